@@ -7,7 +7,19 @@ import manifest from "./package.json" with { type: "json" };
  * `from` are packages (and node: modules) that a room may use; a pure room has no fetch, clock, randomness or logging.
  * test/rooms.test.ts plants a bad import of each kind and expects the report.
  */
-const pure = ["kernel", "fhir", "residence", "identity", "registry", "limits", "ledger", "audit", "policy", "phi", "authoring"] as const;
+const pure = [
+  "kernel",
+  "fhir",
+  "residence",
+  "identity",
+  "registry",
+  "limits",
+  "ledger",
+  "audit",
+  "policy",
+  "phi",
+  "authoring",
+] as const;
 const belowDoors = [...pure, "entrypoint"];
 const doors = ["gateway", "token", "admin", "console"] as const;
 const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: readonly string[] }> = {
@@ -33,7 +45,16 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   console: { rooms: belowDoors, from: ["hono", "hono/*"] },
   platform: {
     rooms: pure,
-    from: ["cloudflare:*", "drizzle-orm", "drizzle-orm/*", "jose", "structured-headers", "zod", "cborg", "node:crypto"],
+    from: [
+      "cloudflare:*",
+      "drizzle-orm",
+      "drizzle-orm/*",
+      "jose",
+      "structured-headers",
+      "zod",
+      "cborg",
+      "node:crypto",
+    ],
   },
 };
 
@@ -46,8 +67,13 @@ const packages = [
 const everyRoom = [...belowDoors, ...doors, "platform"];
 
 /** One room's row of the table as lint rules: everything is refused but what the row names. */
-function boundary(name: string, room: { readonly rooms: readonly string[]; readonly from: readonly string[] }): OxlintOverride {
-  const banned = everyRoom.filter((other) => other !== name && !room.rooms.includes(other)).map((other) => `#${other}/**`);
+function boundary(
+  name: string,
+  room: { readonly rooms: readonly string[]; readonly from: readonly string[] },
+): OxlintOverride {
+  const banned = everyRoom
+    .filter((other) => other !== name && !room.rooms.includes(other))
+    .map((other) => `#${other}/**`);
   return {
     files: [`src/${name}/**/*.ts`],
     rules: {
@@ -85,13 +111,30 @@ const purity = {
     "error",
     { object: "Date", property: "now", message: "A pure room has no clock: take the time as an argument." },
     { object: "Math", property: "random", message: "A pure room has no randomness: take it as an argument." },
-    { object: "crypto", property: "getRandomValues", message: "A pure room has no randomness: take it as an argument." },
-    { object: "crypto", property: "randomUUID", message: "A pure room has no randomness: take it as an argument." },
+    {
+      object: "crypto",
+      property: "getRandomValues",
+      message: "A pure room has no randomness: take it as an argument.",
+    },
+    {
+      object: "crypto",
+      property: "randomUUID",
+      message: "A pure room has no randomness: take it as an argument.",
+    },
   ],
 } satisfies OxlintOverride["rules"];
 
 /** Deployables and tools: each may use all of src/, and never another of its kind. */
-const tops = ["workers/gateway", "workers/control", "workers/ledger", "workers/ops", "workers/witness", "cli", "sandbox", "bench"];
+const tops = [
+  "workers/gateway",
+  "workers/control",
+  "workers/ledger",
+  "workers/ops",
+  "workers/witness",
+  "cli",
+  "sandbox",
+  "bench",
+];
 const islands = tops.map((top): OxlintOverride => ({
   files: [`${top}/**/*.ts`],
   rules: {

@@ -7,7 +7,11 @@ const inWorkerd = "test/platform/{control,guard,jose,ledger}/**";
 
 /** The files that state properties: the fuzz project runs them again, each property with new seeds until its time is over. */
 const withProperties = readdirSync("test", { recursive: true, encoding: "utf8" })
-  .filter((path) => path.endsWith(".test.ts") && !/^(?:door|e2e|slow|platform\/(?:control|guard|jose|ledger))\//u.test(path))
+  .filter(
+    (path) =>
+      path.endsWith(".test.ts") &&
+      !/^(?:door|e2e|slow|platform\/(?:control|guard|jose|ledger))\//u.test(path),
+  )
   .map((path) => join("test", path))
   .filter((path) => readFileSync(path, "utf8").includes('from "fast-check"'));
 

@@ -51,9 +51,15 @@ export async function connect(target: Target): Promise<Connection> {
 
 function open({ host, port, tls }: Target): Promise<Socket> {
   return new Promise((opened, failed) => {
-    const files = tls && { ca: readFileSync(tls.ca), cert: readFileSync(tls.cert), key: readFileSync(tls.key) };
+    const files = tls && {
+      ca: readFileSync(tls.ca),
+      cert: readFileSync(tls.cert),
+      key: readFileSync(tls.key),
+    };
     const socket: Socket = files
-      ? connectTls({ host, port, servername: "localhost", minVersion: "TLSv1.3", ...files }, () => opened(socket))
+      ? connectTls({ host, port, servername: "localhost", minVersion: "TLSv1.3", ...files }, () =>
+          opened(socket),
+        )
       : connectPlain({ host, port }, () => opened(socket));
     socket.once("error", failed);
   });

@@ -12,7 +12,8 @@ export function cpuMicros(root: number): number {
     .filter((name) => /^\d+$/u.test(name))
     .flatMap((pid) => stat(pid) ?? []);
   const childrenOf = Map.groupBy(processes, ({ parent }) => parent);
-  const sum = (one: Stat): number => one.ticks + (childrenOf.get(one.pid) ?? []).reduce((total, child) => total + sum(child), 0);
+  const sum = (one: Stat): number =>
+    one.ticks + (childrenOf.get(one.pid) ?? []).reduce((total, child) => total + sum(child), 0);
   const top = processes.find(({ pid }) => pid === root);
   if (top === undefined) throw new Error(`process ${root} has ended`);
   return sum(top) * microsPerTick;
@@ -41,7 +42,9 @@ function stat(pid: string): Stat | undefined {
   }
   // The second field is the program's name in parentheses and may hold anything; the third field of the manual is the first here.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  const [parent = 0, user = 0, system = 0, childUser = 0, childSystem = 0] = [1, 11, 12, 13, 14].map((at) => Number(fields[at]));
+  const [parent = 0, user = 0, system = 0, childUser = 0, childSystem = 0] = [1, 11, 12, 13, 14].map((at) =>
+    Number(fields[at]),
+  );
   const ended = childUser + childSystem;
   return { pid: Number(pid), parent, ticks: user + system + ended, ended };
 }

@@ -11,9 +11,13 @@ process.on("disconnect", () => process.exit(0));
 console.log("ready");
 
 async function carryOut(order: Order): Promise<Outcome> {
-  const connections = await Promise.all(Array.from({ length: order.connections }, () => connect(order.target)));
+  const connections = await Promise.all(
+    Array.from({ length: order.connections }, () => connect(order.target)),
+  );
   try {
-    return await (order.perSecond === undefined ? closedLoop(order, connections) : openLoop(order, order.perSecond, connections));
+    return await (order.perSecond === undefined
+      ? closedLoop(order, connections)
+      : openLoop(order, order.perSecond, connections));
   } finally {
     for (const connection of connections) connection.close();
   }
@@ -40,7 +44,8 @@ class Tally {
 
   outcome(since: number): Outcome {
     const sorted = Float64Array.from(this.#latencies).sort();
-    const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+    const quantile = (q: number) =>
+      sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
     return {
       answers: this.answers,
       wrong: this.wrong,
@@ -78,7 +83,11 @@ async function closedLoop(order: Order, connections: readonly Connection[]): Pro
 }
 
 /** Asks at a fixed rate whatever the answers do: waiting for a free connection counts as latency. */
-async function openLoop(order: Order, perSecond: number, connections: readonly Connection[]): Promise<Outcome> {
+async function openLoop(
+  order: Order,
+  perSecond: number,
+  connections: readonly Connection[],
+): Promise<Outcome> {
   const request = Buffer.from(order.request);
   const tally = new Tally(order);
   const free = [...connections];

@@ -46,9 +46,13 @@ export async function measure(
   const order = { target: peer.target, request: await requestFor(peer, payload), bytes, ...load };
   const warm = await generator.run({ ...order, seconds: pace.warmSeconds });
   const before = peer.process.cpuMicros();
-  const outcome = await generator.run({ ...order, seconds: load.perSecond === undefined ? pace.closedSeconds : pace.openSeconds });
+  const outcome = await generator.run({
+    ...order,
+    seconds: load.perSecond === undefined ? pace.closedSeconds : pace.openSeconds,
+  });
   const cpu = peer.process.cpuMicros() - before;
-  if (warm.wrong + outcome.wrong > 0) throw new Error(`${peer.name}: ${warm.wrong + outcome.wrong} wrong answers to ${payload.path}`);
+  if (warm.wrong + outcome.wrong > 0)
+    throw new Error(`${peer.name}: ${warm.wrong + outcome.wrong} wrong answers to ${payload.path}`);
   return {
     peer: peer.name,
     payload: payload.name,

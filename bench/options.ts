@@ -32,7 +32,8 @@ export function readOptions(args: readonly string[]): Result<BenchOptions, strin
       },
     });
     const rounds = values.short ? 1 : Number(values.rounds);
-    if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) return err("--rounds: expected a number from 1 to 100");
+    if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
+      return err("--rounds: expected a number from 1 to 100");
     const unknown = values.only?.find((name) => !groups.some((group) => group === name));
     if (unknown !== undefined) return err(`--only: expected ${groups.join(" or ")}`);
     const asked = groups.filter((group) => values.only?.includes(group) ?? true);

@@ -28,7 +28,12 @@ export interface Generator {
 }
 
 export async function startGenerator(): Promise<Generator> {
-  const { child } = await start("beside", [process.execPath, `${import.meta.dirname}/load.ts`], /^ready/mu, true);
+  const { child } = await start(
+    "beside",
+    [process.execPath, `${import.meta.dirname}/load.ts`],
+    /^ready/mu,
+    true,
+  );
   return {
     run: (order) =>
       new Promise((done, failed) => {

@@ -18,7 +18,8 @@ await new Promise((listening) => server.once("listening", listening));
 
 const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/fhir`; // a TCP server that listens has a port
 // Absolute addresses in the answers are the origin's own, as real servers write them.
-const answer = (name: string) => Buffer.from(readFileSync(`${folder}/${name}.json`, "utf8").replaceAll("{base}", base));
+const answer = (name: string) =>
+  Buffer.from(readFileSync(`${folder}/${name}.json`, "utf8").replaceAll("{base}", base));
 const patient = answer("patient");
 const { id }: { id: string } = JSON.parse(patient.toString());
 const answers = new Map([

@@ -24,8 +24,12 @@ export async function takePayloads(server: string, folder: string): Promise<read
   const read = async (path: string) => (await fetch(`${server}/${path}`)).text();
   const bundle = async (path: string): Promise<Bundle> => JSON.parse(await read(path));
   const patients = (await bundle("Patient?_count=1000")).entry.map(({ resource }) => resource.id);
-  const found = await Promise.all(patients.map(async (id) => ({ id, all: await bundle(`Observation?patient=${id}&_count=1000`) })));
-  const { id, all } = found.reduce((most, one) => (one.all.entry.length > most.all.entry.length ? one : most));
+  const found = await Promise.all(
+    patients.map(async (id) => ({ id, all: await bundle(`Observation?patient=${id}&_count=1000`) })),
+  );
+  const { id, all } = found.reduce((most, one) =>
+    one.all.entry.length > most.all.entry.length ? one : most,
+  );
 
   const page = (length: number) =>
     JSON.stringify({

@@ -28,9 +28,17 @@ const groups = new Set<number>();
 process.on("exit", () => groups.forEach((group) => signal(group, "SIGKILL")));
 
 /** Starts a command and waits until its standard output fits the pattern. Throws with what it said when it does not come to that. */
-export async function start(place: Place, command: readonly [string, ...string[]], ready: RegExp, ipc = false): Promise<Running> {
+export async function start(
+  place: Place,
+  command: readonly [string, ...string[]],
+  ready: RegExp,
+  ipc = false,
+): Promise<Running> {
   const [program, ...args] = isPinned ? (["taskset", "-c", cores[place], ...command] as const) : command;
-  const child = spawn(program, args, { detached: true, stdio: ["ignore", "pipe", "pipe", ...(ipc ? (["ipc"] as const) : [])] });
+  const child = spawn(program, args, {
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe", ...(ipc ? (["ipc"] as const) : [])],
+  });
   const pid = child.pid;
   if (pid === undefined) throw new Error(`${program} does not start`);
   groups.add(pid);
@@ -39,7 +47,8 @@ export async function start(place: Place, command: readonly [string, ...string[]
     stream?.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-65_536)));
   const until = Date.now() + patienceMilliseconds;
   while (!ready.test(said)) {
-    if (child.exitCode !== null || Date.now() > until) throw new Error(`${command.join(" ")} is not ready: ${said}`);
+    if (child.exitCode !== null || Date.now() > until)
+      throw new Error(`${command.join(" ")} is not ready: ${said}`);
     await wait(50);
   }
   return {

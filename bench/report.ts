@@ -43,7 +43,12 @@ export interface RequestsFound {
 /** The peers that others are compared with. */
 const references = ["proxy", "fastify"] as const;
 
-export function report(isShort: boolean, rounds: number, { payloads, peers, figures }: RequestsFound, ledger: LedgerReport | null): Report {
+export function report(
+  isShort: boolean,
+  rounds: number,
+  { payloads, peers, figures }: RequestsFound,
+  ledger: LedgerReport | null,
+): Report {
   return {
     format: "phylax.bench.v1",
     at: new Date().toISOString(),
@@ -67,11 +72,14 @@ export function report(isShort: boolean, rounds: number, { payloads, peers, figu
 /** In the closed loops only: at a low rate a process mostly wakes up. */
 function ratios(figure: Figure, all: readonly Figure[]): Record<string, number> {
   if (figure.load.perSecond !== undefined) return {};
-  const isSame = (other: Figure) => other.payload === figure.payload && JSON.stringify(other.load) === JSON.stringify(figure.load);
+  const isSame = (other: Figure) =>
+    other.payload === figure.payload && JSON.stringify(other.load) === JSON.stringify(figure.load);
   return Object.fromEntries(
     references.flatMap((name) => {
       const reference = all.find((other) => other.peer === name && isSame(other));
-      return reference === undefined ? [] : [[name, figure.cpuMicrosPerRequest / reference.cpuMicrosPerRequest]];
+      return reference === undefined
+        ? []
+        : [[name, figure.cpuMicrosPerRequest / reference.cpuMicrosPerRequest]];
     }),
   );
 }
@@ -79,7 +87,10 @@ function ratios(figure: Figure, all: readonly Figure[]): Record<string, number> 
 /** Of the workerd that miniflare brings. */
 function workerdVersion(): string {
   const manifest: { dependencies: { workerd: string } } = JSON.parse(
-    readFileSync(join(dirname(fileURLToPath(import.meta.resolve("miniflare"))), "../../package.json"), "utf8"),
+    readFileSync(
+      join(dirname(fileURLToPath(import.meta.resolve("miniflare"))), "../../package.json"),
+      "utf8",
+    ),
   );
   return manifest.dependencies.workerd;
 }
@@ -92,7 +103,10 @@ export function table({ payloads, peers, figures, ledger, machine, rounds, isSho
       const of = (connections: number, isOpen: boolean) =>
         figures.find(
           ({ peer, payload: asked, load }) =>
-            peer === name && asked === payload.name && load.connections === connections && (load.perSecond !== undefined) === isOpen,
+            peer === name &&
+            asked === payload.name &&
+            load.connections === connections &&
+            (load.perSecond !== undefined) === isOpen,
         );
       const [four, many, open] = [of(4, false), of(32, false), of(64, true)];
       return [
@@ -112,7 +126,10 @@ export function table({ payloads, peers, figures, ledger, machine, rounds, isSho
     return `${title}\n${textTable([columns, ...rows])}`;
   });
   const legend = peers.map(({ name, describe }) => `  ${name}: ${describe}`).join("\n");
-  const groups = [...(peers.length === 0 ? [] : [...tables, legend]), ...(ledger === null ? [] : ledgerTables(ledger))];
+  const groups = [
+    ...(peers.length === 0 ? [] : [...tables, legend]),
+    ...(ledger === null ? [] : ledgerTables(ledger)),
+  ];
   return [head, ...groups, ...(isShort ? ["a short run: these figures mean nothing"] : [])].join("\n\n");
 }
 

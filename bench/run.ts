@@ -16,7 +16,9 @@ import { report, table, type Report, type RequestsFound } from "./report.ts";
 
 const options = readOptions(process.argv.slice(2));
 if (!options.ok || !existsSync("/proc/self/stat")) {
-  console.error(options.ok ? "CPU time is read from /proc: the benchmark needs Linux" : `${options.error}\n${usage}`);
+  console.error(
+    options.ok ? "CPU time is read from /proc: the benchmark needs Linux" : `${options.error}\n${usage}`,
+  );
   process.exit(2);
 }
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130)); // which ends all it started
@@ -31,7 +33,8 @@ let exitCode = 1;
 try {
   const found = await run(folder, options.value);
   console.log(table(found));
-  if (options.value.json !== undefined) writeFileSync(options.value.json, `${JSON.stringify(found, undefined, 2)}\n`);
+  if (options.value.json !== undefined)
+    writeFileSync(options.value.json, `${JSON.stringify(found, undefined, 2)}\n`);
   exitCode = 0;
 } catch (fault) {
   console.error(fault instanceof Error ? fault.message : fault);
@@ -41,9 +44,16 @@ process.exit(exitCode);
 
 /** One group after the other: neither works while the other is measured. */
 async function run(folder: string, { isShort, rounds, groups }: BenchOptions): Promise<Report> {
-  const requests = groups.includes("requests") ? await runRequests(folder, isShort, rounds) : { payloads: [], peers: [], figures: [] };
+  const requests = groups.includes("requests")
+    ? await runRequests(folder, isShort, rounds)
+    : { payloads: [], peers: [], figures: [] };
   await endAll();
-  return report(isShort, rounds, requests, groups.includes("ledger") ? await runLedgerGroup(folder, isShort, rounds) : null);
+  return report(
+    isShort,
+    rounds,
+    requests,
+    groups.includes("ledger") ? await runLedgerGroup(folder, isShort, rounds) : null,
+  );
 }
 
 /** Starts everything, measures round by round, and checks the records of what was answered. */
@@ -74,11 +84,17 @@ async function runRequests(folder: string, isShort: boolean, rounds: number): Pr
   const figures: (Figure & { readonly answers: number })[] = [];
   for (let round = 1; round <= rounds; round++) {
     console.error(`round ${round} of ${rounds} …`);
-    for (const [payload, lengthOf] of lengths) figures.push(...(await oneRound(generator, peers, payload, lengthOf, isShort)));
+    for (const [payload, lengthOf] of lengths)
+      figures.push(...(await oneRound(generator, peers, payload, lengthOf, isShort)));
   }
   await checkLedgers(peers, figures);
   const answerBytes = [...lengths.values()].map((lengthOf) => Math.min(...lengthOf.values()));
-  const asked = payloads.map(({ name, path, originBytes }, i) => ({ name, path, originBytes, answerBytes: answerBytes[i] ?? 0 }));
+  const asked = payloads.map(({ name, path, originBytes }, i) => ({
+    name,
+    path,
+    originBytes,
+    answerBytes: answerBytes[i] ?? 0,
+  }));
   return { payloads: asked, peers, figures: medians(figures) };
 }
 
@@ -106,7 +122,9 @@ async function checkLedgers(
 ): Promise<void> {
   const answersOf = new Map<Ledger, number>();
   for (const { name, ledger } of peers) {
-    const answers = figures.filter(({ peer }) => peer === name).reduce((sum, figure) => sum + figure.answers, 0);
+    const answers = figures
+      .filter(({ peer }) => peer === name)
+      .reduce((sum, figure) => sum + figure.answers, 0);
     if (ledger !== undefined) answersOf.set(ledger, (answersOf.get(ledger) ?? 0) + answers);
   }
   for (const [ledger, answers] of answersOf) {

@@ -14,10 +14,22 @@ export interface TokenRequest {
 }
 
 /** An assertion of RFC 7523 §2.2 for the token endpoint of a development stack: 60 seconds, once. */
-export async function clientAssertion(dev: DevFile, client: DevClient, changes: Record<string, unknown> = {}): Promise<string> {
+export async function clientAssertion(
+  dev: DevFile,
+  client: DevClient,
+  changes: Record<string, unknown> = {},
+): Promise<string> {
   const jwk = keyOf(client);
   const now = Math.floor(Date.now() / 1000);
-  const claims = { iss: client.id, sub: client.id, aud: dev.gateway, jti: randomUUID(), iat: now, exp: now + 55, ...changes };
+  const claims = {
+    iss: client.id,
+    sub: client.id,
+    aud: dev.gateway,
+    jti: randomUUID(),
+    iat: now,
+    exp: now + 55,
+    ...changes,
+  };
   return new SignJWT(claims)
     .setProtectedHeader({ alg: jwk.alg ?? "ES256", ...(jwk.kid === undefined ? {} : { kid: jwk.kid }) })
     .sign(await importJWK(jwk));
@@ -44,12 +56,26 @@ async function proof(dev: DevFile, client: DevClient): Promise<Record<string, st
 }
 
 /** Asks `/oauth/token` by client_credentials: over the client's own certificate, or with a proof of its key, to which the token is bound. */
-export async function requestToken(dev: DevFile, client: DevClient, request: TokenRequest = {}): Promise<Reply> {
+export async function requestToken(
+  dev: DevFile,
+  client: DevClient,
+  request: TokenRequest = {},
+): Promise<Reply> {
   if (!client.dpop) return ask(dev, client, request);
-  const first = await ask(dev, client, request, await keyProof(keyOf(client), { url: dev.tokenEndpoint, method: "POST" }));
+  const first = await ask(
+    dev,
+    client,
+    request,
+    await keyProof(keyOf(client), { url: dev.tokenEndpoint, method: "POST" }),
+  );
   const nonce = first.headers["dpop-nonce"]?.toString();
   if (first.status !== 400 || nonce === undefined) return first;
-  return ask(dev, client, request, await keyProof(keyOf(client), { url: dev.tokenEndpoint, method: "POST", nonce }));
+  return ask(
+    dev,
+    client,
+    request,
+    await keyProof(keyOf(client), { url: dev.tokenEndpoint, method: "POST", nonce }),
+  );
 }
 
 async function ask(dev: DevFile, client: DevClient, request: TokenRequest, dpop?: string): Promise<Reply> {
@@ -68,10 +94,17 @@ async function ask(dev: DevFile, client: DevClient, request: TokenRequest, dpop?
 }
 
 /** An access token for a development client: of the built-in issuer, or signed as the sandbox's issuer would. */
-export async function accessToken(dev: DevFile, client: DevClient, request: TokenRequest = {}): Promise<string> {
+export async function accessToken(
+  dev: DevFile,
+  client: DevClient,
+  request: TokenRequest = {},
+): Promise<string> {
   if (client.auth === "external") return externalToken(dev, client, request);
   const reply = await requestToken(dev, client, request);
-  const answer: { access_token?: string; error?: string; error_description?: string } = JSON.parse(reply.text);
-  if (answer.access_token === undefined) throw new Error(`no token: ${answer.error ?? reply.status} ${answer.error_description ?? ""}`);
+  const answer: { access_token?: string; error?: string; error_description?: string } = JSON.parse(
+    reply.text,
+  );
+  if (answer.access_token === undefined)
+    throw new Error(`no token: ${answer.error ?? reply.status} ${answer.error_description ?? ""}`);
   return answer.access_token;
 }

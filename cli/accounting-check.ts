@@ -15,7 +15,8 @@ import { readerAt } from "./reader-at.ts";
 import { keyOfLog } from "./ledger-root.ts";
 import { printable } from "./printable.ts";
 
-export const accountingCheckUsage = "phylax accounting check FILE… [--ledger URL|DIR] [--key VKEY]… [--keys DEV.JSON]…";
+export const accountingCheckUsage =
+  "phylax accounting check FILE… [--ledger URL|DIR] [--key VKEY]… [--keys DEV.JSON]…";
 
 /**
  * Checks each line of an accounting that was saved (FHIR, CSV or page; each of its pages a file) against the ledger's public keys, offline. Says what each line says
@@ -30,16 +31,20 @@ export async function accountingCheck(args: readonly string[]): Promise<number> 
       allowPositionals: true,
       options: { key: many, keys: many, ledger: { type: "string" } },
     });
-    if (positionals.length === 0) throw new Misuse("a file with an accounting is needed, or the files of its pages");
+    if (positionals.length === 0)
+      throw new Misuse("a file with an accounting is needed, or the files of its pages");
     const given = givenKeys(values.key, values.keys);
-    if (given === undefined) throw new Misuse("without a public key (--key or --keys) nothing can be checked");
+    if (given === undefined)
+      throw new Misuse("without a public key (--key or --keys) nothing can be checked");
     const pages = positionals.map((file) => accountingShown(bytesOf(file)));
-    if (pages.some(({ isSummed }) => isSummed)) throw new Misuse("sums have no proofs: ask without summed=true for the lines they are of");
+    if (pages.some(({ isSummed }) => isSummed))
+      throw new Misuse("sums have no proofs: ask without summed=true for the lines they are of");
     const { good, checkpoints } = tellLines(
       pages.flatMap(({ lines }) => lines),
       given.keys,
     );
-    if (pages.every(({ isFollowed }) => isFollowed)) console.log("more pages follow: the last one is not among these files");
+    if (pages.every(({ isFollowed }) => isFollowed))
+      console.log("more pages follow: the last one is not among these files");
     const isOne = values.ledger === undefined || (await tellHistory(values.ledger, checkpoints, given.keys));
     return good && isOne ? 0 : 1;
   } catch (fault) {
@@ -60,7 +65,9 @@ function tellLines(
     const checked = proof.ok ? checkShown(proof.value, line, keys) : proof;
     const place = proof.ok ? `${proof.value.log}/${proof.value.index}/${proof.value.line}` : "a line";
     const isSecond = good.has(place);
-    const said = checked.ok ? `good: ${sentence(checked.value.says)}` : `WRONG: ${checked.error.replaceAll("_", " ")}`;
+    const said = checked.ok
+      ? `good: ${sentence(checked.value.says)}`
+      : `WRONG: ${checked.error.replaceAll("_", " ")}`;
     console.log(printable(`${place}: ${isSecond ? "WRONG: shown before" : said}`));
     if (!checked.ok || isSecond) continue;
     good.set(place, checked.value.says);
@@ -70,13 +77,20 @@ function tellLines(
   if (unproven > 0) console.log(`${unproven} without a proof: ask for the accounting again`);
   const [first, ...further] = good.values();
   const others = first === undefined ? 0 : further.filter((line) => !sameSubject(line, first)).length;
-  if (others > 0) console.log(`${others} are kept under another record of the patient than the first line is, or are another patient's`);
+  if (others > 0)
+    console.log(
+      `${others} are kept under another record of the patient than the first line is, or are another patient's`,
+    );
   console.log(`${good.size} of ${lines.length} lines are proven; no proof shows that none is missing`);
   return { good: good.size === lines.length, checkpoints };
 }
 
 /** Whether each log, whole where it is, has these checkpoints in its past. */
-async function tellHistory(ledger: string, checkpoints: readonly Checkpoint[], keys: readonly Verifier[]): Promise<boolean> {
+async function tellHistory(
+  ledger: string,
+  checkpoints: readonly Checkpoint[],
+  keys: readonly Verifier[],
+): Promise<boolean> {
   let isOne = true;
   for (const [origin, since] of Map.groupBy(checkpoints, (checkpoint) => checkpoint.origin)) {
     const verifier = keyOfLog(keys, origin.slice(origin.lastIndexOf("/") + 1));
@@ -84,7 +98,9 @@ async function tellHistory(ledger: string, checkpoints: readonly Checkpoint[], k
     const reader = readerAt(ledger, logOf(verifier));
     const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { since }));
     if (result.ok)
-      console.log(`${logOf(verifier)}: the ledger, whole at ${result.value.size} leaves, has the proofs' checkpoints in its past`);
+      console.log(
+        `${logOf(verifier)}: the ledger, whole at ${result.value.size} leaves, has the proofs' checkpoints in its past`,
+      );
     else console.log(printable(`${logOf(verifier)}: WRONG: ${wordsOf(result.error)}`));
     isOne &&= result.ok;
   }
@@ -119,7 +135,12 @@ function isIn(shown: string, fact: string): boolean {
 }
 
 const sentence = (line: AccountingLine): string =>
-  [new Date(line.at).toISOString(), `to ${line.recipient}`, `for ${line.purposes.join(" ")}`, countsText(line)].join(", ");
+  [
+    new Date(line.at).toISOString(),
+    `to ${line.recipient}`,
+    `for ${line.purposes.join(" ")}`,
+    countsText(line),
+  ].join(", ");
 
 function bytesOf(file: string): Uint8Array {
   try {

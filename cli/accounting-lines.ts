@@ -22,8 +22,13 @@ export interface ShownPage {
 export function accountingShown(bytes: Uint8Array): ShownPage {
   const text = new TextDecoder().decode(bytes); // without the byte order mark of a spreadsheet
   const isSummed = text.includes(sumsSentence);
-  const page = text.startsWith("{") ? inBundle(text) : text.startsWith("<!doctype html>") ? inPage(text) : inTable(text);
-  if (page === undefined && !isSummed) throw new Misuse("this is no accounting of disclosures, or not as it came");
+  const page = text.startsWith("{")
+    ? inBundle(text)
+    : text.startsWith("<!doctype html>")
+      ? inPage(text)
+      : inTable(text);
+  if (page === undefined && !isSummed)
+    throw new Misuse("this is no accounting of disclosures, or not as it came");
   return { lines: [], isFollowed: false, ...page, isSummed };
 }
 
@@ -31,10 +36,16 @@ type Read = Pick<ShownPage, "lines" | "isFollowed"> | undefined;
 
 function inBundle(text: string): Read {
   const bundle = asJson(text);
-  if (!isRecord(bundle) || bundle["type"] !== "searchset" || !Array.isArray(bundle["entry"])) return undefined;
-  const resources = recordsIn(bundle["entry"]).flatMap(({ resource }) => (isRecord(resource) ? [resource] : []));
+  if (!isRecord(bundle) || bundle["type"] !== "searchset" || !Array.isArray(bundle["entry"]))
+    return undefined;
+  const resources = recordsIn(bundle["entry"]).flatMap(({ resource }) =>
+    isRecord(resource) ? [resource] : [],
+  );
   const isFollowed = recordsIn(bundle["link"]).some(({ relation }) => relation === "next");
-  return { lines: resources.filter(({ resourceType }) => resourceType === "AuditEvent").map(ofEvent), isFollowed };
+  return {
+    lines: resources.filter(({ resourceType }) => resourceType === "AuditEvent").map(ofEvent),
+    isFollowed,
+  };
 }
 
 function ofEvent(event: Record<string, unknown>): ShownLine {
@@ -42,7 +53,11 @@ function ofEvent(event: Record<string, unknown>): ShownLine {
   const detail = (type: string) => details.find((one) => one["type"] === type) ?? {};
   const [proof, disclosed] = [detail("proof")["valueBase64Binary"], detail("disclosed")["valueString"]];
   const shown = JSON.stringify(event, (_, value: unknown) => (value === proof ? undefined : value));
-  return { shown, disclosed: typeof disclosed === "string" ? disclosed : "", proof: typeof proof === "string" ? proof : undefined };
+  return {
+    shown,
+    disclosed: typeof disclosed === "string" ? disclosed : "",
+    proof: typeof proof === "string" ? proof : undefined,
+  };
 }
 
 function asJson(text: string): unknown {
@@ -53,8 +68,10 @@ function asJson(text: string): unknown {
   }
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
-const recordsIn = (value: unknown): readonly Record<string, unknown>[] => (Array.isArray(value) ? value.filter(isRecord) : []);
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const recordsIn = (value: unknown): readonly Record<string, unknown>[] =>
+  Array.isArray(value) ? value.filter(isRecord) : [];
 
 const pageRow =
   /^<th scope="row">[^<]*<\/th>(?<cells>(?:<td>[^<]*<\/td>)+)<td>(?:[^<]*|<details><summary>[^<]*<\/summary><code>(?<proof>[A-Za-z0-9+/=]+)<\/code><\/details>)<\/td><\/tr>$/u;
@@ -65,7 +82,8 @@ function inPage(text: string): Read {
   const [, ...rows] = (/<tbody>(.*)<\/tbody>/su.exec(text)?.[1] ?? "").split("<tr>");
   const matches = rows.map((row) => pageRow.exec(row)?.groups);
   const isOurs =
-    matches.every((match) => match !== undefined) && text.split("<tr").length - 1 === (rows.length === 0 ? 0 : rows.length + 1);
+    matches.every((match) => match !== undefined) &&
+    text.split("<tr").length - 1 === (rows.length === 0 ? 0 : rows.length + 1);
   if (!isOurs) return undefined;
   const lines = matches.map((match, at) => ({
     shown: rows[at]?.replace(match?.["proof"] ?? "", "") ?? "",
@@ -94,7 +112,9 @@ function inTable(text: string): Read {
 function cellsOf(text: string): readonly (readonly string[])[] {
   const rows: string[][] = [[]];
   let read = 0;
-  for (const [cell, quoted, plain = "", end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/guy)) {
+  for (const [cell, quoted, plain = "", end] of text.matchAll(
+    /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/guy,
+  )) {
     rows.at(-1)?.push(quoted?.replaceAll('""', '"') ?? plain);
     read += cell.length;
     if (end === "") break;

@@ -3,14 +3,19 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { postAsOperator, posterOptions, refusalLine } from "./operator-post.ts";
 
-export const accountingSuspendUsage = "phylax accounting suspend FILE [--operator ID [--operator-token FILE]] [--state DIR]";
+export const accountingSuspendUsage =
+  "phylax accounting suspend FILE [--operator ID [--operator-token FILE]] [--state DIR]";
 
 /**
  * Suspends what an individual is told of disclosures to one recipient (45 CFR 164.528(a)(2)): the file says whose, to whom, from when to
  * when, and what was stated (docs/accounting.md). Answers 0 when it is in force, 2 when it is refused.
  */
 export async function accountingSuspend(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: posterOptions });
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: posterOptions,
+  });
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) {
     console.error(`usage: ${accountingSuspendUsage}`);

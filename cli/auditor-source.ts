@@ -32,7 +32,8 @@ interface AuditorAsked {
 
 /** The source that options and a URL or folder name; without either, the development stack's. Throws a Misuse. */
 export async function auditorSource(asked: AuditorAsked, named: string | undefined): Promise<AuditorSource> {
-  if (asked.key.length === 0) throw new Misuse("an auditor's private key is needed (--key): without one no leaf opens");
+  if (asked.key.length === 0)
+    throw new Misuse("an auditor's private key is needed (--key): without one no leaf opens");
   const auditors = asked.key.map(readAuditorKey);
   const given = givenKeys(asked["log-key"], asked.keys);
   const place = named ?? given?.url;
@@ -42,8 +43,10 @@ export async function auditorSource(asked: AuditorAsked, named: string | undefin
   if (!isUrl && statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new Misuse(`${place} is neither a URL nor a folder`);
   const keys = given?.keys ?? (isUrl ? undefined : await ownKeys(folder));
-  if (keys === undefined) throw new Misuse("without a public key (--log-key or --keys) nothing can be checked");
-  if (given === undefined) console.error("keys: the folder's own, so this shows only that the folder agrees with itself");
+  if (keys === undefined)
+    throw new Misuse("without a public key (--log-key or --keys) nothing can be checked");
+  if (given === undefined)
+    console.error("keys: the folder's own, so this shows only that the folder agrees with itself");
   const unknown = asked.log.find((log) => !keys.some((verifier) => logOf(verifier) === log));
   if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}`);
   const readerOf = (log: string): LogReader => (isUrl ? httpLog(place, log) : folderLog(join(folder, log)));
@@ -59,6 +62,7 @@ function readAuditorKey(file: string): JWK {
     throw new Misuse(`${file} cannot be read as JSON`);
   }
   const curves = ["P-256", "P-384", "P-521", "X25519"];
-  if (typeof jwk?.d !== "string" || !curves.includes(String(jwk.crv))) throw new Misuse(`${file} is not an auditor's private key`);
+  if (typeof jwk?.d !== "string" || !curves.includes(String(jwk.crv)))
+    throw new Misuse(`${file} is not an auditor's private key`);
   return jwk;
 }

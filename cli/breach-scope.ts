@@ -52,7 +52,14 @@ export async function breachScope(args: readonly string[]): Promise<number> {
   try {
     const one = { type: "string" } as const;
     const many = { type: "string", multiple: true, default: [] as string[] } as const;
-    const options = { client: one, from: one, to: one, purpose: many, origin: many, discovered: one } as const;
+    const options = {
+      client: one,
+      from: one,
+      to: one,
+      purpose: many,
+      origin: many,
+      discovered: one,
+    } as const;
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
@@ -60,7 +67,8 @@ export async function breachScope(args: readonly string[]): Promise<number> {
     });
     const { client, from, to, purpose, origin, discovered } = values;
     if (positionals.length > 1) throw new Misuse("one URL or folder, and nothing more");
-    if (client === undefined || from === undefined || to === undefined) throw new Misuse("--client, --from and --to are needed");
+    if (client === undefined || from === undefined || to === undefined)
+      throw new Misuse("--client, --from and --to are needed");
     const isNamed = eventFilter({ client, from, to });
     const since = discovered === undefined ? undefined : timeOf(discovered, "discovered");
     const source = await auditorSource(values, positionals[0]);
@@ -98,7 +106,10 @@ export async function breachScope(args: readonly string[]): Promise<number> {
     if (values.json) console.log(printable(JSON.stringify(report)));
     else tell(report);
     for (const line of unread.lines) console.error(line);
-    if (unread.count > 0) console.error("INCOMPLETE: what could not be read may tell of more individuals, and of where they live");
+    if (unread.count > 0)
+      console.error(
+        "INCOMPLETE: what could not be read may tell of more individuals, and of where they live",
+      );
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
     return tellFault(fault, breachScopeUsage);
@@ -118,24 +129,49 @@ function located(affected: readonly Affected<Place>[]): Pick<Report, "affected" 
 
 function proven({ log, frame, leaves, at, id }: Place): Proven {
   const receipts = leaves.map(({ index, hash }) =>
-    formatReceipt({ log: log.name, index, leafHash: hash, frameHash: frame.hash, proof: utf8(log.proof(index)) }),
+    formatReceipt({
+      log: log.name,
+      index,
+      leafHash: hash,
+      frameHash: frame.hash,
+      proof: utf8(log.proof(index)),
+    }),
   );
   return { at: new Date(at).toISOString(), request: id, receipts };
 }
 
 function tell(report: Report): void {
-  const { client, from, to, individuals, byState, disclosed, clocks, records, askedInVain, askedBeyondReach, unnamed, written } = report;
+  const {
+    client,
+    from,
+    to,
+    individuals,
+    byState,
+    disclosed,
+    clocks,
+    records,
+    askedInVain,
+    askedBeyondReach,
+    unnamed,
+    written,
+  } = report;
   const lines = [
     `${client}, ${from} to ${to}: ${individuals} individuals in ${records.length} records`,
     `by state of residence: ${countsOf(byState)}`,
     ...(report.undecided > 0
-      ? [`${report.undecided} in no State that is known: 164.406 may count each in any, so ask the origin where they live`]
+      ? [
+          `${report.undecided} in no State that is known: 164.406 may count each in any, so ask the origin where they live`,
+        ]
       : []),
     `disclosed: ${countsOf(disclosed)}`,
     ...(clocks === undefined ? ["clocks: none without --discovered"] : clockLines(clocks)),
     ...(askedInVain.length > 0 ? [`asked for, nothing found: ${askedInVain.join(", ")}`] : []),
     ...(askedBeyondReach.length > 0 ? [`asked for beyond its reach: ${askedBeyondReach.join(", ")}`] : []),
-    ...(unnamed.length > 0 ? [`disclosed, of no patient that a record names: ${unnamed.join(", ")}: whose these are, ask the origin`] : []),
+    ...(unnamed.length > 0
+      ? [
+          `disclosed, of no patient that a record names: ${unnamed.join(", ")}: whose these are, ask the origin`,
+        ]
+      : []),
     ...(written.length > 0 ? [`concerned by its writes: ${written.join(", ")}`] : []),
     ...report.affected.map(affectedLine),
   ];
@@ -143,7 +179,10 @@ function tell(report: Report): void {
 }
 
 function clockLines({ discovered, individuals, media, secretary }: BreachClocks): string[] {
-  const sure = media.states.length === 0 ? "no State has more than 500 residents that are known" : media.states.join(", ");
+  const sure =
+    media.states.length === 0
+      ? "no State has more than 500 residents that are known"
+      : media.states.join(", ");
   const maybe = media.maybe.length === 0 ? "" : `; those in no known State decide: ${media.maybe.join(", ")}`;
   return [
     `discovered ${discovered}`,

@@ -27,17 +27,25 @@ export class CheckedLog {
     this.checkpoint = fromUtf8(seen.checkpoint) ?? "";
     this.#reader = reader;
     this.#frames = seen.frames;
-    this.#at = remembered(hashAtTiles((level, tile) => splitHashes(seen.tiles.get(`${level}/${tile}`) ?? new Uint8Array())));
+    this.#at = remembered(
+      hashAtTiles((level, tile) => splitHashes(seen.tiles.get(`${level}/${tile}`) ?? new Uint8Array())),
+    );
   }
 
   /**
    * Reads the whole log with its public key alone (docs/ledger-format.md §8), which must extend earlier checkpoints of it. Throws only
    * what the reader throws.
    */
-  static async check(reader: LogReader, verifier: Verifier, since: readonly Checkpoint[]): Promise<Result<CheckedLog, Finding>> {
+  static async check(
+    reader: LogReader,
+    verifier: Verifier,
+    since: readonly Checkpoint[],
+  ): Promise<Result<CheckedLog, Finding>> {
     const seen: Seen = { checkpoint: new Uint8Array(), frames: [], tiles: new Map() };
     const verified = await verifyLog(remembering(reader, seen), verifier, { since });
-    return verified.ok ? ok(new CheckedLog(reader, verifier, seen, verified.value.size)) : err(verified.error);
+    return verified.ok
+      ? ok(new CheckedLog(reader, verifier, seen, verified.value.size))
+      : err(verified.error);
   }
 
   /** The frames that were checked, in their order. Throws when one is not served again as it was. */

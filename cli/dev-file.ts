@@ -64,7 +64,12 @@ export interface DevOfficer extends DevOperator {
   readonly password: string;
   /** Secret of the second factor (RFC 6238) in base32. */
   readonly totp: string;
-  readonly signIn: { readonly iss: string; readonly sub: string; readonly acr: readonly string[]; readonly maxAgeSeconds: number };
+  readonly signIn: {
+    readonly iss: string;
+    readonly sub: string;
+    readonly acr: readonly string[];
+    readonly maxAgeSeconds: number;
+  };
 }
 
 export interface DevClient {
@@ -96,12 +101,14 @@ export function readDevFile(state: string): DevFile {
 export function operatorOf(dev: DevFile, id: string | undefined): DevOperator {
   const all: readonly DevOperator[] = [...dev.operators, ...dev.officers];
   const operator = id === undefined ? all[0] : all.find((one) => one.id === id);
-  if (operator === undefined) throw new Error(`no such operator; there are: ${all.map((one) => one.id).join(", ")}`);
+  if (operator === undefined)
+    throw new Error(`no such operator; there are: ${all.map((one) => one.id).join(", ")}`);
   return operator;
 }
 
 export function clientOf(dev: DevFile, id: string): DevClient {
   const client = dev.clients.find((one) => one.id === id);
-  if (client === undefined) throw new Error(`no such client; there are: ${dev.clients.map((one) => one.id).join(", ")}`);
+  if (client === undefined)
+    throw new Error(`no such client; there are: ${dev.clients.map((one) => one.id).join(", ")}`);
   return client;
 }

@@ -12,7 +12,8 @@ export const filterOptions = {
   kind: { type: "string" },
   reason: { type: "string" },
 } as const;
-export const filterUsage = "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID] [--kind KIND] [--reason CODE]";
+export const filterUsage =
+  "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID] [--kind KIND] [--reason CODE]";
 
 export interface FilterAsked {
   readonly from?: string | undefined;
@@ -27,11 +28,23 @@ export interface FilterAsked {
  * Whether an event is among those that are asked for: by when its request arrived, both times included. A reason may be given by the code
  * that an earlier version recorded; a tally of refusals is asked for by each reason that it counts. Throws a Misuse.
  */
-export function eventFilter({ from, to, patient, client, kind, reason }: FilterAsked): (event: AuditEvent) => boolean {
-  const [first, last] = [from === undefined ? 0 : timeOf(from, "from"), to === undefined ? Infinity : timeOf(to, "to")];
+export function eventFilter({
+  from,
+  to,
+  patient,
+  client,
+  kind,
+  reason,
+}: FilterAsked): (event: AuditEvent) => boolean {
+  const [first, last] = [
+    from === undefined ? 0 : timeOf(from, "from"),
+    to === undefined ? Infinity : timeOf(to, "to"),
+  ];
   if (last < first) throw new Misuse("--to is before --from");
-  if (patient !== undefined && !isPatient(patient)) throw new Misuse("--patient is ORIGIN/Patient/ID, as records name patients");
-  if (kind !== undefined && !Object.hasOwn(eventKinds, kind)) throw new Misuse(`--kind is one of ${Object.keys(eventKinds).join(", ")}`);
+  if (patient !== undefined && !isPatient(patient))
+    throw new Misuse("--patient is ORIGIN/Patient/ID, as records name patients");
+  if (kind !== undefined && !Object.hasOwn(eventKinds, kind))
+    throw new Misuse(`--kind is one of ${Object.keys(eventKinds).join(", ")}`);
   const asked = reason === undefined ? undefined : currentReason(reason);
   return (event) =>
     event.at >= first &&
@@ -39,7 +52,9 @@ export function eventFilter({ from, to, patient, client, kind, reason }: FilterA
     (kind === undefined || event.kind === kind) &&
     (asked === undefined || event.outcome?.reason === asked || Object.hasOwn(event.tally ?? {}, asked)) &&
     (client === undefined || event.who?.client === client) &&
-    (patient === undefined || event.patients.some((one) => one.patient === patient) || event.asked?.includes(patient) === true);
+    (patient === undefined ||
+      event.patients.some((one) => one.patient === patient) ||
+      event.asked?.includes(patient) === true);
 }
 
 /** RFC 3339, in ms since 1970. A date alone is its first moment in UTC, or with --to its last. */
@@ -47,6 +62,9 @@ export function timeOf(text: string, option: "from" | "to" | "discovered" | "at"
   const isDate = /^\d{4}-\d\d-\d\d$/u.test(text);
   const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)$/u.test(text);
   const at = isDate || isTime ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(at)) throw new Misuse(`--${option} is a date or a time as RFC 3339 writes it: 2026-11-24 or 2026-11-24T09:30:00Z`);
+  if (Number.isNaN(at))
+    throw new Misuse(
+      `--${option} is a date or a time as RFC 3339 writes it: 2026-11-24 or 2026-11-24T09:30:00Z`,
+    );
   return isDate && option === "to" ? at + 86_400_000 - 1 : at;
 }

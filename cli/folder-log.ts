@@ -33,10 +33,12 @@ export async function strayObjects(folder: string, log: string, reach: Reach): P
 
 /** The bytes of a regular file of at most the longest frame's length; a symbolic link is none. */
 export async function readObject(path: string): Promise<Uint8Array | undefined> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch((fault: unknown) => {
-    if (isCoded(fault) && ["ENOENT", "ENOTDIR"].includes(fault.code)) return undefined;
-    throw new Error(`${path} cannot be read`, { cause: fault });
-  });
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    (fault: unknown) => {
+      if (isCoded(fault) && ["ENOENT", "ENOTDIR"].includes(fault.code)) return undefined;
+      throw new Error(`${path} cannot be read`, { cause: fault });
+    },
+  );
   if (file === undefined) return undefined;
   try {
     const about = await file.stat();
@@ -47,4 +49,5 @@ export async function readObject(path: string): Promise<Uint8Array | undefined> 
   }
 }
 
-const isCoded = (fault: unknown): fault is { readonly code: string } => fault instanceof Error && "code" in fault;
+const isCoded = (fault: unknown): fault is { readonly code: string } =>
+  fault instanceof Error && "code" in fault;

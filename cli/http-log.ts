@@ -22,11 +22,19 @@ export function httpLog(base: string, log: string): LogReader {
 /** A ledger turns a network away that reads too much at once: a long log is read on when the ledger says. */
 async function patiently(url: string): Promise<Response> {
   for (let waits = 0; ; waits++) {
-    const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS) }).catch((fault: unknown) => {
-      throw new Error(`${url} cannot be reached`, { cause: fault });
-    });
+    const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS) }).catch(
+      (fault: unknown) => {
+        throw new Error(`${url} cannot be reached`, { cause: fault });
+      },
+    );
     const seconds = Number(response.headers.get("retry-after") ?? "");
-    if (response.status !== 429 || !Number.isInteger(seconds) || seconds > WAIT_SECONDS_MAX || waits === WAITS_MAX) return response;
+    if (
+      response.status !== 429 ||
+      !Number.isInteger(seconds) ||
+      seconds > WAIT_SECONDS_MAX ||
+      waits === WAITS_MAX
+    )
+      return response;
     await response.body?.cancel();
     await setTimeout(seconds * 1000);
   }

@@ -16,8 +16,18 @@ export async function keyProof(key: JWK, { url, method, nonce, token }: Proven):
   const { origin, pathname } = new URL(url);
   const { kty = "", crv, x, y } = key;
   const ath = token === undefined ? {} : { ath: createHash("sha256").update(token).digest("base64url") };
-  return new SignJWT({ jti: randomUUID(), htm: method, htu: origin + pathname, ...(nonce !== undefined && { nonce }), ...ath })
-    .setProtectedHeader({ alg: key.alg ?? "ES256", typ: "dpop+jwt", jwk: { kty, ...(crv && { crv }), ...(x && { x }), ...(y && { y }) } })
+  return new SignJWT({
+    jti: randomUUID(),
+    htm: method,
+    htu: origin + pathname,
+    ...(nonce !== undefined && { nonce }),
+    ...ath,
+  })
+    .setProtectedHeader({
+      alg: key.alg ?? "ES256",
+      typ: "dpop+jwt",
+      jwk: { kty, ...(crv && { crv }), ...(x && { x }), ...(y && { y }) },
+    })
     .setIssuedAt()
     .sign(await importJWK(key));
 }

@@ -58,13 +58,19 @@ export class LeafOpener {
   }
 }
 
-function openRecord(leaf: Leaf, origin: string, { dataKey, subjectKey }: AuditorSecrets): Result<AuditRecord, Unopened> {
+function openRecord(
+  leaf: Leaf,
+  origin: string,
+  { dataKey, subjectKey }: AuditorSecrets,
+): Result<AuditRecord, Unopened> {
   const plaintext = openLeaf(dataKey, origin, leaf);
   if (!plaintext.ok) return err("it does not open with its key");
   const record = decodeRecord(plaintext.value);
-  if (!record.ok) return err(record.error === "bad_record" ? "it holds no record" : "its record is of a later version");
+  if (!record.ok)
+    return err(record.error === "bad_record" ? "it holds no record" : "its record is of a later version");
   const { event, seed } = record.value;
   if (event.kind !== "disclosure" || event.patients.length === 0) return record;
-  const committed = isAccountable(event) && sameBytes(linesRoot(seed, accountingLines(event, subjectKey)), leaf.linesRoot);
+  const committed =
+    isAccountable(event) && sameBytes(linesRoot(seed, accountingLines(event, subjectKey)), leaf.linesRoot);
   return committed ? record : err("its accounting lines are not the committed ones");
 }

@@ -57,7 +57,9 @@ export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRe
   const { wrong, logs } = await logsOf(source);
   if (wrong !== undefined) yield { log: ROOT_LOG, wrong };
   for (const { verifier, since } of logs) {
-    const checked = await onceMoreIfLate(() => CheckedLog.check(source.readerOf(logOf(verifier)), verifier, since));
+    const checked = await onceMoreIfLate(() =>
+      CheckedLog.check(source.readerOf(logOf(verifier)), verifier, since),
+    );
     if (!checked.ok) {
       yield { log: logOf(verifier), wrong: sentence(checked.error) };
       continue;
@@ -88,11 +90,15 @@ async function logsOf({ keys, only, readerOf }: AuditorSource) {
   if (root === undefined) return { logs: logs.map((verifier) => ({ verifier, since: [] })) };
   const leaves = new RootLeaves(root);
   const result = await verifyLog(readerOf(ROOT_LOG), root, {}, leaves);
-  if (!result.ok) return { wrong: sentence(result.error), logs: logs.map((verifier) => ({ verifier, since: [] })) };
+  if (!result.ok)
+    return { wrong: sentence(result.error), logs: logs.map((verifier) => ({ verifier, since: [] })) };
   const there = [];
   for (const verifier of keysWithRoot(logs, root, leaves).filter(isAsked)) {
     const name = logOf(verifier);
-    if (mayBeGone(name, leaves.seconds, Date.now() / 1000) && (await readerOf(name).checkpoint()) === undefined) {
+    if (
+      mayBeGone(name, leaves.seconds, Date.now() / 1000) &&
+      (await readerOf(name).checkpoint()) === undefined
+    ) {
       console.error(`${name}: removed, as it may be six years after its half-year: what it had is not read`);
       continue;
     }

@@ -23,7 +23,8 @@ export async function ledgerExportFhir(args: readonly string[]): Promise<number>
     const [folder, named, ...more] = positionals;
     if (folder === undefined || more.length > 0)
       throw new Misuse("a folder to write to is needed, then a URL or a folder to read, and nothing more");
-    if (values.server !== undefined && !/^https?:\/\/\S+$/u.test(values.server)) throw new Misuse("--server is a URL");
+    if (values.server !== undefined && !/^https?:\/\/\S+$/u.test(values.server))
+      throw new Misuse("--server is a URL");
     const isAsked = eventFilter(values);
     const source = await auditorSource(values, named);
     const path = join(resolve(folder), fileName);
@@ -54,7 +55,10 @@ export async function ledgerExportFhir(args: readonly string[]): Promise<number>
   }
 }
 
-function asAuditEvents({ log, leaves, frame, event }: EventOnRecord, server: string | undefined): readonly object[] {
+function asAuditEvents(
+  { log, leaves, frame, event }: EventOnRecord,
+  server: string | undefined,
+): readonly object[] {
   const { index = 0, hash = new Uint8Array() } = leaves[0] ?? {};
   const receipt = { log: log.name, index, leafHash: hash, frameHash: frame.hash };
   return auditEventsOf(event, { ledger: log.origin.slice(0, log.origin.lastIndexOf("/")), receipt, server });

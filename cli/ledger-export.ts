@@ -39,7 +39,12 @@ export async function ledgerExport(args: readonly string[]): Promise<number> {
   }
 }
 
-async function write(folder: string, url: string, given: readonly Verifier[], written: Set<string>): Promise<void> {
+async function write(
+  folder: string,
+  url: string,
+  given: readonly Verifier[],
+  written: Set<string>,
+): Promise<void> {
   const checkpoints = new Map<string, Uint8Array>();
   const copy = async (verifier: Verifier, rules?: LeafRules): Promise<void> => {
     const log = logOf(verifier);
@@ -73,7 +78,11 @@ async function stillThere(url: string, keys: readonly Verifier[], leaves: RootLe
   const there: Verifier[] = [];
   for (const key of keys) {
     const log = logOf(key);
-    if (!mayBeGone(log, leaves.seconds, Date.now() / 1000) || (await httpLog(url, log).checkpoint()) !== undefined) there.push(key);
+    if (
+      !mayBeGone(log, leaves.seconds, Date.now() / 1000) ||
+      (await httpLog(url, log).checkpoint()) !== undefined
+    )
+      there.push(key);
   }
   return there;
 }
@@ -90,8 +99,10 @@ function copying(reader: LogReader, folder: string, keep: (checkpoint: Uint8Arra
       if (note !== undefined) keep(note);
       return note;
     },
-    tile: async (level, index, width) => copied(`tile/${level}/${tilePath(index, width)}`, await reader.tile(level, index, width)),
-    entries: async (index, width) => copied(`tile/entries/${tilePath(index, width)}`, await reader.entries(index, width)),
+    tile: async (level, index, width) =>
+      copied(`tile/${level}/${tilePath(index, width)}`, await reader.tile(level, index, width)),
+    entries: async (index, width) =>
+      copied(`tile/entries/${tilePath(index, width)}`, await reader.entries(index, width)),
     frame: async (number) => copied(`frame/${number}`, await reader.frame(number)),
   };
 }
@@ -101,9 +112,17 @@ async function writeObject(path: string, content: Uint8Array | string): Promise<
   await writeFile(path, content);
 }
 
-function readRequest(args: readonly string[]): { readonly folder: string; readonly url: string; readonly keys: readonly Verifier[] } {
+function readRequest(args: readonly string[]): {
+  readonly folder: string;
+  readonly url: string;
+  readonly keys: readonly Verifier[];
+} {
   const many = { type: "string", multiple: true, default: [] as string[] } as const;
-  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: { key: many, keys: many } });
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { key: many, keys: many },
+  });
   const given = givenKeys(values.key, values.keys);
   const [folder, named, ...more] = positionals;
   const url = named ?? given?.url;

@@ -52,7 +52,10 @@ export async function verifyFolder(
 ): Promise<Report[]> {
   const entries = await readdir(folder);
   const reports: Report[] = [await checkKeys(folder, keys)].filter((report) => "wrong" in report);
-  const checked = await verifyLogs({ keys: withSiblings(keys, entries), claimsOf, only, witnesses }, folderPlace(folder));
+  const checked = await verifyLogs(
+    { keys: withSiblings(keys, entries), claimsOf, only, witnesses },
+    folderPlace(folder),
+  );
   reports.push(...checked);
   if (only.length > 0) return reports;
   const known = new Set([keysFile, ...keys.map(logOf), ...checked.map(({ name }) => name)]);
@@ -60,7 +63,9 @@ export async function verifyFolder(
     .filter((name) => !known.has(name))
     .map((name) => ({ name, wrong: "is neither a log of a known key nor the file of keys" }));
   // A log that the file of keys names was there, also for one who was given the key of another only.
-  const hidden = ((await ownKeys(folder)) ?? []).map(logOf).filter((name) => !known.has(name) && !entries.includes(name));
+  const hidden = ((await ownKeys(folder)) ?? [])
+    .map(logOf)
+    .filter((name) => !known.has(name) && !entries.includes(name));
   const missing = hidden.map((name) => ({ name, wrong: "its folder is missing" }));
   return [...reports, ...[...others, ...missing].sort((a, b) => (a.name < b.name ? -1 : 1))];
 }
@@ -68,7 +73,9 @@ export async function verifyFolder(
 /** With the root log's key among them the keys of all logs in the folder: one key pair signs every log of a ledger. */
 function withSiblings(keys: readonly Verifier[], entries: readonly string[]): readonly Verifier[] {
   const root = rootKeyOf(keys);
-  const named = entries.filter((name) => parseLogName(name) !== undefined && !keys.some((key) => logOf(key) === name));
+  const named = entries.filter(
+    (name) => parseLogName(name) !== undefined && !keys.some((key) => logOf(key) === name),
+  );
   return root === undefined ? keys : [...keys, ...named.sort().map((name) => siblingOf(root, name))];
 }
 
@@ -77,20 +84,30 @@ const folderPlace = (folder: string): Place => ({
   async verify(reader, verifier, claims, rules) {
     const name = logOf(verifier);
     // What it leads to is not in the folder: the next reader may find something else there.
-    if ((await lstat(join(folder, name)).catch(() => undefined))?.isSymbolicLink() === true) return { name, wrong: "is a link" };
+    if ((await lstat(join(folder, name)).catch(() => undefined))?.isSymbolicLink() === true)
+      return { name, wrong: "is a link" };
     const result = await verifyLog(reader, verifier, claims, rules);
-    if (!result.ok) return { name, wrong: (await hasEntry(folder, name)) ? result.error : "its folder is missing" };
+    if (!result.ok)
+      return { name, wrong: (await hasEntry(folder, name)) ? result.error : "its folder is missing" };
     const [stray] = await strayObjects(join(folder, name), name, result.value);
-    return stray === undefined ? { name, good: result.value } : { name, wrong: { object: stray, problem: "is no object of this log" } };
+    return stray === undefined
+      ? { name, good: result.value }
+      : { name, wrong: { object: stray, problem: "is no object of this log" } };
   },
 });
 
-async function checkKeys(folder: string, keys: readonly Verifier[]): Promise<Report | { readonly name: string }> {
+async function checkKeys(
+  folder: string,
+  keys: readonly Verifier[],
+): Promise<Report | { readonly name: string }> {
   const written = await ownKeys(folder);
   if (written === undefined) return { name: keysFile, wrong: "is missing or not as an export writes it" };
   const texts = written.map(keyText);
   const other = keys.find((key) => !texts.includes(keyText(key)));
-  return other === undefined ? { name: keysFile } : { name: keysFile, wrong: `does not have the key of ${logOf(other)} that was given` };
+  return other === undefined
+    ? { name: keysFile }
+    : { name: keysFile, wrong: `does not have the key of ${logOf(other)} that was given` };
 }
 
-const hasEntry = async (folder: string, name: string): Promise<boolean> => (await readdir(folder)).includes(name);
+const hasEntry = async (folder: string, name: string): Promise<boolean> =>
+  (await readdir(folder)).includes(name);

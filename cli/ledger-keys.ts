@@ -31,7 +31,9 @@ export interface GivenKeys {
  */
 export function givenKeys(key: readonly string[], files: readonly string[]): GivenKeys | undefined {
   const folders = [process.env["INIT_CWD"], process.cwd()].filter((folder) => folder !== undefined);
-  const standing = folders.map((folder) => join(folder, ".phylax", "dev.json")).find((file) => existsSync(file));
+  const standing = folders
+    .map((folder) => join(folder, ".phylax", "dev.json"))
+    .find((file) => existsSync(file));
   const read = key.length + files.length > 0 ? files : [standing].filter((file) => file !== undefined);
   const found = read.map(readKeyFile);
   const keys = [...key.map(readKey), ...found.flatMap((file) => file.keys)];
@@ -40,13 +42,20 @@ export function givenKeys(key: readonly string[], files: readonly string[]): Giv
   if (keys.length === 0) return undefined;
   const url = found.map((file) => file.url).find((one) => one !== undefined);
   const witnesses = found.flatMap((file) => file.witnesses);
-  return { from: [...key.map(() => "--key"), ...read].join(", "), keys, witnesses, ...(url === undefined ? {} : { url }) };
+  return {
+    from: [...key.map(() => "--key"), ...read].join(", "),
+    keys,
+    witnesses,
+    ...(url === undefined ? {} : { url }),
+  };
 }
 
 /** The key of a log or of the root log. Its name becomes that of a folder, which a failed export removes: a name like `..` is none. */
 export function parseLogKey(text: string): Verifier | undefined {
   const key = parseVerifierKey(text);
-  return key.ok && (parseLogName(logOf(key.value)) !== undefined || logOf(key.value) === ROOT_LOG) ? key.value : undefined;
+  return key.ok && (parseLogName(logOf(key.value)) !== undefined || logOf(key.value) === ROOT_LOG)
+    ? key.value
+    : undefined;
 }
 
 /** The key of a witness, whose cosignature the root log's checkpoint must have. */
@@ -76,13 +85,20 @@ interface KeyFile {
 function readKeyFile(file: string): KeyFile {
   const { logs, root, witnesses = {}, ledger } = readJson(file);
   if (logs === undefined) throw new Misuse(`${file} has no logs`);
-  const named: [string, unknown][] = Object.entries({ ...logs, ...(root === undefined ? {} : { [ROOT_LOG]: root }) });
+  const named: [string, unknown][] = Object.entries({
+    ...logs,
+    ...(root === undefined ? {} : { [ROOT_LOG]: root }),
+  });
   const keys = named.map(([log, text]) => {
     const key = readKey(String(text));
     if (logOf(key) !== log) throw new Misuse(`${file}: the key of ${log} is another log's`);
     return key;
   });
-  return { keys, witnesses: Object.values(witnesses).map((text) => readWitnessKey(String(text))), url: ledger };
+  return {
+    keys,
+    witnesses: Object.values(witnesses).map((text) => readWitnessKey(String(text))),
+    url: ledger,
+  };
 }
 
 interface KeyJson {

@@ -16,7 +16,11 @@ export const ledgerReadUsage = `phylax ledger read [URL|DIR] ${auditorUsage} ${f
  */
 export async function ledgerRead(args: readonly string[]): Promise<number> {
   try {
-    const options = { ...auditorOptions, ...filterOptions, json: { type: "boolean", default: false } } as const;
+    const options = {
+      ...auditorOptions,
+      ...filterOptions,
+      json: { type: "boolean", default: false },
+    } as const;
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
     if (positionals.length > 1) throw new Misuse("one URL or folder, and nothing more");
     const isAsked = eventFilter(values);
@@ -24,7 +28,8 @@ export async function ledgerRead(args: readonly string[]): Promise<number> {
     const unread = new UnreadList();
     for await (const found of eventsOf(source)) {
       if (!("event" in found)) unread.add(found);
-      else if (isAsked(found.event)) console.log(printable(values.json ? JSON.stringify(asJson(found)) : asLine(found)));
+      else if (isAsked(found.event))
+        console.log(printable(values.json ? JSON.stringify(asJson(found)) : asLine(found)));
     }
     for (const line of unread.lines) console.error(printable(line));
     return unread.count === 0 ? 0 : 1;
@@ -51,9 +56,11 @@ function asLine({ log, leaves, parts, event }: EventOnRecord): string {
   const { who, what, why, outcome, withheld, configuration } = event;
   const place = what?.id ?? (what?.parameters ?? []).map(([name, value]) => `${name}=${value}`).join("&");
   const target =
-    [what?.origin, what?.type].filter(Boolean).join("/") + (place === "" ? "" : what?.id === undefined ? `?${place}` : `/${place}`);
+    [what?.origin, what?.type].filter(Boolean).join("/") +
+    (place === "" ? "" : what?.id === undefined ? `?${place}` : `/${place}`);
   const patients = event.patients.map(
-    ({ patient, counts, state }) => `${patient}${state === undefined ? "" : ` of ${state}`}${countsOf(counts)}`,
+    ({ patient, counts, state }) =>
+      `${patient}${state === undefined ? "" : ` of ${state}`}${countsOf(counts)}`,
   );
   const words = [
     new Date(event.at).toISOString(),
@@ -65,7 +72,8 @@ function asLine({ log, leaves, parts, event }: EventOnRecord): string {
     target,
     outcome?.status,
     outcome?.reason,
-    configuration && `sha-256 ${configuration.digest}: ${configuration.settings.map(([name, value]) => `${name}=${value}`).join(", ")}`,
+    configuration &&
+      `sha-256 ${configuration.digest}: ${configuration.settings.map(([name, value]) => `${name}=${value}`).join(", ")}`,
     patients.length > 0 && `patients: ${patients.join(", ")}`,
     (event.asked?.length ?? 0) > 0 && `asked beyond reach: ${event.asked?.join(", ")}`,
     event.unnamed.length > 0 && `of no named patient: ${event.unnamed.join(", ")}`,

@@ -18,14 +18,24 @@ export function tell(report: Report, { since = [], receipts = [] }: Claims): boo
   }
   if (report.removed === true) {
     const text = "removed, as it may be six years after its half-year";
-    console.log(`${report.name}: ${text}; its last checkpoint in the root log is of ${report.good.size} leaves`);
+    console.log(
+      `${report.name}: ${text}; its last checkpoint in the root log is of ${report.good.size} leaves`,
+    );
     return true;
   }
   const { size, frames, root } = report.good;
-  const claimed = [...since.map(() => "extends the earlier checkpoint"), ...receipts.map(({ index }) => `has the receipt's leaf ${index}`)];
+  const claimed = [
+    ...since.map(() => "extends the earlier checkpoint"),
+    ...receipts.map(({ index }) => `has the receipt's leaf ${index}`),
+  ];
   const rooted = report.rooted === undefined ? [] : [`${report.rooted} of them under the root log`];
   const cosigned = (report.cosigned ?? []).map((by) => `cosigned by ${by.name} at ${timeText(by.seconds)}`);
-  const said = [`${report.name}: good: ${size} leaves in ${frames} frames, root ${toBase64(root)}`, ...rooted, ...cosigned, ...claimed];
+  const said = [
+    `${report.name}: good: ${size} leaves in ${frames} frames, root ${toBase64(root)}`,
+    ...rooted,
+    ...cosigned,
+    ...claimed,
+  ];
   console.log(printable(said.join(", ")));
   return true;
 }

@@ -48,7 +48,9 @@ export async function ledgerRetention(args: readonly string[]): Promise<number> 
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
     const [named, ...more] = positionals;
     if (named === undefined || more.length > 0)
-      throw new Misuse("a file of lock rules is needed, or the URL of the API that has them, and nothing more");
+      throw new Misuse(
+        "a file of lock rules is needed, or the URL of the API that has them, and nothing more",
+      );
     const given = givenKeys(values["log-key"], values.keys);
     const ledger = values.ledger ?? given?.url;
     if (given === undefined || ledger === undefined)
@@ -58,10 +60,15 @@ export async function ledgerRetention(args: readonly string[]): Promise<number> 
     const logs = await look(given.keys, placeOf(ledger), rules, now);
     const blocked = rulesOnCheckpoints(rules).map(({ id }) => id);
     const good = blocked.length === 0 && logs.every(({ wrong }) => wrong === undefined);
-    if (values.json) console.log(printable(JSON.stringify({ good, sixYearsDays: SIX_YEARS_DAYS, blocked, logs })));
+    if (values.json)
+      console.log(printable(JSON.stringify({ good, sixYearsDays: SIX_YEARS_DAYS, blocked, logs })));
     else {
       for (const id of blocked)
-        console.error(printable(`checkpoint/: WRONG: rule ${id} locks it: checkpoints are overwritten, and the ledger stops`));
+        console.error(
+          printable(
+            `checkpoint/: WRONG: rule ${id} locks it: checkpoints are overwritten, and the ledger stops`,
+          ),
+        );
       for (const log of logs) tell(log);
     }
     return good ? 0 : 1;
@@ -76,20 +83,31 @@ const placeOf =
   (log) =>
     readerAt(ledger, log);
 
-async function look(keys: readonly Verifier[], place: Place, rules: readonly LockRule[], now: number): Promise<readonly LogRetention[]> {
+async function look(
+  keys: readonly Verifier[],
+  place: Place,
+  rules: readonly LockRule[],
+  now: number,
+): Promise<readonly LogRetention[]> {
   const root = rootKeyOf(keys);
   const leaves = root && new RootLeaves(root);
   const logs = keys.filter((key) => logOf(key) !== ROOT_LOG);
   if (root === undefined || leaves === undefined) {
     return await inTurn(logs, (verifier) =>
-      lookAt(verifier, place, rules, now, { notes: ["without the root log's key it is not known whether its checkpoint stays"] }),
+      lookAt(verifier, place, rules, now, {
+        notes: ["without the root log's key it is not known whether its checkpoint stays"],
+      }),
     );
   }
   const result = await verifyLog(place(ROOT_LOG), root, {}, leaves);
   if (!result.ok) return [{ log: ROOT_LOG, wrong: sentence(result.error), notes: [] }];
   const all = keysWithRoot(logs, root, leaves);
   return await inTurn([...all, root], (verifier) =>
-    lookAt(verifier, place, rules, now, { kept: leaves.seen.get(logOf(verifier))?.at(-1), seconds: leaves.seconds, notes: [] }),
+    lookAt(verifier, place, rules, now, {
+      kept: leaves.seen.get(logOf(verifier))?.at(-1),
+      seconds: leaves.seconds,
+      notes: [],
+    }),
   );
 }
 
@@ -100,7 +118,13 @@ interface ByRoot {
   readonly notes: readonly string[];
 }
 
-async function lookAt(verifier: Verifier, place: Place, rules: readonly LockRule[], now: number, root: ByRoot): Promise<LogRetention> {
+async function lookAt(
+  verifier: Verifier,
+  place: Place,
+  rules: readonly LockRule[],
+  now: number,
+  root: ByRoot,
+): Promise<LogRetention> {
   const log = logOf(verifier);
   const { rule, removable } = lockOf(verifier.name, rules);
   const about = {
@@ -118,7 +142,8 @@ async function lookAt(verifier: Verifier, place: Place, rules: readonly LockRule
       : { ...about, wrong: "its checkpoint is missing, before its time", notes: root.notes };
   }
   const wrong = isOver ? endWrong(note, verifier, root) : undefined;
-  const unlocked = rule === undefined ? `no rule keeps all of log/${verifier.name}/ for ${SIX_YEARS_DAYS} days` : undefined;
+  const unlocked =
+    rule === undefined ? `no rule keeps all of log/${verifier.name}/ for ${SIX_YEARS_DAYS} days` : undefined;
   const notes = isOver || log === ROOT_LOG ? root.notes : [...root.notes, "takes records still"];
   return wrong === undefined && unlocked === undefined
     ? { ...about, notes }

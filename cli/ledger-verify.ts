@@ -22,7 +22,8 @@ export const ledgerVerifyUsage =
 export async function ledgerVerify(args: readonly string[]): Promise<number> {
   try {
     const { target, keys, witnesses, only, claimsOf } = await readRequest(args);
-    if (keys === undefined) return tell({ name: keysFile, wrong: "is missing or not as an export writes it" }, {}) ? 0 : 1;
+    if (keys === undefined)
+      return tell({ name: keysFile, wrong: "is missing or not as an export writes it" }, {}) ? 0 : 1;
     const reports =
       target.kind === "folder"
         ? await verifyFolder(target.path, keys, claimsOf, only, witnesses)
@@ -47,7 +48,9 @@ const servedPlace = (url: string): Place => ({
 });
 
 interface VerifyRequest {
-  readonly target: { readonly kind: "url"; readonly url: string } | { readonly kind: "folder"; readonly path: string };
+  readonly target:
+    | { readonly kind: "url"; readonly url: string }
+    | { readonly kind: "folder"; readonly path: string };
   readonly keys: readonly Verifier[] | undefined; // undefined: a folder whose own keys, the only ones, cannot be read
   readonly witnesses: readonly Verifier[];
   readonly only: readonly string[]; // logs; empty for all
@@ -64,34 +67,50 @@ async function readRequest(args: readonly string[]): Promise<VerifyRequest> {
   const given = givenKeys(values.key, values.keys);
   const [named, ...more] = positionals;
   const target = readTarget(named ?? given?.url);
-  if (target === undefined || more.length > 0) throw new Misuse("the ledger's URL or an exported folder is needed, and nothing more");
-  if (given === undefined && target.kind === "url") throw new Misuse("without a public key (--key or --keys) nothing can be checked");
+  if (target === undefined || more.length > 0)
+    throw new Misuse("the ledger's URL or an exported folder is needed, and nothing more");
+  if (given === undefined && target.kind === "url")
+    throw new Misuse("without a public key (--key or --keys) nothing can be checked");
   const keys = given?.keys ?? (target.kind === "folder" ? await ownKeys(target.path) : undefined);
-  if (given === undefined) console.log(`keys: the folder's own, so this shows only that the folder agrees with itself`);
+  if (given === undefined)
+    console.log(`keys: the folder's own, so this shows only that the folder agrees with itself`);
   else if (values.key.length + values.keys.length === 0) console.log(`keys: of ${given.from}`);
   const witnesses = [...values.witness.map(readWitnessKey), ...(given?.witnesses ?? [])];
   if (keys === undefined) return { target, keys, witnesses, only: [], claimsOf: () => ({}) };
   // Asked for a witness's word, a check without it must not pass for one.
-  if (values.witness.length > 0 && rootKeyOf(keys) === undefined) throw new Misuse("witnesses cosign the root log, whose key is not here");
+  if (values.witness.length > 0 && rootKeyOf(keys) === undefined)
+    throw new Misuse("witnesses cosign the root log, whose key is not here");
   const unknown = values.log.find((log) => !keys.some((verifier) => logOf(verifier) === log));
   if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}`);
   // A claim of a log that is not looked at would pass unseen.
-  const lookedAt = values.log.length === 0 ? keys : keys.filter((verifier) => values.log.includes(logOf(verifier)));
+  const lookedAt =
+    values.log.length === 0 ? keys : keys.filter((verifier) => values.log.includes(logOf(verifier)));
   const since = values.since.map((file) => ownCheckpoint(file, lookedAt));
   const receipts = values.receipt.map((text) => ownReceipt(text, lookedAt));
-  return { target, keys, witnesses, only: values.log, claimsOf: (verifier) => claimsFor(verifier, since, receipts) };
+  return {
+    target,
+    keys,
+    witnesses,
+    only: values.log,
+    claimsOf: (verifier) => claimsFor(verifier, since, receipts),
+  };
 }
 
 function readTarget(named: string | undefined): VerifyRequest["target"] | undefined {
   if (named === undefined) return undefined;
   if (/^https?:\/\//.test(named)) return { kind: "url", url: named };
   const path = resolve(named);
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw new Misuse(`${named} is neither a URL nor a folder`);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new Misuse(`${named} is neither a URL nor a folder`);
   return { kind: "folder", path };
 }
 
 /** What was claimed of this log. An earlier checkpoint that its key did not sign is another log's. */
-const claimsFor = (verifier: Verifier, since: readonly Uint8Array[], receipts: readonly Receipt[]): Claims => ({
+const claimsFor = (
+  verifier: Verifier,
+  since: readonly Uint8Array[],
+  receipts: readonly Receipt[],
+): Claims => ({
   since: since.flatMap((note) => {
     const opened = openCheckpoint(note, verifier);
     return opened.ok ? [opened.value] : [];
@@ -118,5 +137,7 @@ function ownReceipt(text: string, verifiers: readonly Verifier[]): Receipt {
   const receipt = parseReceipt(text.replace(/^phylax-receipt:/iu, "").trim());
   if (!receipt.ok) throw new Misuse(`not a receipt: ${text}`);
   if (verifiers.some((verifier) => logOf(verifier) === receipt.value.log)) return receipt.value;
-  throw new Misuse(`the receipt is of log ${receipt.value.log}, of which there is no key here, or which --log leaves out`);
+  throw new Misuse(
+    `the receipt is of log ${receipt.value.log}, of which there is no key here, or which --log leaves out`,
+  );
 }

@@ -19,7 +19,11 @@ async function ask(url: string, tokenFile: string | undefined): Promise<unknown>
   const isPrivate = url.startsWith("https:") || ["127.0.0.1", "localhost"].includes(new URL(url).hostname);
   if (tokenFile !== undefined && !isPrivate) throw new Misuse("a token goes out over https only");
   const headers = tokenFile === undefined ? {} : { authorization: `Bearer ${readToken(tokenFile)}` };
-  const response = await fetch(url, { headers, redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => {
+  const response = await fetch(url, {
+    headers,
+    redirect: "error",
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  }).catch(() => {
     throw new Error(`${url} cannot be reached`);
   });
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);

@@ -24,13 +24,22 @@ export const posterOptions = {
 } as const;
 
 /** Posts a document with an operator's certificate, and with the token of one who has signed in. */
-export async function postAsOperator(from: Poster, path: string, document: string | Buffer): Promise<OperatorAnswer> {
+export async function postAsOperator(
+  from: Poster,
+  path: string,
+  document: string | Buffer,
+): Promise<OperatorAnswer> {
   const dev = readDevFile(from.state);
   const operator = operatorOf(dev, from.operator);
   try {
-    const authorization = from.token === undefined ? {} : { authorization: `Bearer ${readFileSync(from.token, "utf8").trim()}` };
+    const authorization =
+      from.token === undefined ? {} : { authorization: `Bearer ${readFileSync(from.token, "utf8").trim()}` };
     const headers = { "content-type": "application/json", ...authorization };
-    const reply = await send(dev, operator, `${dev.ops}/${path}`, { method: "POST", headers, body: document });
+    const reply = await send(dev, operator, `${dev.ops}/${path}`, {
+      method: "POST",
+      headers,
+      body: document,
+    });
     const body: OperatorAnswer["body"] = JSON.parse(reply.text);
     return { status: reply.status, body };
   } finally {

@@ -29,7 +29,10 @@ export async function operatorSignIn(args: readonly string[]): Promise<number> {
   try {
     const dev = readDevFile(resolve(values.state));
     const officer = dev.officers.find((one) => one.id === id);
-    if (officer === undefined) throw new Error(`nobody of that name signs in; there are: ${dev.officers.map((one) => one.id).join(", ")}`);
+    if (officer === undefined)
+      throw new Error(
+        `nobody of that name signs in; there are: ${dev.officers.map((one) => one.id).join(", ")}`,
+      );
     writeFileSync(values.out, `${await signIn(dev, officer)}\n`, { mode: 0o600 });
     console.log(`${values.out}: good for five minutes, with ${id}'s certificate`);
     return 0;
@@ -63,10 +66,17 @@ async function signIn(dev: DevFile, officer: DevOfficer): Promise<string> {
   console.log(`open in a browser: ${asked.href}`);
   const answer = await callback.answer;
   // RFC 9700 §4.4.2, §4.7: an answer to somebody else's question, or of another server.
-  if (answer.get("state") !== state || answer.get("iss") !== iss) throw new Error("the browser came back from something else");
+  if (answer.get("state") !== state || answer.get("iss") !== iss)
+    throw new Error("the browser came back from something else");
   const code = answer.get("code");
   if (code === null) throw new Error(`not signed in: ${answer.get("error") ?? "no code"}`);
-  const form = { grant_type: "authorization_code", client_id: officer.client, redirect_uri: callback.uri, code, code_verifier: verifier };
+  const form = {
+    grant_type: "authorization_code",
+    client_id: officer.client,
+    redirect_uri: callback.uri,
+    code,
+    code_verifier: verifier,
+  };
   const { access_token: token } = await document(
     send(dev, officer, String(about["token_endpoint"]), {
       method: "POST",
@@ -85,7 +95,9 @@ async function document(asked: Promise<Reply>): Promise<Readonly<Record<string, 
 }
 
 /** Waits for the browser to come back once. */
-async function listen(milliseconds: number): Promise<{ readonly uri: string; readonly answer: Promise<URLSearchParams> }> {
+async function listen(
+  milliseconds: number,
+): Promise<{ readonly uri: string; readonly answer: Promise<URLSearchParams> }> {
   const server = createServer();
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const uri = `http://127.0.0.1:${(server.address() as AddressInfo).port}/callback`; // a TCP server's address

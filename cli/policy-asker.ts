@@ -52,7 +52,10 @@ export async function askerByRegistry(options: AskerOptions, at: Instant): Promi
   if (!read.ok) throw new Misuse(`${file}: ${read.error.pointer}: ${read.error.problem}`);
   const registry = read.value;
   const client = registry.clients.find((one) => one.id === id);
-  if (client === undefined) throw new Misuse(id === undefined ? "--client is needed with --registry" : `${file}: there is no client ${id}`);
+  if (client === undefined)
+    throw new Misuse(
+      id === undefined ? "--client is needed with --registry" : `${file}: there is no client ${id}`,
+    );
 
   const granted = registry.grants.filter((grant) => grant.client === client.id && grant.origin === origin);
   const within = requestedPurposes(
@@ -63,26 +66,49 @@ export async function askerByRegistry(options: AskerOptions, at: Instant): Promi
   const grant = purpose.ok ? granted.find((one) => one.purpose === purpose.value) : undefined;
   if (grant === undefined) {
     const has = granted.map((one) => one.purpose).join(", ") || "none";
-    throw new Misuse(`${file}: no one grant of ${client.id} at ${origin} is meant; it has ${has}: choose with --purpose`);
+    throw new Misuse(
+      `${file}: no one grant of ${client.id} at ${origin} is meant; it has ${has}: choose with --purpose`,
+    );
   }
   const document = await policyOf(grant.policy, registry, options);
   const scopes = scopesOf(grant.scopes, client.patient, options);
   const steps = [
-    { ok: client.status === "active", of: "request", says: `the client ${client.id} is ${client.status}` } as const,
+    {
+      ok: client.status === "active",
+      of: "request",
+      says: `the client ${client.id} is ${client.status}`,
+    } as const,
     agreementStep(registry, grant, at),
     patientStep(client.patient, scopes, options.patient),
-    { ok: true, of: "scope", says: `scopes of token and grant together: ${formatScopes(scopes) || "none"}` } as const,
+    {
+      ok: true,
+      of: "scope",
+      says: `scopes of token and grant together: ${formatScopes(scopes) || "none"}`,
+    } as const,
   ];
   const failed = steps.find(({ ok }) => !ok);
   return { document, scopes, steps, refused: failed?.says };
 }
 
-function agreementStep(registry: RegistryDocument, grant: RegistryDocument["grants"][number], at: Instant): Step {
-  const agreement = registry.agreements.find(({ id, client }) => id === grant.agreement && client === grant.client);
-  if (agreement === undefined) return { ok: false, of: "request", says: `there is no agreement ${grant.agreement} of the client's` };
+function agreementStep(
+  registry: RegistryDocument,
+  grant: RegistryDocument["grants"][number],
+  at: Instant,
+): Step {
+  const agreement = registry.agreements.find(
+    ({ id, client }) => id === grant.agreement && client === grant.client,
+  );
+  if (agreement === undefined)
+    return { ok: false, of: "request", says: `there is no agreement ${grant.agreement} of the client's` };
   const { id, purposes, from, to } = agreement;
-  const force = inForce({ id, purposes, from: instant(Date.parse(from)), to: instant(Date.parse(to)) }, grant.purpose, at);
-  const says = force.ok ? `the agreement ${id} is in force for ${grant.purpose}, until ${to}` : `${id}: ${force.error.reason}`;
+  const force = inForce(
+    { id, purposes, from: instant(Date.parse(from)), to: instant(Date.parse(to)) },
+    grant.purpose,
+    at,
+  );
+  const says = force.ok
+    ? `the agreement ${id} is in force for ${grant.purpose}, until ${to}`
+    : `${id}: ${force.error.reason}`;
   return { ok: force.ok, of: "request", says };
 }
 
@@ -95,20 +121,30 @@ function patientStep(held: string | undefined, scopes: Scopes, patient: string |
   return {
     ok: !other,
     of: "request",
-    says: other ? "the client is held to another patient than the token's" : "the token's patient is one for this client",
+    says: other
+      ? "the client is held to another patient than the token's"
+      : "the token's patient is one for this client",
   };
 }
 
 function scopesOf(granted: string, patient: string | undefined, { scope }: AskerOptions): Scopes {
-  const common = scope === undefined ? scopesIn(granted) : intersectScopes(scopesIn(scope), scopesIn(granted));
+  const common =
+    scope === undefined ? scopesIn(granted) : intersectScopes(scopesIn(scope), scopesIn(granted));
   return patient === undefined ? common : heldToPatient(common);
 }
 
 /** By its name in the file, or by its digest out of the file or out of `--policy`. */
-async function policyOf(named: string, registry: RegistryDocument, { policy }: AskerOptions): Promise<PolicyDocument> {
+async function policyOf(
+  named: string,
+  registry: RegistryDocument,
+  { policy }: AskerOptions,
+): Promise<PolicyDocument> {
   const inFile = registry.policies.find(({ name }) => name === named);
   if (inFile !== undefined) return policyAt(named, inFile.body);
-  const bodies = [...registry.policies.map(({ body }) => body), ...(policy === undefined ? [] : [readFile(policy)])];
+  const bodies = [
+    ...registry.policies.map(({ body }) => body),
+    ...(policy === undefined ? [] : [readFile(policy)]),
+  ];
   for (const body of bodies) {
     const document = policyAt("policy", body);
     if ((await policyDigest(document)) === named) return document;

@@ -9,7 +9,12 @@ interface Checked {
   readonly file: string;
   readonly problems: readonly PolicyProblem[];
   /** Of a good one: what it is named by. */
-  readonly policy?: { readonly name: string; readonly digest: string; readonly rules: number; readonly examples: number };
+  readonly policy?: {
+    readonly name: string;
+    readonly digest: string;
+    readonly rules: number;
+    readonly examples: number;
+  };
 }
 
 /** Tells everything that would keep policies from being published, each with its place. Answers 0 when nothing does, else 2. */
@@ -38,13 +43,20 @@ async function check(file: string): Promise<Checked> {
   if (problems.length > 0) return { file, problems };
   const { name, rules } = read.value;
   const examples = rules.reduce((sum, rule) => sum + rule.examples.length, 0);
-  return { file, problems, policy: { name, digest: await policyDigest(read.value), rules: rules.length, examples } };
+  return {
+    file,
+    problems,
+    policy: { name, digest: await policyDigest(read.value), rules: rules.length, examples },
+  };
 }
 
 function tell({ file, problems, policy }: Checked): void {
-  for (const { pointer, problem } of problems) console.error(`${file}: ${pointer === "" ? "" : `${pointer}: `}${problem}`);
+  for (const { pointer, problem } of problems)
+    console.error(`${file}: ${pointer === "" ? "" : `${pointer}: `}${problem}`);
   if (policy !== undefined) {
     const rules = `${policy.rules} rule${policy.rules === 1 ? "" : "s"}`;
-    console.log(`${file}: good: ${policy.name}, ${rules}, ${policy.examples} true examples, ${policy.digest}`);
+    console.log(
+      `${file}: good: ${policy.name}, ${rules}, ${policy.examples} true examples, ${policy.digest}`,
+    );
   }
 }

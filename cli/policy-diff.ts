@@ -34,9 +34,12 @@ export async function policyDiff(args: readonly string[]): Promise<number> {
 /** The policy in a file; what is wrong with it is told. */
 export function readPolicyFile(file: string): PolicyDocument | undefined {
   const body = readJsonFile(file);
-  const read = body.ok ? readPolicyDocument(body.value) : { ok: false as const, error: [{ pointer: "", problem: body.error }] };
+  const read = body.ok
+    ? readPolicyDocument(body.value)
+    : { ok: false as const, error: [{ pointer: "", problem: body.error }] };
   if (read.ok) return read.value;
-  for (const { pointer, problem } of read.error) console.error(`${file}: ${pointer === "" ? "" : `${pointer}: `}${problem}`);
+  for (const { pointer, problem } of read.error)
+    console.error(`${file}: ${pointer === "" ? "" : `${pointer}: `}${problem}`);
   return undefined;
 }
 
@@ -54,7 +57,9 @@ function tell(differences: readonly PolicyDifference[]): void {
 function linesOf(differences: readonly PolicyDifference[]): readonly string[] {
   const byRows = Map.groupBy(differences, ({ rows }) => rows ?? "");
   return [...byRows].flatMap(([rows, ofRows]) => {
-    const alike = Map.groupBy(ofRows, ({ change, interactions, what }) => [change, interactions.join(", "), what].join(":"));
+    const alike = Map.groupBy(ofRows, ({ change, interactions, what }) =>
+      [change, interactions.join(", "), what].join(":"),
+    );
     const indent = rows === "" ? "  " : "    ";
     const lines = [...alike.values()].map((same) => indent + lineOf(same));
     return rows === "" ? lines : [`  of rows where ${shortened(rows)}`].concat(lines);
@@ -64,13 +69,16 @@ function linesOf(differences: readonly PolicyDifference[]): readonly string[] {
 function lineOf(alike: readonly PolicyDifference[]): string {
   const [first] = alike;
   const names = alike.map(({ name }) => name).join(", ");
-  const of = first === undefined || first.interactions.length === 0 ? "" : `${first.interactions.join(", ")}: `;
+  const of =
+    first === undefined || first.interactions.length === 0 ? "" : `${first.interactions.join(", ")}: `;
   return `${first?.change === "more" ? "+" : "-"} ${of}${first?.what === "interaction" ? "shows" : first?.what} ${names}`;
 }
 
 /** A code system by the last part of its URL, a long list by its beginning: whoever needs all of it asks for JSON. */
 const shortened = (text: string) =>
-  text.replaceAll(/https?:\/\/(?:[^\s|]*\/)?(?=[^/|\s]+\|)/gu, "").replaceAll(/(?<=one of )[^;]+/gu, (list) => {
-    const codes = list.split(", ");
-    return codes.length <= 4 ? list : `${codes.slice(0, 3).join(", ")} and ${codes.length - 3} more`;
-  });
+  text
+    .replaceAll(/https?:\/\/(?:[^\s|]*\/)?(?=[^/|\s]+\|)/gu, "")
+    .replaceAll(/(?<=one of )[^;]+/gu, (list) => {
+      const codes = list.split(", ");
+      return codes.length <= 4 ? list : `${codes.slice(0, 3).join(", ")} and ${codes.length - 3} more`;
+    });

@@ -49,11 +49,18 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
       },
     });
     const { registry, policy, client, purpose, origin, scope, patient, user } = values;
-    if (registry === undefined && policy === undefined) throw new Misuse("a registry file or a policy is needed");
+    if (registry === undefined && policy === undefined)
+      throw new Misuse("a registry file or a policy is needed");
     const options = { registry, policy, client, purpose, origin, scope, patient };
-    const asker = registry === undefined ? askerByPolicy(options) : await askerByRegistry(options, timeOf(values.at));
+    const asker =
+      registry === undefined ? askerByPolicy(options) : await askerByRegistry(options, timeOf(values.at));
     const sample = values.sample === undefined ? undefined : readSample(values.sample);
-    const told = tellOf(asker, explainedBy(asker, patient, user, values["user-patient"]), positionals.join(" "), sample);
+    const told = tellOf(
+      asker,
+      explainedBy(asker, patient, user, values["user-patient"]),
+      positionals.join(" "),
+      sample,
+    );
     if (values.json) console.log(JSON.stringify(told, null, 2));
     else tell(told);
     return told.refused === undefined ? 0 : 1;
@@ -76,7 +83,9 @@ function tellOf(asker: Asker, about: Explained, request: string, sample: JsonObj
   const step: Step = { ok: true, of: "request", says: `understood as ${spoken(read.value)}` };
   const { refused, steps, asks } = explain(about, read.value);
   const explained = { refused, steps: [...asker.steps, step, ...steps], asks };
-  return sample === undefined ? explained : { ...explained, sample: explainSample(about, read.value, sample) };
+  return sample === undefined
+    ? explained
+    : { ...explained, sample: explainSample(about, read.value, sample) };
 }
 
 function partsOf(request: string): readonly [method: string, path: readonly string[], query: string] {
@@ -85,11 +94,13 @@ function partsOf(request: string): readonly [method: string, path: readonly stri
     path,
     query = "",
   } = /^(?:(?<method>[A-Z]+) +)?\/?(?<path>[^?\s]*)(?:\?(?<query>\S*))?$/u.exec(request.trim())?.groups ?? {};
-  if (path === undefined || path === "") throw new Misuse("a request is needed, as 'GET Observation?patient=1'");
+  if (path === undefined || path === "")
+    throw new Misuse("a request is needed, as 'GET Observation?patient=1'");
   return [method, path.split("/"), query];
 }
 
-const spoken = (interaction: Interaction): string => `${interaction.kind}${"type" in interaction ? ` of ${interaction.type}` : ""}`;
+const spoken = (interaction: Interaction): string =>
+  `${interaction.kind}${"type" in interaction ? ` of ${interaction.type}` : ""}`;
 
 /** Whom the scopes mean. What a user is to whom only the origin's records say: here the command line does, or a stand-in for each. */
 function explainedBy(
@@ -98,18 +109,28 @@ function explainedBy(
   user: string | undefined,
   patients: readonly string[],
 ): Explained {
-  for (const id of [...patients, ...(patient === undefined ? [] : [patient])]) if (!isId(id)) throw new Misuse(`${id} is no id of FHIR`);
+  for (const id of [...patients, ...(patient === undefined ? [] : [patient])])
+    if (!isId(id)) throw new Misuse(`${id} is no id of FHIR`);
   const reference = user === undefined ? undefined : parseReference(user, "https://gateway.invalid");
-  if (reference !== undefined && reference.kind !== "local") throw new Misuse("--user is a reference, as Practitioner/1");
+  if (reference !== undefined && reference.kind !== "local")
+    throw new Misuse("--user is a reference, as Practitioner/1");
   const policy = compilePolicy(document, "");
-  const own = reference?.type === "Patient" ? [reference.id] : patients.length > 0 || reference === undefined ? patients : [standIn];
+  const own =
+    reference?.type === "Patient"
+      ? [reference.id]
+      : patients.length > 0 || reference === undefined
+        ? patients
+        : [standIn];
   const users =
     reference === undefined
       ? "nobody signed in: --user"
       : reference.type === "Patient"
         ? "themself"
         : `whom the origin's records make this user's as ${[...policy.users].join(", ") || "nothing, for the policy names no relation"}`;
-  const reached = reference !== undefined && (reference.type === "Patient" || policy.users.size > 0) ? new Set(own) : undefined;
+  const reached =
+    reference !== undefined && (reference.type === "Patient" || policy.users.size > 0)
+      ? new Set(own)
+      : undefined;
   return { document, policy, access: { scopes, patient, usersPatients: reached }, users };
 }
 
@@ -130,7 +151,8 @@ function readSample(file: string): JsonObject {
   }
   const read = readJson(bytes);
   if (!read.ok) throw new Misuse(`${file}: ${read.error.reason}`);
-  if (!isObject(read.value) || textAt(read.value, "resourceType") === undefined) throw new Misuse(`${file}: is no resource`);
+  if (!isObject(read.value) || textAt(read.value, "resourceType") === undefined)
+    throw new Misuse(`${file}: is no resource`);
   return read.value;
 }
 
@@ -143,10 +165,13 @@ function tell({ refused, steps, asks, sample }: Told): void {
   if (asks.length > 0) console.log("the origin would be asked");
   for (const ask of asks) console.log(`  ${ask}`);
   if (sample === undefined) return;
-  if (sample.kept.length > 0) console.log(sample.writes ? "the sample may not be written" : "the sample does not leave");
+  if (sample.kept.length > 0)
+    console.log(sample.writes ? "the sample may not be written" : "the sample does not leave");
   for (const why of sample.kept) console.log(`  ${why}`);
   if (sample.after === undefined) return;
-  console.log(`${sample.writes ? "what may be written of the sample" : "the sample leaves"}, by ${sample.rules.join(", ")}`);
+  console.log(
+    `${sample.writes ? "what may be written of the sample" : "the sample leaves"}, by ${sample.rules.join(", ")}`,
+  );
   for (const { kind, path, why } of sample.changes) console.log(`  ${kind} ${path}: ${why}`);
   console.log(JSON.stringify(sample.after, null, 2));
 }

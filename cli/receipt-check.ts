@@ -41,9 +41,11 @@ export async function receiptCheck(args: readonly string[]): Promise<number> {
     } as const;
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
     const [given, ...more] = positionals;
-    if (given === undefined || more.length > 0) throw new Misuse("one receipt is needed, or a file that has it");
+    if (given === undefined || more.length > 0)
+      throw new Misuse("one receipt is needed, or a file that has it");
     const keys = givenKeys(values["log-key"], values.keys);
-    if (keys === undefined) throw new Misuse("without a public key (--log-key or --keys) nothing can be checked");
+    if (keys === undefined)
+      throw new Misuse("without a public key (--log-key or --keys) nothing can be checked");
     const verdict = await check(receiptText(given), keys.keys, values);
     if (values.json) console.log(JSON.stringify({ good: verdict.wrong === undefined, ...verdict }));
     else tell(verdict);
@@ -59,7 +61,11 @@ interface Evidence {
   readonly ledger?: string | undefined;
 }
 
-async function check(text: string, keys: readonly Verifier[], { proof, checkpoint, ledger }: Evidence): Promise<Verdict> {
+async function check(
+  text: string,
+  keys: readonly Verifier[],
+  { proof, checkpoint, ledger }: Evidence,
+): Promise<Verdict> {
   const parsed = parseReceipt(text);
   if (!parsed.ok) return { shown: [], wrong: "this is no receipt" };
   const receipt = parsed.value;
@@ -71,7 +77,8 @@ async function check(text: string, keys: readonly Verifier[], { proof, checkpoin
   if (proven !== undefined && "wrong" in proven) return { ...about, shown: [], wrong: proven.wrong };
   const shown = proven === undefined ? [] : [shownBy(proven)];
   const named = checkpoint === undefined ? undefined : openCheckpoint(readBytes(checkpoint), verifier);
-  if (named !== undefined && !named.ok) return { ...about, shown, wrong: `the checkpoint: ${named.error.replaceAll("_", " ")}` };
+  if (named !== undefined && !named.ok)
+    return { ...about, shown, wrong: `the checkpoint: ${named.error.replaceAll("_", " ")}` };
   const other = named?.value;
   const conflict = other === undefined ? undefined : compare(receipt, proven, other);
   if (conflict !== undefined) return { ...about, shown, wrong: conflict };
@@ -81,9 +88,17 @@ async function check(text: string, keys: readonly Verifier[], { proof, checkpoin
     const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { receipts: [receipt], since }));
     if (!result.ok) return { ...about, shown, wrong: sentence(result.error) };
     const { size, root } = result.value;
-    return { ...about, shown: [...shown, `leaf and frame are in the ledger, whole at ${size} leaves, root ${toBase64(root)}`] };
+    return {
+      ...about,
+      shown: [...shown, `leaf and frame are in the ledger, whole at ${size} leaves, root ${toBase64(root)}`],
+    };
   }
-  if (proven === undefined) return { ...about, shown, wrong: "there is no proof in it: give one (--proof), or the ledger (--ledger)" };
+  if (proven === undefined)
+    return {
+      ...about,
+      shown,
+      wrong: "there is no proof in it: give one (--proof), or the ledger (--ledger)",
+    };
   if (other !== undefined && other.size !== proven.size) {
     return {
       ...about,
@@ -91,14 +106,22 @@ async function check(text: string, keys: readonly Verifier[], { proof, checkpoin
       wrong: `its proof is of another size (${proven.size}) than the checkpoint (${other.size}): give the ledger too (--ledger)`,
     };
   }
-  return { ...about, shown: other === undefined ? shown : [...shown, "the checkpoint is the one of the proof"] };
+  return {
+    ...about,
+    shown: other === undefined ? shown : [...shown, "the checkpoint is the one of the proof"],
+  };
 }
 
-function checkProof(receipt: Receipt, note: Uint8Array, verifier: Verifier): Checkpoint | { readonly wrong: string } {
+function checkProof(
+  receipt: Receipt,
+  note: Uint8Array,
+  verifier: Verifier,
+): Checkpoint | { readonly wrong: string } {
   const opened = openInclusionNote(note, receipt.leafHash, verifier);
   if (!opened.ok) return { wrong: `the proof: ${opened.error.replaceAll("_", " ")}` };
   const { index, checkpoint } = opened.value;
-  if (index !== receipt.index) return { wrong: `the proof is of leaf ${index}, the receipt of leaf ${receipt.index}` };
+  if (index !== receipt.index)
+    return { wrong: `the proof is of leaf ${index}, the receipt of leaf ${receipt.index}` };
   const isLast = checkpoint.size === index + 1; // then its frame is the checkpoint's
   if (isLast && checkpoint.frame !== undefined && !sameBytes(checkpoint.frame.hash, receipt.frameHash))
     return { wrong: "its frame is not the leaf's" };
@@ -110,11 +133,15 @@ const shownBy = ({ size, root }: Checkpoint): string =>
 
 /** What cannot both be true: two histories that one key signed are the worst that can be found. */
 function compare(receipt: Receipt, proven: Checkpoint | undefined, other: Checkpoint): string | undefined {
-  if (other.size <= receipt.index) return `the checkpoint (${other.size} leaves) does not reach leaf ${receipt.index}`;
+  if (other.size <= receipt.index)
+    return `the checkpoint (${other.size} leaves) does not reach leaf ${receipt.index}`;
   if (proven === undefined || proven.size !== other.size) return undefined;
   const same =
-    sameBytes(proven.root, other.root) && sameBytes(proven.frame?.hash ?? new Uint8Array(), other.frame?.hash ?? new Uint8Array());
-  return same ? undefined : `FORK: the key signed two checkpoints of ${other.size} leaves, the proof's and the one given`;
+    sameBytes(proven.root, other.root) &&
+    sameBytes(proven.frame?.hash ?? new Uint8Array(), other.frame?.hash ?? new Uint8Array());
+  return same
+    ? undefined
+    : `FORK: the key signed two checkpoints of ${other.size} leaves, the proof's and the one given`;
 }
 
 /** The receipt itself, or the line of a file that has it: a header as `curl -i` prints it, or what else has one. */

@@ -6,7 +6,8 @@ import { readDevFile } from "./dev-file.ts";
 import { closeConnections, send } from "./mutual-tls.ts";
 import { postAsOperator, posterOptions, refusalLine } from "./operator-post.ts";
 
-export const registryApplyUsage = "phylax registry apply FILE [--operator ID [--operator-token FILE]] [--state DIR]";
+export const registryApplyUsage =
+  "phylax registry apply FILE [--operator ID [--operator-token FILE]] [--state DIR]";
 
 /** Sends a registry file to the operators' door with an operator's certificate. Answers 0 when all of it holds, 2 when it is refused. */
 export async function registryApply(args: readonly string[]): Promise<number> {
@@ -29,7 +30,9 @@ export async function registryApply(args: readonly string[]): Promise<number> {
     const from = { state: resolve(values.state), operator: values.operator, token: values["operator-token"] };
     const answer = await postAsOperator(from, "api/registry", document);
     if (answer.status === 200) {
-      console.log(`${file}: ${String(answer.body["added"])} added, ${String(answer.body["changed"])} changed`);
+      console.log(
+        `${file}: ${String(answer.body["added"])} added, ${String(answer.body["changed"])} changed`,
+      );
       for (const problem of await problemsOfOrigins(from.state, document)) console.error(problem);
       return 0;
     }
@@ -43,7 +46,9 @@ export async function registryApply(args: readonly string[]): Promise<number> {
 
 /** How the gateway finds the origins of the file that holds now. */
 async function problemsOfOrigins(state: string, document: Buffer): Promise<readonly string[]> {
-  const { origins = [] }: { readonly origins?: readonly { readonly name: string }[] } = JSON.parse(document.toString("utf8")); // it was applied
+  const { origins = [] }: { readonly origins?: readonly { readonly name: string }[] } = JSON.parse(
+    document.toString("utf8"),
+  ); // it was applied
   if (origins.length === 0) return [];
   const dev = readDevFile(state);
   try {

@@ -41,7 +41,13 @@ export async function revoke(args: readonly string[]): Promise<number> {
     const from = { state: resolve(values.state), operator: values.operator, token: values["operator-token"] };
     const answer = await postAsOperator(from, path, JSON.stringify(denial));
     if (answer.status === 200) {
-      console.log(values.lift ? (answer.body["lifted"] === true ? "lifted" : "was not denied") : "denied: refused everywhere within 10 s");
+      console.log(
+        values.lift
+          ? answer.body["lifted"] === true
+            ? "lifted"
+            : "was not denied"
+          : "denied: refused everywhere within 10 s",
+      );
       return 0;
     }
     console.error(refusalLine(answer));
@@ -53,7 +59,9 @@ export async function revoke(args: readonly string[]): Promise<number> {
 }
 
 /** The document of a denial; what is in it, the operators' door judges. `until` is RFC 3339, for there the API has milliseconds. */
-function readDenial([word, ...given]: readonly string[]): Readonly<Record<string, string | number>> | undefined {
+function readDenial([word, ...given]: readonly string[]):
+  | Readonly<Record<string, string | number>>
+  | undefined {
   const kind = kinds.find((one) => one === word);
   if (kind === undefined || given.length !== names[kind].length) return undefined;
   const named = names[kind].map((name, index): [string, string | number] => {

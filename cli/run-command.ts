@@ -54,7 +54,8 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   try {
     return await command.run(args.slice(command.words.length));
   } catch (fault) {
-    if (!(fault instanceof TypeError && String(Reflect.get(fault, "code")).startsWith("ERR_PARSE_ARGS_"))) throw fault;
+    if (!(fault instanceof TypeError && String(Reflect.get(fault, "code")).startsWith("ERR_PARSE_ARGS_")))
+      throw fault;
     console.error(`${fault.message}\nusage: ${command.usage}`);
     return 2;
   }

@@ -11,7 +11,11 @@ export async function token(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { state: { type: "string", default: ".phylax" }, purpose: { type: "string" }, scope: { type: "string" } },
+    options: {
+      state: { type: "string", default: ".phylax" },
+      purpose: { type: "string" },
+      scope: { type: "string" },
+    },
   });
   const [client, ...more] = positionals;
   if (client === undefined || more.length > 0) {
@@ -20,7 +24,9 @@ export async function token(args: readonly string[]): Promise<number> {
   }
   try {
     const dev = readDevFile(resolve(values.state));
-    console.log(await accessToken(dev, clientOf(dev, client), { purpose: values.purpose, scope: values.scope }));
+    console.log(
+      await accessToken(dev, clientOf(dev, client), { purpose: values.purpose, scope: values.scope }),
+    );
     return 0;
   } catch (fault) {
     console.error(fault instanceof Error ? fault.message : "no token");

@@ -27,7 +27,11 @@ const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
 /** Makes both authorities below `dir`, or finds those of an earlier start. Certificates last ten years. */
 export async function ensureAuthority(dir: string): Promise<Authority> {
-  const serverCa = await ensure(files(dir, "ca"), { subject: "O=Phylax sandbox, CN=Phylax sandbox server CA", days: 3650, usage: "ca" });
+  const serverCa = await ensure(files(dir, "ca"), {
+    subject: "O=Phylax sandbox, CN=Phylax sandbox server CA",
+    days: 3650,
+    usage: "ca",
+  });
   const clientCa = await ensure(files(dir, "client-ca"), {
     subject: "O=Phylax sandbox, CN=Phylax sandbox client CA",
     days: 3650,
@@ -38,15 +42,26 @@ export async function ensureAuthority(dir: string): Promise<Authority> {
 
 /** The front's certificate for localhost, 127.0.0.1 and ::1. Needs `ensureAuthority` to have run. */
 export function ensureServerCertificate(dir: string): Promise<CertificateFiles> {
-  return ensure(files(dir, "server"), { subject: "CN=localhost", days: 397, usage: "server", issuer: files(dir, "ca") });
+  return ensure(files(dir, "server"), {
+    subject: "CN=localhost",
+    days: 397,
+    usage: "server",
+    issuer: files(dir, "ca"),
+  });
 }
 
 /**
  * A client's certificate, signed by the client authority; the one of an earlier start when it still serves.
  * `name` names the files ([a-z0-9-]); `subject` is a distinguished name in encoding order: `O=Acme, CN=telehealth`.
  */
-export function issueClientCertificate(dir: string, name: string, subject: string, validity?: Validity): Promise<CertificateFiles> {
-  if (!/^[a-z0-9][a-z0-9-]*$/u.test(name)) throw new Error("a client certificate's name is made of a-z, 0-9 and -");
+export function issueClientCertificate(
+  dir: string,
+  name: string,
+  subject: string,
+  validity?: Validity,
+): Promise<CertificateFiles> {
+  if (!/^[a-z0-9][a-z0-9-]*$/u.test(name))
+    throw new Error("a client certificate's name is made of a-z, 0-9 and -");
   return ensure(files(join(dir, "clients"), name), {
     subject,
     days: 397,
@@ -83,7 +98,11 @@ async function ensure(at: CertificateFiles, wanted: Wanted): Promise<Certificate
 }
 
 /** Whether the files of an earlier start are a pair, of this subject and this issuer, and good for another day. */
-async function serves(at: CertificateFiles, { subject, validity }: Wanted, issuer: X509Certificate | undefined): Promise<boolean> {
+async function serves(
+  at: CertificateFiles,
+  { subject, validity }: Wanted,
+  issuer: X509Certificate | undefined,
+): Promise<boolean> {
   let cert: X509Certificate, key: KeyObject;
   try {
     cert = new X509Certificate(await readFile(at.cert));
@@ -95,12 +114,19 @@ async function serves(at: CertificateFiles, { subject, validity }: Wanted, issue
     validity === undefined &&
     Date.parse(cert.validTo) - Date.now() > day &&
     cert.checkPrivateKey(key) &&
-    new x509.Name(new x509.X509Certificate(cert.raw).subject).toString() === new x509.Name(subject).toString() &&
-    (issuer === undefined ? cert.verify(cert.publicKey) : cert.checkIssued(issuer) && cert.verify(issuer.publicKey))
+    new x509.Name(new x509.X509Certificate(cert.raw).subject).toString() ===
+      new x509.Name(subject).toString() &&
+    (issuer === undefined
+      ? cert.verify(cert.publicKey)
+      : cert.checkIssued(issuer) && cert.verify(issuer.publicKey))
   );
 }
 
-async function issue(at: CertificateFiles, { subject, days, usage, issuer, validity }: Wanted, issued: X509Certificate | undefined) {
+async function issue(
+  at: CertificateFiles,
+  { subject, days, usage, issuer, validity }: Wanted,
+  issued: X509Certificate | undefined,
+) {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const authority = issued && new x509.X509Certificate(issued.raw);
   const cert = await x509.X509CertificateGenerator.create({
@@ -119,7 +145,11 @@ async function issue(at: CertificateFiles, { subject, days, usage, issuer, valid
     ],
   });
   // The key first: a crash between the two leaves a pair that does not match, which the next start replaces.
-  await writeAtomically(at.key, KeyObject.from(keys.privateKey).export({ type: "pkcs8", format: "pem" }), 0o600);
+  await writeAtomically(
+    at.key,
+    KeyObject.from(keys.privateKey).export({ type: "pkcs8", format: "pem" }),
+    0o600,
+  );
   await writeAtomically(at.cert, `${cert.toString("pem")}\n`, 0o644);
 }
 

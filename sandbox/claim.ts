@@ -8,7 +8,8 @@ import { join } from "node:path";
 export function claim(state: string, reset: boolean): () => void {
   const file = join(state, "running.pid");
   const holder = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
-  if (holder > 0 && holder !== process.pid && isRunning(holder)) throw new Error(`${state} is in use by process ${holder}`);
+  if (holder > 0 && holder !== process.pid && isRunning(holder))
+    throw new Error(`${state} is in use by process ${holder}`);
   if (reset) rmSync(state, { recursive: true, force: true });
   mkdirSync(state, { recursive: true, mode: 0o700 });
   for (const left of [file, join(state, "dev.json")]) rmSync(left, { force: true }); // by a stack that was killed

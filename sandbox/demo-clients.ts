@@ -59,7 +59,8 @@ export const demoClients: readonly DemoClient[] = [
     signed: true,
     purpose: "TREAT",
     policy: "treat",
-    describe: "a records exchange that signs each request, and to which each answer is signed (docs/registry.md)",
+    describe:
+      "a records exchange that signs each request, and to which each answer is signed (docs/registry.md)",
   },
   {
     ...common,
@@ -69,7 +70,8 @@ export const demoClients: readonly DemoClient[] = [
     purpose: "TREAT",
     policy: "treat",
     scope: "system/*.cruds",
-    describe: "the telehealth service's charting system: it writes what it treats, where the policy lets it (docs/writes.md)",
+    describe:
+      "the telehealth service's charting system: it writes what it treats, where the policy lets it (docs/writes.md)",
   },
   {
     ...common,
@@ -140,7 +142,8 @@ export const demoClients: readonly DemoClient[] = [
     policy: "patrqt",
     scope: "patient/*.rs",
     quotaPerSubject: { requests: 600, windowSeconds: 60 },
-    describe: "an app in which patients sign in at the sandbox's identity provider (docs/sign-in.md): each sees their own record",
+    describe:
+      "an app in which patients sign in at the sandbox's identity provider (docs/sign-in.md): each sees their own record",
   },
   {
     ...common,
@@ -172,7 +175,8 @@ export const demoClients: readonly DemoClient[] = [
     purpose: "TREAT",
     policy: "treat",
     quotaOfRecords: { records: 25, windowSeconds: 60 },
-    describe: "a client to which 25 resources a minute may leave: a page that holds more than are left is 429",
+    describe:
+      "a client to which 25 resources a minute may leave: a page that holds more than are left is 429",
   },
   {
     ...common,

@@ -37,7 +37,9 @@ interface Equipped {
 
 /** Makes (or finds) each client's certificate and key below `state`, and writes the registry document for them. */
 export async function demo(setting: DemoSetting): Promise<Demo> {
-  const chosen = demoClients.filter(({ ofPatient }) => ofPatient === undefined || setting.patient !== undefined);
+  const chosen = demoClients.filter(
+    ({ ofPatient }) => ofPatient === undefined || setting.patient !== undefined,
+  );
   const equipped: Equipped[] = [];
   for (const client of chosen) equipped.push(await equip(client, setting));
   return { registry: registryOf(equipped, setting), clients: equipped.map((one) => devClient(one, setting)) };
@@ -46,7 +48,10 @@ export async function demo(setting: DemoSetting): Promise<Demo> {
 async function equip(client: DemoClient, { state, pki, patient }: DemoSetting): Promise<Equipped> {
   const files = await issueClientCertificate(pki, client.id, client.subject);
   const path = join(state, "clients", `${client.id}.jwk.json`);
-  const key = client.auth === "private_key_jwt" ? { path, jwk: await keptKey(path, "ES256", `${client.id}-1`) } : undefined;
+  const key =
+    client.auth === "private_key_jwt"
+      ? { path, jwk: await keptKey(path, "ES256", `${client.id}-1`) }
+      : undefined;
   return { client, files, key, patient: client.ofPatient && patient };
 }
 
@@ -90,20 +95,22 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
       ...agreement,
       documentHash: "0".repeat(64), // no document was signed in a sandbox
     })),
-    grants: equipped.map(({ client: { id, purpose, policy, scope, quota, quotaPerSubject, quotaOfRecords, signed } }) => ({
-      client: id,
-      origin: origin.name,
-      purpose,
-      agreement: `${id}-agreement`,
-      policy,
-      scopes: scope,
-      quotas: {
-        default: quota,
-        ...(quotaPerSubject !== undefined && { perSubject: quotaPerSubject }),
-        ...(quotaOfRecords !== undefined && { records: quotaOfRecords }),
-      },
-      ...(signed && { signedRequests: true, signedResponses: true }),
-    })),
+    grants: equipped.map(
+      ({ client: { id, purpose, policy, scope, quota, quotaPerSubject, quotaOfRecords, signed } }) => ({
+        client: id,
+        origin: origin.name,
+        purpose,
+        agreement: `${id}-agreement`,
+        policy,
+        scopes: scope,
+        quotas: {
+          default: quota,
+          ...(quotaPerSubject !== undefined && { perSubject: quotaPerSubject }),
+          ...(quotaOfRecords !== undefined && { records: quotaOfRecords }),
+        },
+        ...(signed && { signedRequests: true, signedResponses: true }),
+      }),
+    ),
   };
 }
 
@@ -112,7 +119,10 @@ function policyBody(name: string): unknown {
 }
 
 /** A client as `dev.json` says it: every key is there, null where it has no such thing. */
-function devClient({ client, files, key, patient }: Equipped, { audience, gateway, issuer }: DemoSetting): Record<string, unknown> {
+function devClient(
+  { client, files, key, patient }: Equipped,
+  { audience, gateway, issuer }: DemoSetting,
+): Record<string, unknown> {
   return {
     id: client.id,
     kind: client.kind,

@@ -44,9 +44,14 @@ export function keepDevFile<T extends object>(state: string, content: T, ledger:
 }
 
 /** Log name to the verifier key of its checkpoints. */
-export function verifierKeys({ ledgerName, checkpointKey }: DevLedger, names: Iterable<string>): Record<string, string> {
+export function verifierKeys(
+  { ledgerName, checkpointKey }: DevLedger,
+  names: Iterable<string>,
+): Record<string, string> {
   const publicKey = publicBytes(checkpointKey);
-  return Object.fromEntries(Array.from(names, (log) => [log, verifierKey(`${ledgerName}/${log}`, publicKey)]));
+  return Object.fromEntries(
+    Array.from(names, (log) => [log, verifierKey(`${ledgerName}/${log}`, publicKey)]),
+  );
 }
 
 /** The verifier key of the root log: what verifies every log of the ledger, also those that begin later. */
@@ -54,9 +59,12 @@ export const rootKey = ({ ledgerName, checkpointKey }: Omit<DevLedger, "shards">
   verifierKey(`${ledgerName}/${ROOT_LOG}`, publicBytes(checkpointKey));
 
 /** The verifier key of a witness's cosignatures. */
-export const witnessKey = (name: string, key: JWK): string => verifierKey(name, publicBytes(key), signatureTypes.cosignature);
+export const witnessKey = (name: string, key: JWK): string =>
+  verifierKey(name, publicBytes(key), signatureTypes.cosignature);
 
 function publicBytes(jwk: JWK): Uint8Array {
-  const { x = "" } = createPublicKey({ key: { ...publicHalf(jwk) }, format: "jwk" }).export({ format: "jwk" });
+  const { x = "" } = createPublicKey({ key: { ...publicHalf(jwk) }, format: "jwk" }).export({
+    format: "jwk",
+  });
   return new Uint8Array(Buffer.from(x, "base64url"));
 }

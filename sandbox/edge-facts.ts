@@ -11,7 +11,10 @@ const ciphers: Readonly<Record<string, string>> = {
 };
 
 /** The headers by which Miniflare learns what the edge knows. The certificate does not change while its connection lasts. */
-export function edgeFacts(authorities: readonly X509Certificate[], revoked: ReadonlySet<string>): (socket: TLSSocket) => readonly string[] {
+export function edgeFacts(
+  authorities: readonly X509Certificate[],
+  revoked: ReadonlySet<string>,
+): (socket: TLSSocket) => readonly string[] {
   const known = new WeakMap<
     TLSSocket,
     { readonly leaf: X509Certificate | undefined; readonly revoked: boolean; readonly headers: string[] }
@@ -40,4 +43,5 @@ export function edgeFacts(authorities: readonly X509Certificate[], revoked: Read
 }
 
 /** JSON as a header can carry it. */
-const ascii = (json: string) => json.replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+const ascii = (json: string) =>
+  json.replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);

@@ -8,7 +8,9 @@ export interface FhirServerOptions {
   readonly bundles: string | undefined;
   /** Base of a FHIR server that is there already: nothing is started then. */
   readonly origin?: string | undefined;
-  readonly onOriginRequest?: ((request: { readonly method: string; readonly path: string }) => void) | undefined;
+  readonly onOriginRequest?:
+    | ((request: { readonly method: string; readonly path: string }) => void)
+    | undefined;
 }
 
 /** The FHIR server behind the gateway. */
@@ -28,13 +30,19 @@ const amara = "amara-okafor";
 const patienceMilliseconds = 5_000;
 
 /** The sandbox's own FHIR server with its data loaded, or the one that is there already. Throws when the folder holds nothing. */
-export async function openFhirServer({ bundles, origin, onOriginRequest }: FhirServerOptions): Promise<FhirServer> {
+export async function openFhirServer({
+  bundles,
+  origin,
+  onOriginRequest,
+}: FhirServerOptions): Promise<FhirServer> {
   if (origin !== undefined) return await askServer(origin);
   const server = await startOrigin(onOriginRequest === undefined ? {} : { onRequest: onOriginRequest });
   try {
     const resources: Resource[] = bundles === undefined ? syntheticResources() : await loadFolder(bundles);
     await server.load(resources);
-    const patients = resources.filter(({ resourceType }) => resourceType === "Patient").flatMap(({ id }) => id ?? []);
+    const patients = resources
+      .filter(({ resourceType }) => resourceType === "Patient")
+      .flatMap(({ id }) => id ?? []);
     const patient = patients.includes(amara) ? amara : patients[0];
     return {
       url: server.url,
@@ -59,15 +67,27 @@ async function askServer(url: string): Promise<FhirServer> {
       signal: AbortSignal.timeout(patienceMilliseconds),
     });
     const patient = response.ok ? firstPatient(await response.json()) : undefined;
-    return { ...there, patient, patients: [patient ?? []].flat(), describe: `a FHIR server of yours (it answers ${response.status})` };
+    return {
+      ...there,
+      patient,
+      patients: [patient ?? []].flat(),
+      describe: `a FHIR server of yours (it answers ${response.status})`,
+    };
   } catch {
-    return { ...there, patient: undefined, patients: [], describe: "a FHIR server of yours (it does not answer now)" };
+    return {
+      ...there,
+      patient: undefined,
+      patients: [],
+      describe: "a FHIR server of yours (it does not answer now)",
+    };
   }
 }
 
 /** The id of the first Patient of a searchset. */
 function firstPatient(bundle: {
-  readonly entry?: readonly { readonly resource?: { readonly resourceType?: unknown; readonly id?: unknown } }[];
+  readonly entry?: readonly {
+    readonly resource?: { readonly resourceType?: unknown; readonly id?: unknown };
+  }[];
 }) {
   const found = bundle.entry?.find(({ resource }) => resource?.resourceType === "Patient")?.resource?.id;
   return typeof found === "string" && /^[A-Za-z0-9.-]{1,64}$/u.test(found) ? found : undefined;

@@ -7,7 +7,14 @@ import { pipeline, type Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { CertificateFiles } from "./certificates.ts";
 import { edgeFacts } from "./edge-facts.ts";
-import { face, parserRefusal, rawAnswer, refusals, refuse, type TransportRefusal } from "./transport-refusal.ts";
+import {
+  face,
+  parserRefusal,
+  rawAnswer,
+  refusals,
+  refuse,
+  type TransportRefusal,
+} from "./transport-refusal.ts";
 
 export interface FrontOptions {
   /** 0: a port of the system's choosing. */
@@ -139,16 +146,27 @@ const hop = new Set([
   "upgrade",
 ]);
 // What only an edge may say. Miniflare believes mf-*, a gateway may believe the others.
-const forgeable = /^(?:mf-|cf-|x-forwarded-|x-front-|client-cert|x-real-ip$|x-client-ip$|true-client-ip$|cdn-loop$|forwarded$)/u;
+const forgeable =
+  /^(?:mf-|cf-|x-forwarded-|x-front-|client-cert|x-real-ip$|x-client-ip$|true-client-ip$|cdn-loop$|forwarded$)/u;
 
-function forward(req: IncomingMessage, res: ServerResponse, target: FrontOptions["target"], agent: Agent, edge: readonly string[]): void {
+function forward(
+  req: IncomingMessage,
+  res: ServerResponse,
+  target: FrontOptions["target"],
+  agent: Agent,
+  edge: readonly string[],
+): void {
   const upstream = httpRequest({
     ...target,
     agent,
     method: req.method,
     path: req.url,
     setDefaultHeaders: false,
-    headers: [...kept(req, (name) => name !== "content-length" && !forgeable.test(name)), ...framing(req), ...edge],
+    headers: [
+      ...kept(req, (name) => name !== "content-length" && !forgeable.test(name)),
+      ...framing(req),
+      ...edge,
+    ],
   });
   // Reads on what the client sends: it would wait for that for ever, and its next request would come behind the rest.
   const leave = () => {
@@ -184,7 +202,8 @@ function forward(req: IncomingMessage, res: ServerResponse, target: FrontOptions
   else upstream.end();
 }
 
-const framed = ({ headers }: IncomingMessage) => headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+const framed = ({ headers }: IncomingMessage) =>
+  headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
 // Content is not expected with these (RFC 9110 §8.6): without a length they have none.
 const contentUnexpected = new Set(["GET", "HEAD", "DELETE", "OPTIONS"]);
 

@@ -2,7 +2,13 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { instant } from "#kernel/clock";
 import { openLogs } from "#ledger/log-name";
-import { convertV4MiniflareOptions, type Log, Miniflare, type V4MiniflareOptions, type V4WorkerOptions } from "miniflare";
+import {
+  convertV4MiniflareOptions,
+  type Log,
+  Miniflare,
+  type V4MiniflareOptions,
+  type V4WorkerOptions,
+} from "miniflare";
 
 type NamedWorker = V4WorkerOptions & { name: string };
 
@@ -41,12 +47,19 @@ export async function startElsewhere(count: number, { statePath, gateway, ledger
     const guards = { className: "ClientGuard", scriptName: gateway.name };
     const durableObjects = { ...gateway.durableObjects, CLIENT_GUARD: guards };
     const workers = [{ ...gateway, name, durableObjects, unsafeRegisterWorker: false }];
-    return connected({ host: "127.0.0.1", port: 0, cf: false, log, workers }, statePath, join(elsewhere(statePath), name));
+    return connected(
+      { host: "127.0.0.1", port: 0, cf: false, log, workers },
+      statePath,
+      join(elsewhere(statePath), name),
+    );
   });
   const close = async () => void (await Promise.all(started.map((one) => one.dispose())));
   try {
     const entries = await Promise.all(started.map((one) => one.ready));
-    const gateways = entries.map(({ hostname, port }): GatewayElsewhere => ({ host: hostname, port: Number(port) }));
+    const gateways = entries.map(({ hostname, port }): GatewayElsewhere => ({
+      host: hostname,
+      port: Number(port),
+    }));
     return { gateways, close };
   } catch (fault) {
     await close();

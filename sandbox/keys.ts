@@ -11,13 +11,25 @@ export function writeWhole(path: string, content: string): void {
 }
 
 /** A private JWK that is made once and kept: with another key every token, checkpoint or sealed line of this state would be lost. */
-export async function keptKey(path: string, algorithm: "ES256" | "Ed25519" | "ECDH-ES+A256KW", kid: string): Promise<JWK> {
+export async function keptKey(
+  path: string,
+  algorithm: "ES256" | "Ed25519" | "ECDH-ES+A256KW",
+  kid: string,
+): Promise<JWK> {
   if (existsSync(path)) {
     const kept: JWK = JSON.parse(readFileSync(path, "utf8"));
     return kept;
   }
-  const { privateKey } = await generateKeyPair(algorithm, { extractable: true, ...(algorithm.startsWith("ECDH") ? { crv: "P-256" } : {}) });
-  const key: JWK = { ...(await exportJWK(privateKey)), kid, alg: algorithm, use: algorithm.startsWith("ECDH") ? "enc" : "sig" };
+  const { privateKey } = await generateKeyPair(algorithm, {
+    extractable: true,
+    ...(algorithm.startsWith("ECDH") ? { crv: "P-256" } : {}),
+  });
+  const key: JWK = {
+    ...(await exportJWK(privateKey)),
+    kid,
+    alg: algorithm,
+    use: algorithm.startsWith("ECDH") ? "enc" : "sig",
+  };
   writeWhole(path, `${JSON.stringify(key, undefined, 2)}\n`);
   return key;
 }

@@ -22,14 +22,25 @@ export interface Folder {
 /**
  * The resources of a folder for `Origin.load`. Says what was read, by type, and what was not. Throws a StartRefusal when there is nothing to load.
  */
-export async function loadFolder(dir: string, say: (line: string) => void = (line) => console.error(line)): Promise<Resource[]> {
-  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true) throw new StartRefusal(`--bundles: ${dir} is no folder`);
+export async function loadFolder(
+  dir: string,
+  say: (line: string) => void = (line) => console.error(line),
+): Promise<Resource[]> {
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new StartRefusal(`--bundles: ${dir} is no folder`);
   const { resources, unread, unresolved } = await readFolder(dir);
   for (const { file, why } of unread) say(`not loaded: ${file}: ${why}`);
-  if (resources.length === 0) throw new StartRefusal(`--bundles: ${dir} holds no FHIR resource in .json, .json.gz, .ndjson or .ndjson.gz`);
+  if (resources.length === 0)
+    throw new StartRefusal(
+      `--bundles: ${dir} holds no FHIR resource in .json, .json.gz, .ndjson or .ndjson.gz`,
+    );
   const counts = Map.groupBy(resources, ({ resourceType }) => resourceType);
-  const listed = [...counts].toSorted(([, a], [, b]) => b.length - a.length).map(([type, of]) => `${of.length} ${type}`);
-  say(`read from ${dir}: ${listed.join(", ")}${unresolved === 0 ? "" : `; ${unresolved} references name nothing in it`}`);
+  const listed = [...counts]
+    .toSorted(([, a], [, b]) => b.length - a.length)
+    .map(([type, of]) => `${of.length} ${type}`);
+  say(
+    `read from ${dir}: ${listed.join(", ")}${unresolved === 0 ? "" : `; ${unresolved} references name nothing in it`}`,
+  );
   return resources;
 }
 
@@ -84,5 +95,10 @@ function entriesOf(json: string): Entry[] | string {
 }
 
 function isResource(value: unknown): value is Resource {
-  return typeof value === "object" && value !== null && "resourceType" in value && resourceTypes.has(String(value.resourceType));
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "resourceType" in value &&
+    resourceTypes.has(String(value.resourceType))
+  );
 }

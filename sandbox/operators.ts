@@ -18,7 +18,11 @@ const machine = {
   subject: "O=Phylax sandbox, CN=registrar",
 } as const;
 /** A person, who signs in with two factors as well. */
-const person = { id: "officer", roles: ["registry-admin", "revoker", "privacy-officer"], subject: "O=Phylax sandbox, CN=officer" } as const;
+const person = {
+  id: "officer",
+  roles: ["registry-admin", "revoker", "privacy-officer"],
+  subject: "O=Phylax sandbox, CN=officer",
+} as const;
 
 const maxAgeSeconds = 900;
 
@@ -36,7 +40,11 @@ export async function operators(pki: string, signsIn: { readonly iss: string; re
 
 async function equip<T extends object>(
   pki: string,
-  { id, roles, subject }: { readonly id: string; readonly roles: readonly string[]; readonly subject: string },
+  {
+    id,
+    roles,
+    subject,
+  }: { readonly id: string; readonly roles: readonly string[]; readonly subject: string },
   more: T,
 ): Promise<CertificateFiles & { readonly entry: DemoOperator["entry"] & T }> {
   const files = await issueClientCertificate(pki, `operator-${id}`, subject);

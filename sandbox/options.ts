@@ -44,9 +44,12 @@ export function readOptions(args: readonly string[], folder: string): Result<Sta
     return err(problem instanceof Error ? problem.message : "unreadable options");
   }
   const port = Number(given.port);
-  if (!/^[0-9]{1,5}$/u.test(given.port) || port < 1 || port > 65_535) return err("--port: expected a number from 1 to 65535");
+  if (!/^[0-9]{1,5}$/u.test(given.port) || port < 1 || port > 65_535)
+    return err("--port: expected a number from 1 to 65535");
   if (given.origin !== undefined && given.bundles !== undefined)
-    return err("--bundles: the data of the sandbox's FHIR server, which --origin replaces; give one of the two");
+    return err(
+      "--bundles: the data of the sandbox's FHIR server, which --origin replaces; give one of the two",
+    );
   const origin = given.origin === undefined ? ok(undefined) : readBase(given.origin);
   if (!origin.ok) return err(`--origin: ${origin.error}`);
   const absolute = (path: string | undefined) => (path === undefined ? undefined : resolve(folder, path));
@@ -81,10 +84,13 @@ const loopback: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"
 /** A FHIR base as the registry holds it. Never quotes what was given: a password may stand in it. */
 function readBase(text: string): Result<string, string> {
   const url = URL.parse(text);
-  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) return err("expected a URL of https:// or http://");
-  if (url.username !== "" || url.password !== "") return err("expected a URL without a user name or password");
+  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:"))
+    return err("expected a URL of https:// or http://");
+  if (url.username !== "" || url.password !== "")
+    return err("expected a URL without a user name or password");
   if (/[?#]/u.test(text)) return err("expected a URL without a query or fragment");
   // The registry's own rule: patient data crosses no network in the clear.
-  if (url.protocol === "http:" && !loopback.has(url.hostname)) return err("expected https:// for a host that is not this machine");
+  if (url.protocol === "http:" && !loopback.has(url.hostname))
+    return err("expected https:// for a host that is not this machine");
   return ok(url.href.replace(/\/+$/u, ""));
 }

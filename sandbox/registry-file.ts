@@ -22,9 +22,14 @@ export interface RegistryFile {
 }
 
 /** Reads a registry file before anything is started. Throws a StartRefusal; never quotes what the file holds. */
-export function readRegistryFile(path: string, environment: Readonly<Record<string, string | undefined>>): RegistryFile {
+export function readRegistryFile(
+  path: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): RegistryFile {
   const document = parse(path, readText(path));
-  const [origins, issuers, clients] = ["origins", "issuers", "clients"].map((list) => entriesOf(document, list));
+  const [origins, issuers, clients] = ["origins", "issuers", "clients"].map((list) =>
+    entriesOf(document, list),
+  );
   const credentials = origins?.map((origin) => member(origin, "credentials")) ?? [];
   const introspections = issuers?.map((issuer) => member(issuer, "introspection")) ?? [];
   const servers = [
@@ -32,13 +37,18 @@ export function readRegistryFile(path: string, environment: Readonly<Record<stri
     ...introspections.map((introspection) => member(introspection, "endpoint")),
     ...credentials.map((credential) => member(credential, "tokenEndpoint")),
   ];
-  const named = [...credentials, ...introspections.map((introspection) => member(introspection, "credentials"))]
+  const named = [
+    ...credentials,
+    ...introspections.map((introspection) => member(introspection, "credentials")),
+  ]
     .map((credential) => member(credential, "secret"))
     .filter((name) => typeof name === "string");
   return {
     path,
     document,
-    origins: (origins ?? []).map((origin) => member(origin, "name")).filter((name) => typeof name === "string"),
+    origins: (origins ?? [])
+      .map((origin) => member(origin, "name"))
+      .filter((name) => typeof name === "string"),
     hosts: hostsOf(origins?.map((origin) => member(origin, "url")) ?? []),
     identityHosts: hostsOf(servers),
     secretHosts: [
@@ -46,9 +56,13 @@ export function readRegistryFile(path: string, environment: Readonly<Record<stri
         const credential = member(origin, "credentials");
         return secretAt(credential, [member(origin, "url"), member(credential, "tokenEndpoint")]);
       }),
-      ...introspections.flatMap((introspection) => secretAt(member(introspection, "credentials"), [member(introspection, "endpoint")])),
+      ...introspections.flatMap((introspection) =>
+        secretAt(member(introspection, "credentials"), [member(introspection, "endpoint")]),
+      ),
     ],
-    secrets: Object.fromEntries(named.flatMap((name) => (environment[name] ? [[name, environment[name]]] : []))),
+    secrets: Object.fromEntries(
+      named.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])),
+    ),
     missing: named.filter((name) => !environment[name]),
   };
 }
@@ -63,7 +77,8 @@ const hostsOf = (urls: readonly unknown[]): string[] =>
 
 function readText(path: string): string {
   // A pipe that nobody writes to would hold the start for ever.
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) throw new StartRefusal(`${path}: cannot be read: it is no file`);
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true)
+    throw new StartRefusal(`${path}: cannot be read: it is no file`);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
   } catch (fault) {

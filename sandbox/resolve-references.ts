@@ -13,15 +13,22 @@ export interface Entry {
  * Gives each resource an id (its own, else that of its `urn:uuid:`, else a new one) and turns the references of a transaction
  * (`urn:uuid:…`, the full URL of an entry, `Practitioner?identifier=system|value`; R4 §3.1.0.11.2) into `Type/id`.
  */
-export function resolveReferences(entries: readonly Entry[]): { readonly resources: Resource[]; readonly unresolved: number } {
+export function resolveReferences(entries: readonly Entry[]): {
+  readonly resources: Resource[];
+  readonly unresolved: number;
+} {
   const resources = new Map<string, Resource>();
   const places = new Map<string, string>(); // by full URL, and by conditional reference
   for (const { fullUrl, resource } of entries) {
-    const id = resource.id ?? /^urn:uuid:(?<uuid>[0-9a-f-]{36})$/u.exec(fullUrl ?? "")?.groups?.["uuid"] ?? randomUUID();
+    const id =
+      resource.id ??
+      /^urn:uuid:(?<uuid>[0-9a-f-]{36})$/u.exec(fullUrl ?? "")?.groups?.["uuid"] ??
+      randomUUID();
     const place = `${resource.resourceType}/${id}`;
     resources.set(place, { ...resource, id });
     if (fullUrl !== undefined) places.set(fullUrl, place);
-    for (const identifier of identifiersOf(resource)) places.set(`${resource.resourceType}?identifier=${identifier}`, place);
+    for (const identifier of identifiersOf(resource))
+      places.set(`${resource.resourceType}?identifier=${identifier}`, place);
   }
 
   let unresolved = 0;

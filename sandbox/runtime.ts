@@ -3,9 +3,21 @@ import { dirname, join } from "node:path";
 import type { RegistryProblem } from "#registry/document";
 import type { Result } from "#kernel/result";
 import type { NewOperator } from "#platform/registry/admit-operator";
-import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4MiniflareOptions, type V4WorkerOptions } from "miniflare";
+import {
+  convertV4MiniflareOptions,
+  Log,
+  LogLevel,
+  Miniflare,
+  type V4MiniflareOptions,
+  type V4WorkerOptions,
+} from "miniflare";
 import { keptAwake, openToOthers, startElsewhere } from "./gateways-elsewhere.ts";
-import { buildWorkerBundles, configurationOf, type WorkerBundles, type WorkerName } from "./worker-bundles.ts";
+import {
+  buildWorkerBundles,
+  configurationOf,
+  type WorkerBundles,
+  type WorkerName,
+} from "./worker-bundles.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -99,12 +111,16 @@ export async function startRuntime(
     workers: [gateway, control, count === 0 ? ledger : keptAwake(ledger), ops, witness, launcher],
     ...(settings.inspectStorage === true && { unsafeInspectDurableObjects: true }),
   };
-  const miniflare = count === 0 ? new Miniflare(convertV4MiniflareOptions(options)) : openToOthers(options, statePath);
+  const miniflare =
+    count === 0 ? new Miniflare(convertV4MiniflareOptions(options)) : openToOthers(options, statePath);
   const entry = await miniflare.ready;
   const ledgerUrl = await miniflare.unsafeGetDirectURL("phylax-ledger");
   const opsUrl = await miniflare.unsafeGetDirectURL("phylax-ops");
   await migrate(await miniflare.getD1Database("REGISTRY", "phylax-gateway"));
-  const elsewhere = count === 0 ? undefined : await startElsewhere(count, { statePath, gateway, ledgerUrl: ledgerUrl.origin, log });
+  const elsewhere =
+    count === 0
+      ? undefined
+      : await startElsewhere(count, { statePath, gateway, ledgerUrl: ledgerUrl.origin, log });
   const ask = async (wish: unknown) => {
     const control = await miniflare.getWorker("phylax-launcher");
     const response = await control.fetch("http://control/", { method: "POST", body: JSON.stringify(wish) });
@@ -147,7 +163,11 @@ class CrashWatch extends Log {
   }
 }
 
-function worker(name: WorkerName, script: string, { vars, secrets }: WorkerSettings): V4WorkerOptions & { name: string } {
+function worker(
+  name: WorkerName,
+  script: string,
+  { vars, secrets }: WorkerSettings,
+): V4WorkerOptions & { name: string } {
   const { modulesRules: _rules, ...options } = configurationOf(name).workerOptions;
   return {
     ...options,

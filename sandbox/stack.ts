@@ -162,7 +162,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ca: serverCa.cert,
       clientCa,
       pid: process.pid,
-      issuers: [{ iss: issuer.iss, jwk: issuer.jwk, kid: issuer.kid, alg: issuer.alg, audience: issuer.audience }],
+      issuers: [
+        { iss: issuer.iss, jwk: issuer.jwk, kid: issuer.kid, alg: issuer.alg, audience: issuer.audience },
+      ],
       users: provider.people,
       auditors: keys.auditors.map(({ path }) => ({ key: path })),
       operators: [devOperator(machine)],
@@ -173,7 +175,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       root: rootKey({ ledgerName, checkpointKey: keys.checkpoint }),
       witnesses: { [witnessName]: witnessKey(witnessName, keys.witness) },
     };
-    const devFile = keepDevFile(state, content, { ledgerName, shards: ledgerShards, checkpointKey: keys.checkpoint });
+    const devFile = keepDevFile(state, content, {
+      ledgerName,
+      shards: ledgerShards,
+      checkpointKey: keys.checkpoint,
+    });
     closers.push(() => devFile.close());
     return { dev: devFile.dev, runtime, close };
   } catch (fault) {
@@ -238,7 +244,11 @@ function settings(
   keys: Awaited<ReturnType<typeof keysOf>>,
 ) {
   const shards = { LEDGER_SHARDS: String(ledgerShards) };
-  const places = { ORIGIN_HOSTS: originHosts.join(" "), IDENTITY_HOSTS: identityHosts.join(" "), SECRET_HOSTS: secretHosts.join(" ") };
+  const places = {
+    ORIGIN_HOSTS: originHosts.join(" "),
+    IDENTITY_HOSTS: identityHosts.join(" "),
+    SECRET_HOSTS: secretHosts.join(" "),
+  };
   const witnesses = [{ url: `http://127.0.0.1:${witnessPort}`, key: witnessKey(witnessName, keys.witness) }];
   return {
     gateway: {
@@ -266,7 +276,11 @@ function settings(
         AUDITOR_KEYS: JSON.stringify({ keys: keys.auditors.map(({ jwk }) => publicHalf(jwk)) }),
         WITNESSES: JSON.stringify(witnesses),
       },
-      secrets: { CHECKPOINT_KEY: JSON.stringify(keys.checkpoint), ACCOUNTING_KEY: keys.accounting, SUBJECT_KEY: keys.subject },
+      secrets: {
+        CHECKPOINT_KEY: JSON.stringify(keys.checkpoint),
+        ACCOUNTING_KEY: keys.accounting,
+        SUBJECT_KEY: keys.subject,
+      },
     },
     ops: {
       vars: { OPS_URL: ops, IDENTITY_HOSTS: identityHosts.join(" "), ...shards },
@@ -274,15 +288,26 @@ function settings(
     },
     witness: {
       port: witnessPort,
-      vars: { WITNESS_NAME: witnessName, WITNESSED_LOGS: JSON.stringify([rootKey({ ledgerName, checkpointKey: keys.checkpoint })]) },
+      vars: {
+        WITNESS_NAME: witnessName,
+        WITNESSED_LOGS: JSON.stringify([rootKey({ ledgerName, checkpointKey: keys.checkpoint })]),
+      },
       secrets: { WITNESS_KEY: JSON.stringify(keys.witness) },
     },
   };
 }
 
-async function addFile(runtime: Runtime, { path, document, missing }: RegistryFile, say: (line: string) => void): Promise<void> {
+async function addFile(
+  runtime: Runtime,
+  { path, document, missing }: RegistryFile,
+  say: (line: string) => void,
+): Promise<void> {
   const added = await runtime.addRegistry(document);
-  if (!added.ok) throw new StartRefusal(`${path}: ${added.error.pointer === "" ? '""' : added.error.pointer} ${added.error.problem}`); // RFC 6901 §5: "" is the whole file
+  if (!added.ok)
+    throw new StartRefusal(
+      `${path}: ${added.error.pointer === "" ? '""' : added.error.pointer} ${added.error.problem}`,
+    ); // RFC 6901 §5: "" is the whole file
   say(`registry: ${path}: ${added.value.added} added, ${added.value.changed} changed`);
-  for (const name of missing) say(`registry: ${name} is not in the environment: the server for which it is cannot be asked`);
+  for (const name of missing)
+    say(`registry: ${name} is not in the environment: the server for which it is cannot be asked`);
 }

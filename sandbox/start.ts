@@ -25,11 +25,14 @@ const end = (code: number) => {
   void (stack?.close() ?? Promise.resolve()).finally(() => process.exit(code));
 };
 const endAtSignals = () => {
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.removeAllListeners(signal).on(signal, () => end(0));
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.removeAllListeners(signal).on(signal, () => end(0));
 };
 endAtSignals();
 const onCrash = () => {
-  console.error("the Workers runtime died; everything ends. What was acknowledged is kept: start again with the same --state");
+  console.error(
+    "the Workers runtime died; everything ends. What was acknowledged is kept: start again with the same --state",
+  );
   end(1);
 };
 
@@ -38,11 +41,14 @@ try {
   endAtSignals(); // Miniflare has put listeners there which exit at once, before anything is closed
   const { dev } = stack;
   const folder = relative(process.cwd(), state) || ".";
-  console.log(`ledger: ${String(dev["ledger"])}   verify it: npx phylax ledger verify ${String(dev["ledger"])} --keys ${folder}/dev.json`);
+  console.log(
+    `ledger: ${String(dev["ledger"])}   verify it: npx phylax ledger verify ${String(dev["ledger"])} --keys ${folder}/dev.json`,
+  );
   console.log(`a token: npx phylax token telehealth   what to try: README.md`);
   console.log(`ready ${String(dev["gateway"])} (${folder}/dev.json)`);
 } catch (fault) {
   console.error(fault instanceof Error ? fault.message : fault);
-  if (fault instanceof Error && Reflect.get(fault, "code") === "EADDRINUSE") console.error("choose another port with --port N");
+  if (fault instanceof Error && Reflect.get(fault, "code") === "EADDRINUSE")
+    console.error("choose another port with --port N");
   process.exit(fault instanceof StartRefusal ? 2 : 1);
 }

@@ -4,7 +4,11 @@ import type { TLSSocket } from "node:tls";
 import * as x509 from "@peculiar/x509";
 
 /** `request.cf.tlsClientAuth`: the fields, in the formats, that Cloudflare's edge gives a Worker on a host with mTLS. */
-export type TlsClientAuth = Record<Exclude<keyof IncomingRequestCfPropertiesTLSClientAuth, TooLarge>, string> & Record<TooLarge, boolean>;
+export type TlsClientAuth = Record<
+  Exclude<keyof IncomingRequestCfPropertiesTLSClientAuth, TooLarge>,
+  string
+> &
+  Record<TooLarge, boolean>;
 type TooLarge = "certRFC9440TooLarge" | "certChainRFC9440TooLarge";
 
 // developers.cloudflare.com/ssl/client-certificates/client-certificate-variables: the DER fields are left empty above these sizes.
@@ -22,7 +26,9 @@ export function tlsClientAuth(
   revoked: boolean,
 ): TlsClientAuth {
   if (leaf === undefined) return none;
-  const issuer = authorities.find((authority) => leaf.checkIssued(authority) && leaf.verify(authority.publicKey));
+  const issuer = authorities.find(
+    (authority) => leaf.checkIssued(authority) && leaf.verify(authority.publicKey),
+  );
   const cert = structuredBytes(leaf);
   const chain = intermediates(leaf, authorities).map(structuredBytes).join(", ");
   return {
@@ -104,7 +110,9 @@ const rfc2253 = (name: string) =>
     .map((part) => part.split(" + ").toReversed().join("+"))
     .join(",")
     .replaceAll(/[^\x20-\x7e]+/gu, (letters) =>
-      [...Buffer.from(letters)].map((byte) => `\\${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""),
+      [...Buffer.from(letters)]
+        .map((byte) => `\\${byte.toString(16).toUpperCase().padStart(2, "0")}`)
+        .join(""),
     );
 const legacy = (name: string) =>
   attributes(name)
@@ -118,7 +126,11 @@ const structuredBytes = (cert: X509Certificate) => `:${cert.raw.toString("base64
 function intermediates(leaf: X509Certificate, authorities: readonly X509Certificate[]): X509Certificate[] {
   const known = new Set([leaf, ...authorities].map((cert) => cert.fingerprint256));
   const chain: X509Certificate[] = [];
-  for (let cert = leaf.issuerCertificate; cert !== undefined && !known.has(cert.fingerprint256); cert = cert.issuerCertificate) {
+  for (
+    let cert = leaf.issuerCertificate;
+    cert !== undefined && !known.has(cert.fingerprint256);
+    cert = cert.issuerCertificate
+  ) {
     known.add(cert.fingerprint256);
     chain.push(cert);
   }

@@ -20,22 +20,29 @@ export function get(
   const files = client && { cert: readFileSync(client.cert), key: readFileSync(client.key) };
   return new Promise((done, failed) => {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    const asking = request(url, { agent: false, ca: readFileSync(ca), minVersion: "TLSv1.3", headers, ...files }, (reply) => {
-      let text = "";
-      reply.setEncoding("utf8");
-      reply.on("data", (chunk: string) => (text += chunk));
-      reply.on("end", () => done({ status: reply.statusCode ?? 0, headers: reply.headers, text }));
-      reply.on("error", failed);
-    });
+    const asking = request(
+      url,
+      { agent: false, ca: readFileSync(ca), minVersion: "TLSv1.3", headers, ...files },
+      (reply) => {
+        let text = "";
+        reply.setEncoding("utf8");
+        reply.on("data", (chunk: string) => (text += chunk));
+        reply.on("end", () => done({ status: reply.statusCode ?? 0, headers: reply.headers, text }));
+        reply.on("error", failed);
+      },
+    );
     asking.on("error", failed);
     asking.end();
   });
 }
 
 /** Runs `phylax …` as an operator would: a process of its own, with nothing but what it is given. */
-export function phylax(...args: readonly string[]): Promise<{ readonly code: number | null; readonly said: string }> {
+export function phylax(
+  ...args: readonly string[]
+): Promise<{ readonly code: number | null; readonly said: string }> {
   const child = spawn(process.execPath, [join(import.meta.dirname, "../cli/main.ts"), ...args]);
   let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
   return new Promise((done) => child.on("close", (code) => done({ code, said: said.trim() })));
 }

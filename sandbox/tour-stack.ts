@@ -33,7 +33,8 @@ export async function findOrStart(state: string, own: string): Promise<TourStack
   const running = join(state, "dev.json");
   if (existsSync(running)) {
     const dev = read(running);
-    if (await answers(dev)) return { dev, devFile: running, patient: () => patientOf(dev), close: async () => {} };
+    if (await answers(dev))
+      return { dev, devFile: running, patient: () => patientOf(dev), close: async () => {} };
   }
   console.log("Nothing runs on that state: starting a Phylax for the tour …");
   const stack = await startStack({ port: await freePort(), state: own, bundles: undefined, say: () => {} });

@@ -32,7 +32,10 @@ interface Resource {
 export const steps: readonly Step[] = [
   { title: "The health plan proves who it is and gets a token for its purpose", show: token },
   { title: "It reads the patient, and sees what paying a claim needs", show: cutRead },
-  { title: "A telehealth service reads the same patient in order to treat, and sees more", show: otherPurpose },
+  {
+    title: "A telehealth service reads the same patient in order to treat, and sees more",
+    show: otherPurpose,
+  },
   { title: "A stolen token is worth nothing, and a lapsed agreement opens nothing", show: refusals },
   { title: "The plan's answer came with a receipt: the disclosure is on record", show: receipt },
   { title: "Anyone with the public keys can check the whole record, and that receipt in it", show: verified },
@@ -46,10 +49,16 @@ async function token(seen: Seen) {
   must(code === 0, `no token: ${said}`);
   const claims: Resource = JSON.parse(Buffer.from(said.split(".")[1] ?? "", "base64url").toString());
   const bound = (claims["cnf"] as Resource | undefined)?.["x5t#S256"]; // RFC 8705 §3.1: an object
-  must(bound === x5tS256(readFileSync(clientOf(dev, "payer").cert, "utf8")), "the token is not bound to the plan's certificate");
+  must(
+    bound === x5tS256(readFileSync(clientOf(dev, "payer").cert, "utf8")),
+    "the token is not bound to the plan's certificate",
+  );
   must(isDeepStrictEqual(claims["purpose_of_use"], ["HPAYMT"]), "the token is not for payment");
   seen.payerToken = said;
-  return ["$ npx phylax token payer", "Good for five minutes, for payment (HPAYMT), and only over the plan's own certificate."];
+  return [
+    "$ npx phylax token payer",
+    "Good for five minutes, for payment (HPAYMT), and only over the plan's own certificate.",
+  ];
 }
 
 async function cutRead(seen: Seen) {
@@ -62,7 +71,10 @@ async function cutRead(seen: Seen) {
   const trimmed = names.filter((name) => name in shown && !isDeepStrictEqual(shown[name], held[name]));
   must(JSON.stringify(shown["meta"]).includes("SUBSETTED"), "the answer does not say that it was cut");
   must(hidden.length > 0, "nothing was cut");
-  must(!("telecom" in shown) && !reply.text.includes("us-ssn"), "the plan sees a telephone or a social security number");
+  must(
+    !("telecom" in shown) && !reply.text.includes("us-ssn"),
+    "the plan sees a telephone or a social security number",
+  );
   seen.toPayer = shown;
   seen.receipt = String(reply.headers["phylax-receipt"]);
   return [
@@ -77,7 +89,9 @@ async function otherPurpose(seen: Seen) {
   const { dev, patient, toPayer = {} } = seen;
   const { code, said } = await phylax("token", "telehealth", "--state", dirname(seen.devFile));
   must(code === 0, `no token: ${said}`);
-  const shown = opened(await get(dev.ca, clientOf(dev, "telehealth"), `${dev.fhir}/Patient/${patient}`, said));
+  const shown = opened(
+    await get(dev.ca, clientOf(dev, "telehealth"), `${dev.fhir}/Patient/${patient}`, said),
+  );
   const more = elements(shown).filter((name) => !(name in toPayer));
   must(more.length > 0, "treatment sees no more than payment");
   must(
@@ -94,7 +108,10 @@ async function refusals(seen: Seen) {
   must(!stolen.text.includes(patient), "the refusal says something about the patient");
   must(parseReceipt(String(stolen.headers["phylax-receipt"])).ok, "the refusal is not on record");
   const lapsed = await phylax("token", "lapsed", "--state", dirname(seen.devFile));
-  must(lapsed.code === 1 && lapsed.said.includes("unauthorized_client"), "a client without an agreement in force got a token");
+  must(
+    lapsed.code === 1 && lapsed.said.includes("unauthorized_client"),
+    "a client without an agreement in force got a token",
+  );
   return [
     "The plan's token over the telehealth service's connection: 401, and the attempt is on record.",
     "$ npx phylax token lapsed",
@@ -105,7 +122,10 @@ async function refusals(seen: Seen) {
 async function receipt({ receipt: text = "" }: Seen) {
   const read = parseReceipt(text);
   must(read.ok, "there is no receipt");
-  return [`Phylax-Receipt: ${text}`, `Record ${read.value.index} of log ${read.value.log}, written before the first byte left.`];
+  return [
+    `Phylax-Receipt: ${text}`,
+    `Record ${read.value.index} of log ${read.value.log}, written before the first byte left.`,
+  ];
 }
 
 async function verified({ devFile, receipt: text = "" }: Seen) {
@@ -133,7 +153,10 @@ async function tampered({ devFile, folder, receipt: text = "" }: Seen) {
   const read = parseReceipt(text);
   must(read.ok, "there is no receipt");
   const { log } = read.value;
-  const files = readdirSync(join(folder, "copy", log, "tile", "entries"), { recursive: true, withFileTypes: true });
+  const files = readdirSync(join(folder, "copy", log, "tile", "entries"), {
+    recursive: true,
+    withFileTypes: true,
+  });
   const bundle = files.find((one) => one.isFile());
   must(bundle !== undefined, "the copy holds no records");
   const path = join(bundle.parentPath, bundle.name);
@@ -145,7 +168,10 @@ async function tampered({ devFile, folder, receipt: text = "" }: Seen) {
   const wrong = said.split("\n").filter((line) => line.includes("WRONG"));
   must(code === 1 && wrong.length === 1, `the change was not found: ${said}`);
   const object = relative(join(folder, "copy", log), path).replaceAll(sep, "/");
-  must(wrong[0]?.startsWith(`${log}: WRONG: ${object}`) === true, `the changed object was not named: ${said}`);
+  must(
+    wrong[0]?.startsWith(`${log}: WRONG: ${object}`) === true,
+    `the changed object was not named: ${said}`,
+  );
   return [`one bit of ${log}/${object} turned`, "$ npx phylax ledger verify copy --keys dev.json", ...wrong];
 }
 
@@ -166,4 +192,5 @@ function opened({ status, text }: TourReply): Resource {
 }
 
 /** The elements of a resource that say something of the patient. */
-const elements = (resource: Resource) => Object.keys(resource).filter((name) => name !== "resourceType" && name !== "meta");
+const elements = (resource: Resource) =>
+  Object.keys(resource).filter((name) => name !== "resourceType" && name !== "meta");

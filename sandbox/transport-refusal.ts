@@ -4,7 +4,14 @@ import { STATUS_CODES, type IncomingMessage } from "node:http";
 export interface TransportRefusal {
   readonly status: number;
   /** From the FHIR value set issue-type. */
-  readonly code: "invalid" | "not-found" | "not-supported" | "too-long" | "timeout" | "transient" | "exception";
+  readonly code:
+    | "invalid"
+    | "not-found"
+    | "not-supported"
+    | "too-long"
+    | "timeout"
+    | "transient"
+    | "exception";
   readonly text: string;
 }
 
@@ -30,15 +37,18 @@ export function refuse(req: IncomingMessage): TransportRefusal | undefined {
   const url = req.url ?? "";
   if (req.httpVersion !== "1.1" && req.httpVersion !== "1.0") return refusals.malformed; // the parser takes 0.9 and 2.0 too
   if (url.length > urlBytesMax) return refusals.urlTooLong;
-  if (req.rawHeaders.reduce((bytes, text) => bytes + text.length + 2, 0) > headerBytesMax) return refusals.headersTooLarge;
+  if (req.rawHeaders.reduce((bytes, text) => bytes + text.length + 2, 0) > headerBytesMax)
+    return refusals.headersTooLarge;
   if (!/^\/[\x21-\x7e]*$/u.test(url)) return refusals.malformed; // raw bytes, or a form for proxies
   const hosts = req.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host");
   if (hosts.length !== 1 || !readableHost(req.headers.host ?? "")) return refusals.malformed;
-  if (!soundFraming(req) || !connectionNames(req).every((name) => hopNames.has(name))) return refusals.malformed;
+  if (!soundFraming(req) || !connectionNames(req).every((name) => hopNames.has(name)))
+    return refusals.malformed;
   if (req.method === undefined || !methods.has(req.method)) return refusals.method;
   if (req.headers.upgrade !== undefined) return refusals.upgrade;
   // Miniflare has doors of its own there (its explorer, its triggers); at Cloudflare /cdn-cgi/ never reaches a Worker either.
-  if (/^\/(?:cdn-cgi|__cf_local)(?:\/|$)/u.test(new URL(`http://edge${url}`).pathname)) return refusals.reserved;
+  if (/^\/(?:cdn-cgi|__cf_local)(?:\/|$)/u.test(new URL(`http://edge${url}`).pathname))
+    return refusals.reserved;
   if (!isPlainPath(url) || repeatsWithNothing(req)) return refusals.malformed;
   return undefined;
 }
@@ -54,14 +64,23 @@ function isPlainPath(url: string): boolean {
 }
 
 // Fields that come once (RFC 9110 §5.3). Twice with values they reach the gateway joined by a comma, which it refuses and records.
-const single = new Set(["authorization", "dpop", "content-type", "phylax-purpose", "if-none-exist", "if-modified-since", "host"]);
+const single = new Set([
+  "authorization",
+  "dpop",
+  "content-type",
+  "phylax-purpose",
+  "if-none-exist",
+  "if-modified-since",
+  "host",
+]);
 
 /** True of such a field that comes twice and once without a value: workerd drops an empty `Authorization` before another. */
 function repeatsWithNothing({ rawHeaders }: IncomingMessage): boolean {
   const values = new Map<string, string[]>();
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const [name = "", value = ""] = rawHeaders.slice(i, i + 2);
-    if (single.has(name.toLowerCase())) values.set(name.toLowerCase(), [...(values.get(name.toLowerCase()) ?? []), value]);
+    if (single.has(name.toLowerCase()))
+      values.set(name.toLowerCase(), [...(values.get(name.toLowerCase()) ?? []), value]);
   }
   return [...values.values()].some((all) => all.length > 1 && all.some((value) => value.trim() === ""));
 }
@@ -80,7 +99,15 @@ function soundFraming({ headers, httpVersion }: IncomingMessage): boolean {
 }
 
 // All that Connection may name. What it names is dropped on the way, so naming Content-Length, Host or Authorization is an attack.
-const hopNames = new Set(["close", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer", "upgrade"]);
+const hopNames = new Set([
+  "close",
+  "keep-alive",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "upgrade",
+]);
 
 const connectionNames = ({ headers }: IncomingMessage): string[] =>
   (headers.connection ?? "")
@@ -104,11 +131,18 @@ export function parserRefusal(code: string | undefined): TransportRefusal | unde
 
 /** The refusal as a FHIR OperationOutcome, with the headers that go with it. */
 export function face({ code, text }: TransportRefusal): { body: Buffer; headers: Record<string, string> } {
-  const outcome = { resourceType: "OperationOutcome", issue: [{ severity: "error", code, diagnostics: text }] };
+  const outcome = {
+    resourceType: "OperationOutcome",
+    issue: [{ severity: "error", code, diagnostics: text }],
+  };
   const body = Buffer.from(JSON.stringify(outcome));
   return {
     body,
-    headers: { "Content-Type": "application/fhir+json; charset=utf-8", "Cache-Control": "no-store", "Content-Length": String(body.length) },
+    headers: {
+      "Content-Type": "application/fhir+json; charset=utf-8",
+      "Cache-Control": "no-store",
+      "Content-Length": String(body.length),
+    },
   };
 }
 
@@ -118,5 +152,8 @@ export function rawAnswer(refusal: TransportRefusal): Buffer {
   const lines = Object.entries({ ...headers, Date: new Date().toUTCString(), Connection: "close" }).map(
     ([name, value]) => `${name}: ${value}\r\n`,
   );
-  return Buffer.concat([Buffer.from(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ""}\r\n${lines.join("")}\r\n`), body]);
+  return Buffer.concat([
+    Buffer.from(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ""}\r\n${lines.join("")}\r\n`),
+    body,
+  ]);
 }

@@ -34,7 +34,9 @@ export const configurationOf = (name: WorkerName) => optionsOf(join(root, config
  */
 export async function buildWorkerBundles(folder: string): Promise<WorkerBundles> {
   rmSync(folder, { recursive: true, force: true });
-  const built = await Promise.all(workerNames.map(async (name) => [name, await buildWorker(name, folder)] as const));
+  const built = await Promise.all(
+    workerNames.map(async (name) => [name, await buildWorker(name, folder)] as const),
+  );
   return Object.fromEntries(built) as Record<WorkerName, string>; // one entry for each name
 }
 

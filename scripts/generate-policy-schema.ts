@@ -4,4 +4,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { policySchema } from "#policy/schema";
 
-writeFileSync(join(import.meta.dirname, "../docs/policy.schema.json"), `${JSON.stringify(z.toJSONSchema(policySchema), null, 2)}\n`);
+writeFileSync(
+  join(import.meta.dirname, "../docs/policy.schema.json"),
+  `${JSON.stringify(z.toJSONSchema(policySchema), null, 2)}\n`,
+);

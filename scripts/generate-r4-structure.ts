@@ -9,7 +9,13 @@ const elementDefinition = z.object({
   binding: z.object({ strength: z.string(), valueSet: z.string().optional() }).optional(),
   constraint: z.array(z.object({ key: z.string(), xpath: z.string().optional() })).optional(),
   type: z
-    .array(z.object({ code: z.string(), targetProfile: z.array(z.string()).optional(), profile: z.array(z.string()).optional() }))
+    .array(
+      z.object({
+        code: z.string(),
+        targetProfile: z.array(z.string()).optional(),
+        profile: z.array(z.string()).optional(),
+      }),
+    )
     .optional(),
 });
 const structure = z.object({
@@ -22,13 +28,22 @@ interface Concept {
   readonly code: string;
   readonly concept?: readonly Concept[] | undefined;
 }
-const concept: z.ZodType<Concept> = z.object({ code: z.string(), concept: z.lazy(() => z.array(concept)).optional() });
+const concept: z.ZodType<Concept> = z.object({
+  code: z.string(),
+  concept: z.lazy(() => z.array(concept)).optional(),
+});
 const valueSet = z.object({
   resourceType: z.literal("ValueSet"),
   url: z.string(),
   // Strict: a filter or another value set would have to be worked out, and R4's required bindings have none.
   compose: z.object({
-    include: z.array(z.strictObject({ system: z.string(), version: z.string().optional(), concept: z.array(concept).optional() })),
+    include: z.array(
+      z.strictObject({
+        system: z.string(),
+        version: z.string().optional(),
+        concept: z.array(concept).optional(),
+      }),
+    ),
   }),
 });
 const codeSystem = z.object({
@@ -45,10 +60,15 @@ const terminology = lines(
   "fhir/definitions/required-binding-terminology.ndjson.gz",
   z.discriminatedUnion("resourceType", [valueSet, codeSystem]),
 );
-const systems = new Map(terminology.flatMap((one) => (one.resourceType === "CodeSystem" ? [[one.url, one.concept] as const] : [])));
-const sets = new Map(terminology.flatMap((one) => (one.resourceType === "ValueSet" ? [[one.url, one] as const] : [])));
+const systems = new Map(
+  terminology.flatMap((one) => (one.resourceType === "CodeSystem" ? [[one.url, one.concept] as const] : [])),
+);
+const sets = new Map(
+  terminology.flatMap((one) => (one.resourceType === "ValueSet" ? [[one.url, one] as const] : [])),
+);
 
-const flat = (concepts: readonly Concept[]): string[] => concepts.flatMap((one) => [one.code, ...flat(one.concept ?? [])]);
+const flat = (concepts: readonly Concept[]): string[] =>
+  concepts.flatMap((one) => [one.code, ...flat(one.concept ?? [])]);
 const lastOf = (url: string) => url.slice(url.lastIndexOf("/") + 1).replace(/\|.*$/u, "");
 
 /** The codes of a value set; nothing when it takes all of a system that nobody can list (MIME types, UCUM, ISO 4217). */
@@ -79,33 +99,46 @@ for (const { path, binding, type = [] } of structures.flatMap((one) => one.snaps
       (bindings[parent] ??= []).push(`${name}:${list}`);
     }
   }
-  if (type.some((one) => one.profile?.map(lastOf).includes("SimpleQuantity"))) (simple[parent] ??= []).push(name);
+  if (type.some((one) => one.profile?.map(lastOf).includes("SimpleQuantity")))
+    (simple[parent] ??= []).push(name);
 }
 
 // txt-1 is written down in full only as XPath, its FHIRPath is a call: the elements in the first bracket, the attributes in the second.
-const narrative = structures.find(({ name }) => name === "Narrative")?.snapshot.element.flatMap((element) => element.constraint ?? []);
+const narrative = structures
+  .find(({ name }) => name === "Narrative")
+  ?.snapshot.element.flatMap((element) => element.constraint ?? []);
 const [html = "", attributes = ""] = [
   ...(narrative?.find(({ key }) => key === "txt-1")?.xpath ?? "").matchAll(/=\((?<list>[^)]+)\)/gu),
 ].map((match) => (match.groups?.["list"] ?? "").replaceAll(/[',]+/gu, "").trim());
 
-const sorted = (table: Iterable<readonly [string, string]>) => Object.fromEntries([...table].sort(([a], [b]) => (a < b ? -1 : 1)));
+const sorted = (table: Iterable<readonly [string, string]>) =>
+  Object.fromEntries([...table].sort(([a], [b]) => (a < b ? -1 : 1)));
 const joined = (table: Record<string, readonly string[]>) =>
   sorted(Object.entries(table).map(([key, words]) => [key, words.join(" ")] as const));
 const table = (name: string, doc: string, value: Record<string, string>) =>
   `/** ${doc} */\nexport const ${name}: Readonly<Record<string, string>> = ${JSON.stringify(value, null, 1)};\n`;
-const text = (name: string, doc: string, value: string) => `/** ${doc} */\nexport const ${name} = ${JSON.stringify(value)};\n`;
+const text = (name: string, doc: string, value: string) =>
+  `/** ${doc} */\nexport const ${name} = ${JSON.stringify(value)};\n`;
 
 writeFileSync(
   join(import.meta.dirname, "../src/fhir/r4/structure.gen.ts"),
   [
     "// Made by scripts/generate-r4-structure.ts from hl7.fhir.r4.core 4.0.1 (CC0). Do not edit.\n",
-    table("r4Bindings", "Type or backbone path → its elements with a required binding, as `name:list`.", joined(bindings)),
+    table(
+      "r4Bindings",
+      "Type or backbone path → its elements with a required binding, as `name:list`.",
+      joined(bindings),
+    ),
     table(
       "r4Codes",
       "List → its codes. Where the bound element is a CodeableConcept, each system's URL stands before its codes.",
       sorted(codes),
     ),
-    table("r4SimpleQuantities", "Type or backbone path → its Quantities without a comparator (profile SimpleQuantity).", joined(simple)),
+    table(
+      "r4SimpleQuantities",
+      "Type or backbone path → its Quantities without a comparator (profile SimpleQuantity).",
+      joined(simple),
+    ),
     text("r4HtmlElements", "The elements of XHTML that a narrative may have (txt-1).", html),
     text("r4HtmlAttributes", "The attributes of XHTML that a narrative may have (txt-1).", attributes),
   ].join("\n"),

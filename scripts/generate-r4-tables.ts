@@ -30,15 +30,23 @@ const searchParameter = z.object({
   expression: z.string().optional(),
   target: z.array(z.string()).optional(),
 });
-const compartment = z.object({ resource: z.array(z.object({ code: z.string(), param: z.array(z.string()).optional() })) });
+const compartment = z.object({
+  resource: z.array(z.object({ code: z.string(), param: z.array(z.string()).optional() })),
+});
 const purposes = z.object({
-  concepts: z.array(z.object({ code: z.string(), parents: z.array(z.string()), notSelectable: z.string().optional() })),
+  concepts: z.array(
+    z.object({ code: z.string(), parents: z.array(z.string()), notSelectable: z.string().optional() }),
+  ),
 });
 
-const structures = lines("fhir/definitions/structuredefinitions-r4-base.ndjson.gz", structure).filter((s) => s.kind !== "logical");
+const structures = lines("fhir/definitions/structuredefinitions-r4-base.ndjson.gz", structure).filter(
+  (s) => s.kind !== "logical",
+);
 // HL7's package has its example resources among the definitions: one would have Condition's subject lead to organizations only.
 const isExample = (id: string) => /^example(?:-|$)/u.test(id);
-const parameters = lines("fhir/definitions/search-parameters-r4.ndjson.gz", searchParameter).filter(({ id }) => !isExample(id));
+const parameters = lines("fhir/definitions/search-parameters-r4.ndjson.gz", searchParameter).filter(
+  ({ id }) => !isExample(id),
+);
 
 type Element = z.infer<typeof elementDefinition>;
 const shortType = (code: string) => (code === "http://hl7.org/fhirpath/System.String" ? "string" : code);
@@ -73,31 +81,49 @@ const tables = new Map<string, string>();
 for (const { name, kind, baseDefinition, snapshot } of structures) {
   if (kind === "primitive-type") continue;
   const elements = snapshot.element.filter((element) => element.max !== "0");
-  const parents = new Set(elements.slice(1).map((element) => element.path.slice(0, element.path.lastIndexOf("."))));
+  const parents = new Set(
+    elements.slice(1).map((element) => element.path.slice(0, element.path.lastIndexOf("."))),
+  );
   for (const parent of parents) {
     const own = elements.find((element) => element.path === parent);
-    const base = parent === name ? baseDefinition?.slice(baseDefinition.lastIndexOf("/") + 1) : own?.type?.[0]?.code;
+    const base =
+      parent === name ? baseDefinition?.slice(baseDefinition.lastIndexOf("/") + 1) : own?.type?.[0]?.code;
     // Quantity's kinds (Age, Count …) and MetadataResource list all their elements anew: their base is the root's.
-    const root = base !== undefined && base in inherited ? base : kind === "resource" ? "DomainResource" : "Element";
+    const root =
+      base !== undefined && base in inherited ? base : kind === "resource" ? "DomainResource" : "Element";
     const known = inherited[name] === undefined ? inherited[root] : undefined;
-    const children = elements.filter(({ path }) => path.startsWith(`${parent}.`) && !path.slice(parent.length + 1).includes("."));
+    const children = elements.filter(
+      ({ path }) => path.startsWith(`${parent}.`) && !path.slice(parent.length + 1).includes("."),
+    );
     const texts = children
       .filter(({ path }) => known?.has(path.slice(parent.length + 1)) !== true)
       .map((element) => elementText(element, parents.has(element.path)));
     if (tables.has(parent)) throw new Error(`${parent} is defined twice`);
-    tables.set(parent, [known === undefined ? "" : `<${root}`, ...texts].filter((text) => text !== "").join(" "));
+    tables.set(
+      parent,
+      [known === undefined ? "" : `<${root}`, ...texts].filter((text) => text !== "").join(" "),
+    );
   }
 }
-const resourceTypes = structures.filter((s) => s.kind === "resource" && !(s.name in inherited)).map((s) => s.name);
+const resourceTypes = structures
+  .filter((s) => s.kind === "resource" && !(s.name in inherited))
+  .map((s) => s.name);
 
 /** A search expression as plain JSON element paths, or nothing when it is not one (extensions, conditions on values). */
-function plainPaths(base: string, { code, type, expression = "" }: z.infer<typeof searchParameter>): string[] | undefined {
+function plainPaths(
+  base: string,
+  { code, type, expression = "" }: z.infer<typeof searchParameter>,
+): string[] | undefined {
   if (type === "composite" || type === "special") return undefined;
   if (code === "_id") return ["id"];
   const parts = expression.split("|").map((part) => part.trim());
-  const own = parts.filter((part) => part.replace(/^\(/u, "").startsWith(`${base}.`) || /^[a-z]+$/u.test(part));
+  const own = parts.filter(
+    (part) => part.replace(/^\(/u, "").startsWith(`${base}.`) || /^[a-z]+$/u.test(part),
+  );
   const paths = own.map((part) => plainPath(base, part));
-  return paths.length === 0 || paths.includes(undefined) ? undefined : paths.filter((path) => path !== undefined);
+  return paths.length === 0 || paths.includes(undefined)
+    ? undefined
+    : paths.filter((path) => path !== undefined);
 }
 
 function plainPath(base: string, part: string): string | undefined {
@@ -120,15 +146,28 @@ function plainPath(base: string, part: string): string | undefined {
     if (as !== undefined && !types.includes(as)) {
       if (plain === undefined || types.length !== 1) return undefined;
     }
-    named.push(choice === undefined ? name : as === undefined ? `${name}[x]` : `${name}${as.charAt(0).toUpperCase()}${as.slice(1)}`);
-    at = as !== undefined && choice !== undefined ? as : types[0] === "." ? `${at}.${name}` : (types[0]?.replace("#", "") ?? "");
+    named.push(
+      choice === undefined
+        ? name
+        : as === undefined
+          ? `${name}[x]`
+          : `${name}${as.charAt(0).toUpperCase()}${as.slice(1)}`,
+    );
+    at =
+      as !== undefined && choice !== undefined
+        ? as
+        : types[0] === "."
+          ? `${at}.${name}`
+          : (types[0]?.replace("#", "") ?? "");
   }
   return named.join(".");
 }
 
 function elementAt(parent: string, name: string): { types: string[] } | undefined {
   const [first = "", ...rest] = (tables.get(parent) ?? "").split(" ");
-  const all = first.startsWith("<") ? [...(tables.get(first.slice(1)) ?? "").split(" "), ...rest] : [first, ...rest];
+  const all = first.startsWith("<")
+    ? [...(tables.get(first.slice(1)) ?? "").split(" "), ...rest]
+    : [first, ...rest];
   const text = all.find((element) => element.startsWith(`${name}:`));
   return text === undefined
     ? undefined
@@ -144,11 +183,19 @@ function elementAt(parent: string, name: string): { types: string[] } | undefine
 function parameterText(base: string, parameter: z.infer<typeof searchParameter>): string {
   const paths = plainPaths(base, parameter);
   const resolved = [
-    ...(parameter.expression ?? "").matchAll(new RegExp(String.raw`${base}\.[A-Za-z.]+\.where\(resolve\(\) is ([A-Za-z]+)\)`, "gu")),
+    ...(parameter.expression ?? "").matchAll(
+      new RegExp(String.raw`${base}\.[A-Za-z.]+\.where\(resolve\(\) is ([A-Za-z]+)\)`, "gu"),
+    ),
   ];
-  const targets = resolved.length > 0 ? [...new Set(resolved.map((match) => match[1]))] : (parameter.target ?? []);
+  const targets =
+    resolved.length > 0 ? [...new Set(resolved.map((match) => match[1]))] : (parameter.target ?? []);
   const list = targets.length > 100 ? "*" : targets.join("|");
-  return [parameter.code, parameter.type, paths?.join(",") ?? "-", ...(parameter.type === "reference" ? [list] : [])].join(":");
+  return [
+    parameter.code,
+    parameter.type,
+    paths?.join(",") ?? "-",
+    ...(parameter.type === "reference" ? [list] : []),
+  ].join(":");
 }
 
 const search: Record<string, string> = {};
@@ -160,7 +207,18 @@ for (const base of ["Resource", ...resourceTypes].sort()) {
 }
 
 // DESIGN §6: who only took part. Every other compartment parameter names an owner.
-const taking = ["author", "performer", "asserter", "recorder", "payee", "sender", "recipient", "requester", "attester", "participant"];
+const taking = [
+  "author",
+  "performer",
+  "asserter",
+  "recorder",
+  "payee",
+  "sender",
+  "recipient",
+  "requester",
+  "attester",
+  "participant",
+];
 const participantCodes = new Set([...taking, "policy-holder", "subscriber", "payor", "receiver", "source"]);
 const patientCompartment = compartment.parse(
   JSON.parse(readFileSync(join(data, "fhir/definitions/CompartmentDefinition-patient.json"), "utf8")),
@@ -168,7 +226,10 @@ const patientCompartment = compartment.parse(
 const owners: Record<string, string> = {};
 const participants: Record<string, string> = {};
 const put = (table: Record<string, string>, type: string, paths: readonly string[]) => {
-  if (paths.length > 0) table[type] = [...new Set([...(table[type] ?? "").split(" ").filter((path) => path !== ""), ...paths])].join(" ");
+  if (paths.length > 0)
+    table[type] = [
+      ...new Set([...(table[type] ?? "").split(" ").filter((path) => path !== ""), ...paths]),
+    ].join(" ");
 };
 for (const { code: type, param } of patientCompartment.resource) {
   if (type === "Patient") continue; // a Patient is owned by itself, and `link` is a mention
@@ -211,18 +272,23 @@ for (const { type, kind, snapshot } of structures) {
   }
 }
 
-const reasons = purposes.parse(JSON.parse(readFileSync(join(data, "facts/purpose-of-use.json"), "utf8"))).concepts;
+const reasons = purposes.parse(
+  JSON.parse(readFileSync(join(data, "facts/purpose-of-use.json"), "utf8")),
+).concepts;
 const purposeOfUse = Object.fromEntries(
   reasons
     .filter((reason) => reason.notSelectable !== "true")
     .map((reason) => [reason.code, reason.parents.filter((parent) => parent !== "PurposeOfUse").join(" ")]),
 );
 
-const sorted = (table: Record<string, string>) => Object.fromEntries(Object.entries(table).sort(([a], [b]) => (a < b ? -1 : 1)));
+const sorted = (table: Record<string, string>) =>
+  Object.fromEntries(Object.entries(table).sort(([a], [b]) => (a < b ? -1 : 1)));
 const made = "// Made by scripts/generate-r4-tables.ts from hl7.fhir.r4.core 4.0.1 (CC0). Do not edit.\n";
 const write = (file: string, exports: Record<string, [doc: string, value: unknown]>) => {
   const body = Object.entries(exports).map(([name, [doc, value]]) => {
-    const [type, asConst] = Array.isArray(value) ? ["", " as const"] : [": Readonly<Record<string, string>>", ""];
+    const [type, asConst] = Array.isArray(value)
+      ? ["", " as const"]
+      : [": Readonly<Record<string, string>>", ""];
     return `/** ${doc} */\nexport const ${name}${type} = ${JSON.stringify(value, null, 1)}${asConst};\n`;
   });
   writeFileSync(join(target, file), [made, ...body].join("\n"));
@@ -245,9 +311,18 @@ write("search.gen.ts", {
 write("compartment.gen.ts", {
   r4Owners: ["Type → element paths whose Patient owns the resource.", sorted(owners)],
   r4Participants: ["Type → element paths whose Patient only took part.", sorted(participants)],
-  r4Concerned: ["Types outside the patient compartment → element paths that name whom they are about.", sorted(concerned)],
-  r4Involved: ["Types outside the patient compartment → the other element paths that may name a patient.", sorted(involved)],
+  r4Concerned: [
+    "Types outside the patient compartment → element paths that name whom they are about.",
+    sorted(concerned),
+  ],
+  r4Involved: [
+    "Types outside the patient compartment → the other element paths that may name a patient.",
+    sorted(involved),
+  ],
 });
 write("purpose-of-use.gen.ts", {
-  purposeOfUse: ["v3-ActReason 4.0.0 below PurposeOfUse (HL7 THO, CC0): code → the codes it specialises.", sorted(purposeOfUse)],
+  purposeOfUse: [
+    "v3-ActReason 4.0.0 below PurposeOfUse (HL7 THO, CC0): code → the codes it specialises.",
+    sorted(purposeOfUse),
+  ],
 });

@@ -15,7 +15,9 @@ const structure = z.object({
       z.object({
         path: z.string(),
         max: z.string(),
-        constraint: z.array(z.object({ key: z.string(), severity: z.string(), expression: z.string().optional() })).optional(),
+        constraint: z
+          .array(z.object({ key: z.string(), severity: z.string(), expression: z.string().optional() }))
+          .optional(),
       }),
     ),
   }),
@@ -56,7 +58,9 @@ function childOf({ steps, types }: Node, name: string): readonly Node[] {
     const element = elementsOf(type).get(name) ?? elementsOf(type).get(`${name}[x]`);
     if (element === undefined) return [];
     const last = steps.at(-1) ?? "";
-    const before = last.endsWith("[x]") ? [...steps.slice(0, -1), last.slice(0, -"[x]".length) + capital(type)] : steps;
+    const before = last.endsWith("[x]")
+      ? [...steps.slice(0, -1), last.slice(0, -"[x]".length) + capital(type)]
+      : steps;
     return { steps: [...before, element.name], types: element.forms.map((form) => form.type) };
   });
 }
@@ -65,7 +69,9 @@ function childOf({ steps, types }: Node, name: string): readonly Node[] {
 function asType({ steps, types }: Node, type: string): readonly Node[] {
   const last = steps.at(-1) ?? "";
   if (!last.endsWith("[x]")) return [{ steps, types }];
-  return types.includes(type) ? [{ steps: [...steps.slice(0, -1), last.slice(0, -"[x]".length) + capital(type)], types: [type] }] : [];
+  return types.includes(type)
+    ? [{ steps: [...steps.slice(0, -1), last.slice(0, -"[x]".length) + capital(type)], types: [type] }]
+    : [];
 }
 
 /** Functions whose result stands for what they are called on, or for some of it. */
@@ -94,11 +100,13 @@ function evaluate(atom: Atom, from: readonly Node[], scope: Scope): readonly Nod
     case "or":
     case "xor":
     case "implies":
-      for (const side of [left, right]) for (const node of evaluate(side, from, scope)) scope.note(node, false);
+      for (const side of [left, right])
+        for (const node of evaluate(side, from, scope)) scope.note(node, false);
       return [];
     case undefined:
     default: // a comparison, or a sum
-      for (const side of [left, right]) for (const node of evaluate(side, from, scope)) scope.note(node, true);
+      for (const side of [left, right])
+        for (const node of evaluate(side, from, scope)) scope.note(node, true);
       return [];
   }
 }
@@ -114,7 +122,9 @@ function called(name: string, args: readonly Atom[], from: readonly Node[], scop
   if (name === "ofType" || name === "as") return from.flatMap((node) => asType(node, args[0]?.name ?? ""));
   if (name === "children")
     return from.flatMap((node) =>
-      node.types.flatMap((type) => [...elementsOf(type).keys()].flatMap((element) => childOf(node, element.replace("[x]", "")))),
+      node.types.flatMap((type) =>
+        [...elementsOf(type).keys()].flatMap((element) => childOf(node, element.replace("[x]", ""))),
+      ),
     );
   const found = args.map((arg) => evaluate(arg, from, scope));
   const noteAll = (whole: boolean) => {
@@ -157,20 +167,34 @@ for (const { name, snapshot } of structures) {
       const root: Node = isOwn ? { steps: [], types: [path] } : { steps: [], types: [name] };
       const context = isOwn
         ? [root]
-        : steps.reduce<readonly Node[]>((nodes, step) => nodes.flatMap((node) => childOf(node, step.replace("[x]", ""))), [root]);
+        : steps.reduce<readonly Node[]>(
+            (nodes, step) => nodes.flatMap((node) => childOf(node, step.replace("[x]", ""))),
+            [root],
+          );
       const paths = new Set<string>();
       const note = (node: Node, whole: boolean) => {
         if (node.steps.length === 0) return;
-        paths.add(node.steps.join(".") + (whole && node.types.some((type) => !isPrimitive(type)) ? ".*" : ""));
+        paths.add(
+          node.steps.join(".") + (whole && node.types.some((type) => !isPrimitive(type)) ? ".*" : ""),
+        );
       };
       const [first = root] = context;
-      for (const node of evaluate(parseFhirPath(expression) as unknown as Atom, context, { root, context: first, note })) note(node, false); // told apart by members
+      for (const node of evaluate(parseFhirPath(expression) as unknown as Atom, context, {
+        root,
+        context: first,
+        note,
+      }))
+        note(node, false); // told apart by members
       // Whether an element is there is known wherever something below it is, and the forms of a choice are one path to whoever writes.
       const isBelow = (text: string, other: string) =>
-        text.startsWith(`${other}.`) || (other.endsWith("[x]") && !text.includes("[x]") && text.startsWith(other.slice(0, -"[x]".length)));
+        text.startsWith(`${other}.`) ||
+        (other.endsWith("[x]") && !text.includes("[x]") && text.startsWith(other.slice(0, -"[x]".length)));
       // An extension is no part of what an invariant decides: without what is shown the whole element is gone.
-      const decisive = [...paths].filter((text) => text !== "extension" && ![...paths].some((each) => isBelow(each, text))).toSorted();
-      if (decisive.length > 1 || decisive.some((text) => text.endsWith(".*"))) add(isOwn ? path : name, key, decisive);
+      const decisive = [...paths]
+        .filter((text) => text !== "extension" && ![...paths].some((each) => isBelow(each, text)))
+        .toSorted();
+      if (decisive.length > 1 || decisive.some((text) => text.endsWith(".*")))
+        add(isOwn ? path : name, key, decisive);
     }
   }
 }
@@ -196,7 +220,9 @@ const bounds: readonly (readonly [string, string])[] = [
   ["whenPrepared", "whenHandedOver"],
   ["authoredOn", "lastModified"],
 ];
-const types = structures.flatMap(({ snapshot }) => snapshot.element.map(({ path }) => path)).filter((path) => elementsOf(path).size > 0);
+const types = structures
+  .flatMap(({ snapshot }) => snapshot.element.map(({ path }) => path))
+  .filter((path) => elementsOf(path).size > 0);
 for (const type of types) {
   const elements = [...elementsOf(type).values()];
   const names = new Set(elements.flatMap(({ name, forms }) => [name].concat(forms.map((form) => form.name))));

@@ -5,4 +5,7 @@ import * as z from "zod";
 import { registryDocument } from "#registry/document";
 
 const schema = z.toJSONSchema(registryDocument, { io: "input" });
-writeFileSync(join(import.meta.dirname, "../docs/registry.schema.json"), `${JSON.stringify(schema, null, 2)}\n`);
+writeFileSync(
+  join(import.meta.dirname, "../docs/registry.schema.json"),
+  `${JSON.stringify(schema, null, 2)}\n`,
+);

@@ -33,7 +33,16 @@ const element = z.object({
     )
     .optional(),
   binding: z.object({ strength: z.string(), valueSet: z.string().optional() }).optional(),
-  constraint: z.array(z.object({ key: z.string(), severity: z.string(), human: z.string(), expression: z.string().optional() })).optional(),
+  constraint: z
+    .array(
+      z.object({
+        key: z.string(),
+        severity: z.string(),
+        human: z.string(),
+        expression: z.string().optional(),
+      }),
+    )
+    .optional(),
 });
 type Elements = ReadonlyMap<string, z.infer<typeof element>>;
 const structureDefinition = z.object({
@@ -55,8 +64,15 @@ const searchParameter = z.object({
   target: z.array(z.string()).optional(),
 });
 
-const structures = lines("structuredefinitions-r4-base.ndjson.gz", structureDefinition).filter(({ kind }) => kind !== "logical");
-const byType = new Map(structures.map((structure) => [structure.type, new Map(structure.snapshot.element.map((e) => [e.path, e]))]));
+const structures = lines("structuredefinitions-r4-base.ndjson.gz", structureDefinition).filter(
+  ({ kind }) => kind !== "logical",
+);
+const byType = new Map(
+  structures.map((structure) => [
+    structure.type,
+    new Map(structure.snapshot.element.map((e) => [e.path, e])),
+  ]),
+);
 
 interface Place {
   /** JSON keys joined by dots; `telecom[system=phone]` keeps only the items whose `system` is so. */
@@ -78,7 +94,9 @@ function places(type: string, expression: string): Place[] | undefined {
       .replaceAll(".as(", ".ofType("),
   );
   const own = terms.filter((term) => term.startsWith(`${type}.`));
-  const found = own.map((term) => walk(byType.get(type), term.split(/\.(?![^(]*\))/u).slice(1), { path: type, element: type, json: [] }));
+  const found = own.map((term) =>
+    walk(byType.get(type), term.split(/\.(?![^(]*\))/u).slice(1), { path: type, element: type, json: [] }),
+  );
   return found.length === 0 || found.includes(undefined) ? undefined : found.flatMap((list) => list ?? []);
 }
 
@@ -100,7 +118,8 @@ function walk(elements: Elements | undefined, steps: readonly string[], here: He
   if (found === undefined) return undefined;
 
   const reference = found.contentReference?.slice(1);
-  if (reference !== undefined) return on(elements, rest, { path: reference, element: "BackboneElement", json: [...here.json, step] });
+  if (reference !== undefined)
+    return on(elements, rest, { path: reference, element: "BackboneElement", json: [...here.json, step] });
   const results = (found.type ?? []).map(({ code }) => {
     const [next, ...after] = rest;
     const type = /^ofType\((\w+)\)$/u.exec(next ?? "")?.[1];
@@ -114,7 +133,11 @@ function walk(elements: Elements | undefined, steps: readonly string[], here: He
 }
 
 /** Goes on from a place: ends there, keeps some of what is there, or walks further down. */
-function on(elements: Elements | undefined, rest: readonly string[], { path, element, json }: Here): Place[] | undefined {
+function on(
+  elements: Elements | undefined,
+  rest: readonly string[],
+  { path, element, json }: Here,
+): Place[] | undefined {
   const [next, ...after] = rest;
   const type = element.startsWith("http://hl7.org/fhirpath/System.") ? "string" : element;
   if (next === undefined) return [{ path: json.join("."), type }];
@@ -122,17 +145,27 @@ function on(elements: Elements | undefined, rest: readonly string[], { path, ele
   if (only !== undefined) return after.length === 0 ? [{ path: json.join("."), type, only }] : undefined;
   const kept = /^where\((\w+)='([\w-]+)'\)$/u.exec(next);
   if (kept !== null)
-    return on(elements, after, { path, element, json: [...json.slice(0, -1), `${json.at(-1) ?? ""}[${kept[1]}=${kept[2]}]`] });
+    return on(elements, after, {
+      path,
+      element,
+      json: [...json.slice(0, -1), `${json.at(-1) ?? ""}[${kept[1]}=${kept[2]}]`],
+    });
   return walk(elements, rest, { path, element, json });
 }
 
 const table: Record<string, Record<string, { type: string; target?: string[]; at: Place[] }>> = {};
 for (const { kind, abstract, type } of structures) if (kind === "resource" && !abstract) table[type] = {};
 const left: string[] = [];
-for (const { id, code, base, type, expression, target: targets } of lines("search-parameters-r4.ndjson.gz", searchParameter))
+for (const { id, code, base, type, expression, target: targets } of lines(
+  "search-parameters-r4.ndjson.gz",
+  searchParameter,
+))
   for (const resource of base) {
     if (/^example(?:-|$)/u.test(id)) continue; // the package's own examples, one of which would replace Condition's subject
-    const at = type === "composite" || type === "special" || expression === undefined ? undefined : places(resource, expression);
+    const at =
+      type === "composite" || type === "special" || expression === undefined
+        ? undefined
+        : places(resource, expression);
     if (at === undefined) left.push(`${resource}?${code} (${id})`);
     else if (table[resource]?.[code] !== undefined) throw new Error(`${resource}?${code} is defined twice`);
     else (table[resource] ??= {})[code] = { type, ...(targets && { target: targets }), at };
@@ -143,12 +176,16 @@ const misread = new Set(["bdl-8", "ras-2"]);
 
 /** The parser takes an element's own values where there is no base; but of one that is like another element, that one's. */
 function slim({ base, constraint, isSummary, ...kept }: z.infer<typeof element>): z.infer<typeof element> {
-  const differs = base !== undefined && (kept.contentReference !== undefined || base.path !== kept.path || base.max !== kept.max);
+  const differs =
+    base !== undefined &&
+    (kept.contentReference !== undefined || base.path !== kept.path || base.max !== kept.max);
   return {
     ...kept,
     ...(isSummary === true && { isSummary }),
     ...(differs && { base }),
-    ...(constraint && { constraint: constraint.filter(({ severity, key }) => severity === "error" && !misread.has(key)) }),
+    ...(constraint && {
+      constraint: constraint.filter(({ severity, key }) => severity === "error" && !misread.has(key)),
+    }),
   };
 }
 for (const { snapshot } of structures) snapshot.element = snapshot.element.map(slim);

@@ -8,7 +8,17 @@
  * The fixture is test/fixtures/state-COMMIT.tar.gz. Its patients are made up here; its keys are those of one development stack.
  */
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:https";
 import { homedir, hostname, tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
@@ -31,7 +41,11 @@ const observation = (id: string, patient: string, more: object = {}) => ({
   resourceType: "Observation",
   id,
   status: "final",
-  category: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }] }],
+  category: [
+    {
+      coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }],
+    },
+  ],
   code: { coding: [{ system: "http://loinc.org", code: "8867-4" }] },
   subject: { reference: `Patient/${patient}` },
   effectiveDateTime: at(id.length),
@@ -50,8 +64,13 @@ const patient = (id: string, family: string, state: string, more: object = {}) =
 
 /** The patients of the fixture: made up, and few. */
 const resources: readonly object[] = [
-  patient("amara-okafor", "Okafor", "MA", { link: [{ type: "replaces", other: { reference: "Patient/amara-old" } }] }),
-  patient("amara-old", "Okafor", "NH", { active: false, link: [{ type: "replaced-by", other: { reference: "Patient/amara-okafor" } }] }),
+  patient("amara-okafor", "Okafor", "MA", {
+    link: [{ type: "replaces", other: { reference: "Patient/amara-old" } }],
+  }),
+  patient("amara-old", "Okafor", "NH", {
+    active: false,
+    link: [{ type: "replaced-by", other: { reference: "Patient/amara-okafor" } }],
+  }),
   patient("bela", "Nagy", "CA"),
   patient("carl", "Lind", "TX"),
   { resourceType: "Practitioner", id: "vera", name: [{ family: "Vera" }] },
@@ -61,7 +80,9 @@ const resources: readonly object[] = [
   observation("to-patch", "bela"),
   observation("to-delete", "bela"),
   // An answer of more than 1 MiB leaves in windows.
-  ...Array.from({ length: 25 }, (_, n) => observation(`long-${n}`, "carl", { note: [{ text: "long ".repeat(60_000) }] })),
+  ...Array.from({ length: 25 }, (_, n) =>
+    observation(`long-${n}`, "carl", { note: [{ text: "long ".repeat(60_000) }] }),
+  ),
 ];
 
 class OldVersion {
@@ -83,7 +104,8 @@ class OldVersion {
     const options = ["--port", String(port), "--state", state, "--bundles", bundles];
     const child = spawn("node", ["scripts/with-node.mjs", "sandbox/start.ts", ...options], { cwd: checkout });
     let said = "";
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
     for (const until = Date.now() + 120_000; !/^ready/mu.test(said);) {
       if (child.exitCode !== null || Date.now() > until) throw new Error(`not ready: ${said}`);
       await wait(100);
@@ -97,10 +119,22 @@ class OldVersion {
     const token = this.#tokens.get(id) ?? (await accessToken(this.dev, client));
     this.#tokens.set(id, token);
     const url = path.startsWith("https:") ? path : `${this.dev.fhir}/${path}`;
-    if (!client.dpop) return send(this.dev, client, url, { ...sending, headers: { authorization: `Bearer ${token}`, ...headers } });
+    if (!client.dpop)
+      return send(this.dev, client, url, {
+        ...sending,
+        headers: { authorization: `Bearer ${token}`, ...headers },
+      });
     const prove = async () => {
-      const dpop = await keyProof(keyOf(client), { url, method: sending.method ?? "GET", nonce: this.#nonce, token });
-      const reply = await send(this.dev, undefined, url, { ...sending, headers: { authorization: `DPoP ${token}`, dpop, ...headers } });
+      const dpop = await keyProof(keyOf(client), {
+        url,
+        method: sending.method ?? "GET",
+        nonce: this.#nonce,
+        token,
+      });
+      const reply = await send(this.dev, undefined, url, {
+        ...sending,
+        headers: { authorization: `DPoP ${token}`, dpop, ...headers },
+      });
       this.#nonce = reply.headers["dpop-nonce"]?.toString() ?? this.#nonce;
       return reply;
     };
@@ -112,9 +146,17 @@ class OldVersion {
   async leave(id: string, path: string): Promise<void> {
     const client = clientOf(this.dev, id);
     const token = await accessToken(this.dev, client);
-    const files = { ca: readFileSync(this.dev.ca), cert: readFileSync(client.cert), key: readFileSync(client.key), agent: false } as const;
+    const files = {
+      ca: readFileSync(this.dev.ca),
+      cert: readFileSync(client.cert),
+      key: readFileSync(client.key),
+      agent: false,
+    } as const;
     await new Promise<void>((resolve, reject) => {
-      const asked = request(`${this.dev.fhir}/${path}`, { ...files, headers: { authorization: `Bearer ${token}` } });
+      const asked = request(`${this.dev.fhir}/${path}`, {
+        ...files,
+        headers: { authorization: `Bearer ${token}` },
+      });
       asked.on("response", (incoming) => {
         incoming.on("error", () => undefined);
         incoming.once("data", () => {
@@ -126,13 +168,27 @@ class OldVersion {
     });
   }
 
-  write(id: string, method: string, path: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
-    return this.ask(id, path, { method, headers: { "content-type": fhirJson, ...headers }, body: JSON.stringify(body) });
+  write(
+    id: string,
+    method: string,
+    path: string,
+    body: object,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Reply> {
+    return this.ask(id, path, {
+      method,
+      headers: { "content-type": fhirJson, ...headers },
+      body: JSON.stringify(body),
+    });
   }
 
   async form(id: string, url: string, fields: Readonly<Record<string, string>>): Promise<Reply> {
     const headers = { "content-type": "application/x-www-form-urlencoded" };
-    return send(this.dev, clientOf(this.dev, id), url, { method: "POST", headers, body: new URLSearchParams(fields).toString() });
+    return send(this.dev, clientOf(this.dev, id), url, {
+      method: "POST",
+      headers,
+      body: new URLSearchParams(fields).toString(),
+    });
   }
 
   /** The command of that version, below its own state. */
@@ -172,7 +228,8 @@ function keyOf({ jwk }: DevClient): JWK {
 }
 
 function must(reply: Reply, ...statuses: readonly number[]): Reply {
-  if (!statuses.includes(reply.status)) throw new Error(`${reply.status}, not ${statuses.join(" or ")}: ${reply.text}`);
+  if (!statuses.includes(reply.status))
+    throw new Error(`${reply.status}, not ${statuses.join(" or ")}: ${reply.text}`);
   return reply;
 }
 
@@ -182,7 +239,8 @@ const receiptOf = ({ headers }: Reply): string => String(headers["phylax-receipt
 async function drive(old: OldVersion, folder: string): Promise<readonly string[]> {
   const { dev } = old;
   const receipts: string[] = [];
-  const read = async (id: string, path: string, status = 200) => void receipts.push(receiptOf(must(await old.ask(id, path), status)));
+  const read = async (id: string, path: string, status = 200) =>
+    void receipts.push(receiptOf(must(await old.ask(id, path), status)));
   // disclosure, refusal
   await read("telehealth", "Patient/amara-okafor");
   await read("telehealth", "Patient/amara-old");
@@ -202,21 +260,45 @@ async function drive(old: OldVersion, folder: string): Promise<readonly string[]
   must(await requestToken(dev, clientOf(dev, "lapsed")), 400);
   // intent, windows, aborted
   await read("telehealth", "Observation?patient=carl&_count=5");
-  for (let tried = 0; tried < 20 && !(await old.records()).some(({ event }) => event.kind === "aborted"); tried++) {
+  for (
+    let tried = 0;
+    tried < 20 && !(await old.records()).some(({ event }) => event.kind === "aborted");
+    tried++
+  ) {
     await old.leave("telehealth", "Observation?patient=carl&_count=25");
     await wait(1_000);
   }
   // write: create, update, patch, delete, conditional, refused, batch, transaction
   const { id: _id, ...fresh } = observation("new", "bela");
   must(await old.write("charting", "POST", "Observation", fresh), 201);
-  must(await old.write("diary", "POST", "Observation", { ...fresh, subject: { reference: "Patient/amara-okafor" } }), 201);
-  must(await old.write("charting", "PUT", "Observation/to-update", observation("to-update", "bela", { status: "amended" })), 200);
+  must(
+    await old.write("diary", "POST", "Observation", {
+      ...fresh,
+      subject: { reference: "Patient/amara-okafor" },
+    }),
+    201,
+  );
+  must(
+    await old.write(
+      "charting",
+      "PUT",
+      "Observation/to-update",
+      observation("to-update", "bela", { status: "amended" }),
+    ),
+    200,
+  );
   const patch = JSON.stringify([{ op: "replace", path: "/status", value: "amended" }]);
   const asPatch = { "content-type": "application/json-patch+json" };
-  must(await old.ask("charting", "Observation/to-patch", { method: "PATCH", headers: asPatch, body: patch }), 200);
+  must(
+    await old.ask("charting", "Observation/to-patch", { method: "PATCH", headers: asPatch, body: patch }),
+    200,
+  );
   must(await old.ask("charting", "Observation/to-delete", { method: "DELETE" }), 200, 204, 403);
   must(await old.write("charting", "PUT", "Observation/of-bela", observation("of-bela", "carl")), 403, 422);
-  const entry = (method: string, url: string, resource?: object) => ({ request: { method, url }, ...(resource && { resource }) });
+  const entry = (method: string, url: string, resource?: object) => ({
+    request: { method, url },
+    ...(resource && { resource }),
+  });
   for (const type of ["batch", "transaction"])
     must(
       await old.write("charting", "POST", "", {
@@ -269,25 +351,51 @@ const suspension = {
 };
 
 /** What a later version is asked about: the checkpoints that it must have in its past, and what each record says. */
-async function describe(old: OldVersion, folder: string, receipts: readonly string[], version: string): Promise<void> {
+async function describe(
+  old: OldVersion,
+  folder: string,
+  receipts: readonly string[],
+  version: string,
+): Promise<void> {
   const { dev } = old;
   mkdirSync(join(folder, "checkpoints"));
   for (const log of [...Object.keys(dev.logs), "root"]) {
     const response = await fetch(`${dev.ledger}/${log}/checkpoint`);
     if (response.ok) writeFileSync(join(folder, "checkpoints", log), await response.bytes());
   }
-  await old.command("ledger", "export", join(folder, "export"), dev.ledger, "--keys", join(folder, "state", "dev.json"));
+  await old.command(
+    "ledger",
+    "export",
+    join(folder, "export"),
+    dev.ledger,
+    "--keys",
+    join(folder, "state", "dev.json"),
+  );
   const records = await old.records();
   const { logs, root, witnesses, ledgerName } = dev;
-  const told = { version, madeAt: new Date().toISOString(), ledgerName, logs, root, witnesses, receipts, records };
+  const told = {
+    version,
+    madeAt: new Date().toISOString(),
+    ledgerName,
+    logs,
+    root,
+    witnesses,
+    receipts,
+    records,
+  };
   writeFileSync(join(folder, "told.json"), `${JSON.stringify(told, undefined, 1)}\n`);
 }
 
 /** Nothing of the machine that made the fixture may be in it. */
 function refuseOwnNames(folder: string, checkout: string): void {
-  const folders = [checkout, folder, realpathSync(folder), process.cwd(), `${tmpdir()}/`, `${homedir()}/`].filter(
-    (name) => name !== "/root/",
-  ); // a log's name, too
+  const folders = [
+    checkout,
+    folder,
+    realpathSync(folder),
+    process.cwd(),
+    `${tmpdir()}/`,
+    `${homedir()}/`,
+  ].filter((name) => name !== "/root/"); // a log's name, too
   const names = hostname().length > 4 ? [...folders, hostname()] : folders; // a shorter one is in random bytes, too
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
@@ -302,7 +410,10 @@ async function main(checkout: string, version: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "phylax-old-state-"));
   const [state, bundles] = [join(folder, "state"), join(folder, "bundles")];
   mkdirSync(bundles);
-  writeFileSync(join(bundles, "all.ndjson"), `${resources.map((resource) => JSON.stringify(resource)).join("\n")}\n`);
+  writeFileSync(
+    join(bundles, "all.ndjson"),
+    `${resources.map((resource) => JSON.stringify(resource)).join("\n")}\n`,
+  );
   const old = await OldVersion.start(checkout, state, bundles);
   try {
     const receipts = await drive(old, folder);
@@ -314,8 +425,12 @@ async function main(checkout: string, version: string): Promise<void> {
   } finally {
     await old.stop();
   }
-  writeFileSync(join(folder, "records.json"), `${JSON.stringify(await recordVectors(checkout), undefined, 1)}\n`);
-  if (existsSync(join(state, "dev.json")) || existsSync(join(state, "running.pid"))) throw new Error("it did not stop by itself");
+  writeFileSync(
+    join(folder, "records.json"),
+    `${JSON.stringify(await recordVectors(checkout), undefined, 1)}\n`,
+  );
+  if (existsSync(join(state, "dev.json")) || existsSync(join(state, "running.pid")))
+    throw new Error("it did not stop by itself");
   rmSync(join(state, "pki", "trusted.pem")); // the system's authorities beside the stack's own: each start writes it
   refuseOwnNames(folder, checkout);
   const file = resolve(import.meta.dirname, "..", "test", "fixtures", `state-${version}.tar.gz`);
@@ -335,4 +450,7 @@ if (given === undefined) {
   process.exit(2);
 }
 const checkout = resolve(given);
-await main(checkout, name ?? execFileSync("git", ["-C", checkout, "rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim());
+await main(
+  checkout,
+  name ?? execFileSync("git", ["-C", checkout, "rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim(),
+);

@@ -41,7 +41,12 @@ const common = {
     method: "GET",
     path: "Observation",
   },
-  why: { purposes: ["TREAT"], agreement: "telehealth-agreement", policy: "sha256:0", grant: "telehealth main TREAT" },
+  why: {
+    purposes: ["TREAT"],
+    agreement: "telehealth-agreement",
+    policy: "sha256:0",
+    grant: "telehealth main TREAT",
+  },
   outcome: { status: 200, reason: "reason_of_old" },
   patients: [
     { patient: "main/Patient/amara-okafor", counts: { Observation: 2 }, state: "MA" },
@@ -70,6 +75,9 @@ export async function recordVectors(checkout: string): Promise<readonly RecordVe
       ...(kind === "refusals" && { tally: { token_missing: 12, malformed_path: 1 } }),
       ...(kind === "configuration" && { configuration: configurationOf("gateway", settings) }),
     };
-    return { event, plaintext: Buffer.from(encodeRecord(event, 1, 1, new Uint8Array(32).fill(7))).toString("hex") };
+    return {
+      event,
+      plaintext: Buffer.from(encodeRecord(event, 1, 1, new Uint8Array(32).fill(7))).toString("hex"),
+    };
   });
 }

@@ -77,7 +77,8 @@ Records of earlier versions have the old code. \`phylax ledger read\`, \`ledger 
 ];
 
 /** The page without the spaces by which a formatter lines up its columns. */
-export const withoutPadding = (text: string): string => text.replaceAll(/ +\|/gu, " |").replaceAll(/-{3,}/gu, "---");
+export const withoutPadding = (text: string): string =>
+  text.replaceAll(/ +\|/gu, " |").replaceAll(/-{3,}/gu, "---");
 export const refusalsPage = `${sections.join("\n\n")}\n`;
 export const storedPage = (): string => readFileSync(page, "utf8");
 

@@ -38,7 +38,9 @@ function vitest(args: readonly string[], isShown: boolean): Promise<Run> {
   watch.unref();
   const output: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (part: Buffer) => output.push(part));
-  return new Promise((done) => child.on("close", (code) => done({ code: code ?? 1, output: Buffer.concat(output) })));
+  return new Promise((done) =>
+    child.on("close", (code) => done({ code: code ?? 1, output: Buffer.concat(output) })),
+  );
 }
 
 const named = process.argv.slice(2);

@@ -5,7 +5,10 @@ import { test } from "vitest";
 const root = join(import.meta.dirname, "..");
 const workers = readdirSync(join(root, "workers")).map((name) => ({
   name,
-  config: readFileSync(join(root, name === "gateway" ? "wrangler.toml" : `workers/${name}/wrangler.toml`), "utf8"),
+  config: readFileSync(
+    join(root, name === "gateway" ? "wrangler.toml" : `workers/${name}/wrangler.toml`),
+    "utf8",
+  ),
 }));
 const bindersOf = (what: RegExp): string[] =>
   workers
@@ -21,7 +24,9 @@ test("every worker with a public door counts floods there, in a namespace of its
   expect(new Set(counters.map(({ name }) => name))).toEqual(new Set(["gateway", "ledger", "ops", "witness"])); // control answers nothing by HTTP
 });
 
-test("the ledger worker alone binds the bucket, the root log and the shelves, and the witness is bound to nobody", ({ expect }) => {
+test("the ledger worker alone binds the bucket, the root log and the shelves, and the witness is bound to nobody", ({
+  expect,
+}) => {
   expect(bindersOf(/LedgerShard/u), "this check can find a binding").toEqual(["gateway", "ledger", "ops"]);
   expect(bindersOf(/r2_buckets/u)).toEqual(["ledger"]);
   expect(bindersOf(/LedgerRoot/u)).toEqual(["ledger"]);

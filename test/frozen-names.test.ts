@@ -13,7 +13,11 @@ import { shapeOf } from "./support/shape-of.ts";
 const root = join(import.meta.dirname, "..");
 const sources: Sources = new Map(
   ["src", "workers", "migrations"]
-    .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => `${folder}/${name}`))
+    .flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map(
+        (name) => `${folder}/${name}`,
+      ),
+    )
     .filter((path) => /\.(?:ts|toml|sql)$/u.test(path))
     .concat("wrangler.toml")
     .map((path) => [path, readFileSync(join(root, path), "utf8")]),
@@ -21,7 +25,10 @@ const sources: Sources = new Map(
 
 function differences(names: ReturnType<typeof namesIn>, kind: NameKind) {
   const [now, then] = [new Set<string>(names(kind)), new Set<string>(frozen[kind])];
-  return { gone: [...then].filter((name) => !now.has(name)), added: [...now].filter((name) => !then.has(name)) };
+  return {
+    gone: [...then].filter((name) => !now.has(name)),
+    added: [...now].filter((name) => !then.has(name)),
+  };
 }
 
 const nothing = { gone: [], added: [] };
@@ -30,7 +37,8 @@ const names = namesIn(sources);
 test("every kind of frozen name is held, and holds some", () => {
   expect(new Set(Object.keys(frozen))).toEqual(new Set([...nameKinds, "dev.json keys"]));
   expect(frozen["dev.json keys"].length, "test/e2e/old-state.test.ts compares them").toBeGreaterThan(50);
-  for (const kind of nameKinds) if (kind !== "log calls without an event") expect(frozen[kind].length, kind).toBeGreaterThan(0);
+  for (const kind of nameKinds)
+    if (kind !== "log calls without an event") expect(frozen[kind].length, kind).toBeGreaterThan(0);
 });
 
 for (const kind of nameKinds) {
@@ -43,10 +51,20 @@ for (const kind of nameKinds) {
 function planted(path: RegExp, before: string, after: string): Sources {
   const fitting = [...sources].filter(([name, text]) => path.test(name) && text.includes(before));
   if (fitting.length !== 1) throw new Error(`${fitting.length} files have ${before}`);
-  return new Map([...sources, ...fitting.map(([name, text]) => [name, text.replace(before, after)] as const)]);
+  return new Map([
+    ...sources,
+    ...fitting.map(([name, text]) => [name, text.replace(before, after)] as const),
+  ]);
 }
 
-type Plant = readonly [kind: NameKind, path: RegExp, before: string, after: string, gone: readonly string[], added: readonly string[]];
+type Plant = readonly [
+  kind: NameKind,
+  path: RegExp,
+  before: string,
+  after: string,
+  gone: readonly string[],
+  added: readonly string[],
+];
 const plants: readonly Plant[] = [
   [
     "HKDF info",
@@ -65,7 +83,14 @@ const plants: readonly Plant[] = [
     ["console"],
   ],
   ["additional data", /./u, '"phylax page"', '"phylax pages"', ["phylax page"], ["phylax pages"]],
-  ["additional data", /./u, '["hold", subject, hold.id]', '["suspension", subject, hold.id]', [], ["suspension"]],
+  [
+    "additional data",
+    /./u,
+    '["hold", subject, hold.id]',
+    '["suspension", subject, hold.id]',
+    [],
+    ["suspension"],
+  ],
   [
     "additional data",
     /./u,
@@ -74,11 +99,39 @@ const plants: readonly Plant[] = [
     ["phylax key epoch v1\n${}\n${}\n"],
     ["phylax epoch v1\n${}\n${}\n"],
   ],
-  ["HMAC input", /./u, "`phylax dpop nonce v1 ", "`dpop nonce v1 ", ["phylax dpop nonce v1 ${} ${}"], ["dpop nonce v1 ${} ${}"]],
-  ["labels of our own", /./u, "`phylax etag 1\\n", "`phylax etag 2\\n", ["phylax etag 1\n${}\n"], ["phylax etag 2\n${}\n"]],
+  [
+    "HMAC input",
+    /./u,
+    "`phylax dpop nonce v1 ",
+    "`dpop nonce v1 ",
+    ["phylax dpop nonce v1 ${} ${}"],
+    ["dpop nonce v1 ${} ${}"],
+  ],
+  [
+    "labels of our own",
+    /./u,
+    "`phylax etag 1\\n",
+    "`phylax etag 2\\n",
+    ["phylax etag 1\n${}\n"],
+    ["phylax etag 2\n${}\n"],
+  ],
   ["labels of the choice of a log", /./u, 'spread("address",', 'spread("prefix",', ["address"], ["prefix"]],
-  ["CBOR keys", /./u, "states: 21,", "residence: 21,", ["record.ts keys.states 21"], ["record.ts keys.residence 21"]],
-  ["CBOR keys", /./u, "signedBy: 12,", "signedBy: 12,\n    session: 13,", [], ["record.ts groups.who.session 13"]],
+  [
+    "CBOR keys",
+    /./u,
+    "states: 21,",
+    "residence: 21,",
+    ["record.ts keys.states 21"],
+    ["record.ts keys.residence 21"],
+  ],
+  [
+    "CBOR keys",
+    /./u,
+    "signedBy: 12,",
+    "signedBy: 12,\n    session: 13,",
+    [],
+    ["record.ts groups.who.session 13"],
+  ],
   [
     "CBOR keys",
     /./u,
@@ -88,9 +141,30 @@ const plants: readonly Plant[] = [
     ["key-wrap.ts keys.dataKey 2", "key-wrap.ts keys.subjectKey 1"],
   ],
   ["event kinds", /./u, "  aborted: {", "  broken: {", ["aborted"], ["broken"]],
-  ["leaf kinds", /ledger\/leaf\/leaf\.ts$/u, "shardSeal: 3", "seal: 3", ["leafKinds.shardSeal 3"], ["leafKinds.seal 3"]],
-  ["log events", /./u, '"ledger_free_failed"', '"ledger_delete_failed"', ["ledger_free_failed origin"], ["ledger_delete_failed origin"]],
-  ["log events", /workers\/ops\/index\.ts$/u, 'log({ event: "fault",', 'log({ event: "failure",', [], ["failure …"]],
+  [
+    "leaf kinds",
+    /ledger\/leaf\/leaf\.ts$/u,
+    "shardSeal: 3",
+    "seal: 3",
+    ["leafKinds.shardSeal 3"],
+    ["leafKinds.seal 3"],
+  ],
+  [
+    "log events",
+    /./u,
+    '"ledger_free_failed"',
+    '"ledger_delete_failed"',
+    ["ledger_free_failed origin"],
+    ["ledger_delete_failed origin"],
+  ],
+  [
+    "log events",
+    /workers\/ops\/index\.ts$/u,
+    'log({ event: "fault",',
+    'log({ event: "failure",',
+    [],
+    ["failure …"],
+  ],
   [
     "log calls without an event",
     /platform\/log\.ts$/u,

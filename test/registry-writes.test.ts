@@ -7,7 +7,8 @@ const root = join(import.meta.dirname, "..");
 const writes =
   /\.(?:insert|update)\(|\bdelete\((?:clients|certificates|grants|origins)\)|\b(?:insert\s+into|replace\s+into|update\s+\w+\s+set|delete\s+from)\b/iu;
 
-const speaksToRegistry = (file: string, text: string): boolean => file.startsWith("src/") && /"drizzle-orm|\bD1Database\b/u.test(text);
+const speaksToRegistry = (file: string, text: string): boolean =>
+  file.startsWith("src/") && /"drizzle-orm|\bD1Database\b/u.test(text);
 
 /** The files in a worker's bundle that speak to the registry and write to it. */
 async function writersIn(entry: string): Promise<readonly string[]> {
@@ -21,14 +22,19 @@ async function writersIn(entry: string): Promise<readonly string[]> {
     external: ["cloudflare:*", "node:*"],
     logLevel: "error",
   });
-  const sources = Object.keys(metafile.inputs).map((file) => ({ file, text: readFileSync(join(root, file), "utf8") }));
+  const sources = Object.keys(metafile.inputs).map((file) => ({
+    file,
+    text: readFileSync(join(root, file), "utf8"),
+  }));
   return sources
     .filter(({ file, text }) => speaksToRegistry(file, text) && writes.test(text))
     .map(({ file }) => file)
     .sort();
 }
 
-test("the control worker writes the registry, and nothing that the other workers are built from does", async ({ expect }) => {
+test("the control worker writes the registry, and nothing that the other workers are built from does", async ({
+  expect,
+}) => {
   expect(await writersIn("workers/control/index.ts"), "this check can find a writer").toEqual([
     "src/platform/registry/admit-operator.ts",
     "src/platform/registry/write-registry.ts",

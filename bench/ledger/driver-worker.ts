@@ -62,7 +62,8 @@ function appender({ peer, append, log, run }: Extract<Ask, { kind: "append" }>, 
       return async (n) => isPlace(await bare.append(events(n)));
     }
     case "r2":
-      return async (n) => (await env.PLAIN_BUCKET.put(`${log}/${run}/${n}`, JSON.stringify(events(n)))) !== null;
+      return async (n) =>
+        (await env.PLAIN_BUCKET.put(`${log}/${run}/${n}`, JSON.stringify(events(n)))) !== null;
   }
 }
 
@@ -81,7 +82,10 @@ function server({ what, log, size }: Extract<Ask, { kind: "serve" }>, env: Env):
   }
 }
 
-async function load({ callers, milliseconds }: { callers: number; milliseconds: number }, call: Call): Promise<AskOutcome> {
+async function load(
+  { callers, milliseconds }: { callers: number; milliseconds: number },
+  call: Call,
+): Promise<AskOutcome> {
   const took: number[] = [];
   let [next, wrong] = [0, 0];
   const begun = Date.now(); // stands still but for I/O, which each call is
@@ -97,15 +101,27 @@ async function load({ callers, milliseconds }: { callers: number; milliseconds: 
   await Promise.all(Array.from({ length: callers }, caller));
   const seconds = (Date.now() - begun) / 1000;
   const sorted = Float64Array.from(took).sort();
-  const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
-  return { answers: took.length - wrong, wrong, seconds, p50Milliseconds: quantile(0.5), p99Milliseconds: quantile(0.99) };
+  const quantile = (q: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+  return {
+    answers: took.length - wrong,
+    wrong,
+    seconds,
+    p50Milliseconds: quantile(0.5),
+    p99Milliseconds: quantile(0.99),
+  };
 }
 
 /** Frames of so many appends each; then what follows them. */
-async function count({ append, log, run, perFrame, frames }: Extract<Ask, { kind: "count" }>, env: Env): Promise<unknown> {
+async function count(
+  { append, log, run, perFrame, frames }: Extract<Ask, { kind: "count" }>,
+  env: Env,
+): Promise<unknown> {
   const [shard, root] = [env.COUNTED_SHARD.getByName(log), env.COUNTED_ROOT.getByName("root")];
   const frame = (number: number) =>
-    shard.appendAtOnce(Array.from({ length: perFrame }, (_, i) => appendOf(append, run, number * perFrame + i, Date.now())));
+    shard.appendAtOnce(
+      Array.from({ length: perFrame }, (_, i) => appendOf(append, run, number * perFrame + i, Date.now())),
+    );
   await frame(0); // opens the log, makes tables, introduces a key
   await shard.settle();
   await root.settle();

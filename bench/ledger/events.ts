@@ -2,7 +2,16 @@ import type { AuditEvent, PatientCounts, What } from "#audit/event";
 import { instant } from "#kernel/clock";
 
 /** What one append of the gateway's carries. `written`: how a write ended, with the disclosure of what came back. */
-export const appendNames = ["read", "treatment", "search", "list", "refusal", "intent", "written", "token"] as const;
+export const appendNames = [
+  "read",
+  "treatment",
+  "search",
+  "list",
+  "refusal",
+  "intent",
+  "written",
+  "token",
+] as const;
 export type AppendName = (typeof appendNames)[number];
 
 export const appendsSaid: Readonly<Record<AppendName, string>> = {
@@ -30,19 +39,50 @@ export function appendOf(name: AppendName, run: string, n: number, at: number): 
   const resident = { ...patient, state: "MA" }; // whose Patient the gateway had in hand
   switch (name) {
     case "read":
-      return [{ ...base, ...payment, ...disclosed("Patient", [resident]), what: read(patientId(run, n)), withheld }];
+      return [
+        { ...base, ...payment, ...disclosed("Patient", [resident]), what: read(patientId(run, n)), withheld },
+      ];
     case "treatment":
-      return [{ ...base, ...treatment, ...disclosed("Patient", [resident]), what: read(patientId(run, n)), withheld: nothingWithheld }];
+      return [
+        {
+          ...base,
+          ...treatment,
+          ...disclosed("Patient", [resident]),
+          what: read(patientId(run, n)),
+          withheld: nothingWithheld,
+        },
+      ];
     case "search": {
       const patients = [{ ...patient, counts: { Observation: 20 } }];
-      return [{ ...base, ...treatment, ...shown, patients, counts: { Observation: 20 }, what: search(run, n), withheld: nothingWithheld }];
+      return [
+        {
+          ...base,
+          ...treatment,
+          ...shown,
+          patients,
+          counts: { Observation: 20 },
+          what: search(run, n),
+          withheld: nothingWithheld,
+        },
+      ];
     }
     case "list": {
-      const patients = Array.from({ length: 20 }, (_, i) => ({ ...resident, patient: `main/Patient/${patientId(run, n * 20 + i)}` }));
+      const patients = Array.from({ length: 20 }, (_, i) => ({
+        ...resident,
+        patient: `main/Patient/${patientId(run, n * 20 + i)}`,
+      }));
       return [{ ...base, ...payment, ...disclosed("Patient", patients), what: list, withheld }];
     }
     case "refusal":
-      return [{ ...base, ...payment, kind: "refusal", what: hidden, outcome: { status: 403, reason: "parameter_hidden" } }];
+      return [
+        {
+          ...base,
+          ...payment,
+          kind: "refusal",
+          what: hidden,
+          outcome: { status: 403, reason: "parameter_hidden" },
+        },
+      ];
     case "intent":
       return [{ ...base, ...treatment, kind: "intent", patients: [patient], what: create, outcome: {} }];
     case "written": {
@@ -53,7 +93,14 @@ export function appendOf(name: AppendName, run: string, n: number, at: number): 
       return [written, { ...base, ...treatment, ...answer, what, withheld: nothingWithheld, step: 2 }];
     }
     case "token":
-      return [{ ...base, ...asksForToken, kind: "token", what: { interaction: "token", origin: "main", method: "POST" } }];
+      return [
+        {
+          ...base,
+          ...asksForToken,
+          kind: "token",
+          what: { interaction: "token", origin: "main", method: "POST" },
+        },
+      ];
   }
 }
 
@@ -65,7 +112,13 @@ function patientId(run: string, n: number): string {
   return [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20)].join("-");
 }
 
-const who = { issuer: "https://fhir.example.org", jkt: undefined, subject: undefined, user: undefined, patient: undefined };
+const who = {
+  issuer: "https://fhir.example.org",
+  jkt: undefined,
+  subject: undefined,
+  user: undefined,
+  patient: undefined,
+};
 const common = {
   from: { address: "198.51.100.217" },
   outcome: { status: 200 },
@@ -75,7 +128,12 @@ const common = {
   traceId: undefined,
 } as const;
 const callerOf = (client: string, purpose: string) => ({
-  who: { ...who, client, certificate: "made-up-thumbprint-of-a-certificate-43-long", tokenId: "b3ea1238a11f6dd5b496bc9db9fc1579" },
+  who: {
+    ...who,
+    client,
+    certificate: "made-up-thumbprint-of-a-certificate-43-long",
+    tokenId: "b3ea1238a11f6dd5b496bc9db9fc1579",
+  },
   why: {
     purposes: [purpose],
     agreement: `${client}-agreement`,
@@ -99,7 +157,14 @@ const disclosed = (type: string, patients: readonly PatientCounts[], status = 20
   counts: { [type]: patients.length },
 });
 
-const read = (id: string): What => ({ interaction: "read", origin: "main", type: "Patient", id, method: "GET", path: `Patient/${id}` });
+const read = (id: string): What => ({
+  interaction: "read",
+  origin: "main",
+  type: "Patient",
+  id,
+  method: "GET",
+  path: `Patient/${id}`,
+});
 const list: What = {
   interaction: "search-type",
   origin: "main",
@@ -115,4 +180,10 @@ const search = (run: string, n: number): What => ({
   parameters: [["patient", patientId(run, n)]],
   path: "Observation",
 });
-const create: What = { interaction: "create", origin: "main", type: "Observation", method: "POST", path: "Observation" };
+const create: What = {
+  interaction: "create",
+  origin: "main",
+  type: "Observation",
+  method: "POST",
+  path: "Observation",
+};

@@ -38,7 +38,11 @@ export interface LedgerReport {
 const shards = { copied: 56, warm: 57, drained: 58, short: 59, counted: 60 };
 
 /** Runs the group in a workerd of its own, with its state below `folder`. Throws when an answer, a count or a log is not what it must be. */
-export async function runLedgerGroup(folder: string, isShort: boolean, rounds: number): Promise<LedgerReport> {
+export async function runLedgerGroup(
+  folder: string,
+  isShort: boolean,
+  rounds: number,
+): Promise<LedgerReport> {
   const state = join(folder, "ledger-state");
   mkdirSync(state);
   const running = await start(
@@ -61,7 +65,11 @@ export async function runLedgerGroup(folder: string, isShort: boolean, rounds: n
     appends.push(...(await appendRound(driver, driver.log(round % shards.copied), pace)));
   }
 
-  const [copied, drained, short] = [driver.log(shards.copied), driver.log(shards.drained), driver.log(shards.short)];
+  const [copied, drained, short] = [
+    driver.log(shards.copied),
+    driver.log(shards.drained),
+    driver.log(shards.short),
+  ];
   const refusals = await fill(driver, copied, "refusal", leaves);
   const copy = ((await settle(driver, copied)) / refusals) * 1_000;
   if (!isShort) await fill(driver, driver.log(shards.warm), "read", leaves);
@@ -70,10 +78,14 @@ export async function runLedgerGroup(folder: string, isShort: boolean, rounds: n
   const drain = ((await settle(driver, drained)) / reads) * 1_000 - copy;
 
   const servedFigures: ServedFigure[] = [];
-  for (let round = 0; round < rounds; round++) servedFigures.push(...(await serveRound(driver, drained, reads, pace)));
+  for (let round = 0; round < rounds; round++)
+    servedFigures.push(...(await serveRound(driver, drained, reads, pace)));
 
   const keyOf = (log: string) =>
-    verifierKey(`${benchLedgerName}/${log}`, new Uint8Array(Buffer.from(running.ready["key"] ?? "", "base64url")));
+    verifierKey(
+      `${benchLedgerName}/${log}`,
+      new Uint8Array(Buffer.from(running.ready["key"] ?? "", "base64url")),
+    );
   const few = await fill(driver, short, "read", 1);
   const verification = measureVerification(
     driver.ledgerUrl,

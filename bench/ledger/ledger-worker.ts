@@ -53,8 +53,12 @@ export class CountedShard extends LedgerShard {
       ...env,
       LEDGER_BUCKET: countCalls(env.LEDGER_BUCKET, "bucket"),
       // All that a shard uses of them.
-      ACCOUNTING_SHELF: { getByName: (name: string) => countCalls(env.COUNTED_SHELF.getByName(name), "shelf") } as never,
-      ACCOUNTING_INTAKE: { getByName: (name: string) => countCalls(env.ACCOUNTING_INTAKE.getByName(name), "shelf") } as never,
+      ACCOUNTING_SHELF: {
+        getByName: (name: string) => countCalls(env.COUNTED_SHELF.getByName(name), "shelf"),
+      } as never,
+      ACCOUNTING_INTAKE: {
+        getByName: (name: string) => countCalls(env.ACCOUNTING_INTAKE.getByName(name), "shelf"),
+      } as never,
     });
   }
 
@@ -78,8 +82,13 @@ export class CountedShelf extends AccountingShelf {
   async countLines(many: number): Promise<ShelfCounted> {
     const key = new Secret(crypto.getRandomValues(new Uint8Array(32)));
     const lineOf = (index: number): ShelvedLine => {
-      const [content = new Uint8Array()] = appendOf("read", "5e1f", index, Date.now()).flatMap((event) => accountingLines(event, key));
-      const [subject, salt] = [readLine(content)?.subject ?? new Uint8Array(), crypto.getRandomValues(new Uint8Array(32))];
+      const [content = new Uint8Array()] = appendOf("read", "5e1f", index, Date.now()).flatMap((event) =>
+        accountingLines(event, key),
+      );
+      const [subject, salt] = [
+        readLine(content)?.subject ?? new Uint8Array(),
+        crypto.getRandomValues(new Uint8Array(32)),
+      ];
       return { subject, log: "s17-2026h2", index, line: 0, lines: 1, content, salt, path: [] };
     };
     const put = (first: number) => this.put(Array.from({ length: 100 }, (_, i) => lineOf(first + i)));
@@ -88,7 +97,10 @@ export class CountedShelf extends AccountingShelf {
     for (let first = 100; first < many; first += 100) await put(first);
     const lines = many - 100;
     const rows = countsSoFar()["shelf.rows"] ?? Number.NaN;
-    return { rowsPerLine: rows / lines, storedBytesPerLine: (this.ctx.storage.sql.databaseSize - before) / lines };
+    return {
+      rowsPerLine: rows / lines,
+      storedBytesPerLine: (this.ctx.storage.sql.databaseSize - before) / lines,
+    };
   }
 }
 
@@ -107,5 +119,6 @@ const everyRead = { limit: () => Promise.resolve({ success: true }) };
 let door: LedgerDoor | undefined;
 
 export default {
-  fetch: (request, env) => (door ??= new LedgerDoor({ ...env, PUBLIC_READS: everyRead, OBJECT_READS: everyRead })).serve(request),
+  fetch: (request, env) =>
+    (door ??= new LedgerDoor({ ...env, PUBLIC_READS: everyRead, OBJECT_READS: everyRead })).serve(request),
 } satisfies ExportedHandler<Env>;

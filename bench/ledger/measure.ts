@@ -70,7 +70,8 @@ export async function appendRound(driver: Driver, log: string, pace: LedgerPace)
   const figures: AppendFigure[] = [];
   for (const append of measuredAppends)
     for (const callers of callerCounts)
-      for (const peer of appendPeers) figures.push(await measureAppend(driver, { kind: "append", peer, append, log, callers }, pace));
+      for (const peer of appendPeers)
+        figures.push(await measureAppend(driver, { kind: "append", peer, append, log, callers }, pace));
   return figures;
 }
 
@@ -79,14 +80,16 @@ async function measureAppend(
   asked: Omit<Extract<Ask, { kind: "append" }>, "run" | "milliseconds">,
   { warmMilliseconds, milliseconds }: LedgerPace,
 ): Promise<AppendFigure> {
-  const run = (milliseconds: number) => driver.ask<AskOutcome>({ ...asked, run: driver.newRun(), milliseconds });
+  const run = (milliseconds: number) =>
+    driver.ask<AskOutcome>({ ...asked, run: driver.newRun(), milliseconds });
   const warm = await run(warmMilliseconds);
   const [before, cpuBefore] = [await reach(driver, asked), driver.process.cpuMicros()];
   const outcome = await run(milliseconds);
   const cpu = driver.process.cpuMicros() - cpuBefore;
   const after = await reach(driver, asked);
   const { peer, append, callers } = asked;
-  if (warm.wrong + outcome.wrong > 0) throw new Error(`${peer}: ${warm.wrong + outcome.wrong} wrong answers to ${append}`);
+  if (warm.wrong + outcome.wrong > 0)
+    throw new Error(`${peer}: ${warm.wrong + outcome.wrong} wrong answers to ${append}`);
   if (after !== undefined && before !== undefined && after.size - before.size < outcome.answers)
     throw new Error(`${after.size - before.size} leaves for ${outcome.answers} answers`);
   return {
@@ -107,7 +110,10 @@ interface LogReach {
   readonly copied: number;
 }
 
-async function reach(driver: Driver, { peer, log }: { readonly peer: AppendPeer; readonly log: string }): Promise<LogReach | undefined> {
+async function reach(
+  driver: Driver,
+  { peer, log }: { readonly peer: AppendPeer; readonly log: string },
+): Promise<LogReach | undefined> {
   return peer === "ledger" ? driver.ask<LogReach>({ kind: "status", log }) : undefined;
 }
 
@@ -115,7 +121,15 @@ async function reach(driver: Driver, { peer, log }: { readonly peer: AppendPeer;
 export async function fill(driver: Driver, log: string, append: AppendName, leaves: number): Promise<number> {
   for (let size = 0; ;) {
     if (size >= leaves) return size;
-    await driver.ask({ kind: "append", peer: "ledger", append, log, run: driver.newRun(), callers: 64, milliseconds: 50 });
+    await driver.ask({
+      kind: "append",
+      peer: "ledger",
+      append,
+      log,
+      run: driver.newRun(),
+      callers: 64,
+      milliseconds: 50,
+    });
     ({ size } = await driver.ask<LogReach>({ kind: "status", log }));
   }
 }
@@ -130,15 +144,27 @@ export async function settle(driver: Driver, log: string): Promise<number> {
   }
 }
 
-export async function serveRound(driver: Driver, log: string, size: number, pace: LedgerPace): Promise<ServedFigure[]> {
+export async function serveRound(
+  driver: Driver,
+  log: string,
+  size: number,
+  pace: LedgerPace,
+): Promise<ServedFigure[]> {
   const figures: ServedFigure[] = [];
   for (const what of served) {
     const asked = { kind: "serve", what, log, size, callers: serveCallers } as const;
     await driver.ask({ ...asked, milliseconds: pace.warmMilliseconds });
     const before = driver.process.cpuMicros();
-    const { answers, wrong, seconds } = await driver.ask<AskOutcome>({ ...asked, milliseconds: pace.milliseconds });
+    const { answers, wrong, seconds } = await driver.ask<AskOutcome>({
+      ...asked,
+      milliseconds: pace.milliseconds,
+    });
     if (wrong > 0) throw new Error(`the ledger did not show ${wrong} of its ${what}`);
-    figures.push({ what, perSecond: answers / seconds, cpuMicrosEach: (driver.process.cpuMicros() - before) / answers });
+    figures.push({
+      what,
+      perSecond: answers / seconds,
+      cpuMicrosEach: (driver.process.cpuMicros() - before) / answers,
+    });
   }
   return figures;
 }

@@ -8,7 +8,9 @@ export class RowLog extends DurableObject {
   constructor(ctx: DurableObjectState, env: never) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
-    this.#sql.exec("CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, event TEXT NOT NULL) STRICT");
+    this.#sql.exec(
+      "CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, event TEXT NOT NULL) STRICT",
+    );
   }
 
   append(events: readonly AuditEvent[]): { readonly number: number } {

@@ -8,8 +8,16 @@ import { ledgerEnvironment } from "./environment.ts";
 
 const [state = ""] = process.argv.slice(2);
 const environment = ledgerEnvironment();
-const object = (className: string, scriptName?: string) => ({ className, useSQLite: true, ...(scriptName && { scriptName }) });
-const worker = (name: string, file: string, options: Partial<V4WorkerOptions>): V4WorkerOptions & { name: string } => ({
+const object = (className: string, scriptName?: string) => ({
+  className,
+  useSQLite: true,
+  ...(scriptName && { scriptName }),
+});
+const worker = (
+  name: string,
+  file: string,
+  options: Partial<V4WorkerOptions>,
+): V4WorkerOptions & { name: string } => ({
   ...options,
   name,
   compatibilityDate: "2026-10-01",
@@ -70,7 +78,9 @@ const miniflare = new Miniflare(
         },
         r2Buckets: { LEDGER_BUCKET: "COUNTED_BUCKET" },
       }),
-      worker("peers", "peer-worker.ts", { durableObjects: { ROW_LOG: object("RowLog"), BARE_LOG: object("BareLog") } }),
+      worker("peers", "peer-worker.ts", {
+        durableObjects: { ROW_LOG: object("RowLog"), BARE_LOG: object("BareLog") },
+      }),
     ],
   }),
 );

@@ -50,7 +50,13 @@ export async function measureSizes(): Promise<Sizes> {
   const sizesOf = (name: AppendName): AppendSizes => {
     const events = appendOf(name, "5e", 700_000, at);
     const draft = draftAppend(events, config.subjectKey);
-    const { leaves, lines } = sealBatch(config, { ...emptyHead(origin), size: sizeAfter }, epoch.number, epoch, [draft]);
+    const { leaves, lines } = sealBatch(
+      config,
+      { ...emptyHead(origin), size: sizeAfter },
+      epoch.number,
+      epoch,
+      [draft],
+    );
     const contents = lines.reduce((sum, { contents }) => sum + contents.length, 0);
     return {
       records: draft.records.length,
@@ -58,13 +64,31 @@ export async function measureSizes(): Promise<Sizes> {
       plaintextBytes: draft.records.reduce((sum, { plaintext }) => sum + plaintext.length, 0),
       leafBytes: concat(leaves).length,
       lines: contents,
-      lineBytes: contents === 0 ? 0 : epoch.sealLines(100_000, lines).box.length - epoch.sealLines(100_000, []).box.length,
+      lineBytes:
+        contents === 0
+          ? 0
+          : epoch.sealLines(100_000, lines).box.length - epoch.sealLines(100_000, []).box.length,
     };
   };
-  const appends = Object.fromEntries(appendNames.map((name) => [name, sizesOf(name)])) as Record<AppendName, AppendSizes>; // each name, once
+  const appends = Object.fromEntries(appendNames.map((name) => [name, sizesOf(name)])) as Record<
+    AppendName,
+    AppendSizes
+  >; // each name, once
   const draft = draftAppend(appendOf("read", "5e", 1, at), config.subjectKey);
-  const checkpoint = { origin, size: sizeAfter, root: firstPrevious, frame: { number: 100_000, hash: firstPrevious } };
-  const place = { log: "s17-2026h2", frame: 1, frameHash: firstPrevious, index: sizeAfter, count: 1, leafHash: firstPrevious };
+  const checkpoint = {
+    origin,
+    size: sizeAfter,
+    root: firstPrevious,
+    frame: { number: 100_000, hash: firstPrevious },
+  };
+  const place = {
+    log: "s17-2026h2",
+    frame: 1,
+    frameHash: firstPrevious,
+    index: sizeAfter,
+    count: 1,
+    leafHash: firstPrevious,
+  };
   return {
     appends,
     frameOverhead: Object.fromEntries([1, 8, 64].map((count) => [count, frameOverhead(origin, count)])),
@@ -78,5 +102,9 @@ function frameOverhead(origin: string, count: number): number {
   const range = Array.from({ length: rangeWidth(sizeAfter) }, () => new Uint8Array(HASH_BYTES));
   const leaves = Array.from({ length: count }, () => new Uint8Array(1_000));
   const [number, first, seconds] = [100_000, sizeAfter - count, Math.floor(at / 1000)];
-  return encodeFrame({ origin, number, first, previous: firstPrevious, size: sizeAfter, range, seconds, leaves }).length - count * 1_000;
+  return (
+    encodeFrame({ origin, number, first, previous: firstPrevious, size: sizeAfter, range, seconds, leaves })
+      .length -
+    count * 1_000
+  );
 }

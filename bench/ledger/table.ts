@@ -5,7 +5,8 @@ import type { LedgerReport } from "./group.ts";
 import type { AppendFigure } from "./measure.ts";
 
 const peersSaid = {
-  ledger: "LedgerShard.append: checked, sealed, hashed into the tree and the chain, accounting lines, group commit",
+  ledger:
+    "LedgerShard.append: checked, sealed, hashed into the tree and the chain, accounting lines, group commit",
   row: "a Durable Object that INSERTs the event as one plaintext JSON row",
   bare: "a Durable Object that takes the same call and stores nothing",
   r2: "one create of an R2 object for each event (Miniflare's R2, in the same process)",
@@ -16,7 +17,9 @@ export function ledgerTables(found: LedgerReport): readonly string[] {
   const appends = Map.groupBy(found.appends, ({ append }) => append);
   const legend = appendPeers.map((peer) => `  ${peer}: ${peersSaid[peer]}`).join("\n");
   return [
-    ...[...appends].map(([append, figures]) => `ledger, ${append}: ${appendsSaid[append]}\n${appendTable(figures)}`),
+    ...[...appends].map(
+      ([append, figures]) => `ledger, ${append}: ${appendsSaid[append]}\n${appendTable(figures)}`,
+    ),
     legend,
     afterTable(found),
     sizeTable(found),
@@ -27,7 +30,8 @@ export function ledgerTables(found: LedgerReport): readonly string[] {
 function appendTable(figures: readonly AppendFigure[]): string {
   const head = ["", "appends/s", "× row", "CPU µs", "× row", "less bare", "p50 ms", "p99 ms", "leaves/frame"];
   const rows = figures.map((figure) => {
-    const of = (peer: string) => figures.find((other) => other.peer === peer && other.callers === figure.callers);
+    const of = (peer: string) =>
+      figures.find((other) => other.peer === peer && other.callers === figure.callers);
     const [plain, bare] = [of("row"), of("bare")];
     return [
       `${figure.peer} @${figure.callers}`,
@@ -54,11 +58,18 @@ function afterTable({ afterwards, verification, served }: LedgerReport): string 
   ] as const;
   const off = textTable([
     ["off the append path", "CPU ms for each 1,000 leaves"],
-    ...perThousand.map(([what, micros]) => [what, micros === null ? "no Python" : (micros / 1_000).toFixed(1)]),
+    ...perThousand.map(([what, micros]) => [
+      what,
+      micros === null ? "no Python" : (micros / 1_000).toFixed(1),
+    ]),
   ]);
   const shown = textTable([
     ["served to 16 callers", "each second", "CPU µs"],
-    ...served.map(({ what, perSecond, cpuMicrosEach }) => [what, perSecond.toFixed(0), cpuMicrosEach.toFixed(0)]),
+    ...served.map(({ what, perSecond, cpuMicrosEach }) => [
+      what,
+      perSecond.toFixed(0),
+      cpuMicrosEach.toFixed(0),
+    ]),
   ]);
   return `${off}\n\n${shown}`;
 }
@@ -75,11 +86,28 @@ function sizeTable({ sizes }: LedgerReport): string {
 }
 
 function countTable({ counts, shelf }: LedgerReport): string {
-  const head = ["reads in a frame", "frames", "rows: commits", "rows: alarm", "R2 puts", "shelf calls", "shelf rows", "rows: root log"];
+  const head = [
+    "reads in a frame",
+    "frames",
+    "rows: commits",
+    "rows: alarm",
+    "R2 puts",
+    "shelf calls",
+    "shelf rows",
+    "rows: root log",
+  ];
   const rows = counts.map(({ perFrame, frames, appended, settled, rooted }) => {
-    const { "shard.rows": alarm, "bucket.put": puts, "shelf.put": calls, "shelf.rows": shelved, "root.rows": handed } = settled;
+    const {
+      "shard.rows": alarm,
+      "bucket.put": puts,
+      "shelf.put": calls,
+      "shelf.rows": shelved,
+      "root.rows": handed,
+    } = settled;
     const root = (handed ?? 0) + (rooted["root.rows"] ?? 0);
-    return [perFrame, frames, appended["shard.rows"], alarm, puts, calls, shelved, root].map((many) => String(many ?? 0));
+    return [perFrame, frames, appended["shard.rows"], alarm, puts, calls, shelved, root].map((many) =>
+      String(many ?? 0),
+    );
   });
   const line = `an accounting line on a shelf: ${shelf.rowsPerLine.toFixed(2)} rows, ${shelf.storedBytesPerLine.toFixed(0)} bytes stored`;
   return `${textTable([head, ...rows])}\n${line}`;

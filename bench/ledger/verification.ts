@@ -39,12 +39,16 @@ interface Costs {
 
 function costs(url: string, folder: string, { key }: Log): Costs {
   mkdirSync(folder);
-  const phylax = (...args: readonly string[]) => cpuOf(process.execPath, [join(root, "cli/main.ts"), "ledger", ...args, "--key", key]);
-  const hasPython = spawnSync("python3", ["-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).status === 0;
+  const phylax = (...args: readonly string[]) =>
+    cpuOf(process.execPath, [join(root, "cli/main.ts"), "ledger", ...args, "--key", key]);
+  const hasPython =
+    spawnSync("python3", ["-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).status === 0;
   return {
     export: phylax("export", folder, url),
     verify: phylax("verify", folder),
-    python: hasPython ? cpuOf("python3", [join(root, "scripts/verify-ledger.py"), folder, "--key", key]) : undefined,
+    python: hasPython
+      ? cpuOf("python3", [join(root, "scripts/verify-ledger.py"), folder, "--key", key])
+      : undefined,
   };
 }
 

@@ -65,7 +65,8 @@ export async function verifyChain(path: string): Promise<number> {
   let [previous, index] = ["", 0];
   for await (const line of createInterface({ input: createReadStream(path) })) {
     const event: { index?: unknown; previous?: unknown } = JSON.parse(line);
-    if (event.index !== index || event.previous !== previous) throw new Error(`${path}:${index + 1}: the chain does not hold`);
+    if (event.index !== index || event.previous !== previous)
+      throw new Error(`${path}:${index + 1}: the chain does not hold`);
     previous = hashOf(line);
     index += 1;
   }

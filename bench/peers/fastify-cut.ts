@@ -48,12 +48,15 @@ const views: Readonly<Record<string, Members>> = {
 /** A resource as the payer may see it, or nothing when no rule reaches it. */
 export function cutResource(resource: Cut): Cut | undefined {
   const view = views[String(resource["resourceType"])];
-  if (view === undefined || (resource["resourceType"] === "Observation" && !isLaboratory(resource))) return undefined;
+  if (view === undefined || (resource["resourceType"] === "Observation" && !isLaboratory(resource)))
+    return undefined;
   const cut = cutObject(resource, view);
   const identifiers = cut["identifier"];
   return {
     ...cut,
-    ...(Array.isArray(identifiers) && { identifier: identifiers.filter((one: Cut) => one["system"] === system) }),
+    ...(Array.isArray(identifiers) && {
+      identifier: identifiers.filter((one: Cut) => one["system"] === system),
+    }),
     meta: { ...(cut["meta"] as Cut | undefined), tag: [subsetted] }, // an object where it is there: FHIR's Meta
   };
 }
@@ -73,7 +76,9 @@ function cutValue(value: unknown, shown: Members): unknown {
 }
 
 function isLaboratory({ category }: Cut): boolean {
-  const codings = (category as readonly { readonly coding?: readonly Cut[] }[] | undefined)?.flatMap(({ coding = [] }) => coding); // FHIR's CodeableConcept
+  const codings = (category as readonly { readonly coding?: readonly Cut[] }[] | undefined)?.flatMap(
+    ({ coding = [] }) => coding,
+  ); // FHIR's CodeableConcept
   return codings?.some(({ system, code }) => `${String(system)}|${String(code)}` === laboratory) ?? false;
 }
 
@@ -95,14 +100,28 @@ export function cutAnswer(answer: Cut, base: string, self: string): Cutting {
     if (resource !== undefined) count(resource);
     return { body: resource, patients };
   }
-  const entry = ((answer["entry"] as readonly { readonly resource: Cut }[] | undefined) ?? []).flatMap(({ resource }) => {
-    const cut = cutResource(resource);
-    if (cut === undefined) return [];
-    count(cut);
-    return [{ fullUrl: `${base}/${String(cut["resourceType"])}/${String(cut["id"])}`, resource: cut, search: { mode: "match" } }];
-  });
+  const entry = ((answer["entry"] as readonly { readonly resource: Cut }[] | undefined) ?? []).flatMap(
+    ({ resource }) => {
+      const cut = cutResource(resource);
+      if (cut === undefined) return [];
+      count(cut);
+      return [
+        {
+          fullUrl: `${base}/${String(cut["resourceType"])}/${String(cut["id"])}`,
+          resource: cut,
+          search: { mode: "match" },
+        },
+      ];
+    },
+  );
   return {
-    body: { resourceType: "Bundle", type: "searchset", total: entry.length, link: [{ relation: "self", url: self }], entry },
+    body: {
+      resourceType: "Bundle",
+      type: "searchset",
+      total: entry.length,
+      link: [{ relation: "self", url: self }],
+      entry,
+    },
     patients,
   };
 }

@@ -29,7 +29,12 @@ async function verify(token: string): Promise<JWTPayload> {
   const known = settings.cachesTokens ? verified.get(token) : undefined;
   if (known !== undefined && (known.exp ?? 0) > Date.now() / 1000) return known;
   const { issuer, audience } = settings;
-  const { payload } = await jwtVerify(token, keys, { issuer, audience, typ: "at+jwt", algorithms: ["ES256"] }).catch(() => {
+  const { payload } = await jwtVerify(token, keys, {
+    issuer,
+    audience,
+    typ: "at+jwt",
+    algorithms: ["ES256"],
+  }).catch(() => {
     throw new Refused(401);
   });
   if (verified.size >= verifiedMax) verified.clear();
@@ -44,7 +49,8 @@ async function authenticate({ headers }: FastifyRequest): Promise<JWTPayload> {
   if (token === undefined || der === undefined) throw new Refused(401);
   const claims = await verify(token);
   const bound = (claims["cnf"] as { readonly "x5t#S256"?: string } | undefined)?.["x5t#S256"]; // RFC 8705 §3.1
-  if (createHash("sha256").update(Buffer.from(der, "base64")).digest("base64url") !== bound) throw new Refused(401);
+  if (createHash("sha256").update(Buffer.from(der, "base64")).digest("base64url") !== bound)
+    throw new Refused(401);
   const [purpose] = claims["purpose_of_use"] as readonly string[]; // the issuer's own claim
   const mayRead = String(claims["scope"]).split(" ").includes("system/*.rs");
   if (purpose !== settings.purpose || !mayRead) throw new Refused(403);
@@ -58,14 +64,22 @@ const windows = new Map<string, { ends: number; left: number }>();
 function spend(client: string): number {
   const now = Date.now();
   const window = windows.get(client);
-  const current = window === undefined || now >= window.ends ? { ends: now + windowMilliseconds, left: settings.quota } : window;
+  const current =
+    window === undefined || now >= window.ends
+      ? { ends: now + windowMilliseconds, left: settings.quota }
+      : window;
   if (current.left === 0) throw new Refused(429);
   current.left -= 1;
   windows.set(client, current);
   return current.left;
 }
 
-async function serve(request: FastifyRequest, reply: FastifyReply, path: string, query: string): Promise<string> {
+async function serve(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  path: string,
+  query: string,
+): Promise<string> {
   const id = randomBytes(16).toString("hex");
   const claims = await authenticate(request);
   const client = String(claims["client_id"]);
@@ -78,7 +92,11 @@ async function serve(request: FastifyRequest, reply: FastifyReply, path: string,
   });
   const text = await answer.body.text();
   if (answer.statusCode !== 200) throw new Refused(answer.statusCode === 404 ? 404 : 502);
-  const { body, patients } = cutAnswer(JSON.parse(text), settings.audience, `${settings.audience}/${path}${query}`);
+  const { body, patients } = cutAnswer(
+    JSON.parse(text),
+    settings.audience,
+    `${settings.audience}/${path}${query}`,
+  );
   if (body === undefined) throw new Refused(404);
 
   const { index, hash } = await ledger.append({
@@ -107,11 +125,17 @@ app.get<{ Params: { type: string; id: string } }>("/v1/fhir/main/:type/:id", (re
   if (type !== "Patient" || !/^[A-Za-z0-9.-]{1,64}$/u.test(id)) throw new Refused(403);
   return serve(request, reply, `${type}/${id}`, "");
 });
-app.get<{ Params: { type: string }; Querystring: Record<string, string> }>("/v1/fhir/main/:type", (request, reply) => {
-  const { patient, ...others } = request.query;
-  if (request.params.type !== "Observation" || Object.keys(others).length > 0 || patient === undefined) throw new Refused(403);
-  return serve(request, reply, "Observation", `?${new URLSearchParams({ patient }).toString()}`);
-});
-app.setErrorHandler((fault, _request, reply) => reply.status(fault instanceof Refused ? fault.status : 500).send({ status: "refused" }));
+app.get<{ Params: { type: string }; Querystring: Record<string, string> }>(
+  "/v1/fhir/main/:type",
+  (request, reply) => {
+    const { patient, ...others } = request.query;
+    if (request.params.type !== "Observation" || Object.keys(others).length > 0 || patient === undefined)
+      throw new Refused(403);
+    return serve(request, reply, "Observation", `?${new URLSearchParams({ patient }).toString()}`);
+  },
+);
+app.setErrorHandler((fault, _request, reply) =>
+  reply.status(fault instanceof Refused ? fault.status : 500).send({ status: "refused" }),
+);
 
 console.log(`listening ${await app.listen({ port: 0, host: "127.0.0.1", backlog: 4096 })}`);

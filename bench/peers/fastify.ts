@@ -20,7 +20,12 @@ export interface FastifySettings {
 }
 
 /** Fastify with the same duties, for tokens of Phylax's own issuer: one process, as fast as its authors would make it. */
-export async function startFastify(folder: string, origin: string, phylax: Phylax, cachesTokens: boolean): Promise<Peer> {
+export async function startFastify(
+  folder: string,
+  origin: string,
+  phylax: Phylax,
+  cachesTokens: boolean,
+): Promise<Peer> {
   const name = cachesTokens ? "fastify-cache" : "fastify";
   const settings: FastifySettings = {
     origin,
@@ -40,10 +45,15 @@ export async function startFastify(folder: string, origin: string, phylax: Phyla
   );
   return {
     name,
-    describe: cachesTokens ? "the same, remembering verified tokens" : "Fastify with the same duties on one machine",
+    describe: cachesTokens
+      ? "the same, remembering verified tokens"
+      : "Fastify with the same duties on one machine",
     target: { host: "127.0.0.1", port: Number(running.ready["port"]) },
     isFull: true,
-    headers: async () => [`Authorization: Bearer ${await phylax.token()}`, `Client-Cert: ${phylax.certificate}`],
+    headers: async () => [
+      `Authorization: Bearer ${await phylax.token()}`,
+      `Client-Cert: ${phylax.certificate}`,
+    ],
     process: running,
     ledger: { records: () => verifyChain(settings.ledger) },
   };

@@ -45,7 +45,10 @@ const quotas = { default: { requests: 1_000_000_000, windowSeconds: 86_400 } };
  * Starts Phylax twice on one state: first with its synthetic patients, of which `take` gets the server's address and answers the
  * origin that the second start stands before. The client is the demonstration's payer under another name, with a quota that never ends.
  */
-export async function startPhylax(folder: string, take: (server: string) => Promise<string>): Promise<Phylax> {
+export async function startPhylax(
+  folder: string,
+  take: (server: string) => Promise<string>,
+): Promise<Phylax> {
   const state = join(folder, "state");
   mkdirSync(state, { recursive: true });
   const first = await launch(state);
@@ -58,7 +61,9 @@ export async function startPhylax(folder: string, take: (server: string) => Prom
   const registry = join(folder, "registry.json");
   writeFileSync(
     registry,
-    JSON.stringify(registryFile({ ...(await exportJWK(keys.publicKey)), kid, alg: "ES256" }, readFileSync(cert, "utf8"))),
+    JSON.stringify(
+      registryFile({ ...(await exportJWK(keys.publicKey)), kid, alg: "ES256" }, readFileSync(cert, "utf8")),
+    ),
   );
   const { dev, process } = await launch(state, ["--origin", origin, "--registry", registry]);
 
@@ -66,7 +71,10 @@ export async function startPhylax(folder: string, take: (server: string) => Prom
   let kept: { readonly token: string; readonly until: number } | undefined;
   const token = async () => {
     if (kept === undefined || Date.now() > kept.until) {
-      kept = { token: await accessToken(dev.gateway, { id: clientId, key: keys.privateKey, kid, tls }), until: Date.now() + 60_000 };
+      kept = {
+        token: await accessToken(dev.gateway, { id: clientId, key: keys.privateKey, kid, tls }),
+        until: Date.now() + 60_000,
+      };
     }
     return kept.token;
   };
@@ -99,9 +107,16 @@ export async function startPhylax(folder: string, take: (server: string) => Prom
   };
 }
 
-async function launch(state: string, more: readonly string[] = []): Promise<{ readonly dev: DevFile; readonly process: Running }> {
+async function launch(
+  state: string,
+  more: readonly string[] = [],
+): Promise<{ readonly dev: DevFile; readonly process: Running }> {
   const args = ["--port", String(await freePort()), "--state", state, ...more];
-  const running = await start("measured", [process.execPath, join(root, "sandbox/start.ts"), ...args], /^ready/mu);
+  const running = await start(
+    "measured",
+    [process.execPath, join(root, "sandbox/start.ts"), ...args],
+    /^ready/mu,
+  );
   const dev: DevFile = JSON.parse(readFileSync(join(state, "dev.json"), "utf8"));
   return { dev, process: running };
 }
@@ -111,11 +126,36 @@ function registryFile(jwk: JWK, certificate: string): unknown {
   const agreement = `${clientId}-agreement`;
   return {
     policies: [{ name: "hpaymt", body: policy }],
-    clients: [{ id: clientId, kind: "payer", auth: "private_key_jwt", jwks: { keys: [jwk] }, certificates: [certificate] }],
-    agreements: [
-      { id: agreement, client: clientId, purposes: ["HPAYMT"], from: "2026-01-01", to: "2036-01-01", documentHash: "0".repeat(64) },
+    clients: [
+      {
+        id: clientId,
+        kind: "payer",
+        auth: "private_key_jwt",
+        jwks: { keys: [jwk] },
+        certificates: [certificate],
+      },
     ],
-    grants: [{ client: clientId, origin: "main", purpose: "HPAYMT", agreement, policy: "hpaymt", scopes: "system/*.rs", quotas }],
+    agreements: [
+      {
+        id: agreement,
+        client: clientId,
+        purposes: ["HPAYMT"],
+        from: "2026-01-01",
+        to: "2036-01-01",
+        documentHash: "0".repeat(64),
+      },
+    ],
+    grants: [
+      {
+        client: clientId,
+        origin: "main",
+        purpose: "HPAYMT",
+        agreement,
+        policy: "hpaymt",
+        scopes: "system/*.rs",
+        quotas,
+      },
+    ],
   };
 }
 

@@ -14,14 +14,22 @@ export async function startProxy(folder: string, origin: string): Promise<Peer> 
   const binary: unknown = createRequire(fileURLToPath(import.meta.resolve("miniflare")))("workerd");
   const program = String(Reflect.get(binary as object, "default")); // the package's export is the path of its binary
   // It says its port on the descriptor it is given, here its standard output.
-  const running = await start("measured", [program, "serve", config, "--control-fd=1"], /"socket":"http","port":(?<port>\d+)/u);
+  const running = await start(
+    "measured",
+    [program, "serve", config, "--control-fd=1"],
+    /"socket":"http","port":(?<port>\d+)/u,
+  );
   return bare("proxy", "Hono proxy in raw workerd: no check, no cut, no record", running);
 }
 
 /** The same Worker in Miniflare, whose own Workers stand before and behind it, as they do for Phylax under `npm start`. */
 export async function startDevelopmentProxy(folder: string, origin: string): Promise<Peer> {
   const server = join(import.meta.dirname, "proxy-dev-server.ts");
-  const running = await start("measured", [process.execPath, server, build(folder), origin], /^listening \S+:(?<port>\d+)$/mu);
+  const running = await start(
+    "measured",
+    [process.execPath, server, build(folder), origin],
+    /^listening \S+:(?<port>\d+)$/mu,
+  );
   return bare("proxy-dev", "the same in Miniflare, which npm start runs Phylax in", running);
 }
 

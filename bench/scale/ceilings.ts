@@ -1,6 +1,14 @@
 import { registryLimits } from "#platform/registry/registry-limits";
 import type { Sizes } from "../ledger/sizes.ts";
-import { commitMilliseconds, flowOf, handOverSeconds, intakes, ledgerRules, shelves, type Flow } from "./cost.ts";
+import {
+  commitMilliseconds,
+  flowOf,
+  handOverSeconds,
+  intakes,
+  ledgerRules,
+  shelves,
+  type Flow,
+} from "./cost.ts";
 import { measured } from "./measured.ts";
 import { monthSeconds, monthsKept } from "./prices.ts";
 
@@ -74,7 +82,10 @@ export const sustainedLines = shelfLines / ((monthsKept + 6) * monthSeconds);
  * Reads a second on one shard, and the lines that its alarms take to their shelves meanwhile: so many calls an alarm, six at a time, and a
  * second until the next. A shard whose lines are more falls behind.
  */
-export function drainAt(perShard: number, sizes: Sizes): { readonly flow: Flow; readonly linesPerSecond: number } {
+export function drainAt(
+  perShard: number,
+  sizes: Sizes,
+): { readonly flow: Flow; readonly linesPerSecond: number } {
   const flow = flowOf("read", { perSecond: perShard, shards: 1 }, sizes);
   const seconds = (drainCalls / callsAtOnce) * (commitMilliseconds / 1_000) + backlogSeconds;
   return { flow, linesPerSecond: drainCalls / (flow.drainCalls / flow.lines) / seconds };

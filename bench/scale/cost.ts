@@ -39,7 +39,8 @@ export const ledgerRules = {
   handOverSeconds: 10,
   shareMilliseconds: 600,
 } as const;
-const { flushSeconds, flushBytes, drainRows, drainBytes, shelvesAtOnce, intakeBytes, intakeParts } = ledgerRules;
+const { flushSeconds, flushBytes, drainRows, drainBytes, shelvesAtOnce, intakeBytes, intakeParts } =
+  ledgerRules;
 export const shelves = 4_096; // 12 bits of the subject key
 export const intakes = 64; // by its first 6
 const bundleLeaves = 256;
@@ -87,7 +88,8 @@ export interface Flow {
 
 export function flowOf(kind: RequestKind, { perSecond, shards }: Load, sizes: Sizes): Flow {
   const names: readonly AppendName[] = requestKinds[kind];
-  const sum = (of: (size: Sizes["appends"][AppendName]) => number) => names.reduce((total, name) => total + of(sizes.appends[name]), 0);
+  const sum = (of: (size: Sizes["appends"][AppendName]) => number) =>
+    names.reduce((total, name) => total + of(sizes.appends[name]), 0);
   const [leaves, leafBytes, lines, lineBytes] = [
     sum((size) => size.records),
     sum((size) => size.leafBytes),
@@ -95,11 +97,19 @@ export function flowOf(kind: RequestKind, { perSecond, shards }: Load, sizes: Si
     sum((size) => size.lineBytes),
   ];
   const perShard = perSecond / shards;
-  const { appendsPerCommit } = simulateCommits(perShard * names.length, commitMilliseconds, appendMilliseconds);
+  const { appendsPerCommit } = simulateCommits(
+    perShard * names.length,
+    commitMilliseconds,
+    appendMilliseconds,
+  );
   const commits = names.length / appendsPerCommit;
   const overheadBytes = commits * (sizes.frameOverhead[1] ?? 0) + leaves * 2;
   const flushesPerSecond = Math.max(1 / flushSeconds, (perShard * (leafBytes + overheadBytes)) / flushBytes);
-  const linesAtOnce = Math.min((perShard * lines) / flushesPerSecond, (drainRows * lines) / commits, (drainBytes * lines) / lineBytes);
+  const linesAtOnce = Math.min(
+    (perShard * lines) / flushesPerSecond,
+    (drainRows * lines) / commits,
+    (drainBytes * lines) / lineBytes,
+  );
   return {
     appends: names.length,
     leaves,
@@ -149,12 +159,17 @@ export function costOf(kind: RequestKind, load: Load, sizes: Sizes): Cost {
   return {
     "object requests": calls * prices.objectRequests,
     "rows: frames": frames * prices.rowsWritten,
-    "rows: accounting lines": (lineRows + intakeRows + lines * measured.rowsPerShelvedLine) * prices.rowsWritten,
+    "rows: accounting lines":
+      (lineRows + intakeRows + lines * measured.rowsPerShelvedLine) * prices.rowsWritten,
     "rows: tiles, flushes": ((2 * leaves) / bundleLeaves + flushes * rowsPerFlush) * prices.rowsWritten,
     duration: gigabyteSeconds * prices.objectDuration,
     "R2 writes and reads":
-      ((2 * leaves) / bundleLeaves + leaves / bundleLeaves ** 2 + 2 * flushes) * prices.bucketWrites + flushes * prices.bucketReads,
-    "R2 storage: bundles, tiles": stored(leafBytes + leaves * (2 + 32 * (1 + 1 / bundleLeaves)), prices.bucketStorage),
+      ((2 * leaves) / bundleLeaves + leaves / bundleLeaves ** 2 + 2 * flushes) * prices.bucketWrites +
+      flushes * prices.bucketReads,
+    "R2 storage: bundles, tiles": stored(
+      leafBytes + leaves * (2 + 32 * (1 + 1 / bundleLeaves)),
+      prices.bucketStorage,
+    ),
     "R2 storage: frame copies": stored(leafBytes + flow.overheadBytes, prices.bucketStorage),
     "shelf storage": stored(lines * measured.storedBytesPerLine, prices.objectStorage),
     "shard storage": ((keptBytes / 1e9) * prices.objectStorage) / ((perShard * monthSeconds) / 1e6),
@@ -179,6 +194,7 @@ export function rootLogMonth(shards: number, { rootLeafBytes }: Sizes): number {
       frames * prices.bucketReads +
       objectGigabytes * prices.objectDuration) /
     1e6;
-  const stored = ((handOvers * monthSeconds * (rootLeafBytes + 2) * 2) / 1e9) * prices.bucketStorage * monthsKept;
+  const stored =
+    ((handOvers * monthSeconds * (rootLeafBytes + 2) * 2) / 1e9) * prices.bucketStorage * monthsKept;
   return each * monthSeconds + stored;
 }

@@ -13,7 +13,12 @@ export interface GroupCommit {
  * A log's queue under appends that come by chance (Poisson), when each commit takes so long: one commit at a time, which takes what waits,
  * after two milliseconds more where a crowd does. `appendMilliseconds`: CPU of each append, which one thread does for all.
  */
-export function simulateCommits(perSecond: number, commitMilliseconds: number, appendMilliseconds: number, appends = 20_000): GroupCommit {
+export function simulateCommits(
+  perSecond: number,
+  commitMilliseconds: number,
+  appendMilliseconds: number,
+  appends = 20_000,
+): GroupCommit {
   const random = randomFrom(perSecond + commitMilliseconds * 1_000);
   const came: number[] = [];
   for (let at = 0; came.length < appends;) came.push((at += (-Math.log(1 - random()) / perSecond) * 1_000));
@@ -31,7 +36,11 @@ export function simulateCommits(perSecond: number, commitMilliseconds: number, a
   }
   const sorted = Float64Array.from(took).sort();
   const quantile = (q: number) => sorted[Math.floor(sorted.length * q)] ?? Number.NaN;
-  return { appendsPerCommit: came.length / commits, p50Milliseconds: quantile(0.5), p99Milliseconds: quantile(0.99) };
+  return {
+    appendsPerCommit: came.length / commits,
+    p50Milliseconds: quantile(0.5),
+    p99Milliseconds: quantile(0.99),
+  };
 }
 
 /** How many had come by then, from the `first` on. */

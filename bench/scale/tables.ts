@@ -32,7 +32,15 @@ const rates = [400, 4_000, 40_000, 100_000, 400_000, 1_000_000];
 
 /** Every table of docs/scale.md, in its order; a test compares them with the page. */
 export function scaleTables(sizes: Sizes): readonly Table[] {
-  return [sizeTable(sizes), costTable(sizes), costItemTable(sizes), commitTable(), balanceTable(), drainTable(sizes), ceilingTable(sizes)];
+  return [
+    sizeTable(sizes),
+    costTable(sizes),
+    costItemTable(sizes),
+    commitTable(),
+    balanceTable(),
+    drainTable(sizes),
+    ceilingTable(sizes),
+  ];
 }
 
 export const asMarkdown = ([head = [], ...rows]: Table): string => {
@@ -44,7 +52,10 @@ const sizeTable = ({ appends }: Sizes): Table => [
   ["append", "as JSON", "as CBOR", "records", "leaf bytes", "lines", "line bytes"],
   ...appendNames.map((name) => {
     const { jsonBytes, plaintextBytes, records, leafBytes, lines, lineBytes } = appends[name];
-    return row(`\`${name}\`: ${appendsSaid[name]}`, [jsonBytes, plaintextBytes, records, leafBytes, lines, lineBytes].map(String));
+    return row(
+      `\`${name}\`: ${appendsSaid[name]}`,
+      [jsonBytes, plaintextBytes, records, leafBytes, lines, lineBytes].map(String),
+    );
   }),
 ];
 
@@ -79,7 +90,11 @@ const commitTable = (): Table => [
     row(
       count(perSecond),
       commitTimes.map((took) => {
-        const { appendsPerCommit, p50Milliseconds, p99Milliseconds } = simulateCommits(perSecond, took, appendMilliseconds);
+        const { appendsPerCommit, p50Milliseconds, p99Milliseconds } = simulateCommits(
+          perSecond,
+          took,
+          appendMilliseconds,
+        );
         return `${appendsPerCommit.toFixed(1)} (${p50Milliseconds.toFixed(0)} / ${p99Milliseconds.toFixed(0)})`;
       }),
     ),
@@ -99,15 +114,27 @@ const balanceTable = (): Table => [
   ...populations.map(([clients, skew, shards]) => {
     const found = spreads.map((spread) => simulateBalance(clients, skew, shards, spread));
     const peaks = found.map(({ peak }) => peak.toFixed(1));
-    return row(`${count(clients)}, 1/rank^${skew}, ${count(shards)}`, [percent(found[0]?.largestClient ?? Number.NaN)].concat(peaks));
+    return row(
+      `${count(clients)}, 1/rank^${skew}, ${count(shards)}`,
+      [percent(found[0]?.largestClient ?? Number.NaN)].concat(peaks),
+    );
   }),
 ];
 
 const drainTable = (sizes: Sizes): Table => [
-  ["reads each second on one shard", "lines taken at once", "calls for each line", "lines drained each second"],
+  [
+    "reads each second on one shard",
+    "lines taken at once",
+    "calls for each line",
+    "lines drained each second",
+  ],
   ...[50, 100, 200, 300, 400, 1_000].map((perShard) => {
     const { flow, linesPerSecond } = drainAt(perShard, sizes);
-    return row(count(perShard), [count(flow.linesAtOnce), (flow.drainCalls / flow.lines).toFixed(3), count(linesPerSecond)]);
+    return row(count(perShard), [
+      count(flow.linesAtOnce),
+      (flow.drainCalls / flow.lines).toFixed(3),
+      count(linesPerSecond),
+    ]);
   }),
 ];
 
@@ -117,14 +144,19 @@ const ceilingTable = (sizes: Sizes): Table => {
   return [
     ["reads each second", ...rates.map(count)],
     each("shards at 400 each", ({ shards }) => count(shards)),
-    each("a log's checkpoint stands in the root log every", ({ handOverSeconds }) => `${count(handOverSeconds)} s`),
+    each(
+      "a log's checkpoint stands in the root log every",
+      ({ handOverSeconds }) => `${count(handOverSeconds)} s`,
+    ),
     each("leaves of the root log each second", ({ rootLeavesPerSecond }) => rootLeavesPerSecond.toFixed(1)),
     each("R2 writes each second", ({ bucketWritesPerSecond }) => count(bucketWritesPerSecond)),
     each("R2, TB a year", ({ bucketTerabytesPerYear }) => count(bucketTerabytesPerYear)),
     each("lines for each shelf, each second", ({ linesPerShelf }) => small(linesPerShelf)),
     each("calls of each intake, each second", ({ callsPerIntake }) => small(callsPerIntake)),
     each("calls of each shelf, each second", ({ callsPerShelf }) => small(callsPerShelf)),
-    each("days until the shelves are full", ({ shelfDays }) => (shelfDays >= 10 ? count(shelfDays) : small(shelfDays))),
+    each("days until the shelves are full", ({ shelfDays }) =>
+      shelfDays >= 10 ? count(shelfDays) : small(shelfDays),
+    ),
     each("reads of `Revocations` each second", ({ revocationReads }) => count(revocationReads)),
     each("queries of D1 each second", ({ registryQueries }) => count(registryQueries)),
     each("calls of shards for one accounting", ({ accountingCalls }) => count(accountingCalls)),

@@ -5,5 +5,7 @@ export const assurance = {
 } as const;
 
 /** Whether an authorization request asks for two factors (OpenID Connect Core §3.1.2.1 `acr_values`). */
-export const asksForTwoFactors = ({ acr_values: values }: Readonly<Record<string, string | undefined>>): boolean =>
+export const asksForTwoFactors = ({
+  acr_values: values,
+}: Readonly<Record<string, string | undefined>>): boolean =>
   (values ?? "").split(" ").includes(assurance.twoFactors.acr);

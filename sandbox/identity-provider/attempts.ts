@@ -16,7 +16,10 @@ export class Attempts {
     const name = counterOf(login);
     const { count, freeAt } = this.#wrong.get(name) ?? { count: 0, freeAt: 0 };
     if (atMilliseconds < freeAt) return Math.ceil((freeAt - atMilliseconds) / 1000);
-    const waitSeconds = count + 1 < freeAttempts ? 0 : Math.min(firstWaitSeconds * 2 ** (count + 1 - freeAttempts), waitSecondsMax);
+    const waitSeconds =
+      count + 1 < freeAttempts
+        ? 0
+        : Math.min(firstWaitSeconds * 2 ** (count + 1 - freeAttempts), waitSecondsMax);
     this.#wrong.set(name, { count: count + 1, freeAt: atMilliseconds + waitSeconds * 1000 });
     return 0;
   }

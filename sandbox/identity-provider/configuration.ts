@@ -44,9 +44,16 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
     adapter: shelves(),
     jwks: { keys: [key] },
     clients: [...clients.map(appOf), ...unboundClients.map(unboundAppOf), operatorsApp],
-    clientDefaults: { id_token_signed_response_alg: "ES256", grant_types: ["authorization_code"], response_types: ["code"] },
+    clientDefaults: {
+      id_token_signed_response_alg: "ES256",
+      grant_types: ["authorization_code"],
+      response_types: ["code"],
+    },
     clientAuthMethods: ["none"],
-    enabledJWA: { idTokenSigningAlgValues: ["ES256"], dPoPSigningAlgValues: ["ES256", "PS256", "Ed25519", "EdDSA"] },
+    enabledJWA: {
+      idTokenSigningAlgValues: ["ES256"],
+      dPoPSigningAlgValues: ["ES256", "PS256", "Ed25519", "EdDSA"],
+    },
     responseTypes: ["code"],
     scopes: [...launchScopes, "patient/*.rs", operatorScope],
     acrValues: Object.values(assurance).map(({ acr }) => acr),
@@ -54,11 +61,17 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
     conformIdTokenClaims: false,
     extraParams: { aud: onlyThisAudience(audience) }, // of SMART apps
     cookies: { keys: [secrets.cookies], long: cookie, short: cookie },
-    interactions: { policy: policy(), url: (_: Context, { uid }: { readonly uid: string }) => `/interaction/${uid}` },
+    interactions: {
+      policy: policy(),
+      url: (_: Context, { uid }: { readonly uid: string }) => `/interaction/${uid}`,
+    },
     findAccount: (_: Context, login: string) => {
       const person = byLogin.get(login);
       if (person === undefined && !operatorLogins.has(login)) return undefined;
-      return { accountId: login, claims: async () => ({ sub: login, ...(person && { fhirUser: person.fhirUser }) }) };
+      return {
+        accountId: login,
+        claims: async () => ({ sub: login, ...(person && { fhirUser: person.fhirUser }) }),
+      };
     },
     extraTokenClaims: (context: Context) => {
       const person = byLogin.get(context.oidc?.entities.Account?.accountId ?? "");
@@ -75,7 +88,8 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
       Grant: 720 * hour,
       RefreshToken: 24 * hour,
     },
-    clientBasedCORS: (_: Context, origin: string) => redirects.some((uri) => new URL(uri).hostname === URL.parse(origin)?.hostname),
+    clientBasedCORS: (_: Context, origin: string) =>
+      redirects.some((uri) => new URL(uri).hostname === URL.parse(origin)?.hostname),
     renderError: (
       context: Context,
       { error, error_description: why = "" }: { readonly error: string; readonly error_description?: string },
@@ -87,7 +101,11 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
   };
 }
 
-function features(fhirBase: string, operatorsDoor: string, nonceSecret: string): Readonly<Record<string, unknown>> {
+function features(
+  fhirBase: string,
+  operatorsDoor: string,
+  nonceSecret: string,
+): Readonly<Record<string, unknown>> {
   const audienceOf = ({ clientId }: Client) => (clientId === operatorsClient ? operatorsDoor : fhirBase);
   return {
     devInteractions: { enabled: false },
@@ -96,7 +114,8 @@ function features(fhirBase: string, operatorsDoor: string, nonceSecret: string):
     dPoP: { enabled: true, nonceSecret: Buffer.from(nonceSecret, "base64url"), requireNonce: () => true },
     revocation: {
       enabled: true,
-      allowedPolicy: (_: Context, client: Client, token: { readonly clientId: string }) => client.clientId === token.clientId,
+      allowedPolicy: (_: Context, client: Client, token: { readonly clientId: string }) =>
+        client.clientId === token.clientId,
     },
     mTLS: { enabled: true, certificateBoundAccessTokens: true, getCertificate: certificateOf },
     resourceIndicators: {
@@ -133,7 +152,11 @@ const appOf = (id: string) => ({
 });
 
 /** No refresh tokens: bound to nothing, one would be worth a day of a stranger's reading. */
-const unboundAppOf = (id: string) => ({ ...publicClient, client_id: id, grant_types: ["authorization_code"] });
+const unboundAppOf = (id: string) => ({
+  ...publicClient,
+  client_id: id,
+  grant_types: ["authorization_code"],
+});
 
 /** No refresh tokens: an operator signs in again. */
 const operatorsApp = {
@@ -146,14 +169,18 @@ const operatorsApp = {
 /** SMART App Launch 2 §2.0.9: an app names the FHIR base in `aud`; a token for another server is what a fake one would be after. */
 function onlyThisAudience(audience: string) {
   return (_: Context, aud: string | undefined) => {
-    if (aud !== undefined && aud.replace(/\/$/u, "") !== audience) throw new errors.InvalidTarget("aud is not a FHIR base of this server");
+    if (aud !== undefined && aud.replace(/\/$/u, "") !== audience)
+      throw new errors.InvalidTarget("aud is not a FHIR base of this server");
   };
 }
 
 /** Whoever asks for two factors is asked for them now: a session that had them earlier does not do. `max_age` is known to the base policy. */
 function policy() {
   const base = interactionPolicy.base();
-  const stepUp = ({ oidc }: Context) => asksForTwoFactors(oidc?.params ?? {}) && oidc?.result?.login?.acr !== assurance.twoFactors.acr;
-  base.get("login").checks.add(new interactionPolicy.Check("two_factors", "two factors are asked for", stepUp));
+  const stepUp = ({ oidc }: Context) =>
+    asksForTwoFactors(oidc?.params ?? {}) && oidc?.result?.login?.acr !== assurance.twoFactors.acr;
+  base
+    .get("login")
+    .checks.add(new interactionPolicy.Check("two_factors", "two factors are asked for", stepUp));
   return base;
 }

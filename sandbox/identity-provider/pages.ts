@@ -34,6 +34,13 @@ export function consentPage(client: string, login: string, scopes: readonly stri
 
 export const messagePage = (title: string, message: string): string => page(title, `<p>${text(message)}</p>`);
 
-const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const entities: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
 
-const text = (value: string): string => value.replaceAll(/[&<>"']/gu, (character) => entities[character] ?? "");
+const text = (value: string): string =>
+  value.replaceAll(/[&<>"']/gu, (character) => entities[character] ?? "");

@@ -31,7 +31,11 @@ export function accountOf(state: string, login: string): Account {
 
 /** One for each of these patients. A login says nothing about its patient. */
 export function peopleOf(state: string, patients: readonly string[]): readonly Person[] {
-  return patients.map((patient, index) => ({ ...accountOf(state, `patient-${index + 1}`), patient, fhirUser: `Patient/${patient}` }));
+  return patients.map((patient, index) => ({
+    ...accountOf(state, `patient-${index + 1}`),
+    patient,
+    fhirUser: `Patient/${patient}`,
+  }));
 }
 
 export interface Credentials {
@@ -46,13 +50,16 @@ export class Doorkeeper {
   readonly #people: ReadonlyMap<string, { readonly person: Account; readonly totp: TotpCheck }>;
 
   constructor(people: readonly Account[]) {
-    this.#people = new Map(people.map((person) => [person.login, { person, totp: new TotpCheck(person.totp) }]));
+    this.#people = new Map(
+      people.map((person) => [person.login, { person, totp: new TotpCheck(person.totp) }]),
+    );
   }
 
   /** Whose credentials these are; undefined: nobody's. A code is good once, and only spent with the right password. */
   admit({ login, password, code }: Credentials, atMilliseconds: number): Account | undefined {
     const known = this.#people.get(login);
-    const right = timingSafeEqual(sha256(known?.person.password ?? ""), sha256(password)) && known !== undefined;
+    const right =
+      timingSafeEqual(sha256(known?.person.password ?? ""), sha256(password)) && known !== undefined;
     if (!right || (code !== undefined && !known.totp.spend(code, atMilliseconds))) return undefined;
     return known.person;
   }

@@ -36,7 +36,10 @@ export function identityProvider(setting: ProviderSetting, say: (line: string) =
 /** Its addresses are made of the Host header: another one would lead people, and proofs, to another server. */
 function onlyByItsName(host: string): Middleware {
   return async (context, next) => {
-    context.set("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'");
+    context.set(
+      "Content-Security-Policy",
+      "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    );
     context.set("Referrer-Policy", "same-origin"); // no-referrer would make a form's Origin "null"
     context.set("X-Content-Type-Options", "nosniff");
     context.set("Cache-Control", "no-store");
@@ -49,7 +52,12 @@ function onlyByItsName(host: string): Middleware {
 /** OpenID Connect Core §11 drops `offline_access` without `prompt=consent`. SMART apps do not send that; here everybody is asked anyway. */
 const askBeforeOfflineAccess: Middleware = async (context, next) => {
   const { scope, prompt } = context.query;
-  if (context.path === "/auth" && prompt === undefined && typeof scope === "string" && scope.split(" ").includes("offline_access"))
+  if (
+    context.path === "/auth" &&
+    prompt === undefined &&
+    typeof scope === "string" &&
+    scope.split(" ").includes("offline_access")
+  )
     context.query = { ...context.query, prompt: "consent" };
   await next();
 };

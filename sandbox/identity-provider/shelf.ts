@@ -29,7 +29,8 @@ class Shelf {
 
   /** A session by its other name. */
   async findByUid(uid: string): Promise<Record<string, unknown> | undefined> {
-    for (const { payload, expires } of this.#kept.values()) if (payload["uid"] === uid && expires > Date.now()) return payload;
+    for (const { payload, expires } of this.#kept.values())
+      if (payload["uid"] === uid && expires > Date.now()) return payload;
     return undefined;
   }
 

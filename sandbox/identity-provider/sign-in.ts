@@ -20,18 +20,27 @@ const bodyBytesMax = 4_096;
 export function signInPages(ports: SignInPorts): Middleware {
   return async (context, next) => {
     if (!context.path.startsWith("/interaction/")) return next();
-    const interaction = await ports.provider.interactionDetails(context.req, context.res).catch(unlessItEnded);
-    if (interaction === undefined) return show(context, 400, messagePage("Too late", "This sign-in has ended. Begin again at the app."));
+    const interaction = await ports.provider
+      .interactionDetails(context.req, context.res)
+      .catch(unlessItEnded);
+    if (interaction === undefined)
+      return show(context, 400, messagePage("Too late", "This sign-in has ended. Begin again at the app."));
     allowTheWayBack(context, interaction);
     if (context.method === "GET") return show(context, 200, firstPage(interaction));
     // Cookies are SameSite=Lax already; browsers that send another site's form say so.
     const origin = context.get("origin");
-    const form = context.method === "POST" && (origin === "" || origin === ports.issuer) ? await readForm(context.req) : undefined;
-    if (form === undefined) return show(context, 400, messagePage("Not understood", "Send the form of the sign-in page."));
+    const form =
+      context.method === "POST" && (origin === "" || origin === ports.issuer)
+        ? await readForm(context.req)
+        : undefined;
+    if (form === undefined)
+      return show(context, 400, messagePage("Not understood", "Send the form of the sign-in page."));
     const decision = form.get("decision");
     if (decision === "deny") return goOn(ports, context, { error: "access_denied" }, false);
     if (decision !== "allow") return show(context, 400, firstPage(interaction)); // silence is no consent
-    return interaction.prompt.name === "consent" ? agree(ports, context, interaction) : signIn(ports, context, interaction, form);
+    return interaction.prompt.name === "consent"
+      ? agree(ports, context, interaction)
+      : signIn(ports, context, interaction, form);
   };
 }
 
@@ -47,7 +56,12 @@ function firstPage({ prompt, params, session }: Interaction): string {
   return consentPage(params["client_id"] ?? "", session?.accountId ?? "", scopes);
 }
 
-async function signIn(ports: SignInPorts, context: Context, { params, session }: Interaction, form: URLSearchParams) {
+async function signIn(
+  ports: SignInPorts,
+  context: Context,
+  { params, session }: Interaction,
+  form: URLSearchParams,
+) {
   const withCode = asksForTwoFactors(params);
   const said = {
     login: form.get("login") ?? "",
@@ -57,30 +71,52 @@ async function signIn(ports: SignInPorts, context: Context, { params, session }:
   const wait = ports.attempts.begin(said.login, Date.now());
   if (wait > 0) {
     context.set("Retry-After", String(wait));
-    return show(context, 429, signInPage({ withCode, problem: `Too many attempts. Try again in ${wait} seconds.` }));
+    return show(
+      context,
+      429,
+      signInPage({ withCode, problem: `Too many attempts. Try again in ${wait} seconds.` }),
+    );
   }
   const person = ports.doorkeeper.admit(said, Date.now());
-  if (person === undefined) return show(context, 403, signInPage({ withCode, problem: "That is not right." }));
+  if (person === undefined)
+    return show(context, 403, signInPage({ withCode, problem: "That is not right." }));
   ports.attempts.succeeded(person.login);
   // A session of somebody else is not taken over: what that person agreed to would pass for this one's.
   if (session?.accountId !== undefined && session.accountId !== person.login)
-    return show(context, 403, signInPage({ withCode, problem: "Somebody else is signed in in this browser. Close it first." }));
+    return show(
+      context,
+      403,
+      signInPage({ withCode, problem: "Somebody else is signed in in this browser. Close it first." }),
+    );
   const { acr, amr } = withCode ? assurance.twoFactors : assurance.password;
   const login = { accountId: person.login, acr, amr, ts: Math.floor(Date.now() / 1000), remember: false };
   return goOn(ports, context, { login }, false);
 }
 
-async function agree(ports: SignInPorts, context: Context, { prompt: { details }, params, session, grantId }: Interaction) {
+async function agree(
+  ports: SignInPorts,
+  context: Context,
+  { prompt: { details }, params, session, grantId }: Interaction,
+) {
   const { Grant } = ports.provider;
   const earlier = grantId === undefined ? undefined : await Grant.find(grantId);
-  const grant = earlier ?? new Grant({ accountId: session?.accountId ?? "", clientId: params["client_id"] ?? "" });
+  const grant =
+    earlier ?? new Grant({ accountId: session?.accountId ?? "", clientId: params["client_id"] ?? "" });
   if (details.missingOIDCScope) grant.addOIDCScope(details.missingOIDCScope.join(" "));
-  for (const [resource, scopes] of Object.entries(details.missingResourceScopes ?? {})) grant.addResourceScope(resource, scopes.join(" "));
+  for (const [resource, scopes] of Object.entries(details.missingResourceScopes ?? {}))
+    grant.addResourceScope(resource, scopes.join(" "));
   return goOn(ports, context, { consent: { grantId: await grant.save() } }, true);
 }
 
-async function goOn({ provider }: SignInPorts, context: Context, result: Readonly<Record<string, unknown>>, keepsLogin: boolean) {
-  const address = await provider.interactionResult(context.req, context.res, result, { mergeWithLastSubmission: keepsLogin });
+async function goOn(
+  { provider }: SignInPorts,
+  context: Context,
+  result: Readonly<Record<string, unknown>>,
+  keepsLogin: boolean,
+) {
+  const address = await provider.interactionResult(context.req, context.res, result, {
+    mergeWithLastSubmission: keepsLogin,
+  });
   context.status = 303;
   context.redirect(address);
 }
@@ -94,11 +130,15 @@ function show(context: Context, status: number, html: string): void {
 /** A form's answer leads back to the app in the end, and browsers hold `form-action` against every step of the way. */
 function allowTheWayBack(context: Context, { params }: Interaction): void {
   const app = URL.parse(params["redirect_uri"] ?? "")?.origin ?? "";
-  context.set("Content-Security-Policy", `default-src 'none'; form-action 'self' ${app}; frame-ancestors 'none'; base-uri 'none'`);
+  context.set(
+    "Content-Security-Policy",
+    `default-src 'none'; form-action 'self' ${app}; frame-ancestors 'none'; base-uri 'none'`,
+  );
 }
 
 async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
-  if (request.headers["content-type"]?.split(";")[0] !== "application/x-www-form-urlencoded") return undefined;
+  if (request.headers["content-type"]?.split(";")[0] !== "application/x-www-form-urlencoded")
+    return undefined;
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {

@@ -21,7 +21,12 @@ const ownRequest = ["PATRQT"];
 
 /** What an access token says beyond RFC 9068: whose record, who signed in, why, how and when. */
 export function accessTokenClaims(context: Context, person: Person): Readonly<Record<string, unknown>> {
-  return { patient: person.patient, fhirUser: person.fhirUser, purpose_of_use: ownRequest, ...signInClaims(context) };
+  return {
+    patient: person.patient,
+    fhirUser: person.fhirUser,
+    purpose_of_use: ownRequest,
+    ...signInClaims(context),
+  };
 }
 
 /** How and when somebody signed in (RFC 9068 §2.2.1). */

@@ -37,7 +37,17 @@ export interface IdentityProvider {
 
 /** Starts the sandbox's OpenID provider on a loopback port that is kept with the state, so that `iss` stays what clients know. */
 export async function startIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
-  const { state, server: files, clientCa, portsOfOthers, audience, patients, clients, unboundClients, say } = options;
+  const {
+    state,
+    server: files,
+    clientCa,
+    portsOfOthers,
+    audience,
+    patients,
+    clients,
+    unboundClients,
+    say,
+  } = options;
   const server = createServer({
     cert: readFileSync(files.cert),
     key: readFileSync(files.key),
@@ -60,7 +70,10 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   };
   server.on(
     "request",
-    identityProvider({ iss: issuer.iss, audience, key, secrets, people, clients, unboundClients, operators }, say).callback(),
+    identityProvider(
+      { iss: issuer.iss, audience, key, secrets, people, clients, unboundClients, operators },
+      say,
+    ).callback(),
   );
   say(`identity provider: ${issuer.iss}   who can sign in, and how: docs/sign-in.md`);
   return {

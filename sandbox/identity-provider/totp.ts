@@ -6,7 +6,9 @@ const stepMilliseconds = 30_000;
 /** RFC 4648 §6, without padding. */
 export function base32(bytes: Uint8Array): string {
   const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
-  return (bits.match(/.{1,5}/gu) ?? []).map((five) => alphabet[Number.parseInt(five.padEnd(5, "0"), 2)]).join("");
+  return (bits.match(/.{1,5}/gu) ?? [])
+    .map((five) => alphabet[Number.parseInt(five.padEnd(5, "0"), 2)])
+    .join("");
 }
 
 function fromBase32(text: string): Buffer {
@@ -40,7 +42,9 @@ export class TotpCheck {
   /** Whether the code is that of now, of the step before or of the one after, and of none that was taken already (RFC 6238 §5.2). */
   spend(code: string, atMilliseconds: number): boolean {
     const now = stepOf(atMilliseconds);
-    const step = [now, now - 1, now + 1].find((each) => each > this.#lastStep && same(totp(this.#secret, each * stepMilliseconds), code));
+    const step = [now, now - 1, now + 1].find(
+      (each) => each > this.#lastStep && same(totp(this.#secret, each * stepMilliseconds), code),
+    );
     if (step === undefined) return false;
     this.#lastStep = step;
     return true;
@@ -48,4 +52,5 @@ export class TotpCheck {
 }
 
 const same = (right: string, given: string): boolean =>
-  right.length === given.length && timingSafeEqual(Buffer.from(right), Buffer.from(given.replaceAll(/[^0-9]/gu, "x")));
+  right.length === given.length &&
+  timingSafeEqual(Buffer.from(right), Buffer.from(given.replaceAll(/[^0-9]/gu, "x")));

@@ -8,7 +8,8 @@ export function headersOf({ status, about, raw }: Answer, base: string): Readonl
     ...(about && {
       etag: `W/"${about.meta.versionId}"`,
       "last-modified": new Date(about.meta.lastUpdated).toUTCString(),
-      [status === 201 ? "location" : "content-location"]: `${base}/${about.resourceType}/${about.id}/_history/${about.meta.versionId}`,
+      [status === 201 ? "location" : "content-location"]:
+        `${base}/${about.resourceType}/${about.id}/_history/${about.meta.versionId}`,
     }),
   };
 }

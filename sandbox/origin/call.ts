@@ -33,13 +33,19 @@ export interface Answer {
   /** The stored resource that the answer is about: its version, time and place are told in headers. */
   readonly about?: Stored | undefined;
   /** The content of a Binary, instead of a resource. */
-  readonly raw?: { readonly type: string; readonly bytes: Buffer; readonly securityContext?: string | undefined };
+  readonly raw?: {
+    readonly type: string;
+    readonly bytes: Buffer;
+    readonly securityContext?: string | undefined;
+  };
 }
 
 /** All parameters of a request in order: of its URL, then of its form, or of the Parameters that an operation is posted with. */
 export function pairsOf({ query, body }: Call): Pairs {
   if (body.kind === "form") return [...query, ...body.pairs];
-  return body.kind === "json" && field(body.value, "resourceType") === "Parameters" ? [...query, ...fromParameters(body.value)] : query;
+  return body.kind === "json" && field(body.value, "resourceType") === "Parameters"
+    ? [...query, ...fromParameters(body.value)]
+    : query;
 }
 
 /** R4 Parameters: one `value[x]` each. */
@@ -55,6 +61,7 @@ export function resourceOf({ body }: Call): Record<string, unknown> & { readonly
   if (body.kind === "other" || body.kind === "form")
     throw new OriginRefusal(415, "not-supported", "Resources are read as application/fhir+json.");
   const value = body.kind === "none" ? undefined : body.value;
-  if (!isObject(value) || typeof value["resourceType"] !== "string") throw badRequest("The body is no resource.");
+  if (!isObject(value) || typeof value["resourceType"] !== "string")
+    throw badRequest("The body is no resource.");
   return { ...value, resourceType: value["resourceType"] };
 }

@@ -16,14 +16,32 @@ export function capabilityStatement(base: string, date: string): CapabilityState
       {
         mode: "server",
         resource: [...resourceTypes].map(ofType),
-        interaction: [{ code: "batch" }, { code: "transaction" }, { code: "history-system" }, { code: "search-system" }],
+        interaction: [
+          { code: "batch" },
+          { code: "transaction" },
+          { code: "history-system" },
+          { code: "search-system" },
+        ],
       },
     ],
   };
 }
 
-const interactions = ["read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"] as const;
-const operation = (name: string, of: string) => ({ name, definition: `http://hl7.org/fhir/OperationDefinition/${of}-${name}` });
+const interactions = [
+  "read",
+  "vread",
+  "update",
+  "patch",
+  "delete",
+  "history-instance",
+  "history-type",
+  "create",
+  "search-type",
+] as const;
+const operation = (name: string, of: string) => ({
+  name,
+  definition: `http://hl7.org/fhir/OperationDefinition/${of}-${name}`,
+});
 
 function ofType(type: string): CapabilityStatementRestResource {
   const parameters = [...searchParametersOf(type)];
@@ -37,7 +55,10 @@ function ofType(type: string): CapabilityStatementRestResource {
     conditionalRead: "full-support",
     conditionalUpdate: true,
     conditionalDelete: "single",
-    searchInclude: ["*", ...parameters.filter(([, { type: kind }]) => kind === "reference").map(([name]) => `${type}:${name}`)],
+    searchInclude: [
+      "*",
+      ...parameters.filter(([, { type: kind }]) => kind === "reference").map(([name]) => `${type}:${name}`),
+    ],
     searchRevInclude: ["*", ...(referring.get(type) ?? [])],
     searchParam: parameters.map(([name, parameter]) => ({ name, type: parameter.type })),
     operation: [
@@ -52,4 +73,5 @@ function ofType(type: string): CapabilityStatementRestResource {
 const referring = new Map<string, string[]>();
 for (const source of resourceTypes)
   for (const [code, { type, target }] of searchParametersOf(source))
-    if (type === "reference") for (const to of target ?? []) referring.set(to, [...(referring.get(to) ?? []), `${source}:${code}`]);
+    if (type === "reference")
+      for (const to of target ?? []) referring.set(to, [...(referring.get(to) ?? []), `${source}:${code}`]);

@@ -9,9 +9,13 @@ import { field, items } from "./values.ts";
  */
 export function patientsOf(resource: Stored, base: string): ReadonlySet<string> {
   const itself = resource.resourceType === "Patient";
-  const paths = itself ? ["link.other"] : [r4Owners, r4Participants].flatMap((table) => table[resource.resourceType]?.split(" ") ?? []);
+  const paths = itself
+    ? ["link.other"]
+    : [r4Owners, r4Participants].flatMap((table) => table[resource.resourceType]?.split(" ") ?? []);
   const references = paths.flatMap((path) =>
-    path.split(".").reduce<unknown[]>((nodes, key) => nodes.flatMap((node) => items(field(node, key))), [resource]),
+    path
+      .split(".")
+      .reduce<unknown[]>((nodes, key) => nodes.flatMap((node) => items(field(node, key))), [resource]),
   );
   const named = references.flatMap((value) => {
     const parts = localParts(targetOf({ type: "Reference", value }, base) ?? "");

@@ -22,14 +22,22 @@ export interface Criterion {
 }
 
 /** Why the origin does not take a search: strictly, nothing is ignored (R4 §3.1.1.3, `Prefer: handling=strict`). */
-export type SearchRefusal = { readonly reason: "parameter_unknown" | "unsupported" | "bad_value"; readonly text: string };
+export type SearchRefusal = {
+  readonly reason: "parameter_unknown" | "unsupported" | "bad_value";
+  readonly text: string;
+};
 
 type Test = (value: Value) => boolean;
 
 const notHere = new Set(["_contained", "_containedType", "_filter", "_query"]);
 
 /** Compiles `code[:modifier]=written`, a chain or a `_has`, for a type. */
-export function readCriterion(type: string, name: string, written: string, shelf: Shelf): Result<Criterion, SearchRefusal> {
+export function readCriterion(
+  type: string,
+  name: string,
+  written: string,
+  shelf: Shelf,
+): Result<Criterion, SearchRefusal> {
   if (name.startsWith("_has:")) return readHas(type, name, written, shelf, readCriterion);
   if (name.includes(".")) return readChain(type, name, written, shelf, readCriterion);
   if (["_list", "_text", "_content"].includes(name) && written.trim() === "")
@@ -41,32 +49,44 @@ export function readCriterion(type: string, name: string, written: string, shelf
   const [code = "", modifier] = name.split(":");
   const parameter = searchParametersOf(type).get(code);
   if (notHere.has(code)) return err({ reason: "unsupported", text: `${name} is not supported.` });
-  if (parameter === undefined) return err({ reason: "parameter_unknown", text: `${type} has no search parameter ${code}.` });
+  if (parameter === undefined)
+    return err({ reason: "parameter_unknown", text: `${type} has no search parameter ${code}.` });
   const values = (resource: object) => valuesOf(resource, parameter);
 
   if (modifier === "missing") {
-    if (written !== "true" && written !== "false") return err({ reason: "bad_value", text: `${name} must be true or false.` });
+    if (written !== "true" && written !== "false")
+      return err({ reason: "bad_value", text: `${name} must be true or false.` });
     return ok({ meets: (resource) => (values(resource).length === 0) === (written === "true") });
   }
   const tests: Test[] = [];
   const alternatives = splitEscaped(written, ",");
   for (const alternative of alternatives) {
     const test = readTest(parameter, modifier, alternative, base);
-    if (test === "modifier") return err({ reason: "unsupported", text: `The modifier of ${name} is not supported.` });
-    if (test === undefined) return err({ reason: "bad_value", text: `The value of ${name} is not a ${parameter.type}.` });
+    if (test === "modifier")
+      return err({ reason: "unsupported", text: `The modifier of ${name} is not supported.` });
+    if (test === undefined)
+      return err({ reason: "bad_value", text: `The value of ${name} is not a ${parameter.type}.` });
     tests.push(test);
   }
   const any = (resource: object) => values(resource).some((value) => tests.some((test) => test(value)));
   if (modifier === "not") return ok({ meets: (resource) => !any(resource) });
   if (code === "_id" && modifier === undefined)
-    return ok({ meets: any, candidates: () => new Set(alternatives.flatMap((id) => shelf.get(type, unescaped(id)) ?? [])) });
+    return ok({
+      meets: any,
+      candidates: () => new Set(alternatives.flatMap((id) => shelf.get(type, unescaped(id)) ?? [])),
+    });
   if (parameter.type !== "reference" || modifier === "identifier") return ok({ meets: any });
   const targets = alternatives.map((text) => wantedTarget(text, modifier, base));
   return ok({ meets: any, candidates: () => shelf.referringToAny(type, code, targets) });
 }
 
 /** How one alternative is tested; "modifier": not with this one; undefined: the value cannot be read. */
-function readTest(parameter: SearchParameter, modifier: string | undefined, written: string, base: string): Test | "modifier" | undefined {
+function readTest(
+  parameter: SearchParameter,
+  modifier: string | undefined,
+  written: string,
+  base: string,
+): Test | "modifier" | undefined {
   if (written === "") return undefined;
   switch (parameter.type) {
     case "reference":
@@ -74,12 +94,16 @@ function readTest(parameter: SearchParameter, modifier: string | undefined, writ
     case "token":
       if (modifier === "text") return (value) => matchesTokenText(value, written);
       if (modifier === "of-type") return (value) => matchesTypedIdentifier(value, written);
-      return modifier === undefined || modifier === "not" ? (value) => matchesToken(value, written) : "modifier";
+      return modifier === undefined || modifier === "not"
+        ? (value) => matchesToken(value, written)
+        : "modifier";
     case "string":
       return readString(modifier, unescaped(written));
     case "uri":
-      if (modifier === "above") return ({ value }) => typeof value === "string" && unescaped(written).startsWith(value);
-      if (modifier === "below") return ({ value }) => typeof value === "string" && value.startsWith(unescaped(written));
+      if (modifier === "above")
+        return ({ value }) => typeof value === "string" && unescaped(written).startsWith(value);
+      if (modifier === "below")
+        return ({ value }) => typeof value === "string" && value.startsWith(unescaped(written));
       return modifier === undefined ? ({ value }) => value === unescaped(written) : "modifier";
     case "date":
       return modifier === undefined ? readDate(written) : "modifier";
@@ -91,8 +115,14 @@ function readTest(parameter: SearchParameter, modifier: string | undefined, writ
 }
 
 /** `id`, `Type/id` or a URL; with `:Type`, an id of that type; with `:identifier`, a token (R4 §3.1.1.4.11). */
-function readReference({ target = [] }: SearchParameter, modifier: string | undefined, written: string, base: string): Test | "modifier" {
-  if (modifier === "identifier") return ({ value }) => matchesToken({ type: "Identifier", value: field(value, "identifier") }, written);
+function readReference(
+  { target = [] }: SearchParameter,
+  modifier: string | undefined,
+  written: string,
+  base: string,
+): Test | "modifier" {
+  if (modifier === "identifier")
+    return ({ value }) => matchesToken({ type: "Identifier", value: field(value, "identifier") }, written);
   if (modifier !== undefined && !target.includes(modifier)) return "modifier";
   const wanted = wantedTarget(written, modifier, base);
   return (value) => {

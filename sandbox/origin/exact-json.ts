@@ -12,7 +12,9 @@ const source = JSON as unknown as {
  */
 export function parseExact(text: string): unknown {
   return source.parse(text, (_key, value, context) =>
-    typeof value === "number" && context.source !== undefined && String(value) !== context.source ? source.rawJSON(context.source) : value,
+    typeof value === "number" && context.source !== undefined && String(value) !== context.source
+      ? source.rawJSON(context.source)
+      : value,
   );
 }
 

@@ -13,7 +13,9 @@ export interface HistoryQuery {
 }
 
 /** Reads the parameters of `_history` (R4 http.html#history). */
-export function readHistoryQuery(pairs: Iterable<readonly [string, string]>): Result<HistoryQuery, SearchRefusal> {
+export function readHistoryQuery(
+  pairs: Iterable<readonly [string, string]>,
+): Result<HistoryQuery, SearchRefusal> {
   let [count, since]: [number, number] = [pageSizes.default, Number.NEGATIVE_INFINITY];
   for (const [name, value] of pairs) {
     const bad = err({ reason: "bad_value" as const, text: `The value of ${name} cannot be read.` });
@@ -48,7 +50,10 @@ export function historyOf(versions: readonly Version[], self: string, base: stri
   };
 }
 
-const entryOf = ({ type, id, method, versionId, lastUpdated, resource }: Version, base: string): BundleEntry => ({
+const entryOf = (
+  { type, id, method, versionId, lastUpdated, resource }: Version,
+  base: string,
+): BundleEntry => ({
   fullUrl: `${base}/${type}/${id}`,
   ...(resource && { resource: resource as unknown as Resource }), // stored as one
   request: { method, url: method === "POST" ? type : `${type}/${id}` },

@@ -41,7 +41,10 @@ export interface MemoryOrigin {
 export const basePath = "/fhir";
 
 /** @param url the FHIR base, which ends in `basePath`. */
-export function memoryOrigin(url: string, { onRequest, pages, staleVersion = 412 }: MemoryOriginOptions = {}): MemoryOrigin {
+export function memoryOrigin(
+  url: string,
+  { onRequest, pages, staleVersion = 412 }: MemoryOriginOptions = {},
+): MemoryOrigin {
   const store = new Store(url);
   const router = new OriginRouter({ store, pages: new Pages(url, pages), staleVersion });
 
@@ -52,7 +55,12 @@ export function memoryOrigin(url: string, { onRequest, pages, staleVersion = 412
       method: method as HttpMethod, // any other finds no route
       path,
       query: [...new URLSearchParams(query.join("?"))],
-      headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(",") : value])),
+      headers: Object.fromEntries(
+        Object.entries(headers).map(([name, value]) => [
+          name,
+          Array.isArray(value) ? value.join(",") : value,
+        ]),
+      ),
       body: bodyOf(bytes, Array.isArray(type) ? type[0] : type),
     });
   };
@@ -60,7 +68,8 @@ export function memoryOrigin(url: string, { onRequest, pages, staleVersion = 412
   return {
     load(resources) {
       for (const resource of resources) {
-        if (resource.id === undefined) throw new Error(`a ${resource.resourceType} without an id cannot be loaded`);
+        if (resource.id === undefined)
+          throw new Error(`a ${resource.resourceType} without an id cannot be loaded`);
         store.load({ ...resource, id: resource.id });
       }
     },

@@ -62,7 +62,13 @@ export class Pages {
     }
   }
 
-  #page({ type, length, total = true, entries }: Listing, id: string | undefined, offset: number, count: number, self: string): Bundle {
+  #page(
+    { type, length, total = true, entries }: Listing,
+    id: string | undefined,
+    offset: number,
+    count: number,
+    self: string,
+  ): Bundle {
     const entry = entries(offset, offset + count);
     return {
       resourceType: "Bundle",
@@ -70,12 +76,20 @@ export class Pages {
       meta: { lastUpdated: new Date().toISOString() },
       type,
       ...((total || count === 0) && { total: length }), // the total alone is all that a count of 0 asks for
-      link: [{ relation: "self", url: self }, ...(id === undefined || count === 0 ? [] : this.#around(id, offset, count, length))],
+      link: [
+        { relation: "self", url: self },
+        ...(id === undefined || count === 0 ? [] : this.#around(id, offset, count, length)),
+      ],
       ...(entry.length > 0 && { entry }), // no array of FHIR JSON is empty (R4 §2.6.2)
     };
   }
 
-  #around(id: string, offset: number, count: number, length: number): { readonly relation: string; readonly url: string }[] {
+  #around(
+    id: string,
+    offset: number,
+    count: number,
+    length: number,
+  ): { readonly relation: string; readonly url: string }[] {
     const to = (relation: string, place: number) => ({ relation, url: this.#link(id, place, count) });
     return [
       to("first", 0),

@@ -9,6 +9,8 @@ export interface Preference {
 /** The origin is strict and talkative unless told otherwise. */
 export function readPreference(header: string | undefined): Preference {
   const wishes = new Set((header ?? "").split(/[,;]/u).map((wish) => wish.trim().replaceAll('"', "")));
-  const returns = (["minimal", "OperationOutcome"] as const).find((what) => wishes.has(`return=${what}`)) ?? "representation";
+  const returns =
+    (["minimal", "OperationOutcome"] as const).find((what) => wishes.has(`return=${what}`)) ??
+    "representation";
   return { returns, lenient: wishes.has("handling=lenient") };
 }

@@ -103,7 +103,9 @@ function readControl(query: Mutable<Query>, name: string, value: string): Search
 
 /** By codes that every searched type has. */
 function readSort(query: Mutable<Query>, value: string): SearchRefusal | "done" {
-  const sort = value.split(",").map((written) => ({ code: written.replace(/^-/u, ""), descending: written.startsWith("-") }));
+  const sort = value
+    .split(",")
+    .map((written) => ({ code: written.replace(/^-/u, ""), descending: written.startsWith("-") }));
   if (!sort.every(({ code }) => query.of.every(({ type }) => searchParametersOf(type).has(code))))
     return { reason: "parameter_unknown", text: "_sort names no search parameter of this type." };
   query.sort = [...query.sort, ...sort];
@@ -127,7 +129,11 @@ function readCriteria(
   return undefined;
 }
 
-const badValue = (name: string): SearchRefusal => ({ reason: "bad_value", text: `The value of ${name} cannot be read.` });
+const badValue = (name: string): SearchRefusal => ({
+  reason: "bad_value",
+  text: `The value of ${name} cannot be read.`,
+});
 
 /** Whether a `_format` asks for JSON, which is all that is spoken here. */
-export const asksForJson = (written: string): boolean => /^(?:json|application\/(?:fhir\+)?json)(?:;.*)?$/u.test(written);
+export const asksForJson = (written: string): boolean =>
+  /^(?:json|application\/(?:fhir\+)?json)(?:;.*)?$/u.test(written);

@@ -21,7 +21,11 @@ function shown(resource: Stored, call: Call): Answer {
   const shape = shapeAsked(call);
   if (isKnown(resource, call)) return { status: 304, about: resource };
   const raw = resource.resourceType === "Binary" ? binaryContent(resource, call) : undefined;
-  return { status: 200, about: resource, ...(raw === undefined ? { body: shaped(resource, shape) } : { raw }) };
+  return {
+    status: 200,
+    about: resource,
+    ...(raw === undefined ? { body: shaped(resource, shape) } : { raw }),
+  };
 }
 
 /** `_summary` and `_elements` of a read (R4 search.html#summary); it has no other parameters. */
@@ -51,7 +55,8 @@ function shapeAsked({ query }: Call): Shape {
 /** R4 http.html#cread; with both headers the version counts (RFC 9110 §13.2.2). */
 function isKnown({ meta }: Stored, { headers }: Call): boolean {
   const versions = headers["if-none-match"];
-  if (versions !== undefined) return versions.trim() === "*" || versionsIn(versions)?.has(meta.versionId) === true;
+  if (versions !== undefined)
+    return versions.trim() === "*" || versionsIn(versions)?.has(meta.versionId) === true;
   const since = Date.parse(headers["if-modified-since"] ?? "");
   return Math.floor(Date.parse(meta.lastUpdated) / 1_000) * 1_000 <= since; // the header knows seconds
 }

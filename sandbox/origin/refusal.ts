@@ -9,7 +9,10 @@ export class OriginRefusal extends Error {
   constructor(status: number, code: OperationOutcomeIssue["code"], text: string) {
     super(text);
     this.status = status;
-    this.outcome = { resourceType: "OperationOutcome", issue: [{ severity: "error", code, details: { text } }] };
+    this.outcome = {
+      resourceType: "OperationOutcome",
+      issue: [{ severity: "error", code, details: { text } }],
+    };
   }
 }
 
@@ -19,6 +22,7 @@ export const notFound = (): OriginRefusal => new OriginRefusal(404, "not-found",
 /** What a fault below the router says to the client: medplum's validation is one of those. Rethrows what is no refusal. */
 export function refusalOf(fault: unknown): { readonly status: number; readonly outcome: OperationOutcome } {
   if (fault instanceof OriginRefusal) return fault;
-  if (fault instanceof OperationOutcomeError) return { status: 400, outcome: normalizeOperationOutcome(fault) };
+  if (fault instanceof OperationOutcomeError)
+    return { status: 400, outcome: normalizeOperationOutcome(fault) };
   throw fault;
 }

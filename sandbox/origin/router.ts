@@ -7,17 +7,42 @@ import { validateOperation } from "./operation/validate.ts";
 import { read, readVersion } from "./read.ts";
 import { badRequest, notFound } from "./refusal.ts";
 import { resourceTypes } from "./search-parameters.ts";
-import { everything, everythingOfAll, history, lastN, page, searchCompartment, searchSystem, searchType } from "./search.ts";
+import {
+  everything,
+  everythingOfAll,
+  history,
+  lastN,
+  page,
+  searchCompartment,
+  searchSystem,
+  searchType,
+} from "./search.ts";
 import type { Site } from "./site.ts";
-import { conditionalPatch, conditionalRemove, conditionalUpdate, create, patch, remove, update } from "./write/write.ts";
+import {
+  conditionalPatch,
+  conditionalRemove,
+  conditionalUpdate,
+  create,
+  patch,
+  remove,
+  update,
+} from "./write/write.ts";
 
 type Handler = (call: Call, site: Site) => Answer;
 
 /** The interactions of R4 http.html by method and path; of two that fit, the one with fewer variables. */
 const routes: readonly (readonly [HttpMethod, string, Handler])[] = [
-  ["GET", "", (call, site) => (call.query.some(([name]) => name === "_getpages") ? page : searchSystem)(call, site)],
+  [
+    "GET",
+    "",
+    (call, site) => (call.query.some(([name]) => name === "_getpages") ? page : searchSystem)(call, site),
+  ],
   ["POST", "_search", searchSystem],
-  ["GET", "metadata", (_call, { store }) => ({ status: 200, body: capabilityStatement(store.base, new Date().toISOString()) })],
+  [
+    "GET",
+    "metadata",
+    (_call, { store }) => ({ status: 200, body: capabilityStatement(store.base, new Date().toISOString()) }),
+  ],
   ["GET", "_history", history],
   ["GET", ":type/_history", history],
   ["GET", ":type/:id/_history", history],
@@ -68,8 +93,10 @@ export class OriginRouter {
     const bundle = resourceOf(call);
     const carry = (one: Omit<Call, "params">) => this.carry(one);
     const { store } = this.#site;
-    if (bundle.resourceType === "Bundle" && bundle["type"] === "batch") return batch(bundle, call, store.base, carry);
-    if (bundle.resourceType === "Bundle" && bundle["type"] === "transaction") return transaction(bundle, call, store, carry);
+    if (bundle.resourceType === "Bundle" && bundle["type"] === "batch")
+      return batch(bundle, call, store.base, carry);
+    if (bundle.resourceType === "Bundle" && bundle["type"] === "transaction")
+      return transaction(bundle, call, store, carry);
     throw badRequest("The body is no batch or transaction.");
   }
 }

@@ -33,4 +33,6 @@ export function searchParametersOf(type: string): ReadonlyMap<string, SearchPara
   return merged.get(type) ?? new Map();
 }
 
-const merged = new Map(Object.entries(byType).map(([type, own]) => [type, new Map(Object.entries({ ...shared, ...own }))]));
+const merged = new Map(
+  Object.entries(byType).map(([type, own]) => [type, new Map(Object.entries({ ...shared, ...own }))]),
+);

@@ -23,7 +23,8 @@ export function searchType(call: Call, site: Site): Answer {
 /** `Patient/x/Observation?…`, `Patient/x/*?_type=…`: what is in the compartment of a patient (R4 compartmentdefinition.html). */
 export function searchCompartment(call: Call, site: Site): Answer {
   const { type = "", id = "", inner = "" } = call.params;
-  if (type !== "Patient") throw new OriginRefusal(404, "not-supported", "Only the compartments of patients are known here.");
+  if (type !== "Patient")
+    throw new OriginRefusal(404, "not-supported", "Only the compartments of patients are known here.");
   const { types, rest } = typesIn(pairsOf(call));
   if (inner !== "*" && !resourceTypes.has(inner)) throw notFound();
   return search(
@@ -43,10 +44,20 @@ export function searchSystem(call: Call, site: Site): Answer {
   return search(types, "", rest, call, site);
 }
 
-function search(types: readonly string[], path: string, pairs: Pairs, { headers }: Call, { store, pages }: Site, patient?: string): Answer {
+function search(
+  types: readonly string[],
+  path: string,
+  pairs: Pairs,
+  { headers }: Call,
+  { store, pages }: Site,
+  patient?: string,
+): Answer {
   const { lenient } = readPreference(headers["prefer"]);
-  const query = taken(readQuery(types, pairs, store.shelf, { lenient, ...(patient !== undefined && { patient }) }));
-  const heeded: Pairs = path.endsWith("*") || path === "" ? [["_type", types.join(",")], ...query.heeded] : query.heeded;
+  const query = taken(
+    readQuery(types, pairs, store.shelf, { lenient, ...(patient !== undefined && { patient }) }),
+  );
+  const heeded: Pairs =
+    path.endsWith("*") || path === "" ? [["_type", types.join(",")], ...query.heeded] : query.heeded;
   const listing = searchset(store.shelf.find(query), self(store.base, path, heeded), store.shelf, query);
   return { status: 200, body: pages.first(listing, query.count) };
 }
@@ -54,7 +65,8 @@ function search(types: readonly string[], path: string, pairs: Pairs, { headers 
 /** `_type` of a search over several types. */
 function typesIn(pairs: Pairs): { readonly types: readonly string[] | undefined; readonly rest: Pairs } {
   const types = pairs.find(([name]) => name === "_type")?.[1].split(",");
-  if (types?.every((type) => resourceTypes.has(type)) === false) throw badRequest("_type names no resource type.");
+  if (types?.every((type) => resourceTypes.has(type)) === false)
+    throw badRequest("_type names no resource type.");
   return { types, rest: pairs.filter(([name]) => name !== "_type") };
 }
 
@@ -102,11 +114,15 @@ export function page(call: Call, { pages }: Site): Answer {
   const count = readPageSize(asked.get("_count") ?? String(pageSizes.default));
   if (Number.isNaN(offset) || count === undefined) throw badRequest("The page's place or size is no number.");
   const turned = pages.turn(asked.get("_getpages") ?? "", offset, count);
-  if (turned === undefined) throw new OriginRefusal(410, "not-found", "This search is not known here, or no longer.");
+  if (turned === undefined)
+    throw new OriginRefusal(410, "not-found", "This search is not known here, or no longer.");
   return { status: 200, body: turned };
 }
 
-const first = (listing: Listing, count: number, pages: Site["pages"]): Answer => ({ status: 200, body: pages.first(listing, count) });
+const first = (listing: Listing, count: number, pages: Site["pages"]): Answer => ({
+  status: 200,
+  body: pages.first(listing, count),
+});
 
 function taken<T>(read: Result<T, SearchRefusal>): T {
   if (!read.ok) throw badRequest(read.error.text);

@@ -33,7 +33,11 @@ export function searchset(
     entries(from, to) {
       const rows = found.slice(from, to).flatMap(({ resourceType, id }) => shelf.get(resourceType, id) ?? []);
       const { included, cut } = includedWith(rows, includes, shelf);
-      return [...rows.map((row) => entry(row, "match")), ...included.map((other) => entry(other, "include")), ...(cut ? [tooMany] : [])];
+      return [
+        ...rows.map((row) => entry(row, "match")),
+        ...included.map((other) => entry(other, "include")),
+        ...(cut ? [tooMany] : []),
+      ];
     },
   };
 }
@@ -41,7 +45,13 @@ export function searchset(
 const tooMany: BundleEntry = {
   resource: {
     resourceType: "OperationOutcome",
-    issue: [{ severity: "warning", code: "incomplete", details: { text: "More would be included than one page holds." } }],
+    issue: [
+      {
+        severity: "warning",
+        code: "incomplete",
+        details: { text: "More would be included than one page holds." },
+      },
+    ],
   },
   search: { mode: "outcome" },
 };

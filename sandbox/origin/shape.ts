@@ -13,7 +13,8 @@ export type Shape =
 
 /** Reads `_summary` (but `count`) or `_elements`. */
 export function readShape(name: "_summary" | "_elements", written: string): Result<Shape, SearchRefusal> {
-  if (name === "_elements") return ok({ kind: "elements", names: written.split(",").map((one) => one.trim()) });
+  if (name === "_elements")
+    return ok({ kind: "elements", names: written.split(",").map((one) => one.trim()) });
   switch (written) {
     case "false":
       return ok({ kind: "whole" });
@@ -44,9 +45,14 @@ export function shaped(resource: Stored, shape: Shape, included = false): object
 }
 
 /** Undefined: all of them. */
-function keysOf(type: string, shape: Exclude<Shape, { kind: "whole" }>, included: boolean): ((key: string) => boolean) | undefined {
+function keysOf(
+  type: string,
+  shape: Exclude<Shape, { kind: "whole" }>,
+  included: boolean,
+): ((key: string) => boolean) | undefined {
   const { elements, mandatoryProperties, summaryProperties } = structureOf(type);
-  const inJson = (name: string) => elements[`${name}[x]`]?.type.map(({ code }) => inChoice(name, code)) ?? [name];
+  const inJson = (name: string) =>
+    elements[`${name}[x]`]?.type.map(({ code }) => inChoice(name, code)) ?? [name];
   const keys = (names: Iterable<string>) => {
     const all = new Set([...always, ...[...names].flatMap(inJson)]);
     return (key: string) => all.has(key);
@@ -60,7 +66,9 @@ function keysOf(type: string, shape: Exclude<Shape, { kind: "whole" }>, included
     case "summary":
       return keys([...(summaryProperties ?? []), ...required]);
     case "elements": {
-      const own = shape.names.filter((name) => name.startsWith(`${type}.`)).map((name) => name.slice(type.length + 1));
+      const own = shape.names
+        .filter((name) => name.startsWith(`${type}.`))
+        .map((name) => name.slice(type.length + 1));
       const shared = shape.names.filter((name) => !name.includes("."));
       if (included && own.length === 0) return undefined;
       return keys([...own, ...(included ? [] : shared), ...required]);
@@ -69,4 +77,5 @@ function keysOf(type: string, shape: Exclude<Shape, { kind: "whole" }>, included
   return shape satisfies never;
 }
 
-const inChoice = (name: string, type: string): string => `${name}${type.charAt(0).toUpperCase()}${type.slice(1)}`;
+const inChoice = (name: string, type: string): string =>
+  `${name}${type.charAt(0).toUpperCase()}${type.slice(1)}`;

@@ -54,7 +54,8 @@ export class Shelf {
     const resource = this.get(type, id);
     if (resource === undefined) return;
     this.#byType.get(type)?.delete(id);
-    for (const { code, target } of this.#references(resource)) this.#referring.get(target)?.get(`${type}?${code}`)?.from.delete(resource);
+    for (const { code, target } of this.#references(resource))
+      this.#referring.get(target)?.get(`${type}?${code}`)?.from.delete(resource);
     for (const patient of patientsOf(resource, this.base)) this.#compartments.get(patient)?.delete(resource);
   }
 
@@ -71,7 +72,8 @@ export class Shelf {
   /** The same for several targets; each resource once. */
   referringToAny(type: string, code: string, targets: readonly string[]): ReadonlySet<Stored> {
     const all = new Set<Stored>();
-    for (const target of targets) for (const resource of this.referring(type, code, target)) all.add(resource);
+    for (const target of targets)
+      for (const resource of this.referring(type, code, target)) all.add(resource);
     return all;
   }
 
@@ -83,8 +85,13 @@ export class Shelf {
   /** Those of a type that meet all criteria, each once, in the order of storing but where an index says where to look. */
   matching(type: string, criteria: readonly Criterion[], within?: ReadonlySet<Stored>): Stored[] {
     const candidates =
-      within ?? criteria.find(({ candidates }) => candidates !== undefined)?.candidates?.() ?? this.#byType.get(type)?.values() ?? [];
-    return [...candidates].filter((resource) => resource.resourceType === type && criteria.every(({ meets }) => meets(resource)));
+      within ??
+      criteria.find(({ candidates }) => candidates !== undefined)?.candidates?.() ??
+      this.#byType.get(type)?.values() ??
+      [];
+    return [...candidates].filter(
+      (resource) => resource.resourceType === type && criteria.every(({ meets }) => meets(resource)),
+    );
   }
 
   /** Everything that matches, in the order asked for. The caller takes `query.count` of it. */
@@ -104,11 +111,13 @@ export class Shelf {
   }
 
   #link(resource: Stored, code: string, target: string): void {
-    const byParameter = this.#referring.get(target) ?? new Map<string, Referrers & { readonly from: Set<Stored> }>();
+    const byParameter =
+      this.#referring.get(target) ?? new Map<string, Referrers & { readonly from: Set<Stored> }>();
     this.#referring.set(target, byParameter);
     const key = `${resource.resourceType}?${code}`;
     const known = byParameter.get(key);
-    if (known === undefined) byParameter.set(key, { type: resource.resourceType, code, from: new Set([resource]) });
+    if (known === undefined)
+      byParameter.set(key, { type: resource.resourceType, code, from: new Set([resource]) });
     else known.from.add(resource);
   }
 
@@ -128,7 +137,11 @@ export class Shelf {
 }
 
 /** Resources without the value come last, whichever way is sorted. */
-function compareKeys(a: string | number | undefined, b: string | number | undefined, descending: boolean): number {
+function compareKeys(
+  a: string | number | undefined,
+  b: string | number | undefined,
+  descending: boolean,
+): number {
   if (a === b) return 0;
   if (a === undefined) return 1;
   if (b === undefined) return -1;

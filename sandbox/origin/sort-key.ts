@@ -8,7 +8,11 @@ import { field, items, text, valuesOf, type Value } from "./values.ts";
  * By what a resource sorts: of several values the least, or descending the greatest (R4 §3.1.1.5.1). Dates sort as times: a date, a
  * Period or anything else that covers a span by its start, or descending by its end.
  */
-export function sortKey(resource: object, by: SearchParameter, descending: boolean): string | number | undefined {
+export function sortKey(
+  resource: object,
+  by: SearchParameter,
+  descending: boolean,
+): string | number | undefined {
   const keys = valuesOf(resource, by).flatMap((value) => keyOf(by, value, descending) ?? []);
   return keys.toSorted((a, b) => (a < b ? -1 : 1)).at(descending ? -1 : 0);
 }

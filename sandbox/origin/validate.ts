@@ -1,7 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { getDataType, indexStructureDefinitionBundle, validateResource, type InternalTypeSchema } from "@medplum/core";
+import {
+  getDataType,
+  indexStructureDefinitionBundle,
+  validateResource,
+  type InternalTypeSchema,
+} from "@medplum/core";
 import type { OperationOutcomeIssue, Resource, StructureDefinition } from "@medplum/fhirtypes";
 
 let indexed = false;

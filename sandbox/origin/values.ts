@@ -10,15 +10,20 @@ export interface Value {
 /** Everything that a search parameter finds in a resource, in document order of each place. */
 export function valuesOf(resource: object, { at }: SearchParameter): Value[] {
   return at.flatMap(({ path, type, only }) => {
-    if (type === "present") return [{ type: "boolean", value: path.split(",").some((key) => truthy(field(resource, key))) }];
+    if (type === "present")
+      return [{ type: "boolean", value: path.split(",").some((key) => truthy(field(resource, key))) }];
     const found = path.split(".").reduce<unknown[]>(step, [resource]);
-    return found.filter((value) => only === undefined || refersTo(value, only)).map((value) => ({ type, value }));
+    return found
+      .filter((value) => only === undefined || refersTo(value, only))
+      .map((value) => ({ type, value }));
   });
 }
 
 /** The value of a key, or undefined: also when there is no object to have one. */
 export function field(from: unknown, key: string): unknown {
-  return typeof from === "object" && from !== null && Object.hasOwn(from, key) ? (from as Record<string, unknown>)[key] : undefined; // an object, just seen
+  return typeof from === "object" && from !== null && Object.hasOwn(from, key)
+    ? (from as Record<string, unknown>)[key]
+    : undefined; // an object, just seen
 }
 
 /** A value's text, when it is one. */
@@ -35,7 +40,11 @@ export function items(value: unknown): unknown[] {
 const truthy = (value: unknown) => value !== undefined && value !== false;
 
 function step(nodes: unknown[], part: string): unknown[] {
-  const { key = part, name, wanted } = /^(?<key>\w+)\[(?<name>\w+)=(?<wanted>[^\]]+)\]$/u.exec(part)?.groups ?? {};
+  const {
+    key = part,
+    name,
+    wanted,
+  } = /^(?<key>\w+)\[(?<name>\w+)=(?<wanted>[^\]]+)\]$/u.exec(part)?.groups ?? {};
   const found = nodes.flatMap((node) => items(field(node, key)));
   return name === undefined ? found : found.filter((item) => field(item, name) === wanted);
 }

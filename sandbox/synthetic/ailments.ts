@@ -41,7 +41,13 @@ const treatments: Record<Ailment, Treatment> = {
     rxnorm: "312938",
     drug: "Sertraline 50 MG Oral Tablet",
   },
-  "heart-failure": { snomed: "84114007", icd10: "I50.9", display: "Heart failure", rxnorm: "310429", drug: "Furosemide 20 MG Oral Tablet" },
+  "heart-failure": {
+    snomed: "84114007",
+    icd10: "I50.9",
+    display: "Heart failure",
+    rxnorm: "310429",
+    drug: "Furosemide 20 MG Oral Tablet",
+  },
   "kidney-disease": {
     snomed: "709044004",
     icd10: "N18.9",
@@ -81,7 +87,12 @@ function condition({ person, patient, id }: Chart, visit: Visit, treatment: Trea
   };
 }
 
-function prescription({ patient, id }: Chart, visit: Visit, treatment: Treatment, reason: string): MedicationRequest {
+function prescription(
+  { patient, id }: Chart,
+  visit: Visit,
+  treatment: Treatment,
+  reason: string,
+): MedicationRequest {
   return {
     resourceType: "MedicationRequest",
     id: id("MedicationRequest"),

@@ -32,4 +32,6 @@ export function counter(): (type: Resource["resourceType"]) => string {
   };
 }
 
-export const to = (type: Resource["resourceType"], id: string): { reference: string } => ({ reference: `${type}/${id}` });
+export const to = (type: Resource["resourceType"], id: string): { reference: string } => ({
+  reference: `${type}/${id}`,
+});

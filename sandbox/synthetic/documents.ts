@@ -25,7 +25,13 @@ export function note(
     author: [to("Practitioner", visit.practitioner)],
     custodian: to("Organization", visit.organization),
     content: [
-      { attachment: { contentType: "text/plain; charset=utf-8", data: Buffer.from(text).toString("base64"), title: kind.display } },
+      {
+        attachment: {
+          contentType: "text/plain; charset=utf-8",
+          data: Buffer.from(text).toString("base64"),
+          title: kind.display,
+        },
+      },
     ],
     context: { encounter: [to("Encounter", visit.encounter)] },
   };

@@ -54,7 +54,9 @@ function prescriptionThatIsNotOne({ patient, id }: Chart, visit: Visit): Medicat
   return {
     resourceType: "MedicationRequest",
     id: id("MedicationRequest"),
-    modifierExtension: [{ url: "https://phylax.example/StructureDefinition/advised-against", valueBoolean: true }],
+    modifierExtension: [
+      { url: "https://phylax.example/StructureDefinition/advised-against", valueBoolean: true },
+    ],
     status: "active",
     intent: "proposal",
     medicationCodeableConcept: concept(rxnorm, "855332", "Warfarin Sodium 5 MG Oral Tablet"),
@@ -71,7 +73,12 @@ function prescriptionWithItsDrugInside({ patient, id }: Chart, visit: Visit): Me
     id: id("MedicationRequest"),
     contained: [
       { resourceType: "Organization", id: "maker", name: "Atlantic Compounding" },
-      { resourceType: "Medication", id: "drug", code: { text: "Amlodipine suspension 1 mg/mL" }, manufacturer: { reference: "#maker" } },
+      {
+        resourceType: "Medication",
+        id: "drug",
+        code: { text: "Amlodipine suspension 1 mg/mL" },
+        manufacturer: { reference: "#maker" },
+      },
     ],
     status: "active",
     intent: "order",

@@ -5,14 +5,22 @@ import { concept, hl7, narrative, snomed } from "./vocabulary.ts";
 /** Where the cast is treated and who pays: shared by all of them, so that one record is referred to from many charts. */
 export const clinics = ["harbor-health", "northern-valley-clinic", "charles-river-hospital"] as const;
 export const insurer = "commonwealth-mutual";
-export const practitioners = ["dr-helen-adler", "dr-ravi-menon", "dr-sofia-duarte", "np-jonas-weber"] as const;
+export const practitioners = [
+  "dr-helen-adler",
+  "dr-ravi-menon",
+  "dr-sofia-duarte",
+  "np-jonas-weber",
+] as const;
 
 const clinicNames: Record<(typeof clinics)[number], readonly [name: string, city: string, zip: string]> = {
   "harbor-health": ["Harbor Health Associates", "Boston", "02110"],
   "northern-valley-clinic": ["Northern Valley Clinic", "Lebanon", "03766"],
   "charles-river-hospital": ["Charles River Hospital", "Boston", "02114"],
 };
-const practitionerNames: Record<(typeof practitioners)[number], readonly [prefix: string, given: string, family: string, npi: string]> = {
+const practitionerNames: Record<
+  (typeof practitioners)[number],
+  readonly [prefix: string, given: string, family: string, npi: string]
+> = {
   "dr-helen-adler": ["Dr.", "Helen", "Adler", "1234567893"],
   "dr-ravi-menon": ["Dr.", "Ravi", "Menon", "1245319599"],
   "dr-sofia-duarte": ["Dr.", "Sofia", "Duarte", "1679576722"],

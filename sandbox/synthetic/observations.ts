@@ -11,8 +11,14 @@ export function vitals(chart: Chart, visit: Visit): Observation[] {
     {
       ...observation(chart, visit, "vital-signs", "85354-9", "Blood pressure panel"),
       component: [
-        { code: concept(loinc, "8480-6", "Systolic blood pressure"), valueQuantity: quantity(random.int(104, 158), "mm[Hg]") },
-        { code: concept(loinc, "8462-4", "Diastolic blood pressure"), valueQuantity: quantity(random.int(62, 98), "mm[Hg]") },
+        {
+          code: concept(loinc, "8480-6", "Systolic blood pressure"),
+          valueQuantity: quantity(random.int(104, 158), "mm[Hg]"),
+        },
+        {
+          code: concept(loinc, "8462-4", "Diastolic blood pressure"),
+          valueQuantity: quantity(random.int(62, 98), "mm[Hg]"),
+        },
       ],
     },
     {
@@ -44,7 +50,10 @@ export function laboratory(chart: Chart, visit: Visit): Resource[] {
       ...observation(chart, visit, "laboratory", "2160-0", "Creatinine in Serum or Plasma"),
       valueQuantity: quantity(random.decimal(0.6, 1.9, 2), "mg/dL"),
     },
-    { ...observation(chart, visit, "laboratory", "18262-6", "LDL Cholesterol"), valueQuantity: quantity(random.int(62, 190), "mg/dL") },
+    {
+      ...observation(chart, visit, "laboratory", "18262-6", "LDL Cholesterol"),
+      valueQuantity: quantity(random.int(62, 190), "mg/dL"),
+    },
   ];
   const report: DiagnosticReport = {
     resourceType: "DiagnosticReport",
@@ -78,7 +87,13 @@ export function homeGlucose({ patient, random, id }: Chart): Observation[] {
 }
 
 /** An observation without its value: about the patient, at the visit. */
-export function observation(chart: Chart, visit: Visit, category: string, code: string, display: string): Observation {
+export function observation(
+  chart: Chart,
+  visit: Visit,
+  category: string,
+  code: string,
+  display: string,
+): Observation {
   return {
     resourceType: "Observation",
     id: chart.id("Observation"),
@@ -93,4 +108,9 @@ export function observation(chart: Chart, visit: Visit, category: string, code: 
   };
 }
 
-export const quantity = (value: number, unit: string): Quantity => ({ value, unit, system: ucum, code: unit });
+export const quantity = (value: number, unit: string): Quantity => ({
+  value,
+  unit,
+  system: ucum,
+  code: unit,
+});

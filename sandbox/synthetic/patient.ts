@@ -10,7 +10,9 @@ export function patient({ person, random }: Chart): Patient {
   return {
     resourceType: "Patient",
     id: person.id,
-    text: narrative(`${name}, born ${person.birthDate}, ${person.line}, ${person.city}, ${person.state} ${person.zip}`),
+    text: narrative(
+      `${name}, born ${person.birthDate}, ${person.line}, ${person.city}, ${person.state} ${person.zip}`,
+    ),
     extension: [
       {
         url: "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex",
@@ -40,9 +42,20 @@ export function patient({ person, random }: Chart): Patient {
     birthDate: person.birthDate,
     ...(typeof person.deceased === "string" && { deceasedDateTime: person.deceased }),
     ...(person.deceased === true && { deceasedBoolean: true }),
-    address: [{ use: "home", line: [person.line], city: person.city, state: person.state, postalCode: person.zip, country: "US" }],
+    address: [
+      {
+        use: "home",
+        line: [person.line],
+        city: person.city,
+        state: person.state,
+        postalCode: person.zip,
+        country: "US",
+      },
+    ],
     ...(person.language !== undefined && {
-      communication: [{ language: { coding: [{ system: "urn:ietf:bcp:47", code: person.language }] }, preferred: true }],
+      communication: [
+        { language: { coding: [{ system: "urn:ietf:bcp:47", code: person.language }] }, preferred: true },
+      ],
     }),
     ...(person.id === newborn && {
       multipleBirthBoolean: false,

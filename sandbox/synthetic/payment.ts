@@ -26,7 +26,10 @@ export function coverage({ person, patient, id }: Chart, memberNumber: number): 
     subscriberId: number(subscriber),
     beneficiary: patient,
     dependent: `0${memberNumber}`,
-    relationship: hl7("subscriber-relationship", self ? "self" : person.id.startsWith(subscriber) ? "child" : "spouse"),
+    relationship: hl7(
+      "subscriber-relationship",
+      self ? "self" : person.id.startsWith(subscriber) ? "child" : "spouse",
+    ),
     period: { start: daysAgo(1400) },
     payor: [to("Organization", insurer)],
     class: [{ type: hl7("coverage-class", "plan"), value: "CM-GOLD-2026", name: "Gold" }],
@@ -38,7 +41,11 @@ const number = (subscriber: string) =>
   `CM${subscriber.split("").reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 1_000_000, 7)}`;
 
 /** What a visit cost, and what the insurer said. */
-export function claim({ patient, random, id }: Chart, visit: Visit, coverageId: string): [Claim, ExplanationOfBenefit] {
+export function claim(
+  { patient, random, id }: Chart,
+  visit: Visit,
+  coverageId: string,
+): [Claim, ExplanationOfBenefit] {
   const cents = random.int(90, 420) * 100 + random.pick([0, 10, 50]);
   const charge = dollars(cents);
   const insurance = { coverage: to("Coverage", coverageId), focal: true };
@@ -55,12 +62,21 @@ export function claim({ patient, random, id }: Chart, visit: Visit, coverageId: 
     provider: to("Organization", visit.organization),
     priority: hl7("processpriority", "normal"),
     insurance: [{ ...insurance, sequence: 1 }],
-    diagnosis: [{ sequence: 1, diagnosisCodeableConcept: concept(icd10, "Z00.00", "General adult medical examination") }],
+    diagnosis: [
+      {
+        sequence: 1,
+        diagnosisCodeableConcept: concept(icd10, "Z00.00", "General adult medical examination"),
+      },
+    ],
     item: [
       {
         sequence: 1,
         diagnosisSequence: [1],
-        productOrService: concept("http://www.ama-assn.org/go/cpt", "99213", "Office or other outpatient visit"),
+        productOrService: concept(
+          "http://www.ama-assn.org/go/cpt",
+          "99213",
+          "Office or other outpatient visit",
+        ),
         encounter: [to("Encounter", visit.encounter)],
         net: charge,
       },
@@ -84,7 +100,11 @@ export function claim({ patient, random, id }: Chart, visit: Visit, coverageId: 
     item: [
       {
         sequence: 1,
-        productOrService: concept("http://www.ama-assn.org/go/cpt", "99213", "Office or other outpatient visit"),
+        productOrService: concept(
+          "http://www.ama-assn.org/go/cpt",
+          "99213",
+          "Office or other outpatient visit",
+        ),
         encounter: [to("Encounter", visit.encounter)],
         adjudication: [{ category: hl7("adjudication", "benefit"), amount: dollars(paid) }],
       },

@@ -20,7 +20,13 @@ export interface Person {
   readonly language?: string;
 }
 
-export type Ailment = "diabetes" | "hypertension" | "asthma" | "depression" | "heart-failure" | "kidney-disease";
+export type Ailment =
+  | "diabetes"
+  | "hypertension"
+  | "asthma"
+  | "depression"
+  | "heart-failure"
+  | "kidney-disease";
 
 /** The patient of the README's first request. */
 export const firstPatient = "amara-okafor";

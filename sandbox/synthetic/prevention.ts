@@ -8,7 +8,11 @@ export function immunization({ patient, random, id }: Chart, visit: Visit): Immu
     resourceType: "Immunization",
     id: id("Immunization"),
     status: "completed",
-    vaccineCode: concept("http://hl7.org/fhir/sid/cvx", "140", "Influenza, seasonal, injectable, preservative free"),
+    vaccineCode: concept(
+      "http://hl7.org/fhir/sid/cvx",
+      "140",
+      "Influenza, seasonal, injectable, preservative free",
+    ),
     patient,
     encounter: to("Encounter", visit.encounter),
     occurrenceDateTime: at(visit.date, visit.hour, 25),

@@ -18,7 +18,12 @@ const diagnoses: Record<Exclude<Sensitivity, "PSYTHPN">, readonly [code: string,
 export function sensitive(chart: Chart, visit: Visit, sensitivity: Sensitivity): Resource[] {
   const meta = labelled(sensitivity);
   if (sensitivity === "PSYTHPN")
-    return [{ ...note(chart, visit, psychotherapyNote, "Spoke of her mother's death, and of dreams about it."), meta }];
+    return [
+      {
+        ...note(chart, visit, psychotherapyNote, "Spoke of her mother's death, and of dreams about it."),
+        meta,
+      },
+    ];
   const [code, display] = diagnoses[sensitivity];
   const { person, patient, id } = chart;
   const diagnosed: Condition = {

@@ -38,6 +38,8 @@ export function labelled(sensitivity: Sensitivity): Meta {
 
 /** Generated narrative: what the record says, in words. */
 export function narrative(...sentences: readonly string[]): { status: "generated"; div: string } {
-  const escaped = sentences.map((sentence) => `<p>${sentence.replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</p>`);
+  const escaped = sentences.map(
+    (sentence) => `<p>${sentence.replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</p>`,
+  );
   return { status: "generated", div: `<div xmlns="http://www.w3.org/1999/xhtml">${escaped.join("")}</div>` };
 }

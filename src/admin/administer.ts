@@ -50,7 +50,9 @@ export async function administer(
   const trail = new Trail(submission, ports.ledger, { interaction, method: "POST", path });
   const answerRefusal = (refusal: AdminRefusal, receipt: Readonly<Record<string, string>>) => {
     const face = publicFaces[refusal.reason];
-    const challenged = face.status === 401 && { "www-authenticate": challenge(refusal, authorization?.reveal() ?? "", trail.seen.demand) };
+    const challenged = face.status === 401 && {
+      "www-authenticate": challenge(refusal, authorization?.reveal() ?? "", trail.seen.demand),
+    };
     const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : nextNonce(trail.seen, ports, at);
     return problem(id, { status: face.status, title: face.title }, { ...receipt, ...challenged, ...nonce });
   };
@@ -88,7 +90,11 @@ export async function administer(
 }
 
 /** For whoever has proven a key (RFC 9449 §8.2). */
-function nextNonce({ proof }: Seen, { proofs }: Pick<AdminPorts, "proofs">, at: Instant): Readonly<Record<string, string>> {
+function nextNonce(
+  { proof }: Seen,
+  { proofs }: Pick<AdminPorts, "proofs">,
+  at: Instant,
+): Readonly<Record<string, string>> {
   return proof === undefined ? {} : { "dpop-nonce": proofs.nonce(proof.jkt, at) };
 }
 

@@ -6,7 +6,12 @@ const baseHeaders = (requestId: string): Record<string, string> => ({
   "strict-transport-security": "max-age=63072000",
 });
 
-export function json(requestId: string, status: number, body: unknown, extra: Readonly<Record<string, string>> = {}): Response {
+export function json(
+  requestId: string,
+  status: number,
+  body: unknown,
+  extra: Readonly<Record<string, string>> = {},
+): Response {
   return new Response(JSON.stringify(body), {
     status,
     headers: { ...baseHeaders(requestId), "content-type": "application/json", ...extra },
@@ -16,7 +21,12 @@ export function json(requestId: string, status: number, body: unknown, extra: Re
 /** RFC 9457 problem details. */
 export function problem(
   requestId: string,
-  face: { readonly status: number; readonly title: string; readonly pointer?: string; readonly detail?: string },
+  face: {
+    readonly status: number;
+    readonly title: string;
+    readonly pointer?: string;
+    readonly detail?: string;
+  },
   extra: Readonly<Record<string, string>> = {},
 ): Response {
   const body = { type: "about:blank", ...face, instance: `urn:phylax:request:${requestId}` };

@@ -20,7 +20,11 @@ export function adminApp(ports: AdminPorts): Hono {
   app.use(async ({ req: { raw } }, next) => {
     const caller = { certificate: certificateAtEdge(tlsClientAuthOf(raw)), address: addressOf(raw) };
     if (await isBelowFlood(ports.calls, "ops", caller)) return next();
-    return problem(ports.newId(), { status: 429, title: "Too Many Requests" }, { "retry-after": String(floodRetrySeconds) });
+    return problem(
+      ports.newId(),
+      { status: 429, title: "Too Many Requests" },
+      { "retry-after": String(floodRetrySeconds) },
+    );
   });
 
   app.get("/readyz", async () => {
@@ -29,7 +33,12 @@ export function adminApp(ports: AdminPorts): Hono {
     return json(ports.newId(), ready ? 200 : 503, { status: ready ? "ready" : "not ready", dependencies });
   });
 
-  for (const verb of [applyRegistry(ports.registry), revoke(ports.registry), lift(ports.registry), suspendAccounting(ports.accountings)]) {
+  for (const verb of [
+    applyRegistry(ports.registry),
+    revoke(ports.registry),
+    lift(ports.registry),
+    suspendAccounting(ports.accountings),
+  ]) {
     app.post(`/${verb.path}`, async ({ req: { raw } }) => {
       const id = ports.newId();
       try {
@@ -43,7 +52,9 @@ export function adminApp(ports: AdminPorts): Hono {
         return unavailable(id, fault, ports);
       }
     });
-    app.all(`/${verb.path}`, () => problem(ports.newId(), { status: 405, title: "Method Not Allowed" }, { allow: "POST" }));
+    app.all(`/${verb.path}`, () =>
+      problem(ports.newId(), { status: 405, title: "Method Not Allowed" }, { allow: "POST" }),
+    );
   }
 
   app.notFound(() => problem(ports.newId(), { status: 404, title: "Not Found" }));

@@ -6,15 +6,24 @@ import { publicFaces, type AdminRefusal } from "./refusal.ts";
  * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1): what was wrong, under the scheme that was used, and after a sign-in that is too
  * weak or too old what one would have to be (RFC 9470 §3). Without a credential both schemes, and no error to name.
  */
-export function challenge({ reason }: AdminRefusal, authorization: string, demand: SignInDemand | undefined): string {
+export function challenge(
+  { reason }: AdminRefusal,
+  authorization: string,
+  demand: SignInDemand | undefined,
+): string {
   const used = /^[^ ]*/u.exec(authorization)?.[0].toLowerCase();
-  if ((used !== "bearer" && used !== "dpop") || reason === "token_scheme_mismatch") return `Bearer realm="phylax operators", ${dpop([])}`;
+  if ((used !== "bearer" && used !== "dpop") || reason === "token_scheme_mismatch")
+    return `Bearer realm="phylax operators", ${dpop([])}`;
   const { challengeError = "invalid_token" } = publicFaces[reason];
-  const error = challengeError === "insufficient_user_authentication" ? insufficient(demand) : [`error="${challengeError}"`];
+  const error =
+    challengeError === "insufficient_user_authentication"
+      ? insufficient(demand)
+      : [`error="${challengeError}"`];
   return used === "bearer" ? `Bearer ${error.join(", ")}` : dpop(error);
 }
 
-const dpop = (error: readonly string[]): string => `DPoP ${[`algs="${proofAlgorithms.join(" ")}"`, ...error].join(", ")}`;
+const dpop = (error: readonly string[]): string =>
+  `DPoP ${[`algs="${proofAlgorithms.join(" ")}"`, ...error].join(", ")}`;
 
 const insufficient = (demand: SignInDemand | undefined): readonly string[] => [
   'error="insufficient_user_authentication"',

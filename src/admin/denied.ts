@@ -15,5 +15,7 @@ export function denied(
   const of = { client: "", certificate, proof, keyId: signIn?.keyId, issuer }; // no client has this id
   const credential = deniedCredential(names, of);
   if (credential !== undefined || signIn === undefined) return credential;
-  return names.has(denialName({ kind: "token", issuer, id: signIn.tokenId })) ? { reason: "token_denied" } : undefined;
+  return names.has(denialName({ kind: "token", issuer, id: signIn.tokenId }))
+    ? { reason: "token_denied" }
+    : undefined;
 }

@@ -26,7 +26,14 @@ export type OperatorRefusal =
   | SignInProblem
   | CredentialDenied
   | TokenDenied
-  | { readonly reason: "certificate_missing" | "operator_unknown" | "operator_suspended" | "sign_in_not_registered" | "role_missing" };
+  | {
+      readonly reason:
+        | "certificate_missing"
+        | "operator_unknown"
+        | "operator_suspended"
+        | "sign_in_not_registered"
+        | "role_missing";
+    };
 
 /** What became known of a caller before the verdict. */
 export interface Seen {

@@ -5,7 +5,9 @@ import { err, ok, type Result } from "#kernel/result";
 // A thousand clients with their certificates and a policy of each starter are about 700 KB.
 export const documentBytesMax = 1_048_576;
 
-export type DocumentRefusal = { readonly reason: "body_type_not_supported" | "body_incomplete" | "body_too_large" | "body_not_json" };
+export type DocumentRefusal = {
+  readonly reason: "body_type_not_supported" | "body_incomplete" | "body_too_large" | "body_not_json";
+};
 
 /** A document and the bytes that it was read from. */
 export interface Document {
@@ -19,7 +21,8 @@ export async function readDocument(
   body: ReadableStream<Uint8Array> | null,
 ): Promise<Result<Document, DocumentRefusal>> {
   // Only this type: a page on another site can make an operator's browser post a form or plain text, certificate and all, but not JSON.
-  if (!/^application\/json *(?:; *charset="?utf-8"? *)?$/iu.test(contentType ?? "")) return err({ reason: "body_type_not_supported" });
+  if (!/^application\/json *(?:; *charset="?utf-8"? *)?$/iu.test(contentType ?? ""))
+    return err({ reason: "body_type_not_supported" });
   const bytes = await readAtMost(body).catch(() => null);
   if (bytes === null) return err({ reason: "body_incomplete" });
   if (bytes === undefined) return err({ reason: "body_too_large" });
@@ -32,7 +35,9 @@ export async function readDocument(
   }
 }
 
-async function readAtMost(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array<ArrayBuffer> | undefined> {
+async function readAtMost(
+  body: ReadableStream<Uint8Array> | null,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const parts: Uint8Array[] = [];
   let length = 0;
   for await (const part of body ?? []) {

@@ -6,7 +6,10 @@ import type { OperatorRefusal } from "./operator.ts";
 import type { DocumentRefusal } from "./read-document.ts";
 
 /** Why control does not do what a document asks for. */
-export type RejectionReason = `registry_${RegistryProblem["reason"]}` | DenialProblem["reason"] | HoldProblem["reason"];
+export type RejectionReason =
+  | `registry_${RegistryProblem["reason"]}`
+  | DenialProblem["reason"]
+  | HoldProblem["reason"];
 
 export type AdminRefusal = OperatorRefusal | DocumentRefusal | { readonly reason: "body_timed_out" };
 

@@ -35,7 +35,9 @@ export class Trail {
 
   /** Before the change: a crash after it leaves this record, which says that it may have been made. `replayed`: it may not be made. */
   async intends(documentDigest: string): Promise<Receipt | Replayed> {
-    const recorded = await this.#recordFirst(this.#event({ kind: "administration", step: 0, what: { ...this.#what, id: documentDigest } }));
+    const recorded = await this.#recordFirst(
+      this.#event({ kind: "administration", step: 0, what: { ...this.#what, id: documentDigest } }),
+    );
     return recorded === "replayed" ? recorded : receiptOf(recorded);
   }
 
@@ -60,7 +62,17 @@ export class Trail {
     const { certificate, operator, signIn, proof } = this.seen;
     const { issuer, subject, tokenId, keyId } = signIn ?? {};
     const who = { certificate, operator, issuer, subject, tokenId, keyId, jkt: proof?.jkt };
-    return { id, at, who, from: { address }, what: this.#what, patients: [], unnamed: [], counts: {}, ...part };
+    return {
+      id,
+      at,
+      who,
+      from: { address },
+      what: this.#what,
+      patients: [],
+      unnamed: [],
+      counts: {},
+      ...part,
+    };
   }
 
   /** Few records: one log for an operator, and a flood without a certificate stays with its address and that log's cap. */
@@ -74,4 +86,5 @@ export class Trail {
 
 type Receipt = Readonly<Record<string, string>>;
 
-const receiptOf = (recorded: Recorded | Counted): Receipt => (recorded === "counted" ? {} : { "phylax-receipt": formatReceipt(recorded) });
+const receiptOf = (recorded: Recorded | Counted): Receipt =>
+  recorded === "counted" ? {} : { "phylax-receipt": formatReceipt(recorded) };

@@ -10,7 +10,11 @@ export interface BreachClocks {
    * 164.406: the media of each State (160.103) with more than 500 residents among them, as soon and not later; `maybe` when those decide
    * of whom none is known, {@link unknownState} being one where nobody is known to live.
    */
-  readonly media: { readonly by: string; readonly states: readonly string[]; readonly maybe: readonly string[] };
+  readonly media: {
+    readonly by: string;
+    readonly states: readonly string[];
+    readonly maybe: readonly string[];
+  };
   /** 164.408: the Secretary; with the individuals from 500 on, else within 60 days after the year of the discovery. */
   readonly secretary: { readonly by: string; readonly clause: "164.408(b)" | "164.408(c)" };
 }
@@ -29,9 +33,14 @@ export const unknownState = "unknown";
 export function breachClocks(discovered: number, byState: Readonly<Record<string, number>>): BreachClocks {
   const day = Math.floor(discovered / DAY_MS) * DAY_MS;
   const all = Object.values(byState).reduce((sum, count) => sum + count, 0);
-  const [known, unknown] = [Object.entries(byState).filter(([state]) => isUsState(state)), undecided(byState)];
+  const [known, unknown] = [
+    Object.entries(byState).filter(([state]) => isUsState(state)),
+    undecided(byState),
+  ];
   const states = known.filter(([, count]) => count > RESIDENTS).map(([state]) => state);
-  const maybe = known.filter(([, count]) => count <= RESIDENTS && count + unknown > RESIDENTS).map(([state]) => state);
+  const maybe = known
+    .filter(([, count]) => count <= RESIDENTS && count + unknown > RESIDENTS)
+    .map(([state]) => state);
   const within = dateOf(day + DAYS * DAY_MS);
   const large = all >= INDIVIDUALS;
   const lastOfYear = Date.UTC(new Date(day).getUTCFullYear(), 11, 31);
@@ -39,7 +48,9 @@ export function breachClocks(discovered: number, byState: Readonly<Record<string
     discovered: dateOf(day),
     individuals: within,
     media: { by: within, states, maybe: unknown > RESIDENTS ? [...maybe, unknownState] : maybe },
-    secretary: large ? { by: within, clause: "164.408(b)" } : { by: dateOf(lastOfYear + DAYS * DAY_MS), clause: "164.408(c)" },
+    secretary: large
+      ? { by: within, clause: "164.408(b)" }
+      : { by: dateOf(lastOfYear + DAYS * DAY_MS), clause: "164.408(c)" },
   };
 }
 

@@ -73,7 +73,10 @@ export class BreachTally<Place> {
   locate(event: AuditEvent, from: Place): void {
     for (const { patient, state } of event.patients) {
       if (state === undefined) continue;
-      const [said, known] = [{ state, at: event.at, step: event.step ?? 0, from }, this.#residences.get(patient)];
+      const [said, known] = [
+        { state, at: event.at, step: event.step ?? 0, from },
+        this.#residences.get(patient),
+      ];
       if (known === undefined || isLater(said, known)) this.#residences.set(patient, said);
     }
   }
@@ -144,7 +147,11 @@ function isLater<Place>(one: Residence<Place>, other: Residence<Place>): boolean
   return (one.at - other.at || one.step - other.step || (one.state > other.state ? 1 : -1)) > 0;
 }
 
-const asAffected = <Place>(patient: string, person: Person, residence: Residence<Place> | undefined): Affected<Place> => ({
+const asAffected = <Place>(
+  patient: string,
+  person: Person,
+  residence: Residence<Place> | undefined,
+): Affected<Place> => ({
   patient,
   state: residence?.state ?? unknownState,
   stateFrom: residence?.from,

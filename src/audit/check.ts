@@ -33,7 +33,8 @@ const listOf =
   (check: Check, max: number): Check =>
   (value) =>
     Array.isArray(value) && value.length <= max && value.every(check);
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const patientReference = matches(/^[A-Za-z0-9_-]{1,64}\/Patient\/[A-Za-z0-9\-.]{1,64}$/);
 /** Whether it names a patient as records do: `<origin>/Patient/<id>`. */
@@ -42,14 +43,16 @@ const typeCounts: Check = (value) =>
   isObject(value) &&
   Object.keys(value).length <= TYPES_MAX &&
   Object.entries(value).every(([type, n]) => /^[A-Za-z]{1,64}$/.test(type) && count(n));
-const state: Check = (value) => typeof value === "string" && value !== "" && Buffer.byteLength(value) <= stateBytesMax;
+const state: Check = (value) =>
+  typeof value === "string" && value !== "" && Buffer.byteLength(value) <= stateBytesMax;
 const patient: Check = (value) =>
   isObject(value) &&
   Object.keys(value).every((field) => ["patient", "counts", "state"].includes(field)) &&
   patientReference(value["patient"]) &&
   typeCounts(value["counts"]) &&
   (value["state"] === undefined || state(value["state"]));
-const parameter: Check = (value) => Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === "string");
+const parameter: Check = (value) =>
+  Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === "string");
 const pairs =
   (max: number, bytesMax: number): Check =>
   (value) =>
@@ -140,22 +143,29 @@ export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
     if (typeof read === "string") return bad(`${group}.${read}`);
     event[group] = read;
   }
-  const stranger = Object.keys(value).find((field) => !(field in required) && !(field in optional) && !(field in groups));
+  const stranger = Object.keys(value).find(
+    (field) => !(field in required) && !(field in optional) && !(field in groups),
+  );
   if (stranger !== undefined) return bad("unknown field");
   const whole = event as unknown as AuditEvent; // every field of AuditEvent was checked above
-  if (new Set(whole.patients.map((one) => one.patient)).size !== whole.patients.length) return bad("patients: one is named twice");
+  if (new Set(whole.patients.map((one) => one.patient)).size !== whole.patients.length)
+    return bad("patients: one is named twice");
   if (!isOfItsKind(whole)) return bad("configuration");
   return ok({ ...whole, at: instant(whole.at) });
 }
 
 /** A configuration is told whole, under its own digest, and in no event of another kind. */
 function isOfItsKind({ kind, configuration }: AuditEvent): boolean {
-  if (configuration === undefined || kind !== "configuration") return configuration === undefined && kind !== "configuration";
+  if (configuration === undefined || kind !== "configuration")
+    return configuration === undefined && kind !== "configuration";
   const { worker, digest, settings }: Partial<typeof configuration> = configuration; // each field of a group may be absent
   return worker !== undefined && settings !== undefined && digest === configurationDigest(worker, settings);
 }
 
-function readGroup(value: unknown, checks: Readonly<Record<string, Check>>): Record<string, unknown> | string {
+function readGroup(
+  value: unknown,
+  checks: Readonly<Record<string, Check>>,
+): Record<string, unknown> | string {
   if (!isObject(value)) return "not an object";
   if (Object.keys(value).some((field) => !(field in checks))) return "unknown field";
   const group: Record<string, unknown> = {};

@@ -73,7 +73,10 @@ const groupNames = Object.keys(groups) as Group[]; // the keys of the table just
 export function encodeRecord(event: AuditEvent, part: number, parts: number, seed: Uint8Array): Uint8Array {
   const record = recordMap(event, part, parts, seed);
   if (event.reserve === undefined) return toCbor(record);
-  const [length, longest] = [toCbor(record).length, toCbor(recordMap(worstCase(event), part, parts, seed)).length];
+  const [length, longest] = [
+    toCbor(record).length,
+    toCbor(recordMap(worstCase(event), part, parts, seed)).length,
+  ];
   return toCbor(record.set(keys.fill, filling(Math.max(0, longest - length) + emptyFill)));
 }
 
@@ -83,7 +86,8 @@ const emptyFill = 3;
 /** What a record is made `bytes` longer by, its key included. A byte string of 24 has a longer head than one of 23, so some lengths need an array around. */
 function filling(bytes: number): unknown {
   const head = (length: number) => (length < 24 ? 1 : length < 256 ? 2 : 3);
-  const inside = (room: number) => [room - 1, room - 2, room - 3].find((length) => length >= 0 && length + head(length) === room);
+  const inside = (room: number) =>
+    [room - 1, room - 2, room - 3].find((length) => length >= 0 && length + head(length) === room);
   const [plain, wrapped] = [inside(bytes - 2), inside(bytes - 3)];
   return plain === undefined ? [new Uint8Array(wrapped ?? 0)] : new Uint8Array(plain);
 }
@@ -119,13 +123,21 @@ function recordMap(event: AuditEvent, part: number, parts: number, seed: Uint8Ar
 }
 
 /** Reads the plaintext of an opened leaf. Keys it does not know are kept, known keys must be what they should. */
-export function decodeRecord(plaintext: Uint8Array): Result<AuditRecord, "bad_record" | "unknown_record_version"> {
+export function decodeRecord(
+  plaintext: Uint8Array,
+): Result<AuditRecord, "bad_record" | "unknown_record_version"> {
   const map = fromCborMap(plaintext);
   if (map === undefined) return err("bad_record");
   if (map.get(keys.version) !== VERSION) return err("unknown_record_version");
-  const [id, part, parts, seed] = [map.get(keys.id), map.get(keys.part), map.get(keys.parts), map.get(keys.seed)];
+  const [id, part, parts, seed] = [
+    map.get(keys.id),
+    map.get(keys.part),
+    map.get(keys.parts),
+    map.get(keys.seed),
+  ];
   const numbered = isCount(part) && isCount(parts) && part >= 1 && part <= parts;
-  if (!(id instanceof Uint8Array) || !(seed instanceof Uint8Array) || seed.length !== 32 || !numbered) return err("bad_record");
+  if (!(id instanceof Uint8Array) || !(seed instanceof Uint8Array) || seed.length !== 32 || !numbered)
+    return err("bad_record");
   const event = readEvent({
     id: Buffer.from(id).toString("hex"),
     at: map.get(keys.at),
@@ -156,14 +168,19 @@ function unpack(value: unknown, table: Readonly<Record<string, number>>): unknow
 
 const pairs = (value: unknown): unknown =>
   Array.isArray(value)
-    ? value.map((pair: unknown) => (Array.isArray(pair) ? { patient: pair[0], counts: fromMap(pair[1]) } : pair))
+    ? value.map((pair: unknown) =>
+        Array.isArray(pair) ? { patient: pair[0], counts: fromMap(pair[1]) } : pair,
+      )
     : value;
 
 /** The patients with their states, which are as many; anything else is no record, and no patients. */
 function located(patients: unknown, states: unknown): unknown {
   if (states === undefined) return patients;
-  if (!Array.isArray(patients) || !Array.isArray(states) || patients.length !== states.length) return undefined;
-  return patients.map((one: object, i) => (states[i] === null ? one : { ...one, state: states[i] as unknown }));
+  if (!Array.isArray(patients) || !Array.isArray(states) || patients.length !== states.length)
+    return undefined;
+  return patients.map((one: object, i) =>
+    states[i] === null ? one : { ...one, state: states[i] as unknown },
+  );
 }
 
 const fromMap = (value: unknown): unknown => (value instanceof Map ? Object.fromEntries(value) : value);

@@ -6,12 +6,27 @@ import type { AuditRecord } from "./record.ts";
  * when and why. A part that said something else would hide under what the first one says.
  */
 export function goesOn(last: AuditRecord, next: AuditRecord): boolean {
-  return last.parts === next.parts && last.part + 1 === next.part && inEachPart(last.event) === inEachPart(next.event);
+  return (
+    last.parts === next.parts &&
+    last.part + 1 === next.part &&
+    inEachPart(last.event) === inEachPart(next.event)
+  );
 }
 
 /** What `splitEvent` leaves in every part. */
 const inEachPart = ({ id, step, at, kind, who, from, what, why, outcome, window }: AuditEvent): string =>
-  JSON.stringify([id, step ?? 0, at, kind, who, from, { ...what, parameters: undefined }, why, outcome, window]);
+  JSON.stringify([
+    id,
+    step ?? 0,
+    at,
+    kind,
+    who,
+    from,
+    { ...what, parameters: undefined },
+    why,
+    outcome,
+    window,
+  ]);
 
 /** The event whose parts these are, in their order: what `splitEvent` took apart. Needs at least one. */
 export function rejoin(parts: readonly AuditRecord[]): AuditEvent {

@@ -112,13 +112,16 @@ export function withCurrentReasons(event: AuditEvent): AuditEvent {
   const { outcome, tally } = event;
   return {
     ...event,
-    ...(outcome?.reason === undefined ? {} : { outcome: { ...outcome, reason: currentReason(outcome.reason) } }),
+    ...(outcome?.reason === undefined
+      ? {}
+      : { outcome: { ...outcome, reason: currentReason(outcome.reason) } }),
     ...(tally === undefined ? {} : { tally: currentTally(tally) }),
   };
 }
 
 function currentTally(tally: Counts): Counts {
   const counts = new Map<string, number>();
-  for (const [reason, count] of Object.entries(tally)) counts.set(currentReason(reason), (counts.get(currentReason(reason)) ?? 0) + count);
+  for (const [reason, count] of Object.entries(tally))
+    counts.set(currentReason(reason), (counts.get(currentReason(reason)) ?? 0) + count);
   return Object.fromEntries(counts);
 }

@@ -26,7 +26,12 @@ export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "ev
   const few = names.length <= PATIENTS_MAX && names.length + unnamed.length <= PATIENTS_MAX;
   if (few && (isSmall(worstCase(event)) || size(event) <= PLAINTEXT_BYTES_MAX)) return ok([event]);
 
-  const first: AuditEvent = { ...event, patients: [], unnamed: [], ...(event.reserve && { reserve: partOf(event.reserve, [], []) }) };
+  const first: AuditEvent = {
+    ...event,
+    patients: [],
+    unnamed: [],
+    ...(event.reserve && { reserve: partOf(event.reserve, [], []) }),
+  };
   const rest: AuditEvent = {
     ...first,
     counts: {},
@@ -59,7 +64,9 @@ export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "ev
       reserve: event.reserve && partOf(event.reserve, part.names, part.unnamed),
     }),
   );
-  return events.length > 0 && events.every((one) => size(one) <= PLAINTEXT_BYTES_MAX) ? ok(events) : err("event_too_large");
+  return events.length > 0 && events.every((one) => size(one) <= PLAINTEXT_BYTES_MAX)
+    ? ok(events)
+    : err("event_too_large");
 }
 
 const size = (event: AuditEvent): number => encodeRecord(event, 1, 100_000, noSeed).length;

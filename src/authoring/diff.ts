@@ -70,7 +70,8 @@ function diffType(type: string, a: CompiledPolicy, b: CompiledPolicy): readonly 
   const all = [...a.rulesFor(type), ...b.rulesFor(type)];
   if (all.length === 0) return [];
   const kinds = rowKinds(type, all);
-  if (kinds === undefined) throw new TooManyKinds(`${type}: its rules tell too many kinds of rows apart to be compared`);
+  if (kinds === undefined)
+    throw new TooManyKinds(`${type}: its rules tell too many kinds of rows apart to be compared`);
   return [
     ...ruleInteractions.flatMap((interaction) => diffInteraction({ type, a, b, kinds, interaction })),
     ...diffReferred(type, a, b, kinds),
@@ -111,8 +112,16 @@ function diffInteraction({ type, a, b, kinds, interaction }: Compared): readonly
     granted.flatMap((old) => {
       const both = { under: new Set([...now.under].filter((rule) => old.under.has(rule))) };
       const views = diffViewsOf({ type, a, b, interaction }, grants(a, both), grants(b, both), undefined);
-      const of = (wanted: PolicyDifference["change"]) => views.flatMap((one) => (one.change === wanted ? [one.name] : []));
-      return change(type, [interaction], "old version", `now ${now.says}; then ${old.says}`, of("more"), of("less"));
+      const of = (wanted: PolicyDifference["change"]) =>
+        views.flatMap((one) => (one.change === wanted ? [one.name] : []));
+      return change(
+        type,
+        [interaction],
+        "old version",
+        `now ${now.says}; then ${old.says}`,
+        of("more"),
+        of("less"),
+      );
     }),
   );
 }
@@ -132,7 +141,9 @@ function diffViewsOf(
   right: readonly CompiledRule[],
   rows: string | undefined,
 ): readonly PolicyDifference[] {
-  const shown = (policy: CompiledPolicy, rules: readonly CompiledRule[]) => [shownPaths(policy.viewOf(type, rules).object).join(", ")];
+  const shown = (policy: CompiledPolicy, rules: readonly CompiledRule[]) => [
+    shownPaths(policy.viewOf(type, rules).object).join(", "),
+  ];
   if (left.length === 0 && right.length === 0) return [];
   if (left.length === 0) return change(type, [interaction], "interaction", rows, shown(b, right), []);
   if (right.length === 0) return change(type, [interaction], "interaction", rows, [], shown(a, left));
@@ -141,19 +152,34 @@ function diffViewsOf(
 }
 
 /** What opens resources that are no patient's, and what of them leaves by it. */
-function diffReferred(type: string, a: CompiledPolicy, b: CompiledPolicy, kinds: readonly RowKind[]): readonly PolicyDifference[] {
+function diffReferred(
+  type: string,
+  a: CompiledPolicy,
+  b: CompiledPolicy,
+  kinds: readonly RowKind[],
+): readonly PolicyDifference[] {
   const names = new Set<string>();
-  for (const { referredBy } of [...a.rulesFor(type), ...b.rulesFor(type)]) for (const name of referredBy) names.add(name);
+  for (const { referredBy } of [...a.rulesFor(type), ...b.rulesFor(type)])
+    for (const name of referredBy) names.add(name);
   return [...names].flatMap((name) => {
     const by = (policy: CompiledPolicy, { under }: RowKind) =>
-      policy.rulesFor(type).filter((rule) => under.has(rule) && rule.referredBy.has(name) && rule.interactions.has("read"));
+      policy
+        .rulesFor(type)
+        .filter((rule) => under.has(rule) && rule.referredBy.has(name) && rule.interactions.has("read"));
     const granted = kinds.filter((kind) => by(a, kind).length + by(b, kind).length > 0);
     return granted.flatMap((kind) => {
       const rows = granted.length === 1 ? undefined : kind.says;
       const views = diffViewsOf({ type, a, b, interaction: "read" }, by(a, kind), by(b, kind), rows);
       return views.flatMap((one) => {
         const said = one.what === "interaction" ? name : `${name}: ${one.name}`;
-        return change(type, ["read"], "referred by", rows, one.change === "more" ? [said] : [], one.change === "less" ? [said] : []);
+        return change(
+          type,
+          ["read"],
+          "referred by",
+          rows,
+          one.change === "more" ? [said] : [],
+          one.change === "less" ? [said] : [],
+        );
       });
     });
   });
@@ -170,12 +196,21 @@ function diffOfType(type: string, a: CompiledPolicy, b: CompiledPolicy): readonl
   const included =
     left[1].length === 0 || right[1].length === 0
       ? []
-      : change(type, ["search"], "include", undefined, includesBeyond(type, right, left), includesBeyond(type, left, right));
+      : change(
+          type,
+          ["search"],
+          "include",
+          undefined,
+          includesBeyond(type, right, left),
+          includesBeyond(type, left, right),
+        );
   if (readA.length === 0 || readB.length === 0) return included;
   const [refA, refB] = [referencesOf(a, type, readA), referencesOf(b, type, readB)];
   // Each rule has to show the time: asking by it finds it out.
   const timed = (policy: CompiledPolicy, rules: readonly CompiledRule[]) =>
-    rules.every((rule) => policy.viewOf(type, [rule]).object.everything || shownTime(policy, type, rule)) ? ["_since, _at"] : [];
+    rules.every((rule) => policy.viewOf(type, [rule]).object.everything || shownTime(policy, type, rule))
+      ? ["_since, _at"]
+      : [];
   const [timeA, timeB] = [timed(a, readA), timed(b, readB)];
   return [
     ...included,
@@ -191,10 +226,14 @@ const shownTime = (policy: CompiledPolicy, type: string, rule: CompiledRule): bo
 
 /** One entry for what is the same of several interactions. */
 function gathered(differences: readonly PolicyDifference[]): readonly PolicyDifference[] {
-  const alike = Map.groupBy(differences, ({ change, what, name, rows }) => [change, what, name, rows ?? ""].join("\n"));
+  const alike = Map.groupBy(differences, ({ change, what, name, rows }) =>
+    [change, what, name, rows ?? ""].join("\n"),
+  );
   return [...alike.values()].flatMap((same) => {
     const [first] = same;
     const of = new Set(same.flatMap(({ interactions }) => interactions));
-    return first === undefined ? [] : [{ ...first, interactions: ruleInteractions.filter((one) => of.has(one)) }];
+    return first === undefined
+      ? []
+      : [{ ...first, interactions: ruleInteractions.filter((one) => of.has(one)) }];
   });
 }

@@ -46,18 +46,29 @@ class Walk {
   }
 
   #members(before: JsonObject, after: JsonObject, view: ObjectView, at: string): readonly CutChange[] {
-    const left = Object.entries(before).flatMap(([name, value]) => this.#member(name, value, after[name], view, at));
-    const added = Object.keys(after).flatMap((name) => (Object.hasOwn(before, name) ? [] : this.#added(name, view, at)));
+    const left = Object.entries(before).flatMap(([name, value]) =>
+      this.#member(name, value, after[name], view, at),
+    );
+    const added = Object.keys(after).flatMap((name) =>
+      Object.hasOwn(before, name) ? [] : this.#added(name, view, at),
+    );
     return [...left, ...added];
   }
 
   #added(name: string, view: ObjectView, at: string): readonly CutChange[] {
     if (name === "meta" || (name === "tag" && view.type === "Meta")) return []; // SUBSETTED, which is told once
-    if (name === "deceasedBoolean") return [{ kind: "added", path: at + name, why: "the death is told, its time is not" }];
+    if (name === "deceasedBoolean")
+      return [{ kind: "added", path: at + name, why: "the death is told, its time is not" }];
     return [maskedAt(at + name)];
   }
 
-  #member(name: string, before: Json, after: Json | undefined, view: ObjectView, at: string): readonly CutChange[] {
+  #member(
+    name: string,
+    before: Json,
+    after: Json | undefined,
+    view: ObjectView,
+    at: string,
+  ): readonly CutChange[] {
     const path = at + name;
     const element = view.elements.get(name.replace(/^_/u, ""));
     if (after === undefined && !(isArray(before) && element?.kind === "resource")) {
@@ -65,7 +76,8 @@ class Walk {
     }
     if (isArray(before)) return this.#items(name, before, isArray(after) ? after : [], view, path);
     if (after === undefined) return [];
-    if (name === "meta" && isObject(before) && !this.#cuts.has(before)) return [{ kind: "removed", path, why: whyHidden(name, view) }];
+    if (name === "meta" && isObject(before) && !this.#cuts.has(before))
+      return [{ kind: "removed", path, why: whyHidden(name, view) }];
     // What stands for an element that R4 requires is no cut of it.
     const replaced = isObject(before) && name !== "meta" && this.#cuts.get(before) !== after;
     return replaced
@@ -73,7 +85,13 @@ class Walk {
       : this.#value(name, before, after, element, view, path);
   }
 
-  #items(name: string, before: readonly Json[], after: readonly Json[], view: ObjectView, path: string): readonly CutChange[] {
+  #items(
+    name: string,
+    before: readonly Json[],
+    after: readonly Json[],
+    view: ObjectView,
+    path: string,
+  ): readonly CutChange[] {
     const element = view.elements.get(name.replace(/^_/u, ""));
     const changes: CutChange[] = [];
     let left = 0;
@@ -90,7 +108,14 @@ class Walk {
     return left === 0 && after.length > 0 ? [...changes, maskedAt(path)] : changes;
   }
 
-  #value(name: string, before: Json, after: Json, element: ElementView | undefined, view: ObjectView, path: string): readonly CutChange[] {
+  #value(
+    name: string,
+    before: Json,
+    after: Json,
+    element: ElementView | undefined,
+    view: ObjectView,
+    path: string,
+  ): readonly CutChange[] {
     if (!isObject(before) || !isObject(after)) {
       return JSON.stringify(before) === JSON.stringify(after)
         ? []
@@ -120,9 +145,18 @@ class Walk {
 
 const nestingOf = (name: string): Nesting => (name === "contained" ? "contained" : "entry");
 
-const maskedAt = (path: string): CutChange => ({ kind: "added", path, why: "masked: R4 requires it, and what is there is hidden" });
+const maskedAt = (path: string): CutChange => ({
+  kind: "added",
+  path,
+  why: "masked: R4 requires it, and what is there is hidden",
+});
 
-function viewBelow(name: string, item: JsonObject, element: ElementView | undefined, view: ObjectView): ObjectView | undefined {
+function viewBelow(
+  name: string,
+  item: JsonObject,
+  element: ElementView | undefined,
+  view: ObjectView,
+): ObjectView | undefined {
   if (name === "extension" || name === "modifierExtension") return extensionView;
   if (name.startsWith("_")) return siblingView(view.extensions);
   return element?.kind === "object" ? element.viewOf(item) : undefined;
@@ -135,8 +169,12 @@ function whyHidden(name: string, view: ObjectView): string {
   if (element?.kind === "deceased") return "the death is told, its time is not";
   if (element?.kind === "resource") return "no rule and scope to read it reaches it";
   if (element !== undefined)
-    return name === bare ? "nothing of it is shown, or it means what does not leave" : "no rule that reaches this row lists its extensions";
+    return name === bare
+      ? "nothing of it is shown, or it means what does not leave"
+      : "no rule that reaches this row lists its extensions";
   if (view.type === "Bundle" && name === "total") return "it counts what was dropped";
-  const known = [...elementsOf(view.type).values()].some(({ forms }) => forms.some((form) => form.name === bare));
+  const known = [...elementsOf(view.type).values()].some(({ forms }) =>
+    forms.some((form) => form.name === bare),
+  );
   return known ? "no rule that reaches this row shows it" : "R4 does not know it";
 }

@@ -26,20 +26,29 @@ export function explainRow(
   else if (!isReached(hold, resource, type, base))
     kept.push("it is not, or not provably, within the scopes: another patient's, or of another category");
   if (isLabelled(resource))
-    kept.push("it carries a sensitivity label beyond N (normal), or labels inside: withheld from everybody until labels are weighed");
+    kept.push(
+      "it carries a sensitivity label beyond N (normal), or labels inside: withheld from everybody until labels are weighed",
+    );
   if (rules.length === 0) kept.push(`no rule grants ${interaction} of ${type}`);
   const unmet = rules.map(({ name, rule }) => ({
     name,
-    conditions: rule.conditions.filter((condition) => !isRowOf({ ...rule, conditions: [condition] }, resource)),
+    conditions: rule.conditions.filter(
+      (condition) => !isRowOf({ ...rule, conditions: [condition] }, resource),
+    ),
   }));
   if (unmet.length > 0 && unmet.every(({ conditions }) => conditions.length > 0)) {
-    for (const { name, conditions } of unmet) kept.push(`${name} is about other rows: ${conditions.map(conditionText).join("; ")}`);
+    for (const { name, conditions } of unmet)
+      kept.push(`${name} is about other rows: ${conditions.map(conditionText).join("; ")}`);
   }
   return kept;
 }
 
 /** The rules that reach a row, by their places. */
-export const rulesOf = (about: Explained, resource: JsonObject, interaction: RuleInteraction): readonly string[] =>
+export const rulesOf = (
+  about: Explained,
+  resource: JsonObject,
+  interaction: RuleInteraction,
+): readonly string[] =>
   rulesNamed(about, textAt(resource, "resourceType") ?? "")
     .filter(({ rule }) => rule.interactions.has(interaction) && isRowOf(rule, resource))
     .map(({ name }) => name);

@@ -38,17 +38,30 @@ const refusals: Readonly<Record<CutRefusal, string>> = {
 const bases = { origin: "https://origin.invalid/fhir", public: "https://gateway.invalid/v1/fhir/main" };
 
 /** Runs one resource through the engine that serves requests, as what the interaction would find, or would write. */
-export function explainSample(about: Explained, interaction: Interaction, resource: JsonObject): SampleExplanation {
+export function explainSample(
+  about: Explained,
+  interaction: Interaction,
+  resource: JsonObject,
+): SampleExplanation {
   const type = textAt(resource, "resourceType") ?? "";
   const asked = askedOf(interaction, type);
-  const unseen = { writes: asked?.does === "write", rules: [], before: resource, after: undefined, changes: [] };
+  const unseen = {
+    writes: asked?.does === "write",
+    rules: [],
+    before: resource,
+    after: undefined,
+    changes: [],
+  };
   if (asked === undefined) return { ...unseen, kept: [`the request is about no ${type}`] };
   const right = rightOf(asked);
   const { view, inside, mayLinkTo, elements, isAsked } =
     asked.does === "read" ? toRead(about, asked.what, resource) : toWrite(about, asked.what, resource);
   if (view === undefined) {
     const why = explainRow(about, resource, right, bases.origin);
-    return { ...unseen, kept: why.length > 0 ? why : ["the request is refused, or no rule that allows the search is about it"] };
+    return {
+      ...unseen,
+      kept: why.length > 0 ? why : ["the request is refused, or no rule that allows the search is about it"],
+    };
   }
   if (!isAsked) return { ...unseen, kept: ["it is not what the parameters ask for"] };
   if (asked.what.kind === "create") {
@@ -59,18 +72,28 @@ export function explainSample(about: Explained, interaction: Interaction, resour
   const cut = explainCut(resource, wanted, { bases, urls: originUrls(bases), viewInside: inside, mayLinkTo });
   if (!cut.ok) return { ...unseen, kept: [refusals[cut.error]] };
   const { after, changes } = cut.value;
-  const told = changes.map(({ kind, path, why }) => ({ kind, path, why: isLeftOut(path, view, wanted) ? "_elements leaves it out" : why }));
+  const told = changes.map(({ kind, path, why }) => ({
+    kind,
+    path,
+    why: isLeftOut(path, view, wanted) ? "_elements leaves it out" : why,
+  }));
   return { ...unseen, kept: [], rules: rulesOf(about, resource, right.interaction), after, changes: told };
 }
 
 const isLeftOut = (name: string, view: ResourceView, wanted: ResourceView): boolean =>
   view.object.elements.has(name) && !wanted.object.elements.has(name);
 
-type Asked = { readonly does: "read"; readonly what: Reading } | { readonly does: "write"; readonly what: PlainWrite };
+type Asked =
+  | { readonly does: "read"; readonly what: Reading }
+  | { readonly does: "write"; readonly what: PlainWrite };
 
 /** What an interaction asks of one row of this type. */
 function askedOf(interaction: Interaction, type: string): Asked | undefined {
-  if (!isResourceType(type) || ("type" in interaction && interaction.kind !== "everything" && interaction.type !== type)) return undefined;
+  if (
+    !isResourceType(type) ||
+    ("type" in interaction && interaction.kind !== "everything" && interaction.type !== type)
+  )
+    return undefined;
   const id = "sample";
   switch (interaction.kind) {
     case "read":
@@ -129,7 +152,13 @@ interface Views {
   readonly mayLinkTo: (other: JsonObject) => boolean;
 }
 
-const none: Views = { isAsked: true, elements: undefined, view: undefined, inside: () => undefined, mayLinkTo: () => false };
+const none: Views = {
+  isAsked: true,
+  elements: undefined,
+  view: undefined,
+  inside: () => undefined,
+  mayLinkTo: () => false,
+};
 
 function toRead({ policy, access }: Explained, reading: Reading, resource: JsonObject): Views {
   const granted = evaluate(policy, access, reading);

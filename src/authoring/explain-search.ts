@@ -22,17 +22,28 @@ export function explainSearch(
   const hold = holdOf(about.access, type, "s");
   let reach = rulesNamed(about, type).filter(({ rule }) => rule.interactions.has("search"));
   if (reach.length === 0 || hold === undefined || !canHold(hold, type)) return []; // as is told of the type
-  const ask = (of: Step["of"], said: string, definition: SearchParameterDefinition, passes: (searchable: Searchable) => boolean) => {
-    const judged = reach.map((named) => ({ named, searchable: searchableUnder(about, type, named, definition) }));
+  const ask = (
+    of: Step["of"],
+    said: string,
+    definition: SearchParameterDefinition,
+    passes: (searchable: Searchable) => boolean,
+  ) => {
+    const judged = reach.map((named) => ({
+      named,
+      searchable: searchableUnder(about, type, named, definition),
+    }));
     const left = judged.filter(({ searchable }) => passes(searchable)).map(({ named }) => named);
-    const details = judged.map(({ named, searchable }) => `${named.name} ${spoken(about, type, named, definition, searchable)}`);
+    const details = judged.map(
+      ({ named, searchable }) => `${named.name} ${spoken(about, type, named, definition, searchable)}`,
+    );
     const ok = left.length > 0;
     steps.push({ ok, of, says: ok ? said : `${said}: no rule that is left allows it`, details });
     reach = left;
     return ok;
   };
   for (const asked of search.parameters) {
-    if (!ask("parameter", textOf(asked), asked.definition, (searchable) => isWithin(searchable, asked))) return steps;
+    if (!ask("parameter", textOf(asked), asked.definition, (searchable) => isWithin(searchable, asked)))
+      return steps;
   }
   const isFree = ({ kind }: Searchable) => kind === "free";
   for (const join of search.joins) {
@@ -44,8 +55,13 @@ export function explainSearch(
   }
   for (const join of search.joins) steps.push(...explainHop(about, join));
   for (const include of search.includes) {
-    const granted = grantIncludes(about.policy, about.access, [include], { type, reach: reach.map(({ rule }) => rule) });
-    const details = granted.ok ? granted.value.map(({ name, targets }) => `${name} leads to ${[...targets].join(", ")}`) : [];
+    const granted = grantIncludes(about.policy, about.access, [include], {
+      type,
+      reach: reach.map(({ rule }) => rule),
+    });
+    const details = granted.ok
+      ? granted.value.map(({ name, targets }) => `${name} leads to ${[...targets].join(", ")}`)
+      : [];
     const says = granted.ok
       ? includeText(include)
       : `${includeText(include)}: the reference is hidden, or nothing that it leads to may be read`;
@@ -67,10 +83,18 @@ function explainHop(about: Explained, { kind, by, of }: Criteria["joins"][number
         : `a ${of.type} is no patient's: it is never searched for`;
   const says = `a search of its own on ${of.type}${isCompartmentType(of.type) ? ", held to the same patients" : ""}${ok ? "" : `: ${why}`}`;
   const within = explainSearch(about, { ...of, sort: [], includes: [] }, kind === "has" ? by : undefined);
-  return [{ ok, of: "join", says, details: rules.map(({ name }) => `${name} grants search`) }, ...(ok ? within : [])];
+  return [
+    { ok, of: "join", says, details: rules.map(({ name }) => `${name} grants search`) },
+    ...(ok ? within : []),
+  ];
 }
 
-function searchableUnder({ policy }: Explained, type: string, { rule }: NamedRule, definition: SearchParameterDefinition): Searchable {
+function searchableUnder(
+  { policy }: Explained,
+  type: string,
+  { rule }: NamedRule,
+  definition: SearchParameterDefinition,
+): Searchable {
   if (rule.search?.has(definition.code) === false) return { kind: "hidden" };
   return searchableBy(policy.viewOf(type, [rule]).object, definition);
 }
@@ -89,12 +113,16 @@ function spoken(
   }
   if (rule.search?.has(definition.code) === false) return "leaves it out of its own list of parameters";
   const view = policy.viewOf(type, [rule]).object;
-  const hidden = (definition.paths ?? []).filter((path) => searchableBy(view, { ...definition, paths: [path] }).kind === "hidden");
+  const hidden = (definition.paths ?? []).filter(
+    (path) => searchableBy(view, { ...definition, paths: [path] }).kind === "hidden",
+  );
   return `hides ${hidden.map((path) => path.join(".")).join(", ")}, or a part of it`;
 }
 
 /** The name of what is asked, and of a token its system: never another value, which may be somebody's name. */
 function textOf({ definition, modifier, values }: SearchParameter): string {
-  const systems = new Set(values.flatMap((value) => (value.kind === "token" && value.system !== undefined ? [value.system] : [])));
+  const systems = new Set(
+    values.flatMap((value) => (value.kind === "token" && value.system !== undefined ? [value.system] : [])),
+  );
   return `${definition.code}${modifier === undefined ? "" : `:${modifier}`}${systems.size === 0 ? "" : ` of ${[...systems].join(", ")}`}`;
 }

@@ -16,7 +16,16 @@ export interface Explained {
 export interface Step {
   /** Whether the request passes it. */
   readonly ok: boolean;
-  readonly of: "request" | "policy" | "scope" | "compartment" | "operation" | "parameter" | "sort" | "include" | "join";
+  readonly of:
+    | "request"
+    | "policy"
+    | "scope"
+    | "compartment"
+    | "operation"
+    | "parameter"
+    | "sort"
+    | "include"
+    | "join";
   readonly says: string;
   readonly details?: readonly string[];
 }

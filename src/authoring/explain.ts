@@ -67,13 +67,21 @@ function explainKind(about: Explained, interaction: Interaction): Explanation {
     case "capabilities":
       return {
         refused: undefined,
-        steps: [{ ok: true, of: "request", says: "metadata says what a client may do, and nothing of anybody" }],
+        steps: [
+          { ok: true, of: "request", says: "metadata says what a client may do, and nothing of anybody" },
+        ],
         asks: [],
       };
     case "batch":
       return {
         refused: undefined,
-        steps: [{ ok: true, of: "request", says: "each entry of a bundle is judged as a request of its own: explain them one by one" }],
+        steps: [
+          {
+            ok: true,
+            of: "request",
+            says: "each entry of a bundle is judged as a request of its own: explain them one by one",
+          },
+        ],
         asks: [],
       };
   }
@@ -86,19 +94,29 @@ function ofReading(about: Explained, interaction: Reading): Explanation {
   const granted = evaluate(about.policy, about.access, interaction);
   if (interaction.kind === "search") {
     const steps = [...access(about, interaction.type, "search"), ...explainSearch(about, interaction)];
-    const found = granted.ok && granted.value.expects.kind === "search" ? { ...granted.value, expects: granted.value.expects } : undefined;
+    const found =
+      granted.ok && granted.value.expects.kind === "search"
+        ? { ...granted.value, expects: granted.value.expects }
+        : undefined;
     return { refused: reasonOf(granted), steps, asks: found === undefined ? [] : asksOf(found) };
   }
   const steps = access(about, interaction.type, "read");
-  if (!granted.ok || granted.value.expects.kind === "search") return { refused: reasonOf(granted), steps, asks: [] };
+  if (!granted.ok || granted.value.expects.kind === "search")
+    return { refused: reasonOf(granted), steps, asks: [] };
   const { ask, expects } = granted.value;
-  const asked = [...(expects.kind === "vread" ? [expects.current] : []), ask, ...expects.witnesses.map(({ search }) => search.ask)];
+  const asked = [
+    ...(expects.kind === "vread" ? [expects.current] : []),
+    ask,
+    ...expects.witnesses.map(({ search }) => search.ask),
+  ];
   return { refused: undefined, steps, asks: asked.map(written) };
 }
 
 /** By the purpose of the policy that goes furthest. */
 function ofAccounting(about: Explained, asked: AccountingAsked): Explanation {
-  const decided = about.document.purposes.map((purpose) => evaluateAccounting(about.policy, about.access, { purpose, asked }));
+  const decided = about.document.purposes.map((purpose) =>
+    evaluateAccounting(about.policy, about.access, { purpose, asked }),
+  );
   const granted = decided.find(({ ok }) => ok) ?? decided[0];
   const of: Step = {
     ok: granted?.ok === true,
@@ -106,25 +124,45 @@ function ofAccounting(about: Explained, asked: AccountingAsked): Explanation {
     says: "to the individual under PATRQT by patient/ scopes, to an officer under HOPERAT by system/ scopes, of both Patient and AuditEvent",
   };
   const asks = granted?.ok === true ? [written(granted.value.patient(asked.id).ask)] : [];
-  return { refused: reasonOf(granted), steps: [operation(about.policy, "disclosures"), ...access(about, "Patient", "read"), of], asks };
+  return {
+    refused: reasonOf(granted),
+    steps: [operation(about.policy, "disclosures"), ...access(about, "Patient", "read"), of],
+    asks,
+  };
 }
 
 function ofListing(about: Explained, listing: Listing): Explanation {
   const granted = evaluateListing(about.policy, about.access, listing);
-  const asks = !granted.ok ? [] : granted.value.kind === "lastn" ? asksOf(granted.value.search) : [written(granted.value.ask)];
+  const asks = !granted.ok
+    ? []
+    : granted.value.kind === "lastn"
+      ? asksOf(granted.value.search)
+      : [written(granted.value.ask)];
   const refused = reasonOf(granted);
   switch (listing.kind) {
     case "history":
       return { refused, steps: access(about, listing.type, "read"), asks };
     case "everything": {
       const rows = granted.ok && granted.value.kind === "everything" ? [...granted.value.rows.keys()] : [];
-      const of: Step = { ok: rows.length > 0, of: "operation", says: `types that may be searched and read: ${rows.join(", ") || "none"}` };
-      return { refused, steps: [operation(about.policy, "everything"), ...access(about, "Patient", "read"), of], asks };
+      const of: Step = {
+        ok: rows.length > 0,
+        of: "operation",
+        says: `types that may be searched and read: ${rows.join(", ") || "none"}`,
+      };
+      return {
+        refused,
+        steps: [operation(about.policy, "everything"), ...access(about, "Patient", "read"), of],
+        asks,
+      };
     }
     case "lastn":
       return {
         refused,
-        steps: [operation(about.policy, "lastn"), ...access(about, "Observation", "search"), ...explainSearch(about, listing)],
+        steps: [
+          operation(about.policy, "lastn"),
+          ...access(about, "Observation", "search"),
+          ...explainSearch(about, listing),
+        ],
         asks,
       };
   }
@@ -132,14 +170,23 @@ function ofListing(about: Explained, listing: Listing): Explanation {
 
 const operation = (policy: CompiledPolicy, name: PolicyOperation): Step => {
   const is = policy.operations.has(name);
-  return { ok: is, of: "operation", says: is ? `the policy allows $${name}` : `the policy's operations leave $${name} out` };
+  return {
+    ok: is,
+    of: "operation",
+    says: is ? `the policy allows $${name}` : `the policy's operations leave $${name} out`,
+  };
 };
 
 function ofWriting(about: Explained, writing: Writing): Explanation {
   const { type } = writing;
   if (writing.kind === "create") return ofPlain(about, { kind: "create", type }, []);
   if ("id" in writing) return ofPlain(about, writing, []);
-  const kind = writing.kind === "conditional-update" ? "update" : writing.kind === "conditional-patch" ? "patch" : "delete";
+  const kind =
+    writing.kind === "conditional-update"
+      ? "update"
+      : writing.kind === "conditional-patch"
+        ? "patch"
+        : "delete";
   const found = ofReading(about, { kind: "search", posted: true, ...writing.criteria });
   if (found.refused !== undefined) return found;
   const plain = ofPlain(about, { kind, type, id: "[found]" }, found.steps);
@@ -153,16 +200,32 @@ const writes = {
   delete: { interaction: "delete", permission: "d", method: "DELETE" },
 } as const;
 
-function ofPlain(about: Explained, write: Parameters<typeof evaluateWrite>[2], before: readonly Step[]): Explanation {
+function ofPlain(
+  about: Explained,
+  write: Parameters<typeof evaluateWrite>[2],
+  before: readonly Step[],
+): Explanation {
   const granted = evaluateWrite(about.policy, about.access, write);
   const { interaction, method } = writes[write.kind];
   const read = write.kind === "create" ? [] : access(about, write.type, "read");
   const at = write.kind === "create" ? write.type : `${write.type}/${write.id}`;
-  const asks = !granted.ok ? [] : [...(granted.value.seen === undefined ? [] : [written(granted.value.seen.ask)]), `${method} ${at}`];
-  return { refused: reasonOf(granted), steps: [...before, ...read, ...access(about, write.type, interaction)], asks };
+  const asks = !granted.ok
+    ? []
+    : [...(granted.value.seen === undefined ? [] : [written(granted.value.seen.ask)]), `${method} ${at}`];
+  return {
+    refused: reasonOf(granted),
+    steps: [...before, ...read, ...access(about, write.type, interaction)],
+    asks,
+  };
 }
 
-const permissions: Readonly<Record<RuleInteraction, Permission>> = { read: "r", search: "s", create: "c", update: "u", delete: "d" };
+const permissions: Readonly<Record<RuleInteraction, Permission>> = {
+  read: "r",
+  search: "s",
+  create: "c",
+  update: "u",
+  delete: "d",
+};
 
 /** Policy and scope steps of one type: the rules that grant the interaction, and whose rows the scopes reach. */
 function access(about: Explained, type: string, interaction: RuleInteraction): readonly Step[] {
@@ -173,8 +236,13 @@ function access(about: Explained, type: string, interaction: RuleInteraction): r
   const byRule: Step = {
     ok: granting.length > 0,
     of: "policy",
-    says: granting.length === 0 ? `no rule grants ${interaction} of ${type}` : `rules that grant ${interaction} of ${type}`,
-    details: rules.map(({ name, rule, why }) => `${name} grants ${[...rule.interactions].join(", ")}: ${why}`),
+    says:
+      granting.length === 0
+        ? `no rule grants ${interaction} of ${type}`
+        : `rules that grant ${interaction} of ${type}`,
+    details: rules.map(
+      ({ name, rule, why }) => `${name} grants ${[...rule.interactions].join(", ")}: ${why}`,
+    ),
   };
   const reaching = reachesOf(about.access.scopes, type, permission);
   const byScope: Step = {
@@ -190,7 +258,9 @@ function access(about: Explained, type: string, interaction: RuleInteraction): r
     }),
   };
   if (hold === undefined || canHold(hold, type)) return [byRule, byScope];
-  const by = granting.flatMap(({ name, rule }) => (rule.referredBy.size === 0 ? [] : [`${name}: ${[...rule.referredBy].join(", ")}`]));
+  const by = granting.flatMap(({ name, rule }) =>
+    rule.referredBy.size === 0 ? [] : [`${name}: ${[...rule.referredBy].join(", ")}`],
+  );
   const opened = interaction === "read" && by.length > 0;
   const says = `a ${type} is no patient's: it is ${opened ? "read when a row that may be seen refers to it" : "not within a patient's or a user's scope"}`;
   return [byRule, byScope, { ok: opened, of: "compartment", says, details: by }];
@@ -201,7 +271,9 @@ function whose({ access, users }: Explained, context: "patient" | "user" | "syst
     case "system":
       return "everybody's rows";
     case "patient":
-      return access.patient === undefined ? "nobody's, for the token names no patient" : `the rows of Patient/${access.patient}`;
+      return access.patient === undefined
+        ? "nobody's, for the token names no patient"
+        : `the rows of Patient/${access.patient}`;
     case "user": {
       const patients = [...(access.usersPatients ?? [])].map((id) => `Patient/${id}`);
       const by = users === undefined ? "" : ` (${users})`;
@@ -213,7 +285,9 @@ function whose({ access, users }: Explained, context: "patient" | "user" | "syst
 /** A search's joins come first: each is a question of its own. */
 function asksOf({ ask, expects }: SearchGrant): readonly string[] {
   const hops = expects.joins.flatMap(({ hop }) => asksOf(hop));
-  const beside = expects.joins.map(({ kind, by }) => (kind === "chain" ? `${by.code}=[found]` : "_id=[referred to]"));
+  const beside = expects.joins.map(({ kind, by }) =>
+    kind === "chain" ? `${by.code}=[found]` : "_id=[referred to]",
+  );
   return [...hops, [written(ask), ...beside].join("&")];
 }
 

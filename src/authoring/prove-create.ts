@@ -28,11 +28,18 @@ export function createProblems(
   if (view === undefined) return ["it is no row that may be created"];
   const viewInside = (inside: JsonObject, nesting: Nesting) => writableInside(inside, bases.origin, nesting);
   const linked = (other: JsonObject) => mayLinkTo(other, bases.origin);
-  const merged = mergeBody(submitted, undefined, view, { bases, sources: new WeakMap(), viewInside, mayLinkTo: linked });
+  const merged = mergeBody(submitted, undefined, view, {
+    bases,
+    sources: new WeakMap(),
+    viewInside,
+    mayLinkTo: linked,
+  });
   if (merged.ok) {
     const faults = merged.value.changes.map((change) => faultOf(change, bases.origin));
     return [...new Set(faults.filter((fault) => fault !== undefined).map((fault) => words[fault]))];
   }
   const refusal = merged.error;
-  return refusal.reason === "body_invalid" ? refusal.issues.map(({ expression, text }) => `${expression}: ${text}`) : [refusal.reason];
+  return refusal.reason === "body_invalid"
+    ? refusal.issues.map(({ expression, text }) => `${expression}: ${text}`)
+    : [refusal.reason];
 }

@@ -35,19 +35,30 @@ const everyScope: Parameters<typeof evaluate>[1] = {
 };
 const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };
 
-function refuteRequest(policy: CompiledPolicy, { request, is }: Extract<PolicyExample, { request: string }>): string | undefined {
+function refuteRequest(
+  policy: CompiledPolicy,
+  { request, is }: Extract<PolicyExample, { request: string }>,
+): string | undefined {
   const [path = "", query = ""] = request.split("?", 2);
   const interaction = readInteraction("GET", path.split("/"), query);
   const isAsked = interaction.ok && isListing(interaction.value);
-  const granted = isAsked ? evaluateListing(policy, everyScope, interaction.value) : decide(policy, path.split("/"), query);
+  const granted = isAsked
+    ? evaluateListing(policy, everyScope, interaction.value)
+    : decide(policy, path.split("/"), query);
   if (granted.ok) return is === "permitted" ? undefined : "the request is permitted";
   return is === "refused" ? undefined : `the request is refused: ${granted.error.reason}`;
 }
 
-function decide(policy: CompiledPolicy, path: readonly string[], query: string): Result<Grant, { readonly reason: string }> {
+function decide(
+  policy: CompiledPolicy,
+  path: readonly string[],
+  query: string,
+): Result<Grant, { readonly reason: string }> {
   const interaction = readInteraction("GET", path, query);
   if (!interaction.ok) return interaction;
-  return isReading(interaction.value) ? evaluate(policy, everyScope, interaction.value) : err({ reason: "no_reading" });
+  return isReading(interaction.value)
+    ? evaluate(policy, everyScope, interaction.value)
+    : err({ reason: "no_reading" });
 }
 
 function refuteResource(
@@ -57,15 +68,25 @@ function refuteResource(
 ): string | undefined {
   const [resource, expected] = [tree(example.resource), tree(example.becomes)];
   const type = isObject(resource) ? textAt(resource, "resourceType") : undefined;
-  if (!isObject(resource) || type === undefined || !types.includes(type)) return "the resource is of no type of this rule";
+  if (!isObject(resource) || type === undefined || !types.includes(type))
+    return "the resource is of no type of this rule";
   const became = leaves(policy, resource);
   if (became === undefined) return expected === "withheld" ? undefined : "the resource is withheld";
   const wanted = isObject(expected) && became.subsetted ? markSubsetted(expected) : expected;
-  return sorted(became.resource) === sorted(wanted) ? undefined : `what leaves is ${JSON.stringify(became.resource)}`;
+  return sorted(became.resource) === sorted(wanted)
+    ? undefined
+    : `what leaves is ${JSON.stringify(became.resource)}`;
 }
 
-function leaves(policy: CompiledPolicy, resource: JsonObject): { readonly resource: JsonObject; readonly subsetted: boolean } | undefined {
-  const grant = decide(policy, [textAt(resource, "resourceType") ?? "", textAt(resource, "id") ?? "example"], "");
+function leaves(
+  policy: CompiledPolicy,
+  resource: JsonObject,
+): { readonly resource: JsonObject; readonly subsetted: boolean } | undefined {
+  const grant = decide(
+    policy,
+    [textAt(resource, "resourceType") ?? "", textAt(resource, "id") ?? "example"],
+    "",
+  );
   if (!grant.ok) return undefined;
   const view = grant.value.viewOf(resource, bases.origin);
   if (view === undefined) return undefined;
@@ -104,6 +125,8 @@ function tree(value: unknown): Json {
 /** Canonical text of a tree: member order says nothing. */
 function sorted(value: Json): string {
   return JSON.stringify(value, (_key, member: Json) =>
-    isObject(member) ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1))) : member,
+    isObject(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
   );
 }

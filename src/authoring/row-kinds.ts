@@ -56,10 +56,13 @@ export function rowKinds(type: string, rules: readonly CompiledRule[]): readonly
   return [...kinds.values()];
 }
 
-const canonical = (conditions: readonly Condition[]): string => [...new Set(conditions.map(conditionText))].sort().join(" and ");
+const canonical = (conditions: readonly Condition[]): string =>
+  [...new Set(conditions.map(conditionText))].sort().join(" and ");
 
-const codesOf = (condition: Condition): readonly string[] => [...new Set("in" in condition ? condition.in : condition.notIn)].sort();
-const oneOf = (codes: readonly string[]): string => `${codes.length === 1 ? "" : "one of "}${codes.join(", ")}`;
+const codesOf = (condition: Condition): readonly string[] =>
+  [...new Set("in" in condition ? condition.in : condition.notIn)].sort();
+const oneOf = (codes: readonly string[]): string =>
+  `${codes.length === 1 ? "" : "one of "}${codes.join(", ")}`;
 /** In words, its codes in order. */
 export const conditionText = (condition: Condition): string =>
   `${condition.path} is ${"in" in condition ? "" : "not "}${oneOf(codesOf(condition))}`;
@@ -68,29 +71,42 @@ export const conditionText = (condition: Condition): string =>
 function saysOf({ met, unmet }: Wanted): string {
   const apart = unmet.map((one) => {
     if ("in" in one) return `${one.path} is not ${oneOf(codesOf(one))}`;
-    const known = new Set(met.flatMap((other) => ("notIn" in other && other.path === one.path ? other.notIn : [])));
+    const known = new Set(
+      met.flatMap((other) => ("notIn" in other && other.path === one.path ? other.notIn : [])),
+    );
     return `${one.path} is, or may be, ${oneOf(codesOf(one).filter((code) => !known.has(code)))}`;
   });
   const outside = Map.groupBy(
     met.filter((one) => "notIn" in one),
     ({ path }) => path,
   );
-  const never = [...outside].map(([path, conditions]) => `${path} is not ${oneOf([...new Set(conditions.flatMap(codesOf))].sort())}`);
-  return [...new Set([...apart, ...met.filter((one) => "in" in one).map(conditionText), ...never])].join("; ");
+  const never = [...outside].map(
+    ([path, conditions]) => `${path} is not ${oneOf([...new Set(conditions.flatMap(codesOf))].sort())}`,
+  );
+  return [...new Set([...apart, ...met.filter((one) => "in" in one).map(conditionText), ...never])].join(
+    "; ",
+  );
 }
 
 /** Whether a row can hold what is wanted. Conditions on different elements do not touch each other. */
 function canBe(type: string, { met, unmet }: Wanted): boolean {
   const places = Map.groupBy([...met, ...unmet], (condition) => placeOf(type, condition));
   return [...places].every(([place, conditions]) => {
-    const wanted = { met: met.filter((one) => placeOf(type, one) === place), unmet: unmet.filter((one) => placeOf(type, one) === place) };
+    const wanted = {
+      met: met.filter((one) => placeOf(type, one) === place),
+      unmet: unmet.filter((one) => placeOf(type, one) === place),
+    };
     const [first] = conditions;
     if (first === undefined) return true;
     const kind = kindOf(type, first);
     const values = conditions.flatMap((condition) => valuesOf(condition, kind));
-    if (!mayRepeat(type, first.steps)) return [[], ...values.map((value) => [value])].some((held) => holds(held, wanted, kind));
+    if (!mayRepeat(type, first.steps))
+      return [[], ...values.map((value) => [value])].some((held) => holds(held, wanted, kind));
     // Where several may stand, all that nothing forbids do: what has to be there is there if it can be.
-    const none = { met: wanted.met.filter((one) => "notIn" in one), unmet: wanted.unmet.filter((one) => "in" in one) };
+    const none = {
+      met: wanted.met.filter((one) => "notIn" in one),
+      unmet: wanted.unmet.filter((one) => "in" in one),
+    };
     return holds(
       values.filter((value) => holds([value], none, kind)),
       wanted,
@@ -105,7 +121,9 @@ const placeOf = (type: string, condition: Condition): string =>
 
 function kindOf(type: string, { steps }: Condition): "Coding" | "code" {
   const resolved = resolvePath(type, steps);
-  return resolved.ok && (resolved.value === "CodeableConcept" || resolved.value === "Coding") ? "Coding" : "code";
+  return resolved.ok && (resolved.value === "CodeableConcept" || resolved.value === "Coding")
+    ? "Coding"
+    : "code";
 }
 
 /** Each code as it is listed, and in the forms that keep a row out because nobody can tell. */
@@ -122,7 +140,10 @@ function valuesOf(condition: Condition, kind: "Coding" | "code"): readonly Json[
 }
 
 const holds = (values: readonly Json[], { met, unmet }: Wanted, kind: string): boolean =>
-  met.every((condition) => isMet(condition, values, kind)) && unmet.every((condition) => !isMet(condition, values, kind));
+  met.every((condition) => isMet(condition, values, kind)) &&
+  unmet.every((condition) => !isMet(condition, values, kind));
 
 const isMet = (condition: Condition, values: readonly Json[], kind: string): boolean =>
-  "in" in condition ? isCodedAs(values, condition.in) : values.every((value) => !mayBeCodedAs(value, kind, condition.notIn));
+  "in" in condition
+    ? isCodedAs(values, condition.in)
+    : values.every((value) => !mayBeCodedAs(value, kind, condition.notIn));

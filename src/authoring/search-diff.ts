@@ -27,7 +27,9 @@ function lacking(mine: Allowed, theirs: readonly Allowed[]): readonly string[] {
     const alone = theirs.some((one) => isWithin(how, one.get(code)));
     if (alone) return `${code} beside other parameters`;
     const named = theirs.some((one) => one.has(code));
-    return how.kind === "free" && !named ? code : `${code} ${how.kind === "free" ? "by any value" : spoken(how.systems)}`;
+    return how.kind === "free" && !named
+      ? code
+      : `${code} ${how.kind === "free" ? "by any value" : spoken(how.systems)}`;
   });
 }
 
@@ -39,14 +41,20 @@ function isWithin(mine: Searchable, theirs: Searchable | undefined): boolean {
   if (mine.kind === "hidden" || theirs.kind === "free") return true;
   if (mine.kind === "free") return false;
   const { systems } = theirs;
-  return systems === undefined || (mine.systems !== undefined && [...mine.systems].every((system) => systems.has(system)));
+  return (
+    systems === undefined ||
+    (mine.systems !== undefined && [...mine.systems].every((system) => systems.has(system)))
+  );
 }
 
 function allowedBy(policy: CompiledPolicy, type: string, rule: CompiledRule): Allowed {
   const { object } = policy.viewOf(type, [rule]);
   return new Map(
     [...searchParametersOf(type).values()].flatMap((definition) => {
-      const how = rule.search?.has(definition.code) === false ? ({ kind: "hidden" } as const) : searchableBy(object, definition);
+      const how =
+        rule.search?.has(definition.code) === false
+          ? ({ kind: "hidden" } as const)
+          : searchableBy(object, definition);
       return how.kind === "hidden" ? [] : [[definition.code, how] as const];
     }),
   );
@@ -58,21 +66,33 @@ export function includesBeyond(
   [policy, rules]: readonly [CompiledPolicy, readonly CompiledRule[]],
   [other, others]: readonly [CompiledPolicy, readonly CompiledRule[]],
 ): readonly string[] {
-  const theirs = others.map((rule) => ({ allowed: allowedBy(other, type, rule), shown: referencesOf(other, type, [rule]) }));
+  const theirs = others.map((rule) => ({
+    allowed: allowedBy(other, type, rule),
+    shown: referencesOf(other, type, [rule]),
+  }));
   const missing = rules.flatMap((rule) => {
     const mine = allowedBy(policy, type, rule);
-    const wider = theirs.filter(({ allowed }) => [...mine].every(([code, how]) => isWithin(how, allowed.get(code))));
+    const wider = theirs.filter(({ allowed }) =>
+      [...mine].every(([code, how]) => isWithin(how, allowed.get(code))),
+    );
     if (wider.length === 0) return []; // the search itself is missing
-    return [...referencesOf(policy, type, [rule])].filter((code) => !wider.some(({ shown }) => shown.has(code)));
+    return [...referencesOf(policy, type, [rule])].filter(
+      (code) => !wider.some(({ shown }) => shown.has(code)),
+    );
   });
   return [...new Set(missing)];
 }
 
 /** Reference parameters that some rule shows in full: by these a row brings others along. */
-export function referencesOf(policy: CompiledPolicy, type: string, rules: readonly CompiledRule[]): ReadonlySet<string> {
+export function referencesOf(
+  policy: CompiledPolicy,
+  type: string,
+  rules: readonly CompiledRule[],
+): ReadonlySet<string> {
   const shown = [...searchParametersOf(type).values()].filter(
     (definition) =>
-      definition.type === "reference" && rules.some((rule) => searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "free"),
+      definition.type === "reference" &&
+      rules.some((rule) => searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "free"),
   );
   return new Set(shown.map(({ code }) => code));
 }

@@ -5,12 +5,16 @@ type Door = keyof RefusalRow;
 type Rows = typeof refusalReasons;
 
 /** The reasons that have a face at a door. */
-type ReasonsAt<D extends Door> = { [Reason in keyof Rows]: Rows[Reason] extends Readonly<Record<D, unknown>> ? Reason : never }[keyof Rows];
+type ReasonsAt<D extends Door> = {
+  [Reason in keyof Rows]: Rows[Reason] extends Readonly<Record<D, unknown>> ? Reason : never;
+}[keyof Rows];
 
 type Faces<D extends Door, Reason extends string> = Readonly<Record<Reason, NonNullable<RefusalRow[D]>>>;
 
 /** The faces of a door, where its table has those of `Reason` and no others; else a type that no table has, which names the difference. */
-export type ExactFaces<D extends Door, Reason extends string> = [Exclude<ReasonsAt<D>, Reason>] extends [never]
+export type ExactFaces<D extends Door, Reason extends string> = [Exclude<ReasonsAt<D>, Reason>] extends [
+  never,
+]
   ? [Exclude<Reason, ReasonsAt<D>>] extends [never]
     ? Faces<D, Reason>
     : { readonly reasonsWithoutRow: Exclude<Reason, ReasonsAt<D>> }
@@ -18,6 +22,8 @@ export type ExactFaces<D extends Door, Reason extends string> = [Exclude<Reasons
 
 export function facesOf<D extends Door>(door: D): Faces<D, ReasonsAt<D>> {
   const rows: readonly (readonly [string, RefusalRow])[] = Object.entries(refusalReasons);
-  const faces = rows.flatMap(([reason, row]) => (row[door] === undefined ? [] : [[reason, row[door]] as const]));
+  const faces = rows.flatMap(([reason, row]) =>
+    row[door] === undefined ? [] : [[reason, row[door]] as const],
+  );
   return Object.fromEntries(faces) as Faces<D, ReasonsAt<D>>; // the filter above is the type's condition
 }

@@ -47,7 +47,8 @@ export interface RefusalRow {
 export const rowFor = <const Reason extends string, Row extends RefusalRow>(
   reasons: readonly Reason[],
   row: Row,
-): Readonly<Record<Reason, Row>> => Object.fromEntries(reasons.map((reason) => [reason, row])) as Record<Reason, Row>;
+): Readonly<Record<Reason, Row>> =>
+  Object.fromEntries(reasons.map((reason) => [reason, row])) as Record<Reason, Row>;
 
 export const fhir = (status: number, code: IssueType, text: string): { readonly gateway: GatewayFace } => ({
   gateway: { status, code, text },
@@ -61,4 +62,6 @@ export const oauth = (
   token: { status, error, description },
 });
 
-export const admin = (status: number, title: string): { readonly admin: AdminFace } => ({ admin: { status, title } });
+export const admin = (status: number, title: string): { readonly admin: AdminFace } => ({
+  admin: { status, title },
+});

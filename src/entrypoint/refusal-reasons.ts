@@ -25,7 +25,10 @@ const invalidClient = oauth(
   401,
 );
 // 403 and not 401: there is no authentication scheme to name in WWW-Authenticate (RFC 9110 §15.5.2).
-const unproven = admin(403, "An operator's certificate is required. Check that the certificate is valid and registered for an operator.");
+const unproven = admin(
+  403,
+  "An operator's certificate is required. Check that the certificate is valid and registered for an operator.",
+);
 const credentialOrClient = { ...badCredential, ...invalidClient };
 const everyCredential = { ...fhir(401, "login", badToken), ...invalidClient, ...unproven };
 
@@ -36,11 +39,14 @@ const useNonce = "Repeat the request with a new DPoP proof that has the nonce of
 const badSignature =
   "The request must be signed (RFC 9421) with a registered key of the client. Sign what Accept-Signature names, with created, keyid and a " +
   "Content-Digest of this body.";
-const noAgreement = "No agreement with this client is in force. Ask the privacy officer to register or renew the agreement.";
-const noGrant = "Not permitted: no grant of this client covers this FHIR server, purpose and policy. Ask the privacy officer for a grant.";
+const noAgreement =
+  "No agreement with this client is in force. Ask the privacy officer to register or renew the agreement.";
+const noGrant =
+  "Not permitted: no grant of this client covers this FHIR server, purpose and policy. Ask the privacy officer for a grant.";
 
 const sendJson = (type: string): string => `Send the body as ${type} in UTF-8.`;
-const strictJson = "The body is not strict JSON in UTF-8. Name each member once, and nest at most 100 levels.";
+const strictJson =
+  "The body is not strict JSON in UTF-8. Name each member once, and nest at most 100 levels.";
 const wait = (what: string): string => `${what} Wait as long as Retry-After says, then ask again.`;
 
 // The FHIR server behind the gateway.
@@ -54,15 +60,27 @@ const tooLarge = fhir(
   "too-costly",
   "The answer is larger than this gateway supports. Ask for less: a smaller _count, or a narrower search.",
 );
-const pageEnded = fhir(410, "expired", "The link to this page is not valid any more. Send the search again from its first page.");
+const pageEnded = fhir(
+  410,
+  "expired",
+  "The link to this page is not valid any more. Send the search again from its first page.",
+);
 // Whatever a row decided has the same face as what is absent.
-const notFound = fhir(404, "not-found", "There is no such resource for this client. Check the type and the id.");
+const notFound = fhir(
+  404,
+  "not-found",
+  "There is no such resource for this client. Check the type and the id.",
+);
 const unknownPath = fhir(
   404,
   "not-found",
   "There is no such path. Use a path of FHIR below the base, such as Patient/123 or Observation?patient=123.",
 );
-const jsonOnly = fhir(406, "not-supported", "Only JSON is answered. Accept application/fhir+json, and leave out any other _format.");
+const jsonOnly = fhir(
+  406,
+  "not-supported",
+  "Only JSON is answered. Accept application/fhir+json, and leave out any other _format.",
+);
 const stale = fhir(
   412,
   "conflict",
@@ -85,7 +103,11 @@ export const refusalReasons = {
     "security",
     "A token may not be in the URL. Send it in the Authorization header, and get a new token: this one is in logs.",
   ),
-  method_not_supported: fhir(405, "not-supported", "This address does not support the method. Use a method that Allow lists."),
+  method_not_supported: fhir(
+    405,
+    "not-supported",
+    "This address does not support the method. Use a method that Allow lists.",
+  ),
   body_not_expected: fhir(400, "invalid", "This method takes no body. Send the request without a body."),
   not_acceptable: jsonOnly,
   format_not_supported: jsonOnly,
@@ -95,7 +117,11 @@ export const refusalReasons = {
     ...admin(400, "The body broke off before its end. Send the request again."),
   },
   body_timed_out: {
-    ...fhir(408, "timeout", "The request took too long to arrive. Send it again over a faster connection, or in smaller parts."),
+    ...fhir(
+      408,
+      "timeout",
+      "The request took too long to arrive. Send it again over a faster connection, or in smaller parts.",
+    ),
     ...admin(408, "The request took too long to arrive. Send it again over a faster connection."),
   },
   form_type_not_supported: {
@@ -114,10 +140,17 @@ export const refusalReasons = {
       "login",
       "There is no access token. Get one from an authorization server that resource_metadata of WWW-Authenticate lists, and send it in the Authorization header.",
     ),
-    ...admin(401, "An access token of this operator is required. Sign in, and send the token in the Authorization header."),
+    ...admin(
+      401,
+      "An access token of this operator is required. Sign in, and send the token in the Authorization header.",
+    ),
   },
   authorization_malformed: {
-    ...fhir(401, "login", "The Authorization header is malformed. Send it once, as: Bearer TOKEN, or: DPoP TOKEN."),
+    ...fhir(
+      401,
+      "login",
+      "The Authorization header is malformed. Send it once, as: Bearer TOKEN, or: DPoP TOKEN.",
+    ),
     ...admin(401, "The Authorization header is malformed. Send it once, as: Bearer TOKEN, or: DPoP TOKEN."),
   },
   authorization_scheme_unknown: {
@@ -147,7 +180,11 @@ export const refusalReasons = {
     ...admin(401, "The access token has expired. Sign in again."),
   },
   audience_mismatch: {
-    ...fhir(401, "login", "The access token is for another audience. Ask for a token whose resource is this FHIR base."),
+    ...fhir(
+      401,
+      "login",
+      "The access token is for another audience. Ask for a token whose resource is this FHIR base.",
+    ),
     ...admin(401, "The access token is for another audience. Sign in for this door."),
   },
   certificate_missing: {
@@ -157,16 +194,31 @@ export const refusalReasons = {
       "There is no client certificate on this connection, and the token is bound to one. Connect with that certificate.",
     ),
     ...invalidClient, // here it would tell how a client of this name is registered
-    ...admin(403, "There is no client certificate on this connection. Connect with the operator's certificate."),
+    ...admin(
+      403,
+      "There is no client certificate on this connection. Connect with the operator's certificate.",
+    ),
   },
 
   // Credentials: one face for every check that fails
   ...rowFor(
-    ["certificate_malformed", "certificate_unverified", "certificate_revoked", "certificate_too_large", "certificate_denied"],
+    [
+      "certificate_malformed",
+      "certificate_unverified",
+      "certificate_revoked",
+      "certificate_too_large",
+      "certificate_denied",
+    ],
     everyCredential,
   ),
   ...rowFor(
-    ["jws_malformed", "algorithm_not_allowed", "critical_header_not_supported", "key_unknown", "signature_invalid"],
+    [
+      "jws_malformed",
+      "algorithm_not_allowed",
+      "critical_header_not_supported",
+      "key_unknown",
+      "signature_invalid",
+    ],
     credentialOrClient,
   ),
   ...rowFor(["claim_malformed", "client_denied", "key_denied", "proof_key_denied"], credentialOrClient),
@@ -186,10 +238,13 @@ export const refusalReasons = {
     badCredential,
   ),
   binding_mismatch: fhir(401, "login", badToken),
-  ...rowFor(["certificate_not_registered", "certificate_outside_validity", "client_unknown", "client_suspended"], {
-    ...fhir(401, "login", badToken),
-    ...invalidClient,
-  }),
+  ...rowFor(
+    ["certificate_not_registered", "certificate_outside_validity", "client_unknown", "client_suspended"],
+    {
+      ...fhir(401, "login", badToken),
+      ...invalidClient,
+    },
+  ),
   ...rowFor(["client_id_mismatch", "client_authentication_method_mismatch"], invalidClient),
   ...rowFor(
     [
@@ -213,7 +268,10 @@ export const refusalReasons = {
     "This client authentication is not supported. Use the client's certificate (RFC 8705) or private_key_jwt, and no client_secret.",
     401,
   ),
-  client_authentication_repeated: oauth("invalid_request", "The request authenticates the client in several ways. Use one of them."),
+  client_authentication_repeated: oauth(
+    "invalid_request",
+    "The request authenticates the client in several ways. Use one of them.",
+  ),
 
   // DPoP proofs
   ...rowFor(
@@ -244,7 +302,10 @@ export const refusalReasons = {
     ...oauth("use_dpop_nonce", useNonce),
     admin: { ...admin(401, useNonce).admin, challengeError: "use_dpop_nonce" },
   }),
-  proof_not_expected: oauth("invalid_request", "This client is not registered for DPoP. Send the request without the DPoP header."),
+  proof_not_expected: oauth(
+    "invalid_request",
+    "This client is not registered for DPoP. Send the request without the DPoP header.",
+  ),
 
   // Signatures of requests. No error of RFC 6750 §3.1 is about a signature: the request is not whole, and the token is as good as before.
   ...rowFor(
@@ -270,16 +331,30 @@ export const refusalReasons = {
   }),
   agreement_denied: fhir(403, "forbidden", noAgreement),
   purpose_not_in_agreement: {
-    ...fhir(403, "forbidden", "The client's agreement does not cover this purpose. Choose another purpose, or ask the privacy officer."),
+    ...fhir(
+      403,
+      "forbidden",
+      "The client's agreement does not cover this purpose. Choose another purpose, or ask the privacy officer.",
+    ),
     ...oauth(
       "unauthorized_client",
       "The client's agreement does not cover this purpose of use. Choose another purpose, or ask the privacy officer.",
     ),
   },
-  ...rowFor(["grant_missing", "grant_denied", "policy_missing", "policy_denied"], fhir(403, "forbidden", noGrant)),
+  ...rowFor(
+    ["grant_missing", "grant_denied", "policy_missing", "policy_denied"],
+    fhir(403, "forbidden", noGrant),
+  ),
   purpose_malformed: {
-    ...fhir(400, "invalid", "Phylax-Purpose is not a purpose of use. Send a code of HL7's PurposeOfUse, such as TREAT."),
-    ...oauth("invalid_request", "purpose_of_use is malformed. Send codes of the PurposeOfUse value set of HL7, such as TREAT."),
+    ...fhir(
+      400,
+      "invalid",
+      "Phylax-Purpose is not a purpose of use. Send a code of HL7's PurposeOfUse, such as TREAT.",
+    ),
+    ...oauth(
+      "invalid_request",
+      "purpose_of_use is malformed. Send codes of the PurposeOfUse value set of HL7, such as TREAT.",
+    ),
   },
   purpose_not_granted: {
     ...fhir(
@@ -293,7 +368,11 @@ export const refusalReasons = {
     ),
   },
   purpose_not_chosen: {
-    ...fhir(403, "forbidden", "The token is for several purposes. Choose one with the header Phylax-Purpose."),
+    ...fhir(
+      403,
+      "forbidden",
+      "The token is for several purposes. Choose one with the header Phylax-Purpose.",
+    ),
     ...oauth("invalid_request", "The client is granted several purposes. Name one with purpose_of_use."),
   },
   patient_missing: fhir(
@@ -314,11 +393,17 @@ export const refusalReasons = {
 
   // Quotas
   quota_exhausted: fhir(429, "throttled", wait("The quota of requests for this window is used up.")),
-  subject_quota_exhausted: fhir(429, "throttled", wait("The quota for the person of this token is used up in this window.")),
+  subject_quota_exhausted: fhir(
+    429,
+    "throttled",
+    wait("The quota for the person of this token is used up in this window."),
+  ),
   record_quota_exhausted: fhir(
     429,
     "throttled",
-    wait("The quota of records for this window has less left than this answer has. Ask for fewer records, or later."),
+    wait(
+      "The quota of records for this window has less left than this answer has. Ask for fewer records, or later.",
+    ),
   ),
 
   // What is asked
@@ -332,12 +417,20 @@ export const refusalReasons = {
     "not-supported",
     "There is no such resource type in FHIR R4. Check the spelling: type names begin with a capital letter.",
   ),
-  resource_id_malformed: fhir(400, "value", "The id is malformed. Write 1 to 64 of the characters A-Z, a-z, 0-9, - and the full stop."),
+  resource_id_malformed: fhir(
+    400,
+    "value",
+    "The id is malformed. Write 1 to 64 of the characters A-Z, a-z, 0-9, - and the full stop.",
+  ),
   query_too_long: fhir(414, "too-long", "The query is too long. Post the search to _search as a form."),
   query_malformed: fhir(400, "structure", "The query is malformed. Write it as UTF-8 in percent encoding."),
   too_many_parameters: fhir(400, "too-long", "There are too many parameters. Split the search."),
   too_many_values: fhir(400, "too-long", "A parameter has too many values. Split the search."),
-  parameter_malformed: fhir(400, "invalid", "A parameter is malformed. Write it as NAME=VALUE, with a modifier of FHIR R4 if any."),
+  parameter_malformed: fhir(
+    400,
+    "invalid",
+    "A parameter is malformed. Write it as NAME=VALUE, with a modifier of FHIR R4 if any.",
+  ),
   parameter_unknown: fhir(
     400,
     "not-supported",
@@ -357,13 +450,40 @@ export const refusalReasons = {
     "value",
     "A parameter's value is malformed. Write it in the form of the parameter's type in FHIR R4.",
   ),
-  modifier_not_supported: fhir(400, "not-supported", "This gateway does not support the search modifier. Search without it."),
-  chain_needs_type: fhir(400, "invalid", "The chain may go through several types. Name one, as in subject:Patient.name."),
-  chain_too_long: fhir(400, "too-costly", "The chain is longer than this gateway follows. Search in two steps."),
-  too_many_joins: fhir(400, "too-costly", "There are more chains or includes than this gateway follows. Search in several steps."),
-  subject_missing: fhir(400, "required", "A patient is missing. Name one with the parameter patient or subject."),
-  page_link_with_parameters: fhir(400, "invalid", "The link to a page has parameters added. Follow the link as it is."),
-  ...rowFor(["page_link_malformed", "page_link_mismatch", "page_link_expired", "page_link_target_absent"], pageEnded),
+  modifier_not_supported: fhir(
+    400,
+    "not-supported",
+    "This gateway does not support the search modifier. Search without it.",
+  ),
+  chain_needs_type: fhir(
+    400,
+    "invalid",
+    "The chain may go through several types. Name one, as in subject:Patient.name.",
+  ),
+  chain_too_long: fhir(
+    400,
+    "too-costly",
+    "The chain is longer than this gateway follows. Search in two steps.",
+  ),
+  too_many_joins: fhir(
+    400,
+    "too-costly",
+    "There are more chains or includes than this gateway follows. Search in several steps.",
+  ),
+  subject_missing: fhir(
+    400,
+    "required",
+    "A patient is missing. Name one with the parameter patient or subject.",
+  ),
+  page_link_with_parameters: fhir(
+    400,
+    "invalid",
+    "The link to a page has parameters added. Follow the link as it is.",
+  ),
+  ...rowFor(
+    ["page_link_malformed", "page_link_mismatch", "page_link_expired", "page_link_target_absent"],
+    pageEnded,
+  ),
   page_link_too_long: fhir(
     400,
     "too-long",
@@ -376,7 +496,11 @@ export const refusalReasons = {
     "forbidden",
     "Not permitted: the policy has no rule for this interaction with this type. Ask the privacy officer for a rule.",
   ),
-  scope_insufficient: fhir(403, "forbidden", "Not permitted by the token's scope. Get a token with the scope that WWW-Authenticate names."),
+  scope_insufficient: fhir(
+    403,
+    "forbidden",
+    "Not permitted by the token's scope. Get a token with the scope that WWW-Authenticate names.",
+  ),
   outside_patient_compartment: fhir(
     403,
     "forbidden",
@@ -421,8 +545,16 @@ export const refusalReasons = {
     "structure",
     "An entry is malformed. Give each entry a request with method and url, and a resource where the method needs one.",
   ),
-  entry_url_malformed: fhir(400, "value", "An entry's request.url is malformed. Write it relative to the FHIR base, as in Patient/123."),
-  entry_repeated: fhir(400, "invalid", "Two entries of the transaction have one resource or one fullUrl. Send each once."),
+  entry_url_malformed: fhir(
+    400,
+    "value",
+    "An entry's request.url is malformed. Write it relative to the FHIR base, as in Patient/123.",
+  ),
+  entry_repeated: fhir(
+    400,
+    "invalid",
+    "Two entries of the transaction have one resource or one fullUrl. Send each once.",
+  ),
   reference_unresolved: fhir(
     412,
     "processing",
@@ -472,34 +604,78 @@ export const refusalReasons = {
     "not-supported",
     "The FHIR server behind the gateway does not support this search. Search by other parameters.",
   ),
-  origin_timed_out: fhir(504, "timeout", "The FHIR server behind the gateway did not answer in time. Ask for less, or try again later."),
-  origin_throttled: fhir(429, "throttled", wait("The FHIR server behind the gateway accepts no more requests at present.")),
-  origin_unavailable: fhir(503, "transient", wait("The FHIR server behind the gateway says that it is not available at present.")),
-  origin_circuit_open: fhir(503, "transient", wait("The FHIR server behind the gateway is not available at present.")),
+  origin_timed_out: fhir(
+    504,
+    "timeout",
+    "The FHIR server behind the gateway did not answer in time. Ask for less, or try again later.",
+  ),
+  origin_throttled: fhir(
+    429,
+    "throttled",
+    wait("The FHIR server behind the gateway accepts no more requests at present."),
+  ),
+  origin_unavailable: fhir(
+    503,
+    "transient",
+    wait("The FHIR server behind the gateway says that it is not available at present."),
+  ),
+  origin_circuit_open: fhir(
+    503,
+    "transient",
+    wait("The FHIR server behind the gateway is not available at present."),
+  ),
 
   // Writes: what is wrong with the request whatever is stored
-  precondition_malformed: fhir(400, "value", "If-Match is malformed. Send the ETag of the version that was read."),
+  precondition_malformed: fhir(
+    400,
+    "value",
+    "If-Match is malformed. Send the ETag of the version that was read.",
+  ),
   precondition_not_supported: fhir(
     412,
     "not-supported",
     "This precondition is not supported. Send If-Match, or If-None-Exist with a create.",
   ),
-  criteria_missing: fhir(412, "invalid", "A conditional request needs a search criterion. Add one, such as identifier=SYSTEM|VALUE."),
-  criteria_not_supported: fhir(400, "not-supported", "A condition may use token and reference parameters only. Use such a parameter."),
+  criteria_missing: fhir(
+    412,
+    "invalid",
+    "A conditional request needs a search criterion. Add one, such as identifier=SYSTEM|VALUE.",
+  ),
+  criteria_not_supported: fhir(
+    400,
+    "not-supported",
+    "A condition may use token and reference parameters only. Use such a parameter.",
+  ),
   body_missing: fhir(400, "required", "The body is missing. Send the resource or the patch."),
   body_too_large: {
-    ...fhir(413, "too-long", "The body is larger than this gateway supports. Send less: smaller attachments, or fewer entries."),
+    ...fhir(
+      413,
+      "too-long",
+      "The body is larger than this gateway supports. Send less: smaller attachments, or fewer entries.",
+    ),
     ...admin(413, "The body is larger than 1 MiB. Send the document in smaller parts."),
   },
   body_type_not_supported: {
     ...fhir(415, "not-supported", sendJson("application/fhir+json")),
     ...admin(415, sendJson("application/json")),
   },
-  patch_type_not_supported: fhir(415, "not-supported", `Only JSON Patch is supported. ${sendJson("application/json-patch+json")}`),
+  patch_type_not_supported: fhir(
+    415,
+    "not-supported",
+    `Only JSON Patch is supported. ${sendJson("application/json-patch+json")}`,
+  ),
   ...rowFor(["body_not_utf8", "body_too_deep", "body_duplicate_key"], fhir(400, "structure", strictJson)),
   body_not_json: { ...fhir(400, "structure", strictJson), ...admin(400, strictJson) },
-  resource_type_mismatch: fhir(400, "invalid", "The resource type does not match the URL. Send the resource to its own type's address."),
-  resource_id_mismatch: fhir(400, "invalid", "The resource id does not match the URL. Send the same id in both."),
+  resource_type_mismatch: fhir(
+    400,
+    "invalid",
+    "The resource type does not match the URL. Send the resource to its own type's address.",
+  ),
+  resource_id_mismatch: fhir(
+    400,
+    "invalid",
+    "The resource id does not match the URL. Send the same id in both.",
+  ),
   patch_malformed: fhir(
     400,
     "structure",
@@ -507,7 +683,11 @@ export const refusalReasons = {
   ),
 
   // Writes: what is wrong with the request for what may be seen of the stored resource
-  criteria_ambiguous: fhir(412, "processing", "The condition finds more than one resource. Use a condition that finds one."),
+  criteria_ambiguous: fhir(
+    412,
+    "processing",
+    "The condition finds more than one resource. Use a condition that finds one.",
+  ),
   version_not_current: stale,
   write_precondition_failed: stale,
   version_missing: fhir(
@@ -525,7 +705,11 @@ export const refusalReasons = {
     "too-costly",
     "The patch copies, moves or nests more than this gateway supports. Split the patch, or send the resource as an update.",
   ),
-  patch_not_a_resource: fhir(422, "processing", "The patch leaves no resource. Delete the resource instead, or patch less."),
+  patch_not_a_resource: fhir(
+    422,
+    "processing",
+    "The patch leaves no resource. Delete the resource instead, or patch less.",
+  ),
   body_invalid: fhir(422, "processing", "The resource cannot be written. Correct what each issue names."), // told place by place
   result_invalid: fhir(
     422,
@@ -554,7 +738,11 @@ export const refusalReasons = {
   ),
 
   // Writes: what the FHIR server behind the gateway answered
-  write_conflict: fhir(409, "conflict", "Another request is changing the resource. Read the resource again, then repeat the change."),
+  write_conflict: fhir(
+    409,
+    "conflict",
+    "Another request is changing the resource. Read the resource again, then repeat the change.",
+  ),
   write_rejected: fhir(
     422,
     "processing",
@@ -592,18 +780,39 @@ export const refusalReasons = {
   ),
 
   // The token endpoint
-  form_malformed: oauth("invalid_request", "The form is malformed. Send printable ASCII in percent encoding."),
+  form_malformed: oauth(
+    "invalid_request",
+    "The form is malformed. Send printable ASCII in percent encoding.",
+  ),
   grant_type_missing: oauth("invalid_request", "grant_type is missing. Send grant_type=client_credentials."),
-  grant_type_not_supported: oauth("unsupported_grant_type", "The grant_type is not supported. Send grant_type=client_credentials."),
-  token_parameter_missing: oauth("invalid_request", "token is missing. Send the access token as the parameter token."),
+  grant_type_not_supported: oauth(
+    "unsupported_grant_type",
+    "The grant_type is not supported. Send grant_type=client_credentials.",
+  ),
+  token_parameter_missing: oauth(
+    "invalid_request",
+    "token is missing. Send the access token as the parameter token.",
+  ),
   target_unknown: oauth(
     "invalid_target",
     "The client has no grant for this resource. Check the FHIR base in resource, or ask the privacy officer for a grant.",
   ),
-  target_not_chosen: oauth("invalid_target", "The client has grants for several resources. Name one FHIR base with resource."),
-  scope_malformed: oauth("invalid_scope", "scope is malformed. Send scopes of SMART v2 with one space between, such as system/Patient.rs."),
-  scope_unknown: oauth("invalid_scope", "A scope is not one of SMART v2. Send scopes such as system/Patient.rs."),
-  scope_context_not_supported: oauth("invalid_scope", "Only system/ scopes are issued here. Ask for system/ scopes."),
+  target_not_chosen: oauth(
+    "invalid_target",
+    "The client has grants for several resources. Name one FHIR base with resource.",
+  ),
+  scope_malformed: oauth(
+    "invalid_scope",
+    "scope is malformed. Send scopes of SMART v2 with one space between, such as system/Patient.rs.",
+  ),
+  scope_unknown: oauth(
+    "invalid_scope",
+    "A scope is not one of SMART v2. Send scopes such as system/Patient.rs.",
+  ),
+  scope_context_not_supported: oauth(
+    "invalid_scope",
+    "Only system/ scopes are issued here. Ask for system/ scopes.",
+  ),
   scope_query_not_supported: oauth(
     "invalid_scope",
     "Scopes with a query part are not supported. Ask for the scope without the query part.",
@@ -622,27 +831,39 @@ export const refusalReasons = {
   subject_mismatch: admin(401, badOperatorToken),
   ...rowFor(["sign_in_time_missing", "sign_in_time_in_future", "sign_in_too_old", "sign_in_too_weak"], {
     admin: {
-      ...admin(401, "Sign in again, as acr_values and max_age of WWW-Authenticate ask: more recently, or with more factors.").admin,
+      ...admin(
+        401,
+        "Sign in again, as acr_values and max_age of WWW-Authenticate ask: more recently, or with more factors.",
+      ).admin,
       challengeError: "insufficient_user_authentication",
     },
   }),
   ...rowFor(
     ["registry_invalid", "registry_not_supported", "registry_conflict"],
-    admin(422, "The registry file is not applied. Correct what pointer and detail name, and apply the file again."),
+    admin(
+      422,
+      "The registry file is not applied. Correct what pointer and detail name, and apply the file again.",
+    ),
   ),
-  denial_malformed: admin(422, "This denies nothing that can be denied. Correct what pointer and detail name."),
+  denial_malformed: admin(
+    422,
+    "This denies nothing that can be denied. Correct what pointer and detail name.",
+  ),
   suspension_invalid: admin(422, "This is no suspension. Correct what pointer and detail name."),
 } as const satisfies Readonly<Record<string, RefusalRow>>;
 
 /** Reasons of records of which no caller reads a text: the answer broke off, or it was another answer than an error. */
 export const recordedOnly = {
   client_disconnected: "The client ended the connection before the whole answer was sent.",
-  lease_lost: "The client's right to the answer ended while the answer was sent: a quota, a denial or an older registry state.",
+  lease_lost:
+    "The client's right to the answer ended while the answer was sent: a quota, a denial or an older registry state.",
   window_not_recorded: "The ledger did not record the next part of the answer, so that it was not sent.",
-  answer_unavailable: "The write was done, and its answer has a status alone, since the resource could not be read.",
+  answer_unavailable:
+    "The write was done, and its answer has a status alone, since the resource could not be read.",
   token_not_active: "A token was introspected or revoked that is not active, or not this client's.",
   too_many_revocations: "The revocation was not taken: the client has as many in force as it may have.",
-  too_many_disclosures: "An earlier version refused an accounting of more than 2,000 disclosures; today it is paged.",
+  too_many_disclosures:
+    "An earlier version refused an accounting of more than 2,000 disclosures; today it is paged.",
 } as const;
 
 export type RecordedOnly = keyof typeof recordedOnly;

@@ -37,18 +37,30 @@ export interface AskedTime {
   readonly at: Instant;
 }
 
-const formats: Readonly<Record<string, AccountingFormat>> = { "text/csv": "csv", csv: "csv", "text/html": "html", html: "html" };
+const formats: Readonly<Record<string, AccountingFormat>> = {
+  "text/csv": "csv",
+  csv: "csv",
+  "text/html": "html",
+  html: "html",
+};
 const names = ["start", "end", "all", "for", "summed", "recipient", "purpose", "_count", "_format"];
 const countMax = 1_000;
 const DAY_MS = 86_400_000;
 
 /** Reads the parameters, each at most once. Never throws. */
-export function readAccounting(id: string, pairs: readonly QueryPair[]): Result<AccountingAsked, SearchRefusal> {
+export function readAccounting(
+  id: string,
+  pairs: readonly QueryPair[],
+): Result<AccountingAsked, SearchRefusal> {
   const read = new Map<string, string>();
   for (const { name, value } of pairs) {
     if (!names.includes(name) && !isOfPresentation(name)) {
       const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.exec(name)?.[0];
-      return err(parameter === undefined ? { reason: "parameter_malformed" } : { reason: "parameter_not_supported", parameter });
+      return err(
+        parameter === undefined
+          ? { reason: "parameter_malformed" }
+          : { reason: "parameter_not_supported", parameter },
+      );
     }
     if (read.has(name)) return err({ reason: "parameter_repeated", parameter: name });
     read.set(name, value);
@@ -57,7 +69,8 @@ export function readAccounting(id: string, pairs: readonly QueryPair[]): Result<
     if (refusal !== undefined) return err(refusal);
   }
   const malformed = (parameter: string) => err({ reason: "parameter_value_malformed", parameter } as const);
-  const isMalformed = (name: string, pattern: RegExp) => !pattern.test(read.get(name) ?? "") && read.has(name);
+  const isMalformed = (name: string, pattern: RegExp) =>
+    !pattern.test(read.get(name) ?? "") && read.has(name);
   const [start, end] = [read.get("start"), read.get("end")];
   const from = start === undefined ? undefined : timeAt(start, "start");
   if (start !== undefined && from === undefined) return malformed("start");
@@ -101,7 +114,9 @@ export function accountingQuery(
     ...(purpose === undefined ? [] : [["purpose", purpose]]),
     ...(count === undefined ? [] : [["_count", String(count)]]),
   ];
-  return pairs.map(([name = "", value = ""]) => `${name}=${encodeURIComponent(value).replaceAll("%3A", ":")}`).join("&");
+  return pairs
+    .map(([name = "", value = ""]) => `${name}=${encodeURIComponent(value).replaceAll("%3A", ":")}`)
+    .join("&");
 }
 
 /** A FHIR date of a whole day in UTC, or a dateTime with its zone: what is not written of it is any. */

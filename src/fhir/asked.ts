@@ -14,7 +14,8 @@ export function patientsAsked(type: string, parameters: readonly SearchParameter
       if (value.kind !== "reference") return [];
       // A bare id is a patient's where the parameter says whose the row is; elsewhere it is more likely a practitioner's.
       const isOnlyPatients = definition.targets?.size === 1 && definition.targets.has("Patient");
-      const meansPatient = isOnlyPatients || (reads(type, definition, "owner") && definition.targets?.has("Patient") !== false);
+      const meansPatient =
+        isOnlyPatients || (reads(type, definition, "owner") && definition.targets?.has("Patient") !== false);
       return value.type === "Patient" || (value.type === undefined && meansPatient) ? [value.id] : [];
     }),
   );
@@ -30,7 +31,8 @@ export function patientsAsked(type: string, parameters: readonly SearchParameter
 export function isAskedFor(row: JsonObject, parameters: readonly SearchParameter[], base: FhirBase): boolean {
   const type = textAt(row, "resourceType") ?? "";
   return parameters.every(({ definition, values }) => {
-    if (definition.code === "_id") return values.some((value) => value.kind === "token" && value.code === property(row, "id"));
+    if (definition.code === "_id")
+      return values.some((value) => value.kind === "token" && value.code === property(row, "id"));
     if (definition.type !== "reference" || !reads(type, definition, "owner")) return true;
     const named = (definition.paths ?? []).flatMap((path) => valuesAt(row, path));
     if (named.length === 0) return false; // it names nobody, so not the one who was asked for
@@ -41,7 +43,9 @@ export function isAskedFor(row: JsonObject, parameters: readonly SearchParameter
     if (local.length === 0 || local.length < references.length) return true;
     const owners = new Set(local.flatMap(({ type, id }) => [id, `${type}/${id}`]));
     return values.some(
-      (value) => value.kind === "reference" && owners.has(value.type === undefined ? value.id : `${value.type}/${value.id}`),
+      (value) =>
+        value.kind === "reference" &&
+        owners.has(value.type === undefined ? value.id : `${value.type}/${value.id}`),
     );
   });
 }

@@ -47,8 +47,10 @@ const headers: Readonly<Record<string, string>> = {
 
 /** Reads the body of a POST to the base. Strict: an element of an entry that is not known could change what the entry asks. */
 export function readBatch(body: Json): Result<Batch, BatchRefusal> {
-  const kind = isObject(body) && property(body, "resourceType") === "Bundle" ? property(body, "type") : undefined;
-  if (!isObject(body) || (kind !== "batch" && kind !== "transaction")) return err({ reason: "not_a_batch_or_transaction" });
+  const kind =
+    isObject(body) && property(body, "resourceType") === "Bundle" ? property(body, "type") : undefined;
+  if (!isObject(body) || (kind !== "batch" && kind !== "transaction"))
+    return err({ reason: "not_a_batch_or_transaction" });
   const list = property(body, "entry") ?? [];
   if (!isArray(list)) return err({ reason: "not_a_batch_or_transaction" });
   if (list.length > entriesMax[kind]) return err({ reason: "too_many_entries" });
@@ -65,18 +67,44 @@ export function readBatch(body: Json): Result<Batch, BatchRefusal> {
   return repeated === undefined ? ok({ kind, entries }) : err({ reason: "entry_repeated", at: repeated });
 }
 
-const known: ReadonlySet<string> = new Set(["id", "extension", "link", "fullUrl", "resource", "request", "response", "search"]);
-const knownOfRequest: ReadonlySet<string> = new Set(["id", "extension", "method", "url", ...Object.values(headers)]);
+const known: ReadonlySet<string> = new Set([
+  "id",
+  "extension",
+  "link",
+  "fullUrl",
+  "resource",
+  "request",
+  "response",
+  "search",
+]);
+const knownOfRequest: ReadonlySet<string> = new Set([
+  "id",
+  "extension",
+  "method",
+  "url",
+  ...Object.values(headers),
+]);
 
 function readEntry(item: Json, at: number): Result<BatchEntry, BatchRefusal> {
   const malformed = err({ reason: "entry_malformed", at } as const);
   if (!isObject(item) || !Object.keys(item).every((name) => known.has(name))) return malformed;
-  const [request, resource, fullUrl] = [property(item, "request"), property(item, "resource"), property(item, "fullUrl")];
+  const [request, resource, fullUrl] = [
+    property(item, "request"),
+    property(item, "resource"),
+    property(item, "fullUrl"),
+  ];
   if (!isObject(request) || !Object.keys(request).every((name) => knownOfRequest.has(name))) return malformed;
   const method = methods.find((each) => each === property(request, "method"));
   const texts = ["url", ...Object.values(headers)].map((name) => property(request, name));
-  const isText = (value: Json | undefined): value is string | undefined => value === undefined || typeof value === "string";
-  if (method === undefined || !texts.every(isText) || !isText(fullUrl) || (resource !== undefined && !isObject(resource))) return malformed;
+  const isText = (value: Json | undefined): value is string | undefined =>
+    value === undefined || typeof value === "string";
+  if (
+    method === undefined ||
+    !texts.every(isText) ||
+    !isText(fullUrl) ||
+    (resource !== undefined && !isObject(resource))
+  )
+    return malformed;
   // An absolute URL, `//host`, dots and escapes lead elsewhere than they seem to; an empty path is the batch itself.
   const { path, query = "" } = url.exec(textAt(request, "url") ?? "")?.groups ?? {};
   if (path === undefined) return err({ reason: "entry_url_malformed", at });
@@ -104,7 +132,9 @@ export function withReferences(value: Json, replaced: (reference: string) => str
   return Object.fromEntries(
     Object.entries(value).map(([name, member]) => [
       name,
-      name === "reference" && typeof member === "string" ? (replaced(member) ?? member) : withReferences(member, replaced),
+      name === "reference" && typeof member === "string"
+        ? (replaced(member) ?? member)
+        : withReferences(member, replaced),
     ]),
   );
 }

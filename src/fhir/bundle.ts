@@ -16,7 +16,9 @@ import {
 export type BundleRefusal = JsonRefusal | { readonly reason: "not_a_searchset" };
 
 /** What one entry of a searchset is (FHIR R4 `Bundle.entry.search.mode`; without one it is a match). */
-export type SearchEntry = { readonly mode: "match" | "include"; readonly resource: JsonObject } | { readonly mode: "outcome" };
+export type SearchEntry =
+  | { readonly mode: "match" | "include"; readonly resource: JsonObject }
+  | { readonly mode: "outcome" };
 
 /** `unreadable`: it is no entry that this gateway reads, and ends for certain: the others are read. It may be a match. */
 export type Unreadable = { readonly mode: "unreadable" };
@@ -49,14 +51,20 @@ export interface SearchFrame {
 export type ListType = "searchset" | "history";
 
 /** Reads a searchset, or a history, without its entries (see `EntrySplitter`). */
-export function readFrame(bytes: Uint8Array, type: ListType = "searchset"): Result<SearchFrame, BundleRefusal> {
+export function readFrame(
+  bytes: Uint8Array,
+  type: ListType = "searchset",
+): Result<SearchFrame, BundleRefusal> {
   const frame = readJson(bytes);
   if (!frame.ok) return frame;
   const bundle = frame.value;
-  if (!isObject(bundle) || property(bundle, "resourceType") !== "Bundle" || property(bundle, "type") !== type) return refused;
+  if (!isObject(bundle) || property(bundle, "resourceType") !== "Bundle" || property(bundle, "type") !== type)
+    return refused;
   const [links, entries] = [property(bundle, "link") ?? [], property(bundle, "entry") ?? []];
   if (!isArray(links) || !links.every(isObject) || !isArray(entries)) return refused;
-  const next = links.filter((link) => property(link, "relation") === "next").map((link) => textAt(link, "url"));
+  const next = links
+    .filter((link) => property(link, "relation") === "next")
+    .map((link) => textAt(link, "url"));
   const total = totalOf(bundle);
   if (next.length > 1 || (next.length === 1 && next[0] === undefined) || total === "no count") return refused;
   return ok({ next: next[0], total });
@@ -88,8 +96,16 @@ export function listText(
   { type = "searchset", self, next, total }: ListFrame,
   hasEntries: boolean,
 ): readonly [before: string, after: string] {
-  const link = [{ relation: "self", url: self }, ...(next === undefined ? [] : [{ relation: "next", url: next }])];
-  const whole = JSON.stringify({ resourceType: "Bundle", type, ...(total === undefined ? {} : { total }), link });
+  const link = [
+    { relation: "self", url: self },
+    ...(next === undefined ? [] : [{ relation: "next", url: next }]),
+  ];
+  const whole = JSON.stringify({
+    resourceType: "Bundle",
+    type,
+    ...(total === undefined ? {} : { total }),
+    link,
+  });
   return hasEntries ? [`${whole.slice(0, -1)},"entry":[`, "]}"] : [whole, ""];
 }
 
@@ -115,6 +131,7 @@ function searchMode(entry: JsonObject): SearchEntry["mode"] | undefined {
 function totalOf(bundle: JsonObject): number | "no count" | undefined {
   const total = property(bundle, "total");
   if (total === undefined) return undefined;
-  const text = typeof total === "object" && total !== null && "rawJSON" in total ? total["rawJSON"] : undefined;
+  const text =
+    typeof total === "object" && total !== null && "rawJSON" in total ? total["rawJSON"] : undefined;
   return typeof text === "string" && /^\d+$/u.test(text) ? Number(text) : "no count";
 }

@@ -41,9 +41,17 @@ const security = (oauth: OAuthUris) => ({
   extension: [
     {
       url: "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
-      extension: Object.entries(oauth).flatMap(([url, valueUri]) => (valueUri === undefined ? [] : [{ url, valueUri }])),
+      extension: Object.entries(oauth).flatMap(([url, valueUri]) =>
+        valueUri === undefined ? [] : [{ url, valueUri }],
+      ),
     },
   ],
-  service: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/restful-security-service", code: "SMART-on-FHIR" }] }],
+  service: [
+    {
+      coding: [
+        { system: "http://terminology.hl7.org/CodeSystem/restful-security-service", code: "SMART-on-FHIR" },
+      ],
+    },
+  ],
   description: "Mutual TLS and an access token bound to the client's certificate (RFC 8705).",
 });

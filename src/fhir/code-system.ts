@@ -9,9 +9,21 @@ export function isSameSystem(a: string, b: string): boolean {
 
 // The systems of security labels (FHIR R4 security-labels): the same label is written under any of these.
 const names: readonly (readonly string[])[] = [
-  ["http://terminology.hl7.org/codesystem/v3-confidentiality", "http://hl7.org/fhir/v3/confidentiality", "2.16.840.1.113883.5.25"],
-  ["http://terminology.hl7.org/codesystem/v3-actcode", "http://hl7.org/fhir/v3/actcode", "2.16.840.1.113883.5.4"],
-  ["http://terminology.hl7.org/codesystem/v3-actusprivacylaw", "http://hl7.org/fhir/v3/actusprivacylaw", "2.16.840.1.113883.5.1138"],
+  [
+    "http://terminology.hl7.org/codesystem/v3-confidentiality",
+    "http://hl7.org/fhir/v3/confidentiality",
+    "2.16.840.1.113883.5.25",
+  ],
+  [
+    "http://terminology.hl7.org/codesystem/v3-actcode",
+    "http://hl7.org/fhir/v3/actcode",
+    "2.16.840.1.113883.5.4",
+  ],
+  [
+    "http://terminology.hl7.org/codesystem/v3-actusprivacylaw",
+    "http://hl7.org/fhir/v3/actusprivacylaw",
+    "2.16.840.1.113883.5.1138",
+  ],
 ];
 
 const named = (uri: string): string =>

@@ -20,9 +20,12 @@ export function readHistoryEntry(bytes: EntryBytes, base: FhirBase): Result<Hist
   if (!isObject(entry.value)) return refused;
   const [resource, request] = [property(entry.value, "resource"), property(entry.value, "request")];
   const method = isObject(request) ? textAt(request, "method") : undefined;
-  if (isObject(resource) && method !== "DELETE") return ok({ kind: "version", resource, created: method === "POST" });
+  if (isObject(resource) && method !== "DELETE")
+    return ok({ kind: "version", resource, created: method === "POST" });
   if (resource !== undefined || !isObject(request) || method !== "DELETE") return refused;
-  const named = [textAt(request, "url"), textAt(entry.value, "fullUrl")].map((url) => parseReference(url ?? "", base));
+  const named = [textAt(request, "url"), textAt(entry.value, "fullUrl")].map((url) =>
+    parseReference(url ?? "", base),
+  );
   const deleted = named.find((reference) => reference.kind === "local");
   if (deleted === undefined) return refused;
   return ok({ kind: "deletion", type: deleted.type, id: deleted.id, version: versionOf(entry.value) });
@@ -32,12 +35,20 @@ const refused = err({ reason: "not_a_searchset" } as const);
 
 function versionOf(entry: JsonObject): string {
   const response = property(entry, "response");
-  const version = /^(?:W\/)?"(?<id>.*)"$/u.exec((isObject(response) && textAt(response, "etag")) || "")?.groups?.["id"] ?? "";
+  const version =
+    /^(?:W\/)?"(?<id>.*)"$/u.exec((isObject(response) && textAt(response, "etag")) || "")?.groups?.["id"] ??
+    "";
   return isId(version) ? version : "";
 }
 
 /** An entry as it leaves: of the version only what the resource itself shows. */
-export function versionText(base: string, type: string, id: string, resource: JsonObject, created: boolean): string {
+export function versionText(
+  base: string,
+  type: string,
+  id: string,
+  resource: JsonObject,
+  created: boolean,
+): string {
   const meta = property(resource, "meta");
   const [version, changed] = isObject(meta) ? [textAt(meta, "versionId"), textAt(meta, "lastUpdated")] : [];
   return JSON.stringify({

@@ -20,7 +20,12 @@ export type Interaction = Reading | Listing | Writing | Told | AccountingAsked |
 
 export type Reading =
   | ({ readonly kind: "read"; readonly type: ResourceType; readonly id: string } & OfElements)
-  | ({ readonly kind: "vread"; readonly type: ResourceType; readonly id: string; readonly version: string } & OfElements)
+  | ({
+      readonly kind: "vread";
+      readonly type: ResourceType;
+      readonly id: string;
+      readonly version: string;
+    } & OfElements)
   /** `posted`: by `POST [type]/_search`. */
   | ({ readonly kind: "search"; readonly posted: boolean } & Search);
 
@@ -48,7 +53,13 @@ export type Writing =
 
 export function isWriting(interaction: Interaction): interaction is Writing {
   const { kind } = interaction;
-  return "criteria" in interaction || kind === "create" || kind === "update" || kind === "patch" || kind === "delete";
+  return (
+    "criteria" in interaction ||
+    kind === "create" ||
+    kind === "update" ||
+    kind === "patch" ||
+    kind === "delete"
+  );
 }
 
 export function isReading(interaction: Interaction): interaction is Reading {
@@ -67,7 +78,10 @@ export function isListing(interaction: Interaction): interaction is Listing {
 export type UncarriedInteraction = "history-system" | "search-system" | "search-compartment" | "operation";
 
 export type InteractionRefusal =
-  | { readonly reason: "interaction_not_supported"; readonly interaction: UncarriedInteraction | Exclude<Interaction, Reading>["kind"] }
+  | {
+      readonly reason: "interaction_not_supported";
+      readonly interaction: UncarriedInteraction | Exclude<Interaction, Reading>["kind"];
+    }
   /** `allow`: the methods that the place has. */
   | { readonly reason: "method_not_supported"; readonly allow: readonly string[] }
   | PlaceRefusal
@@ -95,7 +109,9 @@ export function readInteraction(
   const known = methods.find((name) => name === method);
   const asked = known && at(known === "HEAD" ? "GET" : known, place.value);
   if (asked === undefined) {
-    const allow = methods.filter((name) => typeof at(name === "HEAD" ? "GET" : name, place.value) === "object");
+    const allow = methods.filter(
+      (name) => typeof at(name === "HEAD" ? "GET" : name, place.value) === "object",
+    );
     return err(allow.length === 0 ? { reason: "path_unknown" } : { reason: "method_not_supported", allow });
   }
   if (typeof asked === "string") return err({ reason: "interaction_not_supported", interaction: asked });
@@ -107,7 +123,8 @@ export function readInteraction(
       const search = readSearch(asked.type, pairs.value, base);
       if (!search.ok) return search;
       const { posted, within } = asked;
-      const parameters = within === undefined ? search.value.parameters : [within, ...search.value.parameters];
+      const parameters =
+        within === undefined ? search.value.parameters : [within, ...search.value.parameters];
       return ok({ kind: "search", posted, ...search.value, parameters });
     }
     case "history":
@@ -130,7 +147,9 @@ export function readInteraction(
       if (!elements.ok) return elements;
       const { list, others } = elements.value;
       const refusal = refuseBesidePresentation(asked.type, others);
-      return refusal === undefined ? ok(list === undefined ? asked : { ...asked, elements: list }) : err(refusal);
+      return refusal === undefined
+        ? ok(list === undefined ? asked : { ...asked, elements: list })
+        : err(refusal);
     }
     case "create":
     case "update":
@@ -146,7 +165,11 @@ export function readInteraction(
 }
 
 /** What a conditional form means: one resource at most, so there is nothing to sort or to page, and without any criterion it would mean them all. */
-export function readCriteria(type: ResourceType, pairs: readonly QueryPair[], base?: string): Result<Search, SearchRefusal> {
+export function readCriteria(
+  type: ResourceType,
+  pairs: readonly QueryPair[],
+  base?: string,
+): Result<Search, SearchRefusal> {
   const search = readSearch(type, pairs, base);
   if (!search.ok) return search;
   const { parameters, sort, count, elements } = search.value;
@@ -159,20 +182,29 @@ export function readCriteria(type: ResourceType, pairs: readonly QueryPair[], ba
 function takeElements(
   type: ResourceType,
   pairs: readonly QueryPair[],
-): Result<{ readonly list: readonly string[] | undefined; readonly others: readonly QueryPair[] }, SearchRefusal> {
+): Result<
+  { readonly list: readonly string[] | undefined; readonly others: readonly QueryPair[] },
+  SearchRefusal
+> {
   const [own, ...more] = pairs.filter(({ name }) => name === "_elements");
   if (more.length > 0) return err({ reason: "parameter_repeated", parameter: "_elements" });
   const list = own && readElementList(type, own.value);
-  if (own !== undefined && list === undefined) return err({ reason: "parameter_value_malformed", parameter: "_elements" });
+  if (own !== undefined && list === undefined)
+    return err({ reason: "parameter_value_malformed", parameter: "_elements" });
   return ok({ list, others: pairs.filter(({ name }) => name !== "_elements") });
 }
 
 /** Of what is written, and of one resource, only the form of the answer can be asked for. */
-function refuseBesidePresentation(type: ResourceType | undefined, pairs: readonly QueryPair[]): SearchRefusal | undefined {
+function refuseBesidePresentation(
+  type: ResourceType | undefined,
+  pairs: readonly QueryPair[],
+): SearchRefusal | undefined {
   for (const { name, value } of pairs) {
     if (!isOfPresentation(name)) {
       const refused = type === undefined ? undefined : readSearch(type, [{ name, value }]);
-      return refused === undefined || refused.ok ? { reason: "parameter_not_supported", parameter: spoken(name) } : refused.error;
+      return refused === undefined || refused.ok
+        ? { reason: "parameter_not_supported", parameter: spoken(name) }
+        : refused.error;
     }
     const refusal = refusePresentation(name, value);
     if (refusal !== undefined) return refusal;
@@ -186,7 +218,12 @@ const spoken = (name: string) => (/^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.test(name) ?
 type Asked =
   | Exclude<Reading, { kind: "search" }>
   /** `within`: of a compartment's search, which is the search for that patient's rows. */
-  | { readonly kind: "search"; readonly type: ResourceType; readonly posted: boolean; readonly within: SearchParameter | undefined }
+  | {
+      readonly kind: "search";
+      readonly type: ResourceType;
+      readonly posted: boolean;
+      readonly within: SearchParameter | undefined;
+    }
   | { readonly kind: "history"; readonly type: ResourceType; readonly id: string | undefined }
   | { readonly kind: "everything"; readonly id: string }
   | { readonly kind: "lastn" }
@@ -209,10 +246,14 @@ function at(method: Method, place: Place): Asked | UncarriedInteraction | undefi
       return method === "GET" ? { ...place, kind: "vread" } : undefined;
     case "posted":
       if (method !== "POST") return undefined;
-      return place.type === undefined ? "search-system" : { kind: "search", type: place.type, posted: true, within: undefined };
+      return place.type === undefined
+        ? "search-system"
+        : { kind: "search", type: place.type, posted: true, within: undefined };
     case "history":
       if (method !== "GET") return undefined;
-      return place.type === undefined ? "history-system" : { kind: "history", type: place.type, id: place.id };
+      return place.type === undefined
+        ? "history-system"
+        : { kind: "history", type: place.type, id: place.id };
     case "compartment":
       return method === (place.posted ? "POST" : "GET") ? inCompartment(place) : undefined;
     case "operation":
@@ -223,16 +264,30 @@ function at(method: Method, place: Place): Asked | UncarriedInteraction | undefi
 }
 
 /** Whose the rows are is asked for as any search would: by elements that the reader may see. What others did for them is not theirs. */
-function inCompartment({ of, id, type, posted }: Extract<Place, { kind: "compartment" }>): Asked | UncarriedInteraction {
+function inCompartment({
+  of,
+  id,
+  type,
+  posted,
+}: Extract<Place, { kind: "compartment" }>): Asked | UncarriedInteraction {
   const within = of === "Patient" && type !== "*" ? ownedBy(type, [id]) : undefined;
-  return within === undefined || type === "*" ? "search-compartment" : { kind: "search", type, posted, within };
+  return within === undefined || type === "*"
+    ? "search-compartment"
+    : { kind: "search", type, posted, within };
 }
 
-function inOperation(method: Method, { name, type, id }: Extract<Place, { kind: "operation" }>): Asked | UncarriedInteraction | undefined {
-  if (name === "everything" && type === "Patient" && id !== undefined) return method === "GET" ? { kind: "everything", id } : undefined;
-  if (name === "disclosures" && type === "Patient" && id !== undefined) return method === "GET" ? { kind: "disclosures", id } : undefined;
-  if (name === "lastn" && type === "Observation" && id === undefined) return method === "GET" ? { kind: "lastn" } : undefined;
-  if (name === "validate" && type !== undefined) return method === "POST" ? { kind: "validate", type, id } : undefined;
+function inOperation(
+  method: Method,
+  { name, type, id }: Extract<Place, { kind: "operation" }>,
+): Asked | UncarriedInteraction | undefined {
+  if (name === "everything" && type === "Patient" && id !== undefined)
+    return method === "GET" ? { kind: "everything", id } : undefined;
+  if (name === "disclosures" && type === "Patient" && id !== undefined)
+    return method === "GET" ? { kind: "disclosures", id } : undefined;
+  if (name === "lastn" && type === "Observation" && id === undefined)
+    return method === "GET" ? { kind: "lastn" } : undefined;
+  if (name === "validate" && type !== undefined)
+    return method === "POST" ? { kind: "validate", type, id } : undefined;
   return method === "GET" || method === "POST" ? "operation" : undefined;
 }
 

@@ -2,7 +2,13 @@ import { err, ok, type Result } from "#kernel/result";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import type { QueryPair } from "#fhir/search/query";
 import { searchParametersOf } from "#fhir/search/parameters";
-import { isOfPresentation, readSearch, refusePresentation, type Search, type SearchRefusal } from "#fhir/search/search";
+import {
+  isOfPresentation,
+  readSearch,
+  refusePresentation,
+  type Search,
+  type SearchRefusal,
+} from "#fhir/search/search";
 import { readValue } from "#fhir/search/value";
 
 /** What answers with a list and is no search of one type. */
@@ -43,14 +49,21 @@ export type ListingRefusal =
   /** `$lastn` is of one patient or subject. */
   | { readonly reason: "subject_missing" };
 
-export function readHistory(type: ResourceType, id: string | undefined, pairs: readonly QueryPair[]): Result<HistoryAsked, ListingRefusal> {
+export function readHistory(
+  type: ResourceType,
+  id: string | undefined,
+  pairs: readonly QueryPair[],
+): Result<HistoryAsked, ListingRefusal> {
   const read = readNamed(pairs, { _since: isTime, _at: isTime, _count: isCount });
   if (!read.ok) return read;
   const { _since: since, _at: at, _count: count } = read.value;
   return ok({ kind: "history", type, id, since: timeOf(since), at: timeOf(at), count: numberOf(count) });
 }
 
-export function readEverything(id: string, pairs: readonly QueryPair[]): Result<EverythingAsked, ListingRefusal> {
+export function readEverything(
+  id: string,
+  pairs: readonly QueryPair[],
+): Result<EverythingAsked, ListingRefusal> {
   const types = pairs.flatMap(({ name, value }) => (name === "_type" ? value.split(",") : [])); // may be said several times
   if (!types.every(isResourceType)) return err({ reason: "parameter_value_malformed", parameter: "_type" });
   const others = pairs.filter(({ name }) => name !== "_type");
@@ -58,7 +71,14 @@ export function readEverything(id: string, pairs: readonly QueryPair[]): Result<
   if (!read.ok) return read;
   const { start, end, _since: since, _count: count } = read.value;
   const times = { since: timeOf(since), start: timeOf(start), end: timeOf(end) };
-  return ok({ kind: "everything", type: "Patient", id, types: types.length === 0 ? undefined : types, ...times, count: numberOf(count) });
+  return ok({
+    kind: "everything",
+    type: "Patient",
+    id,
+    types: types.length === 0 ? undefined : types,
+    ...times,
+    count: numberOf(count),
+  });
 }
 
 // More of one kind is a search, which has pages.
@@ -87,16 +107,22 @@ export function readLastN(pairs: readonly QueryPair[], base?: string): Result<La
   ] as const;
   const refused = beside.find(([, isThere]) => isThere);
   if (refused !== undefined) return err({ reason: "parameter_not_supported", parameter: refused[0] });
-  if (!parameters.some(({ definition: { code } }) => code === "patient" || code === "subject")) return err({ reason: "subject_missing" });
+  if (!parameters.some(({ definition: { code } }) => code === "patient" || code === "subject"))
+    return err({ reason: "subject_missing" });
   return ok({ kind: "lastn", ...search.value, max: numberOf(read.value["max"]) ?? 1 });
 }
 
 /** The encoded query of a listing, from its parts alone: what a page's link keeps. */
 export function listingQuery(asked: HistoryAsked | EverythingAsked): string {
   const { since, count } = asked;
-  const own = asked.kind === "history" ? { _at: asked.at } : { _type: asked.types?.join(","), start: asked.start, end: asked.end };
+  const own =
+    asked.kind === "history"
+      ? { _at: asked.at }
+      : { _type: asked.types?.join(","), start: asked.start, end: asked.end };
   return Object.entries({ ...own, _since: since, _count: count?.toString() })
-    .flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value.split(",").map(encodeURIComponent).join(",")}`]))
+    .flatMap(([name, value]) =>
+      value === undefined ? [] : [`${name}=${value.split(",").map(encodeURIComponent).join(",")}`],
+    )
     .join("&");
 }
 
@@ -110,11 +136,16 @@ function readNamed<Name extends string>(
     const isRight = Object.entries<(text: string) => boolean>(grammar).find(([known]) => known === name)?.[1];
     if (isRight === undefined && !isOfPresentation(name)) {
       const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.exec(name)?.[0];
-      return err(parameter === undefined ? { reason: "parameter_malformed" } : { reason: "parameter_not_supported", parameter });
+      return err(
+        parameter === undefined
+          ? { reason: "parameter_malformed" }
+          : { reason: "parameter_not_supported", parameter },
+      );
     }
     if (read.has(name)) return err({ reason: "parameter_repeated", parameter: name });
     read.set(name, value);
-    const refusal = isRight === undefined ? refusePresentation(name, value) : isRight(value) ? undefined : malformed(name);
+    const refusal =
+      isRight === undefined ? refusePresentation(name, value) : isRight(value) ? undefined : malformed(name);
     if (refusal !== undefined) return err(refusal);
   }
   // Only the names of the grammar are there to be asked for.
@@ -131,4 +162,6 @@ const someDate = searchParametersOf("Resource").get("_lastUpdated");
 
 /** A date or an instant of the calendar, without a comparison before it. */
 const isTime = (text: string) =>
-  someDate !== undefined && /^\d/u.test(text) && readValue(text, someDate, { base: undefined, type: undefined }) !== undefined;
+  someDate !== undefined &&
+  /^\d/u.test(text) &&
+  readValue(text, someDate, { base: undefined, type: undefined }) !== undefined;

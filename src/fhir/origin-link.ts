@@ -9,7 +9,9 @@ import { baseNames, type FhirBase } from "#fhir/r4/reference";
  */
 export function linkBelow(base: FhirBase, link: string): string | undefined {
   const homes = baseNames(base).map((name) => new URL(name));
-  return homes.map((home) => placeBelow(homes, URL.parse(link, `${home.href.replace(/\/$/u, "")}/`))).find((place) => place !== undefined);
+  return homes
+    .map((home) => placeBelow(homes, URL.parse(link, `${home.href.replace(/\/$/u, "")}/`)))
+    .find((place) => place !== undefined);
 }
 
 function placeBelow(homes: readonly URL[], url: URL | null): string | undefined {
@@ -27,9 +29,11 @@ function placeBelow(homes: readonly URL[], url: URL | null): string | undefined 
 
 /** One host by whatever name it has for itself: a server on this machine that was asked as `127.0.0.1` may call itself `localhost`. */
 function isSamePlace(url: URL, home: URL): boolean {
-  const isSameHost = url.hostname === home.hostname || (isLoopback(url.hostname) && isLoopback(home.hostname));
+  const isSameHost =
+    url.hostname === home.hostname || (isLoopback(url.hostname) && isLoopback(home.hostname));
   return url.protocol === home.protocol && isSameHost && url.port === home.port;
 }
 
 // URL has read every notation of an IPv4 address before (WHATWG URL §3.5).
-const isLoopback = (hostname: string) => hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d+){3}$/u.test(hostname);
+const isLoopback = (hostname: string) =>
+  hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d+){3}$/u.test(hostname);

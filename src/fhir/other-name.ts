@@ -6,6 +6,10 @@ import type { FhirBase } from "#fhir/r4/reference";
 export function namesAnotherBase(answer: Json, base: FhirBase): boolean {
   if (!isObject(answer)) return false;
   const implementation = property(answer, "implementation");
-  const named = isObject(implementation) ? [textAt(implementation, "url")] : valuesAt(answer, ["link", "url"]);
-  return named.some((url) => typeof url === "string" && /^https?:\/\//iu.test(url) && linkBelow(base, url) === undefined);
+  const named = isObject(implementation)
+    ? [textAt(implementation, "url")]
+    : valuesAt(answer, ["link", "url"]);
+  return named.some(
+    (url) => typeof url === "string" && /^https?:\/\//iu.test(url) && linkBelow(base, url) === undefined,
+  );
 }

@@ -34,11 +34,17 @@ export interface Issue {
 
 /** An OperationOutcome with one issue (FHIR R4 §2.31), naming the request under which the ledger knows more. */
 export function operationOutcome({ severity, code, text, requestId }: Issue) {
-  return { resourceType: "OperationOutcome", issue: [{ severity, code, details: { text }, diagnostics: `Request ${requestId}` }] };
+  return {
+    resourceType: "OperationOutcome",
+    issue: [{ severity, code, details: { text }, diagnostics: `Request ${requestId}` }],
+  };
 }
 
 /** An OperationOutcome that says what is wrong with a body, and where: the same fixed sentences, one issue for each. */
-export function bodyOutcome(found: readonly (Omit<Issue, "requestId"> & { readonly expression: string })[], requestId: string) {
+export function bodyOutcome(
+  found: readonly (Omit<Issue, "requestId"> & { readonly expression: string })[],
+  requestId: string,
+) {
   const issue = found.map(({ severity, code, expression, text }) => ({
     severity,
     code,

@@ -28,7 +28,9 @@ export function patientsNamed(interaction: Interaction): readonly NamedPatient[]
     case "patch":
     case "delete":
     case "validate":
-      return interaction.type === "Patient" && interaction.id !== undefined ? [{ patient: interaction.id, type: "Patient" }] : [];
+      return interaction.type === "Patient" && interaction.id !== undefined
+        ? [{ patient: interaction.id, type: "Patient" }]
+        : [];
     case "create":
     case "capabilities":
     case "batch":

@@ -1,7 +1,8 @@
 import type { Instant } from "#kernel/clock";
 import { isObject, property, type Json } from "#fhir/json/json";
 
-const dateTime = /^(?<year>\d{4})(?:-(?<month>\d\d)(?:-(?<day>\d\d)(?<time>T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))?)?)?$/u;
+const dateTime =
+  /^(?<year>\d{4})(?:-(?<month>\d\d)(?:-(?<day>\d\d)(?<time>T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))?)?)?$/u;
 
 /**
  * Whether a Period holds at a time (FHIR R4 datatypes §2.24.0.11): from its `start` on, until the end of the day, month or year that `end`
@@ -13,7 +14,12 @@ export function holdsAt(period: Json | undefined, at: Instant): boolean {
   const [start, end] = [property(period, "start"), property(period, "end")].map((bound) =>
     bound === undefined ? undefined : spanOf(bound),
   );
-  return start !== null && end !== null && (start === undefined || at >= start[0]) && (end === undefined || at < end[1]);
+  return (
+    start !== null &&
+    end !== null &&
+    (start === undefined || at >= start[0]) &&
+    (end === undefined || at < end[1])
+  );
 }
 
 /** The time that a dateTime means, from and until (not included), ms since 1970; null for what is none. */

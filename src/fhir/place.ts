@@ -20,10 +20,17 @@ export type Place =
       readonly type: ResourceType | "*";
       readonly posted: boolean;
     }
-  | { readonly kind: "operation"; readonly name: string; readonly type: ResourceType | undefined; readonly id: string | undefined }
+  | {
+      readonly kind: "operation";
+      readonly name: string;
+      readonly type: ResourceType | undefined;
+      readonly id: string | undefined;
+    }
   | { readonly kind: "metadata" };
 
-export type PlaceRefusal = { readonly reason: "path_unknown" | "resource_type_unknown" | "resource_id_malformed" };
+export type PlaceRefusal = {
+  readonly reason: "path_unknown" | "resource_type_unknown" | "resource_id_malformed";
+};
 
 // CompartmentDefinitions of R4. `Patient/1/*` is a compartment search as well.
 const compartments = ["Patient", "Encounter", "RelatedPerson", "Practitioner", "Device"] as const;
@@ -35,23 +42,37 @@ export function readPlace(segments: readonly string[]): Result<Place, PlaceRefus
   if (more.length > 0) return err({ reason: "path_unknown" });
   if (first === undefined) return ok({ kind: "system" });
   if (second === undefined && first === "metadata") return ok({ kind: "metadata" });
-  if (second === undefined && first === "_history") return ok({ kind: "history", type: undefined, id: undefined });
+  if (second === undefined && first === "_history")
+    return ok({ kind: "history", type: undefined, id: undefined });
   if (second === undefined && first === "_search") return ok({ kind: "posted", type: undefined });
-  if (second === undefined && isOperation(first)) return ok({ kind: "operation", name: first.slice(1), type: undefined, id: undefined });
-  if (!isResourceType(first)) return err({ reason: /^[A-Z][A-Za-z]{0,63}$/u.test(first) ? "resource_type_unknown" : "path_unknown" });
+  if (second === undefined && isOperation(first))
+    return ok({ kind: "operation", name: first.slice(1), type: undefined, id: undefined });
+  if (!isResourceType(first))
+    return err({ reason: /^[A-Z][A-Za-z]{0,63}$/u.test(first) ? "resource_type_unknown" : "path_unknown" });
 
   if (second === undefined) return ok({ kind: "type", type: first });
-  if (third === undefined && second === "_history") return ok({ kind: "history", type: first, id: undefined });
+  if (third === undefined && second === "_history")
+    return ok({ kind: "history", type: first, id: undefined });
   if (third === undefined && second === "_search") return ok({ kind: "posted", type: first });
-  if (third === undefined && isOperation(second)) return ok({ kind: "operation", name: second.slice(1), type: first, id: undefined });
+  if (third === undefined && isOperation(second))
+    return ok({ kind: "operation", name: second.slice(1), type: first, id: undefined });
   if (!isId(second)) return err({ reason: "resource_id_malformed" });
-  return third === undefined ? ok({ kind: "instance", type: first, id: second }) : readBelow(first, second, third, fourth);
+  return third === undefined
+    ? ok({ kind: "instance", type: first, id: second })
+    : readBelow(first, second, third, fourth);
 }
 
-function readBelow(type: ResourceType, id: string, third: string, fourth: string | undefined): Result<Place, PlaceRefusal> {
+function readBelow(
+  type: ResourceType,
+  id: string,
+  third: string,
+  fourth: string | undefined,
+): Result<Place, PlaceRefusal> {
   if (third === "_history") {
     if (fourth === undefined) return ok({ kind: "history", type, id });
-    return isId(fourth) ? ok({ kind: "version", type, id, version: fourth }) : err({ reason: "resource_id_malformed" });
+    return isId(fourth)
+      ? ok({ kind: "version", type, id, version: fourth })
+      : err({ reason: "resource_id_malformed" });
   }
   if (fourth !== undefined && fourth !== "_search") return err({ reason: "path_unknown" });
   const posted = fourth === "_search";

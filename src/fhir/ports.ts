@@ -108,7 +108,9 @@ export interface PageBinding {
 }
 
 /** Why a page's link does not open: no form of one; altered, or another client's, purpose's, policy's; too old. */
-export type PageLinkRefusal = { readonly reason: "page_link_malformed" | "page_link_mismatch" | "page_link_expired" };
+export type PageLinkRefusal = {
+  readonly reason: "page_link_malformed" | "page_link_mismatch" | "page_link_expired";
+};
 
 /** Seals places into text that only this deployment can read or make. */
 export interface PageLinks {

@@ -28,13 +28,20 @@ const entityTag = /^\s*(?<weak>W\/)?"(?<text>[\x21\x23-\x7e\x80-\xff]*)"\s*$/u;
 const tagsMax = 64;
 
 /** @param header the value of a header, several lines joined by commas; null without one. */
-export function readConditions(header: (name: string) => string | null): Result<WriteConditions, ConditionsRefusal> {
+export function readConditions(
+  header: (name: string) => string | null,
+): Result<WriteConditions, ConditionsRefusal> {
   // `If-Modified-Since` is for reads alone and passed over (RFC 9110 §13.1.3).
-  if (header("if-none-match") !== null || header("if-unmodified-since") !== null) return err({ reason: "precondition_not_supported" });
+  if (header("if-none-match") !== null || header("if-unmodified-since") !== null)
+    return err({ reason: "precondition_not_supported" });
   const match = header("if-match");
   const ifMatch = match === null ? undefined : readTags(match);
   if (ifMatch === "malformed") return err({ reason: "precondition_malformed" });
-  return ok({ ifMatch, ifNoneExist: header("if-none-exist")?.trim().replace(/^\?/u, ""), returns: readPreference(header("prefer") ?? "") });
+  return ok({
+    ifMatch,
+    ifNoneExist: header("if-none-exist")?.trim().replace(/^\?/u, ""),
+    returns: readPreference(header("prefer") ?? ""),
+  });
 }
 
 function readTags(text: string): "*" | readonly EntityTag[] | "malformed" {
@@ -50,6 +57,10 @@ function readTags(text: string): "*" | readonly EntityTag[] | "malformed" {
 /** The first `return` counts (RFC 7240 §2); what is not understood is not preferred. */
 function readPreference(text: string): Returned | undefined {
   const wishes = text.split(",").map((wish) => wish.split(";")[0]?.trim() ?? "");
-  const value = wishes.find((wish) => /^return\s*=/iu.test(wish))?.replace(/^return\s*=\s*"?(?<value>[^"]*)"?$/iu, "$<value>");
-  return (["minimal", "representation", "OperationOutcome"] as const).find((known) => known.toLowerCase() === value?.toLowerCase());
+  const value = wishes
+    .find((wish) => /^return\s*=/iu.test(wish))
+    ?.replace(/^return\s*=\s*"?(?<value>[^"]*)"?$/iu, "$<value>");
+  return (["minimal", "representation", "OperationOutcome"] as const).find(
+    (known) => known.toLowerCase() === value?.toLowerCase(),
+  );
 }

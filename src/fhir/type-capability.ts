@@ -50,11 +50,23 @@ const operationTexts: Readonly<Record<CarriedOperation, OperationText>> = {
 /** Everything that is carried, of every type of R4: what some client may do. */
 export const everyCapability = (): readonly TypeCapability[] =>
   r4ResourceTypes.map((type) => {
-    const parameters = [...searchParametersOf(type).values()].filter(isCarried).map((definition) => ({ definition, named: false }));
+    const parameters = [...searchParametersOf(type).values()]
+      .filter(isCarried)
+      .map((definition) => ({ definition, named: false }));
     const references = parameters.filter(({ definition }) => definition.type === "reference");
     return {
       type,
-      interactions: ["read", "vread", "history-instance", "history-type", "search-type", "create", "update", "patch", "delete"],
+      interactions: [
+        "read",
+        "vread",
+        "history-instance",
+        "history-type",
+        "search-type",
+        "create",
+        "update",
+        "patch",
+        "delete",
+      ],
       parameters,
       includes: references.map(({ definition: { code } }) => `${type}:${code}`),
       revincludes: isCompartmentType(type) ? referencesTo(type) : [],
@@ -69,12 +81,22 @@ export const everyCapability = (): readonly TypeCapability[] =>
 const referencesTo = (type: string): readonly string[] =>
   r4ResourceTypes.flatMap((source) =>
     [...searchParametersOf(source).values()]
-      .filter((definition) => isCarried(definition) && definition.type === "reference" && definition.targets?.has(type) === true)
+      .filter(
+        (definition) =>
+          isCarried(definition) && definition.type === "reference" && definition.targets?.has(type) === true,
+      )
       .map(({ code }) => `${source}:${code}`),
   );
 
 /** As `CapabilityStatement.rest.resource`. What is not there has no member: an array of FHIR JSON is never empty. */
-export function writtenCapability({ type, interactions, parameters, includes, revincludes, operations }: TypeCapability) {
+export function writtenCapability({
+  type,
+  interactions,
+  parameters,
+  includes,
+  revincludes,
+  operations,
+}: TypeCapability) {
   const may = (interaction: TypeInteraction) => interactions.includes(interaction);
   return {
     type,
@@ -94,6 +116,8 @@ export function writtenCapability({ type, interactions, parameters, includes, re
         ...(named && { documentation: "Only with its system: system|code." }),
       })),
     }),
-    ...(operations.length > 0 && { operation: operations.map((name) => ({ name, ...operationTexts[name] })) }),
+    ...(operations.length > 0 && {
+      operation: operations.map((name) => ({ name, ...operationTexts[name] })),
+    }),
   };
 }

@@ -29,7 +29,8 @@ import { Trail, type TrailPorts } from "#gateway/record/trail";
 import { readWrite } from "#gateway/write/write-body";
 import { write } from "#gateway/write/write";
 
-export interface GatewayPorts extends AuthenticatePorts, InterpretPorts, TellPorts, ProveSignedPorts, AccountPorts, TrailPorts {
+export interface GatewayPorts
+  extends AuthenticatePorts, InterpretPorts, TellPorts, ProveSignedPorts, AccountPorts, TrailPorts {
   readonly origins: Origins;
   readonly pages: PageLinks;
   readonly clock: Clock;
@@ -111,8 +112,17 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   if (interaction.kind === "batch") {
     const batch = await readBatchBody(message, origin.held);
     if (!batch.ok) return trail.refuse(batch.error);
-    const scene = { ...writing, requestId: call.value.id, who, at, prefer: message.headers.get("prefer"), pages: ports.pages };
-    return batch.value.kind === "batch" ? answerBatch(batch.value, scene, trail) : transact(batch.value, scene, trail);
+    const scene = {
+      ...writing,
+      requestId: call.value.id,
+      who,
+      at,
+      prefer: message.headers.get("prefer"),
+      pages: ports.pages,
+    };
+    return batch.value.kind === "batch"
+      ? answerBatch(batch.value, scene, trail)
+      : transact(batch.value, scene, trail);
   }
 
   const release = async (disclosed: Disclosure) => {
@@ -127,11 +137,16 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   if (interaction.kind === "disclosures") {
     const permitted = evaluateAccounting(policy, access, { purpose: who.purpose, asked: interaction });
     if (!permitted.ok) return trail.refuse(permitted.error);
-    const accounted = await account({ asked: interaction, grant: permitted.value, origin, at, who, caller: trail.caller }, ports);
+    const accounted = await account(
+      { asked: interaction, grant: permitted.value, origin, at, who, caller: trail.caller },
+      ports,
+    );
     return accounted.ok ? release(accounted.value) : trail.refuse(accounted.error);
   }
 
-  const grant = isListing(interaction) ? evaluateListing(policy, access, interaction) : evaluate(policy, access, interaction);
+  const grant = isListing(interaction)
+    ? evaluateListing(policy, access, interaction)
+    : evaluate(policy, access, interaction);
   if (!grant.ok) return trail.refuse(grant.error);
 
   const asked = { origin, at, who, place };

@@ -17,9 +17,14 @@ export type AgreementRefusal = {
 };
 
 /** In force: from ≤ at < to, and only for the purposes it names. */
-export function inForce(agreement: Agreement, purpose: Purpose, at: Instant): Result<Agreement, AgreementRefusal> {
+export function inForce(
+  agreement: Agreement,
+  purpose: Purpose,
+  at: Instant,
+): Result<Agreement, AgreementRefusal> {
   if (at < agreement.from) return err({ reason: "agreement_not_yet_in_force", agreement: agreement.id });
   if (at >= agreement.to) return err({ reason: "agreement_expired", agreement: agreement.id });
-  if (!agreement.purposes.includes(purpose)) return err({ reason: "purpose_not_in_agreement", agreement: agreement.id });
+  if (!agreement.purposes.includes(purpose))
+    return err({ reason: "purpose_not_in_agreement", agreement: agreement.id });
   return ok(agreement);
 }

@@ -54,7 +54,11 @@ const coveredFields = ["content-type", "x-request-id", "phylax-receipt"];
 
 /** What an answer's signature covers: the answer, what was asked, and whatever the request's own signature covers. */
 export function answerParts(
-  { status, headers, digest }: Pick<SignableAnswer, "status" | "headers"> & { readonly digest: string | undefined },
+  {
+    status,
+    headers,
+    digest,
+  }: Pick<SignableAnswer, "status" | "headers"> & { readonly digest: string | undefined },
   { method, url }: Pick<AnsweredRequest, "method" | "url">,
   asked: AnsweredSignature | undefined,
 ): readonly AnswerPart[] {

@@ -22,7 +22,13 @@ export interface ProvenAssertion extends Assertion {
 
 export type AssertionRefusal =
   | JwsRefusal
-  | { readonly reason: "algorithm_not_allowed" | "critical_header_not_supported" | "key_unknown" | "signature_invalid" }
+  | {
+      readonly reason:
+        | "algorithm_not_allowed"
+        | "critical_header_not_supported"
+        | "key_unknown"
+        | "signature_invalid";
+    }
   | {
       readonly reason:
         | "assertion_type_invalid"
@@ -46,7 +52,10 @@ export const assertionRules: Readonly<Record<AssertionProfile, AssertionRules>> 
 
 /** An assertion may leave `typ` out; another kind of JWT that the client signed is not one. */
 export function isAssertionType(typ: unknown): boolean {
-  return typ === undefined || (typeof typ === "string" && /^(?:application\/)?(?:client-authentication\+)?jwt$/iu.test(typ));
+  return (
+    typ === undefined ||
+    (typeof typ === "string" && /^(?:application\/)?(?:client-authentication\+)?jwt$/iu.test(typ))
+  );
 }
 
 const seconds = z.number().nonnegative().max(253_402_300_799);
@@ -70,23 +79,32 @@ export interface AssertionExpectation {
 }
 
 /** Reads the claims of an assertion whose signature was proven. */
-export function readAssertion(claims: unknown, expected: AssertionExpectation): Result<Assertion, AssertionRefusal> {
+export function readAssertion(
+  claims: unknown,
+  expected: AssertionExpectation,
+): Result<Assertion, AssertionRefusal> {
   const read = claimsSchema.safeParse(claims);
-  if (!read.success) return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });
+  if (!read.success)
+    return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });
   const { iss, sub, aud, jti, exp, iat, nbf } = read.data;
 
-  if (iss !== expected.client || sub !== expected.client) return err({ reason: "assertion_subject_mismatch" });
+  if (iss !== expected.client || sub !== expected.client)
+    return err({ reason: "assertion_subject_mismatch" });
   if (!audienceFits[expected.profile](aud, expected)) return err({ reason: "assertion_audience_mismatch" });
 
   const now = epochSeconds(expected.at);
   if (exp * 1000 <= expected.at) return err({ reason: "assertion_expired" });
-  if ((iat ?? 0) > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax) return err({ reason: "assertion_not_yet_valid" });
+  if ((iat ?? 0) > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax)
+    return err({ reason: "assertion_not_yet_valid" });
   // By the client's own clock when it says when it signed, else by ours.
-  if (exp - (iat ?? now) > assertionRules[expected.profile].lifetimeSecondsMax) return err({ reason: "assertion_lifetime_too_long" });
+  if (exp - (iat ?? now) > assertionRules[expected.profile].lifetimeSecondsMax)
+    return err({ reason: "assertion_lifetime_too_long" });
   return ok({ id: jti, expires: instant(Math.ceil(exp * 1000)) }); // RFC 7519 §2: a NumericDate may have any fraction
 }
 
-const audienceFits: Readonly<Record<AssertionProfile, (aud: string | readonly string[], expected: AssertionExpectation) => boolean>> = {
+const audienceFits: Readonly<
+  Record<AssertionProfile, (aud: string | readonly string[], expected: AssertionExpectation) => boolean>
+> = {
   // FAPI 2.0 §5.3.2.1: the issuer as a string, so that an assertion made for another server is never taken here.
   fapi2: (aud, { issuer }) => aud === issuer,
   smart: (aud, { issuer, tokenEndpoint }) => {

@@ -9,15 +9,20 @@ export interface Presented {
   readonly token: Secret;
 }
 
-export type AuthorizationRefusal = { readonly reason: "authorization_malformed" | "authorization_scheme_unknown" };
+export type AuthorizationRefusal = {
+  readonly reason: "authorization_malformed" | "authorization_scheme_unknown";
+};
 
 const authorization = /^(?<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+) +(?<token>[A-Za-z0-9._~+/=-]+)$/u; // RFC 9110 §11.4, RFC 6750 §2.1
 
 /** Reads `Authorization`. Two such headers arrive joined by a comma, which no token holds: they fail too. */
-export function readAuthorization(header: string | null): Result<Presented | undefined, AuthorizationRefusal> {
+export function readAuthorization(
+  header: string | null,
+): Result<Presented | undefined, AuthorizationRefusal> {
   if (header === null) return ok(undefined);
   const parts = authorization.exec(header)?.groups;
-  if (parts?.["scheme"] === undefined || parts["token"] === undefined) return err({ reason: "authorization_malformed" });
+  if (parts?.["scheme"] === undefined || parts["token"] === undefined)
+    return err({ reason: "authorization_malformed" });
   const scheme = parts["scheme"].toLowerCase(); // RFC 9110 §11.1: in any letter case
   if (scheme !== "bearer" && scheme !== "dpop") return err({ reason: "authorization_scheme_unknown" });
   return ok({ scheme, token: new Secret(parts["token"]) });

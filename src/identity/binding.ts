@@ -22,7 +22,8 @@ export function boundTo(cnf: Readonly<Record<string, unknown>> | undefined): Res
   if (member === undefined) return err({ reason: "token_unbound" });
   const [method, value] = member;
   // A second method of confirmation would have to hold too, and an unknown one cannot be checked.
-  if (others.length > 0 || (method !== "x5t#S256" && method !== "jkt")) return err({ reason: "binding_not_supported" });
+  if (others.length > 0 || (method !== "x5t#S256" && method !== "jkt"))
+    return err({ reason: "binding_not_supported" });
   if (typeof value !== "string" || !thumbprint.test(value)) return err({ reason: "token_unbound" });
   return ok(method === "jkt" ? { kind: "key", jkt: value } : { kind: "certificate", x5t: value });
 }

@@ -11,7 +11,11 @@ import { sameText } from "#kernel/same-text";
 import type { Scopes } from "./scopes.ts";
 
 /** How a client can prove itself at the built-in issuer, by the names of the OAuth registry (RFC 8705 §2, OpenID Connect Core §9). */
-export const clientAuthenticationMethods = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"] as const;
+export const clientAuthenticationMethods = [
+  "private_key_jwt",
+  "tls_client_auth",
+  "self_signed_tls_client_auth",
+] as const;
 
 /** A client as the registry has it: settled plain data, so that requests may share it. */
 export interface ClientRecord {
@@ -97,14 +101,19 @@ export type ClientRefusal = {
  * Whether this client may come with this certificate, or without one, at this moment. One whose tokens are bound to a key needs none, and
  * one that it never registered says nothing about it; but where it registered some, no other may come in its name.
  */
-export function admitClient(client: ClientRecord, certificate: Certificate | undefined, at: Instant): Result<ClientRecord, ClientRefusal> {
+export function admitClient(
+  client: ClientRecord,
+  certificate: Certificate | undefined,
+  at: Instant,
+): Result<ClientRecord, ClientRefusal> {
   if (client.status !== "active") return err({ reason: "client_suspended" });
   if (certificate?.voucher.kind === "itself" && client.authentication !== "self_signed_tls_client_auth")
     return err({ reason: "certificate_unverified" }); // also of a client that needs none: as the edge says it, it is nobody's
   const none = client.certificates.length === 0 && client.certificateSubjects.length === 0;
   if (client.tokensBoundTo === "key" && (certificate === undefined || none)) return ok(client);
   if (certificate === undefined) return err({ reason: "certificate_missing" });
-  const registered = client.certificates.find(({ x5t }) => sameText(x5t, certificate.x5t)) ?? namedBy(client, certificate);
+  const registered =
+    client.certificates.find(({ x5t }) => sameText(x5t, certificate.x5t)) ?? namedBy(client, certificate);
   if (registered === undefined) return err({ reason: "certificate_not_registered" });
   const { voucher } = certificate;
   const inTime = within(registered, at) && (voucher.kind === "authority" || within(voucher, at));
@@ -113,7 +122,9 @@ export function admitClient(client: ClientRecord, certificate: Certificate | und
 
 /** The edge vouches for the dates of a certificate that is known by its name. */
 function namedBy({ certificateSubjects }: ClientRecord, { voucher }: Certificate): Validity | undefined {
-  return voucher.kind === "authority" && certificateSubjects.some((subject) => carries(voucher, subject)) ? {} : undefined;
+  return voucher.kind === "authority" && certificateSubjects.some((subject) => carries(voucher, subject))
+    ? {}
+    : undefined;
 }
 
 interface Validity {
@@ -121,4 +132,5 @@ interface Validity {
   readonly to?: Instant | undefined;
 }
 
-const within = ({ from = instant(0), to }: Validity, at: Instant): boolean => at >= from && (to === undefined || at < to);
+const within = ({ from = instant(0), to }: Validity, at: Instant): boolean =>
+  at >= from && (to === undefined || at < to);

@@ -20,7 +20,12 @@ const schema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("proof_key"), jkt: sha256 }),
   z.strictObject({ kind: z.literal("client"), client }),
   z.strictObject({ kind: z.literal("agreement"), client, agreement: text }),
-  z.strictObject({ kind: z.literal("grant"), client, origin: text, purpose: z.string().regex(purposePattern) }),
+  z.strictObject({
+    kind: z.literal("grant"),
+    client,
+    origin: text,
+    purpose: z.string().regex(purposePattern),
+  }),
   z.strictObject({ kind: z.literal("policy"), digest: z.string().regex(/^sha256:[0-9a-f]{64}$/u) }),
 ]);
 
@@ -41,7 +46,9 @@ export interface DenialProblem {
 /** Reads what an operator asks to deny or to lift. */
 export function readDenial(value: unknown): Result<Denial, DenialProblem> {
   const read = schema.safeParse(value);
-  return read.success ? ok(read.data) : err({ reason: "denial_malformed", field: read.error.issues[0]?.path.join("/") ?? "" });
+  return read.success
+    ? ok(read.data)
+    : err({ reason: "denial_malformed", field: read.error.issues[0]?.path.join("/") ?? "" });
 }
 
 /** One text for each thing denied, the same however it was asked for. */
@@ -68,7 +75,10 @@ export function denialName(denial: DeniedThing): string {
 }
 
 /** Whom a denial is told: the guards of one client, those of one issuer's clients, or all. */
-export function denialReach(denial: Denial): { readonly client: string | null; readonly issuer: string | null } {
+export function denialReach(denial: Denial): {
+  readonly client: string | null;
+  readonly issuer: string | null;
+} {
   switch (denial.kind) {
     case "client":
     case "agreement":
@@ -109,9 +119,12 @@ export function deniedCredential(denied: DeniedNames, of: Credentials): Credenti
   if (denied.size === 0) return undefined;
   const { client, certificate: x5t, proof, keyId, issuer } = of;
   if (denied.has(denialName({ kind: "client", client }))) return { reason: "client_denied" };
-  if (x5t !== undefined && denied.has(denialName({ kind: "certificate", x5t }))) return { reason: "certificate_denied" };
-  if (proof !== undefined && denied.has(denialName({ kind: "proof_key", jkt: proof.jkt }))) return { reason: "proof_key_denied" };
-  if (keyId !== undefined && denied.has(denialName({ kind: "key", issuer, keyId }))) return { reason: "key_denied" };
+  if (x5t !== undefined && denied.has(denialName({ kind: "certificate", x5t })))
+    return { reason: "certificate_denied" };
+  if (proof !== undefined && denied.has(denialName({ kind: "proof_key", jkt: proof.jkt })))
+    return { reason: "proof_key_denied" };
+  if (keyId !== undefined && denied.has(denialName({ kind: "key", issuer, keyId })))
+    return { reason: "key_denied" };
   return undefined;
 }
 
@@ -121,7 +134,13 @@ export function deniedSigner(
   { id }: { readonly id: string },
   keyId: string | undefined,
 ): CredentialDenied | undefined {
-  return deniedCredential(denied, { client: id, certificate: undefined, proof: undefined, keyId, issuer: id });
+  return deniedCredential(denied, {
+    client: id,
+    certificate: undefined,
+    proof: undefined,
+    keyId,
+    issuer: id,
+  });
 }
 
 export type PrincipalDenied =
@@ -136,8 +155,10 @@ export function deniedPrincipal(denied: DeniedNames, who: Principal): PrincipalD
   if (credential !== undefined) return credential;
   const { origin, purpose, policyDigest } = who.grant;
   // A denied token is named without its end: that only says how long the denial is kept.
-  if (denied.has(denialName({ kind: "token", issuer: who.issuer, id: who.tokenId }))) return { reason: "token_denied" };
-  if (denied.has(denialName({ kind: "agreement", client, agreement: who.agreement }))) return { reason: "agreement_denied" };
+  if (denied.has(denialName({ kind: "token", issuer: who.issuer, id: who.tokenId })))
+    return { reason: "token_denied" };
+  if (denied.has(denialName({ kind: "agreement", client, agreement: who.agreement })))
+    return { reason: "agreement_denied" };
   if (denied.has(denialName({ kind: "grant", client, origin, purpose }))) return { reason: "grant_denied" };
   if (denied.has(denialName({ kind: "policy", digest: policyDigest }))) return { reason: "policy_denied" };
   return undefined;

@@ -18,7 +18,10 @@ export interface ExternalExpectation {
 
 const claimsSchema = z.object(commonClaims);
 const name = z.string().min(1).max(256);
-const scopeTokens = z.union([z.string().max(4_096).transform(words), z.array(z.string().min(1).max(256)).max(64)]);
+const scopeTokens = z.union([
+  z.string().max(4_096).transform(words),
+  z.array(z.string().min(1).max(256)).max(64),
+]);
 const purposes = z
   .union([z.string().max(300).transform(words), z.array(z.string())])
   .pipe(z.array(z.string().regex(purposePattern)).min(1).max(16));
@@ -68,7 +71,8 @@ export function readExternalToken(
 function isFor(aud: readonly string[], audience: string, bases: readonly string[]): boolean {
   const homes = bases.map((base) => base.slice(0, base.lastIndexOf("/") + 1));
   // However it is spelled: `https://GATEWAY.example:443/v1/fhir/lab` names the lab, and is no licence for the hospital.
-  const isBase = (each: string) => homes.some((home) => each.startsWith(home) || URL.parse(each)?.href.startsWith(home) === true);
+  const isBase = (each: string) =>
+    homes.some((home) => each.startsWith(home) || URL.parse(each)?.href.startsWith(home) === true);
   const named = aud.filter(isBase);
   return aud.includes(audience) && (named.length === 0 || named.some((each) => bases.includes(each)));
 }
@@ -76,10 +80,15 @@ function isFor(aud: readonly string[], audience: string, bases: readonly string[
 type Mapped = Pick<AccessToken, "client" | "scopes" | "purposes" | "patient" | "user">;
 
 /** What each issuer says in claims of its own naming. */
-function readMapped(claims: Readonly<Record<string, unknown>>, issuer: TrustedIssuer): Result<Mapped, TokenRefusal> {
+function readMapped(
+  claims: Readonly<Record<string, unknown>>,
+  issuer: TrustedIssuer,
+): Result<Mapped, TokenRefusal> {
   const { client = "client_id", patient = "patient", fhirUser = "fhirUser", scope = "scope" } = issuer.claims;
   // RFC 9068 §2.2 has `client_id`; issuers that grew out of OpenID Connect say `azp`.
-  const named = name.safeParse(claimAt(claims, client) ?? (issuer.claims.client === undefined ? claimAt(claims, "azp") : undefined));
+  const named = name.safeParse(
+    claimAt(claims, client) ?? (issuer.claims.client === undefined ? claimAt(claims, "azp") : undefined),
+  );
   if (!named.success) return malformed("client");
   const context = patientId.optional().safeParse(claimAt(claims, patient));
   if (!context.success) return malformed("patient");
@@ -90,11 +99,20 @@ function readMapped(claims: Readonly<Record<string, unknown>>, issuer: TrustedIs
   if (!("value" in scopes)) return malformed("scope");
   const why = readPurposes(claims, issuer.purpose);
   if (why === undefined) return malformed("purpose");
-  return ok({ client: named.data, scopes: scopes.value, purposes: why, patient: context.data, user: user.data });
+  return ok({
+    client: named.data,
+    scopes: scopes.value,
+    purposes: why,
+    patient: context.data,
+    user: user.data,
+  });
 }
 
 /** None when the claim is missing; nothing when it is there and is no list of purposes. */
-function readPurposes(claims: Readonly<Record<string, unknown>>, purpose: TrustedIssuer["purpose"]): readonly Purpose[] | undefined {
+function readPurposes(
+  claims: Readonly<Record<string, unknown>>,
+  purpose: TrustedIssuer["purpose"],
+): readonly Purpose[] | undefined {
   if ("fixed" in purpose) return purpose.fixed;
   const said = claimAt(claims, purpose.claim);
   return said === undefined ? [] : purposes.safeParse(said).data;

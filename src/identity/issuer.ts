@@ -42,7 +42,8 @@ export function claimAt(claims: Readonly<Record<string, unknown>>, name: string)
   const path = /^https?:\/\//u.test(name) ? [name] : name.split(".");
   let at: unknown = claims;
   for (const step of path) {
-    if (typeof at !== "object" || at === null || Array.isArray(at) || !Object.hasOwn(at, step)) return undefined;
+    if (typeof at !== "object" || at === null || Array.isArray(at) || !Object.hasOwn(at, step))
+      return undefined;
     at = Reflect.get(at, step);
   }
   return at;

@@ -47,7 +47,11 @@ export interface TokenIssuer {
 
 /** Proves a client assertion but for its being the first of its `jti`. Never throws for a bad one. */
 export interface AssertionVerifier {
-  verify(assertion: Secret, client: ClientRecord, at: Instant): Promise<Result<ProvenAssertion, AssertionRefusal>>;
+  verify(
+    assertion: Secret,
+    client: ClientRecord,
+    at: Instant,
+  ): Promise<Result<ProvenAssertion, AssertionRefusal>>;
 }
 
 /** Knows what is denied beside the registry. */

@@ -67,12 +67,21 @@ export interface Evidence {
 }
 
 /** Joins a proven token, a verified certificate or a proven key, and the registry into one answer to "who is asking?". */
-export function identify({ token, certificate, proof, client, origin, purpose, at }: Evidence): Result<Principal, PrincipalRefusal> {
+export function identify({
+  token,
+  certificate,
+  proof,
+  client,
+  origin,
+  purpose,
+  at,
+}: Evidence): Result<Principal, PrincipalRefusal> {
   const bound = confirmed(token.binding, certificate, proof);
   if (!bound.ok) return bound;
   if (client === undefined || !isClientOf(token, client)) return err({ reason: "client_unknown" });
   const unbound = token.binding.kind === "none";
-  if (unbound && (client.unboundUntil === undefined || at >= client.unboundUntil)) return err({ reason: "token_unbound" });
+  if (unbound && (client.unboundUntil === undefined || at >= client.unboundUntil))
+    return err({ reason: "token_unbound" });
   if (!unbound && client.tokensBoundTo !== token.binding.kind) return err({ reason: "binding_mismatch" });
   const admitted = unbound ? admitUnbound(client, certificate, at) : admitClient(client, certificate, at);
   if (!admitted.ok) return admitted;
@@ -118,7 +127,15 @@ export function identify({ token, certificate, proof, client, origin, purpose, a
 /** Whether a principal that was identified again may do what it might before: an answer was made for that grant, and for no other. */
 export function restsOnTheSame(now: Principal, before: Principal): boolean {
   const ground = ({ client, purpose, grant, agreement, scopes, patient }: Principal) =>
-    JSON.stringify([client.id, purpose, grant.policyDigest, grant.signedRequests, agreement, scopes, patient]);
+    JSON.stringify([
+      client.id,
+      purpose,
+      grant.policyDigest,
+      grant.signedRequests,
+      agreement,
+      scopes,
+      patient,
+    ]);
   return ground(now) === ground(before);
 }
 
@@ -133,14 +150,20 @@ function confirmed(
       if (certificate === undefined) return err({ reason: "certificate_missing" });
       return sameText(binding.x5t, certificate.x5t) ? ok(binding) : err({ reason: "certificate_mismatch" });
     case "key": // RFC 9449 §7.1
-      return proof !== undefined && sameText(binding.jkt, proof.jkt) ? ok(binding) : err({ reason: "proof_missing" });
+      return proof !== undefined && sameText(binding.jkt, proof.jkt)
+        ? ok(binding)
+        : err({ reason: "proof_missing" });
     case "none": // RFC 6750 §1.2: nothing to hold. Whether it may come at all, the client's entry says.
       return ok(binding);
   }
 }
 
 /** An unbound token asks no less of the connection: where certificates are registered, one of them must be there. */
-function admitUnbound(client: ClientRecord, certificate: Certificate | undefined, at: Instant): Result<ClientRecord, ClientRefusal> {
+function admitUnbound(
+  client: ClientRecord,
+  certificate: Certificate | undefined,
+  at: Instant,
+): Result<ClientRecord, ClientRefusal> {
   const registered = client.certificates.length > 0 || client.certificateSubjects.length > 0;
   return admitClient({ ...client, tokensBoundTo: registered ? "certificate" : "key" }, certificate, at);
 }
@@ -152,7 +175,11 @@ function isClientOf(token: AccessToken, { id, authentication, external }: Client
 }
 
 /** Token ∩ grant. A client that is held to one patient has no wider scope, whatever its grant says. */
-function scopesOf(token: AccessToken, client: ClientRecord, grant: ClientGrant): Result<Scopes, PrincipalRefusal> {
+function scopesOf(
+  token: AccessToken,
+  client: ClientRecord,
+  grant: ClientGrant,
+): Result<Scopes, PrincipalRefusal> {
   const common = intersectScopes(token.scopes, grant.scopes);
   const scopes = client.patient === undefined ? common : heldToPatient(common);
   const needed = client.patient !== undefined || scopes.some(({ context }) => context === "patient");
@@ -160,14 +187,20 @@ function scopesOf(token: AccessToken, client: ClientRecord, grant: ClientGrant):
   if (needed && token.patient === undefined) return err({ reason: "patient_missing" });
   // An id means a patient, or a user, of one origin, and at another one somebody else.
   const origins = new Set(client.grants.map(({ origin }) => origin));
-  if ((needed || byUser) && origins.size > 1 && !token.namesBase) return err({ reason: "patient_origin_unknown" });
+  if ((needed || byUser) && origins.size > 1 && !token.namesBase)
+    return err({ reason: "patient_origin_unknown" });
   if (!needed || token.patient === undefined) return ok(scopes);
-  if (client.patient !== undefined && !sameText(client.patient, token.patient)) return err({ reason: "patient_mismatch" });
+  if (client.patient !== undefined && !sameText(client.patient, token.patient))
+    return err({ reason: "patient_mismatch" });
   return ok(scopes);
 }
 
 /** Id of the agreement of a grant, when it is in force for the grant's purpose. */
-export function agreementOf(client: ClientRecord, grant: ClientGrant, at: Instant): Result<string, AgreementRefusal> {
+export function agreementOf(
+  client: ClientRecord,
+  grant: ClientGrant,
+  at: Instant,
+): Result<string, AgreementRefusal> {
   const agreement = client.agreements.find(({ id }) => id === grant.agreement);
   if (agreement === undefined) return err({ reason: "purpose_not_in_agreement", agreement: grant.agreement });
   const force = inForce(agreement, grant.purpose, at);

@@ -21,4 +21,5 @@ export function isFreshNonce(mac: Mac, nonce: string, jkt: string, at: Instant):
 
 const bucketOf = (at: Instant): number => Math.floor(at / bucketMilliseconds);
 
-const nonceOf = (mac: Mac, jkt: string, bucket: number): string => mac(`phylax dpop nonce v1 ${bucket} ${jkt}`);
+const nonceOf = (mac: Mac, jkt: string, bucket: number): string =>
+  mac(`phylax dpop nonce v1 ${bucket} ${jkt}`);

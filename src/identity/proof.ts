@@ -65,8 +65,10 @@ const ageSecondsMax = 60;
 
 /** The key that a proof shows, before anything is proven by it. RFC 9449 §4.3 checks 4, 5 and 7. */
 export function readProofKey({ typ, alg, crit, jwk }: CompactJws["header"]): Result<PublicJwk, ProofRefusal> {
-  if (typeof typ !== "string" || !/^(?:application\/)?dpop\+jwt$/iu.test(typ)) return err({ reason: "proof_type_invalid" });
-  if (!proofAlgorithms.some((allowed) => allowed === alg)) return err({ reason: "proof_algorithm_not_allowed" });
+  if (typeof typ !== "string" || !/^(?:application\/)?dpop\+jwt$/iu.test(typ))
+    return err({ reason: "proof_type_invalid" });
+  if (!proofAlgorithms.some((allowed) => allowed === alg))
+    return err({ reason: "proof_algorithm_not_allowed" });
   if (crit !== undefined) return err({ reason: "proof_critical_header_not_supported" }); // RFC 7515 §4.1.11: no extension is understood here
   const key = publicJwk.safeParse(jwk); // strict: a private member is refused with the rest
   return key.success ? ok(key.data) : err({ reason: "proof_key_unusable" });
@@ -90,7 +92,10 @@ export interface ReadProof extends Pick<Proof, "id" | "made"> {
 }
 
 /** Reads the claims of a proof whose signature was proven. RFC 9449 §4.3 checks 3, 8, 9, 11 and 12a. */
-export async function readProof(claims: unknown, expected: ProofExpectation): Promise<Result<ReadProof, ProofRefusal>> {
+export async function readProof(
+  claims: unknown,
+  expected: ProofExpectation,
+): Promise<Result<ReadProof, ProofRefusal>> {
   const read = claimsSchema.safeParse(claims);
   if (!read.success) return err({ reason: "proof_malformed" });
   const { jti, htm, htu, iat, exp, nbf, ath, nonce } = read.data;
@@ -104,7 +109,9 @@ export async function readProof(claims: unknown, expected: ProofExpectation): Pr
   }
 
   const now = epochSeconds(expected.at);
-  if (now - iat > ageSecondsMax || (exp !== undefined && exp * 1000 <= expected.at)) return err({ reason: "proof_expired" });
-  if (iat > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax) return err({ reason: "proof_not_yet_valid" });
+  if (now - iat > ageSecondsMax || (exp !== undefined && exp * 1000 <= expected.at))
+    return err({ reason: "proof_expired" });
+  if (iat > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax)
+    return err({ reason: "proof_not_yet_valid" });
   return ok({ id: jti, made: instant(iat * 1000), nonce });
 }

@@ -18,24 +18,34 @@ const purposesMax = 16;
 export const neverAssumed: ReadonlySet<Purpose> = new Set(["BTG", "ETREAT"]);
 
 /** Which purposes a token is for: the form parameter `purpose_of_use`, else the client's only granted purpose at that origin. */
-export function requestedPurposes(asked: string | undefined, granted: readonly Purpose[]): Result<readonly Purpose[], PurposeRefusal> {
+export function requestedPurposes(
+  asked: string | undefined,
+  granted: readonly Purpose[],
+): Result<readonly Purpose[], PurposeRefusal> {
   if (asked === undefined) {
     const [only] = granted;
-    if (only === undefined || granted.length > 1 || neverAssumed.has(only)) return err({ reason: "purpose_not_chosen", purposes: granted });
+    if (only === undefined || granted.length > 1 || neverAssumed.has(only))
+      return err({ reason: "purpose_not_chosen", purposes: granted });
     return ok([only]);
   }
   const purposes = asked.split(" ");
-  if (purposes.length > purposesMax || new Set(purposes).size !== purposes.length) return err({ reason: "purpose_malformed" });
+  if (purposes.length > purposesMax || new Set(purposes).size !== purposes.length)
+    return err({ reason: "purpose_malformed" });
   if (!purposes.every((purpose) => purposePattern.test(purpose))) return err({ reason: "purpose_malformed" });
   const foreign = purposes.find((purpose) => !granted.includes(purpose));
   return foreign === undefined ? ok(purposes) : err({ reason: "purpose_not_granted", purpose: foreign });
 }
 
 /** The one purpose of a request: `Phylax-Purpose` may only choose within the token's set. */
-export function choosePurpose(asked: string | undefined, within: readonly Purpose[]): Result<Purpose, PurposeRefusal> {
+export function choosePurpose(
+  asked: string | undefined,
+  within: readonly Purpose[],
+): Result<Purpose, PurposeRefusal> {
   if (asked === undefined) {
     const [only] = within;
-    return only === undefined || within.length > 1 ? err({ reason: "purpose_not_chosen", purposes: within }) : ok(only);
+    return only === undefined || within.length > 1
+      ? err({ reason: "purpose_not_chosen", purposes: within })
+      : ok(only);
   }
   if (!purposePattern.test(asked)) return err({ reason: "purpose_malformed" });
   return within.includes(asked) ? ok(asked) : err({ reason: "purpose_not_granted", purpose: asked });

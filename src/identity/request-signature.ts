@@ -32,12 +32,19 @@ export type RequestSignatureRefusal =
         | "content_digest_mismatch";
     }
   /** Which part it must cover and does not, or which it covers and nobody can read. */
-  | { readonly reason: "request_signature_incomplete" | "request_signature_component_unknown"; readonly part: string };
+  | {
+      readonly reason: "request_signature_incomplete" | "request_signature_component_unknown";
+      readonly part: string;
+    };
 
 /** Proves that a client's key signed a request (RFC 9421, FAPI 2.0 HTTP Signatures). Never throws for a bad signature. */
 export interface RequestSignatures {
   /** `kid` of the key. Throws when keys have to be fetched and cannot be. */
-  verify(request: SignableRequest, signer: RequestSigner, at: Instant): Promise<Result<string, RequestSignatureRefusal>>;
+  verify(
+    request: SignableRequest,
+    signer: RequestSigner,
+    at: Instant,
+  ): Promise<Result<string, RequestSignatureRefusal>>;
 }
 
 /** FAPI 2.0 HTTP Signatures: tells this signature from others that a request may carry. */
@@ -59,7 +66,13 @@ export interface SignatureInput {
 const decidingFields = ["dpop", "content-type", "phylax-purpose", "if-match", "if-none-exist", "prefer"];
 
 /** What a request's signature must cover: what was asked, by whose token and proof, the fields that decide, and the body. */
-export function mustCover({ headers, hasBody }: { readonly headers: SignableRequest["headers"]; readonly hasBody: boolean }): string[] {
+export function mustCover({
+  headers,
+  hasBody,
+}: {
+  readonly headers: SignableRequest["headers"];
+  readonly hasBody: boolean;
+}): string[] {
   const fields = decidingFields.filter((name) => headers.get(name) !== null);
   return ["@method", "@target-uri", "authorization", ...fields, ...(hasBody ? ["content-digest"] : [])];
 }
@@ -69,17 +82,25 @@ export function readSignatureInput(
   { parts, parameters }: SignatureInput,
   { covers, at }: { readonly covers: readonly string[]; readonly at: Instant },
 ): Result<{ readonly kid: string; readonly alg: string | undefined }, RequestSignatureRefusal> {
-  const [created, expires, kid, alg] = ["created", "expires", "keyid", "alg"].map((name) => parameters.get(name));
-  const whole = Number.isInteger(created) && (expires === undefined || Number.isInteger(expires)) && typeof kid === "string";
-  if (!whole || (alg !== undefined && typeof alg !== "string")) return err({ reason: "request_signature_malformed" });
+  const [created, expires, kid, alg] = ["created", "expires", "keyid", "alg"].map((name) =>
+    parameters.get(name),
+  );
+  const whole =
+    Number.isInteger(created) &&
+    (expires === undefined || Number.isInteger(expires)) &&
+    typeof kid === "string";
+  if (!whole || (alg !== undefined && typeof alg !== "string"))
+    return err({ reason: "request_signature_malformed" });
   // RFC 9421 §2: each component once.
-  if (parts.length > partsMax || new Set(parts).size < parts.length) return err({ reason: "request_signature_malformed" });
+  if (parts.length > partsMax || new Set(parts).size < parts.length)
+    return err({ reason: "request_signature_malformed" });
   const uncovered = covers.find((part) => !parts.includes(part));
   if (uncovered !== undefined) return err({ reason: "request_signature_incomplete", part: uncovered });
 
   const now = epochSeconds(at);
   if (now - Number(created) > ageSecondsMax) return err({ reason: "request_signature_expired" });
-  if (expires !== undefined && Number(expires) * 1000 <= at) return err({ reason: "request_signature_expired" });
+  if (expires !== undefined && Number(expires) * 1000 <= at)
+    return err({ reason: "request_signature_expired" });
   if (Number(created) > now + aheadSecondsMax) return err({ reason: "request_signature_not_yet_valid" });
   return ok({ kid, alg });
 }
@@ -96,7 +117,8 @@ export function signatureBase(
   const lines: string[] = [];
   for (const part of parts) {
     const value = componentOf(part, request);
-    if (value === undefined) return err({ reason: "request_signature_component_unknown", part: part.slice(0, 64) });
+    if (value === undefined)
+      return err({ reason: "request_signature_component_unknown", part: part.slice(0, 64) });
     lines.push(`"${part}": ${value}`);
   }
   return ok([...lines, `"@signature-params": ${parameters}`].join("\n"));

@@ -37,7 +37,8 @@ export type Reach = Pick<Scope, "context" | "categories">;
 
 const scopesMax = 64;
 const cruds: readonly Permission[] = ["c", "r", "u", "d", "s"];
-const resourceScope = /^(?<context>patient|user|system)\/(?<type>\*|[A-Z][A-Za-z]{1,63})\.(?<permissions>[a-z*]+)(?<query>\?.*)?$/u;
+const resourceScope =
+  /^(?<context>patient|user|system)\/(?<type>\*|[A-Z][A-Za-z]{1,63})\.(?<permissions>[a-z*]+)(?<query>\?.*)?$/u;
 const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/u; // RFC 6749 §3.3
 const version1: ReadonlyMap<string, string> = new Map([
   ["read", "rs"],
@@ -82,7 +83,8 @@ function parseScope(token: string): Result<Scope, ScopeRefusal> {
   if (!scopeToken.test(token)) return err({ reason: "scope_malformed" });
   const { context, type, permissions: said, query } = resourceScope.exec(token)?.groups ?? {};
   if (type === undefined || said === undefined) return err({ reason: "scope_unknown" });
-  if (context !== "patient" && context !== "user" && context !== "system") return err({ reason: "scope_unknown" });
+  if (context !== "patient" && context !== "user" && context !== "system")
+    return err({ reason: "scope_unknown" });
   const categories = readCategories(query);
   if (categories === undefined) return err({ reason: "scope_query_not_supported" });
   const letters = version1.get(said) ?? said;
@@ -102,7 +104,9 @@ function readCategories(query: string | undefined): readonly Category[] | undefi
     .slice(1)
     .split("&")
     .map((part) => (part.startsWith("category=") ? codesOf(part.slice("category=".length)) : undefined));
-  return categories.includes(undefined) ? undefined : categories.flatMap((codes) => (codes === undefined ? [] : [codes]));
+  return categories.includes(undefined)
+    ? undefined
+    : categories.flatMap((codes) => (codes === undefined ? [] : [codes]));
 }
 
 function codesOf(text: string): Category | undefined {
@@ -118,7 +122,9 @@ function codesOf(text: string): Category | undefined {
 
 /** Through which of the scopes a permission reaches rows of this type; each adds to the others. Empty: nobody's. */
 export function reachesOf(scopes: Scopes, type: string, permission: Permission): readonly Reach[] {
-  return scopes.filter((scope) => (scope.type === "*" || scope.type === type) && scope.permissions.includes(permission));
+  return scopes.filter(
+    (scope) => (scope.type === "*" || scope.type === type) && scope.permissions.includes(permission),
+  );
 }
 
 /** What both permit: never more than either. A patient's and a user's scope have no rows in common that either alone could vouch for. */
@@ -129,7 +135,10 @@ export function intersectScopes(left: Scopes, right: Scopes): Scopes {
       if (permissions.length === 0 || (a.type !== b.type && a.type !== "*" && b.type !== "*")) return [];
       if (a.context !== b.context && a.context !== "system" && b.context !== "system") return [];
       const context = a.context === "system" ? b.context : a.context;
-      const categories = [...a.categories, ...b.categories.filter((category) => !a.categories.some((other) => isWithin(other, category)))];
+      const categories = [
+        ...a.categories,
+        ...b.categories.filter((category) => !a.categories.some((other) => isWithin(other, category))),
+      ];
       return [{ context, type: a.type === "*" ? b.type : a.type, permissions, categories }];
     }),
   );
@@ -147,7 +156,9 @@ export const heldToPatient = (scopes: Scopes): Scopes =>
 export function narrowScopes(requested: Scopes, granted: Scopes): Result<Scopes, ScopeRefusal> {
   // A wildcard is held only by a wildcard: the types of tomorrow are in it too.
   const within = requested.every((scope) =>
-    scope.permissions.every((permission) => reachesOf(granted, scope.type, permission).some((wide) => holds(wide, scope))),
+    scope.permissions.every((permission) =>
+      reachesOf(granted, scope.type, permission).some((wide) => holds(wide, scope)),
+    ),
   );
   return within ? ok(requested) : err({ reason: "scope_exceeds_grant" });
 }

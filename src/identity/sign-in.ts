@@ -63,9 +63,13 @@ interface Expectation {
 }
 
 /** Reads the claims of a token whose signature was proven by this issuer's own keys. */
-export function readSignIn(claims: unknown, { issuer, audience, at }: Expectation): Result<Omit<SignIn, "keyId">, TokenRefusal> {
+export function readSignIn(
+  claims: unknown,
+  { issuer, audience, at }: Expectation,
+): Result<Omit<SignIn, "keyId">, TokenRefusal> {
   const read = claimsSchema.safeParse(claims);
-  if (!read.success) return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });
+  if (!read.success)
+    return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });
   const { iss, sub, jti, aud, cnf, acr, amr, auth_time: authTime } = read.data;
   if (iss !== issuer) return err({ reason: "issuer_unknown" });
   if (!aud.includes(audience)) return err({ reason: "audience_mismatch" });
@@ -78,17 +82,28 @@ export function readSignIn(claims: unknown, { issuer, audience, at }: Expectatio
 
 /** The first is about the token; after any of the others, somebody signs in again (RFC 9470 §3). */
 export type SignInRefusal = {
-  readonly reason: "subject_mismatch" | "sign_in_time_missing" | "sign_in_time_in_future" | "sign_in_too_old" | "sign_in_too_weak";
+  readonly reason:
+    | "subject_mismatch"
+    | "sign_in_time_missing"
+    | "sign_in_time_in_future"
+    | "sign_in_too_old"
+    | "sign_in_too_weak";
 };
 
 /** Holds a sign-in to what is demanded of this operator. Says nothing of how strong or old it is before it is known whose it is. */
-export function judgeSignIn({ subject, acr, amr, authTime }: SignIn, demand: SignInDemand, at: Instant): Result<void, SignInRefusal> {
+export function judgeSignIn(
+  { subject, acr, amr, authTime }: SignIn,
+  demand: SignInDemand,
+  at: Instant,
+): Result<void, SignInRefusal> {
   if (subject !== demand.sub) return err({ reason: "subject_mismatch" });
   const now = epochSeconds(at);
   if (authTime === undefined) return err({ reason: "sign_in_time_missing" });
   if (authTime > now + aheadSecondsMax) return err({ reason: "sign_in_time_in_future" });
   if (now - authTime > demand.maxAgeSeconds) return err({ reason: "sign_in_too_old" });
-  if (demand.acr !== undefined && (acr === undefined || !demand.acr.includes(acr))) return err({ reason: "sign_in_too_weak" });
-  if (demand.amr?.every((method) => amr.includes(method)) === false) return err({ reason: "sign_in_too_weak" });
+  if (demand.acr !== undefined && (acr === undefined || !demand.acr.includes(acr)))
+    return err({ reason: "sign_in_too_weak" });
+  if (demand.amr?.every((method) => amr.includes(method)) === false)
+    return err({ reason: "sign_in_too_weak" });
   return ok(undefined);
 }

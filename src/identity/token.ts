@@ -37,7 +37,13 @@ export interface ProvenToken extends AccessToken {
 
 export type TokenRefusal =
   | JwsRefusal
-  | { readonly reason: "algorithm_not_allowed" | "critical_header_not_supported" | "key_unknown" | "signature_invalid" }
+  | {
+      readonly reason:
+        | "algorithm_not_allowed"
+        | "critical_header_not_supported"
+        | "key_unknown"
+        | "signature_invalid";
+    }
   | { readonly reason: "token_type_invalid" | "issuer_unknown" | "audience_mismatch" }
   /** Of tokens that are no JWT: their issuer says so, or more than one issuer could know. */
   | { readonly reason: "token_inactive" | "issuer_ambiguous" }
@@ -88,9 +94,13 @@ export interface TokenExpectation {
 }
 
 /** Reads the claims of a token of the built-in issuer whose signature was proven. */
-export function readAccessToken(claims: unknown, expected: TokenExpectation): Result<AccessToken, TokenRefusal> {
+export function readAccessToken(
+  claims: unknown,
+  expected: TokenExpectation,
+): Result<AccessToken, TokenRefusal> {
   const read = claimsSchema.safeParse(claims);
-  if (!read.success) return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });
+  if (!read.success)
+    return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });
   const { iss, sub, client_id, jti, aud, exp, scope, purpose_of_use } = read.data;
 
   if (iss !== expected.issuer) return err({ reason: "issuer_unknown" });
@@ -124,12 +134,19 @@ export interface Times {
   readonly nbf?: number | undefined;
 }
 
-export type TimesRefusal = { readonly reason: "token_expired" | "token_not_yet_valid" | "token_lifetime_too_long" };
+export type TimesRefusal = {
+  readonly reason: "token_expired" | "token_not_yet_valid" | "token_lifetime_too_long";
+};
 
 /** Whether a token is valid at this moment and was made for no longer than it may live. */
-export function withinTimes({ exp, iat, nbf = 0 }: Times, at: Instant, lifetimeSecondsMax: number): Result<Times, TimesRefusal> {
+export function withinTimes(
+  { exp, iat, nbf = 0 }: Times,
+  at: Instant,
+  lifetimeSecondsMax: number,
+): Result<Times, TimesRefusal> {
   const now = epochSeconds(at);
   if (exp * 1000 <= at) return err({ reason: "token_expired" });
-  if (iat > now + aheadSecondsMax || nbf > now + aheadSecondsMax) return err({ reason: "token_not_yet_valid" });
+  if (iat > now + aheadSecondsMax || nbf > now + aheadSecondsMax)
+    return err({ reason: "token_not_yet_valid" });
   return exp - iat > lifetimeSecondsMax ? err({ reason: "token_lifetime_too_long" }) : ok({ exp, iat, nbf });
 }

@@ -49,5 +49,7 @@ function readTile(log: string, level: string | undefined, path: string): Result<
   if (at === undefined) return err("malformed_address");
   if (level === "entries") return ok({ log, kind: "entries", ...at });
   const number = decimal(level);
-  return number === undefined || number > 63 ? err("malformed_address") : ok({ log, kind: "tile", level: number, ...at });
+  return number === undefined || number > 63
+    ? err("malformed_address")
+    : ok({ log, kind: "tile", level: number, ...at });
 }

@@ -1,7 +1,15 @@
 import type { Instant } from "#kernel/clock";
 import { encodeFrame, firstPrevious, FRAME_TIME_STEP_SECONDS, frameHash } from "#ledger/leaf/frame";
 import { sameBytes } from "#ledger/bytes/bytes";
-import { type CompactRange, consistencyProof, extendRange, type HashAt, leafHash, rangeRoot, verifyConsistency } from "#ledger/tlog/merkle";
+import {
+  type CompactRange,
+  consistencyProof,
+  extendRange,
+  type HashAt,
+  leafHash,
+  rangeRoot,
+  verifyConsistency,
+} from "#ledger/tlog/merkle";
 import type { Checkpoint } from "#ledger/tlog/checkpoint";
 import { type Edge, growTiles, type Tile } from "#ledger/tlog/tile";
 
@@ -37,7 +45,16 @@ export function commit(head: Head, leaves: readonly Uint8Array[], now: Instant):
   const range = extendRange(head.range, head.size, leafHashes);
   const size = head.size + leaves.length;
   const previous = head.frame?.hash ?? firstPrevious;
-  const frame = encodeFrame({ origin: head.origin, number, first: head.size, previous, size, range, seconds, leaves });
+  const frame = encodeFrame({
+    origin: head.origin,
+    number,
+    first: head.size,
+    previous,
+    size,
+    range,
+    seconds,
+    leaves,
+  });
   const hash = frameHash(frame);
   const { edge, full } = growTiles(head.edge, head.size, leafHashes);
   const after: Head = { origin: head.origin, size, range, edge, frame: { number, hash, seconds } };
@@ -63,7 +80,12 @@ export function hasInPast(
 ): boolean {
   if (earlier.origin !== head.origin || earlier.size > head.size) return false;
   if (earlier.size === 0) return true;
-  if (frame === undefined || earlier.frame === undefined || frame.size !== earlier.size || !sameBytes(frame.hash, earlier.frame.hash))
+  if (
+    frame === undefined ||
+    earlier.frame === undefined ||
+    frame.size !== earlier.size ||
+    !sameBytes(frame.hash, earlier.frame.hash)
+  )
     return false;
   const proof = consistencyProof(earlier.size, head.size, at);
   return verifyConsistency(earlier.size, head.size, proof, earlier.root, checkpointOf(head).root);

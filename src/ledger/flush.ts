@@ -27,7 +27,9 @@ const DEGRADED_FROM_BYTES = 8_000_000_000;
 const REFUSE_FROM_BYTES = 9_500_000_000;
 
 /** Where a flush ends that begins with the first of these frames, given in order: as many as fit one object, at least one. */
-export function flushEnd(frames: Iterable<{ readonly number: number; readonly size: number; readonly bytes: number }>): Reach | undefined {
+export function flushEnd(
+  frames: Iterable<{ readonly number: number; readonly size: number; readonly bytes: number }>,
+): Reach | undefined {
   let [end, total]: [Reach | undefined, number] = [undefined, 0];
   for (const { number, size, bytes } of frames) {
     total += bytes;

@@ -42,8 +42,10 @@ export const beforeFirstLeaf: LeafOrder = { index: 0, keyEpoch: 0, counter: 0 };
 export function follow(order: LeafOrder, leaf: Leaf, origin: string): Result<LeafOrder, LeafOrderProblem> {
   const next = { ...order, index: order.index + 1, last: leaf.kind };
   if (order.index === 0 && leaf.kind !== leafKinds.shardOpen) return err("first_leaf_is_not_shard_open");
-  if (order.sealedAt !== undefined && (leaf.kind !== leafKinds.shardSeal || order.index % TILE_WIDTH === 0)) return err("leaf_after_seal");
-  if (order.last === leafKinds.keyEpoch && leaf.kind !== leafKinds.sealed) return err("key_epoch_without_a_record");
+  if (order.sealedAt !== undefined && (leaf.kind !== leafKinds.shardSeal || order.index % TILE_WIDTH === 0))
+    return err("leaf_after_seal");
+  if (order.last === leafKinds.keyEpoch && leaf.kind !== leafKinds.sealed)
+    return err("key_epoch_without_a_record");
   if (leaf.kind !== leafKinds.sealed) {
     const body = readCborMap(leaf.body);
     if (!body.ok) return body;
@@ -69,7 +71,9 @@ export function follow(order: LeafOrder, leaf: Leaf, origin: string): Result<Lea
       const body = readShardOpen(leaf.body);
       if (body === undefined) return err("shard_open_body");
       const name = parseLogName(origin.slice(origin.lastIndexOf("/") + 1));
-      return body.origin === origin && name?.halfYear === body.halfYear ? ok(next) : err("shard_open_of_another_log");
+      return body.origin === origin && name?.halfYear === body.halfYear
+        ? ok(next)
+        : err("shard_open_of_another_log");
     }
     case leafKinds.shardSeal: {
       if (leaf.keyEpoch !== order.keyEpoch || leaf.counter !== 0) return err("clear_leaf_header");
@@ -79,13 +83,21 @@ export function follow(order: LeafOrder, leaf: Leaf, origin: string): Result<Lea
   }
 }
 
-export type FrameEndProblem = "key_epoch_without_a_record" | "shard_seal_does_not_end_a_bundle" | "record_outside_the_half_year";
+export type FrameEndProblem =
+  | "key_epoch_without_a_record"
+  | "shard_seal_does_not_end_a_bundle"
+  | "record_outside_the_half_year";
 
 /** Whether a frame of this time (seconds since 1970) may end after the leaves so far. */
-export function endFrame(order: LeafOrder, seconds: number, origin: string): Result<LeafOrder, FrameEndProblem> {
+export function endFrame(
+  order: LeafOrder,
+  seconds: number,
+  origin: string,
+): Result<LeafOrder, FrameEndProblem> {
   const { recordInFrame, ...next } = order;
   if (order.last === leafKinds.keyEpoch) return err("key_epoch_without_a_record");
-  if (order.last === leafKinds.shardSeal && order.index % TILE_WIDTH !== 0) return err("shard_seal_does_not_end_a_bundle");
+  if (order.last === leafKinds.shardSeal && order.index % TILE_WIDTH !== 0)
+    return err("shard_seal_does_not_end_a_bundle");
   return recordInFrame && !takesRecords(origin, seconds) ? err("record_outside_the_half_year") : ok(next);
 }
 

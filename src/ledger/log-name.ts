@@ -26,7 +26,9 @@ export function parseLogName(text: string): LogName | undefined {
 /** When a log's half-year ends; undefined for a name that is none. */
 export function endOf(log: string): Instant | undefined {
   const halfYear = parseLogName(log)?.halfYear;
-  return halfYear === undefined ? undefined : instant(Date.UTC(Number(halfYear.slice(0, 4)), halfYear.endsWith("h1") ? 6 : 12));
+  return halfYear === undefined
+    ? undefined
+    : instant(Date.UTC(Number(halfYear.slice(0, 4)), halfYear.endsWith("h1") ? 6 : 12));
 }
 
 /** From when on nobody needs a log but to read it: it took its last record SWITCH_SLACK_MS before, and has no say any more (predecessor). */
@@ -48,4 +50,6 @@ export function isOpenLog(text: string, shards: number, now: Instant): boolean {
 
 /** Every log that takes records now. */
 export const openLogs = (shards: number, now: Instant): readonly string[] =>
-  openHalfYears(now).flatMap((halfYear) => Array.from({ length: shards }, (_, shard) => logName({ shard, halfYear })));
+  openHalfYears(now).flatMap((halfYear) =>
+    Array.from({ length: shards }, (_, shard) => logName({ shard, halfYear })),
+  );

@@ -35,7 +35,11 @@ export function parseReceipt(text: string): Result<Receipt, "bad_receipt"> {
   const match = receipt.exec(text.trim());
   const [, log = "", index = "", leaf = "", frame = "", proofText] = match ?? [];
   const [leafHash, frameHash] = [fromBase64(leaf), fromBase64(frame)];
-  const whole = match !== null && parseLogName(log) !== undefined && leafHash?.length === HASH_BYTES && frameHash?.length === HASH_BYTES;
+  const whole =
+    match !== null &&
+    parseLogName(log) !== undefined &&
+    leafHash?.length === HASH_BYTES &&
+    frameHash?.length === HASH_BYTES;
   const proof = proofText === undefined ? undefined : fromBase64(proofText);
   if (!whole || (proofText !== undefined && proof === undefined)) return err("bad_receipt");
   return ok({ log, index: Number(index), leafHash, frameHash, ...(proof === undefined ? {} : { proof }) });

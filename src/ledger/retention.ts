@@ -79,7 +79,10 @@ export function lockOf(origin: string, rules: readonly LockRule[]): LogLock {
 
 /** The rules that would keep the ledger from publishing: checkpoints are overwritten in place (docs/ledger-format.md §10). */
 export const rulesOnCheckpoints = (rules: readonly LockRule[]): readonly LockRule[] =>
-  rules.filter(({ enabled, prefix }) => enabled && (prefix.startsWith("checkpoint/") || "checkpoint/".startsWith(prefix)));
+  rules.filter(
+    ({ enabled, prefix }) =>
+      enabled && (prefix.startsWith("checkpoint/") || "checkpoint/".startsWith(prefix)),
+  );
 
 /** Until when an object that is uploaded at `at` is held. */
 function heldUntil({ condition }: LockRule, at: number): number {
@@ -93,4 +96,5 @@ function heldUntil({ condition }: LockRule, at: number): number {
   }
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -80,7 +80,9 @@ const RETENTION_YEARS = 6; // 45 CFR 164.316(b)(2)(i), 164.528(a)
 /** Until when a log of this name is kept (ms since 1970): six years from the end of its half-year. Undefined for one without an end. */
 export function keptUntil(log: string): Instant | undefined {
   const end = endOf(log);
-  return end === undefined ? undefined : instant(new Date(end).setUTCFullYear(new Date(end).getUTCFullYear() + RETENTION_YEARS));
+  return end === undefined
+    ? undefined
+    : instant(new Date(end).setUTCFullYear(new Date(end).getUTCFullYear() + RETENTION_YEARS));
 }
 
 /**

@@ -80,17 +80,34 @@ export async function verifyLog(
     if (finding !== undefined) return err(finding);
   }
   const finding = await walk.end();
-  return finding === undefined ? ok({ size: checkpoint.value.size, frames: last + 1, root: checkpoint.value.root }) : err(finding);
+  return finding === undefined
+    ? ok({ size: checkpoint.value.size, frames: last + 1, root: checkpoint.value.root })
+    : err(finding);
 }
 
 /** A log that is shorter than what was once shown of it has been cut. */
-function beyondCheckpoint(checkpoint: Checkpoint, { since = [], receipts = [] }: Claims): Finding | undefined {
+function beyondCheckpoint(
+  checkpoint: Checkpoint,
+  { since = [], receipts = [] }: Claims,
+): Finding | undefined {
   // Also by frames: a log cut and grown again in larger commits could be longer and yet lack the frame of the earlier checkpoint.
-  const earlier = since.find(({ size, frame }) => size > checkpoint.size || (frame?.number ?? -1) > (checkpoint.frame?.number ?? -1));
+  const earlier = since.find(
+    ({ size, frame }) => size > checkpoint.size || (frame?.number ?? -1) > (checkpoint.frame?.number ?? -1),
+  );
   if (earlier !== undefined)
-    return { object: "checkpoint", index: checkpoint.size, problem: `is behind an earlier checkpoint of size ${earlier.size}` };
+    return {
+      object: "checkpoint",
+      index: checkpoint.size,
+      problem: `is behind an earlier checkpoint of size ${earlier.size}`,
+    };
   const receipt = receipts.find(({ index }) => index >= checkpoint.size);
-  return receipt && { object: "checkpoint", index: checkpoint.size, problem: `does not reach the receipt for leaf ${receipt.index}` };
+  return (
+    receipt && {
+      object: "checkpoint",
+      index: checkpoint.size,
+      problem: `does not reach the receipt for leaf ${receipt.index}`,
+    }
+  );
 }
 
 /** One pass over the frames of a log, with its entries and tiles beside them. */
@@ -124,7 +141,8 @@ class Walk {
     const frame = parsed.value;
     if (frame.origin !== this.#checkpoint.origin) return wrong("frame_of_another_log");
     if (frame.number !== number) return wrong("frame_number");
-    if (!sameBytes(frame.previous, this.#previous.hash)) return wrong("frame_does_not_link_to_the_one_before");
+    if (!sameBytes(frame.previous, this.#previous.hash))
+      return wrong("frame_does_not_link_to_the_one_before");
     if (frame.first !== this.#size) return wrong("frame_first_index");
     if (frame.size > this.#checkpoint.size) return wrong("frame_beyond_checkpoint");
     if (frame.seconds < this.#previous.seconds) return wrong("frame_time_runs_backwards");
@@ -139,26 +157,39 @@ class Walk {
     if (!sameBytes(concat(frame.range), concat(this.#range))) return wrong("frame_compact_range");
     this.#previous = { seconds: frame.seconds, hash };
     const earlier = this.#since.get(number) ?? [];
-    return earlier.every((one) => this.#isHere(one)) ? undefined : wrong("does_not_extend_an_earlier_checkpoint");
+    return earlier.every((one) => this.#isHere(one))
+      ? undefined
+      : wrong("does_not_extend_an_earlier_checkpoint");
   }
 
   /** Checks what stands at the end: root, last frame, and the tiles that are not full. */
   async end(): Promise<Finding | undefined> {
     const { size, root, frame } = this.#checkpoint;
-    if (this.#size !== size) return { object: "checkpoint", index: size, problem: "size_is_not_that_of_its_frame" };
-    if (!sameBytes(rangeRoot(this.#range), root)) return { object: "checkpoint", index: size, problem: "root_is_not_that_of_the_leaves" };
+    if (this.#size !== size)
+      return { object: "checkpoint", index: size, problem: "size_is_not_that_of_its_frame" };
+    if (!sameBytes(rangeRoot(this.#range), root))
+      return { object: "checkpoint", index: size, problem: "root_is_not_that_of_the_leaves" };
     if (frame !== undefined && !sameBytes(frame.hash, this.#previous.hash)) {
       return { object: "checkpoint", index: size, problem: "frame_line_is_not_the_last_frame" };
     }
     for (const [level, hashes] of this.#edge.entries()) {
       if (hashes.length === 0) continue;
-      const finding = await this.#tile(level, Math.floor(size / TILE_WIDTH ** (level + 1)), hashes.length, concat(hashes));
+      const finding = await this.#tile(
+        level,
+        Math.floor(size / TILE_WIDTH ** (level + 1)),
+        hashes.length,
+        concat(hashes),
+      );
       if (finding !== undefined) return finding;
     }
     return undefined;
   }
 
-  async #leaf(bytes: Uint8Array, frame: Uint8Array, wrongFrame: (problem: string) => Finding): Promise<Finding | undefined> {
+  async #leaf(
+    bytes: Uint8Array,
+    frame: Uint8Array,
+    wrongFrame: (problem: string) => Finding,
+  ): Promise<Finding | undefined> {
     const index = this.#size;
     const width = Math.min(TILE_WIDTH, this.#checkpoint.size - Math.floor(index / TILE_WIDTH) * TILE_WIDTH);
     const object = `tile/entries/${tilePath(Math.floor(index / TILE_WIDTH), width)}`;
@@ -171,7 +202,8 @@ class Walk {
     }
     const entry = this.#bundle[index % TILE_WIDTH];
     // The tile says which of the two was changed.
-    if (entry === undefined || !sameBytes(entry, bytes)) return this.#blame(index, leafHash(bytes), object, wrongFrame);
+    if (entry === undefined || !sameBytes(entry, bytes))
+      return this.#blame(index, leafHash(bytes), object, wrongFrame);
     const broken = this.#rules.leaf(bytes);
     if (broken !== undefined) return { object, index, problem: broken };
 
@@ -191,17 +223,31 @@ class Walk {
     return undefined;
   }
 
-  async #tile(level: number, index: number, width: number, expected: Uint8Array): Promise<Finding | undefined> {
+  async #tile(
+    level: number,
+    index: number,
+    width: number,
+    expected: Uint8Array,
+  ): Promise<Finding | undefined> {
     const object = `tile/${level}/${tilePath(index, width)}`;
     const bytes = await this.#reader.tile(level, index, width);
     if (bytes === undefined) return { object, problem: "is missing" };
     return sameBytes(bytes, expected) ? undefined : { object, problem: "tile_is_not_what_the_leaves_give" };
   }
 
-  async #blame(index: number, inFrame: Uint8Array, bundle: string, wrongFrame: (problem: string) => Finding): Promise<Finding> {
+  async #blame(
+    index: number,
+    inFrame: Uint8Array,
+    bundle: string,
+    wrongFrame: (problem: string) => Finding,
+  ): Promise<Finding> {
     const tileIndex = Math.floor(index / TILE_WIDTH);
     const full = (tileIndex + 1) * TILE_WIDTH <= this.#checkpoint.size;
-    const tile = await this.#reader.tile(0, tileIndex, full ? TILE_WIDTH : partialWidth(0, this.#checkpoint.size));
+    const tile = await this.#reader.tile(
+      0,
+      tileIndex,
+      full ? TILE_WIDTH : partialWidth(0, this.#checkpoint.size),
+    );
     const at = (index % TILE_WIDTH) * 32;
     const frameIsRight = tile !== undefined && sameBytes(tile.subarray(at, at + 32), inFrame);
     return frameIsRight

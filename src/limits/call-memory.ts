@@ -6,7 +6,10 @@ const callsMax = 10_000;
 
 /** Which calls were answered and how, so that a repeated one changes nothing. Bounded without ever applying a return twice. */
 export class CallMemory {
-  readonly #answers = new Map<string, { readonly answer: LeaseAnswer; readonly returnedUntil: Instant | undefined }>(); // oldest first
+  readonly #answers = new Map<
+    string,
+    { readonly answer: LeaseAnswer; readonly returnedUntil: Instant | undefined }
+  >(); // oldest first
   #returnsClosedUntil = instant(0);
 
   answerTo(id: string): LeaseAnswer | undefined {

@@ -21,7 +21,11 @@ export const floodRetrySeconds = 60;
  * Counts a call at a door by the sender's certificate, or without one by its network (/24, /48), and says whether the call may go on.
  * The counter only spares work: when it does not answer, the call goes on.
  */
-export async function isBelowFlood(counter: CallCounter, door: string, { certificate, address }: Caller): Promise<boolean> {
+export async function isBelowFlood(
+  counter: CallCounter,
+  door: string,
+  { certificate, address }: Caller,
+): Promise<boolean> {
   const sender = certificate === undefined ? addressPrefix(address) : `certificate ${certificate}`;
   try {
     return (await counter.limit({ key: `${door} ${sender}` })).success;

@@ -15,7 +15,8 @@ export class GrantWindows implements WindowShelf {
   }
 
   set(key: string, window: Window): void {
-    if (!this.#windows.has(key) && this.#windows.size >= keysMax) throw new Error("a client has more quotas than a guard keeps");
+    if (!this.#windows.has(key) && this.#windows.size >= keysMax)
+      throw new Error("a client has more quotas than a guard keeps");
     this.#windows.set(key, window);
   }
 }

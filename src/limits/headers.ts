@@ -9,7 +9,9 @@ export function rateLimitHeaders(budgets: readonly Budget[]): Readonly<Record<st
     "RateLimit-Policy": budgets
       .map(({ policy, limit, windowSeconds }) => `"${policy}";q=${limit};w=${windowSeconds}${units[policy]}`)
       .join(", "),
-    RateLimit: budgets.map(({ policy, remaining, resetSeconds }) => `"${policy}";r=${remaining};t=${resetSeconds}`).join(", "),
+    RateLimit: budgets
+      .map(({ policy, remaining, resetSeconds }) => `"${policy}";r=${remaining};t=${resetSeconds}`)
+      .join(", "),
   };
 }
 
@@ -17,7 +19,14 @@ export function rateLimitHeaders(budgets: readonly Budget[]): Readonly<Record<st
  * The same of a request that was refused, and `Retry-After` (RFC 9110 §10.2.3). `jitter`: 0 ≤ jitter < 1, spreads the clients that wait
  * for one window's end. Never earlier than `t`.
  */
-export function exhaustedHeaders(exhausted: Exhausted, spent: readonly Budget[], jitter: number): Readonly<Record<string, string>> {
+export function exhaustedHeaders(
+  exhausted: Exhausted,
+  spent: readonly Budget[],
+  jitter: number,
+): Readonly<Record<string, string>> {
   const spread = Math.floor(jitter * Math.min(10, 1 + exhausted.retryAfterSeconds / 10));
-  return { ...rateLimitHeaders([...spent, exhausted]), "Retry-After": String(exhausted.retryAfterSeconds + spread) };
+  return {
+    ...rateLimitHeaders([...spent, exhausted]),
+    "Retry-After": String(exhausted.retryAfterSeconds + spread),
+  };
 }

@@ -1,7 +1,16 @@
 import type { Instant } from "#kernel/clock";
 import { CallMemory } from "./call-memory.ts";
 import type { LeaseAnswer, LeaseCall } from "./lease-call.ts";
-import { giveBack, remaining, take, windowAt, windowEnd, type StoredWindow, type Window, type WindowShelf } from "./window.ts";
+import {
+  giveBack,
+  remaining,
+  take,
+  windowAt,
+  windowEnd,
+  type StoredWindow,
+  type Window,
+  type WindowShelf,
+} from "./window.ts";
 
 // DESIGN §5: what a revocation may take to be felt, however old the guard's own knowledge was.
 const leaseMillisecondsMax = 5_000;
@@ -33,7 +42,11 @@ export class LeaseBook {
    *
    * @param epochRead when the guard last asked what is revoked.
    */
-  lease(call: LeaseCall, at: Instant, epochRead: Instant): { readonly answer: LeaseAnswer; readonly store: StoredWindow | undefined } {
+  lease(
+    call: LeaseCall,
+    at: Instant,
+    epochRead: Instant,
+  ): { readonly answer: LeaseAnswer; readonly store: StoredWindow | undefined } {
     const before = this.#calls.answerTo(call.id);
     if (before !== undefined) return { answer: before, store: undefined };
 
@@ -55,12 +68,19 @@ export class LeaseBook {
     this.#calls.remember(call.id, answer, brought > 0 ? windowEnd(window) : undefined);
     return {
       answer,
-      store: sameRow(window, last) ? undefined : { key: call.key, quota: window.quota, start: window.start, reserved: window.reserved },
+      store: sameRow(window, last)
+        ? undefined
+        : { key: call.key, quota: window.quota, start: window.start, reserved: window.reserved },
     };
   }
 
   #brings({ returned, incarnation, windowStart }: LeaseCall, window: Window, at: Instant): boolean {
-    return returned > 0 && incarnation === this.#incarnation && windowStart === window.start && this.#calls.takesReturns(at);
+    return (
+      returned > 0 &&
+      incarnation === this.#incarnation &&
+      windowStart === window.start &&
+      this.#calls.takesReturns(at)
+    );
   }
 
   #count(holder: string, at: Instant): number {
@@ -76,7 +96,8 @@ export class LeaseBook {
 
   #answer(window: Window, granted: number, want: number, at: Instant, epochRead: Instant): LeaseAnswer {
     const windowMillisecondsLeft = windowEnd(window) - at;
-    const deny = (this.#holdersAssumed ?? this.#holders.size) > 1 ? denyMilliseconds.othersHold : denyMilliseconds.alone;
+    const deny =
+      (this.#holdersAssumed ?? this.#holders.size) > 1 ? denyMilliseconds.othersHold : denyMilliseconds.alone;
     return {
       granted,
       limit: window.quota.requests,
@@ -84,7 +105,10 @@ export class LeaseBook {
       windowSeconds: window.quota.windowSeconds,
       windowStart: window.start,
       windowMillisecondsLeft,
-      lifeMilliseconds: Math.max(0, Math.min(leaseMillisecondsMax, windowMillisecondsLeft, epochRead + afterEpochMillisecondsMax - at)),
+      lifeMilliseconds: Math.max(
+        0,
+        Math.min(leaseMillisecondsMax, windowMillisecondsLeft, epochRead + afterEpochMillisecondsMax - at),
+      ),
       incarnation: this.#incarnation,
       ...(granted === 0 && want > 0 ? { denyMilliseconds: Math.min(deny, windowMillisecondsLeft) } : {}),
     };

@@ -57,7 +57,10 @@ export interface Limiter {
    * Spends of each quota or of none, out of what the isolate holds where it can. A revoked request spends nothing. At least one
    * of them is not a subject's: what is denied comes with the client's own leases only.
    */
-  spend<R>(of: readonly Spend[], revoked: (denied: Denied) => R | undefined): Promise<Result<readonly Budget[], Exhausted | R>>;
+  spend<R>(
+    of: readonly Spend[],
+    revoked: (denied: Denied) => R | undefined,
+  ): Promise<Result<readonly Budget[], Exhausted | R>>;
   /** How things stand, without spending: for a request that was admitted some time ago. Of the refusals only "revoked". */
   renew<R>(of: Spend, revoked: (denied: Denied) => R | undefined): Promise<Result<Budget, R>>;
 }

@@ -57,15 +57,25 @@ export const emptyPurse = (policy: QuotaName, at: Instant): Purse => ({
 });
 
 /** Counts a request that wants so many tokens: once for each, before it spends. */
-export const demanded = (purse: Purse, many: number, at: Instant): Purse => ({ ...purse, demand: counted(purse.demand, many, at) });
+export const demanded = (purse: Purse, many: number, at: Instant): Purse => ({
+  ...purse,
+  demand: counted(purse.demand, many, at),
+});
 
 /** Spends tokens of a living lease: all that are wanted, or none. */
-export function spend(purse: Purse, many: number, at: Instant): { readonly purse: Purse; readonly outcome: Outcome } {
+export function spend(
+  purse: Purse,
+  many: number,
+  at: Instant,
+): { readonly purse: Purse; readonly outcome: Outcome } {
   const { lease, tokens } = purse;
   if (lease === undefined || !lives(lease, at)) return { purse, outcome: { kind: "empty" } };
   if (tokens >= many) return spent(purse, lease, many, at);
   const isShort = many - tokens > lease.answer.remaining;
-  return { purse, outcome: isShort && at < lease.deniedUntil ? denied(purse, lease, many, at) : { kind: "empty" } };
+  return {
+    purse,
+    outcome: isShort && at < lease.deniedUntil ? denied(purse, lease, many, at) : { kind: "empty" },
+  };
 }
 
 /** Puts back what was spent for nothing, because the request was refused by another quota. Gone when its lease is. */
@@ -76,7 +86,10 @@ export function putBack(purse: Purse, many: number, { incarnation, windowStart }
 }
 
 /** How things stand by the guard's last answer, and whether that answer still lives. */
-export function standing(purse: Purse, at: Instant): { readonly budget: Budget; readonly alive: boolean } | undefined {
+export function standing(
+  purse: Purse,
+  at: Instant,
+): { readonly budget: Budget; readonly alive: boolean } | undefined {
   return purse.lease && { budget: budgetOf(purse, purse.lease, at), alive: lives(purse.lease, at) };
 }
 
@@ -93,7 +106,9 @@ export function renewalDue(purse: Purse, at: Instant): boolean {
   if (underWay(purse, at).length > 0) return false;
   if (at - lease.asked >= lease.answer.lifeMilliseconds / 2) return true;
   const untilAnswered = expected(purse.demand, at, 1.5 * (lease.received - lease.asked));
-  return lease.answer.remaining > 0 && at >= lease.deniedUntil && untilAnswered >= 1 && tokens < untilAnswered;
+  return (
+    lease.answer.remaining > 0 && at >= lease.deniedUntil && untilAnswered >= 1 && tokens < untilAnswered
+  );
 }
 
 /**
@@ -105,12 +120,16 @@ export function beginAsk(
   id: string,
   least: number,
   at: Instant,
-): { readonly purse: Purse; readonly call: Pick<LeaseCall, "want" | "need" | "returned" | "incarnation" | "windowStart"> } {
+): {
+  readonly purse: Purse;
+  readonly call: Pick<LeaseCall, "want" | "need" | "returned" | "incarnation" | "windowStart">;
+} {
   const { lease, tokens } = purse;
   const asks = underWay(purse, at);
   const target = Math.ceil(recent(purse.demand, at));
   // A dead lease gives everything back; a living one only what it would not spend in another life.
-  const returned = lease === undefined || !lives(lease, at) ? tokens : Math.max(0, tokens - Math.max(1, least, 2 * target));
+  const returned =
+    lease === undefined || !lives(lease, at) ? tokens : Math.max(0, tokens - Math.max(1, least, 2 * target));
   const kept = tokens - returned;
   const coming = asks.reduce((sum, ask) => sum + ask.want, 0);
   const need = Math.max(Math.min(1, least), least - kept);
@@ -121,7 +140,9 @@ export function beginAsk(
       want,
       need,
       returned,
-      ...(returned > 0 && lease !== undefined ? { incarnation: lease.answer.incarnation, windowStart: lease.answer.windowStart } : {}),
+      ...(returned > 0 && lease !== undefined
+        ? { incarnation: lease.answer.incarnation, windowStart: lease.answer.windowStart }
+        : {}),
     },
   };
 }
@@ -132,21 +153,28 @@ export function settleAsk(purse: Purse, id: string, answer: LeaseAnswer, receive
   if (ask === undefined) return purse; // an answer that took too long: its tokens count as spent
   const rest = { ...purse, asks: purse.asks.filter((each) => each !== ask) };
   const last = purse.lease;
-  const same = last?.answer.windowStart === answer.windowStart && last.answer.incarnation === answer.incarnation;
+  const same =
+    last?.answer.windowStart === answer.windowStart && last.answer.incarnation === answer.incarnation;
   // Answers may overtake each other: the newest question has the word, and an older one only adds to the same window.
-  if (last !== undefined && ask.at < last.asked) return same ? { ...rest, tokens: rest.tokens + answer.granted } : rest;
+  if (last !== undefined && ask.at < last.asked)
+    return same ? { ...rest, tokens: rest.tokens + answer.granted } : rest;
   const lease = {
     answer,
     asked: ask.at,
     received,
     diesAt: instant(ask.at + answer.lifeMilliseconds - driftMilliseconds),
-    deniedUntil: instant(Math.min(received + (answer.denyMilliseconds ?? 0), ask.at + answer.windowMillisecondsLeft)),
+    deniedUntil: instant(
+      Math.min(received + (answer.denyMilliseconds ?? 0), ask.at + answer.windowMillisecondsLeft),
+    ),
   };
   return { ...rest, lease, tokens: (same ? rest.tokens : 0) + answer.granted };
 }
 
 /** Ends a call that failed: whatever it brought back or was granted counts as spent. */
-export const abandonAsk = (purse: Purse, id: string): Purse => ({ ...purse, asks: purse.asks.filter((ask) => ask.id !== id) });
+export const abandonAsk = (purse: Purse, id: string): Purse => ({
+  ...purse,
+  asks: purse.asks.filter((ask) => ask.id !== id),
+});
 
 /**
  * The tokens that an answer brought for the very request that asked: spent on the guard's word alone, so that they count
@@ -164,9 +192,11 @@ export function spendAnswered(
   return tokens >= many ? spent(purse, lease, many, at) : { purse, outcome: { kind: "empty" } };
 }
 
-const lives = ({ asked, diesAt }: Lease, at: Instant): boolean => at < diesAt && at >= asked - stepBackMilliseconds;
+const lives = ({ asked, diesAt }: Lease, at: Instant): boolean =>
+  at < diesAt && at >= asked - stepBackMilliseconds;
 
-const underWay = ({ asks }: Purse, at: Instant): readonly Ask[] => asks.filter((ask) => Math.abs(at - ask.at) < askMilliseconds);
+const underWay = ({ asks }: Purse, at: Instant): readonly Ask[] =>
+  asks.filter((ask) => Math.abs(at - ask.at) < askMilliseconds);
 
 function budgetOf({ policy, tokens }: Purse, { answer, received, diesAt }: Lease, at: Instant): Budget {
   return {
@@ -183,7 +213,10 @@ function budgetOf({ policy, tokens }: Purse, { answer, received, diesAt }: Lease
 
 function spent(purse: Purse, lease: Lease, many: number, at: Instant) {
   const next = { ...purse, tokens: purse.tokens - many };
-  return { purse: next, outcome: { kind: "spent" as const, budget: budgetOf(next, lease, at), source: lease.answer } };
+  return {
+    purse: next,
+    outcome: { kind: "spent" as const, budget: budgetOf(next, lease, at), source: lease.answer },
+  };
 }
 
 function denied(purse: Purse, lease: Lease, many: number, at: Instant) {
@@ -191,7 +224,12 @@ function denied(purse: Purse, lease: Lease, many: number, at: Instant) {
   const remaining = Math.min(budget.remaining, many - 1); // whatever it is, it was not enough
   return {
     kind: "denied" as const,
-    exhausted: { ...budget, remaining, reason: reasons[purse.policy], retryAfterSeconds: budget.resetSeconds },
+    exhausted: {
+      ...budget,
+      remaining,
+      reason: reasons[purse.policy],
+      retryAfterSeconds: budget.resetSeconds,
+    },
   };
 }
 

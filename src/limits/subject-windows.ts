@@ -31,7 +31,8 @@ export class SubjectWindows implements WindowShelf {
   }
 
   set(key: string, window: Window): void {
-    if (!this.#windows.has(key) && this.isFull) throw new Error("a client has more subjects at once than a guard keeps");
+    if (!this.#windows.has(key) && this.isFull)
+      throw new Error("a client has more subjects at once than a guard keeps");
     this.#keep(key, window);
   }
 
@@ -45,7 +46,10 @@ export class SubjectWindows implements WindowShelf {
   }
 
   /** Forgets what ended a minute ago. Storage drops the forgotten rows and keeps some instead. */
-  forgetEnded(at: Instant): { readonly forgotten: readonly string[]; readonly kept: readonly StoredWindow[] } {
+  forgetEnded(at: Instant): {
+    readonly forgotten: readonly string[];
+    readonly kept: readonly StoredWindow[];
+  } {
     if (at < this.#nextEnd) return { forgotten: [], kept: [] };
     const forgotten = [...this.#windows].filter(([, window]) => at >= forgettable(window));
     for (const [key, { quota }] of forgotten) {
@@ -54,7 +58,8 @@ export class SubjectWindows implements WindowShelf {
       if (known === undefined || isNewer(quota, known)) this.#quotas.set(grantOf(key), quota);
     }
     this.#nextEnd = instant(Number.POSITIVE_INFINITY);
-    for (const window of this.#windows.values()) this.#nextEnd = instant(Math.min(this.#nextEnd, forgettable(window)));
+    for (const window of this.#windows.values())
+      this.#nextEnd = instant(Math.min(this.#nextEnd, forgettable(window)));
     return {
       forgotten: forgotten.map(([key]) => key),
       kept: [...this.#quotas].map(([key, quota]) => ({ key, quota, start: instant(0), reserved: 0 })),

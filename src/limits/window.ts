@@ -21,7 +21,12 @@ export interface WindowShelf {
 }
 
 /** All that was written ahead counts as granted. */
-export const restored = ({ quota, start, reserved }: StoredWindow): Window => ({ quota, start, reserved, granted: reserved });
+export const restored = ({ quota, start, reserved }: StoredWindow): Window => ({
+  quota,
+  start,
+  reserved,
+  granted: reserved,
+});
 
 export const windowEnd = ({ quota, start }: Window): Instant => instant(start + quota.windowSeconds * 1000);
 
@@ -53,7 +58,11 @@ export function take(window: Window, tokens: number): Window {
   if (granted <= window.reserved) return { ...window, granted };
   // Steps of 2 % of the quota: fifty writes a window, and a crash loses at most one step.
   const step = Math.max(1, Math.floor(window.quota.requests / 50));
-  return { ...window, granted, reserved: Math.max(granted, Math.min(window.quota.requests, granted + step - 1)) };
+  return {
+    ...window,
+    granted,
+    reserved: Math.max(granted, Math.min(window.quota.requests, granted + step - 1)),
+  };
 }
 
 /** Puts unspent tokens back. `reserved` stays: storage may claim too much, never too little. */

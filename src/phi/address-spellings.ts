@@ -39,15 +39,22 @@ const namedSigns: Readonly<Record<string, string>> = {
   amp: "&",
 };
 
-const utf8 = (hex: readonly string[]) => new TextDecoder().decode(Uint8Array.from(hex, (byte) => Number.parseInt(byte, 16)));
+const utf8 = (hex: readonly string[]) =>
+  new TextDecoder().decode(Uint8Array.from(hex, (byte) => Number.parseInt(byte, 16)));
 
 const decoded = (text: string) =>
   text
-    .replaceAll(/\\(?:u(?<hex>[0-9a-f]{4})|(?<sign>[/\\]))/gu, (_, hex: string | undefined, sign: string | undefined) =>
-      hex === undefined ? (sign ?? "") : String.fromCodePoint(Number.parseInt(hex, 16)),
+    .replaceAll(
+      /\\(?:u(?<hex>[0-9a-f]{4})|(?<sign>[/\\]))/gu,
+      (_, hex: string | undefined, sign: string | undefined) =>
+        hex === undefined ? (sign ?? "") : String.fromCodePoint(Number.parseInt(hex, 16)),
     )
     .replaceAll(/(?:%[0-9a-f]{2})+/gu, (bytes) => utf8(bytes.split("%").slice(1)))
-    .replaceAll(/&#(?:x(?<hex>[0-9a-f]{1,6})|(?<digits>\d{1,7}));?/gu, (_, hex: string | undefined, digits: string | undefined) =>
-      String.fromCodePoint(Math.min(0x10ffff, hex === undefined ? Number(digits) : Number.parseInt(hex, 16))),
+    .replaceAll(
+      /&#(?:x(?<hex>[0-9a-f]{1,6})|(?<digits>\d{1,7}));?/gu,
+      (_, hex: string | undefined, digits: string | undefined) =>
+        String.fromCodePoint(
+          Math.min(0x10ffff, hex === undefined ? Number(digits) : Number.parseInt(hex, 16)),
+        ),
     )
     .replaceAll(/&(?<name>[a-z]{3,6});/gu, (whole, name: string) => namedSigns[name] ?? whole);

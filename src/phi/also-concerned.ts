@@ -46,9 +46,13 @@ export class AlsoConcerned {
 
   /** How many names are not paid for: all, or those of rows that decided. A patient of a resource in the disclosure is paid for by that. */
   due(disclosure?: Disclosure): number {
-    const paid = new Set(disclosure?.windows.flatMap(({ patients }) => patients.filter(hasCounts).map(({ patient }) => patient)));
-    const names = disclosure === undefined ? this.#deciding() : new Set([...this.#named, ...this.#deciding()]);
-    return [...names].filter((patient) => !this.#paid.has(patient) && !paid.has(this.#nameOf(patient))).length;
+    const paid = new Set(
+      disclosure?.windows.flatMap(({ patients }) => patients.filter(hasCounts).map(({ patient }) => patient)),
+    );
+    const names =
+      disclosure === undefined ? this.#deciding() : new Set([...this.#named, ...this.#deciding()]);
+    return [...names].filter((patient) => !this.#paid.has(patient) && !paid.has(this.#nameOf(patient)))
+      .length;
   }
 
   /** All names of now are paid for. */
@@ -80,8 +84,14 @@ export class AlsoConcerned {
 
   #joined(window: DisclosedWindow, released: ReadonlySet<string>): DisclosedWindow {
     const patients = new Map(window.patients.map(({ patient, counts }) => [patient, { ...counts }]));
-    const seen = new Set(window.patients.flatMap(({ patient }) => (window.unseen.includes(patient) ? [] : [patient])));
-    const [unnamed, unnamedRoom, totals] = [new Set(window.unnamed), new Set(window.room.unnamed), { ...window.room.counts }];
+    const seen = new Set(
+      window.patients.flatMap(({ patient }) => (window.unseen.includes(patient) ? [] : [patient])),
+    );
+    const [unnamed, unnamedRoom, totals] = [
+      new Set(window.unnamed),
+      new Set(window.room.unnamed),
+      { ...window.room.counts },
+    ];
     let names = window.room.names;
     for (const [key, row] of this.#rows) {
       if (released.has(key)) continue;
@@ -117,7 +127,8 @@ export class AlsoConcerned {
   }
 }
 
-const hasCounts = ({ counts }: DisclosedWindow["patients"][number]): boolean => Object.keys(counts).length > 0;
+const hasCounts = ({ counts }: DisclosedWindow["patients"][number]): boolean =>
+  Object.keys(counts).length > 0;
 
 const nothing: DisclosedWindow = {
   body: new Uint8Array(),

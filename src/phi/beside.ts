@@ -31,7 +31,9 @@ export function broughtAlong(
   candidates: readonly Candidate[],
   includes: readonly GrantedInclude[],
 ): readonly Released[] {
-  const known = new Map(candidates.map((candidate) => [keyOf(candidate), { candidate, names: new Set<string>() }]));
+  const known = new Map(
+    candidates.map((candidate) => [keyOf(candidate), { candidate, names: new Set<string>() }]),
+  );
   for (const match of matches) known.delete(keyOf(match));
   const leads = leadsOf(candidates, includes);
   const brought = new Map<string, Linked>();
@@ -61,7 +63,10 @@ interface Lead {
 }
 
 /** Where the includes lead from a row: what it refers to, and which of the candidates refer to it. */
-function leadsOf(candidates: readonly Candidate[], includes: readonly GrantedInclude[]): (row: Linked) => readonly Lead[] {
+function leadsOf(
+  candidates: readonly Candidate[],
+  includes: readonly GrantedInclude[],
+): (row: Linked) => readonly Lead[] {
   const back = new Map<string, Lead[]>();
   for (const candidate of candidates) {
     for (const [index, include] of includes.entries()) {
@@ -77,7 +82,9 @@ function leadsOf(candidates: readonly Candidate[], includes: readonly GrantedInc
   return (row) => {
     const onward = includes.flatMap((include, index) => {
       if (include.direction === "revinclude" || row.released.type !== include.source) return [];
-      return [...(row.links[index] ?? [])].filter((key) => include.targets.has(typeOf(key))).map((key) => ({ key, include }));
+      return [...(row.links[index] ?? [])]
+        .filter((key) => include.targets.has(typeOf(key)))
+        .map((key) => ({ key, include }));
     });
     return [...onward, ...(back.get(keyOf(row)) ?? [])];
   };

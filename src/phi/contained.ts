@@ -32,13 +32,18 @@ export interface Inside {
 }
 
 /** Those that something left refers to, or that refer to the container (dom-3): a cut may have taken the reference away. Linear. */
-export function keepReferred<T extends Inside>(refersTo: ReadonlySet<string>, contained: readonly T[]): readonly T[] {
+export function keepReferred<T extends Inside>(
+  refersTo: ReadonlySet<string>,
+  contained: readonly T[],
+): readonly T[] {
   const byFragment = Map.groupBy(contained, ({ resource }) => fragmentOf(resource));
   const reached = new Set(refersTo);
-  for (const inside of contained.filter(refersToContainer)) for (const fragment of inside.refersTo) reached.add(fragment);
+  for (const inside of contained.filter(refersToContainer))
+    for (const fragment of inside.refersTo) reached.add(fragment);
   // What is added to a set while it is walked is walked too.
   for (const fragment of reached)
-    for (const inside of byFragment.get(fragment) ?? []) for (const next of inside.refersTo) reached.add(next);
+    for (const inside of byFragment.get(fragment) ?? [])
+      for (const next of inside.refersTo) reached.add(next);
   return contained.filter((inside) => reached.has(fragmentOf(inside.resource)) || refersToContainer(inside));
 }
 

@@ -24,7 +24,13 @@ import { bothNamed, patientsMax, Tally, type Disclosure, type Naming } from "./d
 import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
-import { cutResource, type CutContext, type CutRefusal, type CutResource, type Unreadable } from "./redact.ts";
+import {
+  cutResource,
+  type CutContext,
+  type CutRefusal,
+  type CutResource,
+  type Unreadable,
+} from "./redact.ts";
 import type { Residences } from "#residence/row-residences";
 
 /** Why nothing leaves. */
@@ -61,7 +67,12 @@ export class Discloser {
     this.#bases = bases;
     const urls = originUrls(bases);
     const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, bases.origin);
-    this.#context = { bases, urls, mayLinkTo, viewInside: (inside, nesting) => grant.viewInside(inside, bases.origin, nesting) };
+    this.#context = {
+      bases,
+      urls,
+      mayLinkTo,
+      viewInside: (inside, nesting) => grant.viewInside(inside, bases.origin, nesting),
+    };
     this.#contextOf = (brought) => ({
       ...this.#context,
       viewInside: (inside, nesting) => grant.viewInside(inside, bases.origin, nesting, brought),
@@ -78,7 +89,11 @@ export class Discloser {
    * The answer to a vread. Nothing of an old version leaves but by a rule that reaches the resource as it is now too: a label or a
    * condition that came later hides what was before it.
    */
-  version(body: Uint8Array, current: Uint8Array, { type, id, version }: AskedVersion): Result<Disclosure, Withheld> {
+  version(
+    body: Uint8Array,
+    current: Uint8Array,
+    { type, id, version }: AskedVersion,
+  ): Result<Disclosure, Withheld> {
     const now = this.#askedIn(current, type, id); // first: what is wrong with a version of a hidden row must not decide the status
     if (!now.ok) return now;
     const old = this.#askedIn(body, type, id);
@@ -150,11 +165,22 @@ export class Discloser {
     const cut = view && cutResource(row, view, this.#context);
     if (cut?.ok !== true || !this.#shows(cut.value.resource)) return undefined;
     const { resource: shown, patients, unseen, room, unnamed } = cut.value;
-    return { type: textAt(row, "resourceType") ?? "", id: textAt(row, "id") ?? "", shown, patients, unseen, room, unnamed };
+    return {
+      type: textAt(row, "resourceType") ?? "",
+      id: textAt(row, "id") ?? "",
+      shown,
+      patients,
+      unseen,
+      room,
+      unnamed,
+    };
   }
 
   #isAskedFor(row: JsonObject): boolean {
-    return isAskedFor(row, this.#grant.asked, this.#bases.origin) && this.#joined.every((joined) => meets(row, joined, this.#bases.origin));
+    return (
+      isAskedFor(row, this.#grant.asked, this.#bases.origin) &&
+      this.#joined.every((joined) => meets(row, joined, this.#bases.origin))
+    );
   }
 
   /** Whether a row shows what it has to: not by a value of another system that its origin took for the one asked for. */
@@ -180,7 +206,8 @@ export class Discloser {
   #linked(resource: JsonObject, view: ResourceView, mode: "match" | "include"): Linked | undefined {
     const [type, id] = [textAt(resource, "resourceType") ?? "", textAt(resource, "id")];
     const cut = cutResource(resource, view, mode === "match" ? this.#context : this.#contextOf(type));
-    if (!cut.ok || id === undefined || !isId(id) || (mode === "match" && !this.#shows(cut.value.resource))) return undefined;
+    if (!cut.ok || id === undefined || !isId(id) || (mode === "match" && !this.#shows(cut.value.resource)))
+      return undefined;
     const text = utf8(entryText(this.#bases.public, { mode, type, id, resource: cut.value.resource }));
     const links = this.#grant.includes.map(({ source, paths }) =>
       source === type ? referredAt(cut.value.resource, paths, this.#bases.public) : none,
@@ -193,7 +220,8 @@ export class Discloser {
     const answer = readJson(body);
     if (!answer.ok) return err(unread(answer.error));
     if (isObject(answer.value)) this.#bases.residences.note(answer.value);
-    if (isObject(answer.value) && this.#viewOf(answer.value) === undefined) return err({ reason: "row_outside_access" });
+    if (isObject(answer.value) && this.#viewOf(answer.value) === undefined)
+      return err({ reason: "row_outside_access" });
     return isAsked(answer.value, type, id) ? ok(answer.value) : err({ reason: "answer_mismatch" });
   }
 
@@ -214,9 +242,16 @@ export class Discloser {
     const named = now === undefined ? cut.value : bothNamed(cut.value, now);
     // What stands for hidden elements may be longer than they were.
     if (text.length > resourceBytesMax) return err({ reason: "resource_withheld", because: "too_large" });
-    if (named.patients.size > patientsMax) return err({ reason: "resource_withheld", because: "too_many_patients" });
+    if (named.patients.size > patientsMax)
+      return err({ reason: "resource_withheld", because: "too_many_patients" });
     const tally = new Tally(this.#bases.name);
-    tally.add({ ...cut.value, ...named, type: textAt(resource, "resourceType") ?? "", id: textAt(resource, "id") ?? "", text });
+    tally.add({
+      ...cut.value,
+      ...named,
+      type: textAt(resource, "resourceType") ?? "",
+      id: textAt(resource, "id") ?? "",
+      text,
+    });
     const meta = property(cut.value.resource, "meta");
     const lastUpdated = isObject(meta) ? textAt(meta, "lastUpdated") : undefined;
     return ok({ ...tally.disclosure(this.#grant.withheldPaths), representation: { lastUpdated } });

@@ -17,7 +17,10 @@ export interface Disclosure {
 export interface DisclosedWindow {
   readonly body: Uint8Array<ArrayBuffer>;
   /** Every patient concerned, as `<origin name>/Patient/<id>`, with the released resources that concern them, by type: none for one who was asked for in vain. */
-  readonly patients: readonly { readonly patient: string; readonly counts: Readonly<Record<string, number>> }[];
+  readonly patients: readonly {
+    readonly patient: string;
+    readonly counts: Readonly<Record<string, number>>;
+  }[];
   /** Released resources about somebody whom no reference names, as `Type/id`. */
   readonly unnamed: readonly string[];
   readonly counts: Readonly<Record<string, number>>;
@@ -50,7 +53,9 @@ export interface Naming {
 
 /** Whom two versions of a resource concern, both of which may be seen. */
 export function bothNamed(one: Naming, other: Naming): Naming {
-  const seen = new Set([one, other].flatMap(({ patients, unseen }) => [...patients].filter((patient) => !unseen.has(patient))));
+  const seen = new Set(
+    [one, other].flatMap(({ patients, unseen }) => [...patients].filter((patient) => !unseen.has(patient))),
+  );
   const patients = new Set([...one.patients, ...other.patients]);
   const unseen = new Set([...patients].filter((patient) => !seen.has(patient)));
   return { patients, unseen, room: one.room + other.room, unnamed: one.unnamed };
@@ -140,7 +145,11 @@ export class Tally {
   /** Ends the window when it is long enough, or the next resource has not room for whom it concerns. */
   mayClose(next: Released): void {
     // By the room for names and not by how many there are: hidden elements decide nothing about the windows.
-    if (this.#length >= windowBytes || this.#names + next.patients.size - next.unseen.size + next.room > patientsMax) this.#close();
+    if (
+      this.#length >= windowBytes ||
+      this.#names + next.patients.size - next.unseen.size + next.room > patientsMax
+    )
+      this.#close();
   }
 
   disclosure(withheldPaths: readonly string[]): Disclosure {

@@ -31,7 +31,9 @@ export class EverythingPage {
     this.#grant = grant;
     this.#room = grant.count;
     this.#bases = bases;
-    this.#disclosers = new Map([...grant.rows].map(([type, { search }]) => [type, new Discloser(search, bases)]));
+    this.#disclosers = new Map(
+      [...grant.rows].map(([type, { search }]) => [type, new Discloser(search, bases)]),
+    );
     this.#along = new Discloser(grant.patient, bases);
   }
 
@@ -83,7 +85,9 @@ export class EverythingPage {
   #isTheirs(resource: JsonObject, type: string): boolean {
     const read = this.#grant.rows.get(type)?.read;
     const { origin } = this.#bases;
-    return read?.viewOf(resource, origin) !== undefined && isOwnedBy(resource, new Set([this.#grant.id]), origin);
+    return (
+      read?.viewOf(resource, origin) !== undefined && isOwnedBy(resource, new Set([this.#grant.id]), origin)
+    );
   }
 
   #take(row: Linked): Result<Offered, Withheld> {
@@ -140,8 +144,11 @@ export class EverythingPage {
     const tally = new Tally(this.#bases.name);
     tally.withhold(this.#withheld);
     tally.writeList(listText({ self, next, total }, entries.length > 0), entries);
-    return tally.disclosure([...rows].flatMap(([type, { search }]) => search.withheldPaths.map((path) => `${type}.${path}`)));
+    return tally.disclosure(
+      [...rows].flatMap(([type, { search }]) => search.withheldPaths.map((path) => `${type}.${path}`)),
+    );
   }
 }
 
-const keyOf = (resource: JsonObject): string => `${textAt(resource, "resourceType") ?? ""}/${textAt(resource, "id") ?? ""}`;
+const keyOf = (resource: JsonObject): string =>
+  `${textAt(resource, "resourceType") ?? ""}/${textAt(resource, "id") ?? ""}`;

@@ -54,7 +54,11 @@ export class HistoryPage {
     const entry = readHistoryEntry(bytes, this.#bases.origin);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.kind === "unreadable") return ok("");
-    return ok(entry.value.kind === "version" ? keyOf(entry.value.resource) : `${entry.value.id}/deleted/${entry.value.version}`);
+    return ok(
+      entry.value.kind === "version"
+        ? keyOf(entry.value.resource)
+        : `${entry.value.id}/deleted/${entry.value.version}`,
+    );
   }
 
   holdTo(rows: number): void {
@@ -80,7 +84,10 @@ export class HistoryPage {
     }
     const { resource, created } = entry.value;
     const id = textAt(resource, "id") ?? "";
-    const now = property(resource, "resourceType") === type && isId(id) && this.#isAsked(id) ? this.#nowOf(id) : undefined;
+    const now =
+      property(resource, "resourceType") === type && isId(id) && this.#isAsked(id)
+        ? this.#nowOf(id)
+        : undefined;
     const cut = now === undefined ? undefined : this.#discloser.step(resource, now);
     if (cut === undefined) return this.#hide();
     const text = utf8(versionText(this.#bases.public, type, id, cut.resource, created));
@@ -115,7 +122,10 @@ export class HistoryPage {
     const self = `${this.#bases.public}/${path}${question === "" ? "" : `?${question}`}`;
     const tally = new Tally(this.#bases.name);
     tally.withhold(this.#withheld);
-    tally.writeList(listText({ type: "history", self, next, total: undefined }, this.#rows.length > 0), this.#rows);
+    tally.writeList(
+      listText({ type: "history", self, next, total: undefined }, this.#rows.length > 0),
+      this.#rows,
+    );
     return tally.disclosure(read.withheldPaths);
   }
 }

@@ -4,7 +4,10 @@ import { isArray, isObject, property, textAt, valuesAt, type JsonObject } from "
  * Of each kind of observation the latest, at most `max` of it (http://hl7.org/fhir/R4/observation-operation-lastn.html): those are of one
  * kind that share a coding or, without any, the text. By what of them leaves: what is hidden orders and parts nothing.
  */
-export function lastOfEach<T extends { readonly shown: JsonObject }>(observations: readonly T[], max: number): readonly T[] {
+export function lastOfEach<T extends { readonly shown: JsonObject }>(
+  observations: readonly T[],
+  max: number,
+): readonly T[] {
   const newest = observations.map((one) => ({ one, at: timeOf(one.shown) })).toSorted((a, b) => b.at - a.at);
   const kinds = new Map<string, T[]>();
   for (const { one } of newest) {
@@ -38,7 +41,9 @@ const times = [
 /** ms since 1970; what is undated is older than anything. */
 function timeOf(observation: JsonObject): number {
   for (const path of times) {
-    const found = valuesAt(observation, path).flatMap((value) => (typeof value === "string" ? [Date.parse(value)] : []));
+    const found = valuesAt(observation, path).flatMap((value) =>
+      typeof value === "string" ? [Date.parse(value)] : [],
+    );
     const known = found.filter((time) => !Number.isNaN(time));
     if (known.length > 0) return known.reduce((last, time) => Math.max(last, time));
   }

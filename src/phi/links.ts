@@ -2,10 +2,18 @@ import { isObject, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 
 /** The resources of this server that a resource refers to at these paths, as `Type/id`. `base`: the FHIR base that it was written for. */
-export function referredAt(resource: JsonObject, paths: readonly (readonly string[])[], base: FhirBase): ReadonlySet<string> {
+export function referredAt(
+  resource: JsonObject,
+  paths: readonly (readonly string[])[],
+  base: FhirBase,
+): ReadonlySet<string> {
   const references = paths
     .flatMap((path) => valuesAt(resource, path))
     .filter(isObject)
     .map((value) => parseReference(textAt(value, "reference") ?? "", base));
-  return new Set(references.flatMap((reference) => (reference.kind === "local" ? [`${reference.type}/${reference.id}`] : [])));
+  return new Set(
+    references.flatMap((reference) =>
+      reference.kind === "local" ? [`${reference.type}/${reference.id}`] : [],
+    ),
+  );
 }

@@ -4,5 +4,9 @@ import type { ResourceView } from "#policy/compile";
 export function narrowView({ object, hidden }: ResourceView, kept: ReadonlySet<string>): ResourceView {
   const { type, extensions, required, elements } = object;
   const some = new Map([...elements].filter(([name]) => kept.has(name)));
-  return { object: { type, everything: false, extensions, required, elements: some }, subsetted: true, hidden };
+  return {
+    object: { type, everything: false, extensions, required, elements: some },
+    subsetted: true,
+    hidden,
+  };
 }

@@ -40,7 +40,8 @@ export function originPatterns(origin: FhirBase, base: string): OriginPatterns {
   const names = baseNames(origin).filter((name) => !isGateways(name));
   // Of two names the longer one is read first: `/fhir/r4` may be a name beside `/fhir`.
   const forms = names.toSorted((a, b) => b.length - a.length).map(formsOf);
-  const any = (form: keyof NameForms) => (forms.length === 0 ? "(?!)" : either(...new Set(forms.map((each) => each[form]))));
+  const any = (form: keyof NameForms) =>
+    forms.length === 0 ? "(?!)" : either(...new Set(forms.map((each) => each[form])));
   const ours = `${escaped(base)}${end}`;
   const mine = `(?<ours>${ours}|${escaped(encodeURIComponent(base))})`;
   const [below, elsewhere] = [`(?<below>${any("below")})`, `(?<elsewhere>${any("elsewhere")})`];
@@ -59,7 +60,12 @@ export function originPatterns(origin: FhirBase, base: string): OriginPatterns {
 }
 
 /** The ways of writing one name of an origin's base, as sources of patterns. */
-type NameForms = Readonly<Record<"below" | "elsewhere" | "encodedBelow" | "encodedElsewhere" | "bareBelow" | "bare" | "address", string>>;
+type NameForms = Readonly<
+  Record<
+    "below" | "elsewhere" | "encodedBelow" | "encodedElsewhere" | "bareBelow" | "bare" | "address",
+    string
+  >
+>;
 
 function formsOf(name: string): NameForms {
   const { hostname, port, pathname } = new URL(name);
@@ -74,7 +80,10 @@ function formsOf(name: string): NameForms {
   const anyPort = either(String.raw`${host}\.?(?::\d+)?`, ...aliases);
 
   const encodedAliases = isLoopback ? [`${loopbackEncoded}%3A0{0,8}${number}(?!\\d)`] : [];
-  const encodedHost = either(String.raw`${escaped(encodeURIComponent(hostname))}(?:%3A\d+)?`, ...encodedAliases);
+  const encodedHost = either(
+    String.raw`${escaped(encodeURIComponent(hostname))}(?:%3A\d+)?`,
+    ...encodedAliases,
+  );
   const encodedPath = escaped(encodeURIComponent(pathname.replace(/\/$/u, "")));
   const encodedServer = String.raw`(?:https?%3A)?%2F%2F${encodedHost}${hostEnd}`;
 
@@ -95,10 +104,15 @@ function formsOf(name: string): NameForms {
 // An IPv6 address has brackets. By another name of the loopback address, only the port gives it away.
 function needlesOf(name: string): readonly string[] {
   const { hostname } = new URL(name);
-  return [hostname, encodeURIComponent(hostname).toLowerCase(), ...(isLoopbackName(hostname) ? [portOf(name)] : [])];
+  return [
+    hostname,
+    encodeURIComponent(hostname).toLowerCase(),
+    ...(isLoopbackName(hostname) ? [portOf(name)] : []),
+  ];
 }
 
-const suspicion = (needles: readonly string[]) => new RegExp(either(notPlain.source, ...new Set(needles.map(escaped))), "iu");
+const suspicion = (needles: readonly string[]) =>
+  new RegExp(either(notPlain.source, ...new Set(needles.map(escaped))), "iu");
 
 function notAName(name: string): RegExp {
   const { hostname, port } = new URL(name);
@@ -113,7 +127,8 @@ function portOf(name: string): string {
   return port === "" ? (protocol === "https:" ? "443" : "80") : port;
 }
 
-const isLoopbackName = (hostname: string) => hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+const isLoopbackName = (hostname: string) =>
+  hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
 
 // A base ends where a path segment ends: `/fhir` is no prefix of `/fhir2`.
 const end = "(?![A-Za-z0-9._~%-])";

@@ -27,7 +27,8 @@ export interface OriginUrls {
   readonly name: (uri: string) => string | undefined;
 }
 
-export const originUrls = ({ origin, public: base }: Bases): OriginUrls => urlsOf(baseNames(origin).join(" "))(base);
+export const originUrls = ({ origin, public: base }: Bases): OriginUrls =>
+  urlsOf(baseNames(origin).join(" "))(base);
 
 // 64 origins of one isolate, each below one base. Making the patterns takes longer than a read's use of them. No name has a space in it.
 const urlsOf = remembered(64, (names) => {
@@ -63,7 +64,8 @@ function makeUrls(origin: FhirBase, base: string): OriginUrls {
     address: addressOf,
     name: (uri) => {
       if (!suspect.test(uri)) return uri;
-      if (notNames.some((one) => one.suspect.test(uri) && spells(uri, one.address, ownBase))) return addressOf(uri);
+      if (notNames.some((one) => one.suspect.test(uri) && spells(uri, one.address, ownBase)))
+        return addressOf(uri);
       return mentions(uri) ? uri.replace(belowAtStart, () => base) : uri; // a `$` in the base is no pattern
     },
   };

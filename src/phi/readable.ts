@@ -31,7 +31,12 @@ const most: Extent = {
  *
  * @param text of the result.
  */
-export function isReadable(result: JsonObject, text: string, stored: JsonObject | undefined, bases: Bases): boolean {
+export function isReadable(
+  result: JsonObject,
+  text: string,
+  stored: JsonObject | undefined,
+  bases: Bases,
+): boolean {
   const extent = extentOf(result, text, bases);
   const names = ["bytes", "depth", "contained", "patients"] as const;
   const beyond = names.filter((name) => extent[name] > most[name]);
@@ -47,6 +52,7 @@ function extentOf(resource: JsonObject, text: string, { origin, public: own }: B
     const list = property(one, "contained");
     if (isArray(list)) contained = Math.max(contained, list.length);
   }
-  const patients = new Set([...allConcernedBy(resource, bases).patients, ...patientsNamedIn(resource, bases)]).size;
+  const patients = new Set([...allConcernedBy(resource, bases).patients, ...patientsNamedIn(resource, bases)])
+    .size;
   return { bytes: utf8(text).length, depth: depthOf(resource), contained, patients };
 }

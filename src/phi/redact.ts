@@ -4,7 +4,13 @@ import { mentionOf, patientIn, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import { everything } from "#policy/view/shown";
-import { compileView, type ElementView, type ExtensionList, type ObjectView, type SlicedView } from "#policy/view/view";
+import {
+  compileView,
+  type ElementView,
+  type ExtensionList,
+  type ObjectView,
+  type SlicedView,
+} from "#policy/view/view";
 import { fragmentOf, keepReferred, markSubsetted } from "./contained.ts";
 import { patientsMax, type Naming } from "./disclosure.ts";
 import { isShown } from "./extension.ts";
@@ -45,7 +51,11 @@ export type CutRefusal =
 export type Unreadable = "too_large" | "too_deep" | "duplicate_key";
 
 /** Cuts one resource to its view: the plain engine, which the fast one is tested against. The resource itself is not changed. */
-export function cutResource(resource: JsonObject, view: ResourceView, context: CutContext): Result<CutResource, CutRefusal> {
+export function cutResource(
+  resource: JsonObject,
+  view: ResourceView,
+  context: CutContext,
+): Result<CutResource, CutRefusal> {
   const cutter = new Cutter(context, resource, view, new Map());
   const cut = cutter.cut();
   if (cut === undefined) return err(cutter.fault ?? "malformed");
@@ -72,7 +82,8 @@ type Entries = Map<JsonObject, CutResource | undefined>;
 export const containedMax = 200;
 
 /** Whether what leaves of a reference says all that tells whom it means. */
-const tellsWhom = ({ elements }: ObjectView): boolean => ["reference", "type", "identifier"].every((name) => elements.has(name));
+const tellsWhom = ({ elements }: ObjectView): boolean =>
+  ["reference", "type", "identifier"].every((name) => elements.has(name));
 
 /** Whether a view may hide whose a resource is: by the view, and by whether the resource has the owner elements that it shows. */
 function hidesOwner(resource: JsonObject, { object }: ResourceView): boolean {
@@ -115,7 +126,13 @@ class Cutter {
   #records = 1;
 
   /** @param container of a contained resource: which others of its container it may refer to. */
-  constructor(context: CutContext, resource: JsonObject, view: ResourceView, entries: Entries, container?: ReadonlySet<string>) {
+  constructor(
+    context: CutContext,
+    resource: JsonObject,
+    view: ResourceView,
+    entries: Entries,
+    container?: ReadonlySet<string>,
+  ) {
     this.#context = context;
     this.#bases = [context.bases.origin, context.bases.public];
     this.#resource = resource;
@@ -128,7 +145,10 @@ class Cutter {
 
   cut(): CutResource | undefined {
     const { object, subsetted } = this.#view;
-    if (property(this.#resource, "implicitRules") !== undefined || property(this.#resource, "_implicitRules") !== undefined) {
+    if (
+      property(this.#resource, "implicitRules") !== undefined ||
+      property(this.#resource, "_implicitRules") !== undefined
+    ) {
       this.#fail("implicit_rules");
     }
     const members = this.#members(this.#resource, object) ?? {};
@@ -178,7 +198,10 @@ class Cutter {
     });
     const cutAll = (of: typeof permitted) => {
       const fragments = new Set(of.map(({ inside }) => fragmentOf(inside)));
-      return of.map((one) => ({ ...one, cut: new Cutter(this.#context, one.inside, one.view, this.#entries, fragments).cut() }));
+      return of.map((one) => ({
+        ...one,
+        cut: new Cutter(this.#context, one.inside, one.view, this.#entries, fragments).cut(),
+      }));
     };
     // Twice: a first time to see which leave at all, since only to those may the others refer.
     const left = cutAll(cutAll(permitted).filter(({ cut }) => cut !== undefined));
@@ -236,11 +259,17 @@ class Cutter {
         const element = view.elements.get(sibling ? name.slice(1) : name);
         if (element === undefined) continue;
         if (element.kind === "deceased") out["deceasedBoolean"] = true;
-        else if (element.kind === "primitive" && !hasSiblings) this.#put(out, name, this.#alone(value, name, element, view));
+        else if (element.kind === "primitive" && !hasSiblings)
+          this.#put(out, name, this.#alone(value, name, element, view));
         else if (element.kind === "primitive")
-          this.#put(out, name, this.#primitive(input, sibling ? name.slice(1) : name, element, view)[sibling ? 1 : 0]);
+          this.#put(
+            out,
+            name,
+            this.#primitive(input, sibling ? name.slice(1) : name, element, view)[sibling ? 1 : 0],
+          );
         else if (sibling) continue;
-        else if (element.kind === "object" && !this.#isOthers(value, name, view)) this.#put(out, name, this.#objects(value, element));
+        else if (element.kind === "object" && !this.#isOthers(value, name, view))
+          this.#put(out, name, this.#objects(value, element));
         else if (element.kind === "object") continue; // R4 requires it: `#require` puts the mask
         else if (name === "contained") out[name] = []; // keeps the place of what `cut` puts there
         else {
@@ -265,7 +294,9 @@ class Cutter {
 
   #objects(value: Json, { repeats, viewOf }: Extract<ElementView, { kind: "object" }>): Json | undefined {
     if (isArray(value) !== repeats) return this.#fail("malformed");
-    return isArray(value) ? value.flatMap((item) => this.#item(item, viewOf) ?? []) : this.#item(value, viewOf);
+    return isArray(value)
+      ? value.flatMap((item) => this.#item(item, viewOf) ?? [])
+      : this.#item(value, viewOf);
   }
 
   #item(item: Json, viewOf: SlicedView["viewOf"]): JsonObject | undefined {
@@ -292,10 +323,14 @@ class Cutter {
     const pairs = Array.from({ length: Math.max(values.length, besides.length) }, (_, index) => {
       const scalar = this.#scalar(values[index] ?? null, name, type, view);
       const sibling = besides[index] ?? null;
-      return [scalar, sibling === null ? null : (this.#object(sibling, shown, scalar !== null) ?? null)] as const;
+      return [
+        scalar,
+        sibling === null ? null : (this.#object(sibling, shown, scalar !== null) ?? null),
+      ] as const;
     }).filter(([scalar, sibling]) => scalar !== null || sibling !== null);
     const [scalars, siblings] = [pairs.map(([scalar]) => scalar), pairs.map(([, sibling]) => sibling)];
-    const given = (list: readonly Json[]) => (list.every((item) => item === null) ? undefined : repeats ? list : list[0]);
+    const given = (list: readonly Json[]) =>
+      list.every((item) => item === null) ? undefined : repeats ? list : list[0];
     return [given(scalars), given(siblings)] as const;
   }
 
@@ -331,14 +366,18 @@ class Cutter {
 
   #extensions(value: Json, shown: ExtensionList): Json | undefined {
     if (!isArray(value)) return this.#fail("malformed");
-    return value.filter((item) => !isObject(item) || isShown(item, shown)).flatMap((item) => this.#object(item, extensionView) ?? []);
+    return value
+      .filter((item) => !isObject(item) || isShown(item, shown))
+      .flatMap((item) => this.#object(item, extensionView) ?? []);
   }
 
   /** One that the policy does not name could negate what is shown (FHIR R4 §2.5.0.1): then nothing of the resource leaves. */
   #modifiers(value: Json, { urls }: ExtensionList): Json | undefined {
     if (!isArray(value)) return this.#fail("malformed");
     const known = value.every((item) => isObject(item) && urls.has(textAt(item, "url") ?? ""));
-    return known ? value.flatMap((item) => this.#object(item, extensionView) ?? []) : this.#fail("modifier_extension");
+    return known
+      ? value.flatMap((item) => this.#object(item, extensionView) ?? [])
+      : this.#fail("modifier_extension");
   }
 
   /** Resources inside (Bundle.entry.resource, Parameters.parameter.resource), each by its own type's rule. */
@@ -368,7 +407,11 @@ class Cutter {
   }
 
   /** Puts data-absent-reason `masked` where R4 requires an element and the cut left none, so that the result is valid and says so. */
-  #require(input: JsonObject, members: Members, { required, everything, extensions }: ObjectView): JsonObject {
+  #require(
+    input: JsonObject,
+    members: Members,
+    { required, everything, extensions }: ObjectView,
+  ): JsonObject {
     for (const { names, at, value } of required) {
       if (names.some((name) => Object.hasOwn(members, name) || Object.hasOwn(members, `_${name}`))) continue;
       // A keep-everything view hides nothing: what its origin left out stays out.

@@ -17,7 +17,12 @@ const PLAIN_MAX = 5_120; // Cloudflare takes variables of 5 KB; a longer one is 
  * @param env all variables, secrets and bindings; of bindings that are no text and in no table nothing is told.
  * @param guard the name of the random key that credentials are hashed under.
  */
-export function describeConfiguration(worker: string, env: object, tellings: Tellings, guard: string): Configuration {
+export function describeConfiguration(
+  worker: string,
+  env: object,
+  tellings: Tellings,
+  guard: string,
+): Configuration {
   const guardKey = hmac(textOf(Reflect.get(env, guard)), `${label} credentials`);
   const settings = Object.entries(env).flatMap(([name, value]: [string, unknown]): [string, string][] => {
     const how = Object.hasOwn(tellings, name) ? tellings[name] : undefined;
@@ -61,6 +66,8 @@ function keysOf(text: string): readonly object[] {
 /** RFC 7638 §3.2, RFC 8037 §2: the members that make a key, in this order. */
 const jkt = (key: JsonWebKey): string => sha256(JSON.stringify(key, ["crv", "e", "kty", "n", "x", "y"]));
 
-const textOf = (value: unknown): string => (typeof value === "string" ? value : (JSON.stringify(value) ?? ""));
+const textOf = (value: unknown): string =>
+  typeof value === "string" ? value : (JSON.stringify(value) ?? "");
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("base64url");
-const hmac = (key: string, text: string): string => createHmac("sha256", key).update(text).digest("base64url");
+const hmac = (key: string, text: string): string =>
+  createHmac("sha256", key).update(text).digest("base64url");

@@ -67,7 +67,11 @@ export class FetchedCopies<T> {
   }
 
   #entryOf(key: string): Entry<T> {
-    const entry = this.#entries.get(key) ?? { known: undefined, claimed: instant(Number.NEGATIVE_INFINITY), settled: true };
+    const entry = this.#entries.get(key) ?? {
+      known: undefined,
+      claimed: instant(Number.NEGATIVE_INFINITY),
+      settled: true,
+    };
     this.#entries.set(key, entry);
     return entry;
   }
@@ -98,4 +102,5 @@ export class FetchedCopies<T> {
   }
 }
 
-const isGood = <T>(known: Fetched<T> | undefined, at: Instant): known is Fetched<T> => known !== undefined && at < known.goodUntil;
+const isGood = <T>(known: Fetched<T> | undefined, at: Instant): known is Fetched<T> =>
+  known !== undefined && at < known.goodUntil;

@@ -23,14 +23,21 @@ export function capabilitiesOf(policy: CompiledPolicy, access: Access): readonly
     });
 }
 
-function leadingTo(type: string, references: readonly { readonly name: string; readonly type: string }[]): readonly string[] {
+function leadingTo(
+  type: string,
+  references: readonly { readonly name: string; readonly type: string }[],
+): readonly string[] {
   return references.flatMap(({ name, type: source }) => {
     const definition = searchParametersOf(source).get(name.slice(source.length + 1));
     return definition?.targets?.has(type) === true ? [name] : [];
   });
 }
 
-function capabilityOf(policy: CompiledPolicy, access: Access, type: ResourceType): Omit<TypeCapability, "revincludes"> {
+function capabilityOf(
+  policy: CompiledPolicy,
+  access: Access,
+  type: ResourceType,
+): Omit<TypeCapability, "revincludes"> {
   const id = "any"; // decided from type and policy alone
   const search = evaluateSearch(policy, access, { ...searchOf(type), includes: [] });
   const along = evaluateSearch(policy, access, {
@@ -45,7 +52,9 @@ function capabilityOf(policy: CompiledPolicy, access: Access, type: ResourceType
     ["history-type", evaluateListing(policy, access, { ...history, id: undefined }).ok],
     ["search-type", search.ok],
     ["create", evaluateWrite(policy, access, { kind: "create", type }).ok],
-    ...(["update", "patch", "delete"] as const).map((kind) => [kind, evaluateWrite(policy, access, { kind, type, id }).ok] as const),
+    ...(["update", "patch", "delete"] as const).map(
+      (kind) => [kind, evaluateWrite(policy, access, { kind, type, id }).ok] as const,
+    ),
   ];
   const interactions = may.flatMap(([interaction, isGranted]) => (isGranted ? [interaction] : []));
   const sure = interactions.length > 0;
@@ -58,11 +67,20 @@ function capabilityOf(policy: CompiledPolicy, access: Access, type: ResourceType
   };
 }
 
-const searchOf = (type: ResourceType) => ({ type, parameters: [], joins: [], sort: [], count: undefined, posted: false });
+const searchOf = (type: ResourceType) => ({
+  type,
+  parameters: [],
+  joins: [],
+  sort: [],
+  count: undefined,
+  posted: false,
+});
 
 function parametersOf(policy: CompiledPolicy, access: Access, type: string): TypeCapability["parameters"] {
   const rules = policy.rulesFor(type).filter(({ interactions }) => interactions.has("search"));
-  const known = [...searchParametersOf(type).values()].filter((one) => isCarried(one) && !mayBeMasked(access, type, one));
+  const known = [...searchParametersOf(type).values()].filter(
+    (one) => isCarried(one) && !mayBeMasked(access, type, one),
+  );
   return known.flatMap((definition): TypeCapability["parameters"] => {
     const kinds = rules
       .filter(({ search }) => search?.has(definition.code) ?? true)
@@ -86,9 +104,14 @@ function operationsOf(policy: CompiledPolicy, access: Access, type: string): rea
   } as const;
   if (type === "Patient" && evaluateListing(policy, access, everything).ok) operations.push("everything");
   const asked = { id: "any" };
-  const accounts = ["PATRQT", "HOPERAT"].some((purpose) => evaluateAccounting(policy, access, { purpose, asked }).ok);
+  const accounts = ["PATRQT", "HOPERAT"].some(
+    (purpose) => evaluateAccounting(policy, access, { purpose, asked }).ok,
+  );
   if (type === "Patient" && accounts) operations.push("disclosures");
-  if (type === "Observation" && evaluateListing(policy, access, { kind: "lastn", ...searchOf(type), includes: [], max: 1 }).ok)
+  if (
+    type === "Observation" &&
+    evaluateListing(policy, access, { kind: "lastn", ...searchOf(type), includes: [], max: 1 }).ok
+  )
     operations.push("lastn");
   if (policy.operations.has("validate")) operations.push("validate");
   return operations;

@@ -16,7 +16,9 @@ import { compileView } from "#policy/view/view";
 export function checkPolicy({ purposes, operations = [], rules }: PolicyDocument): readonly PolicyProblem[] {
   return [
     ...purposes.flatMap((purpose, index) => {
-      const problem = !Object.hasOwn(purposeOfUse, purpose) ? "is no purpose of use of v3-ActReason" : repeated(purposes, index);
+      const problem = !Object.hasOwn(purposeOfUse, purpose)
+        ? "is no purpose of use of v3-ActReason"
+        : repeated(purposes, index);
       return problem === undefined ? [] : [{ pointer: `/purposes/${index}`, problem }];
     }),
     ...operations.flatMap((_operation, index) => {
@@ -28,7 +30,8 @@ export function checkPolicy({ purposes, operations = [], rules }: PolicyDocument
   ];
 }
 
-const repeated = (list: readonly string[], index: number) => (list.indexOf(list[index] ?? "") < index ? "is there twice" : undefined);
+const repeated = (list: readonly string[], index: number) =>
+  list.indexOf(list[index] ?? "") < index ? "is there twice" : undefined;
 
 function checkRule(rule: PolicyRule, at: string): readonly PolicyProblem[] {
   const paths = rule.show === "everything" ? [] : rule.show;
@@ -49,8 +52,15 @@ function checkRule(rule: PolicyRule, at: string): readonly PolicyProblem[] {
   // The checks below walk the R4 tables with these paths.
   if (unknown.length > 0 || twice.length > 0) return [...twice, ...unknown];
   const { shown } = compileRule(rule);
-  const broken = rule.types.flatMap((type) => brokenInvariants(type, shown)).map((problem) => ({ pointer: `${at}/show`, problem }));
-  return [...broken, ...searchProblems(rule, at), ...referredByProblems(rule, at), ...writeProblems(rule, at)];
+  const broken = rule.types
+    .flatMap((type) => brokenInvariants(type, shown))
+    .map((problem) => ({ pointer: `${at}/show`, problem }));
+  return [
+    ...broken,
+    ...searchProblems(rule, at),
+    ...referredByProblems(rule, at),
+    ...writeProblems(rule, at),
+  ];
 }
 
 /** Nobody overwrites or deletes what may not be seen, nor finds it out by writing. */
@@ -72,10 +82,14 @@ function conditionProblem(type: string, condition: RowCondition): string | undef
   if (!resolved.ok) return resolved.error;
   const codes = "in" in condition ? condition.in : condition.notIn;
   if (resolved.value === "CodeableConcept" || resolved.value === "Coding") {
-    return codes.every((code) => code.includes("|")) ? undefined : "these codes need their system: `system|code`";
+    return codes.every((code) => code.includes("|"))
+      ? undefined
+      : "these codes need their system: `system|code`";
   }
   if (!isPrimitive(resolved.value)) return `${resolved.value} is not coded`;
-  return codes.some((code) => code.includes("|")) ? "this element is a plain code, without a system" : undefined;
+  return codes.some((code) => code.includes("|"))
+    ? "this element is a plain code, without a system"
+    : undefined;
 }
 
 /** Elements shown without what R4 demands beside them, anywhere below. */
@@ -88,7 +102,10 @@ function brokenInvariants(type: string, shown: Shown): readonly string[] {
       ?.forms.some((form) => shown.elements.has(form.name));
   const rules = Object.hasOwn(neededBeside, type) ? (neededBeside[type] ?? []) : [];
   const here = rules
-    .filter(({ shows, needs }) => (shows === "*" || has(shows)) && !has(needs) && elementsOf(type).get(needs)?.isModifier !== true)
+    .filter(
+      ({ shows, needs }) =>
+        (shows === "*" || has(shows)) && !has(needs) && elementsOf(type).get(needs)?.isModifier !== true,
+    )
     .map(({ shows, needs, key }) => `${type}.${shows} is shown without ${needs} (${key})`);
   const below = [...elementsOf(type).values()].flatMap(({ name, forms }) =>
     forms.flatMap((form) => {
@@ -102,21 +119,38 @@ function brokenInvariants(type: string, shown: Shown): readonly string[] {
   return [...here, ...new Set(below)];
 }
 
-function searchProblems({ types, search, show, extensions, interactions }: PolicyRule, at: string): readonly PolicyProblem[] {
+function searchProblems(
+  { types, search, show, extensions, interactions }: PolicyRule,
+  at: string,
+): readonly PolicyProblem[] {
   if (search === undefined) return [];
-  if (!interactions.includes("search")) return [{ pointer: `${at}/search`, problem: "the rule grants no search" }];
-  const { shown } = compileRule({ types, show, interactions, why: "", examples: [], ...(extensions === undefined ? {} : { extensions }) });
+  if (!interactions.includes("search"))
+    return [{ pointer: `${at}/search`, problem: "the rule grants no search" }];
+  const { shown } = compileRule({
+    types,
+    show,
+    interactions,
+    why: "",
+    examples: [],
+    ...(extensions === undefined ? {} : { extensions }),
+  });
   return search.flatMap((code, index) => {
     const known = types.map((type) => ({ type, definition: searchParametersOf(type).get(code) }));
     const possible = known.some(
       ({ type, definition }) =>
-        definition !== undefined && searchableBy(compileView(type, shown, { all: false, urls: new Set() }), definition).kind !== "hidden",
+        definition !== undefined &&
+        searchableBy(compileView(type, shown, { all: false, urls: new Set() }), definition).kind !== "hidden",
     );
-    return possible ? [] : [{ pointer: `${at}/search/${index}`, problem: "is no search parameter that this view allows" }];
+    return possible
+      ? []
+      : [{ pointer: `${at}/search/${index}`, problem: "is no search parameter that this view allows" }];
   });
 }
 
-function referredByProblems({ types, referredBy = [], interactions }: PolicyRule, at: string): readonly PolicyProblem[] {
+function referredByProblems(
+  { types, referredBy = [], interactions }: PolicyRule,
+  at: string,
+): readonly PolicyProblem[] {
   return referredBy.flatMap((name, index) => {
     const [source = "", code = ""] = name.split(":");
     const definition = searchParametersOf(source).get(code);
@@ -139,15 +173,23 @@ function referredByProblems({ types, referredBy = [], interactions }: PolicyRule
 function overlaps(rule: PolicyRule, before: readonly PolicyRule[], at: string): readonly PolicyProblem[] {
   return before.flatMap((other, index) =>
     rule.types
-      .filter((type) => other.types.includes(type) && rule.interactions.some((interaction) => other.interactions.includes(interaction)))
+      .filter(
+        (type) =>
+          other.types.includes(type) &&
+          rule.interactions.some((interaction) => other.interactions.includes(interaction)),
+      )
       .filter((type) => !disjoint(type, rule, other) && !repeating(type, rule, other))
-      .map((type) => ({ pointer: at, problem: `overlaps /rules/${index} for ${type}: one row could fall under both` })),
+      .map((type) => ({
+        pointer: at,
+        problem: `overlaps /rules/${index} for ${type}: one row could fall under both`,
+      })),
   );
 }
 
 function disjoint(type: string, a: PolicyRule, b: PolicyRule): boolean {
   return shared(a, b).some(
-    ([left, right]) => !mayRepeat(type, readPath(left.path)) && !left.codes.some((code) => right.codes.includes(code)),
+    ([left, right]) =>
+      !mayRepeat(type, readPath(left.path)) && !left.codes.some((code) => right.codes.includes(code)),
   );
 }
 
@@ -162,7 +204,9 @@ interface InCondition {
 
 /** The elements by which both rules choose their rows. */
 function shared(a: PolicyRule, b: PolicyRule): readonly (readonly [InCondition, InCondition])[] {
-  return chosen(a).flatMap((left) => chosen(b).flatMap((right) => (left.path === right.path ? [[left, right] as const] : [])));
+  return chosen(a).flatMap((left) =>
+    chosen(b).flatMap((right) => (left.path === right.path ? [[left, right] as const] : [])),
+  );
 }
 
 const chosen = ({ where = [] }: PolicyRule): readonly InCondition[] =>

@@ -3,7 +3,14 @@ import { isCodedAs, mayBeCodedAs } from "#policy/view/coding";
 import { hiddenPaths } from "#policy/view/hidden";
 import { readPath, type PathStep } from "#policy/view/element-path";
 import { resolvePath } from "#policy/view/resolve";
-import type { PolicyDocument, PolicyOperation, PolicyRule, RowCondition, RuleInteraction, UserRelation } from "./schema.ts";
+import type {
+  PolicyDocument,
+  PolicyOperation,
+  PolicyRule,
+  RowCondition,
+  RuleInteraction,
+  UserRelation,
+} from "./schema.ts";
 import { everything, shownBy, union, type Shown } from "#policy/view/shown";
 import { compileView, type ExtensionList, type ObjectView } from "#policy/view/view";
 
@@ -31,7 +38,10 @@ export interface CompiledRule {
 }
 
 /** A condition and the path it is about, read. */
-type CompiledCondition = RowCondition & { readonly elements: readonly string[]; readonly steps: readonly PathStep[] };
+type CompiledCondition = RowCondition & {
+  readonly elements: readonly string[];
+  readonly steps: readonly PathStep[];
+};
 
 export interface ResourceView {
   readonly object: ObjectView;
@@ -67,7 +77,8 @@ export function compileRule(rule: PolicyRule): CompiledRule {
   return {
     interactions: new Set(rule.interactions),
     conditions: (rule.where ?? []).map(compileCondition),
-    shown: rule.show === "everything" ? everything : union(...rule.show.map((path) => shownBy(readPath(path)))),
+    shown:
+      rule.show === "everything" ? everything : union(...rule.show.map((path) => shownBy(readPath(path)))),
     extensions: { all: rule.show === "everything", urls: new Set(rule.extensions) },
     search: rule.search === undefined ? undefined : new Set(rule.search),
     referredBy: new Set(rule.referredBy),
@@ -92,7 +103,12 @@ export function isRowOf(rule: CompiledRule, resource: JsonObject): boolean {
   return rule.conditions.every((condition) => {
     if ("in" in condition) return isCodedAs(valuesAt(resource, condition.elements), condition.in);
     const type = resolvePath(textAt(resource, "resourceType") ?? "", condition.steps);
-    return type.ok && leavesAt(resource, condition.elements).every((value) => !mayBeCodedAs(value, type.value, condition.notIn));
+    return (
+      type.ok &&
+      leavesAt(resource, condition.elements).every(
+        (value) => !mayBeCodedAs(value, type.value, condition.notIn),
+      )
+    );
   });
 }
 

@@ -31,11 +31,13 @@ export async function readPublishedPolicy(body: unknown): Promise<Result<Publish
 }
 
 /** As {@link parsePolicyDocument}, with everything that is wrong: by its form, or else by what it says. */
-export function readPolicyDocument(body: unknown): Result<PolicyDocument, readonly [PolicyProblem, ...PolicyProblem[]]> {
+export function readPolicyDocument(
+  body: unknown,
+): Result<PolicyDocument, readonly [PolicyProblem, ...PolicyProblem[]]> {
   const parsed = policySchema.safeParse(body);
   if (!parsed.success) {
-    const [first = { pointer: "", problem: "is no policy document" }, ...more] = parsed.error.issues.flatMap((issue) =>
-      problemsOf(issue, []),
+    const [first = { pointer: "", problem: "is no policy document" }, ...more] = parsed.error.issues.flatMap(
+      (issue) => problemsOf(issue, []),
     );
     return err([first, ...more]);
   }
@@ -47,8 +49,12 @@ export function readPolicyDocument(body: unknown): Result<PolicyDocument, readon
 function problemsOf(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): readonly PolicyProblem[] {
   const path = [...above, ...issue.path];
   if (issue.code !== "invalid_union") return [{ pointer: pointer(path), problem: issue.message }];
-  const [nearest] = issue.errors.filter((branch) => branch.length > 0).toSorted((a, b) => a.length - b.length);
-  return nearest === undefined ? [{ pointer: pointer(path), problem: issue.message }] : nearest.flatMap((inner) => problemsOf(inner, path));
+  const [nearest] = issue.errors
+    .filter((branch) => branch.length > 0)
+    .toSorted((a, b) => a.length - b.length);
+  return nearest === undefined
+    ? [{ pointer: pointer(path), problem: issue.message }]
+    : nearest.flatMap((inner) => problemsOf(inner, path));
 }
 
 /** RFC 6901 §3. */

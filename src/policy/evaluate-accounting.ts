@@ -41,7 +41,10 @@ export function evaluateAccounting(
   const toldTo = purpose === "PATRQT" ? "individual" : isOperations(purpose) ? "officer" : undefined;
   if (toldTo === undefined) return err({ reason: "operation_not_granted", operation: "disclosures" });
   const context: ScopeContext = toldTo === "individual" ? "patient" : "system";
-  const narrowed: Access = { scopes: access.scopes.filter((scope) => scope.context === context), patient: access.patient };
+  const narrowed: Access = {
+    scopes: access.scopes.filter((scope) => scope.context === context),
+    patient: access.patient,
+  };
   if (holdOf(narrowed, "AuditEvent", "r") === undefined)
     return err({ reason: "scope_insufficient", type: "AuditEvent", interaction: "read" });
   const read = (id: string) => evaluate(policy, narrowed, { kind: "read", type: "Patient", id });
@@ -52,15 +55,22 @@ export function evaluateAccounting(
     return grant.ok ? grant.value : first.value; // decided from type and policy alone, so that none is refused now
   };
   const reaches = (id: string) => toldTo === "officer" || id === access.patient;
-  const needsRow = toldTo === "officer" && policy.rulesFor("Patient").every((rule) => !rule.interactions.has("read") || selects(rule));
+  const needsRow =
+    toldTo === "officer" &&
+    policy.rulesFor("Patient").every((rule) => !rule.interactions.has("read") || selects(rule));
   return ok({ toldTo, reaches, needsRow, patient });
 }
 
 /** A label takes nobody's accounting away: what was disclosed of a patient was disclosed in spite of it. */
-const selects = ({ conditions }: CompiledRule): boolean => conditions.some(({ path }) => path !== "meta.security");
+const selects = ({ conditions }: CompiledRule): boolean =>
+  conditions.some(({ path }) => path !== "meta.security");
 
 function isOperations(purpose: string): boolean {
-  for (let code: string | undefined = purpose; code; code = Object.hasOwn(purposeOfUse, code) ? purposeOfUse[code] : undefined) {
+  for (
+    let code: string | undefined = purpose;
+    code;
+    code = Object.hasOwn(purposeOfUse, code) ? purposeOfUse[code] : undefined
+  ) {
     if (code === "HOPERAT") return true;
   }
   return false;

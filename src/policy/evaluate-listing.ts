@@ -1,6 +1,12 @@
 import { isCompartmentType } from "#fhir/r4/compartment";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
-import { listingQuery, type EverythingAsked, type HistoryAsked, type LastNAsked, type Listing } from "#fhir/listing";
+import {
+  listingQuery,
+  type EverythingAsked,
+  type HistoryAsked,
+  type LastNAsked,
+  type Listing,
+} from "#fhir/listing";
 import { ownedBy } from "#fhir/search/owner-parameter";
 import type { FhirQuestion } from "#fhir/ports";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
@@ -53,7 +59,11 @@ export interface LastNGrant {
 }
 
 /** As `evaluate`, for what answers with a list and is no search of one type. */
-export function evaluateListing(policy: CompiledPolicy, access: Access, asked: Listing): Result<ListingGrant, PolicyRefusal> {
+export function evaluateListing(
+  policy: CompiledPolicy,
+  access: Access,
+  asked: Listing,
+): Result<ListingGrant, PolicyRefusal> {
   switch (asked.kind) {
     case "history":
       return evaluateHistory(policy, access, asked);
@@ -65,20 +75,29 @@ export function evaluateListing(policy: CompiledPolicy, access: Access, asked: L
 }
 
 /** Why an operation may not be called, if it may not. */
-export function allowed(policy: CompiledPolicy, operation: PolicyOperation): Result<never, PolicyRefusal> | undefined {
+export function allowed(
+  policy: CompiledPolicy,
+  operation: PolicyOperation,
+): Result<never, PolicyRefusal> | undefined {
   return policy.operations.has(operation) ? undefined : err({ reason: "operation_not_granted", operation });
 }
 
-function evaluateHistory(policy: CompiledPolicy, access: Access, asked: HistoryAsked): Result<HistoryGrant, PolicyRefusal> {
+function evaluateHistory(
+  policy: CompiledPolicy,
+  access: Access,
+  asked: HistoryAsked,
+): Result<HistoryGrant, PolicyRefusal> {
   const { type, id } = asked;
   const read = evaluate(policy, access, { kind: "read", type, id: id ?? "any" });
   if (!read.ok) return read;
   const { expects } = read.value;
   // Who is nobody's own is read as it is now, for the sake of a row that refers to it now.
-  if (expects.kind !== "search" && expects.witnesses.length > 0) return err({ reason: "outside_patient_compartment", type });
+  if (expects.kind !== "search" && expects.witnesses.length > 0)
+    return err({ reason: "outside_patient_compartment", type });
   const rules = policy.rulesFor(type).filter(({ interactions }) => interactions.has("read"));
   const hold = holdOf(access, type, "r");
-  const isOfAll = hold !== undefined && isEverybodys(hold) && rules.some(({ conditions }) => conditions.length === 0);
+  const isOfAll =
+    hold !== undefined && isEverybodys(hold) && rules.some(({ conditions }) => conditions.length === 0);
   if (id === undefined && !isOfAll) return err({ reason: "history_needs_unrestricted_access", type });
 
   // Asking by time finds the time out.
@@ -86,15 +105,29 @@ function evaluateHistory(policy: CompiledPolicy, access: Access, asked: HistoryA
   const byTime = asked.since !== undefined ? "_since" : asked.at !== undefined ? "_at" : undefined;
   const showsTime = (definition: SearchParameterDefinition) =>
     rules.every((rule) => searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "free");
-  if (byTime !== undefined && (changed === undefined || !showsTime(changed))) return err({ reason: "parameter_hidden", parameter: byTime });
+  if (byTime !== undefined && (changed === undefined || !showsTime(changed)))
+    return err({ reason: "parameter_hidden", parameter: byTime });
 
   const count = pageCount(asked.count);
   const query = listingQuery({ ...asked, count: originCount(count) });
   const ask = { path: id === undefined ? `${type}/_history` : `${type}/${id}/_history`, query };
-  return ok({ kind: "history", type, id, read: read.value, showsDeleted: isOfAll, ask, question: listingQuery(asked), count });
+  return ok({
+    kind: "history",
+    type,
+    id,
+    read: read.value,
+    showsDeleted: isOfAll,
+    ask,
+    question: listingQuery(asked),
+    count,
+  });
 }
 
-function evaluateEverything(policy: CompiledPolicy, access: Access, asked: EverythingAsked): Result<EverythingGrant, PolicyRefusal> {
+function evaluateEverything(
+  policy: CompiledPolicy,
+  access: Access,
+  asked: EverythingAsked,
+): Result<EverythingGrant, PolicyRefusal> {
   const { id } = asked;
   const patient = evaluate(policy, access, { kind: "read", type: "Patient", id });
   if (!patient.ok) return patient;
@@ -108,9 +141,21 @@ function evaluateEverything(policy: CompiledPolicy, access: Access, asked: Every
   }
   if (rows.size === 0) return err(refused);
   const count = pageCount(asked.count);
-  const query = listingQuery({ ...asked, types: [...rows.keys()].filter(isResourceType), count: originCount(count) });
+  const query = listingQuery({
+    ...asked,
+    types: [...rows.keys()].filter(isResourceType),
+    count: originCount(count),
+  });
   const ask = { path: `Patient/${id}/$everything`, query };
-  return ok({ kind: "everything", id, patient: patient.value, rows, ask, question: listingQuery(asked), count });
+  return ok({
+    kind: "everything",
+    id,
+    patient: patient.value,
+    rows,
+    ask,
+    question: listingQuery(asked),
+    count,
+  });
 }
 
 /** The rows of one type as the client could find them itself: by whose they are, and by time only where it could sort by that. */
@@ -128,7 +173,9 @@ function evaluateRows(
     ({ code, type: kind, paths }) =>
       kind === "date" &&
       paths !== undefined &&
-      (code === "_lastUpdated" ? since !== undefined : type !== "Patient" && (start !== undefined || end !== undefined)),
+      (code === "_lastUpdated"
+        ? since !== undefined
+        : type !== "Patient" && (start !== undefined || end !== undefined)),
   );
   const search = (includes: "*" | undefined) =>
     evaluateSearch(policy, access, {
@@ -136,7 +183,10 @@ function evaluateRows(
       posted: false,
       parameters: [owner],
       joins: [],
-      includes: includes === "*" ? [{ direction: "include", iterate: false, source: type, parameter: "*", target: undefined }] : [],
+      includes:
+        includes === "*"
+          ? [{ direction: "include", iterate: false, source: type, parameter: "*", target: undefined }]
+          : [],
       sort: times.map((definition) => ({ definition, descending: false })),
       count: undefined,
     });
@@ -147,10 +197,17 @@ function evaluateRows(
     ...include,
     targets: new Set([...include.targets].filter((target) => !isCompartmentType(target))),
   }));
-  return ok({ search: { ...found.value, includes: shared.filter(({ targets }) => targets.size > 0) }, read: read.value });
+  return ok({
+    search: { ...found.value, includes: shared.filter(({ targets }) => targets.size > 0) },
+    read: read.value,
+  });
 }
 
-function evaluateLastN(policy: CompiledPolicy, access: Access, asked: LastNAsked): Result<LastNGrant, PolicyRefusal> {
+function evaluateLastN(
+  policy: CompiledPolicy,
+  access: Access,
+  asked: LastNAsked,
+): Result<LastNGrant, PolicyRefusal> {
   const date = searchParametersOf("Observation").get("date");
   // The latest is known by its time: who may not sort by it may not ask for it.
   const sort = date === undefined ? [] : [{ definition: date, descending: true }];

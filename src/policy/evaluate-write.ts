@@ -6,7 +6,16 @@ import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule, type ResourceView } from "./compile.ts";
 import { evaluate } from "./evaluate.ts";
 import type { Grant, PolicyRefusal } from "./grant.ts";
-import { canHold, categoryElements, holdOf, isHeld, mayGoWith, namesHeld, type Access, type Hold } from "./hold.ts";
+import {
+  canHold,
+  categoryElements,
+  holdOf,
+  isHeld,
+  mayGoWith,
+  namesHeld,
+  type Access,
+  type Hold,
+} from "./hold.ts";
 import { isLabelled } from "./labels.ts";
 import { isMoved } from "./moving.ts";
 import { changesRelation, showsMore, widensSight } from "./self-widening.ts";
@@ -29,7 +38,11 @@ export interface WriteGrant {
   /** Whether a link to the other Patient may be written: the writer may be shown it, or a create may make it. `base`: the origin's. */
   readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   /** What may be written of a resource inside it, by the rules for its own type. */
-  readonly writableInside: (resource: JsonObject, base: FhirBase, nesting: Nesting) => ResourceView | undefined;
+  readonly writableInside: (
+    resource: JsonObject,
+    base: FhirBase,
+    nesting: Nesting,
+  ) => ResourceView | undefined;
   /** The members of a stored row by which it is decided: type, id, labels, modifiers, whose it is, and what the rules and scopes ask of it. */
   readonly decidingMembers: ReadonlySet<string>;
   /** Why the write may not make this of the resource, or of a resource inside it; `undefined`: it may. */
@@ -63,7 +76,11 @@ const grants = {
  * Decides about a write from policy ∩ scopes. Who changes or deletes has to be one who may read: what is written stands in for what was
  * read, and how it goes tells of it.
  */
-export function evaluateWrite(policy: CompiledPolicy, access: Access, write: PlainWrite): Result<WriteGrant, PolicyRefusal> {
+export function evaluateWrite(
+  policy: CompiledPolicy,
+  access: Access,
+  write: PlainWrite,
+): Result<WriteGrant, PolicyRefusal> {
   const { type } = write;
   const { interaction, permission } = grants[write.kind];
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
@@ -72,7 +89,8 @@ export function evaluateWrite(policy: CompiledPolicy, access: Access, write: Pla
   if (hold === undefined) return err({ reason: "scope_insufficient", type, interaction });
   // A practitioner or an organization is more patients' than one: nobody changes it by one patient's leave.
   if (!canHold(hold, type)) return err({ reason: "outside_patient_compartment", type });
-  const read = write.kind === "create" ? undefined : evaluate(policy, access, { kind: "read", type, id: write.id });
+  const read =
+    write.kind === "create" ? undefined : evaluate(policy, access, { kind: "read", type, id: write.id });
   if (read?.ok === false) return read;
   if (read?.value.expects.kind === "read" && read.value.expects.witnesses.length > 0)
     return err({ reason: "outside_patient_compartment", type });
@@ -83,13 +101,16 @@ export function evaluateWrite(policy: CompiledPolicy, access: Access, write: Pla
     if (!isHeld(hold, resource, type, base) || isLabelled(resource)) return undefined;
     return viewBy(policy, type, rules, resource);
   };
-  const writableInside: WriteGrant["writableInside"] = (resource, base, nesting) => insideBy(writing, resource, base, nesting);
+  const writableInside: WriteGrant["writableInside"] = (resource, base, nesting) =>
+    insideBy(writing, resource, base, nesting);
   return ok({
     policyDigest: policy.digest,
     seen: read?.value,
     writable,
     mayLinkTo: (other, base) =>
-      read === undefined ? patients !== undefined && namesHeld(patients, other, base) : read.value.mayLinkTo(other, base),
+      read === undefined
+        ? patients !== undefined && namesHeld(patients, other, base)
+        : read.value.mayLinkTo(other, base),
     writableInside,
     decidingMembers: new Set([
       "resourceType",
@@ -102,9 +123,12 @@ export function evaluateWrite(policy: CompiledPolicy, access: Access, write: Pla
       "_securityContext",
       ...namingElements(type),
       ...categoryElements(type),
-      ...policy.rulesFor(type).flatMap(({ conditions }) => conditions.map(({ elements: [first = ""] }) => first)),
+      ...policy
+        .rulesFor(type)
+        .flatMap(({ conditions }) => conditions.map(({ elements: [first = ""] }) => first)),
     ]),
-    faultOf: (change, base) => faultOf(change, base, writing, { writable, writableInside, seen: read?.value }),
+    faultOf: (change, base) =>
+      faultOf(change, base, writing, { writable, writableInside, seen: read?.value }),
   });
 }
 
@@ -125,12 +149,20 @@ function faultOf(
     if (left === undefined) return "result_outside_access";
     const own = textAt(result, "resourceType") ?? "";
     const row = { type: own, container: nesting === undefined ? undefined : { type, nesting } };
-    if (showsMore(policy, row, stored, result) || widensSight(policy, access, row, stored, result, base)) return "result_widens_access";
+    if (showsMore(policy, row, stored, result) || widensSight(policy, access, row, stored, result, base))
+      return "result_widens_access";
   }
-  return access.usersPatients !== undefined && changesRelation(policy.users, stored, result) ? "result_widens_access" : undefined;
+  return access.usersPatients !== undefined && changesRelation(policy.users, stored, result)
+    ? "result_widens_access"
+    : undefined;
 }
 
-function viewBy(policy: CompiledPolicy, type: string, rules: readonly CompiledRule[], resource: JsonObject): ResourceView | undefined {
+function viewBy(
+  policy: CompiledPolicy,
+  type: string,
+  rules: readonly CompiledRule[],
+  resource: JsonObject,
+): ResourceView | undefined {
   const reaching = rules.filter((rule) => isRowOf(rule, resource));
   return reaching.length === 0 ? undefined : policy.viewOf(type, reaching);
 }

@@ -7,7 +7,15 @@ import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
-import type { Expectation, Grant, GrantedInclude, GrantedJoin, PolicyRefusal, SearchGrant, Witness } from "./grant.ts";
+import type {
+  Expectation,
+  Grant,
+  GrantedInclude,
+  GrantedJoin,
+  PolicyRefusal,
+  SearchGrant,
+  Witness,
+} from "./grant.ts";
 import { canHold, holding, holdOf, isReached, mayGoWith, namesHeld, type Access, type Hold } from "./hold.ts";
 import { grantIncludes } from "./includes.ts";
 import { hasContext, isLabelled } from "./labels.ts";
@@ -19,8 +27,14 @@ import { searchableBy } from "./searchable.ts";
 const urlQueryMax = 4_096;
 
 /** Decides from policy ∩ scopes. What no rule grants is refused (P2). */
-export function evaluate(policy: CompiledPolicy, access: Access, interaction: Reading): Result<Grant, PolicyRefusal> {
-  return interaction.kind === "search" ? evaluateSearch(policy, access, interaction) : evaluateRead(policy, access, interaction);
+export function evaluate(
+  policy: CompiledPolicy,
+  access: Access,
+  interaction: Reading,
+): Result<Grant, PolicyRefusal> {
+  return interaction.kind === "search"
+    ? evaluateSearch(policy, access, interaction)
+    : evaluateRead(policy, access, interaction);
 }
 
 function evaluateRead(
@@ -34,7 +48,9 @@ function evaluateRead(
   if (!found.ok) return found;
   const { hold } = found.value;
   const isShared = !canHold(hold, type);
-  const rules = isShared ? found.value.rules.filter(({ referredBy }) => referredBy.size > 0) : found.value.rules;
+  const rules = isShared
+    ? found.value.rules.filter(({ referredBy }) => referredBy.size > 0)
+    : found.value.rules;
   const witnesses = isShared ? witnessesOf(policy, access, rules, type, id) : [];
   if (isShared && witnesses.length === 0) return err({ reason: "outside_patient_compartment", type });
 
@@ -43,7 +59,14 @@ function evaluateRead(
   const grantBy = (rules: readonly CompiledRule[], contextIsSeen = false): Grant => {
     const scene: Scene = { policy, access, type, rules, hold, elements, contextIsSeen };
     const referredBy = (names: ReadonlySet<string>) => grantBy(rules.filter(isReferredBy(names)));
-    const expects = { type, id, witnesses, referredBy, behind, whenContextIsSeen: () => grantBy(rules, true) };
+    const expects = {
+      type,
+      id,
+      witnesses,
+      referredBy,
+      behind,
+      whenContextIsSeen: () => grantBy(rules, true),
+    };
     if (interaction.kind === "read") return granted(scene, rules, current, { kind: "read", ...expects });
     const { version } = interaction;
     const ask = { path: `${type}/${id}/_history/${version}`, query: "" };
@@ -77,23 +100,45 @@ export function evaluateSearch(
   const narrowed = [...parameters, ...narrowing(type, reach), ...holding(hold, type, parameters)];
   const askJoined = (joined: readonly SearchParameter[]): FhirQuestion => {
     // Never the client's `_count`: a page that hidden rows fill or end would tell that they are there.
-    const asked = { parameters: [...narrowed, ...joined], joins: [], includes: search.includes, sort, count: originCount(count) };
+    const asked = {
+      parameters: [...narrowed, ...joined],
+      joins: [],
+      includes: search.includes,
+      sort,
+      count: originCount(count),
+    };
     const query = searchQuery(asked);
     return { path: type, query, posted: posted || query.length > urlQueryMax };
   };
-  const expects = { kind: "search", type, question: searchQuery(search), posted, count, joins: joins.value, askJoined } as const;
+  const expects = {
+    kind: "search",
+    type,
+    question: searchQuery(search),
+    posted,
+    count,
+    joins: joins.value,
+    askJoined,
+  } as const;
   const isNamed =
     ({ definition }: SearchParameter) =>
     (rule: CompiledRule) =>
       searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "named";
   const shown = parameters.filter((parameter) => reach.some(isNamed(parameter)));
-  const scene: Scene = { policy, access, type, rules, hold, elements: elementsOf(search, includes.value, shown) };
+  const scene: Scene = {
+    policy,
+    access,
+    type,
+    rules,
+    hold,
+    elements: elementsOf(search, includes.value, shown),
+  };
   return ok({ ...granted(scene, reach, askJoined([]), expects, parameters, includes.value), expects, shown });
 }
 
 /** Of the other records that a Patient is linked to those out of reach stand masked: a search by them would tell which they are. */
 export function mayBeMasked(access: Access, type: string, { paths }: SearchParameter["definition"]): boolean {
-  const isLink = type === "Patient" && paths?.some(([first, second]) => first === "link" && second === "other") === true;
+  const isLink =
+    type === "Patient" && paths?.some(([first, second]) => first === "link" && second === "other") === true;
   return isLink && holdOf(access, "Patient", "r")?.some(({ to }) => to === undefined) !== true;
 }
 
@@ -104,8 +149,14 @@ function elementsOf(
   shown: readonly SearchParameter[],
 ): ReadonlySet<string> | undefined {
   if (elements === undefined) return undefined;
-  const read = [...includes.filter(({ source }) => source === type), ...shown.map(({ definition }) => definition)];
-  return new Set([...keptElements(type, elements), ...read.flatMap(({ paths }) => paths?.flatMap(([first]) => first ?? []) ?? [])]);
+  const read = [
+    ...includes.filter(({ source }) => source === type),
+    ...shown.map(({ definition }) => definition),
+  ];
+  return new Set([
+    ...keptElements(type, elements),
+    ...read.flatMap(({ paths }) => paths?.flatMap(([first]) => first ?? []) ?? []),
+  ]);
 }
 
 /** The rules that grant the interaction with a type, and whose rows the scopes let be reached. */
@@ -122,7 +173,11 @@ function rulesOf(
 }
 
 /** Each join is a search of its own: permitted by itself, or the whole is refused. */
-function grantJoins(policy: CompiledPolicy, access: Access, { type, joins }: Search): Result<readonly GrantedJoin[], PolicyRefusal> {
+function grantJoins(
+  policy: CompiledPolicy,
+  access: Access,
+  { type, joins }: Search,
+): Result<readonly GrantedJoin[], PolicyRefusal> {
   const granted: GrantedJoin[] = [];
   for (const join of joins) {
     const asked = { ...join.of, includes: [], sort: [], count: countMax, posted: true };
@@ -146,7 +201,9 @@ function witnessesOf(
     const [source = "", code = ""] = name.split(":");
     const definition = searchParametersOf(source).get(code);
     if (!isResourceType(source) || definition?.paths === undefined) return [];
-    const parameters = [{ definition, values: [{ kind: "reference" as const, text: `${type}/${id}`, type, id }] }];
+    const parameters = [
+      { definition, values: [{ kind: "reference" as const, text: `${type}/${id}`, type, id }] },
+    ];
     const found = evaluateSearch(policy, access, {
       type: source,
       parameters,
@@ -156,7 +213,9 @@ function witnessesOf(
       count: undefined,
       posted: false,
     });
-    return found.ok ? [{ name, search: found.value, reference: `${type}/${id}`, paths: definition.paths }] : [];
+    return found.ok
+      ? [{ name, search: found.value, reference: `${type}/${id}`, paths: definition.paths }]
+      : [];
   });
 }
 
@@ -184,9 +243,17 @@ function granted(
   asked: readonly SearchParameter[] = [],
   includes: readonly GrantedInclude[] = [],
 ): Grant {
-  const readableBy = (resource: JsonObject, type: string, may: (rule: CompiledRule) => boolean = () => true) => {
-    const readable = policy.rulesFor(type).filter((rule) => rule.interactions.has("read") && isRowOf(rule, resource) && may(rule));
-    return readable.length === 0 || isLabelled(resource) || hasContext(resource) ? undefined : policy.viewOf(type, readable);
+  const readableBy = (
+    resource: JsonObject,
+    type: string,
+    may: (rule: CompiledRule) => boolean = () => true,
+  ) => {
+    const readable = policy
+      .rulesFor(type)
+      .filter((rule) => rule.interactions.has("read") && isRowOf(rule, resource) && may(rule));
+    return readable.length === 0 || isLabelled(resource) || hasContext(resource)
+      ? undefined
+      : policy.viewOf(type, readable);
   };
   const holds = new Map<string, Hold | undefined>(); // asked for at each resource inside a row
   const holdToRead = (type: string) => {
@@ -204,7 +271,8 @@ function granted(
     viewOf: (resource, base, ...versions) => {
       const all = [resource, ...versions];
       const reaches = (rule: CompiledRule) => all.every((version) => isRowOf(rule, version));
-      if (!all.every((version) => isReached(hold, version, type, base) && !isLabelled(version))) return undefined;
+      if (!all.every((version) => isReached(hold, version, type, base) && !isLabelled(version)))
+        return undefined;
       if (!contextIsSeen && all.some(hasContext)) return undefined;
       const reaching = rules.filter(reaches); // `reach` is a part of `rules`
       return reaching.some((rule) => reach.includes(rule)) ? policy.viewOf(type, reaching) : undefined;
@@ -215,9 +283,16 @@ function granted(
       // What is brought along is within the hold of its own type, which may be wider than that of the rows.
       const container = brought === undefined ? hold : holdToRead(brought);
       // Of what is nobody's own nobody can tell whose the resources inside are.
-      if (typeof inside !== "string" || held === undefined || container === undefined || !canHold(container, brought ?? type))
+      if (
+        typeof inside !== "string" ||
+        held === undefined ||
+        container === undefined ||
+        !canHold(container, brought ?? type)
+      )
         return undefined;
-      return mayGoWith(held, container, resource, inside, base, nesting) ? readableBy(resource, inside) : undefined;
+      return mayGoWith(held, container, resource, inside, base, nesting)
+        ? readableBy(resource, inside)
+        : undefined;
     },
     mayLinkTo: (other, base) => {
       const patients = holdToRead("Patient");
@@ -226,8 +301,11 @@ function granted(
     viewBeside: (resource, base, through) => {
       const beside = property(resource, "resourceType");
       const held = typeof beside === "string" ? holdToRead(beside) : undefined;
-      if (typeof beside !== "string" || held === undefined || !isReached(held, resource, beside, base)) return undefined;
-      return canHold(held, beside) ? readableBy(resource, beside) : readableBy(resource, beside, isReferredBy(through));
+      if (typeof beside !== "string" || held === undefined || !isReached(held, resource, beside, base))
+        return undefined;
+      return canHold(held, beside)
+        ? readableBy(resource, beside)
+        : readableBy(resource, beside, isReferredBy(through));
     },
   };
 }

@@ -23,17 +23,30 @@ export interface Grant {
    * What may leave of a resource that was asked for; `undefined`: its row is in no rule's reach, or not the patient's. With other versions
    * of it: in the reach of no rule that reaches all of them. `base`: the origin's.
    */
-  readonly viewOf: (resource: JsonObject, base: FhirBase, ...versions: readonly JsonObject[]) => ResourceView | undefined;
+  readonly viewOf: (
+    resource: JsonObject,
+    base: FhirBase,
+    ...versions: readonly JsonObject[]
+  ) => ResourceView | undefined;
   /**
    * What may leave of a resource inside one that leaves: by the rules to read its own type. Contained, where `nesting` does not say. `brought`:
    * type of the container where it is brought along with what was asked for.
    */
-  readonly viewInside: (resource: JsonObject, base: FhirBase, nesting?: Nesting, brought?: string) => ResourceView | undefined;
+  readonly viewInside: (
+    resource: JsonObject,
+    base: FhirBase,
+    nesting?: Nesting,
+    brought?: string,
+  ) => ResourceView | undefined;
   /**
    * What may leave of a resource that is brought along with what was asked for, by the rules to read its own type. `through`: the references
    * that lead to it, as `Type:parameter`.
    */
-  readonly viewBeside: (resource: JsonObject, base: FhirBase, through: ReadonlySet<string>) => ResourceView | undefined;
+  readonly viewBeside: (
+    resource: JsonObject,
+    base: FhirBase,
+    through: ReadonlySet<string>,
+  ) => ResourceView | undefined;
   /** Whether the other record that a Patient is linked to is within reach, so that it may be named. */
   readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   readonly includes: readonly GrantedInclude[];

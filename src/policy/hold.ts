@@ -1,4 +1,10 @@
-import { isAboutNoOther, isCompartmentType, isOwnedBy, isOwnedByAnother, type Nesting } from "#fhir/r4/compartment";
+import {
+  isAboutNoOther,
+  isCompartmentType,
+  isOwnedBy,
+  isOwnedByAnother,
+  type Nesting,
+} from "#fhir/r4/compartment";
 import { textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 import { ownedBy, readsOwners } from "#fhir/search/owner-parameter";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
@@ -34,7 +40,11 @@ export function holdOf(access: Access, type: string, permission: Permission): Ho
   return claims.length === 0 ? undefined : claims;
 }
 
-function claimOf({ patient, usersPatients }: Access, type: string, { context, categories }: Reach): readonly Claim[] {
+function claimOf(
+  { patient, usersPatients }: Access,
+  type: string,
+  { context, categories }: Reach,
+): readonly Claim[] {
   // A type without categories has no row of one.
   if (categories.length > 0 && categoryOf(type) === undefined) return [];
   switch (context) {
@@ -43,23 +53,35 @@ function claimOf({ patient, usersPatients }: Access, type: string, { context, ca
     case "patient":
       return patient === undefined ? [] : [{ to: new Set([patient]), categories }];
     case "user":
-      return usersPatients === undefined || usersPatients.size === 0 ? [] : [{ to: usersPatients, categories }];
+      return usersPatients === undefined || usersPatients.size === 0
+        ? []
+        : [{ to: usersPatients, categories }];
   }
 }
 
 /** Whether the scopes reach a patient's rows of a type: by token, scopes and relations alone, never by a row. */
-export const reachesPatient = (access: Access, type: string, permission: Permission, patient: string): boolean =>
+export const reachesPatient = (
+  access: Access,
+  type: string,
+  permission: Permission,
+  patient: string,
+): boolean =>
   holdOf(access, type, permission)?.some(({ to }) => to === undefined || to.has(patient)) === true;
 
 /** Whether rows of the type can be within a hold at all. */
-export const canHold = (hold: Hold, type: string): boolean => hold.some(({ to }) => to === undefined) || isCompartmentType(type);
+export const canHold = (hold: Hold, type: string): boolean =>
+  hold.some(({ to }) => to === undefined) || isCompartmentType(type);
 
 /** Whether every row of the type is within it. */
-export const isEverybodys = (hold: Hold): boolean => hold.some(({ to, categories }) => to === undefined && categories.length === 0);
+export const isEverybodys = (hold: Hold): boolean =>
+  hold.some(({ to, categories }) => to === undefined && categories.length === 0);
 
 /** Whether a row is within the hold. `base`: the origin's. */
 export const isHeld = (hold: Hold, row: JsonObject, type: string, base: FhirBase): boolean =>
-  hold.some(({ to, categories }) => (to === undefined || isOwnedBy(row, to, base)) && isOfCategories(row, type, categories));
+  hold.some(
+    ({ to, categories }) =>
+      (to === undefined || isOwnedBy(row, to, base)) && isOfCategories(row, type, categories),
+  );
 
 /**
  * As {@link isHeld}; a row of a type that is nobody's own has to be of the right categories and to tell of no other patient: a reference led
@@ -68,12 +90,17 @@ export const isHeld = (hold: Hold, row: JsonObject, type: string, base: FhirBase
 export const isReached = (hold: Hold, row: JsonObject, type: string, base: FhirBase): boolean =>
   canHold(hold, type)
     ? isHeld(hold, row, type, base)
-    : hold.some(({ to, categories }) => to !== undefined && isAboutNoOther(row, to, base) && isOfCategories(row, type, categories));
+    : hold.some(
+        ({ to, categories }) =>
+          to !== undefined && isAboutNoOther(row, to, base) && isOfCategories(row, type, categories),
+      );
 
 /** Whether a reference names a Patient that is within a hold on Patients. */
 export function namesHeld(hold: Hold, reference: JsonObject, base: FhirBase): boolean {
   const named = parseReference(textAt(reference, "reference") ?? "", base);
-  return hold.some(({ to }) => to === undefined || (named.kind === "local" && named.type === "Patient" && to.has(named.id)));
+  return hold.some(
+    ({ to }) => to === undefined || (named.kind === "local" && named.type === "Patient" && to.has(named.id)),
+  );
 }
 
 /**
@@ -92,8 +119,9 @@ export function mayGoWith(
     if (!isOfCategories(resource, type, categories)) return false;
     if (to === undefined) return true;
     return (
-      container.every((claim) => claim.to !== undefined && [...claim.to].every((patient) => to.has(patient))) &&
-      !isOwnedByAnother(resource, to, base, nesting)
+      container.every(
+        (claim) => claim.to !== undefined && [...claim.to].every((patient) => to.has(patient)),
+      ) && !isOwnedByAnother(resource, to, base, nesting)
     );
   });
 }
@@ -103,28 +131,41 @@ const carried = new WeakMap<JsonObject, ReadonlySet<string>>();
 
 function isOfCategories(row: JsonObject, type: string, categories: readonly Category[]): boolean {
   if (categories.length === 0) return true;
-  const found = carried.get(row) ?? findersOf(categoryOf(type)?.paths.flatMap((path) => valuesAt(row, path)) ?? []);
+  const found =
+    carried.get(row) ?? findersOf(categoryOf(type)?.paths.flatMap((path) => valuesAt(row, path)) ?? []);
   carried.set(row, found);
   return categories.every((codes) => codes.some((code) => found.has(code)));
 }
 
 /** The parameter by which SMART's `?category=` means rows; nothing where R4 has none for the type. */
-function categoryOf(type: string): (SearchParameterDefinition & { readonly paths: readonly (readonly string[])[] }) | undefined {
+function categoryOf(
+  type: string,
+): (SearchParameterDefinition & { readonly paths: readonly (readonly string[])[] }) | undefined {
   const definition = searchParametersOf(type).get("category");
-  return definition?.type === "token" && definition.paths !== undefined ? { ...definition, paths: definition.paths } : undefined;
+  return definition?.type === "token" && definition.paths !== undefined
+    ? { ...definition, paths: definition.paths }
+    : undefined;
 }
 
 /** The elements of a type that say of which category a row is. */
-export const categoryElements = (type: string): readonly string[] => (categoryOf(type)?.paths ?? []).map(([first = ""]) => first);
+export const categoryElements = (type: string): readonly string[] =>
+  (categoryOf(type)?.paths ?? []).map(([first = ""]) => first);
 
 /** The hold as search parameters beside the client's own, so that an origin sends no row that would be dropped: all must hold. */
-export function holding(hold: Hold, type: string, asked: readonly SearchParameter[]): readonly SearchParameter[] {
+export function holding(
+  hold: Hold,
+  type: string,
+  asked: readonly SearchParameter[],
+): readonly SearchParameter[] {
   const [only, ...others] = hold;
   const category = categoryOf(type);
   const categories =
     only === undefined || others.length > 0 || category === undefined
       ? []
-      : only.categories.map((codes) => ({ definition: category, values: codes.map((text) => ({ kind: "other" as const, text })) }));
+      : only.categories.map((codes) => ({
+          definition: category,
+          values: codes.map((text) => ({ kind: "other" as const, text })),
+        }));
   return [...ownersOf(hold, type, asked), ...categories];
 }
 
@@ -140,11 +181,18 @@ function ownersOf(hold: Hold, type: string, asked: readonly SearchParameter[]): 
 }
 
 /** Whether a parameter holds the search to these patients already, as most clients' own do: said twice it would cost the origin twice. */
-function asksFor({ definition, values }: SearchParameter, type: string, patients: ReadonlySet<string>): boolean {
+function asksFor(
+  { definition, values }: SearchParameter,
+  type: string,
+  patients: ReadonlySet<string>,
+): boolean {
   return values.every((value) => {
-    if (type === "Patient") return definition.code === "_id" && value.kind === "token" && patients.has(value.code);
+    if (type === "Patient")
+      return definition.code === "_id" && value.kind === "token" && patients.has(value.code);
     // A bare id may mean another type's where the parameter takes several.
-    const means = value.kind === "reference" && (value.type === "Patient" || (value.type === undefined && definition.code === "patient"));
+    const means =
+      value.kind === "reference" &&
+      (value.type === "Patient" || (value.type === undefined && definition.code === "patient"));
     return means && patients.has(value.id) && readsOwners(type, definition);
   });
 }

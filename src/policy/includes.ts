@@ -21,14 +21,20 @@ export function grantIncludes(
   const granted: GrantedInclude[] = [];
   for (const include of includes) {
     const rules =
-      include.source === type && !include.iterate && include.direction === "include" ? reach : readable(policy, access, include.source);
+      include.source === type && !include.iterate && include.direction === "include"
+        ? reach
+        : readable(policy, access, include.source);
     const some = definitionsOf(include).flatMap((definition) => {
       const paths = definition.paths ?? [];
-      const isShown = rules.some((rule) => searchableBy(policy.viewOf(include.source, [rule]).object, definition).kind === "free");
+      const isShown = rules.some(
+        (rule) => searchableBy(policy.viewOf(include.source, [rule]).object, definition).kind === "free",
+      );
       const name = `${include.source}:${definition.code}`;
       const targets = isShown ? targetsOf(policy, access, include, definition, type) : [];
       const { direction, iterate, source } = include;
-      return targets.length === 0 ? [] : [{ direction, iterate, source, name, paths, targets: new Set(targets) }];
+      return targets.length === 0
+        ? []
+        : [{ direction, iterate, source, name, paths, targets: new Set(targets) }];
     });
     if (some.length === 0) return err({ reason: "include_hidden", parameter: `_${include.direction}` });
     granted.push(...some);
@@ -38,7 +44,9 @@ export function grantIncludes(
 
 function definitionsOf({ source, parameter }: Include): readonly SearchParameterDefinition[] {
   if (parameter !== "*") return [parameter];
-  return [...searchParametersOf(source).values()].filter(({ type, paths }) => type === "reference" && paths !== undefined);
+  return [...searchParametersOf(source).values()].filter(
+    ({ type, paths }) => type === "reference" && paths !== undefined,
+  );
 }
 
 function targetsOf(
@@ -48,17 +56,27 @@ function targetsOf(
   definition: SearchParameterDefinition,
   type: string,
 ): readonly string[] {
-  const all = [...(definition.targets ?? r4ResourceTypes)].filter((target) => include.target === undefined || target === include.target);
+  const all = [...(definition.targets ?? r4ResourceTypes)].filter(
+    (target) => include.target === undefined || target === include.target,
+  );
   // What a reverse include leads to is there already: matches, or what they brought along.
-  if (include.direction === "revinclude") return include.iterate ? all : all.filter((target) => target === type);
+  if (include.direction === "revinclude")
+    return include.iterate ? all : all.filter((target) => target === type);
   const name = `${include.source}:${definition.code}`;
   return all.filter((target) => isResourceType(target) && readable(policy, access, target, name).length > 0);
 }
 
 /** The rules by which resources of a type may be read by this principal, beside a row or through a reference (`through`). */
-function readable(policy: CompiledPolicy, access: Access, type: string, through?: string): readonly CompiledRule[] {
+function readable(
+  policy: CompiledPolicy,
+  access: Access,
+  type: string,
+  through?: string,
+): readonly CompiledRule[] {
   const hold = holdOf(access, type, "r");
   if (hold === undefined) return [];
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has("read"));
-  return canHold(hold, type) ? rules : rules.filter((rule) => through !== undefined && rule.referredBy.has(through));
+  return canHold(hold, type)
+    ? rules
+    : rules.filter((rule) => through !== undefined && rule.referredBy.has(through));
 }

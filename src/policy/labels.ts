@@ -12,7 +12,8 @@ const otherLabels: ReadonlySet<string> = new Set([
 ]);
 
 // DS4P: the label of one element, which only a labelling service can weigh.
-export const inlineLabel = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
+export const inlineLabel =
+  "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
 
 /**
  * Whether a resource carries a security label beyond N (normal), or labels inside (FHIR R4 security-labels, DS4P). Until a labelling
@@ -28,7 +29,8 @@ export function isLabelled(resource: JsonObject): boolean {
 /** Whether a Binary stands behind another resource, whose labels and rules are its own (FHIR R4 binary §2.42.3, `securityContext`). */
 export const hasContext = (resource: JsonObject): boolean =>
   property(resource, "resourceType") === "Binary" &&
-  (property(resource, "securityContext") !== undefined || property(resource, "_securityContext") !== undefined);
+  (property(resource, "securityContext") !== undefined ||
+    property(resource, "_securityContext") !== undefined);
 
 function isHarmless(label: Json): boolean {
   if (!isObject(label)) return false;

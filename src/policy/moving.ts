@@ -22,7 +22,11 @@ export function isMoved({ stored, shown, result, isContained }: Moving, base: Fh
   if (!isEqual(before.owners, after.owners)) return true;
   if ((shown === undefined || !showsOwner(shown)) && !isEqual(before.takers, after.takers)) return true;
   // A contained Patient is who its identifiers say: it has no address that anything else could know it by.
-  return isContained && textAt(stored, "resourceType") === "Patient" && !isEqual(identifiersOf(stored), identifiersOf(result));
+  return (
+    isContained &&
+    textAt(stored, "resourceType") === "Patient" &&
+    !isEqual(identifiersOf(stored), identifiersOf(result))
+  );
 }
 
 const isEqual = (before: readonly string[], after: readonly string[]): boolean =>

@@ -22,14 +22,16 @@ export function reachOf(
     rule.search?.has(definition.code) === false || isMasked(definition)
       ? { kind: "hidden" }
       : searchableBy(policy.viewOf(search.type, [rule]).object, definition);
-  const isFree = (definition: SearchParameter["definition"]) => (rule: CompiledRule) => searchable(rule, definition).kind === "free";
+  const isFree = (definition: SearchParameter["definition"]) => (rule: CompiledRule) =>
+    searchable(rule, definition).kind === "free";
 
   let reach = rules;
   for (const asked of search.parameters) {
     const parameter = asked.definition.code;
     const named = reach.some((rule) => searchable(rule, asked.definition).kind === "named");
     reach = reach.filter((rule) => isWithin(searchable(rule, asked.definition), asked));
-    if (reach.length === 0) return err({ reason: named ? "parameter_needs_system" : "parameter_hidden", parameter });
+    if (reach.length === 0)
+      return err({ reason: named ? "parameter_needs_system" : "parameter_hidden", parameter });
   }
   const chained = search.joins.flatMap(({ kind, by }) => (kind === "chain" ? [by] : [])); // of `has` the reference is the hop's
   for (const by of back === undefined ? chained : [...chained, back]) {
@@ -51,10 +53,18 @@ export function narrowing(type: string, reach: readonly CompiledRule[]): readonl
     const definition = [...searchParametersOf(type).values()].find(
       ({ type, paths }) => type === "token" && paths?.length === 1 && paths[0]?.join(".") === condition.path,
     );
-    const each = [condition, ...others.map((rule) => rule.conditions.find((other) => "in" in other && other.path === condition.path))];
+    const each = [
+      condition,
+      ...others.map((rule) =>
+        rule.conditions.find((other) => "in" in other && other.path === condition.path),
+      ),
+    ];
     const codes = each.map((one) => (one !== undefined && "in" in one ? one.in : undefined));
     if (definition === undefined || codes.includes(undefined)) return [];
-    const values = [...new Set(codes.flatMap((list) => list ?? []))].map((code) => ({ kind: "other" as const, text: escaped(code) }));
+    const values = [...new Set(codes.flatMap((list) => list ?? []))].map((code) => ({
+      kind: "other" as const,
+      text: escaped(code),
+    }));
     return [{ definition, values }];
   });
 }

@@ -3,7 +3,8 @@ import * as z from "zod";
 import { pathGrammar } from "#policy/view/element-path";
 
 const path = z.string().max(500).regex(pathGrammar).meta({
-  description: "Element path below the resource, e.g. `name.family`, `value[x]`, `identifier[system=http://example.org/mrn].value`.",
+  description:
+    "Element path below the resource, e.g. `name.family`, `value[x]`, `identifier[system=http://example.org/mrn].value`.",
 });
 const code = z
   .string()
@@ -17,7 +18,9 @@ const sentence = z.string().min(10).max(2_000);
 
 const condition = z
   .union([z.strictObject({ path, in: codes }), z.strictObject({ path, notIn: codes })])
-  .meta({ description: "Which rows the rule is about: a coded element that is, or is not, one of these codes." });
+  .meta({
+    description: "Which rows the rule is about: a coded element that is, or is not, one of these codes.",
+  });
 
 const fragment = z.record(z.string(), z.json());
 
@@ -31,7 +34,10 @@ const example = z.union([
   }),
   z.strictObject({
     says: sentence,
-    request: z.string().max(1_000).meta({ description: "A GET below the FHIR base: `Observation?patient=1`." }),
+    request: z
+      .string()
+      .max(1_000)
+      .meta({ description: "A GET below the FHIR base: `Observation?patient=1`." }),
     is: z.enum(["permitted", "refused"]),
   }),
   z.strictObject({
@@ -62,10 +68,12 @@ const rule = z.strictObject({
   interactions: z.array(z.enum(ruleInteractions)).min(1),
   where: z.array(condition).min(1).max(20).optional().meta({ description: "All must hold for the row." }),
   show: z.union([z.literal("everything"), z.array(path).min(1).max(500)]).meta({
-    description: "What of the resource leaves. Modifier elements of visible parents, `id` and `resourceType` are implicit.",
+    description:
+      "What of the resource leaves. Modifier elements of visible parents, `id` and `resourceType` are implicit.",
   }),
   extensions: z.array(z.url()).min(1).max(100).optional().meta({
-    description: "Extensions that are shown wherever their parent is, by URL; also the modifier extensions that are understood.",
+    description:
+      "Extensions that are shown wherever their parent is, by URL; also the modifier extensions that are understood.",
   }),
   deletes: z.literal("unseen").optional().meta({
     description:

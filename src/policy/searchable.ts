@@ -31,7 +31,10 @@ export function isWithin(searchable: Searchable, { values, modifier }: SearchPar
       if (modifier !== undefined) return false;
       return values.every(
         (value) =>
-          value.kind === "token" && value.system !== undefined && value.system !== "" && (searchable.systems?.has(value.system) ?? true),
+          value.kind === "token" &&
+          value.system !== undefined &&
+          value.system !== "" &&
+          (searchable.systems?.has(value.system) ?? true),
       );
   }
 }
@@ -42,10 +45,17 @@ function narrower(a: Searchable, b: Searchable): Searchable {
   if (b.kind === "free") return a;
   const [left, right] = [a.systems, b.systems];
   if (left === undefined) return b;
-  return { kind: "named", systems: right === undefined ? left : new Set([...left].filter((system) => right.has(system))) };
+  return {
+    kind: "named",
+    systems: right === undefined ? left : new Set([...left].filter((system) => right.has(system))),
+  };
 }
 
-function atPath(view: ObjectView, [step, ...below]: readonly string[], definition: SearchParameterDefinition): Searchable {
+function atPath(
+  view: ObjectView,
+  [step, ...below]: readonly string[],
+  definition: SearchParameterDefinition,
+): Searchable {
   if (step === undefined) return hidden;
   const forms = elementsOf(view.type)
     .get(step)
@@ -53,7 +63,11 @@ function atPath(view: ObjectView, [step, ...below]: readonly string[], definitio
   return forms.map((form) => inElement(view.elements.get(form), below, definition)).reduce(narrower, free);
 }
 
-function inElement(element: ElementView | undefined, below: readonly string[], definition: SearchParameterDefinition): Searchable {
+function inElement(
+  element: ElementView | undefined,
+  below: readonly string[],
+  definition: SearchParameterDefinition,
+): Searchable {
   if (element === undefined) return hidden;
   switch (element.kind) {
     case "primitive":
@@ -63,7 +77,8 @@ function inElement(element: ElementView | undefined, below: readonly string[], d
       return hidden;
     case "object":
       // Below a slice a search would reach the hidden items too: only what is shown of every item counts.
-      if (below.length > 0) return element.others === undefined ? hidden : atPath(element.others, below, definition);
+      if (below.length > 0)
+        return element.others === undefined ? hidden : atPath(element.others, below, definition);
       return atEnd(element, element.type, definition);
   }
 }
@@ -83,8 +98,11 @@ function atEnd(element: SlicedView, type: string, definition: SearchParameterDef
   const value = type === "Identifier" ? "value" : type === "Coding" ? "code" : undefined;
   if (value === undefined) return hidden; // a ContactPoint's token names no system
   if (shows(others, "system") && shows(others, value)) return free;
-  const systems = slices.filter(({ slice, view }) => slice.by === "system" && shows(view, value)).flatMap(({ slice }) => slice.values);
+  const systems = slices
+    .filter(({ slice, view }) => slice.by === "system" && shows(view, value))
+    .flatMap(({ slice }) => slice.values);
   return systems.length === 0 ? hidden : { kind: "named", systems: new Set(systems) };
 }
 
-const shows = (view: ObjectView | undefined, name: string): boolean => view?.elements.get(name)?.kind === "primitive";
+const shows = (view: ObjectView | undefined, name: string): boolean =>
+  view?.elements.get(name)?.kind === "primitive";

@@ -24,10 +24,16 @@ const relationElements: Readonly<Record<UserRelation, Readonly<Record<string, re
  *
  * @param stored nothing for a create.
  */
-export function changesRelation(users: ReadonlySet<UserRelation>, stored: JsonObject | undefined, result: JsonObject): boolean {
+export function changesRelation(
+  users: ReadonlySet<UserRelation>,
+  stored: JsonObject | undefined,
+  result: JsonObject,
+): boolean {
   const type = textAt(result, "resourceType") ?? "";
   return [...users].some((relation) => {
-    const elements = Object.hasOwn(relationElements[relation], type) ? (relationElements[relation][type] ?? []) : [];
+    const elements = Object.hasOwn(relationElements[relation], type)
+      ? (relationElements[relation][type] ?? [])
+      : [];
     return elements.some((name) => !isSame(stored && property(stored, name), property(result, name)));
   });
 }
@@ -43,7 +49,12 @@ export interface WrittenRow {
  * Whether what becomes of a resource is of rows of which the policy shows more than of what it was: who may say of which rows it is (a
  * category) would read by that what is hidden of it now. By all that the policy shows, whatever the scopes of this token: there may be others.
  */
-export function showsMore(policy: CompiledPolicy, row: WrittenRow, stored: JsonObject, result: JsonObject): boolean {
+export function showsMore(
+  policy: CompiledPolicy,
+  row: WrittenRow,
+  stored: JsonObject,
+  result: JsonObject,
+): boolean {
   const rules = policy.rulesFor(row.type).filter((rule) => isShowing(rule, row));
   return isMore(policy, row.type, (of) => rules.filter((rule) => isRowOf(rule, of)), stored, result);
 }
@@ -57,7 +68,8 @@ export function widensSight(
   result: JsonObject,
   base: FhirBase,
 ): boolean {
-  const ways = row.container === undefined ? waysToRow(access, row.type) : waysInside(access, row.type, row.container);
+  const ways =
+    row.container === undefined ? waysToRow(access, row.type) : waysInside(access, row.type, row.container);
   const rules = policy.rulesFor(row.type).filter((rule) => isShowing(rule, row));
   const shownOf = (of: JsonObject) => {
     const open = ways.filter(({ reaches }) => reaches(of, base));
@@ -79,17 +91,24 @@ interface Way {
 function waysToRow(access: Access, type: string): readonly Way[] {
   return (["read", "search"] as const).flatMap((by) => {
     const hold = holdOf(access, type, by === "read" ? "r" : "s");
-    return hold === undefined ? [] : [{ by, reaches: (row: JsonObject, base: FhirBase) => isReached(hold, row, type, base) }];
+    return hold === undefined
+      ? []
+      : [{ by, reaches: (row: JsonObject, base: FhirBase) => isReached(hold, row, type, base) }];
   });
 }
 
 /** Inside of a container that was read, or found. */
-function waysInside(access: Access, type: string, container: NonNullable<WrittenRow["container"]>): readonly Way[] {
+function waysInside(
+  access: Access,
+  type: string,
+  container: NonNullable<WrittenRow["container"]>,
+): readonly Way[] {
   const held = holdOf(access, type, "r");
   return (["r", "s"] as const).flatMap((permission) => {
     const around = holdOf(access, container.type, permission);
     if (held === undefined || around === undefined || !canHold(around, container.type)) return [];
-    const reaches = (inside: JsonObject, base: FhirBase) => mayGoWith(held, around, inside, type, base, container.nesting);
+    const reaches = (inside: JsonObject, base: FhirBase) =>
+      mayGoWith(held, around, inside, type, base, container.nesting);
     return [{ by: "read" as const, reaches }];
   });
 }
@@ -101,6 +120,9 @@ function isMore(
   stored: JsonObject,
   result: JsonObject,
 ): boolean {
-  const [before, after] = [policy.viewOf(type, rulesOf(stored)).object, policy.viewOf(type, rulesOf(result)).object];
+  const [before, after] = [
+    policy.viewOf(type, rulesOf(stored)).object,
+    policy.viewOf(type, rulesOf(result)).object,
+  ];
   return before !== after && diffViews(before, after).more.length > 0;
 }

@@ -18,7 +18,8 @@ export function unsafeWrites(rule: PolicyRule): readonly UnsafeWrite[] {
   const unsafe: UnsafeWrite[] = [];
   if (!interactions.includes("read")) {
     const problem = "needs `read` beside it: what may not be seen is not to be lost";
-    for (const interaction of ["update", "delete"] as const) if (interactions.includes(interaction)) unsafe.push({ interaction, problem });
+    for (const interaction of ["update", "delete"] as const)
+      if (interactions.includes(interaction)) unsafe.push({ interaction, problem });
     return unsafe;
   }
   if (interactions.includes("update")) {

@@ -5,7 +5,10 @@ import { purposePattern } from "#identity/purpose";
 
 const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/u);
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u);
-const purpose = z.string().regex(purposePattern).meta({ description: "A code of v3-PurposeOfUse, such as TREAT." });
+const purpose = z
+  .string()
+  .regex(purposePattern)
+  .meta({ description: "A code of v3-PurposeOfUse, such as TREAT." });
 const text = z.string().min(1).max(256);
 const secretName = z
   .string()
@@ -22,7 +25,8 @@ const claim = z
   .union([z.string().regex(/^[^.\s]+(?:\.[^.\s]+)*$/u), z.string().regex(/^https?:\/\/\S+$/u)])
   .check(z.maxLength(256))
   .meta({
-    description: "Dotted path of a claim (`a.b`, never through an array); a name that begins with https:// is one claim as it stands.",
+    description:
+      "Dotted path of a claim (`a.b`, never through an array); a name that begins with https:// is one claim as it stands.",
   });
 
 const introspection = z.strictObject({
@@ -59,14 +63,19 @@ const smartCapability = z.enum([
 
 const signInEndpoints = z.strictObject({
   authorization: serverUrl.meta({ description: "Where an app sends people." }),
-  token: serverUrl.meta({ description: "Where it exchanges the code. Code challenges of S256 must be held to there." }),
-  jwks: serverUrl.optional().meta({ description: "Where the keys of ID tokens are. Default: jwksUri, if that is of keys." }),
+  token: serverUrl.meta({
+    description: "Where it exchanges the code. Code challenges of S256 must be held to there.",
+  }),
+  jwks: serverUrl
+    .optional()
+    .meta({ description: "Where the keys of ID tokens are. Default: jwksUri, if that is of keys." }),
   introspection: serverUrl.optional(),
   revocation: serverUrl.optional(),
   registration: serverUrl.optional(),
   management: serverUrl.optional().meta({ description: "Where people see and end what apps may do." }),
   capabilities: z.array(smartCapability).min(1).max(32).meta({
-    description: "By the names of SMART App Launch: what holds there and, of permission-…, here. Apps are told these and no others.",
+    description:
+      "By the names of SMART App Launch: what holds there and, of permission-…, here. Apps are told these and no others.",
   }),
   scopes: z
     .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/u))
@@ -78,25 +87,39 @@ const signInEndpoints = z.strictObject({
 const issuer = z.strictObject({
   iss: httpsUrl.regex(/^[^?#@\s]*$/u).meta({ description: "Exactly as its tokens say it." }),
   jwks: publicJwks.optional().meta({ description: "Its public keys; only these verify its tokens." }),
-  jwksUri: serverUrl
-    .optional()
-    .meta({ description: "Where it publishes its keys instead, or its metadata, which lead to them; hosts of IDENTITY_HOSTS." }),
+  jwksUri: serverUrl.optional().meta({
+    description:
+      "Where it publishes its keys instead, or its metadata, which lead to them; hosts of IDENTITY_HOSTS.",
+  }),
   algs: z
     .array(z.enum(["PS256", "ES256", "EdDSA", "Ed25519"]))
     .max(4)
     .default([])
-    .meta({ description: "What it signs its JWTs with; none only for an issuer without keys, which is asked about each token." }),
-  introspection: introspection.optional().meta({ description: "How it is asked about a token that is no JWT (RFC 7662)." }),
+    .meta({
+      description:
+        "What it signs its JWTs with; none only for an issuer without keys, which is asked about each token.",
+    }),
+  introspection: introspection
+    .optional()
+    .meta({ description: "How it is asked about a token that is no JWT (RFC 7662)." }),
   audience: text.meta({ description: "What the `aud` of its tokens must contain." }),
   purpose: z
     .union([z.strictObject({ claim }), z.strictObject({ fixed: z.array(purpose).min(1).max(16) })])
     .meta({ description: "The purposes of use of its tokens: out of a claim, or always these." }),
   claims: z
-    .strictObject({ client: claim.optional(), patient: claim.optional(), fhirUser: claim.optional(), scope: claim.optional() })
+    .strictObject({
+      client: claim.optional(),
+      patient: claim.optional(),
+      fhirUser: claim.optional(),
+      scope: claim.optional(),
+    })
     .default({})
-    .meta({ description: "Where its tokens say what. Default: client_id or else azp, patient, fhirUser, scope." }),
+    .meta({
+      description: "Where its tokens say what. Default: client_id or else azp, patient, fhirUser, scope.",
+    }),
   endpoints: signInEndpoints.optional().meta({
-    description: "Where apps have people sign in: what an origin with signInAt tells them. The gateway itself asks none of these.",
+    description:
+      "Where apps have people sign in: what an origin with signInAt tells them. The gateway itself asks none of these.",
   }),
 });
 
@@ -131,7 +154,8 @@ const certificateSubject = z
     }),
   ])
   .meta({
-    description: "Any certificate of this name (subjectDn, or one subjectAltName) by this authority; not with self_signed_tls_client_auth.",
+    description:
+      "Any certificate of this name (subjectDn, or one subjectAltName) by this authority; not with self_signed_tls_client_auth.",
   });
 
 const client = z.strictObject({
@@ -139,19 +163,32 @@ const client = z.strictObject({
   kind: slug.meta({ description: "What it is, for people who read: telehealth, payer, public-health …" }),
   status: z.enum(["active", "suspended"]).default("active"),
   auth: z.enum(["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "external"]),
-  issuer: httpsUrl.optional().meta({ description: "iss of the external issuer whose tokens it brings; only with auth external." }),
-  externalClientId: text.optional().meta({ description: "What that issuer calls it; only with auth external." }),
-  jwks: publicJwks
+  issuer: httpsUrl
     .optional()
-    .meta({ description: "Its public keys: of its assertions (auth private_key_jwt) and of its signed requests." }),
-  jwksUri: serverUrl.optional().meta({ description: "Where it publishes its keys instead; a host of IDENTITY_HOSTS." }),
+    .meta({ description: "iss of the external issuer whose tokens it brings; only with auth external." }),
+  externalClientId: text
+    .optional()
+    .meta({ description: "What that issuer calls it; only with auth external." }),
+  jwks: publicJwks.optional().meta({
+    description: "Its public keys: of its assertions (auth private_key_jwt) and of its signed requests.",
+  }),
+  jwksUri: serverUrl
+    .optional()
+    .meta({ description: "Where it publishes its keys instead; a host of IDENTITY_HOSTS." }),
   certificates: z
     .array(z.union([thumbprint, pem, certificateSubject]))
     .max(16)
     .default([])
-    .meta({ description: "Each a PEM certificate, its x5t#S256, or a name under an authority; several at once for rotation." }),
+    .meta({
+      description:
+        "Each a PEM certificate, its x5t#S256, or a name under an authority; several at once for rotation.",
+    }),
   corsOrigins: z
-    .array(z.url({ protocol: /^https?$/u }).regex(/^(?:https:\/\/[a-z0-9.-]+|http:\/\/(?:localhost|127\.0\.0\.1))(?::\d{1,5})?$/u))
+    .array(
+      z
+        .url({ protocol: /^https?$/u })
+        .regex(/^(?:https:\/\/[a-z0-9.-]+|http:\/\/(?:localhost|127\.0\.0\.1))(?::\d{1,5})?$/u),
+    )
     .max(16)
     .default([])
     .meta({
@@ -159,16 +196,17 @@ const client = z.strictObject({
         "Web pages whose scripts may read the answers, as browsers write them in Origin: https://app.example.org. http only on a loopback host.",
     }),
   assertionProfile: z.enum(["fapi2", "smart"] satisfies AssertionProfile[]).default("fapi2"),
-  dpop: z
-    .boolean()
-    .default(false)
-    .meta({ description: "true: its tokens are bound to a key that it proves with each request (RFC 9449), not to a certificate." }),
+  dpop: z.boolean().default(false).meta({
+    description:
+      "true: its tokens are bound to a key that it proves with each request (RFC 9449), not to a certificate.",
+  }),
   patient: z
     .string()
     .regex(/^[A-Za-z0-9.-]{1,64}$/u)
     .optional()
     .meta({
-      description: "Only narrows: the token's patient must equal it, and every scope is held to that patient. Only with auth external.",
+      description:
+        "Only narrows: the token's patient must equal it, and every scope is held to that patient. Only with auth external.",
     }),
   unboundUntil: moment.optional().meta({
     description:
@@ -204,21 +242,30 @@ const grant = z.strictObject({
   purpose,
   agreement: id,
   policy: text.meta({ description: "Digest of a policy, or the name of one in this file." }),
-  scopes: z.string().min(1).max(4_096).meta({ description: "SMART scopes, separated by spaces: system/*.rs, patient/Observation.rs" }),
+  scopes: z
+    .string()
+    .min(1)
+    .max(4_096)
+    .meta({ description: "SMART scopes, separated by spaces: system/*.rs, patient/Observation.rs" }),
   quotas: z.strictObject({
     default: requestQuota.meta({ description: "All requests of the client under this grant." }),
-    perSubject: requestQuota
-      .optional()
-      .meta({ description: "Beside it, those of each subject of its tokens: so one user cannot use up what is for all." }),
+    perSubject: requestQuota.optional().meta({
+      description:
+        "Beside it, those of each subject of its tokens: so one user cannot use up what is for all.",
+    }),
     records: recordQuota.optional().meta({
-      description: "How many resources may leave, whatever number of requests asks for them; resources inside another count too.",
+      description:
+        "How many resources may leave, whatever number of requests asks for them; resources inside another count too.",
     }),
   }),
   signedRequests: z
     .boolean()
     .default(false)
     .meta({ description: "true: each request must be signed by a key of the client's jwks (RFC 9421)." }),
-  signedResponses: z.boolean().default(false).meta({ description: "true: each answer is signed by the gateway's own key (RFC 9421)." }),
+  signedResponses: z
+    .boolean()
+    .default(false)
+    .meta({ description: "true: each answer is signed by the gateway's own key (RFC 9421)." }),
 });
 
 const fhirBase = z
@@ -241,28 +288,29 @@ const origin = z.strictObject({
       secret: secretName,
       clientId: text,
       tokenEndpoint: serverUrl.meta({ description: "A host of IDENTITY_HOSTS." }),
-      audience: text
-        .optional()
-        .meta({ description: "What its assertions are for. Default: tokenEndpoint (SMART); FAPI 2.0 wants the issuer." }),
+      audience: text.optional().meta({
+        description:
+          "What its assertions are for. Default: tokenEndpoint (SMART); FAPI 2.0 wants the issuer.",
+      }),
       scope: text.default("system/*.rs"),
     }),
     z.strictObject({ kind: z.literal("mtls"), binding: secretName }),
   ]),
-  forwardClientCert: z
-    .boolean()
-    .default(false)
-    .meta({ description: "true: it is sent the client's certificate, where there is one, as Client-Cert (RFC 9440)." }),
+  forwardClientCert: z.boolean().default(false).meta({
+    description: "true: it is sent the client's certificate, where there is one, as Client-Cert (RFC 9440).",
+  }),
   transactions: z.enum(["atomic", "partial"]).optional().meta({
     description:
       "How the server does a transaction: atomic, all of its entries or none; partial, the operator accepts that it may do some of them. Without it a transaction of several writes is refused.",
   }),
-  honoursIfMatchOnDelete: z
-    .boolean()
-    .optional()
-    .meta({ description: "true: the server deletes no version but the one that If-Match names. Without it a DELETE is refused." }),
-  signInAt: httpsUrl
-    .optional()
-    .meta({ description: "iss of the issuer, one with endpoints, at which SMART apps are told to have people sign in." }),
+  honoursIfMatchOnDelete: z.boolean().optional().meta({
+    description:
+      "true: the server deletes no version but the one that If-Match names. Without it a DELETE is refused.",
+  }),
+  signInAt: httpsUrl.optional().meta({
+    description:
+      "iss of the issuer, one with endpoints, at which SMART apps are told to have people sign in.",
+  }),
 });
 
 const list = <T extends z.ZodType>(each: T) => z.array(each).max(1_000).default([]);

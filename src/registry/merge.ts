@@ -65,23 +65,37 @@ export function mergeRegistry(
 ): Result<RegistryChanges, RegistryProblem> {
   const named = new Map(file.policies.map(({ name }, i) => [name, prepared.policies[i]]));
   if (named.size < file.policies.length)
-    return err(clash(["policies", firstRepeated(file.policies, ({ name }) => name), "name"], "is in this file twice"));
+    return err(
+      clash(["policies", firstRepeated(file.policies, ({ name }) => name), "name"], "is in this file twice"),
+    );
   const digests = new Map(prepared.policies.map((policy) => [policy.digest, policy]));
   const issuerEntries = file.issuers.map(issuerEntry);
   const clientEntries = file.clients.map(clientEntry);
   const agreementEntries = file.agreements.map(agreementEntry);
-  const originEntries = file.origins.map(originEntry).map((entry) => withTraits(entry, there.origins.get(entry.name), mode));
-  const grantEntries = file.grants.map((grant) => ({ ...grant, policy: named.get(grant.policy)?.digest ?? grant.policy }));
+  const originEntries = file.origins
+    .map(originEntry)
+    .map((entry) => withTraits(entry, there.origins.get(entry.name), mode));
+  const grantEntries = file.grants.map((grant) => ({
+    ...grant,
+    policy: named.get(grant.policy)?.digest ?? grant.policy,
+  }));
 
   const issuers = weigh("issuers", issuerEntries, ({ iss }) => iss, there.issuers, mode, ["endpoints"]);
   if (!issuers.ok) return issuers;
   const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode);
   if (!clients.ok) return clients;
-  const lifted = file.clients.findIndex(({ id, status }) => status === "active" && there.clients.get(id)?.status === "suspended");
-  if (lifted !== -1) return err(clash(["clients", lifted, "status"], "is suspended there; a file does not lift that"));
+  const lifted = file.clients.findIndex(
+    ({ id, status }) => status === "active" && there.clients.get(id)?.status === "suspended",
+  );
+  if (lifted !== -1)
+    return err(clash(["clients", lifted, "status"], "is suspended there; a file does not lift that"));
   const agreements = weigh("agreements", agreementEntries, ({ id }) => id, there.agreements, "add");
   if (!agreements.ok) return agreements;
-  const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, ["signInAt", "alsoKnownAs", ...traits]);
+  const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, [
+    "signInAt",
+    "alsoKnownAs",
+    ...traits,
+  ]);
   if (!origins.ok) return origins;
   const grants = weigh("grants", grantEntries, grantKey, there.grants, mode);
   if (!grants.ok) return grants;
@@ -109,7 +123,13 @@ export function mergeRegistry(
     issuers: issuers.value,
     clients: clients.value,
     certificates: ownedChanges(there.certificates, file, prepared.certificates, ({ x5t }) => x5t, mode),
-    certificateSubjects: ownedChanges(there.certificateSubjects, file, prepared.certificateSubjects, canonical, mode),
+    certificateSubjects: ownedChanges(
+      there.certificateSubjects,
+      file,
+      prepared.certificateSubjects,
+      canonical,
+      mode,
+    ),
     agreements: agreements.value,
     policies: [...digests.values()].filter(({ digest }) => !there.policies.has(digest)),
     grants: grants.value,
@@ -141,7 +161,8 @@ function weigh<T extends object>(
   mode: MergeMode,
   later: readonly (keyof T & string)[] = [],
 ): Result<Changes<T>, RegistryProblem> {
-  if (new Set(entries.map(key)).size < entries.length) return err(clash([list, firstRepeated(entries, key)], "is in this file twice"));
+  if (new Set(entries.map(key)).size < entries.length)
+    return err(clash([list, firstRepeated(entries, key)], "is in this file twice"));
   const [added, changed]: [T[], T[]] = [[], []];
   for (const [i, entry] of entries.entries()) {
     const known = there.get(key(entry));
@@ -152,14 +173,18 @@ function weigh<T extends object>(
     const differing = differences(entry, known);
     const given = later.filter((field) => known[field] === undefined);
     const clashing = differing.find((field) => !given.some((each) => each === field));
-    if (clashing !== undefined && mode === "add") return err(clash([list, i, clashing], "differs from what is registered"));
+    if (clashing !== undefined && mode === "add")
+      return err(clash([list, i, clashing], "differs from what is registered"));
     if (differing.length > 0) changed.push(entry);
   }
   return ok({ added, changed });
 }
 
 /** Clients of issuers that are not there, and two that one issuer's name would mean. */
-function externalProblem(clients: readonly ClientEntry[], all: Pick<RegistryState, "issuers" | "clients">): RegistryProblem | undefined {
+function externalProblem(
+  clients: readonly ClientEntry[],
+  all: Pick<RegistryState, "issuers" | "clients">,
+): RegistryProblem | undefined {
   const named = Map.groupBy(
     [...all.clients.values()].filter(({ issuer }) => issuer !== undefined),
     externalName,
@@ -168,12 +193,14 @@ function externalProblem(clients: readonly ClientEntry[], all: Pick<RegistryStat
     if (client.issuer === undefined) continue;
     if (!all.issuers.has(client.issuer)) return missing(["clients", i, "issuer"]);
     const others = named.get(externalName(client))?.filter(({ id }) => id !== client.id) ?? [];
-    if (others.length > 0) return clash(["clients", i, "externalClientId"], "is another client's at this issuer");
+    if (others.length > 0)
+      return clash(["clients", i, "externalClientId"], "is another client's at this issuer");
   }
   return undefined;
 }
 
-const externalName = ({ issuer, externalClientId }: ClientEntry): string => JSON.stringify([issuer, externalClientId]);
+const externalName = ({ issuer, externalClientId }: ClientEntry): string =>
+  JSON.stringify([issuer, externalClientId]);
 
 /** An origin tells apps where to have people sign in, or says nothing of it: never half. */
 function signInProblem(
@@ -185,11 +212,14 @@ function signInProblem(
     if (signInAt === undefined) continue;
     const issuer = all.issuers.get(signInAt);
     if (issuer === undefined) return missing(["origins", i, "signInAt"]);
-    if (issuer.endpoints === undefined) return invalid(["origins", i, "signInAt"], "is an issuer without endpoints");
+    if (issuer.endpoints === undefined)
+      return invalid(["origins", i, "signInAt"], "is an issuer without endpoints");
   }
   const needed = new Set([...all.origins.values()].map(({ signInAt }) => signInAt));
   const taken = issuers.findIndex(({ iss, endpoints }) => endpoints === undefined && needed.has(iss));
-  return taken === -1 ? undefined : invalid(["issuers", taken, "endpoints"], "are needed: an origin has people sign in there");
+  return taken === -1
+    ? undefined
+    : invalid(["issuers", taken, "endpoints"], "are needed: an origin has people sign in there");
 }
 
 function dangling(
@@ -211,8 +241,10 @@ function dangling(
   if (agreement === undefined || agreement.client !== grant.client) return missing([...at, "agreement"]);
   const policy = all.policies.get(grant.policy);
   if (policy === undefined) return missing([...at, "policy"]);
-  if (!agreement.purposes.includes(grant.purpose)) return invalid([...at, "purpose"], "is not one that the agreement permits");
-  if (!policy.purposes.includes(grant.purpose)) return invalid([...at, "purpose"], "is not one that the policy may serve");
+  if (!agreement.purposes.includes(grant.purpose))
+    return invalid([...at, "purpose"], "is not one that the agreement permits");
+  if (!policy.purposes.includes(grant.purpose))
+    return invalid([...at, "purpose"], "is not one that the policy may serve");
   return undefined;
 }
 
@@ -232,14 +264,22 @@ function ownedChanges<T>(
   };
   const added = file.clients.flatMap(({ id }, i) => beyond(listed[i] ?? [], there.get(id) ?? [], id));
   if (mode === "add") return { added, removed: [] }; // a new certificate beside the old one is how they are rotated
-  return { added, removed: file.clients.flatMap(({ id }, i) => beyond(there.get(id) ?? [], listed[i] ?? [], id)) };
+  return {
+    added,
+    removed: file.clients.flatMap(({ id }, i) => beyond(there.get(id) ?? [], listed[i] ?? [], id)),
+  };
 }
 
 /** Keys at an address may be others tomorrow: what is there decides. */
 const signs = ({ jwks, jwksUri }: ClientEntry): boolean =>
-  jwksUri !== undefined || jwks?.keys.some((key) => key.kid !== undefined && requestAlgorithm(key) !== undefined) === true;
+  jwksUri !== undefined ||
+  jwks?.keys.some((key) => key.kid !== undefined && requestAlgorithm(key) !== undefined) === true;
 
-function joined<T>(there: ReadonlyMap<string, T>, entries: readonly T[], key: (entry: T) => string): ReadonlyMap<string, T> {
+function joined<T>(
+  there: ReadonlyMap<string, T>,
+  entries: readonly T[],
+  key: (entry: T) => string,
+): ReadonlyMap<string, T> {
   return new Map([...there, ...entries.map((entry): [string, T] => [key(entry), entry])]);
 }
 
@@ -249,7 +289,9 @@ function firstRepeated<T>(entries: readonly T[], key: (entry: T) => string): num
 }
 
 function differences(entry: object, known: object): string[] {
-  return Object.keys(entry).filter((field) => canonical(Reflect.get(entry, field)) !== canonical(Reflect.get(known, field)));
+  return Object.keys(entry).filter(
+    (field) => canonical(Reflect.get(entry, field)) !== canonical(Reflect.get(known, field)),
+  );
 }
 
 function canonical(value: unknown): string {
@@ -268,4 +310,5 @@ function invalid(path: readonly PropertyKey[], problem: string): RegistryProblem
   return { reason: "invalid", pointer: pointer(path), problem };
 }
 
-const missing = (path: readonly PropertyKey[]): RegistryProblem => invalid(path, "is neither in this file nor registered");
+const missing = (path: readonly PropertyKey[]): RegistryProblem =>
+  invalid(path, "is neither in this file nor registered");

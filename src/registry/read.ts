@@ -12,7 +12,10 @@ import { parseScopes } from "#identity/scopes";
  *
  * @param publicUrl the gateway's own `https://host[:port]`: the built-in issuer, for which no registry entry may speak.
  */
-export function readRegistry(document: unknown, publicUrl: string): Result<RegistryDocument, RegistryProblem> {
+export function readRegistry(
+  document: unknown,
+  publicUrl: string,
+): Result<RegistryDocument, RegistryProblem> {
   const read = registryDocument.safeParse(document);
   if (!read.success) return err(problemOf(read.error));
   const wrong = unsupported(read.data) ?? inconsistent(read.data, publicUrl);
@@ -43,7 +46,8 @@ function unsupported({ grants, origins }: RegistryDocument): RegistryProblem | u
   for (const [i, { scopes }] of grants.entries()) {
     const read = parseScopes(scopes);
     if (read.ok) continue;
-    if (read.error.reason === "scope_query_not_supported") return not(["grants", i, "scopes"], "scopes by anything but category");
+    if (read.error.reason === "scope_query_not_supported")
+      return not(["grants", i, "scopes"], "scopes by anything but category");
   }
   for (const [i, { credentials }] of origins.entries()) {
     const { kind } = credentials;
@@ -53,7 +57,10 @@ function unsupported({ grants, origins }: RegistryDocument): RegistryProblem | u
 }
 
 /** What a schema cannot say of one entry. */
-function inconsistent({ issuers, clients, agreements, grants, origins }: RegistryDocument, publicUrl: string): RegistryProblem | undefined {
+function inconsistent(
+  { issuers, clients, agreements, grants, origins }: RegistryDocument,
+  publicUrl: string,
+): RegistryProblem | undefined {
   for (const [i, issuer] of issuers.entries()) {
     const problem = issuerProblem(issuer, ["issuers", i], publicUrl);
     if (problem !== undefined) return problem;
@@ -70,7 +77,8 @@ function inconsistent({ issuers, clients, agreements, grants, origins }: Registr
   }
   for (const [i, { url, alsoKnownAs = [] }] of origins.entries()) {
     const { protocol, hostname } = new URL(url);
-    if (protocol === "http:" && !loopback.has(hostname)) return bad(["origins", i, "url"], "https is needed but on a loopback host");
+    if (protocol === "http:" && !loopback.has(hostname))
+      return bad(["origins", i, "url"], "https is needed but on a loopback host");
     const again = alsoKnownAs.findIndex((name, at) => name === url || alsoKnownAs.indexOf(name) < at);
     if (again !== -1) return bad(["origins", i, "alsoKnownAs", again], "is there twice");
   }
@@ -84,7 +92,8 @@ function issuerProblem(
 ): RegistryProblem | undefined {
   const { iss, jwks, jwksUri, introspection, algs, purpose } = issuer;
   // Also below another path: nothing that the gateway's host is said to have issued may come from elsewhere.
-  if (new URL(iss).origin === new URL(publicUrl).origin) return bad([...at, "iss"], "is the gateway's own issuer");
+  if (new URL(iss).origin === new URL(publicUrl).origin)
+    return bad([...at, "iss"], "is the gateway's own issuer");
   const keyed = jwks !== undefined || jwksUri !== undefined;
   if (!keyed && introspection === undefined)
     return bad([...at, "jwks"], "the issuer's public keys are needed, or jwksUri, or introspection");
@@ -98,7 +107,9 @@ function issuerProblem(
   const unkeyed = algs.findIndex((algorithm) => jwks?.keys.some((key) => fits(key, algorithm)) === false);
   if (unkeyed !== -1) return bad([...at, "algs", unkeyed], "no key of jwks is for this algorithm");
   const assumed = "fixed" in purpose ? purpose.fixed.findIndex((each) => neverAssumed.has(each)) : -1;
-  return assumed === -1 ? undefined : bad([...at, "purpose", "fixed", assumed], "break-glass is said by a token, never assumed");
+  return assumed === -1
+    ? undefined
+    : bad([...at, "purpose", "fixed", assumed], "break-glass is said by a token, never assumed");
 }
 
 const keysTwice = "stands beside jwks: which of them counts?";
@@ -109,27 +120,61 @@ type Client = RegistryDocument["clients"][number];
 const fieldsOf: Readonly<
   Record<
     Client["auth"],
-    Readonly<Record<"jwks" | "issuer" | "externalClientId" | "patient" | "unboundUntil", "needed" | "optional" | "none">>
+    Readonly<
+      Record<
+        "jwks" | "issuer" | "externalClientId" | "patient" | "unboundUntil",
+        "needed" | "optional" | "none"
+      >
+    >
   >
 > = {
-  private_key_jwt: { jwks: "needed", issuer: "none", externalClientId: "none", patient: "none", unboundUntil: "none" },
-  tls_client_auth: { jwks: "optional", issuer: "none", externalClientId: "none", patient: "none", unboundUntil: "none" },
-  self_signed_tls_client_auth: { jwks: "optional", issuer: "none", externalClientId: "none", patient: "none", unboundUntil: "none" },
-  external: { jwks: "optional", issuer: "needed", externalClientId: "needed", patient: "optional", unboundUntil: "optional" },
+  private_key_jwt: {
+    jwks: "needed",
+    issuer: "none",
+    externalClientId: "none",
+    patient: "none",
+    unboundUntil: "none",
+  },
+  tls_client_auth: {
+    jwks: "optional",
+    issuer: "none",
+    externalClientId: "none",
+    patient: "none",
+    unboundUntil: "none",
+  },
+  self_signed_tls_client_auth: {
+    jwks: "optional",
+    issuer: "none",
+    externalClientId: "none",
+    patient: "none",
+    unboundUntil: "none",
+  },
+  external: {
+    jwks: "optional",
+    issuer: "needed",
+    externalClientId: "needed",
+    patient: "optional",
+    unboundUntil: "optional",
+  },
 };
 
 function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProblem | undefined {
   if (client.jwks !== undefined && client.jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
-  if (client.jwksUri !== undefined && isMetadataAddress(client.jwksUri)) return bad([...at, "jwksUri"], "is of an issuer's metadata");
+  if (client.jwksUri !== undefined && isMetadataAddress(client.jwksUri))
+    return bad([...at, "jwksUri"], "is of an issuer's metadata");
   for (const [field, rule] of Object.entries(fieldsOf[client.auth])) {
-    const there = Reflect.get(client, field) !== undefined || (field === "jwks" && client.jwksUri !== undefined);
+    const there =
+      Reflect.get(client, field) !== undefined || (field === "jwks" && client.jwksUri !== undefined);
     if (rule === "needed" && !there) return bad([...at, field], "is needed with this auth");
     if (rule === "none" && there) return bad([...at, field], "means nothing with this auth");
   }
   // What its tokens are bound to, or how it proves itself: without one it could never be given any.
   const named = client.certificates.findIndex((certificate) => typeof certificate !== "string");
   if (named !== -1 && client.auth === "self_signed_tls_client_auth")
-    return bad([...at, "certificates", named], "nobody vouches for a name in a certificate that signed itself");
+    return bad(
+      [...at, "certificates", named],
+      "nobody vouches for a name in a certificate that signed itself",
+    );
   const foreign = client.corsOrigins.findIndex((origin) => URL.parse(origin)?.origin !== origin);
   if (foreign !== -1) return bad([...at, "corsOrigins", foreign], "is not as browsers write it");
   const byCertificate = client.auth === "tls_client_auth" || client.auth === "self_signed_tls_client_auth";

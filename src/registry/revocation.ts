@@ -52,7 +52,8 @@ export interface Bulletin {
 /** Clocks of isolates, guards and issuers differ: the denial of a token is kept and told so long past its end, or it would be good once more. */
 export const denialGraceMilliseconds = 120_000;
 
-const isLive = (until: Instant | null, at: Instant): boolean => until === null || until > at - denialGraceMilliseconds;
+const isLive = (until: Instant | null, at: Instant): boolean =>
+  until === null || until > at - denialGraceMilliseconds;
 
 /**
  * What is known after some news, and which cached records it makes worthless. `undefined`: the news begins after what is
@@ -111,7 +112,12 @@ export function tell(
   at: Instant,
 ): News {
   if (since !== undefined && since >= past.from && since <= heard.epoch)
-    return { kind: "deltas", since, ...standingOf(heard), deltas: past.deltas.filter(({ epoch }) => epoch > since) };
+    return {
+      kind: "deltas",
+      since,
+      ...standingOf(heard),
+      deltas: past.deltas.filter(({ epoch }) => epoch > since),
+    };
   const denied = [...heard.denied].map(([name, until]) => ({ name, until }));
   return { kind: "whole", ...standingOf(heard), denied: denied.filter(({ until }) => isLive(until, at)) };
 }

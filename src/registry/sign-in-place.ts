@@ -7,7 +7,11 @@ export interface SignInPlace extends NonNullable<IssuerEntry["endpoints"]> {
 }
 
 /** Undefined for an issuer at which no app is told to have people sign in. */
-export function signInPlace({ iss, jwksUri, endpoints }: Pick<IssuerEntry, "iss" | "jwksUri" | "endpoints">): SignInPlace | undefined {
+export function signInPlace({
+  iss,
+  jwksUri,
+  endpoints,
+}: Pick<IssuerEntry, "iss" | "jwksUri" | "endpoints">): SignInPlace | undefined {
   if (endpoints === undefined) return undefined;
   const ofKeys = jwksUri === undefined || isMetadataAddress(jwksUri) ? undefined : jwksUri;
   return { ...endpoints, issuer: iss, jwks: endpoints.jwks ?? ofKeys };

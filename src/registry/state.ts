@@ -7,9 +7,14 @@ type Of<K extends keyof RegistryDocument> = Extract<RegistryDocument[K], readonl
 
 /** Entries as the registry holds them. Fields are named as in the registry file, so that one that differs can be pointed at. */
 export type IssuerEntry = Of<"issuers">;
-export type ClientEntry = Omit<Of<"clients">, "unboundUntil" | "certificates"> & { readonly unboundUntil: Instant | undefined };
+export type ClientEntry = Omit<Of<"clients">, "unboundUntil" | "certificates"> & {
+  readonly unboundUntil: Instant | undefined;
+};
 export type OriginEntry = Of<"origins">;
-export type AgreementEntry = Omit<Of<"agreements">, "from" | "to"> & { readonly from: Instant; readonly to: Instant };
+export type AgreementEntry = Omit<Of<"agreements">, "from" | "to"> & {
+  readonly from: Instant;
+  readonly to: Instant;
+};
 /** `policy` is the digest. */
 export type GrantEntry = Of<"grants">;
 
@@ -33,8 +38,11 @@ export interface RegistryState {
 }
 
 /** A client has one grant for an origin and a purpose. */
-export const grantKey = ({ client, origin, purpose }: Pick<GrantEntry, "client" | "origin" | "purpose">): string =>
-  `${client} ${origin} ${purpose}`;
+export const grantKey = ({
+  client,
+  origin,
+  purpose,
+}: Pick<GrantEntry, "client" | "origin" | "purpose">): string => `${client} ${origin} ${purpose}`;
 
 /** Every field by its name, also one that is not there: a merge compares field by field. */
 export const issuerEntry = ({
@@ -80,10 +88,26 @@ export const originEntry = ({
 });
 
 export const clientEntry = (client: Of<"clients">): ClientEntry => {
-  const { id, kind, status, auth, issuer, externalClientId, jwks, jwksUri, assertionProfile, dpop, patient } = client;
-  const unboundUntil = client.unboundUntil === undefined ? undefined : instant(Date.parse(client.unboundUntil));
+  const { id, kind, status, auth, issuer, externalClientId, jwks, jwksUri, assertionProfile, dpop, patient } =
+    client;
+  const unboundUntil =
+    client.unboundUntil === undefined ? undefined : instant(Date.parse(client.unboundUntil));
   const corsOrigins = client.corsOrigins.toSorted();
-  return { id, kind, status, auth, issuer, externalClientId, jwks, jwksUri, assertionProfile, dpop, patient, unboundUntil, corsOrigins };
+  return {
+    id,
+    kind,
+    status,
+    auth,
+    issuer,
+    externalClientId,
+    jwks,
+    jwksUri,
+    assertionProfile,
+    dpop,
+    patient,
+    unboundUntil,
+    corsOrigins,
+  };
 };
 
 export const agreementEntry = (agreement: Of<"agreements">): AgreementEntry => ({

@@ -8,7 +8,13 @@ const dayMilliseconds = 86_400_000;
 /** An exception from bound tokens (FAPI 2.0 §5.3.3) that a file wants for longer than may be decided at once. */
 export function exceptionProblem({ clients }: RegistryDocument, at: Instant): RegistryProblem | undefined {
   const latest = at + daysAheadMax * dayMilliseconds;
-  const tooLong = clients.findIndex(({ unboundUntil }) => unboundUntil !== undefined && Date.parse(unboundUntil) > latest);
+  const tooLong = clients.findIndex(
+    ({ unboundUntil }) => unboundUntil !== undefined && Date.parse(unboundUntil) > latest,
+  );
   if (tooLong === -1) return undefined;
-  return { reason: "invalid", pointer: pointer(["clients", tooLong, "unboundUntil"]), problem: `at most ${daysAheadMax} days ahead` };
+  return {
+    reason: "invalid",
+    pointer: pointer(["clients", tooLong, "unboundUntil"]),
+    problem: `at most ${daysAheadMax} days ahead`,
+  };
 }

@@ -22,7 +22,9 @@ const uses = ["home", undefined, "temp", "billing", "work"];
 export function residenceOf(patient: JsonObject, at: Instant): string | undefined {
   const addresses = property(patient, "address");
   if (!isArray(addresses)) return undefined;
-  const inUse = addresses.filter(isObject).filter((one) => textAt(one, "use") !== "old" && holdsAt(property(one, "period"), at));
+  const inUse = addresses
+    .filter(isObject)
+    .filter((one) => textAt(one, "use") !== "old" && holdsAt(property(one, "period"), at));
   for (const address of inUse.toSorted((a, b) => rankOf(a) - rankOf(b))) {
     const state = stateIn(address);
     if (state !== undefined) return state;

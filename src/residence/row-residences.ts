@@ -29,7 +29,8 @@ export class Residences {
       if (id !== undefined && state !== undefined) states.set(id, state);
     }
     const path = insides.get(type);
-    if (path !== undefined) for (const inside of valuesAt(resource, path).filter(isObject)) this.#note(inside, this.#copied);
+    if (path !== undefined)
+      for (const inside of valuesAt(resource, path).filter(isObject)) this.#note(inside, this.#copied);
   }
 
   /** @param patient its id. */

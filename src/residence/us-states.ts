@@ -71,8 +71,21 @@ const otherNames: Readonly<Record<string, UsState>> = {
   "Commonwealth of the Northern Mariana Islands": "MP",
 };
 /** Territories that are countries too in ISO 3166-1: their alpha-3 codes. The alpha-2 ones are those of USPS. */
-const territories: Readonly<Record<string, UsState>> = { ASM: "AS", GUM: "GU", MNP: "MP", PRI: "PR", VIR: "VI" };
-const ownCountry = new Set(["us", "usa", "840", "unitedstates", "unitedstatesofamerica", "theunitedstatesofamerica"]); // ISO 3166-1, and by name
+const territories: Readonly<Record<string, UsState>> = {
+  ASM: "AS",
+  GUM: "GU",
+  MNP: "MP",
+  PRI: "PR",
+  VIR: "VI",
+};
+const ownCountry = new Set([
+  "us",
+  "usa",
+  "840",
+  "unitedstates",
+  "unitedstatesofamerica",
+  "theunitedstatesofamerica",
+]); // ISO 3166-1, and by name
 
 const unsaid = new Set(["", "unknown", "unk"]); // UNK: HL7 v3 NullFlavor, in data that came from V2 and CDA
 
@@ -86,7 +99,9 @@ const byText = new Map<string, UsState>([
 ]);
 const byCountry = new Map<string, UsState>([
   ...Object.entries({ ...otherNames, ...territories }).map(([text, code]) => [folded(text), code] as const),
-  ...Object.values(territories).flatMap((code) => [code, states[code]].map((text) => [folded(text), code] as const)),
+  ...Object.values(territories).flatMap((code) =>
+    [code, states[code]].map((text) => [folded(text), code] as const),
+  ),
 ]);
 
 /** The code of a State that a text names by its code or name. */

@@ -28,7 +28,10 @@ export interface TokenAppPorts extends TokenPorts, IntrospectionPorts, Revocatio
 /** The built-in issuer's HTTP surface, for `system/` clients only; people sign in at external issuers. Without registry, guard or ledger there is no token: 503. */
 export function tokenApp(ports: TokenAppPorts): Hono {
   const app = new Hono();
-  const arrivalOf = async (interaction: IssuerArrival["interaction"], raw: Request): Promise<IssuerArrival> => {
+  const arrivalOf = async (
+    interaction: IssuerArrival["interaction"],
+    raw: Request,
+  ): Promise<IssuerArrival> => {
     const cf: unknown = Reflect.get(raw, "cf");
     const body = await readAtMost(raw.body, formBytesMax).catch(() => undefined); // its sender broke off
     return {
@@ -54,7 +57,11 @@ export function tokenApp(ports: TokenAppPorts): Hono {
   app.post("/oauth/token", ({ req: { raw } }) => {
     const [own, proof] = [portsOfOne(), raw.headers.get("dpop")];
     const arrival = arrivalOf("token", raw);
-    return onRecord(arrival.then((read) => serveToken({ ...read, proof: proof === null ? undefined : new Secret(proof) }, own)));
+    return onRecord(
+      arrival.then((read) =>
+        serveToken({ ...read, proof: proof === null ? undefined : new Secret(proof) }, own),
+      ),
+    );
   });
   app.post("/oauth/introspect", ({ req: { raw } }) => {
     const own = portsOfOne();
@@ -80,9 +87,19 @@ export function tokenApp(ports: TokenAppPorts): Hono {
 const nothing = () => undefined;
 
 /** RFC 9457. */
-function problem(requestId: string, status: number, title: string, extra: Readonly<Record<string, string>> = {}): Response {
+function problem(
+  requestId: string,
+  status: number,
+  title: string,
+  extra: Readonly<Record<string, string>> = {},
+): Response {
   const body = { type: "about:blank", title, status, instance: `urn:phylax:request:${requestId}` };
-  const headers = { "content-type": "application/problem+json", "cache-control": "no-store", "x-request-id": requestId, ...extra };
+  const headers = {
+    "content-type": "application/problem+json",
+    "cache-control": "no-store",
+    "x-request-id": requestId,
+    ...extra,
+  };
   return new Response(JSON.stringify(body), { status, headers });
 }
 

@@ -1,6 +1,10 @@
 import type { AssertionRefusal, ProvenAssertion } from "#identity/assertion";
 import type { Binding } from "#identity/binding";
-import { readAnyCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate/certificate";
+import {
+  readAnyCertificate,
+  type Certificate,
+  type CertificateRefusal,
+} from "#identity/certificate/certificate";
 import { admitClient, type ClientRecord, type ClientRefusal } from "#identity/client";
 import { readCompactJws } from "#identity/jose/compact-jws";
 import { deniedCredential, type CredentialDenied } from "#identity/denial";
@@ -63,7 +67,9 @@ export function authenticateClient(
   ports: ClientAuthenticationPorts,
   seen: (certificate: Certificate) => void,
 ): Promise<Result<AuthenticatedClient, ClientAuthenticationRefusal>> {
-  return proveClient(evidence, ports, seen, (client, certificate) => bindingOf(client, certificate, evidence.proof, evidence.at, ports));
+  return proveClient(evidence, ports, seen, (client, certificate) =>
+    bindingOf(client, certificate, evidence.proof, evidence.at, ports),
+  );
 }
 
 /** The same for a client that asks about a token and gets none: with nothing to bind, it need not prove a key. */
@@ -79,7 +85,10 @@ async function proveClient<B extends { readonly proof: Proof | undefined }>(
   { credential, tlsClientAuth, at }: ClientEvidence,
   ports: ClientAuthenticationPorts,
   seen: (certificate: Certificate) => void,
-  bind: (client: ClientRecord, certificate: Certificate | undefined) => Promise<Result<B, ClientAuthenticationRefusal>>,
+  bind: (
+    client: ClientRecord,
+    certificate: Certificate | undefined,
+  ) => Promise<Result<B, ClientAuthenticationRefusal>>,
 ): Promise<Result<B & { readonly client: ClientRecord }, ClientAuthenticationRefusal>> {
   const certificate = await readAnyCertificate(tlsClientAuth);
   if (!certificate.ok) return certificate;
@@ -90,15 +99,21 @@ async function proveClient<B extends { readonly proof: Proof | undefined }>(
   const registered = await ports.clients.find(claimed.value.id);
   // One without keys is refused in the time that one with some takes.
   const decoy = decoyClient(claimed.value.id, claimed.value.kid);
-  const keyed = registered !== undefined && (registered.keys.length > 0 || registered.jwksUri !== undefined) ? registered : decoy;
+  const keyed =
+    registered !== undefined && (registered.keys.length > 0 || registered.jwksUri !== undefined)
+      ? registered
+      : decoy;
   const assertion = await provenAssertion(credential, keyed, at, ports);
   // So is one of whose keys none was tried: a made-up `kid` would tell who is registered.
-  if (!assertion.ok && untried.has(assertion.error.reason) && keyed !== decoy) await provenAssertion(credential, decoy, at, ports);
+  if (!assertion.ok && untried.has(assertion.error.reason) && keyed !== decoy)
+    await provenAssertion(credential, decoy, at, ports);
   if (registered === undefined) return err({ reason: "client_unknown" });
-  if (methodOf(registered) !== credential.method) return err({ reason: "client_authentication_method_mismatch" });
+  if (methodOf(registered) !== credential.method)
+    return err({ reason: "client_authentication_method_mismatch" });
   if (!assertion.ok) return assertion;
   // RFC 8705 §2.1: here the registered certificate is the credential, whatever the token is bound to.
-  if (credential.method === "tls_client_auth" && certificate.value === undefined) return err({ reason: "certificate_missing" });
+  if (credential.method === "tls_client_auth" && certificate.value === undefined)
+    return err({ reason: "certificate_missing" });
   const admitted = admitClient(registered, certificate.value, at);
   if (!admitted.ok) return admitted;
   const bound = await bind(registered, certificate.value);
@@ -141,16 +156,23 @@ async function bindingOf(
 }
 
 /** Whose certificate or keys to look for: the request's own, still unproven, word. */
-function claimedClient(credential: ClientCredential): Result<{ readonly id: string; readonly kid: unknown }, ClientAuthenticationRefusal> {
+function claimedClient(
+  credential: ClientCredential,
+): Result<{ readonly id: string; readonly kid: unknown }, ClientAuthenticationRefusal> {
   const { method, clientId } = credential;
   if (method === "tls_client_auth") {
-    return clientId.length > idCharactersMax ? err({ reason: "client_unknown" }) : ok({ id: clientId, kid: undefined });
+    return clientId.length > idCharactersMax
+      ? err({ reason: "client_unknown" })
+      : ok({ id: clientId, kid: undefined });
   }
   const jws = readCompactJws(credential.assertion.reveal());
   if (!jws.ok) return jws;
   const sub: unknown = Reflect.get(jws.value.claims, "sub");
-  if (typeof sub !== "string" || sub === "" || sub.length > idCharactersMax) return err({ reason: "claim_malformed", claim: "sub" });
-  return clientId === undefined || clientId === sub ? ok({ id: sub, kid: jws.value.header["kid"] }) : err({ reason: "client_id_mismatch" });
+  if (typeof sub !== "string" || sub === "" || sub.length > idCharactersMax)
+    return err({ reason: "claim_malformed", claim: "sub" });
+  return clientId === undefined || clientId === sub
+    ? ok({ id: sub, kid: jws.value.header["kid"] })
+    : err({ reason: "client_id_mismatch" });
 }
 
 /** One with a certificate of its own making sends what one with an authority's sends. */
@@ -159,7 +181,10 @@ const methodOf = ({ authentication }: ClientRecord) =>
 
 const idCharactersMax = 64; // of a registered client
 
-const untried: ReadonlySet<AssertionRefusal["reason"]> = new Set(["key_unknown", "algorithm_not_allowed"] as const);
+const untried: ReadonlySet<AssertionRefusal["reason"]> = new Set([
+  "key_unknown",
+  "algorithm_not_allowed",
+] as const);
 
 /** The assertion that is left to be accepted once; none where the method has none. */
 async function provenAssertion(
@@ -168,5 +193,7 @@ async function provenAssertion(
   at: Instant,
   { assertions }: ClientAuthenticationPorts,
 ): Promise<Result<ProvenAssertion | undefined, AssertionRefusal>> {
-  return credential.method === "tls_client_auth" ? ok(undefined) : assertions.verify(credential.assertion, client, at);
+  return credential.method === "tls_client_auth"
+    ? ok(undefined)
+    : assertions.verify(credential.assertion, client, at);
 }

@@ -82,7 +82,9 @@ function scopesOf(grants: readonly ClientGrant[], asked: string | undefined): Re
   if (asked === undefined) return common.length === 0 ? err({ reason: "scope_exceeds_grant" }) : ok(common);
   const requested = parseScopes(asked);
   if (!requested.ok) return requested;
-  return requested.value.every(isOfSystem) ? narrowScopes(requested.value, common) : err({ reason: "scope_context_not_supported" });
+  return requested.value.every(isOfSystem)
+    ? narrowScopes(requested.value, common)
+    : err({ reason: "scope_context_not_supported" });
 }
 
 const isOfSystem = ({ context }: Scopes[number]): boolean => context === "system";

@@ -26,7 +26,12 @@ export function decoyClient(id: string, kid: unknown): ClientRecord {
 }
 
 const keys: readonly PublicJwk[] = [
-  { kty: "EC", x: "Ve5240VHZljGuKYlJHcZCklYgsVnp_uzG15xsd4hDhE", y: "_yGdG1O4Y3LqbgACVSgtcECjpM2fKfeenp3zllZAXbk", crv: "P-256" },
+  {
+    kty: "EC",
+    x: "Ve5240VHZljGuKYlJHcZCklYgsVnp_uzG15xsd4hDhE",
+    y: "_yGdG1O4Y3LqbgACVSgtcECjpM2fKfeenp3zllZAXbk",
+    crv: "P-256",
+  },
   { crv: "Ed25519", x: "53ri6SMUg4d6ZSeqEzW1_6d0rZLhTJnAz_hrTROzXlo", kty: "OKP" },
   {
     kty: "RSA",

@@ -13,15 +13,24 @@ export type IntrospectionPorts = QuestionPorts;
  * RFC 7662: whether a token of the asking client's own is good at this moment, revocations and agreements counted in. Of all else it is
  * only said that it is not active (§2.2). On record before the answer.
  */
-export async function serveIntrospection(arrival: IssuerArrival, ports: IntrospectionPorts): Promise<Response> {
+export async function serveIntrospection(
+  arrival: IssuerArrival,
+  ports: IntrospectionPorts,
+): Promise<Response> {
   const question = await questionOfOwn(arrival, ports);
   if (!question.ok) return question.error;
   const { client, own, who } = question.value;
   const { at } = arrival;
-  const purposes = own && purposesInForce(own, client, await ports.denials.of(client.id, ports.publicUrl), at, ports);
+  const purposes =
+    own && purposesInForce(own, client, await ports.denials.of(client.id, ports.publicUrl), at, ports);
   const active = own !== undefined && purposes !== undefined && purposes.length > 0;
-  const outcome = active ? { status: 200 } : { status: 200, reason: "token_not_active" satisfies RecordedOnly };
-  const recorded = await ports.ledger.record([eventOf(arrival, "introspection", who, outcome)], senderOf(arrival, who, ports));
+  const outcome = active
+    ? { status: 200 }
+    : { status: 200, reason: "token_not_active" satisfies RecordedOnly };
+  const recorded = await ports.ledger.record(
+    [eventOf(arrival, "introspection", who, outcome)],
+    senderOf(arrival, who, ports),
+  );
   return answer(arrival, 200, active ? description(own, purposes) : { active: false }, receiptOf(recorded));
 }
 

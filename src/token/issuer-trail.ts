@@ -31,7 +31,12 @@ export interface Who {
 }
 
 /** One request at the issuer as the ledger keeps it. */
-export function eventOf(arrival: IssuerArrival, kind: EventKind, who: Who, outcome: AuditEvent["outcome"]): AuditEvent {
+export function eventOf(
+  arrival: IssuerArrival,
+  kind: EventKind,
+  who: Who,
+  outcome: AuditEvent["outcome"],
+): AuditEvent {
   const { client, certificate, jkt, tokenId } = who;
   return {
     id: arrival.id,
@@ -47,19 +52,35 @@ export function eventOf(arrival: IssuerArrival, kind: EventKind, who: Who, outco
   };
 }
 
-export function senderOf({ id, address }: IssuerArrival, { client, jkt }: Who, { ledgerSpread }: IssuerTrailPorts): Sender {
+export function senderOf(
+  { id, address }: IssuerArrival,
+  { client, jkt }: Who,
+  { ledgerSpread }: IssuerTrailPorts,
+): Sender {
   if (jkt !== undefined) return { kind: "key", jkt };
-  return client === undefined ? { kind: "address", address } : { kind: "client", client: client.id, requestId: id, spread: ledgerSpread };
+  return client === undefined
+    ? { kind: "address", address }
+    : { kind: "client", client: client.id, requestId: id, spread: ledgerSpread };
 }
 
 /** On record first; when the record fails, this throws and nothing is answered. */
-export async function refuse(arrival: IssuerArrival, refusal: TokenRefusal, who: Who, ports: IssuerTrailPorts): Promise<Response> {
+export async function refuse(
+  arrival: IssuerArrival,
+  refusal: TokenRefusal,
+  who: Who,
+  ports: IssuerTrailPorts,
+): Promise<Response> {
   const { status, error, description } = oauthErrors[refusal.reason];
   const event = eventOf(arrival, "refusal", who, { status, reason: refusal.reason });
   const recorded = await ports.ledger.record([event], senderOf(arrival, who, ports));
   const challenge = status === 401 ? { "www-authenticate": 'Bearer realm="phylax"' } : {};
   const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : {};
-  return answer(arrival, status, { error, error_description: description }, { ...receiptOf(recorded), ...challenge, ...nonce });
+  return answer(
+    arrival,
+    status,
+    { error, error_description: description },
+    { ...receiptOf(recorded), ...challenge, ...nonce },
+  );
 }
 
 export function receiptOf(recorded: Recorded | Counted): Record<string, string> {
@@ -67,7 +88,12 @@ export function receiptOf(recorded: Recorded | Counted): Record<string, string> 
 }
 
 /** JSON, or nothing where the RFC has nothing to say. */
-export function answer({ id }: IssuerArrival, status: number, body: unknown, headers: Record<string, string>): Response {
+export function answer(
+  { id }: IssuerArrival,
+  status: number,
+  body: unknown,
+  headers: Record<string, string>,
+): Response {
   return new Response(body === undefined ? null : JSON.stringify(body), {
     status,
     headers: {

@@ -63,7 +63,9 @@ export function purposesInForce(
   };
   if (deniedCredential(denied, credentials) !== undefined) return [];
   if (denied.has(denialName({ kind: "token", issuer: publicUrl, id }))) return [];
-  const there = client.grants.filter(({ origin, purpose }) => fhirBase(origin) === audience && token.purposes.includes(purpose));
+  const there = client.grants.filter(
+    ({ origin, purpose }) => fhirBase(origin) === audience && token.purposes.includes(purpose),
+  );
   const inForce = there.filter((grant) => {
     const { origin, purpose, policyDigest } = grant;
     const agreement = agreementOf(client, grant, at);

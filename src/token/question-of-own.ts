@@ -15,7 +15,10 @@ export interface QuestionOfOwn {
 }
 
 /** Reads what introspection (RFC 7662 §2.1) and revocation (RFC 7009 §2.1) are asked alike. An error is the answer, on record already. */
-export async function questionOfOwn(arrival: IssuerArrival, ports: QuestionPorts): Promise<Result<QuestionOfOwn, Response>> {
+export async function questionOfOwn(
+  arrival: IssuerArrival,
+  ports: QuestionPorts,
+): Promise<Result<QuestionOfOwn, Response>> {
   let who: Who = { certificate: undefined };
   const question = readTokenQuestion(arrival);
   if (!question.ok) return err(await refuse(arrival, question.error, who, ports));

@@ -26,14 +26,24 @@ export async function serveRevocation(arrival: IssuerArrival, ports: RevocationP
   const sender = senderOf(arrival, who, ports);
   if (own === undefined) {
     const recorded = await ports.ledger.record(
-      [eventOf(arrival, "revocation", who, { status: 200, reason: "token_not_active" satisfies RecordedOnly })],
+      [
+        eventOf(arrival, "revocation", who, {
+          status: 200,
+          reason: "token_not_active" satisfies RecordedOnly,
+        }),
+      ],
       sender,
     );
     return answer(arrival, 200, undefined, receiptOf(recorded));
   }
   const wanted = await ports.ledger.record([eventOf(arrival, "revocation", who, undefined)], sender);
   const done = await ports.revoker.revoke(client.id, own.token.id, own.token.expires);
-  const outcome = done ? { status: 200 } : { status: 503, reason: "too_many_revocations" satisfies RecordedOnly };
+  const outcome = done
+    ? { status: 200 }
+    : { status: 503, reason: "too_many_revocations" satisfies RecordedOnly };
   await ports.ledger.record([{ ...eventOf(arrival, "revocation", who, outcome), step: 1 }], sender);
-  return answer(arrival, outcome.status, undefined, { ...receiptOf(wanted), ...(!done && { "retry-after": retryAfterSeconds }) });
+  return answer(arrival, outcome.status, undefined, {
+    ...receiptOf(wanted),
+    ...(!done && { "retry-after": retryAfterSeconds }),
+  });
 }

@@ -4,7 +4,16 @@ import { formatScopes } from "#identity/scopes";
 import type { Secret } from "#kernel/secret";
 import { authenticateClient, type ClientAuthenticationPorts } from "./authenticate-client.ts";
 import { decide, tokenTypes, type Decision } from "./decide.ts";
-import { answer, eventOf, receiptOf, refuse, senderOf, type IssuerArrival, type IssuerTrailPorts, type Who } from "./issuer-trail.ts";
+import {
+  answer,
+  eventOf,
+  receiptOf,
+  refuse,
+  senderOf,
+  type IssuerArrival,
+  type IssuerTrailPorts,
+  type Who,
+} from "./issuer-trail.ts";
 import type { TokenRefusal } from "./oauth-error.ts";
 import { readTokenRequest } from "./token-request.ts";
 
@@ -40,8 +49,19 @@ export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Prom
 
   const { audience, purposes, scopes } = decision.value;
   const tokenId = ports.newId();
-  const token = await ports.issuer.issue({ client: client.id, audience, scopes, purposes, binding, id: tokenId, at });
-  const event = { ...eventOf(arrival, "token", { ...who, tokenId }, { status: 200 }), ...grounds(decision.value) };
+  const token = await ports.issuer.issue({
+    client: client.id,
+    audience,
+    scopes,
+    purposes,
+    binding,
+    id: tokenId,
+    at,
+  });
+  const event = {
+    ...eventOf(arrival, "token", { ...who, tokenId }, { status: 200 }),
+    ...grounds(decision.value),
+  };
   const recorded = await (proof === undefined
     ? ports.ledger.record([event], senderOf(arrival, who, ports))
     : ports.ledger.recordOnce([event], proof));
@@ -59,5 +79,8 @@ export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Prom
 
 /** What a token rests on. */
 function grounds({ origin, purposes, agreements }: Decision): Pick<AuditEvent, "what" | "why"> {
-  return { what: { interaction: "token", origin, method: "POST" }, why: { purposes, agreement: agreements.join(" ") } };
+  return {
+    what: { interaction: "token", origin, method: "POST" },
+    why: { purposes, agreement: agreements.join(" ") },
+  };
 }

@@ -97,17 +97,29 @@ export function readTokenRequest(message: TokenMessage): Result<TokenRequest, To
   });
 }
 
-function readCredential(value: Form, { hasAuthorization }: TokenMessage): Result<ClientCredential, TokenRequestRefusal> {
-  const [assertion, type, clientId] = [value("client_assertion"), value("client_assertion_type"), value("client_id")];
+function readCredential(
+  value: Form,
+  { hasAuthorization }: TokenMessage,
+): Result<ClientCredential, TokenRequestRefusal> {
+  const [assertion, type, clientId] = [
+    value("client_assertion"),
+    value("client_assertion_type"),
+    value("client_id"),
+  ];
   // RFC 6749 §2.3: one method a request. Ignored, the field would be a credential that nobody checked.
   if (hasAuthorization) {
-    return err({ reason: assertion === undefined ? "client_authentication_not_supported" : "client_authentication_repeated" });
+    return err({
+      reason:
+        assertion === undefined ? "client_authentication_not_supported" : "client_authentication_repeated",
+    });
   }
   if (value("client_secret") !== undefined || (type !== undefined && type !== assertionType)) {
     return err({ reason: "client_authentication_not_supported" });
   }
-  if (assertion !== undefined && type !== undefined) return ok({ method: "private_key_jwt", assertion: new Secret(assertion), clientId });
+  if (assertion !== undefined && type !== undefined)
+    return ok({ method: "private_key_jwt", assertion: new Secret(assertion), clientId });
   // Half an assertion is a mistake, not another method.
-  if (assertion !== undefined || type !== undefined || clientId === undefined) return err({ reason: "client_authentication_missing" });
+  if (assertion !== undefined || type !== undefined || clientId === undefined)
+    return err({ reason: "client_authentication_missing" });
   return ok({ method: "tls_client_auth", clientId });
 }

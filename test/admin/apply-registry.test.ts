@@ -17,7 +17,8 @@ function door(changes: Partial<AdminPorts> = {}) {
   const app = adminApp({
     ...nobodySignsIn,
     operators: {
-      find: async (x5t) => (x5t === registrar.x5t ? { ...machine, id: "registrar", roles: ["registry-admin"] } : undefined),
+      find: async (x5t) =>
+        x5t === registrar.x5t ? { ...machine, id: "registrar", roles: ["registry-admin"] } : undefined,
     },
     registry: {
       apply: async () => {
@@ -38,7 +39,11 @@ function door(changes: Partial<AdminPorts> = {}) {
     onFault: ({ name }) => book.push(`fault ${name}`),
     ...changes,
   });
-  const post = (tlsClientAuth: unknown, body = "{}", headers: Record<string, string> = { "content-type": "application/json" }) => {
+  const post = (
+    tlsClientAuth: unknown,
+    body = "{}",
+    headers: Record<string, string> = { "content-type": "application/json" },
+  ) => {
     const request = new Request("https://ops.example.org/api/registry", { method: "POST", body, headers });
     return app.request(Object.assign(request, { cf: { tlsClientAuth } }));
   };
@@ -57,7 +62,10 @@ test("what an operator does is on record before it is done, and its outcome afte
   expect(events[0]).toMatchObject({
     id,
     who: { operator: "registrar", certificate: registrar.x5t },
-    what: { interaction: "apply-registry", id: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" }, // SHA-256 of {}
+    what: {
+      interaction: "apply-registry",
+      id: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+    }, // SHA-256 of {}
   });
 });
 
@@ -97,7 +105,11 @@ describe("a certificate proves an operator only when", () => {
   const changed = (field: string, value: string) => ({ ...registrar.tlsClientAuth, [field]: value });
   const cases: readonly (readonly [string, unknown, string])[] = [
     ["it is presented", undefined, "certificate_missing"],
-    ["the edge verified it", changed("certVerified", "FAILED:self signed certificate"), "certificate_unverified"],
+    [
+      "the edge verified it",
+      changed("certVerified", "FAILED:self signed certificate"),
+      "certificate_unverified",
+    ],
     ["it is not revoked", changed("certRevoked", "1"), "certificate_revoked"],
     ["it can be read", changed("certRFC9440", "::"), "certificate_malformed"],
     ["the roll has it", presented("another").tlsClientAuth, "operator_unknown"],
@@ -118,9 +130,14 @@ describe("a certificate proves an operator only when", () => {
 test.for([
   [{ status: "suspended", roles: ["registry-admin"] }, "operator_suspended"],
   [{ status: "active", roles: ["registry-administrator", "REGISTRY-ADMIN"] }, "role_missing"],
-  [{ status: "active", roles: ["registry-admin"], kind: "person", signIn: undefined }, "sign_in_not_registered"],
+  [
+    { status: "active", roles: ["registry-admin"], kind: "person", signIn: undefined },
+    "sign_in_not_registered",
+  ],
 ] as const)("an operator that is %o is refused under its own name", async ([entry, reason], { expect }) => {
-  const { post, book, events } = door({ operators: { find: async () => ({ ...machine, id: "registrar", ...entry }) } });
+  const { post, book, events } = door({
+    operators: { find: async () => ({ ...machine, id: "registrar", ...entry }) },
+  });
   expect((await post(registrar.tlsClientAuth)).status).toBe(403);
   expect(book).toEqual(["refusal 0"]);
   expect(events[0]).toMatchObject({ who: { operator: "registrar" }, outcome: { reason } });
@@ -144,11 +161,20 @@ test.for([
   },
 );
 
-test("an unknown path, another method and a dependency that is down are said in problem details or as not ready", async ({ expect }) => {
+test("an unknown path, another method and a dependency that is down are said in problem details or as not ready", async ({
+  expect,
+}) => {
   const { app } = door();
   expect((await app.request("/nowhere")).status).toBe(404);
   const get = await app.request("/api/registry");
-  expect([get.status, get.headers.get("allow"), get.headers.get("content-type")]).toEqual([405, "POST", "application/problem+json"]);
+  expect([get.status, get.headers.get("allow"), get.headers.get("content-type")]).toEqual([
+    405,
+    "POST",
+    "application/problem+json",
+  ]);
   const ready = await app.request("/readyz");
-  expect([ready.status, await ready.json()]).toEqual([503, { status: "not ready", dependencies: { control: true, ledger: false } }]);
+  expect([ready.status, await ready.json()]).toEqual([
+    503,
+    { status: "not ready", dependencies: { control: true, ledger: false } },
+  ]);
 });

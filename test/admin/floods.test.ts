@@ -27,28 +27,41 @@ function door() {
   const ask = (path: string, address: string, tlsClientAuth?: object) => {
     const init = path === "/readyz" || path === "/healthz" ? {} : { method: "POST", body: "{}" };
     const headers = { "content-type": "application/json", "cf-connecting-ip": address };
-    return app.request(Object.assign(new Request(`https://ops.example.org${path}`, { ...init, headers }), { cf: { tlsClientAuth } }));
+    return app.request(
+      Object.assign(new Request(`https://ops.example.org${path}`, { ...init, headers }), {
+        cf: { tlsClientAuth },
+      }),
+    );
   };
   return { ask, keys, book };
 }
 
-test("a flood at the operators' door is turned away before the registry, the ledger or a dependency is asked", async ({ expect }) => {
-  for (const path of ["/readyz", "/api/registry", "/api/revocations", "/api/accounting/suspensions", "/anything"]) {
+test("a flood at the operators' door is turned away before the registry, the ledger or a dependency is asked", async ({
+  expect,
+}) => {
+  for (const path of [
+    "/readyz",
+    "/api/registry",
+    "/api/revocations",
+    "/api/accounting/suspensions",
+    "/anything",
+  ]) {
     const { ask, book } = door();
     for (const last of [1, 2]) expect((await ask(path, `192.0.2.${last}`)).status, path).not.toBe(429);
     const before = book.length;
     const refused = await ask(path, "192.0.2.3");
-    expect([refused.status, refused.headers.get("retry-after"), refused.headers.get("content-type")], path).toEqual([
-      429,
-      "60",
-      "application/problem+json",
-    ]);
+    expect(
+      [refused.status, refused.headers.get("retry-after"), refused.headers.get("content-type")],
+      path,
+    ).toEqual([429, "60", "application/problem+json"]);
     expect(book, path).toHaveLength(before);
     expect((await ask(path, "198.51.100.1")).status, path).not.toBe(429);
   }
 });
 
-test("an operator is counted by the certificate that the edge verified, and a revoked certificate is nobody's", async ({ expect }) => {
+test("an operator is counted by the certificate that the edge verified, and a revoked certificate is nobody's", async ({
+  expect,
+}) => {
   const { ask, keys } = door();
   const { tlsClientAuth } = presented("on-call");
   await ask("/api/registry", "192.0.2.1", tlsClientAuth);

@@ -17,15 +17,18 @@ const changes = {
   "the operator is suspended": { operator: { ...operator, status: "suspended" } },
   "the role is taken away": { operator: { ...operator, roles: ["auditor"] } },
   "the operator is removed": { operator: undefined },
-} as const satisfies Readonly<Record<string, { readonly denials?: ReadonlySet<string>; readonly operator?: Operator | undefined }>>;
+} as const satisfies Readonly<
+  Record<string, { readonly denials?: ReadonlySet<string>; readonly operator?: Operator | undefined }>
+>;
 
 /** The operators' door, where the change takes place with the record of what is intended. */
 function door(change: object | "no answer" | undefined) {
   const [acts, events]: [string[], AuditEvent[]] = [[], []];
-  let now: { readonly operator: Operator | undefined; readonly denials: ReadonlySet<string> } | "no answer" = {
-    operator,
-    denials: new Set<string>(),
-  };
+  let now: { readonly operator: Operator | undefined; readonly denials: ReadonlySet<string> } | "no answer" =
+    {
+      operator,
+      denials: new Set<string>(),
+    };
   const known = <T>(of: (state: Exclude<typeof now, string>) => T) =>
     now === "no answer" ? Promise.reject(new Error("control is away")) : Promise.resolve(of(now));
   const act = (name: string) => (acts.push(name), Promise.resolve(ok(undefined)));
@@ -60,7 +63,9 @@ function door(change: object | "no answer" | undefined) {
 
 const paths = ["api/registry", "api/revocations", "api/revocations/lift", "api/accounting/suspensions"];
 
-test("an operator who lost the right to act while the request was on its way does not act, and the record says so", async ({ expect }) => {
+test("an operator who lost the right to act while the request was on its way does not act, and the record says so", async ({
+  expect,
+}) => {
   for (const [what, change] of Object.entries(changes))
     for (const path of paths) {
       const { post, acts, events } = door(change);
@@ -76,7 +81,9 @@ test("an operator who lost the right to act while the request was on its way doe
     }
 });
 
-test("nothing is done when it cannot be known at the last moment whether the operator still may", async ({ expect }) => {
+test("nothing is done when it cannot be known at the last moment whether the operator still may", async ({
+  expect,
+}) => {
   for (const path of paths) {
     const { post, acts } = door("no answer");
     expect([(await post(path)).status, acts], path).toEqual([503, []]);
@@ -99,6 +106,8 @@ test("a document whose sender breaks off is refused, and on record", async ({ ex
       pull: (controller) => controller.error(new Error("Network connection lost")),
     });
     expect([(await post(path, half)).status, acts], path).toEqual([400, []]);
-    expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([["refusal", "body_incomplete"]]);
+    expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([
+      ["refusal", "body_incomplete"],
+    ]);
   }
 });

@@ -18,7 +18,9 @@ function door(roles: readonly string[] = ["revoker"], configured = nobodySignsIn
   const app = adminApp({
     ...nobodySignsIn,
     configured,
-    operators: { find: (asked) => Promise.resolve(asked === x5t ? { ...machine, id: "on-call", roles } : undefined) },
+    operators: {
+      find: (asked) => Promise.resolve(asked === x5t ? { ...machine, id: "on-call", roles } : undefined),
+    },
     registry: {
       apply: () => Promise.resolve(err({ reason: "conflict", pointer: "", problem: "not asked for here" })),
       revoke(value) {
@@ -47,7 +49,11 @@ function door(roles: readonly string[] = ["revoker"], configured = nobodySignsIn
   });
   const post = async (path: string, body: unknown) => {
     const headers = { "content-type": "application/json" };
-    const request = new Request(`https://ops.example.org/${path}`, { method: "POST", body: JSON.stringify(body), headers });
+    const request = new Request(`https://ops.example.org/${path}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers,
+    });
     const reply = await app.request(Object.assign(request, { cf: { tlsClientAuth } }));
     return [reply.status, await reply.json<Record<string, unknown>>()] as const;
   };
@@ -59,26 +65,43 @@ test("a denial, and its end, are on record before they are made and after", asyn
   expect(await post("api/revocations", denial)).toEqual([200, { revoked: true }]);
   expect(await post("api/revocations/lift", denial)).toEqual([200, { lifted: true }]);
   expect(await post("api/revocations/lift", denial)).toEqual([200, { lifted: false }]);
-  expect(book.slice(0, 6)).toEqual(["administration 0", "revoked", "administration 1", "administration 0", "lifted", "administration 1"]);
-  expect(events[0]).toMatchObject({ who: { operator: "on-call" }, what: { interaction: "revoke", path: "api/revocations" } });
+  expect(book.slice(0, 6)).toEqual([
+    "administration 0",
+    "revoked",
+    "administration 1",
+    "administration 0",
+    "lifted",
+    "administration 1",
+  ]);
+  expect(events[0]).toMatchObject({
+    who: { operator: "on-call" },
+    what: { interaction: "revoke", path: "api/revocations" },
+  });
   expect(events[2]).toMatchObject({ what: { interaction: "lift-revocation" } });
 });
 
-test("nothing is changed, and no refusal told, when what the isolate started with cannot be put on record", async ({ expect }) => {
+test("nothing is changed, and no refusal told, when what the isolate started with cannot be put on record", async ({
+  expect,
+}) => {
   const { post, book } = door(undefined, () => Promise.reject(new Error("no ledger")));
   expect((await post("api/revocations", denial))[0]).toBe(503);
   expect(book).not.toContain("revoked");
-  expect((await door([], () => Promise.reject(new Error("no ledger"))).post("api/revocations", denial))[0]).toBe(503);
+  expect(
+    (await door([], () => Promise.reject(new Error("no ledger"))).post("api/revocations", denial))[0],
+  ).toBe(503);
 });
 
 test("who may change the registry may not revoke by that, nor the other way round", async ({ expect }) => {
   const { post, book } = door(["registry-admin"]);
-  for (const path of ["api/revocations", "api/revocations/lift"]) expect((await post(path, denial))[0]).toBe(403);
+  for (const path of ["api/revocations", "api/revocations/lift"])
+    expect((await post(path, denial))[0]).toBe(403);
   expect(book).toEqual(["refusal 0", "refusal 0"]);
   expect((await door().post("api/registry", {}))[0]).toBe(403);
 });
 
-test("what can not be denied is 422 with the place in the document, and nothing is denied", async ({ expect }) => {
+test("what can not be denied is 422 with the place in the document, and nothing is denied", async ({
+  expect,
+}) => {
   const { post, book, events } = door();
   const [status, said] = await post("api/revocations", { kind: "client", client: "no such id" });
   expect([status, said]).toEqual([422, expect.objectContaining({ pointer: "/client", status: 422 })]);

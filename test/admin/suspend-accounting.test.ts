@@ -21,7 +21,9 @@ function door(roles: readonly string[]) {
   const events: AuditEvent[] = [];
   const app = adminApp({
     ...nobodySignsIn,
-    operators: { find: (asked) => Promise.resolve(asked === x5t ? { ...machine, id: "privacy", roles } : undefined) },
+    operators: {
+      find: (asked) => Promise.resolve(asked === x5t ? { ...machine, id: "privacy", roles } : undefined),
+    },
     registry: {
       apply: () => Promise.resolve(err({ reason: "conflict", pointer: "", problem: "not asked for here" })),
       revoke: () => Promise.resolve(ok(undefined)),
@@ -46,8 +48,16 @@ function door(roles: readonly string[]) {
     onFault: ({ name }) => book.push(`fault ${name}`),
   });
   const post = (document: object) => {
-    const init = { method: "POST", body: JSON.stringify(document), headers: { "content-type": "application/json" } };
-    return app.request(Object.assign(new Request("https://ops.example.org/api/accounting/suspensions", init), { cf: { tlsClientAuth } }));
+    const init = {
+      method: "POST",
+      body: JSON.stringify(document),
+      headers: { "content-type": "application/json" },
+    };
+    return app.request(
+      Object.assign(new Request("https://ops.example.org/api/accounting/suspensions", init), {
+        cf: { tlsClientAuth },
+      }),
+    );
   };
   return { post, book, events };
 }
@@ -56,7 +66,10 @@ test("a suspension is on record before it is kept, and after", async ({ expect }
   const { post, book, events } = door(["privacy-officer"]);
   expect((await post(suspension)).status).toBe(200);
   expect(book).toEqual(["administration 0", "held case-7", "administration 1"]);
-  expect(events[0]).toMatchObject({ who: { operator: "privacy" }, what: { interaction: "suspend-accounting" } });
+  expect(events[0]).toMatchObject({
+    who: { operator: "privacy" },
+    what: { interaction: "suspend-accounting" },
+  });
 });
 
 test("nobody but an operator with the role of a privacy officer suspends", async ({ expect }) => {

@@ -3,8 +3,18 @@ import { afterConfiguration } from "#audit/after-configuration";
 import type { ProofSink, Recorded } from "#audit/ports";
 import { instant } from "#kernel/clock";
 
-const recorded: Recorded = { log: "s0-2026h2", index: 0, count: 1, frame: 0, leafHash: new Uint8Array(), frameHash: new Uint8Array() };
-const ledger: ProofSink = { record: () => Promise.resolve(recorded), recordOnce: () => Promise.resolve("replayed") };
+const recorded: Recorded = {
+  log: "s0-2026h2",
+  index: 0,
+  count: 1,
+  frame: 0,
+  leafHash: new Uint8Array(),
+  frameHash: new Uint8Array(),
+};
+const ledger: ProofSink = {
+  record: () => Promise.resolve(recorded),
+  recordOnce: () => Promise.resolve("replayed"),
+};
 const sender = { kind: "address", address: "" } as const;
 const proof = { jkt: "key", id: "proof", made: instant(1) };
 const soon = async (work: Promise<unknown>) => {

@@ -18,7 +18,9 @@ const event = (about: Partial<AuditEvent>): AuditEvent => ({
 const patient = (id: string, counts: Record<string, number>, state?: string): PatientCounts =>
   Object.assign({ patient: `main/Patient/${id}`, counts }, state === undefined ? {} : { state });
 
-test("each individual once, with what was disclosed, from which views, and what no record let out", ({ expect }) => {
+test("each individual once, with what was disclosed, from which views, and what no record let out", ({
+  expect,
+}) => {
   const tally = new BreachTally<string>();
   const first = event({
     patients: [patient("a", { Observation: 2 }, "OH")],
@@ -27,9 +29,17 @@ test("each individual once, with what was disclosed, from which views, and what 
   });
   tally.add(first, 0);
   tally.locate(first, "leaf 0");
-  const later = { at: at("2026-10-03T00:00:00Z"), why: { policy: "sha256:two" }, withheld: { paths: ["Patient.photo"] } };
+  const later = {
+    at: at("2026-10-03T00:00:00Z"),
+    why: { policy: "sha256:two" },
+    withheld: { paths: ["Patient.photo"] },
+  };
   tally.add(
-    event({ ...later, patients: [patient("a", { Patient: 1 }), patient("b", { Observation: 1 })], counts: { Patient: 1, Observation: 1 } }),
+    event({
+      ...later,
+      patients: [patient("a", { Patient: 1 }), patient("b", { Observation: 1 })],
+      counts: { Patient: 1, Observation: 1 },
+    }),
     1,
   );
   const { affected, byState, disclosed } = tally.scope;
@@ -59,7 +69,9 @@ test("each individual once, with what was disclosed, from which views, and what 
   ]);
 });
 
-test("a state is the latest that any record says, whoever caused it, and the same in whatever order the records are read", ({ expect }) => {
+test("a state is the latest that any record says, whoever caused it, and the same in whatever order the records are read", ({
+  expect,
+}) => {
   const said = (time: string, state: string | undefined, about: Partial<AuditEvent> = {}) =>
     event({ at: at(time), patients: [patient("a", {}, state)], ...about });
   const stateOf = (...events: readonly AuditEvent[]) => {
@@ -86,12 +98,18 @@ test("a state is the latest that any record says, whoever caused it, and the sam
   ]);
   const elsewhere = said("2026-11-01T00:00:00Z", "ME", { kind: "disclosure" });
   expect(stateOf(elsewhere, after)).toEqual(stateOf(after, elsewhere));
-  expect(stateOf(event({ at: at("2026-11-02T00:00:00Z"), patients: [patient("b", {}, "CA")] }), after)).toEqual(["MA", "refusal"]);
+  expect(
+    stateOf(event({ at: at("2026-11-02T00:00:00Z"), patients: [patient("b", {}, "CA")] }), after),
+  ).toEqual(["MA", "refusal"]);
 });
 
-test("who was asked for in vain, whose resources nobody knows, and whom writes concern are told apart", ({ expect }) => {
+test("who was asked for in vain, whose resources nobody knows, and whom writes concern are told apart", ({
+  expect,
+}) => {
   const tally = new BreachTally<string>();
-  expect(tally.add(event({ patients: [patient("gone", {}), patient("a", {})], unnamed: ["Device/d"] }), 0)).toBe(true);
+  expect(
+    tally.add(event({ patients: [patient("gone", {}), patient("a", {})], unnamed: ["Device/d"] }), 0),
+  ).toBe(true);
   expect(tally.add(event({ patients: [patient("a", { Patient: 1 })] }), 1)).toBe(true);
   expect(tally.add(event({ kind: "intent", patients: [patient("w", {})] }), 2)).toBe(true);
   expect(tally.add(event({ kind: "refusal", patients: [patient("r", {})] }), 3)).toBe(false);
@@ -101,7 +119,9 @@ test("who was asked for in vain, whose resources nobody knows, and whom writes c
   expect([askedInVain, unnamed, written]).toEqual([["main/Patient/gone"], ["Device/d"], ["main/Patient/w"]]);
 });
 
-test("60 days from the discovery; from 500 individuals on the Secretary with them, else 60 days after the year", ({ expect }) => {
+test("60 days from the discovery; from 500 individuals on the Secretary with them, else 60 days after the year", ({
+  expect,
+}) => {
   const discovered = at("2026-11-24T18:30:00Z");
   expect(breachClocks(discovered, { OH: 499 })).toEqual({
     discovered: "2026-11-24",
@@ -109,11 +129,18 @@ test("60 days from the discovery; from 500 individuals on the Secretary with the
     media: { by: "2027-01-23", states: [], maybe: [] },
     secretary: { by: "2027-03-01", clause: "164.408(c)" },
   });
-  expect(breachClocks(discovered, { OH: 499, unknown: 1 }).secretary).toEqual({ by: "2027-01-23", clause: "164.408(b)" });
-  expect(breachClocks(at("2027-02-01T00:00:00Z"), { OH: 1 }).secretary.by, "a leap year follows").toBe("2028-02-29");
+  expect(breachClocks(discovered, { OH: 499, unknown: 1 }).secretary).toEqual({
+    by: "2027-01-23",
+    clause: "164.408(b)",
+  });
+  expect(breachClocks(at("2027-02-01T00:00:00Z"), { OH: 1 }).secretary.by, "a leap year follows").toBe(
+    "2028-02-29",
+  );
 });
 
-test("media are told in a state with more than 500 residents, and it is said where those of unknown state decide", ({ expect }) => {
+test("media are told in a state with more than 500 residents, and it is said where those of unknown state decide", ({
+  expect,
+}) => {
   const states = (byState: Record<string, number>) => {
     const { states, maybe } = breachClocks(0, byState).media;
     return [states, maybe];
@@ -122,8 +149,14 @@ test("media are told in a state with more than 500 residents, and it is said whe
   expect(states({ OH: 501, MI: 3 })).toEqual([["OH"], []]);
   expect(states({ OH: 499, MI: 3, unknown: 2 })).toEqual([[], ["OH"]]);
   expect(states({ unknown: 501 })).toEqual([[], ["unknown"]]);
-  expect(states({ GU: 501, DC: 501, "outside US": 900 }), "a State of 160.103, and none").toEqual([["GU", "DC"], []]);
-  expect(states({ OH: 499, AE: 1, Massachusets: 1 }), "no word that names a State decides").toEqual([[], ["OH"]]);
+  expect(states({ GU: 501, DC: 501, "outside US": 900 }), "a State of 160.103, and none").toEqual([
+    ["GU", "DC"],
+    [],
+  ]);
+  expect(states({ OH: 499, AE: 1, Massachusets: 1 }), "no word that names a State decides").toEqual([
+    [],
+    ["OH"],
+  ]);
   expect(states({ Massachusets: 501 })).toEqual([[], ["unknown"]]);
   expect(undecided({ OH: 499, AE: 1, Massachusets: 1, unknown: 3, "outside US": 9 })).toBe(5);
 });

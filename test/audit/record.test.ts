@@ -20,7 +20,9 @@ const counts = fc.dictionary(fc.stringMatching(/^[A-Z][A-Za-z]{0,15}$/), fc.nat(
 const text = fc.string({ minLength: 1, maxLength: 60, unit: "grapheme" });
 const state = fc.oneof(
   fc.constantFrom("MA", "outside US"),
-  fc.string({ minLength: 1, maxLength: stateBytesMax, unit: "grapheme" }).filter((text) => Buffer.byteLength(text) <= stateBytesMax),
+  fc
+    .string({ minLength: 1, maxLength: stateBytesMax, unit: "grapheme" })
+    .filter((text) => Buffer.byteLength(text) <= stateBytesMax),
 );
 const event: fc.Arbitrary<AuditEvent> = fc.record(
   {
@@ -29,7 +31,16 @@ const event: fc.Arbitrary<AuditEvent> = fc.record(
     kind: fc.constantFrom("disclosure", "refusal", "token", "from-the-future"),
     step: fc.nat({ max: 1000 }),
     who: fc.record(
-      { client: text, certificate: text, issuer: text, tokenId: text, keyId: text, subject: text, user: text, patient: text },
+      {
+        client: text,
+        certificate: text,
+        issuer: text,
+        tokenId: text,
+        keyId: text,
+        subject: text,
+        user: text,
+        patient: text,
+      },
       { requiredKeys: [] },
     ),
     from: fc.record({ address: text, country: text }, { requiredKeys: [] }),
@@ -43,15 +54,24 @@ const event: fc.Arbitrary<AuditEvent> = fc.record(
       },
       { requiredKeys: [] },
     ),
-    why: fc.record({ purposes: fc.array(name, { maxLength: 3 }), agreement: text, policy: text, grant: text }, { requiredKeys: [] }),
+    why: fc.record(
+      { purposes: fc.array(name, { maxLength: 3 }), agreement: text, policy: text, grant: text },
+      { requiredKeys: [] },
+    ),
     outcome: fc.record({ status: fc.nat(), reason: text }, { requiredKeys: [] }),
     patients: fc.uniqueArray(
-      fc.record({ patient: name.map((id) => `main/Patient/${id}`), counts, state }, { requiredKeys: ["patient", "counts"] }),
+      fc.record(
+        { patient: name.map((id) => `main/Patient/${id}`), counts, state },
+        { requiredKeys: ["patient", "counts"] },
+      ),
       { maxLength: 5, selector: (one) => one.patient },
     ),
     unnamed: fc.array(text, { maxLength: 3 }),
     counts,
-    withheld: fc.record({ paths: fc.array(text, { maxLength: 3 }), resources: fc.nat() }, { requiredKeys: [] }),
+    withheld: fc.record(
+      { paths: fc.array(text, { maxLength: 3 }), resources: fc.nat() },
+      { requiredKeys: [] },
+    ),
     window: fc.record({ number: fc.nat(), complete: fc.boolean() }, { requiredKeys: [] }),
     traceId: text,
     tally: fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9_]{0,15}$/), fc.nat(), { maxKeys: 4 }),
@@ -63,10 +83,14 @@ const event: fc.Arbitrary<AuditEvent> = fc.record(
 const plain = (one: AuditEvent): unknown =>
   Object.fromEntries(
     Object.entries(one).filter(
-      ([field, value]) => value !== undefined && !(field === "step" && value === 0) && !(isGroup(field) && Object.keys(value).length === 0),
+      ([field, value]) =>
+        value !== undefined &&
+        !(field === "step" && value === 0) &&
+        !(isGroup(field) && Object.keys(value).length === 0),
     ),
   );
-const isGroup = (field: string): boolean => ["who", "from", "what", "why", "outcome", "withheld", "window"].includes(field);
+const isGroup = (field: string): boolean =>
+  ["who", "from", "what", "why", "outcome", "withheld", "window"].includes(field);
 
 test("a record reads back as the event that was written, with its part and its seed", ({ expect }) => {
   fc.assert(
@@ -81,27 +105,55 @@ test("a record reads back as the event that was written, with its part and its s
 test("a configuration reads back whole, and is refused when its digest is not its own", ({ expect }) => {
   fc.assert(
     fc.property(fc.dictionary(name, fc.string({ unit: "grapheme" })), (settings) => {
-      const one = configurationEvent(configurationOf("gateway", Object.entries(settings)), "0".repeat(32), instant(1));
+      const one = configurationEvent(
+        configurationOf("gateway", Object.entries(settings)),
+        "0".repeat(32),
+        instant(1),
+      );
       const record = decodeRecord(encodeRecord(one, 1, 1, seed));
       expect(record.ok && record.value.event).toEqual(one);
-      const forged = { ...one, configuration: configurationOf("gateway", [...Object.entries(settings), ["more", ""]]) };
+      const forged = {
+        ...one,
+        configuration: configurationOf("gateway", [...Object.entries(settings), ["more", ""]]),
+      };
       const digest = one.configuration?.digest ?? "";
-      expect(readEvent({ ...forged, configuration: { ...forged.configuration, digest } })).toMatchObject({ ok: false });
+      expect(readEvent({ ...forged, configuration: { ...forged.configuration, digest } })).toMatchObject({
+        ok: false,
+      });
     }),
   );
 });
 
-test("a record keeps every character, also a byte order mark at the front and half a surrogate pair as U+FFFD", ({ expect }) => {
+test("a record keeps every character, also a byte order mark at the front and half a surrogate pair as U+FFFD", ({
+  expect,
+}) => {
   const path = `\ufeffPatient/${"x".repeat(40)}`;
-  const one: AuditEvent = { id: "0".repeat(32), at: instant(1), kind: "refusal", what: { path }, patients: [], unnamed: [], counts: {} };
+  const one: AuditEvent = {
+    id: "0".repeat(32),
+    at: instant(1),
+    kind: "refusal",
+    what: { path },
+    patients: [],
+    unnamed: [],
+    counts: {},
+  };
   const record = decodeRecord(encodeRecord(one, 1, 1, seed));
   expect(record.ok && record.value.event.what?.path).toBe(path);
   const half = decodeRecord(encodeRecord({ ...one, what: { path: "a\ud800" } }, 1, 1, seed));
   expect(half.ok && half.value.event.what?.path).toBe("a\ufffd");
 });
 
-test("keys of a later version are kept, a later format is refused, broken bytes never throw", ({ expect }) => {
-  const one: AuditEvent = { id: "0".repeat(32), at: instant(1), kind: "refusal", patients: [], unnamed: [], counts: {} };
+test("keys of a later version are kept, a later format is refused, broken bytes never throw", ({
+  expect,
+}) => {
+  const one: AuditEvent = {
+    id: "0".repeat(32),
+    at: instant(1),
+    kind: "refusal",
+    patients: [],
+    unnamed: [],
+    counts: {},
+  };
   const map = new Map(fromCborMap(encodeRecord(one, 1, 1, seed)));
   const later = decodeRecord(toCbor(new Map([...map, [99, "later"]])));
   expect(later.ok && later.value.unknown).toEqual(new Map([[99, "later"]]));
@@ -118,7 +170,10 @@ test("keys of a later version are kept, a later format is refused, broken bytes 
       error: "bad_record",
     });
   }
-  expect(decodeRecord(toCbor(new Map([...map, [1, 2]])))).toEqual({ ok: false, error: "unknown_record_version" });
+  expect(decodeRecord(toCbor(new Map([...map, [1, 2]])))).toEqual({
+    ok: false,
+    error: "unknown_record_version",
+  });
   fc.assert(fc.property(fc.uint8Array(), (bytes) => !decodeRecord(bytes).ok));
 });
 
@@ -129,7 +184,14 @@ test("states stand beside their patients or nowhere: a record that is not so is 
     { patient: "main/Patient/a", counts: {}, state: "MA" },
     { patient: "main/Patient/b", counts: { Observation: 1 } },
   ];
-  const one: AuditEvent = { id: "0".repeat(32), at: instant(1), kind: "refusal", patients, unnamed: [], counts: {} };
+  const one: AuditEvent = {
+    id: "0".repeat(32),
+    at: instant(1),
+    kind: "refusal",
+    patients,
+    unnamed: [],
+    counts: {},
+  };
   const map = new Map(fromCborMap(encodeRecord(one, 1, 1, seed)));
   expect(map.get(21)).toEqual(["MA", null]);
   const without = patients.map(({ patient, counts }) => ({ patient, counts }));
@@ -138,7 +200,15 @@ test("states stand beside their patients or nowhere: a record that is not so is 
     return record.ok ? record.value.event.patients : record.error;
   };
   expect(patientsOf([null, "outside US"])).toEqual([without[0], { ...without[1], state: "outside US" }]);
-  for (const states of [["MA"], ["MA", null, null], "MA", ["MA", 1], ["MA", ""], ["MA", "x".repeat(stateBytesMax + 1)], null])
+  for (const states of [
+    ["MA"],
+    ["MA", null, null],
+    "MA",
+    ["MA", 1],
+    ["MA", ""],
+    ["MA", "x".repeat(stateBytesMax + 1)],
+    null,
+  ])
     expect(patientsOf(states), JSON.stringify(states)).toBe("bad_record");
   const old = decodeRecord(encodeRecord({ ...one, patients: without }, 1, 1, seed));
   expect([
@@ -151,7 +221,9 @@ test("states stand beside their patients or nowhere: a record that is not so is 
   });
 });
 
-test("an event from outside is read whole or refused by the name of its field, and never throws", ({ expect }) => {
+test("an event from outside is read whole or refused by the name of its field, and never throws", ({
+  expect,
+}) => {
   fc.assert(fc.property(event, (one) => readEvent(one).ok));
   fc.assert(fc.property(fc.anything(), (value) => !readEvent(value).ok));
   fc.assert(
@@ -183,7 +255,9 @@ const big = (patients: number, unnamed = 0, types = 2): AuditEvent => ({
   withheld: { paths: ["Patient.name"] },
 });
 
-test("an event of any number of patients splits into records that each fit, name at most 500, and together name all", ({ expect }) => {
+test("an event of any number of patients splits into records that each fit, name at most 500, and together name all", ({
+  expect,
+}) => {
   for (const [patients, unnamed, types] of [
     [1, 0, 2],
     [500, 0, 2],
@@ -200,12 +274,16 @@ test("an event of any number of patients splits into records that each fit, name
     expect(parts.value.flatMap((part) => part.unnamed)).toEqual(one.unnamed);
     for (const [i, part] of parts.value.entries()) {
       expect(part.patients.length).toBeLessThanOrEqual(500);
-      expect(encodeRecord(part, i + 1, parts.value.length, seed).length).toBeLessThanOrEqual(PLAINTEXT_BYTES_MAX);
+      expect(encodeRecord(part, i + 1, parts.value.length, seed).length).toBeLessThanOrEqual(
+        PLAINTEXT_BYTES_MAX,
+      );
       expect(part).toMatchObject({ id: one.id, who: one.who, why: one.why });
       expect(part.withheld === undefined).toBe(i > 0);
     }
   }
-  expect(splitEvent({ ...big(1), withheld: { paths: Array.from({ length: 400 }, () => "x".repeat(2000)) } })).toEqual({
+  expect(
+    splitEvent({ ...big(1), withheld: { paths: Array.from({ length: 400 }, () => "x".repeat(2000)) } }),
+  ).toEqual({
     ok: false,
     error: "event_too_large",
   });
@@ -244,11 +322,18 @@ test("whatever is known of where its patients live, an event splits into records
   );
 });
 
-test("only a disclosure makes accounting lines, one a patient, and it must say to whom and why", ({ expect }) => {
+test("only a disclosure makes accounting lines, one a patient, and it must say to whom and why", ({
+  expect,
+}) => {
   const key = new Secret(new Uint8Array(32).fill(3));
   expect(accountingLines(big(3), key)).toHaveLength(3);
-  const located = { ...big(3), patients: big(3).patients.map(({ patient, counts }) => ({ patient, counts, state: "MA" })) };
-  expect(accountingLines(located, key), "a line never says where its patient lives").toEqual(accountingLines(big(3), key));
+  const located = {
+    ...big(3),
+    patients: big(3).patients.map(({ patient, counts }) => ({ patient, counts, state: "MA" })),
+  };
+  expect(accountingLines(located, key), "a line never says where its patient lives").toEqual(
+    accountingLines(big(3), key),
+  );
   expect(accountingLines({ ...big(3), kind: "refusal" }, key)).toEqual([]);
   expect(accountingLines({ ...big(3), kind: "from-the-future" }, key)).toEqual([]);
   expect(isAccountable(big(1))).toBe(true);
@@ -266,15 +351,21 @@ test("the bytes of a line, its salt and its commitment do not change", ({ expect
     key,
   );
   const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-  expect(hex(subjectKey(key, "main/Patient/a"))).toBe("953075fc23844cbbaa8eb863dccdc9a588dc191ff001c30c5adafce8307ab4d7");
+  expect(hex(subjectKey(key, "main/Patient/a"))).toBe(
+    "953075fc23844cbbaa8eb863dccdc9a588dc191ff001c30c5adafce8307ab4d7",
+  );
   expect(hex(line)).toBe(
     "87015820953075fc23844cbbaa8eb863dccdc9a588dc191ff001c30c5adafce8307ab4d71b000001a0c4506c006a74656c656865616c746881655452454154f6a26750617469656e74016b4f62736572766174696f6e0c",
   );
   expect(hex(lineSalt(seed, 0))).toBe("ef943c7f3eae115e3605b4f069de717ce2f94d0bd6e86921a685ec41cc79bfef");
-  expect(hex(linesRoot(seed, [line]))).toBe("bc067be1169dacc2624252be81343e35335cf456afa1820549d735e30a5ec9d7");
+  expect(hex(linesRoot(seed, [line]))).toBe(
+    "bc067be1169dacc2624252be81343e35335cf456afa1820549d735e30a5ec9d7",
+  );
 });
 
-test("what a row decides of an event does not show in how many records it has, nor in how long each is", ({ expect }) => {
+test("what a row decides of an event does not show in how many records it has, nor in how long each is", ({
+  expect,
+}) => {
   const knownOnes = fc.uniqueArray(name, { maxLength: 12 });
   const hiddenOnes = fc.oneof(
     { weight: 9, arbitrary: fc.uniqueArray(name, { maxLength: 30 }) },
@@ -289,31 +380,44 @@ test("what a row decides of an event does not show in how many records it has, n
   });
   const kind = fc.constantFrom("disclosure", "refusal", "write");
   fc.assert(
-    fc.property(event, kind, knownOnes, fc.nat({ max: 600 }), decided, decided, (one, kind, known, names, ...worlds) => {
-      const lengths = worlds.map(({ reason, states, resources, hidden, unnamed }) => {
-        const nameOf = (id: string) => `main/Patient/${id}`;
-        const unseen = hidden.filter((id) => !known.includes(id)).slice(0, names);
-        const patients = [...known, ...unseen].map((id, i) => {
-          const where = states[i % states.length];
-          const one = { patient: nameOf(id), counts: { Observation: 1 } };
-          return where === undefined ? one : Object.assign(one, { state: where });
+    fc.property(
+      event,
+      kind,
+      knownOnes,
+      fc.nat({ max: 600 }),
+      decided,
+      decided,
+      (one, kind, known, names, ...worlds) => {
+        const lengths = worlds.map(({ reason, states, resources, hidden, unnamed }) => {
+          const nameOf = (id: string) => `main/Patient/${id}`;
+          const unseen = hidden.filter((id) => !known.includes(id)).slice(0, names);
+          const patients = [...known, ...unseen].map((id, i) => {
+            const where = states[i % states.length];
+            const one = { patient: nameOf(id), counts: { Observation: 1 } };
+            return where === undefined ? one : Object.assign(one, { state: where });
+          });
+          const reserve = {
+            names,
+            unseen: unseen.map(nameOf),
+            counts: { Observation: 9 },
+            unnamed: ["Observation/1", "Observation/2"],
+          };
+          const what = { ...one.what, origin: "main" };
+          const split = splitEvent({
+            ...one,
+            kind,
+            what,
+            patients,
+            unnamed,
+            reserve,
+            outcome: { status: 404, ...(kind !== "disclosure" && reason !== undefined && { reason }) },
+            withheld: { ...one.withheld, resources },
+          });
+          return split.ok ? split.value.map((part) => encodeRecord(part, 1, 1, seed).length) : split.error;
         });
-        const reserve = { names, unseen: unseen.map(nameOf), counts: { Observation: 9 }, unnamed: ["Observation/1", "Observation/2"] };
-        const what = { ...one.what, origin: "main" };
-        const split = splitEvent({
-          ...one,
-          kind,
-          what,
-          patients,
-          unnamed,
-          reserve,
-          outcome: { status: 404, ...(kind !== "disclosure" && reason !== undefined && { reason }) },
-          withheld: { ...one.withheld, resources },
-        });
-        return split.ok ? split.value.map((part) => encodeRecord(part, 1, 1, seed).length) : split.error;
-      });
-      expect(lengths[1]).toEqual(lengths[0]);
-    }),
+        expect(lengths[1]).toEqual(lengths[0]);
+      },
+    ),
     { numRuns: inLane({ fast: 500, slow: 500, long: 10_000 }) },
   );
 });

@@ -42,7 +42,8 @@ test("the records of an event, put together, are the event", ({ expect }) => {
 test("a record goes on only with the next part of the same event", ({ expect }) => {
   const [first, second, third] = recordsOf(event);
   const [other] = recordsOf({ ...event, step: 3 });
-  if (first === undefined || second === undefined || third === undefined || other === undefined) throw new Error("too few parts");
+  if (first === undefined || second === undefined || third === undefined || other === undefined)
+    throw new Error("too few parts");
   expect(goesOn(first, second)).toBe(true);
   expect(goesOn(first, third)).toBe(false);
   expect(goesOn(second, first)).toBe(false);
@@ -50,9 +51,12 @@ test("a record goes on only with the next part of the same event", ({ expect }) 
   expect(goesOn(first, { ...second, parts: 4 })).toBe(false);
 });
 
-test("a part that says another client, time, reason or outcome than the one before it is no part of its event", ({ expect }) => {
+test("a part that says another client, time, reason or outcome than the one before it is no part of its event", ({
+  expect,
+}) => {
   const [first, second] = recordsOf(event);
-  if (first === undefined || second === undefined) throw new Error("an event of 1,200 patients has several records");
+  if (first === undefined || second === undefined)
+    throw new Error("an event of 1,200 patients has several records");
   expect(goesOn(first, second)).toBe(true);
   const others: Partial<AuditEvent>[] = [
     { who: { client: "payer" } },
@@ -62,5 +66,8 @@ test("a part that says another client, time, reason or outcome than the one befo
     { outcome: { status: 200 } },
     { what: { interaction: "read" } },
   ];
-  for (const other of others) expect(goesOn(first, { ...second, event: { ...second.event, ...other } }), JSON.stringify(other)).toBe(false);
+  for (const other of others)
+    expect(goesOn(first, { ...second, event: { ...second.event, ...other } }), JSON.stringify(other)).toBe(
+      false,
+    );
 });

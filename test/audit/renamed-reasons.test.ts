@@ -3,9 +3,18 @@ import type { AuditEvent } from "#audit/event";
 import { withCurrentReasons } from "#audit/renamed-reasons";
 import { instant } from "#kernel/clock";
 
-const base: AuditEvent = { id: "0".repeat(32), at: instant(1), kind: "refusal", patients: [], unnamed: [], counts: {} };
+const base: AuditEvent = {
+  id: "0".repeat(32),
+  at: instant(1),
+  kind: "refusal",
+  patients: [],
+  unnamed: [],
+  counts: {},
+};
 
-test("an event of an earlier version is read with the reasons of this version, and is otherwise the same", ({ expect }) => {
+test("an event of an earlier version is read with the reasons of this version, and is otherwise the same", ({
+  expect,
+}) => {
   const old = { ...base, outcome: { status: 403, reason: "no_rule" } };
   expect(withCurrentReasons(old)).toEqual({ ...old, outcome: { status: 403, reason: "rule_missing" } });
   expect(old.outcome.reason).toBe("no_rule");
@@ -13,10 +22,19 @@ test("an event of an earlier version is read with the reasons of this version, a
 
 test("a tally of refusals adds up what has one name now", ({ expect }) => {
   const tally = { repeated_parameter: 2, parameter_repeated: 3, token_missing: 1 };
-  expect(withCurrentReasons({ ...base, kind: "refusals", tally }).tally).toEqual({ parameter_repeated: 5, token_missing: 1 });
+  expect(withCurrentReasons({ ...base, kind: "refusals", tally }).tally).toEqual({
+    parameter_repeated: 5,
+    token_missing: 1,
+  });
 });
 
-test("an event of this version, one without a reason and one with an unknown reason stay as they are", ({ expect }) => {
-  for (const event of [base, { ...base, outcome: { status: 200 } }, { ...base, outcome: { reason: "of_a_later_version" } }])
+test("an event of this version, one without a reason and one with an unknown reason stay as they are", ({
+  expect,
+}) => {
+  for (const event of [
+    base,
+    { ...base, outcome: { status: 200 } },
+    { ...base, outcome: { reason: "of_a_later_version" } },
+  ])
     expect(withCurrentReasons(event)).toEqual(event);
 });

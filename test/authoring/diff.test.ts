@@ -18,7 +18,8 @@ const label = (code: string) => `http://terminology.hl7.org/CodeSystem/v3-Observ
 
 // ---- Random policies over a small world.
 
-const some = <T>(of: readonly T[], most = of.length) => fc.subarray([...of], { minLength: 1, maxLength: most });
+const some = <T>(of: readonly T[], most = of.length) =>
+  fc.subarray([...of], { minLength: 1, maxLength: most });
 const interactions = some(["read", "search", "create"] as const);
 const observationRule: fc.Arbitrary<PolicyRule> = fc
   .record({
@@ -76,10 +77,16 @@ const encounterRule = fc
     show: some(["class", "subject", "period"]),
   })
   .map(({ interactions, kinds, show }) =>
-    rule(["Encounter"], show, { interactions, ...(kinds === undefined ? {} : { where: [{ path: "class", in: kinds }] }) }),
+    rule(["Encounter"], show, {
+      interactions,
+      ...(kinds === undefined ? {} : { where: [{ path: "class", in: kinds }] }),
+    }),
   );
 const practitionerRule = fc
-  .record({ show: some(["name", "telecom", "gender"]), referredBy: some(["Observation:performer", "Encounter:participant"]) })
+  .record({
+    show: some(["name", "telecom", "gender"]),
+    referredBy: some(["Observation:performer", "Encounter:participant"]),
+  })
   .map(({ show, referredBy }) => rule(["Practitioner"], show, { interactions: ["read"], referredBy }));
 const documents = fc
   .tuple(
@@ -88,25 +95,32 @@ const documents = fc
     fc.option(practitionerRule, { nil: undefined }),
   )
   .map(([observations, encounters, practitioner]) =>
-    policy(...observations, ...encounters, ...(practitioner === undefined ? [] : [practitioner]), rule(["Location"], ["name"])),
+    policy(
+      ...observations,
+      ...encounters,
+      ...(practitioner === undefined ? [] : [practitioner]),
+      rule(["Location"], ["name"]),
+    ),
   )
   .filter((document) => readPolicyDocument(document).ok);
 
 /** The same grants in other words: the rules backwards and one for each interaction, paths, codes and conditions backwards and twice. */
 function reworded(document: PolicyDocument): PolicyDocument {
-  const rules = document.rules.toReversed().flatMap(({ types, interactions, where, show, extensions, search, referredBy, examples }) =>
-    interactions.map((interaction) => ({
-      types,
-      interactions: [interaction],
-      show: show === "everything" ? show : show.concat(show).toReversed(),
-      why: "45 CFR 164.506(c), in other words.",
-      examples,
-      ...(where === undefined ? {} : { where: where.concat(where).toReversed().map(backwards) }),
-      ...(extensions === undefined ? {} : { extensions }),
-      ...(search === undefined || interaction !== "search" ? {} : { search }),
-      ...(referredBy === undefined || interaction !== "read" ? {} : { referredBy }),
-    })),
-  );
+  const rules = document.rules
+    .toReversed()
+    .flatMap(({ types, interactions, where, show, extensions, search, referredBy, examples }) =>
+      interactions.map((interaction) => ({
+        types,
+        interactions: [interaction],
+        show: show === "everything" ? show : show.concat(show).toReversed(),
+        why: "45 CFR 164.506(c), in other words.",
+        examples,
+        ...(where === undefined ? {} : { where: where.concat(where).toReversed().map(backwards) }),
+        ...(extensions === undefined ? {} : { extensions }),
+        ...(search === undefined || interaction !== "search" ? {} : { search }),
+        ...(referredBy === undefined || interaction !== "read" ? {} : { referredBy }),
+      })),
+    );
   return { ...document, title: "In other words", rules };
 }
 
@@ -124,7 +138,10 @@ const tree = (value: unknown): JsonObject => {
 };
 const subsets = <T>(of: readonly T[]): readonly (readonly T[])[] =>
   of.reduce<readonly (readonly T[])[]>((all, one) => all.concat(all.map((set) => set.concat([one]))), [[]]);
-const coding = (text: string) => ({ system: text.slice(0, text.indexOf("|")), code: text.slice(text.indexOf("|") + 1) });
+const coding = (text: string) => ({
+  system: text.slice(0, text.indexOf("|")),
+  code: text.slice(text.indexOf("|") + 1),
+});
 const extension = [
   { url: "urn:e", valueString: "canary-e" },
   { url: "urn:f", valueString: "canary-f" },
@@ -136,12 +153,22 @@ const observations = subsets(["lab", "vital", "survey"].map(category)).flatMap((
       tree({
         resourceType: "Observation",
         id: "1",
-        meta: { lastUpdated: "2026-01-05T00:00:00Z", ...(labels.length === 0 ? {} : { security: labels.map(coding) }) },
+        meta: {
+          lastUpdated: "2026-01-05T00:00:00Z",
+          ...(labels.length === 0 ? {} : { security: labels.map(coding) }),
+        },
         text: { status: "generated", div: "<div/>" },
         extension,
-        identifier: ["urn:a", "urn:b", "urn:c"].map((system) => ({ system, value: system, use: "usual", period: { start: "2026" } })),
+        identifier: ["urn:a", "urn:b", "urn:c"].map((system) => ({
+          system,
+          value: system,
+          use: "usual",
+          period: { start: "2026" },
+        })),
         status,
-        ...(categories.length === 0 ? {} : { category: categories.map((one) => ({ coding: [coding(one)], text: "words" })) }),
+        ...(categories.length === 0
+          ? {}
+          : { category: categories.map((one) => ({ coding: [coding(one)], text: "words" })) }),
         code: { coding: [{ system: "urn:code", code: "c", extension }], text: "words" },
         subject: { reference: "Patient/1", display: "Amara" },
         performer: [{ reference: "Practitioner/1", display: "Vera" }],
@@ -198,7 +225,9 @@ const conditions = [
   "_sort=code",
 ];
 const searches = [
-  ...subsets(conditions).filter((set) => set.length <= 2 && set.filter((one) => one.startsWith("_sort")).length < 2),
+  ...subsets(conditions).filter(
+    (set) => set.length <= 2 && set.filter((one) => one.startsWith("_sort")).length < 2,
+  ),
   conditions.filter((one) => !one.startsWith("_sort")),
 ].map((set) => `Observation?${set.join("&")}`);
 const requests = [
@@ -233,7 +262,9 @@ function decisions(document: PolicyDocument): string {
     const rows = path.startsWith("Observation") ? [...observations, ...withOtherValue] : encounters;
     const pairs =
       interaction.kind === "read"
-        ? rows.flatMap((old) => rows.filter((_, index) => index % 3 === 0).map((now) => cuts(old, viewOf(old, origin, now))))
+        ? rows.flatMap((old) =>
+            rows.filter((_, index) => index % 3 === 0).map((now) => cuts(old, viewOf(old, origin, now))),
+          )
         : [];
     const left = [...rows.map((row) => cuts(row, viewOf(row, origin))), ...pairs];
     const along = includes.map(({ name, targets }) => `${name}>${[...targets].sort().join()}`).sort();
@@ -253,7 +284,11 @@ function written(compiled: CompiledPolicy, cuts: ReturnType<typeof cutter>): rea
 
 function referred(compiled: CompiledPolicy, cuts: ReturnType<typeof cutter>): readonly unknown[] {
   const read = evaluate(compiled, everybody, { kind: "read", type: "Location", id: "1" });
-  const held = evaluate(compiled, access("system/Location.r patient/Practitioner.r", "1"), { kind: "read", type: "Location", id: "1" });
+  const held = evaluate(compiled, access("system/Location.r patient/Practitioner.r", "1"), {
+    kind: "read",
+    type: "Location",
+    id: "1",
+  });
   if (!read.ok || !held.ok) throw new Error("a test's own mistake");
   return ["Observation:performer", "Encounter:participant"].map((name) =>
     cuts(practitioner, held.value.viewBeside(practitioner, origin, new Set([name]))),
@@ -285,7 +320,14 @@ const pairs = fc.oneof(
     .tuple(documents, documents)
     .map(([one, other]): [PolicyDocument, PolicyDocument] => [
       one,
-      { ...one, rules: [...one.rules.slice(1), ...other.rules.slice(0, -1).slice(0, 1), ...(one.rules.length === 1 ? one.rules : [])] },
+      {
+        ...one,
+        rules: [
+          ...one.rules.slice(1),
+          ...other.rules.slice(0, -1).slice(0, 1),
+          ...(one.rules.length === 1 ? one.rules : []),
+        ],
+      },
     ])
     .filter(([, other]) => readPolicyDocument(other).ok),
 );
@@ -340,16 +382,27 @@ test.for<[string, PolicyDocument, PolicyDocument, readonly string[]]>([
   [
     "rows",
     policy(rule(["Observation"], ["status"], { where: [{ path: "category", in: [category("lab")] }] })),
-    policy(rule(["Observation"], ["status"], { where: [{ path: "category", in: [category("lab"), category("vital")] }] })),
+    policy(
+      rule(["Observation"], ["status"], {
+        where: [{ path: "category", in: [category("lab"), category("vital")] }],
+      }),
+    ),
     [
       "+ Observation read search interaction id, status category is not urn:category|lab; category is one of urn:category|lab, urn:category|vital",
     ],
   ],
   [
     "what opens whom nobody owns, an operation, and a relation",
-    policy(rule(["Practitioner"], "everything", { interactions: ["read"], referredBy: ["Observation:performer"] })),
+    policy(
+      rule(["Practitioner"], "everything", { interactions: ["read"], referredBy: ["Observation:performer"] }),
+    ),
     {
-      ...policy(rule(["Practitioner"], "everything", { interactions: ["read"], referredBy: ["Encounter:participant"] })),
+      ...policy(
+        rule(["Practitioner"], "everything", {
+          interactions: ["read"],
+          referredBy: ["Encounter:participant"],
+        }),
+      ),
       operations: ["everything"],
       users: ["panel"],
     },
@@ -366,7 +419,10 @@ test.for<[string, PolicyDocument, PolicyDocument, readonly string[]]>([
 
 test("two rules are not one: an old version leaves by a rule that reaches it and the row as it is now", () => {
   const of = (...codes: readonly string[]) =>
-    rule(["Observation"], ["status"], { interactions: ["read"], where: [{ path: "category", in: codes.map(category) }] });
+    rule(["Observation"], ["status"], {
+      interactions: ["read"],
+      where: [{ path: "category", in: codes.map(category) }],
+    });
   const [apart, together] = [policy(of("lab"), of("vital")), policy(of("lab", "vital"))];
   expect(says(apart, together)).toHaveLength(2);
   expect(says(apart, together)[0]).toMatch(

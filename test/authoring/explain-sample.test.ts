@@ -28,7 +28,9 @@ function leaves(value: Json, at = ""): readonly string[] {
   if (isArray(value)) return value.flatMap((item, index) => leaves(item, `${at}[${index}]`));
   if (isObject(value) && value["url"] === dataAbsentReason) return [];
   if (!isObject(value)) return value === null ? [] : [at]; // null keeps a place in a list
-  return Object.entries(value).flatMap(([name, member]) => leaves(member, at === "" ? name : `${at}.${name}`));
+  return Object.entries(value).flatMap(([name, member]) =>
+    leaves(member, at === "" ? name : `${at}.${name}`),
+  );
 }
 
 const isBelow = (path: string, of: readonly string[]) =>
@@ -39,21 +41,29 @@ test("of any resource and view, what is not told as removed leaves, and what is 
   const context = { bases, urls: originUrls(bases), viewInside: () => undefined, mayLinkTo: () => true };
   let cutSome = 0;
   fc.assert(
-    fc.property(fc.constantFrom(...starters), fc.constantFrom(...plainTypes), fc.integer(), (policy, type, seed) => {
-      const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has("read"));
-      fc.pre(rules.length > 0);
-      const resource = randomResource(type, dice(seed));
-      const explained = explainCut(resource, policy.viewOf(type, rules), context);
-      if (!explained.ok) return;
-      const { after, changes } = explained.value;
-      const removed = changes.filter(({ kind }) => kind === "removed").map(({ path }) => path);
-      const kept = leaves(resource).filter((path) => !isBelow(path, removed));
-      const left = leaves(after).filter(
-        (path) => !path.startsWith("meta.tag") && !(path === "deceasedBoolean" && !("deceasedBoolean" in resource)),
-      );
-      expect(left.length, JSON.stringify([resource, after, changes])).toBe(kept.filter((path) => !path.startsWith("meta.tag")).length);
-      if (removed.length > 0) cutSome += 1;
-    }),
+    fc.property(
+      fc.constantFrom(...starters),
+      fc.constantFrom(...plainTypes),
+      fc.integer(),
+      (policy, type, seed) => {
+        const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has("read"));
+        fc.pre(rules.length > 0);
+        const resource = randomResource(type, dice(seed));
+        const explained = explainCut(resource, policy.viewOf(type, rules), context);
+        if (!explained.ok) return;
+        const { after, changes } = explained.value;
+        const removed = changes.filter(({ kind }) => kind === "removed").map(({ path }) => path);
+        const kept = leaves(resource).filter((path) => !isBelow(path, removed));
+        const left = leaves(after).filter(
+          (path) =>
+            !path.startsWith("meta.tag") && !(path === "deceasedBoolean" && !("deceasedBoolean" in resource)),
+        );
+        expect(left.length, JSON.stringify([resource, after, changes])).toBe(
+          kept.filter((path) => !path.startsWith("meta.tag")).length,
+        );
+        if (removed.length > 0) cutSome += 1;
+      },
+    ),
     { numRuns: 1_000 },
   );
   expect(cutSome).toBeGreaterThan(50);
@@ -78,10 +88,14 @@ function asked(method: string, path: string): Interaction {
 }
 
 const document = policy(
-  rule(["Observation"], ["status", "code.coding", "subject.reference", "contained", "component[code=urn:c|1]"], {
-    interactions: ["read", "search", "update"],
-    where: [{ path: "status", in: ["final"] }],
-  }),
+  rule(
+    ["Observation"],
+    ["status", "code.coding", "subject.reference", "contained", "component[code=urn:c|1]"],
+    {
+      interactions: ["read", "search", "update"],
+      where: [{ path: "status", in: ["final"] }],
+    },
+  ),
 );
 const observation = {
   resourceType: "Observation",
@@ -96,7 +110,11 @@ const observation = {
 };
 
 test("each thing that a cut takes away is told with why", () => {
-  const { kept, rules, changes } = explainSample(about(document, "system/*.rs"), asked("GET", "Observation/o1"), tree(observation));
+  const { kept, rules, changes } = explainSample(
+    about(document, "system/*.rs"),
+    asked("GET", "Observation/o1"),
+    tree(observation),
+  );
   expect(kept).toEqual([]);
   expect(rules).toEqual(["/rules/0"]);
   expect(changes.map(({ kind, path, why }) => `${kind} ${path}: ${why}`)).toEqual([
@@ -115,7 +133,10 @@ test.for([
   [
     "under a sensitivity label",
     "system/*.rs",
-    { ...observation, meta: { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] } },
+    {
+      ...observation,
+      meta: { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] },
+    },
     /sensitivity label/u,
   ],
   [
@@ -124,7 +145,12 @@ test.for([
     { ...observation, status: "preliminary" },
     /^\/rules\/0 is about other rows: status is final$/u,
   ],
-  ["of a type without a rule", "system/*.rs", { resourceType: "Encounter", id: "e" }, /the request is about no Encounter/u],
+  [
+    "of a type without a rule",
+    "system/*.rs",
+    { resourceType: "Encounter", id: "e" },
+    /the request is about no Encounter/u,
+  ],
   [
     "with an unknown modifier extension",
     "system/*.rs",
@@ -132,7 +158,11 @@ test.for([
     /modifier extension/u,
   ],
 ] as const)("a sample that is %s does not leave, and it is told why", ([, scope, sample, why]) => {
-  const { kept, after } = explainSample(about(document, scope, "2"), asked("GET", "Observation/o1"), tree(sample));
+  const { kept, after } = explainSample(
+    about(document, scope, "2"),
+    asked("GET", "Observation/o1"),
+    tree(sample),
+  );
   expect(after).toBeUndefined();
   expect(kept).toHaveLength(1);
   expect(kept[0]).toMatch(why);
@@ -146,12 +176,23 @@ test("what `_elements` leaves out is told apart from what is hidden, and a row t
   };
   const { changes } = read("_elements=status,note");
   expect(changes).toContainEqual({ kind: "removed", path: "subject", why: "_elements leaves it out" });
-  expect(changes).toContainEqual({ kind: "removed", path: "note", why: "no rule that reaches this row shows it" });
-  expect(read("subject=Patient/2")).toMatchObject({ kept: ["it is not what the parameters ask for"], after: undefined });
+  expect(changes).toContainEqual({
+    kind: "removed",
+    path: "note",
+    why: "no rule that reaches this row shows it",
+  });
+  expect(read("subject=Patient/2")).toMatchObject({
+    kept: ["it is not what the parameters ask for"],
+    after: undefined,
+  });
 });
 
 test("a sample of a write is judged by the rule to write", () => {
-  const { writes, kept, changes } = explainSample(about(document, "system/*.cruds"), asked("PUT", "Observation/o1"), tree(observation));
+  const { writes, kept, changes } = explainSample(
+    about(document, "system/*.cruds"),
+    asked("PUT", "Observation/o1"),
+    tree(observation),
+  );
   expect([writes, kept]).toEqual([true, []]);
   expect(changes.map(({ path }) => path)).toContain("note");
   const refused = explainSample(
@@ -159,5 +200,9 @@ test("a sample of a write is judged by the rule to write", () => {
     asked("PUT", "Observation/o1"),
     tree({ ...observation, status: "amended" }),
   );
-  expect(refused).toMatchObject({ writes: true, after: undefined, kept: ["/rules/0 is about other rows: status is final"] });
+  expect(refused).toMatchObject({
+    writes: true,
+    after: undefined,
+    kept: ["/rules/0 is about other rows: status is final"],
+  });
 });

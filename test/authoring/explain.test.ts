@@ -13,10 +13,19 @@ import type { Explained } from "#authoring/explain-step";
 import type { PolicyDocument } from "#policy/schema";
 import { policy, rule } from "../policy/granting.ts";
 
-function about(document: PolicyDocument, scope: string, patient?: string, usersPatients?: ReadonlySet<string>): Explained {
+function about(
+  document: PolicyDocument,
+  scope: string,
+  patient?: string,
+  usersPatients?: ReadonlySet<string>,
+): Explained {
   const scopes = parseScopes(scope);
   if (!scopes.ok) throw new Error("a test's own mistake");
-  return { document, policy: compilePolicy(document, ""), access: { scopes: scopes.value, patient, usersPatients } };
+  return {
+    document,
+    policy: compilePolicy(document, ""),
+    access: { scopes: scopes.value, patient, usersPatients },
+  };
 }
 
 function asked(request: string): Interaction {
@@ -36,19 +45,38 @@ function reason({ policy, access }: Explained, interaction: Interaction): string
     ? evaluate(policy, access, interaction)
     : isListing(interaction)
       ? evaluateListing(policy, access, interaction)
-      : interaction.kind === "create" || interaction.kind === "update" || interaction.kind === "delete" || interaction.kind === "patch"
+      : interaction.kind === "create" ||
+          interaction.kind === "update" ||
+          interaction.kind === "delete" ||
+          interaction.kind === "patch"
         ? evaluateWrite(policy, access, interaction)
         : undefined;
   if (decided === undefined) throw new Error("a test's own mistake");
   return decided.ok ? undefined : decided.error.reason;
 }
 
-const types = ["Patient", "Observation", "Encounter", "Coverage", "Practitioner", "Medication", "Task", "Claim"];
+const types = [
+  "Patient",
+  "Observation",
+  "Encounter",
+  "Coverage",
+  "Practitioner",
+  "Medication",
+  "Task",
+  "Claim",
+];
 const requests = [
   ...types.flatMap((type) =>
-    ["", "_id=1", "_lastUpdated=ge2026", "_sort=_lastUpdated", "identifier=1"].map((query) => `GET ${type}?${query}`),
+    ["", "_id=1", "_lastUpdated=ge2026", "_sort=_lastUpdated", "identifier=1"].map(
+      (query) => `GET ${type}?${query}`,
+    ),
   ),
-  ...types.flatMap((type) => [`GET ${type}/1`, `GET ${type}/1/_history/2`, `GET ${type}/1/_history`, `GET ${type}/_history`]),
+  ...types.flatMap((type) => [
+    `GET ${type}/1`,
+    `GET ${type}/1/_history/2`,
+    `GET ${type}/1/_history`,
+    `GET ${type}/_history`,
+  ]),
   ...types.flatMap((type) => [`POST ${type}`, `PUT ${type}/1`, `PATCH ${type}/1`, `DELETE ${type}/1`]),
   "GET Observation/1/_history?_since=2026-01-01T00:00:00Z",
   "GET Patient/1/$everything",
@@ -87,7 +115,12 @@ test.for(readdirSync(folder))(
     const verdicts = { permitted: 0, refused: 0 };
     for (const scope of scopes) {
       for (const patient of ["1", undefined]) {
-        const who = about(read.value, scope, patient, scope.startsWith("user") && patient !== undefined ? new Set([patient]) : undefined);
+        const who = about(
+          read.value,
+          scope,
+          patient,
+          scope.startsWith("user") && patient !== undefined ? new Set([patient]) : undefined,
+        );
         for (const request of requests) {
           const interaction = asked(request);
           const { refused, steps, asks } = explain(who, interaction);
@@ -108,7 +141,9 @@ test.for(readdirSync(folder))(
 
 const laboratory = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory";
 const member = policy(
-  rule(["Observation"], ["status", "code.coding", "category", "subject"], { where: [{ path: "category", in: [laboratory] }] }),
+  rule(["Observation"], ["status", "code.coding", "category", "subject"], {
+    where: [{ path: "category", in: [laboratory] }],
+  }),
   rule(["Patient"], ["name.family", "identifier[system=urn:mrn]"], { search: ["family", "identifier"] }),
 );
 
@@ -129,7 +164,10 @@ test("a hidden parameter is told with the rule that hides it and the element beh
     asks: [],
   });
   const identifier = explained(member, "GET Patient?identifier=999-11-2222").steps.at(-1);
-  expect(identifier).toMatchObject({ ok: false, details: ["/rules/1 allows it as system|code of urn:mrn, without a modifier"] });
+  expect(identifier).toMatchObject({
+    ok: false,
+    details: ["/rules/1 allows it as system|code of urn:mrn, without a modifier"],
+  });
   expect(JSON.stringify(identifier)).not.toContain("999-11-2222"); // nobody's number is repeated in a decision's words
   expect(explained(member, "GET Patient?_id=1").steps.at(-1)).toMatchObject({
     ok: false,
@@ -138,7 +176,9 @@ test("a hidden parameter is told with the rule that hides it and the element beh
 });
 
 test("what the origin would be asked is told with the narrowing, hop by hop", ({ expect }) => {
-  expect(explained(member, "GET Observation?subject:Patient.family=Okafor", "patient/*.rs", "1").asks).toEqual([
+  expect(
+    explained(member, "GET Observation?subject:Patient.family=Okafor", "patient/*.rs", "1").asks,
+  ).toEqual([
     "POST Patient/_search?family=Okafor&_id=1&_count=1000",
     `GET Observation?category=${laboratory}&patient=Patient/1&_count=400&subject=[found]`,
   ]);
@@ -148,6 +188,13 @@ test("a conditional form is told as the search that finds the row, and as the wr
   const writing = policy(rule(["Observation"], "everything", { interactions: ["read", "search", "update"] }));
   const { refused, asks } = explained(writing, "PUT Observation?identifier=urn%3Amrn%7C1");
   expect(refused).toBeUndefined();
-  expect(asks).toEqual(["POST Observation/_search?identifier=urn:mrn|1&_count=400", "GET Observation/[found]", "PUT Observation/[found]"]);
-  expect(explained(writing, "DELETE Observation?identifier=urn%3Amrn%7C1")).toMatchObject({ refused: "rule_missing", asks: [] });
+  expect(asks).toEqual([
+    "POST Observation/_search?identifier=urn:mrn|1&_count=400",
+    "GET Observation/[found]",
+    "PUT Observation/[found]",
+  ]);
+  expect(explained(writing, "DELETE Observation?identifier=urn%3Amrn%7C1")).toMatchObject({
+    refused: "rule_missing",
+    asks: [],
+  });
 });

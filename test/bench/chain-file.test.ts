@@ -7,7 +7,9 @@ import { ChainFile, verifyChain } from "../../bench/peers/chain-file.ts";
 const folder = mkdtempSync(join(tmpdir(), "phylax-chain-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("what is appended at once goes into one chain, each event at the place that was answered", async ({ expect }) => {
+test("what is appended at once goes into one chain, each event at the place that was answered", async ({
+  expect,
+}) => {
   const path = join(folder, "good.jsonl");
   const file = await ChainFile.create(path);
   const places = await Promise.all(Array.from({ length: 100 }, (_, n) => file.append({ n })));
@@ -17,7 +19,9 @@ test("what is appended at once goes into one chain, each event at the place that
   expect(JSON.parse(lines[42] ?? "")).toMatchObject({ index: 42, n: 42, previous: places[41]?.hash });
 });
 
-test("a line that was changed, dropped or moved breaks the chain, at the line that shows it", async ({ expect }) => {
+test("a line that was changed, dropped or moved breaks the chain, at the line that shows it", async ({
+  expect,
+}) => {
   const path = join(folder, "made.jsonl");
   const file = await ChainFile.create(path);
   for (const n of [0, 1, 2, 3]) await file.append({ n });

@@ -17,7 +17,10 @@ test.skipIf(!isLinux)(
      child.stdout.on("data", () => console.log("worked"));
      child.on("close", () => { console.log("ended"); setTimeout(() => {}, 5000); });`,
     ]);
-    const said = async () => new Promise<string>((heard) => parent.stdout.once("data", (chunk: Buffer) => heard(chunk.toString().trim())));
+    const said = async () =>
+      new Promise<string>((heard) =>
+        parent.stdout.once("data", (chunk: Buffer) => heard(chunk.toString().trim())),
+      );
     try {
       expect(await said()).toBe("worked");
       const living = cpuMicros(parent.pid ?? 0);

@@ -7,7 +7,8 @@ const root = join(import.meta.dirname, "../..");
 function bench(...args: readonly string[]): Promise<{ readonly code: number | null; readonly said: string }> {
   const child = spawn(process.execPath, [join(root, "bench/run.ts"), ...args]);
   let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
   return new Promise((done) => child.on("close", (code) => done({ code, said })));
 }
 

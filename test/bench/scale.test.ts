@@ -47,7 +47,9 @@ test("the simulated commits follow the writer's own rule", ({ expect }) => {
   const writer = read("src/platform/ledger/object/append/writer.ts");
   expect(writer).toContain(`const CROWD = ${commitRule.crowd};`);
   expect(writer).toContain(`const CROWD_WAIT_MS = ${commitRule.crowdWaitMilliseconds};`);
-  expect(read("src/platform/ledger/object/append/draft.ts")).toContain("const RECORDS_MAX = FRAME_LEAVES_MAX - 2;");
+  expect(read("src/platform/ledger/object/append/draft.ts")).toContain(
+    "const RECORDS_MAX = FRAME_LEAVES_MAX - 2;",
+  );
   expect(commitRule.appendsMax).toBe(254);
 });
 
@@ -73,7 +75,9 @@ test("the arithmetic's constants are the ledger's own", ({ expect }) => {
 });
 
 test("the ledger is deployed with the period that the arithmetic takes", ({ expect }) => {
-  expect(read("workers/ledger/wrangler.toml")).toContain(`LEDGER_SETTLE_SECONDS = "${ledgerRules.flushSeconds}"`);
+  expect(read("workers/ledger/wrangler.toml")).toContain(
+    `LEDGER_SETTLE_SECONDS = "${ledgerRules.flushSeconds}"`,
+  );
 });
 
 test("alone an append waits for one commit, and under load each commit takes more", ({ expect }) => {

@@ -39,16 +39,25 @@ const found: FoundLine = {
   path: [],
   proven: { leaf, note },
 };
-const facts = { recipients: { "public-health": { name: "Department, of\nHealth" } }, agreements: {}, protocols: [] };
+const facts = {
+  recipients: { "public-health": { name: "Department, of\nHealth" } },
+  agreements: {},
+  protocols: [],
+};
 const period = { patient: "Patient/amara", isWhole: true, from: "2020-11-26", to: "2026-11-26", all: true };
-const told = (lines: readonly FoundLine[], changes: { readonly summed?: boolean; readonly next?: string } = {}) =>
-  tellAccounting(lines, facts, { ...period, summed: false, isFirst: true, next: undefined, ...changes });
+const told = (
+  lines: readonly FoundLine[],
+  changes: { readonly summed?: boolean; readonly next?: string } = {},
+) => tellAccounting(lines, facts, { ...period, summed: false, isFirst: true, next: undefined, ...changes });
 const place = { self: "https://gateway.test/x", site: "main", requestId: "0" };
 const forms: readonly (readonly [string, (accounting: Accounting) => string])[] = [
   ["FHIR", (accounting) => JSON.stringify(accountingBundle(accounting, place))],
   ["CSV", accountingCsv],
   ["the page", accountingPage],
-  ["CSV that a spreadsheet saved again", (accounting) => `\uFEFF${accountingCsv(accounting).replaceAll("\r\n", "\n")}`],
+  [
+    "CSV that a spreadsheet saved again",
+    (accounting) => `\uFEFF${accountingCsv(accounting).replaceAll("\r\n", "\n")}`,
+  ],
 ];
 
 async function check(text: string, ...keys: readonly string[]) {
@@ -57,27 +66,35 @@ async function check(text: string, ...keys: readonly string[]) {
   return phylax("accounting", "check", file, ...(keys.length > 0 ? keys : ["--key", logKey]));
 }
 
-test.for(forms)("%s: each line is proven, and one that shows more or less than it proves is named", async ([, written], { expect }) => {
-  const text = written(told([found]));
-  const good = await check(text);
-  expect([good.code, good.error]).toEqual([0, ""]);
-  expect(good.out).toMatch(/^s0-2026h2\/2\/0: good: .*, to public-health, for PUBHLTH, Patient 1\n1 of 1 lines are proven/u);
-  for (const [from, to] of [
-    ["Patient 1", "Patient 1; Condition 4"],
-    ["Patient 1", "Patient 11"],
-    ["PUBHLTH", "TREAT"],
-    ["public-health", "public-health-2"],
-    ["2026-10-01T12:01:00", "2026-10-02T12:01:00"],
-  ] as const) {
-    const shown = await check(text.replaceAll(from, to));
-    expect(shown, `${from} as ${to}`).toMatchObject({
-      code: 1,
-      out: expect.stringContaining("WRONG: shows something else than it proves"),
-    });
-  }
-  const none = await check(written(told([])));
-  expect([none.code, none.out]).toEqual([0, "0 of 0 lines are proven; no proof shows that none is missing\n"]);
-});
+test.for(forms)(
+  "%s: each line is proven, and one that shows more or less than it proves is named",
+  async ([, written], { expect }) => {
+    const text = written(told([found]));
+    const good = await check(text);
+    expect([good.code, good.error]).toEqual([0, ""]);
+    expect(good.out).toMatch(
+      /^s0-2026h2\/2\/0: good: .*, to public-health, for PUBHLTH, Patient 1\n1 of 1 lines are proven/u,
+    );
+    for (const [from, to] of [
+      ["Patient 1", "Patient 1; Condition 4"],
+      ["Patient 1", "Patient 11"],
+      ["PUBHLTH", "TREAT"],
+      ["public-health", "public-health-2"],
+      ["2026-10-01T12:01:00", "2026-10-02T12:01:00"],
+    ] as const) {
+      const shown = await check(text.replaceAll(from, to));
+      expect(shown, `${from} as ${to}`).toMatchObject({
+        code: 1,
+        out: expect.stringContaining("WRONG: shows something else than it proves"),
+      });
+    }
+    const none = await check(written(told([])));
+    expect([none.code, none.out]).toEqual([
+      0,
+      "0 of 0 lines are proven; no proof shows that none is missing\n",
+    ]);
+  },
+);
 
 test("what is no accounting is misuse, and not an accounting without a wrong line", async ({ expect }) => {
   for (const text of [
@@ -95,9 +112,16 @@ test("what is no accounting is misuse, and not an accounting without a wrong lin
       out: "",
       error: expect.stringContaining("is no accounting of disclosures"),
     });
-  expect(await phylax("accounting", "check", join(folder, "nowhere"), "--key", logKey)).toMatchObject({ code: 2, out: "" });
+  expect(await phylax("accounting", "check", join(folder, "nowhere"), "--key", logKey)).toMatchObject({
+    code: 2,
+    out: "",
+  });
   expect(
-    (await check('{"type":"searchset","entry":[null,{"resource":null},{"resource":{"resourceType":"AuditEvent","entity":[3]}}]}')).code,
+    (
+      await check(
+        '{"type":"searchset","entry":[null,{"resource":null},{"resource":{"resourceType":"AuditEvent","entity":[3]}}]}',
+      )
+    ).code,
   ).toBe(1);
 });
 
@@ -118,20 +142,39 @@ test("the root log's key is every log's, and a line of another ledger is not pro
   const text = accountingCsv(told([found]));
   const root = verifierKey("ledger.test/root", config.checkpointPublicKey);
   expect((await check(text, "--key", root)).code).toBe(0);
-  const stranger = await check(text, "--key", verifierKey("ledger.test/s1-2026h2", config.checkpointPublicKey));
-  expect(stranger).toMatchObject({ code: 1, out: expect.stringContaining("WRONG: there is no key of its log here") });
+  const stranger = await check(
+    text,
+    "--key",
+    verifierKey("ledger.test/s1-2026h2", config.checkpointPublicKey),
+  );
+  expect(stranger).toMatchObject({
+    code: 1,
+    out: expect.stringContaining("WRONG: there is no key of its log here"),
+  });
 });
 
-test("a proof of another history than the ledger's holds by the key alone, and not beside the ledger", async ({ expect }) => {
+test("a proof of another history than the ledger's holds by the key alone, and not beside the ledger", async ({
+  expect,
+}) => {
   const text = accountingCsv(told([found]));
   const same = await check(text, "--key", logKey, "--ledger", writeLog(join(folder, "same"), log));
   expect(same).toMatchObject({
     code: 0,
-    out: expect.stringContaining("s0-2026h2: the ledger, whole at 3 leaves, has the proofs' checkpoints in its past"),
+    out: expect.stringContaining(
+      "s0-2026h2: the ledger, whole at 3 leaves, has the proofs' checkpoints in its past",
+    ),
   });
-  const fork = await check(text, "--key", logKey, "--ledger", writeLog(join(folder, "fork"), await logOfLine()));
+  const fork = await check(
+    text,
+    "--key",
+    logKey,
+    "--ledger",
+    writeLog(join(folder, "fork"), await logOfLine()),
+  );
   expect(fork.code).toBe(1);
-  expect(fork.out).toMatch(/1 of 1 lines are proven.*\ns0-2026h2: WRONG: frame\/0 \(frame 0\): does not extend an earlier checkpoint\n$/u);
+  expect(fork.out).toMatch(
+    /1 of 1 lines are proven.*\ns0-2026h2: WRONG: frame\/0 \(frame 0\): does not extend an earlier checkpoint\n$/u,
+  );
 });
 
 test("what a file from elsewhere says reaches the terminal as text alone", async ({ expect }) => {
@@ -146,9 +189,13 @@ test("what a file from elsewhere says reaches the terminal as text alone", async
     leaf: "",
     note: "",
   });
-  const { code, out } = await check(`time,disclosed,proof\r\nx,y,${Buffer.from(forged).toString("base64")}\r\n`);
+  const { code, out } = await check(
+    `time,disclosed,proof\r\nx,y,${Buffer.from(forged).toString("base64")}\r\n`,
+  );
   expect(code).toBe(1);
-  expect(out.split("\n")[0]).toBe("s0\\u001b[2J\\u202e\\u000a1 of 1 lines are proven/0/0: WRONG: there is no key of its log here");
+  expect(out.split("\n")[0]).toBe(
+    "s0\\u001b[2J\\u202e\\u000a1 of 1 lines are proven/0/0: WRONG: there is no key of its log here",
+  );
   expect(readLine(found.content)?.recipient).toBe("public-health");
 });
 
@@ -158,10 +205,15 @@ test.for(forms)(
     const [first, last] = [join(folder, "first"), join(folder, "last")];
     writeFileSync(
       first,
-      written(told([found], { next: "https://gateway.test/v1/fhir/main/Patient/amara/$disclosures?_page=x&_format=y" })),
+      written(
+        told([found], {
+          next: "https://gateway.test/v1/fhir/main/Patient/amara/$disclosures?_page=x&_format=y",
+        }),
+      ),
     );
     writeFileSync(last, written(told([])));
-    const checkAll = (...files: readonly string[]) => phylax("accounting", "check", ...files, "--key", logKey);
+    const checkAll = (...files: readonly string[]) =>
+      phylax("accounting", "check", ...files, "--key", logKey);
     const whole = await checkAll(first, last);
     expect(whole).toMatchObject({ code: 0, out: expect.stringContaining("1 of 1 lines are proven") });
     expect(whole.out).not.toContain("more pages follow");
@@ -170,13 +222,20 @@ test.for(forms)(
       out: expect.stringContaining("more pages follow: the last one is not among these files"),
     });
     writeFileSync(last, written(told([found])));
-    expect(await checkAll(first, last)).toMatchObject({ code: 1, out: expect.stringContaining("s0-2026h2/2/0: WRONG: shown before") });
+    expect(await checkAll(first, last)).toMatchObject({
+      code: 1,
+      out: expect.stringContaining("s0-2026h2/2/0: WRONG: shown before"),
+    });
     expect((await checkAll()).code).toBe(2);
   },
 );
 
 test.for(forms)("%s: sums have no proofs, and are not called proven", async ([, written], { expect }) => {
-  const sum = { number: 3, last: { log: "s0-2026h2", index: 7, line: 0, at: Date.UTC(2026, 10, 1) }, counts: { Patient: 3 } };
+  const sum = {
+    number: 3,
+    last: { log: "s0-2026h2", index: 7, line: 0, at: Date.UTC(2026, 10, 1) },
+    counts: { Patient: 3 },
+  };
   for (const lines of [[{ ...found, proven: undefined, sum }], [found], []])
     expect(await check(written(told(lines, { summed: true })))).toMatchObject({
       code: 2,

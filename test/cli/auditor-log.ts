@@ -20,10 +20,17 @@ function auditorKey(kid: string) {
 }
 
 /** Auditors whose private keys the test has; `stranger` is none of the ledger's. */
-export const auditors = { one: auditorKey("auditor-1"), two: auditorKey("auditor-2"), stranger: auditorKey("auditor-1") };
+export const auditors = {
+  one: auditorKey("auditor-1"),
+  two: auditorKey("auditor-2"),
+  stranger: auditorKey("auditor-1"),
+};
 export const logKey = verifierKey(origin, config.checkpointPublicKey);
 
-const publicHalf = ({ kid, kty, crv, x, y }: ReturnType<typeof auditorKey>) => ({ kid, jwk: { kid, kty, crv, x, y } });
+const publicHalf = ({ kid, kty, crv, x, y }: ReturnType<typeof auditorKey>) => ({
+  kid,
+  jwk: { kid, kty, crv, x, y },
+});
 const ledger = { ...config, auditors: [publicHalf(auditors.one), publicHalf(auditors.two)] };
 const random32 = () => crypto.getRandomValues(new Uint8Array(32));
 
@@ -39,7 +46,13 @@ export async function logOfEvents(
     const records = draftAppend(events, ledger.subjectKey).records.map(({ plaintext, linesRoot }) =>
       epoch.seal(plaintext, commitTo(linesRoot)),
     );
-    const first = encodeLeaf({ kind: leafKinds.shardOpen, keyEpoch: 0, counter: 0, linesRoot: random32(), body: open });
+    const first = encodeLeaf({
+      kind: leafKinds.shardOpen,
+      keyEpoch: 0,
+      counter: 0,
+      linesRoot: random32(),
+      body: open,
+    });
     frames.push([...(i === 0 ? [first] : []), epoch.leaf, ...records]);
   }
   return logOfFrames(frames);
@@ -48,7 +61,11 @@ export async function logOfEvents(
 /** The root log that opened a log and has its checkpoint, and its key. */
 export function rootOf(log: SampleLog): { readonly root: SampleLog; readonly key: string } {
   const leaf = (checkpoint: Checkpoint) => signed(checkpointText(checkpoint), checkpoint.origin);
-  const root = logOfFrames([[leaf({ origin, size: 0, root: emptyRoot })], [leaf(checkpointOf(log.head))]], undefined, "ledger.test/root");
+  const root = logOfFrames(
+    [[leaf({ origin, size: 0, root: emptyRoot })], [leaf(checkpointOf(log.head))]],
+    undefined,
+    "ledger.test/root",
+  );
   return { root, key: verifierKey("ledger.test/root", config.checkpointPublicKey) };
 }
 
@@ -76,7 +93,8 @@ export function disclosure(
   about: Partial<AuditEvent> = {},
 ): AuditEvent {
   const counts: Record<string, number> = {};
-  for (const each of Object.values(patients)) for (const [type, count] of Object.entries(each)) counts[type] = (counts[type] ?? 0) + count;
+  for (const each of Object.values(patients))
+    for (const [type, count] of Object.entries(each)) counts[type] = (counts[type] ?? 0) + count;
   return {
     id: number.toString(16).padStart(32, "0"),
     at: instant(Date.UTC(2026, 9, 1, 12, number)),
@@ -91,7 +109,12 @@ export function disclosure(
       method: "GET",
       path: "Observation",
     },
-    why: { purposes: ["TREAT"], agreement: `${client}-agreement`, policy: `sha256:${"a".repeat(64)}`, grant: `${client}/main/TREAT` },
+    why: {
+      purposes: ["TREAT"],
+      agreement: `${client}-agreement`,
+      policy: `sha256:${"a".repeat(64)}`,
+      grant: `${client}/main/TREAT`,
+    },
     outcome: { status: 200 },
     patients: Object.entries(patients).map(([id, counts]) => ({ patient: `main/Patient/${id}`, counts })),
     unnamed: [],

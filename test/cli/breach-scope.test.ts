@@ -17,10 +17,30 @@ const log = await logOfEvents([
 const ledger = writeLog(join(folder, "ledger"), log);
 const key = writeKey(folder, auditors.one);
 const scope = (...args: readonly string[]) =>
-  phylax("breach-scope", ledger, "--log-key", logKey, "--key", key, "--client", "payer", "--from", "2026-10-01", ...args);
+  phylax(
+    "breach-scope",
+    ledger,
+    "--log-key",
+    logKey,
+    "--key",
+    key,
+    "--client",
+    "payer",
+    "--from",
+    "2026-10-01",
+    ...args,
+  );
 
-test("offline, from an export and a key: who is affected, by state, the clocks, and a proof of each record", async ({ expect }) => {
-  const { code, out, error } = await scope("--to", "2026-10-01T12:03:30Z", "--discovered", "2026-10-05", "--json");
+test("offline, from an export and a key: who is affected, by state, the clocks, and a proof of each record", async ({
+  expect,
+}) => {
+  const { code, out, error } = await scope(
+    "--to",
+    "2026-10-01T12:03:30Z",
+    "--discovered",
+    "2026-10-05",
+    "--json",
+  );
   expect([code, error]).toEqual([0, ""]);
   const report = JSON.parse(out);
   expect(report).toMatchObject({
@@ -31,7 +51,11 @@ test("offline, from an export and a key: who is affected, by state, the clocks, 
     askedInVain: [],
     written: [],
   });
-  expect(report.clocks).toMatchObject({ individuals: "2026-12-04", media: { maybe: ["unknown"] }, secretary: { clause: "164.408(b)" } });
+  expect(report.clocks).toMatchObject({
+    individuals: "2026-12-04",
+    media: { maybe: ["unknown"] },
+    secretary: { clause: "164.408(b)" },
+  });
   expect(report.affected[0]).toMatchObject({
     patient: "main/Patient/amara",
     disclosed: { Patient: 1 },
@@ -44,40 +68,80 @@ test("offline, from an export and a key: who is affected, by state, the clocks, 
   }
 });
 
-test("each is counted in the State that the latest record of any client and time says, with a proof of that record", async ({ expect }) => {
+test("each is counted in the State that the latest record of any client and time says, with a proof of that record", async ({
+  expect,
+}) => {
   const crowd = Array.from({ length: 520 }, (_, n) => `p${n}`);
   const lives = (number: number, client: string, ids: readonly string[], state: string) => {
     const event = disclosure(number, client, Object.fromEntries(ids.map((id) => [id, { Patient: 1 }])));
     return { ...event, patients: event.patients.map(({ patient, counts }) => ({ patient, counts, state })) };
   };
-  const observed = disclosure(30, "payer", Object.fromEntries([...crowd, "amara", "nobody"].map((id) => [id, { Observation: 1 }])));
+  const observed = disclosure(
+    30,
+    "payer",
+    Object.fromEntries([...crowd, "amara", "nobody"].map((id) => [id, { Observation: 1 }])),
+  );
   const events = [
-    [lives(1, "telehealth", crowd.slice(0, 501), "MA"), lives(2, "telehealth", [...crowd.slice(501), "amara"], "NH")],
+    [
+      lives(1, "telehealth", crowd.slice(0, 501), "MA"),
+      lives(2, "telehealth", [...crowd.slice(501), "amara"], "NH"),
+    ],
     [observed],
     [lives(50, "clinic", ["amara"], "outside US"), lives(51, "clinic", ["not-affected"], "CA")],
   ];
   const known = writeLog(join(folder, "known"), await logOfEvents(events));
-  const when = ["--client", "payer", "--from", "2026-10-01T12:30:00Z", "--to", "2026-10-01T12:30:00Z", "--discovered", "2026-10-05"];
-  const ask = (...args: readonly string[]) => phylax("breach-scope", known, "--log-key", logKey, "--key", key, ...when, ...args);
+  const when = [
+    "--client",
+    "payer",
+    "--from",
+    "2026-10-01T12:30:00Z",
+    "--to",
+    "2026-10-01T12:30:00Z",
+    "--discovered",
+    "2026-10-05",
+  ];
+  const ask = (...args: readonly string[]) =>
+    phylax("breach-scope", known, "--log-key", logKey, "--key", key, ...when, ...args);
   const { code, out } = await ask("--json");
   const report = JSON.parse(out);
-  expect([code, report.byState, report.undecided]).toEqual([0, { MA: 501, NH: 19, "outside US": 1, unknown: 1 }, 1]);
+  expect([code, report.byState, report.undecided]).toEqual([
+    0,
+    { MA: 501, NH: 19, "outside US": 1, unknown: 1 },
+    1,
+  ]);
   expect(report.clocks.media).toMatchObject({ states: ["MA"], maybe: [] });
-  const of = (id: string) => report.affected.find(({ patient }: { patient: string }) => patient === `main/Patient/${id}`);
+  const of = (id: string) =>
+    report.affected.find(({ patient }: { patient: string }) => patient === `main/Patient/${id}`);
   expect([of("nobody").state, "stateRecord" in of("nobody")]).toEqual(["unknown", false]);
   const source = report.stateRecords[of("amara").stateRecord];
   expect([of("amara").state, source.at]).toEqual(["outside US", "2026-10-01T12:50:00.000Z"]);
   expect(report.stateRecords).toHaveLength(3);
-  expect(await phylax("receipt", "check", source.receipts[0], "--log-key", logKey)).toMatchObject({ code: 0 });
+  expect(await phylax("receipt", "check", source.receipts[0], "--log-key", logKey)).toMatchObject({
+    code: 0,
+  });
   const lines = (await ask()).out.split("\n");
   expect(lines).toContain("by state of residence: MA 501, NH 19, outside US 1, unknown 1");
-  expect(lines).toContain("1 in no State that is known: 164.406 may count each in any, so ask the origin where they live");
+  expect(lines).toContain(
+    "1 in no State that is known: 164.406 may count each in any, so ask the origin where they live",
+  );
   expect(lines).toContain("45 CFR 164.406: media by 2026-12-04: MA");
-  const { out: read } = await phylax("ledger", "read", known, "--log-key", logKey, "--key", key, "--patient", "main/Patient/not-affected");
+  const { out: read } = await phylax(
+    "ledger",
+    "read",
+    known,
+    "--log-key",
+    logKey,
+    "--key",
+    key,
+    "--patient",
+    "main/Patient/not-affected",
+  );
   expect(read).toContain("patients: main/Patient/not-affected of CA (Patient 1)");
 });
 
-test("for a person: a summary, the clauses and a line for each individual; purpose and origin narrow it", async ({ expect }) => {
+test("for a person: a summary, the clauses and a line for each individual; purpose and origin narrow it", async ({
+  expect,
+}) => {
   const { code, out } = await scope("--to", "2026-10-01T12:01:59Z", "--discovered", "2026-10-05");
   expect(code).toBe(0);
   expect(out.split("\n").filter(Boolean)).toEqual([
@@ -91,19 +155,24 @@ test("for a person: a summary, the clauses and a line for each individual; purpo
     "45 CFR 164.408(c): the Secretary by 2027-03-01",
     `main/Patient/amara (unknown): Patient 1; 2026-10-01T12:01:00.000Z, 1 records; policy sha256:${"a".repeat(64)}; never: Patient.address`,
   ]);
-  const narrowed = async (...args: readonly string[]) => JSON.parse((await scope("--to", "2026-10-02", "--json", ...args)).out).individuals;
+  const narrowed = async (...args: readonly string[]) =>
+    JSON.parse((await scope("--to", "2026-10-02", "--json", ...args)).out).individuals;
   expect(await narrowed("--purpose", "TREAT")).toBe(602);
   expect(await narrowed("--purpose", "HPAYMT")).toBe(0);
   expect(await narrowed("--origin", "other")).toBe(0);
 });
 
-test("what could not be read makes it incomplete, in words and by exit code; times and client are needed", async ({ expect }) => {
+test("what could not be read makes it incomplete, in words and by exit code; times and client are needed", async ({
+  expect,
+}) => {
   const stranger = writeKey(folder, auditors.stranger, "stranger.json");
   const args = ["--log-key", logKey, "--client", "payer", "--from", "2026-10-01", "--to", "2026-10-02"];
   const { code, out, error } = await phylax("breach-scope", ledger, ...args, "--key", stranger, "--json");
   expect(code).toBe(1);
   expect(JSON.parse(out)).toMatchObject({ complete: false, individuals: 0 });
   expect(error).toContain("INCOMPLETE");
-  expect((await phylax("breach-scope", ledger, "--log-key", logKey, "--key", key, "--client", "payer")).code).toBe(2);
+  expect(
+    (await phylax("breach-scope", ledger, "--log-key", logKey, "--key", key, "--client", "payer")).code,
+  ).toBe(2);
   expect((await scope("--to", "2026-10-02", "--discovered", "last week")).code).toBe(2);
 });

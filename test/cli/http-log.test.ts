@@ -22,7 +22,9 @@ test("a reader that was told to come again does, and reads the object then", asy
   expect(asked).toEqual(Array.from({ length: 3 }, () => "/s0-2026h2/frame/7"));
 });
 
-test("a reader that is told to wait for longer than a flood is counted, or without a time, says so at once", async ({ expect }) => {
+test("a reader that is told to wait for longer than a flood is counted, or without a time, says so at once", async ({
+  expect,
+}) => {
   for (const retryAfter of ["86400", "soon"]) {
     const { log, asked } = await ledger(1, retryAfter);
     await expect(log.checkpoint()).rejects.toThrow("answered 429");

@@ -15,9 +15,12 @@ const events = [
 ];
 const ledger = writeLog(join(folder, "ledger"), await logOfEvents(events.map((event) => [event])));
 const key = writeKey(folder, auditors.one);
-const exportTo = (to: string, ...args: readonly string[]) => phylax("ledger", "export", "--fhir", to, ledger, "--log-key", logKey, ...args);
+const exportTo = (to: string, ...args: readonly string[]) =>
+  phylax("ledger", "export", "--fhir", to, ledger, "--log-key", logKey, ...args);
 
-test("each event is a line for each patient, valid R4, in a file of its own that only its owner reads", async ({ expect }) => {
+test("each event is a line for each patient, valid R4, in a file of its own that only its owner reads", async ({
+  expect,
+}) => {
   const to = join(folder, "out");
   const { code, out, error } = await exportTo(to, "--key", key, "--server", "https://gateway.test");
   expect([code, error]).toEqual([0, ""]);
@@ -29,13 +32,22 @@ test("each event is a line for each patient, valid R4, in a file of its own that
     .map((line) => JSON.parse(line));
   expect(resources.map((resource) => validateResource(resource))).toEqual([[], [], []]);
   expect(resources.map(({ outcome }) => outcome)).toEqual(["0", "0", "4"]);
-  expect(resources[2].entity.at(-1).what.identifier).toEqual({ system: "https://ledger.test/s0-2026h2", value: "4" });
+  expect(resources[2].entity.at(-1).what.identifier).toEqual({
+    system: "https://ledger.test/s0-2026h2",
+    value: "4",
+  });
   expect(statSync(file).mode & 0o077).toBe(0);
   expect((await exportTo(to, "--key", key)).code, "the file is there already").toBe(2);
 });
 
-test("what cannot be opened is told, and the answer is 1; the filters of `read` choose here too", async ({ expect }) => {
-  const stranger = await exportTo(join(folder, "none"), "--key", writeKey(folder, auditors.stranger, "stranger.json"));
+test("what cannot be opened is told, and the answer is 1; the filters of `read` choose here too", async ({
+  expect,
+}) => {
+  const stranger = await exportTo(
+    join(folder, "none"),
+    "--key",
+    writeKey(folder, auditors.stranger, "stranger.json"),
+  );
   expect(stranger.code).toBe(1);
   expect(stranger.error).toContain("leaf 2 (key epoch 1) could not be opened");
   const some = await exportTo(join(folder, "some"), "--key", key, "--patient", "main/Patient/ben");

@@ -1,4 +1,14 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
@@ -56,8 +66,12 @@ async function wrongs(changes: Readonly<Record<string, Uint8Array | undefined>>)
 const bytesOf = (path: string): Uint8Array => new Uint8Array(readFileSync(join(whole, path)));
 const named = (path: string): string => path.replace(/^keys$/, "keys/is missing or not as");
 
-test("an export is exactly the objects under its checkpoint, and the keys, which it says prove nothing", ({ expect }) => {
-  expect(filesIn(whole)).toEqual([...[...log.objects.keys()].map((path) => `s0-2026h2/${path}`), "keys"].sort());
+test("an export is exactly the objects under its checkpoint, and the keys, which it says prove nothing", ({
+  expect,
+}) => {
+  expect(filesIn(whole)).toEqual(
+    [...[...log.objects.keys()].map((path) => `s0-2026h2/${path}`), "keys"].sort(),
+  );
   for (const [path, bytes] of log.objects) expect(bytesOf(`s0-2026h2/${path}`), path).toEqual(bytes);
   const keys = readFileSync(join(whole, "keys"), "utf8");
   expect(keys).toContain(`\n${key}\n`);
@@ -104,9 +118,22 @@ test("two objects of a kind in each other's place are found, and one of them nam
   }
 });
 
-test("what does not belong into an export is named: a frame too many, another width, another log, a link", async ({ expect }) => {
-  for (const stray of ["frame/3", "frame/00", "tile/entries/002.p/39", "tile/0/002", "tile/2/000", "proof/0", ".hidden", "tile/note"]) {
-    expect(await wrongs({ [`s0-2026h2/${stray}`]: new Uint8Array(1) })).toEqual([`s0-2026h2/${stray}: is no object of this log`]);
+test("what does not belong into an export is named: a frame too many, another width, another log, a link", async ({
+  expect,
+}) => {
+  for (const stray of [
+    "frame/3",
+    "frame/00",
+    "tile/entries/002.p/39",
+    "tile/0/002",
+    "tile/2/000",
+    "proof/0",
+    ".hidden",
+    "tile/note",
+  ]) {
+    expect(await wrongs({ [`s0-2026h2/${stray}`]: new Uint8Array(1) })).toEqual([
+      `s0-2026h2/${stray}: is no object of this log`,
+    ]);
   }
   expect(await wrongs({ "s1-2026h2/checkpoint": new Uint8Array(1) })).toEqual([
     "s1-2026h2/is neither a log of a known key nor the file of keys",
@@ -117,14 +144,21 @@ test("what does not belong into an export is named: a frame too many, another wi
   const elsewhere = copyOf({});
   renameSync(join(elsewhere, "s0-2026h2"), `${elsewhere}-log`);
   symlinkSync(`${elsewhere}-log`, join(elsewhere, "s0-2026h2"));
-  expect(await verifyFolder(elsewhere, [log.verifier], () => ({}))).toContainEqual({ name: "s0-2026h2", wrong: "is a link" });
+  expect(await verifyFolder(elsewhere, [log.verifier], () => ({}))).toContainEqual({
+    name: "s0-2026h2",
+    wrong: "is a link",
+  });
 });
 
 test("phylax ledger verify DIR: 0 for a whole export; 1 and the object's name for each kind of damage; 2 for no folder", async ({
   expect,
 }) => {
   const good = await phylax("ledger", "verify", whole, "--key", key);
-  expect(good).toMatchObject({ code: 0, error: "", out: expect.stringMatching(/^s0-2026h2: good: 552 leaves in 3 frames/) });
+  expect(good).toMatchObject({
+    code: 0,
+    error: "",
+    out: expect.stringMatching(/^s0-2026h2: good: 552 leaves in 3 frames/),
+  });
   const frame = "s0-2026h2/frame/1";
   const flipped = Uint8Array.from(bytesOf(frame));
   flipped[100] = (flipped[100] ?? 0) ^ 4;
@@ -153,9 +187,13 @@ test("without a key of one's own, the running stack's are taken; else the folder
 
   const home = join(folder, "home");
   mkdirSync(join(home, ".phylax"), { recursive: true });
-  const dev = (logs: object) => writeFileSync(join(home, ".phylax", "dev.json"), JSON.stringify({ logs, ledger: url }));
+  const dev = (logs: object) =>
+    writeFileSync(join(home, ".phylax", "dev.json"), JSON.stringify({ logs, ledger: url }));
   dev({ "s0-2026h2": key });
-  expect(await phylaxIn(home, "ledger", "verify", whole)).toMatchObject({ code: 0, out: expect.stringContaining("dev.json\n") });
+  expect(await phylaxIn(home, "ledger", "verify", whole)).toMatchObject({
+    code: 0,
+    out: expect.stringContaining("dev.json\n"),
+  });
   served = log;
   expect((await phylaxIn(home, "ledger", "verify")).code).toBe(0);
   dev({ "s0-2026h2": verifierKey(log.verifier.name, new Uint8Array(32).fill(9)) });
@@ -185,16 +223,28 @@ test("an export of a ledger that lacks anything fails, names it, and leaves noth
   expect((await phylax("ledger", "export", target, url)).code, "no key").toBe(2);
 });
 
-test("a key whose log has no log's name is no key: an export would write, and remove, what lies beside its folder", async ({ expect }) => {
+test("a key whose log has no log's name is no key: an export would write, and remove, what lies beside its folder", async ({
+  expect,
+}) => {
   const beside = join(folder, "beside");
   const target = join(beside, "target");
   mkdirSync(target, { recursive: true });
   writeFileSync(join(beside, "precious"), "");
-  for (const name of ["ledger.test/..", "ledger.test/.", "ledger.test/", "ledger.test/keys", "ledger.test/s0-2026h2/../.."]) {
+  for (const name of [
+    "ledger.test/..",
+    "ledger.test/.",
+    "ledger.test/",
+    "ledger.test/keys",
+    "ledger.test/s0-2026h2/../..",
+  ]) {
     const strange = verifierKey(name, log.verifier.publicKey);
     expect((await phylax("ledger", "export", target, url, "--key", strange)).code, name).toBe(2);
     expect(filesIn(beside), name).toEqual(["precious"]);
-    const copy = copyOf({ keys: new TextEncoder().encode(readFileSync(join(whole, "keys"), "utf8").replace(key, strange)) });
-    expect((await phylax("ledger", "verify", copy)).error, name).toContain("keys: WRONG: is missing or not as an export writes it");
+    const copy = copyOf({
+      keys: new TextEncoder().encode(readFileSync(join(whole, "keys"), "utf8").replace(key, strange)),
+    });
+    expect((await phylax("ledger", "verify", copy)).error, name).toContain(
+      "keys: WRONG: is missing or not as an export writes it",
+    );
   }
 });

@@ -17,7 +17,12 @@ const folder = mkdtempSync(join(tmpdir(), "phylax-read-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const many = Object.fromEntries(Array.from({ length: 700 }, (_, n) => [`p${n}`, { Observation: 1 }]));
-const refusal = { ...disclosure(3, "payer", {}), kind: "refusal", outcome: { status: 403, reason: "rule_missing" }, withheld: undefined };
+const refusal = {
+  ...disclosure(3, "payer", {}),
+  kind: "refusal",
+  outcome: { status: 403, reason: "rule_missing" },
+  withheld: undefined,
+};
 const events = [
   disclosure(1, "telehealth", { amara: { Patient: 1, Observation: 2 }, ben: { Observation: 1 } }),
   disclosure(2, "payer", { amara: { Observation: 4 } }),
@@ -52,8 +57,14 @@ test("an auditor's key opens every event, each once and whole, with where it sta
 
 test("an event hides no other that has its id and step", async ({ expect }) => {
   const decoy = { ...disclosure(4, "telehealth", { nobody: { Patient: 1 } }), at: fourth.at };
-  const twoOf = [disclosure(4, "payer", { amara: { Patient: 1 } }), disclosure(4, "payer", { ben: { Patient: 1 } })];
-  const place = writeLog(join(folder, "decoys"), await logOfEvents([[decoy], [fourth], [...twoOf, ...twoOf]]));
+  const twoOf = [
+    disclosure(4, "payer", { amara: { Patient: 1 } }),
+    disclosure(4, "payer", { ben: { Patient: 1 } }),
+  ];
+  const place = writeLog(
+    join(folder, "decoys"),
+    await logOfEvents([[decoy], [fourth], [...twoOf, ...twoOf]]),
+  );
   const { code, out } = await phylax("ledger", "read", place, "--log-key", logKey, "--key", key, "--json");
   const told = out
     .split("\n")
@@ -102,17 +113,32 @@ test("--kind chooses one kind of event, and one that there is not is a misuse", 
   const { lines } = await read("--key", key, "--kind", "refusal");
   expect(lines.map(({ event }) => event.id)).toEqual([refusal.id]);
   const misspelt = await read("--key", key, "--kind", "refused");
-  expect([misspelt.code, misspelt.error]).toEqual([2, expect.stringContaining("--kind is one of disclosure, ")]);
+  expect([misspelt.code, misspelt.error]).toEqual([
+    2,
+    expect.stringContaining("--kind is one of disclosure, "),
+  ]);
 });
 
-test("what a worker started with is a line with its digest and each setting by its name", async ({ expect }) => {
+test("what a worker started with is a line with its digest and each setting by its name", async ({
+  expect,
+}) => {
   const configuration = configurationOf("gateway", [
     ["PUBLIC_URL", "https://gateway.test"],
     ["PAGING_KEY", '{"fingerprint":"x"}'],
   ]);
   const event = configurationEvent(configuration, "ab".repeat(16), instant(Date.UTC(2026, 9, 1)));
   const place = writeLog(join(folder, "started"), await logOfEvents([[event]]));
-  const { code, out } = await phylax("ledger", "read", place, "--log-key", logKey, "--key", key, "--kind", "configuration");
+  const { code, out } = await phylax(
+    "ledger",
+    "read",
+    place,
+    "--log-key",
+    logKey,
+    "--key",
+    key,
+    "--kind",
+    "configuration",
+  );
   expect([code, out.trim()]).toEqual([
     0,
     `2026-10-01T00:00:00.000Z s0-2026h2/2 configuration gateway sha-256 ${configuration.digest}: ` +
@@ -120,7 +146,9 @@ test("what a worker started with is a line with its digest and each setting by i
   ]);
 });
 
-test("what a record says cannot reach a terminal but as text: no escape, no line of its own, no reversal", async ({ expect }) => {
+test("what a record says cannot reach a terminal but as text: no escape, no line of its own, no reversal", async ({
+  expect,
+}) => {
   const code = "\u001b[2J\u009b31m\u202E\n2026-10-01T00:00:00.000Z s0-2026h2/9 disclosure nobody";
   const event = disclosure(
     1,
@@ -155,7 +183,9 @@ test("what a record says cannot reach a terminal but as text: no escape, no line
   }
 });
 
-test("leaves that are not for this key are told by number and epoch, with nothing of a record; the answer is 1", async ({ expect }) => {
+test("leaves that are not for this key are told by number and epoch, with nothing of a record; the answer is 1", async ({
+  expect,
+}) => {
   const { code, error, lines } = await read("--key", writeKey(folder, auditors.stranger, "stranger.json"));
   expect([code, lines]).toEqual([1, []]);
   const told = (leaf: string, epoch: number) =>
@@ -168,11 +198,18 @@ test("leaves that are not for this key are told by number and epoch, with nothin
   ]);
 });
 
-test("a leaf whose accounting lines are not what it committed to says so, and a log that is wrong is not read", async ({ expect }) => {
-  const lying = writeLog(join(folder, "lying"), await logOfEvents([[first], [refusal]], () => new Uint8Array(32)));
+test("a leaf whose accounting lines are not what it committed to says so, and a log that is wrong is not read", async ({
+  expect,
+}) => {
+  const lying = writeLog(
+    join(folder, "lying"),
+    await logOfEvents([[first], [refusal]], () => new Uint8Array(32)),
+  );
   const { code, error, out } = await phylax("ledger", "read", lying, "--log-key", logKey, "--key", key);
   expect([code, out.split("\n").length]).toEqual([1, 2]); // a refusal has no lines
-  expect(error).toBe("s0-2026h2: leaf 2 (key epoch 1) could not be opened: its accounting lines are not the committed ones\n");
+  expect(error).toBe(
+    "s0-2026h2: leaf 2 (key epoch 1) could not be opened: its accounting lines are not the committed ones\n",
+  );
   const cut = writeLog(join(folder, "cut"), log);
   writeFileSync(join(cut, "s0-2026h2/frame/1"), new Uint8Array(3));
   const wrong = await phylax("ledger", "read", cut, "--log-key", logKey, "--key", key);
@@ -180,22 +217,39 @@ test("a leaf whose accounting lines are not what it committed to says so, and a 
   expect(wrong.error).toMatch(/^s0-2026h2: WRONG: frame\/1 \(frame 1\): frame magic/u);
 });
 
-test("by the root log's word: its key alone opens every log, and one that was cut back, or is hidden, is wrong", async ({ expect }) => {
+test("by the root log's word: its key alone opens every log, and one that was cut back, or is hidden, is wrong", async ({
+  expect,
+}) => {
   const { root, key: rootKey } = rootOf(log);
-  const readAt = (place: string) => phylax("ledger", "read", writeLog(place, root, "root"), "--log-key", rootKey, "--key", key, "--json");
+  const readAt = (place: string) =>
+    phylax("ledger", "read", writeLog(place, root, "root"), "--log-key", rootKey, "--key", key, "--json");
   const whole = await readAt(writeLog(join(folder, "with-root"), log));
   expect([whole.code, whole.error, whole.out.split("\n").length]).toEqual([0, "", events.length + 1]);
   const cut = await readAt(writeLog(join(folder, "cut-back"), await logOfEvents([[first]])));
   expect([cut.code, cut.out]).toEqual([1, ""]);
-  expect(cut.error).toContain("s0-2026h2: WRONG: checkpoint (leaf 3): is behind an earlier checkpoint of size 11");
+  expect(cut.error).toContain(
+    "s0-2026h2: WRONG: checkpoint (leaf 3): is behind an earlier checkpoint of size 11",
+  );
   const hidden = await readAt(join(folder, "hidden"));
   expect(hidden).toMatchObject({ code: 1, error: "s0-2026h2: WRONG: checkpoint: is missing\n" });
   const forged = writeLog(join(folder, "forged-root"), log);
-  const stranger = await phylax("ledger", "read", forged, "--log-key", rootKey, "--log-key", logKey, "--key", key);
+  const stranger = await phylax(
+    "ledger",
+    "read",
+    forged,
+    "--log-key",
+    rootKey,
+    "--log-key",
+    logKey,
+    "--key",
+    key,
+  );
   expect(stranger).toMatchObject({ code: 1, error: "root: WRONG: checkpoint: is missing\n" });
 });
 
-test("a log that was removed after its six years is said to be: there may have been more", async ({ expect }) => {
+test("a log that was removed after its six years is said to be: there may have been more", async ({
+  expect,
+}) => {
   const old = "ledger.test/s0-2019h2";
   const ofOld = (checkpoint: Checkpoint) => signed(checkpointText({ ...checkpoint, origin: old }), old);
   const leaves = [[ofOld({ origin: old, size: 0, root: emptyRoot })], [ofOld(checkpointOf(log.head))]];
@@ -239,7 +293,16 @@ test("a served checkpoint that is a second behind the root log is asked for once
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.address() as AddressInfo; // a listening TCP server has one
-  const { code, error, out } = await phylax("ledger", "read", `http://127.0.0.1:${port}`, "--log-key", rootKey, "--key", key, "--json");
+  const { code, error, out } = await phylax(
+    "ledger",
+    "read",
+    `http://127.0.0.1:${port}`,
+    "--log-key",
+    rootKey,
+    "--key",
+    key,
+    "--json",
+  );
   server.close();
   expect([code, error, out.split("\n").length, asked]).toEqual([0, "", events.length + 1, 2]);
 });

@@ -10,7 +10,10 @@ import { phylax } from "./phylax.ts";
 const folder = mkdtempSync(join(tmpdir(), "phylax-retention-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const [one, two] = [disclosure(1, "payer", { a: { Patient: 1 } }), disclosure(2, "payer", { b: { Patient: 1 } })];
+const [one, two] = [
+  disclosure(1, "payer", { a: { Patient: 1 } }),
+  disclosure(2, "payer", { b: { Patient: 1 } }),
+];
 const [short, log] = [await logOfEvents([[one]]), await logOfEvents([[one], [two]])];
 const { root, key } = rootOf(log);
 const ledger = writeLog(writeLog(join(folder, "ledger"), log), root, "root");
@@ -28,7 +31,9 @@ const locked = rulesFile("locked.json", rule(190_080_000));
 const check = (rules: string, at: string, place = ledger, ...args: readonly string[]) =>
   phylax("ledger", "retention", "check", rules, "--ledger", place, "--log-key", key, "--at", at, ...args);
 
-test("a lock of 2,200 days keeps each log, says from when it may go, and that the root log keeps its checkpoint", async ({ expect }) => {
+test("a lock of 2,200 days keeps each log, says from when it may go, and that the root log keeps its checkpoint", async ({
+  expect,
+}) => {
   const over = await check(locked, "2027-02-01");
   expect(over).toMatchObject({ code: 0, error: "" });
   expect(over.out.split("\n").filter(Boolean)).toEqual([
@@ -37,7 +42,12 @@ test("a lock of 2,200 days keeps each log, says from when it may go, and that th
   ]);
   expect((await check(locked, "2026-12-01")).out).toContain("takes records still");
   const json = JSON.parse((await check(locked, "2027-02-01", ledger, "--json")).out);
-  expect(json).toMatchObject({ good: true, sixYearsDays: 2192, blocked: [], logs: [{ log: "s0-2026h2", rootLeaves: 5 }, { log: "root" }] });
+  expect(json).toMatchObject({
+    good: true,
+    sixYearsDays: 2192,
+    blocked: [],
+    logs: [{ log: "s0-2026h2", rootLeaves: 5 }, { log: "root" }],
+  });
 });
 
 test("what is missing is named: a lock that is too short or none, one on checkpoints, a final checkpoint that the root log lacks", async ({
@@ -45,24 +55,38 @@ test("what is missing is named: a lock that is too short or none, one on checkpo
 }) => {
   const six = await check(rulesFile("short.json", rule(2191 * 86_400)), "2027-02-01");
   expect(six.code).toBe(1);
-  expect(six.error).toContain("s0-2026h2: WRONG: no rule keeps all of log/ledger.test/s0-2026h2/ for 2192 days");
+  expect(six.error).toContain(
+    "s0-2026h2: WRONG: no rule keeps all of log/ledger.test/s0-2026h2/ for 2192 days",
+  );
   const all = await check(rulesFile("all.json", rule(190_080_000, "")), "2027-02-01");
-  expect(all).toMatchObject({ code: 1, error: expect.stringContaining("checkpoint/: WRONG: rule records locks it") });
+  expect(all).toMatchObject({
+    code: 1,
+    error: expect.stringContaining("checkpoint/: WRONG: rule records locks it"),
+  });
   const behind = writeLog(writeLog(join(folder, "behind"), log), rootOf(short).root, "root");
   const lacking = await check(locked, "2027-02-01", behind);
   expect(lacking.code).toBe(1);
-  expect(lacking.error).toContain("its final checkpoint of 5 leaves is not in the root log (3 leaves): do not remove it");
+  expect(lacking.error).toContain(
+    "its final checkpoint of 5 leaves is not in the root log (3 leaves): do not remove it",
+  );
   expect((await check(locked, "2026-12-01", behind)).code, "it goes on, and the root log follows").toBe(0);
   const removed = await check(locked, "2027-02-01", writeLog(join(folder, "removed"), root, "root"));
-  expect(removed).toMatchObject({ code: 1, error: expect.stringContaining("its checkpoint is missing, before its time") });
+  expect(removed).toMatchObject({
+    code: 1,
+    error: expect.stringContaining("its checkpoint is missing, before its time"),
+  });
 });
 
-test("the rules come from an API, too: with the token of a file, and no word of it in what is said", async ({ expect }) => {
+test("the rules come from an API, too: with the token of a file, and no word of it in what is said", async ({
+  expect,
+}) => {
   const seen: (string | undefined)[] = [];
   const server = createServer((request, response) => {
     seen.push(request.headers.authorization);
     const good = request.url?.endsWith("/lock");
-    response.writeHead(good ? 200 : 403).end(JSON.stringify({ success: good, result: { rules: [rule(190_080_000)] } }));
+    response
+      .writeHead(good ? 200 : 403)
+      .end(JSON.stringify({ success: good, result: { rules: [rule(190_080_000)] } }));
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`; // a TCP server has an AddressInfo

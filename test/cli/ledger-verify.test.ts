@@ -30,19 +30,40 @@ const file = (name: string, content: string | Uint8Array): string => {
   return join(folder, name);
 };
 
-test("phylax ledger verify answers 0 for a good log, with the key, a dev.json, an earlier checkpoint and a receipt", async ({ expect }) => {
+test("phylax ledger verify answers 0 for a good log, with the key, a dev.json, an earlier checkpoint and a receipt", async ({
+  expect,
+}) => {
   served = log;
   const dev = file("dev.json", JSON.stringify({ logs: { "s0-2026h2": key } }));
   const since = file("checkpoint", log.objects.get("checkpoint") ?? "");
   const frame = frameHash(log.objects.get("frame/1") ?? new Uint8Array());
-  const receipt = formatReceipt({ log: "s0-2026h2", index: 5, leafHash: leafHash(log.leaves[5] ?? new Uint8Array()), frameHash: frame });
-  const { code, out, error } = await phylax("ledger", "verify", url, "--keys", dev, "--since", since, "--receipt", receipt);
+  const receipt = formatReceipt({
+    log: "s0-2026h2",
+    index: 5,
+    leafHash: leafHash(log.leaves[5] ?? new Uint8Array()),
+    frameHash: frame,
+  });
+  const { code, out, error } = await phylax(
+    "ledger",
+    "verify",
+    url,
+    "--keys",
+    dev,
+    "--since",
+    since,
+    "--receipt",
+    receipt,
+  );
   expect({ code, error }).toEqual({ code: 0, error: "" });
-  expect(out).toMatch(/^s0-2026h2: good: 7 leaves in 2 frames, root \S+, extends the earlier checkpoint, has the receipt's leaf 5\n$/);
+  expect(out).toMatch(
+    /^s0-2026h2: good: 7 leaves in 2 frames, root \S+, extends the earlier checkpoint, has the receipt's leaf 5\n$/,
+  );
   expect((await phylax("ledger", "verify", url, "--key", key, "--log", "s0-2026h2")).code).toBe(0);
 });
 
-test("phylax ledger verify answers 1 and names log, object and place of what is wrong", async ({ expect }) => {
+test("phylax ledger verify answers 1 and names log, object and place of what is wrong", async ({
+  expect,
+}) => {
   const frame = Uint8Array.from(log.objects.get("frame/1") ?? []);
   frame[frame.length - 1] = (frame.at(-1) ?? 0) ^ 1;
   served = { ...log, objects: new Map([...log.objects, ["frame/1", frame]]) };
@@ -70,11 +91,18 @@ test("a ledger that cannot be reached is not a good one", async ({ expect }) => 
   expect(error).toContain("cannot be reached");
 });
 
-test("a receipt or an earlier checkpoint of a log that is not looked at is refused, not passed over", async ({ expect }) => {
+test("a receipt or an earlier checkpoint of a log that is not looked at is refused, not passed over", async ({
+  expect,
+}) => {
   served = log;
   const { name, publicKey } = log.verifier;
   const other = verifierKey(name.replace("s0-", "s1-"), publicKey);
-  const receipt = formatReceipt({ log: "s0-2026h2", index: 1, leafHash: new Uint8Array(32), frameHash: new Uint8Array(32) });
+  const receipt = formatReceipt({
+    log: "s0-2026h2",
+    index: 1,
+    leafHash: new Uint8Array(32),
+    frameHash: new Uint8Array(32),
+  });
   const since = file("of-s0", log.objects.get("checkpoint") ?? "");
   for (const keys of [
     ["--key", other],
@@ -83,15 +111,31 @@ test("a receipt or an earlier checkpoint of a log that is not looked at is refus
     const told = await phylax("ledger", "verify", url, ...keys, "--receipt", receipt);
     expect({ code: told.code, out: told.out }).toEqual({ code: 2, out: "" });
     expect(told.error).toContain("the receipt is of log s0-2026h2");
-    expect(await phylax("ledger", "verify", url, ...keys, "--since", since)).toMatchObject({ code: 1, out: "" });
+    expect(await phylax("ledger", "verify", url, ...keys, "--since", since)).toMatchObject({
+      code: 1,
+      out: "",
+    });
   }
 });
 
 test("a receipt may be the header's whole line, as curl prints it", async ({ expect }) => {
   served = log;
   const frame = frameHash(log.objects.get("frame/1") ?? new Uint8Array());
-  const receipt = formatReceipt({ log: "s0-2026h2", index: 5, leafHash: leafHash(log.leaves[5] ?? new Uint8Array()), frameHash: frame });
-  const { code, out } = await phylax("ledger", "verify", url, "--key", key, "--receipt", `Phylax-Receipt: ${receipt}\r`);
+  const receipt = formatReceipt({
+    log: "s0-2026h2",
+    index: 5,
+    leafHash: leafHash(log.leaves[5] ?? new Uint8Array()),
+    frameHash: frame,
+  });
+  const { code, out } = await phylax(
+    "ledger",
+    "verify",
+    url,
+    "--key",
+    key,
+    "--receipt",
+    `Phylax-Receipt: ${receipt}\r`,
+  );
   expect(code).toBe(0);
   expect(out).toContain("has the receipt's leaf 5");
 });
@@ -99,7 +143,8 @@ test("a receipt may be the header's whole line, as curl prints it", async ({ exp
 test("--help says how each command is used, and nothing else happens", async ({ expect }) => {
   const all = await phylax("--help");
   expect({ code: all.code, error: all.error }).toEqual({ code: 0, error: "" });
-  for (const command of ["ledger verify", "ledger export", "registry apply", "token"]) expect(all.out).toContain(`phylax ${command} `);
+  for (const command of ["ledger verify", "ledger export", "registry apply", "token"])
+    expect(all.out).toContain(`phylax ${command} `);
   expect((await phylax("ledger", "verify", "--help")).out).toMatch(/^usage: phylax ledger verify .+\n$/u);
 });
 

@@ -13,7 +13,11 @@ const put = (name: string, body: unknown) => writeFileSync(join(folder, name), J
 
 /** The first JSON of a page that begins with this member. */
 const jsonIn = (text: string, member: string): unknown =>
-  JSON.parse(new RegExp(`\`\`\`json\\n(?<body>\\{\\n {2}"${member}"[\\s\\S]*?)\`\`\``, "u").exec(text)?.groups?.["body"] ?? "");
+  JSON.parse(
+    new RegExp(`\`\`\`json\\n(?<body>\\{\\n {2}"${member}"[\\s\\S]*?)\`\`\``, "u").exec(text)?.groups?.[
+      "body"
+    ] ?? "",
+  );
 
 interface Example {
   rules: { show: string[]; examples: { resource: unknown }[] }[];
@@ -27,10 +31,12 @@ put("narrower.json", {
 put("member.json", policy.rules[0]?.examples[0]?.resource);
 put("registry.json", jsonIn(readFileSync(join(root, "docs/registry.md"), "utf8"), "\\$schema"));
 
-const commands = [...page.matchAll(/```console\n\$ npx phylax (?<line>.*)\n(?<printed>[\s\S]*?)```/gu)].map(({ groups }) => ({
-  line: groups?.["line"] ?? "",
-  printed: groups?.["printed"] ?? "",
-}));
+const commands = [...page.matchAll(/```console\n\$ npx phylax (?<line>.*)\n(?<printed>[\s\S]*?)```/gu)].map(
+  ({ groups }) => ({
+    line: groups?.["line"] ?? "",
+    printed: groups?.["printed"] ?? "",
+  }),
+);
 
 test("docs/policy.md shows each of the three commands", () => {
   expect(new Set(commands.map(({ line }) => line.split(" ").slice(0, 2).join(" ")))).toEqual(
@@ -39,7 +45,9 @@ test("docs/policy.md shows each of the three commands", () => {
 });
 
 test.for(commands)("docs/policy.md prints what `$line` prints", async ({ line, printed }) => {
-  const args = [...line.matchAll(/'(?<quoted>[^']*)'|(?<word>\S+)/gu)].map(({ groups }) => groups?.["quoted"] ?? groups?.["word"] ?? "");
+  const args = [...line.matchAll(/'(?<quoted>[^']*)'|(?<word>\S+)/gu)].map(
+    ({ groups }) => groups?.["quoted"] ?? groups?.["word"] ?? "",
+  );
   const { out, error } = await phylax(...args);
   expect(error).toBe("");
   expect(out).toBe(printed);
@@ -90,7 +98,10 @@ test("policy check tells every problem of every file with its place, and exits 2
   }
   const { out: json } = await phylax("policy", "check", "--json", "wrong.json", "member-identity.json");
   expect(JSON.parse(json)).toMatchObject([
-    { file: "wrong.json", problems: [{ pointer: "/purposes/1" }, { pointer: "/rules/0/show/0" }, { pointer: "/rules/0/show/1" }] },
+    {
+      file: "wrong.json",
+      problems: [{ pointer: "/purposes/1" }, { pointer: "/rules/0/show/0" }, { pointer: "/rules/0/show/1" }],
+    },
     { file: "member-identity.json", problems: [], policy: { name: "member-identity", rules: 1 } },
   ]);
 });
@@ -99,28 +110,56 @@ test("the starter policies check; each grants what it grants itself, and not wha
   const starters = readdirSync(join(root, "policies")).map((file) => join(root, "policies", file));
   expect((await phylax("policy", "check", ...starters)).code).toBe(0);
   const [first = "", second = ""] = starters;
-  expect(await phylax("policy", "diff", first, first)).toEqual({ code: 0, out: "both grant the same\n", error: "" });
+  expect(await phylax("policy", "diff", first, first)).toEqual({
+    code: 0,
+    out: "both grant the same\n",
+    error: "",
+  });
   const { code, out } = await phylax("policy", "diff", first, second, "--json");
   expect(code).toBe(1);
-  expect(JSON.parse(out)).toContainEqual({ change: "more", interactions: [], what: "purpose", name: "HPAYMT" });
-  expect(await phylax("policy", "diff", first, "missing.json")).toMatchObject({ code: 2, error: "missing.json: cannot be read\n" });
+  expect(JSON.parse(out)).toContainEqual({
+    change: "more",
+    interactions: [],
+    what: "purpose",
+    name: "HPAYMT",
+  });
+  expect(await phylax("policy", "diff", first, "missing.json")).toMatchObject({
+    code: 2,
+    error: "missing.json: cannot be read\n",
+  });
 });
 
-const explain = (...args: readonly string[]) => phylax("policy", "explain", "--registry", "registry.json", "--origin", "hospital", ...args);
+const explain = (...args: readonly string[]) =>
+  phylax("policy", "explain", "--registry", "registry.json", "--origin", "hospital", ...args);
 
 test.for<[string, readonly string[], number, RegExp]>([
-  ["an agreement that has lapsed", ["--client", "lab", "--at", "2029-01-01", "GET Patient/1"], 1, /^refused: .*agreement_expired/u],
+  [
+    "an agreement that has lapsed",
+    ["--client", "lab", "--at", "2029-01-01", "GET Patient/1"],
+    1,
+    /^refused: .*agreement_expired/u,
+  ],
   [
     "a scope that a grant does not hold",
     ["--client", "billing", "--scope", "system/Observation.rs", "GET Patient/1"],
     1,
     /^refused: scope_insufficient/u,
   ],
-  ["a token without a patient", ["--client", "my-chart", "GET Patient/1"], 1, /^refused: the token names no patient/u],
+  [
+    "a token without a patient",
+    ["--client", "my-chart", "GET Patient/1"],
+    1,
+    /^refused: the token names no patient/u,
+  ],
   ["a patient of the token's", ["--client", "my-chart", "--patient", "1", "GET Patient/1"], 0, /^permitted/u],
   ["a type without a rule", ["--client", "lab", "GET Observation/1"], 1, /^refused: rule_missing/u],
   ["a write without a rule", ["--client", "lab", "PUT Patient/1"], 1, /^refused: rule_missing/u],
-  ["a request that is none", ["--client", "lab", "GET Patient?nmae=x"], 1, /^refused: parameter_unknown[\s\S]*nmae/u],
+  [
+    "a request that is none",
+    ["--client", "lab", "GET Patient?nmae=x"],
+    1,
+    /^refused: parameter_unknown[\s\S]*nmae/u,
+  ],
   ["a client that is not there", ["--client", "nobody", "GET Patient/1"], 2, /^$/u],
   ["a purpose that is not granted", ["--client", "lab", "--purpose", "HPAYMT", "GET Patient/1"], 2, /^$/u],
   ["no request", ["--client", "lab"], 2, /^$/u],
@@ -133,14 +172,27 @@ test.for<[string, readonly string[], number, RegExp]>([
 
 test("a user's scope is explained by what the policy makes of the one who signed in", async () => {
   const by = (...args: readonly string[]) =>
-    phylax("policy", "explain", "--policy", join(root, "policies/treat.json"), "--scope", "user/*.rs", ...args, "GET Observation?code=x");
-  expect((await by()).out).toMatch(/^refused: scope_insufficient[\s\S]*nobody's \(nobody signed in: --user\)/u);
+    phylax(
+      "policy",
+      "explain",
+      "--policy",
+      join(root, "policies/treat.json"),
+      "--scope",
+      "user/*.rs",
+      ...args,
+      "GET Observation?code=x",
+    );
+  expect((await by()).out).toMatch(
+    /^refused: scope_insufficient[\s\S]*nobody's \(nobody signed in: --user\)/u,
+  );
   const vera = await by("--user", "Practitioner/vera", "--user-patient", "1", "--user-patient", "2");
   expect(vera.out).toContain(
     "user/: the rows of Patient/1, Patient/2 (whom the origin's records make this user's as practitioner, organization, panel)",
   );
   expect(vera.out).toContain("  GET Observation?code=x&patient=Patient/1,Patient/2&_count=400\n");
-  expect((await by("--user", "Patient/1")).out).toContain("  GET Observation?code=x&patient=Patient/1&_count=400\n");
+  expect((await by("--user", "Patient/1")).out).toContain(
+    "  GET Observation?code=x&patient=Patient/1&_count=400\n",
+  );
   expect(await by("--user", "https://elsewhere.example/fhir/Practitioner/1")).toMatchObject({ code: 2 });
 });
 
@@ -162,7 +214,9 @@ test("as JSON an explanation holds verdict, steps, questions and the sample befo
       rules: ["/rules/0"],
       before: { telecom: [{}] },
       after: { birthDate: "1984-03-02" },
-      changes: expect.arrayContaining([{ kind: "removed", path: "telecom", why: "no rule that reaches this row shows it" }]),
+      changes: expect.arrayContaining([
+        { kind: "removed", path: "telecom", why: "no rule that reaches this row shows it" },
+      ]),
     },
   });
 });

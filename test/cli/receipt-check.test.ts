@@ -25,7 +25,8 @@ const bytes = (path: string) => log.objects.get(path) ?? new Uint8Array();
 const checkpoint = fromUtf8(bytes("checkpoint")) ?? "";
 const hashes = log.leaves.map(leafHash);
 const at = hashAtTiles(() => hashes);
-const proofOf = (index: number) => utf8(inclusionNote(index, inclusionProof(index, log.head.size, at), checkpoint));
+const proofOf = (index: number) =>
+  utf8(inclusionNote(index, inclusionProof(index, log.head.size, at), checkpoint));
 const receiptOf = (index: number, about: Partial<Receipt> = {}): Receipt => ({
   log: "s0-2026h2",
   index,
@@ -39,13 +40,32 @@ const fileOf = (name: string, content: string | Uint8Array): string => {
   return join(folder, name);
 };
 const check = (receipt: string | Receipt, ...args: readonly string[]) =>
-  phylax("receipt", "check", typeof receipt === "string" ? receipt : formatReceipt(receipt), "--log-key", key, ...args);
+  phylax(
+    "receipt",
+    "check",
+    typeof receipt === "string" ? receipt : formatReceipt(receipt),
+    "--log-key",
+    key,
+    ...args,
+  );
 
-test("a receipt with its proof checks offline, against the checkpoint it came with, and against the whole ledger", async ({ expect }) => {
+test("a receipt with its proof checks offline, against the checkpoint it came with, and against the whole ledger", async ({
+  expect,
+}) => {
   const offline = await check(receiptOf(4));
   expect(offline).toMatchObject({ code: 0, error: "", out: expect.stringContaining("s0-2026h2/4: good") });
-  const file = fileOf("answer.txt", `HTTP/1.1 200 OK\r\nContent-Type: x\r\nPhylax-Receipt: ${formatReceipt(receiptOf(8))}\r\n\r\n{}`);
-  const whole = await check(file, "--checkpoint", fileOf("checkpoint", checkpoint), "--ledger", ledger, "--json");
+  const file = fileOf(
+    "answer.txt",
+    `HTTP/1.1 200 OK\r\nContent-Type: x\r\nPhylax-Receipt: ${formatReceipt(receiptOf(8))}\r\n\r\n{}`,
+  );
+  const whole = await check(
+    file,
+    "--checkpoint",
+    fileOf("checkpoint", checkpoint),
+    "--ledger",
+    ledger,
+    "--json",
+  );
   expect([whole.code, whole.error]).toEqual([0, ""]);
   expect(JSON.parse(whole.out)).toMatchObject({
     good: true,
@@ -57,10 +77,15 @@ test("a receipt with its proof checks offline, against the checkpoint it came wi
   expect((await check(bare, "--ledger", ledger)).code).toBe(0);
 });
 
-test("what is wrong is named: another leaf, another proof, a forged or short checkpoint, a frame, a fork", async ({ expect }) => {
+test("what is wrong is named: another leaf, another proof, a forged or short checkpoint, a frame, a fork", async ({
+  expect,
+}) => {
   const forged = fileOf("forged", checkpoint.replace("\n11\n", "\n12\n"));
   const short = fileOf("short", signed(checkpointText({ ...checkpointOf(log.head), size: 3 })));
-  const fork = fileOf("fork", signed(checkpointText({ ...checkpointOf(log.head), root: new Uint8Array(32) })));
+  const fork = fileOf(
+    "fork",
+    signed(checkpointText({ ...checkpointOf(log.head), root: new Uint8Array(32) })),
+  );
   const grown = fileOf("grown", signed(checkpointText({ ...checkpointOf(log.head), size: 12 })));
   const flipped = proofOf(4);
   flipped[60] = (flipped[60] ?? 0) ^ 1;

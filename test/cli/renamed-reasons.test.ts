@@ -14,8 +14,17 @@ const refused = (number: number, reason: string) => ({
   outcome: { status: 403, reason },
   withheld: undefined,
 });
-const tally = { ...disclosure(3, "payer", {}), kind: "refusals", outcome: undefined, withheld: undefined, tally: { proof_nonce_old: 7 } };
-const brokenOff = { ...disclosure(4, "payer", { amara: { Observation: 1 } }), outcome: { status: 200, reason: "client_gone" } };
+const tally = {
+  ...disclosure(3, "payer", {}),
+  kind: "refusals",
+  outcome: undefined,
+  withheld: undefined,
+  tally: { proof_nonce_old: 7 },
+};
+const brokenOff = {
+  ...disclosure(4, "payer", { amara: { Observation: 1 } }),
+  outcome: { status: 200, reason: "client_gone" },
+};
 const events = [refused(1, "no_rule"), refused(2, "rule_missing"), tally, brokenOff];
 const ledger = writeLog(join(folder, "ledger"), await logOfEvents(events.map((event) => [event])));
 const asAuditor = ["--log-key", logKey, "--key", writeKey(folder, auditors.one)];
@@ -29,16 +38,25 @@ async function read(...args: readonly string[]) {
   return { code, events: lines.map(({ event }) => event) };
 }
 
-test("ledger read shows the new code of a record that has the old one, in an outcome and in a tally", async ({ expect }) => {
+test("ledger read shows the new code of a record that has the old one, in an outcome and in a tally", async ({
+  expect,
+}) => {
   const { code, events } = await read();
   expect(code).toBe(0);
-  expect(events.map(({ outcome }) => outcome?.reason)).toEqual(["rule_missing", "rule_missing", undefined, "client_disconnected"]);
+  expect(events.map(({ outcome }) => outcome?.reason)).toEqual([
+    "rule_missing",
+    "rule_missing",
+    undefined,
+    "client_disconnected",
+  ]);
   expect(events[2]?.tally).toEqual({ proof_nonce_expired: 7 });
   const { out } = await phylax("ledger", "read", ledger, ...asAuditor);
   expect(out).not.toMatch(/no_rule|client_gone/u);
 });
 
-test("--reason takes the old code and the new one, and finds records of both and tallies", async ({ expect }) => {
+test("--reason takes the old code and the new one, and finds records of both and tallies", async ({
+  expect,
+}) => {
   for (const reason of ["no_rule", "rule_missing"])
     expect((await read("--reason", reason)).events.map(({ id }) => Number.parseInt(id, 16))).toEqual([1, 2]);
   for (const reason of ["proof_nonce_old", "proof_nonce_expired"])

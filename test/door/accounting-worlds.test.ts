@@ -2,7 +2,14 @@ import type { Resource } from "@medplum/fhirtypes";
 import { afterAll, beforeAll, test } from "vitest";
 import { askersUnder, type Askers } from "../support/askers.ts";
 import { starterPolicy } from "../support/outside.ts";
-import { beyond, TwoWorlds, type Asking, type Comparison, type Question, type Seen } from "../support/two-worlds.ts";
+import {
+  beyond,
+  TwoWorlds,
+  type Asking,
+  type Comparison,
+  type Question,
+  type Seen,
+} from "../support/two-worlds.ts";
 
 // Whether a patient is there is nothing that an accounting tells: not by its lines, its words, its links, nor by what goes on record for it.
 
@@ -15,7 +22,9 @@ beforeAll(async () => {
 afterAll(() => worlds.close());
 
 const own = "ann"; // of the individual's tokens
-const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
+const restricted = {
+  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
+};
 const address = [{ use: "home" as const, state: "MA", country: "US" }];
 const replaces = (id: string) => [{ type: "replaces" as const, other: { reference: `Patient/${id}` } }];
 const immunization = (id: string): Resource => ({
@@ -30,7 +39,9 @@ const rows = Array.from({ length: 5 }, (_, i) => immunization(`i${i}`));
 const disclosed = rows.map(({ id }): Asking => ({ by: "public-health", path: `Immunization/${id}` }));
 const accounting = `Patient/${own}/$disclosures?all=true&_count=4`;
 const nextPage = (by: Question["by"]) => (before: readonly Seen[]) => {
-  const { link } = JSON.parse(before.at(-1)?.body.toString("utf8") ?? "") as { link: { relation: string; url: string }[] };
+  const { link } = JSON.parse(before.at(-1)?.body.toString("utf8") ?? "") as {
+    link: { relation: string; url: string }[];
+  };
   return { by, path: link.find(({ relation }) => relation === "next")?.url ?? "no next page" };
 };
 /**
@@ -39,8 +50,15 @@ const nextPage = (by: Question["by"]) => (before: readonly Seen[]) => {
  */
 function told({ one, other, differences }: Comparison) {
   const text = ({ body }: Seen) =>
-    body.toString("utf8").replaceAll(/(?<="valueBase64Binary":"|_page=|,)[\w+/=-]{100,}/gu, ({ length }) => `(${length} characters)`);
-  const bodies = one.flatMap((seen, i) => (other[i] !== undefined && text(seen) === text(other[i]) ? [] : [i]));
+    body
+      .toString("utf8")
+      .replaceAll(
+        /(?<="valueBase64Binary":"|_page=|,)[\w+/=-]{100,}/gu,
+        ({ length }) => `(${length} characters)`,
+      );
+  const bodies = one.flatMap((seen, i) =>
+    other[i] !== undefined && text(seen) === text(other[i]) ? [] : [i],
+  );
   return [...bodies, ...beyond(differences, { body: /./u, records: /^\/\d+\/event\/patients\/0\/state$/u })];
 }
 
@@ -48,7 +66,13 @@ test("a labelled patient, with links and an address, and one who was deleted hav
   expect,
 }) => {
   const ben: Resource = { resourceType: "Patient", id: "ben", link: replaces(own), address };
-  const labelled: Resource = { resourceType: "Patient", id: own, meta: restricted, link: replaces("ben"), address };
+  const labelled: Resource = {
+    resourceType: "Patient",
+    id: own,
+    meta: restricted,
+    link: replaces("ben"),
+    address,
+  };
   const by = await askers.by("patient");
   const asked: readonly Asking[] = [
     ...disclosed,

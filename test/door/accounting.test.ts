@@ -42,7 +42,11 @@ const immunization = (id: string, patient: string) => ({
 });
 const resources = [
   // Her record took the place of an older one, which says so too. That it took Bela's, nobody says but she.
-  { resourceType: "Patient", id: "amara-okafor", link: [link("replaces", "amara-old"), link("replaces", "bela"), link("seealso", "carl")] },
+  {
+    resourceType: "Patient",
+    id: "amara-okafor",
+    link: [link("replaces", "amara-old"), link("replaces", "bela"), link("seealso", "carl")],
+  },
   { resourceType: "Patient", id: "amara-old", active: false, link: [link("replaced-by", "amara-okafor")] },
   { resourceType: "Patient", id: "bela" },
   { resourceType: "Patient", id: "carl" },
@@ -59,10 +63,17 @@ writeFileSync(join(bundles, "all.ndjson"), resources.map((resource) => JSON.stri
 interface Line {
   readonly recorded: string;
   readonly purposeOfEvent: readonly { readonly coding: readonly { readonly code: string }[] }[];
-  readonly agent: readonly { readonly requestor: boolean; readonly who: { readonly identifier?: { readonly value: string } } }[];
+  readonly agent: readonly {
+    readonly requestor: boolean;
+    readonly who: { readonly identifier?: { readonly value: string } };
+  }[];
   readonly entity: readonly {
     readonly what?: { readonly reference: string };
-    readonly detail?: readonly { readonly type: string; readonly valueString?: string; readonly valueBase64Binary?: string }[];
+    readonly detail?: readonly {
+      readonly type: string;
+      readonly valueString?: string;
+      readonly valueBase64Binary?: string;
+    }[];
   }[];
 }
 
@@ -72,7 +83,13 @@ const issuer = await outsider("https://issuer.example", "phylax");
 beforeAll(async () => {
   phylax = await startDoor({ bundles });
   certificate = await certificateFor(phylax, "own-app");
-  const app = { id: "own-app", kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: "own-app" };
+  const app = {
+    id: "own-app",
+    kind: "patient",
+    auth: "external",
+    issuer: issuer.iss,
+    externalClientId: "own-app",
+  };
   await phylax.applyRegistry(
     joined(
       { issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] },
@@ -82,7 +99,12 @@ beforeAll(async () => {
 }, 120_000);
 /** As a patient's own app. */
 const askOwn = async (patient: string, path: string) =>
-  askAs(phylax, certificate, await outsideToken(issuer, certificate, { client_id: "own-app", patient, scope: "patient/*.rs" }), path);
+  askAs(
+    phylax,
+    certificate,
+    await outsideToken(issuer, certificate, { client_id: "own-app", patient, scope: "patient/*.rs" }),
+    path,
+  );
 afterAll(async () => {
   await phylax.close();
   rmSync(bundles, { recursive: true, force: true });
@@ -127,22 +149,30 @@ describe("an accounting of disclosures", () => {
     }
   }, 60_000);
 
-  test("the individual is told what the law asks for, of each record of theirs, and of nobody else's", async ({ expect }) => {
+  test("the individual is told what the law asks for, of each record of theirs, and of nobody else's", async ({
+    expect,
+  }) => {
     const { lines, words } = await accounting("patient-app", "amara-okafor");
     expect(told(lines)).toEqual(["public-health Patient/amara-okafor", "public-health Patient/amara-old"]);
     expect(words).toContain("No proof shows that no line is missing");
     const all = await accounting("patient-app", "amara-okafor", "?all=true");
     expect(told(all.lines)).toContain("telehealth Patient/amara-okafor");
-    expect(told(all.lines), "the first accounting was told to the individual").toContain("patient-app Patient/amara-okafor");
+    expect(told(all.lines), "the first accounting was told to the individual").toContain(
+      "patient-app Patient/amara-okafor",
+    );
     expect(told(all.lines).join()).not.toContain("bela");
     const standing = (recipient: string) =>
-      all.lines.filter((line) => recipientOf(line) === recipient).map((line) => detailOf(line, "required-by-law"));
+      all.lines
+        .filter((line) => recipientOf(line) === recipient)
+        .map((line) => detailOf(line, "required-by-law"));
     expect(new Set(standing("telehealth"))).toEqual(new Set([expect.stringContaining("164.528(a)(1)(i)")]));
     expect(new Set(standing("patient-app"))).toEqual(new Set([expect.stringContaining("164.528(a)(1)(ii)")]));
     expect(standing("public-health")).toEqual(["yes", "yes"]);
   });
 
-  test("the privacy officer is told of anyone, of two records as one only where both say so", async ({ expect }) => {
+  test("the privacy officer is told of anyone, of two records as one only where both say so", async ({
+    expect,
+  }) => {
     expect(told((await accounting("privacy-officer", "bela")).lines)).toEqual(["public-health Patient/bela"]);
     expect(told((await accounting("privacy-officer", "amara-okafor")).lines)).toEqual([
       "public-health Patient/amara-okafor",
@@ -152,7 +182,9 @@ describe("an accounting of disclosures", () => {
     expect(told((await accounting("privacy-officer", "carl")).lines)).toEqual([]);
   });
 
-  test("each line is a valid AuditEvent whose proof holds with the log's public key, and says what the line says", async ({ expect }) => {
+  test("each line is a valid AuditEvent whose proof holds with the log's public key, and says what the line says", async ({
+    expect,
+  }) => {
     const { lines } = await accounting("privacy-officer", "amara-okafor", "?all=true");
     expect(lines.length).toBeGreaterThan(3);
     for (const line of lines) {
@@ -174,28 +206,36 @@ describe("an accounting of disclosures", () => {
     }
   });
 
-  test("as a page it has no script and forbids everything; as CSV it opens in a spreadsheet", async ({ expect }) => {
+  test("as a page it has no script and forbids everything; as CSV it opens in a spreadsheet", async ({
+    expect,
+  }) => {
     const page = await ask("patient-app", "Patient/amara-okafor/$disclosures?_format=text/html");
     expect(page.headers).toMatchObject({
       "content-type": "text/html; charset=utf-8",
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",
     });
-    expect(page.headers["content-security-policy"]).toMatch(/^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]{44}'; base-uri 'none'/u);
+    expect(page.headers["content-security-policy"]).toMatch(
+      /^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]{44}'; base-uri 'none'/u,
+    );
     expect(page.text).toContain("Accounting of disclosures");
     expect(page.text).toContain("public health (PUBHLTH)");
     expect(page.text).not.toMatch(/<script|javascript:|onload=|<img|<a /iu);
     const csv = await ask("privacy-officer", "Patient/bela/$disclosures?_format=csv&all=true");
     expect(csv.headers["content-type"]).toBe("text/csv; charset=utf-8");
     const [head, ...rows] = csv.text.split("\r\n");
-    expect(head).toBe("time,recipient,recipient id,address,purpose,agreement,disclosed,patient,required by law,ledger line,proof");
+    expect(head).toBe(
+      "time,recipient,recipient id,address,purpose,agreement,disclosed,patient,required by law,ledger line,proof",
+    );
     expect(rows.find((row) => row.includes(",public-health,"))).toMatch(
       /^\d{4}-.*,State Department of Health,public-health,"1 Health Plaza, Springfield",public health \(PUBHLTH\),public-health-agreement,Patient 1,Patient\/bela,yes,s\d-/u,
     );
     expect(rows.some((row) => row.includes("payer"))).toBe(true);
   });
 
-  test("phylax accounting check proves each of the three forms offline, and names a line that was changed", async ({ expect }) => {
+  test("phylax accounting check proves each of the three forms offline, and names a line that was changed", async ({
+    expect,
+  }) => {
     const keys = Object.values(phylax.dev.logs).flatMap((key) => ["--key", key]);
     const file = join(bundles, "saved");
     for (const format of ["json", "text/csv", "text/html"]) {
@@ -207,9 +247,16 @@ describe("an accounting of disclosures", () => {
       expect(out).toContain("no proof shows that none is missing");
     }
     const { lines, text } = await accounting("privacy-officer", "bela");
-    const proof = JSON.parse(Buffer.from(detailOf(lines[0] as Line, "proof") ?? "", "base64").toString()) as { content: string };
-    const content = Buffer.from(Buffer.from(proof.content, "base64").toString("latin1").replace("PUBHLTH", "PUBHLTX"), "latin1");
-    const changed = Buffer.from(JSON.stringify({ ...proof, content: content.toString("base64") })).toString("base64");
+    const proof = JSON.parse(Buffer.from(detailOf(lines[0] as Line, "proof") ?? "", "base64").toString()) as {
+      content: string;
+    };
+    const content = Buffer.from(
+      Buffer.from(proof.content, "base64").toString("latin1").replace("PUBHLTH", "PUBHLTX"),
+      "latin1",
+    );
+    const changed = Buffer.from(JSON.stringify({ ...proof, content: content.toString("base64") })).toString(
+      "base64",
+    );
     writeFileSync(file, text.replace(detailOf(lines[0] as Line, "proof") ?? "", changed));
     const told = await command("accounting", "check", file, ...keys);
     expect(told).toMatchObject({ code: 1, out: expect.stringContaining("WRONG: line not of leaf") });
@@ -220,13 +267,23 @@ describe("an accounting of disclosures", () => {
     expect,
   }) => {
     const at = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
-    const held = { id: "case-7", patient: "main/Patient/amara-okafor", recipient: "public-health", from: at(-1), to: at(20) };
+    const held = {
+      id: "case-7",
+      patient: "main/Patient/amara-okafor",
+      recipient: "public-health",
+      from: at(-1),
+      to: at(20),
+    };
     const file = join(bundles, "suspension.json");
     const suspend = async (document: object) => {
       writeFileSync(file, JSON.stringify(document));
       return command("accounting", "suspend", file, "--state", join(phylax.home, ".phylax"));
     };
-    expect(await command("accounting", "suspend", file)).toEqual({ code: 2, out: "", error: `${file} is not there\n` });
+    expect(await command("accounting", "suspend", file)).toEqual({
+      code: 2,
+      out: "",
+      error: `${file} is not there\n`,
+    });
     expect(await suspend(held)).toMatchObject({ code: 2, error: expect.stringContaining("/statement") });
     const statement = "The Attorney General states in writing that telling would impede an inquiry.";
     expect(await suspend({ ...held, statement })).toMatchObject({ code: 0, out: "suspended\n" });
@@ -234,8 +291,12 @@ describe("an accounting of disclosures", () => {
     expect(told(before.lines), "nor of the record that is united with it").toEqual([]);
     expect(before.text).not.toMatch(/suspen|inquiry|case-7/iu);
     const all = await accounting("patient-app", "amara-okafor", "?all=true");
-    const officers = all.lines.filter((line) => recipientOf(line) === "privacy-officer").map((line) => detailOf(line, "disclosed"));
-    expect(new Set(officers), "how many lines an officer saw would tell that some are held back").toEqual(new Set(["Bundle 1"]));
+    const officers = all.lines
+      .filter((line) => recipientOf(line) === "privacy-officer")
+      .map((line) => detailOf(line, "disclosed"));
+    expect(new Set(officers), "how many lines an officer saw would tell that some are held back").toEqual(
+      new Set(["Bundle 1"]),
+    );
     const officer = await accounting("privacy-officer", "amara-okafor");
     expect(officer.lines.map((line) => detailOf(line, "suspended-until"))).toEqual([held.to, held.to]);
     expect(officer.words).toContain("Some lines are suspended");
@@ -248,7 +309,9 @@ describe("an accounting of disclosures", () => {
 
   test("a time narrows it; what is malformed is refused", async ({ expect }) => {
     const today = new Date().toISOString().slice(0, 10);
-    expect((await accounting("privacy-officer", "bela", `?start=${today}&end=${today}`)).lines).toHaveLength(1);
+    expect((await accounting("privacy-officer", "bela", `?start=${today}&end=${today}`)).lines).toHaveLength(
+      1,
+    );
     expect((await accounting("privacy-officer", "bela", "?end=2026-01-01")).lines).toHaveLength(0);
     for (const query of [
       "?start=2026-02-30",
@@ -258,7 +321,9 @@ describe("an accounting of disclosures", () => {
       "?start=2026-01-01&start=2026-01-01",
     ])
       expect((await ask("privacy-officer", `Patient/bela/$disclosures${query}`)).status, query).toBe(400);
-    expect((await phylax.ask("privacy-officer", "Patient/bela/$disclosures", { method: "POST" })).status).toBe(405);
+    expect(
+      (await phylax.ask("privacy-officer", "Patient/bela/$disclosures", { method: "POST" })).status,
+    ).toBe(405);
   });
 
   test("it is told by the id alone, where the patient is labelled or deleted: to the officer, and to the individual", async ({
@@ -329,7 +394,11 @@ describe("an accounting of disclosures", () => {
               total,
               link = [],
               entry,
-            } = JSON.parse(page.text) as { total?: number; link?: { relation: string; url: string }[]; entry: { fullUrl?: string }[] };
+            } = JSON.parse(page.text) as {
+              total?: number;
+              link?: { relation: string; url: string }[];
+              entry: { fullUrl?: string }[];
+            };
             expect([total, link.find(({ relation }) => relation === "next")?.url]).toEqual([undefined, next]);
             shown.push(...entry.flatMap(({ fullUrl }) => fullUrl ?? []));
           }
@@ -343,11 +412,15 @@ describe("an accounting of disclosures", () => {
       const records = await openLedger(phylax.dev);
       const pages = records.filter(({ event }) => event.kind === "accounting" && event.what?.id === "carl");
       expect(pages.length).toBeGreaterThanOrEqual(9);
-      expect(pages.filter(({ event }) => event.what?.parameters?.some(([name]) => name === "after")).length).toBeGreaterThanOrEqual(6);
+      expect(
+        pages.filter(({ event }) => event.what?.parameters?.some(([name]) => name === "after")).length,
+      ).toBeGreaterThanOrEqual(6);
     },
   );
 
-  test("a page's link opens for nobody else, for no other patient, and with nothing beside it", async ({ expect }) => {
+  test("a page's link opens for nobody else, for no other patient, and with nothing beside it", async ({
+    expect,
+  }) => {
     const { headers } = await ask("privacy-officer", "Patient/carl/$disclosures?_count=3");
     const next = /<(.*)>/u.exec(headers["link"]?.toString() ?? "")?.[1] ?? "";
     expect((await ask("privacy-officer", next)).status).toBe(200);
@@ -361,20 +434,32 @@ describe("an accounting of disclosures", () => {
   }) => {
     const summed = await accounting("privacy-officer", "carl", "?summed=true");
     expect(summed.lines).toHaveLength(1);
-    expect(["number", "disclosed-in-all", "proof"].map((type) => detailOf(summed.lines[0] as Line, type))).toEqual([
-      "7",
-      "Patient 7",
-      undefined,
-    ]);
-    const single = await accounting("privacy-officer", "carl", "?recipient=public-health&purpose=PUBHLTH&all=true");
+    expect(
+      ["number", "disclosed-in-all", "proof"].map((type) => detailOf(summed.lines[0] as Line, type)),
+    ).toEqual(["7", "Patient 7", undefined]);
+    const single = await accounting(
+      "privacy-officer",
+      "carl",
+      "?recipient=public-health&purpose=PUBHLTH&all=true",
+    );
     expect(single.lines).toHaveLength(7);
-    expect(single.lines.map(({ recorded }) => recorded).toSorted()[6]).toBe(detailOf(summed.lines[0] as Line, "last"));
+    expect(single.lines.map(({ recorded }) => recorded).toSorted()[6]).toBe(
+      detailOf(summed.lines[0] as Line, "last"),
+    );
     expect((await accounting("privacy-officer", "carl", "?recipient=payer")).lines).toEqual([]);
     const [first] = single.lines.map(({ recorded }) => recorded).toSorted();
-    expect((await accounting("privacy-officer", "carl", `?start=${first}&end=${first}`)).lines).toHaveLength(1);
+    expect((await accounting("privacy-officer", "carl", `?start=${first}&end=${first}`)).lines).toHaveLength(
+      1,
+    );
     writeFileSync(join(bundles, "summed"), summed.text);
     expect(
-      await command("accounting", "check", join(bundles, "summed"), "--key", phylax.dev.logs[Object.keys(phylax.dev.logs)[0] ?? ""] ?? ""),
+      await command(
+        "accounting",
+        "check",
+        join(bundles, "summed"),
+        "--key",
+        phylax.dev.logs[Object.keys(phylax.dev.logs)[0] ?? ""] ?? "",
+      ),
     ).toMatchObject({
       code: 2,
       error: expect.stringContaining("sums have no proofs"),
@@ -394,22 +479,37 @@ describe("an accounting of disclosures", () => {
     expect(absent[0]).toBe(404);
     for (const id of ["bela", "amara-old", "carl"])
       expect(face(await ask("patient-app", `Patient/${id}/$disclosures`)), id).toEqual(absent);
-    expect((await accounting("privacy-officer", "nobody")).lines, "an officer learns by the id alone").toEqual([]);
+    expect(
+      (await accounting("privacy-officer", "nobody")).lines,
+      "an officer learns by the id alone",
+    ).toEqual([]);
     const narrow = await phylax.token("patient-app", { scope: "patient/Patient.r" });
     const headers = { authorization: `Bearer ${narrow}` };
-    expect((await phylax.ask("patient-app", "Patient/amara-okafor/$disclosures", { headers })).status).toBe(403);
+    expect((await phylax.ask("patient-app", "Patient/amara-okafor/$disclosures", { headers })).status).toBe(
+      403,
+    );
     expect((await ask("privacy-officer", "Observation?patient=bela")).status).toBe(403);
   });
 
-  test("who was told what is on record: the look-up before it is answered, and the answer", async ({ expect }) => {
+  test("who was told what is on record: the look-up before it is answered, and the answer", async ({
+    expect,
+  }) => {
     await accounting("privacy-officer", "amara-okafor");
     const records = await openLedger(phylax.dev);
-    const own = records.filter(({ event }) => event.who?.client === "privacy-officer" && event.kind === "accounting");
+    const own = records.filter(
+      ({ event }) => event.who?.client === "privacy-officer" && event.kind === "accounting",
+    );
     const named = own.map(({ event }) => event.patients.map(({ patient }) => patient).join());
     expect(named).toContain("main/Patient/amara-okafor,main/Patient/amara-old");
-    const answered = records.filter(({ event }) => event.kind === "disclosure" && own.some((one) => one.event.id === event.id));
+    const answered = records.filter(
+      ({ event }) => event.kind === "disclosure" && own.some((one) => one.event.id === event.id),
+    );
     expect(answered.length).toBeGreaterThan(0);
-    expect(answered.every(({ event }) => event.what?.interaction === "$disclosures" && event.who?.client === "privacy-officer")).toBe(true);
+    expect(
+      answered.every(
+        ({ event }) => event.what?.interaction === "$disclosures" && event.who?.client === "privacy-officer",
+      ),
+    ).toBe(true);
     expect(answered.length).toBe(own.length);
   });
 });

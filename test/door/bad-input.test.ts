@@ -10,7 +10,11 @@ beforeAll(async () => {
 afterAll(() => phylax.close());
 
 const long = "a".repeat(7_000);
-const cases: readonly [name: string, path: string, sending?: { method?: string; headers?: Record<string, string>; body?: string }][] = [
+const cases: readonly [
+  name: string,
+  path: string,
+  sending?: { method?: string; headers?: Record<string, string>; body?: string },
+][] = [
   ["an unknown path", "no/such/path/at/all"],
   ["an unknown type", "Patiens/amara-okafor"],
   ["a lower-case type", "patient/amara-okafor"],
@@ -36,7 +40,15 @@ const cases: readonly [name: string, path: string, sending?: { method?: string; 
   ["an operation that is not known", "Patient/amara-okafor/$graph"],
   ["a search of a whole compartment", "Patient/amara-okafor/*"],
   ["XML", "Patient/amara-okafor?_format=xml"],
-  ["a create", "Patient", { method: "POST", headers: { "content-type": "application/fhir+json" }, body: '{"resourceType":"Patient"}' }],
+  [
+    "a create",
+    "Patient",
+    {
+      method: "POST",
+      headers: { "content-type": "application/fhir+json" },
+      body: '{"resourceType":"Patient"}',
+    },
+  ],
   ["an update", "Patient/amara-okafor", { method: "PUT", body: '{"resourceType":"Patient"}' }],
   ["a patch", "Patient/amara-okafor", { method: "PATCH", body: "[]" }],
   ["a delete", "Patient/amara-okafor", { method: "DELETE" }],
@@ -47,33 +59,53 @@ const cases: readonly [name: string, path: string, sending?: { method?: string; 
   ["a scheme nobody knows", "Patient/amara-okafor", { headers: { authorization: "Hoba abc" } }],
 ];
 
-test.for(cases)("%s is a 4xx OperationOutcome, recorded, and nothing reaches the origin", async ([, path, sending], { expect }) => {
-  const before = phylax.forwarded.length;
-  const reply = await phylax.ask("telehealth", path.startsWith("https:") ? `${phylax.dev.fhir}/${path}` : path, sending);
-  expect(reply.status, reply.text).toBeGreaterThanOrEqual(400);
-  expect(reply.status).toBeLessThan(500);
-  expect(JSON.parse(reply.text)).toMatchObject({ resourceType: "OperationOutcome" });
-  expect(reply.headers["content-type"]).toMatch(/^application\/fhir\+json/u);
-  expect(parseReceipt(String(reply.headers["phylax-receipt"])).ok).toBe(true);
-  expect(phylax.forwarded.length).toBe(before);
-});
+test.for(cases)(
+  "%s is a 4xx OperationOutcome, recorded, and nothing reaches the origin",
+  async ([, path, sending], { expect }) => {
+    const before = phylax.forwarded.length;
+    const reply = await phylax.ask(
+      "telehealth",
+      path.startsWith("https:") ? `${phylax.dev.fhir}/${path}` : path,
+      sending,
+    );
+    expect(reply.status, reply.text).toBeGreaterThanOrEqual(400);
+    expect(reply.status).toBeLessThan(500);
+    expect(JSON.parse(reply.text)).toMatchObject({ resourceType: "OperationOutcome" });
+    expect(reply.headers["content-type"]).toMatch(/^application\/fhir\+json/u);
+    expect(parseReceipt(String(reply.headers["phylax-receipt"])).ok).toBe(true);
+    expect(phylax.forwarded.length).toBe(before);
+  },
+);
 
-test("above the transport's limits the front answers 414 and 431 with an OperationOutcome", async ({ expect }) => {
+test("above the transport's limits the front answers 414 and 431 with an OperationOutcome", async ({
+  expect,
+}) => {
   const url = await phylax.ask("telehealth", `Patient?family=${"a".repeat(17_000)}`);
-  const headers = await phylax.ask("telehealth", "Patient/amara-okafor", { headers: { "x-large": "b".repeat(140_000) } });
+  const headers = await phylax.ask("telehealth", "Patient/amara-okafor", {
+    headers: { "x-large": "b".repeat(140_000) },
+  });
   expect([url.status, headers.status]).toEqual([414, 431]);
-  for (const { text } of [url, headers]) expect(JSON.parse(text)).toMatchObject({ resourceType: "OperationOutcome" });
+  for (const { text } of [url, headers])
+    expect(JSON.parse(text)).toMatchObject({ resourceType: "OperationOutcome" });
 });
 
-test("a method that is not carried is answered with those that are (RFC 9110 §15.5.6)", async ({ expect }) => {
+test("a method that is not carried is answered with those that are (RFC 9110 §15.5.6)", async ({
+  expect,
+}) => {
   const { status, headers } = await phylax.ask("telehealth", "Patient/amara-okafor", { method: "OPTIONS" });
-  expect({ status, allow: headers["allow"] }).toEqual({ status: 405, allow: "GET, HEAD, PUT, PATCH, DELETE" });
+  expect({ status, allow: headers["allow"] }).toEqual({
+    status: 405,
+    allow: "GET, HEAD, PUT, PATCH, DELETE",
+  });
 });
 
 test("absent and unknown ids are the same 404", async ({ expect }) => {
   const reply = await phylax.ask("telehealth", "Patient/nobody-by-this-id");
   expect(reply.status).toBe(404);
-  expect(JSON.parse(reply.text)).toMatchObject({ resourceType: "OperationOutcome", issue: [{ code: "not-found" }] });
+  expect(JSON.parse(reply.text)).toMatchObject({
+    resourceType: "OperationOutcome",
+    issue: [{ code: "not-found" }],
+  });
 });
 
 test("what is not FHIR answers problem details with a request id (RFC 9457)", async ({ expect }) => {
@@ -86,25 +118,36 @@ test("what is not FHIR answers problem details with a request id (RFC 9457)", as
     const reply = await phylax.ask("telehealth", `${phylax.dev.gateway}${path}`, { method });
     expect(reply.status, path).toBe(404);
     expect(reply.headers["content-type"]).toBe("application/problem+json");
-    expect(JSON.parse(reply.text)).toMatchObject({ status: 404, instance: `urn:phylax:request:${String(reply.headers["x-request-id"])}` });
+    expect(JSON.parse(reply.text)).toMatchObject({
+      status: 404,
+      instance: `urn:phylax:request:${String(reply.headers["x-request-id"])}`,
+    });
   }
 });
 
-test("liveness, readiness and the well-known documents answer without a certificate, and say what is true", async ({ expect }) => {
+test("liveness, readiness and the well-known documents answer without a certificate, and say what is true", async ({
+  expect,
+}) => {
   const get = async (path: string): Promise<Record<string, unknown>> => {
     const reply = await send(phylax.dev, undefined, phylax.dev.gateway + path);
     expect(reply.status, path).toBe(200);
     return JSON.parse(reply.text);
   };
   expect(await get("/healthz")).toEqual({ status: "ok" });
-  expect(await get("/readyz")).toEqual({ status: "ready", dependencies: { registry: true, ledger: true }, origins: { main: "ready" } });
+  expect(await get("/readyz")).toEqual({
+    status: "ready",
+    dependencies: { registry: true, ledger: true },
+    origins: { main: "ready" },
+  });
   expect(await get("/.well-known/oauth-authorization-server")).toMatchObject({
     issuer: phylax.dev.gateway,
     token_endpoint: phylax.dev.tokenEndpoint,
     grant_types_supported: ["client_credentials"],
     tls_client_certificate_bound_access_tokens: true,
   });
-  expect(await get("/.well-known/oauth-protected-resource/v1/fhir/main")).toMatchObject({ resource: phylax.dev.fhir });
+  expect(await get("/.well-known/oauth-protected-resource/v1/fhir/main")).toMatchObject({
+    resource: phylax.dev.fhir,
+  });
   const { keys } = await get("/oauth/jwks");
   expect(keys).toHaveLength(1);
   expect(JSON.stringify(keys)).not.toContain('"d"');

@@ -30,15 +30,37 @@ const observation = (patient: string, more: object = {}) => ({
   subject: to(patient),
   ...more,
 });
-const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
+const restricted = {
+  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
+};
 const world = [
-  { resourceType: "Patient", id: "amara", name: [{ family: "Okafor" }], telecom: [{ system: "phone", value: "canary-phone" }] },
-  { resourceType: "Patient", id: "bela", identifier: [{ system: "urn:mrn", value: "b" }], name: [{ family: "Nagy" }] },
+  {
+    resourceType: "Patient",
+    id: "amara",
+    name: [{ family: "Okafor" }],
+    telecom: [{ system: "phone", value: "canary-phone" }],
+  },
+  {
+    resourceType: "Patient",
+    id: "bela",
+    identifier: [{ system: "urn:mrn", value: "b" }],
+    name: [{ family: "Nagy" }],
+  },
   { id: "pulse-amara", ...observation("Patient/amara", { note: [{ text: "canary-note" }] }) },
   { id: "pulse-bela", ...observation("Patient/bela") },
   { id: "secret-amara", ...observation("Patient/amara", { meta: restricted }) },
-  { resourceType: "Practitioner", id: "vera", identifier: [{ system: "urn:npi", value: "1" }], name: [{ family: "Vera" }] },
-  { resourceType: "Practitioner", id: "hidden", identifier: [{ system: "urn:npi", value: "2" }], meta: restricted },
+  {
+    resourceType: "Practitioner",
+    id: "vera",
+    identifier: [{ system: "urn:npi", value: "1" }],
+    name: [{ family: "Vera" }],
+  },
+  {
+    resourceType: "Practitioner",
+    id: "hidden",
+    identifier: [{ system: "urn:npi", value: "2" }],
+    meta: restricted,
+  },
 ];
 
 const why = "45 CFR 164.506(c)(2): treatment activities of a provider.";
@@ -60,12 +82,25 @@ const writer = {
     rule(
       ["Observation"],
       ["read", "search", "create", "update", "delete"],
-      ["identifier", "status", "code", "component.code", "subject", "performer", "value[x]", "dataAbsentReason"],
+      [
+        "identifier",
+        "status",
+        "code",
+        "component.code",
+        "subject",
+        "performer",
+        "value[x]",
+        "dataAbsentReason",
+      ],
     ),
     rule(["Practitioner"], ["read", "search"], "everything"),
   ],
 };
-const loader = { ...writer, name: "loader", rules: [rule([...r4ResourceTypes], ["read", "search", "create"], "everything")] };
+const loader = {
+  ...writer,
+  name: "loader",
+  rules: [rule([...r4ResourceTypes], ["read", "search", "create"], "everything")],
+};
 
 type Who = "clinic" | "app" | "loader";
 const scopes = { clinic: "system/*.cruds", app: "patient/*.cruds", loader: "system/*.cruds" } as const;
@@ -76,7 +111,11 @@ let issuer: Outsider;
 beforeAll(async () => {
   writeFileSync(
     join(bundles, "world.json"),
-    JSON.stringify({ resourceType: "Bundle", type: "collection", entry: world.map((resource) => ({ resource })) }),
+    JSON.stringify({
+      resourceType: "Bundle",
+      type: "collection",
+      entry: world.map((resource) => ({ resource })),
+    }),
   );
   phylax = await startDoor({ bundles });
   issuer = await outsider("https://batch.example", "phylax");
@@ -103,8 +142,17 @@ afterAll(async () => {
 });
 
 interface Entry {
-  readonly resource?: { readonly resourceType: string; readonly id: string; readonly [name: string]: unknown };
-  readonly response: { readonly status: string; readonly location?: string; readonly etag?: string; readonly outcome?: unknown };
+  readonly resource?: {
+    readonly resourceType: string;
+    readonly id: string;
+    readonly [name: string]: unknown;
+  };
+  readonly response: {
+    readonly status: string;
+    readonly location?: string;
+    readonly etag?: string;
+    readonly outcome?: unknown;
+  };
 }
 async function post(
   who: Who,
@@ -115,11 +163,19 @@ async function post(
   const patient = who === "app" ? { patient: "amara" } : {};
   if (certificate === undefined) throw new Error("not set up");
   const token = await outsideToken(issuer, certificate, { client_id: who, scope: scopes[who], ...patient });
-  const sending = { method: "POST", body: JSON.stringify(bundle), headers: { "content-type": "application/fhir+json", ...headers } };
+  const sending = {
+    method: "POST",
+    body: JSON.stringify(bundle),
+    headers: { "content-type": "application/fhir+json", ...headers },
+  };
   const reply = await askAs(phylax, certificate, token, "", sending);
   return { ...reply, entries: (JSON.parse(reply.text).entry ?? []) as readonly Entry[] };
 }
-const bundle = (type: "batch" | "transaction", ...entry: readonly object[]) => ({ resourceType: "Bundle", type, entry });
+const bundle = (type: "batch" | "transaction", ...entry: readonly object[]) => ({
+  resourceType: "Bundle",
+  type,
+  entry,
+});
 const asks = (method: string, url: string, more: object = {}) => ({ request: { method, url }, ...more });
 const patch = (operations: object) => ({
   resource: {
@@ -128,12 +184,18 @@ const patch = (operations: object) => ({
     data: Buffer.from(JSON.stringify(operations)).toString("base64"),
   },
 });
-const statuses = ({ entries }: { readonly entries: readonly Entry[] }) => entries.map(({ response }) => response.status);
-const stored = async (path: string): Promise<Record<string, unknown>> => (await fetch(`${phylax.dev.origin}/${path}`)).json();
+const statuses = ({ entries }: { readonly entries: readonly Entry[] }) =>
+  entries.map(({ response }) => response.status);
+const stored = async (path: string): Promise<Record<string, unknown>> =>
+  (await fetch(`${phylax.dev.origin}/${path}`)).json();
 const eventsOf = async (reply: Reply) =>
-  (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => id === reply.headers["x-request-id"]);
+  (await openLedger(phylax.dev))
+    .map(({ event }) => event)
+    .filter(({ id }) => id === reply.headers["x-request-id"]);
 
-test("a batch answers each entry as it would by itself: what is permitted, what is not, what is not there", async ({ expect }) => {
+test("a batch answers each entry as it would by itself: what is permitted, what is not, what is not there", async ({
+  expect,
+}) => {
   const reply = await post(
     "app",
     bundle(
@@ -154,13 +216,32 @@ test("a batch answers each entry as it would by itself: what is permitted, what 
   );
   expect(reply.status, reply.text).toBe(200);
   expect(JSON.parse(reply.text).type).toBe("batch-response");
-  expect(statuses(reply)).toEqual(["200", "404", "404", "404", "200", "400", "403", "201", "403", "404", "400", "200"]);
+  expect(statuses(reply)).toEqual([
+    "200",
+    "404",
+    "404",
+    "404",
+    "200",
+    "400",
+    "403",
+    "201",
+    "403",
+    "404",
+    "400",
+    "200",
+  ]);
   const [amara, bela, secret, nobody, search] = reply.entries;
-  expect(amara?.resource).toMatchObject({ resourceType: "Patient", id: "amara", name: [{ family: "Okafor" }] });
+  expect(amara?.resource).toMatchObject({
+    resourceType: "Patient",
+    id: "amara",
+    name: [{ family: "Okafor" }],
+  });
   expect(amara?.response.etag).toMatch(/^"/u);
   expect(JSON.stringify([bela, secret])).toBe(JSON.stringify([nobody, nobody]));
   expect(JSON.stringify(search?.resource)).toContain("pulse-amara");
-  expect(reply.entries[7]?.response.location).toMatch(new RegExp(`^${phylax.dev.fhir}/Observation/[^/]+/_history/1$`, "u"));
+  expect(reply.entries[7]?.response.location).toMatch(
+    new RegExp(`^${phylax.dev.fhir}/Observation/[^/]+/_history/1$`, "u"),
+  );
   expect(reply.entries[11]).not.toHaveProperty("resource");
   expect(reply.text).not.toContain("canary");
   expect(reply.text).not.toContain(phylax.dev.origin);
@@ -175,13 +256,17 @@ test("each entry of a batch is on record as its own request: intents before anyt
     bundle(
       "batch",
       asks("GET", "Patient/bela"),
-      asks("PUT", "Observation/pulse-bela", { resource: { id: "pulse-bela", ...observation("Patient/bela", { status: "amended" }) } }),
+      asks("PUT", "Observation/pulse-bela", {
+        resource: { id: "pulse-bela", ...observation("Patient/bela", { status: "amended" }) },
+      }),
       asks("GET", "Toaster/1"),
     ),
   );
   expect(statuses(reply)).toEqual(["200", "200", "404"]);
   const events = await eventsOf(reply);
-  expect(events.map(({ kind, what, outcome }) => [kind, what?.interaction ?? what?.path, outcome?.status])).toEqual([
+  expect(
+    events.map(({ kind, what, outcome }) => [kind, what?.interaction ?? what?.path, outcome?.status]),
+  ).toEqual([
     ["intent", "update", undefined],
     ["write", "update", 200],
     ["disclosure", "read", 200],
@@ -189,7 +274,8 @@ test("each entry of a batch is on record as its own request: intents before anyt
     ["refusal", "batch", 404],
   ]);
   expect(new Set(events.map(({ step }) => step)).size).toBe(5);
-  for (const event of events.slice(0, 4)) expect(event.patients).toMatchObject([{ patient: "main/Patient/bela" }]);
+  for (const event of events.slice(0, 4))
+    expect(event.patients).toMatchObject([{ patient: "main/Patient/bela" }]);
   expect(await stored("Observation/pulse-bela")).toMatchObject({ status: "amended" });
 });
 
@@ -203,7 +289,9 @@ test("a transaction is done whole: its own names, conditional references and con
       resource: { resourceType: "Patient", name: [{ family: "Newborn" }] },
     }),
     asks("POST", "Observation", {
-      resource: observation("urn:uuid:11111111-1111-4111-8111-111111111111", { performer: [to("Practitioner?identifier=urn:npi|1")] }),
+      resource: observation("urn:uuid:11111111-1111-4111-8111-111111111111", {
+        performer: [to("Practitioner?identifier=urn:npi|1")],
+      }),
     }),
     {
       request: { method: "POST", url: "Patient", ifNoneExist: "identifier=urn:mrn|b" },
@@ -220,33 +308,54 @@ test("a transaction is done whole: its own names, conditional references and con
   const reply = await post("clinic", transaction);
   expect(reply.status, reply.text).toBe(200);
   expect(statuses(reply)).toEqual(["201", "201", "200", "201", "200", "200"]);
-  const places = reply.entries.map(({ response }) => response.location?.replace(`${phylax.dev.fhir}/`, "").replace(/\/_history\/.*$/u, ""));
+  const places = reply.entries.map(({ response }) =>
+    response.location?.replace(`${phylax.dev.fhir}/`, "").replace(/\/_history\/.*$/u, ""),
+  );
   expect(places[2]).toBe("Patient/bela");
   expect(await stored(places[1] ?? "")).toMatchObject({
     subject: { reference: places[0] },
     performer: [{ reference: "Practitioner/vera" }],
   });
   expect(await stored(places[3] ?? "")).toMatchObject({ subject: { reference: "Patient/bela" } });
-  expect(await stored("Observation/pulse-amara")).toMatchObject({ status: "amended", note: [{ text: "canary-note" }] });
+  expect(await stored("Observation/pulse-amara")).toMatchObject({
+    status: "amended",
+    note: [{ text: "canary-note" }],
+  });
   expect(reply.entries[5]?.resource).toMatchObject({ status: "amended" });
   expect(reply.text).not.toContain("canary");
   const kinds = (await eventsOf(reply)).map(({ kind }) => kind);
-  expect(kinds.slice(0, 8)).toEqual([...Array.from({ length: 4 }, () => "intent"), ...Array.from({ length: 4 }, () => "write")]);
+  expect(kinds.slice(0, 8)).toEqual([
+    ...Array.from({ length: 4 }, () => "intent"),
+    ...Array.from({ length: 4 }, () => "write"),
+  ]);
   expect(kinds.slice(8).sort()).toEqual(["disclosure", "disclosure", "write"]); // of whom rows decided, the read, and what was there already
 });
 
-test("one entry that is not permitted refuses a transaction whole, and the origin hears nothing of it", async ({ expect }) => {
+test("one entry that is not permitted refuses a transaction whole, and the origin hears nothing of it", async ({
+  expect,
+}) => {
   const good = asks("POST", "Observation", {
     resource: observation("Patient/amara", { identifier: [{ system: "urn:t", value: "never" }] }),
   });
   for (const [status, entry] of [
     [403, asks("POST", "Observation", { resource: observation("Patient/bela") })],
-    [404, asks("PUT", "Observation/pulse-bela", { resource: { id: "pulse-bela", ...observation("Patient/bela") } })],
+    [
+      404,
+      asks("PUT", "Observation/pulse-bela", {
+        resource: { id: "pulse-bela", ...observation("Patient/bela") },
+      }),
+    ],
     [404, asks("PUT", "Observation/nobody", { resource: { id: "nobody", ...observation("Patient/amara") } })],
     [403, asks("DELETE", "Patient/amara")],
     [403, asks("GET", "Practitioner/vera")],
-    [422, asks("POST", "Observation", { resource: observation("Patient/amara", { note: [{ text: "hidden" }] }) })],
-    [415, asks("PATCH", "Observation/pulse-amara", { resource: { resourceType: "Parameters", parameter: [] } })],
+    [
+      422,
+      asks("POST", "Observation", { resource: observation("Patient/amara", { note: [{ text: "hidden" }] }) }),
+    ],
+    [
+      415,
+      asks("PATCH", "Observation/pulse-amara", { resource: { resourceType: "Parameters", parameter: [] } }),
+    ],
     [400, asks("GET", "https://origin.example/fhir/Patient/1")],
     [400, asks("POST", "Patient/$match")],
   ] as const) {
@@ -261,24 +370,43 @@ test("one entry that is not permitted refuses a transaction whole, and the origi
   expect(JSON.stringify(await stored("Observation?identifier=urn:t|never"))).not.toContain('"entry"');
 });
 
-test("a reference that is a search finds nothing hidden, and outside a transaction there is none", async ({ expect }) => {
+test("a reference that is a search finds nothing hidden, and outside a transaction there is none", async ({
+  expect,
+}) => {
   const naming = (query: string) =>
-    asks("POST", "Observation", { resource: observation("Patient/amara", { performer: [to(`Practitioner?${query}`)] }) });
+    asks("POST", "Observation", {
+      resource: observation("Patient/amara", { performer: [to(`Practitioner?${query}`)] }),
+    });
   const face = ({ status, text }: Reply) => [status, text.replaceAll(/[0-9a-f]{32}/gu, "id")];
   const hidden = await post("clinic", bundle("transaction", naming("identifier=urn:npi|2")));
   expect(hidden.status, hidden.text).toBe(412);
-  expect(face(hidden)).toEqual(face(await post("clinic", bundle("transaction", naming("identifier=urn:npi|3")))));
+  expect(face(hidden)).toEqual(
+    face(await post("clinic", bundle("transaction", naming("identifier=urn:npi|3")))),
+  );
   expect(statuses(await post("clinic", bundle("batch", naming("identifier=urn:npi|1"))))).toEqual(["422"]);
   expect((await post("app", bundle("transaction", naming("identifier=urn:npi|1")))).status).toBe(403);
 });
 
 test("what is no batch, too long, or names one resource twice is refused by its form", async ({ expect }) => {
   expect((await post("clinic", { resourceType: "Bundle", type: "searchset" })).status).toBe(400);
-  expect((await post("clinic", bundle("batch", ...Array.from({ length: 51 }, () => asks("GET", "Patient/amara"))))).status).toBe(413);
-  expect((await post("clinic", bundle("transaction", asks("DELETE", "Observation/x"), asks("DELETE", "Observation/x")))).status).toBe(400);
+  expect(
+    (await post("clinic", bundle("batch", ...Array.from({ length: 51 }, () => asks("GET", "Patient/amara")))))
+      .status,
+  ).toBe(413);
+  expect(
+    (
+      await post(
+        "clinic",
+        bundle("transaction", asks("DELETE", "Observation/x"), asks("DELETE", "Observation/x")),
+      )
+    ).status,
+  ).toBe(400);
   expect((await post("clinic", bundle("batch"), { "content-type": "application/xml" })).status).toBe(415);
   const empty = await post("clinic", bundle("batch"));
-  expect([empty.status, JSON.parse(empty.text)]).toEqual([200, { resourceType: "Bundle", type: "batch-response" }]);
+  expect([empty.status, JSON.parse(empty.text)]).toEqual([
+    200,
+    { resourceType: "Bundle", type: "batch-response" },
+  ]);
 });
 
 test.skipIf(noSharedData)(
@@ -294,9 +422,13 @@ test.skipIf(noSharedData)(
       expect(reply.status, reply.text.slice(0, 2_000)).toBe(200);
       expect(new Set(statuses(reply))).toEqual(new Set(["201"]));
       expect(reply.entries).toHaveLength(transaction.entry.length);
-      const at = reply.entries.map(({ response }) => response.location?.replace(`${phylax.dev.fhir}/`, "").split("/")[0]);
+      const at = reply.entries.map(
+        ({ response }) => response.location?.replace(`${phylax.dev.fhir}/`, "").split("/")[0],
+      );
       expect(at).toEqual(transaction.entry.map(({ resource }) => resource.resourceType));
-      expect((await eventsOf(reply)).filter(({ kind }) => kind === "intent")).toHaveLength(transaction.entry.length);
+      expect((await eventsOf(reply)).filter(({ kind }) => kind === "intent")).toHaveLength(
+        transaction.entry.length,
+      );
     }
   },
 );

@@ -1,11 +1,21 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { send, type Reply } from "../../cli/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
-import { askWithProof, keyBoundToken, keyHolder, keyHolderEntry, type KeyHolder } from "../support/key-holder.ts";
+import {
+  askWithProof,
+  keyBoundToken,
+  keyHolder,
+  keyHolderEntry,
+  type KeyHolder,
+} from "../support/key-holder.ts";
 import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
-const [page, otherPage, strange] = ["https://app.example.org", "https://other.example.org", "https://evil.example"];
+const [page, otherPage, strange] = [
+  "https://app.example.org",
+  "https://other.example.org",
+  "https://evil.example",
+];
 const path = "Patient/amara-okafor";
 const allow = "access-control-allow-origin";
 
@@ -19,7 +29,12 @@ beforeAll(async () => {
   await phylax.applyRegistry(
     joined(
       { policies: [starterPolicy("treat")] },
-      clientEntries({ ...keyHolderEntry(holder), corsOrigins: [page, "http://localhost:3000"] }, "TREAT", "treat", "system/*.rs"),
+      clientEntries(
+        { ...keyHolderEntry(holder), corsOrigins: [page, "http://localhost:3000"] },
+        "TREAT",
+        "treat",
+        "system/*.rs",
+      ),
       clientEntries({ ...keyHolderEntry(other), corsOrigins: [otherPage] }, "TREAT", "treat", "system/*.rs"),
     ),
   );
@@ -27,21 +42,37 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => phylax.close());
 
-const preflight = (url: string, origin: string, headers: Readonly<Record<string, string>> = {}): Promise<Reply> =>
+const preflight = (
+  url: string,
+  origin: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Reply> =>
   send(phylax.dev, undefined, url, {
     method: "OPTIONS",
-    headers: { origin, "access-control-request-method": "GET", "access-control-request-headers": "authorization, dpop", ...headers },
+    headers: {
+      origin,
+      "access-control-request-method": "GET",
+      "access-control-request-headers": "authorization, dpop",
+      ...headers,
+    },
   });
-const corsOf = ({ headers }: Reply) => Object.keys(headers).filter((name) => name.startsWith("access-control-"));
+const corsOf = ({ headers }: Reply) =>
+  Object.keys(headers).filter((name) => name.startsWith("access-control-"));
 
-test("a preflight is answered before any credential, for every registered page alike, and leaves no record", async ({ expect }) => {
+test("a preflight is answered before any credential, for every registered page alike, and leaves no record", async ({
+  expect,
+}) => {
   const before = (await openLedger(phylax.dev)).length;
   for (const origin of [page, otherPage, "http://localhost:3000"]) {
     const reply = await preflight(`${phylax.dev.fhir}/${path}`, origin);
     expect(reply).toMatchObject({
       status: 204,
       text: "",
-      headers: { [allow]: origin, "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE", vary: "Origin" },
+      headers: {
+        [allow]: origin,
+        "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
+        vary: "Origin",
+      },
     });
     const sent = String(reply.headers["access-control-allow-headers"]).toLowerCase().split(", ");
     expect(sent).toEqual(expect.arrayContaining(["authorization", "dpop", "phylax-purpose", "content-type"]));
@@ -51,7 +82,15 @@ test("a preflight is answered before any credential, for every registered page a
 });
 
 test("no other page is let in, however it spells itself", async ({ expect }) => {
-  for (const origin of [strange, "null", "*", `${page}.evil.example`, `${page}:444`, "http://app.example.org", "https://APP.example.org"]) {
+  for (const origin of [
+    strange,
+    "null",
+    "*",
+    `${page}.evil.example`,
+    `${page}:444`,
+    "http://app.example.org",
+    "https://APP.example.org",
+  ]) {
     const reply = await preflight(`${phylax.dev.fhir}/${path}`, origin);
     expect({ status: reply.status, cors: corsOf(reply), vary: reply.headers.vary }, origin).toEqual({
       status: 204,
@@ -61,7 +100,9 @@ test("no other page is let in, however it spells itself", async ({ expect }) => 
   }
 });
 
-test("an app reads a patient from its own page, with receipt, limits and the next nonce in reach", async ({ expect }) => {
+test("an app reads a patient from its own page, with receipt, limits and the next nonce in reach", async ({
+  expect,
+}) => {
   const reply = await askWithProof(phylax, holder, token, path, { headers: { origin: page } });
   expect(reply.status).toBe(200);
   expect(reply.headers).toMatchObject({ [allow]: page, vary: "Origin" });
@@ -75,25 +116,40 @@ test("an app reads a patient from its own page, with receipt, limits and the nex
   expect(reply.headers).not.toHaveProperty("access-control-allow-credentials");
 });
 
-test("another client's page reads no answer to this client, and an unregistered one none at all", async ({ expect }) => {
+test("another client's page reads no answer to this client, and an unregistered one none at all", async ({
+  expect,
+}) => {
   for (const origin of [otherPage, strange]) {
     const reply = await askWithProof(phylax, holder, token, path, { headers: { origin } });
-    expect({ status: reply.status, cors: corsOf(reply), vary: reply.headers.vary }).toEqual({ status: 200, cors: [], vary: "Origin" });
+    expect({ status: reply.status, cors: corsOf(reply), vary: reply.headers.vary }).toEqual({
+      status: 200,
+      cors: [],
+      vary: "Origin",
+    });
   }
 });
 
 test("an app may read why it was refused", async ({ expect }) => {
-  const anonymous = await send(phylax.dev, undefined, `${phylax.dev.fhir}/${path}`, { headers: { origin: page } });
+  const anonymous = await send(phylax.dev, undefined, `${phylax.dev.fhir}/${path}`, {
+    headers: { origin: page },
+  });
   expect(anonymous).toMatchObject({ status: 401, headers: { [allow]: page, vary: "Origin" } });
-  const replayed = await askWithProof(phylax, holder, token, path, { headers: { origin: page }, proof: "spoiled" });
+  const replayed = await askWithProof(phylax, holder, token, path, {
+    headers: { origin: page },
+    proof: "spoiled",
+  });
   expect(replayed).toMatchObject({ status: 401, headers: { [allow]: page } });
   const absent = await askWithProof(phylax, holder, token, "Patient/nobody", { headers: { origin: page } });
   expect(absent).toMatchObject({ status: 404, headers: { [allow]: page } });
-  const malformed = await send(phylax.dev, undefined, `${phylax.dev.fhir}/%2e%2e`, { headers: { origin: page } });
+  const malformed = await send(phylax.dev, undefined, `${phylax.dev.fhir}/%2e%2e`, {
+    headers: { origin: page },
+  });
   expect(malformed.headers[allow]).toBe(page);
 });
 
-test("documents that need no credential are readable from registered pages, and the token endpoint from none", async ({ expect }) => {
+test("documents that need no credential are readable from registered pages, and the token endpoint from none", async ({
+  expect,
+}) => {
   const documents = [
     `${phylax.dev.fhir}/metadata`,
     `${phylax.dev.fhir}/.well-known/smart-configuration`,

@@ -2,7 +2,13 @@ import type { Resource } from "@medplum/fhirtypes";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, test } from "vitest";
 import { askerKinds, askersUnder, type AskerKind, type Askers } from "../support/askers.ts";
-import { commonWorld, concernedPolicy, condition, encounter, observation } from "../support/concerned-world.ts";
+import {
+  commonWorld,
+  concernedPolicy,
+  condition,
+  encounter,
+  observation,
+} from "../support/concerned-world.ts";
 import { inLane } from "../support/lane.ts";
 import { TwoWorlds, type Question, type Seen } from "../support/two-worlds.ts";
 
@@ -19,7 +25,11 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => worlds.close());
 
-const reached: Readonly<Record<AskerKind, readonly string[]>> = { patient: ["ann"], user: ["ann", "ben"], system: ["ann", "ben", "cy"] };
+const reached: Readonly<Record<AskerKind, readonly string[]>> = {
+  patient: ["ann"],
+  user: ["ann", "ben"],
+  system: ["ann", "ben", "cy"],
+};
 const code = (value: string) => ({ code: { coding: [{ system: "urn:c", code: value }] } });
 const to = (reference: string) => ({ reference });
 
@@ -31,7 +41,11 @@ const rows: readonly ((of: string) => Resource)[] = [
   (of) => encounter("more", of),
   (of) => encounter("more", of, { status: "planned", location: [{ location: to("Location/lobby") }] }),
   (of) => condition("more", of),
-  (of) => condition("more", of, { encounter: to("Encounter/anns-visit"), clinicalStatus: { coding: [{ code: "active" }] } }),
+  (of) =>
+    condition("more", of, {
+      encounter: to("Encounter/anns-visit"),
+      clinicalStatus: { coding: [{ code: "active" }] },
+    }),
 ];
 
 type Plain = Omit<Question, "by" | "body"> & { readonly body?: object };
@@ -46,7 +60,11 @@ const bundleOf = (type: string, ...entry: readonly object[]): Plain => ({
 const get = (url: string) => ({ request: { method: "GET", url } });
 const referring = (reference: string) => ({
   request: { method: "POST", url: "Condition" },
-  resource: { resourceType: "Condition", subject: to("Patient/ann"), evidence: [{ detail: [{ reference }] }] },
+  resource: {
+    resourceType: "Condition",
+    subject: to("Patient/ann"),
+    evidence: [{ detail: [{ reference }] }],
+  },
 });
 
 const questions: readonly ((of: string, type: string) => Plain)[] = [
@@ -74,16 +92,51 @@ const questions: readonly ((of: string, type: string) => Plain)[] = [
   () => ({ path: "Practitioner/otto" }),
   () => ({ path: "Observation?code=a", method: "DELETE" }),
   () => ({ path: "Observation?identifier=urn:i|1", method: "DELETE" }),
-  (of) => ({ path: `Condition?patient=${of}`, method: "PATCH", headers: patch, body: [{ op: "test", path: "/code", value: 1 }] }),
+  (of) => ({
+    path: `Condition?patient=${of}`,
+    method: "PATCH",
+    headers: patch,
+    body: [{ op: "test", path: "/code", value: 1 }],
+  }),
   (of) => ({ path: "Observation?code=b", method: "PUT", headers: json, body: observation("x", of) }),
   (of, type) => ({ path: `${type}/more`, method: "DELETE", headers: { "if-match": `"${of}"` } }),
-  (_, type) => ({ path: `${type}/more`, method: "PATCH", headers: patch, body: [{ op: "test", path: "/status", value: "x" }] }),
-  (of) => ({ path: "Observation/more", method: "PUT", headers: { ...json, "if-match": '"x"' }, body: observation("more", of) }),
-  (of) => ({ path: "Observation/more", method: "PUT", headers: { ...json, prefer: "return=minimal" }, body: observation("more", of) }),
-  () => ({ path: "Observation", method: "POST", headers: { ...json, "if-none-exist": "code=a" }, body: observation("x", "ann") }),
-  () => bundleOf("transaction", referring("Observation?code=a"), { request: { method: "DELETE", url: "Location/ward" } }),
-  (of) => bundleOf("transaction", referring(`Encounter?subject=Patient/${of}&status=finished`), get("Patient/ann")),
-  (_, type) => bundleOf("batch", get(`${type}/more`), get("Observation?code=a"), get("Location?_has:Encounter:location:status=finished")),
+  (_, type) => ({
+    path: `${type}/more`,
+    method: "PATCH",
+    headers: patch,
+    body: [{ op: "test", path: "/status", value: "x" }],
+  }),
+  (of) => ({
+    path: "Observation/more",
+    method: "PUT",
+    headers: { ...json, "if-match": '"x"' },
+    body: observation("more", of),
+  }),
+  (of) => ({
+    path: "Observation/more",
+    method: "PUT",
+    headers: { ...json, prefer: "return=minimal" },
+    body: observation("more", of),
+  }),
+  () => ({
+    path: "Observation",
+    method: "POST",
+    headers: { ...json, "if-none-exist": "code=a" },
+    body: observation("x", "ann"),
+  }),
+  () =>
+    bundleOf("transaction", referring("Observation?code=a"), {
+      request: { method: "DELETE", url: "Location/ward" },
+    }),
+  (of) =>
+    bundleOf("transaction", referring(`Encounter?subject=Patient/${of}&status=finished`), get("Patient/ann")),
+  (_, type) =>
+    bundleOf(
+      "batch",
+      get(`${type}/more`),
+      get("Observation?code=a"),
+      get("Location?_has:Encounter:location:status=finished"),
+    ),
   () => bundleOf("batch", { request: { method: "DELETE", url: "Observation?code=a" } }),
 ];
 
@@ -92,14 +145,22 @@ function told({ status, headers, body }: Seen): unknown {
   const { "x-request-id": _id, "content-length": _length, etag, ...others } = headers;
   const text = body.toString("utf8");
   if (text === "") return { status, others, etag };
-  const { total: _total, ...bundle } = JSON.parse(text) as { link?: readonly { relation: string }[]; total?: number };
-  return { status, others, body: { ...bundle, link: bundle.link?.filter(({ relation }) => relation !== "next") } };
+  const { total: _total, ...bundle } = JSON.parse(text) as {
+    link?: readonly { relation: string }[];
+    total?: number;
+  };
+  return {
+    status,
+    others,
+    body: { ...bundle, link: bundle.link?.filter(({ relation }) => relation !== "next") },
+  };
 }
 
 const names = ({ records }: Seen, patient: string): boolean =>
   records.some(
     ({ event }) =>
-      event.kind === "disclosure" && event.patients.some((one) => one.patient === patient && Object.keys(one.counts).length > 0),
+      event.kind === "disclosure" &&
+      event.patients.some((one) => one.patient === patient && Object.keys(one.counts).length > 0),
   );
 
 test(
@@ -118,15 +179,26 @@ test(
           const of = reached[kind][which % reached[kind].length] ?? "ann";
           const row = rowOf(of);
           const { body, ...asked } = questionOf(of, row.resourceType);
-          const others = isBusy ? [encounter("others", "ben"), observation("others", "ben"), condition("others", "ben")] : [];
+          const others = isBusy
+            ? [encounter("others", "ben"), observation("others", "ben"), condition("others", "ben")]
+            : [];
           const world = [...commonWorld, ...others];
-          const question = { by: await askers.by(kind), ...asked, ...(body !== undefined && { body: JSON.stringify(body) }) };
-          const { one, other } = await worlds.compare({ origin: world }, { origin: [...world, row] }, [question]);
+          const question = {
+            by: await askers.by(kind),
+            ...asked,
+            ...(body !== undefined && { body: JSON.stringify(body) }),
+          };
+          const { one, other } = await worlds.compare({ origin: world }, { origin: [...world, row] }, [
+            question,
+          ]);
           const [without, having] = [one[0], other[0]];
           if (without === undefined || having === undefined) throw new Error("each world answered");
           if (JSON.stringify(told(without)) === JSON.stringify(told(having))) return;
           differing += 1;
-          expect(names(having, `main/Patient/${of}`), `${kind} ${asked.method} ${asked.path} ${row.resourceType} of ${of}`).toBe(true);
+          expect(
+            names(having, `main/Patient/${of}`),
+            `${kind} ${asked.method} ${asked.path} ${row.resourceType} of ${of}`,
+          ).toBe(true);
         },
       ),
       { numRuns: scenes },

@@ -15,7 +15,11 @@ beforeAll(async () => {
 afterAll(() => worlds.close());
 
 const json = { "content-type": "application/fhir+json" };
-const world = [...commonWorld, encounter("bobs-visit", "bob"), observation("bobs-hiv", "bob", { code: { coding: [{ code: "hiv" }] } })];
+const world = [
+  ...commonWorld,
+  encounter("bobs-visit", "bob"),
+  observation("bobs-hiv", "bob", { code: { coding: [{ code: "hiv" }] } }),
+];
 
 interface Asked {
   readonly path: string;
@@ -24,7 +28,11 @@ interface Asked {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-async function ask(kind: AskerKind, { path, method = "GET", body, headers = json }: Asked, origin = world): Promise<Seen> {
+async function ask(
+  kind: AskerKind,
+  { path, method = "GET", body, headers = json }: Asked,
+  origin = world,
+): Promise<Seen> {
   const by = await askers.by(kind);
   const question = { by, path, method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
   const { one } = await worlds.compare({ origin }, { origin }, [question]);
@@ -37,36 +45,65 @@ async function ask(kind: AskerKind, { path, method = "GET", body, headers = json
 const onRecord = ({ records }: Seen) => ({
   kinds: records.map(({ event }) => event.kind).filter((kind) => kind !== "configuration"),
   disclosed: Object.fromEntries(
-    records.flatMap(({ event }) => (event.kind === "disclosure" ? event.patients : [])).map(({ patient, counts }) => [patient, counts]),
+    records
+      .flatMap(({ event }) => (event.kind === "disclosure" ? event.patients : []))
+      .map(({ patient, counts }) => [patient, counts]),
   ),
   asked: [...new Set(records.flatMap(({ event }) => event.asked ?? []))],
 });
 
 test("a hop of a _has: the record names of whom the row was that led to the ward", async ({ expect }) => {
   const seen = await ask("system", { path: "Location?_has:Encounter:location:subject=Patient/bob" });
-  expect(JSON.parse(seen.body.toString("utf8"))).toMatchObject({ total: 1, entry: [{ resource: { id: "ward" } }] });
-  expect(onRecord(seen)).toEqual({ kinds: ["disclosure"], disclosed: { "main/Patient/bob": { Encounter: 1 } }, asked: [] });
+  expect(JSON.parse(seen.body.toString("utf8"))).toMatchObject({
+    total: 1,
+    entry: [{ resource: { id: "ward" } }],
+  });
+  expect(onRecord(seen)).toEqual({
+    kinds: ["disclosure"],
+    disclosed: { "main/Patient/bob": { Encounter: 1 } },
+    asked: [],
+  });
 });
 
 test("a hop of a chain that names nobody: everybody whose rows it went through", async ({ expect }) => {
   const seen = await ask("system", { path: "Location?_has:Encounter:location:status=finished" });
-  expect(onRecord(seen).disclosed).toEqual({ "main/Patient/ann": { Encounter: 1 }, "main/Patient/bob": { Encounter: 1 } });
+  expect(onRecord(seen).disclosed).toEqual({
+    "main/Patient/ann": { Encounter: 1 },
+    "main/Patient/bob": { Encounter: 1 },
+  });
 });
 
-test("who is named beyond reach is asked for, and in no accounting: within reach of whoever may see them", async ({ expect }) => {
-  for (const path of ["Observation?patient=bob", "Encounter?subject=Patient/bob", "Location/ward?x=Patient/bob"].slice(0, 2)) {
-    expect(onRecord(await ask("patient", { path })), path).toMatchObject({ disclosed: {}, asked: ["main/Patient/bob"] });
+test("who is named beyond reach is asked for, and in no accounting: within reach of whoever may see them", async ({
+  expect,
+}) => {
+  for (const path of [
+    "Observation?patient=bob",
+    "Encounter?subject=Patient/bob",
+    "Location/ward?x=Patient/bob",
+  ].slice(0, 2)) {
+    expect(onRecord(await ask("patient", { path })), path).toMatchObject({
+      disclosed: {},
+      asked: ["main/Patient/bob"],
+    });
   }
-  expect(onRecord(await ask("patient", { path: "Patient/bob" }))).toMatchObject({ disclosed: {}, asked: ["main/Patient/bob"] });
+  expect(onRecord(await ask("patient", { path: "Patient/bob" }))).toMatchObject({
+    disclosed: {},
+    asked: ["main/Patient/bob"],
+  });
   const both = onRecord(await ask("patient", { path: "Observation?patient=bob,ann" }));
-  expect(both).toMatchObject({ disclosed: { "main/Patient/ann": { Observation: 1 } }, asked: ["main/Patient/bob"] });
+  expect(both).toMatchObject({
+    disclosed: { "main/Patient/ann": { Observation: 1 } },
+    asked: ["main/Patient/bob"],
+  });
   expect(onRecord(await ask("user", { path: "Observation?patient=ben&code=zzz" }))).toMatchObject({
     disclosed: { "main/Patient/ben": {} },
     asked: [],
   });
 });
 
-test("a conditional reference in a transaction that is refused anyway: the refusal has a disclosure beside it", async ({ expect }) => {
+test("a conditional reference in a transaction that is refused anyway: the refusal has a disclosure beside it", async ({
+  expect,
+}) => {
   const refused = (reference: string) => ({
     resourceType: "Bundle",
     type: "transaction",
@@ -82,8 +119,16 @@ test("a conditional reference in a transaction that is refused anyway: the refus
       { request: { method: "DELETE", url: "Location/ward" } },
     ],
   });
-  const there = await ask("system", { path: "", method: "POST", body: refused("Observation?subject=Patient/bob&code=hiv") });
-  const absent = await ask("system", { path: "", method: "POST", body: refused("Observation?subject=Patient/bob&code=zzz") });
+  const there = await ask("system", {
+    path: "",
+    method: "POST",
+    body: refused("Observation?subject=Patient/bob&code=hiv"),
+  });
+  const absent = await ask("system", {
+    path: "",
+    method: "POST",
+    body: refused("Observation?subject=Patient/bob&code=zzz"),
+  });
   expect([there.status, absent.status]).toEqual([403, 412]);
   expect(onRecord(there)).toEqual({
     kinds: ["refusal", "disclosure"],
@@ -93,7 +138,9 @@ test("a conditional reference in a transaction that is refused anyway: the refus
   expect(onRecord(absent)).toMatchObject({ kinds: ["refusal"], disclosed: {} });
 });
 
-test("a conditional PATCH that fails on purpose tells a value: of whom the row is, is on record", async ({ expect }) => {
+test("a conditional PATCH that fails on purpose tells a value: of whom the row is, is on record", async ({
+  expect,
+}) => {
   const seen = await ask("system", {
     path: "Observation?subject=Patient/bob&code=hiv",
     method: "PATCH",
@@ -101,7 +148,10 @@ test("a conditional PATCH that fails on purpose tells a value: of whom the row i
     body: [{ op: "test", path: "/code/coding/0/code", value: "no" }],
   });
   expect(seen.status).toBe(422);
-  expect(onRecord(seen)).toMatchObject({ kinds: ["refusal", "disclosure"], disclosed: { "main/Patient/bob": { Observation: 1 } } });
+  expect(onRecord(seen)).toMatchObject({
+    kinds: ["refusal", "disclosure"],
+    disclosed: { "main/Patient/bob": { Observation: 1 } },
+  });
 });
 
 test("an ambiguity names all whose rows are ambiguous", async ({ expect }) => {
@@ -118,7 +168,12 @@ test("a precondition that does not hold, a create that finds one, and a write th
   expect,
 }) => {
   const body = observation("bobs-hiv", "bob");
-  const stale = await ask("system", { path: "Observation/bobs-hiv", method: "PUT", headers: { ...json, "if-match": '"no"' }, body });
+  const stale = await ask("system", {
+    path: "Observation/bobs-hiv",
+    method: "PUT",
+    headers: { ...json, "if-match": '"no"' },
+    body,
+  });
   expect([stale.status, onRecord(stale)]).toMatchObject([412, { kinds: ["refusal", "disclosure"] }]);
   const found = await ask("system", {
     path: "Observation",
@@ -133,12 +188,20 @@ test("a precondition that does not hold, a create that finds one, and a write th
     headers: { ...json, prefer: "return=minimal" },
     body,
   });
-  expect([written.status, onRecord(written)]).toMatchObject([200, { kinds: ["intent", "write", "disclosure"] }]);
-  for (const seen of [stale, found, written]) expect(onRecord(seen).disclosed).toEqual({ "main/Patient/bob": { Observation: 1 } });
+  expect([written.status, onRecord(written)]).toMatchObject([
+    200,
+    { kinds: ["intent", "write", "disclosure"] },
+  ]);
+  for (const seen of [stale, found, written])
+    expect(onRecord(seen).disclosed).toEqual({ "main/Patient/bob": { Observation: 1 } });
 });
 
-test("a row that opens a practitioner to a reader decides: of whom it is, is on record", async ({ expect }) => {
-  const visit = encounter("with-otto", "ann", { participant: [{ individual: { reference: "Practitioner/otto" } }] });
+test("a row that opens a practitioner to a reader decides: of whom it is, is on record", async ({
+  expect,
+}) => {
+  const visit = encounter("with-otto", "ann", {
+    participant: [{ individual: { reference: "Practitioner/otto" } }],
+  });
   const seen = await ask("patient", { path: "Practitioner/otto" }, [...commonWorld, visit]);
   expect(seen.status).toBe(200);
   expect(onRecord(seen).disclosed).toEqual({ "main/Patient/ann": { Encounter: 1 } });
@@ -146,8 +209,16 @@ test("a row that opens a practitioner to a reader decides: of whom it is, is on 
 
 test("each entry of a batch names those of its own question", async ({ expect }) => {
   const get = (url: string) => ({ request: { method: "GET", url } });
-  const entry = [get("Location?_has:Encounter:location:subject=Patient/bob"), get("Patient/nobody"), get("Observation?patient=ann")];
-  const { records } = await ask("system", { path: "", method: "POST", body: { resourceType: "Bundle", type: "batch", entry } });
+  const entry = [
+    get("Location?_has:Encounter:location:subject=Patient/bob"),
+    get("Patient/nobody"),
+    get("Observation?patient=ann"),
+  ];
+  const { records } = await ask("system", {
+    path: "",
+    method: "POST",
+    body: { resourceType: "Bundle", type: "batch", entry },
+  });
   expect(records.map(({ event }) => [event.kind, event.patients.map(({ patient }) => patient)])).toEqual([
     ["disclosure", ["main/Patient/bob"]],
     ["refusal", ["main/Patient/nobody"]],
@@ -155,8 +226,12 @@ test("each entry of a batch names those of its own question", async ({ expect })
   ]);
 });
 
-test("a question names 20 patients, or 100 by a system: more are refused by name, and the origin hears nothing", async ({ expect }) => {
-  const naming = (many: number) => ({ path: `Observation?patient=${Array.from({ length: many }, (_, n) => `p${n}`).join(",")}` });
+test("a question names 20 patients, or 100 by a system: more are refused by name, and the origin hears nothing", async ({
+  expect,
+}) => {
+  const naming = (many: number) => ({
+    path: `Observation?patient=${Array.from({ length: many }, (_, n) => `p${n}`).join(",")}`,
+  });
   for (const [kind, most] of [
     ["patient", 20],
     ["user", 20],
@@ -165,7 +240,10 @@ test("a question names 20 patients, or 100 by a system: more are refused by name
     expect((await ask(kind, naming(most))).status, kind).toBe(200);
     if (most === 100) continue; // a parameter takes no more values
     const refused = await ask(kind, naming(most + 1));
-    expect([refused.status, refused.body.toString("utf8")], kind).toEqual([400, always.stringContaining("20")]);
+    expect([refused.status, refused.body.toString("utf8")], kind).toEqual([
+      400,
+      always.stringContaining("20"),
+    ]);
     expect(refused.questions.filter(({ path }) => path.includes("Observation"))).toEqual([]);
   }
   const two = await ask("system", {
@@ -174,11 +252,19 @@ test("a question names 20 patients, or 100 by a system: more are refused by name
   expect(two.status).toBe(400);
 });
 
-test("each name costs a record's credit: two places, and the two patients whose visits led to them, are four", async ({ expect }) => {
+test("each name costs a record's credit: two places, and the two patients whose visits led to them, are four", async ({
+  expect,
+}) => {
   const by = await askers.by("system");
   const hop = { by, path: "Location?_has:Encounter:location:status=finished" };
   const stale = { ...json, "if-match": '"no"' };
-  const refused = { by, path: "Observation/bobs-hiv", method: "PUT", headers: stale, body: JSON.stringify(observation("bobs-hiv", "bob")) };
+  const refused = {
+    by,
+    path: "Observation/bobs-hiv",
+    method: "PUT",
+    headers: stale,
+    body: JSON.stringify(observation("bobs-hiv", "bob")),
+  };
   const { one } = await worlds.compare({ origin: world }, { origin: world }, [hop, hop, refused, refused]);
   const left = one.map(({ headers }) => Number(/"records";r=(\d+)/u.exec(headers["ratelimit"] ?? "")?.[1]));
   expect(left.map((credits, i) => (left[i - 1] ?? 0) - credits).slice(1)).toEqual([4, 1, 1]);

@@ -12,7 +12,9 @@ const path = "Patient/amara-okafor";
 const ask = (client: string, headers: Record<string, string> = {}, method = "GET", at = path) =>
   phylax.ask(client, at, { method, headers });
 const recordOf = async (reply: { readonly headers: Readonly<Record<string, unknown>> }) =>
-  (await openLedger(phylax.dev)).filter(({ event }) => event.id === reply.headers["x-request-id"]).map(({ event }) => event);
+  (await openLedger(phylax.dev))
+    .filter(({ event }) => event.id === reply.headers["x-request-id"])
+    .map(({ event }) => event);
 
 test("a read has a tag of the gateway's own, of what leaves and by which policy; the origin is never asked conditionally", async ({
   expect,
@@ -23,20 +25,32 @@ test("a read has a tag of the gateway's own, of what leaves and by which policy;
   expect(cut.headers["etag"]).not.toBe(first.headers["etag"]);
   expect((await ask("telehealth", {}, "GET", "Patient?_id=amara-okafor")).headers["etag"]).toBeUndefined();
   const { versionId = "" } = (JSON.parse(first.text) as { meta: { versionId?: string } }).meta;
-  expect((await ask("telehealth", {}, "GET", `${path}/_history/${versionId}`)).headers["etag"]).toBe(first.headers["etag"]);
+  expect((await ask("telehealth", {}, "GET", `${path}/_history/${versionId}`)).headers["etag"]).toBe(
+    first.headers["etag"],
+  );
   // The origin's own validators never come through, and hers are taken for nobody's.
   expect((await ask("telehealth", { "if-none-match": `W/"${versionId}"` })).status).toBe(200);
 });
 
-test("what is known already is 304 without a body, after every check and on record as a disclosure", async ({ expect }) => {
+test("what is known already is 304 without a body, after every check and on record as a disclosure", async ({
+  expect,
+}) => {
   const etag = String((await ask("telehealth")).headers["etag"]);
   const before = phylax.forwarded.length;
   const known = await ask("telehealth", { "if-none-match": `"x", ${etag}` });
-  expect({ status: known.status, text: known.text, etag: known.headers["etag"] }).toEqual({ status: 304, text: "", etag });
+  expect({ status: known.status, text: known.text, etag: known.headers["etag"] }).toEqual({
+    status: 304,
+    text: "",
+    etag,
+  });
   expect(known.headers["phylax-receipt"]).toBeDefined();
   expect(phylax.forwarded.slice(before)).toEqual([`GET /fhir/${path}`]);
   expect(await recordOf(known)).toMatchObject([
-    { kind: "disclosure", outcome: { status: 304 }, patients: [{ patient: "main/Patient/amara-okafor", counts: { Patient: 1 } }] },
+    {
+      kind: "disclosure",
+      outcome: { status: 304 },
+      patients: [{ patient: "main/Patient/amara-okafor", counts: { Patient: 1 } }],
+    },
   ]);
   // Another's tag, of another view, opens nothing: the answer is whole.
   expect((await ask("payer", { "if-none-match": etag })).status).toBe(200);
@@ -48,26 +62,39 @@ test("a time is compared only where the view shows when the resource changed", a
   const modified = String(shown.headers["last-modified"]);
   expect(new Date(modified).toUTCString()).toBe(modified);
   expect((await ask("telehealth", { "if-modified-since": modified })).status).toBe(304);
-  expect((await ask("telehealth", { "if-modified-since": "Thu, 01 Jan 2015 00:00:00 GMT" })).status).toBe(200);
+  expect((await ask("telehealth", { "if-modified-since": "Thu, 01 Jan 2015 00:00:00 GMT" })).status).toBe(
+    200,
+  );
   const hidden = await ask("research", { "if-modified-since": "Fri, 01 Jan 2055 00:00:00 GMT" });
-  expect({ status: hidden.status, modified: hidden.headers["last-modified"] }).toEqual({ status: 200, modified: undefined });
+  expect({ status: hidden.status, modified: hidden.headers["last-modified"] }).toEqual({
+    status: 200,
+    modified: undefined,
+  });
 });
 
-test("HEAD is its GET without the body: the same status, headers and record; the same 404 for what is not there", async ({ expect }) => {
+test("HEAD is its GET without the body: the same status, headers and record; the same 404 for what is not there", async ({
+  expect,
+}) => {
   for (const at of [path, "Observation?patient=amara-okafor&_count=2", "Patient/nobody", "Basic/1"]) {
     const [get, head] = [await ask("telehealth", {}, "GET", at), await ask("telehealth", {}, "HEAD", at)];
     expect({ status: head.status, text: head.text }, at).toEqual({ status: get.status, text: "" });
-    for (const name of ["etag", "last-modified", "content-type", "cache-control"]) expect(head.headers[name], name).toBe(get.headers[name]);
+    for (const name of ["etag", "last-modified", "content-type", "cache-control"])
+      expect(head.headers[name], name).toBe(get.headers[name]);
     const [[ofGet], [ofHead]] = [await recordOf(get), await recordOf(head)];
-    for (const key of ["kind", "outcome", "patients", "counts", "withheld"] as const) expect(ofHead?.[key], key).toEqual(ofGet?.[key]);
+    for (const key of ["kind", "outcome", "patients", "counts", "withheld"] as const)
+      expect(ofHead?.[key], key).toEqual(ofGet?.[key]);
     expect(ofHead?.what?.method).toBe("HEAD");
   }
   expect((await ask("telehealth", { authorization: "Bearer x" }, "HEAD")).status).toBe(401);
 });
 
-test("the search of a patient's compartment finds what the search by that patient finds", async ({ expect }) => {
+test("the search of a patient's compartment finds what the search by that patient finds", async ({
+  expect,
+}) => {
   const ids = async (client: string, at: string) => {
-    const { entry = [] } = JSON.parse((await ask(client, {}, "GET", at)).text) as { entry?: readonly { resource: { id: string } }[] };
+    const { entry = [] } = JSON.parse((await ask(client, {}, "GET", at)).text) as {
+      entry?: readonly { resource: { id: string } }[];
+    };
     return entry.map(({ resource }) => resource.id);
   };
   const own = await ids("telehealth", `${path}/Observation?_count=500`);
@@ -89,7 +116,14 @@ test("a projection is made of what leaves and never asked of the origin; over pa
   const keys = (resource: object) => Object.keys(resource).toSorted();
   const before = phylax.forwarded.length;
   const one = await ask("telehealth", {}, "GET", `${path}?_elements=birthDate`);
-  expect(keys(JSON.parse(one.text) as object)).toEqual(["active", "birthDate", "extension", "id", "meta", "resourceType"]);
+  expect(keys(JSON.parse(one.text) as object)).toEqual([
+    "active",
+    "birthDate",
+    "extension",
+    "id",
+    "meta",
+    "resourceType",
+  ]);
   expect(one.headers["etag"]).not.toBe((await ask("telehealth")).headers["etag"]);
   // The view of research hides the name: asking for it shows nothing.
   expect((await ask("research", {}, "GET", `${path}?_elements=name`)).text).not.toContain("Okafor");
@@ -99,15 +133,26 @@ test("a projection is made of what leaves and never asked of the origin; over pa
     readonly entry: readonly { readonly resource: object; readonly search: { readonly mode: string } }[];
   }
   const first = JSON.parse(
-    (await ask("telehealth", {}, "GET", "Observation?patient=amara-okafor&_elements=issued&_include=Observation:subject&_count=2")).text,
+    (
+      await ask(
+        "telehealth",
+        {},
+        "GET",
+        "Observation?patient=amara-okafor&_elements=issued&_include=Observation:subject&_count=2",
+      )
+    ).text,
   ) as Page;
   const second = JSON.parse(
-    (await ask("telehealth", {}, "GET", first.link.find(({ relation }) => relation === "next")?.url ?? "")).text,
+    (await ask("telehealth", {}, "GET", first.link.find(({ relation }) => relation === "next")?.url ?? ""))
+      .text,
   ) as Page;
   for (const { entry } of [first, second]) {
     for (const { resource, search } of entry)
       expect(
-        keys(resource).filter((name) => search.mode === "match" && ["category", "effectiveDateTime", "valueQuantity"].includes(name)),
+        keys(resource).filter(
+          (name) =>
+            search.mode === "match" && ["category", "effectiveDateTime", "valueQuantity"].includes(name),
+        ),
       ).toEqual([]);
     expect(entry.map(({ search }) => search.mode)).toContain("include");
   }

@@ -8,10 +8,14 @@ import { send } from "../../cli/mutual-tls.ts";
 
 // The door in the test's own process: what it must do as sandbox/stack.ts does, and what it must not let pass.
 
-test("T46: a door is watched from its start: one that printed a token cannot be closed in peace", async ({ expect }) => {
+test("T46: a door is watched from its start: one that printed a token cannot be closed in peace", async ({
+  expect,
+}) => {
   const door = await startDoor({ resources: [] });
   const token = await door.token("telehealth");
-  const reply = await send(door.dev, undefined, `${door.dev.fhir}/Patient/x`, { headers: { authorization: `Bearer ${token}` } });
+  const reply = await send(door.dev, undefined, `${door.dev.fhir}/Patient/x`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
   expect(reply.status).toBe(401);
   console.error(`refused: ${token}`); // what no line of ours may do
   await expect(door.close()).rejects.toThrow("a token, an assertion, a proof or a key was printed");
@@ -20,7 +24,10 @@ test("T46: a door is watched from its start: one that printed a token cannot be 
 test("an answer that names the origin is seen, and so is a token in an error", async ({ expect }) => {
   for (const [spoil, complaint] of [
     [(door: Door) => new Response(`see ${door.dev.origin}`), "stands in the answers to: GET https://door-"],
-    [(_door: Door, token: string) => new Response(token, { status: 400 }), "was in the answer to GET https://door-"],
+    [
+      (_door: Door, token: string) => new Response(token, { status: 400 }),
+      "was in the answer to GET https://door-",
+    ],
   ] as const) {
     const door = await startDoor({ resources: [] });
     const token = await door.token("telehealth");
@@ -31,7 +38,9 @@ test("an answer that names the origin is seen, and so is a token in an error", a
   }
 });
 
-test("each door is an isolate of its own: its registry, ledger and keys' audiences are not another's", async ({ expect }) => {
+test("each door is an isolate of its own: its registry, ledger and keys' audiences are not another's", async ({
+  expect,
+}) => {
   const [one, other] = [await startDoor({ resources: [] }), await startDoor({ resources: [] })];
   const before = (await other.records()).length;
   expect((await one.ask("telehealth", "Patient/x")).status).toBe(404);
@@ -42,7 +51,9 @@ test("each door is an isolate of its own: its registry, ledger and keys' audienc
   await other.close();
 });
 
-test("a durable object that was torn down starts again from what it stored, and its calls in flight fail", async ({ expect }) => {
+test("a durable object that was torn down starts again from what it stored, and its calls in flight fail", async ({
+  expect,
+}) => {
   let starts = 0;
   class Counter extends DurableObject {
     constructor(ctx: DurableObjectState, env: unknown) {
@@ -69,7 +80,8 @@ test("a durable object that was torn down starts again from what it stored, and 
     }
   }
   const counters = new ObjectNamespace(Counter, () => ({}));
-  const stub = () => counters.getByName("a") as Record<"count" | "end" | "undone" | "wrong", (n?: number) => Promise<unknown>>;
+  const stub = () =>
+    counters.getByName("a") as Record<"count" | "end" | "undone" | "wrong", (n?: number) => Promise<unknown>>;
   expect(await stub().count(2)).toEqual({ sum: 2 });
   await expect(stub().undone(5)).rejects.toThrow(new RangeError("not this"));
   await expect(stub().end()).rejects.toMatchObject({ message: "broken", durableObjectReset: true });
@@ -80,8 +92,19 @@ test("a durable object that was torn down starts again from what it stored, and 
 });
 
 test("the variables and limits of a door are those of the wrangler configurations", ({ expect }) => {
-  expect(workerVariables("wrangler.toml")).toMatchObject({ LEDGER_SPREAD: "2", TOKEN_VERIFICATION_KEYS: "", MTLS_URL: "" });
+  expect(workerVariables("wrangler.toml")).toMatchObject({
+    LEDGER_SPREAD: "2",
+    TOKEN_VERIFICATION_KEYS: "",
+    MTLS_URL: "",
+  });
   expect(workerVariables("workers/ledger/wrangler.toml")).toMatchObject({ LEDGER_KEEP_MIB: "256" });
-  expect([...workerRateLimits("wrangler.toml").keys()]).toEqual(["ANONYMOUS_CALLS", "UNPROVEN_CALLS", "PROVEN_CALLS"]);
-  expect([...workerRateLimits("workers/ledger/wrangler.toml").keys()]).toEqual(["PUBLIC_READS", "OBJECT_READS"]);
+  expect([...workerRateLimits("wrangler.toml").keys()]).toEqual([
+    "ANONYMOUS_CALLS",
+    "UNPROVEN_CALLS",
+    "PROVEN_CALLS",
+  ]);
+  expect([...workerRateLimits("workers/ledger/wrangler.toml").keys()]).toEqual([
+    "PUBLIC_READS",
+    "OBJECT_READS",
+  ]);
 });

@@ -29,16 +29,35 @@ beforeAll(async () => {
   app = await certificateFor(phylax, "outside-app");
   heldApp = await certificateFor(phylax, "held-app");
   foreignApp = await certificateFor(phylax, "foreign-app");
-  const client = (id: string, issuer: Outsider, externalClientId: string, certificate: CertificateFiles, more: object = {}) =>
+  const client = (
+    id: string,
+    issuer: Outsider,
+    externalClientId: string,
+    certificate: CertificateFiles,
+    more: object = {},
+  ) =>
     clientEntries(
-      { id, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId, certificates: [thumbprint(certificate)], ...more },
+      {
+        id,
+        kind: "patient",
+        auth: "external",
+        issuer: issuer.iss,
+        externalClientId,
+        certificates: [thumbprint(certificate)],
+        ...more,
+      },
       "PATRQT",
       "patrqt",
       "patient/*.rs",
     );
   await phylax.applyRegistry(
     joined(
-      { issuers: [issuerEntry(first), issuerEntry(second, { purpose: { claim: "ext.why" }, claims: { patient: "ext.who" } })] },
+      {
+        issuers: [
+          issuerEntry(first),
+          issuerEntry(second, { purpose: { claim: "ext.why" }, claims: { patient: "ext.who" } }),
+        ],
+      },
       { policies: [starterPolicy("patrqt")] },
       client("outside-app", first, "app", app),
       client("held-app", first, "held", heldApp, { patient: own }),
@@ -48,15 +67,24 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => phylax.close());
 
-const claims = { client_id: "app", patient: own, scope: "openid launch/patient patient/*.rs", fhirUser: `Patient/${own}` };
-const token = (changes: Readonly<Record<string, unknown>> = {}, header: Readonly<Record<string, unknown>> = {}) =>
-  outsideToken(must(first), must(app), { ...claims, ...changes }, header);
-const ask = async (path: string, changes: Readonly<Record<string, unknown>> = {}) => askAs(phylax, must(app), await token(changes), path);
+const claims = {
+  client_id: "app",
+  patient: own,
+  scope: "openid launch/patient patient/*.rs",
+  fhirUser: `Patient/${own}`,
+};
+const token = (
+  changes: Readonly<Record<string, unknown>> = {},
+  header: Readonly<Record<string, unknown>> = {},
+) => outsideToken(must(first), must(app), { ...claims, ...changes }, header);
+const ask = async (path: string, changes: Readonly<Record<string, unknown>> = {}) =>
+  askAs(phylax, must(app), await token(changes), path);
 function must<T>(value: T | undefined): T {
   if (value === undefined) throw new Error("not set up");
   return value;
 }
-const entries = ({ text }: Reply): readonly { readonly resource: Readonly<Record<string, unknown>> }[] => JSON.parse(text).entry ?? [];
+const entries = ({ text }: Reply): readonly { readonly resource: Readonly<Record<string, unknown>> }[] =>
+  JSON.parse(text).entry ?? [];
 
 test("a patient's token of an external issuer reads the patient's own record, and whose token it was is in the ledger", async ({
   expect,
@@ -68,7 +96,13 @@ test("a patient's token of an external issuer reads the patient's own record, an
   const records = await openLedger(phylax.dev);
   expect(records.find(({ event }) => event.id === id)?.event).toMatchObject({
     kind: "disclosure",
-    who: { client: "outside-app", issuer: must(first).iss, subject: "someone", user: `Patient/${own}`, patient: own },
+    who: {
+      client: "outside-app",
+      issuer: must(first).iss,
+      subject: "someone",
+      user: `Patient/${own}`,
+      patient: own,
+    },
     why: { purposes: ["PATRQT"] },
     patients: [{ patient: `main/Patient/${own}` }],
   });
@@ -87,10 +121,16 @@ test("searches find the patient's rows only, and naming somebody else finds noth
     expect(reply.status, reply.text).toBe(200);
     expect(entries(reply).length, query).toBeGreaterThan(0);
     for (const { resource } of entries(reply))
-      expect(resource["subject"]).toMatchObject({ reference: expect.stringMatching(new RegExp(`Patient/${own}$`, "u")) });
+      expect(resource["subject"]).toMatchObject({
+        reference: expect.stringMatching(new RegExp(`Patient/${own}$`, "u")),
+      });
   }
   expect(entries(await phylax.ask("telehealth", `Observation?patient=${other}`)).length).toBeGreaterThan(0);
-  for (const query of [`Observation?patient=${other}`, `Observation?patient=nobody-at-all`, `Patient?_id=${other}`]) {
+  for (const query of [
+    `Observation?patient=${other}`,
+    `Observation?patient=nobody-at-all`,
+    `Patient?_id=${other}`,
+  ]) {
     const reply = await ask(query);
     expect(reply.status, reply.text).toBe(200);
     expect(entries(reply), query).toEqual([]);
@@ -101,15 +141,24 @@ test("searches find the patient's rows only, and naming somebody else finds noth
 test("what is no patient's is never searched for under a patient's scope, and read where the patient's record refers to it", async ({
   expect,
 }) => {
-  for (const path of ["Practitioner", "Organization", "ValueSet/1"]) expect((await ask(path)).status, path).toBe(403);
+  for (const path of ["Practitioner", "Organization", "ValueSet/1"])
+    expect((await ask(path)).status, path).toBe(403);
   expect((await ask("Practitioner/dr-ravi-menon")).status).toBe(200);
   expect((await ask("Practitioner/1")).status).toBe(404);
 });
 
-test("a second issuer says why and for whom by names of its own; without a reason its client's only purpose counts", async ({ expect }) => {
+test("a second issuer says why and for whom by names of its own; without a reason its client's only purpose counts", async ({
+  expect,
+}) => {
   for (const ext of [{ who: own, why: ["PATRQT"] }, { who: `Patient/${own}`, why: "PATRQT" }, { who: own }]) {
-    const said = await outsideToken(must(second), must(foreignApp), { client_id: "app", scope: "patient/*.r", ext });
-    expect((await askAs(phylax, must(foreignApp), said, `Patient/${own}`)).status, JSON.stringify(ext)).toBe(200);
+    const said = await outsideToken(must(second), must(foreignApp), {
+      client_id: "app",
+      scope: "patient/*.r",
+      ext,
+    });
+    expect((await askAs(phylax, must(foreignApp), said, `Patient/${own}`)).status, JSON.stringify(ext)).toBe(
+      200,
+    );
   }
   const wrong = await outsideToken(must(second), must(foreignApp), {
     client_id: "app",
@@ -119,7 +168,9 @@ test("a second issuer says why and for whom by names of its own; without a reaso
   expect((await askAs(phylax, must(foreignApp), wrong, `Patient/${own}`)).status).toBe(403);
 });
 
-test("a token that is not this issuer's for this client and this gateway is 401, and the ledger knows why", async ({ expect }) => {
+test("a token that is not this issuer's for this client and this gateway is 401, and the ledger knows why", async ({
+  expect,
+}) => {
   const now = Math.floor(Date.now() / 1000);
   const [one, two, mine] = [must(first), must(second), must(app)];
   const forged = { ...one, key: two.key };
@@ -149,12 +200,18 @@ test("a token that is not this issuer's for this client and this gateway is 401,
     expect(reply.text).not.toContain(own);
     ids.push(reply.headers["x-request-id"]);
   }
-  expect((await askAs(phylax, undefined, await token(), `Patient/${own}`)).status, "no certificate").toBe(401);
+  expect((await askAs(phylax, undefined, await token(), `Patient/${own}`)).status, "no certificate").toBe(
+    401,
+  );
   const records = await openLedger(phylax.dev);
-  expect(ids.map((id) => records.find(({ event }) => event.id === id)?.event.outcome?.reason)).toEqual(spoiled.map(([reason]) => reason));
+  expect(ids.map((id) => records.find(({ event }) => event.id === id)?.event.outcome?.reason)).toEqual(
+    spoiled.map(([reason]) => reason),
+  );
 });
 
-test("a client that is held to one patient takes no token of another, and none without", async ({ expect }) => {
+test("a client that is held to one patient takes no token of another, and none without", async ({
+  expect,
+}) => {
   const held = async (changes: Readonly<Record<string, unknown>>) => {
     const said = await outsideToken(must(first), must(heldApp), { ...claims, client_id: "held", ...changes });
     return (await askAs(phylax, must(heldApp), said, `Patient/${own}`)).status;
@@ -164,7 +221,10 @@ test("a client that is held to one patient takes no token of another, and none w
   expect(await held({ patient: other })).toBe(403);
   expect(await held({ patient: undefined })).toBe(403);
   expect((await ask(`Patient/${own}`, { patient: undefined })).status).toBe(403);
-  expect((await ask(`Patient/${other}`, { scope: "system/*.rs" })).status, "the grant is the patient's, whatever the token says").toBe(404);
+  expect(
+    (await ask(`Patient/${other}`, { scope: "system/*.rs" })).status,
+    "the grant is the patient's, whatever the token says",
+  ).toBe(404);
 });
 
 test("a client of an external issuer gets no token here", async ({ expect }) => {

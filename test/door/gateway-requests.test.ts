@@ -37,7 +37,11 @@ const observation = (id: string, patient: string) => ({
 });
 const world = [
   { resourceType: "Patient", id: own, active: false },
-  ...[other, "patient-non-authorized", "bob", "michael"].map((id) => ({ resourceType: "Patient", id, active: false })),
+  ...[other, "patient-non-authorized", "bob", "michael"].map((id) => ({
+    resourceType: "Patient",
+    id,
+    active: false,
+  })),
   observation("observation-jamess-bond-id-1", own),
   observation("patched", own),
   observation("others", other),
@@ -60,117 +64,165 @@ const policy = {
 
 const loading = { ...policy, name: "loading", rules: [rule([...r4ResourceTypes])] };
 
-describe.skipIf(noSharedData)("requests of another gateway's tests (skipped when ../shared/data is absent)", () => {
-  const bundles = mkdtempSync(join(tmpdir(), "phylax-requests-"));
-  const scopes = { app: "patient/*.cruds", staff: "system/*.cruds", loader: "system/*.cruds" } as const;
-  type Who = keyof typeof scopes;
-  const certificates = new Map<Who, CertificateFiles>();
-  let phylax: Door;
-  let issuer: Outsider;
-  beforeAll(async () => {
-    const entry = world.map((resource) => ({ fullUrl: `https://clinic.example/fhir/${resource.resourceType}/${resource.id}`, resource }));
-    writeFileSync(join(bundles, "world.json"), JSON.stringify({ resourceType: "Bundle", type: "collection", entry }));
-    phylax = await startDoor({ bundles });
-    issuer = await outsider("https://requests.example", "phylax");
-    const entries = [];
-    for (const who of ["app", "staff", "loader"] as const) {
-      const certificate = await certificateFor(phylax, who);
-      certificates.set(who, certificate);
-      const client = {
-        id: who,
-        kind: "clinic",
-        auth: "external",
-        issuer: issuer.iss,
-        externalClientId: who,
-        certificates: [thumbprint(certificate)],
-      };
-      entries.push(clientEntries(client, "PATRQT", who === "loader" ? "loading" : "writers", scopes[who]));
+describe.skipIf(noSharedData)(
+  "requests of another gateway's tests (skipped when ../shared/data is absent)",
+  () => {
+    const bundles = mkdtempSync(join(tmpdir(), "phylax-requests-"));
+    const scopes = { app: "patient/*.cruds", staff: "system/*.cruds", loader: "system/*.cruds" } as const;
+    type Who = keyof typeof scopes;
+    const certificates = new Map<Who, CertificateFiles>();
+    let phylax: Door;
+    let issuer: Outsider;
+    beforeAll(async () => {
+      const entry = world.map((resource) => ({
+        fullUrl: `https://clinic.example/fhir/${resource.resourceType}/${resource.id}`,
+        resource,
+      }));
+      writeFileSync(
+        join(bundles, "world.json"),
+        JSON.stringify({ resourceType: "Bundle", type: "collection", entry }),
+      );
+      phylax = await startDoor({ bundles });
+      issuer = await outsider("https://requests.example", "phylax");
+      const entries = [];
+      for (const who of ["app", "staff", "loader"] as const) {
+        const certificate = await certificateFor(phylax, who);
+        certificates.set(who, certificate);
+        const client = {
+          id: who,
+          kind: "clinic",
+          auth: "external",
+          issuer: issuer.iss,
+          externalClientId: who,
+          certificates: [thumbprint(certificate)],
+        };
+        entries.push(clientEntries(client, "PATRQT", who === "loader" ? "loading" : "writers", scopes[who]));
+      }
+      await phylax.applyRegistry(
+        joined(
+          {
+            issuers: [issuerEntry(issuer)],
+            policies: [policy, loading].map((body) => ({ name: body.name, body })),
+          },
+          ...entries,
+        ),
+      );
+    }, 120_000);
+    afterAll(async () => {
+      await phylax.close();
+      rmSync(bundles, { recursive: true, force: true });
+    });
+
+    async function send(who: Who, method: string, path: string, text: string): Promise<Reply> {
+      const certificate = certificates.get(who);
+      if (certificate === undefined) throw new Error("not set up");
+      const token = await outsideToken(issuer, certificate, {
+        client_id: who,
+        scope: scopes[who],
+        ...(who === "app" ? { patient: own } : {}),
+      });
+      const type = method === "PATCH" ? "application/json-patch+json" : "application/fhir+json";
+      return askAs(phylax, certificate, token, path, {
+        method,
+        headers: { "content-type": type },
+        body: text,
+      });
     }
-    await phylax.applyRegistry(
-      joined({ issuers: [issuerEntry(issuer)], policies: [policy, loading].map((body) => ({ name: body.name, body })) }, ...entries),
-    );
-  }, 120_000);
-  afterAll(async () => {
-    await phylax.close();
-    rmSync(bundles, { recursive: true, force: true });
-  });
+    const post = (who: Who, name: string) => send(who, "POST", "", body(name));
+    const stored = async (path: string): Promise<Record<string, unknown>> =>
+      (await fetch(`${phylax.dev.origin}/${path}`)).json();
+    /** Refused, and nothing was written. */
+    async function refused(
+      expect: ExpectStatic,
+      statuses: readonly number[],
+      act: Promise<Reply>,
+    ): Promise<void> {
+      const before = JSON.stringify(await everything());
+      const reply = await act;
+      expect(statuses, `${reply.status} ${reply.text}`).toContain(reply.status);
+      expect(JSON.stringify(await everything())).toBe(before);
+    }
+    const everything = async () =>
+      Promise.all(
+        ["Patient", "Observation", "Encounter"].map(
+          async (type) => (await stored(`${type}?_count=100`))["entry"],
+        ),
+      );
 
-  async function send(who: Who, method: string, path: string, text: string): Promise<Reply> {
-    const certificate = certificates.get(who);
-    if (certificate === undefined) throw new Error("not set up");
-    const token = await outsideToken(issuer, certificate, {
-      client_id: who,
-      scope: scopes[who],
-      ...(who === "app" ? { patient: own } : {}),
+    test.for([
+      ["bundle_transaction_delete_patient_unauthorized", "it deletes another patient"],
+      ["bundle_transaction_put_unauthorized", "it replaces another patient"],
+      ["bundle_transaction_no_patient_in_url", "it would write what is another patient's, by conditions"],
+      ["bundle_transaction_no_patient_ref", "what it writes is another's, or nobody's"],
+      ["bundle_transaction_patch_not_binary", "a patch is a Binary of JSON Patch"],
+      ["transaction_bundle", "an app creates no patients"],
+    ] as const)("%s is refused to a patient's app: %s", async ([name], { expect }) => {
+      await refused(expect, [400, 403, 404, 415, 422], post("app", name));
     });
-    const type = method === "PATCH" ? "application/json-patch+json" : "application/fhir+json";
-    return askAs(phylax, certificate, token, path, { method, headers: { "content-type": type }, body: text });
-  }
-  const post = (who: Who, name: string) => send(who, "POST", "", body(name));
-  const stored = async (path: string): Promise<Record<string, unknown>> => (await fetch(`${phylax.dev.origin}/${path}`)).json();
-  /** Refused, and nothing was written. */
-  async function refused(expect: ExpectStatic, statuses: readonly number[], act: Promise<Reply>): Promise<void> {
-    const before = JSON.stringify(await everything());
-    const reply = await act;
-    expect(statuses, `${reply.status} ${reply.text}`).toContain(reply.status);
-    expect(JSON.stringify(await everything())).toBe(before);
-  }
-  const everything = async () =>
-    Promise.all(["Patient", "Observation", "Encounter"].map(async (type) => (await stored(`${type}?_count=100`))["entry"]));
 
-  test.for([
-    ["bundle_transaction_delete_patient_unauthorized", "it deletes another patient"],
-    ["bundle_transaction_put_unauthorized", "it replaces another patient"],
-    ["bundle_transaction_no_patient_in_url", "it would write what is another patient's, by conditions"],
-    ["bundle_transaction_no_patient_ref", "what it writes is another's, or nobody's"],
-    ["bundle_transaction_patch_not_binary", "a patch is a Binary of JSON Patch"],
-    ["transaction_bundle", "an app creates no patients"],
-  ] as const)("%s is refused to a patient's app: %s", async ([name], { expect }) => {
-    await refused(expect, [400, 403, 404, 415, 422], post("app", name));
-  });
-
-  test("bundle_transaction_patch_authorized is done: the patient's own record and observation are patched", async ({ expect }) => {
-    const reply = await post("app", "bundle_transaction_patch_authorized");
-    expect(reply.status, reply.text).toBe(200);
-    expect(await stored(`Patient/${own}`)).toMatchObject({ active: true });
-    expect(await stored("Observation/observation-jamess-bond-id-1")).toMatchObject({
-      subject: { reference: `Patient/${own}` },
-      performer: [{ reference: "Patient/michael" }],
+    test("bundle_transaction_patch_authorized is done: the patient's own record and observation are patched", async ({
+      expect,
+    }) => {
+      const reply = await post("app", "bundle_transaction_patch_authorized");
+      expect(reply.status, reply.text).toBe(200);
+      expect(await stored(`Patient/${own}`)).toMatchObject({ active: true });
+      expect(await stored("Observation/observation-jamess-bond-id-1")).toMatchObject({
+        subject: { reference: `Patient/${own}` },
+        performer: [{ reference: "Patient/michael" }],
+      });
     });
-  });
 
-  test("transaction_bundle is done for staff, who may create patients and search everybody's observations", async ({ expect }) => {
-    const reply = await post("staff", "transaction_bundle");
-    expect(reply.status, reply.text).toBe(200);
-    const { entry }: { entry: readonly { readonly response: { readonly status: string } }[] } = JSON.parse(reply.text);
-    expect(entry.map(({ response }) => response.status.slice(0, 3))).toEqual(["200", "201"]);
-  });
+    test("transaction_bundle is done for staff, who may create patients and search everybody's observations", async ({
+      expect,
+    }) => {
+      const reply = await post("staff", "transaction_bundle");
+      expect(reply.status, reply.text).toBe(200);
+      const { entry }: { entry: readonly { readonly response: { readonly status: string } }[] } = JSON.parse(
+        reply.text,
+      );
+      expect(entry.map(({ response }) => response.status.slice(0, 3))).toEqual(["200", "201"]);
+    });
 
-  test("patches of an observation: the own one is changed; one that moves it, or leaves nobody, is refused", async ({ expect }) => {
-    const patch = (id: string, name: string) => send("app", "PATCH", `Observation/${id}`, body(name));
-    await refused(expect, [403, 404, 422], patch("patched", "test_obs_patch_no_reference"));
-    await refused(expect, [403, 404, 422], patch("patched", "test_obs_patch_unauthorized_no_patient_id"));
-    await refused(expect, [403, 404, 422], patch("patched", "test_obs_patch_unauthorized_patient"));
-    await refused(expect, [404], patch("others", "test_obs_patch"));
-    expect((await patch("patched", "test_obs_patch")).status).toBe(200);
-    expect(await stored("Observation/patched")).toMatchObject({ subject: { display: "MyName" }, valueQuantity: { value: 30 } });
-  });
+    test("patches of an observation: the own one is changed; one that moves it, or leaves nobody, is refused", async ({
+      expect,
+    }) => {
+      const patch = (id: string, name: string) => send("app", "PATCH", `Observation/${id}`, body(name));
+      await refused(expect, [403, 404, 422], patch("patched", "test_obs_patch_no_reference"));
+      await refused(expect, [403, 404, 422], patch("patched", "test_obs_patch_unauthorized_no_patient_id"));
+      await refused(expect, [403, 404, 422], patch("patched", "test_obs_patch_unauthorized_patient"));
+      await refused(expect, [404], patch("others", "test_obs_patch"));
+      expect((await patch("patched", "test_obs_patch")).status).toBe(200);
+      expect(await stored("Observation/patched")).toMatchObject({
+        subject: { display: "MyName" },
+        valueQuantity: { value: 30 },
+      });
+    });
 
-  test("test_obs_no_subject is nobody's, and is not written by a patient's app", async ({ expect }) => {
-    await refused(expect, [403, 404], send("app", "POST", "Observation", body("test_obs_no_subject")));
-    const { id } = JSON.parse(body("test_obs_no_subject"));
-    await refused(expect, [403, 404], send("app", "PUT", `Observation/${id}`, body("test_obs_no_subject")));
-  });
+    test("test_obs_no_subject is nobody's, and is not written by a patient's app", async ({ expect }) => {
+      await refused(expect, [403, 404], send("app", "POST", "Observation", body("test_obs_no_subject")));
+      const { id } = JSON.parse(body("test_obs_no_subject"));
+      await refused(expect, [403, 404], send("app", "PUT", `Observation/${id}`, body("test_obs_no_subject")));
+    });
 
-  test("the other files of the folder are no requests: answers, and lists that another gateway reads its access from", ({ expect }) => {
-    const tried = new Set(
-      [...readFileSync(import.meta.filename, "utf8").matchAll(/"(?<name>(?:bundle|test|transaction)_\w+)"/gu)].map(
-        ({ groups }) => groups?.["name"],
-      ),
-    );
-    const others = readdirSync(folder)
-      .map((file) => file.replace(".json", ""))
-      .filter((name) => !tried.has(name));
-    expect(others.toSorted()).toEqual(["capability", "observation_audit_events", "patient-list-example", "patient_id_search"]);
-  });
-});
+    test("the other files of the folder are no requests: answers, and lists that another gateway reads its access from", ({
+      expect,
+    }) => {
+      const tried = new Set(
+        [
+          ...readFileSync(import.meta.filename, "utf8").matchAll(
+            /"(?<name>(?:bundle|test|transaction)_\w+)"/gu,
+          ),
+        ].map(({ groups }) => groups?.["name"]),
+      );
+      const others = readdirSync(folder)
+        .map((file) => file.replace(".json", ""))
+        .filter((name) => !tried.has(name));
+      expect(others.toSorted()).toEqual([
+        "capability",
+        "observation_audit_events",
+        "patient-list-example",
+        "patient_id_search",
+      ]);
+    });
+  },
+);

@@ -25,16 +25,29 @@ interface Asked {
   readonly body?: object;
 }
 
-async function ask(world: readonly Resource[], { path, method = "GET", body, headers = json }: Asked): Promise<Seen> {
-  const question = { by: await askers.by("system"), path, method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
+async function ask(
+  world: readonly Resource[],
+  { path, method = "GET", body, headers = json }: Asked,
+): Promise<Seen> {
+  const question = {
+    by: await askers.by("system"),
+    path,
+    method,
+    headers,
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  };
   const { one } = await worlds.compare({ origin: world }, { origin: world }, [question]);
   const [seen] = one;
   if (seen === undefined) throw new Error("there was a question");
   return seen;
 }
 
-const reasons = ({ records }: Seen) => records.flatMap(({ event }) => (event.kind === "refusal" ? [event.outcome?.reason] : []));
-const entry = (method: string, url: string, resource?: object) => ({ request: { method, url }, ...(resource && { resource }) });
+const reasons = ({ records }: Seen) =>
+  records.flatMap(({ event }) => (event.kind === "refusal" ? [event.outcome?.reason] : []));
+const entry = (method: string, url: string, resource?: object) => ({
+  request: { method, url },
+  ...(resource && { resource }),
+});
 const bundle = (type: string, ...entries: readonly object[]): Asked => ({
   path: "",
   method: "POST",
@@ -43,32 +56,45 @@ const bundle = (type: string, ...entries: readonly object[]): Asked => ({
 
 const fiveMiB = [
   ...commonWorld,
-  ...many(20, (n) => observation(`o${n}`, "ann", { ...large(260_000), encounter: { reference: "Encounter/v" } })),
+  ...many(20, (n) =>
+    observation(`o${n}`, "ann", { ...large(260_000), encounter: { reference: "Encounter/v" } }),
+  ),
 ];
 const threeMiB = [...fiveMiB.slice(0, -8), encounter("v", "ann")];
 
-test("rows that are gone through for a decision are at most 4 MiB at once", { timeout: 60_000 }, async ({ expect }) => {
-  for (const asked of [
-    { path: "Observation/$lastn?patient=ann" },
-    { path: "Encounter?_has:Observation:encounter:code=a" },
-    { path: "Patient?_has:Observation:patient:code=a" },
-    { path: "Observation?code=a", method: "DELETE" },
-    { path: "Observation", method: "POST", headers: { ...json, "if-none-exist": "code=zzz" }, body: observation("x", "ann") },
-  ]) {
-    const over = await ask(fiveMiB, asked);
-    const below = await ask(threeMiB, asked);
-    if (asked.headers !== undefined) {
-      expect([over.status, below.status], asked.path).toEqual([201, 201]); // the origin finds none: nothing is held
-      continue;
+test(
+  "rows that are gone through for a decision are at most 4 MiB at once",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    for (const asked of [
+      { path: "Observation/$lastn?patient=ann" },
+      { path: "Encounter?_has:Observation:encounter:code=a" },
+      { path: "Patient?_has:Observation:patient:code=a" },
+      { path: "Observation?code=a", method: "DELETE" },
+      {
+        path: "Observation",
+        method: "POST",
+        headers: { ...json, "if-none-exist": "code=zzz" },
+        body: observation("x", "ann"),
+      },
+    ]) {
+      const over = await ask(fiveMiB, asked);
+      const below = await ask(threeMiB, asked);
+      if (asked.headers !== undefined) {
+        expect([over.status, below.status], asked.path).toEqual([201, 201]); // the origin finds none: nothing is held
+        continue;
+      }
+      expect([over.status, reasons(over)], asked.path).toEqual([403, ["too_many_rows"]]);
+      expect(over.body.toString("utf8")).toContain("too-costly");
+      expect(below.status, asked.path).not.toBe(403);
+      expect(
+        over.records
+          .flatMap(({ event }) => (event.kind === "disclosure" ? event.patients : []))
+          .map(({ patient }) => patient),
+      ).toEqual(["main/Patient/ann"]);
     }
-    expect([over.status, reasons(over)], asked.path).toEqual([403, ["too_many_rows"]]);
-    expect(over.body.toString("utf8")).toContain("too-costly");
-    expect(below.status, asked.path).not.toBe(403);
-    expect(over.records.flatMap(({ event }) => (event.kind === "disclosure" ? event.patients : [])).map(({ patient }) => patient)).toEqual([
-      "main/Patient/ann",
-    ]);
-  }
-});
+  },
+);
 
 test(
   "the plans of a transaction or a batch are at most 8 MiB, with all that is hidden in them: 413, and nothing is sent",
@@ -77,12 +103,16 @@ test(
   },
   async ({ expect }) => {
     const world = [...commonWorld, ...many(10, (n) => observation(`o${n}`, "ann", large(1_000_000)))];
-    const puts = many(10, (n) => observation(`o${n}`, "ann", { valueInteger: 2 })).map((row) => entry("PUT", `Observation/${row.id}`, row));
+    const puts = many(10, (n) => observation(`o${n}`, "ann", { valueInteger: 2 })).map((row) =>
+      entry("PUT", `Observation/${row.id}`, row),
+    );
     const whole = await ask(world, bundle("transaction", ...puts));
     expect([whole.status, reasons(whole)]).toEqual([413, ["plan_too_large"]]);
     expect(whole.questions.filter(({ method }) => method !== "GET")).toEqual([]);
     const each = await ask(world, bundle("batch", ...puts));
-    const { entry: answers } = JSON.parse(each.body.toString("utf8")) as { entry: { response: { status: string } }[] };
+    const { entry: answers } = JSON.parse(each.body.toString("utf8")) as {
+      entry: { response: { status: string } }[];
+    };
     expect(answers.map(({ response }) => response.status)).toEqual([...many8("200"), "413", "413"]);
     expect(reasons(each)).toEqual(["plan_too_large", "plan_too_large"]);
     const fewer = await ask(world, bundle("transaction", ...puts.slice(0, 8)));
@@ -92,11 +122,23 @@ test(
 
 const many8 = (status: string) => Array.from({ length: 8 }, () => status);
 
-test("what answers show, plans are no more held for: a batch reads as much after its writes", { timeout: 60_000 }, async ({ expect }) => {
-  const world = [...commonWorld, ...many(7, (n) => observation(`o${n}`, "ann", { valueString: "x".repeat(1_000_000) }))];
-  const put = (n: number) => entry("PUT", `Observation/o${n}`, observation(`o${n}`, "ann", { valueString: "y".repeat(400_000) }));
-  const reads = many(6, (n) => observation(`o${n}`, "ann")).map(({ id }) => entry("GET", `Observation/${id}`));
-  const both = await ask(world, bundle("batch", put(6), ...reads));
-  const { entry: answers } = JSON.parse(both.body.toString("utf8")) as { entry: { response: { status: string } }[] };
-  expect(answers.map(({ response }) => response.status)).toEqual(Array.from({ length: 7 }, () => "200"));
-});
+test(
+  "what answers show, plans are no more held for: a batch reads as much after its writes",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const world = [
+      ...commonWorld,
+      ...many(7, (n) => observation(`o${n}`, "ann", { valueString: "x".repeat(1_000_000) })),
+    ];
+    const put = (n: number) =>
+      entry("PUT", `Observation/o${n}`, observation(`o${n}`, "ann", { valueString: "y".repeat(400_000) }));
+    const reads = many(6, (n) => observation(`o${n}`, "ann")).map(({ id }) =>
+      entry("GET", `Observation/${id}`),
+    );
+    const both = await ask(world, bundle("batch", put(6), ...reads));
+    const { entry: answers } = JSON.parse(both.body.toString("utf8")) as {
+      entry: { response: { status: string } }[];
+    };
+    expect(answers.map(({ response }) => response.status)).toEqual(Array.from({ length: 7 }, () => "200"));
+  },
+);

@@ -20,9 +20,13 @@ import { startDoor, type Door } from "../support/in-process/door.ts";
 
 // Two families' records at one clinic: what joins could leak between them.
 const to = (reference: string) => ({ reference });
-const category = (code: string) => [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code }] }];
+const category = (code: string) => [
+  { coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code }] },
+];
 const code = (text: string) => ({ coding: [{ system: "http://loinc.org", code: text }] });
-const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
+const restricted = {
+  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
+};
 const world = [
   { resourceType: "Organization", id: "clinic", name: "Clinic" },
   { resourceType: "Practitioner", id: "vera", name: [{ family: "Vera" }] },
@@ -34,9 +38,24 @@ const world = [
     practitioner: to("Practitioner/vera"),
     organization: to("Organization/clinic"),
   },
-  { resourceType: "Patient", id: "amara", name: [{ family: "Okafor" }], generalPractitioner: [to("Practitioner/vera")] },
-  { resourceType: "Patient", id: "bela", name: [{ family: "Nagy" }], generalPractitioner: [to("Practitioner/otto")] },
-  { resourceType: "Patient", id: "chidi", name: [{ family: "Eze" }], managingOrganization: to("Organization/clinic") },
+  {
+    resourceType: "Patient",
+    id: "amara",
+    name: [{ family: "Okafor" }],
+    generalPractitioner: [to("Practitioner/vera")],
+  },
+  {
+    resourceType: "Patient",
+    id: "bela",
+    name: [{ family: "Nagy" }],
+    generalPractitioner: [to("Practitioner/otto")],
+  },
+  {
+    resourceType: "Patient",
+    id: "chidi",
+    name: [{ family: "Eze" }],
+    managingOrganization: to("Organization/clinic"),
+  },
   { resourceType: "Patient", id: "dora", name: [{ family: "Nagy" }] },
   {
     resourceType: "Group",
@@ -48,15 +67,27 @@ const world = [
   },
   encounter("e-amara", "amara", "vera"),
   encounter("e-bela", "bela", "otto"),
-  observation("lab-amara", "amara", "718-7", "laboratory", { encounter: to("Encounter/e-amara"), performer: [to("Practitioner/vera")] }),
+  observation("lab-amara", "amara", "718-7", "laboratory", {
+    encounter: to("Encounter/e-amara"),
+    performer: [to("Practitioner/vera")],
+  }),
   observation("vital-amara", "amara", "8480-6", "vital-signs"),
-  observation("lab-bela", "bela", "718-7", "laboratory", { encounter: to("Encounter/e-bela"), performer: [to("Practitioner/otto")] }),
-  observation("secret-amara", "amara", "75622-1", "laboratory", { meta: restricted, performer: [to("Practitioner/otto")] }),
+  observation("lab-bela", "bela", "718-7", "laboratory", {
+    encounter: to("Encounter/e-bela"),
+    performer: [to("Practitioner/otto")],
+  }),
+  observation("secret-amara", "amara", "75622-1", "laboratory", {
+    meta: restricted,
+    performer: [to("Practitioner/otto")],
+  }),
   observation("strange-amara", "amara", "8867-4", "vital-signs", { encounter: to("Encounter/e-bela") }),
 ];
 
 function encounter(id: string, patient: string, practitioner: string) {
-  const type = { class: { system: "http://terminology.hl7.org/CodeSystem/v3-ActCode", code: "AMB" }, status: "finished" };
+  const type = {
+    class: { system: "http://terminology.hl7.org/CodeSystem/v3-ActCode", code: "AMB" },
+    status: "finished",
+  };
   return {
     resourceType: "Encounter",
     id,
@@ -100,7 +131,9 @@ const policy = {
         show: ["name"],
         referredBy: ["Encounter:practitioner", "Observation:performer", "Patient:general-practitioner"],
         why: "45 CFR 164.524(a)(1): who treated the individual is part of the record.",
-        examples: [{ says: "Nobody searches practitioners.", request: "Practitioner?name=Vera", is: "refused" }],
+        examples: [
+          { says: "Nobody searches practitioners.", request: "Practitioner?name=Vera", is: "refused" },
+        ],
       },
     ],
   },
@@ -111,8 +144,14 @@ let phylax: Door;
 let issuer: Outsider | undefined;
 let app: CertificateFiles | undefined;
 beforeAll(async () => {
-  const entry = world.map((resource) => ({ fullUrl: `https://clinic.example/fhir/${resource.resourceType}/${resource.id}`, resource }));
-  writeFileSync(join(folder, "world.json"), JSON.stringify({ resourceType: "Bundle", type: "collection", entry }));
+  const entry = world.map((resource) => ({
+    fullUrl: `https://clinic.example/fhir/${resource.resourceType}/${resource.id}`,
+    resource,
+  }));
+  writeFileSync(
+    join(folder, "world.json"),
+    JSON.stringify({ resourceType: "Bundle", type: "collection", entry }),
+  );
   phylax = await startDoor({ bundles: folder });
   issuer = await outsider("https://clinic.issuer.example", "phylax");
   app = await certificateFor(phylax, "clinic-app");
@@ -137,14 +176,20 @@ afterAll(async () => {
 });
 
 /** As the patient amara, or as a user who signed in. */
-async function ask(path: string, claims: Readonly<Record<string, unknown>> = { patient: "amara", scope: "patient/*.rs" }): Promise<Reply> {
+async function ask(
+  path: string,
+  claims: Readonly<Record<string, unknown>> = { patient: "amara", scope: "patient/*.rs" },
+): Promise<Reply> {
   if (issuer === undefined || app === undefined) throw new Error("not set up");
   return askAs(phylax, app, await outsideToken(issuer, app, { client_id: "app", ...claims }), path);
 }
 const asUser = (fhirUser: string, scope = "user/*.rs") => ({ fhirUser, scope });
 const ids = ({ text }: Reply): readonly string[] =>
   (JSON.parse(text).entry ?? [])
-    .map((one: { resource: { id: string }; search: { mode: string } }) => (one.search.mode === "include" ? "+" : "") + one.resource.id)
+    .map(
+      (one: { resource: { id: string }; search: { mode: string } }) =>
+        (one.search.mode === "include" ? "+" : "") + one.resource.id,
+    )
     .sort();
 const face = ({ status, text }: Reply) => [status, text.replaceAll(/[0-9a-f]{32}/gu, "id")];
 
@@ -153,7 +198,9 @@ test("a user reaches whom the policy's relations give, and nobody else: as a gen
 }) => {
   expect(ids(await ask("Patient", asUser("Practitioner/vera")))).toEqual(["amara", "chidi", "dora"]);
   expect(ids(await ask("Patient", asUser("Practitioner/otto")))).toEqual(["bela"]);
-  expect(ids(await ask("Patient?name=Nagy", asUser(`${phylax.dev.fhir}/Practitioner/vera`)))).toEqual(["dora"]);
+  expect(ids(await ask("Patient?name=Nagy", asUser(`${phylax.dev.fhir}/Practitioner/vera`)))).toEqual([
+    "dora",
+  ]);
   expect(ids(await ask("Observation", asUser("Practitioner/otto")))).toEqual(["lab-bela"]);
   expect((await ask("Observation/lab-amara", asUser("Practitioner/vera"))).status).toBe(200);
   expect(face(await ask("Observation/lab-amara", asUser("Practitioner/otto")))).toEqual(
@@ -163,8 +210,11 @@ test("a user reaches whom the policy's relations give, and nobody else: as a gen
   expect((await ask("Patient", { scope: "user/*.rs" })).status).toBe(403);
 });
 
-test("a scope by category reaches rows of that category, and takes nothing away that another scope gives", async ({ expect }) => {
-  const lab = "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory";
+test("a scope by category reaches rows of that category, and takes nothing away that another scope gives", async ({
+  expect,
+}) => {
+  const lab =
+    "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory";
   const with_ = (scope: string) => ({ patient: "amara", scope });
   expect(ids(await ask("Observation", with_(lab)))).toEqual(["lab-amara"]);
   expect((await ask("Observation/vital-amara", with_(lab))).status).toBe(404);
@@ -179,31 +229,54 @@ test("a scope by category reaches rows of that category, and takes nothing away 
 
 test("a chain and a _has find what their reader could have found step by step", async ({ expect }) => {
   const vera = asUser("Practitioner/vera");
-  expect(ids(await ask("Observation?patient.name=Okafor", vera))).toEqual(["lab-amara", "strange-amara", "vital-amara"]);
+  expect(ids(await ask("Observation?patient.name=Okafor", vera))).toEqual([
+    "lab-amara",
+    "strange-amara",
+    "vital-amara",
+  ]);
   expect(ids(await ask("Observation?patient.name=Nagy", vera))).toEqual([]);
   expect(ids(await ask("Observation?encounter.status=finished", vera))).toEqual(["lab-amara"]);
   expect(ids(await ask("Patient?_has:Observation:patient:code=718-7", vera))).toEqual(["amara"]);
-  expect(ids(await ask("Patient?_has:Observation:patient:encounter.status=finished", vera))).toEqual(["amara"]);
+  expect(ids(await ask("Patient?_has:Observation:patient:encounter.status=finished", vera))).toEqual([
+    "amara",
+  ]);
   expect(ids(await ask("Patient?_has:Observation:patient:code=75622-1", vera))).toEqual([]); // labelled
   expect((await ask("Encounter?practitioner.name=Vera", vera)).status).toBe(403);
 });
 
 test("what is brought along is as little as the rows refer to", async ({ expect }) => {
-  expect(ids(await ask("Observation?_include=Observation:encounter"))).toEqual(["+e-amara", "lab-amara", "strange-amara", "vital-amara"]);
+  expect(ids(await ask("Observation?_include=Observation:encounter"))).toEqual([
+    "+e-amara",
+    "lab-amara",
+    "strange-amara",
+    "vital-amara",
+  ]);
   expect(ids(await ask("Encounter?_revinclude=Observation:encounter"))).toEqual(["+lab-amara", "e-amara"]);
   expect(
-    ids(await ask("Encounter?_include=Encounter:practitioner&_revinclude=Observation:encounter&_include:iterate=Observation:performer")),
+    ids(
+      await ask(
+        "Encounter?_include=Encounter:practitioner&_revinclude=Observation:encounter&_include:iterate=Observation:performer",
+      ),
+    ),
   ).toEqual(["+lab-amara", "+vera", "e-amara"]);
   expect((await ask("Observation?_include=Observation:device")).status).toBe(403);
   const reply = await ask("Observation?code=718-7&_include=Observation:performer");
   expect(ids(reply)).toEqual(["+vera", "lab-amara"]);
   const records = await openLedger(phylax.dev);
   const record = records.find(({ event }) => event.id === reply.headers["x-request-id"])?.event;
-  expect(record).toMatchObject({ counts: { Observation: 1, Practitioner: 1 }, patients: [{ patient: "main/Patient/amara" }] });
+  expect(record).toMatchObject({
+    counts: { Observation: 1, Practitioner: 1 },
+    patients: [{ patient: "main/Patient/amara" }],
+  });
 });
 
-test("a practitioner is read where the patient's own record refers to them, and is otherwise as absent", async ({ expect }) => {
-  expect(JSON.parse((await ask("Practitioner/vera")).text)).toMatchObject({ id: "vera", name: [{ family: "Vera" }] });
+test("a practitioner is read where the patient's own record refers to them, and is otherwise as absent", async ({
+  expect,
+}) => {
+  expect(JSON.parse((await ask("Practitioner/vera")).text)).toMatchObject({
+    id: "vera",
+    name: [{ family: "Vera" }],
+  });
   // Only a labelled row of hers names Otto, and Bela's.
   expect(face(await ask("Practitioner/otto"))).toEqual(face(await ask("Practitioner/nobody")));
   expect((await ask("Practitioner/otto")).status).toBe(404);

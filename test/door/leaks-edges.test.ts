@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { openLedger } from "../support/auditor.ts";
-import { anns, expectRefused, origins, rowsOf, startLeakScene, type LeakScene, type Who } from "../support/leak-scene.ts";
+import {
+  anns,
+  expectRefused,
+  origins,
+  rowsOf,
+  startLeakScene,
+  type LeakScene,
+  type Who,
+} from "../support/leak-scene.ts";
 
 // The classes of docs/leaks.md about what stands around rows: paths, headers, forms, links, records. Each through all workers, against the sandbox's
 // origin and against one that heeds nothing. What must not reach Ann's app has `canary` in it.
@@ -14,7 +22,9 @@ afterAll(() => scene.close());
 describe.for(origins)("at the origin %s:", (origin) => {
   const ask = (path: string, who: Who = "reader", sending = {}) => scene.ask(origin, who, path, sending);
 
-  test("L11: a path is rebuilt from its parts: an absolute one, `//host`, dots and escapes lead nowhere", async ({ expect }) => {
+  test("L11: a path is rebuilt from its parts: an absolute one, `//host`, dots and escapes lead nowhere", async ({
+    expect,
+  }) => {
     for (const path of [
       "http://127.0.0.1:1/fhir/Patient/ben",
       "//127.0.0.1/Patient/ben",
@@ -31,11 +41,22 @@ describe.for(origins)("at the origin %s:", (origin) => {
       expect(scene.asked(origin).length, path).toBe(before);
     }
     // In a batch the gateway reads addresses itself, and folds none.
-    for (const url of ["Observation/../Patient/ben", "Patient/..", "Patient/.", "Patient/%2e%2e", "Patient\\ben", "./Patient/ben"]) {
+    for (const url of [
+      "Observation/../Patient/ben",
+      "Patient/..",
+      "Patient/.",
+      "Patient/%2e%2e",
+      "Patient\\ben",
+      "./Patient/ben",
+    ]) {
       const before = scene.asked(origin).length;
       const entry = [{ request: { method: "GET", url } }];
       const body = JSON.stringify({ resourceType: "Bundle", type: "batch", entry });
-      const reply = await ask("", "reader", { method: "POST", headers: { "content-type": "application/fhir+json" }, body });
+      const reply = await ask("", "reader", {
+        method: "POST",
+        headers: { "content-type": "application/fhir+json" },
+        body,
+      });
       expect(reply.text, `${url} ${reply.status}`).not.toMatch(/canary|"status":"2/u);
       expect(scene.asked(origin).length, url).toBe(before);
     }
@@ -72,7 +93,16 @@ describe.for(origins)("at the origin %s:", (origin) => {
   });
 
   test("L15: at the base there is no search, no page and no parameter beside a batch", async ({ expect }) => {
-    await expectRefused(expect, scene, origin, [400, 403, 404], "?_type=Observation", "?_id=bens-pulse", "_history", "?_getpages=x");
+    await expectRefused(
+      expect,
+      scene,
+      origin,
+      [400, 403, 404],
+      "?_type=Observation",
+      "?_id=bens-pulse",
+      "_history",
+      "?_getpages=x",
+    );
     for (const path of ["?_getpages=x", "?_type=Patient", "_search?_type=Observation"]) {
       const before = scene.asked(origin).length;
       const reply = await ask(path, "reader", {
@@ -106,9 +136,14 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(tag).toMatch(/^"[\w-]{32}"$/u);
     const known = await ask("Observation/pulse", "reader", { headers: { "if-none-match": tag } });
     expect([known.status, known.text]).toEqual([304, ""]);
-    expect((await ask("Observation/pulse", "reader", { headers: { "if-none-match": 'W/"1"' } })).status).toBe(200);
-    expect((await ask("Observation/bens-pulse", "reader", { headers: { "if-none-match": `*` } })).status).toBe(404);
-    for (const name of ["last-modified", "age", "content-location"]) expect(got.headers, name).not.toHaveProperty(name);
+    expect((await ask("Observation/pulse", "reader", { headers: { "if-none-match": 'W/"1"' } })).status).toBe(
+      200,
+    );
+    expect(
+      (await ask("Observation/bens-pulse", "reader", { headers: { "if-none-match": `*` } })).status,
+    ).toBe(404);
+    for (const name of ["last-modified", "age", "content-location"])
+      expect(got.headers, name).not.toHaveProperty(name);
     const records = await openLedger(scene.phylax.dev);
     for (const { headers } of [head, known]) {
       const event = records.find(({ event }) => event.id === headers["x-request-id"])?.event;
@@ -128,7 +163,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
       expect((await ask(path)).headers["cache-control"], path).toBe("no-store");
   });
 
-  test("L34: headers that say who somebody is, or what they consented to, say nothing here, and reach no origin", async ({ expect }) => {
+  test("L34: headers that say who somebody is, or what they consented to, say nothing here, and reach no origin", async ({
+    expect,
+  }) => {
     const headers = {
       "x-patient-id": "ben",
       "x-consent-scope": "all",
@@ -144,7 +181,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(scene.asked(origin).some((line) => line.startsWith("DELETE"))).toBe(false);
   });
 
-  test("L35: only strict JSON is answered, as it is: no other form, no other reading, decimals by their digits", async ({ expect }) => {
+  test("L35: only strict JSON is answered, as it is: no other form, no other reading, decimals by their digits", async ({
+    expect,
+  }) => {
     await expectRefused(
       expect,
       scene,
@@ -157,9 +196,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
     );
     for (const accept of ["application/fhir+xml", "text/html"])
       expect((await ask("Observation/pulse", "reader", { headers: { accept } })).status, accept).toBe(406);
-    expect((await ask("Observation/weight", "reader", { headers: { "accept-encoding": "gzip" } })).text).toContain(
-      '"valueQuantity":{"value":66.5',
-    );
+    expect(
+      (await ask("Observation/weight", "reader", { headers: { "accept-encoding": "gzip" } })).text,
+    ).toContain('"valueQuantity":{"value":66.5');
   });
 
   test("L36: no subscription, no bulk export, no file by a link", async ({ expect }) => {
@@ -188,12 +227,16 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect,
   }) => {
     const reply = await ask("Observation?patient=ben");
-    const event = (await openLedger(scene.phylax.dev)).find(({ event }) => event.id === reply.headers["x-request-id"])?.event;
+    const event = (await openLedger(scene.phylax.dev)).find(
+      ({ event }) => event.id === reply.headers["x-request-id"],
+    )?.event;
     expect(event).toMatchObject({ who: { patient: "ann" } });
     for (const log of Object.keys(scene.phylax.dev.logs))
       for (const object of ["checkpoint", "frame/0", "tile/0/000"]) {
         const answer = await fetch(`${scene.phylax.dev.ledger}/${log}/${object}`);
-        expect(Buffer.from(await answer.arrayBuffer()).toString("latin1"), object).not.toMatch(/canary|Adams|Patient\/(?:ann|ben)/u);
+        expect(Buffer.from(await answer.arrayBuffer()).toString("latin1"), object).not.toMatch(
+          /canary|Adams|Patient\/(?:ann|ben)/u,
+        );
       }
   });
 });

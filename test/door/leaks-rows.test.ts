@@ -29,21 +29,39 @@ describe.for(origins)("at the origin %s:", (origin) => {
   test("L1: the patient is the token's, whoever the URL names", async ({ expect }) => {
     expect((await ask("Patient/ann")).status).toBe(200);
     await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ben", "Patient/child");
-    for (const query of ["patient=ben", "subject=Patient/ben", "patient=Patient/ben&patient=ann", "_id=bens-pulse"])
+    for (const query of [
+      "patient=ben",
+      "subject=Patient/ben",
+      "patient=Patient/ben&patient=ann",
+      "_id=bens-pulse",
+    ])
       expect(rowsOf(await ask(`Observation?${query}`)), query).toEqual([]);
     expect(rowsOf(await ask("Patient?_id=ben"))).toEqual([]);
     expect(rowsOf(await ask("Observation"))).toEqual(anns);
   });
 
-  test("L2: an id is compared whole: neither its beginning nor another server's is hers", async ({ expect }) => {
-    await expectAbsent(expect, scene, origin, "Observation/nothing", "Observation/of-ann2", "Observation/elsewhere");
+  test("L2: an id is compared whole: neither its beginning nor another server's is hers", async ({
+    expect,
+  }) => {
+    await expectAbsent(
+      expect,
+      scene,
+      origin,
+      "Observation/nothing",
+      "Observation/of-ann2",
+      "Observation/elsewhere",
+    );
     await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ann2", "Patient/an");
     const found = rowsOf(await ask("Observation?subject=Patient/ann"));
     expect(found).toEqual(anns);
-    expect((await ask("Observation?subject=https://elsewhere.example/fhir/Patient/ann")).text).not.toContain("canary");
+    expect((await ask("Observation?subject=https://elsewhere.example/fhir/Patient/ann")).text).not.toContain(
+      "canary",
+    );
   });
 
-  test("L3: a resource of any type that is read by its id is fetched, judged by its row, and otherwise as absent", async ({ expect }) => {
+  test("L3: a resource of any type that is read by its id is fetched, judged by its row, and otherwise as absent", async ({
+    expect,
+  }) => {
     expect((await ask("Condition/asthma")).status).toBe(200);
     await expectAbsent(
       expect,
@@ -55,11 +73,26 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "Appointment/both",
       "Observation/labelled",
     );
-    await expectAbsent(expect, scene, origin, "Condition/nothing/_history/1", "Condition/bens-asthma/_history/1");
+    await expectAbsent(
+      expect,
+      scene,
+      origin,
+      "Condition/nothing/_history/1",
+      "Condition/bens-asthma/_history/1",
+    );
   });
 
-  test("L6: who is mentioned, took part or refers to her makes nothing hers; what two own is nobody's alone", async ({ expect }) => {
-    await expectAbsent(expect, scene, origin, "Observation/nothing", "Observation/bens-by-ann", "Observation/childs-fever");
+  test("L6: who is mentioned, took part or refers to her makes nothing hers; what two own is nobody's alone", async ({
+    expect,
+  }) => {
+    await expectAbsent(
+      expect,
+      scene,
+      origin,
+      "Observation/nothing",
+      "Observation/bens-by-ann",
+      "Observation/childs-fever",
+    );
     await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ben"); // whose `link` names her
     await expectAbsent(expect, scene, origin, "Appointment/nothing", "Appointment/both");
     for (const query of ["focus=Patient/ann", "performer=Patient/ann"])
@@ -67,7 +100,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(rowsOf(await ask("Appointment"))).toEqual([]);
   });
 
-  test("L9: absent and forbidden differ in nothing: bytes, headers, questions to the origin, records", async ({ expect }) => {
+  test("L9: absent and forbidden differ in nothing: bytes, headers, questions to the origin, records", async ({
+    expect,
+  }) => {
     /** Everything that is told, with the id that was asked for put aside. */
     const told = async (path: string, id: string, method: string) => {
       const before = scene.asked(origin).length;
@@ -77,8 +112,18 @@ describe.for(origins)("at the origin %s:", (origin) => {
       const headers = Object.entries(reply.headers).filter(([name]) => !ofTheRequest.test(name));
       expect(parseReceipt(String(reply.headers["phylax-receipt"])).ok).toBe(true);
       const [status, text] = faceOf(reply);
-      const all = { status, text, asked, headers, length: status === 404 ? reply.headers["content-length"] : undefined };
-      return { request: reply.headers["x-request-id"], status, all: JSON.stringify(all).replaceAll(id, "ID") };
+      const all = {
+        status,
+        text,
+        asked,
+        headers,
+        length: status === 404 ? reply.headers["content-length"] : undefined,
+      };
+      return {
+        request: reply.headers["x-request-id"],
+        status,
+        all: JSON.stringify(all).replaceAll(id, "ID"),
+      };
     };
     const requests: [unknown, unknown][] = [];
     for (const [status, path, forbidden, absent] of [
@@ -101,7 +146,8 @@ describe.for(origins)("at the origin %s:", (origin) => {
         requests.push([hidden.request, nothing.request]);
       }
     const records = await openLedger(scene.phylax.dev);
-    const kinds = (request: unknown) => records.flatMap(({ event }) => (event.id === request ? [event.kind] : []));
+    const kinds = (request: unknown) =>
+      records.flatMap(({ event }) => (event.id === request ? [event.kind] : []));
     for (const [hidden, nothing] of requests) {
       expect(kinds(hidden).length).toBeGreaterThan(0);
       expect(kinds(hidden)).toEqual(kinds(nothing));
@@ -114,7 +160,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
     const everything = await ask("Patient/ann/$everything");
     expect(rowsOf(everything).filter((one) => one.startsWith("Observation/"))).toEqual(anns);
     expect(everything.text).not.toContain("canary");
-    const types = bundleOf(await ask("Patient/ann/$everything?_type=Condition")).entry?.map(({ resource }) => resource.resourceType);
+    const types = bundleOf(await ask("Patient/ann/$everything?_type=Condition")).entry?.map(
+      ({ resource }) => resource.resourceType,
+    );
     expect(types).toEqual(["Condition"]);
     await expectAbsent(expect, scene, origin, "Patient/nobody/$everything", "Patient/ben/$everything");
     const last = await ask("Observation/$lastn?patient=ann&max=1");
@@ -164,7 +212,15 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "Observation/labelled/_history",
       "Observation/bens-pulse/_history",
     );
-    await expectRefused(expect, scene, origin, [400, 403], "_history", "Observation/_history", "Patient/_history");
+    await expectRefused(
+      expect,
+      scene,
+      origin,
+      [400, 403],
+      "_history",
+      "Observation/_history",
+      "Patient/_history",
+    );
 
     // What was deleted is as absent to whom only some rows are theirs: whose it was, nobody can tell any more.
     if (origin === "heedless") return; // it deletes nothing
@@ -174,8 +230,13 @@ describe.for(origins)("at the origin %s:", (origin) => {
       code: { text: "x" },
       subject: { reference: "Patient/ann" },
     });
-    const made = await ask("Observation", "app", { method: "POST", headers: { "content-type": "application/fhir+json" }, body });
-    const id = /Observation\/(?<id>[\w.-]+)\/_history/u.exec(String(made.headers["location"]))?.groups?.["id"] ?? "";
+    const made = await ask("Observation", "app", {
+      method: "POST",
+      headers: { "content-type": "application/fhir+json" },
+      body,
+    });
+    const id =
+      /Observation\/(?<id>[\w.-]+)\/_history/u.exec(String(made.headers["location"]))?.groups?.["id"] ?? "";
     expect((await ask(`Observation/${id}/_history`)).status).toBe(200);
     expect((await ask(`Observation/${id}`, "app", { method: "DELETE" })).status).toBe(204);
     await expectAbsent(
@@ -190,9 +251,13 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect((await ask(`Observation/${id}/_history`, "staff")).text).toContain('"method":"DELETE"');
   });
 
-  test("L22: what is inside goes by its own type's rule: contained resources, narrative, extensions, notes, bytes", async ({ expect }) => {
+  test("L22: what is inside goes by its own type's rule: contained resources, narrative, extensions, notes, bytes", async ({
+    expect,
+  }) => {
     const holds = JSON.parse((await ask("Observation/holds")).text);
-    expect(holds.contained).toEqual([expect.objectContaining({ resourceType: "Practitioner", id: "p", name: [{ family: "Inside" }] })]);
+    expect(holds.contained).toEqual([
+      expect.objectContaining({ resourceType: "Practitioner", id: "p", name: [{ family: "Inside" }] }),
+    ]);
     for (const path of ["Observation/holds", "Patient/ann", "Observation/weight", "Patient?_id=ann"]) {
       const reply = await ask(path);
       expect(reply.status).toBe(200);
@@ -208,13 +273,15 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(Object.keys(ann.name[0])).toEqual(["family"]);
   });
 
-  test("L32: each row is decided by itself: one without a patient, or of another type, shifts nothing", async ({ expect }) => {
-    const shown = (bundleOf(await ask("Observation?_include=Observation:encounter")).entry ?? []).map(({ fullUrl, resource }) => [
-      fullUrl,
-      `${scene.base(origin)}/${resource.resourceType}/${resource.id}`,
-    ]);
+  test("L32: each row is decided by itself: one without a patient, or of another type, shifts nothing", async ({
+    expect,
+  }) => {
+    const shown = (bundleOf(await ask("Observation?_include=Observation:encounter")).entry ?? []).map(
+      ({ fullUrl, resource }) => [fullUrl, `${scene.base(origin)}/${resource.resourceType}/${resource.id}`],
+    );
     for (const [fullUrl, named] of shown) expect(fullUrl).toBe(named);
-    for (const { resource } of bundleOf(await ask("Observation")).entry ?? []) expect(JSON.stringify(resource)).toContain("Patient/ann");
+    for (const { resource } of bundleOf(await ask("Observation")).entry ?? [])
+      expect(JSON.stringify(resource)).toContain("Patient/ann");
   });
 
   test("L33: a Consent that somebody stored opens nothing", async ({ expect }) => {
@@ -222,8 +289,11 @@ describe.for(origins)("at the origin %s:", (origin) => {
     await expectRefused(expect, scene, origin, [403], "Consent", "Consent/opens-all");
   });
 
-  test("L37: a practitioner has no rows for being one: only what the policy's relations give", async ({ expect }) => {
-    const as = (fhirUser: string, path: string) => scene.askWith(origin, "user", { scope: "user/*.rs", fhirUser }, path);
+  test("L37: a practitioner has no rows for being one: only what the policy's relations give", async ({
+    expect,
+  }) => {
+    const as = (fhirUser: string, path: string) =>
+      scene.askWith(origin, "user", { scope: "user/*.rs", fhirUser }, path);
     expect(rowsOf(await as("Practitioner/vera", "Patient"))).toEqual(["Patient/ann"]); // whose general practitioner she is
     expect((await as("Practitioner/vera", "Observation/bens-pulse")).status).toBe(404);
     expect((await as("Practitioner/nobody", "Patient")).status).toBe(403);
@@ -234,7 +304,8 @@ describe.for(origins)("at the origin %s:", (origin) => {
   test("a family: a coverage is its beneficiary's, a child's observation the child's, whoever holds the one and recorded the other", async ({
     expect,
   }) => {
-    const as = (patient: string, path: string) => scene.askWith(origin, "reader", { scope: "patient/*.rs", patient }, path);
+    const as = (patient: string, path: string) =>
+      scene.askWith(origin, "reader", { scope: "patient/*.rs", patient }, path);
     expect((await as("child", "Coverage/family")).status).toBe(200);
     expect(rowsOf(await as("child", "Coverage"))).toEqual(["Coverage/family"]);
     expect((await as("child", "Observation/childs-fever")).status).toBe(200);
@@ -245,7 +316,8 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(rowsOf(await as("ann", "Coverage"))).toEqual([]);
     expect(rowsOf(await as("ann", "Observation"))).toEqual(anns);
     // Unless she is permitted: signed in as the child's mother, under a policy that reaches a related person's patient.
-    const mother = (path: string) => scene.askWith(origin, "user", { scope: "user/*.rs", fhirUser: "RelatedPerson/mother" }, path);
+    const mother = (path: string) =>
+      scene.askWith(origin, "user", { scope: "user/*.rs", fhirUser: "RelatedPerson/mother" }, path);
     expect((await mother("Observation/childs-fever")).status).toBe(200);
     expect(rowsOf(await mother("Coverage"))).toEqual(["Coverage/family"]);
     expect((await mother("Observation/pulse")).status).toBe(404);

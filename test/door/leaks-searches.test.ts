@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { anns, bundleOf, expectRefused, origins, rowsOf, startLeakScene, type LeakScene, type Who } from "../support/leak-scene.ts";
+import {
+  anns,
+  bundleOf,
+  expectRefused,
+  origins,
+  rowsOf,
+  startLeakScene,
+  type LeakScene,
+  type Who,
+} from "../support/leak-scene.ts";
 
 // The classes of docs/leaks.md about searches: by what, through what, with what beside, and how far. Each through all workers, against the sandbox's
 // origin and against one that heeds nothing. What must not reach Ann's app has `canary` in it.
@@ -26,12 +35,17 @@ describe.for(origins)("at the origin %s:", (origin) => {
       expect(reply.status, reply.text).toBe(200);
       expect(reply.text, query).not.toContain("canary");
       const brought = rowsOf(reply).filter((one) => one.startsWith("+"));
-      expect(["+Encounter/visit", "+Patient/ann", "+Practitioner/vera"], brought.join()).toEqual(expect.arrayContaining(brought));
+      expect(["+Encounter/visit", "+Patient/ann", "+Practitioner/vera"], brought.join()).toEqual(
+        expect.arrayContaining(brought),
+      );
     }
-    expect(rowsOf(await ask("Encounter?_revinclude=Observation:encounter"))).toEqual(["+Observation/pulse", "Encounter/visit"]);
-    expect(rowsOf(await ask("Patient?_revinclude=Observation:subject")).filter((one) => one.startsWith("+"))).toEqual(
-      anns.map((one) => `+${one}`),
-    );
+    expect(rowsOf(await ask("Encounter?_revinclude=Observation:encounter"))).toEqual([
+      "+Observation/pulse",
+      "Encounter/visit",
+    ]);
+    expect(
+      rowsOf(await ask("Patient?_revinclude=Observation:subject")).filter((one) => one.startsWith("+")),
+    ).toEqual(anns.map((one) => `+${one}`));
     await expectRefused(
       expect,
       scene,
@@ -49,7 +63,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect,
   }) => {
     expect(rowsOf(await ask("Observation?encounter.status=finished"))).toEqual(["Observation/pulse"]); // `odd` was at another's visit
-    expect(rowsOf(await ask("Encounter?_has:Observation:encounter:code=8867-4"))).toEqual(["Encounter/visit"]);
+    expect(rowsOf(await ask("Encounter?_has:Observation:encounter:code=8867-4"))).toEqual([
+      "Encounter/visit",
+    ]);
     expect(rowsOf(await ask("Patient?_has:Observation:patient:code=8867-4"))).toEqual(["Patient/ann"]);
     await expectRefused(
       expect,
@@ -70,7 +86,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect((await scene.askWith(origin, "reader", scope, "Observation")).status).toBe(401); // a scope whose condition cannot be held to
   });
 
-  test("L7: nothing is searched or sorted by what the view hides, by words or by filters", async ({ expect }) => {
+  test("L7: nothing is searched or sorted by what the view hides, by words or by filters", async ({
+    expect,
+  }) => {
     for (const who of ["reader", "staff"] as const)
       for (const path of [
         "Patient?telecom=canary-phone-of-ann",
@@ -101,7 +119,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(rowsOf(await ask("Patient?identifier=urn:mrn%7Cmrn-ann"))).toEqual(["Patient/ann"]);
   });
 
-  test("L8: neither a total, a count nor the length of a page tells of rows that do not leave", async ({ expect }) => {
+  test("L8: neither a total, a count nor the length of a page tells of rows that do not leave", async ({
+    expect,
+  }) => {
     await expectRefused(
       expect,
       scene,
@@ -121,17 +141,25 @@ describe.for(origins)("at the origin %s:", (origin) => {
     const next = bundleOf(await ask(first.link.find(({ relation }) => relation === "next")?.url ?? ""));
     expect(next.entry).toHaveLength(1);
     expect(next.link.some(({ relation }) => relation === "next")).toBe(false);
-    expect(bundleOf(await ask("Observation?_count=4")).link.some(({ relation }) => relation === "next")).toBe(false); // what comes after is hidden
+    expect(bundleOf(await ask("Observation?_count=4")).link.some(({ relation }) => relation === "next")).toBe(
+      false,
+    ); // what comes after is hidden
   });
 
-  test("L10: a link to a further page is the gateway's own, sealed to its client and patient, and judged anew", async ({ expect }) => {
+  test("L10: a link to a further page is the gateway's own, sealed to its client and patient, and judged anew", async ({
+    expect,
+  }) => {
     const first = bundleOf(await ask("Observation?_count=2", "reader"));
     const next = first.link.find(({ relation }) => relation === "next")?.url ?? "";
     expect(next.startsWith(`${scene.base(origin)}/Observation?`)).toBe(true);
     expect((await ask(next, "reader")).status).toBe(200);
     for (const who of ["app", "ben", "staff"] as const) expect((await ask(next, who)).status, who).toBe(410);
-    expect((await scene.askWith(origin, "reader", { scope: "patient/*.rs", patient: "ben" }, next)).status).toBe(410);
-    expect((await scene.askWith(origin, "reader", { scope: "patient/Condition.rs", patient: "ann" }, next)).status).toBe(403);
+    expect(
+      (await scene.askWith(origin, "reader", { scope: "patient/*.rs", patient: "ben" }, next)).status,
+    ).toBe(410);
+    expect(
+      (await scene.askWith(origin, "reader", { scope: "patient/Condition.rs", patient: "ann" }, next)).status,
+    ).toBe(403);
     expect((await ask(`${next.slice(0, -2)}xx`, "reader")).status).toBe(410);
     await expectRefused(
       expect,
@@ -144,7 +172,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
     );
   });
 
-  test("L16: a posted search is the same search: body and URL are read as one, narrowed and judged", async ({ expect }) => {
+  test("L16: a posted search is the same search: body and URL are read as one, narrowed and judged", async ({
+    expect,
+  }) => {
     const post = (path: string, body: string, type = "application/x-www-form-urlencoded") =>
       ask(path, "reader", { method: "POST", headers: { "content-type": type }, body });
     expect(rowsOf(await post("Observation/_search", ""))).toEqual(anns);
@@ -156,7 +186,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect([400, 415]).toContain((await post("Observation/_search", "{}", "application/json")).status);
   });
 
-  test("L17: a parameter that is said twice, with several values or with a modifier narrows and never widens", async ({ expect }) => {
+  test("L17: a parameter that is said twice, with several values or with a modifier narrows and never widens", async ({
+    expect,
+  }) => {
     expect(rowsOf(await ask("Observation?patient=ann,ben"))).toEqual(anns);
     expect(rowsOf(await ask("Observation?patient=ben&patient=ann"))).toEqual([]);
     expect(rowsOf(await ask("Observation?subject:Patient=ben"))).toEqual([]);
@@ -175,7 +207,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
     );
   });
 
-  test("L21: no projection of the reader's widens the view, or takes away what the decision needs", async ({ expect }) => {
+  test("L21: no projection of the reader's widens the view, or takes away what the decision needs", async ({
+    expect,
+  }) => {
     for (const path of [
       "Observation?_elements=note,subject",
       "Observation?_elements=subject",

@@ -22,18 +22,30 @@ const observation = (subject: string, more: object = {}) => ({
 
 describe.for(origins)("at the origin %s:", (origin) => {
   const ask = (path: string, who: Who = "app", sending = {}) => scene.ask(origin, who, path, sending);
-  const send = (method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}, who: Who = "app") =>
+  const send = (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+    who: Who = "app",
+  ) =>
     ask(path, who, {
       method,
       headers: {
-        ...(body === undefined ? {} : { "content-type": method === "PATCH" ? "application/json-patch+json" : "application/fhir+json" }),
+        ...(body === undefined
+          ? {}
+          : { "content-type": method === "PATCH" ? "application/json-patch+json" : "application/fhir+json" }),
         ...headers,
       },
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
   const writes = () => scene.asked(origin).filter((line) => !/^(?:GET |POST \S*_search)/u.test(line));
   /** Whatever is answered, the origin was not asked to write. */
-  const unwritten = async (expect: ExpectStatic, statuses: readonly number[], act: () => Promise<Reply>): Promise<Reply> => {
+  const unwritten = async (
+    expect: ExpectStatic,
+    statuses: readonly number[],
+    act: () => Promise<Reply>,
+  ): Promise<Reply> => {
     const before = writes().length;
     const reply = await act();
     expect(statuses, `${reply.status} ${reply.text}`).toContain(reply.status);
@@ -63,7 +75,16 @@ describe.for(origins)("at the origin %s:", (origin) => {
       readonly resource?: { readonly entry?: readonly unknown[] };
       readonly response: { readonly status: string };
     }[] = JSON.parse(reply.text).entry;
-    expect(answers.map(({ response }) => response.status.slice(0, 3))).toEqual(["200", "404", "404", "200", "200", "403", "400", "404"]);
+    expect(answers.map(({ response }) => response.status.slice(0, 3))).toEqual([
+      "200",
+      "404",
+      "404",
+      "200",
+      "200",
+      "403",
+      "400",
+      "404",
+    ]);
     expect(answers[3]?.resource?.entry ?? []).toEqual([]);
     const outcome = (at: number) =>
       JSON.stringify(answers[at])
@@ -76,7 +97,9 @@ describe.for(origins)("at the origin %s:", (origin) => {
       request: { method: "PUT", url: "Observation/bens-pulse" },
     };
     const create = { resource: observation("Patient/ann"), request: { method: "POST", url: "Observation" } };
-    await unwritten(expect, [403, 404], () => send("POST", "", { resourceType: "Bundle", type: "transaction", entry: [create, put] }));
+    await unwritten(expect, [403, 404], () =>
+      send("POST", "", { resourceType: "Bundle", type: "transaction", entry: [create, put] }),
+    );
     for (const url of [
       "http://127.0.0.1:1/fhir/Patient/ben",
       "//127.0.0.1/Patient/ben",
@@ -84,38 +107,60 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "/Patient/ben",
       "Patient/%2e%2e/Patient/ben",
     ])
-      await unwritten(expect, [400], () => send("POST", "", { resourceType: "Bundle", type: "batch", entry: [get(url)] }));
+      await unwritten(expect, [400], () =>
+        send("POST", "", { resourceType: "Bundle", type: "batch", entry: [get(url)] }),
+      );
     for (const method of ["CONNECT", "TRACE", "get", ""])
       await unwritten(expect, [400], () =>
-        send("POST", "", { resourceType: "Bundle", type: "batch", entry: [{ request: { method, url: "Patient/ann" } }] }),
+        send("POST", "", {
+          resourceType: "Bundle",
+          type: "batch",
+          entry: [{ request: { method, url: "Patient/ann" } }],
+        }),
       );
     await unwritten(expect, [400, 413, 422], () =>
-      send("POST", "", { resourceType: "Bundle", type: "batch", entry: Array.from({ length: 100 }, () => get("Patient/ann")) }),
+      send("POST", "", {
+        resourceType: "Bundle",
+        type: "batch",
+        entry: Array.from({ length: 100 }, () => get("Patient/ann")),
+      }),
     );
   });
 
-  test("L24: what is stored must be hers before it is replaced, whatever the body says; another's is as absent", async ({ expect }) => {
+  test("L24: what is stored must be hers before it is replaced, whatever the body says; another's is as absent", async ({
+    expect,
+  }) => {
     const absent = await unwritten(expect, [404], () =>
       send("PUT", "Observation/nothing", { ...observation("Patient/ann"), id: "nothing" }),
     );
     for (const id of ["bens-pulse", "labelled", "bens-by-ann", "childs-fever"]) {
-      const reply = await unwritten(expect, [404], () => send("PUT", `Observation/${id}`, { ...observation("Patient/ann"), id }));
+      const reply = await unwritten(expect, [404], () =>
+        send("PUT", `Observation/${id}`, { ...observation("Patient/ann"), id }),
+      );
       expect(faceOf(reply), id).toEqual(faceOf(absent));
       const patched = await unwritten(expect, [404], () =>
         send("PATCH", `Observation/${id}`, [{ op: "replace", path: "/status", value: "amended" }]),
       );
       expect(faceOf(patched), id).toEqual(faceOf(absent));
     }
-    await unwritten(expect, [404], () => send("PUT", "Patient/ben", { resourceType: "Patient", id: "ben", birthDate: "1999-01-01" }));
-    await unwritten(expect, [400], () => send("PUT", "Observation/pulse", { ...observation("Patient/ann"), id: "bens-pulse" }));
-    await unwritten(expect, [403], () => send("PUT", "Observation/pulse", { ...observation("Patient/ann"), id: "pulse" }, {}, "reader"));
+    await unwritten(expect, [404], () =>
+      send("PUT", "Patient/ben", { resourceType: "Patient", id: "ben", birthDate: "1999-01-01" }),
+    );
+    await unwritten(expect, [400], () =>
+      send("PUT", "Observation/pulse", { ...observation("Patient/ann"), id: "bens-pulse" }),
+    );
+    await unwritten(expect, [403], () =>
+      send("PUT", "Observation/pulse", { ...observation("Patient/ann"), id: "pulse" }, {}, "reader"),
+    );
   });
 
   test("L25: nothing is moved to another patient, by a body or by a patch, and a patch of another form is not understood", async ({
     expect,
   }) => {
     const seen = JSON.parse((await ask("Observation/weight")).text);
-    await unwritten(expect, [403, 404, 422], () => send("PUT", "Observation/weight", { ...seen, subject: to("Patient/ben") }));
+    await unwritten(expect, [403, 404, 422], () =>
+      send("PUT", "Observation/weight", { ...seen, subject: to("Patient/ben") }),
+    );
     for (const operations of [
       [{ op: "replace", path: "/subject/reference", value: "Patient/ben" }],
       [{ op: "remove", path: "/subject" }],
@@ -123,13 +168,24 @@ describe.for(origins)("at the origin %s:", (origin) => {
       [{ op: "move", from: "/text", path: "/valueString" }],
       [{ op: "test", path: "/note/0/text", value: "canary-note-of-weight" }],
     ])
-      await unwritten(expect, [403, 404, 409, 412, 422], () => send("PATCH", "Observation/weight", operations));
+      await unwritten(expect, [403, 404, 409, 412, 422], () =>
+        send("PATCH", "Observation/weight", operations),
+      );
     const parameters = { resourceType: "Parameters", parameter: [{ name: "operation" }] };
-    for (const type of ["application/fhir+json", "application/fhir+xml", "application/merge-patch+json", "application/xml-patch+xml"])
-      await unwritten(expect, [400, 415], () => send("PATCH", "Observation/weight", parameters, { "content-type": type }));
+    for (const type of [
+      "application/fhir+json",
+      "application/fhir+xml",
+      "application/merge-patch+json",
+      "application/xml-patch+xml",
+    ])
+      await unwritten(expect, [400, 415], () =>
+        send("PATCH", "Observation/weight", parameters, { "content-type": type }),
+      );
   });
 
-  test("L26: a condition finds what its writer may see: a hidden match decides nothing", async ({ expect }) => {
+  test("L26: a condition finds what its writer may see: a hidden match decides nothing", async ({
+    expect,
+  }) => {
     // Ben's has this identifier, and Ann's app may not know.
     await unwritten(expect, [204], () => send("DELETE", "Observation?identifier=urn:lab%7Cbens"));
     const hidden = await send(
@@ -143,27 +199,45 @@ describe.for(origins)("at the origin %s:", (origin) => {
       observation("Patient/ann", { identifier: [{ system: "urn:lab", value: "no-one" }] }),
     );
     expect(hidden.status).toBe(nothing.status);
-    const created = await send("POST", "Observation", observation("Patient/ann", { identifier: [{ system: "urn:lab", value: "bens" }] }), {
-      "if-none-exist": "identifier=urn:lab|bens&performer=Practitioner/otto",
+    const created = await send(
+      "POST",
+      "Observation",
+      observation("Patient/ann", { identifier: [{ system: "urn:lab", value: "bens" }] }),
+      {
+        "if-none-exist": "identifier=urn:lab|bens&performer=Practitioner/otto",
+      },
+    );
+    const plain = await send("POST", "Observation", observation("Patient/ann"), {
+      "if-none-exist": "identifier=urn:lab|no-one-else",
     });
-    const plain = await send("POST", "Observation", observation("Patient/ann"), { "if-none-exist": "identifier=urn:lab|no-one-else" });
     expect(created.status).toBe(plain.status);
     for (const reply of [hidden, nothing, created, plain]) expect(reply.text).not.toContain("canary");
     await unwritten(expect, [400, 403], () =>
-      send("POST", "Patient", { resourceType: "Patient" }, { "if-none-exist": "telecom=canary-phone-of-ben" }),
+      send(
+        "POST",
+        "Patient",
+        { resourceType: "Patient" },
+        { "if-none-exist": "telecom=canary-phone-of-ben" },
+      ),
     );
     await unwritten(expect, [400, 403], () => send("DELETE", "Patient?telecom=canary-phone-of-ben"));
     await unwritten(expect, [400, 412], () => send("DELETE", "Observation"));
   });
 
-  test("L27: what a write answers is what its reader may read of it, and nothing of whatever the origin says", async ({ expect }) => {
+  test("L27: what a write answers is what its reader may read of it, and nothing of whatever the origin says", async ({
+    expect,
+  }) => {
     const replies = [
       await send("POST", "Observation", observation("Patient/ann"), { prefer: "return=representation" }),
       await send("PATCH", "Observation/pulse", [{ op: "replace", path: "/valueQuantity/value", value: 73 }], {
         prefer: "return=representation",
       }),
-      await send("PUT", "Observation/pulse", JSON.parse((await ask("Observation/pulse")).text), { prefer: "return=OperationOutcome" }),
-      await send("PATCH", "Observation/pulse", [{ op: "replace", path: "/status", value: "amended" }], { "if-match": 'W/"77"' }),
+      await send("PUT", "Observation/pulse", JSON.parse((await ask("Observation/pulse")).text), {
+        prefer: "return=OperationOutcome",
+      }),
+      await send("PATCH", "Observation/pulse", [{ op: "replace", path: "/status", value: "amended" }], {
+        "if-match": 'W/"77"',
+      }),
     ];
     for (const { status, text, headers } of replies) {
       expect(text, String(status)).not.toContain("canary");
@@ -182,8 +256,12 @@ describe.for(origins)("at the origin %s:", (origin) => {
   test("L28: a write is decided, and on record, before the origin hears of it", async ({ expect }) => {
     await unwritten(expect, [404], () => send("DELETE", "Observation/bens-pulse"));
     await unwritten(expect, [403], () => send("POST", "Observation", observation("Patient/ben")));
-    await unwritten(expect, [403], () => send("POST", "Condition", { resourceType: "Condition", subject: to("Patient/ann") }));
-    await unwritten(expect, [422], () => send("POST", "Observation", observation("Patient/ann", { note: [{ text: "x" }] })));
+    await unwritten(expect, [403], () =>
+      send("POST", "Condition", { resourceType: "Condition", subject: to("Patient/ann") }),
+    );
+    await unwritten(expect, [422], () =>
+      send("POST", "Observation", observation("Patient/ann", { note: [{ text: "x" }] })),
+    );
     const refused = await unwritten(expect, [404], () => send("DELETE", "Observation/childs-fever"));
     const done = await send("POST", "Observation", observation("Patient/ann"));
     // Each request's records are in one log; which of the logs, its id decides.

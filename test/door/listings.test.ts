@@ -3,7 +3,16 @@ import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { policy, rule } from "../policy/granting.ts";
 import { openLedger } from "../support/auditor.ts";
-import { askAs, certificateFor, clientEntries, issuerEntry, joined, outsider, outsideToken, thumbprint } from "../support/outside.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  thumbprint,
+} from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 let phylax: Door;
@@ -24,7 +33,10 @@ beforeAll(async () => {
   };
   await phylax.applyRegistry(
     joined(
-      { issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })], policies: [{ name: "archive", body: archive }] },
+      {
+        issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })],
+        policies: [{ name: "archive", body: archive }],
+      },
       clientEntries(client, "TREAT", "archive", "system/*.rs"),
     ),
   );
@@ -60,7 +72,9 @@ const bundle = async (client: string, path: string): Promise<Bundle> => {
   return JSON.parse(reply.text) as Bundle;
 };
 const named = (mode: string, { entry = [] }: Bundle) =>
-  entry.flatMap(({ resource, search }) => (search?.mode === mode && resource ? [`${resource.resourceType}/${resource.id}`] : []));
+  entry.flatMap(({ resource, search }) =>
+    search?.mode === mode && resource ? [`${resource.resourceType}/${resource.id}`] : [],
+  );
 async function pagesOf(client: string, path: string): Promise<readonly Bundle[]> {
   const pages: Bundle[] = [];
   for (let url: string | undefined = path; url !== undefined;) {
@@ -77,7 +91,11 @@ const outcome = async (client: string, path: string, method = "GET") => {
 /** At the origin, behind the gateway's back. */
 const atOrigin = async (method: string, path: string, resource?: object) => {
   const body = resource === undefined ? null : JSON.stringify(resource);
-  const reply = await fetch(`${phylax.dev.origin}/${path}`, { method, body, headers: { "content-type": "application/fhir+json" } });
+  const reply = await fetch(`${phylax.dev.origin}/${path}`, {
+    method,
+    body,
+    headers: { "content-type": "application/fhir+json" },
+  });
   if (!reply.ok) throw new Error(`${method} ${path}: ${reply.status} ${await reply.text()}`);
 };
 const observation = (id: string, more: object = {}) => ({
@@ -88,7 +106,9 @@ const observation = (id: string, more: object = {}) => ({
   subject: { reference: "Patient/amara-okafor" },
   ...more,
 });
-const labelled = { meta: { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] } };
+const labelled = {
+  meta: { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] },
+};
 
 test("everything about a patient is what the searches by that patient find, whole over all its pages, and whom it refers to", async ({
   expect,
@@ -109,12 +129,18 @@ test("everything about a patient is what the searches by that patient find, whol
   expect(pages.flatMap((page) => named("match", page))).toEqual(own);
   for (const page of pages) {
     expect(named("match", page).length).toBeLessThanOrEqual(7);
-    for (const { url } of page.link) expect(url.startsWith(`${phylax.dev.fhir}/Patient/amara-okafor/$everything`)).toBe(true);
+    for (const { url } of page.link)
+      expect(url.startsWith(`${phylax.dev.fhir}/Patient/amara-okafor/$everything`)).toBe(true);
   }
 });
 
-test("everything can be narrowed by type, and its link to a further page opens for nothing and nobody else", async ({ expect }) => {
-  const some = await bundle("telehealth", "Patient/amara-okafor/$everything?_type=Condition,Immunization&_count=1");
+test("everything can be narrowed by type, and its link to a further page opens for nothing and nobody else", async ({
+  expect,
+}) => {
+  const some = await bundle(
+    "telehealth",
+    "Patient/amara-okafor/$everything?_type=Condition,Immunization&_count=1",
+  );
   expect(named("match", some)).toHaveLength(1);
   const next = some.link.find(({ relation }) => relation === "next")?.url ?? "";
   const rest = await bundle("telehealth", next);
@@ -141,22 +167,34 @@ test("a patient's app gets everything about its own patient; another's is the 40
     const got = await outcome("patient-app", path);
     return {
       ...got,
-      questions: phylax.forwarded.slice(before).map((line) => line.replace(/\?.*$/u, "").replace(/Patient\/[^/]+/u, "Patient/…")),
+      questions: phylax.forwarded
+        .slice(before)
+        .map((line) => line.replace(/\?.*$/u, "").replace(/Patient\/[^/]+/u, "Patient/…")),
     };
   };
   const { entry = [] } = await bundle("telehealth", "Patient?_count=10");
   const other = entry.map(({ resource }) => resource?.id ?? "").find((id) => id !== patient);
   for (const below of ["$everything", "_history"]) {
-    const [forbidden, absent] = [await asked(`Patient/${other}/${below}`), await asked(`Patient/nobody/${below}`)];
+    const [forbidden, absent] = [
+      await asked(`Patient/${other}/${below}`),
+      await asked(`Patient/nobody/${below}`),
+    ];
     expect(forbidden, below).toEqual(absent);
     expect(absent.status).toBe(404);
     expect(absent.questions).toHaveLength(2);
   }
 });
 
-test("the record of everything names the patient, counts what left by type, and how much stayed", async ({ expect }) => {
-  const reply = await phylax.ask("telehealth", "Patient/amara-okafor/$everything?_type=Condition&_count=1000");
-  const record = (await openLedger(phylax.dev)).find(({ event }) => event.id === reply.headers["x-request-id"])?.event;
+test("the record of everything names the patient, counts what left by type, and how much stayed", async ({
+  expect,
+}) => {
+  const reply = await phylax.ask(
+    "telehealth",
+    "Patient/amara-okafor/$everything?_type=Condition&_count=1000",
+  );
+  const record = (await openLedger(phylax.dev)).find(
+    ({ event }) => event.id === reply.headers["x-request-id"],
+  )?.event;
   const matched = named("match", JSON.parse(reply.text) as Bundle).length;
   expect(record).toMatchObject({
     kind: "disclosure",
@@ -174,14 +212,17 @@ test("the record of everything names the patient, counts what left by type, and 
   });
 });
 
-test("the last of each kind is taken out of what may be seen: a labelled newer one leaves no gap", async ({ expect }) => {
+test("the last of each kind is taken out of what may be seen: a labelled newer one leaves no gap", async ({
+  expect,
+}) => {
   for (const [id, day, more] of [
     ["last-1", "2026-01-01", {}],
     ["last-2", "2026-02-01", {}],
     ["last-3", "2026-03-01", labelled],
   ] as const)
     await atOrigin("PUT", `Observation/${id}`, observation(id, { effectiveDateTime: day, ...more }));
-  const last = async (query: string) => named("match", await bundle("telehealth", `Observation/$lastn?patient=amara-okafor&${query}`));
+  const last = async (query: string) =>
+    named("match", await bundle("telehealth", `Observation/$lastn?patient=amara-okafor&${query}`));
   expect(await last("code=urn:test%7Clisted")).toEqual(["Observation/last-2"]);
   expect(await last("code=urn:test%7Clisted&max=5")).toEqual(["Observation/last-2", "Observation/last-1"]);
   const kinds = await last("max=1");
@@ -190,7 +231,9 @@ test("the last of each kind is taken out of what may be seen: a labelled newer o
   expect((await outcome("telehealth", "Observation/$lastn?code=urn:test%7Clisted")).status).toBe(400);
 });
 
-test("a history is of each version as what it shows itself; a later label takes them all away", async ({ expect }) => {
+test("a history is of each version as what it shows itself; a later label takes them all away", async ({
+  expect,
+}) => {
   for (const status of ["registered", "preliminary", "final"])
     await atOrigin("PUT", "Observation/history-1", observation("history-1", { status }));
   const { entry = [], type } = await bundle("telehealth", "Observation/history-1/_history");
@@ -208,7 +251,9 @@ test("a history is of each version as what it shows itself; a later label takes 
     ["registered"],
   ]);
   // The view of research shows no version and no time, and neither do the entries.
-  const research = JSON.stringify((await bundle("research", "Observation/history-1/_history").catch(() => ({ entry: [] }))).entry);
+  const research = JSON.stringify(
+    (await bundle("research", "Observation/history-1/_history").catch(() => ({ entry: [] }))).entry,
+  );
   expect(research).not.toMatch(/etag|lastModified|versionId/u);
 
   await atOrigin("PUT", "Observation/history-1", observation("history-1", labelled));
@@ -217,9 +262,16 @@ test("a history is of each version as what it shows itself; a later label takes 
   expect(await outcome("telehealth", "Observation/history-1/_history")).toEqual(absent);
 });
 
-const location = (id: string, more: object = {}) => ({ resourceType: "Location", id, name: "Listed", ...more });
+const location = (id: string, more: object = {}) => ({
+  resourceType: "Location",
+  id,
+  name: "Listed",
+  ...more,
+});
 
-test("of a deleted resource those who may read the whole type see that it was deleted, and nobody sees more", async ({ expect }) => {
+test("of a deleted resource those who may read the whole type see that it was deleted, and nobody sees more", async ({
+  expect,
+}) => {
   await atOrigin("PUT", "Location/history-2", location("history-2"));
   await atOrigin("DELETE", "Location/history-2");
   const { entry = [] } = await bundle("archive", "Location/history-2/_history");
@@ -250,17 +302,24 @@ test("the history of a type is for those who may read all of it, each version by
   expect(ids).toContain("Location/history-2"); // deleted
   for (const hidden of ["history-3", "history-2"]) expect(ids).not.toContain(hidden);
   expect(pages.length).toBeGreaterThan(1);
-  for (const { link } of pages) for (const { url } of link) expect(url.startsWith(`${phylax.dev.fhir}/Location/_history?`), url).toBe(true);
+  for (const { link } of pages)
+    for (const { url } of link)
+      expect(url.startsWith(`${phylax.dev.fhir}/Location/_history?`), url).toBe(true);
   for (const [client, type] of [
     ["patient-app", "Observation"],
     ["patient-app", "Location"],
     ["telehealth", "Observation"],
   ] as const)
     expect((await outcome(client, `${type}/_history`)).status, `${client} ${type}`).toBe(403);
-  expect(await outcome("archive", "_history")).toMatchObject({ status: 400, text: expect.stringContaining("history-system") });
+  expect(await outcome("archive", "_history")).toMatchObject({
+    status: 400,
+    text: expect.stringContaining("history-system"),
+  });
 });
 
-test("asking by a time that is not shown is refused, as asking by any other hidden element is", async ({ expect }) => {
+test("asking by a time that is not shown is refused, as asking by any other hidden element is", async ({
+  expect,
+}) => {
   for (const query of ["_since=2026-01-01", "_at=2026"]) {
     const { status, text } = await outcome("research", `Observation/last-1/_history?${query}`);
     expect({ status, text }).toMatchObject({ status: 403, text: expect.stringContaining(query.slice(0, 3)) });
@@ -283,7 +342,10 @@ test("an operation that the policy does not allow is refused by it, one that is 
     ["GET", "Encounter/x/$everything"],
     ["GET", "Patient/amara-okafor/$graph"],
   ] as const)
-    expect(await outcome("telehealth", path, method), path).toMatchObject({ status: 400, text: expect.stringContaining("operation") });
+    expect(await outcome("telehealth", path, method), path).toMatchObject({
+      status: 400,
+      text: expect.stringContaining("operation"),
+    });
   expect(phylax.forwarded.slice(before)).toEqual([]);
 });
 
@@ -300,13 +362,20 @@ test("a structure is validated without the origin and without its body on record
     status: 200,
     body: { resourceType: "OperationOutcome", issue: [{ severity: "information" }] },
   });
-  const wrong = await send("Observation/$validate", observation("v", { status: "canary-status", issued: "canary-time" }));
+  const wrong = await send(
+    "Observation/$validate",
+    observation("v", { status: "canary-status", issued: "canary-time" }),
+  );
   expect(wrong.status).toBe(200);
   expect(wrong.text).toContain("Observation.issued");
   expect(wrong.text).not.toContain("canary");
   expect(
-    (await send("Observation/v/$validate", { resourceType: "Parameters", parameter: [{ name: "resource", resource: observation("v") }] }))
-      .status,
+    (
+      await send("Observation/v/$validate", {
+        resourceType: "Parameters",
+        parameter: [{ name: "resource", resource: observation("v") }],
+      })
+    ).status,
   ).toBe(200);
   for (const [path, body, type, status] of [
     ["Observation/$validate", { resourceType: "Patient" }, "application/fhir+json", 400],
@@ -329,7 +398,9 @@ test("a structure is validated without the origin and without its body on record
     expect((await send(path, body, "telehealth", type)).status, path).toBe(status);
   expect((await send("Observation/$validate", observation("v"), "payer")).status).toBe(403);
   expect(phylax.forwarded.slice(before)).toEqual([]);
-  const records = (await openLedger(phylax.dev)).filter(({ event }) => event.what?.interaction === "$validate").map(({ event }) => event);
+  const records = (await openLedger(phylax.dev))
+    .filter(({ event }) => event.what?.interaction === "$validate")
+    .map(({ event }) => event);
   expect(records.filter(({ kind }) => kind === "notice")).toHaveLength(3);
   expect(JSON.stringify(records)).not.toContain("canary");
 });
@@ -356,7 +427,9 @@ test("metadata is of the gateway as a whole for nobody in particular, and for a 
   const observations = treat.find(({ type }) => type === "Observation");
   expect(observations?.operation?.map(({ name }) => name)).toEqual(["lastn", "validate"]);
   expect(observations?.searchParam?.map(({ name }) => name)).toContain("code");
-  expect(pay.find(({ type }) => type === "Patient")?.searchParam?.map(({ name }) => name)).not.toContain("phone");
+  expect(pay.find(({ type }) => type === "Patient")?.searchParam?.map(({ name }) => name)).not.toContain(
+    "phone",
+  );
   // What it says is what a request meets.
   for (const { type, interaction } of pay.slice(0, 8)) {
     const searches = interaction.some(({ code }) => code === "search-type");
@@ -368,8 +441,15 @@ test("metadata is of the gateway as a whole for nobody in particular, and for a 
   const bad = await phylax.ask("telehealth", "metadata", { headers: { authorization: "Bearer not-one" } });
   expect(bad.status).toBe(401);
   const reply = await phylax.ask("telehealth", "metadata");
-  const record = (await openLedger(phylax.dev)).find(({ event }) => event.id === reply.headers["x-request-id"])?.event;
-  expect(record).toMatchObject({ kind: "notice", what: { interaction: "capabilities" }, who: { client: "telehealth" }, patients: [] });
+  const record = (await openLedger(phylax.dev)).find(
+    ({ event }) => event.id === reply.headers["x-request-id"],
+  )?.event;
+  expect(record).toMatchObject({
+    kind: "notice",
+    what: { interaction: "capabilities" },
+    who: { client: "telehealth" },
+    patients: [],
+  });
 });
 
 /** With a certificate, and no token. */
@@ -377,9 +457,13 @@ async function fetchAnonymous(): Promise<string> {
   return (await send(phylax.dev, phylax.client("telehealth"), `${phylax.dev.fhir}/metadata`)).text;
 }
 
-test("handling=lenient widens nothing: a parameter that is not known is refused all the same", async ({ expect }) => {
+test("handling=lenient widens nothing: a parameter that is not known is refused all the same", async ({
+  expect,
+}) => {
   for (const prefer of ["handling=lenient", "handling=strict"]) {
-    const reply = await phylax.ask("telehealth", "Observation?patient=amara-okafor&colour=red", { headers: { prefer } });
+    const reply = await phylax.ask("telehealth", "Observation?patient=amara-okafor&colour=red", {
+      headers: { prefer },
+    });
     expect(reply.status, prefer).toBe(400);
   }
 });

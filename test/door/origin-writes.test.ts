@@ -27,7 +27,10 @@ interface Asked {
 }
 
 /** An origin that holds the world and answers writes so. */
-function writing(answer: (request: Request) => Response | undefined, world: readonly Resource[] = stored): Handler {
+function writing(
+  answer: (request: Request) => Response | undefined,
+  world: readonly Resource[] = stored,
+): Handler {
   const server = memoryOrigin(worlds.originBase);
   server.load(world);
   const real = handlerOf(server);
@@ -37,7 +40,11 @@ function writing(answer: (request: Request) => Response | undefined, world: read
   };
 }
 
-async function ask(origin: Handler, { path, method = "POST", body }: Asked, registry?: object): Promise<Seen> {
+async function ask(
+  origin: Handler,
+  { path, method = "POST", body }: Asked,
+  registry?: object,
+): Promise<Seen> {
   const question = {
     by: await askers.by("system"),
     path,
@@ -53,13 +60,19 @@ async function ask(origin: Handler, { path, method = "POST", body }: Asked, regi
 }
 
 const ended = ({ records }: Seen) =>
-  records.flatMap(({ event: { kind, outcome } }) => (kind === "write" ? [[outcome?.status, outcome?.reason]] : []));
-const sent = ({ questions }: Seen) => questions.filter(({ method, path }) => method !== "GET" && !path.includes("_search"));
+  records.flatMap(({ event: { kind, outcome } }) =>
+    kind === "write" ? [[outcome?.status, outcome?.reason]] : [],
+  );
+const sent = ({ questions }: Seen) =>
+  questions.filter(({ method, path }) => method !== "GET" && !path.includes("_search"));
 
 const put = { path: "Observation/o1", method: "PUT", body: observation("o1", "ann", { valueInteger: 1 }) };
 const create = { path: "Condition", body: condition("new", "ann") };
 const remove = { path: "Observation/o1", method: "DELETE" };
-const entry = (method: string, url: string, resource?: object) => ({ request: { method, url }, ...(resource && { resource }) });
+const entry = (method: string, url: string, resource?: object) => ({
+  request: { method, url },
+  ...(resource && { resource }),
+});
 const transaction = {
   path: "",
   body: {
@@ -77,16 +90,22 @@ const answered = (...entries: readonly (object | string)[]) =>
     {
       resourceType: "Bundle",
       type: "batch-response",
-      entry: entries.map((response) => ({ response: typeof response === "string" ? { status: response } : response })),
+      entry: entries.map((response) => ({
+        response: typeof response === "string" ? { status: response } : response,
+      })),
     },
     { headers: json },
   );
-const login = () => new Response("<html>Sign in</html>", { status: 200, headers: { "content-type": "text/html" } });
+const login = () =>
+  new Response("<html>Sign in</html>", { status: 200, headers: { "content-type": "text/html" } });
 
 test("a login page makes no write done: 504, and recorded as not known", async ({ expect }) => {
   for (const asked of [put, create, remove, transaction]) {
     const seen = await ask(writing(login), asked);
-    expect([seen.status, new Set(ended(seen).map(([, reason]) => reason))], asked.path).toEqual([504, new Set(["write_answer_unfit"])]);
+    expect([seen.status, new Set(ended(seen).map(([, reason]) => reason))], asked.path).toEqual([
+      504,
+      new Set(["write_answer_unfit"]),
+    ]);
   }
 });
 
@@ -115,26 +134,35 @@ test("an answer that does not fit the write makes it not done: another type or i
   expect([placed.status, placed.headers["location"]]).toEqual([201, `${worlds.base}/Condition/7`]);
 });
 
-test("408 and 5xx after sending are not known, 429 is handed on as not done, and 503 stays the gateway's own", async ({ expect }) => {
-  const saying = (status: number) => writing(() => new Response(null, { status, headers: { "retry-after": "7" } }));
+test("408 and 5xx after sending are not known, 429 is handed on as not done, and 503 stays the gateway's own", async ({
+  expect,
+}) => {
+  const saying = (status: number) =>
+    writing(() => new Response(null, { status, headers: { "retry-after": "7" } }));
   for (const asked of [put, create, remove, transaction]) {
     for (const status of [408, 500, 502, 503, 504, 202, 302]) {
       const seen = await ask(saying(status), asked);
-      expect([seen.status, new Set(ended(seen).map(([, reason]) => reason))], `${asked.path} ${status}`).toEqual([
-        504,
-        new Set(["write_outcome_unknown"]),
-      ]);
+      expect(
+        [seen.status, new Set(ended(seen).map(([, reason]) => reason))],
+        `${asked.path} ${status}`,
+      ).toEqual([504, new Set(["write_outcome_unknown"])]);
       await ask(
         writing(() => undefined),
         { path: "Patient/ann", method: "GET" },
       ); // so that the breaker stays closed
     }
     const throttled = await ask(saying(429), asked);
-    expect([throttled.status, throttled.headers["retry-after"], ended(throttled)[0]]).toEqual([429, "7", [429, "origin_throttled"]]);
+    expect([throttled.status, throttled.headers["retry-after"], ended(throttled)[0]]).toEqual([
+      429,
+      "7",
+      [429, "origin_throttled"],
+    ]);
   }
 });
 
-test("a read hands on the origin's 429 and 503 with its Retry-After, from 1 to 300 seconds", async ({ expect }) => {
+test("a read hands on the origin's 429 and 503 with its Retry-After, from 1 to 300 seconds", async ({
+  expect,
+}) => {
   for (const [status, said, told] of [
     [429, "7", "7"],
     [503, "0", "1"],
@@ -142,10 +170,14 @@ test("a read hands on the origin's 429 and 503 with its Retry-After, from 1 to 3
     [429, undefined, "10"],
     [429, "soon", "10"],
   ] as const) {
-    const refuses: Handler = () => new Response(null, { status, headers: said === undefined ? {} : { "retry-after": said } });
+    const refuses: Handler = () =>
+      new Response(null, { status, headers: said === undefined ? {} : { "retry-after": said } });
     for (const path of ["Patient/ann", "Observation?patient=ann"]) {
       const seen = await ask(refuses, { path, method: "GET" });
-      expect([seen.status, seen.headers["retry-after"], seen.records.at(-1)?.event.outcome?.status], path).toEqual([status, told, status]);
+      expect(
+        [seen.status, seen.headers["retry-after"], seen.records.at(-1)?.event.outcome?.status],
+        path,
+      ).toEqual([status, told, status]);
     }
   }
 });
@@ -159,7 +191,9 @@ test("each entry's own status decides: a transaction that was done in part is 50
     transaction,
   );
   expect(part.status).toBe(502);
-  const outcome = JSON.parse(part.body.toString("utf8")) as { issue: { severity: string; code: string; expression: string[] }[] };
+  const outcome = JSON.parse(part.body.toString("utf8")) as {
+    issue: { severity: string; code: string; expression: string[] }[];
+  };
   expect(outcome.issue.map(({ severity, expression }) => [severity, expression[0]])).toEqual([
     ["information", "Bundle.entry[0]"],
     ["error", "Bundle.entry[1]"],
@@ -223,7 +257,10 @@ test("where the registry does not say what a server does, neither transactions o
     unsaid,
   );
   expect([refused.status, sent(refused)]).toEqual([422, []]);
-  expect(refused.records.map(({ event }) => [event.kind, event.outcome?.reason])).toContainEqual(["refusal", "transaction_not_atomic"]);
+  expect(refused.records.map(({ event }) => [event.kind, event.outcome?.reason])).toContainEqual([
+    "refusal",
+    "transaction_not_atomic",
+  ]);
   const single = { ...transaction, body: { ...transaction.body, entry: transaction.body.entry.slice(1) } };
   expect(
     (
@@ -240,7 +277,10 @@ test("where the registry does not say what a server does, neither transactions o
     );
     expect([kept.status, kept.questions], path).toEqual([422, []]);
   }
-  const batch = { path: "", body: { resourceType: "Bundle", type: "batch", entry: [entry("DELETE", "Observation/o1")] } };
+  const batch = {
+    path: "",
+    body: { resourceType: "Bundle", type: "batch", entry: [entry("DELETE", "Observation/o1")] },
+  };
   expect(
     JSON.parse(
       (

@@ -19,13 +19,19 @@ afterAll(async () => {
   await origin.close();
 });
 
-const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
+const restricted = {
+  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
+};
 const observation = (id: string, isHidden: boolean, more: object = {}): Row => ({
   resourceType: "Observation",
   id,
   status: "final",
   ...(isHidden ? { meta: restricted } : {}),
-  category: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "laboratory" }] }],
+  category: [
+    {
+      coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "laboratory" }],
+    },
+  ],
   code: { coding: [{ system: "http://loinc.org", code: "718-7" }] },
   subject: { reference: "Patient/amara" },
   ...more,
@@ -48,7 +54,9 @@ const searchset = ({ text }: Reply): Searchset => JSON.parse(text);
 const ids = (reply: Reply) => (searchset(reply).entry ?? []).map(({ resource }) => resource.id);
 const nextOf = (reply: Reply) => searchset(reply).link.find(({ relation }) => relation === "next")?.url;
 const recordOf = async (reply: Reply) =>
-  (await openLedger(phylax.dev)).map(({ event }) => event).find(({ id }) => id === reply.headers["x-request-id"]);
+  (await openLedger(phylax.dev))
+    .map(({ event }) => event)
+    .find(({ id }) => id === reply.headers["x-request-id"]);
 
 async function pages(first: string): Promise<Reply[]> {
   const replies: Reply[] = [];
@@ -61,7 +69,9 @@ async function pages(first: string): Promise<Reply[]> {
   return replies;
 }
 
-test("the whole on one page has its total; pages of any length join to it, each full but the last", async ({ expect }) => {
+test("the whole on one page has its total; pages of any length join to it, each full but the last", async ({
+  expect,
+}) => {
   const whole = await phylax.ask("payer", "Observation?patient=amara");
   expect(ids(whole)).toEqual(visible);
   expect(searchset(whole)).toMatchObject({ total: visible.length, link: [{ relation: "self" }] });
@@ -78,14 +88,19 @@ test("the whole on one page has its total; pages of any length join to it, each 
     expect(replies.flatMap(ids), `${count} of ${pageMax}`).toEqual(visible);
     for (const [index, reply] of replies.entries()) {
       if (index < replies.length - 1) expect(ids(reply)).toHaveLength(Math.min(count, pageMax)); // never longer than one of the origin's
-      expect(searchset(reply).link[0]).toEqual({ relation: "self", url: `${phylax.dev.fhir}/Observation?patient=amara&_count=${count}` });
+      expect(searchset(reply).link[0]).toEqual({
+        relation: "self",
+        url: `${phylax.dev.fhir}/Observation?patient=amara&_count=${count}`,
+      });
       if (replies.length > 1) expect(searchset(reply)).not.toHaveProperty("total");
       expect(reply.text).not.toContain("from=");
     }
   }
 });
 
-test("each page is a disclosure of its own on record, with its question and its patients", async ({ expect }) => {
+test("each page is a disclosure of its own on record, with its question and its patients", async ({
+  expect,
+}) => {
   const [, second] = await pages("Observation?patient=amara&_count=9");
   if (second === undefined) throw new Error("one page");
   expect(await recordOf(second)).toMatchObject({
@@ -96,8 +111,13 @@ test("each page is a disclosure of its own on record, with its question and its 
   });
 });
 
-test("the origin pages a hundred rows and more at a time, and is asked for five pages at most", async ({ expect }) => {
-  origin.rows = [...Array.from({ length: 900 }, (_, n) => observation(`h${n}`, true)), observation("last", false)];
+test("the origin pages a hundred rows and more at a time, and is asked for five pages at most", async ({
+  expect,
+}) => {
+  origin.rows = [
+    ...Array.from({ length: 900 }, (_, n) => observation(`h${n}`, true)),
+    observation("last", false),
+  ];
   origin.requests.length = 0;
   const first = await phylax.ask("payer", "Observation?patient=amara&_count=5");
   expect({ status: first.status, ids: ids(first) }).toEqual({ status: 200, ids: [] });
@@ -106,7 +126,9 @@ test("the origin pages a hundred rows and more at a time, and is asked for five 
   expect(ids(await phylax.ask("payer", nextOf(first) ?? ""))).toEqual(["last"]);
 });
 
-test("a link opens for nobody else, not after its time, not altered, and with no parameter beside it", async ({ expect }) => {
+test("a link opens for nobody else, not after its time, not altered, and with no parameter beside it", async ({
+  expect,
+}) => {
   const link = nextOf(await phylax.ask("payer", "Observation?patient=amara&_count=3")) ?? "";
   const sealed = link.replace(/^.*_page=/u, "");
   const altered = link.slice(0, -8) + (link.at(-8) === "A" ? "B" : "A") + link.slice(-7);
@@ -151,30 +173,46 @@ test("a link opens for nobody else, not after its time, not altered, and with no
     expect((await phylax.ask("payer", link + beside)).status, beside).toBe(400);
 });
 
-test("a question in a link is judged as if it came now: what its client may not search by is refused", async ({ expect }) => {
+test("a question in a link is judged as if it came now: what its client may not search by is refused", async ({
+  expect,
+}) => {
   const key = readFileSync(phylax.dev.ca.replace(/pki\/.*$/u, "secrets/paging"), "utf8").trim();
   const policyDigest = (await recordOf(await phylax.ask("payer", "Patient/x")))?.why?.policy ?? "";
   const place = { question: "phone=555", posted: false, link: undefined, after: undefined, seen: 0 };
   const sealed = await pageLinks(new Secret(Uint8Array.from(Buffer.from(key, "base64url")))).seal(
     place,
-    { client: "payer", origin: "main", path: "Patient", purpose: "HPAYMT", policyDigest, patient: undefined, user: undefined },
+    {
+      client: "payer",
+      origin: "main",
+      path: "Patient",
+      purpose: "HPAYMT",
+      policyDigest,
+      patient: undefined,
+      user: undefined,
+    },
     instant(Date.now()),
   );
   expect((await phylax.ask("payer", `Patient?_page=${sealed}`)).status).toBe(403);
 });
 
-test("a posted search answers as the same search by GET, on every page, and reaches the origin as a form", async ({ expect }) => {
+test("a posted search answers as the same search by GET, on every page, and reaches the origin as a form", async ({
+  expect,
+}) => {
   const form = (body: string, path = "Observation/_search", type = "application/x-www-form-urlencoded") =>
     phylax.ask("payer", path, { method: "POST", headers: { "content-type": type }, body });
   const got = await phylax.ask("payer", "Observation?patient=amara&_count=4");
   origin.requests.length = 0;
-  for (const posted of [await form("patient=amara&_count=4"), await form("patient=amara", "Observation/_search?_count=4")]) {
+  for (const posted of [
+    await form("patient=amara&_count=4"),
+    await form("patient=amara", "Observation/_search?_count=4"),
+  ]) {
     const { link, ...rest } = searchset(posted);
     const { link: gotLink, ...gotRest } = searchset(got);
     expect({ ...rest, self: link[0] }).toEqual({ ...gotRest, self: gotLink[0] });
     expect(ids(await phylax.ask("payer", nextOf(posted) ?? ""))).toEqual(visible.slice(4, 8));
   }
-  for (const request of origin.requests) expect(request).toMatch(/^POST \/fhir\/Observation\/_search patient=amara/u);
+  for (const request of origin.requests)
+    expect(request).toMatch(/^POST \/fhir\/Observation\/_search patient=amara/u);
 
   expect((await form("{}", undefined, "application/json")).status).toBe(415);
   expect((await form(`patient=amara&code=${"a".repeat(70_000)}`)).status).toBe(413);
@@ -208,7 +246,10 @@ test("a search too long for a link of its own is told so when it has a second pa
     headers: { "content-type": "application/x-www-form-urlencoded" },
     body,
   });
-  expect({ status: reply.status, text: reply.text }).toMatchObject({ status: 400, text: expect.stringContaining("narrow") });
+  expect({ status: reply.status, text: reply.text }).toMatchObject({
+    status: 400,
+    text: expect.stringContaining("narrow"),
+  });
 });
 
 test("an origin's link that leads away is followed nowhere", async ({ expect }) => {
@@ -222,27 +263,44 @@ test("an origin's link that leads away is followed nowhere", async ({ expect }) 
   }
 });
 
-test("an answer of the origin's that breaks off in the middle is the origin's failure, and nothing of it leaves", async ({ expect }) => {
+test("an answer of the origin's that breaks off in the middle is the origin's failure, and nothing of it leaves", async ({
+  expect,
+}) => {
   origin.breaksAt = 900;
   for (const path of ["Observation?patient=amara", "Observation/o0/_history/1"]) {
-    origin.rows = [observation("o0", false, { meta: { versionId: "1" }, note: [{ text: "n".repeat(2_000) }] })];
+    origin.rows = [
+      observation("o0", false, { meta: { versionId: "1" }, note: [{ text: "n".repeat(2_000) }] }),
+    ];
     const reply = await phylax.ask("payer", path);
     expect(reply.status, reply.text).toBe(502);
     expect(JSON.parse(reply.text)).toMatchObject({ issue: [{ code: "exception" }] });
-    expect(await recordOf(reply)).toMatchObject({ kind: "refusal", outcome: { reason: "origin_unreachable" }, counts: {} });
+    expect(await recordOf(reply)).toMatchObject({
+      kind: "refusal",
+      outcome: { reason: "origin_unreachable" },
+      counts: {},
+    });
   }
 });
 
-test("a version is read as the resource would be; a label that came later hides what was before it", async ({ expect }) => {
+test("a version is read as the resource would be; a label that came later hides what was before it", async ({
+  expect,
+}) => {
   const versions = (...labels: readonly boolean[]): readonly Row[] =>
     labels.map((isHidden, n) =>
-      observation("v", isHidden, { meta: { versionId: String(n + 1), ...(isHidden ? restricted : {}) }, valueQuantity: { value: n + 1 } }),
+      observation("v", isHidden, {
+        meta: { versionId: String(n + 1), ...(isHidden ? restricted : {}) },
+        valueQuantity: { value: n + 1 },
+      }),
     );
   origin.rows = versions(false, false);
   const old = await phylax.ask("payer", "Observation/v/_history/1");
   expect(old.status, old.text).toBe(200);
   expect(JSON.parse(old.text)).toMatchObject({ resourceType: "Observation", id: "v" });
-  expect(await recordOf(old)).toMatchObject({ kind: "disclosure", what: { interaction: "vread", id: "v" }, counts: { Observation: 1 } });
+  expect(await recordOf(old)).toMatchObject({
+    kind: "disclosure",
+    what: { interaction: "vread", id: "v" },
+    counts: { Observation: 1 },
+  });
 
   origin.rows = versions(false, true);
   const absent = await phylax.ask("payer", "Observation/w/_history/1");
@@ -268,9 +326,12 @@ test("a patient who was asked for in vain is named on the record of the refusal"
     });
 });
 
-test("metadata answers a client with its token by either name of JSON, the SMART configuration as application/json", async ({ expect }) => {
+test("metadata answers a client with its token by either name of JSON, the SMART configuration as application/json", async ({
+  expect,
+}) => {
   for (const accept of ["application/json", "application/fhir+json"]) {
-    const typeOf = async (path: string) => (await phylax.ask("payer", path, { headers: { accept } })).headers["content-type"];
+    const typeOf = async (path: string) =>
+      (await phylax.ask("payer", path, { headers: { accept } })).headers["content-type"];
     expect(await typeOf("metadata")).toBe(`${accept}; charset=utf-8`);
     expect(await typeOf(".well-known/smart-configuration")).toBe("application/json; charset=utf-8");
   }

@@ -17,7 +17,13 @@ import {
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const to = (reference: string) => ({ reference });
-const observation = (id: string, more: object) => ({ resourceType: "Observation", id, status: "final", code: { text: id }, ...more });
+const observation = (id: string, more: object) => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  code: { text: id },
+  ...more,
+});
 const appointment = (id: string, ...actors: object[]) => ({
   resourceType: "Appointment",
   id,
@@ -40,7 +46,10 @@ const resources = (url: string) => [
   observation("of-a-group", { subject: to("Group/amara") }),
   observation("of-another-server", { subject: to("https://elsewhere.example/fhir/Patient/amara") }),
   observation("of-an-identifier", { subject: { identifier: { value: "amara" } } }),
-  observation("of-a-contained", { contained: [{ resourceType: "Patient", id: "amara" }], subject: to("#amara") }),
+  observation("of-a-contained", {
+    contained: [{ resourceType: "Patient", id: "amara" }],
+    subject: to("#amara"),
+  }),
   observation("of-nobody", {}),
   appointment("own-alone", amara, to("Practitioner/p"), to("Location/l")),
   appointment("with-bela", amara, to("Patient/bela")),
@@ -82,11 +91,17 @@ afterAll(async () => {
 });
 
 const ask = async (path: string, sending: Sending = {}) => {
-  const token = await outsideToken(issuer, certificate, { client_id: "app", patient: "amara", scope: "patient/*.rs" });
+  const token = await outsideToken(issuer, certificate, {
+    client_id: "app",
+    patient: "amara",
+    scope: "patient/*.rs",
+  });
   return askAs(phylax, certificate, token, path, sending);
 };
 const found = async (path: string): Promise<readonly string[]> => {
-  const bundle: { readonly entry?: readonly { readonly resource: { readonly id: string } }[] } = JSON.parse((await ask(path)).text);
+  const bundle: { readonly entry?: readonly { readonly resource: { readonly id: string } }[] } = JSON.parse(
+    (await ask(path)).text,
+  );
   return (bundle.entry ?? []).map(({ resource }) => resource.id);
 };
 const idsOf = (type: string) => resources("").flatMap((one) => (one.resourceType === type ? [one.id] : []));
@@ -94,7 +109,9 @@ const idsOf = (type: string) => resources("").flatMap((one) => (one.resourceType
 test("of an origin that ignores the question only the patient's own rows leave, and the question was narrowed all the same", async ({
   expect,
 }) => {
-  expect(await found("Observation?code=x")).toEqual(idsOf("Observation").filter((id) => id.startsWith("own-")));
+  expect(await found("Observation?code=x")).toEqual(
+    idsOf("Observation").filter((id) => id.startsWith("own-")),
+  );
   expect(origin.asked.at(-1)).toMatch(/^Observation\?code=x&patient=Patient\/amara&_count=\d+$/u);
   expect(await found("Appointment")).toEqual(["own-alone"]);
   expect(origin.asked.at(-1)).toContain("patient=Patient/amara");
@@ -110,9 +127,13 @@ test("of an origin that ignores the question only the patient's own rows leave, 
   }
 });
 
-test("a read gives the patient's own, and of everything else exactly what is given of what is not there", async ({ expect }) => {
+test("a read gives the patient's own, and of everything else exactly what is given of what is not there", async ({
+  expect,
+}) => {
   const absent = (await ask("Observation/not-there")).text.replaceAll(/[0-9a-f]{32}/gu, "");
-  for (const { resourceType, id } of resources("").filter(({ resourceType }) => resourceType !== "Practitioner")) {
+  for (const { resourceType, id } of resources("").filter(
+    ({ resourceType }) => resourceType !== "Practitioner",
+  )) {
     const reply = await ask(`${resourceType}/${id}`);
     const own = id.startsWith("own-") || id === "amara";
     expect(reply.status, id).toBe(own ? 200 : 404);
@@ -126,7 +147,9 @@ test("a read gives the patient's own, and of everything else exactly what is giv
   }
 });
 
-test("a type that is no patient's is never searched for, and read only where the policy names what refers to it", async ({ expect }) => {
+test("a type that is no patient's is never searched for, and read only where the policy names what refers to it", async ({
+  expect,
+}) => {
   const before = origin.asked.length;
   for (const path of ["Practitioner", "Practitioner?_id=p", "Medication", "Questionnaire/q", "Task/t"])
     expect((await ask(path)).status, path).toBe(403);

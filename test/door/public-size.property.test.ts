@@ -2,7 +2,14 @@ import type { Resource } from "@medplum/fhirtypes";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, test } from "vitest";
 import { askersUnder, type Askers } from "../support/askers.ts";
-import { commonWorld, concernedPolicy, condition, encounter, hidden, observation } from "../support/concerned-world.ts";
+import {
+  commonWorld,
+  concernedPolicy,
+  condition,
+  encounter,
+  hidden,
+  observation,
+} from "../support/concerned-world.ts";
 import { inLane } from "../support/lane.ts";
 import { TwoWorlds, type Question } from "../support/two-worlds.ts";
 
@@ -32,15 +39,27 @@ const pairs: Readonly<Record<string, readonly [readonly Resource[], readonly Res
   "a labelled row": [[], [observation("x", "ann", hidden.labelled)]],
   "a row of no rule": [[], [observation("x", "ann", hidden.ofNotes)]],
   "a row that cannot be understood": [[], [observation("x", "ann", { implicitRules: "urn:x" })]],
-  "another patient who lives somewhere": [[], [{ resourceType: "Patient", id: "x", address: [{ state: "Maine" }] }]],
+  "another patient who lives somewhere": [
+    [],
+    [{ resourceType: "Patient", id: "x", address: [{ state: "Maine" }] }],
+  ],
   "23 hidden rows or 24": [
     many(23, (n) => observation(`h${n}`, "ann", hidden.labelled)),
     many(24, (n) => observation(`h${n}`, "ann", hidden.labelled)),
   ],
   "no hidden rows or many": [[], many(30, (n) => observation(`h${n}`, "ann", hidden.ofNotes))],
-  "hidden elements that name others": [[shown()], [shown({ performer: [to("Patient/ben"), to("Patient/a-much-longer-name-than-bens")] })]],
-  "hidden elements that name somebody": [[shown()], [shown({ performer: [{ type: "Patient", identifier: { value: "7" } }] })]],
-  "hidden contained resources": [[shown()], [shown({ contained: [{ resourceType: "Patient", id: "p" }], performer: [to("#p")] })]],
+  "hidden elements that name others": [
+    [shown()],
+    [shown({ performer: [to("Patient/ben"), to("Patient/a-much-longer-name-than-bens")] })],
+  ],
+  "hidden elements that name somebody": [
+    [shown()],
+    [shown({ performer: [{ type: "Patient", identifier: { value: "7" } }] })],
+  ],
+  "hidden contained resources": [
+    [shown()],
+    [shown({ contained: [{ resourceType: "Patient", id: "p" }], performer: [to("#p")] })],
+  ],
 };
 
 type Plain = Omit<Question, "by" | "body"> & { readonly body?: object };
@@ -50,7 +69,10 @@ const bundleOf = (type: string, ...entry: readonly object[]): Plain => ({
   headers: json,
   body: { resourceType: "Bundle", type, entry },
 });
-const entry = (method: string, url: string, resource?: object) => ({ request: { method, url }, ...(resource && { resource }) });
+const entry = (method: string, url: string, resource?: object) => ({
+  request: { method, url },
+  ...(resource && { resource }),
+});
 const visit = encounter("x", "ann");
 
 const questions: Readonly<Record<string, Plain>> = {
@@ -68,7 +90,12 @@ const questions: Readonly<Record<string, Plain>> = {
   "everything about another": { path: "Patient/x/$everything" },
   lastn: { path: "Observation/$lastn?patient=ann" },
   put: { path: "Observation/x", method: "PUT", headers: json, body: observation("x", "ann") },
-  patch: { path: "Observation/x", method: "PATCH", headers: patch, body: [{ op: "test", path: "/status", value: "x" }] },
+  patch: {
+    path: "Observation/x",
+    method: "PATCH",
+    headers: patch,
+    body: [{ op: "test", path: "/status", value: "x" }],
+  },
   delete: { path: "Observation/x", method: "DELETE" },
   create: { path: "Condition", method: "POST", headers: json, body: condition("new", "ann") },
   "conditional create": {
@@ -78,14 +105,24 @@ const questions: Readonly<Record<string, Plain>> = {
     body: observation("n", "ann"),
   },
   "conditional delete": { path: "Observation?identifier=urn:i|1", method: "DELETE" },
-  "put of a shown one": { path: "Observation/shown", method: "PUT", headers: json, body: shown({ valueInteger: 2 }) },
+  "put of a shown one": {
+    path: "Observation/shown",
+    method: "PUT",
+    headers: json,
+    body: shown({ valueInteger: 2 }),
+  },
   "patch of a shown one": {
     path: "Observation/shown",
     method: "PATCH",
     headers: patch,
     body: [{ op: "replace", path: "/valueInteger", value: 2 }],
   },
-  "put that is refused": { path: "Observation/shown", method: "PUT", headers: { ...json, "if-match": '"x"' }, body: shown() },
+  "put that is refused": {
+    path: "Observation/shown",
+    method: "PUT",
+    headers: { ...json, "if-match": '"x"' },
+    body: shown(),
+  },
   batch: bundleOf(
     "batch",
     entry("GET", "Observation/x"),
@@ -126,7 +163,11 @@ test(
           const by = await askers.by("patient", { jti: `t${step}-${longer}` });
           const question = { by, ...asked, ...(body !== undefined && { body: JSON.stringify(body) }) };
           const behind = (more: readonly Resource[]) => ({ origin: [...commonWorld, ...more] });
-          const { one: here, other: there, differences } = await worlds.compare(behind(one), behind(other), [question]);
+          const {
+            one: here,
+            other: there,
+            differences,
+          } = await worlds.compare(behind(one), behind(other), [question]);
           const where = `${interaction}, of ${name}, ${longer.length} bytes more`;
           expect([where, differences.filter(({ aspect }) => aspect === "leaves")]).toEqual([where, []]);
           expect([where, there[0]?.status]).toEqual([where, here[0]?.status]);
@@ -137,12 +178,18 @@ test(
   },
 );
 
-test("a longer question is a longer record at last, so that lengths are looked at", { timeout: 60_000 }, async ({ expect }) => {
-  const lengths = new Set<number>();
-  for (const more of [0, classBytes / 2, classBytes]) {
-    const by = await askers.by("patient", { jti: `l${"x".repeat(more)}` });
-    const { one } = await worlds.compare({ origin: commonWorld }, { origin: commonWorld }, [{ by, path: "Observation/x" }]);
-    for (const { length } of one[0]?.leaves ?? []) lengths.add(length);
-  }
-  expect(lengths.size).toBeGreaterThan(1);
-});
+test(
+  "a longer question is a longer record at last, so that lengths are looked at",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const lengths = new Set<number>();
+    for (const more of [0, classBytes / 2, classBytes]) {
+      const by = await askers.by("patient", { jti: `l${"x".repeat(more)}` });
+      const { one } = await worlds.compare({ origin: commonWorld }, { origin: commonWorld }, [
+        { by, path: "Observation/x" },
+      ]);
+      for (const { length } of one[0]?.leaves ?? []) lengths.add(length);
+    }
+    expect(lengths.size).toBeGreaterThan(1);
+  },
+);

@@ -49,7 +49,10 @@ beforeAll(async () => {
   await phylax.applyRegistry(
     joined(
       { issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] },
-      entries(shared, { default: { requests: 100, windowSeconds: day }, perSubject: { requests: 4, windowSeconds: day } }),
+      entries(shared, {
+        default: { requests: 100, windowSeconds: day },
+        perSubject: { requests: 4, windowSeconds: day },
+      }),
       entries(bulk, { records: { records: 30, windowSeconds: day } }),
     ),
   );
@@ -63,8 +66,10 @@ async function ask(app: App | undefined, sub: string, path: string): Promise<Rep
 }
 const eventOf = async ({ headers }: Reply) =>
   (await openLedger(phylax.dev)).find(({ event }) => event.id === headers["x-request-id"])?.event;
-const itemOf = (header: unknown, policy: string) => new RegExp(`"${policy}";[^,]*`, "u").exec(String(header))?.[0];
-const leftOf = ({ headers }: Reply, policy: string) => Number(/r=(\d+)/u.exec(itemOf(headers["ratelimit"], policy) ?? "")?.[1]);
+const itemOf = (header: unknown, policy: string) =>
+  new RegExp(`"${policy}";[^,]*`, "u").exec(String(header))?.[0];
+const leftOf = ({ headers }: Reply, policy: string) =>
+  Number(/r=(\d+)/u.exec(itemOf(headers["ratelimit"], policy) ?? "")?.[1]);
 
 test("one user of an app uses up their own quota, another user of the same app goes on, and the headers name each policy", async ({
   expect,
@@ -74,12 +79,16 @@ test("one user of an app uses up their own quota, another user of the same app g
   expect(first.headers["ratelimit-policy"]).toBe(`"default";q=100;w=${day}, "subject";q=4;w=${day}`);
   expect(leftOf(first, "subject")).toBe(3);
   for (let n = 0; n < 3; n += 1) expect((await ask(shared, "greedy", `Patient/${own}`)).status).toBe(200);
-  const replies = await Promise.all(Array.from({ length: 20 }, () => ask(shared, "greedy", `Patient/${own}`)));
+  const replies = await Promise.all(
+    Array.from({ length: 20 }, () => ask(shared, "greedy", `Patient/${own}`)),
+  );
   expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([429]));
   const [refused] = replies;
   if (refused === undefined) throw new Error("no reply");
   expect(itemOf(refused.headers["ratelimit"], "subject")).toMatch(/^"subject";r=0;t=\d+$/u);
-  expect(Number(refused.headers["retry-after"])).toBeGreaterThanOrEqual(Number(/t=(\d+)/u.exec(String(refused.headers["ratelimit"]))?.[1]));
+  expect(Number(refused.headers["retry-after"])).toBeGreaterThanOrEqual(
+    Number(/t=(\d+)/u.exec(String(refused.headers["ratelimit"]))?.[1]),
+  );
   expect(await eventOf(refused)).toMatchObject({
     kind: "refusal",
     outcome: { status: 429, reason: "subject_quota_exhausted" },
@@ -109,7 +118,10 @@ test("what leaves is paid for record by record; without credits for the whole pa
 
   const tooMany = await ask(bulk, "someone", "Observation?_count=20");
   expect(tooMany.status).toBe(429);
-  expect(JSON.parse(tooMany.text)).toMatchObject({ resourceType: "OperationOutcome", issue: [{ code: "throttled" }] });
+  expect(JSON.parse(tooMany.text)).toMatchObject({
+    resourceType: "OperationOutcome",
+    issue: [{ code: "throttled" }],
+  });
   expect(tooMany.text).not.toContain("Observation");
   expect(leftOf(tooMany, "records")).toBe(9);
   expect(Number(tooMany.headers["retry-after"])).toBeGreaterThan(0);
@@ -125,5 +137,8 @@ test("what leaves is paid for record by record; without credits for the whole pa
   const rest = await ask(bulk, "someone", "Observation?_count=9");
   expect(rest.status, rest.text).toBe(200);
   expect((await ask(bulk, "someone", `Patient/${own}`)).status).toBe(429);
-  expect((await ask(bulk, "someone", "Patient/no-such-patient")).status, "what is not there costs nothing either").toBe(404);
+  expect(
+    (await ask(bulk, "someone", "Patient/no-such-patient")).status,
+    "what is not there costs nothing either",
+  ).toBe(404);
 });

@@ -23,21 +23,45 @@ test("a disclosure's record names client, certificate, token, purpose, agreement
   expect(more).toEqual([]);
   expect(event).toMatchObject({
     kind: "disclosure",
-    who: { client: "payer", certificate: expect.stringMatching(/^[\w-]{43}$/u), issuer: phylax.dev.gateway, tokenId: expect.any(String) },
-    what: { interaction: "search-type", origin: "main", type: "Observation", parameters: [["patient", "amara-okafor"]], method: "GET" },
-    why: { purposes: ["HPAYMT"], agreement: "payer-agreement", policy: expect.stringMatching(/^sha256:/u), grant: "payer/main/HPAYMT" },
+    who: {
+      client: "payer",
+      certificate: expect.stringMatching(/^[\w-]{43}$/u),
+      issuer: phylax.dev.gateway,
+      tokenId: expect.any(String),
+    },
+    what: {
+      interaction: "search-type",
+      origin: "main",
+      type: "Observation",
+      parameters: [["patient", "amara-okafor"]],
+      method: "GET",
+    },
+    why: {
+      purposes: ["HPAYMT"],
+      agreement: "payer-agreement",
+      policy: expect.stringMatching(/^sha256:/u),
+      grant: "payer/main/HPAYMT",
+    },
     outcome: { status: 200 },
     counts: { Observation: entries.entry?.length },
   });
-  expect(event?.patients).toContainEqual({ patient: "main/Patient/amara-okafor", counts: { Observation: expect.any(Number) } });
+  expect(event?.patients).toContainEqual({
+    patient: "main/Patient/amara-okafor",
+    counts: { Observation: expect.any(Number) },
+  });
   expect(event?.withheld?.paths?.length).toBeGreaterThan(0);
 });
 
 test("a refusal's record has the reason that the caller is not told", async ({ expect }) => {
   const token = await phylax.token("payer");
-  const stolen = await send(phylax.dev, phylax.client("telehealth"), `${phylax.dev.fhir}/Patient/amara-okafor`, {
-    headers: { authorization: `Bearer ${token}` },
-  });
+  const stolen = await send(
+    phylax.dev,
+    phylax.client("telehealth"),
+    `${phylax.dev.fhir}/Patient/amara-okafor`,
+    {
+      headers: { authorization: `Bearer ${token}` },
+    },
+  );
   const hidden = await phylax.ask("payer", "Patient?birthdate=1984-03-12&phone=555");
   const chained = await phylax.ask("payer", "Observation?patient.name=x");
   const told = [stolen, hidden, chained].map(({ text }) => text).join();
@@ -56,13 +80,21 @@ test("a token's issue is on record, and so is its refusal", async ({ expect }) =
   await phylax.token("public-health");
   await expect(phylax.token("lapsed")).rejects.toThrow(/unauthorized_client/u);
   const events = (await openLedger(phylax.dev)).map(({ event }) => event);
-  expect(events).toContainEqual(expect.objectContaining({ kind: "token", who: expect.objectContaining({ client: "public-health" }) }));
-  expect(events).toContainEqual(expect.objectContaining({ kind: "refusal", outcome: { status: 400, reason: "agreement_expired" } }));
+  expect(events).toContainEqual(
+    expect.objectContaining({ kind: "token", who: expect.objectContaining({ client: "public-health" }) }),
+  );
+  expect(events).toContainEqual(
+    expect.objectContaining({ kind: "refusal", outcome: { status: 400, reason: "agreement_expired" } }),
+  );
 });
 
-test("a quota is exact through the whole gateway, and its end is a 429 that says when to come back", async ({ expect }) => {
+test("a quota is exact through the whole gateway, and its end is a 429 that says when to come back", async ({
+  expect,
+}) => {
   const quotas = { default: { requests: 5, windowSeconds: 3_600 } };
-  const policy = (await recordOf((await phylax.ask("public-health", "Patient/amara-okafor")).headers["x-request-id"]))[0]?.why?.policy;
+  const policy = (
+    await recordOf((await phylax.ask("public-health", "Patient/amara-okafor")).headers["x-request-id"])
+  )[0]?.why?.policy;
   await phylax.applyRegistry({
     grants: [
       {
@@ -86,12 +118,17 @@ test("a quota is exact through the whole gateway, and its end is a 429 that says
     limit = /q=(\d+)/u.exec(String(probe.headers["ratelimit-policy"]))?.[1] ?? "";
   }
   expect(limit).toBe("5");
-  const replies = await Promise.all(Array.from({ length: 20 }, () => phylax.ask("public-health", "Patient/amara-okafor")));
+  const replies = await Promise.all(
+    Array.from({ length: 20 }, () => phylax.ask("public-health", "Patient/amara-okafor")),
+  );
   const granted = replies.filter(({ status }) => status === 200).length;
   expect(granted).toBeLessThanOrEqual(5);
   const refused = replies.find(({ status }) => status === 429);
   expect(refused?.headers).toMatchObject({ ratelimit: expect.stringMatching(/^"default";r=0;t=\d+$/u) });
   const [, t] = /t=(\d+)/u.exec(String(refused?.headers["ratelimit"])) ?? [];
   expect(Number(refused?.headers["retry-after"])).toBeGreaterThanOrEqual(Number(t));
-  expect(JSON.parse(refused?.text ?? "{}")).toMatchObject({ resourceType: "OperationOutcome", issue: [{ code: "throttled" }] });
+  expect(JSON.parse(refused?.text ?? "{}")).toMatchObject({
+    resourceType: "OperationOutcome",
+    issue: [{ code: "throttled" }],
+  });
 });

@@ -5,12 +5,23 @@ import { commandIn } from "../support/in-process/command.ts";
 import { policy, rule } from "../policy/granting.ts";
 import { openLedger } from "../support/auditor.ts";
 import { LogWatch } from "../support/log-watch.ts";
-import { askAs, certificateFor, clientEntries, issuerEntry, joined, outsider, outsideToken, thumbprint } from "../support/outside.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  thumbprint,
+} from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 // None but the registry may see an address. Of the synthetic patients Amara Okafor lives in Massachusetts, as her home address says.
 const desk = policy(
-  rule(["Patient"], ["meta.versionId", "birthDate", "deceased[x]", "gender"], { interactions: ["read", "search", "update"] }),
+  rule(["Patient"], ["meta.versionId", "birthDate", "deceased[x]", "gender"], {
+    interactions: ["read", "search", "update"],
+  }),
   rule(["Observation"], ["status", "code", "subject"]),
 );
 const labs = policy(rule(["Observation"], ["status", "code", "subject"]));
@@ -19,13 +30,29 @@ const women = policy(
   rule(["Observation"], ["status", "code", "subject"]),
 );
 const registry = policy(rule(["Patient"], "everything", { interactions: ["read", "search", "update"] }));
-const policies = { desk: { ...desk, operations: ["everything"] as const }, labs, quiet: labs, women, registry };
+const policies = {
+  desk: { ...desk, operations: ["everything"] as const },
+  labs,
+  quiet: labs,
+  women,
+  registry,
+};
 type Who = keyof typeof policies;
 
 const canary = "canary-region"; // no State's name: the record keeps it as it is said
-const patient = (id: string, ...address: readonly object[]) => ({ resourceType: "Patient", id, birthDate: "1980-01-02", address });
+const patient = (id: string, ...address: readonly object[]) => ({
+  resourceType: "Patient",
+  id,
+  birthDate: "1980-01-02",
+  address,
+});
 const world = [
-  patient("moved", { use: "old", state: "NY" }, { use: "home", state: "OH", period: { end: "2025" } }, { use: "home", state: "Vermont" }),
+  patient(
+    "moved",
+    { use: "old", state: "NY" },
+    { use: "home", state: "OH", period: { end: "2025" } },
+    { use: "home", state: "Vermont" },
+  ),
   patient("abroad", { use: "home", state: "MA", country: "Brasil" }),
   patient("somewhere", { use: "home", state: canary }),
   patient("nowhere", { use: "home", postalCode: "02139" }),
@@ -64,16 +91,21 @@ beforeAll(async () => {
     certificates.set(who, certificate);
     tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope: "system/*.cruds" }));
     entries.push({ policies: [{ name: who, body: policies[who] }] });
-    entries.push(clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", who, "system/*.cruds"));
+    entries.push(
+      clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", who, "system/*.cruds"),
+    );
   }
-  await phylax.applyRegistry(joined({ issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })] }, ...entries));
+  await phylax.applyRegistry(
+    joined({ issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })] }, ...entries),
+  );
 }, 120_000);
 afterAll(async () => {
   await phylax.close();
   watch.end();
 });
 
-const send = (who: Who, path: string, sending: Sending = {}) => askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
+const send = (who: Who, path: string, sending: Sending = {}) =>
+  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
 async function ask(who: Who, path: string, sending: Sending = {}): Promise<Reply> {
   const reply = await send(who, path, sending);
   const said = JSON.stringify([reply.text, reply.headers]);
@@ -88,7 +120,10 @@ const eventsOf = async ({ headers }: Reply) =>
 async function named(reply: Reply): Promise<string[]> {
   const events = await eventsOf(reply);
   return events.map(({ kind, patients }) => {
-    const each = patients.map(({ patient, state }) => patient.replace("main/Patient/", "") + (state === undefined ? "" : `: ${state}`));
+    const each = patients.map(
+      ({ patient, state }) =>
+        patient.replace("main/Patient/", "") + (state === undefined ? "" : `: ${state}`),
+    );
     return `${kind} ${each.sort().join(", ")}`;
   });
 }
@@ -96,9 +131,21 @@ async function named(reply: Reply): Promise<string[]> {
 async function scopeOf(client: string) {
   const key = phylax.dev.auditors[0]?.key ?? "";
   const when = ["--from", "2020-01-01", "--to", "2099-12-31", "--discovered", "2026-11-24"];
-  const { code, out, error } = await commandIn(phylax.home, "breach-scope", "--client", client, ...when, "--key", key, "--json");
+  const { code, out, error } = await commandIn(
+    phylax.home,
+    "breach-scope",
+    "--client",
+    client,
+    ...when,
+    "--key",
+    key,
+    "--json",
+  );
   if (code !== 0) throw new Error(error);
-  return JSON.parse(out) as { byState: Record<string, number>; affected: { patient: string; state: string; stateRecord?: number }[] };
+  return JSON.parse(out) as {
+    byState: Record<string, number>;
+    affected: { patient: string; state: string; stateRecord?: number }[];
+  };
 }
 
 /** A checkpoint, and so what an auditor is served, may be a second behind. */
@@ -129,11 +176,17 @@ test("every way that reads a Patient has the state on record, also where it is h
     ["Patient/moved", ["disclosure moved: VT"]],
     [`Patient/moved/_history/${version}`, ["disclosure moved: VT"]],
     ["Patient/moved/_history", ["disclosure moved: VT"]],
-    ["Patient?_id=moved,abroad,somewhere,nowhere", [`disclosure abroad: outside US, moved: VT, nowhere, somewhere: ${canary}`]],
+    [
+      "Patient?_id=moved,abroad,somewhere,nowhere",
+      [`disclosure abroad: outside US, moved: VT, nowhere, somewhere: ${canary}`],
+    ],
     ["Patient/abroad/$everything", ["disclosure abroad: outside US"]],
     ["Observation?_id=of-moved&_include=Observation:subject", ["disclosure moved: VT"]],
     // Each patient whom the chain's first hop finds decided the answer.
-    ["Observation?patient.birthdate=1980-01-02&_id=of-abroad", [`disclosure abroad: outside US, moved: VT, nowhere, somewhere: ${canary}`]],
+    [
+      "Observation?patient.birthdate=1980-01-02&_id=of-abroad",
+      [`disclosure abroad: outside US, moved: VT, nowhere, somewhere: ${canary}`],
+    ],
     ["Observation/of-moved", ["disclosure moved"]],
   ] as const) {
     const reply = await ask("desk", path);
@@ -141,10 +194,16 @@ test("every way that reads a Patient has the state on record, also where it is h
   }
   // The Patient that the origin brought along is no row that this client may see: it was in the body all the same.
   const dropped = await ask("women", "Observation?_id=of-moved&_include=Observation:subject");
-  expect([dropped.text.includes('"Patient"'), await named(dropped)]).toEqual([false, ["disclosure moved: VT"]]);
+  expect([dropped.text.includes('"Patient"'), await named(dropped)]).toEqual([
+    false,
+    ["disclosure moved: VT"],
+  ]);
   const hidden = await ask("women", "Patient/moved");
   expect([hidden.status, await named(hidden)]).toEqual([404, ["refusal moved: VT"]]);
-  const entry = [{ request: { method: "GET", url: "Patient/moved" } }, { request: { method: "GET", url: "Observation/of-moved" } }];
+  const entry = [
+    { request: { method: "GET", url: "Patient/moved" } },
+    { request: { method: "GET", url: "Observation/of-moved" } },
+  ];
   const batch = await ask("desk", "", {
     method: "POST",
     headers: json,
@@ -153,23 +212,40 @@ test("every way that reads a Patient has the state on record, also where it is h
   expect([batch.status, await named(batch)]).toEqual([200, ["disclosure moved: VT", "disclosure moved: VT"]]);
 });
 
-test("a write has the state of the stored Patient on record, before and after, and of who may not write it too", async ({ expect }) => {
+test("a write has the state of the stored Patient on record, before and after, and of who may not write it too", async ({
+  expect,
+}) => {
   const seen = JSON.parse((await ask("desk", "Patient/moved")).text);
   const put = (headers: Record<string, string>) =>
-    ask("desk", "Patient/moved", { method: "PUT", headers: { ...json, ...headers }, body: JSON.stringify({ ...seen, gender: "female" }) });
+    ask("desk", "Patient/moved", {
+      method: "PUT",
+      headers: { ...json, ...headers },
+      body: JSON.stringify({ ...seen, gender: "female" }),
+    });
   const refused = await put({ "if-match": 'W/"another"' });
-  expect([refused.status, await named(refused)]).toEqual([412, ["refusal moved: VT", "disclosure moved: VT"]]); // that there is another version
+  expect([refused.status, await named(refused)]).toEqual([
+    412,
+    ["refusal moved: VT", "disclosure moved: VT"],
+  ]); // that there is another version
 
   const written = await put({});
-  expect([written.status, await named(written)]).toEqual([200, ["intent moved: VT", "write moved: VT", "disclosure moved: VT"]]);
+  expect([written.status, await named(written)]).toEqual([
+    200,
+    ["intent moved: VT", "write moved: VT", "disclosure moved: VT"],
+  ]);
 });
 
-test("a write that moves somebody has the state of before it in its intent, and the new one when it is done", async ({ expect }) => {
+test("a write that moves somebody has the state of before it in its intent, and the new one when it is done", async ({
+  expect,
+}) => {
   const moving = (state: string) => JSON.stringify(patient("mover", { use: "home", state }));
   await store(patient("mover", { use: "home", state: "NH" }));
   const headers = { ...json, prefer: "return=minimal" };
   const put = await send("registry", "Patient/mover", { method: "PUT", headers, body: moving("Maine") });
-  expect([put.status, await named(put)]).toEqual([200, ["intent mover: NH", "write mover: ME", "disclosure mover: ME"]]); // that it was there
+  expect([put.status, await named(put)]).toEqual([
+    200,
+    ["intent mover: NH", "write mover: ME", "disclosure mover: ME"],
+  ]); // that it was there
   let [before, state] = ["ME", "RI"];
   for (const type of ["batch", "transaction"]) {
     const entry = `{"resource":${moving(state)},"request":{"method":"PUT","url":"Patient/mover"}}`;
@@ -193,7 +269,10 @@ test("where somebody moved to is known from the next record on, whoever caused i
 
 test("no accounting says where its patient lives, in any of its forms", async ({ expect }) => {
   const reply = await phylax.ask("privacy-officer", "Patient/somewhere/$disclosures?all=true");
-  expect([reply.status, await named(reply)]).toEqual([200, ["accounting somewhere", `disclosure somewhere: ${canary}`]]);
+  expect([reply.status, await named(reply)]).toEqual([
+    200,
+    ["accounting somewhere", `disclosure somewhere: ${canary}`],
+  ]);
   for (const format of ["json", "text/csv", "text/html"]) {
     const { status, text } = await phylax.ask(
       "privacy-officer",

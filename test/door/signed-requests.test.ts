@@ -31,7 +31,11 @@ const seen: IncomingMessage[] = [];
 const origin = createServer((request, response) => {
   seen.push(request);
   response.setHeader("content-type", "application/fhir+json");
-  const bundle = { resourceType: "Bundle", type: "searchset", entry: [{ resource: patient, search: { mode: "match" } }] };
+  const bundle = {
+    resourceType: "Bundle",
+    type: "searchset",
+    entry: [{ resource: patient, search: { mode: "match" } }],
+  };
   response.end(JSON.stringify(request.url?.endsWith(path) ? patient : bundle));
 });
 let phylax: Door;
@@ -54,14 +58,22 @@ beforeAll(async () => {
   });
   const signed = (client: { readonly id: string }) => {
     const entries = clientEntries(client, "TREAT", "treat", "system/*.rs");
-    return { ...entries, grants: entries.grants.map((grant) => Object.assign({}, grant, { signedRequests: true })) };
+    return {
+      ...entries,
+      grants: entries.grants.map((grant) => Object.assign({}, grant, { signedRequests: true })),
+    };
   };
   const unboundUntil = new Date(Date.now() + 3_600_000).toISOString();
   await phylax.applyRegistry(
     joined(
       { origins: [{ name: "main", url, credentials: { kind: "none" }, forwardClientCert: true }] },
-      { policies: [starterPolicy("treat")], issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })] },
-      signed(external("signing-app", { certificates: [thumbprint(must(certificate))], jwks: { keys: [key.jwk] } })),
+      {
+        policies: [starterPolicy("treat")],
+        issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })],
+      },
+      signed(
+        external("signing-app", { certificates: [thumbprint(must(certificate))], jwks: { keys: [key.jwk] } }),
+      ),
       signed(keyHolderEntry(holder)),
       clientEntries(external("excepted", { unboundUntil }), "TREAT", "treat", "system/*.rs"),
       clientEntries(
@@ -86,21 +98,34 @@ function must<T>(value: T | undefined): T {
 }
 const recordOf = async ({ headers }: Reply) =>
   (await openLedger(phylax.dev)).find(({ event }) => event.id === headers["x-request-id"])?.event;
-const bound = (more: object = {}) => outsideToken(issuer, must(certificate), { client_id: "signing-app", scope: "system/*.rs", ...more });
-const unbound = (client: string) => outsideToken(issuer, must(certificate), { client_id: client, scope: "system/*.rs", cnf: undefined });
+const bound = (more: object = {}) =>
+  outsideToken(issuer, must(certificate), { client_id: "signing-app", scope: "system/*.rs", ...more });
+const unbound = (client: string) =>
+  outsideToken(issuer, must(certificate), { client_id: client, scope: "system/*.rs", cnf: undefined });
 
 /** Signs what is sent as a client should; `spoiled` changes it afterwards. */
 async function askSigned(
   by: Key,
   { method = "GET", headers = {}, body = "" }: Sending & { readonly body?: string },
-  { where = path, signing = {}, spoiled = {} }: { where?: string; signing?: Partial<Signing>; spoiled?: Sending } = {},
+  {
+    where = path,
+    signing = {},
+    spoiled = {},
+  }: { where?: string; signing?: Partial<Signing>; spoiled?: Sending } = {},
 ): Promise<Reply> {
-  const digest = body === "" ? {} : { "content-digest": `sha-256=:${createHash("sha256").update(body).digest("base64")}:` };
+  const digest =
+    body === ""
+      ? {}
+      : { "content-digest": `sha-256=:${createHash("sha256").update(body).digest("base64")}:` };
   const sent = { ...(headers as Record<string, string>), ...digest }; // each of them once
   const parts = ["@method", "@target-uri", ...Object.keys(sent)];
   const url = `${phylax.dev.fhir}/${where}`;
   const created = Math.floor(Date.now() / 1000);
-  const fields = await signedFields(by, { method, url, headers: new Headers(sent) }, { parts, created, ...signing });
+  const fields = await signedFields(
+    by,
+    { method, url, headers: new Headers(sent) },
+    { parts, created, ...signing },
+  );
   const identity = "dpop" in sent ? undefined : must(certificate);
   return send(phylax.dev, identity, url, {
     method,
@@ -113,7 +138,10 @@ async function askSigned(
 test("T35: a signed request is answered, and whose key signed it is on record", async ({ expect }) => {
   const reply = await askSigned(key, { headers: { authorization: `Bearer ${await bound()}` } });
   expect(reply.status, reply.text).toBe(200);
-  expect(await recordOf(reply)).toMatchObject({ kind: "disclosure", who: { client: "signing-app", signedBy: "requests-1" } });
+  expect(await recordOf(reply)).toMatchObject({
+    kind: "disclosure",
+    who: { client: "signing-app", signedBy: "requests-1" },
+  });
 });
 
 test("T35, T37: unsigned, signed by another's key or an older one, it is 401, says what to sign, and the origin hears nothing", async ({
@@ -123,11 +151,26 @@ test("T35, T37: unsigned, signed by another's key or an older one, it is 401, sa
   const before = seen.length;
   const old = Math.floor(Date.now() / 1000) - 62;
   const ways = [
-    ["request_signature_missing", await send(phylax.dev, must(certificate), `${phylax.dev.fhir}/${path}`, { headers: { authorization } })],
-    ["request_signature_invalid", await askSigned(await newKey("EdDSA", "requests-1"), { headers: { authorization } })],
-    ["request_signature_key_unknown", await askSigned(await newKey("EdDSA", "requests-2"), { headers: { authorization } })],
-    ["request_signature_expired", await askSigned(key, { headers: { authorization } }, { signing: { created: old } })],
-    ["request_signature_invalid", await askSigned(key, { headers: { authorization } }, { spoiled: { method: "HEAD" } })],
+    [
+      "request_signature_missing",
+      await send(phylax.dev, must(certificate), `${phylax.dev.fhir}/${path}`, { headers: { authorization } }),
+    ],
+    [
+      "request_signature_invalid",
+      await askSigned(await newKey("EdDSA", "requests-1"), { headers: { authorization } }),
+    ],
+    [
+      "request_signature_key_unknown",
+      await askSigned(await newKey("EdDSA", "requests-2"), { headers: { authorization } }),
+    ],
+    [
+      "request_signature_expired",
+      await askSigned(key, { headers: { authorization } }, { signing: { created: old } }),
+    ],
+    [
+      "request_signature_invalid",
+      await askSigned(key, { headers: { authorization } }, { spoiled: { method: "HEAD" } }),
+    ],
     [
       "request_signature_algorithm_mismatch",
       await askSigned(key, { headers: { authorization } }, { signing: { alg: "ecdsa-p256-sha256" } }),
@@ -144,8 +187,13 @@ test("T35, T37: unsigned, signed by another's key or an older one, it is 401, sa
   expect(seen.length).toBe(before);
 });
 
-test("T36: a posted search is signed with its body: another body, or none that is covered, is 401", async ({ expect }) => {
-  const headers = { authorization: `Bearer ${await bound()}`, "content-type": "application/x-www-form-urlencoded" };
+test("T36: a posted search is signed with its body: another body, or none that is covered, is 401", async ({
+  expect,
+}) => {
+  const headers = {
+    authorization: `Bearer ${await bound()}`,
+    "content-type": "application/x-www-form-urlencoded",
+  };
   const post = { method: "POST", headers, body: "birthdate=1980-01-01" };
   const where = "Patient/_search";
   const good = await askSigned(key, post, { where });
@@ -153,17 +201,28 @@ test("T36: a posted search is signed with its body: another body, or none that i
   const before = seen.length;
   const other = await askSigned(key, post, { where, spoiled: { body: "birthdate=1980-01-02" } });
   expect([other.status, (await recordOf(other))?.outcome?.reason]).toEqual([401, "content_digest_mismatch"]);
-  const uncovered = await askSigned(key, post, { where, signing: { parts: ["@method", "@target-uri", "authorization"] } });
-  expect([uncovered.status, (await recordOf(uncovered))?.outcome?.reason]).toEqual([401, "request_signature_incomplete"]);
+  const uncovered = await askSigned(key, post, {
+    where,
+    signing: { parts: ["@method", "@target-uri", "authorization"] },
+  });
+  expect([uncovered.status, (await recordOf(uncovered))?.outcome?.reason]).toEqual([
+    401,
+    "request_signature_incomplete",
+  ]);
   expect(uncovered.headers["accept-signature"]).toContain('"content-digest"');
   const huge = await askSigned(key, { ...post, body: `birthdate=${"1".repeat(70_000)}` }, { where });
   expect(huge.status).toBe(413);
   expect(seen.length).toBe(before);
 });
 
-test("T35: under DPoP the proof is covered too, so that neither is good for another request", async ({ expect }) => {
+test("T35: under DPoP the proof is covered too, so that neither is good for another request", async ({
+  expect,
+}) => {
   const token = await keyBoundToken(phylax, holder);
-  const headers = async () => ({ authorization: `DPoP ${token}`, dpop: await proofFor(phylax, holder, token, path) });
+  const headers = async () => ({
+    authorization: `DPoP ${token}`,
+    dpop: await proofFor(phylax, holder, token, path),
+  });
   const good = await askSigned(holder.assertionKey, { headers: await headers() });
   expect(good.status, good.text).toBe(200);
   const without = await askSigned(
@@ -171,16 +230,27 @@ test("T35: under DPoP the proof is covered too, so that neither is good for anot
     { headers: await headers() },
     { signing: { parts: ["@method", "@target-uri", "authorization"] } },
   );
-  expect([without.status, (await recordOf(without))?.outcome?.reason]).toEqual([401, "request_signature_incomplete"]);
+  expect([without.status, (await recordOf(without))?.outcome?.reason]).toEqual([
+    401,
+    "request_signature_incomplete",
+  ]);
   expect(without.headers["accept-signature"]).toContain('"dpop"');
 });
 
 test("T24, T25: an origin that asks for it is told the certificate of the connection, never what a client says of one", async ({
   expect,
 }) => {
-  const der = (files: CertificateFiles) => readFileSync(files.cert, "utf8").replaceAll(/-----[^-]+-----|\s/gu, "");
-  const forged = { "client-cert": `:${der(must(heldBack))}:`, "cf-client-cert-der-base64": der(must(heldBack)) };
-  const reply = await askSigned(key, { headers: { authorization: `Bearer ${await bound()}` } }, { spoiled: { headers: forged } });
+  const der = (files: CertificateFiles) =>
+    readFileSync(files.cert, "utf8").replaceAll(/-----[^-]+-----|\s/gu, "");
+  const forged = {
+    "client-cert": `:${der(must(heldBack))}:`,
+    "cf-client-cert-der-base64": der(must(heldBack)),
+  };
+  const reply = await askSigned(
+    key,
+    { headers: { authorization: `Bearer ${await bound()}` } },
+    { spoiled: { headers: forged } },
+  );
   expect(reply.status, reply.text).toBe(200);
   expect(seen.at(-1)?.headers["client-cert"]).toBe(`:${der(must(certificate))}:`);
   expect(Object.keys(seen.at(-1)?.headers ?? {}).filter((name) => name.startsWith("cf-client"))).toEqual([]);
@@ -190,9 +260,13 @@ test("T24, T25: an origin that asks for it is told the certificate of the connec
   expect(seen.at(-1)?.headers["client-cert"]).toBeUndefined();
 });
 
-test("T5: an unbound token passes only under its client's exception, as Bearer, and each record says so", async ({ expect }) => {
+test("T5: an unbound token passes only under its client's exception, as Bearer, and each record says so", async ({
+  expect,
+}) => {
   const ask = (token: string, identity?: CertificateFiles, scheme = "Bearer") =>
-    send(phylax.dev, identity, `${phylax.dev.fhir}/${path}`, { headers: { authorization: `${scheme} ${token}` } });
+    send(phylax.dev, identity, `${phylax.dev.fhir}/${path}`, {
+      headers: { authorization: `${scheme} ${token}` },
+    });
   const passed = await ask(await unbound("excepted"));
   expect(passed.status, passed.text).toBe(200);
   expect((await recordOf(passed))?.who).toMatchObject({ client: "excepted", unbound: true });
@@ -210,7 +284,10 @@ test("T5: an unbound token passes only under its client's exception, as Bearer, 
     ["token_unbound", await ask(await unbound("signing-app"), must(certificate))],
     ["token_scheme_mismatch", await ask(await unbound("excepted"), undefined, "DPoP")],
   ] as const;
-  for (const [reason, reply] of ways) expect([reply.status, (await recordOf(reply))?.outcome?.reason], reason).toEqual([401, reason]);
-  const bounded = await recordOf(await askSigned(key, { headers: { authorization: `Bearer ${await bound()}` } }));
+  for (const [reason, reply] of ways)
+    expect([reply.status, (await recordOf(reply))?.outcome?.reason], reason).toEqual([401, reason]);
+  const bounded = await recordOf(
+    await askSigned(key, { headers: { authorization: `Bearer ${await bound()}` } }),
+  );
   expect(bounded?.who?.unbound).toBeUndefined();
 });

@@ -34,14 +34,35 @@ beforeAll(async () => {
   origin.rows = [{ resourceType: "Patient", id: "someone", birthDate: "1980-01-01" }];
   phylax = await startDoor({ origin: origin.url });
   const jwk: JWK = JSON.parse(readFileSync(phylax.client("exchange").jwk ?? "", "utf8"));
-  key = { alg: "ES256", privateKey: (await importJWK(jwk)) as CryptoKey, jwk: publicJwk.parse(publicHalf(jwk)) }; // no shared secret
+  key = {
+    alg: "ES256",
+    privateKey: (await importJWK(jwk)) as CryptoKey,
+    jwk: publicJwk.parse(publicHalf(jwk)),
+  }; // no shared secret
   certificate = await certificateFor(phylax, "unsigned-asker");
-  const client = { id: "unsigned-asker", kind: "telehealth", auth: "external", issuer: issuer.iss, externalClientId: "unsigned-asker" };
-  const entries = clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", "treat", "system/*.rs");
+  const client = {
+    id: "unsigned-asker",
+    kind: "telehealth",
+    auth: "external",
+    issuer: issuer.iss,
+    externalClientId: "unsigned-asker",
+  };
+  const entries = clientEntries(
+    { ...client, certificates: [thumbprint(certificate)] },
+    "TREAT",
+    "treat",
+    "system/*.rs",
+  );
   const added = await phylax.addRegistry(
     joined(
-      { policies: [starterPolicy("treat")], issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })] },
-      { ...entries, grants: entries.grants.map((grant) => Object.assign({}, grant, { signedResponses: true })) },
+      {
+        policies: [starterPolicy("treat")],
+        issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })],
+      },
+      {
+        ...entries,
+        grants: entries.grants.map((grant) => Object.assign({}, grant, { signedResponses: true })),
+      },
     ),
   );
   if (!added.ok) throw new Error(added.error.problem);
@@ -57,7 +78,10 @@ const document = async (url: string): Promise<Readonly<Record<string, unknown>>>
   JSON.parse((await send(phylax.dev, undefined, url)).text);
 
 /** Asks as `exchange`, which signs each request. */
-async function ask(path: string, { method = "GET", body = "", more = {} } = {}): Promise<{ readonly reply: Reply; readonly sent: Sent }> {
+async function ask(
+  path: string,
+  { method = "GET", body = "", more = {} } = {},
+): Promise<{ readonly reply: Reply; readonly sent: Sent }> {
   const url = `${phylax.dev.fhir}/${path}`;
   const type: Record<string, string> =
     body === ""
@@ -68,18 +92,31 @@ async function ask(path: string, { method = "GET", body = "", more = {} } = {}):
         };
   const headers = { authorization: `Bearer ${await phylax.token("exchange")}`, ...type };
   const parts = ["@method", "@target-uri", ...Object.keys(headers)];
-  const fields = await signedFields(key, { method, url, headers: new Headers(headers) }, { parts, created: Math.floor(Date.now() / 1000) });
+  const fields = await signedFields(
+    key,
+    { method, url, headers: new Headers(headers) },
+    { parts, created: Math.floor(Date.now() / 1000) },
+  );
   const sent = { method, url, headers: { ...headers, ...fields, ...more } };
-  return { sent, reply: await send(phylax.dev, phylax.client("exchange"), url, { ...sent, ...(body !== "" && { body }) }) };
+  return {
+    sent,
+    reply: await send(phylax.dev, phylax.client("exchange"), url, { ...sent, ...(body !== "" && { body }) }),
+  };
 }
-const wrong = ({ reply, sent }: { readonly reply: Reply; readonly sent: Sent }) => wrongWithSignature(reply, sent, keys);
+const wrong = ({ reply, sent }: { readonly reply: Reply; readonly sent: Sent }) =>
+  wrongWithSignature(reply, sent, keys);
 
-test("T38: who has only the published key accepts an answer, and nothing that was changed of it", async ({ expect }) => {
+test("T38: who has only the published key accepts an answer, and nothing that was changed of it", async ({
+  expect,
+}) => {
   const asked = await ask("Patient/someone");
   const { reply, sent } = asked;
   expect(reply.status, reply.text).toBe(200);
   expect(wrong(asked)).toBeUndefined();
-  const said = (headers: Readonly<Record<string, string>>) => ({ sent, reply: { ...reply, headers: { ...reply.headers, ...headers } } });
+  const said = (headers: Readonly<Record<string, string>>) => ({
+    sent,
+    reply: { ...reply, headers: { ...reply.headers, ...headers } },
+  });
   expect(wrong({ sent, reply: { ...reply, status: 404 } })).toBe("another signature");
   expect(wrong({ sent, reply: { ...reply, text: reply.text.replace("1980", "1981") } })).toBe("another body");
   const forged = createHash("sha256").update("{}").digest("base64");
@@ -87,11 +124,16 @@ test("T38: who has only the published key accepts an answer, and nothing that wa
   expect(wrong({ sent, reply: { ...both.reply, text: "{}" } })).toBe("another signature");
   for (const name of ["content-type", "phylax-receipt", "x-request-id"])
     expect(wrong(said({ [name]: "text/html" })), name).toBe("another signature");
-  const later = String(reply.headers["signature-input"]).replace(/created=(?<at>\d+)/u, (_, at) => `created=${Number(at) - 1}`);
+  const later = String(reply.headers["signature-input"]).replace(
+    /created=(?<at>\d+)/u,
+    (_, at) => `created=${Number(at) - 1}`,
+  );
   expect(wrong(said({ "signature-input": later }))).toBe("another signature");
 });
 
-test("T38: the answer to one request is none to another, not even to the same one asked again", async ({ expect }) => {
+test("T38: the answer to one request is none to another, not even to the same one asked again", async ({
+  expect,
+}) => {
   const [first, second] = [await ask("Patient/someone"), await ask("Patient?_id=someone")];
   expect([wrong(first), wrong(second)]).toEqual([undefined, undefined]);
   expect(wrong({ sent: second.sent, reply: first.reply })).toBe("another signature");
@@ -121,10 +163,14 @@ test("T38: an answer in several windows is signed as one", async ({ expect }) =>
   expect(asked.reply.status).toBe(200);
   expect(asked.reply.text.length).toBeGreaterThan(3_000_000);
   expect(wrong(asked)).toBeUndefined();
-  expect(wrong({ ...asked, reply: { ...asked.reply, text: asked.reply.text.slice(0, 1_100_000) } })).toBe("another body");
+  expect(wrong({ ...asked, reply: { ...asked.reply, text: asked.reply.text.slice(0, 1_100_000) } })).toBe(
+    "another body",
+  );
 });
 
-test("T38: a refusal is signed as any answer, also one for the request's own signature", async ({ expect }) => {
+test("T38: a refusal is signed as any answer, also one for the request's own signature", async ({
+  expect,
+}) => {
   const ways = [
     [404, await ask("Patient/nobody")],
     [404, await ask("Unheard/of")],
@@ -132,7 +178,9 @@ test("T38: a refusal is signed as any answer, also one for the request's own sig
     [405, await ask("Patient/someone", { method: "OPTIONS" })],
     [
       401,
-      await ask("Patient/someone", { more: { authorization: `Bearer ${await phylax.token("exchange", { scope: "system/Patient.r" })}` } }),
+      await ask("Patient/someone", {
+        more: { authorization: `Bearer ${await phylax.token("exchange", { scope: "system/Patient.r" })}` },
+      }),
     ],
   ] as const;
   for (const [status, asked] of ways) {
@@ -141,11 +189,16 @@ test("T38: a refusal is signed as any answer, also one for the request's own sig
   }
   const url = `${phylax.dev.fhir}/Patient/someone`;
   const headers = { authorization: `Bearer ${await phylax.token("exchange")}` };
-  const unsigned = { sent: { method: "GET", url, headers }, reply: await send(phylax.dev, phylax.client("exchange"), url, { headers }) };
+  const unsigned = {
+    sent: { method: "GET", url, headers },
+    reply: await send(phylax.dev, phylax.client("exchange"), url, { headers }),
+  };
   expect([unsigned.reply.status, wrong(unsigned)]).toEqual([401, undefined]);
 });
 
-test("T38: what answers HEAD has no body, so none is signed, and it does not pass for the answer to GET", async ({ expect }) => {
+test("T38: what answers HEAD has no body, so none is signed, and it does not pass for the answer to GET", async ({
+  expect,
+}) => {
   const asked = await ask("Patient/someone", { method: "HEAD" });
   expect([asked.reply.status, asked.reply.text, wrong(asked)]).toEqual([200, "", undefined]);
   expect(asked.reply.headers).not.toHaveProperty("content-digest");
@@ -166,16 +219,27 @@ test("T38: a grant may want signed answers to requests that are not signed; a si
   const headers = {
     authorization: `Bearer ${await outsideToken(issuer, certificate, { client_id: "unsigned-asker", scope: "system/*.rs" })}`,
   };
-  const plain = { sent: { method: "GET", url, headers }, reply: await send(phylax.dev, certificate, url, { headers }) };
+  const plain = {
+    sent: { method: "GET", url, headers },
+    reply: await send(phylax.dev, certificate, url, { headers }),
+  };
   expect([plain.reply.status, wrong(plain)]).toEqual([200, undefined]);
   const parts = ["@method", "@target-uri", "authorization"];
-  const fields = await signedFields(key, { method: "GET", url, headers: new Headers(headers) }, { parts, created: 0 });
+  const fields = await signedFields(
+    key,
+    { method: "GET", url, headers: new Headers(headers) },
+    { parts, created: 0 },
+  );
   const reply = await send(phylax.dev, certificate, url, { headers: { ...headers, ...fields } });
   expect([reply.status, wrong({ sent: plain.sent, reply })]).toEqual([200, undefined]);
-  expect(wrong({ sent: { ...plain.sent, headers: { ...headers, ...fields } }, reply })).toBe('does not cover "signature";req;key="sig"');
+  expect(wrong({ sent: { ...plain.sent, headers: { ...headers, ...fields } }, reply })).toBe(
+    'does not cover "signature";req;key="sig"',
+  );
 });
 
-test("T38: without such a grant, and before the client is known, answers carry no signature", async ({ expect }) => {
+test("T38: without such a grant, and before the client is known, answers carry no signature", async ({
+  expect,
+}) => {
   const other = await phylax.ask("telehealth", "Patient/someone");
   const anonymous = await send(phylax.dev, undefined, `${phylax.dev.fhir}/Patient/someone`);
   for (const { headers } of [other, anonymous]) {
@@ -185,7 +249,9 @@ test("T38: without such a grant, and before the client is known, answers carry n
 });
 
 test("the key of signed answers is not among those that tokens are believed by", async ({ expect }) => {
-  const { keys: ofTokens } = (await document(`${phylax.dev.gateway}/oauth/jwks`)) as { readonly keys: readonly JWK[] };
+  const { keys: ofTokens } = (await document(`${phylax.dev.gateway}/oauth/jwks`)) as {
+    readonly keys: readonly JWK[];
+  };
   expect(keys.map(({ kid }) => kid)).toEqual(["answers-1"]);
   expect(keys[0]).not.toHaveProperty("d");
   expect(ofTokens.map(({ x }) => x)).not.toContain(keys[0]?.x);

@@ -18,7 +18,9 @@ import {
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { startVerbatimOrigin, type Verbatim } from "../support/verbatim-origin.ts";
 
-const folders = ["examples-r4", "us-core"].map((name) => join(import.meta.dirname, "../../../shared/data/fhir", name));
+const folders = ["examples-r4", "us-core"].map((name) =>
+  join(import.meta.dirname, "../../../shared/data/fhir", name),
+);
 
 const packed = (text: string) => text.replaceAll(/(?<string>"(?:[^"\\]|\\.)*")|\s+/gu, "$<string>");
 
@@ -35,12 +37,17 @@ function examples(): readonly Verbatim[] {
 }
 
 /** Two patients' records, most of them with the labels of DS4P. */
-const labelled: readonly Verbatim[] = (noSharedData ? [] : resourcesIn("ds4p-labelled-bundles")).flatMap((bundle) => {
-  const entry: readonly { readonly resource: { readonly resourceType: string; readonly id: string } }[] = JSON.parse(
-    JSON.stringify(bundle),
-  ).entry;
-  return entry.map(({ resource }) => ({ type: resource.resourceType, id: resource.id, text: JSON.stringify(resource) }));
-});
+const labelled: readonly Verbatim[] = (noSharedData ? [] : resourcesIn("ds4p-labelled-bundles")).flatMap(
+  (bundle) => {
+    const entry: readonly { readonly resource: { readonly resourceType: string; readonly id: string } }[] =
+      JSON.parse(JSON.stringify(bundle)).entry;
+    return entry.map(({ resource }) => ({
+      type: resource.resourceType,
+      id: resource.id,
+      text: JSON.stringify(resource),
+    }));
+  },
+);
 
 // Of each of the two, whatever has a label beyond N (normal): withheld until there is a service that weighs labels.
 const sensitive = `Observation:SexualOrientation,OBHx,LMP Condition:IrregularPeriods,Chlamydia,MedicalAbortion,DandCAbortion Procedure:DandCProcedure
@@ -48,12 +55,15 @@ const sensitive = `Observation:SexualOrientation,OBHx,LMP Condition:IrregularPer
 const withheld = new Set(
   sensitive.split(/\s+/u).flatMap((ofType) => {
     const [type = "", names = ""] = ofType.split(":");
-    return names.split(",").flatMap((name) => ["SteffiRambeau16", "MonicaRambeau"].map((whose) => `${type}/${whose}${name}`));
+    return names
+      .split(",")
+      .flatMap((name) => ["SteffiRambeau16", "MonicaRambeau"].map((whose) => `${type}/${whose}${name}`));
   }),
 );
 
 /** A total would count what may be dropped: of a Bundle that is read it never leaves. */
-const asItLeaves = ({ type, text }: Verbatim) => (type === "Bundle" ? text.replace(/"total":\d+,/u, "") : text);
+const asItLeaves = ({ type, text }: Verbatim) =>
+  type === "Bundle" ? text.replace(/"total":\d+,/u, "") : text;
 
 const policy = {
   format: "phylax.policy.v1",
@@ -71,73 +81,82 @@ const policy = {
   ],
 };
 
-describe.skipIf(noSharedData)("with a keep-everything policy and full scope (skipped when ../shared/data is absent)", () => {
-  const all = examples();
-  let origin: Awaited<ReturnType<typeof startVerbatimOrigin>>;
-  let phylax: Door;
-  let issuer: Outsider;
-  let certificate: CertificateFiles;
-  let token: string;
-  beforeAll(async () => {
-    origin = await startVerbatimOrigin([...all, ...labelled]);
-    phylax = await startDoor({ origin: origin.url });
-    issuer = await outsider("https://whole.example", "phylax");
-    certificate = await certificateFor(phylax, "whole");
-    const client = {
-      id: "whole",
-      kind: "clinic",
-      auth: "external",
-      issuer: issuer.iss,
-      externalClientId: "whole",
-      certificates: [thumbprint(certificate)],
-    };
-    await phylax.applyRegistry(
-      joined(
-        { issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })], policies: [{ name: "whole", body: policy }] },
-        clientEntries(client, "TREAT", "whole", "system/*.rs"),
-      ),
-    );
-    token = await outsideToken(issuer, certificate, { client_id: "whole", scope: "system/*.rs" });
-  }, 120_000);
-  afterAll(async () => {
-    await phylax.close();
-    await origin.close();
-  });
-  const ask = (path: string) => askAs(phylax, certificate, token, path);
+describe.skipIf(noSharedData)(
+  "with a keep-everything policy and full scope (skipped when ../shared/data is absent)",
+  () => {
+    const all = examples();
+    let origin: Awaited<ReturnType<typeof startVerbatimOrigin>>;
+    let phylax: Door;
+    let issuer: Outsider;
+    let certificate: CertificateFiles;
+    let token: string;
+    beforeAll(async () => {
+      origin = await startVerbatimOrigin([...all, ...labelled]);
+      phylax = await startDoor({ origin: origin.url });
+      issuer = await outsider("https://whole.example", "phylax");
+      certificate = await certificateFor(phylax, "whole");
+      const client = {
+        id: "whole",
+        kind: "clinic",
+        auth: "external",
+        issuer: issuer.iss,
+        externalClientId: "whole",
+        certificates: [thumbprint(certificate)],
+      };
+      await phylax.applyRegistry(
+        joined(
+          {
+            issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })],
+            policies: [{ name: "whole", body: policy }],
+          },
+          clientEntries(client, "TREAT", "whole", "system/*.rs"),
+        ),
+      );
+      token = await outsideToken(issuer, certificate, { client_id: "whole", scope: "system/*.rs" });
+    }, 120_000);
+    afterAll(async () => {
+      await phylax.close();
+      await origin.close();
+    });
+    const ask = (path: string) => askAs(phylax, certificate, token, path);
 
-  test("each R4 and US Core example is read byte for byte, decimals included; of a Bundle but for its total", async ({ expect }) => {
-    for (const example of all) {
-      const reply = await ask(`${example.type}/${example.id}`);
-      expect(reply.text, `${example.type}/${example.id} ${reply.status}`).toBe(asItLeaves(example));
-    }
-    expect(all.length).toBeGreaterThan(140);
-    expect(all.filter((example) => asItLeaves(example) !== example.text).map(({ id }) => id)).toEqual([
-      "66c8856b-ba11-4876-8aa8-467aad8c11a2",
-      "allergyintolerance-provenance-example2",
-    ]);
-    expect(all.some(({ text }) => /\d\.\d*0[,}\]]/u.test(text))).toBe(true); // decimals that a number would not keep
-  });
+    test("each R4 and US Core example is read byte for byte, decimals included; of a Bundle but for its total", async ({
+      expect,
+    }) => {
+      for (const example of all) {
+        const reply = await ask(`${example.type}/${example.id}`);
+        expect(reply.text, `${example.type}/${example.id} ${reply.status}`).toBe(asItLeaves(example));
+      }
+      expect(all.length).toBeGreaterThan(140);
+      expect(all.filter((example) => asItLeaves(example) !== example.text).map(({ id }) => id)).toEqual([
+        "66c8856b-ba11-4876-8aa8-467aad8c11a2",
+        "allergyintolerance-provenance-example2",
+      ]);
+      expect(all.some(({ text }) => /\d\.\d*0[,}\]]/u.test(text))).toBe(true); // decimals that a number would not keep
+    });
 
-  test("and is found byte for byte among the rows of its type", async ({ expect }) => {
-    for (const [type, ofType] of Map.groupBy(all, (one) => one.type)) {
-      const { text } = await ask(`${type}?_count=1000`);
-      for (const example of ofType) expect(text.includes(asItLeaves(example)), `${type}/${example.id}`).toBe(true);
-    }
-  });
+    test("and is found byte for byte among the rows of its type", async ({ expect }) => {
+      for (const [type, ofType] of Map.groupBy(all, (one) => one.type)) {
+        const { text } = await ask(`${type}?_count=1000`);
+        for (const example of ofType)
+          expect(text.includes(asItLeaves(example)), `${type}/${example.id}`).toBe(true);
+      }
+    });
 
-  test("of labelled records those without a label beyond normal come through; the others are listed here, and are as absent", async ({
-    expect,
-  }) => {
-    const absent = (await ask("Condition/nothing")).text.replaceAll(/[0-9a-f]{32}/gu, "");
-    const missing: string[] = [];
-    for (const { type, id, text } of labelled) {
-      const reply = await ask(`${type}/${id}`);
-      if (reply.status === 200) expect(reply.text, id).toBe(text);
-      else missing.push(`${type}/${id}`);
-      if (reply.status !== 200) expect(reply.text.replaceAll(/[0-9a-f]{32}/gu, ""), id).toBe(absent);
-    }
-    expect(new Set(missing)).toEqual(withheld);
-    const found = await ask("Condition?_count=1000");
-    for (const name of withheld) expect(found.text, name).not.toContain(`${phylax.dev.fhir}/${name}"`);
-  });
-});
+    test("of labelled records those without a label beyond normal come through; the others are listed here, and are as absent", async ({
+      expect,
+    }) => {
+      const absent = (await ask("Condition/nothing")).text.replaceAll(/[0-9a-f]{32}/gu, "");
+      const missing: string[] = [];
+      for (const { type, id, text } of labelled) {
+        const reply = await ask(`${type}/${id}`);
+        if (reply.status === 200) expect(reply.text, id).toBe(text);
+        else missing.push(`${type}/${id}`);
+        if (reply.status !== 200) expect(reply.text.replaceAll(/[0-9a-f]{32}/gu, ""), id).toBe(absent);
+      }
+      expect(new Set(missing)).toEqual(withheld);
+      const found = await ask("Condition?_count=1000");
+      for (const name of withheld) expect(found.text, name).not.toContain(`${phylax.dev.fhir}/${name}"`);
+    });
+  },
+);

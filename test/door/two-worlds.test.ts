@@ -12,12 +12,21 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => worlds.close());
 
-const patient = (id: string, family = "Adams"): Resource => ({ resourceType: "Patient", id, name: [{ family }], gender: "female" });
+const patient = (id: string, family = "Adams"): Resource => ({
+  resourceType: "Patient",
+  id,
+  name: [{ family }],
+  gender: "female",
+});
 const observation = (id: string, value = 1): Resource => ({
   resourceType: "Observation",
   id,
   status: "final",
-  category: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }] }],
+  category: [
+    {
+      coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }],
+    },
+  ],
   code: { coding: [{ system: "http://loinc.org", code: "8867-4" }] },
   subject: { reference: "Patient/ann" },
   effectiveDateTime: "2026-01-01",
@@ -27,10 +36,14 @@ const ann = [patient("ann"), ...Array.from({ length: 5 }, (_, i) => observation(
 const by = "telehealth";
 const read: Asking = { by, path: "Patient/ann" };
 const nextPage = (before: readonly Seen[]) => {
-  const { link } = JSON.parse(before.at(-1)?.body.toString("utf8") ?? "") as { link: { relation: string; url: string }[] };
+  const { link } = JSON.parse(before.at(-1)?.body.toString("utf8") ?? "") as {
+    link: { relation: string; url: string }[];
+  };
   return { by, path: link.find(({ relation }) => relation === "next")?.url ?? "no next page" };
 };
-const aspectsOf = (differences: readonly { readonly aspect: string }[]) => [...new Set(differences.map(({ aspect }) => aspect))];
+const aspectsOf = (differences: readonly { readonly aspect: string }[]) => [
+  ...new Set(differences.map(({ aspect }) => aspect)),
+];
 
 test("worlds that differ in nothing give the same, whatever they are asked", async ({ expect }) => {
   const resource = { "content-type": "application/fhir+json" };
@@ -48,13 +61,21 @@ test("worlds that differ in nothing give the same, whatever they are asked", asy
     { by, path: "Observation?code:what=1" },
     { by: "payer", path: "Patient/ann" },
     { by: { certificate: undefined, token: "no token" }, path: "Patient/ann" },
-    { by: "charting", path: "Observation", method: "POST", headers: resource, body: JSON.stringify(observation("new")) },
+    {
+      by: "charting",
+      path: "Observation",
+      method: "POST",
+      headers: resource,
+      body: JSON.stringify(observation("new")),
+    },
     { by: "charting", path: "Observation/o1", method: "DELETE" },
     { by: "charting", path: "Observation/o1" },
   ];
   const { one, differences } = await worlds.compare({ origin: ann }, { origin: ann }, asked);
   expect(differences).toEqual([]);
-  expect(one.map(({ status }) => status)).toEqual([200, 200, 404, 403, 200, 200, 200, 200, 200, 200, 400, 200, 401, 201, 403, 200]);
+  expect(one.map(({ status }) => status)).toEqual([
+    200, 200, 404, 403, 200, 200, 200, 200, 200, 200, 400, 200, 401, 201, 403, 200,
+  ]);
   for (const [i, { records, leaves }] of one.entries()) {
     const recorded = i === 9 ? 0 : 1; // `metadata` is public
     expect(records.length, String(i)).toBeGreaterThanOrEqual(recorded);
@@ -78,9 +99,14 @@ test("headers: a row with another value, asked for by HEAD, and nothing else", a
 });
 
 test("body: the first byte that differs", async ({ expect }) => {
-  const { one, differences } = await worlds.compare({ origin: ann }, { origin: [patient("ann", "Bdams")] }, [read]);
+  const { one, differences } = await worlds.compare({ origin: ann }, { origin: [patient("ann", "Bdams")] }, [
+    read,
+  ]);
   const at = String(one[0]?.body.indexOf("Adams"));
-  expect(differences.map(({ aspect, at: where }) => `${aspect} ${where}`)).toEqual(["headers /etag", `body ${at}`]);
+  expect(differences.map(({ aspect, at: where }) => `${aspect} ${where}`)).toEqual([
+    "headers /etag",
+    `body ${at}`,
+  ]);
 });
 
 test("questions to the origin: another way to the same page, and nothing else", async ({ expect }) => {
@@ -95,13 +121,26 @@ test("questions to the origin: another way to the same page, and nothing else", 
         { headers: { "content-type": "application/fhir+json" } },
       );
     };
-  const { one, differences } = await worlds.compare({ origin: pages("way=1") }, { origin: pages("way=2") }, [{ by, path: "Patient" }]);
+  const { one, differences } = await worlds.compare({ origin: pages("way=1") }, { origin: pages("way=2") }, [
+    { by, path: "Patient" },
+  ]);
   expect(one[0]?.status).toBe(200);
-  expect(differences).toEqual([{ question: 0, aspect: "questions", at: "/1/path", one: "/fhir?way=1", other: "/fhir?way=2" }]);
+  expect(differences).toEqual([
+    { question: 0, aspect: "questions", at: "/1/path", one: "/fhir?way=1", other: "/fhir?way=2" },
+  ]);
 });
 
 const underAgreement = (id: string) => ({
-  agreements: [{ id, client: "telehealth", purposes: ["TREAT"], from: "2026-01-01", to: "2036-01-01", documentHash: "0".repeat(64) }],
+  agreements: [
+    {
+      id,
+      client: "telehealth",
+      purposes: ["TREAT"],
+      from: "2026-01-01",
+      to: "2036-01-01",
+      documentHash: "0".repeat(64),
+    },
+  ],
   policies: [starterPolicy("treat")],
   grants: [
     {
@@ -122,13 +161,18 @@ test("records: under another agreement, and nothing else", async ({ expect }) =>
     { origin: ann, registry: underAgreement("other") },
     [read],
   );
-  expect(differences).toEqual([{ question: 0, aspect: "records", at: "/0/event/why/agreement", one: "first", other: "other" }]);
+  expect(differences).toEqual([
+    { question: 0, aspect: "records", at: "/0/event/why/agreement", one: "first", other: "other" },
+  ]);
   expect(beyond(differences, { records: /\/agreement$/u })).toEqual([]);
   expect(beyond(differences, { body: /\/agreement$/u })).toEqual(differences);
 });
 
 test("leaves: a longer record, at some length of the question", async ({ expect }) => {
-  const questions = Array.from({ length: 9 }, (_, i) => ({ by, path: `Patient?_id=ann${"x".repeat(30 * i)}` }));
+  const questions = Array.from({ length: 9 }, (_, i) => ({
+    by,
+    path: `Patient?_id=ann${"x".repeat(30 * i)}`,
+  }));
   const { differences } = await worlds.compare(
     { origin: ann, registry: underAgreement("a") },
     { origin: ann, registry: underAgreement("a".repeat(64)) },
@@ -139,7 +183,12 @@ test("leaves: a longer record, at some length of the question", async ({ expect 
 });
 
 test("leaves: how many there are", async ({ expect }) => {
-  const create = { by: "charting", path: "Observation", method: "POST", headers: { "content-type": "application/fhir+json" } };
+  const create = {
+    by: "charting",
+    path: "Observation",
+    method: "POST",
+    headers: { "content-type": "application/fhir+json" },
+  };
   const refuses: Handler = () => new Response(null, { status: 422 });
   const { one, other, differences } = await worlds.compare({ origin: ann }, { origin: refuses }, [
     { ...create, body: JSON.stringify(observation("new")) },

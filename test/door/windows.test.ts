@@ -33,17 +33,22 @@ const eventsOf = async (requestId: unknown): Promise<readonly AuditEvent[]> =>
     .map(({ event }) => event)
     .filter(({ id }) => id === requestId)
     .sort((a, b) => (a.step ?? 0) - (b.step ?? 0));
-const names = (event: AuditEvent | undefined) => event?.patients.map(({ patient }) => patient.replace("main/Patient/", ""));
+const names = (event: AuditEvent | undefined) =>
+  event?.patients.map(({ patient }) => patient.replace("main/Patient/", ""));
 
 /** Asks as telehealth, and has the head of the answer. */
 async function ask(path: string): Promise<Response> {
   const { clientCa, fhir } = phylax.dev;
   const headers = { authorization: `Bearer ${await phylax.token("telehealth")}` };
-  return phylax.within(() => phylax.fetch(requestOf(clientCa.cert, phylax.client("telehealth").cert, `${fhir}/${path}`, { headers })));
+  return phylax.within(() =>
+    phylax.fetch(requestOf(clientCa.cert, phylax.client("telehealth").cert, `${fhir}/${path}`, { headers })),
+  );
 }
 
 /** Reads an answer as far as it comes. */
-async function readAsFarAsItComes({ body }: Response): Promise<{ readonly text: string; readonly end: "whole" | "broken" }> {
+async function readAsFarAsItComes({
+  body,
+}: Response): Promise<{ readonly text: string; readonly end: "whole" | "broken" }> {
   let text = "";
   try {
     for await (const chunk of body ?? []) text += Buffer.from(chunk).toString();
@@ -61,7 +66,10 @@ test("an answer over 1 MiB leaves in windows, each on record with its own patien
   expect(reply.status, reply.text.slice(0, 300)).toBe(200);
   expect(reply.headers).not.toHaveProperty("content-length");
   const { total, entry }: { total: number; entry: { resource: { id: string } }[] } = JSON.parse(reply.text);
-  expect({ total, ids: entry.map(({ resource }) => resource.id) }).toEqual({ total: 12, ids: origin.rows.map(({ id }) => id) });
+  expect({ total, ids: entry.map(({ resource }) => resource.id) }).toEqual({
+    total: 12,
+    ids: origin.rows.map(({ id }) => id),
+  });
 
   const [intent, ...windows] = await eventsOf(reply.headers["x-request-id"]);
   expect(intent).toMatchObject({ kind: "intent", who: { client: "telehealth" }, patients: [] });
@@ -78,26 +86,40 @@ test("an answer over 1 MiB leaves in windows, each on record with its own patien
   const receipt = String(reply.headers["phylax-receipt"]);
   expect(parseReceipt(receipt).ok).toBe(true);
   const keys = Object.values(phylax.dev.logs).flatMap((key) => ["--key", key]);
-  expect(await commandIn(phylax.home, "ledger", "verify", phylax.dev.ledger, ...keys, "--receipt", receipt)).toMatchObject({ code: 0 });
+  expect(
+    await commandIn(phylax.home, "ledger", "verify", phylax.dev.ledger, ...keys, "--receipt", receipt),
+  ).toMatchObject({ code: 0 });
 });
 
-test("a single resource over 1 MiB is one window, complete, with its intent; up to 1 MiB there is one record", async ({ expect }) => {
+test("a single resource over 1 MiB is one window, complete, with its intent; up to 1 MiB there is one record", async ({
+  expect,
+}) => {
   origin.rows = [document("large", 5_000_000, ["p"]), document("small", 1_000_000, ["p"])];
   const large = await phylax.ask("telehealth", "Observation/large");
-  expect({ status: large.status, length: large.text.length > 5_000_000 }).toEqual({ status: 200, length: true });
-  expect((await eventsOf(large.headers["x-request-id"])).map(({ kind, window }) => ({ kind, window }))).toEqual([
+  expect({ status: large.status, length: large.text.length > 5_000_000 }).toEqual({
+    status: 200,
+    length: true,
+  });
+  expect(
+    (await eventsOf(large.headers["x-request-id"])).map(({ kind, window }) => ({ kind, window })),
+  ).toEqual([
     { kind: "intent", window: undefined },
     { kind: "disclosure", window: { number: 1, complete: true } },
   ]);
   const small = await phylax.ask("telehealth", "Observation/small");
-  expect((await eventsOf(small.headers["x-request-id"])).map(({ kind, window }) => ({ kind, window }))).toEqual([
-    { kind: "disclosure", window: undefined },
-  ]);
+  expect(
+    (await eventsOf(small.headers["x-request-id"])).map(({ kind, window }) => ({ kind, window })),
+  ).toEqual([{ kind: "disclosure", window: undefined }]);
 });
 
-test("above 8 MiB a resource is as good as not there, whosever it is, and the rows beside it are answered", async ({ expect }) => {
+test("above 8 MiB a resource is as good as not there, whosever it is, and the rows beside it are answered", async ({
+  expect,
+}) => {
   origin.rows = [document("huge", 8_400_000, ["p"]), document("small", 1_000, ["p"])];
-  const [huge, none] = [await phylax.ask("telehealth", "Observation/huge"), await phylax.ask("telehealth", "Observation/none")];
+  const [huge, none] = [
+    await phylax.ask("telehealth", "Observation/huge"),
+    await phylax.ask("telehealth", "Observation/none"),
+  ];
   expect(huge.status).toBe(404);
   const issueOf = ({ text }: { text: string }): unknown => {
     const { issue } = JSON.parse(text) as { issue: { severity: string; code: string; details: object }[] };
@@ -111,9 +133,8 @@ test("above 8 MiB a resource is as good as not there, whosever it is, and the ro
 
 test("a page of more than 8 MiB ends early, and its next link goes on where it ended", async ({ expect }) => {
   origin.rows = Array.from({ length: 7 }, (_, n) => document(`o${n}`, 2_000_000, [`p${n}`]));
-  const first: { entry: { resource: { id: string } }[]; link: { relation: string; url: string }[] } = JSON.parse(
-    (await phylax.ask("telehealth", "Observation")).text,
-  );
+  const first: { entry: { resource: { id: string } }[]; link: { relation: string; url: string }[] } =
+    JSON.parse((await phylax.ask("telehealth", "Observation")).text);
   const next = first.link.find(({ relation }) => relation === "next")?.url ?? "";
   const second: typeof first = JSON.parse((await phylax.ask("telehealth", next)).text);
   expect([first, second].map(({ entry }) => entry.map(({ resource }) => resource.id))).toEqual([
@@ -129,16 +150,22 @@ test("when the client leaves at the first byte, the windows handed on are on rec
   origin.rows = Array.from({ length: 26 }, (_, n) => document(`o${n}`, 300_000, [`p${n}`]));
   const response = await ask("Observation?_count=50");
   await response.body?.cancel();
-  await expect.poll(async () => (await eventsOf(response.headers.get("x-request-id"))).at(-1)?.kind).toBe("aborted");
+  await expect
+    .poll(async () => (await eventsOf(response.headers.get("x-request-id"))).at(-1)?.kind)
+    .toBe("aborted");
   const events = await eventsOf(response.headers.get("x-request-id"));
   const windows = events.flatMap(({ window }) => window?.number ?? []);
   expect(events[0]?.kind).toBe("intent");
   expect(windows).toEqual(windows.map((_, index) => index + 1));
   expect(windows.length).toBeLessThan(7); // of 26 rows it takes seven to leave whole
-  expect(events.filter(({ kind }) => kind === "aborted").map(({ outcome }) => outcome?.reason)).toEqual(["client_disconnected"]);
+  expect(events.filter(({ kind }) => kind === "aborted").map(({ outcome }) => outcome?.reason)).toEqual([
+    "client_disconnected",
+  ]);
 });
 
-test("when the ledger fails at the third window the transfer breaks, two windows are on record, and the break is", async ({ expect }) => {
+test("when the ledger fails at the third window the transfer breaks, two windows are on record, and the break is", async ({
+  expect,
+}) => {
   await Promise.all(Array.from({ length: 20 }, () => phylax.ask("telehealth", "Patient/nobody"))); // every shard that this client uses has frames
   // The third window alone names so many people that its frame is over 30 KB: the trigger below meets no other append of this request.
   const crowd = Array.from({ length: 400 }, (_, n) => `third-window-${"x".repeat(20)}-${n}`);

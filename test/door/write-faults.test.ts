@@ -72,30 +72,50 @@ beforeAll(async () => {
   };
   await phylax.applyRegistry(
     joined(
-      { origins: [{ name: "main", url: origin.url, credentials: { kind: "none" }, honoursIfMatchOnDelete: true }] },
+      {
+        origins: [
+          { name: "main", url: origin.url, credentials: { kind: "none" }, honoursIfMatchOnDelete: true },
+        ],
+      },
       { issuers: [issuerEntry(issuer)], policies: [{ name: "writer", body: policy }] },
       clientEntries(client, "PATRQT", "writer", "patient/*.cruds"),
     ),
   );
-  token = await outsideToken(issuer, certificate, { client_id: "app", scope: "patient/*.cruds", patient: "amara" });
+  token = await outsideToken(issuer, certificate, {
+    client_id: "app",
+    scope: "patient/*.cruds",
+    patient: "amara",
+  });
 }, 120_000);
 afterAll(async () => {
   await phylax.close();
   await origin.close();
 });
 
-const send = (method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<Reply> =>
+const send = (
+  method: string,
+  path: string,
+  body?: object,
+  headers: Record<string, string> = {},
+): Promise<Reply> =>
   askAs(phylax, certificate, token, path, {
     method,
-    headers: { "content-type": method === "PATCH" ? "application/json-patch+json" : "application/fhir+json", ...headers },
+    headers: {
+      "content-type": method === "PATCH" ? "application/json-patch+json" : "application/fhir+json",
+      ...headers,
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
 const change = [{ op: "replace", path: "/status", value: "amended" }];
 async function eventsOf(reply: Reply) {
-  return (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => id === reply.headers["x-request-id"]);
+  return (await openLedger(phylax.dev))
+    .map(({ event }) => event)
+    .filter(({ id }) => id === reply.headers["x-request-id"]);
 }
 
-test("what goes to the origin is the whole resource as it is next, held to the version that was judged", async ({ expect }) => {
+test("what goes to the origin is the whole resource as it is next, held to the version that was judged", async ({
+  expect,
+}) => {
   origin.moods.set("Observation/a", 204);
   const reply = await send("PATCH", "Observation/a", change);
   expect(reply.status).toBe(200);
@@ -144,27 +164,39 @@ test("no answer is 504, and the record says that nobody knows", { timeout: 30_00
   const reply = await send("PATCH", "Observation/c", change);
   expect(reply.status).toBe(504);
   expect(origin.written.length - from).toBe(1);
-  expect((await eventsOf(reply)).find(({ kind }) => kind === "write")?.outcome).toEqual({ status: 504, reason: "write_outcome_unknown" });
+  expect((await eventsOf(reply)).find(({ kind }) => kind === "write")?.outcome).toEqual({
+    status: 504,
+    reason: "write_outcome_unknown",
+  });
 });
 
-test("a token that ends while the origin writes learns that it was written, and no more", { timeout: 30_000 }, async ({ expect }) => {
-  origin.moods.set("Observation/a", "takes five seconds");
-  const exp = Math.floor(Date.now() / 1_000) + 3;
-  const brief = await outsideToken(issuer, certificate, { client_id: "app", scope: "patient/*.cruds", patient: "amara", exp });
-  const reply = await askAs(phylax, certificate, brief, "Observation/a", {
-    method: "PATCH",
-    headers: { "content-type": "application/json-patch+json" },
-    body: JSON.stringify(change),
-  });
-  expect([reply.status, reply.text]).toEqual([200, ""]);
-  expect(reply.headers).not.toHaveProperty("etag");
-  const events = await eventsOf(reply);
-  expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([
-    ["intent", undefined],
-    ["write", "token_expired"],
-    ["disclosure", undefined],
-  ]);
-});
+test(
+  "a token that ends while the origin writes learns that it was written, and no more",
+  { timeout: 30_000 },
+  async ({ expect }) => {
+    origin.moods.set("Observation/a", "takes five seconds");
+    const exp = Math.floor(Date.now() / 1_000) + 3;
+    const brief = await outsideToken(issuer, certificate, {
+      client_id: "app",
+      scope: "patient/*.cruds",
+      patient: "amara",
+      exp,
+    });
+    const reply = await askAs(phylax, certificate, brief, "Observation/a", {
+      method: "PATCH",
+      headers: { "content-type": "application/json-patch+json" },
+      body: JSON.stringify(change),
+    });
+    expect([reply.status, reply.text]).toEqual([200, ""]);
+    expect(reply.headers).not.toHaveProperty("etag");
+    const events = await eventsOf(reply);
+    expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([
+      ["intent", undefined],
+      ["write", "token_expired"],
+      ["disclosure", undefined],
+    ]);
+  },
+);
 
 test(
   "when the ledger fails while the origin writes, the answer is 503, and the intent is on record",
@@ -180,7 +212,9 @@ test(
     expect(reply.status).toBe(503);
     expect(reply.headers).not.toHaveProperty("phylax-receipt");
     const events = await eventsOf(reply);
-    expect(events.map(({ kind, patients }) => [kind, patients[0]?.patient])).toEqual([["intent", "main/Patient/amara"]]);
+    expect(events.map(({ kind, patients }) => [kind, patients[0]?.patient])).toEqual([
+      ["intent", "main/Patient/amara"],
+    ]);
   },
 );
 
@@ -211,7 +245,12 @@ test("what the origin says that it holds is judged and cut like any read: anothe
 });
 
 test("a Location leads below the gateway's own base or is not there", async ({ expect }) => {
-  const fresh = { resourceType: "Observation", status: "final", code: { text: "x" }, subject: { reference: "Patient/amara" } };
+  const fresh = {
+    resourceType: "Observation",
+    status: "final",
+    code: { text: "x" },
+    subject: { reference: "Patient/amara" },
+  };
   const created = async (mood: Mood) => {
     origin.moods.set("Observation", mood);
     const reply = await send("POST", "Observation", fresh);
@@ -219,7 +258,9 @@ test("a Location leads below the gateway's own base or is not there", async ({ e
     return reply.headers["location"];
   };
   const at = `${phylax.dev.fhir}/Observation`;
-  expect(await created({ says: "", location: `${origin.url}/Observation/new/_history/1` })).toBe(`${at}/new/_history/1`);
+  expect(await created({ says: "", location: `${origin.url}/Observation/new/_history/1` })).toBe(
+    `${at}/new/_history/1`,
+  );
   expect(await created({ says: "", location: "Observation/new" })).toBe(`${at}/new`);
   for (const location of [
     "https://elsewhere.example/fhir/Observation/new",
@@ -237,7 +278,9 @@ test("a resource without a version that a write could be held to is not written"
   expect(origin.written.length).toBe(from);
 });
 
-test("an origin that answers a condition with all it has: what is found is what meets it, of the client's own", async ({ expect }) => {
+test("an origin that answers a condition with all it has: what is found is what meets it, of the client's own", async ({
+  expect,
+}) => {
   const of = (value: string) => ({
     resourceType: "Observation",
     status: "final",
@@ -249,8 +292,16 @@ test("an origin that answers a condition with all it has: what is found is what 
   const from = origin.written.length;
   expect((await send("DELETE", "Observation?identifier=urn:lab|lab-of-c")).status).toBe(204);
   expect((await send("DELETE", "Observation?identifier=urn:lab|lab-of-b")).status).toBe(204);
-  expect((await send("PUT", "Observation?identifier=urn:lab|lab-of-nobody", of("lab-of-nobody"))).status).toBe(201);
-  expect((await send("POST", "Observation", of("lab-of-c"), { "if-none-exist": "identifier=urn:lab|lab-of-c" })).status).toBe(200);
-  expect(origin.written.slice(from).map(({ method, path }) => `${method} ${path}`)).toEqual(["DELETE Observation/c", "POST Observation"]);
+  expect(
+    (await send("PUT", "Observation?identifier=urn:lab|lab-of-nobody", of("lab-of-nobody"))).status,
+  ).toBe(201);
+  expect(
+    (await send("POST", "Observation", of("lab-of-c"), { "if-none-exist": "identifier=urn:lab|lab-of-c" }))
+      .status,
+  ).toBe(200);
+  expect(origin.written.slice(from).map(({ method, path }) => `${method} ${path}`)).toEqual([
+    "DELETE Observation/c",
+    "POST Observation",
+  ]);
   expect(origin.written.every(({ path }) => path !== "Observation/b")).toBe(true);
 });

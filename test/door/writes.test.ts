@@ -31,7 +31,9 @@ const observation = (id: string, patient: string, more: object = {}) => ({
   note: [{ text: `canary-note-of-${id}` }],
   ...more,
 });
-const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
+const restricted = {
+  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
+};
 const patient = (id: string, family: string) => ({
   resourceType: "Patient",
   id,
@@ -53,13 +55,20 @@ const world = [
   observation("secret-amara", "amara", { meta: restricted }),
   observation("twin-1", "amara", { identifier: [{ system: "urn:lab", value: "twin" }] }),
   observation("twin-2", "amara", { identifier: [{ system: "urn:lab", value: "twin" }] }),
-  observation("hidden-lab", "bela", { meta: restricted, identifier: [{ system: "urn:lab", value: "taken" }] }),
+  observation("hidden-lab", "bela", {
+    meta: restricted,
+    identifier: [{ system: "urn:lab", value: "taken" }],
+  }),
   observation("lab-amara", "amara", { identifier: [{ system: "urn:lab", value: "one" }] }),
   observation("to-delete", "amara"),
   { resourceType: "Practitioner", id: "vera", name: [{ family: "Vera" }] },
 ];
 
-const rule = (types: readonly string[], interactions: readonly string[], show: "everything" | readonly string[]) => ({
+const rule = (
+  types: readonly string[],
+  interactions: readonly string[],
+  show: "everything" | readonly string[],
+) => ({
   types,
   interactions,
   show,
@@ -90,7 +99,16 @@ const policy = {
     rule(
       ["Observation"],
       ["read", "search", "create", "update", "delete"],
-      ["identifier", "status", "code", "component.code", "subject", "value[x]", "dataAbsentReason", "effective[x]"],
+      [
+        "identifier",
+        "status",
+        "code",
+        "component.code",
+        "subject",
+        "value[x]",
+        "dataAbsentReason",
+        "effective[x]",
+      ],
     ),
     rule(["Condition"], ["create"], ["clinicalStatus", "code", "subject"]),
     rule(["Practitioner"], ["read", "search", "update"], "everything"),
@@ -103,13 +121,22 @@ let bundles: string;
 let issuer: Outsider;
 const certificates = new Map<Who, CertificateFiles>();
 const tokens = new Map<Who, string>();
-const scopes = { clinic: "system/*.cruds", app: "patient/*.cruds", reader: "system/*.rs", doctor: "user/*.cruds" } as const;
+const scopes = {
+  clinic: "system/*.cruds",
+  app: "patient/*.cruds",
+  reader: "system/*.rs",
+  doctor: "user/*.cruds",
+} as const;
 
 beforeAll(async () => {
   bundles = mkdtempSync(join(tmpdir(), "phylax-writes-"));
   writeFileSync(
     join(bundles, "world.json"),
-    JSON.stringify({ resourceType: "Bundle", type: "collection", entry: world.map((resource) => ({ resource })) }),
+    JSON.stringify({
+      resourceType: "Bundle",
+      type: "collection",
+      entry: world.map((resource) => ({ resource })),
+    }),
   );
   phylax = await startDoor({ bundles });
   issuer = await outsider("https://writes.example", "phylax");
@@ -119,13 +146,21 @@ beforeAll(async () => {
     certificates.set(who, certificate);
     entries.push(
       clientEntries(
-        { id: who, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: who, certificates: [thumbprint(certificate)] },
+        {
+          id: who,
+          kind: "patient",
+          auth: "external",
+          issuer: issuer.iss,
+          externalClientId: who,
+          certificates: [thumbprint(certificate)],
+        },
         "PATRQT",
         "writer",
         scopes[who],
       ),
     );
-    const whose = who === "app" ? { patient: "amara" } : who === "doctor" ? { fhirUser: "Practitioner/vera" } : {};
+    const whose =
+      who === "app" ? { patient: "amara" } : who === "doctor" ? { fhirUser: "Practitioner/vera" } : {};
     const claims = { client_id: who, scope: scopes[who], ...whose };
     tokens.set(who, await outsideToken(issuer, certificate, claims));
   }
@@ -143,7 +178,8 @@ interface Resource {
   readonly [name: string]: unknown;
   readonly id: string;
 }
-const ask = (who: Who, path: string, sending: Sending = {}) => askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
+const ask = (who: Who, path: string, sending: Sending = {}) =>
+  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
 function put(who: Who, path: string, resource: object, headers: Record<string, string> = {}): Promise<Reply> {
   return ask(who, path, {
     method: "PUT",
@@ -151,14 +187,24 @@ function put(who: Who, path: string, resource: object, headers: Record<string, s
     body: JSON.stringify(resource),
   });
 }
-function post(who: Who, type: string, resource: object, headers: Record<string, string> = {}): Promise<Reply> {
+function post(
+  who: Who,
+  type: string,
+  resource: object,
+  headers: Record<string, string> = {},
+): Promise<Reply> {
   return ask(who, type, {
     method: "POST",
     headers: { "content-type": "application/fhir+json", ...headers },
     body: JSON.stringify(resource),
   });
 }
-function patch(who: Who, path: string, operations: unknown, headers: Record<string, string> = {}): Promise<Reply> {
+function patch(
+  who: Who,
+  path: string,
+  operations: unknown,
+  headers: Record<string, string> = {},
+): Promise<Reply> {
   return ask(who, path, {
     method: "PATCH",
     headers: { "content-type": "application/json-patch+json", ...headers },
@@ -168,15 +214,24 @@ function patch(who: Who, path: string, operations: unknown, headers: Record<stri
 const body = (reply: Reply) => JSON.parse(reply.text) as Resource;
 const read = async (who: Who, path: string) => body(await ask(who, path));
 /** As the origin has it. */
-const stored = async (path: string): Promise<Resource> => (await fetch(`${phylax.dev.origin}/${path}`)).json();
+const stored = async (path: string): Promise<Resource> =>
+  (await fetch(`${phylax.dev.origin}/${path}`)).json();
 const eventsOf = async (reply: Reply) =>
-  (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => id === reply.headers["x-request-id"]);
+  (await openLedger(phylax.dev))
+    .map(({ event }) => event)
+    .filter(({ id }) => id === reply.headers["x-request-id"]);
 const versionOf = (resource: Resource) => (resource["meta"] as { versionId: string }).versionId;
 
-test("a client whose policy hides elements updates what it sees, and what is hidden survives at the origin", async ({ expect }) => {
+test("a client whose policy hides elements updates what it sees, and what is hidden survives at the origin", async ({
+  expect,
+}) => {
   const seen = await read("clinic", "Patient/amara");
   expect(JSON.stringify(seen)).not.toContain("canary");
-  const changed = { ...seen, birthDate: "1980-01-03", name: [{ id: "n1", use: "official", family: "Okafor-Eze" }] };
+  const changed = {
+    ...seen,
+    birthDate: "1980-01-03",
+    name: [{ id: "n1", use: "official", family: "Okafor-Eze" }],
+  };
   const reply = await put("clinic", "Patient/amara", changed, { "if-match": `W/"${versionOf(seen)}"` });
   expect(reply.status).toBe(200);
   expect(body(reply)).toMatchObject({ birthDate: "1980-01-03", name: [{ family: "Okafor-Eze" }] });
@@ -206,7 +261,9 @@ test("writing back what was read is a new version of the same", async ({ expect 
 test("the ledger has the intent with whom it is about, then the outcome, and what the answer showed as a disclosure", async ({
   expect,
 }) => {
-  const reply = await patch("clinic", "Observation/pulse-amara", [{ op: "replace", path: "/valueQuantity/value", value: 80 }]);
+  const reply = await patch("clinic", "Observation/pulse-amara", [
+    { op: "replace", path: "/valueQuantity/value", value: 80 },
+  ]);
   expect(reply.status).toBe(200);
   expect(await stored("Observation/pulse-amara")).toMatchObject({
     valueQuantity: { value: 80 },
@@ -259,7 +316,8 @@ test("BOLA: a patient's app writes its own patient's records alone; another's, a
   const faces = refused.map(({ text, headers }) => text.replaceAll(String(headers["x-request-id"]), ""));
   expect(new Set(faces).size).toBe(1);
   expect(new Set(costs)).toEqual(new Set([1]));
-  for (const id of ["pulse-bela", "secret-amara"]) expect(await stored(`Observation/${id}`)).toMatchObject({ status: "final" });
+  for (const id of ["pulse-bela", "secret-amara"])
+    expect(await stored(`Observation/${id}`)).toMatchObject({ status: "final" });
 });
 
 test("a user writes the records of whom the policy's relation gives, and no others, and not what decides whose these are", async ({
@@ -271,16 +329,25 @@ test("a user writes the records of whom the policy's relation gives, and no othe
   const { id: _id, ...fresh } = own;
   expect((await post("doctor", "Observation", fresh)).status).toBe(201);
   expect((await post("doctor", "Observation", { ...fresh, subject: to("Patient/bela") })).status).toBe(403);
-  expect((await put("doctor", "Practitioner/vera", { resourceType: "Practitioner", id: "vera" })).status).toBe(403);
+  expect(
+    (await put("doctor", "Practitioner/vera", { resourceType: "Practitioner", id: "vera" })).status,
+  ).toBe(403);
 });
 
-test("no resource is moved to another patient: not by a body, not by a patch, not by who may write both", async ({ expect }) => {
+test("no resource is moved to another patient: not by a body, not by a patch, not by who may write both", async ({
+  expect,
+}) => {
   const own = await read("clinic", "Observation/lab-amara");
   for (const who of ["clinic", "app"] as const) {
-    expect((await put(who, "Observation/lab-amara", { ...own, subject: to("Patient/bela") })).status).toBe(403);
+    expect((await put(who, "Observation/lab-amara", { ...own, subject: to("Patient/bela") })).status).toBe(
+      403,
+    );
     const moved = [{ op: "replace", path: "/subject/reference", value: "Patient/bela" }];
     expect((await patch(who, "Observation/lab-amara", moved)).status).toBe(403);
-    expect((await post(who === "app" ? "app" : "reader", "Observation", { ...own, subject: to("Patient/bela") })).status).toBe(403);
+    expect(
+      (await post(who === "app" ? "app" : "reader", "Observation", { ...own, subject: to("Patient/bela") }))
+        .status,
+    ).toBe(403);
   }
   expect(await stored("Observation/lab-amara")).toMatchObject({ subject: to("Patient/amara") });
 });
@@ -303,7 +370,9 @@ test("scopes and rules: without c, u or d, without a rule, or outside the compar
   expect(phylax.forwarded.length).toBe(from);
 });
 
-test("what may not be seen may not be written: 422 names each place, and quotes nothing", async ({ expect }) => {
+test("what may not be seen may not be written: 422 names each place, and quotes nothing", async ({
+  expect,
+}) => {
   const seen = await read("clinic", "Patient/amara");
   const reply = await put("clinic", "Patient/amara", {
     ...seen,
@@ -316,9 +385,17 @@ test("what may not be seen may not be written: 422 names each place, and quotes 
   });
   expect(reply.status).toBe(422);
   const { issue } = body(reply) as unknown as { issue: { expression: string[] }[] };
-  expect(issue.map(({ expression }) => expression[0])).toEqual(["Patient.identifier[1]", "Patient.name[0].given", "Patient.address"]);
+  expect(issue.map(({ expression }) => expression[0])).toEqual([
+    "Patient.identifier[1]",
+    "Patient.name[0].given",
+    "Patient.address",
+  ]);
   expect(reply.text).not.toContain("canary");
-  const invalid = await put("clinic", "Patient/amara", { ...seen, birthDate: "yesterday", gender: "canary-sent" });
+  const invalid = await put("clinic", "Patient/amara", {
+    ...seen,
+    birthDate: "yesterday",
+    gender: "canary-sent",
+  });
   expect(invalid.status).toBe(422);
   expect(invalid.text).toContain("Patient.birthDate");
   expect(invalid.text).not.toContain("canary");
@@ -329,21 +406,42 @@ test("a patch is of what is seen: a test of a hidden value finds none, whatever 
 }) => {
   const guesses = ["canary-ssn-of-amara", "wrong"];
   for (const value of guesses) {
-    expect((await patch("clinic", "Patient/amara", [{ op: "test", path: "/identifier/1/value", value }])).status).toBe(422);
-    expect((await patch("clinic", "Patient/amara", [{ op: "test", path: "/address/0/city", value }])).status).toBe(422);
+    expect(
+      (await patch("clinic", "Patient/amara", [{ op: "test", path: "/identifier/1/value", value }])).status,
+    ).toBe(422);
+    expect(
+      (await patch("clinic", "Patient/amara", [{ op: "test", path: "/address/0/city", value }])).status,
+    ).toBe(422);
   }
-  expect((await patch("clinic", "Patient/amara", [{ op: "copy", from: "/address/0/city", path: "/name/0/family" }])).status).toBe(422);
+  expect(
+    (
+      await patch("clinic", "Patient/amara", [
+        { op: "copy", from: "/address/0/city", path: "/name/0/family" },
+      ])
+    ).status,
+  ).toBe(422);
 });
 
-test("FHIRPath Patch, merge patch, XML, other encodings and what is no strict JSON are refused by their form", async ({ expect }) => {
-  const send = async (method: string, type: string, text: string, path = "Observation/lab-amara", more: Record<string, string> = {}) =>
-    (await ask("clinic", path, { method, headers: { "content-type": type, ...more }, body: text })).status;
+test("FHIRPath Patch, merge patch, XML, other encodings and what is no strict JSON are refused by their form", async ({
+  expect,
+}) => {
+  const send = async (
+    method: string,
+    type: string,
+    text: string,
+    path = "Observation/lab-amara",
+    more: Record<string, string> = {},
+  ) => (await ask("clinic", path, { method, headers: { "content-type": type, ...more }, body: text })).status;
   const own = JSON.stringify(await read("clinic", "Observation/lab-amara"));
-  expect(await send("PATCH", "application/fhir+json", JSON.stringify({ resourceType: "Parameters" }))).toBe(415);
+  expect(await send("PATCH", "application/fhir+json", JSON.stringify({ resourceType: "Parameters" }))).toBe(
+    415,
+  );
   expect(await send("PATCH", "application/merge-patch+json", "{}")).toBe(415);
   expect(await send("PUT", "application/fhir+xml", "<Observation/>")).toBe(415);
   expect(await send("PUT", "application/fhir+json; charset=latin1", own)).toBe(415);
-  expect(await send("PUT", "application/fhir+json", own, undefined, { "content-encoding": "gzip" })).toBe(415);
+  expect(await send("PUT", "application/fhir+json", own, undefined, { "content-encoding": "gzip" })).toBe(
+    415,
+  );
   expect(await send("PUT", "application/fhir+json", own.replace("{", '{"status":"final",'))).toBe(400);
   expect(await send("PUT", "application/fhir+json", `{"resourceType":"Patient","id":"lab-amara"}`)).toBe(400);
   expect(await send("PUT", "application/fhir+json", own, "Observation/pulse-amara")).toBe(400);
@@ -351,7 +449,9 @@ test("FHIRPath Patch, merge patch, XML, other encodings and what is no strict JS
   expect(await send("PUT", "application/fhir+json", "")).toBe(400);
 });
 
-test("conditional forms find by what their client may see: hidden matches neither count nor show", async ({ expect }) => {
+test("conditional forms find by what their client may see: hidden matches neither count nor show", async ({
+  expect,
+}) => {
   const { id: _id, note: _note, ...fresh } = observation("x", "amara");
   const of = (value: string) => ({ ...fresh, identifier: [{ system: "urn:lab", value }] });
   const criteria = (value: string) => ({ "if-none-exist": `identifier=urn:lab|${value}` });
@@ -371,13 +471,20 @@ test("conditional forms find by what their client may see: hidden matches neithe
   ];
   expect([free.status, taken.status], "one that only a hidden row has is free").toEqual([201, 201]);
 
-  const updated = await put("clinic", "Observation?identifier=urn:lab|free", { ...of("free"), status: "amended" });
+  const updated = await put("clinic", "Observation?identifier=urn:lab|free", {
+    ...of("free"),
+    status: "amended",
+  });
   expect(updated.status).toBe(200);
   expect(body(updated).id).toBe(body(free).id);
   expect((await put("clinic", "Observation?identifier=urn:lab|new", of("new"))).status).toBe(201);
-  expect((await put("clinic", "Observation?identifier=urn:lab|other", { ...of("other"), id: "mine" })).status).toBe(404);
+  expect(
+    (await put("clinic", "Observation?identifier=urn:lab|other", { ...of("other"), id: "mine" })).status,
+  ).toBe(404);
   expect((await put("clinic", "Observation?identifier=urn:lab|twin", of("twin"))).status).toBe(412);
-  const patched = await patch("clinic", "Observation?identifier=urn:lab|new", [{ op: "replace", path: "/status", value: "amended" }]);
+  const patched = await patch("clinic", "Observation?identifier=urn:lab|new", [
+    { op: "replace", path: "/status", value: "amended" },
+  ]);
   expect(body(patched)).toMatchObject({ status: "amended" });
   expect((await ask("clinic", "Observation?identifier=urn:lab|new", { method: "DELETE" })).status).toBe(204);
   expect((await ask("clinic", "Observation?identifier=urn:lab|new", { method: "DELETE" })).status).toBe(204);
@@ -387,7 +494,9 @@ test("conditional forms find by what their client may see: hidden matches neithe
   expect((await ask("clinic", "Observation?date=2020", { method: "DELETE" })).status).toBe(400);
 });
 
-test("who may create and not read is told that it was done, and nothing of it, whatever is preferred", async ({ expect }) => {
+test("who may create and not read is told that it was done, and nothing of it, whatever is preferred", async ({
+  expect,
+}) => {
   const condition = { resourceType: "Condition", subject: to("Patient/amara"), code: loinc("x") };
   const reply = await post("clinic", "Condition", condition, { prefer: "return=representation" });
   expect(reply.status).toBe(201);
@@ -404,7 +513,10 @@ test("Prefer says how much of it is answered; a version that is not the current 
   const minimal = await put("clinic", "Observation/lab-amara", seen, { prefer: "return=minimal" });
   expect([minimal.status, minimal.text]).toEqual([200, ""]);
   const outcome = await put("clinic", "Observation/lab-amara", seen, { prefer: "return=OperationOutcome" });
-  expect(body(outcome)).toMatchObject({ resourceType: "OperationOutcome", issue: [{ severity: "information" }] });
+  expect(body(outcome)).toMatchObject({
+    resourceType: "OperationOutcome",
+    issue: [{ severity: "information" }],
+  });
   const stale = await put("clinic", "Observation/lab-amara", seen, { "if-match": 'W/"1"' });
   expect(stale.status).toBe(412);
   expect(await eventsOf(stale), "that it is not current tells of the row").toMatchObject([

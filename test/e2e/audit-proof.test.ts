@@ -48,7 +48,9 @@ test("who asks for it gets each answer's receipt with a proof that checks offlin
 });
 
 test("many at once are all proven, though a checkpoint is signed once a second", async ({ expect }) => {
-  const replies = await Promise.all(Array.from({ length: 20 }, () => phylax.ask("payer", "Patient/amara-okafor", asked)));
+  const replies = await Promise.all(
+    Array.from({ length: 20 }, () => phylax.ask("payer", "Patient/amara-okafor", asked)),
+  );
   expect(replies.map(proven)).toEqual(replies.map(() => 0));
 });
 
@@ -56,6 +58,11 @@ test("without the preference, and for nobody, there is none", async ({ expect })
   const plain = await phylax.ask("payer", "Patient/amara-okafor");
   expect(proven(plain)).toBe("no proof");
   expect(plain.headers["preference-applied"]).toBeUndefined();
-  const nobody = await send(phylax.dev, phylax.client("payer"), `${phylax.dev.fhir}/Patient/amara-okafor`, asked);
+  const nobody = await send(
+    phylax.dev,
+    phylax.client("payer"),
+    `${phylax.dev.fhir}/Patient/amara-okafor`,
+    asked,
+  );
   expect([nobody.status, proven(nobody)]).toEqual([401, "no proof"]);
 });

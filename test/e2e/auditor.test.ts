@@ -29,14 +29,20 @@ afterAll(async () => {
 
 const auditor = ".phylax/auditors/auditor-1.jwk.json";
 const commandsIn = (doc: string): string[] =>
-  [...readFileSync(join(root, "docs", doc), "utf8").matchAll(/^```sh\n(?<block>[\s\S]*?)^```$/gmu)].flatMap(({ groups }) =>
-    (groups?.["block"] ?? "").split("\n").filter(Boolean),
+  [...readFileSync(join(root, "docs", doc), "utf8").matchAll(/^```sh\n(?<block>[\s\S]*?)^```$/gmu)].flatMap(
+    ({ groups }) => (groups?.["block"] ?? "").split("\n").filter(Boolean),
   );
 
 test("docs/auditors.md: each command runs as it is printed", { timeout: 120_000 }, async ({ expect }) => {
-  const { headers } = await phylax.ask("payer", "Patient/amara-okafor", { headers: { prefer: "audit-proof" } });
-  writeFileSync(join(home, "answer.txt"), `HTTP/1.1 200 OK\r\nPhylax-Receipt: ${String(headers["phylax-receipt"])}\r\n\r\n{}`);
-  const [, rules = ""] = /^```json\n(?<rules>[\s\S]*?)^```$/mu.exec(readFileSync(join(root, "docs/auditors.md"), "utf8")) ?? [];
+  const { headers } = await phylax.ask("payer", "Patient/amara-okafor", {
+    headers: { prefer: "audit-proof" },
+  });
+  writeFileSync(
+    join(home, "answer.txt"),
+    `HTTP/1.1 200 OK\r\nPhylax-Receipt: ${String(headers["phylax-receipt"])}\r\n\r\n{}`,
+  );
+  const [, rules = ""] =
+    /^```json\n(?<rules>[\s\S]*?)^```$/mu.exec(readFileSync(join(root, "docs/auditors.md"), "utf8")) ?? [];
   writeFileSync(join(home, "locks.json"), rules);
   const commands = commandsIn("auditors.md");
   expect(commands.length).toBeGreaterThan(0);
@@ -48,7 +54,9 @@ test("docs/auditors.md: each command runs as it is printed", { timeout: 120_000 
   }
 });
 
-test("phylax ledger read tells of a running ledger what an auditor finds in it by hand", async ({ expect }) => {
+test("phylax ledger read tells of a running ledger what an auditor finds in it by hand", async ({
+  expect,
+}) => {
   const { code, out, error } = await phylaxIn(home, "ledger", "read", "--key", auditor, "--json");
   expect([code, error]).toEqual([0, ""]);
   const read: { event: unknown }[] = out
@@ -61,7 +69,9 @@ test("phylax ledger read tells of a running ledger what an auditor finds in it b
   expect(read.map(({ event }) => id(event)).sort()).toEqual(byHand.map(id).sort());
 });
 
-test("no worker but the ledger holds a key that a leaf is sealed or opened with, and none holds an auditor's", async ({ expect }) => {
+test("no worker but the ledger holds a key that a leaf is sealed or opened with, and none holds an auditor's", async ({
+  expect,
+}) => {
   const own = new Set<string>();
   for (const file of phylax.dev.auditors) {
     const { d }: { d: string } = JSON.parse(readFileSync(file.key, "utf8"));
@@ -77,11 +87,16 @@ test("no worker but the ledger holds a key that a leaf is sealed or opened with,
     for (const text of texts) for (const d of own) expect(text.includes(d), worker).toBe(false);
     // Every 32 bytes that any text has, as hex or base64, are tried as a key.
     const words = texts.flatMap((text) => text.match(/[A-Za-z0-9+/_-]{40,}/gu) ?? []);
-    const keys = words.flatMap((word) => [Buffer.from(word, "base64url"), Buffer.from(word, "hex")]).filter((key) => key.length === 32);
+    const keys = words
+      .flatMap((word) => [Buffer.from(word, "base64url"), Buffer.from(word, "hex")])
+      .filter((key) => key.length === 32);
     if (worker === "phylax-gateway") expect(keys.length).toBeGreaterThan(1);
     for (const key of keys)
-      for (const { origin, leaf } of leaves) expect(openLeaf(new Secret(new Uint8Array(key)), origin, leaf).ok, worker).toBe(false);
-    const ledgers = Object.keys(bindings).filter((name) => ["ACCOUNTING_KEY", "SUBJECT_KEY", "CHECKPOINT_KEY"].includes(name));
+      for (const { origin, leaf } of leaves)
+        expect(openLeaf(new Secret(new Uint8Array(key)), origin, leaf).ok, worker).toBe(false);
+    const ledgers = Object.keys(bindings).filter((name) =>
+      ["ACCOUNTING_KEY", "SUBJECT_KEY", "CHECKPOINT_KEY"].includes(name),
+    );
     expect(ledgers, worker).toHaveLength(worker === "phylax-ledger" ? 3 : 0);
   }
 });
@@ -90,8 +105,12 @@ async function firstLeaves(log: string) {
   const response = await fetch(`${phylax.dev.ledger}/${log}/frame/0`);
   const frame = response.ok ? parseFrame(await response.bytes()) : undefined;
   if (!frame?.ok) return [];
-  const leaves = frame.value.leaves.map((bytes) => parseLeaf(bytes)).flatMap((leaf) => (leaf.ok ? [leaf.value] : []));
-  return leaves.filter(({ kind }) => kind === leafKinds.sealed).map((leaf) => ({ origin: frame.value.origin, leaf }));
+  const leaves = frame.value.leaves
+    .map((bytes) => parseLeaf(bytes))
+    .flatMap((leaf) => (leaf.ok ? [leaf.value] : []));
+  return leaves
+    .filter(({ kind }) => kind === leafKinds.sealed)
+    .map((leaf) => ({ origin: frame.value.origin, leaf }));
 }
 
 test("the gateway's code has nothing that seals, opens, wraps or unwraps", async ({ expect }) => {
@@ -110,9 +129,15 @@ test("the gateway's code has nothing that seals, opens, wraps or unwraps", async
       treeShaking: true,
     });
     const [output] = Object.values(metafile.outputs);
-    return Object.entries(output?.inputs ?? {}).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : []));
+    return Object.entries(output?.inputs ?? {}).flatMap(([path, { bytesInOutput }]) =>
+      bytesInOutput > 0 ? [path] : [],
+    );
   };
-  const keepers = ["src/ledger/leaf/seal.ts", "src/platform/ledger/object/log/key-wrap.ts", "src/platform/ledger/object/log/epoch.ts"];
+  const keepers = [
+    "src/ledger/leaf/seal.ts",
+    "src/platform/ledger/object/log/key-wrap.ts",
+    "src/platform/ledger/object/log/epoch.ts",
+  ];
   expect(await inputsOf("ledger")).toEqual(expect.arrayContaining(keepers)); // the look finds them where they are
   const gateway = await inputsOf("gateway");
   expect(gateway.length).toBeGreaterThan(50);

@@ -16,10 +16,13 @@ function membersOf(value: unknown, path = ""): readonly string[] {
   if (value === undefined) return [];
   const isTable = path.endsWith("counts");
   if (typeof value !== "object" || value === null || isTable) return [path];
-  const inner = Array.isArray(value) ? value.slice(0, 1).map((one): [string, unknown] => ["0", one]) : Object.entries(value);
+  const inner = Array.isArray(value)
+    ? value.slice(0, 1).map((one): [string, unknown] => ["0", one])
+    : Object.entries(value);
   return inner.length === 0 ? [path] : inner.flatMap(([name, one]) => membersOf(one, `${path}/${name}`));
 }
-const shape = (event: AuditEvent) => [...new Set(membersOf(event))].filter((path) => path !== "/step").toSorted();
+const shape = (event: AuditEvent) =>
+  [...new Set(membersOf(event))].filter((path) => path !== "/step").toSorted();
 /** As it is read back, like the real ones: an empty group of members is not written. */
 function asRead(event: AuditEvent): AuditEvent {
   const record = decodeRecord(encodeRecord(event, 1, 1, new Uint8Array(32)));
@@ -28,9 +31,20 @@ function asRead(event: AuditEvent): AuditEvent {
 }
 const bytes = (event: AuditEvent) => encodeRecord(event, 1, 1, new Uint8Array(32)).length;
 
-test("the records that the benchmark measures have every member of the gateway's own, and about their length", async ({ expect }) => {
-  const observation = { resourceType: "Observation", status: "final", code: { text: "x" }, subject: { reference: "Patient/amara-okafor" } };
-  const post = { method: "POST", headers: { "content-type": "application/fhir+json" }, body: JSON.stringify(observation) };
+test("the records that the benchmark measures have every member of the gateway's own, and about their length", async ({
+  expect,
+}) => {
+  const observation = {
+    resourceType: "Observation",
+    status: "final",
+    code: { text: "x" },
+    subject: { reference: "Patient/amara-okafor" },
+  };
+  const post = {
+    method: "POST",
+    headers: { "content-type": "application/fhir+json" },
+    body: JSON.stringify(observation),
+  };
   const asked: readonly (readonly [AppendName, string, string, object?])[] = [
     ["read", "payer", "Patient/amara-okafor"],
     ["treatment", "telehealth", "Patient/amara-okafor"],
@@ -40,14 +54,16 @@ test("the records that the benchmark measures have every member of the gateway's
     ["written", "charting", "Observation", post],
   ];
   const ids = new Map<AppendName, unknown>();
-  for (const [name, client, path, sending] of asked) ids.set(name, (await phylax.ask(client, path, sending)).headers["x-request-id"]);
+  for (const [name, client, path, sending] of asked)
+    ids.set(name, (await phylax.ask(client, path, sending)).headers["x-request-id"]);
   const events = (await openLedger(phylax.dev)).map(({ event }) => event);
   const compare = (name: AppendName, real: readonly AuditEvent[]) => {
     const made = appendOf(name, "e2e", 1, Date.now()).map(asRead);
     expect(real.map(shape), name).toEqual(made.map(shape));
     // The stack's names are shorter (localhost, amara-okafor for a UUID), and of 20 patients it has 14.
     if (name !== "list")
-      for (const [i, event] of real.entries()) expect(Math.abs(bytes(event) - bytes(made[i] ?? event)), name).toBeLessThan(140);
+      for (const [i, event] of real.entries())
+        expect(Math.abs(bytes(event) - bytes(made[i] ?? event)), name).toBeLessThan(140);
   };
   for (const [name, id] of ids) {
     const [first, ...rest] = events.filter((event) => event.id === id);

@@ -2,10 +2,14 @@ import { test } from "vitest";
 import { send } from "../../cli/mutual-tls.ts";
 import { startTestStack } from "../support/stack.ts";
 
-test("T46: each stack of these tests is watched from its start: one that printed a token cannot be closed in peace", async ({ expect }) => {
+test("T46: each stack of these tests is watched from its start: one that printed a token cannot be closed in peace", async ({
+  expect,
+}) => {
   const phylax = await startTestStack();
   const token = await phylax.token("telehealth");
-  const reply = await send(phylax.dev, undefined, `${phylax.dev.fhir}/Patient/x`, { headers: { authorization: `Bearer ${token}` } });
+  const reply = await send(phylax.dev, undefined, `${phylax.dev.fhir}/Patient/x`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
   expect(reply.status).toBe(401);
   console.error(`refused: ${token}`); // what no line of ours may do
   await expect(phylax.close()).rejects.toThrow("a token, an assertion, a proof or a key was printed");

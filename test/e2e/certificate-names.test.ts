@@ -13,7 +13,8 @@ let phylax: TestStack;
 let folder: string;
 let made = 0;
 const make = (wanted: Wanted) => namedCertificate(folder, `made-${(made += 1)}`, wanted);
-const byAuthority = (wanted: Omit<Wanted, "authority">) => make({ ...wanted, authority: phylax.dev.clientCa });
+const byAuthority = (wanted: Omit<Wanted, "authority">) =>
+  make({ ...wanted, authority: phylax.dev.clientCa });
 const expired = new Date(Date.now() - 60_000);
 let own: CertificateFiles, ownNext: CertificateFiles, ownExpired: CertificateFiles;
 
@@ -34,7 +35,11 @@ beforeAll(async () => {
       client("by-subject", [{ subjectDn: "CN=by-subject,O=St. Mary\\, Inc.", issuerDn }]),
       client("by-host", [{ sanDns: "api.lab.example", issuerDn }]),
       client("by-host-elsewhere", [{ sanDns: "api.lab.example", issuerDn: "CN=Another CA" }]),
-      client("own", [thumbprint(own), readFileSync(ownNext.cert, "utf8"), thumbprint(ownExpired)], "self_signed_tls_client_auth"),
+      client(
+        "own",
+        [thumbprint(own), readFileSync(ownNext.cert, "utf8"), thumbprint(ownExpired)],
+        "self_signed_tls_client_auth",
+      ),
     ),
   );
 }, 120_000);
@@ -46,7 +51,9 @@ afterAll(async () => {
 /** As OpenSSL writes it and the edge hands it on. */
 async function issuerOf({ cert }: CertificateFiles): Promise<string> {
   const { execFileSync } = await import("node:child_process");
-  const said = execFileSync("openssl", ["x509", "-in", cert, "-noout", "-issuer", "-nameopt", "RFC2253"], { encoding: "utf8" });
+  const said = execFileSync("openssl", ["x509", "-in", cert, "-noout", "-issuer", "-nameopt", "RFC2253"], {
+    encoding: "utf8",
+  });
   return said.trim().replace(/^issuer=\s*/u, "");
 }
 
@@ -56,7 +63,8 @@ const request = (identity: CertificateFiles | undefined, client: string) =>
     headers: { "content-type": "application/x-www-form-urlencoded" },
     body: new URLSearchParams({ grant_type: "client_credentials", client_id: client }).toString(),
   });
-const reasonOf = async (id: unknown) => (await openLedger(phylax.dev)).find(({ event }) => event.id === id)?.event.outcome?.reason;
+const reasonOf = async (id: unknown) =>
+  (await openLedger(phylax.dev)).find(({ event }) => event.id === id)?.event.outcome?.reason;
 
 const serves = async (identity: CertificateFiles, client: string) => {
   const reply = await request(identity, client);
@@ -75,23 +83,36 @@ test("T21: any certificate of the registered name by the registered authority se
   const served = await serves(first, "by-subject");
   expect(served).toMatchObject({ read: 200 });
   expect(await serves(renewed, "by-subject")).toMatchObject({ read: 200 });
-  expect(await serves(await byAuthority({ subject: "CN=x", names: [{ type: "dns", value: "API.lab.example" }] }), "by-host")).toMatchObject(
-    {
-      read: 200,
-    },
-  );
+  expect(
+    await serves(
+      await byAuthority({ subject: "CN=x", names: [{ type: "dns", value: "API.lab.example" }] }),
+      "by-host",
+    ),
+  ).toMatchObject({
+    read: 200,
+  });
   // A token stays with the certificate that it was made over.
   const token = typeof served === "string" ? "" : served.token;
   expect((await askAs(phylax, renewed, token, "Patient/amara-okafor")).status).toBe(401);
 });
 
-test("T21, T22: another name, another authority, or nobody's word serves nobody, and the ledger knows why", async ({ expect }) => {
+test("T21, T22: another name, another authority, or nobody's word serves nobody, and the ledger knows why", async ({
+  expect,
+}) => {
   const host = { subject: "CN=x", names: [{ type: "dns" as const, value: "api.lab.example" }] };
   const cases = [
     ["certificate_not_registered", await byAuthority({ subject: "CN=by-subject" }), "by-subject"],
-    ["certificate_not_registered", await byAuthority({ subject: "CN=by-subject, O=St. Mary\\, Inc." }), "by-subject"],
+    [
+      "certificate_not_registered",
+      await byAuthority({ subject: "CN=by-subject, O=St. Mary\\, Inc." }),
+      "by-subject",
+    ],
     ["certificate_unverified", await make({ subject: "O=St. Mary\\, Inc., CN=by-subject" }), "by-subject"],
-    ["certificate_unverified", await byAuthority({ subject: "O=St. Mary\\, Inc., CN=by-subject", notAfter: expired }), "by-subject"],
+    [
+      "certificate_unverified",
+      await byAuthority({ subject: "O=St. Mary\\, Inc., CN=by-subject", notAfter: expired }),
+      "by-subject",
+    ],
     ["certificate_not_registered", await byAuthority({ subject: "CN=api.lab.example" }), "by-host"],
     ["certificate_unverified", await make(host), "by-host"],
     ["certificate_not_registered", await byAuthority(host), "by-host-elsewhere"],
@@ -126,7 +147,9 @@ test("T22: a certificate that signed itself serves the client that registered th
   }
 });
 
-test("T22: over a certificate that signed itself, a token of another client is refused", async ({ expect }) => {
+test("T22: over a certificate that signed itself, a token of another client is refused", async ({
+  expect,
+}) => {
   const reply = await askAs(phylax, own, await phylax.token("telehealth"), "Patient/amara-okafor");
   expect(reply.status).toBe(401);
   expect(await reasonOf(reply.headers["x-request-id"])).toBe("certificate_mismatch");

@@ -20,7 +20,16 @@ const keyOf = (path: string): JWK => JSON.parse(readFileSync(join(state, path), 
 /** As an auditor finds them, in the order in which they were recorded. */
 async function configurations(worker: string): Promise<Configuration[]> {
   const key = join(state, "auditors/auditor-1.jwk.json");
-  const { code, out, error } = await phylaxIn(home, "ledger", "read", "--kind", "configuration", "--key", key, "--json");
+  const { code, out, error } = await phylaxIn(
+    home,
+    "ledger",
+    "read",
+    "--kind",
+    "configuration",
+    "--key",
+    key,
+    "--json",
+  );
   if (code !== 0) throw new Error(error);
   const events = out
     .split("\n")
@@ -29,7 +38,8 @@ async function configurations(worker: string): Promise<Configuration[]> {
   return events.flatMap(({ configuration }) => (configuration?.worker === worker ? [configuration] : []));
 }
 const settingsOf = (one: Configuration | undefined): ReadonlyMap<string, string> => new Map(one?.settings);
-const told = (one: Configuration | undefined, name: string): unknown => JSON.parse(settingsOf(one).get(name) ?? "null");
+const told = (one: Configuration | undefined, name: string): unknown =>
+  JSON.parse(settingsOf(one).get(name) ?? "null");
 
 /** Any request at each door: a refusal is on record as well, and no less under a configuration. */
 const knock = async (phylax: TestStack): Promise<number[]> => {
@@ -37,14 +47,22 @@ const knock = async (phylax: TestStack): Promise<number[]> => {
   const [app, registrar] = [phylax.client("patient-app"), operatorOf(dev, "registrar")];
   const replies = [
     await phylax.ask("patient-app", `Patient/${app.patient}`),
-    await send(dev, registrar, `${dev.ops}/api/registry`, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }),
+    await send(dev, registrar, `${dev.ops}/api/registry`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    }),
   ];
   return replies.map(({ status }) => status);
 };
 /** In both logs that take configurations. */
 async function inBoth(phylax: TestStack, ...sql: readonly string[]): Promise<void> {
   for (const name of configurationLogs(Object.keys(phylax.dev.logs).length, instant(Date.now()))) {
-    const storage = await phylax.stack.runtime.miniflare.unsafeGetDurableObjectStorage("phylax-ledger", "LedgerShard", { name });
+    const storage = await phylax.stack.runtime.miniflare.unsafeGetDurableObjectStorage(
+      "phylax-ledger",
+      "LedgerShard",
+      { name },
+    );
     for (const one of [table, ...sql]) await storage.exec(one);
   }
 }
@@ -68,14 +86,20 @@ test(
     ];
     expect(more, "an isolate that goes on records nothing more").toEqual([]);
     expect(settingsOf(gateway).get("PUBLIC_URL")).toBe(first.dev.gateway);
-    expect(told(gateway, "TOKEN_SIGNING_KEY")).toMatchObject({ kid: before.kid, jkt: await calculateJwkThumbprint(before) });
+    expect(told(gateway, "TOKEN_SIGNING_KEY")).toMatchObject({
+      kid: before.kid,
+      jkt: await calculateJwkThumbprint(before),
+    });
     expect(settingsOf(ops).get("OPS_URL")).toBe(first.dev.ops);
     const auditor = keyOf("auditors/auditor-1.jwk.json");
-    expect(told(ledger, "AUDITOR_KEYS")).toMatchObject({ keys: [{ kid: auditor.kid, jkt: await calculateJwkThumbprint(auditor) }, {}] });
+    expect(told(ledger, "AUDITOR_KEYS")).toMatchObject({
+      keys: [{ kid: auditor.kid, jkt: await calculateJwkThumbprint(auditor) }, {}],
+    });
     for (const name of ["CHECKPOINT_KEY", "ACCOUNTING_KEY", "SUBJECT_KEY", "WITNESSES"])
       expect(settingsOf(ledger).has(name), name).toBe(true);
     const everything = JSON.stringify([gateway, ops, ledger]);
-    for (const name of ["paging", "dpop-nonce", "ops-nonce", "accounting", "subject"]) expect(everything, name).not.toContain(secret(name));
+    for (const name of ["paging", "dpop-nonce", "ops-nonce", "accounting", "subject"])
+      expect(everything, name).not.toContain(secret(name));
     for (const name of ["token-signing", "response-signing", "checkpoint"])
       expect(everything, name).not.toContain(keyOf(`secrets/${name}.jwk.json`)["d"]);
     await first.close();
@@ -90,11 +114,16 @@ test(
         "CREATE TRIGGER broken BEFORE INSERT ON configurations WHEN NEW.worker <> 'ledger' BEGIN SELECT RAISE(ABORT, 'broken by the test'); END",
       );
       const spread = await Promise.all(
-        Array.from({ length: 12 }, () => second.ask("patient-app", `Patient/${second.client("patient-app").patient}`)),
+        Array.from({ length: 12 }, () =>
+          second.ask("patient-app", `Patient/${second.client("patient-app").patient}`),
+        ),
       );
       for (const { status, text, headers } of spread) {
         expect(status).toBe(503);
-        expect(JSON.parse(text)).toMatchObject({ resourceType: "OperationOutcome", issue: [{ code: "transient" }] });
+        expect(JSON.parse(text)).toMatchObject({
+          resourceType: "OperationOutcome",
+          issue: [{ code: "transient" }],
+        });
         expect(headers).not.toHaveProperty("phylax-receipt");
       }
       await expect(second.token("telehealth")).rejects.toThrow(/no token/u);

@@ -44,18 +44,23 @@ test("dev.json has every key of its contract", ({ expect }) => {
 });
 
 describe("every client of the demonstration gets a token its own way and a view of its own", () => {
-  test.for(["telehealth", "payer", "operations", "patient-app", "tiny"])("%s reads a patient", async (id, { expect }) => {
-    const reply = await phylax.ask(id, "Patient/amara-okafor");
-    expect(reply.status, reply.text).toBe(200);
-    expect(JSON.parse(reply.text)).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
-  });
+  test.for(["telehealth", "payer", "operations", "patient-app", "tiny"])(
+    "%s reads a patient",
+    async (id, { expect }) => {
+      const reply = await phylax.ask(id, "Patient/amara-okafor");
+      expect(reply.status, reply.text).toBe(200);
+      expect(JSON.parse(reply.text)).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
+    },
+  );
 
   test.for(["research", "public-health"])("%s searches what its purpose is about", async (id, { expect }) => {
     const reply = await phylax.ask(id, "Condition?_count=5");
     expect(reply.status, reply.text).toBe(200);
   });
 
-  test("telehealth-mobile reads a patient over a connection without a certificate, by a proof of its key", async ({ expect }) => {
+  test("telehealth-mobile reads a patient over a connection without a certificate, by a proof of its key", async ({
+    expect,
+  }) => {
     const { dev } = phylax;
     const client = phylax.client("telehealth-mobile");
     expect(client).toMatchObject({ dpop: true, auth: "private_key_jwt" });
@@ -63,7 +68,9 @@ describe("every client of the demonstration gets a token its own way and a view 
     const token = await phylax.token("telehealth-mobile");
     const read = async (nonce?: string) => {
       const proven = { url: `${dev.fhir}/Patient/amara-okafor`, method: "GET", nonce, token };
-      return send(dev, undefined, proven.url, { headers: { authorization: `DPoP ${token}`, dpop: await keyProof(key, proven) } });
+      return send(dev, undefined, proven.url, {
+        headers: { authorization: `DPoP ${token}`, dpop: await keyProof(key, proven) },
+      });
     };
     const first = await read();
     expect(first.status).toBe(401);
@@ -87,11 +94,13 @@ test("the patient's app reads its own patient's rows, another patient is not fou
 }) => {
   const own = await phylax.ask("patient-app", "Observation?_count=5");
   expect(own.status, own.text).toBe(200);
-  const bundle: { readonly entry?: readonly { readonly resource: { readonly subject?: { readonly reference?: string } } }[] } = JSON.parse(
-    own.text,
-  );
+  const bundle: {
+    readonly entry?: readonly { readonly resource: { readonly subject?: { readonly reference?: string } } }[];
+  } = JSON.parse(own.text);
   expect(bundle.entry?.length).toBeGreaterThan(0);
-  expect(new Set(bundle.entry?.map(({ resource }) => resource.subject?.reference))).toEqual(new Set(["Patient/amara-okafor"]));
+  expect(new Set(bundle.entry?.map(({ resource }) => resource.subject?.reference))).toEqual(
+    new Set(["Patient/amara-okafor"]),
+  );
   const others: { readonly entry?: readonly { readonly resource: { readonly id: string } }[] } = JSON.parse(
     (await phylax.ask("telehealth", "Patient?_count=2")).text,
   );
@@ -122,13 +131,21 @@ test("tiny has five requests a minute, and the sixth is told when to come back",
   expect(statuses.at(-1)).toBe(429);
 });
 
-test("charting changes what it treats, and diary adds what the patient measured and changes nothing that is there", async ({ expect }) => {
+test("charting changes what it treats, and diary adds what the patient measured and changes nothing that is there", async ({
+  expect,
+}) => {
   const write = (id: string, method: string, path: string, body: unknown, type = "application/fhir+json") =>
     phylax.ask(id, path, { method, headers: { "content-type": type }, body: JSON.stringify(body) });
   const pulse = {
     resourceType: "Observation",
     status: "final",
-    category: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }] }],
+    category: [
+      {
+        coding: [
+          { system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" },
+        ],
+      },
+    ],
     code: { coding: [{ system: "http://loinc.org", code: "8867-4" }] },
     subject: { reference: "Patient/amara-okafor" },
     valueQuantity: { value: 64, unit: "beats/minute", system: "http://unitsofmeasure.org", code: "/min" },
@@ -141,7 +158,13 @@ test("charting changes what it treats, and diary adds what the patient measured 
   expect((await write("telehealth", "POST", "Observation", pulse)).status).toBe(403);
 
   const amended = [{ op: "replace", path: "/status", value: "amended" }];
-  const changed = await write("charting", "PATCH", `Observation/${id}`, amended, "application/json-patch+json");
+  const changed = await write(
+    "charting",
+    "PATCH",
+    `Observation/${id}`,
+    amended,
+    "application/json-patch+json",
+  );
   expect(changed.status, changed.text).toBe(200);
   expect(JSON.parse(changed.text)).toMatchObject({ status: "amended", valueQuantity: { value: 64 } });
 });

@@ -16,7 +16,15 @@ import {
   requestKeyBoundToken,
   type KeyHolder,
 } from "../support/key-holder.ts";
-import { certificateFor, clientEntries, issuerEntry, joined, outsider, starterPolicy, thumbprint } from "../support/outside.ts";
+import {
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  starterPolicy,
+  thumbprint,
+} from "../support/outside.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
 import { verifyLedger } from "../support/verify.ts";
 
@@ -31,14 +39,27 @@ beforeAll(async () => {
   phylax = await sharedTestStack();
   holder = await keyHolder("key-holder");
   certificate = await certificateFor(phylax, "both");
-  const app = { id: "signed-in", kind: "patient", auth: "external", issuer: elsewhere.iss, externalClientId: "app", dpop: true };
+  const app = {
+    id: "signed-in",
+    kind: "patient",
+    auth: "external",
+    issuer: elsewhere.iss,
+    externalClientId: "app",
+    dpop: true,
+  };
   await phylax.stack.runtime.applyRegistry(
     joined(
       { policies: [starterPolicy("treat"), starterPolicy("patrqt")], issuers: [issuerEntry(elsewhere)] },
       clientEntries(keyHolderEntry(holder), "TREAT", "treat", "system/*.rs"),
       clientEntries(app, "PATRQT", "patrqt", "patient/*.rs"),
       clientEntries(
-        { id: "both", kind: "telehealth", auth: "tls_client_auth", certificates: [thumbprint(certificate)], dpop: true },
+        {
+          id: "both",
+          kind: "telehealth",
+          auth: "tls_client_auth",
+          certificates: [thumbprint(certificate)],
+          dpop: true,
+        },
         "TREAT",
         "treat",
         "system/*.rs",
@@ -53,26 +74,38 @@ async function reasonOf(requestId: unknown): Promise<string | undefined> {
   return (await openLedger(phylax.dev)).find(({ event }) => event.id === requestId)?.event.outcome?.reason;
 }
 
-test("oauth4webapi, unmodified and without a certificate, gets a key-bound token, follows the nonces and reads", async ({ expect }) => {
+test("oauth4webapi, unmodified and without a certificate, gets a key-bound token, follows the nonces and reads", async ({
+  expect,
+}) => {
   // Its fetch trusts the sandbox's authority; nothing else is changed.
-  const customFetch: (url: string, init: { method: string; headers: Record<string, string>; body?: unknown }) => Promise<Response> = async (
-    url,
-    init,
-  ) => {
+  const customFetch: (
+    url: string,
+    init: { method: string; headers: Record<string, string>; body?: unknown },
+  ) => Promise<Response> = async (url, init) => {
     const body = init.body instanceof URLSearchParams ? { body: init.body.toString() } : {};
-    const reply = await send(phylax.dev, undefined, url, { method: init.method, headers: init.headers, ...body });
+    const reply = await send(phylax.dev, undefined, url, {
+      method: init.method,
+      headers: init.headers,
+      ...body,
+    });
     const headers = new Headers(Object.entries(reply.headers).map(([name, value]) => [name, String(value)]));
     return new Response(reply.status === 204 ? null : reply.text, { status: reply.status, headers });
   };
   const options = { [oauth.customFetch]: customFetch };
   const issuer = new URL(phylax.dev.gateway);
-  const server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { ...options, algorithm: "oauth2" }));
+  const server = await oauth.processDiscoveryResponse(
+    issuer,
+    await oauth.discoveryRequest(issuer, { ...options, algorithm: "oauth2" }),
+  );
   expect(server.dpop_signing_alg_values_supported).toContain("ES256");
 
   const client: oauth.Client = { client_id: holder.id };
   const key = await crypto.subtle.importKey(
     "pkcs8",
-    Buffer.from((await exportPKCS8(holder.assertionKey.privateKey)).replaceAll(/-----[^-]+-----|\s/gu, ""), "base64"),
+    Buffer.from(
+      (await exportPKCS8(holder.assertionKey.privateKey)).replaceAll(/-----[^-]+-----|\s/gu, ""),
+      "base64",
+    ),
     { name: "ECDSA", namedCurve: "P-256" },
     false,
     ["sign"],
@@ -81,7 +114,13 @@ test("oauth4webapi, unmodified and without a certificate, gets a key-bound token
   const proofs = oauth.DPoP(client, pair);
   const ask = async () => {
     const authentication = oauth.PrivateKeyJwt({ key, kid: `${holder.id}-1` });
-    const response = await oauth.clientCredentialsGrantRequest(server, client, authentication, {}, { ...options, DPoP: proofs });
+    const response = await oauth.clientCredentialsGrantRequest(
+      server,
+      client,
+      authentication,
+      {},
+      { ...options, DPoP: proofs },
+    );
     return oauth.processClientCredentialsResponse(server, client, response);
   };
   const granted = await ask().catch((fault: unknown) => {
@@ -93,7 +132,11 @@ test("oauth4webapi, unmodified and without a certificate, gets a key-bound token
 
   const url = new URL(`${phylax.dev.fhir}/${path}`);
   const later = oauth.DPoP(client, pair); // as after a restart: the same key, no nonce yet
-  const read = () => oauth.protectedResourceRequest(granted.access_token, "GET", url, new Headers(), null, { ...options, DPoP: later });
+  const read = () =>
+    oauth.protectedResourceRequest(granted.access_token, "GET", url, new Headers(), null, {
+      ...options,
+      DPoP: later,
+    });
   const refused: unknown = await read().catch((fault: unknown) => fault);
   expect(oauth.isDPoPNonceError(refused)).toBe(true);
   expect(refused).toMatchObject({ cause: [{ scheme: "dpop", parameters: { error: "use_dpop_nonce" } }] }); // the one challenge
@@ -104,9 +147,18 @@ test("oauth4webapi, unmodified and without a certificate, gets a key-bound token
   }
 });
 
-test("a read under a proof is on record with the key's thumbprint and no certificate, always in the same log", async ({ expect }) => {
-  const replies = [await askWithProof(phylax, holder, token, path), await askWithProof(phylax, holder, token, path)];
-  const logs = new Set(replies.map(({ headers }) => /log="(?<log>[^"]+)"/u.exec(String(headers["phylax-receipt"]))?.groups?.["log"]));
+test("a read under a proof is on record with the key's thumbprint and no certificate, always in the same log", async ({
+  expect,
+}) => {
+  const replies = [
+    await askWithProof(phylax, holder, token, path),
+    await askWithProof(phylax, holder, token, path),
+  ];
+  const logs = new Set(
+    replies.map(
+      ({ headers }) => /log="(?<log>[^"]+)"/u.exec(String(headers["phylax-receipt"]))?.groups?.["log"],
+    ),
+  );
   expect(logs.size).toBe(1);
   const records = await openLedger(phylax.dev);
   for (const reply of replies) {
@@ -122,11 +174,14 @@ test(
   { timeout: 120_000 },
   async ({ expect }) => {
     const proof = await proofFor(phylax, holder, token, path);
-    const replies = await Promise.all(Array.from({ length: 60 }, () => askWithProof(phylax, holder, token, path, { proof })));
+    const replies = await Promise.all(
+      Array.from({ length: 60 }, () => askWithProof(phylax, holder, token, path, { proof })),
+    );
     const taken = replies.filter(({ status }) => status === 200);
     expect(taken).toHaveLength(1);
     const refused = replies.filter(
-      ({ status, headers }) => status === 401 && String(headers["www-authenticate"]).includes('error="invalid_dpop_proof"'),
+      ({ status, headers }) =>
+        status === 401 && String(headers["www-authenticate"]).includes('error="invalid_dpop_proof"'),
     );
     expect(refused).toHaveLength(59);
     for (const { text } of refused) expect(text).not.toContain("amara");
@@ -134,30 +189,59 @@ test(
     const ids = new Set(replies.map(({ headers }) => headers["x-request-id"]));
     const events = (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => ids.has(id));
     expect(events.filter(({ kind }) => kind === "disclosure")).toHaveLength(1);
-    expect(events.filter(({ kind, outcome }) => kind === "refusal" && outcome?.reason === "proof_replayed")).toHaveLength(59);
+    expect(
+      events.filter(({ kind, outcome }) => kind === "refusal" && outcome?.reason === "proof_replayed"),
+    ).toHaveLength(59);
     expect(await verifyLedger(phylax.dev)).toMatchObject({ code: 0 });
     // Later, and in another place, it is still used up.
     expect((await askWithProof(phylax, holder, token, path, { proof })).status).toBe(401);
   },
 );
 
-test("T4, T27–T31, T33, T34: each bad proof is a 401 that says what to do, and the ledger knows which check it was", async ({ expect }) => {
+test("T4, T27–T31, T33, T34: each bad proof is a 401 that says what to do, and the ledger knows which check it was", async ({
+  expect,
+}) => {
   const url = `${phylax.dev.fhir}/${path}`;
   const { pair, nonce } = holder;
   const good = () => proofFor(phylax, holder, token, path);
   const stranger = await generateKeyPair("ES256");
   const cases: readonly (readonly [string, string, string, Record<string, string | readonly string[]>])[] = [
-    ["T33 no nonce", "proof_nonce_missing", "use_dpop_nonce", { dpop: await generateProof(pair, url, "GET", undefined, token) }],
-    ["T33 old nonce", "proof_nonce_expired", "use_dpop_nonce", { dpop: await generateProof(pair, url, "GET", "x".repeat(43), token) }],
-    ["T27 htm", "proof_method_mismatch", "invalid_dpop_proof", { dpop: await generateProof(pair, url, "POST", nonce, token) }],
+    [
+      "T33 no nonce",
+      "proof_nonce_missing",
+      "use_dpop_nonce",
+      { dpop: await generateProof(pair, url, "GET", undefined, token) },
+    ],
+    [
+      "T33 old nonce",
+      "proof_nonce_expired",
+      "use_dpop_nonce",
+      { dpop: await generateProof(pair, url, "GET", "x".repeat(43), token) },
+    ],
+    [
+      "T27 htm",
+      "proof_method_mismatch",
+      "invalid_dpop_proof",
+      { dpop: await generateProof(pair, url, "POST", nonce, token) },
+    ],
     [
       "T27 htu",
       "proof_url_mismatch",
       "invalid_dpop_proof",
       { dpop: await generateProof(pair, url.replace("localhost", "127.0.0.1"), "GET", nonce, token) },
     ],
-    ["T28 ath", "proof_token_mismatch", "invalid_dpop_proof", { dpop: await generateProof(pair, url, "GET", nonce, "another token") }],
-    ["T29 key", "proof_key_mismatch", "invalid_dpop_proof", { dpop: await generateProof(stranger, url, "GET", nonce, token) }],
+    [
+      "T28 ath",
+      "proof_token_mismatch",
+      "invalid_dpop_proof",
+      { dpop: await generateProof(pair, url, "GET", nonce, "another token") },
+    ],
+    [
+      "T29 key",
+      "proof_key_mismatch",
+      "invalid_dpop_proof",
+      { dpop: await generateProof(stranger, url, "GET", nonce, token) },
+    ],
     ["T31 iat", "proof_expired", "invalid_dpop_proof", { dpop: await old(url) }],
     ["T4 two proofs", "proof_malformed", "invalid_dpop_proof", { dpop: [await good(), await good()] }],
   ];
@@ -166,7 +250,9 @@ test("T4, T27–T31, T33, T34: each bad proof is a 401 that says what to do, and
     expect(reply.status, name).toBe(401);
     const challenge = String(reply.headers["www-authenticate"]);
     expect(challenge, name).toContain('DPoP algs="PS256 ES256 EdDSA Ed25519"');
-    expect(challenge).toContain(`resource_metadata="${phylax.dev.gateway}/.well-known/oauth-protected-resource/v1/fhir/main"`);
+    expect(challenge).toContain(
+      `resource_metadata="${phylax.dev.gateway}/.well-known/oauth-protected-resource/v1/fhir/main"`,
+    );
     expect(challenge, name).toContain(`error="${error}"`);
     expect(reply.headers["dpop-nonce"] !== undefined, name).toBe(error === "use_dpop_nonce");
     expect(reply.headers["cache-control"]).toBe("no-store");
@@ -176,8 +262,14 @@ test("T4, T27–T31, T33, T34: each bad proof is a 401 that says what to do, and
   async function old(htu: string): Promise<string> {
     const jwk = await exportJWK(pair.publicKey);
     const [, body = ""] = (await good()).split(".");
-    const claims = { ...JSON.parse(Buffer.from(body, "base64url").toString()), htu, iat: Math.floor(Date.now() / 1000) - 61 };
-    return new SignJWT(claims).setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk }).sign(pair.privateKey);
+    const claims = {
+      ...JSON.parse(Buffer.from(body, "base64url").toString()),
+      htu,
+      iat: Math.floor(Date.now() / 1000) - 61,
+    };
+    return new SignJWT(claims)
+      .setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk })
+      .sign(pair.privateKey);
   }
 });
 
@@ -199,7 +291,10 @@ test("T30: a key-bound token is no bearer token, a certificate-bound one no DPoP
     expect(await reasonOf(reply.headers["x-request-id"])).toBe(reason);
   }
   // The scheme is not case-sensitive (RFC 9110 §11.1), and none of these used the proof up.
-  const reply = await askWithProof(phylax, holder, token, path, { proof, headers: { authorization: `dpop ${token}` } });
+  const reply = await askWithProof(phylax, holder, token, path, {
+    proof,
+    headers: { authorization: `dpop ${token}` },
+  });
   expect(reply.status, reply.text).toBe(200);
 });
 
@@ -267,14 +362,18 @@ test("a client may prove itself by its certificate and bind its token to a key: 
   expect(granted).toMatchObject({ token_type: "DPoP" });
   const read = async (identity: CertificateFiles | undefined) => {
     const dpop = await proofFor(phylax, both, granted.access_token, path);
-    return send(dev, identity, `${dev.fhir}/${path}`, { headers: { authorization: `DPoP ${granted.access_token}`, dpop } });
+    return send(dev, identity, `${dev.fhir}/${path}`, {
+      headers: { authorization: `DPoP ${granted.access_token}`, dpop },
+    });
   };
   expect((await read(certificate)).status).toBe(200);
   expect((await read(undefined)).status).toBe(200);
   expect((await read(phylax.client("payer"))).status).toBe(401);
 });
 
-test("a patient's app without a certificate brings its own issuer's key-bound token and reads that patient", async ({ expect }) => {
+test("a patient's app without a certificate brings its own issuer's key-bound token and reads that patient", async ({
+  expect,
+}) => {
   const app = await keyHolder("signed-in");
   const now = Math.floor(Date.now() / 1000);
   const claims = {
@@ -297,7 +396,8 @@ test("a patient's app without a certificate brings its own issuer's key-bound to
 });
 
 test("T42: the metadata say that DPoP is taken, and where", async ({ expect }) => {
-  const document = async (where: string) => JSON.parse((await send(phylax.dev, undefined, `${phylax.dev.gateway}${where}`)).text);
+  const document = async (where: string) =>
+    JSON.parse((await send(phylax.dev, undefined, `${phylax.dev.gateway}${where}`)).text);
   expect(await document("/.well-known/oauth-protected-resource/v1/fhir/main")).toMatchObject({
     resource: phylax.dev.fhir,
     bearer_methods_supported: ["header"],

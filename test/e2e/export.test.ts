@@ -23,7 +23,9 @@ let log: string; // that the receipt names
 const from = Date.now();
 beforeAll(async () => {
   phylax = await startTestStack({ state, settleSeconds });
-  const replies = await Promise.all(Array.from({ length: 30 }, () => phylax.ask("telehealth", "Patient/amara-okafor")));
+  const replies = await Promise.all(
+    Array.from({ length: 30 }, () => phylax.ask("telehealth", "Patient/amara-okafor")),
+  );
   receipt = String(replies.at(-1)?.headers["phylax-receipt"]);
   const parsed = parseReceipt(receipt);
   log = parsed.ok ? parsed.value.log : "";
@@ -44,11 +46,22 @@ test("a running ledger is exported by its dev.json and verifies offline with a r
   const verified = await phylaxIn(parent, "ledger", "verify", "copy", "--receipt", receipt);
   expect(verified, verified.error).toMatchObject({ code: 0, error: "" });
   expect(verified.out).toContain("has the receipt's leaf");
-  expect((await phylaxIn(parent, "ledger", "verify", "copy", "--since", `copy/${logs[0] ?? ""}/checkpoint`)).code).toBe(0);
-  expect((await phylaxIn(parent, "ledger", "verify", "--since", `copy/${logs[0] ?? ""}/checkpoint`)).code, "the ledger itself").toBe(0);
+  expect(
+    (await phylaxIn(parent, "ledger", "verify", "copy", "--since", `copy/${logs[0] ?? ""}/checkpoint`)).code,
+  ).toBe(0);
+  expect(
+    (await phylaxIn(parent, "ledger", "verify", "--since", `copy/${logs[0] ?? ""}/checkpoint`)).code,
+    "the ledger itself",
+  ).toBe(0);
 
   if (!pythonIsMissing) {
-    const second = await verifyLedger(join(parent, "copy"), "--keys", join(state, "dev.json"), "--receipt", receipt);
+    const second = await verifyLedger(
+      join(parent, "copy"),
+      "--keys",
+      join(state, "dev.json"),
+      "--receipt",
+      receipt,
+    );
     expect(second, second.out).toMatchObject({ code: 0, out: expect.stringContaining(`good ${log}: `) });
   }
 
@@ -68,9 +81,17 @@ test(
     const origin = `${phylax.dev.ledgerName}/${log}`;
     const bucket = await phylax.stack.runtime.miniflare.getR2Bucket("LEDGER_BUCKET", "phylax-ledger");
     let note = await bucket.get(checkpointKey(origin));
-    for (; note === null && Date.now() < from + settledMilliseconds; note = await bucket.get(checkpointKey(origin))) await wait(500);
+    for (
+      ;
+      note === null && Date.now() < from + settledMilliseconds;
+      note = await bucket.get(checkpointKey(origin))
+    )
+      await wait(500);
     const key = parseVerifierKey(phylax.dev.logs[log] ?? "");
-    const checkpoint = key.ok && note !== null ? openCheckpoint(new Uint8Array(await note.arrayBuffer()), key.value) : undefined;
+    const checkpoint =
+      key.ok && note !== null
+        ? openCheckpoint(new Uint8Array(await note.arrayBuffer()), key.value)
+        : undefined;
     expect(checkpoint).toMatchObject({ ok: true });
     const { objects } = await bucket.list({ prefix: `log/${origin}/frames/` });
     const first = await bucket.get(objects[0]?.key ?? "");

@@ -22,14 +22,18 @@ async function watchFor(hidden: string, ask: () => Promise<unknown>): Promise<An
 }
 
 test("an address in a body fails the run, and the request is named", async ({ expect }) => {
-  const watch = await watchFor(phylax.dev.gateway, () => phylax.ask("telehealth", "Observation?patient=amara-okafor"));
+  const watch = await watchFor(phylax.dev.gateway, () =>
+    phylax.ask("telehealth", "Observation?patient=amara-okafor"),
+  );
   expect(watch.answers).toBe(1);
   expect(() => watch.end()).toThrow(/GET \/v1\/fhir\/main\/Observation\?patient=amara-okafor/u);
 });
 
 test("an address in a header fails the run", async ({ expect }) => {
   const headers = { authorization: "Bearer x" };
-  const watch = await watchFor(phylax.dev.gateway, () => phylax.ask("telehealth", "Patient/amara-okafor", { headers }));
+  const watch = await watchFor(phylax.dev.gateway, () =>
+    phylax.ask("telehealth", "Patient/amara-okafor", { headers }),
+  );
   expect(() => watch.end()).toThrow(/GET \/v1\/fhir\/main\/Patient/u); // WWW-Authenticate names the resource's metadata (RFC 9728 §5.1)
 });
 
@@ -51,9 +55,23 @@ test("the public ledger names it nowhere either", async ({ expect }) => {
 test("every spelling is seen in every place, and what is only alike is not", ({ expect }) => {
   const origin = "http://127.0.0.1:37213/fhir";
   for (const address of ownAddresses(origin))
-    for (const text of [address, `"${address}"`, JSON.stringify({ a: [address] }), encodeURIComponent(address), `x ${address}. y`])
+    for (const text of [
+      address,
+      `"${address}"`,
+      JSON.stringify({ a: [address] }),
+      encodeURIComponent(address),
+      `x ${address}. y`,
+    ])
       expect(mentionsOf(origin, text), text).not.toEqual([]);
-  for (const text of ["127.0.0.1", "127.0.0.1:372130", "localhost:8443", "https://example.org:37213/", "37213", "::1", "amount 37213"])
+  for (const text of [
+    "127.0.0.1",
+    "127.0.0.1:372130",
+    "localhost:8443",
+    "https://example.org:37213/",
+    "37213",
+    "::1",
+    "amount 37213",
+  ])
     expect(mentionsOf(origin, text), text).toEqual([]);
   expect(mentionsOf("https://fhir.example.org/r4", "https://FHIR.example.org:443/r4")).not.toEqual([]);
 });

@@ -26,7 +26,10 @@ const json = ({ text }: Reply): Resource => JSON.parse(text);
 const searchset = ({ text }: Reply): Searchset => JSON.parse(text);
 
 function isOutcome(reply: Reply): boolean {
-  return json(reply).resourceType === "OperationOutcome" && (reply.headers["content-type"] ?? "").startsWith("application/fhir+json");
+  return (
+    json(reply).resourceType === "OperationOutcome" &&
+    (reply.headers["content-type"] ?? "").startsWith("application/fhir+json")
+  );
 }
 
 describe("a client proves itself, gets what its purpose needs, and the ledger proves it", () => {
@@ -54,7 +57,9 @@ describe("a client proves itself, gets what its purpose needs, and the ledger pr
     expect(shownInTreatment.length).toBeGreaterThan(shownToPayer.length);
   });
 
-  test("searches by patient come back cut, every entry of the asked type, with no address of the origin", async ({ expect }) => {
+  test("searches by patient come back cut, every entry of the asked type, with no address of the origin", async ({
+    expect,
+  }) => {
     for (const type of ["Observation", "Condition"]) {
       const reply = await phylax.ask("payer", `${type}?patient=amara-okafor`);
       expect(reply.status, reply.text).toBe(200);
@@ -68,11 +73,14 @@ describe("a client proves itself, gets what its purpose needs, and the ledger pr
     }
   });
 
-  test("every receipt of concurrent reads is in a ledger that verifies with the public keys alone", async ({ expect }) => {
+  test("every receipt of concurrent reads is in a ledger that verifies with the public keys alone", async ({
+    expect,
+  }) => {
     const replies = await Promise.all(Array.from({ length: 60 }, () => phylax.ask("telehealth", patient)));
     const receipts = replies.map(({ headers }) => String(headers["phylax-receipt"]));
     expect(new Set(receipts.map((receipt) => receipt.replace(/leaf=.*$/u, ""))).size).toBe(60);
-    for (const receipt of receipts.slice(0, 5)) expect(await verifyLedger(phylax.dev, ["--receipt", receipt])).toMatchObject({ code: 0 });
+    for (const receipt of receipts.slice(0, 5))
+      expect(await verifyLedger(phylax.dev, ["--receipt", receipt])).toMatchObject({ code: 0 });
   });
 });
 
@@ -84,9 +92,14 @@ describe("who is not who it says, or may not ask any more, is refused and record
     if (status === 401) expect(reply.headers["www-authenticate"]).toMatch(/^Bearer /u);
   };
   const read = (identity: string | undefined, token: string | undefined, path = patient) =>
-    send(phylax.dev, identity === undefined ? undefined : phylax.client(identity), `${phylax.dev.fhir}/${path}`, {
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-    });
+    send(
+      phylax.dev,
+      identity === undefined ? undefined : phylax.client(identity),
+      `${phylax.dev.fhir}/${path}`,
+      {
+        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      },
+    );
 
   test("a lapsed agreement gets no token", async ({ expect }) => {
     await expect(phylax.token("lapsed")).rejects.toThrow(/no token/u);
@@ -100,16 +113,24 @@ describe("who is not who it says, or may not ask any more, is refused and record
     expect((await read("payer", token)).status).toBe(200);
   });
 
-  test("alg none, an expired token, another audience, a foreign key and a changed claim are 401", async ({ expect }) => {
+  test("alg none, an expired token, another audience, a foreign key and a changed claim are 401", async ({
+    expect,
+  }) => {
     const good = await phylax.token("payer");
     const [header = "", claims = "", signature = ""] = good.split(".");
     const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const said: Record<string, unknown> = JSON.parse(Buffer.from(claims, "base64url").toString());
-    const head: { kid: string; alg: string; typ: string } = JSON.parse(Buffer.from(header, "base64url").toString());
+    const head: { kid: string; alg: string; typ: string } = JSON.parse(
+      Buffer.from(header, "base64url").toString(),
+    );
     // The sandbox's own signing key, from its state folder: what an issuer would sign by mistake.
-    const jwk: JWK = JSON.parse(readFileSync(phylax.dev.ca.replace(/pki\/.*$/u, "secrets/token-signing.jwk.json"), "utf8"));
+    const jwk: JWK = JSON.parse(
+      readFileSync(phylax.dev.ca.replace(/pki\/.*$/u, "secrets/token-signing.jwk.json"), "utf8"),
+    );
     const sign = async (changes: Record<string, unknown>, headers: Record<string, unknown> = {}) =>
-      new SignJWT({ ...said, ...changes }).setProtectedHeader({ ...head, ...headers }).sign(await importJWK(jwk, "ES256"));
+      new SignJWT({ ...said, ...changes })
+        .setProtectedHeader({ ...head, ...headers })
+        .sign(await importJWK(jwk, "ES256"));
     const now = Math.floor(Date.now() / 1000);
 
     expect((await read("payer", await sign({}))).status, "the forge itself works").toBe(200);
@@ -133,7 +154,8 @@ describe("who is not who it says, or may not ask any more, is refused and record
   test("a quota is exact, and its end is told with Retry-After", async ({ expect }) => {
     const reply = await phylax.ask("payer", patient);
     const [before] = /r=(\d+)/u.exec(String(reply.headers["ratelimit"]))?.slice(1) ?? [];
-    const [after] = /r=(\d+)/u.exec(String((await phylax.ask("payer", patient)).headers["ratelimit"]))?.slice(1) ?? [];
+    const [after] =
+      /r=(\d+)/u.exec(String((await phylax.ask("payer", patient)).headers["ratelimit"]))?.slice(1) ?? [];
     expect(Number(before) - Number(after)).toBe(1);
   });
 });

@@ -44,12 +44,23 @@ beforeAll(async () => {
 afterAll(() => phylax.close());
 
 const path = "Patient/amara-okafor";
-type Init = { readonly method: string; readonly headers: Readonly<Record<string, string>>; readonly body?: unknown };
+type Init = {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+};
 const fetchAs =
   (id: string) =>
   async (url: string, init: Init): Promise<Response> => {
-    const body = init.body instanceof URLSearchParams || typeof init.body === "string" ? { body: init.body.toString() } : {};
-    const reply = await send(phylax.dev, certificates.get(id), url, { method: init.method, headers: init.headers, ...body });
+    const body =
+      init.body instanceof URLSearchParams || typeof init.body === "string"
+        ? { body: init.body.toString() }
+        : {};
+    const reply = await send(phylax.dev, certificates.get(id), url, {
+      method: init.method,
+      headers: init.headers,
+      ...body,
+    });
     const headers = new Headers(Object.entries(reply.headers).map(([name, value]) => [name, String(value)]));
     return new Response(reply.text, { status: reply.status, headers });
   };
@@ -58,7 +69,10 @@ const fetchAs =
 async function signingKey({ id }: Kind): Promise<CryptoKey> {
   const key = keys.get(id);
   if (key === undefined) throw new Error("not set up");
-  const der = Buffer.from((await exportPKCS8(key.privateKey)).replaceAll(/-----[^-]+-----|\s/gu, ""), "base64");
+  const der = Buffer.from(
+    (await exportPKCS8(key.privateKey)).replaceAll(/-----[^-]+-----|\s/gu, ""),
+    "base64",
+  );
   return crypto.subtle.importKey("pkcs8", der, { name: "ECDSA", namedCurve: "P-256" }, false, ["sign"]);
 }
 
@@ -67,71 +81,102 @@ const cnfOf = ({ dpop }: Kind, jkt: string | undefined, id: string) => {
   return dpop ? { jkt } : { "x5t#S256": certificate && thumbprint(certificate) };
 };
 
-test.for(kinds)("oauth4webapi gets and uses a token: $auth, bound to a key: $dpop", async (kind, { expect }) => {
-  const options = { [oauth.customFetch]: fetchAs(kind.id) };
-  const issuer = new URL(phylax.dev.gateway);
-  const server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { ...options, algorithm: "oauth2" }));
-  const client: oauth.Client = { client_id: kind.id };
-  const key = await signingKey(kind);
-  const authentication = () =>
-    kind.auth === "private_key_jwt" ? oauth.PrivateKeyJwt({ key, kid: `${kind.id}-1` }) : oauth.TlsClientAuth();
-  const proofs = kind.dpop ? oauth.DPoP(client, await oauth.generateKeyPair("ES256")) : undefined;
-  const withProof = { ...options, ...(proofs !== undefined && { DPoP: proofs }) };
-  const twice = async <T>(ask: () => Promise<T>): Promise<T> =>
-    ask().catch((fault: unknown) => {
-      expect(oauth.isDPoPNonceError(fault)).toBe(true);
-      return ask();
-    });
-  const granted = await twice(async () =>
-    oauth.processClientCredentialsResponse(
-      server,
-      client,
-      await oauth.clientCredentialsGrantRequest(server, client, authentication(), {}, withProof),
-    ),
-  );
-  expect(granted.token_type).toBe(kind.dpop ? "dpop" : "bearer");
-  expect(decodeJwt(granted.access_token)["cnf"]).toEqual(cnfOf(kind, await proofs?.calculateThumbprint(), kind.id));
-  const url = new URL(`${phylax.dev.fhir}/${path}`);
-  const read = () => oauth.protectedResourceRequest(granted.access_token, "GET", url, new Headers(), null, withProof);
-  expect(await (await twice(read)).json()).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
-
-  const about = async () =>
-    oauth.processIntrospectionResponse(
-      server,
-      client,
-      await oauth.introspectionRequest(server, client, authentication(), granted.access_token, options),
+test.for(kinds)(
+  "oauth4webapi gets and uses a token: $auth, bound to a key: $dpop",
+  async (kind, { expect }) => {
+    const options = { [oauth.customFetch]: fetchAs(kind.id) };
+    const issuer = new URL(phylax.dev.gateway);
+    const server = await oauth.processDiscoveryResponse(
+      issuer,
+      await oauth.discoveryRequest(issuer, { ...options, algorithm: "oauth2" }),
     );
-  expect(await about()).toMatchObject({ active: true, client_id: kind.id, token_type: kind.dpop ? "DPoP" : "Bearer" });
-  await oauth.processRevocationResponse(await oauth.revocationRequest(server, client, authentication(), granted.access_token, options));
-  expect(await about()).toEqual({ active: false });
-  // P4: within ten seconds no lease is left that does not know it.
-  await expect
-    .poll(
-      async () =>
-        read().then(
-          (answer) => answer.status,
-          (fault: { status?: number }) => fault.status,
-        ),
-      { timeout: 10_000, interval: 250 },
-    )
-    .toBe(401);
-});
+    const client: oauth.Client = { client_id: kind.id };
+    const key = await signingKey(kind);
+    const authentication = () =>
+      kind.auth === "private_key_jwt"
+        ? oauth.PrivateKeyJwt({ key, kid: `${kind.id}-1` })
+        : oauth.TlsClientAuth();
+    const proofs = kind.dpop ? oauth.DPoP(client, await oauth.generateKeyPair("ES256")) : undefined;
+    const withProof = { ...options, ...(proofs !== undefined && { DPoP: proofs }) };
+    const twice = async <T>(ask: () => Promise<T>): Promise<T> =>
+      ask().catch((fault: unknown) => {
+        expect(oauth.isDPoPNonceError(fault)).toBe(true);
+        return ask();
+      });
+    const granted = await twice(async () =>
+      oauth.processClientCredentialsResponse(
+        server,
+        client,
+        await oauth.clientCredentialsGrantRequest(server, client, authentication(), {}, withProof),
+      ),
+    );
+    expect(granted.token_type).toBe(kind.dpop ? "dpop" : "bearer");
+    expect(decodeJwt(granted.access_token)["cnf"]).toEqual(
+      cnfOf(kind, await proofs?.calculateThumbprint(), kind.id),
+    );
+    const url = new URL(`${phylax.dev.fhir}/${path}`);
+    const read = () =>
+      oauth.protectedResourceRequest(granted.access_token, "GET", url, new Headers(), null, withProof);
+    expect(await (await twice(read)).json()).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
 
-test.for(kinds)("openid-client gets and uses a token: $auth, bound to a key: $dpop", async (kind, { expect }) => {
-  const key = await signingKey(kind);
-  const authentication = kind.auth === "private_key_jwt" ? openid.PrivateKeyJwt({ key, kid: `${kind.id}-1` }) : openid.TlsClientAuth();
-  const server = await openid.discovery(new URL(phylax.dev.gateway), kind.id, undefined, authentication, {
-    algorithm: "oauth2",
-    [openid.customFetch]: fetchAs(kind.id),
-  });
-  const pair = await openid.randomDPoPKeyPair("ES256");
-  const handle = kind.dpop ? { DPoP: openid.getDPoPHandle(server, pair) } : {};
-  const granted = await openid.clientCredentialsGrant(server, { purpose_of_use: "TREAT" }, handle);
-  expect(granted.token_type).toBe(kind.dpop ? "dpop" : "bearer");
-  const url = new URL(`${phylax.dev.fhir}/${path}`);
-  const answer = await openid.fetchProtectedResource(server, granted.access_token, url, "GET", undefined, undefined, handle);
-  expect(await answer.json()).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
-  expect(await openid.tokenIntrospection(server, granted.access_token)).toMatchObject({ active: true });
-  await openid.tokenRevocation(server, granted.access_token);
-  expect(await openid.tokenIntrospection(server, granted.access_token)).toEqual({ active: false });
-});
+    const about = async () =>
+      oauth.processIntrospectionResponse(
+        server,
+        client,
+        await oauth.introspectionRequest(server, client, authentication(), granted.access_token, options),
+      );
+    expect(await about()).toMatchObject({
+      active: true,
+      client_id: kind.id,
+      token_type: kind.dpop ? "DPoP" : "Bearer",
+    });
+    await oauth.processRevocationResponse(
+      await oauth.revocationRequest(server, client, authentication(), granted.access_token, options),
+    );
+    expect(await about()).toEqual({ active: false });
+    // P4: within ten seconds no lease is left that does not know it.
+    await expect
+      .poll(
+        async () =>
+          read().then(
+            (answer) => answer.status,
+            (fault: { status?: number }) => fault.status,
+          ),
+        { timeout: 10_000, interval: 250 },
+      )
+      .toBe(401);
+  },
+);
+
+test.for(kinds)(
+  "openid-client gets and uses a token: $auth, bound to a key: $dpop",
+  async (kind, { expect }) => {
+    const key = await signingKey(kind);
+    const authentication =
+      kind.auth === "private_key_jwt"
+        ? openid.PrivateKeyJwt({ key, kid: `${kind.id}-1` })
+        : openid.TlsClientAuth();
+    const server = await openid.discovery(new URL(phylax.dev.gateway), kind.id, undefined, authentication, {
+      algorithm: "oauth2",
+      [openid.customFetch]: fetchAs(kind.id),
+    });
+    const pair = await openid.randomDPoPKeyPair("ES256");
+    const handle = kind.dpop ? { DPoP: openid.getDPoPHandle(server, pair) } : {};
+    const granted = await openid.clientCredentialsGrant(server, { purpose_of_use: "TREAT" }, handle);
+    expect(granted.token_type).toBe(kind.dpop ? "dpop" : "bearer");
+    const url = new URL(`${phylax.dev.fhir}/${path}`);
+    const answer = await openid.fetchProtectedResource(
+      server,
+      granted.access_token,
+      url,
+      "GET",
+      undefined,
+      undefined,
+      handle,
+    );
+    expect(await answer.json()).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
+    expect(await openid.tokenIntrospection(server, granted.access_token)).toMatchObject({ active: true });
+    await openid.tokenRevocation(server, granted.access_token);
+    expect(await openid.tokenIntrospection(server, granted.access_token)).toEqual({ active: false });
+  },
+);

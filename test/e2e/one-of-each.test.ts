@@ -22,7 +22,15 @@ import { mentionsOf } from "../support/hidden-origin.ts";
 import { startHostileOrigin, type HostileOrigin } from "../support/hostile-origin.ts";
 import { askWithProof, keyBoundToken, keyHolder, keyHolderEntry } from "../support/key-holder.ts";
 import { startMoodyOrigin } from "../support/moody-origin.ts";
-import { certificateFor, clientEntries, issuerEntry, joined, outsider, outsideToken, thumbprint } from "../support/outside.ts";
+import {
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  thumbprint,
+} from "../support/outside.ts";
 import { startPagingOrigin, type Row } from "../support/paging-origin.ts";
 import { inEachShard } from "../support/shards.ts";
 import { signedFields } from "../support/sign-request.ts";
@@ -34,7 +42,11 @@ import { wrongWithSignature } from "../support/verify-answer.ts";
 // One case of each file of test/door, and what only sockets show: TLS, workerd, the front, processes of their own.
 
 const own = "amara-okafor";
-const whole = policy(rule([...r4ResourceTypes], "everything", { interactions: ["read", "search", "create", "update", "delete"] }));
+const whole = policy(
+  rule([...r4ResourceTypes], "everything", {
+    interactions: ["read", "search", "create", "update", "delete"],
+  }),
+);
 const observation = (id: string, patient = "p") => ({
   resourceType: "Observation",
   id,
@@ -43,7 +55,11 @@ const observation = (id: string, patient = "p") => ({
   subject: { reference: `Patient/${patient}` },
 });
 
-const verbatim = { type: "Location", id: "v", text: '{"resourceType":"Location","id":"v","position":{"longitude":1.50,"latitude":-0.0}}' };
+const verbatim = {
+  type: "Location",
+  id: "v",
+  text: '{"resourceType":"Location","id":"v","position":{"longitude":1.50,"latitude":-0.0}}',
+};
 
 /** Servers beside the sandbox's own, by the names under which they are registered. */
 async function startServers() {
@@ -67,7 +83,11 @@ const certificates = new Map<Place, CertificateFiles>();
 
 beforeAll(async () => {
   servers = await startServers();
-  const origins = Object.entries(servers).map(([name, { url }]) => ({ name, url, credentials: { kind: "none" } }));
+  const origins = Object.entries(servers).map(([name, { url }]) => ({
+    name,
+    url,
+    credentials: { kind: "none" },
+  }));
   const registry = join(folder, "registry-file.json");
   writeFileSync(registry, JSON.stringify({ origins }));
   phylax = await startTestStack({ state: join(folder, ".phylax"), registry });
@@ -84,12 +104,20 @@ beforeAll(async () => {
       externalClientId: id,
       certificates: [thumbprint(certificate)],
     };
-    const { grants, ...rest } = clientEntries(client, "TREAT", "whole", place === "careless" ? "patient/*.rs" : "system/*.cruds");
+    const { grants, ...rest } = clientEntries(
+      client,
+      "TREAT",
+      "whole",
+      place === "careless" ? "patient/*.rs" : "system/*.cruds",
+    );
     entries.push(rest, { grants: grants.map((grant) => Object.assign(grant, { origin: place })) });
   }
   await phylax.stack.runtime.applyRegistry(
     joined(
-      { issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })], policies: [{ name: "whole", body: whole }] },
+      {
+        issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })],
+        policies: [{ name: "whole", body: whole }],
+      },
       clientEntries({ ...keyHolderEntry(holder), corsOrigins: [page] }, "TREAT", "whole", "system/*.rs"),
       ...entries,
     ),
@@ -114,7 +142,10 @@ const tokenAt = (place: Place) =>
 /** As a client that may do everything at one of the servers. */
 async function askAt(place: Place, path: string, sending: Sending = {}): Promise<Reply> {
   const headers = { authorization: `Bearer ${await tokenAt(place)}`, ...sending.headers };
-  return send(phylax.dev, certificateAt(place), `${phylax.dev.gateway}/v1/fhir/${place}/${path}`, { ...sending, headers });
+  return send(phylax.dev, certificateAt(place), `${phylax.dev.gateway}/v1/fhir/${place}/${path}`, {
+    ...sending,
+    headers,
+  });
 }
 const fhirJson = { "content-type": "application/fhir+json" };
 const eventsOf = async (requestId: unknown): Promise<readonly AuditEvent[]> =>
@@ -133,16 +164,28 @@ interface Bundle {
 const bundleOf = ({ text }: Reply): Bundle => JSON.parse(text);
 const nextOf = (reply: Reply) => bundleOf(reply).link.find(({ relation }) => relation === "next")?.url;
 
-test("conditional reads: what is known already is 304 without a body, and HEAD is its GET without one", async ({ expect }) => {
+test("conditional reads: what is known already is 304 without a body, and HEAD is its GET without one", async ({
+  expect,
+}) => {
   const get = await phylax.ask("telehealth", `Patient/${own}`);
   const etag = String(get.headers["etag"]);
   const known = await phylax.ask("telehealth", `Patient/${own}`, { headers: { "if-none-match": etag } });
-  expect({ status: known.status, text: known.text, etag: known.headers["etag"] }).toEqual({ status: 304, text: "", etag });
+  expect({ status: known.status, text: known.text, etag: known.headers["etag"] }).toEqual({
+    status: 304,
+    text: "",
+    etag,
+  });
   const head = await phylax.ask("telehealth", `Patient/${own}`, { method: "HEAD" });
-  expect({ status: head.status, text: head.text, etag: head.headers["etag"] }).toEqual({ status: 200, text: "", etag });
+  expect({ status: head.status, text: head.text, etag: head.headers["etag"] }).toEqual({
+    status: 200,
+    text: "",
+    etag,
+  });
 });
 
-test("leaks of rows: another patient's row is told as one that is not there, down to the length of HEAD's answer", async ({ expect }) => {
+test("leaks of rows: another patient's row is told as one that is not there, down to the length of HEAD's answer", async ({
+  expect,
+}) => {
   const told = async (id: string, method: string) => {
     const { status, headers, text } = await phylax.ask("patient-app", `Patient/${id}`, { method });
     const ofTheRequest = /^(?:date|x-request-id|ratelimit|phylax-receipt)$/u;
@@ -177,7 +220,9 @@ test("leaks of writes: nothing is written over another patient's row", async ({ 
   expect(phylax.forwarded.slice(before)).toEqual([]);
 });
 
-test("leaks at the edges, bad input: odd paths and headers lead nowhere, through the front too", async ({ expect }) => {
+test("leaks at the edges, bad input: odd paths and headers lead nowhere, through the front too", async ({
+  expect,
+}) => {
   const before = phylax.forwarded.length;
   for (const path of [
     "http://127.0.0.1:1/fhir/Patient/x",
@@ -187,8 +232,13 @@ test("leaks at the edges, bad input: odd paths and headers lead nowhere, through
     "Patient/a;b",
   ])
     expect([400, 404], path).toContain((await phylax.ask("telehealth", path)).status);
-  expect((await phylax.ask("charting", "Observation", { method: "POST", headers: fhirJson, body: "{" })).status).toBe(400);
-  expect((await phylax.ask("telehealth", `Patient/${own}`, { headers: { accept: "application/fhir+xml" } })).status).toBe(406);
+  expect(
+    (await phylax.ask("charting", "Observation", { method: "POST", headers: fhirJson, body: "{" })).status,
+  ).toBe(400);
+  expect(
+    (await phylax.ask("telehealth", `Patient/${own}`, { headers: { accept: "application/fhir+xml" } }))
+      .status,
+  ).toBe(406);
   expect(phylax.forwarded.length).toBe(before);
 });
 
@@ -216,17 +266,35 @@ test("joins: what is included comes with what it belongs to", async ({ expect })
 
 test("batches: each entry is answered, and a transaction is done whole", async ({ expect }) => {
   const get = (url: string) => ({ request: { method: "GET", url } });
-  const batch = { resourceType: "Bundle", type: "batch", entry: [get(`Patient/${own}`), get("Patient/nobody")] };
-  const answered = await phylax.ask("telehealth", "", { method: "POST", headers: fhirJson, body: JSON.stringify(batch) });
+  const batch = {
+    resourceType: "Bundle",
+    type: "batch",
+    entry: [get(`Patient/${own}`), get("Patient/nobody")],
+  };
+  const answered = await phylax.ask("telehealth", "", {
+    method: "POST",
+    headers: fhirJson,
+    body: JSON.stringify(batch),
+  });
   const statuses = (JSON.parse(answered.text) as { entry: { response: { status: string } }[] }).entry.map(
     ({ response }) => response.status,
   );
   expect(statuses.map((status) => status.slice(0, 3))).toEqual(["200", "404"]);
-  const create = { resource: { ...observation("x", own), id: undefined }, request: { method: "POST", url: "Observation" } };
+  const create = {
+    resource: { ...observation("x", own), id: undefined },
+    request: { method: "POST", url: "Observation" },
+  };
   const transaction = { resourceType: "Bundle", type: "transaction", entry: [create, create] };
-  const done = await askAt("main", "", { method: "POST", headers: fhirJson, body: JSON.stringify(transaction) });
+  const done = await askAt("main", "", {
+    method: "POST",
+    headers: fhirJson,
+    body: JSON.stringify(transaction),
+  });
   const { entry } = JSON.parse(done.text) as { entry: { response: { status: string; location: string } }[] };
-  expect([done.status, entry.map(({ response }) => response.status.slice(0, 3))]).toEqual([200, ["201", "201"]]);
+  expect([done.status, entry.map(({ response }) => response.status.slice(0, 3))]).toEqual([
+    200,
+    ["201", "201"],
+  ]);
   for (const { response } of entry) {
     const [, id = ""] = /Observation\/(?<id>[\w.-]+)/u.exec(response.location) ?? [];
     expect((await askAt("main", `Observation/${id}`)).status).toBe(200);
@@ -234,9 +302,13 @@ test("batches: each entry is answered, and a transaction is done whole", async (
 });
 
 /** fhir-kit-client as it comes from npm, over a certificate of its own. */
-async function clientAt(place: Place): Promise<{ readonly client: Client; readonly end: () => Promise<void> }> {
+async function clientAt(
+  place: Place,
+): Promise<{ readonly client: Client; readonly end: () => Promise<void> }> {
   const { cert, key } = certificateAt(place);
-  const dispatcher = new Agent({ connect: { ca: readFileSync(phylax.dev.ca), cert: readFileSync(cert), key: readFileSync(key) } });
+  const dispatcher = new Agent({
+    connect: { ca: readFileSync(phylax.dev.ca), cert: readFileSync(cert), key: readFileSync(key) },
+  });
   const client = new Client({
     baseUrl: `${phylax.dev.gateway}/v1/fhir/${place}`,
     bearerToken: await tokenAt(place),
@@ -245,7 +317,9 @@ async function clientAt(place: Place): Promise<{ readonly client: Client; readon
   return { client, end: () => dispatcher.close() };
 }
 
-test("writes: FHIR client, as it comes from npm: creates, reads, updates by version, patches, deletes", async ({ expect }) => {
+test("writes: FHIR client, as it comes from npm: creates, reads, updates by version, patches, deletes", async ({
+  expect,
+}) => {
   const { client, end } = await clientAt("main");
   const { id: _id, ...fresh } = observation("x", own);
   interface Resource {
@@ -260,9 +334,16 @@ test("writes: FHIR client, as it comes from npm: creates, reads, updates by vers
 
   const body = { ...created, resourceType: "Observation", status: "amended" };
   const options = { headers: { "if-match": etag } };
-  const updated = (await client.update({ resourceType: "Observation", id: created.id, body, options })) as unknown as Resource;
+  const updated = (await client.update({
+    resourceType: "Observation",
+    id: created.id,
+    body,
+    options,
+  })) as unknown as Resource;
   expect(updated["status"]).toBe("amended");
-  await expect(client.update({ resourceType: "Observation", id: created.id, body, options })).rejects.toMatchObject({
+  await expect(
+    client.update({ resourceType: "Observation", id: created.id, body, options }),
+  ).rejects.toMatchObject({
     response: { status: 412 },
   });
   const patched = await client.patch({
@@ -272,7 +353,9 @@ test("writes: FHIR client, as it comes from npm: creates, reads, updates by vers
   });
   expect(patched).toMatchObject({ status: "final" });
   await client.delete({ resourceType: "Observation", id: created.id });
-  await expect(client.read({ resourceType: "Observation", id: created.id })).rejects.toMatchObject({ response: { status: 404 } });
+  await expect(client.read({ resourceType: "Observation", id: created.id })).rejects.toMatchObject({
+    response: { status: 404 },
+  });
   await end();
 });
 
@@ -285,27 +368,42 @@ test(
   async ({ expect }) => {
     const synthea = join(import.meta.dirname, "../../../shared/data/fhir/synthea-2019");
     const [first = ""] = readdirSync(synthea).toSorted();
-    const transaction = JSON.parse(gunzipSync(readFileSync(join(synthea, first))).toString()) as FhirResource & {
+    const transaction = JSON.parse(
+      gunzipSync(readFileSync(join(synthea, first))).toString(),
+    ) as FhirResource & {
       readonly entry: readonly { readonly resource: FhirResource }[];
     };
     const { client, end } = await clientAt("main");
     type Response = FhirResource & {
-      readonly entry: readonly { readonly response: { readonly status: string; readonly location: string } }[];
+      readonly entry: readonly {
+        readonly response: { readonly status: string; readonly location: string };
+      }[];
     };
     const { entry } = (await client.transaction({ body: transaction })) as Response;
-    expect(entry.map(({ response }) => response.status.slice(0, 3))).toEqual(transaction.entry.map(() => "201"));
+    expect(entry.map(({ response }) => response.status.slice(0, 3))).toEqual(
+      transaction.entry.map(() => "201"),
+    );
     const at = transaction.entry.findIndex(({ resource }) => resource.resourceType === "Patient");
     const id = /Patient\/(?<id>[\w.-]+)/u.exec(entry[at]?.response.location ?? "")?.groups?.["id"] ?? "";
-    expect(await client.read({ resourceType: "Patient", id })).toMatchObject({ name: transaction.entry[at]?.resource["name"] });
-    const { total } = (await client.search({ resourceType: "Encounter", searchParams: { patient: id, _count: 1000 } })) as FhirResource & {
+    expect(await client.read({ resourceType: "Patient", id })).toMatchObject({
+      name: transaction.entry[at]?.resource["name"],
+    });
+    const { total } = (await client.search({
+      resourceType: "Encounter",
+      searchParams: { patient: id, _count: 1000 },
+    })) as FhirResource & {
       readonly total: number;
     };
-    expect(total).toBe(transaction.entry.filter(({ resource }) => resource.resourceType === "Encounter").length); // their references to the patient were resolved
+    expect(total).toBe(
+      transaction.entry.filter(({ resource }) => resource.resourceType === "Encounter").length,
+    ); // their references to the patient were resolved
     await end();
   },
 );
 
-test("faults of writes: an origin that hangs up is 504, and the record says that nobody knows", async ({ expect }) => {
+test("faults of writes: an origin that hangs up is 504, and the record says that nobody knows", async ({
+  expect,
+}) => {
   servers.moody.moods.set("Observation/a", "hangs up");
   const body = JSON.stringify([{ op: "replace", path: "/status", value: "amended" }]);
   const reply = await askAt("moody", "Observation/a", {
@@ -314,7 +412,11 @@ test("faults of writes: an origin that hangs up is 504, and the record says that
     body,
   });
   expect(reply.status).toBe(504);
-  expect(await kinds(reply), "that there is such a row is disclosed").toEqual(["intent", "write", "disclosure"]);
+  expect(await kinds(reply), "that there is such a row is disclosed").toEqual([
+    "intent",
+    "write",
+    "disclosure",
+  ]);
 });
 
 test("paging: from page to page to the end, by sealed links alone", async ({ expect }) => {
@@ -326,19 +428,31 @@ test("paging: from page to page to the end, by sealed links alone", async ({ exp
     const next = nextOf(reply);
     if (next === undefined) break;
     expect(next).toMatch(/\?_page=[\w-]+$/u);
-    reply = await send(phylax.dev, certificateAt("paging"), next, { headers: { authorization: `Bearer ${await tokenAt("paging")}` } });
+    reply = await send(phylax.dev, certificateAt("paging"), next, {
+      headers: { authorization: `Bearer ${await tokenAt("paging")}` },
+    });
   }
   expect(ids).toEqual(["o0", "o1", "o2", "o3", "o4"]);
 });
 
-test("compartments: an origin that answers all it has tells a patient's app of that patient alone", async ({ expect }) => {
+test("compartments: an origin that answers all it has tells a patient's app of that patient alone", async ({
+  expect,
+}) => {
   const reply = await askAt("careless", "Observation");
   expect((bundleOf(reply).entry ?? []).map(({ resource }) => resource.id)).toEqual(["of-p"]);
 });
 
-test("hostile origins: one that says where it is wherever it can is read, and its address does not leave", async ({ expect }) => {
+test("hostile origins: one that says where it is wherever it can is read, and its address does not leave", async ({
+  expect,
+}) => {
   const { url, ids }: HostileOrigin = servers.hostile;
-  for (const path of [...ids.map((id) => `Patient/${id}`), "Patient", "Patient/status-404", "Patient/redirect-302", "Patient/html"]) {
+  for (const path of [
+    ...ids.map((id) => `Patient/${id}`),
+    "Patient",
+    "Patient/status-404",
+    "Patient/redirect-302",
+    "Patient/html",
+  ]) {
     const { headers, text } = await askAt("hostile", path);
     expect(mentionsOf(url, `${JSON.stringify(headers)}\n${text}`), path).toEqual([]);
   }
@@ -356,12 +470,18 @@ const document = (id: string, bytes: number, patients: readonly string[]): Row =
   performer: patients.slice(1).map((patient) => ({ reference: `Patient/${patient}` })),
   note: [{ text: "n".repeat(bytes) }],
 });
-const names = (event: AuditEvent | undefined) => event?.patients.map(({ patient }) => patient.replace("paging/Patient/", ""));
+const names = (event: AuditEvent | undefined) =>
+  event?.patients.map(({ patient }) => patient.replace("paging/Patient/", ""));
 
 /** Begins to read a long answer. */
 async function begin(path: string) {
   const { cert, key } = certificateAt("paging");
-  const asking = { ca: readFileSync(phylax.dev.ca), cert: readFileSync(cert), key: readFileSync(key), agent: false } as const;
+  const asking = {
+    ca: readFileSync(phylax.dev.ca),
+    cert: readFileSync(cert),
+    key: readFileSync(key),
+    agent: false,
+  } as const;
   const headers = { authorization: `Bearer ${await tokenAt("paging")}` };
   return request(`${phylax.dev.gateway}/v1/fhir/paging/${path}`, { ...asking, headers });
 }
@@ -402,7 +522,10 @@ async function readAsFarAsItComes(
 }
 
 /** Waits until the events of a request are as they should be, or for ten seconds. */
-async function eventsWhen(requestId: unknown, are: (events: readonly AuditEvent[]) => boolean): Promise<readonly AuditEvent[]> {
+async function eventsWhen(
+  requestId: unknown,
+  are: (events: readonly AuditEvent[]) => boolean,
+): Promise<readonly AuditEvent[]> {
   let events: readonly AuditEvent[] = [];
   for (let i = 0; i < 40 && !are(events); i++) {
     if (i > 0) await new Promise((later) => setTimeout(later, 250));
@@ -411,12 +534,21 @@ async function eventsWhen(requestId: unknown, are: (events: readonly AuditEvent[
   return events;
 }
 
-test("windows: a long answer leaves whole and without a length, and its receipt is of the intent", async ({ expect }) => {
+test("windows: a long answer leaves whole and without a length, and its receipt is of the intent", async ({
+  expect,
+}) => {
   servers.paging.rows = Array.from({ length: 5 }, (_, n) => document(`o${n}`, 300_000, [`p${n}`]));
   const { status, length, text, end } = await readAsFarAsItComes("Observation?_count=50");
-  expect({ status, length, end, rows: JSON.parse(text).entry.length }).toEqual({ status: 200, length: undefined, end: "whole", rows: 5 });
+  expect({ status, length, end, rows: JSON.parse(text).entry.length }).toEqual({
+    status: 200,
+    length: undefined,
+    end: "whole",
+    rows: 5,
+  });
   const reply = await askAt("paging", "Observation?_count=50");
-  expect(await verifyLedger(phylax.dev, ["--receipt", String(reply.headers["phylax-receipt"])])).toMatchObject({ code: 0 });
+  expect(
+    await verifyLedger(phylax.dev, ["--receipt", String(reply.headers["phylax-receipt"])]),
+  ).toMatchObject({ code: 0 });
 });
 
 // How many windows the buffers between here and the client take is the machine's; test/door/windows.test.ts has the break without them.
@@ -427,7 +559,9 @@ test("windows: when the client leaves at the first byte, those handed on are on 
   const { requestId, leave } = await hold("Observation?_count=50");
   leave();
   const isWhole = ({ window }: AuditEvent) => window?.complete === true;
-  const events = await eventsWhen(requestId, (all) => all.some((event) => event.kind === "aborted" || isWhole(event)));
+  const events = await eventsWhen(requestId, (all) =>
+    all.some((event) => event.kind === "aborted" || isWhole(event)),
+  );
   const windows = events.flatMap(({ window }) => window?.number ?? []);
   expect(events[0]?.kind).toBe("intent");
   expect(windows).toEqual(windows.map((_, index) => index + 1));
@@ -436,11 +570,15 @@ test("windows: when the client leaves at the first byte, those handed on are on 
   expect(aborted.length === 1 || events.some(isWhole)).toBe(true);
 });
 
-test("windows: when the ledger fails at the third the transfer breaks, two windows are on record, and the break is", async ({ expect }) => {
+test("windows: when the ledger fails at the third the transfer breaks, two windows are on record, and the break is", async ({
+  expect,
+}) => {
   await Promise.all(Array.from({ length: 20 }, () => askAt("paging", "Patient/nobody"))); // every shard that this client uses has frames
   // The third window alone names so many people that its frame is over 30 KB: the trigger below meets no other append of this request.
   const crowd = Array.from({ length: 400 }, (_, n) => `third-window-${"x".repeat(20)}-${n}`);
-  servers.paging.rows = Array.from({ length: 16 }, (_, n) => document(`o${n}`, 300_000, n === 9 ? crowd : [`p${n}`]));
+  servers.paging.rows = Array.from({ length: 16 }, (_, n) =>
+    document(`o${n}`, 300_000, n === 9 ? crowd : [`p${n}`]),
+  );
   await inEachShard(
     phylax,
     "CREATE TRIGGER broken BEFORE INSERT ON frames WHEN length(NEW.body) > 16000 BEGIN SELECT RAISE(ABORT, 'broken by the test'); END",
@@ -472,48 +610,94 @@ test("windows: when the ledger fails at the third the transfer breaks, two windo
 test("records: what was asked, by whom, why and about whom, is on record", async ({ expect }) => {
   const reply = await phylax.ask("payer", `Observation?patient=${own}`);
   expect(await eventsOf(reply.headers["x-request-id"])).toMatchObject([
-    { kind: "disclosure", who: { client: "payer" }, why: { purposes: ["HPAYMT"] }, patients: [{ patient: `main/Patient/${own}` }] },
+    {
+      kind: "disclosure",
+      who: { client: "payer" },
+      why: { purposes: ["HPAYMT"] },
+      patients: [{ patient: `main/Patient/${own}` }],
+    },
   ]);
 });
 
-test("residence: the command, in a process of its own, counts those affected by their State", { timeout: 40_000 }, async ({ expect }) => {
-  expect((await phylax.ask("operations", `Patient/${own}`)).status).toBe(200);
-  const key = phylax.dev.auditors[0]?.key ?? "";
-  const when = ["--from", "2020-01-01", "--to", "2099-12-31", "--discovered", "2026-11-24"];
-  const scope = async () => {
-    const { code, out, error } = await phylaxIn(folder, "breach-scope", "--client", "operations", ...when, "--key", key, "--json");
-    return code === 0 ? (JSON.parse(out) as { byState: unknown }).byState : error;
-  };
-  await expect.poll(scope, { timeout: 20_000, interval: 1_000 }).toEqual({ MA: 1 });
-});
+test(
+  "residence: the command, in a process of its own, counts those affected by their State",
+  { timeout: 40_000 },
+  async ({ expect }) => {
+    expect((await phylax.ask("operations", `Patient/${own}`)).status).toBe(200);
+    const key = phylax.dev.auditors[0]?.key ?? "";
+    const when = ["--from", "2020-01-01", "--to", "2099-12-31", "--discovered", "2026-11-24"];
+    const scope = async () => {
+      const { code, out, error } = await phylaxIn(
+        folder,
+        "breach-scope",
+        "--client",
+        "operations",
+        ...when,
+        "--key",
+        key,
+        "--json",
+      );
+      return code === 0 ? (JSON.parse(out) as { byState: unknown }).byState : error;
+    };
+    await expect.poll(scope, { timeout: 20_000, interval: 1_000 }).toEqual({ MA: 1 });
+  },
+);
 
-test("accounting: the individual is told, and the command, in a process of its own, proves each line", async ({ expect }) => {
+test("accounting: the individual is told, and the command, in a process of its own, proves each line", async ({
+  expect,
+}) => {
   expect((await phylax.ask("public-health", `Patient/${own}`)).status).toBe(200);
   const { status, text } = await phylax.ask("patient-app", `Patient/${own}/$disclosures`);
   expect(status, text).toBe(200);
   const file = join(folder, "saved");
   writeFileSync(file, text);
   const { code, out } = await phylaxIn(folder, "accounting", "check", file);
-  expect([code, out]).toEqual([0, expect.stringMatching(/: good: .*, to public-health, for PUBHLTH, Patient 1$/mu)]);
+  expect([code, out]).toEqual([
+    0,
+    expect.stringMatching(/: good: .*, to public-health, for PUBHLTH, Patient 1$/mu),
+  ]);
   const [from, to] = [-1, 20].map((days) => new Date(Date.now() + days * 86_400_000).toISOString());
   const statement = "The Attorney General states in writing that telling would impede an inquiry.";
-  writeFileSync(file, JSON.stringify({ id: "case-7", patient: `main/Patient/${own}`, recipient: "public-health", from, to, statement }));
-  expect(await phylaxIn(folder, "accounting", "suspend", file, "--state", join(folder, ".phylax"))).toMatchObject({ code: 0 });
+  writeFileSync(
+    file,
+    JSON.stringify({
+      id: "case-7",
+      patient: `main/Patient/${own}`,
+      recipient: "public-health",
+      from,
+      to,
+      statement,
+    }),
+  );
+  expect(
+    await phylaxIn(folder, "accounting", "suspend", file, "--state", join(folder, ".phylax")),
+  ).toMatchObject({ code: 0 });
   const suspended = await phylax.ask("patient-app", `Patient/${own}/$disclosures`);
   expect(suspended.text).not.toContain("public-health");
 });
 
-test("signed requests and answers: both pass the verifier of the other side, and unsigned is 401", async ({ expect }) => {
+test("signed requests and answers: both pass the verifier of the other side, and unsigned is 401", async ({
+  expect,
+}) => {
   const jwk: JWK = JSON.parse(readFileSync(phylax.client("exchange").jwk ?? "", "utf8"));
-  const key = { alg: "ES256", privateKey: (await importJWK(jwk)) as CryptoKey, jwk: publicJwk.parse(publicHalf(jwk)) } as const; // no shared secret
-  const document = async (url: string) => JSON.parse((await send(phylax.dev, undefined, url)).text) as Readonly<Record<string, unknown>>;
+  const key = {
+    alg: "ES256",
+    privateKey: (await importJWK(jwk)) as CryptoKey,
+    jwk: publicJwk.parse(publicHalf(jwk)),
+  } as const; // no shared secret
+  const document = async (url: string) =>
+    JSON.parse((await send(phylax.dev, undefined, url)).text) as Readonly<Record<string, unknown>>;
   const metadata = await document(`${phylax.dev.gateway}/.well-known/oauth-protected-resource/v1/fhir/main`);
   const { keys } = (await document(String(metadata["jwks_uri"]))) as unknown as { keys: readonly JWK[] };
   const url = `${phylax.dev.fhir}/Patient/${own}`;
   const headers = { authorization: `Bearer ${await phylax.token("exchange")}` };
   const parts = ["@method", "@target-uri", "authorization"];
   const created = Math.floor(Date.now() / 1000);
-  const fields = await signedFields(key, { method: "GET", url, headers: new Headers(headers) }, { parts, created });
+  const fields = await signedFields(
+    key,
+    { method: "GET", url, headers: new Headers(headers) },
+    { parts, created },
+  );
   const sent = { method: "GET", url, headers: { ...headers, ...fields } };
   const reply = await send(phylax.dev, phylax.client("exchange"), url, sent);
   expect([reply.status, wrongWithSignature(reply, sent, keys)]).toEqual([200, undefined]);
@@ -527,12 +711,16 @@ test("quotas: of one client, counted across its requests", async ({ expect }) =>
   expect(replies.at(-1)?.headers["retry-after"]).toMatch(/^\d+$/u);
 });
 
-test("external issuers: an app's token of another issuer opens its own patient and no other", async ({ expect }) => {
+test("external issuers: an app's token of another issuer opens its own patient and no other", async ({
+  expect,
+}) => {
   expect((await phylax.ask("patient-app", `Patient/${own}`)).status).toBe(200);
   expect((await phylax.ask("patient-app", "Patient/jose-nunez")).status).toBe(404);
 });
 
-test("browser apps: a registered page's preflight and request are let in, another page's is not", async ({ expect }) => {
+test("browser apps: a registered page's preflight and request are let in, another page's is not", async ({
+  expect,
+}) => {
   const token = await keyBoundToken(phylax, holder);
   const allow = "access-control-allow-origin";
   const preflight = (origin: string) =>

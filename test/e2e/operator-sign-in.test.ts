@@ -32,7 +32,11 @@ afterAll(async () => {
 const now = () => Math.floor(Date.now() / 1000);
 
 /** What an operator posts here: nothing to apply, so that only who may is tried. */
-const post = (headers: Readonly<Record<string, string>>, by: { cert: string; key: string } = officer, body = "{}"): Promise<Reply> =>
+const post = (
+  headers: Readonly<Record<string, string>>,
+  by: { cert: string; key: string } = officer,
+  body = "{}",
+): Promise<Reply> =>
   send(phylax.dev, by, `${phylax.dev.ops}/api/registry`, {
     method: "POST",
     headers: { "content-type": "application/json", ...headers },
@@ -41,13 +45,23 @@ const post = (headers: Readonly<Record<string, string>>, by: { cert: string; key
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const challengeOf = ({ headers }: Reply) => String(headers["www-authenticate"]);
 const recordsOf = async (reply: Reply) =>
-  (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => id === reply.headers["x-request-id"]);
+  (await openLedger(phylax.dev))
+    .map(({ event }) => event)
+    .filter(({ id }) => id === reply.headers["x-request-id"]);
 
 function phylaxCommand(...args: string[]) {
-  const child: ChildProcess = spawn(process.execPath, [join(import.meta.dirname, "../../cli/main.ts"), ...args, "--state", state]);
+  const child: ChildProcess = spawn(process.execPath, [
+    join(import.meta.dirname, "../../cli/main.ts"),
+    ...args,
+    "--state",
+    state,
+  ]);
   let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  const ended = new Promise<readonly [number | null, string]>((done) => child.on("close", (code) => done([code, said])));
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  const ended = new Promise<readonly [number | null, string]>((done) =>
+    child.on("close", (code) => done([code, said])),
+  );
   return { said: () => said, ended };
 }
 
@@ -57,7 +71,9 @@ test("from a shell an operator signs in with two factors and applies a registry 
   const [out, file] = [join(state, "officer.token"), join(state, "newcomer.json")];
   writeFileSync(
     file,
-    JSON.stringify({ clients: [{ id: "newcomer", kind: "payer", auth: "tls_client_auth", certificates: ["N".repeat(43)] }] }),
+    JSON.stringify({
+      clients: [{ id: "newcomer", kind: "payer", auth: "tls_client_auth", certificates: ["N".repeat(43)] }],
+    }),
   );
   const signingIn = phylaxCommand("operator", "sign-in", officer.id, "--out", out);
   await expect.poll(signingIn.said, { timeout: 10_000 }).toContain("\n");
@@ -75,28 +91,45 @@ test("from a shell an operator signs in with two factors and applies a registry 
     amr: ["pwd", "otp", "mfa"],
   });
 
-  const apply = (...more: string[]) => phylaxCommand("registry", "apply", file, "--operator", officer.id, ...more).ended;
-  expect(await apply()).toEqual([2, expect.stringContaining("401 An access token of this operator is required")]);
-  expect(await apply("--operator-token", out)).toEqual([0, `${file}: 2 added, 0 changed\n`]);
-  expect(await phylaxCommand("revoke", "client", "newcomer", "--operator", officer.id, "--operator-token", out).ended).toEqual([
-    0,
-    expect.stringContaining("denied"),
+  const apply = (...more: string[]) =>
+    phylaxCommand("registry", "apply", file, "--operator", officer.id, ...more).ended;
+  expect(await apply()).toEqual([
+    2,
+    expect.stringContaining("401 An access token of this operator is required"),
   ]);
-  const applied = (await openLedger(phylax.dev)).find(({ event }) => event.who?.tokenId === decodeJwt(token).jti);
+  expect(await apply("--operator-token", out)).toEqual([0, `${file}: 2 added, 0 changed\n`]);
+  expect(
+    await phylaxCommand("revoke", "client", "newcomer", "--operator", officer.id, "--operator-token", out)
+      .ended,
+  ).toEqual([0, expect.stringContaining("denied")]);
+  const applied = (await openLedger(phylax.dev)).find(
+    ({ event }) => event.who?.tokenId === decodeJwt(token).jti,
+  );
   expect(applied?.event).toMatchObject({
     kind: "administration",
-    who: { operator: officer.id, issuer: officer.signIn.iss, subject: officer.login, keyId: "sandbox-issuer-1" },
+    who: {
+      operator: officer.id,
+      issuer: officer.signIn.iss,
+      subject: officer.login,
+      keyId: "sandbox-issuer-1",
+    },
   });
 });
 
-test("a sign-in with the password alone is answered with what is wanted (RFC 9470), and one with that is taken", async ({ expect }) => {
+test("a sign-in with the password alone is answered with what is wanted (RFC 9470), and one with that is taken", async ({
+  expect,
+}) => {
   const weak = await post(bearer(await signInAtDoor(phylax.dev, officer, officer)));
   expect([weak.status, challengeOf(weak)]).toEqual([
     401,
     `Bearer error="insufficient_user_authentication", error_description="sign in again, in this way and not longer ago", acr_values="${assurance.twoFactors.acr}", max_age="900"`,
   ]);
   expect(await recordsOf(weak)).toMatchObject([
-    { kind: "refusal", who: { operator: officer.id, subject: officer.login }, outcome: { status: 401, reason: "sign_in_too_weak" } },
+    {
+      kind: "refusal",
+      who: { operator: officer.id, subject: officer.login },
+      outcome: { status: 401, reason: "sign_in_too_weak" },
+    },
   ]);
   const wanted = (name: string) => new RegExp(`${name}="([^"]*)"`, "u").exec(challengeOf(weak))?.[1] ?? "";
   const [, patient] = phylax.dev.users; // whose code nobody has used up yet
@@ -108,7 +141,9 @@ test("a sign-in with the password alone is answered with what is wanted (RFC 947
     'Bearer error="invalid_token"',
   ]);
   expect((await recordsOf(other))[0]?.outcome?.reason).toBe("subject_mismatch");
-  const strong = await post(bearer(await signInAtDoor(phylax.dev, officer, officer, asked, Date.now() + 30_000))); // a code is good once: the next one
+  const strong = await post(
+    bearer(await signInAtDoor(phylax.dev, officer, officer, asked, Date.now() + 30_000)),
+  ); // a code is good once: the next one
   expect(strong.status, strong.text).toBe(200);
 });
 
@@ -118,11 +153,22 @@ describe("a token opens the operators' door only when it is this operator's, for
   });
 
   const invalid = 'Bearer error="invalid_token"';
-  const again = /^Bearer error="insufficient_user_authentication", .*acr_values="https:\/\/refeds.org\/profile\/mfa", max_age="900"$/u;
-  const cases: readonly (readonly [string, () => Readonly<Record<string, unknown>>, string, string | RegExp])[] = [
+  const again =
+    /^Bearer error="insufficient_user_authentication", .*acr_values="https:\/\/refeds.org\/profile\/mfa", max_age="900"$/u;
+  const cases: readonly (readonly [
+    string,
+    () => Readonly<Record<string, unknown>>,
+    string,
+    string | RegExp,
+  ])[] = [
     ["no acr", () => ({ acr: undefined }), "sign_in_too_weak", again],
     ["another acr", () => ({ acr: assurance.password.acr }), "sign_in_too_weak", again],
-    ["an acr that only begins like it", () => ({ acr: `${assurance.twoFactors.acr}/` }), "sign_in_too_weak", again],
+    [
+      "an acr that only begins like it",
+      () => ({ acr: `${assurance.twoFactors.acr}/` }),
+      "sign_in_too_weak",
+      again,
+    ],
     ["no amr", () => ({ amr: undefined }), "sign_in_too_weak", again],
     ["not every amr", () => ({ amr: ["pwd", "mfa"] }), "sign_in_too_weak", again],
     ["no auth_time", () => ({ auth_time: undefined }), "sign_in_time_missing", again],
@@ -133,37 +179,72 @@ describe("a token opens the operators' door only when it is this operator's, for
     ["an amr in words", () => ({ amr: "otp" }), "claim_malformed", invalid],
     ["another subject", () => ({ sub: "patient-1" }), "subject_mismatch", invalid],
     ["another audience", () => ({ aud: phylax.dev.fhir }), "audience_mismatch", invalid],
-    ["an audience that only begins like it", () => ({ aud: `${phylax.dev.ops}/` }), "audience_mismatch", invalid],
+    [
+      "an audience that only begins like it",
+      () => ({ aud: `${phylax.dev.ops}/` }),
+      "audience_mismatch",
+      invalid,
+    ],
     ["another certificate", () => ({ cnf: { "x5t#S256": "A".repeat(43) } }), "certificate_mismatch", invalid],
     ["no binding", () => ({ cnf: undefined }), "token_unbound", invalid],
-    ["two bindings", () => ({ cnf: { jkt: "A".repeat(43), "x5t#S256": "A".repeat(43) } }), "binding_not_supported", invalid],
+    [
+      "two bindings",
+      () => ({ cnf: { jkt: "A".repeat(43), "x5t#S256": "A".repeat(43) } }),
+      "binding_not_supported",
+      invalid,
+    ],
     ["another issuer", () => ({ iss: phylax.dev.gateway }), "issuer_unknown", invalid],
     ["its time over", () => ({ exp: now() - 1 }), "token_expired", invalid],
     ["a life of a day", () => ({ exp: now() + 86_400 }), "token_lifetime_too_long", invalid],
   ];
   test.for(cases)("not with %s", async ([, changes, reason, challenge], { expect }) => {
     const reply = await post(bearer(await officerToken(phylax.dev, officer, changes())));
-    expect([reply.status, challengeOf(reply)]).toEqual([401, typeof challenge === "string" ? challenge : expect.stringMatching(challenge)]);
-    expect(await recordsOf(reply)).toMatchObject([{ kind: "refusal", who: { operator: officer.id }, outcome: { status: 401, reason } }]);
+    expect([reply.status, challengeOf(reply)]).toEqual([
+      401,
+      typeof challenge === "string" ? challenge : expect.stringMatching(challenge),
+    ]);
+    expect(await recordsOf(reply)).toMatchObject([
+      { kind: "refusal", who: { operator: officer.id }, outcome: { status: 401, reason } },
+    ]);
   });
 
-  test("not as an ID token, with a changed signature, in another scheme, or over somebody else's certificate", async ({ expect }) => {
+  test("not as an ID token, with a changed signature, in another scheme, or over somebody else's certificate", async ({
+    expect,
+  }) => {
     const reason = async (reply: Reply) => [reply.status, (await recordsOf(reply))[0]?.outcome?.reason];
     const token = await officerToken(phylax.dev, officer);
-    expect(await reason(await post(bearer(await officerToken(phylax.dev, officer, {}, { typ: "JWT" }))))).toEqual([
-      401,
-      "token_type_invalid",
-    ]);
+    expect(
+      await reason(await post(bearer(await officerToken(phylax.dev, officer, {}, { typ: "JWT" })))),
+    ).toEqual([401, "token_type_invalid"]);
     const broken = token.replace(/\.[^.]*$/u, `.${"A".repeat(86)}`);
     expect(await reason(await post(bearer(broken)))).toEqual([401, "signature_invalid"]);
-    expect(await reason(await post({ authorization: `DPoP ${token}` }))).toEqual([401, "token_scheme_mismatch"]);
-    expect(await reason(await post({ authorization: `Basic ${token}` }))).toEqual([401, "authorization_scheme_unknown"]);
+    expect(await reason(await post({ authorization: `DPoP ${token}` }))).toEqual([
+      401,
+      "token_scheme_mismatch",
+    ]);
+    expect(await reason(await post({ authorization: `Basic ${token}` }))).toEqual([
+      401,
+      "authorization_scheme_unknown",
+    ]);
     expect(await reason(await post({ authorization: "Bearer" }))).toEqual([401, "authorization_malformed"]);
-    expect(await reason(await post(bearer(token), phylax.client("payer")))).toEqual([403, "operator_unknown"]);
-    const files = await issueClientCertificate(join(state, "pki"), "operator-colleague", "O=Test, CN=colleague");
+    expect(await reason(await post(bearer(token), phylax.client("payer")))).toEqual([
+      403,
+      "operator_unknown",
+    ]);
+    const files = await issueClientCertificate(
+      join(state, "pki"),
+      "operator-colleague",
+      "O=Test, CN=colleague",
+    );
     const x5t = x5tS256(readFileSync(files.cert, "utf8"));
     const { iss, sub, acr, maxAgeSeconds } = officer.signIn;
-    const entry = { id: "colleague", kind: "person", roles: ["registry-admin"], x5t, signIn: { iss, sub, acr, maxAgeSeconds } } as const;
+    const entry = {
+      id: "colleague",
+      kind: "person",
+      roles: ["registry-admin"],
+      x5t,
+      signIn: { iss, sub, acr, maxAgeSeconds },
+    } as const;
     await phylax.stack.runtime.admitOperator(entry);
     expect(await reason(await post(bearer(token), files))).toEqual([401, "certificate_mismatch"]);
     const nothing = await post({});
@@ -178,17 +259,36 @@ test("an issuer may publish its keys, and each operator has one issuer: another'
   expect,
 }) => {
   const iss = "https://login.example.org";
-  const issuer = { iss, jwksUri: `${officer.signIn.iss}/jwks`, algs: ["ES256"], audience: "clients", purpose: { fixed: ["TREAT"] } };
+  const issuer = {
+    iss,
+    jwksUri: `${officer.signIn.iss}/jwks`,
+    algs: ["ES256"],
+    audience: "clients",
+    purpose: { fixed: ["TREAT"] },
+  };
   expect(await phylax.stack.runtime.addRegistry({ issuers: [issuer] })).toMatchObject({ ok: true });
-  const files = await issueClientCertificate(join(state, "pki"), "operator-elsewhere", "O=Test, CN=elsewhere");
+  const files = await issueClientCertificate(
+    join(state, "pki"),
+    "operator-elsewhere",
+    "O=Test, CN=elsewhere",
+  );
   const x5t = x5tS256(readFileSync(files.cert, "utf8"));
   const signIn = { iss, sub: "ada", maxAgeSeconds: 60 };
-  await phylax.stack.runtime.admitOperator({ id: "ada", kind: "person", roles: ["registry-admin"], x5t, signIn });
+  await phylax.stack.runtime.admitOperator({
+    id: "ada",
+    kind: "person",
+    roles: ["registry-admin"],
+    x5t,
+    signIn,
+  });
   const claims = { iss, sub: "ada", acr: undefined, amr: undefined, cnf: { "x5t#S256": x5t } };
   const as = async (changes: Readonly<Record<string, unknown>>, path = "api/registry") =>
     send(phylax.dev, files, `${phylax.dev.ops}/${path}`, {
       method: "POST",
-      headers: { "content-type": "application/json", ...bearer(await officerToken(phylax.dev, officer, { ...claims, ...changes })) },
+      headers: {
+        "content-type": "application/json",
+        ...bearer(await officerToken(phylax.dev, officer, { ...claims, ...changes })),
+      },
       body: "{}",
     });
   const taken = await as({});
@@ -202,29 +302,51 @@ test("an issuer may publish its keys, and each operator has one issuer: another'
     expect((await recordsOf(reply))[0]?.outcome?.reason).toBe(reason);
 });
 
-test("a token that is bound to a key comes with a proof for this address, each good once", async ({ expect }) => {
-  const key: JWK = { ...generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }), alg: "ES256" };
+test("a token that is bound to a key comes with a proof for this address, each good once", async ({
+  expect,
+}) => {
+  const key: JWK = {
+    ...generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }),
+    alg: "ES256",
+  };
   const token = await officerToken(phylax.dev, officer, { cnf: { jkt: await calculateJwkThumbprint(key) } });
   const url = `${phylax.dev.ops}/api/registry`;
   const dpop = (proof: string) => post({ authorization: `DPoP ${token}`, dpop: proof });
   const first = await dpop(await keyProof(key, { url, method: "POST", token }));
-  expect([first.status, challengeOf(first)]).toEqual([401, expect.stringMatching(/^DPoP .*error="use_dpop_nonce"$/u)]);
+  expect([first.status, challengeOf(first)]).toEqual([
+    401,
+    expect.stringMatching(/^DPoP .*error="use_dpop_nonce"$/u),
+  ]);
   const nonce = String(first.headers["dpop-nonce"]);
   const proof = await keyProof(key, { url, method: "POST", token, nonce });
   const taken = await dpop(proof);
   expect([taken.status, taken.headers["dpop-nonce"]]).toEqual([200, expect.any(String)]);
-  expect((await recordsOf(taken))[0]?.who).toMatchObject({ operator: officer.id, jkt: await calculateJwkThumbprint(key) });
+  expect((await recordsOf(taken))[0]?.who).toMatchObject({
+    operator: officer.id,
+    jkt: await calculateJwkThumbprint(key),
+  });
   const replies = await Promise.all(Array.from({ length: 5 }, () => dpop(proof)));
   for (const reply of replies) {
-    expect([reply.status, challengeOf(reply)]).toEqual([401, expect.stringContaining('error="invalid_dpop_proof"')]);
-    expect((await recordsOf(reply)).map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([["refusal", "proof_replayed"]]);
+    expect([reply.status, challengeOf(reply)]).toEqual([
+      401,
+      expect.stringContaining('error="invalid_dpop_proof"'),
+    ]);
+    expect((await recordsOf(reply)).map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([
+      ["refusal", "proof_replayed"],
+    ]);
   }
-  const elsewhere = await dpop(await keyProof(key, { url: `${phylax.dev.ops}/api/revocations`, method: "POST", token, nonce }));
+  const elsewhere = await dpop(
+    await keyProof(key, { url: `${phylax.dev.ops}/api/revocations`, method: "POST", token, nonce }),
+  );
   expect((await recordsOf(elsewhere))[0]?.outcome?.reason).toBe("proof_url_mismatch");
-  expect((await recordsOf(await post({ authorization: `Bearer ${token}` })))[0]?.outcome?.reason).toBe("token_scheme_mismatch");
+  expect((await recordsOf(await post({ authorization: `Bearer ${token}` })))[0]?.outcome?.reason).toBe(
+    "token_scheme_mismatch",
+  );
 });
 
-test("what is denied is refused here too, at once: the token, the key that signed it, the certificate", async ({ expect }) => {
+test("what is denied is refused here too, at once: the token, the key that signed it, the certificate", async ({
+  expect,
+}) => {
   const registrar = operatorOf(phylax.dev, "registrar");
   const deny = async (denial: object, what = "revocations") =>
     (

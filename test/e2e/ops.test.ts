@@ -26,7 +26,11 @@ interface Identity {
 }
 
 const registrar = (): Identity => operatorOf(phylax.dev, "registrar");
-const post = (document: unknown, who: Identity | "nobody" = registrar(), sending: Sending = {}): Promise<Reply> =>
+const post = (
+  document: unknown,
+  who: Identity | "nobody" = registrar(),
+  sending: Sending = {},
+): Promise<Reply> =>
   send(phylax.dev, who === "nobody" ? undefined : who, `${phylax.dev.ops}/api/registry`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -37,12 +41,26 @@ const post = (document: unknown, who: Identity | "nobody" = registrar(), sending
 /** A client by its certificate alone: what a registry file of somebody else might bring. */
 const fileWith = (id: string, x5t: string) => ({
   clients: [{ id, kind: "payer", auth: "tls_client_auth", certificates: [x5t] }],
-  agreements: [{ id: `${id}-baa`, client: id, purposes: ["TREAT"], from: "2026-01-01", to: "2036-01-01", documentHash: "0".repeat(64) }],
+  agreements: [
+    {
+      id: `${id}-baa`,
+      client: id,
+      purposes: ["TREAT"],
+      from: "2026-01-01",
+      to: "2036-01-01",
+      documentHash: "0".repeat(64),
+    },
+  ],
 });
 
 async function operator(id: string, roles: readonly string[]): Promise<Identity> {
   const files = await issueClientCertificate(join(state, "pki"), `operator-${id}`, `O=Test, CN=${id}`);
-  await phylax.stack.runtime.admitOperator({ id, kind: "machine", roles, x5t: x5tS256(readFileSync(files.cert, "utf8")) });
+  await phylax.stack.runtime.admitOperator({
+    id,
+    kind: "machine",
+    roles,
+    x5t: x5tS256(readFileSync(files.cert, "utf8")),
+  });
   return files;
 }
 
@@ -54,12 +72,17 @@ async function stranger(): Promise<Identity> {
 }
 
 const recordsOf = async (reply: Reply) =>
-  (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => id === reply.headers["x-request-id"]);
+  (await openLedger(phylax.dev))
+    .map(({ event }) => event)
+    .filter(({ id }) => id === reply.headers["x-request-id"]);
 
 test("it is alive, and ready when control and the ledger answer", async ({ expect }) => {
   expect((await send(phylax.dev, undefined, `${phylax.dev.ops}/healthz`)).status).toBe(200);
   const ready = await send(phylax.dev, undefined, `${phylax.dev.ops}/readyz`);
-  expect([ready.status, JSON.parse(ready.text)]).toEqual([200, { status: "ready", dependencies: { control: true, ledger: true } }]);
+  expect([ready.status, JSON.parse(ready.text)]).toEqual([
+    200,
+    { status: "ready", dependencies: { control: true, ledger: true } },
+  ]);
 });
 
 test("a registry file is applied for the registrar, again with nothing to do, and both are on record before and after", async ({
@@ -68,7 +91,10 @@ test("a registry file is applied for the registrar, again with nothing to do, an
   const file = fileWith("newcomer", "N".repeat(43));
   const first = await post(file);
   expect([first.status, JSON.parse(first.text)]).toEqual([200, { added: 3, changed: 0 }]);
-  expect(first.headers).toMatchObject({ "cache-control": "no-store", "phylax-receipt": expect.stringContaining("index=") });
+  expect(first.headers).toMatchObject({
+    "cache-control": "no-store",
+    "phylax-receipt": expect.stringContaining("index="),
+  });
   expect(JSON.parse((await post(file)).text)).toEqual({ added: 0, changed: 0 });
 
   const records = await recordsOf(first);
@@ -76,7 +102,10 @@ test("a registry file is applied for the registrar, again with nothing to do, an
     ["administration", 0],
     ["administration", 1],
   ]);
-  expect(records[0]).toMatchObject({ who: { operator: "registrar" }, what: { id: expect.stringMatching(/^[0-9a-f]{64}$/u) } });
+  expect(records[0]).toMatchObject({
+    who: { operator: "registrar" },
+    what: { id: expect.stringMatching(/^[0-9a-f]{64}$/u) },
+  });
   expect(records[1]?.outcome).toEqual({ status: 200 });
 });
 
@@ -108,39 +137,70 @@ test("a clash is 422 with the place in the file, and nothing of the file is ther
   const file = fileWith("half", "H".repeat(43));
   const reply = await post({
     ...file,
-    clients: [...file.clients, { id: "payer", kind: "other", auth: "tls_client_auth", certificates: ["P".repeat(43)] }],
+    clients: [
+      ...file.clients,
+      { id: "payer", kind: "other", auth: "tls_client_auth", certificates: ["P".repeat(43)] },
+    ],
   });
   expect(reply.status).toBe(422);
   expect(reply.headers["content-type"]).toBe("application/problem+json");
-  expect(JSON.parse(reply.text)).toMatchObject({ status: 422, pointer: "/clients/1/kind", detail: expect.any(String) });
+  expect(JSON.parse(reply.text)).toMatchObject({
+    status: 422,
+    pointer: "/clients/1/kind",
+    detail: expect.any(String),
+  });
   expect((await recordsOf(reply)).at(-1)?.outcome).toEqual({ status: 422, reason: "registry_conflict" });
   expect(JSON.parse((await post(file)).text)).toEqual({ added: 3, changed: 0 });
 });
 
-test("phylax registry apply says what was added, and at what place of the file it was refused", async ({ expect }) => {
+test("phylax registry apply says what was added, and at what place of the file it was refused", async ({
+  expect,
+}) => {
   const good = join(state, "good.json");
   writeFileSync(good, JSON.stringify(fileWith("by-command", "C".repeat(43))));
-  expect(await phylaxCommand("registry", "apply", good, "--state", state)).toEqual([0, `${good}: 3 added, 0 changed\n`]);
+  expect(await phylaxCommand("registry", "apply", good, "--state", state)).toEqual([
+    0,
+    `${good}: 3 added, 0 changed\n`,
+  ]);
   const bad = join(state, "bad.json");
   writeFileSync(bad, JSON.stringify({ clients: [{ id: "x", kind: "payer", auth: "none" }] }));
   const [code, said] = await phylaxCommand("registry", "apply", bad, "--state", state);
   expect([code, said]).toEqual([2, expect.stringContaining(`${bad}: /clients/0/auth `)]);
-  expect((await phylaxCommand("registry", "apply", good, "--state", state, "--operator", "nobody"))[0]).toBe(1);
+  expect((await phylaxCommand("registry", "apply", good, "--state", state, "--operator", "nobody"))[0]).toBe(
+    1,
+  );
   const origins = join(state, "origins.json");
   writeFileSync(
     origins,
-    JSON.stringify({ origins: [{ name: "aside", url: `${phylax.dev.origin}-aside`, credentials: { kind: "none" } }] }),
+    JSON.stringify({
+      origins: [{ name: "aside", url: `${phylax.dev.origin}-aside`, credentials: { kind: "none" } }],
+    }),
   );
   const [applied, lines] = await phylaxCommand("registry", "apply", origins, "--state", state);
-  expect([applied, lines]).toEqual([0, `${origins}: 1 added, 0 changed\norigin aside: there is no CapabilityStatement below its url\n`]);
+  expect([applied, lines]).toEqual([
+    0,
+    `${origins}: 1 added, 0 changed\norigin aside: there is no CapabilityStatement below its url\n`,
+  ]);
   expect((await phylaxCommand("registry", "apply"))[0]).toBe(2);
-  const [unread, why] = await phylaxCommand("registry", "apply", join(state, "nowhere.json"), "--state", state);
-  expect({ unread, why }).toEqual({ unread: 2, why: expect.stringContaining("nowhere.json: cannot be read") });
+  const [unread, why] = await phylaxCommand(
+    "registry",
+    "apply",
+    join(state, "nowhere.json"),
+    "--state",
+    state,
+  );
+  expect({ unread, why }).toEqual({
+    unread: 2,
+    why: expect.stringContaining("nowhere.json: cannot be read"),
+  });
   for (const words of [
     ["registry", "apply", good],
     ["token", "payer"],
   ])
-    expect(await phylaxCommand(...words, "--stat", state)).toEqual([2, expect.stringContaining("usage: phylax")]);
+    expect(await phylaxCommand(...words, "--stat", state)).toEqual([
+      2,
+      expect.stringContaining("usage: phylax"),
+    ]);
 });
 
 test("phylax revoke denies and lifts by a word and names; what names nothing is refused before or by the operators' door", async ({
@@ -148,14 +208,33 @@ test("phylax revoke denies and lifts by a word and names; what names nothing is 
 }) => {
   const tiny = async () => (await phylax.ask("tiny", "Patient?_count=1")).status;
   expect(await tiny()).toBe(200);
-  expect(await phylaxCommand("revoke", "client", "tiny", "--state", state)).toEqual([0, "denied: refused everywhere within 10 s\n"]);
+  expect(await phylaxCommand("revoke", "client", "tiny", "--state", state)).toEqual([
+    0,
+    "denied: refused everywhere within 10 s\n",
+  ]);
   await expect.poll(tiny, { timeout: 10_000, interval: 500 }).toBe(401);
-  expect(await phylaxCommand("revoke", "client", "tiny", "--lift", "--state", state)).toEqual([0, "lifted\n"]);
-  expect(await phylaxCommand("revoke", "client", "tiny", "--lift", "--state", state)).toEqual([0, "was not denied\n"]);
+  expect(await phylaxCommand("revoke", "client", "tiny", "--lift", "--state", state)).toEqual([
+    0,
+    "lifted\n",
+  ]);
+  expect(await phylaxCommand("revoke", "client", "tiny", "--lift", "--state", state)).toEqual([
+    0,
+    "was not denied\n",
+  ]);
   const until = new Date(Date.now() + 60_000).toISOString();
-  expect((await phylaxCommand("revoke", "token", phylax.dev.gateway, "0".repeat(32), until, "--state", state))[0]).toBe(0);
-  expect(await phylaxCommand("revoke", "certificate", "short", "--state", state)).toEqual([2, expect.stringContaining("/x5t ")]);
-  for (const words of [["client"], ["client", "a", "b"], ["nothing", "a"], ["token", "https://i.example", "id", "never"]])
+  expect(
+    (await phylaxCommand("revoke", "token", phylax.dev.gateway, "0".repeat(32), until, "--state", state))[0],
+  ).toBe(0);
+  expect(await phylaxCommand("revoke", "certificate", "short", "--state", state)).toEqual([
+    2,
+    expect.stringContaining("/x5t "),
+  ]);
+  for (const words of [
+    ["client"],
+    ["client", "a", "b"],
+    ["nothing", "a"],
+    ["token", "https://i.example", "id", "never"],
+  ])
     expect(await phylaxCommand("revoke", ...words, "--state", state), words.join(" ")).toEqual([
       2,
       expect.stringContaining("usage: phylax revoke"),
@@ -165,7 +244,8 @@ test("phylax revoke denies and lifts by a word and names; what names nothing is 
 function phylaxCommand(...args: string[]): Promise<readonly [number | null, string]> {
   const child = spawn(process.execPath, [join(import.meta.dirname, "../../cli/main.ts"), ...args]);
   let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
   return new Promise((done) => child.on("close", (code) => done([code, said])));
 }
 
@@ -173,9 +253,19 @@ describe("nobody else is let in, and each refusal is on record", () => {
   const file = fileWith("refused", "R".repeat(43));
   const cases: readonly (readonly [string, () => Promise<Reply>, number, string])[] = [
     ["no certificate", () => post(file, "nobody"), 403, "certificate_missing"],
-    ["a certificate of another authority", async () => post(file, await stranger()), 403, "certificate_unverified"],
+    [
+      "a certificate of another authority",
+      async () => post(file, await stranger()),
+      403,
+      "certificate_unverified",
+    ],
     ["a client's certificate", () => post(file, phylax.client("payer")), 403, "operator_unknown"],
-    ["an operator without the role", async () => post(file, await operator("reader", ["another-role"])), 403, "role_missing"],
+    [
+      "an operator without the role",
+      async () => post(file, await operator("reader", ["another-role"])),
+      403,
+      "role_missing",
+    ],
     [
       "a body of another type",
       () => post(file, registrar(), { headers: { "content-type": "text/plain" } }),
@@ -184,7 +274,12 @@ describe("nobody else is let in, and each refusal is on record", () => {
     ],
     ["a member named twice", () => post('{"clients":[],"clients":[]}'), 400, "body_not_json"],
     ["a body that is no JSON", () => post("{"), 400, "body_not_json"],
-    ["a body over 1 MiB", () => post(JSON.stringify({ $schema: "x".repeat(1_048_576) })), 413, "body_too_large"],
+    [
+      "a body over 1 MiB",
+      () => post(JSON.stringify({ $schema: "x".repeat(1_048_576) })),
+      413,
+      "body_too_large",
+    ],
   ];
   test.for(cases)("%s", async ([, attempt, status, reason], { expect }) => {
     const reply = await attempt();
@@ -200,5 +295,7 @@ test("the ledger down: 503, and nothing is applied", async ({ expect }) => {
   const reply = await post(file);
   expect([reply.status, reply.headers["content-type"]]).toEqual([503, "application/problem+json"]);
   const registry = await phylax.stack.runtime.miniflare.getD1Database("REGISTRY", "phylax-control");
-  expect(await registry.prepare("SELECT count(*) AS n FROM clients WHERE id = 'unrecorded'").first("n")).toBe(0);
+  expect(await registry.prepare("SELECT count(*) AS n FROM clients WHERE id = 'unrecorded'").first("n")).toBe(
+    0,
+  );
 });

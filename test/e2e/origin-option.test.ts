@@ -15,7 +15,9 @@ afterAll(async () => {
 });
 
 /** A FHIR server that was there before Phylax, and what reaches it. */
-async function serverWith(...resources: Resource[]): Promise<{ readonly url: string; readonly asked: string[] }> {
+async function serverWith(
+  ...resources: Resource[]
+): Promise<{ readonly url: string; readonly asked: string[] }> {
   const asked: string[] = [];
   const server = await startOrigin({ onRequest: ({ method, path }) => asked.push(`${method} ${path}`) });
   servers.push(server);
@@ -47,9 +49,17 @@ test("a FHIR server of one's own stands behind the gateway instead of the sandbo
   await again.close();
 });
 
-test("with bundles of one's own the patient's app is held to the first patient in them", async ({ expect }) => {
-  writeFileSync(join(bundles, "b.json"), JSON.stringify({ resourceType: "Patient", id: "second-in-the-folder" }));
-  writeFileSync(join(bundles, "a.json"), JSON.stringify({ resourceType: "Patient", id: "first-in-the-folder" }));
+test("with bundles of one's own the patient's app is held to the first patient in them", async ({
+  expect,
+}) => {
+  writeFileSync(
+    join(bundles, "b.json"),
+    JSON.stringify({ resourceType: "Patient", id: "second-in-the-folder" }),
+  );
+  writeFileSync(
+    join(bundles, "a.json"),
+    JSON.stringify({ resourceType: "Patient", id: "first-in-the-folder" }),
+  );
   const stack = await startTestStack({ bundles });
   expect(stack.client("patient-app").patient).toBe("first-in-the-folder");
   expect((await stack.ask("patient-app", "Patient/first-in-the-folder")).status).toBe(200);
@@ -57,7 +67,9 @@ test("with bundles of one's own the patient's app is held to the first patient i
   await stack.close();
 });
 
-test("a server that does not answer is no reason not to start, and reads are refused until it does", async ({ expect }) => {
+test("a server that does not answer is no reason not to start, and reads are refused until it does", async ({
+  expect,
+}) => {
   const gone = await startOrigin();
   await gone.close();
   const stack = await startTestStack({ origin: gone.url });

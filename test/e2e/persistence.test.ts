@@ -7,7 +7,8 @@ import { startTestStack, type TestStack } from "../support/stack.ts";
 const state = mkdtempSync(join(tmpdir(), "phylax-persistence-"));
 afterAll(() => rmSync(state, { recursive: true, force: true }));
 
-const bucketOf = ({ stack }: TestStack) => stack.runtime.miniflare.getR2Bucket("LEDGER_BUCKET", "phylax-ledger");
+const bucketOf = ({ stack }: TestStack) =>
+  stack.runtime.miniflare.getR2Bucket("LEDGER_BUCKET", "phylax-ledger");
 
 test("the ledger's bucket is kept with the state", async ({ expect }) => {
   const first = await startTestStack({ state });

@@ -11,7 +11,9 @@ let client: Client;
 beforeAll(async () => {
   phylax = await sharedTestStack();
   const { cert, key } = phylax.client("telehealth");
-  dispatcher = new Agent({ connect: { ca: readFileSync(phylax.dev.ca), cert: readFileSync(cert), key: readFileSync(key) } });
+  dispatcher = new Agent({
+    connect: { ca: readFileSync(phylax.dev.ca), cert: readFileSync(cert), key: readFileSync(key) },
+  });
   client = new Client({
     baseUrl: phylax.dev.fhir,
     bearerToken: await phylax.token("telehealth"),
@@ -29,34 +31,57 @@ type Bundle = FhirResource & {
 };
 const ids = ({ entry = [] }: Bundle) => entry.map(({ resource }) => resource["id"]);
 
-test("it discovers where tokens come from, in the capabilities and in SMART's document alike", async ({ expect }) => {
+test("it discovers where tokens come from, in the capabilities and in SMART's document alike", async ({
+  expect,
+}) => {
   expect((await client.smartAuthMetadata()).tokenUrl?.href).toBe(phylax.dev.tokenEndpoint); // whichever was faster
   const statement = await client.capabilityStatement();
   expect(statement).toMatchObject({ resourceType: "CapabilityStatement", fhirVersion: "4.0.1" });
   expect(JSON.stringify(statement)).toContain(`{"url":"token","valueUri":"${phylax.dev.tokenEndpoint}"}`);
-  expect(await client.request(".well-known/smart-configuration")).toMatchObject({ token_endpoint: phylax.dev.tokenEndpoint });
+  expect(await client.request(".well-known/smart-configuration")).toMatchObject({
+    token_endpoint: phylax.dev.tokenEndpoint,
+  });
 });
 
 test("it reads, and follows a reference of what it read", async ({ expect }) => {
   const patient = await client.read({ resourceType: "Patient", id: "amara-okafor" });
   expect(patient).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
-  const { entry = [] } = (await client.search({ resourceType: "Observation", searchParams: { patient: "amara-okafor" } })) as Bundle;
+  const { entry = [] } = (await client.search({
+    resourceType: "Observation",
+    searchParams: { patient: "amara-okafor" },
+  })) as Bundle;
   const observation = entry[0]?.resource ?? patient;
   const { subject } = observation as unknown as { subject: { reference: string } };
-  expect(await client.resolve({ reference: subject.reference, context: observation })).toMatchObject({ resourceType: "Patient" });
+  expect(await client.resolve({ reference: subject.reference, context: observation })).toMatchObject({
+    resourceType: "Patient",
+  });
 });
 
 test("it is answered in the media type that it asks for", async ({ expect }) => {
   for (const accept of ["application/json", "application/fhir+json"]) {
-    const read = await client.read({ resourceType: "Patient", id: "amara-okafor", options: { headers: { accept } } });
+    const read = await client.read({
+      resourceType: "Patient",
+      id: "amara-okafor",
+      options: { headers: { accept } },
+    });
     expect(Client.httpFor(read).response?.headers.get("content-type")).toBe(`${accept}; charset=utf-8`);
   }
 });
 
 test("it reads an earlier version", async ({ expect }) => {
-  const { meta } = (await client.read({ resourceType: "Patient", id: "amara-okafor" })) as FhirResource & { meta: { versionId: string } };
-  const version = await client.vread({ resourceType: "Patient", id: "amara-okafor", version: meta.versionId });
-  expect(version).toMatchObject({ resourceType: "Patient", id: "amara-okafor", meta: { versionId: meta.versionId } });
+  const { meta } = (await client.read({ resourceType: "Patient", id: "amara-okafor" })) as FhirResource & {
+    meta: { versionId: string };
+  };
+  const version = await client.vread({
+    resourceType: "Patient",
+    id: "amara-okafor",
+    version: meta.versionId,
+  });
+  expect(version).toMatchObject({
+    resourceType: "Patient",
+    id: "amara-okafor",
+    meta: { versionId: meta.versionId },
+  });
 });
 
 test("it searches by GET and by POST, and both say the same", async ({ expect }) => {
@@ -71,7 +96,10 @@ test("it searches by GET and by POST, and both say the same", async ({ expect })
 test("it pages from the first page to the last, and every row comes once", async ({ expect }) => {
   const searchParams = { patient: "amara-okafor", _sort: "date" };
   const whole = ids((await client.search({ resourceType: "Observation", searchParams })) as Bundle);
-  let page = (await client.search({ resourceType: "Observation", searchParams: { ...searchParams, _count: 4 } })) as Bundle;
+  let page = (await client.search({
+    resourceType: "Observation",
+    searchParams: { ...searchParams, _count: 4 },
+  })) as Bundle;
   const paged = ids(page);
   let pages = 1;
   for (; ; pages++) {
@@ -85,15 +113,26 @@ test("it pages from the first page to the last, and every row comes once", async
   expect(paged).toEqual(whole);
 });
 
-test("it reads histories, compartments, everything about a patient and the gateway's capabilities in its own way", async ({ expect }) => {
+test("it reads histories, compartments, everything about a patient and the gateway's capabilities in its own way", async ({
+  expect,
+}) => {
   const patient = { resourceType: "Patient", id: "amara-okafor" };
   const everything = (await client.operation({ ...patient, name: "$everything", method: "GET" })) as Bundle;
   expect(ids(everything)).toContain("amara-okafor");
-  const found = (await client.compartmentSearch({ resourceType: "Condition", compartment: patient })) as Bundle;
-  const searched = (await client.search({ resourceType: "Condition", searchParams: { patient: "amara-okafor" } })) as Bundle;
+  const found = (await client.compartmentSearch({
+    resourceType: "Condition",
+    compartment: patient,
+  })) as Bundle;
+  const searched = (await client.search({
+    resourceType: "Condition",
+    searchParams: { patient: "amara-okafor" },
+  })) as Bundle;
   expect(ids(found)).toEqual(ids(searched));
   expect(await client.history(patient)).toMatchObject({ resourceType: "Bundle", type: "history" });
-  expect(await client.capabilityStatement()).toMatchObject({ resourceType: "CapabilityStatement", rest: [{ mode: "server" }] });
+  expect(await client.capabilityStatement()).toMatchObject({
+    resourceType: "CapabilityStatement",
+    rest: [{ mode: "server" }],
+  });
 });
 
 test("it is told in its own terms what it may not do", async ({ expect }) => {

@@ -39,7 +39,9 @@ beforeAll(async () => {
   writeFileSync(join(folder, "registry.json"), shown);
   phylax = await startTestStack({ registry: join(folder, "registry.json") });
   certificate = await certificateFor(phylax, "file-app");
-  ({ REGISTRY_DESK: desk } = await phylax.stack.runtime.miniflare.getBindings<{ REGISTRY_DESK: Desk }>("phylax-ops"));
+  ({ REGISTRY_DESK: desk } = await phylax.stack.runtime.miniflare.getBindings<{ REGISTRY_DESK: Desk }>(
+    "phylax-ops",
+  ));
 }, 120_000);
 afterAll(async () => {
   await phylax.close();
@@ -50,18 +52,31 @@ const file = (id = "file-app", externalClientId = "app") =>
   joined(
     { issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] },
     clientEntries(
-      { id, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId, certificates: [thumbprint(certificate)] },
+      {
+        id,
+        kind: "patient",
+        auth: "external",
+        issuer: issuer.iss,
+        externalClientId,
+        certificates: [thumbprint(certificate)],
+      },
       "PATRQT",
       "patrqt",
       "patient/*.rs",
     ),
   );
 const read = async (client: string) => {
-  const token = await outsideToken(issuer, certificate, { client_id: client, patient: "amara-okafor", scope: "patient/*.rs" });
+  const token = await outsideToken(issuer, certificate, {
+    client_id: client,
+    patient: "amara-okafor",
+    scope: "patient/*.rs",
+  });
   return (await askAs(phylax, certificate, token, "Patient/amara-okafor")).status;
 };
 
-test("a file that is refused leaves nothing that works, and the same file put right works within seconds", async ({ expect }) => {
+test("a file that is refused leaves nothing that works, and the same file put right works within seconds", async ({
+  expect,
+}) => {
   const good = file();
   const bad: readonly (readonly [string, string, unknown])[] = [
     ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "https://login.example/jwks"],
@@ -91,25 +106,37 @@ test("the same file again changes nothing, another content clashes by its pointe
   expect(await desk.apply(withValue(file(), "/issuers/0/audience", "another"))).toMatchObject({
     error: { reason: "conflict", pointer: "/issuers/0/audience" },
   });
-  expect(await desk.apply(file("second-app"))).toMatchObject({ error: { reason: "conflict", pointer: "/clients/0/externalClientId" } });
+  expect(await desk.apply(file("second-app"))).toMatchObject({
+    error: { reason: "conflict", pointer: "/clients/0/externalClientId" },
+  });
   expect(await desk.apply(file("second-app", "app-2"))).toMatchObject({ ok: true });
   await expect.poll(() => read("app-2"), { timeout: 15_000, interval: 500 }).toBe(200);
 });
 
-test("the whole file that docs/registry.md shows was taken as it stands, at the start", async ({ expect }) => {
+test("the whole file that docs/registry.md shows was taken as it stands, at the start", async ({
+  expect,
+}) => {
   expect(await desk.apply(JSON.parse(shown))).toEqual({ ok: true, value: { added: 0, changed: 0 } });
   const readiness = await send(phylax.dev, undefined, `${phylax.dev.gateway}/readyz`);
-  expect(JSON.parse(readiness.text)).toMatchObject({ status: "ready", origins: { main: "ready", hospital: "secret_not_available" } });
+  expect(JSON.parse(readiness.text)).toMatchObject({
+    status: "ready",
+    origins: { main: "ready", hospital: "secret_not_available" },
+  });
 });
 
 test("a file with an origin that the gateway could not call is refused, and so is one that sends a secret elsewhere", async ({
   expect,
 }) => {
-  const beside = (origin: object) => desk.apply({ origins: [{ name: "second", credentials: { kind: "none" }, ...origin }] });
-  expect(await beside({ url: "https://elsewhere.example/r4" })).toMatchObject({ error: { reason: "invalid", pointer: "/origins/0/url" } });
+  const beside = (origin: object) =>
+    desk.apply({ origins: [{ name: "second", credentials: { kind: "none" }, ...origin }] });
+  expect(await beside({ url: "https://elsewhere.example/r4" })).toMatchObject({
+    error: { reason: "invalid", pointer: "/origins/0/url" },
+  });
   const stolen = { kind: "bearer", secret: "HOSPITAL_TOKEN" };
   expect(await beside({ url: phylax.dev.origin, credentials: stolen })).toMatchObject({
     error: { reason: "invalid", pointer: "/origins/0/credentials/secret" },
   });
-  expect(await beside({ url: "https://fhir.hospital.example/r5", credentials: stolen })).toMatchObject({ ok: true });
+  expect(await beside({ url: "https://fhir.hospital.example/r5", credentials: stolen })).toMatchObject({
+    ok: true,
+  });
 });

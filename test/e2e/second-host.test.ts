@@ -14,7 +14,10 @@ beforeAll(async () => {
   mtls = phylax.dev.gateway.replace("localhost", "127.0.0.1");
   holder = await keyHolder("two-names");
   await phylax.stack.runtime.applyRegistry(
-    joined({ policies: [starterPolicy("treat")] }, clientEntries(keyHolderEntry(holder), "TREAT", "treat", "system/*.rs")),
+    joined(
+      { policies: [starterPolicy("treat")] },
+      clientEntries(keyHolderEntry(holder), "TREAT", "treat", "system/*.rs"),
+    ),
   );
   keyToken = await keyBoundToken(phylax, holder);
 }, 120_000);
@@ -36,11 +39,15 @@ test("metadata name the second host, and the issuer stays one", async ({ expect 
   }
 });
 
-test("a token is good under both names, and an answer's links stay under the one that was asked", async ({ expect }) => {
+test("a token is good under both names, and an answer's links stay under the one that was asked", async ({
+  expect,
+}) => {
   const token = await phylax.token("telehealth");
   for (const host of [phylax.dev.gateway, mtls]) {
     expect((await read(`${fhirAt(host)}/${path}`, token)).status).toBe(200);
-    const page: { link: { relation: string; url: string }[] } = JSON.parse((await read(`${fhirAt(host)}/Patient?_count=1`, token)).text);
+    const page: { link: { relation: string; url: string }[] } = JSON.parse(
+      (await read(`${fhirAt(host)}/Patient?_count=1`, token)).text,
+    );
     const next = page.link.find(({ relation }) => relation === "next")?.url ?? "";
     expect(next.startsWith(`${fhirAt(host)}/Patient?`), next).toBe(true);
     expect((await read(next, token)).status).toBe(200);
@@ -50,7 +57,9 @@ test("a token is good under both names, and an answer's links stay under the one
 test("T27: a proof names the host that it was sent to, and is good at no other", async ({ expect }) => {
   const ask = async (host: string, named: string): Promise<Reply> => {
     const dpop = await generateProof(holder.pair, `${fhirAt(named)}/${path}`, "GET", holder.nonce, keyToken);
-    return send(phylax.dev, undefined, `${fhirAt(host)}/${path}`, { headers: { authorization: `DPoP ${keyToken}`, dpop } });
+    return send(phylax.dev, undefined, `${fhirAt(host)}/${path}`, {
+      headers: { authorization: `DPoP ${keyToken}`, dpop },
+    });
   };
   expect((await ask(mtls, mtls)).status).toBe(200);
   expect((await ask(phylax.dev.gateway, phylax.dev.gateway)).status).toBe(200);
@@ -61,7 +70,9 @@ test("T27: a proof names the host that it was sent to, and is good at no other",
 test("a name that is not configured counts as the public one, whatever Host says", async ({ expect }) => {
   const token = await phylax.token("telehealth");
   const headers = { authorization: `Bearer ${token}`, host: "localhost:1" };
-  const reply = await send(phylax.dev, phylax.client("telehealth"), `${phylax.dev.fhir}/Patient?_count=1`, { headers });
+  const reply = await send(phylax.dev, phylax.client("telehealth"), `${phylax.dev.fhir}/Patient?_count=1`, {
+    headers,
+  });
   expect(reply.status).toBe(200);
   expect(reply.text).not.toContain("localhost:1/");
   expect(reply.text).toContain(`${phylax.dev.fhir}/Patient?`);

@@ -9,7 +9,11 @@ import { decodeJwt } from "jose";
 import { afterAll, beforeAll, test } from "vitest";
 import { clientAssertion } from "../../cli/access-token.ts";
 import { send, type Reply } from "../../cli/mutual-tls.ts";
-import { ensureAuthority, ensureServerCertificate, issueClientCertificate } from "../../sandbox/certificates.ts";
+import {
+  ensureAuthority,
+  ensureServerCertificate,
+  issueClientCertificate,
+} from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
 import { keyHolder, proofFor } from "../support/key-holder.ts";
 import { LogWatch } from "../support/log-watch.ts";
@@ -32,7 +36,9 @@ async function reasonOf(requestId: unknown): Promise<string | undefined> {
   return (await openLedger(phylax.dev)).find(({ event }) => event.id === requestId)?.event.outcome?.reason;
 }
 
-test("T3: a token is taken from Authorization alone: in the URL it is 400, in a posted form it is nobody's", async ({ expect }) => {
+test("T3: a token is taken from Authorization alone: in the URL it is 400, in a posted form it is nobody's", async ({
+  expect,
+}) => {
   expect((await send(phylax.dev, telehealth(), `${url}?access_token=${token}`)).status).toBe(400);
   const posted = await send(phylax.dev, telehealth(), `${phylax.dev.fhir}/Patient/_search`, {
     method: "POST",
@@ -44,7 +50,9 @@ test("T3: a token is taken from Authorization alone: in the URL it is 400, in a 
 });
 
 test("T4: two Authorization headers are no credential, even when each would do", async ({ expect }) => {
-  const reply = await send(phylax.dev, telehealth(), url, { headers: { authorization: [`Bearer ${token}`, `Bearer ${token}`] } });
+  const reply = await send(phylax.dev, telehealth(), url, {
+    headers: { authorization: [`Bearer ${token}`, `Bearer ${token}`] },
+  });
   expect(reply.status).toBeGreaterThanOrEqual(400);
   expect(reply.status).toBeLessThan(500);
   expect(reply.text).not.toContain("Okafor");
@@ -56,10 +64,14 @@ test("T19: too little scope is 403 and says which scope would do", async ({ expe
     headers: { authorization: `Bearer ${narrow}` },
   });
   expect(reply.status).toBe(403);
-  expect(reply.headers["www-authenticate"]).toBe('Bearer error="insufficient_scope", scope="system/Observation.s"');
+  expect(reply.headers["www-authenticate"]).toBe(
+    'Bearer error="insufficient_scope", scope="system/Observation.s"',
+  );
 });
 
-test("T21: a token under another good certificate, or under none, is 401 invalid_token", async ({ expect }) => {
+test("T21: a token under another good certificate, or under none, is 401 invalid_token", async ({
+  expect,
+}) => {
   for (const identity of [phylax.client("payer"), undefined]) {
     const reply = await send(phylax.dev, identity, url, { headers: { authorization: `Bearer ${token}` } });
     expect(reply.status).toBe(401);
@@ -67,7 +79,9 @@ test("T21: a token under another good certificate, or under none, is 401 invalid
   }
 });
 
-test("T22: a certificate that has ended, and one of another authority, are 401 though they are shown", async ({ expect }) => {
+test("T22: a certificate that has ended, and one of another authority, are 401 though they are shown", async ({
+  expect,
+}) => {
   const pki = dirname(phylax.dev.clientCa.cert);
   const ended = await issueClientCertificate(pki, "ended", "CN=telehealth", {
     notBefore: new Date("2024-01-01"),
@@ -85,12 +99,21 @@ test("T22, T23: what the edge says of a certificate that is revoked, unverified 
   expect,
 }) => {
   const der = readFileSync(telehealth().cert, "utf8").replaceAll(/-----[^-]+-----|\s/gu, "");
-  const good = { certPresented: "1", certVerified: "SUCCESS", certRevoked: "0", certRFC9440: `:${der}:`, certRFC9440TooLarge: false };
+  const good = {
+    certPresented: "1",
+    certVerified: "SUCCESS",
+    certRevoked: "0",
+    certRFC9440: `:${der}:`,
+    certRFC9440TooLarge: false,
+  };
   // Behind the front, where the edge's word comes in: nothing on this machine revokes.
   const { host, port } = phylax.stack.runtime.gateway;
   const behind = url.replace(phylax.dev.gateway, `http://${host}:${port}`);
   const ask = async (change: object) => {
-    const headers = { authorization: `Bearer ${token}`, "mf-cf-blob": JSON.stringify({ tlsClientAuth: { ...good, ...change } }) };
+    const headers = {
+      authorization: `Bearer ${token}`,
+      "mf-cf-blob": JSON.stringify({ tlsClientAuth: { ...good, ...change } }),
+    };
     return fetch(behind, { headers });
   };
   expect((await ask({})).status).toBe(200);
@@ -98,7 +121,10 @@ test("T22, T23: what the edge says of a certificate that is revoked, unverified 
     ["certificate_revoked", { certRevoked: "1" }],
     ["certificate_revoked", { certRevoked: "" }],
     ["certificate_unverified", { certVerified: "FAILED:unable to get local issuer certificate" }],
-    ["certificate_unverified", { certVerified: "FAILED:self signed certificate", certNotBefore: "", certNotAfter: "" }],
+    [
+      "certificate_unverified",
+      { certVerified: "FAILED:self signed certificate", certNotBefore: "", certNotAfter: "" },
+    ],
     ["certificate_too_large", { certRFC9440: "", certRFC9440TooLarge: true }],
     ["certificate_missing", { certPresented: "0", certVerified: "NONE", certRFC9440: "" }],
   ] as const) {
@@ -109,7 +135,9 @@ test("T22, T23: what the edge says of a certificate that is revoked, unverified 
   }
 });
 
-test("T24: no header makes a certificate: what a proxy would say of one is dropped, whoever says it", async ({ expect }) => {
+test("T24: no header makes a certificate: what a proxy would say of one is dropped, whoever says it", async ({
+  expect,
+}) => {
   const der = readFileSync(telehealth().cert, "utf8").replaceAll(/-----[^-]+-----|\s/gu, "");
   const forged = {
     "client-cert": `:${der}:`,
@@ -117,19 +145,38 @@ test("T24: no header makes a certificate: what a proxy would say of one is dropp
     "x-forwarded-client-cert": der,
     "cf-client-cert-verified": "SUCCESS",
     "mf-cf-blob": JSON.stringify({
-      tlsClientAuth: { certPresented: "1", certVerified: "SUCCESS", certRevoked: "0", certRFC9440: `:${der}:` },
+      tlsClientAuth: {
+        certPresented: "1",
+        certVerified: "SUCCESS",
+        certRevoked: "0",
+        certRFC9440: `:${der}:`,
+      },
     }),
   };
-  const reply = await send(phylax.dev, undefined, url, { headers: { authorization: `Bearer ${token}`, ...forged } });
+  const reply = await send(phylax.dev, undefined, url, {
+    headers: { authorization: `Bearer ${token}`, ...forged },
+  });
   expect(reply.status).toBe(401);
   expect(await reasonOf(reply.headers["x-request-id"])).toBe("certificate_missing");
 });
 
-test("T45, T47: FHIR routes refuse by OperationOutcome, the others by problem details, and nothing may keep either", async ({ expect }) => {
+test("T45, T47: FHIR routes refuse by OperationOutcome, the others by problem details, and nothing may keep either", async ({
+  expect,
+}) => {
   const routes = [
     ["401", url, "application/fhir+json", {}],
-    ["403", `${phylax.dev.fhir}/Subscription/x`, "application/fhir+json", { authorization: `Bearer ${token}` }],
-    ["404", `${phylax.dev.fhir}/Patient/nobody`, "application/fhir+json", { authorization: `Bearer ${token}` }],
+    [
+      "403",
+      `${phylax.dev.fhir}/Subscription/x`,
+      "application/fhir+json",
+      { authorization: `Bearer ${token}` },
+    ],
+    [
+      "404",
+      `${phylax.dev.fhir}/Patient/nobody`,
+      "application/fhir+json",
+      { authorization: `Bearer ${token}` },
+    ],
     ["404", `${phylax.dev.gateway}/elsewhere`, "application/problem+json", {}],
     ["405", phylax.dev.tokenEndpoint, "application/problem+json", {}],
   ] as const;
@@ -149,13 +196,22 @@ test("T45, T46, T47: of 1,000 refused requests that carry a canary, no answer an
 }) => {
   const canary = `canary${randomUUID().replaceAll("-", "")}`;
   const state = dirname(dirname(phylax.dev.clientCa.cert));
-  const kept = readdirSync(join(state, "secrets")).map((name) => readFileSync(join(state, "secrets", name), "utf8").trim());
+  const kept = readdirSync(join(state, "secrets")).map((name) =>
+    readFileSync(join(state, "secrets", name), "utf8").trim(),
+  );
   const printed = new LogWatch([canary, "Okafor", ...kept]);
   const [, payload = ""] = token.split(".");
   const assertion = await clientAssertion(phylax.dev, telehealth(), { jti: canary });
-  const ways: readonly (() => Promise<{ readonly status: number; readonly text: string; readonly headers: Reply["headers"] }>)[] = [
+  const ways: readonly (() => Promise<{
+    readonly status: number;
+    readonly text: string;
+    readonly headers: Reply["headers"];
+  }>)[] = [
     () => send(phylax.dev, telehealth(), url, { headers: { authorization: `Bearer ${canary}` } }),
-    () => send(phylax.dev, telehealth(), url, { headers: { authorization: `Bearer ${token.replace(payload, canary)}` } }),
+    () =>
+      send(phylax.dev, telehealth(), url, {
+        headers: { authorization: `Bearer ${token.replace(payload, canary)}` },
+      }),
     () => send(phylax.dev, telehealth(), url, { headers: { authorization: `DPoP ${token}`, dpop: canary } }),
     () => send(phylax.dev, telehealth(), url, { headers: { authorization: `${canary} x` } }),
     () => phylax.ask("telehealth", `Patient/${canary}`),
@@ -182,7 +238,10 @@ test("T45, T46, T47: of 1,000 refused requests that carry a canary, no answer an
     types.add(String(reply.headers["content-type"]));
     expect(reply.headers["cache-control"], "T47").toBe("no-store");
   }
-  expect([...types].toSorted(), "T45: a fault at each door").toEqual(["application/fhir+json; charset=utf-8", "application/problem+json"]);
+  expect([...types].toSorted(), "T45: a fault at each door").toEqual([
+    "application/fhir+json; charset=utf-8",
+    "application/problem+json",
+  ]);
   await inEachShard(phylax, "DROP TRIGGER broken");
   const lines = printed.lines;
   printed.end();
@@ -198,7 +257,10 @@ test("T45, T46, T47: of 1,000 refused requests that carry a canary, no answer an
 });
 
 test("T46: the watch itself sees a token and a secret that are printed", ({ expect }) => {
-  for (const line of ["fault at eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ0ZWxlaGVhbHRoIn0.c2ln", "the key is kept-secret"]) {
+  for (const line of [
+    "fault at eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ0ZWxlaGVhbHRoIn0.c2ln",
+    "the key is kept-secret",
+  ]) {
     const watch = new LogWatch(["kept-secret"]);
     console.error(line);
     expect(() => watch.end()).toThrow("printed");
@@ -208,36 +270,53 @@ test("T46: the watch itself sees a token and a secret that are printed", ({ expe
   expect(() => watch.end()).not.toThrow();
 });
 
-test("mangled tokens, proofs and assertions are 4xx at both doors, never a fault", { timeout: 120_000 }, async ({ expect }) => {
-  const holder = await keyHolder("nobody");
-  const proof = await proofFor(phylax, holder, token, "Patient/amara-okafor");
-  const assertion = await clientAssertion(phylax.dev, telehealth());
-  // What a header can carry at all: the client's own library refuses the rest.
-  const carried = (good: string) => mangled(good).filter((text) => /^[\x21-\x7e]*$/u.test(text));
-  const form = "application/x-www-form-urlencoded";
-  const tokenRequest = (text: string) =>
-    `grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=${encodeURIComponent(text)}`;
-  const ways: readonly [fc.Arbitrary<string>, (text: string) => Promise<Reply>][] = [
-    [carried(token), (text) => send(phylax.dev, telehealth(), url, { headers: { authorization: `Bearer ${text}` } })],
-    [carried(token), (text) => send(phylax.dev, undefined, url, { headers: { authorization: `DPoP ${text}`, dpop: proof } })],
-    [carried(proof), (text) => send(phylax.dev, undefined, url, { headers: { authorization: `DPoP ${token}`, dpop: text } })],
-    [
-      carried(assertion),
-      (text) =>
-        send(phylax.dev, telehealth(), phylax.dev.tokenEndpoint, {
-          method: "POST",
-          headers: { "content-type": form },
-          body: tokenRequest(text),
-        }),
-    ],
-  ];
-  for (const [texts, way] of ways) {
-    const statuses = await Promise.all(fc.sample(texts, 150).map(async (text) => (await way(text)).status));
-    expect(statuses.filter((status) => status < 400 || status > 499)).toEqual([]);
-  }
-});
+test(
+  "mangled tokens, proofs and assertions are 4xx at both doors, never a fault",
+  { timeout: 120_000 },
+  async ({ expect }) => {
+    const holder = await keyHolder("nobody");
+    const proof = await proofFor(phylax, holder, token, "Patient/amara-okafor");
+    const assertion = await clientAssertion(phylax.dev, telehealth());
+    // What a header can carry at all: the client's own library refuses the rest.
+    const carried = (good: string) => mangled(good).filter((text) => /^[\x21-\x7e]*$/u.test(text));
+    const form = "application/x-www-form-urlencoded";
+    const tokenRequest = (text: string) =>
+      `grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=${encodeURIComponent(text)}`;
+    const ways: readonly [fc.Arbitrary<string>, (text: string) => Promise<Reply>][] = [
+      [
+        carried(token),
+        (text) => send(phylax.dev, telehealth(), url, { headers: { authorization: `Bearer ${text}` } }),
+      ],
+      [
+        carried(token),
+        (text) =>
+          send(phylax.dev, undefined, url, { headers: { authorization: `DPoP ${text}`, dpop: proof } }),
+      ],
+      [
+        carried(proof),
+        (text) =>
+          send(phylax.dev, undefined, url, { headers: { authorization: `DPoP ${token}`, dpop: text } }),
+      ],
+      [
+        carried(assertion),
+        (text) =>
+          send(phylax.dev, telehealth(), phylax.dev.tokenEndpoint, {
+            method: "POST",
+            headers: { "content-type": form },
+            body: tokenRequest(text),
+          }),
+      ],
+    ];
+    for (const [texts, way] of ways) {
+      const statuses = await Promise.all(fc.sample(texts, 150).map(async (text) => (await way(text)).status));
+      expect(statuses.filter((status) => status < 400 || status > 499)).toEqual([]);
+    }
+  },
+);
 
-test("T49: ids of requests and tokens are 128 random bits: no two alike, each bit as often set as not", async ({ expect }) => {
+test("T49: ids of requests and tokens are 128 random bits: no two alike, each bit as often set as not", async ({
+  expect,
+}) => {
   const replies = await Promise.all(Array.from({ length: 400 }, () => send(phylax.dev, undefined, url)));
   const ids = replies.map(({ headers }) => String(headers["x-request-id"]));
   expect(new Set(ids).size).toBe(400);

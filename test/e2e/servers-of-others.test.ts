@@ -7,7 +7,11 @@ import { exportJWK, jwtVerify, type JWTPayload } from "jose";
 import { afterAll, beforeAll, test } from "vitest";
 import { importPublicKey } from "#platform/keys/public-key";
 import { send } from "../../cli/mutual-tls.ts";
-import { ensureAuthority, issueClientCertificate, type CertificateFiles } from "../../sandbox/certificates.ts";
+import {
+  ensureAuthority,
+  issueClientCertificate,
+  type CertificateFiles,
+} from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
 import { newKey, sign, type Key } from "../support/credentials.ts";
 import { startIdentityServer, type IdentityServer } from "../support/identity-server.ts";
@@ -45,7 +49,9 @@ let down: Outsider;
 let described: Outsider;
 let posing: Outsider;
 let keys: Readonly<Record<"client" | "gateway", Key>>;
-let certificates: Readonly<Record<"signed" | "down" | "described" | "posing" | "basic" | "keyed" | "client", CertificateFiles>>;
+let certificates: Readonly<
+  Record<"signed" | "down" | "described" | "posing" | "basic" | "keyed" | "client", CertificateFiles>
+>;
 /** Tokens that the issuers of opaque tokens know, and that the guarded origin takes. */
 const opaque = new Map<string, object>();
 const taken = new Set<string>();
@@ -62,7 +68,10 @@ const gatewayItself = { issuer: "phylax", subject: "phylax" };
 /** Whether the gateway proved itself by its key, for this audience, with an assertion that was never seen before. */
 async function proven(assertion: string | undefined, audience: string): Promise<boolean> {
   try {
-    const { payload } = await jwtVerify(assertion ?? "", await importPublicKey(keys.gateway.jwk, "ES256"), { ...gatewayItself, audience });
+    const { payload } = await jwtVerify(assertion ?? "", await importPublicKey(keys.gateway.jwk, "ES256"), {
+      ...gatewayItself,
+      audience,
+    });
     const isNew = !assertions.some(({ jti }) => jti === payload.jti) && typeof payload.aud === "string";
     assertions.push(payload);
     return isNew && (payload.exp ?? 0) - (payload.iat ?? 0) <= 60;
@@ -96,8 +105,14 @@ beforeAll(async () => {
   others.serve("/down/jwks", () => 503);
   // Metadata, each at the place of RFC 8414 for a tenant of this host; the second one's are a copy of the first one's but for the keys.
   const metadata = "/.well-known/oauth-authorization-server";
-  others.serve(`${metadata}/described`, () => ({ issuer: described.iss, jwks_uri: `${others.url}/described/keys` }));
-  others.serve(`${metadata}/posing`, () => ({ issuer: described.iss, jwks_uri: `${others.url}/posing/keys` }));
+  others.serve(`${metadata}/described`, () => ({
+    issuer: described.iss,
+    jwks_uri: `${others.url}/described/keys`,
+  }));
+  others.serve(`${metadata}/posing`, () => ({
+    issuer: described.iss,
+    jwks_uri: `${others.url}/posing/keys`,
+  }));
   others.serve("/described/keys", () => ({ keys: [described.key.jwk] }));
   others.serve("/posing/keys", () => ({ keys: [posing.key.jwk] }));
   others.serve("/client/jwks", () => ({ keys: [keys.client.jwk] }));
@@ -106,7 +121,9 @@ beforeAll(async () => {
     return known ? (opaque.get(form["token"] ?? "") ?? { active: false }) : 401;
   });
   others.serve("/keyed/introspect", async ({ form }) =>
-    (await proven(form["client_assertion"], "https://keyed.example")) ? (opaque.get(form["token"] ?? "") ?? { active: false }) : 401,
+    (await proven(form["client_assertion"], "https://keyed.example"))
+      ? (opaque.get(form["token"] ?? "") ?? { active: false })
+      : 401,
   );
   others.serve("/token", async ({ form }) => {
     const right = form["grant_type"] === "client_credentials" && form["scope"] === "system/*.rs";
@@ -118,7 +135,14 @@ beforeAll(async () => {
 
   const app = (id: string, issuer: string, files: CertificateFiles) =>
     clientEntries(
-      { id, kind: "patient", auth: "external", issuer, externalClientId: id, certificates: [thumbprint(files)] },
+      {
+        id,
+        kind: "patient",
+        auth: "external",
+        issuer,
+        externalClientId: id,
+        certificates: [thumbprint(files)],
+      },
       "PATRQT",
       "patrqt",
       "patient/*.rs",
@@ -137,7 +161,12 @@ beforeAll(async () => {
           name: "guarded",
           url: `http://127.0.0.1:${port}/fhir`,
           alsoKnownAs: [guardedName],
-          credentials: { kind: "private_key_jwt", secret: "TEST_GATEWAY_KEY", clientId: "phylax", tokenEndpoint: `${others.url}/token` },
+          credentials: {
+            kind: "private_key_jwt",
+            secret: "TEST_GATEWAY_KEY",
+            clientId: "phylax",
+            tokenEndpoint: `${others.url}/token`,
+          },
         },
       ],
       issuers: [
@@ -182,7 +211,10 @@ beforeAll(async () => {
   );
   writeFileSync(registry, JSON.stringify(file));
   process.env["TEST_ISSUER_SECRET"] = "the secret";
-  process.env["TEST_GATEWAY_KEY"] = JSON.stringify({ ...(await exportJWK(keys.gateway.privateKey)), kid: "gateway-1" });
+  process.env["TEST_GATEWAY_KEY"] = JSON.stringify({
+    ...(await exportJWK(keys.gateway.privateKey)),
+    kid: "gateway-1",
+  });
   phylax = await startTestStack({ state, registry });
 }, 120_000);
 afterAll(async () => {
@@ -194,7 +226,8 @@ afterAll(async () => {
 });
 
 const claims = (client: string) => ({ client_id: client, patient: own, scope: "patient/*.rs" });
-const readAs = async (files: CertificateFiles, token: string) => await askAs(phylax, files, token, `Patient/${own}`);
+const readAs = async (files: CertificateFiles, token: string) =>
+  await askAs(phylax, files, token, `Patient/${own}`);
 const times = (path: string) => others.asked.filter((each) => each === path).length;
 
 test("T18: an issuer whose keys cannot be had is 503, and nobody is let in", async ({ expect }) => {
@@ -209,11 +242,21 @@ test("T18: an issuer whose keys cannot be had is 503, and nobody is let in", asy
 test("T41: an issuer's metadata lead to its keys; an issuer whose metadata name another is of no use, and neither is it that other one", async ({
   expect,
 }) => {
-  const read = await readAs(certificates.described, await outsideToken(described, certificates.described, claims("described")));
+  const read = await readAs(
+    certificates.described,
+    await outsideToken(described, certificates.described, claims("described")),
+  );
   expect(read.status, read.text).toBe(200);
-  const unusable = await readAs(certificates.posing, await outsideToken(posing, certificates.posing, claims("posing")));
+  const unusable = await readAs(
+    certificates.posing,
+    await outsideToken(posing, certificates.posing, claims("posing")),
+  );
   expect(unusable.status).toBe(503);
-  const pretending = await outsideToken({ ...described, key: posing.key }, certificates.described, claims("described"));
+  const pretending = await outsideToken(
+    { ...described, key: posing.key },
+    certificates.described,
+    claims("described"),
+  );
   expect((await readAs(certificates.described, pretending)).status).toBe(401);
   expect([times("/described/keys"), times("/posing/keys")]).toEqual([1, 0]);
 });
@@ -221,20 +264,33 @@ test("T41: an issuer's metadata lead to its keys; an issuer whose metadata name 
 test("T18: a client's keys are fetched where it publishes them", async ({ expect }) => {
   const now = Math.floor(Date.now() / 1000);
   const ask = async (key: Key, jti: string) => {
-    const said = { iss: "fetched-client", sub: "fetched-client", aud: phylax.dev.gateway, jti, iat: now, exp: now + 50 };
+    const said = {
+      iss: "fetched-client",
+      sub: "fetched-client",
+      aud: phylax.dev.gateway,
+      jti,
+      iat: now,
+      exp: now + 50,
+    };
     const form = new URLSearchParams({
       grant_type: "client_credentials",
       client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
       client_assertion: await sign(key, said),
     });
     const headers = { "content-type": "application/x-www-form-urlencoded" };
-    return send(phylax.dev, certificates.client, phylax.dev.tokenEndpoint, { method: "POST", headers, body: form.toString() });
+    return send(phylax.dev, certificates.client, phylax.dev.tokenEndpoint, {
+      method: "POST",
+      headers,
+      body: form.toString(),
+    });
   };
   const granted = await ask(keys.client, "1");
   expect(granted.status, granted.text).toBe(200);
   const token: unknown = JSON.parse(granted.text).access_token;
   expect((await readAs(certificates.client, String(token))).status).toBe(200);
-  expect((await ask({ ...keys.gateway, jwk: { ...keys.gateway.jwk, kid: "client-1" } }, "2")).status).toBe(401);
+  expect((await ask({ ...keys.gateway, jwk: { ...keys.gateway.jwk, kid: "client-1" } }, "2")).status).toBe(
+    401,
+  );
   expect(times("/client/jwks")).toBe(1);
 });
 
@@ -242,12 +298,21 @@ test("T18: a client's keys are fetched where it publishes them", async ({ expect
 function issued(client: string, files: CertificateFiles, changes: object = {}): string {
   const now = Math.floor(Date.now() / 1000);
   const token = `opaque-${randomUUID()}`;
-  const said = { active: true, sub: "someone", aud: "phylax", iat: now, exp: now + 300, cnf: { "x5t#S256": thumbprint(files) } };
+  const said = {
+    active: true,
+    sub: "someone",
+    aud: "phylax",
+    iat: now,
+    exp: now + 300,
+    cnf: { "x5t#S256": thumbprint(files) },
+  };
   opaque.set(token, { ...said, ...claims(client), jti: token, ...changes });
   return token;
 }
 
-test("T40: an opaque token opens what its issuer says, whichever way the gateway proves itself there", async ({ expect }) => {
+test("T40: an opaque token opens what its issuer says, whichever way the gateway proves itself there", async ({
+  expect,
+}) => {
   for (const name of ["basic", "keyed"] as const) {
     const token = issued(name, certificates[name]);
     const reply = await readAs(certificates[name], token);
@@ -279,7 +344,9 @@ test("T40: what is not active, not bound to this certificate, or not this client
     ids.push(reply.headers["x-request-id"]);
   }
   const records = await openLedger(phylax.dev);
-  expect(ids.map((id) => records.find(({ event }) => event.id === id)?.event.outcome?.reason)).toEqual(bad.map(([reason]) => reason));
+  expect(ids.map((id) => records.find(({ event }) => event.id === id)?.event.outcome?.reason)).toEqual(
+    bad.map(([reason]) => reason),
+  );
   expect(JSON.stringify(records)).not.toContain("opaque-");
 });
 
@@ -289,7 +356,12 @@ test("T39: an origin that demands assertions is asked with a token of its endpoi
   const token = await phylax.token("telehealth", { resource: `${phylax.dev.gateway}/v1/fhir/guarded` });
   const read = async () => {
     const headers = { authorization: `Bearer ${token}` };
-    return send(phylax.dev, phylax.client("telehealth"), `${phylax.dev.gateway}/v1/fhir/guarded/Patient/guarded-1`, { headers });
+    return send(
+      phylax.dev,
+      phylax.client("telehealth"),
+      `${phylax.dev.gateway}/v1/fhir/guarded/Patient/guarded-1`,
+      { headers },
+    );
   };
   const replies = await Promise.all(Array.from({ length: 20 }, read));
   expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
@@ -314,7 +386,9 @@ test("T18: an issuer's keys are fetched once, and a thousand unknown kids cost n
   const statuses = new Set<number>();
   for (let round = 0; round < 20; round += 1) {
     const replies = Array.from({ length: 50 }, async (_, i) => {
-      const unknown = await outsideToken(signing, certificates.signed, claims("signed"), { kid: `made-up-${round}-${i}` });
+      const unknown = await outsideToken(signing, certificates.signed, claims("signed"), {
+        kid: `made-up-${round}-${i}`,
+      });
       statuses.add((await readAs(certificates.signed, unknown)).status);
     });
     await Promise.all(replies);

@@ -40,10 +40,12 @@ test("a patient signs in, and the app reads that patient's record and nobody els
   expect(answer.status).toBe(200);
   expect(await answer.json()).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
   expect((await app.read(mine, `Patient/${must(other).patient}`)).status).toBe(404);
-  const bundle: { readonly entry: readonly { readonly resource: { readonly subject: { readonly reference: string } } }[] } = await (
-    await app.read(mine, "Observation?_count=5")
-  ).json();
-  expect(new Set(bundle.entry.map(({ resource }) => resource.subject.reference))).toEqual(new Set(["Patient/amara-okafor"]));
+  const bundle: {
+    readonly entry: readonly { readonly resource: { readonly subject: { readonly reference: string } } }[];
+  } = await (await app.read(mine, "Observation?_count=5")).json();
+  expect(new Set(bundle.entry.map(({ resource }) => resource.subject.reference))).toEqual(
+    new Set(["Patient/amara-okafor"]),
+  );
 
   const id = answer.headers.get("x-request-id");
   expect((await openLedger(phylax.dev)).find(({ event }) => event.id === id)?.event).toMatchObject({
@@ -61,12 +63,23 @@ test("a patient signs in, and the app reads that patient's record and nobody els
   expect((await app.read(theirs, "Patient/amara-okafor")).status).toBe(404);
 });
 
-test("the token says whose, why, how and when; the answer beside it gives the launch context", async ({ expect }) => {
+test("the token says whose, why, how and when; the answer beside it gives the launch context", async ({
+  expect,
+}) => {
   const before = Math.floor(Date.now() / 1000);
   const { tokens } = await app.signIn(must(amara), new Browser(phylax.dev));
-  expect(tokens).toMatchObject({ token_type: "dpop", expires_in: 300, patient: "amara-okafor", fhirUser: "Patient/amara-okafor" });
+  expect(tokens).toMatchObject({
+    token_type: "dpop",
+    expires_in: 300,
+    patient: "amara-okafor",
+    fhirUser: "Patient/amara-okafor",
+  });
   expect(tokens.scope?.split(" ").sort()).toEqual(scope.split(" ").sort());
-  expect(decodeProtectedHeader(tokens.access_token)).toEqual({ typ: "at+jwt", alg: "ES256", kid: "sandbox-issuer-1" });
+  expect(decodeProtectedHeader(tokens.access_token)).toEqual({
+    typ: "at+jwt",
+    alg: "ES256",
+    kid: "sandbox-issuer-1",
+  });
   const { auth_time: at, ...claims } = decodeJwt(tokens.access_token);
   expect(claims).toMatchObject({
     aud: phylax.dev.fhir,
@@ -80,13 +93,21 @@ test("the token says whose, why, how and when; the answer beside it gives the la
     cnf: { jkt: expect.any(String) },
   });
   expect(at).toBeGreaterThanOrEqual(before);
-  expect(tokens.claims()).toMatchObject({ acr: assurance.password.acr, amr: ["pwd"], auth_time: at, fhirUser: "Patient/amara-okafor" });
+  expect(tokens.claims()).toMatchObject({
+    acr: assurance.password.acr,
+    amr: ["pwd"],
+    auth_time: at,
+    fhirUser: "Patient/amara-okafor",
+  });
   expect(tokens.id_token).not.toContain("at+jwt");
 });
 
-test("a session does without the password until more is asked for: two factors, or a fresh sign-in", async ({ expect }) => {
+test("a session does without the password until more is asked for: two factors, or a fresh sign-in", async ({
+  expect,
+}) => {
   const browser = new Browser(phylax.dev);
-  const said = ({ tokens }: SignedIn) => decodeJwt(tokens.access_token) as { acr: string; amr: string[]; auth_time: number };
+  const said = ({ tokens }: SignedIn) =>
+    decodeJwt(tokens.access_token) as { acr: string; amr: string[]; auth_time: number };
   const first = await app.signIn(must(amara), browser);
   const again = await app.signIn(must(amara), browser);
   expect(again.asked).toBe(false);
@@ -114,7 +135,9 @@ test("a session is not handed from one person to another", async ({ expect }) =>
   expect(reply.text).toContain("Somebody else is signed in");
 });
 
-test("refresh tokens rotate, keep what was said of the sign-in, and a second use ends them all", async ({ expect }) => {
+test("refresh tokens rotate, keep what was said of the sign-in, and a second use ends them all", async ({
+  expect,
+}) => {
   const { tokens, DPoP } = await app.signIn(must(amara), new Browser(phylax.dev));
   const first = must(tokens.refresh_token);
   const next = await client.refreshTokenGrant(app.config, first, undefined, { DPoP });
@@ -124,8 +147,12 @@ test("refresh tokens rotate, keep what was said of the sign-in, and a second use
   expect(decodeJwt(next.access_token)).toMatchObject({ acr, auth_time, patient });
   expect((await app.read({ tokens: next, DPoP }, "Patient/amara-okafor")).status).toBe(200);
 
-  await expect(client.refreshTokenGrant(app.config, first, undefined, { DPoP })).rejects.toMatchObject({ error: "invalid_grant" });
-  await expect(client.refreshTokenGrant(app.config, must(next.refresh_token), undefined, { DPoP })).rejects.toMatchObject({
+  await expect(client.refreshTokenGrant(app.config, first, undefined, { DPoP })).rejects.toMatchObject({
+    error: "invalid_grant",
+  });
+  await expect(
+    client.refreshTokenGrant(app.config, must(next.refresh_token), undefined, { DPoP }),
+  ).rejects.toMatchObject({
     error: "invalid_grant",
   });
 });
@@ -134,33 +161,49 @@ test("stolen tokens are worth nothing without the app's key", async ({ expect })
   const { tokens, DPoP } = await app.signIn(must(amara), new Browser(phylax.dev));
   const refresh = must(tokens.refresh_token);
   const thief = await app.newKey();
-  await expect(client.refreshTokenGrant(app.config, refresh, undefined, { DPoP: thief })).rejects.toMatchObject({ error: "invalid_grant" });
+  await expect(
+    client.refreshTokenGrant(app.config, refresh, undefined, { DPoP: thief }),
+  ).rejects.toMatchObject({ error: "invalid_grant" });
   await expect(client.refreshTokenGrant(app.config, refresh)).rejects.toMatchObject({ status: 400 });
-  await expect(app.read({ tokens, DPoP: thief }, "Patient/amara-okafor")).rejects.toMatchObject({ status: 401 });
+  await expect(app.read({ tokens, DPoP: thief }, "Patient/amara-okafor")).rejects.toMatchObject({
+    status: 401,
+  });
   const url = new URL(`${phylax.dev.fhir}/Patient/amara-okafor`);
-  await expect(client.fetchProtectedResource(app.config, tokens.access_token, url, "GET")).rejects.toMatchObject({ status: 401 });
-  expect((await client.refreshTokenGrant(app.config, refresh, undefined, { DPoP })).access_token).toBeDefined(); // it was good all the time
+  await expect(
+    client.fetchProtectedResource(app.config, tokens.access_token, url, "GET"),
+  ).rejects.toMatchObject({ status: 401 });
+  expect(
+    (await client.refreshTokenGrant(app.config, refresh, undefined, { DPoP })).access_token,
+  ).toBeDefined(); // it was good all the time
 });
 
 test("an app that is done revokes its refresh token", async ({ expect }) => {
   const { tokens, DPoP } = await app.signIn(must(amara), new Browser(phylax.dev));
   const refresh = must(tokens.refresh_token);
   await client.tokenRevocation(app.config, refresh);
-  await expect(client.refreshTokenGrant(app.config, refresh, undefined, { DPoP })).rejects.toMatchObject({ error: "invalid_grant" });
+  await expect(client.refreshTokenGrant(app.config, refresh, undefined, { DPoP })).rejects.toMatchObject({
+    error: "invalid_grant",
+  });
 });
 
 test("a sign-in prints no password, secret, token or name", async () => {
   const { password, totp: secret } = must(amara);
   const printed = new LogWatch([password, secret, "Okafor"]);
-  const signedIn = await app.signIn(must(amara), new Browser(phylax.dev), { acr_values: assurance.password.acr });
+  const signedIn = await app.signIn(must(amara), new Browser(phylax.dev), {
+    acr_values: assurance.password.acr,
+  });
   await app.read(signedIn, "Patient/amara-okafor");
-  await client.refreshTokenGrant(app.config, must(signedIn.tokens.refresh_token), undefined, { DPoP: signedIn.DPoP });
+  await client.refreshTokenGrant(app.config, must(signedIn.tokens.refresh_token), undefined, {
+    DPoP: signedIn.DPoP,
+  });
   const page = await new Browser(phylax.dev).open((await app.request()).url);
   await new Browser(phylax.dev).submit(page, { login: password, password, decision: "allow" });
   printed.end();
 });
 
-test("a code is worth nothing without its verifier or a key, nor at another address; and it is good once", async ({ expect }) => {
+test("a code is worth nothing without its verifier or a key, nor at another address; and it is good once", async ({
+  expect,
+}) => {
   const browser = new Browser(phylax.dev);
   await app.signIn(must(amara), browser);
   const DPoP = await app.newKey();
@@ -170,35 +213,53 @@ test("a code is worth nothing without its verifier or a key, nor at another addr
   };
   const stolen = await code();
   const wrong = { ...stolen.checks, pkceCodeVerifier: client.randomPKCECodeVerifier() };
-  await expect(client.authorizationCodeGrant(app.config, stolen.answer, wrong, undefined, { DPoP })).rejects.toMatchObject({
+  await expect(
+    client.authorizationCodeGrant(app.config, stolen.answer, wrong, undefined, { DPoP }),
+  ).rejects.toMatchObject({
     error: "invalid_grant",
   });
   const elsewhere = new URL(stolen.answer);
   elsewhere.port = "43118";
-  await expect(client.authorizationCodeGrant(app.config, elsewhere, stolen.checks, undefined, { DPoP })).rejects.toMatchObject({
+  await expect(
+    client.authorizationCodeGrant(app.config, elsewhere, stolen.checks, undefined, { DPoP }),
+  ).rejects.toMatchObject({
     error: "invalid_grant",
   });
   const keyless = await code();
-  await expect(client.authorizationCodeGrant(app.config, keyless.answer, keyless.checks)).rejects.toMatchObject({ status: 400 });
+  await expect(
+    client.authorizationCodeGrant(app.config, keyless.answer, keyless.checks),
+  ).rejects.toMatchObject({ status: 400 });
   const used = await code();
   await client.authorizationCodeGrant(app.config, used.answer, used.checks, undefined, { DPoP });
-  await expect(client.authorizationCodeGrant(app.config, used.answer, used.checks, undefined, { DPoP })).rejects.toMatchObject({
+  await expect(
+    client.authorizationCodeGrant(app.config, used.answer, used.checks, undefined, { DPoP }),
+  ).rejects.toMatchObject({
     error: "invalid_grant",
   });
 });
 
-test("an authorization request that is not this app's is answered on a page, never by a redirect", async ({ expect }) => {
-  for (const redirect_uri of ["http://127.0.0.1:43117/elsewhere", "https://app.example/callback", "http://127.0.0.1.example/callback"]) {
+test("an authorization request that is not this app's is answered on a page, never by a redirect", async ({
+  expect,
+}) => {
+  for (const redirect_uri of [
+    "http://127.0.0.1:43117/elsewhere",
+    "https://app.example/callback",
+    "http://127.0.0.1.example/callback",
+  ]) {
     const { url } = await app.request({ redirect_uri });
     const { reply } = pageOf(await new Browser(phylax.dev).open(url));
     expect(reply.status, redirect_uri).toBe(400);
     expect(reply.text).toContain("redirect_uri");
   }
-  const { reply } = pageOf(await new Browser(phylax.dev).open((await app.request({ client_id: "patient-app" })).url));
+  const { reply } = pageOf(
+    await new Browser(phylax.dev).open((await app.request({ client_id: "patient-app" })).url),
+  );
   expect(reply.status).toBe(400);
 });
 
-test("a request without S256, or for another server, goes back as an error without anybody signing in", async ({ expect }) => {
+test("a request without S256, or for another server, goes back as an error without anybody signing in", async ({
+  expect,
+}) => {
   const back = async (more: Readonly<Record<string, string>>) =>
     appOf(await new Browser(phylax.dev).open((await app.request(more)).url)).searchParams.get("error");
   const { url } = await app.request();
@@ -212,17 +273,23 @@ test("a request without S256, or for another server, goes back as an error witho
   expect(await back({ prompt: "none" })).toBe("login_required");
 });
 
-test("whoever declines is taken at their word, and whoever says nothing has not agreed", async ({ expect }) => {
+test("whoever declines is taken at their word, and whoever says nothing has not agreed", async ({
+  expect,
+}) => {
   const browser = new Browser(phylax.dev);
   const denied = await browser.submit(await browser.open((await app.request()).url), { decision: "deny" });
   expect(appOf(denied).searchParams.get("error")).toBe("access_denied");
   const consent = await browser.submit(await browser.open((await app.request()).url), typed(must(amara)));
   expect(pageOf(consent).reply.text).toContain("<li>patient/*.rs</li>");
   expect(pageOf(await browser.submit(consent, {})).reply.status).toBe(400);
-  expect(appOf(await browser.submit(consent, { decision: "deny" })).searchParams.get("error")).toBe("access_denied");
+  expect(appOf(await browser.submit(consent, { decision: "deny" })).searchParams.get("error")).toBe(
+    "access_denied",
+  );
 });
 
-test("wrong passwords are slowed down, for names that nobody has as well; a form of another site is not taken", async ({ expect }) => {
+test("wrong passwords are slowed down, for names that nobody has as well; a form of another site is not taken", async ({
+  expect,
+}) => {
   const browser = new Browser(phylax.dev);
   const start = await browser.open((await app.request()).url);
   for (const login of [must(other).login, "nobody"]) {
@@ -243,7 +310,8 @@ test("wrong passwords are slowed down, for names that nobody has as well; a form
 test("its pages load nothing and run nothing, and it answers to its own name only", async ({ expect }) => {
   const { reply } = pageOf(await new Browser(phylax.dev).open((await app.request()).url));
   expect(reply.headers).toMatchObject({
-    "content-security-policy": "default-src 'none'; form-action 'self' http://127.0.0.1:43117; frame-ancestors 'none'; base-uri 'none'",
+    "content-security-policy":
+      "default-src 'none'; form-action 'self' http://127.0.0.1:43117; frame-ancestors 'none'; base-uri 'none'",
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
@@ -252,8 +320,11 @@ test("its pages load nothing and run nothing, and it answers to its own name onl
   const { iss } = must(phylax.dev.issuers[0]);
   const { headers } = await send(phylax.dev, undefined, (await app.request()).url.href);
   expect(headers["set-cookie"]?.length).toBeGreaterThan(0);
-  for (const cookie of headers["set-cookie"] ?? []) expect(cookie).toMatch(/; samesite=lax; secure; httponly$/u);
-  const misled = await new Browser(phylax.dev).open(new URL(`${iss.replace("localhost", "127.0.0.1")}/.well-known/openid-configuration`));
+  for (const cookie of headers["set-cookie"] ?? [])
+    expect(cookie).toMatch(/; samesite=lax; secure; httponly$/u);
+  const misled = await new Browser(phylax.dev).open(
+    new URL(`${iss.replace("localhost", "127.0.0.1")}/.well-known/openid-configuration`),
+  );
   expect(pageOf(misled).reply.status).toBe(421);
 });
 
@@ -262,8 +333,8 @@ const root = join(import.meta.dirname, "../..");
 /** The shell blocks of docs/sign-in.md, for this test's state. */
 function printed(): readonly string[] {
   const state = dirname(dirname(phylax.dev.ca)); // <state>/pki/ca.pem
-  return [...readFileSync(join(root, "docs/sign-in.md"), "utf8").matchAll(/```sh\n([\s\S]*?)```/gu)].map(([, block = ""]) =>
-    block.replaceAll(".phylax", state),
+  return [...readFileSync(join(root, "docs/sign-in.md"), "utf8").matchAll(/```sh\n([\s\S]*?)```/gu)].map(
+    ([, block = ""]) => block.replaceAll(".phylax", state),
   );
 }
 
@@ -275,7 +346,11 @@ test("the commands of docs/sign-in.md work as printed: who can sign in, an app b
   const shell = (command: string) => spawnSync("sh", ["-c", command], { cwd: root, encoding: "utf8" }).stdout;
   expect(shell(people)).toContain("login: 'patient-1'");
 
-  const running = spawn("sh", ["-c", `${twoFactors}${script}`], { cwd: root, stdio: ["ignore", "pipe", "inherit"], detached: true });
+  const running = spawn("sh", ["-c", `${twoFactors}${script}`], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
+  });
   onTestFinished(() => {
     if (running.exitCode === null) process.kill(-must(running.pid), "SIGKILL"); // the shell and the app below it
   });
@@ -288,8 +363,12 @@ test("the commands of docs/sign-in.md work as printed: who can sign in, an app b
   const before = totp(must(amara).totp, Date.now());
   expect([before, totp(must(amara).totp, Date.now() + 30_000)]).toContain(shell(code).trim());
   step = await browser.submit(step, typed(user, true));
-  expect(await (await fetch(appOf(await browser.submit(step, { decision: "allow" })))).text()).toBe("You can close this window.");
-  expect((await lines.next()).value).toMatch(new RegExp(`^Patient/${user.patient} ${assurance.twoFactors.acr} 20`, "u"));
+  expect(await (await fetch(appOf(await browser.submit(step, { decision: "allow" })))).text()).toBe(
+    "You can close this window.",
+  );
+  expect((await lines.next()).value).toMatch(
+    new RegExp(`^Patient/${user.patient} ${assurance.twoFactors.acr} 20`, "u"),
+  );
   expect((await lines.next()).value).toMatch(new RegExp(`^200 .*"id": ?"${user.patient}"`, "u"));
   expect(await once(running, "exit")).toEqual([0, null]);
 });

@@ -26,7 +26,9 @@ function must<T>(value: T | undefined): T {
 /** The shell blocks of the section on SMART apps, for this test's state. */
 function printed(): readonly string[] {
   const state = dirname(dirname(phylax.dev.ca)); // <state>/pki/ca.pem
-  const [, section = ""] = readFileSync(join(root, "docs/sign-in.md"), "utf8").split("## A SMART app, from the FHIR base alone");
+  const [, section = ""] = readFileSync(join(root, "docs/sign-in.md"), "utf8").split(
+    "## A SMART app, from the FHIR base alone",
+  );
   const blocks = [...(section.split("\n## ", 1)[0]?.matchAll(/```sh\n([\s\S]*?)```/gu) ?? [])];
   return blocks.map(([, block = ""]) =>
     block
@@ -47,9 +49,15 @@ test("the commands of docs/sign-in.md work as printed: the base names where peop
     const reply = await send(phylax.dev, undefined, `${phylax.dev.fhir}/.well-known/smart-configuration`);
     return JSON.parse(reply.text).token_endpoint;
   };
-  await expect.poll(tokenEndpoint, { timeout: 10_000, interval: 250 }).toBe(`${must(phylax.dev.issuers[0]).iss}/token`);
+  await expect
+    .poll(tokenEndpoint, { timeout: 10_000, interval: 250 })
+    .toBe(`${must(phylax.dev.issuers[0]).iss}/token`);
 
-  const running = spawn("sh", ["-c", script], { cwd: root, stdio: ["ignore", "pipe", "inherit"], detached: true });
+  const running = spawn("sh", ["-c", script], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
+  });
   onTestFinished(() => {
     if (running.exitCode === null) process.kill(-must(running.pid), "SIGKILL"); // the shell and the app below it
   });
@@ -57,9 +65,14 @@ test("the commands of docs/sign-in.md work as printed: the base names where peop
   const home = await fetch(must((await lines.next()).value), { redirect: "manual" });
   const browser = new Browser(phylax.dev);
   const user = must(phylax.dev.users[1]);
-  const consent = await browser.submit(await browser.open(new URL(must(home.headers.get("location") ?? undefined))), typed(user));
+  const consent = await browser.submit(
+    await browser.open(new URL(must(home.headers.get("location") ?? undefined))),
+    typed(user),
+  );
   const back = appOf(await browser.submit(consent, { decision: "allow" }));
   expect(await (await fetch(back)).text()).toBe("You can close this window.");
-  expect((await lines.next()).value).toMatch(new RegExp(`^Patient/${user.patient} .*"id":"${user.patient}"`, "u"));
+  expect((await lines.next()).value).toMatch(
+    new RegExp(`^Patient/${user.patient} .*"id":"${user.patient}"`, "u"),
+  );
   expect(await once(running, "exit")).toEqual([0, null]);
 });

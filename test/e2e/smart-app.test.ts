@@ -38,7 +38,14 @@ afterAll(async () => {
 
 const smartApp = (binding: Readonly<Record<string, unknown>>) =>
   clientEntries(
-    { id: "smart-app", kind: "patient", auth: "external", issuer: iss, externalClientId: "smart-app", ...binding },
+    {
+      id: "smart-app",
+      kind: "patient",
+      auth: "external",
+      issuer: iss,
+      externalClientId: "smart-app",
+      ...binding,
+    },
     "PATRQT",
     "patrqt",
     "patient/*.rs",
@@ -65,7 +72,13 @@ test("the FHIR base leads apps to the identity provider: both documents name the
 }) => {
   const said = await get(`${phylax.dev.fhir}/.well-known/smart-configuration`);
   const own = await get(`${iss}/.well-known/openid-configuration`);
-  for (const name of ["issuer", "jwks_uri", "authorization_endpoint", "token_endpoint", "revocation_endpoint"])
+  for (const name of [
+    "issuer",
+    "jwks_uri",
+    "authorization_endpoint",
+    "token_endpoint",
+    "revocation_endpoint",
+  ])
     expect(Reflect.get(said as object, name), name).toBe(Reflect.get(own as object, name));
   expect(own).toMatchObject({
     code_challenge_methods_supported: ["S256"],
@@ -73,7 +86,10 @@ test("the FHIR base leads apps to the identity provider: both documents name the
     token_endpoint_auth_methods_supported: ["none"], // client-public, and no other
     scopes_supported: expect.arrayContaining(["openid", "fhirUser", "launch/patient", "offline_access"]),
   });
-  expect(said).toMatchObject({ code_challenge_methods_supported: ["S256"], grant_types_supported: ["authorization_code"] });
+  expect(said).toMatchObject({
+    code_challenge_methods_supported: ["S256"],
+    grant_types_supported: ["authorization_code"],
+  });
 
   const kit = new Client({ baseUrl: phylax.dev.fhir, requestOptions: { dispatcher } });
   expect(JSON.stringify(await kit.capabilityStatement())).toContain(
@@ -83,26 +99,45 @@ test("the FHIR base leads apps to the identity provider: both documents name the
       { url: "revoke", valueUri: `${iss}/token/revocation` },
     ]),
   );
-  expect(await kit.smartAuthMetadata()).toMatchObject({ authorizeUrl: new URL(`${iss}/auth`), tokenUrl: new URL(`${iss}/token`) });
+  expect(await kit.smartAuthMetadata()).toMatchObject({
+    authorizeUrl: new URL(`${iss}/auth`),
+    tokenUrl: new URL(`${iss}/token`),
+  });
 });
 
-test("machines find the built-in issuer through the base's metadata, and are served as before", async ({ expect }) => {
-  const options = { [oauth.customFetch]: (url: string, init: object) => fetch(url, { ...init, dispatcher } as RequestInit) };
+test("machines find the built-in issuer through the base's metadata, and are served as before", async ({
+  expect,
+}) => {
+  const options = {
+    [oauth.customFetch]: (url: string, init: object) => fetch(url, { ...init, dispatcher } as RequestInit),
+  };
   const base = new URL(phylax.dev.fhir);
-  const resource = await oauth.processResourceDiscoveryResponse(base, await oauth.resourceDiscoveryRequest(base, options));
+  const resource = await oauth.processResourceDiscoveryResponse(
+    base,
+    await oauth.resourceDiscoveryRequest(base, options),
+  );
   expect(resource.authorization_servers).toEqual([phylax.dev.gateway, iss]);
   const issuer = new URL(must(resource.authorization_servers?.[0]));
-  const server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { ...options, algorithm: "oauth2" }));
+  const server = await oauth.processDiscoveryResponse(
+    issuer,
+    await oauth.discoveryRequest(issuer, { ...options, algorithm: "oauth2" }),
+  );
   expect(server.token_endpoint).toBe(phylax.dev.tokenEndpoint);
   expect((await phylax.ask("telehealth", "Patient/amara-okafor")).status).toBe(200);
 });
 
-test("openid-client signs a patient in from the FHIR base alone, with a key of its own (DPoP)", async ({ expect, onTestFinished }) => {
+test("openid-client signs a patient in from the FHIR base alone, with a key of its own (DPoP)", async ({
+  expect,
+  onTestFinished,
+}) => {
   const web = await PatientWeb.start(phylax.dev, `${phylax.dev.fhir}/.well-known/smart-configuration`);
   onTestFinished(() => web.close());
   const mine = await web.signIn(must(amara), new Browser(phylax.dev));
   expect(mine.tokens.scope?.split(" ").sort()).toEqual(scope.split(" ").sort());
-  expect(await (await web.read(mine, "Patient/amara-okafor")).json()).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
+  expect(await (await web.read(mine, "Patient/amara-okafor")).json()).toMatchObject({
+    resourceType: "Patient",
+    id: "amara-okafor",
+  });
   expect((await web.read(mine, `Patient/${must(other).patient}`)).status).toBe(404);
 });
 
@@ -122,13 +157,17 @@ test("T5: fhirclient binds its tokens to nothing: without an exception they are 
   expect(await recordOf(refused)).toMatchObject({ kind: "refusal", outcome: { reason: "token_unbound" } });
 
   const until = new Date(Date.now() + 30 * 86_400_000).toISOString();
-  await phylax.stack.runtime.applyRegistry(joined({ policies: [starterPolicy("patrqt")] }, smartApp({ unboundUntil: until })));
+  await phylax.stack.runtime.applyRegistry(
+    joined({ policies: [starterPolicy("patrqt")] }, smartApp({ unboundUntil: until })),
+  );
   const again = async () => {
     mine = await signIn(must(amara)); // after a 401 fhirclient has forgotten its token
     return statusOf(mine.patient.read());
   };
   await expect.poll(again, { timeout: 11_000, interval: 500 }).toBe(200); // P4
-  const read = (await mine.request({ url: "Patient/amara-okafor", includeResponse: true })) as Answered & { readonly body: unknown };
+  const read = (await mine.request({ url: "Patient/amara-okafor", includeResponse: true })) as Answered & {
+    readonly body: unknown;
+  };
   expect(read.body).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
   expect(await recordOf(read)).toMatchObject({
     kind: "disclosure",
@@ -143,7 +182,9 @@ test("T5: fhirclient binds its tokens to nothing: without an exception they are 
     why: { purposes: ["PATRQT"] },
   });
   expect(await mine.user.read()).toMatchObject({ id: "amara-okafor" }); // fhirUser of the ID token
-  const rows = (await mine.patient.request("Observation?_count=5", { flat: true, pageLimit: 1 })) as { subject: { reference: string } }[];
+  const rows = (await mine.patient.request("Observation?_count=5", { flat: true, pageLimit: 1 })) as {
+    subject: { reference: string };
+  }[];
   expect(new Set(rows.map(({ subject }) => subject.reference))).toEqual(new Set(["Patient/amara-okafor"]));
   expect(await statusOf(mine.request(`Patient/${must(other).patient}`))).toBe(404);
 

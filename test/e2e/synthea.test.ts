@@ -9,7 +9,11 @@ const absent = !existsSync(folder);
 
 interface Entry {
   readonly fullUrl: string;
-  readonly resource: { readonly resourceType: string; readonly id: string; readonly [element: string]: unknown };
+  readonly resource: {
+    readonly resourceType: string;
+    readonly id: string;
+    readonly [element: string]: unknown;
+  };
 }
 
 interface Page {
@@ -40,7 +44,9 @@ describe.skipIf(absent)("with real Synthea patients (skipped when ../shared/data
   let phylax: TestStack;
   const bundles = absent
     ? []
-    : readdirSync(folder).map((file): { entry: Entry[] } => JSON.parse(gunzipSync(readFileSync(join(folder, file))).toString("utf8")));
+    : readdirSync(folder).map((file): { entry: Entry[] } =>
+        JSON.parse(gunzipSync(readFileSync(join(folder, file))).toString("utf8")),
+      );
 
   beforeAll(async () => {
     phylax = await startTestStack({ bundles: folder });
@@ -65,7 +71,9 @@ describe.skipIf(absent)("with real Synthea patients (skipped when ../shared/data
       for (const { entry } of bundles) {
         const patient = entry.find(({ resource }) => resource.resourceType === "Patient");
         const whole = new Map(
-          entry.filter(({ resource }) => resource.resourceType === type).map(({ resource }) => [resource.id, resource]),
+          entry
+            .filter(({ resource }) => resource.resourceType === type)
+            .map(({ resource }) => [resource.id, resource]),
         );
         const shown = await everyPage(phylax, "telehealth", `${type}?patient=${patient?.resource.id}`);
         expect(new Set(shown.map(({ resource }) => resource.id)).size).toBe(shown.length);
@@ -76,7 +84,10 @@ describe.skipIf(absent)("with real Synthea patients (skipped when ../shared/data
           for (const leaf of leaves(shownOf)) {
             // The loader made `Patient/x` of `urn:uuid:x`.
             const loaded = typeof leaf === "string" ? leaf.replace(/^[A-Z][A-Za-z]+\//u, "urn:uuid:") : leaf;
-            expect(original.has(leaf) || original.has(loaded), `${type}/${resource.id} shows a value the origin does not have`).toBe(true);
+            expect(
+              original.has(leaf) || original.has(loaded),
+              `${type}/${resource.id} shows a value the origin does not have`,
+            ).toBe(true);
           }
         }
       }
@@ -85,7 +96,12 @@ describe.skipIf(absent)("with real Synthea patients (skipped when ../shared/data
 
   test("what a payer's view hides is in no observation that it gets", async ({ expect }) => {
     const patient = bundles[0]?.entry.find(({ resource }) => resource.resourceType === "Patient");
-    for (const { resource } of await everyPage(phylax, "payer", `Observation?patient=${patient?.resource.id}`))
-      for (const hidden of ["note", "text", "performer", "component"]) expect(resource).not.toHaveProperty(hidden);
+    for (const { resource } of await everyPage(
+      phylax,
+      "payer",
+      `Observation?patient=${patient?.resource.id}`,
+    ))
+      for (const hidden of ["note", "text", "performer", "component"])
+        expect(resource).not.toHaveProperty(hidden);
   });
 });

@@ -3,7 +3,14 @@ import { send } from "../../cli/mutual-tls.ts";
 import { clientAssertion } from "../../cli/access-token.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
-import { askAs, certificateFor, clientEntries, joined, starterPolicy, thumbprint } from "../support/outside.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  joined,
+  starterPolicy,
+  thumbprint,
+} from "../support/outside.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
@@ -15,7 +22,12 @@ beforeAll(async () => {
     joined(
       { policies: [starterPolicy("treat")] },
       clientEntries(
-        { id: "by-certificate", kind: "telehealth", auth: "tls_client_auth", certificates: [thumbprint(certificate)] },
+        {
+          id: "by-certificate",
+          kind: "telehealth",
+          auth: "tls_client_auth",
+          certificates: [thumbprint(certificate)],
+        },
         "TREAT",
         "treat",
         "system/*.rs",
@@ -32,7 +44,9 @@ const request = (identity: CertificateFiles | undefined, form: Readonly<Record<s
     body: new URLSearchParams({ grant_type: "client_credentials", ...form }).toString(),
   });
 
-test("a client of tls_client_auth gets a token by its certificate alone and uses it with that certificate only", async ({ expect }) => {
+test("a client of tls_client_auth gets a token by its certificate alone and uses it with that certificate only", async ({
+  expect,
+}) => {
   const reply = await request(certificate, { client_id: "by-certificate" });
   expect(reply.status, reply.text).toBe(200);
   const { access_token: token }: { access_token: string } = JSON.parse(reply.text);
@@ -45,12 +59,17 @@ test("a client of tls_client_auth gets a token by its certificate alone and uses
   });
 });
 
-test("neither method serves a client of the other, nor another's certificate a name, and the ledger knows why", async ({ expect }) => {
+test("neither method serves a client of the other, nor another's certificate a name, and the ledger knows why", async ({
+  expect,
+}) => {
   const telehealth = phylax.client("telehealth");
   const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
   const assertion = {
     client_assertion_type: jwtBearer,
-    client_assertion: await clientAssertion(phylax.dev, telehealth, { iss: "by-certificate", sub: "by-certificate" }),
+    client_assertion: await clientAssertion(phylax.dev, telehealth, {
+      iss: "by-certificate",
+      sub: "by-certificate",
+    }),
   };
   const cases = [
     ["client_authentication_method_mismatch", certificate, assertion],
@@ -66,14 +85,24 @@ test("neither method serves a client of the other, nor another's certificate a n
     expect(reply.status, reason).toBe(401);
     faces.add(reply.text);
     const records = await openLedger(phylax.dev);
-    expect(records.find(({ event }) => event.id === reply.headers["x-request-id"])?.event.outcome?.reason).toBe(reason);
+    expect(
+      records.find(({ event }) => event.id === reply.headers["x-request-id"])?.event.outcome?.reason,
+    ).toBe(reason);
   }
   expect(faces.size).toBe(1);
 });
 
 test("the metadata names the methods", async ({ expect }) => {
-  const reply = await send(phylax.dev, undefined, `${phylax.dev.gateway}/.well-known/oauth-authorization-server`);
+  const reply = await send(
+    phylax.dev,
+    undefined,
+    `${phylax.dev.gateway}/.well-known/oauth-authorization-server`,
+  );
   expect(JSON.parse(reply.text)).toMatchObject({
-    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"],
+    token_endpoint_auth_methods_supported: [
+      "private_key_jwt",
+      "tls_client_auth",
+      "self_signed_tls_client_auth",
+    ],
   });
 });

@@ -22,7 +22,10 @@ let witness: Verifier;
 let place: string;
 beforeAll(async () => {
   phylax = await startTestStack({ state });
-  const keys = [parseVerifierKey(phylax.dev.root), parseWitnessKey(Object.values(phylax.dev.witnesses)[0] ?? "")] as const;
+  const keys = [
+    parseVerifierKey(phylax.dev.root),
+    parseWitnessKey(Object.values(phylax.dev.witnesses)[0] ?? ""),
+  ] as const;
   const [ofRoot, ofWitness] = keys;
   if (!ofRoot.ok || !ofWitness.ok) throw new Error("dev.json has a key that is none");
   [root, witness] = [ofRoot.value, ofWitness.value];
@@ -39,7 +42,8 @@ async function cosignedRoot(size: number) {
   for (const end = Date.now() + 80_000; ; await wait(500)) {
     const note = (await log().checkpoint()) ?? new Uint8Array();
     const checkpoint = openCheckpoint(note, root);
-    if (checkpoint.ok && checkpoint.value.size >= size && cosignedAt(note, witness).ok) return { note, checkpoint: checkpoint.value };
+    if (checkpoint.ok && checkpoint.value.size >= size && cosignedAt(note, witness).ok)
+      return { note, checkpoint: checkpoint.value };
     if (Date.now() > end) throw new Error(`not cosigned: ${fromUtf8(note)}`);
   }
 }
@@ -49,7 +53,10 @@ const submit = async (body: Uint8Array, init: RequestInit = {}) => {
 };
 /** Signs as whoever holds the ledger's checkpoint key could. */
 function signedByLedger(size: number, hash: Uint8Array, origin = root.name): Uint8Array {
-  const key = createPrivateKey({ key: JSON.parse(readFileSync(join(state, "secrets", "checkpoint.jwk.json"), "utf8")), format: "jwk" });
+  const key = createPrivateKey({
+    key: JSON.parse(readFileSync(join(state, "secrets", "checkpoint.jwk.json"), "utf8")),
+    format: "jwk",
+  });
   const text = `${origin}\n${size}\n${toBase64(hash)}\nframe ${size} ${toBase64(hash)}\n`;
   return utf8(noteOf(text, root, new Uint8Array(sign(null, utf8(text), key))));
 }
@@ -67,7 +74,9 @@ test(
     const verified = await phylaxIn(parent, "ledger", "verify", "--receipt", receipt);
     expect(verified, verified.error).toMatchObject({ code: 0, error: "" });
     expect(verified.out).toMatch(/^root: good: .* cosigned by witness\.phylax\.example\/w1 at 20/m);
-    expect(verified.out).toMatch(new RegExp(`^${name}: good: (\\d+) leaves .*, [1-9]\\d* of them under the root log`, "m"));
+    expect(verified.out).toMatch(
+      new RegExp(`^${name}: good: (\\d+) leaves .*, [1-9]\\d* of them under the root log`, "m"),
+    );
 
     const exported = await phylaxIn(parent, "ledger", "export", "copy");
     expect(exported, exported.error).toMatchObject({ code: 0, error: "" });
@@ -83,7 +92,10 @@ test(
     const file = join(parent, "copy", "root", "checkpoint");
     writeFileSync(file, readFileSync(file, "utf8").replace(/— witness\S+ \S+\n/, ""));
     const alone = await phylaxIn(parent, "ledger", "verify", "copy", "--log", "root");
-    expect(alone).toMatchObject({ code: 1, error: "root: WRONG: checkpoint: not cosigned by witness.phylax.example/w1\n" });
+    expect(alone).toMatchObject({
+      code: 1,
+      error: "root: WRONG: checkpoint: not cosigned by witness.phylax.example/w1\n",
+    });
   },
 );
 
@@ -94,8 +106,13 @@ test(
     const { note, checkpoint } = await cosignedRoot(1);
     const { size, root: hash } = checkpoint;
     const again = await submit(writeAddCheckpoint({ oldSize: size, proof: [], checkpoint: note }));
-    expect(again).toMatchObject({ status: 200, text: expect.stringMatching(/^— witness\.phylax\.example\/w1 \S+\n$/) });
-    expect(cosignedAt(utf8((fromUtf8(note) ?? "").replace(/— witness\S+ \S+\n/, "") + again.text), witness)).toMatchObject({ ok: true });
+    expect(again).toMatchObject({
+      status: 200,
+      text: expect.stringMatching(/^— witness\.phylax\.example\/w1 \S+\n$/),
+    });
+    expect(
+      cosignedAt(utf8((fromUtf8(note) ?? "").replace(/— witness\S+ \S+\n/, "") + again.text), witness),
+    ).toMatchObject({ ok: true });
 
     const other = Uint8Array.from(hash, (byte) => byte ^ 1);
     const forged = (oldSize: number, newSize: number, proof: readonly Uint8Array[] = []) =>
@@ -105,10 +122,16 @@ test(
     expect(await forged(size, size + 9, [other])).toMatchObject({ status: 422 });
     expect(await forged(size, size + 9)).toMatchObject({ status: 422 });
     expect(await forged(size + 9, size + 1)).toMatchObject({ status: 400 });
-    const foreign = writeAddCheckpoint({ oldSize: 0, proof: [], checkpoint: signedByLedger(5, other, "other.example/root") });
+    const foreign = writeAddCheckpoint({
+      oldSize: 0,
+      proof: [],
+      checkpoint: signedByLedger(5, other, "other.example/root"),
+    });
     expect(await submit(foreign)).toMatchObject({ status: 404 });
     const unsigned = utf8((fromUtf8(note) ?? "").replace(/^\d+$/m, String(size + 1)));
-    expect(await submit(writeAddCheckpoint({ oldSize: size, proof: [], checkpoint: unsigned }))).toMatchObject({ status: 403 });
+    expect(
+      await submit(writeAddCheckpoint({ oldSize: size, proof: [], checkpoint: unsigned })),
+    ).toMatchObject({ status: 403 });
     expect(await submit(utf8("old 0\n"))).toMatchObject({ status: 400 });
     expect(await submit(new Uint8Array(70_000))).toMatchObject({ status: 413 });
     expect((await fetch(place)).status).toBe(405);
@@ -124,7 +147,10 @@ test(
     expect((await shown("other.example/root")).status).toBe(404);
     expect((await shown(root.name, { method: "POST" })).status).toBe(405);
     expect((await fetch(place.replace("add-checkpoint", "checkpoint"))).status).toBe(404);
-    expect(await submit(writeAddCheckpoint({ oldSize: size, proof: [], checkpoint: note })), "it remembers what it did").toMatchObject({
+    expect(
+      await submit(writeAddCheckpoint({ oldSize: size, proof: [], checkpoint: note })),
+      "it remembers what it did",
+    ).toMatchObject({
       status: 200,
     });
   },

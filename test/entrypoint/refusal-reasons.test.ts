@@ -15,10 +15,15 @@ const textsOf = ({ gateway, token, admin }: RefusalRow): readonly string[] =>
 /** Both differences are types that no table has: the compiler checks these lines, and so the check itself. */
 type AdminReason = AdminRefusal["reason"] | RejectionReason;
 const withoutRow: ExactFaces<"admin", AdminReason | "new_reason"> = { reasonsWithoutRow: "new_reason" };
-const withoutReason: ExactFaces<"admin", Exclude<AdminReason, "role_missing">> = { rowsWithoutReason: "role_missing" };
+const withoutReason: ExactFaces<"admin", Exclude<AdminReason, "role_missing">> = {
+  rowsWithoutReason: "role_missing",
+};
 
 test("a reason without a row does not compile, nor a row without a reason", ({ expect }) => {
-  expect([withoutRow, withoutReason]).toEqual([{ reasonsWithoutRow: "new_reason" }, { rowsWithoutReason: "role_missing" }]);
+  expect([withoutRow, withoutReason]).toEqual([
+    { reasonsWithoutRow: "new_reason" },
+    { rowsWithoutReason: "role_missing" },
+  ]);
 });
 
 test("each reason stands once in the table, so that no row hides another", ({ expect }) => {
@@ -29,7 +34,9 @@ test("each reason stands once in the table, so that no row hides another", ({ ex
   }
 });
 
-test("each text says what to do next: a sentence with the fault and a sentence with the next step", ({ expect }) => {
+test("each text says what to do next: a sentence with the fault and a sentence with the next step", ({
+  expect,
+}) => {
   const nextStep =
     /\b(?:Accept|Add|Ask|Change|Check|Choose|Connect|Correct|Create|Delete|Follow|Get|Give|Leave|Make|Name|Post|Read|Refer|Repeat|Search|See|Send|Sign|Split|Try|Use|Wait|Write)\b/u;
   for (const [reason, row] of rows) {
@@ -41,19 +48,28 @@ test("each text says what to do next: a sentence with the fault and a sentence w
 });
 
 test("a description of the token endpoint keeps to the characters of RFC 6749 §5.2", ({ expect }) => {
-  for (const [reason, { token }] of rows) expect(token?.description ?? "", reason).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/u);
+  for (const [reason, { token }] of rows)
+    expect(token?.description ?? "", reason).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/u);
 });
 
 test("a client that does not prove itself reads one text, whatever failed", ({ expect }) => {
   const ofRequest = ["client_authentication_missing", "client_authentication_not_supported"]; // what the form itself says
-  const faces = rows.filter(([reason, { token }]) => token?.error === "invalid_client" && !ofRequest.includes(reason));
+  const faces = rows.filter(
+    ([reason, { token }]) => token?.error === "invalid_client" && !ofRequest.includes(reason),
+  );
   expect(faces.length).toBeGreaterThan(25);
   expect(new Set(faces.map(([, { token }]) => JSON.stringify(token))).size).toBe(1);
 });
 
 test("an operator's certificate that was presented and is not accepted has one text", ({ expect }) => {
-  const { certificate_unverified: unverified, certificate_revoked, certificate_denied, operator_unknown } = refusalReasons;
-  for (const row of [certificate_revoked, certificate_denied, operator_unknown]) expect(row.admin).toEqual(unverified.admin);
+  const {
+    certificate_unverified: unverified,
+    certificate_revoked,
+    certificate_denied,
+    operator_unknown,
+  } = refusalReasons;
+  for (const row of [certificate_revoked, certificate_denied, operator_unknown])
+    expect(row.admin).toEqual(unverified.admin);
 });
 
 test("no reason has an old name, and every old name leads to a reason of this version", ({ expect }) => {

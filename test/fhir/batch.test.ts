@@ -8,7 +8,10 @@ import { readJson, type Json } from "#fhir/json/json";
 import { noSharedData } from "../phi/shared-data.ts";
 
 const bundle = (type: string, ...entry: Json[]): Json => ({ resourceType: "Bundle", type, entry });
-const entry = (method: string, url: string, more: Record<string, Json> = {}): Json => ({ request: { method, url }, ...more });
+const entry = (method: string, url: string, more: Record<string, Json> = {}): Json => ({
+  request: { method, url },
+  ...more,
+});
 const reason = (body: Json) => {
   const read = readBatch(body);
   return read.ok ? "read" : read.error.reason;
@@ -19,13 +22,21 @@ test("a batch is read into requests: method, path, query, conditions, resource",
     bundle(
       "transaction",
       entry("POST", "Patient", { fullUrl: "urn:uuid:1", resource: { resourceType: "Patient" } }),
-      { request: { method: "PUT", url: "Observation/1", ifMatch: 'W/"2"' }, resource: { resourceType: "Observation" } },
+      {
+        request: { method: "PUT", url: "Observation/1", ifMatch: 'W/"2"' },
+        resource: { resourceType: "Observation" },
+      },
       entry("GET", "Observation?patient=1&_count=5"),
-      { request: { method: "POST", url: "Patient", ifNoneExist: "identifier=urn:a|1" }, resource: { resourceType: "Patient" } },
+      {
+        request: { method: "POST", url: "Patient", ifNoneExist: "identifier=urn:a|1" },
+        resource: { resourceType: "Patient" },
+      },
     ),
   );
   if (!read.ok) return expect(read.error).toBeUndefined();
-  expect(read.value.entries.map(({ method, segments, query }) => [method, segments.join("/"), query])).toEqual([
+  expect(
+    read.value.entries.map(({ method, segments, query }) => [method, segments.join("/"), query]),
+  ).toEqual([
     ["POST", "Patient", ""],
     ["PUT", "Observation/1", ""],
     ["GET", "Observation", "patient=1&_count=5"],
@@ -68,20 +79,37 @@ test.for<[string, Json]>([
   ["entry_repeated", bundle("transaction", entry("PUT", "Patient/1"), entry("DELETE", "Patient/1"))],
   [
     "entry_repeated",
-    bundle("transaction", entry("POST", "Patient", { fullUrl: "urn:uuid:1" }), entry("POST", "Patient", { fullUrl: "urn:uuid:1" })),
+    bundle(
+      "transaction",
+      entry("POST", "Patient", { fullUrl: "urn:uuid:1" }),
+      entry("POST", "Patient", { fullUrl: "urn:uuid:1" }),
+    ),
   ],
   ["too_many_entries", bundle("batch", ...Array.from({ length: 51 }, () => entry("GET", "Patient/1")))],
   ["too_many_entries", bundle("transaction", ...Array.from({ length: 51 }, () => entry("GET", "Patient/1")))],
-  ["too_many_entries", bundle("transaction", ...Array.from({ length: 1_001 }, () => entry("POST", "Patient")))],
+  [
+    "too_many_entries",
+    bundle("transaction", ...Array.from({ length: 1_001 }, () => entry("POST", "Patient"))),
+  ],
 ])("%s: %j", ([expected, body], { expect }) => {
   expect(reason(body)).toBe(expected);
 });
 
-test("an entry may call its resource as its address does, and the searches that references stand for are found", ({ expect }) => {
-  expect(reason(bundle("transaction", entry("PUT", "Patient/1", { fullUrl: "Patient/1", resource: { resourceType: "Patient" } })))).toBe(
-    "read",
-  );
-  const resource = { subject: { reference: "Patient/1" }, performer: [{ reference: "Practitioner?identifier=a|1" }, { reference: "#p?" }] };
+test("an entry may call its resource as its address does, and the searches that references stand for are found", ({
+  expect,
+}) => {
+  expect(
+    reason(
+      bundle(
+        "transaction",
+        entry("PUT", "Patient/1", { fullUrl: "Patient/1", resource: { resourceType: "Patient" } }),
+      ),
+    ),
+  ).toBe("read");
+  const resource = {
+    subject: { reference: "Patient/1" },
+    performer: [{ reference: "Practitioner?identifier=a|1" }, { reference: "#p?" }],
+  };
   expect(conditionalReferences(resource)).toEqual(["Practitioner?identifier=a|1"]);
   for (const reference of [
     "/Practitioner?identifier=1",
@@ -101,7 +129,9 @@ test("a batch may read one resource twice; a transaction as well", ({ expect }) 
 test("whatever the body is, reading it never throws", ({ expect }) => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.jsonValue(), (item, request) => {
-      const read = readJson(new TextEncoder().encode(JSON.stringify(bundle("batch", item as Json, { request: request as Json }))));
+      const read = readJson(
+        new TextEncoder().encode(JSON.stringify(bundle("batch", item as Json, { request: request as Json }))),
+      );
       if (read.ok) expect(typeof reason(read.value)).toBe("string");
     }),
   );
@@ -124,16 +154,19 @@ test("references are replaced wherever they are, and nothing else is", ({ expect
   });
 });
 
-test.skipIf(noSharedData)("Synthea's transactions and google's gateway requests are read (needs ../shared/data)", ({ expect }) => {
-  const root = join(import.meta.dirname, "../../../shared/data/fhir");
-  const files = ["synthea-2019", "synthea-2020", "gateway-requests"].flatMap((folder) =>
-    readdirSync(join(root, folder)).map((name) => join(root, folder, name)),
-  );
-  const read = files.map((file) => {
-    const bytes = readFileSync(file);
-    const body = readJson(file.endsWith(".gz") ? gunzipSync(bytes) : bytes);
-    return body.ok ? reason(body.value) : body.error.reason;
-  });
-  expect(read.length).toBeGreaterThan(10);
-  expect(read.filter((one) => one === "read").length).toBeGreaterThanOrEqual(10);
-});
+test.skipIf(noSharedData)(
+  "Synthea's transactions and google's gateway requests are read (needs ../shared/data)",
+  ({ expect }) => {
+    const root = join(import.meta.dirname, "../../../shared/data/fhir");
+    const files = ["synthea-2019", "synthea-2020", "gateway-requests"].flatMap((folder) =>
+      readdirSync(join(root, folder)).map((name) => join(root, folder, name)),
+    );
+    const read = files.map((file) => {
+      const bytes = readFileSync(file);
+      const body = readJson(file.endsWith(".gz") ? gunzipSync(bytes) : bytes);
+      return body.ok ? reason(body.value) : body.error.reason;
+    });
+    expect(read.length).toBeGreaterThan(10);
+    expect(read.filter((one) => one === "read").length).toBeGreaterThanOrEqual(10);
+  },
+);

@@ -6,7 +6,8 @@ import { everyCapability } from "#fhir/type-capability";
 
 beforeAll(() => {
   // Medplum's definitions of R4: an oracle that shares nothing with our tables.
-  for (const file of ["profiles-types", "profiles-resources"]) indexStructureDefinitionBundle(readJson(`fhir/r4/${file}.json`));
+  for (const file of ["profiles-types", "profiles-resources"])
+    indexStructureDefinitionBundle(readJson(`fhir/r4/${file}.json`));
 });
 
 test("the CapabilityStatement is valid R4 by another validator", ({ expect }) => {

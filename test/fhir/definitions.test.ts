@@ -33,21 +33,30 @@ interface Definition {
   readonly resource?: readonly { readonly code: string; readonly param?: readonly string[] }[];
 }
 const definitionsIn = (file: string): readonly Definition[] =>
-  (readJson(`fhir/r4/${file}.json`) as { entry: { resource: Definition }[] }).entry.map(({ resource }) => resource);
+  (readJson(`fhir/r4/${file}.json`) as { entry: { resource: Definition }[] }).entry.map(
+    ({ resource }) => resource,
+  );
 
 const parameters = definitionsIn("search-parameters").flatMap((definition) =>
   (definition.base ?? []).map((base) => ({ key: `${base}?${definition.code}`, base, definition })),
 );
 const structures = ["profiles-resources", "profiles-types"]
   .flatMap(definitionsIn)
-  .filter(({ resourceType, kind }) => resourceType === "StructureDefinition" && kind !== "logical" && kind !== "primitive-type")
+  .filter(
+    ({ resourceType, kind }) =>
+      resourceType === "StructureDefinition" && kind !== "logical" && kind !== "primitive-type",
+  )
   // R4B's, and profiles of Quantity.
   .filter(({ name }) => !["SubscriptionStatus", "MoneyQuantity", "SimpleQuantity"].includes(name));
 
 /** Kept out of the tables: read from more than the resource itself, and refused by name. */
 const withoutElements = ["DomainResource?_text", "Resource?_content", "Resource?_query"];
 /** Not in R4 4.0.1: the package takes them from later drafts. */
-const laterThanR4 = ["DetectedIssue?status", "DeviceDefinition?classification", "ServiceRequest?order-detail"];
+const laterThanR4 = [
+  "DetectedIssue?status",
+  "DeviceDefinition?classification",
+  "ServiceRequest?order-detail",
+];
 /** In R4 4.0.1, and not in the package: they read extensions, and are refused as not supported. */
 const ofExtensions = [
   "Device?din",
@@ -65,8 +74,12 @@ const tabled = Object.entries(r4Search).flatMap(([type, texts]) =>
   texts.split(" ").map((text) => `${type}?${text.slice(0, text.indexOf(":"))}`),
 );
 
-test("every (type, code) of R4's search parameters is in the table, once, and nothing else is", ({ expect }) => {
-  const wanted = parameters.map(({ key }) => key).filter((key) => ![...withoutElements, ...laterThanR4].includes(key));
+test("every (type, code) of R4's search parameters is in the table, once, and nothing else is", ({
+  expect,
+}) => {
+  const wanted = parameters
+    .map(({ key }) => key)
+    .filter((key) => ![...withoutElements, ...laterThanR4].includes(key));
   expect(tabled.toSorted()).toEqual([...wanted, ...ofExtensions].toSorted());
 });
 
@@ -74,7 +87,9 @@ test("every (type, code) of R4's search parameters is in the table, once, and no
 const otherTargets = (type: string, code: string) =>
   code === "patient" ? ["Patient", "Group"] : type === "MeasureReport" ? undefined : [];
 
-test("every search parameter of the table has the type, the targets and the elements that its definition says", ({ expect }) => {
+test("every search parameter of the table has the type, the targets and the elements that its definition says", ({
+  expect,
+}) => {
   for (const { key, base, definition } of parameters) {
     const { code = "", type, target = [], expression = "" } = definition;
     if (!tabled.includes(key)) continue;
@@ -108,7 +123,10 @@ function plain(term: string): string {
   return term
     .replace(/^\((?<inside>.*)\)$/u, "$<inside>")
     .replace(/ as (?<type>\w+)$/u, ".as($<type>)")
-    .replaceAll(/\.(?:as|ofType)\((?<type>\w+)\)/gu, (_all, type: string) => type.charAt(0).toUpperCase() + type.slice(1))
+    .replaceAll(
+      /\.(?:as|ofType)\((?<type>\w+)\)/gu,
+      (_all, type: string) => type.charAt(0).toUpperCase() + type.slice(1),
+    )
     .replace(/\.where\((?:resolve\(\) is \w+|system='\w+')\)$/u, "");
 }
 
@@ -126,7 +144,10 @@ test("every element of R4's structures is in the table with its types, cardinali
       if (!path.includes(".") || max === "0") continue;
       const types = type.map(({ code }) => code.replace("http://hl7.org/fhirpath/System.String", "string"));
       const inside = types.every((code) => code === "BackboneElement" || code === "Element"); // also where it is like another element
-      wanted.set(path, `${min > 0} ${max === "*"} ${isModifier === true} ${inside ? "inside" : types.toSorted().join()}`);
+      wanted.set(
+        path,
+        `${min > 0} ${max === "*"} ${isModifier === true} ${inside ? "inside" : types.toSorted().join()}`,
+      );
     }
   }
   const found = new Map<string, string>();
@@ -134,11 +155,20 @@ test("every element of R4's structures is in the table with its types, cardinali
     for (const { name, required, repeats, isModifier, forms } of elementsOf(parent).values()) {
       const types = forms.map(({ type }) => type);
       const inside = types.every((type) => type.includes("."));
-      found.set(`${parent}.${name}`, `${required} ${repeats} ${isModifier} ${inside ? "inside" : types.toSorted().join()}`);
+      found.set(
+        `${parent}.${name}`,
+        `${required} ${repeats} ${isModifier} ${inside ? "inside" : types.toSorted().join()}`,
+      );
     }
   }
-  const different = [...new Set([...wanted.keys(), ...found.keys()])].filter((path) => wanted.get(path) !== found.get(path));
-  expect(different.filter((path) => !changed.test(path)).map((path) => `${path} ${wanted.get(path)} | ${found.get(path)}`)).toEqual([]);
+  const different = [...new Set([...wanted.keys(), ...found.keys()])].filter(
+    (path) => wanted.get(path) !== found.get(path),
+  );
+  expect(
+    different
+      .filter((path) => !changed.test(path))
+      .map((path) => `${path} ${wanted.get(path)} | ${found.get(path)}`),
+  ).toEqual([]);
 });
 
 /** MIME types, languages, currencies, units, and one answer list of LOINC. */
@@ -162,9 +192,13 @@ const unlisted = [
   "TestScript.setup.action.operation.contentType",
 ];
 
-test("every required binding of R4's structures is in the table, unless its codes cannot be listed", ({ expect }) => {
+test("every required binding of R4's structures is in the table, unless its codes cannot be listed", ({
+  expect,
+}) => {
   const bound = structures.flatMap(({ snapshot }) =>
-    (snapshot?.element ?? []).filter(({ binding, max }) => binding?.strength === "required" && max !== "0").map(({ path }) => path),
+    (snapshot?.element ?? [])
+      .filter(({ binding, max }) => binding?.strength === "required" && max !== "0")
+      .map(({ path }) => path),
   );
   const found = Object.entries(r4Bindings).flatMap(([parent, texts]) =>
     texts.split(" ").map((text) => `${parent}.${text.slice(0, text.indexOf(":"))}`),
@@ -173,7 +207,9 @@ test("every required binding of R4's structures is in the table, unless its code
   expect(same([...found, ...unlisted])).toEqual(same([...new Set(bound)]));
 });
 
-test("every parameter of the patient compartment names an owner or a participant, and no other element does", ({ expect }) => {
+test("every parameter of the patient compartment names an owner or a participant, and no other element does", ({
+  expect,
+}) => {
   const { resource = [] } = readJson("fhir/r4/compartmentdefinition-patient.json") as Definition;
   expect(resource.length).toBeGreaterThan(140);
   for (const { code: type, param = [] } of resource) {
@@ -194,16 +230,22 @@ test("every parameter of the patient compartment names an owner or a participant
 const untied =
   "bdl-8 cpb-9 cpb-12 csd-1 lnk-1 md-1 msq-3 org-2 org-3 que-2 ras-2 sdf-8b sdf-16 sdf-17 tcp-1 eld-3 eld-12 eld-13 eld-14 eld-16 eld-19 tim-4 tim-5 evv-1";
 
-test("every invariant of R4 that is an error is in the table of what is checked together, or is about one element", ({ expect }) => {
+test("every invariant of R4 that is an error is in the table of what is checked together, or is about one element", ({
+  expect,
+}) => {
   const errors = structures.flatMap(({ snapshot }) =>
     (snapshot?.element ?? []).flatMap(({ constraint = [] }) =>
       constraint.filter(({ severity }) => severity === "error").map(({ key }) => key),
     ),
   );
   const special = errors.filter((key) => !/^(?:ele|ext|dom|ref|txt)-/u.test(key));
-  const keys = Object.values(r4Ties).flatMap((texts) => texts.split(" ").map((text) => text.slice(0, text.indexOf(":"))));
+  const keys = Object.values(r4Ties).flatMap((texts) =>
+    texts.split(" ").map((text) => text.slice(0, text.indexOf(":"))),
+  );
   const tied = new Set(keys.filter((key) => key !== "bounds"));
-  expect([...new Set(special)].filter((key) => !tied.has(key)).toSorted()).toEqual(untied.split(" ").toSorted());
+  expect([...new Set(special)].filter((key) => !tied.has(key)).toSorted()).toEqual(
+    untied.split(" ").toSorted(),
+  );
   // Every path of it leads through elements of R4.
   for (const [type, texts] of Object.entries(r4Ties)) {
     for (const path of texts.split(" ").flatMap((text) => text.slice(text.indexOf(":") + 1).split(","))) {

@@ -3,7 +3,8 @@ import { test } from "vitest";
 import { readInteraction } from "#fhir/interaction";
 import { searchQuery } from "#fhir/search/search";
 
-const read = (method: string, path: string, query = "") => readInteraction(method, path === "" ? [] : path.split("/"), query);
+const read = (method: string, path: string, query = "") =>
+  readInteraction(method, path === "" ? [] : path.split("/"), query);
 const refusal = (method: string, path: string, query = "") => {
   const interaction = read(method, path, query);
   return interaction.ok ? interaction.value.kind : interaction.error;
@@ -14,21 +15,36 @@ const search = (query: string) => {
 };
 
 test("a read and a search are read; ids are FHIR's own", ({ expect }) => {
-  expect(read("GET", "Patient/abc-1.Z")).toEqual({ ok: true, value: { kind: "read", type: "Patient", id: "abc-1.Z" } });
-  expect(read("GET", "Observation")).toMatchObject({ ok: true, value: { kind: "search", type: "Observation", parameters: [] } });
+  expect(read("GET", "Patient/abc-1.Z")).toEqual({
+    ok: true,
+    value: { kind: "read", type: "Patient", id: "abc-1.Z" },
+  });
+  expect(read("GET", "Observation")).toMatchObject({
+    ok: true,
+    value: { kind: "search", type: "Observation", parameters: [] },
+  });
   expect(refusal("GET", "Patient/1", "_format=json")).toBe("read");
   expect(refusal("GET", "Patient/1", "_format=application/fhir%2Bjson")).toBe("read");
 });
 
 test("a version is read by its id, and only by GET", ({ expect }) => {
-  expect(read("GET", "Patient/1/_history/2")).toEqual({ ok: true, value: { kind: "vread", type: "Patient", id: "1", version: "2" } });
+  expect(read("GET", "Patient/1/_history/2")).toEqual({
+    ok: true,
+    value: { kind: "vread", type: "Patient", id: "1", version: "2" },
+  });
   expect(refusal("GET", "Patient/1/_history/..")).toEqual({ reason: "resource_id_malformed" });
-  expect(refusal("GET", "Patient/1/_history/2", "_sort=name")).toMatchObject({ reason: "parameter_not_supported" });
-  expect(refusal("POST", "Patient/1/_history/2")).toEqual({ reason: "method_not_supported", allow: ["GET", "HEAD"] });
+  expect(refusal("GET", "Patient/1/_history/2", "_sort=name")).toMatchObject({
+    reason: "parameter_not_supported",
+  });
+  expect(refusal("POST", "Patient/1/_history/2")).toEqual({
+    reason: "method_not_supported",
+    allow: ["GET", "HEAD"],
+  });
 });
 
 test("a posted search is the search of its URL's and its form's parameters together", ({ expect }) => {
-  const posted = (query: string, form: string) => readInteraction("POST", ["Observation", "_search"], query, undefined, form);
+  const posted = (query: string, form: string) =>
+    readInteraction("POST", ["Observation", "_search"], query, undefined, form);
   const got = readInteraction("GET", ["Observation"], "patient=1&code=a&_count=5");
   const expected = got.ok ? { ok: true, value: { ...got.value, posted: true } } : got;
   expect(posted("", "patient=1&code=a&_count=5")).toEqual(expected);
@@ -61,11 +77,19 @@ test.for([
   expect(refusal(method, path)).toEqual({ reason: "interaction_not_supported", interaction });
 });
 
-test("writes are read by method and place; a conditional one names what it means, and HEAD is the GET of it", ({ expect }) => {
+test("writes are read by method and place; a conditional one names what it means, and HEAD is the GET of it", ({
+  expect,
+}) => {
   expect(read("POST", "Patient")).toEqual({ ok: true, value: { kind: "create", type: "Patient" } });
   expect(read("PUT", "Patient/1")).toEqual({ ok: true, value: { kind: "update", type: "Patient", id: "1" } });
-  expect(read("PATCH", "Patient/1")).toEqual({ ok: true, value: { kind: "patch", type: "Patient", id: "1" } });
-  expect(read("DELETE", "Patient/1")).toEqual({ ok: true, value: { kind: "delete", type: "Patient", id: "1" } });
+  expect(read("PATCH", "Patient/1")).toEqual({
+    ok: true,
+    value: { kind: "patch", type: "Patient", id: "1" },
+  });
+  expect(read("DELETE", "Patient/1")).toEqual({
+    ok: true,
+    value: { kind: "delete", type: "Patient", id: "1" },
+  });
   expect(read("POST", "")).toEqual({ ok: true, value: { kind: "batch" } });
   for (const [method, kind] of [
     ["PUT", "conditional-update"],
@@ -73,12 +97,21 @@ test("writes are read by method and place; a conditional one names what it means
     ["DELETE", "conditional-delete"],
   ] as const) {
     const criteria = { parameters: [{ values: [{ system: "urn:a", code: "1" }] }] };
-    expect(read(method, "Patient", "identifier=urn:a|1")).toMatchObject({ ok: true, value: { kind, type: "Patient", criteria } });
+    expect(read(method, "Patient", "identifier=urn:a|1")).toMatchObject({
+      ok: true,
+      value: { kind, type: "Patient", criteria },
+    });
     expect(refusal(method, "Patient")).toEqual({ reason: "criteria_missing" });
-    expect(refusal(method, "Patient", "identifier=urn:a|1&_count=1")).toMatchObject({ reason: "parameter_not_supported" });
-    expect(refusal(method, "Patient", "identifier=urn:a|1&_sort=name")).toMatchObject({ reason: "parameter_not_supported" });
+    expect(refusal(method, "Patient", "identifier=urn:a|1&_count=1")).toMatchObject({
+      reason: "parameter_not_supported",
+    });
+    expect(refusal(method, "Patient", "identifier=urn:a|1&_sort=name")).toMatchObject({
+      reason: "parameter_not_supported",
+    });
   }
-  expect(refusal("PUT", "Patient/1", "identifier=urn:a|1")).toMatchObject({ reason: "parameter_not_supported" });
+  expect(refusal("PUT", "Patient/1", "identifier=urn:a|1")).toMatchObject({
+    reason: "parameter_not_supported",
+  });
   expect(read("HEAD", "Patient/1")).toEqual(read("GET", "Patient/1"));
   expect(read("HEAD", "Patient", "name=a")).toEqual(read("GET", "Patient", "name=a"));
 });
@@ -97,7 +130,9 @@ test("what FHIR does not know is refused: method, type, path, id", ({ expect }) 
   expect(refusal("GET", `Patient/${"a".repeat(65)}`)).toEqual({ reason: "resource_id_malformed" });
 });
 
-test("a path that means another one is refused: dot segments, encoded slashes, absolute URLs, empty segments", ({ expect }) => {
+test("a path that means another one is refused: dot segments, encoded slashes, absolute URLs, empty segments", ({
+  expect,
+}) => {
   for (const path of [
     "Patient/..",
     "Patient/.",
@@ -123,19 +158,27 @@ test("a path that means another one is refused: dot segments, encoded slashes, a
   }
 });
 
-test("a search is rebuilt from what was understood: repeated parameters in order, comma lists kept", ({ expect }) => {
+test("a search is rebuilt from what was understood: repeated parameters in order, comma lists kept", ({
+  expect,
+}) => {
   expect(
-    search("patient=1&patient=Patient/2,3&code=http://loinc.org|8480-6,8462-4&date=ge2020-01-01&date=lt2021&_sort=-date,code&_count=20"),
+    search(
+      "patient=1&patient=Patient/2,3&code=http://loinc.org|8480-6,8462-4&date=ge2020-01-01&date=lt2021&_sort=-date,code&_count=20",
+    ),
   ).toBe(
     "patient=1&patient=Patient%2F2,3&code=http%3A%2F%2Floinc.org%7C8480-6,8462-4&date=ge2020-01-01&date=lt2021&_sort=-date,code&_count=20",
   );
   expect(search("value-string=a%5C,b+c%C3%A9")).toBe("value-string=a%5C%2Cb%20c%C3%A9");
-  expect(search("_id=1,2&_lastUpdated=gt2020-01-01T00:00:00Z")).toBe("_id=1,2&_lastUpdated=gt2020-01-01T00%3A00%3A00Z");
+  expect(search("_id=1,2&_lastUpdated=gt2020-01-01T00:00:00Z")).toBe(
+    "_id=1,2&_lastUpdated=gt2020-01-01T00%3A00%3A00Z",
+  );
   expect(search("&patient=1&&")).toBe("patient=1");
   expect(search("_format=json&_count=9999999999")).toBe("_count=1000000000");
 });
 
-test("chains, reverse chains, includes and modifiers are read, and rebuilt from what was understood", ({ expect }) => {
+test("chains, reverse chains, includes and modifiers are read, and rebuilt from what was understood", ({
+  expect,
+}) => {
   for (const [asked, rebuilt = asked] of [
     ["patient.name=x", "patient:Patient.name=x"],
     ["subject:Patient.organization.name=x", "subject:Patient.organization:Organization.name=x"],
@@ -145,7 +188,10 @@ test("chains, reverse chains, includes and modifiers are read, and rebuilt from 
     ["_include=Observation:patient&_include:iterate=Patient:organization&_revinclude=Provenance:target"],
     ["_include=*", "_include=Observation:*"],
     ["_include=Observation:subject:Patient&_revinclude:iterate=Provenance:target:Encounter"],
-    ["value-string:exact=x&code:not=a&value-string:missing=true&_total=none", "value-string:exact=x&code:not=a&value-string:missing=true"],
+    [
+      "value-string:exact=x&code:not=a&value-string:missing=true&_total=none",
+      "value-string:exact=x&code:not=a&value-string:missing=true",
+    ],
   ] as const) {
     expect(search(asked), asked).toBe(
       rebuilt
@@ -176,7 +222,10 @@ test.for([
   ["code.name=x", { reason: "parameter_unknown", parameter: "code" }],
   ["subject.identifier=x", { reason: "chain_needs_type", parameter: "subject" }],
   ["subject:Practitioner.name=x", { reason: "modifier_not_supported", parameter: "subject" }],
-  ["subject:Patient.organization.partof.partof.partof.name=x", { reason: "chain_too_long", parameter: "partof" }],
+  [
+    "subject:Patient.organization.partof.partof.partof.name=x",
+    { reason: "chain_too_long", parameter: "partof" },
+  ],
   ["patient.name.=x", { reason: "parameter_malformed" }],
   ["patient..name=x", { reason: "parameter_malformed" }],
   ["_has:Toaster:target:agent=1", { reason: "parameter_malformed" }],
@@ -186,7 +235,10 @@ test.for([
   ["_has:Provenance:target:agent=%20", { reason: "parameter_value_malformed", parameter: "agent" }],
   ["_include=Encounter:patient", { reason: "parameter_value_malformed", parameter: "_include" }],
   ["_include=Observation:code", { reason: "parameter_value_malformed", parameter: "_include" }],
-  ["_include=Observation:subject:Practitioner", { reason: "parameter_value_malformed", parameter: "_include" }],
+  [
+    "_include=Observation:subject:Practitioner",
+    { reason: "parameter_value_malformed", parameter: "_include" },
+  ],
   ["_include:recurse=Observation:subject", { reason: "parameter_value_malformed", parameter: "_include" }],
   ["_include=Observation:patient:Patient:x", { reason: "parameter_value_malformed", parameter: "_include" }],
   ["_revinclude=*", { reason: "parameter_value_malformed", parameter: "_revinclude" }],
@@ -216,7 +268,10 @@ test.for([
   ["_count=-1", { reason: "parameter_value_malformed", parameter: "_count" }],
   ["_format=xml", { reason: "format_not_supported" }],
   ["patient=Group/1", { reason: "parameter_value_malformed", parameter: "patient" }],
-  ["patient=https://origin.example/fhir/Patient/1", { reason: "parameter_value_malformed", parameter: "patient" }],
+  [
+    "patient=https://origin.example/fhir/Patient/1",
+    { reason: "parameter_value_malformed", parameter: "patient" },
+  ],
   ["patient=//x/Patient/1", { reason: "parameter_value_malformed", parameter: "patient" }],
   ["patient=Patient/1/_history/2", { reason: "parameter_value_malformed", parameter: "patient" }],
   ["patient=Patient/1%26code=x", { reason: "parameter_value_malformed", parameter: "patient" }],
@@ -257,25 +312,46 @@ test("the elements that a reader wants are the type's own, at its top level", ({
   expect(read("GET", "Patient/1", "_elements=name,deceased[x],birthDate")).toMatchObject({
     value: { elements: ["name", "deceased", "birthDate"] },
   });
-  expect(read("GET", "Observation", "code=x&_elements=value")).toMatchObject({ value: { elements: ["value"] } });
+  expect(read("GET", "Observation", "code=x&_elements=value")).toMatchObject({
+    value: { elements: ["value"] },
+  });
   for (const list of ["", "name.family", "Patient.name", "nickname", "name,", "constructor"])
-    expect(refusal("GET", "Patient/1", `_elements=${list}`), list).toEqual({ reason: "parameter_value_malformed", parameter: "_elements" });
-  expect(refusal("GET", "Patient/1", "_elements=name&_elements=id")).toEqual({ reason: "parameter_repeated", parameter: "_elements" });
-  expect(refusal("PUT", "Patient", "identifier=1&_elements=name")).toEqual({ reason: "parameter_not_supported", parameter: "_elements" });
+    expect(refusal("GET", "Patient/1", `_elements=${list}`), list).toEqual({
+      reason: "parameter_value_malformed",
+      parameter: "_elements",
+    });
+  expect(refusal("GET", "Patient/1", "_elements=name&_elements=id")).toEqual({
+    reason: "parameter_repeated",
+    parameter: "_elements",
+  });
+  expect(refusal("PUT", "Patient", "identifier=1&_elements=name")).toEqual({
+    reason: "parameter_not_supported",
+    parameter: "_elements",
+  });
   expect(refusal("PUT", "Patient/1", "_elements=name")).toMatchObject({ parameter: "_elements" });
 });
 
 test("a read takes no search parameter", ({ expect }) => {
-  expect(refusal("GET", "Patient/1", "name=x")).toEqual({ reason: "parameter_not_supported", parameter: "name" });
-  expect(refusal("GET", "Patient/1", "nonsense=x")).toEqual({ reason: "parameter_unknown", parameter: "nonsense" });
+  expect(refusal("GET", "Patient/1", "name=x")).toEqual({
+    reason: "parameter_not_supported",
+    parameter: "name",
+  });
+  expect(refusal("GET", "Patient/1", "nonsense=x")).toEqual({
+    reason: "parameter_unknown",
+    parameter: "nonsense",
+  });
   expect(refusal("GET", "Patient/1", "_format=xml")).toEqual({ reason: "format_not_supported" });
 });
 
-test("a reference may be the full URL that an answer gave, below the base that the client calls and no other", ({ expect }) => {
+test("a reference may be the full URL that an answer gave, below the base that the client calls and no other", ({
+  expect,
+}) => {
   const base = "https://gateway.example/v1/fhir/main";
   const asked = (value: string) => {
     const interaction = readInteraction("GET", ["Observation"], `patient=${encodeURIComponent(value)}`, base);
-    return interaction.ok && interaction.value.kind === "search" ? searchQuery(interaction.value) : interaction;
+    return interaction.ok && interaction.value.kind === "search"
+      ? searchQuery(interaction.value)
+      : interaction;
   };
   expect(asked(`${base}/Patient/1`)).toBe("patient=Patient%2F1");
   for (const other of [
@@ -288,12 +364,17 @@ test("a reference may be the full URL that an answer gave, below the base that t
     "https://gateway.example/v1/fhir/other/Patient/1",
     "https://gateway.example@evil.example/v1/fhir/main/Patient/1",
   ]) {
-    expect(asked(other), other).toEqual({ ok: false, error: { reason: "parameter_value_malformed", parameter: "patient" } });
+    expect(asked(other), other).toEqual({
+      ok: false,
+      error: { reason: "parameter_value_malformed", parameter: "patient" },
+    });
   }
 });
 
 test("a type modifier of a reference is Type/id by another spelling", ({ expect }) => {
-  expect(search("subject:Patient=1&patient:Patient=2,Patient/3")).toBe("subject=Patient%2F1&patient=Patient%2F2,Patient%2F3");
+  expect(search("subject:Patient=1&patient:Patient=2,Patient/3")).toBe(
+    "subject=Patient%2F1&patient=Patient%2F2,Patient%2F3",
+  );
 });
 
 test("what the answer is anyway may be asked for, and is not passed on", ({ expect }) => {
@@ -316,7 +397,14 @@ test("the raw plus of a time zone is read as one, and written so that it stays o
 });
 
 test("a day is a day of its month, leap years too", ({ expect }) => {
-  for (const day of ["2024-02-29", "2000-02-29", "0004-02-29", "2023-02-28", "2023-12-31", "2020-02-29T23:59:59.5-14:00"]) {
+  for (const day of [
+    "2024-02-29",
+    "2000-02-29",
+    "0004-02-29",
+    "2023-02-28",
+    "2023-12-31",
+    "2020-02-29T23:59:59.5-14:00",
+  ]) {
     expect(search(`date=${day}`), day).toBe(`date=${encodeURIComponent(day)}`);
   }
 });
@@ -339,11 +427,33 @@ test("a comma and a bar that are escaped belong to the value", ({ expect }) => {
 
 test("no request makes the reader throw, and what it accepts it reads the same again", ({ expect }) => {
   const piece = fc.oneof(
-    fc.constantFrom("Patient", "Observation", "1", "_history", "_search", "$everything", "*", "..", "%2e", "metadata"),
+    fc.constantFrom(
+      "Patient",
+      "Observation",
+      "1",
+      "_history",
+      "_search",
+      "$everything",
+      "*",
+      "..",
+      "%2e",
+      "metadata",
+    ),
     fc.string({ maxLength: 12 }),
   );
   const name = fc.oneof(
-    fc.constantFrom("patient", "code", "date", "_sort", "_count", "_has", "_id", "subject", "value-quantity", "_format"),
+    fc.constantFrom(
+      "patient",
+      "code",
+      "date",
+      "_sort",
+      "_count",
+      "_has",
+      "_id",
+      "subject",
+      "value-quantity",
+      "_format",
+    ),
     fc.string({ maxLength: 12 }),
   );
   const value = fc.oneof(
@@ -352,20 +462,28 @@ test("no request makes the reader throw, and what it accepts it reads the same a
   );
   const query = fc
     .array(
-      fc.tuple(name, fc.constantFrom("", ":not", ":Patient.name", ".x"), value).map(([n, m, v]) => `${n}${m}=${v}`),
+      fc
+        .tuple(name, fc.constantFrom("", ":not", ":Patient.name", ".x"), value)
+        .map(([n, m, v]) => `${n}${m}=${v}`),
       { maxLength: 5 },
     )
     .map((pairs) => pairs.join("&"));
   fc.assert(
-    fc.property(fc.constantFrom("GET", "POST", "HEAD", "PUT", "X"), fc.array(piece, { maxLength: 5 }), query, (method, segments, raw) => {
-      const first = readInteraction(method, segments, raw);
-      if (!first.ok || first.value.kind !== "search") return;
-      const rebuilt = searchQuery(first.value);
-      expect(rebuilt).toMatch(/^[!-~]*$/u);
-      // A compartment's address is a criterion itself, which the rebuilt query has: it is read below the type's own address.
-      const address = segments.length > 2 ? [first.value.type, ...(first.value.posted ? ["_search"] : [])] : segments;
-      expect(readInteraction(method, address, rebuilt)).toEqual(first);
-    }),
+    fc.property(
+      fc.constantFrom("GET", "POST", "HEAD", "PUT", "X"),
+      fc.array(piece, { maxLength: 5 }),
+      query,
+      (method, segments, raw) => {
+        const first = readInteraction(method, segments, raw);
+        if (!first.ok || first.value.kind !== "search") return;
+        const rebuilt = searchQuery(first.value);
+        expect(rebuilt).toMatch(/^[!-~]*$/u);
+        // A compartment's address is a criterion itself, which the rebuilt query has: it is read below the type's own address.
+        const address =
+          segments.length > 2 ? [first.value.type, ...(first.value.posted ? ["_search"] : [])] : segments;
+        expect(readInteraction(method, address, rebuilt)).toEqual(first);
+      },
+    ),
     { numRuns: 1_000 },
   );
 });

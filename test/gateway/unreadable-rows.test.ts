@@ -36,7 +36,11 @@ interface Row {
   readonly id: string;
   readonly text: string;
 }
-const row = (resource: { readonly resourceType: string; readonly id: string; readonly [name: string]: unknown }): Row => ({
+const row = (resource: {
+  readonly resourceType: string;
+  readonly id: string;
+  readonly [name: string]: unknown;
+}): Row => ({
   type: resource.resourceType,
   id: resource.id,
   text: JSON.stringify({ meta: { versionId: "1" }, ...resource }),
@@ -56,7 +60,13 @@ const observation = (id: string, more: object = {}) =>
   }) as const;
 const world: readonly Row[] = [
   row({ resourceType: "Patient", id: "amara", generalPractitioner: [to("Practitioner/vera")] }),
-  row({ resourceType: "Encounter", id: "e", status: "finished", class: { code: "AMB" }, subject: to("Patient/amara") }),
+  row({
+    resourceType: "Encounter",
+    id: "e",
+    status: "finished",
+    class: { code: "AMB" },
+    subject: to("Patient/amara"),
+  }),
   row(observation("a")),
   row(observation("z", { effectiveDateTime: "2020-01-02" })),
   row({ resourceType: "Practitioner", id: "vera" }),
@@ -69,10 +79,14 @@ const faults: Record<string, (text: string) => string> = {
   "too large": (text) => `{"language":"${"x".repeat(9_000_000)}",${text.slice(1)}`,
   "a repeated name": (text) => `{"language":"en","language":"de",${text.slice(1)}`,
   "too many patients": (text) => {
-    const named = Array.from({ length: 5_100 }, (_, n) => ({ url: "urn:p", valueReference: to(`Patient/p${n}`) }));
+    const named = Array.from({ length: 5_100 }, (_, n) => ({
+      url: "urn:p",
+      valueReference: to(`Patient/p${n}`),
+    }));
     return `{"extension":${JSON.stringify(named)},${text.slice(1)}`;
   },
-  "an unknown modifier": (text) => `{"modifierExtension":[{"url":"urn:unknown","valueBoolean":true}],${text.slice(1)}`,
+  "an unknown modifier": (text) =>
+    `{"modifierExtension":[{"url":"urn:unknown","valueBoolean":true}],${text.slice(1)}`,
 };
 /** As if it were not JSON: nobody can tell where it ends. */
 const broken = (text: string) => `{"language":tru,${text.slice(1)}`;
@@ -102,24 +116,33 @@ async function* chunks(text: string): OriginBody {
 }
 
 /** Answers every question with all that it has, whatever was asked. */
-function ask(rows: readonly Row[], question: OriginQuestion): Promise<Result<Answered, { readonly reason: "absent" }>> {
+function ask(
+  rows: readonly Row[],
+  question: OriginQuestion,
+): Promise<Result<Answered, { readonly reason: "absent" }>> {
   if ("link" in question) throw new Error("there is one page");
   const [type = "", id] = question.path.split("/");
-  const answered = (text: string) => Promise.resolve(ok({ kind: "answered" as const, base: origin, body: chunks(text) }));
+  const answered = (text: string) =>
+    Promise.resolve(ok({ kind: "answered" as const, base: origin, body: chunks(text) }));
   const isHistory = question.path.endsWith("_history");
   if (isHistory || id === undefined || id.startsWith("$") || question.path.endsWith("$everything")) {
     const entries = rows.map((one) => {
       const mode = one.type === type || question.path.endsWith("$everything") ? "match" : "include";
       return `{"resource":${one.text},${isHistory ? '"request":{"method":"PUT","url":"x"}' : `"search":{"mode":"${mode}"}`}}`;
     });
-    return answered(`{"resourceType":"Bundle","type":"${isHistory ? "history" : "searchset"}","entry":[${entries.join()}]}`);
+    return answered(
+      `{"resourceType":"Bundle","type":"${isHistory ? "history" : "searchset"}","entry":[${entries.join()}]}`,
+    );
   }
   const found = rows.find((one) => one.type === type && one.id === id);
   return found === undefined ? Promise.resolve(err({ reason: "absent" })) : answered(found.text);
 }
 
 /** Links that say where they lead. */
-const pages: PageLinks = { seal: async (place) => `${place.after}`, open: async () => err({ reason: "page_link_malformed" }) };
+const pages: PageLinks = {
+  seal: async (place) => `${place.after}`,
+  open: async () => err({ reason: "page_link_malformed" }),
+};
 const session = (rows: readonly Row[]) => sessionOf((question) => ask(rows, question), { base });
 
 async function gathered(request: string, rows: readonly Row[]): Promise<Result<Disclosure, GatewayRefusal>> {
@@ -127,7 +150,10 @@ async function gathered(request: string, rows: readonly Row[]): Promise<Result<D
   const interaction = readInteraction("GET", path.split("/"), query, base);
   const scopes = parseScopes("system/*.cruds");
   if (!interaction.ok || !scopes.ok) throw new Error("a test's own mistake");
-  const [compiled, access] = [compilePolicy(document, "sha256:test"), { scopes: scopes.value, patient: undefined }];
+  const [compiled, access] = [
+    compilePolicy(document, "sha256:test"),
+    { scopes: scopes.value, patient: undefined },
+  ];
   const who = { grant: { origin: "main" }, client: { id: "c" } } as never;
   const asked = { origin: session(rows), at: instant(0), who, place: undefined };
   if (isReading(interaction.value)) {
@@ -140,9 +166,13 @@ async function gathered(request: string, rows: readonly Row[]): Promise<Result<D
 }
 
 const textOf = (disclosed: Result<Disclosure, GatewayRefusal>) =>
-  disclosed.ok ? disclosed.value.windows.map(({ body }) => new TextDecoder().decode(body)).join("") : disclosed.error.reason;
+  disclosed.ok
+    ? disclosed.value.windows.map(({ body }) => new TextDecoder().decode(body)).join("")
+    : disclosed.error.reason;
 const withheldIn = (disclosed: Result<Disclosure, GatewayRefusal>) =>
-  disclosed.ok ? disclosed.value.windows.reduce((sum, { withheldResources }) => sum + withheldResources, 0) : 0;
+  disclosed.ok
+    ? disclosed.value.windows.reduce((sum, { withheldResources }) => sum + withheldResources, 0)
+    : 0;
 
 /** The world with a row in its midst. */
 const withRow = (one: Row): readonly Row[] => [...world.slice(0, 2), one, ...world.slice(2)];
@@ -154,19 +184,27 @@ describe.for(Object.keys(faults))("a row that cannot be read: %s", (name) => {
   };
 
   test.for(requests)("%s answers as if it were not there", async ([request, monster], { expect }) => {
-    const [without, beside] = [await gathered(request, world), await gathered(request, withRow(spoilt(monster)))];
+    const [without, beside] = [
+      await gathered(request, world),
+      await gathered(request, withRow(spoilt(monster))),
+    ];
     expect(without.ok, textOf(without)).toBe(true);
     expect(textOf(beside)).toBe(textOf(without));
     // It would have been shown, so that the test can fail; $lastn and histories show what is asked for alone.
     if (request !== "Observation/a/_history" && !request.includes("_has") && monster === "Observation")
-      expect(textOf(await gathered(request, withRow(monsters[monster] ?? spoilt(monster))))).not.toBe(textOf(without));
+      expect(textOf(await gathered(request, withRow(monsters[monster] ?? spoilt(monster))))).not.toBe(
+        textOf(without),
+      );
     if (request === "Observation?patient=amara" || request.startsWith("Patient/amara/$everything"))
       expect(withheldIn(beside)).toBe(withheldIn(without) + 1);
   });
 
   test("a read, a version and a history of it are those of what is not there", async ({ expect }) => {
     for (const request of ["Observation/m", "Observation/m/_history/1", "Observation/m/_history"]) {
-      const [absent, there] = [await gathered(request, world), await gathered(request, withRow(spoilt("Observation")))];
+      const [absent, there] = [
+        await gathered(request, world),
+        await gathered(request, withRow(spoilt("Observation"))),
+      ];
       if (absent.ok || there.ok) throw new Error(request);
       expect(faceOf(there.error), request).toEqual(faceOf(absent.error));
     }
@@ -175,7 +213,8 @@ describe.for(Object.keys(faults))("a row that cannot be read: %s", (name) => {
   test("it is no match of a condition, and nobody is related by it", async ({ expect }) => {
     const scopes = parseScopes("user/*.cruds system/*.cruds");
     const criteria = readInteraction("GET", ["Observation"], "subject=Patient/amara&status=final", base);
-    if (!scopes.ok || !criteria.ok || criteria.value.kind !== "search") throw new Error("a test's own mistake");
+    if (!scopes.ok || !criteria.ok || criteria.value.kind !== "search")
+      throw new Error("a test's own mistake");
     const access = { scopes: scopes.value, patient: undefined };
     const rows = [row(observation("a")), spoilt("Observation")];
     const scene = { policy: compilePolicy(document, "sha256:test"), access, origin: session(rows) };

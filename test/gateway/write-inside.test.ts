@@ -8,7 +8,12 @@ const writing = { interactions: ["read", "search", "create", "update"] as const 
 const all = { interactions: [...writing.interactions] };
 const category = (code: string) => [{ coding: [{ system: "urn:c", code }] }];
 const rows = (code: string) => [{ path: "category", in: [`urn:c|${code}`] }];
-const observation = (more: object = {}) => ({ resourceType: "Observation", status: "final", code: { text: "a" }, ...more });
+const observation = (more: object = {}) => ({
+  resourceType: "Observation",
+  status: "final",
+  code: { text: "a" },
+  ...more,
+});
 
 /** Ways for a resource to be inside another: how a report holds it, and how deep. */
 const wrapped = {
@@ -27,7 +32,10 @@ const wrapped = {
 /** What the policy shows of a contained observation by its category: labs without their note. */
 const uneven = policy(
   rule(["DiagnosticReport", "Bundle", "Parameters"], "everything", all),
-  rule(["Observation"], ["status", "category", "code", "subject", "performer"], { ...all, where: rows("lab") }),
+  rule(["Observation"], ["status", "category", "code", "subject", "performer"], {
+    ...all,
+    where: rows("lab"),
+  }),
   rule(["Observation"], "everything", { ...all, where: rows("vital") }),
   rule(["Observation"], ["status", "category", "code"], { interactions: ["read"], where: rows("read only") }),
   rule(["Patient"], "everything", all),
@@ -35,11 +43,16 @@ const uneven = policy(
 
 describe("what is contained is written by the rules of its own type", () => {
   const report = wrapped["contained in a report"];
-  const stored = report(observation({ category: category("lab"), note: [{ text: "hidden" }], subject: to("Patient/amara") }));
+  const stored = report(
+    observation({ category: category("lab"), note: [{ text: "hidden" }], subject: to("Patient/amara") }),
+  );
   const become = (more: object) =>
-    plan(uneven, "system/*.cruds", stored, report(observation({ category: category("lab"), subject: to("Patient/amara"), ...more }))).then(
-      outcomeOf,
-    );
+    plan(
+      uneven,
+      "system/*.cruds",
+      stored,
+      report(observation({ category: category("lab"), subject: to("Patient/amara"), ...more })),
+    ).then(outcomeOf);
 
   test("its visible elements change", async ({ expect }) => {
     expect(await become({ status: "amended" })).toBe("send");
@@ -47,7 +60,9 @@ describe("what is contained is written by the rules of its own type", () => {
 
   test("it becomes no row of which more is shown", async ({ expect }) => {
     expect(await become({ category: category("vital") })).toBe("result_widens_access");
-    expect(await become({ category: [...category("lab"), ...category("vital")] })).toBe("result_widens_access");
+    expect(await become({ category: [...category("lab"), ...category("vital")] })).toBe(
+      "result_widens_access",
+    );
   });
 
   test("it becomes no row that may not be written", async ({ expect }) => {
@@ -61,8 +76,10 @@ describe("what is contained is written by the rules of its own type", () => {
   });
 
   test("nor by one who took part, where it has no owner", async ({ expect }) => {
-    const taken = (performer: string) => report(observation({ category: category("lab"), performer: [to(performer)] }));
-    const change = (performer: string) => plan(uneven, "system/*.cruds", taken("Patient/amara"), taken(performer)).then(outcomeOf);
+    const taken = (performer: string) =>
+      report(observation({ category: category("lab"), performer: [to(performer)] }));
+    const change = (performer: string) =>
+      plan(uneven, "system/*.cruds", taken("Patient/amara"), taken(performer)).then(outcomeOf);
     expect(await change("Patient/amara")).toBe("send");
     expect(await change("Patient/bela")).toBe("result_changes_patient");
   });
@@ -75,9 +92,12 @@ describe("what is contained is written by the rules of its own type", () => {
       contained: [{ resourceType: "Patient", id: "p", ...patient }],
     });
     const known = { identifier: [{ system: "urn:mrn", value: "1" }], name: [{ family: "A" }] };
-    const change = (patient: object) => plan(uneven, "system/*.cruds", of(known), of(patient)).then(outcomeOf);
+    const change = (patient: object) =>
+      plan(uneven, "system/*.cruds", of(known), of(patient)).then(outcomeOf);
     expect(await change({ ...known, name: [{ family: "B" }] })).toBe("send");
-    expect(await change({ ...known, identifier: [{ system: "urn:mrn", value: "2" }] })).toBe("result_changes_patient");
+    expect(await change({ ...known, identifier: [{ system: "urn:mrn", value: "2" }] })).toBe(
+      "result_changes_patient",
+    );
   });
 
   test("by a patch too", async ({ expect }) => {
@@ -89,34 +109,75 @@ describe("what is contained is written by the rules of its own type", () => {
   });
 
   test("a scope by category holds it as well", async ({ expect }) => {
-    const scope = "system/DiagnosticReport.cruds system/Observation.cruds?category=urn:c|lab system/Observation.r";
-    const change = plan(uneven, scope, stored, report(observation({ category: category("vital"), subject: to("Patient/amara") })));
+    const scope =
+      "system/DiagnosticReport.cruds system/Observation.cruds?category=urn:c|lab system/Observation.r";
+    const change = plan(
+      uneven,
+      scope,
+      stored,
+      report(observation({ category: category("vital"), subject: to("Patient/amara") })),
+    );
     expect(outcomeOf(await change)).toBe("result_outside_access");
   });
 
   test("the record names whom it is about, before and after, of what is hidden too", async ({ expect }) => {
     const before = report(
-      observation({ category: category("lab"), subject: to("Patient/bela"), note: [{ authorReference: to("Patient/cleo") }] }),
+      observation({
+        category: category("lab"),
+        subject: to("Patient/bela"),
+        note: [{ authorReference: to("Patient/cleo") }],
+      }),
     );
-    const body = report(observation({ category: category("lab"), subject: to("Patient/bela"), status: "amended" }));
-    expect(namedBy(await plan(uneven, "system/*.cruds", before, body))).toEqual({ patients: ["amara", "bela"], unnamed: false });
-    const hidden = { ...before, contained: [...before.contained, { ...observation({ subject: to("Patient/dara") }), id: "h" }] };
-    expect(namedBy(await plan(uneven, "system/*.cruds", hidden, body))).toEqual({ patients: ["amara", "bela", "dara"], unnamed: false });
+    const body = report(
+      observation({ category: category("lab"), subject: to("Patient/bela"), status: "amended" }),
+    );
+    expect(namedBy(await plan(uneven, "system/*.cruds", before, body))).toEqual({
+      patients: ["amara", "bela"],
+      unnamed: false,
+    });
+    const hidden = {
+      ...before,
+      contained: [...before.contained, { ...observation({ subject: to("Patient/dara") }), id: "h" }],
+    };
+    expect(namedBy(await plan(uneven, "system/*.cruds", hidden, body))).toEqual({
+      patients: ["amara", "bela", "dara"],
+      unnamed: false,
+    });
   });
 
   test("a new one names whom it is about, and whom it mentions", async ({ expect }) => {
-    const body = report(observation({ category: category("vital"), subject: to("Patient/bela"), focus: [to("Patient/cleo")] }));
-    expect(namedBy(await plan(uneven, "system/*.cruds", undefined, body))).toEqual({ patients: ["amara", "bela", "cleo"], unnamed: false });
-    const anonymous = { ...report(observation()), result: undefined, subject: to("#p"), contained: [{ resourceType: "Patient", id: "p" }] };
-    expect(namedBy(await plan(uneven, "system/*.cruds", undefined, anonymous))).toEqual({ patients: [], unnamed: true });
+    const body = report(
+      observation({ category: category("vital"), subject: to("Patient/bela"), focus: [to("Patient/cleo")] }),
+    );
+    expect(namedBy(await plan(uneven, "system/*.cruds", undefined, body))).toEqual({
+      patients: ["amara", "bela", "cleo"],
+      unnamed: false,
+    });
+    const anonymous = {
+      ...report(observation()),
+      result: undefined,
+      subject: to("#p"),
+      contained: [{ resourceType: "Patient", id: "p" }],
+    };
+    expect(namedBy(await plan(uneven, "system/*.cruds", undefined, anonymous))).toEqual({
+      patients: [],
+      unnamed: true,
+    });
   });
 });
 
 describe("resources in a Bundle or in Parameters, at any depth", () => {
   const report = wrapped["contained in a report"];
   const holders: Record<string, (inside: object[]) => object> = {
-    Bundle: (inside) => ({ resourceType: "Bundle", type: "collection", entry: inside.map((resource) => ({ resource })) }),
-    Parameters: (inside) => ({ resourceType: "Parameters", parameter: inside.map((resource) => ({ name: "n", resource })) }),
+    Bundle: (inside) => ({
+      resourceType: "Bundle",
+      type: "collection",
+      entry: inside.map((resource) => ({ resource })),
+    }),
+    Parameters: (inside) => ({
+      resourceType: "Parameters",
+      parameter: inside.map((resource) => ({ name: "n", resource })),
+    }),
     "parts of Parameters": (inside) => ({
       resourceType: "Parameters",
       parameter: [{ name: "p", part: inside.map((resource) => ({ name: "n", resource })) }],
@@ -124,44 +185,73 @@ describe("resources in a Bundle or in Parameters, at any depth", () => {
     "a Bundle in a Bundle": (inside) => ({
       resourceType: "Bundle",
       type: "collection",
-      entry: [{ resource: { resourceType: "Bundle", type: "collection", entry: inside.map((resource) => ({ resource })) } }],
+      entry: [
+        {
+          resource: {
+            resourceType: "Bundle",
+            type: "collection",
+            entry: inside.map((resource) => ({ resource })),
+          },
+        },
+      ],
     }),
     "a Bundle contained in a report": (inside) => ({
       ...report(observation({ category: category("vital") })),
       contained: [
         { ...observation({ category: category("vital") }), id: "o" },
-        { resourceType: "Bundle", id: "b", type: "collection", entry: inside.map((resource) => ({ resource })) },
+        {
+          resourceType: "Bundle",
+          id: "b",
+          type: "collection",
+          entry: inside.map((resource) => ({ resource })),
+        },
       ],
       extension: [{ url: "urn:b", valueReference: to("#b") }],
     }),
   };
   const stored = { id: "x", meta: { versionId: "1" } };
 
-  test.for(Object.keys(holders))("%s: the record names each patient whom one of them is about", async (name, { expect }) => {
-    const hold = holders[name] ?? (() => ({}));
-    const inside = [
-      observation({ category: category("vital"), subject: to("Patient/bela") }),
-      { resourceType: "Patient", id: "cleo" },
-      { ...report(observation({ category: category("vital"), subject: to("Patient/dara") })), id: undefined, meta: undefined },
-    ];
-    const { patients } = namedBy(await plan(uneven, "system/*.cruds", undefined, hold(inside)));
-    expect(patients).toEqual(expect.arrayContaining(["amara", "bela", "cleo", "dara"]));
-    const before = { ...(hold(inside) as { readonly resourceType: string }), ...stored };
-    const patched = await planPatch(uneven, "system/*.cruds", before, [{ op: "add", path: "/language", value: "en" }]);
-    expect(outcomeOf(patched)).toBe("send");
-    expect(namedBy(patched).patients).toEqual(expect.arrayContaining(["amara", "bela", "cleo", "dara"]));
-  });
+  test.for(Object.keys(holders))(
+    "%s: the record names each patient whom one of them is about",
+    async (name, { expect }) => {
+      const hold = holders[name] ?? (() => ({}));
+      const inside = [
+        observation({ category: category("vital"), subject: to("Patient/bela") }),
+        { resourceType: "Patient", id: "cleo" },
+        {
+          ...report(observation({ category: category("vital"), subject: to("Patient/dara") })),
+          id: undefined,
+          meta: undefined,
+        },
+      ];
+      const { patients } = namedBy(await plan(uneven, "system/*.cruds", undefined, hold(inside)));
+      expect(patients).toEqual(expect.arrayContaining(["amara", "bela", "cleo", "dara"]));
+      const before = { ...(hold(inside) as { readonly resourceType: string }), ...stored };
+      const patched = await planPatch(uneven, "system/*.cruds", before, [
+        { op: "add", path: "/language", value: "en" },
+      ]);
+      expect(outcomeOf(patched)).toBe("send");
+      expect(namedBy(patched).patients).toEqual(expect.arrayContaining(["amara", "bela", "cleo", "dara"]));
+    },
+  );
 
   test.for(Object.keys(holders))("%s: none is created that may not be written", async (name, { expect }) => {
     const hold = holders[name] ?? (() => ({}));
-    const create = async (inside: object) => outcomeOf(await plan(uneven, "system/*.cruds", undefined, hold([inside])));
-    expect(await create(observation({ category: category("vital"), subject: to("Patient/bela") }))).toBe("send");
+    const create = async (inside: object) =>
+      outcomeOf(await plan(uneven, "system/*.cruds", undefined, hold([inside])));
+    expect(await create(observation({ category: category("vital"), subject: to("Patient/bela") }))).toBe(
+      "send",
+    );
     expect(await create(observation({ category: category("read only") }))).toBe("body_invalid");
-    const labelled = { meta: { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] } };
+    const labelled = {
+      meta: { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] },
+    };
     expect(await create(observation({ category: category("vital"), ...labelled }))).toBe("body_invalid");
   });
 
-  test("one that is stored stays as it is, and one that comes with a new entry is judged as it is stored next", async ({ expect }) => {
+  test("one that is stored stays as it is, and one that comes with a new entry is judged as it is stored next", async ({
+    expect,
+  }) => {
     const bundle = (...entry: object[]) => ({ resourceType: "Bundle", ...stored, type: "collection", entry });
     const one = { resource: observation({ category: category("vital"), subject: to("Patient/bela") }) };
     const other = { resource: observation({ category: category("lab"), subject: to("Patient/cleo") }) };
@@ -172,7 +262,11 @@ describe("resources in a Bundle or in Parameters, at any depth", () => {
       { op: "replace", path: "/entry/0/resource/subject/reference", value: "Patient/cleo" },
     ]);
     expect(outcomeOf(await patched)).toBe("body_invalid");
-    expect(outcomeOf(await plan(uneven, "system/*.cruds", bundle(one), bundle({ ...moved, fullUrl: "urn:uuid:1" })))).toBe("body_invalid");
+    expect(
+      outcomeOf(
+        await plan(uneven, "system/*.cruds", bundle(one), bundle({ ...moved, fullUrl: "urn:uuid:1" })),
+      ),
+    ).toBe("body_invalid");
   });
 });
 
@@ -214,11 +308,14 @@ describe("no row is moved to another patient, whatever its type", () => {
       ...required[type],
       ...(reference === undefined ? {} : at(path, isList ? [reference] : reference)),
     });
-    const change = async (next: object | undefined) => outcomeOf(await plan(open, "system/*.cruds", of(to("Patient/amara")), of(next)));
+    const change = async (next: object | undefined) =>
+      outcomeOf(await plan(open, "system/*.cruds", of(to("Patient/amara")), of(next)));
     expect(await change(to("Patient/amara"))).toBe("send");
     expect(await change(to("Patient/bela"))).toBe("result_changes_patient");
     expect(await change(undefined)).toBe("result_changes_patient");
-    expect(outcomeOf(await plan(open, "system/*.cruds", of(undefined), of(to("Patient/bela"))))).toBe("result_changes_patient");
+    expect(outcomeOf(await plan(open, "system/*.cruds", of(undefined), of(to("Patient/bela"))))).toBe(
+      "result_changes_patient",
+    );
   });
 
   test("who only took part in it changes where it says whose it is", async ({ expect }) => {
@@ -230,7 +327,9 @@ describe("no row is moved to another patient, whatever its type", () => {
       for: to("Patient/amara"),
       owner: to(owner),
     });
-    expect(outcomeOf(await plan(open, "system/*.cruds", task("Patient/amara"), task("Patient/bela")))).toBe("send");
+    expect(outcomeOf(await plan(open, "system/*.cruds", task("Patient/amara"), task("Patient/bela")))).toBe(
+      "send",
+    );
   });
 
   test("whose a row is, is not found out by naming the same one again", async ({ expect }) => {
@@ -238,7 +337,10 @@ describe("no row is moved to another patient, whatever its type", () => {
       rule(["RequestGroup"], ["status", "intent", "action[code=urn:a|shown]", "action.title"], all),
       rule(["Observation"], ["status", "code", "performer"], all),
     );
-    const action = (code: string, patient: string) => ({ code: [{ coding: [{ system: "urn:a", code }] }], participant: [to(patient)] });
+    const action = (code: string, patient: string) => ({
+      code: [{ coding: [{ system: "urn:a", code }] }],
+      participant: [to(patient)],
+    });
     const group = (...actions: JsonObject[]) => ({
       resourceType: "RequestGroup",
       id: "g",
@@ -250,12 +352,22 @@ describe("no row is moved to another patient, whatever its type", () => {
     const before = (patient: string) => group(action("shown", "Patient/amara"), action("hidden", patient));
     const next = group(action("shown", "Patient/amara"), action("shown", "Patient/bela"));
     for (const patient of ["Patient/bela", "Patient/cleo"])
-      expect(outcomeOf(await plan(hidden, "system/*.cruds", before(patient), next)), patient).toBe("result_changes_patient");
-    // Whether there is a hidden subject must not decide whether a performer may change.
-    const seen = (performer: string) => observation({ id: "o", meta: { versionId: "1" }, performer: [to(performer)] });
-    for (const subject of [{}, { subject: to("Patient/amara") }])
-      expect(outcomeOf(await plan(hidden, "system/*.cruds", { ...seen("Patient/amara"), ...subject }, seen("Patient/bela")))).toBe(
+      expect(outcomeOf(await plan(hidden, "system/*.cruds", before(patient), next)), patient).toBe(
         "result_changes_patient",
       );
+    // Whether there is a hidden subject must not decide whether a performer may change.
+    const seen = (performer: string) =>
+      observation({ id: "o", meta: { versionId: "1" }, performer: [to(performer)] });
+    for (const subject of [{}, { subject: to("Patient/amara") }])
+      expect(
+        outcomeOf(
+          await plan(
+            hidden,
+            "system/*.cruds",
+            { ...seen("Patient/amara"), ...subject },
+            seen("Patient/bela"),
+          ),
+        ),
+      ).toBe("result_changes_patient");
   });
 });

@@ -5,8 +5,13 @@ import type { PolicyDocument } from "#policy/schema";
 import { decide, policy, rule } from "../policy/granting.ts";
 import { base, namedBy, origin, outcomeOf, plan, planDelete, planPatch, residences, to } from "./planning.ts";
 
-const all = { interactions: ["read" as const, "search" as const, "create" as const, "update" as const, "delete" as const] };
-const open = policy(rule(["Observation", "Group", "Bundle"], "everything", all), rule(["Patient", "Device"], "everything", all));
+const all = {
+  interactions: ["read" as const, "search" as const, "create" as const, "update" as const, "delete" as const],
+};
+const open = policy(
+  rule(["Observation", "Group", "Bundle"], "everything", all),
+  rule(["Patient", "Device"], "everything", all),
+);
 const observation = (more: object = {}) => ({
   resourceType: "Observation",
   id: "o",
@@ -21,8 +26,10 @@ const observation = (more: object = {}) => ({
 const nested = (levels: number): object[] => [
   levels <= 1 ? { url: "urn:x", valueString: "deep" } : { url: "urn:x", extension: nested(levels - 1) },
 ];
-const write = (document: PolicyDocument, stored: object | undefined, body: object) => plan(document, "system/*.cruds", stored, body);
-const patch = (stored: ReturnType<typeof observation>, ...operations: object[]) => planPatch(open, "system/*.cruds", stored, operations);
+const write = (document: PolicyDocument, stored: object | undefined, body: object) =>
+  plan(document, "system/*.cruds", stored, body);
+const patch = (stored: ReturnType<typeof observation>, ...operations: object[]) =>
+  planPatch(open, "system/*.cruds", stored, operations);
 
 /** Whether what would be sent is read again, by itself and on a page. */
 function isRead(planned: Awaited<ReturnType<typeof plan>>): boolean {
@@ -42,9 +49,14 @@ function isRead(planned: Awaited<ReturnType<typeof plan>>): boolean {
 
 describe("what a write makes of a resource is held to what is read of one, before anything is sent", () => {
   test("depth: by a body, and by a patch that puts one deep value into another", async ({ expect }) => {
-    const [shallow, deep] = [await write(open, undefined, observation({ extension: nested(40) })), nested(48)];
+    const [shallow, deep] = [
+      await write(open, undefined, observation({ extension: nested(40) })),
+      nested(48),
+    ];
     expect([outcomeOf(shallow), isRead(shallow)]).toEqual(["send", true]);
-    expect(outcomeOf(await write(open, undefined, observation({ extension: deep })))).toBe("result_exceeds_limits");
+    expect(outcomeOf(await write(open, undefined, observation({ extension: deep })))).toBe(
+      "result_exceeds_limits",
+    );
     const within = observation({ extension: nested(40) });
     const path = `${"/extension/0".repeat(39)}/extension`;
     const put = (levels: number) =>
@@ -64,7 +76,10 @@ describe("what a write makes of a resource is held to what is read of one, befor
   test("size: nine copies of a megabyte", async ({ expect }) => {
     const large = observation({ note: [{ text: "x".repeat(1_000_000) }] });
     const copies = (number: number) =>
-      patch(large, ...Array.from({ length: number }, () => ({ op: "copy", from: "/note/0", path: "/note/-" })));
+      patch(
+        large,
+        ...Array.from({ length: number }, () => ({ op: "copy", from: "/note/0", path: "/note/-" })),
+      );
     expect(outcomeOf(await copies(9))).toBe("result_exceeds_limits");
     expect([outcomeOf(await copies(2)), isRead(await copies(2))]).toEqual(["send", true]);
   });
@@ -72,8 +87,12 @@ describe("what a write makes of a resource is held to what is read of one, befor
   test("what is larger already may change, and not grow", async ({ expect }) => {
     const large = observation({ note: Array.from({ length: 7 }, () => ({ text: "x".repeat(930_000) })) });
     expect(outcomeOf(await patch(large, { op: "replace", path: "/code/text", value: "b" }))).toBe("send");
-    expect(outcomeOf(await patch(large, { op: "replace", path: "/code/text", value: "bc" }))).toBe("result_exceeds_limits");
-    expect(outcomeOf(await patch(large, { op: "add", path: "/note/-", value: { text: "x" } }))).toBe("result_exceeds_limits");
+    expect(outcomeOf(await patch(large, { op: "replace", path: "/code/text", value: "bc" }))).toBe(
+      "result_exceeds_limits",
+    );
+    expect(outcomeOf(await patch(large, { op: "add", path: "/note/-", value: { text: "x" } }))).toBe(
+      "result_exceeds_limits",
+    );
   });
 
   test("patients: 5,100 in an element that says nothing of whose it is", async ({ expect }) => {
@@ -114,42 +133,63 @@ describe("a row that cannot be read can be deleted", () => {
   test.for(Object.keys(monsters))("%s", async (name, { expect }) => {
     const row = monsters[name] ?? "";
     const planned = await remove(row);
-    expect(planned).toMatchObject({ ok: true, value: { kind: "send", write: { method: "DELETE", path: "Observation/o", version: "1" } } });
+    expect(planned).toMatchObject({
+      ok: true,
+      value: { kind: "send", write: { method: "DELETE", path: "Observation/o", version: "1" } },
+    });
     expect(namedBy(planned).patients).toContain("amara");
     expect(namedBy(planned)).toMatchObject({ unnamed: true });
     expect(namedBy(planned).patients.length).toBeLessThanOrEqual(5_000);
     // A user's own patients' rows, and no others.
     expect(outcomeOf(await remove(row, "user/*.cruds"))).toBe("send");
-    expect(outcomeOf(await remove(row.replace("Patient/amara", "Patient/bela"), "user/*.cruds"))).toBe("row_outside_access");
+    expect(outcomeOf(await remove(row.replace("Patient/amara", "Patient/bela"), "user/*.cruds"))).toBe(
+      "row_outside_access",
+    );
   });
 
-  test("not where a rule does not reach it, nor what is labelled, however deep the label is", async ({ expect }) => {
-    const labs = policy(rule(["Observation"], "everything", { ...all, where: [{ path: "category", in: ["urn:c|lab"] }] }));
-    const lab = (code: string) => text.replace('"status"', `"category":[{"coding":[{"system":"urn:c","code":"${code}"}]}],"status"`);
+  test("not where a rule does not reach it, nor what is labelled, however deep the label is", async ({
+    expect,
+  }) => {
+    const labs = policy(
+      rule(["Observation"], "everything", { ...all, where: [{ path: "category", in: ["urn:c|lab"] }] }),
+    );
+    const lab = (code: string) =>
+      text.replace('"status"', `"category":[{"coding":[{"system":"urn:c","code":"${code}"}]}],"status"`);
     expect(outcomeOf(await remove(lab("lab"), "system/*.cruds", labs))).toBe("send");
     expect(outcomeOf(await remove(lab("note"), "system/*.cruds", labs))).toBe("row_outside_access");
     const label = '{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}';
-    expect(outcomeOf(await remove(text.replace('"versionId"', `"security":[${label}],"versionId"`)))).toBe("row_outside_access");
-    const inline = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
+    expect(outcomeOf(await remove(text.replace('"versionId"', `"security":[${label}],"versionId"`)))).toBe(
+      "row_outside_access",
+    );
+    const inline =
+      "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
     for (const url of [inline, inline.replaceAll("/", String.raw`\/`)])
-      expect(outcomeOf(await remove(`{"note":${"[".repeat(180)}{"url":"${url}"}${"]".repeat(180)},${text.slice(1)}`))).toBe(
-        "row_outside_access",
-      );
+      expect(
+        outcomeOf(
+          await remove(`{"note":${"[".repeat(180)}{"url":"${url}"}${"]".repeat(180)},${text.slice(1)}`),
+        ),
+      ).toBe("row_outside_access");
   });
 
   test("not what nobody can understand, be it ever so large", async ({ expect }) => {
     const modifier = '"modifierExtension":[{"url":"urn:unknown","valueBoolean":true}]';
     for (const member of [modifier, '"implicitRules":"urn:x"'])
       for (const more of ["", `"language":"${"x".repeat(9_000_000)}",`])
-        expect(outcomeOf(await remove(`{${more}${member},${text.slice(1)}`)), member).toBe("resource_withheld");
+        expect(outcomeOf(await remove(`{${more}${member},${text.slice(1)}`)), member).toBe(
+          "resource_withheld",
+        );
   });
 
   test("nor what has no labels, owners or id that can be read, nor what is no JSON", async ({ expect }) => {
     expect(outcomeOf(await remove(`{"meta":{"versionId":"1"},${text.slice(1)}`))).toBe("resource_withheld");
-    expect(outcomeOf(await remove(text.replace('"versionId"', '"security":[],"security":[],"versionId"')))).toBe("resource_withheld");
+    expect(
+      outcomeOf(await remove(text.replace('"versionId"', '"security":[],"security":[],"versionId"'))),
+    ).toBe("resource_withheld");
     expect(outcomeOf(await remove(`{"subject":{},${text.slice(1)}`))).toBe("resource_withheld");
     expect(outcomeOf(await remove(text.replace('"id":"o"', '"id":"p"')))).toBe("answer_mismatch");
-    expect(outcomeOf(await remove(text.replace('"versionId":"1"', '"source":"urn:x"')))).toBe("version_missing");
+    expect(outcomeOf(await remove(text.replace('"versionId":"1"', '"source":"urn:x"')))).toBe(
+      "version_missing",
+    );
     expect(outcomeOf(await remove(`${text}x`))).toBe("answer_not_json");
   });
 });

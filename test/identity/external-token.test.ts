@@ -29,7 +29,11 @@ const claims = {
   cnf: { "x5t#S256": x5t },
 };
 const read = (changes: Readonly<Record<string, unknown>> = {}, by: Partial<TrustedIssuer> = {}) =>
-  readExternalToken({ ...claims, ...changes }, { ...issuer, ...by }, { bases: [fhirBase("main"), `${mtlsUrl}/v1/fhir/main`], at });
+  readExternalToken(
+    { ...claims, ...changes },
+    { ...issuer, ...by },
+    { bases: [fhirBase("main"), `${mtlsUrl}/v1/fhir/main`], at },
+  );
 
 test("what an external token says is read by the names that its issuer has for it", ({ expect }) => {
   expect(read()).toMatchObject({
@@ -72,7 +76,10 @@ test.for([
   ["audience_mismatch", { aud: "another" }],
   ["audience_mismatch", { aud: ["phylax2"] }],
   ["audience_mismatch", { aud: ["phylax", fhirBase("other")] }],
-  ["audience_mismatch", { aud: ["phylax", fhirBase("other").toUpperCase().replace("/V1/FHIR/OTHER", "/v1/fhir/other")] }],
+  [
+    "audience_mismatch",
+    { aud: ["phylax", fhirBase("other").toUpperCase().replace("/V1/FHIR/OTHER", "/v1/fhir/other")] },
+  ],
   ["audience_mismatch", { aud: ["phylax", fhirBase("other").replace("/v1/", "/x/../v1/")] }],
   ["audience_mismatch", { aud: ["phylax", `${mtlsUrl}/v1/fhir/other`] }],
   ["token_expired", { exp: now, iat: now - 300 }],
@@ -102,13 +109,21 @@ test.for([
   expect(read(changes)).toMatchObject({ ok: false, error: { reason } });
 });
 
-test("T11: an hour is the longest life, and a token that names a FHIR base is for that base", ({ expect }) => {
+test("T11: an hour is the longest life, and a token that names a FHIR base is for that base", ({
+  expect,
+}) => {
   expect(read({ exp: now + 3_600 }).ok).toBe(true);
   expect(read()).toMatchObject({ value: { namesBase: false } });
   expect(read({ aud: ["phylax", fhirBase("main")] })).toMatchObject({ value: { namesBase: true } });
-  expect(read({ aud: ["phylax", `${mtlsUrl}/v1/fhir/main`] }), "the other name").toMatchObject({ value: { namesBase: true } });
-  expect(read({ aud: ["phylax", "https://elsewhere.example.org/v1/fhir/other"] })).toMatchObject({ value: { namesBase: false } });
-  expect(read({ aud: fhirBase("main") }, { audience: fhirBase("main") })).toMatchObject({ value: { namesBase: true } });
+  expect(read({ aud: ["phylax", `${mtlsUrl}/v1/fhir/main`] }), "the other name").toMatchObject({
+    value: { namesBase: true },
+  });
+  expect(read({ aud: ["phylax", "https://elsewhere.example.org/v1/fhir/other"] })).toMatchObject({
+    value: { namesBase: false },
+  });
+  expect(read({ aud: fhirBase("main") }, { audience: fhirBase("main") })).toMatchObject({
+    value: { namesBase: true },
+  });
   expect(read({ aud: fhirBase("main") }).ok, "not the issuer's audience").toBe(false);
   expect(read({ aud: fhirBase("other") }, { audience: fhirBase("other") }).ok).toBe(false);
 });
@@ -138,7 +153,12 @@ describe("purposes out of a claim", () => {
 });
 
 test("a path leads through own properties of objects and nothing else", ({ expect }) => {
-  const tree = { a: { b: "deep", list: [{ c: "in a list" }] }, "a.b": "flat", "https://x.example/a.b": "url", text: "abc" };
+  const tree = {
+    a: { b: "deep", list: [{ c: "in a list" }] },
+    "a.b": "flat",
+    "https://x.example/a.b": "url",
+    text: "abc",
+  };
   expect(claimAt(tree, "a.b")).toBe("deep");
   expect(claimAt(tree, "https://x.example/a.b")).toBe("url");
   for (const name of [
@@ -156,7 +176,9 @@ test("a path leads through own properties of objects and nothing else", ({ expec
   }
 });
 
-test("odd claims are refused or read, never thrown at, and never make a token that its binding and audience do not carry", ({ expect }) => {
+test("odd claims are refused or read, never thrown at, and never make a token that its binding and audience do not carry", ({
+  expect,
+}) => {
   const odd = fc.oneof(
     fc.jsonValue({ maxDepth: 2 }),
     fc.constantFrom("phylax", ["phylax"], now, now + 300, "Patient/x", { "x5t#S256": x5t }),
@@ -165,7 +187,11 @@ test("odd claims are refused or read, never thrown at, and never make a token th
     fc.property(fc.dictionary(fc.constantFrom(...Object.keys(claims)), odd, { maxKeys: 3 }), (changes) => {
       const token = read(changes);
       if (!token.ok) return;
-      expect(token.value).toMatchObject({ issuer: issuer.iss, binding: { kind: "certificate", x5t }, issuedHere: false });
+      expect(token.value).toMatchObject({
+        issuer: issuer.iss,
+        binding: { kind: "certificate", x5t },
+        issuedHere: false,
+      });
       expect([{ ...claims, ...changes }.aud].flat()).toContain("phylax");
       expect(token.value.patient ?? "x").toMatch(/^[A-Za-z0-9.-]{1,64}$/u);
     }),

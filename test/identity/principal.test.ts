@@ -37,17 +37,27 @@ const registeredFor = (from: number, to: number): ClientRecord => ({
 });
 
 test("who, why and under which grant come out of a token, its certificate and the registry", ({ expect }) => {
-  expect(identify(evidence)).toMatchObject({ ok: true, value: { purpose: "TREAT", agreement: "baa", certificate: x5t, tokenId: "jti" } });
+  expect(identify(evidence)).toMatchObject({
+    ok: true,
+    value: { purpose: "TREAT", agreement: "baa", certificate: x5t, tokenId: "jti" },
+  });
 });
 
 test("a token made before its grant was narrowed is narrowed with it", ({ expect }) => {
   const who = identify(evidence);
-  expect(who.ok && who.value.scopes).toEqual([{ context: "system", type: "Patient", permissions: ["r"], categories: [] }]);
+  expect(who.ok && who.value.scopes).toEqual([
+    { context: "system", type: "Patient", permissions: ["r"], categories: [] },
+  ]);
 });
 
-test("whoever is identified again rests on the same only while purpose, policy, agreement and scopes are the same", ({ expect }) => {
+test("whoever is identified again rests on the same only while purpose, policy, agreement and scopes are the same", ({
+  expect,
+}) => {
   const by = (changes: Partial<ClientGrant>) => {
-    const who = identify({ ...evidence, client: { ...client, grants: client.grants.map((grant) => ({ ...grant, ...changes })) } });
+    const who = identify({
+      ...evidence,
+      client: { ...client, grants: client.grants.map((grant) => ({ ...grant, ...changes })) },
+    });
     if (!who.ok) throw new Error(who.error.reason);
     return who.value;
   };
@@ -81,7 +91,9 @@ test("an agreement is in force from its first moment until, and not at, its last
 
 test("an agreement that does not name the purpose permits nothing, whatever the grant says", ({ expect }) => {
   const agreements = client.agreements.map(({ id, from, to }) => ({ id, from, to, purposes: ["HPAYMT"] }));
-  expect(identify({ ...evidence, client: { ...client, agreements } })).toMatchObject({ error: { reason: "purpose_not_in_agreement" } });
+  expect(identify({ ...evidence, client: { ...client, agreements } })).toMatchObject({
+    error: { reason: "purpose_not_in_agreement" },
+  });
   expect(identify({ ...evidence, client: { ...client, agreements: [] } })).toMatchObject({
     error: { reason: "purpose_not_in_agreement" },
   });
@@ -92,7 +104,14 @@ const app: ClientRecord = { ...client, id: "patient-app", authentication: "exter
 const theirs: Evidence = {
   ...evidence,
   client: app,
-  token: { ...evidence.token, issuer: external.issuer, issuedHere: false, client: "app", patient: "amara", user: "Patient/amara" },
+  token: {
+    ...evidence.token,
+    issuer: external.issuer,
+    issuedHere: false,
+    client: "app",
+    patient: "amara",
+    user: "Patient/amara",
+  },
 };
 const granting = (scopes: ClientGrant["scopes"], more: Partial<ClientRecord> = {}): ClientRecord => ({
   ...app,
@@ -102,7 +121,10 @@ const granting = (scopes: ClientGrant["scopes"], more: Partial<ClientRecord> = {
 const saying = (changes: Partial<Evidence["token"]>): Evidence["token"] => ({ ...theirs.token, ...changes });
 
 test("an issuer speaks of its own clients only", ({ expect }) => {
-  expect(identify(theirs)).toMatchObject({ ok: true, value: { client: { id: "patient-app" }, patient: "amara", user: "Patient/amara" } });
+  expect(identify(theirs)).toMatchObject({
+    ok: true,
+    value: { client: { id: "patient-app" }, patient: "amara", user: "Patient/amara" },
+  });
   for (const change of [
     { token: saying({ issuer: "https://another.example.org" }) },
     { token: saying({ client: "patient-app" }) },
@@ -111,7 +133,10 @@ test("an issuer speaks of its own clients only", ({ expect }) => {
     { client },
     { token: saying({ client: "telehealth" }), client },
   ]) {
-    expect(identify({ ...theirs, ...change })).toMatchObject({ ok: false, error: { reason: "client_unknown" } });
+    expect(identify({ ...theirs, ...change })).toMatchObject({
+      ok: false,
+      error: { reason: "client_unknown" },
+    });
   }
 });
 
@@ -126,13 +151,21 @@ test("a token that does not say why has the client's only purpose at that origin
     grants: purposes.flatMap((purpose) => (grant === undefined ? [] : [{ ...grant, purpose }])),
   });
   for (const other of [with_("TREAT", "HPAYMT"), with_("BTG"), with_()]) {
-    expect(identify({ ...theirs, token, client: other })).toMatchObject({ error: { reason: "purpose_not_chosen" } });
-    expect(identify({ ...theirs, token, client: other, purpose: "TREAT" })).toMatchObject({ error: { reason: "purpose_not_chosen" } });
+    expect(identify({ ...theirs, token, client: other })).toMatchObject({
+      error: { reason: "purpose_not_chosen" },
+    });
+    expect(identify({ ...theirs, token, client: other, purpose: "TREAT" })).toMatchObject({
+      error: { reason: "purpose_not_chosen" },
+    });
   }
 });
 
-test("a scope that either side holds to a patient needs the token's patient, and stays held", ({ expect }) => {
-  const rs = (context: "patient" | "system") => [{ context, type: "*", permissions: ["r", "s"] as const, categories: [] }];
+test("a scope that either side holds to a patient needs the token's patient, and stays held", ({
+  expect,
+}) => {
+  const rs = (context: "patient" | "system") => [
+    { context, type: "*", permissions: ["r", "s"] as const, categories: [] },
+  ];
   for (const [said, granted] of [
     [rs("patient"), rs("system")],
     [rs("system"), rs("patient")],
@@ -140,26 +173,44 @@ test("a scope that either side holds to a patient needs the token's patient, and
   ] as const) {
     const who = { ...theirs, token: saying({ scopes: said }), client: granting(granted) };
     expect(identify(who)).toMatchObject({ ok: true, value: { patient: "amara", scopes: rs("patient") } });
-    expect(identify({ ...who, token: { ...who.token, patient: undefined } })).toMatchObject({ error: { reason: "patient_missing" } });
+    expect(identify({ ...who, token: { ...who.token, patient: undefined } })).toMatchObject({
+      error: { reason: "patient_missing" },
+    });
   }
 });
 
-test("a client that is held to one patient is that patient's, whatever scope its token and its grant have", ({ expect }) => {
+test("a client that is held to one patient is that patient's, whatever scope its token and its grant have", ({
+  expect,
+}) => {
   const rs = [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }] as const;
   const who = { ...theirs, token: saying({ scopes: rs }), client: granting(rs, { patient: "amara" }) };
-  expect(identify(who)).toMatchObject({ ok: true, value: { patient: "amara", scopes: [{ context: "patient" }] } });
-  expect(identify({ ...who, token: { ...who.token, patient: "bela" } })).toMatchObject({ error: { reason: "patient_mismatch" } });
-  expect(identify({ ...who, token: { ...who.token, patient: undefined } })).toMatchObject({ error: { reason: "patient_missing" } });
+  expect(identify(who)).toMatchObject({
+    ok: true,
+    value: { patient: "amara", scopes: [{ context: "patient" }] },
+  });
+  expect(identify({ ...who, token: { ...who.token, patient: "bela" } })).toMatchObject({
+    error: { reason: "patient_mismatch" },
+  });
+  expect(identify({ ...who, token: { ...who.token, patient: undefined } })).toMatchObject({
+    error: { reason: "patient_missing" },
+  });
 });
 
-test("where a client has grants at several origins, a patient is one of the origin that the token's audience names", ({ expect }) => {
+test("where a client has grants at several origins, a patient is one of the origin that the token's audience names", ({
+  expect,
+}) => {
   const two = { ...app, grants: app.grants.flatMap((grant) => [grant, { ...grant, origin: "second" }]) };
   const scopes = [{ context: "patient", type: "*", permissions: ["r"], categories: [] }] as const;
   const vague = saying({ scopes, namesBase: false });
   expect(identify({ ...theirs, token: vague })).toMatchObject({ ok: true });
-  expect(identify({ ...theirs, token: vague, client: two })).toMatchObject({ error: { reason: "patient_origin_unknown" } });
+  expect(identify({ ...theirs, token: vague, client: two })).toMatchObject({
+    error: { reason: "patient_origin_unknown" },
+  });
   expect(identify({ ...theirs, token: saying({ scopes }), client: two })).toMatchObject({ ok: true });
-  expect(identify({ ...theirs, token: saying({ namesBase: false }), client: two }), "no scope of a patient").toMatchObject({ ok: true });
+  expect(
+    identify({ ...theirs, token: saying({ namesBase: false }), client: two }),
+    "no scope of a patient",
+  ).toMatchObject({ ok: true });
 });
 
 const keyBound: Evidence = {
@@ -171,18 +222,32 @@ const keyBound: Evidence = {
 };
 const withCertificates: ClientRecord = { ...client, tokensBoundTo: "key" };
 
-test("the holder of a proven key needs no certificate, and its proof goes on to be used up once", ({ expect }) => {
-  expect(identify(keyBound)).toMatchObject({ ok: true, value: { certificate: undefined, proof: { id: "proof-1", made: at } } });
+test("the holder of a proven key needs no certificate, and its proof goes on to be used up once", ({
+  expect,
+}) => {
+  expect(identify(keyBound)).toMatchObject({
+    ok: true,
+    value: { certificate: undefined, proof: { id: "proof-1", made: at } },
+  });
   // A certificate that the registry does not know of says nothing about the client; one that was registered may be left out.
-  expect(identify({ ...keyBound, certificate: vouched(x5t) })).toMatchObject({ ok: true, value: { certificate: x5t } });
+  expect(identify({ ...keyBound, certificate: vouched(x5t) })).toMatchObject({
+    ok: true,
+    value: { certificate: x5t },
+  });
   expect(identify({ ...keyBound, client: withCertificates })).toMatchObject({ ok: true });
-  expect(identify({ ...keyBound, client: withCertificates, certificate: vouched(x5t) })).toMatchObject({ ok: true });
+  expect(identify({ ...keyBound, client: withCertificates, certificate: vouched(x5t) })).toMatchObject({
+    ok: true,
+  });
 });
 
 test.for([
   ["T29", "proof_missing", { proof: undefined }],
   ["T29", "proof_missing", { proof: { jkt: "L".repeat(43), id: "proof-1", made: at } }],
-  ["T29: a certificate is no proof of a key", "proof_missing", { proof: undefined, certificate: vouched(x5t) }],
+  [
+    "T29: a certificate is no proof of a key",
+    "proof_missing",
+    { proof: undefined, certificate: vouched(x5t) },
+  ],
   ["T30: the client's tokens are bound to its certificate", "binding_mismatch", { client }],
   [
     "another certificate than those that are registered",
@@ -194,8 +259,13 @@ test.for([
   expect(identify({ ...keyBound, ...change })).toMatchObject({ ok: false, error: { reason } });
 });
 
-test("T30: a certificate-bound token of a client that was registered for DPoP since is refused", ({ expect }) => {
-  expect(identify({ ...evidence, client: withCertificates })).toMatchObject({ ok: false, error: { reason: "binding_mismatch" } });
+test("T30: a certificate-bound token of a client that was registered for DPoP since is refused", ({
+  expect,
+}) => {
+  expect(identify({ ...evidence, client: withCertificates })).toMatchObject({
+    ok: false,
+    error: { reason: "binding_mismatch" },
+  });
 });
 
 const signedItself = (from: number, to: number): Certificate => ({
@@ -217,15 +287,22 @@ test.for([
 
 test("T22: one that signed itself is refused also where none is needed", ({ expect }) => {
   const certificate = signedItself(at - 1, at + 1);
-  expect(identify({ ...keyBound, certificate })).toMatchObject({ ok: false, error: { reason: "certificate_unverified" } });
+  expect(identify({ ...keyBound, certificate })).toMatchObject({
+    ok: false,
+    error: { reason: "certificate_unverified" },
+  });
 });
 
-test("T21: a name serves only by an authority's word, and one with names registered comes with no other certificate", ({ expect }) => {
+test("T21: a name serves only by an authority's word, and one with names registered comes with no other certificate", ({
+  expect,
+}) => {
   const subject = { issuerDn: "CN=ca", field: "subjectDn" as const, value: "CN=telehealth" };
   const named: ClientRecord = { ...client, certificates: [], certificateSubjects: [subject] };
   expect(identify({ ...evidence, client: named })).toMatchObject({ ok: true });
   const elsewhere = { ...named, certificateSubjects: [{ ...subject, value: "CN=payer" }] };
-  expect(identify({ ...evidence, client: elsewhere })).toMatchObject({ error: { reason: "certificate_not_registered" } });
+  expect(identify({ ...evidence, client: elsewhere })).toMatchObject({
+    error: { reason: "certificate_not_registered" },
+  });
   const itself = { ...named, authentication: "self_signed_tls_client_auth" as const };
   expect(identify({ ...evidence, client: itself, certificate: signedItself(at - 1, at + 1) })).toMatchObject({
     error: { reason: "certificate_not_registered" },

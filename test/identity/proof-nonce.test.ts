@@ -22,7 +22,9 @@ test("T33: a nonce is good for at least 30 and less than 60 seconds, and never b
   );
 });
 
-test("T33: a nonce is of one key and one gateway: another key's, or one made with another secret, is not good", ({ expect }) => {
+test("T33: a nonce is of one key and one gateway: another key's, or one made with another secret, is not good", ({
+  expect,
+}) => {
   const at = instant(1_795_521_600_000);
   const nonce = freshNonce(mac, "jkt-1", at);
   expect(nonce).toMatch(/^[A-Za-z0-9_-]{43}$/u);

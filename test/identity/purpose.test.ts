@@ -4,28 +4,49 @@ import { choosePurpose, requestedPurposes } from "#identity/purpose";
 
 test("without a purpose named, a token is for the only one granted", ({ expect }) => {
   expect(requestedPurposes(undefined, ["TREAT"])).toEqual({ ok: true, value: ["TREAT"] });
-  expect(requestedPurposes(undefined, ["TREAT", "HPAYMT"])).toMatchObject({ ok: false, error: { reason: "purpose_not_chosen" } });
-  expect(requestedPurposes(undefined, [])).toMatchObject({ ok: false, error: { reason: "purpose_not_chosen" } });
+  expect(requestedPurposes(undefined, ["TREAT", "HPAYMT"])).toMatchObject({
+    ok: false,
+    error: { reason: "purpose_not_chosen" },
+  });
+  expect(requestedPurposes(undefined, [])).toMatchObject({
+    ok: false,
+    error: { reason: "purpose_not_chosen" },
+  });
 });
 
 test("break-glass is said, never assumed", ({ expect }) => {
-  expect(requestedPurposes(undefined, ["BTG"])).toMatchObject({ ok: false, error: { reason: "purpose_not_chosen" } });
+  expect(requestedPurposes(undefined, ["BTG"])).toMatchObject({
+    ok: false,
+    error: { reason: "purpose_not_chosen" },
+  });
   expect(requestedPurposes("BTG", ["BTG"])).toEqual({ ok: true, value: ["BTG"] });
 });
 
 test.for(["", "treat", "TREAT  HPAYMT", "TREAT TREAT", " TREAT", "TREAT,HPAYMT", "PurposeOfUse"])(
   "'%s' is malformed",
   (asked, { expect }) => {
-    expect(requestedPurposes(asked, ["TREAT", "HPAYMT"])).toEqual({ ok: false, error: { reason: "purpose_malformed" } });
+    expect(requestedPurposes(asked, ["TREAT", "HPAYMT"])).toEqual({
+      ok: false,
+      error: { reason: "purpose_malformed" },
+    });
   },
 );
 
 test("a request chooses within its token's purposes and never beyond", ({ expect }) => {
   expect(choosePurpose(undefined, ["TREAT"])).toEqual({ ok: true, value: "TREAT" });
-  expect(choosePurpose(undefined, ["TREAT", "HPAYMT"])).toMatchObject({ ok: false, error: { reason: "purpose_not_chosen" } });
+  expect(choosePurpose(undefined, ["TREAT", "HPAYMT"])).toMatchObject({
+    ok: false,
+    error: { reason: "purpose_not_chosen" },
+  });
   expect(choosePurpose("HPAYMT", ["TREAT", "HPAYMT"])).toEqual({ ok: true, value: "HPAYMT" });
-  expect(choosePurpose("HRESCH", ["TREAT", "HPAYMT"])).toEqual({ ok: false, error: { reason: "purpose_not_granted", purpose: "HRESCH" } });
-  expect(choosePurpose("TREAT HPAYMT", ["TREAT", "HPAYMT"])).toEqual({ ok: false, error: { reason: "purpose_malformed" } });
+  expect(choosePurpose("HRESCH", ["TREAT", "HPAYMT"])).toEqual({
+    ok: false,
+    error: { reason: "purpose_not_granted", purpose: "HRESCH" },
+  });
+  expect(choosePurpose("TREAT HPAYMT", ["TREAT", "HPAYMT"])).toEqual({
+    ok: false,
+    error: { reason: "purpose_malformed" },
+  });
 });
 
 test("whatever is asked, what comes out was granted", ({ expect }) => {

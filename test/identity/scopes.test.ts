@@ -31,7 +31,10 @@ interface Row {
   readonly of: readonly ("patient" | "user")[];
   readonly categories: readonly string[];
 }
-const rows: fc.Arbitrary<Row> = fc.record({ of: fc.subarray(["patient", "user"] as const), categories: fc.subarray(categories) });
+const rows: fc.Arbitrary<Row> = fc.record({
+  of: fc.subarray(["patient", "user"] as const),
+  categories: fc.subarray(categories),
+});
 
 /** The plain meaning of scopes: some scope reaches the row. */
 const reaches = (some: Scopes, type: string, permission: Permission, row: Row): boolean =>
@@ -56,7 +59,10 @@ test.for([
   ["system/*.*", "system/*.cruds"],
   ["user/*.cruds", "user/*.cruds"],
   ["patient/Observation.rs?category=laboratory", "patient/Observation.rs?category=laboratory"],
-  ["patient/Observation.rs?category=http%3A%2F%2Fexample.org%2Fc%7Ca,b", "patient/Observation.rs?category=http://example.org/c|a,b"],
+  [
+    "patient/Observation.rs?category=http%3A%2F%2Fexample.org%2Fc%7Ca,b",
+    "patient/Observation.rs?category=http://example.org/c|a,b",
+  ],
   ["system/Condition.read?category=a&category=b", "system/Condition.rs?category=a&category=b"],
 ] as const)("%s is read as %s", ([text, as], { expect }) => {
   expect(formatScopes(read(text))).toBe(as);
@@ -95,7 +101,9 @@ test("what is formatted is read as the same", ({ expect }) => {
   );
 });
 
-test("an intersection reaches only rows that both reach, and all of them but for a patient's beside a user's", ({ expect }) => {
+test("an intersection reaches only rows that both reach, and all of them but for a patient's beside a user's", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(
       scopes,
@@ -107,7 +115,9 @@ test("an intersection reaches only rows that both reach, and all of them but for
         const both = reaches(left, type, permission, row) && reaches(right, type, permission, row);
         const common = reaches(intersectScopes(left, right), type, permission, row);
         if (common) expect(both).toBe(true);
-        const mixed = new Set([...left, ...right].map(({ context }) => context).filter((context) => context !== "system")).size > 1;
+        const mixed =
+          new Set([...left, ...right].map(({ context }) => context).filter((context) => context !== "system"))
+            .size > 1;
         if (both && !mixed) expect(common).toBe(true);
       },
     ),
@@ -124,13 +134,16 @@ test("narrowed scopes reach no row that the grant does not, also of types of tom
       rows,
       (asked, granted, type, permission, row) => {
         const narrowed = narrowScopes(asked, granted);
-        if (narrowed.ok && reaches(narrowed.value, type, permission, row)) expect(reaches(granted, type, permission, row)).toBe(true);
+        if (narrowed.ok && reaches(narrowed.value, type, permission, row))
+          expect(reaches(granted, type, permission, row)).toBe(true);
       },
     ),
   );
 });
 
-test("taking a scope away never widens, and a hold to one patient reaches nobody else's rows", ({ expect }) => {
+test("taking a scope away never widens, and a hold to one patient reaches nobody else's rows", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(
       scopes,
@@ -148,8 +161,13 @@ test("taking a scope away never widens, and a hold to one patient reaches nobody
   );
 });
 
-test("of what a token says about the sign-in nothing is taken, and nothing else is passed over", ({ expect }) => {
-  const said = "openid fhirUser profile launch launch/patient launch/encounter offline_access online_access patient/*.rs".split(" ");
+test("of what a token says about the sign-in nothing is taken, and nothing else is passed over", ({
+  expect,
+}) => {
+  const said =
+    "openid fhirUser profile launch launch/patient launch/encounter offline_access online_access patient/*.rs".split(
+      " ",
+    );
   const scopes = parseSignedInScopes(said);
   expect(scopes.ok && formatScopes(scopes.value)).toBe("patient/*.rs");
   expect(parseSignedInScopes(["openid"])).toEqual({ ok: true, value: [] });

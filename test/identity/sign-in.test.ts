@@ -37,7 +37,11 @@ describe("a sign-in is", () => {
     ["too weak with all the acr in one", { acr: "mfa phr" }, "sign_in_too_weak"],
     ["too weak without one amr", { amr: ["otp", "user"] }, "sign_in_too_weak"],
     ["not this operator's under another sub", { subject: "Ada" }, "subject_mismatch"],
-    ["not told to be weak or old when it is somebody else's", { subject: "eve", acr: undefined, authTime: 0 }, "subject_mismatch"],
+    [
+      "not told to be weak or old when it is somebody else's",
+      { subject: "eve", acr: undefined, authTime: 0 },
+      "subject_mismatch",
+    ],
   ] as const)("%s", ([, changes, expected], { expect }) => {
     expect(verdict(changes)).toBe(expected);
   });

@@ -4,7 +4,12 @@ import { Secret } from "#kernel/secret";
 
 test("a secret shows itself in no printed form", ({ expect }) => {
   const secret = new Secret("hunter2");
-  const printed = [String(secret), secret.toString(), JSON.stringify({ secret }), inspect({ secret }, { depth: 9, showHidden: true })];
+  const printed = [
+    String(secret),
+    secret.toString(),
+    JSON.stringify({ secret }),
+    inspect({ secret }, { depth: 9, showHidden: true }),
+  ];
   for (const text of printed) expect(text).not.toContain("hunter2");
   expect(secret.reveal()).toBe("hunter2");
 });

@@ -5,7 +5,10 @@ import { type LedgerEnv, readLedgerConfig } from "#platform/ledger/config";
 
 const pair = () => generateKeyPairSync("ec", { namedCurve: "P-256" });
 const [one, two] = [pair(), pair()];
-const auditor = (kid: string, key: ReturnType<typeof pair>) => ({ ...key.publicKey.export({ format: "jwk" }), kid });
+const auditor = (kid: string, key: ReturnType<typeof pair>) => ({
+  ...key.publicKey.export({ format: "jwk" }),
+  kid,
+});
 const checkpointKey = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
 const secret = (): string => randomBytes(32).toString("base64url");
 const good: LedgerEnv = {
@@ -19,11 +22,15 @@ const good: LedgerEnv = {
   SUBJECT_KEY: secret(),
 };
 
-test("a good configuration is read, auditors' keys as JSON or as an object, and shows no secret", ({ expect }) => {
+test("a good configuration is read, auditors' keys as JSON or as an object, and shows no secret", ({
+  expect,
+}) => {
   const config = readLedgerConfig(good);
   expect(config).toMatchObject({ name: "ledger.test", shards: 4 });
   expect(Buffer.from(config.checkpointPublicKey).toString("base64url")).toBe(checkpointKey.x);
-  expect(readLedgerConfig({ ...good, AUDITOR_KEYS: JSON.stringify(good.AUDITOR_KEYS) }).auditors).toEqual(config.auditors);
+  expect(readLedgerConfig({ ...good, AUDITOR_KEYS: JSON.stringify(good.AUDITOR_KEYS) }).auditors).toEqual(
+    config.auditors,
+  );
   for (const hidden of [good.ACCOUNTING_KEY, good.SUBJECT_KEY, checkpointKey.d ?? ""])
     expect(inspect(config, { depth: 9 }) + JSON.stringify(config)).not.toContain(hidden);
 });
@@ -41,7 +48,10 @@ test("a wrong configuration refuses to start, names the key and never the value"
     ["AUDITOR_KEYS", { keys: [auditor("a", one)] }],
     ["AUDITOR_KEYS", { keys: [auditor("a", one), auditor("a", two)] }],
     ["AUDITOR_KEYS", { keys: [auditor("a", one), auditor("b", one)] }],
-    ["AUDITOR_KEYS", { keys: [auditor("a", one), { ...two.privateKey.export({ format: "jwk" }), kid: "b" }] }],
+    [
+      "AUDITOR_KEYS",
+      { keys: [auditor("a", one), { ...two.privateKey.export({ format: "jwk" }), kid: "b" }] },
+    ],
     ["AUDITOR_KEYS", "not json"],
     ["CHECKPOINT_KEY", JSON.stringify(one.privateKey.export({ format: "jwk" }))],
     ["CHECKPOINT_KEY", JSON.stringify({ ...checkpointKey, d: "AA" })],

@@ -10,7 +10,10 @@ interface Written {
 }
 
 /** Writes exports, asks about them, and removes them. */
-export async function withFolders<T>(exports: readonly Export[], ask: (written: readonly Written[]) => Promise<T>): Promise<T> {
+export async function withFolders<T>(
+  exports: readonly Export[],
+  ask: (written: readonly Written[]) => Promise<T>,
+): Promise<T> {
   const at = mkdtempSync(join(tmpdir(), "phylax-tampered-"));
   try {
     return await ask(exports.map((made, i) => write(join(at, String(i)), made)));
@@ -31,7 +34,10 @@ function write(at: string, { files, since = [] }: Export): Written {
 }
 
 /** The arguments, the same of either verifier's command, for an export and what its verifier holds from elsewhere. */
-export const argumentsOf = (made: Export, { folder, since }: Written = { folder: "", since: [] }): string[] => [
+export const argumentsOf = (
+  made: Export,
+  { folder, since }: Written = { folder: "", since: [] },
+): string[] => [
   folder,
   ...made.keys.flatMap((key) => ["--key", key]),
   ...since.flatMap((file) => ["--since", file]),

@@ -6,7 +6,9 @@ import { sampleLog } from "./sample-log.ts";
 
 const origin = "ledger.test/s0-2026h2";
 const keys = (from: number, to: number): string[] =>
-  objectsBetween({ frames: from, size: from }, { frames: to, size: to }).map((object) => objectKey(origin, object));
+  objectsBetween({ frames: from, size: from }, { frames: to, size: to }).map((object) =>
+    objectKey(origin, object),
+  );
 
 test("flushes in any steps write the same bundles and tiles as one flush, each once", () =>
   assert(
@@ -19,10 +21,16 @@ test("flushes in any steps write the same bundles and tiles as one flush, each o
     }),
   ));
 
-test("a bundle and its tile go with the leaf that fills them, a higher tile with the one that fills it", ({ expect }) => {
+test("a bundle and its tile go with the leaf that fills them, a higher tile with the one that fills it", ({
+  expect,
+}) => {
   const below = `log/${origin}`;
   expect(keys(0, 255)).toEqual([`${below}/frames/0-254`]);
-  expect(keys(255, 256)).toEqual([`${below}/frames/255-255`, `${below}/tile/entries/000`, `${below}/tile/0/000`]);
+  expect(keys(255, 256)).toEqual([
+    `${below}/frames/255-255`,
+    `${below}/tile/entries/000`,
+    `${below}/tile/0/000`,
+  ]);
   expect(keys(65_535, 65_536)).toEqual([
     `${below}/frames/65535-65535`,
     `${below}/tile/entries/255`,
@@ -32,7 +40,8 @@ test("a bundle and its tile go with the leaf that fills them, a higher tile with
 });
 
 test("a flush takes as many frames as fit one object, and always one", ({ expect }) => {
-  const frames = (bytes: readonly number[]) => bytes.map((bytes, i) => ({ number: 7 + i, size: 100 + i, bytes }));
+  const frames = (bytes: readonly number[]) =>
+    bytes.map((bytes, i) => ({ number: 7 + i, size: 100 + i, bytes }));
   expect(flushEnd([])).toBeUndefined();
   expect(flushEnd(frames([10]))).toEqual({ frames: 8, size: 100 });
   expect(flushEnd(frames([5_000_000, 3_000_000, 1_000_000]))).toEqual({ frames: 9, size: 101 });
@@ -40,7 +49,9 @@ test("a flush takes as many frames as fit one object, and always one", ({ expect
   expect(objectsBetween(nothing, { frames: 1, size: 3 })).toEqual([{ kind: "frames", first: 0, last: 0 }]);
 });
 
-test("joined frames split into what they were joined from, and into nothing when cut, padded or unmarked", async ({ expect }) => {
+test("joined frames split into what they were joined from, and into nothing when cut, padded or unmarked", async ({
+  expect,
+}) => {
   const { objects } = await sampleLog([2, 1, 1]);
   const frames = [0, 1, 2].map((n) => objects.get(`frame/${n}`) ?? new Uint8Array());
   const joined = joinFrames(frames);
@@ -68,9 +79,12 @@ test("frames are found in a stream of their object as in the whole object, howev
       integer({ min: -3, max: 3 }),
       async (frames, lengths, change) => {
         const joined = joinFrames(frames);
-        const object = change < 0 ? joined.subarray(0, change) : Uint8Array.from([...joined, ...new Uint8Array(change)]);
+        const object =
+          change < 0 ? joined.subarray(0, change) : Uint8Array.from([...joined, ...new Uint8Array(change)]);
         const offsets = await frameOffsets(chunked(object, lengths));
-        const found = offsets && Array.from(offsets.subarray(0, -1), (from, i) => object.subarray(from, (offsets[i + 1] ?? 0) - 4));
+        const found =
+          offsets &&
+          Array.from(offsets.subarray(0, -1), (from, i) => object.subarray(from, (offsets[i + 1] ?? 0) - 4));
         return JSON.stringify(found) === JSON.stringify(splitFrames(object));
       },
     ),
@@ -89,5 +103,9 @@ test("a copy is late after two minutes, too late after thirty; a full object is 
     "degraded",
     "refusing",
   ]);
-  expect([8e9, 8.1e9, 9.6e9].map((stored) => copyHealth(0, stored))).toEqual(["good", "degraded", "refusing"]);
+  expect([8e9, 8.1e9, 9.6e9].map((stored) => copyHealth(0, stored))).toEqual([
+    "good",
+    "degraded",
+    "refusing",
+  ]);
 });

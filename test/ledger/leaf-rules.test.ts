@@ -28,7 +28,10 @@ test("leaves that break a rule are found even when everything around them is rig
     first_leaf_is_not_shard_open: [epoch, one],
     shard_open_again: [open, open],
     shard_open_of_another_log: [
-      encodeLeaf({ ...read(open), body: encodeShardOpen({ origin: "ledger.test/s1-2026h2", halfYear: "2026h2", auditors: ["a", "b"] }) }),
+      encodeLeaf({
+        ...read(open),
+        body: encodeShardOpen({ origin: "ledger.test/s1-2026h2", halfYear: "2026h2", auditors: ["a", "b"] }),
+      }),
     ],
     shard_open_body: [encodeLeaf({ ...read(open), body: read(epoch).body })],
     key_epoch_not_introduced: [open, one],
@@ -63,7 +66,16 @@ test("a clear body is in its one spelling, with unsigned keys, numbers within 2^
     return logOf([encodeLeaf({ ...read(open), body: bytes }), epoch, one]);
   };
   const added = (pair: string): string => `a5${hex.slice(2)}${pair}`;
-  for (const pair of ["0901", "09f5", "09f6", "0920", "09a1613d01", "09a10781f4", "091b001fffffffffffff", "1903e84101"]) {
+  for (const pair of [
+    "0901",
+    "09f5",
+    "09f6",
+    "0920",
+    "09a1613d01",
+    "09a10781f4",
+    "091b001fffffffffffff",
+    "1903e84101",
+  ]) {
     expect(await verify(logWith(added(pair))), pair).toMatchObject({ ok: true });
   }
   const wrong: Record<string, readonly string[]> = {
@@ -76,11 +88,18 @@ test("a clear body is in its one spelling, with unsigned keys, numbers within 2^
       added("09f7"),
     ],
     cbor_not_deterministic: ["a50901" + hex.slice(2), added("09f93c00"), "a401f93c00" + hex.slice(6)],
-    cbor_value_not_allowed: [added("09f93e00"), added("616101"), added("2001"), added("09a20101616101"), "01"],
+    cbor_value_not_allowed: [
+      added("09f93e00"),
+      added("616101"),
+      added("2001"),
+      added("09a20101616101"),
+      "01",
+    ],
     number_too_large: [added("091b0020000000000000"), added("1b002000000000000001")],
   };
   for (const [problem, bodies] of Object.entries(wrong)) {
-    for (const changed of bodies) expect(await verify(logWith(changed)), changed).toMatchObject({ ok: false, error: { problem } });
+    for (const changed of bodies)
+      expect(await verify(logWith(changed)), changed).toMatchObject({ ok: false, error: { problem } });
   }
   const notUtf8 = Uint8Array.from(body);
   notUtf8[body.length - 1] = 0xff; // the last byte of the last auditor's key id
@@ -91,14 +110,23 @@ test("a shard-open that names one auditor, none, or one twice is found", async (
   for (const auditors of [[], ["a"], ["a", "a"], ["a", "b", "a"], ["a", 1]]) {
     const body = toCbor(new Map<number, unknown>([...(fromCborMap(read(open).body) ?? []), [4, auditors]]));
     const log = logOf([encodeLeaf({ ...read(open), body }), epoch, one]);
-    expect(await verify(log), String(auditors)).toMatchObject({ ok: false, error: { problem: "shard_open_body" } });
+    expect(await verify(log), String(auditors)).toMatchObject({
+      ok: false,
+      error: { problem: "shard_open_body" },
+    });
   }
 });
 
-test("a wrapped key that is not exactly the documented JWE, for this log and epoch, is found", async ({ expect }) => {
+test("a wrapped key that is not exactly the documented JWE, for this log and epoch, is found", async ({
+  expect,
+}) => {
   const key = readKeyEpoch(read(epoch).body) ?? none();
   const logWith = (wrapped: string): SampleLog =>
-    logOf([open, encodeLeaf({ ...read(epoch), body: encodeKeyEpoch({ commitment: key.commitment, wrapped }) }), one]);
+    logOf([
+      open,
+      encodeLeaf({ ...read(epoch), body: encodeKeyEpoch({ commitment: key.commitment, wrapped }) }),
+      one,
+    ]);
   const b64 = (text: string | Uint8Array): string => Buffer.from(text).toString("base64url");
   type Members = Record<string, unknown>;
   type Jwe = Members & { recipients: { header: Members & { epk: Members }; encrypted_key: unknown }[] };
@@ -109,8 +137,12 @@ test("a wrapped key that is not exactly the documented JWE, for this log and epo
   };
   const otherEpk = (epk: object) => jwe((_, { header }) => Object.assign(header, { epk }));
   expect(await verify(logWith(jwe(() => undefined)))).toMatchObject({ ok: true });
-  expect(await verify(logWith(JSON.stringify(JSON.parse(key.wrapped), undefined, 1)))).toMatchObject({ ok: true });
-  expect(await verify(logWith(otherEpk({ crv: "X25519", kty: "OKP", x: b64(new Uint8Array(32)) })))).toMatchObject({ ok: true });
+  expect(await verify(logWith(JSON.stringify(JSON.parse(key.wrapped), undefined, 1)))).toMatchObject({
+    ok: true,
+  });
+  expect(
+    await verify(logWith(otherEpk({ crv: "X25519", kty: "OKP", x: b64(new Uint8Array(32)) }))),
+  ).toMatchObject({ ok: true });
 
   const wrong: readonly string[] = [
     "",
@@ -119,7 +151,9 @@ test("a wrapped key that is not exactly the documented JWE, for this log and epo
     "[".repeat(30_000) + "]".repeat(30_000),
     jwe((all) => Object.assign(all, { protected: b64('{"enc":"A128GCM"}') })),
     jwe((all) => Object.assign(all, { protected: b64('{"alg":"ECDH-ES+A256KW","enc":"A256GCM"}') })),
-    ...["protected", "aad", "iv", "ciphertext", "tag", "recipients"].map((name) => jwe((all) => delete all[name])),
+    ...["protected", "aad", "iv", "ciphertext", "tag", "recipients"].map((name) =>
+      jwe((all) => delete all[name]),
+    ),
     jwe((all) => Object.assign(all, { zip: 1 })),
     jwe((all) => Object.assign(all, { unprotected: {} })),
     jwe((all) => Object.assign(all, { iv: b64(new Uint8Array(11)) })),
@@ -148,9 +182,16 @@ test("a wrapped key that is not exactly the documented JWE, for this log and epo
     key.wrapped.replace('"kid":', '"k\\u0069d":"c", "kid" :'),
   ];
   for (const wrapped of wrong) {
-    expect(await verify(logWith(wrapped)), wrapped.slice(0, 900)).toMatchObject({ ok: false, error: { problem: "key_epoch_body" } });
+    expect(await verify(logWith(wrapped)), wrapped.slice(0, 900)).toMatchObject({
+      ok: false,
+      error: { problem: "key_epoch_body" },
+    });
   }
-  for (const aad of ["phylax key epoch v1\nledger.test/s0-2026h2\n2\n", "phylax key epoch v1\nledger.test/s1-2026h2\n1\n", ""]) {
+  for (const aad of [
+    "phylax key epoch v1\nledger.test/s0-2026h2\n2\n",
+    "phylax key epoch v1\nledger.test/s1-2026h2\n1\n",
+    "",
+  ]) {
     expect(await verify(logWith(jwe((all) => Object.assign(all, { aad: b64(aad) })))), aad).toMatchObject({
       ok: false,
       error: { problem: "key_epoch_wrapped_for_another_leaf" },
@@ -158,11 +199,22 @@ test("a wrapped key that is not exactly the documented JWE, for this log and epo
   }
 });
 
-test("a key-epoch without its record in the same frame, and a seal over two frames, are found", async ({ expect }) => {
+test("a key-epoch without its record in the same frame, and a seal over two frames, are found", async ({
+  expect,
+}) => {
   const start = [open, epoch, one];
   const seals = sealLeaves(3, 1);
-  for (const good of [[start], [start, [two]], [start, seals], [[...start, ...seals]], [[open]], [[open], [epoch, one]]]) {
-    expect(await verify(logOfFrames(good)), String(good.map((leaves) => leaves.length))).toMatchObject({ ok: true });
+  for (const good of [
+    [start],
+    [start, [two]],
+    [start, seals],
+    [[...start, ...seals]],
+    [[open]],
+    [[open], [epoch, one]],
+  ]) {
+    expect(await verify(logOfFrames(good)), String(good.map((leaves) => leaves.length))).toMatchObject({
+      ok: true,
+    });
   }
   const wrong: readonly [string, string, readonly (readonly Uint8Array[])[]][] = [
     ["frame/0", "key_epoch_without_a_record", [[open, epoch], [one]]],
@@ -174,18 +226,27 @@ test("a key-epoch without its record in the same frame, and a seal over two fram
     [`tile/entries/${tilePath(0, 256)}`, "key_epoch_without_a_record", [[open, epoch, ...sealLeaves(2, 1)]]],
   ];
   for (const [object, problem, frames] of wrong) {
-    expect(await verify(logOfFrames(frames)), `${object} ${problem}`).toMatchObject({ ok: false, error: { object, problem } });
+    expect(await verify(logOfFrames(frames)), `${object} ${problem}`).toMatchObject({
+      ok: false,
+      error: { object, problem },
+    });
   }
 });
 
 /** Leaves of epoch 1 after `one`; nobody opens them. */
-const many = (count: number): Uint8Array[] => Array.from({ length: count }, (_, i) => encodeLeaf({ ...read(one), counter: 100 + i }));
+const many = (count: number): Uint8Array[] =>
+  Array.from({ length: count }, (_, i) => encodeLeaf({ ...read(one), counter: 100 + i }));
 
 test("a record outside the half-year of its log, and 130 s around it, is found; shard-open alone may be of any time", async ({
   expect,
 }) => {
   const at = (text: string, leaves = [open, epoch, one]) => verify(logOfFrames([leaves], Date.parse(text)));
-  for (const good of ["2026-06-30T23:57:50Z", "2026-07-01T00:00:00Z", "2026-12-31T23:59:59Z", "2027-01-01T00:02:19.999Z"]) {
+  for (const good of [
+    "2026-06-30T23:57:50Z",
+    "2026-07-01T00:00:00Z",
+    "2026-12-31T23:59:59Z",
+    "2027-01-01T00:02:19.999Z",
+  ]) {
     expect(await at(good), good).toMatchObject({ ok: true });
   }
   for (const bad of [
@@ -195,7 +256,10 @@ test("a record outside the half-year of its log, and 130 s around it, is found; 
     "2025-10-01T00:00:00Z",
     "+275760-09-12T00:00:00Z",
   ]) {
-    expect(await at(bad), bad).toMatchObject({ ok: false, error: { object: "frame/0", problem: "record_outside_the_half_year" } });
+    expect(await at(bad), bad).toMatchObject({
+      ok: false,
+      error: { object: "frame/0", problem: "record_outside_the_half_year" },
+    });
     expect(await at(bad, [open]), bad).toMatchObject({ ok: true });
   }
 });

@@ -14,12 +14,24 @@ test("a log is named by shard and half-year in UTC, in one spelling", ({ expect 
   expect(logName({ shard: 3, halfYear: halfYearOf(at("2026-06-30T23:59:59.999Z")) })).toBe("s3-2026h1");
   expect(halfYearOf(at("2026-07-01T00:00:00Z"))).toBe("2026h2");
   expect(parseLogName("s12-2026h2")).toEqual({ shard: 12, halfYear: "2026h2" });
-  for (const bad of ["", "s01-2026h2", "s1-2026h3", "s-2026h1", "s1-26h1", "S1-2026h1", "s1-2026h1 ", "s1-2026h1/x", "s123456-2026h1"]) {
+  for (const bad of [
+    "",
+    "s01-2026h2",
+    "s1-2026h3",
+    "s-2026h1",
+    "s1-26h1",
+    "S1-2026h1",
+    "s1-2026h1 ",
+    "s1-2026h1/x",
+    "s123456-2026h1",
+  ]) {
     expect(parseLogName(bad), bad).toBeUndefined();
   }
 });
 
-test("a log takes records in its half-year and 130 s around it, and only below the number of shards", ({ expect }) => {
+test("a log takes records in its half-year and 130 s around it, and only below the number of shards", ({
+  expect,
+}) => {
   const open = (log: string, now: string): boolean => isOpenLog(log, 4, at(now));
   expect(open("s3-2026h2", "2026-11-24T12:00:00Z")).toBe(true);
   expect(open("s4-2026h2", "2026-11-24T12:00:00Z")).toBe(false);
@@ -27,18 +39,29 @@ test("a log takes records in its half-year and 130 s around it, and only below t
   expect(open("s0-2026h1", "2026-07-01T00:02:11Z")).toBe(false);
   expect(open("s0-2027h1", "2026-12-31T23:57:51Z")).toBe(true);
   expect(open("s0-2027h1", "2026-12-31T23:57:49Z")).toBe(false);
-  expect(openLogs(2, at("2026-06-30T23:59:00Z"))).toEqual(["s0-2026h1", "s1-2026h1", "s0-2026h2", "s1-2026h2"]);
+  expect(openLogs(2, at("2026-06-30T23:59:00Z"))).toEqual([
+    "s0-2026h1",
+    "s1-2026h1",
+    "s0-2026h2",
+    "s1-2026h2",
+  ]);
 });
 
-test("the choice of a log is the same everywhere, keeps a key in one place, and spreads a client over its own shards", ({ expect }) => {
+test("the choice of a log is the same everywhere, keeps a key in one place, and spreads a client over its own shards", ({
+  expect,
+}) => {
   const now = at("2026-11-24T12:00:00Z");
-  const logs = (count: number, log: (i: number) => string) => new Set(Array.from({ length: count }, (_, i) => log(i)));
+  const logs = (count: number, log: (i: number) => string) =>
+    new Set(Array.from({ length: count }, (_, i) => log(i)));
   const client = (spread: number) => (i: number) =>
     chooseLog({ kind: "client", client: "telehealth", requestId: `r${i}`, spread }, 16, now);
   expect(logs(200, client(1)).size).toBe(1);
   expect(logs(200, client(3)).size).toBe(3);
   expect(logs(2000, client(99)).size).toBe(16);
-  expect(logs(50, () => chooseLog({ kind: "key", jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }, 16, now)).size).toBe(1);
+  expect(
+    logs(50, () => chooseLog({ kind: "key", jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }, 16, now))
+      .size,
+  ).toBe(1);
   expect(logs(256, (i) => chooseLog({ kind: "address", address: `203.0.113.${i}` }, 16, now)).size).toBe(1);
   expect(logs(256, (i) => chooseLog({ kind: "address", address: `203.0.${i}.1` }, 16, now)).size).toBe(16);
   // Frozen: a gateway and a shard of different versions must agree. SHA-256("key" ‖ 00 ‖ "a"), first four bytes, mod 16.
@@ -80,8 +103,13 @@ test("tile paths are those of C2SP tlog-tiles, each in one spelling", ({ expect 
   }
 });
 
-test("addresses are read in one spelling, and what is none says whether it is malformed or unknown", ({ expect }) => {
-  expect(readAddress("/s0-2026h2/checkpoint")).toEqual({ ok: true, value: { log: "s0-2026h2", kind: "checkpoint" } });
+test("addresses are read in one spelling, and what is none says whether it is malformed or unknown", ({
+  expect,
+}) => {
+  expect(readAddress("/s0-2026h2/checkpoint")).toEqual({
+    ok: true,
+    value: { log: "s0-2026h2", kind: "checkpoint" },
+  });
   expect(readAddress("/s0-2026h2/tile/2/x001/002.p/3")).toEqual({
     ok: true,
     value: { log: "s0-2026h2", kind: "tile", level: 2, index: 1002, width: 3 },
@@ -90,9 +118,22 @@ test("addresses are read in one spelling, and what is none says whether it is ma
     ok: true,
     value: { log: "s0-2026h2", kind: "entries", index: 0, width: 256 },
   });
-  expect(readAddress("/s0-2026h2/frame/0")).toEqual({ ok: true, value: { log: "s0-2026h2", kind: "frame", number: 0 } });
-  expect(readAddress("/s0-2026h2/proof/42")).toEqual({ ok: true, value: { log: "s0-2026h2", kind: "proof", index: 42 } });
-  for (const path of ["checkpoint", "tile/2/x001/002.p/3", "tile/0/000", "tile/entries/000", "frame/0", "proof/42"]) {
+  expect(readAddress("/s0-2026h2/frame/0")).toEqual({
+    ok: true,
+    value: { log: "s0-2026h2", kind: "frame", number: 0 },
+  });
+  expect(readAddress("/s0-2026h2/proof/42")).toEqual({
+    ok: true,
+    value: { log: "s0-2026h2", kind: "proof", index: 42 },
+  });
+  for (const path of [
+    "checkpoint",
+    "tile/2/x001/002.p/3",
+    "tile/0/000",
+    "tile/entries/000",
+    "frame/0",
+    "proof/42",
+  ]) {
     const read = readAddress(`/s0-2026h2/${path}`);
     expect(read.ok && addressPath(read.value)).toBe(`s0-2026h2/${path}`);
   }
@@ -120,7 +161,9 @@ test("addresses are read in one spelling, and what is none says whether it is ma
   }
 });
 
-test("a receipt with a proof reads back with it; a proof that is no byte string in base64 makes it none", ({ expect }) => {
+test("a receipt with a proof reads back with it; a proof that is no byte string in base64 makes it none", ({
+  expect,
+}) => {
   const receipt = {
     log: "s0-2026h2",
     index: 42,
@@ -135,7 +178,12 @@ test("a receipt with a proof reads back with it; a proof that is no byte string 
 });
 
 test("a receipt reads back as it was written, and nothing else is one", ({ expect }) => {
-  const receipt = { log: "s0-2026h2", index: 42, leafHash: new Uint8Array(32).fill(1), frameHash: new Uint8Array(32).fill(2) };
+  const receipt = {
+    log: "s0-2026h2",
+    index: 42,
+    leafHash: new Uint8Array(32).fill(1),
+    frameHash: new Uint8Array(32).fill(2),
+  };
   const text = formatReceipt(receipt);
   expect(text).toBe(
     'log="s0-2026h2", index=42, leaf=:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=:, frame=:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=:',

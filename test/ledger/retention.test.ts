@@ -19,16 +19,21 @@ const removableOf = (...rules: readonly LockRule[]) => {
 test("six years are 2,192 days: whatever six they are", ({ expect }) => {
   for (let year = 2020; year < 2060; year++) {
     for (const month of [0, 6])
-      expect((Date.UTC(year + 6, month) - Date.UTC(year, month)) / 86_400_000).toBeLessThanOrEqual(SIX_YEARS_DAYS);
+      expect((Date.UTC(year + 6, month) - Date.UTC(year, month)) / 86_400_000).toBeLessThanOrEqual(
+        SIX_YEARS_DAYS,
+      );
   }
 });
 
-test("a rule keeps a log when it holds for all of its objects and for six years from the upload of each", ({ expect }) => {
+test("a rule keeps a log when it holds for all of its objects and for six years from the upload of each", ({
+  expect,
+}) => {
   expect(ruleOf(days(2200))).toBe("2200 days");
   expect(ruleOf(days(2192))).toBe("2192 days");
   expect(ruleOf(days(2191))).toBeUndefined();
   expect(ruleOf(days(2200, { enabled: false }))).toBeUndefined();
-  for (const prefix of ["", "log/ledger.test/", `log/${origin}/`]) expect(ruleOf(days(2200, { prefix })), prefix).toBe("2200 days");
+  for (const prefix of ["", "log/ledger.test/", `log/${origin}/`])
+    expect(ruleOf(days(2200, { prefix })), prefix).toBe("2200 days");
   for (const prefix of [`log/${origin}/tile/`, "log/ledger.test/s1", "checkpoint/", "Log/"])
     expect(ruleOf(days(2200, { prefix })), prefix).toBeUndefined();
   expect(ruleOf(until("2033-01-02T00:00:00Z"))).toBe("2033-01-02T00:00:00Z");
@@ -36,7 +41,9 @@ test("a rule keeps a log when it holds for all of its objects and for six years 
   expect(ruleOf(days(2200), days(3000), days(1))).toBe("3000 days");
 });
 
-test("it may be removed when its last object is six years old and no rule holds it any longer", ({ expect }) => {
+test("it may be removed when its last object is six years old and no rule holds it any longer", ({
+  expect,
+}) => {
   expect(removableOf()).toBe("2033-01-01");
   expect(removableOf(days(2200))).toBe("2033-01-09");
   expect(removableOf(days(1))).toBe("2033-01-01");
@@ -44,7 +51,10 @@ test("it may be removed when its last object is six years old and no rule holds 
 });
 
 test("the root log is kept by age or for good, never to a date, and never removable", ({ expect }) => {
-  const root = (rule: LockRule) => [lockOf("ledger.test/root", [rule]).rule?.id, lockOf("ledger.test/root", [rule]).removable];
+  const root = (rule: LockRule) => [
+    lockOf("ledger.test/root", [rule]).rule?.id,
+    lockOf("ledger.test/root", [rule]).removable,
+  ];
   expect(root(days(2200))).toEqual(["2200 days", undefined]);
   expect(root(days(2191))).toEqual([undefined, undefined]);
   expect(root(until("2099-01-01T00:00:00Z"))).toEqual([undefined, undefined]);
@@ -56,11 +66,19 @@ test("a lock on checkpoints, which are overwritten, is found: also one on everyt
   expect(["log/", "checkpoints/x", "log/checkpoint/"].map(found)).toEqual([0, 0, 0]);
 });
 
-test("rules read as the API answers them and as wrangler takes them; one that is not understood is never passed over", ({ expect }) => {
+test("rules read as the API answers them and as wrangler takes them; one that is not understood is never passed over", ({
+  expect,
+}) => {
   const rules = [days(2200)];
-  expect(readLockRules({ success: true, errors: [], messages: [], result: { rules } })).toEqual({ ok: true, value: rules });
+  expect(readLockRules({ success: true, errors: [], messages: [], result: { rules } })).toEqual({
+    ok: true,
+    value: rules,
+  });
   expect(readLockRules({ rules })).toEqual({ ok: true, value: rules });
-  expect(readLockRules({ rules: [{ ...days(1), prefix: undefined }] })).toMatchObject({ ok: true, value: [{ prefix: "" }] });
+  expect(readLockRules({ rules: [{ ...days(1), prefix: undefined }] })).toMatchObject({
+    ok: true,
+    value: [{ prefix: "" }],
+  });
   for (const bad of [
     null,
     [],

@@ -19,7 +19,8 @@ const at = Date.UTC(2026, 9, 1);
 const opened: Checkpoint = { origin, size: 0, root: emptyRoot };
 const leafOf = (checkpoint: Checkpoint): Uint8Array => signed(checkpointText(checkpoint), checkpoint.origin);
 /** The root log whose frames have these leaves. */
-const rootLog = (frames: readonly (readonly Uint8Array[])[], time = at): SampleLog => logOfFrames(frames, time, "ledger.test/root");
+const rootLog = (frames: readonly (readonly Uint8Array[])[], time = at): SampleLog =>
+  logOfFrames(frames, time, "ledger.test/root");
 
 // One log, and another that begins with the same frame and has grown beyond it: both signed with the ledger's key.
 const { leaves } = await sampleLog([2, 8]);
@@ -27,17 +28,28 @@ const first = leaves.slice(0, 4);
 const log = logOfFrames([first, leaves.slice(4, 6), leaves.slice(6, 7)]);
 const shorter = logOfFrames([first, leaves.slice(4, 6)]);
 const regrown = logOfFrames([first, leaves.slice(5, 7), leaves.slice(7, 9)]);
-const [begun, now] = [logOfFrames([first]), log].map(({ head }) => checkpointOf(head)) as [Checkpoint, Checkpoint];
+const [begun, now] = [logOfFrames([first]), log].map(({ head }) => checkpointOf(head)) as [
+  Checkpoint,
+  Checkpoint,
+];
 const root = rootLog([[leafOf(opened)], [leafOf(begun)], [leafOf(now)]]);
 
 const { privateKey, publicKey } = generateKeyPairSync("ed25519");
 const raw = new Uint8Array(publicKey.export({ format: "der", type: "spki" }).subarray(-32));
-const witness: Verifier = { name: "witness.test/w1", id: keyId("witness.test/w1", raw, signatureTypes.cosignature), publicKey: raw };
+const witness: Verifier = {
+  name: "witness.test/w1",
+  id: keyId("witness.test/w1", raw, signatureTypes.cosignature),
+  publicKey: raw,
+};
 /** As the witness would have it: its cosignature below the log's signature. */
 function cosign(of: SampleLog): SampleLog {
   const note = of.objects.get("checkpoint") ?? new Uint8Array();
   const text = fromUtf8(note)?.split("\n\n")[0] ?? "";
-  const line = cosignatureLine(witness, 1790000000, new Uint8Array(sign(null, utf8(cosignedText(`${text}\n`, 1790000000)), privateKey)));
+  const line = cosignatureLine(
+    witness,
+    1790000000,
+    new Uint8Array(sign(null, utf8(cosignedText(`${text}\n`, 1790000000)), privateKey)),
+  );
   return { ...of, objects: new Map([...of.objects, ["checkpoint", concat([note, utf8(line)])]]) };
 }
 
@@ -45,7 +57,10 @@ const verifyRoot = (of: SampleLog) => verifyLog(readerOf(of), of.verifier, {}, n
 
 test("a root log verifies, frame by frame, and tells every checkpoint of each log", async ({ expect }) => {
   const rules = new RootLeaves(root.verifier);
-  expect(await verifyLog(readerOf(root), root.verifier, {}, rules)).toMatchObject({ ok: true, value: { size: 3, frames: 3 } });
+  expect(await verifyLog(readerOf(root), root.verifier, {}, rules)).toMatchObject({
+    ok: true,
+    value: { size: 3, frames: 3 },
+  });
   expect([...rules.seen]).toEqual([["s0-2026h2", [opened, begun, now]]]);
   expect(rules.seconds).toBe(at / 1000);
 });
@@ -62,14 +77,20 @@ test.for<[string, readonly Uint8Array[]]>([
   ["root_leaf_not_one_signature", [leafOf(opened), utf8(`${text}${text.split("\n\n")[1]}`)]],
   ["note_signature_wrong", [leafOf(opened), utf8(text.replace("\n7\n", "\n8\n"))]],
 ])("%s: the leaf is named", async ([problem, bad], { expect }) => {
-  expect(await verifyRoot(rootLog([bad]))).toMatchObject({ ok: false, error: { problem, index: bad.length - 1 } });
+  expect(await verifyRoot(rootLog([bad]))).toMatchObject({
+    ok: false,
+    error: { problem, index: bad.length - 1 },
+  });
 });
 
 const parent = mkdtempSync(join(tmpdir(), "phylax-root-"));
 afterAll(() => rmSync(parent, { recursive: true }));
 let folders = 0;
 /** What is found in an export of these logs: `<log>: …`, good ones without their root hash. */
-async function found(logs: Readonly<Record<string, SampleLog>>, witnesses: readonly Verifier[] = [witness]): Promise<string[]> {
+async function found(
+  logs: Readonly<Record<string, SampleLog>>,
+  witnesses: readonly Verifier[] = [witness],
+): Promise<string[]> {
   const folder = join(parent, String(folders++));
   const keys = Object.values({ root, "s0-2026h2": log, ...logs }).map(({ verifier }) => verifier);
   const put = (path: string, bytes: Uint8Array | string): void => {
@@ -77,19 +98,28 @@ async function found(logs: Readonly<Record<string, SampleLog>>, witnesses: reado
     writeFileSync(join(folder, path), bytes);
   };
   put(keysFile, keysText(keys));
-  for (const [name, { objects }] of Object.entries(logs)) for (const [path, bytes] of objects) put(`${name}/${path}`, bytes);
+  for (const [name, { objects }] of Object.entries(logs))
+    for (const [path, bytes] of objects) put(`${name}/${path}`, bytes);
   const reports = await verifyFolder(folder, [root.verifier], () => ({}), [], witnesses);
   return reports.map(
-    (report) => `${report.name}: ${"wrong" in report ? sentence(report.wrong) : `good to ${report.rooted ?? report.good.size}`}`,
+    (report) =>
+      `${report.name}: ${"wrong" in report ? sentence(report.wrong) : `good to ${report.rooted ?? report.good.size}`}`,
   );
 }
 
-test("with the root log's key alone every log that it names is checked, and the cosignature of each witness", async ({ expect }) => {
-  expect(await found({ root: cosign(root), "s0-2026h2": log })).toEqual(["root: good to 3", "s0-2026h2: good to 7"]);
+test("with the root log's key alone every log that it names is checked, and the cosignature of each witness", async ({
+  expect,
+}) => {
+  expect(await found({ root: cosign(root), "s0-2026h2": log })).toEqual([
+    "root: good to 3",
+    "s0-2026h2: good to 7",
+  ]);
   expect(await found({ root, "s0-2026h2": log }, [])).toEqual(["root: good to 3", "s0-2026h2: good to 7"]);
 });
 
-test("a log that was cut, hidden, or rolled back and grown again does not fit the cosigned root log, and is named", async ({ expect }) => {
+test("a log that was cut, hidden, or rolled back and grown again does not fit the cosigned root log, and is named", async ({
+  expect,
+}) => {
   const cosigned = cosign(root);
   expect(await found({ root: cosigned, "s0-2026h2": shorter })).toEqual([
     "root: good to 3",
@@ -97,7 +127,10 @@ test("a log that was cut, hidden, or rolled back and grown again does not fit th
   ]);
   expect(await found({ root: cosigned })).toEqual(["root: good to 3", "s0-2026h2: its folder is missing"]);
   // It verifies by itself: every hash, link and signature is right.
-  expect(await verifyLog(readerOf(regrown), regrown.verifier)).toMatchObject({ ok: true, value: { size: 8 } });
+  expect(await verifyLog(readerOf(regrown), regrown.verifier)).toMatchObject({
+    ok: true,
+    value: { size: 8 },
+  });
   expect(await found({ root: cosigned, "s0-2026h2": regrown })).toEqual([
     "root: good to 3",
     "s0-2026h2: frame/2 (frame 2): does not extend an earlier checkpoint",
@@ -112,15 +145,27 @@ test("who holds the checkpoint key can make a root log for another history, but 
     "root: good to 3",
     "s0-2026h2: good to 8",
   ]);
-  expect((await found({ root: other, "s0-2026h2": regrown }))[0]).toBe("root: checkpoint: not cosigned by witness.test/w1");
-  const [, ...lines] = (fromUtf8(cosign(root).objects.get("checkpoint") ?? new Uint8Array()) ?? "").split("\n— ");
-  const pasted = concat([other.objects.get("checkpoint") ?? new Uint8Array(), utf8(`— ${lines.at(-1) ?? ""}`)]);
+  expect((await found({ root: other, "s0-2026h2": regrown }))[0]).toBe(
+    "root: checkpoint: not cosigned by witness.test/w1",
+  );
+  const [, ...lines] = (fromUtf8(cosign(root).objects.get("checkpoint") ?? new Uint8Array()) ?? "").split(
+    "\n— ",
+  );
+  const pasted = concat([
+    other.objects.get("checkpoint") ?? new Uint8Array(),
+    utf8(`— ${lines.at(-1) ?? ""}`),
+  ]);
   const forged = { ...other, objects: new Map([...other.objects, ["checkpoint", pasted]]) };
-  expect((await found({ root: forged, "s0-2026h2": regrown }))[0]).toBe("root: checkpoint: cosignature wrong by witness.test/w1");
+  expect((await found({ root: forged, "s0-2026h2": regrown }))[0]).toBe(
+    "root: checkpoint: cosignature wrong by witness.test/w1",
+  );
 });
 
-test("a log with records that was never opened in the root log is named, once it is too late for that", async ({ expect }) => {
-  const empty = (time: number) => cosign(rootLog([[leafOf({ ...opened, origin: "ledger.test/s1-2026h2" })]], time));
+test("a log with records that was never opened in the root log is named, once it is too late for that", async ({
+  expect,
+}) => {
+  const empty = (time: number) =>
+    cosign(rootLog([[leafOf({ ...opened, origin: "ledger.test/s1-2026h2" })]], time));
   const keyed = async (time: number) => {
     const folder = join(parent, String(folders++));
     for (const [name, { objects }] of Object.entries({ root: empty(time), "s0-2026h2": log }))
@@ -131,22 +176,30 @@ test("a log with records that was never opened in the root log is named, once it
     const keys = [root.verifier, log.verifier];
     writeFileSync(join(folder, keysFile), keysText(keys));
     const reports = await verifyFolder(folder, keys, () => ({}), [], [witness]);
-    return reports.flatMap((report) => ("wrong" in report ? [`${report.name}: ${sentence(report.wrong)}`] : []));
+    return reports.flatMap((report) =>
+      "wrong" in report ? [`${report.name}: ${sentence(report.wrong)}`] : [],
+    );
   };
   expect(await keyed(at + 120_000)).toEqual(["s0-2026h2: has records and is not in the root log"]);
   expect(await keyed(at + 30_000), "its opening may not be shown yet").toEqual([]);
 });
 
-test("a log may be gone six years after its half-year, and not a second before; its last checkpoint stays", async ({ expect }) => {
+test("a log may be gone six years after its half-year, and not a second before; its last checkpoint stays", async ({
+  expect,
+}) => {
   const late = Date.UTC(2099, 0, 1) / 1000;
-  const isGone = (log: string, seconds: number) => [mayBeGone(log, seconds, late), mayBeGone(log, late, seconds)];
+  const isGone = (log: string, seconds: number) => [
+    mayBeGone(log, seconds, late),
+    mayBeGone(log, late, seconds),
+  ];
   expect(isGone("s0-2026h1", Date.UTC(2032, 6, 1) / 1000)).toEqual([true, true]);
   expect(isGone("s0-2026h1", Date.UTC(2032, 6, 1) / 1000 - 1)).toEqual([false, false]);
   expect(isGone("s0-2026h2", Date.UTC(2033, 0, 1) / 1000)).toEqual([true, true]);
   expect(isGone("s0-2026h2", Date.UTC(2033, 0, 1) / 1000 - 1)).toEqual([false, false]);
   expect(isGone("root", late)).toEqual([false, false]);
   const name = "ledger.test/s0-2019h2";
-  const old = (of: string, time: number) => cosign(rootLog([[leafOf({ ...opened, origin: of })], [leafOf({ ...now, origin: of })]], time));
+  const old = (of: string, time: number) =>
+    cosign(rootLog([[leafOf({ ...opened, origin: of })], [leafOf({ ...now, origin: of })]], time));
   expect(await found({ root: old(name, at), "s0-2026h2": log })).toEqual([
     "root: good to 2",
 
@@ -155,16 +208,26 @@ test("a log may be gone six years after its half-year, and not a second before; 
   ]);
 });
 
-test("who holds the checkpoint key cannot make a log old that he wants gone: the verifier's own clock counts too", async ({ expect }) => {
+test("who holds the checkpoint key cannot make a log old that he wants gone: the verifier's own clock counts too", async ({
+  expect,
+}) => {
   const dated = rootLog([[leafOf(opened)], [leafOf(now)]], Date.UTC(2999, 0, 1));
-  expect(await found({ root: cosign(dated) })).toEqual(["root: good to 2", "s0-2026h2: its folder is missing"]);
+  expect(await found({ root: cosign(dated) })).toEqual([
+    "root: good to 2",
+    "s0-2026h2: its folder is missing",
+  ]);
 });
 
 test("a witness that signs a time which no calendar has does not end the report", ({ expect }) => {
   const said: string[] = [];
   const log = vi.spyOn(console, "log").mockImplementation((line: string) => void said.push(line));
   const good = { size: 1, frames: 1, root: new Uint8Array(32) };
-  expect(tell({ name: "root", good, cosigned: [{ name: "witness.test/w1", seconds: Number.MAX_SAFE_INTEGER }] }, {})).toBe(true);
+  expect(
+    tell(
+      { name: "root", good, cosigned: [{ name: "witness.test/w1", seconds: Number.MAX_SAFE_INTEGER }] },
+      {},
+    ),
+  ).toBe(true);
   log.mockRestore();
   expect(said.join()).toContain(`cosigned by witness.test/w1 at second ${Number.MAX_SAFE_INTEGER}`);
 });

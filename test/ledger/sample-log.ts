@@ -13,7 +13,9 @@ import { type LedgerConfig, readLedgerConfig } from "#platform/ledger/config";
 import { Epoch } from "#platform/ledger/object/log/epoch";
 
 const auditor = (kid: string): Record<string, unknown> => {
-  const { kty, crv, x, y } = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ format: "jwk" });
+  const { kty, crv, x, y } = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({
+    format: "jwk",
+  });
   return { kid, kty, crv, x, y };
 };
 const checkpointJwk = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
@@ -41,14 +43,18 @@ const start = Date.UTC(2026, 9, 1);
 const random32 = (): Uint8Array => new Uint8Array(randomBytes(32));
 
 /** `sizes`: sealed records of each frame; a new key epoch begins with every third frame. */
-export async function sampleLog(sizes: readonly number[], { seal = false, of = origin } = {}): Promise<SampleLog> {
+export async function sampleLog(
+  sizes: readonly number[],
+  { seal = false, of = origin } = {},
+): Promise<SampleLog> {
   const frames: Uint8Array[] = [];
   const leaves: Uint8Array[] = [];
   const tiles = new Map<string, Uint8Array>();
   let head = emptyHead(of);
   const put = (added: readonly Uint8Array[]): void => {
     const done = commit(head, added, instant(start + frames.length * 4000));
-    for (const tile of done.tiles) tiles.set(`tile/${tile.level}/${tilePath(tile.index, TILE_WIDTH)}`, tile.hashes);
+    for (const tile of done.tiles)
+      tiles.set(`tile/${tile.level}/${tilePath(tile.index, TILE_WIDTH)}`, tile.hashes);
     leaves.push(...added);
     frames.push(done.frame);
     head = done.head;
@@ -61,7 +67,10 @@ export async function sampleLog(sizes: readonly number[], { seal = false, of = o
       first.push(epoch.leaf);
     }
     const use = epoch;
-    put([...first, ...Array.from({ length: size }, (_, n) => use.seal(utf8(`record ${i}.${n}`), random32()))]);
+    put([
+      ...first,
+      ...Array.from({ length: size }, (_, n) => use.seal(utf8(`record ${i}.${n}`), random32())),
+    ]);
   }
   if (seal) put(sealLeaves(head.size, epoch?.number ?? 0));
   return { objects: objectsOf(head, frames, leaves, tiles), verifier: verifierOf(head.origin), leaves, head };
@@ -73,11 +82,17 @@ export function logOfFrames(all: readonly (readonly Uint8Array[])[], at = start,
   let head = emptyHead(of);
   const frames = all.map((leaves) => {
     const done = commit(head, leaves, instant(at));
-    for (const tile of done.tiles) tiles.set(`tile/${tile.level}/${tilePath(tile.index, TILE_WIDTH)}`, tile.hashes);
+    for (const tile of done.tiles)
+      tiles.set(`tile/${tile.level}/${tilePath(tile.index, TILE_WIDTH)}`, tile.hashes);
     ({ head } = done);
     return done.frame;
   });
-  return { objects: objectsOf(head, frames, all.flat(), tiles), verifier: verifierOf(of), leaves: all.flat(), head };
+  return {
+    objects: objectsOf(head, frames, all.flat(), tiles),
+    verifier: verifierOf(of),
+    leaves: all.flat(),
+    head,
+  };
 }
 
 /** The same of one frame, which `frameOf` changes before its hash is taken. */
@@ -109,7 +124,9 @@ export function readerOf({ objects }: SampleLog): LogReader {
 
 /** Signs any text as the log would: what an operator who holds the key could do. */
 export function signed(text: string, name = origin): Uint8Array {
-  return utf8(noteOf(text, verifierOf(name), new Uint8Array(sign(null, utf8(text), config.checkpointKey.reveal()))));
+  return utf8(
+    noteOf(text, verifierOf(name), new Uint8Array(sign(null, utf8(text), config.checkpointKey.reveal()))),
+  );
 }
 
 const verifierOf = (name: string): Verifier => ({
@@ -133,7 +150,10 @@ function objectsOf(
   }
   for (const [level, hashes] of head.edge.entries()) {
     if (hashes.length === 0) continue;
-    objects.set(`tile/${level}/${tilePath(Math.floor(head.size / TILE_WIDTH ** (level + 1)), hashes.length)}`, concat(hashes));
+    objects.set(
+      `tile/${level}/${tilePath(Math.floor(head.size / TILE_WIDTH ** (level + 1)), hashes.length)}`,
+      concat(hashes),
+    );
   }
   return objects;
 }

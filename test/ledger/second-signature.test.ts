@@ -53,7 +53,9 @@ const near: readonly Signed[] = right.flatMap(({ key, message, signature }) => [
 ]);
 
 test("our Ed25519 takes what RFC 8032 signs, and nothing near it", ({ expect }) => {
-  const holds = [...right, ...near].map(({ key, message, signature }) => isSignature(key, message, signature));
+  const holds = [...right, ...near].map(({ key, message, signature }) =>
+    isSignature(key, message, signature),
+  );
   expect(holds).toEqual([...right.map(() => true), ...near.map(() => false)]);
 });
 

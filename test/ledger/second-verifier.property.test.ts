@@ -7,7 +7,16 @@ import { encodeLeaf, type LeafKind, parseLeaf } from "#ledger/leaf/leaf";
 import { parseReceipt } from "#ledger/receipt";
 import { verifierKey } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
-import { logOf, logOfFrames, readerOf, type SampleLog, sampleLog, sealLeaves, signed, withObject } from "./sample-log.ts";
+import {
+  logOf,
+  logOfFrames,
+  readerOf,
+  type SampleLog,
+  sampleLog,
+  sealLeaves,
+  signed,
+  withObject,
+} from "./sample-log.ts";
 import { askAll, packed, pythonIsMissing } from "./second-verifier.ts";
 
 // Logs that are wrong in one place or two, or only unusual, with every hash and signature made anew by whoever holds the key: what the
@@ -20,12 +29,23 @@ interface Case {
 type Frames = readonly (readonly Uint8Array[])[];
 
 const sample = await sampleLog([2, 1, 1, 1]); // open, key epoch, two records | one | one | key epoch, one
-const frames: Frames = [sample.leaves.slice(0, 4), sample.leaves.slice(4, 5), sample.leaves.slice(5, 6), sample.leaves.slice(6)];
+const frames: Frames = [
+  sample.leaves.slice(0, 4),
+  sample.leaves.slice(4, 5),
+  sample.leaves.slice(5, 6),
+  sample.leaves.slice(6),
+];
 const sealed: Frames = [...frames.slice(0, 2), sealLeaves(5, 1)];
-const replaced = <T>(all: readonly T[], at: number, ...by: readonly T[]): T[] => [...all.slice(0, at), ...by, ...all.slice(at + 1)];
+const replaced = <T>(all: readonly T[], at: number, ...by: readonly T[]): T[] => [
+  ...all.slice(0, at),
+  ...by,
+  ...all.slice(at + 1),
+];
 const inFrames = (all: Frames, at: number, change: (leaf: Uint8Array) => readonly Uint8Array[]): Frames => {
   let index = 0;
-  return all.map((leaves) => leaves.flatMap((leaf) => (index++ === at ? change(leaf) : [leaf]))).filter((leaves) => leaves.length > 0);
+  return all
+    .map((leaves) => leaves.flatMap((leaf) => (index++ === at ? change(leaf) : [leaf])))
+    .filter((leaves) => leaves.length > 0);
 };
 
 const octet = fc.oneof(fc.integer({ min: 0, max: 255 }), fc.constantFrom(0, 1, 2, 3, 127, 128, 255));
@@ -35,34 +55,42 @@ const header = fc
   .tuple(leafAt, fc.oneof(fc.integer({ min: 0, max: 13 }), fc.integer({ min: 46, max: 49 })), octet)
   .map(([at, offset, value]) => ({
     what: `byte ${offset} of leaf ${at} is ${value}`,
-    log: logOfFrames(inFrames(frames, at, (leaf) => [Uint8Array.from(leaf, (byte, i) => (i === offset ? value : byte))])),
+    log: logOfFrames(
+      inFrames(frames, at, (leaf) => [Uint8Array.from(leaf, (byte, i) => (i === offset ? value : byte))]),
+    ),
   }));
 
-const order = fc.tuple(leafAt, leafAt, fc.constantFrom("dropped", "repeated", "moved")).map(([from, to, how]) => {
-  const [taken] = sample.leaves.slice(from, from + 1);
-  const leaf = taken ?? new Uint8Array();
-  const without = inFrames(frames, from, () => []);
-  const log = {
-    dropped: without,
-    repeated: inFrames(frames, from, () => [leaf, leaf]),
-    moved: inFrames(without, to, (one) => [leaf, one]),
-  }[how];
-  return { what: `leaf ${from} ${how} ${to}`, log: logOfFrames(log) };
-});
+const order = fc
+  .tuple(leafAt, leafAt, fc.constantFrom("dropped", "repeated", "moved"))
+  .map(([from, to, how]) => {
+    const [taken] = sample.leaves.slice(from, from + 1);
+    const leaf = taken ?? new Uint8Array();
+    const without = inFrames(frames, from, () => []);
+    const log = {
+      dropped: without,
+      repeated: inFrames(frames, from, () => [leaf, leaf]),
+      moved: inFrames(without, to, (one) => [leaf, one]),
+    }[how];
+    return { what: `leaf ${from} ${how} ${to}`, log: logOfFrames(log) };
+  });
 
 const cuts = fc.subarray([1, 2, 3, 4, 5, 6, 7]).map((at) => ({
   what: `frames begin at ${at.join(", ")}`,
   log: logOfFrames([0, ...at].map((first, i) => sample.leaves.slice(first, at[i] ?? sample.leaves.length))),
 }));
 
-const seals = fc.tuple(fc.integer({ min: 0, max: 255 }), fc.constantFrom("gone", "a record", "epoch", "size", "cut")).map(([at, how]) => {
-  const all = sealLeaves(5, 1);
-  const record = sample.leaves[3] ?? new Uint8Array();
-  const [other] = how === "epoch" ? sealLeaves(5, 2) : sealLeaves(4, 1);
-  const leaves = how === "gone" ? replaced(all, at) : replaced(all, at, how === "a record" ? record : (other ?? record));
-  const tail = how === "cut" ? [all.slice(0, at), all.slice(at)].filter((part) => part.length > 0) : [leaves];
-  return { what: `seal: leaf ${at} ${how}`, log: logOfFrames([...sealed.slice(0, 2), ...tail]) };
-});
+const seals = fc
+  .tuple(fc.integer({ min: 0, max: 255 }), fc.constantFrom("gone", "a record", "epoch", "size", "cut"))
+  .map(([at, how]) => {
+    const all = sealLeaves(5, 1);
+    const record = sample.leaves[3] ?? new Uint8Array();
+    const [other] = how === "epoch" ? sealLeaves(5, 2) : sealLeaves(4, 1);
+    const leaves =
+      how === "gone" ? replaced(all, at) : replaced(all, at, how === "a record" ? record : (other ?? record));
+    const tail =
+      how === "cut" ? [all.slice(0, at), all.slice(at)].filter((part) => part.length > 0) : [leaves];
+    return { what: `seal: leaf ${at} ${how}`, log: logOfFrames([...sealed.slice(0, 2), ...tail]) };
+  });
 
 /** The leaf with another body and the length that it then has. */
 function withBody(leaf: Uint8Array, change: (body: Uint8Array) => Uint8Array): Uint8Array {
@@ -78,7 +106,11 @@ const body = fc
   .tuple(cborAt, fc.nat(300), fc.integer({ min: 0, max: 2 }), fc.uint8Array({ maxLength: 2 }))
   .map(([[at], offset, gone, by]) => ({
     what: `body of leaf ${at} at ${offset}: ${gone} bytes become ${Buffer.from(by).toString("hex")}`,
-    log: logOfFrames(inFrames(frames, at, (leaf) => [withBody(leaf, (bytes) => splice(bytes, offset % bytes.length, gone, by))])),
+    log: logOfFrames(
+      inFrames(frames, at, (leaf) => [
+        withBody(leaf, (bytes) => splice(bytes, offset % bytes.length, gone, by)),
+      ]),
+    ),
   }));
 
 /** One more member at the end of the body's map: a key that this version does not know, with this CBOR. */
@@ -102,7 +134,17 @@ const later = fc
         "9fff",
         "1b001fffffffffffff",
       ),
-      fc.constantFrom("1b0020000000000000", "3b001ffffffffffffe", "3b001fffffffffffff", "1817", "1818", "62c328", "63efbbbf", "60", "4101"),
+      fc.constantFrom(
+        "1b0020000000000000",
+        "3b001ffffffffffffe",
+        "3b001fffffffffffff",
+        "1817",
+        "1818",
+        "62c328",
+        "63efbbbf",
+        "60",
+        "4101",
+      ),
       fc.constantFrom(
         "a10000",
         "a1616100",
@@ -134,7 +176,9 @@ const later = fc
     what: `leaf ${at} has a further key ${key}: ${value}`,
     log: logOfFrames(
       inFrames(frames, at, (leaf) => [
-        withBody(leaf, (bytes) => concat([Uint8Array.of((bytes[0] ?? 0) + 1), bytes.subarray(1), Buffer.from(key + value, "hex")])),
+        withBody(leaf, (bytes) =>
+          concat([Uint8Array.of((bytes[0] ?? 0) + 1), bytes.subarray(1), Buffer.from(key + value, "hex")]),
+        ),
       ]),
     ),
   }));
@@ -190,7 +234,11 @@ const jwe = fc
           const starts = [...text.matchAll(/(?<=[{,[])/g)].map(({ index }) => index);
           const where = offset % 2 === 0 ? (starts[offset % starts.length] ?? 0) : offset % text.length;
           const changed = utf8(text.slice(0, where) + by + text.slice(where + (offset % 2 === 0 ? 0 : gone)));
-          return concat([bytes.subarray(0, at - 2), Uint8Array.of(changed.length >> 8, changed.length & 255), changed]);
+          return concat([
+            bytes.subarray(0, at - 2),
+            Uint8Array.of(changed.length >> 8, changed.length & 255),
+            changed,
+          ]);
         }),
       ]),
     ),
@@ -228,12 +276,16 @@ const note = fc.oneof(
   fc.tuple(fc.array(line, { maxLength: 2 }), fc.boolean()).map(([lines, atEnd]) => ({
     what: `checkpoint with lines ${JSON.stringify(lines)} ${atEnd ? "at the end" : "before the frame's"}`,
     log: resigned((text) =>
-      atEnd ? text + lines.map((one) => `${one}\n`).join("") : text.replace("frame", `${lines.map((one) => `${one}\n`).join("")}frame`),
+      atEnd
+        ? text + lines.map((one) => `${one}\n`).join("")
+        : text.replace("frame", `${lines.map((one) => `${one}\n`).join("")}frame`),
     ),
   })),
   fc.tuple(fc.nat(200), fc.integer({ min: 0, max: 1 }), mark).map(([offset, gone, by]) => ({
     what: `checkpoint at ${offset}: ${gone} become ${JSON.stringify(by)}`,
-    log: resigned((text) => text.slice(0, offset % text.length) + by + text.slice((offset % text.length) + gone)),
+    log: resigned(
+      (text) => text.slice(0, offset % text.length) + by + text.slice((offset % text.length) + gone),
+    ),
   })),
 );
 function resigned(change: (text: string) => string): SampleLog {
@@ -273,15 +325,34 @@ const encoded = mostly(
 );
 const dash = mostly("—", "-", "— ", " —");
 const ending = mostly("", "\n", " ", "x");
-const signatures = fc.tuple(fc.array(fc.tuple(name, encoded, dash), { maxLength: 2 }), fc.boolean(), ending).map(([lines, before, end]) => {
-  const log = logOfFrames(frames);
-  const [text = "", own = ""] = (fromUtf8(log.objects.get("checkpoint") ?? new Uint8Array()) ?? "").split("\n\n");
-  const more = lines.map((one) => `${one[2]} ${one[0]} ${one[1]}\n`).join("");
-  const whole = `${text}\n\n${before ? more : ""}${own}${before ? "" : more}${end}`;
-  return { what: `note that ends in ${JSON.stringify(whole.slice(text.length))}`, log: withObject(log, "checkpoint", utf8(whole)) };
-});
+const signatures = fc
+  .tuple(fc.array(fc.tuple(name, encoded, dash), { maxLength: 2 }), fc.boolean(), ending)
+  .map(([lines, before, end]) => {
+    const log = logOfFrames(frames);
+    const [text = "", own = ""] = (fromUtf8(log.objects.get("checkpoint") ?? new Uint8Array()) ?? "").split(
+      "\n\n",
+    );
+    const more = lines.map((one) => `${one[2]} ${one[0]} ${one[1]}\n`).join("");
+    const whole = `${text}\n\n${before ? more : ""}${own}${before ? "" : more}${end}`;
+    return {
+      what: `note that ends in ${JSON.stringify(whole.slice(text.length))}`,
+      log: withObject(log, "checkpoint", utf8(whole)),
+    };
+  });
 
-const anyCase: fc.Arbitrary<Case> = fc.oneof(header, order, cuts, body, later, jwe, frame, times, note, signatures, seals);
+const anyCase: fc.Arbitrary<Case> = fc.oneof(
+  header,
+  order,
+  cuts,
+  body,
+  later,
+  jwe,
+  frame,
+  times,
+  note,
+  signatures,
+  seals,
+);
 
 test.skipIf(pythonIsMissing)(
   "of logs that are wrong or only unusual, all signed by the key, both verifiers accept the same (skipped without python3)",
@@ -289,7 +360,11 @@ test.skipIf(pythonIsMissing)(
     const cases = fc.sample(anyCase, { numRuns: 500, seed: 962 });
     const ours = await Promise.all(cases.map(async ({ log }) => verifyLog(readerOf(log), log.verifier)));
     const theirs = await askAll<string | null>(
-      cases.map(({ log }) => ({ ask: "log", key: verifierKey(log.verifier.name, log.verifier.publicKey), objects: packed(log.objects) })),
+      cases.map(({ log }) => ({
+        ask: "log",
+        key: verifierKey(log.verifier.name, log.verifier.publicKey),
+        objects: packed(log.objects),
+      })),
     );
     const verdicts = cases.map(({ what }, i) => ({ what, ours: ours[i], theirs: theirs[i] }));
     expect(
@@ -325,7 +400,9 @@ const receipt = fc
   )
   .map(([members, offset, gone, by]) => {
     const text = [`log="s0-2026h2", index=42, leaf=:${hash}:, frame=:${hash}:`, ...members].join(", ");
-    return by === "" && gone === 0 ? text : text.slice(0, offset % text.length) + by + text.slice((offset % text.length) + gone);
+    return by === "" && gone === 0
+      ? text
+      : text.slice(0, offset % text.length) + by + text.slice((offset % text.length) + gone);
   });
 
 test.skipIf(pythonIsMissing)(

@@ -30,16 +30,21 @@ withPython("the second verifier calls good what is good (skipped without python3
   });
 });
 
-withPython("the second verifier finds each tampering, and names an object of it (skipped without python3)", async ({ expect }) => {
-  const said = await withFolders(tampered, (written) =>
-    askAll<Said>(tampered.map((made, i) => ({ ask: "command", arguments: argumentsOf(made, written[i]) }))),
-  );
-  const missed = tampered.flatMap(({ name, named }, i) => {
-    const { code, out } = said[i] ?? { code: 0, out: "" };
-    return code === 1 && named.some((path) => out.includes(`WRONG ${path}: `)) ? [] : [`${name}: ${code} ${out}`];
-  });
-  expect(missed).toEqual([]);
-});
+withPython(
+  "the second verifier finds each tampering, and names an object of it (skipped without python3)",
+  async ({ expect }) => {
+    const said = await withFolders(tampered, (written) =>
+      askAll<Said>(tampered.map((made, i) => ({ ask: "command", arguments: argumentsOf(made, written[i]) }))),
+    );
+    const missed = tampered.flatMap(({ name, named }, i) => {
+      const { code, out } = said[i] ?? { code: 0, out: "" };
+      return code === 1 && named.some((path) => out.includes(`WRONG ${path}: `))
+        ? []
+        : [`${name}: ${code} ${out}`];
+    });
+    expect(missed).toEqual([]);
+  },
+);
 
 withPython(
   "the second verifier finds flipped bits of every object, and names the object (skipped without python3)",
@@ -60,29 +65,43 @@ withPython(
   async ({ expect }) => {
     await withFolders(good.slice(0, 1), async ([{ folder } = { folder: "" }]) => {
       const own = await verifyLedger(folder);
-      expect(own).toMatchObject({ code: 0, out: expect.stringContaining("shows only that the folder agrees with itself") });
+      expect(own).toMatchObject({
+        code: 0,
+        out: expect.stringContaining("shows only that the folder agrees with itself"),
+      });
       const frame = join(folder, "s0-2026h2/frame/1");
       writeFileSync(join(folder, "../frame"), readFileSync(frame));
       rmSync(frame);
       symlinkSync(join(folder, "../frame"), frame);
-      expect(await verifyLedger(folder)).toMatchObject({ code: 1, out: expect.stringContaining("WRONG s0-2026h2/frame/1: is a link") });
+      expect(await verifyLedger(folder)).toMatchObject({
+        code: 1,
+        out: expect.stringContaining("WRONG s0-2026h2/frame/1: is a link"),
+      });
       renameSync(join(folder, "s1-2026h2"), join(folder, "../elsewhere"));
       symlinkSync(join(folder, "../elsewhere"), join(folder, "s1-2026h2"));
-      expect(await verifyLedger(folder)).toMatchObject({ code: 1, out: expect.stringContaining("WRONG s1-2026h2: is a link") });
+      expect(await verifyLedger(folder)).toMatchObject({
+        code: 1,
+        out: expect.stringContaining("WRONG s1-2026h2: is a link"),
+      });
     });
   },
 );
 
-withPython("a file of any name or size in the folder is told in one line of text (skipped without python3)", async ({ expect }) => {
-  await withFolders(good.slice(0, 1), async ([{ folder } = { folder: "" }]) => {
-    writeFileSync(join(folder, "\u001b[2J\ngood root: 9 leaves"), "");
-    truncateSync(join(folder, "s0-2026h2/frame/1"), 2 ** 33); // takes no room on the disk
-    const { code, out } = await verifyLedger(folder);
-    expect([code, out.includes("\u001b"), out.includes("\ngood root")]).toEqual([1, false, false]);
-    expect(out).toContain("WRONG \\x1b[2J\\ngood root: 9 leaves: is no log of a key");
-    expect(out).toContain("WRONG s0-2026h2/frame/1: cannot be read as a file, or is longer than any object");
-  });
-});
+withPython(
+  "a file of any name or size in the folder is told in one line of text (skipped without python3)",
+  async ({ expect }) => {
+    await withFolders(good.slice(0, 1), async ([{ folder } = { folder: "" }]) => {
+      writeFileSync(join(folder, "\u001b[2J\ngood root: 9 leaves"), "");
+      truncateSync(join(folder, "s0-2026h2/frame/1"), 2 ** 33); // takes no room on the disk
+      const { code, out } = await verifyLedger(folder);
+      expect([code, out.includes("\u001b"), out.includes("\ngood root")]).toEqual([1, false, false]);
+      expect(out).toContain("WRONG \\x1b[2J\\ngood root: 9 leaves: is no log of a key");
+      expect(out).toContain(
+        "WRONG s0-2026h2/frame/1: cannot be read as a file, or is longer than any object",
+      );
+    });
+  },
+);
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 const leaves = Array.from({ length: 600 }, (_, i) => Uint8Array.of(i >> 8, i & 255));
@@ -150,7 +169,9 @@ test.skipIf(pythonIsMissing || vectorsAreAbsent)(
     ];
     const all = [...inclusion, ...consistency];
     const holds = await askAll(asked);
-    expect(all.map(([file], i) => [file, holds[i]])).toEqual(all.map(([file, { wantErr }]) => [file, !wantErr]));
+    expect(all.map(([file], i) => [file, holds[i]])).toEqual(
+      all.map(([file, { wantErr }]) => [file, !wantErr]),
+    );
   },
 );
 
@@ -174,14 +195,20 @@ withPython(
     };
     const proof = utf8(inclusionNote(index, path, checkpoint));
     const whole = formatReceipt({ ...plainReceipt, proof });
-    const check = (receipt: string, key = keyOf(log)) => ({ ask: "command", arguments: ["--key", key, "--receipt", receipt] });
+    const check = (receipt: string, key = keyOf(log)) => ({
+      ask: "command",
+      arguments: ["--key", key, "--receipt", receipt],
+    });
     const bad = [
       formatReceipt(plainReceipt),
       formatReceipt({ ...plainReceipt, index: 3, proof }),
       formatReceipt({ ...plainReceipt, index: 3, proof: utf8(inclusionNote(3, path, checkpoint)) }),
       formatReceipt({ ...plainReceipt, leafHash: leafHash(log.leaves[3] ?? new Uint8Array()), proof }),
       formatReceipt({ ...plainReceipt, proof: utf8(inclusionNote(index, path.slice(1), checkpoint)) }),
-      formatReceipt({ ...plainReceipt, proof: utf8(inclusionNote(index, path, checkpoint.replace("\n8\n", "\n9\n"))) }),
+      formatReceipt({
+        ...plainReceipt,
+        proof: utf8(inclusionNote(index, path, checkpoint.replace("\n8\n", "\n9\n"))),
+      }),
       formatReceipt({ ...plainReceipt, log: "s1-2026h2", proof }),
     ];
     const said = await askAll<Said>([

@@ -19,7 +19,10 @@ export async function verifyLedger(...args: readonly string[]): Promise<Said> {
   const ran = promisify(execFile)("python3", ["-B", command, ...args], { encoding: "utf8" });
   return ran.then(
     ({ stdout }) => ({ code: 0, out: stdout }),
-    (fault: { code: number; stdout: string; stderr: string }) => ({ code: fault.code, out: fault.stdout + fault.stderr }),
+    (fault: { code: number; stdout: string; stderr: string }) => ({
+      code: fault.code,
+      out: fault.stdout + fault.stderr,
+    }),
   );
 }
 
@@ -29,7 +32,8 @@ export async function askAll<T>(asked: readonly object[]): Promise<T[]> {
   child.stdin.end(asked.map((one) => `${JSON.stringify(one)}\n`).join(""));
   const out = await text(child.stdout);
   const answers = out.trimEnd().split("\n");
-  if (answers.length !== asked.length) throw new Error(`${asked.length} questions, ${answers.length} answers`);
+  if (answers.length !== asked.length)
+    throw new Error(`${asked.length} questions, ${answers.length} answers`);
   return answers.map((line) => JSON.parse(line));
 }
 

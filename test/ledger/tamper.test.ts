@@ -11,7 +11,10 @@ const tampered = [...plain.tampered, ...rooted.tampered];
 /** What `phylax ledger verify` says in this process: its exit code, and the lines on standard error. */
 function verify(made: plain.Export): Promise<{ readonly code: number; readonly wrongs: readonly string[] }> {
   return withFolders([made], async ([written]) => {
-    const [out, error] = [vi.spyOn(console, "log").mockReturnValue(), vi.spyOn(console, "error").mockReturnValue()];
+    const [out, error] = [
+      vi.spyOn(console, "log").mockReturnValue(),
+      vi.spyOn(console, "error").mockReturnValue(),
+    ];
     const code = await ledgerVerify(argumentsOf(made, written));
     const wrongs = error.mock.calls.map(([line]) => String(line));
     for (const spy of [out, error]) spy.mockRestore();
@@ -26,7 +29,9 @@ function names(line: string, path: string): boolean {
   return line.startsWith(told) && (object.length === 0 || /^(?: \(|: )/.test(line.slice(told.length)));
 }
 
-test("an export that nobody touched is good: several tiles, a fork by itself, sealed, empty, with evidence of it", async ({ expect }) => {
+test("an export that nobody touched is good: several tiles, a fork by itself, sealed, empty, with evidence of it", async ({
+  expect,
+}) => {
   for (const made of good) expect(await verify(made), made.name).toEqual({ code: 0, wrongs: [] });
 });
 
@@ -40,7 +45,9 @@ test("each tampering of an export is found, and an object of it named", async ({
   expect(missed).toEqual([]);
 });
 
-test("every bit of a frame, a tile, a bundle and a checkpoint, flipped, is found, and the object named", async ({ expect }) => {
+test("every bit of a frame, a tile, a bundle and a checkpoint, flipped, is found, and the object named", async ({
+  expect,
+}) => {
   const log = await sampleLog([1, 1]);
   for (const path of ["frame/0", "frame/1", "tile/0/000.p/4", "tile/entries/000.p/4", "checkpoint"]) {
     const bytes = Uint8Array.from(log.objects.get(path) ?? []);
@@ -50,7 +57,8 @@ test("every bit of a frame, a tile, a bundle and a checkpoint, flipped, is found
       bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ mask;
       const result = await verifyLog(readerOf(withObject(log, path, bytes)), log.verifier);
       bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ mask;
-      if (result.ok || result.error.object !== path) expect.fail(`bit ${bit} of ${path}: ${JSON.stringify(result)}`);
+      if (result.ok || result.error.object !== path)
+        expect.fail(`bit ${bit} of ${path}: ${JSON.stringify(result)}`);
     }
   }
 }, 120_000);

@@ -47,7 +47,11 @@ const whole = exportOf("whole");
 const bytesOf = (path: string): Uint8Array => whole.files.get(path) ?? new Uint8Array();
 
 /** The whole export with some files changed, taken away (undefined), or added. */
-function changed(name: string, changes: Readonly<Record<string, Uint8Array | undefined>>, named?: readonly string[]): Tampered {
+function changed(
+  name: string,
+  changes: Readonly<Record<string, Uint8Array | undefined>>,
+  named?: readonly string[],
+): Tampered {
   const files = new Map(whole.files);
   for (const [path, bytes] of Object.entries(changes)) {
     if (bytes === undefined) files.delete(path);
@@ -56,10 +60,16 @@ function changed(name: string, changes: Readonly<Record<string, Uint8Array | und
   return { ...whole, name, files, named: named ?? Object.keys(changes) };
 }
 
-const swapped = (one: string, two: string): Tampered => changed(`${one} and ${two} swapped`, { [one]: bytesOf(two), [two]: bytesOf(one) });
+const swapped = (one: string, two: string): Tampered =>
+  changed(`${one} and ${two} swapped`, { [one]: bytesOf(two), [two]: bytesOf(one) });
 
 /** The whole export with one log in place of the large one, made by whoever holds its key. */
-const instead = (name: string, log: SampleLog, named: readonly string[], evidence: Pick<Export, "since" | "receipts"> = {}): Tampered => ({
+const instead = (
+  name: string,
+  log: SampleLog,
+  named: readonly string[],
+  evidence: Pick<Export, "since" | "receipts"> = {},
+): Tampered => ({
   ...exportOf(name, [log, small]),
   ...evidence,
   named: named.map((path) => `${s0}/${path}`),
@@ -116,7 +126,9 @@ export const good: readonly Export[] = [
 ];
 
 const deleted = [...whole.files.keys()].map((path) => changed(`${path} deleted`, { [path]: undefined }));
-const cutShort = [...whole.files.keys()].map((path) => changed(`${path} cut short`, { [path]: bytesOf(path).subarray(0, -1) }));
+const cutShort = [...whole.files.keys()].map((path) =>
+  changed(`${path} cut short`, { [path]: bytesOf(path).subarray(0, -1) }),
+);
 
 const moved: readonly Tampered[] = [
   swapped(`${s0}/tile/entries/000`, `${s0}/tile/entries/001`),
@@ -128,7 +140,9 @@ const moved: readonly Tampered[] = [
   swapped(`${s0}/frame/0`, `${s1}/frame/0`),
   swapped(`${s0}/checkpoint`, `${s1}/checkpoint`),
   changed("a frame too many", { [`${s0}/frame/3`]: bytesOf(`${s0}/frame/2`) }),
-  changed("a tile of another width", { [`${s0}/tile/0/002.p/39`]: bytesOf(`${s0}/tile/0/002.p/40`).subarray(0, -32) }),
+  changed("a tile of another width", {
+    [`${s0}/tile/0/002.p/39`]: bytesOf(`${s0}/tile/0/002.p/40`).subarray(0, -32),
+  }),
   changed("a file that is nothing", { [`${s0}/note`]: utf8("hello") }),
   changed("a log of no key", { "s2-2026h2/checkpoint": checkpointIn(small) }, ["s2-2026h2"]),
   changed(
@@ -142,12 +156,19 @@ const moved: readonly Tampered[] = [
   ),
 ];
 
-const lastFrame: Record<string, undefined> = { [`${s0}/frame/2`]: undefined, [`${s0}/tile/entries/002.p/40`]: undefined };
+const lastFrame: Record<string, undefined> = {
+  [`${s0}/frame/2`]: undefined,
+  [`${s0}/tile/entries/002.p/40`]: undefined,
+};
 const withoutSmall = new Map([...whole.files].filter(([path]) => !path.startsWith(s1)));
 const lost: readonly Tampered[] = [
   changed("a truncated shard", lastFrame),
-  instead("a shard cut back by its operator, against an earlier checkpoint", prefix, ["checkpoint"], { since: [checkpointIn(fork)] }),
-  instead("a shard cut back by its operator, against a receipt", prefix, ["checkpoint"], { receipts: [receiptOf(fork, 6, 2)] }),
+  instead("a shard cut back by its operator, against an earlier checkpoint", prefix, ["checkpoint"], {
+    since: [checkpointIn(fork)],
+  }),
+  instead("a shard cut back by its operator, against a receipt", prefix, ["checkpoint"], {
+    receipts: [receiptOf(fork, 6, 2)],
+  }),
   { ...whole, name: "a hidden shard", files: withoutSmall, named: [s1] },
   {
     ...whole,
@@ -155,20 +176,41 @@ const lost: readonly Tampered[] = [
     files: new Map([...withoutSmall, ["keys", utf8(keysText([large.verifier]))]]),
     named: [s1],
   },
-  { ...whole, name: "a shard hidden from one who has the key of another only", keys: [keyOf(large)], files: withoutSmall, named: [s1] },
+  {
+    ...whole,
+    name: "a shard hidden from one who has the key of another only",
+    keys: [keyOf(large)],
+    files: withoutSmall,
+    named: [s1],
+  },
 ];
 
 const rewritten: readonly Tampered[] = [
   instead("a forked history", otherFork, ["frame/2"], { since: [checkpointIn(fork)] }),
-  instead("a forked history, against a receipt", otherFork, ["frame/2", "tile/entries/000.p/9"], { receipts: [receiptOf(fork, 6, 2)] }),
-  instead("the same leaves in another frame", logOfFrames([[...opening, ...second]]), ["checkpoint", "frame/0"], {
-    since: [checkpointIn(prefix)],
+  instead("a forked history, against a receipt", otherFork, ["frame/2", "tile/entries/000.p/9"], {
+    receipts: [receiptOf(fork, 6, 2)],
   }),
+  instead(
+    "the same leaves in another frame",
+    logOfFrames([[...opening, ...second]]),
+    ["checkpoint", "frame/0"],
+    {
+      since: [checkpointIn(prefix)],
+    },
+  ),
   // A Durable Object put back to an older state that grew again: its own checkpoint is good, the published one is not in its chain.
-  instead("a rolled-back shard that grew again", logOfFrames([opening, second, fourth, [nextOf(fourth)]]), ["frame/2"], {
-    since: [checkpointIn(fork)],
-  }),
-  instead("records in another order, everything made anew", logOfFrames([opening, third, second]), ["frame/2", "tile/entries/000.p/8"]),
+  instead(
+    "a rolled-back shard that grew again",
+    logOfFrames([opening, second, fourth, [nextOf(fourth)]]),
+    ["frame/2"],
+    {
+      since: [checkpointIn(fork)],
+    },
+  ),
+  instead("records in another order, everything made anew", logOfFrames([opening, third, second]), [
+    "frame/2",
+    "tile/entries/000.p/8",
+  ]),
 ];
 
 /** A further leaf for a log that ends in these: the last one cannot stand twice, so it takes the counter's next number. */
@@ -198,14 +240,16 @@ const foreign: readonly Tampered[] = [
     [`${s0}/frame/1`]: frameWithStranger(),
     [`${s0}/tile/entries/001`]: bundleWithStranger(),
   }),
-  instead("another log's first leaf, everything made anew", logOfFrames([[openOfSmall, ...opening.slice(1)]]), [
-    "frame/0",
-    "tile/entries/000.p/5",
-  ]),
-  instead("another log's key epoch, everything made anew", logOfFrames([[...opening.slice(0, 1), epochOfSmall, ...opening.slice(2)]]), [
-    "frame/0",
-    "tile/entries/000.p/5",
-  ]),
+  instead(
+    "another log's first leaf, everything made anew",
+    logOfFrames([[openOfSmall, ...opening.slice(1)]]),
+    ["frame/0", "tile/entries/000.p/5"],
+  ),
+  instead(
+    "another log's key epoch, everything made anew",
+    logOfFrames([[...opening.slice(0, 1), epochOfSmall, ...opening.slice(2)]]),
+    ["frame/0", "tile/entries/000.p/5"],
+  ),
   instead(
     "another log's record with everything made anew, against an earlier checkpoint",
     logOfFrames([opening, secondOfStranger, third]),
@@ -215,17 +259,27 @@ const foreign: readonly Tampered[] = [
 ];
 
 const other = generateKeyPairSync("ed25519");
-const otherPublic = new Uint8Array(Buffer.from(String(other.publicKey.export({ format: "jwk" }).x), "base64url"));
+const otherPublic = new Uint8Array(
+  Buffer.from(String(other.publicKey.export({ format: "jwk" }).x), "base64url"),
+);
 /** The large log's checkpoint as another key signs it, under that key's id or, falsely, under the log's own. */
 function byAnotherKey(id: number): Uint8Array {
   const text = checkpointText(checkpointOf(large.head));
-  return utf8(noteOf(text, { name: origin, id, publicKey: otherPublic }, new Uint8Array(sign(null, utf8(text), other.privateKey))));
+  return utf8(
+    noteOf(
+      text,
+      { name: origin, id, publicKey: otherPublic },
+      new Uint8Array(sign(null, utf8(text), other.privateKey)),
+    ),
+  );
 }
 const text = checkpointText(checkpointOf(large.head));
 const checkpoint = `${s0}/checkpoint`;
 const checkpoints: readonly Tampered[] = [
   changed("a checkpoint of another key", { [checkpoint]: byAnotherKey(keyId(origin, otherPublic)) }),
-  changed("a checkpoint of another key under the id of the log's", { [checkpoint]: byAnotherKey(large.verifier.id) }),
+  changed("a checkpoint of another key under the id of the log's", {
+    [checkpoint]: byAnotherKey(large.verifier.id),
+  }),
   changed("a checkpoint with another origin line", { [checkpoint]: signed(text.replace("s0-", "s1-")) }),
   changed("a checkpoint under another key name", { [checkpoint]: signed(text, `ledger.test/${s1}`) }),
   changed("a checkpoint of another size", { [checkpoint]: signed(text.replace("\n552\n", "\n551\n")) }, [
@@ -237,10 +291,14 @@ const checkpoints: readonly Tampered[] = [
   changed("a checkpoint of another root", {
     [checkpoint]: signed(checkpointText({ ...checkpointOf(large.head), root: new Uint8Array(32) })),
   }),
-  instead("no log at all in place of one that was", logOfFrames([]), ["checkpoint"], { since: [checkpointIn(large)] }),
+  instead("no log at all in place of one that was", logOfFrames([]), ["checkpoint"], {
+    since: [checkpointIn(large)],
+  }),
 ];
 const keysChanged: readonly Tampered[] = [
-  changed("a key of the folder exchanged", { keys: utf8(keysText([{ ...large.verifier, publicKey: otherPublic }, small.verifier])) }),
+  changed("a key of the folder exchanged", {
+    keys: utf8(keysText([{ ...large.verifier, publicKey: otherPublic }, small.verifier])),
+  }),
   {
     ...whole,
     name: "a folder made with keys of its own",

@@ -6,7 +6,15 @@ import { cosignatureLine, cosignedText } from "#ledger/tlog/cosignature";
 import { emptyRoot } from "#ledger/tlog/merkle";
 import { keyId, signatureTypes, type Verifier, verifierKey } from "#ledger/tlog/signed-note";
 import { logOfFrames, origin, type SampleLog, sampleLog, signed } from "./sample-log.ts";
-import { afterFrame, type Export, exportOf, keyOf, receiptOf, small, type Tampered } from "./tampered-exports.ts";
+import {
+  afterFrame,
+  type Export,
+  exportOf,
+  keyOf,
+  receiptOf,
+  small,
+  type Tampered,
+} from "./tampered-exports.ts";
 
 // Exports with a root log (docs/ledger-format.md §12): the sample logs at one moment, and what is done to them or to it.
 
@@ -15,7 +23,8 @@ const smallOrigin = small.verifier.name;
 const main = await sampleLog([3, 1, 2]);
 const leafOf = (checkpoint: Checkpoint): Uint8Array => signed(checkpointText(checkpoint), checkpoint.origin);
 const opened = (of: string): Uint8Array => leafOf({ origin: of, size: 0, root: emptyRoot });
-const rootOf = (frames: readonly (readonly Uint8Array[])[], time = at): SampleLog => logOfFrames(frames, time, "ledger.test/root");
+const rootOf = (frames: readonly (readonly Uint8Array[])[], time = at): SampleLog =>
+  logOfFrames(frames, time, "ledger.test/root");
 
 const opening = [opened(origin), opened(smallOrigin), opened("ledger.test/s2-2026h2")]; // of the last there is nothing else yet
 const middle = [leafOf(afterFrame(main, 0)), leafOf(afterFrame(small, 1))];
@@ -23,27 +32,48 @@ const end = [leafOf(checkpointOf(main.head)), leafOf(afterFrame(small, 3))]; // 
 const root = rootOf([opening, middle, end]);
 
 const pair = generateKeyPairSync("ed25519");
-const publicKey = new Uint8Array(Buffer.from(String(pair.publicKey.export({ format: "jwk" }).x), "base64url"));
+const publicKey = new Uint8Array(
+  Buffer.from(String(pair.publicKey.export({ format: "jwk" }).x), "base64url"),
+);
 const witness: Verifier = {
   name: "witness.test/w1",
   id: keyId("witness.test/w1", publicKey, signatureTypes.cosignature),
   publicKey,
 };
 /** The log with a cosignature of the witness below its own, over this time and the text of that log's checkpoint. */
-function cosigned(log: SampleLog, text = textOf(log), seconds = 1_790_000_000, signedSeconds = seconds): SampleLog {
+function cosigned(
+  log: SampleLog,
+  text = textOf(log),
+  seconds = 1_790_000_000,
+  signedSeconds = seconds,
+): SampleLog {
   const signature = new Uint8Array(sign(null, utf8(cosignedText(text, signedSeconds)), pair.privateKey));
-  const note = concat([log.objects.get("checkpoint") ?? new Uint8Array(), utf8(cosignatureLine(witness, seconds, signature))]);
+  const note = concat([
+    log.objects.get("checkpoint") ?? new Uint8Array(),
+    utf8(cosignatureLine(witness, seconds, signature)),
+  ]);
   return { ...log, objects: new Map([...log.objects, ["checkpoint", note]]) };
 }
-const textOf = (log: SampleLog): string => `${(fromUtf8(log.objects.get("checkpoint") ?? new Uint8Array()) ?? "").split("\n\n")[0]}\n`;
+const textOf = (log: SampleLog): string =>
+  `${(fromUtf8(log.objects.get("checkpoint") ?? new Uint8Array()) ?? "").split("\n\n")[0]}\n`;
 
-const evidence = { keys: [keyOf(root)], witnesses: [verifierKey(witness.name, publicKey, signatureTypes.cosignature)] };
+const evidence = {
+  keys: [keyOf(root)],
+  witnesses: [verifierKey(witness.name, publicKey, signatureTypes.cosignature)],
+};
 /** What one sees who has the root log's and the witness's key from elsewhere. */
 const seen = (name: string, logs: readonly SampleLog[]): Export => ({ ...exportOf(name, logs), ...evidence });
-const bad = (name: string, named: readonly string[], logs: readonly SampleLog[]): Tampered => ({ ...seen(name, logs), named });
+const bad = (name: string, named: readonly string[], logs: readonly SampleLog[]): Tampered => ({
+  ...seen(name, logs),
+  named,
+});
 /** The root log in place of the one that was, made and cosigned anew by whoever holds the keys. */
 const badRoot = (name: string, frames: readonly (readonly Uint8Array[])[]): Tampered =>
-  bad(name, ["root/frame/0", "root/tile/entries/000.p/2", "root/tile/entries/000.p/3"], [main, small, cosigned(rootOf(frames))]);
+  bad(
+    name,
+    ["root/frame/0", "root/tile/entries/000.p/2", "root/tile/entries/000.p/3"],
+    [main, small, cosigned(rootOf(frames))],
+  );
 
 /** The files of an export of these logs, with a file of keys that has these others' too. */
 const withKeys = (keys: readonly SampleLog[], logs: readonly SampleLog[]): Export["files"] =>
@@ -71,7 +101,12 @@ const goneIn = Date.UTC(2026, 6, 1); // those of the first half of 2020
 export const good: readonly Export[] = [
   seen("a root log, by whose key every log is checked", [main, small, cosigned(root)]),
   { ...exportOf("a root log, every key, no witness", [main, small, root]), witnesses: [] },
-  seen("a log that is only opened, and shown", [main, small, logOfFrames([], at, "ledger.test/s2-2026h2"), cosigned(root)]),
+  seen("a log that is only opened, and shown", [
+    main,
+    small,
+    logOfFrames([], at, "ledger.test/s2-2026h2"),
+    cosigned(root),
+  ]),
   seen("a log gone six years after its half-year", [small, rootOfGone("2020h1", goneIn)]),
 ];
 
@@ -80,40 +115,80 @@ const { leaves: others } = await sampleLog([3, 1, 2, 2]);
 const foreignText = fromUtf8(leafOf(checkpointOf(main.head))) ?? "";
 export const tampered: readonly Tampered[] = [
   bad("a root log that is not shown", ["root"], [main, small]),
-  bad("a log cut back behind the root log", ["s0-2026h2/checkpoint"], [logOfFrames([first, second]), small, cosigned(root)]),
+  bad(
+    "a log cut back behind the root log",
+    ["s0-2026h2/checkpoint"],
+    [logOfFrames([first, second]), small, cosigned(root)],
+  ),
   bad(
     "a log rewritten and grown beyond what the root log has",
     ["s0-2026h2/frame/0", "s0-2026h2/frame/2"],
-    [logOfFrames([others.slice(0, 5), others.slice(5, 6), others.slice(6, 8), others.slice(8)]), small, cosigned(root)],
+    [
+      logOfFrames([others.slice(0, 5), others.slice(5, 6), others.slice(6, 8), others.slice(8)]),
+      small,
+      cosigned(root),
+    ],
   ),
   bad("a log hidden, its key too", ["s0-2026h2"], [small, cosigned(root)]),
   bad("a log gone ten seconds too early", ["s0-2020h1"], [small, rootOfGone("2020h1", goneIn - 10_000)]),
-  bad("a log gone by a root log that says it is another century", ["s0-2026h2"], [small, rootOfGone("2026h2", Date.UTC(2999, 0, 1))]),
+  bad(
+    "a log gone by a root log that says it is another century",
+    ["s0-2026h2"],
+    [small, rootOfGone("2026h2", Date.UTC(2999, 0, 1))],
+  ),
   {
-    ...bad("a log gone in time, of which there is a receipt", ["s0-2020h1"], [small, rootOfGone("2020h1", goneIn)]),
+    ...bad(
+      "a log gone in time, of which there is a receipt",
+      ["s0-2020h1"],
+      [small, rootOfGone("2020h1", goneIn)],
+    ),
     keys: [keyOf(root), keyOf(goneLog("2020h1"))],
     files: withKeys([goneLog("2020h1"), small, root], [small, rootOfGone("2020h1", goneIn)]),
     receipts: [receiptOf(main, 2, 0).replace("2026h2", "2020h1")],
   },
   {
-    ...exportOf("a log with records that was never opened", [main, small, cosigned(rootOf([[opened(smallOrigin)]], at + 120_000))]),
+    ...exportOf("a log with records that was never opened", [
+      main,
+      small,
+      cosigned(rootOf([[opened(smallOrigin)]], at + 120_000)),
+    ]),
     named: ["s0-2026h2"],
   },
-  badRoot("a root log of another's history, cosigned", [[opened(origin), leafOf(afterFrame(main, 0)), leafOf(afterFrame(main, 0))]]),
-  badRoot("a log that begins with records in the root log", [[opened(smallOrigin), leafOf(afterFrame(main, 0))]]),
+  badRoot("a root log of another's history, cosigned", [
+    [opened(origin), leafOf(afterFrame(main, 0)), leafOf(afterFrame(main, 0))],
+  ]),
+  badRoot("a log that begins with records in the root log", [
+    [opened(smallOrigin), leafOf(afterFrame(main, 0))],
+  ]),
   badRoot("a log opened twice", [[opened(origin), opened(origin)]]),
-  badRoot("a log that shrinks in the root log", [[opened(origin), leafOf(afterFrame(main, 1)), leafOf(afterFrame(main, 0))]]),
+  badRoot("a log that shrinks in the root log", [
+    [opened(origin), leafOf(afterFrame(main, 1)), leafOf(afterFrame(main, 0))],
+  ]),
   badRoot("a log that grows without a frame", [
-    [opened(origin), leafOf(afterFrame(main, 1)), leafOf({ ...afterFrame(main, 1), size: afterFrame(main, 2).size })],
+    [
+      opened(origin),
+      leafOf(afterFrame(main, 1)),
+      leafOf({ ...afterFrame(main, 1), size: afterFrame(main, 2).size }),
+    ],
   ]),
   badRoot("a log of another ledger in the root log", [[opened(origin), opened("other.test/s0-2026h2")]]),
   badRoot("the root log in the root log", [[opened(origin), opened("ledger.test/root")]]),
   badRoot("a record in the root log", [[opened(origin), main.leaves[2] ?? new Uint8Array()]]),
-  badRoot("a leaf of two signatures", [[opened(origin), utf8(`${foreignText}${foreignText.split("\n\n")[1]}`)]]),
+  badRoot("a leaf of two signatures", [
+    [opened(origin), utf8(`${foreignText}${foreignText.split("\n\n")[1]}`)],
+  ]),
   badRoot("a leaf with a wrong signature", [[opened(origin), utf8(foreignText.replace("\n8\n", "\n9\n"))]]),
   bad("a root log without its witness", ["root/checkpoint"], [main, small, root]),
-  bad("a cosignature of an earlier checkpoint", ["root/checkpoint"], [main, small, cosigned(root, textOf(rootOf([opening, middle])))]),
-  bad("a cosignature of another time", ["root/checkpoint"], [main, small, cosigned(root, textOf(root), 1_790_000_000, 1_790_000_010)]),
+  bad(
+    "a cosignature of an earlier checkpoint",
+    ["root/checkpoint"],
+    [main, small, cosigned(root, textOf(rootOf([opening, middle])))],
+  ),
+  bad(
+    "a cosignature of another time",
+    ["root/checkpoint"],
+    [main, small, cosigned(root, textOf(root), 1_790_000_000, 1_790_000_010)],
+  ),
   bad(
     "a wrong cosignature beside a right one",
     ["root/checkpoint"],

@@ -16,7 +16,10 @@ const large = await sampleLog([250, 200, 100]);
 test("a log verifies with its public key alone: partial tiles, several tiles, sealed", async ({ expect }) => {
   expect(await verify(small)).toMatchObject({ ok: true, value: { size: 11, frames: 4 } });
   expect(await verify(large)).toMatchObject({ ok: true, value: { size: 552, frames: 3 } });
-  expect(await verify(await sampleLog([3], { seal: true }))).toMatchObject({ ok: true, value: { size: 256, frames: 2 } });
+  expect(await verify(await sampleLog([3], { seal: true }))).toMatchObject({
+    ok: true,
+    value: { size: 256, frames: 2 },
+  });
 });
 
 test("a missing object is found and named", async ({ expect }) => {
@@ -36,11 +39,16 @@ test("two objects of a kind changed for each other are found", async ({ expect }
   ] as const;
   for (const [one, two] of pairs) {
     const swapped = withObject(withObject(large, one, large.objects.get(two)), two, large.objects.get(one));
-    expect(await verify(swapped), one).toEqual({ ok: false, error: expect.objectContaining({ object: one }) });
+    expect(await verify(swapped), one).toEqual({
+      ok: false,
+      error: expect.objectContaining({ object: one }),
+    });
   }
 });
 
-test("a log cut back and signed anew by its own operator shows against an earlier checkpoint and a receipt", async ({ expect }) => {
+test("a log cut back and signed anew by its own operator shows against an earlier checkpoint and a receipt", async ({
+  expect,
+}) => {
   const before = openCheckpoint(small.objects.get("checkpoint") ?? new Uint8Array(), small.verifier);
   if (!before.ok) return expect.fail(before.error);
   const since = [before.value];
@@ -64,12 +72,20 @@ test("a log cut back and signed anew by its own operator shows against an earlie
     ok: false,
     error: { problem: "does not reach the receipt for leaf 10" },
   });
-  expect(await verify(grown, { receipts: [receipt] })).toMatchObject({ ok: false, error: { problem: "is_not_what_the_receipt_says" } });
+  expect(await verify(grown, { receipts: [receipt] })).toMatchObject({
+    ok: false,
+    error: { problem: "is_not_what_the_receipt_says" },
+  });
   const otherFrame = { ...receipt, frameHash: frameHash(small.objects.get("frame/2") ?? new Uint8Array()) };
-  expect(await verify(small, { receipts: [otherFrame] })).toMatchObject({ ok: false, error: { problem: "is_not_what_the_receipt_says" } });
+  expect(await verify(small, { receipts: [otherFrame] })).toMatchObject({
+    ok: false,
+    error: { problem: "is_not_what_the_receipt_says" },
+  });
 });
 
-test("what the operator signs wrongly is found: another size, root, frame line, or no frame line", async ({ expect }) => {
+test("what the operator signs wrongly is found: another size, root, frame line, or no frame line", async ({
+  expect,
+}) => {
   const good = checkpointOf(small.head);
   const frame = { number: 3, hash: new Uint8Array(32) };
   const wrong = [
@@ -81,16 +97,27 @@ test("what the operator signs wrongly is found: another size, root, frame line, 
     { ...good, frame: { number: 4, hash: good.frame?.hash ?? frame.hash } },
   ];
   for (const checkpoint of wrong) {
-    expect((await verify(withObject(small, "checkpoint", signed(checkpointText(checkpoint))))).ok, checkpointText(checkpoint)).toBe(false);
+    expect(
+      (await verify(withObject(small, "checkpoint", signed(checkpointText(checkpoint))))).ok,
+      checkpointText(checkpoint),
+    ).toBe(false);
   }
   const { origin: name, size, root } = good;
-  expect((await verify(withObject(small, "checkpoint", signed(checkpointText({ origin: name, size, root }))))).ok).toBe(false);
-  expect((await verify(withObject(small, "checkpoint", signed(checkpointText({ ...good, origin: "ledger.test/s1-2026h2" }))))).ok).toBe(
-    false,
-  );
+  expect(
+    (await verify(withObject(small, "checkpoint", signed(checkpointText({ origin: name, size, root }))))).ok,
+  ).toBe(false);
+  expect(
+    (
+      await verify(
+        withObject(small, "checkpoint", signed(checkpointText({ ...good, origin: "ledger.test/s1-2026h2" }))),
+      )
+    ).ok,
+  ).toBe(false);
 });
 
-test("of two earlier checkpoints that name one frame both are checked, and an empty one is always extended", async ({ expect }) => {
+test("of two earlier checkpoints that name one frame both are checked, and an empty one is always extended", async ({
+  expect,
+}) => {
   const own = checkpointOf(small.head);
   const forged = { ...own, root: new Uint8Array(32) };
   const empty = checkpointOf(emptyHead(origin));
@@ -101,13 +128,20 @@ test("of two earlier checkpoints that name one frame both are checked, and an em
   });
 });
 
-test("a checkpoint with witnesses' lines and a later version's extension lines verifies all the same", async ({ expect }) => {
+test("a checkpoint with witnesses' lines and a later version's extension lines verifies all the same", async ({
+  expect,
+}) => {
   const text = `${checkpointText(checkpointOf(small.head))}later 7 AAAA\n`;
-  const cosigned = concat([signed(text), utf8(`— witness.example/w ${Buffer.alloc(76, 1).toString("base64")}\n`)]);
+  const cosigned = concat([
+    signed(text),
+    utf8(`— witness.example/w ${Buffer.alloc(76, 1).toString("base64")}\n`),
+  ]);
   expect(await verify(withObject(small, "checkpoint", cosigned))).toMatchObject({ ok: true });
 });
 
-test("frames that lie about themselves are found even when the checkpoint signs their hash", async ({ expect }) => {
+test("frames that lie about themselves are found even when the checkpoint signs their hash", async ({
+  expect,
+}) => {
   const leaves = small.leaves.slice(0, 4);
   const changed = (change: (frame: Frame) => object) => (bytes: Uint8Array) =>
     encodeFrame({ ...readFrame(bytes), ...change(readFrame(bytes)) });
@@ -120,20 +154,31 @@ test("frames that lie about themselves are found even when the checkpoint signs 
     frame_of_another_log: changed(() => ({ origin: "ledger.test/s1-2026h2" })),
     frame_number: changed(() => ({ number: 1 })),
     frame_does_not_link_to_the_one_before: changed(() => ({ previous: new Uint8Array(32).fill(1) })),
-    frame_first_index: changed(({ leaves }) => ({ first: 1, size: 1 + leaves.length, range: [new Uint8Array(32), new Uint8Array(32)] })),
+    frame_first_index: changed(({ leaves }) => ({
+      first: 1,
+      size: 1 + leaves.length,
+      range: [new Uint8Array(32), new Uint8Array(32)],
+    })),
     frame_count: changed(({ size }) => ({ size: size + 1, range: [new Uint8Array(32), new Uint8Array(32)] })),
     frame_compact_range: changed(({ range }) => ({ range: range.map(() => new Uint8Array(32)) })),
     frame_time: changed(({ seconds }) => ({ seconds: seconds + 1 })),
     number_too_large: changed(() => ({ number: 2 ** 53 })),
     frame_cut_short: (bytes: Uint8Array) => concat([bytes, Uint8Array.of(0)]),
-    "leaf 3 is not the entry in the log": changed(({ leaves }) => ({ leaves: [...leaves.slice(0, 3), leaves[2]] })),
+    "leaf 3 is not the entry in the log": changed(({ leaves }) => ({
+      leaves: [...leaves.slice(0, 3), leaves[2]],
+    })),
   };
   for (const [problem, frameOf] of Object.entries(wrong)) {
-    expect(await verify(logOf(leaves, frameOf)), problem).toMatchObject({ ok: false, error: { object: "frame/0", problem } });
+    expect(await verify(logOf(leaves, frameOf)), problem).toMatchObject({
+      ok: false,
+      error: { object: "frame/0", problem },
+    });
   }
 });
 
-test("frame times are multiples of ten seconds and never run backwards, also when the clock does", ({ expect }) => {
+test("frame times are multiples of ten seconds and never run backwards, also when the clock does", ({
+  expect,
+}) => {
   const first = commit(emptyHead(origin), [Uint8Array.of(1)], instant(1_760_000_019_999));
   const second = commit(first.head, [Uint8Array.of(2)], instant(1_760_000_000_000));
   expect([first.seconds, second.seconds]).toEqual([1_760_000_010, 1_760_000_010]);

@@ -4,18 +4,32 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
 
-const budget = { policy: "default" as const, limit: 6_000, windowSeconds: 60, remaining: 412, resetSeconds: 17, livesUntil: instant(0) };
+const budget = {
+  policy: "default" as const,
+  limit: 6_000,
+  windowSeconds: 60,
+  remaining: 412,
+  resetSeconds: 17,
+  livesUntil: instant(0),
+};
 
 test("the headers are those of draft-ietf-httpapi-ratelimit-headers-11", ({ expect }) => {
-  expect(rateLimitHeaders([budget])).toEqual({ "RateLimit-Policy": '"default";q=6000;w=60', RateLimit: '"default";r=412;t=17' });
+  expect(rateLimitHeaders([budget])).toEqual({
+    "RateLimit-Policy": '"default";q=6000;w=60',
+    RateLimit: '"default";r=412;t=17',
+  });
   const records = { ...budget, policy: "records" as const, limit: 500, windowSeconds: 3_600, remaining: 3 };
-  expect(rateLimitHeaders([budget, { ...budget, policy: "subject", limit: 60, remaining: 0 }, records])).toEqual({
+  expect(
+    rateLimitHeaders([budget, { ...budget, policy: "subject", limit: 60, remaining: 0 }, records]),
+  ).toEqual({
     "RateLimit-Policy": '"default";q=6000;w=60, "subject";q=60;w=60, "records";q=500;w=3600;qu="records"',
     RateLimit: '"default";r=412;t=17, "subject";r=0;t=17, "records";r=3;t=17',
   });
 });
 
-test("each header is a list of strings by RFC 9651, the same policies in both, whatever is counted", ({ expect }) => {
+test("each header is a list of strings by RFC 9651, the same policies in both, whatever is counted", ({
+  expect,
+}) => {
   const name = fc.constantFrom("default" as const, "subject" as const, "records" as const);
   const count = fc.integer({ min: 0, max: 1_000_000_000 });
   const budgets = fc.uniqueArray(
@@ -32,8 +46,14 @@ test("each header is a list of strings by RFC 9651, the same policies in both, w
   fc.assert(
     fc.property(budgets, (spent) => {
       const { "RateLimit-Policy": policies = "", RateLimit: limits = "" } = rateLimitHeaders(spent);
-      const told = parseList(limits).map(([policy, parameters]) => [policy, parameters.get("r"), parameters.get("t")]);
-      expect(told).toEqual(spent.map(({ policy, remaining, resetSeconds }) => [policy, remaining, resetSeconds]));
+      const told = parseList(limits).map(([policy, parameters]) => [
+        policy,
+        parameters.get("r"),
+        parameters.get("t"),
+      ]);
+      expect(told).toEqual(
+        spent.map(({ policy, remaining, resetSeconds }) => [policy, remaining, resetSeconds]),
+      );
       const known = parseList(policies).map(([policy, parameters]) => [
         policy,
         parameters.get("q"),
@@ -41,7 +61,12 @@ test("each header is a list of strings by RFC 9651, the same policies in both, w
         parameters.get("qu"),
       ]);
       expect(known).toEqual(
-        spent.map(({ policy, limit, windowSeconds }) => [policy, limit, windowSeconds, policy === "records" ? "records" : undefined]),
+        spent.map(({ policy, limit, windowSeconds }) => [
+          policy,
+          limit,
+          windowSeconds,
+          policy === "records" ? "records" : undefined,
+        ]),
       );
     }),
   );
@@ -53,7 +78,13 @@ test("Retry-After is a whole number and never earlier than t, whatever the jitte
       fc.integer({ min: 1, max: 86_400 }),
       fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
       (resetSeconds, jitter) => {
-        const exhausted = { ...budget, remaining: 0, resetSeconds, retryAfterSeconds: resetSeconds, reason: "quota_exhausted" } as const;
+        const exhausted = {
+          ...budget,
+          remaining: 0,
+          resetSeconds,
+          retryAfterSeconds: resetSeconds,
+          reason: "quota_exhausted",
+        } as const;
         const header = exhaustedHeaders(exhausted, [], jitter)["Retry-After"];
         expect(header).toMatch(/^[0-9]+$/u);
         expect(Number(header)).toBeGreaterThanOrEqual(resetSeconds);

@@ -19,20 +19,37 @@ const call = (id: string, more: Partial<LeaseCall> = {}): LeaseCall => ({
 });
 const start = instant(60_000 * 1000);
 
-test("a quota of 100 asked for 500 times one at a time grants exactly 100, and says when the window ends", ({ expect }) => {
+test("a quota of 100 asked for 500 times one at a time grants exactly 100, and says when the window ends", ({
+  expect,
+}) => {
   const book = new LeaseBook("one", new GrantWindows([]));
-  const answers = Array.from({ length: 500 }, (_, n) => book.lease(call(`${n}`), instant(start + 15_500), instant(start + 15_500)).answer);
+  const answers = Array.from(
+    { length: 500 },
+    (_, n) => book.lease(call(`${n}`), instant(start + 15_500), instant(start + 15_500)).answer,
+  );
   expect(answers.filter(({ granted }) => granted === 1)).toHaveLength(100);
-  expect(answers.at(-1)).toMatchObject({ granted: 0, remaining: 0, limit: 100, windowMillisecondsLeft: 44_500, denyMilliseconds: 1_000 });
+  expect(answers.at(-1)).toMatchObject({
+    granted: 0,
+    remaining: 0,
+    limit: 100,
+    windowMillisecondsLeft: 44_500,
+    denyMilliseconds: 1_000,
+  });
 });
 
-test("the next window has its own tokens, and a clock that steps back does not open the last one again", ({ expect }) => {
+test("the next window has its own tokens, and a clock that steps back does not open the last one again", ({
+  expect,
+}) => {
   const book = new LeaseBook("one", new GrantWindows([]));
   const spend = (n: number, at: Instant) => book.lease(call(`${n}`), at, at).answer;
   for (let n = 0; n < 100; n += 1) spend(n, start);
   expect(spend(100, instant(start + 59_999)).granted).toBe(0);
   expect(spend(101, instant(start + 60_000))).toMatchObject({ granted: 1, remaining: 99 });
-  expect(spend(102, instant(start + 30_000))).toMatchObject({ granted: 1, remaining: 98, windowStart: start + 60_000 });
+  expect(spend(102, instant(start + 30_000))).toMatchObject({
+    granted: 1,
+    remaining: 98,
+    windowStart: start + 60_000,
+  });
 });
 
 test("a call repeated with its id is answered as before and changes nothing", ({ expect }) => {
@@ -47,22 +64,35 @@ test("a call repeated with its id is answered as before and changes nothing", ({
 test("tokens of another incarnation or another window come back as spent", ({ expect }) => {
   const book = new LeaseBook("two", new GrantWindows([]));
   const { windowStart } = book.lease(call("x", { want: 5 }), start, start).answer;
-  expect(book.lease(call("y", { want: 0, returned: 3, incarnation: "one", windowStart }), start, start).answer.remaining).toBe(95);
+  expect(
+    book.lease(call("y", { want: 0, returned: 3, incarnation: "one", windowStart }), start, start).answer
+      .remaining,
+  ).toBe(95);
   const old = instant(windowStart - 60_000);
-  expect(book.lease(call("z", { want: 0, returned: 3, incarnation: "two", windowStart: old }), start, start).answer.remaining).toBe(95);
+  expect(
+    book.lease(call("z", { want: 0, returned: 3, incarnation: "two", windowStart: old }), start, start).answer
+      .remaining,
+  ).toBe(95);
 });
 
-test("when a call that brought tokens back is forgotten, returns count as spent until its window is over", ({ expect }) => {
+test("when a call that brought tokens back is forgotten, returns count as spent until its window is over", ({
+  expect,
+}) => {
   const book = new LeaseBook("one", new GrantWindows([]));
   const large = { ...quota, requests: 1_000_000 };
   const { windowStart } = book.lease(call("first", { quota: large, want: 100 }), start, start).answer;
   const back = { quota: large, want: 0, returned: 60, incarnation: "one", windowStart };
   expect(book.lease(call("back", back), start, start).answer.remaining).toBe(999_960);
   for (let n = 0; n < 10_001; n += 1) book.lease(call(`n${n}`, { quota: large, want: 0 }), start, start);
-  expect(book.lease(call("back", back), start, start).answer.remaining, "the repeat of a forgotten call").toBe(999_960);
+  expect(
+    book.lease(call("back", back), start, start).answer.remaining,
+    "the repeat of a forgotten call",
+  ).toBe(999_960);
 });
 
-test("a larger quota from a stale isolate is not believed, and a smaller one of the same revision is", ({ expect }) => {
+test("a larger quota from a stale isolate is not believed, and a smaller one of the same revision is", ({
+  expect,
+}) => {
   const book = new LeaseBook("one", new GrantWindows([]));
   const limitFor = (id: string, requests: number, revision: number) =>
     book.lease(call(id, { want: 0, quota: { ...quota, requests, revision } }), start, start).answer.limit;
@@ -77,14 +107,24 @@ test("a window whose length changes while it runs hands its count on", ({ expect
   const book = new LeaseBook("one", new GrantWindows([]));
   for (let n = 0; n < 100; n += 1) book.lease(call(`${n}`), start, start);
   const shorter = { requests: 100, windowSeconds: 10, revision: 2 };
-  expect(book.lease(call("x", { quota: shorter }), instant(start + 1_000), instant(start + 1_000)).answer.granted).toBe(0);
-  expect(book.lease(call("y", { quota: shorter }), instant(start + 10_000), instant(start + 10_000)).answer.granted).toBe(1);
+  expect(
+    book.lease(call("x", { quota: shorter }), instant(start + 1_000), instant(start + 1_000)).answer.granted,
+  ).toBe(0);
+  expect(
+    book.lease(call("y", { quota: shorter }), instant(start + 10_000), instant(start + 10_000)).answer
+      .granted,
+  ).toBe(1);
 });
 
-test("a lease lives five seconds, and never past seven after the guard last asked what is revoked", ({ expect }) => {
+test("a lease lives five seconds, and never past seven after the guard last asked what is revoked", ({
+  expect,
+}) => {
   const lifeAfter = (age: number) =>
-    new LeaseBook("one", new GrantWindows([])).lease(call("x"), instant(start + age), start).answer.lifeMilliseconds;
-  expect([0, 1_000, 2_000, 2_001, 5_000, 7_000, 9_000].map(lifeAfter)).toEqual([5_000, 5_000, 5_000, 4_999, 2_000, 0, 0]);
+    new LeaseBook("one", new GrantWindows([])).lease(call("x"), instant(start + age), start).answer
+      .lifeMilliseconds;
+  expect([0, 1_000, 2_000, 2_001, 5_000, 7_000, 9_000].map(lifeAfter)).toEqual([
+    5_000, 5_000, 5_000, 4_999, 2_000, 0, 0,
+  ]);
 });
 
 test("leases shrink to one near the limit, and are never over a twentieth of the quota", ({ expect }) => {
@@ -100,7 +140,10 @@ test("what a request needs at once is granted whole or not at all, and shows wha
   expect(grantSize({ limit: 1_000, remaining: 399, holders: 1, want: 500, need: 400 })).toBe(0);
   expect(grantSize({ limit: 1_000, remaining: 400, holders: 9, want: 400, need: 400 })).toBe(400);
   const book = new LeaseBook("one", new GrantWindows([]));
-  expect(book.lease(call("many", { want: 101, need: 101 }), start, start).answer).toMatchObject({ granted: 0, remaining: 100 });
+  expect(book.lease(call("many", { want: 101, need: 101 }), start, start).answer).toMatchObject({
+    granted: 0,
+    remaining: 100,
+  });
 });
 
 type Step =
@@ -130,8 +173,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       again: rarely,
     }),
   },
-  { weight: 8, arbitrary: fc.record({ do: fc.constant("spend" as const), who: fc.nat(3), tokens: fc.nat(12) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), milliseconds: fc.integer({ min: -1_000, max: 2_500 }) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: fc.constant("spend" as const), who: fc.nat(3), tokens: fc.nat(12) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("wait" as const),
+      milliseconds: fc.integer({ min: -1_000, max: 2_500 }),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("replay" as const), which: fc.nat(6) }) },
 );
@@ -143,7 +195,9 @@ interface Isolate {
   diesAt: number;
 }
 
-test("whatever is interleaved, repeated, lost or restarted, no window admits more than its quota", ({ expect }) => {
+test("whatever is interleaved, repeated, lost or restarted, no window admits more than its quota", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(
       fc.array(step, { minLength: 150, maxLength: 300, size: "max" }),
@@ -152,7 +206,11 @@ test("whatever is interleaved, repeated, lost or restarted, no window admits mor
         const small = { requests, windowSeconds: 10, revision: 1 };
         const stored = new Map<string, StoredWindow>();
         let [book, incarnations, at, ids] = [new LeaseBook("0", new GrantWindows([])), 0, start as number, 0];
-        const isolates: Isolate[] = Array.from({ length: 4 }, () => ({ tokens: 0, lease: undefined, diesAt: 0 }));
+        const isolates: Isolate[] = Array.from({ length: 4 }, () => ({
+          tokens: 0,
+          lease: undefined,
+          diesAt: 0,
+        }));
         const sent: LeaseCall[] = [];
         const admitted = new Map<number, number>();
         const send = (made: LeaseCall): LeaseAnswer => {
@@ -167,7 +225,11 @@ test("whatever is interleaved, repeated, lost or restarted, no window admits mor
               const isolate = isolates[now.who] ?? { tokens: 0, lease: undefined, diesAt: 0 };
               const back =
                 now.giveBack && isolate.lease !== undefined
-                  ? { returned: isolate.tokens, incarnation: isolate.lease.incarnation, windowStart: isolate.lease.windowStart }
+                  ? {
+                      returned: isolate.tokens,
+                      incarnation: isolate.lease.incarnation,
+                      windowStart: isolate.lease.windowStart,
+                    }
                   : {};
               if (now.giveBack) isolate.tokens = 0;
               ids += 1;
@@ -204,14 +266,17 @@ test("whatever is interleaved, repeated, lost or restarted, no window admits mor
             }
           }
         }
-        for (const [window, count] of admitted) expect(count, `window ${window}`).toBeLessThanOrEqual(requests);
+        for (const [window, count] of admitted)
+          expect(count, `window ${window}`).toBeLessThanOrEqual(requests);
       },
     ),
     { numRuns: 800 },
   );
 });
 
-test("without crashes the whole quota can be used, and a crash costs at most one step of the reserve", ({ expect }) => {
+test("without crashes the whole quota can be used, and a crash costs at most one step of the reserve", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 400 }), fc.nat(399), (requests, crashAfter) => {
       const size = { ...quota, requests };
@@ -224,7 +289,9 @@ test("without crashes the whole quota can be used, and a crash costs at most one
         admitted += answer.granted;
       }
       expect(admitted).toBeLessThanOrEqual(requests);
-      expect(admitted).toBeGreaterThanOrEqual(requests - (crashAfter < requests ? Math.max(1, Math.floor(requests / 50)) - 1 : 0));
+      expect(admitted).toBeGreaterThanOrEqual(
+        requests - (crashAfter < requests ? Math.max(1, Math.floor(requests / 50)) - 1 : 0),
+      );
     }),
     { numRuns: 300 },
   );

@@ -41,17 +41,33 @@ const leased = (more: Partial<LeaseAnswer> = {}): Purse =>
 const busy = (purse: Purse, requests: number, now: number): Purse =>
   Array.from({ length: requests }).reduce<Purse>((busier) => demanded(busier, 1, at(now)), purse);
 
-test("a lease is spent token by token, and tells what is left of the whole quota as far as it knows", ({ expect }) => {
+test("a lease is spent token by token, and tells what is left of the whole quota as far as it knows", ({
+  expect,
+}) => {
   const { purse, outcome } = spend(leased(), 1, at(100));
   expect(outcome).toMatchObject({
     kind: "spent",
-    budget: { policy: "default", limit: 1_000, windowSeconds: 60, remaining: 909, resetSeconds: 60, livesUntil: at(4_750) },
+    budget: {
+      policy: "default",
+      limit: 1_000,
+      windowSeconds: 60,
+      remaining: 909,
+      resetSeconds: 60,
+      livesUntil: at(4_750),
+    },
   });
   expect(purse.tokens).toBe(9);
 });
 
-test("a lease lives five seconds less the drift of clocks from when it was asked for, however late its answer came", ({ expect }) => {
-  const late = settleAsk(beginAsk(emptyPurse("default", at(0)), "x", 1, at(0)).purse, "x", answer(), at(1_900));
+test("a lease lives five seconds less the drift of clocks from when it was asked for, however late its answer came", ({
+  expect,
+}) => {
+  const late = settleAsk(
+    beginAsk(emptyPurse("default", at(0)), "x", 1, at(0)).purse,
+    "x",
+    answer(),
+    at(1_900),
+  );
   expect(spend(late, 1, at(4_749)).outcome.kind).toBe("spent");
   expect(spend(late, 1, at(4_750)).outcome.kind).toBe("empty");
   expect(standing(late, at(4_750))?.alive).toBe(false);
@@ -64,37 +80,68 @@ test("a clock that steps back before the lease was asked for ends it", ({ expect
 
 test("the end of the window is told as late as it may be, and a lease ends as early", ({ expect }) => {
   const ending = leased({ windowMillisecondsLeft: 2_980, lifeMilliseconds: 2_980 });
-  expect(spend(ending, 1, at(40)).outcome).toMatchObject({ kind: "spent", budget: { resetSeconds: 3, livesUntil: at(2_730) } });
+  expect(spend(ending, 1, at(40)).outcome).toMatchObject({
+    kind: "spent",
+    budget: { resetSeconds: 3, livesUntil: at(2_730) },
+  });
   expect(spend(ending, 1, at(2_730)).outcome.kind).toBe("empty");
 });
 
-test("a denial is remembered as long as the guard said, never past its window, and refuses without a call", ({ expect }) => {
+test("a denial is remembered as long as the guard said, never past its window, and refuses without a call", ({
+  expect,
+}) => {
   const denied = leased({ granted: 0, remaining: 0, denyMilliseconds: 1_000 });
   const { outcome } = spend(denied, 1, at(1_039));
-  expect(outcome).toMatchObject({ kind: "denied", exhausted: { reason: "quota_exhausted", remaining: 0, retryAfterSeconds: 60 } });
+  expect(outcome).toMatchObject({
+    kind: "denied",
+    exhausted: { reason: "quota_exhausted", remaining: 0, retryAfterSeconds: 60 },
+  });
   expect(spend(denied, 1, at(1_040)).outcome.kind).toBe("empty");
-  const ending = leased({ granted: 0, remaining: 0, denyMilliseconds: 300, windowMillisecondsLeft: 300, lifeMilliseconds: 4_000 });
+  const ending = leased({
+    granted: 0,
+    remaining: 0,
+    denyMilliseconds: 300,
+    windowMillisecondsLeft: 300,
+    lifeMilliseconds: 4_000,
+  });
   expect(spend(ending, 1, at(299)).outcome.kind).toBe("denied");
   expect(spend(ending, 1, at(300)).outcome.kind, "the next window may have tokens").toBe("empty");
 });
 
-test("an answer serves the request that asked even where the window ends before the lease could live", ({ expect }) => {
+test("an answer serves the request that asked even where the window ends before the lease could live", ({
+  expect,
+}) => {
   const ending = answer({ granted: 1, windowMillisecondsLeft: 100, lifeMilliseconds: 100 });
   const purse = settleAsk(beginAsk(emptyPurse("default", at(0)), "x", 1, at(0)).purse, "x", ending, at(40));
   expect(spend(purse, 1, at(40)).outcome.kind).toBe("empty");
-  expect(spendAnswered(purse, 1, ending, at(40))).toMatchObject({ outcome: { kind: "spent" }, purse: { tokens: 0 } });
+  expect(spendAnswered(purse, 1, ending, at(40))).toMatchObject({
+    outcome: { kind: "spent" },
+    purse: { tokens: 0 },
+  });
 });
 
 test("what goes back leaves the purse before it is sent, and names where it came from", ({ expect }) => {
   const { purse, call } = beginAsk(leased(), "back", 0, at(6_000));
   expect(call).toMatchObject({ returned: 10, incarnation: "one", windowStart: at(0) });
   expect(purse.tokens).toBe(0);
-  expect(spend(abandonAsk(purse, "back"), 1, at(6_000)).outcome.kind, "a call that failed brings nothing back").toBe("empty");
+  expect(
+    spend(abandonAsk(purse, "back"), 1, at(6_000)).outcome.kind,
+    "a call that failed brings nothing back",
+  ).toBe("empty");
 });
 
-test("a living lease keeps what it will spend: it asks for what is missing and brings back only the surplus", ({ expect }) => {
-  expect(beginAsk(busy(leased(), 30, 2_500), "more", 0, at(2_500)).call).toEqual({ want: 20, need: 0, returned: 0 });
-  expect(beginAsk(busy(leased(), 2, 2_500), "less", 0, at(2_500)).call).toMatchObject({ want: 0, returned: 6 });
+test("a living lease keeps what it will spend: it asks for what is missing and brings back only the surplus", ({
+  expect,
+}) => {
+  expect(beginAsk(busy(leased(), 30, 2_500), "more", 0, at(2_500)).call).toEqual({
+    want: 20,
+    need: 0,
+    returned: 0,
+  });
+  expect(beginAsk(busy(leased(), 2, 2_500), "less", 0, at(2_500)).call).toMatchObject({
+    want: 0,
+    returned: 6,
+  });
 });
 
 test("what others have asked for already is not asked for again", ({ expect }) => {
@@ -125,7 +172,12 @@ test("a lease is renewed from half its life on, by one request at a time", ({ ex
 });
 
 test("a renewal comes early when what is left would be spent before its answer", ({ expect }) => {
-  const slow = settleAsk(beginAsk(emptyPurse("default", at(0)), "x", 1, at(0)).purse, "x", answer({ granted: 3 }), at(400));
+  const slow = settleAsk(
+    beginAsk(emptyPurse("default", at(0)), "x", 1, at(0)).purse,
+    "x",
+    answer({ granted: 3 }),
+    at(400),
+  );
   expect(renewalDue(busy(slow, 10, 400), at(400)), "10 requests in 5 s are 1.2 in 600 ms").toBe(false);
   expect(renewalDue(busy(slow, 60, 400), at(400)), "60 requests in 5 s are 7.2 in 600 ms").toBe(true);
 });
@@ -135,7 +187,9 @@ test("nothing is asked for ahead out of a quota so small that a lease is one tok
   expect(renewalDue(busy(leased({ limit: 40 }), 60, 2_500), at(2_500))).toBe(true);
 });
 
-test("answers that overtake each other add up in one window and one incarnation, and nowhere else", ({ expect }) => {
+test("answers that overtake each other add up in one window and one incarnation, and nowhere else", ({
+  expect,
+}) => {
   let { purse } = beginAsk(emptyPurse("default", at(0)), "old", 1, at(0));
   ({ purse } = beginAsk(purse, "new", 1, at(10)));
   purse = settleAsk(purse, "new", answer({ granted: 4, remaining: 50 }), at(60));
@@ -143,10 +197,19 @@ test("answers that overtake each other add up in one window and one incarnation,
     tokens: 7,
     lease: { answer: { remaining: 50 } },
   });
-  expect(settleAsk(purse, "old", answer({ granted: 3, windowStart: at(-60_000) }), at(70)).tokens, "of the last window").toBe(4);
-  expect(settleAsk(purse, "old", answer({ granted: 3, incarnation: "zero" }), at(70)).tokens, "of a guard that died").toBe(4);
+  expect(
+    settleAsk(purse, "old", answer({ granted: 3, windowStart: at(-60_000) }), at(70)).tokens,
+    "of the last window",
+  ).toBe(4);
+  expect(
+    settleAsk(purse, "old", answer({ granted: 3, incarnation: "zero" }), at(70)).tokens,
+    "of a guard that died",
+  ).toBe(4);
   ({ purse } = beginAsk(purse, "next", 1, at(80)));
-  expect(settleAsk(purse, "next", answer({ granted: 2, incarnation: "two" }), at(90)).tokens, "of the guard that lives now").toBe(2);
+  expect(
+    settleAsk(purse, "next", answer({ granted: 2, incarnation: "two" }), at(90)).tokens,
+    "of the guard that lives now",
+  ).toBe(2);
 });
 
 test("an answer that comes after its call has stopped to count is worth nothing", ({ expect }) => {
@@ -155,17 +218,28 @@ test("an answer that comes after its call has stopped to count is worth nothing"
   expect(settleAsk(purse, "slow", answer(), at(2_200)).tokens).toBe(0);
 });
 
-test("records are spent all at once or not at all: what is missing is asked for, and nothing goes back that is needed", ({ expect }) => {
+test("records are spent all at once or not at all: what is missing is asked for, and nothing goes back that is needed", ({
+  expect,
+}) => {
   expect(spend(leased(), 10, at(100)).purse.tokens).toBe(0);
   expect(spend(leased(), 11, at(100))).toMatchObject({ outcome: { kind: "empty" }, purse: { tokens: 10 } });
   expect(beginAsk(leased(), "missing", 400, at(100)).call).toEqual({ want: 390, need: 390, returned: 0 });
-  expect(beginAsk(leased(), "from nothing", 400, at(6_000)).call).toMatchObject({ want: 400, need: 400, returned: 10 });
+  expect(beginAsk(leased(), "from nothing", 400, at(6_000)).call).toMatchObject({
+    want: 400,
+    need: 400,
+    returned: 10,
+  });
 });
 
-test("whoever wanted too much is refused and told what is left, and whoever wants less is served or asks", ({ expect }) => {
+test("whoever wanted too much is refused and told what is left, and whoever wants less is served or asks", ({
+  expect,
+}) => {
   const denied = leased({ granted: 0, remaining: 30, denyMilliseconds: 1_000 });
   const { outcome } = spend({ ...denied, policy: "records", tokens: 4 }, 35, at(100));
-  expect(outcome).toMatchObject({ kind: "denied", exhausted: { policy: "records", reason: "record_quota_exhausted", remaining: 34 } });
+  expect(outcome).toMatchObject({
+    kind: "denied",
+    exhausted: { policy: "records", reason: "record_quota_exhausted", remaining: 34 },
+  });
   expect(spend({ ...denied, tokens: 4 }, 34, at(100)).outcome.kind, "the guard has thirty").toBe("empty");
   expect(spend({ ...denied, tokens: 4 }, 4, at(100)).outcome.kind).toBe("spent");
 });
@@ -195,18 +269,28 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant("request" as const),
       who,
-      many: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 12 }) }),
+      many: fc.oneof(
+        { weight: 3, arbitrary: fc.constant(1) },
+        { weight: 1, arbitrary: fc.integer({ min: 1, max: 12 }) },
+      ),
     }),
   },
   { weight: 12, arbitrary: fc.record({ do: fc.constant("carry" as const), which: pick }) },
   { weight: 12, arbitrary: fc.record({ do: fc.constant("answer" as const), which: pick }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("renew" as const), who }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("repeat" as const), which: pick }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("lose" as const, "cancel" as const), which: pick }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constantFrom("lose" as const, "cancel" as const), which: pick }),
+  },
   {
     weight: 4,
     // `whose` 3 is everybody's time; 0 to 2 is one isolate's clock drifting away from the guard's.
-    arbitrary: fc.record({ do: fc.constant("wait" as const), milliseconds: fc.integer({ min: -300, max: 1_500 }), whose: fc.nat(9) }),
+    arbitrary: fc.record({
+      do: fc.constant("wait" as const),
+      milliseconds: fc.integer({ min: -300, max: 1_500 }),
+      whose: fc.nat(9),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("evict" as const), who }) },
@@ -268,7 +352,8 @@ class Network {
         this.#purses[step.who] = emptyPurse("default", this.#time(step.who));
         return;
       case "carry":
-        for (const call of this.#calls.splice(step.which % Math.max(1, this.#calls.length), 1)) this.#answers.push(this.#carry(call));
+        for (const call of this.#calls.splice(step.which % Math.max(1, this.#calls.length), 1))
+          this.#answers.push(this.#carry(call));
         return;
       case "repeat": {
         const old = this.#sent.at(-1 - step.which);
@@ -276,7 +361,8 @@ class Network {
         return;
       }
       case "answer":
-        for (const each of this.#answers.splice(step.which % Math.max(1, this.#answers.length), 1)) this.#answer(each);
+        for (const each of this.#answers.splice(step.which % Math.max(1, this.#answers.length), 1))
+          this.#answer(each);
         return;
       case "lose":
         for (const { who, call } of this.#answers.splice(step.which % Math.max(1, this.#answers.length), 1))
@@ -358,7 +444,11 @@ class Network {
     this.#made += 1;
     const { purse, call } = beginAsk(this.#purse(who), `${this.#made}`, least, this.#time(who));
     this.#purses[who] = purse;
-    const made = { call: { id: `${this.#made}`, holder: `${who}`, key: this.#key, quota: this.#quota, ...call }, who, least };
+    const made = {
+      call: { id: `${this.#made}`, holder: `${who}`, key: this.#key, quota: this.#quota, ...call },
+      who,
+      least,
+    };
     this.#sent.push(made);
     this.#calls.push(made);
   }
@@ -375,7 +465,9 @@ class Network {
   }
 }
 
-test("whatever is interleaved, repeated, lost, cancelled, restarted or skewed, no window admits more than its quota", ({ expect }) => {
+test("whatever is interleaved, repeated, lost, cancelled, restarted or skewed, no window admits more than its quota", ({
+  expect,
+}) => {
   let full = 0;
   fc.assert(
     fc.property(

@@ -25,18 +25,30 @@ const ask = (book: LeaseBook, made: LeaseCall, at: Instant) => book.lease(made, 
 test("one subject that is over its quota leaves every other subject its own", ({ expect }) => {
   const book = bookOf(new SubjectWindows([]));
   for (let n = 0; n < 10; n += 1) expect(ask(book, call(`${n}`, "greedy"), start).granted).toBe(1);
-  expect(ask(book, call("more", "greedy"), start)).toMatchObject({ granted: 0, remaining: 0, denyMilliseconds: 250 });
+  expect(ask(book, call("more", "greedy"), start)).toMatchObject({
+    granted: 0,
+    remaining: 0,
+    denyMilliseconds: 250,
+  });
   expect(ask(book, call("other", "modest"), start)).toMatchObject({ granted: 1, remaining: 9 });
 });
 
-test("with 50,000 subjects counted another one gets nothing, and none of theirs is begun anew", ({ expect }) => {
-  const stored = Array.from({ length: 49_999 }, (_, n) => ({ key: `main/PATRQT s${n}`, quota, start, reserved: 10 }));
+test("with 50,000 subjects counted another one gets nothing, and none of theirs is begun anew", ({
+  expect,
+}) => {
+  const stored = Array.from({ length: 49_999 }, (_, n) => ({
+    key: `main/PATRQT s${n}`,
+    quota,
+    start,
+    reserved: 10,
+  }));
   const windows = new SubjectWindows(stored);
   const book = bookOf(windows);
   expect(ask(book, call("the last", "s49999", { want: 10, need: 10 }), start).granted).toBe(10);
   expect(() => ask(book, call("one more", "one more"), start)).toThrow("more subjects");
   expect(windows.forgetEnded(after(119_999)).forgotten, "ended 59.999 s ago").toHaveLength(0);
-  for (const subject of ["s0", "s49999"]) expect(ask(book, call(`again ${subject}`, subject), after(59_999)).granted).toBe(0);
+  for (const subject of ["s0", "s49999"])
+    expect(ask(book, call(`again ${subject}`, subject), after(59_999)).granted).toBe(0);
   expect(windows.forgetEnded(after(120_000)).forgotten).toHaveLength(50_000);
   expect(windows.isFull).toBe(false);
   expect(ask(book, call("room", "one more"), after(120_000)).granted).toBe(1);
@@ -47,14 +59,21 @@ test("when a subject is forgotten the grant's newest quota is not: what a stale 
 }) => {
   const stored = new Map<string, StoredWindow>();
   const windows = new SubjectWindows([]);
-  const { store } = bookOf(windows).lease(call("new", "a", { quota: { ...quota, requests: 3, revision: 2 } }), start, start);
+  const { store } = bookOf(windows).lease(
+    call("new", "a", { quota: { ...quota, requests: 3, revision: 2 } }),
+    start,
+    start,
+  );
   if (store !== undefined) stored.set(store.key, store);
   const { forgotten, kept } = windows.forgetEnded(after(120_000));
   for (const key of forgotten) stored.delete(key);
   for (const row of kept) stored.set(row.key, row);
   expect([...stored.keys()]).toEqual(["main/PATRQT"]);
   for (const shelf of [windows, new SubjectWindows([...stored.values()])])
-    expect(ask(bookOf(shelf), call("old", "b", { want: 9, need: 9 }), after(120_000))).toMatchObject({ granted: 0, limit: 3 });
+    expect(ask(bookOf(shelf), call("old", "b", { want: 9, need: 9 }), after(120_000))).toMatchObject({
+      granted: 0,
+      limit: 3,
+    });
 });
 
 test("what may be forgotten next is known, after a restart too", ({ expect }) => {
@@ -77,11 +96,19 @@ const step = fc.oneof(
       again: fc.boolean(),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), milliseconds: fc.integer({ min: -50_000, max: 90_000 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("wait" as const),
+      milliseconds: fc.integer({ min: -50_000, max: 90_000 }),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("forget" as const, "restart" as const) }) },
 );
 
-test("whatever is forgotten, repeated or restarted, no subject is granted more than its quota in a window", ({ expect }) => {
+test("whatever is forgotten, repeated or restarted, no subject is granted more than its quota in a window", ({
+  expect,
+}) => {
   let full = 0;
   fc.assert(
     fc.property(fc.array(step, { minLength: 60, maxLength: 200, size: "max" }), (steps) => {
@@ -96,7 +123,8 @@ test("whatever is forgotten, repeated or restarted, no subject is granted more t
             const sent = call(`${made}`, `${now.subject}`, { want: now.want, need: 1 });
             const { answer, store } = book.lease(sent, instant(at), instant(at));
             if (store !== undefined) stored.set(store.key, store);
-            if (now.again) expect(book.lease(sent, instant(at), instant(at))).toEqual({ answer, store: undefined });
+            if (now.again)
+              expect(book.lease(sent, instant(at), instant(at))).toEqual({ answer, store: undefined });
             const window = `${now.subject} ${answer.windowStart}`;
             granted.set(window, (granted.get(window) ?? 0) + answer.granted);
             break;

@@ -2,7 +2,17 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { GrantWindows } from "#limits/grant-windows";
 import { LeaseBook } from "#limits/lease";
-import { beginAsk, demanded, emptyPurse, mayAsk, renewalDue, settleAsk, spend, spendAnswered, type Purse } from "#limits/purse";
+import {
+  beginAsk,
+  demanded,
+  emptyPurse,
+  mayAsk,
+  renewalDue,
+  settleAsk,
+  spend,
+  spendAnswered,
+  type Purse,
+} from "#limits/purse";
 
 // A discrete-event model: isolates near and far (4 to 124 ms), demand by Zipf's law, Poisson arrivals, one guard.
 interface Load {
@@ -38,7 +48,11 @@ class Agenda {
   add(at: number, run: () => void): void {
     const heap = this.#heap;
     let child = heap.push({ at, run }) - 1;
-    for (let parent = (child - 1) >> 1; child > 0 && at < at_(heap, parent); child = parent, parent = (child - 1) >> 1)
+    for (
+      let parent = (child - 1) >> 1;
+      child > 0 && at < at_(heap, parent);
+      child = parent, parent = (child - 1) >> 1
+    )
       swap(heap, child, parent);
   }
 
@@ -92,7 +106,11 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
       const begun = beginAsk(purse, id, least, clock());
       ({ purse } = begun);
       agenda.add(agenda.now + trip, () => {
-        const { answer } = book.lease({ id, holder: `${trip}`, key: "k", quota, ...begun.call }, clock(), clock());
+        const { answer } = book.lease(
+          { id, holder: `${trip}`, key: "k", quota, ...begun.call },
+          clock(),
+          clock(),
+        );
         agenda.add(agenda.now + trip, () => {
           purse = settleAsk(purse, id, answer, clock());
           then(answer);
@@ -111,7 +129,8 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
         case "denied":
           return;
         case "empty":
-          if (mayAsk(purse, clock())) ask(1, (answer) => serve(true, spendAnswered(purse, 1, answer, clock())));
+          if (mayAsk(purse, clock()))
+            ask(1, (answer) => serve(true, spendAnswered(purse, 1, answer, clock())));
           else agenda.add(agenda.now + 5, () => serve(true));
       }
     };
@@ -133,7 +152,12 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
 
   const could = [...offered].reduce((sum, [, count]) => sum + Math.min(count, requests), 0);
   const all = [...admitted.values()].reduce((sum, count) => sum + count, 0);
-  return { most: Math.max(...admitted.values()), used: all / could, callsPerRequest: calls / arrivals, atOnce: atOnce / all };
+  return {
+    most: Math.max(...admitted.values()),
+    used: all / could,
+    callsPerRequest: calls / arrivals,
+    atOnce: atOnce / all,
+  };
 }
 
 test("a tiny quota is used to the last request", ({ expect }) => {
@@ -142,7 +166,9 @@ test("a tiny quota is used to the last request", ({ expect }) => {
   expect(found.used).toBe(1);
 });
 
-test("600 a minute from 20 isolates: never over, at least 98 % used, half of the requests wait for nothing", ({ expect }) => {
+test("600 a minute from 20 isolates: never over, at least 98 % used, half of the requests wait for nothing", ({
+  expect,
+}) => {
   const found = simulate({ requests: 600, isolates: 20, load: 0.95, windows: 3 });
   expect(found.most).toBeLessThanOrEqual(600);
   expect(found.used).toBeGreaterThan(0.98);
@@ -160,7 +186,9 @@ test("6,000 a minute from 50 isolates: never over, at least 99 % used, one call 
   expect(found.atOnce).toBeGreaterThan(0.85);
 });
 
-test("a client that asks three times its quota gets exactly its quota, and refusing costs one call for three requests", ({ expect }) => {
+test("a client that asks three times its quota gets exactly its quota, and refusing costs one call for three requests", ({
+  expect,
+}) => {
   const found = simulate({ requests: 6_000, isolates: 50, load: 3, windows: 2 });
   expect(found.most).toBe(6_000);
   expect(found.used).toBeGreaterThan(0.999);

@@ -20,7 +20,9 @@ function shown(...rows: readonly DecidingRow[]): Disclosure {
 const namesIn = (disclosure: Disclosure | undefined) =>
   Object.fromEntries(disclosure?.windows[0]?.patients.map(({ patient, counts }) => [patient, counts]) ?? []);
 
-test("a row that is in the answer and decided it counts once; who is named and of whom nothing is found counts nothing", ({ expect }) => {
+test("a row that is in the answer and decided it counts once; who is named and of whom nothing is found counts nothing", ({
+  expect,
+}) => {
   const concerned = new AlsoConcerned("main");
   for (const one of [row("1", "a"), row("2", "a", "b")]) expect(concerned.decide(one)).toBe(true);
   concerned.name("a");
@@ -50,7 +52,10 @@ test("without a row that decided there is nothing beside a refusal, whoever was 
   concerned.name("c");
   expect(concerned.alone()).toBeUndefined();
   concerned.decide(row("1", "a"));
-  expect(concerned.alone()).toMatchObject({ patients: [{ patient: "main/Patient/a", counts: { Observation: 1 } }], counts: {} });
+  expect(concerned.alone()).toMatchObject({
+    patients: [{ patient: "main/Patient/a", counts: { Observation: 1 } }],
+    counts: {},
+  });
 });
 
 test("more names than an append takes are told, and not left out", ({ expect }) => {

@@ -29,7 +29,11 @@ function candidate(
 const written = (brought: ReturnType<typeof broughtAlong>) => brought.map(({ type, id }) => `${type}/${id}`);
 
 /** The same, said as it is meant: round after round, each candidate against each row. */
-function plainly(matches: readonly Candidate[], candidates: readonly Candidate[], includes: readonly GrantedInclude[]): readonly string[] {
+function plainly(
+  matches: readonly Candidate[],
+  candidates: readonly Candidate[],
+  includes: readonly GrantedInclude[],
+): readonly string[] {
   const keyOf = ({ released: { type, id } }: Candidate) => `${type}/${id}`;
   const led = new Map<string, Set<string>>();
   const brought: string[] = [];
@@ -44,7 +48,11 @@ function plainly(matches: readonly Candidate[], candidates: readonly Candidate[]
         if (round > 0 && !iterate) continue;
         const leads = reached.some((row) => {
           const [from, to] = direction === "include" ? [row, one] : [one, row];
-          return from.released.type === source && targets.has(to.released.type) && from.links[index]?.has(keyOf(to)) === true;
+          return (
+            from.released.type === source &&
+            targets.has(to.released.type) &&
+            from.links[index]?.has(keyOf(to)) === true
+          );
         });
         if (leads) through.add(name);
       }
@@ -77,28 +85,44 @@ test("what comes along is what a row that leaves leads to, in ways that its view
   const worlds = fc
     .array(include, { minLength: 1, maxLength: 4 })
     .chain((includes) =>
-      fc.tuple(fc.constant(includes), fc.array(linked(includes.length), { maxLength: 4 }), fc.array(linked(includes.length))),
+      fc.tuple(
+        fc.constant(includes),
+        fc.array(linked(includes.length), { maxLength: 4 }),
+        fc.array(linked(includes.length)),
+      ),
     );
   fc.assert(
     fc.property(worlds, ([includes, some, others]) => {
       const make = (list: typeof some) =>
-        [...new Map(list.map(([key, links, needs]) => [key, { key, links, needs }])).values()].map(({ key, links, needs }) =>
-          candidate(
-            key,
-            links.map((one) => new Set(one)),
-            (through) => needs.every((name) => through.has(name)),
-          ),
+        [...new Map(list.map(([key, links, needs]) => [key, { key, links, needs }])).values()].map(
+          ({ key, links, needs }) =>
+            candidate(
+              key,
+              links.map((one) => new Set(one)),
+              (through) => needs.every((name) => through.has(name)),
+            ),
         );
       const [matches, candidates] = [make(some), make(others)];
-      expect(written(broughtAlong(matches, candidates, includes))).toEqual(plainly(matches, candidates, includes));
+      expect(written(broughtAlong(matches, candidates, includes))).toEqual(
+        plainly(matches, candidates, includes),
+      );
     }),
     { numRuns: 2_000 },
   );
 });
 
-test("fifty thousand that lead to each other one by one, and a thousand rows, take no more than their references", ({ expect }) => {
+test("fifty thousand that lead to each other one by one, and a thousand rows, take no more than their references", ({
+  expect,
+}) => {
   const [partOf, context] = [
-    { direction: "include", iterate: true, source: "Encounter", name: "Encounter:part-of", paths: [], targets: new Set(["Encounter"]) },
+    {
+      direction: "include",
+      iterate: true,
+      source: "Encounter",
+      name: "Encounter:part-of",
+      paths: [],
+      targets: new Set(["Encounter"]),
+    },
     {
       direction: "revinclude",
       iterate: true,
@@ -111,8 +135,12 @@ test("fifty thousand that lead to each other one by one, and a thousand rows, ta
   const includes = [...Array.from({ length: 8 }, () => partOf), ...Array.from({ length: 8 }, () => context)];
   const links = (to: string) => includes.map(() => new Set([to]));
   const rows = Array.from({ length: 1_000 }, (_, at) => candidate(`Encounter/m${at}`, links("Encounter/0")));
-  const chain = Array.from({ length: 25_000 }, (_, at) => candidate(`Encounter/${at}`, links(`Encounter/${at + 1}`)));
-  const beside = Array.from({ length: 25_000 }, (_, at) => candidate(`Observation/${at}`, links(`Encounter/${at}`)));
+  const chain = Array.from({ length: 25_000 }, (_, at) =>
+    candidate(`Encounter/${at}`, links(`Encounter/${at + 1}`)),
+  );
+  const beside = Array.from({ length: 25_000 }, (_, at) =>
+    candidate(`Observation/${at}`, links(`Encounter/${at}`)),
+  );
   const began = performance.now();
   expect(broughtAlong(rows, [...chain, ...beside], includes)).toHaveLength(50_000);
   expect(performance.now() - began).toBeLessThan(5_000); // each against each is hours

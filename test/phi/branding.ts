@@ -10,7 +10,10 @@ export interface Brand {
 }
 
 /** Replaces every primitive of a resource by a canary of its own, so that one that gets out is seen. */
-export function brand(resource: JsonObject): { readonly resource: JsonObject; readonly brands: readonly Brand[] } {
+export function brand(resource: JsonObject): {
+  readonly resource: JsonObject;
+  readonly brands: readonly Brand[];
+} {
   const brands: Brand[] = [];
   const walk = (value: Json, path: readonly string[], items: readonly number[]): Json => {
     if (isArray(value)) return value.map((item, index) => walk(item, path, [...items, index]));
@@ -23,7 +26,10 @@ export function brand(resource: JsonObject): { readonly resource: JsonObject; re
       );
     }
     if (value === null || typeof value === "boolean") return value; // there are two only: neither can be a canary
-    const mark = typeof value === "object" ? `9${String(brands.length).padStart(6, "0")}.50` : `canary-${brands.length}-`;
+    const mark =
+      typeof value === "object"
+        ? `9${String(brands.length).padStart(6, "0")}.50`
+        : `canary-${brands.length}-`;
     brands.push({ path, items, mark });
     return typeof value === "object" ? number(mark) : mark;
   };

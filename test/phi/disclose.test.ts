@@ -24,7 +24,10 @@ const open = policy(
 );
 
 function answer(request: string, body: unknown, document: PolicyDocument = open) {
-  const bytes = body instanceof Uint8Array ? body : new TextEncoder().encode(typeof body === "string" ? body : JSON.stringify(body));
+  const bytes =
+    body instanceof Uint8Array
+      ? body
+      : new TextEncoder().encode(typeof body === "string" ? body : JSON.stringify(body));
   return disclose(bytes, document, request, bases);
 }
 type Released = DisclosedWindow & Pick<Disclosure, "withheldPaths"> & { readonly text: string };
@@ -49,7 +52,11 @@ const observation = (id: string, more: object = {}) => ({
 const bundle = (resources: readonly object[], more: object = {}) => ({
   resourceType: "Bundle",
   type: "searchset",
-  entry: resources.map((resource) => ({ fullUrl: "https://origin.internal/fhir/x", resource, search: { mode: "match", score: 0.5 } })),
+  entry: resources.map((resource) => ({
+    fullUrl: "https://origin.internal/fhir/x",
+    resource,
+    search: { mode: "match", score: 0.5 },
+  })),
   ...more,
 });
 
@@ -70,21 +77,31 @@ test("bad UTF-8, duplicate keys, no JSON, too deep, too large: nothing leaves, a
 }) => {
   expect(reason("Patient/1", new Uint8Array([0x7b, 0xff, 0x7d]))).toBe("answer_not_utf8");
   expect(reason("Patient/1", '{"resourceType":"Patient","id":"1","id":"2"}')).toBe("resource_withheld");
-  expect(reason("Patient/1", '{"resourceType":"Patient","id":"1","name":[{"family":"a","f\\u0061mily":"b"}]}')).toBe("resource_withheld");
+  expect(
+    reason("Patient/1", '{"resourceType":"Patient","id":"1","name":[{"family":"a","f\\u0061mily":"b"}]}'),
+  ).toBe("resource_withheld");
   expect(reason("Patient/1", "<html>origin.internal</html>")).toBe("answer_not_json");
   expect(reason("Patient/1", "")).toBe("answer_not_json");
   expect(reason("Patient/1", '{"resourceType":"Patient","id":"1"} x')).toBe("answer_not_json");
   expect(reason("Patient/1", "[".repeat(200))).toBe("answer_not_json");
   expect(reason("Patient/1", "[".repeat(200) + "]".repeat(200))).toBe("resource_withheld");
-  expect(reason("Patient/1", JSON.stringify({ resourceType: "Patient", id: "1", name: [{ family: "x".repeat(8_388_608) }] }))).toBe(
-    "resource_withheld",
-  );
-  expect(reason("Patient/1", JSON.stringify({ resourceType: "Patient", id: "1", name: [{ family: "x".repeat(3_000_000) }] }))).toBe(
-    "released",
-  );
+  expect(
+    reason(
+      "Patient/1",
+      JSON.stringify({ resourceType: "Patient", id: "1", name: [{ family: "x".repeat(8_388_608) }] }),
+    ),
+  ).toBe("resource_withheld");
+  expect(
+    reason(
+      "Patient/1",
+      JSON.stringify({ resourceType: "Patient", id: "1", name: [{ family: "x".repeat(3_000_000) }] }),
+    ),
+  ).toBe("released");
 });
 
-test("masks that make an answer longer than it came do not make it longer than an answer may be", ({ expect }) => {
+test("masks that make an answer longer than it came do not make it longer than an answer may be", ({
+  expect,
+}) => {
   const claims = policy(rule(["Claim"], ["item.sequence", "id"]));
   const claim = (items: number) => ({
     resourceType: "Claim",
@@ -93,14 +110,20 @@ test("masks that make an answer longer than it came do not make it longer than a
   });
   expect(JSON.stringify(claim(120_000)).length).toBeLessThan(8_388_608);
   expect(reason("Claim/1", claim(120_000), claims)).toBe("resource_withheld");
-  expect(released("Claim", bundle([claim(120_000)]), claims)).toMatchObject({ counts: {}, withheldResources: 1 });
+  expect(released("Claim", bundle([claim(120_000)]), claims)).toMatchObject({
+    counts: {},
+    withheldResources: 1,
+  });
   expect(reason("Claim/1", claim(100), claims)).toBe("released");
 });
 
 test("a row out of reach is not there: a read says so, a search drops it, an origin that ignores the narrowing changes nothing", ({
   expect,
 }) => {
-  const vital = observation("2", { category: [{ coding: [{ system: "urn:c", code: "vital" }] }], note: [{ text: "secret" }] });
+  const vital = observation("2", {
+    category: [{ coding: [{ system: "urn:c", code: "vital" }] }],
+    note: [{ text: "secret" }],
+  });
   expect(reason("Observation/2", vital)).toBe("row_outside_access");
   const { text, counts, withheldResources, patients } = released(
     "Observation?patient=1",
@@ -115,7 +138,9 @@ test("a row out of reach is not there: a read says so, a search drops it, an ori
   });
 });
 
-test("a Bundle tells nothing of the origin's beside its entries: no total, score, id, time, signature or foreign link", ({ expect }) => {
+test("a Bundle tells nothing of the origin's beside its entries: no total, score, id, time, signature or foreign link", ({
+  expect,
+}) => {
   const { text } = released(
     "Observation?patient=1&_count=9",
     bundle([observation("1")], {
@@ -167,9 +192,15 @@ test("an origin that says it did not search as asked is believed", ({ expect }) 
     ],
   });
   expect(reason("Observation", said({ severity: "information", code: "informational" }))).toBe("released");
-  expect(reason("Observation", said({ severity: "error", code: "processing" }))).toBe("answer_not_a_searchset");
-  expect(reason("Observation", said({ severity: "fatal", code: "exception" }))).toBe("answer_not_a_searchset");
-  expect(reason("Observation", said({ severity: "warning", code: "not-supported" }))).toBe("answer_not_a_searchset");
+  expect(reason("Observation", said({ severity: "error", code: "processing" }))).toBe(
+    "answer_not_a_searchset",
+  );
+  expect(reason("Observation", said({ severity: "fatal", code: "exception" }))).toBe(
+    "answer_not_a_searchset",
+  );
+  expect(reason("Observation", said({ severity: "warning", code: "not-supported" }))).toBe(
+    "answer_not_a_searchset",
+  );
 });
 
 test("_count takes the first visible rows, and only what leaves is on record", ({ expect }) => {
@@ -179,7 +210,10 @@ test("_count takes the first visible rows, and only what leaves is on record", (
     observation("2", { subject: { reference: "Patient/2" } }),
     observation("3", { subject: { reference: "Patient/3" }, note: [{ text: "secret" }] }),
   ];
-  const { text, counts, patients, withheldResources } = released("Observation?_sort=-code&_count=2", bundle(rows));
+  const { text, counts, patients, withheldResources } = released(
+    "Observation?_sort=-code&_count=2",
+    bundle(rows),
+  );
   expect(JSON.parse(text)).toMatchObject({ entry: [{ resource: { id: "1" } }, { resource: { id: "2" } }] });
   expect(JSON.parse(text)).not.toHaveProperty("total");
   expect(text).not.toMatch(/secret|Patient\/3/u);
@@ -191,7 +225,9 @@ test("_count takes the first visible rows, and only what leaves is on record", (
   expect(JSON.parse(released("Observation?_count=3", bundle(rows)).text)).toMatchObject({ total: 3 });
 });
 
-test("an odd row that is hidden or cannot be read is dropped and counted: it does not decide the status", ({ expect }) => {
+test("an odd row that is hidden or cannot be read is dropped and counted: it does not decide the status", ({
+  expect,
+}) => {
   const hidden = { category: [], note: [{ text: "secret" }] };
   for (const odd of [
     observation("../2", hidden),
@@ -202,21 +238,31 @@ test("an odd row that is hidden or cannot be read is dropped and counted: it doe
     {},
   ]) {
     const { text, counts, withheldResources } = released("Observation", bundle([observation("1"), odd]));
-    expect({ counts, withheldResources }, JSON.stringify(odd)).toEqual({ counts: { Observation: 1 }, withheldResources: 1 });
+    expect({ counts, withheldResources }, JSON.stringify(odd)).toEqual({
+      counts: { Observation: 1 },
+      withheldResources: 1,
+    });
     expect(text).not.toContain("secret");
   }
 });
 
 test("hidden rows do not decide whether a page is full, nor whether more is said to follow", ({ expect }) => {
   const hidden = [2, 3, 4].map((id) => observation(String(id), { category: [] }));
-  expect(JSON.parse(released("Observation?_count=1", bundle([observation("1"), ...hidden])).text)).toMatchObject({
+  expect(
+    JSON.parse(released("Observation?_count=1", bundle([observation("1"), ...hidden])).text),
+  ).toMatchObject({
     total: 1,
     link: [{ relation: "self" }],
   });
 });
 
-test("a contained patient has no address and is somebody; whom it refers to is on record by name", ({ expect }) => {
-  const document = policy(rule(["Observation"], ["contained", "performer", "subject"]), rule(["Patient"], ["link.other", "link.type"]));
+test("a contained patient has no address and is somebody; whom it refers to is on record by name", ({
+  expect,
+}) => {
+  const document = policy(
+    rule(["Observation"], ["contained", "performer", "subject"]),
+    rule(["Patient"], ["link.other", "link.type"]),
+  );
   const link = [{ type: "seealso", other: { reference: "Patient/2" } }];
   const contained = [{ resourceType: "Patient", id: "in", link }];
   const { text, patients, unnamed } = released(
@@ -234,7 +280,11 @@ test("a version leaves only by a rule that reaches the resource as it is now too
     const grant = decide(document, "Observation/1/_history/3");
     if ("reason" in grant) throw new Error(grant.reason);
     const bytes = (resource: object) => new TextEncoder().encode(JSON.stringify(resource));
-    const result = new Discloser(grant, bases).version(bytes(old), bytes(now), { type: "Observation", id: "1", version: "3" });
+    const result = new Discloser(grant, bases).version(bytes(old), bytes(now), {
+      type: "Observation",
+      id: "1",
+      version: "3",
+    });
     return result.ok ? new TextDecoder().decode(result.value.windows[0]?.body) : result.error.reason;
   };
   const old = observation("1", { meta: { versionId: "3" }, note: [{ text: "then" }] });
@@ -242,9 +292,15 @@ test("a version leaves only by a rule that reaches the resource as it is now too
   expect(version(old, now)).toContain("then");
   expect(version(old, now)).not.toContain("now");
   expect(version(old, observation("1", { category: [] }))).toBe("row_outside_access");
-  expect(version(observation("1", { category: [], meta: { versionId: "3" } }), now)).toBe("row_outside_access");
-  expect(version(old, observation("1", { modifierExtension: [{ url: "urn:not", valueBoolean: true }] }))).toBe("resource_withheld");
-  expect(version({ ...old, modifierExtension: [{ url: "urn:not", valueBoolean: true }] }, now)).toBe("resource_withheld");
+  expect(version(observation("1", { category: [], meta: { versionId: "3" } }), now)).toBe(
+    "row_outside_access",
+  );
+  expect(
+    version(old, observation("1", { modifierExtension: [{ url: "urn:not", valueBoolean: true }] })),
+  ).toBe("resource_withheld");
+  expect(version({ ...old, modifierExtension: [{ url: "urn:not", valueBoolean: true }] }, now)).toBe(
+    "resource_withheld",
+  );
   for (const wrong of [
     { ...old, id: "2" },
     { ...old, meta: { versionId: "4" } },
@@ -280,8 +336,13 @@ function windowsOf(page: Page): readonly DisclosedWindow[] {
   return finished.value.windows;
 }
 
-test("what an origin brought along for hidden rows does not decide that there is too much; what leaves does", ({ expect }) => {
-  const grant = decide(policy(rule(["Observation", "Encounter"], "everything")), "Observation?_include=Observation:encounter");
+test("what an origin brought along for hidden rows does not decide that there is too much; what leaves does", ({
+  expect,
+}) => {
+  const grant = decide(
+    policy(rule(["Observation", "Encounter"], "everything")),
+    "Observation?_include=Observation:encounter",
+  );
   if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
   const { expects } = grant;
   const bring = (sizeOf: (n: number) => number, led: (n: number) => boolean) => {
@@ -292,13 +353,21 @@ test("what an origin brought along for hidden rows does not decide that there is
       page.offer(new TextEncoder().encode(JSON.stringify({ resource: row })));
     }
     for (const n of ids) {
-      const resource = { resourceType: "Encounter", id: `e${n}`, text: { status: "generated", div: "x".repeat(sizeOf(n)) } };
-      const offered = page.offer(new TextEncoder().encode(JSON.stringify({ resource, search: { mode: "include" } })));
+      const resource = {
+        resourceType: "Encounter",
+        id: `e${n}`,
+        text: { status: "generated", div: "x".repeat(sizeOf(n)) },
+      };
+      const offered = page.offer(
+        new TextEncoder().encode(JSON.stringify({ resource, search: { mode: "include" } })),
+      );
       if (!offered.ok) return offered.error.reason;
     }
     const finished = page.finish(undefined, true);
     if (!finished.ok) return finished.error.reason;
-    return finished.value.windows.flatMap(({ counts }) => counts["Encounter"] ?? []).reduce((sum, some) => sum + some, 0);
+    return finished.value.windows
+      .flatMap(({ counts }) => counts["Encounter"] ?? [])
+      .reduce((sum, some) => sum + some, 0);
   };
   // 40 MB, of which 4 MB leave; the same without the rest.
   expect(
@@ -328,18 +397,24 @@ test("what an origin brought along for hidden rows does not decide that there is
   ).toBe("answer_too_large");
 });
 
-test("an answer over 1 MiB is windows of whole entries, each with its own patients and counts, that join to the whole", ({ expect }) => {
+test("an answer over 1 MiB is windows of whole entries, each with its own patients and counts, that join to the whole", ({
+  expect,
+}) => {
   const rows = Array.from({ length: 100 }, (_, n) =>
     observation(String(n), { subject: { reference: `Patient/${n}` }, note: [{ text: "x".repeat(40_000) }] }),
   );
   const grant = decide(open, "Observation?_count=100");
   if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
   const page = new Page(grant, grant.expects, bases);
-  for (const resource of rows) expect(page.offer(new TextEncoder().encode(JSON.stringify({ resource }))).ok).toBe(true);
+  for (const resource of rows)
+    expect(page.offer(new TextEncoder().encode(JSON.stringify({ resource }))).ok).toBe(true);
   const windows = windowsOf(page);
   expect(windows.length).toBe(4);
   const texts = windows.map(({ body }) => new TextDecoder().decode(body));
-  expect(JSON.parse(texts.join(""))).toMatchObject({ total: 100, entry: rows.map(({ id }) => ({ resource: { id } })) });
+  expect(JSON.parse(texts.join(""))).toMatchObject({
+    total: 100,
+    entry: rows.map(({ id }) => ({ resource: { id } })),
+  });
   for (const [index, { body, counts, patients }] of windows.entries()) {
     if (index < 3) expect(body.length).toBeGreaterThanOrEqual(1_048_576);
     expect(body.length).toBeLessThan(1_048_576 + 41_000);
@@ -353,12 +428,17 @@ test("a window concerns 5,000 patients at most, so that it fits one append; a re
   expect,
 }) => {
   const crowd = (id: string, size: number) =>
-    observation(id, { performer: Array.from({ length: size }, (_, n) => ({ reference: `Patient/${id}-${n}` })) });
+    observation(id, {
+      performer: Array.from({ length: size }, (_, n) => ({ reference: `Patient/${id}-${n}` })),
+    });
   const grant = decide(open, "Observation");
   if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
   const page = new Page(grant, grant.expects, bases);
   for (const id of ["a", "b", "c"])
-    expect(page.offer(new TextEncoder().encode(JSON.stringify({ resource: crowd(id, 2_400) })))).toEqual({ ok: true, value: "shown" });
+    expect(page.offer(new TextEncoder().encode(JSON.stringify({ resource: crowd(id, 2_400) })))).toEqual({
+      ok: true,
+      value: "shown",
+    });
   expect(windowsOf(page).map(({ patients }) => patients.length)).toEqual([4_801, 2_401]);
   expect(reason("Observation/a", crowd("a", 4_999))).toBe("released");
   expect(reason("Observation/a", crowd("a", 5_000))).toBe("resource_withheld");
@@ -373,25 +453,39 @@ test("a page ends early before its entries are over 8 MiB", ({ expect }) => {
   if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
   const page = new Page(grant, grant.expects, bases);
   const entry = (id: number) =>
-    new TextEncoder().encode(JSON.stringify({ resource: observation(String(id), { note: [{ text: "x".repeat(3_000_000) }] }) }));
+    new TextEncoder().encode(
+      JSON.stringify({ resource: observation(String(id), { note: [{ text: "x".repeat(3_000_000) }] }) }),
+    );
   const offered = [1, 2, 3].map((id) => page.offer(entry(id)));
   expect(offered.map((one) => one.ok && one.value)).toEqual(["shown", "shown", "beyond"]);
 });
 
-test("only matches of the asked type leave: includes and outcomes are dropped, anything else refuses the answer", ({ expect }) => {
+test("only matches of the asked type leave: includes and outcomes are dropped, anything else refuses the answer", ({
+  expect,
+}) => {
   const extra = (resource: object, mode: string) => ({
     resourceType: "Bundle",
     type: "searchset",
     entry: [{ resource: observation("1") }, { resource, search: { mode } }],
   });
-  expect(released("Observation", extra({ resourceType: "Patient", id: "9", name: [{ family: "secret" }] }, "include")).text).not.toContain(
-    "secret",
-  );
   expect(
-    released("Observation", extra({ resourceType: "OperationOutcome", issue: [{ diagnostics: "origin.internal" }] }, "outcome")).text,
+    released(
+      "Observation",
+      extra({ resourceType: "Patient", id: "9", name: [{ family: "secret" }] }, "include"),
+    ).text,
+  ).not.toContain("secret");
+  expect(
+    released(
+      "Observation",
+      extra({ resourceType: "OperationOutcome", issue: [{ diagnostics: "origin.internal" }] }, "outcome"),
+    ).text,
   ).not.toContain("origin");
-  expect(reason("Observation", extra({ resourceType: "Patient", id: "9", category: [lab] }, "match"))).toBe("answer_mismatch");
-  expect(reason("Observation", extra({ resourceType: "Patient", id: "9" }, "surprise"))).toBe("answer_not_a_searchset");
+  expect(reason("Observation", extra({ resourceType: "Patient", id: "9", category: [lab] }, "match"))).toBe(
+    "answer_mismatch",
+  );
+  expect(reason("Observation", extra({ resourceType: "Patient", id: "9" }, "surprise"))).toBe(
+    "answer_not_a_searchset",
+  );
   const anyRow = policy(rule(["Observation"], ["code"]));
   expect(reason("Observation", bundle([bundle([observation("1")])]), anyRow)).toBe("answer_mismatch");
   for (const body of [
@@ -404,7 +498,9 @@ test("only matches of the asked type leave: includes and outcomes are dropped, a
   ]) {
     expect(reason("Observation", body), JSON.stringify(body)).toBe("answer_not_a_searchset");
   }
-  expect(reason("Observation", { resourceType: "Bundle", type: "searchset", entry: [null] })).toBe("answer_not_json");
+  expect(reason("Observation", { resourceType: "Bundle", type: "searchset", entry: [null] })).toBe(
+    "answer_not_json",
+  );
 });
 
 test("the origin's address leaves in no string, escaped slashes included", ({ expect }) => {
@@ -419,13 +515,18 @@ test("the origin's address leaves in no string, escaped slashes included", ({ ex
 test("each kind of element keeps what it means: names stay apart, addresses lead to the gateway or nowhere, texts tell nothing", ({
   expect,
 }) => {
-  const everything = policy(rule(["Patient"], ["identifier", "photo", "generalPractitioner", "meta.source", "meta.profile", "name"]));
+  const everything = policy(
+    rule(["Patient"], ["identifier", "photo", "generalPractitioner", "meta.source", "meta.profile", "name"]),
+  );
   const { text } = released(
     "Patient/1",
     {
       resourceType: "Patient",
       id: "1",
-      meta: { source: "https://origin.internal/feed#1", profile: ["https://origin.internal/fhir/StructureDefinition/x"] },
+      meta: {
+        source: "https://origin.internal/feed#1",
+        profile: ["https://origin.internal/fhir/StructureDefinition/x"],
+      },
       identifier: [
         { system: "https://origin.internal/mrn", value: "1" },
         { system: "https://origin.internal/visit", value: "1" },
@@ -482,7 +583,9 @@ test("every patient of whom a row leaves is named, and everybody whom what leave
 });
 
 test("whoever is named by what leaves is on record, however the reference is written", ({ expect }) => {
-  const encounters = policy(rule(["Encounter"], ["participant.individual", "length"], { extensions: ["urn:e"] }));
+  const encounters = policy(
+    rule(["Encounter"], ["participant.individual", "length"], { extensions: ["urn:e"] }),
+  );
   const written = [
     "HTTPS://ORIGIN.internal/fhir/Patient/a",
     "http://origin.internal/fhir/Patient/b",
@@ -503,29 +606,63 @@ test("whoever is named by what leaves is on record, however the reference is wri
     participant: participant.map((individual) => ({ individual })),
     ...more,
   });
-  const { patients, unnamed } = released("Encounter/1", encounter(written.map((reference) => ({ reference }))), encounters);
-  expect(patients.map(({ patient }) => patient)).toEqual("1abcdefghi".split("").map((id) => `main/Patient/${id}`));
+  const { patients, unnamed } = released(
+    "Encounter/1",
+    encounter(written.map((reference) => ({ reference }))),
+    encounters,
+  );
+  expect(patients.map(({ patient }) => patient)).toEqual(
+    "1abcdefghi".split("").map((id) => `main/Patient/${id}`),
+  );
   expect(unnamed).toEqual([]);
-  const somebody = [{ reference: "Patient?identifier=7" }, { reference: "https://e.example/Patient/7" }, { type: "Patient", display: "A" }];
+  const somebody = [
+    { reference: "Patient?identifier=7" },
+    { reference: "https://e.example/Patient/7" },
+    { type: "Patient", display: "A" },
+  ];
   for (const one of somebody)
-    expect(released("Encounter/1", encounter([one]), encounters).unnamed, JSON.stringify(one)).toEqual(["Encounter/1"]);
+    expect(released("Encounter/1", encounter([one]), encounters).unnamed, JSON.stringify(one)).toEqual([
+      "Encounter/1",
+    ]);
   const inExtension = { extension: [{ url: "urn:e", valueUrl: "HTTPS://ORIGIN.internal/fhir/Patient/z" }] };
-  expect(released("Encounter/1", encounter([], { participant: undefined, ...inExtension }), encounters).patients).toHaveLength(2);
+  expect(
+    released("Encounter/1", encounter([], { participant: undefined, ...inExtension }), encounters).patients,
+  ).toHaveLength(2);
   const hidden = policy(rule(["Encounter"], ["class"]));
-  expect(released("Encounter/1", encounter(written.map((reference) => ({ reference }))), hidden).patients).toHaveLength(1);
+  expect(
+    released("Encounter/1", encounter(written.map((reference) => ({ reference }))), hidden).patients,
+  ).toHaveLength(1);
 });
 
-test("a resource that cannot be understood is withheld: 404 for a read, missing from a list", ({ expect }) => {
+test("a resource that cannot be understood is withheld: 404 for a read, missing from a list", ({
+  expect,
+}) => {
   const odd = observation("1", { modifierExtension: [{ url: "urn:not", valueBoolean: true }] });
-  expect(answer("Observation/1", odd)).toEqual({ ok: false, error: { reason: "resource_withheld", because: "modifier_extension" } });
-  expect(released("Observation", bundle([odd, observation("2")]))).toMatchObject({ counts: { Observation: 1 }, withheldResources: 1 });
+  expect(answer("Observation/1", odd)).toEqual({
+    ok: false,
+    error: { reason: "resource_withheld", because: "modifier_extension" },
+  });
+  expect(released("Observation", bundle([odd, observation("2")]))).toMatchObject({
+    counts: { Observation: 1 },
+    withheldResources: 1,
+  });
 });
 
 test("what is withheld by the view is named from the view, the same for every instance", ({ expect }) => {
-  const paths = (body: object) => released("Patient/1", { resourceType: "Patient", id: "1", ...body }).withheldPaths;
+  const paths = (body: object) =>
+    released("Patient/1", { resourceType: "Patient", id: "1", ...body }).withheldPaths;
   expect(paths({})).toEqual(paths({ birthDate: "2000", telecom: [{ value: "x" }] }));
   expect(paths({})).toEqual(
-    expect.arrayContaining(["birthDate", "telecom", "address", "extension", "text", "meta.versionId", "link.other", "deceasedDateTime"]),
+    expect.arrayContaining([
+      "birthDate",
+      "telecom",
+      "address",
+      "extension",
+      "text",
+      "meta.versionId",
+      "link.other",
+      "deceasedDateTime",
+    ]),
   );
   expect(paths({})).not.toContain("name");
 });
@@ -538,7 +675,9 @@ test("numbers keep their text on the way through", ({ expect }) => {
   expect(text).toContain('"value":1.10,');
 });
 
-test("no bytes and no JSON make the disclosure throw, and what is refused holds none of the body", ({ expect }) => {
+test("no bytes and no JSON make the disclosure throw, and what is refused holds none of the body", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(
       fc.oneof(
@@ -546,7 +685,8 @@ test("no bytes and no JSON make the disclosure throw, and what is refused holds 
         fc.jsonValue().map((value) => new TextEncoder().encode(JSON.stringify(value))),
       ),
       (bytes) => {
-        for (const request of ["Patient/1", "Observation"]) expect(disclose(bytes, open, request, bases).ok).toBe(false);
+        for (const request of ["Patient/1", "Observation"])
+          expect(disclose(bytes, open, request, bases).ok).toBe(false);
       },
     ),
     { numRuns: 200 },
@@ -554,7 +694,10 @@ test("no bytes and no JSON make the disclosure throw, and what is refused holds 
   const member = fc.constantFrom("entry", "link", "total", "type", "resourceType", "resource", "search");
   fc.assert(
     fc.property(fc.dictionary(member, fc.jsonValue({ maxDepth: 3 })), (odd) => {
-      const result = answer("Observation", { ...bundle([observation("1", { note: [{ text: "secret" }] })]), ...odd });
+      const result = answer("Observation", {
+        ...bundle([observation("1", { note: [{ text: "secret" }] })]),
+        ...odd,
+      });
       if (!result.ok) expect(JSON.stringify(result)).not.toContain("secret");
     }),
   );

@@ -2,11 +2,15 @@ import { test } from "vitest";
 import { lastOfEach } from "#phi/last-of-each";
 
 const observation = (id: string, more: object) => ({ id, shown: { resourceType: "Observation", ...more } });
-const coded = (...codes: string[]) => ({ code: { coding: codes.map((code) => ({ system: "urn:c", code })) } });
+const coded = (...codes: string[]) => ({
+  code: { coding: codes.map((code) => ({ system: "urn:c", code })) },
+});
 const ids = (observations: Parameters<typeof lastOfEach<ReturnType<typeof observation>>>[0], max: number) =>
   lastOfEach(observations, max).map(({ id }) => id);
 
-test("of each kind the latest, whatever form its time has; an undated one is older than any", ({ expect }) => {
+test("of each kind the latest, whatever form its time has; an undated one is older than any", ({
+  expect,
+}) => {
   const all = [
     observation("undated", coded("a")),
     observation("old", { ...coded("a"), effectiveDateTime: "2026-01" }),

@@ -48,7 +48,8 @@ function hasLoneNull(value: Json): boolean {
   if (!isObject(value)) return false;
   return Object.entries(value).some(([name, member]) => {
     const other = property(value, name.startsWith("_") ? name.slice(1) : `_${name}`);
-    const isLone = (item: Json, index: number) => item === null && ((isArray(other) ? other[index] : null) ?? null) === null;
+    const isLone = (item: Json, index: number) =>
+      item === null && ((isArray(other) ? other[index] : null) ?? null) === null;
     return (isArray(member) && member.some(isLone)) || hasLoneNull(member);
   });
 }
@@ -59,7 +60,8 @@ function patched(seen: Look, operations: readonly PatchOperation[]) {
   if (!body.ok) return { refused: JSON.stringify(body.error) };
   // The gateway's own checks, before anything is merged.
   if (hasLoneNull(body.value)) return { refused: "not R4" };
-  if (["resourceType", "id"].some((name) => body.value[name] !== seen.shown[name])) return { refused: "another resource" };
+  if (["resourceType", "id"].some((name) => body.value[name] !== seen.shown[name]))
+    return { refused: "another resource" };
   const merged = merge(seen, body.value, true);
   return isRefused(merged) ? { refused: JSON.stringify(merged) } : { next: merged, meant: body.value };
 }
@@ -80,10 +82,15 @@ function lawOfPatches(type: string, seed: number): "written" | undefined {
   const [shown, next] = [JSON.stringify(seen.shown), JSON.stringify(result.next)];
   for (const { mark, path } of brands)
     if (path.at(-1) !== "id" && !shown.includes(mark))
-      expect(next.includes(mark), `${mark} of ${JSON.stringify(resource)} is lost by ${JSON.stringify(operations)}`).toBe(true);
+      expect(
+        next.includes(mark),
+        `${mark} of ${JSON.stringify(resource)} is lost by ${JSON.stringify(operations)}`,
+      ).toBe(true);
   const after = look(result.next, seen.view);
   if (isWhole(result.meant))
-    expect(after && said(after.shown), `${JSON.stringify(operations)} of ${JSON.stringify(resource)}`).toBe(said(result.meant));
+    expect(after && said(after.shown), `${JSON.stringify(operations)} of ${JSON.stringify(resource)}`).toBe(
+      said(result.meant),
+    );
   return "written";
 }
 
@@ -99,7 +106,10 @@ test("no patch changes what is hidden, and what it makes of what is shown is wha
 });
 
 test("the law of patches holds where managingOrganization is copied to link.other, which is shown as masked", () => {
-  expect(lawOfPatches("Patient", 984_110_978), "refused: the stored reference cannot be seen").toBeUndefined();
+  expect(
+    lawOfPatches("Patient", 984_110_978),
+    "refused: the stored reference cannot be seen",
+  ).toBeUndefined();
 });
 
 test("whether a patch is done, and why not, does not depend on what is hidden: tests and copies of hidden places among them", () => {
@@ -115,9 +125,10 @@ test("whether a patch is done, and why not, does not depend on what is hidden: t
       if (other.stored !== seen.stored) others += 1;
       const operations = randomPatch(seen, roll);
       const verdict = (of: Look) => patched(of, operations).refused ?? "written";
-      expect(verdict(other), `${JSON.stringify(operations)} of ${JSON.stringify(resource)} and ${JSON.stringify(other.stored)}`).toBe(
-        verdict(seen),
-      );
+      expect(
+        verdict(other),
+        `${JSON.stringify(operations)} of ${JSON.stringify(resource)} and ${JSON.stringify(other.stored)}`,
+      ).toBe(verdict(seen));
     }),
     { numRuns: 800 },
   );

@@ -20,7 +20,12 @@ function written(
   return isRefused(merged) ? merged.map(({ expression }) => expression) : merged;
 }
 
-function patched(stored: JsonObject, view: ResourceView, operations: readonly JsonObject[], beside?: Parameters<typeof look>[2]) {
+function patched(
+  stored: JsonObject,
+  view: ResourceView,
+  operations: readonly JsonObject[],
+  beside?: Parameters<typeof look>[2],
+) {
   const seen = look(stored, view, beside);
   const patch = readPatch(operations);
   if (seen === undefined || !patch.ok) throw new Error("it does not leave, or is no patch");
@@ -32,7 +37,9 @@ function patched(stored: JsonObject, view: ResourceView, operations: readonly Js
 
 const patient = (more: Record<string, Json>): JsonObject => ({ resourceType: "Patient", id: "p", ...more });
 
-test("hidden items of a list stay in place when the visible ones around them change, go and come", ({ expect }) => {
+test("hidden items of a list stay in place when the visible ones around them change, go and come", ({
+  expect,
+}) => {
   const stored = patient({
     identifier: [
       { system: "urn:ssn", value: "1" },
@@ -42,16 +49,23 @@ test("hidden items of a list stay in place when the visible ones around them cha
     ],
   });
   const view = viewOf("Patient", ["identifier[system=urn:mrn]"], "all");
-  const values = (resource: unknown) => ((resource as JsonObject)["identifier"] as readonly JsonObject[]).map(({ value }) => value);
+  const values = (resource: unknown) =>
+    ((resource as JsonObject)["identifier"] as readonly JsonObject[]).map(({ value }) => value);
   const set = (...mrns: readonly string[]) =>
-    values(written(stored, view, (body) => void (body["identifier"] = mrns.map((value) => ({ system: "urn:mrn", value })))));
+    values(
+      written(
+        stored,
+        view,
+        (body) => void (body["identifier"] = mrns.map((value) => ({ system: "urn:mrn", value }))),
+      ),
+    );
   expect(set("2", "5")).toEqual(["1", "2", "3", "5"]);
   expect(set("4", "2")).toEqual(["1", "4", "2", "3"]);
   expect(set("0", "2", "4", "6")).toEqual(["1", "0", "2", "3", "4", "6"]);
   expect(values(written(stored, view, (body) => void delete body["identifier"]))).toEqual(["1", "3"]);
-  expect(written(stored, view, (body) => void (body["identifier"] = [{ system: "urn:ssn", value: "9" }]))).toEqual([
-    "Patient.identifier[0]",
-  ]);
+  expect(
+    written(stored, view, (body) => void (body["identifier"] = [{ system: "urn:ssn", value: "9" }])),
+  ).toEqual(["Patient.identifier[0]"]);
 });
 
 test("items that are hidden in part are known by their id, or by what PATCH names; else they are neither changed nor lost", ({
@@ -72,7 +86,9 @@ test("items that are hidden in part are known by their id, or by what PATCH name
       { family: "Eze", given: ["Chidi"] },
     ],
   });
-  expect(names((list) => list.reverse())).toMatchObject({ name: [{ given: ["Chidi"] }, { given: ["Amara"] }] });
+  expect(names((list) => list.reverse())).toMatchObject({
+    name: [{ given: ["Chidi"] }, { given: ["Amara"] }],
+  });
   expect(names((list) => list.push({ family: "New" }))).toMatchObject({
     name: [{ given: ["Amara"] }, { given: ["Chidi"] }, { family: "New" }],
   });
@@ -82,7 +98,9 @@ test("items that are hidden in part are known by their id, or by what PATCH name
   expect(patched(stored, view, [{ op: "replace", path: "/name/1/family", value: "Nagy" }])).toMatchObject({
     name: [{}, { family: "Nagy", given: ["Chidi"] }],
   });
-  expect(patched(stored, view, [{ op: "replace", path: "/name/1", value: { family: "Nagy" } }])).toMatchObject({
+  expect(
+    patched(stored, view, [{ op: "replace", path: "/name/1", value: { family: "Nagy" } }]),
+  ).toMatchObject({
     name: [{}, { family: "Nagy", given: ["Chidi"] }],
   });
   expect(patched(stored, view, [{ op: "move", from: "/name/1", path: "/name/0" }])).toMatchObject({
@@ -95,7 +113,11 @@ test("items that are hidden in part are known by their id, or by what PATCH name
   ).toMatchObject({
     name: [{ given: ["Amara"] }, { given: ["Chidi"] }, { family: "Eze" }],
   });
-  expect(JSON.stringify(patched(stored, view, [{ op: "copy", from: "/name/1", path: "/name/-" }])).match(/Chidi/gu)).toHaveLength(1);
+  expect(
+    JSON.stringify(patched(stored, view, [{ op: "copy", from: "/name/1", path: "/name/-" }])).match(
+      /Chidi/gu,
+    ),
+  ).toHaveLength(1);
 });
 
 test("what a patch moves stays what it was, wherever it passes", ({ expect }) => {
@@ -121,11 +143,17 @@ test("positions of a patch are those of what is seen", ({ expect }) => {
   expect(patched(stored, view, [{ op: "replace", path: "/identifier/0/value", value: "9" }])).toMatchObject({
     identifier: [{ value: "1" }, { value: "9" }],
   });
-  expect(patched(stored, view, [{ op: "replace", path: "/identifier/1/value", value: "9" }])).toBe("patch_not_applicable");
-  expect(patched(stored, view, [{ op: "remove", path: "/identifier/0" }])).toMatchObject({ identifier: [{ value: "1" }] });
+  expect(patched(stored, view, [{ op: "replace", path: "/identifier/1/value", value: "9" }])).toBe(
+    "patch_not_applicable",
+  );
+  expect(patched(stored, view, [{ op: "remove", path: "/identifier/0" }])).toMatchObject({
+    identifier: [{ value: "1" }],
+  });
 });
 
-test("a choice is one path: a form that is hidden is never overwritten by one that is shown", ({ expect }) => {
+test("a choice is one path: a form that is hidden is never overwritten by one that is shown", ({
+  expect,
+}) => {
   const whole = viewOf("Observation", ["status", "code", "value[x]"], "all");
   const part = viewOf("Observation", ["status", "code", "valueString"], "all");
   const observation = (more: Record<string, Json>): JsonObject => ({
@@ -142,14 +170,23 @@ test("a choice is one path: a form that is hidden is never overwritten by one th
   const [quantity, nothing] = [observation({ valueQuantity: { unit: "mg" } }), observation({})];
   expect(written(quantity, whole, set("high"))).toEqual(observation({ valueString: "high" }));
   for (const stored of [quantity, nothing])
-    expect(written(stored, part, set("high")), "whether another form is there does not show").toEqual(["Observation.value"]);
-  expect(written(observation({ valueString: "low" }), part, set("high"))).toMatchObject({ valueString: "high" });
+    expect(written(stored, part, set("high")), "whether another form is there does not show").toEqual([
+      "Observation.value",
+    ]);
+  expect(written(observation({ valueString: "low" }), part, set("high"))).toMatchObject({
+    valueString: "high",
+  });
 });
 
-test("what is shown generalised or masked stays as it is stored: sent back it is kept, changed it is refused", ({ expect }) => {
+test("what is shown generalised or masked stays as it is stored: sent back it is kept, changed it is refused", ({
+  expect,
+}) => {
   const dead = patient({ birthDate: "1980-01-01", deceasedDateTime: "2020-01-01" });
   const view = viewOf("Patient", ["birthDate"], "all");
-  expect(written(dead, view, (body) => void (body["birthDate"] = "1980-01-02"))).toEqual({ ...dead, birthDate: "1980-01-02" });
+  expect(written(dead, view, (body) => void (body["birthDate"] = "1980-01-02"))).toEqual({
+    ...dead,
+    birthDate: "1980-01-02",
+  });
   expect(written(dead, view, (body) => void (body["deceasedBoolean"] = false))).toEqual(["Patient.deceased"]);
   expect(written(dead, view, (body) => void delete body["deceasedBoolean"])).toEqual(["Patient.deceased"]);
 
@@ -166,13 +203,25 @@ test("what is shown generalised or masked stays as it is stored: sent back it is
     issued: "2021-01-01T00:00:00Z",
   });
   expect(written(claim, narrow, (body) => void delete body["code"])).toEqual(claim);
-  expect(written(claim, narrow, (body) => void (body["code"] = { text: "other" }))).toEqual(["Observation.code"]);
+  expect(written(claim, narrow, (body) => void (body["code"] = { text: "other" }))).toEqual([
+    "Observation.code",
+  ]);
 });
 
-test("labels and profiles are the stored ones; a label that is asked for is refused, not forgotten", ({ expect }) => {
-  const meta = { versionId: "3", profile: ["urn:p"], security: [{ system: "urn:s", code: "N" }], tag: [{ system: "urn:t", code: "kept" }] };
+test("labels and profiles are the stored ones; a label that is asked for is refused, not forgotten", ({
+  expect,
+}) => {
+  const meta = {
+    versionId: "3",
+    profile: ["urn:p"],
+    security: [{ system: "urn:s", code: "N" }],
+    tag: [{ system: "urn:t", code: "kept" }],
+  };
   const stored = patient({ meta, birthDate: "1980-01-01" });
-  const [open, closed] = [viewOf("Patient", ["meta", "birthDate"], "all"), viewOf("Patient", ["birthDate"], "all")];
+  const [open, closed] = [
+    viewOf("Patient", ["meta", "birthDate"], "all"),
+    viewOf("Patient", ["birthDate"], "all"),
+  ];
   const change = (more: Record<string, Json> | undefined) => (body: Record<string, Json>) => {
     body["birthDate"] = "1980-01-02";
     if (more === undefined) delete body["meta"];
@@ -183,34 +232,53 @@ test("labels and profiles are the stored ones; a label that is asked for is refu
     expect(written(stored, view, change({ versionId: "9", profile: ["urn:other"] }))).toMatchObject({
       meta: { versionId: "3", profile: ["urn:p"], security: meta.security },
     });
-    expect(written(stored, view, change({ security: [{ system: "urn:s", code: "R" }] }))).toContain("Patient.meta.security");
+    expect(written(stored, view, change({ security: [{ system: "urn:s", code: "R" }] }))).toContain(
+      "Patient.meta.security",
+    );
   }
-  expect(written(stored, open, change({ tag: [{ system: "urn:t", code: "new" }] }))).toMatchObject({ meta: { tag: [{ code: "new" }] } });
-  expect(written(stored, closed, change({ tag: [{ system: "urn:t", code: "new" }] }))).toEqual(["Patient.meta"]);
+  expect(written(stored, open, change({ tag: [{ system: "urn:t", code: "new" }] }))).toMatchObject({
+    meta: { tag: [{ code: "new" }] },
+  });
+  expect(written(stored, closed, change({ tag: [{ system: "urn:t", code: "new" }] }))).toEqual([
+    "Patient.meta",
+  ]);
 });
 
 test("a patch takes tags away, and neither labels nor profiles", ({ expect }) => {
-  const meta = { profile: ["urn:p"], security: [{ system: "urn:s", code: "N" }], tag: [{ system: "urn:t", code: "one" }] };
+  const meta = {
+    profile: ["urn:p"],
+    security: [{ system: "urn:s", code: "N" }],
+    tag: [{ system: "urn:t", code: "one" }],
+  };
   const stored = patient({ meta, birthDate: "1980-01-01" });
   const view = viewOf("Patient", ["meta", "birthDate"], "all");
   expect(patched(stored, view, [{ op: "remove", path: "/meta/tag/0" }])).toEqual(
     patient({ meta: { profile: meta.profile, security: meta.security }, birthDate: "1980-01-01" }),
   );
-  expect(patched(stored, view, [{ op: "remove", path: "/meta/security" }])).toEqual(["Patient.meta.security"]);
-  expect(patched(stored, view, [{ op: "add", path: "/meta/profile/-", value: "urn:q" }])).toEqual(["Patient.meta.profile"]);
+  expect(patched(stored, view, [{ op: "remove", path: "/meta/security" }])).toEqual([
+    "Patient.meta.security",
+  ]);
+  expect(patched(stored, view, [{ op: "add", path: "/meta/profile/-", value: "urn:q" }])).toEqual([
+    "Patient.meta.profile",
+  ]);
 });
 
-test("a hidden narrative goes when what it was generated from changes; one that says more forbids the change", ({ expect }) => {
+test("a hidden narrative goes when what it was generated from changes; one that says more forbids the change", ({
+  expect,
+}) => {
   const view = viewOf("Patient", ["birthDate"], "all");
   const of = (status: string) => patient({ text: { status, div: "<div/>" }, birthDate: "1980-01-01" });
   const change = (body: Record<string, Json>) => void (body["birthDate"] = "1980-01-02");
-  for (const status of ["generated", "extensions"]) expect(written(of(status), view, change)).toEqual(patient({ birthDate: "1980-01-02" }));
+  for (const status of ["generated", "extensions"])
+    expect(written(of(status), view, change)).toEqual(patient({ birthDate: "1980-01-02" }));
   expect(written(of("empty"), view, change)).toMatchObject({ text: { status: "empty" } });
   expect(written(of("additional"), view, change)).toEqual(["Patient.text"]);
   expect(written(of("generated"), view, () => {})).toEqual(of("generated"));
 });
 
-test("extensions are written by their URL: hidden ones stay where they are, of an element that is gone too", ({ expect }) => {
+test("extensions are written by their URL: hidden ones stay where they are, of an element that is gone too", ({
+  expect,
+}) => {
   const hidden = { url: "urn:hidden", valueString: "h" };
   const stored = patient({
     extension: [hidden, { url: "urn:open", valueString: "o" }],
@@ -222,17 +290,21 @@ test("extensions are written by their URL: hidden ones stay where they are, of a
   expect(written(stored, view, (body) => void (body["extension"] = [open("2"), open("3")]))).toMatchObject({
     extension: [hidden, open("2"), open("3")],
   });
-  expect(written(stored, view, (body) => void (body["extension"] = [hidden]))).toEqual(["Patient.extension[0]"]);
+  expect(written(stored, view, (body) => void (body["extension"] = [hidden]))).toEqual([
+    "Patient.extension[0]",
+  ]);
   expect(written(stored, view, (body) => void delete body["birthDate"])).toEqual(
     patient({ extension: stored["extension"] ?? null, _birthDate: { extension: [hidden] } }),
   );
   const names = patient({ name: [{ given: ["A", "B"], _given: [null, { extension: [hidden] }] }] });
-  expect(written(names, viewOf("Patient", ["name"]), (body) => void (body["name"] = [{ given: ["C"] }]))).toEqual(
-    patient({ name: [{ _given: [{ extension: [hidden] }] }, { given: ["C"] }] }),
-  );
+  expect(
+    written(names, viewOf("Patient", ["name"]), (body) => void (body["name"] = [{ given: ["C"] }])),
+  ).toEqual(patient({ name: [{ _given: [{ extension: [hidden] }] }, { given: ["C"] }] }));
 });
 
-test("contained resources are changed by their id and their own rule, and a hidden one stays", ({ expect }) => {
+test("contained resources are changed by their id and their own rule, and a hidden one stays", ({
+  expect,
+}) => {
   const stored: JsonObject = {
     resourceType: "MedicationRequest",
     id: "m",
@@ -244,9 +316,12 @@ test("contained resources are changed by their id and their own rule, and a hidd
     subject: { reference: "#pat" },
   };
   const view = { ...viewOf("MedicationRequest", ["contained", "medication[x]"], "all"), subsetted: false };
-  const inside = (one: JsonObject) => (one["resourceType"] === "Medication" ? viewOf("Medication", ["code"], "all") : undefined);
+  const inside = (one: JsonObject) =>
+    one["resourceType"] === "Medication" ? viewOf("Medication", ["code"], "all") : undefined;
   const contained = (change: (list: Record<string, Json>[]) => void) =>
-    written(stored, view, (body) => change(body["contained"] as Record<string, Json>[]), { viewInside: inside }); // the list that was read
+    written(stored, view, (body) => change(body["contained"] as Record<string, Json>[]), {
+      viewInside: inside,
+    }); // the list that was read
   expect(contained((list) => Object.assign(list[0] ?? {}, { code: { text: "new" } }))).toEqual({
     ...stored,
     contained: [
@@ -254,7 +329,9 @@ test("contained resources are changed by their id and their own rule, and a hidd
       (stored["contained"] as readonly Json[])[1],
     ],
   });
-  expect(contained((list) => Object.assign(list[0] ?? {}, { ingredient: [] }))).toContain("MedicationRequest.contained[0].ingredient");
+  expect(contained((list) => Object.assign(list[0] ?? {}, { ingredient: [] }))).toContain(
+    "MedicationRequest.contained[0].ingredient",
+  );
   for (const id of ["pat", "new"])
     expect(
       contained((list) => list.push({ resourceType: "Medication", id })),
@@ -263,7 +340,9 @@ test("contained resources are changed by their id and their own rule, and a hidd
   expect(contained((list) => list.pop())).toEqual(["MedicationRequest.contained"]);
 });
 
-test("a reference below the gateway's address is stored as one of the origin, and one that was read is stored as it was", ({ expect }) => {
+test("a reference below the gateway's address is stored as one of the origin, and one that was read is stored as it was", ({
+  expect,
+}) => {
   const stored: JsonObject = {
     resourceType: "Observation",
     id: "o",
@@ -271,7 +350,13 @@ test("a reference below the gateway's address is stored as one of the origin, an
     performer: [{ reference: "Practitioner/1" }],
   };
   const view = viewOf("Observation", ["subject", "performer", "instantiatesCanonical"], "all");
-  expect(written(stored, view, (body) => void (body["performer"] = [{ reference: `${bases.public}/Practitioner/2` }]))).toEqual({
+  expect(
+    written(
+      stored,
+      view,
+      (body) => void (body["performer"] = [{ reference: `${bases.public}/Practitioner/2` }]),
+    ),
+  ).toEqual({
     ...stored,
     performer: [{ reference: "Practitioner/2" }],
   });
@@ -280,10 +365,14 @@ test("a reference below the gateway's address is stored as one of the origin, an
 test("what R4 requires and the view hides can be changed around, and not be made anew", ({ expect }) => {
   const view = viewOf("Patient", ["communication.preferred"], "all");
   const one = patient({ communication: [{ language: { text: "hidden" }, preferred: true }] });
-  expect(patched(one, view, [{ op: "replace", path: "/communication/0/preferred", value: false }])).toMatchObject({
+  expect(
+    patched(one, view, [{ op: "replace", path: "/communication/0/preferred", value: false }]),
+  ).toMatchObject({
     communication: [{ language: { text: "hidden" }, preferred: false }],
   });
-  expect(written(patient({}), view, (body) => void (body["communication"] = [{ preferred: true }]))).toEqual(["Patient.communication[0]"]);
+  expect(written(patient({}), view, (body) => void (body["communication"] = [{ preferred: true }]))).toEqual([
+    "Patient.communication[0]",
+  ]);
 });
 
 // What Patient.link.other may hold: the law must not depend on which of these a writer outside its reach cannot see.
@@ -304,8 +393,15 @@ test("the other Patient of a link that is shown as masked is never set, and whet
     const refused = ["Patient.link[0].other"];
     const copy = { op: "copy", from: "/managingOrganization", path: "/link/0/other" };
     expect(patched(stored, view, [copy]), JSON.stringify(other)).toEqual(refused);
-    for (const value of [{ reference: "Patient/own" }, { display: "own" }, { identifier: { value: "own" } }]) {
-      expect(patched(stored, view, [{ op: "replace", path: "/link/0/other", value }]), JSON.stringify(other)).toEqual(refused);
+    for (const value of [
+      { reference: "Patient/own" },
+      { display: "own" },
+      { identifier: { value: "own" } },
+    ]) {
+      expect(
+        patched(stored, view, [{ op: "replace", path: "/link/0/other", value }]),
+        JSON.stringify(other),
+      ).toEqual(refused);
       expect(
         written(stored, view, (body) => void (body["link"] = [{ id: "x", type: "seealso", other: value }])),
         "a link that is not known again is one taken away and one added",
@@ -318,20 +414,26 @@ test("the other Patient of a link that is shown as masked is never set, and whet
   }
 });
 
-test("a link is added, and one that is seen changed, only where its other Patient may be seen", ({ expect }) => {
+test("a link is added, and one that is seen changed, only where its other Patient may be seen", ({
+  expect,
+}) => {
   const view = viewOf("Patient", ["link"], "all");
   const mayLinkTo = (other: JsonObject) => other["reference"] === "Patient/own";
   const link = (reference: string) => ({ type: "seealso", other: { reference } });
   const none = patient({});
-  const add = (reference: string) => written(none, view, (body) => void (body["link"] = [link(reference)]), { mayLinkTo });
+  const add = (reference: string) =>
+    written(none, view, (body) => void (body["link"] = [link(reference)]), { mayLinkTo });
   expect(add("Patient/own")).toEqual(patient({ link: [link("Patient/own")] }));
   expect(add(`${bases.public}/Patient/own`)).toEqual(patient({ link: [link("Patient/own")] }));
   expect(add("Patient/other")).toEqual(["Patient.link[0].other"]);
   expect(add(`${bases.public}/Patient/other`)).toEqual(["Patient.link[0].other"]);
 
   const stored = patient({ link: [link("Patient/own")] });
-  const change = (value: Json) => patched(stored, view, [{ op: "replace", path: "/link/0/other", value }], { mayLinkTo });
-  expect(change({ reference: "Patient/own", display: "o" })).toMatchObject({ link: [{ other: { display: "o" } }] });
+  const change = (value: Json) =>
+    patched(stored, view, [{ op: "replace", path: "/link/0/other", value }], { mayLinkTo });
+  expect(change({ reference: "Patient/own", display: "o" })).toMatchObject({
+    link: [{ other: { display: "o" } }],
+  });
   expect(change({ reference: "Patient/other" })).toEqual(["Patient.link[0].other"]);
   expect(change({ display: "o" })).toEqual(["Patient.link[0].other"]);
 });

@@ -13,12 +13,22 @@ const one = <T>(list: readonly T[], roll: Roll): T | undefined => list[Math.floo
 export function randomView(resource: JsonObject, roll: Roll): ResourceView {
   const { brands } = brand(resource);
   const named = brands.filter(
-    ({ path }) => !path.includes("extension") && !path.includes("modifierExtension") && !path.includes("contained"),
+    ({ path }) =>
+      !path.includes("extension") && !path.includes("modifierExtension") && !path.includes("contained"),
   );
-  const able = named.filter(({ path }) => path[0] !== "implicitRules" && path.every((name, at) => at === path.length - 1 || name !== "id"));
-  const paths = able.filter(() => roll() < 0.3).map(({ path }) => path.slice(0, 1 + Math.floor(roll() * path.length)).join("."));
+  const able = named.filter(
+    ({ path }) =>
+      path[0] !== "implicitRules" && path.every((name, at) => at === path.length - 1 || name !== "id"),
+  );
+  const paths = able
+    .filter(() => roll() < 0.3)
+    .map(({ path }) => path.slice(0, 1 + Math.floor(roll() * path.length)).join("."));
   const urls = extensionUrls(resource).filter(() => roll() < 0.5);
-  return viewOf(textAt(resource, "resourceType") ?? "", [...paths, ...(roll() < 0.5 ? ["meta"] : [])], roll() < 0.2 ? "all" : urls);
+  return viewOf(
+    textAt(resource, "resourceType") ?? "",
+    [...paths, ...(roll() < 0.5 ? ["meta"] : [])],
+    roll() < 0.2 ? "all" : urls,
+  );
 }
 
 function extensionUrls(value: Json): readonly string[] {
@@ -41,10 +51,13 @@ export function edited(value: Json, type: string, often: number, roll: Roll): Js
   if (isObject(value)) {
     if (value["url"] === dataAbsentReason) return value;
     // A primitive goes with its sibling, or the body would be no R4.
-    const gone = new Set(Object.keys(value).filter((name) => Object.hasOwn(value, `_${name}`) && roll() < often));
+    const gone = new Set(
+      Object.keys(value).filter((name) => Object.hasOwn(value, `_${name}`) && roll() < often),
+    );
     const members = Object.entries(value).flatMap(([name, member]) => {
       if (name === "resourceType" || (type === "resource" && name === "id")) return [[name, member] as const];
-      if (Object.hasOwn(value, `_${name}`) || name.startsWith("_")) return gone.has(name.replace("_", "")) ? [] : [[name, member] as const];
+      if (Object.hasOwn(value, `_${name}`) || name.startsWith("_"))
+        return gone.has(name.replace("_", "")) ? [] : [[name, member] as const];
       const left = edited(member, "element", often, roll);
       return left === undefined ? [] : [[name, left] as const];
     });
@@ -74,7 +87,9 @@ export function said(resource: JsonObject): string {
 
 function filled(value: Json): Json | undefined {
   if (isArray(value)) {
-    const items = value.map((item) => (item === null ? null : filled(item))).filter((item) => item !== undefined);
+    const items = value
+      .map((item) => (item === null ? null : filled(item)))
+      .filter((item) => item !== undefined);
     const last = items.findLastIndex((item) => item !== null); // a list of siblings may end where the last one of them is
     return last === -1 ? undefined : items.slice(0, last + 1);
   }

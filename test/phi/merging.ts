@@ -9,12 +9,21 @@ import { nothing, shownBy, union } from "#policy/view/shown";
 import { compileView } from "#policy/view/view";
 
 export const bases = { origin: "https://origin.example/fhir", public: "https://api.example/v1/fhir/main" };
-const urls = { inText: (text: string) => text, address: (text: string) => text, name: (text: string) => text };
+const urls = {
+  inText: (text: string) => text,
+  address: (text: string) => text,
+  name: (text: string) => text,
+};
 
 /** The view of these paths, and of these extensions; `all`: of every one. */
-export function viewOf(type: string, paths: readonly string[], extensions: readonly string[] | "all" = []): ResourceView {
+export function viewOf(
+  type: string,
+  paths: readonly string[],
+  extensions: readonly string[] | "all" = [],
+): ResourceView {
   const shown = paths.length === 0 ? nothing : union(...paths.map((path) => shownBy(readPath(path))));
-  const list = extensions === "all" ? { all: true, urls: new Set<string>() } : { all: false, urls: new Set(extensions) };
+  const list =
+    extensions === "all" ? { all: true, urls: new Set<string>() } : { all: false, urls: new Set(extensions) };
   return { object: compileView(type, shown, list), subsetted: true, hidden: [] };
 }
 
@@ -23,7 +32,11 @@ type Beside = Pick<MergeContext, "viewInside" | "mayLinkTo">;
 
 /** What is shown of a resource, and from what; `undefined`: it does not leave. */
 export function look(stored: JsonObject, view: ResourceView, beside: Partial<Beside> = {}) {
-  const { viewInside, mayLinkTo }: Beside = { viewInside: () => undefined, mayLinkTo: () => false, ...beside };
+  const { viewInside, mayLinkTo }: Beside = {
+    viewInside: () => undefined,
+    mayLinkTo: () => false,
+    ...beside,
+  };
   const sources = new WeakMap<JsonObject, JsonObject>();
   const note = (cut: JsonObject, from: JsonObject) => void sources.set(cut, from);
   const cut = cutResource(stored, view, { bases, urls, viewInside, mayLinkTo, note });
@@ -32,7 +45,11 @@ export function look(stored: JsonObject, view: ResourceView, beside: Partial<Bes
 export type Look = NonNullable<ReturnType<typeof look>>;
 
 /** What becomes of the stored one by a body; or why nothing does. */
-export function merge(seen: Look, submitted: JsonObject, patched = false): JsonObject | readonly MergeIssue[] {
+export function merge(
+  seen: Look,
+  submitted: JsonObject,
+  patched = false,
+): JsonObject | readonly MergeIssue[] {
   const { sources, view, viewInside, mayLinkTo } = seen;
   const merged = mergeResource(submitted, seen, view, { bases, sources, viewInside, mayLinkTo, patched });
   if (merged.ok) everyResourceIsTold(seen.stored, merged.value);
@@ -41,11 +58,17 @@ export function merge(seen: Look, submitted: JsonObject, patched = false): JsonO
 
 /** Each resource inside the result is the very object that was stored, or among those that are judged. */
 function everyResourceIsTold(stored: JsonObject, { resource, changes }: Merged): void {
-  const known = new Set([...resourcesIn(stored), ...changes.map(({ result }) => ({ resource: result }))].map((one) => one.resource));
-  for (const inside of resourcesIn(resource)) if (!known.has(inside.resource)) throw new Error("a resource inside is judged by nobody");
+  const known = new Set(
+    [...resourcesIn(stored), ...changes.map(({ result }) => ({ resource: result }))].map(
+      (one) => one.resource,
+    ),
+  );
+  for (const inside of resourcesIn(resource))
+    if (!known.has(inside.resource)) throw new Error("a resource inside is judged by nobody");
 }
 
-export const isRefused = (merged: JsonObject | readonly MergeIssue[]): merged is readonly MergeIssue[] => Array.isArray(merged);
+export const isRefused = (merged: JsonObject | readonly MergeIssue[]): merged is readonly MergeIssue[] =>
+  Array.isArray(merged);
 
 /** As whoever read it has it: the same text, and no object of it is one that was cut. */
 export function asRead(value: Json): Json {

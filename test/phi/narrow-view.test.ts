@@ -37,7 +37,9 @@ const patient = {
 };
 const keys = (resource: object) => Object.keys(resource).toSorted();
 
-test("of what may be seen the elements that were asked for leave, with what R4 requires and what changes their meaning", ({ expect }) => {
+test("of what may be seen the elements that were asked for leave, with what R4 requires and what changes their meaning", ({
+  expect,
+}) => {
   const narrowed = left("Patient/1?_elements=birthDate", patient, everything);
   // Patient.active is a modifier.
   expect(keys(narrowed)).toEqual(["_birthDate", "active", "birthDate", "id", "meta", "resourceType"]);
@@ -68,15 +70,27 @@ test("a contained resource stays while something that leaves refers to it", ({ e
 });
 
 test("asking for an element never shows one that the view hides", ({ expect }) => {
-  expect(keys(left("Patient/1?_elements=name,birthDate", patient, some))).toEqual(["active", "id", "meta", "resourceType"]);
+  expect(keys(left("Patient/1?_elements=name,birthDate", patient, some))).toEqual([
+    "active",
+    "id",
+    "meta",
+    "resourceType",
+  ]);
   const names = [...elementsOf("Patient").keys()].map((name) => name.replace("[x]", ""));
   fc.assert(
-    fc.property(fc.subarray(names, { minLength: 1 }), fc.constantFrom(everything, some), (asked, document) => {
-      const [whole, narrowed] = [left("Patient/1", patient, document), left(`Patient/1?_elements=${asked.join(",")}`, patient, document)];
-      const kept = keys(narrowed).filter((name) => name !== "meta" && name !== "contained");
-      for (const name of kept) expect(narrowed[name], name).toEqual(whole[name]);
-      for (const name of kept.filter((key) => !["id", "resourceType", "active"].includes(key)))
-        expect(asked).toContain(name.replace("_", ""));
-    }),
+    fc.property(
+      fc.subarray(names, { minLength: 1 }),
+      fc.constantFrom(everything, some),
+      (asked, document) => {
+        const [whole, narrowed] = [
+          left("Patient/1", patient, document),
+          left(`Patient/1?_elements=${asked.join(",")}`, patient, document),
+        ];
+        const kept = keys(narrowed).filter((name) => name !== "meta" && name !== "contained");
+        for (const name of kept) expect(narrowed[name], name).toEqual(whole[name]);
+        for (const name of kept.filter((key) => !["id", "resourceType", "active"].includes(key)))
+          expect(asked).toContain(name.replace("_", ""));
+      },
+    ),
   );
 });

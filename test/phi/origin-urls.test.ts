@@ -6,7 +6,11 @@ import { originUrls, type Bases, type OriginUrls } from "#phi/origin-urls";
 import { mentionsOf } from "../support/hidden-origin.ts";
 
 const gateway = "https://api.example/v1/fhir/main";
-const { inText: map, address, name } = originUrls({ origin: "https://origin.internal/fhir", public: gateway });
+const {
+  inText: map,
+  address,
+  name,
+} = originUrls({ origin: "https://origin.internal/fhir", public: gateway });
 
 test("a URL below the origin's base becomes the gateway's, in whatever form it is written", ({ expect }) => {
   for (const url of [
@@ -53,8 +57,13 @@ test("what is not the origin's stays as it is", ({ expect }) => {
   }
 });
 
-test("gateway and origin on one host, as in development, do not take each other for the other", ({ expect }) => {
-  const { inText: local } = originUrls({ origin: "http://localhost:9000/fhir", public: "https://localhost:8443/v1/fhir/main" });
+test("gateway and origin on one host, as in development, do not take each other for the other", ({
+  expect,
+}) => {
+  const { inText: local } = originUrls({
+    origin: "http://localhost:9000/fhir",
+    public: "https://localhost:8443/v1/fhir/main",
+  });
   expect(local("http://localhost:9000/fhir/Patient/1")).toBe("https://localhost:8443/v1/fhir/main/Patient/1");
   expect(local("http://localhost:9000/admin")).toBe("https://localhost:8443/v1/fhir/main");
 });
@@ -69,13 +78,24 @@ test("a long text costs no more than its length, and the end of a sentence hides
 });
 
 test("special signs in either base are no patterns", ({ expect }) => {
-  const { inText: odd } = originUrls({ origin: "https://o.example/a+b(c)", public: "https://g.example/$&$1" });
+  const { inText: odd } = originUrls({
+    origin: "https://o.example/a+b(c)",
+    public: "https://g.example/$&$1",
+  });
   expect(odd("https://o.example/a+b(c)/Patient/1")).toBe("https://g.example/$&$1/Patient/1");
   expect(odd("https://oxexample/a+b(c)/Patient/1")).toBe("https://oxexample/a+b(c)/Patient/1");
 });
 
-test("two names on the origin's host stay two names; below its FHIR base they become the gateway's", ({ expect }) => {
-  for (const uri of ["https://origin.internal/mrn", "https://origin.internal/visit", "https://origin.internal/fhir2", "urn:oid:1.2", ""])
+test("two names on the origin's host stay two names; below its FHIR base they become the gateway's", ({
+  expect,
+}) => {
+  for (const uri of [
+    "https://origin.internal/mrn",
+    "https://origin.internal/visit",
+    "https://origin.internal/fhir2",
+    "urn:oid:1.2",
+    "",
+  ])
     expect(name(uri)).toBe(uri);
   expect(name("https://origin.internal/fhir/sid/mrn")).toBe(`${gateway}/sid/mrn`);
   expect(name("HTTP://ORIGIN.internal:443/fhir")).toBe(gateway);
@@ -91,7 +111,12 @@ test("an address elsewhere on the origin's host is removed, not turned into anot
     "https://origin.internal",
   ])
     expect(address(url), url).toBeUndefined();
-  for (const url of ["Binary/1", "https://elsewhere.example/x", `${gateway}/Binary/1`, "https://origin.internal.example/x"])
+  for (const url of [
+    "Binary/1",
+    "https://elsewhere.example/x",
+    `${gateway}/Binary/1`,
+    "https://origin.internal.example/x",
+  ])
     expect(address(url), url).toBe(url);
   expect(address("https://viewer.example/?iss=https%3A%2F%2Forigin.internal%2Ffhir")).toBe(
     `https://viewer.example/?iss=${encodeURIComponent(gateway)}`,
@@ -99,22 +124,37 @@ test("an address elsewhere on the origin's host is removed, not turned into anot
 });
 
 test("percent-encoded and without its scheme, the origin's address leaves no more", ({ expect }) => {
-  const local = originUrls({ origin: "http://127.0.0.1:37213/fhir", public: "https://localhost:8443/v1/fhir/main" });
+  const local = originUrls({
+    origin: "http://127.0.0.1:37213/fhir",
+    public: "https://localhost:8443/v1/fhir/main",
+  });
   const base = "https://localhost:8443/v1/fhir/main";
-  expect(local.inText("u=http%3A%2F%2F127.0.0.1%3A37213%2Ffhir%2FPatient%2F1&v")).toBe(`u=${encodeURIComponent(`${base}/Patient/1`)}&v`);
+  expect(local.inText("u=http%3A%2F%2F127.0.0.1%3A37213%2Ffhir%2FPatient%2F1&v")).toBe(
+    `u=${encodeURIComponent(`${base}/Patient/1`)}&v`,
+  );
   expect(local.inText("u=http%3a%2f%2f127.0.0.1%3a37213%2fadmin&v")).toBe(`u=${encodeURIComponent(base)}&v`);
   expect(local.inText("host 127.0.0.1:37213, or 127.0.0.1:37213/fhir/Patient/1, or a@127.0.0.1:37213.")).toBe(
     `host ${base}, or ${base}/Patient/1, or a@${base}.`,
   );
-  for (const text of ["127.0.0.1", "127.0.0.1:3721", "127.0.0.1:372130", "7127.0.0.1:37213", `${base}/Patient/1`])
+  for (const text of [
+    "127.0.0.1",
+    "127.0.0.1:3721",
+    "127.0.0.1:372130",
+    "7127.0.0.1:37213",
+    `${base}/Patient/1`,
+  ])
     expect(local.inText(text), text).toBe(text);
   expect(map("origin.internal:443 but origin.internal:8443")).toBe(`${gateway} but origin.internal:8443`);
-  expect(originUrls({ origin: "http://[::1]:9000/fhir", public: base }).inText("http%3A%2F%2F%5B%3A%3A1%5D%3A9000%2Ffhir [::1]:9000")).toBe(
-    `${encodeURIComponent(base)} ${base}`,
-  );
+  expect(
+    originUrls({ origin: "http://[::1]:9000/fhir", public: base }).inText(
+      "http%3A%2F%2F%5B%3A%3A1%5D%3A9000%2Ffhir [::1]:9000",
+    ),
+  ).toBe(`${encodeURIComponent(base)} ${base}`);
 });
 
-test("an IP address or localhost names nothing: what looks like a name there is an address, and goes", ({ expect }) => {
+test("an IP address or localhost names nothing: what looks like a name there is an address, and goes", ({
+  expect,
+}) => {
   for (const host of ["127.0.0.1:37213", "localhost:37213", "[::1]:37213"]) {
     const local = originUrls({ origin: `http://${host}/fhir`, public: gateway });
     expect(local.name(`http://${host}/mrn`)).toBeUndefined();
@@ -133,10 +173,29 @@ test("a gateway below the origin's own address is still the gateway", ({ expect 
 test("by another name of the loopback address with the origin's port, it is the origin", ({ expect }) => {
   for (const host of ["127.0.0.1", "localhost", "[::1]"]) {
     const local = originUrls({ origin: `http://${host}:37213/fhir`, public: gateway });
-    const v4 = ["127.0.0.1", "127.1", "0177.0.0.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "0.0.0.0", "localhost", "LOCALHOST."];
-    const v6 = ["[::1]", "[0:0:0:0:0:0:0:1]", "[0000:0000:0000:0000:0000:0000:0000:0001]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::]"];
+    const v4 = [
+      "127.0.0.1",
+      "127.1",
+      "0177.0.0.1",
+      "0x7f.0.0.1",
+      "0x7f000001",
+      "2130706433",
+      "0.0.0.0",
+      "localhost",
+      "LOCALHOST.",
+    ];
+    const v6 = [
+      "[::1]",
+      "[0:0:0:0:0:0:0:1]",
+      "[0000:0000:0000:0000:0000:0000:0000:0001]",
+      "[::ffff:127.0.0.1]",
+      "[::ffff:7f00:1]",
+      "[::]",
+    ];
     for (const name of [...v4, ...v6]) {
-      expect(local.inText(`see http://${name}:37213/fhir/Patient/1 there`), name).toBe(`see ${gateway}/Patient/1 there`);
+      expect(local.inText(`see http://${name}:37213/fhir/Patient/1 there`), name).toBe(
+        `see ${gateway}/Patient/1 there`,
+      );
       expect(local.inText(`${name}:037213`), name).toBe(gateway);
       expect(local.address(`http://u:p@${name}:37213/files`), name).toBeUndefined();
       expect(local.name(`http://${name}:37213/mrn`), name).toBeUndefined();
@@ -166,7 +225,8 @@ test("what only a decoder reads as the origin's address does not leave", ({ expe
     url.replaceAll("1", "１").replaceAll(".", "。"),
     url.replaceAll(":", ":\u200b"),
   ])
-    for (const used of [local.inText, local.address, local.name]) expect(mentionsOf(origin, used(text) ?? ""), text).toEqual([]);
+    for (const used of [local.inText, local.address, local.name])
+      expect(mentionsOf(origin, used(text) ?? ""), text).toEqual([]);
   for (const text of [
     "100 % & more",
     "50%25",
@@ -178,25 +238,41 @@ test("what only a decoder reads as the origin's address does not leave", ({ expe
   ])
     expect(local.inText(text), text).toBe(text);
   expect(map("https:&sol;&sol;origin.internal.&sol;x")).toBeUndefined();
-  expect(map("https://elsewhere.example/?u=origin.internal%26x")).toBe("https://elsewhere.example/?u=origin.internal%26x");
+  expect(map("https://elsewhere.example/?u=origin.internal%26x")).toBe(
+    "https://elsewhere.example/?u=origin.internal%26x",
+  );
 });
 
 test("the gateway's base, however encoded, is not taken for the origin on the same host", ({ expect }) => {
-  const { inText } = originUrls({ origin: "http://localhost:9000/fhir", public: "https://localhost:8443/v1/fhir/main" });
+  const { inText } = originUrls({
+    origin: "http://localhost:9000/fhir",
+    public: "https://localhost:8443/v1/fhir/main",
+  });
   const encoded = encodeURIComponent("https://localhost:8443/v1/fhir/main/Patient/1");
   for (const text of [encoded, encodeURIComponent(encoded)]) expect(inText(text)).toBe(text);
 });
 
 test("with the origin's port number it is an address and no name, however it is spelled", ({ expect }) => {
   const { name } = originUrls({ origin: "http://fhir.internal:8080/fhir", public: gateway });
-  for (const uri of ["http://fhir.internal:8080/mrn", "HTTPS://FHIR.internal.:08080", "http://fhir%2einternal%3a8080/mrn"])
+  for (const uri of [
+    "http://fhir.internal:8080/mrn",
+    "HTTPS://FHIR.internal.:08080",
+    "http://fhir%2einternal%3a8080/mrn",
+  ])
     expect(name(uri), uri).toBeUndefined();
   expect(name("http://fhir.internal:8080/fhir/sid/mrn")).toBe(`${gateway}/sid/mrn`);
-  for (const uri of ["http://fhir.internal/mrn", "http://fhir.internal:80801/mrn", "http://elsewhere.example:8080/mrn", `${gateway}/sid`])
+  for (const uri of [
+    "http://fhir.internal/mrn",
+    "http://fhir.internal:80801/mrn",
+    "http://elsewhere.example:8080/mrn",
+    `${gateway}/sid`,
+  ])
     expect(name(uri), uri).toBe(uri);
 });
 
-test("each name of the origin is hidden as its only one would be, whichever way it is written", ({ expect }) => {
+test("each name of the origin is hidden as its only one would be, whichever way it is written", ({
+  expect,
+}) => {
   const names = [
     "https://proxy.internal/fhir",
     "http://10.0.0.7:8080/fhir/r4",
@@ -207,10 +283,16 @@ test("each name of the origin is hidden as its only one would be, whichever way 
   for (const name of names) {
     expect(several.inText(`see ${name}/Patient/1 there`), name).toBe(`see ${gateway}/Patient/1 there`);
     expect(several.address(`${name}/Binary/1`), name).toBe(`${gateway}/Binary/1`);
-    expect(several.inText(`x=${encodeURIComponent(`${name}/Patient/1`)}`), name).toContain(encodeURIComponent(gateway));
+    expect(several.inText(`x=${encodeURIComponent(`${name}/Patient/1`)}`), name).toContain(
+      encodeURIComponent(gateway),
+    );
     expect(several.address(`${new URL(name).origin}/files/x`), name).toBeUndefined();
     for (const use of [several.inText, several.address])
-      for (const spelled of [name.replaceAll(":", "&#58;"), encodeURIComponent(encodeURIComponent(name)), name.toUpperCase()])
+      for (const spelled of [
+        name.replaceAll(":", "&#58;"),
+        encodeURIComponent(encodeURIComponent(name)),
+        name.toUpperCase(),
+      ])
         expect((use(spelled) ?? "").toLowerCase(), spelled).not.toContain(new URL(name).host);
   }
   // A public host names things too; an address of the network does not.
@@ -220,7 +302,10 @@ test("each name of the origin is hidden as its only one would be, whichever way 
 });
 
 test("an origin that knows itself by the gateway's address says nothing by it", ({ expect }) => {
-  const { inText, address, name } = originUrls({ origin: ["https://origin.internal/fhir", gateway], public: gateway });
+  const { inText, address, name } = originUrls({
+    origin: ["https://origin.internal/fhir", gateway],
+    public: gateway,
+  });
   for (const use of [inText, address, name]) {
     expect(use(`${gateway}/Patient/1`)).toBe(`${gateway}/Patient/1`);
     expect(use("https://api.example/oauth/token")).toBe("https://api.example/oauth/token");
@@ -243,7 +328,17 @@ test("a text that one cheap look lets pass is one that every careful look leaves
     const origin = typeof names === "string" ? names : names[1];
     const { host, hostname } = new URL(origin);
     const part = fc.oneof(
-      fc.constantFrom(origin, host, hostname, hostname.toUpperCase(), encodeURIComponent(origin), gateway, "localhost", ":37213", "443"),
+      fc.constantFrom(
+        origin,
+        host,
+        hostname,
+        hostname.toUpperCase(),
+        encodeURIComponent(origin),
+        gateway,
+        "localhost",
+        ":37213",
+        "443",
+      ),
       fc.constantFrom(
         "//",
         "/fhir",

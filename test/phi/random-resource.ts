@@ -4,7 +4,9 @@ import { r4Elements } from "#fhir/r4/elements.gen";
 import { number } from "./branding.ts";
 
 /** Bundle and Parameters are containers: what is in them is decided resource by resource, which other tests are about. */
-export const plainTypes = Object.keys(r4Elements).filter((type) => isResourceType(type) && type !== "Bundle" && type !== "Parameters");
+export const plainTypes = Object.keys(r4Elements).filter(
+  (type) => isResourceType(type) && type !== "Bundle" && type !== "Parameters",
+);
 
 /** Numbers ≥ 0 and < 1 from a seed (mulberry32), so that a failure can be run again. */
 export function dice(seed: number): () => number {
@@ -28,10 +30,17 @@ function members(type: string, roll: () => number, depth: number): Record<string
   const out: Record<string, Json> = {};
   for (const element of elementsOf(type).values()) {
     if (left.has(element.name) || (element.name === "id" && isResourceType(type))) continue;
-    const wanted = element.required || roll() < (element.name === "extension" ? 0.15 : depth === 0 ? 0.5 : 0.4 / depth);
-    const [{ name, type: form } = { name: "", type: "" }] = [element.forms[Math.floor(roll() * element.forms.length)]];
+    const wanted =
+      element.required || roll() < (element.name === "extension" ? 0.15 : depth === 0 ? 0.5 : 0.4 / depth);
+    const [{ name, type: form } = { name: "", type: "" }] = [
+      element.forms[Math.floor(roll() * element.forms.length)],
+    ];
     if (!wanted || form === "Resource" || (depth > 5 && !element.required)) continue;
-    const value = list(element, () => (isPrimitive(form) ? scalar(form) : members(form, roll, depth + 1)), roll);
+    const value = list(
+      element,
+      () => (isPrimitive(form) ? scalar(form) : members(form, roll, depth + 1)),
+      roll,
+    );
     if (isPrimitive(form) || hasValue(value)) out[name] = value;
     if (isPrimitive(form) && name !== "id" && roll() < 0.15)
       out[`_${name}`] = list(
@@ -46,7 +55,8 @@ function members(type: string, roll: () => number, depth: number): Record<string
 const list = (element: R4Element, make: () => Json, roll: () => number): Json =>
   element.repeats ? Array.from({ length: 1 + Math.floor(roll() * 2) }, make) : make();
 
-const hasValue = (value: Json): boolean => JSON.stringify(value) !== "{}" && !JSON.stringify(value).includes("[{}");
+const hasValue = (value: Json): boolean =>
+  JSON.stringify(value) !== "{}" && !JSON.stringify(value).includes("[{}");
 
 function scalar(type: string): Json {
   if (type === "boolean") return true;

@@ -18,7 +18,9 @@ import { noSharedData, resourcesIn } from "./shared-data.ts";
 
 const typeOf = (resource: JsonObject) => textAt(resource, "resourceType") ?? "";
 const starter = (name: string) => {
-  const document = parsePolicyDocument(JSON.parse(readFileSync(join(import.meta.dirname, `../../policies/${name}.json`), "utf8")));
+  const document = parsePolicyDocument(
+    JSON.parse(readFileSync(join(import.meta.dirname, `../../policies/${name}.json`), "utf8")),
+  );
   if (!document.ok) throw new Error(document.error.problem);
   return document.value;
 };
@@ -35,26 +37,45 @@ const noUrls = {
 
 beforeAll(() => {
   // Medplum's definitions of R4: an oracle that shares nothing with our tables.
-  for (const file of ["profiles-types", "profiles-resources"]) indexStructureDefinitionBundle(readDefinitions(`fhir/r4/${file}.json`));
+  for (const file of ["profiles-types", "profiles-resources"])
+    indexStructureDefinitionBundle(readDefinitions(`fhir/r4/${file}.json`));
 });
 
-test.skipIf(noSharedData)("where everything is shown, real resources come through byte for byte (needs ../shared/data)", ({ expect }) => {
-  const views = new Map<string, ResourceView>();
-  const whole = (resource: JsonObject) => {
-    const type = typeOf(resource);
-    const view = views.get(type) ?? { object: compileView(type, everything, { all: true, urls: new Set() }), subsetted: false, hidden: [] };
-    views.set(type, view);
-    return view;
-  };
-  const all = resourcesIn("examples-r4", "us-core", "synthea-2019", "synthea-2020", "synthea-2024", "ds4p-labelled-bundles");
-  for (const resource of all) {
-    const cut = cutResource(resource, whole(resource), { ...noUrls, viewInside: whole, mayLinkTo: () => true });
-    const { total: _total, ...without } = resource;
-    const wanted = JSON.stringify(typeOf(resource) === "Bundle" ? without : resource); // a total counts what may be dropped
-    expect(cut.ok && JSON.stringify(cut.value.resource)).toBe(wanted);
-  }
-  expect(all.length).toBeGreaterThan(2_000);
-});
+test.skipIf(noSharedData)(
+  "where everything is shown, real resources come through byte for byte (needs ../shared/data)",
+  ({ expect }) => {
+    const views = new Map<string, ResourceView>();
+    const whole = (resource: JsonObject) => {
+      const type = typeOf(resource);
+      const view = views.get(type) ?? {
+        object: compileView(type, everything, { all: true, urls: new Set() }),
+        subsetted: false,
+        hidden: [],
+      };
+      views.set(type, view);
+      return view;
+    };
+    const all = resourcesIn(
+      "examples-r4",
+      "us-core",
+      "synthea-2019",
+      "synthea-2020",
+      "synthea-2024",
+      "ds4p-labelled-bundles",
+    );
+    for (const resource of all) {
+      const cut = cutResource(resource, whole(resource), {
+        ...noUrls,
+        viewInside: whole,
+        mayLinkTo: () => true,
+      });
+      const { total: _total, ...without } = resource;
+      const wanted = JSON.stringify(typeOf(resource) === "Bundle" ? without : resource); // a total counts what may be dropped
+      expect(cut.ok && JSON.stringify(cut.value.resource)).toBe(wanted);
+    }
+    expect(all.length).toBeGreaterThan(2_000);
+  },
+);
 
 test.skipIf(noSharedData)(
   "whatever a publishable view shows of a valid resource is valid R4 by another validator (needs ../shared/data)",
@@ -69,10 +90,19 @@ test.skipIf(noSharedData)(
             .filter(() => roll() < 0.2),
         ),
       ];
-      const document = parsePolicyDocument(policy(rule([typeOf(resource) as "Patient"], paths.length === 0 ? ["id"] : paths))); // the schema checks the type
+      const document = parsePolicyDocument(
+        policy(rule([typeOf(resource) as "Patient"], paths.length === 0 ? ["id"] : paths)),
+      ); // the schema checks the type
       if (!document.ok) continue; // an invariant that publishing refuses to break
-      const view = compilePolicy(document.value, "").viewOf(typeOf(resource), compilePolicy(document.value, "").rulesFor(typeOf(resource)));
-      const cut = cutResource(resource, view, { ...noUrls, viewInside: () => undefined, mayLinkTo: () => true });
+      const view = compilePolicy(document.value, "").viewOf(
+        typeOf(resource),
+        compilePolicy(document.value, "").rulesFor(typeOf(resource)),
+      );
+      const cut = cutResource(resource, view, {
+        ...noUrls,
+        viewInside: () => undefined,
+        mayLinkTo: () => true,
+      });
       if (!cut.ok) throw new Error(cut.error);
       expect(
         () => validateResource(JSON.parse(JSON.stringify(cut.value.resource))),
@@ -92,7 +122,12 @@ test.skipIf(noSharedData).for(["treat", "hpaymt", "pubhlth", "hoperat", "hresch"
     for (const resource of resourcesIn("synthea-2019", "synthea-2020")) {
       const [type, id] = [typeOf(resource), textAt(resource, "id") ?? ""];
       if (!["Patient", "Observation", "Condition"].includes(type)) continue;
-      const result = disclose(new TextEncoder().encode(JSON.stringify(resource)), document, `${type}/${id}`, bases);
+      const result = disclose(
+        new TextEncoder().encode(JSON.stringify(resource)),
+        document,
+        `${type}/${id}`,
+        bases,
+      );
       if (!result.ok) {
         expect(result.error.reason).toBe("row_outside_access");
         continue;
@@ -116,11 +151,18 @@ test.skipIf(noSharedData)(
     const patient = resourcesIn("synthea-2019").find((resource) => typeOf(resource) === "Patient");
     if (patient === undefined) throw new Error("no patient");
     const shown = ["treat", "hpaymt", "pubhlth"].map((name) => {
-      const result = disclose(new TextEncoder().encode(JSON.stringify(patient)), starter(name), `Patient/${textAt(patient, "id")}`, bases);
+      const result = disclose(
+        new TextEncoder().encode(JSON.stringify(patient)),
+        starter(name),
+        `Patient/${textAt(patient, "id")}`,
+        bases,
+      );
       return result.ok ? Object.keys(JSON.parse(new TextDecoder().decode(result.value.body)) as object) : []; // the resource just released
     });
     const [treat = [], hpaymt = [], pubhlth = []] = shown;
-    expect(treat).toEqual(expect.arrayContaining(["text", "identifier", "name", "telecom", "address", "maritalStatus"]));
+    expect(treat).toEqual(
+      expect.arrayContaining(["text", "identifier", "name", "telecom", "address", "maritalStatus"]),
+    );
     expect(hpaymt).toEqual(expect.arrayContaining(["identifier", "name", "birthDate", "address"]));
     expect(hpaymt).not.toEqual(expect.arrayContaining(["telecom"]));
     expect(pubhlth).toEqual(expect.arrayContaining(["gender", "birthDate", "address", "extension"]));
@@ -132,7 +174,8 @@ function pathsIn(value: Json, path: readonly string[]): readonly (readonly strin
   if (isArray(value)) return value.flatMap((item) => pathsIn(item, path));
   if (!isObject(value)) return [path];
   return Object.entries(value).flatMap(([name]) => {
-    const apart = name === "resourceType" || name === "extension" || name === "contained" || name.startsWith("_");
+    const apart =
+      name === "resourceType" || name === "extension" || name === "contained" || name.startsWith("_");
     return apart ? [] : pathsIn(property(value, name) ?? null, [...path, name]);
   });
 }

@@ -20,7 +20,11 @@ const noUrls = {
 
 function viewOf(type: string, paths: readonly string[], urls: readonly string[] = []): ResourceView {
   const shown = paths.length === 0 ? nothing : union(...paths.map((path) => shownBy(readPath(path))));
-  return { object: compileView(type, shown, { all: false, urls: new Set(urls) }), subsetted: true, hidden: [] };
+  return {
+    object: compileView(type, shown, { all: false, urls: new Set(urls) }),
+    subsetted: true,
+    hidden: [],
+  };
 }
 const whole = (type: string): ResourceView => ({
   object: compileView(type, everything, { all: true, urls: new Set() }),
@@ -28,11 +32,19 @@ const whole = (type: string): ResourceView => ({
   hidden: [],
 });
 
-function cut(resource: JsonObject, view: ResourceView, viewInside: (inside: JsonObject) => ResourceView | undefined = () => undefined) {
+function cut(
+  resource: JsonObject,
+  view: ResourceView,
+  viewInside: (inside: JsonObject) => ResourceView | undefined = () => undefined,
+) {
   const result = cutResource(resource, view, { ...noUrls, viewInside, mayLinkTo: () => true });
   return result.ok ? result.value : result.error;
 }
-function left(resource: JsonObject, view: ResourceView, viewInside?: (inside: JsonObject) => ResourceView | undefined): unknown {
+function left(
+  resource: JsonObject,
+  view: ResourceView,
+  viewInside?: (inside: JsonObject) => ResourceView | undefined,
+): unknown {
   const result = cut(resource, view, viewInside);
   if (typeof result === "string") return result;
   const { meta, ...rest } = result.resource;
@@ -40,15 +52,23 @@ function left(resource: JsonObject, view: ResourceView, viewInside?: (inside: Js
     ? JSON.parse(JSON.stringify(rest))
     : JSON.parse(JSON.stringify({ ...rest, ...(meta === undefined ? {} : { meta }) }));
 }
-const masked = { extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "masked" }] };
+const masked = {
+  extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "masked" }],
+};
 
 // An oracle that shares no code with the views: prefixes of names, and the R4 table's modifiers.
-function expected(type: string, { path }: Brand, paths: readonly (readonly string[])[]): "shown" | "hidden" | "implicit" {
+function expected(
+  type: string,
+  { path }: Brand,
+  paths: readonly (readonly string[])[],
+): "shown" | "hidden" | "implicit" {
   if (path.includes("extension")) return "hidden";
   const covers = (shown: readonly string[]) =>
     shown.length <= path.length &&
     shown.every(
-      (step, index) => step === path[index] || (step.endsWith("[x]") && isForm(step.slice(0, -3), path.slice(0, index), path[index])),
+      (step, index) =>
+        step === path[index] ||
+        (step.endsWith("[x]") && isForm(step.slice(0, -3), path.slice(0, index), path[index])),
     );
   // `participantEffectiveTimeFromStart` is an element of its own beside `participantEffective[x]`.
   const isForm = (stem: string, parent: readonly string[], name = "") =>
@@ -65,7 +85,9 @@ function expected(type: string, { path }: Brand, paths: readonly (readonly strin
 
 const typeAt = (type: string, path: readonly string[]) =>
   path.reduce(
-    (at, name) => [...elementsOf(at).values()].flatMap(({ forms }) => forms).find((form) => form.name === name)?.type ?? "",
+    (at, name) =>
+      [...elementsOf(at).values()].flatMap(({ forms }) => forms).find((form) => form.name === name)?.type ??
+      "",
     type,
   );
 
@@ -79,7 +101,9 @@ function holds(expect: ExpectStatic, original: JsonObject, roll: () => number): 
       !path.includes("contained") &&
       path[0] !== "implicitRules",
   );
-  const chosen = able.filter(() => roll() < 0.2).map(({ path }) => path.slice(0, 1 + Math.floor(roll() * path.length)));
+  const chosen = able
+    .filter(() => roll() < 0.2)
+    .map(({ path }) => path.slice(0, 1 + Math.floor(roll() * path.length)));
   const paths = chosen.map((path) => {
     const end = path.at(-1) ?? "";
     const parent = typeAt(type, path.slice(0, -1));
@@ -100,12 +124,20 @@ function holds(expect: ExpectStatic, original: JsonObject, roll: () => number): 
   for (const one of brands) {
     if (one.path[0] === "contained") continue;
     const should = expected(type, one, paths);
-    if (should === "hidden") expect(text.includes(one.mark), `${type}.${one.path.join(".")} leaks through ${paths.join(" ")}`).toBe(false);
-    if (should === "shown") expect(text.includes(one.mark), `${type}.${one.path.join(".")} is lost by ${paths.join(" ")}`).toBe(true);
+    if (should === "hidden")
+      expect(text.includes(one.mark), `${type}.${one.path.join(".")} leaks through ${paths.join(" ")}`).toBe(
+        false,
+      );
+    if (should === "shown")
+      expect(text.includes(one.mark), `${type}.${one.path.join(".")} is lost by ${paths.join(" ")}`).toBe(
+        true,
+      );
   }
 }
 
-test("nothing outside a random view is in what leaves, everything inside it is: generated resources of every type", ({ expect }) => {
+test("nothing outside a random view is in what leaves, everything inside it is: generated resources of every type", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
       const roll = dice(seed);
@@ -135,17 +167,26 @@ test.skipIf(noSharedData)(
 const withSiblings = (value: Json): Json => {
   if (isArray(value)) return value.map(withSiblings);
   if (!isObject(value)) return value;
-  return { ...Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withSiblings(member)])), _: null };
+  return {
+    ...Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withSiblings(member)])),
+    _: null,
+  };
 };
 
 const misshapen = (value: Json, roll: () => number): Json => {
-  if (roll() < 0.01) return [null, [], ["x"], [null, "x"], "x", true, {}, [[]], [{}], number("1.0")][Math.floor(roll() * 10)] ?? null;
+  if (roll() < 0.01)
+    return (
+      [null, [], ["x"], [null, "x"], "x", true, {}, [[]], [{}], number("1.0")][Math.floor(roll() * 10)] ??
+      null
+    );
   if (isArray(value)) return value.map((item) => misshapen(item, roll));
   if (!isObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, misshapen(member, roll)]));
 };
 
-test("a primitive without a sibling is cut as one that has an empty one, also where its form is wrong", ({ expect }) => {
+test("a primitive without a sibling is cut as one that has an empty one, also where its form is wrong", ({
+  expect,
+}) => {
   const outcomes = new Set<string>();
   fc.assert(
     fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
@@ -181,12 +222,16 @@ test("a slice lets its own items through and no other: by system, by code, sever
     id: "p",
     identifier: [identifier[0], identifier[2]],
   });
-  expect(left(patient, viewOf("Patient", ["identifier[system=urn:mrn]", "identifier[system=urn:dl].value"]))).toEqual({
+  expect(
+    left(patient, viewOf("Patient", ["identifier[system=urn:mrn]", "identifier[system=urn:dl].value"])),
+  ).toEqual({
     resourceType: "Patient",
     id: "p",
     identifier: [identifier[0], { value: "3" }],
   });
-  expect(left(patient, viewOf("Patient", ["identifier.system", "identifier[system=urn:mrn].value"]))).toMatchObject({
+  expect(
+    left(patient, viewOf("Patient", ["identifier.system", "identifier[system=urn:mrn].value"])),
+  ).toMatchObject({
     identifier: [identifier[0], { system: "urn:ssn" }, { system: "urn:dl" }, { system: "urn:mrn2" }],
   });
   const component = ["8480-6", "8462-4", "9999-9"].map((code) => ({
@@ -196,7 +241,11 @@ test("a slice lets its own items through and no other: by system, by code, sever
   expect(
     left(
       { resourceType: "Observation", id: "o", status: "final", code: { text: "x" }, component },
-      viewOf("Observation", ["code", "component[code=http://loinc.org|8480-6].code", "component[code=http://loinc.org|8480-6].value[x]"]),
+      viewOf("Observation", [
+        "code",
+        "component[code=http://loinc.org|8480-6].code",
+        "component[code=http://loinc.org|8480-6].value[x]",
+      ]),
     ),
   ).toMatchObject({
     component: [component[0]],
@@ -269,23 +318,42 @@ test("the day of death becomes the fact of it unless the view names it; a link k
   });
 });
 
-test("a modifier extension that the policy does not name withholds the resource, wherever a visible parent has it", ({ expect }) => {
+test("a modifier extension that the policy does not name withholds the resource, wherever a visible parent has it", ({
+  expect,
+}) => {
   const modifierExtension = [{ url: "urn:not", valueBoolean: true }];
-  const contact = (where: object) => ({ resourceType: "Patient", id: "p", contact: [{ gender: "male", ...where }] });
-  expect(left({ ...contact({}), modifierExtension }, viewOf("Patient", ["gender"]))).toBe("modifier_extension");
+  const contact = (where: object) => ({
+    resourceType: "Patient",
+    id: "p",
+    contact: [{ gender: "male", ...where }],
+  });
+  expect(left({ ...contact({}), modifierExtension }, viewOf("Patient", ["gender"]))).toBe(
+    "modifier_extension",
+  );
   expect(left({ ...contact({}), modifierExtension }, whole("Patient"))).toBe("modifier_extension");
-  expect(left(contact({ modifierExtension }), viewOf("Patient", ["contact.gender"]))).toBe("modifier_extension");
-  expect(left(contact({ modifierExtension }), viewOf("Patient", ["gender"]))).toEqual({ resourceType: "Patient", id: "p" });
+  expect(left(contact({ modifierExtension }), viewOf("Patient", ["contact.gender"]))).toBe(
+    "modifier_extension",
+  );
+  expect(left(contact({ modifierExtension }), viewOf("Patient", ["gender"]))).toEqual({
+    resourceType: "Patient",
+    id: "p",
+  });
   expect(left({ ...contact({}), modifierExtension }, viewOf("Patient", ["gender"], ["urn:not"]))).toEqual({
     resourceType: "Patient",
     id: "p",
     modifierExtension,
   });
-  expect(left({ resourceType: "Patient", id: "p", implicitRules: "urn:r" }, whole("Patient"))).toBe("implicit_rules");
-  expect(left({ resourceType: "Patient", id: "p", _implicitRules: { id: "x" } }, whole("Patient"))).toBe("implicit_rules");
+  expect(left({ resourceType: "Patient", id: "p", implicitRules: "urn:r" }, whole("Patient"))).toBe(
+    "implicit_rules",
+  );
+  expect(left({ resourceType: "Patient", id: "p", _implicitRules: { id: "x" } }, whole("Patient"))).toBe(
+    "implicit_rules",
+  );
 });
 
-test("required elements that are hidden stand masked, the same whether the instance has them or not", ({ expect }) => {
+test("required elements that are hidden stand masked, the same whether the instance has them or not", ({
+  expect,
+}) => {
   const view = viewOf("MedicationRequest", ["authoredOn"]);
   const withAll = {
     resourceType: "MedicationRequest",
@@ -306,14 +374,18 @@ test("required elements that are hidden stand masked, the same whether the insta
   };
   expect(left(withAll, view)).toEqual(result);
   expect(left(without, view)).toEqual(result);
-  expect(left({ resourceType: "Claim", id: "c", status: "active" }, viewOf("Claim", ["total"]))).toMatchObject({
+  expect(
+    left({ resourceType: "Claim", id: "c", status: "active" }, viewOf("Claim", ["total"])),
+  ).toMatchObject({
     _use: masked,
     patient: masked,
     insurance: [{ _sequence: masked, _focal: masked, coverage: masked }],
   });
 });
 
-test("an extension is shown by its URL where its parent is, with all that is in it; data-absent-reason always", ({ expect }) => {
+test("an extension is shown by its URL where its parent is, with all that is in it; data-absent-reason always", ({
+  expect,
+}) => {
   const race = { url: "urn:race", extension: [{ url: "ombCategory", valueCoding: { code: "1" } }] };
   const absent = { url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "unknown" };
   const patient = {
@@ -336,12 +408,17 @@ test("an extension is shown by its URL where its parent is, with all that is in 
   });
 });
 
-test("a _sibling goes with its element; repeating ones stay aligned, and a pair that is emptied is dropped", ({ expect }) => {
+test("a _sibling goes with its element; repeating ones stay aligned, and a pair that is emptied is dropped", ({
+  expect,
+}) => {
   const other = { extension: [{ url: "urn:x", valueString: "secret" }] };
   const known = { extension: [{ url: "urn:k", valueString: "k" }] };
   const name = { given: ["A", null, "C", null], _given: [other, known, null, other] };
   expect(
-    left({ resourceType: "Patient", id: "p", _birthDate: other, birthDate: "2000", name: [name] }, viewOf("Patient", ["name"], ["urn:k"])),
+    left(
+      { resourceType: "Patient", id: "p", _birthDate: other, birthDate: "2000", name: [name] },
+      viewOf("Patient", ["name"], ["urn:k"]),
+    ),
   ).toEqual({
     resourceType: "Patient",
     id: "p",
@@ -355,14 +432,22 @@ test("a _sibling goes with its element; repeating ones stay aligned, and a pair 
   ).toEqual({ resourceType: "Patient", id: "p" });
 });
 
-test("contained resources are cut by their own type's rule, and nothing refers to one that is gone", ({ expect }) => {
+test("contained resources are cut by their own type's rule, and nothing refers to one that is gone", ({
+  expect,
+}) => {
   const request = {
     resourceType: "MedicationRequest",
     id: "m",
     status: "active",
     intent: "order",
     contained: [
-      { resourceType: "Medication", id: "drug", code: { text: "x" }, manufacturer: { reference: "#maker" }, status: "active" },
+      {
+        resourceType: "Medication",
+        id: "drug",
+        code: { text: "x" },
+        manufacturer: { reference: "#maker" },
+        status: "active",
+      },
       { resourceType: "Organization", id: "maker", name: "Atlantic" },
       { resourceType: "Patient", id: "pat", name: [{ family: "secret" }] },
     ],
@@ -386,7 +471,9 @@ test("contained resources are cut by their own type's rule, and nothing refers t
     subject: { display: "Amara" },
     medicationCodeableConcept: masked,
   });
-  expect(left(request, viewOf("MedicationRequest", ["medication[x]", "subject"]), inside)).not.toHaveProperty("contained");
+  expect(left(request, viewOf("MedicationRequest", ["medication[x]", "subject"]), inside)).not.toHaveProperty(
+    "contained",
+  );
 });
 
 test("thousands of contained resources cost nothing: more than 200 withhold the resource, and a chain of 200 is walked once", ({
@@ -407,7 +494,10 @@ test("thousands of contained resources cost nothing: more than 200 withhold the 
   expect(left(chain(201), view, inside)).toBe("malformed");
   expect(left(chain(201), viewOf("ExplanationOfBenefit", ["insurance"]), inside)).not.toBe("malformed");
   expect(left(chain(200), view, inside)).toHaveProperty("contained.199");
-  const items = Array.from({ length: 200 }, (_, id) => ({ resource: { id: String(id) }, refersTo: new Set([`#${id + 1}`]) })).toReversed();
+  const items = Array.from({ length: 200 }, (_, id) => ({
+    resource: { id: String(id) },
+    refersTo: new Set([`#${id + 1}`]),
+  })).toReversed();
   let looks = 0;
   const counted = items.map(({ resource, refersTo }) => ({
     resource,
@@ -425,7 +515,9 @@ test("thousands of contained resources cost nothing: more than 200 withhold the 
 function watched(value: Json, visits: Map<JsonObject, number>): Json {
   if (isArray(value)) return value.map((item) => watched(item, visits));
   if (!isObject(value)) return value;
-  const members: JsonObject = Object.fromEntries(Object.entries(value).map(([name, member]) => [name, watched(member, visits)]));
+  const members: JsonObject = Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [name, watched(member, visits)]),
+  );
   const ownKeys = (target: JsonObject) => {
     visits.set(target, (visits.get(target) ?? 0) + 1);
     return Reflect.ownKeys(target);
@@ -438,7 +530,9 @@ test.for(["Bundle", "Parameters"])(
   "resources contained in a %s that is contained, and so on, are each cut once more at most",
   (type, { expect }) => {
     const hold = (resource: JsonObject): JsonObject =>
-      type === "Bundle" ? { type: "collection", entry: [{ resource }] } : { parameter: [{ name: "p", resource }] };
+      type === "Bundle"
+        ? { type: "collection", entry: [{ resource }] }
+        : { parameter: [{ name: "p", resource }] };
     const nest = (depth: number): JsonObject => ({
       resourceType: "Observation",
       status: "final",
@@ -450,7 +544,11 @@ test.for(["Bundle", "Parameters"])(
           : [
               { resourceType: type, id: "in", ...hold(nest(depth - 1)) },
               // Does not leave, so that what refers to it has to be cut again.
-              { resourceType: "Observation", id: "gone", modifierExtension: [{ url: "urn:unknown", valueBoolean: true }] },
+              {
+                resourceType: "Observation",
+                id: "gone",
+                modifierExtension: [{ url: "urn:unknown", valueBoolean: true }],
+              },
             ],
     });
     const visits = new Map<JsonObject, number>();
@@ -460,14 +558,20 @@ test.for(["Bundle", "Parameters"])(
       return whole(typeOf(resource));
     };
     const depth = 12;
-    const result = left(watched({ ...nest(depth), id: "o" }, visits) as JsonObject, whole("Observation"), inside);
+    const result = left(
+      watched({ ...nest(depth), id: "o" }, visits) as JsonObject,
+      whole("Observation"),
+      inside,
+    );
     expect(JSON.stringify(result).match(/"Observation"/gu)?.length).toBe(depth + 1);
     expect(asked.length).toBe(3 * depth); // the container's two, and what is in the first of them
     expect(Math.max(...visits.values())).toBeLessThanOrEqual(2);
   },
 );
 
-test("a contained resource stays for a reference or a canonical that leaves, not for a text that looks like one", ({ expect }) => {
+test("a contained resource stays for a reference or a canonical that leaves, not for a text that looks like one", ({
+  expect,
+}) => {
   const observation = (more: object) => ({
     resourceType: "Observation",
     id: "o",
@@ -479,29 +583,46 @@ test("a contained resource stays for a reference or a canonical that leaves, not
   const view = viewOf("Observation", ["contained", "code", "note", "device", "identifier"]);
   const device = () => viewOf("Device", ["status"]);
   expect(left(observation({ device: { reference: "#d" } }), view, device)).toHaveProperty("contained");
-  expect(left(observation({ note: [{ text: "#d" }], identifier: [{ system: "#d", value: "#d" }] }), view, device)).not.toHaveProperty(
-    "contained",
-  );
-  const back = { ...observation({}), contained: [{ resourceType: "Device", id: "d", parent: { reference: "#" } }] };
+  expect(
+    left(observation({ note: [{ text: "#d" }], identifier: [{ system: "#d", value: "#d" }] }), view, device),
+  ).not.toHaveProperty("contained");
+  const back = {
+    ...observation({}),
+    contained: [{ resourceType: "Device", id: "d", parent: { reference: "#" } }],
+  };
   expect(left(back, view, () => viewOf("Device", ["parent"]))).toHaveProperty("contained");
 });
 
-test("a Bundle inside a Bundle is cut entry by entry, each resource by its own rule, and its total is dropped", ({ expect }) => {
+test("a Bundle inside a Bundle is cut entry by entry, each resource by its own rule, and its total is dropped", ({
+  expect,
+}) => {
   const deep = {
     resourceType: "Bundle",
     id: "in",
     type: "collection",
-    entry: [{ fullUrl: "urn:uuid:1", resource: { resourceType: "Patient", id: "p", gender: "male", birthDate: "secret" } }],
+    entry: [
+      {
+        fullUrl: "urn:uuid:1",
+        resource: { resourceType: "Patient", id: "p", gender: "male", birthDate: "secret" },
+      },
+    ],
   };
   const bundle = {
     resourceType: "Bundle",
     id: "b",
     type: "searchset",
     total: number("5"),
-    entry: [{ resource: deep }, { fullUrl: "https://secret.example/Device/1", resource: { resourceType: "Device", id: "d" } }],
+    entry: [
+      { resource: deep },
+      { fullUrl: "https://secret.example/Device/1", resource: { resourceType: "Device", id: "d" } },
+    ],
   };
   const inside = (resource: JsonObject) =>
-    typeOf(resource) === "Patient" ? viewOf("Patient", ["gender"]) : typeOf(resource) === "Bundle" ? whole("Bundle") : undefined;
+    typeOf(resource) === "Patient"
+      ? viewOf("Patient", ["gender"])
+      : typeOf(resource) === "Bundle"
+        ? whole("Bundle")
+        : undefined;
   const result = cut(bundle, whole("Bundle"), inside);
   expect(result).toMatchObject({ withheld: 1 });
   expect([...(typeof result === "string" ? [] : result.patients)]).toEqual(["p"]);
@@ -510,7 +631,9 @@ test("a Bundle inside a Bundle is cut entry by entry, each resource by its own r
   expect(text).not.toMatch(/secret|Device|total/u);
 });
 
-test("what R4 does not know is removed even where everything is shown; a wrong shape withholds", ({ expect }) => {
+test("what R4 does not know is removed even where everything is shown; a wrong shape withholds", ({
+  expect,
+}) => {
   expect(
     left(
       {
@@ -542,11 +665,16 @@ test("what R4 does not know is removed even where everything is shown; a wrong s
     { _gender: "x" },
     { contained: {} },
   ]) {
-    expect(left({ resourceType: "Patient", id: "p", ...wrong }, whole("Patient")), JSON.stringify(wrong)).toBe("malformed");
+    expect(
+      left({ resourceType: "Patient", id: "p", ...wrong }, whole("Patient")),
+      JSON.stringify(wrong),
+    ).toBe("malformed");
   }
 });
 
-test("a primitive of another JSON type than R4 gives it withholds the resource, alone or among others", ({ expect }) => {
+test("a primitive of another JSON type than R4 gives it withholds the resource, alone or among others", ({
+  expect,
+}) => {
   for (const wrong of [
     { gender: number("1e999") },
     { birthDate: number("12") },
@@ -560,19 +688,36 @@ test("a primitive of another JSON type than R4 gives it withholds the resource, 
     { extension: [{ url: "urn:x", valueDecimal: "1.0" }] },
     { _gender: { id: number("1") } },
   ]) {
-    expect(left({ resourceType: "Patient", id: "p", ...wrong }, whole("Patient")), JSON.stringify(wrong)).toBe("malformed");
+    expect(
+      left({ resourceType: "Patient", id: "p", ...wrong }, whole("Patient")),
+      JSON.stringify(wrong),
+    ).toBe("malformed");
   }
-  const right = { active: false, multipleBirthInteger: number("2"), gender: "male", name: [{ given: ["A", null] }] };
-  expect(left({ resourceType: "Patient", id: "p", ...right }, whole("Patient"))).toMatchObject({ active: false, multipleBirthInteger: 2 });
+  const right = {
+    active: false,
+    multipleBirthInteger: number("2"),
+    gender: "male",
+    name: [{ given: ["A", null] }],
+  };
+  expect(left({ resourceType: "Patient", id: "p", ...right }, whole("Patient"))).toMatchObject({
+    active: false,
+    multipleBirthInteger: 2,
+  });
   expect(left({ resourceType: "Patient", id: "p", birthDate: true }, viewOf("Patient", ["gender"]))).toEqual({
     resourceType: "Patient",
     id: "p",
   });
 });
 
-test("nothing rides on a data-absent-reason: it passes as its code alone, unless the policy shows the extension", ({ expect }) => {
+test("nothing rides on a data-absent-reason: it passes as its code alone, unless the policy shows the extension", ({
+  expect,
+}) => {
   const url = masked.extension[0]?.url ?? "";
-  const patient = (absent: object) => ({ resourceType: "Patient", id: "p", _birthDate: { extension: [{ url, ...absent }] } });
+  const patient = (absent: object) => ({
+    resourceType: "Patient",
+    id: "p",
+    _birthDate: { extension: [{ url, ...absent }] },
+  });
   for (const rider of [
     { valueString: "secret" },
     { valueCode: "secret" },
@@ -581,17 +726,28 @@ test("nothing rides on a data-absent-reason: it passes as its code alone, unless
     { valueCode: "unknown", _valueCode: { id: "secret" } },
     {},
   ]) {
-    expect(left(patient(rider), viewOf("Patient", ["birthDate"])), JSON.stringify(rider)).toEqual({ resourceType: "Patient", id: "p" });
+    expect(left(patient(rider), viewOf("Patient", ["birthDate"])), JSON.stringify(rider)).toEqual({
+      resourceType: "Patient",
+      id: "p",
+    });
   }
   expect(left(patient({ valueCode: "asked-declined" }), viewOf("Patient", ["birthDate"]))).toEqual(
     patient({ valueCode: "asked-declined" }),
   );
-  expect(left(patient({ valueCode: "local" }), viewOf("Patient", ["birthDate"], [url]))).toEqual(patient({ valueCode: "local" }));
+  expect(left(patient({ valueCode: "local" }), viewOf("Patient", ["birthDate"], [url]))).toEqual(
+    patient({ valueCode: "local" }),
+  );
   expect(left(patient({ valueCode: "local" }), whole("Patient"))).toEqual(patient({ valueCode: "local" }));
 });
 
-test("SUBSETTED belongs to the view: always there after a cut, once, and never added where everything is shown", ({ expect }) => {
-  const ours = { system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", code: "SUBSETTED", display: "Subsetted" };
+test("SUBSETTED belongs to the view: always there after a cut, once, and never added where everything is shown", ({
+  expect,
+}) => {
+  const ours = {
+    system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+    code: "SUBSETTED",
+    display: "Subsetted",
+  };
   const tagged = {
     resourceType: "Patient",
     id: "p",
@@ -609,7 +765,9 @@ test("SUBSETTED belongs to the view: always there after a cut, once, and never a
   };
   expect(meta({ resourceType: "Patient", id: "p" }, viewOf("Patient", []))).toEqual({ tag: [ours] });
   expect(meta(tagged, viewOf("Patient", ["gender"]))).toEqual({ tag: [ours] });
-  expect(meta(tagged, viewOf("Patient", ["meta.tag"]))).toEqual({ tag: [{ system: "urn:t", code: "a" }, ours] });
+  expect(meta(tagged, viewOf("Patient", ["meta.tag"]))).toEqual({
+    tag: [{ system: "urn:t", code: "a" }, ours],
+  });
   expect(meta(tagged, whole("Patient"))).toEqual(tagged.meta);
   expect(meta({ resourceType: "Patient", id: "p" }, whole("Patient"))).toBeUndefined();
 });
@@ -632,9 +790,13 @@ test("no object makes the engine throw", ({ expect }) => {
         "deceasedDateTime",
       ),
       (value, name) => {
-        const resource = JSON.parse(JSON.stringify({ resourceType: "Patient", id: "p", [name]: value })) as JsonObject; // numbers are no JsonNumber here: a wrong shape too
-        const result = cut(resource, viewOf("Patient", ["name", "contained", "gender", "meta", "identifier[system=a]"]), () =>
-          viewOf("Patient", ["gender"]),
+        const resource = JSON.parse(
+          JSON.stringify({ resourceType: "Patient", id: "p", [name]: value }),
+        ) as JsonObject; // numbers are no JsonNumber here: a wrong shape too
+        const result = cut(
+          resource,
+          viewOf("Patient", ["name", "contained", "gender", "meta", "identifier[system=a]"]),
+          () => viewOf("Patient", ["gender"]),
         );
         expect(["string", "object"]).toContain(typeof result);
       },

@@ -38,7 +38,10 @@ function raw(source: string): Json {
 
 function unbundled(value: Json): readonly JsonObject[] {
   if (!isObject(value)) return [];
-  const entries = value["resourceType"] === "Bundle" && value["type"] === "transaction" ? property(value, "entry") : undefined;
+  const entries =
+    value["resourceType"] === "Bundle" && value["type"] === "transaction"
+      ? property(value, "entry")
+      : undefined;
   if (!isArray(entries ?? null)) return [value];
   return (isArray(entries) ? entries : []).flatMap((entry) => {
     const resource = isObject(entry) ? property(entry, "resource") : undefined;

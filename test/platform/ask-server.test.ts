@@ -39,7 +39,9 @@ const says = (text: string | Uint8Array, status = 200, headers: Record<string, s
   answer = (res) => res.writeHead(status, headers).end(text);
 };
 
-test("T18: a server of identities is asked by https, and only where the deployment lets the gateway go", async ({ expect }) => {
+test("T18: a server of identities is asked by https, and only where the deployment lets the gateway go", async ({
+  expect,
+}) => {
   says('{"keys":[]}');
   expect(await ask()).toEqual({ keys: [] });
   expect(await ask(["localhost"])).toEqual({ keys: [] });
@@ -64,7 +66,9 @@ test("T18: a redirect is not followed, and only 200 is an answer", async ({ expe
   }
 });
 
-test("T18: 64 KiB and not a byte more, one JSON document in UTF-8, no member twice; no fault quotes it", async ({ expect }) => {
+test("T18: 64 KiB and not a byte more, one JSON document in UTF-8, no member twice; no fault quotes it", async ({
+  expect,
+}) => {
   const canary = "canary-4711";
   says(`{"a":"${"x".repeat(65_536 - 8)}"}`);
   expect(await ask()).toBeTruthy();

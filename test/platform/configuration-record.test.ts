@@ -17,7 +17,11 @@ function isolate() {
   let ids = 0;
   const newId = () => (ids += 1).toString(16).padStart(32, "0");
   const describe = () => configurationOf("gateway", [["URL", "a"]]);
-  return { events, waiting, configured: configurationRecord(describe, { recordConfiguration }, { clock: () => instant(7), newId }) };
+  return {
+    events,
+    waiting,
+    configured: configurationRecord(describe, { recordConfiguration }, { clock: () => instant(7), newId }),
+  };
 }
 
 test("each request that starts before it is on record records it for itself, as one event; from then on nothing is asked", async ({

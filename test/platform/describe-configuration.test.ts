@@ -15,15 +15,28 @@ const pairs = {
   ES256: () => generateKeyPairSync("ec", { namedCurve: "P-256" }),
   EdDSA: () => generateKeyPairSync("ed25519"),
 };
-const privateJwk = (kind: keyof typeof pairs, kid?: string) => ({ ...pairs[kind]().privateKey.export({ format: "jwk" }), kid });
-const publicJwk = (kind: keyof typeof pairs, kid: string) => ({ ...pairs[kind]().publicKey.export({ format: "jwk" }), kid });
+const privateJwk = (kind: keyof typeof pairs, kid?: string) => ({
+  ...pairs[kind]().privateKey.export({ format: "jwk" }),
+  kid,
+});
+const publicJwk = (kind: keyof typeof pairs, kid: string) => ({
+  ...pairs[kind]().publicKey.export({ format: "jwk" }),
+  kid,
+});
 const key = (kind: keyof typeof pairs, kid?: string): string => JSON.stringify(privateJwk(kind, kid));
-const keys = (kind: keyof typeof pairs, ...kids: string[]): string => JSON.stringify({ keys: kids.map((kid) => publicJwk(kind, kid)) });
+const keys = (kind: keyof typeof pairs, ...kids: string[]): string =>
+  JSON.stringify({ keys: kids.map((kid) => publicJwk(kind, kid)) });
 const version = () => ({ id: random(), tag: "", timestamp: "2026-11-26T00:00:00Z" });
 
 /** Of each worker how its configuration is read, and how each of its variables and secrets is made: twice is two different ones. */
 const workers: Readonly<
-  Record<string, { read: (env: never) => ReturnType<typeof gatewayConfig>["described"]; make: Record<string, () => unknown> }>
+  Record<
+    string,
+    {
+      read: (env: never) => ReturnType<typeof gatewayConfig>["described"];
+      make: Record<string, () => unknown>;
+    }
+  >
 > = {
   gateway: {
     read: (env) => gatewayConfig(env).described,
@@ -103,7 +116,10 @@ test.for(names)(
     expect(configuration.settings.map(([variable]) => variable)).toEqual(Object.keys(env).toSorted());
     const event = configurationEvent(configuration, "0".repeat(32), instant(1));
     expect(readEvent(event)).toEqual({ ok: true, value: event });
-    expect(describe(name, Object.fromEntries(Object.entries(env).toReversed())), "in whichever order they come").toEqual(configuration);
+    expect(
+      describe(name, Object.fromEntries(Object.entries(env).toReversed())),
+      "in whichever order they come",
+    ).toEqual(configuration);
   },
 );
 
@@ -116,31 +132,42 @@ test.for(names)(
     fc.assert(
       fc.property(fc.constantFrom(...Object.keys(makers)), (variable) => {
         const env = envOf(name);
-        const [one, two] = [describe(name, env), describe(name, { ...env, [variable]: makers[variable]?.() })];
+        const [one, two] = [
+          describe(name, env),
+          describe(name, { ...env, [variable]: makers[variable]?.() }),
+        ];
         expect(two.digest).not.toBe(one.digest);
-        const changed = one.settings.filter(([, value], i) => two.settings[i]?.[1] !== value).map(([changed]) => changed);
-        expect(changed.filter((each) => variable !== "DPOP_NONCE_KEY" || !guarded.has(each))).toEqual([variable]);
+        const changed = one.settings
+          .filter(([, value], i) => two.settings[i]?.[1] !== value)
+          .map(([changed]) => changed);
+        expect(changed.filter((each) => variable !== "DPOP_NONCE_KEY" || !guarded.has(each))).toEqual([
+          variable,
+        ]);
       }),
       { numRuns: 60 },
     );
   },
 );
 
-test.for(names)("no secret of %s, nor eight characters of one, is in its configuration", (name, { expect }) => {
-  fc.assert(
-    fc.property(fc.constant(undefined), () => {
-      const env = envOf(name);
-      const told = JSON.stringify(describe(name, env));
-      for (const [variable, value] of Object.entries(env)) {
-        if (!secretNames.test(variable)) continue;
-        const text = String(value);
-        const secret = text.startsWith("{") ? (JSON.parse(text) as { d: string }).d : text;
-        for (let at = 0; at + 8 <= secret.length; at++) expect(told.includes(secret.slice(at, at + 8)), variable).toBe(false);
-      }
-    }),
-    { numRuns: 20 },
-  );
-});
+test.for(names)(
+  "no secret of %s, nor eight characters of one, is in its configuration",
+  (name, { expect }) => {
+    fc.assert(
+      fc.property(fc.constant(undefined), () => {
+        const env = envOf(name);
+        const told = JSON.stringify(describe(name, env));
+        for (const [variable, value] of Object.entries(env)) {
+          if (!secretNames.test(variable)) continue;
+          const text = String(value);
+          const secret = text.startsWith("{") ? (JSON.parse(text) as { d: string }).d : text;
+          for (let at = 0; at + 8 <= secret.length; at++)
+            expect(told.includes(secret.slice(at, at + 8)), variable).toBe(false);
+        }
+      }),
+      { numRuns: 20 },
+    );
+  },
+);
 
 test("of a private key it tells the kid and the thumbprint of the public half, and that the private part was changed beneath it", async ({
   expect,
@@ -148,18 +175,30 @@ test("of a private key it tells the kid and the thumbprint of the public half, a
   const env = envOf("gateway");
   const [own, other] = [privateJwk("ES256", "token-1"), privateJwk("ES256", "token-1")];
   const told = (jwk: object) =>
-    new Map(describe("gateway", { ...env, TOKEN_SIGNING_KEY: JSON.stringify(jwk) }).settings).get("TOKEN_SIGNING_KEY");
+    new Map(describe("gateway", { ...env, TOKEN_SIGNING_KEY: JSON.stringify(jwk) }).settings).get(
+      "TOKEN_SIGNING_KEY",
+    );
   expect(JSON.parse(told(own) ?? "")).toEqual({
     kid: "token-1",
     jkt: await calculateJwkThumbprint(own as never),
-    fingerprint: createHmac("sha256", JSON.stringify(own)).update("phylax configuration v1").digest("base64url"),
+    fingerprint: createHmac("sha256", JSON.stringify(own))
+      .update("phylax configuration v1")
+      .digest("base64url"),
   });
   expect(told({ ...own, d: other.d }), "another private part under the old public one").not.toBe(told(own));
 });
 
-test("one random key has one fingerprint under any name and in any worker; a credential has another in each", ({ expect }) => {
+test("one random key has one fingerprint under any name and in any worker; a credential has another in each", ({
+  expect,
+}) => {
   const [shared, credential] = [random(), "hunter2"];
-  const gateway = { ...envOf("gateway"), PAGING_KEY: shared, DPOP_NONCE_KEY: shared, ORIGIN_TOKEN: credential, OTHER_TOKEN: credential };
+  const gateway = {
+    ...envOf("gateway"),
+    PAGING_KEY: shared,
+    DPOP_NONCE_KEY: shared,
+    ORIGIN_TOKEN: credential,
+    OTHER_TOKEN: credential,
+  };
   const [first, ops] = [
     new Map(describe("gateway", gateway).settings),
     new Map(describe("ops", { ...envOf("ops"), DPOP_NONCE_KEY: shared }).settings),
@@ -167,12 +206,18 @@ test("one random key has one fingerprint under any name and in any worker; a cre
   expect(first.get("PAGING_KEY")).toBe(first.get("DPOP_NONCE_KEY"));
   expect(ops.get("DPOP_NONCE_KEY")).toBe(first.get("PAGING_KEY"));
   const elsewhere = new Map(describe("gateway", { ...gateway, DPOP_NONCE_KEY: random() }).settings);
-  expect(new Set([first.get("ORIGIN_TOKEN"), first.get("OTHER_TOKEN"), elsewhere.get("ORIGIN_TOKEN")]).size).toBe(3);
+  expect(
+    new Set([first.get("ORIGIN_TOKEN"), first.get("OTHER_TOKEN"), elsewhere.get("ORIGIN_TOKEN")]).size,
+  ).toBe(3);
 });
 
-test("bindings are passed over, and a worker with more settings than a record holds has none that the ledger takes", ({ expect }) => {
+test("bindings are passed over, and a worker with more settings than a record holds has none that the ledger takes", ({
+  expect,
+}) => {
   const env = envOf("ops");
-  expect(describe("ops", { ...env, LEDGER_SHARD: { getByName: () => undefined } })).toEqual(describe("ops", env));
+  expect(describe("ops", { ...env, LEDGER_SHARD: { getByName: () => undefined } })).toEqual(
+    describe("ops", env),
+  );
   const many = Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`SECRET_${i}`, random()]));
   const event = configurationEvent(describe("ops", { ...env, ...many }), "0".repeat(32), instant(1));
   expect(readEvent(event)).toMatchObject({ ok: false, error: { field: "configuration.settings" } });

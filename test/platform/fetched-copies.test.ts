@@ -65,7 +65,9 @@ test("while the server is down what is good goes on, and then there is nothing",
   await expect(get()).rejects.toThrow("down");
 });
 
-test("who has nothing to go on gets what another one is fetching, without asking for it too", async ({ expect }) => {
+test("who has nothing to go on gets what another one is fetching, without asking for it too", async ({
+  expect,
+}) => {
   const { get, asked, answerWith } = copies();
   const { promise, resolve } = Promise.withResolvers<string>();
   answerWith(() => promise);
@@ -83,7 +85,11 @@ test("each fetch is kept alive for its own sake, and what is kept never fails", 
   expect(await get()).toBe("answer 1");
   pass(1_000);
   await expect(get()).rejects.toThrow("down");
-  expect(await Promise.allSettled(kept)).toMatchObject([{ status: "fulfilled" }, { status: "fulfilled" }, { status: "fulfilled" }]);
+  expect(await Promise.allSettled(kept)).toMatchObject([
+    { status: "fulfilled" },
+    { status: "fulfilled" },
+    { status: "fulfilled" },
+  ]);
 });
 
 test("a fetch that was cut off holds nobody for longer than it may take: then one of those who wait asks, and one only", async ({
@@ -95,12 +101,16 @@ test("a fetch that was cut off holds nobody for longer than it may take: then on
   const waiting = Array.from({ length: 100 }, () => get());
   answerWith(() => Promise.resolve("now"));
   pass(20);
-  expect((await Promise.allSettled(waiting)).filter(({ status }) => status === "fulfilled").length).toBeGreaterThan(0);
+  expect(
+    (await Promise.allSettled(waiting)).filter(({ status }) => status === "fulfilled").length,
+  ).toBeGreaterThan(0);
   expect(asked()).toBe(2);
   expect(await get()).toBe("now");
 });
 
-test("a fetch that was cut off while something good is known costs its server nothing more", async ({ expect }) => {
+test("a fetch that was cut off while something good is known costs its server nothing more", async ({
+  expect,
+}) => {
   const { get, pass, asked, answerWith } = copies();
   await get();
   pass(30);

@@ -2,7 +2,14 @@ import { test } from "vitest";
 import type { Recorded } from "#audit/ports";
 import { ledgerProver } from "#platform/ledger/isolate/prover";
 
-const at: Recorded = { log: "s0-2026h2", index: 7, count: 1, frame: 2, leafHash: new Uint8Array(32), frameHash: new Uint8Array(32) };
+const at: Recorded = {
+  log: "s0-2026h2",
+  index: 7,
+  count: 1,
+  frame: 2,
+  leafHash: new Uint8Array(32),
+  frameHash: new Uint8Array(32),
+};
 type Shards = Parameters<typeof ledgerProver>[0];
 
 /** A ledger whose shard answers these, one after the other; what it was asked, and how long the prover waited. */
@@ -26,10 +33,15 @@ test("a proof is had at once, or after the second that a checkpoint takes", asyn
   const soon = proverOf(() => Promise.resolve(proof));
   expect([await soon.prove(), soon.asked]).toEqual([proof, ["s0-2026h2", 7]]);
   const second = proverOf(later, () => Promise.resolve(proof));
-  expect([await second.prove(), second.asked]).toEqual([proof, ["s0-2026h2", 7, "waited 1050", "s0-2026h2", 7]]);
+  expect([await second.prove(), second.asked]).toEqual([
+    proof,
+    ["s0-2026h2", 7, "waited 1050", "s0-2026h2", 7],
+  ]);
 });
 
-test("an answer is never lost, nor late, for its proof: there is none, and that is all", async ({ expect }) => {
+test("an answer is never lost, nor late, for its proof: there is none, and that is all", async ({
+  expect,
+}) => {
   expect(await proverOf(later, later).prove()).toBeUndefined();
   expect(await proverOf(() => Promise.reject(new Error("the shard is down"))).prove()).toBeUndefined();
   const began = performance.now();

@@ -36,9 +36,25 @@ function isolate() {
     forgetAll: (epoch: number) => caches.issuer.forgetAll(epoch),
   };
   const heed = heedNews(reader, { ...caches, issuer: ofAnyIssuer });
-  const hear = (standing: Partial<Standing>, { client = "a", stale = [] as readonly RecordName[], age = 0 } = {}) =>
-    heed({ client, standing: { epoch: 1, bookmark: null, pending: [], ...standing }, stale, asOf: instant(now - age) });
-  return { d1, reader, caches, hear, heed, clock: () => now, pass: (milliseconds: number) => (now = instant(now + milliseconds)) };
+  const hear = (
+    standing: Partial<Standing>,
+    { client = "a", stale = [] as readonly RecordName[], age = 0 } = {},
+  ) =>
+    heed({
+      client,
+      standing: { epoch: 1, bookmark: null, pending: [], ...standing },
+      stale,
+      asOf: instant(now - age),
+    });
+  return {
+    d1,
+    reader,
+    caches,
+    hear,
+    heed,
+    clock: () => now,
+    pass: (milliseconds: number) => (now = instant(now + milliseconds)),
+  };
 }
 
 test("an isolate that has heard nothing, or no bookmark, or nothing for five seconds, reads at the primary; else where its newest bookmark is", async ({
@@ -62,14 +78,18 @@ test("an isolate that has heard nothing, or no bookmark, or nothing for five sec
   expect(await read(), "the same news, heard anew").toMatchObject({ value: 5 });
   pass(-1_000);
   expect(await read(), "a clock that stepped back").toMatchObject({ value: 7 });
-  expect(d1.asked.filter((from) => from !== "first-primary")).toEqual(Array.from({ length: 4 }, () => bookmarkOf(5)));
+  expect(d1.asked.filter((from) => from !== "first-primary")).toEqual(
+    Array.from({ length: 4 }, () => bookmarkOf(5)),
+  );
 });
 
 test("what a near copy does not have is asked of the primary", async ({ expect }) => {
   const { d1, reader, hear } = isolate();
   hear({ epoch: 1, bookmark: bookmarkOf(1) });
   d1.writes = 2;
-  const found = await reader.read("client/new", async (db) => ((await writesSeen(db)) >= 2 ? "registered" : undefined));
+  const found = await reader.read("client/new", async (db) =>
+    (await writesSeen(db)) >= 2 ? "registered" : undefined,
+  );
   expect(found.value).toBe("registered");
   expect(d1.asked).toEqual([bookmarkOf(1), "first-primary"]);
 });
@@ -173,7 +193,8 @@ class Teller {
     if (this.#standing.pending.length > 0) this.#step({ pending: [], bookmark: bookmarkOf(this.d1.writes) });
   }
   news(): { readonly standing: Standing; readonly stale: readonly RecordName[] } {
-    const stale: readonly RecordName[] = this.#standing.epoch > this.#told && this.#told > 0 ? ["origin/main"] : [];
+    const stale: readonly RecordName[] =
+      this.#standing.epoch > this.#told && this.#told > 0 ? ["origin/main"] : [];
     this.#told = this.#standing.epoch;
     return { standing: this.#standing, stale };
   }

@@ -16,7 +16,11 @@ const text = `log.test/root\n3\n${Buffer.alloc(32).toString("base64")}\n`;
 const line = (of = text, seconds = 7) =>
   cosignatureLine(verifier, seconds, new Uint8Array(sign(null, utf8(cosignedText(of, seconds)), privateKey)));
 const log = Buffer.concat([Buffer.alloc(4), Buffer.alloc(64)]).toString("base64");
-const request = { oldSize: 2, proof: [new Uint8Array(32)], checkpoint: utf8(`${text}\n— log.test/root ${log}\n`) };
+const request = {
+  oldSize: 2,
+  proof: [new Uint8Array(32)],
+  checkpoint: utf8(`${text}\n— log.test/root ${log}\n`),
+};
 
 const servers: Server[] = [];
 afterAll(() => {
@@ -34,16 +38,21 @@ async function ask(answer: RequestListener) {
   return await askWitness({ url, verifier }, request);
 }
 
-test("a witness's cosignature is taken, and no other line of its answer; a size that it says it cosigned is told", async ({ expect }) => {
+test("a witness's cosignature is taken, and no other line of its answer; a size that it says it cosigned is told", async ({
+  expect,
+}) => {
   let seen = "";
   const cosigned = await ask((incoming, response) => {
     incoming.on("data", (part: Buffer) => (seen += part.toString()));
     incoming.on("end", () => response.end(`— somebody.test/else ${log}\n${line()}`));
   });
   expect(cosigned).toEqual({ kind: "cosigned", line: line() });
-  expect(seen).toBe(`old 2\n${Buffer.alloc(32).toString("base64")}\n\n${new TextDecoder().decode(request.checkpoint)}`);
+  expect(seen).toBe(
+    `old 2\n${Buffer.alloc(32).toString("base64")}\n\n${new TextDecoder().decode(request.checkpoint)}`,
+  );
   for (const type of ["text/x.tlog.size", "text/x.tlog.size; charset=utf-8"]) {
-    const conflict: RequestListener = (_, response) => response.writeHead(409, { "content-type": type }).end("5\n");
+    const conflict: RequestListener = (_, response) =>
+      response.writeHead(409, { "content-type": type }).end("5\n");
     expect(await ask(conflict)).toEqual({ kind: "elsewhere", size: 5 });
   }
 });
@@ -61,7 +70,9 @@ test.for<[string, RequestListener]>([
   [
     "a redirect to one who would cosign",
     (incoming, response) =>
-      incoming.url === "/add-checkpoint" ? response.writeHead(307, { location: "/elsewhere" }).end() : response.end(line()),
+      incoming.url === "/add-checkpoint"
+        ? response.writeHead(307, { location: "/elsewhere" }).end()
+        : response.end(line()),
   ],
 ])("a witness that answers %s has not cosigned", async ([, answer], { expect }) => {
   await expect(ask(answer)).rejects.toThrow(/^witness: /);
@@ -73,7 +84,9 @@ test("a witness that answers nothing is given five seconds", async ({ expect }) 
   expect(performance.now() - begun).toBeLessThan(8000);
 });
 
-test("witnesses are configured with an https address and a witness's key, each name once; anything else is refused", ({ expect }) => {
+test("witnesses are configured with an https address and a witness's key, each name once; anything else is refused", ({
+  expect,
+}) => {
   const key = verifierKey(name, raw, signatureTypes.cosignature);
   const good = { url: "https://witness.test/", key };
   expect(readWitnesses(JSON.stringify([good]))).toEqual([{ url: "https://witness.test", verifier }]);
@@ -91,5 +104,6 @@ test("witnesses are configured with an https address and a witness's key, each n
     [{ ...good, more: 1 }],
     [good, { ...good, url: "https://other.test" }],
   ];
-  for (const value of bad) expect(() => readWitnesses(value), JSON.stringify(value)).toThrow("configuration: WITNESSES");
+  for (const value of bad)
+    expect(() => readWitnesses(value), JSON.stringify(value)).toThrow("configuration: WITNESSES");
 });

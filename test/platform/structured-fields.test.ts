@@ -29,6 +29,8 @@ test("the parser in use has the working group's verdict on every dictionary", ({
       return false;
     }
   };
-  const wrong = vectors.filter((vector) => vector.can_fail !== true && taken(vector) === (vector.must_fail === true));
+  const wrong = vectors.filter(
+    (vector) => vector.can_fail !== true && taken(vector) === (vector.must_fail === true),
+  );
   expect(wrong.map(({ name }) => name)).toEqual([]);
 });

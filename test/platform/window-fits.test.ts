@@ -28,7 +28,12 @@ test("an intent and a window of as many patients as one may concern, all names a
       state: long(String(n), stateBytesMax),
     }));
   const key = new Secret(new Uint8Array(32));
-  const window = (size: number) => ({ ...event("disclosure"), step: 1, patients: crowd(size), window: { number: 1, complete: false } });
+  const window = (size: number) => ({
+    ...event("disclosure"),
+    step: 1,
+    patients: crowd(size),
+    window: { number: 1, complete: false },
+  });
   expect(draftAppend([event("intent"), window(patientsMax)], key).records.length).toBeGreaterThan(10);
   expect(() => draftAppend([event("intent"), window(2 * patientsMax)], key)).toThrow(RangeError);
 });

@@ -20,10 +20,19 @@ const document: PolicyDocument = {
   operations: ["everything", "lastn"],
 };
 
-test("a client is told the types and interactions that its policy and its scopes both permit", ({ expect }) => {
+test("a client is told the types and interactions that its policy and its scopes both permit", ({
+  expect,
+}) => {
   const told = capabilities(document, "system/Patient.rs system/Observation.crs system/Immunization.rs");
   expect(told.map(({ type }) => type)).toEqual(["Observation", "Patient"]);
-  expect(told[0]?.interactions).toEqual(["read", "vread", "history-instance", "history-type", "search-type", "create"]);
+  expect(told[0]?.interactions).toEqual([
+    "read",
+    "vread",
+    "history-instance",
+    "history-type",
+    "search-type",
+    "create",
+  ]);
   expect(capabilities(document, "system/Observation.r")[0]).toMatchObject({
     parameters: [],
     includes: [],
@@ -34,7 +43,9 @@ test("a client is told the types and interactions that its policy and its scopes
   expect(capabilities(document, "patient/*.rs")).toEqual([]); // of no patient
 });
 
-test("of search parameters those that the view allows, and those that need their system say so", ({ expect }) => {
+test("of search parameters those that the view allows, and those that need their system say so", ({
+  expect,
+}) => {
   const [patient] = capabilities(document, "system/Patient.rs");
   const parameters = new Map(patient?.parameters.map(({ definition, named }) => [definition.code, named]));
   expect(parameters.get("name")).toBe(false);
@@ -44,7 +55,8 @@ test("of search parameters those that the view allows, and those that need their
 
 test("a parameter that reads what stands masked under a patient's scope is not told there", ({ expect }) => {
   const open = policy(rule(["Patient"], "everything"));
-  const parameters = (scope: string) => capabilities(open, scope, "amara")[0]?.parameters.map(({ definition }) => definition.code);
+  const parameters = (scope: string) =>
+    capabilities(open, scope, "amara")[0]?.parameters.map(({ definition }) => definition.code);
   expect(parameters("system/Patient.rs")).toContain("link");
   expect(parameters("patient/Patient.rs")).not.toContain("link");
 });
@@ -52,13 +64,17 @@ test("a parameter that reads what stands masked under a patient's scope is not t
 test("includes lead to types that may be read, and back from types that may be searched", ({ expect }) => {
   const told = capabilities(document, "system/*.crs");
   const of = (type: string) => told.find((one) => one.type === type);
-  expect(of("Observation")?.includes).toEqual(expect.arrayContaining(["Observation:subject", "Observation:performer"]));
+  expect(of("Observation")?.includes).toEqual(
+    expect.arrayContaining(["Observation:subject", "Observation:performer"]),
+  );
   expect(of("Observation")?.includes).not.toContain("Observation:encounter");
   expect(of("Patient")?.includes).toEqual([]); // the view hides the references
   expect(of("Patient")?.revincludes).toContain("Observation:subject");
 });
 
-test("under a patient's scope what is no patient's can be read by reference alone, and a type's history is nobody's", ({ expect }) => {
+test("under a patient's scope what is no patient's can be read by reference alone, and a type's history is nobody's", ({
+  expect,
+}) => {
   const told = capabilities(document, "patient/*.crs", "amara");
   expect(told.find(({ type }) => type === "Practitioner")?.interactions).toEqual(["read", "vread"]);
   expect(told.find(({ type }) => type === "Organization")).toBeUndefined();

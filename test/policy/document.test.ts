@@ -12,23 +12,34 @@ const problem = (body: unknown) => {
 };
 const shows = (types: PolicyRule["types"], ...show: string[]) => problem(policy(rule(types, show)));
 
-test("a field that this version does not know makes the whole document unloadable, and is named", ({ expect }) => {
+test("a field that this version does not know makes the whole document unloadable, and is named", ({
+  expect,
+}) => {
   expect(problem({ ...policy(rule(["Patient"], ["gender"])), deny: [] })).toBeDefined();
-  expect(problem(policy({ ...rule(["Patient"], ["gender"]), hide: ["name"] } as PolicyRule))).toMatchObject({ pointer: "/rules/0" }); // the cast plants an unknown field
-  expect(problem({ ...policy(rule(["Patient"], ["gender"])), format: "phylax.policy.v2" })).toMatchObject({ pointer: "/format" });
+  expect(problem(policy({ ...rule(["Patient"], ["gender"]), hide: ["name"] } as PolicyRule))).toMatchObject({
+    pointer: "/rules/0",
+  }); // the cast plants an unknown field
+  expect(problem({ ...policy(rule(["Patient"], ["gender"])), format: "phylax.policy.v2" })).toMatchObject({
+    pointer: "/format",
+  });
   for (const body of [undefined, null, 1, "x", [], {}]) expect(problem(body)).toBeDefined();
 });
 
 test("an operation that this version does not know, or one said twice, is refused", ({ expect }) => {
-  const granting = (...operations: string[]) => problem({ ...policy(rule(["Patient"], ["gender"])), operations });
+  const granting = (...operations: string[]) =>
+    problem({ ...policy(rule(["Patient"], ["gender"])), operations });
   expect(granting("everything", "lastn", "validate")).toBeUndefined();
   expect(granting("everything", "graphql")).toMatchObject({ pointer: "/operations/1" });
   expect(granting("lastn", "lastn")).toEqual({ pointer: "/operations/1", problem: "is there twice" });
 });
 
 test("a rule without why or examples is refused", ({ expect }) => {
-  expect(problem(policy(rule(["Patient"], ["gender"], { why: "" })))).toMatchObject({ pointer: "/rules/0/why" });
-  expect(problem(policy(rule(["Patient"], ["gender"], { examples: [] })))).toMatchObject({ pointer: "/rules/0/examples" });
+  expect(problem(policy(rule(["Patient"], ["gender"], { why: "" })))).toMatchObject({
+    pointer: "/rules/0/why",
+  });
+  expect(problem(policy(rule(["Patient"], ["gender"], { examples: [] })))).toMatchObject({
+    pointer: "/rules/0/examples",
+  });
 });
 
 test("a path that R4 does not know is refused where it stands", ({ expect }) => {
@@ -36,11 +47,15 @@ test("a path that R4 does not know is refused where it stands", ({ expect }) => 
     pointer: "/rules/0/show/1",
     problem: "Patient has no element nickname in R4",
   });
-  expect(shows(["Patient"], "name.nickname")).toMatchObject({ problem: "HumanName has no element nickname in R4" });
+  expect(shows(["Patient"], "name.nickname")).toMatchObject({
+    problem: "HumanName has no element nickname in R4",
+  });
   expect(shows(["Patient"], "birthDate.year")).toBeDefined();
   expect(shows(["Patient"], "deceasedString")).toBeDefined();
   expect(shows(["Patient"], "constructor")).toBeDefined();
-  expect(shows(["Patient", "Practitioner"], "maritalStatus")).toMatchObject({ problem: "Practitioner has no element maritalStatus in R4" });
+  expect(shows(["Patient", "Practitioner"], "maritalStatus")).toMatchObject({
+    problem: "Practitioner has no element maritalStatus in R4",
+  });
   expect(shows(["Observation"], "value[x].value")).toMatchObject({ pointer: "/rules/0/show/0" });
   expect(shows(["Patient"], "extension")).toMatchObject({ pointer: "/rules/0/show/0" });
   expect(shows(["Patient"], "name[code=x]")).toMatchObject({ problem: "HumanName has no code to slice by" });
@@ -61,7 +76,9 @@ test("a path that R4 does not know is refused where it stands", ({ expect }) => 
   }
 });
 
-test("an element shown without what an R4 invariant needs beside it is refused, and the invariant is named", ({ expect }) => {
+test("an element shown without what an R4 invariant needs beside it is refused, and the invariant is named", ({
+  expect,
+}) => {
   expect(shows(["Patient"], "telecom.value")?.problem).toContain("cpt-2");
   expect(shows(["Patient"], "telecom[system=phone].value")?.problem).toContain("cpt-2");
   expect(shows(["Patient"], "telecom.value", "telecom.system")).toBeUndefined();
@@ -72,25 +89,41 @@ test("an element shown without what an R4 invariant needs beside it is refused, 
 });
 
 test("an unknown or abstract purpose is refused", ({ expect }) => {
-  expect(problem({ ...policy(rule(["Patient"], ["gender"])), purposes: ["TREATMENT"] })).toMatchObject({ pointer: "/purposes/0" });
-  expect(problem({ ...policy(rule(["Patient"], ["gender"])), purposes: ["PurposeOfUse"] })).toMatchObject({ pointer: "/purposes/0" });
-  expect(problem({ ...policy(rule(["Patient"], ["gender"])), purposes: ["TREAT", "TREAT"] })).toMatchObject({ pointer: "/purposes/1" });
+  expect(problem({ ...policy(rule(["Patient"], ["gender"])), purposes: ["TREATMENT"] })).toMatchObject({
+    pointer: "/purposes/0",
+  });
+  expect(problem({ ...policy(rule(["Patient"], ["gender"])), purposes: ["PurposeOfUse"] })).toMatchObject({
+    pointer: "/purposes/0",
+  });
+  expect(problem({ ...policy(rule(["Patient"], ["gender"])), purposes: ["TREAT", "TREAT"] })).toMatchObject({
+    pointer: "/purposes/1",
+  });
 });
 
-test("two rules for one type are disjoint by a single-valued element, or about rows by a repeating one", ({ expect }) => {
+test("two rules for one type are disjoint by a single-valued element, or about rows by a repeating one", ({
+  expect,
+}) => {
   const act = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
   const visits = (...codes: string[]) =>
-    rule(["Encounter"], ["period"], { where: [{ path: "class", in: codes.map((code) => `${act}|${code}`) }] });
+    rule(["Encounter"], ["period"], {
+      where: [{ path: "class", in: codes.map((code) => `${act}|${code}`) }],
+    });
   expect(problem(policy(visits("AMB"), visits("EMER")))).toBeUndefined();
   expect(problem(policy(visits("AMB"), visits("EMER", "AMB")))).toMatchObject({ pointer: "/rules/1" });
-  expect(problem(policy(visits("AMB"), rule(["Encounter"], ["period"])))).toMatchObject({ pointer: "/rules/1" });
-  expect(problem(policy(rule(["Encounter"], ["period"]), rule(["Encounter"], ["period"])))).toMatchObject({ pointer: "/rules/1" });
-  const kinds = (code: string) => rule(["Observation"], ["code"], { where: [{ path: "category", in: [`urn:c|${code}`] }] });
+  expect(problem(policy(visits("AMB"), rule(["Encounter"], ["period"])))).toMatchObject({
+    pointer: "/rules/1",
+  });
+  expect(problem(policy(rule(["Encounter"], ["period"]), rule(["Encounter"], ["period"])))).toMatchObject({
+    pointer: "/rules/1",
+  });
+  const kinds = (code: string) =>
+    rule(["Observation"], ["code"], { where: [{ path: "category", in: [`urn:c|${code}`] }] });
   expect(problem(policy(kinds("a"), kinds("a")))).toBeUndefined();
 });
 
 test("a row condition names a coded element, and its codes as that element carries them", ({ expect }) => {
-  const where = (path: string, ...codes: string[]) => problem(policy(rule(["Observation"], ["code"], { where: [{ path, in: codes }] })));
+  const where = (path: string, ...codes: string[]) =>
+    problem(policy(rule(["Observation"], ["code"], { where: [{ path, in: codes }] })));
   expect(where("category", "urn:c|lab")).toBeUndefined();
   expect(where("status", "final")).toBeUndefined();
   expect(where("category", "lab")).toMatchObject({ pointer: "/rules/0/where/0" });
@@ -101,14 +134,17 @@ test("a row condition names a coded element, and its codes as that element carri
 });
 
 test("a policy may narrow the search parameters that its view allows, and never add one", ({ expect }) => {
-  const searching = (...search: string[]) => problem(policy(rule(["Patient"], ["gender", "name.family"], { search })));
+  const searching = (...search: string[]) =>
+    problem(policy(rule(["Patient"], ["gender", "name.family"], { search })));
   expect(searching("gender", "family", "_id")).toBeUndefined();
   expect(searching("gender", "birthdate")).toMatchObject({ pointer: "/rules/0/search/1" });
   expect(searching("phonetic")).toMatchObject({ pointer: "/rules/0/search/0" });
   expect(searching("deceased")).toMatchObject({ pointer: "/rules/0/search/0" });
 });
 
-test("the digest names the content: member order is nothing, anything else is another document", async ({ expect }) => {
+test("the digest names the content: member order is nothing, anything else is another document", async ({
+  expect,
+}) => {
   const document = policy(rule(["Patient"], ["gender"]));
   const shuffled = Object.fromEntries(Object.entries(document).reverse()) as typeof document; // the same members
   const digest = await policyDigest(document);
@@ -121,12 +157,18 @@ test("the digest names the content: member order is nothing, anything else is an
 });
 
 test("docs/policy.schema.json is the schema that documents are read by", ({ expect }) => {
-  const published: unknown = JSON.parse(readFileSync(join(import.meta.dirname, "../../docs/policy.schema.json"), "utf8"));
+  const published: unknown = JSON.parse(
+    readFileSync(join(import.meta.dirname, "../../docs/policy.schema.json"), "utf8"),
+  );
   expect(published).toEqual(JSON.parse(JSON.stringify(z.toJSONSchema(policySchema)))); // else: node scripts/generate-policy-schema.ts
 });
 
 test("the schema can be published as JSON Schema, strict in every object", ({ expect }) => {
   const schema = z.toJSONSchema(policySchema);
-  expect(schema).toMatchObject({ type: "object", additionalProperties: false, required: ["format", "name", "title", "purposes", "rules"] });
+  expect(schema).toMatchObject({
+    type: "object",
+    additionalProperties: false,
+    required: ["format", "name", "title", "purposes", "rules"],
+  });
   expect(JSON.stringify(schema)).toContain("notIn");
 });

@@ -45,15 +45,34 @@ test("no other context of a scope counts, and both types must be in reach", ({ e
     "patient/AuditEvent.r user/Patient.r",
   ])
     expect(decided("patrqt", "PATRQT", scope), scope).toBe("scope_insufficient");
-  for (const scope of ["patient/*.rs", "user/*.rs", "system/Patient.r", "system/AuditEvent.r", "user/AuditEvent.r system/Patient.r"])
+  for (const scope of [
+    "patient/*.rs",
+    "user/*.rs",
+    "system/Patient.r",
+    "system/AuditEvent.r",
+    "user/AuditEvent.r system/Patient.r",
+  ])
     expect(decided("privacy-office", "HOPERAT", scope), scope).toBe("scope_insufficient");
 });
 
-test("a policy that does not list the operation, and a purpose that is neither, permit none", ({ expect }) => {
+test("a policy that does not list the operation, and a purpose that is neither, permit none", ({
+  expect,
+}) => {
   for (const name of ["treat", "hpaymt", "hoperat", "pubhlth", "hresch"])
     expect(decided(name, "HOPERAT", "system/*.rs patient/*.rs"), name).toBe("operation_not_granted");
-  for (const purpose of ["TREAT", "HPAYMT", "PUBHLTH", "HRESCH", "FAMRQT", "PWATRNY", "HMARKT", "constructor"])
-    expect(decided("privacy-office", purpose, "system/*.rs patient/*.rs"), purpose).toBe("operation_not_granted");
+  for (const purpose of [
+    "TREAT",
+    "HPAYMT",
+    "PUBHLTH",
+    "HRESCH",
+    "FAMRQT",
+    "PWATRNY",
+    "HMARKT",
+    "constructor",
+  ])
+    expect(decided("privacy-office", purpose, "system/*.rs patient/*.rs"), purpose).toBe(
+      "operation_not_granted",
+    );
 });
 
 test("whose accounting it may be is decided without the patient's row", ({ expect }) => {
@@ -63,27 +82,48 @@ test("whose accounting it may be is decided without the patient's row", ({ expec
     return grant.value;
   };
   const individual = granted("patrqt", "PATRQT", "patient/*.rs");
-  expect([individual.reaches("1"), individual.reaches("2"), individual.needsRow]).toEqual([true, false, false]);
+  expect([individual.reaches("1"), individual.reaches("2"), individual.needsRow]).toEqual([
+    true,
+    false,
+    false,
+  ]);
   const officer = granted("privacy-office", "HOPERAT", "system/*.rs");
   expect([officer.reaches("1"), officer.reaches("2"), officer.needsRow]).toEqual([true, true, false]);
 });
 
-test("an officer whose policy is about some patients only needs the row, but labels alone take no accounting away", ({ expect }) => {
+test("an officer whose policy is about some patients only needs the row, but labels alone take no accounting away", ({
+  expect,
+}) => {
   const { document } = starter("privacy-office");
   const needsRow = (where: PolicyRule["where"]) => {
-    const policy = compilePolicy({ ...document, rules: document.rules.map((rule) => Object.assign({}, rule, { where })) }, "some");
-    const grant = evaluateAccounting(policy, accessOf("system/*.rs"), { purpose: "HOPERAT", asked: { id: "1" } });
+    const policy = compilePolicy(
+      { ...document, rules: document.rules.map((rule) => Object.assign({}, rule, { where })) },
+      "some",
+    );
+    const grant = evaluateAccounting(policy, accessOf("system/*.rs"), {
+      purpose: "HOPERAT",
+      asked: { id: "1" },
+    });
     return grant.ok && grant.value.needsRow;
   };
-  const label = { path: "meta.security", notIn: ["http://terminology.hl7.org/CodeSystem/v3-Confidentiality|R"] };
+  const label = {
+    path: "meta.security",
+    notIn: ["http://terminology.hl7.org/CodeSystem/v3-Confidentiality|R"],
+  };
   const married = { path: "maritalStatus", in: ["http://terminology.hl7.org/CodeSystem/v3-MaritalStatus|M"] };
-  expect([needsRow(undefined), needsRow([label]), needsRow([married]), needsRow([label, married])]).toEqual([false, false, true, true]);
+  expect([needsRow(undefined), needsRow([label]), needsRow([married]), needsRow([label, married])]).toEqual([
+    false,
+    false,
+    true,
+    true,
+  ]);
 });
 
 test("phylax policy explain says the same", ({ expect }) => {
   const asked = readInteraction("GET", ["Patient", "1", "$disclosures"], "");
   if (!asked.ok) throw new Error(asked.error.reason);
-  const refused = (name: string, scope: string) => explain({ ...starter(name), access: accessOf(scope) }, asked.value).refused;
+  const refused = (name: string, scope: string) =>
+    explain({ ...starter(name), access: accessOf(scope) }, asked.value).refused;
   expect(refused("privacy-office", "system/*.rs")).toBeUndefined();
   expect(refused("patrqt", "patient/*.rs")).toBeUndefined();
   expect(refused("patrqt", "system/*.rs")).toBe("scope_insufficient");

@@ -9,11 +9,21 @@ import type { PolicyDocument } from "#policy/schema";
 import { policy, rule } from "./granting.ts";
 
 const operations: PolicyDocument["operations"] = ["everything", "lastn"];
-function decide(document: PolicyDocument, request: string, scope = "system/*.rs", patient = "amara"): ListingGrant | PolicyRefusal {
+function decide(
+  document: PolicyDocument,
+  request: string,
+  scope = "system/*.rs",
+  patient = "amara",
+): ListingGrant | PolicyRefusal {
   const [path = "", query = ""] = request.split("?", 2);
   const [interaction, scopes] = [readInteraction("GET", path.split("/"), query), parseScopes(scope)];
-  if (!interaction.ok || !scopes.ok || !isListing(interaction.value)) throw new Error(`no listing: ${request}`);
-  const decision = evaluateListing(compilePolicy(document, "sha256:test"), { scopes: scopes.value, patient }, interaction.value);
+  if (!interaction.ok || !scopes.ok || !isListing(interaction.value))
+    throw new Error(`no listing: ${request}`);
+  const decision = evaluateListing(
+    compilePolicy(document, "sha256:test"),
+    { scopes: scopes.value, patient },
+    interaction.value,
+  );
   return decision.ok ? decision.value : decision.error;
 }
 const typesAsked = (decision: ListingGrant | PolicyRefusal) => {
@@ -23,13 +33,33 @@ const typesAsked = (decision: ListingGrant | PolicyRefusal) => {
 
 const record = { ...policy(rule(["Patient", "Observation", "Condition"], "everything")), operations };
 
-test("everything is of the types that may be both searched and read, and of the patient it is called for", ({ expect }) => {
-  expect(typesAsked(decide(record, "Patient/amara/$everything"))).toEqual(["Condition", "Observation", "Patient"]);
-  expect(typesAsked(decide(record, "Patient/amara/$everything?_type=Condition,Immunization"))).toEqual(["Condition"]);
-  expect(typesAsked(decide(record, "Patient/amara/$everything", "system/Patient.rs system/Observation.r system/Condition.s"))).toEqual([
+test("everything is of the types that may be both searched and read, and of the patient it is called for", ({
+  expect,
+}) => {
+  expect(typesAsked(decide(record, "Patient/amara/$everything"))).toEqual([
+    "Condition",
+    "Observation",
     "Patient",
   ]);
-  const some = { ...policy(rule(["Patient"], "everything"), rule(["Observation"], "everything", { interactions: ["read"] })), operations };
+  expect(typesAsked(decide(record, "Patient/amara/$everything?_type=Condition,Immunization"))).toEqual([
+    "Condition",
+  ]);
+  expect(
+    typesAsked(
+      decide(
+        record,
+        "Patient/amara/$everything",
+        "system/Patient.rs system/Observation.r system/Condition.s",
+      ),
+    ),
+  ).toEqual(["Patient"]);
+  const some = {
+    ...policy(
+      rule(["Patient"], "everything"),
+      rule(["Observation"], "everything", { interactions: ["read"] }),
+    ),
+    operations,
+  };
   expect(typesAsked(decide(some, "Patient/amara/$everything"))).toEqual(["Patient"]);
   expect(decide(some, "Patient/amara/$everything?_type=Observation")).toEqual({
     reason: "rule_missing",
@@ -42,7 +72,9 @@ test("everything is of the types that may be both searched and read, and of the 
   });
 });
 
-test("a type whose view does not show whose its rows are is not in it, and by time only what shows its times", ({ expect }) => {
+test("a type whose view does not show whose its rows are is not in it, and by time only what shows its times", ({
+  expect,
+}) => {
   const document = {
     ...policy(
       rule(["Patient"], "everything"),
@@ -60,8 +92,14 @@ test("a type whose view does not show whose its rows are is not in it, and by ti
 
 test("an operation is for whom the policy allows it", ({ expect }) => {
   const none = policy(rule(["Patient", "Observation"], "everything"));
-  expect(decide(none, "Patient/amara/$everything")).toEqual({ reason: "operation_not_granted", operation: "everything" });
-  expect(decide(none, "Observation/$lastn?patient=amara")).toEqual({ reason: "operation_not_granted", operation: "lastn" });
+  expect(decide(none, "Patient/amara/$everything")).toEqual({
+    reason: "operation_not_granted",
+    operation: "everything",
+  });
+  expect(decide(none, "Observation/$lastn?patient=amara")).toEqual({
+    reason: "operation_not_granted",
+    operation: "lastn",
+  });
 });
 
 test("the last of each kind is a search by time, and refused where the time is hidden", ({ expect }) => {
@@ -72,22 +110,38 @@ test("the last of each kind is a search by time, and refused where the time is h
     search: { ask: { path: "Observation", query: "patient=amara&_sort=-date&_count=1000" } },
   });
   const hidden = { ...policy(rule(["Observation"], ["code", "subject"])), operations };
-  expect(decide(hidden, "Observation/$lastn?patient=amara")).toEqual({ reason: "sort_hidden", parameter: "date" });
+  expect(decide(hidden, "Observation/$lastn?patient=amara")).toEqual({
+    reason: "sort_hidden",
+    parameter: "date",
+  });
 });
 
 test("a history is of a resource that may be read; of a type only where every row may be", ({ expect }) => {
-  expect(decide(record, "Observation/1/_history", "patient/*.rs")).toMatchObject({ kind: "history", showsDeleted: false });
+  expect(decide(record, "Observation/1/_history", "patient/*.rs")).toMatchObject({
+    kind: "history",
+    showsDeleted: false,
+  });
   expect(decide(record, "Observation/1/_history")).toMatchObject({ kind: "history", showsDeleted: true });
-  expect(decide(record, "Observation/_history")).toMatchObject({ kind: "history", ask: { path: "Observation/_history" } });
-  const labs = policy(rule(["Observation"], "everything", { where: [{ path: "category", in: ["urn:c|lab"] }] }));
+  expect(decide(record, "Observation/_history")).toMatchObject({
+    kind: "history",
+    ask: { path: "Observation/_history" },
+  });
+  const labs = policy(
+    rule(["Observation"], "everything", { where: [{ path: "category", in: ["urn:c|lab"] }] }),
+  );
   for (const [document, scope] of [
     [record, "patient/*.rs"],
     [record, "system/Observation.rs?category=urn:c|lab"],
     [labs, "system/*.rs"],
   ] as const)
-    expect(decide(document, "Observation/_history", scope)).toEqual({ reason: "history_needs_unrestricted_access", type: "Observation" });
+    expect(decide(document, "Observation/_history", scope)).toEqual({
+      reason: "history_needs_unrestricted_access",
+      type: "Observation",
+    });
   expect(decide(record, "Immunization/1/_history")).toMatchObject({ reason: "rule_missing" });
-  expect(decide(record, "Observation/1/_history", "system/*.s")).toMatchObject({ reason: "scope_insufficient" });
+  expect(decide(record, "Observation/1/_history", "system/*.s")).toMatchObject({
+    reason: "scope_insufficient",
+  });
 });
 
 test("what is no patient's and read for the sake of who refers to it has no history", ({ expect }) => {
@@ -95,12 +149,16 @@ test("what is no patient's and read for the sake of who refers to it has no hist
     rule(["Observation"], "everything"),
     rule(["Practitioner"], "everything", { interactions: ["read"], referredBy: ["Observation:performer"] }),
   );
-  expect(decide(document, "Practitioner/p/_history", "patient/*.rs")).toMatchObject({ reason: "outside_patient_compartment" });
+  expect(decide(document, "Practitioner/p/_history", "patient/*.rs")).toMatchObject({
+    reason: "outside_patient_compartment",
+  });
   expect(decide(document, "Practitioner/p/_history", "system/*.rs")).toMatchObject({ kind: "history" });
 });
 
 test("a version is judged by what it shows itself and by the resource as it is now", ({ expect }) => {
-  const labs = policy(rule(["Observation"], "everything", { where: [{ path: "category", in: ["urn:c|lab"] }] }));
+  const labs = policy(
+    rule(["Observation"], "everything", { where: [{ path: "category", in: ["urn:c|lab"] }] }),
+  );
   const version = (code: string, more: object = {}) => ({
     resourceType: "Observation",
     id: "1",
@@ -110,7 +168,8 @@ test("a version is judged by what it shows itself and by the resource as it is n
   });
   const grant = decide(labs, "Observation/1/_history", "patient/*.rs");
   if (!("kind" in grant) || grant.kind !== "history") throw new Error("refused");
-  const seen = (old: ReturnType<typeof version>, now: ReturnType<typeof version>) => grant.read.viewOf(old, "https://o", now) !== undefined;
+  const seen = (old: ReturnType<typeof version>, now: ReturnType<typeof version>) =>
+    grant.read.viewOf(old, "https://o", now) !== undefined;
   expect(seen(version("lab"), version("lab"))).toBe(true);
   expect(seen(version("lab"), version("notes"))).toBe(false);
   expect(seen(version("notes"), version("lab"))).toBe(false);
@@ -118,16 +177,36 @@ test("a version is judged by what it shows itself and by the resource as it is n
   expect(seen(version("lab", { subject: { reference: "Patient/bela" } }), version("lab"))).toBe(false);
 });
 
-test("taking a scope away never makes a listing of more types, and never one of what was refused", ({ expect }) => {
-  const scopes = ["system/Patient.rs", "system/Observation.rs", "patient/Condition.rs", "patient/*.r", "system/Condition.s"];
-  const requests = ["Patient/amara/$everything", "Observation/$lastn?patient=amara", "Observation/1/_history", "Observation/_history"];
+test("taking a scope away never makes a listing of more types, and never one of what was refused", ({
+  expect,
+}) => {
+  const scopes = [
+    "system/Patient.rs",
+    "system/Observation.rs",
+    "patient/Condition.rs",
+    "patient/*.r",
+    "system/Condition.s",
+  ];
+  const requests = [
+    "Patient/amara/$everything",
+    "Observation/$lastn?patient=amara",
+    "Observation/1/_history",
+    "Observation/_history",
+  ];
   fc.assert(
-    fc.property(fc.subarray(scopes, { minLength: 2 }), fc.constantFrom(...requests), fc.nat(), (held, request, at) => {
-      const [wide, narrow] = [held, held.toSpliced(at % held.length, 1)].map((some) => decide(record, request, some.join(" ")));
-      if (wide === undefined || narrow === undefined || !("kind" in narrow)) return;
-      expect(wide).toHaveProperty("kind");
-      const [more, less] = [typesAsked(wide), typesAsked(narrow)];
-      if (Array.isArray(less)) expect(more).toEqual(expect.arrayContaining(less));
-    }),
+    fc.property(
+      fc.subarray(scopes, { minLength: 2 }),
+      fc.constantFrom(...requests),
+      fc.nat(),
+      (held, request, at) => {
+        const [wide, narrow] = [held, held.toSpliced(at % held.length, 1)].map((some) =>
+          decide(record, request, some.join(" ")),
+        );
+        if (wide === undefined || narrow === undefined || !("kind" in narrow)) return;
+        expect(wide).toHaveProperty("kind");
+        const [more, less] = [typesAsked(wide), typesAsked(narrow)];
+        if (Array.isArray(less)) expect(more).toEqual(expect.arrayContaining(less));
+      },
+    ),
   );
 });

@@ -50,7 +50,9 @@ function granted(
 const writes = (grant: WriteGrant | string, row: JsonObject): boolean =>
   typeof grant === "object" && grant.writable(row, origin) !== undefined;
 
-test("a write needs a rule and a scope for its interaction; a change and a deletion need the right to read as well", ({ expect }) => {
+test("a write needs a rule and a scope for its interaction; a change and a deletion need the right to read as well", ({
+  expect,
+}) => {
   expect(granted("delete", "Patient", "system/*.cruds")).toBe("rule_missing");
   expect(granted("create", "Procedure", "system/*.cruds")).toBe("rule_missing");
   expect(granted("create", "Observation", "system/*.ruds")).toBe("scope_insufficient");
@@ -64,8 +66,13 @@ test("a write needs a rule and a scope for its interaction; a change and a delet
   expect(typeof granted("create", "Condition", "system/*.c")).toBe("object");
 });
 
-test("a row is written by a rule for that very interaction which reaches it, and no label is passed over", ({ expect }) => {
-  const [update, remove] = [granted("update", "Observation", "system/*.rud"), granted("delete", "Observation", "system/*.rud")];
+test("a row is written by a rule for that very interaction which reaches it, and no label is passed over", ({
+  expect,
+}) => {
+  const [update, remove] = [
+    granted("update", "Observation", "system/*.rud"),
+    granted("delete", "Observation", "system/*.rud"),
+  ];
   const preliminary = observation("amara", { status: "preliminary" });
   expect([
     writes(update, observation("amara")),
@@ -79,13 +86,17 @@ test("a row is written by a rule for that very interaction which reaches it, and
   expect(writes(update, labelled)).toBe(false);
 });
 
-test("under a patient's scope only that patient's rows are written, none of another and none that nobody can tell", ({ expect }) => {
+test("under a patient's scope only that patient's rows are written, none of another and none that nobody can tell", ({
+  expect,
+}) => {
   for (const kind of ["create", "update"] as const) {
     const grant = granted(kind, "Observation", "patient/*.cru", "amara");
     expect(writes(grant, observation("amara"))).toBe(true);
     expect(writes(grant, observation("bela"))).toBe(false);
     expect(writes(grant, observation("amara2"))).toBe(false);
-    expect(writes(grant, { resourceType: "Observation", status: "final", performer: [to("Patient/bela")] })).toBe(false);
+    expect(
+      writes(grant, { resourceType: "Observation", status: "final", performer: [to("Patient/bela")] }),
+    ).toBe(false);
     expect(writes(grant, { resourceType: "Observation", status: "final", subject: to("#p") })).toBe(false);
     expect(granted(kind, "Observation", "patient/*.cru")).toBe("scope_insufficient"); // a token without a patient
   }
@@ -94,13 +105,18 @@ test("under a patient's scope only that patient's rows are written, none of anot
     "no patient is one before it has an id",
   ).toBe(false);
   expect(granted("update", "Practitioner", "patient/*.ru", "amara")).toBe("outside_patient_compartment");
-  expect(granted("update", "Practitioner", "system/*.u patient/*.r", "amara"), "nor by the right to change it beside one to read").toBe(
-    "outside_patient_compartment",
-  );
+  expect(
+    granted("update", "Practitioner", "system/*.u patient/*.r", "amara"),
+    "nor by the right to change it beside one to read",
+  ).toBe("outside_patient_compartment");
 });
 
 test("a scope by category holds what is stored and what becomes of it to that category", ({ expect }) => {
-  const grant = granted("update", "Observation", "system/Observation.r system/Observation.u?category=urn:c|lab");
+  const grant = granted(
+    "update",
+    "Observation",
+    "system/Observation.r system/Observation.u?category=urn:c|lab",
+  );
   expect(writes(grant, observation("amara", category("lab")))).toBe(true);
   expect(writes(grant, observation("amara", category("exam")))).toBe(false);
   expect(writes(grant, observation("amara"))).toBe(false);
@@ -115,7 +131,9 @@ test("what is contained is written by a rule to write its own type", ({ expect }
   expect(inside({ resourceType: "Condition", id: "c" })).toBeUndefined();
 });
 
-test("a policy that would have overwritten or deleted what may not be read is not published", ({ expect }) => {
+test("a policy that would have overwritten or deleted what may not be read is not published", ({
+  expect,
+}) => {
   const of = (...interactions: PolicyRule["interactions"]) =>
     parsePolicyDocument(policy(rule(["Patient"], "everything", { interactions })));
   expect(of("create", "update")).toMatchObject({ error: { pointer: "/rules/0/interactions/1" } });
@@ -139,22 +157,33 @@ test("a link is written to a Patient that its writer may read, or a create may m
   const anonymous = granted("update", "Patient", "patient/*.rud", "amara");
   expect(typeof anonymous === "object" && anonymous.mayLinkTo({ display: "bob" }, origin)).toBe(false);
   const observations = granted("create", "Observation", "patient/Observation.c", "amara");
-  expect(typeof observations === "object" && observations.mayLinkTo(to("Patient/amara"), origin), "no Patient is in reach").toBe(false);
+  expect(
+    typeof observations === "object" && observations.mayLinkTo(to("Patient/amara"), origin),
+    "no Patient is in reach",
+  ).toBe(false);
 });
 
-test("P9: a rule deletes only what it shows whole, or says that what is deleted takes along what nobody saw", ({ expect }) => {
+test("P9: a rule deletes only what it shows whole, or says that what is deleted takes along what nobody saw", ({
+  expect,
+}) => {
   const of = (show: PolicyRule["show"], more: Partial<PolicyRule> = {}) => {
-    const read = parsePolicyDocument(policy(rule(["Patient"], show, { interactions: ["read", "delete"], ...more })));
+    const read = parsePolicyDocument(
+      policy(rule(["Patient"], show, { interactions: ["read", "delete"], ...more })),
+    );
     return read.ok ? "published" : `${read.error.pointer} ${read.error.problem}`;
   };
   expect(of(["name"])).toMatch(/^\/rules\/0\/interactions\/1 would destroy what the view hides/u);
   expect(of("everything")).toBe("published");
   expect(of(["name"], { deletes: "unseen" })).toBe("published");
-  expect(of(["name"], { deletes: "unseen", interactions: ["read", "search"] })).toBe("/rules/0/deletes the rule grants no delete");
+  expect(of(["name"], { deletes: "unseen", interactions: ["read", "search"] })).toBe(
+    "/rules/0/deletes the rule grants no delete",
+  );
   expect(of("everything", { deletes: "all" as never })).toMatch(/^\/rules\/0\/deletes /u);
 });
 
-test("of a policy that an earlier version published, what writes unsafely is not granted, and all else is", async ({ expect }) => {
+test("of a policy that an earlier version published, what writes unsafely is not granted, and all else is", async ({
+  expect,
+}) => {
   const earlier = policy(
     rule(["Patient"], ["name"], { interactions: ["read", "search", "delete"] }),
     rule(["Encounter"], ["status", "class", "period.start"], { interactions: ["read", "create", "update"] }),
@@ -167,5 +196,7 @@ test("of a policy that an earlier version published, what writes unsafely is not
   expect(interactions("Patient")).toEqual(["read", "search"]);
   expect(interactions("Encounter")).toEqual(["read", "create"]);
   expect(interactions("Location")).toEqual(["read", "update", "delete"]);
-  expect(await compiledPolicies({ byDigest: () => Promise.resolve(earlier) }).byDigest("sha256:other")).toBeUndefined();
+  expect(
+    await compiledPolicies({ byDigest: () => Promise.resolve(earlier) }).byDigest("sha256:other"),
+  ).toBeUndefined();
 });

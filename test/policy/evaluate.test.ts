@@ -12,18 +12,34 @@ const vital = { path: "category", in: ["urn:c|vital"] };
 
 test("what no rule grants is refused: type, interaction", ({ expect }) => {
   const readOnly = policy(rule(["Patient"], ["gender"], { interactions: ["read"] }));
-  expect(decide(readOnly, "Observation/1")).toEqual({ reason: "rule_missing", type: "Observation", interaction: "read" });
-  expect(decide(readOnly, "Patient")).toEqual({ reason: "rule_missing", type: "Patient", interaction: "search" });
+  expect(decide(readOnly, "Observation/1")).toEqual({
+    reason: "rule_missing",
+    type: "Observation",
+    interaction: "read",
+  });
+  expect(decide(readOnly, "Patient")).toEqual({
+    reason: "rule_missing",
+    type: "Patient",
+    interaction: "search",
+  });
   expect(decide(readOnly, "Patient/1")).toMatchObject({
     ask: { path: "Patient/1", query: "" },
     expects: { kind: "read", type: "Patient", id: "1" },
   });
 });
 
-test("a scope only narrows: without r there is no read, without s no search, of no other type", ({ expect }) => {
+test("a scope only narrows: without r there is no read, without s no search, of no other type", ({
+  expect,
+}) => {
   const all = policy(rule(["Patient"], ["gender"]));
-  expect(decide(all, "Patient/1", "system/Patient.s")).toMatchObject({ reason: "scope_insufficient", interaction: "read" });
-  expect(decide(all, "Patient", "system/Patient.r")).toMatchObject({ reason: "scope_insufficient", interaction: "search" });
+  expect(decide(all, "Patient/1", "system/Patient.s")).toMatchObject({
+    reason: "scope_insufficient",
+    interaction: "read",
+  });
+  expect(decide(all, "Patient", "system/Patient.r")).toMatchObject({
+    reason: "scope_insufficient",
+    interaction: "search",
+  });
   expect(decide(all, "Patient/1", "system/Observation.rs")).toMatchObject({ reason: "scope_insufficient" });
   expect(decide(all, "Patient/1", "system/Patient.r")).toHaveProperty("ask");
 });
@@ -33,7 +49,11 @@ test("the origin is asked in rebuilt terms, with our own page size and never the
     policy(rule(["Observation"], ["code", "subject"])),
     "Observation?patient=1&code=urn:a%7Cb+c&_count=5&_format=json",
   );
-  expect(ask).toEqual({ path: "Observation", query: "patient=1&code=urn%3Aa%7Cb%20c&_count=100", posted: false });
+  expect(ask).toEqual({
+    path: "Observation",
+    query: "patient=1&code=urn%3Aa%7Cb%20c&_count=100",
+    posted: false,
+  });
   expect(expects).toMatchObject({
     kind: "search",
     type: "Observation",
@@ -49,20 +69,35 @@ test.for([
   ["?_count=200", 200, 800],
   ["?_count=1000", 1_000, 1_000],
   ["?_count=999999", 1_000, 1_000],
-] as const)("a page of Patient%s holds %i, and the origin is asked for %i", ([query, count, asked], { expect }) => {
-  const { ask, expects } = grant(policy(rule(["Patient"], ["gender"])), `Patient${query}`);
-  expect(expects).toMatchObject({ count });
-  expect(ask.query).toBe(`_count=${asked}`);
-});
+] as const)(
+  "a page of Patient%s holds %i, and the origin is asked for %i",
+  ([query, count, asked], { expect }) => {
+    const { ask, expects } = grant(policy(rule(["Patient"], ["gender"])), `Patient${query}`);
+    expect(expects).toMatchObject({ count });
+    expect(ask.query).toBe(`_count=${asked}`);
+  },
+);
 
-test("whoever may read a resource may read its versions, and is asked for the current one too", ({ expect }) => {
+test("whoever may read a resource may read its versions, and is asked for the current one too", ({
+  expect,
+}) => {
   const readOnly = policy(rule(["Patient"], ["gender"], { interactions: ["read"] }));
   expect(grant(readOnly, "Patient/1/_history/2")).toMatchObject({
     ask: { path: "Patient/1/_history/2", query: "" },
-    expects: { kind: "vread", type: "Patient", id: "1", version: "2", current: { path: "Patient/1", query: "" } },
+    expects: {
+      kind: "vread",
+      type: "Patient",
+      id: "1",
+      version: "2",
+      current: { path: "Patient/1", query: "" },
+    },
   });
-  expect(decide(readOnly, "Patient/1/_history/2", "system/Patient.s")).toMatchObject({ reason: "scope_insufficient" });
-  expect(decide(policy(rule(["Patient"], ["gender"], { interactions: ["search"] })), "Patient/1/_history/2")).toMatchObject({
+  expect(decide(readOnly, "Patient/1/_history/2", "system/Patient.s")).toMatchObject({
+    reason: "scope_insufficient",
+  });
+  expect(
+    decide(policy(rule(["Patient"], ["gender"], { interactions: ["search"] })), "Patient/1/_history/2"),
+  ).toMatchObject({
     reason: "rule_missing",
   });
 });
@@ -113,8 +148,11 @@ test.for([
   expect("reason" in decision ? decision.reason : "permitted").toBe(outcome);
 });
 
-test("a parameter over a choice needs every form that it reads; one over several elements needs them all", ({ expect }) => {
-  const found = (query: string, ...show: string[]) => !("reason" in decide(policy(rule(["Observation"], show)), `Observation?${query}`));
+test("a parameter over a choice needs every form that it reads; one over several elements needs them all", ({
+  expect,
+}) => {
+  const found = (query: string, ...show: string[]) =>
+    !("reason" in decide(policy(rule(["Observation"], show)), `Observation?${query}`));
   expect(found("date=2020", "effectiveDateTime")).toBe(false);
   expect(found("date=2020", "effective[x]")).toBe(true);
   expect(found("value-quantity=5", "valueQuantity")).toBe(false);
@@ -126,26 +164,40 @@ test("a parameter over a choice needs every form that it reads; one over several
 
 test("a policy's own list of parameters narrows what its view allows", ({ expect }) => {
   const narrowed = policy(rule(["Patient"], ["gender", "birthDate"], { search: ["birthdate"] }));
-  expect(decide(narrowed, "Patient?gender=male")).toEqual({ reason: "parameter_hidden", parameter: "gender" });
+  expect(decide(narrowed, "Patient?gender=male")).toEqual({
+    reason: "parameter_hidden",
+    parameter: "gender",
+  });
   expect(decide(narrowed, "Patient?_sort=gender")).toEqual({ reason: "sort_hidden", parameter: "gender" });
   expect(decide(narrowed, "Patient?birthdate=2000")).toHaveProperty("ask");
 });
 
-test("a row condition narrows the question beside the client's own parameter, and the answer is checked again", ({ expect }) => {
+test("a row condition narrows the question beside the client's own parameter, and the answer is checked again", ({
+  expect,
+}) => {
   const labs = policy(rule(["Observation"], ["category", "code"], { where: [lab] }));
   const { ask, expects, viewOf } = grant(labs, "Observation?category=urn:c%7Cvital");
   expect(ask.query).toBe("category=urn%3Ac%7Cvital&category=urn%3Ac%7Clab&_count=400");
   expect(expects).toMatchObject({ question: "category=urn%3Ac%7Cvital", count: 100 });
-  const row = (code: string) => ({ resourceType: "Observation", category: [{ coding: [{ system: "urn:c", code }] }] });
+  const row = (code: string) => ({
+    resourceType: "Observation",
+    category: [{ coding: [{ system: "urn:c", code }] }],
+  });
   expect(viewOf(row("lab"))).toBeDefined();
   expect(viewOf(row("vital"))).toBeUndefined();
   expect(viewOf({ resourceType: "Observation" })).toBeUndefined();
-  expect(viewOf({ resourceType: "Observation", category: [{ coding: [{ system: "urn:other", code: "lab" }] }] })).toBeUndefined();
+  expect(
+    viewOf({ resourceType: "Observation", category: [{ coding: [{ system: "urn:other", code: "lab" }] }] }),
+  ).toBeUndefined();
   expect(viewOf({ resourceType: "Observation", category: [{ text: "lab" }] })).toBeUndefined();
 });
 
-test("a condition on what a row must not be keeps those out, and cannot narrow the question", ({ expect }) => {
-  const open = policy(rule(["Observation"], "everything", { where: [{ path: "meta.security", notIn: ["urn:s|R"] }] }));
+test("a condition on what a row must not be keeps those out, and cannot narrow the question", ({
+  expect,
+}) => {
+  const open = policy(
+    rule(["Observation"], "everything", { where: [{ path: "meta.security", notIn: ["urn:s|R"] }] }),
+  );
   const { ask, viewOf } = grant(open, "Observation?_id=1");
   expect(ask.query).toBe("_id=1&_count=400");
   expect(
@@ -166,7 +218,10 @@ const v3 = "http://terminology.hl7.org/CodeSystem/v3";
 const unlabelled = policy(
   rule(["Observation"], "everything", {
     where: [
-      { path: "meta.security", notIn: [`${v3}-Confidentiality|R`, `${v3}-ActCode|PSYTHPN`, `${v3}-ActUSPrivacyLaw|42CFRPart2`] },
+      {
+        path: "meta.security",
+        notIn: [`${v3}-Confidentiality|R`, `${v3}-ActCode|PSYTHPN`, `${v3}-ActUSPrivacyLaw|42CFRPart2`],
+      },
       { path: "status", notIn: ["entered-in-error"] },
     ],
   }),
@@ -192,12 +247,17 @@ test.for([
   ["with its system alone", [{ system: `${v3}-Confidentiality`, display: "restricted" }]],
   ["with its display alone", [{ display: "restricted" }]],
   ["beside one that may leave", [{ system: `${v3}-Confidentiality`, code: "N" }, { code: "R" }]],
-] as const)("a label that a row must not have keeps it in when it is written %s", ([, security], { expect }) => {
-  const { viewOf } = grant(unlabelled, "Observation/1");
-  expect(viewOf({ resourceType: "Observation", meta: { security } })).toBeUndefined();
-});
+] as const)(
+  "a label that a row must not have keeps it in when it is written %s",
+  ([, security], { expect }) => {
+    const { viewOf } = grant(unlabelled, "Observation/1");
+    expect(viewOf({ resourceType: "Observation", meta: { security } })).toBeUndefined();
+  },
+);
 
-test("what cannot be read where a label or a code would be keeps the row in: meta, a plain code", ({ expect }) => {
+test("what cannot be read where a label or a code would be keeps the row in: meta, a plain code", ({
+  expect,
+}) => {
   const { viewOf } = grant(unlabelled, "Observation/1");
   for (const resource of [
     { meta: "R" },
@@ -221,13 +281,21 @@ test("a row with a label of nothing beyond normal, or with none, leaves", ({ exp
     [{ system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", code: "SUBSETTED" }],
     [{ system: "http://terminology.hl7.org/CodeSystem/v3-ActReason", code: "HTEST" }],
   ]) {
-    expect(viewOf({ resourceType: "Observation", status: "final", meta: { security } }), JSON.stringify(security)).toBeDefined();
+    expect(
+      viewOf({ resourceType: "Observation", status: "final", meta: { security } }),
+      JSON.stringify(security),
+    ).toBeDefined();
   }
-  const typed = policy(rule(["Observation"], "everything", { where: [{ path: "code", notIn: ["http://loinc.org|80741-8"] }] }));
-  const note = (code: JsonObject) => grant(typed, "Observation/1").viewOf({ resourceType: "Observation", code });
+  const typed = policy(
+    rule(["Observation"], "everything", { where: [{ path: "code", notIn: ["http://loinc.org|80741-8"] }] }),
+  );
+  const note = (code: JsonObject) =>
+    grant(typed, "Observation/1").viewOf({ resourceType: "Observation", code });
   expect(note({ text: "Progress note" })).toBeDefined();
   expect(note({ coding: [{ system: "http://loinc.org", code: "11506-3" }] })).toBeDefined();
-  expect(note({ coding: [{ system: "http://loinc.org", code: "11506-3" }, { code: "80741-8" }] })).toBeUndefined();
+  expect(
+    note({ coding: [{ system: "http://loinc.org", code: "11506-3" }, { code: "80741-8" }] }),
+  ).toBeUndefined();
   expect(note({ coding: "80741-8" })).toBeUndefined();
   expect(note({ system: "http://loinc.org", code: "80741-8" })).toBeUndefined();
 });
@@ -247,9 +315,17 @@ test("a search that one of two rules hides reaches the rows of the other alone",
   expect(byCode.viewOf(row("lab"))?.object.elements.has("valueQuantity")).toBe(false);
   // A row that is both was granted by each rule.
   expect(byCode.viewOf(row("lab", "vital"))?.object.elements.has("valueQuantity")).toBe(true);
-  expect(decide(two, "Observation?code=urn:a%7Cb&value-quantity=5")).toEqual({ reason: "parameter_hidden", parameter: "value-quantity" });
-  expect(decide(two, "Observation?code=urn:a%7Cb&_sort=value-quantity")).toEqual({ reason: "sort_hidden", parameter: "value-quantity" });
-  expect(grant(two, "Observation?_id=1").ask.query).toBe("_id=1&category=urn%3Ac%7Clab,urn%3Ac%7Cvital&_count=400");
+  expect(decide(two, "Observation?code=urn:a%7Cb&value-quantity=5")).toEqual({
+    reason: "parameter_hidden",
+    parameter: "value-quantity",
+  });
+  expect(decide(two, "Observation?code=urn:a%7Cb&_sort=value-quantity")).toEqual({
+    reason: "sort_hidden",
+    parameter: "value-quantity",
+  });
+  expect(grant(two, "Observation?_id=1").ask.query).toBe(
+    "_id=1&category=urn%3Ac%7Clab,urn%3Ac%7Cvital&_count=400",
+  );
 });
 
 test("a resource inside another is granted by the rules to read its own type, and by scope", ({ expect }) => {
@@ -258,7 +334,8 @@ test("a resource inside another is granted by the rules to read its own type, an
     rule(["Patient"], ["gender"], { interactions: ["read"] }),
     rule(["Device"], ["status"], { interactions: ["search"] }),
   );
-  const inside = (type: string, scope?: string) => grant(both, "Observation/1", scope).viewInside({ resourceType: type });
+  const inside = (type: string, scope?: string) =>
+    grant(both, "Observation/1", scope).viewInside({ resourceType: type });
   expect(inside("Patient")).toBeDefined();
   expect(inside("Device")).toBeUndefined();
   expect(inside("Practitioner")).toBeUndefined();
@@ -326,7 +403,15 @@ test("no accepted document and readable request make the evaluation throw", ({ e
     ),
     { minLength: 1 },
   );
-  const query = fc.constantFrom("", "name=x", "identifier=urn:a%7Cx", "_sort=name", "telecom=x", "deceased=true", "_tag=x");
+  const query = fc.constantFrom(
+    "",
+    "name=x",
+    "identifier=urn:a%7Cx",
+    "_sort=name",
+    "telecom=x",
+    "deceased=true",
+    "_tag=x",
+  );
   fc.assert(
     fc.property(shown, query, (show, raw) => {
       const document = parsePolicyDocument(policy(rule(["Patient"], show)));
@@ -334,7 +419,10 @@ test("no accepted document and readable request make the evaluation throw", ({ e
       if (!document.ok || !interaction.ok || !isReading(interaction.value)) return;
       const decision = evaluate(
         compilePolicy(document.value, ""),
-        { scopes: [{ context: "system", type: "*", permissions: ["s"], categories: [] }], patient: undefined },
+        {
+          scopes: [{ context: "system", type: "*", permissions: ["s"], categories: [] }],
+          patient: undefined,
+        },
         interaction.value,
       );
       expect(typeof decision.ok).toBe("boolean");

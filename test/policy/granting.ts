@@ -7,7 +7,11 @@ import type { Grant, PolicyRefusal } from "#policy/grant";
 import type { PolicyDocument, PolicyRule } from "#policy/schema";
 
 /** A rule that shows these paths, for tests that are not about `why` and `examples`. */
-export function rule(types: PolicyRule["types"], show: PolicyRule["show"], more: Partial<PolicyRule> = {}): PolicyRule {
+export function rule(
+  types: PolicyRule["types"],
+  show: PolicyRule["show"],
+  more: Partial<PolicyRule> = {},
+): PolicyRule {
   return {
     types,
     interactions: ["read", "search"],
@@ -19,7 +23,13 @@ export function rule(types: PolicyRule["types"], show: PolicyRule["show"], more:
 }
 
 export function policy(...rules: readonly PolicyRule[]): PolicyDocument {
-  return { format: "phylax.policy.v1", name: "test", title: "For a test", purposes: ["TREAT"], rules: [...rules] };
+  return {
+    format: "phylax.policy.v1",
+    name: "test",
+    title: "For a test",
+    purposes: ["TREAT"],
+    rules: [...rules],
+  };
 }
 
 /** What the policy makes of a GET below the FHIR base, with these scopes. */
@@ -35,7 +45,11 @@ export function decide(
   if (!isReading(interaction.value)) throw new Error("no read and no search");
   const scopes = parseScopes(scope);
   if (!scopes.ok) return scopes.error;
-  const decision = evaluate(compilePolicy(document, "sha256:test"), { scopes: scopes.value, patient }, interaction.value);
+  const decision = evaluate(
+    compilePolicy(document, "sha256:test"),
+    { scopes: scopes.value, patient },
+    interaction.value,
+  );
   return decision.ok ? decision.value : decision.error;
 }
 
@@ -52,5 +66,9 @@ export function grant(document: PolicyDocument, request: string, scope?: string,
   const decision = decide(document, request, scope, patient);
   if ("reason" in decision) throw new Error(`refused: ${decision.reason}`);
   const { viewOf, viewInside, ...rest } = decision;
-  return { ...rest, viewOf: (resource) => viewOf(resource, origin), viewInside: (resource) => viewInside(resource, origin) };
+  return {
+    ...rest,
+    viewOf: (resource) => viewOf(resource, origin),
+    viewInside: (resource) => viewInside(resource, origin),
+  };
 }

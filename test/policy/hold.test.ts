@@ -10,9 +10,12 @@ const types = ["Patient", "Observation", "Appointment", "Practitioner", "Coverag
 const all = policy(rule([...types], "everything"));
 const held = (request: string, scope = "patient/*.rs") => grant(all, request, scope, "amara");
 const to = (reference: string) => ({ reference });
-const queryOf = ({ ask }: ReturnType<typeof grant>) => ("query" in ask ? decodeURIComponent(ask.query).replace(/&?_count=\d+$/u, "") : "");
+const queryOf = ({ ask }: ReturnType<typeof grant>) =>
+  "query" in ask ? decodeURIComponent(ask.query).replace(/&?_count=\d+$/u, "") : "";
 
-test("a search under a patient's scope is narrowed to the patient, beside whatever the client asks", ({ expect }) => {
+test("a search under a patient's scope is narrowed to the patient, beside whatever the client asks", ({
+  expect,
+}) => {
   expect(queryOf(held("Observation"))).toBe("patient=Patient/amara");
   expect(queryOf(held("Observation?code=a&patient=bela"))).toBe("code=a&patient=bela&patient=Patient/amara");
   expect(queryOf(held("Patient"))).toBe("_id=amara");
@@ -23,16 +26,23 @@ test("a search under a patient's scope is narrowed to the patient, beside whatev
   for (const own of ["patient=amara", "patient=Patient/amara", "subject=Patient/amara"]) {
     expect(queryOf(held(`Observation?${own}`)), "said once").toBe(own);
   }
-  for (const wider of ["patient=amara,bela", "subject=amara", "subject=Device/amara", "performer=Patient/amara", "_id=amara"]) {
+  for (const wider of [
+    "patient=amara,bela",
+    "subject=amara",
+    "subject=Device/amara",
+    "performer=Patient/amara",
+    "_id=amara",
+  ]) {
     expect(queryOf(held(`Observation?${wider}`)), wider).toBe(`${wider}&patient=Patient/amara`);
   }
 });
 
 test("every type of the compartment has a search parameter that says whose it is", ({ expect }) => {
   for (const type of ["Patient", ...Object.keys(r4Owners)]) {
-    expect(isResourceType(type) && holding([{ to: new Set(["amara"]), categories: [] }], type, []), type).toMatchObject([
-      { values: [{ kind: type === "Patient" ? "token" : "reference" }] },
-    ]);
+    expect(
+      isResourceType(type) && holding([{ to: new Set(["amara"]), categories: [] }], type, []),
+      type,
+    ).toMatchObject([{ values: [{ kind: type === "Patient" ? "token" : "reference" }] }]);
   }
 });
 
@@ -53,8 +63,13 @@ test("every row is judged again, read or found: only the patient's has a view", 
 });
 
 test("types that are no patient's are refused from the type alone, and need a system scope", ({ expect }) => {
-  expect(decide(all, "Practitioner/1", "patient/*.rs", "amara")).toEqual({ reason: "outside_patient_compartment", type: "Practitioner" });
-  expect(decide(all, "Practitioner", "patient/*.rs", "amara")).toMatchObject({ reason: "outside_patient_compartment" });
+  expect(decide(all, "Practitioner/1", "patient/*.rs", "amara")).toEqual({
+    reason: "outside_patient_compartment",
+    type: "Practitioner",
+  });
+  expect(decide(all, "Practitioner", "patient/*.rs", "amara")).toMatchObject({
+    reason: "outside_patient_compartment",
+  });
   expect(decide(all, "Practitioner/1", "patient/*.rs system/Practitioner.r", "amara")).toHaveProperty("ask");
   expect(decide(all, "Practitioner", "patient/*.rs system/Practitioner.r", "amara")).toMatchObject({
     reason: "outside_patient_compartment",
@@ -65,18 +80,30 @@ test("a patient's scope without a patient permits nothing", ({ expect }) => {
   expect(decide(all, "Observation/1", "patient/*.rs")).toMatchObject({ reason: "scope_insufficient" });
 });
 
-test("a resource inside goes with its container, unless it is another patient's, or the container may be anybody's", ({ expect }) => {
+test("a resource inside goes with its container, unless it is another patient's, or the container may be anybody's", ({
+  expect,
+}) => {
   const { viewInside } = held("Encounter/1");
   expect(viewInside({ resourceType: "Practitioner", id: "p" })).toBeDefined();
   expect(viewInside({ resourceType: "Patient", id: "p" })).toBeDefined();
   expect(viewInside({ resourceType: "Observation", id: "o", subject: to("#p") })).toBeDefined();
   expect(viewInside({ resourceType: "Observation", id: "o", subject: to("Patient/bela") })).toBeUndefined();
   const wide = grant(all, "Encounter/1", "system/Encounter.r patient/Observation.r", "amara");
-  expect(wide.viewInside({ resourceType: "Observation", id: "o", subject: to("Patient/amara") })).toBeUndefined();
+  expect(
+    wide.viewInside({ resourceType: "Observation", id: "o", subject: to("Patient/amara") }),
+  ).toBeUndefined();
 });
 
-test("taking a scope away, or holding it to the patient, never lets a row through that was kept", ({ expect }) => {
-  const scopes = ["system/*.rs", "system/Observation.r", "patient/*.rs", "patient/Observation.r", "patient/Coverage.s"] as const;
+test("taking a scope away, or holding it to the patient, never lets a row through that was kept", ({
+  expect,
+}) => {
+  const scopes = [
+    "system/*.rs",
+    "system/Observation.r",
+    "patient/*.rs",
+    "patient/Observation.r",
+    "patient/Coverage.s",
+  ] as const;
   const resources = [
     { resourceType: "Observation", subject: to("Patient/amara") },
     { resourceType: "Observation", subject: to("Patient/bela") },
@@ -84,7 +111,12 @@ test("taking a scope away, or holding it to the patient, never lets a row throug
     { resourceType: "Observation", subject: to("#p") },
   ];
   const leaves = (request: string, scope: readonly string[], resource: (typeof resources)[number]) => {
-    const decision = decide(policy(rule(["Observation"] satisfies PolicyRule["types"], "everything")), request, scope.join(" "), "amara");
+    const decision = decide(
+      policy(rule(["Observation"] satisfies PolicyRule["types"], "everything")),
+      request,
+      scope.join(" "),
+      "amara",
+    );
     return !("reason" in decision) && decision.viewOf(resource, origin) !== undefined;
   };
   fc.assert(

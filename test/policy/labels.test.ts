@@ -9,15 +9,25 @@ const inline: JsonObject = {
   valueCoding: { system: `${v3}Confidentiality`, code: "R" },
 };
 
-test("what is normal or less is not withheld, and neither is what says nothing about sensitivity", ({ expect }) => {
-  for (const code of ["U", "L", "M", "N"]) expect(labelled({ system: `${v3}Confidentiality`, code }), code).toBe(false);
+test("what is normal or less is not withheld, and neither is what says nothing about sensitivity", ({
+  expect,
+}) => {
+  for (const code of ["U", "L", "M", "N"])
+    expect(labelled({ system: `${v3}Confidentiality`, code }), code).toBe(false);
   expect(labelled({ system: "urn:oid:2.16.840.1.113883.5.25", code: "N" })).toBe(false);
-  expect(labelled({ system: `${v3}ActReason`, code: "HTEST" }, { system: `${v3}ObservationValue`, code: "SUBSETTED" })).toBe(false);
+  expect(
+    labelled(
+      { system: `${v3}ActReason`, code: "HTEST" },
+      { system: `${v3}ObservationValue`, code: "SUBSETTED" },
+    ),
+  ).toBe(false);
   expect(labelled()).toBe(false);
   expect(isLabelled({ resourceType: "Observation" })).toBe(false);
 });
 
-test("any label beyond normal withholds, beside others too, and so does one that nobody knows or can read", ({ expect }) => {
+test("any label beyond normal withholds, beside others too, and so does one that nobody knows or can read", ({
+  expect,
+}) => {
   for (const label of [
     { system: `${v3}Confidentiality`, code: "R" },
     { system: `${v3}Confidentiality`, code: "V" },
@@ -35,10 +45,17 @@ test("any label beyond normal withholds, beside others too, and so does one that
   ] satisfies Json[]) {
     expect(labelled({ system: `${v3}Confidentiality`, code: "N" }, label), JSON.stringify(label)).toBe(true);
   }
-  expect(isLabelled({ resourceType: "Observation", meta: { security: { system: `${v3}Confidentiality`, code: "N" } } })).toBe(true);
+  expect(
+    isLabelled({
+      resourceType: "Observation",
+      meta: { security: { system: `${v3}Confidentiality`, code: "N" } },
+    }),
+  ).toBe(true);
 });
 
-test("a label inside withholds wherever it is: on an element, a primitive, a contained resource", ({ expect }) => {
+test("a label inside withholds wherever it is: on an element, a primitive, a contained resource", ({
+  expect,
+}) => {
   for (const resource of [
     { extension: [inline] },
     { valueQuantity: { extension: [inline] } },
@@ -49,5 +66,10 @@ test("a label inside withholds wherever it is: on an element, a primitive, a con
   ]) {
     expect(isLabelled({ resourceType: "Observation", ...resource }), JSON.stringify(resource)).toBe(true);
   }
-  expect(isLabelled({ resourceType: "Observation", extension: [{ url: "urn:a", valueString: inline["url"] ?? "" }] })).toBe(false);
+  expect(
+    isLabelled({
+      resourceType: "Observation",
+      extension: [{ url: "urn:a", valueString: inline["url"] ?? "" }],
+    }),
+  ).toBe(false);
 });

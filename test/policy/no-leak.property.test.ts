@@ -16,7 +16,16 @@ import { evaluate } from "#policy/evaluate";
 import { evaluateListing } from "#policy/evaluate-listing";
 import type { PolicyDocument } from "#policy/schema";
 import { carelessOrigin, realOrigin, type SmallOrigin } from "./small-origin.ts";
-import { canariesIn, patients, policyOf, requestOf, scopesOf, Tape, worldOf, type Kept } from "./small-world.ts";
+import {
+  canariesIn,
+  patients,
+  policyOf,
+  requestOf,
+  scopesOf,
+  Tape,
+  worldOf,
+  type Kept,
+} from "./small-world.ts";
 import { twinOf } from "./twin-world.ts";
 import { Knowable, type Asker } from "./what-may-be-known.ts";
 import { inLane } from "../support/lane.ts";
@@ -24,7 +33,10 @@ import { inLane } from "../support/lane.ts";
 // Random policies, scopes and questions over a small world whose every element holds a value that is nowhere else.
 
 const fhirBase = "https://api.example/v1/fhir/main";
-const origins = { "an origin that answers for real": realOrigin, "an origin that ignores every parameter": carelessOrigin };
+const origins = {
+  "an origin that answers for real": realOrigin,
+  "an origin that ignores every parameter": carelessOrigin,
+};
 
 interface Answered {
   readonly status: number;
@@ -36,10 +48,19 @@ interface Answered {
 }
 
 /** Asks, and follows the links to all further pages. */
-async function ask(document: PolicyDocument, asker: Asker, request: string, origin: SmallOrigin): Promise<Answered> {
+async function ask(
+  document: PolicyDocument,
+  asker: Asker,
+  request: string,
+  origin: SmallOrigin,
+): Promise<Answered> {
   const [path = "", query = ""] = request.split("?", 2);
   const interaction = readInteraction("GET", path.split("/"), query, fhirBase);
-  const refused = (refusal: GatewayRefusal): Answered => ({ ...faceOf(refusal), asked: origin.asked, appends: 1 });
+  const refused = (refusal: GatewayRefusal): Answered => ({
+    ...faceOf(refusal),
+    asked: origin.asked,
+    appends: 1,
+  });
   if (!interaction.ok) return refused(interaction.error);
   const pages: string[] = [];
   let appends = 0;
@@ -67,8 +88,13 @@ async function disclose(
   { document, asker, origin, place }: Asking,
 ): Promise<{ readonly disclosed: Result<Disclosure, GatewayRefusal>; readonly next: PagePlace | undefined }> {
   const scopes = asker.scopes.length === 0 ? ok([]) : parseScopes(asker.scopes.join(" "));
-  if (!scopes.ok || !(isReading(interaction) || isListing(interaction))) throw new Error("a test's own mistake");
-  const access = { scopes: scopes.value, patient: asker.patient, usersPatients: new Set(asker.usersPatients) };
+  if (!scopes.ok || !(isReading(interaction) || isListing(interaction)))
+    throw new Error("a test's own mistake");
+  const access = {
+    scopes: scopes.value,
+    patient: asker.patient,
+    usersPatients: new Set(asker.usersPatients),
+  };
   const policy = compilePolicy(document, "sha256:test");
   let next: PagePlace | undefined;
   const pages: PageLinks = {
@@ -81,7 +107,12 @@ async function disclose(
   const granted = { origin: "main", purpose: "TREAT", policyDigest: "sha256:test" };
   const who = { client: { id: "test" }, patient: asker.patient, grant: granted } as Principal; // what a link's seal binds, and no more
   const asking = { ...origin, traits: async () => undefined, send: async () => undefined };
-  const session = new OriginSession(asking, { name: "main", base: fhirBase, at: instant(0), clientCert: undefined });
+  const session = new OriginSession(asking, {
+    name: "main",
+    base: fhirBase,
+    at: instant(0),
+    clientCert: undefined,
+  });
   const asked = { origin: session, at: instant(0), who, place };
   if (isReading(interaction)) {
     const grant = evaluate(policy, access, interaction);
@@ -104,17 +135,31 @@ interface Scene {
   readonly [fc.toStringMethod]: () => string;
 }
 
-const scenes = fc.array(fc.nat({ max: 10_000 }), { minLength: 400, maxLength: 400, size: "max" }).map((choices): Scene => {
-  const tape = new Tape(choices);
-  const world = worldOf(tape);
-  const asker = { scopes: scopesOf(tape), patient: tape.of(...patients), usersPatients: tape.some(patients) };
-  const [document, request] = [policyOf(tape), requestOf(tape, world)];
-  return { document, asker, request, world, tape, [fc.toStringMethod]: () => JSON.stringify({ document, asker, request }) };
-});
+const scenes = fc
+  .array(fc.nat({ max: 10_000 }), { minLength: 400, maxLength: 400, size: "max" })
+  .map((choices): Scene => {
+    const tape = new Tape(choices);
+    const world = worldOf(tape);
+    const asker = {
+      scopes: scopesOf(tape),
+      patient: tape.of(...patients),
+      usersPatients: tape.some(patients),
+    };
+    const [document, request] = [policyOf(tape), requestOf(tape, world)];
+    return {
+      document,
+      asker,
+      request,
+      world,
+      tape,
+      [fc.toStringMethod]: () => JSON.stringify({ document, asker, request }),
+    };
+  });
 const runs = { numRuns: inLane({ fast: 300, slow: 1_000, long: 1_000 }) };
 
 /** A search, and an operation, shows rows by the rules to search, and brings others along by those to read. */
-const interactionsOf = (request: string) => (/^[A-Z]\w+\?|\$/u.test(request) ? (["read", "search"] as const) : (["read"] as const));
+const interactionsOf = (request: string) =>
+  /^[A-Z]\w+\?|\$/u.test(request) ? (["read", "search"] as const) : (["read"] as const);
 
 test.for(Object.entries(origins))(
   "of %s no value leaves that policy, scopes and patient do not let be known",
@@ -127,7 +172,9 @@ test.for(Object.entries(origins))(
         const answer = await ask(document, asker, request, open(world));
         if (answer.status === 200 && canariesIn(answer.text).length > 1) answers += 1;
         const echoed = new Set(canariesIn(decodeURIComponent(request))); // in the answer's link to itself
-        expect(canariesIn(answer.text).filter((canary) => !known.has(canary) && !echoed.has(canary))).toEqual([]);
+        expect(canariesIn(answer.text).filter((canary) => !known.has(canary) && !echoed.has(canary))).toEqual(
+          [],
+        );
       }),
       runs,
     );
@@ -142,7 +189,9 @@ test.for(Object.entries(origins))(
     await fc.assert(
       fc.asyncProperty(scenes, async ({ world, document, asker, request, tape }) => {
         const twin = twinOf(world, new Knowable(document, asker, world), tape);
-        expect(await ask(document, asker, request, open(twin))).toEqual(await ask(document, asker, request, open(world)));
+        expect(await ask(document, asker, request, open(twin))).toEqual(
+          await ask(document, asker, request, open(world)),
+        );
       }),
       runs,
     );
@@ -159,16 +208,26 @@ test.for(Object.entries(origins))(
         const whole = await ask(document, asker, request, open(world));
         const fewer =
           tape.below(2) === 0
-            ? await ask(document, { ...asker, scopes: without(asker.scopes, tape.below(asker.scopes.length)) }, request, open(world))
+            ? await ask(
+                document,
+                { ...asker, scopes: without(asker.scopes, tape.below(asker.scopes.length)) },
+                request,
+                open(world),
+              )
             : await ask(
-                { ...document, rules: without(document.rules, tape.below(Math.max(document.rules.length, 1))) },
+                {
+                  ...document,
+                  rules: without(document.rules, tape.below(Math.max(document.rules.length, 1))),
+                },
                 asker,
                 request,
                 open(world),
               );
         if (whole.status !== 200) expect(fewer.status).not.toBe(200);
         // Whose a resource inside another is, only one that holds it can tell: with a scope for everybody's rows beside, fewer may go with theirs.
-        const inside = world.flatMap(({ now, before }) => canariesIn(JSON.stringify([now["contained"], before?.["contained"]])));
+        const inside = world.flatMap(({ now, before }) =>
+          canariesIn(JSON.stringify([now["contained"], before?.["contained"]])),
+        );
         const shown = new Set([...canariesIn(whole.text), ...inside]);
         expect(canariesIn(fewer.text).filter((canary) => !shown.has(canary))).toEqual([]);
       }),

@@ -19,11 +19,18 @@ export interface SmallOrigin {
 export function realOrigin(world: readonly Kept[]): SmallOrigin {
   const store = new Store(base);
   for (const { now, before } of world)
-    for (const row of before === undefined ? [now] : [before, now]) store.load(row as unknown as Resource & { id: string });
+    for (const row of before === undefined ? [now] : [before, now])
+      store.load(row as unknown as Resource & { id: string });
   const router = new OriginRouter({ store, pages: new Pages(base), staleVersion: 412 });
   return answering((path, query) => {
     try {
-      return router.carry({ method: "GET", path, query: [...new URLSearchParams(query)], headers: {}, body: { kind: "none" } });
+      return router.carry({
+        method: "GET",
+        path,
+        query: [...new URLSearchParams(query)],
+        headers: {},
+        body: { kind: "none" },
+      });
     } catch (fault) {
       return { status: refusalOf(fault).status };
     }
@@ -35,7 +42,10 @@ export function carelessOrigin(world: readonly Kept[]): SmallOrigin {
   const versions = world.map(({ now, before }) =>
     before === undefined ? [ofVersion(now, "1")] : [ofVersion(now, "2"), ofVersion(before, "1")],
   );
-  const bundle = (type: string, entry: readonly object[]) => ({ status: 200, body: { resourceType: "Bundle", type, entry } });
+  const bundle = (type: string, entry: readonly object[]) => ({
+    status: 200,
+    body: { resourceType: "Bundle", type, entry },
+  });
   return answering((path) => {
     const [type = "", id = "_", below, version] = path.split("/");
     if (path.endsWith("_history")) {
@@ -46,20 +56,30 @@ export function carelessOrigin(world: readonly Kept[]): SmallOrigin {
       );
     }
     if (/^[_$]/u.test(id) || below === "$everything") {
-      const modeOf = ({ resourceType }: Row) => (resourceType === type || below === "$everything" ? "match" : "include");
+      const modeOf = ({ resourceType }: Row) =>
+        resourceType === type || below === "$everything" ? "match" : "include";
       return bundle(
         "searchset",
-        versions.flatMap(([now]) => (now === undefined ? [] : [{ resource: now, search: { mode: modeOf(now) } }])),
+        versions.flatMap(([now]) =>
+          now === undefined ? [] : [{ resource: now, search: { mode: modeOf(now) } }],
+        ),
       );
     }
     const kept = versions.find(([now]) => now?.resourceType === type && now.id === id);
-    return kept === undefined ? { status: 404 } : { status: 200, body: kept[version === "1" ? kept.length - 1 : 0] };
+    return kept === undefined
+      ? { status: 404 }
+      : { status: 200, body: kept[version === "1" ? kept.length - 1 : 0] };
   });
 }
 
-const ofVersion = (row: Row, versionId: string): Row => ({ ...row, meta: { ...(row["meta"] as object | undefined), versionId } });
+const ofVersion = (row: Row, versionId: string): Row => ({
+  ...row,
+  meta: { ...(row["meta"] as object | undefined), versionId },
+});
 
-function answering(answer: (path: string, query: string) => { readonly status: number; readonly body?: object | undefined }): SmallOrigin {
+function answering(
+  answer: (path: string, query: string) => { readonly status: number; readonly body?: object | undefined },
+): SmallOrigin {
   const asked: string[] = [];
   return {
     asked,

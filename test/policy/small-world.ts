@@ -34,7 +34,14 @@ export interface Kept {
   readonly before: Row | undefined;
 }
 
-export const types = ["Patient", "Encounter", "Observation", "Condition", "Appointment", "Practitioner"] as const;
+export const types = [
+  "Patient",
+  "Encounter",
+  "Observation",
+  "Condition",
+  "Appointment",
+  "Practitioner",
+] as const;
 export const patients = ["ann", "ben", "cy"] as const;
 const practitioners = ["vera", "otto"] as const;
 const to = (reference: string) => ({ reference, display: canary() });
@@ -47,7 +54,8 @@ const day = (): string => {
   return new Date(Date.UTC(1950, 0, 1) + counter * 86_400_000).toISOString().slice(0, 10);
 };
 /** Every canary of a text, and every date, each of which is one. */
-export const canariesIn = (text: string): readonly string[] => text.match(/k\d+z|\d{4}-\d{2}-\d{2}(?!T)/gu) ?? [];
+export const canariesIn = (text: string): readonly string[] =>
+  text.match(/k\d+z|\d{4}-\d{2}-\d{2}(?!T)/gu) ?? [];
 
 /** Two patients' records and a third's, of one clinic; whose each is, how it is labelled and what refers to what is chosen. */
 export function worldOf(tape: Tape): readonly Kept[] {
@@ -68,13 +76,21 @@ export function worldOf(tape: Tape): readonly Kept[] {
 
 const meta = (tape: Tape) => ({
   lastUpdated: "2026-01-01T00:00:00Z",
-  ...(tape.below(6) === 1 ? { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] } : {}),
+  ...(tape.below(6) === 1
+    ? { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] }
+    : {}),
 });
 const anyPatient = (tape: Tape) => to(`Patient/${tape.of(...patients)}`);
 const anyPractitioner = (tape: Tape) => to(`Practitioner/${tape.of(...practitioners)}`);
-const coded = (code = canary()) => ({ coding: [{ system: "urn:s", code, display: canary() }], text: canary() });
+const coded = (code = canary()) => ({
+  coding: [{ system: "urn:s", code, display: canary() }],
+  text: canary(),
+});
 const category = (tape: Tape) => [{ coding: [{ system: "urn:c", code: tape.of("lab", "vital") }] }];
-const narrative = () => ({ status: "generated", div: `<div xmlns="http://www.w3.org/1999/xhtml">${canary()}</div>` });
+const narrative = () => ({
+  status: "generated",
+  div: `<div xmlns="http://www.w3.org/1999/xhtml">${canary()}</div>`,
+});
 const extension = () => [{ url: "urn:ext", valueString: canary() }];
 
 const practitioner = (id: string): Row => ({
@@ -181,7 +197,15 @@ const paths: Readonly<Record<string, readonly string[]>> = {
     "link",
     "text",
   ],
-  Encounter: ["identifier", "identifier[system=urn:a]", "class", "subject", "participant", "participant.individual", "reasonCode"],
+  Encounter: [
+    "identifier",
+    "identifier[system=urn:a]",
+    "class",
+    "subject",
+    "participant",
+    "participant.individual",
+    "reasonCode",
+  ],
   Observation: [
     "category",
     "code",
@@ -211,7 +235,9 @@ const referring = [
 
 /** Some rules for each type, of random views, conditions and interactions. */
 export function policyOf(tape: Tape): PolicyDocument {
-  const rules = types.flatMap((type) => Array.from({ length: tape.of(1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 0) }, () => ruleOf(type, tape)));
+  const rules = types.flatMap((type) =>
+    Array.from({ length: tape.of(1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 0) }, () => ruleOf(type, tape)),
+  );
   return { ...policy(...rules), operations: ["everything", "lastn"] };
 }
 
@@ -219,7 +245,12 @@ function ruleOf(type: (typeof types)[number], tape: Tape): PolicyRule {
   const shown = tape.some(paths[type] ?? []);
   const hasCategory = type === "Observation" || type === "Condition";
   const where = hasCategory
-    ? tape.of(undefined, undefined, [{ path: "category", in: ["urn:c|lab"] }], [{ path: "category", notIn: ["urn:c|lab"] }])
+    ? tape.of(
+        undefined,
+        undefined,
+        [{ path: "category", in: ["urn:c|lab"] }],
+        [{ path: "category", notIn: ["urn:c|lab"] }],
+      )
     : undefined;
   const referredBy = type === "Practitioner" ? tape.some(referring) : [];
   return rule([type], tape.below(3) === 0 || shown.length === 0 ? "everything" : shown, {
@@ -309,7 +340,11 @@ const includes: Readonly<Record<string, readonly string[]>> = {
     "_include:iterate=Encounter:participant",
     "_include:iterate=Encounter:subject",
   ],
-  Condition: ["_include=Condition:encounter", "_include=Condition:subject", "_include:iterate=Encounter:participant"],
+  Condition: [
+    "_include=Condition:encounter",
+    "_include=Condition:subject",
+    "_include:iterate=Encounter:participant",
+  ],
   Appointment: ["_include=Appointment:actor", "_include:iterate=Patient:general-practitioner"],
   Practitioner: ["_revinclude=Observation:performer", "_revinclude=Encounter:participant"],
 };
@@ -321,7 +356,12 @@ const joins: Readonly<Record<string, readonly string[]>> = {
     "_has:Observation:performer:",
     "_has:Appointment:actor:",
   ],
-  Encounter: ["patient.", "participant:Practitioner.", "_has:Observation:encounter:", "_has:Condition:encounter:"],
+  Encounter: [
+    "patient.",
+    "participant:Practitioner.",
+    "_has:Observation:encounter:",
+    "_has:Condition:encounter:",
+  ],
   Observation: [
     "patient.",
     "encounter.",
@@ -332,10 +372,16 @@ const joins: Readonly<Record<string, readonly string[]>> = {
   ],
   Condition: ["patient.", "encounter.", "asserter:Practitioner."],
   Appointment: ["actor:Patient.", "practitioner."],
-  Practitioner: ["_has:Observation:performer:", "_has:Encounter:participant:", "_has:Patient:general-practitioner:"],
+  Practitioner: [
+    "_has:Observation:performer:",
+    "_has:Encounter:participant:",
+    "_has:Patient:general-practitioner:",
+  ],
 };
 const target = (join: string, type: string): string => {
-  const last = join.startsWith("_has:") ? (join.split(":")[1] ?? type) : (join.slice(0, -1).split(".").at(-1) ?? "");
+  const last = join.startsWith("_has:")
+    ? (join.split(":")[1] ?? type)
+    : (join.slice(0, -1).split(".").at(-1) ?? "");
   if (join.startsWith("_has:")) return last;
   const named = last.split(":")[1];
   return named ?? (last === "patient" ? "Patient" : last === "encounter" ? "Encounter" : "Practitioner");
@@ -405,8 +451,13 @@ function valueOf(tape: Tape, world: readonly Kept[], type: string, name: string)
     const found = said.match(pattern) ?? [];
     return found[tape.below(Math.max(found.length, 1))] ?? "none";
   };
-  if (name === "date" || name === "birthdate") return `${tape.of("", "gt", "le")}${some(/\d{4}-\d{2}-\d{2}(?!T)/gu)}`;
-  if (/^(?:patient|subject|encounter|participant|practitioner|performer|focus|asserter|actor|link|general-practitioner)$/u.test(name))
+  if (name === "date" || name === "birthdate")
+    return `${tape.of("", "gt", "le")}${some(/\d{4}-\d{2}-\d{2}(?!T)/gu)}`;
+  if (
+    /^(?:patient|subject|encounter|participant|practitioner|performer|focus|asserter|actor|link|general-practitioner)$/u.test(
+      name,
+    )
+  )
     return some(/[A-Z][a-z]+\/[a-z]+\d?/gu);
   if (name === "identifier") {
     const at = tape.below(2);

@@ -15,12 +15,15 @@ const folder = join(import.meta.dirname, "../../policies");
 const names = readdirSync(folder);
 const body = (name: string): unknown => JSON.parse(readFileSync(join(folder, name), "utf8"));
 
-test.for(names)("the starter policy %s is publishable, and each of its examples is true", (name, { expect }) => {
-  const document = parsePolicyDocument(body(name));
-  if (!document.ok) return expect(document.error).toBeUndefined();
-  expect(`${document.value.name}.json`).toBe(name);
-  expect(proveExamples(document.value)).toEqual([]);
-});
+test.for(names)(
+  "the starter policy %s is publishable, and each of its examples is true",
+  (name, { expect }) => {
+    const document = parsePolicyDocument(body(name));
+    if (!document.ok) return expect(document.error).toBeUndefined();
+    expect(`${document.value.name}.json`).toBe(name);
+    expect(proveExamples(document.value)).toEqual([]);
+  },
+);
 
 test("docs/starter-policies.md says of each type what each policy grants", ({ expect }) => {
   const columns = ["treat", "patrqt", "hpaymt", "hoperat", "pubhlth", "hresch"].map((name) => {
@@ -61,7 +64,15 @@ test("no starter policy deletes, the narrow ones write nothing, and none writes 
   for (const name of ["hpaymt", "hoperat", "pubhlth", "hresch"]) expect(written(name), name).toEqual([]);
   for (const name of ["treat", "patrqt"]) {
     expect(policyOf(name).rules.some(({ interactions }) => interactions.includes("delete"))).toBe(false);
-    for (const type of ["Group", "RelatedPerson", "PractitionerRole", "Person", "Practitioner", "Organization", "Consent"] as const) {
+    for (const type of [
+      "Group",
+      "RelatedPerson",
+      "PractitionerRole",
+      "Person",
+      "Practitioner",
+      "Organization",
+      "Consent",
+    ] as const) {
       expect(written(name), `${name} ${type}`).not.toContain(type);
     }
   }
@@ -71,12 +82,27 @@ test("patrqt shows every type of the patient compartment but audit events and tr
   expect,
 }) => {
   const { rules } = policyOf("patrqt");
-  const readable = new Set(rules.flatMap(({ types, interactions }) => (interactions.includes("read") ? types : [])));
-  expect(r4ResourceTypes.filter((type) => isCompartmentType(type) && !readable.has(type))).toEqual(["AuditEvent", "ResearchSubject"]);
-  for (const type of ["Practitioner", "PractitionerRole", "Organization", "Location", "Medication", "Device"] as const) {
+  const readable = new Set(
+    rules.flatMap(({ types, interactions }) => (interactions.includes("read") ? types : [])),
+  );
+  expect(r4ResourceTypes.filter((type) => isCompartmentType(type) && !readable.has(type))).toEqual([
+    "AuditEvent",
+    "ResearchSubject",
+  ]);
+  for (const type of [
+    "Practitioner",
+    "PractitionerRole",
+    "Organization",
+    "Location",
+    "Medication",
+    "Device",
+  ] as const) {
     const own = rules.filter(({ types }) => types.includes(type));
     expect(own, type).toHaveLength(1);
-    expect(own[0], type).toMatchObject({ interactions: ["read"], referredBy: expect.arrayContaining([expect.any(String)]) });
+    expect(own[0], type).toMatchObject({
+      interactions: ["read"],
+      referredBy: expect.arrayContaining([expect.any(String)]),
+    });
   }
 });
 
@@ -87,9 +113,17 @@ test.for<[string, Added, boolean]>([
   ["another patient's", { category: "survey", patient: "2" }, false],
   ["what nobody says the category of", {}, false],
 ])("an individual adds to the record: %s", ([, { category, beside, patient = "1" }, may], { expect }) => {
-  const coded = (code: string) => ({ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code }] });
-  const access = { scopes: [{ context: "patient", type: "*", permissions: ["c"], categories: [] }], patient: "1" } as const;
-  const create = evaluateWrite(compilePolicy(policyOf("patrqt"), ""), access, { kind: "create", type: "Observation" });
+  const coded = (code: string) => ({
+    coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code }],
+  });
+  const access = {
+    scopes: [{ context: "patient", type: "*", permissions: ["c"], categories: [] }],
+    patient: "1",
+  } as const;
+  const create = evaluateWrite(compilePolicy(policyOf("patrqt"), ""), access, {
+    kind: "create",
+    type: "Observation",
+  });
   if (!create.ok) return expect(create.error).toBeUndefined();
   const resource = {
     resourceType: "Observation",
@@ -121,27 +155,33 @@ test("each of the six purposes has a starter policy, and the privacy office one 
   ]);
 });
 
-test.for(["treat.json", "hpaymt.json", "pubhlth.json"])("%s permits the requests that the README shows", (name, { expect }) => {
-  const document = parsePolicyDocument(body(name));
-  if (!document.ok) return expect(document.error).toBeUndefined();
-  const policy = compilePolicy(document.value, name);
-  for (const [path, query] of [
-    ["Patient/1", ""],
-    ["Observation", "patient=1"],
-    ["Condition", "patient=Patient/1"],
-  ] as const) {
-    const interaction = readInteraction("GET", path.split("/"), query);
-    if (!interaction.ok || !isReading(interaction.value)) return expect(interaction).toBeUndefined();
-    expect(
-      evaluate(
-        policy,
-        { scopes: [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }], patient: undefined },
-        interaction.value,
-      ).ok,
-      `${path}?${query}`,
-    ).toBe(true);
-  }
-});
+test.for(["treat.json", "hpaymt.json", "pubhlth.json"])(
+  "%s permits the requests that the README shows",
+  (name, { expect }) => {
+    const document = parsePolicyDocument(body(name));
+    if (!document.ok) return expect(document.error).toBeUndefined();
+    const policy = compilePolicy(document.value, name);
+    for (const [path, query] of [
+      ["Patient/1", ""],
+      ["Observation", "patient=1"],
+      ["Condition", "patient=Patient/1"],
+    ] as const) {
+      const interaction = readInteraction("GET", path.split("/"), query);
+      if (!interaction.ok || !isReading(interaction.value)) return expect(interaction).toBeUndefined();
+      expect(
+        evaluate(
+          policy,
+          {
+            scopes: [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }],
+            patient: undefined,
+          },
+          interaction.value,
+        ).ok,
+        `${path}?${query}`,
+      ).toBe(true);
+    }
+  },
+);
 
 test.for(["hpaymt.json", "hoperat.json", "pubhlth.json"])(
   "by %s a feed finds what has changed, of every type that it may search",
@@ -149,7 +189,9 @@ test.for(["hpaymt.json", "hoperat.json", "pubhlth.json"])(
     const document = parsePolicyDocument(body(name));
     if (!document.ok) return expect(document.error).toBeUndefined();
     const policy = compilePolicy(document.value, name);
-    const types = document.value.rules.filter((rule) => rule.interactions.includes("search")).flatMap((rule) => rule.types);
+    const types = document.value.rules
+      .filter((rule) => rule.interactions.includes("search"))
+      .flatMap((rule) => rule.types);
     expect(types).toContain("Condition");
     for (const type of types) {
       const interaction = readInteraction("GET", [type], "_lastUpdated=ge2026-01-01T00:00:00Z");
@@ -157,7 +199,10 @@ test.for(["hpaymt.json", "hoperat.json", "pubhlth.json"])(
       expect(
         evaluate(
           policy,
-          { scopes: [{ context: "system", type: "*", permissions: ["s"], categories: [] }], patient: undefined },
+          {
+            scopes: [{ context: "system", type: "*", permissions: ["s"], categories: [] }],
+            patient: undefined,
+          },
           interaction.value,
         ).ok,
         type,

@@ -18,7 +18,10 @@ export function twinOf(world: readonly Kept[], knowable: Knowable, tape: Tape): 
       case 0:
         return [];
       case 1:
-        return [changed(kept), changed({ ...kept, now: { ...kept.now, id: `${kept.now.id}-more` }, before: undefined })];
+        return [
+          changed(kept),
+          changed({ ...kept, now: { ...kept.now, id: `${kept.now.id}-more` }, before: undefined }),
+        ];
       default:
         return [changed(kept)];
     }
@@ -31,7 +34,15 @@ interface Changing {
   readonly tape: Tape;
 }
 
-const optional: ReadonlySet<string> = new Set(["note", "method", "reasonCode", "recorder", "telecom", "address", "comment"]);
+const optional: ReadonlySet<string> = new Set([
+  "note",
+  "method",
+  "reasonCode",
+  "recorder",
+  "telecom",
+  "address",
+  "comment",
+]);
 
 function changeRow(row: Row, versions: readonly Row[], changing: Changing): Row {
   const { knowable, tape } = changing;
@@ -61,7 +72,13 @@ function changeRow(row: Row, versions: readonly Row[], changing: Changing): Row 
   return change(row, []) as Row; // the same members
 }
 
-function changeText(text: string, row: Row, versions: readonly Row[], trail: readonly Step[], { knowable, known, tape }: Changing): string {
+function changeText(
+  text: string,
+  row: Row,
+  versions: readonly Row[],
+  trail: readonly Step[],
+  { knowable, known, tape }: Changing,
+): string {
   const [first] = trail;
   if (trail.at(-1)?.name === "reference") {
     const decides =
@@ -83,4 +100,6 @@ function changeText(text: string, row: Row, versions: readonly Row[], trail: rea
 
 /** Another date or text of no other world's either. */
 const other = (canary: string): string =>
-  canary.startsWith("k") ? `k9${canary.slice(1, -1)}99z` : new Date(Date.parse(canary) + 20_000 * 86_400_000).toISOString().slice(0, 10);
+  canary.startsWith("k")
+    ? `k9${canary.slice(1, -1)}99z`
+    : new Date(Date.parse(canary) + 20_000 * 86_400_000).toISOString().slice(0, 10);

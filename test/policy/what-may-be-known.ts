@@ -49,13 +49,17 @@ export class Knowable {
     const { contained, ...own } = row;
     const shown = leavesOf(own).flatMap(({ text, trail }) => (isShown(rules, trail) ? canariesIn(text) : []));
     const opens = isShown(rules, [{ name: "contained", item: {} }]);
-    return isArray(contained) && opens ? [...shown, ...contained.flatMap((inside) => this.#inside(inside))] : shown;
+    return isArray(contained) && opens
+      ? [...shown, ...contained.flatMap((inside) => this.#inside(inside))]
+      : shown;
   }
 
   /** What is inside goes by the rules to read its own type; it is nobody's but its container's. */
   #inside(inside: Json): readonly string[] {
     if (!isObject(inside)) return [];
-    const rules = this.#rules.filter(({ types, interactions }) => types.includes("Practitioner") && interactions.includes("read"));
+    const rules = this.#rules.filter(
+      ({ types, interactions }) => types.includes("Practitioner") && interactions.includes("read"),
+    );
     return leavesOf(inside).flatMap(({ text, trail }) => (isShown(rules, trail) ? canariesIn(text) : []));
   }
 
@@ -72,7 +76,9 @@ export class Knowable {
     if (versions.every((version) => this.#holds(version, interactions))) return rules;
     if (type !== "Practitioner" || !interactions.includes("read")) return [];
     return rules.filter(
-      (rule) => rule.interactions.includes("read") && (rule.referredBy ?? []).some((by) => this.#isReferred(`Practitioner/${row?.id}`, by)),
+      (rule) =>
+        rule.interactions.includes("read") &&
+        (rule.referredBy ?? []).some((by) => this.#isReferred(`Practitioner/${row?.id}`, by)),
     );
   }
 
@@ -85,10 +91,15 @@ export class Knowable {
         type,
         permissions = "",
         query = "",
-      } = /^(?<context>\w+)\/(?<type>[\w*]+)\.(?<permissions>\w+)(?:\?category=(?<query>.+))?$/u.exec(scope)?.groups ?? {};
+      } = /^(?<context>\w+)\/(?<type>[\w*]+)\.(?<permissions>\w+)(?:\?category=(?<query>.+))?$/u.exec(scope)
+        ?.groups ?? {};
       if (type !== "*" && type !== row.resourceType) return false;
       if (!letters.some((letter) => permissions.includes(letter))) return false;
-      if (query !== "" && !JSON.stringify(row["category"] ?? "").includes(`"code":"${query.split("|").at(-1)}"`)) return false;
+      if (
+        query !== "" &&
+        !JSON.stringify(row["category"] ?? "").includes(`"code":"${query.split("|").at(-1)}"`)
+      )
+        return false;
       if (context === "system") return true;
       const whose = context === "patient" ? [this.#asker.patient] : this.#asker.usersPatients;
       const owners = ownersOf(row);
@@ -122,7 +133,9 @@ function meets({ where = [] }: PolicyRule, row: Row): boolean {
 /** Ids of the patients whose it is: a subject's, or of who took part where there is none; an appointment is everybody's who comes. */
 export function ownersOf(row: Row): readonly string[] {
   const named = (value: Json | undefined) =>
-    [...JSON.stringify(value ?? "").matchAll(/"Patient\/(?<id>\w+)"/gu)].map(({ groups }) => groups?.["id"] ?? "");
+    [...JSON.stringify(value ?? "").matchAll(/"Patient\/(?<id>\w+)"/gu)].map(
+      ({ groups }) => groups?.["id"] ?? "",
+    );
   if (row.resourceType === "Patient") return [row.id];
   if (row.resourceType === "Appointment") return named(row["participant"]);
   return row["subject"] === undefined ? named(row["performer"]) : named(row["subject"]);
@@ -134,7 +147,10 @@ export interface Step {
 }
 
 /** Every text of a resource, with the way to it: each step's name, and what stands there. */
-export function leavesOf(value: Json, trail: readonly Step[] = []): readonly { readonly text: string; readonly trail: readonly Step[] }[] {
+export function leavesOf(
+  value: Json,
+  trail: readonly Step[] = [],
+): readonly { readonly text: string; readonly trail: readonly Step[] }[] {
   if (typeof value === "string") return [{ text: value, trail }];
   if (isArray(value))
     return value.flatMap((item) =>
@@ -155,7 +171,10 @@ function isShown(rules: readonly PolicyRule[], trail: readonly Step[]): boolean 
   const at = trail.findIndex(({ name }) => name === "extension");
   if (at !== -1 && !rules.some(({ extensions }) => extensions?.includes("urn:ext") === true)) return false;
   if (at === 0) return rules.length > 0;
-  const steps = (at === -1 ? trail : trail.slice(0, at)).map(({ name, item }) => ({ name: name.replace(/^_/u, ""), item }));
+  const steps = (at === -1 ? trail : trail.slice(0, at)).map(({ name, item }) => ({
+    name: name.replace(/^_/u, ""),
+    item,
+  }));
   return rules.some(({ show }) => typeof show !== "string" && show.some((path) => leadsTo(path, steps)));
 }
 
@@ -165,7 +184,13 @@ function leadsTo(path: string, steps: readonly Step[]): boolean {
 }
 
 function fits(segment: string, step: Step | undefined): boolean {
-  const { name = "", by, value } = /^(?<name>\w+(?:\[x\])?)(?:\[(?<by>\w+)=(?<value>[^\]]+)\])?$/u.exec(segment)?.groups ?? {};
-  const isNamed = name.endsWith("[x]") ? step?.name.startsWith(name.slice(0, -3)) === true : step?.name === name;
+  const {
+    name = "",
+    by,
+    value,
+  } = /^(?<name>\w+(?:\[x\])?)(?:\[(?<by>\w+)=(?<value>[^\]]+)\])?$/u.exec(segment)?.groups ?? {};
+  const isNamed = name.endsWith("[x]")
+    ? step?.name.startsWith(name.slice(0, -3)) === true
+    : step?.name === name;
   return isNamed && (by === undefined || step?.item[by] === value);
 }

@@ -43,14 +43,23 @@ function filled(whole: unknown = sample): RegistryState {
 function merge(there: RegistryState, file: unknown, mode: MergeMode = "add") {
   const document = read(file);
   const certificates = document.clients.map((client) =>
-    client.certificates.flatMap((x5t) => (typeof x5t === "string" ? [{ x5t, from: undefined, to: undefined }] : [])),
+    client.certificates.flatMap((x5t) =>
+      typeof x5t === "string" ? [{ x5t, from: undefined, to: undefined }] : [],
+    ),
   );
   const certificateSubjects = document.clients.map((client) =>
     client.certificates.flatMap((entry) =>
-      typeof entry !== "string" && "sanDns" in entry ? [{ issuerDn: entry.issuerDn, field: "sanDns" as const, value: entry.sanDns }] : [],
+      typeof entry !== "string" && "sanDns" in entry
+        ? [{ issuerDn: entry.issuerDn, field: "sanDns" as const, value: entry.sanDns }]
+        : [],
     ),
   );
-  return mergeRegistry(there, document, { policies: document.policies.map(() => policy), certificates, certificateSubjects }, mode);
+  return mergeRegistry(
+    there,
+    document,
+    { policies: document.policies.map(() => policy), certificates, certificateSubjects },
+    mode,
+  );
 }
 
 test("into an empty registry everything is added, and the second time nothing", ({ expect }) => {
@@ -60,7 +69,10 @@ test("into an empty registry everything is added, and the second time nothing", 
     value: { clients: { added: [{ id: "telehealth" }] }, grants: { added: [{ policy: policy.digest }] } },
   });
   const twice = merge(filled(), sample);
-  expect(twice.ok && Object.values(twice.value).flatMap((each) => (Array.isArray(each) ? each : Object.values(each).flat()))).toEqual([]);
+  expect(
+    twice.ok &&
+      Object.values(twice.value).flatMap((each) => (Array.isArray(each) ? each : Object.values(each).flat())),
+  ).toEqual([]);
 });
 
 test.for([
@@ -73,37 +85,62 @@ test.for([
   ["/grants/0/scopes", "/grants/0/scopes", "system/Patient.r"],
   ["/grants/0/quotas/default/requests", "/grants/0/quotas", 7],
   ["/origins/0/url", "/origins/0/url", "https://elsewhere.example.org/r4"],
-] as const)("an entry that differs at %s from what is registered is a clash, by its pointer", ([at, pointer, value], { expect }) => {
-  expect(merge(filled(), withValue(sample, at, value))).toMatchObject({ ok: false, error: { reason: "conflict", pointer } });
-});
+] as const)(
+  "an entry that differs at %s from what is registered is a clash, by its pointer",
+  ([at, pointer, value], { expect }) => {
+    expect(merge(filled(), withValue(sample, at, value))).toMatchObject({
+      ok: false,
+      error: { reason: "conflict", pointer },
+    });
+  },
+);
 
-test("replacing takes the file's content, but neither changes an agreement nor lifts a suspension", ({ expect }) => {
+test("replacing takes the file's content, but neither changes an agreement nor lifts a suspension", ({
+  expect,
+}) => {
   const quotas = withValue(sample, "/grants/0/quotas/default/requests", 7);
   expect(merge(filled(), quotas, "replace")).toMatchObject({
     ok: true,
     value: { grants: { changed: [{ quotas: { default: { requests: 7 } } }] } },
   });
   const agreement = withValue(sample, "/agreements/0/to", "2030-01-01");
-  expect(merge(filled(), agreement, "replace")).toMatchObject({ ok: false, error: { reason: "conflict", pointer: "/agreements/0/to" } });
+  expect(merge(filled(), agreement, "replace")).toMatchObject({
+    ok: false,
+    error: { reason: "conflict", pointer: "/agreements/0/to" },
+  });
   const there = filled();
   const suspended = {
     ...there,
-    clients: new Map([...there.clients].map(([id, client]) => [id, { ...client, status: "suspended" as const }])),
+    clients: new Map(
+      [...there.clients].map(([id, client]) => [id, { ...client, status: "suspended" as const }]),
+    ),
   };
-  expect(merge(suspended, sample, "replace")).toMatchObject({ ok: false, error: { reason: "conflict", pointer: "/clients/0/status" } });
+  expect(merge(suspended, sample, "replace")).toMatchObject({
+    ok: false,
+    error: { reason: "conflict", pointer: "/clients/0/status" },
+  });
 });
 
 test("a new certificate is added beside the old one; only replacing takes the old one out", ({ expect }) => {
   const rotated = withValue(sample, "/clients/0/certificates", ["B".repeat(43)]);
-  expect(merge(filled(), rotated)).toMatchObject({ ok: true, value: { certificates: { added: [{ x5t: "B".repeat(43) }], removed: [] } } });
-  expect(merge(filled(), rotated, "replace")).toMatchObject({ ok: true, value: { certificates: { removed: [{ x5t: "A".repeat(43) }] } } });
+  expect(merge(filled(), rotated)).toMatchObject({
+    ok: true,
+    value: { certificates: { added: [{ x5t: "B".repeat(43) }], removed: [] } },
+  });
+  expect(merge(filled(), rotated, "replace")).toMatchObject({
+    ok: true,
+    value: { certificates: { removed: [{ x5t: "A".repeat(43) }] } },
+  });
 });
 
 test.for(["clients", "agreements", "grants", "origins"] as const)(
   "%s that are in a file twice clash, by the second's pointer",
   (list, { expect }) => {
     const twice = { ...sample, [list]: [...sample[list], ...sample[list]] };
-    expect(merge(nothing, twice)).toMatchObject({ ok: false, error: { reason: "conflict", pointer: `/${list}/1` } });
+    expect(merge(nothing, twice)).toMatchObject({
+      ok: false,
+      error: { reason: "conflict", pointer: `/${list}/1` },
+    });
   },
 );
 
@@ -116,7 +153,10 @@ test.for([
   ["/grants/0/purpose", "HRESCH"], // the agreement does not permit it
   ["/grants/0/purpose", "COC"], // the agreement permits it, the policy does not serve it
 ] as const)("a reference to nothing at %s is refused by its pointer", ([pointer, value], { expect }) => {
-  expect(merge(nothing, withValue(sample, pointer, value))).toMatchObject({ ok: false, error: { reason: "invalid", pointer } });
+  expect(merge(nothing, withValue(sample, pointer, value))).toMatchObject({
+    ok: false,
+    error: { reason: "invalid", pointer },
+  });
 });
 
 test("an agreement of another client gives no grant", ({ expect }) => {
@@ -128,7 +168,9 @@ test("an agreement of another client gives no grant", ({ expect }) => {
   });
 });
 
-test("an external issuer and its client are added, clash where they differ, and are replaced", ({ expect }) => {
+test("an external issuer and its client are added, clash where they differ, and are replaced", ({
+  expect,
+}) => {
   expect(merge(nothing, external)).toMatchObject({
     ok: true,
     value: {
@@ -138,7 +180,10 @@ test("an external issuer and its client are added, clash where they differ, and 
   });
   const there = filled(external);
   const again = merge(there, external);
-  expect(again).toMatchObject({ ok: true, value: { issuers: { added: [], changed: [] }, clients: { added: [], changed: [] } } });
+  expect(again).toMatchObject({
+    ok: true,
+    value: { issuers: { added: [], changed: [] }, clients: { added: [], changed: [] } },
+  });
   for (const [at, pointer, value] of [
     ["/issuers/0/audience", "/issuers/0/audience", "another"],
     ["/issuers/0/purpose", "/issuers/0/purpose", { claim: "pou" }],
@@ -154,8 +199,12 @@ test("an external issuer and its client are added, clash where they differ, and 
   }
 });
 
-test("a client of an issuer that is nowhere, and two clients of one name at an issuer, are refused", ({ expect }) => {
-  expect(merge(nothing, withValue(external, "/issuers", []))).toMatchObject({ error: { reason: "invalid", pointer: "/clients/1/issuer" } });
+test("a client of an issuer that is nowhere, and two clients of one name at an issuer, are refused", ({
+  expect,
+}) => {
+  expect(merge(nothing, withValue(external, "/issuers", []))).toMatchObject({
+    error: { reason: "invalid", pointer: "/clients/1/issuer" },
+  });
   const second = { ...external.clients[1], id: "second", issuer: "https://issuer.example.org" };
   expect(merge(nothing, withValue(external, "/clients/2", second))).toMatchObject({
     error: { reason: "conflict", pointer: "/clients/1/externalClientId" },
@@ -178,16 +227,30 @@ test("a date alone is its first moment in UTC, and an offset is kept to", ({ exp
   expect(agreement?.to).toBe(instant(Date.UTC(2028, 0, 1, 5)));
 });
 
-test("a name under an authority is added once, beside what is there, and taken away by a file that replaces without it", ({ expect }) => {
+test("a name under an authority is added once, beside what is there, and taken away by a file that replaces without it", ({
+  expect,
+}) => {
   const name = { issuerDn: "CN=ca", field: "sanDns", value: "lab.example" };
-  const file = withValue(sample, "/clients/0/certificates", ["A".repeat(43), { issuerDn: "CN=ca", sanDns: "lab.example" }]);
-  const there: RegistryState = { ...filled(), certificateSubjects: new Map([["telehealth", [{ ...name, field: "sanDns" as const }]]]) };
+  const file = withValue(sample, "/clients/0/certificates", [
+    "A".repeat(43),
+    { issuerDn: "CN=ca", sanDns: "lab.example" },
+  ]);
+  const there: RegistryState = {
+    ...filled(),
+    certificateSubjects: new Map([["telehealth", [{ ...name, field: "sanDns" as const }]]]),
+  };
   expect(merge(filled(), file)).toMatchObject({
     ok: true,
     value: { certificateSubjects: { added: [{ ...name, client: "telehealth" }], removed: [] } },
   });
-  expect(merge(there, file)).toMatchObject({ ok: true, value: { certificateSubjects: { added: [], removed: [] } } });
-  expect(merge(there, sample)).toMatchObject({ ok: true, value: { certificateSubjects: { added: [], removed: [] } } });
+  expect(merge(there, file)).toMatchObject({
+    ok: true,
+    value: { certificateSubjects: { added: [], removed: [] } },
+  });
+  expect(merge(there, sample)).toMatchObject({
+    ok: true,
+    value: { certificateSubjects: { added: [], removed: [] } },
+  });
   expect(merge(there, sample, "replace")).toMatchObject({
     ok: true,
     value: { certificateSubjects: { added: [], removed: [{ ...name, client: "telehealth" }] } },
@@ -196,14 +259,24 @@ test("a name under an authority is added once, beside what is there, and taken a
 
 test("T35: a grant that asks for signatures needs a client with a key that can make them", ({ expect }) => {
   const asking = withValue(sample, "/grants/0/signedRequests", true);
-  expect(merge(nothing, asking)).toMatchObject({ ok: true, value: { grants: { added: [{ signedRequests: true }] } } });
+  expect(merge(nothing, asking)).toMatchObject({
+    ok: true,
+    value: { grants: { added: [{ signedRequests: true }] } },
+  });
   for (const spoil of [
     (file: unknown) => withValue(file, "/clients/0/jwks/keys/0/kid", undefined),
-    (file: unknown) => withValue(withValue(file, "/clients/0/auth", "tls_client_auth"), "/clients/0/jwks", undefined),
+    (file: unknown) =>
+      withValue(withValue(file, "/clients/0/auth", "tls_client_auth"), "/clients/0/jwks", undefined),
   ]) {
-    expect(merge(nothing, spoil(asking))).toMatchObject({ error: { reason: "invalid", pointer: "/grants/0/signedRequests" } });
+    expect(merge(nothing, spoil(asking))).toMatchObject({
+      error: { reason: "invalid", pointer: "/grants/0/signedRequests" },
+    });
   }
-  const elsewhere = withValue(withValue(asking, "/clients/0/jwks", undefined), "/clients/0/jwksUri", "https://client.example.org/jwks");
+  const elsewhere = withValue(
+    withValue(asking, "/clients/0/jwks", undefined),
+    "/clients/0/jwksUri",
+    "https://client.example.org/jwks",
+  );
   expect(merge(nothing, elsewhere).ok).toBe(true);
 });
 
@@ -218,13 +291,19 @@ test("an origin names a place to sign in only at an issuer that is there and has
     ["/origins/0/signInAt", "https://other.example.org"],
   ] as const) {
     const alone = withValue(withValue(withValue(signIn, "/clients", []), "/grants", []), "/agreements", []);
-    expect(merge(nothing, withValue(alone, at, value)), at).toMatchObject({ error: { reason: "invalid", pointer: "/origins/0/signInAt" } });
+    expect(merge(nothing, withValue(alone, at, value)), at).toMatchObject({
+      error: { reason: "invalid", pointer: "/origins/0/signInAt" },
+    });
   }
   const there = filled(signIn);
   const { issuers } = withValue(signIn, "/issuers/0/endpoints", undefined);
-  expect(merge(there, { issuers }, "replace")).toMatchObject({ error: { reason: "invalid", pointer: "/issuers/0/endpoints" } });
+  expect(merge(there, { issuers }, "replace")).toMatchObject({
+    error: { reason: "invalid", pointer: "/issuers/0/endpoints" },
+  });
   const { origins } = withValue(signIn, "/origins/0/signInAt", undefined);
-  expect(merge(there, { origins })).toMatchObject({ error: { reason: "conflict", pointer: "/origins/0/signInAt" } });
+  expect(merge(there, { origins })).toMatchObject({
+    error: { reason: "conflict", pointer: "/origins/0/signInAt" },
+  });
   expect(merge(there, { issuers, origins }, "replace")).toMatchObject({ ok: true });
 });
 
@@ -232,13 +311,21 @@ test("a place to sign in may be given to what is there without one; with it noth
   expect,
 }) => {
   const signIn = await withSignIn(sample);
-  const before = filled(withValue(withValue(signIn, "/issuers/0/endpoints", undefined), "/origins/0/signInAt", undefined));
+  const before = filled(
+    withValue(withValue(signIn, "/issuers/0/endpoints", undefined), "/origins/0/signInAt", undefined),
+  );
   expect(merge(before, signIn)).toMatchObject({
-    value: { issuers: { added: [], changed: [{}] }, origins: { added: [], changed: [{}] }, clients: { added: [], changed: [] } },
+    value: {
+      issuers: { added: [], changed: [{}] },
+      origins: { added: [], changed: [{}] },
+      clients: { added: [], changed: [] },
+    },
   });
   expect(merge(before, withValue(signIn, "/issuers/0/audience", "another"))).toMatchObject({
     error: { reason: "conflict", pointer: "/issuers/0/audience" },
   });
   const elsewhere = withValue(signIn, "/issuers/0/endpoints/token", "https://issuer.example.org/2");
-  expect(merge(filled(signIn), elsewhere)).toMatchObject({ error: { reason: "conflict", pointer: "/issuers/0/endpoints" } });
+  expect(merge(filled(signIn), elsewhere)).toMatchObject({
+    error: { reason: "conflict", pointer: "/issuers/0/endpoints" },
+  });
 });

@@ -34,7 +34,11 @@ const bad: readonly (readonly [string, string, unknown])[] = [
   ["/grants/0/scopes", "/grants/0/scopes", "system/*.sr"],
   ["/grants/0/quotas/default/requests", "/grants/0/quotas/default/requests", 0],
   ["/grants/0/quotas/perSubject", "/grants/0/quotas/perSubject/requests", { requests: 0, windowSeconds: 1 }],
-  ["/grants/0/quotas/records", "/grants/0/quotas/records/requests", { records: 9, windowSeconds: 1, requests: 1 }],
+  [
+    "/grants/0/quotas/records",
+    "/grants/0/quotas/records/requests",
+    { records: 9, windowSeconds: 1, requests: 1 },
+  ],
   ["/grants/0/quotas/burst", "/grants/0/quotas/burst", { requests: 1, windowSeconds: 1 }],
   ["/origins/0/url", "/origins/0/url", "http://fhir.example.org/r4"],
   ["/origins/0/url", "/origins/0/url", "https://user:pass@fhir.example.org/r4"],
@@ -44,7 +48,10 @@ const bad: readonly (readonly [string, string, unknown])[] = [
 ];
 
 test.for(bad)("what is wrong at %s is refused by its pointer", ([at, pointer, value], { expect }) => {
-  expect(readRegistry(withValue(file, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "invalid", pointer } });
+  expect(readRegistry(withValue(file, at, value), publicUrl)).toMatchObject({
+    ok: false,
+    error: { reason: "invalid", pointer },
+  });
 });
 
 const external = await withExternalClient(file);
@@ -52,9 +59,15 @@ const external = await withExternalClient(file);
 test("a file with an external issuer and its client is read, and one with a client that proves itself by its certificate alone", ({
   expect,
 }) => {
-  expect(readRegistry(external, publicUrl)).toMatchObject({ ok: true, value: { clients: [{}, { auth: "external", patient: "amara" }] } });
+  expect(readRegistry(external, publicUrl)).toMatchObject({
+    ok: true,
+    value: { clients: [{}, { auth: "external", patient: "amara" }] },
+  });
   const tls = withValue(withValue(file, "/clients/0/auth", "tls_client_auth"), "/clients/0/jwks", undefined);
-  expect(readRegistry(tls, publicUrl)).toMatchObject({ ok: true, value: { clients: [{ auth: "tls_client_auth" }] } });
+  expect(readRegistry(tls, publicUrl)).toMatchObject({
+    ok: true,
+    value: { clients: [{ auth: "tls_client_auth" }] },
+  });
 });
 
 const introspection = {
@@ -62,11 +75,21 @@ const introspection = {
   clientId: "phylax",
   credentials: { kind: "client_secret_basic", secret: "ISSUER_SECRET" },
 };
-const keyed = { kind: "private_key_jwt", secret: "ORIGIN_KEY", clientId: "phylax", tokenEndpoint: "https://fhir.example.org/token" };
+const keyed = {
+  kind: "private_key_jwt",
+  secret: "ORIGIN_KEY",
+  clientId: "phylax",
+  tokenEndpoint: "https://fhir.example.org/token",
+};
 
-test("T18, T39, T40: keys may be fetched, tokens asked about, and an origin may want assertions", ({ expect }) => {
+test("T18, T39, T40: keys may be fetched, tokens asked about, and an origin may want assertions", ({
+  expect,
+}) => {
   const changed = (changes: Readonly<Record<string, unknown>>) =>
-    Object.entries(changes).reduce((document: unknown, [path, value]) => withValue(document, path, value), external);
+    Object.entries(changes).reduce(
+      (document: unknown, [path, value]) => withValue(document, path, value),
+      external,
+    );
   const good: readonly Readonly<Record<string, unknown>>[] = [
     { "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": "https://issuer.example.org/jwks?tenant=1" },
     ...[
@@ -74,16 +97,23 @@ test("T18, T39, T40: keys may be fetched, tokens asked about, and an origin may 
       "https://issuer.example.org/.well-known/oauth-authorization-server",
     ].map((address) => ({ "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": address })),
     // Keys, right below the metadata.
-    { "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": "https://other.example.org/.well-known/openid-configuration/jwks" },
+    {
+      "/issuers/0/jwks": undefined,
+      "/issuers/0/jwksUri": "https://other.example.org/.well-known/openid-configuration/jwks",
+    },
     { "/clients/0/jwks": undefined, "/clients/0/jwksUri": "https://client.example.org/jwks" },
     { "/clients/1/jwksUri": "https://client.example.org/jwks" }, // of its signed requests
     { "/issuers/0/introspection": introspection },
     { "/issuers/0/introspection": introspection, "/issuers/0/jwks": undefined, "/issuers/0/algs": [] },
     { "/origins/0/credentials": keyed },
   ];
-  for (const changes of good) expect(readRegistry(changed(changes), publicUrl), JSON.stringify(changes)).toMatchObject({ ok: true });
+  for (const changes of good)
+    expect(readRegistry(changed(changes), publicUrl), JSON.stringify(changes)).toMatchObject({ ok: true });
   const unasked = changed({ "/issuers/0/introspection": introspection, "/issuers/0/jwks": undefined });
-  expect(readRegistry(unasked, publicUrl), "an algorithm without keys").toMatchObject({ ok: false, error: { pointer: "/issuers/0/algs" } });
+  expect(readRegistry(unasked, publicUrl), "an algorithm without keys").toMatchObject({
+    ok: false,
+    error: { pointer: "/issuers/0/algs" },
+  });
 });
 
 const badExternal: readonly (readonly [string, string, unknown])[] = [
@@ -112,8 +142,16 @@ const badExternal: readonly (readonly [string, string, unknown])[] = [
   ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "http://issuer.example.org/jwks"],
   ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "https://user:secret@issuer.example.org/jwks"],
   ["/issuers/0/algs", "/issuers/0/algs", []],
-  ["/issuers/0/introspection/endpoint", "/issuers/0/introspection", { ...introspection, endpoint: "http://issuer.example.org/introspect" }],
-  ["/issuers/0/introspection/credentials/kind", "/issuers/0/introspection", { ...introspection, credentials: { kind: "none" } }],
+  [
+    "/issuers/0/introspection/endpoint",
+    "/issuers/0/introspection",
+    { ...introspection, endpoint: "http://issuer.example.org/introspect" },
+  ],
+  [
+    "/issuers/0/introspection/credentials/kind",
+    "/issuers/0/introspection",
+    { ...introspection, credentials: { kind: "none" } },
+  ],
   [
     "/issuers/0/introspection/credentials/secret",
     "/issuers/0/introspection",
@@ -123,25 +161,42 @@ const badExternal: readonly (readonly [string, string, unknown])[] = [
   ["/clients/1/jwksUri", "/clients/1/jwksUri", "https://client.example.org/.well-known/openid-configuration"],
   ["/clients/1/jwksUri", "/clients/1/jwksUri", "http://client.example.org/jwks"],
   ["/clients/1/jwksUri", "/clients/1/jwksUri", "https://client.example.org/jwks#one"],
-  ["/origins/0/credentials/tokenEndpoint", "/origins/0/credentials", { ...keyed, tokenEndpoint: "http://fhir.example.org/token" }],
+  [
+    "/origins/0/credentials/tokenEndpoint",
+    "/origins/0/credentials",
+    { ...keyed, tokenEndpoint: "http://fhir.example.org/token" },
+  ],
 ];
 
 test.for(badExternal)(
   "what is wrong with an external issuer or client at %s is refused by its pointer",
   ([pointer, at, value], { expect }) => {
-    expect(readRegistry(withValue(external, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "invalid", pointer } });
+    expect(readRegistry(withValue(external, at, value), publicUrl)).toMatchObject({
+      ok: false,
+      error: { reason: "invalid", pointer },
+    });
   },
 );
 
 const unsupported: readonly (readonly [string, string, unknown])[] = [
   ["/grants/0/scopes", "/grants/0/scopes", "system/Observation.rs?code=718-7"],
-  ["/grants/0/scopes", "/grants/0/scopes", "system/*.rs patient/Observation.rs?category=laboratory&date=2020"],
+  [
+    "/grants/0/scopes",
+    "/grants/0/scopes",
+    "system/*.rs patient/Observation.rs?category=laboratory&date=2020",
+  ],
   ["/origins/0/credentials", "/origins/0/credentials/kind", { kind: "mtls", binding: "ORIGIN_MTLS" }],
 ];
 
-test.for(unsupported)("a feature that this version cannot enforce at %s is refused by its pointer", ([at, pointer, value], { expect }) => {
-  expect(readRegistry(withValue(external, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "not_supported", pointer } });
-});
+test.for(unsupported)(
+  "a feature that this version cannot enforce at %s is refused by its pointer",
+  ([at, pointer, value], { expect }) => {
+    expect(readRegistry(withValue(external, at, value), publicUrl)).toMatchObject({
+      ok: false,
+      error: { reason: "not_supported", pointer },
+    });
+  },
+);
 
 test("no refusal quotes a value of the file", ({ expect }) => {
   const placed = [
@@ -150,7 +205,8 @@ test("no refusal quotes a value of the file", ({ expect }) => {
   ];
   for (const [at, value] of placed) {
     const read = readRegistry(withValue(external, at, value), publicUrl);
-    const quoted = typeof value === "string" && value.length > 5 && !read.ok && read.error.problem.includes(value);
+    const quoted =
+      typeof value === "string" && value.length > 5 && !read.ok && read.error.problem.includes(value);
     expect(quoted, at).toBe(false);
   }
 });
@@ -163,7 +219,9 @@ test("an origin on a loopback host may be plain http", ({ expect }) => {
 
 test("the format is published as a JSON Schema", ({ expect }) => {
   const schema = z.toJSONSchema(registryDocument, { io: "input" });
-  const published: unknown = JSON.parse(readFileSync(join(import.meta.dirname, "../../docs/registry.schema.json"), "utf8"));
+  const published: unknown = JSON.parse(
+    readFileSync(join(import.meta.dirname, "../../docs/registry.schema.json"), "utf8"),
+  );
   expect(published).toEqual(JSON.parse(JSON.stringify(schema))); // else: node scripts/generate-registry-schema.ts
   expect(schema).toMatchObject({ type: "object", additionalProperties: false });
   expect(Object.keys(schema.properties ?? {}).sort()).toEqual([
@@ -177,11 +235,19 @@ test("the format is published as a JSON Schema", ({ expect }) => {
   ]);
 });
 
-test("a client whose tokens are bound to a key needs no certificate, unless a certificate is how it proves itself", ({ expect }) => {
+test("a client whose tokens are bound to a key needs no certificate, unless a certificate is how it proves itself", ({
+  expect,
+}) => {
   const keyBound = withValue(withValue(external, "/clients/0/dpop", true), "/clients/0/certificates", []);
-  expect(readRegistry(keyBound, publicUrl)).toMatchObject({ ok: true, value: { clients: [{ dpop: true, certificates: [] }, {}] } });
+  expect(readRegistry(keyBound, publicUrl)).toMatchObject({
+    ok: true,
+    value: { clients: [{ dpop: true, certificates: [] }, {}] },
+  });
   expect(
-    readRegistry(withValue(withValue(keyBound, "/clients/0/auth", "tls_client_auth"), "/clients/0/jwks", undefined), publicUrl),
+    readRegistry(
+      withValue(withValue(keyBound, "/clients/0/auth", "tls_client_auth"), "/clients/0/jwks", undefined),
+      publicUrl,
+    ),
   ).toMatchObject({
     ok: false,
     error: { pointer: "/clients/0/certificates" },
@@ -190,7 +256,9 @@ test("a client whose tokens are bound to a key needs no certificate, unless a ce
   expect(readRegistry(signedIn, publicUrl)).toMatchObject({ ok: true });
 });
 
-test("other names of an origin are bases like its own, of any scheme since none is asked, and none is there twice", ({ expect }) => {
+test("other names of an origin are bases like its own, of any scheme since none is asked, and none is there twice", ({
+  expect,
+}) => {
   const named = (alsoKnownAs: unknown) => {
     const read = readRegistry(withValue(file, "/origins/0/alsoKnownAs", alsoKnownAs), publicUrl);
     return read.ok ? undefined : read.error;
@@ -215,14 +283,22 @@ test("other names of an origin are bases like its own, of any scheme since none 
 
 test("T2: an origin is asked by https, plain http is for a loopback host alone", ({ expect }) => {
   const at = (url: string) => readRegistry(withValue(external, "/origins/0/url", url), publicUrl).ok;
-  for (const url of ["https://fhir.example.org/r4", "http://localhost:8080/r4", "http://127.0.0.1/r4"]) expect(at(url), url).toBe(true);
-  for (const url of ["http://fhir.example.org/r4", "http://10.0.0.1/r4", "http://localhost.example.org/r4", "ftp://localhost/r4"])
+  for (const url of ["https://fhir.example.org/r4", "http://localhost:8080/r4", "http://127.0.0.1/r4"])
+    expect(at(url), url).toBe(true);
+  for (const url of [
+    "http://fhir.example.org/r4",
+    "http://10.0.0.1/r4",
+    "http://localhost.example.org/r4",
+    "ftp://localhost/r4",
+  ])
     expect(at(url), url).toBe(false);
 });
 
 const name = { issuerDn: "CN=Partner CA", sanDns: "api.lab.example" };
 
-test("T21: certificates may be named in any of five ways, beside thumbprints, and only where somebody vouches for names", ({ expect }) => {
+test("T21: certificates may be named in any of five ways, beside thumbprints, and only where somebody vouches for names", ({
+  expect,
+}) => {
   const names = [
     name,
     { issuerDn: "CN=Partner CA", subjectDn: "CN=lab,O=St. Mary\\, Inc." },
@@ -230,14 +306,22 @@ test("T21: certificates may be named in any of five ways, beside thumbprints, an
     { issuerDn: "CN=Partner CA", sanIp: "2001:db8::7" },
     { issuerDn: "CN=Partner CA", sanEmail: "api@lab.example" },
   ];
-  expect(readRegistry(withValue(file, "/clients/0/certificates", ["A".repeat(43), ...names]), publicUrl)).toMatchObject({ ok: true });
-  const itself = withValue(withValue(file, "/clients/0/auth", "self_signed_tls_client_auth"), "/clients/0/jwks", undefined);
+  expect(
+    readRegistry(withValue(file, "/clients/0/certificates", ["A".repeat(43), ...names]), publicUrl),
+  ).toMatchObject({ ok: true });
+  const itself = withValue(
+    withValue(file, "/clients/0/auth", "self_signed_tls_client_auth"),
+    "/clients/0/jwks",
+    undefined,
+  );
   expect(readRegistry(itself, publicUrl)).toMatchObject({ ok: true });
   for (const [pointer, certificates] of [
     ["/clients/0/certificates/1", ["A".repeat(43), name]],
     ["/clients/0/certificates", []],
   ] as const) {
-    expect(readRegistry(withValue(itself, "/clients/0/certificates", certificates), publicUrl)).toMatchObject({ error: { pointer } });
+    expect(readRegistry(withValue(itself, "/clients/0/certificates", certificates), publicUrl)).toMatchObject(
+      { error: { pointer } },
+    );
   }
 });
 
@@ -256,8 +340,14 @@ test.for<readonly [string, unknown]>([
 });
 
 test("the pages of browser apps are exact origins, as browsers write them", ({ expect }) => {
-  const read = (origin: string) => readRegistry(withValue(file, "/clients/0/corsOrigins", [origin]), publicUrl);
-  for (const good of ["https://app.example.org", "https://app.example.org:8443", "http://localhost:3000", "http://127.0.0.1:3000"])
+  const read = (origin: string) =>
+    readRegistry(withValue(file, "/clients/0/corsOrigins", [origin]), publicUrl);
+  for (const good of [
+    "https://app.example.org",
+    "https://app.example.org:8443",
+    "http://localhost:3000",
+    "http://127.0.0.1:3000",
+  ])
     expect(read(good), good).toMatchObject({ ok: true });
   const bad = [
     "*",
@@ -270,14 +360,25 @@ test("the pages of browser apps are exact origins, as browsers write them", ({ e
     "https://user@app.example.org",
     "capacitor://localhost",
   ];
-  for (const origin of bad) expect(read(origin), origin).toMatchObject({ error: { pointer: "/clients/0/corsOrigins/0" } });
+  for (const origin of bad)
+    expect(read(origin), origin).toMatchObject({ error: { pointer: "/clients/0/corsOrigins/0" } });
 });
 
-test("T41: of metadata only an issuer's own are named, by where RFC 8414 and OpenID Connect put them", ({ expect }) => {
+test("T41: of metadata only an issuer's own are named, by where RFC 8414 and OpenID Connect put them", ({
+  expect,
+}) => {
   const verdict = (iss: string, jwksUri: string) => {
-    const changes = { "/issuers/0/iss": iss, "/clients/1/issuer": iss, "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": jwksUri };
+    const changes = {
+      "/issuers/0/iss": iss,
+      "/clients/1/issuer": iss,
+      "/issuers/0/jwks": undefined,
+      "/issuers/0/jwksUri": jwksUri,
+    };
     const read = readRegistry(
-      Object.entries(changes).reduce((document: unknown, [path, value]) => withValue(document, path, value), external),
+      Object.entries(changes).reduce(
+        (document: unknown, [path, value]) => withValue(document, path, value),
+        external,
+      ),
       publicUrl,
     );
     return read.ok ? "taken" : "pointer" in read.error && read.error.pointer;
@@ -304,7 +405,11 @@ test.for<readonly [string, string, unknown]>([
   ["/issuers/0/endpoints/token", "/issuers/0/endpoints/token", undefined],
   ["/issuers/0/endpoints/token", "/issuers/0/endpoints/token", "http://issuer.example.org/token"],
   ["/issuers/0/endpoints/authorization", "/issuers/0/endpoints/authorization", "javascript:alert(1)"],
-  ["/issuers/0/endpoints/authorization", "/issuers/0/endpoints/authorization", "https://user@issuer.example.org/authorize"],
+  [
+    "/issuers/0/endpoints/authorization",
+    "/issuers/0/endpoints/authorization",
+    "https://user@issuer.example.org/authorize",
+  ],
   ["/issuers/0/endpoints/userinfo", "/issuers/0/endpoints/userinfo", "https://issuer.example.org/userinfo"],
   ["/issuers/0/endpoints/capabilities/0", "/issuers/0/endpoints/capabilities", ["smart-app-state"]],
   ["/issuers/0/endpoints/capabilities", "/issuers/0/endpoints/capabilities", []],
@@ -313,14 +418,26 @@ test.for<readonly [string, string, unknown]>([
   ["/origins/0/signInAt", "/origins/0/signInAt", "http://issuer.example.org"],
 ])("what apps would be told at %s is refused by its pointer", ([pointer, at, value], { expect }) => {
   expect(readRegistry(signIn, publicUrl)).toMatchObject({ ok: true });
-  expect(readRegistry(withValue(signIn, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "invalid", pointer } });
+  expect(readRegistry(withValue(signIn, at, value), publicUrl)).toMatchObject({
+    ok: false,
+    error: { reason: "invalid", pointer },
+  });
 });
 
-test("where the keys of ID tokens are is known from the issuer's own address of keys, not from that of its metadata", ({ expect }) => {
+test("where the keys of ID tokens are is known from the issuer's own address of keys, not from that of its metadata", ({
+  expect,
+}) => {
   const verdict = (jwksUri: string) => {
-    const changes = { "/issuers/0/endpoints/jwks": undefined, "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": jwksUri };
+    const changes = {
+      "/issuers/0/endpoints/jwks": undefined,
+      "/issuers/0/jwks": undefined,
+      "/issuers/0/jwksUri": jwksUri,
+    };
     return readRegistry(
-      Object.entries(changes).reduce((document: unknown, [path, value]) => withValue(document, path, value), signIn),
+      Object.entries(changes).reduce(
+        (document: unknown, [path, value]) => withValue(document, path, value),
+        signIn,
+      ),
       publicUrl,
     );
   };
@@ -332,6 +449,11 @@ test("where the keys of ID tokens are is known from the issuer's own address of 
 
 test("what docs/registry.md shows of where apps have people sign in is read as it stands", ({ expect }) => {
   const page = readFileSync(join(import.meta.dirname, "../../docs/registry.md"), "utf8");
-  const shown: unknown = JSON.parse(/sign in\n\n```json\n(?<body>[\s\S]*?)```/u.exec(page)?.groups?.["body"] ?? "");
-  expect(readRegistry(shown, publicUrl)).toMatchObject({ ok: true, value: { origins: [{ signInAt: "https://login.hospital.example" }] } });
+  const shown: unknown = JSON.parse(
+    /sign in\n\n```json\n(?<body>[\s\S]*?)```/u.exec(page)?.groups?.["body"] ?? "",
+  );
+  expect(readRegistry(shown, publicUrl)).toMatchObject({
+    ok: true,
+    value: { origins: [{ signInAt: "https://login.hospital.example" }] },
+  });
 });

@@ -1,6 +1,14 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { denialName, denialReach, deniedCredential, deniedPrincipal, deniedSigner, readDenial, type Denial } from "#identity/denial";
+import {
+  denialName,
+  denialReach,
+  deniedCredential,
+  deniedPrincipal,
+  deniedSigner,
+  readDenial,
+  type Denial,
+} from "#identity/denial";
 import type { Principal } from "#identity/principal";
 import { denialGraceMilliseconds, hear, tell, type Delta, type Heard } from "#registry/revocation";
 import { instant } from "#kernel/clock";
@@ -75,7 +83,9 @@ test("what is denied first decides: a stolen key is a matter of who asks, not of
   expect(deniedPrincipal(named(denials.policy, denials.token), who)).toEqual({ reason: "token_denied" });
 });
 
-test("a key that is denied signs no requests of its client, whatever else the request proves", ({ expect }) => {
+test("a key that is denied signs no requests of its client, whatever else the request proves", ({
+  expect,
+}) => {
   const denied = new Set([denialName({ kind: "key", issuer: "telehealth", keyId: "requests-1" })]);
   expect(deniedSigner(denied, { id: "telehealth" }, "requests-1")).toEqual({ reason: "key_denied" });
   expect(deniedSigner(denied, { id: "payer" }, "requests-1")).toBeUndefined();
@@ -84,9 +94,19 @@ test("a key that is denied signs no requests of its client, whatever else the re
 });
 
 test("a client's own key is denied under the client's id", ({ expect }) => {
-  const credentials = { client: "telehealth", certificate: x5t, proof: undefined, keyId: "own-1", issuer: "telehealth" };
-  expect(deniedCredential(named({ kind: "key", issuer: "telehealth", keyId: "own-1" }), credentials)).toEqual({ reason: "key_denied" });
-  expect(deniedCredential(named({ kind: "key", issuer: "payer", keyId: "own-1" }), credentials)).toBeUndefined();
+  const credentials = {
+    client: "telehealth",
+    certificate: x5t,
+    proof: undefined,
+    keyId: "own-1",
+    issuer: "telehealth",
+  };
+  expect(deniedCredential(named({ kind: "key", issuer: "telehealth", keyId: "own-1" }), credentials)).toEqual(
+    { reason: "key_denied" },
+  );
+  expect(
+    deniedCredential(named({ kind: "key", issuer: "payer", keyId: "own-1" }), credentials),
+  ).toBeUndefined();
   expect(deniedCredential(named(denials.key), { ...credentials, keyId: undefined })).toBeUndefined();
 });
 
@@ -95,23 +115,39 @@ test("no two denials share a name, whatever their parts hold", ({ expect }) => {
   fc.assert(
     fc.property(text, text, text, text, (issuer, id, otherIssuer, otherId) => {
       const same = issuer === otherIssuer && id === otherId;
-      const names = [denialName({ kind: "token", issuer, id }), denialName({ kind: "token", issuer: otherIssuer, id: otherId })];
+      const names = [
+        denialName({ kind: "token", issuer, id }),
+        denialName({ kind: "token", issuer: otherIssuer, id: otherId }),
+      ];
       expect(names[0] === names[1]).toBe(same);
       expect(denialName({ kind: "key", issuer, keyId: id })).not.toBe(names[0]);
     }),
   );
 });
 
-test("a denial is told to whom it may concern: its client, its issuer's clients, or everybody", ({ expect }) => {
+test("a denial is told to whom it may concern: its client, its issuer's clients, or everybody", ({
+  expect,
+}) => {
   expect(denialReach(denials.grant)).toEqual({ client: "telehealth", issuer: null });
   expect(denialReach(denials.token)).toEqual({ client: null, issuer: "https://issuer.example" });
   expect(denialReach(denials.certificate)).toEqual({ client: null, issuer: null });
 });
 
 test("a denial that is none is refused by the name of its field, never by its value", ({ expect }) => {
-  for (const denial of Object.values(denials)) expect(readDenial({ ...denial })).toEqual({ ok: true, value: denial });
-  expect(readDenial({ kind: "certificate", x5t: "secret" })).toEqual({ ok: false, error: { reason: "denial_malformed", field: "x5t" } });
-  for (const odd of [null, [], {}, { kind: "all" }, { ...denials.client, more: 1 }, { ...denials.token, until: "soon" }])
+  for (const denial of Object.values(denials))
+    expect(readDenial({ ...denial })).toEqual({ ok: true, value: denial });
+  expect(readDenial({ kind: "certificate", x5t: "secret" })).toEqual({
+    ok: false,
+    error: { reason: "denial_malformed", field: "x5t" },
+  });
+  for (const odd of [
+    null,
+    [],
+    {},
+    { kind: "all" },
+    { ...denials.client, more: 1 },
+    { ...denials.token, until: "soon" },
+  ])
     expect(readDenial(odd).ok).toBe(false);
 });
 
@@ -130,7 +166,11 @@ const start: Heard = { ...standing, epoch: 0, denied: new Map() };
 const past = (deltas: readonly Delta[]) => ({ from: 0, deltas });
 /** What is known after these, heard one by one. */
 const after = (deltas: readonly Delta[]): Heard => {
-  const heard = hear(start, { ...standing, kind: "deltas", since: 0, epoch: deltas.at(-1)?.epoch ?? 0, deltas }, at);
+  const heard = hear(
+    start,
+    { ...standing, kind: "deltas", since: 0, epoch: deltas.at(-1)?.epoch ?? 0, deltas },
+    at,
+  );
   return heard?.heard ?? start;
 };
 
@@ -141,7 +181,9 @@ test("however news is split, repeated, late or lost, a listener knows what the t
   fc.assert(
     fc.property(
       fc.array(fc.tuple(kinds, fc.constantFrom("a", "b", "c")), { minLength: 1, maxLength: 30 }),
-      fc.array(fc.record({ upTo: fc.nat(30), kept: fc.nat(30), lost: fc.boolean(), late: fc.boolean() }), { maxLength: 20 }),
+      fc.array(fc.record({ upTo: fc.nat(30), kept: fc.nat(30), lost: fc.boolean(), late: fc.boolean() }), {
+        maxLength: 20,
+      }),
       (steps, talks) => {
         const all = steps.map(([kind, name], i) => delta(i + 1, kind, name));
         let heard: Heard | undefined;
@@ -154,9 +196,12 @@ test("however news is split, repeated, late or lost, a listener knows what the t
             expect(news.kind).toBe("deltas");
             return;
           }
-          for (const name of next.stale === "all" ? ["client/a", "client/b", "client/c"] : next.stale) stale.add(name);
+          for (const name of next.stale === "all" ? ["client/a", "client/b", "client/c"] : next.stale)
+            stale.add(name);
           expect(next.heard.epoch).toBeGreaterThanOrEqual(since ?? 0);
-          expect([...next.heard.denied.keys()].sort()).toEqual([...after(all.slice(0, next.heard.epoch)).denied.keys()].sort());
+          expect([...next.heard.denied.keys()].sort()).toEqual(
+            [...after(all.slice(0, next.heard.epoch)).denied.keys()].sort(),
+          );
           heard = next.heard;
         };
         take(tell(start, past([]), undefined, at));
@@ -168,20 +213,29 @@ test("however news is split, repeated, late or lost, a listener knows what the t
           else if (!lost) take(news);
         }
         for (const news of held) take(news);
-        for (const { kind, name } of all.slice(0, heard?.epoch)) if (kind === "changed") expect(stale).toContain(name);
+        for (const { kind, name } of all.slice(0, heard?.epoch))
+          if (kind === "changed") expect(stale).toContain(name);
       },
     ),
   );
 });
 
 test("news that begins after what is known is refused, so that all is asked for", ({ expect }) => {
-  const later = { ...standing, kind: "deltas", since: 5, epoch: 6, deltas: [delta(6, "denied", "a")] } as const;
+  const later = {
+    ...standing,
+    kind: "deltas",
+    since: 5,
+    epoch: 6,
+    deltas: [delta(6, "denied", "a")],
+  } as const;
   expect(hear(undefined, later, at)).toBeUndefined();
   expect(hear({ ...start, epoch: 4 }, later, at)).toBeUndefined();
   expect(hear({ ...start, epoch: 5 }, later, at)?.heard.denied.has("a")).toBe(true);
 });
 
-test("who was away for too long hears the whole and drops every copy; who is new has none to drop", ({ expect }) => {
+test("who was away for too long hears the whole and drops every copy; who is new has none to drop", ({
+  expect,
+}) => {
   const whole = tell(after([delta(1, "denied", "a")]), { from: 1, deltas: [] }, 0, at);
   expect(whole.kind).toBe("whole");
   expect(hear(start, whole, at)).toMatchObject({ stale: "all", heard: { epoch: 1 } });
@@ -204,7 +258,9 @@ test("whatever name a token may have, an operator can deny it, and denies that o
       if (!read.ok) throw new Error(read.error.field);
       const denied = named(read.value);
       expect(deniedPrincipal(denied, { ...who, tokenId: id })).toEqual({ reason: "token_denied" });
-      expect(deniedPrincipal(denied, { ...who, tokenId: other })?.reason).toBe(other === id ? "token_denied" : undefined);
+      expect(deniedPrincipal(denied, { ...who, tokenId: other })?.reason).toBe(
+        other === id ? "token_denied" : undefined,
+      );
     }),
   );
 });
@@ -216,9 +272,13 @@ const timed = new Map([
   ["for good", null],
 ]);
 
-test("the denial of a token is told for two minutes past its end, whoever's clock says when that is, and no longer", ({ expect }) => {
+test("the denial of a token is told for two minutes past its end, whoever's clock says when that is, and no longer", ({
+  expect,
+}) => {
   const whole = tell({ ...standing, epoch: 1, denied: timed }, past([]), undefined, at);
-  expect(whole).toMatchObject({ denied: [{ name: "just over, by one clock of several" }, { name: "for good" }] });
+  expect(whole).toMatchObject({
+    denied: [{ name: "just over, by one clock of several" }, { name: "for good" }],
+  });
 });
 
 test("a listener lets go of what is over when it hears of more: nothing piles up", ({ expect }) => {

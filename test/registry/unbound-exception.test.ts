@@ -14,7 +14,12 @@ const shown = (name: string) =>
     x5t: presented(name).x5t,
     voucher: { kind: "authority", subjectDn: `CN=${name}`, issuerDn: "CN=authority", der: new Uint8Array() },
   }) as const;
-const app: ClientRecord = { ...clientRecord([]), authentication: "external", external: { issuer: iss, id: "app" }, certificates: [] };
+const app: ClientRecord = {
+  ...clientRecord([]),
+  authentication: "external",
+  external: { issuer: iss, id: "app" },
+  certificates: [],
+};
 const excepted: ClientRecord = { ...app, unboundUntil: instant(at + 1) };
 const evidence: Evidence = {
   token: {
@@ -40,38 +45,82 @@ const evidence: Evidence = {
   at,
 };
 
-test("T5: an external token without cnf is read as bound to nothing; one whose cnf is empty or unknown is refused", ({ expect }) => {
-  const issuer = { iss, keys: [], algorithms: [], audience: "phylax", purpose: { fixed: ["TREAT"] }, claims: {} } as const;
-  const claims = { iss, sub: "s", aud: "phylax", iat: now, exp: now + 60, jti: "j", client_id: "app", scope: "system/*.r" };
-  const read = (more: object) => readExternalToken({ ...claims, ...more }, issuer, { bases: [fhirBase("main")], at });
+test("T5: an external token without cnf is read as bound to nothing; one whose cnf is empty or unknown is refused", ({
+  expect,
+}) => {
+  const issuer = {
+    iss,
+    keys: [],
+    algorithms: [],
+    audience: "phylax",
+    purpose: { fixed: ["TREAT"] },
+    claims: {},
+  } as const;
+  const claims = {
+    iss,
+    sub: "s",
+    aud: "phylax",
+    iat: now,
+    exp: now + 60,
+    jti: "j",
+    client_id: "app",
+    scope: "system/*.r",
+  };
+  const read = (more: object) =>
+    readExternalToken({ ...claims, ...more }, issuer, { bases: [fhirBase("main")], at });
   expect(read({})).toMatchObject({ ok: true, value: { binding: { kind: "none" } } });
-  for (const cnf of [{}, { jkt: "short" }]) expect(read({ cnf })).toEqual({ ok: false, error: { reason: "token_unbound" } });
+  for (const cnf of [{}, { jkt: "short" }])
+    expect(read({ cnf })).toEqual({ ok: false, error: { reason: "token_unbound" } });
   expect(read({ cnf: { kid: "k" } })).toEqual({ ok: false, error: { reason: "binding_not_supported" } });
 });
 
-test("T5: such a token is refused without an exception, taken until its end, and refused from then on", ({ expect }) => {
+test("T5: such a token is refused without an exception, taken until its end, and refused from then on", ({
+  expect,
+}) => {
   expect(identify({ ...evidence, client: app })).toEqual({ ok: false, error: { reason: "token_unbound" } });
-  expect(identify(evidence)).toMatchObject({ ok: true, value: { unbound: true, certificate: undefined, proof: undefined } });
-  expect(identify({ ...evidence, at: instant(at + 1) })).toEqual({ ok: false, error: { reason: "token_unbound" } });
+  expect(identify(evidence)).toMatchObject({
+    ok: true,
+    value: { unbound: true, certificate: undefined, proof: undefined },
+  });
+  expect(identify({ ...evidence, at: instant(at + 1) })).toEqual({
+    ok: false,
+    error: { reason: "token_unbound" },
+  });
 });
 
-test("T5: an exception asks no less of the connection: where certificates are registered, one of them must be there", ({ expect }) => {
+test("T5: an exception asks no less of the connection: where certificates are registered, one of them must be there", ({
+  expect,
+}) => {
   const [registered, other] = [shown("telehealth"), shown("payer")];
   for (const tokensBoundTo of ["certificate", "key"] as const) {
     const client = { ...excepted, tokensBoundTo, certificates: clientRecord([]).certificates };
     expect(identify({ ...evidence, client })).toMatchObject({ error: { reason: "certificate_missing" } });
-    expect(identify({ ...evidence, client, certificate: other })).toMatchObject({ error: { reason: "certificate_not_registered" } });
-    expect(identify({ ...evidence, client, certificate: registered })).toMatchObject({ ok: true, value: { unbound: true } });
+    expect(identify({ ...evidence, client, certificate: other })).toMatchObject({
+      error: { reason: "certificate_not_registered" },
+    });
+    expect(identify({ ...evidence, client, certificate: registered })).toMatchObject({
+      ok: true,
+      value: { unbound: true },
+    });
   }
 });
 
-test("T5: a token that is bound stays bound under an exception, and a suspended client stays out", ({ expect }) => {
-  const token = { ...evidence.token, binding: { kind: "certificate", x5t: presented("telehealth").x5t } } as const;
+test("T5: a token that is bound stays bound under an exception, and a suspended client stays out", ({
+  expect,
+}) => {
+  const token = {
+    ...evidence.token,
+    binding: { kind: "certificate", x5t: presented("telehealth").x5t },
+  } as const;
   expect(identify({ ...evidence, token })).toMatchObject({ error: { reason: "certificate_missing" } });
-  expect(identify({ ...evidence, client: { ...excepted, status: "suspended" } })).toMatchObject({ error: { reason: "client_suspended" } });
+  expect(identify({ ...evidence, client: { ...excepted, status: "suspended" } })).toMatchObject({
+    error: { reason: "client_suspended" },
+  });
 });
 
-test("T5: an exception is for clients of external issuers, and at most ninety days ahead when it is loaded", async ({ expect }) => {
+test("T5: an exception is for clients of external issuers, and at most ninety days ahead when it is loaded", async ({
+  expect,
+}) => {
   const file = await withExternalClient(await registryFile());
   const until = (days: number) => new Date(at + days * 86_400_000).toISOString();
   const read = (client: number, value: string) =>
@@ -88,6 +137,11 @@ test("T5: an exception is for clients of external issuers, and at most ninety da
 
 test("an excepted client needs no certificate, one without an exception does", async ({ expect }) => {
   const file = withValue(await withExternalClient(await registryFile()), "/clients/1/certificates", []);
-  expect(readRegistry(file, "https://g.example")).toMatchObject({ ok: false, error: { pointer: "/clients/1/certificates" } });
-  expect(readRegistry(withValue(file, "/clients/1/unboundUntil", "2026-12-01"), "https://g.example").ok).toBe(true);
+  expect(readRegistry(file, "https://g.example")).toMatchObject({
+    ok: false,
+    error: { pointer: "/clients/1/certificates" },
+  });
+  expect(readRegistry(withValue(file, "/clients/1/unboundUntil", "2026-12-01"), "https://g.example").ok).toBe(
+    true,
+  );
 });

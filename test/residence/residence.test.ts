@@ -9,7 +9,9 @@ import { noSharedData, resourcesIn } from "../phi/shared-data.ts";
 const at = instant(Date.parse("2026-11-24T12:00:00Z"));
 const lives = (...address: readonly JsonObject[]) => residenceOf({ resourceType: "Patient", address }, at);
 
-test("a State is named by its code, its name or ISO 3166-2, however that is written, and stands as USPS has it", ({ expect }) => {
+test("a State is named by its code, its name or ISO 3166-2, however that is written, and stands as USPS has it", ({
+  expect,
+}) => {
   for (const [text, code] of [
     ["MA", "MA"],
     [" ma ", "MA"],
@@ -29,15 +31,32 @@ test("a State is named by its code, its name or ISO 3166-2, however that is writ
     expect([stateNamed(text), lives({ state: text })], text).toEqual([code, code]);
   for (const text of ["Massachusets", "MA 02139", "ON", "AE", "MH", "Москва MA", "constructor", ""])
     expect(stateNamed(text), text).toBeUndefined();
-  expect([isUsState("PR"), isUsState("MH"), isUsState("ma"), isUsState("toString")]).toEqual([true, false, false, false]);
+  expect([isUsState("PR"), isUsState("MH"), isUsState("ma"), isUsState("toString")]).toEqual([
+    true,
+    false,
+    false,
+    false,
+  ]);
 });
 
 test("a country other than the United States is outside, whatever the state; one of its territories is a State (45 CFR 160.103)", ({
   expect,
 }) => {
-  for (const country of ["US", "USA", "usa", "United States of America", "U.S.A.", "", " ", "-", "Unknown", "UNK"])
+  for (const country of [
+    "US",
+    "USA",
+    "usa",
+    "United States of America",
+    "U.S.A.",
+    "",
+    " ",
+    "-",
+    "Unknown",
+    "UNK",
+  ])
     expect(lives({ country, state: "MA" }), country).toBe("MA");
-  for (const country of ["BR", "Brasil", "CAN", "Georgia", "VG"]) expect(lives({ country, state: "MA" }), country).toBe(outsideUs);
+  for (const country of ["BR", "Brasil", "CAN", "Georgia", "VG"])
+    expect(lives({ country, state: "MA" }), country).toBe(outsideUs);
   expect(lives({ country: "MX" })).toBe(outsideUs);
   for (const [country, code] of [
     ["PR", "PR"],
@@ -52,23 +71,39 @@ test("a country other than the United States is outside, whatever the state; one
   expect(lives({ country: "US" })).toBeUndefined();
 });
 
-test("home comes before others, what is for the post alone behind its like, and what is old, ended or not begun never", ({ expect }) => {
+test("home comes before others, what is for the post alone behind its like, and what is old, ended or not begun never", ({
+  expect,
+}) => {
   const [home, work, plain] = [{ use: "home", state: "MA" }, { use: "work", state: "NY" }, { state: "VT" }];
   expect(lives(work, plain, home)).toBe("MA");
   expect(lives(work, plain)).toBe("VT");
   expect(lives(work, { use: "billing", state: "CT" }, { use: "temp", state: "RI" })).toBe("RI");
   expect(lives({ ...home, type: "postal", state: "NH" }, { ...home, type: "physical" })).toBe("MA");
   expect(lives({ ...home, type: "postal", state: "NH" }, { ...home, type: "both" })).toBe("MA");
-  expect(lives({ ...home, type: "postal", state: "NH" }, work), "a post box at home says more than a desk").toBe("NH");
+  expect(
+    lives({ ...home, type: "postal", state: "NH" }, work),
+    "a post box at home says more than a desk",
+  ).toBe("NH");
   expect(lives({ use: "home", city: "Boston" }, work), "the first that says one").toBe("NY");
-  for (const period of [{ end: "2025" }, { end: "2026-11-23" }, { start: "2027" }, { end: "last year" }, "2026"])
+  for (const period of [
+    { end: "2025" },
+    { end: "2026-11-23" },
+    { start: "2027" },
+    { end: "last year" },
+    "2026",
+  ])
     expect(lives({ ...home, period }, work), JSON.stringify(period)).toBe("NY");
-  for (const period of [{ start: "2020", end: "2026" }, { end: "2026-11" }, {}]) expect(lives({ ...home, period }, work)).toBe("MA");
+  for (const period of [{ start: "2020", end: "2026" }, { end: "2026-11" }, {}])
+    expect(lives({ ...home, period }, work)).toBe("MA");
   expect(lives({ ...home, use: "old" })).toBeUndefined();
 });
 
-test("nothing is guessed: not from a postal code, a city or a line, nor from what is no address", ({ expect }) => {
-  expect(lives({ use: "home", postalCode: "02139", city: "Boston", text: "Boston, MA 02139", line: ["MA"] })).toBeUndefined();
+test("nothing is guessed: not from a postal code, a city or a line, nor from what is no address", ({
+  expect,
+}) => {
+  expect(
+    lives({ use: "home", postalCode: "02139", city: "Boston", text: "Boston, MA 02139", line: ["MA"] }),
+  ).toBeUndefined();
   for (const address of [
     "MA",
     { state: "MA" },
@@ -81,15 +116,20 @@ test("nothing is guessed: not from a postal code, a city or a line, nor from wha
   expect(residenceOf({ resourceType: "Patient" }, at)).toBeUndefined();
 });
 
-test("what names no State is kept as it is said, in one line of at most 32 bytes; what is longer is no state", ({ expect }) => {
+test("what names no State is kept as it is said, in one line of at most 32 bytes; what is longer is no state", ({
+  expect,
+}) => {
   expect(lives({ state: " Massa\u001b[31m\n  chusets\u202e " })).toBe("Massa [31m chusets");
-  expect([lives({ state: "x".repeat(stateBytesMax) }), lives({ state: "x".repeat(stateBytesMax + 1) })]).toEqual([
-    "x".repeat(stateBytesMax),
-    undefined,
-  ]);
+  expect([
+    lives({ state: "x".repeat(stateBytesMax) }),
+    lives({ state: "x".repeat(stateBytesMax + 1) }),
+  ]).toEqual(["x".repeat(stateBytesMax), undefined]);
   expect(lives({ state: "é".repeat(17) })).toBeUndefined();
   expect(lives({ state: "\ud800" })).toBeUndefined();
-  const any = fc.record({ state: fc.string({ unit: "binary" }), country: fc.option(fc.string({ unit: "grapheme" }), { nil: "" }) });
+  const any = fc.record({
+    state: fc.string({ unit: "binary" }),
+    country: fc.option(fc.string({ unit: "grapheme" }), { nil: "" }),
+  });
   fc.assert(
     fc.property(any, (address) => {
       const said = lives(address);
@@ -98,19 +138,27 @@ test("what names no State is kept as it is said, in one line of at most 32 bytes
     }),
   );
   fc.assert(
-    fc.property(fc.jsonValue(), (address) => residenceOf({ resourceType: "Patient", address } as unknown as JsonObject, at) !== ""),
+    fc.property(
+      fc.jsonValue(),
+      (address) => residenceOf({ resourceType: "Patient", address } as unknown as JsonObject, at) !== "",
+    ),
   );
 });
 
-test.skipIf(noSharedData)("real patients live where their home address says (needs ../shared/data)", ({ expect }) => {
-  const statesOf = (folder: string) => {
-    const patients = resourcesIn(folder).filter((resource) => textAt(resource, "resourceType") === "Patient");
-    return patients.map((patient) => residenceOf(patient, at));
-  };
-  // As their files say: each has one address, without a use.
-  expect(statesOf("synthea-2019")).toEqual(Array.from({ length: 7 }, () => "MA")); // written as Massachusetts
-  expect(statesOf("synthea-2020")).toEqual(["WA", "WA", "WA"]);
-  expect(statesOf("synthea-2024")).toEqual(["KS", "KS", "KS", "KS"]);
-  expect(statesOf("us-core")).toEqual(["OK", "OK"]); // one has an old address beside it
-  expect(statesOf("examples-r4")).toEqual([undefined, undefined, undefined, undefined]);
-});
+test.skipIf(noSharedData)(
+  "real patients live where their home address says (needs ../shared/data)",
+  ({ expect }) => {
+    const statesOf = (folder: string) => {
+      const patients = resourcesIn(folder).filter(
+        (resource) => textAt(resource, "resourceType") === "Patient",
+      );
+      return patients.map((patient) => residenceOf(patient, at));
+    };
+    // As their files say: each has one address, without a use.
+    expect(statesOf("synthea-2019")).toEqual(Array.from({ length: 7 }, () => "MA")); // written as Massachusetts
+    expect(statesOf("synthea-2020")).toEqual(["WA", "WA", "WA"]);
+    expect(statesOf("synthea-2024")).toEqual(["KS", "KS", "KS", "KS"]);
+    expect(statesOf("us-core")).toEqual(["OK", "OK"]); // one has an old address beside it
+    expect(statesOf("examples-r4")).toEqual([undefined, undefined, undefined, undefined]);
+  },
+);

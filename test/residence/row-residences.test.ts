@@ -2,7 +2,11 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { Residences } from "#residence/row-residences";
 
-const patient = (id: string, state: string) => ({ resourceType: "Patient", id, address: [{ use: "home", state }] });
+const patient = (id: string, state: string) => ({
+  resourceType: "Patient",
+  id,
+  address: [{ use: "home", state }],
+});
 
 test("a Patient is known by its own body, and by a copy inside another only until then", ({ expect }) => {
   const residences = new Residences(instant(0));
@@ -24,8 +28,17 @@ test("a Patient is known by its own body, and by a copy inside another only unti
 
 test("a contained Patient, and what is no Patient, says nothing of anybody", ({ expect }) => {
   const residences = new Residences(instant(0));
-  residences.note({ resourceType: "Observation", id: "o", contained: [patient("a", "MA")], address: [{ state: "MA" }] });
+  residences.note({
+    resourceType: "Observation",
+    id: "o",
+    contained: [patient("a", "MA")],
+    address: [{ state: "MA" }],
+  });
   residences.note({ resourceType: "Patient", address: [{ state: "MA" }] });
   residences.note({ resourceType: "constructor", id: "a" });
-  expect([residences.of("a"), residences.of("o"), residences.of("constructor")]).toEqual([undefined, undefined, undefined]);
+  expect([residences.of("a"), residences.of("o"), residences.of("constructor")]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });

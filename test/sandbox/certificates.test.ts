@@ -43,12 +43,18 @@ function tlsServer(): Promise<{ port: number; peer: Promise<TLSSocket>; close: (
   );
   return new Promise((ready) => {
     listener.listen(0, "127.0.0.1", () =>
-      ready({ port: (listener.address() as AddressInfo).port, peer: peer.promise, close: () => listener.close() }),
+      ready({
+        port: (listener.address() as AddressInfo).port,
+        peer: peer.promise,
+        close: () => listener.close(),
+      }),
     );
   });
 }
 
-test("both sides accept the chain in a TLS 1.3 handshake that checks names and both certificates", async ({ expect }) => {
+test("both sides accept the chain in a TLS 1.3 handshake that checks names and both certificates", async ({
+  expect,
+}) => {
   for (const servername of ["localhost", "127.0.0.1"]) {
     const { port, peer, close } = await tlsServer();
     const socket = connect({
@@ -89,17 +95,24 @@ test.skipIf(!hasCurl)("curl accepts the chain (skipped without curl)", async ({ 
   close();
 });
 
-test.skipIf(!hasOpenssl)("OpenSSL finds each certificate good for its own purpose and no other (skipped without openssl)", ({ expect }) => {
-  const verify = (ca: string, purpose: string, cert: string) =>
-    spawnSync(openssl, ["verify", "-x509_strict", "-CAfile", ca, "-purpose", purpose, cert]).status;
-  expect(verify(serverCa.cert, "sslserver", server.cert)).toBe(0);
-  expect(verify(clientCa.cert, "sslclient", client.cert)).toBe(0);
-  expect(verify(serverCa.cert, "sslclient", server.cert)).not.toBe(0);
-  expect(verify(clientCa.cert, "sslserver", client.cert)).not.toBe(0);
-  expect(verify(serverCa.cert, "sslclient", client.cert)).not.toBe(0);
-  const text = execFileSync(openssl, ["x509", "-in", client.cert, "-noout", "-subject", "-nameopt", "RFC2253"], { encoding: "utf8" });
-  expect(text.trim()).toBe("subject=CN=telehealth,O=St. Mary\\, Inc.");
-});
+test.skipIf(!hasOpenssl)(
+  "OpenSSL finds each certificate good for its own purpose and no other (skipped without openssl)",
+  ({ expect }) => {
+    const verify = (ca: string, purpose: string, cert: string) =>
+      spawnSync(openssl, ["verify", "-x509_strict", "-CAfile", ca, "-purpose", purpose, cert]).status;
+    expect(verify(serverCa.cert, "sslserver", server.cert)).toBe(0);
+    expect(verify(clientCa.cert, "sslclient", client.cert)).toBe(0);
+    expect(verify(serverCa.cert, "sslclient", server.cert)).not.toBe(0);
+    expect(verify(clientCa.cert, "sslserver", client.cert)).not.toBe(0);
+    expect(verify(serverCa.cert, "sslclient", client.cert)).not.toBe(0);
+    const text = execFileSync(
+      openssl,
+      ["x509", "-in", client.cert, "-noout", "-subject", "-nameopt", "RFC2253"],
+      { encoding: "utf8" },
+    );
+    expect(text.trim()).toBe("subject=CN=telehealth,O=St. Mary\\, Inc.");
+  },
+);
 
 test("a second start finds the same certificates", async ({ expect }) => {
   const before = [serverCa, clientCa, server, client].map(({ cert }) => readFileSync(cert, "utf8"));
@@ -110,10 +123,13 @@ test("a second start finds the same certificates", async ({ expect }) => {
 });
 
 test("keys are readable by their owner only", ({ expect }) => {
-  for (const { key } of [serverCa, clientCa, server, client]) expect(statSync(key).mode.toString(8).slice(-3)).toBe("600");
+  for (const { key } of [serverCa, clientCa, server, client])
+    expect(statSync(key).mode.toString(8).slice(-3)).toBe("600");
 });
 
-test("a certificate is made anew within a day of its end, for another subject, without its key, or torn by a crash", async ({ expect }) => {
+test("a certificate is made anew within a day of its end, for another subject, without its key, or torn by a crash", async ({
+  expect,
+}) => {
   const issue = (validity?: { notBefore: Date; notAfter: Date }, subject = "CN=renewed") =>
     issueClientCertificate(dir, "renewed", subject, validity);
   const fingerprint = ({ cert }: CertificateFiles) => new X509Certificate(readFileSync(cert)).fingerprint256;
@@ -142,7 +158,8 @@ test("a certificate is made anew within a day of its end, for another subject, w
 });
 
 test("a name that could leave the folder is refused", async ({ expect }) => {
-  for (const name of ["../ca", "a/b", "", "A", ".hidden"]) expect(() => issueClientCertificate(dir, name, "CN=x"), name).toThrow("a-z");
+  for (const name of ["../ca", "a/b", "", "A", ".hidden"])
+    expect(() => issueClientCertificate(dir, name, "CN=x"), name).toThrow("a-z");
 });
 
 test("x5t#S256 is the SHA-256 of the DER in base64url", ({ expect }) => {

@@ -12,7 +12,8 @@ test("dev.json lists the logs of half-years that ended too, after a switch and a
   const state = mkdtempSync(join(tmpdir(), "phylax-dev-json-"));
   const checkpointKey = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
   const ledger = { ledgerName: "ledger.test", shards: 2, checkpointKey: checkpointKey as { kty: string } };
-  const logsIn = () => (JSON.parse(readFileSync(join(state, "dev.json"), "utf8")) as { logs: Record<string, string> }).logs;
+  const logsIn = () =>
+    (JSON.parse(readFileSync(join(state, "dev.json"), "utf8")) as { logs: Record<string, string> }).logs;
   vi.useFakeTimers({ now: Date.UTC(2026, 11, 31) });
   try {
     const first = keepDevFile(state, { gateway: "https://localhost" }, ledger);

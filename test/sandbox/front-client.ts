@@ -1,6 +1,12 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+} from "node:http";
 import { request, type Agent } from "node:https";
 import { createServer as createTcpServer, type AddressInfo, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
@@ -25,9 +31,27 @@ export interface Answer {
 }
 
 /** One request over a connection of its own; rejects when the transfer breaks. */
-export async function ask({ port, ca, as, path = "/", method = "GET", headers = {}, body, agent }: Ask): Promise<Answer> {
+export async function ask({
+  port,
+  ca,
+  as,
+  path = "/",
+  method = "GET",
+  headers = {},
+  body,
+  agent,
+}: Ask): Promise<Answer> {
   const response = await new Promise<IncomingMessage>((answered, failed) => {
-    const sent = request({ host: "localhost", port, path, method, headers, ca: readFileSync(ca), agent: agent ?? false, ...pair(as) });
+    const sent = request({
+      host: "localhost",
+      port,
+      path,
+      method,
+      headers,
+      ca: readFileSync(ca),
+      agent: agent ?? false,
+      ...pair(as),
+    });
     sent.on("response", answered).on("error", failed).end(body);
   });
   return { status: response.statusCode ?? 0, headers: response.headers, body: await text(response) };
@@ -40,7 +64,9 @@ export async function askRaw(port: number, ca: string, bytes: string): Promise<s
   let answer = "";
   for await (const chunk of socket as AsyncIterable<Buffer>) {
     answer += chunk.toString("latin1");
-    const length = Number(/^content-length: (?<length>\d+)\r$/imu.exec(answer)?.groups?.["length"] ?? Number.NaN);
+    const length = Number(
+      /^content-length: (?<length>\d+)\r$/imu.exec(answer)?.groups?.["length"] ?? Number.NaN,
+    );
     if (answer.length >= answer.indexOf("\r\n\r\n") + 4 + length) break; // leaving the loop destroys the socket
   }
   return answer;
@@ -60,18 +86,27 @@ export async function everything(port: number, ca: string, bytes: string): Promi
 }
 
 export function open(port: number, ca: string, as?: CertificateFiles): Promise<TLSSocket> {
-  const socket = connect({ host: "127.0.0.1", servername: "localhost", port, ca: readFileSync(ca), ...pair(as) });
+  const socket = connect({
+    host: "127.0.0.1",
+    servername: "localhost",
+    port,
+    ca: readFileSync(ca),
+    ...pair(as),
+  });
   return new Promise((secured, failed) => {
     socket.once("secureConnect", () => secured(socket)).once("error", failed);
   });
 }
 
-export const pair = (as: CertificateFiles | undefined) => as && { cert: readFileSync(as.cert), key: readFileSync(as.key) };
+export const pair = (as: CertificateFiles | undefined) =>
+  as && { cert: readFileSync(as.cert), key: readFileSync(as.key) };
 
 /** A server in the Worker's place. */
-export async function worker(
-  answer: (...asked: Parameters<RequestListener>) => unknown,
-): Promise<{ readonly target: { host: string; port: number }; readonly server: Server; readonly close: () => void }> {
+export async function worker(answer: (...asked: Parameters<RequestListener>) => unknown): Promise<{
+  readonly target: { host: string; port: number };
+  readonly server: Server;
+  readonly close: () => void;
+}> {
   const server = createServer({ maxHeaderSize: 262_144 }, (req, res) => {
     answer(req, res);
   });
@@ -84,7 +119,12 @@ export async function worker(
 }
 
 /** A TCP server that shows the bytes it got since it was last asked, and answers 200 at the end of each HTTP request. */
-export async function rawTarget(): Promise<{ host: string; port: number; take: () => string; close: () => void }> {
+export async function rawTarget(): Promise<{
+  host: string;
+  port: number;
+  take: () => string;
+  close: () => void;
+}> {
   let seen = "";
   const sockets = new Set<Socket>();
   const server = createTcpServer((socket) => {
@@ -114,5 +154,7 @@ function complete(bytes: string): boolean {
   if (end < 4) return false;
   const head = bytes.slice(0, end);
   if (/^transfer-encoding: chunked\r$/imu.test(head)) return bytes.endsWith("\r\n0\r\n\r\n");
-  return bytes.length >= end + Number(/^content-length: (?<length>\d+)\r$/imu.exec(head)?.groups?.["length"] ?? 0);
+  return (
+    bytes.length >= end + Number(/^content-length: (?<length>\d+)\r$/imu.exec(head)?.groups?.["length"] ?? 0)
+  );
 }

@@ -9,7 +9,11 @@ import { join } from "node:path";
 import { connect } from "node:tls";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, test } from "vitest";
-import { ensureAuthority, ensureServerCertificate, issueClientCertificate } from "../../sandbox/certificates.ts";
+import {
+  ensureAuthority,
+  ensureServerCertificate,
+  issueClientCertificate,
+} from "../../sandbox/certificates.ts";
 import { startFront, type Front } from "../../sandbox/front.ts";
 import { ask, askRaw, open, pair, rawTarget, worker } from "./front-client.ts";
 
@@ -81,11 +85,14 @@ const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: localhost\r\nMF-CF-Blob: {"for
 const length = `Content-Length: ${smuggled.length}`;
 const chunks = `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`;
 
-test("on the wire to the worker every method is framed once, as the parser read it, with and without a body", async ({ expect }) => {
+test("on the wire to the worker every method is framed once, as the parser read it, with and without a body", async ({
+  expect,
+}) => {
   const target = await rawTarget();
   closers.push(target.close);
   const { port } = await front(target);
-  const none = (method: string) => (["GET", "HEAD", "DELETE", "OPTIONS"].includes(method) ? [] : ["Content-Length: 0"]);
+  const none = (method: string) =>
+    ["GET", "HEAD", "DELETE", "OPTIONS"].includes(method) ? [] : ["Content-Length: 0"];
   for (const method of methods)
     for (const [sent, body, framing] of [
       [[], "", none(method)],
@@ -111,11 +118,22 @@ test("on the wire to the worker every method is framed once, as the parser read 
   expect(target.take()).toBe("");
 });
 
-test("a Connection header that names more than hop headers is 400, and not a byte of it reaches the worker", async ({ expect }) => {
+test("a Connection header that names more than hop headers is 400, and not a byte of it reaches the worker", async ({
+  expect,
+}) => {
   const target = await rawTarget();
   closers.push(target.close);
   const { port } = await front(target);
-  for (const name of ["Content-Length", "transfer-encoding", "Host", "authorization", "mf-cf-blob", "expect", "connection", "x-own"])
+  for (const name of [
+    "Content-Length",
+    "transfer-encoding",
+    "Host",
+    "authorization",
+    "mf-cf-blob",
+    "expect",
+    "connection",
+    "x-own",
+  ])
     for (const connection of [
       `Connection: keep-alive, ${name}`,
       `Connection: ${name}\t,close`,
@@ -153,7 +171,9 @@ test("bodies stream both ways, whole and in time", async ({ expect }) => {
   await once(response, "end");
 });
 
-test("a body that fails in the worker reaches the client as a broken transfer, chunked or of known length", async ({ expect }) => {
+test("a body that fails in the worker reaches the client as a broken transfer, chunked or of known length", async ({
+  expect,
+}) => {
   for (const headers of [{}, { "Content-Length": "1000" }]) {
     const { port } = await frontFor((_req, res) => {
       res.writeHead(200, headers).write("x".repeat(100), () => res.destroy());
@@ -200,7 +220,9 @@ test("a worker that answers before it read the body still gets its answer throug
   expect(answer).toMatchObject({ status: 401, body: "no" });
 });
 
-test("a client that sends on after its answer is read to the end, and its connection takes the next request", async ({ expect }) => {
+test("a client that sends on after its answer is read to the end, and its connection takes the next request", async ({
+  expect,
+}) => {
   const { port } = await frontFor((_req, res) => res.writeHead(413).end("no"));
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   closers.push(() => agent.destroy());
@@ -238,7 +260,13 @@ test("Expect: 100-continue is answered, and not passed on", async ({ expect }) =
 
 test("T1: TLS 1.2 is refused, and no session is ever resumed", async ({ expect }) => {
   const { port } = await frontFor((_req, res) => res.end());
-  const old = connect({ host: "127.0.0.1", servername: "localhost", port, ca: readFileSync(ca), maxVersion: "TLSv1.2" });
+  const old = connect({
+    host: "127.0.0.1",
+    servername: "localhost",
+    port,
+    ca: readFileSync(ca),
+    maxVersion: "TLSv1.2",
+  });
   await expect(once(old, "secureConnect")).rejects.toThrow(/protocol version/u);
 
   const first = await open(port, ca, client);
@@ -260,14 +288,19 @@ test("T1: TLS 1.2 is refused, and no session is ever resumed", async ({ expect }
   again.destroy();
 });
 
-test("without a worker, or with one that breaks off, the answer is an OperationOutcome that says no more", async ({ expect }) => {
+test("without a worker, or with one that breaks off, the answer is an OperationOutcome that says no more", async ({
+  expect,
+}) => {
   const closed = await worker(() => {});
   closed.close();
   const down = await ask({ port: (await front(closed.target)).port, ca });
   expect([down.status, down.headers["content-type"], JSON.parse(down.body)]).toEqual([
     503,
     "application/fhir+json; charset=utf-8",
-    { resourceType: "OperationOutcome", issue: [{ severity: "error", code: "transient", diagnostics: "The gateway is not running." }] },
+    {
+      resourceType: "OperationOutcome",
+      issue: [{ severity: "error", code: "transient", diagnostics: "The gateway is not running." }],
+    },
   ]);
   expect(down.body).not.toContain(String(closed.target.port));
 
@@ -275,7 +308,9 @@ test("without a worker, or with one that breaks off, the answer is an OperationO
   expect([breaking.status, JSON.parse(breaking.body).resourceType]).toEqual([502, "OperationOutcome"]);
 });
 
-test("hundreds of requests at once wait for one of 256 connections, and all are answered", async ({ expect }) => {
+test("hundreds of requests at once wait for one of 256 connections, and all are answered", async ({
+  expect,
+}) => {
   let connections = 0;
   const full = Promise.withResolvers<void>();
   const upstream = await worker(async (_req, res) => {
@@ -312,6 +347,8 @@ test("a port in use is an error, not a front that never starts", async ({ expect
   const taken = createServer().listen(0, "127.0.0.1");
   await once(taken, "listening");
   const { port } = taken.address() as AddressInfo; // it listens on TCP
-  await expect(startFront({ port, server, clientCa: clientCa.cert, target: { host: "127.0.0.1", port: 1 } })).rejects.toThrow("EADDRINUSE");
+  await expect(
+    startFront({ port, server, clientCa: clientCa.cert, target: { host: "127.0.0.1", port: 1 } }),
+  ).rejects.toThrow("EADDRINUSE");
   taken.close();
 });

@@ -1,5 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -28,7 +36,9 @@ function folder(files: Record<string, unknown>): string {
 const patient = (id: string, more: object = {}) => ({ resourceType: "Patient", id, ...more });
 const uuid = "11111111-2222-4333-8444-555555555555";
 
-test("every form of file is read, in folders within folders, and others are left alone", async ({ expect }) => {
+test("every form of file is read, in folders within folders, and others are left alone", async ({
+  expect,
+}) => {
   const { resources, unread } = await readFolder(
     folder({
       "single.json": patient("a"),
@@ -78,12 +88,20 @@ test("references of a transaction come out as type and id, and ids stay", async 
           },
           {
             fullUrl: "http://origin.example/fhir/Observation/other",
-            resource: { resourceType: "Observation", id: "other", subject: { reference: "Patient/elsewhere" } },
+            resource: {
+              resourceType: "Observation",
+              id: "other",
+              subject: { reference: "Patient/elsewhere" },
+            },
           },
         ],
       },
       "z-shared.ndjson": [
-        { resourceType: "Practitioner", id: "p", identifier: [{ system: "http://hl7.org/fhir/sid/us-npi", value: "77" }] },
+        {
+          resourceType: "Practitioner",
+          id: "p",
+          identifier: [{ system: "http://hl7.org/fhir/sid/us-npi", value: "77" }],
+        },
         { resourceType: "Organization", id: "o", identifier: [{ system: "urn:x", value: "1" }] },
       ]
         .map((line) => JSON.stringify(line))
@@ -96,14 +114,19 @@ test("references of a transaction come out as type and id, and ids stay", async 
     id: "own",
     subject: { reference: `Patient/${uuid}` },
     performer: [{ reference: "Practitioner/p" }, { reference: "Organization/o" }],
-    hasMember: [{ reference: "Observation/other" }, { reference: "urn:uuid:00000000-0000-4000-8000-000000000000" }],
+    hasMember: [
+      { reference: "Observation/other" },
+      { reference: "urn:uuid:00000000-0000-4000-8000-000000000000" },
+    ],
     identifier: [{ value: `urn:uuid:${uuid}` }], // an identifier is not a reference
   });
   expect(other).toMatchObject({ subject: { reference: "Patient/elsewhere" } });
   expect(unresolved).toBe(1);
 });
 
-test("what cannot be read is named with its line, without a word of its content, and the rest is loaded", async ({ expect }) => {
+test("what cannot be read is named with its line, without a word of its content, and the rest is loaded", async ({
+  expect,
+}) => {
   const said: string[] = [];
   const dir = folder({
     "good.json": patient("good"),
@@ -118,7 +141,15 @@ test("what cannot be read is named with its line, without a word of its content,
   writeFileSync(join(dir, "latin1.json"), Buffer.from([0x7b, 0xe9, 0x7d]));
   const resources = await loadFolder(dir, (line) => said.push(line));
   expect(resources.map(({ id }) => id)).toEqual(["good", "line"]);
-  for (const file of ["broken.json", "packed.json.gz", "lines.ndjson:2", "other.json", "list.json", "empty.json", "latin1.json"])
+  for (const file of [
+    "broken.json",
+    "packed.json.gz",
+    "lines.ndjson:2",
+    "other.json",
+    "list.json",
+    "empty.json",
+    "latin1.json",
+  ])
     expect(
       said.filter((line) => line.startsWith(`not loaded: ${file}: `)),
       file,
@@ -135,7 +166,9 @@ test("a folder without anything to load is an error that names it", async ({ exp
 });
 
 test("numbers keep their digits", async ({ expect }) => {
-  const { resources } = await readFolder(folder({ "o.json": '{"resourceType":"Observation","id":"o","valueQuantity":{"value":1.10}}' }));
+  const { resources } = await readFolder(
+    folder({ "o.json": '{"resourceType":"Observation","id":"o","valueQuantity":{"value":1.10}}' }),
+  );
   expect(JSON.stringify(resources)).toContain('"value":1.10}');
 });
 
@@ -151,7 +184,9 @@ function raw(dir: string): Resource[] {
     const documents = name.includes(".ndjson") ? text.split("\n").filter(Boolean) : [text];
     return documents.flatMap((document) => {
       const parsed: Bundle | Exclude<Resource, Bundle> = JSON.parse(document);
-      return parsed.resourceType === "Bundle" ? (parsed.entry ?? []).flatMap(({ resource }) => resource ?? []) : [parsed];
+      return parsed.resourceType === "Bundle"
+        ? (parsed.entry ?? []).flatMap(({ resource }) => resource ?? [])
+        : [parsed];
     });
   });
 }
@@ -193,14 +228,16 @@ test.skipIf(!synthea.every((dir) => existsSync(dir)))(
           (resource) =>
             resource.resourceType === type &&
             "subject" in resource &&
-            [`Patient/${id}`, `urn:uuid:${id}`].includes((resource.subject as { reference: string }).reference),
+            [`Patient/${id}`, `urn:uuid:${id}`].includes(
+              (resource.subject as { reference: string }).reference,
+            ),
         ); // these four have one
         for (const written of [`patient=${id}`, `patient=Patient/${id}`, `subject=${id}`]) {
           const { total, entry } = await search(`${type}?${written}`);
-          expect([total, new Set(entry?.map(({ resource }) => resource?.id))], `${type} of one patient`).toEqual([
-            own.length,
-            new Set(own.map(({ id }) => id)),
-          ]);
+          expect(
+            [total, new Set(entry?.map(({ resource }) => resource?.id))],
+            `${type} of one patient`,
+          ).toEqual([own.length, new Set(own.map(({ id }) => id))]);
         }
       }
     const exact = /"value":\d+\.\d+/gu;
@@ -218,7 +255,9 @@ test.skipIf(!synthea.every((dir) => existsSync(dir)))(
     );
     const kept = new Set(JSON.stringify(loaded).match(exact));
     expect(digits.filter((number) => !kept.has(number))).toEqual([]);
-    console.log(`${loaded.length} resources in ${Math.round(ready - began)} ms, first search in ${Math.round(searched - first)} ms`);
+    console.log(
+      `${loaded.length} resources in ${Math.round(ready - began)} ms, first search in ${Math.round(searched - first)} ms`,
+    );
     await origin.close();
   },
 );

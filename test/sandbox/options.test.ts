@@ -1,15 +1,31 @@
 import { test } from "vitest";
 import { readOptions } from "../../sandbox/options.ts";
 
-test("without options the gateway listens on 8443, keeps its state in .phylax and brings a FHIR server of its own", ({ expect }) => {
+test("without options the gateway listens on 8443, keeps its state in .phylax and brings a FHIR server of its own", ({
+  expect,
+}) => {
   expect(readOptions([], "/home/ops")).toEqual({
     ok: true,
-    value: { port: 8443, state: "/home/ops/.phylax", bundles: undefined, origin: undefined, registry: undefined, reset: false },
+    value: {
+      port: 8443,
+      state: "/home/ops/.phylax",
+      bundles: undefined,
+      origin: undefined,
+      registry: undefined,
+      reset: false,
+    },
   });
 });
 
 test("an unknown option, a missing value and a port that is none are errors", ({ expect }) => {
-  for (const args of [["--prot", "1"], ["--port"], ["--port", "x"], ["--port", "0"], ["--port", "65536"], ["stray"]]) {
+  for (const args of [
+    ["--prot", "1"],
+    ["--port"],
+    ["--port", "x"],
+    ["--port", "0"],
+    ["--port", "65536"],
+    ["stray"],
+  ]) {
     expect(readOptions(args, "/").ok, args.join(" ")).toBe(false);
   }
 });
@@ -40,12 +56,15 @@ test.for([
   ["https://fhir.example.org/#top", "fragment"],
   ["https://user:secret@fhir.example.org/r4", "password"],
   ["http://fhir.example.org/r4", "https://"],
-] as const)("--origin '%s' is refused, naming the option and not the value", ([given, reason], { expect }) => {
-  const read = readOptions(["--origin", given], "/");
-  expect(read).toMatchObject({ ok: false, error: expect.stringMatching(/^--origin: /u) });
-  expect(read).toMatchObject({ error: expect.stringContaining(reason) });
-  expect(JSON.stringify(read)).not.toContain("secret");
-});
+] as const)(
+  "--origin '%s' is refused, naming the option and not the value",
+  ([given, reason], { expect }) => {
+    const read = readOptions(["--origin", given], "/");
+    expect(read).toMatchObject({ ok: false, error: expect.stringMatching(/^--origin: /u) });
+    expect(read).toMatchObject({ error: expect.stringContaining(reason) });
+    expect(JSON.stringify(read)).not.toContain("secret");
+  },
+);
 
 test("--origin and --bundles contradict each other", ({ expect }) => {
   expect(readOptions(["--origin", "https://fhir.example.org", "--bundles", "data"], "/")).toMatchObject({

@@ -15,7 +15,12 @@ function read(document: unknown, environment: Readonly<Record<string, string>> =
 test("whoever starts with a file lets the gateway ask the servers that it names, each kind where it belongs, and gives it their secrets", ({
   expect,
 }) => {
-  const keyed = { kind: "private_key_jwt", secret: "FHIR_KEY", clientId: "phylax", tokenEndpoint: "https://tokens.example:8443/token" };
+  const keyed = {
+    kind: "private_key_jwt",
+    secret: "FHIR_KEY",
+    clientId: "phylax",
+    tokenEndpoint: "https://tokens.example:8443/token",
+  };
   const credentials = { kind: "client_secret_basic", secret: "ISSUER_SECRET" };
   const file = read(
     {
@@ -36,12 +41,19 @@ test("whoever starts with a file lets the gateway ask the servers that it names,
     { ONE_TOKEN: "1", ISSUER_SECRET: "2", SOMETHING_ELSE: "3" },
   );
   expect(file.hosts).toEqual(["one.example", "two.example:444", "127.0.0.1"]);
-  expect(file.identityHosts).toEqual(["keys.example", "lab.example", "opaque.example", "tokens.example:8443"]);
+  expect(file.identityHosts).toEqual([
+    "keys.example",
+    "lab.example",
+    "opaque.example",
+    "tokens.example:8443",
+  ]);
   expect(file.secrets).toEqual({ ONE_TOKEN: "1", ISSUER_SECRET: "2" });
   expect(file.missing).toEqual(["FHIR_KEY"]);
 });
 
-test("what is no registry file at all is read all the same, for the registry's schema to refuse", ({ expect }) => {
+test("what is no registry file at all is read all the same, for the registry's schema to refuse", ({
+  expect,
+}) => {
   for (const document of [
     null,
     17,
@@ -49,5 +61,10 @@ test("what is no registry file at all is read all the same, for the registry's s
     { origins: 1, issuers: [null, 2], clients: [{ jwksUri: 3 }] },
     { origins: [{ credentials: null }] },
   ])
-    expect(read(document), JSON.stringify(document)).toMatchObject({ hosts: [], identityHosts: [], secrets: {}, missing: [] });
+    expect(read(document), JSON.stringify(document)).toMatchObject({
+      hosts: [],
+      identityHosts: [],
+      secrets: {},
+      missing: [],
+    });
 });

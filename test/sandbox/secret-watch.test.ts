@@ -55,9 +55,16 @@ async function found(doing: () => unknown): Promise<string | undefined> {
     return (fault as Error).message; // the watch throws nothing else
   }
 }
-async function ask(status: number, body: string, sent: { headers?: Record<string, string>; body?: string } = {}) {
+async function ask(
+  status: number,
+  body: string,
+  sent: { headers?: Record<string, string>; body?: string } = {},
+) {
   answer = { status, body };
-  await send({ ca }, undefined, `https://localhost:${front.port}/some/path?query`, { method: "POST", ...sent });
+  await send({ ca }, undefined, `https://localhost:${front.port}/some/path?query`, {
+    method: "POST",
+    ...sent,
+  });
 }
 
 test.for([
@@ -65,9 +72,12 @@ test.for([
   ["a line straight to the stream", () => process.stderr.write(`${token}\n`)],
   ["a private key of the tests", () => console.log(`{"d":"${privatePart}"}`)],
   ["a secret of the state folder", () => console.warn("with kept-secret-of-the-state-folder")],
-] as const)("T46: the watch sees %s that is printed, and does not repeat it", async ([, print], { expect }) => {
-  expect(await found(print)).toBe("a token, an assertion, a proof or a key was printed");
-});
+] as const)(
+  "T46: the watch sees %s that is printed, and does not repeat it",
+  async ([, print], { expect }) => {
+    expect(await found(print)).toBe("a token, an assertion, a proof or a key was printed");
+  },
+);
 
 test.for([
   ["a bearer token", opaque, { headers: { authorization: `Bearer ${opaque}` } }],
@@ -79,7 +89,9 @@ test.for([
   expect(was).toBe("a token, an assertion, a proof or a key was in the answer to POST /some/path");
 });
 
-test("T46: a token that was issued is known from then on, and may leave in an answer that is no error", async ({ expect }) => {
+test("T46: a token that was issued is known from then on, and may leave in an answer that is no error", async ({
+  expect,
+}) => {
   const issued = `{"access_token":"${opaque}"}`;
   expect(await found(() => ask(200, issued))).toBeUndefined();
   const later = async () => {
@@ -89,10 +101,14 @@ test("T46: a token that was issued is known from then on, and may leave in an an
   expect(await found(later)).toContain("printed");
 });
 
-test("T46: ordinary lines and errors are nothing to it, and what was replaced is put back", async ({ expect }) => {
+test("T46: ordinary lines and errors are nothing to it, and what was replaced is put back", async ({
+  expect,
+}) => {
   const print = console.error;
   expect(
-    await found(() => ask(401, `{"id":"${"0123456789abcdef".repeat(2)}"}`, { headers: { authorization: `Bearer ${token}` } })),
+    await found(() =>
+      ask(401, `{"id":"${"0123456789abcdef".repeat(2)}"}`, { headers: { authorization: `Bearer ${token}` } }),
+    ),
   ).toBeUndefined();
   expect(await found(() => console.error("an ordinary line"))).toBeUndefined();
   expect(console.error).toBe(print);

@@ -19,7 +19,11 @@ import { ask, worker } from "./front-client.ts";
 
 const dir = join(tmpdir(), `phylax-tls-client-auth-${randomUUID()}`);
 const { serverCa, clientCa } = await ensureAuthority(dir);
-const client = await issueClientCertificate(dir, "client", "C=US, ST=Texas, O=St. Mary\\, Inc., OU=Zürich, CN=pacs-01");
+const client = await issueClientCertificate(
+  dir,
+  "client",
+  "C=US, ST=Texas, O=St. Mary\\, Inc., OU=Zürich, CN=pacs-01",
+);
 const revoked = new Set<string>();
 let seen: IncomingHttpHeaders = {};
 const upstream = await worker((req, res) => {
@@ -39,16 +43,22 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-async function cfOf(
-  as?: CertificateFiles,
-): Promise<{ tlsVersion: string; tlsCipher: string; httpProtocol: string; tlsClientAuth: Record<string, unknown> }> {
+async function cfOf(as?: CertificateFiles): Promise<{
+  tlsVersion: string;
+  tlsCipher: string;
+  httpProtocol: string;
+  tlsClientAuth: Record<string, unknown>;
+}> {
   await ask({ port: front.port, ca: serverCa.cert, ...(as && { as }) });
   return JSON.parse(String(seen["mf-cf-blob"]));
 }
 const verdictOf = async (as?: CertificateFiles) => (await cfOf(as)).tlsClientAuth["certVerified"];
 
 async function selfSigned(): Promise<CertificateFiles> {
-  const keys = await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
+  const keys = await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+    "sign",
+    "verify",
+  ]);
   const cert = await x509.X509CertificateGenerator.createSelfSigned({
     keys,
     name: "CN=nobody",
@@ -69,8 +79,12 @@ const keyIdentifier = (cert: X509Certificate) =>
 
 test("a good certificate is described in the fields and formats of Cloudflare", async ({ expect }) => {
   const { tlsClientAuth, ...connection } = await cfOf(client);
-  const [cert, ca] = [new X509Certificate(readFileSync(client.cert)), new X509Certificate(readFileSync(clientCa.cert))];
-  const cloudflareDate = /^(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 1-3]\d \d\d:\d\d:\d\d \d{4} GMT$/u; // Dec 22 19:39:00 2018 GMT
+  const [cert, ca] = [
+    new X509Certificate(readFileSync(client.cert)),
+    new X509Certificate(readFileSync(clientCa.cert)),
+  ];
+  const cloudflareDate =
+    /^(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 1-3]\d \d\d:\d\d:\d\d \d{4} GMT$/u; // Dec 22 19:39:00 2018 GMT
   expect(connection).toEqual({
     httpProtocol: "HTTP/1.1",
     tlsVersion: "TLSv1.3",
@@ -114,9 +128,16 @@ test("a name of several attributes is written as OpenSSL does", async ({ expect 
 
 test("without a certificate every field is there and says so", async ({ expect }) => {
   const { tlsClientAuth } = await cfOf();
-  expect(Object.keys(tlsClientAuth).toSorted()).toEqual(Object.keys((await cfOf(client)).tlsClientAuth).toSorted());
-  const { certPresented, certVerified, certRevoked, certRFC9440TooLarge, certChainRFC9440TooLarge, ...rest } = tlsClientAuth;
-  expect({ certPresented, certVerified, certRevoked }).toEqual({ certPresented: "0", certVerified: "NONE", certRevoked: "0" });
+  expect(Object.keys(tlsClientAuth).toSorted()).toEqual(
+    Object.keys((await cfOf(client)).tlsClientAuth).toSorted(),
+  );
+  const { certPresented, certVerified, certRevoked, certRFC9440TooLarge, certChainRFC9440TooLarge, ...rest } =
+    tlsClientAuth;
+  expect({ certPresented, certVerified, certRevoked }).toEqual({
+    certPresented: "0",
+    certVerified: "NONE",
+    certRevoked: "0",
+  });
   expect([certRFC9440TooLarge, certChainRFC9440TooLarge]).toEqual([false, false]);
   expect(new Set(Object.values(rest))).toEqual(new Set([""]));
 });
@@ -133,13 +154,19 @@ test("a certificate that fails is passed on with its reason, and still with its 
   expect((await cfOf(rogue)).tlsClientAuth["certRFC9440"]).toBe(
     `:${new X509Certificate(readFileSync(rogue.cert)).raw.toString("base64")}:`,
   );
-  expect(await verdictOf(await issueClientCertificate(dir, "expired", "CN=expired", past))).toBe("FAILED:certificate has expired");
-  expect(await verdictOf(await issueClientCertificate(dir, "early", "CN=early", future))).toBe("FAILED:certificate is not yet valid");
+  expect(await verdictOf(await issueClientCertificate(dir, "expired", "CN=expired", past))).toBe(
+    "FAILED:certificate has expired",
+  );
+  expect(await verdictOf(await issueClientCertificate(dir, "early", "CN=early", future))).toBe(
+    "FAILED:certificate is not yet valid",
+  );
   expect(await verdictOf(await selfSigned())).toBe("FAILED:self signed certificate");
   expect(await verdictOf(await ensureServerCertificate(dir))).toMatch(/^FAILED/u); // signed by the other authority, for servers
 });
 
-test("a certificate whose chain names the authority but was signed by another is not verified", async ({ expect }) => {
+test("a certificate whose chain names the authority but was signed by another is not verified", async ({
+  expect,
+}) => {
   const forgedDir = join(dir, "forged");
   const { clientCa: forgedCa } = await ensureAuthority(forgedDir); // the same subject as the real one, another key
   const forged = await issueClientCertificate(forgedDir, "forged", "CN=pacs-01");
@@ -148,7 +175,9 @@ test("a certificate whose chain names the authority but was signed by another is
   const { tlsClientAuth } = await cfOf(withChain);
   expect(tlsClientAuth["certVerified"]).toMatch(/^FAILED:/u);
   expect(tlsClientAuth["certIssuerSerial"]).toBe("");
-  expect(tlsClientAuth["certChainRFC9440"]).toBe(`:${new X509Certificate(readFileSync(forgedCa.cert)).raw.toString("base64")}:`);
+  expect(tlsClientAuth["certChainRFC9440"]).toBe(
+    `:${new X509Certificate(readFileSync(forgedCa.cert)).raw.toString("base64")}:`,
+  );
 });
 
 test("a revoked certificate is SUCCESS with certRevoked, from the next request on", async ({ expect }) => {

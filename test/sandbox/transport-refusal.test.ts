@@ -49,16 +49,25 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-const outcome = (code: string) => ({ resourceType: "OperationOutcome", issue: [{ severity: "error", code }] });
+const outcome = (code: string) => ({
+  resourceType: "OperationOutcome",
+  issue: [{ severity: "error", code }],
+});
 
 /** Status, media type and body of an answer in bytes. */
 function read(raw: string): { status: number; type: string | undefined; body: unknown } {
   const [head = "", body = ""] = raw.split("\r\n\r\n");
-  return { status: Number(head.split(" ")[1]), type: /^content-type: (.*)$/imu.exec(head)?.[1], body: JSON.parse(body) };
+  return {
+    status: Number(head.split(" ")[1]),
+    type: /^content-type: (.*)$/imu.exec(head)?.[1],
+    body: JSON.parse(body),
+  };
 }
 const fhirJson = "application/fhir+json; charset=utf-8";
 
-test("the Worker sees an https URL of the public host and request.cf as the edge gives it", async ({ expect }) => {
+test("the Worker sees an https URL of the public host and request.cf as the edge gives it", async ({
+  expect,
+}) => {
   const { status, body } = await ask({ port, ca, path: "/v1/fhir/main/Patient?_id=%20a" });
   const seen = JSON.parse(body);
   expect([status, seen.url]).toEqual([200, `https://localhost:${port}/v1/fhir/main/Patient?_id=%20a`]);
@@ -83,15 +92,16 @@ test("a URL over 16 KB is 414, headers over 128 KB are 431, just under both pass
     [1, 2_000_000, 431], // past what the parser holds
   ] as const) {
     const answer = await sized(path, header);
-    expect([answer.status, answer.headers["content-type"], JSON.parse(answer.body)], `${path} ${header}`).toMatchObject([
-      status,
-      fhirJson,
-      outcome("too-long"),
-    ]);
+    expect(
+      [answer.status, answer.headers["content-type"], JSON.parse(answer.body)],
+      `${path} ${header}`,
+    ).toMatchObject([status, fhirJson, outcome("too-long")]);
   }
 });
 
-test("T48: a malformed request is 400 with an OperationOutcome, whatever is wrong with it", async ({ expect }) => {
+test("T48: a malformed request is 400 with an OperationOutcome, whatever is wrong with it", async ({
+  expect,
+}) => {
   const host = "Host: localhost\r\n";
   for (const [what, bytes] of Object.entries({
     "no HTTP": "hello\r\n\r\n",
@@ -138,7 +148,9 @@ test("T48: a malformed request is 400 with an OperationOutcome, whatever is wron
   }
 });
 
-test("T48: what is refused is answered once, and the connection ends: no second answer waits for the next request", async ({ expect }) => {
+test("T48: what is refused is answered once, and the connection ends: no second answer waits for the next request", async ({
+  expect,
+}) => {
   const host = "Host: localhost\r\n";
   const next = `GET /next HTTP/1.1\r\n${host}\r\n`;
   await ask({ port, ca, path: "/paths" });
@@ -161,15 +173,35 @@ test("T48: what is refused is answered once, and the connection ends: no second 
 });
 
 test("a Host that no URL can hold is 400, one that a URL can hold reaches the Worker", async ({ expect }) => {
-  const from = async (host: string) => read(await askRaw(port, ca, `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`));
-  for (const host of ["999.999.999.999", "[:::::]", "[::1]:99999", "localhost:65536", "127.1", "1.2.3.4.5", "0x7f.0.0.1", "[1.2.3.4]"])
+  const from = async (host: string) =>
+    read(await askRaw(port, ca, `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`));
+  for (const host of [
+    "999.999.999.999",
+    "[:::::]",
+    "[::1]:99999",
+    "localhost:65536",
+    "127.1",
+    "1.2.3.4.5",
+    "0x7f.0.0.1",
+    "[1.2.3.4]",
+  ])
     expect(await from(host), host).toMatchObject({ status: 400, type: fhirJson, body: outcome("invalid") });
-  for (const host of ["localhost", "LOCALHOST:1", "a.example.", "127.0.0.1:80", "[::1]:65535", "..", "xn--a", "-"])
+  for (const host of [
+    "localhost",
+    "LOCALHOST:1",
+    "a.example.",
+    "127.0.0.1:80",
+    "[::1]:65535",
+    "..",
+    "xn--a",
+    "-",
+  ])
     expect((await from(host)).status, host).toBe(200);
 });
 
 test("T48: a request within a request's body stays a body, whatever Connection names", async ({ expect }) => {
-  const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: localhost\r\nMF-CF-Blob: {"tlsClientAuth":{"certVerified":"SUCCESS"}}\r\n\r\n';
+  const smuggled =
+    'GET /smuggled HTTP/1.1\r\nHost: localhost\r\nMF-CF-Blob: {"tlsClientAuth":{"certVerified":"SUCCESS"}}\r\n\r\n';
   const send = (method: string, connection: string) =>
     askRaw(
       port,
@@ -184,11 +216,20 @@ test("T48: a request within a request's body stays a body, whatever Connection n
   }
 });
 
-test("methods that a Worker cannot hold are 405, an unknown expectation is 417, the others reach the Worker", async ({ expect }) => {
-  const line = (first: string, more = "") => askRaw(port, ca, `${first} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`);
+test("methods that a Worker cannot hold are 405, an unknown expectation is 417, the others reach the Worker", async ({
+  expect,
+}) => {
+  const line = (first: string, more = "") =>
+    askRaw(port, ca, `${first} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`);
   expect(read(await line("TRACE /"))).toMatchObject({ status: 405, body: outcome("not-supported") });
-  expect(read(await line("CONNECT elsewhere:443"))).toMatchObject({ status: 405, body: outcome("not-supported") });
-  expect(read(await line("GET /", "Expect: the-moon\r\n"))).toMatchObject({ status: 417, body: outcome("not-supported") });
+  expect(read(await line("CONNECT elsewhere:443"))).toMatchObject({
+    status: 405,
+    body: outcome("not-supported"),
+  });
+  expect(read(await line("GET /", "Expect: the-moon\r\n"))).toMatchObject({
+    status: 417,
+    body: outcome("not-supported"),
+  });
   for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "QUERY"])
     expect((await ask({ port, ca, method })).status, method).toBe(200);
 });
@@ -207,10 +248,16 @@ test("the doors that Miniflare keeps for developers are closed to the outside", 
   }
 });
 
-test("a 500 that the Worker did not word in JSON is the front's own, without a word of it", async ({ expect }) => {
+test("a 500 that the Worker did not word in JSON is the front's own, without a word of it", async ({
+  expect,
+}) => {
   for (const path of ["/throw", "/bare", "/page"]) {
     const { status, headers, body } = await ask({ port, ca, path });
-    expect([status, headers["content-type"], JSON.parse(body)], path).toMatchObject([500, fhirJson, outcome("exception")]);
+    expect([status, headers["content-type"], JSON.parse(body)], path).toMatchObject([
+      500,
+      fhirJson,
+      outcome("exception"),
+    ]);
     expect(body).not.toContain("stack");
   }
   const worded = await ask({ port, ca, path: "/outcome" });

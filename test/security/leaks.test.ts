@@ -7,7 +7,9 @@ const page = readFileSync(join(root, "docs/leaks.md"), "utf8");
 const rows = [...page.matchAll(/^\| (?<id>L\d+) +\|(?<rest>.*)\|$/gmu)].map(({ groups }) => ({
   id: groups?.["id"] ?? "",
   rule: groups?.["rest"]?.split("|").at(-2)?.trim() ?? "",
-  shown: [...(groups?.["rest"]?.split("|").at(-1) ?? "").matchAll(/`(?<path>test\/[^`]+)`/gu)].map((match) => match.groups?.["path"] ?? ""),
+  shown: [...(groups?.["rest"]?.split("|").at(-1) ?? "").matchAll(/`(?<path>test\/[^`]+)`/gu)].map(
+    (match) => match.groups?.["path"] ?? "",
+  ),
 }));
 
 test("every class has one row, in order", ({ expect }) => {
@@ -29,7 +31,9 @@ test.for(rows)(
 test("no test of a class is without its row", ({ expect }) => {
   const files = new Set(rows.flatMap(({ shown }) => shown));
   const named = [...files].flatMap((path) =>
-    [...readFileSync(join(root, path), "utf8").matchAll(/\btest\(\s*"(?<id>L\d+): /gu)].map(({ groups }) => groups?.["id"] ?? ""),
+    [...readFileSync(join(root, path), "utf8").matchAll(/\btest\(\s*"(?<id>L\d+): /gu)].map(
+      ({ groups }) => groups?.["id"] ?? "",
+    ),
   );
   expect(named.toSorted()).toEqual(
     rows
@@ -40,5 +44,6 @@ test("no test of a class is without its row", ({ expect }) => {
 });
 
 test("the files that the page names beside the table are there", ({ expect }) => {
-  for (const [, path = ""] of page.matchAll(/`(test\/[^`]+)`/gu)) expect(existsSync(join(root, path)), path).toBe(true);
+  for (const [, path = ""] of page.matchAll(/`(test\/[^`]+)`/gu))
+    expect(existsSync(join(root, path)), path).toBe(true);
 });

@@ -9,21 +9,25 @@ const rows = [...page.matchAll(/^\| (?<id>T\d+) +\|(?<rest>.*)\|$/gmu)].map(({ g
   shown: groups?.["rest"]?.split("|").at(-1)?.trim() ?? "",
 }));
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => `T${from + i}`);
-const pathsIn = (text: string) => [...text.matchAll(/`(?<path>(?:test|docs)\/[^`]+)`/gu)].map(({ groups }) => groups?.["path"] ?? "");
+const pathsIn = (text: string) =>
+  [...text.matchAll(/`(?<path>(?:test|docs)\/[^`]+)`/gu)].map(({ groups }) => groups?.["path"] ?? "");
 
 test("every requirement has one row, in order", ({ expect }) => {
   expect(rows.map(({ id }) => id)).toEqual([...numbers(1, 42), ...numbers(45, 50)]);
 });
 
-test.for(rows)("$id: its row names tests that name it, or says that it does not hold yet", ({ id, shown }, { expect }) => {
-  const paths = pathsIn(shown);
-  const tests = paths.filter((path) => path.startsWith("test/"));
-  for (const path of paths) expect(existsSync(join(root, path)), path).toBe(true);
-  if (shown.startsWith("Not yet")) return;
-  expect(tests.length).toBeGreaterThan(0);
-  const named = tests.filter((path) => naming(id, readFileSync(join(root, path), "utf8")));
-  expect(named, `${id} is named in each of these`).toEqual(tests);
-});
+test.for(rows)(
+  "$id: its row names tests that name it, or says that it does not hold yet",
+  ({ id, shown }, { expect }) => {
+    const paths = pathsIn(shown);
+    const tests = paths.filter((path) => path.startsWith("test/"));
+    for (const path of paths) expect(existsSync(join(root, path)), path).toBe(true);
+    if (shown.startsWith("Not yet")) return;
+    expect(tests.length).toBeGreaterThan(0);
+    const named = tests.filter((path) => naming(id, readFileSync(join(root, path), "utf8")));
+    expect(named, `${id} is named in each of these`).toEqual(tests);
+  },
+);
 
 test("the files that the page names beside the table are there", ({ expect }) => {
   for (const path of pathsIn(page)) expect(existsSync(join(root, path)), path).toBe(true);

@@ -13,12 +13,15 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function bench(...args: readonly string[]): Promise<{ readonly code: number | null; readonly said: string }> {
   const child = spawn(process.execPath, [join(root, "bench/run.ts"), ...args]);
   let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
   return new Promise((done) => child.on("close", (code) => done({ code, said })));
 }
 
 const leftovers = () =>
-  existsSync(join(root, ".phylax")) ? readdirSync(join(root, ".phylax")).filter((name) => name.startsWith("bench-")) : [];
+  existsSync(join(root, ".phylax"))
+    ? readdirSync(join(root, ".phylax")).filter((name) => name.startsWith("bench-"))
+    : [];
 
 // Not Linux: there is no /proc to read CPU time from, and the benchmark says so.
 test.skipIf(!existsSync("/proc/self/stat"))(
@@ -33,11 +36,21 @@ test.skipIf(!existsSync("/proc/self/stat"))(
     expect(said.match(/^ledger good: /gmu)).toHaveLength(3);
 
     const report: Report = JSON.parse(readFileSync(json, "utf8"));
-    expect(report.peers.map(({ name }) => name)).toEqual(["proxy", "proxy-dev", "phylax", "phylax-tls", "fastify", "fastify-cache"]);
+    expect(report.peers.map(({ name }) => name)).toEqual([
+      "proxy",
+      "proxy-dev",
+      "phylax",
+      "phylax-tls",
+      "fastify",
+      "fastify-cache",
+    ]);
     expect(report.figures).toHaveLength(6 * 2 * 3);
     for (const { requestsPerSecond, p50Milliseconds, p99Milliseconds } of report.figures)
-      for (const figure of [requestsPerSecond, p50Milliseconds, p99Milliseconds]) expect(figure).toBeGreaterThan(0);
-    for (const { cpuMicrosPerRequest, cpuRatios } of report.figures.filter(({ load }) => load.perSecond === undefined)) {
+      for (const figure of [requestsPerSecond, p50Milliseconds, p99Milliseconds])
+        expect(figure).toBeGreaterThan(0);
+    for (const { cpuMicrosPerRequest, cpuRatios } of report.figures.filter(
+      ({ load }) => load.perSecond === undefined,
+    )) {
       expect(cpuMicrosPerRequest).toBeGreaterThan(0);
       expect(cpuRatios).toEqual({ proxy: expect.any(Number), fastify: expect.any(Number) });
     }
@@ -69,7 +82,9 @@ test.skipIf(!existsSync("/proc/self/stat"))(
 
     for (const { perFrame, frames, appended, settled, rooted } of ledger.counts) {
       const tiles = Math.floor((perFrame * (frames + 1) + 2) / 256); // the first frame opens the log, with two leaves more
-      expect(appended["shard.rows"]).toBe(frames * (measured.rowsPerFrame + measured.rowsPerLinesRow) + tiles);
+      expect(appended["shard.rows"]).toBe(
+        frames * (measured.rowsPerFrame + measured.rowsPerLinesRow) + tiles,
+      );
       expect(settled["root.rows"]).toBe(measured.rowsPerHandOver - 1); // handed over, and then a leaf
       expect(rooted["root.rows"]).toBeGreaterThanOrEqual(measured.rowsPerRootFrame);
     }

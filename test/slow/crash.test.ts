@@ -46,7 +46,8 @@ test(
     const from = Date.now();
     await start().ready;
     const startMilliseconds = Date.now() - from;
-    const isEnough = ({ receipts, created, replays } = promises.summary) => receipts > 20 * moments && created > moments && replays > 0;
+    const isEnough = ({ receipts, created, replays } = promises.summary) =>
+      receipts > 20 * moments && created > moments && replays > 0;
     for (let moment = 1; moment <= moments || !isEnough(); moment++) {
       const isFresh = random.int(0, 1) === 1; // under load from its first moment on
       const at = random.int(0, loadMilliseconds + (isFresh ? startMilliseconds : 0));
@@ -69,12 +70,25 @@ test(
       const dev = readDevFile(state);
       await promises.replay(dev);
       await promises.verify(dev);
-      const counted = moment % countEvery === 0 || (moment >= moments && isEnough()) ? await promises.count(dev) : undefined;
+      const counted =
+        moment % countEvery === 0 || (moment >= moments && isEnough())
+          ? await promises.count(dev)
+          : undefined;
       closeConnections();
       const whole = load.told.filter((one) => one.whole).length;
       const broken = load.told.filter((one) => one.status !== undefined && !one.whole).length;
       const where = `${all ? "all" : "runtime"} ${at} ms after ${isFresh ? "it was started" : "the load began"}`;
-      console.log(JSON.stringify({ moment, where, whole, broken, ...promises.summary, ...counted, at: Date.now() - from }));
+      console.log(
+        JSON.stringify({
+          moment,
+          where,
+          whole,
+          broken,
+          ...promises.summary,
+          ...counted,
+          at: Date.now() - from,
+        }),
+      );
     }
   },
 );

@@ -11,13 +11,17 @@ afterAll(() => phylax.close());
 
 const limit = 3_000; // of wrangler.toml
 
-test("a flood without credentials is turned away by Cloudflare's own counter, and who has a certificate goes on", async ({ expect }) => {
+test("a flood without credentials is turned away by Cloudflare's own counter, and who has a certificate goes on", async ({
+  expect,
+}) => {
   const before = (await openLedger(phylax.dev)).length;
   const post = { method: "POST", headers: { "content-type": "text/plain" }, body: "x" };
   const statuses: number[] = [];
   // Twice the limit and more: the counter's minute may end on the way.
   while (!statuses.includes(429) && statuses.length < 2 * limit + 100) {
-    const round = Array.from({ length: 50 }, () => send(phylax.dev, undefined, phylax.dev.tokenEndpoint, post));
+    const round = Array.from({ length: 50 }, () =>
+      send(phylax.dev, undefined, phylax.dev.tokenEndpoint, post),
+    );
     statuses.push(...(await Promise.all(round)).map(({ status }) => status));
   }
   expect(new Set(statuses)).toEqual(new Set([415, 429]));

@@ -23,10 +23,19 @@ let certificate: CertificateFiles;
 beforeAll(async () => {
   phylax = await startTestStack();
   certificate = await certificateFor(phylax, "patient-thief");
-  const client = { id: "thief", kind: "telehealth", auth: "external", issuer: elsewhere.iss, externalClientId: "app" };
+  const client = {
+    id: "thief",
+    kind: "telehealth",
+    auth: "external",
+    issuer: elsewhere.iss,
+    externalClientId: "app",
+  };
   await phylax.stack.runtime.applyRegistry(
     joined(
-      { policies: [starterPolicy("treat")], issuers: [issuerEntry(elsewhere, { purpose: { fixed: ["TREAT"] } })] },
+      {
+        policies: [starterPolicy("treat")],
+        issuers: [issuerEntry(elsewhere, { purpose: { fixed: ["TREAT"] } })],
+      },
       clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", "treat", "system/*.rs"),
     ),
   );
@@ -34,14 +43,27 @@ beforeAll(async () => {
 afterAll(() => phylax.close());
 
 const token = (lives: number) =>
-  outsideToken(elsewhere, certificate, { client_id: "app", scope: "system/*.rs", exp: Math.floor(Date.now() / 1_000) + lives });
+  outsideToken(elsewhere, certificate, {
+    client_id: "app",
+    scope: "system/*.rs",
+    exp: Math.floor(Date.now() / 1_000) + lives,
+  });
 
 /** A search by POST, of whose form a letter comes each second, for so many seconds. */
 function trickle(seconds: number, authorization: string, by = certificate): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const { cert, key } = by;
-    const headers = { authorization, "content-type": "application/x-www-form-urlencoded", "content-length": seconds + 7 };
-    const tls = { ca: readFileSync(phylax.dev.ca), cert: readFileSync(cert), key: readFileSync(key), agent: false as const };
+    const headers = {
+      authorization,
+      "content-type": "application/x-www-form-urlencoded",
+      "content-length": seconds + 7,
+    };
+    const tls = {
+      ca: readFileSync(phylax.dev.ca),
+      cert: readFileSync(cert),
+      key: readFileSync(key),
+      agent: false as const,
+    };
     const asked = request(`${phylax.dev.fhir}/Patient/_search`, { ...tls, method: "POST", headers });
     asked.write("family=");
     let sent = 0;
@@ -54,7 +76,9 @@ function trickle(seconds: number, authorization: string, by = certificate): Prom
     asked.on("response", (incoming) => {
       let text = "";
       incoming.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-      incoming.on("end", () => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text }));
+      incoming.on("end", () =>
+        resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text }),
+      );
     });
     asked.on("error", reject).on("close", () => clearInterval(timer));
   });
@@ -62,7 +86,15 @@ function trickle(seconds: number, authorization: string, by = certificate): Prom
 
 const entriesOf = (id: string, by: CertificateFiles, status: string, scopes: string) =>
   clientEntries(
-    { id, kind: "telehealth", auth: "external", issuer: elsewhere.iss, externalClientId: id, certificates: [thumbprint(by)], status },
+    {
+      id,
+      kind: "telehealth",
+      auth: "external",
+      issuer: elsewhere.iss,
+      externalClientId: id,
+      certificates: [thumbprint(by)],
+      status,
+    },
     "TREAT",
     "treat",
     scopes,
@@ -71,10 +103,17 @@ const entriesOf = (id: string, by: CertificateFiles, status: string, scopes: str
 test("a request that was admitted before its client was suspended, or its grant narrowed, is not answered afterwards", async ({
   expect,
 }) => {
-  const [suspended, narrowed] = [await certificateFor(phylax, "leaver"), await certificateFor(phylax, "narrowed")];
+  const [suspended, narrowed] = [
+    await certificateFor(phylax, "leaver"),
+    await certificateFor(phylax, "narrowed"),
+  ];
   const policies = { policies: [starterPolicy("treat")] };
   await phylax.stack.runtime.applyRegistry(
-    joined(policies, entriesOf("leaver", suspended, "active", "system/*.rs"), entriesOf("narrowed", narrowed, "active", "system/*.rs")),
+    joined(
+      policies,
+      entriesOf("leaver", suspended, "active", "system/*.rs"),
+      entriesOf("narrowed", narrowed, "active", "system/*.rs"),
+    ),
   );
   const bearer = async (id: string, by: CertificateFiles) =>
     `Bearer ${await outsideToken(elsewhere, by, { client_id: id, scope: "system/*.rs" })}`;
@@ -94,7 +133,10 @@ test("a request that was admitted before its client was suspended, or its grant 
   const replies = await Promise.all(held);
   expect(replies.map(({ status }) => status)).toEqual([401, 403, 200]);
   const records = await openLedger(phylax.dev);
-  const reasons = replies.map(({ headers }) => records.find(({ event: { id } }) => id === headers["x-request-id"])?.event.outcome?.reason);
+  const reasons = replies.map(
+    ({ headers }) =>
+      records.find(({ event: { id } }) => id === headers["x-request-id"])?.event.outcome?.reason,
+  );
   expect(reasons).toEqual(["client_suspended", "grant_missing", undefined]);
 }, 60_000);
 
@@ -120,7 +162,11 @@ test("a request that is kept open by its body is answered by what is true at its
 }, 60_000);
 
 /** Sends the head of a request and the beginning of its body, and then ends the connection. */
-function breakOff(url: string, headers: Readonly<Record<string, string>>, by: CertificateFiles | undefined): Promise<void> {
+function breakOff(
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  by: CertificateFiles | undefined,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const keys = by && { cert: readFileSync(by.cert), key: readFileSync(by.key) };
     const sending = { ca: readFileSync(phylax.dev.ca), agent: false as const, method: "POST", ...keys };
@@ -140,14 +186,22 @@ function breakOff(url: string, headers: Readonly<Record<string, string>>, by: Ce
 test("a request whose sender breaks off in its body is on record, at each door", async ({ expect }) => {
   const before = (await openLedger(phylax.dev)).length;
   const form = { "content-type": "application/x-www-form-urlencoded" };
-  await breakOff(`${phylax.dev.fhir}/Patient/_search`, { ...form, authorization: `Bearer ${await token(60)}` }, certificate);
+  await breakOff(
+    `${phylax.dev.fhir}/Patient/_search`,
+    { ...form, authorization: `Bearer ${await token(60)}` },
+    certificate,
+  );
   await breakOff(phylax.dev.tokenEndpoint, form, undefined);
   const [operator] = phylax.dev.operators;
   await breakOff(`${phylax.dev.ops}/api/revocations`, { "content-type": "application/json" }, operator);
   const brokenOff = async () =>
-    (await openLedger(phylax.dev)).slice(before).flatMap(({ event }) => (event.outcome?.reason === "body_incomplete" ? [event] : []));
+    (await openLedger(phylax.dev))
+      .slice(before)
+      .flatMap(({ event }) => (event.outcome?.reason === "body_incomplete" ? [event] : []));
   await expect.poll(async () => (await brokenOff()).length, { timeout: 10_000, interval: 500 }).toBe(3);
   const events = await brokenOff();
   expect(events.map(({ kind }) => kind)).toEqual(["refusal", "refusal", "refusal"]);
-  expect(events.map(({ who }) => who?.client ?? who?.operator ?? "").sort()).toEqual(["", operator?.id ?? "no operator", "thief"].sort());
+  expect(events.map(({ who }) => who?.client ?? who?.operator ?? "").sort()).toEqual(
+    ["", operator?.id ?? "no operator", "thief"].sort(),
+  );
 }, 60_000);

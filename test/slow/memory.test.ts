@@ -13,7 +13,9 @@ const growthMiBMax = 96;
 const warmUps = 50;
 
 const loinc = "http://loinc.org";
-const vitalSigns = [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }] }];
+const vitalSigns = [
+  { coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }] },
+];
 const observation = (id: string, patient: string, bytes: number): Resource => ({
   resourceType: "Observation",
   id,
@@ -35,7 +37,8 @@ const patient = (id: string): Resource[] => [
     subject: { reference: `Patient/${id}` },
   },
 ];
-const rows = (count: number, of: string, bytes: number) => Array.from({ length: count }, (_, n) => observation(`${of}-${n}`, of, bytes));
+const rows = (count: number, of: string, bytes: number) =>
+  Array.from({ length: count }, (_, n) => observation(`${of}-${n}`, of, bytes));
 
 /** `many` fills an origin's page (32 MiB), `trees` what is held as trees (4 MiB), `bytes` what is held as bytes (8 MiB). */
 const world = (): Resource[] => [
@@ -71,12 +74,24 @@ interface Kind {
 const kinds: Readonly<Record<string, Kind>> = {
   read: { client: "charting", path: "Observation/whole-0", status: 200 },
   search: { client: "telehealth", path: "Observation?patient=many&_count=1000", status: 200 },
-  included: { client: "telehealth", path: "Encounter?patient=bytes&_revinclude=Observation:encounter", status: 200 },
-  "chained search": { client: "telehealth", path: "Encounter?_has:Observation:encounter:patient=trees", status: 200 },
+  included: {
+    client: "telehealth",
+    path: "Encounter?patient=bytes&_revinclude=Observation:encounter",
+    status: 200,
+  },
+  "chained search": {
+    client: "telehealth",
+    path: "Encounter?_has:Observation:encounter:patient=trees",
+    status: 200,
+  },
   history: { client: "charting", path: "Observation/whole-0/_history", status: 200 },
   everything: { client: "telehealth", path: "Patient/many/$everything", status: 200 },
   "last observations": { client: "telehealth", path: "Observation/$lastn?patient=trees", status: 200 },
-  "last observations, too many": { client: "telehealth", path: "Observation/$lastn?patient=many", status: 403 },
+  "last observations, too many": {
+    client: "telehealth",
+    path: "Observation/$lastn?patient=many",
+    status: 403,
+  },
   batch: {
     client: "charting",
     path: "",
@@ -91,7 +106,10 @@ const kinds: Readonly<Record<string, Kind>> = {
     path: "",
     sending: bundleOf(
       "transaction",
-      rows(8, "bytes", 400_000).map((resource) => ({ resource, request: { method: "PUT", url: `Observation/${resource.id}` } })),
+      rows(8, "bytes", 400_000).map((resource) => ({
+        resource,
+        request: { method: "PUT", url: `Observation/${resource.id}` },
+      })),
     ),
     status: 200,
   },
@@ -108,7 +126,12 @@ const kinds: Readonly<Record<string, Kind>> = {
     sending: sent("PUT", observation("bytes-0", "bytes", 1_040_000)),
     status: 200,
   },
-  "body too large": { client: "charting", path: "Observation", sending: sent("POST", observation("", "small", 5_000_000)), status: 413 },
+  "body too large": {
+    client: "charting",
+    path: "Observation",
+    sending: sent("POST", observation("", "small", 5_000_000)),
+    status: 413,
+  },
   metadata: { client: "telehealth", path: "metadata", status: 200 },
   accounting: { client: "privacy-officer", path: "Patient/many/$disclosures", status: 200 },
 };
@@ -140,18 +163,21 @@ async function growthOf(pid: number, work: () => Promise<void>): Promise<number>
   return Math.max(peak, residentMiB(pid)) - before;
 }
 
-test.for(Object.entries(kinds))("%s at its bound: the runtime grows by less than 96 MiB", async ([name, kind], { expect }) => {
-  const { client, path, sending = {}, status } = kind;
-  const pid = listenerOn(phylax.stack.runtime.gateway.port);
-  const replies: number[] = [];
-  const growths: number[] = [];
-  for (let time = 0; time < 3; time += 1)
-    growths.push(
-      await growthOf(pid, async () => {
-        replies.push((await phylax.ask(client, path, sending)).status);
-      }),
-    );
-  console.log(JSON.stringify({ name, growthMiB: growths.map(Math.round) }));
-  expect(replies).toEqual([status, status, status]);
-  expect(Math.max(...growths)).toBeLessThan(growthMiBMax);
-});
+test.for(Object.entries(kinds))(
+  "%s at its bound: the runtime grows by less than 96 MiB",
+  async ([name, kind], { expect }) => {
+    const { client, path, sending = {}, status } = kind;
+    const pid = listenerOn(phylax.stack.runtime.gateway.port);
+    const replies: number[] = [];
+    const growths: number[] = [];
+    for (let time = 0; time < 3; time += 1)
+      growths.push(
+        await growthOf(pid, async () => {
+          replies.push((await phylax.ask(client, path, sending)).status);
+        }),
+      );
+    console.log(JSON.stringify({ name, growthMiB: growths.map(Math.round) }));
+    expect(replies).toEqual([status, status, status]);
+    expect(Math.max(...growths)).toBeLessThan(growthMiBMax);
+  },
+);

@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { openLedger } from "../support/auditor.ts";
-import { askWithProof, keyBoundToken, keyHolder, keyHolderEntry, proofFor, type KeyHolder } from "../support/key-holder.ts";
+import {
+  askWithProof,
+  keyBoundToken,
+  keyHolder,
+  keyHolderEntry,
+  proofFor,
+  type KeyHolder,
+} from "../support/key-holder.ts";
 import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 import { verifyLedger } from "../support/verify.ts";
@@ -14,7 +21,10 @@ beforeAll(async () => {
   phylax = await startTestStack();
   holder = await keyHolder("key-holder");
   await phylax.stack.runtime.applyRegistry(
-    joined({ policies: [starterPolicy("treat")] }, clientEntries(keyHolderEntry(holder), "TREAT", "treat", "system/*.rs")),
+    joined(
+      { policies: [starterPolicy("treat")] },
+      clientEntries(keyHolderEntry(holder), "TREAT", "treat", "system/*.rs"),
+    ),
   );
   token = await keyBoundToken(phylax, holder);
 }, 120_000);
@@ -25,11 +35,14 @@ test(
   { timeout: 120_000 },
   async ({ expect }) => {
     const proof = await proofFor(phylax, holder, token, path);
-    const replies = await Promise.all(Array.from({ length: 1_000 }, () => askWithProof(phylax, holder, token, path, { proof })));
+    const replies = await Promise.all(
+      Array.from({ length: 1_000 }, () => askWithProof(phylax, holder, token, path, { proof })),
+    );
     const taken = replies.filter(({ status }) => status === 200);
     expect(taken).toHaveLength(1);
     const refused = replies.filter(
-      ({ status, headers }) => status === 401 && String(headers["www-authenticate"]).includes('error="invalid_dpop_proof"'),
+      ({ status, headers }) =>
+        status === 401 && String(headers["www-authenticate"]).includes('error="invalid_dpop_proof"'),
     );
     expect(refused).toHaveLength(999);
     for (const { text } of refused) expect(text).not.toContain("amara");
@@ -37,7 +50,9 @@ test(
     const ids = new Set(replies.map(({ headers }) => headers["x-request-id"]));
     const events = (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => ids.has(id));
     expect(events.filter(({ kind }) => kind === "disclosure")).toHaveLength(1);
-    expect(events.filter(({ kind, outcome }) => kind === "refusal" && outcome?.reason === "proof_replayed")).toHaveLength(999);
+    expect(
+      events.filter(({ kind, outcome }) => kind === "refusal" && outcome?.reason === "proof_replayed"),
+    ).toHaveLength(999);
     expect(await verifyLedger(phylax.dev)).toMatchObject({ code: 0 });
     // Later, and in another place, it is still used up.
     expect((await askWithProof(phylax, holder, token, path, { proof })).status).toBe(401);

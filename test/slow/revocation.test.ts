@@ -16,7 +16,11 @@ import { startTestStack, type TestStack } from "../support/stack.ts";
 import { steadyLoad } from "../support/steady-load.ts";
 
 // The long lane has 20 rounds, each asked twice as often, and prints what docs/revocation.md says.
-const [rounds, pauseMilliseconds] = inLane<[number, number]>({ fast: [1, 200], slow: [1, 200], long: [20, 100] });
+const [rounds, pauseMilliseconds] = inLane<[number, number]>({
+  fast: [1, 200],
+  slow: [1, 200],
+  long: [20, 100],
+});
 const boundMilliseconds = 10_000;
 
 let phylax: TestStack;
@@ -46,7 +50,12 @@ afterAll(async () => {
 });
 
 const frontBefore = async (target: typeof still) =>
-  startFront({ port: 0, server: await ensureServerCertificate(join(state, "pki")), clientCa: phylax.dev.clientCa.cert, target });
+  startFront({
+    port: 0,
+    server: await ensureServerCertificate(join(state, "pki")),
+    clientCa: phylax.dev.clientCa.cert,
+    target,
+  });
 const baseOf = ({ port }: Front) => `https://localhost:${port}/v1/fhir/main`;
 
 /** What an operator does at the operators' door. */
@@ -99,7 +108,10 @@ interface Measured {
 }
 
 /** Denies each subject its own thing, at moments that chance takes from the life of a lease, while all read at all gateways. */
-async function denyUnderLoad(all: readonly Subject[], standStill: () => Promise<void>): Promise<readonly Measured[]> {
+async function denyUnderLoad(
+  all: readonly Subject[],
+  standStill: () => Promise<void>,
+): Promise<readonly Measured[]> {
   const loads = all.map(({ read }) => bases.map((base) => steadyLoad(() => read(base), pauseMilliseconds)));
   await wait(1_000 + Math.random() * 2_500);
   await standStill();
@@ -165,7 +177,9 @@ function say(measured: readonly Measured[]): void {
 test(
   "T20: five gateway processes give nothing for a denied token, certificate, client, key, grant, agreement or policy after ten seconds",
   async ({ expect }) => {
-    expect(new Set(processes).size, "processes, one of which is all the other workers too").toBe(bases.length + 1);
+    expect(new Set(processes).size, "processes, one of which is all the other workers too").toBe(
+      bases.length + 1,
+    );
     const measured: Measured[] = [];
     for (let round = 0; round < rounds; round += 1) {
       const all = await subjects(phylax); // new tokens: those of a round before may have ended
@@ -174,7 +188,10 @@ test(
       const keeping = bases.map((base) => steadyLoad(() => kept(base), pauseMilliseconds));
       const stopped = await stillGateway([kept, ...all.map(({ read }) => read)]);
       const seen = await denyUnderLoad(all, () => stopped.standStill());
-      expect(await stopped.goOn(), "asked of a process that stood still").toEqual([200, ...all.map(({ refusedAs }) => refusedAs)]);
+      expect(await stopped.goOn(), "asked of a process that stood still").toEqual([
+        200,
+        ...all.map(({ refusedAs }) => refusedAs),
+      ]);
       for (const { kind, grantedForMilliseconds, answersAfterTheBound, statuses, refusedAs } of seen) {
         expect(grantedForMilliseconds, kind).toBeLessThanOrEqual(boundMilliseconds);
         expect(answersAfterTheBound, kind).toBeGreaterThan(0);
@@ -207,11 +224,17 @@ test("T20: ten seconds later a denied client, certificate or key gets no token, 
     { kind: "key", issuer: phylax.dev.gateway, keyId: "token-1" },
   ];
   for (const denial of denials) expect(await revoke(denial)).toBe(200);
-  const refused = [...askers.map((client) => until(false, () => isGivenToken(client))), until(401, () => everywhere(kept))];
+  const refused = [
+    ...askers.map((client) => until(false, () => isGivenToken(client))),
+    until(401, () => everywhere(kept)),
+  ];
   expect(Math.max(...(await Promise.all(refused)))).toBeLessThanOrEqual(boundMilliseconds);
 
   for (const denial of denials) expect(await lift(denial)).toBe(200);
-  const back = [...askers.map((client) => until(true, () => isGivenToken(client))), until(200, () => everywhere(kept))];
+  const back = [
+    ...askers.map((client) => until(true, () => isGivenToken(client))),
+    until(200, () => everywhere(kept)),
+  ];
   expect(Math.max(...(await Promise.all(back)))).toBeLessThanOrEqual(boundMilliseconds);
 }, 30_000);
 

@@ -50,9 +50,20 @@ test(
     await load.end();
 
     const whole = load.told.filter((request) => request.whole);
-    console.log(JSON.stringify({ minutes, requests: whole.length, beforeMiB: Math.round(before), afterMiB: Math.round(after) }));
+    console.log(
+      JSON.stringify({
+        minutes,
+        requests: whole.length,
+        beforeMiB: Math.round(before),
+        afterMiB: Math.round(after),
+      }),
+    );
     expect(whole.length).toBeGreaterThan(100 * minutes);
-    expect(whole.filter(({ status = 0 }) => status >= 500).map(({ method, path, status }) => `${method} ${path}: ${status}`)).toEqual([]);
+    expect(
+      whole
+        .filter(({ status = 0 }) => status >= 500)
+        .map(({ method, path, status }) => `${method} ${path}: ${status}`),
+    ).toEqual([]);
     expect(after - before).toBeLessThan(growthMiBMax);
     expect(await verifyLedger(phylax.dev)).toMatchObject({ code: 0 });
   },

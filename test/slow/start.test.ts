@@ -38,7 +38,11 @@ const words = new Map<ChildProcess, string>();
 const saidBy = (child: ChildProcess): string => words.get(child) ?? "";
 
 async function start(port: number, ...options: string[]): Promise<ChildProcess> {
-  const child = spawn("npm", ["start", "--", "--port", String(port), "--state", state, ...options], { cwd: root, env, detached: true });
+  const child = spawn("npm", ["start", "--", "--port", String(port), "--state", state, ...options], {
+    cwd: root,
+    env,
+    detached: true,
+  });
   running.push(child);
   words.set(child, "");
   for (const stream of [child.stdout, child.stderr])
@@ -70,8 +74,8 @@ function isLeft(group: number): boolean {
 
 /** The nth shell block of the README, for this test's port and state. */
 function readmeCommand(n: number, port: number): string {
-  const blocks = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/```sh\n([\s\S]*?)```/gu)].map(([, block = ""]) =>
-    block.trim(),
+  const blocks = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/```sh\n([\s\S]*?)```/gu)].map(
+    ([, block = ""]) => block.trim(),
   );
   return (blocks[n] ?? "")
     .replaceAll(".phylax/", `${state}/`)
@@ -82,9 +86,18 @@ function readmeCommand(n: number, port: number): string {
 const shell = (command: string) => spawnSync("sh", ["-c", command], { cwd: root, env, encoding: "utf8" });
 
 /** A start that ends by itself: its exit code and what it said. */
-function failedStart(port: number, options: readonly string[], folder = root): { readonly code: number | null; readonly said: string } {
+function failedStart(
+  port: number,
+  options: readonly string[],
+  folder = root,
+): { readonly code: number | null; readonly said: string } {
   const given = ["--prefix", root, "start", "--", "--port", String(port), "--state", state, ...options];
-  const { status, stdout, stderr } = spawnSync("npm", given, { cwd: folder, env, encoding: "utf8", timeout: 30_000 }); // one that starts after all would wait for ever
+  const { status, stdout, stderr } = spawnSync("npm", given, {
+    cwd: folder,
+    env,
+    encoding: "utf8",
+    timeout: 30_000,
+  }); // one that starts after all would wait for ever
   return { code: status, said: stdout + stderr };
 }
 
@@ -114,8 +127,13 @@ test.skipIf(withoutCurl)(
     const port = await freePort();
     const first = await start(port);
     const dev = readDevFile(state);
-    expect(dev).toMatchObject({ gateway: `https://localhost:${port}`, fhir: `https://localhost:${port}/v1/fhir/main` });
-    expect(dev.clients.map(({ id }) => id)).toEqual(expect.arrayContaining(["telehealth", "payer", "public-health", "lapsed"]));
+    expect(dev).toMatchObject({
+      gateway: `https://localhost:${port}`,
+      fhir: `https://localhost:${port}/v1/fhir/main`,
+    });
+    expect(dev.clients.map(({ id }) => id)).toEqual(
+      expect.arrayContaining(["telehealth", "payer", "public-health", "lapsed"]),
+    );
 
     const read = shell(readmeCommand(1, port));
     expect(read.stdout, read.stderr).toContain("HTTP/1.1 200 OK");
@@ -138,25 +156,36 @@ test.skipIf(withoutCurl)(
   },
 );
 
-test("a second start on the same state, and an option that does not exist, are refused", { timeout: 60_000 }, async ({ expect }) => {
-  const port = await freePort();
-  const child = await start(port);
-  const other = spawnSync("npm", ["start", "--", "--port", String(await freePort()), "--state", state], {
-    cwd: root,
-    env,
-    encoding: "utf8",
-  });
-  expect(other.status).toBe(1);
-  expect(other.stderr).toContain("in use");
-  await end(child, "SIGTERM", true);
-  expect(spawnSync("npm", ["start", "--", "--prot", "1"], { cwd: root, env, encoding: "utf8" }).status).toBe(2);
-});
+test(
+  "a second start on the same state, and an option that does not exist, are refused",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const port = await freePort();
+    const child = await start(port);
+    const other = spawnSync("npm", ["start", "--", "--port", String(await freePort()), "--state", state], {
+      cwd: root,
+      env,
+      encoding: "utf8",
+    });
+    expect(other.status).toBe(1);
+    expect(other.stderr).toContain("in use");
+    await end(child, "SIGTERM", true);
+    expect(
+      spawnSync("npm", ["start", "--", "--prot", "1"], { cwd: root, env, encoding: "utf8" }).status,
+    ).toBe(2);
+  },
+);
 
 test(
   "a registry file is merged before ready, from the folder of the command, and again at the next start",
   { timeout: 120_000 },
   async ({ expect }) => {
-    const client = { id: "from-a-file", kind: "payer", auth: "tls_client_auth", certificates: ["F".repeat(43)] };
+    const client = {
+      id: "from-a-file",
+      kind: "payer",
+      auth: "tls_client_auth",
+      certificates: ["F".repeat(43)],
+    };
     const file = join(state, "registry.json");
     const secretly = {
       name: "elsewhere",
@@ -178,7 +207,10 @@ test(
 
     const refused: readonly (readonly [string, string])[] = [
       [JSON.stringify({ clients: [{ ...client, kind: "other" }] }), "/clients/0/kind"], // a clash
-      [JSON.stringify({ origins: [{ ...secretly, credentials: { kind: "mtls", binding: "LAB" } }] }), "/origins/0/credentials/kind"], // not enforced by this version
+      [
+        JSON.stringify({ origins: [{ ...secretly, credentials: { kind: "mtls", binding: "LAB" } }] }),
+        "/origins/0/credentials/kind",
+      ], // not enforced by this version
       [
         JSON.stringify({ origins: [{ ...secretly, credentials: { kind: "bearer", secret: "PAGING_KEY" } }] }),
         "/origins/0/credentials/secret",

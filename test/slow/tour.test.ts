@@ -19,37 +19,56 @@ afterAll(async () => {
 });
 
 function tour(folder: string): Promise<{ readonly code: number | null; readonly said: string }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "../../sandbox/tour.ts"), "--state", folder]);
+  const child = spawn(process.execPath, [
+    join(import.meta.dirname, "../../sandbox/tour.ts"),
+    "--state",
+    folder,
+  ]);
   let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
   return new Promise((done) => child.on("close", (code) => done({ code, said })));
 }
 
-test("the tour of a running Phylax shows every step in order, and leaves it running", { timeout: 120_000 }, async ({ expect }) => {
-  const { code, said } = await tour(state);
-  expect(code, said).toBe(0);
-  const titles = [...said.matchAll(/^\d+\. (.+)$/gmu)].map(([, title]) => title);
-  expect(titles).toEqual(steps.map(({ title }) => title));
-  expect(said).not.toContain("starting a Phylax");
-  expect(said).not.toContain("eyJ"); // no token in what people paste elsewhere
-  expect((await phylax.ask("payer", "Patient/amara-okafor")).status).toBe(200);
-});
+test(
+  "the tour of a running Phylax shows every step in order, and leaves it running",
+  { timeout: 120_000 },
+  async ({ expect }) => {
+    const { code, said } = await tour(state);
+    expect(code, said).toBe(0);
+    const titles = [...said.matchAll(/^\d+\. (.+)$/gmu)].map(([, title]) => title);
+    expect(titles).toEqual(steps.map(({ title }) => title));
+    expect(said).not.toContain("starting a Phylax");
+    expect(said).not.toContain("eyJ"); // no token in what people paste elsewhere
+    expect((await phylax.ask("payer", "Patient/amara-okafor")).status).toBe(200);
+  },
+);
 
-test("with nothing running the tour starts its own, and ends it", { timeout: 120_000 }, async ({ expect }) => {
-  const { code, said } = await tour(join(state, "nothing-here"));
-  expect(code, said).toBe(0);
-  const [, port = ""] = /record at https:\/\/localhost:(\d+)$/mu.exec(said) ?? [];
-  const [fault] = await once(connect(Number(port), "127.0.0.1"), "error");
-  expect(fault).toMatchObject({ code: "ECONNREFUSED", port: Number(port) });
-});
+test(
+  "with nothing running the tour starts its own, and ends it",
+  { timeout: 120_000 },
+  async ({ expect }) => {
+    const { code, said } = await tour(join(state, "nothing-here"));
+    expect(code, said).toBe(0);
+    const [, port = ""] = /record at https:\/\/localhost:(\d+)$/mu.exec(said) ?? [];
+    const [fault] = await once(connect(Number(port), "127.0.0.1"), "error");
+    expect(fault).toMatchObject({ code: "ECONNREFUSED", port: Number(port) });
+  },
+);
 
-test("a step that does not show what it says ends the tour there, by exit code too", { timeout: 120_000 }, async ({ expect }) => {
-  const [payer, telehealth] = [phylax.client("payer"), phylax.client("telehealth")];
-  const folder = mkdtempSync(join(state, "wrong-"));
-  const clients = phylax.dev.clients.map((one) => (one.id === "telehealth" ? { ...payer, id: telehealth.id, jwk: payer.jwk } : one));
-  writeFileSync(join(folder, "dev.json"), JSON.stringify({ ...phylax.dev, clients }));
-  const { code, said } = await tour(folder);
-  expect(code, said).toBe(1);
-  expect(said).toContain("NOT SHOWN");
-  expect(said).not.toMatch(/^4\./mu);
-});
+test(
+  "a step that does not show what it says ends the tour there, by exit code too",
+  { timeout: 120_000 },
+  async ({ expect }) => {
+    const [payer, telehealth] = [phylax.client("payer"), phylax.client("telehealth")];
+    const folder = mkdtempSync(join(state, "wrong-"));
+    const clients = phylax.dev.clients.map((one) =>
+      one.id === "telehealth" ? { ...payer, id: telehealth.id, jwk: payer.jwk } : one,
+    );
+    writeFileSync(join(folder, "dev.json"), JSON.stringify({ ...phylax.dev, clients }));
+    const { code, said } = await tour(folder);
+    expect(code, said).toBe(1);
+    expect(said).toContain("NOT SHOWN");
+    expect(said).not.toMatch(/^4\./mu);
+  },
+);

@@ -4,7 +4,10 @@ import type { AuditEvent, Counts, PatientCounts } from "#audit/event";
 export interface AccountedEvent {
   readonly recorded: string;
   readonly purposeOfEvent: readonly { readonly coding: readonly { readonly code: string }[] }[];
-  readonly agent: readonly { readonly requestor: boolean; readonly who: { readonly identifier?: { readonly value: string } } }[];
+  readonly agent: readonly {
+    readonly requestor: boolean;
+    readonly who: { readonly identifier?: { readonly value: string } };
+  }[];
   readonly entity: readonly {
     readonly what?: { readonly reference: string };
     readonly detail?: readonly { readonly type: string; readonly valueString?: string }[];
@@ -17,14 +20,26 @@ export const disclosureLine = ({ at, who, why }: AuditEvent, { counts }: Patient
 
 /** The same as the accounting says it. */
 export function accountingLine({ recorded, purposeOfEvent, agent, entity }: AccountedEvent): string {
-  const disclosed = entity.flatMap(({ detail = [] }) => detail).find(({ type }) => type === "disclosed")?.valueString ?? "";
-  const counts = disclosed === "that nothing was found" ? [] : disclosed.split(", ").map((text) => text.split(" "));
+  const disclosed =
+    entity.flatMap(({ detail = [] }) => detail).find(({ type }) => type === "disclosed")?.valueString ?? "";
+  const counts =
+    disclosed === "that nothing was found" ? [] : disclosed.split(", ").map((text) => text.split(" "));
   const codes = purposeOfEvent.flatMap(({ coding }) => coding.map(({ code }) => code));
   const client = agent.find(({ requestor }) => requestor)?.who.identifier?.value;
-  return lineText(Date.parse(recorded), client, codes, Object.fromEntries(counts.map(([type = "", n]) => [type, Number(n)])));
+  return lineText(
+    Date.parse(recorded),
+    client,
+    codes,
+    Object.fromEntries(counts.map(([type = "", n]) => [type, Number(n)])),
+  );
 }
 
-function lineText(at: number, client: string | undefined, purposes: readonly string[] | undefined, counts: Counts): string {
+function lineText(
+  at: number,
+  client: string | undefined,
+  purposes: readonly string[] | undefined,
+  counts: Counts,
+): string {
   const disclosed = Object.entries(counts).map(([type, n]) => `${type} ${n}`);
   return [new Date(at).toISOString(), client, purposes?.join(), disclosed.toSorted().join(", ")].join(" | ");
 }

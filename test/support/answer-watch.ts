@@ -22,7 +22,8 @@ export class AnswerWatch {
   /** Throws when an answer held the address, naming the requests. */
   end(): void {
     unsubscribe("http.server.request.start", this.#started);
-    if (this.#found.size > 0) throw new Error(`${this.#hidden} stands in the answers to: ${[...this.#found].join("; ")}`);
+    if (this.#found.size > 0)
+      throw new Error(`${this.#hidden} stands in the answers to: ${[...this.#found].join("; ")}`);
   }
 
   /** How many it has read to their end. */

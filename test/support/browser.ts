@@ -22,7 +22,11 @@ export class Browser {
   }
 
   /** Sends the form of a page to where it came from. */
-  submit(step: Step, fields: Readonly<Record<string, string>>, headers: Readonly<Record<string, string>> = {}): Promise<Step> {
+  submit(
+    step: Step,
+    fields: Readonly<Record<string, string>>,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Step> {
     const { url, reply } = pageOf(step);
     const policy = String(reply.headers["content-security-policy"]);
     const actions = /form-action ([^;]*)/u.exec(policy)?.[1]?.split(" ") ?? [];
@@ -37,7 +41,11 @@ export class Browser {
   async #go(
     from: URL,
     method: string,
-    form?: { readonly body: string; readonly headers: Readonly<Record<string, string>>; readonly actions: readonly string[] },
+    form?: {
+      readonly body: string;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly actions: readonly string[];
+    },
   ): Promise<Step> {
     let url = from;
     let reply = await this.#send(url, { method, ...(form && { body: form.body, headers: form.headers }) });
@@ -45,7 +53,8 @@ export class Browser {
       const { location } = reply.headers;
       if (location === undefined) return { url, reply };
       const next = new URL(location, url);
-      if (form !== undefined && !form.actions.includes(next.origin)) throw new Error(`form-action stops the way to ${next.origin}`);
+      if (form !== undefined && !form.actions.includes(next.origin))
+        throw new Error(`form-action stops the way to ${next.origin}`);
       if (next.origin !== from.origin) return { app: next };
       url = next;
       reply = await this.#send(url, {});
@@ -55,7 +64,11 @@ export class Browser {
 
   async #send(
     url: URL,
-    sending: { readonly method?: string; readonly headers?: Readonly<Record<string, string>>; readonly body?: string },
+    sending: {
+      readonly method?: string;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body?: string;
+    },
   ) {
     const cookie = [...this.#cookies]
       .filter(([, { path }]) => url.pathname.startsWith(path))

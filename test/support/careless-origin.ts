@@ -6,7 +6,9 @@ import type { AddressInfo } from "node:net";
  * resource, every history with one of all of the type, and every operation with all that it has: what a narrowed question must not rely on.
  * It fails at the version `fails` of what it has.
  */
-export async function startCarelessOrigin(resources: readonly { readonly resourceType: string; readonly id: string }[]) {
+export async function startCarelessOrigin(
+  resources: readonly { readonly resourceType: string; readonly id: string }[],
+) {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://origin");
@@ -16,12 +18,21 @@ export async function startCarelessOrigin(resources: readonly { readonly resourc
     const [, below] = url.pathname.split(/\/(?=_history$|\$)/u);
     if (below !== undefined) {
       response.writeHead(200, { "content-type": "application/fhir+json" });
-      const all = below === "_history" ? historyOf(resources.filter((one) => one.resourceType === type)) : searchset(resources);
+      const all =
+        below === "_history"
+          ? historyOf(resources.filter((one) => one.resourceType === type))
+          : searchset(resources);
       return response.end(JSON.stringify(all));
     }
     if (version === "fails" && found.length > 0) return response.writeHead(500).end();
-    response.writeHead(id === undefined || found.length > 0 ? 200 : 404, { "content-type": "application/fhir+json" });
-    return response.end(JSON.stringify(id === undefined ? searchset(found) : (found[0] ?? { resourceType: "OperationOutcome" })));
+    response.writeHead(id === undefined || found.length > 0 ? 200 : 404, {
+      "content-type": "application/fhir+json",
+    });
+    return response.end(
+      JSON.stringify(
+        id === undefined ? searchset(found) : (found[0] ?? { resourceType: "OperationOutcome" }),
+      ),
+    );
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.address() as AddressInfo; // a listening TCP server has one

@@ -1,11 +1,17 @@
 import type { Resource } from "@medplum/fhirtypes";
 
 const to = (reference: string) => ({ reference });
-const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
-const category = (code: string) => [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code }] }];
+const restricted = {
+  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
+};
+const category = (code: string) => [
+  { coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code }] },
+];
 
 const why = "45 CFR 164.524(a)(1): the individual's right of access.";
-const permitted = (request: string) => [{ says: "It is permitted for whom it is.", request, is: "permitted" }];
+const permitted = (request: string) => [
+  { says: "It is permitted for whom it is.", request, is: "permitted" },
+];
 const all = ["read", "search", "create", "update", "delete"];
 
 /** Shows laboratory results and hides some of each, and of other types everything; nothing of notes. */
@@ -45,14 +51,22 @@ export const concernedPolicy = {
       why,
       examples: permitted("Encounter?status=finished"),
     },
-    { types: ["Location"], interactions: ["read", "search"], show: "everything", why, examples: permitted("Location?name=a") },
+    {
+      types: ["Location"],
+      interactions: ["read", "search"],
+      show: "everything",
+      why,
+      examples: permitted("Location?name=a"),
+    },
     {
       types: ["Practitioner"],
       interactions: ["read"],
       show: "everything",
       referredBy: ["Encounter:practitioner"],
       why,
-      examples: [{ says: "Nobody searches practitioners.", request: "Practitioner?name=Vera", is: "refused" }],
+      examples: [
+        { says: "Nobody searches practitioners.", request: "Practitioner?name=Vera", is: "refused" },
+      ],
     },
   ],
 };
@@ -96,7 +110,10 @@ export const condition = (id: string, of: string, more: object = {}): Resource =
 }); // each has what R4 requires
 
 /** Ways for a row to be hidden: by its label, and by what the policy's rule is about. */
-export const hidden = { labelled: { meta: restricted }, ofNotes: { category: category("social-history") } } as const;
+export const hidden = {
+  labelled: { meta: restricted },
+  ofNotes: { category: category("social-history") },
+} as const;
 
 /** Ann and Ben are Vera's, Cy is not; of all three there are a few rows, and a ward where nobody was yet. */
 export const commonWorld: readonly Resource[] = [
@@ -108,5 +125,8 @@ export const commonWorld: readonly Resource[] = [
   { resourceType: "Location", id: "ward", name: "Psychiatric ward" },
   { resourceType: "Location", id: "lobby", name: "Lobby" },
   encounter("anns-visit", "ann", { location: [{ location: to("Location/lobby") }], participant: [] }),
-  observation("anns-lab", "ann", { code: { coding: [{ system: "urn:c", code: "b" }] }, encounter: to("Encounter/anns-visit") }),
+  observation("anns-lab", "ann", {
+    code: { coding: [{ system: "urn:c", code: "b" }] },
+    encounter: to("Encounter/anns-visit"),
+  }),
 ];

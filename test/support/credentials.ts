@@ -28,14 +28,21 @@ export async function newKey(alg: Algorithm, kid: string): Promise<Key> {
 }
 
 /** Signs claims; `header` adds to or takes from `alg` and `kid`. */
-export async function sign(key: Key, claims: JWTPayload, header: Readonly<Record<string, unknown>> = {}): Promise<string> {
+export async function sign(
+  key: Key,
+  claims: JWTPayload,
+  header: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
   return await new SignJWT(claims)
     .setProtectedHeader({ alg: key.alg, kid: key.jwk.kid ?? "", ...header })
     .sign(key.privateKey, { crit: { b64: true } });
 }
 
 /** A certificate of which only the bytes matter, as Cloudflare hands it on. */
-export function presented(name: string): { readonly x5t: string; readonly tlsClientAuth: Readonly<Record<string, unknown>> } {
+export function presented(name: string): {
+  readonly x5t: string;
+  readonly tlsClientAuth: Readonly<Record<string, unknown>>;
+} {
   const der = Buffer.from(`a certificate for ${name}`);
   return {
     x5t: createHash("sha256").update(der).digest("base64url"),

@@ -9,7 +9,8 @@ export * from "../../node_modules/fast-check/lib/fast-check.js";
 const milliseconds = inLane({ fast: 0, slow: 1_500, long: 9_000 });
 
 /** The seed of a round; undefined: fast-check draws one. */
-const seedOf = (round: number): { readonly seed?: number } => inLane({ fast: { seed: round }, slow: { seed: round }, long: {} });
+const seedOf = (round: number): { readonly seed?: number } =>
+  inLane({ fast: { seed: round }, slow: { seed: round }, long: {} });
 
 /** As fast-check's, at least once. What it finds is printed with the seed and the path that repeat it under the plain fast-check. */
 export function assert<T>(
@@ -24,7 +25,11 @@ export function assert<T>(
   return undefined;
 }
 
-async function assertAsync<T>(property: fastCheck.IRawProperty<T>, parameters: fastCheck.Parameters<T>, end: number): Promise<void> {
+async function assertAsync<T>(
+  property: fastCheck.IRawProperty<T>,
+  parameters: fastCheck.Parameters<T>,
+  end: number,
+): Promise<void> {
   let round = 1;
   do await fastCheck.assert(property, { ...parameters, ...seedOf(round++) });
   while (performance.now() < end);

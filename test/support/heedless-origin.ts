@@ -21,14 +21,18 @@ export interface HeedlessOrigin {
  * was asked; a read with whatever has that id; a write with success and somebody else's record. Its validators are the same for all, and
  * its headers name it and somebody.
  */
-export async function startHeedlessOrigin(worldOf: (base: string) => readonly Held[]): Promise<HeedlessOrigin> {
+export async function startHeedlessOrigin(
+  worldOf: (base: string) => readonly Held[],
+): Promise<HeedlessOrigin> {
   const [asked, written]: [string[], unknown[]] = [[], []];
   const server = createServer();
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/fhir`; // a listening TCP server has a port
   const world = worldOf(base).map((held) => ofVersion(held, "1"));
 
-  const answer = async (request: IncomingMessage): Promise<{ readonly status: number; readonly body: object }> => {
+  const answer = async (
+    request: IncomingMessage,
+  ): Promise<{ readonly status: number; readonly body: object }> => {
     const url = new URL(request.url ?? "/", base);
     const path = url.pathname.replace(/^\/fhir\/?/u, "");
     const sent = await bodyOf(request);
@@ -37,12 +41,18 @@ export async function startHeedlessOrigin(worldOf: (base: string) => readonly He
     const [type = "", id = "_", below, version] = path.split("/");
     if (request.method !== "GET" && !isForm) {
       written.push(sent === "" ? path : JSON.parse(sent));
-      const another = world.findLast((one) => one.resourceType === type) ?? { resourceType: type, id: "canary" };
+      const another = world.findLast((one) => one.resourceType === type) ?? {
+        resourceType: type,
+        id: "canary",
+      };
       return { status: request.method === "POST" ? 201 : 200, body: another };
     }
-    if (/^[_$]/u.test(id) || (below !== undefined && version === undefined)) return { status: 200, body: listOf(path, world, type, base) };
+    if (/^[_$]/u.test(id) || (below !== undefined && version === undefined))
+      return { status: 200, body: listOf(path, world, type, base) };
     const held = world.find((one) => one.resourceType === type && one.id === id);
-    return held === undefined ? { status: 404, body: outcome("error", base) } : { status: 200, body: ofVersion(held, version ?? "1") };
+    return held === undefined
+      ? { status: 404, body: outcome("error", base) }
+      : { status: 200, body: ofVersion(held, version ?? "1") };
   };
   server.on("request", (request, response) => {
     const reply = async () => {
@@ -61,10 +71,18 @@ export async function startHeedlessOrigin(worldOf: (base: string) => readonly He
     };
     reply().catch(() => response.destroy()); // the gateway left in the middle
   });
-  return { url: base, asked, written, close: () => new Promise((closed) => server.close(closed).closeAllConnections()) };
+  return {
+    url: base,
+    asked,
+    written,
+    close: () => new Promise((closed) => server.close(closed).closeAllConnections()),
+  };
 }
 
-const ofVersion = (held: Held, versionId: string): Held => ({ ...held, meta: { ...(held["meta"] as object | undefined), versionId } });
+const ofVersion = (held: Held, versionId: string): Held => ({
+  ...held,
+  meta: { ...(held["meta"] as object | undefined), versionId },
+});
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
   let body = "";

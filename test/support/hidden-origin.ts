@@ -9,7 +9,8 @@ export function mentionsOf(origin: string, text: string): string[] {
   return read(text).flatMap((reading) => reading.match(address) ?? []);
 }
 
-const isLoopback = (hostname: string) => hostname === "localhost" || hostname.startsWith("127.") || hostname === "[::1]";
+const isLoopback = (hostname: string) =>
+  hostname === "localhost" || hostname.startsWith("127.") || hostname === "[::1]";
 
 /** A text as it stands and as what decodes it may read it: JSON, URLs and HTML, in whatever order and up to three times over. */
 function read(text: string): string[] {
@@ -43,10 +44,18 @@ const named: Readonly<Record<string, string>> = {
 
 const decoded = (text: string) =>
   text
-    .replaceAll(/\\(?:u(?<hex>[0-9a-f]{4})|(?<sign>[/\\]))/gu, (_, hex: string | undefined, sign: string | undefined) =>
-      hex === undefined ? (sign ?? "") : String.fromCharCode(Number.parseInt(hex, 16)),
+    .replaceAll(
+      /\\(?:u(?<hex>[0-9a-f]{4})|(?<sign>[/\\]))/gu,
+      (_, hex: string | undefined, sign: string | undefined) =>
+        hex === undefined ? (sign ?? "") : String.fromCharCode(Number.parseInt(hex, 16)),
     )
-    .replaceAll(/(?:%[0-9a-f]{2})+/gu, (bytes) => Buffer.from(bytes.replaceAll("%", ""), "hex").toString("utf8"))
-    .replaceAll(/&#x(?<hex>[0-9a-f]{1,6});?/gu, (_, hex: string) => String.fromCodePoint(Math.min(0x10ffff, Number.parseInt(hex, 16))))
-    .replaceAll(/&#(?<digits>\d{1,7});?/gu, (_, digits: string) => String.fromCodePoint(Math.min(0x10ffff, Number(digits))))
+    .replaceAll(/(?:%[0-9a-f]{2})+/gu, (bytes) =>
+      Buffer.from(bytes.replaceAll("%", ""), "hex").toString("utf8"),
+    )
+    .replaceAll(/&#x(?<hex>[0-9a-f]{1,6});?/gu, (_, hex: string) =>
+      String.fromCodePoint(Math.min(0x10ffff, Number.parseInt(hex, 16))),
+    )
+    .replaceAll(/&#(?<digits>\d{1,7});?/gu, (_, digits: string) =>
+      String.fromCodePoint(Math.min(0x10ffff, Number(digits))),
+    )
     .replaceAll(/&(?<name>[a-z]+);/gu, (whole, name: string) => named[name] ?? whole);

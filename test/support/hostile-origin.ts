@@ -26,7 +26,10 @@ export interface HostileOrigin {
   close(): Promise<void>;
 }
 
-export async function startHostileOrigin({ host = "127.0.0.1", spell = (json) => json }: HostileOptions = {}): Promise<HostileOrigin> {
+export async function startHostileOrigin({
+  host = "127.0.0.1",
+  spell = (json) => json,
+}: HostileOptions = {}): Promise<HostileOrigin> {
   const server = createServer();
   await new Promise<void>((listening) => server.listen(0, host.replaceAll(/[[\]]/gu, ""), listening));
   const { port } = server.address() as AddressInfo; // a listening TCP server has one
@@ -65,7 +68,13 @@ export async function startHostileOrigin({ host = "127.0.0.1", spell = (json) =>
         return json(
           res,
           200,
-          searchset(url, type, resources, addresses, req.url?.includes("_getpages") === true ? undefined : origin.next),
+          searchset(
+            url,
+            type,
+            resources,
+            addresses,
+            req.url?.includes("_getpages") === true ? undefined : origin.next,
+          ),
         );
       case "html":
         res.setHeader("Content-Type", "text/html");
@@ -117,7 +126,10 @@ const hostileHeaders = (url: string, addresses: readonly string[]): Record<strin
 const outcome = (addresses: readonly string[], severity = "error") => ({
   resourceType: "OperationOutcome",
   id: "outcome",
-  text: { status: "generated", div: `<div xmlns="http://www.w3.org/1999/xhtml">${addresses.join(" ")}</div>` },
+  text: {
+    status: "generated",
+    div: `<div xmlns="http://www.w3.org/1999/xhtml">${addresses.join(" ")}</div>`,
+  },
   issue: addresses.map((address) => ({
     severity,
     code: "processing",
@@ -128,7 +140,13 @@ const outcome = (addresses: readonly string[], severity = "error") => ({
 });
 
 /** Everything of the type and a stranger of another one, with links to itself. */
-function searchset(url: string, type: string, resources: readonly Record<string, unknown>[], addresses: readonly string[], next?: string) {
+function searchset(
+  url: string,
+  type: string,
+  resources: readonly Record<string, unknown>[],
+  addresses: readonly string[],
+  next?: string,
+) {
   const entry = resources
     .filter(({ resourceType }) => resourceType === type)
     .map((resource, index) => ({
@@ -137,7 +155,12 @@ function searchset(url: string, type: string, resources: readonly Record<string,
       resource,
       search: { mode: "match", extension: [{ url, valueUrl: url }] },
       request: { method: "GET", url },
-      response: { status: "200", location: url, etag: url, outcome: outcome(addresses.slice(index, index + 1)) },
+      response: {
+        status: "200",
+        location: url,
+        etag: url,
+        outcome: outcome(addresses.slice(index, index + 1)),
+      },
     }));
   return {
     resourceType: "Bundle",
@@ -151,6 +174,13 @@ function searchset(url: string, type: string, resources: readonly Record<string,
       { relation: "first", url },
       ...(next === undefined ? [] : [{ relation: "next", url: next }]),
     ],
-    entry: [...entry, { fullUrl: `${url}/OperationOutcome/1`, resource: outcome(addresses, "warning"), search: { mode: "outcome" } }],
+    entry: [
+      ...entry,
+      {
+        fullUrl: `${url}/OperationOutcome/1`,
+        resource: outcome(addresses, "warning"),
+        search: { mode: "outcome" },
+      },
+    ],
   };
 }

@@ -1,12 +1,22 @@
 /** Resources of one id whose every text holds an address: in elements that are shown, hidden, unknown, of the wrong form. */
 export function hostileResources(id: string, address: string): Record<string, unknown>[] {
-  return templates.map((template) => JSON.parse(JSON.stringify(template).replaceAll("@id", id).replaceAll("§", inJson(address))));
+  return templates.map((template) =>
+    JSON.parse(JSON.stringify(template).replaceAll("@id", id).replaceAll("§", inJson(address))),
+  );
 }
 
 const inJson = (text: string) => JSON.stringify(text).slice(1, -1);
 
-const concept = { coding: [{ system: "§/code", version: "§", code: "§", display: "§" }], text: "see § there" };
-const reference = { reference: "§/Practitioner/1", type: "§", display: "§", identifier: { system: "§/id", value: "§" } };
+const concept = {
+  coding: [{ system: "§/code", version: "§", code: "§", display: "§" }],
+  text: "see § there",
+};
+const reference = {
+  reference: "§/Practitioner/1",
+  type: "§",
+  display: "§",
+  identifier: { system: "§/id", value: "§" },
+};
 const attachment = { contentType: "text/plain", url: "§/Binary/1", title: "§", language: "§" };
 const extensions = [
   { url: "§/StructureDefinition/a", valueUrl: "§/a" },
@@ -20,7 +30,10 @@ const extensions = [
   { url: "http://example.org/i", valueCodeableConcept: concept },
   { url: "http://example.org/j", extension: [{ url: "§", valueId: "§" }] },
   { url: "http://example.org/k", valueDateTime: "§" },
-  { url: "http://example.org/l", valueContactDetail: { name: "§", telecom: [{ system: "url", value: "§" }] } },
+  {
+    url: "http://example.org/l",
+    valueContactDetail: { name: "§", telecom: [{ system: "url", value: "§" }] },
+  },
 ];
 const shared = {
   id: "@id",
@@ -33,9 +46,14 @@ const shared = {
     extension: extensions,
   },
   language: "§",
-  text: { status: "generated", div: '<div xmlns="http://www.w3.org/1999/xhtml"><a href="§/x">§</a> <img src=\'§\'/> §.</div>' },
+  text: {
+    status: "generated",
+    div: '<div xmlns="http://www.w3.org/1999/xhtml"><a href="§/x">§</a> <img src=\'§\'/> §.</div>',
+  },
   extension: extensions,
-  identifier: [{ system: "§/mrn", value: "§", type: concept, assigner: reference, _value: { extension: extensions } }],
+  identifier: [
+    { system: "§/mrn", value: "§", type: concept, assigner: reference, _value: { extension: extensions } },
+  ],
   "§": { "§": "§" },
 };
 
@@ -43,7 +61,15 @@ const templates = [
   {
     resourceType: "Patient",
     ...shared,
-    contained: [{ resourceType: "Organization", id: "o", name: "§", telecom: [{ system: "url", value: "§/o" }], text: shared.text }],
+    contained: [
+      {
+        resourceType: "Organization",
+        id: "o",
+        name: "§",
+        telecom: [{ system: "url", value: "§/o" }],
+        text: shared.text,
+      },
+    ],
     name: [{ text: "§", family: "§", given: ["§"], _given: [{ extension: extensions }] }],
     telecom: [
       { system: "url", value: "§/me" },

@@ -37,7 +37,10 @@ export async function startIdentityServer(pki: string): Promise<IdentityServer> 
     if (typeof said === "number") res.writeHead(said).end();
     else res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(said));
   };
-  const server = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, (req, res) => void answer(req, res));
+  const server = createServer(
+    { cert: readFileSync(cert), key: readFileSync(key) },
+    (req, res) => void answer(req, res),
+  );
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.address() as AddressInfo; // a listening TCP server has one
   return {

@@ -31,7 +31,9 @@ export class KeptPromises {
   readonly #replays: string[] = []; // request ids
 
   get summary(): { readonly receipts: number; readonly created: number; readonly replays: number } {
-    const created = this.#told.filter(({ creates, status }) => creates.length > 0 && status !== undefined && status < 300).length;
+    const created = this.#told.filter(
+      ({ creates, status }) => creates.length > 0 && status !== undefined && status < 300,
+    ).length;
     return { receipts: this.#receipts.length, created, replays: this.#replays.length };
   }
 
@@ -41,16 +43,20 @@ export class KeptPromises {
       this.#told.push(promisedBy(one));
       const receipt = one.headers["phylax-receipt"];
       if (receipt === undefined) {
-        expect(one.status === undefined || one.status >= 400, `${one.method} ${one.path}: ${one.status} without a receipt`).toBe(true);
+        expect(
+          one.status === undefined || one.status >= 400,
+          `${one.method} ${one.path}: ${one.status} without a receipt`,
+        ).toBe(true);
         continue;
       }
       const read = parseReceipt(String(receipt));
       if (!read.ok) throw new Error(`not a receipt: ${String(receipt)}`);
       this.#receipts.push(read.value);
     }
-    expect(new Set(this.#receipts.map(({ log, index }) => `${log} ${index}`)).size, "each answer has a record of its own").toBe(
-      this.#receipts.length,
-    );
+    expect(
+      new Set(this.#receipts.map(({ log, index }) => `${log} ${index}`)).size,
+      "each answer has a record of its own",
+    ).toBe(this.#receipts.length);
   }
 
   /** Every log verifies, has every receipt, and extends every checkpoint that was seen of it before or stands in the root log. */
@@ -62,7 +68,10 @@ export class KeptPromises {
       expect(await verifyLog(root, verifierOf(dev.root), {}, leaves), "root").toMatchObject({ ok: true });
     for (const [log, key] of Object.entries(dev.logs)) {
       const [verifier, reader] = [verifierOf(key), httpLog(dev.ledger, log)];
-      const [own, seen] = [this.#receipts.filter((receipt) => receipt.log === log), this.#checkpoints.get(log) ?? []];
+      const [own, seen] = [
+        this.#receipts.filter((receipt) => receipt.log === log),
+        this.#checkpoints.get(log) ?? [],
+      ];
       const since = [...seen, ...(leaves.seen.get(log) ?? [])].filter(({ size }) => size > 0);
       const note = (await reader.checkpoint()) ?? new Uint8Array();
       expect(await verifyLog(reader, verifier, { receipts: own, since }), log).toMatchObject({ ok: true });
@@ -74,10 +83,14 @@ export class KeptPromises {
   /** A proof that was used up before the kill is used up after it. */
   async replay(dev: DevFile): Promise<void> {
     const used = this.#told.filter(
-      ({ proof, status, at }) => proof !== undefined && status === 200 && Date.now() - at < proofSeconds * 1_000,
+      ({ proof, status, at }) =>
+        proof !== undefined && status === 200 && Date.now() - at < proofSeconds * 1_000,
     );
     for (const { path, method, authorization, proof = "" } of used.slice(-3)) {
-      const reply = await send(dev, undefined, `${dev.fhir}/${path}`, { method, headers: { authorization, dpop: proof } });
+      const reply = await send(dev, undefined, `${dev.fhir}/${path}`, {
+        method,
+        headers: { authorization, dpop: proof },
+      });
       expect(reply.status, `a used proof for ${path}`).toBe(401);
       this.#replays.push(String(reply.headers["x-request-id"]));
     }
@@ -109,7 +122,11 @@ export class KeptPromises {
       if (headers["phylax-receipt"] === undefined) continue;
       const own = byRequest.get(String(headers["x-request-id"])) ?? [];
       expect(own.length, `${method} ${path} is on record`).toBeGreaterThan(0);
-      const named = new Set(own.flatMap(({ kind, patients }) => (kind === "disclosure" ? patients.map(({ patient }) => patient) : [])));
+      const named = new Set(
+        own.flatMap(({ kind, patients }) =>
+          kind === "disclosure" ? patients.map(({ patient }) => patient) : [],
+        ),
+      );
       expect(
         patients.filter((id) => !named.has(`main/Patient/${id}`)),
         `${method} ${path} told of them`,
@@ -118,7 +135,10 @@ export class KeptPromises {
   }
 
   /** At the origin once if it was acknowledged, at most once if not, and never without an intent. */
-  async #writesAreAsRecorded(dev: DevFile, byTrace: ReadonlyMap<string | undefined, readonly AuditEvent[]>): Promise<void> {
+  async #writesAreAsRecorded(
+    dev: DevFile,
+    byTrace: ReadonlyMap<string | undefined, readonly AuditEvent[]>,
+  ): Promise<void> {
     const held = await namesAt(dev.origin);
     expect(new Set(held).size, "nothing was written twice").toBe(held.length);
     const there = new Set(held);
@@ -130,7 +150,9 @@ export class KeptPromises {
       expect(done, `${method} ${path}: what was acknowledged is on record`).toBeGreaterThanOrEqual(created);
       expect(found, `${method} ${path}: what is on record as done is there`).toBeGreaterThanOrEqual(done);
       const intended = own.filter(({ kind }) => kind === "intent").length;
-      expect(intended, `${method} ${path}: nothing is there without an intent`).toBeGreaterThanOrEqual(Math.min(found, 1));
+      expect(intended, `${method} ${path}: nothing is there without an intent`).toBeGreaterThanOrEqual(
+        Math.min(found, 1),
+      );
     }
   }
 }
@@ -152,14 +174,17 @@ function verifierOf(key: string): Verifier {
 }
 
 interface Page {
-  readonly entry?: readonly { readonly resource: { readonly identifier: readonly { readonly value: string }[] } }[];
+  readonly entry?: readonly {
+    readonly resource: { readonly identifier: readonly { readonly value: string }[] };
+  }[];
   readonly link?: readonly { readonly relation: string; readonly url: string }[];
 }
 
 /** The names of everything that was created through the gateway, as the FHIR server itself has them. */
 async function namesAt(origin: string): Promise<string[]> {
   const names: string[] = [];
-  let next: string | undefined = `${origin}/Observation?identifier=${encodeURIComponent(`${newOnes}|`)}&_count=1000`;
+  let next: string | undefined =
+    `${origin}/Observation?identifier=${encodeURIComponent(`${newOnes}|`)}&_count=1000`;
   while (next !== undefined) {
     const { entry = [], link }: Page = await (await fetch(next)).json();
     names.push(...entry.flatMap(({ resource }) => resource.identifier.map(({ value }) => value)));
@@ -183,7 +208,8 @@ async function accountingsAreWhole(dev: DevFile, events: readonly AuditEvent[]):
   const counted = new Map<string, string[]>();
   for (const event of events) {
     if (event.kind !== "disclosure") continue;
-    for (const one of event.patients) counted.set(one.patient, [...(counted.get(one.patient) ?? []), disclosureLine(event, one)]);
+    for (const one of event.patients)
+      counted.set(one.patient, [...(counted.get(one.patient) ?? []), disclosureLine(event, one)]);
   }
   const officer = clientOf(dev, "privacy-officer");
   const headers = { authorization: `Bearer ${await accessToken(dev, officer)}` };
@@ -192,7 +218,10 @@ async function accountingsAreWhole(dev: DevFile, events: readonly AuditEvent[]):
   for (const [patient, expected] of counted) {
     const id = patient.slice(patient.lastIndexOf("/") + 1);
     const entry: AccountingEntry[] = [];
-    for (let next: string | undefined = `${dev.fhir}/Patient/${id}/$disclosures?all=true`; next !== undefined;) {
+    for (
+      let next: string | undefined = `${dev.fhir}/Patient/${id}/$disclosures?all=true`;
+      next !== undefined;
+    ) {
       const { status, text } = await send(dev, officer, next, { headers });
       expect(status, text.slice(0, 500)).toBe(200);
       const page = JSON.parse(text) as AccountingBundle;

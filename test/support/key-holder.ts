@@ -23,7 +23,13 @@ export interface KeyHolder {
 export async function keyHolder(id: string): Promise<KeyHolder> {
   const pair = await generateKeyPair("ES256", { extractable: true });
   rememberSecret((await exportJWK(pair.privateKey)).d);
-  return { id, assertionKey: await newKey("ES256", `${id}-1`), pair, jkt: await calculateThumbprint(pair.publicKey), nonce: undefined };
+  return {
+    id,
+    assertionKey: await newKey("ES256", `${id}-1`),
+    pair,
+    jkt: await calculateThumbprint(pair.publicKey),
+    nonce: undefined,
+  };
 }
 
 /** The registry's entry for it. */
@@ -41,17 +47,32 @@ const keep = (holder: KeyHolder, reply: Reply): Reply => {
 };
 
 /** Asks the token endpoint once; `proof` replaces the good one, `null` leaves it out. */
-export async function requestKeyBoundToken({ dev }: Asked, holder: KeyHolder, proof?: string | null): Promise<Reply> {
+export async function requestKeyBoundToken(
+  { dev }: Asked,
+  holder: KeyHolder,
+  proof?: string | null,
+): Promise<Reply> {
   const now = Math.floor(Date.now() / 1000);
-  const claims = { iss: holder.id, sub: holder.id, aud: dev.gateway, jti: randomUUID(), iat: now, exp: now + 55 };
+  const claims = {
+    iss: holder.id,
+    sub: holder.id,
+    aud: dev.gateway,
+    jti: randomUUID(),
+    iat: now,
+    exp: now + 55,
+  };
   const form = new URLSearchParams({
     grant_type: "client_credentials",
     client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
     client_assertion: await sign(holder.assertionKey, claims),
   });
-  const dpop = proof === undefined ? await generateProof(holder.pair, dev.tokenEndpoint, "POST", holder.nonce) : proof;
+  const dpop =
+    proof === undefined ? await generateProof(holder.pair, dev.tokenEndpoint, "POST", holder.nonce) : proof;
   const headers = { "content-type": "application/x-www-form-urlencoded", ...(dpop === null ? {} : { dpop }) };
-  return keep(holder, await send(dev, undefined, dev.tokenEndpoint, { method: "POST", headers, body: form.toString() }));
+  return keep(
+    holder,
+    await send(dev, undefined, dev.tokenEndpoint, { method: "POST", headers, body: form.toString() }),
+  );
 }
 
 /** A token bound to the holder's key: asked for twice, since the first answer brings the nonce. */
@@ -64,8 +85,13 @@ export async function keyBoundToken(phylax: Asked, holder: KeyHolder): Promise<s
 }
 
 /** A proof for a read below the FHIR base with the nonce that the holder has. */
-export const proofFor = ({ dev }: Asked, { pair, nonce }: KeyHolder, token: string, path: string, method = "GET"): Promise<string> =>
-  generateProof(pair, `${dev.fhir}/${path.split("?")[0] ?? ""}`, method, nonce, token);
+export const proofFor = (
+  { dev }: Asked,
+  { pair, nonce }: KeyHolder,
+  token: string,
+  path: string,
+  method = "GET",
+): Promise<string> => generateProof(pair, `${dev.fhir}/${path.split("?")[0] ?? ""}`, method, nonce, token);
 
 /** Sends a token under the DPoP scheme, with a good proof unless another is given. */
 export async function askWithProof(
@@ -77,5 +103,8 @@ export async function askWithProof(
 ): Promise<Reply> {
   const dpop = sending.proof ?? (await proofFor(phylax, holder, token, path, sending.method));
   const headers = { authorization: `DPoP ${token}`, dpop, ...sending.headers };
-  return keep(holder, await send(phylax.dev, undefined, `${phylax.dev.fhir}/${path}`, { ...sending, headers }));
+  return keep(
+    holder,
+    await send(phylax.dev, undefined, `${phylax.dev.fhir}/${path}`, { ...sending, headers }),
+  );
 }

@@ -46,9 +46,11 @@ export function startKillable(port: number, state: string, origin: string): Kill
 
 async function ready(child: ChildProcess): Promise<void> {
   let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (chunk: Buffer) => (said += chunk.toString()));
   for (const until = Date.now() + 120_000; !/^ready/mu.test(said);) {
-    if (child.exitCode !== null || child.signalCode !== null || Date.now() > until) throw new Error(`not ready: ${said}`);
+    if (child.exitCode !== null || child.signalCode !== null || Date.now() > until)
+      throw new Error(`not ready: ${said}`);
     await wait(50);
   }
 }
@@ -57,7 +59,8 @@ async function ready(child: ChildProcess): Promise<void> {
 function workerdOf(group: number): number[] {
   return readdirSync("/proc").flatMap((pid) => {
     try {
-      const [, comm, pgrp] = /^\d+ \((.*)\) \S \d+ (\d+) /u.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+      const [, comm, pgrp] =
+        /^\d+ \((.*)\) \S \d+ (\d+) /u.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
       return comm === "workerd" && Number(pgrp) === group ? [Number(pid)] : [];
     } catch {
       return []; // not a process, or one that has just ended

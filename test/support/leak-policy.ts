@@ -1,5 +1,7 @@
 const why = "45 CFR 164.524(a)(1): the individual's right of access.";
-const permitted = (request: string) => [{ says: "It is permitted for whom it is.", request, is: "permitted" }];
+const permitted = (request: string) => [
+  { says: "It is permitted for whom it is.", request, is: "permitted" },
+];
 
 /** Shows most of a record and hides some of it: what of these is hidden holds canaries in `leakWorld`. */
 export const leakPolicy = {
@@ -13,7 +15,14 @@ export const leakPolicy = {
     {
       types: ["Patient"],
       interactions: ["read", "search", "update"],
-      show: ["identifier[system=urn:mrn]", "name.family", "birthDate", "deceased[x]", "generalPractitioner", "link.type"],
+      show: [
+        "identifier[system=urn:mrn]",
+        "name.family",
+        "birthDate",
+        "deceased[x]",
+        "generalPractitioner",
+        "link.type",
+      ],
       why,
       examples: permitted("Patient?family=Adams"),
     },
@@ -40,7 +49,15 @@ export const leakPolicy = {
       examples: permitted("Observation?code=1"),
     },
     {
-      types: ["Encounter", "Condition", "Appointment", "Coverage", "DocumentReference", "Provenance", "QuestionnaireResponse"],
+      types: [
+        "Encounter",
+        "Condition",
+        "Appointment",
+        "Coverage",
+        "DocumentReference",
+        "Provenance",
+        "QuestionnaireResponse",
+      ],
       interactions: ["read", "search"],
       show: "everything",
       why,
@@ -52,7 +69,9 @@ export const leakPolicy = {
       show: ["name.family"],
       referredBy: ["Encounter:practitioner", "Observation:performer", "Patient:general-practitioner"],
       why,
-      examples: [{ says: "Nobody searches practitioners.", request: "Practitioner?name=Vera", is: "refused" }],
+      examples: [
+        { says: "Nobody searches practitioners.", request: "Practitioner?name=Vera", is: "refused" },
+      ],
     },
   ],
 };

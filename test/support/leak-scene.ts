@@ -5,7 +5,16 @@ import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { startHeedlessOrigin, type HeedlessOrigin } from "./heedless-origin.ts";
 import { leakPolicy } from "./leak-policy.ts";
 import { leakWorld } from "./leak-world.ts";
-import { certificateFor, clientEntries, issuerEntry, joined, outsider, outsideToken, thumbprint, type Outsider } from "./outside.ts";
+import {
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  thumbprint,
+  type Outsider,
+} from "./outside.ts";
 import { startDoor, type Door } from "./in-process/door.ts";
 
 /** The two origins that hold the same world: one answers for real, the other ignores whatever it is asked. */
@@ -16,12 +25,21 @@ export type OriginName = (typeof origins)[number];
  * `app`: Ann's, with `patient/*.cruds`. `reader`: Ann's, which reads alone. `ben`: Ben's. `staff`: everybody's rows. `user`: whoever signs
  * in, by what they are to a patient.
  */
-const scopes = { app: "patient/*.cruds", reader: "patient/*.rs", ben: "patient/*.rs", staff: "system/*.cruds", user: "user/*.rs" } as const;
+const scopes = {
+  app: "patient/*.cruds",
+  reader: "patient/*.rs",
+  ben: "patient/*.rs",
+  staff: "system/*.cruds",
+  user: "user/*.rs",
+} as const;
 export type Who = keyof typeof scopes;
 const patients: Partial<Record<Who, string>> = { app: "ann", reader: "ann", ben: "ben" };
 
 /** What is told of a refusal, but for ids of requests. */
-export const faceOf = ({ status, text }: Reply): readonly [number, string] => [status, text.replaceAll(/[0-9a-f]{32}/gu, "id")];
+export const faceOf = ({ status, text }: Reply): readonly [number, string] => [
+  status,
+  text.replaceAll(/[0-9a-f]{32}/gu, "id"),
+];
 
 export interface LeakBundle {
   readonly total?: number;
@@ -37,7 +55,10 @@ export const bundleOf = ({ text }: Reply): LeakBundle => JSON.parse(text);
 /** `Type/id` of each row, `+` before what came along. */
 export const rowsOf = (reply: Reply): readonly string[] =>
   (bundleOf(reply).entry ?? [])
-    .map(({ resource, search }) => `${search?.mode === "include" ? "+" : ""}${resource.resourceType}/${resource.id}`)
+    .map(
+      ({ resource, search }) =>
+        `${search?.mode === "include" ? "+" : ""}${resource.resourceType}/${resource.id}`,
+    )
     .toSorted();
 
 /** What Ann's app may see of observations. */
@@ -80,7 +101,13 @@ export interface LeakScene {
   /** `path` is taken below the origin's FHIR base; a whole URL as it is. */
   ask(origin: OriginName, who: Who, path: string, sending?: Sending): Promise<Reply>;
   /** With claims of its own: `scope`, `patient`, `fhirUser`. */
-  askWith(origin: OriginName, who: Who, claims: Readonly<Record<string, unknown>>, path: string, sending?: Sending): Promise<Reply>;
+  askWith(
+    origin: OriginName,
+    who: Who,
+    claims: Readonly<Record<string, unknown>>,
+    path: string,
+    sending?: Sending,
+  ): Promise<Reply>;
   /** FHIR base as clients call it. */
   base(origin: OriginName): string;
   /** What the origin was asked so far, in order, as `GET Patient/1`. */
@@ -139,9 +166,12 @@ export async function startLeakScene(): Promise<LeakScene> {
     heedless,
     base,
     askWith,
-    ask: (origin, who, path, sending) => askWith(origin, who, { scope: scopes[who], patient: patients[who] }, path, sending),
+    ask: (origin, who, path, sending) =>
+      askWith(origin, who, { scope: scopes[who], patient: patients[who] }, path, sending),
     asked: (origin) =>
-      origin === "heedless" ? heedless.asked : phylax.forwarded.map((line) => decodeURIComponent(line.replace("/fhir/", ""))),
+      origin === "heedless"
+        ? heedless.asked
+        : phylax.forwarded.map((line) => decodeURIComponent(line.replace("/fhir/", ""))),
     async close() {
       await phylax.close();
       await heedless.close();
@@ -161,9 +191,13 @@ function askAt(
     const certificate = certificates.get(client);
     if (certificate === undefined) throw new Error("a client of this scene");
     const name = `${client} ${JSON.stringify(claims)}`;
-    const token = tokens.get(name) ?? (await outsideToken(issuer, certificate, { client_id: client, ...claims }));
+    const token =
+      tokens.get(name) ?? (await outsideToken(issuer, certificate, { client_id: client, ...claims }));
     tokens.set(name, token);
     const url = path.startsWith("https:") ? path : `${base(origin)}/${path}`;
-    return send(phylax.dev, certificate, url, { ...sending, headers: { authorization: `Bearer ${token}`, ...sending.headers } });
+    return send(phylax.dev, certificate, url, {
+      ...sending,
+      headers: { authorization: `Bearer ${token}`, ...sending.headers },
+    });
   };
 }

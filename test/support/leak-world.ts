@@ -2,9 +2,16 @@ import type { Held } from "./heedless-origin.ts";
 
 const to = (reference: string) => ({ reference });
 const coding = (system: string, code: string) => ({ coding: [{ system, code }] });
-const category = (code: string) => [coding("http://terminology.hl7.org/CodeSystem/observation-category", code)];
-const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
-const text = (canary: string) => ({ status: "generated", div: `<div xmlns="http://www.w3.org/1999/xhtml">${canary}</div>` });
+const category = (code: string) => [
+  coding("http://terminology.hl7.org/CodeSystem/observation-category", code),
+];
+const restricted = {
+  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
+};
+const text = (canary: string) => ({
+  status: "generated",
+  div: `<div xmlns="http://www.w3.org/1999/xhtml">${canary}</div>`,
+});
 
 /**
  * Ann's records, and what must not reach her app under `leakPolicy`: everything with `canary` in it. Her ids are the beginning of another
@@ -18,7 +25,11 @@ export const leakWorld = (base: string): readonly Held[] => [
   practitioner("otto", "canary-Otto"),
   encounter("visit", "ann", "vera"),
   encounter("bens-visit", "ben", "otto"),
-  observation("pulse", "ann", { performer: [to("Practitioner/vera")], encounter: to("Encounter/visit"), valueQuantity: { value: 72 } }),
+  observation("pulse", "ann", {
+    performer: [to("Practitioner/vera")],
+    encounter: to("Encounter/visit"),
+    valueQuantity: { value: 72 },
+  }),
   observation("weight", "ann", { category: category("laboratory"), valueQuantity: { value: 66.5 } }),
   observation("odd", "ann", { encounter: to("Encounter/bens-visit"), focus: [to("Patient/ben")] }),
   observation("holds", "ann", {
@@ -29,16 +40,27 @@ export const leakWorld = (base: string): readonly Held[] => [
     ],
     performer: [to("#p")],
   }),
-  observation("labelled", "ann", { meta: restricted, valueString: "canary-labelled", performer: [to("Practitioner/otto")] }),
+  observation("labelled", "ann", {
+    meta: restricted,
+    valueString: "canary-labelled",
+    performer: [to("Practitioner/otto")],
+  }),
   observation("bens-pulse", "ben", {
     identifier: [{ system: "urn:lab", value: "bens" }],
     valueString: "canary-bens-pulse",
     performer: [to("Practitioner/otto")],
     encounter: to("Encounter/bens-visit"),
   }),
-  observation("bens-by-ann", "ben", { valueString: "canary-bens-by-ann", performer: [to("Patient/ann")], focus: [to("Patient/ann")] }),
+  observation("bens-by-ann", "ben", {
+    valueString: "canary-bens-by-ann",
+    performer: [to("Patient/ann")],
+    focus: [to("Patient/ann")],
+  }),
   observation("of-ann2", "ann2", { valueString: "canary-of-ann2" }),
-  observation("elsewhere", "ann", { valueString: "canary-elsewhere", subject: to("https://elsewhere.example/fhir/Patient/ann") }),
+  observation("elsewhere", "ann", {
+    valueString: "canary-elsewhere",
+    subject: to("https://elsewhere.example/fhir/Patient/ann"),
+  }),
   condition("asthma", "ann"),
   condition("bens-asthma", "ben"),
   {
@@ -70,8 +92,17 @@ export const leakWorld = (base: string): readonly Held[] => [
   { resourceType: "Binary", id: "file", contentType: "text/plain", data: "Y2FuYXJ5" },
   // A family: what a mother records of her child, and the insurance that she holds for both.
   patient("child", "canary-Child", "otto"),
-  { resourceType: "RelatedPerson", id: "mother", active: true, patient: to("Patient/child"), name: [{ family: "Adams" }] },
-  observation("childs-fever", "child", { valueString: "canary-childs-fever", performer: [to("Patient/ann")] }),
+  {
+    resourceType: "RelatedPerson",
+    id: "mother",
+    active: true,
+    patient: to("Patient/child"),
+    name: [{ family: "Adams" }],
+  },
+  observation("childs-fever", "child", {
+    valueString: "canary-childs-fever",
+    performer: [to("Patient/ann")],
+  }),
   {
     resourceType: "Coverage",
     id: "family",
@@ -94,18 +125,34 @@ function patient(id: string, family: string, practitioner: string): Held {
       { system: "urn:ssn", value: `canary-ssn-of-${id}` },
     ],
     name: [
-      { family, _family: { extension: [{ url: "urn:canary", valueString: `canary-sibling-of-${id}` }] }, given: [`canary-given-of-${id}`] },
+      {
+        family,
+        _family: { extension: [{ url: "urn:canary", valueString: `canary-sibling-of-${id}` }] },
+        given: [`canary-given-of-${id}`],
+      },
     ],
     telecom: [{ system: "phone", value: `canary-phone-of-${id}` }],
     birthDate: "1980-01-02",
     _birthDate: {
-      extension: [{ url: "http://hl7.org/fhir/StructureDefinition/patient-birthTime", valueDateTime: "1980-01-02T03:04:05Z" }],
+      extension: [
+        {
+          url: "http://hl7.org/fhir/StructureDefinition/patient-birthTime",
+          valueDateTime: "1980-01-02T03:04:05Z",
+        },
+      ],
     },
     _gender: { extension: [{ url: "urn:canary", valueString: `canary-gender-of-${id}` }] },
     address: [{ city: `canary-city-of-${id}` }],
-    generalPractitioner: [{ ...to(`Practitioner/${practitioner}`), ...(practitioner === "otto" ? { display: "canary-otto" } : {}) }],
+    generalPractitioner: [
+      {
+        ...to(`Practitioner/${practitioner}`),
+        ...(practitioner === "otto" ? { display: "canary-otto" } : {}),
+      },
+    ],
     ...(id === "ben" ? { link: [{ other: to("Patient/ann"), type: "seealso" }] } : {}),
-    ...(id === "ann" ? { link: [{ other: { ...to("Patient/ben"), display: "canary-link" }, type: "seealso" }] } : {}),
+    ...(id === "ann"
+      ? { link: [{ other: { ...to("Patient/ben"), display: "canary-link" }, type: "seealso" }] }
+      : {}),
   };
 }
 

@@ -56,7 +56,10 @@ export class LedgerReader {
     return { leaves, records };
   }
 
-  async #open(log: string, bytes: Uint8Array): Promise<{ readonly kind: number; readonly record: AuditRecord | undefined }> {
+  async #open(
+    log: string,
+    bytes: Uint8Array,
+  ): Promise<{ readonly kind: number; readonly record: AuditRecord | undefined }> {
     const origin = `${this.#dev.ledgerName}/${log}`;
     const leaf = parseLeaf(bytes);
     if (!leaf.ok) throw new Error(leaf.error);
@@ -64,7 +67,8 @@ export class LedgerReader {
     if (kind === leafKinds.keyEpoch) {
       const body = readKeyEpoch(leaf.value.body);
       const secrets = body && (await unwrapForAuditor(body.wrapped, this.#auditor, origin, keyEpoch));
-      if (secrets && body && !isCommittedKey(secrets.dataKey, origin, keyEpoch, body.commitment)) throw new Error("not the committed key");
+      if (secrets && body && !isCommittedKey(secrets.dataKey, origin, keyEpoch, body.commitment))
+        throw new Error("not the committed key");
       this.#secrets.set(log, secrets);
     }
     const secrets = this.#secrets.get(log);

@@ -5,8 +5,12 @@ export function listenerOn(port: number): number {
   // proc(5), /proc/net/tcp: number, local address:port in hex, remote address, state (0A listens), …, the tenth is the inode.
   const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const rows = readFileSync("/proc/net/tcp", "utf8").split("\n");
-  const row = rows.map((line) => line.trim().split(/\s+/u)).find((fields) => fields[1]?.endsWith(local) === true && fields[3] === "0A");
-  const pid = readdirSync("/proc").find((name) => /^\d+$/u.test(name) && row !== undefined && holds(name, `socket:[${row[9]}]`));
+  const row = rows
+    .map((line) => line.trim().split(/\s+/u))
+    .find((fields) => fields[1]?.endsWith(local) === true && fields[3] === "0A");
+  const pid = readdirSync("/proc").find(
+    (name) => /^\d+$/u.test(name) && row !== undefined && holds(name, `socket:[${row[9]}]`),
+  );
   if (pid === undefined) throw new Error(`nobody listens on ${port}`);
   return Number(pid);
 }

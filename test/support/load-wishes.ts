@@ -21,7 +21,9 @@ export function loadedResources(): Resource[] {
   const everyone = [...plain, ...large];
   return [
     ...everyone.map((id): Resource => ({ resourceType: "Patient", id, name: [{ family: id }] })),
-    ...everyone.flatMap((id) => Array.from({ length: 4 }, (_, n) => observation(id, n, large.includes(id) ? 400_000 : 0))),
+    ...everyone.flatMap((id) =>
+      Array.from({ length: 4 }, (_, n) => observation(id, n, large.includes(id) ? 400_000 : 0)),
+    ),
   ];
 }
 
@@ -38,7 +40,11 @@ const newObservation = (patient: string, name: string) => ({
   resourceType: "Observation",
   status: "final",
   identifier: [{ system: newOnes, value: name }],
-  category: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }] }],
+  category: [
+    {
+      coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }],
+    },
+  ],
   code: { coding: [{ system: "http://loinc.org", code: "8867-4" }] },
   subject: { reference: `Patient/${patient}` },
   effectiveDateTime: "2026-01-05",
@@ -53,12 +59,18 @@ export const wishes: readonly ((random: Random, dev: DevFile) => Wish)[] = [
   (random) => ({ client: "research", path: `Observation?patient=${one(random)}` }),
   (random) => ({ client: "telehealth-mobile", path: `Observation?patient=${one(random)}` }),
   (random) => ({ client: "telehealth-mobile", path: `Patient/${one(random)}` }),
-  (random) => ({ client: "telehealth", path: `Observation?patient=${random.pick(["large-0", "large-1", "large-2"])}` }),
+  (random) => ({
+    client: "telehealth",
+    path: `Observation?patient=${random.pick(["large-0", "large-1", "large-2"])}`,
+  }),
   (random) => ({ client: "patient-app", path: `Patient/${one(random)}` }), // nearly always another one's: refused
   (random) => ({ client: "lapsed", path: `Patient/${one(random)}` }), // it has no token
   (random) => ({ client: "patient-app", path: `MedicinalProduct/${random.int(0, 9)}` }),
   (random) => ({ client: "privacy-officer", path: `Patient/${one(random)}/$disclosures` }),
-  (_, dev) => ({ client: "patient-app", path: `Patient/${clientOf(dev, "patient-app").patient ?? ""}/$disclosures` }),
+  (_, dev) => ({
+    client: "patient-app",
+    path: `Patient/${clientOf(dev, "patient-app").patient ?? ""}/$disclosures`,
+  }),
   (random) => creates("charting", one(random)),
   (_, dev) => creates("diary", clientOf(dev, "diary").patient ?? ""),
   (random) => {
@@ -82,5 +94,11 @@ const one = (random: Random): string => plain[random.int(0, plain.length - 1)] ?
 
 function creates(client: string, patient: string): Wish {
   const name = randomUUID();
-  return { client, path: "Observation", method: "POST", body: newObservation(patient, name), creates: [name] };
+  return {
+    client,
+    path: "Observation",
+    method: "POST",
+    body: newObservation(patient, name),
+    creates: [name],
+  };
 }

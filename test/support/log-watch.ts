@@ -12,7 +12,8 @@ export class LogWatch {
   /** @param secrets what no line may hold, beside tokens, assertions and proofs. */
   constructor(secrets: readonly string[]) {
     this.#secrets = secrets;
-    for (const [method] of this.#originals) console[method] = (...args: unknown[]) => this.#read(args.map(String).join(" "));
+    for (const [method] of this.#originals)
+      console[method] = (...args: unknown[]) => this.#read(args.map(String).join(" "));
   }
 
   /** How many lines it has read. */
@@ -29,6 +30,7 @@ export class LogWatch {
   #read(line: string): void {
     this.#lines += 1;
     if (jws.test(line)) this.#found.add("a token, an assertion or a proof");
-    if (this.#secrets.some((secret) => line.includes(secret))) this.#found.add("a secret or a patient's name");
+    if (this.#secrets.some((secret) => line.includes(secret)))
+      this.#found.add("a secret or a patient's name");
   }
 }

@@ -8,8 +8,12 @@ export function mangled(good: string): fc.Arbitrary<string> {
   const encoded = (value: unknown) => Buffer.from(JSON.stringify(value) ?? "").toString("base64url");
   return fc
     .oneof(
-      fc.tuple(place, fc.string({ minLength: 1, maxLength: 1, unit: "binary" })).map(([i, c]) => good.slice(0, i) + c + good.slice(i + 1)),
-      fc.tuple(place, fc.constantFrom(...Array.from("ABCwxyz0189-_.=+/ "))).map(([i, c]) => good.slice(0, i) + c + good.slice(i + 1)),
+      fc
+        .tuple(place, fc.string({ minLength: 1, maxLength: 1, unit: "binary" }))
+        .map(([i, c]) => good.slice(0, i) + c + good.slice(i + 1)),
+      fc
+        .tuple(place, fc.constantFrom(...Array.from("ABCwxyz0189-_.=+/ ")))
+        .map(([i, c]) => good.slice(0, i) + c + good.slice(i + 1)),
       fc.tuple(place, fc.string()).map(([i, text]) => good.slice(0, i) + text + good.slice(i)),
       fc.tuple(place, place).map(([i, j]) => good.slice(0, Math.min(i, j)) + good.slice(Math.max(i, j))),
       fc.shuffledSubarray([...parts, ...parts], { minLength: 1 }).map((some) => some.join(".")),

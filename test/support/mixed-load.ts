@@ -45,7 +45,9 @@ export function mixedLoad(dev: DevFile, seed: number): MixedLoad {
   const going = Array.from({ length: askersAtOnce }, async (_, n) => {
     const random = seeded(seed + n);
     while (!ending.signal.aborted) {
-      await clients.ask(random.pick(wishes as [(typeof wishes)[number]])(random, dev), told, ending.signal).catch(() => undefined);
+      await clients
+        .ask(random.pick(wishes as [(typeof wishes)[number]])(random, dev), told, ending.signal)
+        .catch(() => undefined);
       await wait(random.int(10, 150));
     }
   });
@@ -70,11 +72,17 @@ class Clients {
     this.#dev = dev;
   }
 
-  async ask({ client: id, path, method = "GET", body, creates = [] }: Wish, told: Told[], signal: AbortSignal): Promise<void> {
+  async ask(
+    { client: id, path, method = "GET", body, creates = [] }: Wish,
+    told: Told[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const client = clientOf(this.#dev, id);
     const token = id === "lapsed" ? "none" : await this.#token(client);
     const url = `${this.#dev.fhir}/${path}`;
-    const proof = client.dpop ? await keyProof(keyOf(client), { url, method, nonce: this.#nonce, token }) : undefined;
+    const proof = client.dpop
+      ? await keyProof(keyOf(client), { url, method, nonce: this.#nonce, token })
+      : undefined;
     const traceId = randomUUID().replaceAll("-", "");
     const answer: Told = {
       client: id,
@@ -100,13 +108,22 @@ class Clients {
     for (const agent of this.#agents.values()) agent.destroy();
   }
 
-  #send(client: DevClient, url: string, answer: Told, body: string | undefined, signal: AbortSignal): Promise<void> {
+  #send(
+    client: DevClient,
+    url: string,
+    answer: Told,
+    body: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { authorization, proof, method, traceId } = answer;
     const headers = {
       authorization,
       traceparent: `00-${traceId}-${traceId.slice(16)}-01`,
       ...(proof !== undefined && { dpop: proof }),
-      ...(body !== undefined && { "content-type": "application/fhir+json", "content-length": Buffer.byteLength(body) }),
+      ...(body !== undefined && {
+        "content-type": "application/fhir+json",
+        "content-length": Buffer.byteLength(body),
+      }),
     };
     return new Promise((done) => {
       const asked = request(url, {

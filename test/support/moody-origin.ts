@@ -9,28 +9,43 @@ interface Stored {
 }
 
 /** How it takes a write: a status, no answer at all, a connection that is closed, or what it says that it holds afterwards. */
-export type Mood = number | "silent" | "hangs up" | "takes five seconds" | { readonly says: object | string; readonly location?: string };
+export type Mood =
+  | number
+  | "silent"
+  | "hangs up"
+  | "takes five seconds"
+  | { readonly says: object | string; readonly location?: string };
 
 /** A FHIR server that answers every search with all it has, and takes each write as its mood is. */
 export async function startMoodyOrigin(resources: readonly Stored[]) {
-  const written: { readonly method: string; readonly path: string; readonly ifMatch: string | undefined; readonly body: string }[] = [];
+  const written: {
+    readonly method: string;
+    readonly path: string;
+    readonly ifMatch: string | undefined;
+    readonly body: string;
+  }[] = [];
   const moods = new Map<string, Mood>();
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://origin");
     const [type = "", id] = url.pathname.replace("/fhir/", "").split("/");
-    if (request.method === "GET" || id === "_search") return answer(response, type, id === "_search" ? undefined : id);
+    if (request.method === "GET" || id === "_search")
+      return answer(response, type, id === "_search" ? undefined : id);
     return void take(request, response, `${type}${id === undefined ? "" : `/${id}`}`);
   });
 
   const answer = (response: ServerResponse, type: string, id: string | undefined) => {
     const found = resources.filter((one) => one.resourceType === type && (id === undefined || one.id === id));
-    response.writeHead(id === undefined || found.length > 0 ? 200 : 404, { "content-type": "application/fhir+json" });
+    response.writeHead(id === undefined || found.length > 0 ? 200 : 404, {
+      "content-type": "application/fhir+json",
+    });
     const searchset = {
       resourceType: "Bundle",
       type: "searchset",
       entry: found.map((resource) => ({ resource, search: { mode: "match" } })),
     };
-    return response.end(JSON.stringify(id === undefined ? searchset : (found[0] ?? { resourceType: "OperationOutcome" })));
+    return response.end(
+      JSON.stringify(id === undefined ? searchset : (found[0] ?? { resourceType: "OperationOutcome" })),
+    );
   };
   const take = async (request: IncomingMessage, response: ServerResponse, path: string) => {
     let body = "";
@@ -43,7 +58,10 @@ export async function startMoodyOrigin(resources: readonly Stored[]) {
       return;
     }
     if (mood === "takes five seconds") await setTimeout(5_000);
-    const says = typeof mood === "object" ? mood : { says: { resourceType: "OperationOutcome", text: "canary of the origin's words" } };
+    const says =
+      typeof mood === "object"
+        ? mood
+        : { says: { resourceType: "OperationOutcome", text: "canary of the origin's words" } };
     const location = "location" in says ? says.location : undefined;
     response.writeHead(typeof mood === "number" ? mood : request.method === "POST" ? 201 : 200, {
       "content-type": "application/fhir+json",

@@ -24,7 +24,9 @@ export async function namedCertificate(
 ): Promise<CertificateFiles> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const issuer = authority && new x509.X509Certificate(readFileSync(authority.cert, "utf8"));
-  const der = authority && createPrivateKey(readFileSync(authority.key, "utf8")).export({ type: "pkcs8", format: "der" });
+  const der =
+    authority &&
+    createPrivateKey(readFileSync(authority.key, "utf8")).export({ type: "pkcs8", format: "der" });
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: `4${randomBytes(15).toString("hex").slice(1)}`,
     subject,
@@ -33,7 +35,9 @@ export async function namedCertificate(
     notAfter: notAfter ?? new Date(Date.now() + hour),
     publicKey: keys.publicKey,
     signingKey:
-      der === undefined ? keys.privateKey : await webcrypto.subtle.importKey("pkcs8", new Uint8Array(der), algorithm, false, ["sign"]),
+      der === undefined
+        ? keys.privateKey
+        : await webcrypto.subtle.importKey("pkcs8", new Uint8Array(der), algorithm, false, ["sign"]),
     signingAlgorithm: algorithm,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),

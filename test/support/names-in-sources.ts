@@ -5,13 +5,18 @@ import { SourceScan, type Sink } from "./source-scan.ts";
 /** The repository's own texts by path: TypeScript sources, wrangler configurations, migrations. */
 export type Sources = ReadonlyMap<string, string>;
 
-const argument = (call: string, argument: number, more: Partial<Extract<Sink, { call: string }>> = {}): Sink => ({
+const argument = (
+  call: string,
+  argument: number,
+  more: Partial<Extract<Sink, { call: string }>> = {},
+): Sink => ({
   call,
   argument,
   ...more,
 });
 
-const logged = (scan: SourceScan) => scan.objectsAt("event", ...["debug", "error", "info", "log", "warn"].map((call) => argument(call, 0)));
+const logged = (scan: SourceScan) =>
+  scan.objectsAt("event", ...["debug", "error", "info", "log", "warn"].map((call) => argument(call, 0)));
 
 interface Scanned {
   readonly scan: SourceScan;
@@ -25,7 +30,9 @@ interface Scanned {
 const readers = {
   "HKDF info": ({ scan }) => scan.textsAt(argument("hkdfSync", 3)),
   "additional data": ({ scan }) =>
-    scan.textsAt(argument("setAAD", 0), argument("setAdditionalAuthenticatedData", 0), { member: "additionalData" }),
+    scan.textsAt(argument("setAAD", 0), argument("setAdditionalAuthenticatedData", 0), {
+      member: "additionalData",
+    }),
   "HMAC input": ({ scan }) => scan.textsAt(argument("update", 0, { after: "createHmac" })),
   "labels of our own": ({ scan }) => scan.textsLike(/^phylax [a-z]/u),
   "labels of the choice of a log": ({ scan }) => scan.textsAt(argument("spread", 0)),
@@ -34,14 +41,17 @@ const readers = {
   "leaf kinds": ({ scan }) => scan.numbersOf("leafKinds"),
   "log events": ({ scan }) => logged(scan).found,
   "log calls without an event": ({ scan }) => logged(scan).without,
-  "names of Durable Objects": ({ scan }) => scan.constantsAt(argument("getByName", 0), argument("idFromName", 0)),
-  "tables of Durable Objects": ({ scan }) => scan.textsLike(/CREATE TABLE/u).flatMap((script) => tablesOf(script, firstTable(script))),
+  "names of Durable Objects": ({ scan }) =>
+    scan.constantsAt(argument("getByName", 0), argument("idFromName", 0)),
+  "tables of Durable Objects": ({ scan }) =>
+    scan.textsLike(/CREATE TABLE/u).flatMap((script) => tablesOf(script, firstTable(script))),
   "R2 keys": ({ scan }) => scan.returnedBy("objectKey", "checkpointKey"),
   "classes and entry points": ({ scan }) => scan.exportsOf(/^workers\/[a-z]+\/index\.ts$/u),
   "what code reads of its environment": ({ scan }) => scan.environment(),
   "workers' configurations": ({ sources }) =>
     [...sources].flatMap(([path, text]) => (path.endsWith("wrangler.toml") ? configured(text) : [])),
-  migrations: ({ sources }) => migrationsIn(sources).map(([path, text]) => `${path} ${createHash("sha256").update(text).digest("hex")}`),
+  migrations: ({ sources }) =>
+    migrationsIn(sources).map(([path, text]) => `${path} ${createHash("sha256").update(text).digest("hex")}`),
   "D1 columns": ({ sources }) =>
     tablesOf(
       migrationsIn(sources)
@@ -74,14 +84,23 @@ function tablesOf(script: string, database: string): readonly string[] {
     "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'";
   const rows = made.prepare(query).all();
   made.close();
-  return rows.map(({ table, column, type }) => `${database}/${String(table)}.${String(column)} ${String(type)}`);
+  return rows.map(
+    ({ table, column, type }) => `${database}/${String(table)}.${String(column)} ${String(type)}`,
+  );
 }
 
 /** Two Durable Objects have tables of one name: each script's first table tells them apart. */
-const firstTable = (script: string): string => /CREATE TABLE IF NOT EXISTS (?<table>\w+)/u.exec(script)?.groups?.["table"] ?? "";
+const firstTable = (script: string): string =>
+  /CREATE TABLE IF NOT EXISTS (?<table>\w+)/u.exec(script)?.groups?.["table"] ?? "";
 
 // Of these sections a deployment's state or another worker depends on every value; of the variables and secrets on the names.
-const whole: ReadonlySet<string> = new Set(["durable_objects.bindings", "migrations", "services", "r2_buckets", "version_metadata"]);
+const whole: ReadonlySet<string> = new Set([
+  "durable_objects.bindings",
+  "migrations",
+  "services",
+  "r2_buckets",
+  "version_metadata",
+]);
 const named: ReadonlySet<string> = new Set(["vars", "secrets", "d1_databases", "ratelimits"]);
 
 /** What a wrangler.toml names: one line for each entry of a section. Simple TOML, as these files are. */
@@ -90,13 +109,24 @@ function configured(text: string): readonly string[] {
   const [, ...sections] = text.split(/^\[+(?=[a-z0-9_.]+\]+$)/mu);
   return sections.flatMap((section) => {
     const title = section.slice(0, section.indexOf("]"));
-    const entries = [...section.matchAll(/^(?<key>[A-Za-z_]+) = (?<value>.*?)(?: +#.*)?$/gmu)].map(({ groups }) => groups ?? {});
-    if (whole.has(title)) return [`${worker} ${title} ${entries.map(({ key, value }) => `${String(key)}=${String(value)}`).join(" ")}`];
+    const entries = [...section.matchAll(/^(?<key>[A-Za-z_]+) = (?<value>.*?)(?: +#.*)?$/gmu)].map(
+      ({ groups }) => groups ?? {},
+    );
+    if (whole.has(title))
+      return [
+        `${worker} ${title} ${entries.map(({ key, value }) => `${String(key)}=${String(value)}`).join(" ")}`,
+      ];
     if (!named.has(title)) return [];
     if (title === "vars") return entries.map(({ key }) => `${worker} vars ${String(key)}`);
     if (title === "secrets")
-      return [...section.matchAll(/"(?<name>[A-Z_]+)"/gu)].map(({ groups }) => `${worker} secrets ${groups?.["name"] ?? ""}`);
-    const told = entries.filter(({ key }) => key === "binding" || key === "name" || key === "database_name" || key === "namespace_id");
-    return [`${worker} ${title} ${told.map(({ key, value }) => `${String(key)}=${String(value)}`).join(" ")}`];
+      return [...section.matchAll(/"(?<name>[A-Z_]+)"/gu)].map(
+        ({ groups }) => `${worker} secrets ${groups?.["name"] ?? ""}`,
+      );
+    const told = entries.filter(
+      ({ key }) => key === "binding" || key === "name" || key === "database_name" || key === "namespace_id",
+    );
+    return [
+      `${worker} ${title} ${told.map(({ key, value }) => `${String(key)}=${String(value)}`).join(" ")}`,
+    ];
   });
 }

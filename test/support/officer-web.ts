@@ -30,7 +30,12 @@ export async function signInAtDoor(
   }).toString();
   const browser = new Browser(dev);
   const answer = await signInWith(browser, asked, who, atMilliseconds);
-  const form = { grant_type: "authorization_code", client_id: client, redirect_uri: redirect, code_verifier: verifier };
+  const form = {
+    grant_type: "authorization_code",
+    client_id: client,
+    redirect_uri: redirect,
+    code_verifier: verifier,
+  };
   const reply = await send(dev, { cert, key }, `${iss}/token`, {
     method: "POST",
     headers: { "content-type": "application/x-www-form-urlencoded" },
@@ -48,7 +53,10 @@ export async function signInWith(
   atMilliseconds = Date.now(),
 ): Promise<URL> {
   const page = await browser.open(asked);
-  const consent = await browser.submit(page, typed(who, pageOf(page).reply.text.includes('name="code"'), atMilliseconds));
+  const consent = await browser.submit(
+    page,
+    typed(who, pageOf(page).reply.text.includes('name="code"'), atMilliseconds),
+  );
   return appOf(await browser.submit(consent, { decision: "allow" }));
 }
 
@@ -78,5 +86,7 @@ export async function officerToken(
     cnf: { "x5t#S256": x5tS256(readFileSync(cert, "utf8")) },
     ...changes,
   };
-  return new SignJWT(claims).setProtectedHeader({ alg: issuer.alg, kid: issuer.kid, typ: "at+jwt", ...header }).sign(await importJWK(jwk));
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: issuer.alg, kid: issuer.kid, typ: "at+jwt", ...header })
+    .sign(await importJWK(jwk));
 }

@@ -14,7 +14,12 @@ export function sessionOf(
     base = "https://api.example/v1/fhir/main",
     send = async () => undefined,
     traits = { transactions: "atomic", honoursIfMatchOnDelete: true },
-  }: { readonly at?: Instant; readonly base?: string; readonly send?: Origins["send"]; readonly traits?: OriginTraits } = {},
+  }: {
+    readonly at?: Instant;
+    readonly base?: string;
+    readonly send?: Origins["send"];
+    readonly traits?: OriginTraits;
+  } = {},
 ): OriginSession {
   const origins = {
     traits: async () => traits,

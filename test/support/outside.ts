@@ -47,7 +47,14 @@ export function clientEntries(
   return {
     clients: [client],
     agreements: [
-      { id: agreement, client: client.id, purposes: [purpose], from: "2026-01-01", to: "2036-01-01", documentHash: "0".repeat(64) },
+      {
+        id: agreement,
+        client: client.id,
+        purposes: [purpose],
+        from: "2026-01-01",
+        to: "2036-01-01",
+        documentHash: "0".repeat(64),
+      },
     ],
     grants: [
       {
@@ -64,9 +71,12 @@ export function clientEntries(
 }
 
 /** Several files as one. */
-export function joined(...files: readonly Readonly<Record<string, readonly unknown[]>>[]): Record<string, unknown[]> {
+export function joined(
+  ...files: readonly Readonly<Record<string, readonly unknown[]>>[]
+): Record<string, unknown[]> {
   const all: Record<string, unknown[]> = {};
-  for (const file of files) for (const [list, entries] of Object.entries(file)) all[list] = [...(all[list] ?? []), ...entries];
+  for (const file of files)
+    for (const [list, entries] of Object.entries(file)) all[list] = [...(all[list] ?? []), ...entries];
   return all;
 }
 

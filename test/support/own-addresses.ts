@@ -2,9 +2,16 @@
 export function ownAddresses(url: string): string[] {
   const { port, pathname } = new URL(url);
   const base = `http://127.0.0.1:${port}${pathname}`;
-  const named = ["localhost", "LOCALHOST", "[::1]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "127.1", "2130706433", "0x7f.0.0.1"].map(
-    (host) => `http://${host}:${port}${pathname}`,
-  );
+  const named = [
+    "localhost",
+    "LOCALHOST",
+    "[::1]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::ffff:127.0.0.1]",
+    "127.1",
+    "2130706433",
+    "0x7f.0.0.1",
+  ].map((host) => `http://${host}:${port}${pathname}`);
   return [
     base,
     base.replace("http:", "https:"),

@@ -37,7 +37,10 @@ export async function startPagingOrigin(): Promise<PagingOrigin> {
     origin.requests.push(`${req.method} ${req.url}${form === "" ? "" : ` ${form}`}`);
     const body = answer(origin, `http://${req.headers.host}/fhir`, url, form);
     const text = Buffer.from(JSON.stringify(body ?? {}));
-    res.writeHead(body === undefined ? 404 : 200, { "content-type": "application/fhir+json", "content-length": text.length });
+    res.writeHead(body === undefined ? 404 : 200, {
+      "content-type": "application/fhir+json",
+      "content-length": text.length,
+    });
     if (text.length <= origin.breaksAt) res.end(text);
     else res.write(text.subarray(0, origin.breaksAt), () => setTimeout(() => res.destroy(), 20)); // after they were sent
   };
@@ -60,7 +63,12 @@ async function textOf(req: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-function answer({ rows, pageMax, misleads }: Pick<PagingOrigin, "rows" | "pageMax" | "misleads">, base: string, url: URL, form: string) {
+function answer(
+  { rows, pageMax, misleads }: Pick<PagingOrigin, "rows" | "pageMax" | "misleads">,
+  base: string,
+  url: URL,
+  form: string,
+) {
   const [type, id, history, version] = url.pathname.slice("/fhir/".length).split("/");
   const versions = rows.filter((row) => row.resourceType === type && row.id === id);
   if (history === "_history") return versions[Number(version) - 1];
@@ -68,9 +76,13 @@ function answer({ rows, pageMax, misleads }: Pick<PagingOrigin, "rows" | "pageMa
   const asked = new URLSearchParams(`${url.search.slice(1)}&${form}`);
   const patient = asked.get("patient");
   const found = rows.filter(
-    (row) => row.resourceType === type && (patient === null || JSON.stringify(row).includes(`Patient/${patient}"`)),
+    (row) =>
+      row.resourceType === type && (patient === null || JSON.stringify(row).includes(`Patient/${patient}"`)),
   );
-  const [from, count] = [Number(asked.get("from") ?? 0), Math.min(pageMax, Number(asked.get("_count") ?? pageMax))];
+  const [from, count] = [
+    Number(asked.get("from") ?? 0),
+    Math.min(pageMax, Number(asked.get("_count") ?? pageMax)),
+  ];
   asked.set("from", String(from + count));
   const next = { relation: "next", url: misleads(`${base}/${type}?${asked.toString()}`) };
   return {
@@ -78,6 +90,8 @@ function answer({ rows, pageMax, misleads }: Pick<PagingOrigin, "rows" | "pageMa
     type: "searchset",
     total: found.length,
     link: [{ relation: "self", url: url.href }, ...(from + count < found.length ? [next] : [])],
-    entry: found.slice(from, from + count).map((resource) => ({ fullUrl: `${base}/${type}/${resource.id}`, resource })),
+    entry: found
+      .slice(from, from + count)
+      .map((resource) => ({ fullUrl: `${base}/${type}/${resource.id}`, resource })),
   };
 }

@@ -69,7 +69,11 @@ export class PatientWeb {
     const consent = asked ? await browser.submit(first, typed(user, text.includes('name="code"'))) : first;
     const answer = appOf(await browser.submit(consent, { decision: "allow" }));
     const DPoP = await this.newKey();
-    return { tokens: await client.authorizationCodeGrant(this.config, answer, checks, undefined, { DPoP }), DPoP, asked };
+    return {
+      tokens: await client.authorizationCodeGrant(this.config, answer, checks, undefined, { DPoP }),
+      DPoP,
+      asked,
+    };
   }
 
   async newKey(): Promise<client.DPoPHandle> {
@@ -79,7 +83,9 @@ export class PatientWeb {
   /** Reads below the FHIR base. */
   read({ tokens, DPoP }: Holding, path: string): Promise<Response> {
     const url = new URL(`${this.#dev.fhir}/${path}`);
-    return client.fetchProtectedResource(this.config, tokens.access_token, url, "GET", null, undefined, { DPoP });
+    return client.fetchProtectedResource(this.config, tokens.access_token, url, "GET", null, undefined, {
+      DPoP,
+    });
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,13 @@ export async function registryFile() {
   const { publicKey } = await generateKeyPair("ES256", { extractable: true });
   const { x = "", y = "" } = await exportJWK(publicKey);
   return {
-    origins: [{ name: "main", url: "https://fhir.example.org/r4", credentials: { kind: "bearer", secret: "ORIGIN_TOKEN" } }],
+    origins: [
+      {
+        name: "main",
+        url: "https://fhir.example.org/r4",
+        credentials: { kind: "bearer", secret: "ORIGIN_TOKEN" },
+      },
+    ],
     policies: [{ name: "treat", body: policyBody }],
     clients: [
       {
@@ -102,7 +108,9 @@ export async function withSignIn(file: RegistryFile) {
   return {
     ...external,
     issuers: external.issuers.map((issuer) => Object.assign(issuer, { endpoints: signInEndpoints })),
-    origins: external.origins.map((origin) => Object.assign(structuredClone(origin), { signInAt: "https://issuer.example.org" })),
+    origins: external.origins.map((origin) =>
+      Object.assign(structuredClone(origin), { signInAt: "https://issuer.example.org" }),
+    ),
   };
 }
 
@@ -110,7 +118,13 @@ const signInEndpoints = {
   authorization: "https://issuer.example.org/authorize",
   token: "https://issuer.example.org/token",
   jwks: "https://issuer.example.org/jwks",
-  capabilities: ["launch-standalone", "client-public", "sso-openid-connect", "permission-patient", "permission-v2"],
+  capabilities: [
+    "launch-standalone",
+    "client-public",
+    "sso-openid-connect",
+    "permission-patient",
+    "permission-v2",
+  ],
   scopes: ["openid", "fhirUser", "patient/*.rs"],
 };
 

@@ -28,7 +28,12 @@ export async function subjects(phylax: TestStack): Promise<readonly Subject[]> {
   const [issuer] = dev.issuers;
   if (issuer === undefined) throw new Error("the sandbox has an issuer");
   const mobile = phylax.client("telehealth-mobile");
-  const denied = async (refusedAs: 401 | 403, client: DevClient, denial: Denial, given?: string): Promise<Subject> => {
+  const denied = async (
+    refusedAs: 401 | 403,
+    client: DevClient,
+    denial: Denial,
+    given?: string,
+  ): Promise<Subject> => {
     const token = given ?? (await accessToken(dev, client));
     return { client, token, read: reading(phylax, client, token), denial, refusedAs };
   };
@@ -36,13 +41,30 @@ export async function subjects(phylax: TestStack): Promise<readonly Subject[]> {
   const { jti = "", exp = 0 } = decodeJwt(stolen);
   const clinic = await admitClinic(phylax);
   return [
-    await denied(401, phylax.client("telehealth"), { kind: "token", issuer: dev.gateway, id: jti, until: instant(exp * 1000) }, stolen),
-    await denied(401, phylax.client("payer"), { kind: "certificate", x5t: thumbprint(phylax.client("payer")) }),
+    await denied(
+      401,
+      phylax.client("telehealth"),
+      { kind: "token", issuer: dev.gateway, id: jti, until: instant(exp * 1000) },
+      stolen,
+    ),
+    await denied(401, phylax.client("payer"), {
+      kind: "certificate",
+      x5t: thumbprint(phylax.client("payer")),
+    }),
     await denied(401, phylax.client("public-health"), { kind: "client", client: "public-health" }),
     await denied(401, phylax.client("patient-app"), { kind: "key", issuer: issuer.iss, keyId: issuer.kid }),
     await denied(401, mobile, { kind: "proof_key", jkt: await calculateJwkThumbprint(keyOf(mobile)) }),
-    await denied(403, phylax.client("operations"), { kind: "grant", client: "operations", origin: "main", purpose: "HOPERAT" }),
-    await denied(403, phylax.client("research"), { kind: "agreement", client: "research", agreement: "research-agreement" }),
+    await denied(403, phylax.client("operations"), {
+      kind: "grant",
+      client: "operations",
+      origin: "main",
+      purpose: "HOPERAT",
+    }),
+    await denied(403, phylax.client("research"), {
+      kind: "agreement",
+      client: "research",
+      agreement: "research-agreement",
+    }),
     await denied(403, clinic.client, { kind: "policy", digest: clinic.policy }),
   ];
 }
@@ -58,7 +80,9 @@ export function reading({ dev }: TestStack, client: DevClient, token: string): R
   let nonce: string | undefined;
   const ask = async (base: string) => {
     const dpop = await keyProof(key, { url: `${dev.fhir}/${path}`, method: "GET", nonce, token }); // the configured name, wherever it is sent
-    const reply = await send(dev, undefined, `${base}/${path}`, { headers: { authorization: `DPoP ${token}`, dpop } });
+    const reply = await send(dev, undefined, `${base}/${path}`, {
+      headers: { authorization: `DPoP ${token}`, dpop },
+    });
     nonce = reply.headers["dpop-nonce"]?.toString() ?? nonce;
     return reply;
   };
@@ -75,15 +99,28 @@ function keyOf({ id, jwk }: DevClient): JWK {
 }
 
 /** A client under a policy that nobody else is granted. */
-async function admitClinic(phylax: TestStack): Promise<{ readonly client: DevClient; readonly policy: string }> {
+async function admitClinic(
+  phylax: TestStack,
+): Promise<{ readonly client: DevClient; readonly policy: string }> {
   const files = await certificateFor(phylax, "clinic");
   const body = { ...starterPolicy("treat").body, name: "clinic" };
   const policy = parsePolicyDocument(body);
   if (!policy.ok) throw new Error(policy.error.problem);
-  const entry = { id: "clinic", kind: "telehealth", auth: "tls_client_auth", certificates: [thumbprint(files)] };
+  const entry = {
+    id: "clinic",
+    kind: "telehealth",
+    auth: "tls_client_auth",
+    certificates: [thumbprint(files)],
+  };
   await phylax.stack.runtime.applyRegistry(
     joined({ policies: [{ name: "clinic", body }] }, clientEntries(entry, "TREAT", "clinic", "system/*.rs")),
   );
-  const client = { ...phylax.client("operations"), ...files, id: "clinic", purpose: "TREAT", purposes: ["TREAT"] };
+  const client = {
+    ...phylax.client("operations"),
+    ...files,
+    id: "clinic",
+    purpose: "TREAT",
+    purposes: ["TREAT"],
+  };
   return { client, policy: await policyDigest(policy.value) };
 }

@@ -31,8 +31,10 @@ export class SecretWatch {
   constructor(state: string) {
     this.#state = state;
     subscribe("http.server.request.start", this.#started);
-    for (const name of printers) this.#alongside(console, name, (...args) => this.hear(args.map(String).join(" ")));
-    for (const name of streams) this.#alongside(process[name], "write", (chunk) => this.hear(bytesOf(chunk).toString("utf8")));
+    for (const name of printers)
+      this.#alongside(console, name, (...args) => this.hear(args.map(String).join(" ")));
+    for (const name of streams)
+      this.#alongside(process[name], "write", (chunk) => this.hear(bytesOf(chunk).toString("utf8")));
   }
 
   /** Throws when a secret was printed or stands in an error: where, never which. */
@@ -40,10 +42,14 @@ export class SecretWatch {
     unsubscribe("http.server.request.start", this.#started);
     for (const restore of this.#restore) restore();
     const keys = [...secretsKept(this.#state), ...secretsMade];
-    const holds = (text: string) => holdsKey(text, keys) || runsOf(text).some((run) => this.#travelled.has(run));
-    const found = new Set(this.#errors.filter(({ body }) => holds(body)).map(({ where }) => `in the answer to ${where}`));
+    const holds = (text: string) =>
+      holdsKey(text, keys) || runsOf(text).some((run) => this.#travelled.has(run));
+    const found = new Set(
+      this.#errors.filter(({ body }) => holds(body)).map(({ where }) => `in the answer to ${where}`),
+    );
     if (this.#printed.some(holds)) found.add("printed");
-    if (found.size > 0) throw new Error(`a token, an assertion, a proof or a key was ${[...found].join("; ")}`);
+    if (found.size > 0)
+      throw new Error(`a token, an assertion, a proof or a key was ${[...found].join("; ")}`);
   }
 
   /** A line that would be printed. */
@@ -61,12 +67,15 @@ export class SecretWatch {
   #hearAnswer(where: string, question: string, status: number, body: string): void {
     this.#learn(/(?:^|&)client_assertion=(?<jws>[^&]+)/u.exec(question)?.groups?.["jws"]);
     if (status >= 400) this.#errors.push({ where, body });
-    else for (const { groups } of body.matchAll(/"(?:access|refresh|id)_token":\s*"(?<token>[^"]+)"/gu)) this.#learn(groups?.["token"]);
+    else
+      for (const { groups } of body.matchAll(/"(?:access|refresh|id)_token":\s*"(?<token>[^"]+)"/gu))
+        this.#learn(groups?.["token"]);
   }
 
   #learn(text: string | undefined): void {
     const parts = (text ?? "").split(".");
-    for (const part of parts.length === 1 ? parts : parts.slice(1)) for (const run of runsOf(part)) this.#travelled.add(run);
+    for (const part of parts.length === 1 ? parts : parts.slice(1))
+      for (const run of runsOf(part)) this.#travelled.add(run);
   }
 
   #readAlong(request: IncomingMessage, response: ServerResponse): void {
@@ -79,8 +88,15 @@ export class SecretWatch {
     const finish = () => {
       if (over) return;
       over = true;
-      const [question = "", body = ""] = [asked, answered].map((parts) => Buffer.concat(parts).toString("utf8"));
-      this.#hearAnswer(`${request.method} ${request.url?.split("?")[0]}`, question, response.statusCode, body);
+      const [question = "", body = ""] = [asked, answered].map((parts) =>
+        Buffer.concat(parts).toString("utf8"),
+      );
+      this.#hearAnswer(
+        `${request.method} ${request.url?.split("?")[0]}`,
+        question,
+        response.statusCode,
+        body,
+      );
     };
     this.#around(response, "write", (chunk) => void answered.push(bytesOf(chunk)));
     this.#around(response, "end", (chunk) => {
@@ -107,13 +123,16 @@ export class SecretWatch {
   }
 }
 
-const holdsKey = (text: string, keys: readonly string[]): boolean => jws.test(text) || keys.some((key) => text.includes(key));
+const holdsKey = (text: string, keys: readonly string[]): boolean =>
+  jws.test(text) || keys.some((key) => text.includes(key));
 
 /** Whether what a process printed holds a token, or a key of its state folder. */
-export const holdsSecret = (printed: string, state: string): boolean => holdsKey(printed, [...secretsKept(state)]);
+export const holdsSecret = (printed: string, state: string): boolean =>
+  holdsKey(printed, [...secretsKept(state)]);
 
 /** The runs of base64url in a text that are long enough to tell a token by. */
-const runsOf = (text: string): readonly string[] => text.match(/[\w-]+/gu)?.filter(({ length }) => length >= partCharactersMin) ?? [];
+const runsOf = (text: string): readonly string[] =>
+  text.match(/[\w-]+/gu)?.filter(({ length }) => length >= partCharactersMin) ?? [];
 
 const bytesOf = (chunk: unknown): Buffer =>
   typeof chunk === "string" || chunk instanceof Uint8Array ? Buffer.from(chunk) : Buffer.alloc(0);

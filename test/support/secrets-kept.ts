@@ -9,7 +9,8 @@ export function secretsKept(state: string): ReadonlySet<string> {
   for (const folder of folders.map((name) => join(state, name)).filter((path) => existsSync(path))) {
     for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
       if (!entry.isFile()) continue;
-      for (const text of privatePartsOf(entry.name, readFileSync(join(entry.parentPath, entry.name), "utf8"))) kept.add(text);
+      for (const text of privatePartsOf(entry.name, readFileSync(join(entry.parentPath, entry.name), "utf8")))
+        kept.add(text);
     }
   }
   return kept;
@@ -17,7 +18,8 @@ export function secretsKept(state: string): ReadonlySet<string> {
 
 function privatePartsOf(name: string, text: string): readonly string[] {
   if (name.endsWith(".pem")) return [];
-  if (text.includes("PRIVATE KEY")) return text.split("\n").filter((line, at) => at > 1 && line.length >= 40 && !line.startsWith("-")); // the first line begins alike in all
+  if (text.includes("PRIVATE KEY"))
+    return text.split("\n").filter((line, at) => at > 1 && line.length >= 40 && !line.startsWith("-")); // the first line begins alike in all
   if (!name.endsWith(".json")) return text.trim().length >= 16 ? [text.trim()] : [];
   return [...text.matchAll(/"d":\s*"(?<d>[^"]+)"/gu)].map(({ groups }) => groups?.["d"] ?? "");
 }

@@ -4,7 +4,8 @@ export function shapeOf(document: unknown, maps: ReadonlySet<string>): readonly 
 }
 
 function pathsIn(value: unknown, at: string, maps: ReadonlySet<string>): readonly string[] {
-  if (Array.isArray(value)) return value.length === 0 ? [at] : value.flatMap((item: unknown) => pathsIn(item, `${at}[]`, maps));
+  if (Array.isArray(value))
+    return value.length === 0 ? [at] : value.flatMap((item: unknown) => pathsIn(item, `${at}[]`, maps));
   if (typeof value !== "object" || value === null) return [at];
   return Object.entries(value).flatMap(([name, member]: [string, unknown]) => {
     const step = maps.has(at) ? "*" : name;

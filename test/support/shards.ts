@@ -1,9 +1,17 @@
 import type { TestStack } from "./stack.ts";
 
 /** Runs SQL inside every shard of the ledger that has frames. `done`: called for each of them. */
-export async function inEachShard({ dev, stack }: TestStack, sql: string, done: (log: string) => void = () => {}): Promise<void> {
+export async function inEachShard(
+  { dev, stack }: TestStack,
+  sql: string,
+  done: (log: string) => void = () => {},
+): Promise<void> {
   for (const name of Object.keys(dev.logs)) {
-    const storage = await stack.runtime.miniflare.unsafeGetDurableObjectStorage("phylax-ledger", "LedgerShard", { name });
+    const storage = await stack.runtime.miniflare.unsafeGetDurableObjectStorage(
+      "phylax-ledger",
+      "LedgerShard",
+      { name },
+    );
     const [frames] = await storage.exec("SELECT count(*) AS n FROM sqlite_master WHERE name = 'frames'");
     if (frames?.["n"] !== 1) continue;
     await storage.exec(sql);
@@ -12,7 +20,8 @@ export async function inEachShard({ dev, stack }: TestStack, sql: string, done: 
 }
 
 /** From now on no record is durable; `DROP TRIGGER broken` ends it. */
-export const breakLedger = "CREATE TRIGGER broken BEFORE INSERT ON frames BEGIN SELECT RAISE(ABORT, 'broken by the test'); END";
+export const breakLedger =
+  "CREATE TRIGGER broken BEFORE INSERT ON frames BEGIN SELECT RAISE(ABORT, 'broken by the test'); END";
 
 /** From now on no frame of more bytes than these is durable. */
 export const breakLedgerFrom = (bytes: number): string =>

@@ -26,8 +26,8 @@ export async function signedFields(
   request: Omit<SignableRequest, "body">,
   { parts, ...said }: Signing,
 ): Promise<{ readonly "signature-input": string; readonly signature: string }> {
-  const parameters = Object.entries({ keyid: jwk.kid, tag: requestTag, ...said }).flatMap(([name, value]): [string, BareItem][] =>
-    value === undefined ? [] : [[name, value]],
+  const parameters = Object.entries({ keyid: jwk.kid, tag: requestTag, ...said }).flatMap(
+    ([name, value]): [string, BareItem][] => (value === undefined ? [] : [[name, value]]),
   );
   const items = parts.map((part): Item => [part, new Map()]);
   const text = serializeInnerList([items, new Map(parameters)]);
@@ -35,6 +35,13 @@ export async function signedFields(
   const base = signatureBase(parts, text, request);
   const how = Object.entries(algorithms).find(([name]) => name === alg)?.[1];
   if (how === undefined) throw new Error(`${alg} signs no requests`);
-  const signature = await crypto.subtle.sign(how, privateKey, new TextEncoder().encode(base.ok ? base.value : ""));
-  return { "signature-input": `sig=${text}`, signature: `sig=:${Buffer.from(signature).toString("base64")}:` };
+  const signature = await crypto.subtle.sign(
+    how,
+    privateKey,
+    new TextEncoder().encode(base.ok ? base.value : ""),
+  );
+  return {
+    "signature-input": `sig=${text}`,
+    signature: `sig=:${Buffer.from(signature).toString("base64")}:`,
+  };
 }

@@ -9,7 +9,11 @@ import { appOf, type Browser } from "./browser.ts";
 import { typed } from "./patient-web.ts";
 
 const require = createRequire(import.meta.url);
-const smart: (request: IncomingMessage, response: ServerResponse, storage: object) => SmartApi = require("fhirclient");
+const smart: (
+  request: IncomingMessage,
+  response: ServerResponse,
+  storage: object,
+) => SmartApi = require("fhirclient");
 
 // By hand, as far as it is called: its own types bring in the whole DOM, for every file of this project.
 interface SmartApi {
@@ -19,7 +23,11 @@ interface SmartApi {
 
 interface SmartClient {
   readonly state: { readonly tokenResponse: object };
-  readonly patient: { readonly id: string; read(): Promise<unknown>; request(path: string, options: object): Promise<unknown> };
+  readonly patient: {
+    readonly id: string;
+    read(): Promise<unknown>;
+    request(path: string, options: object): Promise<unknown>;
+  };
   readonly user: { read(): Promise<unknown> };
   request(asked: string | { readonly url: string; readonly includeResponse: true }): Promise<unknown>;
 }
@@ -47,7 +55,11 @@ export class SmartApp {
     return app;
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse, options: Readonly<Record<"iss" | "clientId" | "scope", string>>) {
+  async #serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    options: Readonly<Record<"iss" | "clientId" | "scope", string>>,
+  ) {
     const storage = {
       get: async (key: string) => this.#kept.get(key),
       set: async (key: string, value: unknown) => this.#kept.set(key, structuredClone(value)).get(key),

@@ -4,7 +4,8 @@ import { bare, child, children, isCall, membersOf, nameOf, nodesBelow, type Node
 /** Where a text has a meaning for stored or sent bytes: an argument of a call, or a member of an object. */
 export type Sink =
   /** `after`: only of a chain that begins with a call of this name, as `createHmac(…).update(…)`. `of`: only this member of the argument. */
-  { readonly call: string; readonly argument: number; readonly after?: string; readonly of?: string } | { readonly member: string };
+  | { readonly call: string; readonly argument: number; readonly after?: string; readonly of?: string }
+  | { readonly member: string };
 
 /** What an expression can be: its texts (`${}` where a template is filled at run time), and the parameters it is made of. */
 interface Reach {
@@ -36,15 +37,23 @@ export class SourceScan {
   /** The literal texts at the sinks, and of the names at them those that are constants. */
   constantsAt(...sinks: readonly Sink[]): readonly string[] {
     const values = sinks.flatMap((sink) =>
-      [...this.#modules.values()].flatMap((module) => module.valuesAt(sink).flatMap((value) => this.#constant(value, module) ?? [])),
+      [...this.#modules.values()].flatMap((module) =>
+        module.valuesAt(sink).flatMap((value) => this.#constant(value, module) ?? []),
+      ),
     );
     return sorted(values);
   }
 
   /** What the functions of these names can return. */
   returnedBy(...names: readonly string[]): readonly string[] {
-    const all = [...this.#modules.values()].flatMap((module) => module.constants.map((constant) => ({ module, ...constant })));
-    return sorted(names.flatMap((name) => all.flatMap((one) => (one.name === name ? this.#reach(one.value, one.module).texts : []))));
+    const all = [...this.#modules.values()].flatMap((module) =>
+      module.constants.map((constant) => ({ module, ...constant })),
+    );
+    return sorted(
+      names.flatMap((name) =>
+        all.flatMap((one) => (one.name === name ? this.#reach(one.value, one.module).texts : [])),
+      ),
+    );
   }
 
   /**
@@ -54,9 +63,15 @@ export class SourceScan {
   objectsAt(member: string, ...sinks: readonly Sink[]) {
     const values = this.#values(sinks).map(({ module, value, reach }) => {
       const objects = nodesBelow(value).filter(({ type }) => type === "ObjectExpression");
-      return { module, value, reach, texts: objects.flatMap((object) => this.#textsOfMember(object, member, module)) };
+      return {
+        module,
+        value,
+        reach,
+        texts: objects.flatMap((object) => this.#textsOfMember(object, member, module)),
+      };
     });
-    const isOther = ({ reach, texts }: (typeof values)[number]) => texts.length === 0 && reach.parameters.length === 0;
+    const isOther = ({ reach, texts }: (typeof values)[number]) =>
+      texts.length === 0 && reach.parameters.length === 0;
     return {
       found: sorted(values.flatMap(({ texts }) => texts)),
       without: sorted(values.filter(isOther).map(({ module, value }) => `${module.path} ${value.type}`)),
@@ -84,12 +99,20 @@ export class SourceScan {
 
   /** The names in the object that the one constant of this name is. */
   namesOf(constant: string): readonly string[] {
-    return sorted(children(this.#objectNamed(constant), "properties").flatMap((property) => nameOf(child(property, "key")) ?? []));
+    return sorted(
+      children(this.#objectNamed(constant), "properties").flatMap(
+        (property) => nameOf(child(property, "key")) ?? [],
+      ),
+    );
   }
 
   #objectNamed(constant: string): Node {
-    const found = [...this.#modules.values()].flatMap(({ constants }) => constants).filter(({ name }) => name === constant);
-    const [object, ...others] = found.map(({ value }) => bare(value)).filter(({ type }) => type === "ObjectExpression");
+    const found = [...this.#modules.values()]
+      .flatMap(({ constants }) => constants)
+      .filter(({ name }) => name === constant);
+    const [object, ...others] = found
+      .map(({ value }) => bare(value))
+      .filter(({ type }) => type === "ObjectExpression");
     if (object === undefined || others.length > 0) throw new Error(`not one constant ${constant}`);
     return object;
   }
@@ -103,12 +126,16 @@ export class SourceScan {
   /** Names of an environment's members: `env.X`, `this.env.X`, and `X` of an `env` that is taken apart. */
   environment(): readonly string[] {
     const isEnvironment = (node: Node | undefined): boolean =>
-      nameOf(node) === "env" || (node?.type === "MemberExpression" && nameOf(child(node, "property")) === "env");
+      nameOf(node) === "env" ||
+      (node?.type === "MemberExpression" && nameOf(child(node, "property")) === "env");
     const nodes = [...this.#modules.values()].flatMap((module) => module.nodes);
     const names = nodes.flatMap((node) => {
-      if (node.type === "MemberExpression" && isEnvironment(child(node, "object"))) return [nameOf(child(node, "property")) ?? ""];
+      if (node.type === "MemberExpression" && isEnvironment(child(node, "object")))
+        return [nameOf(child(node, "property")) ?? ""];
       if (node.type !== "VariableDeclarator" || !isEnvironment(child(node, "init"))) return [];
-      return children(child(node, "id"), "properties").map((property) => nameOf(child(property, "key")) ?? "");
+      return children(child(node, "id"), "properties").map(
+        (property) => nameOf(child(property, "key")) ?? "",
+      );
     });
     return sorted(names.filter((name) => /^[A-Z][A-Z0-9_]*$/u.test(name)));
   }
@@ -146,17 +173,24 @@ export class SourceScan {
   }
 
   #textsOfMember(object: Node, member: string, module: Module): readonly string[] {
-    const named = children(object, "properties").map((property) => ({ property, name: nameOf(child(property, "key")) ?? "…" }));
+    const named = children(object, "properties").map((property) => ({
+      property,
+      name: nameOf(child(property, "key")) ?? "…",
+    }));
     const value = child(named.find(({ name }) => name === member)?.property, "value");
     const others = named.map(({ name }) => name).filter((name) => name !== member);
-    return value === undefined ? [] : this.#reach(value, module).texts.map((text) => [text, ...others].join(" "));
+    return value === undefined
+      ? []
+      : this.#reach(value, module).texts.map((text) => [text, ...others].join(" "));
   }
 
   #constant(node: Node, module: Module): string | undefined {
     if (node.type === "Literal") return nameOf(node);
     if (node.type !== "Identifier") return undefined;
     const { from, name } = module.imported.get(nameOf(node) ?? "") ?? {};
-    const imported = this.#modules.get(from ?? "")?.constants.find((constant) => constant.name === name)?.value;
+    const imported = this.#modules
+      .get(from ?? "")
+      ?.constants.find((constant) => constant.name === name)?.value;
     const value = module.declarationOf(node)?.values[0] ?? imported;
     return value?.type === "Literal" ? nameOf(value) : undefined;
   }
@@ -184,7 +218,9 @@ export class SourceScan {
       case "NewExpression": {
         const callee = child(node, "callee");
         if (callee?.type === "Identifier") return all(callee, ...children(node, "arguments"));
-        return nameOf(child(callee, "property")) === "toString" ? nothing : all(...children(node, "arguments"));
+        return nameOf(child(callee, "property")) === "toString"
+          ? nothing
+          : all(...children(node, "arguments"));
       }
       case "MemberExpression":
         return nothing; // what an object holds came from elsewhere
@@ -192,12 +228,17 @@ export class SourceScan {
       case "FunctionExpression":
       case "ArrowFunctionExpression": {
         const body = child(node, "body");
-        const returned = body?.type === "BlockStatement" ? nodesBelow(body).filter(({ type }) => type === "ReturnStatement") : [body];
+        const returned =
+          body?.type === "BlockStatement"
+            ? nodesBelow(body).filter(({ type }) => type === "ReturnStatement")
+            : [body];
         // Its own parameters are what its call gives, and the call's arguments are looked at with the call.
         return { texts: all(...returned).texts, parameters: [] };
       }
       default:
-        return node.type.startsWith("TSType") ? nothing : { texts: all(...runtimeChildren(node)).texts, parameters: [] }; // no caller hands a text on through an operator or a list
+        return node.type.startsWith("TSType")
+          ? nothing
+          : { texts: all(...runtimeChildren(node)).texts, parameters: [] }; // no caller hands a text on through an operator or a list
     }
   }
 
@@ -207,7 +248,11 @@ export class SourceScan {
       (begun, quasi, at) => {
         const words = places[at]?.texts ?? [];
         const isLast = at >= places.length;
-        const next = isLast ? [""] : words.length === 0 || words.length * begun.length > wordsMax ? ["${}"] : words;
+        const next = isLast
+          ? [""]
+          : words.length === 0 || words.length * begun.length > wordsMax
+            ? ["${}"]
+            : words;
         return begun.flatMap((text) => next.map((word) => text + cookedOf(quasi) + word));
       },
       [""],
@@ -220,7 +265,10 @@ export class SourceScan {
     if (declaration !== undefined) {
       const { values, parameter } = declaration;
       const reach = joined(values.map((value) => this.#reach(value, module)));
-      return { ...reach, parameters: parameter === undefined ? reach.parameters : [...reach.parameters, parameter] };
+      return {
+        ...reach,
+        parameters: parameter === undefined ? reach.parameters : [...reach.parameters, parameter],
+      };
     }
     const { from, name } = module.imported.get(nameOf(node) ?? "") ?? {};
     const other = this.#modules.get(from ?? "");
@@ -229,7 +277,12 @@ export class SourceScan {
   }
 }
 
-const types: ReadonlySet<string> = new Set(["typeAnnotation", "typeArguments", "typeParameters", "returnType"]);
+const types: ReadonlySet<string> = new Set([
+  "typeAnnotation",
+  "typeArguments",
+  "typeParameters",
+  "returnType",
+]);
 const runtimeChildren = (node: Node): readonly Node[] =>
   Object.keys(node).flatMap((name) => (types.has(name) ? [] : membersOf(node, name)));
 
@@ -238,18 +291,23 @@ const cookedOf = (quasi: Node): string => (quasi["value"] as { readonly cooked: 
 
 function joined(reaches: readonly Reach[]): Reach {
   if (reaches.length <= 1) return reaches[0] ?? nothing;
-  const parameters = new Map(reaches.flatMap((reach) => reach.parameters.map((one) => [JSON.stringify(one), one])));
+  const parameters = new Map(
+    reaches.flatMap((reach) => reach.parameters.map((one) => [JSON.stringify(one), one])),
+  );
   return { texts: [...new Set(reaches.flatMap(({ texts }) => texts))], parameters: [...parameters.values()] };
 }
 
 /** The paths and numbers of an object of numbers; undefined for anything else. */
 function numbersIn(node: Node, at: string): readonly string[] | undefined {
   const value = bare(node);
-  if (value.type === "Literal") return typeof value["value"] === "number" ? [`${at} ${value["value"]}`] : undefined;
+  if (value.type === "Literal")
+    return typeof value["value"] === "number" ? [`${at} ${value["value"]}`] : undefined;
   if (value.type !== "ObjectExpression") return undefined;
   const rows = children(value, "properties").map((property) => {
     const below = child(property, "value");
-    return below === undefined ? undefined : numbersIn(below, `${at}.${nameOf(child(property, "key")) ?? ""}`);
+    return below === undefined
+      ? undefined
+      : numbersIn(below, `${at}.${nameOf(child(property, "key")) ?? ""}`);
   });
   return rows.length === 0 || rows.includes(undefined) ? undefined : rows.flatMap((row) => row ?? []);
 }
@@ -296,14 +354,18 @@ class Module {
     return (this.#calls.get(sink.call) ?? []).flatMap((call) => {
       const argument = children(call, "arguments")[sink.argument];
       if (argument === undefined || (sink.after !== undefined && !this.#follows(call, sink.after))) return [];
-      const member = children(argument, "properties").find((property) => nameOf(child(property, "key")) === sink.of);
+      const member = children(argument, "properties").find(
+        (property) => nameOf(child(property, "key")) === sink.of,
+      );
       return [(sink.of === undefined ? undefined : child(member, "value")) ?? argument];
     });
   }
 
   /** The innermost declaration of the identifier's name around it. */
   declarationOf(identifier: Node): Declaration | undefined {
-    const around = (this.#declared.get(nameOf(identifier) ?? "") ?? []).filter(({ scope }) => isWithin(identifier, scope));
+    const around = (this.#declared.get(nameOf(identifier) ?? "") ?? []).filter(({ scope }) =>
+      isWithin(identifier, scope),
+    );
     return around.toSorted((one, other) => lengthOf(one.scope) - lengthOf(other.scope))[0];
   }
 
@@ -311,7 +373,10 @@ class Module {
   #follows(call: Node, made: string): boolean {
     const object = child(child(call, "callee"), "object");
     const of = object?.type === "Identifier" ? (this.declarationOf(object)?.values ?? []) : [object];
-    return of.some((value) => value !== undefined && nodesBelow(value).some((one) => isCall(one) && calleeOf(one) === made));
+    return of.some(
+      (value) =>
+        value !== undefined && nodesBelow(value).some((one) => isCall(one) && calleeOf(one) === made),
+    );
   }
 
   #read(node: Node, around: readonly Node[]): void {
@@ -325,7 +390,10 @@ class Module {
         break;
       case "FunctionDeclaration":
       case "ClassDeclaration":
-        this.#declare(nameOf(child(node, "id")) ?? "", { scope, values: node.type === "ClassDeclaration" ? [] : [node] });
+        this.#declare(nameOf(child(node, "id")) ?? "", {
+          scope,
+          values: node.type === "ClassDeclaration" ? [] : [node],
+        });
         if (scope.type === "Program" && node.type !== "ClassDeclaration")
           this.constants.push({ name: nameOf(child(node, "id")) ?? "", value: node });
         break;
@@ -333,7 +401,8 @@ class Module {
         this.#import(node);
         break;
       case "ExportNamedDeclaration":
-        for (const one of children(node, "specifiers")) this.exported.push(nameOf(child(one, "exported")) ?? "");
+        for (const one of children(node, "specifiers"))
+          this.exported.push(nameOf(child(one, "exported")) ?? "");
         this.exported.push(...[nameOf(child(child(node, "declaration"), "id")) ?? []].flat());
         break;
       case "Property":
@@ -349,7 +418,8 @@ class Module {
     const call = functionName(node, around);
     for (const [argument, parameter] of children(node, "params").entries()) {
       for (const { name, of } of namesIn(parameter)) {
-        const sink = call === undefined ? undefined : of === undefined ? { call, argument } : { call, argument, of };
+        const sink =
+          call === undefined ? undefined : of === undefined ? { call, argument } : { call, argument, of };
         this.#declare(name, { scope: node, values: wordsOf(parameter), parameter: sink });
       }
     }
@@ -362,9 +432,16 @@ class Module {
   #import(node: Node): void {
     const source = nameOf(child(node, "source")) ?? "";
     const folder = this.path.slice(0, this.path.lastIndexOf("/"));
-    const from = source.startsWith("#") ? `src/${source.slice(1)}.ts` : source.startsWith("./") ? `${folder}/${source.slice(2)}` : source;
+    const from = source.startsWith("#")
+      ? `src/${source.slice(1)}.ts`
+      : source.startsWith("./")
+        ? `${folder}/${source.slice(2)}`
+        : source;
     for (const one of children(node, "specifiers"))
-      this.imported.set(nameOf(child(one, "local")) ?? "", { from, name: nameOf(child(one, "imported")) ?? "default" });
+      this.imported.set(nameOf(child(one, "local")) ?? "", {
+        from,
+        name: nameOf(child(one, "imported")) ?? "default",
+      });
   }
 }
 
@@ -378,7 +455,11 @@ function moduleOf(path: string, text: string): Module {
   return module;
 }
 
-const functions: ReadonlySet<string> = new Set(["FunctionDeclaration", "FunctionExpression", "ArrowFunctionExpression"]);
+const functions: ReadonlySet<string> = new Set([
+  "FunctionDeclaration",
+  "FunctionExpression",
+  "ArrowFunctionExpression",
+]);
 const scopes: ReadonlySet<string> = new Set([
   ...functions,
   "Program",
@@ -400,7 +481,12 @@ function functionName(node: Node, around: readonly Node[]): string | undefined {
   const name = nameOf(child(node, "id"));
   if (name !== undefined) return name;
   if (holder?.type === "VariableDeclarator") return nameOf(child(holder, "id"));
-  if (holder?.type !== "MethodDefinition" && holder?.type !== "Property" && holder?.type !== "PropertyDefinition") return undefined;
+  if (
+    holder?.type !== "MethodDefinition" &&
+    holder?.type !== "Property" &&
+    holder?.type !== "PropertyDefinition"
+  )
+    return undefined;
   const key = nameOf(child(holder, "key"));
   return key === "constructor"
     ? nameOf(
@@ -413,15 +499,23 @@ function functionName(node: Node, around: readonly Node[]): string | undefined {
 }
 
 /** `const name = value`; `const [a, b] = [x, y]` place by place; of what else is taken apart each name is the whole. */
-function boundIn(id: Node | undefined, init: Node | undefined): readonly { readonly name: string; readonly value: Node | undefined }[] {
+function boundIn(
+  id: Node | undefined,
+  init: Node | undefined,
+): readonly { readonly name: string; readonly value: Node | undefined }[] {
   if (id === undefined) return [];
   if (id.type === "ArrayPattern" && init?.type === "ArrayExpression")
-    return children(id, "elements").flatMap((element, at) => boundIn(element, children(init, "elements")[at]));
+    return children(id, "elements").flatMap((element, at) =>
+      boundIn(element, children(init, "elements")[at]),
+    );
   return namesIn(id).map(({ name }) => ({ name, value: init }));
 }
 
 /** The names that a pattern binds, and of what member where it takes an object apart. */
-function namesIn(pattern: Node, of?: string): readonly { readonly name: string; readonly of: string | undefined }[] {
+function namesIn(
+  pattern: Node,
+  of?: string,
+): readonly { readonly name: string; readonly of: string | undefined }[] {
   switch (pattern.type) {
     case "Identifier":
       return [{ name: nameOf(pattern) ?? "", of }];
@@ -449,7 +543,9 @@ function namesIn(pattern: Node, of?: string): readonly { readonly name: string; 
 function wordsOf(parameter: Node): readonly Node[] {
   const type = child(child(parameter, "typeAnnotation"), "typeAnnotation");
   const members = type?.type === "TSUnionType" ? children(type, "types") : type === undefined ? [] : [type];
-  const words = members.map((member) => (member.type === "TSLiteralType" ? child(member, "literal") : undefined));
+  const words = members.map((member) =>
+    member.type === "TSLiteralType" ? child(member, "literal") : undefined,
+  );
   return words.includes(undefined) ? [] : words.filter((word) => word !== undefined);
 }
 

@@ -57,7 +57,9 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
   });
 }
 
-let shared: { readonly state: string; readonly running: Promise<Running>; hear: (line: string) => void } | undefined;
+let shared:
+  | { readonly state: string; readonly running: Promise<Running>; hear: (line: string) => void }
+  | undefined;
 
 /**
  * The stack that all files of this runner share which start it without options, deny no client of the demonstration, use no quota of one
@@ -105,7 +107,12 @@ async function run(state: string, options: TestStackOptions, say: (line: string)
 }
 
 /** @param end ends what a file started and answers how to clean up behind it. */
-function watched({ stack, dev, forwarded }: Running, state: string, secrets: SecretWatch, end: () => Promise<() => void>): TestStack {
+function watched(
+  { stack, dev, forwarded }: Running,
+  state: string,
+  secrets: SecretWatch,
+  end: () => Promise<() => void>,
+): TestStack {
   const watch = new AnswerWatch(dev.origin);
   const tokens = new Map<string, Promise<string>>();
   const client = (id: string) => clientOf(dev, id);
@@ -121,7 +128,10 @@ function watched({ stack, dev, forwarded }: Running, state: string, secrets: Sec
       const kept = tokens.get(id) ?? token(id);
       tokens.set(id, kept);
       const headers = { authorization: `Bearer ${await kept}`, ...sending.headers };
-      return send(dev, client(id), path.startsWith("https:") ? path : `${dev.fhir}/${path}`, { ...sending, headers });
+      return send(dev, client(id), path.startsWith("https:") ? path : `${dev.fhir}/${path}`, {
+        ...sending,
+        headers,
+      });
     },
     async close() {
       const cleanUp = await end();

@@ -4,7 +4,8 @@ export interface Node {
   readonly [member: string]: unknown;
 }
 
-const isNode = (value: unknown): value is Node => typeof value === "object" && value !== null && "type" in value;
+const isNode = (value: unknown): value is Node =>
+  typeof value === "object" && value !== null && "type" in value;
 
 export function child(node: Node | undefined, member: string): Node | undefined {
   const value = node?.[member];

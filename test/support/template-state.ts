@@ -15,7 +15,13 @@ const retainedOfWorkers = new Set(["d1"]);
  * is a third of a start; to copy them is some milliseconds.
  */
 export async function makeTemplateState(state: string, workers: WorkerBundles): Promise<void> {
-  const stack = await startStack({ port: await freePort(), state, bundles: undefined, workers, say: () => {} });
+  const stack = await startStack({
+    port: await freePort(),
+    state,
+    bundles: undefined,
+    workers,
+    say: () => {},
+  });
   await stack.close();
   removeOthers(state, retained);
   removeOthers(join(state, "workers"), retainedOfWorkers);
@@ -23,17 +29,23 @@ export async function makeTemplateState(state: string, workers: WorkerBundles): 
 }
 
 function removeOthers(folder: string, names: ReadonlySet<string>): void {
-  for (const name of readdirSync(folder)) if (!names.has(name)) rmSync(join(folder, name), { recursive: true });
+  for (const name of readdirSync(folder))
+    if (!names.has(name)) rmSync(join(folder, name), { recursive: true });
 }
 
 /** Leaves the tables and the list of migrations: an entry of the template's would name an issuer at a port where nothing listens. */
 function emptyRegistry(folder: string): void {
-  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => /\/[0-9a-f]{64}\.sqlite$/u.test(name));
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
+    /\/[0-9a-f]{64}\.sqlite$/u.test(name),
+  );
   const [file, ...others] = files;
-  if (file === undefined || others.length > 0) throw new Error(`expected one registry, found ${files.length}`);
+  if (file === undefined || others.length > 0)
+    throw new Error(`expected one registry, found ${files.length}`);
   const registry = new DatabaseSync(join(folder, file));
   registry.exec("PRAGMA foreign_keys = OFF");
-  const tables = registry.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").all();
+  const tables = registry
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    .all();
   for (const { name } of tables) {
     if (name !== "d1_migrations" && name !== "_cf_METADATA") registry.exec(`DELETE FROM "${String(name)}"`);
   }

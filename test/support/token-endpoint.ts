@@ -12,7 +12,18 @@ import { proofVerifier } from "#platform/keys/proof-verifier";
 import { tokenIssuer } from "#platform/keys/token-issuer";
 import { tokenVerifier } from "#platform/keys/token-verifier";
 import { tokenApp } from "#token/app";
-import { at, clientRecord, fhirBase, newKey, now, presented, publicUrl, sign, tokenEndpoint, type Key } from "./credentials.ts";
+import {
+  at,
+  clientRecord,
+  fhirBase,
+  newKey,
+  now,
+  presented,
+  publicUrl,
+  sign,
+  tokenEndpoint,
+  type Key,
+} from "./credentials.ts";
 import { noKeySets } from "./key-sets.ts";
 
 export const [clientKey, serverKey, stranger] = [
@@ -64,7 +75,14 @@ export function endpoint({
   };
   const record = (some: readonly AuditEvent[]): Promise<Recorded> => {
     events.push(...some);
-    return Promise.resolve({ log: "s0-2026h2", index: events.length - 1, count: some.length, frame: 0, leafHash: hash, frameHash: hash });
+    return Promise.resolve({
+      log: "s0-2026h2",
+      index: events.length - 1,
+      count: some.length,
+      frame: 0,
+      leafHash: hash,
+      frameHash: hash,
+    });
   };
   const sink: ProofSink = {
     record,
@@ -117,11 +135,26 @@ export function endpoint({
 let jtis = 0;
 export const assertion = (changes: Readonly<Record<string, unknown>> = {}, key: Key = clientKey) => {
   jtis += 1;
-  return sign(key, { iss: "telehealth", sub: "telehealth", aud: publicUrl, jti: `jti-${jtis}`, iat: now, exp: now + 60, ...changes });
+  return sign(key, {
+    iss: "telehealth",
+    sub: "telehealth",
+    aud: publicUrl,
+    jti: `jti-${jtis}`,
+    iat: now,
+    exp: now + 60,
+    ...changes,
+  });
 };
 export const form = async (changes: Readonly<Record<string, string | undefined>> = {}) => {
-  const all = { grant_type: "client_credentials", client_assertion_type: jwtBearer, client_assertion: await assertion(), ...changes };
-  return new URLSearchParams(Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))).toString();
+  const all = {
+    grant_type: "client_credentials",
+    client_assertion_type: jwtBearer,
+    client_assertion: await assertion(),
+    ...changes,
+  };
+  return new URLSearchParams(
+    Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  ).toString();
 };
 /** A request as the edge hands it on. */
 export function post(

@@ -63,8 +63,10 @@ export interface Comparison {
 }
 
 /** The differences that no exception covers: by aspect, the pointers that may differ. */
-export const beyond = (differences: readonly Difference[], allowed: Readonly<Partial<Record<Aspect, RegExp>>>): readonly Difference[] =>
-  differences.filter(({ aspect, at }) => allowed[aspect]?.test(at) !== true);
+export const beyond = (
+  differences: readonly Difference[],
+  allowed: Readonly<Partial<Record<Aspect, RegExp>>>,
+): readonly Difference[] => differences.filter(({ aspect, at }) => allowed[aspect]?.test(at) !== true);
 
 const hosts = {
   gateway: "two-worlds.phylax.example",
@@ -132,11 +134,19 @@ export class TwoWorlds {
       }
       this.#now += NEWS_MS;
     }
-    for (const asking of questions) if (typeof asking !== "function" && typeof asking.by === "string") await this.#token(asking.by);
-    const [here, there] = [await this.#ask(this.#one, one, questions), await this.#ask(this.#other, other, questions)];
+    for (const asking of questions)
+      if (typeof asking !== "function" && typeof asking.by === "string") await this.#token(asking.by);
+    const [here, there] = [
+      await this.#ask(this.#one, one, questions),
+      await this.#ask(this.#other, other, questions),
+    ];
     this.#now += (questions.length + 1) * SECOND_MS;
     this.#asked += questions.length;
-    return { one: here, other: there, differences: here.flatMap((seen, i) => differencesOf(seen, there[i] ?? seen, i)) };
+    return {
+      one: here,
+      other: there,
+      differences: here.flatMap((seen, i) => differencesOf(seen, there[i] ?? seen, i)),
+    };
   }
 
   async close(): Promise<void> {
@@ -193,7 +203,11 @@ class Side {
   static async open(registry: object | undefined): Promise<Side> {
     const behind: { answer: Handler } = { answer: () => new Response(null, { status: 503 }) };
     const side: { opened?: Side } = {};
-    const door = await startDoor({ hosts, resources: [], answer: (request) => side.opened?.hear(request) ?? behind.answer(request) });
+    const door = await startDoor({
+      hosts,
+      resources: [],
+      answer: (request) => side.opened?.hear(request) ?? behind.answer(request),
+    });
     side.opened = new Side(door, behind);
     if (registry !== undefined) await door.applyRegistry(registry);
     return side.opened;
@@ -201,7 +215,11 @@ class Side {
 
   async hear(request: Request): Promise<Response> {
     const { pathname, search } = new URL(request.url);
-    this.#reached.push({ method: request.method, path: pathname + search, body: await request.clone().text() });
+    this.#reached.push({
+      method: request.method,
+      path: pathname + search,
+      body: await request.clone().text(),
+    });
     return this.#behind.answer(request);
   }
 
@@ -231,7 +249,9 @@ class Side {
     const { leaves, records } = await this.door.within(() => this.#reader.read());
     return {
       status: response.status,
-      headers: Object.fromEntries([...response.headers].map(([name, value]) => [name, ofOneLedger.test(name) ? "present" : value])),
+      headers: Object.fromEntries(
+        [...response.headers].map(([name, value]) => [name, ofOneLedger.test(name) ? "present" : value]),
+      ),
       body,
       questions: this.#reached,
       records: records.map(({ seed: _seed, ...record }) => record).toSorted(byPlace),
@@ -253,7 +273,10 @@ const byPlace = (a: Omit<AuditRecord, "seed">, b: Omit<AuditRecord, "seed">): nu
 
 function differencesOf(here: Seen, there: Seen, question: number): Difference[] {
   return aspects.flatMap((aspect) => {
-    const found = aspect === "body" ? bodyDifference(here.body, there.body) : [...differing("", here[aspect], there[aspect])];
+    const found =
+      aspect === "body"
+        ? bodyDifference(here.body, there.body)
+        : [...differing("", here[aspect], there[aspect])];
     return found.map(({ at, one, other }) => ({ question, aspect, at, one, other }));
   });
 }
@@ -285,7 +308,11 @@ function* differing(at: string, one: unknown, other: unknown): Generator<Place> 
     return;
   }
   for (const name of new Set([...here.keys(), ...there.keys()]))
-    yield* differing(`${at}/${String(name).replaceAll("~", "~0").replaceAll("/", "~1")}`, here.get(name), there.get(name));
+    yield* differing(
+      `${at}/${String(name).replaceAll("~", "~0").replaceAll("/", "~1")}`,
+      here.get(name),
+      there.get(name),
+    );
 }
 
 /** Undefined: the value has no parts. A member that is undefined is none. */

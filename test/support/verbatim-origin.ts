@@ -12,13 +12,19 @@ export interface Verbatim {
 export async function startVerbatimOrigin(resources: readonly Verbatim[]) {
   const server = createServer((request, response) => {
     const [type, id] = new URL(request.url ?? "/", "http://origin").pathname.replace("/fhir/", "").split("/");
-    const found = resources.filter((one) => one.type === type && (id === undefined || one.id === id)).map(({ text }) => text);
+    const found = resources
+      .filter((one) => one.type === type && (id === undefined || one.id === id))
+      .map(({ text }) => text);
     const entry = found.map((text) => `{"resource":${text},"search":{"mode":"match"}}`);
-    const body = id === undefined ? `{"resourceType":"Bundle","type":"searchset","entry":[${entry.join()}]}` : found[0];
+    const body =
+      id === undefined ? `{"resourceType":"Bundle","type":"searchset","entry":[${entry.join()}]}` : found[0];
     response.writeHead(body === undefined ? 404 : 200, { "content-type": "application/fhir+json" });
     response.end(body);
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.address() as AddressInfo; // a listening TCP server has one
-  return { url: `http://127.0.0.1:${port}/fhir`, close: () => new Promise((closed) => server.close(closed).closeAllConnections()) };
+  return {
+    url: `http://127.0.0.1:${port}/fhir`,
+    close: () => new Promise((closed) => server.close(closed).closeAllConnections()),
+  };
 }

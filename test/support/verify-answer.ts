@@ -18,7 +18,11 @@ const ageSecondsMax = 60;
  * Checks an answer's signature as a client does that has nothing of Phylax but its public keys (RFC 9421 §3.2, FAPI 2.0 HTTP Signatures),
  * by code that shares none with the signing. Answers what is wrong, or undefined.
  */
-export function wrongWithSignature({ status, headers, text }: Answer, sent: Sent, keys: readonly JsonWebKey[]): string | undefined {
+export function wrongWithSignature(
+  { status, headers, text }: Answer,
+  sent: Sent,
+  keys: readonly JsonWebKey[],
+): string | undefined {
   const [label, input] = [...parseDictionary(field(headers, "signature-input") ?? "")][0] ?? [];
   if (label === undefined || input === undefined || !isInnerList(input)) return "not signed";
   const [items, parameters] = input;
@@ -36,9 +40,12 @@ export function wrongWithSignature({ status, headers, text }: Answer, sent: Sent
     names.push(identifier);
     lines.push(`${identifier}: ${typeof key === "string" ? member(whole, key) : whole}`);
   }
-  const needed = ["@status", ...(sent.method === "HEAD" ? [] : ["content-digest"])].map((name) => `"${name}"`);
+  const needed = ["@status", ...(sent.method === "HEAD" ? [] : ["content-digest"])].map(
+    (name) => `"${name}"`,
+  );
   const asked = ['"@method";req', '"@target-uri";req'];
-  const own = "signature" in sent.headers ? ['"signature";req;key="sig"', '"signature-input";req;key="sig"'] : [];
+  const own =
+    "signature" in sent.headers ? ['"signature";req;key="sig"', '"signature-input";req;key="sig"'] : [];
   const missing = [...needed, ...asked, ...own].find((identifier) => !names.includes(identifier));
   if (missing !== undefined) return `does not cover ${missing}`;
 
@@ -48,7 +55,10 @@ export function wrongWithSignature({ status, headers, text }: Answer, sent: Sent
   if (jwk === undefined) return "no such key";
   const said = field(headers, "signature-input")?.slice(`${label}=`.length); // the text itself: nothing is written anew
   const base = Buffer.from([...lines, `"@signature-params": ${said}`].join("\n"));
-  const signature = Buffer.from(member(field(headers, "signature") ?? "", label).replaceAll(":", ""), "base64");
+  const signature = Buffer.from(
+    member(field(headers, "signature") ?? "", label).replaceAll(":", ""),
+    "base64",
+  );
   const key = { key: jwk, format: "jwk", dsaEncoding: "ieee-p1363" } as const;
   const good = verify(jwk.kty === "OKP" ? null : "sha256", base, key, signature);
   return good ? undefined : "another signature";

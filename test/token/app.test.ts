@@ -5,11 +5,25 @@ import type { ClientGrant, ClientRecord } from "#identity/client";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { at, fhirBase, newKey, presented, publicUrl, tokenEndpoint } from "../support/credentials.ts";
-import { ask, assertion, clientKey, endpoint, form, post, record, stranger } from "../support/token-endpoint.ts";
-test("a client that proves itself twice over gets a token bound to its certificate, and that is on record", async ({ expect }) => {
+import {
+  ask,
+  assertion,
+  clientKey,
+  endpoint,
+  form,
+  post,
+  record,
+  stranger,
+} from "../support/token-endpoint.ts";
+test("a client that proves itself twice over gets a token bound to its certificate, and that is on record", async ({
+  expect,
+}) => {
   const door = endpoint();
   const { status, headers, body } = await ask(door, post(await form()));
-  expect({ status, body }).toMatchObject({ status: 200, body: { token_type: "Bearer", expires_in: 300, scope: "system/*.rs" } });
+  expect({ status, body }).toMatchObject({
+    status: 200,
+    body: { token_type: "Bearer", expires_in: 300, scope: "system/*.rs" },
+  });
   expect(headers.get("cache-control")).toBe("no-store");
   expect(headers.get("phylax-receipt")).toContain('log="s0-2026h2", index=0');
   const token = String(body["access_token"]);
@@ -31,20 +45,32 @@ test("a client that proves itself twice over gets a token bound to its certifica
   ]);
 });
 
-test("no token leaves, and no refusal is told, before what the isolate started with is on record", async ({ expect }) => {
+test("no token leaves, and no refusal is told, before what the isolate started with is on record", async ({
+  expect,
+}) => {
   const broken = endpoint({ configured: () => Promise.reject(new Error("no ledger")) });
-  expect(await ask(broken, post(await form()))).toMatchObject({ status: 503, body: { title: "Service Unavailable" } });
+  expect(await ask(broken, post(await form()))).toMatchObject({
+    status: 503,
+    body: { title: "Service Unavailable" },
+  });
   expect((await ask(broken, post("nothing of use"))).status).toBe(503);
   const { promise, resolve } = Promise.withResolvers<void>();
   const waiting = endpoint({ configured: () => promise });
   const answer = ask(waiting, post(await form()));
   while (waiting.events.length === 0) await new Promise((turn) => setTimeout(turn)); // its own record is made beside it
-  expect(await Promise.race([answer.then(() => "answered"), new Promise((turn) => setTimeout(turn, 20, "waiting"))])).toBe("waiting");
+  expect(
+    await Promise.race([
+      answer.then(() => "answered"),
+      new Promise((turn) => setTimeout(turn, 20, "waiting")),
+    ]),
+  ).toBe("waiting");
   resolve();
   expect((await answer).status).toBe(200);
 });
 
-test("T21–T24: without a good certificate of this connection there is no token, whatever the headers say", async ({ expect }) => {
+test("T21–T24: without a good certificate of this connection there is no token, whatever the headers say", async ({
+  expect,
+}) => {
   const { tlsClientAuth } = presented("telehealth");
   const bad: readonly (readonly [string, unknown])[] = [
     ["certificate_missing", undefined],
@@ -55,10 +81,17 @@ test("T21–T24: without a good certificate of this connection there is no token
   ];
   for (const [reason, presentedOne] of bad) {
     const door = endpoint();
-    const spoofed = { "client-cert": String(tlsClientAuth["certRFC9440"]), "cf-client-cert-sha256": "0", "x-client-cert": "1" };
+    const spoofed = {
+      "client-cert": String(tlsClientAuth["certRFC9440"]),
+      "cf-client-cert-sha256": "0",
+      "x-client-cert": "1",
+    };
     const request = post(await form(), presentedOne, spoofed);
     if (presentedOne === undefined) Reflect.deleteProperty(request, "cf");
-    expect(await ask(door, request), reason).toMatchObject({ status: 401, body: { error: "invalid_client" } });
+    expect(await ask(door, request), reason).toMatchObject({
+      status: 401,
+      body: { error: "invalid_client" },
+    });
     expect(door.events).toMatchObject([{ kind: "refusal", outcome: { reason } }]);
     expect(door.used.size, "an assertion that failed otherwise is not used up").toBe(0);
   }
@@ -74,9 +107,17 @@ test("an assertion that ended while the form was on its way is over", async ({ e
     controller.close();
   };
   const slow = new ReadableStream({ pull }, { highWaterMark: 0 }); // asked for when it is read
-  const request = new Request(tokenEndpoint, { method: "POST", headers, body: slow, duplex: "half" } as RequestInit);
+  const request = new Request(tokenEndpoint, {
+    method: "POST",
+    headers,
+    body: slow,
+    duplex: "half",
+  } as RequestInit);
   const sent = Object.assign(request, { cf: { tlsClientAuth: presented("telehealth").tlsClientAuth } });
-  expect(await ask(endpoint({ clock: () => time }), sent)).toMatchObject({ status: 401, body: { error: "invalid_client" } });
+  expect(await ask(endpoint({ clock: () => time }), sent)).toMatchObject({
+    status: 401,
+    body: { error: "invalid_client" },
+  });
 });
 
 test("an assertion is good once, also when fifty come at once", async ({ expect }) => {
@@ -87,16 +128,30 @@ test("an assertion is good once, also when fifty come at once", async ({ expect 
   expect(door.events.filter(({ outcome }) => outcome?.reason === "assertion_replayed")).toHaveLength(49);
 });
 
-test("who is not registered, who signs with a wrong key, who is suspended and who replays hear the same", async ({ expect }) => {
+test("who is not registered, who signs with a wrong key, who is suspended and who replays hear the same", async ({
+  expect,
+}) => {
   const once = await form();
   const cases = [
-    [endpoint(), await form({ client_assertion: await assertion({ iss: "nobody", sub: "nobody" }) }), "client_unknown"],
+    [
+      endpoint(),
+      await form({ client_assertion: await assertion({ iss: "nobody", sub: "nobody" }) }),
+      "client_unknown",
+    ],
     [endpoint(), await form({ client_assertion: await assertion({}, stranger) }), "signature_invalid"],
     [endpoint({ client: { ...record, status: "suspended" } }), await form(), "client_suspended"],
     [endpoint(), once, "assertion_replayed"],
     [endpoint({ denied: [{ kind: "client", client: "telehealth" }] }), await form(), "client_denied"],
-    [endpoint({ denied: [{ kind: "certificate", x5t: presented("telehealth").x5t }] }), await form(), "certificate_denied"],
-    [endpoint({ denied: [{ kind: "key", issuer: "telehealth", keyId: clientKey.jwk.kid ?? "" }] }), await form(), "key_denied"],
+    [
+      endpoint({ denied: [{ kind: "certificate", x5t: presented("telehealth").x5t }] }),
+      await form(),
+      "certificate_denied",
+    ],
+    [
+      endpoint({ denied: [{ kind: "key", issuer: "telehealth", keyId: clientKey.jwk.kid ?? "" }] }),
+      await form(),
+      "key_denied",
+    ],
   ] as const;
   await ask(cases[3][0], post(once));
   const faces = new Set<string>();
@@ -118,7 +173,12 @@ test("whoever is refused, known or not, by whatever key and algorithm, costs one
     verified += 1;
     return verify(...args);
   };
-  const keys = [stranger, await newKey("ES256", "made-up"), await newKey("PS256", "client-1"), await newKey("ES384", "client-1")];
+  const keys = [
+    stranger,
+    await newKey("ES256", "made-up"),
+    await newKey("PS256", "client-1"),
+    await newKey("ES384", "client-1"),
+  ];
   try {
     for (const key of keys) {
       for (const id of ["telehealth", "nobody"]) {
@@ -137,10 +197,17 @@ const otherGrant = (changes: Partial<ClientGrant>): readonly ClientGrant[] =>
   record.grants.map((grant) => Object.assign({}, grant, changes));
 const two = { ...record, grants: [...record.grants, ...otherGrant({ purpose: "HPAYMT" })] };
 const everywhere = { ...record, grants: [...record.grants, ...otherGrant({ origin: "second" })] };
-const forBoth = { ...two, agreements: record.agreements.map(({ id, from, to }) => ({ id, from, to, purposes: ["TREAT", "HPAYMT"] })) };
+const forBoth = {
+  ...two,
+  agreements: record.agreements.map(({ id, from, to }) => ({ id, from, to, purposes: ["TREAT", "HPAYMT"] })),
+};
 
 /** The form of a client that has nothing but its certificate. */
-const byCertificate = (id: string) => ({ client_id: id, client_assertion: undefined, client_assertion_type: undefined });
+const byCertificate = (id: string) => ({
+  client_id: id,
+  client_assertion: undefined,
+  client_assertion_type: undefined,
+});
 const tls: ClientRecord = { ...record, authentication: "tls_client_auth", keys: [] };
 const external: ClientRecord = {
   ...record,
@@ -150,22 +217,35 @@ const external: ClientRecord = {
 };
 const patientScoped = {
   ...record,
-  grants: otherGrant({ scopes: [{ context: "patient", type: "*", permissions: ["r", "s"], categories: [] }] }),
+  grants: otherGrant({
+    scopes: [{ context: "patient", type: "*", permissions: ["r", "s"], categories: [] }],
+  }),
 };
 
-test("a client of tls_client_auth gets a token by its certificate and its name, bound to that certificate", async ({ expect }) => {
+test("a client of tls_client_auth gets a token by its certificate and its name, bound to that certificate", async ({
+  expect,
+}) => {
   const door = endpoint({ client: tls });
   const { status, body } = await ask(door, post(await form(byCertificate("telehealth"))));
-  expect({ status, body }).toMatchObject({ status: 200, body: { token_type: "Bearer", scope: "system/*.rs" } });
+  expect({ status, body }).toMatchObject({
+    status: 200,
+    body: { token_type: "Bearer", scope: "system/*.rs" },
+  });
   const { x5t } = presented("telehealth");
-  expect(decodeJwt(String(body["access_token"]))).toMatchObject({ client_id: "telehealth", cnf: { "x5t#S256": x5t } });
+  expect(decodeJwt(String(body["access_token"]))).toMatchObject({
+    client_id: "telehealth",
+    cnf: { "x5t#S256": x5t },
+  });
   expect(door.events).toMatchObject([{ kind: "token", who: { client: "telehealth", certificate: x5t } }]);
   for (const [reason, presentedOne] of [
     ["certificate_not_registered", presented("payer").tlsClientAuth],
     ["certificate_unverified", { ...presented("telehealth").tlsClientAuth, certVerified: "FAILED" }],
     ["certificate_revoked", { ...presented("telehealth").tlsClientAuth, certRevoked: "1" }],
   ] as const) {
-    expect(await ask(door, post(await form(byCertificate("telehealth")), presentedOne)), reason).toMatchObject({ status: 401 });
+    expect(
+      await ask(door, post(await form(byCertificate("telehealth")), presentedOne)),
+      reason,
+    ).toMatchObject({ status: 401 });
     expect(door.events.at(-1)).toMatchObject({ kind: "refusal", outcome: { reason } });
   }
 });
@@ -198,15 +278,30 @@ test.for([
     { client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:saml2-bearer" },
     record,
   ],
-  ["invalid_client", "client_authentication_missing", { client_assertion: undefined, client_id: "telehealth" }, record],
-  ["invalid_client", "client_authentication_missing", { client_assertion_type: undefined, client_id: "telehealth" }, record],
+  [
+    "invalid_client",
+    "client_authentication_missing",
+    { client_assertion: undefined, client_id: "telehealth" },
+    record,
+  ],
+  [
+    "invalid_client",
+    "client_authentication_missing",
+    { client_assertion_type: undefined, client_id: "telehealth" },
+    record,
+  ],
   ["invalid_client", "client_authentication_method_mismatch", byCertificate("telehealth"), record],
   ["invalid_client", "client_authentication_method_mismatch", {}, tls],
   ["invalid_client", "client_authentication_method_mismatch", {}, external],
   ["invalid_client", "client_authentication_method_mismatch", byCertificate("telehealth"), external],
   ["invalid_client", "client_unknown", byCertificate("nobody"), tls],
   ["invalid_client", "client_unknown", byCertificate("n".repeat(65)), tls],
-  ["invalid_client", "client_authentication_not_supported", { ...byCertificate("telehealth"), client_secret: "s3cret" }, tls],
+  [
+    "invalid_client",
+    "client_authentication_not_supported",
+    { ...byCertificate("telehealth"), client_secret: "s3cret" },
+    tls,
+  ],
   ["invalid_client", "client_id_mismatch", { client_id: "payer" }, record],
   ["invalid_client", "jws_malformed", { client_assertion: "a.b.c" }, record],
   ["invalid_target", "target_unknown", { resource: "https://elsewhere.example.org" }, record],
@@ -234,16 +329,28 @@ test.for([
 test("resource, purposes and scope are what was asked for, within what is granted", async ({ expect }) => {
   const token = async (client: ClientRecord, changes: Readonly<Record<string, string>>) =>
     decodeJwt(String((await ask(endpoint({ client }), post(await form(changes)))).body["access_token"]));
-  expect(await token(everywhere, { resource: fhirBase("second") })).toMatchObject({ aud: fhirBase("second") });
-  expect(await token(forBoth, { purpose_of_use: "TREAT HPAYMT" })).toMatchObject({ purpose_of_use: ["TREAT", "HPAYMT"] });
+  expect(await token(everywhere, { resource: fhirBase("second") })).toMatchObject({
+    aud: fhirBase("second"),
+  });
+  expect(await token(forBoth, { purpose_of_use: "TREAT HPAYMT" })).toMatchObject({
+    purpose_of_use: ["TREAT", "HPAYMT"],
+  });
   expect(await token(record, { scope: "system/Patient.read" })).toMatchObject({ scope: "system/Patient.rs" });
 });
 
 test("a lapsed agreement gives no token", async ({ expect }) => {
-  const lapsed = { ...record, agreements: record.agreements.map(({ id, purposes, from }) => ({ id, purposes, from, to: instant(at) })) };
+  const lapsed = {
+    ...record,
+    agreements: record.agreements.map(({ id, purposes, from }) => ({ id, purposes, from, to: instant(at) })),
+  };
   const door = endpoint({ client: lapsed });
-  expect(await ask(door, post(await form()))).toMatchObject({ status: 400, body: { error: "unauthorized_client" } });
-  expect(door.events).toMatchObject([{ who: { client: "telehealth" }, outcome: { reason: "agreement_expired" } }]);
+  expect(await ask(door, post(await form()))).toMatchObject({
+    status: 400,
+    body: { error: "unauthorized_client" },
+  });
+  expect(door.events).toMatchObject([
+    { who: { client: "telehealth" }, outcome: { reason: "agreement_expired" } },
+  ]);
 });
 
 test("the form is read one way or not at all", async ({ expect }) => {
@@ -251,16 +358,33 @@ test("the form is read one way or not at all", async ({ expect }) => {
   expect(await ask(endpoint(), post(`${body}&scope=system%2F*.r&scope=system%2F*.rs`))).toMatchObject({
     body: { error: "invalid_request" },
   });
-  expect(await ask(endpoint(), post(`${body}&grant_type=client_credentials`))).toMatchObject({ body: { error: "invalid_request" } });
-  expect(await ask(endpoint(), post(`${body}&x=\u00e9`))).toMatchObject({ body: { error: "invalid_request" } });
+  expect(await ask(endpoint(), post(`${body}&grant_type=client_credentials`))).toMatchObject({
+    body: { error: "invalid_request" },
+  });
+  expect(await ask(endpoint(), post(`${body}&x=\u00e9`))).toMatchObject({
+    body: { error: "invalid_request" },
+  });
   expect(
-    await ask(endpoint(), post(JSON.stringify({ grant_type: "client_credentials" }), undefined, { "content-type": "application/json" })),
+    await ask(
+      endpoint(),
+      post(JSON.stringify({ grant_type: "client_credentials" }), undefined, {
+        "content-type": "application/json",
+      }),
+    ),
   ).toMatchObject({ status: 415 });
-  expect(await ask(endpoint(), post(`${body}&x=${"x".repeat(17_000)}`))).toMatchObject({ status: 413, body: { error: "invalid_request" } });
-  expect(await ask(endpoint(), post(`${body}&scope=&unknown=1`)), "empty is left out, unknown is ignored").toMatchObject({ status: 200 });
+  expect(await ask(endpoint(), post(`${body}&x=${"x".repeat(17_000)}`))).toMatchObject({
+    status: 413,
+    body: { error: "invalid_request" },
+  });
+  expect(
+    await ask(endpoint(), post(`${body}&scope=&unknown=1`)),
+    "empty is left out, unknown is ignored",
+  ).toMatchObject({ status: 200 });
 });
 
-test("when the ledger cannot record, there is no token and nothing that quotes the fault", async ({ expect }) => {
+test("when the ledger cannot record, there is no token and nothing that quotes the fault", async ({
+  expect,
+}) => {
   const record = () => Promise.reject(new Error("canary in a fault"));
   const ledger: ProofSink = { record, recordOnce: record };
   for (const body of [await form(), await form({ grant_type: "password" })]) {
@@ -283,13 +407,26 @@ test("only POST is answered at the token endpoint", async ({ expect }) => {
 
 test("metadata says what is true, and the key set holds no private part", async ({ expect }) => {
   const { app } = endpoint();
-  const metadata: unknown = await (await app.fetch(new Request(`${publicUrl}/.well-known/oauth-authorization-server`))).json();
+  const metadata: unknown = await (
+    await app.fetch(new Request(`${publicUrl}/.well-known/oauth-authorization-server`))
+  ).json();
   expect(metadata).toMatchObject({
     issuer: publicUrl,
     token_endpoint: tokenEndpoint,
     grant_types_supported: ["client_credentials"],
-    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"],
-    token_endpoint_auth_signing_alg_values_supported: ["PS256", "ES256", "EdDSA", "Ed25519", "RS384", "ES384"],
+    token_endpoint_auth_methods_supported: [
+      "private_key_jwt",
+      "tls_client_auth",
+      "self_signed_tls_client_auth",
+    ],
+    token_endpoint_auth_signing_alg_values_supported: [
+      "PS256",
+      "ES256",
+      "EdDSA",
+      "Ed25519",
+      "RS384",
+      "ES384",
+    ],
     tls_client_certificate_bound_access_tokens: true,
     dpop_signing_alg_values_supported: ["PS256", "ES256", "EdDSA", "Ed25519"],
   });
@@ -307,7 +444,13 @@ test("RFC 6749 §2.3: a client that authenticates in two ways, or in a way that 
     [{ authorization: "Bearer x" }, {}, 400, "invalid_request", "client_authentication_repeated"],
     [{ authorization: "" }, {}, 400, "invalid_request", "client_authentication_repeated"],
     [{}, { client_secret: "secret" }, 401, "invalid_client", "client_authentication_not_supported"],
-    [basic, { client_assertion: "", client_assertion_type: "" }, 401, "invalid_client", "client_authentication_not_supported"],
+    [
+      basic,
+      { client_assertion: "", client_assertion_type: "" },
+      401,
+      "invalid_client",
+      "client_authentication_not_supported",
+    ],
     [
       basic,
       { client_assertion: "", client_assertion_type: "", client_id: "telehealth" },
@@ -321,9 +464,17 @@ test("RFC 6749 §2.3: a client that authenticates in two ways, or in a way that 
       const sent = new URLSearchParams(await form());
       sent.set("token", "x");
       for (const [name, value] of Object.entries(change)) sent.set(name, value);
-      const request = post(sent.toString(), presented("telehealth").tlsClientAuth, headers, `${publicUrl}/oauth/${path}`);
+      const request = post(
+        sent.toString(),
+        presented("telehealth").tlsClientAuth,
+        headers,
+        `${publicUrl}/oauth/${path}`,
+      );
       const answer = await ask(door, request);
-      expect([answer.status, answer.body["error"]], `${path} ${JSON.stringify([headers, change])}`).toEqual([status, error]);
+      expect([answer.status, answer.body["error"]], `${path} ${JSON.stringify([headers, change])}`).toEqual([
+        status,
+        error,
+      ]);
       expect(door.events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([["refusal", reason]]);
     }
 });
@@ -343,7 +494,9 @@ test("a form whose sender breaks off is refused, and on record", async ({ expect
     } as RequestInit);
     const { status, body } = await ask(door, sent);
     expect([status, body["error"]], path).toEqual([400, "invalid_request"]);
-    expect(door.events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([["refusal", "body_incomplete"]]);
+    expect(door.events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([
+      ["refusal", "body_incomplete"],
+    ]);
     expect(door.kept.length, "the record outlives the connection").toBe(1);
   }
 });

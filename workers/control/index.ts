@@ -5,7 +5,12 @@ import { readDenial, type DenialProblem } from "#identity/denial";
 import { ok, type Result } from "#kernel/result";
 import type { Applied } from "#platform/registry/apply-registry";
 import { admitOperator, type NewOperator } from "#platform/registry/admit-operator";
-import { findOperator, findSigningIssuer, type OperatorEntry, type SigningIssuer } from "#platform/registry/operators";
+import {
+  findOperator,
+  findSigningIssuer,
+  type OperatorEntry,
+  type SigningIssuer,
+} from "#platform/registry/operators";
 import { OwnTokenRevocation } from "#platform/revocation/isolate/own-token-revocation";
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
 import { Revocations, revocationsOf } from "#platform/revocation/object/revocations";
@@ -45,7 +50,10 @@ export class OperatorRoll extends WorkerEntrypoint<ControlEnv> {
 
   /** Names of what is denied now, apart from what concerns clients or tokens and keys of other issuers. */
   async denials(issuer: string | undefined): Promise<readonly string[]> {
-    const news = await revocationsOf(this.env).news({ client: "", issuers: issuer === undefined ? [] : [issuer] }); // no client has this id
+    const news = await revocationsOf(this.env).news({
+      client: "",
+      issuers: issuer === undefined ? [] : [issuer],
+    }); // no client has this id
     if (news.kind !== "whole") throw new Error("the whole was asked for");
     return news.denied.map(({ name }) => name);
   }

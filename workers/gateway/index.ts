@@ -49,9 +49,15 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const config = gatewayConfig(env);
   const { publicUrl, mtlsUrl, ledgerShards, ledgerSpread } = config;
   const clock = () => instant(Date.now());
-  const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const newId = () =>
+    Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
+      "",
+    );
   const audienceOf = (origin: string) => `${publicUrl}/v1/fhir/${origin}`; // whichever name is asked: a token is good under both
-  const namesOf = (base: string) => [base, ...(mtlsUrl === undefined ? [] : [mtlsUrl + base.slice(publicUrl.length)])];
+  const namesOf = (base: string) => [
+    base,
+    ...(mtlsUrl === undefined ? [] : [mtlsUrl + base.slice(publicUrl.length)]),
+  ];
   const ledger = ledgerSink(env.LEDGER_SHARD, ledgerShards, clock);
   const registry = new RegistryReader(env.REGISTRY, clock);
   const clients = clientDirectory(registry);
@@ -60,7 +66,10 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const ask = askServer(config.allowed.identityHosts);
   const place = { clock, wait: (milliseconds: number) => scheduler.wait(milliseconds), keepAlive: waitUntil };
   const keysOfOthers = keySets(ask, place);
-  const secrets = { valueOf: (name: string): unknown => Reflect.get(env, name), secretHosts: config.allowed.secretHosts };
+  const secrets = {
+    valueOf: (name: string): unknown => Reflect.get(env, name),
+    secretHosts: config.allowed.secretHosts,
+  };
   const credentials = { secrets, tokens: originTokens(ask, place), bearers: storedBearers(place) };
   const states = originStates({
     list: () => allOrigins(env.REGISTRY),
@@ -71,10 +80,15 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     wait: place.wait,
   });
   const proofs = proofVerifier(config.dpopNonceKey);
-  const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey, others: config.tokenVerificationKeys });
+  const issuer = tokenIssuer({
+    issuer: publicUrl,
+    key: config.tokenSigningKey,
+    others: config.tokenVerificationKeys,
+  });
   const jwts = tokenVerifier({ issuer: publicUrl, keys: issuer, issuers, keySets: keysOfOthers, namesOf });
 
-  const onFault = (fault: { readonly requestId: string; readonly name: string }) => log({ event: "fault", ...fault });
+  const onFault = (fault: { readonly requestId: string; readonly name: string }) =>
+    log({ event: "fault", ...fault });
   const configured = configurationRecord(config.described, ledger, { clock, newId });
   const shared = { publicUrl, ledger, configured, ledgerSpread, clients, clock, newId, proofs, onFault };
   const issuing = {
@@ -92,7 +106,14 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     ...shared,
     recordProver: ledgerProver(env.LEDGER_SHARD, place.wait),
     audienceOf,
-    tokens: withOpaqueTokens(jwts, { issuers, holders: certificateHolders(registry), ask, secrets, clock, namesOf }),
+    tokens: withOpaqueTokens(jwts, {
+      issuers,
+      holders: certificateHolders(registry),
+      ask,
+      secrets,
+      clock,
+      namesOf,
+    }),
     signatures: requestSignatures(keysOfOthers),
     answers: answerSigner({ key: config.responseSigningKey, others: config.responseVerificationKeys, clock }),
     limiter: guardLimiter({
@@ -121,7 +142,12 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     provenCalls: env.PROVEN_CALLS,
     jitter: Math.random,
     originStates: () => states().catch(() => ({})), // `registry` says that it cannot be read
-    dependencies: () => readiness(env.REGISTRY, env.LEDGER_SHARD, chooseLog({ kind: "address", address: "" }, ledgerShards, clock())),
+    dependencies: () =>
+      readiness(
+        env.REGISTRY,
+        env.LEDGER_SHARD,
+        chooseLog({ kind: "address", address: "" }, ledgerShards, clock()),
+      ),
   };
   /** The whole surface under one configured name: what proofs, assertions and links name is the name that was asked. */
   const doorAt = (askedUrl: string): Hono => {
@@ -131,7 +157,11 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       tokenEndpoint,
       assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, keysOfOthers),
     });
-    const gateway = gatewayApp({ ...serving, askedUrl, fhirBase: (origin) => `${askedUrl}/v1/fhir/${origin}` });
+    const gateway = gatewayApp({
+      ...serving,
+      askedUrl,
+      fhirBase: (origin) => `${askedUrl}/v1/fhir/${origin}`,
+    });
     return gateway.route("/", token); // under the gateway, whose word for unknown paths and faults holds for both
   };
   const door = doorAt(publicUrl);

@@ -16,7 +16,10 @@ import { opsReadiness } from "#platform/config/ops-readiness";
 function open(env: OpsEnv): Hono {
   const { url, ledgerShards, identityHosts, dpopNonceKey, described } = opsConfig(env);
   const clock = () => instant(Date.now());
-  const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const newId = () =>
+    Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
+      "",
+    );
   const ledger = ledgerSink(env.LEDGER_SHARD, ledgerShards, clock);
   const keysOfIssuers = keySets(askServer(identityHosts), {
     clock,
@@ -26,7 +29,11 @@ function open(env: OpsEnv): Hono {
   return adminApp({
     operators: env.OPERATOR_ROLL,
     denials: async (issuer) => new Set(await env.OPERATOR_ROLL.denials(issuer)),
-    signIns: signInVerifier({ audience: url, issuers: { find: (iss) => env.OPERATOR_ROLL.issuer(iss) }, keySets: keysOfIssuers }),
+    signIns: signInVerifier({
+      audience: url,
+      issuers: { find: (iss) => env.OPERATOR_ROLL.issuer(iss) },
+      keySets: keysOfIssuers,
+    }),
     proofs: proofVerifier(dpopNonceKey),
     registry: {
       apply: (document) => env.REGISTRY_DESK.apply(document, "add"),

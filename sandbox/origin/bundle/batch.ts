@@ -19,6 +19,9 @@ export function batch(bundle: unknown, call: Call, base: string, carry: Carry): 
   return { status: 200, body: responseOf("batch-response", entry) };
 }
 
-export function responseOf(type: "batch-response" | "transaction-response", entry: NonNullable<Bundle["entry"]>): Bundle {
+export function responseOf(
+  type: "batch-response" | "transaction-response",
+  entry: NonNullable<Bundle["entry"]>,
+): Bundle {
   return { resourceType: "Bundle", id: crypto.randomUUID(), type, ...(entry.length > 0 && { entry }) };
 }

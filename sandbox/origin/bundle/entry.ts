@@ -12,7 +12,14 @@ export interface Entry {
   readonly call: Omit<Call, "params">;
 }
 
-const methods: readonly string[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] satisfies readonly HttpMethod[];
+const methods: readonly string[] = [
+  "GET",
+  "HEAD",
+  "POST",
+  "PUT",
+  "PATCH",
+  "DELETE",
+] satisfies readonly HttpMethod[];
 const conditions = {
   ifMatch: "if-match",
   ifNoneMatch: "if-none-match",
@@ -25,10 +32,13 @@ export function readEntry(entry: unknown, { headers }: Call): Entry {
   const request = field(entry, "request");
   const [method = "", url = ""] = [text(request, "method"), text(request, "url")];
   if (!methods.includes(method)) throw badRequest("An entry has no method.");
-  if (/^[a-z][a-z0-9+.-]*:|^\/\//iu.test(url)) throw badRequest("The URL of an entry is relative to the FHIR base.");
+  if (/^[a-z][a-z0-9+.-]*:|^\/\//iu.test(url))
+    throw badRequest("The URL of an entry is relative to the FHIR base.");
   const [path = "", ...query] = url.replace(/^\//u, "").split("?");
   if (path === "") throw badRequest("An entry is about a resource type.");
-  const own = Object.entries(conditions).flatMap(([key, name]) => [text(request, key) ?? []].flat().map((value) => [name, value] as const));
+  const own = Object.entries(conditions).flatMap(([key, name]) =>
+    [text(request, key) ?? []].flat().map((value) => [name, value] as const),
+  );
   const call = {
     method: method as HttpMethod, // one of them
     path,

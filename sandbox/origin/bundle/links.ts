@@ -4,20 +4,30 @@ import { isObject } from "../exact-json.ts";
 const linking = /^(?:reference|url|div|\w*(?:Uri|Url|Uuid|Oid|Canonical))$/u;
 
 /** A resource whose links to other entries lead to where these are stored; a conditional reference leads to what `resolve` finds. */
-export function relinked(value: unknown, places: ReadonlyMap<string, string>, resolve: (condition: string) => string): unknown {
+export function relinked(
+  value: unknown,
+  places: ReadonlyMap<string, string>,
+  resolve: (condition: string) => string,
+): unknown {
   if (Array.isArray(value)) return value.map((item) => relinked(item, places, resolve));
   if (!isObject(value)) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key, typeof inner === "string" ? link(key, inner) : relinked(inner, places, resolve)]),
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      typeof inner === "string" ? link(key, inner) : relinked(inner, places, resolve),
+    ]),
   );
 
   function link(key: string, written: string): string {
     if (!linking.test(key)) return written;
     if (key === "div")
-      return written.replaceAll(/(?<before>(?:href|src)=")(?<url>[^"]*)/gu, (whole, before: string, url: string) => {
-        const place = places.get(url);
-        return place === undefined ? whole : `${before}${place}`;
-      });
+      return written.replaceAll(
+        /(?<before>(?:href|src)=")(?<url>[^"]*)/gu,
+        (whole, before: string, url: string) => {
+          const place = places.get(url);
+          return place === undefined ? whole : `${before}${place}`;
+        },
+      );
     const place = places.get(written);
     if (place !== undefined) return place;
     return key === "reference" && /^[A-Z][A-Za-z]*\?/u.test(written) ? resolve(written) : written;

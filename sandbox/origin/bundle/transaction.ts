@@ -26,7 +26,11 @@ export function transaction(bundle: unknown, call: Call, store: Store, carry: Ca
   return store.atomically(() => {
     const plans = entriesOf(bundle).map((one) => planOf(readEntry(one, call), store));
     refuseOverlaps(plans);
-    const places = new Map(plans.flatMap(({ fullUrl, place }) => (fullUrl === undefined || place === undefined ? [] : [[fullUrl, place]])));
+    const places = new Map(
+      plans.flatMap(({ fullUrl, place }) =>
+        fullUrl === undefined || place === undefined ? [] : [[fullUrl, place]],
+      ),
+    );
     const resolve = resolver(plans, store);
 
     const answers = new Map<Plan, Answer>();
@@ -35,13 +39,17 @@ export function transaction(bundle: unknown, call: Call, store: Store, carry: Ca
       const linked = body.kind === "json" ? { ...body, value: relinked(body.value, places, resolve) } : body;
       answers.set(plan, plan.answer ?? carry({ ...plan.call, body: linked }));
     }
-    const entry = plans.flatMap((plan) => answers.get(plan) ?? []).map((answer) => answered(answer, store.base));
+    const entry = plans
+      .flatMap((plan) => answers.get(plan) ?? [])
+      .map((answer) => answered(answer, store.base));
     return { status: 200, body: responseOf("transaction-response", entry) };
   });
 }
 
-const isCreate = ({ method, path }: Entry["call"]): boolean => method === "POST" && /^[A-Z][A-Za-z]*$/u.test(path);
-const stepOf = ({ call }: Plan): number => (call.method === "POST" && !isCreate(call) ? order.length : order.indexOf(call.method));
+const isCreate = ({ method, path }: Entry["call"]): boolean =>
+  method === "POST" && /^[A-Z][A-Za-z]*$/u.test(path);
+const stepOf = ({ call }: Plan): number =>
+  call.method === "POST" && !isCreate(call) ? order.length : order.indexOf(call.method);
 
 function planOf(entry: Entry, store: Store): Plan {
   const { method, path, query, headers } = entry.call;
@@ -66,7 +74,8 @@ function planOf(entry: Entry, store: Store): Plan {
   if (method === "PATCH") throw notFound();
   const named = field(resourceOf({ ...entry.call, params: {} }), "id");
   const id = typeof named === "string" ? named : crypto.randomUUID();
-  if (store.shelf.get(path, id) !== undefined) throw new OriginRefusal(409, "conflict", "Nothing matches, and the id is in use.");
+  if (store.shelf.get(path, id) !== undefined)
+    throw new OriginRefusal(409, "conflict", "Nothing matches, and the id is in use.");
   return at(entry, id, `${path}/${id}`);
 }
 
@@ -75,14 +84,21 @@ const placeOf = ({ resourceType, id }: Stored): string => `${resourceType}/${id}
 /** A conditional write whose resource is known is a plain one; a resource without an id takes that one. */
 function at(entry: Entry, id: string, place: string): Plan {
   const { call } = entry;
-  const body = call.method === "PUT" && call.body.kind === "json" ? bodyOf({ id, ...Object(call.body.value) }) : call.body;
+  const body =
+    call.method === "PUT" && call.body.kind === "json"
+      ? bodyOf({ id, ...Object(call.body.value) })
+      : call.body;
   return { ...entry, place, call: { ...call, path: place, query: [], body } };
 }
 
 function refuseOverlaps(plans: readonly Plan[]): void {
-  const writing = plans.flatMap(({ place, answer }) => (place === undefined || answer !== undefined ? [] : [place]));
+  const writing = plans.flatMap(({ place, answer }) =>
+    place === undefined || answer !== undefined ? [] : [place],
+  );
   if (new Set(writing).size < writing.length) throw badRequest("Two entries write the same resource."); // R4 http.html#trules
-  const names = plans.flatMap(({ fullUrl, place }) => (place === undefined || fullUrl === undefined ? [] : [fullUrl]));
+  const names = plans.flatMap(({ fullUrl, place }) =>
+    place === undefined || fullUrl === undefined ? [] : [fullUrl],
+  );
   if (new Set(names).size < names.length) throw badRequest("Two entries have the same fullUrl.");
 }
 
@@ -102,7 +118,10 @@ function resolver(plans: readonly Plan[], store: Store): (condition: string) => 
     const stored = allMatches(store, type, conditionIn(condition)).map(placeOf);
     const sent = plans.flatMap(({ call: { body }, place, answer }) => {
       const value = body.kind === "json" ? body.value : undefined;
-      const meets = place?.startsWith(`${type}/`) === true && answer === undefined && criteria.every((one) => one.meets(Object(value)));
+      const meets =
+        place?.startsWith(`${type}/`) === true &&
+        answer === undefined &&
+        criteria.every((one) => one.meets(Object(value)));
       return meets ? [place] : [];
     });
     const [match, ...more] = new Set([...stored, ...sent]);

@@ -4,7 +4,12 @@ import { resourceTypes, searchParametersOf } from "../search-parameters.ts";
 import type { Shelf, Stored } from "../shelf.ts";
 
 /** Compiles the last link of a chain; the reader of all criteria, which reads chains by this room. */
-export type ReadCriterion = (type: string, name: string, written: string, shelf: Shelf) => Result<Criterion, SearchRefusal>;
+export type ReadCriterion = (
+  type: string,
+  name: string,
+  written: string,
+  shelf: Shelf,
+) => Result<Criterion, SearchRefusal>;
 
 const anyTypeMax = 20;
 
@@ -22,7 +27,8 @@ export function readChain(
   const [link, rest] = [name.slice(0, name.indexOf(".")), name.slice(name.indexOf(".") + 1)];
   const [code = "", only] = link.split(":");
   const parameter = searchParametersOf(type).get(code);
-  if (parameter === undefined) return err({ reason: "parameter_unknown", text: `${type} has no search parameter ${code}.` });
+  if (parameter === undefined)
+    return err({ reason: "parameter_unknown", text: `${type} has no search parameter ${code}.` });
   const targets = parameter.target ?? [...resourceTypes];
   if (parameter.type !== "reference" || (only !== undefined && !targets.includes(only)))
     return err({ reason: "unsupported", text: `${link} does not lead to another resource.` });
@@ -43,7 +49,8 @@ export function readChain(
 
   function* linked(): Iterable<Stored> {
     for (const { target, criterion } of hops)
-      for (const { id } of shelf.matching(target, [criterion])) yield* shelf.referring(type, code, `${target}/${id}`);
+      for (const { id } of shelf.matching(target, [criterion]))
+        yield* shelf.referring(type, code, `${target}/${id}`);
   }
 }
 

@@ -10,10 +10,21 @@ import { joined, type ReadCriterion } from "./chain.ts";
  * `_has:Observation:patient:code=1234-5`: what something that meets the rest refers to; the rest may be a `_has` or a chain itself
  * (R4 search.html#has).
  */
-export function readHas(type: string, name: string, written: string, shelf: Shelf, read: ReadCriterion): Result<Criterion, SearchRefusal> {
-  const { source = "", code = "", rest = "" } = /^_has:(?<source>\w+):(?<code>[\w-]+):(?<rest>.+)$/u.exec(name)?.groups ?? {};
+export function readHas(
+  type: string,
+  name: string,
+  written: string,
+  shelf: Shelf,
+  read: ReadCriterion,
+): Result<Criterion, SearchRefusal> {
+  const {
+    source = "",
+    code = "",
+    rest = "",
+  } = /^_has:(?<source>\w+):(?<code>[\w-]+):(?<rest>.+)$/u.exec(name)?.groups ?? {};
   const parameter = searchParametersOf(source).get(code);
-  if (parameter === undefined) return err({ reason: "parameter_unknown", text: `${name} names no search parameter.` });
+  if (parameter === undefined)
+    return err({ reason: "parameter_unknown", text: `${name} names no search parameter.` });
   if (parameter.type !== "reference" || parameter.target?.includes(type) === false)
     return err({ reason: "unsupported", text: `${source}:${code} does not refer to a ${type}.` });
 

@@ -28,13 +28,23 @@ export function readInclude(name: string, written: string): Result<Include, Sear
   if (parts === undefined) return undefined;
   const [source = "", code = source === "*" ? "*" : "", target, ...more] = written.split(":");
   const parameter = searchParametersOf(source).get(code);
-  const known = source === "*" ? code === "*" : resourceTypes.has(source) && (code === "*" || parameter?.type === "reference");
+  const known =
+    source === "*"
+      ? code === "*"
+      : resourceTypes.has(source) && (code === "*" || parameter?.type === "reference");
   if (!known || more.length > 0 || (target !== undefined && !reaches(parameter?.target, target)))
     return err({ reason: "bad_value", text: `The value of ${name} names no reference.` });
-  return ok({ reverse: parts["way"] !== undefined, iterate: parts["again"] !== undefined, source, code, target });
+  return ok({
+    reverse: parts["way"] !== undefined,
+    iterate: parts["again"] !== undefined,
+    source,
+    code,
+    target,
+  });
 }
 
-const reaches = (targets: readonly string[] | undefined, target: string): boolean => targets?.includes(target) ?? resourceTypes.has(target);
+const reaches = (targets: readonly string[] | undefined, target: string): boolean =>
+  targets?.includes(target) ?? resourceTypes.has(target);
 
 // 10,000: everything of any one Synthea patient, and a page still stays below what a client can hold.
 const includedMax = 10_000;

@@ -8,7 +8,9 @@ import { joined } from "./chain.ts";
 export function readList(type: string, written: string, shelf: Shelf): Criterion {
   return joined(() =>
     items(field(shelf.get("List", written.replace(/^List\//u, "")), "entry")).flatMap((entry) => {
-      const parts = localParts(targetOf({ type: "Reference", value: field(entry, "item") }, shelf.base) ?? "");
+      const parts = localParts(
+        targetOf({ type: "Reference", value: field(entry, "item") }, shelf.base) ?? "",
+      );
       return (parts?.type === type && shelf.get(type, parts.id)) || [];
     }),
   );

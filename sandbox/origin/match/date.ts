@@ -26,7 +26,10 @@ export function dateSpan(value: string): Span | undefined {
   if (day === undefined) return { low: at(y, m, 1), high: at(y, m + 1, 1) };
   if (hour === undefined) return { low: at(y, m, d), high: at(y, m, d + 1) };
   const low =
-    at(y, m, d) + (Number(hour) * 60 + Number(minute)) * 60_000 + Number(second ?? 0) * 1_000 + Math.floor(Number(fraction ?? 0) * 1_000);
+    at(y, m, d) +
+    (Number(hour) * 60 + Number(minute)) * 60_000 +
+    Number(second ?? 0) * 1_000 +
+    Math.floor(Number(fraction ?? 0) * 1_000);
   const width = second === undefined ? 60_000 : fraction === undefined ? 1_000 : 1;
   return { low: low - offset(zone), high: low - offset(zone) + width };
 }
@@ -47,7 +50,10 @@ export function dateValue({ type, value }: Value): Span | undefined {
     case "Period":
       return period(value);
     case "Timing":
-      return hull((value as { event?: unknown }).event) ?? period((value as { repeat?: { boundsPeriod?: unknown } }).repeat?.boundsPeriod); // the shape of the type, R4 §2.24.0.21
+      return (
+        hull((value as { event?: unknown }).event) ??
+        period((value as { repeat?: { boundsPeriod?: unknown } }).repeat?.boundsPeriod)
+      ); // the shape of the type, R4 §2.24.0.21
     default:
       return undefined; // Age, Range, string: no time to compare (R4 §3.1.1.4.7)
   }

@@ -12,12 +12,17 @@ export function searchedNumber(written: string): SearchedNumber | undefined {
   const parts = /^[+-]?\d+(?:\.(?<fraction>\d+))?(?:[eE](?<exponent>[+-]?\d{1,3}))?$/u.exec(written);
   if (parts === null) return undefined;
   const exact = Number(written);
-  const half = 0.5 * 10 ** (Number(parts.groups?.["exponent"] ?? 0) - (parts.groups?.["fraction"]?.length ?? 0));
+  const half =
+    0.5 * 10 ** (Number(parts.groups?.["exponent"] ?? 0) - (parts.groups?.["fraction"]?.length ?? 0));
   return { exact, span: { low: exact - half, high: exact + half } };
 }
 
 /** Equality honours the written precision, the order comparisons the value itself (R4 §3.1.1.4.6). */
-export function compareNumber(comparator: Comparator, { low, high }: Span, { exact, span }: SearchedNumber): boolean {
+export function compareNumber(
+  comparator: Comparator,
+  { low, high }: Span,
+  { exact, span }: SearchedNumber,
+): boolean {
   if (comparator === "eq" || comparator === "ne") return compares(comparator, { low, high }, span, 0);
   return compares(comparator, { low, high }, { low: exact, high: exact }, Math.abs(exact) / 10);
 }
@@ -26,7 +31,10 @@ export function compareNumber(comparator: Comparator, { low, high }: Span, { exa
 export function numberValue({ value }: Value): Span | undefined {
   const plain = numberOf(value) ?? numberOf(field(value, "value"));
   if (plain !== undefined) return { low: plain, high: plain };
-  const [low, high] = [numberOf(field(field(value, "low"), "value")), numberOf(field(field(value, "high"), "value"))];
+  const [low, high] = [
+    numberOf(field(field(value, "low"), "value")),
+    numberOf(field(field(value, "high"), "value")),
+  ];
   return low === undefined && high === undefined
     ? undefined
     : { low: low ?? Number.NEGATIVE_INFINITY, high: high ?? Number.POSITIVE_INFINITY };
@@ -35,5 +43,10 @@ export function numberValue({ value }: Value): Span | undefined {
 /** Whether a quantity is in the unit asked for: `|system|code`, or `||code` for a code or unit of any system (R4 §3.1.1.4.12). */
 export function inUnit({ value }: Value, system: string, code: string): boolean {
   if (system !== "" && text(value, "system") !== system) return false;
-  return code === "" || [text(value, "code"), text(value, "currency"), ...(system === "" ? [text(value, "unit")] : [])].includes(code);
+  return (
+    code === "" ||
+    [text(value, "code"), text(value, "currency"), ...(system === "" ? [text(value, "unit")] : [])].includes(
+      code,
+    )
+  );
 }

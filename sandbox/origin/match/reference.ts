@@ -7,7 +7,8 @@ export function targetOf({ value }: Value, base: string): string | undefined {
   return local(reference, base).replace(/\/_history\/[^/]*$/u, "");
 }
 
-export const local = (url: string, base: string): string => (url.startsWith(`${base}/`) ? url.slice(base.length + 1) : url);
+export const local = (url: string, base: string): string =>
+  url.startsWith(`${base}/`) ? url.slice(base.length + 1) : url;
 
 /** `Type/id`, in its two parts; undefined for anything else. */
 export function localParts(target: string): { readonly type: string; readonly id: string } | undefined {

@@ -47,5 +47,7 @@ export function matchesTokenText({ type, value }: Value, searched: string): bool
 export function matchesTypedIdentifier({ type, value }: Value, searched: string): boolean {
   const [system = "", code = "", wanted = ""] = splitEscaped(searched, "|").map(unescaped);
   if (type !== "Identifier" || wanted === "" || text(value, "value") !== wanted) return false;
-  return items(field(field(value, "type"), "coding")).some((coding) => text(coding, "system") === system && text(coding, "code") === code);
+  return items(field(field(value, "type"), "coding")).some(
+    (coding) => text(coding, "system") === system && text(coding, "code") === code,
+  );
 }

@@ -6,7 +6,8 @@ export const narrativeHas = (resource: object, searched: string): boolean =>
   has((text(field(resource, "text"), "div") ?? "").replaceAll(/<[^>]*>/gu, " "), searched);
 
 /** `_content`: words of any text in the resource (R4 search.html#content); all of them, in any order. */
-export const contentHas = (resource: object, searched: string): boolean => has([...stringsIn(resource)].join(" "), searched);
+export const contentHas = (resource: object, searched: string): boolean =>
+  has([...stringsIn(resource)].join(" "), searched);
 
 function has(texts: string, searched: string): boolean {
   const there = folded(texts);

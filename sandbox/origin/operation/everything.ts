@@ -63,7 +63,11 @@ export function readEverything(pairs: Pairs): Result<EverythingQuery, SearchRefu
 }
 
 /** The patient, what is in its compartment, and whom and what that refers to among people, places and things shared by patients. */
-export function everythingAbout(shelf: Shelf, patient: Stored, { care, since, types }: EverythingQuery): Stored[] {
+export function everythingAbout(
+  shelf: Shelf,
+  patient: Stored,
+  { care, since, types }: EverythingQuery,
+): Stored[] {
   const own = [...shelf.compartment(patient.id)]
     .filter(({ resourceType }) => resourceType !== "Patient")
     .filter((resource) => isOfTime(resource, care)); // linked ones are others
@@ -75,10 +79,21 @@ export function everythingAbout(shelf: Shelf, patient: Stored, { care, since, ty
       const referred = sharedTypes.has(type) ? shelf.get(type, id) : undefined;
       if (referred !== undefined) found.add(referred);
     }
-  return [...found].filter(({ resourceType, meta }) => types.has(resourceType) && (dateSpan(meta.lastUpdated)?.high ?? since) > since);
+  return [...found].filter(
+    ({ resourceType, meta }) =>
+      types.has(resourceType) && (dateSpan(meta.lastUpdated)?.high ?? since) > since,
+  );
 }
 
-const sharedTypes = new Set(["Practitioner", "PractitionerRole", "Organization", "Location", "Medication", "Device", "HealthcareService"]);
+const sharedTypes = new Set([
+  "Practitioner",
+  "PractitionerRole",
+  "Organization",
+  "Location",
+  "Medication",
+  "Device",
+  "HealthcareService",
+]);
 
 function* targetsIn(value: unknown, base: string): Iterable<string> {
   if (typeof value !== "object" || value === null) return;
@@ -98,7 +113,10 @@ function isOfTime(resource: Stored, care: Span): boolean {
   const parameters = searchParametersOf(resource.resourceType);
   for (const code of careDates) {
     const parameter = parameters.get(code);
-    const spans = parameter?.type === "date" ? valuesOf(resource, parameter).flatMap((value) => dateValue(value) ?? []) : [];
+    const spans =
+      parameter?.type === "date"
+        ? valuesOf(resource, parameter).flatMap((value) => dateValue(value) ?? [])
+        : [];
     if (spans.length > 0) return spans.some(({ low, high }) => low < care.high && high > care.low);
   }
   return true;

@@ -9,13 +9,16 @@ import { field, items, text, valuesOf } from "../values.ts";
 export function readLastN(pairs: Pairs): { readonly max: number; readonly search: Pairs } {
   const written = pairs.find(([name]) => name === "max")?.[1] ?? "1";
   if (!/^[1-9]\d{0,8}$/u.test(written)) throw badRequest("max is no number.");
-  if (!pairs.some(([name]) => /^(?:patient|subject)\b/u.test(name))) throw badRequest("$lastn needs a patient or a subject.");
+  if (!pairs.some(([name]) => /^(?:patient|subject)\b/u.test(name)))
+    throw badRequest("$lastn needs a patient or a subject.");
   return { max: Number(written), search: pairs.filter(([name]) => name !== "max") };
 }
 
 /** The latest of each kind, kind by kind: observations are of one kind when they share a coding or, with none, their text. */
 export function lastOfEach(observations: readonly Stored[], max: number): Stored[] {
-  const newest = observations.map((resource) => ({ resource, at: timeOf(resource) })).toSorted((a, b) => b.at - a.at);
+  const newest = observations
+    .map((resource) => ({ resource, at: timeOf(resource) }))
+    .toSorted((a, b) => b.at - a.at);
   const kinds = new Map<string, Stored[]>();
   for (const { resource } of newest) {
     const names = namesOf(resource);
@@ -28,12 +31,17 @@ export function lastOfEach(observations: readonly Stored[], max: number): Stored
 
 function namesOf(observation: Stored): string[] {
   const code = field(observation, "code");
-  const codings = items(field(code, "coding")).map((coding) => `${text(coding, "system") ?? ""}|${text(coding, "code") ?? ""}`);
+  const codings = items(field(code, "coding")).map(
+    (coding) => `${text(coding, "system") ?? ""}|${text(coding, "code") ?? ""}`,
+  );
   return codings.length > 0 ? codings : [text(code, "text") ?? ""];
 }
 
 /** When it was made, in ms since 1970; an undated one is older than any. */
 function timeOf(observation: Stored): number {
   const date = searchParametersOf("Observation").get("date");
-  return Math.max(-8.64e15, ...(date ? valuesOf(observation, date).map((value) => dateValue(value)?.low ?? -8.64e15) : []));
+  return Math.max(
+    -8.64e15,
+    ...(date ? valuesOf(observation, date).map((value) => dateValue(value)?.low ?? -8.64e15) : []),
+  );
 }

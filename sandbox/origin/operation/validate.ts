@@ -9,8 +9,15 @@ import { field, items, text } from "../values.ts";
 export function validateOperation(call: Call, { store }: Site): Answer {
   const { type = "", id } = call.params;
   const subject = call.method === "GET" && id !== undefined ? store.current(type, id) : submitted(call);
-  const issue = text(subject, "resourceType") === type ? issuesOf(subject as Resource) : [problem(`This is no ${type}.`)]; // what is asked is whether it is one
-  return { status: 200, body: { resourceType: "OperationOutcome", issue: issue.length > 0 ? issue : [fine] } satisfies OperationOutcome };
+  const issue =
+    text(subject, "resourceType") === type ? issuesOf(subject as Resource) : [problem(`This is no ${type}.`)]; // what is asked is whether it is one
+  return {
+    status: 200,
+    body: {
+      resourceType: "OperationOutcome",
+      issue: issue.length > 0 ? issue : [fine],
+    } satisfies OperationOutcome,
+  };
 }
 
 /** The resource, alone or in Parameters. */
@@ -32,5 +39,13 @@ function issuesOf(resource: Resource): OperationOutcomeIssue[] {
   }
 }
 
-const problem = (words: string): OperationOutcomeIssue => ({ severity: "error", code: "invalid", details: { text: words } });
-const fine: OperationOutcomeIssue = { severity: "information", code: "informational", details: { text: "All is well." } };
+const problem = (words: string): OperationOutcomeIssue => ({
+  severity: "error",
+  code: "invalid",
+  details: { text: words },
+});
+const fine: OperationOutcomeIssue = {
+  severity: "information",
+  code: "informational",
+  details: { text: "All is well." },
+};

@@ -9,7 +9,10 @@ export function submittedBinary({
   headers,
 }: Call): (Record<string, unknown> & { readonly resourceType: string }) | undefined {
   if (body.kind !== "other" && body.kind !== "json") return undefined;
-  if (body.kind === "json" && (body.type.startsWith("application/fhir+json") || field(body.value, "resourceType") === "Binary"))
+  if (
+    body.kind === "json" &&
+    (body.type.startsWith("application/fhir+json") || field(body.value, "resourceType") === "Binary")
+  )
     return undefined;
   const context = headers["x-security-context"];
   return {
@@ -24,7 +27,8 @@ export function submittedBinary({
 /** The content of a Binary, to whoever does not ask for FHIR; undefined: the resource is asked for. */
 export function binaryContent(stored: Stored, { headers, query }: Call): Answer["raw"] {
   const format = new Map(query).get("_format");
-  if (format !== undefined || /\bapplication\/(?:fhir\+)?json\b/u.test(headers["accept"] ?? "")) return undefined;
+  if (format !== undefined || /\bapplication\/(?:fhir\+)?json\b/u.test(headers["accept"] ?? ""))
+    return undefined;
   return {
     type: text(stored, "contentType") ?? "application/octet-stream",
     bytes: Buffer.from(text(stored, "data") ?? "", "base64"),

@@ -17,9 +17,12 @@ export function onlyMatch(store: Store, type: string, condition: Pairs): Stored 
 export function allMatches({ shelf }: Store, type: string, condition: Pairs): Stored[] {
   const query = readQuery([type], condition, shelf);
   if (!query.ok) throw badRequest(query.error.text);
-  if (query.value.of.every(({ criteria }) => criteria.length === 0)) throw badRequest("A condition needs a criterion.");
+  if (query.value.of.every(({ criteria }) => criteria.length === 0))
+    throw badRequest("A condition needs a criterion.");
   return shelf.find(query.value);
 }
 
 /** The query of `If-None-Exist`, or of a conditional reference: with or without a type before it. */
-export const conditionIn = (written: string): Pairs => [...new URLSearchParams(written.slice(written.indexOf("?") + 1))];
+export const conditionIn = (written: string): Pairs => [
+  ...new URLSearchParams(written.slice(written.indexOf("?") + 1)),
+];

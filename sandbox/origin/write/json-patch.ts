@@ -11,7 +11,8 @@ export function jsonPatched(document: object, patch: unknown): unknown {
 function apply(document: unknown, operation: unknown): unknown {
   const path = pointer(text(operation, "path"));
   const value = () => {
-    if (!isObject(operation) || !Object.hasOwn(operation, "value")) throw badRequest("An operation of the patch has no value.");
+    if (!isObject(operation) || !Object.hasOwn(operation, "value"))
+      throw badRequest("An operation of the patch has no value.");
     return copied(operation["value"]); // else two places of the document would be one
   };
   switch (field(operation, "op")) {
@@ -26,7 +27,8 @@ function apply(document: unknown, operation: unknown): unknown {
       const from = pointer(text(operation, "from"));
       const moved = at(document, from);
       // RFC 6902 §4.4: nothing moves into itself.
-      if (path.length > from.length && from.every((token, i) => token === path[i])) throw unfit("A move would be into itself.");
+      if (path.length > from.length && from.every((token, i) => token === path[i]))
+        throw unfit("A move would be into itself.");
       return added(removed(document, from), path, moved);
     }
     case "copy":
@@ -43,7 +45,8 @@ const unfit = (why: string): OriginRefusal => new OriginRefusal(422, "processing
 
 /** RFC 6901. */
 function pointer(written: string | undefined): string[] {
-  if (written === undefined || !/^(?:\/(?:[^~]|~[01])*)?$/u.test(written)) throw badRequest("A path of the patch is no JSON pointer.");
+  if (written === undefined || !/^(?:\/(?:[^~]|~[01])*)?$/u.test(written))
+    throw badRequest("A path of the patch is no JSON pointer.");
   const tokens = written.split("/").slice(1);
   return tokens.map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
@@ -52,7 +55,11 @@ function pointer(written: string | undefined): string[] {
 const at = (document: unknown, path: readonly string[]): unknown => path.reduce(child, document);
 
 function child(node: unknown, token: string): unknown {
-  const found = Array.isArray(node) ? (node as unknown[])[index(token, node.length - 1)] : isObject(node) ? field(node, token) : undefined;
+  const found = Array.isArray(node)
+    ? (node as unknown[])[index(token, node.length - 1)]
+    : isObject(node)
+      ? field(node, token)
+      : undefined;
   if (found === undefined) throw unfit("A path of the patch leads nowhere.");
   return found;
 }
@@ -67,7 +74,8 @@ function added(document: unknown, path: readonly string[], value: unknown): unkn
   const last = path.at(-1);
   if (last === undefined) return value;
   const parent = at(document, path.slice(0, -1));
-  if (Array.isArray(parent)) parent.splice(last === "-" ? parent.length : index(last, parent.length), 0, value);
+  if (Array.isArray(parent))
+    parent.splice(last === "-" ? parent.length : index(last, parent.length), 0, value);
   else if (isObject(parent) && last !== "__proto__") parent[last] = value; // to JavaScript that name is no member
   else throw unfit("A path of the patch leads where nothing can be added.");
   return document;
@@ -85,10 +93,15 @@ function removed(document: unknown, path: readonly string[]): unknown {
 
 /** RFC 6902 §4.6: numbers by their value, objects whatever the order of their members. */
 function equal(a: unknown, b: unknown): boolean {
-  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, i) => equal(item, b[i]));
+  if (Array.isArray(a))
+    return Array.isArray(b) && a.length === b.length && a.every((item, i) => equal(item, b[i]));
   if (isObject(a)) {
     const keys = Object.keys(a);
-    return isObject(b) && keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && equal(a[key], b[key]));
+    return (
+      isObject(b) &&
+      keys.length === Object.keys(b).length &&
+      keys.every((key) => Object.hasOwn(b, key) && equal(a[key], b[key]))
+    );
   }
   const number = numberOf(a);
   return number === undefined ? a === b : number === numberOf(b);

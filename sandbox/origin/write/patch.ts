@@ -1,4 +1,9 @@
-import { fhirpathPatchTypedValue, normalizeErrorString, parseFhirPathPatchParameters, toTypedValue } from "@medplum/core";
+import {
+  fhirpathPatchTypedValue,
+  normalizeErrorString,
+  parseFhirPathPatchParameters,
+  toTypedValue,
+} from "@medplum/core";
 import type { Parameters, Resource } from "@medplum/fhirtypes";
 import type { Body } from "../call.ts";
 import { copied, isObject } from "../exact-json.ts";
@@ -18,7 +23,8 @@ export function patched(resource: Stored, body: Body): Submitted {
 
 function applied(resource: Stored, body: Body): unknown {
   if (body.kind === "none") throw badRequest("There is no patch.");
-  if (body.kind === "json" && body.type.startsWith("application/json-patch+json")) return jsonPatched(resource, body.value);
+  if (body.kind === "json" && body.type.startsWith("application/json-patch+json"))
+    return jsonPatched(resource, body.value);
   if (body.kind === "json" && field(body.value, "resourceType") === "Parameters")
     return fhirpathPatched(resource, body.value as Parameters); // seen just now
   throw new OriginRefusal(415, "not-supported", "Patches are read as JSON Patch, or FHIRPath Patch.");

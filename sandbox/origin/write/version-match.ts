@@ -3,12 +3,18 @@ import type { Stored } from "../shelf.ts";
 
 /** The version ids of an `If-Match` or `If-None-Match`: `W/"3"`, weak or not, in a list. Undefined: not such a header. */
 export function versionsIn(header: string): ReadonlySet<string> | undefined {
-  const tags = header.split(",").map((tag) => /^\s*(?:W\/)?"(?<version>[^"]*)"\s*$/u.exec(tag)?.groups?.["version"]);
+  const tags = header
+    .split(",")
+    .map((tag) => /^\s*(?:W\/)?"(?<version>[^"]*)"\s*$/u.exec(tag)?.groups?.["version"]);
   return tags.includes(undefined) ? undefined : new Set(tags.flatMap((tag) => tag ?? []));
 }
 
 /** Throws unless the version that the client has seen is the current one (R4 http.html#concurrency). `stale`: the status that says so. */
-export function requireVersion(ifMatch: string | undefined, current: Stored | undefined, stale: 412 | 409): void {
+export function requireVersion(
+  ifMatch: string | undefined,
+  current: Stored | undefined,
+  stale: 412 | 409,
+): void {
   if (ifMatch === undefined) return;
   if (ifMatch.trim() === "*" && current !== undefined) return;
   const versions = ifMatch.trim() === "*" ? new Set<string>() : versionsIn(ifMatch);

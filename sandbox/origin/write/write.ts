@@ -15,7 +15,11 @@ export function create(call: Call, { store }: Site): Answer {
   const condition = call.headers["if-none-exist"];
   const match = condition === undefined ? undefined : onlyMatch(store, type, conditionIn(condition));
   if (match !== undefined) return written(200, match, call.headers);
-  return written(201, store.put({ ...resource, id: call.assignedId ?? crypto.randomUUID() }, "POST"), call.headers);
+  return written(
+    201,
+    store.put({ ...resource, id: call.assignedId ?? crypto.randomUUID() }, "POST"),
+    call.headers,
+  );
 }
 
 /** R4 http.html#update: the next version, or the first one under an id of the client's choosing. */
@@ -32,7 +36,8 @@ export function conditionalUpdate(call: Call, site: Site): Answer {
   const resource = resourceFor(call, type);
   const named = typeof resource["id"] === "string" ? resource["id"] : undefined;
   const match = onlyMatch(site.store, type, call.query);
-  if (match !== undefined && named !== undefined && named !== match.id) throw badRequest("What matches has another id.");
+  if (match !== undefined && named !== undefined && named !== match.id)
+    throw badRequest("What matches has another id.");
   if (match === undefined && named !== undefined && site.store.shelf.get(type, named) !== undefined)
     throw new OriginRefusal(409, "conflict", "Nothing matches, and the id is in use.");
   return putAt(resource, match?.id ?? named ?? call.assignedId ?? crypto.randomUUID(), call, site);
@@ -81,10 +86,15 @@ export function conditionalRemove(call: Call, { store, staleVersion }: Site): An
   return deleted(call);
 }
 
-const done = { resourceType: "OperationOutcome", issue: [{ severity: "information", code: "informational", details: { text: "Done." } }] };
+const done = {
+  resourceType: "OperationOutcome",
+  issue: [{ severity: "information", code: "informational", details: { text: "Done." } }],
+};
 
 const deleted = ({ headers }: Call): Answer =>
-  readPreference(headers["prefer"]).returns === "OperationOutcome" ? { status: 200, body: done } : { status: 204 };
+  readPreference(headers["prefer"]).returns === "OperationOutcome"
+    ? { status: 200, body: done }
+    : { status: 204 };
 
 /** What a write answers with, as its client prefers. */
 export function written(status: number, stored: Stored, headers: Call["headers"]): Answer {

@@ -19,7 +19,9 @@ export type ExclusionClause = keyof typeof exclusions;
 export type ExcludedAgreements = Readonly<Record<string, ExclusionClause>>;
 
 /** Whether the law asks for a line (164.528(a)(1)), or by which clause it does not. */
-export type Standing = { readonly required: true } | { readonly required: false; readonly clause: ExclusionClause };
+export type Standing =
+  | { readonly required: true }
+  | { readonly required: false; readonly clause: ExclusionClause };
 
 /**
  * What a purpose of use says, for a code and those below it in v3-ActReason. A code that stands below an excluded one and is a permission
@@ -63,7 +65,11 @@ export function standingOf(
 }
 
 function clauseOf(purpose: string): ExclusionClause | "required" {
-  for (let code: string | undefined = purpose; code; code = Object.hasOwn(purposeOfUse, code) ? purposeOfUse[code] : undefined) {
+  for (
+    let code: string | undefined = purpose;
+    code;
+    code = Object.hasOwn(purposeOfUse, code) ? purposeOfUse[code] : undefined
+  ) {
     const clause = Object.hasOwn(byPurpose, code) ? byPurpose[code] : undefined;
     if (clause !== undefined) return clause;
   }

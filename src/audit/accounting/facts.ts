@@ -3,7 +3,9 @@ import type { ExcludedAgreements } from "./exclusions.ts";
 /** What an entity adds to its accountings, since no line says it. */
 export interface AccountingFacts {
   /** Of clients, by their id: who received (45 CFR 164.528(b)(2)(ii)). */
-  readonly recipients: Readonly<Record<string, { readonly name: string; readonly address?: string | undefined }>>;
+  readonly recipients: Readonly<
+    Record<string, { readonly name: string; readonly address?: string | undefined }>
+  >;
   readonly agreements: ExcludedAgreements;
   readonly protocols: readonly ResearchProtocol[];
 }
@@ -24,10 +26,21 @@ export interface ResearchProtocol {
 }
 
 /** The protocols whose period meets that of an accounting (days, both included). */
-export const protocolsWithin = ({ protocols }: AccountingFacts, from: string, to: string): readonly ResearchProtocol[] =>
-  protocols.filter((protocol) => protocol.from <= to && protocol.to >= from);
+export const protocolsWithin = (
+  { protocols }: AccountingFacts,
+  from: string,
+  to: string,
+): readonly ResearchProtocol[] => protocols.filter((protocol) => protocol.from <= to && protocol.to >= from);
 
 /** A protocol as one paragraph; its last sentence is that of 164.528(b)(4)(i)(F). */
-export const protocolText = ({ name, description, information, from, to, sponsor, researcher }: ResearchProtocol): string =>
+export const protocolText = ({
+  name,
+  description,
+  information,
+  from,
+  to,
+  sponsor,
+  researcher,
+}: ResearchProtocol): string =>
   `Research protocol ${name}: ${description} Information: ${information}. Disclosures from ${from} to ${to}. Sponsor: ${sponsor}. ` +
   `Researcher: ${researcher}. Your health information may or may not have been disclosed for this protocol.`;

@@ -9,7 +9,12 @@ export function accountingBundle(
   { lines, words, isFirst, next }: Accounting,
   { self, site, requestId }: { readonly self: string; readonly site: string; readonly requestId: string },
 ) {
-  const outcome = operationOutcome({ severity: "information", code: "informational", text: words.join(" "), requestId });
+  const outcome = operationOutcome({
+    severity: "information",
+    code: "informational",
+    text: words.join(" "),
+    requestId,
+  });
   return {
     resourceType: "Bundle",
     type: "searchset",
@@ -26,7 +31,10 @@ export function accountingBundle(
   };
 }
 
-function auditEvent({ place, patient, recipient, says, standing, heldUntil, proof, sum }: ToldLine, site: string) {
+function auditEvent(
+  { place, patient, recipient, says, standing, heldUntil, proof, sum }: ToldLine,
+  site: string,
+) {
   const facts = [
     ["disclosed", countsText(says)],
     ["required-by-law", standingText(standing)],
@@ -45,20 +53,34 @@ function auditEvent({ place, patient, recipient, says, standing, heldUntil, proo
   ];
   const detail = [
     ...facts.map(([type, valueString]) => ({ type, valueString })),
-    ...(proof === undefined ? [] : [{ type: "proof", valueBase64Binary: Buffer.from(proof).toString("base64") }]),
+    ...(proof === undefined
+      ? []
+      : [{ type: "proof", valueBase64Binary: Buffer.from(proof).toString("base64") }]),
   ];
   return {
     resourceType: "AuditEvent",
     id: place.replaceAll("/", "-"),
     type: coding(dicom, "110106", "Export"),
-    subtype: [coding("http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "disclose", "Disclose Record Lifecycle Event")],
+    subtype: [
+      coding(
+        "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle",
+        "disclose",
+        "Disclose Record Lifecycle Event",
+      ),
+    ],
     action: "R",
     ...(sum !== undefined && { period: { start: new Date(says.at).toISOString(), end: sum.last } }),
     recorded: new Date(says.at).toISOString(),
     outcome: "0",
-    purposeOfEvent: says.purposes.map((code) => ({ coding: [{ system: "http://terminology.hl7.org/CodeSystem/v3-ActReason", code }] })),
+    purposeOfEvent: says.purposes.map((code) => ({
+      coding: [{ system: "http://terminology.hl7.org/CodeSystem/v3-ActReason", code }],
+    })),
     agent: [
-      { type: { coding: [coding(dicom, "110153", "Source Role ID")] }, who: { display: "Phylax" }, requestor: false },
+      {
+        type: { coding: [coding(dicom, "110153", "Source Role ID")] },
+        who: { display: "Phylax" },
+        requestor: false,
+      },
       {
         type: { coding: [coding(dicom, "110152", "Destination Role ID")] },
         who: { identifier: { value: recipient.id }, display: recipient.name },

@@ -27,7 +27,16 @@ export function accountingPage({ lines, patients, words, summed, next }: Account
   const ofSums = summed ? ["How often", "Last", "What, in all"] : [];
   const record = shape.records ? ["Record"] : [];
   const last = summed ? [] : ["Proof"];
-  const head = ["When", "Who received it", "Why", "What", ...ofSums, ...record, "The law asks for this line", ...last];
+  const head = [
+    "When",
+    "Who received it",
+    "Why",
+    "What",
+    ...ofSums,
+    ...record,
+    "The law asks for this line",
+    ...last,
+  ];
   const heads = head.map((name) => `<th scope="col">${name}</th>`).join("");
   const rows = lines.map((line) => row(line, shape)).join("");
   const table =
@@ -42,15 +51,28 @@ export function accountingPage({ lines, patients, words, summed, next }: Account
   );
 }
 
-function row({ says, recipient, patient, standing, heldUntil, place, proof, sum }: ToldLine, { records, summed }: Shape): string {
-  const who = [recipient.name, recipient.address, recipient.name === recipient.id ? undefined : recipient.id].filter(
-    (text) => text !== undefined,
-  );
+function row(
+  { says, recipient, patient, standing, heldUntil, place, proof, sum }: ToldLine,
+  { records, summed }: Shape,
+): string {
+  const who = [
+    recipient.name,
+    recipient.address,
+    recipient.name === recipient.id ? undefined : recipient.id,
+  ].filter((text) => text !== undefined);
   const asked =
-    standingText(standing) + (heldUntil === undefined ? "" : `; suspended until ${heldUntil}: not to be told to the individual`);
+    standingText(standing) +
+    (heldUntil === undefined ? "" : `; suspended until ${heldUntil}: not to be told to the individual`);
   const when = new Date(says.at).toISOString();
   const ofSum = [String(sum?.number ?? 1), sum?.last ?? when, sum?.disclosed ?? countsText(says)];
-  const cells = [who.join(", "), purposeText(says), countsText(says), ...(summed ? ofSum : []), ...(records ? [patient] : []), asked];
+  const cells = [
+    who.join(", "),
+    purposeText(says),
+    countsText(says),
+    ...(summed ? ofSum : []),
+    ...(records ? [patient] : []),
+    asked,
+  ];
   const proven =
     proof === undefined
       ? "Not yet: ask again in a moment."
@@ -59,5 +81,11 @@ function row({ says, recipient, patient, standing, heldUntil, place, proof, sum 
   return `<tr><th scope="row">${when}</th>${told}${summed ? "" : `<td>${proven}</td>`}</tr>`;
 }
 
-const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const entities: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
 const escape = (text: string): string => text.replaceAll(/[&<>"']/gu, (sign) => entities[sign] ?? "");

@@ -35,7 +35,11 @@ export const writePlace = ({ log, index, line }: LinePlace): string =>
 /** Reads what `writePlace` wrote; undefined for any other text. */
 export function readPlace(text: string): LinePlace | undefined {
   const [log = "", index = "", line = "", more] = text.split("/").map((part) => part.trim());
-  const isPlace = more === undefined && parseLogName(log) !== undefined && /^\d{1,16}$/u.test(index) && /^(?:-1|\d{1,6})$/u.test(line);
+  const isPlace =
+    more === undefined &&
+    parseLogName(log) !== undefined &&
+    /^\d{1,16}$/u.test(index) &&
+    /^(?:-1|\d{1,6})$/u.test(line);
   return isPlace ? { log, index: Number(index), line: Number(line) } : undefined;
 }
 

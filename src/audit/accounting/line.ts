@@ -19,7 +19,11 @@ export const subjectKey = (key: Secret<Uint8Array>, patient: string): Uint8Array
  */
 export function accountingLines(event: AuditEvent, key: Secret<Uint8Array>): readonly Uint8Array[] {
   if (!isKind(event.kind) || !eventKinds[event.kind].discloses) return [];
-  const [recipient, purposes, agreement] = [event.who?.client, event.why?.purposes, event.why?.agreement ?? null];
+  const [recipient, purposes, agreement] = [
+    event.who?.client,
+    event.why?.purposes,
+    event.why?.agreement ?? null,
+  ];
   return event.patients.map(({ patient, counts }) =>
     toCbor([LINE_VERSION, subjectKey(key, patient), event.at, recipient, purposes, agreement, counts]),
   );
@@ -50,14 +54,24 @@ export function readLine(content: Uint8Array): AccountingLine | undefined {
   if (!Array.isArray(value) || value.length !== 7) return undefined;
   const [version, subject, at, recipient, purposes, agreement, counts]: unknown[] = value;
   if (version !== LINE_VERSION || !(subject instanceof Uint8Array) || subject.length !== 32) return undefined;
-  if (typeof at !== "number" || at < 0 || typeof recipient !== "string" || !isTexts(purposes)) return undefined;
+  if (typeof at !== "number" || at < 0 || typeof recipient !== "string" || !isTexts(purposes))
+    return undefined;
   if ((agreement !== null && typeof agreement !== "string") || !isCounts(counts)) return undefined;
-  return { subject, at, recipient, purposes, agreement: agreement ?? undefined, counts: Object.fromEntries(counts) };
+  return {
+    subject,
+    at,
+    recipient,
+    purposes,
+    agreement: agreement ?? undefined,
+    counts: Object.fromEntries(counts),
+  };
 }
 
-const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === "string");
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === "string");
 const isCounts = (value: unknown): value is Map<string, number> =>
-  value instanceof Map && [...value].every(([type, count]) => typeof type === "string" && typeof count === "number" && count >= 0);
+  value instanceof Map &&
+  [...value].every(([type, count]) => typeof type === "string" && typeof count === "number" && count >= 0);
 
 /** What a writer must know before a disclosure can be recorded: without recipient and purpose no patient could be told about it. */
 export function isAccountable(event: AuditEvent): boolean {

@@ -19,7 +19,10 @@ export interface LinePart<L extends LinePlace> {
 }
 
 /** Lines that lie together: those of one patient. */
-export type LineSource<L extends LinePlace> = (after: LinePlace | undefined, left: RowBudget) => Promise<LinePart<L>>;
+export type LineSource<L extends LinePlace> = (
+  after: LinePlace | undefined,
+  left: RowBudget,
+) => Promise<LinePart<L>>;
 
 /**
  * Takes the lines of all sources in the order of their places, from after a place on, until `take` says that there is no room for one or a
@@ -31,18 +34,30 @@ export async function mergeLines<L extends LinePlace>(
   budget: RowBudget,
   take: (line: L, source: number) => boolean,
 ): Promise<LinePlace | undefined> {
-  const streams = sources.map((source) => ({ source, lines: [] as L[], upTo: after, isEnded: false, left: budget }));
+  const streams = sources.map((source) => ({
+    source,
+    lines: [] as L[],
+    upTo: after,
+    isEnded: false,
+    left: budget,
+  }));
   const read = async (stream: (typeof streams)[number]) => {
     const part = await stream.source(stream.upTo, stream.left);
-    stream.left = { rows: stream.left.rows - part.read.rows, withheld: stream.left.withheld - part.read.withheld };
+    stream.left = {
+      rows: stream.left.rows - part.read.rows,
+      withheld: stream.left.withheld - part.read.withheld,
+    };
     stream.lines = [...part.lines];
     stream.upTo = part.upTo ?? stream.upTo;
     stream.isEnded = part.upTo === undefined;
   };
   for (;;) {
     for (const stream of streams)
-      while (stream.lines.length === 0 && !stream.isEnded && stream.left.rows > 0 && stream.left.withheld > 0) await read(stream);
-    const limits = streams.filter(({ lines, isEnded }) => lines.length === 0 && !isEnded).flatMap(({ upTo }) => upTo ?? []);
+      while (stream.lines.length === 0 && !stream.isEnded && stream.left.rows > 0 && stream.left.withheld > 0)
+        await read(stream);
+    const limits = streams
+      .filter(({ lines, isEnded }) => lines.length === 0 && !isEnded)
+      .flatMap(({ upTo }) => upTo ?? []);
     const limit = limits.toSorted(comparePlaces)[0];
     const [next] = streams
       .flatMap(({ lines: [line] }, source) => (line === undefined ? [] : [{ line, source }]))

@@ -55,7 +55,8 @@ const ofProofs =
   "No proof shows that no line is missing: only an auditor who opens every record can see that.";
 
 /** Beside sums alone, in every form. */
-export const sumsSentence = "Disclosures to one recipient for one purpose are one entry: the first, how many, and the last";
+export const sumsSentence =
+  "Disclosures to one recipient for one purpose are one entry: the first, how many, and the last";
 
 const ofSums =
   `${sumsSentence} (45 CFR 164.528(b)(3)). ` +
@@ -81,7 +82,9 @@ interface Told extends Pick<Accounting, "from" | "to" | "all" | "summed" | "isFi
 /** Judges the lines of a page and puts them into words. */
 export function tellAccounting(found: readonly FoundLine[], facts: AccountingFacts, told: Told): Accounting {
   const { patient, isWhole, from, to, all, summed, isFirst, next } = told;
-  const lines = found.map((line) => toldLine(line, facts, summed)).toSorted((one, other) => one.says.at - other.says.at);
+  const lines = found
+    .map((line) => toldLine(line, facts, summed))
+    .toSorted((one, other) => one.says.at - other.says.at);
   const scope = all
     ? "Every disclosure is listed; each says whether 45 CFR 164.528 asks for it."
     : "Listed is what 45 CFR 164.528 asks for; all=true lists the others as well.";

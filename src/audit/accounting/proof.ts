@@ -22,10 +22,25 @@ export type LineProblem =
   | "other_leaf_proven";
 
 /** The proof as one JSON text, byte strings in base64; undefined while no checkpoint reaches the leaf. */
-export function writeProof({ log, index, line, lines, content, salt, path, proven }: FoundLine): string | undefined {
+export function writeProof({
+  log,
+  index,
+  line,
+  lines,
+  content,
+  salt,
+  path,
+  proven,
+}: FoundLine): string | undefined {
   if (proven === undefined) return undefined;
   const { leaf, note } = proven;
-  const text = { content: toBase64(content), salt: toBase64(salt), path: path.map(toBase64), leaf: toBase64(leaf), note: fromUtf8(note) };
+  const text = {
+    content: toBase64(content),
+    salt: toBase64(salt),
+    path: path.map(toBase64),
+    leaf: toBase64(leaf),
+    note: fromUtf8(note),
+  };
   return JSON.stringify({ log, index, line, lines, ...text });
 }
 
@@ -40,13 +55,30 @@ export function readProof(text: string): Result<LineProof, "proof_malformed"> {
   if (typeof value !== "object" || value === null) return err("proof_malformed");
   const { log, index, line, lines, content, salt, path, leaf, note } = value as Record<string, unknown>; // each is checked below
   const bytes = (field: unknown) => (typeof field === "string" ? fromBase64(field) : undefined);
-  const [ofContent, ofSalt, ofLeaf, ofPath] = [bytes(content), bytes(salt), bytes(leaf), Array.isArray(path) ? path.map(bytes) : []];
+  const [ofContent, ofSalt, ofLeaf, ofPath] = [
+    bytes(content),
+    bytes(salt),
+    bytes(leaf),
+    Array.isArray(path) ? path.map(bytes) : [],
+  ];
   const numbers = [index, line, lines];
-  if (typeof log !== "string" || typeof note !== "string" || !numbers.every((n) => typeof n === "number")) return err("proof_malformed");
-  if (ofContent === undefined || ofSalt === undefined || ofLeaf === undefined || !Array.isArray(path)) return err("proof_malformed");
+  if (typeof log !== "string" || typeof note !== "string" || !numbers.every((n) => typeof n === "number"))
+    return err("proof_malformed");
+  if (ofContent === undefined || ofSalt === undefined || ofLeaf === undefined || !Array.isArray(path))
+    return err("proof_malformed");
   if (!ofPath.every((hash): hash is Uint8Array => hash?.length === 32)) return err("proof_malformed");
   const [at = 0, number = 0, count = 0] = numbers;
-  return ok({ log, index: at, line: number, lines: count, content: ofContent, salt: ofSalt, path: ofPath, leaf: ofLeaf, note: utf8(note) });
+  return ok({
+    log,
+    index: at,
+    line: number,
+    lines: count,
+    content: ofContent,
+    salt: ofSalt,
+    path: ofPath,
+    leaf: ofLeaf,
+    note: utf8(note),
+  });
 }
 
 /** Checks that the log committed to a line: what it says, and the signed checkpoint that says so. `verifier`: the log's public key. */
@@ -59,11 +91,15 @@ export function checkLine(
   const leaf = parseLeaf(proof.leaf);
   if (!leaf.ok || leaf.value.kind !== leafKinds.sealed) return err("leaf_malformed");
   const commitment = lineCommitment(proof.salt, proof.content);
-  if (!verifyInclusion(proof.line, proof.lines, commitment, proof.path, leaf.value.linesRoot)) return err("line_not_of_leaf");
+  if (!verifyInclusion(proof.line, proof.lines, commitment, proof.path, leaf.value.linesRoot))
+    return err("line_not_of_leaf");
   const opened = openInclusionNote(proof.note, leafHash(proof.leaf), verifier);
   if (!opened.ok) return err("leaf_not_in_log");
-  return opened.value.index === proof.index ? ok({ says, checkpoint: opened.value.checkpoint }) : err("other_leaf_proven");
+  return opened.value.index === proof.index
+    ? ok({ says, checkpoint: opened.value.checkpoint })
+    : err("other_leaf_proven");
 }
 
 /** Whether two lines are about one patient: nobody without the ledger's key can tell which. */
-export const sameSubject = (one: AccountingLine, other: AccountingLine): boolean => sameBytes(one.subject, other.subject);
+export const sameSubject = (one: AccountingLine, other: AccountingLine): boolean =>
+  sameBytes(one.subject, other.subject);

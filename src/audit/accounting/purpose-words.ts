@@ -29,7 +29,11 @@ const words: Readonly<Record<string, string>> = {
 
 /** A brief statement of why (45 CFR 164.528(b)(2)(iv)), with the code; a code that nobody knows stands alone. */
 export function purposeInWords(purpose: string): string {
-  for (let code: string | undefined = purpose; code; code = Object.hasOwn(purposeOfUse, code) ? purposeOfUse[code] : undefined)
+  for (
+    let code: string | undefined = purpose;
+    code;
+    code = Object.hasOwn(purposeOfUse, code) ? purposeOfUse[code] : undefined
+  )
     if (Object.hasOwn(words, code)) return `${words[code]} (${purpose})`;
   return purpose;
 }

@@ -63,12 +63,17 @@ export function readHold(input: unknown): Result<HoldAsked, HoldProblem> {
 /** Recipients of whose disclosures the individual is not told at an instant, and until when, in ms since 1970. */
 export function heldBack(holds: readonly Hold[], now: number): ReadonlyMap<string, number> {
   const until = new Map<string, number>();
-  for (const { recipient, from, to } of holds) if (now >= from && now <= to) until.set(recipient, Math.max(to, until.get(recipient) ?? 0));
+  for (const { recipient, from, to } of holds)
+    if (now >= from && now <= to) until.set(recipient, Math.max(to, until.get(recipient) ?? 0));
   return until;
 }
 
 function timeAt(value: unknown): number | undefined {
-  if (typeof value !== "string" || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)$/u.test(value)) return undefined;
+  if (
+    typeof value !== "string" ||
+    !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)$/u.test(value)
+  )
+    return undefined;
   const at = Date.parse(value);
   return Number.isNaN(at) || at < 0 ? undefined : at;
 }

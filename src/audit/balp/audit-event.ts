@@ -24,7 +24,12 @@ export function auditEventsOf(event: AuditEvent, place: BalpPlace): readonly Jso
     : event.patients.map((patient, number) => auditEvent(event, patient, number + 1, place));
 }
 
-function auditEvent(event: AuditEvent, patient: PatientCounts | undefined, number: number, place: BalpPlace): JsonObject {
+function auditEvent(
+  event: AuditEvent,
+  patient: PatientCounts | undefined,
+  number: number,
+  place: BalpPlace,
+): JsonObject {
   const shape = shapeOf(event, patient !== undefined);
   const profile = profileUrl(shape, patient !== undefined);
   const { outcome, outcomeDesc } = outcomeOf(event);
@@ -42,23 +47,51 @@ function auditEvent(event: AuditEvent, patient: PatientCounts | undefined, numbe
     ...(outcomeDesc === undefined ? {} : { outcomeDesc }),
     ...(purposes.length === 0 ? {} : { purposeOfEvent: purposes }),
     agent: agentsOf(event, shape, server, place.server),
-    source: { site: stringOf(place.ledger) ?? place.receipt.log, observer: server, type: [coding("source", "4")] },
-    entity: entitiesOf(event, patient, { way: shape.way, ledger: place.ledger, receipt: formatReceipt(place.receipt), at: place.receipt }),
+    source: {
+      site: stringOf(place.ledger) ?? place.receipt.log,
+      observer: server,
+      type: [coding("source", "4")],
+    },
+    entity: entitiesOf(event, patient, {
+      way: shape.way,
+      ledger: place.ledger,
+      receipt: formatReceipt(place.receipt),
+      at: place.receipt,
+    }),
   };
 }
 
 /** FHIR R4 audit-event-outcome: 0 done, 4 refused or broken off, 8 a fault. */
-function outcomeOf({ kind, outcome }: AuditEvent): { readonly outcome: string; readonly outcomeDesc: string | undefined } {
+function outcomeOf({ kind, outcome }: AuditEvent): {
+  readonly outcome: string;
+  readonly outcomeDesc: string | undefined;
+} {
   const { status, reason } = outcome ?? {};
   const failed = reason !== undefined || kind === "refusals" || (status ?? 0) >= 400;
-  const words = [status === undefined ? undefined : `HTTP ${status}`, reason].filter((word) => word !== undefined);
-  return { outcome: failed ? ((status ?? 0) >= 500 ? "8" : "4") : "0", outcomeDesc: stringOf(words.join(", ")) };
+  const words = [status === undefined ? undefined : `HTTP ${status}`, reason].filter(
+    (word) => word !== undefined,
+  );
+  return {
+    outcome: failed ? ((status ?? 0) >= 500 ? "8" : "4") : "0",
+    outcomeDesc: stringOf(words.join(", ")),
+  };
 }
 
-function agentsOf(event: AuditEvent, shape: Shape, server: JsonObject, url: string | undefined): readonly JsonObject[] {
+function agentsOf(
+  event: AuditEvent,
+  shape: Shape,
+  server: JsonObject,
+  url: string | undefined,
+): readonly JsonObject[] {
   const { who, from, why, configuration } = event;
   if (configuration !== undefined)
-    return [{ type: concept("dcm", "110150"), who: { identifier: { value: configuration.worker } }, requestor: false }];
+    return [
+      {
+        type: concept("dcm", "110150"),
+        who: { identifier: { value: configuration.worker } },
+        requestor: false,
+      },
+    ];
   const person = stringOf(who?.user ?? who?.operator ?? who?.subject);
   const [client, address, policy] = [stringOf(who?.client), stringOf(from?.address), why?.policy];
   const purposeOfUse = (why?.purposes ?? []).filter(isCode).map((code) => concept("reason", code));
@@ -81,6 +114,7 @@ function agentsOf(event: AuditEvent, shape: Shape, server: JsonObject, url: stri
   };
   if (person === undefined) return [asked, served];
   const issuer = stringOf(who?.issuer);
-  const identifier = issuer !== undefined && !/\s/u.test(issuer) ? { system: issuer, value: person } : { value: person };
+  const identifier =
+    issuer !== undefined && !/\s/u.test(issuer) ? { system: issuer, value: person } : { value: person };
   return [asked, served, { type: shape.user, who: { identifier }, requestor: true, ...about }];
 }

@@ -14,8 +14,13 @@ const systems = {
   reason: "http://terminology.hl7.org/CodeSystem/v3-ActReason",
 } as const;
 
-export const coding = (system: keyof typeof systems, code: string): JsonObject => ({ system: systems[system], code });
-export const concept = (system: keyof typeof systems, code: string): JsonObject => ({ coding: [coding(system, code)] });
+export const coding = (system: keyof typeof systems, code: string): JsonObject => ({
+  system: systems[system],
+  code,
+});
+export const concept = (system: keyof typeof systems, code: string): JsonObject => ({
+  coding: [coding(system, code)],
+});
 
 /** A text as FHIR's `string` takes it: control characters and lone surrogates replaced, as a client's words may have any; undefined when nothing is left. */
 export function stringOf(text: string | undefined): string | undefined {

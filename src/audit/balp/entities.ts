@@ -14,12 +14,22 @@ interface OnRecord {
 }
 
 /** The request by its id, whose data it is, what was asked or told, and the record in the ledger. */
-export function entitiesOf(event: AuditEvent, patient: PatientCounts | undefined, place: OnRecord): readonly JsonObject[] {
-  const transaction = { type: coding("balpEntityType", "XrequestId"), what: { identifier: { value: event.id } } };
+export function entitiesOf(
+  event: AuditEvent,
+  patient: PatientCounts | undefined,
+  place: OnRecord,
+): readonly JsonObject[] {
+  const transaction = {
+    type: coding("balpEntityType", "XrequestId"),
+    what: { identifier: { value: event.id } },
+  };
   const named = patient?.patient.slice(patient.patient.indexOf("/") + 1); // `<origin>/Patient/<id>`
   const person: readonly JsonObject[] =
-    named === undefined ? [] : [{ type: coding("entityType", "1"), role: coding("role", "1"), what: { reference: named } }];
-  const subject = event.configuration === undefined ? asked(event, place.way) : startedWith(event.configuration);
+    named === undefined
+      ? []
+      : [{ type: coding("entityType", "1"), role: coding("role", "1"), what: { reference: named } }];
+  const subject =
+    event.configuration === undefined ? asked(event, place.way) : startedWith(event.configuration);
   return [transaction, ...person, subject, record(event, patient, place)];
 }
 
@@ -43,21 +53,32 @@ function asked({ what }: AuditEvent, way: Shape["way"]): JsonObject {
   const parameters = (what?.parameters ?? []).map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
   const path = what?.path ?? what?.type ?? "";
   const query = toBase64(utf8(parameters === "" ? path : `${path}?${parameters}`));
-  if (way === "query") return { type, role: coding("role", "24"), query: query === "" ? toBase64(utf8("?")) : query };
+  if (way === "query")
+    return { type, role: coding("role", "24"), query: query === "" ? toBase64(utf8("?")) : query };
   const details = query === "" ? [] : [{ type: "path", valueBase64Binary: query }];
-  return { type, role: coding("role", "4"), what: target(what), ...(details.length === 0 ? {} : { detail: details }) };
+  return {
+    type,
+    role: coding("role", "4"),
+    what: target(what),
+    ...(details.length === 0 ? {} : { detail: details }),
+  };
 }
 
 /** A reference to one resource; of more, or of none that has a name, its type. */
 function target(what: AuditEvent["what"]): JsonObject {
   const { type, id } = what ?? {};
   const isType = type !== undefined && /^[A-Za-z]{1,64}$/u.test(type);
-  if (isType && id !== undefined && /^[A-Za-z0-9\-.]{1,64}$/u.test(id)) return { reference: `${type}/${id}`, type };
+  if (isType && id !== undefined && /^[A-Za-z0-9\-.]{1,64}$/u.test(id))
+    return { reference: `${type}/${id}`, type };
   return isType ? { display: type, type } : { display: stringOf(what?.interaction) ?? "not known" };
 }
 
 /** The record: its place in the ledger, what was in it that BALP has no element for. Details are texts, each with its name. */
-function record(event: AuditEvent, patient: PatientCounts | undefined, { ledger, receipt, at }: OnRecord): JsonObject {
+function record(
+  event: AuditEvent,
+  patient: PatientCounts | undefined,
+  { ledger, receipt, at }: OnRecord,
+): JsonObject {
   const { who, what, why, withheld, window } = event;
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["receipt", receipt],
@@ -73,7 +94,12 @@ function record(event: AuditEvent, patient: PatientCounts | undefined, { ledger,
     ["of-no-named-patient", event.unnamed.join(" ")],
     ["withheld-elements", withheld?.paths?.join(" ")],
     ["withheld-resources", withheld?.resources === undefined ? undefined : String(withheld.resources)],
-    ["window", window?.number === undefined ? undefined : `${window.number}${window.complete === true ? ", the last" : ""}`],
+    [
+      "window",
+      window?.number === undefined
+        ? undefined
+        : `${window.number}${window.complete === true ? ", the last" : ""}`,
+    ],
     ["certificate", who?.certificate],
     ["token-id", who?.tokenId],
     ["key-id", who?.keyId],

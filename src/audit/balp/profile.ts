@@ -48,7 +48,9 @@ const shapes: Readonly<Record<Exclude<Way, "other">, Omit<Shape, "way" | "subtyp
 };
 
 /** FHIR's restful-interaction for what records name; a conditional write is the write that it is. */
-const interactions: Readonly<Record<string, readonly [Exclude<Way, "other" | "disclosure"> | undefined, string]>> = {
+const interactions: Readonly<
+  Record<string, readonly [Exclude<Way, "other" | "disclosure"> | undefined, string]>
+> = {
   read: ["read", "read"],
   vread: ["read", "vread"],
   "search-type": ["query", "search-type"],
@@ -90,14 +92,28 @@ export function shapeOf(event: AuditEvent, ofPatient: boolean): Shape {
   const subtype = code === undefined ? [] : [interaction(code)];
   const { status = 0, reason } = event.outcome ?? {};
   const isDone = reason === undefined && (status === 0 || status < 400);
-  if (event.kind === "disclosure" && isDone && (way === "read" || way === "query")) return { way, ...shapes[way], subtype };
+  if (event.kind === "disclosure" && isDone && (way === "read" || way === "query"))
+    return { way, ...shapes[way], subtype };
   if (event.kind === "disclosure" && isDone && ofPatient)
-    return { way: "disclosure", ...shapes.disclosure, subtype: [coding("lifecycle", "disclose"), ...subtype] };
+    return {
+      way: "disclosure",
+      ...shapes.disclosure,
+      subtype: [coding("lifecycle", "disclose"), ...subtype],
+    };
   const isWrite = way === "create" || way === "update" || way === "delete";
   if (event.kind === "write" && isDone && isWrite) return { way, ...shapes[way], subtype };
   const [type, own] = others[event.kind] ?? [rest, subtype];
   const action = isWrite ? shapes[way].action : way === undefined ? "E" : shapes[way].action;
-  return { way: "other", profile: undefined, type, subtype: own, action, client: destination, server: source, user: recipient };
+  return {
+    way: "other",
+    profile: undefined,
+    type,
+    subtype: own,
+    action,
+    client: destination,
+    server: source,
+    user: recipient,
+  };
 }
 
 export function profileUrl({ profile, way }: Shape, ofPatient: boolean): string | undefined {

@@ -10,7 +10,9 @@ export interface JsonNumber {
   readonly rawJSON: string;
 }
 
-export type JsonRefusal = { readonly reason: "too_large" | "not_utf8" | "too_deep" | "duplicate_key" | "not_json" };
+export type JsonRefusal = {
+  readonly reason: "too_large" | "not_utf8" | "too_deep" | "duplicate_key" | "not_json";
+};
 
 /** Of one resource or entry, in and out. The plain engine holds its text, tree and output at once: up to ten times as much, of an isolate's 128 MB. */
 export const resourceBytesMax = 8_388_608;
@@ -59,7 +61,8 @@ export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !isArray(value) && !json.isRawJSON(value);
 
 /** The property when it is the object's own: `constructor` and its like are nobody's. */
-export const property = (object: JsonObject, name: string): Json | undefined => (Object.hasOwn(object, name) ? object[name] : undefined);
+export const property = (object: JsonObject, name: string): Json | undefined =>
+  Object.hasOwn(object, name) ? object[name] : undefined;
 
 export const textAt = (object: JsonObject, name: string): string | undefined => {
   const value = property(object, name);
@@ -69,7 +72,9 @@ export const textAt = (object: JsonObject, name: string): string | undefined => 
 /** How many objects and lists stand in each other. */
 export function depthOf(value: Json): number {
   if (isArray(value)) return 1 + value.reduce((deepest: number, item) => Math.max(deepest, depthOf(item)), 0);
-  return isObject(value) ? 1 + Object.values(value).reduce((deepest: number, member) => Math.max(deepest, depthOf(member)), 0) : 0;
+  return isObject(value)
+    ? 1 + Object.values(value).reduce((deepest: number, member) => Math.max(deepest, depthOf(member)), 0)
+    : 0;
 }
 
 /** Every value at a path of element names, arrays flattened. */
@@ -89,7 +94,8 @@ function settle(value: Fresh, numbers: readonly JsonNumber[], found: { members: 
   if (typeof value === "number") return numbers[value] ?? null;
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) {
-    for (const [at, item] of value.entries()) if (mayHoldNumbers(item)) value[at] = settle(item, numbers, found);
+    for (const [at, item] of value.entries())
+      if (mayHoldNumbers(item)) value[at] = settle(item, numbers, found);
     return value as readonly Json[]; // by the line above
   }
   const names = Object.keys(value);
@@ -101,7 +107,8 @@ function settle(value: Fresh, numbers: readonly JsonNumber[], found: { members: 
   return value as JsonObject; // by the loop above
 }
 
-const mayHoldNumbers = (value: Fresh | Json | undefined): value is Fresh => typeof value === "number" || typeof value === "object";
+const mayHoldNumbers = (value: Fresh | Json | undefined): value is Fresh =>
+  typeof value === "number" || typeof value === "object";
 
 /** What a text says of itself before it is parsed. */
 interface Outline {

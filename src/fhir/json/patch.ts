@@ -1,5 +1,14 @@
 import { err, ok, type Result } from "#kernel/result";
-import { depthMax, isArray, isObject, property, resourceBytesMax, textAt, type Json, type JsonObject } from "./json.ts";
+import {
+  depthMax,
+  isArray,
+  isObject,
+  property,
+  resourceBytesMax,
+  textAt,
+  type Json,
+  type JsonObject,
+} from "./json.ts";
 import { isSame } from "./same.ts";
 
 /** One operation of a JSON Patch (RFC 6902 §4); `path` and `from` are the unescaped tokens of a JSON Pointer (RFC 6901 §4). */
@@ -34,7 +43,11 @@ export function readPatch(document: Json): Result<readonly PatchOperation[], Pat
 
 function readOperation(operation: Json): PatchOperation | undefined {
   if (!isObject(operation)) return undefined;
-  const [op, path, from] = [textAt(operation, "op"), readPointer(textAt(operation, "path")), readPointer(textAt(operation, "from"))];
+  const [op, path, from] = [
+    textAt(operation, "op"),
+    readPointer(textAt(operation, "path")),
+    readPointer(textAt(operation, "from")),
+  ];
   const value = property(operation, "value");
   if (path === undefined) return undefined;
   switch (op) {
@@ -55,9 +68,12 @@ function readOperation(operation: Json): PatchOperation | undefined {
 
 /** RFC 6901 §3: a `~` that begins no escape makes it none. */
 function readPointer(text: string | undefined): Pointer | undefined {
-  if (text === undefined || (text !== "" && !text.startsWith("/")) || /~(?![01])/u.test(text)) return undefined;
+  if (text === undefined || (text !== "" && !text.startsWith("/")) || /~(?![01])/u.test(text))
+    return undefined;
   const tokens = text.split("/").slice(1);
-  return tokens.length > depthMax ? undefined : tokens.map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
+  return tokens.length > depthMax
+    ? undefined
+    : tokens.map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
 /**
@@ -75,7 +91,10 @@ export function applyPatch(
   for (const [operation, one] of operations.entries()) {
     patched = patcher.apply(patched, one);
     if (patched === undefined)
-      return err({ reason: patcher.isTooCostly ? "patch_exceeds_limits" : "patch_not_applicable", index: operation });
+      return err({
+        reason: patcher.isTooCostly ? "patch_exceeds_limits" : "patch_not_applicable",
+        index: operation,
+      });
   }
   return ok(patched);
 }
@@ -119,28 +138,45 @@ class Patcher {
       case "move": {
         const value = at(tree, operation.from);
         // RFC 6902 §4.4: nothing is moved into itself.
-        const intoItself = operation.from.length < path.length && operation.from.every((token, index) => token === path[index]);
+        const intoItself =
+          operation.from.length < path.length &&
+          operation.from.every((token, index) => token === path[index]);
         if (value === undefined || intoItself) return undefined;
-        const without = operation.from.length === 0 ? tree : this.#change(tree, operation.from, { kind: "remove" });
+        const without =
+          operation.from.length === 0 ? tree : this.#change(tree, operation.from, { kind: "remove" });
         return without === undefined ? undefined : this.#put(without, path, { kind: "add", value });
       }
     }
   }
 
   #put(tree: Json, path: Pointer, change: Extract<Change, { readonly value: Json }>): Json | undefined {
-    return this.#isDeeper(change.value, depthMax - path.length) ? this.#refuse() : this.#change(tree, path, change);
+    return this.#isDeeper(change.value, depthMax - path.length)
+      ? this.#refuse()
+      : this.#change(tree, path, change);
   }
 
   #change(value: Json, path: Pointer, change: Change, step = 0): Json | undefined {
     const token = path[step];
-    if (token === undefined) return change.kind === "remove" ? undefined : this.#inPlaceOf(value, change.value);
+    if (token === undefined)
+      return change.kind === "remove" ? undefined : this.#inPlaceOf(value, change.value);
     if (isArray(value)) return this.#inList(value, token, path, step, change);
     return isObject(value) ? this.#inObject(value, token, path, step, change) : undefined;
   }
 
-  #inList(list: readonly Json[], token: string, path: Pointer, step: number, change: Change): Json | undefined {
+  #inList(
+    list: readonly Json[],
+    token: string,
+    path: Pointer,
+    step: number,
+    change: Change,
+  ): Json | undefined {
     const isLast = step === path.length - 1;
-    const index = isLast && change.kind === "add" && token === "-" ? list.length : /^(?:0|[1-9]\d{0,6})$/u.test(token) ? Number(token) : -1;
+    const index =
+      isLast && change.kind === "add" && token === "-"
+        ? list.length
+        : /^(?:0|[1-9]\d{0,6})$/u.test(token)
+          ? Number(token)
+          : -1;
     const old = list[index];
     if (isLast && change.kind === "add") {
       if (index < 0 || index > list.length) return undefined;
@@ -149,7 +185,8 @@ class Patcher {
       return own;
     }
     if (old === undefined) return undefined;
-    const changed = isLast && change.kind === "remove" ? undefined : this.#change(old, path, change, step + 1);
+    const changed =
+      isLast && change.kind === "remove" ? undefined : this.#change(old, path, change, step + 1);
     const isRemoved = isLast && change.kind === "remove";
     if (changed === undefined && !isRemoved) return undefined;
     const own = this.#ownList(list);
@@ -158,19 +195,35 @@ class Patcher {
     return own;
   }
 
-  #inObject(object: JsonObject, token: string, path: Pointer, step: number, change: Change): Json | undefined {
+  #inObject(
+    object: JsonObject,
+    token: string,
+    path: Pointer,
+    step: number,
+    change: Change,
+  ): Json | undefined {
     const isLast = step === path.length - 1;
     const old = property(object, token);
     const isAdded = isLast && change.kind === "add" && old === undefined;
     if (old === undefined && !isAdded) return undefined;
     const isRemoved = isLast && change.kind === "remove";
-    const changed = isRemoved ? undefined : old === undefined ? valueOf(change) : this.#change(old, path, change, step + 1);
+    const changed = isRemoved
+      ? undefined
+      : old === undefined
+        ? valueOf(change)
+        : this.#change(old, path, change, step + 1);
     if (changed === undefined && !isRemoved) return undefined;
     const own = this.#ownObject(object);
     if (own === undefined) return undefined;
     if (changed === undefined) delete own[token];
     // The object's own, `__proto__` too.
-    else Object.defineProperty(own, token, { value: changed, writable: true, enumerable: true, configurable: true });
+    else
+      Object.defineProperty(own, token, {
+        value: changed,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
     return own;
   }
 
@@ -234,7 +287,10 @@ class Patcher {
     this.#looks += 1;
     if (this.#looks > looksMax) return true;
     if (isArray(value)) return levels < 1 || value.some((item) => this.#isDeeper(item, levels - 1));
-    return isObject(value) && (levels < 1 || Object.values(value).some((member) => this.#isDeeper(member, levels - 1)));
+    return (
+      isObject(value) &&
+      (levels < 1 || Object.values(value).some((member) => this.#isDeeper(member, levels - 1)))
+    );
   }
 
   #refuse(): undefined {
@@ -246,7 +302,11 @@ const valueOf = (change: Change): Json | undefined => (change.kind === "remove" 
 
 function at(value: Json, [token, ...below]: Pointer): Json | undefined {
   if (token === undefined) return value;
-  const inside = isArray(value) ? (/^(?:0|[1-9]\d{0,6})$/u.test(token) ? value[Number(token)] : undefined) : undefined;
+  const inside = isArray(value)
+    ? /^(?:0|[1-9]\d{0,6})$/u.test(token)
+      ? value[Number(token)]
+      : undefined
+    : undefined;
   const member = isObject(value) ? property(value, token) : inside;
   return member === undefined ? undefined : at(member, below);
 }

@@ -64,7 +64,9 @@ export class RowFactsReader {
     this.#kept.add(closeBrace);
     const read = readJson(this.#kept.bytes);
     if (!read.ok) return read;
-    return isObject(read.value) ? { ok: true, value: { row: read.value, holdsText: this.#holdsText } } : err({ reason: "not_json" });
+    return isObject(read.value)
+      ? { ok: true, value: { row: read.value, holdsText: this.#holdsText } }
+      : err({ reason: "not_json" });
   }
 
   #take(byte: number): void {

@@ -4,22 +4,30 @@ import { isArray, isObject, property, type Json } from "./json.ts";
 export function isSame(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
   if (a === undefined || b === undefined) return false;
-  if (isArray(a)) return isArray(b) && a.length === b.length && a.every((item, index) => isSame(item, b[index]));
+  if (isArray(a))
+    return isArray(b) && a.length === b.length && a.every((item, index) => isSame(item, b[index]));
   if (isObject(a)) {
     if (!isObject(b)) return false;
     const names = Object.keys(a);
-    return names.length === Object.keys(b).length && names.every((name) => isSame(property(a, name), property(b, name)));
+    return (
+      names.length === Object.keys(b).length &&
+      names.every((name) => isSame(property(a, name), property(b, name)))
+    );
   }
   const [left, right] = [numberOf(a), numberOf(b)];
   return left !== undefined && left === right;
 }
 
 const numberOf = (value: Json): Json | undefined =>
-  typeof value === "object" && value !== null && !isArray(value) && !isObject(value) ? value["rawJSON"] : undefined;
+  typeof value === "object" && value !== null && !isArray(value) && !isObject(value)
+    ? value["rawJSON"]
+    : undefined;
 
 /** One text for values that are the same by {@link isSame}. */
 export function sameText(value: Json): string {
   return JSON.stringify(value, (_name, member: Json) =>
-    isObject(member) ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1))) : member,
+    isObject(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
   );
 }

@@ -1,7 +1,23 @@
 /** What begins or ends with a byte: the name of a member, a string that is a value, an object or a list. */
-export type ScanStep = "none" | "name begins" | "name ends" | "text begins" | "text ends" | "opens" | "closes" | "fault";
+export type ScanStep =
+  | "none"
+  | "name begins"
+  | "name ends"
+  | "text begins"
+  | "text ends"
+  | "opens"
+  | "closes"
+  | "fault";
 
-type NumberState = "minus" | "zero" | "digits" | "point" | "fraction" | "exponent" | "exponent sign" | "exponent digits";
+type NumberState =
+  | "minus"
+  | "zero"
+  | "digits"
+  | "point"
+  | "fraction"
+  | "exponent"
+  | "exponent sign"
+  | "exponent digits";
 
 type State =
   | "value"

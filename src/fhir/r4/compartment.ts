@@ -12,23 +12,35 @@ export interface Concerned {
   readonly unnamed: boolean;
 }
 
-const paths = (table: Readonly<Record<string, string>>): ReadonlyMap<string, readonly (readonly string[])[]> =>
-  new Map(Object.entries(table).map(([type, list]) => [type, list.split(" ").map((path) => path.split("."))]));
+const paths = (
+  table: Readonly<Record<string, string>>,
+): ReadonlyMap<string, readonly (readonly string[])[]> =>
+  new Map(
+    Object.entries(table).map(([type, list]) => [type, list.split(" ").map((path) => path.split("."))]),
+  );
 
 const owners = paths(r4Owners);
 const participants = paths(r4Participants);
 const concerned = paths(r4Concerned);
 const involved = paths(r4Involved);
 
-const joined = (...tables: readonly Readonly<Record<string, string>>[]): ReadonlyMap<string, ReadonlySet<string>> =>
-  new Map(tables.flatMap(Object.keys).map((type) => [type, new Set(tables.flatMap((table) => table[type]?.split(" ") ?? []))]));
+const joined = (
+  ...tables: readonly Readonly<Record<string, string>>[]
+): ReadonlyMap<string, ReadonlySet<string>> =>
+  new Map(
+    tables
+      .flatMap(Object.keys)
+      .map((type) => [type, new Set(tables.flatMap((table) => table[type]?.split(" ") ?? []))]),
+  );
 
 const ownerPaths = joined(r4Owners);
 const anyPaths = joined(r4Owners, r4Concerned, r4Participants);
 
 /** The elements of a type by which anything here is decided about whose a resource is: the first step of each path. */
 export const namingElements = (type: string): readonly string[] =>
-  [owners, participants, concerned, involved].flatMap((table) => (table.get(type) ?? []).map(([first = ""]) => first));
+  [owners, participants, concerned, involved].flatMap((table) =>
+    (table.get(type) ?? []).map(([first = ""]) => first),
+  );
 
 /** Whether an element says whose a resource of the type is (`owner`), or names anybody of its compartment (`any`). */
 export function isCompartmentPath(type: string, path: readonly string[], part: "owner" | "any"): boolean {
@@ -48,15 +60,20 @@ export function concernedBy(resource: JsonObject, bases: readonly FhirBase[]): C
   if (type === "Patient") {
     const id = textAt(resource, "id");
     // In a Bundle it may have any: one that no reference could name is nobody's name, and no record would take it.
-    return id !== undefined && isId(id) ? { patients: [id], unnamed: false } : { patients: [], unnamed: true };
+    return id !== undefined && isId(id)
+      ? { patients: [id], unnamed: false }
+      : { patients: [], unnamed: true };
   }
   const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
     (list.get(type) ?? []).flatMap((path) => valuesAt(resource, path));
   const owning = [...at(owners), ...at(concerned)].map((value) => mentionIn(value, bases));
   const taking = at(participants).map((value) => mentionIn(value, bases));
-  const patients = new Set([...owning, ...taking].flatMap((mention) => (mention.kind === "patient" ? [mention.id] : [])));
+  const patients = new Set(
+    [...owning, ...taking].flatMap((mention) => (mention.kind === "patient" ? [mention.id] : [])),
+  );
   const nobody = owners.has(type) && patients.size === 0;
-  const unnamed = owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "somebody");
+  const unnamed =
+    owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "somebody");
   return { patients: [...patients], unnamed: nobody || unnamed };
 }
 
@@ -74,11 +91,16 @@ export function ownersNamed(resource: JsonObject, bases: readonly FhirBase[]): C
   const type = property(resource, "resourceType");
   if (typeof type !== "string" || type === "Patient") return concernedBy(resource, bases);
   const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
-    (list.get(type) ?? []).flatMap((path) => valuesAt(resource, path)).map((value) => mentionIn(value, bases));
+    (list.get(type) ?? [])
+      .flatMap((path) => valuesAt(resource, path))
+      .map((value) => mentionIn(value, bases));
   const owning = [...at(owners), ...at(concerned)];
   const taking = owning.length === 0 ? at(participants) : [];
-  const patients = new Set([...owning, ...taking].flatMap((mention) => (mention.kind === "patient" ? [mention.id] : [])));
-  const unnamed = owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "somebody");
+  const patients = new Set(
+    [...owning, ...taking].flatMap((mention) => (mention.kind === "patient" ? [mention.id] : [])),
+  );
+  const unnamed =
+    owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "somebody");
   return { patients: [...patients], unnamed: unnamed || (owners.has(type) && patients.size === 0) };
 }
 
@@ -87,7 +109,8 @@ export function allConcernedBy(resource: JsonObject, bases: readonly FhirBase[])
   const patients = new Set<string>();
   let unnamed = false;
   for (const { resource: one, isContained } of resourcesIn(resource)) {
-    const about = isContained && textAt(one, "resourceType") === "Patient" ? nobodyNamed : concernedBy(one, bases);
+    const about =
+      isContained && textAt(one, "resourceType") === "Patient" ? nobodyNamed : concernedBy(one, bases);
     for (const patient of about.patients) patients.add(patient);
     unnamed ||= about.unnamed;
   }
@@ -96,10 +119,12 @@ export function allConcernedBy(resource: JsonObject, bases: readonly FhirBase[])
 
 const nobodyNamed: Concerned = { patients: [], unnamed: true };
 
-const mentionIn = (value: Json, bases: readonly FhirBase[]): Mention => (isObject(value) ? mentionOf(value, bases) : { kind: "nobody" });
+const mentionIn = (value: Json, bases: readonly FhirBase[]): Mention =>
+  isObject(value) ? mentionOf(value, bases) : { kind: "nobody" };
 
 /** Whether rows of the type can be a patient's (FHIR R4 CompartmentDefinition/patient). */
-export const isCompartmentType = (type: string): boolean => type === "Patient" || owners.has(type) || participants.has(type);
+export const isCompartmentType = (type: string): boolean =>
+  type === "Patient" || owners.has(type) || participants.has(type);
 
 /**
  * Whether a resource is these patients' and nobody else's (DESIGN §6). The opposite of {@link concernedBy}: strict where that one is generous, since it
@@ -114,9 +139,12 @@ export function isOwnedBy(resource: JsonObject, patients: ReadonlySet<string>, b
   const type = textAt(resource, "resourceType") ?? "";
   if (type === "Patient") return patients.has(textAt(resource, "id") ?? "");
   const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
-    (list.get(type) ?? []).flatMap((path) => presentAt(resource, path)).map((value) => standingOf(value, patients, base));
+    (list.get(type) ?? [])
+      .flatMap((path) => presentAt(resource, path))
+      .map((value) => standingOf(value, patients, base));
   const owning = at(owners);
-  if (owning.length > 0) return owning.includes("theirs") && owning.every((one) => one === "theirs" || one === "nobody's");
+  if (owning.length > 0)
+    return owning.includes("theirs") && owning.every((one) => one === "theirs" || one === "nobody's");
   const taking = at(participants);
   return taking.includes("theirs") && !taking.includes("unproven");
 }
@@ -136,7 +164,8 @@ export function isOwnedByAnother(
   nesting: Nesting = "contained",
 ): boolean {
   // A Patient is its own by its id; one that is contained has an id of its container's.
-  if (nesting === "entry" && textAt(inside, "resourceType") === "Patient") return !patients.has(textAt(inside, "id") ?? "");
+  if (nesting === "entry" && textAt(inside, "resourceType") === "Patient")
+    return !patients.has(textAt(inside, "id") ?? "");
   const owning = owningIn(inside);
   if (owning.length === 0) return isTakenByAnother(inside, patients, base);
   return owning.some((value) => !isFragment(value) && standingOf(value, patients, base) === "unproven");
@@ -161,13 +190,24 @@ function isTakenByAnother(resource: JsonObject, patients: ReadonlySet<string>, b
 }
 
 /** What says whose a resource is, in whatever form. */
-const owningIn = (resource: JsonObject): readonly Json[] => [...presentIn(resource, owners), ...presentIn(resource, concerned)];
+const owningIn = (resource: JsonObject): readonly Json[] => [
+  ...presentIn(resource, owners),
+  ...presentIn(resource, concerned),
+];
 
 /** What says who took part in it. */
-const takingIn = (resource: JsonObject): readonly Json[] => [...presentIn(resource, participants), ...presentIn(resource, involved)];
+const takingIn = (resource: JsonObject): readonly Json[] => [
+  ...presentIn(resource, participants),
+  ...presentIn(resource, involved),
+];
 
-function presentIn(resource: JsonObject, table: ReadonlyMap<string, readonly (readonly string[])[]>): readonly Json[] {
-  return (table.get(textAt(resource, "resourceType") ?? "") ?? []).flatMap((path) => presentAt(resource, path));
+function presentIn(
+  resource: JsonObject,
+  table: ReadonlyMap<string, readonly (readonly string[])[]>,
+): readonly Json[] {
+  return (table.get(textAt(resource, "resourceType") ?? "") ?? []).flatMap((path) =>
+    presentAt(resource, path),
+  );
 }
 
 const isFragment = (value: Json) => isObject(value) && (textAt(value, "reference") ?? "").startsWith("#");
@@ -187,7 +227,8 @@ function standingOf(value: Json, patients: ReadonlySet<string>, base: FhirBase):
 }
 
 /** `Reference.type` is relative to the base of R4's own definitions (FHIR R4 §2.3.0.1). */
-const namesType = (said: Json, type: string) => said === type || said === `http://hl7.org/fhir/StructureDefinition/${type}`;
+const namesType = (said: Json, type: string) =>
+  said === type || said === `http://hl7.org/fhir/StructureDefinition/${type}`;
 
 /** Whose a resource is, as its elements say it: each value once for each time that it stands there, in one order. */
 export interface Belonging {
@@ -210,7 +251,10 @@ export function belongingOf(resource: JsonObject, base: FhirBase): Belonging {
   const isPatients = (value: Json) => mentionIn(value, [base]).kind !== "nobody";
   return {
     owners: owningIn(resource).filter(isSomebodys).map(write).toSorted(),
-    takers: [...presentIn(resource, participants).filter(isSomebodys), ...presentIn(resource, involved).filter(isPatients)]
+    takers: [
+      ...presentIn(resource, participants).filter(isSomebodys),
+      ...presentIn(resource, involved).filter(isPatients),
+    ]
       .map(write)
       .toSorted(),
   };
@@ -218,7 +262,9 @@ export function belongingOf(resource: JsonObject, base: FhirBase): Belonging {
 
 /** Whether anything that says whose a resource is can be seen in what is shown of it: a mask cannot. */
 export const showsOwner = (shown: JsonObject): boolean =>
-  owningIn(shown).some((value) => !isObject(value) || Object.keys(value).some((name) => name !== "id" && name !== "extension"));
+  owningIn(shown).some(
+    (value) => !isObject(value) || Object.keys(value).some((name) => name !== "id" && name !== "extension"),
+  );
 
 const nobody: ReadonlySet<string> = new Set();
 

@@ -31,7 +31,8 @@ export function elementsOf(path: string): ReadonlyMap<string, R4Element> {
   const text = Object.hasOwn(r4Elements, path) ? r4Elements[path] : undefined;
   const elements = new Map<string, R4Element>();
   for (const part of text?.split(" ") ?? []) {
-    if (part.startsWith("<")) for (const [name, element] of elementsOf(part.slice(1))) elements.set(name, element);
+    if (part.startsWith("<"))
+      for (const [name, element] of elementsOf(part.slice(1))) elements.set(name, element);
     else elements.set(nameOf(part), readElement(path, part));
   }
   known.set(path, elements);

@@ -5,11 +5,14 @@ import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/jso
 /** A FHIR base by its names, each without a trailing slash; the first is the one that is asked. A base with one name is that name. */
 export type FhirBase = string | readonly [string, ...string[]];
 
-export const baseNames = (base: FhirBase): readonly [string, ...string[]] => (typeof base === "string" ? [base] : base);
+export const baseNames = (base: FhirBase): readonly [string, ...string[]] =>
+  typeof base === "string" ? [base] : base;
 
 /** What stands below a FHIR base, by each of its names below which the text is; the text itself where it is below none. */
 export function readingsBelow(text: string, base: FhirBase): readonly string[] {
-  const below = baseNames(base).flatMap((name) => (text.startsWith(`${name}/`) ? [text.slice(name.length + 1)] : []));
+  const below = baseNames(base).flatMap((name) =>
+    text.startsWith(`${name}/`) ? [text.slice(name.length + 1)] : [],
+  );
   return below.length === 0 ? [text] : below;
 }
 
@@ -27,7 +30,8 @@ const id = /^[A-Za-z0-9\-.]{1,64}$/u;
 /** Whether this can be the id of a resource in a path. `.` and `..` fit R4's grammar, and any URL parser on the way would fold them. */
 export const isId = (text: string): boolean => id.test(text) && !/^\.+$/u.test(text);
 
-const relative = /^(?<type>[A-Za-z]+)\/(?<id>[A-Za-z0-9\-.]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9\-.]{1,64}))?$/u;
+const relative =
+  /^(?<type>[A-Za-z]+)\/(?<id>[A-Za-z0-9\-.]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9\-.]{1,64}))?$/u;
 
 /** Reads a reference that was found below the FHIR base given. */
 export function parseReference(text: string, base: FhirBase): Reference {
@@ -37,7 +41,8 @@ export function parseReference(text: string, base: FhirBase): Reference {
   for (const below of readingsBelow(text, base)) {
     const { type = "", id = "", version } = relative.exec(below)?.groups ?? {};
     // A version is the same resource: `Patient/1/_history/2` names Patient 1.
-    if (isResourceType(type) && isId(id) && (version === undefined || isId(version))) return { kind: "local", type, id };
+    if (isResourceType(type) && isId(id) && (version === undefined || isId(version)))
+      return { kind: "local", type, id };
   }
   return { kind: "foreign" };
 }
@@ -59,7 +64,9 @@ export function mentionOf(reference: JsonObject, bases: readonly FhirBase[]): Me
   const text = textAt(reference, "reference") ?? "";
   const id = patientIn(text, bases);
   if (id !== undefined) return { kind: "patient", id };
-  const meant = /^Patient$|(?:^|[/\\])Patient[/\\?]/iu.test(text.trim()) || /(?:^|\/)Patient$/u.test(textAt(reference, "type") ?? "");
+  const meant =
+    /^Patient$|(?:^|[/\\])Patient[/\\?]/iu.test(text.trim()) ||
+    /(?:^|\/)Patient$/u.test(textAt(reference, "type") ?? "");
   return { kind: meant ? "somebody" : "nobody" };
 }
 
@@ -77,7 +84,11 @@ export function patientIn(text: string, bases: readonly FhirBase[]): string | un
 }
 
 /** The patients to whom any text in a value leads, at any depth, for the record only. What is to be read of it may lead to fewer. */
-export function patientsNamedIn(value: Json, bases: readonly FhirBase[], found: Set<string> = new Set()): ReadonlySet<string> {
+export function patientsNamedIn(
+  value: Json,
+  bases: readonly FhirBase[],
+  found: Set<string> = new Set(),
+): ReadonlySet<string> {
   if (typeof value === "string") {
     const patient = patientIn(value, bases);
     if (patient !== undefined) found.add(patient);
@@ -118,4 +129,5 @@ function pathOf({ pathname }: URL): string {
 }
 
 // Either scheme's default port counts as none: who is named does not depend on it.
-const hostOf = ({ hostname, port }: URL) => hostname.replace(/\.$/u, "") + (port === "80" || port === "443" ? "" : port && `:${port}`);
+const hostOf = ({ hostname, port }: URL) =>
+  hostname.replace(/\.$/u, "") + (port === "80" || port === "443" ? "" : port && `:${port}`);

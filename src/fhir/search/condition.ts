@@ -47,8 +47,10 @@ const valuesMax = 100;
 // Of one parameter: each is a search of its own at the origin.
 const hopsMax = 3;
 
-const nameGrammar = /^(?<code>_?[A-Za-z][A-Za-z0-9-]{0,63})(?::(?<said>[A-Za-z-]{1,64}))?(?:\.(?<rest>[A-Za-z_][A-Za-z0-9.:_-]{0,300}))?$/u;
-const hasGrammar = /^_has:(?<from>[A-Za-z]{1,64}):(?<by>[A-Za-z_][A-Za-z0-9-]{0,63}):(?<rest>[A-Za-z_][A-Za-z0-9.:_-]{0,300})$/u;
+const nameGrammar =
+  /^(?<code>_?[A-Za-z][A-Za-z0-9-]{0,63})(?::(?<said>[A-Za-z-]{1,64}))?(?:\.(?<rest>[A-Za-z_][A-Za-z0-9.:_-]{0,300}))?$/u;
+const hasGrammar =
+  /^_has:(?<from>[A-Za-z]{1,64}):(?<by>[A-Za-z_][A-Za-z0-9-]{0,63}):(?<rest>[A-Za-z_][A-Za-z0-9.:_-]{0,300})$/u;
 
 /** Reads one condition on `type`: a parameter, or a join. `base`: the FHIR base that the client calls, for references below it. */
 export function readCondition(
@@ -69,10 +71,20 @@ export function readCondition(
   if (hops === hopsMax) return err({ reason: "chain_too_long", parameter });
   const target = targetOf(definition, said, rest);
   if (!target.ok) return target;
-  return joined("chain", definition, target.value, readCondition(target.value, { name: rest, value }, base, hops + 1));
+  return joined(
+    "chain",
+    definition,
+    target.value,
+    readCondition(target.value, { name: rest, value }, base, hops + 1),
+  );
 }
 
-function readHas(type: ResourceType, { name, value }: QueryPair, base: string | undefined, hops: number): Result<Join, ConditionRefusal> {
+function readHas(
+  type: ResourceType,
+  { name, value }: QueryPair,
+  base: string | undefined,
+  hops: number,
+): Result<Join, ConditionRefusal> {
   const { from = "", by = "", rest = "" } = hasGrammar.exec(name)?.groups ?? {};
   if (rest === "" || !isResourceType(from)) return err({ reason: "parameter_malformed" });
   if (hops === hopsMax) return err({ reason: "chain_too_long", parameter: "_has" });
@@ -90,7 +102,9 @@ function joined(
   inner: Result<SearchParameter | Join, ConditionRefusal>,
 ): Result<Join, ConditionRefusal> {
   if (!inner.ok) return inner;
-  const conditions = isJoin(inner.value) ? { parameters: [], joins: [inner.value] } : { parameters: [inner.value], joins: [] };
+  const conditions = isJoin(inner.value)
+    ? { parameters: [], joins: [inner.value] }
+    : { parameters: [inner.value], joins: [] };
   return ok({ kind, by, of: { type, ...conditions } });
 }
 
@@ -125,30 +139,42 @@ function readParameter(
   base: string | undefined,
 ): Result<SearchParameter, ConditionRefusal> {
   const { code: parameter } = definition;
-  const named = said !== undefined && definition.type === "reference" && isResourceType(said) ? said : undefined;
+  const named =
+    said !== undefined && definition.type === "reference" && isResourceType(said) ? said : undefined;
   const modifier = named === undefined && said !== undefined ? modifierOf(type, definition, said) : undefined;
-  if (said !== undefined && named === undefined && modifier === undefined) return err({ reason: "modifier_not_supported", parameter });
+  if (said !== undefined && named === undefined && modifier === undefined)
+    return err({ reason: "modifier_not_supported", parameter });
   if (modifier === "missing")
     return value === "true" || value === "false"
       ? ok({ definition, modifier, values: [{ kind: "other", text: value }] })
       : err({ reason: "parameter_value_malformed", parameter });
   const texts = splitValues(value);
   if (texts.length > valuesMax) return err({ reason: "too_many_values", parameter });
-  const values = texts.map((text) => readValue(text, definition, { base, type: named })).filter((read) => read !== undefined);
+  const values = texts
+    .map((text) => readValue(text, definition, { base, type: named }))
+    .filter((read) => read !== undefined);
   if (values.length < texts.length) return err({ reason: "parameter_value_malformed", parameter });
   return ok(modifier === undefined ? { definition, values } : { definition, modifier, values });
 }
 
 /** None that turns a search around on what says whose a row is, or which: `patient:not` and `_id:missing` would widen what is narrowed. */
-function modifierOf(type: ResourceType, { code, type: kind, paths }: SearchParameterDefinition, said: string): Modifier | undefined {
-  if (code.startsWith("_") || paths?.some((path) => isCompartmentPath(type, path, "any")) === true) return undefined;
+function modifierOf(
+  type: ResourceType,
+  { code, type: kind, paths }: SearchParameterDefinition,
+  said: string,
+): Modifier | undefined {
+  if (code.startsWith("_") || paths?.some((path) => isCompartmentPath(type, path, "any")) === true)
+    return undefined;
   if (said === "missing") return said;
   if (said === "not" && kind === "token") return said;
   return (said === "exact" || said === "contains") && kind === "string" ? said : undefined;
 }
 
 /** The conditions as an encoded query writes them, from their parts alone. */
-export function conditionTexts({ parameters, joins }: Pick<Criteria, "parameters" | "joins">): readonly string[] {
+export function conditionTexts({
+  parameters,
+  joins,
+}: Pick<Criteria, "parameters" | "joins">): readonly string[] {
   const own = parameters.map(
     ({ definition, modifier, values }) =>
       `${definition.code}${modifier === undefined ? "" : `:${modifier}`}=${values.map(({ text }) => encodeURIComponent(text)).join(",")}`,

@@ -15,14 +15,18 @@ export function undecidable({ parameters, joins, includes }: Search): string | u
 
 function isDecidable({ definition, modifier, values }: SearchParameter): boolean {
   const isPlain = definition.paths?.every((path) => path.every((step) => !step.endsWith("[x]"))) === true;
-  return modifier === undefined && isPlain && values.every(({ kind }) => kind === "token" || kind === "reference");
+  return (
+    modifier === undefined && isPlain && values.every(({ kind }) => kind === "token" || kind === "reference")
+  );
 }
 
 /** Whether a row is as these parameters say: all of them, each by one of its values (FHIR R4 §3.1.1.4.3). */
 export const meets = (row: JsonObject, parameters: readonly SearchParameter[], base: FhirBase): boolean =>
   parameters.every(({ definition, values }) => {
     const found =
-      definition.code === "_id" ? [property(row, "id") ?? null] : (definition.paths ?? []).flatMap((path) => valuesAt(row, path));
+      definition.code === "_id"
+        ? [property(row, "id") ?? null]
+        : (definition.paths ?? []).flatMap((path) => valuesAt(row, path));
     return values.some((value) => found.some((one) => isFoundBy(one, value, base)));
   });
 
@@ -32,7 +36,11 @@ function isFoundBy(found: Json, value: SearchValue, base: FhirBase): boolean {
       return isToken(found, value);
     case "reference": {
       const reference = parseReference(isObject(found) ? (textAt(found, "reference") ?? "") : "", base);
-      return reference.kind === "local" && reference.id === value.id && (value.type === undefined || value.type === reference.type);
+      return (
+        reference.kind === "local" &&
+        reference.id === value.id &&
+        (value.type === undefined || value.type === reference.type)
+      );
     }
     case "other":
       return false;

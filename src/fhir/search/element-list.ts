@@ -16,7 +16,8 @@ export function readElementList(type: ResourceType, text: string): readonly stri
 export function keptElements(type: string, asked: readonly string[]): ReadonlySet<string> {
   const kept = new Set(["id", "meta", "contained"]); // of contained resources those that are still referred to
   for (const { name, forms, required, isModifier } of elementsOf(type).values()) {
-    if (required || isModifier || asked.includes(name.replace(/\[x\]$/u, ""))) for (const form of forms) kept.add(form.name);
+    if (required || isModifier || asked.includes(name.replace(/\[x\]$/u, "")))
+      for (const form of forms) kept.add(form.name);
   }
   return kept;
 }

@@ -20,13 +20,18 @@ export const isInclude = (name: string): boolean => /^_(?:rev)?include(?::|$)/u.
 
 /** Reads one include of a search on `type`; `undefined` where it has not the form of one, or could bring nothing along. */
 export function readInclude(type: ResourceType, name: string, value: string): Include | undefined {
-  const { direction, modifier } = /^_(?<direction>include|revinclude)(?::(?<modifier>iterate))?$/u.exec(name)?.groups ?? {};
+  const { direction, modifier } =
+    /^_(?<direction>include|revinclude)(?::(?<modifier>iterate))?$/u.exec(name)?.groups ?? {};
   if (direction !== "include" && direction !== "revinclude") return undefined;
   const iterate = modifier !== undefined;
   // What refers to a row may be of any type: that is a question nobody's policy answers.
-  if (value === "*") return direction === "include" ? { direction, iterate, source: type, parameter: "*", target: undefined } : undefined;
+  if (value === "*")
+    return direction === "include"
+      ? { direction, iterate, source: type, parameter: "*", target: undefined }
+      : undefined;
   const [source = "", code = "", target, ...more] = value.split(":");
-  if (!isResourceType(source) || more.length > 0 || (target !== undefined && !isResourceType(target))) return undefined;
+  if (!isResourceType(source) || more.length > 0 || (target !== undefined && !isResourceType(target)))
+    return undefined;
   if (!iterate && (direction === "include" ? source : (target ?? type)) !== type) return undefined;
   const parameter = code === "*" ? code : referenceOf(source, code);
   if (parameter === undefined) return undefined;

@@ -4,13 +4,15 @@ import { searchParametersOf, type SearchParameterDefinition } from "./parameters
 
 /** Whether a parameter reads nothing but whose a row of the type is, and a patient may be named by it. */
 export const readsOwners = (type: string, { paths, targets }: SearchParameterDefinition): boolean =>
-  paths?.every((path) => isCompartmentPath(type, path, "owner")) === true && (targets?.has("Patient") ?? true);
+  paths?.every((path) => isCompartmentPath(type, path, "owner")) === true &&
+  (targets?.has("Patient") ?? true);
 
 /** The parameter that asks for these patients' rows of a type, where R4 has one; of Patient itself its id. */
 export function ownedBy(type: string, patients: Iterable<string>): SearchParameter | undefined {
   const known = searchParametersOf(type);
   const owning = [...known.values()].filter((definition) => readsOwners(type, definition));
-  const definition = type === "Patient" ? known.get("_id") : (owning.find(({ code }) => code === "patient") ?? owning[0]);
+  const definition =
+    type === "Patient" ? known.get("_id") : (owning.find(({ code }) => code === "patient") ?? owning[0]);
   if (definition === undefined) return undefined;
   const values = [...patients].map((id) =>
     type === "Patient"

@@ -1,6 +1,15 @@
 import { r4Search } from "#fhir/r4/search.gen";
 
-export type SearchParameterType = "number" | "date" | "string" | "token" | "reference" | "composite" | "quantity" | "uri" | "special";
+export type SearchParameterType =
+  | "number"
+  | "date"
+  | "string"
+  | "token"
+  | "reference"
+  | "composite"
+  | "quantity"
+  | "uri"
+  | "special";
 
 /** A search parameter of R4 for one type. */
 export interface SearchParameterDefinition {
@@ -18,7 +27,9 @@ const known = new Map<string, ReadonlyMap<string, SearchParameterDefinition>>();
 export function searchParametersOf(type: string): ReadonlyMap<string, SearchParameterDefinition> {
   const settled = known.get(type);
   if (settled !== undefined) return settled;
-  const texts = ["Resource", type].flatMap((base) => (Object.hasOwn(r4Search, base) ? (r4Search[base] ?? "").split(" ") : []));
+  const texts = ["Resource", type].flatMap((base) =>
+    Object.hasOwn(r4Search, base) ? (r4Search[base] ?? "").split(" ") : [],
+  );
   const parameters = new Map(texts.map((text) => [text.slice(0, text.indexOf(":")), readDefinition(text)]));
   known.set(type, parameters);
   return parameters;

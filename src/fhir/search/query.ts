@@ -6,7 +6,9 @@ export interface QueryPair {
   readonly value: string;
 }
 
-export type QueryRefusal = { readonly reason: "query_too_long" | "form_too_large" | "too_many_parameters" | "query_malformed" };
+export type QueryRefusal = {
+  readonly reason: "query_too_long" | "form_too_large" | "too_many_parameters" | "query_malformed";
+};
 
 // A URL may be longer for the sake of a page's link; a question has no need to be.
 const lengthMax = 8_192;
@@ -33,7 +35,9 @@ export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], 
     if (equals < 1 || name === undefined || value === undefined) return err({ reason: "query_malformed" });
     pairs.push({ name, value });
   }
-  if (new TextEncoder().encode(pairs.map(({ name, value }) => name + value).join("")).length > formTextBytesMax)
+  if (
+    new TextEncoder().encode(pairs.map(({ name, value }) => name + value).join("")).length > formTextBytesMax
+  )
     return err({ reason: "form_too_large" });
   return ok(pairs);
 }

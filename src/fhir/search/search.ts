@@ -47,10 +47,19 @@ const [joinsMax, includesMax] = [4, 16];
 const notCarried: ReadonlySet<string> = new Set(
   "_contained _containedType _filter _text _content _query _list _type _score _graph _maxresults".split(" "),
 );
-const jsonFormats: ReadonlySet<string> = new Set(["json", "application/json", "application/fhir+json", "text/json"]);
+const jsonFormats: ReadonlySet<string> = new Set([
+  "json",
+  "application/json",
+  "application/fhir+json",
+  "text/json",
+]);
 
 /** Reads the decoded query of a search on `type`. `base`: the FHIR base that the client calls, for references below it. */
-export function readSearch(type: ResourceType, pairs: readonly QueryPair[], base?: string): Result<Search, SearchRefusal> {
+export function readSearch(
+  type: ResourceType,
+  pairs: readonly QueryPair[],
+  base?: string,
+): Result<Search, SearchRefusal> {
   const [parameters, joins, includes]: [SearchParameter[], Join[], Include[]] = [[], [], []];
   const once = new Map<string, string>();
   for (const { name, value } of pairs) {
@@ -80,9 +89,11 @@ export function readSearch(type: ResourceType, pairs: readonly QueryPair[], base
   const count = once.get("_count");
   const list = once.get("_elements");
   const elements = list === undefined ? undefined : readElementList(type, list);
-  if (list !== undefined && elements === undefined) return err({ reason: "parameter_value_malformed", parameter: "_elements" });
+  if (list !== undefined && elements === undefined)
+    return err({ reason: "parameter_value_malformed", parameter: "_elements" });
   // `_count=0` is `_summary=count` by another name (FHIR R4 §3.1.1.5.4).
-  if (count !== undefined && !/^[1-9]\d{0,9}$/u.test(count)) return err({ reason: "parameter_value_malformed", parameter: "_count" });
+  if (count !== undefined && !/^[1-9]\d{0,9}$/u.test(count))
+    return err({ reason: "parameter_value_malformed", parameter: "_count" });
   return ok({
     type,
     parameters,
@@ -99,15 +110,21 @@ export const isCarried = ({ code, type, paths }: SearchParameterDefinition): boo
   paths !== undefined && type !== "composite" && type !== "special" && !notCarried.has(code);
 
 const isOfResult = (name: string): boolean =>
-  name === "_count" || name === "_elements" || name === "_sort" || name === "_total" || isOfPresentation(name);
+  name === "_count" ||
+  name === "_elements" ||
+  name === "_sort" ||
+  name === "_total" ||
+  isOfPresentation(name);
 
 /** Parameters of any read or search that say how the answer is written (FHIR R4 §3.1.0.1.11): only what it is anyway can be asked for. */
-export const isOfPresentation = (name: string): boolean => name === "_format" || name === "_pretty" || name === "_summary";
+export const isOfPresentation = (name: string): boolean =>
+  name === "_format" || name === "_pretty" || name === "_summary";
 
 /** Why a parameter of presentation cannot be had, if it cannot. White space is never part of an answer's meaning: `_pretty` is not refused. */
 export function refusePresentation(parameter: string, value: string): SearchRefusal | undefined {
   if (parameter === "_format" && !isJsonFormat(value)) return { reason: "format_not_supported" };
-  if (parameter === "_pretty" && value !== "true" && value !== "false") return { reason: "parameter_value_malformed", parameter };
+  if (parameter === "_pretty" && value !== "true" && value !== "false")
+    return { reason: "parameter_value_malformed", parameter };
   if (parameter === "_summary" && value !== "false") return { reason: "parameter_not_supported", parameter };
   if (parameter === "_total" && value !== "none") return { reason: "parameter_not_supported", parameter }; // the origin's counts what is hidden
   return undefined;
@@ -131,14 +148,22 @@ function readSort(
     const descending = part.startsWith("-");
     const definition = known.get(descending ? part.slice(1) : part);
     if (definition === undefined) return err({ reason: "parameter_value_malformed", parameter: "_sort" });
-    if (definition.paths === undefined) return err({ reason: "parameter_not_supported", parameter: definition.code });
+    if (definition.paths === undefined)
+      return err({ reason: "parameter_not_supported", parameter: definition.code });
     keys.push({ definition, descending });
   }
   return ok(keys);
 }
 
 /** The encoded query of a search, from its parts alone. */
-export function searchQuery({ parameters, joins, includes, sort, count, elements }: Omit<Search, "type">): string {
+export function searchQuery({
+  parameters,
+  joins,
+  includes,
+  sort,
+  count,
+  elements,
+}: Omit<Search, "type">): string {
   const order = sort.map(({ definition, descending }) => (descending ? "-" : "") + definition.code).join(",");
   return [
     ...conditionTexts({ parameters, joins }),

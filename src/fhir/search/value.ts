@@ -5,9 +5,19 @@ import type { SearchParameterDefinition, SearchParameterType } from "./parameter
 /** One value of a search parameter. `text` is as FHIR writes it, its escapes (`\,` `\|` `\$` `\\`) kept. */
 export type SearchValue =
   /** `system` is `undefined` without a bar (any system) and empty for `|code` (no system). */
-  | { readonly kind: "token"; readonly text: string; readonly system: string | undefined; readonly code: string }
+  | {
+      readonly kind: "token";
+      readonly text: string;
+      readonly system: string | undefined;
+      readonly code: string;
+    }
   /** `type` is `undefined` for a bare id. */
-  | { readonly kind: "reference"; readonly text: string; readonly type: ResourceType | undefined; readonly id: string }
+  | {
+      readonly kind: "reference";
+      readonly text: string;
+      readonly type: ResourceType | undefined;
+      readonly id: string;
+    }
   | { readonly kind: "other"; readonly text: string };
 
 /** The values between the commas; a value is one of them, so a comma list is OR (FHIR R4 §3.1.1.4.3). */
@@ -30,12 +40,20 @@ export interface ValueContext {
 }
 
 /** Reads one value by its parameter's type (FHIR R4 §3.1.1.4), or gives nothing when it has not the form of that type. */
-export function readValue(text: string, definition: SearchParameterDefinition, context: ValueContext): SearchValue | undefined {
+export function readValue(
+  text: string,
+  definition: SearchParameterDefinition,
+  context: ValueContext,
+): SearchValue | undefined {
   const brokenEscape = /\\(?![,|$])/u.test(text.replaceAll("\\\\", ""));
   return text === "" || brokenEscape ? undefined : readers[definition.type](text, definition, context);
 }
 
-type Reader = (text: string, definition: SearchParameterDefinition, context: ValueContext) => SearchValue | undefined;
+type Reader = (
+  text: string,
+  definition: SearchParameterDefinition,
+  context: ValueContext,
+) => SearchValue | undefined;
 
 const readers: Readonly<Record<SearchParameterType, Reader>> = {
   token: (text, { code }) => (code === "_id" && !isId(text) ? undefined : readToken(text)),
@@ -44,7 +62,9 @@ const readers: Readonly<Record<SearchParameterType, Reader>> = {
   number: (text) => (number.test(text) ? { kind: "other", text } : undefined),
   quantity: (text) => {
     const parts = text.split(bar);
-    return number.test(parts[0] ?? "") && (parts.length === 1 || parts.length === 3) ? { kind: "other", text } : undefined;
+    return number.test(parts[0] ?? "") && (parts.length === 1 || parts.length === 3)
+      ? { kind: "other", text }
+      : undefined;
   },
   string: (text) => ({ kind: "other", text }),
   uri: (text) => ({ kind: "other", text }),
@@ -72,10 +92,15 @@ function readToken(text: string): SearchValue | undefined {
 }
 
 /** `id` or `Type/id` of this origin, below its own base or not. Another absolute URL is none: the origin's rules would compare it, not ours. */
-function readReference(raw: string, { targets }: SearchParameterDefinition, { base, type: said }: ValueContext): SearchValue | undefined {
+function readReference(
+  raw: string,
+  { targets }: SearchParameterDefinition,
+  { base, type: said }: ValueContext,
+): SearchValue | undefined {
   const below = base !== undefined && raw.startsWith(`${base}/`) ? raw.slice(base.length + 1) : raw;
   const [named, id, ...more] = below.includes("/") ? below.split("/") : [said, below];
-  if (id === undefined || more.length > 0 || !isId(id) || (said !== undefined && named !== said)) return undefined;
+  if (id === undefined || more.length > 0 || !isId(id) || (said !== undefined && named !== said))
+    return undefined;
   if (named === undefined) return { kind: "reference", text: id, type: named, id };
   return isResourceType(named) && (targets?.has(named) ?? true)
     ? { kind: "reference", text: `${named}/${id}`, type: named, id }

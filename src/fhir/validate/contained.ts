@@ -12,7 +12,9 @@ export interface Scope {
 /** What a resource contains, before it is checked: what has no id is left to the check. */
 export function scopeOf(resource: JsonObject): Scope {
   const inside = property(resource, "contained");
-  const ids = (isArray(inside) ? inside : []).flatMap((one) => (isObject(one) ? [textAt(one, "id") ?? ""] : []));
+  const ids = (isArray(inside) ? inside : []).flatMap((one) =>
+    isObject(one) ? [textAt(one, "id") ?? ""] : [],
+  );
   return { contained: new Set(ids), fragments: new Set() };
 }
 
@@ -26,7 +28,12 @@ export function checkReference(reference: JsonObject, at: Place, found: Findings
 }
 
 /** dom-3 to dom-5 of the contained resources of one container; its own scope comes first, then theirs in order. */
-export function checkContained(inside: readonly Json[], at: Place, found: Findings, scopes: readonly Scope[]): void {
+export function checkContained(
+  inside: readonly Json[],
+  at: Place,
+  found: Findings,
+  scopes: readonly Scope[],
+): void {
   const referred = new Set(scopes.flatMap(({ fragments }) => [...fragments]));
   const ids = new Set<string>();
   for (const [index, one] of inside.entries()) {
@@ -37,7 +44,11 @@ export function checkContained(inside: readonly Json[], at: Place, found: Findin
     ids.add(id);
     const isReferred = id !== "" && referred.has(`#${id}`);
     if (!isReferred && scopes[index + 1]?.fragments.has("#") !== true)
-      found.add("invariant", place, "Nothing refers to this contained resource, and it does not refer to its container (dom-3).");
+      found.add(
+        "invariant",
+        place,
+        "Nothing refers to this contained resource, and it does not refer to its container (dom-3).",
+      );
     checkMeta(one, place, found);
   }
 }
@@ -51,5 +62,9 @@ function checkMeta(contained: JsonObject, place: Place, found: Findings): void {
     ["security", "dom-5"],
   ] as const)
     if (property(meta, name) !== undefined)
-      found.add("invariant", below(below(place, "meta"), name), `A contained resource does not have this (${rule}).`);
+      found.add(
+        "invariant",
+        below(below(place, "meta"), name),
+        `A contained resource does not have this (${rule}).`,
+      );
 }

@@ -17,7 +17,8 @@ export function primitiveFault(type: string, value: Json): PrimitiveFault | unde
 }
 
 const integer = /^-?(?:0|[1-9][0-9]{0,9})$/u;
-const inRange = (text: string, min: number) => integer.test(text) && Number(text) >= min && Number(text) <= 2_147_483_647;
+const inRange = (text: string, min: number) =>
+  integer.test(text) && Number(text) >= min && Number(text) <= 2_147_483_647;
 
 const numbers: ReadonlyMap<string, (text: string) => boolean> = new Map([
   ["decimal", () => true], // the grammar of JSON is that of R4
@@ -31,8 +32,9 @@ const numbers: ReadonlyMap<string, (text: string) => boolean> = new Map([
 const isString = (text: string) =>
   // 1,048,576: FHIR R4 §2.24.0.1, string.
   text.length <= 1_048_576 && isText(text);
-// oxlint-disable-next-line no-control-regex -- these are the ones that R4 refuses
-const isText = (text: string) => !/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/u.test(text) && text.isWellFormed();
+const isText = (text: string) =>
+  // oxlint-disable-next-line no-control-regex -- these are the ones that R4 refuses
+  !/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/u.test(text) && text.isWellFormed();
 const isUri = (text: string) => isText(text) && !/\s/u.test(text);
 
 const texts: ReadonlyMap<string, (text: string) => boolean> = new Map([
@@ -44,7 +46,11 @@ const texts: ReadonlyMap<string, (text: string) => boolean> = new Map([
   ["id", (text: string) => /^[A-Za-z0-9\-.]{1,64}$/u.test(text)],
   ["instant", isInstant],
   ["markdown", isString],
-  ["oid", (text: string) => /^urn:oid:[0-2]\./u.test(text) && !/[^0-9.]|\.\.|\.0[0-9]|\.$/u.test(text.slice("urn:oid:".length))],
+  [
+    "oid",
+    (text: string) =>
+      /^urn:oid:[0-2]\./u.test(text) && !/[^0-9.]|\.\.|\.0[0-9]|\.$/u.test(text.slice("urn:oid:".length)),
+  ],
   ["time", (text: string) => /^(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?$/u.test(text)],
   ["uri", isUri],
   ["url", isUri],
@@ -61,7 +67,8 @@ function isBase64(text: string): boolean {
 
 /** A year, a month or a day that there is in the calendar. */
 function isDate(text: string): boolean {
-  const { year, month, day } = /^(?<year>[0-9]{4})(?:-(?<month>[0-9]{2})(?:-(?<day>[0-9]{2}))?)?$/u.exec(text)?.groups ?? {};
+  const { year, month, day } =
+    /^(?<year>[0-9]{4})(?:-(?<month>[0-9]{2})(?:-(?<day>[0-9]{2}))?)?$/u.exec(text)?.groups ?? {};
   if (year === undefined || year === "0000") return false;
   if (month === undefined) return true;
   const most = daysIn(Number(year), Number(month));
@@ -73,7 +80,8 @@ function daysIn(year: number, month: number): number {
   return [31, leap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1] ?? 0;
 }
 
-const clock = /^T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))$/u;
+const clock =
+  /^T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))$/u;
 
 /** A day, a time to the second and a zone: R4 knows no hour without one. */
 function isInstant(text: string): boolean {

@@ -58,7 +58,15 @@ function compile(type: string): Shape {
     return element.forms.map((form): [string, Slot] => {
       const own = typeOf(type, element.name, form.type);
       const isPlain = isPrimitive(own);
-      return [form.name, { ...shared, type: own, isPrimitive: isPlain, hasSibling: isPlain && !isAttribute(type, element.name) }];
+      return [
+        form.name,
+        {
+          ...shared,
+          type: own,
+          isPrimitive: isPlain,
+          hasSibling: isPlain && !isAttribute(type, element.name),
+        },
+      ];
     });
   });
   return {
@@ -93,7 +101,8 @@ function bindingOf(list: string): Binding {
   return binding;
 }
 
-const textOf = (table: Readonly<Record<string, string>>, key: string) => (Object.hasOwn(table, key) ? (table[key] ?? "") : "");
+const textOf = (table: Readonly<Record<string, string>>, key: string) =>
+  Object.hasOwn(table, key) ? (table[key] ?? "") : "";
 
 const wordsOf = (table: Readonly<Record<string, string>>, key: string): ReadonlyMap<string, string> =>
   new Map(

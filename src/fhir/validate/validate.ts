@@ -16,7 +16,11 @@ import { isHarmlessXhtml } from "./xhtml.ts";
 export function validateResource(resource: JsonObject): readonly StructureIssue[] {
   const found = new Findings();
   const type = textAt(resource, "resourceType") ?? "";
-  checkResource(resource, { parent: undefined, step: isResourceType(type) ? type : "Resource", index: undefined }, found);
+  checkResource(
+    resource,
+    { parent: undefined, step: isResourceType(type) ? type : "Resource", index: undefined },
+    found,
+  );
   return found.issues;
 }
 
@@ -51,7 +55,11 @@ function typeOfResource(value: Json, at: Place, found: Findings): string | undef
   }
   const type = textAt(value, "resourceType");
   if (type !== undefined && isResourceType(type)) return type;
-  found.add(type === undefined ? "required" : "structure", at, "resourceType has to name a resource type of R4.");
+  found.add(
+    type === undefined ? "required" : "structure",
+    at,
+    "resourceType has to name a resource type of R4.",
+  );
   return undefined;
 }
 
@@ -75,10 +83,18 @@ function checkMembers(object: JsonObject, type: string, at: Place, found: Findin
     if (shape.hasChoices && other !== undefined && other !== form)
       found.add("structure", below(at, slot.step), "A choice of types has one value only.");
     if (isSibling && property(object, form) !== undefined) continue; // checked with its value
-    checkElement(slot, isSibling ? undefined : property(object, name), property(object, `_${form}`), at, found, scope);
+    checkElement(
+      slot,
+      isSibling ? undefined : property(object, name),
+      property(object, `_${form}`),
+      at,
+      found,
+      scope,
+    );
   }
   for (const element of shape.required)
-    if (!present.has(element.name)) found.add("required", below(at, element.name.replace("[x]", "")), "This element is required.");
+    if (!present.has(element.name))
+      found.add("required", below(at, element.name.replace("[x]", "")), "This element is required.");
   if (type === "Extension") checkExtension(present, at, found);
 }
 
@@ -94,15 +110,27 @@ function refuseUnknown(name: string, at: Place, found: Findings): void {
 
 function checkExtension(present: ReadonlyMap<string, string>, at: Place, found: Findings): void {
   if (present.has("extension") === present.has("value[x]"))
-    found.add("invariant", at, "An extension has either a value or extensions, not both and not neither (ext-1).");
+    found.add(
+      "invariant",
+      at,
+      "An extension has either a value or extensions, not both and not neither (ext-1).",
+    );
 }
 
 /** An element's value or values, with the sibling that has their ids and extensions (FHIR R4 §2.6.2.3). */
-function checkElement(slot: Slot, value: Json | undefined, extra: Json | undefined, parent: Place, found: Findings, scope: Scope): void {
+function checkElement(
+  slot: Slot,
+  value: Json | undefined,
+  extra: Json | undefined,
+  parent: Place,
+  found: Findings,
+  scope: Scope,
+): void {
   const at = below(parent, slot.step);
   const sibling = slot.hasSibling ? extra : undefined;
   if (!slot.element.repeats) {
-    if (value === null) return found.add("structure", at, "null stands only in a list, where its sibling has something.");
+    if (value === null)
+      return found.add("structure", at, "null stands only in a list, where its sibling has something.");
     return isArray(value) || isArray(sibling)
       ? found.add("structure", at, "This element is not a list.")
       : checkOne(slot, value, sibling, at, found, scope);
@@ -116,11 +144,25 @@ function checkElement(slot: Slot, value: Json | undefined, extra: Json | undefin
     return found.add("structure", at, "A list and its sibling with _ have the same length.");
   const length = values?.length ?? extras?.length ?? 0;
   for (let index = 0; index < length && !found.full; index += 1)
-    checkOne(slot, values?.[index] ?? undefined, extras?.[index] ?? undefined, below(parent, slot.step, index), found, scope);
+    checkOne(
+      slot,
+      values?.[index] ?? undefined,
+      extras?.[index] ?? undefined,
+      below(parent, slot.step, index),
+      found,
+      scope,
+    );
 }
 
 /** One value, one sibling, or both. */
-function checkOne(slot: Slot, value: Json | undefined, sibling: Json | undefined, at: Place, found: Findings, scope: Scope): void {
+function checkOne(
+  slot: Slot,
+  value: Json | undefined,
+  sibling: Json | undefined,
+  at: Place,
+  found: Findings,
+  scope: Scope,
+): void {
   if (value === undefined && sibling === undefined)
     return found.add("structure", at, "null stands only where the other list has something.");
   if (value !== undefined) {
@@ -129,39 +171,54 @@ function checkOne(slot: Slot, value: Json | undefined, sibling: Json | undefined
     else if (slot.element.name !== "contained") checkResource(value, at, found);
   }
   if (sibling === undefined) return;
-  if (!isObject(sibling)) return found.add("structure", at, "The sibling with _ is a JSON object with id and extensions.");
+  if (!isObject(sibling))
+    return found.add("structure", at, "The sibling with _ is a JSON object with id and extensions.");
   if (Object.keys(sibling).every((name) => name === "id" && value === undefined))
-    return found.add("invariant", at, "Without a value there has to be an extension; an object is never empty (ele-1).");
+    return found.add(
+      "invariant",
+      at,
+      "Without a value there has to be an extension; an object is never empty (ele-1).",
+    );
   checkMembers(sibling, "Element", at, found, scope);
 }
 
 function checkPrimitive(slot: Slot, value: Json, at: Place, found: Findings, scope: Scope): void {
   const fault = primitiveFault(slot.type, value);
-  if (fault === "json_type") return found.add("structure", at, `The JSON type is not that of R4's ${slot.type}.`);
+  if (fault === "json_type")
+    return found.add("structure", at, `The JSON type is not that of R4's ${slot.type}.`);
   if (fault === "grammar") return found.add("value", at, `Not a value of R4's ${slot.type}.`);
   if (typeof value !== "string") return;
   if (slot.type === "xhtml" && !isHarmlessXhtml(value))
     return found.add("invariant", at, "Not a div of XHTML that R4 allows in a narrative (txt-1).");
   if (slot.binding?.codes.has(value) === false) found.add("code-invalid", at, notIn(slot.binding.list));
-  if (value.startsWith("#") && (slot.type === "uri" || slot.type === "url" || slot.type === "canonical")) scope.fragments.add(value);
+  if (value.startsWith("#") && (slot.type === "uri" || slot.type === "url" || slot.type === "canonical"))
+    scope.fragments.add(value);
 }
 
 const notIn = (list: string) => `The value set ${list} is required here, and does not have this code.`;
 
 function checkComplex(slot: Slot, value: Json, at: Place, found: Findings, scope: Scope): void {
   if (!isObject(value)) return found.add("structure", at, "This element is a JSON object.");
-  if (Object.keys(value).every((name) => name === "id")) return found.add("invariant", at, "An element has a value or children (ele-1).");
+  if (Object.keys(value).every((name) => name === "id"))
+    return found.add("invariant", at, "An element has a value or children (ele-1).");
   checkMembers(value, slot.type, at, found, scope);
   if (slot.type === "Reference") checkReference(value, at, found, scope);
   if (slot.isSimple && slot.type === "Quantity" && property(value, "comparator") !== undefined)
     found.add("invariant", below(at, "comparator"), "A SimpleQuantity has no comparator (sqty-1).");
-  if (slot.type === "CodeableConcept" && slot.binding !== undefined) checkConcept(slot.binding, value, at, found);
+  if (slot.type === "CodeableConcept" && slot.binding !== undefined)
+    checkConcept(slot.binding, value, at, found);
 }
 
 /** At least one coding from the list. Where the concept has only extensions, they say why there is none. */
-function checkConcept({ codes, list }: NonNullable<Slot["binding"]>, value: JsonObject, at: Place, found: Findings): void {
+function checkConcept(
+  { codes, list }: NonNullable<Slot["binding"]>,
+  value: JsonObject,
+  at: Place,
+  found: Findings,
+): void {
   const coding = property(value, "coding");
   if (coding === undefined && property(value, "text") === undefined) return;
-  const isIn = (one: Json) => isObject(one) && codes.has(`${textAt(one, "system") ?? ""}|${textAt(one, "code") ?? ""}`);
+  const isIn = (one: Json) =>
+    isObject(one) && codes.has(`${textAt(one, "system") ?? ""}|${textAt(one, "code") ?? ""}`);
   if (!isArray(coding) || !coding.some(isIn)) found.add("code-invalid", at, notIn(list));
 }

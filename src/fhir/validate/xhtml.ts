@@ -72,12 +72,15 @@ function isHarmless(element: string, name: string, written: string): boolean {
   const value = decoded(written);
   if (name === "xmlns") return value === "http://www.w3.org/1999/xhtml";
   // Comments and escapes of CSS may spell any of the words in a way that this does not see.
-  if (name === "style") return !/url\s*\(|expression|import|behaviou?r|binding|[\\@]|\/\*/iu.test(value.replaceAll(ownImage, ""));
+  if (name === "style")
+    return !/url\s*\(|expression|import|behaviou?r|binding|[\\@]|\/\*/iu.test(value.replaceAll(ownImage, ""));
   if (!links.has(name)) return true;
   if (/^data:/iu.test(value)) return element === "img" && name === "src" && image.test(value);
   // A browser passes over controls and white space when it looks for the scheme.
   // oxlint-disable-next-line no-control-regex -- this is what it passes over
-  const scheme = /^(?<scheme>[^/?#:]*):/u.exec(value.replaceAll(/[\u0000-\u0020]+/gu, ""))?.groups?.["scheme"];
+  const scheme = /^(?<scheme>[^/?#:]*):/u.exec(value.replaceAll(/[\u0000-\u0020]+/gu, ""))?.groups?.[
+    "scheme"
+  ];
   return scheme === undefined || schemes.test(scheme.toLowerCase());
 }
 
@@ -86,9 +89,12 @@ const isCharacterData = (text: string) =>
   // oxlint-disable-next-line no-control-regex -- these are the ones that XML lacks
   !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/u.test(text) &&
   !/&(?!(?:lt|gt|amp|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)/u.test(text) &&
-  [...text.matchAll(/&#(?<code>x?[0-9A-Fa-f]+);/gu)].every(({ groups }) => isXmlCharacter(codeOf(groups?.["code"] ?? "")));
+  [...text.matchAll(/&#(?<code>x?[0-9A-Fa-f]+);/gu)].every(({ groups }) =>
+    isXmlCharacter(codeOf(groups?.["code"] ?? "")),
+  );
 
-const codeOf = (digits: string) => (digits.startsWith("x") ? Number.parseInt(digits.slice(1), 16) : Number(digits));
+const codeOf = (digits: string) =>
+  digits.startsWith("x") ? Number.parseInt(digits.slice(1), 16) : Number(digits);
 // XML 1.0, production 2.
 const isXmlCharacter = (code: number) =>
   code === 9 ||
@@ -100,6 +106,8 @@ const isXmlCharacter = (code: number) =>
 
 const named: Readonly<Record<string, string>> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };
 const decoded = (text: string) =>
-  text.replaceAll(/&(?:#(?<code>x?[0-9A-Fa-f]+)|(?<name>[a-z]+));/gu, (_all, code: string | undefined, name: string | undefined) =>
-    code === undefined ? (named[name ?? ""] ?? "") : String.fromCodePoint(codeOf(code)),
+  text.replaceAll(
+    /&(?:#(?<code>x?[0-9A-Fa-f]+)|(?<name>[a-z]+));/gu,
+    (_all, code: string | undefined, name: string | undefined) =>
+      code === undefined ? (named[name ?? ""] ?? "") : String.fromCodePoint(codeOf(code)),
   );

@@ -133,7 +133,8 @@ const jsonTypes: Readonly<Record<string, Call["mediaType"]>> = {
  * `_format` overrides the header (§3.1.0.1.11); whether its value is JSON, the reading of the query decides.
  */
 export function acceptable(header: string | null, query: string): Call["mediaType"] | undefined {
-  if (header === null || header.trim() === "" || /(?:^|&)_format=/u.test(query)) return "application/fhir+json";
+  if (header === null || header.trim() === "" || /(?:^|&)_format=/u.test(query))
+    return "application/fhir+json";
   const wanted = header.split(",").flatMap((range) => {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
     return parameters.some((parameter) => /^q=0(?:\.0{0,3})?$/u.test(parameter)) ? [] : [type]; // RFC 9110 §12.4.2: q=0 is "not acceptable"

@@ -1,4 +1,8 @@
-import { readAnyCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate/certificate";
+import {
+  readAnyCertificate,
+  type Certificate,
+  type CertificateRefusal,
+} from "#identity/certificate/certificate";
 import type { ClientDirectory, TokenVerifier } from "#identity/ports";
 import { identify, restsOnTheSame, type Principal, type PrincipalRefusal } from "#identity/principal";
 import type { Proof, ProofRefusal, ProofVerifier } from "#identity/proof";
@@ -63,7 +67,9 @@ export async function authenticate(
     purpose: call.purpose,
   };
   const identifyAt = async (at: Instant) => {
-    const registered = await (issuedHere ? ports.clients.find(client) : ports.clients.findExternal({ issuer, id: client }));
+    const registered = await (issuedHere
+      ? ports.clients.find(client)
+      : ports.clients.findExternal({ issuer, id: client }));
     return identify({ ...evidence, client: registered, at });
   };
   const who = await identifyAt(call.at);
@@ -71,7 +77,9 @@ export async function authenticate(
   const stillStands = async (at: Instant): Promise<Result<undefined, PrincipalRefusal>> => {
     const now = await identifyAt(at);
     if (!now.ok) return now;
-    return restsOnTheSame(now.value, who.value) ? ok(undefined) : err({ reason: "grant_missing", purpose: who.value.purpose });
+    return restsOnTheSame(now.value, who.value)
+      ? ok(undefined)
+      : err({ reason: "grant_missing", purpose: who.value.purpose });
   };
   return ok({ who: who.value, stillStands });
 }

@@ -52,9 +52,12 @@ async function claimedSpend(
 /** As long as a proven token's may be (identity/token): what nobody has proven is looked up, and the looking up is remembered. */
 const isName = (claim: unknown): claim is string => typeof claim === "string" && claim.length <= 256;
 
-const onlyOne = (purposes: unknown): unknown => (Array.isArray(purposes) && purposes.length === 1 ? purposes[0] : undefined);
+const onlyOne = (purposes: unknown): unknown =>
+  Array.isArray(purposes) && purposes.length === 1 ? purposes[0] : undefined;
 
 function grantOf({ grants }: ClientRecord, origin: string, purpose: unknown): ClientGrant | undefined {
   const there = grants.filter((grant) => grant.origin === origin);
-  return purpose === undefined && there.length === 1 ? there[0] : there.find((grant) => grant.purpose === purpose);
+  return purpose === undefined && there.length === 1
+    ? there[0]
+    : there.find((grant) => grant.purpose === purpose);
 }

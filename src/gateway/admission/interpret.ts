@@ -48,22 +48,36 @@ async function openPage(
   who: Principal,
   ports: InterpretPorts,
 ): Promise<Result<Question, InterpretRefusal>> {
-  if (!beside.every((part) => isOfPresentation(part.replace(/=.*$/u, "")))) return err({ reason: "page_link_with_parameters" });
+  if (!beside.every((part) => isOfPresentation(part.replace(/=.*$/u, ""))))
+    return err({ reason: "page_link_with_parameters" });
   const place = await ports.pages.open(sealed, pageBinding(who, call.segments.join("/")), call.at);
   if (!place.ok) return place;
   const { question, posted } = place.value;
   // As a form: what was posted may be longer than a query.
-  const asked = readInteraction("GET", call.segments, beside.join("&"), ports.fhirBase(call.origin), question);
+  const asked = readInteraction(
+    "GET",
+    call.segments,
+    beside.join("&"),
+    ports.fhirBase(call.origin),
+    question,
+  );
   if (!asked.ok) return asked;
-  if (asked.value.kind === "search") return ok({ interaction: { ...asked.value, posted }, place: place.value });
-  if (asked.value.kind === "disclosures") return ok({ interaction: { ...asked.value, place: place.value.after }, place: place.value });
-  if (asked.value.kind !== "history" && asked.value.kind !== "everything") return err({ reason: "page_link_malformed" });
+  if (asked.value.kind === "search")
+    return ok({ interaction: { ...asked.value, posted }, place: place.value });
+  if (asked.value.kind === "disclosures")
+    return ok({ interaction: { ...asked.value, place: place.value.after }, place: place.value });
+  if (asked.value.kind !== "history" && asked.value.kind !== "everything")
+    return err({ reason: "page_link_malformed" });
   return ok({ interaction: asked.value, place: place.value });
 }
 
 /** Only `_search` takes a body, and only a form. Any other is left unread: it is refused by its method. */
-async function readForm(call: Call, { headers, body }: Pick<Arrival, "headers" | "body">): Promise<Result<string, InterpretRefusal>> {
-  if (call.method !== "POST" || call.segments.at(-1) !== "_search" || body === null || body === undefined) return ok("");
+async function readForm(
+  call: Call,
+  { headers, body }: Pick<Arrival, "headers" | "body">,
+): Promise<Result<string, InterpretRefusal>> {
+  if (call.method !== "POST" || call.segments.at(-1) !== "_search" || body === null || body === undefined)
+    return ok("");
   const mediaType = headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (mediaType !== "application/x-www-form-urlencoded") return err({ reason: "form_type_not_supported" });
   let text = "";

@@ -6,7 +6,9 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Arrival, Call } from "./admit.ts";
 import { writeBytesMax } from "#gateway/write/write-body";
 
-export type SignedRefusal = RequestSignatureRefusal | { readonly reason: "form_too_large" | "body_too_large" };
+export type SignedRefusal =
+  | RequestSignatureRefusal
+  | { readonly reason: "form_too_large" | "body_too_large" };
 
 /** The configured name that the request came to: `https://host[:port]`. */
 export interface AskedName {
@@ -18,7 +20,8 @@ export interface ProveSignedPorts extends AskedName {
 }
 
 /** `@target-uri` (RFC 9421 §2.2.2): the address as it was asked. */
-export const targetUri = ({ askedUrl }: AskedName, { path, query }: Call): string => askedUrl + path + (query === "" ? "" : `?${query}`);
+export const targetUri = ({ askedUrl }: AskedName, { path, query }: Call): string =>
+  askedUrl + path + (query === "" ? "" : `?${query}`);
 
 /** What of a request may be read on, and the `kid` of the key that signed it. */
 interface Proven {
@@ -41,7 +44,11 @@ export async function proveSigned(
   const isForm = call.segments.at(-1) === "_search";
   const body = await readBody(arrival.body, isForm ? formBytesMax : writeBytesMax);
   if (body === undefined) return err({ reason: isForm ? "form_too_large" : "body_too_large" });
-  const signedBy = await ports.signatures.verify({ method, url: targetUri(ports, call), headers, body }, client, call.at);
+  const signedBy = await ports.signatures.verify(
+    { method, url: targetUri(ports, call), headers, body },
+    client,
+    call.at,
+  );
   if (!signedBy.ok) return signedBy;
   return ok({ message: { headers, body: body.length === 0 ? null : once(body) }, signedBy: signedBy.value });
 }

@@ -64,7 +64,8 @@ export class ReleaseGate {
     const spent = await this.#limiter.spend(recordSpends(this.#who, many), this.#denied);
     if (!spent.ok) return spent;
     concerned.pay();
-    if (spent.value.length > 0) this.#budgets = [...this.#budgets.filter(({ policy }) => policy !== "records"), ...spent.value];
+    if (spent.value.length > 0)
+      this.#budgets = [...this.#budgets.filter(({ policy }) => policy !== "records"), ...spent.value];
     return spent;
   }
 
@@ -75,8 +76,12 @@ export class ReleaseGate {
   }
 
   // A denied token is named until it ends: past that, only the clock says so.
-  readonly #denied = (names: DeniedNames): PrincipalDenied | { readonly reason: "token_expired" } | undefined =>
-    deniedPrincipal(names, this.#who) ?? deniedSigner(names, this.#who.client, this.#signedBy) ?? this.#ended();
+  readonly #denied = (
+    names: DeniedNames,
+  ): PrincipalDenied | { readonly reason: "token_expired" } | undefined =>
+    deniedPrincipal(names, this.#who) ??
+    deniedSigner(names, this.#who.client, this.#signedBy) ??
+    this.#ended();
 
   #ended(): { readonly reason: "token_expired" } | undefined {
     return this.#clock() < this.#who.tokenExpires ? undefined : { reason: "token_expired" };

@@ -24,21 +24,38 @@ export function requestSpends(who: Spender & { readonly subject: string }, many 
   const ofClient: Spend = { ...clientSpend(who), many };
   if (perSubject === undefined) return [ofClient];
   // An issuer's URL has no space: no two subjects are one.
-  return [ofClient, { ...counterOf(who), policy: "subject", subject: `${who.issuer} ${who.subject}`, quota: perSubject, many }];
+  return [
+    ofClient,
+    {
+      ...counterOf(who),
+      policy: "subject",
+      subject: `${who.issuer} ${who.subject}`,
+      quota: perSubject,
+      many,
+    },
+  ];
 }
 
 /** What the resources of an answer cost: one record each, at whatever depth, and one more for each further patient of whom they are. */
 export function recordsOf({ windows }: Disclosure): number {
   const resources = windows.reduce((sum, { records }) => sum + records, 0);
   const isOfResource = ({ counts }: { readonly counts: object }) => Object.keys(counts).length > 0;
-  const patients = new Set(windows.flatMap((window) => window.patients.filter(isOfResource).map(({ patient }) => patient)));
+  const patients = new Set(
+    windows.flatMap((window) => window.patients.filter(isOfResource).map(({ patient }) => patient)),
+  );
   return Math.max(resources, patients.size);
 }
 
 /** What an answer costs where the grant counts records. An answer without any costs nothing. */
 export function recordSpends(who: Spender, many: number): readonly Spend[] {
   const { records } = who.grant.quotas;
-  return records === undefined || many === 0 ? [] : [{ ...counterOf(who), policy: "records", quota: records, many }];
+  return records === undefined || many === 0
+    ? []
+    : [{ ...counterOf(who), policy: "records", quota: records, many }];
 }
 
-const counterOf = ({ client, grant, issuer }: Spender) => ({ client: client.id, key: `${grant.origin}/${grant.purpose}`, issuer });
+const counterOf = ({ client, grant, issuer }: Spender) => ({
+  client: client.id,
+  key: `${grant.origin}/${grant.purpose}`,
+  issuer,
+});

@@ -16,10 +16,17 @@ export interface EntryAnswer {
   readonly bodiless?: boolean;
 }
 
-export const refusedEntry = (refusal: GatewayRefusal): EntryAnswer => ({ status: faceOf(refusal).status, refusal });
+export const refusedEntry = (refusal: GatewayRefusal): EntryAnswer => ({
+  status: faceOf(refusal).status,
+  refusal,
+});
 
 /** A batch's answer, entry by entry in the order of the question (FHIR R4 http §3.1.0.11.1). */
-export function batchText(kind: "batch" | "transaction", entries: readonly EntryAnswer[], requestId: string): Uint8Array<ArrayBuffer> {
+export function batchText(
+  kind: "batch" | "transaction",
+  entries: readonly EntryAnswer[],
+  requestId: string,
+): Uint8Array<ArrayBuffer> {
   const head = `{"resourceType":"Bundle","type":"${kind}-response"`;
   if (entries.length === 0) return joinBytes([utf8(`${head}}`)]);
   const parts: Uint8Array[] = [utf8(`${head},"entry":[`)];
@@ -35,10 +42,16 @@ export function batchText(kind: "batch" | "transaction", entries: readonly Entry
 }
 
 function responseOf({ status, refusal, location, etag }: EntryAnswer, requestId: string) {
-  const said = { status: String(status), ...(location === undefined ? {} : { location }), ...(etag === undefined ? {} : { etag }) };
+  const said = {
+    status: String(status),
+    ...(location === undefined ? {} : { location }),
+    ...(etag === undefined ? {} : { etag }),
+  };
   if (refusal === undefined) return said;
   const { code, text } = faceOf(refusal);
   const outcome =
-    "issues" in refusal ? bodyOutcome(refusal.issues, requestId) : operationOutcome({ severity: "error", code, text, requestId });
+    "issues" in refusal
+      ? bodyOutcome(refusal.issues, requestId)
+      : operationOutcome({ severity: "error", code, text, requestId });
   return { ...said, outcome };
 }

@@ -33,11 +33,17 @@ interface Scene {
 }
 
 /** What is answered without the origin being asked for it: nothing of a patient's is in it. */
-export async function tell(interaction: Told, scene: Scene, ports: TellPorts): Promise<Result<object, TellRefusal>> {
+export async function tell(
+  interaction: Told,
+  scene: Scene,
+  ports: TellPorts,
+): Promise<Result<object, TellRefusal>> {
   switch (interaction.kind) {
     case "capabilities": {
       const { signIn } = await ports.authorizationServers.of(scene.call.origin);
-      return ok(capabilityStatement(oauthUris(ports.publicUrl, signIn), capabilitiesOf(scene.policy, scene.access)));
+      return ok(
+        capabilityStatement(oauthUris(ports.publicUrl, signIn), capabilitiesOf(scene.policy, scene.access)),
+      );
     }
     case "validate":
       return allowed(scene.policy, "validate") ?? validated(interaction, scene);
@@ -60,7 +66,14 @@ async function validated(
   if (id !== undefined && own !== undefined && own !== id) return err({ reason: "resource_id_mismatch" });
   const issues = validateResource(resource.value);
   if (issues.length > 0) return ok(bodyOutcome(issues, call.id));
-  return ok(operationOutcome({ severity: "information", code: "informational", text: "The structure is that of R4.", requestId: call.id }));
+  return ok(
+    operationOutcome({
+      severity: "information",
+      code: "informational",
+      text: "The structure is that of R4.",
+      requestId: call.id,
+    }),
+  );
 }
 
 /** Sent as it is, or as the one parameter `resource` (http://hl7.org/fhir/R4/resource-operation-validate.html). */
@@ -68,11 +81,15 @@ function resourceIn(body: Json, type: string): Result<JsonObject, TellRefusal> {
   if (!isObject(body)) return err({ reason: "resource_type_mismatch" });
   if (textAt(body, "resourceType") === type) return ok(body);
   const parameters = property(body, "parameter");
-  if (textAt(body, "resourceType") !== "Parameters" || !isArray(parameters)) return err({ reason: "resource_type_mismatch" });
+  if (textAt(body, "resourceType") !== "Parameters" || !isArray(parameters))
+    return err({ reason: "resource_type_mismatch" });
   const [sent, other] = parameters.toSorted((a, b) => Number(isNamed(b)) - Number(isNamed(a)));
   if (other !== undefined) return err({ reason: "parameter_not_supported", parameter: nameOf(other) });
-  const resource = sent !== undefined && isObject(sent) && isNamed(sent) ? property(sent, "resource") : undefined;
-  return isObject(resource) && textAt(resource, "resourceType") === type ? ok(resource) : err({ reason: "resource_type_mismatch" });
+  const resource =
+    sent !== undefined && isObject(sent) && isNamed(sent) ? property(sent, "resource") : undefined;
+  return isObject(resource) && textAt(resource, "resourceType") === type
+    ? ok(resource)
+    : err({ reason: "resource_type_mismatch" });
 }
 
 const isNamed = (parameter: Json) => isObject(parameter) && textAt(parameter, "name") === "resource";

@@ -26,7 +26,12 @@ export interface WriteOutcome {
 /** The answer to a write, once it is on record (FHIR R4 http §3.1.0.4, §3.1.0.8). Nothing of the origin's is in it but what was cut. */
 export function writeAnswer(
   { status, refusal, reason, location, returns, disclosure }: WriteOutcome,
-  { id, mediaType, policyDigest, headers }: { id: string; mediaType: Call["mediaType"]; policyDigest: string; headers: Headers },
+  {
+    id,
+    mediaType,
+    policyDigest,
+    headers,
+  }: { id: string; mediaType: Call["mediaType"]; policyDigest: string; headers: Headers },
 ): Response {
   if (refusal !== undefined) {
     if ("retryAfterSeconds" in refusal) headers.set("retry-after", String(refusal.retryAfterSeconds));
@@ -36,7 +41,12 @@ export function writeAnswer(
   if (location !== undefined) headers.set("location", location);
   if (returns === "OperationOutcome") {
     headers.set("content-type", `${mediaType}; charset=utf-8`);
-    const body = operationOutcome({ severity: "information", code: "informational", text: "Done.", requestId: id });
+    const body = operationOutcome({
+      severity: "information",
+      code: "informational",
+      text: "Done.",
+      requestId: id,
+    });
     return new Response(JSON.stringify(body), { status: status === 204 ? 200 : status, headers });
   }
   const [window] = disclosure?.windows ?? [];

@@ -1,12 +1,26 @@
 import { readBatch, type Batch, type BatchEntry, type BatchRefusal } from "#fhir/batch";
-import { isReading, isWriting, readInteraction, type InteractionRefusal, type Reading, type Writing } from "#fhir/interaction";
+import {
+  isReading,
+  isWriting,
+  readInteraction,
+  type InteractionRefusal,
+  type Reading,
+  type Writing,
+} from "#fhir/interaction";
 import { readPatch } from "#fhir/json/patch";
 import { property, readJson, textAt, type JsonObject } from "#fhir/json/json";
 import { readConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival } from "#gateway/admission/admit";
 import type { HeldBytes } from "#gateway/origin/held-bytes";
-import { isCarried, readAll, resourceTypes, type AskedWrite, type WriteBody, type WriteBodyRefusal } from "#gateway/write/write-body";
+import {
+  isCarried,
+  readAll,
+  resourceTypes,
+  type AskedWrite,
+  type WriteBody,
+  type WriteBodyRefusal,
+} from "#gateway/write/write-body";
 
 /** One request of a batch, as far as it can be read without asking anybody. */
 export type AskedEntry =
@@ -50,11 +64,14 @@ export function readAsked(
   if (!read.ok) return read;
   const interaction = read.value;
   if (isReading(interaction)) return ok({ kind: "reading", interaction, isHead: method === "HEAD" });
-  if (!isWriting(interaction)) return err({ reason: "interaction_not_supported", interaction: interaction.kind });
+  if (!isWriting(interaction))
+    return err({ reason: "interaction_not_supported", interaction: interaction.kind });
   const conditions = readConditions((name) => (name === "prefer" ? prefer : header(name)));
   if (!conditions.ok) return conditions;
   const body = bodyOf(interaction, resource);
-  return body.ok ? ok({ kind: "writing", write: { interaction, body: body.value, conditions: conditions.value } }) : body;
+  return body.ok
+    ? ok({ kind: "writing", write: { interaction, body: body.value, conditions: conditions.value } })
+    : body;
 }
 
 function bodyOf(interaction: Writing, resource: JsonObject | undefined): Result<WriteBody, WriteBodyRefusal> {
@@ -69,8 +86,10 @@ function bodyOf(interaction: Writing, resource: JsonObject | undefined): Result<
     case "update":
     case "conditional-update":
       if (resource === undefined) return err({ reason: "body_missing" });
-      if (property(resource, "resourceType") !== interaction.type) return err({ reason: "resource_type_mismatch" });
-      if (interaction.kind === "update" && textAt(resource, "id") !== interaction.id) return err({ reason: "resource_id_mismatch" });
+      if (property(resource, "resourceType") !== interaction.type)
+        return err({ reason: "resource_type_mismatch" });
+      if (interaction.kind === "update" && textAt(resource, "id") !== interaction.id)
+        return err({ reason: "resource_id_mismatch" });
       return ok({ kind: "resource", resource });
   }
 }
@@ -78,12 +97,21 @@ function bodyOf(interaction: Writing, resource: JsonObject | undefined): Result<
 /** FHIR R4 http §3.1.0.7.2: a JSON Patch in a Bundle is a Binary. */
 function patchIn(resource: JsonObject | undefined): Result<WriteBody, WriteBodyRefusal> {
   if (resource === undefined) return err({ reason: "body_missing" });
-  if (property(resource, "resourceType") !== "Binary" || property(resource, "contentType") !== "application/json-patch+json")
+  if (
+    property(resource, "resourceType") !== "Binary" ||
+    property(resource, "contentType") !== "application/json-patch+json"
+  )
     return err({ reason: "patch_type_not_supported" });
   const data = textAt(resource, "data") ?? "";
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/u.test(data)) return err({ reason: "body_not_json" });
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/u.test(data))
+    return err({ reason: "body_not_json" });
   const json = readJson(Uint8Array.from(Buffer.from(data, "base64")));
-  if (!json.ok) return err(json.error.reason === "too_large" ? { reason: "body_too_large" } : { reason: `body_${json.error.reason}` });
+  if (!json.ok)
+    return err(
+      json.error.reason === "too_large"
+        ? { reason: "body_too_large" }
+        : { reason: `body_${json.error.reason}` },
+    );
   const operations = readPatch(json.value);
   return operations.ok ? ok({ kind: "patch", operations: operations.value }) : operations;
 }

@@ -11,7 +11,14 @@ import { readAsked, type AskedEntry } from "./batch-entry.ts";
 import { etagOf } from "#gateway/http/etag";
 import { gather } from "#gateway/read/gather";
 import { onRecord } from "#gateway/record/on-record";
-import { decidedParts, disclosedParts, nobody, refusedPart, writePart, type Part } from "#gateway/record/parts";
+import {
+  decidedParts,
+  disclosedParts,
+  nobody,
+  refusedPart,
+  writePart,
+  type Part,
+} from "#gateway/record/parts";
 import { faceOf, type GatewayRefusal } from "#gateway/answer/refusal";
 import type { Trail } from "#gateway/record/trail";
 import type { WriteScene } from "#gateway/write/write";
@@ -48,13 +55,19 @@ const atOnce = 6;
 const order = ["DELETE", "POST", "PUT", "PATCH"] as const; // FHIR R4 http §3.1.0.11.2; reads come last
 
 /** A batch: each entry is a request of its own, permitted, refused and recorded as one; none depends on another. */
-export async function answerBatch({ entries: asked }: Batch, scene: BatchScene, trail: Trail): Promise<Response> {
+export async function answerBatch(
+  { entries: asked }: Batch,
+  scene: BatchScene,
+  trail: Trail,
+): Promise<Response> {
   const spent = await scene.gate.spendRequests(asked.length - 1);
   if (!spent.ok) return trail.refuse(spent.error);
   const entries = asked.map((entry) => entryOf(entry, scene));
   for (const one of entries) await plan(one);
 
-  const sending = order.flatMap((method) => entries.filter(({ entry, plan }) => entry.method === method && plan?.kind === "send"));
+  const sending = order.flatMap((method) =>
+    entries.filter(({ entry, plan }) => entry.method === method && plan?.kind === "send"),
+  );
   if (sending.length > 0) {
     const still = await scene.gate.stillGood();
     if (!still.ok) return trail.refuse(still.error);
@@ -79,7 +92,10 @@ export async function answerBatch({ entries: asked }: Batch, scene: BatchScene, 
   const answers = entries.map(({ answer }) => answer ?? refusedEntry({ reason: "origin_unreachable" }));
   const parts = entries.flatMap(({ parts }) => parts);
   const empty: Part = { kind: "notice", what: { interaction: "batch" }, outcome: { status: 200 }, ...nobody };
-  return trail.concludeParts(parts.length === 0 && sending.length === 0 ? [empty] : parts, batchText("batch", answers, scene.requestId));
+  return trail.concludeParts(
+    parts.length === 0 && sending.length === 0 ? [empty] : parts,
+    batchText("batch", answers, scene.requestId),
+  );
 }
 
 function entryOf(entry: BatchEntry, scene: BatchScene): Entry {
@@ -87,7 +103,8 @@ function entryOf(entry: BatchEntry, scene: BatchScene): Entry {
   return { entry, asked, scene: { ...scene, origin: scene.origin.forEntry() }, parts: [] };
 }
 
-const interactionOf = (asked: AskedEntry) => (asked.kind === "reading" ? asked.interaction : asked.write.interaction);
+const interactionOf = (asked: AskedEntry) =>
+  asked.kind === "reading" ? asked.interaction : asked.write.interaction;
 
 async function plan(one: Entry): Promise<void> {
   if (!one.asked.ok) return refuse(one, one.asked.error);
@@ -110,15 +127,24 @@ function refuse(one: Entry, refusal: GatewayRefusal): void {
 
 /** As the record names it: by its own method and path, not the batch's. */
 function whatOf({ entry, asked }: Pick<Entry, "entry" | "asked">) {
-  return { ...onRecord(asked.ok ? interactionOf(asked.value) : undefined), method: entry.method, path: entry.segments.join("/") };
+  return {
+    ...onRecord(asked.ok ? interactionOf(asked.value) : undefined),
+    method: entry.method,
+    path: entry.segments.join("/"),
+  };
 }
 
 function intentOf(one: Entry): readonly Part[] {
   if (one.plan?.kind !== "send") return [];
-  return [writePart("intent", { ...whatOf(one), ...placeOf(one.plan) }, one.plan.concerned, { origin: one.scene.origin })];
+  return [
+    writePart("intent", { ...whatOf(one), ...placeOf(one.plan) }, one.plan.concerned, {
+      origin: one.scene.origin,
+    }),
+  ];
 }
 
-const placeOf = ({ type, id }: { readonly type: string; readonly id: string | undefined }) => (id === undefined ? { type } : { type, id });
+const placeOf = ({ type, id }: { readonly type: string; readonly id: string | undefined }) =>
+  id === undefined ? { type } : { type, id };
 
 async function send(one: Entry): Promise<void> {
   if (one.plan?.kind !== "send" || !one.asked.ok || one.asked.value.kind !== "writing") return;
@@ -129,21 +155,31 @@ async function send(one: Entry): Promise<void> {
   if (!sent.ok) {
     one.answer = refusedEntry(sent.error);
     const outcome = { status: one.answer.status, reason: sent.error.reason };
-    one.parts.push(writePart("write", { ...whatOf(one), ...placeOf(one.plan) }, concerned, { origin, outcome }));
+    one.parts.push(
+      writePart("write", { ...whatOf(one), ...placeOf(one.plan) }, concerned, { origin, outcome }),
+    );
     return;
   }
   noteWritten(one.plan, origin.residences);
   const { status, type, id, version } = sent.value;
-  one.parts.push(writePart("write", { ...whatOf(one), ...placeOf({ type, id }) }, concerned, { origin, outcome: { status } }));
+  one.parts.push(
+    writePart("write", { ...whatOf(one), ...placeOf({ type, id }) }, concerned, {
+      origin,
+      outcome: { status },
+    }),
+  );
   const at =
-    status === 204 || id === undefined ? undefined : `${origin.base}/${type}/${id}${version === undefined ? "" : `/_history/${version}`}`;
+    status === 204 || id === undefined
+      ? undefined
+      : `${origin.base}/${type}/${id}${version === undefined ? "" : `/_history/${version}`}`;
   one.answer = { status, location: at };
   if (status !== 204) one.done = sent.value;
 }
 
 /** The write is done: what cannot be shown of it is left out. */
 async function showWritten(one: Entry): Promise<void> {
-  const returns = one.asked.ok && one.asked.value.kind === "writing" ? one.asked.value.write.conditions.returns : undefined;
+  const returns =
+    one.asked.ok && one.asked.value.kind === "writing" ? one.asked.value.write.conditions.returns : undefined;
   if (one.done === undefined || returns !== "representation") return;
   const disclosure = await represent(one.done, returns, one.scene).catch(() => undefined);
   if (disclosure !== undefined) show(one, disclosure);
@@ -154,8 +190,12 @@ function answerUnsent(one: Entry, planned: Exclude<PlannedWrite, { kind: "send" 
   const { origin } = one.scene;
   const { type } = planned;
   const status = planned.kind === "found" ? 200 : 204;
-  one.answer = planned.kind === "found" ? { status, location: `${origin.base}/${type}/${planned.id}` } : { status };
-  const what = { ...whatOf(one), ...placeOf({ type, id: planned.kind === "found" ? planned.id : undefined }) };
+  one.answer =
+    planned.kind === "found" ? { status, location: `${origin.base}/${type}/${planned.id}` } : { status };
+  const what = {
+    ...whatOf(one),
+    ...placeOf({ type, id: planned.kind === "found" ? planned.id : undefined }),
+  };
   const concerned = planned.kind === "found" ? planned.concerned : concernsNobody;
   one.parts.push(writePart("write", what, concerned, { origin, outcome: { status } }));
 }
@@ -168,12 +208,14 @@ async function readAll(entries: readonly Entry[]): Promise<void> {
     // Let go of what has no room at once: fifty answers of 8 MiB are more than an isolate has.
     for (const one of some) {
       const { disclosure } = one.answer ?? {};
-      if (disclosure !== undefined && !one.scene.origin.held.take(bytesOf(disclosure))) refuse(one, { reason: "answer_too_large" });
+      if (disclosure !== undefined && !one.scene.origin.held.take(bytesOf(disclosure)))
+        refuse(one, { reason: "answer_too_large" });
     }
   }
 }
 
-export const bytesOf = ({ windows }: Disclosure): number => windows.reduce((sum, { body }) => sum + body.length, 0);
+export const bytesOf = ({ windows }: Disclosure): number =>
+  windows.reduce((sum, { body }) => sum + body.length, 0);
 
 async function read(one: Entry): Promise<void> {
   if (!one.asked.ok || one.asked.value.kind !== "reading" || one.answer !== undefined) return;
@@ -185,13 +227,16 @@ async function read(one: Entry): Promise<void> {
   const { isHead, interaction } = one.asked.value;
   one.answer = { status: 200, bodiless: isHead };
   const [only] = disclosed.value.windows;
-  if (interaction.kind !== "search" && only !== undefined) one.answer = { ...one.answer, etag: etagOf(only.body, policy.digest) };
+  if (interaction.kind !== "search" && only !== undefined)
+    one.answer = { ...one.answer, etag: etagOf(only.body, policy.digest) };
   show(one, disclosed.value);
 }
 
 function show(one: Entry, disclosure: Disclosure): void {
   const [only] = disclosure.windows;
-  const etag = one.answer?.etag ?? (one.plan === undefined || only === undefined ? undefined : etagOf(only.body, one.scene.policy.digest));
+  const etag =
+    one.answer?.etag ??
+    (one.plan === undefined || only === undefined ? undefined : etagOf(only.body, one.scene.policy.digest));
   one.answer = { status: 200, ...one.answer, disclosure, ...(etag === undefined ? {} : { etag }) };
 }
 
@@ -209,7 +254,10 @@ async function release(entries: readonly Entry[], scene: BatchScene): Promise<vo
     const { origin } = one.scene;
     const bytes = bytesOf(answer.disclosure);
     const joined = bytes <= room ? origin.concerned.join(answer.disclosure) : undefined;
-    const spent = still?.ok === true && joined !== undefined ? await scene.gate.spendRecords(answer.disclosure, origin.concerned) : still;
+    const spent =
+      still?.ok === true && joined !== undefined
+        ? await scene.gate.spendRecords(answer.disclosure, origin.concerned)
+        : still;
     if (spent?.ok === true && joined !== undefined) {
       room -= bytes;
       one.parts.push(...disclosedParts(whatOf(one), answer.status, joined, origin));
@@ -223,7 +271,8 @@ async function tellOfRows(one: Entry, { gate }: BatchScene): Promise<void> {
   const { origin } = one.scene;
   if (one.answer === undefined || one.answer.disclosure !== undefined) return;
   const paid = await gate.spendNames(origin.concerned);
-  if (paid.ok || one.plan !== undefined) one.parts.push(...decidedParts(whatOf(one), one.answer.status, origin));
+  if (paid.ok || one.plan !== undefined)
+    one.parts.push(...decidedParts(whatOf(one), one.answer.status, origin));
   else if (one.answer.refusal?.reason !== paid.error.reason) refuse(one, paid.error);
 }
 

@@ -47,10 +47,14 @@ export async function sendTransaction(
   }
 }
 
-async function entriesOf({ isJson, body }: Extract<OriginWritten, { kind: "written" }>): Promise<readonly Json[] | undefined> {
+async function entriesOf({
+  isJson,
+  body,
+}: Extract<OriginWritten, { kind: "written" }>): Promise<readonly Json[] | undefined> {
   const whole = await readWhole(body);
   const read = whole.ok && isJson ? readJson(whole.value) : undefined;
-  if (read?.ok !== true || !isObject(read.value) || property(read.value, "resourceType") !== "Bundle") return undefined;
+  if (read?.ok !== true || !isObject(read.value) || property(read.value, "resourceType") !== "Bundle")
+    return undefined;
   const entries = property(read.value, "entry");
   return isArray(entries) ? entries : undefined;
 }
@@ -64,7 +68,11 @@ export function entryText({
   plan: { write },
 }: Pick<EntryToSend, "fullUrl"> & { readonly plan: Pick<EntryToSend["plan"], "write"> }): string {
   const { method, path, body, version } = write;
-  const request = JSON.stringify({ method, url: path, ...(version === undefined ? {} : { ifMatch: `W/"${version}"` }) });
+  const request = JSON.stringify({
+    method,
+    url: path,
+    ...(version === undefined ? {} : { ifMatch: `W/"${version}"` }),
+  });
   const name = fullUrl === undefined || !ownName.test(fullUrl) ? "" : `"fullUrl":${JSON.stringify(fullUrl)},`;
   return `{${name}${body === undefined ? "" : `"resource":${body},`}"request":${request}}`;
 }
@@ -72,16 +80,33 @@ export function entryText({
 const done = { POST: 201, PUT: 200, DELETE: 204 } as const;
 
 /** Of what the origin says of an entry its status and its place are taken, and the place told below the gateway's own base. */
-function endOf({ write, type, id }: EntryToSend["plan"], said: Json, base: string, origin: FhirBase): EntryEnd {
+function endOf(
+  { write, type, id }: EntryToSend["plan"],
+  said: Json,
+  base: string,
+  origin: FhirBase,
+): EntryEnd {
   const response = isObject(said) ? property(said, "response") : undefined;
-  const status = isObject(response) ? Number(/^\d{3}(?=\s|$)/u.exec(textAt(response, "status") ?? "")?.[0]) : NaN;
+  const status = isObject(response)
+    ? Number(/^\d{3}(?=\s|$)/u.exec(textAt(response, "status") ?? "")?.[0])
+    : NaN;
   if (status === 404 || status === 410) return { kind: "refused", refusal: { reason: "absent" } };
   if (status !== 200 && status !== 201 && status !== 204)
-    return { kind: "refused", refusal: Number.isNaN(status) ? { reason: "write_answer_unfit" } : refusalOf({ kind: "refused", status }) };
+    return {
+      kind: "refused",
+      refusal: Number.isNaN(status)
+        ? { reason: "write_answer_unfit" }
+        : refusalOf({ kind: "refused", status }),
+    };
   if (write.method === "DELETE") return { kind: "done", status: done.DELETE, location: undefined };
   const resource = isObject(said) ? property(said, "resource") : undefined;
   const place = placeOf(isObject(response) ? textAt(response, "location") : undefined, type, origin);
-  const known = place?.id ?? (isObject(resource) && property(resource, "resourceType") === type ? textAt(resource, "id") : undefined) ?? id;
+  const known =
+    place?.id ??
+    (isObject(resource) && property(resource, "resourceType") === type
+      ? textAt(resource, "id")
+      : undefined) ??
+    id;
   if (known === undefined || !isId(known))
     return status === 201
       ? { kind: "done", status: done[write.method], location: undefined }
@@ -93,7 +118,8 @@ function endOf({ write, type, id }: EntryToSend["plan"], said: Json, base: strin
 function placeOf(location: string | undefined, type: string, origin: FhirBase) {
   const [below] = readingsBelow(location ?? "", origin);
   const { of, id, version } =
-    /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")
-      ?.groups ?? {};
+    /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9.-]{1,64}))?$/u.exec(
+      below ?? "",
+    )?.groups ?? {};
   return id === undefined || of !== type ? undefined : { id, version };
 }

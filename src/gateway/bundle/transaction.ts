@@ -13,7 +13,14 @@ import { readAsked } from "./batch-entry.ts";
 import { answerBytesMax, bytesOf, type BatchScene } from "./batch.ts";
 import { gather } from "#gateway/read/gather";
 import { onRecord } from "#gateway/record/on-record";
-import { decidedParts, disclosedParts, nobody, refusedPart, writePart, type Part } from "#gateway/record/parts";
+import {
+  decidedParts,
+  disclosedParts,
+  nobody,
+  refusedPart,
+  writePart,
+  type Part,
+} from "#gateway/record/parts";
 import { faceOf, type GatewayRefusal } from "#gateway/answer/refusal";
 import type { Trail } from "#gateway/record/trail";
 import { findByCriteria } from "#gateway/write/write-criteria";
@@ -39,7 +46,14 @@ const whole = { interaction: "transaction" } as const;
 const searchesMax = 100;
 
 /** An entry that is permitted. */
-type Ready = { readonly kind: "reading"; readonly entry: BatchEntry; readonly interaction: Reading; readonly isHead: boolean } | Writing;
+type Ready =
+  | {
+      readonly kind: "reading";
+      readonly entry: BatchEntry;
+      readonly interaction: Reading;
+      readonly isHead: boolean;
+    }
+  | Writing;
 
 /** One that writes, and what it comes to. */
 interface Writing {
@@ -85,8 +99,13 @@ export async function transact({ entries }: Batch, scene: BatchScene, trail: Tra
       noteWritten(one.plan, scene.origin.residences);
     }
     if (ends.size < sending.length) {
-      const refusal = sent.ok ? unfinished(ready.value, new Map(each.map(({ one, end }) => [one, end]))) : sent.error;
-      return trail.concludeParts([...parts, ...decidedParts(whole, faceOf(refusal).status, scene.origin)], refusal);
+      const refusal = sent.ok
+        ? unfinished(ready.value, new Map(each.map(({ one, end }) => [one, end])))
+        : sent.error;
+      return trail.concludeParts(
+        [...parts, ...decidedParts(whole, faceOf(refusal).status, scene.origin)],
+        refusal,
+      );
     }
     await trail.noteParts(parts);
   }
@@ -100,13 +119,21 @@ export async function transact({ entries }: Batch, scene: BatchScene, trail: Tra
 }
 
 /** Of one write there is no part. Asked before anything else, since the rows that entries mean must not decide it. */
-async function mayBeWhole(entries: readonly BatchEntry[], { origin }: BatchScene): Promise<Result<undefined, GatewayRefusal>> {
+async function mayBeWhole(
+  entries: readonly BatchEntry[],
+  { origin }: BatchScene,
+): Promise<Result<undefined, GatewayRefusal>> {
   const writes = entries.filter(({ method }) => method !== "GET" && method !== "HEAD");
   const { transactions } = (await origin.traits()) ?? {};
-  return writes.length > 1 && transactions === undefined ? err({ reason: "transaction_not_atomic" }) : ok(undefined);
+  return writes.length > 1 && transactions === undefined
+    ? err({ reason: "transaction_not_atomic" })
+    : ok(undefined);
 }
 
-function outcomeOf(end: EntryEnd | undefined, sent: Result<unknown, GatewayRefusal>): NonNullable<Part["outcome"]> {
+function outcomeOf(
+  end: EntryEnd | undefined,
+  sent: Result<unknown, GatewayRefusal>,
+): NonNullable<Part["outcome"]> {
   if (end?.kind === "done") return { status: end.status };
   const refusal = end?.refusal ?? (sent.ok ? ({ reason: "write_answer_unfit" } as const) : sent.error);
   return { status: faceOf(refusal).status, reason: refusal.reason };
@@ -118,15 +145,27 @@ function unfinished(ready: readonly Ready[], ends: ReadonlyMap<Ready, EntryEnd |
   const [first] = all;
   const isKnown = (end: EntryEnd | undefined) => end?.kind === "refused" && !isUnanswered(end.refusal);
   if (first?.kind === "refused" && all.every(isKnown)) return first.refusal;
-  return { reason: "transaction_incomplete", issues: ready.map((one, index) => issueOf(one, ends.get(one), `Bundle.entry[${index}]`)) };
+  return {
+    reason: "transaction_incomplete",
+    issues: ready.map((one, index) => issueOf(one, ends.get(one), `Bundle.entry[${index}]`)),
+  };
 }
 
-const isUnanswered = ({ reason }: SendRefusal) => reason === "write_outcome_unknown" || reason === "write_answer_unfit";
+const isUnanswered = ({ reason }: SendRefusal) =>
+  reason === "write_outcome_unknown" || reason === "write_answer_unfit";
 
 function issueOf(one: Ready, end: EntryEnd | undefined, expression: string): EntryIssue {
-  if (one.kind === "reading") return { severity: "information", code: "informational", text: "It was not read.", expression };
-  if (one.plan.kind !== "send") return { severity: "information", code: "informational", text: "Nothing had to be done.", expression };
-  if (end?.kind === "done") return { severity: "information", code: "informational", text: `It was done: ${end.status}.`, expression };
+  if (one.kind === "reading")
+    return { severity: "information", code: "informational", text: "It was not read.", expression };
+  if (one.plan.kind !== "send")
+    return { severity: "information", code: "informational", text: "Nothing had to be done.", expression };
+  if (end?.kind === "done")
+    return {
+      severity: "information",
+      code: "informational",
+      text: `It was done: ${end.status}.`,
+      expression,
+    };
   const { code, text } = faceOf(end?.refusal ?? { reason: "write_answer_unfit" });
   return { severity: "error", code, text, expression };
 }
@@ -143,7 +182,9 @@ async function answerTo(
   switch (plan.kind) {
     case "send":
       if (end === undefined) throw new Error("a write of a transaction without an end");
-      return end.location === undefined ? { status: end.status } : { status: end.status, location: end.location };
+      return end.location === undefined
+        ? { status: end.status }
+        : { status: end.status, location: end.location };
     case "found":
       parts.push(partOf("write", one, scene, { status: 200 }));
       return { status: 200, location: `${scene.origin.base}/${plan.type}/${plan.id}` };
@@ -154,7 +195,10 @@ async function answerTo(
 }
 
 /** Everything that can be decided before anything is done; the first entry that is refused refuses the whole. */
-async function prepare(entries: readonly BatchEntry[], scene: BatchScene): Promise<Result<readonly Ready[], GatewayRefusal>> {
+async function prepare(
+  entries: readonly BatchEntry[],
+  scene: BatchScene,
+): Promise<Result<readonly Ready[], GatewayRefusal>> {
   const places = await placesOf(entries, scene);
   if (!places.ok) return places;
   const ready: Ready[] = [];
@@ -162,13 +206,19 @@ async function prepare(entries: readonly BatchEntry[], scene: BatchScene): Promi
     const resource = entry.resource && referringTo(entry.resource, places.value);
     const asked = readAsked(entry, resource, scene.origin.base, scene.prefer);
     if (!asked.ok) return asked;
-    const interaction = asked.value.kind === "reading" ? asked.value.interaction : asked.value.write.interaction;
+    const interaction =
+      asked.value.kind === "reading" ? asked.value.interaction : asked.value.write.interaction;
     const naming = scene.origin.nameAsked(patientsNamed(interaction), scene.access);
     if (!naming.ok) return naming;
     if (asked.value.kind === "reading") {
       const grant = evaluate(scene.policy, scene.access, asked.value.interaction);
       if (!grant.ok) return grant;
-      ready.push({ kind: "reading", entry, interaction: asked.value.interaction, isHead: asked.value.isHead });
+      ready.push({
+        kind: "reading",
+        entry,
+        interaction: asked.value.interaction,
+        isHead: asked.value.isHead,
+      });
       continue;
     }
     const plan = await planWrite(asked.value.write, scene);
@@ -185,15 +235,22 @@ const referringTo = (resource: JsonObject, places: ReadonlyMap<string, string>):
  * Where references lead that are no address yet: what an entry calls a resource that is there already, by its `fullUrl`, and what a search
  * in place of an address finds. What the transaction creates keeps its `urn:`, which the origin resolves.
  */
-async function placesOf(entries: readonly BatchEntry[], scene: BatchScene): Promise<Result<ReadonlyMap<string, string>, GatewayRefusal>> {
+async function placesOf(
+  entries: readonly BatchEntry[],
+  scene: BatchScene,
+): Promise<Result<ReadonlyMap<string, string>, GatewayRefusal>> {
   const places = new Map<string, string>();
   for (const { fullUrl, method, segments } of entries) {
     const [type, id] = segments;
-    if (fullUrl !== undefined && method !== "POST" && type !== undefined && id !== undefined) places.set(fullUrl, `${type}/${id}`);
+    if (fullUrl !== undefined && method !== "POST" && type !== undefined && id !== undefined)
+      places.set(fullUrl, `${type}/${id}`);
   }
-  const searched = new Set(entries.flatMap(({ resource }) => (resource === undefined ? [] : conditionalReferences(resource))));
+  const searched = new Set(
+    entries.flatMap(({ resource }) => (resource === undefined ? [] : conditionalReferences(resource))),
+  );
   const conditional = entries.filter(
-    ({ method, fullUrl, header }) => method === "POST" && fullUrl !== undefined && header("if-none-exist") !== null,
+    ({ method, fullUrl, header }) =>
+      method === "POST" && fullUrl !== undefined && header("if-none-exist") !== null,
   );
   if (searched.size + conditional.length > searchesMax) return err({ reason: "too_many_references" });
   for (const reference of searched) {
@@ -217,7 +274,11 @@ const splitAt = (reference: string): readonly string[] => [
   reference.slice(reference.indexOf("?") + 1),
 ];
 
-async function findOne(type: string, query: string, scene: BatchScene): Promise<Result<string | undefined, GatewayRefusal>> {
+async function findOne(
+  type: string,
+  query: string,
+  scene: BatchScene,
+): Promise<Result<string | undefined, GatewayRefusal>> {
   if (!isResourceType(type)) return err({ reason: "resource_type_unknown" });
   const pairs = readQuery(query);
   if (!pairs.ok) return pairs;
@@ -233,7 +294,10 @@ function partOf(
 ): Part {
   const place = plan.kind === "nothing" || plan.id === undefined ? {} : { type: plan.type, id: plan.id };
   const what = { ...onRecord(interaction), ...place, method: entry.method, path: entry.segments.join("/") };
-  return writePart(kind, what, plan.kind === "nothing" ? concernsNobody : plan.concerned, { origin, outcome });
+  return writePart(kind, what, plan.kind === "nothing" ? concernsNobody : plan.concerned, {
+    origin,
+    outcome,
+  });
 }
 
 /** Reads come last, and see what was written (FHIR R4 http §3.1.0.11.2). What was done stays done when one of them finds nothing. */
@@ -248,12 +312,15 @@ async function read(
   const what = { ...onRecord(interaction), method: entry.method, path: entry.segments.join("/") };
   const naming = origin.nameAsked(patientsNamed(interaction), access);
   const grant = naming.ok ? evaluate(policy, access, interaction) : naming;
-  const found = grant.ok ? await gather({ origin, at, who, grant: grant.value, place: undefined }, pages) : grant;
+  const found = grant.ok
+    ? await gather({ origin, at, who, grant: grant.value, place: undefined }, pages)
+    : grant;
   const joined =
     found.ok && bytesOf(found.value) <= room.bytes && origin.held.take(bytesOf(found.value))
       ? origin.concerned.join(found.value)
       : undefined;
-  if (!found.ok || joined === undefined) return refuse(found.ok ? { reason: "answer_too_large" } : found.error);
+  if (!found.ok || joined === undefined)
+    return refuse(found.ok ? { reason: "answer_too_large" } : found.error);
   const still = await scene.gate.stillGood();
   const spent = still.ok ? await scene.gate.spendRecords(found.value, origin.concerned) : still;
   if (!spent.ok) return refuse(spent.error);
@@ -265,7 +332,10 @@ async function read(
     const paid = await scene.gate.spendNames(origin.concerned);
     const refusal = paid.ok ? decided : paid.error;
     const { status } = faceOf(refusal);
-    parts.push(refusedPart(what, status, refusal.reason, origin), ...(paid.ok ? decidedParts(what, status, origin) : []));
+    parts.push(
+      refusedPart(what, status, refusal.reason, origin),
+      ...(paid.ok ? decidedParts(what, status, origin) : []),
+    );
     return { status, refusal };
   }
 }

@@ -50,7 +50,8 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     const keepAlive = (work: Promise<void>) => context.executionCtx.waitUntil(work);
     try {
       const cf: unknown = Reflect.get(raw, "cf");
-      const tlsClientAuth: unknown = typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
+      const tlsClientAuth: unknown =
+        typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
       const { method, url, headers } = raw;
       const body = raw.body && new TimelyBody(raw.body);
       const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page };
@@ -65,7 +66,12 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
       const headers = new Headers();
       letPageRead(headers, page);
-      return outcomeAnswer(id, { status: 503, code: "transient", text: "Not available just now." }, "application/fhir+json", headers);
+      return outcomeAnswer(
+        id,
+        { status: 503, code: "transient", text: "Not available just now." },
+        "application/fhir+json",
+        headers,
+      );
     }
   });
 
@@ -86,8 +92,11 @@ async function settled(work: Promise<unknown>): Promise<void> {
 function problem(requestId: string, status: number, title: string): Response {
   const headers = baseHeaders(requestId);
   headers.set("content-type", problemType);
-  return new Response(JSON.stringify({ type: "about:blank", title, status, instance: `urn:phylax:request:${requestId}` }), {
-    status,
-    headers,
-  });
+  return new Response(
+    JSON.stringify({ type: "about:blank", title, status, instance: `urn:phylax:request:${requestId}` }),
+    {
+      status,
+      headers,
+    },
+  );
 }

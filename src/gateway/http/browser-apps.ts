@@ -89,11 +89,16 @@ export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPor
       return preflight(await registeredPage(raw.headers, browserPages), newId());
     });
   }
-  for (const path of ["/.well-known/*", "/v1/fhir/:origin/metadata", "/v1/fhir/:origin/.well-known/smart-configuration"]) {
+  for (const path of [
+    "/.well-known/*",
+    "/v1/fhir/:origin/metadata",
+    "/v1/fhir/:origin/.well-known/smart-configuration",
+  ]) {
     app.use(path, async (context, next) => {
       const page = await registeredPage(context.req.raw.headers, browserPages);
       await next();
-      if (context.req.method === "GET" && !context.req.raw.headers.has("authorization")) letPageRead(context.res.headers, page);
+      if (context.req.method === "GET" && !context.req.raw.headers.has("authorization"))
+        letPageRead(context.res.headers, page);
     });
   }
 }

@@ -8,8 +8,16 @@ import { faceOf, type GatewayRefusal } from "#gateway/answer/refusal";
  * client libraries follow a nonce only where it is the one challenge. Without a credential there is no error to name, and under the wrong
  * scheme the other one is worth telling: then both that are taken.
  */
-export function challenge(publicUrl: string, origin: string | undefined, used: Scheme | undefined, refusal: GatewayRefusal): string {
-  const metadata = origin === undefined ? [] : [`resource_metadata="${publicUrl}/.well-known/oauth-protected-resource/v1/fhir/${origin}"`];
+export function challenge(
+  publicUrl: string,
+  origin: string | undefined,
+  used: Scheme | undefined,
+  refusal: GatewayRefusal,
+): string {
+  const metadata =
+    origin === undefined
+      ? []
+      : [`resource_metadata="${publicUrl}/.well-known/oauth-protected-resource/v1/fhir/${origin}"`];
   const error = [`error="${faceOf(refusal).challengeError ?? "invalid_token"}"`];
   const bearer = [...metadata, ...(used === "bearer" ? error : [])];
   const dpop = [`algs="${proofAlgorithms.join(" ")}"`, ...metadata, ...(used === "dpop" ? error : [])];
@@ -19,7 +27,11 @@ export function challenge(publicUrl: string, origin: string | undefined, used: S
 }
 
 /** `WWW-Authenticate` of the 403 for want of a scope, and the scope that would do (RFC 6750 §3.1). */
-export function scopeChallenge(used: Scheme, patient: string | undefined, { type, interaction }: OutOfScope): string {
+export function scopeChallenge(
+  used: Scheme,
+  patient: string | undefined,
+  { type, interaction }: OutOfScope,
+): string {
   const scope = `${patient === undefined ? "system" : "patient"}/${type}.${interaction === "read" ? "r" : "s"}`;
   return `${used === "bearer" ? "Bearer" : "DPoP"} error="insufficient_scope", scope="${scope}"`;
 }
@@ -27,10 +39,17 @@ export function scopeChallenge(used: Scheme, patient: string | undefined, { type
 type OutOfScope = Extract<GatewayRefusal, { readonly reason: "scope_insufficient" }>;
 
 /** Whether a refusal is about the request's signature. */
-export const isOfSignature = (refusal: GatewayRefusal): boolean => faceOf(refusal).challengeError === "invalid_request";
+export const isOfSignature = (refusal: GatewayRefusal): boolean =>
+  faceOf(refusal).challengeError === "invalid_request";
 
 /** `Accept-Signature` (RFC 9421 §5.1): what the signature of the same request has to cover and to say. */
-export function acceptSignature({ method, headers }: { readonly method: string; readonly headers: Headers }): string {
+export function acceptSignature({
+  method,
+  headers,
+}: {
+  readonly method: string;
+  readonly headers: Headers;
+}): string {
   const parts = mustCover({ headers, hasBody: method !== "GET" && method !== "HEAD" && method !== "DELETE" });
   return `sig=(${parts.map((part) => `"${part}"`).join(" ")});created;tag="${requestTag}"`;
 }

@@ -25,7 +25,12 @@ export interface Discovery {
 const answerKeysPath = "/.well-known/phylax-answer-keys";
 
 /** RFC 9728 §3: the metadata of each FHIR base as a protected resource. */
-function protectedResource(base: string, servers: readonly string[], publicUrl: string, answerKeys: readonly PublicJwk[]) {
+function protectedResource(
+  base: string,
+  servers: readonly string[],
+  publicUrl: string,
+  answerKeys: readonly PublicJwk[],
+) {
   return {
     resource: base,
     authorization_servers: servers,
@@ -36,7 +41,9 @@ function protectedResource(base: string, servers: readonly string[], publicUrl: 
     dpop_signing_alg_values_supported: proofAlgorithms,
     // Of signed answers, which a grant may ask for: the resource's own keys, which sign no token.
     jwks_uri: publicUrl + answerKeysPath,
-    resource_signing_alg_values_supported: [...new Set(answerKeys.flatMap((key) => requestAlgorithm(key)?.algorithm ?? []))],
+    resource_signing_alg_values_supported: [
+      ...new Set(answerKeys.flatMap((key) => requestAlgorithm(key)?.algorithm ?? [])),
+    ],
     resource_name: "Phylax FHIR R4 gateway",
   };
 }
@@ -46,26 +53,36 @@ const noPlace = {};
 const origin = ":origin{[a-z][a-z0-9-]{0,31}}";
 
 /** Documents that are nobody's secret: they need no credential, tell nothing about a patient, and are in no record. */
-export function addDiscovery(app: Hono, { publicUrl, newId, answers, authorizationServers }: Discovery): void {
+export function addDiscovery(
+  app: Hono,
+  { publicUrl, newId, answers, authorizationServers }: Discovery,
+): void {
   app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async (context) => {
     const name = context.req.param("origin");
     // The built-in issuer is first: clients that take no other one, machines mostly, take the first.
     const servers = [publicUrl, ...(await authorizationServers.of(name)).external];
-    return context.json(protectedResource(`${publicUrl}/v1/fhir/${name}`, servers, publicUrl, await answers.publicKeys()));
+    return context.json(
+      protectedResource(`${publicUrl}/v1/fhir/${name}`, servers, publicUrl, await answers.publicKeys()),
+    );
   });
   app.get(answerKeysPath, async (context) => context.json({ keys: await answers.publicKeys() }));
   const backend = JSON.stringify(backendConfiguration(publicUrl));
   // It is no FHIR resource: application/json, whatever `Accept` asks for (SMART App Launch 2, "Using Well-Known").
   app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, async (context) => {
     const { signIn } = await authorizationServers.of(context.req.param("origin"));
-    return json(signIn === undefined ? backend : JSON.stringify(appConfiguration(signIn)), "application/json", newId());
+    return json(
+      signIn === undefined ? backend : JSON.stringify(appConfiguration(signIn)),
+      "application/json",
+      newId(),
+    );
   });
   // Made when first asked for: every type with its parameters. Of a place to sign in as long as it is known by one reading of the registry.
   const statements = new WeakMap<SignInPlace | typeof noPlace, string>();
   app.get(`/v1/fhir/${origin}/metadata`, async (context, next) => {
     if (context.req.raw.headers.has("authorization")) return next(); // who is known is told what they may do, and is on record like anybody
     const { signIn } = await authorizationServers.of(context.req.param("origin"));
-    const statement = statements.get(signIn ?? noPlace) ?? JSON.stringify(capabilityStatement(oauthUris(publicUrl, signIn)));
+    const statement =
+      statements.get(signIn ?? noPlace) ?? JSON.stringify(capabilityStatement(oauthUris(publicUrl, signIn)));
     statements.set(signIn ?? noPlace, statement);
     return answer(context.req.raw, statement, newId());
   });
@@ -76,7 +93,8 @@ function answer({ url, headers: asked }: Request, body: string, requestId: strin
   const { search, searchParams } = new URL(url);
   const mediaType = acceptable(asked.get("accept"), search.slice(1));
   const format = searchParams.get("_format");
-  if (mediaType === undefined) return outcomeAnswer(requestId, faceOf({ reason: "not_acceptable" }), "application/fhir+json");
+  if (mediaType === undefined)
+    return outcomeAnswer(requestId, faceOf({ reason: "not_acceptable" }), "application/fhir+json");
   const refusal = format === null ? undefined : refusePresentation("_format", format);
   if (refusal !== undefined) return outcomeAnswer(requestId, faceOf(refusal), mediaType);
   return json(body, mediaType, requestId);

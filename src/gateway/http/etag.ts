@@ -47,11 +47,14 @@ export function lastModified(lastUpdated: string | undefined): string | undefine
 /** The header knows seconds. */
 function wholeSeconds(instant: string | undefined): number | undefined {
   const time =
-    instant === undefined || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/u.test(instant) ? NaN : Date.parse(instant);
+    instant === undefined || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/u.test(instant)
+      ? NaN
+      : Date.parse(instant);
   return Number.isNaN(time) ? undefined : Math.floor(time / 1_000) * 1_000;
 }
 
-const imfFixdate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT$/u;
+const imfFixdate =
+  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT$/u;
 
 /** In the one form that is sent today; a date in any other is as none (RFC 9110 §13.1.3). */
 function httpDate(text: string | null): number | undefined {

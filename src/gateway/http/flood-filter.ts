@@ -26,7 +26,11 @@ export function addFloodFilter(app: Hono, ports: FloodPorts): void {
     if (await letsIn(raw, "fhir", ports)) return next();
     const headers = new Headers({ "retry-after": String(floodRetrySeconds) });
     letPageRead(headers, await registeredPage(raw.headers, ports.browserPages));
-    const face = { status: 429, code: "throttled", text: "Too many requests from this network or with this certificate." } as const;
+    const face = {
+      status: 429,
+      code: "throttled",
+      text: "Too many requests from this network or with this certificate.",
+    } as const;
     return outcomeAnswer(ports.newId(), face, "application/fhir+json", headers);
   });
   for (const [path, door] of [
@@ -34,21 +38,38 @@ export function addFloodFilter(app: Hono, ports: FloodPorts): void {
     ["/.well-known/*", "well-known"],
     ["/readyz", "readyz"],
   ] as const)
-    app.use(path, async ({ req: { raw } }, next) => ((await letsIn(raw, door, ports)) ? next() : tooMany(ports.newId())));
+    app.use(path, async ({ req: { raw } }, next) =>
+      (await letsIn(raw, door, ports)) ? next() : tooMany(ports.newId()),
+    );
 }
 
-async function letsIn(raw: Request, door: string, { anonymousCalls, unprovenCalls, provenCalls }: FloodPorts): Promise<boolean> {
+async function letsIn(
+  raw: Request,
+  door: string,
+  { anonymousCalls, unprovenCalls, provenCalls }: FloodPorts,
+): Promise<boolean> {
   const cf: unknown = Reflect.get(raw, "cf");
-  const certificate = certificateAtEdge(typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined);
+  const certificate = certificateAtEdge(
+    typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
+  );
   const caller = { certificate, address: raw.headers.get("cf-connecting-ip") ?? "" };
   if (certificate !== undefined) return isBelowFlood(provenCalls, door, caller);
-  return isBelowFlood(door === "fhir" && raw.headers.has("authorization") ? unprovenCalls : anonymousCalls, door, caller);
+  return isBelowFlood(
+    door === "fhir" && raw.headers.has("authorization") ? unprovenCalls : anonymousCalls,
+    door,
+    caller,
+  );
 }
 
 function tooMany(id: string): Response {
   const headers = baseHeaders(id);
   headers.set("content-type", "application/problem+json");
   headers.set("retry-after", String(floodRetrySeconds));
-  const body = { type: "about:blank", title: "Too Many Requests", status: 429, instance: `urn:phylax:request:${id}` };
+  const body = {
+    type: "about:blank",
+    title: "Too Many Requests",
+    status: 429,
+    instance: `urn:phylax:request:${id}`,
+  };
   return new Response(JSON.stringify(body), { status: 429, headers });
 }

@@ -17,7 +17,9 @@ export function backendConfiguration(publicUrl: string) {
     introspection_endpoint: `${publicUrl}/oauth/introspect`,
     revocation_endpoint: `${publicUrl}/oauth/revoke`,
     token_endpoint_auth_methods_supported: clientAuthenticationMethods,
-    token_endpoint_auth_signing_alg_values_supported: [...new Set(Object.values(assertionRules).flatMap(({ algorithms }) => algorithms))],
+    token_endpoint_auth_signing_alg_values_supported: [
+      ...new Set(Object.values(assertionRules).flatMap(({ algorithms }) => algorithms)),
+    ],
     dpop_signing_alg_values_supported: proofAlgorithms,
     scopes_supported: ["system/*.rs"],
     code_challenge_methods_supported: [],

@@ -50,9 +50,11 @@ export async function allRows(
     const { base } = read.value;
     rows.push(...read.value.rows);
     held.push(read.value.bytes);
-    if (page === 1 && read.value.next !== undefined) room = Math.min(rowsMax, Math.floor((pagesMax * read.value.matches) / 2));
+    if (page === 1 && read.value.next !== undefined)
+      room = Math.min(rowsMax, Math.floor((pagesMax * read.value.matches) / 2));
     if (rows.length > room) return err({ reason: "too_many_rows" });
-    if (read.value.next === undefined) return ok({ rows, base, bytes: held.reduce((sum, bytes) => sum + bytes, 0) });
+    if (read.value.next === undefined)
+      return ok({ rows, base, bytes: held.reduce((sum, bytes) => sum + bytes, 0) });
     const link = linkBelow(base, read.value.next);
     if (link === undefined) return err({ reason: "answer_link_outside_origin" });
     next = { link };

@@ -8,7 +8,12 @@ import type { Bases } from "#phi/origin-urls";
 export type ConcernedBy = Naming;
 
 /** Of nobody. */
-export const concernsNobody: ConcernedBy = { patients: new Set(), unseen: new Set(), room: 0, unnamed: false };
+export const concernsNobody: ConcernedBy = {
+  patients: new Set(),
+  unseen: new Set(),
+  room: 0,
+  unnamed: false,
+};
 
 // Room in the record of a change for patients whom hidden elements name: a ninth shows in its length (docs/ledger-format.md §9).
 const unseenMax = 8;
@@ -16,7 +21,12 @@ const unseenMax = 8;
 /** Whom a new resource and those inside it are about, and whom else it names: its writer said it all. */
 export function concernedByCreate(resource: JsonObject, base: string): ConcernedBy {
   const { patients, unnamed } = allConcernedBy(resource, [base]);
-  return { patients: new Set([...patients, ...patientsNamedIn(resource, [base])]), unseen: new Set(), room: 0, unnamed };
+  return {
+    patients: new Set([...patients, ...patientsNamedIn(resource, [base])]),
+    unseen: new Set(),
+    room: 0,
+    unnamed,
+  };
 }
 
 /** A change of a stored row. */
@@ -33,11 +43,17 @@ interface Changed {
  * Whom the row, what becomes of it and the resources inside these are about, and whom else the body names. What its writer sees in the row and
  * sends is known; what else the row and the result name only hidden elements do.
  */
-export function concernedByChange({ stored, named, sent, result }: Changed, { origin, public: own }: Bases): ConcernedBy {
+export function concernedByChange(
+  { stored, named, sent, result }: Changed,
+  { origin, public: own }: Bases,
+): ConcernedBy {
   const bases = [origin, own];
-  const all = [stored, result].flatMap((resource) => (resource === undefined ? [] : [allConcernedBy(resource, bases)]));
+  const all = [stored, result].flatMap((resource) =>
+    resource === undefined ? [] : [allConcernedBy(resource, bases)],
+  );
   const known = new Set([...named.patients].filter((patient) => !named.unseen.has(patient)));
-  const said = sent === undefined ? [] : [...allConcernedBy(sent, bases).patients, ...patientsNamedIn(sent, bases)];
+  const said =
+    sent === undefined ? [] : [...allConcernedBy(sent, bases).patients, ...patientsNamedIn(sent, bases)];
   for (const patient of said) known.add(patient);
   const patients = new Set([...named.patients, ...known, ...all.flatMap((one) => one.patients)]);
   const unseen = new Set([...patients].filter((patient) => !known.has(patient)));

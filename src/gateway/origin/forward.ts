@@ -5,10 +5,20 @@ import { err, ok, type Result } from "#kernel/result";
 
 /** What the origin's answer becomes when it is not one to disclose. */
 export type OriginRefusal =
-  | { readonly reason: "origin_unknown" | "absent" | "origin_answer_too_large" | "origin_unreachable" | "origin_timed_out" }
+  | {
+      readonly reason:
+        | "origin_unknown"
+        | "absent"
+        | "origin_answer_too_large"
+        | "origin_unreachable"
+        | "origin_timed_out";
+    }
   | { readonly reason: "origin_refused" | "origin_rejected_search"; readonly status: number }
   /** The gateway asks it nothing just now; or it says itself that it takes no more, or is not there. */
-  | { readonly reason: "origin_circuit_open" | "origin_throttled" | "origin_unavailable"; readonly retryAfterSeconds: number }
+  | {
+      readonly reason: "origin_circuit_open" | "origin_throttled" | "origin_unavailable";
+      readonly retryAfterSeconds: number;
+    }
   /** One resource that is larger than any that is read: as good as hidden, since whose it is was not read either. */
   | { readonly reason: "resource_withheld"; readonly because: "too_large" };
 
@@ -41,7 +51,10 @@ export async function forward(
 }
 
 /** 429 and 503 are the origin's own word on when to ask again, and that is handed on. */
-function refusedRead({ status, retryAfterSeconds = 1 }: Extract<OriginAnswer, { kind: "refused" }>): OriginRefusal {
+function refusedRead({
+  status,
+  retryAfterSeconds = 1,
+}: Extract<OriginAnswer, { kind: "refused" }>): OriginRefusal {
   if (status === 429) return { reason: "origin_throttled", retryAfterSeconds };
   if (status === 503) return { reason: "origin_unavailable", retryAfterSeconds };
   return { reason: "origin_refused", status };

@@ -52,7 +52,12 @@ export class OriginSession {
   /** Patients whom the question names, and nobody knows to be within the asker's reach. */
   readonly #beyond = new Set<string>();
 
-  constructor(origins: Origins, scene: OriginSessionScene, residences = new Residences(scene.at), held = new HeldBytes()) {
+  constructor(
+    origins: Origins,
+    scene: OriginSessionScene,
+    residences = new Residences(scene.at),
+    held = new HeldBytes(),
+  ) {
     this.name = scene.name;
     this.base = scene.base;
     this.residences = residences;
@@ -117,7 +122,12 @@ export class OriginSession {
   }
 
   /** A resource as it is now, if its asker may see it. That it is there decides what is answered. */
-  standing(grant: Grant, { body, base }: WholeAnswer, type: string, id: string): Result<JsonObject, Withheld> {
+  standing(
+    grant: Grant,
+    { body, base }: WholeAnswer,
+    type: string,
+    id: string,
+  ): Result<JsonObject, Withheld> {
     const discloser = new Discloser(grant, this.basesAt(base));
     const now = discloser.current(body, type, id);
     const row = now.ok ? discloser.seen(now.value) : undefined;

@@ -37,10 +37,17 @@ export async function relate(
 type Local = Extract<Reference, { kind: "local" }>;
 type Patients = Result<ReadonlySet<string>, RelateRefusal>;
 
-async function patientsOf(user: Local, relations: ReadonlySet<UserRelation>, origin: OriginSession, at: Instant): Promise<Patients> {
+async function patientsOf(
+  user: Local,
+  relations: ReadonlySet<UserRelation>,
+  origin: OriginSession,
+  at: Instant,
+): Promise<Patients> {
   if (user.type === "Patient") return ok(new Set([user.id]));
-  if (user.type === "RelatedPerson" && relations.has("related-person")) return ofRelatedPerson(user, origin, at);
-  if (user.type === "Practitioner" || user.type === "PractitionerRole") return ofPractitioner(user, relations, origin, at);
+  if (user.type === "RelatedPerson" && relations.has("related-person"))
+    return ofRelatedPerson(user, origin, at);
+  if (user.type === "Practitioner" || user.type === "PractitionerRole")
+    return ofPractitioner(user, relations, origin, at);
   return ok(new Set()); // no one else is anything to a patient
 }
 
@@ -48,20 +55,37 @@ async function ofRelatedPerson({ id }: Local, origin: OriginSession, at: Instant
   const found = await search(origin, "RelatedPerson", { _id: [id], active: ["true"] }, rolesMax);
   if (!found.ok) return found;
   const { rows, base } = found.value;
-  const own = rows.filter((row) => isOf(row, "RelatedPerson") && textAt(row, "id") === id && isActive(row, at));
+  const own = rows.filter(
+    (row) => isOf(row, "RelatedPerson") && textAt(row, "id") === id && isActive(row, at),
+  );
   return ok(
-    new Set(own.flatMap((row) => namedAt(row, ["patient"], base)).flatMap((named) => (named.type === "Patient" ? [named.id] : []))),
+    new Set(
+      own
+        .flatMap((row) => namedAt(row, ["patient"], base))
+        .flatMap((named) => (named.type === "Patient" ? [named.id] : [])),
+    ),
   );
 }
 
-async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>, origin: OriginSession, at: Instant): Promise<Patients> {
+async function ofPractitioner(
+  user: Local,
+  relations: ReadonlySet<UserRelation>,
+  origin: OriginSession,
+  at: Instant,
+): Promise<Patients> {
   const roles = await rolesOf(user, origin, at);
   if (!roles.ok) return roles;
   // Who signed in as a role is that role for as long as it is active.
-  const selves = new Set([...(user.type === "Practitioner" ? [written(user)] : []), ...roles.value.map(({ role }) => role)]);
+  const selves = new Set([
+    ...(user.type === "Practitioner" ? [written(user)] : []),
+    ...roles.value.map(({ role }) => role),
+  ]);
   const organizations = new Set(roles.value.flatMap(({ organizations }) => organizations));
   const patients = new Set<string>();
-  const add = async (asked: Promise<Result<Rows, RowsRefusal>>, of: (row: JsonObject, base: FhirBase) => readonly string[]) => {
+  const add = async (
+    asked: Promise<Result<Rows, RowsRefusal>>,
+    of: (row: JsonObject, base: FhirBase) => readonly string[],
+  ) => {
     const found = await asked;
     if (!found.ok) return found;
     origin.held.giveTrees(found.value.bytes);
@@ -73,7 +97,9 @@ async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>,
   };
   const ofPatients = (parameter: string, path: string, among: ReadonlySet<string>) =>
     add(search(origin, "Patient", { [parameter]: [...among] }, patientsMax), (row, base) =>
-      isOf(row, "Patient") && namedAt(row, [path], base).some((named) => among.has(written(named))) ? idOf(row) : [],
+      isOf(row, "Patient") && namedAt(row, [path], base).some((named) => among.has(written(named)))
+        ? idOf(row)
+        : [],
     );
 
   if (relations.has("practitioner")) {
@@ -90,8 +116,9 @@ async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>,
     }
   }
   if (relations.has("panel")) {
-    const added = await add(search(origin, "Group", { "managing-entity": [...selves] }, rolesMax), (row, base) =>
-      isPanel(row, selves, base) ? membersOf(row, base, at) : [],
+    const added = await add(
+      search(origin, "Group", { "managing-entity": [...selves] }, rolesMax),
+      (row, base) => (isPanel(row, selves, base) ? membersOf(row, base, at) : []),
     );
     if (!added.ok) return added;
   }
@@ -104,7 +131,11 @@ interface Role {
 }
 
 /** The active roles of a practitioner, or the one that signed in as a role. */
-async function rolesOf(user: Local, origin: OriginSession, at: Instant): Promise<Result<readonly Role[], RelateRefusal>> {
+async function rolesOf(
+  user: Local,
+  origin: OriginSession,
+  at: Instant,
+): Promise<Result<readonly Role[], RelateRefusal>> {
   const by = user.type === "PractitionerRole" ? { _id: [user.id] } : { practitioner: [written(user)] };
   const found = await search(origin, "PractitionerRole", { ...by, active: ["true"] }, rolesMax);
   if (!found.ok) return found;
@@ -117,7 +148,10 @@ async function rolesOf(user: Local, origin: OriginSession, at: Instant): Promise
     rows
       .filter((row) => isOf(row, "PractitionerRole") && isActive(row, at) && own(row))
       .flatMap((row) =>
-        idOf(row).map((id) => ({ role: `PractitionerRole/${id}`, organizations: namedAt(row, ["organization"], base).map(written) })),
+        idOf(row).map((id) => ({
+          role: `PractitionerRole/${id}`,
+          organizations: namedAt(row, ["organization"], base).map(written),
+        })),
       ),
   );
 }
@@ -132,13 +166,23 @@ const isPanel = (group: JsonObject, selves: ReadonlySet<string>, base: FhirBase)
 function membersOf(group: JsonObject, base: FhirBase, at: Instant): readonly string[] {
   return valuesAt(group, ["member"])
     .filter(isObject)
-    .filter((member) => (property(member, "inactive") ?? false) === false && holdsAt(property(member, "period"), at))
+    .filter(
+      (member) =>
+        (property(member, "inactive") ?? false) === false && holdsAt(property(member, "period"), at),
+    )
     .flatMap((member) => namedAt(member, ["entity"], base))
     .flatMap((named) => (named.type === "Patient" ? [named.id] : []));
 }
 
-function search(origin: OriginSession, type: string, by: Readonly<Record<string, readonly string[]>>, rowsMax: number) {
-  const query = Object.entries(by).map(([name, values]) => `${name}=${values.map(encodeURIComponent).join(",")}`);
+function search(
+  origin: OriginSession,
+  type: string,
+  by: Readonly<Record<string, readonly string[]>>,
+  rowsMax: number,
+) {
+  const query = Object.entries(by).map(
+    ([name, values]) => `${name}=${values.map(encodeURIComponent).join(",")}`,
+  );
   const question: FhirQuestion = { path: type, query: [...query, "_count=1000"].join("&"), posted: true };
   return allRows(question, rowsMax, origin);
 }
@@ -154,7 +198,8 @@ const written = ({ type, id }: Local) => `${type}/${id}`;
 const isOf = (row: JsonObject, type: string) => property(row, "resourceType") === type;
 const isOn = (row: JsonObject, name: string) => (property(row, name) ?? true) === true;
 /** Servers keep relations that ended as they are, but for their period. */
-const isActive = (row: JsonObject, at: Instant) => isOn(row, "active") && holdsAt(property(row, "period"), at);
+const isActive = (row: JsonObject, at: Instant) =>
+  isOn(row, "active") && holdsAt(property(row, "period"), at);
 const idOf = (row: JsonObject): readonly string[] => {
   const id = textAt(row, "id");
   return id === undefined ? [] : [id];

@@ -34,7 +34,11 @@ export async function unitedPatients(
   const alone = { ids: [id], isWhole: false };
   const first = await origin.read(patient(id).ask);
   if (!first.ok) return needsRow || isFault(first.error) ? first : ok(alone);
-  const seen = new Discloser(patient(id), origin.basesAt(first.value.base)).current(first.value.body, "Patient", id);
+  const seen = new Discloser(patient(id), origin.basesAt(first.value.base)).current(
+    first.value.body,
+    "Patient",
+    id,
+  );
   if (!seen.ok) return needsRow ? seen : ok(alone);
   const linksOf = new Map([[id, linked(seen.value, first.value.base)]]); // of every record that was read
   const ids = [id];
@@ -60,7 +64,8 @@ export async function unitedPatients(
   return ok({ ids, isWhole });
 
   function linksIn(read: WholeAnswer, other: string): readonly string[] {
-    const resource = toldTo === "officer" ? seenBy(patient(other), read, other, origin) : plainly(read.body, other);
+    const resource =
+      toldTo === "officer" ? seenBy(patient(other), read, other, origin) : plainly(read.body, other);
     if (resource === undefined) return [];
     origin.residences.note(resource);
     return linked(resource, read.base);
@@ -78,7 +83,12 @@ const faults: readonly OriginRefusal["reason"][] = [
 ];
 const isFault = ({ reason }: OriginRefusal): boolean => faults.includes(reason);
 
-function seenBy(grant: Grant, { body, base }: WholeAnswer, id: string, origin: OriginSession): JsonObject | undefined {
+function seenBy(
+  grant: Grant,
+  { body, base }: WholeAnswer,
+  id: string,
+  origin: OriginSession,
+): JsonObject | undefined {
   const seen = new Discloser(grant, origin.basesAt(base)).current(body, "Patient", id);
   return seen.ok ? seen.value : undefined;
 }
@@ -87,7 +97,9 @@ function seenBy(grant: Grant, { body, base }: WholeAnswer, id: string, origin: O
 function plainly(body: Uint8Array, id: string): JsonObject | undefined {
   const json = readJson(body);
   if (!json.ok || !isObject(json.value)) return undefined;
-  return textAt(json.value, "resourceType") === "Patient" && property(json.value, "id") === id ? json.value : undefined;
+  return textAt(json.value, "resourceType") === "Patient" && property(json.value, "id") === id
+    ? json.value
+    : undefined;
 }
 
 /** Ids of the origin's own patients to whom it links as another record of the same person that takes, or took, its place. */
@@ -98,7 +110,8 @@ function linked(resource: JsonObject, base: FhirBase): readonly string[] {
     if (!isObject(link) || !/^replace(?:s|d-by)$/u.test(textAt(link, "type") ?? "")) return [];
     const other = property(link, "other");
     const reference = isObject(other) ? parseReference(textAt(other, "reference") ?? "", base) : undefined;
-    const isPatient = reference?.kind === "local" && reference.type === "Patient" && !/^\.+$/u.test(reference.id); // a dot is no path
+    const isPatient =
+      reference?.kind === "local" && reference.type === "Patient" && !/^\.+$/u.test(reference.id); // a dot is no path
     return isPatient ? [reference.id] : [];
   });
 }

@@ -51,7 +51,10 @@ const countUsual = 500;
  * One page of a patient's accounting of disclosures, in the form that was asked for. The ledger has the look-up on record before it answers.
  * The first page fixes until when disclosures are listed; each further one goes on where the one before it ended.
  */
-export async function account(scene: Scene, ports: AccountPorts): Promise<Result<Disclosure, AccountRefusal>> {
+export async function account(
+  scene: Scene,
+  ports: AccountPorts,
+): Promise<Result<Disclosure, AccountRefusal>> {
   const { asked, grant, at, who } = scene;
   const { name: origin, base } = scene.origin;
   if (!grant.reaches(asked.id)) return err({ reason: "row_outside_access" });
@@ -75,20 +78,41 @@ export async function account(scene: Scene, ports: AccountPorts): Promise<Result
     count: asked.count ?? countUsual,
     summed: asked.summed,
   });
-  const question = accountingQuery(asked, { from: new Date(from).toISOString(), to: new Date(to).toISOString() });
+  const question = accountingQuery(asked, {
+    from: new Date(from).toISOString(),
+    to: new Date(to).toISOString(),
+  });
   const path = `Patient/${asked.id}/$disclosures`;
   const sealed =
     found.next &&
     (await ports.pages.seal(
-      { question, posted: false, link: undefined, after: writePagePlace({ after: found.next, records }), seen: 0 },
+      {
+        question,
+        posted: false,
+        link: undefined,
+        after: writePagePlace({ after: found.next, records }),
+        seen: 0,
+      },
       pageBinding(who, path),
       at,
     ));
-  const next = sealed === undefined ? undefined : `${pageUrl(base, path, sealed)}${formatBeside[asked.format]}`;
+  const next =
+    sealed === undefined ? undefined : `${pageUrl(base, path, sealed)}${formatBeside[asked.format]}`;
   if (next !== undefined && next.length > pageUrlBytesMax) return err({ reason: "page_link_too_long" });
   const { all, summed } = asked;
-  const facts = { patient: `Patient/${asked.id}`, isWhole, from: timeText(from, 0), to: timeText(to, DAY_MS - 1), all, summed };
-  const accounting = tellAccounting(found.lines, ports.accounting, { ...facts, next, isFirst: place === undefined });
+  const facts = {
+    patient: `Patient/${asked.id}`,
+    isWhole,
+    from: timeText(from, 0),
+    to: timeText(to, DAY_MS - 1),
+    all,
+    summed,
+  };
+  const accounting = tellAccounting(found.lines, ports.accounting, {
+    ...facts,
+    next,
+    isFirst: place === undefined,
+  });
   const { text, headers } = written(accounting, { ...scene, self: `${base}/${path}?${question}` });
   // One bundle, however many lines are in it: a count would be a line of the next accounting, and tell an individual how many an officer saw.
   const counts = { Bundle: 1 };
@@ -115,10 +139,16 @@ export async function account(scene: Scene, ports: AccountPorts): Promise<Result
 const DAY_MS = 86_400_000;
 
 /** Never further back than the law goes: what is older is another half-year's ledger, which may be gone. */
-function timesOf({ start, end }: AccountingAsked, at: Instant): { readonly from: Instant; readonly to: Instant } {
+function timesOf(
+  { start, end }: AccountingAsked,
+  at: Instant,
+): { readonly from: Instant; readonly to: Instant } {
   const today = new Date(at);
   const oldest = Date.UTC(today.getUTCFullYear() - yearsBack, today.getUTCMonth(), today.getUTCDate());
-  return { from: instant(Math.max(start?.at ?? oldest, oldest)), to: instant(Math.min(end?.at ?? Infinity, at + CLOCKS_MS)) };
+  return {
+    from: instant(Math.max(start?.at ?? oldest, oldest)),
+    to: instant(Math.min(end?.at ?? Infinity, at + CLOCKS_MS)),
+  };
 }
 
 /** A day where it is one, by the time of day that the day begins or ends with. */
@@ -142,9 +172,14 @@ function readPagePlace(text: string): EndOfPage {
   return { after, records: text.slice(at + 1) };
 }
 
-const recordsDigest = (ids: readonly string[]): string => toBase64(sha256(utf8(JSON.stringify(ids.toSorted()))));
+const recordsDigest = (ids: readonly string[]): string =>
+  toBase64(sha256(utf8(JSON.stringify(ids.toSorted()))));
 
-const formatBeside: Readonly<Record<AccountingFormat, string>> = { json: "", csv: "&_format=text/csv", html: "&_format=text/html" };
+const formatBeside: Readonly<Record<AccountingFormat, string>> = {
+  json: "",
+  csv: "&_format=text/csv",
+  html: "&_format=text/html",
+};
 
 function written(
   accounting: Accounting,
@@ -152,16 +187,26 @@ function written(
 ): { readonly text: string; readonly headers: Record<string, string> } {
   switch (asked.format) {
     case "json":
-      return { text: JSON.stringify(accountingBundle(accounting, { self, site: name, requestId: caller.id })), headers: {} };
+      return {
+        text: JSON.stringify(accountingBundle(accounting, { self, site: name, requestId: caller.id })),
+        headers: {},
+      };
     case "csv":
       return {
         text: accountingCsv(accounting),
-        headers: { "content-type": "text/csv; charset=utf-8", "content-disposition": 'attachment; filename="disclosures.csv"' },
+        headers: {
+          "content-type": "text/csv; charset=utf-8",
+          "content-disposition": 'attachment; filename="disclosures.csv"',
+        },
       };
     case "html":
       return {
         text: accountingPage(accounting),
-        headers: { "content-type": "text/html; charset=utf-8", "content-security-policy": pagePolicy, "referrer-policy": "no-referrer" },
+        headers: {
+          "content-type": "text/html; charset=utf-8",
+          "content-security-policy": pagePolicy,
+          "referrer-policy": "no-referrer",
+        },
       };
   }
 }

@@ -64,7 +64,12 @@ export async function fillPage(
 ): Promise<Result<Filled<Page>, PageRefusal | RowsRefusal>> {
   const { question, posted } = expects;
   const start = place ?? { question, posted, link: undefined, after: undefined, seen: 0 };
-  return fill({ ask: grant.ask, type: "searchset" }, start, origin, (base) => new Page(grant, expects, origin.basesAt(base), joined));
+  return fill(
+    { ask: grant.ask, type: "searchset" },
+    start,
+    origin,
+    (base) => new Page(grant, expects, origin.basesAt(base), joined),
+  );
 }
 
 /** As {@link fillPage}, of any list. @param open begins the page, once the origin's base is known. */
@@ -108,7 +113,9 @@ async function fillFrom<P extends Fillable>(
     const seen = at.seen + rows.matches;
     if (read.value.next === undefined) {
       // Some servers cut a list short without a `next` link; their total still tells.
-      return (read.value.total ?? 0) > seen ? err({ reason: "answer_incomplete" }) : ok({ page, next: undefined });
+      return (read.value.total ?? 0) > seen
+        ? err({ reason: "answer_incomplete" })
+        : ok({ page, next: undefined });
     }
     const link = linkBelow(base, read.value.next);
     if (link === undefined) return err({ reason: "answer_link_outside_origin" });
@@ -139,7 +146,9 @@ async function prepared(
     type,
   );
   if (!read.ok) return read;
-  const refusal = (await page.prepare?.(entries)) ?? entries.map((entry) => rows.take(entry)).find((one) => one !== undefined);
+  const refusal =
+    (await page.prepare?.(entries)) ??
+    entries.map((entry) => rows.take(entry)).find((one) => one !== undefined);
   origin.held.give(held);
   return refusal === undefined ? read : err(refusal);
 }
@@ -150,8 +159,11 @@ const lengthOf = (entry: EntryBytes): number => (entry === "too_large" ? 0 : ent
 function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefusal {
   if (isFurtherPage && refusal.reason === "absent") return { reason: "page_link_target_absent" };
   // A search that is well-formed by R4 and that this server does not know: the client can ask otherwise.
-  const isRejected = refusal.reason === "origin_refused" && (refusal.status === 400 || refusal.status === 422);
-  return isRejected && !isFurtherPage ? { reason: "origin_rejected_search", status: refusal.status } : refusal;
+  const isRejected =
+    refusal.reason === "origin_refused" && (refusal.status === 400 || refusal.status === 422);
+  return isRejected && !isFurtherPage
+    ? { reason: "origin_rejected_search", status: refusal.status }
+    : refusal;
 }
 
 /** The rows of one page of the origin's on their way into the client's. */

@@ -41,7 +41,11 @@ export async function gather(asked: Gathering, pages: PageLinks): Promise<Result
       if (!known.ok) return known;
       if (!one.ok) return one;
       const seen = await behindContext(known.value, expects, one.value, origin);
-      return new Discloser(seen, origin.basesAt(one.value.base)).read(one.value.body, expects.type, expects.id);
+      return new Discloser(seen, origin.basesAt(one.value.base)).read(
+        one.value.body,
+        expects.type,
+        expects.id,
+      );
     }
     case "vread": {
       const [old, current, known] = await Promise.all([
@@ -69,12 +73,20 @@ async function searchPage(
 ): Promise<Result<Disclosure, GatherRefusal>> {
   const resolved = await resolveJoins(expects.joins, origin);
   if (!resolved.ok) return resolved;
-  if (resolved.value === undefined) return new Page(grant, expects, origin.basesAt(origin.base)).finish(undefined, true);
+  if (resolved.value === undefined)
+    return new Page(grant, expects, origin.basesAt(origin.base)).finish(undefined, true);
   const { parameters, joined } = resolved.value;
-  const filled = await fillPage({ ...grant, ask: expects.askJoined(parameters) }, expects, place, origin, joined);
+  const filled = await fillPage(
+    { ...grant, ask: expects.askJoined(parameters) },
+    expects,
+    place,
+    origin,
+    joined,
+  );
   if (!filled.ok) return filled;
   const { page, next } = filled.value;
-  const link = next && pageUrl(origin.base, expects.type, await pages.seal(next, pageBinding(who, expects.type), at));
+  const link =
+    next && pageUrl(origin.base, expects.type, await pages.seal(next, pageBinding(who, expects.type), at));
   if (link !== undefined && link.length > pageUrlBytesMax) return err({ reason: "page_link_too_long" });
   return page.finish(link, place === undefined);
 }

@@ -35,7 +35,8 @@ export async function listEverything(
     (base) => new EverythingPage(grant, origin.basesAt(base)),
   );
   // The patient is there: a server that has no such operation says so like this.
-  if (!filled.ok) return filled.error.reason === "absent" ? err({ reason: "origin_rejected_search", status: 404 }) : filled;
+  if (!filled.ok)
+    return filled.error.reason === "absent" ? err({ reason: "origin_rejected_search", status: 404 }) : filled;
   const { page } = filled.value;
   const found = await referred([...page.referred.keys()], origin);
   if (!found.ok) return found;
@@ -43,14 +44,21 @@ export async function listEverything(
   return brought.ok ? filled : brought;
 }
 
-async function referred(references: readonly string[], origin: OriginSession): Promise<Result<readonly JsonObject[], GatherRefusal>> {
+async function referred(
+  references: readonly string[],
+  origin: OriginSession,
+): Promise<Result<readonly JsonObject[], GatherRefusal>> {
   if (references.length > referredMax) return err({ reason: "too_many_rows" });
   const byType = Map.groupBy(references, (reference) => reference.slice(0, reference.indexOf("/")));
   const resources: JsonObject[] = [];
   for (const [type, among] of byType) {
     for (let from = 0; from < among.length; from += idsMax) {
       const ids = among.slice(from, from + idsMax).map((reference) => reference.slice(type.length + 1));
-      const found = await allRows({ path: type, query: `_id=${ids.join(",")}&_count=${idsMax}`, posted: true }, 5 * idsMax, origin);
+      const found = await allRows(
+        { path: type, query: `_id=${ids.join(",")}&_count=${idsMax}`, posted: true },
+        5 * idsMax,
+        origin,
+      );
       if (!found.ok) return found;
       resources.push(...found.value.rows);
     }

@@ -19,7 +19,10 @@ const [rowsMax, pagesMax] = [10_000, 20];
  * The last of each kind, out of all rows of the search that may be seen. The origin's own `$lastn` is not asked: where the latest is hidden
  * it would leave a gap that tells so.
  */
-export async function listLastN({ search, question, max }: LastNGrant, origin: OriginSession): Promise<Result<Disclosure, GatherRefusal>> {
+export async function listLastN(
+  { search, question, max }: LastNGrant,
+  origin: OriginSession,
+): Promise<Result<Disclosure, GatherRefusal>> {
   const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
   const counts = (row: JsonObject, base: FhirBase) => {
     const isVisible = search.viewOf(row, base) !== undefined;
@@ -44,7 +47,8 @@ export async function listLastN({ search, question, max }: LastNGrant, origin: O
     if (decided.value.kind === "match") visible.push(decided.value);
   }
   const rows = lastOfEach(visible, max).map(({ released }) => released);
-  if (rows.reduce((sum, { text }) => sum + text.length, 0) > pageBytesMax) return refused(err({ reason: "answer_too_large" }));
+  if (rows.reduce((sum, { text }) => sum + text.length, 0) > pageBytesMax)
+    return refused(err({ reason: "answer_too_large" }));
   const tally = new Tally(origin.name);
   tally.withhold(found.value.rows.length - visible.length);
   const self = `${origin.base}/Observation/$lastn?${question}`;

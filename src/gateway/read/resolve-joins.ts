@@ -31,7 +31,9 @@ export async function resolveJoins(
   for (const join of joins) {
     const led = await leadOf(join, origin);
     if (!led.ok) return led;
-    const among = [...led.value].filter((reference) => join.kind === "chain" || reference.startsWith(`${join.type}/`));
+    const among = [...led.value].filter(
+      (reference) => join.kind === "chain" || reference.startsWith(`${join.type}/`),
+    );
     if (among.length > rowsMax) return err({ reason: "too_many_rows" });
     const parameter = parameterOf(join, among);
     if (among.length === 0 || parameter === undefined) return ok(undefined);
@@ -42,7 +44,10 @@ export async function resolveJoins(
 }
 
 /** What the hop's rows are (`chain`), or what they refer to (`has`), as `Type/id`. */
-async function leadOf({ kind, by, hop }: GrantedJoin, origin: OriginSession): Promise<Result<ReadonlySet<string>, RowsRefusal>> {
+async function leadOf(
+  { kind, by, hop }: GrantedJoin,
+  origin: OriginSession,
+): Promise<Result<ReadonlySet<string>, RowsRefusal>> {
   const inner = await resolveJoins(hop.expects.joins, origin);
   if (!inner.ok) return inner;
   if (inner.value === undefined) return ok(new Set());
@@ -67,11 +72,19 @@ async function leadOf({ kind, by, hop }: GrantedJoin, origin: OriginSession): Pr
 }
 
 function parameterOf({ kind, type, by }: GrantedJoin, among: readonly string[]): SearchParameter | undefined {
-  const references = among.map((text) => parseReference(text, "")).filter((reference) => reference.kind === "local");
+  const references = among
+    .map((text) => parseReference(text, ""))
+    .filter((reference) => reference.kind === "local");
   if (kind === "chain") {
-    return { definition: by, values: references.map(({ type, id }) => ({ kind: "reference", text: `${type}/${id}`, type, id })) };
+    return {
+      definition: by,
+      values: references.map(({ type, id }) => ({ kind: "reference", text: `${type}/${id}`, type, id })),
+    };
   }
   const definition = searchParametersOf(type).get("_id");
   if (definition === undefined) return undefined;
-  return { definition, values: references.map(({ id }) => ({ kind: "token", text: id, system: undefined, code: id })) };
+  return {
+    definition,
+    values: references.map(({ id }) => ({ kind: "token", text: id, system: undefined, code: id })),
+  };
 }

@@ -21,7 +21,12 @@ export async function behindContext(
   const reference = parseReference(isObject(context) ? (textAt(context, "reference") ?? "") : "", base);
   const other = reference.kind === "local" ? behind(reference.type, reference.id) : undefined;
   if (reference.kind !== "local" || other?.ok !== true || other.value.expects.kind !== "read") return grant;
-  const [answer, known] = await Promise.all([origin.read(other.value.ask), referredTo(other.value, other.value.expects, origin)]);
+  const [answer, known] = await Promise.all([
+    origin.read(other.value.ask),
+    referredTo(other.value, other.value.expects, origin),
+  ]);
   if (!answer.ok || !known.ok) return grant;
-  return origin.standing(known.value, answer.value, reference.type, reference.id).ok ? whenContextIsSeen() : grant;
+  return origin.standing(known.value, answer.value, reference.type, reference.id).ok
+    ? whenContextIsSeen()
+    : grant;
 }

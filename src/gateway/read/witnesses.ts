@@ -18,17 +18,27 @@ export async function referredTo(
   origin: OriginSession,
 ): Promise<Result<Grant, RowsRefusal | { readonly reason: "row_outside_access" }>> {
   if (witnesses.length === 0) return ok(grant);
-  const each = await Promise.all(witnesses.map(async (witness) => ({ witness, found: await hasWitness(witness, origin) })));
+  const each = await Promise.all(
+    witnesses.map(async (witness) => ({ witness, found: await hasWitness(witness, origin) })),
+  );
   const leading = each.flatMap(({ witness, found }) => (found.ok && found.value ? [witness.name] : []));
   if (leading.length > 0) return ok(referredBy(new Set(leading)));
   const failed = each.flatMap(({ found }) => (found.ok ? [] : [found]));
   return failed[0] ?? err({ reason: "row_outside_access" });
 }
 
-async function hasWitness({ search, paths, reference }: Witness, origin: OriginSession): Promise<Result<boolean, RowsRefusal>> {
+async function hasWitness(
+  { search, paths, reference }: Witness,
+  origin: OriginSession,
+): Promise<Result<boolean, RowsRefusal>> {
   let [discloser, hasRoom, isLed]: [Discloser | undefined, boolean, boolean] = [undefined, true, false];
   const leads = (row: JsonObject, base: FhirBase) => {
-    if (isLed || textAt(row, "resourceType") !== search.expects.type || !referredAt(row, paths, base).has(reference)) return false;
+    if (
+      isLed ||
+      textAt(row, "resourceType") !== search.expects.type ||
+      !referredAt(row, paths, base).has(reference)
+    )
+      return false;
     discloser ??= new Discloser(search, origin.basesAt(base));
     const seen = discloser.seen(row);
     isLed = seen !== undefined;
@@ -42,4 +52,5 @@ async function hasWitness({ search, paths, reference }: Witness, origin: OriginS
 }
 
 const isUnknown = (refusal: RowsRefusal) =>
-  refusal.reason === "absent" || (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);
+  refusal.reason === "absent" ||
+  (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);

@@ -21,16 +21,40 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
       return { interaction: "search-type", type: interaction.type, parameters: written(interaction) };
     case "history": {
       const { type, id } = interaction;
-      return { interaction: id === undefined ? "history-type" : "history-instance", type, id, parameters: listed(interaction) };
+      return {
+        interaction: id === undefined ? "history-type" : "history-instance",
+        type,
+        id,
+        parameters: listed(interaction),
+      };
     }
     case "everything":
-      return { interaction: "$everything", type: interaction.type, id: interaction.id, parameters: listed(interaction) };
+      return {
+        interaction: "$everything",
+        type: interaction.type,
+        id: interaction.id,
+        parameters: listed(interaction),
+      };
     case "lastn":
-      return { interaction: "$lastn", type: interaction.type, parameters: [...written(interaction), ["max", String(interaction.max)]] };
+      return {
+        interaction: "$lastn",
+        type: interaction.type,
+        parameters: [...written(interaction), ["max", String(interaction.max)]],
+      };
     case "disclosures": {
       const { type, id, start, end, all, summed, recipient, purpose, place } = interaction;
-      const said = { start: start?.text, end: end?.text, all: String(all), summed: summed ? "true" : undefined, recipient, purpose, place };
-      const parameters = Object.entries(said).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
+      const said = {
+        start: start?.text,
+        end: end?.text,
+        all: String(all),
+        summed: summed ? "true" : undefined,
+        recipient,
+        purpose,
+        place,
+      };
+      const parameters = Object.entries(said).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, value] as const],
+      );
       return { interaction: "$disclosures", type, id, parameters };
     }
     case "validate":
@@ -40,7 +64,11 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
     case "conditional-update":
     case "conditional-patch":
     case "conditional-delete":
-      return { interaction: interaction.kind, type: interaction.type, parameters: written(interaction.criteria) };
+      return {
+        interaction: interaction.kind,
+        type: interaction.type,
+        parameters: written(interaction.criteria),
+      };
     case "batch":
       return { interaction: "batch" };
   }
@@ -51,7 +79,8 @@ function written({ parameters, joins, includes }: Search): readonly (readonly [s
   return [...conditionTexts({ parameters, joins }), ...includes.map(includeText)].map(pairOf);
 }
 
-const listed = (asked: HistoryAsked | EverythingAsked) => listingQuery(asked).split("&").filter(Boolean).map(pairOf);
+const listed = (asked: HistoryAsked | EverythingAsked) =>
+  listingQuery(asked).split("&").filter(Boolean).map(pairOf);
 
 function pairOf(text: string): readonly [string, string] {
   const at = text.indexOf("=");

@@ -27,7 +27,11 @@ export const refusalNames = (origin: OriginSession | undefined): Named => ({
 });
 
 /** Whom a write is about, before it is sent and after. */
-export function writeNames({ patients, unseen, room, unnamed }: ConcernedBy, origin: string, { type, id }: What): Named {
+export function writeNames(
+  { patients, unseen, room, unnamed }: ConcernedBy,
+  origin: string,
+  { type, id }: What,
+): Named {
   const nameOf = (patient: string) => `${origin}/Patient/${patient}`;
   const reference = type === undefined ? [] : [id === undefined ? type : `${type}/${id}`];
   return {

@@ -8,7 +8,16 @@ import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
 import type { Arrival, Call } from "#gateway/admission/admit";
 import { onRecord } from "./on-record.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { inAppends, nobody, refusalNames, windowNames, withheldPathsMax, writeNames, type Named, type Part } from "./parts.ts";
+import {
+  inAppends,
+  nobody,
+  refusalNames,
+  windowNames,
+  withheldPathsMax,
+  writeNames,
+  type Named,
+  type Part,
+} from "./parts.ts";
 import type { BreakReason } from "#gateway/answer/windows";
 import { withStates } from "#gateway/origin/with-states";
 import type { WriteOutcome } from "#gateway/answer/write-answer";
@@ -71,7 +80,9 @@ export class Recorder {
   /** @param decidedBy beside it, what the refusal tells of rows. */
   refusal(status: number, reason: string, decidedBy: DisclosedWindow | undefined): Promise<Appended> {
     const refusal = { ...this.#event("refusal", { status, reason }), ...refusalNames(this.#facts.origin) };
-    return this.#first(decidedBy === undefined ? [refusal] : [refusal, { ...this.#disclosed(decidedBy, [], status), step: 1 }]);
+    return this.#first(
+      decidedBy === undefined ? [refusal] : [refusal, { ...this.#disclosed(decidedBy, [], status), step: 1 }],
+    );
   }
 
   /** An answer with nothing of the origin's in it. */
@@ -80,7 +91,11 @@ export class Recorder {
   }
 
   /** An answer that is one window. */
-  disclosure(window: DisclosedWindow, { withheldPaths }: Pick<Disclosure, "withheldPaths">, status: number): Promise<Appended> {
+  disclosure(
+    window: DisclosedWindow,
+    { withheldPaths }: Pick<Disclosure, "withheldPaths">,
+    status: number,
+  ): Promise<Appended> {
     return this.#first([this.#disclosed(window, withheldPaths, status)]);
   }
 
@@ -89,11 +104,19 @@ export class Recorder {
     const [first] = disclosure.windows;
     if (first === undefined) throw new Error("a disclosure of nothing");
     const withheld = { paths: disclosure.withheldPaths.slice(0, withheldPathsMax) };
-    return this.#first([{ ...this.#event("intent", { status }), withheld }, this.#numbered(first, 1, disclosure, status)]);
+    return this.#first([
+      { ...this.#event("intent", { status }), withheld },
+      this.#numbered(first, 1, disclosure, status),
+    ]);
   }
 
   /** A further window. */
-  async window(window: DisclosedWindow, number: number, disclosure: Disclosure, status: number): Promise<void> {
+  async window(
+    window: DisclosedWindow,
+    number: number,
+    disclosure: Disclosure,
+    status: number,
+  ): Promise<void> {
     await this.#append([this.#numbered(window, number, disclosure, status)]);
   }
 
@@ -105,7 +128,9 @@ export class Recorder {
 
   /** A write is about to be sent, with whom it is about. */
   async intent(concerned: ConcernedBy): Promise<Appended> {
-    const recorded = await this.#first([{ ...this.#event("intent", {}), ...this.#written(concerned, onRecord(this.#facts.interaction)) }]);
+    const recorded = await this.#first([
+      { ...this.#event("intent", {}), ...this.#written(concerned, onRecord(this.#facts.interaction)) },
+    ]);
     if (recorded !== "replayed") this.#intended = recorded;
     return recorded;
   }
@@ -118,12 +143,17 @@ export class Recorder {
     const about = this.#disclosedBeside(disclosure).map(({ window, withheldPaths }, index) =>
       Object.assign(this.#disclosed(window, withheldPaths, status), { what, step: step + 1 + index }),
     );
-    const recorded = await this.#first([{ ...event, ...this.#written(concerned, what), what, step }, ...about]);
+    const recorded = await this.#first([
+      { ...event, ...this.#written(concerned, what), what, step },
+      ...about,
+    ]);
     return recorded === "replayed" ? recorded : (this.#intended ?? recorded);
   }
 
   /** What the answer to a write tells of rows: those that it shows, and those that decided it. */
-  #disclosedBeside(disclosure: Disclosure | undefined): readonly { window: DisclosedWindow; withheldPaths: readonly string[] }[] {
+  #disclosedBeside(
+    disclosure: Disclosure | undefined,
+  ): readonly { window: DisclosedWindow; withheldPaths: readonly string[] }[] {
     const concerned = this.#facts.origin?.concerned;
     const joined = disclosure && (concerned?.join(disclosure) ?? disclosure);
     const alone = joined === undefined || joined === disclosure ? concerned?.alone() : undefined;
@@ -147,7 +177,8 @@ export class Recorder {
 
   /** All else that the answer to a batch or a transaction says and did. Its receipt is that of its first record. */
   async lastParts(parts: readonly Part[]): Promise<Appended> {
-    const recorded = parts.length === 0 && this.#intended !== undefined ? this.#intended : await this.#parts(parts);
+    const recorded =
+      parts.length === 0 && this.#intended !== undefined ? this.#intended : await this.#parts(parts);
     return recorded === "replayed" ? recorded : (this.#intended ?? recorded);
   }
 
@@ -185,7 +216,12 @@ export class Recorder {
     return origin === undefined ? events : events.map((event) => withStates(event, origin.residences));
   }
 
-  #numbered(window: DisclosedWindow, number: number, { windows, withheldPaths }: Disclosure, status: number): AuditEvent {
+  #numbered(
+    window: DisclosedWindow,
+    number: number,
+    { windows, withheldPaths }: Disclosure,
+    status: number,
+  ): AuditEvent {
     return {
       ...this.#disclosed(window, withheldPaths, status),
       step: number, // the intent is step 0
@@ -221,7 +257,12 @@ export class Recorder {
         signedBy,
       },
       from: { address: this.#address },
-      what: { ...onRecord(interaction), method: this.#arrival.method, origin: call?.origin, path: call?.segments.join("/") },
+      what: {
+        ...onRecord(interaction),
+        method: this.#arrival.method,
+        origin: call?.origin,
+        path: call?.segments.join("/"),
+      },
       why: principal && {
         purposes: [principal.purpose],
         agreement: principal.agreement,
@@ -246,6 +287,11 @@ export class Recorder {
     if (principal === undefined) return { kind: "address", address: this.#address };
     const { client, proof } = principal;
     if (proof !== undefined) return { kind: "key", jkt: proof.jkt };
-    return { kind: "client", client: client.id, requestId: this.#arrival.id, spread: this.#ports.ledgerSpread };
+    return {
+      kind: "client",
+      client: client.id,
+      requestId: this.#arrival.id,
+      spread: this.#ports.ledgerSpread,
+    };
   }
 }

@@ -63,7 +63,8 @@ export class Trail {
   /** A refusal that a row decided tells of that row: the names of those whom it concerns are paid for like those of an answer. */
   async refuse(refusal: GatewayRefusal): Promise<Response> {
     const concerned = this.#facts.origin?.concerned;
-    const paid = concerned === undefined || concerned.due() === 0 ? undefined : await this.#gate?.spendNames(concerned);
+    const paid =
+      concerned === undefined || concerned.due() === 0 ? undefined : await this.#gate?.spendNames(concerned);
     return paid?.ok === false ? this.#refuse(paid.error) : this.#refuse(refusal, concerned?.alone());
   }
 
@@ -76,15 +77,24 @@ export class Trail {
     if ("nonce" in refusal) headers.set("dpop-nonce", refusal.nonce);
     if ("retryAfterSeconds" in refusal && "policy" in refusal) {
       // Of a quota: the others that were spent from are told beside it.
-      for (const [name, value] of Object.entries(exhaustedHeaders(refusal, this.#budgets ?? [], this.#ports.jitter())))
+      for (const [name, value] of Object.entries(
+        exhaustedHeaders(refusal, this.#budgets ?? [], this.#ports.jitter()),
+      ))
         headers.set(name, value);
     } else if ("retryAfterSeconds" in refusal) headers.set("retry-after", String(refusal.retryAfterSeconds));
     if (refusal.reason === "method_not_supported") headers.set("allow", refusal.allow.join(", ")); // RFC 9110 §15.5.6
     if (isOfSignature(refusal)) headers.set("accept-signature", acceptSignature(this.#arrival));
-    if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
+    if (face.status === 401)
+      headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
     if (refusal.reason === "scope_insufficient" && call?.scheme !== undefined)
       headers.set("www-authenticate", scopeChallenge(call.scheme, principal?.patient, refusal));
-    const answer = outcomeAnswer(this.#arrival.id, face, this.#mediaType, headers, "issues" in refusal ? refusal.issues : []);
+    const answer = outcomeAnswer(
+      this.#arrival.id,
+      face,
+      this.#mediaType,
+      headers,
+      "issues" in refusal ? refusal.issues : [],
+    );
     return this.#signed(answer, async () => [await answer.clone().bytes()]);
   }
 
@@ -94,7 +104,10 @@ export class Trail {
     if (recorded === "replayed") return this.#refuse({ reason: "proof_replayed" });
     const body = JSON.stringify(resource);
     const headers = this.#answerHeaders(recorded, 200);
-    return this.#signed(new Response(this.#arrival.method === "HEAD" ? null : body, { status: 200, headers }), () => [utf8(body)]);
+    return this.#signed(
+      new Response(this.#arrival.method === "HEAD" ? null : body, { status: 200, headers }),
+      () => [utf8(body)],
+    );
   }
 
   /**
@@ -129,14 +142,26 @@ export class Trail {
   }
 
   /** The answer to a batch or a transaction, or why there is none, once all that it says and did is on record. */
-  async concludeParts(parts: readonly Part[], said: Uint8Array<ArrayBuffer> | GatewayRefusal): Promise<Response> {
+  async concludeParts(
+    parts: readonly Part[],
+    said: Uint8Array<ArrayBuffer> | GatewayRefusal,
+  ): Promise<Response> {
     const receipt = await this.#recorder.lastParts(parts);
     if (receipt === "replayed") return this.#refuse({ reason: "proof_replayed" });
     if (said instanceof Uint8Array)
-      return this.#signed(new Response(said, { status: 200, headers: this.#answerHeaders(receipt, 200) }), () => [said]);
+      return this.#signed(
+        new Response(said, { status: 200, headers: this.#answerHeaders(receipt, 200) }),
+        () => [said],
+      );
     const headers = this.#headers(receipt);
     if ("retryAfterSeconds" in said) headers.set("retry-after", String(said.retryAfterSeconds));
-    const answer = outcomeAnswer(this.#arrival.id, faceOf(said), this.#mediaType, headers, "issues" in said ? said.issues : []);
+    const answer = outcomeAnswer(
+      this.#arrival.id,
+      faceOf(said),
+      this.#mediaType,
+      headers,
+      "issues" in said ? said.issues : [],
+    );
     return this.#signed(answer, async () => [await answer.clone().bytes()]);
   }
 
@@ -165,14 +190,17 @@ export class Trail {
       const recorded = await this.#recorder.disclosure(first, disclosure, status);
       if (recorded === "replayed") return this.#refuse({ reason: "proof_replayed" });
       const headers = this.#answerHeaders(recorded, status, validators, own);
-      return this.#signed(new Response(bodiless ? null : first.body, { status, headers }), () => [first.body]);
+      return this.#signed(new Response(bodiless ? null : first.body, { status, headers }), () => [
+        first.body,
+      ]);
     }
     const recorded = await this.#recorder.firstWindow(disclosure, status);
     if (recorded === "replayed") return this.#refuse({ reason: "proof_replayed" });
     const answer = { status, headers: this.#answerHeaders(recorded, status, validators, own) };
     const { headers } = await this.#signed(answer, () => windows.map(({ body }) => body));
     if (bodiless) {
-      for (const [index, window] of further.entries()) await this.#recorder.window(window, index + 2, disclosure, status);
+      for (const [index, window] of further.entries())
+        await this.#recorder.window(window, index + 2, disclosure, status);
       return new Response(null, { status, headers });
     }
     const { readable, work } = sendWindows(windows, {
@@ -187,13 +215,23 @@ export class Trail {
   /** Each answer to somebody known passes here last, once it is on record: the receipt is signed, too. */
   async #signed<T extends Pick<Response, "status" | "headers">>(answer: T, body: SignedBody): Promise<T> {
     await this.#addProof(answer.headers);
-    await signAnswer({ status: answer.status, headers: answer.headers, body }, this.#arrival, this.#facts, this.#ports);
+    await signAnswer(
+      { status: answer.status, headers: answer.headers, body },
+      this.#arrival,
+      this.#facts,
+      this.#ports,
+    );
     return answer;
   }
 
   /** `Prefer: audit-proof` of somebody known: the receipt with its proof. Whoever is nobody can ask the ledger itself. */
   async #addProof(headers: Headers): Promise<void> {
-    if (this.#receipt === undefined || this.#facts.principal === undefined || !asksForProof(this.#arrival.headers)) return;
+    if (
+      this.#receipt === undefined ||
+      this.#facts.principal === undefined ||
+      !asksForProof(this.#arrival.headers)
+    )
+      return;
     const proof = await this.#ports.recordProver.prove(this.#receipt);
     if (proof === undefined) return;
     headers.set("phylax-receipt", formatReceipt({ ...this.#receipt, proof }));
@@ -219,7 +257,8 @@ export class Trail {
     const jkt = principal?.proof?.jkt; // RFC 9449 §8.2: the next proof's nonce comes with this answer
     if (jkt !== undefined) headers.set("dpop-nonce", this.#ports.proofs.nonce(jkt, this.#arrival.at));
     const budgets = this.#budgets;
-    if (budgets !== undefined) for (const [name, value] of Object.entries(rateLimitHeaders(budgets))) headers.set(name, value);
+    if (budgets !== undefined)
+      for (const [name, value] of Object.entries(rateLimitHeaders(budgets))) headers.set(name, value);
     return headers;
   }
 
@@ -227,7 +266,9 @@ export class Trail {
   get #page(): string | undefined {
     const { page } = this.#arrival;
     const { principal } = this.#facts;
-    return page === undefined || principal === undefined || principal.client.corsOrigins.includes(page) ? page : undefined;
+    return page === undefined || principal === undefined || principal.client.corsOrigins.includes(page)
+      ? page
+      : undefined;
   }
 
   #answerHeaders(

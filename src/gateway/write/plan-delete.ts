@@ -47,7 +47,8 @@ export async function planDelete(
   // Whatever becomes of the write, that the row is there is told.
   if (!origin.concerned.decide({ type, id, ...(shown ?? concernedByUnread(whole ?? row, bases)) }))
     return err({ reason: "answer_too_large" });
-  if (!isCurrent(ifMatch, shown?.resource, grant.value.policyDigest)) return err({ reason: "version_not_current" });
+  if (!isCurrent(ifMatch, shown?.resource, grant.value.policyDigest))
+    return err({ reason: "version_not_current" });
   const version = versionIn(row);
   if (version === undefined) return err({ reason: "version_missing" });
   const concerned =
@@ -55,7 +56,13 @@ export async function planDelete(
       ? concernedByUnread(whole ?? row, bases)
       : concernedByChange({ stored: whole, named: shown }, bases);
   if (concerned.patients.size > patientsMax) return err({ reason: "answer_too_large" });
-  return ok({ kind: "send", write: { method: "DELETE", path: `${type}/${id}`, version }, type, id, concerned });
+  return ok({
+    kind: "send",
+    write: { method: "DELETE", path: `${type}/${id}`, version },
+    type,
+    id,
+    concerned,
+  });
 }
 
 type Facts = RowFacts & {
@@ -63,7 +70,10 @@ type Facts = RowFacts & {
   readonly whole: JsonObject | undefined;
 };
 
-async function readFacts(body: OriginBody, members: WriteGrant["decidingMembers"]): Promise<Result<Facts, OriginRefusal | Withheld>> {
+async function readFacts(
+  body: OriginBody,
+  members: WriteGrant["decidingMembers"],
+): Promise<Result<Facts, OriginRefusal | Withheld>> {
   const reader = new RowFactsReader(members, inlineLabel);
   let chunks: Uint8Array[] | undefined = [];
   let length = 0;

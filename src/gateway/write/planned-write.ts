@@ -45,6 +45,11 @@ export type PlannedWrite =
       readonly concerned: ConcernedBy;
     }
   /** `If-None-Exist`, and there is one: nothing is created. */
-  | { readonly kind: "found"; readonly type: PlainWrite["type"]; readonly id: string; readonly concerned: ConcernedBy }
+  | {
+      readonly kind: "found";
+      readonly type: PlainWrite["type"];
+      readonly id: string;
+      readonly concerned: ConcernedBy;
+    }
   /** A conditional delete of what is not there. */
   | { readonly kind: "nothing"; readonly type: PlainWrite["type"] };

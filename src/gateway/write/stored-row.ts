@@ -28,7 +28,12 @@ export interface Place {
 }
 
 /** The stored resource as the origin gave it, judged; the row first, as with a read: what is wrong with a hidden one must not show. */
-export function storedRow(bytes: Uint8Array, place: Place, grant: WriteGrant, bases: Bases): Result<StoredRow, Withheld> {
+export function storedRow(
+  bytes: Uint8Array,
+  place: Place,
+  grant: WriteGrant,
+  bases: Bases,
+): Result<StoredRow, Withheld> {
   const read = readJson(bytes);
   if (!read.ok) return err(unread(read.error));
   const stored = read.value;
@@ -38,7 +43,14 @@ export function storedRow(bytes: Uint8Array, place: Place, grant: WriteGrant, ba
   const sources = new WeakMap<JsonObject, JsonObject>();
   const cut = cutForWriter(stored, grant, bases, (shown, from) => void sources.set(shown, from));
   if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
-  return ok({ stored, shown: cut.value.resource, sources, view: view.value, version: versionIn(stored), named: cut.value });
+  return ok({
+    stored,
+    shown: cut.value.resource,
+    sources,
+    view: view.value,
+    version: versionIn(stored),
+    named: cut.value,
+  });
 }
 
 /** By which a stored row is written; of a row that its writer does not reach nothing but that. Needs its deciding members alone. */
@@ -49,7 +61,8 @@ export function reachedView(
   { origin }: Bases,
 ): Result<ResourceView, Withheld> {
   const view = writable(row, origin);
-  if (seen?.viewOf(row, origin) === undefined || view === undefined) return err({ reason: "row_outside_access" });
+  if (seen?.viewOf(row, origin) === undefined || view === undefined)
+    return err({ reason: "row_outside_access" });
   const isAsked = property(row, "resourceType") === type && property(row, "id") === id;
   return isAsked ? ok(view) : err({ reason: "answer_mismatch" });
 }
@@ -80,11 +93,17 @@ export function versionIn(row: JsonObject): string | undefined {
 }
 
 /** RFC 9110 §13.1.1 by what the client can know: the gateway's own tag, compared strongly, or the version where the view shows it. */
-export function isCurrent(ifMatch: WriteConditions["ifMatch"], shown: JsonObject | undefined, policyDigest: string): boolean {
+export function isCurrent(
+  ifMatch: WriteConditions["ifMatch"],
+  shown: JsonObject | undefined,
+  policyDigest: string,
+): boolean {
   if (ifMatch === undefined || ifMatch === "*") return true;
   if (shown === undefined) return false;
   const own = etagOf(utf8(JSON.stringify(shown)), policyDigest);
   const meta = property(shown, "meta");
   const version = isObject(meta) ? textAt(meta, "versionId") : undefined;
-  return ifMatch.some(({ weak, text }) => (!weak && `"${text}"` === own) || (version !== undefined && text === version));
+  return ifMatch.some(
+    ({ weak, text }) => (!weak && `"${text}"` === own) || (version !== undefined && text === version),
+  );
 }

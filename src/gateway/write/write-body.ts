@@ -57,8 +57,10 @@ export function bodyOf(interaction: Writing, bytes: Uint8Array): Result<WriteBod
     return operations.ok ? ok({ kind: "patch", operations: operations.value }) : operations;
   }
   const resource = json.value;
-  if (!isObject(resource) || property(resource, "resourceType") !== interaction.type) return err({ reason: "resource_type_mismatch" });
-  if (interaction.kind === "update" && textAt(resource, "id") !== interaction.id) return err({ reason: "resource_id_mismatch" });
+  if (!isObject(resource) || property(resource, "resourceType") !== interaction.type)
+    return err({ reason: "resource_type_mismatch" });
+  if (interaction.kind === "update" && textAt(resource, "id") !== interaction.id)
+    return err({ reason: "resource_id_mismatch" });
   return ok({ kind: "resource", resource });
 }
 
@@ -72,12 +74,17 @@ export function isCarried(headers: Headers, types: ReadonlySet<string>): boolean
   const [type = "", ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
   return (
     types.has(type.trim()) &&
-    parameters.every((parameter) => /^\s*(?:charset\s*=\s*"?utf-8"?|fhirversion\s*=\s*4\.0(?:\.\d)?)\s*$/u.test(parameter))
+    parameters.every((parameter) =>
+      /^\s*(?:charset\s*=\s*"?utf-8"?|fhirversion\s*=\s*4\.0(?:\.\d)?)\s*$/u.test(parameter),
+    )
   );
 }
 
 /** All of a body that is not too large, and not nothing. */
-export async function readAll(body: Arrival["body"], bytesMax = writeBytesMax): Promise<Result<Uint8Array, WriteBodyRefusal>> {
+export async function readAll(
+  body: Arrival["body"],
+  bytesMax = writeBytesMax,
+): Promise<Result<Uint8Array, WriteBodyRefusal>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of body ?? []) {

@@ -31,7 +31,10 @@ export interface CriteriaScene {
 const rowsMax = 1_000;
 
 /** As {@link findRow}, by its id alone. */
-export async function findByCriteria(criteria: Search, scene: CriteriaScene): Promise<Result<string | undefined, CriteriaRefusal>> {
+export async function findByCriteria(
+  criteria: Search,
+  scene: CriteriaScene,
+): Promise<Result<string | undefined, CriteriaRefusal>> {
   const found = await findRow(criteria, scene);
   return found.ok ? ok(found.value?.id) : found;
 }
@@ -43,7 +46,10 @@ export async function findByCriteria(criteria: Search, scene: CriteriaScene): Pr
  *
  * @returns `undefined`: there is none.
  */
-export async function findRow(criteria: Search, scene: CriteriaScene): Promise<Result<DecidingRow | undefined, CriteriaRefusal>> {
+export async function findRow(
+  criteria: Search,
+  scene: CriteriaScene,
+): Promise<Result<DecidingRow | undefined, CriteriaRefusal>> {
   const { origin, policy, access } = scene;
   const parameter = undecidable(criteria);
   if (parameter !== undefined) return err({ reason: "criteria_not_supported", parameter });
@@ -72,7 +78,8 @@ export async function findRow(criteria: Search, scene: CriteriaScene): Promise<R
     const seen = textAt(row, "resourceType") === criteria.type ? discloser.seen(row) : undefined;
     if (seen === undefined || !isId(seen.id)) continue;
     // By what may be seen of it: a value that is hidden finds nothing.
-    const isMatch = meets(seen.shown, criteria.parameters, base) || meets(seen.shown, criteria.parameters, origin.base);
+    const isMatch =
+      meets(seen.shown, criteria.parameters, base) || meets(seen.shown, criteria.parameters, origin.base);
     if (!isMatch) continue;
     matches.set(seen.id, seen);
     if (!origin.concerned.decide(seen)) return err({ reason: "too_many_rows" });

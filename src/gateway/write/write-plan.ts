@@ -10,7 +10,13 @@ import { patientsMax } from "#phi/disclosure";
 import { mergeBody, patchShown } from "#phi/merge/merge-body";
 import type { Bases } from "#phi/origin-urls";
 import { isReadable } from "#phi/readable";
-import { evaluateWrite, type Change, type PlainWrite, type ResultFault, type WriteGrant } from "#policy/evaluate-write";
+import {
+  evaluateWrite,
+  type Change,
+  type PlainWrite,
+  type ResultFault,
+  type WriteGrant,
+} from "#policy/evaluate-write";
 import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-by-write";
 import { planDelete } from "./plan-delete.ts";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
@@ -19,11 +25,16 @@ import type { AskedWrite, WriteBody } from "./write-body.ts";
 import { findByCriteria, findRow, type CriteriaScene } from "./write-criteria.ts";
 
 /** Decides about one write, up to the very bytes that the origin would be sent. Asks it to read, and never to write. */
-export async function planWrite(asked: AskedWrite, scene: CriteriaScene): Promise<Result<PlannedWrite, PlanRefusal>> {
+export async function planWrite(
+  asked: AskedWrite,
+  scene: CriteriaScene,
+): Promise<Result<PlannedWrite, PlanRefusal>> {
   const planned = await decideWrite(asked, scene);
   if (!planned.ok || planned.value.kind !== "send") return planned;
   // A text of a tree: it may be larger than what was sent, by all that is hidden of the stored resource.
-  return scene.origin.held.take(planned.value.write.body?.length ?? 0) ? planned : err({ reason: "plan_too_large" });
+  return scene.origin.held.take(planned.value.write.body?.length ?? 0)
+    ? planned
+    : err({ reason: "plan_too_large" });
 }
 
 async function decideWrite(
@@ -35,7 +46,8 @@ async function decideWrite(
     const permitted = evaluateWrite(scene.policy, scene.access, { kind: "delete", type, id: "any" });
     if (!permitted.ok) return permitted;
     // Before anything is asked of the origin: no row decides it.
-    if ((await scene.origin.traits())?.honoursIfMatchOnDelete !== true) return err({ reason: "delete_not_conditional" });
+    if ((await scene.origin.traits())?.honoursIfMatchOnDelete !== true)
+      return err({ reason: "delete_not_conditional" });
   }
   switch (interaction.kind) {
     case "create": {
@@ -62,11 +74,14 @@ async function decideWrite(
       if (!found.ok) return found;
       const id = found.value;
       if (interaction.kind === "conditional-delete")
-        return id === undefined ? ok({ kind: "nothing", type }) : planDelete({ kind: "delete", type, id }, conditions, scene);
+        return id === undefined
+          ? ok({ kind: "nothing", type })
+          : planDelete({ kind: "delete", type, id }, conditions, scene);
       const kind = interaction.kind === "conditional-update" ? "update" : "patch";
       if (id !== undefined) return planChange({ kind, type, id }, ofId(body, id), conditions, scene);
       // Under an id of the client's choosing it would tell whether that id is taken: the same face as an update of what is not there.
-      const isNew = kind === "update" && body.kind === "resource" && property(body.resource, "id") === undefined;
+      const isNew =
+        kind === "update" && body.kind === "resource" && property(body.resource, "id") === undefined;
       return isNew ? planCreate({ kind: "create", type }, body, scene) : err({ reason: "absent" });
     }
   }
@@ -74,7 +89,9 @@ async function decideWrite(
 
 /** FHIR R4 http §3.1.0.5.1: without an id the body means the one that was found. */
 const ofId = (body: WriteBody, id: string): WriteBody =>
-  body.kind === "resource" && property(body.resource, "id") === undefined ? { ...body, resource: { ...body.resource, id } } : body;
+  body.kind === "resource" && property(body.resource, "id") === undefined
+    ? { ...body, resource: { ...body.resource, id } }
+    : body;
 
 async function planCreate(
   write: Extract<PlainWrite, { kind: "create" }>,
@@ -101,11 +118,18 @@ async function planCreate(
   const { resource, changes } = merged.value;
   const fault = faultIn(changes, grant.value, base);
   if (fault !== undefined) return err({ reason: fault });
-  if (conditionalReferences(resource).length > 0) return err({ reason: "conditional_reference_not_supported" });
+  if (conditionalReferences(resource).length > 0)
+    return err({ reason: "conditional_reference_not_supported" });
   const concerned = concernedByCreate(resource, base);
   const text = JSON.stringify(resource);
   if (!isReadable(resource, text, undefined, bases)) return err({ reason: "result_exceeds_limits" });
-  return ok({ kind: "send", write: { method: "POST", path: type, body: text }, type, id: undefined, concerned });
+  return ok({
+    kind: "send",
+    write: { method: "POST", path: type, body: text },
+    type,
+    id: undefined,
+    concerned,
+  });
 }
 
 async function planChange(
@@ -124,7 +148,8 @@ async function planChange(
   if (!found.ok) return found;
   origin.residences.note(found.value.stored);
   // Whatever becomes of the write, that the row is there is told.
-  if (!origin.concerned.decide({ type, id, ...found.value.named })) return err({ reason: "answer_too_large" });
+  if (!origin.concerned.decide({ type, id, ...found.value.named }))
+    return err({ reason: "answer_too_large" });
   return decideChange(write, body, conditions, { grant: grant.value, row: found.value, bases });
 }
 
@@ -140,13 +165,22 @@ function decideChange(
   if (version === undefined) return err({ reason: "version_missing" });
 
   const { origin } = bases;
-  const submitted = body.kind === "patch" ? patchShown(shown, body.operations, sources) : ok(body.kind === "resource" ? body.resource : {});
+  const submitted =
+    body.kind === "patch"
+      ? patchShown(shown, body.operations, sources)
+      : ok(body.kind === "resource" ? body.resource : {});
   if (!submitted.ok) return submitted;
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
   if (property(submitted.value, "id") !== id) return err({ reason: "resource_id_mismatch" });
   const viewInside = (inside: JsonObject, nesting: Nesting) => grant.writableInside(inside, origin, nesting);
   const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, origin);
-  const merged = mergeBody(submitted.value, { stored, shown }, view, { bases, sources, viewInside, mayLinkTo, patched: kind === "patch" });
+  const merged = mergeBody(submitted.value, { stored, shown }, view, {
+    bases,
+    sources,
+    viewInside,
+    mayLinkTo,
+    patched: kind === "patch",
+  });
   if (!merged.ok) return merged;
   const { resource: result, changes } = merged.value;
   const standing = new Set(conditionalReferences(stored)); // an address elsewhere may have a query
@@ -155,15 +189,26 @@ function decideChange(
   const fault = faultIn(changes, grant, origin);
   if (fault !== undefined) return err({ reason: fault });
   const text = JSON.stringify(result);
-  if (!isReadable(result, text, stored, bases) || !cutForWriter(result, grant, bases).ok) return err({ reason: "result_exceeds_limits" });
+  if (!isReadable(result, text, stored, bases) || !cutForWriter(result, grant, bases).ok)
+    return err({ reason: "result_exceeds_limits" });
   const concerned = concernedByChange({ stored, named: row.named, sent: submitted.value, result }, bases);
   // The record of the write has room for no more.
   if (concerned.patients.size > patientsMax) return err({ reason: "result_exceeds_limits" });
-  return ok({ kind: "send", write: { method: "PUT", path: `${type}/${id}`, version, body: text }, type, id, concerned });
+  return ok({
+    kind: "send",
+    write: { method: "PUT", path: `${type}/${id}`, version, body: text },
+    type,
+    id,
+    concerned,
+  });
 }
 
 /** The first thing that may not become of the resource, or of one inside it. */
-function faultIn(changes: readonly Change[], { faultOf }: WriteGrant, base: FhirBase): ResultFault | undefined {
+function faultIn(
+  changes: readonly Change[],
+  { faultOf }: WriteGrant,
+  base: FhirBase,
+): ResultFault | undefined {
   for (const change of changes) {
     const fault = faultOf(change, base);
     if (fault !== undefined) return fault;

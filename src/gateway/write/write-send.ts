@@ -18,7 +18,10 @@ import type { PlannedWrite } from "./planned-write.ts";
 export type SendRefusal =
   | { readonly reason: "origin_unknown" | "absent" }
   | { readonly reason: "origin_circuit_open" | "origin_throttled"; readonly retryAfterSeconds: number }
-  | { readonly reason: "origin_refused" | "write_conflict" | "write_precondition_failed" | "write_rejected"; readonly status: number }
+  | {
+      readonly reason: "origin_refused" | "write_conflict" | "write_precondition_failed" | "write_rejected";
+      readonly status: number;
+    }
   /** Nobody knows whether it was done: the origin did not answer, the connection broke, or what it answered says neither that it was done nor that not. */
   | { readonly reason: "write_outcome_unknown" | "write_answer_unfit" };
 
@@ -36,7 +39,10 @@ export interface DoneWrite {
 }
 
 /** Where a Patient lives now that the write is done. */
-export function noteWritten({ type, write }: Extract<PlannedWrite, { kind: "send" }>, residences: Residences): void {
+export function noteWritten(
+  { type, write }: Extract<PlannedWrite, { kind: "send" }>,
+  residences: Residences,
+): void {
   const read = type === "Patient" && write.body !== undefined ? readJson(utf8(write.body)) : undefined;
   if (read?.ok === true && isObject(read.value)) residences.note(read.value);
 }
@@ -64,7 +70,8 @@ export async function sendWrite(
       const whole = await readWhole(answer.body); // that it breaks off says nothing about the write
       const body = whole.ok && whole.value.length > 0 ? whole.value : undefined;
       const said = placeIn(answer, type, body);
-      if (!isAnswerTo(planned, answer, whole.ok ? body : "broken", said.id)) return err({ reason: "write_answer_unfit" });
+      if (!isAnswerTo(planned, answer, whole.ok ? body : "broken", said.id))
+        return err({ reason: "write_answer_unfit" });
       const status = write.method === "POST" ? 201 : write.method === "PUT" ? 200 : 204;
       return ok({ status, type, id: planned.id ?? said.id, version: said.version, body, base: answer.base });
     }
@@ -88,14 +95,19 @@ function isAnswerTo(
   const read = readJson(body);
   if (!read.ok || !isObject(read.value)) return false;
   const said = property(read.value, "resourceType");
-  return said === "OperationOutcome" || (said === type && (id === undefined || textAt(read.value, "id") === id));
+  return (
+    said === "OperationOutcome" || (said === type && (id === undefined || textAt(read.value, "id") === id))
+  );
 }
 
 /**
  * 409 and 412: somebody else was there in between. 400 and 422: it is not taken by rules of the origin's own. 429: not now. 408, 5xx and
  * whatever says neither yes nor no: nobody knows.
  */
-export function refusalOf({ status, retryAfterSeconds = 1 }: Extract<OriginWritten, { kind: "refused" }>): SendRefusal {
+export function refusalOf({
+  status,
+  retryAfterSeconds = 1,
+}: Extract<OriginWritten, { kind: "refused" }>): SendRefusal {
   if (status < 400 || status === 408 || status >= 500) return { reason: "write_outcome_unknown" };
   if (status === 429) return { reason: "origin_throttled", retryAfterSeconds };
   if (status === 409) return { reason: "write_conflict", status };
@@ -105,15 +117,23 @@ export function refusalOf({ status, retryAfterSeconds = 1 }: Extract<OriginWritt
 }
 
 /** Where a resource stands now: by the body, or by `Location`, which is the origin's own address and never leaves. */
-function placeIn({ location, base }: Extract<OriginWritten, { kind: "written" }>, type: string, body: Uint8Array | undefined) {
+function placeIn(
+  { location, base }: Extract<OriginWritten, { kind: "written" }>,
+  type: string,
+  body: Uint8Array | undefined,
+) {
   const read = body === undefined ? undefined : readJson(body);
-  const resource = read?.ok === true && isObject(read.value) && property(read.value, "resourceType") === type ? read.value : undefined;
+  const resource =
+    read?.ok === true && isObject(read.value) && property(read.value, "resourceType") === type
+      ? read.value
+      : undefined;
   const meta = resource && property(resource, "meta");
   const [below] = readingsBelow(location ?? "", base);
   // Below whatever path the server calls its base; an address elsewhere is none of its own.
   const { of, id, at } =
-    /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")
-      ?.groups ?? {};
+    /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u.exec(
+      below ?? "",
+    )?.groups ?? {};
   const isPlace = of === type;
   const said = (resource && textAt(resource, "id")) ?? (isPlace ? id : undefined);
   const stored = isObject(meta) ? textAt(meta, "versionId") : undefined;
@@ -135,7 +155,8 @@ export async function represent(
   if (!grant.ok) return undefined;
   const { expects } = grant.value;
   if (expects.kind !== "read" || expects.witnesses.length > 0) return undefined;
-  const disclose = (bytes: Uint8Array, from: FhirBase) => new Discloser(grant.value, origin.basesAt(from)).read(bytes, type, id);
+  const disclose = (bytes: Uint8Array, from: FhirBase) =>
+    new Discloser(grant.value, origin.basesAt(from)).read(bytes, type, id);
   const said = body && disclose(body, base);
   if (said?.ok === true) return said.value;
   const answer = await origin.read(grant.value.ask);

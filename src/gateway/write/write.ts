@@ -35,18 +35,40 @@ export async function write(asked: AskedWrite, scene: WriteScene, trail: Trail):
   const sent = await sendWrite(planned.value, scene.origin);
   if (!sent.ok) {
     const { status } = faceOf(sent.error);
-    return trail.conclude({ status, refusal: sent.error, reason: sent.error.reason, type, id: planned.value.id, concerned });
+    return trail.conclude({
+      status,
+      refusal: sent.error,
+      reason: sent.error.reason,
+      type,
+      id: planned.value.id,
+      concerned,
+    });
   }
   const done = sent.value;
   noteWritten(planned.value, scene.origin.residences);
-  const ended = { status: done.status, type, id: done.id, returns, location: locationOf(done, scene), concerned };
-  const told = await tell(() => (done.status === 204 ? Promise.resolve(undefined) : represent(done, returns, scene)), scene);
+  const ended = {
+    status: done.status,
+    type,
+    id: done.id,
+    returns,
+    location: locationOf(done, scene),
+    concerned,
+  };
+  const told = await tell(
+    () => (done.status === 204 ? Promise.resolve(undefined) : represent(done, returns, scene)),
+    scene,
+  );
   return trail.conclude({ ...ended, ...told });
 }
 
 /** Only of what was created, since only that has a new address. */
 function locationOf(
-  { status, type, id, version }: { status: number; type: string; id: string | undefined; version: string | undefined },
+  {
+    status,
+    type,
+    id,
+    version,
+  }: { status: number; type: string; id: string | undefined; version: string | undefined },
   { origin: { base } }: WriteScene,
 ) {
   if (status !== 201 || id === undefined) return undefined;
@@ -80,8 +102,20 @@ async function answerUnsent(
   trail: Trail,
 ): Promise<Response> {
   const { type } = planned;
-  if (planned.kind === "nothing") return trail.conclude({ status: 204, type, returns, concerned: concernsNobody });
+  if (planned.kind === "nothing")
+    return trail.conclude({ status: 204, type, returns, concerned: concernsNobody });
   const { id, concerned } = planned;
-  const told = await tell(() => represent({ type, id, body: undefined, base: scene.origin.base }, returns, scene), scene);
-  return trail.conclude({ status: 200, type, id, returns, location: `${scene.origin.base}/${type}/${id}`, concerned, ...told });
+  const told = await tell(
+    () => represent({ type, id, body: undefined, base: scene.origin.base }, returns, scene),
+    scene,
+  );
+  return trail.conclude({
+    status: 200,
+    type,
+    id,
+    returns,
+    location: `${scene.origin.base}/${type}/${id}`,
+    concerned,
+    ...told,
+  });
 }

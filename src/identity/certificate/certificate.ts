@@ -12,25 +12,38 @@ export interface Certificate {
 /** Who says that the key is the subject's. */
 export type Voucher =
   /** An authority that this host name's zone trusts: the edge verified the chain. Names as RFC 2253 writes them. */
-  | { readonly kind: "authority"; readonly subjectDn: string; readonly issuerDn: string; readonly der: Uint8Array }
+  | {
+      readonly kind: "authority";
+      readonly subjectDn: string;
+      readonly issuerDn: string;
+      readonly der: Uint8Array;
+    }
   /** Nobody but the certificate itself: good for a client that registered this very one (RFC 8705 §2.2), and for nobody else. */
   | { readonly kind: "itself"; readonly from: Instant; readonly to: Instant };
 
 export type CertificateRefusal = {
-  readonly reason: "certificate_malformed" | "certificate_unverified" | "certificate_revoked" | "certificate_too_large";
+  readonly reason:
+    | "certificate_malformed"
+    | "certificate_unverified"
+    | "certificate_revoked"
+    | "certificate_too_large";
 };
 
 /**
  * Reads `cf.tlsClientAuth` where only a certificate that the edge verified counts. `undefined`: none was presented, which is not the same
  * as one that failed. Cloudflare hands failed and revoked certificates on to the Worker, and fills `certRFC9440` whatever the verdict was.
  */
-export async function readCertificate(tlsClientAuth: unknown): Promise<Result<Certificate | undefined, CertificateRefusal>> {
+export async function readCertificate(
+  tlsClientAuth: unknown,
+): Promise<Result<Certificate | undefined, CertificateRefusal>> {
   const read = await readAnyCertificate(tlsClientAuth);
   return read.ok && read.value?.voucher.kind === "itself" ? err({ reason: "certificate_unverified" }) : read;
 }
 
 /** The same where a certificate that signed itself may be a client's own: whoever calls this asks `voucher` who vouches. */
-export async function readAnyCertificate(tlsClientAuth: unknown): Promise<Result<Certificate | undefined, CertificateRefusal>> {
+export async function readAnyCertificate(
+  tlsClientAuth: unknown,
+): Promise<Result<Certificate | undefined, CertificateRefusal>> {
   if (tlsClientAuth === undefined || tlsClientAuth === null) return ok(undefined); // a host name that asks for no certificate
   if (typeof tlsClientAuth !== "object") return err({ reason: "certificate_malformed" });
   const field = (name: string): unknown => Reflect.get(tlsClientAuth, name);
@@ -56,9 +69,12 @@ export async function readAnyCertificate(tlsClientAuth: unknown): Promise<Result
 export function certificateAtEdge(tlsClientAuth: unknown): string | undefined {
   if (typeof tlsClientAuth !== "object" || tlsClientAuth === null) return undefined;
   const field = (name: string): unknown => Reflect.get(tlsClientAuth, name);
-  const isGood = field("certPresented") === "1" && field("certVerified") === "SUCCESS" && field("certRevoked") === "0";
+  const isGood =
+    field("certPresented") === "1" && field("certVerified") === "SUCCESS" && field("certRevoked") === "0";
   const fingerprint = field("certFingerprintSHA256");
-  return isGood && typeof fingerprint === "string" && /^[0-9A-Fa-f]{64}$/u.test(fingerprint) ? fingerprint.toLowerCase() : undefined;
+  return isGood && typeof fingerprint === "string" && /^[0-9A-Fa-f]{64}$/u.test(fingerprint)
+    ? fingerprint.toLowerCase()
+    : undefined;
 }
 
 // OpenSSL's words for a leaf that is its own issuer, as the edge hands them on; one further up in a chain has other words.
@@ -69,7 +85,12 @@ type Field = (name: string) => unknown;
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
 function authority(field: Field, der: Uint8Array): Voucher {
-  return { kind: "authority", subjectDn: text(field("certSubjectDNRFC2253")), issuerDn: text(field("certIssuerDNRFC2253")), der };
+  return {
+    kind: "authority",
+    subjectDn: text(field("certSubjectDNRFC2253")),
+    issuerDn: text(field("certIssuerDNRFC2253")),
+    der,
+  };
 }
 
 /** The edge's verdict stops at the missing authority: whether its time has come or is over, nobody has looked. */
@@ -81,6 +102,8 @@ function itself(field: Field): Voucher | undefined {
 /** RFC 9440 §2: the DER as a structured-field Byte Sequence, `:base64:`. */
 function decodeByteSequence(value: unknown): Uint8Array<ArrayBuffer> | undefined {
   const base64 =
-    typeof value === "string" ? /^:((?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?):$/u.exec(value)?.[1] : undefined;
+    typeof value === "string"
+      ? /^:((?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?):$/u.exec(value)?.[1]
+      : undefined;
   return base64 === undefined ? undefined : fromBase64(base64);
 }

@@ -14,7 +14,10 @@ export interface RegisteredSubject {
 }
 
 /** Whether an authority's certificate carries the registered name, and is by the registered authority. */
-export function carries(voucher: Extract<Voucher, { kind: "authority" }>, { issuerDn, field, value }: RegisteredSubject): boolean {
+export function carries(
+  voucher: Extract<Voucher, { kind: "authority" }>,
+  { issuerDn, field, value }: RegisteredSubject,
+): boolean {
   if (issuerDn === "" || !sameName(issuerDn, voucher.issuerDn)) return false;
   if (field === "subjectDn") return sameName(value, voucher.subjectDn);
   return alternativeNames(voucher.der).some(
@@ -38,7 +41,12 @@ interface AlternativeName {
   readonly value: string;
 }
 
-const fields: Readonly<Record<string, SubjectField>> = { DNS: "sanDns", URI: "sanUri", "IP Address": "sanIp", email: "sanEmail" };
+const fields: Readonly<Record<string, SubjectField>> = {
+  DNS: "sanDns",
+  URI: "sanUri",
+  "IP Address": "sanIp",
+  email: "sanEmail",
+};
 
 function alternativeNames(der: Uint8Array): readonly AlternativeName[] {
   try {

@@ -13,7 +13,8 @@ export async function sha256Base64url(text: string): Promise<string> {
 }
 
 /** The bytes that a text in base64 or base64url stands for; its form is checked before. */
-export const fromBase64 = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(text, "base64"));
+export const fromBase64 = (text: string): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(Buffer.from(text, "base64"));
 
 export function toBase64url(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes))

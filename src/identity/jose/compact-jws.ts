@@ -27,7 +27,8 @@ export function readCompactJws(text: string): Result<CompactJws, JwsRefusal> {
  */
 export function readJwsHeader(text: string): Result<CompactJws["header"], JwsRefusal> {
   const parts = text.split(".");
-  if (text.length > charactersMax || parts.length !== 3 || !parts.every(isBase64url)) return err({ reason: "jws_malformed" });
+  if (text.length > charactersMax || parts.length !== 3 || !parts.every(isBase64url))
+    return err({ reason: "jws_malformed" });
   const header = json(parts[0] ?? "");
   return header === undefined ? err({ reason: "jws_malformed" }) : ok(header);
 }
@@ -36,7 +37,8 @@ function json(part: string): Record<string, unknown> | undefined {
   try {
     const text = strict.decode(fromBase64(part));
     const value: unknown = JSON.parse(text);
-    if (typeof value !== "object" || value === null || Array.isArray(value) || repeatsMember(text)) return undefined;
+    if (typeof value !== "object" || value === null || Array.isArray(value) || repeatsMember(text))
+      return undefined;
     return value as Record<string, unknown>; // a JSON object, by the line above
   } catch {
     return undefined; // bad UTF-8 or bad JSON: the caller's fault, told by the answer

@@ -27,7 +27,13 @@ const exponent = base64url.max(16).refine((e) => !/^A[A-P]/u.test(e));
 export const publicJwk = z.discriminatedUnion("kty", [
   z.strictObject({ ...common, kty: z.literal("RSA"), n: modulus, e: exponent }),
   z
-    .strictObject({ ...common, kty: z.literal("EC"), crv: z.literal(["P-256", "P-384"]), x: base64url.max(64), y: base64url.max(64) })
+    .strictObject({
+      ...common,
+      kty: z.literal("EC"),
+      crv: z.literal(["P-256", "P-384"]),
+      x: base64url.max(64),
+      y: base64url.max(64),
+    })
     .refine(({ crv, x, y }) => [x, y].every(({ length }) => length === (crv === "P-256" ? 43 : 64))), // RFC 7518 §6.2.1.2: the full size
   z.strictObject({
     ...common,
@@ -57,11 +63,15 @@ export const publicJwks = z.object({ keys: z.array(inTheWild).min(1).max(32) }).
     const known = Object.fromEntries(Object.entries(key).filter(([name]) => members.has(name)));
     const read = publicJwk.safeParse(known);
     if (read.success) keys.push(read.data);
-    else for (const { path, message } of read.error.issues) context.addIssue({ code: "custom", message, path: ["keys", index, ...path] });
+    else
+      for (const { path, message } of read.error.issues)
+        context.addIssue({ code: "custom", message, path: ["keys", index, ...path] });
   }
   // Each may be tried against a signature that names none.
-  if (keys.length > 16) context.addIssue({ code: "custom", message: "at most 16 keys that verify signatures", path: ["keys"] });
-  if (keys.length === 0) context.addIssue({ code: "custom", message: "no key that verifies signatures here", path: ["keys"] });
+  if (keys.length > 16)
+    context.addIssue({ code: "custom", message: "at most 16 keys that verify signatures", path: ["keys"] });
+  if (keys.length === 0)
+    context.addIssue({ code: "custom", message: "no key that verifies signatures here", path: ["keys"] });
   return { keys };
 });
 

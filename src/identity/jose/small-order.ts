@@ -15,7 +15,9 @@ const spellings = [
   "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
   "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
 ];
-const points: ReadonlySet<string> = new Set(spellings.map((hex) => Buffer.from(hex, "hex").toString("base64url")));
+const points: ReadonlySet<string> = new Set(
+  spellings.map((hex) => Buffer.from(hex, "hex").toString("base64url")),
+);
 
 /** Whether an Ed25519 key (`x` of its JWK) is no key: everybody can make signatures that it verifies, so none of them is anybody's. */
 export const isOfSmallOrder = (x: string): boolean => points.has(x);

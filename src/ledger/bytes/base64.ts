@@ -1,7 +1,8 @@
 import { plain } from "./bytes.ts";
 
 /** RFC 4648 §4, with padding: what C2SP formats and our receipts use. */
-export const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+export const toBase64 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 
 /** The bytes of canonical base64, or undefined: a flipped padding bit must not decode to the same bytes. */
 export function fromBase64(text: string): Uint8Array | undefined {

@@ -1,5 +1,6 @@
 /** The same bytes without Node's Buffer type, which changes on its way through an RPC call. */
-export const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+export const plain = (bytes: Uint8Array): Uint8Array =>
+  new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** Whether two public byte strings are the same. Not constant time: never for secrets. */
 export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {

@@ -95,7 +95,8 @@ class CborWriter {
 }
 
 function membersOf(value: unknown): [string, unknown][] {
-  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) throw new NotPlain();
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+    throw new NotPlain();
   return Object.entries(value);
 }
 
@@ -109,7 +110,8 @@ function compareKeys(one: unknown, other: unknown): number {
   return a.length - b.length || (a[at] ?? 0) - (b[at] ?? 0);
 }
 
-const isUnsigned = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+const isUnsigned = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 
 function isAscii(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;

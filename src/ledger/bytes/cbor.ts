@@ -13,7 +13,11 @@ export function toCbor(value: unknown): Uint8Array {
   }
 }
 
-export type CborProblem = "cbor_malformed" | "cbor_value_not_allowed" | "cbor_not_deterministic" | "number_too_large";
+export type CborProblem =
+  | "cbor_malformed"
+  | "cbor_value_not_allowed"
+  | "cbor_not_deterministic"
+  | "number_too_large";
 
 /**
  * One CBOR item that fills the bytes, maps as `Map`, as docs/ledger-format.md allows it: integers within ±(2^53 − 1), byte strings,
@@ -35,7 +39,9 @@ export function readCbor(bytes: Uint8Array): Result<unknown, CborProblem> {
 export function readCborMap(bytes: Uint8Array): Result<ReadonlyMap<number, unknown>, CborProblem> {
   const value = readCbor(bytes);
   if (!value.ok) return value;
-  return value.value instanceof Map && [...value.value.keys()].every(isUnsigned) ? ok(value.value) : err("cbor_value_not_allowed");
+  return value.value instanceof Map && [...value.value.keys()].every(isUnsigned)
+    ? ok(value.value)
+    : err("cbor_value_not_allowed");
 }
 
 /** The value of `readCbor`, or undefined. */
@@ -77,7 +83,13 @@ class StrictText extends Tokenizer {
 function notAllowed(value: unknown, depth: number): CborProblem | undefined {
   if (typeof value === "bigint") return "number_too_large"; // cborg gives a number for every integer within ±(2^53 − 1)
   if (typeof value === "number") return Number.isSafeInteger(value) ? undefined : "cbor_value_not_allowed";
-  if (typeof value === "string" || typeof value === "boolean" || value === null || value instanceof Uint8Array) return undefined;
+  if (
+    typeof value === "string" ||
+    typeof value === "boolean" ||
+    value === null ||
+    value instanceof Uint8Array
+  )
+    return undefined;
   if (depth === 0) return "cbor_value_not_allowed";
   if (Array.isArray(value)) return firstOf(value, depth - 1);
   if (!(value instanceof Map)) return "cbor_value_not_allowed";
@@ -95,4 +107,5 @@ function firstOf(values: readonly unknown[], depth: number): CborProblem | undef
   return undefined;
 }
 
-const isUnsigned = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+const isUnsigned = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;

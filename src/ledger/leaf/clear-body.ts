@@ -55,14 +55,19 @@ export const encodeShardSeal = (body: ShardSeal): Uint8Array =>
 export function readKeyEpoch(body: Uint8Array): (KeyEpoch & WrappedKey) | undefined {
   const map = formatOne(body);
   const [commitment, wrapped] = [map?.get(keys.commitment), map?.get(keys.wrapped)];
-  if (!(commitment instanceof Uint8Array) || commitment.length !== HASH_BYTES || typeof wrapped !== "string") return undefined;
+  if (!(commitment instanceof Uint8Array) || commitment.length !== HASH_BYTES || typeof wrapped !== "string")
+    return undefined;
   const key = readWrappedKey(wrapped);
   return key && { commitment, wrapped, ...key };
 }
 
 export function readShardOpen(body: Uint8Array): ShardOpen | undefined {
   const map = formatOne(body);
-  const [origin, halfYear, auditors] = [map?.get(keys.origin), map?.get(keys.halfYear), map?.get(keys.auditors)];
+  const [origin, halfYear, auditors] = [
+    map?.get(keys.origin),
+    map?.get(keys.halfYear),
+    map?.get(keys.auditors),
+  ];
   if (typeof origin !== "string" || typeof halfYear !== "string" || !isTexts(auditors)) return undefined;
   if (auditors.length < 2 || new Set(auditors).size !== auditors.length) return undefined;
   return { origin, halfYear, auditors };
@@ -78,4 +83,5 @@ function formatOne(body: Uint8Array): ReadonlyMap<number, unknown> | undefined {
   return map?.get(keys.format) === FORMAT ? map : undefined;
 }
 
-const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === "string");
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === "string");

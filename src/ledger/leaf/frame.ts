@@ -16,7 +16,13 @@ export interface Frame {
   readonly leaves: readonly Uint8Array[];
 }
 
-export type FrameProblem = "frame_cut_short" | "number_too_large" | "frame_magic" | "frame_origin" | "frame_count" | "frame_time";
+export type FrameProblem =
+  | "frame_cut_short"
+  | "number_too_large"
+  | "frame_magic"
+  | "frame_origin"
+  | "frame_count"
+  | "frame_time";
 
 const magic = utf8("PXF1");
 export const FRAME_LEAVES_MAX = 256;
@@ -42,7 +48,14 @@ export function encodeFrame(frame: Frame): Uint8Array {
   view.setBigUint64(6 + origin.length, BigInt(frame.number));
   view.setBigUint64(14 + origin.length, BigInt(frame.first));
   view.setUint16(22 + origin.length, frame.leaves.length);
-  return concat([before, frame.previous, u64(frame.size), ...frame.range, u64(frame.seconds), ...frame.leaves.flatMap(entry)]);
+  return concat([
+    before,
+    frame.previous,
+    u64(frame.size),
+    ...frame.range,
+    u64(frame.seconds),
+    ...frame.leaves.flatMap(entry),
+  ]);
 }
 
 /** Reads a whole frame; leaves are views into `bytes`. Checks the frame by itself, not how it joins the others. */
@@ -61,13 +74,18 @@ export function parseFrame(bytes: Uint8Array): Result<Frame, FrameProblem> {
   if (count === 0 || count > FRAME_LEAVES_MAX || first + count !== size) return err("frame_count");
   if (seconds % FRAME_TIME_STEP_SECONDS !== 0) return err("frame_time");
   const leaves = Array.from({ length: count }, () => cursor.bytes(cursor.u16()));
-  return cursor.finished ? ok({ origin, number, first, previous, size, range, seconds, leaves }) : err("frame_cut_short");
+  return cursor.finished
+    ? ok({ origin, number, first, previous, size, range, seconds, leaves })
+    : err("frame_cut_short");
 }
 
 export const frameHash = (bytes: Uint8Array): Uint8Array => sha256(bytes);
 
 /** A leaf as frames and entry bundles carry it: big-endian u16 length, then the bytes (tlog-tiles "Log entries"). */
-export const entry = (leaf: Uint8Array): [Uint8Array, Uint8Array] => [Uint8Array.of(leaf.length >> 8, leaf.length & 0xff), leaf];
+export const entry = (leaf: Uint8Array): [Uint8Array, Uint8Array] => [
+  Uint8Array.of(leaf.length >> 8, leaf.length & 0xff),
+  leaf,
+];
 
 /** The entries of a bundle, or undefined when the bytes are not whole entries. */
 export function splitEntries(bundle: Uint8Array): Uint8Array[] | undefined {

@@ -23,11 +23,17 @@ export interface Leaf extends LeafHeader {
   readonly body: Uint8Array;
 }
 
-export type LeafProblem = "leaf_cut_short" | "number_too_large" | "leaf_version" | "leaf_kind" | "leaf_length";
+export type LeafProblem =
+  | "leaf_cut_short"
+  | "number_too_large"
+  | "leaf_version"
+  | "leaf_kind"
+  | "leaf_length";
 
 /** The 50 bytes before the body: ver u8 | kind u8 | key_epoch u32 | ctr u64 | lines_root[32] | len u32, big-endian. */
 export function encodeLeafHeader(header: LeafHeader, bodyLength: number): Uint8Array {
-  if (bodyLength > BODY_BYTES_MAX || header.linesRoot.length !== HASH_BYTES) throw new RangeError("not a leaf");
+  if (bodyLength > BODY_BYTES_MAX || header.linesRoot.length !== HASH_BYTES)
+    throw new RangeError("not a leaf");
   const bytes = new Uint8Array(LEAF_HEADER_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint8(0, LEAF_VERSION);

@@ -10,7 +10,8 @@ export function lineSalt(seed: Uint8Array, line: number): Uint8Array {
 }
 
 /** What the log commits to for one accounting line: the RFC 6962 leaf hash of salt ‖ content. */
-export const lineCommitment = (salt: Uint8Array, content: Uint8Array): Uint8Array => leafHash(concat([salt, content]));
+export const lineCommitment = (salt: Uint8Array, content: Uint8Array): Uint8Array =>
+  leafHash(concat([salt, content]));
 
 /** `lines_root` of a leaf with at least one line: the RFC 6962 root over the commitments of its lines, in their order. */
 export const linesRoot = (seed: Uint8Array, contents: readonly Uint8Array[]): Uint8Array =>

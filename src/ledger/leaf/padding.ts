@@ -3,7 +3,18 @@ import { BODY_BYTES_MAX } from "./leaf.ts";
 export const TAG_BYTES = 16; // AES-GCM
 
 /** Lengths that a padded plaintext can have: 256-byte steps to 1 KiB, powers of two to 32 KiB, then the most that fits a leaf. */
-export const sizeClasses: readonly number[] = [256, 512, 768, 1024, 2048, 4096, 8192, 16_384, 32_768, BODY_BYTES_MAX - TAG_BYTES];
+export const sizeClasses: readonly number[] = [
+  256,
+  512,
+  768,
+  1024,
+  2048,
+  4096,
+  8192,
+  16_384,
+  32_768,
+  BODY_BYTES_MAX - TAG_BYTES,
+];
 
 const MARK = 0x80;
 /** The longest plaintext that fits: one byte always goes to the mark. */

@@ -2,22 +2,43 @@ import { createCipheriv, createDecipheriv, hkdfSync, timingSafeEqual } from "nod
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import { concat, utf8 } from "#ledger/bytes/bytes";
-import { encodeLeaf, encodeLeafHeader, type Leaf, type LeafHeader, LEAF_HEADER_BYTES, leafKinds } from "./leaf.ts";
+import {
+  encodeLeaf,
+  encodeLeafHeader,
+  type Leaf,
+  type LeafHeader,
+  LEAF_HEADER_BYTES,
+  leafKinds,
+} from "./leaf.ts";
 import { pad, TAG_BYTES, unpad } from "./padding.ts";
 
 /** AES-256 key of one key epoch, 32 bytes. It lives in the memory of one Durable Object incarnation and, wrapped, in the log. */
 export type DataKey = Secret<Uint8Array>;
 
 /** A kind 0 leaf: the plaintext padded and sealed with AES-256-GCM. The caller never uses (epoch, counter) twice with one key. */
-export function sealLeaf(key: DataKey, origin: string, header: Omit<LeafHeader, "kind">, plaintext: Uint8Array): Uint8Array {
+export function sealLeaf(
+  key: DataKey,
+  origin: string,
+  header: Omit<LeafHeader, "kind">,
+  plaintext: Uint8Array,
+): Uint8Array {
   const padded = pad(plaintext);
   const full: LeafHeader = { ...header, kind: leafKinds.sealed };
-  const body = sealBox(key, nonceOf(header), associated(origin, encodeLeafHeader(full, padded.length + TAG_BYTES)), padded);
+  const body = sealBox(
+    key,
+    nonceOf(header),
+    associated(origin, encodeLeafHeader(full, padded.length + TAG_BYTES)),
+    padded,
+  );
   return encodeLeaf({ ...full, body });
 }
 
 /** Opens a kind 0 leaf: what was sealed, or that this key, log name, header or body is not the one it was sealed with. */
-export function openLeaf(key: DataKey, origin: string, leaf: Leaf): Result<Uint8Array, "not_sealed" | "does_not_open"> {
+export function openLeaf(
+  key: DataKey,
+  origin: string,
+  leaf: Leaf,
+): Result<Uint8Array, "not_sealed" | "does_not_open"> {
   if (leaf.kind !== leafKinds.sealed) return err("not_sealed");
   const header = encodeLeafHeader(leaf, leaf.body.length);
   const padded = openBox(key, nonceOf(leaf), associated(origin, header), leaf.body);
@@ -26,14 +47,24 @@ export function openLeaf(key: DataKey, origin: string, leaf: Leaf): Result<Uint8
 }
 
 /** AES-256-GCM: ciphertext ‖ 16-byte tag. */
-export function sealBox(key: Secret<Uint8Array>, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
+export function sealBox(
+  key: Secret<Uint8Array>,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  plaintext: Uint8Array,
+): Uint8Array {
   const cipher = createCipheriv("aes-256-gcm", key.reveal(), nonce);
   cipher.setAAD(aad);
   return concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
 /** The plaintext of a box, or undefined when it was not sealed with exactly these. */
-export function openBox(key: Secret<Uint8Array>, nonce: Uint8Array, aad: Uint8Array, box: Uint8Array): Uint8Array | undefined {
+export function openBox(
+  key: Secret<Uint8Array>,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  box: Uint8Array,
+): Uint8Array | undefined {
   if (box.length < TAG_BYTES) return undefined;
   const decipher = createDecipheriv("aes-256-gcm", key.reveal(), nonce, { authTagLength: TAG_BYTES });
   decipher.setAAD(aad);

@@ -8,11 +8,17 @@ export interface WrappedKey {
 }
 
 /** base64url of what binds a wrapped key to its log and epoch, as the JWE's `aad` holds it. */
-export const wrappedKeyAad = (origin: string, epoch: number): string => toBase64url(utf8(`phylax key epoch v1\n${origin}\n${epoch}\n`));
+export const wrappedKeyAad = (origin: string, epoch: number): string =>
+  toBase64url(utf8(`phylax key epoch v1\n${origin}\n${epoch}\n`));
 
 const protectedHeader = toBase64url(utf8('{"enc":"A256GCM"}'));
 const CONTENT_KEY_WRAPPED_BYTES = 40; // RFC 3394: 32 bytes of key and 8 more
-const coordinateBytes: Readonly<Record<string, number>> = { "EC P-256": 32, "EC P-384": 48, "EC P-521": 66, "OKP X25519": 32 };
+const coordinateBytes: Readonly<Record<string, number>> = {
+  "EC P-256": 32,
+  "EC P-384": 48,
+  "EC P-521": 66,
+  "OKP X25519": 32,
+};
 
 /**
  * Reads a JWE in General JSON Serialization (RFC 7516 §7.2.1) of exactly the profile of docs/ledger-format.md; undefined for anything
@@ -22,10 +28,13 @@ export function readWrappedKey(text: string): WrappedKey | undefined {
   const jwe = parse(text);
   if (!hasExactly(jwe, ["protected", "aad", "iv", "ciphertext", "tag", "recipients"])) return undefined;
   const { aad, recipients } = jwe;
-  if (jwe["protected"] !== protectedHeader || typeof aad !== "string" || !Array.isArray(recipients)) return undefined;
-  const whole = bytesIn(jwe["iv"]) === 12 && bytesIn(jwe["tag"]) === 16 && (bytesIn(jwe["ciphertext"]) ?? 0) > 0;
+  if (jwe["protected"] !== protectedHeader || typeof aad !== "string" || !Array.isArray(recipients))
+    return undefined;
+  const whole =
+    bytesIn(jwe["iv"]) === 12 && bytesIn(jwe["tag"]) === 16 && (bytesIn(jwe["ciphertext"]) ?? 0) > 0;
   const kids = recipients.flatMap((one: unknown) => kidOf(one) ?? []);
-  if (!whole || kids.length < 2 || kids.length !== recipients.length || new Set(kids).size !== kids.length) return undefined;
+  if (!whole || kids.length < 2 || kids.length !== recipients.length || new Set(kids).size !== kids.length)
+    return undefined;
   return givesEachOnce(text, jwe) ? { recipients: kids, aad } : undefined;
 }
 
@@ -33,7 +42,12 @@ function kidOf(recipient: unknown): string | undefined {
   if (!hasExactly(recipient, ["header", "encrypted_key"])) return undefined;
   if (bytesIn(recipient["encrypted_key"]) !== CONTENT_KEY_WRAPPED_BYTES) return undefined;
   const { header } = recipient;
-  if (!hasExactly(header, ["alg", "kid", "epk"]) || header["alg"] !== "ECDH-ES+A256KW" || !isEphemeralKey(header["epk"])) return undefined;
+  if (
+    !hasExactly(header, ["alg", "kid", "epk"]) ||
+    header["alg"] !== "ECDH-ES+A256KW" ||
+    !isEphemeralKey(header["epk"])
+  )
+    return undefined;
   return typeof header["kid"] === "string" ? header["kid"] : undefined;
 }
 
@@ -43,7 +57,9 @@ function isEphemeralKey(epk: unknown): boolean {
   const length = coordinateBytes[`${String(epk["kty"])} ${String(epk["crv"])}`];
   const coordinates = epk["kty"] === "EC" ? ["x", "y"] : ["x"];
   return (
-    length !== undefined && hasExactly(epk, ["kty", "crv", ...coordinates]) && coordinates.every((name) => bytesIn(epk[name]) === length)
+    length !== undefined &&
+    hasExactly(epk, ["kty", "crv", ...coordinates]) &&
+    coordinates.every((name) => bytesIn(epk[name]) === length)
   );
 }
 
@@ -66,9 +82,13 @@ function membersIn(value: unknown): number {
   return isObject(value) ? Object.values(value).reduce((sum: number, one) => sum + 1 + membersIn(one), 0) : 0;
 }
 
-const bytesIn = (value: unknown): number | undefined => (typeof value === "string" ? fromBase64url(value)?.length : undefined);
+const bytesIn = (value: unknown): number | undefined =>
+  typeof value === "string" ? fromBase64url(value)?.length : undefined;
 
 const hasExactly = (value: unknown, names: readonly string[]): value is Record<string, unknown> =>
-  isObject(value) && Object.keys(value).length === names.length && names.every((name) => Object.hasOwn(value, name));
+  isObject(value) &&
+  Object.keys(value).length === names.length &&
+  names.every((name) => Object.hasOwn(value, name));
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -31,9 +31,13 @@ export function parseCheckpointText(text: string): Result<Checkpoint, TextProble
   const [origin, sizeText = "", rootText = "", ...extensions] = text.slice(0, -1).split("\n");
   const [size, root] = [decimal(sizeText), fromBase64(rootText)];
   if (isTooLarge(sizeText)) return err("number_too_large");
-  if (!origin || size === undefined || root?.length !== HASH_BYTES || extensions.includes("")) return err("checkpoint_malformed");
+  if (!origin || size === undefined || root?.length !== HASH_BYTES || extensions.includes(""))
+    return err("checkpoint_malformed");
   const frames = extensions.filter(isFrameLine);
-  if (size === 0) return frames.length === 0 && sameBytes(root, emptyRoot) ? ok({ origin, size, root }) : err("checkpoint_malformed");
+  if (size === 0)
+    return frames.length === 0 && sameBytes(root, emptyRoot)
+      ? ok({ origin, size, root })
+      : err("checkpoint_malformed");
   const [, numberText = "", hashText = "", ...more] = extensions[0]?.split(" ") ?? [];
   const [number, hash] = [decimal(numberText), fromBase64(hashText)];
   const whole = frames.length === 1 && frames[0] === extensions[0] && more.length === 0;

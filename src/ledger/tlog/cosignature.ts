@@ -1,12 +1,20 @@
 import { err, ok, type Result } from "#kernel/result";
 import { concat, utf8 } from "#ledger/bytes/bytes";
 import { Cursor } from "#ledger/bytes/cursor";
-import { isSignature, parseVerifierKey, readNote, signatureLine, signatureTypes, type Verifier } from "./signed-note.ts";
+import {
+  isSignature,
+  parseVerifierKey,
+  readNote,
+  signatureLine,
+  signatureTypes,
+  type Verifier,
+} from "./signed-note.ts";
 
 export type CosignatureProblem = "note_malformed" | "not_cosigned" | "cosignature_wrong";
 
 /** C2SP tlog-cosignature "Ed25519 signed message": what a witness signs of a checkpoint's text at a time (seconds since 1970). */
-export const cosignedText = (text: string, seconds: number): string => `cosignature/v1\ntime ${seconds}\n${text}`;
+export const cosignedText = (text: string, seconds: number): string =>
+  `cosignature/v1\ntime ${seconds}\n${text}`;
 
 /** A cosignature as a line of the note: `timestamp u64 ‖ Ed25519 signature` behind the key id. */
 export function cosignatureLine(witness: Verifier, seconds: number, signature: Uint8Array): string {
@@ -27,7 +35,9 @@ export function cosignedAt(note: Uint8Array, witness: Verifier): Result<number, 
     if (name !== witness.name || id !== witness.id) continue;
     const cursor = new Cursor(bytes);
     const [seconds, signature] = [cursor.u64(), cursor.bytes(64)];
-    const whole = cursor.finished && isSignature(witness.publicKey, utf8(cosignedText(read.value.text, seconds)), signature);
+    const whole =
+      cursor.finished &&
+      isSignature(witness.publicKey, utf8(cosignedText(read.value.text, seconds)), signature);
     if (!whole) return err("cosignature_wrong");
     times.push(seconds);
   }
@@ -35,4 +45,5 @@ export function cosignedAt(note: Uint8Array, witness: Verifier): Result<number, 
 }
 
 /** Reads the verifier key (vkey) of a witness: signature type 0x04. */
-export const parseWitnessKey = (text: string): Result<Verifier, "bad_verifier_key"> => parseVerifierKey(text, signatureTypes.cosignature);
+export const parseWitnessKey = (text: string): Result<Verifier, "bad_verifier_key"> =>
+  parseVerifierKey(text, signatureTypes.cosignature);

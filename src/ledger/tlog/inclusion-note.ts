@@ -1,7 +1,13 @@
 import { err, ok, type Result } from "#kernel/result";
 import { fromBase64, toBase64 } from "#ledger/bytes/base64";
 import { fromUtf8, utf8 } from "#ledger/bytes/bytes";
-import { type Checkpoint, type CheckpointProblem, decimal, isTooLarge, openCheckpoint } from "./checkpoint.ts";
+import {
+  type Checkpoint,
+  type CheckpointProblem,
+  decimal,
+  isTooLarge,
+  openCheckpoint,
+} from "./checkpoint.ts";
 import { HASH_BYTES, verifyInclusion } from "./merkle.ts";
 import type { Verifier } from "./signed-note.ts";
 
@@ -16,7 +22,10 @@ export function openInclusionNote(
   proof: Uint8Array,
   leaf: Uint8Array,
   verifier: Verifier,
-): Result<{ readonly index: number; readonly checkpoint: Checkpoint }, CheckpointProblem | "proof_malformed" | "proof_wrong"> {
+): Result<
+  { readonly index: number; readonly checkpoint: Checkpoint },
+  CheckpointProblem | "proof_malformed" | "proof_wrong"
+> {
   const text = fromUtf8(proof) ?? "";
   const split = text.indexOf("\n\n");
   const [first, ...lines] = text.slice(0, Math.max(split, 0)).split("\n");
@@ -30,7 +39,10 @@ export function openInclusionNote(
   const checkpoint = openCheckpoint(utf8(text.slice(split + 2)), verifier);
   if (!checkpoint.ok) return checkpoint;
   const { size, root } = checkpoint.value;
-  return verifyInclusion(index, size, leaf, path, root) ? ok({ index, checkpoint: checkpoint.value }) : err("proof_wrong");
+  return verifyInclusion(index, size, leaf, path, root)
+    ? ok({ index, checkpoint: checkpoint.value })
+    : err("proof_wrong");
 }
 
-const isPath = (path: readonly (Uint8Array | undefined)[]): path is Uint8Array[] => path.every((hash) => hash?.length === HASH_BYTES);
+const isPath = (path: readonly (Uint8Array | undefined)[]): path is Uint8Array[] =>
+  path.every((hash) => hash?.length === HASH_BYTES);

@@ -58,7 +58,9 @@ export function inclusionProof(index: number, size: number, at: HashAt): Uint8Ar
   const path = (start: number, end: number): Uint8Array[] => {
     if (end - start === 1) return [];
     const middle = start + 2 ** levelBelow(end - start);
-    return index < middle ? [...path(start, middle), mth(middle, end, at)] : [...path(middle, end), mth(start, middle, at)];
+    return index < middle
+      ? [...path(start, middle), mth(middle, end, at)]
+      : [...path(middle, end), mth(start, middle, at)];
   };
   return path(0, size);
 }
@@ -76,7 +78,13 @@ export function consistencyProof(size1: number, size2: number, at: HashAt): Uint
 }
 
 /** RFC 9162 §2.1.3.2: whether the leaf is at `index` of the tree with this size and root. */
-export function verifyInclusion(index: number, size: number, leaf: Uint8Array, proof: readonly Uint8Array[], root: Uint8Array): boolean {
+export function verifyInclusion(
+  index: number,
+  size: number,
+  leaf: Uint8Array,
+  proof: readonly Uint8Array[],
+  root: Uint8Array,
+): boolean {
   if (!isSize(index) || !isSize(size) || index >= size) return false;
   let [fn, sn, hash] = [index, size - 1, leaf];
   for (const sibling of proof) {

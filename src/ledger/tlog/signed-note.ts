@@ -22,27 +22,41 @@ export interface Verifier {
 export type NoteProblem = "note_malformed" | "note_not_signed_by_a_known_key" | "note_signature_wrong";
 
 /** C2SP signed-note "Signatures": the first four bytes of SHA-256(name ‖ 0x0A ‖ signature type ‖ public key). */
-export function keyId(name: string, publicKey: Uint8Array, type: SignatureType = signatureTypes.ed25519): number {
+export function keyId(
+  name: string,
+  publicKey: Uint8Array,
+  type: SignatureType = signatureTypes.ed25519,
+): number {
   const hash = sha256(utf8(name), Uint8Array.of(0x0a, type), publicKey);
   return new DataView(hash.buffer, hash.byteOffset).getUint32(0);
 }
 
 /** The verifier key text (vkey) of an Ed25519 key: `<name>+<8 hex digits>+<base64>`. */
-export const verifierKey = (name: string, publicKey: Uint8Array, type: SignatureType = signatureTypes.ed25519): string =>
+export const verifierKey = (
+  name: string,
+  publicKey: Uint8Array,
+  type: SignatureType = signatureTypes.ed25519,
+): string =>
   `${name}+${hexId(keyId(name, publicKey, type))}+${toBase64(concat([Uint8Array.of(type), publicKey]))}`;
 
 /** Reads a vkey. Only Ed25519, only of the type that is asked for, and only when the id is the one that name and key give. */
-export function parseVerifierKey(text: string, type: SignatureType = signatureTypes.ed25519): Result<Verifier, "bad_verifier_key"> {
+export function parseVerifierKey(
+  text: string,
+  type: SignatureType = signatureTypes.ed25519,
+): Result<Verifier, "bad_verifier_key"> {
   const match = /^([^+\p{White_Space}]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/u.exec(text);
   const [, name = "", id = "", encoded = ""] = match ?? [];
   const bytes = fromBase64(encoded);
   if (match === null || bytes?.length !== 1 + KEY_BYTES || bytes[0] !== type) return err("bad_verifier_key");
   const publicKey = bytes.subarray(1);
-  return hexId(keyId(name, publicKey, type)) === id ? ok({ name, id: Number.parseInt(id, 16), publicKey }) : err("bad_verifier_key");
+  return hexId(keyId(name, publicKey, type)) === id
+    ? ok({ name, id: Number.parseInt(id, 16), publicKey })
+    : err("bad_verifier_key");
 }
 
 /** A note: the text (which must end in a newline), a blank line, and one signature line. */
-export const noteOf = (text: string, signer: Verifier, signature: Uint8Array): string => `${text}\n${signatureLine(signer, signature)}`;
+export const noteOf = (text: string, signer: Verifier, signature: Uint8Array): string =>
+  `${text}\n${signatureLine(signer, signature)}`;
 
 /** One signature line of a note, with its newline. */
 export function signatureLine(signer: Verifier, signature: Uint8Array): string {
@@ -84,11 +98,14 @@ export function readNote(
   const split = whole?.lastIndexOf("\n\n") ?? -1;
   // Control characters other than newline are forbidden anywhere in a note.
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  if (whole === undefined || split < 0 || !whole.endsWith("\n") || /[\u0000-\u0009\u000b-\u001f]/.test(whole)) return err("note_malformed");
+  if (whole === undefined || split < 0 || !whole.endsWith("\n") || /[\u0000-\u0009\u000b-\u001f]/.test(whole))
+    return err("note_malformed");
   const text = whole.slice(0, split + 1);
   const lines = whole.slice(split + 2, -1).split("\n");
   const signatures = lines.flatMap((line) => readSignature(line) ?? []);
-  return lines.length > SIGNATURES_MAX || signatures.length < lines.length ? err("note_malformed") : ok({ text, signatures });
+  return lines.length > SIGNATURES_MAX || signatures.length < lines.length
+    ? err("note_malformed")
+    : ok({ text, signatures });
 }
 
 // C2SP signed-note: no Unicode spaces in a key name. `\s` is another set: with U+FEFF, without U+0085.
@@ -102,7 +119,12 @@ function readSignature(line: string): NoteSignature | undefined {
 /** Whether an Ed25519 public key (32 bytes) signed this. */
 export function isSignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   const x = Buffer.from(publicKey).toString("base64url");
-  return verify(null, message, createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" }), signature);
+  return verify(
+    null,
+    message,
+    createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" }),
+    signature,
+  );
 }
 
 const hexId = (id: number): string => id.toString(16).padStart(8, "0");

@@ -40,10 +40,12 @@ export function growTiles(
 }
 
 /** tlog-tiles "Partial Tiles": how many hashes the rightmost tile of a level has in a tree of this size; 0 when there is none. */
-export const partialWidth = (level: number, size: number): number => Math.floor(size / TILE_WIDTH ** level) % TILE_WIDTH;
+export const partialWidth = (level: number, size: number): number =>
+  Math.floor(size / TILE_WIDTH ** level) % TILE_WIDTH;
 
 /** How many full tiles a level has in a tree of this size. */
-export const fullTiles = (level: number, size: number): number => Math.floor(size / TILE_WIDTH ** (level + 1));
+export const fullTiles = (level: number, size: number): number =>
+  Math.floor(size / TILE_WIDTH ** (level + 1));
 
 /** A tile as it is in a tree of some size: 256 hashes, or fewer at the right edge. */
 export interface TilePlace {
@@ -76,7 +78,9 @@ export function edgeTiles(size: number): TilePlace[] {
 
 /** The hashes of a tile or of the beginning of one. */
 export const splitHashes = (bytes: Uint8Array): Uint8Array[] =>
-  Array.from({ length: bytes.length / HASH_BYTES }, (_, i) => bytes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES));
+  Array.from({ length: bytes.length / HASH_BYTES }, (_, i) =>
+    bytes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES),
+  );
 
 /** Any perfect subtree's hash out of tiles: `tile` gives the hashes that a tile has so far. */
 export function hashAtTiles(tile: (level: number, index: number) => readonly Uint8Array[]): HashAt {

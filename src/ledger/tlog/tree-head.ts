@@ -14,6 +14,7 @@ export function readTreeHead(text: string): TreeHead | undefined {
   if (!text.endsWith("\n")) return undefined;
   const [origin, sizeText, rootText = "", ...extensions] = text.slice(0, -1).split("\n");
   const [size, root] = [decimal(sizeText), fromBase64(rootText)];
-  if (!origin || size === undefined || root?.length !== HASH_BYTES || extensions.includes("")) return undefined;
+  if (!origin || size === undefined || root?.length !== HASH_BYTES || extensions.includes(""))
+    return undefined;
   return { origin, size, root };
 }

@@ -29,4 +29,5 @@ export function readAddCheckpoint(body: Uint8Array): AddCheckpoint | undefined {
   return { oldSize, proof, checkpoint: utf8(text.slice(split + 2)) };
 }
 
-const isProof = (lines: readonly (Uint8Array | undefined)[]): lines is Uint8Array[] => lines.every((line) => line?.length === HASH_BYTES);
+const isProof = (lines: readonly (Uint8Array | undefined)[]): lines is Uint8Array[] =>
+  lines.every((line) => line?.length === HASH_BYTES);

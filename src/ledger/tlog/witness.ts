@@ -20,7 +20,12 @@ export type Unfollowed =
  * Why a checkpoint may not follow what is remembered; undefined when it may: never smaller, never another tree of the same size, and with
  * a proof (RFC 6962 §2.1.2) that the old tree is the beginning of the new one. In the order of C2SP tlog-witness.
  */
-export function unfollowed(last: Remembered, oldSize: number, proof: readonly Uint8Array[], next: Remembered): Unfollowed | undefined {
+export function unfollowed(
+  last: Remembered,
+  oldSize: number,
+  proof: readonly Uint8Array[],
+  next: Remembered,
+): Unfollowed | undefined {
   if (oldSize > next.size) return "old_size_beyond_the_checkpoint";
   if (oldSize !== last.size) return "old_size_is_not_the_last";
   if (next.size === 0 && !sameBytes(next.root, emptyRoot)) return "root_not_of_the_empty_tree";
@@ -47,7 +52,11 @@ export function claimedOrigin(checkpoint: Uint8Array): string | undefined {
 }
 
 /** `known`: the keys of the logs that this witness serves, each under its origin line. */
-export function judge({ oldSize, proof, checkpoint }: AddCheckpoint, last: Remembered, known: readonly Verifier[]): Judgement {
+export function judge(
+  { oldSize, proof, checkpoint }: AddCheckpoint,
+  last: Remembered,
+  known: readonly Verifier[],
+): Judgement {
   const origin = claimedOrigin(checkpoint);
   const read = readNote(checkpoint);
   if (origin === undefined || !read.ok) return { verdict: "malformed" };

@@ -29,20 +29,26 @@ export function mergeBody(
   const merged = mergeResource(submitted, standing, view, context);
   if (!merged.ok) return err({ reason: "body_invalid", issues: merged.error });
   const faults = validateResource(merged.value.resource);
-  if (standing === undefined) return faults.length === 0 ? merged : err({ reason: "body_invalid", issues: faults });
+  if (standing === undefined)
+    return faults.length === 0 ? merged : err({ reason: "body_invalid", issues: faults });
   // What was wrong before is nobody's doing now.
   const before = new Set(validateResource(standing.stored).map(kindOf));
   return faults.every((fault) => before.has(kindOf(fault))) ? merged : err({ reason: "result_invalid" });
 }
 
-const kindOf = ({ code, expression, text }: MergeIssue) => `${code} ${expression.replaceAll(/\[\d+\]/gu, "")} ${text}`;
+const kindOf = ({ code, expression, text }: MergeIssue) =>
+  `${code} ${expression.replaceAll(/\[\d+\]/gu, "")} ${text}`;
 
 /** Whether the view hides the element at a path that the validator wrote. */
 function isHidden(resource: JsonObject, view: ObjectView, expression: string): boolean {
-  const steps = [...expression.matchAll(/\.(?<name>[^.[\]]+)(?:\[(?<index>\d+)\])?/gu)].map(({ groups }) => groups);
+  const steps = [...expression.matchAll(/\.(?<name>[^.[\]]+)(?:\[(?<index>\d+)\])?/gu)].map(
+    ({ groups }) => groups,
+  );
   let [object, at]: [JsonObject, ObjectView] = [resource, view];
   for (const [position, step] of steps.entries()) {
-    const element = [...elementsOf(at.type).values()].find(({ name }) => name.replace("[x]", "") === step?.["name"]);
+    const element = [...elementsOf(at.type).values()].find(
+      ({ name }) => name.replace("[x]", "") === step?.["name"],
+    );
     if (element === undefined) return false;
     if (position === steps.length - 1) return element.forms.every(({ name }) => !at.elements.has(name));
     const form = element.forms.find(({ name }) => property(object, name) !== undefined)?.name ?? "";
@@ -79,10 +85,14 @@ function withoutEmpty(value: Json, carry: (object: JsonObject, of: JsonObject) =
     return items.every((item, index) => item === value[index]) ? value : items;
   }
   if (!isObject(value)) return value;
-  const members = Object.entries(value).map(([name, member]) => [name, member, withoutEmpty(member, carry)] as const);
+  const members = Object.entries(value).map(
+    ([name, member]) => [name, member, withoutEmpty(member, carry)] as const,
+  );
   if (members.length === 0) return undefined;
   if (members.every(([, before, left]) => before === left)) return value;
-  const object = Object.fromEntries(members.flatMap(([name, , left]) => (left === undefined ? [] : [[name, left] as const])));
+  const object = Object.fromEntries(
+    members.flatMap(([name, , left]) => (left === undefined ? [] : [[name, left] as const])),
+  );
   carry(object, value);
   return Object.keys(object).length === 0 ? undefined : object;
 }

@@ -16,16 +16,38 @@ const faults = {
   hidden: { code: "forbidden", text: "This may not be written: it is outside what may be seen here." },
   unknown: { code: "structure", text: "R4 has no such element here." },
   malformed: { code: "structure", text: "This has not the JSON form of R4's element." },
-  read_only: { code: "forbidden", text: "This may not be written: leave it as it was read, and change what stands beside it with PATCH." },
+  read_only: {
+    code: "forbidden",
+    text: "This may not be written: leave it as it was read, and change what stands beside it with PATCH.",
+  },
   unmatched: {
     code: "forbidden",
     text: "Parts of these items may not be seen, so that it must be certain which is which: name them by id, or use PATCH.",
   },
-  not_removed: { code: "forbidden", text: "Parts of this may not be seen, and are not to be lost: it is not removed." },
-  not_added: { code: "forbidden", text: "This is not added: what R4 requires in it may not be seen, and so not be written." },
-  choice_hidden: { code: "forbidden", text: "Another form of this may be stored that may not be seen: it is not set." },
-  contained: { code: "not-supported", text: "An update changes contained resources by their ids; it neither adds nor removes any." },
-  narrative: { code: "forbidden", text: "The narrative says more than the elements and may not be seen: nothing can be changed under it." },
+  not_removed: {
+    code: "forbidden",
+    text: "Parts of this may not be seen, and are not to be lost: it is not removed.",
+  },
+  not_added: {
+    code: "forbidden",
+    text: "This is not added: what R4 requires in it may not be seen, and so not be written.",
+  },
+  choice_hidden: {
+    code: "forbidden",
+    text: "Another form of this may be stored that may not be seen: it is not set.",
+  },
+  contained: {
+    code: "not-supported",
+    text: "An update changes contained resources by their ids; it neither adds nor removes any.",
+  },
+  narrative: {
+    code: "forbidden",
+    text: "The narrative says more than the elements and may not be seen: nothing can be changed under it.",
+  },
 } as const satisfies Readonly<Record<string, Pick<MergeIssue, "code" | "text">>>;
 
-export const mergeIssue = (fault: MergeFault, expression: string): MergeIssue => ({ severity: "error", expression, ...faults[fault] });
+export const mergeIssue = (fault: MergeFault, expression: string): MergeIssue => ({
+  severity: "error",
+  expression,
+  ...faults[fault],
+});

@@ -9,7 +9,9 @@ export interface Placed<T> {
  * the item that it stood behind. As long as it takes to sort the indices.
  */
 export function weave<T>(placed: readonly Placed<T>[], kept: ReadonlyMap<number, T>): readonly T[] {
-  const standing = placed.flatMap(({ index }) => (index === undefined ? [] : [index])).toSorted((a, b) => a - b);
+  const standing = placed
+    .flatMap(({ index }) => (index === undefined ? [] : [index]))
+    .toSorted((a, b) => a - b);
   const behind = new Map<number, T[]>();
   let [before, next] = [-1, 0];
   for (const [index, item] of [...kept].toSorted(([a], [b]) => a - b)) {
@@ -22,7 +24,10 @@ export function weave<T>(placed: readonly Placed<T>[], kept: ReadonlyMap<number,
     else items.push(item);
   }
   const keptBehind = (index: number) => behind.get(index) ?? [];
-  return [...keptBehind(-1), ...placed.flatMap(({ value, index }) => [value, ...(index === undefined ? [] : keptBehind(index))])];
+  return [
+    ...keptBehind(-1),
+    ...placed.flatMap(({ value, index }) => [value, ...(index === undefined ? [] : keptBehind(index))]),
+  ];
 }
 
 /** By what a submitted item is known to be a stored one: both have this key. `undefined`: it has none. */

@@ -26,7 +26,9 @@ export interface Scene extends Three {
 /** Whether the body says of an element what is shown of it: then all that is stored of it stays. */
 export function isAsShown({ forms }: R4Element, { body, shown }: Scene): boolean {
   return forms.every(({ name }) =>
-    [name, `_${name}`].every((member) => isSame(property(body, member), shown === undefined ? undefined : property(shown, member))),
+    [name, `_${name}`].every((member) =>
+      isSame(property(body, member), shown === undefined ? undefined : property(shown, member)),
+    ),
   );
 }
 
@@ -36,7 +38,9 @@ export function isFormed(name: string, view: ElementView, body: JsonObject): boo
   if (view.kind === "deceased") return true;
   const each = (part: Json | undefined, isOne: (item: Json) => boolean): boolean => {
     if (part === undefined) return true;
-    return view.repeats ? isArray(part) && part.every((item) => isOne(item) || (view.kind === "primitive" && item === null)) : isOne(part);
+    return view.repeats
+      ? isArray(part) && part.every((item) => isOne(item) || (view.kind === "primitive" && item === null))
+      : isOne(part);
   };
   if (view.kind !== "primitive") return beside === undefined && each(value, isObject);
   return each(value, (item) => isOfType(item, view.type)) && each(beside, isObject);
@@ -75,8 +79,8 @@ export type Pair = readonly [value: Json, beside: Json];
 export const nothing: Pair = [null, null];
 
 export function pairsOf(object: JsonObject | undefined, name: string): readonly Pair[] {
-  const [values, besides] = [object && property(object, name), object && property(object, `_${name}`)].map((list) =>
-    isArray(list) ? list : [],
+  const [values, besides] = [object && property(object, name), object && property(object, `_${name}`)].map(
+    (list) => (isArray(list) ? list : []),
   );
   return Array.from({ length: Math.max(values?.length ?? 0, besides?.length ?? 0) }, (_, at): Pair => [
     values?.[at] ?? null,

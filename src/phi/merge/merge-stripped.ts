@@ -7,7 +7,10 @@ import { isSubsetted } from "#phi/contained";
  *
  * @param carry told of every object that stands in place of another one.
  */
-export function unmasked(resource: JsonObject, carry: (object: JsonObject, of: JsonObject) => void): JsonObject {
+export function unmasked(
+  resource: JsonObject,
+  carry: (object: JsonObject, of: JsonObject) => void,
+): JsonObject {
   const strip = (value: Json, isSibling: boolean): Json | undefined => {
     if (isArray(value)) {
       const items = value.map((item) => strip(item, isSibling));
@@ -21,16 +24,21 @@ export function unmasked(resource: JsonObject, carry: (object: JsonObject, of: J
     return stripped !== value && Object.keys(stripped).length === 0 ? undefined : stripped;
   };
   const members = (object: JsonObject): JsonObject => {
-    const entries = Object.entries(object).map(([name, value]) => [name, value, strip(value, name.startsWith("_"))] as const);
+    const entries = Object.entries(object).map(
+      ([name, value]) => [name, value, strip(value, name.startsWith("_"))] as const,
+    );
     if (entries.every(([, value, left]) => value === left)) return object;
-    const stripped = Object.fromEntries(entries.flatMap(([name, , left]) => (left === undefined ? [] : [[name, left] as const])));
+    const stripped = Object.fromEntries(
+      entries.flatMap(([name, , left]) => (left === undefined ? [] : [[name, left] as const])),
+    );
     carry(stripped, object);
     return stripped;
   };
   return members(resource);
 }
 
-const isMasked = (extension: JsonObject): boolean => extension["url"] === dataAbsentReason && textAt(extension, "valueCode") === "masked";
+const isMasked = (extension: JsonObject): boolean =>
+  extension["url"] === dataAbsentReason && textAt(extension, "valueCode") === "masked";
 
 /** Of `meta` what a body can say: its versions are the server's, and SUBSETTED is the gateway's (DESIGN §6). */
 export function metaOf(resource: JsonObject): JsonObject | undefined {

@@ -96,10 +96,19 @@ class Merger {
   }
 
   /** A resource of its own, or one inside another. */
-  resource({ body, shown, stored }: Three, view: ResourceView, nesting: Change["nesting"], at: string): JsonObject {
+  resource(
+    { body, shown, stored }: Three,
+    view: ResourceView,
+    nesting: Change["nesting"],
+    at: string,
+  ): JsonObject {
     const seen = shown && metaOf(shown);
     const meta = stored === undefined ? metaOf(body) : this.#meta(metaOf(body), seen, at);
-    const merged = this.#object({ body: withMeta(body, meta), shown: shown && withMeta(shown, seen), stored }, view.object, at);
+    const merged = this.#object(
+      { body: withMeta(body, meta), shown: shown && withMeta(shown, seen), stored },
+      view.object,
+      at,
+    );
     const result = stored === undefined ? merged : this.#underNarrative(merged, stored, view.object, at);
     this.changes.push({ nesting, stored, shown, result, view });
     return result;
@@ -115,7 +124,8 @@ class Merger {
     const of = (name: string) => seen && property(seen, name);
     if (said !== undefined && (security !== undefined || patched) && !isSame(security, of("security")))
       this.#fail("read_only", `${at}.meta.security`);
-    if (said !== undefined && patched && !isSame(profile, of("profile"))) this.#fail("read_only", `${at}.meta.profile`);
+    if (said !== undefined && patched && !isSame(profile, of("profile")))
+      this.#fail("read_only", `${at}.meta.profile`);
     if (Object.keys(others).length === 0 && !patched) return seen;
     const kept = ["profile", "security"].flatMap((name) => {
       const value = of(name);
@@ -128,7 +138,8 @@ class Merger {
   /** What a hidden narrative says was generated from the elements, and is not true of others (DESIGN §6). */
   #underNarrative(merged: JsonObject, stored: JsonObject, view: ObjectView, at: string): JsonObject {
     const [text, element] = [property(stored, "text"), view.elements.get("text")];
-    const isHidden = element === undefined || (element.kind === "object" && element.others?.elements.has("div") !== true);
+    const isHidden =
+      element === undefined || (element.kind === "object" && element.others?.elements.has("div") !== true);
     if (!isObject(text) || !isHidden || isSame(merged, stored)) return merged;
     const status = textAt(text, "status");
     if (status === "empty") return merged;
@@ -163,11 +174,15 @@ class Merger {
     if (isAsShown(element, scene)) return;
     if (name === "extension" || name === "modifierExtension") {
       const list = property(scene.body, name);
-      if (list !== undefined && !(isArray(list) && list.every(isObject))) return this.#fail("malformed", pathOf(scene, name));
+      if (list !== undefined && !(isArray(list) && list.every(isObject)))
+        return this.#fail("malformed", pathOf(scene, name));
     }
-    if (name === "extension") return this.#items(scene, name, { viewOf: (item) => shownExtension(item, scene.view.extensions) });
+    if (name === "extension")
+      return this.#items(scene, name, { viewOf: (item) => shownExtension(item, scene.view.extensions) });
     if (name === "modifierExtension")
-      return this.#items(scene, name, { viewOf: (item) => (urls.has(textAt(item, "url") ?? "") ? extensionView : undefined) });
+      return this.#items(scene, name, {
+        viewOf: (item) => (urls.has(textAt(item, "url") ?? "") ? extensionView : undefined),
+      });
     if (forms.length > 1) return this.#choice(element, scene);
     const view = scene.view.elements.get(name);
     if (view === undefined) return this.#refuse(element, scene);
@@ -176,7 +191,10 @@ class Merger {
 
   /** Outside the view: the body may leave it out, and may not say anything of it. */
   #refuse({ name, forms }: R4Element, scene: Scene): void {
-    const said = forms.some((form) => property(scene.body, form.name) !== undefined || property(scene.body, `_${form.name}`) !== undefined);
+    const said = forms.some(
+      (form) =>
+        property(scene.body, form.name) !== undefined || property(scene.body, `_${form.name}`) !== undefined,
+    );
     if (said) this.#fail("hidden", pathOf(scene, name));
   }
 
@@ -185,18 +203,28 @@ class Merger {
     const { view, out, body, shown } = scene;
     const at = pathOf(scene, element.name);
     const formIn = (of: JsonObject | undefined) =>
-      of && element.forms.find(({ name }) => property(of, name) !== undefined || property(of, `_${name}`) !== undefined)?.name;
+      of &&
+      element.forms.find(
+        ({ name }) => property(of, name) !== undefined || property(of, `_${name}`) !== undefined,
+      )?.name;
     const [next, now] = [formIn(body), formIn(shown)];
     const views = element.forms.map((form) => view.elements.get(form.name));
-    if (next !== undefined && (view.elements.get(next)?.kind ?? "deceased") === "deceased") return this.#fail("hidden", at);
+    if (next !== undefined && (view.elements.get(next)?.kind ?? "deceased") === "deceased")
+      return this.#fail("hidden", at);
     // What is told of a hidden date is that it is there, in the form of a boolean that is not stored.
-    if (views.some((one) => one?.kind === "deceased") && now !== undefined && shown !== undefined && property(shown, now) === true)
+    if (
+      views.some((one) => one?.kind === "deceased") &&
+      now !== undefined &&
+      shown !== undefined &&
+      property(shown, now) === true
+    )
       return this.#fail("read_only", at);
     if (now === undefined && views.some((one) => (one?.kind ?? "deceased") === "deceased")) {
       if (next !== undefined) this.#fail("choice_hidden", at);
       return;
     }
-    if (now !== undefined && next !== undefined && next !== now && !view.extensions.all) return this.#fail("read_only", at);
+    if (now !== undefined && next !== undefined && next !== now && !view.extensions.all)
+      return this.#fail("read_only", at);
     if (now !== undefined && next !== now) this.#form(now, scene);
     if (now !== undefined && next !== undefined && next !== now) {
       delete out[now];
@@ -214,7 +242,9 @@ class Merger {
     if (!isFormed(name, view, scene.body)) return this.#fail("malformed", pathOf(scene, name));
     switch (view.kind) {
       case "primitive":
-        return view.repeats ? this.#primitives(name, view.type, scene) : this.#primitive(name, view.type, scene);
+        return view.repeats
+          ? this.#primitives(name, view.type, scene)
+          : this.#primitive(name, view.type, scene);
       case "object":
         return view.repeats ? this.#items(scene, name, view) : this.#one(name, view, scene);
       case "resource":
@@ -226,33 +256,56 @@ class Merger {
 
   #primitive(name: string, type: string, scene: Scene): void {
     const { body, shown, stored, out, view } = scene;
-    const [said, seen, kept] = [property(body, name), shown && property(shown, name), stored && property(stored, name)];
+    const [said, seen, kept] = [
+      property(body, name),
+      shown && property(shown, name),
+      stored && property(stored, name),
+    ];
     if (!isSame(said, seen)) {
       // A value that was not shown though the view shows it (a reference to what is hidden, the origin's address). A reference that may be
       // such a one is never given another target: else whether it is one would tell.
-      const mayBeUnseen = kept !== undefined ? name !== "id" : shown !== undefined && view.type === "Reference" && name === "reference";
+      const mayBeUnseen =
+        kept !== undefined
+          ? name !== "id"
+          : shown !== undefined && view.type === "Reference" && name === "reference";
       if (said === undefined) delete out[name];
       else if (seen === undefined && mayBeUnseen) this.#fail("read_only", pathOf(scene, name));
       else out[name] = this.#inward(said, name, type, view);
     }
     const beside = `_${name}`;
-    const [extra, seenBeside, keptBeside] = [property(body, beside), shown && property(shown, beside), stored && property(stored, beside)];
-    if (!isSame(extra, seenBeside)) this.#put(scene, beside, this.#beside(extra, seenBeside, keptBeside, scene));
+    const [extra, seenBeside, keptBeside] = [
+      property(body, beside),
+      shown && property(shown, beside),
+      stored && property(stored, beside),
+    ];
+    if (!isSame(extra, seenBeside))
+      this.#put(scene, beside, this.#beside(extra, seenBeside, keptBeside, scene));
     const left = out[beside];
     // Without a value an id is nobody's (ele-1).
-    if (out[name] === undefined && isObject(left) && Object.keys(left).every((one) => one === "id")) delete out[beside];
+    if (out[name] === undefined && isObject(left) && Object.keys(left).every((one) => one === "id"))
+      delete out[beside];
   }
 
-  #beside(body: Json | undefined, shown: Json | undefined, stored: Json | undefined, { view, at }: Scene): JsonObject {
+  #beside(
+    body: Json | undefined,
+    shown: Json | undefined,
+    stored: Json | undefined,
+    { view, at }: Scene,
+  ): JsonObject {
     const object = (value: Json | undefined) => (isObject(value) ? value : undefined);
-    return this.#object({ body: object(body) ?? {}, shown: object(shown), stored: object(stored) }, siblingView(view.extensions), at);
+    return this.#object(
+      { body: object(body) ?? {}, shown: object(shown), stored: object(stored) },
+      siblingView(view.extensions),
+      at,
+    );
   }
 
   /** A value that is gone leaves the hidden extensions that stood beside it, in its place. */
   #primitives(name: string, type: string, scene: Scene): void {
     const { body, shown, stored, out, view } = scene;
     const [said, seen, kept] = [pairsOf(body, name), pairsOf(shown, name), pairsOf(stored, name)];
-    const isSeen = ([value, beside]: Pair) => value !== null || (isObject(beside) && showsSome(beside, view.extensions));
+    const isSeen = ([value, beside]: Pair) =>
+      value !== null || (isObject(beside) && showsSome(beside, view.extensions));
     const visible = kept.flatMap((pair, index) => (isSeen(pair) ? [index] : []));
     if (visible.length !== seen.length) return this.#fail("read_only", pathOf(scene, name));
     const seenAt = new Map(visible.map((index, at) => [index, seen[at] ?? nothing]));
@@ -264,14 +317,16 @@ class Merger {
         ofStored: (index) => sameText(seenAt.get(index)?.[0] ?? null),
       },
     ]);
-    const becomes = placed.map(({ value: pair, index }): { readonly value: Pair; readonly index: number | undefined } => {
-      const before = index === undefined ? nothing : (kept[index] ?? nothing);
-      const before2 = index === undefined ? nothing : (seenAt.get(index) ?? nothing);
-      if (isSame([...pair], [...before2])) return { value: before, index };
-      const beside = this.#beside(pair[1], before2[1], before[1], scene);
-      const value = index === undefined ? this.#inward(pair[0], name, type, view) : before[0];
-      return { index, value: [value, Object.keys(beside).length === 0 ? null : beside] };
-    });
+    const becomes = placed.map(
+      ({ value: pair, index }): { readonly value: Pair; readonly index: number | undefined } => {
+        const before = index === undefined ? nothing : (kept[index] ?? nothing);
+        const before2 = index === undefined ? nothing : (seenAt.get(index) ?? nothing);
+        if (isSame([...pair], [...before2])) return { value: before, index };
+        const beside = this.#beside(pair[1], before2[1], before[1], scene);
+        const value = index === undefined ? this.#inward(pair[0], name, type, view) : before[0];
+        return { index, value: [value, Object.keys(beside).length === 0 ? null : beside] };
+      },
+    );
     const standing = new Set(placed.map(({ index }) => index));
     const left = kept.flatMap(([, beside], index): readonly (readonly [number, Pair])[] => {
       if (standing.has(index)) return [];
@@ -295,7 +350,9 @@ class Merger {
       if (!isObject(seen) || !isObject(kept)) return;
       const view = viewOf(kept);
       if (view === undefined) return; // shown for reading, and not to be written
-      return mayLeaveUnwhole(view) ? this.#fail("not_removed", at) : this.#put(scene, name, this.#erase(seen, kept, view, at));
+      return mayLeaveUnwhole(view)
+        ? this.#fail("not_removed", at)
+        : this.#put(scene, name, this.#erase(seen, kept, view, at));
     }
     const view = viewOf(said);
     if (view === undefined) return this.#fail("hidden", at);
@@ -303,8 +360,13 @@ class Merger {
     if (!isObject(seen) && !isCreatable(view)) return this.#fail("not_added", at);
     const isOther = scene.view.type === "Patient.link" && name === "other";
     // Beside a hidden reference a new name would mislead, and whether there is a reference at all would tell.
-    if (isOther && stored !== undefined && masksOther(scene.view, shown ?? {})) return this.#fail("read_only", at);
-    const three = { body: said, shown: isObject(seen) ? seen : undefined, stored: isObject(kept) ? kept : undefined };
+    if (isOther && stored !== undefined && masksOther(scene.view, shown ?? {}))
+      return this.#fail("read_only", at);
+    const three = {
+      body: said,
+      shown: isObject(seen) ? seen : undefined,
+      stored: isObject(kept) ? kept : undefined,
+    };
     const merged = this.#object(three, view, at);
     if (isOther && !this.#context.mayLinkTo(merged)) return this.#fail("hidden", at);
     this.#put(scene, name, merged);
@@ -316,7 +378,11 @@ class Merger {
   }
 
   #put({ out }: Scene, name: string, value: JsonObject): void {
-    if (Object.keys(value).some((member) => member !== "id") || (name.startsWith("_") && Object.keys(value).length > 0)) out[name] = value;
+    if (
+      Object.keys(value).some((member) => member !== "id") ||
+      (name.startsWith("_") && Object.keys(value).length > 0)
+    )
+      out[name] = value;
     else delete out[name];
   }
 
@@ -347,19 +413,30 @@ class Merger {
     const standing = new Set(placed.map(({ index }) => index));
     const gone = [...seenAt].flatMap(([index, item]) => {
       const [view, before] = [views[index], kept[index]];
-      return standing.has(index) || view === undefined || before === undefined ? [] : [{ index, item, view, before }];
+      return standing.has(index) || view === undefined || before === undefined
+        ? []
+        : [{ index, item, view, before }];
     });
     if (gone.some(({ view }) => !view.everything))
       return this.#fail(placed.some(({ index }) => index === undefined) ? "unmatched" : "not_removed", at);
-    if (gone.some(({ view, item }) => mayLeaveUnwhole(view) || masksOther(view, item))) return this.#fail("not_removed", at);
+    if (gone.some(({ view, item }) => mayLeaveUnwhole(view) || masksOther(view, item)))
+      return this.#fail("not_removed", at);
 
     const becomes = placed.map(({ value, index }, position) => {
       const place = `${at}[${position}]`;
       if (index === undefined) return { index, value: this.#newItem(value, viewOf(value), place) };
-      return { index, value: this.#sameItem({ body: value, shown: seenAt.get(index), stored: kept[index] }, viewOf, place) };
+      return {
+        index,
+        value: this.#sameItem({ body: value, shown: seenAt.get(index), stored: kept[index] }, viewOf, place),
+      };
     });
-    const left = new Map(kept.flatMap((item, index) => (standing.has(index) || seenAt.has(index) ? [] : [[index, item] as const])));
-    for (const [index, item] of kept.entries()) if (!standing.has(index) && views[index] === undefined) left.set(index, item);
+    const left = new Map(
+      kept.flatMap((item, index) =>
+        standing.has(index) || seenAt.has(index) ? [] : [[index, item] as const],
+      ),
+    );
+    for (const [index, item] of kept.entries())
+      if (!standing.has(index) && views[index] === undefined) left.set(index, item);
     for (const { index, item, view, before } of gone) {
       const hidden = this.#erase(item, before, view, at);
       if (Object.keys(hidden).some((member) => member !== "id")) left.set(index, hidden);
@@ -395,7 +472,12 @@ class Merger {
     if (stored === undefined) return this.#inside("contained", true, scene);
     const at = pathOf(scene, "contained");
     const byId = new Map(seen.map((item) => [idOf(item), item]));
-    if (byId.has(undefined) || byId.size !== seen.length || said.length !== seen.length || !said.every((item) => byId.has(idOf(item))))
+    if (
+      byId.has(undefined) ||
+      byId.size !== seen.length ||
+      said.length !== seen.length ||
+      !said.every((item) => byId.has(idOf(item)))
+    )
       return this.#fail("contained", at);
     const submitted = new Map(said.map((item, index) => [idOf(item), { item, index }]));
     if (submitted.size !== said.length) return this.#fail("contained", at);

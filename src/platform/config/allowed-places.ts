@@ -18,7 +18,11 @@ export interface PlaceVariables {
 }
 
 export function allowedPlaces({ ORIGIN_HOSTS, IDENTITY_HOSTS, SECRET_HOSTS }: PlaceVariables): AllowedPlaces {
-  return { originHosts: hosts(ORIGIN_HOSTS), identityHosts: hosts(IDENTITY_HOSTS), secretHosts: secretHosts(SECRET_HOSTS) };
+  return {
+    originHosts: hosts(ORIGIN_HOSTS),
+    identityHosts: hosts(IDENTITY_HOSTS),
+    secretHosts: secretHosts(SECRET_HOSTS),
+  };
 }
 
 /** A list of hosts, separated by spaces. */
@@ -34,7 +38,8 @@ function secretHosts(text: string): ReadonlyMap<string, ReadonlySet<string>> {
   const all = new Map<string, Set<string>>();
   for (const word of hosts(text)) {
     const { name, host } = /^(?<name>[A-Z][A-Z0-9_]{0,63})@(?<host>[^@]+)$/u.exec(word)?.groups ?? {};
-    if (name === undefined || host === undefined) throw new ConfigError("SECRET_HOSTS", "NAME@host or NAME@host:port, separated by spaces");
+    if (name === undefined || host === undefined)
+      throw new ConfigError("SECRET_HOSTS", "NAME@host or NAME@host:port, separated by spaces");
     all.set(name, (all.get(name) ?? new Set()).add(host));
   }
   return all;
@@ -62,7 +67,12 @@ export function placeProblem(file: RegistryDocument, allowed: AllowedPlaces): Re
     const problem =
       identityProblem(jwksUri, ["issuers", i, "jwksUri"], allowed) ??
       identityProblem(introspection?.endpoint, [...at, "endpoint"], allowed) ??
-      secretProblem(introspection?.credentials.secret, [introspection?.endpoint ?? []].flat(), [...at, "credentials", "secret"], allowed);
+      secretProblem(
+        introspection?.credentials.secret,
+        [introspection?.endpoint ?? []].flat(),
+        [...at, "credentials", "secret"],
+        allowed,
+      );
     if (problem !== undefined) return problem;
   }
   for (const [i, { jwksUri }] of file.clients.entries()) {

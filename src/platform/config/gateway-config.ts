@@ -31,7 +31,12 @@ export interface GatewayConfig {
 }
 
 /** The gateway's own secrets (wrangler.toml): an origin whose entry named one as its bearer token would be sent it. */
-export const ownSecrets: ReadonlySet<string> = new Set(["TOKEN_SIGNING_KEY", "RESPONSE_SIGNING_KEY", "PAGING_KEY", "DPOP_NONCE_KEY"]);
+export const ownSecrets: ReadonlySet<string> = new Set([
+  "TOKEN_SIGNING_KEY",
+  "RESPONSE_SIGNING_KEY",
+  "PAGING_KEY",
+  "DPOP_NONCE_KEY",
+]);
 
 interface GatewayVariables extends PlaceVariables {
   readonly PUBLIC_URL: string;
@@ -72,7 +77,8 @@ export function gatewayConfig(env: GatewayVariables): GatewayConfig {
   if (!env.TOKEN_SIGNING_KEY) throw new ConfigError("TOKEN_SIGNING_KEY", "a private JWK");
   if (!env.RESPONSE_SIGNING_KEY) throw new ConfigError("RESPONSE_SIGNING_KEY", "a private JWK");
   // One key, one use (NIST SP 800-57 part 1 §5.2): what a resource server signs must never pass for what the issuer signs.
-  if (env.RESPONSE_SIGNING_KEY === env.TOKEN_SIGNING_KEY) throw new ConfigError("RESPONSE_SIGNING_KEY", "a key of its own");
+  if (env.RESPONSE_SIGNING_KEY === env.TOKEN_SIGNING_KEY)
+    throw new ConfigError("RESPONSE_SIGNING_KEY", "a key of its own");
   return {
     publicUrl,
     ledgerShards,
@@ -91,7 +97,8 @@ export function gatewayConfig(env: GatewayVariables): GatewayConfig {
 
 export function httpsOrigin(key: string, text: string): string {
   const url = URL.parse(text);
-  if (url?.protocol !== "https:" || url.origin !== text) throw new ConfigError(key, "https://host[:port] and nothing after it");
+  if (url?.protocol !== "https:" || url.origin !== text)
+    throw new ConfigError(key, "https://host[:port] and nothing after it");
   return text;
 }
 

@@ -32,7 +32,11 @@ export function answerSigner({ key, others, clock }: AnswerSignerOptions): Answe
     async sign({ status, headers, body }, request) {
       const { algorithm, kid, privateKey } = await signer();
       const digest = body && contentDigest(body);
-      const parts = answerParts({ status, headers, digest }, request, request.signatureRead ? askedSignature(request) : undefined);
+      const parts = answerParts(
+        { status, headers, digest },
+        request,
+        request.signatureRead ? askedSignature(request) : undefined,
+      );
       const said = new Map<string, BareItem>([
         ["created", epochSeconds(clock())],
         ["keyid", kid],

@@ -14,10 +14,21 @@ export function assertionVerifier(
       const text = assertion.reveal();
       const jws = readCompactJws(text);
       if (!jws.ok) return jws;
-      const proven = await proveByHolder(text, jws.value.header, client, assertionRules[client.assertionProfile].algorithms, keySets);
+      const proven = await proveByHolder(
+        text,
+        jws.value.header,
+        client,
+        assertionRules[client.assertionProfile].algorithms,
+        keySets,
+      );
       if (!proven.ok) return proven;
       if (!isAssertionType(jws.value.header["typ"])) return err({ reason: "assertion_type_invalid" });
-      const read = readAssertion(jws.value.claims, { ...server, client: client.id, profile: client.assertionProfile, at });
+      const read = readAssertion(jws.value.claims, {
+        ...server,
+        client: client.id,
+        profile: client.assertionProfile,
+        at,
+      });
       return read.ok ? ok({ ...read.value, keyId: proven.value.kid }) : read;
     },
   };

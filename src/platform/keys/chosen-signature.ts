@@ -1,4 +1,10 @@
-import { isInnerList, parseDictionary, serializeItem, type Dictionary, type InnerList } from "structured-headers";
+import {
+  isInnerList,
+  parseDictionary,
+  serializeItem,
+  type Dictionary,
+  type InnerList,
+} from "structured-headers";
 import { requestTag, type RequestSignatureRefusal } from "#identity/request-signature";
 import { err, ok, type Result } from "#kernel/result";
 
@@ -13,8 +19,13 @@ export interface ChosenSignature {
 }
 
 /** The one signature with the tag. Others, of whoever stands between, are not looked at. */
-export function chooseSignature(headers: Pick<Headers, "get">): Result<ChosenSignature, RequestSignatureRefusal> {
-  const [inputs, signatures] = [dictionaryOf(headers.get("signature-input")), dictionaryOf(headers.get("signature"))];
+export function chooseSignature(
+  headers: Pick<Headers, "get">,
+): Result<ChosenSignature, RequestSignatureRefusal> {
+  const [inputs, signatures] = [
+    dictionaryOf(headers.get("signature-input")),
+    dictionaryOf(headers.get("signature")),
+  ];
   if (inputs === undefined || signatures === undefined) return err({ reason: "request_signature_malformed" });
   const [one, another] = [...inputs].filter(([, [, parameters]]) => parameters.get("tag") === requestTag);
   if (one === undefined) return err({ reason: "request_signature_missing" });
@@ -26,10 +37,17 @@ export function chooseSignature(headers: Pick<Headers, "get">): Result<ChosenSig
   for (const [part, parameters] of input[0]) {
     if (typeof part !== "string") return err({ reason: "request_signature_malformed" });
     // `sf`, `key`, `bs`, `req`, `tr`, `name`: other values under one name (RFC 9421 §2.1, §2.2.8).
-    if (parameters.size > 0) return err({ reason: "request_signature_component_unknown", part: part.slice(0, 64) });
+    if (parameters.size > 0)
+      return err({ reason: "request_signature_component_unknown", part: part.slice(0, 64) });
     parts.push(part);
   }
-  return ok({ label, input, parts, signature: new Uint8Array(signature), member: serializeItem(signature, parametersOf) });
+  return ok({
+    label,
+    input,
+    parts,
+    signature: new Uint8Array(signature),
+    member: serializeItem(signature, parametersOf),
+  });
 }
 
 function dictionaryOf(field: string | null): Dictionary | undefined {

@@ -40,7 +40,12 @@ export interface AssertionContent {
  *
  * @returns the parameters of the request that say it.
  */
-export async function clientAssertion({ clientId, audience, key, at }: AssertionContent): Promise<Readonly<Record<string, string>>> {
+export async function clientAssertion({
+  clientId,
+  audience,
+  key,
+  at,
+}: AssertionContent): Promise<Readonly<Record<string, string>>> {
   const { jwk, kid, algorithm } = parse(key);
   const now = epochSeconds(at);
   const assertion = await new SignJWT({
@@ -53,7 +58,10 @@ export async function clientAssertion({ clientId, audience, key, at }: Assertion
   })
     .setProtectedHeader({ alg: algorithm, typ: "JWT", ...(kid !== undefined && { kid }) })
     .sign(await importJWK(jwk, algorithm));
-  return { client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", client_assertion: assertion };
+  return {
+    client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    client_assertion: assertion,
+  };
 }
 
 function parse(key: Secret) {
@@ -62,7 +70,9 @@ function parse(key: Secret) {
     const { kid, ...jwk } = read;
     return { jwk, kid, algorithm: algorithmOf(read) };
   } catch {
-    throw new Error("a key for client assertions is not a private JWK of kty EC (P-256, P-384), OKP (Ed25519) or RSA"); // a cause would quote it
+    throw new Error(
+      "a key for client assertions is not a private JWK of kty EC (P-256, P-384), OKP (Ed25519) or RSA",
+    ); // a cause would quote it
   }
 }
 

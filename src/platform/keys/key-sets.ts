@@ -37,7 +37,10 @@ export function keySets(ask: AskServer, place: FetchingPlace): KeySets {
   const fetched = async (uri: string, iss: string | undefined, anew: boolean) => {
     const address = await addressOf(uri, iss);
     const load = async (at: Instant) =>
-      aged(await readKeys(await ask({ url: address, accept: "application/jwk-set+json, application/json" })), at);
+      aged(
+        await readKeys(await ask({ url: address, accept: "application/jwk-set+json, application/json" })),
+        at,
+      );
     return keys.get(address, load, anew);
   };
   return { at: (uri, iss) => fetched(uri, iss, false), anew: (uri, iss) => fetched(uri, iss, true) };
@@ -47,6 +50,7 @@ export function keySets(ask: AskServer, place: FetchingPlace): KeySets {
 async function readKeys(document: unknown): Promise<readonly PublicJwk[]> {
   const read = publicJwks.safeParse(document);
   if (!read.success) throw new Error("a key set that was fetched is none"); // zod's words would name its members
-  for (const key of read.data.keys) if (!(await isPublicKey(key))) throw new Error("a key set that was fetched has a key that is none");
+  for (const key of read.data.keys)
+    if (!(await isPublicKey(key))) throw new Error("a key set that was fetched has a key that is none");
   return read.data.keys;
 }

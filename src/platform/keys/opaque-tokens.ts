@@ -44,7 +44,8 @@ export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): 
     const second = Math.floor(at / 1_000);
     const known = questions.get(x5t);
     if (known?.second !== second) bounded(questions).set(x5t, { second, count: 1 });
-    else if ((known.count += 1) > questionsPerSecondMax) throw new Error("too many opaque tokens of one certificate in a second");
+    else if ((known.count += 1) > questionsPerSecondMax)
+      throw new Error("too many opaque tokens of one certificate in a second");
   };
 
   const introspected = async (
@@ -87,7 +88,10 @@ interface Knower {
   readonly introspection: Introspection;
 }
 
-async function issuerOf({ x5t }: Certificate, { holders, issuers }: OpaqueTokenPorts): Promise<Result<Knower, TokenRefusal>> {
+async function issuerOf(
+  { x5t }: Certificate,
+  { holders, issuers }: OpaqueTokenPorts,
+): Promise<Result<Knower, TokenRefusal>> {
   const knowers: Knower[] = [];
   for (const iss of await holders.issuersOf(x5t)) {
     const issuer = await issuers.find(iss);
@@ -106,7 +110,12 @@ async function introspect(
 ): Promise<Said> {
   const { endpoint: url, clientId, credentials } = asks;
   const form = new URLSearchParams({ token: text, token_type_hint: "access_token" });
-  const named = namedSecret(credentials.secret, [url], secrets, `credentials for introspection (${credentials.kind})`);
+  const named = namedSecret(
+    credentials.secret,
+    [url],
+    secrets,
+    `credentials for introspection (${credentials.kind})`,
+  );
   const secret = await currentValue(named);
   let authorization: string | undefined;
   switch (credentials.kind) {
@@ -119,7 +128,8 @@ async function introspect(
     }
   }
   const said = await ask({ url, accept: "application/json", authorization, form });
-  if (typeof said !== "object" || said === null || Array.isArray(said)) throw new Error("an introspection endpoint answered no object");
+  if (typeof said !== "object" || said === null || Array.isArray(said))
+    throw new Error("an introspection endpoint answered no object");
   return said as Said; // a JSON object, by the line above
 }
 
@@ -138,7 +148,8 @@ function judge(said: Said, { text, hash, issuer, bases, at }: Judging): Result<P
   if (said["active"] !== true) return err({ reason: "token_inactive" }); // the text "true" is not true
   const { token_type: type } = said;
   // RFC 7662 §2.1: the hint binds nobody. What is asked about may be a refresh token.
-  if (type !== undefined && !(typeof type === "string" && /^(?:bearer|dpop)$/iu.test(type))) return err({ reason: "token_type_invalid" });
+  if (type !== undefined && !(typeof type === "string" && /^(?:bearer|dpop)$/iu.test(type)))
+    return err({ reason: "token_type_invalid" });
   // Some issuers give the token itself as its name, and names are recorded.
   const jti = said["jti"] === undefined || said["jti"] === text ? hash : said["jti"];
   const token = readExternalToken({ iss: issuer.iss, ...said, jti }, issuer, { bases, at });

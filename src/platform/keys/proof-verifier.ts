@@ -1,6 +1,12 @@
 import { createHmac } from "node:crypto";
 import { readCompactJws } from "#identity/jose/compact-jws";
-import { proofAlgorithms, readProof, readProofKey, type ProofRefusal, type ProofVerifier } from "#identity/proof";
+import {
+  proofAlgorithms,
+  readProof,
+  readProofKey,
+  type ProofRefusal,
+  type ProofVerifier,
+} from "#identity/proof";
 import { freshNonce, isFreshNonce, type Mac } from "#identity/proof-nonce";
 import { sameText } from "#kernel/same-text";
 import { thumbprint } from "#identity/jose/thumbprint";
@@ -23,15 +29,22 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
 
       // Before the signature: whoever has no token of a key makes nobody verify with it.
       const jkt = await thumbprint(key.value);
-      if (expected.token !== undefined && !sameText(jkt, expected.token.jkt)) return err({ reason: "proof_key_mismatch" });
+      if (expected.token !== undefined && !sameText(jkt, expected.token.jkt))
+        return err({ reason: "proof_key_mismatch" });
       // The key in the header is the only one; a `kid` beside it chooses nothing.
-      const signed = await proveSignature(text, { ...jws.value.header, kid: undefined }, [key.value], proofAlgorithms);
+      const signed = await proveSignature(
+        text,
+        { ...jws.value.header, kid: undefined },
+        [key.value],
+        proofAlgorithms,
+      );
       if (!signed.ok) return err({ reason: signatureReasons[signed.error.reason] });
 
       const said = await readProof(jws.value.claims, expected);
       if (!said.ok) return said;
       const { id, made, nonce } = said.value;
-      if (nonce === undefined) return err({ reason: "proof_nonce_missing", nonce: freshNonce(mac, jkt, expected.at) });
+      if (nonce === undefined)
+        return err({ reason: "proof_nonce_missing", nonce: freshNonce(mac, jkt, expected.at) });
       if (!isFreshNonce(mac, nonce, jkt, expected.at))
         return err({ reason: "proof_nonce_expired", nonce: freshNonce(mac, jkt, expected.at) });
       return ok({ jkt, id, made });

@@ -29,7 +29,9 @@ export async function proveByHolder(
   const proven = await proveSignature(text, header, known, algorithms, isSigned);
   // Without a `kid`, a new key shows only by no known one having signed.
   const isNew =
-    !proven.ok && (proven.error.reason === "key_unknown" || (proven.error.reason === "signature_invalid" && header["kid"] === undefined));
+    !proven.ok &&
+    (proven.error.reason === "key_unknown" ||
+      (proven.error.reason === "signature_invalid" && header["kid"] === undefined));
   if (!isNew) return proven;
   const asked = await keySets.anew(jwksUri, iss);
   return asked === known ? proven : proveSignature(text, header, asked, algorithms, isSigned);

@@ -16,12 +16,16 @@ export async function importPublicKey(key: PublicJwk, algorithm: Algorithm): Pro
 }
 
 /** One text for each key and way to use it, whatever the key is called. */
-export const publicKeyName = (key: PublicJwk, algorithm: Algorithm): string => `${algorithm} ${JSON.stringify(materialOf(key))}`;
+export const publicKeyName = (key: PublicJwk, algorithm: Algorithm): string =>
+  `${algorithm} ${JSON.stringify(materialOf(key))}`;
 
 /** Whether the numbers are a key at all: a point may lie off its curve. */
 export async function isPublicKey(key: PublicJwk): Promise<boolean> {
   try {
-    await importPublicKey(key, key.kty === "RSA" ? "PS256" : key.kty === "OKP" ? "EdDSA" : key.crv === "P-256" ? "ES256" : "ES384");
+    await importPublicKey(
+      key,
+      key.kty === "RSA" ? "PS256" : key.kty === "OKP" ? "EdDSA" : key.crv === "P-256" ? "ES256" : "ES384",
+    );
     return true;
   } catch {
     return false; // the answer to the question

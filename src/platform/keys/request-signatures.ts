@@ -29,7 +29,8 @@ export function requestSignatures(keySets: KeySets): RequestSignatures {
       const base = signatureBase(parts, serializeInnerList(input), request);
       if (!base.ok) return base;
       const digest = request.headers.get("content-digest") ?? "";
-      if (parts.includes("content-digest") && !(await isDigestOf(digest, request.body))) return err({ reason: "content_digest_mismatch" });
+      if (parts.includes("content-digest") && !(await isDigestOf(digest, request.body)))
+        return err({ reason: "content_digest_mismatch" });
 
       const { kid, alg } = read.value;
       const candidates = await keysOf(signer, kid, keySets);
@@ -37,18 +38,25 @@ export function requestSignatures(keySets: KeySets): RequestSignatures {
       // RFC 9421 §3.2: the key decides. What the signature calls its algorithm may agree with that, and choose nothing.
       const able = candidates.flatMap((key) => {
         const its = requestAlgorithm(key);
-        return its === undefined || (alg !== undefined && alg !== its.name) ? [] : [{ key, algorithm: its.algorithm }];
+        return its === undefined || (alg !== undefined && alg !== its.name)
+          ? []
+          : [{ key, algorithm: its.algorithm }];
       });
       if (able.length === 0) return err({ reason: "request_signature_algorithm_mismatch" });
       const bytes = new Uint8Array(Buffer.from(base.value));
-      for (const { key, algorithm } of able) if (await signedBytes(bytes, signature, key, algorithm)) return ok(kid);
+      for (const { key, algorithm } of able)
+        if (await signedBytes(bytes, signature, key, algorithm)) return ok(kid);
       return err({ reason: "request_signature_invalid" });
     },
   };
 }
 
 /** By name; one that is not among those fetched may be new. */
-async function keysOf({ keys, jwksUri }: RequestSigner, kid: string, keySets: KeySets): Promise<readonly PublicJwk[]> {
+async function keysOf(
+  { keys, jwksUri }: RequestSigner,
+  kid: string,
+  keySets: KeySets,
+): Promise<readonly PublicJwk[]> {
   const named = (set: readonly PublicJwk[]) => set.filter((key) => key.kid === kid);
   if (jwksUri === undefined) return named(keys);
   const known = named(await keySets.at(jwksUri));

@@ -17,7 +17,9 @@ export function signInVerifier({
   keySets,
 }: {
   readonly audience: string;
-  readonly issuers: { find(iss: string): Promise<Pick<TrustedIssuer, "iss" | "keys" | "jwksUri" | "algorithms"> | undefined> };
+  readonly issuers: {
+    find(iss: string): Promise<Pick<TrustedIssuer, "iss" | "keys" | "jwksUri" | "algorithms"> | undefined>;
+  };
   readonly keySets: KeySets;
 }): SignInVerifier {
   return {

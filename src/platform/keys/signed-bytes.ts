@@ -12,7 +12,12 @@ export async function signedBytes(
   algorithm: RequestAlgorithm,
 ): Promise<boolean> {
   try {
-    return await crypto.subtle.verify(signatureParameters[algorithm], await importPublicKey(key, algorithm), signature, bytes);
+    return await crypto.subtle.verify(
+      signatureParameters[algorithm],
+      await importPublicKey(key, algorithm),
+      signature,
+      bytes,
+    );
   } catch {
     return false; // a key that is none (a point off its curve): nothing was proven
   }

@@ -20,7 +20,13 @@ const common = {
   d: z.string().length(43),
 };
 const privateJwk = z.discriminatedUnion("kty", [
-  z.object({ ...common, kty: z.literal("EC"), crv: z.literal("P-256"), x: z.string().length(43), y: z.string().length(43) }),
+  z.object({
+    ...common,
+    kty: z.literal("EC"),
+    crv: z.literal("P-256"),
+    x: z.string().length(43),
+    y: z.string().length(43),
+  }),
   z.object({ ...common, kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: z.string().length(43) }),
 ]);
 

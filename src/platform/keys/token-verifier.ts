@@ -3,7 +3,13 @@ import { readExternalToken } from "#identity/external-token";
 import type { TrustedIssuer } from "#identity/issuer";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { IssuerDirectory, KeySets, TokenIssuer, TokenVerifier } from "#identity/ports";
-import { readAccessToken, tokenAlgorithms, type AccessToken, type ProvenToken, type TokenRefusal } from "#identity/token";
+import {
+  readAccessToken,
+  tokenAlgorithms,
+  type AccessToken,
+  type ProvenToken,
+  type TokenRefusal,
+} from "#identity/token";
 import { err, ok, type Result } from "#kernel/result";
 import { proveAccessToken } from "./prove-access-token.ts";
 import type { KeyHolder } from "./prove-by-holder.ts";
@@ -37,24 +43,33 @@ export function tokenVerifier({
       const jws = readCompactJws(text);
       if (!jws.ok) return jws;
       const { header, claims } = jws.value;
-      const prove = (by: KeyHolder & Pick<TrustedIssuer, "algorithms">) => proveAccessToken(text, header, by, keySets, isSigned);
+      const prove = (by: KeyHolder & Pick<TrustedIssuer, "algorithms">) =>
+        proveAccessToken(text, header, by, keySets, isSigned);
 
       const iss = claims["iss"];
       if (typeof iss !== "string") return err({ reason: "claim_malformed", claim: "iss" });
       if (iss === issuer) {
         const proven = await prove({ keys: await keys.publicKeys(), algorithms: tokenAlgorithms });
         if (!proven.ok) return proven;
-        return signed(readAccessToken(claims, { issuer, audience, at, lifetimeSecondsMax: keys.lifetimeSeconds }), proven.value);
+        return signed(
+          readAccessToken(claims, { issuer, audience, at, lifetimeSecondsMax: keys.lifetimeSeconds }),
+          proven.value,
+        );
       }
       const trusted = await issuers.find(iss);
       if (trusted === undefined) return err({ reason: "issuer_unknown" });
       const proven = await prove(trusted);
-      return proven.ok ? signed(readExternalToken(claims, trusted, { bases: namesOf(audience), at }), proven.value) : proven;
+      return proven.ok
+        ? signed(readExternalToken(claims, trusted, { bases: namesOf(audience), at }), proven.value)
+        : proven;
     },
   };
 }
 
 /** Without a `kid` in its header a token may be proven by any key: it counts as signed with the one that did. */
-function signed(token: Result<AccessToken, TokenRefusal>, { kid }: PublicJwk): Result<ProvenToken, TokenRefusal> {
+function signed(
+  token: Result<AccessToken, TokenRefusal>,
+  { kid }: PublicJwk,
+): Result<ProvenToken, TokenRefusal> {
   return token.ok ? ok({ ...token.value, keyId: kid }) : token;
 }

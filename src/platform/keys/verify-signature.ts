@@ -6,7 +6,13 @@ import { importPublicKey } from "./public-key.ts";
 
 export type SignatureRefusal =
   | JwsRefusal
-  | { readonly reason: "algorithm_not_allowed" | "critical_header_not_supported" | "key_unknown" | "signature_invalid" };
+  | {
+      readonly reason:
+        | "algorithm_not_allowed"
+        | "critical_header_not_supported"
+        | "key_unknown"
+        | "signature_invalid";
+    };
 
 /**
  * Proves a JWS, whose canonical text has this header, by one of these keys and no other: `jku`, `jwk`, `x5u` and `x5c` are never

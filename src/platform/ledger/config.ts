@@ -69,18 +69,33 @@ const auditorKeys = z.strictObject({
     )
     .min(2)
     .max(AUDITORS_MAX)
-    .refine((keys) => new Set(keys.map((key) => key.x)).size === keys.length && new Set(keys.map((key) => key.kid)).size === keys.length),
+    .refine(
+      (keys) =>
+        new Set(keys.map((key) => key.x)).size === keys.length &&
+        new Set(keys.map((key) => key.kid)).size === keys.length,
+    ),
 });
-const privateJwk = z.object({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: z.string(), d: z.string() });
+const privateJwk = z.object({
+  kty: z.literal("OKP"),
+  crv: z.literal("Ed25519"),
+  x: z.string(),
+  d: z.string(),
+});
 
 /** Reads the configuration. Throws an error that names the key that is wrong, never its value. */
 export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
   const shards = readShardCount(env);
-  if (typeof env.LEDGER_NAME !== "string" || !/^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/.test(env.LEDGER_NAME) || env.LEDGER_NAME.length > 200)
+  if (
+    typeof env.LEDGER_NAME !== "string" ||
+    !/^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/.test(env.LEDGER_NAME) ||
+    env.LEDGER_NAME.length > 200
+  )
     bad("LEDGER_NAME");
   const auditors = auditorKeys.safeParse(asJson(env.AUDITOR_KEYS));
   if (!auditors.success)
-    return bad("AUDITOR_KEYS: a JWK set of at least two public keys (P-256, P-384, P-521, X25519) with different kids");
+    return bad(
+      "AUDITOR_KEYS: a JWK set of at least two public keys (P-256, P-384, P-521, X25519) with different kids",
+    );
   const jwk = privateJwk.safeParse(asJson(env.CHECKPOINT_KEY));
   if (!jwk.success) return bad("CHECKPOINT_KEY");
   return {
@@ -88,7 +103,10 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
     shards,
     keepBytes: readKeepMebibytes(env) * 1_048_576,
     settleMilliseconds: readSettleSeconds(env) * 1_000,
-    auditors: auditors.data.keys.map(({ kid, kty, crv, x, y }) => ({ kid, jwk: y === undefined ? { kty, crv, x } : { kty, crv, x, y } })),
+    auditors: auditors.data.keys.map(({ kid, kty, crv, x, y }) => ({
+      kid,
+      jwk: y === undefined ? { kty, crv, x } : { kty, crv, x, y },
+    })),
     ...checkpointKeys(jwk.data),
     accountingKey: readAccountingKey(env),
     subjectKey: key32("SUBJECT_KEY", env.SUBJECT_KEY),
@@ -98,21 +116,26 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
 
 function readKeepMebibytes({ LEDGER_KEEP_MIB }: LedgerEnv): number {
   // An object holds 10 GB; from 8 on a log says that it is degraded (ledger/flush).
-  return typeof LEDGER_KEEP_MIB === "string" && /^(?:0|[1-9]\d{0,3})$/.test(LEDGER_KEEP_MIB) && Number(LEDGER_KEEP_MIB) <= 4_096
+  return typeof LEDGER_KEEP_MIB === "string" &&
+    /^(?:0|[1-9]\d{0,3})$/.test(LEDGER_KEEP_MIB) &&
+    Number(LEDGER_KEEP_MIB) <= 4_096
     ? Number(LEDGER_KEEP_MIB)
     : bad("LEDGER_KEEP_MIB: mebibytes, 0 to 4096");
 }
 
 function readSettleSeconds({ LEDGER_SETTLE_SECONDS }: LedgerEnv): number {
   // A copy takes some seconds itself, and 60 s after a record its copy is promised. Each object's alarm is a write: less costs more.
-  return typeof LEDGER_SETTLE_SECONDS === "string" && /^[1-9]\d?$/.test(LEDGER_SETTLE_SECONDS) && Number(LEDGER_SETTLE_SECONDS) <= 50
+  return typeof LEDGER_SETTLE_SECONDS === "string" &&
+    /^[1-9]\d?$/.test(LEDGER_SETTLE_SECONDS) &&
+    Number(LEDGER_SETTLE_SECONDS) <= 50
     ? Number(LEDGER_SETTLE_SECONDS)
     : bad("LEDGER_SETTLE_SECONDS: seconds, 1 to 50");
 }
 
 /** The key that lines are sealed under until and on their shelves. Throws like `readLedgerConfig`. */
-export const readAccountingKey = ({ ACCOUNTING_KEY }: Pick<LedgerEnv, "ACCOUNTING_KEY">): Secret<Uint8Array> =>
-  key32("ACCOUNTING_KEY", ACCOUNTING_KEY);
+export const readAccountingKey = ({
+  ACCOUNTING_KEY,
+}: Pick<LedgerEnv, "ACCOUNTING_KEY">): Secret<Uint8Array> => key32("ACCOUNTING_KEY", ACCOUNTING_KEY);
 
 /** How many shards the ledger has. Throws like `readLedgerConfig`. */
 export function readShardCount(env: Pick<LedgerEnv, "LEDGER_SHARDS">): number {
@@ -127,11 +150,16 @@ export const signerOf = (config: LedgerConfig, origin: string): Verifier => ({
   publicKey: config.checkpointPublicKey,
 });
 
-function checkpointKeys(jwk: z.infer<typeof privateJwk>): Pick<LedgerConfig, "checkpointKey" | "checkpointPublicKey"> {
+function checkpointKeys(
+  jwk: z.infer<typeof privateJwk>,
+): Pick<LedgerConfig, "checkpointKey" | "checkpointPublicKey"> {
   try {
     const key = createPrivateKey({ key: jwk, format: "jwk" });
     const { x = "" } = createPublicKey(key).export({ format: "jwk" }); // from the private part: a wrong x cannot slip in
-    return { checkpointKey: new Secret(key), checkpointPublicKey: new Uint8Array(Buffer.from(x, "base64url")) };
+    return {
+      checkpointKey: new Secret(key),
+      checkpointPublicKey: new Uint8Array(Buffer.from(x, "base64url")),
+    };
   } catch {
     return bad("CHECKPOINT_KEY"); // the error of the crypto library could show the key
   }
@@ -139,7 +167,9 @@ function checkpointKeys(jwk: z.infer<typeof privateJwk>): Pick<LedgerConfig, "ch
 
 function key32(name: string, text: unknown): Secret<Uint8Array> {
   const bytes = new Uint8Array(Buffer.from(typeof text === "string" ? text : "", "base64url"));
-  return bytes.length === 32 && Buffer.from(bytes).toString("base64url") === text ? new Secret(bytes) : bad(`${name}: 32 bytes, base64url`);
+  return bytes.length === 32 && Buffer.from(bytes).toString("base64url") === text
+    ? new Secret(bytes)
+    : bad(`${name}: 32 bytes, base64url`);
 }
 
 function asJson(value: unknown): unknown {

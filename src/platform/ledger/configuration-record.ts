@@ -33,5 +33,8 @@ export function ledgerConfigurationRecord(
   own: OwnLog,
 ): () => Promise<void> {
   const clock = () => instant(Date.now());
-  return configurationRecord(described, ledgerSink(shards, count, clock, own), { clock, newId: () => randomBytes(16).toString("hex") });
+  return configurationRecord(described, ledgerSink(shards, count, clock, own), {
+    clock,
+    newId: () => randomBytes(16).toString("hex"),
+  });
 }

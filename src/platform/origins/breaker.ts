@@ -14,7 +14,10 @@ const restMilliseconds = 5_000; // one probe per isolate each five seconds while
 /** After five failures in a row an origin is left alone for five seconds; then each failure counts again at once. */
 export function afterFailure(health: OriginHealth, at: Instant): OriginHealth {
   const failuresInARow = health.failuresInARow + 1;
-  return { failuresInARow, restingUntil: failuresInARow >= failuresMax ? instant(at + restMilliseconds) : health.restingUntil };
+  return {
+    failuresInARow,
+    restingUntil: failuresInARow >= failuresMax ? instant(at + restMilliseconds) : health.restingUntil,
+  };
 }
 
 export function restsForSeconds(health: OriginHealth, at: Instant): number {

@@ -13,7 +13,14 @@ export interface OriginCredentials {
 
 /** Joins a registered origin with the secret that its entry names. Throws, naming the secret, when the deployment does not let it have that. */
 export function originAddress(
-  { url, alsoKnownAs = [], credentials, forwardClientCert, transactions, honoursIfMatchOnDelete = false }: OriginEntry,
+  {
+    url,
+    alsoKnownAs = [],
+    credentials,
+    forwardClientCert,
+    transactions,
+    honoursIfMatchOnDelete = false,
+  }: OriginEntry,
   { secrets, tokens, bearers }: OriginCredentials,
 ): OriginAddress {
   const base: FhirBase = alsoKnownAs.length === 0 ? url : [url, ...alsoKnownAs];

@@ -14,16 +14,23 @@ export type OriginState =
 
 const problems: ReadonlyMap<string, string> = new Map<OriginState, string>([
   ["host_not_allowed", "ORIGIN_HOSTS of the gateway does not list its host: every request to it is 503"],
-  ["secret_not_available", "its secret is not there, or SECRET_HOSTS does not name its host: every request to it is 503"],
+  [
+    "secret_not_available",
+    "its secret is not there, or SECRET_HOSTS does not name its host: every request to it is 503",
+  ],
   ["unreachable", "it does not answer"],
   ["credentials_refused", "it refuses the gateway's credentials"],
   ["no_fhir_server", "there is no CapabilityStatement below its url"],
-  ["named_otherwise", "it names itself by another base than its entry: list that base in alsoKnownAs (docs/registry.md)"],
+  [
+    "named_otherwise",
+    "it names itself by another base than its entry: list that base in alsoKnownAs (docs/registry.md)",
+  ],
 ]);
 
 /** What is wrong with the origins of these names, a line each, by the `origins` of the gateway's `/readyz`. */
 export function originProblems(readiness: unknown, names: Iterable<string>): readonly string[] {
-  const origins: unknown = typeof readiness === "object" && readiness !== null ? Reflect.get(readiness, "origins") : undefined;
+  const origins: unknown =
+    typeof readiness === "object" && readiness !== null ? Reflect.get(readiness, "origins") : undefined;
   if (typeof origins !== "object" || origins === null) return [];
   return [...names].flatMap((name) => {
     const problem = problems.get(String(Reflect.get(origins, name)));

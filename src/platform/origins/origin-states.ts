@@ -39,7 +39,8 @@ export function originStates(ports: OriginStatesPorts): () => Promise<Readonly<R
     const keys = new Map(entries.map((entry) => [entry.name, JSON.stringify(entry)]));
     for (const key of known.keys()) if (![...keys.values()].includes(key)) known.delete(key);
     const stale = entries.filter(
-      ({ name }) => at - (known.get(keys.get(name) ?? "")?.claimed ?? Number.NEGATIVE_INFINITY) >= freshMilliseconds,
+      ({ name }) =>
+        at - (known.get(keys.get(name) ?? "")?.claimed ?? Number.NEGATIVE_INFINITY) >= freshMilliseconds,
     );
     const asking = stale.slice(0, asksMax).map(async (entry) => {
       const key = keys.get(entry.name) ?? "";
@@ -49,11 +50,16 @@ export function originStates(ports: OriginStatesPorts): () => Promise<Readonly<R
     const asked = Promise.all(asking).catch(() => {});
     ports.keepAlive(asked);
     await Promise.race([asked, ports.wait(patienceMilliseconds)]);
-    return Object.fromEntries(entries.map(({ name }) => [name, known.get(keys.get(name) ?? "")?.state ?? "unchecked"]));
+    return Object.fromEntries(
+      entries.map(({ name }) => [name, known.get(keys.get(name) ?? "")?.state ?? "unchecked"]),
+    );
   };
 }
 
-async function stateOf(entry: OriginEntry, { credentials, allowed, clock }: OriginStatesPorts): Promise<OriginState> {
+async function stateOf(
+  entry: OriginEntry,
+  { credentials, allowed, clock }: OriginStatesPorts,
+): Promise<OriginState> {
   if (!isAt(entry.url, allowed.originHosts)) return "host_not_allowed";
   const address = addressOf(entry, credentials);
   if (address === undefined) return "secret_not_available";
@@ -78,7 +84,12 @@ function addressOf(entry: OriginEntry, credentials: OriginCredentials) {
   }
 }
 
-async function answered(origins: Origins, name: string, question: FhirQuestion, base: FhirBase): Promise<OriginState> {
+async function answered(
+  origins: Origins,
+  name: string,
+  question: FhirQuestion,
+  base: FhirBase,
+): Promise<OriginState> {
   const answer: OriginAnswer | undefined = await origins.ask(name, question);
   switch (answer?.kind) {
     case "answered": {

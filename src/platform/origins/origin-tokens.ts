@@ -37,14 +37,27 @@ const answer = z.object({
  * of its life, and none in its last tenth.
  */
 export function originTokens(ask: AskServer, place: FetchingPlace): OriginTokens {
-  const copies = new FetchedCopies<Secret>({ ...place, intervalMilliseconds, patienceMilliseconds: serverPatienceMilliseconds });
+  const copies = new FetchedCopies<Secret>({
+    ...place,
+    intervalMilliseconds,
+    patienceMilliseconds: serverPatienceMilliseconds,
+  });
   return (credentials, key) => {
     const get = (anew: boolean) =>
       copies.get(
         JSON.stringify(credentials),
         async (at): Promise<Fetched<Secret>> => {
-          const { access_token: token, expires_in: lives } = await request(credentials, await currentValue(key), ask, place.clock);
-          return { value: new Secret(token), freshUntil: instant(at + lives * 750), goodUntil: instant(at + lives * 900) };
+          const { access_token: token, expires_in: lives } = await request(
+            credentials,
+            await currentValue(key),
+            ask,
+            place.clock,
+          );
+          return {
+            value: new Secret(token),
+            freshUntil: instant(at + lives * 750),
+            goodUntil: instant(at + lives * 900),
+          };
         },
         anew,
       );

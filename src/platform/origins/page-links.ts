@@ -15,12 +15,16 @@ const hiddenStep = 1_024;
  * additional data. Random nonces: 2^32 links for one key (NIST SP 800-38D §8.3), after which PAGING_KEY has to be another one.
  */
 export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
-  const importKey = () => crypto.subtle.importKey("raw", secret.reveal(), "AES-GCM", false, ["encrypt", "decrypt"]);
+  const importKey = () =>
+    crypto.subtle.importKey("raw", secret.reveal(), "AES-GCM", false, ["encrypt", "decrypt"]);
   return {
     async seal({ question, posted, link, after, seen }, binding, at) {
       const expires = at + lifeMilliseconds;
       const known = utf8Length(JSON.stringify([question, posted, null, after ?? null, 0, expires]));
-      const place = padded(JSON.stringify([question, posted, link ?? null, after ?? null, seen, expires]), known);
+      const place = padded(
+        JSON.stringify([question, posted, link ?? null, after ?? null, seen, expires]),
+        known,
+      );
       const nonce = crypto.getRandomValues(new Uint8Array(nonceBytes));
       const sealed = await crypto.subtle.encrypt(parameters(nonce, binding), await importKey(), place);
       return Buffer.concat([Buffer.of(version), nonce, new Uint8Array(sealed)]).toString("base64url");
@@ -28,11 +32,16 @@ export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
     async open(text, binding, at) {
       const bytes = Buffer.from(text, "base64url");
       // One spelling of a link: what decodes to the same bytes and reads otherwise was changed.
-      const isOne = bytes.toString("base64url") === text && bytes[0] === version && bytes.length > 1 + nonceBytes + tagBytes;
+      const isOne =
+        bytes.toString("base64url") === text &&
+        bytes[0] === version &&
+        bytes.length > 1 + nonceBytes + tagBytes;
       if (!isOne) return err({ reason: "page_link_malformed" });
       const nonce = Uint8Array.from(bytes.subarray(1, 1 + nonceBytes));
       const sealed = Uint8Array.from(bytes.subarray(1 + nonceBytes));
-      const opened = await crypto.subtle.decrypt(parameters(nonce, binding), await importKey(), sealed).catch(() => undefined);
+      const opened = await crypto.subtle
+        .decrypt(parameters(nonce, binding), await importKey(), sealed)
+        .catch(() => undefined);
       if (opened === undefined) return err({ reason: "page_link_mismatch" });
       const { place, expires } = read(new TextDecoder().decode(opened));
       return at < expires ? ok(place) : err({ reason: "page_link_expired" });
@@ -49,12 +58,32 @@ function padded(text: string, known: number): Uint8Array {
 
 const utf8Length = (text: string) => new TextEncoder().encode(text).length;
 
-function parameters(iv: Uint8Array<ArrayBuffer>, { client, origin, path, purpose, policyDigest, patient, user }: PageBinding) {
-  const bound = JSON.stringify(["phylax page", version, client, origin, path, purpose, policyDigest, patient ?? null, user ?? null]);
+function parameters(
+  iv: Uint8Array<ArrayBuffer>,
+  { client, origin, path, purpose, policyDigest, patient, user }: PageBinding,
+) {
+  const bound = JSON.stringify([
+    "phylax page",
+    version,
+    client,
+    origin,
+    path,
+    purpose,
+    policyDigest,
+    patient ?? null,
+    user ?? null,
+  ]);
   return { name: "AES-GCM", iv, additionalData: new TextEncoder().encode(bound) };
 }
 
-type Sealed = [question: string, posted: boolean, link: string | null, after: string | null, seen: number, expires: number];
+type Sealed = [
+  question: string,
+  posted: boolean,
+  link: string | null,
+  after: string | null,
+  seen: number,
+  expires: number,
+];
 
 function read(text: string) {
   // Authenticated: this deployment wrote it, in this version.

@@ -20,6 +20,9 @@ export async function* piecesOf(body: ReadableStream<Uint8Array> | null): AsyncG
 
 /** With `min` (WHATWG Streams §4.5.3), which workerd and Node know and workers-types do not yet. */
 interface FillingReader {
-  read(view: Uint8Array, options: { readonly min: number }): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+  read(
+    view: Uint8Array,
+    options: { readonly min: number },
+  ): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
   cancel(): Promise<void>;
 }

@@ -24,7 +24,11 @@ export function storedBearers(place: FetchingPlace): (stored: StoredSecret) => B
           // The same token is the same object: an origin that refused it is not asked again with it.
           const value = before?.reveal() === read.reveal() ? before : read;
           known.set(stored.name, value);
-          return { value, freshUntil: instant(at + freshMilliseconds), goodUntil: instant(at + goodMilliseconds) };
+          return {
+            value,
+            freshUntil: instant(at + freshMilliseconds),
+            goodUntil: instant(at + goodMilliseconds),
+          };
         },
         anew,
       );

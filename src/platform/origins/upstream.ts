@@ -1,4 +1,13 @@
-import type { OriginAnswer, OriginBody, OriginFault, OriginQuestion, Origins, OriginTraits, OriginWrite, OriginWritten } from "#fhir/ports";
+import type {
+  OriginAnswer,
+  OriginBody,
+  OriginFault,
+  OriginQuestion,
+  Origins,
+  OriginTraits,
+  OriginWrite,
+  OriginWritten,
+} from "#fhir/ports";
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 import type { Clock } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
@@ -44,7 +53,9 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
   const noteFailure = (origin: string, answer: Exclude<OriginAnswer, { kind: "answered" }>) =>
     note(
       origin,
-      answer.kind === "unreachable" || answer.kind === "timed_out" || (answer.kind === "refused" && unavailable.has(answer.status)),
+      answer.kind === "unreachable" ||
+        answer.kind === "timed_out" ||
+        (answer.kind === "refused" && unavailable.has(answer.status)),
     );
   /** How to call the origin, unless it rests or there is none. */
   const callable = async (origin: string, clientCert: string | undefined) => {
@@ -53,8 +64,18 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
     const known = health.get(origin) ?? healthy;
     const rest = restsForSeconds(known, clock());
     if (rest > 0) return { kind: "circuit_open", retryAfterSeconds: rest } as const;
-    const caller = { base: address.base, clientCert: address.forwardClientCert ? clientCert : undefined, hosts };
-    return { kind: "callable", known, caller, bearer: address.bearer, onEnd: (failed: boolean) => void note(origin, failed) } as const;
+    const caller = {
+      base: address.base,
+      clientCert: address.forwardClientCert ? clientCert : undefined,
+      hosts,
+    };
+    return {
+      kind: "callable",
+      known,
+      caller,
+      bearer: address.bearer,
+      onEnd: (failed: boolean) => void note(origin, failed),
+    } as const;
   };
 
   return {
@@ -63,7 +84,8 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
       const called = await callable(origin, clientCert);
       if (called?.kind !== "callable") return called;
       const { caller, known, onEnd } = called;
-      const asking = () => withBearer(called.bearer, (bearer) => once({ ...caller, bearer }, question, onEnd));
+      const asking = () =>
+        withBearer(called.bearer, (bearer) => once({ ...caller, bearer }, question, onEnd));
       let answer = await asking();
       // No second try for an origin that is failing anyway: retries would double its load at the worst time.
       if (answer.kind === "unreachable" && known.failuresInARow === 0) answer = await asking();
@@ -75,7 +97,9 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
       const called = await callable(origin, clientCert);
       if (called?.kind !== "callable") return called;
       const { caller, onEnd } = called;
-      const answer = await withBearer(called.bearer, (bearer) => sendOnce({ ...caller, bearer }, write, onEnd));
+      const answer = await withBearer(called.bearer, (bearer) =>
+        sendOnce({ ...caller, bearer }, write, onEnd),
+      );
       if (answer.kind !== "written") noteFailure(origin, answer);
       return answer;
     },
@@ -103,20 +127,29 @@ interface Caller {
   readonly hosts: ReadonlySet<string>;
 }
 
-async function once(caller: Caller, question: OriginQuestion, onEnd: (failed: boolean) => void): Promise<OriginAnswer> {
+async function once(
+  caller: Caller,
+  question: OriginQuestion,
+  onEnd: (failed: boolean) => void,
+): Promise<OriginAnswer> {
   const { url, form } = addressOf(baseNames(caller.base), question);
   // Strict: an origin must not leave out a search parameter that it does not know (FHIR R4 §3.1.1.4.4), for then it answers more.
   const headers: Record<string, string> = { prefer: "handling=strict" };
   if (form !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
   const sending = form === undefined ? { method: "GET" } : { method: "POST", body: form };
   return reached(caller, url, { ...sending, headers }, async (response) => {
-    if (response.status === 200) return { kind: "answered", body: bodyOf(response, onEnd), base: caller.base };
+    if (response.status === 200)
+      return { kind: "answered", body: bodyOf(response, onEnd), base: caller.base };
     await response.body?.cancel();
     return otherwise(response);
   });
 }
 
-async function sendOnce(caller: Caller, write: OriginWrite, onEnd: (failed: boolean) => void): Promise<OriginWritten> {
+async function sendOnce(
+  caller: Caller,
+  write: OriginWrite,
+  onEnd: (failed: boolean) => void,
+): Promise<OriginWritten> {
   const { method, path, body, version } = write;
   const headers: Record<string, string> = { prefer: "return=representation" };
   if (body !== undefined) headers["content-type"] = "application/fhir+json";
@@ -126,7 +159,9 @@ async function sendOnce(caller: Caller, write: OriginWrite, onEnd: (failed: bool
     const { status } = response;
     if (status === 200 || status === 201 || status === 204) {
       const location = response.headers.get("location") ?? undefined;
-      const isJson = /^application\/(?:fhir\+)?json\s*(?:;|$)/iu.test(response.headers.get("content-type") ?? "");
+      const isJson = /^application\/(?:fhir\+)?json\s*(?:;|$)/iu.test(
+        response.headers.get("content-type") ?? "",
+      );
       return { kind: "written", status, isJson, location, body: bodyOf(response, onEnd), base: caller.base };
     }
     await response.body?.cancel();
@@ -145,7 +180,12 @@ const [retryMax, retryUsual] = [300, 10];
 
 /** RFC 9110 §10.2.3, in seconds: as a number, or as a date. */
 function retryAfter(text: string | null): number {
-  const said = text === null ? NaN : /^\d+$/u.test(text) ? Number(text) : Math.ceil((Date.parse(text) - Date.now()) / 1_000);
+  const said =
+    text === null
+      ? NaN
+      : /^\d+$/u.test(text)
+        ? Number(text)
+        : Math.ceil((Date.parse(text) - Date.now()) / 1_000);
   return Number.isNaN(said) ? retryUsual : Math.min(retryMax, Math.max(1, said));
 }
 
@@ -153,7 +193,11 @@ function retryAfter(text: string | null): number {
 async function reached<Answer>(
   { hosts, bearer, clientCert }: Caller,
   url: URL,
-  sending: { readonly method: string; readonly headers: Readonly<Record<string, string>>; readonly body?: string },
+  sending: {
+    readonly method: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body?: string;
+  },
   read: (response: Response) => Promise<Answer>,
 ): Promise<Answer | OriginFault> {
   if (!isAt(url.href, hosts)) throw new ConfigError("ORIGIN_HOSTS", "an origin's host");
@@ -161,7 +205,14 @@ async function reached<Answer>(
   if (bearer !== undefined) headers.set("authorization", `Bearer ${bearer.reveal()}`);
   if (clientCert !== undefined) headers.set("client-cert", clientCert); // RFC 9440 §2.2; none of the asker's own headers comes this far
   try {
-    return await read(await fetch(url, { ...sending, headers, redirect: "manual", signal: AbortSignal.timeout(timeoutMilliseconds) }));
+    return await read(
+      await fetch(url, {
+        ...sending,
+        headers,
+        redirect: "manual",
+        signal: AbortSignal.timeout(timeoutMilliseconds),
+      }),
+    );
   } catch (fault) {
     return faultOf(fault);
   }

@@ -5,7 +5,10 @@ import type { RegistryReader } from "./registry-reader.ts";
 type Kind = RecordName extends `${infer K}/${string}` ? K : never;
 
 /** Has the registry read from where all that was heard is known, and drops the copies of records that have changed. */
-export function heedNews(registry: RegistryReader, copies: Readonly<Record<Kind, Forgetful>>): (bulletin: Bulletin) => void {
+export function heedNews(
+  registry: RegistryReader,
+  copies: Readonly<Record<Kind, Forgetful>>,
+): (bulletin: Bulletin) => void {
   return (bulletin) => {
     registry.hear(bulletin); // first: whoever misses a copy must not read anew from before it
     const { stale, standing } = bulletin;

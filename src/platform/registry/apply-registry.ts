@@ -73,8 +73,14 @@ function recordsOf({
   grants,
   origins,
 }: RegistryChanges): readonly RecordName[] {
-  const all = <T>({ added, changed }: { readonly added: readonly T[]; readonly changed: readonly T[] }) => [...added, ...changed];
-  const owned = <T>({ added, removed }: { readonly added: readonly T[]; readonly removed: readonly T[] }) => [...added, ...removed];
+  const all = <T>({ added, changed }: { readonly added: readonly T[]; readonly changed: readonly T[] }) => [
+    ...added,
+    ...changed,
+  ];
+  const owned = <T>({ added, removed }: { readonly added: readonly T[]; readonly removed: readonly T[] }) => [
+    ...added,
+    ...removed,
+  ];
   const names: RecordName[] = [
     ...all(issuers).map(({ iss }): RecordName => `issuer/${iss}`),
     ...all(origins).map(({ name }): RecordName => `origin/${name}`),
@@ -86,13 +92,25 @@ function recordsOf({
   return [...new Set(names)];
 }
 
-function count({ issuers, clients, certificates, certificateSubjects, agreements, policies, grants, origins }: RegistryChanges): Applied {
+function count({
+  issuers,
+  clients,
+  certificates,
+  certificateSubjects,
+  agreements,
+  policies,
+  grants,
+  origins,
+}: RegistryChanges): Applied {
   const weighed = [issuers, clients, agreements, grants, origins];
   return {
     added: weighed.reduce(
       (sum, { added }) => sum + added.length,
       certificates.added.length + certificateSubjects.added.length + policies.length,
     ),
-    changed: weighed.reduce((sum, { changed }) => sum + changed.length, certificates.removed.length + certificateSubjects.removed.length),
+    changed: weighed.reduce(
+      (sum, { changed }) => sum + changed.length,
+      certificates.removed.length + certificateSubjects.removed.length,
+    ),
   };
 }

@@ -20,7 +20,12 @@ export function authorizationServers(registry: RegistryReader): AuthorizationSer
     async (db) => {
       const [places, granted] = await db.batch([
         db
-          .select({ origin: origins.name, iss: issuers.iss, jwksUri: issuers.jwksUri, endpoints: issuers.endpoints })
+          .select({
+            origin: origins.name,
+            iss: issuers.iss,
+            jwksUri: issuers.jwksUri,
+            endpoints: issuers.endpoints,
+          })
           .from(origins)
           .leftJoin(issuers, eq(issuers.iss, origins.signInAt)),
         db
@@ -35,7 +40,10 @@ export function authorizationServers(registry: RegistryReader): AuthorizationSer
         places.map(({ origin, iss, jwksUri, endpoints }) => [
           origin,
           {
-            signIn: iss === null ? undefined : signInPlace({ iss, jwksUri: jwksUri ?? undefined, endpoints: endpoints ?? undefined }),
+            signIn:
+              iss === null
+                ? undefined
+                : signInPlace({ iss, jwksUri: jwksUri ?? undefined, endpoints: endpoints ?? undefined }),
             external: external.get(origin)?.flatMap(({ issuer }) => issuer ?? []) ?? [],
           },
         ]),

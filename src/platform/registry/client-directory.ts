@@ -6,7 +6,14 @@ import type { Forgetful } from "./isolate-cache.ts";
 import { registryCache } from "./registry-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
 import type { drizzled } from "./registry-sql.ts";
-import { agreementPurposes, agreements, certificates, certificateSubjects, clients, grants } from "./schema.ts";
+import {
+  agreementPurposes,
+  agreements,
+  certificates,
+  certificateSubjects,
+  clients,
+  grants,
+} from "./schema.ts";
 
 /** The registry's clients out of D1, one round trip for a client, remembered for seconds. Only reads. */
 export function clientDirectory(registry: RegistryReader): ClientDirectory & Forgetful {
@@ -38,7 +45,10 @@ export function clientDirectory(registry: RegistryReader): ClientDirectory & For
 }
 
 /** `which` names at most one client: by its key, or by the unique index on issuer and external id. */
-async function readClient(db: ReturnType<typeof drizzled>, which: SQL | undefined): Promise<ClientRecord | undefined> {
+async function readClient(
+  db: ReturnType<typeof drizzled>,
+  which: SQL | undefined,
+): Promise<ClientRecord | undefined> {
   const its = db.select({ id: clients.id }).from(clients).where(which);
   const [[client], itsCertificates, itsSubjects, itsAgreements, itsPurposes, itsGrants] = await db.batch([
     db.select().from(clients).where(which),
@@ -63,10 +73,16 @@ async function readClient(db: ReturnType<typeof drizzled>, which: SQL | undefine
     keys: client.jwks?.keys ?? [],
     jwksUri: client.jwksUri ?? undefined,
     external:
-      client.issuer === null || client.externalClientId === null ? undefined : { issuer: client.issuer, id: client.externalClientId },
+      client.issuer === null || client.externalClientId === null
+        ? undefined
+        : { issuer: client.issuer, id: client.externalClientId },
     patient: client.patient ?? undefined,
     unboundUntil: client.unboundUntil ?? undefined,
-    certificates: itsCertificates.map(({ x5t, notBefore, notAfter }) => ({ x5t, from: notBefore ?? undefined, to: notAfter ?? undefined })),
+    certificates: itsCertificates.map(({ x5t, notBefore, notAfter }) => ({
+      x5t,
+      from: notBefore ?? undefined,
+      to: notAfter ?? undefined,
+    })),
     certificateSubjects: itsSubjects.map(({ issuerDn, field, value }) => ({ issuerDn, field, value })),
     corsOrigins: client.corsOrigins,
     agreements: itsAgreements.map((agreement) => ({

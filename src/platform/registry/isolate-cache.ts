@@ -59,7 +59,8 @@ export class IsolateCache<T> implements Forgetful {
     const at = this.#clock();
     const entry = this.#present.get(key);
     if (entry !== undefined && at - entry.asOf < this.#limits.hardMilliseconds) {
-      if (at - entry.read < this.#limits.freshMilliseconds || at - entry.claimed < claimMilliseconds) return entry.value;
+      if (at - entry.read < this.#limits.freshMilliseconds || at - entry.claimed < claimMilliseconds)
+        return entry.value;
     }
     const absent = this.#absent.get(key);
     if (absent !== undefined && at - absent < this.#limits.absentMilliseconds) return undefined;
@@ -69,7 +70,12 @@ export class IsolateCache<T> implements Forgetful {
       return this.#keep(key, await this.#read(key), at);
     } catch (fault) {
       const known = this.#present.get(key); // what was forgotten meanwhile is no comfort
-      if (known !== undefined && this.#store.settled(key) && this.#clock() - known.asOf < this.#limits.hardMilliseconds) return known.value;
+      if (
+        known !== undefined &&
+        this.#store.settled(key) &&
+        this.#clock() - known.asOf < this.#limits.hardMilliseconds
+      )
+        return known.value;
       throw fault;
     }
   }
@@ -89,7 +95,8 @@ export class IsolateCache<T> implements Forgetful {
 
   async #read(key: string): Promise<Reading<T | undefined>> {
     const reading = await this.#store.load(key);
-    if (this.#clock() - reading.asOf >= this.#limits.hardMilliseconds) throw new Error("the store's answer came too late to be believed");
+    if (this.#clock() - reading.asOf >= this.#limits.hardMilliseconds)
+      throw new Error("the store's answer came too late to be believed");
     return reading;
   }
 
@@ -101,7 +108,14 @@ export class IsolateCache<T> implements Forgetful {
     this.#present.delete(key);
     this.#absent.delete(key);
     if (value === undefined) bounded(this.#absent, this.#limits.entriesMax).set(key, at);
-    else bounded(this.#present, this.#limits.entriesMax).set(key, { value, epoch, asOf, read: at, claimed: instant(0) });
+    else
+      bounded(this.#present, this.#limits.entriesMax).set(key, {
+        value,
+        epoch,
+        asOf,
+        read: at,
+        claimed: instant(0),
+      });
     return value;
   }
 }

@@ -19,10 +19,23 @@ export function issuerDirectory(registry: RegistryReader): IssuerDirectory & For
     },
   );
   const forgetAll = (epoch: number) => cache.forgetAll(epoch);
-  return { find: async (iss) => (await cache.get("all"))?.get(iss), forget: (_, epoch) => forgetAll(epoch), forgetAll };
+  return {
+    find: async (iss) => (await cache.get("all"))?.get(iss),
+    forget: (_, epoch) => forgetAll(epoch),
+    forgetAll,
+  };
 }
 
-function issuerOf({ iss, jwks, jwksUri, algs, introspection, audience, purpose, claims }: typeof issuers.$inferSelect): TrustedIssuer {
+function issuerOf({
+  iss,
+  jwks,
+  jwksUri,
+  algs,
+  introspection,
+  audience,
+  purpose,
+  claims,
+}: typeof issuers.$inferSelect): TrustedIssuer {
   return {
     iss,
     keys: jwks?.keys ?? [],

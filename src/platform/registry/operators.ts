@@ -17,7 +17,10 @@ export interface OperatorEntry {
 /** The operator whose certificate has this `x5t#S256`, suspended or not. Throws what D1 throws. */
 export async function findOperator(registry: D1Database, x5t: string): Promise<OperatorEntry | undefined> {
   const { id, status, roles, kind, signIn } = operators;
-  const [found] = await drizzle(registry).select({ id, status, roles, kind, signIn }).from(operators).where(eq(operators.x5t, x5t));
+  const [found] = await drizzle(registry)
+    .select({ id, status, roles, kind, signIn })
+    .from(operators)
+    .where(eq(operators.x5t, x5t));
   return found && { ...found, signIn: signInDemand.safeParse(found.signIn).data };
 }
 
@@ -25,8 +28,21 @@ export async function findOperator(registry: D1Database, x5t: string): Promise<O
 export type SigningIssuer = Pick<TrustedIssuer, "iss" | "keys" | "jwksUri" | "algorithms">;
 
 /** An external issuer as the registry has it now: operators call seldom, and no copy has to be kept. Throws what D1 throws. */
-export async function findSigningIssuer(registry: D1Database, iss: string): Promise<SigningIssuer | undefined> {
+export async function findSigningIssuer(
+  registry: D1Database,
+  iss: string,
+): Promise<SigningIssuer | undefined> {
   const { jwks, jwksUri, algs: algorithms } = issuers;
-  const [found] = await drizzle(registry).select({ jwks, jwksUri, algorithms }).from(issuers).where(eq(issuers.iss, iss));
-  return found && { iss, keys: found.jwks?.keys ?? [], jwksUri: found.jwksUri ?? undefined, algorithms: found.algorithms };
+  const [found] = await drizzle(registry)
+    .select({ jwks, jwksUri, algorithms })
+    .from(issuers)
+    .where(eq(issuers.iss, iss));
+  return (
+    found && {
+      iss,
+      keys: found.jwks?.keys ?? [],
+      jwksUri: found.jwksUri ?? undefined,
+      algorithms: found.algorithms,
+    }
+  );
 }

@@ -14,12 +14,16 @@ export function policyShelf(registry: RegistryReader): PolicyShelf {
       const document = known.get(digest);
       if (document !== undefined) return document;
       const { value: row } = await registry.read("unnamed", async (db) => {
-        const [found] = await db.select({ body: policies.body }).from(policies).where(eq(policies.digest, digest));
+        const [found] = await db
+          .select({ body: policies.body })
+          .from(policies)
+          .where(eq(policies.digest, digest));
         return found;
       });
       if (row === undefined) return undefined;
       const body = row.body as PolicyDocument; // what is digested is its JSON, whatever it holds
-      if ((await policyDigest(body)) !== digest) throw new Error("a policy's body is not the one of its digest");
+      if ((await policyDigest(body)) !== digest)
+        throw new Error("a policy's body is not the one of its digest");
       if (known.size >= policiesMax) known.delete(known.keys().next().value ?? "");
       known.set(digest, body);
       return body;

@@ -16,27 +16,35 @@ import { isPublicKey } from "#platform/keys/public-key";
 export async function prepareRegistry(file: RegistryDocument): Promise<Result<Prepared, RegistryProblem>> {
   for (const [i, { purposes }] of file.agreements.entries()) {
     const unknown = purposes.findIndex((purpose) => !Object.hasOwn(purposeOfUse, purpose));
-    if (unknown !== -1) return err(invalid(["agreements", i, "purposes", unknown], "is not a code of v3-PurposeOfUse"));
+    if (unknown !== -1)
+      return err(invalid(["agreements", i, "purposes", unknown], "is not a code of v3-PurposeOfUse"));
   }
   for (const [i, { purpose }] of file.issuers.entries()) {
-    const unknown = "fixed" in purpose ? purpose.fixed.findIndex((each) => !Object.hasOwn(purposeOfUse, each)) : -1;
-    if (unknown !== -1) return err(invalid(["issuers", i, "purpose", "fixed", unknown], "is not a code of v3-PurposeOfUse"));
+    const unknown =
+      "fixed" in purpose ? purpose.fixed.findIndex((each) => !Object.hasOwn(purposeOfUse, each)) : -1;
+    if (unknown !== -1)
+      return err(invalid(["issuers", i, "purpose", "fixed", unknown], "is not a code of v3-PurposeOfUse"));
   }
   const own = secretsOf(file).find(({ name }) => ownSecrets.has(name));
-  if (own !== undefined) return err(invalid(own.at, "is one of the gateway's own, which nobody else may be sent"));
+  if (own !== undefined)
+    return err(invalid(own.at, "is one of the gateway's own, which nobody else may be sent"));
   for (const list of ["issuers", "clients"] as const) {
     for (const [i, { jwks }] of file[list].entries()) {
       for (const [j, key] of (jwks?.keys ?? []).entries()) {
-        if (!(await isPublicKey(key))) return err(invalid([list, i, "jwks", "keys", j], "is not a public key"));
+        if (!(await isPublicKey(key)))
+          return err(invalid([list, i, "jwks", "keys", j], "is not a public key"));
       }
     }
   }
   const certificates: (readonly RegisteredCertificate[])[] = [];
   const certificateSubjects = file.clients.map((client) => client.certificates.flatMap(subjectOf));
   for (const [i, client] of file.clients.entries()) {
-    const read = client.certificates.map((entry) => (typeof entry === "string" ? readRegistered(entry) : "named"));
+    const read = client.certificates.map((entry) =>
+      typeof entry === "string" ? readRegistered(entry) : "named",
+    );
     const unreadable = read.indexOf(undefined);
-    if (unreadable !== -1) return err(invalid(["clients", i, "certificates", unreadable], "is not a certificate"));
+    if (unreadable !== -1)
+      return err(invalid(["clients", i, "certificates", unreadable], "is not a certificate"));
     certificates.push(read.filter((certificate) => certificate !== undefined && certificate !== "named"));
   }
   const policies: PolicyEntry[] = [];
@@ -49,20 +57,30 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
         problem: document.error.problem,
       });
     }
-    policies.push({ digest: await policyDigest(document.value), name, purposes: document.value.purposes, body: document.value });
+    policies.push({
+      digest: await policyDigest(document.value),
+      name,
+      purposes: document.value.purposes,
+      body: document.value,
+    });
   }
   return ok({ policies, certificates, certificateSubjects });
 }
 
 /** Each secret that the file names, and where. */
-function secretsOf({ origins, issuers }: RegistryDocument): { readonly name: string; readonly at: readonly PropertyKey[] }[] {
+function secretsOf({
+  origins,
+  issuers,
+}: RegistryDocument): { readonly name: string; readonly at: readonly PropertyKey[] }[] {
   const ofOrigins = origins.map(({ credentials }, i) => ({ credentials, at: ["origins", i] }));
   const ofIssuers = issuers.map(({ introspection }, i) => ({
     credentials: introspection?.credentials,
     at: ["issuers", i, "introspection"],
   }));
   return [...ofOrigins, ...ofIssuers].flatMap(({ credentials, at }) =>
-    credentials !== undefined && "secret" in credentials ? [{ name: credentials.secret, at: [...at, "credentials", "secret"] }] : [],
+    credentials !== undefined && "secret" in credentials
+      ? [{ name: credentials.secret, at: [...at, "credentials", "secret"] }]
+      : [],
   );
 }
 
@@ -76,7 +94,11 @@ function readPolicy(body: unknown): Result<PolicyDocument, PolicyProblem> {
 function subjectOf(entry: RegistryDocument["clients"][number]["certificates"][number]): RegisteredSubject[] {
   if (typeof entry === "string") return [];
   const { issuerDn, ...name } = entry;
-  return Object.entries(name).map(([field, value]) => ({ issuerDn, field: field as keyof typeof name, value })); // its keys are those of the schema
+  return Object.entries(name).map(([field, value]) => ({
+    issuerDn,
+    field: field as keyof typeof name,
+    value,
+  })); // its keys are those of the schema
 }
 
 /** A thumbprint as it is, or a PEM certificate by its DER and dates. */
@@ -86,7 +108,11 @@ function readRegistered(text: string): RegisteredCertificate | undefined {
     const { raw, validFrom, validTo } = new X509Certificate(text);
     const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
     if (!(from < to)) return undefined;
-    return { x5t: createHash("sha256").update(raw).digest("base64url"), from: instant(from), to: instant(to) };
+    return {
+      x5t: createHash("sha256").update(raw).digest("base64url"),
+      from: instant(from),
+      to: instant(to),
+    };
   } catch {
     return undefined; // no certificate: told by the answer
   }

@@ -101,7 +101,11 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
     certificates: new Map(
       [...certificatesBy].map(([client, rows]): [string, RegisteredCertificate[]] => [
         client,
-        rows.map(({ x5t, notBefore, notAfter }) => ({ x5t, from: notBefore ?? undefined, to: notAfter ?? undefined })),
+        rows.map(({ x5t, notBefore, notAfter }) => ({
+          x5t,
+          from: notBefore ?? undefined,
+          to: notAfter ?? undefined,
+        })),
       ]),
     ),
     certificateSubjects: new Map(
@@ -113,11 +117,21 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
     agreements: new Map(
       everyAgreement.map(({ id, client, begins, ends, documentHash }) => [
         id,
-        { id, client, purposes: (purposes.get(id) ?? []).map(({ purpose }) => purpose).sort(), from: begins, to: ends, documentHash },
+        {
+          id,
+          client,
+          purposes: (purposes.get(id) ?? []).map(({ purpose }) => purpose).sort(),
+          from: begins,
+          to: ends,
+          documentHash,
+        },
       ]),
     ),
     policies: new Map(
-      everyPolicy.map(({ digest }) => [digest, { digest, purposes: (policyPurposesBy.get(digest) ?? []).map(({ purpose }) => purpose) }]),
+      everyPolicy.map(({ digest }) => [
+        digest,
+        { digest, purposes: (policyPurposesBy.get(digest) ?? []).map(({ purpose }) => purpose) },
+      ]),
     ),
     grants: new Map(
       everyGrant.map((row) => [
@@ -140,7 +154,8 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
 }
 
 function quotasOf(row: typeof grants.$inferSelect): GrantEntry["quotas"] {
-  const { subjectQuotaRequests, subjectQuotaWindowSeconds, recordQuotaRecords, recordQuotaWindowSeconds } = row;
+  const { subjectQuotaRequests, subjectQuotaWindowSeconds, recordQuotaRecords, recordQuotaWindowSeconds } =
+    row;
   return {
     default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds },
     ...(subjectQuotaRequests !== null &&
@@ -148,6 +163,8 @@ function quotasOf(row: typeof grants.$inferSelect): GrantEntry["quotas"] {
         perSubject: { requests: subjectQuotaRequests, windowSeconds: subjectQuotaWindowSeconds },
       }),
     ...(recordQuotaRecords !== null &&
-      recordQuotaWindowSeconds !== null && { records: { records: recordQuotaRecords, windowSeconds: recordQuotaWindowSeconds } }),
+      recordQuotaWindowSeconds !== null && {
+        records: { records: recordQuotaRecords, windowSeconds: recordQuotaWindowSeconds },
+      }),
   };
 }

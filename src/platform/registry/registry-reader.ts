@@ -38,7 +38,11 @@ export class RegistryReader {
   hear({ client, standing, asOf }: Bulletin): void {
     const { epoch, pending } = standing;
     const newest = this.#newest;
-    if (newest === undefined || epoch > newest.standing.epoch || (epoch === newest.standing.epoch && asOf > newest.asOf))
+    if (
+      newest === undefined ||
+      epoch > newest.standing.epoch ||
+      (epoch === newest.standing.epoch && asOf > newest.asOf)
+    )
       this.#newest = { standing, asOf };
     // Only a client's own news says whether its record is being written.
     if (epoch < (this.#clientsPending.get(client) ?? 0)) return;
@@ -56,7 +60,10 @@ export class RegistryReader {
   }
 
   /** Throws what D1 throws. What a near copy does not have is asked of the primary: it may only not be there yet. */
-  async read<T>(subject: Subject, query: (db: Db) => Promise<T | undefined>): Promise<Reading<T | undefined>> {
+  async read<T>(
+    subject: Subject,
+    query: (db: Db) => Promise<T | undefined>,
+  ): Promise<Reading<T | undefined>> {
     const asked = this.clock();
     const { epoch, bookmark } = this.#newest?.standing ?? { epoch: 0, bookmark: null };
     const asOf = this.#newest?.asOf ?? asked;

@@ -1,4 +1,13 @@
-import { foreignKey, index, integer, primaryKey, sqliteTable, text, unique, uniqueIndex } from "drizzle-orm/sqlite-core";
+import {
+  foreignKey,
+  index,
+  integer,
+  primaryKey,
+  sqliteTable,
+  text,
+  unique,
+  uniqueIndex,
+} from "drizzle-orm/sqlite-core";
 import type { AssertionProfile } from "#identity/assertion";
 import type { SubjectField } from "#identity/certificate/subject";
 import type { PublicJwk } from "#identity/jose/jwk";
@@ -147,9 +156,18 @@ export const grants = sqliteTable(
   },
   (table) => [
     primaryKey({ columns: [table.client, table.origin, table.purpose] }),
-    foreignKey({ columns: [table.agreement, table.client], foreignColumns: [agreements.id, agreements.client] }),
-    foreignKey({ columns: [table.agreement, table.purpose], foreignColumns: [agreementPurposes.agreement, agreementPurposes.purpose] }),
-    foreignKey({ columns: [table.policy, table.purpose], foreignColumns: [policyPurposes.policy, policyPurposes.purpose] }),
+    foreignKey({
+      columns: [table.agreement, table.client],
+      foreignColumns: [agreements.id, agreements.client],
+    }),
+    foreignKey({
+      columns: [table.agreement, table.purpose],
+      foreignColumns: [agreementPurposes.agreement, agreementPurposes.purpose],
+    }),
+    foreignKey({
+      columns: [table.policy, table.purpose],
+      foreignColumns: [policyPurposes.policy, policyPurposes.purpose],
+    }),
   ],
 );
 

@@ -21,32 +21,46 @@ import {
  * Writes a merge in one D1 batch, so all of it or none. New entries are plain inserts: one that somebody else wrote
  * meanwhile breaks a key and the whole batch with it. Throws what D1 throws.
  */
-export async function writeRegistry(registry: RegistrySql, changes: RegistryChanges, at: Instant): Promise<void> {
+export async function writeRegistry(
+  registry: RegistrySql,
+  changes: RegistryChanges,
+  at: Instant,
+): Promise<void> {
   const db = drizzled(registry);
   const writes: BatchItem<"sqlite">[] = [
     ...changes.issuers.added.map((issuer) => db.insert(issuers).values({ ...issuer, ...keysOf(issuer) })),
     ...changes.issuers.changed.map(({ iss, introspection, endpoints, ...issuer }) =>
       db
         .update(issuers)
-        .set({ ...issuer, ...keysOf(issuer), introspection: introspection ?? null, endpoints: endpoints ?? null })
+        .set({
+          ...issuer,
+          ...keysOf(issuer),
+          introspection: introspection ?? null,
+          endpoints: endpoints ?? null,
+        })
         .where(eq(issuers.iss, iss)),
     ),
     // After the issuers, one of which an origin may name.
     ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
-    ...changes.origins.changed.map(({ name, signInAt, alsoKnownAs, transactions, honoursIfMatchOnDelete, ...origin }) =>
-      db
-        .update(origins)
-        .set({
-          ...origin,
-          signInAt: signInAt ?? null,
-          alsoKnownAs: alsoKnownAs ?? null,
-          transactions: transactions ?? null,
-          honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? null,
-        })
-        .where(eq(origins.name, name)),
+    ...changes.origins.changed.map(
+      ({ name, signInAt, alsoKnownAs, transactions, honoursIfMatchOnDelete, ...origin }) =>
+        db
+          .update(origins)
+          .set({
+            ...origin,
+            signInAt: signInAt ?? null,
+            alsoKnownAs: alsoKnownAs ?? null,
+            transactions: transactions ?? null,
+            honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? null,
+          })
+          .where(eq(origins.name, name)),
     ),
-    ...changes.clients.added.map((client) => db.insert(clients).values({ id: client.id, ...columns(client) })),
-    ...changes.clients.changed.map((client) => db.update(clients).set(columns(client)).where(eq(clients.id, client.id))),
+    ...changes.clients.added.map((client) =>
+      db.insert(clients).values({ id: client.id, ...columns(client) }),
+    ),
+    ...changes.clients.changed.map((client) =>
+      db.update(clients).set(columns(client)).where(eq(clients.id, client.id)),
+    ),
     ...changes.certificates.removed.map(({ client, x5t }) =>
       db.delete(certificates).where(and(eq(certificates.client, client), eq(certificates.x5t, x5t))),
     ),
@@ -74,13 +88,21 @@ export async function writeRegistry(registry: RegistrySql, changes: RegistryChan
       db.insert(policies).values({ digest, name, body }),
       ...purposes.map((purpose) => db.insert(policyPurposes).values({ policy: digest, purpose })),
     ]),
-    ...changes.grants.added.map((grant) => db.insert(grants).values({ ...key(grant), ...terms(grant), revision: at })),
+    ...changes.grants.added.map((grant) =>
+      db.insert(grants).values({ ...key(grant), ...terms(grant), revision: at }),
+    ),
     ...changes.grants.changed.map((grant) =>
       db
         .update(grants)
         // The time of the change, or one more than the last where the clock has not moved on: only its growing counts.
         .set({ ...terms(grant), revision: sql`max(${grants.revision} + 1, ${at})` })
-        .where(and(eq(grants.client, grant.client), eq(grants.origin, grant.origin), eq(grants.purpose, grant.purpose))),
+        .where(
+          and(
+            eq(grants.client, grant.client),
+            eq(grants.origin, grant.origin),
+            eq(grants.purpose, grant.purpose),
+          ),
+        ),
     ),
   ];
   const [first, ...rest] = writes;

@@ -18,14 +18,24 @@ export interface WitnessConfig {
   readonly logs: readonly Verifier[];
 }
 
-const privateJwk = z.object({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: z.string(), d: z.string() });
+const privateJwk = z.object({
+  kty: z.literal("OKP"),
+  crv: z.literal("Ed25519"),
+  x: z.string(),
+  d: z.string(),
+});
 
 /** Reads the configuration. Throws an error that names the key that is wrong, never its value. */
 export function readWitnessConfig(env: WitnessEnv): WitnessConfig {
   // A signed-note key name: not empty, no space, no plus sign.
-  if (typeof env.WITNESS_NAME !== "string" || !/^[a-z0-9./-]{1,200}$/.test(env.WITNESS_NAME)) bad("WITNESS_NAME");
+  if (typeof env.WITNESS_NAME !== "string" || !/^[a-z0-9./-]{1,200}$/.test(env.WITNESS_NAME))
+    bad("WITNESS_NAME");
   const { key, publicKey } = readKey(env.WITNESS_KEY);
-  const cosigner = { name: env.WITNESS_NAME, id: keyId(env.WITNESS_NAME, publicKey, signatureTypes.cosignature), publicKey };
+  const cosigner = {
+    name: env.WITNESS_NAME,
+    id: keyId(env.WITNESS_NAME, publicKey, signatureTypes.cosignature),
+    publicKey,
+  };
   return { cosigner, key, logs: readLogs(env.WITNESSED_LOGS) };
 }
 

@@ -9,7 +9,9 @@ export function isCodedAs(value: Json | undefined, codes: readonly string[]): bo
 
 /** By what coded values are found: each `system|code`, and each bare `code` whatever its system is, as a token search takes it (FHIR R4 §3.1.1.4.10). */
 export function findersOf(values: readonly Json[]): ReadonlySet<string> {
-  return new Set(values.flatMap(codesOf).flatMap((carried) => [carried, carried.slice(carried.lastIndexOf("|") + 1)]));
+  return new Set(
+    values.flatMap(codesOf).flatMap((carried) => [carried, carried.slice(carried.lastIndexOf("|") + 1)]),
+  );
 }
 
 function codesOf(value: Json | undefined): readonly string[] {
@@ -31,7 +33,10 @@ function codesOf(value: Json | undefined): readonly string[] {
 export function mayBeCodedAs(value: Json, type: string, codes: readonly string[]): boolean {
   if (isArray(value)) return value.some((item) => mayBeCodedAs(item, type, codes));
   if (type !== "CodeableConcept" && type !== "Coding") {
-    return (typeof value !== "string" && typeof value !== "boolean") || codes.some((code) => isSameCode(String(value), code));
+    return (
+      (typeof value !== "string" && typeof value !== "boolean") ||
+      codes.some((code) => isSameCode(String(value), code))
+    );
   }
   if (!isObject(value)) return true;
   if (type === "CodeableConcept") {
@@ -39,18 +44,28 @@ export function mayBeCodedAs(value: Json, type: string, codes: readonly string[]
     return coding === undefined ? holdsCoding(value) : mayBeCodedAs(coding, "Coding", codes);
   }
   const [system, code] = [property(value, "system"), property(value, "code")];
-  if ((system !== undefined && typeof system !== "string") || (code !== undefined && typeof code !== "string")) return true;
+  if (
+    (system !== undefined && typeof system !== "string") ||
+    (code !== undefined && typeof code !== "string")
+  )
+    return true;
   return codes.some((listed) => {
     const [listedSystem = "", listedCode = ""] = listed.split("|");
-    return (system === undefined || isSameSystem(system, listedSystem)) && (code === undefined || isSameCode(code, listedCode));
+    return (
+      (system === undefined || isSameSystem(system, listedSystem)) &&
+      (code === undefined || isSameCode(code, listedCode))
+    );
   });
 }
 
-const holdsCoding = (concept: JsonObject): boolean => ["system", "code", "_coding"].some((name) => property(concept, name) !== undefined);
+const holdsCoding = (concept: JsonObject): boolean =>
+  ["system", "code", "_coding"].some((name) => property(concept, name) !== undefined);
 const isSameCode = (a: string, b: string): boolean => a.trim().toLowerCase() === b.toLowerCase();
 
 /** Whether an item belongs to a slice. One without a system or code belongs to none. */
 export function isInSlice(item: Json, { by, values }: Slice): boolean {
   const carried = isObject(item) ? property(item, by) : undefined;
-  return by === "system" ? typeof carried === "string" && values.includes(carried) : isCodedAs(carried, values);
+  return by === "system"
+    ? typeof carried === "string" && values.includes(carried)
+    : isCodedAs(carried, values);
 }

@@ -19,7 +19,8 @@ export interface Slice {
 export const pathGrammar =
   /^[a-z][A-Za-z0-9]*(?:\[x\])?(?:\[(?:system|code)=[^\s,[\]]+(?:,[^\s,[\]]+)*\])?(?:\.[a-z][A-Za-z0-9]*(?:\[x\])?(?:\[(?:system|code)=[^\s,[\]]+(?:,[^\s,[\]]+)*\])?)*$/u;
 
-const stepGrammar = /(?<name>[a-z][A-Za-z0-9]*(?:\[x\])?)(?:\[(?<by>system|code)=(?<values>[^\]]*)\])?(?:\.|$)/guy;
+const stepGrammar =
+  /(?<name>[a-z][A-Za-z0-9]*(?:\[x\])?)(?:\[(?<by>system|code)=(?<values>[^\]]*)\])?(?:\.|$)/guy;
 
 /** The steps of a path that the grammar admits. */
 export function readPath(path: string): readonly PathStep[] {

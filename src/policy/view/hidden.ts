@@ -18,7 +18,8 @@ export function hiddenPaths(view: ObjectView, prefix = ""): readonly string[] {
       const element = view.elements.get(form.name);
       if (element?.kind !== "object") continue;
       if (element.others === undefined) hidden.push(`${prefix}${form.name}[else]`);
-      else if (!element.others.everything) hidden.push(...hiddenPaths(element.others, `${prefix}${form.name}.`));
+      else if (!element.others.everything)
+        hidden.push(...hiddenPaths(element.others, `${prefix}${form.name}.`));
     }
   }
   return hidden;

@@ -30,6 +30,7 @@ export function requiredOf(type: string): readonly RequiredElement[] {
 function placeholder({ forms, repeats }: R4Element): { at: string; value: Json } {
   const [{ name, type } = { name: "", type: "" }] = forms;
   const below = isPrimitive(type) ? [] : requiredOf(type);
-  const value = below.length === 0 ? masked : Object.fromEntries(below.map((required) => [required.at, required.value]));
+  const value =
+    below.length === 0 ? masked : Object.fromEntries(below.map((required) => [required.at, required.value]));
   return { at: isPrimitive(type) ? `_${name}` : name, value: repeats ? [value] : value };
 }

@@ -15,7 +15,8 @@ export function resolvePath(type: string, steps: readonly PathStep[]): Result<st
     if (found === undefined) return err(`${at} has no element ${name} in R4`);
     if (name.endsWith("[x]") && !last) return err(`${name} is shown whole; name one form of it to go below`);
     if (found === "Resource" && !last) return err("a resource inside is cut by the rule of its own type");
-    if (slice !== undefined && !elementsOf(found).has(slice.by)) return err(`${found} has no ${slice.by} to slice by`);
+    if (slice !== undefined && !elementsOf(found).has(slice.by))
+      return err(`${found} has no ${slice.by} to slice by`);
     at = found;
   }
   return ok(at);

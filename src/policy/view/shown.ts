@@ -16,7 +16,8 @@ export const everything: Shown = { ...nothing, everything: true };
 export function shownBy([step, ...below]: readonly PathStep[]): Shown {
   if (step === undefined) return everything;
   const shown = shownBy(below);
-  const element: Shown = step.slice === undefined ? shown : { ...nothing, slices: [{ slice: step.slice, shown }] };
+  const element: Shown =
+    step.slice === undefined ? shown : { ...nothing, slices: [{ slice: step.slice, shown }] };
   return { ...nothing, elements: new Map([[step.name, element]]) };
 }
 
@@ -25,9 +26,14 @@ export function union(...several: readonly Shown[]): Shown {
   if (only !== undefined && several.length === 1) return only;
   const elements = new Map<string, Shown>();
   for (const shown of several) {
-    for (const [name, below] of shown.elements) elements.set(name, union(elements.get(name) ?? nothing, below));
+    for (const [name, below] of shown.elements)
+      elements.set(name, union(elements.get(name) ?? nothing, below));
   }
-  return { everything: several.some((shown) => shown.everything), elements, slices: several.flatMap((shown) => shown.slices) };
+  return {
+    everything: several.some((shown) => shown.everything),
+    elements,
+    slices: several.flatMap((shown) => shown.slices),
+  };
 }
 
 export const isNothing = (shown: Shown): boolean => !shown.everything && shown.elements.size === 0;

@@ -20,17 +20,23 @@ export function tiesOf(view: ObjectView, at = ""): readonly Tie[] {
   const here = tiesAt(view.type).flatMap(({ key, paths }) => {
     const parts = paths.map((path) => ({ path: at + path.join("."), ...partsOf(view, path) }));
     const [shown, hidden] = [parts.find((part) => part.shown), parts.find((part) => part.hidden)];
-    return shown === undefined || hidden === undefined ? [] : [{ key, shown: shown.path, hidden: hidden.path }];
+    return shown === undefined || hidden === undefined
+      ? []
+      : [{ key, shown: shown.path, hidden: hidden.path }];
   });
   const below = [...view.elements].flatMap(([name, element]) => {
     if (element.kind !== "object") return [];
-    const views = [element.others, ...element.slices.map((slice) => slice.view)].filter((each) => each !== undefined);
+    const views = [element.others, ...element.slices.map((slice) => slice.view)].filter(
+      (each) => each !== undefined,
+    );
     return views.flatMap((each) => tiesOf(each, `${at}${name}.`));
   });
   return [...here, ...below];
 }
 
-function tiesAt(type: string): readonly { readonly key: string; readonly paths: readonly (readonly string[])[] }[] {
+function tiesAt(
+  type: string,
+): readonly { readonly key: string; readonly paths: readonly (readonly string[])[] }[] {
   const text = Object.hasOwn(r4Ties, type) ? (r4Ties[type] ?? "") : "";
   const ties = text.split(" ").map((tie) => tie.split(":"));
   return ties.flatMap(([key = "", paths]) => {
@@ -38,7 +44,9 @@ function tiesAt(type: string): readonly { readonly key: string; readonly paths: 
     const each = paths.split(",").map((path) => path.split("."));
     // Each two of the bounds are a pair of their own.
     if (key !== "bounds") return [{ key, paths: each }];
-    return each.flatMap((path, index) => (index % 2 === 0 ? [{ key, paths: [path, each[index + 1] ?? path] }] : []));
+    return each.flatMap((path, index) =>
+      index % 2 === 0 ? [{ key, paths: [path, each[index + 1] ?? path] }] : [],
+    );
   });
 }
 

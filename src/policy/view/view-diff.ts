@@ -20,7 +20,10 @@ export function diffViews(before: ObjectView, after: ObjectView): ViewDiff {
 /** What a view shows. */
 export function shownPaths(view: ObjectView): readonly string[] {
   if (view.everything) return ["everything"];
-  return [...beyond(view, undefined, ""), ...extensionsBeyond(view.extensions, { all: false, urls: new Set() })];
+  return [
+    ...beyond(view, undefined, ""),
+    ...extensionsBeyond(view.extensions, { all: false, urls: new Set() }),
+  ];
 }
 
 function beyond(view: ObjectView, other: ObjectView | undefined, prefix: string): readonly string[] {
@@ -29,10 +32,14 @@ function beyond(view: ObjectView, other: ObjectView | undefined, prefix: string)
   return [...elementsOf(view.type).values()].flatMap(({ name, forms }) => {
     const each = forms.flatMap((form) => {
       const shown = view.elements.get(form.name);
-      return shown === undefined ? [] : [ofElement(shown, other?.elements.get(form.name), prefix + form.name)];
+      return shown === undefined
+        ? []
+        : [ofElement(shown, other?.elements.get(form.name), prefix + form.name)];
     });
     const whole =
-      each.length === forms.length && forms.length > 1 && each.every((paths, index) => paths.join() === prefix + forms[index]?.name);
+      each.length === forms.length &&
+      forms.length > 1 &&
+      each.every((paths, index) => paths.join() === prefix + forms[index]?.name);
     return whole ? [prefix + name] : each.flat();
   });
 }
@@ -56,7 +63,9 @@ function ofObject(shown: Items, other: Items | undefined, path: string): readonl
   const common = shown.others === undefined ? [] : beyond(shown.others, other?.others, `${path}.`);
   const tails = new Set(common.map((one) => one.slice(path.length)));
   const sliced = [...values(shown), ...values(other)]
-    .filter(({ by, value }, index, all) => all.findIndex((one) => one.by === by && one.value === value) === index)
+    .filter(
+      ({ by, value }, index, all) => all.findIndex((one) => one.by === by && one.value === value) === index,
+    )
     .flatMap(({ by, value }) => {
       const item = itemOf(shown.type, by, value);
       const [mine, theirs] = [shown.viewOf(item), other?.viewOf(item)];

@@ -40,7 +40,8 @@ export interface ExtensionList {
   readonly urls: ReadonlySet<string>;
 }
 
-export const showsExtension = ({ all, urls }: ExtensionList, url: string): boolean => all || urls.has(url) || url === dataAbsentReason;
+export const showsExtension = ({ all, urls }: ExtensionList, url: string): boolean =>
+  all || urls.has(url) || url === dataAbsentReason;
 
 /** The view of a type that shows what a policy says, and the modifier elements of every visible parent (FHIR R4 §2.1.0.11). */
 export function compileView(type: string, shown: Shown, extensions: ExtensionList): ObjectView {
@@ -84,7 +85,10 @@ class Views {
       if (apart.has(element.name)) continue;
       for (const form of element.forms) {
         const told = shownOf(type, element, form.name, shown);
-        const view = told === "deceased" ? ({ kind: "deceased" } as const) : this.#element(form.type, element.repeats, told);
+        const view =
+          told === "deceased"
+            ? ({ kind: "deceased" } as const)
+            : this.#element(form.type, element.repeats, told);
         if (view !== undefined) views.set(form.name, view);
       }
     }
@@ -101,13 +105,17 @@ class Views {
   #sliced(type: string, shown: Shown): SlicedView {
     const base: Shown = { ...shown, slices: [] };
     const others = isNothing(base) ? undefined : this.of(type, base);
-    const slices = shown.slices.map(({ slice, shown: own }) => ({ slice, view: this.of(type, union(base, own)) }));
+    const slices = shown.slices.map(({ slice, shown: own }) => ({
+      slice,
+      view: this.of(type, union(base, own)),
+    }));
     if (slices.length === 0) return { others, slices, viewOf: () => others };
     const settled = new Map<string, ObjectView | undefined>([["", others]]);
     const viewOf = (item: JsonObject) => {
       const matched = shown.slices.filter(({ slice }) => isInSlice(item, slice));
       const key = matched.map((match) => shown.slices.indexOf(match)).join();
-      if (!settled.has(key)) settled.set(key, this.of(type, union(base, ...matched.map((match) => match.shown))));
+      if (!settled.has(key))
+        settled.set(key, this.of(type, union(base, ...matched.map((match) => match.shown))));
       return settled.get(key);
     };
     return { others, slices, viewOf };
@@ -120,10 +128,14 @@ const apart: ReadonlySet<string> = new Set(["extension", "modifierExtension", "i
 /** What is shown of one form of an element: what the policy says, and what R4 makes implicit. */
 function shownOf(type: string, element: R4Element, form: string, shown: Shown): Shown | "deceased" {
   if (shown.everything || (element.name === "id" && isResourceType(type))) return everything;
-  const said = union(shown.elements.get(element.name) ?? nothing, form === element.name ? nothing : (shown.elements.get(form) ?? nothing));
+  const said = union(
+    shown.elements.get(element.name) ?? nothing,
+    form === element.name ? nothing : (shown.elements.get(form) ?? nothing),
+  );
   if (!element.isModifier) return said;
   if (type === "Patient" && form === "deceasedDateTime") return said.everything ? said : "deceased";
   // The type of a link says whether this record was replaced; the other patient is shown only where a view names it.
-  if (type === "Patient" && element.name === "link") return union(said, shownBy([{ name: "type", slice: undefined }]));
+  if (type === "Patient" && element.name === "link")
+    return union(said, shownBy([{ name: "type", slice: undefined }]));
   return everything;
 }

@@ -8,15 +8,19 @@ const standing = (purposes: readonly string[], agreement?: string) => {
   return found.required ? "required" : found.clause;
 };
 
-test("treatment, payment and operations, the individual, and who is involved in care need not be listed", ({ expect }) => {
-  expect(["TREAT", "ETREAT", "BTG", "HPAYMT", "COVAUTH", "HOPERAT", "HQUALIMP"].map((code) => standing([code]))).toEqual(
-    Array(7).fill("i"),
-  );
+test("treatment, payment and operations, the individual, and who is involved in care need not be listed", ({
+  expect,
+}) => {
+  expect(
+    ["TREAT", "ETREAT", "BTG", "HPAYMT", "COVAUTH", "HOPERAT", "HQUALIMP"].map((code) => standing([code])),
+  ).toEqual(Array(7).fill("i"));
   expect(["PATRQT", "PWATRNY"].map((code) => standing([code]))).toEqual(["ii", "ii"]);
   expect(["FAMRQT", "SUPNWK", "HDIRECT"].map((code) => standing([code]))).toEqual(["v", "v", "v"]);
 });
 
-test("every other purpose is listed: permissions of 164.512, marketing, what this version does not know, none at all", ({ expect }) => {
+test("every other purpose is listed: permissions of 164.512, marketing, what this version does not know, none at all", ({
+  expect,
+}) => {
   const codes = [
     "PUBHLTH",
     "THREAT",
@@ -42,12 +46,14 @@ test("one purpose that is to be listed decides for a line of several", ({ expect
   expect(standing(["HPAYMT", "PATRQT"])).toBe("i");
 });
 
-test("what an operator knows of an agreement decides, and nothing before the compliance date is listed", ({ expect }) => {
-  expect([standing(["HRESCH"], "dua"), standing(["HMARKT"], "authorized"), standing(["HRESCH"], "other")]).toEqual([
-    "viii",
-    "iv",
-    "required",
-  ]);
+test("what an operator knows of an agreement decides, and nothing before the compliance date is listed", ({
+  expect,
+}) => {
+  expect([
+    standing(["HRESCH"], "dua"),
+    standing(["HMARKT"], "authorized"),
+    standing(["HRESCH"], "other"),
+  ]).toEqual(["viii", "iv", "required"]);
   expect(standingOf({ at: Date.UTC(2003, 3, 13), purposes: ["PUBHLTH"], agreement: undefined }, {})).toEqual({
     required: false,
     clause: "ix",
@@ -55,5 +61,6 @@ test("what an operator knows of an agreement decides, and nothing before the com
 });
 
 test("every code of v3-PurposeOfUse has one answer", ({ expect }) => {
-  for (const code of Object.keys(purposeOfUse)) expect(["required", "i", "ii", "v"]).toContain(standing([code]));
+  for (const code of Object.keys(purposeOfUse))
+    expect(["required", "i", "ii", "v"]).toContain(standing([code]));
 });

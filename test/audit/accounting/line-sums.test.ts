@@ -42,14 +42,23 @@ test("disclosures to one recipient for one purpose are one sum: the first, the n
   ];
   for (const line of lines) expect(sums.add(line)).toBe(true);
   expect(sums.all.map(({ index, sum }) => [index, sum])).toEqual([
-    [2, { number: 3, last: { log: "s0-2026h2", index: 3, line: 0, at: now + 2 * day }, counts: { Observation: 6 } }],
+    [
+      2,
+      {
+        number: 3,
+        last: { log: "s0-2026h2", index: 3, line: 0, at: now + 2 * day },
+        counts: { Observation: 6 },
+      },
+    ],
     [4, undefined],
     [5, undefined],
     [6, undefined],
   ]);
 });
 
-test("of more sums than there is room for the next one is not taken, and lines of those that are there still are", ({ expect }) => {
+test("of more sums than there is room for the next one is not taken, and lines of those that are there still are", ({
+  expect,
+}) => {
   const sums = new LineSums<ReturnType<typeof lineAt>>(1);
   expect(sums.add(lineAt(1, eventAt(now, "a", "PUBHLTH")))).toBe(true);
   expect(sums.add(lineAt(2, eventAt(now, "b", "PUBHLTH")))).toBe(false);
@@ -71,7 +80,9 @@ test("a line is listed, passed over, or withheld whatever is asked for", ({ expe
   expect(judge(line, { excluded: {} })).toBe("listed");
   expect(judge(line, { excluded: { limited: "viii" } })).toBe("passed");
   expect(judge(eventAt(now, "a", "TREAT"), { excluded: {} })).toBe("passed");
-  expect(judge(eventAt(now - 1, "a", "PUBHLTH"), {}, ["a"]), "whatever the time is that was asked for").toBe("withheld");
+  expect(judge(eventAt(now - 1, "a", "PUBHLTH"), {}, ["a"]), "whatever the time is that was asked for").toBe(
+    "withheld",
+  );
   expect(judgeLine(new Uint8Array([1]), filter, []), "of a later version").toBe("listed");
 });
 
@@ -79,6 +90,9 @@ test("the subject key of a line is read without the rest of it", ({ expect }) =>
   const content = contentOf(eventAt(now, "a", "PUBHLTH"));
   expect(subjectOf(content)).toHaveLength(32);
   for (const at of [0, 1, 2, 3])
-    expect(subjectOf(Uint8Array.from(content, (byte, i) => (i === at ? byte ^ 1 : byte))), `byte ${at}`).toBeUndefined();
+    expect(
+      subjectOf(Uint8Array.from(content, (byte, i) => (i === at ? byte ^ 1 : byte))),
+      `byte ${at}`,
+    ).toBeUndefined();
   expect(subjectOf(content.subarray(0, 36))).toBeUndefined();
 });

@@ -1,6 +1,12 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { comparePlaces, type LinePlace, placeText, readPlace, writePlace } from "#audit/accounting/line-place";
+import {
+  comparePlaces,
+  type LinePlace,
+  placeText,
+  readPlace,
+  writePlace,
+} from "#audit/accounting/line-place";
 import { type LinePart, type LineSource, mergeLines, type RowBudget } from "#audit/accounting/merge-lines";
 
 interface Row extends LinePlace {
@@ -17,7 +23,11 @@ const rowOf = fc.record({
 /** Each place is one source's. */
 const worldOf = fc
   .tuple(fc.uniqueArray(rowOf, { selector: placeText, maxLength: 60 }), fc.integer({ min: 1, max: 4 }))
-  .map(([rows, sources]) => Array.from({ length: sources }, (_, i) => rows.filter((_, at) => at % sources === i).toSorted(comparePlaces)));
+  .map(([rows, sources]) =>
+    Array.from({ length: sources }, (_, i) =>
+      rows.filter((_, at) => at % sources === i).toSorted(comparePlaces),
+    ),
+  );
 
 let calls = 0; // in one run of a property
 
@@ -31,13 +41,22 @@ const sourceOf =
     for (const row of rows.filter((row) => after === undefined || comparePlaces(row, after) > 0)) {
       read[row.fate === "withheld" ? "withheld" : "rows"] += 1;
       if (row.fate === "listed") lines.push(row);
-      if (lines.length >= most.lines || read.rows >= Math.min(left.rows, most.rows) || read.withheld >= Math.min(left.withheld, most.rows))
+      if (
+        lines.length >= most.lines ||
+        read.rows >= Math.min(left.rows, most.rows) ||
+        read.withheld >= Math.min(left.withheld, most.rows)
+      )
         return Promise.resolve({ lines, upTo: row, read } satisfies LinePart<Row>);
     }
     return Promise.resolve({ lines, upTo: undefined, read });
   };
 
-async function pages(world: readonly (readonly Row[])[], count: number, budget: RowBudget, most = { rows: 7, lines: 3 }) {
+async function pages(
+  world: readonly (readonly Row[])[],
+  count: number,
+  budget: RowBudget,
+  most = { rows: 7, lines: 3 },
+) {
   calls = 0;
   const all: (readonly Row[])[] = [];
   for (let after: LinePlace | undefined, first = true; first || after !== undefined; first = false) {
@@ -62,10 +81,16 @@ const listedIn = (world: readonly (readonly Row[])[]) =>
 
 test("the pages have an end, and have every listed line once, in the order of places, whatever the budget of a page is", async () => {
   await fc.assert(
-    fc.asyncProperty(worldOf, fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 12 }), async (world, count, rows) => {
-      const shown = (await pages(world, count, { rows, withheld: rows })).flat().map(placeText);
-      if (shown.join() !== listedIn(world).join()) throw new Error(`${shown.join()} is not ${listedIn(world).join()}`);
-    }),
+    fc.asyncProperty(
+      worldOf,
+      fc.integer({ min: 1, max: 9 }),
+      fc.integer({ min: 1, max: 12 }),
+      async (world, count, rows) => {
+        const shown = (await pages(world, count, { rows, withheld: rows })).flat().map(placeText);
+        if (shown.join() !== listedIn(world).join())
+          throw new Error(`${shown.join()} is not ${listedIn(world).join()}`);
+      },
+    ),
   );
 });
 
@@ -82,16 +107,22 @@ test("a page is full unless its budget was used up, and none follows that would 
 
 test("withheld lines show in no page: the same lines stand on the same pages without them", async () => {
   await fc.assert(
-    fc.asyncProperty(worldOf, fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 12 }), async (world, count, rows) => {
-      const without = world.map((all) => all.filter(({ fate }) => fate !== "withheld"));
-      const most = { rows: 1_000, lines: 1_000 };
-      const [one, other] = [
-        await pages(world, count, { rows, withheld: 1_000 }, most),
-        await pages(without, count, { rows, withheld: 1_000 }, most),
-      ];
-      const text = (all: readonly (readonly Row[])[]) => all.map((page) => page.map(placeText).join()).join(" | ");
-      if (text(one) !== text(other)) throw new Error(`${text(one)} is not ${text(other)}`);
-    }),
+    fc.asyncProperty(
+      worldOf,
+      fc.integer({ min: 1, max: 9 }),
+      fc.integer({ min: 1, max: 12 }),
+      async (world, count, rows) => {
+        const without = world.map((all) => all.filter(({ fate }) => fate !== "withheld"));
+        const most = { rows: 1_000, lines: 1_000 };
+        const [one, other] = [
+          await pages(world, count, { rows, withheld: 1_000 }, most),
+          await pages(without, count, { rows, withheld: 1_000 }, most),
+        ];
+        const text = (all: readonly (readonly Row[])[]) =>
+          all.map((page) => page.map(placeText).join()).join(" | ");
+        if (text(one) !== text(other)) throw new Error(`${text(one)} is not ${text(other)}`);
+      },
+    ),
   );
 });
 
@@ -142,7 +173,14 @@ test("a place is text of one length, and is read back; no other text is a place"
   ];
   for (const place of places) expect(readPlace(writePlace(place))).toEqual(place);
   expect(new Set(places.map((place) => writePlace(place).length)).size).toBe(1);
-  for (const text of ["", "s0-2026h1/1", "s0-2026h3/1/1", "s0-2026h1/1/1/1", "s0-2026h1/-1/1", "s0-2026h1/1/-2"])
+  for (const text of [
+    "",
+    "s0-2026h1/1",
+    "s0-2026h3/1/1",
+    "s0-2026h1/1/1/1",
+    "s0-2026h1/-1/1",
+    "s0-2026h1/1/-2",
+  ])
     expect(readPlace(text), text).toBeUndefined();
 });
 

@@ -9,7 +9,12 @@ import type { Json, JsonObject } from "#fhir/json/json";
 import { validateResource } from "#fhir/validate/validate";
 import { instant } from "#kernel/clock";
 
-const receipt = { log: "s0-2026h2", index: 42, leafHash: new Uint8Array(32), frameHash: new Uint8Array(32).fill(1) };
+const receipt = {
+  log: "s0-2026h2",
+  index: 42,
+  leafHash: new Uint8Array(32),
+  frameHash: new Uint8Array(32).fill(1),
+};
 const place = { ledger: "ledger.test", receipt, server: "https://gateway.test" };
 const base: AuditEvent = {
   id: "ab".repeat(16),
@@ -17,8 +22,20 @@ const base: AuditEvent = {
   kind: "disclosure",
   who: { client: "payer", user: "Practitioner/p1", issuer: "https://issuer.test" },
   from: { address: "203.0.113.7" },
-  what: { interaction: "read", origin: "main", type: "Observation", id: "o1", method: "GET", path: "Observation/o1" },
-  why: { purposes: ["HPAYMT"], agreement: "payer-agreement", policy: `sha256:${"a".repeat(64)}`, grant: "payer/main/HPAYMT" },
+  what: {
+    interaction: "read",
+    origin: "main",
+    type: "Observation",
+    id: "o1",
+    method: "GET",
+    path: "Observation/o1",
+  },
+  why: {
+    purposes: ["HPAYMT"],
+    agreement: "payer-agreement",
+    policy: `sha256:${"a".repeat(64)}`,
+    grant: "payer/main/HPAYMT",
+  },
   outcome: { status: 200 },
   patients: [
     { patient: "main/Patient/amara", counts: { Observation: 1 } },
@@ -34,7 +51,9 @@ const asking = (interaction: string, about: Partial<AuditEvent> = {}): AuditEven
   ...about,
 });
 const profilesOf = (event: AuditEvent) =>
-  auditEventsOf(event, place).map((one) => (one["meta"] as { profile: string[] } | undefined)?.profile[0]?.split("/").at(-1));
+  auditEventsOf(event, place).map((one) =>
+    (one["meta"] as { profile: string[] } | undefined)?.profile[0]?.split("/").at(-1),
+  );
 
 test("one AuditEvent for each patient, with the patient's counts, the view's digest and the receipt; one when there is none", ({
   expect,
@@ -51,7 +70,10 @@ test("one AuditEvent for each patient, with the patient's counts, the view's dig
     ["state-of-residence", "MA"],
     ["policy", base.why?.policy],
     ["withheld-elements", "Observation.note"],
-    ["receipt", `log="s0-2026h2", index=42, leaf=:${"A".repeat(43)}=:, frame=:${Buffer.alloc(32, 1).toString("base64")}:`],
+    [
+      "receipt",
+      `log="s0-2026h2", index=42, leaf=:${"A".repeat(43)}=:, frame=:${Buffer.alloc(32, 1).toString("base64")}:`,
+    ],
   ])
     expect(texts).toContain(JSON.stringify({ type, valueString }));
   expect(auditEventsOf({ ...base, patients: [] }, place)).toHaveLength(1);
@@ -85,7 +107,9 @@ test("a refusal says so: outcome 4 with the internal reason; a fault is 8", ({ e
   expect(auditEventsOf(base, place)[0]).toMatchObject({ outcome: "0" });
 });
 
-test("what a worker started with is an application start, with each setting by its name and no client", ({ expect }) => {
+test("what a worker started with is an application start, with each setting by its name and no client", ({
+  expect,
+}) => {
   const settings = [
     ["PUBLIC_URL", "https://gateway.test"],
     ["MTLS_URL", ""], // FHIR has no empty text
@@ -97,7 +121,9 @@ test("what a worker started with is an application start, with each setting by i
     type: { code: "110100" },
     subtype: [{ code: "110120" }],
     outcome: "0",
-    agent: [{ type: { coding: [{ code: "110150" }] }, who: { identifier: { value: "gateway" } }, requestor: false }],
+    agent: [
+      { type: { coding: [{ code: "110150" }] }, who: { identifier: { value: "gateway" } }, requestor: false },
+    ],
   });
   expect(one?.["entity"]).toContainEqual(
     expect.objectContaining({
@@ -114,14 +140,33 @@ const nasty = fc.oneof(
 );
 const maybe = fc.option(nasty, { nil: undefined });
 const counts = fc.dictionary(fc.stringMatching(/^[A-Za-z]{1,10}$/u), fc.nat());
-const interactions = ["read", "vread", "search-type", "create", "conditional-update", "delete", "$everything", "batch", "later", ""];
+const interactions = [
+  "read",
+  "vread",
+  "search-type",
+  "create",
+  "conditional-update",
+  "delete",
+  "$everything",
+  "batch",
+  "later",
+  "",
+];
 const events: fc.Arbitrary<AuditEvent> = fc.record({
   id: fc.stringMatching(/^[0-9a-f]{32}$/u),
   step: fc.option(fc.nat({ max: 999 }), { nil: undefined }),
   at: fc.nat({ max: 4_000_000_000 }).map((seconds) => instant(seconds * 1000)),
   kind: fc.constantFrom(...Object.keys(eventKinds), "of-a-later-version"),
   who: fc.option(
-    fc.record({ client: maybe, certificate: maybe, issuer: maybe, tokenId: maybe, user: maybe, operator: maybe, subject: maybe }),
+    fc.record({
+      client: maybe,
+      certificate: maybe,
+      issuer: maybe,
+      tokenId: maybe,
+      user: maybe,
+      operator: maybe,
+      subject: maybe,
+    }),
     {
       nil: undefined,
     },
@@ -134,26 +179,41 @@ const events: fc.Arbitrary<AuditEvent> = fc.record({
       type: fc.oneof(maybe, fc.constant("Patient")),
       id: maybe,
       path: maybe,
-      parameters: fc.option(fc.array(fc.tuple(fc.string(), fc.string()), { maxLength: 3 }), { nil: undefined }),
+      parameters: fc.option(fc.array(fc.tuple(fc.string(), fc.string()), { maxLength: 3 }), {
+        nil: undefined,
+      }),
     }),
     { nil: undefined },
   ),
-  why: fc.option(fc.record({ purposes: fc.array(nasty, { maxLength: 3 }), agreement: maybe, policy: maybe, grant: maybe }), {
-    nil: undefined,
-  }),
-  outcome: fc.option(fc.record({ status: fc.option(fc.integer({ min: 100, max: 599 }), { nil: undefined }), reason: maybe }), {
-    nil: undefined,
-  }),
-  patients: fc.array(fc.record({ patient: fc.stringMatching(/^[A-Za-z0-9_-]{1,9}\/Patient\/[A-Za-z0-9\-.]{1,64}$/u), counts }), {
-    maxLength: 3,
-  }),
+  why: fc.option(
+    fc.record({ purposes: fc.array(nasty, { maxLength: 3 }), agreement: maybe, policy: maybe, grant: maybe }),
+    {
+      nil: undefined,
+    },
+  ),
+  outcome: fc.option(
+    fc.record({ status: fc.option(fc.integer({ min: 100, max: 599 }), { nil: undefined }), reason: maybe }),
+    {
+      nil: undefined,
+    },
+  ),
+  patients: fc.array(
+    fc.record({ patient: fc.stringMatching(/^[A-Za-z0-9_-]{1,9}\/Patient\/[A-Za-z0-9\-.]{1,64}$/u), counts }),
+    {
+      maxLength: 3,
+    },
+  ),
   unnamed: fc.array(nasty, { maxLength: 2 }),
   counts,
-  withheld: fc.option(fc.record({ paths: fc.array(nasty, { maxLength: 3 }), resources: fc.nat() }), { nil: undefined }),
+  withheld: fc.option(fc.record({ paths: fc.array(nasty, { maxLength: 3 }), resources: fc.nat() }), {
+    nil: undefined,
+  }),
   traceId: maybe,
   tally: fc.option(counts, { nil: undefined }),
   configuration: fc.option(
-    fc.array(fc.tuple(nasty, nasty), { maxLength: 3 }).map((settings) => configurationOf("gateway", settings)),
+    fc
+      .array(fc.tuple(nasty, nasty), { maxLength: 3 })
+      .map((settings) => configurationOf("gateway", settings)),
     { nil: undefined },
   ),
 });
@@ -178,17 +238,26 @@ interface Rule {
 
 /** The fixed values of a profile, those of the one it comes from first: `* agent[client].type = DCM#110152`. */
 function rulesOf(name: string): readonly Rule[] {
-  for (const file of ["PatientRead", "PatientQuery", "PatientCreate", "PatientUpdate", "PatientDelete", "Disclose"]) {
+  for (const file of [
+    "PatientRead",
+    "PatientQuery",
+    "PatientCreate",
+    "PatientUpdate",
+    "PatientDelete",
+    "Disclose",
+  ]) {
     const text = readFileSync(join(fsh, `${file}.fsh`), "utf8");
     const block = text
       .split(/^(?=Profile:|Instance:|ValueSet:)/mu)
       .find((one) => new RegExp(`^Id:\\s+${name.replaceAll(".", "\\.")}$`, "mu").test(one));
     if (block === undefined) continue;
     const parent = /^Parent:\s+(?<parent>\w+)$/mu.exec(block)?.groups?.["parent"] ?? "";
-    const own = [...block.matchAll(/^\* (?<path>[\w[\].]+) = (?<system>\S*)#(?<code>\S+)/gmu)].map(({ groups }) => ({
-      path: groups?.["path"] ?? "",
-      code: `${systemOf(groups?.["system"] ?? "")}#${groups?.["code"] ?? ""}`,
-    }));
+    const own = [...block.matchAll(/^\* (?<path>[\w[\].]+) = (?<system>\S*)#(?<code>\S+)/gmu)].map(
+      ({ groups }) => ({
+        path: groups?.["path"] ?? "",
+        code: `${systemOf(groups?.["system"] ?? "")}#${groups?.["code"] ?? ""}`,
+      }),
+    );
     return parent === "AuditEvent" ? own : [...rulesOf(`IHE.BasicAudit.${parent}`), ...own];
   }
   throw new Error(`no profile ${name}`);
@@ -199,38 +268,49 @@ function codesAt(value: Json | undefined, steps: readonly string[]): readonly st
   const [step, ...rest] = steps;
   if (Array.isArray(value)) return value.flatMap((one: Json) => codesAt(one, steps));
   if (typeof value === "string") return [`#${value}`];
-  const object = value as (Record<string, Json> & { readonly system?: string; readonly code?: string }) | undefined; // JSON that is no list and no text
+  const object = value as
+    | (Record<string, Json> & { readonly system?: string; readonly code?: string })
+    | undefined; // JSON that is no list and no text
   if (object === undefined) return [];
   if (step !== undefined) return codesAt(object[step], rest);
   if (object["coding"] !== undefined) return codesAt(object["coding"], []);
   return [`${object.system}#${object.code}`];
 }
 
-test.skipIf(!existsSync(fsh))("each has the fixed values that its profile of IHE BALP asks for", ({ expect }) => {
-  const cases: readonly [string, AuditEvent][] = [
-    ["PatientRead", base],
-    ["Read", { ...base, patients: [] }],
-    ["PatientQuery", asking("search-type")],
-    ["Query", asking("search-type", { patients: [] })],
-    ["PatientCreate", asking("create", { kind: "write" })],
-    ["PatientUpdate", asking("patch", { kind: "write" })],
-    ["PatientDelete", asking("delete", { kind: "write" })],
-    ["PrivacyDisclosure.Source", asking("$everything")],
-  ];
-  let checked = 0;
-  for (const [name, event] of cases) {
-    const [resource] = auditEventsOf(event, place);
-    const json: JsonObject = JSON.parse(JSON.stringify(resource));
-    expect(profilesOf(event)[0]).toBe(`IHE.BasicAudit.${name}`);
-    for (const { path, code } of rulesOf(`IHE.BasicAudit.${name}`)) {
-      if (/\[(?:transaction|custodian|authorizer|disclosure)\]/u.test(path) && !path.startsWith("subtype")) continue; // optional, or its system has no URL here
-      const found = codesAt(json, path.replaceAll(/\[\w+\]/gu, "").split("."));
-      expect(found, `${name}: ${path}`).toContain(["outcome", "action"].includes(path) ? code.slice(code.indexOf("#")) : code); // of `code` FHIR gives no system
-      checked += 1;
+test.skipIf(!existsSync(fsh))(
+  "each has the fixed values that its profile of IHE BALP asks for",
+  ({ expect }) => {
+    const cases: readonly [string, AuditEvent][] = [
+      ["PatientRead", base],
+      ["Read", { ...base, patients: [] }],
+      ["PatientQuery", asking("search-type")],
+      ["Query", asking("search-type", { patients: [] })],
+      ["PatientCreate", asking("create", { kind: "write" })],
+      ["PatientUpdate", asking("patch", { kind: "write" })],
+      ["PatientDelete", asking("delete", { kind: "write" })],
+      ["PrivacyDisclosure.Source", asking("$everything")],
+    ];
+    let checked = 0;
+    for (const [name, event] of cases) {
+      const [resource] = auditEventsOf(event, place);
+      const json: JsonObject = JSON.parse(JSON.stringify(resource));
+      expect(profilesOf(event)[0]).toBe(`IHE.BasicAudit.${name}`);
+      for (const { path, code } of rulesOf(`IHE.BasicAudit.${name}`)) {
+        if (/\[(?:transaction|custodian|authorizer|disclosure)\]/u.test(path) && !path.startsWith("subtype"))
+          continue; // optional, or its system has no URL here
+        const found = codesAt(json, path.replaceAll(/\[\w+\]/gu, "").split("."));
+        expect(found, `${name}: ${path}`).toContain(
+          ["outcome", "action"].includes(path) ? code.slice(code.indexOf("#")) : code,
+        ); // of `code` FHIR gives no system
+        checked += 1;
+      }
+      const agents = json["agent"] as unknown as { type: unknown; who?: unknown; network?: unknown }[];
+      for (const agent of agents.slice(0, 2))
+        expect([agent.who, agent.network], name).not.toContain(undefined);
+      expect(JSON.stringify(agents[1])).toContain(
+        JSON.stringify((json["source"] as { observer?: unknown }).observer),
+      ); // val-audit-source
     }
-    const agents = json["agent"] as unknown as { type: unknown; who?: unknown; network?: unknown }[];
-    for (const agent of agents.slice(0, 2)) expect([agent.who, agent.network], name).not.toContain(undefined);
-    expect(JSON.stringify(agents[1])).toContain(JSON.stringify((json["source"] as { observer?: unknown }).observer)); // val-audit-source
-  }
-  expect(checked).toBeGreaterThan(50);
-});
+    expect(checked).toBeGreaterThan(50);
+  },
+);

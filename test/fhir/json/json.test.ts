@@ -25,7 +25,15 @@ test.skipIf(absent)(
 );
 
 test("a number keeps its text, whatever its size or precision", ({ expect }) => {
-  for (const number of ["1.10", "0.0", "-0", "1E400", "123456789012345678901234567890", "1.0e-7", "6.02214076E+23"]) {
+  for (const number of [
+    "1.10",
+    "0.0",
+    "-0",
+    "1E400",
+    "123456789012345678901234567890",
+    "1.0e-7",
+    "6.02214076E+23",
+  ]) {
     const read = readJson(bytes(`{"value":${number}}`));
     expect(read.ok && JSON.stringify(read.value)).toBe(`{"value":${number}}`);
   }
@@ -40,8 +48,14 @@ test("an object that names one key twice is refused, also nested and spelled wit
 });
 
 test("bad UTF-8, a byte-order mark, a deep tree and a long text are refused", ({ expect }) => {
-  expect(readJson(new Uint8Array([0x22, 0xc0, 0xaf, 0x22]))).toMatchObject({ ok: false, error: { reason: "not_utf8" } });
-  expect(readJson(new Uint8Array([0x22, 0xed, 0xa0, 0x80, 0x22]))).toMatchObject({ ok: false, error: { reason: "not_utf8" } });
+  expect(readJson(new Uint8Array([0x22, 0xc0, 0xaf, 0x22]))).toMatchObject({
+    ok: false,
+    error: { reason: "not_utf8" },
+  });
+  expect(readJson(new Uint8Array([0x22, 0xed, 0xa0, 0x80, 0x22]))).toMatchObject({
+    ok: false,
+    error: { reason: "not_utf8" },
+  });
   expect(reason("\uFEFF{}")).toBe("not_json");
   expect(reason("[".repeat(101) + "]".repeat(101))).toBe("too_deep");
   expect(reason("[".repeat(100) + "]".repeat(100))).toBe("read");
@@ -50,7 +64,9 @@ test("bad UTF-8, a byte-order mark, a deep tree and a long text are refused", ({
   expect(reason(`${`{"a":`.repeat(50_000)}1${"}".repeat(50_000)}`)).toBe("too_deep");
 });
 
-test("any value that JSON.stringify writes is read back the same, and no bytes make the reader throw", ({ expect }) => {
+test("any value that JSON.stringify writes is read back the same, and no bytes make the reader throw", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
       const text = JSON.stringify(value);
@@ -61,7 +77,10 @@ test("any value that JSON.stringify writes is read back the same, and no bytes m
   fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), (any) => void readJson(any)));
   fc.assert(
     fc.property(
-      fc.string({ unit: fc.constantFrom("{", "}", "[", "]", '"', ":", ",", "\\", "a", "1", "u", " "), maxLength: 40 }),
+      fc.string({
+        unit: fc.constantFrom("{", "}", "[", "]", '"', ":", ",", "\\", "a", "1", "u", " "),
+        maxLength: 40,
+      }),
       (text) => {
         const read = readJson(bytes(text));
         let parsed = true;
@@ -79,7 +98,9 @@ test("any value that JSON.stringify writes is read back the same, and no bytes m
 
 /** How it was read before it was fast: every value is seen beside its own text. */
 function readSlowly(text: string): string {
-  const members = [...text.matchAll(/"(?:[^"\\]|\\.)*"|(?<colon>:)/gu)].filter(({ groups }) => groups?.["colon"] !== undefined).length;
+  const members = [...text.matchAll(/"(?:[^"\\]|\\.)*"|(?<colon>:)/gu)].filter(
+    ({ groups }) => groups?.["colon"] !== undefined,
+  ).length;
   let found = -1;
   const visit = (_key: string, value: unknown, { source }: { readonly source?: string }) => {
     found += Array.isArray(value) ? 1 - value.length : 1;
@@ -93,23 +114,58 @@ function readSlowly(text: string): string {
   }
 }
 const raw = JSON as unknown as {
-  parse(text: string, reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown): unknown;
+  parse(
+    text: string,
+    reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+  ): unknown;
   rawJSON(text: string): unknown;
 };
 
-test("numbers keep their text and their place, whatever order the parser gives names, and what is no number is refused", ({ expect }) => {
+test("numbers keep their text and their place, whatever order the parser gives names, and what is no number is refused", ({
+  expect,
+}) => {
   const number = fc.oneof(
     fc.constantFrom("0", "-0", "1.10", "1E400", "1e-7", "12345678901234567890", "6.02E+23"),
-    fc.constantFrom("01", "1.", ".5", "+1", "-", "--1", "1e", "1-2", "0x1", "1n", "1_0", "Infinity", "-Infinity", "1 2"),
+    fc.constantFrom(
+      "01",
+      "1.",
+      ".5",
+      "+1",
+      "-",
+      "--1",
+      "1e",
+      "1-2",
+      "0x1",
+      "1n",
+      "1_0",
+      "Infinity",
+      "-Infinity",
+      "1 2",
+    ),
   );
-  const name = fc.constantFrom("a", "b", "0", "10", "2", "-1", "01", "1.5", "__proto__", "length", "toJSON_", String.raw`\u0061`);
+  const name = fc.constantFrom(
+    "a",
+    "b",
+    "0",
+    "10",
+    "2",
+    "-1",
+    "01",
+    "1.5",
+    "__proto__",
+    "length",
+    "toJSON_",
+    String.raw`\u0061`,
+  );
   const { value } = fc.letrec<{ value: string }>((tie) => ({
     value: fc.oneof(
       { depthSize: "small" },
       number,
       fc.constantFrom("null", "true", '"1.50"', '"a:1,\\"b\\":[2"', "{}", "[]"),
       fc.array(tie("value"), { maxLength: 4 }).map((items) => `[${items.join(" ,")}]`),
-      fc.array(fc.tuple(name, tie("value")), { maxLength: 4 }).map((all) => `{${all.map(([key, one]) => `"${key}" :${one}`).join()}}`),
+      fc
+        .array(fc.tuple(name, tie("value")), { maxLength: 4 })
+        .map((all) => `{${all.map(([key, one]) => `"${key}" :${one}`).join()}}`),
     ),
   }));
   const seen = new Set<string>();

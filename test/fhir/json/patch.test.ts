@@ -18,11 +18,31 @@ function patched(document: unknown, operations: unknown): string {
 
 // RFC 6902, Appendix A: the document, the patch, what becomes of it.
 const examples: readonly (readonly [string, unknown, readonly object[], unknown])[] = [
-  ["A.1 adding a member", { foo: "bar" }, [{ op: "add", path: "/baz", value: "qux" }], { foo: "bar", baz: "qux" }],
-  ["A.2 adding an item", { foo: ["bar", "baz"] }, [{ op: "add", path: "/foo/1", value: "qux" }], { foo: ["bar", "qux", "baz"] }],
+  [
+    "A.1 adding a member",
+    { foo: "bar" },
+    [{ op: "add", path: "/baz", value: "qux" }],
+    { foo: "bar", baz: "qux" },
+  ],
+  [
+    "A.2 adding an item",
+    { foo: ["bar", "baz"] },
+    [{ op: "add", path: "/foo/1", value: "qux" }],
+    { foo: ["bar", "qux", "baz"] },
+  ],
   ["A.3 removing a member", { baz: "qux", foo: "bar" }, [{ op: "remove", path: "/baz" }], { foo: "bar" }],
-  ["A.4 removing an item", { foo: ["bar", "qux", "baz"] }, [{ op: "remove", path: "/foo/1" }], { foo: ["bar", "baz"] }],
-  ["A.5 replacing a value", { baz: "qux", foo: "bar" }, [{ op: "replace", path: "/baz", value: "boo" }], { baz: "boo", foo: "bar" }],
+  [
+    "A.4 removing an item",
+    { foo: ["bar", "qux", "baz"] },
+    [{ op: "remove", path: "/foo/1" }],
+    { foo: ["bar", "baz"] },
+  ],
+  [
+    "A.5 replacing a value",
+    { baz: "qux", foo: "bar" },
+    [{ op: "replace", path: "/baz", value: "boo" }],
+    { baz: "boo", foo: "bar" },
+  ],
   [
     "A.6 moving a value",
     { foo: { bar: "baz", waldo: "fred" }, qux: { corge: "grault" } },
@@ -44,17 +64,37 @@ const examples: readonly (readonly [string, unknown, readonly object[], unknown]
     ],
     { baz: "qux", foo: ["a", 2, "c"] },
   ],
-  ["A.9 a test that does not", { baz: "qux" }, [{ op: "test", path: "/baz", value: "bar" }], "patch_not_applicable"],
+  [
+    "A.9 a test that does not",
+    { baz: "qux" },
+    [{ op: "test", path: "/baz", value: "bar" }],
+    "patch_not_applicable",
+  ],
   [
     "A.10 adding an object",
     { foo: "bar" },
     [{ op: "add", path: "/child", value: { grandchild: {} } }],
     { foo: "bar", child: { grandchild: {} } },
   ],
-  ["A.11 unknown members", { foo: "bar" }, [{ op: "add", path: "/baz", value: "qux", xyz: 123 }], { foo: "bar", baz: "qux" }],
-  ["A.12 adding to what is not there", { foo: "bar" }, [{ op: "add", path: "/baz/bat", value: "qux" }], "patch_not_applicable"],
+  [
+    "A.11 unknown members",
+    { foo: "bar" },
+    [{ op: "add", path: "/baz", value: "qux", xyz: 123 }],
+    { foo: "bar", baz: "qux" },
+  ],
+  [
+    "A.12 adding to what is not there",
+    { foo: "bar" },
+    [{ op: "add", path: "/baz/bat", value: "qux" }],
+    "patch_not_applicable",
+  ],
   ["A.14 escapes", { "/": 9, "~1": 10 }, [{ op: "test", path: "/~01", value: 10 }], { "/": 9, "~1": 10 }],
-  ["A.15 strings are no numbers", { "/": 9, "~1": 10 }, [{ op: "test", path: "/~01", value: "10" }], "patch_not_applicable"],
+  [
+    "A.15 strings are no numbers",
+    { "/": 9, "~1": 10 },
+    [{ op: "test", path: "/~01", value: "10" }],
+    "patch_not_applicable",
+  ],
   [
     "A.16 adding an array value",
     { foo: ["bar"] },
@@ -64,11 +104,16 @@ const examples: readonly (readonly [string, unknown, readonly object[], unknown]
 ];
 
 test.for(examples)("RFC 6902 %s", ([, document, operations, expected], { expect }) => {
-  expect(patched(document, operations)).toBe(typeof expected === "string" ? expected : JSON.stringify(expected));
+  expect(patched(document, operations)).toBe(
+    typeof expected === "string" ? expected : JSON.stringify(expected),
+  );
 });
 
 test("RFC 6902 A.13: a patch that says one thing twice is refused as JSON", ({ expect }) => {
-  expect(readJson(new TextEncoder().encode('[{ "op": "add", "path": "/baz", "value": "qux", "op": "remove" }]')).ok).toBe(false);
+  expect(
+    readJson(new TextEncoder().encode('[{ "op": "add", "path": "/baz", "value": "qux", "op": "remove" }]'))
+      .ok,
+  ).toBe(false);
 });
 
 test("what names no place that is there does not apply, and nothing of the patch does", ({ expect }) => {
@@ -89,7 +134,8 @@ test("what names no place that is there does not apply, and nothing of the patch
       { op: "test", path: "/first", value: 2 },
     ],
   ];
-  for (const operations of wrong) expect(patched(document, operations), JSON.stringify(operations)).toBe("patch_not_applicable");
+  for (const operations of wrong)
+    expect(patched(document, operations), JSON.stringify(operations)).toBe("patch_not_applicable");
   expect(patched(document, [{ op: "replace", path: "", value: { foo: 1 } }])).toBe('{"foo":1}');
   expect(patched(document, [{ op: "add", path: "/__proto__", value: 1 }])).toContain('"__proto__":1');
 });
@@ -106,14 +152,15 @@ test("what is no JSON Patch is not read", ({ expect }) => {
     [{ op: "add", path: `/${"a/".repeat(101)}`, value: 1 }],
     Array.from({ length: 201 }, () => ({ op: "test", path: "", value: {} })),
   ];
-  for (const operations of wrong) expect(patched({}, operations), JSON.stringify(operations).slice(0, 60)).toBe("patch_malformed");
+  for (const operations of wrong)
+    expect(patched({}, operations), JSON.stringify(operations).slice(0, 60)).toBe("patch_malformed");
 });
 
 test("numbers are told apart digit by digit, and keep theirs", ({ expect }) => {
   expect(patched('{"a":1.10}', '[{"op":"test","path":"/a","value":1.1}]')).toBe("patch_not_applicable");
-  expect(patched('{"a":1.10}', '[{"op":"test","path":"/a","value":1.10},{"op":"copy","from":"/a","path":"/b"}]')).toBe(
-    '{"a":1.10,"b":1.10}',
-  );
+  expect(
+    patched('{"a":1.10}', '[{"op":"test","path":"/a","value":1.10},{"op":"copy","from":"/a","path":"/b"}]'),
+  ).toBe('{"a":1.10,"b":1.10}');
 });
 
 test("copies that double do not fill the memory", ({ expect }) => {
@@ -125,7 +172,8 @@ const nested = (depth: number): unknown => (depth === 0 ? "deep" : [nested(depth
 
 test("text that is copied counts, and what is put deeper than a body may be", ({ expect }) => {
   const text = { a: "x".repeat(1_000_000), b: [] };
-  const copies = (number: number) => Array.from({ length: number }, () => ({ op: "copy", from: "/a", path: "/b/-" }));
+  const copies = (number: number) =>
+    Array.from({ length: number }, () => ({ op: "copy", from: "/a", path: "/b/-" }));
   expect(patched(text, copies(10)).length).toBeGreaterThan(10_000_000);
   expect(patched(text, copies(20))).toBe("patch_exceeds_limits");
 
@@ -155,9 +203,14 @@ function listed(object: JsonObject): { readonly object: JsonObject; readonly tim
 test("two hundred operations on one long object, or one long list, copy it once", ({ expect }) => {
   const members = Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => [`m${n}`, n % 2 === 0]));
   const { object, times } = listed(tree(members) as JsonObject);
-  const read = readPatch(tree(Array.from({ length: 200 }, (_, n) => ({ op: "replace", path: `/m${n}`, value: "new" }))));
+  const read = readPatch(
+    tree(Array.from({ length: 200 }, (_, n) => ({ op: "replace", path: `/m${n}`, value: "new" }))),
+  );
   if (!read.ok) throw new Error("no patch");
-  expect(applyPatch(object, read.value)).toMatchObject({ ok: true, value: { m0: "new", m199: "new", m200: true } });
+  expect(applyPatch(object, read.value)).toMatchObject({
+    ok: true,
+    value: { m0: "new", m199: "new", m200: true },
+  });
   expect(times()).toBeLessThanOrEqual(2);
   // 200 copies of it would be 320 MB.
   const list = Array.from({ length: 200_000 }, () => true);
@@ -167,9 +220,11 @@ test("two hundred operations on one long object, or one long list, copy it once"
       Array.from({ length: 200 }, () => ({ op: "add", path: "/0", value: "new" })),
     ).startsWith('["new","new"'),
   ).toBe(true);
-  expect(patched(Object.fromEntries(Array.from({ length: 600_000 }, (_, n) => [`${n}`, 1])), [{ op: "remove", path: "/1" }])).toBe(
-    "patch_exceeds_limits",
-  );
+  expect(
+    patched(Object.fromEntries(Array.from({ length: 600_000 }, (_, n) => [`${n}`, 1])), [
+      { op: "remove", path: "/1" },
+    ]),
+  ).toBe("patch_exceeds_limits");
 });
 
 /** An independent reading of RFC 6902, which copies everything each time; nothing where the patch does not apply. */
@@ -203,7 +258,8 @@ function twin(document: unknown, operations: readonly Operation[]): unknown {
       const index = token === "-" ? holder.length : /^\d+$/u.test(token) ? Number(token) : -1;
       if (index < 0 || index > holder.length) fail();
       holder.splice(index, 0, value);
-    } else if (typeof holder === "object" && holder !== null) (holder as Record<string, unknown>)[token] = value;
+    } else if (typeof holder === "object" && holder !== null)
+      (holder as Record<string, unknown>)[token] = value;
     else fail();
   };
   for (const { op, path, from = "", value } of operations) {
@@ -232,7 +288,9 @@ interface Operation {
   readonly value?: unknown;
 }
 
-test("patches do what an independent reading of RFC 6902 makes of them, and leave the tree as it was", ({ expect }) => {
+test("patches do what an independent reading of RFC 6902 makes of them, and leave the tree as it was", ({
+  expect,
+}) => {
   const step = fc.constantFrom("a", "b", "0", "1", "-");
   const path = fc.array(step, { maxLength: 3 }).map((steps) => steps.map((one) => `/${one}`).join(""));
   const value = fc.letrec((tie) => ({
@@ -293,6 +351,9 @@ test("an object that stands in place of another one is told; a copy is nobody's"
     const before = origins.get(object);
     return before === undefined ? object : firstOf(before);
   };
-  const [before, after] = [document["list"] as readonly JsonObject[], (result.value as JsonObject)["list"] as readonly JsonObject[]];
+  const [before, after] = [
+    document["list"] as readonly JsonObject[],
+    (result.value as JsonObject)["list"] as readonly JsonObject[],
+  ];
   expect(after.map((item) => before.indexOf(firstOf(item)))).toEqual([1, 0, -1]);
 });

@@ -5,46 +5,68 @@ import { RowFactsReader } from "#fhir/json/row-facts";
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const mark = "urn:mark";
 
-function factsOf(text: string | Uint8Array, names: readonly string[] = ["id", "meta", "subject"], chunk = 7): unknown {
+function factsOf(
+  text: string | Uint8Array,
+  names: readonly string[] = ["id", "meta", "subject"],
+  chunk = 7,
+): unknown {
   const bytes = typeof text === "string" ? utf8(text) : text;
   const reader = new RowFactsReader(new Set(names), mark);
   for (let from = 0; from < bytes.length; from += chunk) reader.push(bytes.subarray(from, from + chunk));
   const facts = reader.end();
-  return facts.ok ? { row: JSON.parse(JSON.stringify(facts.value.row)), holdsText: facts.value.holdsText } : facts.error.reason;
+  return facts.ok
+    ? { row: JSON.parse(JSON.stringify(facts.value.row)), holdsText: facts.value.holdsText }
+    : facts.error.reason;
 }
 
 /** Nested so deep. */
 const nested = (depth: number, inner = "1") => "[".repeat(depth) + inner + "]".repeat(depth);
 
-test("members that were asked for are read as they are, wherever they stand and however the text is cut", ({ expect }) => {
+test("members that were asked for are read as they are, wherever they stand and however the text is cut", ({
+  expect,
+}) => {
   const value = fc.jsonValue({ maxDepth: 4 });
   const names = fc.constantFrom("id", "meta", "subject", "other", "identifier", "é", '"', "\\");
   const objects = fc.dictionary(names, value).filter((object) => !Object.hasOwn(object, "__proto__"));
   fc.assert(
-    fc.property(objects, fc.integer({ min: 1, max: 20 }), fc.constantFrom(undefined, 1, "\t"), (object, chunk, space) => {
-      const wanted = Object.fromEntries(Object.entries(object).filter(([name]) => ["id", "meta", "subject"].includes(name)));
-      expect(factsOf(JSON.stringify(object, undefined, space), undefined, chunk)).toEqual({
-        row: JSON.parse(JSON.stringify(wanted)),
-        holdsText: false,
-      });
-    }),
+    fc.property(
+      objects,
+      fc.integer({ min: 1, max: 20 }),
+      fc.constantFrom(undefined, 1, "\t"),
+      (object, chunk, space) => {
+        const wanted = Object.fromEntries(
+          Object.entries(object).filter(([name]) => ["id", "meta", "subject"].includes(name)),
+        );
+        expect(factsOf(JSON.stringify(object, undefined, space), undefined, chunk)).toEqual({
+          row: JSON.parse(JSON.stringify(wanted)),
+          holdsText: false,
+        });
+      },
+    ),
     { numRuns: 1_000 },
   );
 });
 
-test("whatever is wrong with the other members, and with what is deep in these, is passed over", ({ expect }) => {
-  const row = (rest: string) => `{"note":${rest},"id":"1","subject":{"reference":"Patient/1","extension":${rest}}}`;
+test("whatever is wrong with the other members, and with what is deep in these, is passed over", ({
+  expect,
+}) => {
+  const row = (rest: string) =>
+    `{"note":${rest},"id":"1","subject":{"reference":"Patient/1","extension":${rest}}}`;
   for (const rest of [nested(5_000), `"${"x".repeat(100_000)}"`, '{"a":1,"a":2}'])
     expect(factsOf(`{"note":${rest},"id":"1","text":${rest}}`, undefined, 4_096), rest.slice(0, 20)).toEqual({
       row: { id: "1" },
       holdsText: false,
     });
-  expect(factsOf(row(nested(5_000)), undefined, 4_096)).toMatchObject({ row: { id: "1", subject: { reference: "Patient/1" } } });
+  expect(factsOf(row(nested(5_000)), undefined, 4_096)).toMatchObject({
+    row: { id: "1", subject: { reference: "Patient/1" } },
+  });
   expect(JSON.stringify(factsOf(row(nested(22)), undefined)), "kept as deep as 24").toContain(nested(22));
   expect(JSON.stringify(factsOf(row(nested(23)), undefined)), "and no deeper").toContain(nested(22, "null"));
 });
 
-test("a member that was asked for twice, in whatever spelling, and a repeated name in it are no facts", ({ expect }) => {
+test("a member that was asked for twice, in whatever spelling, and a repeated name in it are no facts", ({
+  expect,
+}) => {
   expect(factsOf('{"id":"1","id":"2"}')).toBe("duplicate_key");
   expect(factsOf('{"id":"1","\\u0069d":"2"}')).toBe("duplicate_key");
   expect(factsOf('{"meta":{"security":[],"security":[]}}')).toBe("duplicate_key");
@@ -52,7 +74,17 @@ test("a member that was asked for twice, in whatever spelling, and a repeated na
 });
 
 test("what is no JSON, or no UTF-8, has no facts", ({ expect }) => {
-  for (const text of ["", "{", '{"id":"1"', '{"id":"1"} x', '{"id":01}', '{"other":[}}', '{"other":tru,"id":"1"}', "<html>", '{"id":"1",}'])
+  for (const text of [
+    "",
+    "{",
+    '{"id":"1"',
+    '{"id":"1"} x',
+    '{"id":01}',
+    '{"other":[}}',
+    '{"other":tru,"id":"1"}',
+    "<html>",
+    '{"id":"1",}',
+  ])
     expect(factsOf(text), text).toBe("not_json");
   expect(factsOf(Uint8Array.from([...utf8('{"other":"'), 0xff, ...utf8('","id":"1"}')]))).toBe("not_utf8");
   expect(factsOf("[]")).toEqual({ row: {}, holdsText: false });
@@ -69,5 +101,8 @@ test("the text is found wherever it is a value, in any spelling, and nowhere els
 
 test("what is asked for may be 8 MiB together", ({ expect }) => {
   expect(factsOf(`{"id":"${"x".repeat(8_388_608)}"}`, undefined, 65_536)).toBe("too_large");
-  expect(factsOf(`{"other":"${"x".repeat(9_000_000)}","id":"1"}`, undefined, 65_536)).toEqual({ row: { id: "1" }, holdsText: false });
+  expect(factsOf(`{"other":"${"x".repeat(9_000_000)}","id":"1"}`, undefined, 65_536)).toEqual({
+    row: { id: "1" },
+    holdsText: false,
+  });
 });

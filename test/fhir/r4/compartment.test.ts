@@ -28,12 +28,19 @@ test("owners and participants are both named, each patient once", ({ expect }) =
     }).patients,
   ).toEqual(["1", "2"]);
   expect(
-    about({ resourceType: "Coverage", beneficiary: to("Patient/1"), subscriber: to("Patient/2"), payor: [to("Organization/o")] }),
+    about({
+      resourceType: "Coverage",
+      beneficiary: to("Patient/1"),
+      subscriber: to("Patient/2"),
+      payor: [to("Organization/o")],
+    }),
   ).toEqual({ patients: ["1", "2"], unnamed: false });
 });
 
 test("a Patient is about itself, and a link is a mention", ({ expect }) => {
-  expect(about({ resourceType: "Patient", id: "1", link: [{ other: to("Patient/2"), type: "seealso" }] })).toEqual({
+  expect(
+    about({ resourceType: "Patient", id: "1", link: [{ other: to("Patient/2"), type: "seealso" }] }),
+  ).toEqual({
     patients: ["1"],
     unnamed: false,
   });
@@ -50,41 +57,68 @@ test("an owner that names no patient of this origin leaves somebody unnamed", ({
     { identifier: { value: "1" } },
     { display: "Amara" },
   ]) {
-    expect(about({ resourceType: "Observation", subject }), JSON.stringify(subject)).toEqual({ patients: [], unnamed: true });
+    expect(about({ resourceType: "Observation", subject }), JSON.stringify(subject)).toEqual({
+      patients: [],
+      unnamed: true,
+    });
   }
   expect(about({ resourceType: "Observation" }).unnamed).toBe(true);
-  expect(about({ resourceType: "Group", member: [{ entity: to("Patient/1") }, { entity: to("#x") }] })).toEqual({
+  expect(
+    about({ resourceType: "Group", member: [{ entity: to("Patient/1") }, { entity: to("#x") }] }),
+  ).toEqual({
     patients: ["1"],
     unnamed: true,
   });
-  expect(about({ resourceType: "Observation", performer: [to("Patient/1")] })).toEqual({ patients: ["1"], unnamed: false });
+  expect(about({ resourceType: "Observation", performer: [to("Patient/1")] })).toEqual({
+    patients: ["1"],
+    unnamed: false,
+  });
 });
 
 test("types outside the compartment concern those whom they name, and nobody else", ({ expect }) => {
   expect(about({ resourceType: "Organization", name: "x" })).toEqual({ patients: [], unnamed: false });
   expect(about({ resourceType: "Task", for: to("Patient/1") })).toEqual({ patients: ["1"], unnamed: false });
-  expect(about({ resourceType: "Device", patient: to("Patient/1") })).toEqual({ patients: ["1"], unnamed: false });
+  expect(about({ resourceType: "Device", patient: to("Patient/1") })).toEqual({
+    patients: ["1"],
+    unnamed: false,
+  });
 });
 
-test.skipIf(noSharedData)("owners and participants together are the patient compartment of R4 (needs ../shared/data)", ({ expect }) => {
-  const facts: { paths: Record<string, string[]> } = JSON.parse(
-    readFileSync(join(import.meta.dirname, "../../../../shared/data/facts/patient-compartment-paths.json"), "utf8"),
-  );
-  for (const [type, paths] of Object.entries(facts.paths)) {
-    if (type === "Patient") continue; // `link.other` is a mention (DESIGN §6)
-    const ours = [r4Owners[type], r4Participants[type]].flatMap((list) => list?.split(" ") ?? []);
-    expect(ours.toSorted(), type).toEqual(paths.toSorted());
-  }
-  expect(Object.keys({ ...r4Owners, ...r4Participants }).every((type) => type in facts.paths)).toBe(true);
-});
+test.skipIf(noSharedData)(
+  "owners and participants together are the patient compartment of R4 (needs ../shared/data)",
+  ({ expect }) => {
+    const facts: { paths: Record<string, string[]> } = JSON.parse(
+      readFileSync(
+        join(import.meta.dirname, "../../../../shared/data/facts/patient-compartment-paths.json"),
+        "utf8",
+      ),
+    );
+    for (const [type, paths] of Object.entries(facts.paths)) {
+      if (type === "Patient") continue; // `link.other` is a mention (DESIGN §6)
+      const ours = [r4Owners[type], r4Participants[type]].flatMap((list) => list?.split(" ") ?? []);
+      expect(ours.toSorted(), type).toEqual(paths.toSorted());
+    }
+    expect(Object.keys({ ...r4Owners, ...r4Participants }).every((type) => type in facts.paths)).toBe(true);
+  },
+);
 
 test("a reference that a reader could follow to a patient names that patient, and one that only means a patient names nobody", ({
   expect,
 }) => {
   const condition = (subject: object) => about({ resourceType: "Condition", subject: { ...subject } });
-  expect(condition(to("HTTPS://ORIGIN.example/fhir/Patient/two"))).toEqual({ patients: ["two"], unnamed: false });
-  expect(condition(to("https://api.example/v1/fhir/main/Patient/two"))).toEqual({ patients: ["two"], unnamed: false });
+  expect(condition(to("HTTPS://ORIGIN.example/fhir/Patient/two"))).toEqual({
+    patients: ["two"],
+    unnamed: false,
+  });
+  expect(condition(to("https://api.example/v1/fhir/main/Patient/two"))).toEqual({
+    patients: ["two"],
+    unnamed: false,
+  });
   expect(condition({ type: "Patient", identifier: { value: "x" } })).toEqual({ patients: [], unnamed: true });
-  const seen = about({ resourceType: "Observation", subject: to("Patient/1"), performer: [to("Patient?identifier=x")] });
+  const seen = about({
+    resourceType: "Observation",
+    subject: to("Patient/1"),
+    performer: [to("Patient?identifier=x")],
+  });
   expect(seen).toEqual({ patients: ["1"], unnamed: true });
 });

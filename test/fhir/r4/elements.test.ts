@@ -9,16 +9,24 @@ test("R4 has 146 resource types, and every type that an element names is known",
   for (const path of Object.keys(r4Elements)) {
     for (const { forms } of elementsOf(path).values()) {
       for (const { name, type } of forms)
-        expect(/^[a-z]/u.test(type) || type === "Resource" || elementsOf(type).size > 0, `${path}.${name}: ${type}`).toBe(true);
+        expect(
+          /^[a-z]/u.test(type) || type === "Resource" || elementsOf(type).size > 0,
+          `${path}.${name}: ${type}`,
+        ).toBe(true);
     }
   }
 });
 
-test("choices, backbones, content references, cardinalities and modifiers are read as R4 says", ({ expect }) => {
+test("choices, backbones, content references, cardinalities and modifiers are read as R4 says", ({
+  expect,
+}) => {
   const observation = elementsOf("Observation");
   expect(observation.get("value[x]")?.forms.map(({ name }) => name)).toContain("valueQuantity");
   expect(observation.get("status")).toMatchObject({ required: true, repeats: false, isModifier: true });
-  expect(observation.get("referenceRange")).toMatchObject({ repeats: true, forms: [{ type: "Observation.referenceRange" }] });
+  expect(observation.get("referenceRange")).toMatchObject({
+    repeats: true,
+    forms: [{ type: "Observation.referenceRange" }],
+  });
   expect(elementsOf("Observation.component").get("referenceRange")?.forms).toEqual([
     { name: "referenceRange", type: "Observation.referenceRange" },
   ]);
@@ -35,7 +43,9 @@ test("every path of a search parameter leads through R4 elements", ({ expect }) 
       for (const path of paths ?? []) {
         let at = type as string;
         for (const step of path) {
-          const forms = [...elementsOf(at).values()].flatMap(({ name, forms }) => forms.map((form) => ({ ...form, element: name })));
+          const forms = [...elementsOf(at).values()].flatMap(({ name, forms }) =>
+            forms.map((form) => ({ ...form, element: name })),
+          );
           const found = forms.find(({ name, element }) => name === step || element === step);
           expect(found, `${type}.${code}: ${path.join(".")}`).toBeDefined();
           at = found?.type ?? "";

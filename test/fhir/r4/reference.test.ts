@@ -5,9 +5,16 @@ import { isId, mentionOf, parseReference, patientIn } from "#fhir/r4/reference";
 const base = "https://origin.example/fhir";
 const parse = (text: string) => parseReference(text, base);
 
-test("a local reference is read from its relative and its absolute form, a version being the same resource", ({ expect }) => {
+test("a local reference is read from its relative and its absolute form, a version being the same resource", ({
+  expect,
+}) => {
   const patient = { kind: "local", type: "Patient", id: "1" };
-  for (const text of ["Patient/1", `${base}/Patient/1`, "Patient/1/_history/7", `${base}/Patient/1/_history/7`])
+  for (const text of [
+    "Patient/1",
+    `${base}/Patient/1`,
+    "Patient/1/_history/7",
+    `${base}/Patient/1/_history/7`,
+  ])
     expect(parse(text), text).toEqual(patient);
 });
 
@@ -15,7 +22,11 @@ test("below any name of the base a reference is local, one name being below anot
   const names = ["https://proxy.example/fhir", "http://ehr.internal", "http://ehr.internal/r4"] as const;
   const local = { kind: "local", type: "Patient", id: "1" };
   for (const name of names) expect(parseReference(`${name}/Patient/1`, names), name).toEqual(local);
-  for (const text of ["http://ehr.internal/r5/Patient/1", "http://ehr.internal.evil/Patient/1", "https://ehr.internal/Patient/1"])
+  for (const text of [
+    "http://ehr.internal/r5/Patient/1",
+    "http://ehr.internal.evil/Patient/1",
+    "https://ehr.internal/Patient/1",
+  ])
     expect(parseReference(text, names), text).toEqual({ kind: "foreign" });
   expect(patientIn("http://EHR.internal:80/r4//Patient/1?x", [names, "https://gateway.example"])).toBe("1");
 });
@@ -56,7 +67,9 @@ test("fragments and URNs are neither local nor foreign", ({ expect }) => {
   expect(parse("urn:uuid:1d2c3b4a-0000-4000-8000-000000000000")).toEqual({ kind: "urn" });
 });
 
-test("for the record, a text names the patient to whom a reader who follows it gets, though it is no reference of R4", ({ expect }) => {
+test("for the record, a text names the patient to whom a reader who follows it gets, though it is no reference of R4", ({
+  expect,
+}) => {
   const bases = [base, "https://api.example/v1/fhir/main"];
   for (const text of [
     "Patient/x",
@@ -156,17 +169,38 @@ function decodedPath(path: string): string {
 
 test("for the record, a reference that means a patient without an id here means somebody", ({ expect }) => {
   const mention = (reference: Record<string, string>) => mentionOf(reference, [base]).kind;
-  for (const reference of ["https://e.example/Patient/x", "Patient?identifier=x", "Patient/a b", "Patient", "../Patient/x", "Patient/%zz"])
+  for (const reference of [
+    "https://e.example/Patient/x",
+    "Patient?identifier=x",
+    "Patient/a b",
+    "Patient",
+    "../Patient/x",
+    "Patient/%zz",
+  ])
     expect(mention({ reference }), reference).toBe("somebody");
   expect(mention({ type: "Patient" })).toBe("somebody");
   expect(mention({ type: "http://hl7.org/fhir/StructureDefinition/Patient" })).toBe("somebody");
-  for (const reference of ["Group/1", "#p", "urn:uuid:1", "https://e.example/Practitioner/1", "Observation/patient", ""])
+  for (const reference of [
+    "Group/1",
+    "#p",
+    "urn:uuid:1",
+    "https://e.example/Practitioner/1",
+    "Observation/patient",
+    "",
+  ])
     expect(mention({ reference }), reference).toBe("nobody");
 });
 
 test("an id of dots alone is none: it would fold the path in which it is asked for", ({ expect }) => {
-  for (const text of ["Patient/..", "Patient/.", "Patient/...", "Practitioner/1/_history/..", `${base}/Patient/..`])
+  for (const text of [
+    "Patient/..",
+    "Patient/.",
+    "Patient/...",
+    "Practitioner/1/_history/..",
+    `${base}/Patient/..`,
+  ])
     expect(parse(text), text).toEqual({ kind: "foreign" });
-  for (const id of ["a.b", "..a", "a.."]) expect(parse(`Patient/${id}`)).toEqual({ kind: "local", type: "Patient", id });
+  for (const id of ["a.b", "..a", "a.."])
+    expect(parse(`Patient/${id}`)).toEqual({ kind: "local", type: "Patient", id });
   expect([".", "..", "...", "a.", ".a"].map(isId)).toEqual([false, false, false, true, true]);
 });

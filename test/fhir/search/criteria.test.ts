@@ -49,7 +49,9 @@ test("a row meets a reference to a resource of this origin, by its type where on
   expect(met("subject=Patient/1", { subject: { reference: `${base}/Patient/1` } })).toBe(true);
   expect(met("subject=Patient/1", { subject: { reference: "Group/1" } })).toBe(false);
   expect(met("subject=Patient/1", { subject: { reference: "Patient/12" } })).toBe(false);
-  expect(met("subject=Patient/1", { subject: { reference: "https://elsewhere.example/fhir/Patient/1" } })).toBe(false);
+  expect(
+    met("subject=Patient/1", { subject: { reference: "https://elsewhere.example/fhir/Patient/1" } }),
+  ).toBe(false);
 });
 
 test("what the gateway cannot tell for itself is named, and so never a condition", ({ expect }) => {

@@ -37,7 +37,18 @@ const bad: Record<string, readonly Json[]> = {
   canonical: ["http://example.org/a |1"],
   uuid: ["c757873d-ec9a-4326-a141-556f43239520", "urn:uuid:C757873D-EC9A-4326-A141-556F43239520"],
   oid: ["1.2.3", "urn:oid:1", "urn:oid:1.", "urn:oid:1..2", "urn:oid:1.2 ", "urn:oid:1.02", "urn:oid:3.1"],
-  date: ["2020-02-30", "2021-02-29", "1900-02-29", "2020-13", "2020-00", "2020-1-1", "0000", "20200101", "2020-01-01T00:00:00Z", " 2020"],
+  date: [
+    "2020-02-30",
+    "2021-02-29",
+    "1900-02-29",
+    "2020-13",
+    "2020-00",
+    "2020-1-1",
+    "0000",
+    "20200101",
+    "2020-01-01T00:00:00Z",
+    " 2020",
+  ],
   dateTime: [
     "2020-01-01T10:00Z",
     "2020-01-01T10:00:00",
@@ -55,9 +66,13 @@ test.for(Object.entries(good))("%s takes what R4's grammar takes", ([type, value
   for (const value of values) expect(primitiveFault(type, value)).toBeUndefined();
 });
 
-test.for(Object.entries(bad))("%s refuses what R4's grammar or the calendar refuses", ([type, values], { expect }) => {
-  for (const value of values) expect(primitiveFault(type, value), JSON.stringify(value).slice(0, 40)).toBeDefined();
-});
+test.for(Object.entries(bad))(
+  "%s refuses what R4's grammar or the calendar refuses",
+  ([type, values], { expect }) => {
+    for (const value of values)
+      expect(primitiveFault(type, value), JSON.stringify(value).slice(0, 40)).toBeDefined();
+  },
+);
 
 test("what has the wrong JSON type is told from what has the wrong grammar", ({ expect }) => {
   expect(primitiveFault("date", number("2020"))).toBe("json_type");
@@ -76,7 +91,8 @@ test("a text of eight megabytes is answered, whatever it was made of to be slow"
     `10:00:00.${long("1")} `,
     `2020-01-01T10:00:00.${long("1")}`,
   ])
-    for (const type of Object.keys(bad)) expect([undefined, "grammar", "json_type"]).toContain(primitiveFault(type, text));
+    for (const type of Object.keys(bad))
+      expect([undefined, "grammar", "json_type"]).toContain(primitiveFault(type, text));
   expect(primitiveFault("base64Binary", long("QUJD"))).toBeUndefined();
   expect(primitiveFault("decimal", number(`1.${long("0")}`))).toBeUndefined();
 });
@@ -110,7 +126,10 @@ test.skipIf(!existsSync(folder)).for([...types, ...more])(
         if (line === "" || line === "null") continue; // theirs means that there is no value
         const value = /^[-0-9]/u.test(line) ? numberIn(line) : line;
         if (value === undefined) continue;
-        expect(primitiveFault(type, typeof value === "string" ? texts(value) : value) === undefined, `${kind} ${line}`).toBe(wanted);
+        expect(
+          primitiveFault(type, typeof value === "string" ? texts(value) : value) === undefined,
+          `${kind} ${line}`,
+        ).toBe(wanted);
       }
     }
   },

@@ -12,13 +12,16 @@ const read = (text: string): JsonObject => {
 };
 const body = (members: object) => read(JSON.stringify(members));
 /** The issues as `code path`. */
-const issues = (members: object) => validateResource(body(members)).map(({ code, expression }) => `${code} ${expression}`);
+const issues = (members: object) =>
+  validateResource(body(members)).map(({ code, expression }) => `${code} ${expression}`);
 const patient = (members: object) => issues({ resourceType: "Patient", ...members });
-const observation = (members: object) => issues({ resourceType: "Observation", status: "final", code: { text: "x" }, ...members });
+const observation = (members: object) =>
+  issues({ resourceType: "Observation", status: "final", code: { text: "x" }, ...members });
 const extension = { url: "https://example.org/x", valueString: "x" };
 
 test("a resource with all kinds of elements has no issue", ({ expect }) => {
-  const resource = read(`{"resourceType":"Observation","id":"o1","meta":{"profile":["https://example.org/p"],"versionId":"1"},
+  const resource =
+    read(`{"resourceType":"Observation","id":"o1","meta":{"profile":["https://example.org/p"],"versionId":"1"},
     "text":{"status":"generated","div":"<div xmlns=\\"http://www.w3.org/1999/xhtml\\"><p>x</p></div>"},
     "contained":[{"resourceType":"Practitioner","id":"p","name":[{"given":["A","B"],"_given":[null,{"id":"g"}]}]}],
     "status":"final","_status":{"extension":[{"url":"https://example.org/x","valueDecimal":1.10}]},
@@ -32,7 +35,11 @@ test("a resource with all kinds of elements has no issue", ({ expect }) => {
 
 test.for<[string, () => string[], string[]]>([
   ["an element of no type", () => patient({ birthdate: "2020" }), ["structure Patient.birthdate"]],
-  ["an element of another type", () => patient({ name: [{ value: "x" }] }), ["structure Patient.name[0].value"]],
+  [
+    "an element of another type",
+    () => patient({ name: [{ value: "x" }] }),
+    ["structure Patient.name[0].value"],
+  ],
   [
     "an element of Object's own",
     () => patient({ constructor: "x", toString: "x" }),
@@ -41,20 +48,48 @@ test.for<[string, () => string[], string[]]>([
   ["a text where an object belongs", () => patient({ name: ["x"] }), ["structure Patient.name[0]"]],
   ["an object where a text belongs", () => patient({ birthDate: {} }), ["structure Patient.birthDate"]],
   ["a text where a boolean belongs", () => patient({ active: "true" }), ["structure Patient.active"]],
-  ["a text where a number belongs", () => patient({ multipleBirthInteger: "2" }), ["structure Patient.multipleBirth"]],
-  ["a fraction where an integer belongs", () => patient({ multipleBirthInteger: 1.5 }), ["value Patient.multipleBirth"]],
+  [
+    "a text where a number belongs",
+    () => patient({ multipleBirthInteger: "2" }),
+    ["structure Patient.multipleBirth"],
+  ],
+  [
+    "a fraction where an integer belongs",
+    () => patient({ multipleBirthInteger: 1.5 }),
+    ["value Patient.multipleBirth"],
+  ],
   ["a list where one belongs", () => patient({ birthDate: ["2020"] }), ["structure Patient.birthDate"]],
   ["one where a list belongs", () => patient({ name: { family: "x" } }), ["structure Patient.name"]],
   ["a list in a list", () => patient({ name: [[{ family: "x" }]] }), ["structure Patient.name[0]"]],
-  ["a day that is not in the calendar", () => patient({ birthDate: "2021-02-29" }), ["value Patient.birthDate"]],
+  [
+    "a day that is not in the calendar",
+    () => patient({ birthDate: "2021-02-29" }),
+    ["value Patient.birthDate"],
+  ],
   ["an id that is none", () => patient({ id: "a/b" }), ["value Patient.id"]],
-  ["a URI with a space", () => patient({ identifier: [{ system: "a b" }] }), ["value Patient.identifier[0].system"]],
-  ["an empty text", () => patient({ name: [{ family: "x", given: ["y", ""] }] }), ["value Patient.name[0].given[1]"]],
+  [
+    "a URI with a space",
+    () => patient({ identifier: [{ system: "a b" }] }),
+    ["value Patient.identifier[0].system"],
+  ],
+  [
+    "an empty text",
+    () => patient({ name: [{ family: "x", given: ["y", ""] }] }),
+    ["value Patient.name[0].given[1]"],
+  ],
   ["an empty object", () => patient({ maritalStatus: {} }), ["invariant Patient.maritalStatus"]],
-  ["an object with only an id", () => patient({ maritalStatus: { id: "x" } }), ["invariant Patient.maritalStatus"]],
+  [
+    "an object with only an id",
+    () => patient({ maritalStatus: { id: "x" } }),
+    ["invariant Patient.maritalStatus"],
+  ],
   ["an empty list", () => patient({ name: [] }), ["structure Patient.name"]],
   ["a null", () => patient({ birthDate: null }), ["structure Patient.birthDate"]],
-  ["a null in a list", () => patient({ name: [{ given: ["x", null] }] }), ["structure Patient.name[0].given[1]"]],
+  [
+    "a null in a list",
+    () => patient({ name: [{ given: ["x", null] }] }),
+    ["structure Patient.name[0].given[1]"],
+  ],
   [
     "a required element that is missing",
     () => issues({ resourceType: "Observation" }),
@@ -62,20 +97,42 @@ test.for<[string, () => string[], string[]]>([
   ],
   [
     "a required choice that is missing",
-    () => issues({ resourceType: "MedicationRequest", status: "active", intent: "order", subject: { display: "x" } }),
+    () =>
+      issues({
+        resourceType: "MedicationRequest",
+        status: "active",
+        intent: "order",
+        subject: { display: "x" },
+      }),
     ["required MedicationRequest.medication"],
   ],
-  ["a required element of a backbone", () => patient({ link: [{ type: "refer" }] }), ["required Patient.link[0].other"]],
-  ["a choice given twice", () => observation({ valueString: "x", valueInteger: 1 }), ["structure Observation.value"]],
+  [
+    "a required element of a backbone",
+    () => patient({ link: [{ type: "refer" }] }),
+    ["required Patient.link[0].other"],
+  ],
+  [
+    "a choice given twice",
+    () => observation({ valueString: "x", valueInteger: 1 }),
+    ["structure Observation.value"],
+  ],
   [
     "a choice given twice, once by its sibling",
     () => observation({ valueString: "x", _valueDateTime: { extension: [extension] } }),
     ["structure Observation.value"],
   ],
-  ["a type that the choice does not have", () => observation({ valueUri: "x" }), ["structure Observation.valueUri"]],
+  [
+    "a type that the choice does not have",
+    () => observation({ valueUri: "x" }),
+    ["structure Observation.valueUri"],
+  ],
   ["a choice without its type", () => observation({ value: "x" }), ["structure Observation.value"]],
   ["a code that its value set lacks", () => patient({ gender: "f" }), ["code-invalid Patient.gender"]],
-  ["a code of the right letters in capitals", () => observation({ status: "Final" }), ["code-invalid Observation.status"]],
+  [
+    "a code of the right letters in capitals",
+    () => observation({ status: "Final" }),
+    ["code-invalid Observation.status"],
+  ],
   [
     "a concept whose required codes are others",
     () =>
@@ -88,7 +145,8 @@ test.for<[string, () => string[], string[]]>([
   ],
   [
     "a concept of only a text where codes are required",
-    () => issues({ resourceType: "Condition", subject: { display: "x" }, clinicalStatus: { text: "active" } }),
+    () =>
+      issues({ resourceType: "Condition", subject: { display: "x" }, clinicalStatus: { text: "active" } }),
     ["code-invalid Condition.clinicalStatus"],
   ],
   [
@@ -96,12 +154,36 @@ test.for<[string, () => string[], string[]]>([
     () => patient({ maritalStatus: { text: "x" }, _maritalStatus: { extension: [extension] } }),
     ["structure Patient._maritalStatus"],
   ],
-  ["a sibling of the id", () => patient({ id: "x", _id: { extension: [extension] } }), ["structure Patient._id"]],
-  ["a sibling that is a text", () => patient({ birthDate: "2020", _birthDate: "x" }), ["structure Patient.birthDate"]],
-  ["a sibling that is a list", () => patient({ _birthDate: [{ extension: [extension] }] }), ["structure Patient.birthDate"]],
-  ["a sibling that is empty", () => patient({ birthDate: "2020", _birthDate: {} }), ["invariant Patient.birthDate"]],
-  ["a sibling of no value with only an id", () => patient({ _birthDate: { id: "x" } }), ["invariant Patient.birthDate"]],
-  ["a sibling with a value of its own", () => patient({ _birthDate: { value: "2020" } }), ["structure Patient.birthDate.value"]],
+  [
+    "a sibling of the id",
+    () => patient({ id: "x", _id: { extension: [extension] } }),
+    ["structure Patient._id"],
+  ],
+  [
+    "a sibling that is a text",
+    () => patient({ birthDate: "2020", _birthDate: "x" }),
+    ["structure Patient.birthDate"],
+  ],
+  [
+    "a sibling that is a list",
+    () => patient({ _birthDate: [{ extension: [extension] }] }),
+    ["structure Patient.birthDate"],
+  ],
+  [
+    "a sibling that is empty",
+    () => patient({ birthDate: "2020", _birthDate: {} }),
+    ["invariant Patient.birthDate"],
+  ],
+  [
+    "a sibling of no value with only an id",
+    () => patient({ _birthDate: { id: "x" } }),
+    ["invariant Patient.birthDate"],
+  ],
+  [
+    "a sibling with a value of its own",
+    () => patient({ _birthDate: { value: "2020" } }),
+    ["structure Patient.birthDate.value"],
+  ],
   [
     "a sibling's list of another length",
     () => patient({ name: [{ given: ["x", "y"], _given: [{ id: "g" }] }] }),
@@ -112,13 +194,21 @@ test.for<[string, () => string[], string[]]>([
     () => patient({ name: [{ given: ["x", null], _given: [{ id: "g" }, null] }] }),
     ["structure Patient.name[0].given[1]"],
   ],
-  ["an extension without a URL", () => patient({ extension: [{ valueString: "x" }] }), ["required Patient.extension[0].url"]],
+  [
+    "an extension without a URL",
+    () => patient({ extension: [{ valueString: "x" }] }),
+    ["required Patient.extension[0].url"],
+  ],
   [
     "an extension with a value and extensions",
     () => patient({ extension: [{ ...extension, extension: [extension] }] }),
     ["invariant Patient.extension[0]"],
   ],
-  ["an extension with neither", () => patient({ extension: [{ url: "https://example.org/x" }] }), ["invariant Patient.extension[0]"]],
+  [
+    "an extension with neither",
+    () => patient({ extension: [{ url: "https://example.org/x" }] }),
+    ["invariant Patient.extension[0]"],
+  ],
   [
     "an extension of a primitive that is wrong",
     () => patient({ _birthDate: { extension: [{ url: "a b", valueString: "x" }] } }),
@@ -136,7 +226,11 @@ test.for<[string, () => string[], string[]]>([
   ],
   ["a resource of no type", () => issues({ id: "x" }), ["required Resource"]],
   ["a resource of an unknown type", () => issues({ resourceType: "Patients" }), ["structure Resource"]],
-  ["a resource of an abstract type", () => issues({ resourceType: "DomainResource" }), ["structure Resource"]],
+  [
+    "a resource of an abstract type",
+    () => issues({ resourceType: "DomainResource" }),
+    ["structure Resource"],
+  ],
   ["a datatype as a resource", () => issues({ resourceType: "HumanName" }), ["structure Resource"]],
   [
     "a resourceType in an element",
@@ -148,21 +242,46 @@ test.for<[string, () => string[], string[]]>([
 });
 
 const container = (inside: readonly object[], members: object = {}) =>
-  issues({ resourceType: "Patient", contained: inside, managingOrganization: { reference: "#o" }, ...members });
+  issues({
+    resourceType: "Patient",
+    contained: inside,
+    managingOrganization: { reference: "#o" },
+    ...members,
+  });
 const organization = { resourceType: "Organization", id: "o", name: "x" };
 
 test.for<[string, () => string[], string[]]>([
-  ["is checked by its own type", () => container([{ ...organization, birthDate: "2020" }]), ["structure Patient.contained[0].birthDate"]],
+  [
+    "is checked by its own type",
+    () => container([{ ...organization, birthDate: "2020" }]),
+    ["structure Patient.contained[0].birthDate"],
+  ],
   ["has a type", () => container([{ id: "o" }]), ["required Patient.contained[0]"]],
-  ["is a resource", () => issues({ resourceType: "Patient", contained: ["x"] }), ["structure Patient.contained[0]"]],
+  [
+    "is a resource",
+    () => issues({ resourceType: "Patient", contained: ["x"] }),
+    ["structure Patient.contained[0]"],
+  ],
   [
     "contains none itself (dom-2)",
     () => container([{ ...organization, contained: [organization] }]),
     ["invariant Patient.contained[0].contained"],
   ],
-  ["is referred to (dom-3)", () => container([organization, { ...organization, id: "p" }]), ["invariant Patient.contained[1]"]],
-  ["has an id (dom-3)", () => container([organization, { resourceType: "Organization", name: "x" }]), ["invariant Patient.contained[1]"]],
-  ["has an id of its own", () => container([organization, organization]), ["invariant Patient.contained[1].id"]],
+  [
+    "is referred to (dom-3)",
+    () => container([organization, { ...organization, id: "p" }]),
+    ["invariant Patient.contained[1]"],
+  ],
+  [
+    "has an id (dom-3)",
+    () => container([organization, { resourceType: "Organization", name: "x" }]),
+    ["invariant Patient.contained[1]"],
+  ],
+  [
+    "has an id of its own",
+    () => container([organization, organization]),
+    ["invariant Patient.contained[1].id"],
+  ],
   [
     "has no version (dom-4)",
     () => container([{ ...organization, meta: { versionId: "1" } }]),
@@ -219,11 +338,21 @@ test.for<[string, () => string[], string[]]>([
 
 test("resources in Bundles and Parameters are checked, each as one of its own", ({ expect }) => {
   const wrong = { resourceType: "Patient", contained: [organization], birthDate: "x" };
-  const bundle = { resourceType: "Bundle", type: "batch", entry: [{ resource: { resourceType: "Patient" } }, { resource: wrong }] };
+  const bundle = {
+    resourceType: "Bundle",
+    type: "batch",
+    entry: [{ resource: { resourceType: "Patient" } }, { resource: wrong }],
+  };
   const at = "Bundle.entry[1].resource";
   expect(issues(bundle)).toEqual([`value ${at}.birthDate`, `invariant ${at}.contained[0]`]);
-  const parameters = { resourceType: "Parameters", parameter: [{ name: "x", part: [{ name: "y", resource: bundle }] }] };
-  expect(issues(parameters)).toEqual([`value Parameters.parameter[0].part[0].resource.entry[1].resource.birthDate`, expect.any(String)]);
+  const parameters = {
+    resourceType: "Parameters",
+    parameter: [{ name: "x", part: [{ name: "y", resource: bundle }] }],
+  };
+  expect(issues(parameters)).toEqual([
+    `value Parameters.parameter[0].part[0].resource.entry[1].resource.birthDate`,
+    expect.any(String),
+  ]);
 });
 
 test("a content reference is checked as what it refers to", ({ expect }) => {
@@ -264,7 +393,9 @@ test("an issue quotes no value and no name that could be data", ({ expect }) => 
 
 test("at most twenty issues are told", ({ expect }) => {
   expect(patient({ name: Array.from({ length: 1_000 }, () => ({})) })).toHaveLength(20);
-  expect(patient(Object.fromEntries(Array.from({ length: 1_000 }, (_one, index) => [`x${index}`, 1])))).toHaveLength(20);
+  expect(
+    patient(Object.fromEntries(Array.from({ length: 1_000 }, (_one, index) => [`x${index}`, 1]))),
+  ).toHaveLength(20);
 });
 
 test("the deepest body that is read is checked to its end", ({ expect }) => {
@@ -276,7 +407,10 @@ test("the deepest body that is read is checked to its end", ({ expect }) => {
 });
 
 test("what is wrong with a body is told as an OperationOutcome of R4", ({ expect }) => {
-  const outcome = bodyOutcome(validateResource(body({ resourceType: "Patient", gender: "f", birthDate: "x" })), "r1");
+  const outcome = bodyOutcome(
+    validateResource(body({ resourceType: "Patient", gender: "f", birthDate: "x" })),
+    "r1",
+  );
   expect(outcome.issue.map(({ code, expression }) => [code, expression])).toEqual([
     ["code-invalid", ["Patient.gender"]],
     ["value", ["Patient.birthDate"]],

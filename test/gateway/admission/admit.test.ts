@@ -6,7 +6,14 @@ import { instant } from "#kernel/clock";
 const base = "https://gateway.example/v1/fhir/main";
 
 function arrival(url: string, headers: Record<string, string> = {}, method = "GET"): Arrival {
-  return { id: "0".repeat(32), at: instant(0), method, url, headers: new Headers(headers), tlsClientAuth: undefined };
+  return {
+    id: "0".repeat(32),
+    at: instant(0),
+    method,
+    url,
+    headers: new Headers(headers),
+    tlsClientAuth: undefined,
+  };
 }
 
 function reasonOf(url: string, headers: Record<string, string> = {}, method = "GET"): string {
@@ -16,12 +23,18 @@ function reasonOf(url: string, headers: Record<string, string> = {}, method = "G
 
 test("a request is split into origin, segments and query, and its credential is a secret", ({ expect }) => {
   const call = admit(arrival(`${base}/Patient/a-1?_format=json`, { authorization: "Bearer abc.def.ghi" }));
-  expect(call.ok && call.value).toMatchObject({ origin: "main", segments: ["Patient", "a-1"], query: "_format=json" });
+  expect(call.ok && call.value).toMatchObject({
+    origin: "main",
+    segments: ["Patient", "a-1"],
+    query: "_format=json",
+  });
   expect(call.ok && call.value.token?.reveal()).toBe("abc.def.ghi");
   expect(JSON.stringify(call)).not.toContain("abc.def.ghi");
 });
 
-test("a path that hides something behind an encoding, a dot segment or a second host is refused", ({ expect }) => {
+test("a path that hides something behind an encoding, a dot segment or a second host is refused", ({
+  expect,
+}) => {
   const paths = [
     "/Patient/a%2Fb",
     "/Patient/..%2f..",
@@ -45,19 +58,36 @@ test("a token in the URL is refused, in any letter case and place (RFC 6750 §5.
   expect(reasonOf(`${base}/Patient/a?b=c&ACCESS_TOKEN=x`)).toBe("token_in_url");
 });
 
-test("a token comes under one of two schemes, in any letter case, and its proof beside it is a secret", ({ expect }) => {
+test("a token comes under one of two schemes, in any letter case, and its proof beside it is a secret", ({
+  expect,
+}) => {
   for (const scheme of ["DPoP", "dpop", "Bearer", "BEARER"]) {
-    const call = admit(arrival(`${base}/Patient/a?_summary=false`, { authorization: `${scheme} token`, dpop: "canary" }));
-    expect(call.ok && call.value).toMatchObject({ scheme: scheme.toLowerCase(), path: "/v1/fhir/main/Patient/a" });
+    const call = admit(
+      arrival(`${base}/Patient/a?_summary=false`, { authorization: `${scheme} token`, dpop: "canary" }),
+    );
+    expect(call.ok && call.value).toMatchObject({
+      scheme: scheme.toLowerCase(),
+      path: "/v1/fhir/main/Patient/a",
+    });
     expect(call.ok && call.value.proof?.reveal()).toBe("canary");
     expect(JSON.stringify(call)).not.toContain("canary");
   }
-  expect(reasonOf(`${base}/Patient/a`, { authorization: "Basic dXNlcjpwYXNz" })).toBe("authorization_scheme_unknown");
+  expect(reasonOf(`${base}/Patient/a`, { authorization: "Basic dXNlcjpwYXNz" })).toBe(
+    "authorization_scheme_unknown",
+  );
 });
 
 test("only one well-formed bearer credential is taken", ({ expect }) => {
   const url = `${base}/Patient/a`;
-  for (const header of ["Bearer", "Bearer ", "Bearer a b", "Bearer a, Bearer b", "Bearer ünix", "a", "Bearer a,b"]) {
+  for (const header of [
+    "Bearer",
+    "Bearer ",
+    "Bearer a b",
+    "Bearer a, Bearer b",
+    "Bearer ünix",
+    "a",
+    "Bearer a,b",
+  ]) {
     expect(reasonOf(url, { authorization: header }), header).toBe("authorization_malformed");
   }
   expect(reasonOf(url, { authorization: "Basic YTpi" })).toBe("authorization_scheme_unknown");
@@ -67,9 +97,9 @@ test("only one well-formed bearer credential is taken", ({ expect }) => {
 test("long URLs, many or large headers and a body on a read are refused", ({ expect }) => {
   expect(reasonOf(`${base}/Patient?name=${"a".repeat(16_400)}`)).toBe("url_too_long");
   expect(reasonOf(`${base}/Patient/a`, { "x-a": "b".repeat(33_000) })).toBe("headers_too_large");
-  expect(reasonOf(`${base}/Patient/a`, Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`x-${i}`, "1"])))).toBe(
-    "headers_too_large",
-  );
+  expect(
+    reasonOf(`${base}/Patient/a`, Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`x-${i}`, "1"]))),
+  ).toBe("headers_too_large");
   expect(reasonOf(`${base}/Patient/a`, { "content-length": "3" })).toBe("body_not_expected");
 });
 
@@ -91,7 +121,9 @@ test("the answer's media type is the one asked for, and XML is refused", ({ expe
 test("no URL path or header makes admission throw", () => {
   fc.assert(
     fc.property(fc.webPath(), fc.webQueryParameters(), fc.string(), (path, query, accept) => {
-      const headers = /^[\t\x20-\x7e]*$/u.test(accept) ? { accept, authorization: accept, traceparent: accept } : {};
+      const headers = /^[\t\x20-\x7e]*$/u.test(accept)
+        ? { accept, authorization: accept, traceparent: accept }
+        : {};
       admit(
         arrival(
           `https://gateway.example${path}?${query}`,

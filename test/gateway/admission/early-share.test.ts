@@ -21,8 +21,11 @@ async function asked(
 ): Promise<readonly Spend[]> {
   const spends: Spend[] = [];
   const clients: ClientDirectory = {
-    find: find ?? ((id) => Promise.resolve(id === client.id && client.external === undefined ? client : undefined)),
-    findExternal: ({ issuer, id }) => Promise.resolve(client.external?.issuer === issuer && client.external.id === id ? client : undefined),
+    find:
+      find ??
+      ((id) => Promise.resolve(id === client.id && client.external === undefined ? client : undefined)),
+    findExternal: ({ issuer, id }) =>
+      Promise.resolve(client.external?.issuer === issuer && client.external.id === id ? client : undefined),
   };
   const limiter = { prepare: (spend: Spend) => Promise.resolve(void spends.push(spend)) };
   await askEarly({ ...call, ...changes }, certificate, { clients, limiter, publicUrl });
@@ -31,15 +34,25 @@ async function asked(
 
 test("a share is asked for by what the token claims, before it is proven", async ({ expect }) => {
   const quota = { requests: 10, windowSeconds: 60, revision: 1 };
-  expect(await asked()).toEqual([{ client: "telehealth", key: "main/TREAT", policy: "default", quota, many: 1, issuer: publicUrl }]);
+  expect(await asked()).toEqual([
+    { client: "telehealth", key: "main/TREAT", policy: "default", quota, many: 1, issuer: publicUrl },
+  ]);
   expect(await asked({ purpose: "TREAT" })).toHaveLength(1);
-  expect(await asked({ token: tokenOf({ ...claims, purpose_of_use: undefined }) }), "the only grant").toHaveLength(1);
+  expect(
+    await asked({ token: tokenOf({ ...claims, purpose_of_use: undefined }) }),
+    "the only grant",
+  ).toHaveLength(1);
 });
 
 test("a client of another issuer is found by that issuer's name for it alone", async ({ expect }) => {
   const iss = "https://issuer.example";
-  const client = clientRecord([], { id: "app", authentication: "external", external: { issuer: iss, id: "their-app" } });
-  const of = (client_id: string) => asked({ token: tokenOf({ ...claims, iss, client_id }) }, vouched(x5t), client);
+  const client = clientRecord([], {
+    id: "app",
+    authentication: "external",
+    external: { issuer: iss, id: "their-app" },
+  });
+  const of = (client_id: string) =>
+    asked({ token: tokenOf({ ...claims, iss, client_id }) }, vouched(x5t), client);
   expect(await of("their-app")).toMatchObject([{ client: "app", issuer: iss }]);
   expect(await of("app")).toEqual([]);
 });
@@ -51,16 +64,32 @@ test("nothing is asked for with a certificate that the named client has not regi
   expect(await asked({}, vouched(x5t), clientRecord([], { status: "suspended" }))).toEqual([]);
 });
 
-test("the registry is not asked for a name that is longer than any, nor the built-in issuer for another's client", async ({ expect }) => {
+test("the registry is not asked for a name that is longer than any, nor the built-in issuer for another's client", async ({
+  expect,
+}) => {
   const looked: string[] = [];
   const find = (client: ClientRecord | undefined) => (id: string) => {
     looked.push(id);
     return Promise.resolve(client);
   };
-  for (const odd of [{ client_id: "x".repeat(257) }, { iss: `https://${"x".repeat(257)}.example` }, { client_id: 7 }])
-    expect(await asked({ token: tokenOf({ ...claims, ...odd }) }, vouched(x5t), clientRecord([]), find(clientRecord([])))).toEqual([]);
+  for (const odd of [
+    { client_id: "x".repeat(257) },
+    { iss: `https://${"x".repeat(257)}.example` },
+    { client_id: 7 },
+  ])
+    expect(
+      await asked(
+        { token: tokenOf({ ...claims, ...odd }) },
+        vouched(x5t),
+        clientRecord([]),
+        find(clientRecord([])),
+      ),
+    ).toEqual([]);
   expect(looked).toEqual([]);
-  const theirs = clientRecord([], { authentication: "external", external: { issuer: "https://issuer.example", id: "app" } });
+  const theirs = clientRecord([], {
+    authentication: "external",
+    external: { issuer: "https://issuer.example", id: "app" },
+  });
   expect(await asked({}, vouched(x5t), theirs, find(theirs))).toEqual([]);
   expect(looked).toEqual(["telehealth"]);
 });
@@ -81,5 +110,7 @@ test.for<readonly [string, Secret]>([
 });
 
 test("a registry that does not answer is left for authentication to tell", async ({ expect }) => {
-  expect(await asked({}, vouched(x5t), clientRecord([]), () => Promise.reject(new Error("D1 is down")))).toEqual([]);
+  expect(
+    await asked({}, vouched(x5t), clientRecord([]), () => Promise.reject(new Error("D1 is down"))),
+  ).toEqual([]);
 });

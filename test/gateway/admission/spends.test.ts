@@ -23,7 +23,11 @@ const who = {
 } as unknown as Parameters<typeof recordSpends>[0]; // of a grant these alone are counted
 
 /** What a read of a resource costs. */
-function costOf(resource: { readonly resourceType: string; readonly id: string; readonly [name: string]: unknown }) {
+function costOf(resource: {
+  readonly resourceType: string;
+  readonly id: string;
+  readonly [name: string]: unknown;
+}) {
   const disclosed = disclose(
     new TextEncoder().encode(JSON.stringify(resource)),
     clinical,
@@ -34,7 +38,13 @@ function costOf(resource: { readonly resourceType: string; readonly id: string; 
   const { withheldPaths, ...window } = disclosed.value;
   return recordSpends(who, recordsOf({ windows: [window], withheldPaths, released: new Set() }))[0]?.many;
 }
-const observation = (id: string, more: object = {}) => ({ resourceType: "Observation", id, status: "final", code: { text: "x" }, ...more });
+const observation = (id: string, more: object = {}) => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  code: { text: "x" },
+  ...more,
+});
 const bundle = (id: string, inside: readonly unknown[]) => ({
   resourceType: "Bundle",
   id,
@@ -42,7 +52,9 @@ const bundle = (id: string, inside: readonly unknown[]) => ({
   entry: inside.map((resource) => ({ fullUrl: "urn:uuid:1", resource })),
 });
 
-test("each resource that leaves costs a record, in a Bundle, in Parameters and contained, at whatever depth", ({ expect }) => {
+test("each resource that leaves costs a record, in a Bundle, in Parameters and contained, at whatever depth", ({
+  expect,
+}) => {
   expect(costOf(observation("o"))).toBe(1);
   expect(
     costOf(
@@ -71,7 +83,14 @@ test("each resource that leaves costs a record, in a Bundle, in Parameters and c
 });
 
 test("what does not leave costs nothing", ({ expect }) => {
-  expect(costOf(bundle("b", [observation("o"), { resourceType: "Condition", id: "hidden", code: { text: "no rule shows it" } }]))).toBe(2);
+  expect(
+    costOf(
+      bundle("b", [
+        observation("o"),
+        { resourceType: "Condition", id: "hidden", code: { text: "no rule shows it" } },
+      ]),
+    ),
+  ).toBe(2);
   const searched = disclose(
     new TextEncoder().encode(JSON.stringify({ ...bundle("s", []), type: "searchset" })),
     clinical,
@@ -79,5 +98,7 @@ test("what does not leave costs nothing", ({ expect }) => {
     bases,
   );
   if (!searched.ok) throw new Error(searched.error.reason);
-  expect(recordSpends(who, recordsOf({ windows: [searched.value], withheldPaths: [], released: new Set() }))).toEqual([]);
+  expect(
+    recordSpends(who, recordsOf({ windows: [searched.value], withheldPaths: [], released: new Set() })),
+  ).toEqual([]);
 });

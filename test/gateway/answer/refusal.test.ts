@@ -9,14 +9,16 @@ test("what a row decided has the same face as what is absent", ({ expect }) => {
 });
 
 test("a page's link that is old, altered or somebody else's has one face", ({ expect }) => {
-  const faces = (["page_link_expired", "page_link_mismatch", "page_link_malformed", "page_link_target_absent"] as const).map((reason) =>
-    faceOf({ reason }),
-  );
+  const faces = (
+    ["page_link_expired", "page_link_mismatch", "page_link_malformed", "page_link_target_absent"] as const
+  ).map((reason) => faceOf({ reason }));
   for (const face of faces) expect(face).toEqual({ status: 410, code: "expired", text: expect.any(String) });
   expect(new Set(faces.map(({ text }) => text)).size).toBe(1);
 });
 
-test("every check of a credential that fails has one face, whatever the registry has of the client", ({ expect }) => {
+test("every check of a credential that fails has one face, whatever the registry has of the client", ({
+  expect,
+}) => {
   const faces = (
     [
       "signature_invalid",
@@ -51,7 +53,11 @@ test("what a caller itself sent, or did not send, has a text of its own", ({ exp
   expect(new Set(faces.map(({ text }) => text)).size).toBe(reasons.length);
 });
 
-test("the name of a parameter or an interaction is told, since it is the specification's own", ({ expect }) => {
+test("the name of a parameter or an interaction is told, since it is the specification's own", ({
+  expect,
+}) => {
   expect(faceOf({ reason: "parameter_hidden", parameter: "phone" }).text).toContain("phone");
-  expect(faceOf({ reason: "interaction_not_supported", interaction: "history-system" }).text).toContain("history-system");
+  expect(faceOf({ reason: "interaction_not_supported", interaction: "history-system" }).text).toContain(
+    "history-system",
+  );
 });

@@ -43,28 +43,38 @@ async function read(readable: ReadableStream<Uint8Array>, done: string[]): Promi
   }
 }
 
-test("each window after the first is recorded, on a lease that still holds, before its bytes are written", async ({ expect }) => {
+test("each window after the first is recorded, on a lease that still holds, before its bytes are written", async ({
+  expect,
+}) => {
   const its = desk();
   const { readable, work } = sendWindows(windows, its);
   expect(await read(readable, its.done)).toBe("ended");
   await work;
   expect(its.done.indexOf("record 2")).toBeLessThan(its.done.indexOf("two"));
   expect(its.done.indexOf("record 3")).toBeLessThan(its.done.indexOf("three"));
-  expect(its.done.filter((what) => !/^(?:one|two|three)$/u.test(what))).toEqual(["lease", "record 2", "lease", "record 3"]);
+  expect(its.done.filter((what) => !/^(?:one|two|three)$/u.test(what))).toEqual([
+    "lease",
+    "record 2",
+    "lease",
+    "record 3",
+  ]);
 });
 
 test.for([
   ["record 2", "window_not_recorded"],
   ["record 3", "window_not_recorded"],
   ["lease", "lease_lost"],
-] as const)("when %s fails the body breaks and the break is recorded: %s", async ([failing, reason], { expect }) => {
-  const its = desk(failing);
-  const { readable, work } = sendWindows(windows, its);
-  expect(await read(readable, its.done)).toBe("broken");
-  await work;
-  expect(its.done.at(-1)).toBe(`aborted: ${reason}`);
-  expect(its.done).not.toContain("three");
-});
+] as const)(
+  "when %s fails the body breaks and the break is recorded: %s",
+  async ([failing, reason], { expect }) => {
+    const its = desk(failing);
+    const { readable, work } = sendWindows(windows, its);
+    expect(await read(readable, its.done)).toBe("broken");
+    await work;
+    expect(its.done.at(-1)).toBe(`aborted: ${reason}`);
+    expect(its.done).not.toContain("three");
+  },
+);
 
 test("when the client leaves, nothing further is recorded as disclosed", async ({ expect }) => {
   const its = desk();
@@ -76,7 +86,11 @@ test("when the client leaves, nothing further is recorded as disclosed", async (
 });
 
 test("a ledger that cannot record the break either leaves nothing unhandled", async ({ expect }) => {
-  const its: WindowDesk = { ...desk(), record: () => Promise.reject(new Error("x")), abort: () => Promise.reject(new Error("x")) };
+  const its: WindowDesk = {
+    ...desk(),
+    record: () => Promise.reject(new Error("x")),
+    abort: () => Promise.reject(new Error("x")),
+  };
   const { readable, work } = sendWindows(windows, its);
   expect(await read(readable, [])).toBe("broken");
   await expect(work).resolves.toBeUndefined();

@@ -14,7 +14,12 @@ import { sessionOf } from "../../support/origin-session.ts";
 
 const base = "https://api.example/v1/fhir/main";
 const origin = "https://origin.internal/fhir";
-const large = { resourceType: "Observation", id: "large", status: "final", valueString: "x".repeat(Math.floor(answerBytesMax * 0.6)) };
+const large = {
+  resourceType: "Observation",
+  id: "large",
+  status: "final",
+  valueString: "x".repeat(Math.floor(answerBytesMax * 0.6)),
+};
 
 async function* body(text: string) {
   yield ok(new TextEncoder().encode(text));
@@ -22,7 +27,11 @@ async function* body(text: string) {
 const bytes = (value: object) => new TextEncoder().encode(JSON.stringify(value));
 
 /** A client that may do everything, until `stillGood` says no; what the origin was sent, and what is on record. */
-async function post(type: "batch" | "transaction", entry: readonly object[], stillGood: () => boolean = () => true) {
+async function post(
+  type: "batch" | "transaction",
+  entry: readonly object[],
+  stillGood: () => boolean = () => true,
+) {
   const scopes = parseScopes("system/*.cruds");
   const json = readJson(bytes({ resourceType: "Bundle", type, entry }));
   const batch = json.ok ? readBatch(json.value) : json;
@@ -31,13 +40,23 @@ async function post(type: "batch" | "transaction", entry: readonly object[], sti
   const recorded: Part[] = [];
   const ask = async () => ok({ kind: "answered" as const, base: origin, body: body(JSON.stringify(large)) });
   const scene = {
-    policy: compilePolicy(policy(rule(["Observation"], "everything", { interactions: ["read", "search", "create"] })), "sha256:test"),
+    policy: compilePolicy(
+      policy(rule(["Observation"], "everything", { interactions: ["read", "search", "create"] })),
+      "sha256:test",
+    ),
     access: { scopes: scopes.value, patient: undefined },
     origin: sessionOf(ask, {
       base,
       send: async (_origin, { method, path }) => {
         sent.push(`${method} ${path}`);
-        return { kind: "written", status: 201, isJson: true, location: `${origin}/${path}/new`, body: body(""), base: origin };
+        return {
+          kind: "written",
+          status: 201,
+          isJson: true,
+          location: `${origin}/${path}/new`,
+          body: body(""),
+          base: origin,
+        };
       },
     }),
     gate: {
@@ -61,7 +80,9 @@ async function post(type: "batch" | "transaction", entry: readonly object[], sti
     },
   } as unknown as Trail;
   const reply = await (type === "batch" ? answerBatch : transact)(batch.value, scene, trail);
-  const answer: { entry: readonly { resource?: object; response: { status: string } }[] } = JSON.parse(await reply.text());
+  const answer: { entry: readonly { resource?: object; response: { status: string } }[] } = JSON.parse(
+    await reply.text(),
+  );
   return {
     statuses: answer.entry.map(({ response }) => response.status),
     shown: answer.entry.filter((one) => "resource" in one).length,
@@ -83,7 +104,14 @@ test("who is denied in the midst of a batch writes no more: what was done is tol
   const { statuses, sent, recorded } = await post("batch", [create, create, create], () => (asked += 1) <= 3);
   expect(statuses).toEqual(["201", "201", "401"]);
   expect(sent).toEqual(["POST Observation", "POST Observation"]);
-  expect(recorded.map(({ kind }) => kind)).toEqual(["intent", "intent", "intent", "write", "write", "refusal"]);
+  expect(recorded.map(({ kind }) => kind)).toEqual([
+    "intent",
+    "intent",
+    "intent",
+    "write",
+    "write",
+    "refusal",
+  ]);
 });
 
 test.for(["batch", "transaction"] as const)(

@@ -5,19 +5,35 @@ const url = "https://gateway.example";
 const metadata = `resource_metadata="${url}/.well-known/oauth-protected-resource/v1/fhir/main"`;
 const algs = 'algs="PS256 ES256 EdDSA Ed25519"';
 
-test("T34: without a credential both schemes are offered, with the algorithms, the metadata and no error", ({ expect }) => {
-  expect(challenge(url, "main", undefined, { reason: "token_missing" })).toBe(`Bearer ${metadata}, DPoP ${algs}, ${metadata}`);
+test("T34: without a credential both schemes are offered, with the algorithms, the metadata and no error", ({
+  expect,
+}) => {
+  expect(challenge(url, "main", undefined, { reason: "token_missing" })).toBe(
+    `Bearer ${metadata}, DPoP ${algs}, ${metadata}`,
+  );
 });
 
 test("before a path is known there is no metadata to point to", ({ expect }) => {
-  expect(challenge(url, undefined, undefined, { reason: "authorization_scheme_unknown" })).toBe(`Bearer realm="phylax", DPoP ${algs}`);
+  expect(challenge(url, undefined, undefined, { reason: "authorization_scheme_unknown" })).toBe(
+    `Bearer realm="phylax", DPoP ${algs}`,
+  );
 });
 
-test("an error stands under the scheme that was used: the token's, the proof's, or that a nonce is wanted", ({ expect }) => {
-  expect(challenge(url, "main", "bearer", { reason: "token_expired" })).toBe(`Bearer ${metadata}, error="invalid_token"`);
-  expect(challenge(url, "main", "dpop", { reason: "token_expired" })).toBe(`DPoP ${algs}, ${metadata}, error="invalid_token"`);
-  expect(challenge(url, "main", "dpop", { reason: "proof_replayed" })).toContain('error="invalid_dpop_proof"');
-  expect(challenge(url, "main", "dpop", { reason: "proof_nonce_expired", nonce: "n" })).toContain('error="use_dpop_nonce"');
+test("an error stands under the scheme that was used: the token's, the proof's, or that a nonce is wanted", ({
+  expect,
+}) => {
+  expect(challenge(url, "main", "bearer", { reason: "token_expired" })).toBe(
+    `Bearer ${metadata}, error="invalid_token"`,
+  );
+  expect(challenge(url, "main", "dpop", { reason: "token_expired" })).toBe(
+    `DPoP ${algs}, ${metadata}, error="invalid_token"`,
+  );
+  expect(challenge(url, "main", "dpop", { reason: "proof_replayed" })).toContain(
+    'error="invalid_dpop_proof"',
+  );
+  expect(challenge(url, "main", "dpop", { reason: "proof_nonce_expired", nonce: "n" })).toContain(
+    'error="use_dpop_nonce"',
+  );
 });
 
 test("T30: who uses the wrong scheme is told of the other one", ({ expect }) => {

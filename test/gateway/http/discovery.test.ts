@@ -43,7 +43,12 @@ interface Statement {
     }[];
   }[];
 }
-const sample: Readonly<Record<string, string>> = { date: "2020-01-01", number: "1", quantity: "1", reference: "1" };
+const sample: Readonly<Record<string, string>> = {
+  date: "2020-01-01",
+  number: "1",
+  quantity: "1",
+  reference: "1",
+};
 
 test("the CapabilityStatement says what is carried: each interaction and search parameter of it is read, no other parameter is", async ({
   expect,
@@ -52,7 +57,14 @@ test("the CapabilityStatement says what is carried: each interaction and search 
   expect(statement).toMatchObject({
     resourceType: "CapabilityStatement",
     fhirVersion: "4.0.1",
-    rest: [{ mode: "server", security: { extension: [{ extension: [{ url: "token", valueUri: "https://api.example/oauth/token" }] }] } }],
+    rest: [
+      {
+        mode: "server",
+        security: {
+          extension: [{ extension: [{ url: "token", valueUri: "https://api.example/oauth/token" }] }],
+        },
+      },
+    ],
   });
   const resources = statement.rest[0]?.resource ?? [];
   expect(resources).toHaveLength(r4ResourceTypes.length);
@@ -73,9 +85,12 @@ test("the CapabilityStatement says what is carried: each interaction and search 
       expect(readInteraction("GET", [type], query), `${type}?${query}`).toMatchObject({ ok: true });
     }
   }
-  const observation = resources.find(({ type }) => type === "Observation")?.searchParam.map(({ name }) => name);
+  const observation = resources
+    .find(({ type }) => type === "Observation")
+    ?.searchParam.map(({ name }) => name);
   expect(observation).toEqual(expect.arrayContaining(["patient", "code", "date", "_id"]));
-  for (const name of ["_has", "_text", "code-value-quantity", "_list"]) expect(observation).not.toContain(name);
+  for (const name of ["_has", "_text", "code-value-quantity", "_list"])
+    expect(observation).not.toContain(name);
 });
 
 test("whoever brings a credential is answered further on, by what it is worth", async ({ expect }) => {
@@ -83,12 +98,18 @@ test("whoever brings a credential is answered further on, by what it is worth", 
   expect(reply.status).toBe(404); // nothing more is here
 });
 
-test("the SMART configuration names the token endpoint and what it takes, and no endpoint that is not there", async ({ expect }) => {
+test("the SMART configuration names the token endpoint and what it takes, and no endpoint that is not there", async ({
+  expect,
+}) => {
   const configuration: unknown = await (await get(".well-known/smart-configuration")).json();
   expect(configuration).toMatchObject({
     token_endpoint: "https://api.example/oauth/token",
     grant_types_supported: ["client_credentials"],
-    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"],
+    token_endpoint_auth_methods_supported: [
+      "private_key_jwt",
+      "tls_client_auth",
+      "self_signed_tls_client_auth",
+    ],
     introspection_endpoint: "https://api.example/oauth/introspect",
     revocation_endpoint: "https://api.example/oauth/revoke",
     token_endpoint_auth_signing_alg_values_supported: expect.arrayContaining(["ES256", "ES384", "RS384"]),
@@ -125,7 +146,9 @@ test("nothing may keep either, and each answer has an id", async ({ expect }) =>
   }
 });
 
-test("T38, T42: a base's metadata name where the keys of signed answers are, and by which algorithms these sign", async ({ expect }) => {
+test("T38, T42: a base's metadata name where the keys of signed answers are, and by which algorithms these sign", async ({
+  expect,
+}) => {
   const metadata = await app.request("https://api.example/.well-known/oauth-protected-resource/v1/fhir/main");
   const { jwks_uri: where, ...said }: { jwks_uri: string } = await metadata.json();
   expect(said).toMatchObject({ resource: base, resource_signing_alg_values_supported: ["EdDSA", "ES256"] });
@@ -163,20 +186,33 @@ test("the CapabilityStatement names the same places as the SMART configuration",
     ],
   };
   for (const time of ["first", "second"])
-    expect(await (await app.request(`${chart}/metadata`)).json(), time).toMatchObject({ rest: [{ security }] });
+    expect(await (await app.request(`${chart}/metadata`)).json(), time).toMatchObject({
+      rest: [{ security }],
+    });
 });
 
-test("the metadata of a base name the built-in issuer first, then whose tokens count there too", async ({ expect }) => {
+test("the metadata of a base name the built-in issuer first, then whose tokens count there too", async ({
+  expect,
+}) => {
   const servers = async (name: string) => {
-    const answer = await app.request(`https://api.example/.well-known/oauth-protected-resource/v1/fhir/${name}`);
+    const answer = await app.request(
+      `https://api.example/.well-known/oauth-protected-resource/v1/fhir/${name}`,
+    );
     const { authorization_servers: said }: { authorization_servers: unknown } = await answer.json();
     return said;
   };
-  expect(await servers("chart")).toEqual(["https://api.example", "https://login.example", "https://other.example"]);
+  expect(await servers("chart")).toEqual([
+    "https://api.example",
+    "https://login.example",
+    "https://other.example",
+  ]);
   expect(await servers("main")).toEqual(["https://api.example"]);
 });
 
-test("while the registry cannot be read nothing is said of either: apps would keep what is not so", async ({ expect, onTestFinished }) => {
+test("while the registry cannot be read nothing is said of either: apps would keep what is not so", async ({
+  expect,
+  onTestFinished,
+}) => {
   registryDown = true;
   onTestFinished(() => {
     registryDown = false;

@@ -6,17 +6,30 @@ const body = utf8('{"resourceType":"Patient","id":"1"}');
 const etag = etagOf(body, "sha256:a");
 const asked = (headers: Record<string, string>) => new Headers(headers);
 
-test("a tag is strong, the same for the same bytes by the same policy, and another for any other", ({ expect }) => {
+test("a tag is strong, the same for the same bytes by the same policy, and another for any other", ({
+  expect,
+}) => {
   expect(etag).toMatch(/^"[A-Za-z0-9_-]{32}"$/u);
   expect(etagOf(utf8('{"resourceType":"Patient","id":"1"}'), "sha256:a")).toBe(etag);
   expect(etagOf(body, "sha256:b")).not.toBe(etag);
   expect(etagOf(utf8('{"resourceType":"Patient","id":"2"}'), "sha256:a")).not.toBe(etag);
 });
 
-test("If-None-Match is a list of tags, compared weakly, or a star; what is no tag matches nothing", ({ expect }) => {
+test("If-None-Match is a list of tags, compared weakly, or a star; what is no tag matches nothing", ({
+  expect,
+}) => {
   const known = (tags: string) => isKnown(asked({ "if-none-match": tags }), { etag, lastUpdated: undefined });
-  for (const tags of [etag, `W/${etag}`, `"x", ${etag}`, `"x",W/${etag} , "y"`, "*"]) expect(known(tags), tags).toBe(true);
-  for (const tags of ["", '"x"', etag.slice(1), etag.slice(0, -1), `w/${etag}`, `"${etag}"`, `${'"x",'.repeat(80)}${etag}`])
+  for (const tags of [etag, `W/${etag}`, `"x", ${etag}`, `"x",W/${etag} , "y"`, "*"])
+    expect(known(tags), tags).toBe(true);
+  for (const tags of [
+    "",
+    '"x"',
+    etag.slice(1),
+    etag.slice(0, -1),
+    `w/${etag}`,
+    `"${etag}"`,
+    `${'"x",'.repeat(80)}${etag}`,
+  ])
     expect(known(tags), tags).toBe(false);
 });
 
@@ -24,8 +37,10 @@ test("If-Modified-Since is compared in whole seconds with the time that the answ
   expect,
 }) => {
   const since = "Wed, 01 Jul 2026 10:00:00 GMT";
-  const known = (lastUpdated: string | undefined, headers: Record<string, string> = { "if-modified-since": since }) =>
-    isKnown(asked(headers), { etag, lastUpdated });
+  const known = (
+    lastUpdated: string | undefined,
+    headers: Record<string, string> = { "if-modified-since": since },
+  ) => isKnown(asked(headers), { etag, lastUpdated });
   expect(known("2026-07-01T10:00:00Z")).toBe(true);
   expect(known("2026-07-01T12:00:00.900+02:00")).toBe(true);
   expect(known("2026-07-01T10:00:01Z")).toBe(false);

@@ -29,16 +29,21 @@ test("a body that comes in time is read to its end", async ({ expect }) => {
 test.for([
   ["stops", trickle(3, 5, false)],
   ["goes on for ever, a letter at a time,", trickle(1_000_000, 5, false)],
-] as const)("a body that %s is given up, and its sender is told", async ([, { stream, state }], { expect }) => {
-  const began = Date.now();
-  const body = new TimelyBody(stream, 200);
-  await expect(read(body)).rejects.toMatchObject({ name: "BodyNotWhole", reason: "body_timed_out" });
-  expect(Date.now() - began).toBeLessThan(2_000);
-  await body.dropRest();
-  expect(state.cancelled).toBe(true);
-});
+] as const)(
+  "a body that %s is given up, and its sender is told",
+  async ([, { stream, state }], { expect }) => {
+    const began = Date.now();
+    const body = new TimelyBody(stream, 200);
+    await expect(read(body)).rejects.toMatchObject({ name: "BodyNotWhole", reason: "body_timed_out" });
+    expect(Date.now() - began).toBeLessThan(2_000);
+    await body.dropRest();
+    expect(state.cancelled).toBe(true);
+  },
+);
 
-test("what was not read of a body is read and dropped before the answer, up to 16 MiB", async ({ expect }) => {
+test("what was not read of a body is read and dropped before the answer, up to 16 MiB", async ({
+  expect,
+}) => {
   for (const [mebibytes, isCancelled] of [
     [5, false],
     [40, true],

@@ -16,8 +16,11 @@ async function* body(text: string) {
 async function found(visible: readonly boolean[], size: number, rowsMax: number) {
   const ask = async (question: OriginQuestion) => {
     const from = "link" in question ? Number(/from=(\d+)/u.exec(question.link)?.[1]) : 0;
-    const next = from + size < visible.length ? [{ relation: "next", url: `${base}?from=${from + size}` }] : [];
-    const entry = visible.slice(from, from + size).map((active) => ({ resource: { resourceType: "Patient", active } }));
+    const next =
+      from + size < visible.length ? [{ relation: "next", url: `${base}?from=${from + size}` }] : [];
+    const entry = visible
+      .slice(from, from + size)
+      .map((active) => ({ resource: { resourceType: "Patient", active } }));
     return ok({
       kind: "answered" as const,
       base,
@@ -37,11 +40,15 @@ test("where no more rows are hidden than are not, only these decide whether ther
   expect,
 }) => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.boolean(), { maxLength: 120 }), fc.integer({ min: 2, max: 10 }), async (list, size) => {
-      const visible = list.flatMap((isHidden) => (isHidden ? [false, true] : [true]));
-      const alone = visible.filter((one) => one);
-      expect(await found(visible, size, 1_000)).toBe(await found(alone, size, 1_000));
-    }),
+    fc.asyncProperty(
+      fc.array(fc.boolean(), { maxLength: 120 }),
+      fc.integer({ min: 2, max: 10 }),
+      async (list, size) => {
+        const visible = list.flatMap((isHidden) => (isHidden ? [false, true] : [true]));
+        const alone = visible.filter((one) => one);
+        expect(await found(visible, size, 1_000)).toBe(await found(alone, size, 1_000));
+      },
+    ),
     { numRuns: 200 },
   );
 });

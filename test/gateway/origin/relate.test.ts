@@ -15,16 +15,43 @@ const to = (reference: string) => ({ reference });
 /** An origin that answers a search with every row of the type, whatever was asked. */
 const world: Readonly<Record<string, readonly object[]>> = {
   PractitionerRole: [
-    { id: "cardio", active: true, practitioner: to("Practitioner/vera"), organization: to("Organization/clinic") },
-    { id: "left", active: false, practitioner: to("Practitioner/vera"), organization: to("Organization/former") },
-    { id: "ended", practitioner: to("Practitioner/vera"), organization: to("Organization/former"), period: { end: "2026-11-23" } },
-    { id: "odd", active: "yes", practitioner: to("Practitioner/vera"), organization: to("Organization/former") },
+    {
+      id: "cardio",
+      active: true,
+      practitioner: to("Practitioner/vera"),
+      organization: to("Organization/clinic"),
+    },
+    {
+      id: "left",
+      active: false,
+      practitioner: to("Practitioner/vera"),
+      organization: to("Organization/former"),
+    },
+    {
+      id: "ended",
+      practitioner: to("Practitioner/vera"),
+      organization: to("Organization/former"),
+      period: { end: "2026-11-23" },
+    },
+    {
+      id: "odd",
+      active: "yes",
+      practitioner: to("Practitioner/vera"),
+      organization: to("Organization/former"),
+    },
     { id: "others", practitioner: to("Practitioner/otto"), organization: to("Organization/other") },
   ],
   Patient: [
     { id: "own", generalPractitioner: [to("Practitioner/vera")], address: [{ state: "Maine" }] },
     { id: "by-role", generalPractitioner: [to("PractitionerRole/cardio")] },
-    { id: "by-former-role", generalPractitioner: [to("PractitionerRole/left"), to("PractitionerRole/ended"), to("PractitionerRole/odd")] },
+    {
+      id: "by-former-role",
+      generalPractitioner: [
+        to("PractitionerRole/left"),
+        to("PractitionerRole/ended"),
+        to("PractitionerRole/odd"),
+      ],
+    },
     { id: "managed", managingOrganization: to("Organization/clinic") },
     { id: "clinics", generalPractitioner: [to(`${origin}/Organization/clinic`)] },
     { id: "former", managingOrganization: to("Organization/former") },
@@ -45,8 +72,20 @@ const world: Readonly<Record<string, readonly object[]>> = {
         { entity: to("Device/d") },
       ],
     },
-    { id: "planned", type: "person", actual: false, managingEntity: to("Practitioner/vera"), member: [{ entity: to("Patient/planned") }] },
-    { id: "not-hers", type: "person", actual: true, managingEntity: to("Practitioner/otto"), member: [{ entity: to("Patient/x") }] },
+    {
+      id: "planned",
+      type: "person",
+      actual: false,
+      managingEntity: to("Practitioner/vera"),
+      member: [{ entity: to("Patient/planned") }],
+    },
+    {
+      id: "not-hers",
+      type: "person",
+      actual: true,
+      managingEntity: to("Practitioner/otto"),
+      member: [{ entity: to("Patient/x") }],
+    },
   ],
   RelatedPerson: [
     { id: "mother", active: true, patient: to("Patient/child") },
@@ -75,16 +114,28 @@ async function patientsOf(user: string | undefined, relations: readonly UserRela
     });
   };
   const session = sessionOf(ask, { at, base });
-  const access = await relate({ scopes: scopes.value, patient: undefined, user }, new Set(relations), session, at);
+  const access = await relate(
+    { scopes: scopes.value, patient: undefined, user },
+    new Set(relations),
+    session,
+    at,
+  );
   if (!access.ok) throw new Error(access.error.reason);
-  return { patients: access.value.usersPatients && [...access.value.usersPatients].sort(), asked, residences: session.residences };
+  return {
+    patients: access.value.usersPatients && [...access.value.usersPatients].sort(),
+    asked,
+    residences: session.residences,
+  };
 }
 
 test("a practitioner reaches who names her, or an active role of hers, as general practitioner, and nobody whom the origin only sent along", async ({
   expect,
 }) => {
   expect((await patientsOf("Practitioner/vera", ["practitioner"])).patients).toEqual(["by-role", "own"]);
-  expect((await patientsOf(`${base}/Practitioner/vera`, ["practitioner"])).patients).toEqual(["by-role", "own"]);
+  expect((await patientsOf(`${base}/Practitioner/vera`, ["practitioner"])).patients).toEqual([
+    "by-role",
+    "own",
+  ]);
   expect((await patientsOf("PractitionerRole/cardio", ["practitioner"])).patients).toEqual(["by-role"]);
   for (const role of ["left", "ended", "odd"])
     expect((await patientsOf(`PractitionerRole/${role}`, ["practitioner"])).patients, role).toEqual([]);
@@ -97,7 +148,10 @@ test("where the patients live whose records were read for it is known to the req
 
 test("an organization's patients are those of her active roles' organizations", async ({ expect }) => {
   expect((await patientsOf("Practitioner/vera", ["organization"])).patients).toEqual(["clinics", "managed"]);
-  expect((await patientsOf("PractitionerRole/cardio", ["organization"])).patients).toEqual(["clinics", "managed"]);
+  expect((await patientsOf("PractitionerRole/cardio", ["organization"])).patients).toEqual([
+    "clinics",
+    "managed",
+  ]);
   expect((await patientsOf("PractitionerRole/left", ["organization"])).patients).toEqual([]);
 });
 
@@ -119,10 +173,22 @@ test("a related person reaches the patient while the relation is active, a patie
 });
 
 test("without a user whom this origin knows nobody is reached and nothing is asked", async ({ expect }) => {
-  for (const user of [undefined, "vera", "https://elsewhere.example/Practitioner/vera", "Practitioner/../vera", "#vera"]) {
-    expect(await patientsOf(user, ["practitioner", "panel"]), user).toMatchObject({ patients: undefined, asked: [] });
+  for (const user of [
+    undefined,
+    "vera",
+    "https://elsewhere.example/Practitioner/vera",
+    "Practitioner/../vera",
+    "#vera",
+  ]) {
+    expect(await patientsOf(user, ["practitioner", "panel"]), user).toMatchObject({
+      patients: undefined,
+      asked: [],
+    });
   }
-  expect(await patientsOf("Practitioner/vera", ["practitioner"], "system/*.rs")).toMatchObject({ patients: undefined, asked: [] });
+  expect(await patientsOf("Practitioner/vera", ["practitioner"], "system/*.rs")).toMatchObject({
+    patients: undefined,
+    asked: [],
+  });
 });
 
 test("as much is asked whoever is found, and only by what the policy takes", async ({ expect }) => {

@@ -10,11 +10,16 @@ import { parsePolicyDocument } from "#policy/document";
 import { evaluateAccounting } from "#policy/evaluate-accounting";
 import { sessionOf } from "../../support/origin-session.ts";
 
-const document = parsePolicyDocument(JSON.parse(readFileSync(join(import.meta.dirname, "../../../policies/privacy-office.json"), "utf8")));
+const document = parsePolicyDocument(
+  JSON.parse(readFileSync(join(import.meta.dirname, "../../../policies/privacy-office.json"), "utf8")),
+);
 const scopes = parseScopes("system/*.rs");
 if (!document.ok || !scopes.ok) throw new Error("a test's own mistake");
 const access = { scopes: scopes.value, patient: "p0", usersPatients: new Set<string>() };
-const grant = evaluateAccounting(compilePolicy(document.value, "privacy-office"), access, { purpose: "HOPERAT", asked: { id: "p0" } });
+const grant = evaluateAccounting(compilePolicy(document.value, "privacy-office"), access, {
+  purpose: "HOPERAT",
+  asked: { id: "p0" },
+});
 if (!grant.ok) throw new Error(grant.error.reason);
 const granted = grant.value;
 
@@ -23,7 +28,11 @@ async function* body(resource: object) {
 }
 
 /** Who is one with p0 at an origin whose Patients have these links, and how many of them were read. */
-async function united(links: Readonly<Record<string, readonly string[]>>, meta: Readonly<Record<string, object>> = {}, by = granted) {
+async function united(
+  links: Readonly<Record<string, readonly string[]>>,
+  meta: Readonly<Record<string, object>> = {},
+  by = granted,
+) {
   const read: string[] = [];
   const ask = async (question: OriginQuestion) => {
     const id = "path" in question ? (question.path.split("/")[1] ?? "") : "";
@@ -40,20 +49,34 @@ async function united(links: Readonly<Record<string, readonly string[]>>, meta: 
   const found = await unitedPatients("p0", by, sessionOf(ask));
   return found.ok ? { ...found.value, reads: read.length } : found.error.reason;
 }
-test("records that say it of each other are one individual's, also over a third; nobody else's word counts", async ({ expect }) => {
-  const links = { p0: ["p1", "stranger", "gone"], p1: ["p0", "p2"], p2: ["p1", "stranger"], stranger: ["p9"] };
+test("records that say it of each other are one individual's, also over a third; nobody else's word counts", async ({
+  expect,
+}) => {
+  const links = {
+    p0: ["p1", "stranger", "gone"],
+    p1: ["p0", "p2"],
+    p2: ["p1", "stranger"],
+    stranger: ["p9"],
+  };
   expect(await united(links)).toEqual({ ids: ["p0", "p1", "p2"], isWhole: false, reads: 5 });
-  expect(await united({ p0: ["p1"], p1: ["p0", "p2"], p2: ["p1"] })).toMatchObject({ ids: ["p0", "p1", "p2"], isWhole: true });
+  expect(await united({ p0: ["p1"], p1: ["p0", "p2"], p2: ["p1"] })).toMatchObject({
+    ids: ["p0", "p1", "p2"],
+    isWhole: true,
+  });
 });
 
-test("a record that is not there has an accounting of its own, as one that may not be seen, and the same of both", async ({ expect }) => {
+test("a record that is not there has an accounting of its own, as one that may not be seen, and the same of both", async ({
+  expect,
+}) => {
   const labelled = [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }];
   const absent = await united({});
   expect(absent).toEqual({ ids: ["p0"], isWhole: false, reads: 1 });
   expect(await united({ p0: ["p1"], p1: ["p0"] }, { p0: { security: labelled } })).toEqual(absent);
 });
 
-test("of a link to a record that is not there, that may not be seen or that does not link back the same is said", async ({ expect }) => {
+test("of a link to a record that is not there, that may not be seen or that does not link back the same is said", async ({
+  expect,
+}) => {
   const labelled = [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }];
   const alone = { ids: ["p0"], isWhole: false, reads: 2 };
   expect(await united({ p0: ["p1"] })).toEqual(alone);
@@ -70,17 +93,29 @@ test("a policy that shows some Patients only is asked by the row: then one that 
   expect(await united({ p0: [] }, {}, some)).toMatchObject({ ids: ["p0"], isWhole: true });
 });
 
-test("an origin that does not answer is asked again later: no accounting lacks another record's lines for it", async ({ expect }) => {
+test("an origin that does not answer is asked again later: no accounting lacks another record's lines for it", async ({
+  expect,
+}) => {
   const down = () => Promise.resolve(err({ reason: "origin_unreachable" as const }));
   const found = await unitedPatients("p0", granted, sessionOf(down));
   expect(found).toEqual({ ok: false, error: { reason: "origin_unreachable" } });
 });
 
-test("a record with thousands of links has the origin asked 64 times, and it is said that there may be more", async ({ expect }) => {
+test("a record with thousands of links has the origin asked 64 times, and it is said that there may be more", async ({
+  expect,
+}) => {
   const strangers = Array.from({ length: 3_000 }, (_, i) => `s${i}`);
   const links = Object.fromEntries(strangers.map((id): [string, string[]] => [id, []]));
-  expect(await united({ ...links, p0: ["p1", ...strangers], p1: ["p0"] })).toEqual({ ids: ["p0", "p1"], isWhole: false, reads: 65 });
-  expect(await united({ p0: Array.from({ length: 3_000 }, () => "s"), s: [] })).toEqual({ ids: ["p0"], isWhole: false, reads: 2 });
+  expect(await united({ ...links, p0: ["p1", ...strangers], p1: ["p0"] })).toEqual({
+    ids: ["p0", "p1"],
+    isWhole: false,
+    reads: 65,
+  });
+  expect(await united({ p0: Array.from({ length: 3_000 }, () => "s"), s: [] })).toEqual({
+    ids: ["p0"],
+    isWhole: false,
+    reads: 2,
+  });
 });
 
 test("of more than sixteen records it is said that there are more", async ({ expect }) => {

@@ -8,13 +8,16 @@ import { decide, policy, rule } from "../../policy/granting.ts";
 import { sessionOf } from "../../support/origin-session.ts";
 
 const base = "https://origin.internal/fhir";
-const labs = policy(rule(["Observation"], ["category"], { where: [{ path: "category", in: ["urn:c|lab"] }] }));
+const labs = policy(
+  rule(["Observation"], ["category"], { where: [{ path: "category", in: ["urn:c|lab"] }] }),
+);
 
 interface Row {
   readonly id: string;
   readonly isVisible: boolean;
 }
-const rows = (visible: readonly boolean[]): Row[] => visible.map((isVisible, n) => ({ id: `o${n}`, isVisible }));
+const rows = (visible: readonly boolean[]): Row[] =>
+  visible.map((isVisible, n) => ({ id: `o${n}`, isVisible }));
 const resource = ({ id, isVisible }: Row) => ({
   resourceType: "Observation",
   id,
@@ -64,7 +67,11 @@ function paged(list: readonly Row[], size: number): Origin {
   });
 }
 
-async function fill(origin: Origin, count: number, place?: PagePlace): Promise<Result<Filled<Page>, { readonly reason: string }>> {
+async function fill(
+  origin: Origin,
+  count: number,
+  place?: PagePlace,
+): Promise<Result<Filled<Page>, { readonly reason: string }>> {
   const grant = decide(labs, `Observation?_count=${count}`);
   if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
   return fillPage(grant, grant.expects, place, sessionOf(origin.ask));
@@ -140,7 +147,11 @@ test("pages are as long as if nothing were hidden, however small the origin's ar
 }) => {
   const pagesOf = async (list: readonly Row[], count: number, size: number) => {
     const pages: string[][] = [];
-    for (let [place, begun]: [PagePlace | undefined, boolean] = [undefined, false]; place !== undefined || !begun; begun = true) {
+    for (
+      let [place, begun]: [PagePlace | undefined, boolean] = [undefined, false];
+      place !== undefined || !begun;
+      begun = true
+    ) {
       const { ids, next } = await page(paged(list, size), count, place);
       pages.push(ids);
       place = next;
@@ -149,19 +160,26 @@ test("pages are as long as if nothing were hidden, however small the origin's ar
   };
   const runs = fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 40 });
   await fc.assert(
-    fc.asyncProperty(runs, fc.integer({ min: 1, max: 50 }), fc.integer({ min: 3, max: 20 }), async (hidden, count, size) => {
-      const visible = hidden.map((_, n) => ({ id: `o${n}`, isVisible: true }));
-      const mixed = visible.flatMap((row, n) => [
-        ...Array.from({ length: hidden[n] ?? 0 }, (_, m) => ({ id: `h${n}-${m}`, isVisible: false })),
-        row,
-      ]);
-      expect(await pagesOf(mixed, count, size)).toEqual(await pagesOf(visible, count, size));
-    }),
+    fc.asyncProperty(
+      runs,
+      fc.integer({ min: 1, max: 50 }),
+      fc.integer({ min: 3, max: 20 }),
+      async (hidden, count, size) => {
+        const visible = hidden.map((_, n) => ({ id: `o${n}`, isVisible: true }));
+        const mixed = visible.flatMap((row, n) => [
+          ...Array.from({ length: hidden[n] ?? 0 }, (_, m) => ({ id: `h${n}-${m}`, isVisible: false })),
+          row,
+        ]);
+        expect(await pagesOf(mixed, count, size)).toEqual(await pagesOf(visible, count, size));
+      },
+    ),
     { numRuns: 200 },
   );
 });
 
-test("what is hidden behind the last row that may be seen gives the page no next link", async ({ expect }) => {
+test("what is hidden behind the last row that may be seen gives the page no next link", async ({
+  expect,
+}) => {
   const { ids, next, total } = await page(paged(rows([true, true, false, false, false]), 2), 2);
   expect({ ids, next, total }).toEqual({ ids: ["o0", "o1"], next: undefined, total: 2 });
 });
@@ -173,7 +191,10 @@ test("rows that come or go between two pages make no other row twice or missing;
   const first = await page(paged(list, 10), 2);
   expect(first).toMatchObject({ ids: ["o0", "o1"], next: { after: "o1" } });
   const less = list.slice(1);
-  expect(await page(paged(less, 10), 2, first.next)).toMatchObject({ ids: ["o3", "o4"], next: { after: "o4" } });
+  expect(await page(paged(less, 10), 2, first.next)).toMatchObject({
+    ids: ["o3", "o4"],
+    next: { after: "o4" },
+  });
   const more = [{ id: "new", isVisible: true }, ...list];
   expect(await page(paged(more, 10), 2, first.next)).toMatchObject({ ids: ["o3", "o4"] });
   expect(
@@ -187,16 +208,29 @@ test("rows that come or go between two pages make no other row twice or missing;
   ).toBe("page_link_target_absent");
 });
 
-test("after five pages of the origin a page is given as it is, and goes on from there", async ({ expect }) => {
+test("after five pages of the origin a page is given as it is, and goes on from there", async ({
+  expect,
+}) => {
   const list = rows([...Array.from({ length: 12 }, () => false), true]);
   const first = await page(paged(list, 2), 3);
-  expect(first).toMatchObject({ ids: [], total: undefined, next: { link: "?from=10", after: undefined, seen: 10 } });
+  expect(first).toMatchObject({
+    ids: [],
+    total: undefined,
+    next: { link: "?from=10", after: undefined, seen: 10 },
+  });
   expect(await page(paged(list, 2), 3, first.next)).toMatchObject({ ids: ["o12"], next: undefined });
 });
 
-test("an origin's link that leads elsewhere or in a circle, and a list that is not whole, are refused", async ({ expect }) => {
+test("an origin's link that leads elsewhere or in a circle, and a list that is not whole, are refused", async ({
+  expect,
+}) => {
   const linking = (url: string) =>
-    originOf(() => ({ resourceType: "Bundle", type: "searchset", link: [{ relation: "next", url }], entry: [] }));
+    originOf(() => ({
+      resourceType: "Bundle",
+      type: "searchset",
+      link: [{ relation: "next", url }],
+      entry: [],
+    }));
   expect(await reasonOf(linking("https://evil.example/fhir?from=2"))).toBe("answer_link_outside_origin");
   expect(await reasonOf(linking("https://origin.internal/other?from=2"))).toBe("answer_link_outside_origin");
   const circle = linking(`${base}?from=2`);
@@ -209,20 +243,36 @@ test("an origin's link that leads elsewhere or in a circle, and a list that is n
     entry: rows([true]).map((row) => ({ resource: resource(row) })),
   }));
   expect(await reasonOf(cut)).toBe("answer_incomplete");
-  expect(await reasonOf(cut, { question: "", posted: false, link: "?from=4", after: undefined, seen: 4 })).toBe("filled");
+  expect(
+    await reasonOf(cut, { question: "", posted: false, link: "?from=4", after: undefined, seen: 4 }),
+  ).toBe("filled");
 });
 
 test("a page's rows count only when its end says that it is a searchset", async ({ expect }) => {
   const entry = rows([true]).map((row) => ({ resource: resource(row) }));
-  expect(await reasonOf(originOf(() => ({ resourceType: "Bundle", entry, type: "searchset" })))).toBe("filled");
-  expect(await reasonOf(originOf(() => ({ resourceType: "Bundle", entry, type: "collection" })))).toBe("answer_not_a_searchset");
+  expect(await reasonOf(originOf(() => ({ resourceType: "Bundle", entry, type: "searchset" })))).toBe(
+    "filled",
+  );
+  expect(await reasonOf(originOf(() => ({ resourceType: "Bundle", entry, type: "collection" })))).toBe(
+    "answer_not_a_searchset",
+  );
   expect(await reasonOf(originOf(() => ({ entry, type: "searchset" })))).toBe("answer_not_a_searchset");
-  const failed = { resource: { resourceType: "OperationOutcome", issue: [{ severity: "error" }] }, search: { mode: "outcome" } };
-  const many = [...rows(Array.from({ length: 30 }, () => true)).map((row) => ({ resource: resource(row) })), failed];
-  expect(await reasonOf(originOf(() => ({ resourceType: "Bundle", type: "searchset", entry: many })))).toBe("answer_not_a_searchset");
+  const failed = {
+    resource: { resourceType: "OperationOutcome", issue: [{ severity: "error" }] },
+    search: { mode: "outcome" },
+  };
+  const many = [
+    ...rows(Array.from({ length: 30 }, () => true)).map((row) => ({ resource: resource(row) })),
+    failed,
+  ];
+  expect(await reasonOf(originOf(() => ({ resourceType: "Bundle", type: "searchset", entry: many })))).toBe(
+    "answer_not_a_searchset",
+  );
 });
 
-test("a page that the origin forgot is gone; a body that breaks off is the origin's failure", async ({ expect }) => {
+test("a page that the origin forgot is gone; a body that breaks off is the origin's failure", async ({
+  expect,
+}) => {
   expect(await reasonOf(originOf(() => "absent"))).toBe("absent");
   const place = { question: "", posted: false, link: "?from=4", after: undefined, seen: 4 };
   expect(
@@ -242,7 +292,9 @@ test("a page that the origin forgot is gone; a body that breaks off is the origi
   expect(await reasonOf({ asked: [], ask: breaking("timed_out") })).toBe("origin_timed_out");
 });
 
-test("a page of more entries than anybody asks for is refused, however short they are", async ({ expect }) => {
+test("a page of more entries than anybody asks for is refused, however short they are", async ({
+  expect,
+}) => {
   const including = (count: number) =>
     originOf(() => ({
       resourceType: "Bundle",
@@ -262,8 +314,11 @@ test("a page of the origin's over 32 MiB is not read on", async ({ expect }) => 
       yield ok(new Uint8Array(1_048_576).fill(0x20));
     }
   }
-  expect(await reasonOf({ asked: [], ask: () => Promise.resolve(ok({ kind: "answered", body: endless(), base })) })).toBe(
-    "origin_answer_too_large",
-  );
+  expect(
+    await reasonOf({
+      asked: [],
+      ask: () => Promise.resolve(ok({ kind: "answered", body: endless(), base })),
+    }),
+  ).toBe("origin_answer_too_large");
   expect(sent).toBe(33_554_432);
 });

@@ -32,7 +32,11 @@ function grantOf(request: string): HistoryGrant | EverythingGrant {
     parseScopes(path.startsWith("Location") ? "system/*.rs" : "patient/*.rs"),
   ];
   if (!interaction.ok || !scopes.ok || !isListing(interaction.value)) throw new Error("no listing");
-  const grant = evaluateListing(compilePolicy(labs, "sha256:test"), { scopes: scopes.value, patient: "amara" }, interaction.value);
+  const grant = evaluateListing(
+    compilePolicy(labs, "sha256:test"),
+    { scopes: scopes.value, patient: "amara" },
+    interaction.value,
+  );
   if (!grant.ok || grant.value.kind === "lastn") throw new Error("refused");
   return grant.value;
 }
@@ -50,12 +54,15 @@ function originOf(
   const asked: string[] = [];
   const ask: Parameters<typeof sessionOf>[0] = (question: OriginQuestion) => {
     asked.push("link" in question ? question.link : question.path);
-    const [path = "", from = "0"] = "link" in question ? question.link.slice(1).split("?from=") : [question.path];
+    const [path = "", from = "0"] =
+      "link" in question ? question.link.slice(1).split("?from=") : [question.path];
     const list = lists[path];
-    const answered = (value: unknown) => Promise.resolve(ok({ kind: "answered" as const, body: chunks(value), base }));
+    const answered = (value: unknown) =>
+      Promise.resolve(ok({ kind: "answered" as const, body: chunks(value), base }));
     if (list !== undefined) {
       const at = Number(from);
-      const next = at + size < list.entry.length ? [{ relation: "next", url: `${base}/${path}?from=${at + size}` }] : [];
+      const next =
+        at + size < list.entry.length ? [{ relation: "next", url: `${base}/${path}?from=${at + size}` }] : [];
       return answered({
         resourceType: "Bundle",
         type: list.type,
@@ -66,7 +73,12 @@ function originOf(
     }
     const [type, id] = path.split("/");
     const found = current.filter((one) => one.resourceType === type && (id === undefined || one.id === id));
-    if (id === undefined) return answered({ resourceType: "Bundle", type: "searchset", entry: found.map((resource) => ({ resource })) });
+    if (id === undefined)
+      return answered({
+        resourceType: "Bundle",
+        type: "searchset",
+        entry: found.map((resource) => ({ resource })),
+      });
     return found.length === 0 ? Promise.resolve(err({ reason: "absent" } as const)) : answered(found[0]);
   };
   return { asked, ask };
@@ -81,20 +93,33 @@ interface Page {
   readonly total?: number;
 }
 /** All pages of a listing, as the gateway's links would lead from one to the next. */
-async function pagesOf(request: string, { ask }: ReturnType<typeof originOf>): Promise<readonly Page[] | string> {
+async function pagesOf(
+  request: string,
+  { ask }: ReturnType<typeof originOf>,
+): Promise<readonly Page[] | string> {
   const origin = sessionOf(ask);
   const grant = grantOf(request);
   const pages: Page[] = [];
-  let place: PagePlace | undefined = { question: grant.question, posted: false, link: undefined, after: undefined, seen: 0 };
+  let place: PagePlace | undefined = {
+    question: grant.question,
+    posted: false,
+    link: undefined,
+    after: undefined,
+    seen: 0,
+  };
   while (place !== undefined) {
     const filled: Awaited<ReturnType<typeof listEverything | typeof listHistory>> =
-      grant.kind === "history" ? await listHistory(grant, place, origin) : await listEverything(grant, place, origin);
+      grant.kind === "history"
+        ? await listHistory(grant, place, origin)
+        : await listEverything(grant, place, origin);
     if (!filled.ok) return filled.error.reason;
     const {
       page,
       next,
-    }: { readonly page: { finish(next: string | undefined, isFirst: boolean): Disclosure }; readonly next: PagePlace | undefined } =
-      filled.value;
+    }: {
+      readonly page: { finish(next: string | undefined, isFirst: boolean): Disclosure };
+      readonly next: PagePlace | undefined;
+    } = filled.value;
     const { windows } = page.finish(next && "https://next", pages.length === 0);
     pages.push(JSON.parse(windows.map(({ body }) => new TextDecoder().decode(body)).join("")) as Page);
     place = next;
@@ -103,7 +128,9 @@ async function pagesOf(request: string, { ask }: ReturnType<typeof originOf>): P
 }
 
 const patient = { resourceType: "Patient", id: "amara" };
-const category = (isVisible: boolean) => [{ coding: [{ system: "urn:c", code: isVisible ? "lab" : "note" }] }];
+const category = (isVisible: boolean) => [
+  { coding: [{ system: "urn:c", code: isVisible ? "lab" : "note" }] },
+];
 const observation = (id: string, isVisible: boolean, more: object = {}) => ({
   resourceType: "Observation",
   id,
@@ -126,12 +153,19 @@ test("the pages of a history join to the versions that may be seen, in order, wh
       fc.integer({ min: 1, max: 4 }),
       async (visible, size, count) => {
         const entry = visible.map((isVisible, n) => version(n, isVisible));
-        const origin = originOf([observation("o", true)], { "Observation/o/_history": { type: "history", entry } }, size);
+        const origin = originOf(
+          [observation("o", true)],
+          { "Observation/o/_history": { type: "history", entry } },
+          size,
+        );
         const pages = await pagesOf(`Observation/o/_history?_count=${count}`, origin);
         if (typeof pages === "string") throw new Error(pages);
-        const seen = pages.flatMap((page) => (page.entry ?? []).map(({ resource }) => Number(resource?.meta?.versionId)));
+        const seen = pages.flatMap((page) =>
+          (page.entry ?? []).map(({ resource }) => Number(resource?.meta?.versionId)),
+        );
         const wanted = visible.flatMap((isVisible, n) => (isVisible ? [n] : []));
-        if (JSON.stringify(seen) !== JSON.stringify(wanted)) throw new Error(`${seen.join()} for ${wanted.join()}`);
+        if (JSON.stringify(seen) !== JSON.stringify(wanted))
+          throw new Error(`${seen.join()} for ${wanted.join()}`);
         for (const { total, entry: some = [] } of pages)
           if (total !== undefined || some.length > count) throw new Error("a total, or too many");
       },
@@ -146,36 +180,58 @@ test("everything joins to the patient's own rows that may be seen, and no page t
       fc.integer({ min: 1, max: 4 }),
       async (rows, size, count) => {
         const all = rows.map((row, n) =>
-          observation(`o${n}`, row !== "hidden", row === "another's" ? { subject: { reference: "Patient/bela" } } : {}),
+          observation(
+            `o${n}`,
+            row !== "hidden",
+            row === "another's" ? { subject: { reference: "Patient/bela" } } : {},
+          ),
         );
         const entry = [patient, ...all].map((resource) => ({ resource }));
-        const origin = originOf([patient], { "Patient/amara/$everything": { type: "searchset", entry } }, size);
+        const origin = originOf(
+          [patient],
+          { "Patient/amara/$everything": { type: "searchset", entry } },
+          size,
+        );
         const pages = await pagesOf(`Patient/amara/$everything?_count=${count}`, origin);
         if (typeof pages === "string") throw new Error(pages);
         const seen = pages.flatMap((page) => (page.entry ?? []).map(({ resource }) => resource?.id));
         const wanted = ["amara", ...rows.flatMap((row, n) => (row === "own" ? [`o${n}`] : []))];
-        if (JSON.stringify(seen) !== JSON.stringify(wanted)) throw new Error(`${seen.join()} for ${wanted.join()}`);
-        if (pages.length === 1 && pages[0]?.total !== wanted.length) throw new Error("not the total of what is seen");
+        if (JSON.stringify(seen) !== JSON.stringify(wanted))
+          throw new Error(`${seen.join()} for ${wanted.join()}`);
+        if (pages.length === 1 && pages[0]?.total !== wanted.length)
+          throw new Error("not the total of what is seen");
       },
     ),
   ));
 
-test("who is referred to comes along by a reference on the same page that the policy lists, and by no other", async ({ expect }) => {
+test("who is referred to comes along by a reference on the same page that the policy lists, and by no other", async ({
+  expect,
+}) => {
   const practitioners = ["performer", "hidden", "other"].map((id) => ({ resourceType: "Practitioner", id }));
   const rows = [
     observation("a", true, { performer: [{ reference: "Practitioner/performer" }] }),
     observation("b", false, { performer: [{ reference: "Practitioner/hidden" }] }),
   ];
   const entry = [patient, ...rows, ...practitioners].map((resource) => ({ resource }));
-  const origin = originOf([patient, ...practitioners], { "Patient/amara/$everything": { type: "searchset", entry } }, 9);
+  const origin = originOf(
+    [patient, ...practitioners],
+    { "Patient/amara/$everything": { type: "searchset", entry } },
+    9,
+  );
   const pages = await pagesOf("Patient/amara/$everything", origin);
   expect(pages).toMatchObject([{ total: 2 }]);
   const entries = typeof pages === "string" ? [] : pages.flatMap((page) => page.entry ?? []);
-  expect(entries.map(({ resource, search }) => `${search?.mode} ${resource?.id}`)).toEqual(["match amara", "match a", "include performer"]);
+  expect(entries.map(({ resource, search }) => `${search?.mode} ${resource?.id}`)).toEqual([
+    "match amara",
+    "match a",
+    "include performer",
+  ]);
   expect(origin.asked).toEqual(["Patient/amara", "Patient/amara/$everything", "Practitioner"]);
 });
 
-test("a patient who may not be seen and one who is not there cause the same questions and the same answer", async ({ expect }) => {
+test("a patient who may not be seen and one who is not there cause the same questions and the same answer", async ({
+  expect,
+}) => {
   const lists = {
     "Patient/bela/$everything": { type: "searchset", entry: [{ resource: observation("x", true) }] },
     "Observation/h/_history": { type: "history", entry: [version(1, true)] },
@@ -196,7 +252,12 @@ test("a patient who may not be seen and one who is not there cause the same ques
 test("of a type's history each version is judged by what the resource is now, and what is gone is told as deleted alone", async ({
   expect,
 }) => {
-  const place = (id: string, more: object = {}) => ({ resourceType: "Location", id, name: "canary", ...more });
+  const place = (id: string, more: object = {}) => ({
+    resourceType: "Location",
+    id,
+    name: "canary",
+    ...more,
+  });
   const step = (resource: Resource, n: number) => ({
     resource: { ...resource, meta: { versionId: String(n) } },
     request: { method: "PUT", url: "x" },

@@ -12,15 +12,28 @@ async function* body(text: string) {
 }
 
 test("how many hidden rows an origin has does not decide whether criteria find one", async ({ expect }) => {
-  const row = (id: string, of: string) => ({ resourceType: "Observation", id, subject: { reference: `Patient/${of}` } });
+  const row = (id: string, of: string) => ({
+    resourceType: "Observation",
+    id,
+    subject: { reference: `Patient/${of}` },
+  });
   const find = async (rows: readonly object[]) => {
-    const [scopes, criteria] = [parseScopes("patient/*.rs"), readCriteria("Observation", [{ name: "subject", value: "Patient/amara" }])];
+    const [scopes, criteria] = [
+      parseScopes("patient/*.rs"),
+      readCriteria("Observation", [{ name: "subject", value: "Patient/amara" }]),
+    ];
     if (!scopes.ok || !criteria.ok) throw new Error("a test's own mistake");
-    const text = JSON.stringify({ resourceType: "Bundle", type: "searchset", entry: rows.map((resource) => ({ resource })) });
+    const text = JSON.stringify({
+      resourceType: "Bundle",
+      type: "searchset",
+      entry: rows.map((resource) => ({ resource })),
+    });
     const found = await findByCriteria(criteria.value, {
       policy: compilePolicy(policy(rule(["Observation"], "everything")), "sha256:test"),
       access: { scopes: scopes.value, patient: "amara" },
-      origin: sessionOf(async () => ok({ kind: "answered", base: "https://origin.internal/fhir", body: body(text) })),
+      origin: sessionOf(async () =>
+        ok({ kind: "answered", base: "https://origin.internal/fhir", body: body(text) }),
+      ),
     });
     return found.ok ? found.value : found.error.reason;
   };

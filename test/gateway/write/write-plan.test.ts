@@ -49,7 +49,9 @@ test("under a patient's scope a link names that patient alone: a hidden one is n
 }) => {
   const link = (other: JsonObject) => ({ link: [{ type: "seealso", other }] });
   const bob = link({ reference: "Patient/bob" });
-  const masked = { extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "masked" }] };
+  const masked = {
+    extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "masked" }],
+  };
   expect(await updated(bob, { ...link(masked), active: true })).toMatchObject({ ...bob, active: true });
   for (const hidden of [bob, link({ identifier: { value: "bob" } }), link({ display: "Bob" })]) {
     for (const other of [{ reference: "Patient/amara" }, { display: "Amara" }])
@@ -58,5 +60,7 @@ test("under a patient's scope a link names that patient alone: a hidden one is n
   }
   expect(await updated({}, bob)).toBe("body_invalid");
   expect(await updated({}, link({ reference: `${base}/Patient/bob` }))).toBe("body_invalid");
-  expect(await updated({}, link({ reference: `${base}/Patient/amara` }))).toMatchObject(link({ reference: "Patient/amara" }));
+  expect(await updated({}, link({ reference: `${base}/Patient/amara` }))).toMatchObject(
+    link({ reference: "Patient/amara" }),
+  );
 });

@@ -5,12 +5,21 @@ import { presented } from "../../support/credentials.ts";
 
 const { tlsClientAuth: good, x5t } = presented("telehealth");
 
-test("T21: the thumbprint is the SHA-256 of the DER, never a fingerprint string that came with it", async ({ expect }) => {
-  expect(await readCertificate(good)).toMatchObject({ ok: true, value: { x5t, voucher: { kind: "authority" } } });
+test("T21: the thumbprint is the SHA-256 of the DER, never a fingerprint string that came with it", async ({
+  expect,
+}) => {
+  expect(await readCertificate(good)).toMatchObject({
+    ok: true,
+    value: { x5t, voucher: { kind: "authority" } },
+  });
 });
 
 test("none presented is not a failure, and is told from one", async ({ expect }) => {
-  for (const none of [undefined, null, { certPresented: "0", certVerified: "NONE", certRevoked: "0", certRFC9440: "" }]) {
+  for (const none of [
+    undefined,
+    null,
+    { certPresented: "0", certVerified: "NONE", certRevoked: "0", certRFC9440: "" },
+  ]) {
     expect(await readCertificate(none)).toEqual({ ok: true, value: undefined });
   }
 });
@@ -39,28 +48,70 @@ const signedItself = {
   certNotAfter: "Nov 24 12:00:00 2027 GMT",
 };
 
-test("T22: one that signed itself counts only where somebody asks who vouches, and with its dates", async ({ expect }) => {
-  expect(await readCertificate(signedItself)).toEqual({ ok: false, error: { reason: "certificate_unverified" } });
+test("T22: one that signed itself counts only where somebody asks who vouches, and with its dates", async ({
+  expect,
+}) => {
+  expect(await readCertificate(signedItself)).toEqual({
+    ok: false,
+    error: { reason: "certificate_unverified" },
+  });
   const dates = { from: Date.UTC(2026, 10, 24, 12), to: Date.UTC(2027, 10, 24, 12) };
-  expect(await readAnyCertificate(signedItself)).toEqual({ ok: true, value: { x5t, voucher: { kind: "itself", ...dates } } });
-  for (const change of [{ certNotAfter: "" }, { certNotBefore: undefined }, { certNotBefore: "Nov 24 12:00:00 2028 GMT" }]) {
-    expect(await readAnyCertificate({ ...signedItself, ...change })).toMatchObject({ error: { reason: "certificate_unverified" } });
+  expect(await readAnyCertificate(signedItself)).toEqual({
+    ok: true,
+    value: { x5t, voucher: { kind: "itself", ...dates } },
+  });
+  for (const change of [
+    { certNotAfter: "" },
+    { certNotBefore: undefined },
+    { certNotBefore: "Nov 24 12:00:00 2028 GMT" },
+  ]) {
+    expect(await readAnyCertificate({ ...signedItself, ...change })).toMatchObject({
+      error: { reason: "certificate_unverified" },
+    });
   }
   const inChain = { certVerified: "FAILED:self signed certificate in certificate chain" };
-  expect(await readAnyCertificate({ ...signedItself, ...inChain })).toMatchObject({ error: { reason: "certificate_unverified" } });
-  expect(await readAnyCertificate({ ...signedItself, certRevoked: "1" })).toMatchObject({ error: { reason: "certificate_revoked" } });
+  expect(await readAnyCertificate({ ...signedItself, ...inChain })).toMatchObject({
+    error: { reason: "certificate_unverified" },
+  });
+  expect(await readAnyCertificate({ ...signedItself, certRevoked: "1" })).toMatchObject({
+    error: { reason: "certificate_revoked" },
+  });
 });
 
-test("whatever the edge says, it throws nothing, and only a whole verified certificate is one", async ({ expect }) => {
-  const field = fc.constantFrom("0", "1", "SUCCESS", "NONE", "FAILED", "", ":AAAA:", ":AA", true, false, null, undefined, 1);
+test("whatever the edge says, it throws nothing, and only a whole verified certificate is one", async ({
+  expect,
+}) => {
+  const field = fc.constantFrom(
+    "0",
+    "1",
+    "SUCCESS",
+    "NONE",
+    "FAILED",
+    "",
+    ":AAAA:",
+    ":AA",
+    true,
+    false,
+    null,
+    undefined,
+    1,
+  );
   const names = ["certPresented", "certVerified", "certRevoked", "certRFC9440", "certRFC9440TooLarge"];
   await fc.assert(
-    fc.asyncProperty(fc.oneof(fc.anything(), fc.record(Object.fromEntries(names.map((name) => [name, field])))), async (said) => {
-      const read = await readCertificate(said);
-      if (read.ok && read.value !== undefined) {
-        expect(said).toMatchObject({ certPresented: "1", certVerified: "SUCCESS", certRevoked: "0", certRFC9440: ":AAAA:" });
-      }
-    }),
+    fc.asyncProperty(
+      fc.oneof(fc.anything(), fc.record(Object.fromEntries(names.map((name) => [name, field])))),
+      async (said) => {
+        const read = await readCertificate(said);
+        if (read.ok && read.value !== undefined) {
+          expect(said).toMatchObject({
+            certPresented: "1",
+            certVerified: "SUCCESS",
+            certRevoked: "0",
+            certRFC9440: ":AAAA:",
+          });
+        }
+      },
+    ),
     { numRuns: 500 },
   );
 });

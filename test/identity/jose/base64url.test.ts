@@ -2,10 +2,14 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { fromBase64, isBase64url, toBase64url } from "#identity/jose/base64url";
 
-const sign = fc.constantFrom(...Array.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"));
+const sign = fc.constantFrom(
+  ...Array.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
+);
 const text = fc.string({ unit: sign, minLength: 1, maxLength: 50 }).filter(({ length }) => length % 4 !== 1);
 
-test("bytes are read as atob reads them, stray last bits and padding too, and only the canonical text is written again", ({ expect }) => {
+test("bytes are read as atob reads them, stray last bits and padding too, and only the canonical text is written again", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(text, (one) => {
       const base64 = one

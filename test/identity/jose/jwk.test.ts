@@ -5,21 +5,32 @@ import { publicJwk, publicJwks } from "#identity/jose/jwk";
 
 const taken = (jwk: unknown) => publicJwk.safeParse(jwk).success;
 
-test("T7: an RSA key below 2048 bits is no key, nor one that is padded with zeros to look longer", async ({ expect }) => {
-  const rsa = (bits: number) => generateKeyPairSync("rsa", { modulusLength: bits }).publicKey.export({ format: "jwk" });
+test("T7: an RSA key below 2048 bits is no key, nor one that is padded with zeros to look longer", async ({
+  expect,
+}) => {
+  const rsa = (bits: number) =>
+    generateKeyPairSync("rsa", { modulusLength: bits }).publicKey.export({ format: "jwk" });
   expect(taken(rsa(2048))).toBe(true);
   const small = rsa(1024);
   expect(taken(small)).toBe(false);
-  const padded = Buffer.concat([Buffer.alloc(128), Buffer.from(small.n ?? "", "base64url")]).toString("base64url");
-  expect(createPublicKey({ key: { ...small, n: padded }, format: "jwk" }).asymmetricKeyDetails?.modulusLength).toBe(1024); // others read it so
+  const padded = Buffer.concat([Buffer.alloc(128), Buffer.from(small.n ?? "", "base64url")]).toString(
+    "base64url",
+  );
+  expect(
+    createPublicKey({ key: { ...small, n: padded }, format: "jwk" }).asymmetricKeyDetails?.modulusLength,
+  ).toBe(1024); // others read it so
   expect(taken({ ...small, n: padded })).toBe(false);
 });
 
-test("a key has one spelling: an RSA exponent has no zeros before it, or one key would have several thumbprints", ({ expect }) => {
+test("a key has one spelling: an RSA exponent has no zeros before it, or one key would have several thumbprints", ({
+  expect,
+}) => {
   const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ format: "jwk" });
   expect(rsa.e).toBe("AQAB");
   for (const zeros of [1, 2, 3]) {
-    const padded = Buffer.concat([Buffer.alloc(zeros), Buffer.from("AQAB", "base64url")]).toString("base64url");
+    const padded = Buffer.concat([Buffer.alloc(zeros), Buffer.from("AQAB", "base64url")]).toString(
+      "base64url",
+    );
     const others = createPublicKey({ key: { ...rsa, e: padded }, format: "jwk" });
     expect(others.asymmetricKeyDetails?.publicExponent, "others read it so").toBe(65_537n);
     expect(taken({ ...rsa, e: padded })).toBe(false);
@@ -42,7 +53,8 @@ test("a key has one spelling: other bits in the last character, a short coordina
 test("a key set is taken as issuers publish it: what is not understood is passed over, what is for something else left out, and nothing private is", async ({
   expect,
 }) => {
-  const make = async (alg: string) => exportJWK((await generateKeyPair(alg, { extractable: true })).publicKey);
+  const make = async (alg: string) =>
+    exportJWK((await generateKeyPair(alg, { extractable: true })).publicKey);
   const [es256, rs256, encrypts] = [await make("ES256"), await make("RS256"), await make("ECDH-ES")];
   const published = [
     { ...es256, kid: "a", alg: "ES256", use: "sig", x5c: ["MIIB"], x5t: "thumb", nbf: 1 },
@@ -52,10 +64,17 @@ test("a key set is taken as issuers publish it: what is not understood is passed
   const [kept] = [{ ...es256, kid: "a", alg: "ES256", use: "sig" }];
   expect(publicJwks.parse({ keys: published, revoked: [] })).toEqual({ keys: [kept] });
   expect(publicJwks.safeParse({ keys: published.slice(1) }).success).toBe(false);
-  expect(publicJwks.safeParse({ keys: [...published, { ...es256, d: "AA" }] }).error?.issues[0]).toMatchObject({
+  expect(
+    publicJwks.safeParse({ keys: [...published, { ...es256, d: "AA" }] }).error?.issues[0],
+  ).toMatchObject({
     path: ["keys", 3, "d"],
     message: expect.stringContaining("private key"),
   });
-  expect(publicJwks.safeParse({ keys: [...published, { kty: "oct", k: "AA" }] }).error?.issues[0]?.path).toEqual(["keys", 3, "kty"]);
-  expect(publicJwks.safeParse({ keys: [{ ...es256, x: "AA" }] }).error?.issues[0]?.path.slice(0, 2)).toEqual(["keys", 0]);
+  expect(
+    publicJwks.safeParse({ keys: [...published, { kty: "oct", k: "AA" }] }).error?.issues[0]?.path,
+  ).toEqual(["keys", 3, "kty"]);
+  expect(publicJwks.safeParse({ keys: [{ ...es256, x: "AA" }] }).error?.issues[0]?.path.slice(0, 2)).toEqual([
+    "keys",
+    0,
+  ]);
 });

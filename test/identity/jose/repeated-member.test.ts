@@ -16,6 +16,10 @@ test.for([
 
 test("a value that is written once names nothing twice, whatever its strings hold", () => {
   fc.assert(
-    fc.property(fc.jsonValue(), fc.constantFrom(undefined, 2), (value, indent) => !repeatsMember(JSON.stringify(value, undefined, indent))),
+    fc.property(
+      fc.jsonValue(),
+      fc.constantFrom(undefined, 2),
+      (value, indent) => !repeatsMember(JSON.stringify(value, undefined, indent)),
+    ),
   );
 });

@@ -14,7 +14,9 @@ test.skipIf(!existsSync(file))(
   async ({ expect }) => {
     for (const vector of vectors.parse(JSON.parse(readFileSync(file, "utf8")))) {
       const { kty, n, e, crv, x } = JSON.parse(vector.jwk);
-      expect(await thumbprint(publicJwk.parse(kty === "RSA" ? { kty, n, e } : { kty, crv, x }))).toBe(vector.thumbprint);
+      expect(await thumbprint(publicJwk.parse(kty === "RSA" ? { kty, n, e } : { kty, crv, x }))).toBe(
+        vector.thumbprint,
+      );
     }
   },
 );
@@ -24,6 +26,8 @@ test.for(["ES256", "ES384", "Ed25519", "PS256"])(
   async (alg, { expect }) => {
     const { publicKey } = await generateKeyPair(alg, { extractable: true });
     const jwk = await exportJWK(publicKey);
-    expect(await thumbprint(publicJwk.parse({ ...jwk, kid: "name", use: "sig" }))).toBe(await calculateJwkThumbprint(jwk));
+    expect(await thumbprint(publicJwk.parse({ ...jwk, kid: "name", use: "sig" }))).toBe(
+      await calculateJwkThumbprint(jwk),
+    );
   },
 );

@@ -7,7 +7,9 @@ import { fromCbor, readCbor, readCborMap, toCbor } from "#ledger/bytes/cbor";
 const byTheLibrary = (value: unknown): Uint8Array => new Uint8Array(encode(value, rfc8949EncodeOptions)); // which may give a Buffer
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
 
-test("what docs/ledger-format.md allows reads back as it was written, text to the last byte", ({ expect }) => {
+test("what docs/ledger-format.md allows reads back as it was written, text to the last byte", ({
+  expect,
+}) => {
   const { value } = fc.letrec((tie) => ({
     leaf: fc.oneof(
       fc.maxSafeInteger().map((n) => (Object.is(n, -0) ? 0 : n)),
@@ -31,14 +33,25 @@ test("what docs/ledger-format.md allows reads back as it was written, text to th
   );
 });
 
-test("the ledger's own writer writes what the library does, whatever it is given, and leaves it the rest", ({ expect }) => {
+test("the ledger's own writer writes what the library does, whatever it is given, and leaves it the rest", ({
+  expect,
+}) => {
   const numbers = fc.oneof(
     fc.maxSafeInteger(),
     fc.nat(70_000),
     fc.constantFrom(23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, -24, -25, -0),
   );
-  const texts = fc.oneof(fc.string({ unit: "binary" }), fc.string(), fc.string({ minLength: 250, maxLength: 300 }));
-  const leaf = fc.oneof(numbers, texts, fc.uint8Array({ maxLength: 300 }), fc.constantFrom(true, false, null));
+  const texts = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.string(),
+    fc.string({ minLength: 250, maxLength: 300 }),
+  );
+  const leaf = fc.oneof(
+    numbers,
+    texts,
+    fc.uint8Array({ maxLength: 300 }),
+    fc.constantFrom(true, false, null),
+  );
   const { value } = fc.letrec((tie) => ({
     value: fc.oneof(
       { maxDepth: 4, withCrossShrink: true },
@@ -55,7 +68,12 @@ test("the ledger's own writer writes what the library does, whatever it is given
     }),
     { numRuns: 300 },
   );
-  const rest = fc.anything({ withBigInt: true, withMap: true, withTypedArray: true, withNullPrototype: true });
+  const rest = fc.anything({
+    withBigInt: true,
+    withMap: true,
+    withTypedArray: true,
+    withNullPrototype: true,
+  });
   const outcome = (write: () => Uint8Array) => {
     try {
       return write();
@@ -130,7 +148,9 @@ test("each thing that the format does not allow is refused by its name", ({ expe
   expect(fromCbor(bytes("1b001fffffffffffff"))).toBe(2 ** 53 - 1);
 });
 
-test("a body is a map with unsigned integer keys, and maps in it have integers or texts as keys", ({ expect }) => {
+test("a body is a map with unsigned integer keys, and maps in it have integers or texts as keys", ({
+  expect,
+}) => {
   expect(readCborMap(toCbor(new Map<number, unknown>([[1, new Map([["Patient", 1]])]]))).ok).toBe(true);
   for (const item of ["01", "80", "a1616101", "f6"]) {
     expect(readCborMap(bytes(item)), item).toEqual({ ok: false, error: "cbor_value_not_allowed" });

@@ -25,10 +25,14 @@ test("the bytes of a leaf are those that docs/ledger-format.md lists", ({ expect
     linesRoot: new Uint8Array(32).fill(0xaa),
     body: Uint8Array.of(0xa0, 0xf6),
   });
-  expect(Buffer.from(bytes).toString("hex")).toBe(`0102010203040000000005060708${"aa".repeat(32)}00000002a0f6`);
+  expect(Buffer.from(bytes).toString("hex")).toBe(
+    `0102010203040000000005060708${"aa".repeat(32)}00000002a0f6`,
+  );
 });
 
-test("what was padded comes back, its length hides in one of ten classes, and no other bytes unpad", ({ expect }) => {
+test("what was padded comes back, its length hides in one of ten classes, and no other bytes unpad", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 3000 }), (plaintext) => {
       const padded = pad(plaintext);

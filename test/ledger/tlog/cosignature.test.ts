@@ -1,4 +1,11 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  sign,
+  verify,
+} from "node:crypto";
 import { test } from "vitest";
 import { utf8 } from "#ledger/bytes/bytes";
 import { cosignatureLine, cosignedAt, cosignedText, parseWitnessKey } from "#ledger/tlog/cosignature";
@@ -13,12 +20,17 @@ const [text = ""] = example.split("\n\n");
 
 const name = "witness.test/w1";
 const { privateKey } = generateKeyPairSync("ed25519");
-const publicKey = new Uint8Array(createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(-32));
+const publicKey = new Uint8Array(
+  createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(-32),
+);
 const witness = { name, id: keyId(name, publicKey, signatureTypes.cosignature), publicKey };
-const cosigned = (seconds: number, of = `${text}\n`) => new Uint8Array(sign(null, utf8(cosignedText(of, seconds)), privateKey));
+const cosigned = (seconds: number, of = `${text}\n`) =>
+  new Uint8Array(sign(null, utf8(cosignedText(of, seconds)), privateKey));
 const note = (...lines: readonly string[]) => utf8(example + lines.join(""));
 
-test("the specification's example is read: a timestamp of eight bytes and a signature of sixty-four behind the key id", ({ expect }) => {
+test("the specification's example is read: a timestamp of eight bytes and a signature of sixty-four behind the key id", ({
+  expect,
+}) => {
   const read = readNote(utf8(example));
   const [, line] = read.ok ? read.value.signatures : [];
   expect(line).toMatchObject({ name: "witness.example.com/w1", id: 0x8d66cf3f });
@@ -29,9 +41,16 @@ test("the specification's example is read: a timestamp of eight bytes and a sign
   );
 });
 
-test("key id, verifier key and cosignature are what a second computation from the specification's text gives", ({ expect }) => {
+test("key id, verifier key and cosignature are what a second computation from the specification's text gives", ({
+  expect,
+}) => {
   const seconds = 1790000000;
-  const id = createHash("sha256").update(`${name}\n`).update(Buffer.of(4)).update(publicKey).digest().subarray(0, 4);
+  const id = createHash("sha256")
+    .update(`${name}\n`)
+    .update(Buffer.of(4))
+    .update(publicKey)
+    .digest()
+    .subarray(0, 4);
   expect(verifierKey(name, publicKey, signatureTypes.cosignature)).toBe(
     `${name}+${id.toString("hex")}+${Buffer.concat([Buffer.of(4), publicKey]).toString("base64")}`,
   );
@@ -39,7 +58,9 @@ test("key id, verifier key and cosignature are what a second computation from th
   const raw = sign(null, message, createPrivateKey(privateKey.export({ format: "pem", type: "pkcs8" })));
   const time = Buffer.alloc(8);
   time.writeBigUInt64BE(BigInt(seconds));
-  expect(cosignatureLine(witness, seconds, cosigned(seconds))).toBe(`— ${name} ${Buffer.concat([id, time, raw]).toString("base64")}\n`);
+  expect(cosignatureLine(witness, seconds, cosigned(seconds))).toBe(
+    `— ${name} ${Buffer.concat([id, time, raw]).toString("base64")}\n`,
+  );
   expect(verify(null, message, createPublicKey(privateKey), cosigned(seconds))).toBe(true);
 });
 
@@ -50,9 +71,18 @@ test("a note tells when its witness cosigned it; other lines are passed over, an
   expect(cosignedAt(note(line(5)), witness)).toEqual({ ok: true, value: 5 });
   expect(cosignedAt(note(line(5), line(9), line(7)), witness)).toEqual({ ok: true, value: 9 });
   expect(cosignedAt(note(), witness)).toEqual({ ok: false, error: "not_cosigned" });
-  expect(cosignedAt(note(line(5, `${text}\nframe 1 x\n`)), witness), "of another text").toEqual({ ok: false, error: "cosignature_wrong" });
-  expect(cosignedAt(note(line(5), cosignatureLine(witness, 6, cosigned(5))), witness), "another time").toMatchObject({ ok: false });
-  expect(cosignedAt(note(cosignatureLine({ ...witness, id: keyId(name, publicKey) }, 5, cosigned(5))), witness), "as a log's key").toEqual({
+  expect(cosignedAt(note(line(5, `${text}\nframe 1 x\n`)), witness), "of another text").toEqual({
+    ok: false,
+    error: "cosignature_wrong",
+  });
+  expect(
+    cosignedAt(note(line(5), cosignatureLine(witness, 6, cosigned(5))), witness),
+    "another time",
+  ).toMatchObject({ ok: false });
+  expect(
+    cosignedAt(note(cosignatureLine({ ...witness, id: keyId(name, publicKey) }, 5, cosigned(5))), witness),
+    "as a log's key",
+  ).toEqual({
     ok: false,
     error: "not_cosigned",
   });

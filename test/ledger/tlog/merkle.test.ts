@@ -21,7 +21,16 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
 
 // The eight leaves and roots of RFC 6962's reference implementation (certificate-transparency merkletree/merkle_tree_test).
-const leaves = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"].map(bytes);
+const leaves = [
+  "",
+  "00",
+  "10",
+  "2021",
+  "3031",
+  "40414243",
+  "5051525354555657",
+  "606162636465666768696a6b6c6d6e6f",
+].map(bytes);
 const roots = [
   "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
   "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -51,10 +60,16 @@ function mth(hashes: readonly Uint8Array[]): Uint8Array {
 
 const many = Array.from({ length: 700 }, (_, i) => leafHash(Uint8Array.of(i >> 8, i & 255)));
 
-test("a tree grown in any pieces has the root that RFC 6962 defines, by compact range and by tiles", ({ expect }) => {
+test("a tree grown in any pieces has the root that RFC 6962 defines, by compact range and by tiles", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 300 }), { maxLength: 6 }), (pieces) => {
-      let [range, edge, size]: [readonly Uint8Array[], readonly (readonly Uint8Array[])[], number] = [[], [], 0];
+      let [range, edge, size]: [readonly Uint8Array[], readonly (readonly Uint8Array[])[], number] = [
+        [],
+        [],
+        0,
+      ];
       const tiles = new Map<string, readonly Uint8Array[]>();
       for (const piece of pieces) {
         const added = many.slice(size, size + piece);
@@ -64,7 +79,8 @@ test("a tree grown in any pieces has the root that RFC 6962 defines, by compact 
         edge = grown.edge;
         size += added.length;
       }
-      for (const [level, hashes] of edge.entries()) tiles.set(`${level}/${Math.floor(size / TILE_WIDTH ** (level + 1))}`, hashes);
+      for (const [level, hashes] of edge.entries())
+        tiles.set(`${level}/${Math.floor(size / TILE_WIDTH ** (level + 1))}`, hashes);
       const root = hex(mth(many.slice(0, size)));
       expect(hex(rangeRoot(range))).toBe(root);
       expect(range.length).toBe(rangeWidth(size));
@@ -107,7 +123,9 @@ test("a proof from tiles verifies for its leaf, index, size and root, and for no
   );
 });
 
-test("a consistency proof from tiles verifies between its two sizes, and not with another root", ({ expect }) => {
+test("a consistency proof from tiles verifies between its two sizes, and not with another root", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 700 }), fc.integer({ min: 1, max: 700 }), (one, two) => {
       const [size1, size2] = [Math.min(one, two), Math.max(one, two)];
@@ -124,20 +142,38 @@ test("a consistency proof from tiles verifies between its two sizes, and not wit
 
 const decode = (text: string | null): Uint8Array => new Uint8Array(Buffer.from(text ?? "", "base64"));
 
-test.skipIf(vectorsAreAbsent)("the inclusion vectors of transparency-dev/merkle (skipped without ../shared/data)", ({ expect }) => {
-  const all = vectors("inclusion");
-  expect(all.length).toBeGreaterThan(50);
-  for (const [file, v] of all) {
-    const holds = verifyInclusion(v.leafIdx, v.treeSize, decode(v.leafHash), (v.proof ?? []).map(decode), decode(v.root));
-    expect(holds, file).toBe(!v.wantErr);
-  }
-});
+test.skipIf(vectorsAreAbsent)(
+  "the inclusion vectors of transparency-dev/merkle (skipped without ../shared/data)",
+  ({ expect }) => {
+    const all = vectors("inclusion");
+    expect(all.length).toBeGreaterThan(50);
+    for (const [file, v] of all) {
+      const holds = verifyInclusion(
+        v.leafIdx,
+        v.treeSize,
+        decode(v.leafHash),
+        (v.proof ?? []).map(decode),
+        decode(v.root),
+      );
+      expect(holds, file).toBe(!v.wantErr);
+    }
+  },
+);
 
-test.skipIf(vectorsAreAbsent)("the consistency vectors of transparency-dev/merkle (skipped without ../shared/data)", ({ expect }) => {
-  const all = vectors("consistency");
-  expect(all.length).toBeGreaterThan(50);
-  for (const [file, v] of all) {
-    const holds = verifyConsistency(v.size1, v.size2, (v.proof ?? []).map(decode), decode(v.root1), decode(v.root2));
-    expect(holds, file).toBe(!v.wantErr);
-  }
-});
+test.skipIf(vectorsAreAbsent)(
+  "the consistency vectors of transparency-dev/merkle (skipped without ../shared/data)",
+  ({ expect }) => {
+    const all = vectors("consistency");
+    expect(all.length).toBeGreaterThan(50);
+    for (const [file, v] of all) {
+      const holds = verifyConsistency(
+        v.size1,
+        v.size2,
+        (v.proof ?? []).map(decode),
+        decode(v.root1),
+        decode(v.root2),
+      );
+      expect(holds, file).toBe(!v.wantErr);
+    }
+  },
+);

@@ -2,7 +2,14 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "vitest";
 import { utf8 } from "#ledger/bytes/bytes";
 import { openCheckpoint, parseCheckpointText } from "#ledger/tlog/checkpoint";
-import { keyId, noteOf, openNote, parseVerifierKey, type Verifier, verifierKey } from "#ledger/tlog/signed-note";
+import {
+  keyId,
+  noteOf,
+  openNote,
+  parseVerifierKey,
+  type Verifier,
+  verifierKey,
+} from "#ledger/tlog/signed-note";
 
 // C2SP signed-note, "Verifier keys", "Example".
 const exampleKey = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
@@ -11,7 +18,8 @@ const exampleNote =
   "— example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n";
 // golang.org/x/mod/sumdb/note, example_test.go and note_test.go.
 const peterKey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
-const peterText = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
+const peterText =
+  "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
 const peterNote = `${peterText}\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n`;
 
 function known(...texts: readonly string[]): Verifier[] {
@@ -22,10 +30,18 @@ function known(...texts: readonly string[]): Verifier[] {
   });
 }
 
-test("the notes of two other implementations open with their keys, and each only with its own", ({ expect }) => {
-  expect(openNote(utf8(exampleNote), known(exampleKey))).toEqual({ ok: true, value: "This is an example message.\n" });
+test("the notes of two other implementations open with their keys, and each only with its own", ({
+  expect,
+}) => {
+  expect(openNote(utf8(exampleNote), known(exampleKey))).toEqual({
+    ok: true,
+    value: "This is an example message.\n",
+  });
   expect(openNote(utf8(peterNote), known(exampleKey, peterKey))).toEqual({ ok: true, value: peterText });
-  expect(openNote(utf8(peterNote), known(exampleKey))).toEqual({ ok: false, error: "note_not_signed_by_a_known_key" });
+  expect(openNote(utf8(peterNote), known(exampleKey))).toEqual({
+    ok: false,
+    error: "note_not_signed_by_a_known_key",
+  });
   expect(openNote(utf8(peterNote), [])).toEqual({ ok: false, error: "note_not_signed_by_a_known_key" });
 });
 
@@ -36,7 +52,9 @@ test("a verifier key is read and written the same, and no mangled one is read", 
     for (let i = 0; i < text.length; i++) {
       expect(parseVerifierKey(text.slice(0, i)).ok, text.slice(0, i)).toBe(false);
       const other = text.charCodeAt(i) ^ 1;
-      expect(parseVerifierKey(text.slice(0, i) + String.fromCharCode(other) + text.slice(i + 1)).ok).toBe(false);
+      expect(parseVerifierKey(text.slice(0, i) + String.fromCharCode(other) + text.slice(i + 1)).ok).toBe(
+        false,
+      );
     }
   }
 });
@@ -57,22 +75,35 @@ test("no note with one byte changed or cut off opens", ({ expect }) => {
   }
 });
 
-test("signatures of unknown keys are passed over, a wrong one of a known key refuses the note, also beside a right one", ({ expect }) => {
+test("signatures of unknown keys are passed over, a wrong one of a known key refuses the note, also beside a right one", ({
+  expect,
+}) => {
   const [, stranger = ""] = exampleNote.split("\n\n");
   expect(openNote(utf8(peterNote + stranger), known(peterKey)).ok).toBe(true);
-  expect(openNote(utf8(peterNote + stranger), known(peterKey, exampleKey))).toEqual({ ok: false, error: "note_signature_wrong" });
+  expect(openNote(utf8(peterNote + stranger), known(peterKey, exampleKey))).toEqual({
+    ok: false,
+    error: "note_signature_wrong",
+  });
   const [own = ""] = peterNote.split("\n\n").slice(1);
   const sameNameOtherId = own.replace(" x08g", " y08g");
   // C2SP tlog-cosignature: key id, u64 time, signature; one of another key name and one of the log's own name.
   const cosignature = `— witness.example/w ${Buffer.alloc(4 + 8 + 64, 5).toString("base64")}\n`;
   const lines = [own, cosignature, sameNameOtherId, own];
-  expect(openNote(utf8(`${peterText}\n${lines.join("")}`), known(peterKey))).toEqual({ ok: true, value: peterText });
+  expect(openNote(utf8(`${peterText}\n${lines.join("")}`), known(peterKey))).toEqual({
+    ok: true,
+    value: peterText,
+  });
   const wrong = own.replace("JnAM=", "JnAA=");
   expect(wrong).not.toBe(own);
-  expect(openNote(utf8(peterNote + wrong), known(peterKey))).toEqual({ ok: false, error: "note_signature_wrong" });
+  expect(openNote(utf8(peterNote + wrong), known(peterKey))).toEqual({
+    ok: false,
+    error: "note_signature_wrong",
+  });
 });
 
-test("control characters, missing newlines, spaces in names and floods of signatures are no notes", ({ expect }) => {
+test("control characters, missing newlines, spaces in names and floods of signatures are no notes", ({
+  expect,
+}) => {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
   const key = new Uint8Array(Buffer.from(publicKey.export({ format: "jwk" }).x ?? "", "base64url"));
   const signer = { name: "a", id: keyId("a", key), publicKey: key };
@@ -86,7 +117,10 @@ test("control characters, missing newlines, spaces in names and floods of signat
     `${noted("x\n")}— a  b c\n`,
     `${noted("x\n")}free text\n`,
   ]) {
-    expect(openNote(utf8(bad), [signer]), JSON.stringify(bad)).toEqual({ ok: false, error: "note_malformed" });
+    expect(openNote(utf8(bad), [signer]), JSON.stringify(bad)).toEqual({
+      ok: false,
+      error: "note_malformed",
+    });
   }
   const [text = "", line = ""] = noted("x\n").split("\n\n");
   expect(openNote(utf8(`${text}\n\n${line.repeat(16)}`), [signer]).ok).toBe(true);
@@ -94,10 +128,15 @@ test("control characters, missing newlines, spaces in names and floods of signat
   expect(openNote(Uint8Array.of(0xff, 0x0a, 0x0a), [signer]).ok).toBe(false);
 });
 
-test("the text of a checkpoint has one spelling, and extension lines of later versions after its own are passed over", ({ expect }) => {
+test("the text of a checkpoint has one spelling, and extension lines of later versions after its own are passed over", ({
+  expect,
+}) => {
   const hash = "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=";
   const good = `o\n5\n${hash}\nframe 3 ${hash}\n`;
-  expect(parseCheckpointText(good)).toMatchObject({ ok: true, value: { origin: "o", size: 5, frame: { number: 3 } } });
+  expect(parseCheckpointText(good)).toMatchObject({
+    ok: true,
+    value: { origin: "o", size: 5, frame: { number: 3 } },
+  });
   const empty = "o\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
   expect(parseCheckpointText(empty)).toMatchObject({ ok: true, value: { size: 0 } });
   expect(parseCheckpointText(`${good}later 1 2\nframes\n`)).toEqual(parseCheckpointText(good));
@@ -129,7 +168,9 @@ test("the text of a checkpoint has one spelling, and extension lines of later ve
   ]) {
     expect(parseCheckpointText(large), large).toEqual({ ok: false, error: "number_too_large" });
   }
-  expect(openCheckpoint(utf8(peterNote), known(peterKey)[0] ?? { name: "", id: 0, publicKey: new Uint8Array() })).toEqual({
+  expect(
+    openCheckpoint(utf8(peterNote), known(peterKey)[0] ?? { name: "", id: 0, publicKey: new Uint8Array() }),
+  ).toEqual({
     ok: false,
     error: "checkpoint_malformed",
   });

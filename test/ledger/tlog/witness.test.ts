@@ -15,22 +15,38 @@ const log: Verifier = { name: "log.test/root", id: keyId("log.test/root", raw), 
 /** A tree of leaves, as far as they go. */
 const tree = (leaves: readonly string[]) => {
   const hashes = leaves.map((leaf) => leafHash(utf8(leaf)));
-  const at = (level: number, index: number) => rootOf(hashes.slice(index * 2 ** level, (index + 1) * 2 ** level));
+  const at = (level: number, index: number) =>
+    rootOf(hashes.slice(index * 2 ** level, (index + 1) * 2 ** level));
   const root = (size: number) => rootAt(size, at);
-  return { root, proof: (from: number, to: number) => (from === 0 || from >= to ? [] : consistencyProof(from, to, at)) };
+  return {
+    root,
+    proof: (from: number, to: number) => (from === 0 || from >= to ? [] : consistencyProof(from, to, at)),
+  };
 };
 const checkpoint = (size: number, root: Uint8Array, { origin = log.name, key = privateKey } = {}) => {
   const text = `${origin}\n${size}\n${toBase64(root)}\n`;
-  return utf8(noteOf(text, { ...log, name: origin, id: keyId(origin, raw) }, new Uint8Array(sign(null, utf8(text), key))));
+  return utf8(
+    noteOf(
+      text,
+      { ...log, name: origin, id: keyId(origin, raw) },
+      new Uint8Array(sign(null, utf8(text), key)),
+    ),
+  );
 };
 const leaves = Array.from({ length: 20 }, (_, i) => `leaf ${i}`);
 const good = tree(leaves);
 const forked = tree([...leaves.slice(0, 5), "another", ...leaves.slice(6)]);
 const seen = (size: number): Remembered => ({ size, root: good.root(size) });
 
-test("a witness cosigns a log's first checkpoint, one that extends the last, and the last one again", ({ expect }) => {
+test("a witness cosigns a log's first checkpoint, one that extends the last, and the last one again", ({
+  expect,
+}) => {
   const ask = (last: Remembered, to: number) =>
-    judge({ oldSize: last.size, proof: good.proof(last.size, to), checkpoint: checkpoint(to, good.root(to)) }, last, [log]);
+    judge(
+      { oldSize: last.size, proof: good.proof(last.size, to), checkpoint: checkpoint(to, good.root(to)) },
+      last,
+      [log],
+    );
   expect(ask(nothingYet, 7)).toMatchObject({ verdict: "cosign", head: { origin: log.name, size: 7 } });
   expect(ask(seen(7), 20)).toMatchObject({ verdict: "cosign" });
   expect(ask(seen(7), 7)).toMatchObject({ verdict: "cosign" });
@@ -67,10 +83,14 @@ test.for([
     origin?: string;
   };
   const { root = good.root(size), proof = good.proof(7, size), ...key } = rest;
-  expect(judge({ oldSize, proof, checkpoint: checkpoint(size, root, key) }, last, [log])).toEqual({ verdict });
+  expect(judge({ oldSize, proof, checkpoint: checkpoint(size, root, key) }, last, [log])).toEqual({
+    verdict,
+  });
 });
 
-test("what a witness shows of a checkpoint has the log's own signatures, and none of strangers", ({ expect }) => {
+test("what a witness shows of a checkpoint has the log's own signatures, and none of strangers", ({
+  expect,
+}) => {
   const given = new TextDecoder().decode(checkpoint(7, good.root(7)));
   const stranger = `— somebody.test/else ${Buffer.alloc(72).toString("base64")}\n`;
   const judged = judge({ oldSize: 0, proof: [], checkpoint: utf8(given + stranger) }, nothingYet, [log]);
@@ -100,8 +120,14 @@ test("a request is written and read the same; what is none, or too long, is not 
   expect(readAddCheckpoint(Uint8Array.of(...utf8("old 7\n\n"), 0xff))).toBeUndefined();
 });
 
-test("whatever a log that forked asks, and in whatever order, all that a witness cosigns is one growing history", ({ expect }) => {
-  const step = fc.record({ fork: fc.boolean(), to: fc.nat(20), lie: fc.option(fc.nat(20), { nil: undefined }) });
+test("whatever a log that forked asks, and in whatever order, all that a witness cosigns is one growing history", ({
+  expect,
+}) => {
+  const step = fc.record({
+    fork: fc.boolean(),
+    to: fc.nat(20),
+    lie: fc.option(fc.nat(20), { nil: undefined }),
+  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
       let last = nothingYet;

@@ -13,19 +13,27 @@ function twin<T>(placed: readonly Placed<T>[], kept: ReadonlyMap<number, T>): re
       })
       .toSorted(([a], [b]) => a - b)
       .map(([, item]) => item);
-  return [...behind(-1), ...placed.flatMap(({ value, index }) => [value, ...(index === undefined ? [] : behind(index))])];
+  return [
+    ...behind(-1),
+    ...placed.flatMap(({ value, index }) => [value, ...(index === undefined ? [] : behind(index))]),
+  ];
 }
 
 test("what stays of a list stands where a reading item by item puts it", ({ expect }) => {
   const indices = fc.uniqueArray(fc.nat({ max: 30 }), { maxLength: 20 });
   fc.assert(
-    fc.property(indices, fc.nat({ max: 20 }), fc.array(fc.nat({ max: 20 }), { maxLength: 5 }), (all, cut, created) => {
-      const [standing, left] = [all.slice(0, cut), all.slice(cut)];
-      const placed: Placed<string>[] = standing.map((index) => ({ value: `said ${index}`, index }));
-      for (const at of created) placed.splice(at, 0, { value: "new", index: undefined });
-      const kept = new Map(left.map((index) => [index, `kept ${index}`]));
-      expect(weave(placed, kept)).toEqual(twin(placed, kept));
-    }),
+    fc.property(
+      indices,
+      fc.nat({ max: 20 }),
+      fc.array(fc.nat({ max: 20 }), { maxLength: 5 }),
+      (all, cut, created) => {
+        const [standing, left] = [all.slice(0, cut), all.slice(cut)];
+        const placed: Placed<string>[] = standing.map((index) => ({ value: `said ${index}`, index }));
+        for (const at of created) placed.splice(at, 0, { value: "new", index: undefined });
+        const kept = new Map(left.map((index) => [index, `kept ${index}`]));
+        expect(weave(placed, kept)).toEqual(twin(placed, kept));
+      },
+    ),
     { numRuns: 3_000 },
   );
 });

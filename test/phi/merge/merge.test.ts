@@ -11,14 +11,21 @@ import { dice, plainTypes, randomResource } from "../random-resource.ts";
 import { noSharedData, resourcesIn } from "../shared-data.ts";
 
 /** A resource as somebody sees it, and the canaries in it that are values: an element's id goes with the element. */
-function seenOf(original: JsonObject, roll: Roll): { readonly seen: Look; readonly marks: readonly string[] } | undefined {
+function seenOf(
+  original: JsonObject,
+  roll: Roll,
+): { readonly seen: Look; readonly marks: readonly string[] } | undefined {
   const { text: _text, ...plain } = original;
   const { resource, brands } = brand(plain);
   const seen = look(resource, randomView(resource, roll));
   return seen && { seen, marks: brands.filter(({ path }) => path.at(-1) !== "id").map(({ mark }) => mark) };
 }
 
-function keepsWhatIsHidden(expect: ExpectStatic, { seen, marks }: NonNullable<ReturnType<typeof seenOf>>, roll: Roll): boolean {
+function keepsWhatIsHidden(
+  expect: ExpectStatic,
+  { seen, marks }: NonNullable<ReturnType<typeof seenOf>>,
+  roll: Roll,
+): boolean {
   const body = edited(asRead(seen.shown), "resource", 0.06, roll);
   if (!isObject(body)) throw new Error("a resource is an object");
   const merged = merge(seen, body);
@@ -26,9 +33,15 @@ function keepsWhatIsHidden(expect: ExpectStatic, { seen, marks }: NonNullable<Re
   const [shown, next] = [JSON.stringify(seen.shown), JSON.stringify(merged)];
   for (const mark of marks)
     if (!shown.includes(mark))
-      expect(next.includes(mark), `${mark} of ${JSON.stringify(seen.stored)} is lost by ${JSON.stringify(body)}`).toBe(true);
+      expect(
+        next.includes(mark),
+        `${mark} of ${JSON.stringify(seen.stored)} is lost by ${JSON.stringify(body)}`,
+      ).toBe(true);
   const after = look(merged, seen.view);
-  expect(after && said(after.shown), `what was written by ${JSON.stringify(body)} over ${JSON.stringify(seen.stored)}`).toBe(said(body));
+  expect(
+    after && said(after.shown),
+    `what was written by ${JSON.stringify(body)} over ${JSON.stringify(seen.stored)}`,
+  ).toBe(said(body));
   return true;
 }
 
@@ -40,29 +53,43 @@ test("writing back exactly what was read leaves the stored resource as it is, wh
       const roll = dice(seed);
       const { resource } = brand(randomResource(type, roll));
       const seen = look(resource, randomView(resource, roll));
-      if (seen !== undefined) expect(sameText(merge(seen, asRead(seen.shown) as JsonObject) as JsonObject)).toBe(sameText(resource)); // an object, as it was
+      if (seen !== undefined)
+        expect(sameText(merge(seen, asRead(seen.shown) as JsonObject) as JsonObject)).toBe(
+          sameText(resource),
+        ); // an object, as it was
     }),
     { numRuns: inLane({ fast: 750, slow: 1_500, long: 1_500 }) },
   );
 });
 
-test.skipIf(noSharedData)("writing back exactly what was read leaves real resources as they are (needs ../shared/data)", ({ expect }) => {
-  const roll = dice(5);
-  let merges = 0;
-  for (const resource of resourcesIn("examples-r4", "us-core", "synthea-2019").filter((one) => textAt(one, "resourceType") !== "Bundle")) {
-    const view = randomView(resource, roll);
-    const inside = (one: JsonObject) =>
-      roll() < 0 ? undefined : viewOf(textAt(one, "resourceType") ?? "", ["code", "name", "identifier"], "all");
-    const seen = look(resource, view, { viewInside: inside });
-    if (seen === undefined) continue;
-    const body = asRead(seen.shown) as JsonObject; // an object, as it was
-    expect(sameText(merge(seen, body) as JsonObject), textAt(resource, "resourceType")).toBe(sameText(resource));
-    merges += 1;
-  }
-  expect(merges).toBeGreaterThan(400);
-});
+test.skipIf(noSharedData)(
+  "writing back exactly what was read leaves real resources as they are (needs ../shared/data)",
+  ({ expect }) => {
+    const roll = dice(5);
+    let merges = 0;
+    for (const resource of resourcesIn("examples-r4", "us-core", "synthea-2019").filter(
+      (one) => textAt(one, "resourceType") !== "Bundle",
+    )) {
+      const view = randomView(resource, roll);
+      const inside = (one: JsonObject) =>
+        roll() < 0
+          ? undefined
+          : viewOf(textAt(one, "resourceType") ?? "", ["code", "name", "identifier"], "all");
+      const seen = look(resource, view, { viewInside: inside });
+      if (seen === undefined) continue;
+      const body = asRead(seen.shown) as JsonObject; // an object, as it was
+      expect(sameText(merge(seen, body) as JsonObject), textAt(resource, "resourceType")).toBe(
+        sameText(resource),
+      );
+      merges += 1;
+    }
+    expect(merges).toBeGreaterThan(400);
+  },
+);
 
-test("no body changes what is hidden, and what it says is what is stored: generated resources of every type", ({ expect }) => {
+test("no body changes what is hidden, and what it says is what is stored: generated resources of every type", ({
+  expect,
+}) => {
   const outcomes = { written: 0, refused: 0 };
   fc.assert(
     fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
@@ -76,15 +103,20 @@ test("no body changes what is hidden, and what it says is what is stored: genera
   expect(outcomes.refused).toBeGreaterThan(100);
 });
 
-test.skipIf(noSharedData)("no body changes what is hidden of real resources (needs ../shared/data)", ({ expect }) => {
-  const roll = dice(9);
-  let written = 0;
-  for (const resource of resourcesIn("examples-r4", "us-core", "synthea-2019").filter((one) => textAt(one, "resourceType") !== "Bundle")) {
-    const seen = seenOf(withoutContained(resource), roll);
-    if (seen !== undefined && keepsWhatIsHidden(expect, seen, roll)) written += 1;
-  }
-  expect(written).toBeGreaterThan(150);
-});
+test.skipIf(noSharedData)(
+  "no body changes what is hidden of real resources (needs ../shared/data)",
+  ({ expect }) => {
+    const roll = dice(9);
+    let written = 0;
+    for (const resource of resourcesIn("examples-r4", "us-core", "synthea-2019").filter(
+      (one) => textAt(one, "resourceType") !== "Bundle",
+    )) {
+      const seen = seenOf(withoutContained(resource), roll);
+      if (seen !== undefined && keepsWhatIsHidden(expect, seen, roll)) written += 1;
+    }
+    expect(written).toBeGreaterThan(150);
+  },
+);
 
 test("whether a body is refused, and why, does not depend on what is hidden", ({ expect }) => {
   let others = 0;
@@ -100,9 +132,10 @@ test("whether a body is refused, and why, does not depend on what is hidden", ({
         const merged = merge(of, body);
         return isRefused(merged) ? merged : "written";
       };
-      expect(verdict(other), `${JSON.stringify(body)} over ${JSON.stringify(seen.stored)} and ${JSON.stringify(other.stored)}`).toEqual(
-        verdict(seen),
-      );
+      expect(
+        verdict(other),
+        `${JSON.stringify(body)} over ${JSON.stringify(seen.stored)} and ${JSON.stringify(other.stored)}`,
+      ).toEqual(verdict(seen));
     }),
     { numRuns: 1_000 },
   );
@@ -129,7 +162,10 @@ test.skipIf(noSharedData)(
         return merged.ok ? "written" : JSON.stringify(merged.error);
       };
       const of = verdict(seen);
-      expect(verdict(other), `${JSON.stringify(body)} over ${JSON.stringify(seen.stored)} and ${JSON.stringify(other.stored)}`).toBe(of);
+      expect(
+        verdict(other),
+        `${JSON.stringify(body)} over ${JSON.stringify(seen.stored)} and ${JSON.stringify(other.stored)}`,
+      ).toBe(of);
       const kind = of === "written" ? of : "refused";
       verdicts.set(kind, (verdicts.get(kind) ?? 0) + 1);
     }

@@ -15,7 +15,12 @@ const problemOf = (document: unknown, changes: Partial<typeof variables> = {}) =
   const problem = placeProblem(read.value, allowedPlaces({ ...variables, ...changes }));
   return problem && `${problem.pointer} ${problem.problem}`;
 };
-const keyed = (tokenEndpoint: string) => ({ kind: "private_key_jwt", secret: "ORIGIN_TOKEN", clientId: "phylax", tokenEndpoint });
+const keyed = (tokenEndpoint: string) => ({
+  kind: "private_key_jwt",
+  secret: "ORIGIN_TOKEN",
+  clientId: "phylax",
+  tokenEndpoint,
+});
 const introspection = (secret: string) => ({
   endpoint: "https://login.example.org:8443/introspect",
   clientId: "phylax",
@@ -33,9 +38,24 @@ test.for<readonly [string, string, unknown, string]>([
   ["/origins/0/url", "/origins/0/url", "https://fhir.example.org.evil/r4", "ORIGIN_HOSTS"],
   ["/origins/0/url", "/origins/0/url", "https://other.example.org/r4", "ORIGIN_HOSTS"],
   ["/origins/0/credentials/secret", "/origins/0/credentials/secret", "ANOTHER_TOKEN", "SECRET_HOSTS"],
-  ["/origins/0/credentials/tokenEndpoint", "/origins/0/credentials", keyed("https://evil.example/token"), "IDENTITY_HOSTS"],
-  ["/origins/0/credentials/secret", "/origins/0/credentials", keyed("https://login.example.org:8443/token"), "SECRET_HOSTS"],
-  ["/issuers/0/introspection/credentials/secret", "/issuers/0/introspection", introspection("ORIGIN_TOKEN"), "SECRET_HOSTS"],
+  [
+    "/origins/0/credentials/tokenEndpoint",
+    "/origins/0/credentials",
+    keyed("https://evil.example/token"),
+    "IDENTITY_HOSTS",
+  ],
+  [
+    "/origins/0/credentials/secret",
+    "/origins/0/credentials",
+    keyed("https://login.example.org:8443/token"),
+    "SECRET_HOSTS",
+  ],
+  [
+    "/issuers/0/introspection/credentials/secret",
+    "/issuers/0/introspection",
+    introspection("ORIGIN_TOKEN"),
+    "SECRET_HOSTS",
+  ],
   [
     "/issuers/0/introspection/endpoint",
     "/issuers/0/introspection",
@@ -48,7 +68,11 @@ test.for<readonly [string, string, unknown, string]>([
   expect(problem).toContain(variable);
 });
 
-test("a list of secrets and hosts that cannot be read stops the worker, named and never shown", ({ expect }) => {
+test("a list of secrets and hosts that cannot be read stops the worker, named and never shown", ({
+  expect,
+}) => {
   for (const bad of ["fhir.example.org", "token@fhir.example.org", "TOKEN@", "TOKEN@a@b"])
-    expect(() => allowedPlaces({ ...variables, SECRET_HOSTS: bad }), bad).toThrow(/^SECRET_HOSTS: expected [^"]*$/u);
+    expect(() => allowedPlaces({ ...variables, SECRET_HOSTS: bad }), bad).toThrow(
+      /^SECRET_HOSTS: expected [^"]*$/u,
+    );
 });

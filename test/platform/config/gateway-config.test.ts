@@ -23,8 +23,15 @@ const { jwk, privateKey } = await newKey("ES256", "token-2");
 
 test("without a second host or other keys there are none", ({ expect }) => {
   expect(gatewayConfig(env)).toMatchObject({ mtlsUrl: undefined, tokenVerificationKeys: [] });
-  const both = gatewayConfig({ ...env, MTLS_URL: "https://mtls.example.org", TOKEN_VERIFICATION_KEYS: JSON.stringify({ keys: [jwk] }) });
-  expect(both).toMatchObject({ mtlsUrl: "https://mtls.example.org", tokenVerificationKeys: [{ kid: "token-2" }] });
+  const both = gatewayConfig({
+    ...env,
+    MTLS_URL: "https://mtls.example.org",
+    TOKEN_VERIFICATION_KEYS: JSON.stringify({ keys: [jwk] }),
+  });
+  expect(both).toMatchObject({
+    mtlsUrl: "https://mtls.example.org",
+    tokenVerificationKeys: [{ kid: "token-2" }],
+  });
 });
 
 test.for<readonly [string, string]>([
@@ -36,7 +43,12 @@ test.for<readonly [string, string]>([
   ["RESPONSE_VERIFICATION_KEYS", "canary"],
   ["TOKEN_VERIFICATION_KEYS", "canary"],
   ["TOKEN_VERIFICATION_KEYS", '{"keys":[]}'],
-  ["TOKEN_VERIFICATION_KEYS", JSON.stringify({ keys: [{ ...(await exportJWK(privateKey)), kid: "token-2" }] })],
+  [
+    "TOKEN_VERIFICATION_KEYS",
+    JSON.stringify({ keys: [{ ...(await exportJWK(privateKey)), kid: "token-2" }] }),
+  ],
 ])("a bad %s stops the gateway, named and never shown", ([name, value], { expect }) => {
-  expect(() => gatewayConfig({ ...env, [name]: value })).toThrow(new RegExp(`^${name}: expected [^"{]*$`, "u"));
+  expect(() => gatewayConfig({ ...env, [name]: value })).toThrow(
+    new RegExp(`^${name}: expected [^"{]*$`, "u"),
+  );
 });

@@ -8,9 +8,15 @@ const env = {
   DPOP_NONCE_KEY: Buffer.alloc(32, 7).toString("base64url"),
 };
 
-test("the operators' door is told its name, whom it may ask for keys and how to make nonces", ({ expect }) => {
+test("the operators' door is told its name, whom it may ask for keys and how to make nonces", ({
+  expect,
+}) => {
   const config = opsConfig(env);
-  expect(config).toMatchObject({ url: env.OPS_URL, ledgerShards: 4, identityHosts: new Set(["login.example.org", "localhost:8445"]) });
+  expect(config).toMatchObject({
+    url: env.OPS_URL,
+    ledgerShards: 4,
+    identityHosts: new Set(["login.example.org", "localhost:8445"]),
+  });
   expect(config.dpopNonceKey.reveal()).toHaveLength(32);
   expect(JSON.stringify(config)).not.toContain(env.DPOP_NONCE_KEY);
 });

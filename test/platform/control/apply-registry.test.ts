@@ -17,8 +17,13 @@ beforeEach(async () => {
   registry = await emptyRegistry();
 });
 
-test("what a file says is what the gateway reads: client, certificate, agreement, grant, policy, origin", async ({ expect }) => {
-  expect(await applyRegistry(registry, await sampleFile(), "add", desk)).toEqual({ ok: true, value: { added: 6, changed: 0 } });
+test("what a file says is what the gateway reads: client, certificate, agreement, grant, policy, origin", async ({
+  expect,
+}) => {
+  expect(await applyRegistry(registry, await sampleFile(), "add", desk)).toEqual({
+    ok: true,
+    value: { added: 6, changed: 0 },
+  });
 
   const client = await clientDirectory(new RegistryReader(registry, clock)).find("telehealth");
   const { x5t, from, to } = env.CERTIFICATE;
@@ -31,7 +36,14 @@ test("what a file says is what the gateway reads: client, certificate, agreement
     keys: [{ kty: "EC", kid: "telehealth-1" }],
     certificates: [{ x5t, from, to }],
     agreements: [{ id: "telehealth-baa", from: Date.UTC(2026, 0, 1), to: Date.UTC(2028, 0, 1, 5) }],
-    grants: [{ origin: "main", purpose: "TREAT", agreement: "telehealth-baa", quotas: { default: { requests: 100, windowSeconds: 60 } } }],
+    grants: [
+      {
+        origin: "main",
+        purpose: "TREAT",
+        agreement: "telehealth-baa",
+        quotas: { default: { requests: 100, windowSeconds: 60 } },
+      },
+    ],
   });
   expect(client?.agreements[0]?.purposes.toSorted()).toEqual(["COC", "TREAT"]);
   const digest = client?.grants[0]?.policyDigest ?? "";
@@ -40,7 +52,9 @@ test("what a file says is what the gateway reads: client, certificate, agreement
     format: "phylax.policy.v1",
     name: "treat",
   });
-  expect(await policyShelf(new RegistryReader(registry, clock)).byDigest(`sha256:${"0".repeat(64)}`)).toBeUndefined();
+  expect(
+    await policyShelf(new RegistryReader(registry, clock)).byDigest(`sha256:${"0".repeat(64)}`),
+  ).toBeUndefined();
   expect(await originDirectory(new RegistryReader(registry, clock)).find("main")).toEqual({
     name: "main",
     url: "https://fhir.example.org/r4",
@@ -50,7 +64,9 @@ test("what a file says is what the gateway reads: client, certificate, agreement
   expect(await clientDirectory(new RegistryReader(registry, clock)).find("nobody")).toBeUndefined();
 });
 
-test("what a file asks for beyond the usual is what the gateway reads, and taken back it is gone", async ({ expect }) => {
+test("what a file asks for beyond the usual is what the gateway reads, and taken back it is gone", async ({
+  expect,
+}) => {
   const soon = new Date(clock() + 86_400_000).toISOString();
   const file = await withExternalClient(await sampleFile());
   const asking = withValue(
@@ -70,16 +86,24 @@ test("what a file asks for beyond the usual is what the gateway reads, and taken
   };
   expect((await applyRegistry(registry, answered, "add", desk)).ok).toBe(true);
   expect(await registered()).toEqual({ signed: true, answered: true, until: Date.parse(soon), told: true });
-  expect(await applyRegistry(registry, answered, "add", desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await applyRegistry(registry, answered, "add", desk)).toEqual({
+    ok: true,
+    value: { added: 0, changed: 0 },
+  });
   expect((await applyRegistry(registry, file, "replace", desk)).ok).toBe(true);
   expect(await registered()).toEqual({ signed: false, answered: false, until: undefined, told: false });
 });
 
-test("T5: an exception that is longer than ninety days ahead is refused, and nothing of its file is taken", async ({ expect }) => {
+test("T5: an exception that is longer than ninety days ahead is refused, and nothing of its file is taken", async ({
+  expect,
+}) => {
   const late = new Date(clock() + 91 * 86_400_000).toISOString();
   const file = withValue(await withExternalClient(await sampleFile()), "/clients/1/unboundUntil", late);
   const before = await everything(registry);
-  expect(await applyRegistry(registry, file, "add", desk)).toMatchObject({ ok: false, error: { pointer: "/clients/1/unboundUntil" } });
+  expect(await applyRegistry(registry, file, "add", desk)).toMatchObject({
+    ok: false,
+    error: { pointer: "/clients/1/unboundUntil" },
+  });
   expect(await everything(registry)).toEqual(before);
 });
 
@@ -87,8 +111,14 @@ test("applied twice, a file changes nothing the second time", async ({ expect })
   const file = await sampleFile();
   await applyRegistry(registry, file, "add", desk);
   const before = await everything(registry);
-  expect(await applyRegistry(registry, file, "add", desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
-  expect(await applyRegistry(registry, file, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await applyRegistry(registry, file, "add", desk)).toEqual({
+    ok: true,
+    value: { added: 0, changed: 0 },
+  });
+  expect(await applyRegistry(registry, file, "replace", desk)).toEqual({
+    ok: true,
+    value: { added: 0, changed: 0 },
+  });
   expect(await everything(registry)).toEqual(before);
 });
 
@@ -97,15 +127,26 @@ test("a policy may be named by the digest of one that is registered", async ({ e
   await applyRegistry(registry, withValue(file, "/grants", []), "add", desk);
   const { results } = await registry.prepare("SELECT digest FROM policies").all<{ digest: string }>();
   const byDigest = withValue(withValue(file, "/policies", []), "/grants/0/policy", results[0]?.digest);
-  expect(await applyRegistry(registry, byDigest, "add", desk)).toEqual({ ok: true, value: { added: 1, changed: 0 } });
+  expect(await applyRegistry(registry, byDigest, "add", desk)).toEqual({
+    ok: true,
+    value: { added: 1, changed: 0 },
+  });
 });
 
 const bad: readonly (readonly [string, string, unknown])[] = [
   ["/clients/0/jwks/keys/0/x", "/clients/0/jwks/keys/0", "A".repeat(43)], // off the curve
-  ["/clients/0/certificates/0", "/clients/0/certificates/0", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
+  [
+    "/clients/0/certificates/0",
+    "/clients/0/certificates/0",
+    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+  ],
   ["/agreements/0/purposes/1", "/agreements/0/purposes/1", "WHATEVER"],
   ["/policies/0/body/rules/0/show/0", "/policies/0/body/rules/0/show/0", "no.such.element"],
-  ["/policies/0/body/rules/0/examples/0/becomes/birthDate", "/policies/0/body/rules/0/examples/0", "1999-09-09"], // an example that is not true
+  [
+    "/policies/0/body/rules/0/examples/0/becomes/birthDate",
+    "/policies/0/body/rules/0/examples/0",
+    "1999-09-09",
+  ], // an example that is not true
   ["/origins/0/credentials/secret", "/origins/0/credentials/secret", "TOKEN_SIGNING_KEY"],
   ["/policies/0/body/surprise", "/policies/0/body", 1],
   ["/grants/0/purpose", "/grants/0/purpose", "COC"],
@@ -127,7 +168,11 @@ test("a clash is named by its pointer and nothing of its file is taken", async (
   await applyRegistry(registry, file, "add", desk);
   const before = await everything(registry);
   const clashing = withValue(
-    withValue(file, "/origins/1", { name: "second", url: "https://b.example.org", credentials: { kind: "none" } }),
+    withValue(file, "/origins/1", {
+      name: "second",
+      url: "https://b.example.org",
+      credentials: { kind: "none" },
+    }),
     "/clients/0/kind",
     "payer",
   );
@@ -142,7 +187,10 @@ test("a replaced grant gets a higher revision, also when the clock stands still"
   const file = await sampleFile();
   await applyRegistry(registry, file, "add", desk);
   const quotas = withValue(file, "/grants/0/quotas/default/requests", 7);
-  expect(await applyRegistry(registry, quotas, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
+  expect(await applyRegistry(registry, quotas, "replace", desk)).toEqual({
+    ok: true,
+    value: { added: 0, changed: 1 },
+  });
   const grants = (await clientDirectory(new RegistryReader(registry, clock)).find("telehealth"))?.grants;
   expect(grants?.[0]?.quotas.default).toEqual({ requests: 7, windowSeconds: 60, revision: at + 1 });
 });
@@ -151,9 +199,14 @@ test("quotas of subjects and of records are kept, told with the grant's revision
   expect,
 }) => {
   const file = await sampleFile();
-  const quotasOf = async () => (await clientDirectory(new RegistryReader(registry, clock)).find("telehealth"))?.grants[0]?.quotas;
+  const quotasOf = async () =>
+    (await clientDirectory(new RegistryReader(registry, clock)).find("telehealth"))?.grants[0]?.quotas;
   const plain = { default: { requests: 100, windowSeconds: 60 } };
-  const full = { ...plain, perSubject: { requests: 20, windowSeconds: 10 }, records: { records: 5_000, windowSeconds: 3_600 } };
+  const full = {
+    ...plain,
+    perSubject: { requests: 20, windowSeconds: 10 },
+    records: { records: 5_000, windowSeconds: 3_600 },
+  };
   await applyRegistry(registry, withValue(file, "/grants/0/quotas", full), "add", desk);
   expect(await quotasOf()).toMatchObject({
     perSubject: { requests: 20, windowSeconds: 10, revision: at },
@@ -161,19 +214,31 @@ test("quotas of subjects and of records are kept, told with the grant's revision
   });
   const again = await applyRegistry(registry, withValue(file, "/grants/0/quotas", full), "replace", desk);
   expect(again).toEqual({ ok: true, value: { added: 0, changed: 0 } });
-  expect(await applyRegistry(registry, file, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
-  expect(await quotasOf()).toEqual({ default: { ...plain.default, revision: at + 1 }, perSubject: undefined, records: undefined });
+  expect(await applyRegistry(registry, file, "replace", desk)).toEqual({
+    ok: true,
+    value: { added: 0, changed: 1 },
+  });
+  expect(await quotasOf()).toEqual({
+    default: { ...plain.default, revision: at + 1 },
+    perSubject: undefined,
+    records: undefined,
+  });
 });
 
 test("two that apply the same file at once both succeed, and it is there once", async ({ expect }) => {
   const file = await sampleFile();
-  const both = await Promise.all([applyRegistry(registry, file, "add", desk), applyRegistry(registry, file, "add", desk)]);
+  const both = await Promise.all([
+    applyRegistry(registry, file, "add", desk),
+    applyRegistry(registry, file, "add", desk),
+  ]);
   expect(both.map(({ ok }) => ok)).toEqual([true, true]);
   expect(await registry.prepare("SELECT count(*) AS n FROM grants").first("n")).toBe(1);
 });
 
 test("the desk does the same by RPC", async ({ expect }) => {
-  const { RegistryDesk: entry } = exports as unknown as { readonly RegistryDesk: { apply(document: unknown): Promise<unknown> } }; // the worker under test exports it
+  const { RegistryDesk: entry } = exports as unknown as {
+    readonly RegistryDesk: { apply(document: unknown): Promise<unknown> };
+  }; // the worker under test exports it
   const answer = await entry.apply(await sampleFile());
   expect(answer).toMatchObject({ ok: true, value: { added: 6 } });
 });

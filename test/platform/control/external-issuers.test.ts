@@ -17,8 +17,13 @@ beforeEach(async () => {
   registry = await emptyRegistry();
 });
 
-test("an external issuer and its client are what the gateway reads, by the issuer's names and no other", async ({ expect }) => {
-  expect(await applyRegistry(registry, file, "add", desk)).toEqual({ ok: true, value: { added: 11, changed: 0 } });
+test("an external issuer and its client are what the gateway reads, by the issuer's names and no other", async ({
+  expect,
+}) => {
+  expect(await applyRegistry(registry, file, "add", desk)).toEqual({
+    ok: true,
+    value: { added: 11, changed: 0 },
+  });
   expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toEqual({
     iss,
     keys: file.issuers[0]?.jwks.keys,
@@ -51,25 +56,48 @@ test("an external issuer and its client are what the gateway reads, by the issue
   expect(await clients.find("telehealth")).toMatchObject({ external: undefined, patient: undefined });
 });
 
-test("applied twice it changes nothing, and replaced it takes the new content, also a field that is gone", async ({ expect }) => {
+test("applied twice it changes nothing, and replaced it takes the new content, also a field that is gone", async ({
+  expect,
+}) => {
   await applyRegistry(registry, file, "add", desk);
   const before = await everything(registry);
   for (const mode of ["add", "replace"] as const) {
-    expect(await applyRegistry(registry, file, mode, desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+    expect(await applyRegistry(registry, file, mode, desk)).toEqual({
+      ok: true,
+      value: { added: 0, changed: 0 },
+    });
   }
   expect(await everything(registry)).toEqual(before);
 
-  const changed = withValue(withValue(file, "/issuers/0/audience", "another"), "/clients/1/patient", undefined);
-  expect(await applyRegistry(registry, changed, "add", desk)).toMatchObject({ ok: false, error: { pointer: "/issuers/0/audience" } });
-  expect(await applyRegistry(registry, changed, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 2 } });
-  expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toMatchObject({ audience: "another" });
-  expect((await clientDirectory(new RegistryReader(registry, clock)).findExternal({ issuer: iss, id: "app" }))?.patient).toBeUndefined();
+  const changed = withValue(
+    withValue(file, "/issuers/0/audience", "another"),
+    "/clients/1/patient",
+    undefined,
+  );
+  expect(await applyRegistry(registry, changed, "add", desk)).toMatchObject({
+    ok: false,
+    error: { pointer: "/issuers/0/audience" },
+  });
+  expect(await applyRegistry(registry, changed, "replace", desk)).toEqual({
+    ok: true,
+    value: { added: 0, changed: 2 },
+  });
+  expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toMatchObject({
+    audience: "another",
+  });
+  expect(
+    (await clientDirectory(new RegistryReader(registry, clock)).findExternal({ issuer: iss, id: "app" }))
+      ?.patient,
+  ).toBeUndefined();
 });
 
 test("a client turned from private_key_jwt to tls_client_auth loses its keys", async ({ expect }) => {
   await applyRegistry(registry, file, "add", desk);
   const tls = withValue(withValue(file, "/clients/0/auth", "tls_client_auth"), "/clients/0/jwks", undefined);
-  expect(await applyRegistry(registry, tls, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
+  expect(await applyRegistry(registry, tls, "replace", desk)).toEqual({
+    ok: true,
+    value: { added: 0, changed: 1 },
+  });
   expect(await clientDirectory(new RegistryReader(registry, clock)).find("telehealth")).toMatchObject({
     authentication: "tls_client_auth",
     keys: [],
@@ -83,11 +111,16 @@ test.for([
   ["/issuers/0/iss", "/issuers/0/iss", desk.publicUrl],
 ] as const)("what is wrong at %s leaves nothing behind", async ([pointer, at, value], { expect }) => {
   const before = await everything(registry);
-  expect(await applyRegistry(registry, withValue(file, at, value), "add", desk)).toMatchObject({ ok: false, error: { pointer } });
+  expect(await applyRegistry(registry, withValue(file, at, value), "add", desk)).toMatchObject({
+    ok: false,
+    error: { pointer },
+  });
   expect(await everything(registry)).toEqual(before);
 });
 
-test("issuers are read once in five seconds, whoever's name a token claims, and not believed past ten", async ({ expect }) => {
+test("issuers are read once in five seconds, whoever's name a token claims, and not believed past ten", async ({
+  expect,
+}) => {
   await applyRegistry(registry, file, "add", desk);
   let [reads, off] = [0, false];
   const watched: D1Database = new Proxy(registry, {

@@ -15,20 +15,30 @@ test("the other names of an origin are stored, added to one without, read back, 
 }) => {
   const registry = await emptyRegistry();
   const file = await sampleFile();
-  const read = async () => (await originDirectory(new RegistryReader(registry, clock)).find("main"))?.alsoKnownAs;
+  const read = async () =>
+    (await originDirectory(new RegistryReader(registry, clock)).find("main"))?.alsoKnownAs;
   await applyRegistry(registry, file, "add", desk);
   expect(await read()).toBeUndefined();
   const named = withValue(file, "/origins/0/alsoKnownAs", ["http://ehr.internal/R4"]);
-  expect(await applyRegistry(registry, named, "add", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
+  expect(await applyRegistry(registry, named, "add", desk)).toEqual({
+    ok: true,
+    value: { added: 0, changed: 1 },
+  });
   expect(await read()).toEqual(["http://ehr.internal/R4"]);
   const before = await everything(registry);
-  expect(await applyRegistry(registry, named, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await applyRegistry(registry, named, "replace", desk)).toEqual({
+    ok: true,
+    value: { added: 0, changed: 0 },
+  });
   expect(await everything(registry)).toEqual(before);
   const other = withValue(file, "/origins/0/alsoKnownAs", ["http://other.internal/R4"]);
   expect(await applyRegistry(registry, other, "add", desk)).toMatchObject({
     error: { reason: "conflict", pointer: "/origins/0/alsoKnownAs" },
   });
-  expect(await applyRegistry(registry, file, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
+  expect(await applyRegistry(registry, file, "replace", desk)).toEqual({
+    ok: true,
+    value: { added: 0, changed: 1 },
+  });
   expect(await read()).toBeUndefined();
 });
 
@@ -38,7 +48,10 @@ test("a file is refused where the deployment does not let the gateway call its o
   const registry = await emptyRegistry();
   const before = await everything(registry);
   const places = { ORIGIN_HOSTS: "other.example.org", IDENTITY_HOSTS: "", SECRET_HOSTS: "" };
-  const applied = await applyRegistry(registry, await sampleFile(), "add", { ...desk, allowed: allowedPlaces(places) });
+  const applied = await applyRegistry(registry, await sampleFile(), "add", {
+    ...desk,
+    allowed: allowedPlaces(places),
+  });
   expect(applied).toMatchObject({ error: { reason: "invalid", pointer: "/origins/0/url" } });
   expect(await everything(registry)).toEqual(before);
 });

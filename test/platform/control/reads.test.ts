@@ -15,11 +15,19 @@ let now = 1_000_000;
 const clock = () => instant(now);
 beforeAll(async () => {
   registry = await emptyRegistry();
-  await applyRegistry(registry, await sampleFile(), "add", { clock, publicUrl: "https://gateway.example.org" });
+  await applyRegistry(registry, await sampleFile(), "add", {
+    clock,
+    publicUrl: "https://gateway.example.org",
+  });
 });
 
 /** D1 with a book of what it was asked, that can be cut off. */
-function watched(): { database: D1Database; statements: string[]; roundTrips: () => number; cut: (off: boolean) => void } {
+function watched(): {
+  database: D1Database;
+  statements: string[];
+  roundTrips: () => number;
+  cut: (off: boolean) => void;
+} {
   const statements: string[] = [];
   let [trips, off] = [0, false];
   const trip = () => {
@@ -63,7 +71,9 @@ function watched(): { database: D1Database; statements: string[]; roundTrips: ()
   return { database, statements, roundTrips: () => trips, cut: (cutOff) => (off = cutOff) };
 }
 
-test("the gateway's readers of the registry say nothing to D1 but SELECT, and ask once for a client", async ({ expect }) => {
+test("the gateway's readers of the registry say nothing to D1 but SELECT, and ask once for a client", async ({
+  expect,
+}) => {
   const { database, statements, roundTrips } = watched();
   const client = await clientDirectory(new RegistryReader(database, clock)).find("telehealth");
   expect(client?.id).toBe("telehealth");
@@ -72,7 +82,8 @@ test("the gateway's readers of the registry say nothing to D1 but SELECT, and as
   await issuerDirectory(new RegistryReader(database, clock)).find("https://issuer.example.org");
   await policyShelf(new RegistryReader(database, clock)).byDigest(client?.grants[0]?.policyDigest ?? "");
   expect(statements.length).toBeGreaterThanOrEqual(7);
-  for (const sql of statements) expect(sql).toMatch(/^select (?!.*\b(?:insert|update|delete|replace|drop|alter|create|pragma)\b)/iu);
+  for (const sql of statements)
+    expect(sql).toMatch(/^select (?!.*\b(?:insert|update|delete|replace|drop|alter|create|pragma)\b)/iu);
 });
 
 test("a client is asked for once in five seconds, and again after", async ({ expect }) => {
@@ -103,10 +114,16 @@ test("when D1 is down a known client goes on for ten seconds from its reading an
   expect((await directory.find("telehealth"))?.id).toBe("telehealth");
 });
 
-test("a record that has changed is read anew, and what was being read before it changed is not kept", async ({ expect }) => {
+test("a record that has changed is read anew, and what was being read before it changed is not kept", async ({
+  expect,
+}) => {
   const { database, roundTrips } = watched();
   const reader = new RegistryReader(database, clock);
-  const [clients, origins, issuers] = [clientDirectory(reader), originDirectory(reader), issuerDirectory(reader)];
+  const [clients, origins, issuers] = [
+    clientDirectory(reader),
+    originDirectory(reader),
+    issuerDirectory(reader),
+  ];
   const readAll = async () => {
     await Promise.all([
       clients.find("telehealth"),
@@ -120,7 +137,12 @@ test("a record that has changed is read anew, and what was being read before it 
   let epoch = 0;
   const stale = (records: readonly RecordName[] | "all") => {
     epoch += 1;
-    heed({ client: "telehealth", standing: { epoch, bookmark: null, pending: [] }, stale: records, asOf: clock() });
+    heed({
+      client: "telehealth",
+      standing: { epoch, bookmark: null, pending: [] },
+      stale: records,
+      asOf: clock(),
+    });
   };
   const first = await readAll();
   expect(await readAll()).toBe(first);
@@ -140,7 +162,9 @@ test("a record that has changed is read anew, and what was being read before it 
   expect(roundTrips()).toBe(before + 1);
 });
 
-test("what D1 itself says in a session from the bookmark of a write has the write, and is asked for nowhere else", async ({ expect }) => {
+test("what D1 itself says in a session from the bookmark of a write has the write, and is asked for nowhere else", async ({
+  expect,
+}) => {
   const session = registry.withSession("first-primary");
   await session.prepare("UPDATE clients SET status = 'suspended' WHERE id = 'telehealth'").run();
   const sessions: unknown[] = [];
@@ -152,7 +176,12 @@ test("what D1 itself says in a session from the bookmark of a write has the writ
   });
   const reader = new RegistryReader(database, clock);
   const bookmark = session.getBookmark();
-  reader.hear({ client: "telehealth", standing: { epoch: 1, bookmark, pending: [] }, stale: [], asOf: clock() });
+  reader.hear({
+    client: "telehealth",
+    standing: { epoch: 1, bookmark, pending: [] },
+    stale: [],
+    asOf: clock(),
+  });
   expect((await clientDirectory(reader).find("telehealth"))?.status).toBe("suspended");
   expect(sessions).toEqual([["withSession", expect.stringMatching(/^[0-9a-f-]{59}$/u)]]);
   await registry.exec("UPDATE clients SET status = 'active' WHERE id = 'telehealth'");
@@ -163,7 +192,7 @@ test("a body that is not the one of its digest is a fault, not a policy", async 
     .prepare("INSERT INTO policies VALUES (?, 'forged', '{\"format\":\"phylax.policy.v1\"}')")
     .bind(`sha256:${"2".repeat(64)}`)
     .run();
-  await expect(policyShelf(new RegistryReader(registry, clock)).byDigest(`sha256:${"2".repeat(64)}`)).rejects.toThrow(
-    "not the one of its digest",
-  );
+  await expect(
+    policyShelf(new RegistryReader(registry, clock)).byDigest(`sha256:${"2".repeat(64)}`),
+  ).rejects.toThrow("not the one of its digest");
 });

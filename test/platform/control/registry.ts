@@ -29,6 +29,8 @@ const tables = [
 
 /** Every row of the registry, to compare before and after. */
 export async function everything(registry: D1Database): Promise<unknown> {
-  const answers = await registry.batch(tables.map((table) => registry.prepare(`SELECT * FROM ${table} ORDER BY 1, 2`)));
+  const answers = await registry.batch(
+    tables.map((table) => registry.prepare(`SELECT * FROM ${table} ORDER BY 1, 2`)),
+  );
   return answers.map(({ results }) => results);
 }

@@ -22,9 +22,14 @@ let file: RegistryFile;
 /** The names that the news tells as changed, with those that come twice. */
 const changed = (news: News) =>
   news.kind === "deltas" ? news.deltas.filter(({ kind }) => kind === "changed").map(({ name }) => name) : [];
-const pending = () => runInDurableObject(revocations(), (_, { storage }) => storage.sql.exec("SELECT id FROM pending").toArray().length);
+const pending = () =>
+  runInDurableObject(
+    revocations(),
+    (_, { storage }) => storage.sql.exec("SELECT id FROM pending").toArray().length,
+  );
 /** As if D1 took no writes. */
-const broken = () => registry.exec("CREATE TRIGGER broken BEFORE INSERT ON clients BEGIN SELECT RAISE(ABORT, 'no writes'); END");
+const broken = () =>
+  registry.exec("CREATE TRIGGER broken BEFORE INSERT ON clients BEGIN SELECT RAISE(ABORT, 'no writes'); END");
 
 async function failure(call: () => Promise<unknown>): Promise<string> {
   try {
@@ -49,13 +54,20 @@ test("each record that a registry file writes is told of before it is written an
 }) => {
   expect(await desk.apply(file, "add")).toMatchObject({ ok: true });
   const news = await revocations().news(telehealth, 0);
-  expect(changed(news).toSorted()).toEqual(["client/telehealth", "client/telehealth", "origin/main", "origin/main"]);
+  expect(changed(news).toSorted()).toEqual([
+    "client/telehealth",
+    "client/telehealth",
+    "origin/main",
+    "origin/main",
+  ]);
   expect(await pending()).toBe(0);
   expect(await desk.apply(file, "add")).toEqual({ ok: true, value: { added: 0, changed: 0 } });
   expect((await revocations().news(telehealth, 0)).epoch).toBe(news.epoch);
 });
 
-test("a grant, an agreement, a certificate or a client that changes is told as its client, and to its client alone", async ({ expect }) => {
+test("a grant, an agreement, a certificate or a client that changes is told as its client, and to its client alone", async ({
+  expect,
+}) => {
   await desk.apply(file, "add");
   const changes: readonly (readonly [pointer: string, value: unknown])[] = [
     ["/grants/0/quotas/default/requests", 7],
@@ -66,7 +78,10 @@ test("a grant, an agreement, a certificate or a client that changes is told as i
     file = withValue(file, pointer, value);
     const { epoch } = await revocations().news(telehealth);
     expect(await desk.apply(file, "replace"), pointer).toMatchObject({ ok: true });
-    expect(changed(await revocations().news(telehealth, epoch)), pointer).toEqual(["client/telehealth", "client/telehealth"]);
+    expect(changed(await revocations().news(telehealth, epoch)), pointer).toEqual([
+      "client/telehealth",
+      "client/telehealth",
+    ]);
     expect(changed(await revocations().news({ ...telehealth, client: "payer" }, epoch)), pointer).toEqual([]);
   }
 });
@@ -91,14 +106,20 @@ test("when D1 takes no writes the change stays pending, told as begun, and the a
   await runDurableObjectAlarm(revocations());
   expect(await pending()).toBe(0);
   expect(changed(await revocations().news(telehealth, epoch))).toContain("client/telehealth");
-  expect(await desk.apply(file, "add"), "all of it is there").toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await desk.apply(file, "add"), "all of it is there").toEqual({
+    ok: true,
+    value: { added: 0, changed: 0 },
+  });
 });
 
 const quotas = async () => (await registry.prepare("SELECT quota_requests FROM grants").raw()).flat();
 const asking = (requests: number) => withValue(file, "/grants/0/quotas/default/requests", requests);
-const brokenGrants = () => registry.exec("CREATE TRIGGER broken BEFORE UPDATE ON grants BEGIN SELECT RAISE(ABORT, 'no writes'); END");
+const brokenGrants = () =>
+  registry.exec("CREATE TRIGGER broken BEFORE UPDATE ON grants BEGIN SELECT RAISE(ABORT, 'no writes'); END");
 
-test("a write that was cut off is done before a later one, so that it never undoes that", async ({ expect }) => {
+test("a write that was cut off is done before a later one, so that it never undoes that", async ({
+  expect,
+}) => {
   await desk.apply(file, "add");
   await brokenGrants();
   expect(await failure(() => desk.apply(asking(999), "replace"))).toContain("no writes");
@@ -110,7 +131,9 @@ test("a write that was cut off is done before a later one, so that it never undo
   expect(await pending()).toBe(0);
 });
 
-test("a write that cannot be done holds no later one up: it is given up, and told as over", async ({ expect }) => {
+test("a write that cannot be done holds no later one up: it is given up, and told as over", async ({
+  expect,
+}) => {
   await desk.apply(file, "add");
   await brokenGrants();
   expect(await failure(() => desk.apply(asking(999), "replace"))).toContain("no writes");
@@ -139,14 +162,24 @@ test("a change that is being made is told as pending to whom it concerns, and as
   const { bookmark: first } = await revocations().news(telehealth);
   expect(first).toMatch(/^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/u);
 
-  await registry.exec("CREATE TRIGGER broken BEFORE UPDATE ON clients BEGIN SELECT RAISE(ABORT, 'no writes'); END");
-  file = withValue(withValue(file, "/clients/0/status", "suspended"), "/origins/0/url", "https://other.example");
+  await registry.exec(
+    "CREATE TRIGGER broken BEFORE UPDATE ON clients BEGIN SELECT RAISE(ABORT, 'no writes'); END",
+  );
+  file = withValue(
+    withValue(file, "/clients/0/status", "suspended"),
+    "/origins/0/url",
+    "https://other.example",
+  );
   expect(await failure(() => desk.apply(file, "replace"))).toContain("no writes");
   await evictDurableObject(revocations());
   const whole = await revocations().news(telehealth);
   expect(whole).toMatchObject({ kind: "whole", bookmark: first });
   expect(whole.pending.toSorted()).toEqual(["client/telehealth", "origin/main"]);
-  expect(await revocations().news(payer, 0)).toMatchObject({ kind: "deltas", bookmark: first, pending: ["origin/main"] });
+  expect(await revocations().news(payer, 0)).toMatchObject({
+    kind: "deltas",
+    bookmark: first,
+    pending: ["origin/main"],
+  });
 
   await registry.exec("DROP TRIGGER broken");
   vi.setSystemTime(Date.now() + 10_000);
@@ -163,7 +196,10 @@ test("a change that D1 has made is pending until it is told as done: when the ob
   await failure(() => desk.apply(file, "add"));
   await registry.exec("DROP TRIGGER broken");
   const session = registry.withSession("first-primary");
-  const written = await applyRegistry(registry, file, "add", { clock: () => instant(Date.now()), publicUrl: env.PUBLIC_URL });
+  const written = await applyRegistry(registry, file, "add", {
+    clock: () => instant(Date.now()),
+    publicUrl: env.PUBLIC_URL,
+  });
   expect(written).toMatchObject({ ok: true });
   await session.prepare("SELECT 1").run();
   const before = await everything(registry);
@@ -189,13 +225,16 @@ test("in whichever order writes are told as done, and with bookmarks lost, the b
   await runInDurableObject(revocations(), (_, { storage }) => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 20, maxLength: 40 }), (steps) => {
-        storage.sql.exec("DELETE FROM pending; DELETE FROM pending_records; DELETE FROM standing; DELETE FROM deltas");
+        storage.sql.exec(
+          "DELETE FROM pending; DELETE FROM pending_records; DELETE FROM standing; DELETE FROM deltas",
+        );
         const store = new RevocationStore(storage);
         const begun: { readonly id: number; written?: number }[] = [];
         let [writes, done, last] = [0, 0, 0];
         for (const { kind, which } of steps) {
           const one = begun[which % begun.length];
-          if (kind === "begin") begun.push({ id: store.begin(undefined, "{}", "add", ["origin/main"], instant(Date.now())) });
+          if (kind === "begin")
+            begun.push({ id: store.begin(undefined, "{}", "add", ["origin/main"], instant(Date.now())) });
           else if (one === undefined) continue;
           else if (kind === "write") one.written ??= writes += 1;
           else if (one.written !== undefined) {
@@ -225,7 +264,9 @@ test("a pending change that cannot be made any more is told as over", async ({ e
   expect(await pending()).toBe(0);
 });
 
-test("what an operator denies is in force when the call returns, once, and until it is lifted", async ({ expect }) => {
+test("what an operator denies is in force when the call returns, once, and until it is lifted", async ({
+  expect,
+}) => {
   expect(await desk.revoke(denial)).toMatchObject({ ok: true });
   const news = await revocations().news(telehealth);
   expect(news).toMatchObject({ kind: "whole", denied: [{ name: denialName(denial), until: null }] });
@@ -235,30 +276,46 @@ test("what an operator denies is in force when the call returns, once, and until
   expect(await revocations().news(telehealth)).toMatchObject({ denied: [{ name: denialName(denial) }] });
   expect(await desk.lift(denial)).toEqual({ ok: true, value: true });
   expect(await desk.lift(denial)).toEqual({ ok: true, value: false });
-  expect(await revocations().news(telehealth, news.epoch)).toMatchObject({ deltas: [{ kind: "lifted", name: denialName(denial) }] });
+  expect(await revocations().news(telehealth, news.epoch)).toMatchObject({
+    deltas: [{ kind: "lifted", name: denialName(denial) }],
+  });
 });
 
 test("a token's denial is only ever made longer", async ({ expect }) => {
-  const until = (seconds: number) => ({ kind: "token", issuer: "https://gateway.example", id: "jti", until: Date.now() + seconds * 1_000 });
+  const until = (seconds: number) => ({
+    kind: "token",
+    issuer: "https://gateway.example",
+    id: "jti",
+    until: Date.now() + seconds * 1_000,
+  });
   for (const seconds of [300, 60, 600]) await desk.revoke(until(seconds));
   expect(await revocations().news(telehealth)).toMatchObject({ denied: [{ until: Date.now() + 600_000 }] });
 });
 
 test("what is no denial is refused with the name of the field", async ({ expect }) => {
-  expect(await desk.revoke({ kind: "client" })).toEqual({ ok: false, error: { reason: "denial_malformed", field: "client" } });
+  expect(await desk.revoke({ kind: "client" })).toEqual({
+    ok: false,
+    error: { reason: "denial_malformed", field: "client" },
+  });
   expect(await desk.lift("everything")).toMatchObject({ ok: false });
 });
 
 test("guards can hear of the revocations, and nothing else", async ({ expect }) => {
   await desk.revoke(denial);
-  expect(await exports.RevocationFeed.news(telehealth)).toMatchObject({ denied: [{ name: denialName(denial) }] });
+  expect(await exports.RevocationFeed.news(telehealth)).toMatchObject({
+    denied: [{ name: denialName(denial) }],
+  });
   for (const name of ["deny", "lift", "apply"]) {
     const call: unknown = Reflect.get(exports.RevocationFeed, name);
-    expect(await failure(async () => (call as (value: unknown) => Promise<unknown>)(denial)), name).not.toBe("no failure"); // an RPC stub says so when called
+    expect(await failure(async () => (call as (value: unknown) => Promise<unknown>)(denial)), name).not.toBe(
+      "no failure",
+    ); // an RPC stub says so when called
   }
 });
 
-test("the built-in issuer ends tokens of its own, told to their client's guard alone, and can do nothing else", async ({ expect }) => {
+test("the built-in issuer ends tokens of its own, told to their client's guard alone, and can do nothing else", async ({
+  expect,
+}) => {
   const until = instant(Date.now() + 300_000);
   const name = (id: string) => denialName({ kind: "token", issuer: env.PUBLIC_URL, id });
   const issuer = exports.OwnTokenRevocation;
@@ -274,19 +331,28 @@ test("the built-in issuer ends tokens of its own, told to their client's guard a
   }
   for (const call of ["deny", "lift", "apply", "news"]) {
     const asked: unknown = Reflect.get(issuer, call);
-    expect(await failure(async () => (asked as (value: unknown) => Promise<unknown>)(denial)), call).not.toBe("no failure"); // an RPC stub says so when called
+    expect(await failure(async () => (asked as (value: unknown) => Promise<unknown>)(denial)), call).not.toBe(
+      "no failure",
+    ); // an RPC stub says so when called
   }
 });
 
-test("a client that ends token after token is stopped, and neither another client nor an operator is", async ({ expect }) => {
+test("a client that ends token after token is stopped, and neither another client nor an operator is", async ({
+  expect,
+}) => {
   const until = instant(Date.now() + 300_000);
   const issuer = exports.OwnTokenRevocation;
   for (let n = 0; n < 50; n += 1) expect(await issuer.revoke("telehealth", `jti-${n}`, until)).toBe(true);
   expect(await issuer.revoke("telehealth", "jti-50", until)).toBe(false);
   expect(await issuer.revoke("payer", "jti-51", until)).toBe(true);
-  expect(await desk.revoke({ kind: "token", issuer: env.PUBLIC_URL, id: "jti-50", until })).toMatchObject({ ok: true });
+  expect(await desk.revoke({ kind: "token", issuer: env.PUBLIC_URL, id: "jti-50", until })).toMatchObject({
+    ok: true,
+  });
   vi.setSystemTime(Date.now() + 300_000 + 120_000);
-  expect(await issuer.revoke("telehealth", "jti-52", instant(Date.now() + 300_000)), "when the others are over").toBe(true);
+  expect(
+    await issuer.revoke("telehealth", "jti-52", instant(Date.now() + 300_000)),
+    "when the others are over",
+  ).toBe(true);
 });
 
 test("the calls of the revocations are exactly these", ({ expect }) => {

@@ -21,7 +21,9 @@ test("the migrated database has the tables of the schema and no others", async (
   const there = await rows<{ name: string }>(
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\' AND name NOT LIKE 'd1\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
   );
-  expect(there.map(({ name }) => name).sort()).toEqual(tables.map((table) => getTableConfig(table).name).sort());
+  expect(there.map(({ name }) => name).sort()).toEqual(
+    tables.map((table) => getTableConfig(table).name).sort(),
+  );
 });
 
 describe.each(tables.map((table) => getTableConfig(table)))("$name", (table) => {
@@ -31,7 +33,9 @@ describe.each(tables.map((table) => getTableConfig(table)))("$name", (table) => 
       'SELECT name, type, "notnull", pk FROM pragma_table_info(?)',
       table.name,
     );
-    expect(there.map(({ name, type, notnull, pk }) => ({ name, type, notnull: notnull === 1, pk: pk > 0 }))).toEqual(
+    expect(
+      there.map(({ name, type, notnull, pk }) => ({ name, type, notnull: notnull === 1, pk: pk > 0 })),
+    ).toEqual(
       table.columns.map((column) => ({
         name: column.name,
         type: column.getSQLType().toUpperCase(),
@@ -56,7 +60,9 @@ describe.each(tables.map((table) => getTableConfig(table)))("$name", (table) => 
     const stated = table.foreignKeys.map((key) => {
       const { columns, foreignColumns, foreignTable } = key.reference();
       return columns
-        .map((column, i) => `${column.name} > ${getTableConfig(foreignTable).name}.${foreignColumns[i]?.name}`)
+        .map(
+          (column, i) => `${column.name} > ${getTableConfig(foreignTable).name}.${foreignColumns[i]?.name}`,
+        )
         .sort()
         .join(", ");
     });

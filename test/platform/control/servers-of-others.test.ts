@@ -41,7 +41,9 @@ beforeEach(async () => {
   registry = await emptyRegistry();
 });
 
-test("addresses of keys, introspection and an origin's token endpoint are what the gateway reads", async ({ expect }) => {
+test("addresses of keys, introspection and an origin's token endpoint are what the gateway reads", async ({
+  expect,
+}) => {
   expect(await applyRegistry(registry, fetched, "add", desk)).toMatchObject({ ok: true });
   expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toMatchObject({
     keys: [],
@@ -57,31 +59,54 @@ test("addresses of keys, introspection and an origin's token endpoint are what t
   });
   const before = await everything(registry);
   for (const mode of ["add", "replace"] as const)
-    expect(await applyRegistry(registry, fetched, mode, desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+    expect(await applyRegistry(registry, fetched, mode, desk)).toEqual({
+      ok: true,
+      value: { added: 0, changed: 0 },
+    });
   expect(await everything(registry)).toEqual(before);
 });
 
-test("keys that were inline are fetched once the file says so, and inline again: never both", async ({ expect }) => {
+test("keys that were inline are fetched once the file says so, and inline again: never both", async ({
+  expect,
+}) => {
   await applyRegistry(registry, inline, "add", desk);
-  expect(await applyRegistry(registry, fetched, "add", desk)).toMatchObject({ error: { reason: "conflict" } });
+  expect(await applyRegistry(registry, fetched, "add", desk)).toMatchObject({
+    error: { reason: "conflict" },
+  });
   expect(await applyRegistry(registry, fetched, "replace", desk)).toMatchObject({ ok: true });
-  expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toMatchObject({ keys: [], jwksUri: `${iss}/jwks` });
+  expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toMatchObject({
+    keys: [],
+    jwksUri: `${iss}/jwks`,
+  });
   expect(await applyRegistry(registry, inline, "replace", desk)).toMatchObject({ ok: true });
   const back = await issuerDirectory(new RegistryReader(registry, clock)).find(iss);
   expect([back?.keys.length, back?.jwksUri, back?.introspection]).toEqual([1, undefined, undefined]);
-  expect((await clientDirectory(new RegistryReader(registry, clock)).find("telehealth"))?.jwksUri).toBeUndefined();
+  expect(
+    (await clientDirectory(new RegistryReader(registry, clock)).find("telehealth"))?.jwksUri,
+  ).toBeUndefined();
 });
 
-test("an issuer of opaque tokens alone has no key, and the same file again is success", async ({ expect }) => {
-  const opaque = changed({ "/issuers/0/jwks": undefined, "/issuers/0/algs": [], "/issuers/0/introspection": introspection() });
+test("an issuer of opaque tokens alone has no key, and the same file again is success", async ({
+  expect,
+}) => {
+  const opaque = changed({
+    "/issuers/0/jwks": undefined,
+    "/issuers/0/algs": [],
+    "/issuers/0/introspection": introspection(),
+  });
   expect(await applyRegistry(registry, opaque, "add", desk)).toMatchObject({ ok: true });
-  expect(await applyRegistry(registry, opaque, "add", desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await applyRegistry(registry, opaque, "add", desk)).toEqual({
+    ok: true,
+    value: { added: 0, changed: 0 },
+  });
   expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toMatchObject({
     keys: [],
     algorithms: [],
     introspection: introspection(),
   });
-  expect(await applyRegistry(registry, inline, "replace", desk), "and keys, once it signs").toMatchObject({ ok: true });
+  expect(await applyRegistry(registry, inline, "replace", desk), "and keys, once it signs").toMatchObject({
+    ok: true,
+  });
 });
 
 test("nobody is sent a secret of the gateway's own", async ({ expect }) => {
@@ -94,17 +119,23 @@ test("nobody is sent a secret of the gateway's own", async ({ expect }) => {
     ];
     for (const [at, value] of bad) {
       const pointer = at.startsWith("/origins") ? `${at}/secret` : `${at}/credentials/secret`;
-      expect(await applyRegistry(registry, changed({ [at]: value }), "add", desk), own).toMatchObject({ ok: false, error: { pointer } });
+      expect(await applyRegistry(registry, changed({ [at]: value }), "add", desk), own).toMatchObject({
+        ok: false,
+        error: { pointer },
+      });
     }
   }
 });
 
-test("a certificate's holders are the issuers whose clients registered it, at most ten seconds ago", async ({ expect }) => {
+test("a certificate's holders are the issuers whose clients registered it, at most ten seconds ago", async ({
+  expect,
+}) => {
   await applyRegistry(registry, inline, "add", desk);
   const holders = certificateHolders(new RegistryReader(registry, clock));
   expect(await holders.issuersOf("B".repeat(43))).toEqual([iss]);
   expect(await holders.issuersOf("C".repeat(43))).toEqual([]);
-  const [own] = (await clientDirectory(new RegistryReader(registry, clock)).find("telehealth"))?.certificates ?? [];
+  const [own] =
+    (await clientDirectory(new RegistryReader(registry, clock)).find("telehealth"))?.certificates ?? [];
   expect(await holders.issuersOf(own?.x5t ?? ""), "a client of the built-in issuer").toEqual([]);
   await registry.prepare("DELETE FROM certificates").run();
   now += 10_000;

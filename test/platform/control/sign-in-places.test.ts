@@ -21,11 +21,16 @@ const at = (origin: string) => authorizationServers(new RegistryReader(registry,
 test("an origin's place to sign in and the issuers of its clients are what the gateway reads; another origin's are none", async ({
   expect,
 }) => {
-  expect(await at("main")).toEqual({ signIn: { ...file.issuers[0]?.endpoints, issuer: iss }, external: [iss] });
+  expect(await at("main")).toEqual({
+    signIn: { ...file.issuers[0]?.endpoints, issuer: iss },
+    external: [iss],
+  });
   expect(await at("elsewhere")).toEqual({ signIn: undefined, external: [] });
 });
 
-test("a suspended client's issuer is not named, and neither is one whose clients have grants elsewhere", async ({ expect }) => {
+test("a suspended client's issuer is not named, and neither is one whose clients have grants elsewhere", async ({
+  expect,
+}) => {
   const second = { origins: [{ ...file.origins[0], name: "second", signInAt: undefined }] };
   expect(await applyRegistry(registry, second, "add", desk)).toMatchObject({ ok: true });
   expect(await at("second")).toEqual({ signIn: undefined, external: [] });
@@ -36,14 +41,26 @@ test("a suspended client's issuer is not named, and neither is one whose clients
 test("the same file again changes nothing, and taken back it is gone", async ({ expect }) => {
   const before = await everything(registry);
   for (const mode of ["add", "replace"] as const)
-    expect(await applyRegistry(registry, file, mode, desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+    expect(await applyRegistry(registry, file, mode, desk)).toEqual({
+      ok: true,
+      value: { added: 0, changed: 0 },
+    });
   expect(await everything(registry)).toEqual(before);
-  const without = withValue(withValue(file, "/issuers/0/endpoints", undefined), "/origins/0/signInAt", undefined);
-  expect(await applyRegistry(registry, without, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 2 } });
+  const without = withValue(
+    withValue(file, "/issuers/0/endpoints", undefined),
+    "/origins/0/signInAt",
+    undefined,
+  );
+  expect(await applyRegistry(registry, without, "replace", desk)).toEqual({
+    ok: true,
+    value: { added: 0, changed: 2 },
+  });
   expect(await at("main")).toEqual({ signIn: undefined, external: [iss] });
 });
 
-test("they are read once in five seconds, whatever origin is asked for, and not believed past ten", async ({ expect }) => {
+test("they are read once in five seconds, whatever origin is asked for, and not believed past ten", async ({
+  expect,
+}) => {
   let [reads, off] = [0, false];
   const watched: D1Database = new Proxy(registry, {
     get(target, name) {

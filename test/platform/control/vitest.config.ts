@@ -27,7 +27,12 @@ export default defineProject({
   plugins: [
     cloudflareTest({
       wrangler: { configPath: here("../../../workers/control/wrangler.toml") },
-      miniflare: { bindings: { MIGRATIONS: await readD1Migrations(here("../../../migrations")), CERTIFICATE: await certificate() } },
+      miniflare: {
+        bindings: {
+          MIGRATIONS: await readD1Migrations(here("../../../migrations")),
+          CERTIFICATE: await certificate(),
+        },
+      },
     }),
   ],
   // One workerd for all files, which empty the registry before each test: to start one for each took 14 of 21 s of processor time.

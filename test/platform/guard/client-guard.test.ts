@@ -54,7 +54,9 @@ test("of 500 requests at once from five isolates exactly the quota of 100 is adm
 }) => {
   const isolates = Array.from({ length: 5 }, isolate);
   const spend = hourly("five-hundred", 100);
-  const spent = await Promise.all(Array.from({ length: 500 }, async (_, n) => await isolates[n % 5]?.spend(spend)));
+  const spent = await Promise.all(
+    Array.from({ length: 500 }, async (_, n) => await isolates[n % 5]?.spend(spend)),
+  );
   expect(spent.filter((one) => one?.ok === true)).toHaveLength(100);
   for (const one of spent) {
     if (one?.ok === false)
@@ -92,7 +94,9 @@ test("of 200 requests at once from four isolates on a quota of 100 exactly 100 a
   let calls = 0;
   const isolates = Array.from({ length: 4 }, () => isolate(() => (calls += 1)));
   const admitted = async (spend: Spend) => {
-    const spent = await Promise.all(Array.from({ length: 200 }, async (_, n) => await isolates[n % 4]?.spend(spend)));
+    const spent = await Promise.all(
+      Array.from({ length: 200 }, async (_, n) => await isolates[n % 4]?.spend(spend)),
+    );
     return spent.filter((one) => one?.ok === true).length;
   };
   expect(await admitted(hourly("two-hundred", 100))).toBe(100);
@@ -120,7 +124,9 @@ test("guards that are evicted in the middle of a window never over-admit, and lo
   expect(admitted).toBeGreaterThan(100);
 });
 
-test("a share asked for beside authentication is there when it is needed, and spends nothing when it is not", async ({ expect }) => {
+test("a share asked for beside authentication is there when it is needed, and spends nothing when it is not", async ({
+  expect,
+}) => {
   const [limiter, other] = [isolate(), isolate()];
   const spend = hourly("prepared", 100);
   await limiter.prepare(spend);
@@ -129,10 +135,15 @@ test("a share asked for beside authentication is there when it is needed, and sp
   await evictDurableObject(guards.getByName("prepared"));
   expect((await limiter.spend(spend)).ok, "by the share alone").toBe(true);
   await other.prepare(hourly("prepared-small", 39));
-  expect(await failure(() => evictDurableObject(guards.getByName("prepared-small"))), "a small quota is left alone").not.toBe("no failure");
+  expect(
+    await failure(() => evictDurableObject(guards.getByName("prepared-small"))),
+    "a small quota is left alone",
+  ).not.toBe("no failure");
 });
 
-test("an isolate that spends slowly asks once in a while, and brings back what it did not spend", async ({ expect }) => {
+test("an isolate that spends slowly asks once in a while, and brings back what it did not spend", async ({
+  expect,
+}) => {
   const limiter = isolate();
   const spend = hourly("slow", 400);
   for (let n = 0; n < 10; n += 1) await limiter.spend(spend);
@@ -140,7 +151,9 @@ test("an isolate that spends slowly asks once in a while, and brings back what i
   expect(await limiter.spend(spend)).toMatchObject({ ok: true, value: { remaining: 400 - 11 } });
 });
 
-test("after a restart a smaller quota is still known, and the larger one of a stale isolate is not believed", async ({ expect }) => {
+test("after a restart a smaller quota is still known, and the larger one of a stale isolate is not believed", async ({
+  expect,
+}) => {
   const limiter = isolate();
   const old = hourly("narrowed", 500);
   await limiter.spend(old);
@@ -160,12 +173,18 @@ test("a malformed call throws and nothing is written", async ({ expect }) => {
     need: 0,
     returned: 0,
   };
-  expect(await failure(() => guard.lease(call, { client: "malformed", issuer: "https://gateway.example" }))).not.toBe("no failure");
-  const rows = await runInDurableObject(guard, (_, { storage }) => storage.sql.exec("SELECT * FROM windows").toArray());
+  expect(
+    await failure(() => guard.lease(call, { client: "malformed", issuer: "https://gateway.example" })),
+  ).not.toBe("no failure");
+  const rows = await runInDurableObject(guard, (_, { storage }) =>
+    storage.sql.exec("SELECT * FROM windows").toArray(),
+  );
   expect(rows).toEqual([]);
 });
 
-test("of 50 uses of one assertion at once exactly one is the first, also after an eviction", async ({ expect }) => {
+test("of 50 uses of one assertion at once exactly one is the first, also after an eviction", async ({
+  expect,
+}) => {
   const memory = guardMemory(guards);
   const assertion = { id: crypto.randomUUID(), expires: instant(Date.now() + 60_000) };
   const uses = await Promise.all(Array.from({ length: 50 }, () => memory.first("replayed", assertion)));
@@ -180,7 +199,9 @@ test("used assertions are kept as hashes until they are over, then pruned", asyn
   const memory = guardMemory(guards);
   const guard = guards.getByName("pruned");
   const kept = () =>
-    runInDurableObject(guard, (_, { storage }) => storage.sql.exec<{ id_hash: string }>("SELECT id_hash FROM assertions").toArray());
+    runInDurableObject(guard, (_, { storage }) =>
+      storage.sql.exec<{ id_hash: string }>("SELECT id_hash FROM assertions").toArray(),
+    );
   await memory.first("pruned", { id: "patient-of-interest", expires: instant(Date.now() + 60_000) });
   expect(JSON.stringify(await kept())).not.toContain("patient-of-interest");
   vi.setSystemTime(Date.now() + 119_000);
@@ -193,11 +214,19 @@ test("used assertions are kept as hashes until they are over, then pruned", asyn
   expect(await kept()).toHaveLength(1);
 });
 
-test("what is no assertion's hash, or would be kept longer than any assertion lives, throws", async ({ expect }) => {
+test("what is no assertion's hash, or would be kept longer than any assertion lives, throws", async ({
+  expect,
+}) => {
   const guard = guards.getByName("strict");
-  expect(await failure(() => guard.assertionOnce("short", instant(Date.now() + 1_000)))).not.toBe("no failure");
-  expect(await failure(() => guard.assertionOnce("A".repeat(43), instant(Date.now() + 401_000)))).not.toBe("no failure");
-  expect(await failure(() => guard.assertionOnce("A".repeat(43), instant(Number.NaN)))).not.toBe("no failure");
+  expect(await failure(() => guard.assertionOnce("short", instant(Date.now() + 1_000)))).not.toBe(
+    "no failure",
+  );
+  expect(await failure(() => guard.assertionOnce("A".repeat(43), instant(Date.now() + 401_000)))).not.toBe(
+    "no failure",
+  );
+  expect(await failure(() => guard.assertionOnce("A".repeat(43), instant(Number.NaN)))).not.toBe(
+    "no failure",
+  );
 });
 
 test("more live assertions than are kept is a fault, never a forgotten one", async ({ expect }) => {
@@ -209,10 +238,14 @@ test("more live assertions than are kept is a fault, never a forgotten one", asy
       Date.now() + 60_000,
     );
   });
-  expect(await failure(() => guard.assertionOnce("B".repeat(43), instant(Date.now() + 60_000)))).toContain("too many");
+  expect(await failure(() => guard.assertionOnce("B".repeat(43), instant(Date.now() + 60_000)))).toContain(
+    "too many",
+  );
 });
 
-test("the guard's calls are exactly lease, leaseOfSubject, denials, heed and assertionOnce, beside the runtime's alarm", ({ expect }) => {
+test("the guard's calls are exactly lease, leaseOfSubject, denials, heed and assertionOnce, beside the runtime's alarm", ({
+  expect,
+}) => {
   expect(Object.getOwnPropertyNames(ClientGuard.prototype).sort()).toEqual([
     "alarm",
     "assertionOnce",

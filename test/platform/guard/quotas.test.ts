@@ -39,9 +39,12 @@ const ofRecords = (client: string, records: number, many: number): Spend => ({
   many,
 });
 const hashOf = (sub: string) => createHash("sha256").update(`${issuer} ${sub}`).digest();
-const subjectGuard = (client: string, sub: string) => guards.getByName(`${client} ${(hashOf(sub)[0] ?? 0) % 16}`);
+const subjectGuard = (client: string, sub: string) =>
+  guards.getByName(`${client} ${(hashOf(sub)[0] ?? 0) % 16}`);
 const rowsOf = (guard: DurableObjectStub) =>
-  runInDurableObject(guard, (_, { storage }) => storage.sql.exec<{ key: string }>("SELECT key FROM subject_windows").toArray());
+  runInDurableObject(guard, (_, { storage }) =>
+    storage.sql.exec<{ key: string }>("SELECT key FROM subject_windows").toArray(),
+  );
 
 beforeEach(() => {
   // A quarter past an hour that is still to come: no window ends in the middle of a test, and no alarm rings by itself.
@@ -61,7 +64,13 @@ test("a subject that is over its quota is refused by it, the others go on, and w
   for (let n = 0; n < 50; n += 1)
     expect(await asks("greedy")).toMatchObject({
       ok: false,
-      error: { reason: "subject_quota_exhausted", policy: "subject", limit: 5, remaining: 0, retryAfterSeconds: 2_700 },
+      error: {
+        reason: "subject_quota_exhausted",
+        policy: "subject",
+        limit: 5,
+        remaining: 0,
+        retryAfterSeconds: 2_700,
+      },
     });
   expect(await asks("modest")).toMatchObject({
     ok: true,
@@ -77,17 +86,23 @@ test("of a subject's requests from five isolates at once exactly its quota is ad
 }) => {
   const isolates = Array.from({ length: 5 }, () => isolate());
   const [client, subject] = [ofClient("five", 300), ofSubject("five", "someone", 100)];
-  const spent = await Promise.all(Array.from({ length: 400 }, async (_, n) => await isolates[n % 5]?.spend([client, subject], nobody)));
+  const spent = await Promise.all(
+    Array.from({ length: 400 }, async (_, n) => await isolates[n % 5]?.spend([client, subject], nobody)),
+  );
   expect(spent.filter((one) => one?.ok === true)).toHaveLength(100);
-  const rest = await Promise.all(Array.from({ length: 400 }, async (_, n) => await isolates[n % 5]?.spend([client], nobody)));
+  const rest = await Promise.all(
+    Array.from({ length: 400 }, async (_, n) => await isolates[n % 5]?.spend([client], nobody)),
+  );
   expect(rest.filter((one) => one?.ok === true)).toHaveLength(200);
 });
 
 test("a client that is over its own quota costs its subjects nothing of theirs", async ({ expect }) => {
   const limiter = isolate();
-  const asks = (requests: number) => limiter.spend([ofClient("poor", requests), ofSubject("poor", "someone", 10)], nobody);
+  const asks = (requests: number) =>
+    limiter.spend([ofClient("poor", requests), ofSubject("poor", "someone", 10)], nobody);
   expect((await asks(1)).ok).toBe(true);
-  for (let n = 0; n < 20; n += 1) expect(await asks(1)).toMatchObject({ ok: false, error: { reason: "quota_exhausted" } });
+  for (let n = 0; n < 20; n += 1)
+    expect(await asks(1)).toMatchObject({ ok: false, error: { reason: "quota_exhausted" } });
   vi.setSystemTime(Date.now() + 6_000); // the leases are over: both are asked for anew, and what was put back goes back
   const wealthy = { ...ofClient("poor", 100), quota: { ...hour(100), revision: 2 } };
   expect(await limiter.spend([wealthy, ofSubject("poor", "someone", 10)], nobody)).toMatchObject({
@@ -99,18 +114,24 @@ test("a client that is over its own quota costs its subjects nothing of theirs",
 test("an app that is over its quota makes no guard count subjects that it makes up", async ({ expect }) => {
   let calls = 0;
   const limiter = isolate(() => (calls += 1));
-  const asks = (sub: string) => limiter.spend([ofClient("made-up", 2), ofSubject("made-up", sub, 10)], nobody);
+  const asks = (sub: string) =>
+    limiter.spend([ofClient("made-up", 2), ofSubject("made-up", sub, 10)], nobody);
   for (let n = 0; n < 3; n += 1) await asks(`${n}`);
   calls = 0;
-  for (let n = 3; n < 100; n += 1) expect(await asks(`${n}`)).toMatchObject({ ok: false, error: { reason: "quota_exhausted" } });
+  for (let n = 3; n < 100; n += 1)
+    expect(await asks(`${n}`)).toMatchObject({ ok: false, error: { reason: "quota_exhausted" } });
   expect(calls).toBe(0);
 });
 
 test("a denied request costs nobody anything", async ({ expect }) => {
   const limiter = isolate();
   const both = [ofClient("denied", 100), ofSubject("denied", "someone", 100)];
-  for (let n = 0; n < 20; n += 1) expect(await limiter.spend(both, () => "denied")).toEqual({ ok: false, error: "denied" });
-  expect(await limiter.spend(both, nobody)).toMatchObject({ ok: true, value: [{ remaining: 99 }, { remaining: 99 }] });
+  for (let n = 0; n < 20; n += 1)
+    expect(await limiter.spend(both, () => "denied")).toEqual({ ok: false, error: "denied" });
+  expect(await limiter.spend(both, nobody)).toMatchObject({
+    ok: true,
+    value: [{ remaining: 99 }, { remaining: 99 }],
+  });
 });
 
 test("while leases are held a subject's requests ask no guard", async ({ expect }) => {
@@ -139,33 +160,50 @@ test("records are spent page by page from several isolates, never beyond their q
   }
   expect(released).toBeLessThanOrEqual(1_000);
   expect(released).toBeGreaterThan(900);
-  expect(await isolates[0]?.spend([ofRecords("bulk", 1_000, 1_001)], nobody), "more than a whole window has").toMatchObject({ ok: false });
+  expect(
+    await isolates[0]?.spend([ofRecords("bulk", 1_000, 1_001)], nobody),
+    "more than a whole window has",
+  ).toMatchObject({ ok: false });
   vi.setSystemTime(Date.now() + 3_600_000);
   expect((await isolates[0]?.spend([ofRecords("bulk", 1_000, 1_000)], nobody))?.ok).toBe(true);
 });
 
-test("of pages of 30 records at once from four isolates exactly those leave for which there are credits", async ({ expect }) => {
+test("of pages of 30 records at once from four isolates exactly those leave for which there are credits", async ({
+  expect,
+}) => {
   const isolates = Array.from({ length: 4 }, () => isolate());
   const spent = await Promise.all(
-    Array.from({ length: 60 }, async (_, n) => await isolates[n % 4]?.spend([ofRecords("pages", 1_000, 30)], nobody)),
+    Array.from(
+      { length: 60 },
+      async (_, n) => await isolates[n % 4]?.spend([ofRecords("pages", 1_000, 30)], nobody),
+    ),
   );
   const pages = spent.filter((one) => one?.ok === true).length;
   expect(pages).toBeLessThanOrEqual(33);
   expect(pages).toBeGreaterThan(25);
 });
 
-test("what is denied is denied to records too, and an answer without any costs nothing", async ({ expect }) => {
+test("what is denied is denied to records too, and an answer without any costs nothing", async ({
+  expect,
+}) => {
   const limiter = isolate();
-  expect(await limiter.spend([ofRecords("refused", 100, 10)], () => "denied")).toEqual({ ok: false, error: "denied" });
+  expect(await limiter.spend([ofRecords("refused", 100, 10)], () => "denied")).toEqual({
+    ok: false,
+    error: "denied",
+  });
   expect(await limiter.spend([], nobody)).toEqual({ ok: true, value: [] });
-  expect(await limiter.spend([ofRecords("refused", 100, 10)], nobody)).toMatchObject({ ok: true, value: [{ remaining: 90 }] });
+  expect(await limiter.spend([ofRecords("refused", 100, 10)], nobody)).toMatchObject({
+    ok: true,
+    value: [{ remaining: 90 }],
+  });
 });
 
 test("guards of subjects that are evicted in the middle of a window never over-admit", async ({ expect }) => {
   const limiter = isolate();
   let admitted = 0;
   for (let round = 0; round < 20; round += 1) {
-    for (let n = 0; n < 10; n += 1) if ((await limiter.spend([ofSubject("evicted", "someone", 60)], nobody)).ok) admitted += 1;
+    for (let n = 0; n < 10; n += 1)
+      if ((await limiter.spend([ofSubject("evicted", "someone", 60)], nobody)).ok) admitted += 1;
     vi.setSystemTime(Date.now() + 6_000);
     await evictDurableObject(subjectGuard("evicted", "someone"));
   }
@@ -173,10 +211,14 @@ test("guards of subjects that are evicted in the middle of a window never over-a
   expect(admitted).toBeGreaterThan(30);
 });
 
-test("a subject is known to its guard by a hash alone, and forgotten by an alarm a minute after its window", async ({ expect }) => {
+test("a subject is known to its guard by a hash alone, and forgotten by an alarm a minute after its window", async ({
+  expect,
+}) => {
   await isolate().spend([ofSubject("forgets", "alice@clinic.example", 10)], nobody);
   const guard = subjectGuard("forgets", "alice@clinic.example");
-  expect(await rowsOf(guard)).toEqual([{ key: `main/PATRQT ${hashOf("alice@clinic.example").toString("base64url")}` }]);
+  expect(await rowsOf(guard)).toEqual([
+    { key: `main/PATRQT ${hashOf("alice@clinic.example").toString("base64url")}` },
+  ]);
   vi.setSystemTime(Date.now() + 2_700_000 + 59_999);
   expect(await runDurableObjectAlarm(guard)).toBe(true);
   expect(await rowsOf(guard)).toHaveLength(1);
@@ -186,7 +228,9 @@ test("a subject is known to its guard by a hash alone, and forgotten by an alarm
   expect(await runDurableObjectAlarm(guard), "there is nothing more to forget").toBe(false);
 });
 
-test("with 50,000 subjects in one guard a further one gets a fault and no lease, and those that are counted go on", async ({ expect }) => {
+test("with 50,000 subjects in one guard a further one gets a fault and no lease, and those that are counted go on", async ({
+  expect,
+}) => {
   const limiter = isolate();
   await limiter.spend([ofSubject("crowded", "known", 100)], nobody);
   const guard = subjectGuard("crowded", "known");
@@ -200,7 +244,11 @@ test("with 50,000 subjects in one guard a further one gets a fault and no lease,
   await evictDurableObject(guard);
   expect((await limiter.spend([ofSubject("crowded", "known", 100)], nobody)).ok).toBe(true);
   let other = 0;
-  while (hashOf(`other${other}`)[0] === undefined || (hashOf(`other${other}`)[0] ?? 0) % 16 !== (hashOf("known")[0] ?? 0) % 16) other += 1;
+  while (
+    hashOf(`other${other}`)[0] === undefined ||
+    (hashOf(`other${other}`)[0] ?? 0) % 16 !== (hashOf("known")[0] ?? 0) % 16
+  )
+    other += 1;
   let fault = "";
   try {
     await limiter.spend([ofSubject("crowded", `other${other}`, 100)], nobody);
@@ -209,5 +257,8 @@ test("with 50,000 subjects in one guard a further one gets a fault and no lease,
   }
   expect(fault).toContain("more subjects");
   vi.setSystemTime(start + 3_660_000);
-  expect((await limiter.spend([ofSubject("crowded", `other${other}`, 100)], nobody)).ok, "once the windows are over").toBe(true);
+  expect(
+    (await limiter.spend([ofSubject("crowded", `other${other}`, 100)], nobody)).ok,
+    "once the windows are over",
+  ).toBe(true);
 });

@@ -22,8 +22,15 @@ const spendOf = (client: string): Spend => ({
   issuer,
 });
 const isolate = (onNews: (bulletin: Bulletin) => void = () => {}) =>
-  guardLimiter({ guards, clock: () => instant(Date.now()), newId: () => crypto.randomUUID(), waitUntil, onNews });
-const refusesWhat = (denial: Denial) => (denied: Denied) => (denied.has(denialName(denial)) ? ("denied" as const) : undefined);
+  guardLimiter({
+    guards,
+    clock: () => instant(Date.now()),
+    newId: () => crypto.randomUUID(),
+    waitUntil,
+    onNews,
+  });
+const refusesWhat = (denial: Denial) => (denied: Denied) =>
+  denied.has(denialName(denial)) ? ("denied" as const) : undefined;
 const pass = (milliseconds: number) => vi.setSystemTime(Date.now() + milliseconds);
 
 async function failure(call: () => Promise<unknown>): Promise<string> {
@@ -61,7 +68,9 @@ test("T20: whatever is denied, no isolate admits it seven seconds later, and wha
   for (const [n, denial] of each("measured").entries()) {
     const limiters = Array.from({ length: 6 }, () => isolate());
     const admits = async () => {
-      const spent = await Promise.all(limiters.map((limiter) => limiter.spend([spendOf("measured")], refusesWhat(denial))));
+      const spent = await Promise.all(
+        limiters.map((limiter) => limiter.spend([spendOf("measured")], refusesWhat(denial))),
+      );
       return spent.some(({ ok }) => ok);
     };
     // Leases of every age, and a guard that has just heard that all is well.
@@ -84,7 +93,9 @@ test("T20: whatever is denied, no isolate admits it seven seconds later, and wha
   expect(slowest, "the test sees leases that outlive the denial").toBeGreaterThan(1_000);
 });
 
-test("a request that was admitted before is refused at its end, and one that comes later spends nothing", async ({ expect }) => {
+test("a request that was admitted before is refused at its end, and one that comes later spends nothing", async ({
+  expect,
+}) => {
   const [denial] = each("slow");
   if (denial === undefined) throw new Error("there is one");
   const slow = isolate();
@@ -95,13 +106,18 @@ test("a request that was admitted before is refused at its end, and one that com
   pass(5_000);
   expect(await slow.renew(spendOf("slow"), refuses)).toEqual({ ok: false, error: "denied" });
   expect(await slow.spend([spendOf("slow")], refuses)).toEqual({ ok: false, error: "denied" });
-  expect(await slow.renew(spendOf("slow"), () => undefined), "the first request alone was spent").toMatchObject({
+  expect(
+    await slow.renew(spendOf("slow"), () => undefined),
+    "the first request alone was spent",
+  ).toMatchObject({
     ok: true,
     value: { remaining: 99_999 },
   });
 });
 
-test("other clients and other issuers' clients do not hear of what does not concern them", async ({ expect }) => {
+test("other clients and other issuers' clients do not hear of what does not concern them", async ({
+  expect,
+}) => {
   const names = async (client: string, iss: string) => {
     const limiter = isolate();
     let names: Denied | undefined;
@@ -122,7 +138,9 @@ test("other clients and other issuers' clients do not hear of what does not conc
   for (const denial of each("talked-about")) await revocations.lift(denial);
 });
 
-test("a client that comes with another issuer's tokens from now on hears of that issuer's denials", async ({ expect }) => {
+test("a client that comes with another issuer's tokens from now on hears of that issuer's denials", async ({
+  expect,
+}) => {
   const limiter = isolate();
   const denial: Denial = { kind: "key", issuer: "https://next.example", keyId: "stolen" };
   await revocations.deny(denial);
@@ -150,12 +168,17 @@ test("a lease that is asked for with one issuer's tokens is never told another i
     expect(stolen).toEqual({ ok: false, error: "denied" });
     expect(other.ok, "and one does not make the other wait in vain").toBe(true);
     pass(6_000);
-    expect(await thief.spend([spendOf(client)], refusesWhat(denial)), "nor later").toEqual({ ok: false, error: "denied" });
+    expect(await thief.spend([spendOf(client)], refusesWhat(denial)), "nor later").toEqual({
+      ok: false,
+      error: "denied",
+    });
   }
   await revocations.lift(denial);
 });
 
-test("a guard asks what is revoked at most once in two seconds, however many leases it grants", async ({ expect }) => {
+test("a guard asks what is revoked at most once in two seconds, however many leases it grants", async ({
+  expect,
+}) => {
   const limiters = Array.from({ length: 20 }, () => isolate());
   await Promise.all(limiters.map((limiter) => limiter.spend([spendOf("busy")], () => undefined)));
   expect(line.reads).toBe(1);
@@ -176,18 +199,24 @@ test.for(["down", "silent"] as const)(
     line.state = state;
     pass(5_000);
     const last = await spend();
-    expect(last.ok && (last.value[0]?.livesUntil ?? 0) - Date.now(), "two seconds, less the drift of clocks").toBe(1_750);
+    expect(
+      last.ok && (last.value[0]?.livesUntil ?? 0) - Date.now(),
+      "two seconds, less the drift of clocks",
+    ).toBe(1_750);
     pass(1);
     expect(await failure(spend)).toContain("nobody says what is revoked");
-    expect(await failure(() => guards.getByName(client).denials({ client, issuer })), "the token endpoint likewise").toContain(
-      "nobody says",
-    );
+    expect(
+      await failure(() => guards.getByName(client).denials({ client, issuer })),
+      "the token endpoint likewise",
+    ).toContain("nobody says");
     line.state = "up";
     expect((await spend()).ok).toBe(true);
   },
 );
 
-test("a guard whose clock steps back asks again, and grants nothing while nobody answers", async ({ expect }) => {
+test("a guard whose clock steps back asks again, and grants nothing while nobody answers", async ({
+  expect,
+}) => {
   const denial: Denial = { kind: "client", client: "back" };
   const spend = () => isolate().spend([spendOf("back")], refusesWhat(denial));
   expect((await spend()).ok).toBe(true);
@@ -201,7 +230,9 @@ test("a guard whose clock steps back asks again, and grants nothing while nobody
 
 test("a guard that was never told what is revoked grants nothing", async ({ expect }) => {
   line.state = "down";
-  expect(await failure(() => isolate().spend([spendOf("never-told")], () => undefined))).toContain("nobody says what is revoked");
+  expect(await failure(() => isolate().spend([spendOf("never-told")], () => undefined))).toContain(
+    "nobody says what is revoked",
+  );
 });
 
 test.for(["evicted", "kept"] as const)(
@@ -213,7 +244,11 @@ test.for(["evicted", "kept"] as const)(
     const spend = spendOf(`away-${guard}`);
     await limiter.spend([spend], refusesWhat(denial));
     await revocations.deny(denial);
-    await Promise.all(Array.from({ length: 300 }, (_, n) => revocations.deny({ kind: "key", issuer, keyId: `${guard}-${n}` })));
+    await Promise.all(
+      Array.from({ length: 300 }, (_, n) =>
+        revocations.deny({ kind: "key", issuer, keyId: `${guard}-${n}` }),
+      ),
+    );
     if (guard === "evicted") await evictDurableObject(guards.getByName(`away-${guard}`));
     pass(6_000);
     expect((await limiter.spend([spend], refusesWhat(denial))).ok).toBe(false);
@@ -232,27 +267,42 @@ test("a lease brings where the registry is: its epoch, the bookmark of its last 
   };
   const stored = <T>(change: (store: RevocationStore) => T) =>
     runInDurableObject(revocations, (_, { storage }) => change(new RevocationStore(storage)));
-  const first = await stored((store) => store.begin(undefined, "{}", "add", ["client/reader", "client/other"], instant(Date.now())));
-  expect(await hear()).toMatchObject({ client: "reader", standing: { bookmark: null, pending: ["client/reader"] }, asOf: Date.now() });
+  const first = await stored((store) =>
+    store.begin(undefined, "{}", "add", ["client/reader", "client/other"], instant(Date.now())),
+  );
+  expect(await hear()).toMatchObject({
+    client: "reader",
+    standing: { bookmark: null, pending: ["client/reader"] },
+    asOf: Date.now(),
+  });
   await stored((store) => store.finish(first, "0001"));
-  const second = await stored((store) => store.begin(undefined, "{}", "add", ["origin/main"], instant(Date.now())));
+  const second = await stored((store) =>
+    store.begin(undefined, "{}", "add", ["origin/main"], instant(Date.now())),
+  );
 
   pass(6_000);
   const { epoch } = heard.at(-1)?.standing ?? { epoch: 0 };
-  expect(await hear()).toMatchObject({ standing: { bookmark: "0001", pending: ["origin/main"] }, stale: ["client/reader", "origin/main"] });
+  expect(await hear()).toMatchObject({
+    standing: { bookmark: "0001", pending: ["origin/main"] },
+    stale: ["client/reader", "origin/main"],
+  });
   expect(heard.at(-1)?.standing.epoch).toBeGreaterThan(epoch);
   const read = Date.now();
   await stored((store) => store.finish(second, "0002"));
   pass(1_900);
   await isolate((bulletin) => heard.push(bulletin)).spend([spendOf("reader")], () => undefined);
-  expect(heard.at(-1), "as old as the guard's knowledge, not as the answer").toMatchObject({ standing: { bookmark: "0001" }, asOf: read });
+  expect(heard.at(-1), "as old as the guard's knowledge, not as the answer").toMatchObject({
+    standing: { bookmark: "0001" },
+    asOf: read,
+  });
 });
 
 test("tokens are denied until they have ended, then forgotten", async ({ expect }) => {
   const kept = () =>
     runInDurableObject(
       revocations,
-      (_, { storage }) => storage.sql.exec("SELECT name FROM denials WHERE until IS NOT NULL").toArray().length,
+      (_, { storage }) =>
+        storage.sql.exec("SELECT name FROM denials WHERE until IS NOT NULL").toArray().length,
     );
   const before = await kept();
   const token = (id: string): Denial => ({ kind: "token", issuer, id, until: instant(Date.now() + 300_000) });

@@ -16,21 +16,38 @@ const body = ["one ", "and two"].map((part) => new TextEncoder().encode(part));
 const request = { method: "GET", url, headers: new Headers(), signatureRead: true };
 const keys = { ES256: await newKey("ES256", "es"), EdDSA: await newKey("EdDSA", "ed") };
 const secretOf = async (name: keyof typeof keys, more: object = {}) =>
-  new Secret(JSON.stringify({ ...(await exportJWK(keys[name].privateKey)), kid: keys[name].jwk.kid, ...more }));
+  new Secret(
+    JSON.stringify({ ...(await exportJWK(keys[name].privateKey)), kid: keys[name].jwk.kid, ...more }),
+  );
 const signer = answerSigner({ key: await secretOf("ES256"), others: [], clock });
 
 /** What an asker with these fields has in its hands. */
-async function answered(fields: Readonly<Record<string, string>>, more: Partial<AnsweredRequest> = {}, by = signer) {
+async function answered(
+  fields: Readonly<Record<string, string>>,
+  more: Partial<AnsweredRequest> = {},
+  by = signer,
+) {
   const headers = new Headers({ "content-type": "application/fhir+json" });
-  const signed = await by.sign({ status: 200, headers, body }, { ...request, headers: new Headers(fields), ...more });
+  const signed = await by.sign(
+    { status: 200, headers, body },
+    { ...request, headers: new Headers(fields), ...more },
+  );
   const answer = { status: 200, headers: { ...Object.fromEntries(headers), ...signed }, text };
-  return { answer, signed, wrong: (sent = fields) => wrongWithSignature(answer, { method: "GET", url, headers: sent }, publicKeys) };
+  return {
+    answer,
+    signed,
+    wrong: (sent = fields) => wrongWithSignature(answer, { method: "GET", url, headers: sent }, publicKeys),
+  };
 }
 const publicKeys = Object.values(keys).map(({ jwk }) => jwk);
 
-test("T38: the published signature of RFC 9421 §2.4 is over the base that is built here, and over no other", async ({ expect }) => {
-  const digest = "sha-512=:0Y6iCBzGg5rZtoXS95Ijz03mslf6KAMCloESHObfwnHJDbkkWWQz6PhhU9kxsTbARtY2PTBOzq24uJFpHsMuAg==:";
-  const asked = "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:";
+test("T38: the published signature of RFC 9421 §2.4 is over the base that is built here, and over no other", async ({
+  expect,
+}) => {
+  const digest =
+    "sha-512=:0Y6iCBzGg5rZtoXS95Ijz03mslf6KAMCloESHObfwnHJDbkkWWQz6PhhU9kxsTbARtY2PTBOzq24uJFpHsMuAg==:";
+  const asked =
+    "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:";
   const parts = [
     { name: "@status", req: false, value: "503" },
     { name: "content-digest", req: false, value: digest },
@@ -42,7 +59,8 @@ test("T38: the published signature of RFC 9421 §2.4 is over the base that is bu
   ];
   const names = parts.map(({ name, req }) => `"${name}"${req ? ";req" : ""}`).join(" ");
   const base = answerBase(parts, `(${names});created=1618884479;keyid="test-key-ecc-p256"`);
-  const published = "dMT/A/76ehrdBTD/2Xx8QuKV6FoyzEP/I9hdzKN8LQJLNgzU4W767HK05rx1i8meNQQgQPgQp8wq2ive3tV5Ag==";
+  const published =
+    "dMT/A/76ehrdBTD/2Xx8QuKV6FoyzEP/I9hdzKN8LQJLNgzU4W767HK05rx1i8meNQQgQPgQp8wq2ive3tV5Ag==";
   const key = {
     kty: "EC",
     crv: "P-256",
@@ -50,26 +68,41 @@ test("T38: the published signature of RFC 9421 §2.4 is over the base that is bu
     y: "Mc4nN9LTDOBhfoUeg8Ye9WedFRhnZXZJA12Qp0zZ6F0",
   } as const;
   const signed = (text: string) =>
-    signedBytes(new Uint8Array(Buffer.from(text)), new Uint8Array(Buffer.from(published, "base64")), key, "ES256");
+    signedBytes(
+      new Uint8Array(Buffer.from(text)),
+      new Uint8Array(Buffer.from(published, "base64")),
+      key,
+      "ES256",
+    );
   expect(await signed(base)).toBe(true);
   expect(await signed(base.replace("503", "200"))).toBe(false);
   expect(await signed(base.replace('"@path";req', '"@path"'))).toBe(false);
 });
 
-test.for(["ES256", "EdDSA"] as const)("T38: %s signs over the parts of a body as over the whole of it", async (name, { expect }) => {
-  const { answer, signed, wrong } = await answered({}, {}, answerSigner({ key: await secretOf(name), others: [], clock }));
-  expect(wrong()).toBeUndefined();
-  expect(signed["content-digest"]).toBe(`sha-256=:${createHash("sha256").update(text).digest("base64")}:`);
-  expect(answer.headers["signature-input"]).toMatch(
-    new RegExp(
-      `^sig=\\("@status" "content-digest" "content-type" "@method";req "@target-uri";req\\);created=\\d+;keyid="${keys[name].jwk.kid}";tag="fapi-2-response"$`,
-      "u",
-    ),
-  );
-});
+test.for(["ES256", "EdDSA"] as const)(
+  "T38: %s signs over the parts of a body as over the whole of it",
+  async (name, { expect }) => {
+    const { answer, signed, wrong } = await answered(
+      {},
+      {},
+      answerSigner({ key: await secretOf(name), others: [], clock }),
+    );
+    expect(wrong()).toBeUndefined();
+    expect(signed["content-digest"]).toBe(`sha-256=:${createHash("sha256").update(text).digest("base64")}:`);
+    expect(answer.headers["signature-input"]).toMatch(
+      new RegExp(
+        `^sig=\\("@status" "content-digest" "content-type" "@method";req "@target-uri";req\\);created=\\d+;keyid="${keys[name].jwk.kid}";tag="fapi-2-response"$`,
+        "u",
+      ),
+    );
+  },
+);
 
-test("T38: of several signatures of a request its own is covered, with all that this one covers", async ({ expect }) => {
-  const own = 'sig=("@method" "@target-uri" "authorization" "x-note");created=1;keyid="k";tag="fapi-2-request"';
+test("T38: of several signatures of a request its own is covered, with all that this one covers", async ({
+  expect,
+}) => {
+  const own =
+    'sig=("@method" "@target-uri" "authorization" "x-note");created=1;keyid="k";tag="fapi-2-request"';
   const ofAnother = 'proxy=("@path");created=1;keyid="p"';
   const fields = { authorization: "Bearer token", "x-note": "n" };
   const { answer, wrong } = await answered({
@@ -98,16 +131,23 @@ test.for([
   expect(wrong({})).toBeUndefined();
 });
 
-test("keys that signed until lately are published beside the one that signs; one under its name is not", async ({ expect }) => {
+test("keys that signed until lately are published beside the one that signs; one under its name is not", async ({
+  expect,
+}) => {
   const impostor = { ...keys.EdDSA.jwk, kid: "es" };
   const rotating = answerSigner({ key: await secretOf("ES256"), others: [keys.EdDSA.jwk, impostor], clock });
-  expect(await rotating.publicKeys()).toEqual([{ ...keys.ES256.jwk, alg: "ES256", use: "sig" }, keys.EdDSA.jwk]);
+  expect(await rotating.publicKeys()).toEqual([
+    { ...keys.ES256.jwk, alg: "ES256", use: "sig" },
+    keys.EdDSA.jwk,
+  ]);
 });
 
 test.for([["canary"], ['{"kty":"oct","k":"canary"}'], ['{"kid":"é"}']])(
   "%s is no key to sign with, and is not shown",
   async ([text = ""], { expect }) => {
     const spoiled = text.startsWith('{"kid"') ? await secretOf("ES256", JSON.parse(text)) : new Secret(text);
-    expect(() => answerSigner({ key: spoiled, others: [], clock })).toThrow(/^a signing key is not a private JWK[^{]*$/u);
+    expect(() => answerSigner({ key: spoiled, others: [], clock })).toThrow(
+      /^a signing key is not a private JWK[^{]*$/u,
+    );
   },
 );

@@ -4,7 +4,16 @@ import { test } from "vitest";
 import type { AssertionProfile } from "#identity/assertion";
 import { Secret } from "#kernel/secret";
 import { assertionVerifier } from "#platform/keys/assertion-verifier";
-import { at, clientRecord, newKey, now, publicUrl, sign, tokenEndpoint, type Key } from "../../support/credentials.ts";
+import {
+  at,
+  clientRecord,
+  newKey,
+  now,
+  publicUrl,
+  sign,
+  tokenEndpoint,
+  type Key,
+} from "../../support/credentials.ts";
 import { noKeySets } from "../../support/key-sets.ts";
 
 const verifier = assertionVerifier({ issuer: publicUrl, tokenEndpoint }, noKeySets);
@@ -15,9 +24,20 @@ const keys = {
   RS384: await newKey("RS384", "c"),
   ES384: await newKey("ES384", "c"),
 };
-const claims: JWTPayload = { iss: "telehealth", sub: "telehealth", aud: publicUrl, jti: "once", exp: now + 60, iat: now };
+const claims: JWTPayload = {
+  iss: "telehealth",
+  sub: "telehealth",
+  aud: publicUrl,
+  jti: "once",
+  exp: now + 60,
+  iat: now,
+};
 const verify = (assertion: string, profile: AssertionProfile = "fapi2") =>
-  verifier.verify(new Secret(assertion), clientRecord(Object.values(keys), { assertionProfile: profile }), at);
+  verifier.verify(
+    new Secret(assertion),
+    clientRecord(Object.values(keys), { assertionProfile: profile }),
+    at,
+  );
 const signed = (changes: Readonly<Record<string, unknown>> = {}, key: Key = keys.ES256, header = {}) =>
   sign(key, { ...claims, ...changes }, header);
 
@@ -42,7 +62,11 @@ test.for([
   ["several audiences", "claim_malformed", { aud: [publicUrl, "https://elsewhere.example.org"] }],
   ["expiring now", "assertion_expired", { exp: now }],
   ["living 61 seconds", "assertion_lifetime_too_long", { exp: now + 61 }],
-  ["living 61 seconds, without saying since when", "assertion_lifetime_too_long", { iat: undefined, exp: now + 61 }],
+  [
+    "living 61 seconds, without saying since when",
+    "assertion_lifetime_too_long",
+    { iat: undefined, exp: now + 61 },
+  ],
   ["made 11 seconds ahead", "assertion_not_yet_valid", { iat: now + 11, exp: now + 60 }],
   ["not valid yet", "assertion_not_yet_valid", { nbf: now + 61 }],
   ["no jti", "claim_malformed", { jti: undefined }],
@@ -55,7 +79,9 @@ test.for([
 test("smart: issuer or token endpoint as audience, and five minutes of life", async ({ expect }) => {
   for (const aud of [publicUrl, tokenEndpoint, [tokenEndpoint]])
     expect((await verify(await signed({ aud, exp: now + 300 }), "smart")).ok).toBe(true);
-  expect(await verify(await signed({ exp: now + 301 }), "smart")).toMatchObject({ error: { reason: "assertion_lifetime_too_long" } });
+  expect(await verify(await signed({ exp: now + 301 }), "smart")).toMatchObject({
+    error: { reason: "assertion_lifetime_too_long" },
+  });
   expect(await verify(await signed({ aud: `${tokenEndpoint}/` }), "smart")).toMatchObject({
     error: { reason: "assertion_audience_mismatch" },
   });
@@ -68,16 +94,25 @@ test("an end between two milliseconds is kept as a whole number, and no earlier:
   expect(read).toMatchObject({ ok: true, value: { expires: (now + 59) * 1_000 + 1 } });
 });
 
-test("an access token is no assertion, and a key that the client did not register proves nothing", async ({ expect }) => {
-  expect(await verify(await signed({}, keys.ES256, { typ: "at+jwt" }))).toMatchObject({ error: { reason: "assertion_type_invalid" } });
+test("an access token is no assertion, and a key that the client did not register proves nothing", async ({
+  expect,
+}) => {
+  expect(await verify(await signed({}, keys.ES256, { typ: "at+jwt" }))).toMatchObject({
+    error: { reason: "assertion_type_invalid" },
+  });
   expect((await verify(await signed({}, keys.ES256, { typ: "client-authentication+jwt" }))).ok).toBe(true);
   const stranger = await newKey("ES256", "c");
-  expect(await verify(await signed({}, stranger, { jwk: stranger.jwk }))).toMatchObject({ error: { reason: "signature_invalid" } });
+  expect(await verify(await signed({}, stranger, { jwk: stranger.jwk }))).toMatchObject({
+    error: { reason: "signature_invalid" },
+  });
 });
 
 test("2,000 malformed assertions: none is accepted and none throws", async ({ expect }) => {
   const good = await signed();
-  const odd = fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.constantFrom(now, now + 61, now - 1, "", tokenEndpoint, "payer"));
+  const odd = fc.oneof(
+    fc.jsonValue({ maxDepth: 2 }),
+    fc.constantFrom(now, now + 61, now - 1, "", tokenEndpoint, "payer"),
+  );
   const required = fc.constantFrom("iss", "sub", "aud", "jti", "exp");
   const flipped = fc
     .tuple(fc.nat(good.length - 1), fc.constantFrom(..."Aa0-_=. \u00e9".split("")))

@@ -16,7 +16,11 @@ const voucher = (der: string) => ({
   issuerDn: "CN=Partner CA,O=Partner",
   der: new Uint8Array(Buffer.from(der, "base64")),
 });
-const subject = (field: RegisteredSubject["field"], value: string, issuerDn = "CN=Partner CA,O=Partner"): RegisteredSubject => ({
+const subject = (
+  field: RegisteredSubject["field"],
+  value: string,
+  issuerDn = "CN=Partner CA,O=Partner",
+): RegisteredSubject => ({
   issuerDn,
   field,
   value,
@@ -29,11 +33,14 @@ test.for([
   ["sanIp", "192.0.2.7"],
   ["sanIp", "2001:db8::7"],
   ["sanEmail", "api@lab.example"],
-] as const)("T21: a certificate is its client's by %s %s, under the registered authority and no other", ([field, value], { expect }) => {
-  expect(carries(voucher(named), subject(field, value))).toBe(true);
-  expect(carries(voucher(named), subject(field, value, "CN=Other CA"))).toBe(false);
-  expect(carries({ ...voucher(named), issuerDn: "" }, subject(field, value, ""))).toBe(false);
-});
+] as const)(
+  "T21: a certificate is its client's by %s %s, under the registered authority and no other",
+  ([field, value], { expect }) => {
+    expect(carries(voucher(named), subject(field, value))).toBe(true);
+    expect(carries(voucher(named), subject(field, value, "CN=Other CA"))).toBe(false);
+    expect(carries({ ...voucher(named), issuerDn: "" }, subject(field, value, ""))).toBe(false);
+  },
+);
 
 test.for([
   ["another name", "subjectDn", "CN=api"],
@@ -49,7 +56,9 @@ test.for([
   expect(carries(voucher(named), subject(field, value))).toBe(false);
 });
 
-test("T21: letters beyond ASCII are the same name in either spelling of RFC 2253, and nothing else is", ({ expect }) => {
+test("T21: letters beyond ASCII are the same name in either spelling of RFC 2253, and nothing else is", ({
+  expect,
+}) => {
   const raw = { ...voucher(named), subjectDn: "CN=M\u00fcller\\, A", issuerDn: "CN=\u00c4rzte" };
   const bytes = { ...raw, subjectDn: "CN=M\\C3\\BCller\\, A", issuerDn: "CN=\\c3\\84rzte" };
   for (const certificate of [raw, bytes]) {
@@ -65,15 +74,21 @@ test("T21: letters beyond ASCII are the same name in either spelling of RFC 2253
       expect(carries(certificate, subject("subjectDn", other, raw.issuerDn)), other).toBe(false);
   }
   const comma = { ...raw, subjectDn: "CN=a\\2C O=b" };
-  expect(carries(comma, subject("subjectDn", "CN=a, O=b", raw.issuerDn)), "an escape that keeps two parts one").toBe(false);
+  expect(
+    carries(comma, subject("subjectDn", "CN=a, O=b", raw.issuerDn)),
+    "an escape that keeps two parts one",
+  ).toBe(false);
 });
 
 test("T21: a name that is written to look like two is one", ({ expect }) => {
   expect(carries(voucher(hostile), subject("sanDns", "victim.example"))).toBe(false);
-  expect(carries(voucher(hostile), subject("sanUri", "https://evil.example/%22, DNS:victim.example"))).toBe(true);
+  expect(carries(voucher(hostile), subject("sanUri", "https://evil.example/%22, DNS:victim.example"))).toBe(
+    true,
+  );
   expect(carries(voucher(hostile), subject("sanUri", "https://evil.example/%22"))).toBe(false);
 });
 
 test("T21: what is no certificate has no names", ({ expect }) => {
-  for (const der of ["", "AAAA", named.slice(0, 200)]) expect(carries(voucher(der), subject("sanDns", "api.lab.example"))).toBe(false);
+  for (const der of ["", "AAAA", named.slice(0, 200)])
+    expect(carries(voucher(der), subject("sanDns", "api.lab.example"))).toBe(false);
 });

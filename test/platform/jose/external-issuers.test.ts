@@ -3,11 +3,24 @@ import type { TrustedIssuer } from "#identity/issuer";
 import type { TokenIssuer } from "#identity/ports";
 import { Secret } from "#kernel/secret";
 import { tokenVerifier } from "#platform/keys/token-verifier";
-import { at, fhirBase, newKey, now, presented, publicUrl, sign, type Key } from "../../support/credentials.ts";
+import {
+  at,
+  fhirBase,
+  newKey,
+  now,
+  presented,
+  publicUrl,
+  sign,
+  type Key,
+} from "../../support/credentials.ts";
 import { noKeySets } from "../../support/key-sets.ts";
 
 // One kid for all, so that only the issuer tells the keys apart.
-const [own, first, second] = [await newKey("ES256", "k"), await newKey("ES256", "k"), await newKey("ES256", "k")];
+const [own, first, second] = [
+  await newKey("ES256", "k"),
+  await newKey("ES256", "k"),
+  await newKey("ES256", "k"),
+];
 const rsa = await newKey("PS256", "rsa");
 const trusted = (iss: string, audience: string, ...keys: readonly Key[]): TrustedIssuer => ({
   iss,
@@ -52,15 +65,26 @@ const claims = {
   purpose_of_use: ["TREAT"],
   cnf: { "x5t#S256": presented("patient-app").x5t },
 };
-const verify = async (key: Key, changes: Readonly<Record<string, unknown>> = {}, header: Readonly<Record<string, unknown>> = {}) =>
-  verifier.verify(new Secret(await sign(key, { ...claims, ...changes }, { typ: "at+jwt", ...header })), { audience: fhirBase("main"), at });
+const verify = async (
+  key: Key,
+  changes: Readonly<Record<string, unknown>> = {},
+  header: Readonly<Record<string, unknown>> = {},
+) =>
+  verifier.verify(new Secret(await sign(key, { ...claims, ...changes }, { typ: "at+jwt", ...header })), {
+    audience: fhirBase("main"),
+    at,
+  });
 
-test("a token of an external issuer is proven by its own key and read by its own entry", async ({ expect }) => {
+test("a token of an external issuer is proven by its own key and read by its own entry", async ({
+  expect,
+}) => {
   expect(await verify(first)).toMatchObject({
     ok: true,
     value: { issuedHere: false, client: "app", patient: "amara", purposes: ["PATRQT"] },
   });
-  expect(await verify(second, { iss: "https://second.example.org", aud: "phylax-2" })).toMatchObject({ ok: true });
+  expect(await verify(second, { iss: "https://second.example.org", aud: "phylax-2" })).toMatchObject({
+    ok: true,
+  });
 });
 
 test.for([
@@ -88,9 +112,14 @@ test.for([
   expect(await verify(key, changes, header)).toMatchObject({ ok: false, error: { reason } });
 });
 
-test("whose name stands in a token decides alone: the built-in issuer is never looked up", async ({ expect }) => {
+test("whose name stands in a token decides alone: the built-in issuer is never looked up", async ({
+  expect,
+}) => {
   asked.length = 0;
   const mine = await verify(own, { iss: publicUrl, aud: fhirBase("main"), scope: "system/*.rs" });
-  expect(mine).toMatchObject({ ok: true, value: { issuedHere: true, purposes: ["TREAT"], patient: undefined } });
+  expect(mine).toMatchObject({
+    ok: true,
+    value: { issuedHere: true, purposes: ["TREAT"], patient: undefined },
+  });
   expect(asked).toEqual([]);
 });

@@ -17,7 +17,11 @@ function publisher(...keys: readonly PublicJwk[]) {
     asked.push(url);
     return document === undefined ? Promise.reject(new Error("down")) : Promise.resolve(document);
   };
-  const sets = keySets(ask, { clock: () => instant(now), wait: (milliseconds) => scheduler.wait(milliseconds), keepAlive: () => {} });
+  const sets = keySets(ask, {
+    clock: () => instant(now),
+    wait: (milliseconds) => scheduler.wait(milliseconds),
+    keepAlive: () => {},
+  });
   return {
     asked,
     pass: (seconds: number) => (now += seconds * 1_000),
@@ -26,7 +30,13 @@ function publisher(...keys: readonly PublicJwk[]) {
     prove: async (key: Key, kid: string | undefined = key.jwk.kid) => {
       const header = kid === undefined ? { kid: undefined } : { kid };
       const text = await sign(key, { sub: "someone" }, header);
-      const proven = await proveByHolder(text, { alg: "ES256", ...header }, { keys: [], jwksUri: uri }, ["ES256"], sets);
+      const proven = await proveByHolder(
+        text,
+        { alg: "ES256", ...header },
+        { keys: [], jwksUri: uri },
+        ["ES256"],
+        sets,
+      );
       return proven.ok ? "proven" : proven.error.reason;
     },
   };
@@ -68,7 +78,9 @@ test("T18: a new key proves tokens within half a minute, with a kid or without o
   expect(await prove({ ...first, jwk: { ...first.jwk, kid: undefined } }, undefined)).toBe("proven");
 });
 
-test("T18: while the owner is down its keys are good for an hour, and then there is no verdict", async ({ expect }) => {
+test("T18: while the owner is down its keys are good for an hour, and then there is no verdict", async ({
+  expect,
+}) => {
   const { prove, pass, publish } = publisher(first.jwk);
   expect(await prove(first)).toBe("proven");
   publish(undefined);
@@ -105,7 +117,10 @@ test("T41: metadata lead to an issuer's keys if they are that issuer's, by its e
 }) => {
   const iss = "https://issuer.example.org/a";
   const address = `${iss}/.well-known/openid-configuration`;
-  let [metadata, now]: [unknown, number] = [{ issuer: iss, jwks_uri: uri, token_endpoint: "https://elsewhere.example.org" }, 1_000_000];
+  let [metadata, now]: [unknown, number] = [
+    { issuer: iss, jwks_uri: uri, token_endpoint: "https://elsewhere.example.org" },
+    1_000_000,
+  ];
   const asked: string[] = [];
   const sets = keySets(
     async ({ url }) => {

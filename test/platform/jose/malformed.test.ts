@@ -18,7 +18,12 @@ const keys: TokenIssuer = {
   issue: () => Promise.reject(new Error("not here")),
   publicKeys: () => Promise.resolve([issuerKey.jwk]),
 };
-const tokens = tokenVerifier({ issuer: publicUrl, keys, issuers: { find: () => Promise.resolve(undefined) }, keySets: noKeySets });
+const tokens = tokenVerifier({
+  issuer: publicUrl,
+  keys,
+  issuers: { find: () => Promise.resolve(undefined) },
+  keySets: noKeySets,
+});
 const tokenClaims = {
   iss: publicUrl,
   sub: "telehealth",
@@ -33,7 +38,8 @@ const tokenClaims = {
 };
 const tokenHeader = { typ: "at+jwt" };
 const token = await sign(issuerKey, tokenClaims, tokenHeader);
-const tokenTaken = async (text: string) => (await tokens.verify(new Secret(text), { audience: fhirBase("main"), at })).ok;
+const tokenTaken = async (text: string) =>
+  (await tokens.verify(new Secret(text), { audience: fhirBase("main"), at })).ok;
 
 const proofs = proofVerifier(new Secret(new Uint8Array(randomBytes(32))));
 const proofKey = await newKey("ES256", "ignored");
@@ -51,7 +57,8 @@ const proofClaims = {
 const proofHeader = { typ: "dpop+jwt", jwk };
 const proof = await sign(proofKey, proofClaims, proofHeader);
 const proofTaken = async (text: string) =>
-  (await proofs.verify(new Secret(text), { method: "GET", url, at, token: { text: new Secret(token), jkt } })).ok;
+  (await proofs.verify(new Secret(text), { method: "GET", url, at, token: { text: new Secret(token), jkt } }))
+    .ok;
 
 /** Claims and header with one member replaced by a value that cannot be right, and the true key's signature over it. */
 type Members = Readonly<Record<string, unknown>>;
@@ -76,17 +83,21 @@ test("mangled tokens are refused, and none throws", { timeout: 60_000 }, async (
   );
 });
 
-test("tokens that the true key signed over a spoilt member are refused, and none throws", { timeout: 60_000 }, async () => {
-  // Another client's id or another jti is not malformed: those two stay.
-  const vital = ["iss", "aud", "exp", "iat", "scope", "purpose_of_use", "cnf", "typ"];
-  await fc.assert(
-    fc.asyncProperty(
-      spoilt(tokenClaims, tokenHeader, vital),
-      async ({ claims, header }) => !(await tokenTaken(await sign(issuerKey, claims, header))),
-    ),
-    { numRuns: runs },
-  );
-});
+test(
+  "tokens that the true key signed over a spoilt member are refused, and none throws",
+  { timeout: 60_000 },
+  async () => {
+    // Another client's id or another jti is not malformed: those two stay.
+    const vital = ["iss", "aud", "exp", "iat", "scope", "purpose_of_use", "cnf", "typ"];
+    await fc.assert(
+      fc.asyncProperty(
+        spoilt(tokenClaims, tokenHeader, vital),
+        async ({ claims, header }) => !(await tokenTaken(await sign(issuerKey, claims, header))),
+      ),
+      { numRuns: runs },
+    );
+  },
+);
 
 test("mangled proofs are refused, and none throws", { timeout: 60_000 }, async ({ expect }) => {
   expect(await proofTaken(proof)).toBe(true);
@@ -96,13 +107,17 @@ test("mangled proofs are refused, and none throws", { timeout: 60_000 }, async (
   );
 });
 
-test("proofs that the true key signed over a spoilt member are refused, and none throws", { timeout: 60_000 }, async () => {
-  const vital = ["htm", "htu", "iat", "ath", "nonce", "typ", "jwk"];
-  await fc.assert(
-    fc.asyncProperty(
-      spoilt(proofClaims, proofHeader, vital),
-      async ({ claims, header }) => !(await proofTaken(await sign(proofKey, claims, header))),
-    ),
-    { numRuns: runs },
-  );
-});
+test(
+  "proofs that the true key signed over a spoilt member are refused, and none throws",
+  { timeout: 60_000 },
+  async () => {
+    const vital = ["htm", "htu", "iat", "ath", "nonce", "typ", "jwk"];
+    await fc.assert(
+      fc.asyncProperty(
+        spoilt(proofClaims, proofHeader, vital),
+        async ({ claims, header }) => !(await proofTaken(await sign(proofKey, claims, header))),
+      ),
+      { numRuns: runs },
+    );
+  },
+);

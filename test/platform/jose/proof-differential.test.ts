@@ -60,7 +60,12 @@ interface Way {
   readonly theirs: boolean;
   readonly apply: (draft: Draft, sender: Sender) => void;
 }
-const way = (name: string, ours: boolean, theirs: boolean, apply: Way["apply"]): Way => ({ name, ours, theirs, apply });
+const way = (name: string, ours: boolean, theirs: boolean, apply: Way["apply"]): Way => ({
+  name,
+  ours,
+  theirs,
+  apply,
+});
 const good = (name: string, apply: Way["apply"]) => way(name, true, true, apply);
 const bad = (name: string, apply: Way["apply"]) => way(name, false, false, apply);
 // Where the two differ on purpose, each with the reason.
@@ -77,10 +82,16 @@ const lists: readonly (readonly Way[])[] = [
     bad("typ of a token", ({ header }) => (header["typ"] = "at+jwt")),
     bad("no typ", ({ header }) => delete header["typ"]),
   ],
-  [good("alg", () => undefined), bad("crit", ({ header }) => Object.assign(header, { crit: ["b64"], b64: true }))],
+  [
+    good("alg", () => undefined),
+    bad("crit", ({ header }) => Object.assign(header, { crit: ["b64"], b64: true })),
+  ],
   [
     good("jwk", () => undefined),
-    good("jwk that says its use", ({ header }, { jwk }) => (header["jwk"] = { ...jwk, use: "sig", key_ops: ["verify"] })),
+    good(
+      "jwk that says its use",
+      ({ header }, { jwk }) => (header["jwk"] = { ...jwk, use: "sig", key_ops: ["verify"] }),
+    ),
     bad("another's jwk", ({ header }) => (header["jwk"] = stranger.jwk)),
     bad("no jwk", ({ header }) => delete header["jwk"]),
     bad("symmetric jwk", ({ header }) => (header["jwk"] = { kty: "oct", k: "c2VjcmV0" })),
@@ -99,7 +110,10 @@ const lists: readonly (readonly Way[])[] = [
     good("htu", () => undefined),
     good("htu with a query", ({ claims }) => (claims["htu"] = `${url}?_count=1`)),
     good("htu with a fragment", ({ claims }) => (claims["htu"] = `${url}#part`)),
-    good("htu in upper case", ({ claims }) => (claims["htu"] = url.replace("https://gateway", "HTTPS://GATEWAY"))),
+    good(
+      "htu in upper case",
+      ({ claims }) => (claims["htu"] = url.replace("https://gateway", "HTTPS://GATEWAY")),
+    ),
     good("htu with the default port", ({ claims }) => (claims["htu"] = url.replace(".org", ".org:443"))),
     good("htu with dot segments", ({ claims }) => (claims["htu"] = url.replace("Patient", "x/../Patient"))),
     bad("other host", ({ claims }) => (claims["htu"] = url.replace(".org", ".net"))),
@@ -107,8 +121,14 @@ const lists: readonly (readonly Way[])[] = [
     bad("other scheme", ({ claims }) => (claims["htu"] = url.replace("https", "http"))),
     bad("htu that is no URL", ({ claims }) => (claims["htu"] = "Patient/p1")),
     bad("no htu", ({ claims }) => delete claims["htu"]),
-    looser("htu with needless percent encoding (RFC 3986 §6.2.2.2)", ({ claims }) => (claims["htu"] = url.replace("Patient", "%50atient"))),
-    stricter("htu with backslashes, which only URL parsers take", ({ claims }) => (claims["htu"] = url.replaceAll("/", "\\"))),
+    looser(
+      "htu with needless percent encoding (RFC 3986 §6.2.2.2)",
+      ({ claims }) => (claims["htu"] = url.replace("Patient", "%50atient")),
+    ),
+    stricter(
+      "htu with backslashes, which only URL parsers take",
+      ({ claims }) => (claims["htu"] = url.replaceAll("/", "\\")),
+    ),
     bad("htu with a user name", ({ claims }) => (claims["htu"] = url.replace("://", "://x@"))),
   ],
   [
@@ -151,13 +171,23 @@ const lists: readonly (readonly Way[])[] = [
     bad("cut signature", (draft) => (draft.finish = (text) => text.slice(0, -4))),
     bad("two proofs", (draft) => (draft.finish = (text) => `${text}, ${text}`)),
     bad("empty", (draft) => (draft.finish = () => "")),
-    stricter("padding of the signature, which decoders drop", (draft) => (draft.finish = (text) => `${text}==`)),
+    stricter(
+      "padding of the signature, which decoders drop",
+      (draft) => (draft.finish = (text) => `${text}==`),
+    ),
   ],
 ];
 
 async function made(ways: readonly Way[], sender: Sender): Promise<string> {
   const draft: Draft = {
-    claims: { jti: crypto.randomUUID(), htm: "GET", htu: url, iat: now, ath: hash(sender.token), nonce: verifier.nonce(sender.jkt, at) },
+    claims: {
+      jti: crypto.randomUUID(),
+      htm: "GET",
+      htu: url,
+      iat: now,
+      ath: hash(sender.token),
+      nonce: verifier.nonce(sender.jkt, at),
+    },
     header: { alg: sender.alg, typ: "dpop+jwt", jwk: sender.jwk },
     signer: sender.pair,
     finish: (text) => text,
@@ -187,7 +217,14 @@ async function theirVerdict(proof: string, { token }: Sender): Promise<boolean> 
 }
 
 async function ourVerdict(proof: string, { token, jkt }: Sender): Promise<boolean> {
-  return (await verifier.verify(new Secret(proof), { method: "GET", url, at, token: { text: new Secret(token), jkt } })).ok;
+  return (
+    await verifier.verify(new Secret(proof), {
+      method: "GET",
+      url,
+      at,
+      token: { text: new Secret(token), jkt },
+    })
+  ).ok;
 }
 
 const seen = { both: 0, ours: 0, theirs: 0, neither: 0 };
@@ -198,17 +235,29 @@ async function compare(ways: readonly Way[], sender: Sender): Promise<boolean> {
   return ours === ways.every((each) => each.ours) && theirs === ways.every((each) => each.theirs);
 }
 
-test("T50: each way to make a proof, alone, gets the verdict of oauth4webapi, or differs from it for its reason", async ({ expect }) => {
+test("T50: each way to make a proof, alone, gets the verdict of oauth4webapi, or differs from it for its reason", async ({
+  expect,
+}) => {
   for (const sender of senders) {
     for (const list of lists) {
-      for (const each of list) expect(await compare([each], sender), `${sender.alg}: ${each.name}`).toBe(true);
+      for (const each of list)
+        expect(await compare([each], sender), `${sender.alg}: ${each.name}`).toBe(true);
     }
   }
 });
 
-test("T50: on 2,000 mixtures of good and bad parts the two agree but for those reasons", { timeout: 60_000 }, async ({ expect }) => {
-  // Most parts of most mixtures are good, so that acceptance is tried as often as refusal.
-  const mostlyFirst = (list: readonly Way[]) => fc.oneof({ weight: 9, arbitrary: fc.constant(list[0] as Way) }, fc.constantFrom(...list)); // no list is empty
-  await fc.assert(fc.asyncProperty(fc.tuple(...lists.map(mostlyFirst)), fc.constantFrom(...senders), compare), { numRuns: 2_000 });
-  for (const [verdict, times] of Object.entries(seen)) expect(times, verdict).toBeGreaterThanOrEqual(verdict === "ours" ? 3 : 100);
-});
+test(
+  "T50: on 2,000 mixtures of good and bad parts the two agree but for those reasons",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    // Most parts of most mixtures are good, so that acceptance is tried as often as refusal.
+    const mostlyFirst = (list: readonly Way[]) =>
+      fc.oneof({ weight: 9, arbitrary: fc.constant(list[0] as Way) }, fc.constantFrom(...list)); // no list is empty
+    await fc.assert(
+      fc.asyncProperty(fc.tuple(...lists.map(mostlyFirst)), fc.constantFrom(...senders), compare),
+      { numRuns: 2_000 },
+    );
+    for (const [verdict, times] of Object.entries(seen))
+      expect(times, verdict).toBeGreaterThanOrEqual(verdict === "ours" ? 3 : 100);
+  },
+);

@@ -26,14 +26,20 @@ const verify = (proof: string | undefined, changes: Partial<ProofExpectation> = 
 const claims = { jti: "proof-1", htm: "GET", htu: url, iat: now, ath, nonce: verifier.nonce(jkt, at) };
 
 /** A proof with changes that the library would not make; `undefined` takes a member away. */
-async function proof(changes: Readonly<Record<string, unknown>> = {}, header: Readonly<Record<string, unknown>> = {}, by: KeyPair = keys) {
+async function proof(
+  changes: Readonly<Record<string, unknown>> = {},
+  header: Readonly<Record<string, unknown>> = {},
+  by: KeyPair = keys,
+) {
   return await new SignJWT({ ...claims, ...changes })
     .setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk, ...header })
     .sign(by.privateKey, { crit: { b64: true } });
 }
 
 function publicOf({ kty, crv, x, y, n, e }: JWK): JWK {
-  return Object.fromEntries(Object.entries({ kty, crv, x, y, n, e }).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(
+    Object.entries({ kty, crv, x, y, n, e }).filter(([, value]) => value !== undefined),
+  );
 }
 
 test.for(["ES256", "Ed25519", "PS256"] as const)(
@@ -43,25 +49,53 @@ test.for(["ES256", "Ed25519", "PS256"] as const)(
     const thumbprint = await calculateThumbprint(pair.publicKey);
     const made = await generateProof(pair, url, "GET", verifier.nonce(thumbprint, at), token);
     const read = await verify(made, { token: { text: new Secret(token), jkt: thumbprint } });
-    expect(read).toEqual({ ok: true, value: { jkt: thumbprint, id: expect.stringMatching(/^[0-9a-f-]{36}$/u), made: expect.any(Number) } });
+    expect(read).toEqual({
+      ok: true,
+      value: { jkt: thumbprint, id: expect.stringMatching(/^[0-9a-f-]{36}$/u), made: expect.any(Number) },
+    });
   },
 );
 
-test("at the token endpoint there is no token yet: ath is not asked for, and any key may come", async ({ expect }) => {
+test("at the token endpoint there is no token yet: ath is not asked for, and any key may come", async ({
+  expect,
+}) => {
   const endpoint = "https://gateway.example.org/oauth/token";
   const made = await generateProof(keys, endpoint, "POST", verifier.nonce(jkt, at));
-  expect(await verify(made, { method: "POST", url: endpoint, token: undefined })).toMatchObject({ ok: true, value: { jkt } });
+  expect(await verify(made, { method: "POST", url: endpoint, token: undefined })).toMatchObject({
+    ok: true,
+    value: { jkt },
+  });
 });
 
-test("T7, T26: the embedded key is public: with its private part, or symmetric, it is refused", async ({ expect }) => {
+test("T7, T26: the embedded key is public: with its private part, or symmetric, it is refused", async ({
+  expect,
+}) => {
   const secret = await exportJWK(keys.privateKey);
-  for (const bad of [secret, { kty: "oct", k: "c2VjcmV0" }, "jwk", undefined, { ...jwk, x: undefined }, { ...jwk, crv: "P-521" }]) {
-    expect(await verify(await proof({}, { jwk: bad }))).toMatchObject({ ok: false, error: { reason: "proof_key_unusable" } });
+  for (const bad of [
+    secret,
+    { kty: "oct", k: "c2VjcmV0" },
+    "jwk",
+    undefined,
+    { ...jwk, x: undefined },
+    { ...jwk, crv: "P-521" },
+  ]) {
+    expect(await verify(await proof({}, { jwk: bad }))).toMatchObject({
+      ok: false,
+      error: { reason: "proof_key_unusable" },
+    });
   }
-  const rsa = { name: "RSA-PSS", modulusLength: 1024, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" };
+  const rsa = {
+    name: "RSA-PSS",
+    modulusLength: 1024,
+    publicExponent: new Uint8Array([1, 0, 1]),
+    hash: "SHA-256",
+  };
   const pair = (await crypto.subtle.generateKey(rsa, true, ["sign", "verify"])) as CryptoKeyPair; // RSA makes a pair
   const weak = publicOf(await exportJWK(pair.publicKey));
-  expect(await verify(await proof({}, { jwk: weak })), "T7").toMatchObject({ ok: false, error: { reason: "proof_key_unusable" } });
+  expect(await verify(await proof({}, { jwk: weak })), "T7").toMatchObject({
+    ok: false,
+    error: { reason: "proof_key_unusable" },
+  });
   const small = await joseKeyPair("ES384", { extractable: true });
   expect(await verify(await proof({}, { jwk: publicOf(await exportJWK(small.publicKey)) }))).toMatchObject({
     ok: false,
@@ -70,9 +104,19 @@ test("T7, T26: the embedded key is public: with its private part, or symmetric, 
 });
 
 test.for([
-  ["T26: another type: an access token, or any other JWT of the client, is no proof", "proof_type_invalid", {}, { typ: "at+jwt" }],
+  [
+    "T26: another type: an access token, or any other JWT of the client, is no proof",
+    "proof_type_invalid",
+    {},
+    { typ: "at+jwt" },
+  ],
   ["T26: no type", "proof_type_invalid", {}, { typ: undefined }],
-  ["T16: an extension that must be understood", "proof_critical_header_not_supported", {}, { crit: ["b64"], b64: true }],
+  [
+    "T16: an extension that must be understood",
+    "proof_critical_header_not_supported",
+    {},
+    { crit: ["b64"], b64: true },
+  ],
   ["T27: another method", "proof_method_mismatch", { htm: "POST" }, {}],
   ["T27: the method in another case", "proof_method_mismatch", { htm: "get" }, {}],
   ["T27: another host", "proof_url_mismatch", { htu: url.replace("gateway", "evil") }, {}],
@@ -83,7 +127,12 @@ test.for([
     {},
   ],
   ["T27: another path", "proof_url_mismatch", { htu: `${url}2` }, {}],
-  ["T28: the hash of another token", "proof_token_mismatch", { ath: createHash("sha256").update("other").digest("base64url") }, {}],
+  [
+    "T28: the hash of another token",
+    "proof_token_mismatch",
+    { ath: createHash("sha256").update("other").digest("base64url") },
+    {},
+  ],
   ["T28: no hash of the token", "proof_token_mismatch", { ath: undefined }, {}],
   ["T31: 61 seconds old", "proof_expired", { iat: now - 61 }, {}],
   ["T31: past its own end", "proof_expired", { exp: now }, {}],
@@ -93,13 +142,20 @@ test.for([
   ["an endless jti", "proof_malformed", { jti: "x".repeat(257) }, {}],
   ["an iat that is no number", "proof_malformed", { iat: String(now) }, {}],
   ["T33: without a nonce", "proof_nonce_missing", { nonce: undefined }, {}],
-  ["T33: a nonce of two minutes ago", "proof_nonce_expired", { nonce: verifier.nonce(jkt, instant(at - 120_000)) }, {}],
+  [
+    "T33: a nonce of two minutes ago",
+    "proof_nonce_expired",
+    { nonce: verifier.nonce(jkt, instant(at - 120_000)) },
+    {},
+  ],
   ["T33: another key's nonce", "proof_nonce_expired", { nonce: verifier.nonce("other", at) }, {}],
 ] as const)("%s is refused", async ([, reason, changes, header], { expect }) => {
   expect(await verify(await proof(changes, header))).toMatchObject({ ok: false, error: { reason } });
 });
 
-test("T33: the refusal for want of a nonce brings one, and with it the same client gets through", async ({ expect }) => {
+test("T33: the refusal for want of a nonce brings one, and with it the same client gets through", async ({
+  expect,
+}) => {
   for (const nonce of [undefined, "long-ago"]) {
     const refused = await verify(await proof({ nonce }));
     const given = !refused.ok && "nonce" in refused.error ? refused.error.nonce : undefined;
@@ -123,7 +179,9 @@ test.for([
 });
 
 test("T27: what was asked counts with its own spelling too", async ({ expect }) => {
-  expect(await verify(await proof(), { url: url.replace("Patient", "%50atient") })).toMatchObject({ ok: true });
+  expect(await verify(await proof(), { url: url.replace("Patient", "%50atient") })).toMatchObject({
+    ok: true,
+  });
   expect(await verify(await proof(), { url: `${url}/` })).toMatchObject({ ok: false });
 });
 
@@ -136,7 +194,10 @@ test("T29: a proof by another key than the token is bound to", async ({ expect }
     error: { reason: "proof_key_mismatch" },
   });
   // The right key shown, another's signature.
-  expect(await verify(await proof({}, {}, other))).toMatchObject({ ok: false, error: { reason: "proof_signature_invalid" } });
+  expect(await verify(await proof({}, {}, other))).toMatchObject({
+    ok: false,
+    error: { reason: "proof_signature_invalid" },
+  });
 });
 
 test("T6: algorithms: none, symmetric ones and those FAPI leaves out are refused", async ({ expect }) => {
@@ -144,13 +205,18 @@ test("T6: algorithms: none, symmetric ones and those FAPI leaves out are refused
   for (const alg of ["none", "HS256", "RS256", "ES384", "es256", "", 7, undefined]) {
     const [, body] = (await proof()).split(".");
     const forged = `${part({ alg, typ: "dpop+jwt", jwk })}.${body}.${part("signature")}`;
-    expect(await verify(forged), String(alg)).toMatchObject({ ok: false, error: { reason: "proof_algorithm_not_allowed" } });
+    expect(await verify(forged), String(alg)).toMatchObject({
+      ok: false,
+      error: { reason: "proof_algorithm_not_allowed" },
+    });
   }
   const edwards = await generateKeyPair("Ed25519", { extractable: true });
   const thumbprint = await calculateThumbprint(edwards.publicKey);
   const header = { alg: "EdDSA", jwk: publicOf(await exportJWK(edwards.publicKey)) };
   const made = await proof({ nonce: verifier.nonce(thumbprint, at) }, header, edwards);
-  expect(await verify(made, { token: { text: new Secret(token), jkt: thumbprint } })).toMatchObject({ ok: true }); // Ed25519 by its old name
+  expect(await verify(made, { token: { text: new Secret(token), jkt: thumbprint } })).toMatchObject({
+    ok: true,
+  }); // Ed25519 by its old name
 });
 
 test("T4, T14: none, two in one header, other spellings, oversize and repeated members are refused before anything is verified", async ({
@@ -158,7 +224,9 @@ test("T4, T14: none, two in one header, other spellings, oversize and repeated m
 }) => {
   const good = await proof();
   const [header = "", body = "", signature = ""] = good.split(".");
-  const twice = Buffer.from(`{"htm":"POST",${Buffer.from(body, "base64url").toString().slice(1)}`).toString("base64url");
+  const twice = Buffer.from(`{"htm":"POST",${Buffer.from(body, "base64url").toString().slice(1)}`).toString(
+    "base64url",
+  );
   for (const bad of [
     `${good}, ${good}`,
     `${good}=`,

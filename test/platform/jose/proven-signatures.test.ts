@@ -25,7 +25,9 @@ const claims = {
 };
 const token = await sign(key, claims, { typ: "at+jwt" });
 
-test("a signature is checked once; one that is wrong, or by another key of the same name, is checked each time", async ({ expect }) => {
+test("a signature is checked once; one that is wrong, or by another key of the same name, is checked each time", async ({
+  expect,
+}) => {
   let checks = 0;
   const isSigned = provenSignatures((...asked) => {
     checks += 1;

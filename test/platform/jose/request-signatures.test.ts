@@ -21,14 +21,21 @@ const none = new Uint8Array();
 const form = new TextEncoder().encode("name=x");
 const digestOf = (body: Uint8Array, hash = "sha256") =>
   `${hash === "sha256" ? "sha-256" : "sha-512"}=:${createHash(hash).update(body).digest("base64")}:`;
-const nowhere = { at: () => Promise.reject(new Error("asked")), anew: () => Promise.reject(new Error("asked")) };
+const nowhere = {
+  at: () => Promise.reject(new Error("asked")),
+  anew: () => Promise.reject(new Error("asked")),
+};
 const signatures = requestSignatures(nowhere);
 
 /** A signed request; `more` spoils it after it was signed. */
 async function verdict(
   key: Key,
   signing: Partial<Signing> = {},
-  { body = none, headers = {}, ...more }: Partial<Omit<SignableRequest, "headers">> & { headers?: Record<string, string | undefined> } = {},
+  {
+    body = none,
+    headers = {},
+    ...more
+  }: Partial<Omit<SignableRequest, "headers">> & { headers?: Record<string, string | undefined> } = {},
   when = at,
   holder: Parameters<typeof signatures.verify>[1] = signer,
 ) {
@@ -36,7 +43,10 @@ async function verdict(
   const sent = {
     ...request,
     method: body.length > 0 ? "POST" : "GET",
-    headers: new Headers({ authorization: "Bearer token", ...(body.length > 0 && { "content-digest": digestOf(body) }) }),
+    headers: new Headers({
+      authorization: "Bearer token",
+      ...(body.length > 0 && { "content-digest": digestOf(body) }),
+    }),
   };
   const covered = ["@method", "@target-uri", "authorization", ...(body.length > 0 ? ["content-digest"] : [])];
   const fields = await signedFields(key, sent, { parts: covered, created: now, ...signing });
@@ -48,7 +58,9 @@ async function verdict(
   return result.ok ? result.value : result.error;
 }
 
-test("T35, T37: a signature by each kind of registered key is taken, with a body and without", async ({ expect }) => {
+test("T35, T37: a signature by each kind of registered key is taken, with a body and without", async ({
+  expect,
+}) => {
   for (const key of Object.values(keys)) {
     expect(await verdict(key)).toBe(key.jwk.kid);
     expect(await verdict(key, {}, { body: form })).toBe(key.jwk.kid);
@@ -59,12 +71,18 @@ describe("T35: what a signature must cover and say", () => {
   const all = ["@method", "@target-uri", "authorization", "content-digest"];
   test.for(all)("without %s it is not enough", async (part, { expect }) => {
     const parts = all.filter((each) => each !== part);
-    expect(await verdict(keys.ES256, { parts }, { body: form })).toEqual({ reason: "request_signature_incomplete", part });
+    expect(await verdict(keys.ES256, { parts }, { body: form })).toEqual({
+      reason: "request_signature_incomplete",
+      part,
+    });
   });
 
   test("a proof that comes with the request is covered too", async ({ expect }) => {
     const headers = { dpop: "proof" };
-    expect(await verdict(keys.ES256, {}, { headers })).toEqual({ reason: "request_signature_incomplete", part: "dpop" });
+    expect(await verdict(keys.ES256, {}, { headers })).toEqual({
+      reason: "request_signature_incomplete",
+      part: "dpop",
+    });
   });
 
   test.for([
@@ -77,16 +95,26 @@ describe("T35: what a signature must cover and say", () => {
     "%s, which decides what is done, is covered when it is sent: neither added nor changed nor left out",
     async ([part, value], { expect }) => {
       const incomplete = { reason: "request_signature_incomplete", part };
-      expect(await verdict(keys.ES256, {}, { headers: { [part]: value } }), "added on the way").toEqual(incomplete);
-      expect(await verdict(keys.ES256, {}, { body: form, headers: { [part]: value } }), "added on the way").toEqual(incomplete);
+      expect(await verdict(keys.ES256, {}, { headers: { [part]: value } }), "added on the way").toEqual(
+        incomplete,
+      );
+      expect(
+        await verdict(keys.ES256, {}, { body: form, headers: { [part]: value } }),
+        "added on the way",
+      ).toEqual(incomplete);
       const parts = ["@method", "@target-uri", "authorization", part];
       const headers = new Headers({ authorization: "Bearer token", [part]: value });
       const request = { method: "GET", url, headers, body: none };
-      for (const [name, field] of Object.entries(await signedFields(keys.ES256, request, { parts, created: now })))
+      for (const [name, field] of Object.entries(
+        await signedFields(keys.ES256, request, { parts, created: now }),
+      ))
         headers.set(name, field);
       expect(await signatures.verify(request, signer, at)).toEqual({ ok: true, value: "es" });
       headers.set(part, `${value}1`);
-      expect(await signatures.verify(request, signer, at)).toEqual({ ok: false, error: { reason: "request_signature_invalid" } });
+      expect(await signatures.verify(request, signer, at)).toEqual({
+        ok: false,
+        error: { reason: "request_signature_invalid" },
+      });
       headers.delete(part);
       expect(await signatures.verify(request, signer, at)).toEqual({
         ok: false,
@@ -105,15 +133,28 @@ describe("T35: what a signature must cover and say", () => {
     ["created 61 seconds ago", { created: now - 61 }, "request_signature_expired"],
     ["created in 11 seconds", { created: now + 11 }, "request_signature_not_yet_valid"],
     ["expired", { expires: now }, "request_signature_expired"],
-    ["a component twice", { parts: ["@method", "@target-uri", "authorization", "@method"] }, "request_signature_malformed"],
-    ["33 components", { parts: Array.from({ length: 33 }, (_, i) => `x-${i}`) }, "request_signature_malformed"],
+    [
+      "a component twice",
+      { parts: ["@method", "@target-uri", "authorization", "@method"] },
+      "request_signature_malformed",
+    ],
+    [
+      "33 components",
+      { parts: Array.from({ length: 33 }, (_, i) => `x-${i}`) },
+      "request_signature_malformed",
+    ],
     ["an unknown key", { keyid: "stranger" }, "request_signature_key_unknown"],
   ] as const)("%s", async ([, signing, reason], { expect }) => {
     expect(await verdict(keys.ES256, signing)).toMatchObject({ reason });
   });
 
   test("60 seconds, 10 seconds ahead, and an end to come are taken", async ({ expect }) => {
-    for (const signing of [{ created: now - 60 }, { created: now + 10 }, { expires: now + 1 }, { nonce: randomUUID() }]) {
+    for (const signing of [
+      { created: now - 60 },
+      { created: now + 10 },
+      { expires: now + 1 },
+      { nonce: randomUUID() },
+    ]) {
       expect(await verdict(keys.ES256, signing)).toBe("es");
     }
   });
@@ -145,17 +186,29 @@ describe("T35: what a signature must cover and say", () => {
     expect(await verdict(keys.ES256, {}, { headers })).toMatchObject({ reason });
   });
 
-  test("two signatures with the tag are no signature, one of somebody else's beside it does not matter", async ({ expect }) => {
+  test("two signatures with the tag are no signature, one of somebody else's beside it does not matter", async ({
+    expect,
+  }) => {
     const request = { method: "GET", url, headers: new Headers({ authorization: "Bearer token" }) };
-    const mine = await signedFields(keys.ES256, request, { parts: ["@method", "@target-uri", "authorization"], created: now });
+    const mine = await signedFields(keys.ES256, request, {
+      parts: ["@method", "@target-uri", "authorization"],
+      created: now,
+    });
     const both = (tag: string) => ({
       "signature-input": `${mine["signature-input"]}, proxy=("@method");created=1;tag="${tag}"`,
       signature: `${mine.signature}, proxy=:AAAA:`,
     });
     const said = async (tag: string) =>
-      signatures.verify({ ...request, headers: new Headers({ authorization: "Bearer token", ...both(tag) }), body: none }, signer, at);
+      signatures.verify(
+        { ...request, headers: new Headers({ authorization: "Bearer token", ...both(tag) }), body: none },
+        signer,
+        at,
+      );
     expect(await said("proxy")).toEqual({ ok: true, value: "es" });
-    expect(await said("fapi-2-request")).toEqual({ ok: false, error: { reason: "request_signature_malformed" } });
+    expect(await said("fapi-2-request")).toEqual({
+      ok: false,
+      error: { reason: "request_signature_malformed" },
+    });
   });
 });
 
@@ -176,7 +229,14 @@ describe("T35: what was changed on the way shows", () => {
       created: now - 50,
     });
     const younger = input.replace(String(now - 50), String(now));
-    expect(await verdict(keys.ES256, { created: now - 50 }, { headers: { "signature-input": younger } }, instant(at + 40_000))).toEqual({
+    expect(
+      await verdict(
+        keys.ES256,
+        { created: now - 50 },
+        { headers: { "signature-input": younger } },
+        instant(at + 40_000),
+      ),
+    ).toEqual({
       reason: "request_signature_invalid",
     });
   });
@@ -194,17 +254,32 @@ describe("T36: the body is the one that was signed", () => {
     const headers = new Headers({ authorization: "Bearer token", "content-digest": digest });
     const request = { method: "POST", url, headers };
     const parts = ["@method", "@target-uri", "authorization", "content-digest"];
-    for (const [name, value] of Object.entries(await signedFields(keys.ES256, request, { parts, created: now }))) headers.set(name, value);
-    expect(await signatures.verify({ ...request, body }, signer, at)).toEqual({ ok: false, error: { reason: "content_digest_mismatch" } });
+    for (const [name, value] of Object.entries(
+      await signedFields(keys.ES256, request, { parts, created: now }),
+    ))
+      headers.set(name, value);
+    expect(await signatures.verify({ ...request, body }, signer, at)).toEqual({
+      ok: false,
+      error: { reason: "content_digest_mismatch" },
+    });
   });
 
-  test("sha-512 alone will do, and so does a hash that is not known beside one that is", async ({ expect }) => {
+  test("sha-512 alone will do, and so does a hash that is not known beside one that is", async ({
+    expect,
+  }) => {
     for (const digest of [digestOf(form, "sha512"), `${digestOf(form)}, blake3=:AAAA:`]) {
       const headers = new Headers({ authorization: "Bearer token", "content-digest": digest });
       const parts = ["@method", "@target-uri", "authorization", "content-digest"];
-      const fields = await signedFields(keys.ES256, { method: "POST", url, headers }, { parts, created: now });
+      const fields = await signedFields(
+        keys.ES256,
+        { method: "POST", url, headers },
+        { parts, created: now },
+      );
       for (const [name, value] of Object.entries(fields)) headers.set(name, value);
-      expect(await signatures.verify({ method: "POST", url, headers, body: form }, signer, at)).toEqual({ ok: true, value: "es" });
+      expect(await signatures.verify({ method: "POST", url, headers, body: form }, signer, at)).toEqual({
+        ok: true,
+        value: "es",
+      });
     }
   });
 });
@@ -214,23 +289,33 @@ describe("T37: the algorithm belongs to the key", () => {
     expect(await verdict(keys.ES256, { alg: "ecdsa-p256-sha256" })).toBe("es");
     expect(await verdict(keys.EdDSA, { alg: "ed25519" })).toBe("ed");
     for (const alg of ["ed25519", "hmac-sha256", "ES256", "rsa-pss-sha512"]) {
-      expect(await verdict(keys.ES256, { alg }), alg).toEqual({ reason: "request_signature_algorithm_mismatch" });
+      expect(await verdict(keys.ES256, { alg }), alg).toEqual({
+        reason: "request_signature_algorithm_mismatch",
+      });
     }
-    expect(await verdict(keys.PS256, { alg: "rsa-pss-sha512" })).toEqual({ reason: "request_signature_algorithm_mismatch" });
+    expect(await verdict(keys.PS256, { alg: "rsa-pss-sha512" })).toEqual({
+      reason: "request_signature_algorithm_mismatch",
+    });
     const wrongSigner = await verdict(keys.ES256, { keyid: "ed" });
     expect(wrongSigner).toEqual({ reason: "request_signature_invalid" });
   });
 
-  test("a key that says another algorithm of itself, or a curve that signs no requests, signs none", async ({ expect }) => {
+  test("a key that says another algorithm of itself, or a curve that signs no requests, signs none", async ({
+    expect,
+  }) => {
     const p384 = await newKey("ES384", "p384");
     const rs: PublicJwk = { ...keys.PS256.jwk, alg: "RS384" };
-    expect(await verdict(keys.PS256, {}, {}, at, { keys: [rs] })).toEqual({ reason: "request_signature_algorithm_mismatch" });
+    expect(await verdict(keys.PS256, {}, {}, at, { keys: [rs] })).toEqual({
+      reason: "request_signature_algorithm_mismatch",
+    });
     expect(await verdict(keys.ES256, { keyid: "p384" }, {}, at, { keys: [p384.jwk] })).toEqual({
       reason: "request_signature_algorithm_mismatch",
     });
   });
 
-  test("another's key of the same name proves nothing; of two keys with one name the one that signed does", async ({ expect }) => {
+  test("another's key of the same name proves nothing; of two keys with one name the one that signed does", async ({
+    expect,
+  }) => {
     expect(await verdict(other)).toEqual({ reason: "request_signature_invalid" });
     expect(await verdict(other, {}, {}, at, { keys: [keys.ES256.jwk, other.jwk] })).toBe("es");
   });
@@ -244,10 +329,15 @@ describe("T37: the algorithm belongs to the key", () => {
     const fetching = requestSignatures({ at: ask("at", []), anew: ask("anew", [keys.ES256.jwk]) });
     const headers = new Headers({ authorization: "Bearer token" });
     const parts = ["@method", "@target-uri", "authorization"];
-    for (const [name, value] of Object.entries(await signedFields(keys.ES256, { method: "GET", url, headers }, { parts, created: now })))
+    for (const [name, value] of Object.entries(
+      await signedFields(keys.ES256, { method: "GET", url, headers }, { parts, created: now }),
+    ))
       headers.set(name, value);
     const holder = { keys: [], jwksUri: "https://keys.example" };
-    expect(await fetching.verify({ method: "GET", url, headers, body: none }, holder, at)).toEqual({ ok: true, value: "es" });
+    expect(await fetching.verify({ method: "GET", url, headers, body: none }, holder, at)).toEqual({
+      ok: true,
+      value: "es",
+    });
     expect(asked).toEqual(["at https://keys.example", "anew https://keys.example"]);
   });
 });
@@ -263,7 +353,8 @@ describe("RFC 9421 Appendix B", () => {
     y: "Mc4nN9LTDOBhfoUeg8Ye9WedFRhnZXZJA12Qp0zZ6F0",
   };
   const ed25519: PublicJwk = { kty: "OKP", crv: "Ed25519", x: "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs" };
-  const digest = "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:";
+  const digest =
+    "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:";
   const clientCert =
     ":MIIBqDCCAU6gAwIBAgIBBzAKBggqhkjOPQQDAjA6MRswGQYDVQQKDBJMZXQncyBBdXRoZW50aWNhdGUxGzAZBgNVBAMMEkxBIEludGVybWVkaWF0ZSBDQTAeFw0yMDAxMTQyMjU1MzNaFw0yMTAxMjMyMjU1MzNaMA0xCzAJBgNVBAMMAkJDMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE8YnXXfaUgmnMtOXU/IncWalRhebrXmckC8vdgJ1p5Be5F/3YC8OthxM4+k1M6aEAEFcGzkJiNy6J84y7uzo9M6NyMHAwCQYDVR0TBAIwADAfBgNVHSMEGDAWgBRm3WjLa38lbEYCuiCPct0ZaSED2DAOBgNVHQ8BAf8EBAMCBsAwEwYDVR0lBAwwCgYIKwYBBQUHAwIwHQYDVR0RAQH/BBMwEYEPYmRjQGV4YW1wbGUuY29tMAoGCCqGSM49BAMCA0gAMEUCIBHda/r1vaL6G3VliL4/Di6YK0Q6bMjeSkC3dFCOOB8TAiEAx/kHSB4urmiZ0NX5r5XarmPk0wmuydBVoU4hBVZ1yhk=:";
   const request = {
@@ -287,7 +378,11 @@ describe("RFC 9421 Appendix B", () => {
     url: "https://example.org/demo?name1=Value1&Name2=value2",
     headers: new Headers({ accept: "application/json, */*" }),
   };
-  const baseOf = (parts: readonly string[], parameters: readonly [string, BareItem][], of: Omit<SignableRequest, "body">) => {
+  const baseOf = (
+    parts: readonly string[],
+    parameters: readonly [string, BareItem][],
+    of: Omit<SignableRequest, "body">,
+  ) => {
     const items = parts.map((part): Item => [part, new Map()]);
     const base = signatureBase(parts, serializeInnerList([items, new Map(parameters)]), of);
     return base.ok ? base.value : base.error.reason;
@@ -305,8 +400,19 @@ describe("RFC 9421 Appendix B", () => {
         [...minimal].map(([name, value]): [string, BareItem] => [name, value]),
         request,
       ),
-    ).toBe('"@signature-params": ();created=1618884473;keyid="test-key-rsa-pss";nonce="b3k2pp5k7z-50gnwp.yemd"');
-    const full = ["date", "@method", "@path", "@query", "@authority", "content-type", "content-digest", "content-length"];
+    ).toBe(
+      '"@signature-params": ();created=1618884473;keyid="test-key-rsa-pss";nonce="b3k2pp5k7z-50gnwp.yemd"',
+    );
+    const full = [
+      "date",
+      "@method",
+      "@path",
+      "@query",
+      "@authority",
+      "content-type",
+      "content-digest",
+      "content-length",
+    ];
     expect(
       baseOf(
         full,
@@ -388,9 +494,12 @@ describe("RFC 9421 Appendix B", () => {
         of,
       );
       const signature = new Uint8Array(Buffer.from(text, "base64"));
-      const signed = (base: string) => signedBytes(new Uint8Array(Buffer.from(base)), signature, key, algorithm);
+      const signed = (base: string) =>
+        signedBytes(new Uint8Array(Buffer.from(base)), signature, key, algorithm);
       expect(await signed(base)).toBe(true);
-      expect(await signed(base.replace("GMT", "UTC").replace("/foo", "/bar").replace("/demo", "/demos"))).toBe(false);
+      expect(
+        await signed(base.replace("GMT", "UTC").replace("/foo", "/bar").replace("/demo", "/demos")),
+      ).toBe(false);
     },
   );
 });

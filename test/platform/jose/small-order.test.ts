@@ -18,7 +18,9 @@ test.for(points)(
     const anybodys = Uint8Array.from([1, ...zeros(63)]);
     const key = await crypto.subtle.importKey("jwk", jwk, { name: "Ed25519" }, true, ["verify"]);
     const verdicts = await Promise.all(
-      Array.from({ length: 100 }, (_, i) => crypto.subtle.verify({ name: "Ed25519" }, key, anybodys, Uint8Array.of(i))),
+      Array.from({ length: 100 }, (_, i) =>
+        crypto.subtle.verify({ name: "Ed25519" }, key, anybodys, Uint8Array.of(i)),
+      ),
     );
     expect(verdicts, "the layer below takes it").toContain(true);
     expect(publicJwk.safeParse(jwk).success).toBe(false);

@@ -9,7 +9,16 @@ import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { tokenIssuer } from "#platform/keys/token-issuer";
 import { tokenVerifier } from "#platform/keys/token-verifier";
-import { at, fhirBase, newKey, now, presented, publicUrl, sign, type Key } from "../../support/credentials.ts";
+import {
+  at,
+  fhirBase,
+  newKey,
+  now,
+  presented,
+  publicUrl,
+  sign,
+  type Key,
+} from "../../support/credentials.ts";
 import { noKeySets } from "../../support/key-sets.ts";
 
 const key = await newKey("ES256", "token-1");
@@ -41,15 +50,24 @@ function verifierOver(...keys: readonly PublicJwk[]) {
 }
 const verifier = verifierOver(key.jwk);
 const verify = (token: string, when = at) => verifier.verify(new Secret(token), { audience, at: when });
-const signed = (changes: Readonly<Record<string, unknown>> = {}, header: Readonly<Record<string, unknown>> = {}, by: Key = key) =>
-  sign(by, { ...claims, ...changes }, { typ: "at+jwt", ...header });
-const b64 = (value: unknown) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+const signed = (
+  changes: Readonly<Record<string, unknown>> = {},
+  header: Readonly<Record<string, unknown>> = {},
+  by: Key = key,
+) => sign(by, { ...claims, ...changes }, { typ: "at+jwt", ...header });
+const b64 = (value: unknown) =>
+  Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 const good = await signed();
 
-test("what the issuer signs the verifier proves, by ES256 and by Ed25519, and the token lives five minutes", async ({ expect }) => {
+test("what the issuer signs the verifier proves, by ES256 and by Ed25519, and the token lives five minutes", async ({
+  expect,
+}) => {
   for (const alg of ["ES256", "EdDSA"] as const) {
     const { privateKey } = await newKey(alg, "k");
-    const issuer = tokenIssuer({ issuer: publicUrl, key: new Secret(JSON.stringify(await exportJWK(privateKey))) });
+    const issuer = tokenIssuer({
+      issuer: publicUrl,
+      key: new Secret(JSON.stringify(await exportJWK(privateKey))),
+    });
     const scopes = parseScopes("system/*.rs");
     const content = {
       client: "telehealth",
@@ -61,7 +79,12 @@ test("what the issuer signs the verifier proves, by ES256 and by Ed25519, and th
       at,
     };
     const token = await issuer.issue(content);
-    const read = await tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: none, keySets: noKeySets }).verify(token, {
+    const read = await tokenVerifier({
+      issuer: publicUrl,
+      keys: issuer,
+      issuers: none,
+      keySets: noKeySets,
+    }).verify(token, {
       audience,
       at,
     });
@@ -75,13 +98,22 @@ test("what the issuer signs the verifier proves, by ES256 and by Ed25519, and th
         id: "jti-1",
       },
     });
-    expect(decodeJwt(token.reveal())).toMatchObject({ iat: now, exp: now + 300, aud: audience, scope: "system/*.rs" });
+    expect(decodeJwt(token.reveal())).toMatchObject({
+      iat: now,
+      exp: now + 300,
+      aud: audience,
+      scope: "system/*.rs",
+    });
     expect(JSON.stringify(await issuer.publicKeys())).not.toContain('"d"');
   }
 });
 
 test("a signing key that is none is refused without showing any of it", ({ expect }) => {
-  for (const text of ["canary-of-a-key", '{"kty":"oct","k":"canary-of-a-key"}', '{"kty":"EC","crv":"P-256","x":"canary-of-a-key"}']) {
+  for (const text of [
+    "canary-of-a-key",
+    '{"kty":"oct","k":"canary-of-a-key"}',
+    '{"kty":"EC","crv":"P-256","x":"canary-of-a-key"}',
+  ]) {
     const open = () => tokenIssuer({ issuer: publicUrl, key: new Secret(text) });
     expect(open).toThrow("private JWK");
     expect(open).not.toThrow("canary");
@@ -92,7 +124,11 @@ test.for([
   ["T5: a bearer token without a confirmation", "token_unbound", { cnf: undefined }],
   ["T5: an empty confirmation", "token_unbound", { cnf: {} }],
   ["T5: a confirmation that is no thumbprint", "token_unbound", { cnf: { "x5t#S256": "short" } }],
-  ["T5: a second confirmation that nobody here can check", "binding_not_supported", { cnf: { "x5t#S256": x5t, jkt: x5t } }],
+  [
+    "T5: a second confirmation that nobody here can check",
+    "binding_not_supported",
+    { cnf: { "x5t#S256": x5t, jkt: x5t } },
+  ],
   ["T9: no iss", "claim_malformed", { iss: undefined }],
   ["T9: no exp", "claim_malformed", { exp: undefined }],
   ["T9: no aud", "claim_malformed", { aud: undefined }],
@@ -102,7 +138,11 @@ test.for([
   ["T9: no jti", "claim_malformed", { jti: undefined }],
   ["no scope", "claim_malformed", { scope: undefined }],
   ["no purpose", "claim_malformed", { purpose_of_use: [] }],
-  ["a scope that this version cannot enforce", "claim_malformed", { scope: "system/Observation.rs?code=718-7" }],
+  [
+    "a scope that this version cannot enforce",
+    "claim_malformed",
+    { scope: "system/Observation.rs?code=718-7" },
+  ],
   ["T10: another issuer", "issuer_unknown", { iss: `${publicUrl}/` }],
   ["T11: another audience", "audience_mismatch", { aud: fhirBase("other") }],
   ["T11: an audience of which ours is a prefix", "audience_mismatch", { aud: `${audience}2` }],
@@ -128,7 +168,9 @@ test("T12: the same token is good until its last moment and not after", async ({
 test.for(["JWT", "jwt", undefined, "dpop+jwt", "at+jwt2", "client-authentication+jwt"])(
   "T8: typ %s is not an access token's",
   async (typ, { expect }) => {
-    expect(await verify(await signed({}, { typ }))).toMatchObject({ error: { reason: "token_type_invalid" } });
+    expect(await verify(await signed({}, { typ }))).toMatchObject({
+      error: { reason: "token_type_invalid" },
+    });
   },
 );
 
@@ -136,11 +178,17 @@ test("T8: application/at+jwt is the same type", async ({ expect }) => {
   expect((await verify(await signed({}, { typ: "application/at+jwt" }))).ok).toBe(true);
 });
 
-test("T6: none, and a public key used as an HMAC secret, are refused before any key is looked at", async ({ expect }) => {
+test("T6: none, and a public key used as an HMAC secret, are refused before any key is looked at", async ({
+  expect,
+}) => {
   const [, payload = ""] = good.split(".");
   for (const alg of ["none", "None", "NONE", ""]) {
-    expect(await verify(`${b64({ alg, typ: "at+jwt" })}.${payload}.AA`)).toMatchObject({ error: { reason: "algorithm_not_allowed" } });
-    expect(await verify(`${b64({ alg, typ: "at+jwt" })}.${payload}.`)).toMatchObject({ error: { reason: "jws_malformed" } });
+    expect(await verify(`${b64({ alg, typ: "at+jwt" })}.${payload}.AA`)).toMatchObject({
+      error: { reason: "algorithm_not_allowed" },
+    });
+    expect(await verify(`${b64({ alg, typ: "at+jwt" })}.${payload}.`)).toMatchObject({
+      error: { reason: "jws_malformed" },
+    });
   }
   const hmac = await new SignJWT(claims)
     .setProtectedHeader({ alg: "HS256", typ: "at+jwt", kid: "token-1" })
@@ -172,7 +220,9 @@ test.for(["RS256", "PS384", "ES384", "RS384"] as const)(
 
 test("T6: PS256 is taken from a key of its kind", async ({ expect }) => {
   const rsa = await newKey("PS256", "rsa");
-  expect((await verifierOver(rsa.jwk).verify(new Secret(await signed({}, {}, rsa)), { audience, at })).ok).toBe(true);
+  expect(
+    (await verifierOver(rsa.jwk).verify(new Secret(await signed({}, {}, rsa)), { audience, at })).ok,
+  ).toBe(true);
 });
 
 test("T7: an RSA key of 1024 bits proves nothing, also when it got into the key set", async ({ expect }) => {
@@ -183,9 +233,15 @@ test("T7: an RSA key of 1024 bits proves nothing, also when it got into the key 
   )) as CryptoKeyPair; // RSA makes a pair
   const { n = "", e = "" } = (await crypto.subtle.exportKey("jwk", pair.publicKey)) as JsonWebKey; // the format that was asked for
   const input = `${b64({ alg: "PS256", typ: "at+jwt", kid: "weak" })}.${b64(claims)}`;
-  const signature = await crypto.subtle.sign({ name: "RSA-PSS", saltLength: 32 }, pair.privateKey, new TextEncoder().encode(input));
+  const signature = await crypto.subtle.sign(
+    { name: "RSA-PSS", saltLength: 32 },
+    pair.privateKey,
+    new TextEncoder().encode(input),
+  );
   const token = `${input}.${Buffer.from(signature).toString("base64url")}`;
-  expect(await verifierOver({ kty: "RSA", n, e, kid: "weak" }).verify(new Secret(token), { audience, at })).toMatchObject({
+  expect(
+    await verifierOver({ kty: "RSA", n, e, kid: "weak" }).verify(new Secret(token), { audience, at }),
+  ).toMatchObject({
     error: { reason: "signature_invalid" },
   });
 });
@@ -193,10 +249,14 @@ test("T7: an RSA key of 1024 bits proves nothing, also when it got into the key 
 test("T10: a good token by another trusted server's key is refused", async ({ expect }) => {
   const other = await newKey("ES256", "token-1");
   expect(await verify(await signed({}, {}, other))).toMatchObject({ error: { reason: "signature_invalid" } });
-  expect(await verify(await signed({}, { kid: "unheard-of" }))).toMatchObject({ error: { reason: "key_unknown" } });
+  expect(await verify(await signed({}, { kid: "unheard-of" }))).toMatchObject({
+    error: { reason: "key_unknown" },
+  });
 });
 
-test("T14: of all the texts that a lenient reader takes for one token, only the canonical one is taken", async ({ expect }) => {
+test("T14: of all the texts that a lenient reader takes for one token, only the canonical one is taken", async ({
+  expect,
+}) => {
   const [header = "", payload = "", signature = ""] = good.split(".");
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   const last = signature.at(-1) ?? "";
@@ -220,7 +280,8 @@ test("T14: of all the texts that a lenient reader takes for one token, only the 
       .replaceAll("_", "/")
       .replace(/\.(?=[^.]*$)/u, ".+"),
   ];
-  for (const form of forms) expect(await verify(form), form.slice(-8)).toMatchObject({ error: { reason: "jws_malformed" } });
+  for (const form of forms)
+    expect(await verify(form), form.slice(-8)).toMatchObject({ error: { reason: "jws_malformed" } });
   expect((await verify(good)).ok).toBe(true);
 });
 
@@ -234,12 +295,20 @@ test("T15: a key that comes in the header is never used, nor is an address fetch
     { jwk: attacker.jwk, kid: "attacker" },
   ];
   for (const header of headers) expect((await verify(await signed({}, header, attacker))).ok).toBe(false);
-  expect((await verify(await signed({}, { jwk: attacker.jwk }))).ok, "signed by our key, the header's is ignored").toBe(true);
+  expect(
+    (await verify(await signed({}, { jwk: attacker.jwk }))).ok,
+    "signed by our key, the header's is ignored",
+  ).toBe(true);
 });
 
 test("T16: a critical header is refused, known to the library or not", async ({ expect }) => {
   const [, payload = "", signature = ""] = good.split(".");
-  for (const header of [{ crit: ["exp"], exp: 1 }, { crit: [] }, { crit: ["b64"], b64: true }, { crit: "b64" }]) {
+  for (const header of [
+    { crit: ["exp"], exp: 1 },
+    { crit: [] },
+    { crit: ["b64"], b64: true },
+    { crit: "b64" },
+  ]) {
     const token = `${b64({ alg: "ES256", typ: "at+jwt", kid: "token-1", ...header })}.${payload}.${signature}`;
     expect(await verify(token)).toMatchObject({ error: { reason: "critical_header_not_supported" } });
   }
@@ -252,9 +321,13 @@ test("T17: keys of one kid are told apart by type and algorithm", async ({ expec
   const [rsa, okp] = [await newKey("PS256", "token-1"), await newKey("EdDSA", "token-1")];
   const several = verifierOver(rsa.jwk, okp.jwk, key.jwk);
   for (const by of [rsa, okp, key])
-    expect((await several.verify(new Secret(await signed({}, {}, by)), { audience, at })).ok, by.alg).toBe(true);
+    expect((await several.verify(new Secret(await signed({}, {}, by)), { audience, at })).ok, by.alg).toBe(
+      true,
+    );
   const encrypting = verifierOver({ ...key.jwk, alg: "ES384" });
-  expect(await encrypting.verify(new Secret(good), { audience, at })).toMatchObject({ error: { reason: "key_unknown" } });
+  expect(await encrypting.verify(new Secret(good), { audience, at })).toMatchObject({
+    error: { reason: "key_unknown" },
+  });
 });
 
 test("2,000 malformed tokens: none is accepted and none throws", async ({ expect }) => {
@@ -292,7 +365,18 @@ test("2,000 tokens of odd claims under a good signature: none throws, and one th
 }) => {
   const odd = fc.oneof(
     fc.jsonValue({ maxDepth: 2 }),
-    fc.constantFrom(now, now + 300, now - 1, "", audience, publicUrl, [audience], { "x5t#S256": x5t }, Number.MAX_VALUE, -1),
+    fc.constantFrom(
+      now,
+      now + 300,
+      now - 1,
+      "",
+      audience,
+      publicUrl,
+      [audience],
+      { "x5t#S256": x5t },
+      Number.MAX_VALUE,
+      -1,
+    ),
   );
   const names = fc.uniqueArray(fc.constantFrom(...Object.keys(claims)), { minLength: 1, maxLength: 3 });
   await fc.assert(

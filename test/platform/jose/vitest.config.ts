@@ -16,7 +16,11 @@ export default defineProject({
     cloudflareTest({
       wrangler: { configPath: join(import.meta.dirname, "wrangler.toml") },
       miniflare: {
-        bindings: { WYCHEPROOF_JWS: vectors("signature"), WYCHEPROOF_JWK: vectors("key"), WYCHEPROOF_CRYPTO: vectors("crypto") },
+        bindings: {
+          WYCHEPROOF_JWS: vectors("signature"),
+          WYCHEPROOF_JWK: vectors("key"),
+          WYCHEPROOF_CRYPTO: vectors("crypto"),
+        },
       },
     }),
   ],

@@ -38,10 +38,14 @@ const suites: readonly Suite[] = [
     file: "json_web_signature_test",
     text: env.WYCHEPROOF_JWS,
     excluded: {
-      "an algorithm that no caller of this gateway may use (FAPI 2.0 §5.4.1)": [260, 262, 268, 270, 320, 322, 326, 328],
+      "an algorithm that no caller of this gateway may use (FAPI 2.0 §5.4.1)": [
+        260, 262, 268, 270, 320, 322, 326, 328,
+      ],
       "a symmetric key: the registry holds none": [348, 352, 358, 372, 376],
       "an empty payload holds no claims": [264, 272],
-      "the header says PS384 over a key that says PS256: RFC 7520 figure 20 as the vectors carry it": [346, 350],
+      "the header says PS384 over a key that says PS256: RFC 7520 figure 20 as the vectors carry it": [
+        346, 350,
+      ],
     },
     taken: 5,
     refused: 195,
@@ -73,22 +77,25 @@ function registered(material: unknown): readonly PublicJwk[] {
   return one.success ? [one.data] : [];
 }
 
-test.for(suites)("$file of Wycheproof: every id gets its verdict or is excluded for a reason", async (suite, { expect, skip }) => {
-  skip(suite.text === "", "the vectors are not at hand beside the project");
-  const { numberOfTests, testGroups } = vectors.parse(JSON.parse(suite.text));
-  const excluded = new Set(Object.values(suite.excluded).flat());
-  const seen = { taken: 0, refused: 0 };
-  for (const { comment, tests, ...keys } of testGroups) {
-    const candidates = registered(keys.public ?? keys.private);
-    for (const { tcId, comment: what, jws, jwe, result } of tests) {
-      const text = String(jws ?? jwe);
-      const header = readJwsHeader(text);
-      const proven = header.ok && (await proveSignature(text, header.value, candidates, algorithms)).ok;
-      expect(proven, `${comment} ${tcId} ${what}`).toBe(result === "valid" && !excluded.has(tcId));
-      expect(excluded.has(tcId) && result === "invalid", `${tcId} is excluded for nothing`).toBe(false);
-      seen[proven ? "taken" : "refused"] += 1;
+test.for(suites)(
+  "$file of Wycheproof: every id gets its verdict or is excluded for a reason",
+  async (suite, { expect, skip }) => {
+    skip(suite.text === "", "the vectors are not at hand beside the project");
+    const { numberOfTests, testGroups } = vectors.parse(JSON.parse(suite.text));
+    const excluded = new Set(Object.values(suite.excluded).flat());
+    const seen = { taken: 0, refused: 0 };
+    for (const { comment, tests, ...keys } of testGroups) {
+      const candidates = registered(keys.public ?? keys.private);
+      for (const { tcId, comment: what, jws, jwe, result } of tests) {
+        const text = String(jws ?? jwe);
+        const header = readJwsHeader(text);
+        const proven = header.ok && (await proveSignature(text, header.value, candidates, algorithms)).ok;
+        expect(proven, `${comment} ${tcId} ${what}`).toBe(result === "valid" && !excluded.has(tcId));
+        expect(excluded.has(tcId) && result === "invalid", `${tcId} is excluded for nothing`).toBe(false);
+        seen[proven ? "taken" : "refused"] += 1;
+      }
     }
-  }
-  expect(seen).toEqual({ taken: suite.taken, refused: suite.refused });
-  expect(seen.taken + seen.refused).toBe(numberOfTests);
-});
+    expect(seen).toEqual({ taken: suite.taken, refused: suite.refused });
+    expect(seen.taken + seen.refused).toBe(numberOfTests);
+  },
+);

@@ -64,7 +64,9 @@ function gateway(
     },
     secrets: {
       valueOf: (name) => Reflect.get(secrets, name),
-      secretHosts: new Map(["ISSUER_SECRET", "ISSUER_KEY"].map((name) => [name, new Set([new URL(basic.endpoint).host])])),
+      secretHosts: new Map(
+        ["ISSUER_SECRET", "ISSUER_KEY"].map((name) => [name, new Set([new URL(basic.endpoint).host])]),
+      ),
     },
     clock: () => time,
   });
@@ -78,13 +80,19 @@ function gateway(
     verdict: async (changes: object, token = "opaque-token") => {
       said = JSON.parse(JSON.stringify({ ...active, ...changes }));
       time = instant(time + 10_000); // past what was remembered
-      const read = await verifier.verify(new Secret(token), { audience: fhirBase("main"), at: time, certificate });
+      const read = await verifier.verify(new Secret(token), {
+        audience: fhirBase("main"),
+        at: time,
+        certificate,
+      });
       return read.ok ? "proven" : read.error.reason;
     },
   };
 }
 
-test("T40: an opaque token is what its issuer says it is, and the question is asked as the issuer wants it", async ({ expect }) => {
+test("T40: an opaque token is what its issuer says it is, and the question is asked as the issuer wants it", async ({
+  expect,
+}) => {
   const { verify, questions, jwtsSeen } = gateway();
   const read = await verify();
   expect(read).toMatchObject({
@@ -99,9 +107,10 @@ test("T40: an opaque token is what its issuer says it is, and the question is as
   });
   const [{ url, authorization, form }] = questions as [ServerQuestion];
   expect(url).toBe(basic.endpoint);
-  expect(Buffer.from(authorization?.replace("Basic ", "") ?? "", "base64").toString(), "RFC 6749 §2.3.1").toBe(
-    "phylax+gateway:s3cret%3A%2B",
-  );
+  expect(
+    Buffer.from(authorization?.replace("Basic ", "") ?? "", "base64").toString(),
+    "RFC 6749 §2.3.1",
+  ).toBe("phylax+gateway:s3cret%3A%2B");
   expect(Object.fromEntries(form ?? [])).toEqual({ token: "opaque-token", token_type_hint: "access_token" });
   expect(jwtsSeen).toEqual([]);
 });
@@ -116,7 +125,12 @@ test("T39, T40: or by an assertion of the gateway's own, for the issuer alone", 
   const assertions = questions.map(({ form }) => form?.get("client_assertion") ?? "");
   expect(decodeProtectedHeader(assertions[0] ?? "")).toMatchObject({ alg: "ES256", kid: "phylax-1" });
   const [first, second] = assertions.map((each) => decodeJwt(each));
-  expect(first).toMatchObject({ iss: "phylax gateway", sub: "phylax gateway", aud: "https://issuer.example.org", exp: now + 60 });
+  expect(first).toMatchObject({
+    iss: "phylax gateway",
+    sub: "phylax gateway",
+    aud: "https://issuer.example.org",
+    exp: now + 60,
+  });
   expect(first?.jti).not.toBe(second?.jti);
 });
 
@@ -145,10 +159,15 @@ test("T40: what a JWT of the issuer is held to, an opaque token is too", async (
     ["token_type_invalid", { token_type: "refresh_token" }],
   ];
   for (const [reason, changes] of bad) expect(await verdict(changes), JSON.stringify(changes)).toBe(reason);
-  expect(await verdict({ iss: undefined, token_type: undefined }), "the issuer may leave its own name out").toBe("proven");
+  expect(
+    await verdict({ iss: undefined, token_type: undefined }),
+    "the issuer may leave its own name out",
+  ).toBe("proven");
 });
 
-test("T30, T40: a token that its issuer calls DPoP and binds to no key is not taken for a bearer token", async ({ expect }) => {
+test("T30, T40: a token that its issuer calls DPoP and binds to no key is not taken for a bearer token", async ({
+  expect,
+}) => {
   const { verify, say } = gateway();
   const { cnf: _cnf, ...unbound } = active;
   for (const type of ["DPoP", "dpop"])
@@ -157,13 +176,18 @@ test("T30, T40: a token that its issuer calls DPoP and binds to no key is not ta
       { ...active, token_type: type },
     ]) {
       say(said);
-      expect(await verify(`of ${JSON.stringify(said)}`)).toEqual({ ok: false, error: { reason: "token_type_invalid" } });
+      expect(await verify(`of ${JSON.stringify(said)}`)).toEqual({
+        ok: false,
+        error: { reason: "token_type_invalid" },
+      });
     }
   say({ ...unbound, token_type: "DPoP", cnf: { jkt: x5t } });
   expect(await verify("bound")).toMatchObject({ ok: true, value: { binding: { kind: "key" } } });
 });
 
-test("T40: an answer without cnf is a token that is bound to nothing, which only a dated exception lets pass", async ({ expect }) => {
+test("T40: an answer without cnf is a token that is bound to nothing, which only a dated exception lets pass", async ({
+  expect,
+}) => {
   const { verify, say } = gateway();
   const { cnf: _cnf, ...unbound } = active;
   say(unbound);
@@ -203,7 +227,10 @@ test("T40: an answer is believed for ten seconds, and never past the token's end
 
 test("T40: a token is shown to nobody but the one issuer of its certificate's client", async ({ expect }) => {
   const one = trusted("https://one.example.org", basic);
-  const other = trusted("https://other.example.org", { ...basic, endpoint: "https://other.example.org/introspect" });
+  const other = trusted("https://other.example.org", {
+    ...basic,
+    endpoint: "https://other.example.org/introspect",
+  });
   const cases: readonly (readonly [string, readonly TrustedIssuer[], Certificate | undefined])[] = [
     ["issuer_ambiguous", [one, other], certificate],
     ["jws_malformed", [trusted("https://one.example.org")], certificate],
@@ -223,13 +250,16 @@ test("T40: a token is shown to nobody but the one issuer of its certificate's cl
 
 test("T40: without a certificate, or as a JWT however broken, nothing is asked", async ({ expect }) => {
   const { verify, questions, jwtsSeen } = gateway();
-  for (const jwt of ["a.b.c", "..", "eyJ.eyJ."]) expect(await verify(jwt)).toMatchObject({ error: { reason: "signature_invalid" } });
+  for (const jwt of ["a.b.c", "..", "eyJ.eyJ."])
+    expect(await verify(jwt)).toMatchObject({ error: { reason: "signature_invalid" } });
   expect(jwtsSeen).toHaveLength(3);
   expect(await verify("x".repeat(4_097))).toMatchObject({ error: { reason: "jws_malformed" } });
   expect(questions).toEqual([]);
 });
 
-test("T40: an issuer that does not answer, or not with an object, is a fault and not a verdict", async ({ expect }) => {
+test("T40: an issuer that does not answer, or not with an object, is a fault and not a verdict", async ({
+  expect,
+}) => {
   const { verify, say } = gateway();
   for (const silence of [undefined, [active], "active", null]) {
     say(silence);

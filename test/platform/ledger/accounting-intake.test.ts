@@ -13,18 +13,37 @@ vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy m
 
 const desk = new AccountingDesk(ledger, () => instant(Date.now()));
 const found = async (patient: string) => {
-  const caller = { id: newId(), at: instant(Date.now()), who: { client: "privacy-officer" }, why: { purposes: ["HOPERAT"] } };
-  return desk.linesOf({ patients: [patient], from: instant(0), to: instant(Date.now()), toldTo: "officer", count: 9, caller });
+  const caller = {
+    id: newId(),
+    at: instant(Date.now()),
+    who: { client: "privacy-officer" },
+    why: { purposes: ["HOPERAT"] },
+  };
+  return desk.linesOf({
+    patients: [patient],
+    from: instant(0),
+    to: instant(Date.now()),
+    toldTo: "officer",
+    count: 9,
+    caller,
+  });
 };
 const patientOf = (event: AuditEvent, i = 0): string => event.patients[i]?.patient ?? "";
 const rowsOf = (log: string) =>
-  runInDurableObject(shard(log), (_, state) => state.storage.sql.exec("SELECT frame FROM lines").toArray().length);
+  runInDurableObject(
+    shard(log),
+    (_, state) => state.storage.sql.exec("SELECT frame FROM lines").toArray().length,
+  );
 const shelfName = (patient: string) => shelfOf(subjectKey(config.subjectKey, patient));
 const shelf = (name: string) => ledger.ACCOUNTING_SHELF.getByName(name);
 const intake = (name: string) => ledger.ACCOUNTING_INTAKE.getByName(name);
 
 /** The real keepers, and who was called. */
-function counted(): { readonly keepers: LineKeepers; readonly shelves: string[]; readonly intakes: string[] } {
+function counted(): {
+  readonly keepers: LineKeepers;
+  readonly shelves: string[];
+  readonly intakes: string[];
+} {
   const [shelves, intakes]: [string[], string[]] = [[], []];
   const keepers = {
     shelves: { getByName: (name: string) => (shelves.push(name), shelf(name)) },
@@ -49,7 +68,16 @@ function linesFor(name: string, log: string, count: number, client = "telehealth
     if (shelfOf(subject) !== name) continue;
     const event = { ...disclosureOf(1), who: { client }, patients: [{ patient, counts: { Patient: 1 } }] };
     const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
-    lines.push({ subject, log, index: lines.length, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] });
+    lines.push({
+      subject,
+      log,
+      index: lines.length,
+      line: 0,
+      lines: 1,
+      content,
+      salt: new Uint8Array(32),
+      path: [],
+    });
   }
   return lines;
 }
@@ -74,7 +102,9 @@ test("a look at an intake that nothing was put into leaves no trace", async ({ e
   expect(own(await shard(ownLog()).append([disclosureOf(1)])).count).toBe(1);
 });
 
-test("an intake passes lines on once there are many, each once, also when it fails before it forgets them", async ({ expect }) => {
+test("an intake passes lines on once there are many, each once, also when it fails before it forgets them", async ({
+  expect,
+}) => {
   const name = "0a7";
   const lines = linesFor(name, ownLog(), 3);
   await intake(intakeOf(name)).put(lines);
@@ -91,7 +121,9 @@ test("an intake passes lines on once there are many, each once, also when it fai
   for (const line of lines) expect(await linesOn(line)).toEqual([line]);
 });
 
-test("a line that an intake has twice is on its shelf once, and two lines of one place are a contradiction", async ({ expect }) => {
+test("a line that an intake has twice is on its shelf once, and two lines of one place are a contradiction", async ({
+  expect,
+}) => {
   const name = "5e9";
   const [line] = linesFor(name, ownLog(), 1) as [ShelvedLine];
   for (let i = 0; i < 2; i++) await intake(intakeOf(name)).put([line]);
@@ -102,23 +134,31 @@ test("a line that an intake has twice is on its shelf once, and two lines of one
   expect(await linesOn(fresh), "nothing was kept").toEqual([]);
 });
 
-test("a full intake passes on its fullest part within seconds, and no other shelf is called", { timeout: 120_000 }, async ({ expect }) => {
-  const [full, other] = ["14b", "158"]; // of one intake, and of two parts of it
-  expect(intakeOf(full)).toBe(intakeOf(other));
-  const [[line], [quiet]] = [linesFor(full, ownLog(), 1), linesFor(other, ownLog(), 1)] as [[ShelvedLine], [ShelvedLine]];
-  const own = intake(intakeOf(full));
-  const at = () => runInDurableObject(own, (_, { storage }) => storage.getAlarm());
-  await own.put([quiet]);
-  expect((await at()) ?? 0, "few lines wait").toBeGreaterThan(Date.now() + 86_400_000);
-  const path = Array.from({ length: 20 }, () => new Uint8Array(32));
-  const wide = Array.from({ length: 500 }, (_, index) => ({ ...line, path, index }));
-  for (let i = 0; i < 22; i++) await own.put(wide.map((one) => Object.assign({}, one, { index: i * 1_000 + one.index })));
-  expect((await at()) ?? 0).toBeLessThan(Date.now() + 10_000);
-  await runDurableObjectAlarm(own);
-  expect((await linesOn(line)).length).toBe(99);
-  expect(await linesOn(quiet)).toEqual([]);
-  expect(await batchesIn(intakeOf(full))).toBe(1);
-});
+test(
+  "a full intake passes on its fullest part within seconds, and no other shelf is called",
+  { timeout: 120_000 },
+  async ({ expect }) => {
+    const [full, other] = ["14b", "158"]; // of one intake, and of two parts of it
+    expect(intakeOf(full)).toBe(intakeOf(other));
+    const [[line], [quiet]] = [linesFor(full, ownLog(), 1), linesFor(other, ownLog(), 1)] as [
+      [ShelvedLine],
+      [ShelvedLine],
+    ];
+    const own = intake(intakeOf(full));
+    const at = () => runInDurableObject(own, (_, { storage }) => storage.getAlarm());
+    await own.put([quiet]);
+    expect((await at()) ?? 0, "few lines wait").toBeGreaterThan(Date.now() + 86_400_000);
+    const path = Array.from({ length: 20 }, () => new Uint8Array(32));
+    const wide = Array.from({ length: 500 }, (_, index) => ({ ...line, path, index }));
+    for (let i = 0; i < 22; i++)
+      await own.put(wide.map((one) => Object.assign({}, one, { index: i * 1_000 + one.index })));
+    expect((await at()) ?? 0).toBeLessThan(Date.now() + 10_000);
+    await runDurableObjectAlarm(own);
+    expect((await linesOn(line)).length).toBe(99);
+    expect(await linesOn(quiet)).toEqual([]);
+    expect(await batchesIn(intakeOf(full))).toBe(1);
+  },
+);
 
 test("another line in the place of one is found when it is passed on: it stays, its log stops, and other logs' lines go on", async ({
   expect,
@@ -130,7 +170,14 @@ test("another line in the place of one is found when it is passed on: it stays, 
     linesFor(name, other, 1)[0] as ShelvedLine,
   ];
   expect(await shelf(name).put([there])).toBe("kept");
-  const forged = { ...line, content: Uint8Array.from([...line.content.subarray(0, 4), ...there.subject, ...line.content.subarray(36)]) };
+  const forged = {
+    ...line,
+    content: Uint8Array.from([
+      ...line.content.subarray(0, 4),
+      ...there.subject,
+      ...line.content.subarray(36),
+    ]),
+  };
   const own = intake(intakeOf(name));
   expect(await own.put([forged])).toBe("kept");
   expect(await own.put([innocent])).toBe("kept");
@@ -139,7 +186,9 @@ test("another line in the place of one is found when it is passed on: it stays, 
   expect(await batchesIn(intakeOf(name)), "neither is lost").toBe(1);
   expect(await own.put([line]), "its shard is told when it comes again").toBe("other");
   expect(await own.put([innocent])).toBe("kept");
-  expect(await failure(() => own.shelve([name])), "nobody gets an accounting that would lack it").toContain("not on their shelves");
+  expect(await failure(() => own.shelve([name])), "nobody gets an accounting that would lack it").toContain(
+    "not on their shelves",
+  );
 });
 
 test("what an intake keeps of a line shows neither whose nor to whom it is, and a batch in another's place does not open", async ({
@@ -150,7 +199,9 @@ test("what an intake keeps of a line shows neither whose nor to whom it is, and 
   const told = await runInDurableObject(intake(intakeOf(name)), async (instance, { storage: { sql } }) => {
     const rows = sql.exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM batches").toArray();
     const text = rows.flatMap((row) =>
-      Object.values(row).map((value) => (value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value))),
+      Object.values(row).map((value) =>
+        value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value),
+      ),
     );
     expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1|Patient/u);
     sql.exec("UPDATE batches SET id = 77");
@@ -211,14 +262,18 @@ test(
   },
 );
 
-test("a drain that failed midway brings nothing twice to the intakes that have it, and all of it in the end", async ({ expect }) => {
+test("a drain that failed midway brings nothing twice to the intakes that have it, and all of it in the end", async ({
+  expect,
+}) => {
   const log = ownLog();
   const event = disclosureOf(300);
   await shard(log).append([event]);
   const { keepers, intakes } = counted();
   let isDown = true;
   const flaky = (name: string) =>
-    isDown && name > "20" ? { put: () => Promise.reject(new Error("down")) } : keepers.intakes.getByName(name);
+    isDown && name > "20"
+      ? { put: () => Promise.reject(new Error("down")) }
+      : keepers.intakes.getByName(name);
   await runInDurableObject(shard(log), async (_, { storage }) => {
     const one = new LedgerDrain(storage, config, log, { ...keepers, intakes: { getByName: flaky as never } });
     expect(await one.run()).toBe("failed");
@@ -229,14 +284,20 @@ test("a drain that failed midway brings nothing twice to the intakes that have i
   for (const i of [0, 100, 299]) expect((await found(patientOf(event, i))).lines).toHaveLength(1);
 });
 
-test("lines of a shelf that does not answer wait in its intake, and hold up no other shelf's", async ({ expect }) => {
+test("lines of a shelf that does not answer wait in its intake, and hold up no other shelf's", async ({
+  expect,
+}) => {
   const log = ownLog();
   const event = disclosureOf(12);
   await shard(log).append([event]);
   const ill = shelfName(patientOf(event));
   const { keepers } = counted();
-  const shelves = { getByName: (name: string) => (name === ill ? { put: () => Promise.reject(new Error("down")) } : shelf(name)) as never };
+  const shelves = {
+    getByName: (name: string) =>
+      (name === ill ? { put: () => Promise.reject(new Error("down")) } : shelf(name)) as never,
+  };
   expect(await drain(log, { ...keepers, shelves })).toEqual(["done"]);
   expect(await batchesIn(intakeOf(ill))).toBeGreaterThan(0);
-  for (let i = 0; i < 12; i++) expect((await found(patientOf(event, i))).lines, `patient ${i}`).toHaveLength(1);
+  for (let i = 0; i < 12; i++)
+    expect((await found(patientOf(event, i))).lines, `patient ${i}`).toHaveLength(1);
 });

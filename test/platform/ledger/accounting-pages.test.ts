@@ -8,7 +8,17 @@ import { comparePlaces, type LinePlace, placeText } from "#audit/accounting/line
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { shelfOf, type ShelvedLine } from "#platform/ledger/object/accounting/accounting-shelf";
-import { config, disclosureOf, failure, ledger, newId, openAll, ownLog, shard, verifierOf } from "./worker.ts";
+import {
+  config,
+  disclosureOf,
+  failure,
+  ledger,
+  newId,
+  openAll,
+  ownLog,
+  shard,
+  verifierOf,
+} from "./worker.ts";
 
 vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy machine takes its time
 
@@ -36,11 +46,24 @@ const subjectOf = (patient: string) => subjectKey(config.subjectKey, patient);
 const shelfFor = (patient: string) => ledger.ACCOUNTING_SHELF.getByName(shelfOf(subjectOf(patient)));
 const shelved = (patient: string, log: string, index: number, event = disclosed(patient)): ShelvedLine => {
   const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
-  return { subject: subjectOf(patient), log, index, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] };
+  return {
+    subject: subjectOf(patient),
+    log,
+    index,
+    line: 0,
+    lines: 1,
+    content,
+    salt: new Uint8Array(32),
+    path: [],
+  };
 };
 
 /** All pages to the end. `between` runs after each page but the last. */
-async function pages(asked: LinesAsked, between: (page: number) => Promise<unknown> = () => Promise.resolve(), by = desk) {
+async function pages(
+  asked: LinesAsked,
+  between: (page: number) => Promise<unknown> = () => Promise.resolve(),
+  by = desk,
+) {
   const all: (readonly FoundLine[])[] = [];
   for (let after: LinePlace | undefined, first = true; first || after !== undefined; first = false) {
     const page = await by.linesOf({ ...asked, after, caller: { ...asked.caller, id: newId() } });
@@ -61,7 +84,8 @@ test(
   async ({ expect }) => {
     const [one, two] = [ownLog(), ownLog()];
     const patient = `main/Patient/${newId()}`;
-    const add = (log: string, count: number) => shard(log).append(Array.from({ length: count }, () => disclosed(patient)));
+    const add = (log: string, count: number) =>
+      shard(log).append(Array.from({ length: count }, () => disclosed(patient)));
     await add(one, 30);
     await add(two, 25);
     await runDurableObjectAlarm(shard(one)); // one log's lines are on the shelf, the other's still in the shard
@@ -74,12 +98,18 @@ test(
     });
     const shown = places(all);
     expect(new Set(shown).size).toBe(shown.length);
-    expect(shown.length, "those that came later are of another accounting: its end is the first page's time").toBe(55);
+    expect(
+      shown.length,
+      "those that came later are of another accounting: its end is the first page's time",
+    ).toBe(55);
     expect(all.map((page) => page.length)).toEqual([20, 20, 15]);
     for (const line of all.flat()) {
       const proof = readProof(writeProof(line) ?? "");
       if (!proof.ok) throw new Error(placeText(line));
-      expect(checkLine(proof.value, verifierOf(line.log))).toMatchObject({ ok: true, value: { says: { recipient: "telehealth" } } });
+      expect(checkLine(proof.value, verifierOf(line.log))).toMatchObject({
+        ok: true,
+        value: { says: { recipient: "telehealth" } },
+      });
     }
     const inOrder = all.flatMap((page) => page.toSorted(comparePlaces));
     expect(inOrder.toSorted(comparePlaces), "each page follows the one before").toEqual(inOrder);
@@ -94,7 +124,8 @@ test(
   async ({ expect }) => {
     const log = ownLog();
     const patient = `main/Patient/${newId()}`;
-    for (let i = 0; i < 9; i++) await shard(log).append(Array.from({ length: 250 }, () => disclosed(patient)));
+    for (let i = 0; i < 9; i++)
+      await shard(log).append(Array.from({ length: 250 }, () => disclosed(patient)));
     const all = await pages(asking(patient, { count: 1_000 }));
     expect(all.map((page) => page.length)).toEqual([1_000, 1_000, 250]);
     expect(new Set(places(all)).size).toBe(2_250);
@@ -109,20 +140,33 @@ test("each page is on record before it is read, with the place that it goes on f
   expect((await pages(asked, undefined, shelfDesk())).map((page) => page.length)).toEqual([20, 20, 5]);
   const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
   const half = ownLog().split("-")[1] ?? "";
-  const records = (await Promise.all(Array.from({ length: 64 }, (_, i) => openAll(`s${i}-${half}`, auditor)))).flat();
-  const own = records.filter((record) => record?.event.kind === "accounting" && record.event.patients[0]?.patient === patient);
+  const records = (
+    await Promise.all(Array.from({ length: 64 }, (_, i) => openAll(`s${i}-${half}`, auditor)))
+  ).flat();
+  const own = records.filter(
+    (record) => record?.event.kind === "accounting" && record.event.patients[0]?.patient === patient,
+  );
   const told = own.map(
-    (record) => record?.event.what?.parameters?.map(([name, value]) => `${name}=${value.replaceAll(" ", "")}`).join() ?? "",
+    (record) =>
+      record?.event.what?.parameters?.map(([name, value]) => `${name}=${value.replaceAll(" ", "")}`).join() ??
+      "",
   );
   expect(told.toSorted()).toEqual(["", "after=s1-2026h1/20/-1", "after=s1-2026h1/40/-1"]);
   const unrecorded = new AccountingDesk(
-    { ...ledger, LEDGER_SHARD: { getByName: () => ({ append: () => Promise.reject(new Error("down")) }) } as never },
+    {
+      ...ledger,
+      LEDGER_SHARD: { getByName: () => ({ append: () => Promise.reject(new Error("down")) }) } as never,
+    },
     clock,
   );
-  expect(await failure(() => unrecorded.linesOf({ ...asked, after: { log: "s1-2026h1", index: 19, line: 0 } }))).toBe("down");
+  expect(
+    await failure(() => unrecorded.linesOf({ ...asked, after: { log: "s1-2026h1", index: 19, line: 0 } })),
+  ).toBe("down");
 });
 
-test("what is excluded, out of the time, or not asked for is left out before it is counted: pages are full", async ({ expect }) => {
+test("what is excluded, out of the time, or not asked for is left out before it is counted: pages are full", async ({
+  expect,
+}) => {
   const patient = `main/Patient/${newId()}`;
   const at = (index: number) => instant(Date.UTC(2026, 6, 1) + index * 1_000);
   const line = (index: number) =>
@@ -143,31 +187,44 @@ test("what is excluded, out of the time, or not asked for is left out before it 
 
 test("a page reads no more rows than it may, and the next one goes on behind them", async ({ expect }) => {
   const patient = `main/Patient/${newId()}`;
-  const line = (index: number) => shelved(patient, "s1-2026h1", index, disclosed(patient, "a", index % 100 === 99 ? "PUBHLTH" : "TREAT"));
+  const line = (index: number) =>
+    shelved(patient, "s1-2026h1", index, disclosed(patient, "a", index % 100 === 99 ? "PUBHLTH" : "TREAT"));
   await shelfFor(patient).put(Array.from({ length: 400 }, (_, index) => line(index)));
   const all = await pages(asking(patient, { excluded: {} }), undefined, shelfDesk(150));
-  expect(all.map((page) => page.map(({ index }) => index))).toEqual([[99], [199, 299], [399]].map((page) => page));
+  expect(all.map((page) => page.map(({ index }) => index))).toEqual(
+    [[99], [199, 299], [399]].map((page) => page),
+  );
 });
 
-test("a page ends where its proofs have no more room, and none is lost", { timeout: 120_000 }, async ({ expect }) => {
-  const log = ownLog();
-  const patient = `main/Patient/${newId()}`;
-  const paths = Array.from({ length: 500 }, (_, i) => `Patient.extension.${"x".repeat(70)}${i}`);
-  const wide = (): AuditEvent => ({ ...disclosed(patient), withheld: { paths } }); // a leaf of 64 KiB
-  for (let i = 0; i < 7; i++) await shard(log).append(Array.from({ length: 10 }, wide));
-  const asked = asking(patient, { count: 1_000 });
-  const all = await pages(asked);
-  expect(all.length).toBeGreaterThan(1);
-  const bytes = all.map((page) => page.reduce((sum, { proven }) => sum + (proven?.leaf.length ?? 0) + (proven?.note.length ?? 0), 0));
-  expect(Math.max(...bytes)).toBeLessThanOrEqual(3_145_728);
-  expect(new Set(places(all)).size).toBe(70);
-  expect(all.flat().every(({ proven }) => proven !== undefined)).toBe(true);
-});
+test(
+  "a page ends where its proofs have no more room, and none is lost",
+  { timeout: 120_000 },
+  async ({ expect }) => {
+    const log = ownLog();
+    const patient = `main/Patient/${newId()}`;
+    const paths = Array.from({ length: 500 }, (_, i) => `Patient.extension.${"x".repeat(70)}${i}`);
+    const wide = (): AuditEvent => ({ ...disclosed(patient), withheld: { paths } }); // a leaf of 64 KiB
+    for (let i = 0; i < 7; i++) await shard(log).append(Array.from({ length: 10 }, wide));
+    const asked = asking(patient, { count: 1_000 });
+    const all = await pages(asked);
+    expect(all.length).toBeGreaterThan(1);
+    const bytes = all.map((page) =>
+      page.reduce((sum, { proven }) => sum + (proven?.leaf.length ?? 0) + (proven?.note.length ?? 0), 0),
+    );
+    expect(Math.max(...bytes)).toBeLessThanOrEqual(3_145_728);
+    expect(new Set(places(all)).size).toBe(70);
+    expect(all.flat().every(({ proven }) => proven !== undefined)).toBe(true);
+  },
+);
 
-test("lines of several records of one individual are merged, and a fault on one page loses none of the next", async ({ expect }) => {
+test("lines of several records of one individual are merged, and a fault on one page loses none of the next", async ({
+  expect,
+}) => {
   const patients = Array.from({ length: 3 }, () => `main/Patient/${newId()}`);
   for (const [i, patient] of patients.entries())
-    await shelfFor(patient).put(Array.from({ length: 30 }, (_, index) => shelved(patient, `s${i % 2}-2026h1`, 3 * index + i)));
+    await shelfFor(patient).put(
+      Array.from({ length: 30 }, (_, index) => shelved(patient, `s${i % 2}-2026h1`, 3 * index + i)),
+    );
   let calls = 0;
   const flaky = {
     getByName: (name: string) => {
@@ -176,7 +233,9 @@ test("lines of several records of one individual are merged, and a fault on one 
       return ledger.ACCOUNTING_SHELF.getByName(name);
     },
   };
-  const flakyDesk = new AccountingDesk({ ...small, ACCOUNTING_SHELF: flaky as never }, clock, { checkpointMs: 0 });
+  const flakyDesk = new AccountingDesk({ ...small, ACCOUNTING_SHELF: flaky as never }, clock, {
+    checkpointMs: 0,
+  });
   const asked = asking(patients[0] ?? "", { patients });
   const shown: string[] = [];
   let faults = 0;
@@ -200,16 +259,37 @@ test("sums tell the first, the number and the last, each recipient and purpose o
 }) => {
   const patient = `main/Patient/${newId()}`;
   const at = (index: number) => instant(Date.UTC(2026, 6, 1) + index * 1_000);
-  const event = (index: number) => ({ ...disclosed(patient, index < 50 ? "a" : "b", "PUBHLTH"), at: at(index) });
-  await shelfFor(patient).put(Array.from({ length: 60 }, (_, index) => shelved(patient, "s1-2026h2", index, event(index))));
+  const event = (index: number) => ({
+    ...disclosed(patient, index < 50 ? "a" : "b", "PUBHLTH"),
+    at: at(index),
+  });
+  await shelfFor(patient).put(
+    Array.from({ length: 60 }, (_, index) => shelved(patient, "s1-2026h2", index, event(index))),
+  );
   const [page = [], ...more] = await pages(asking(patient, { summed: true }), undefined, shelfDesk());
   expect(more).toEqual([]);
   expect(page.map((line) => [readLine(line.content)?.recipient, line.index, line.sum, line.proven])).toEqual([
-    ["a", 0, { number: 50, last: { log: "s1-2026h2", index: 49, line: 0, at: at(49) }, counts: { Observation: 100 } }, undefined],
-    ["b", 50, { number: 10, last: { log: "s1-2026h2", index: 59, line: 0, at: at(59) }, counts: { Observation: 20 } }, undefined],
+    [
+      "a",
+      0,
+      {
+        number: 50,
+        last: { log: "s1-2026h2", index: 49, line: 0, at: at(49) },
+        counts: { Observation: 100 },
+      },
+      undefined,
+    ],
+    [
+      "b",
+      50,
+      { number: 10, last: { log: "s1-2026h2", index: 59, line: 0, at: at(59) }, counts: { Observation: 20 } },
+      undefined,
+    ],
   ]);
   const parts = await pages(asking(patient, { summed: true }), undefined, shelfDesk(40));
-  expect(parts.map((one) => one.map((line) => [readLine(line.content)?.recipient, line.sum?.number]))).toEqual([
+  expect(
+    parts.map((one) => one.map((line) => [readLine(line.content)?.recipient, line.sum?.number])),
+  ).toEqual([
     [["a", 40]],
     [
       ["a", 10],

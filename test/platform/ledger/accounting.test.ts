@@ -10,7 +10,18 @@ import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { type AccountingShelf, shelfOf } from "#platform/ledger/object/accounting/accounting-shelf";
 import { LedgerDrain } from "#platform/ledger/object/accounting/drain";
 import { startWith } from "./bucket.ts";
-import { config, disclosureOf, failure, ledger, newId, openAll, own, ownLog, shard, verifierOf } from "./worker.ts";
+import {
+  config,
+  disclosureOf,
+  failure,
+  ledger,
+  newId,
+  openAll,
+  own,
+  ownLog,
+  shard,
+  verifierOf,
+} from "./worker.ts";
 
 vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy machine takes its time
 
@@ -36,14 +47,23 @@ const keepers = { shelves: ledger.ACCOUNTING_SHELF, intakes: ledger.ACCOUNTING_I
 const onShelf = async (patient: string) => {
   const subject = subjectKey(config.subjectKey, patient);
   const filter = { from: instant(0), to: clock() };
-  const { lines } = await shelfFor(patient).linesAfter({ subject, after: undefined, filter, without: [] }, { rows: 99, withheld: 99 });
+  const { lines } = await shelfFor(patient).linesAfter(
+    { subject, after: undefined, filter, without: [] },
+    { rows: 99, withheld: 99 },
+  );
   return lines;
 };
 const rowsOf = (log: string) =>
-  runInDurableObject(shard(log), (_, state) => state.storage.sql.exec("SELECT frame FROM lines").toArray().length);
-const shelfFor = (patient: string) => ledger.ACCOUNTING_SHELF.getByName(shelfOf(subjectKey(config.subjectKey, patient)));
+  runInDurableObject(
+    shard(log),
+    (_, state) => state.storage.sql.exec("SELECT frame FROM lines").toArray().length,
+  );
+const shelfFor = (patient: string) =>
+  ledger.ACCOUNTING_SHELF.getByName(shelfOf(subjectKey(config.subjectKey, patient)));
 
-test("lines are found while the shard still has them and after its alarm brought them to their shelves, each once", async ({ expect }) => {
+test("lines are found while the shard still has them and after its alarm brought them to their shelves, each once", async ({
+  expect,
+}) => {
   const log = ownLog();
   const event = disclosureOf(20);
   const { index } = own(await shard(log).append([event]));
@@ -60,7 +80,9 @@ test("lines are found while the shard still has them and after its alarm brought
   expect(await found("main/Patient/nobody")).toEqual([]);
 });
 
-test("a line proves itself with the log's public key alone, and whatever is changed in it is found", async ({ expect }) => {
+test("a line proves itself with the log's public key alone, and whatever is changed in it is found", async ({
+  expect,
+}) => {
   const log = ownLog();
   const event = disclosureOf(7);
   await shard(log).append([disclosureOf(1)]);
@@ -70,25 +92,41 @@ test("a line proves itself with the log's public key alone, and whatever is chan
   const proof = readProof(text);
   if (!proof.ok) throw new Error(proof.error);
   const checked = checkLine(proof.value, verifierOf(log));
-  expect(checked).toMatchObject({ ok: true, value: { says: { recipient: "telehealth", purposes: ["TREAT"], agreement: "baa-1" } } });
+  expect(checked).toMatchObject({
+    ok: true,
+    value: { says: { recipient: "telehealth", purposes: ["TREAT"], agreement: "baa-1" } },
+  });
   for (const field of ["content", "salt", "leaf", "note"] as const) {
     const bytes = proof.value[field];
     for (let at = 0; at < bytes.length; at++) {
       const changed = Uint8Array.from(bytes, (byte, i) => (i === at ? byte ^ 1 : byte));
-      expect(checkLine({ ...proof.value, [field]: changed }, verifierOf(log)).ok, `${field} at ${at}`).toBe(false);
+      expect(checkLine({ ...proof.value, [field]: changed }, verifierOf(log)).ok, `${field} at ${at}`).toBe(
+        false,
+      );
     }
   }
-  for (const changes of [{ line: 5 }, { lines: 5 }, { index: proof.value.index - 1 }, { path: proof.value.path.slice(1) }])
-    expect(checkLine({ ...proof.value, ...changes }, verifierOf(log)).ok, JSON.stringify(changes)).toBe(false);
+  for (const changes of [
+    { line: 5 },
+    { lines: 5 },
+    { index: proof.value.index - 1 },
+    { path: proof.value.path.slice(1) },
+  ])
+    expect(checkLine({ ...proof.value, ...changes }, verifierOf(log)).ok, JSON.stringify(changes)).toBe(
+      false,
+    );
   expect(readProof(text.replace('"log"', '"lag"')).ok).toBe(false);
 });
 
-test("a crash between shelf and shard brings the lines to the shelf again, where they are kept once", async ({ expect }) => {
+test("a crash between shelf and shard brings the lines to the shelf again, where they are kept once", async ({
+  expect,
+}) => {
   const log = ownLog();
   const event = disclosureOf(5);
   await shard(log).append([event]);
   await runInDurableObject(shard(log), async (_, state) => {
-    state.storage.sql.exec("CREATE TRIGGER kept BEFORE DELETE ON lines BEGIN SELECT RAISE(ABORT, 'crash'); END");
+    state.storage.sql.exec(
+      "CREATE TRIGGER kept BEFORE DELETE ON lines BEGIN SELECT RAISE(ABORT, 'crash'); END",
+    );
     expect(await new LedgerDrain(state.storage, config, log, keepers).run()).toBe("failed");
     state.storage.sql.exec("DROP TRIGGER kept");
   });
@@ -100,12 +138,16 @@ test("a crash between shelf and shard brings the lines to the shelf again, where
   expect(await found(patientOf(event))).toHaveLength(1);
 });
 
-test("while shelves do not answer the shard goes on, is degraded after two minutes, and catches up", async ({ expect }) => {
+test("while shelves do not answer the shard goes on, is degraded after two minutes, and catches up", async ({
+  expect,
+}) => {
   const log = ownLog();
   await shard(log).append([disclosureOf(3)]);
   await runInDurableObject(shard(log), async (_, state) => {
     const down = { getByName: () => ({ put: () => Promise.reject(new Error("down")) }) } as never;
-    expect(await new LedgerDrain(state.storage, config, log, { shelves: down, intakes: down }).run()).toBe("failed");
+    expect(await new LedgerDrain(state.storage, config, log, { shelves: down, intakes: down }).run()).toBe(
+      "failed",
+    );
     state.storage.sql.exec("UPDATE frames SET seconds = seconds - 140");
     const late = await startWith(state, ledger.LEDGER_BUCKET);
     expect(await late.status()).toMatchObject({ health: "degraded" });
@@ -142,9 +184,14 @@ test("an accounting that an intake cannot complete is none", async ({ expect }) 
   expect(await failure(() => without.linesOf(asking("main/Patient/1")))).toBe("down");
 });
 
-test("a look-up that cannot be recorded reads no line, and one that a shard cannot complete answers nothing", async ({ expect }) => {
+test("a look-up that cannot be recorded reads no line, and one that a shard cannot complete answers nothing", async ({
+  expect,
+}) => {
   const reads: string[] = [];
-  const shelf = { linesAfter: () => Promise.resolve(void reads.push("linesAfter")), holdsOf: () => Promise.resolve([]) };
+  const shelf = {
+    linesAfter: () => Promise.resolve(void reads.push("linesAfter")),
+    holdsOf: () => Promise.resolve([]),
+  };
   const shelves = { getByName: () => shelf } as unknown as typeof ledger.ACCOUNTING_SHELF; // what a desk asks of them
   const deskWith = (answers: object) => {
     const shards = { getByName: () => answers } as unknown as typeof ledger.LEDGER_SHARD;
@@ -152,22 +199,41 @@ test("a look-up that cannot be recorded reads no line, and one that a shard cann
   };
   const down = () => Promise.reject(new Error("down"));
   expect(await failure(() => deskWith({ append: down }).linesOf(asking("main/Patient/1")))).toBe("down");
-  expect(await failure(() => deskWith({ append: () => Promise.resolve("counted"), ownCall: down }).linesOf(asking("main/Patient/1")))).toBe(
-    "down",
-  );
+  expect(
+    await failure(() =>
+      deskWith({ append: () => Promise.resolve("counted"), ownCall: down }).linesOf(asking("main/Patient/1")),
+    ),
+  ).toBe("down");
   expect(reads).toEqual([]);
 });
 
-test("a suspension holds lines to its recipient back from the individual while it lasts, and from nobody else", async ({ expect }) => {
+test("a suspension holds lines to its recipient back from the individual while it lasts, and from nobody else", async ({
+  expect,
+}) => {
   const log = ownLog();
   const event = disclosureOf(1);
-  const agency = { ...disclosureOf(1), patients: event.patients, who: { client: "agency" }, why: { purposes: ["PUBHLTH"] } };
+  const agency = {
+    ...disclosureOf(1),
+    patients: event.patients,
+    who: { client: "agency" },
+    why: { purposes: ["PUBHLTH"] },
+  };
   await shard(log).append([event, agency]);
   const patient = patientOf(event);
   const recipients = async (toldTo: "individual" | "officer") =>
-    (await found(patient, { toldTo })).map(({ content }) => readLine(content)?.recipient).toSorted((a = "", b = "") => a.localeCompare(b));
+    (await found(patient, { toldTo }))
+      .map(({ content }) => readLine(content)?.recipient)
+      .toSorted((a = "", b = "") => a.localeCompare(b));
   const at = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
-  const hold = { id: "h1", patient, recipient: "agency", from: at(-1), to: at(29), statement: "An inquiry would be impeded.", oral: false };
+  const hold = {
+    id: "h1",
+    patient,
+    recipient: "agency",
+    from: at(-1),
+    to: at(29),
+    statement: "An inquiry would be impeded.",
+    oral: false,
+  };
   expect(await desk.hold(hold)).toEqual({ ok: true, value: undefined });
   expect(await recipients("individual")).toEqual(["telehealth"]);
   expect(await recipients("officer")).toEqual(["agency", "telehealth"]);
@@ -178,25 +244,50 @@ test("a suspension holds lines to its recipient back from the individual while i
     error: { reason: "suspension_invalid", field: "to" },
   });
   for (const field of ["id", "patient", "recipient", "from", "to", "statement"])
-    expect(await desk.hold({ ...hold, [field]: "" })).toEqual({ ok: false, error: { reason: "suspension_invalid", field } });
+    expect(await desk.hold({ ...hold, [field]: "" })).toEqual({
+      ok: false,
+      error: { reason: "suspension_invalid", field },
+    });
 });
 
-test("lines that are held back neither cut an individual's page short nor count in it", async ({ expect }) => {
+test("lines that are held back neither cut an individual's page short nor count in it", async ({
+  expect,
+}) => {
   const [patient, united] = [`main/Patient/${newId()}`, `main/Patient/${newId()}`];
   const subject = subjectKey(config.subjectKey, patient);
   const line = (index: number, client: string) => {
     const event = { ...disclosureOf(1), who: { client }, patients: [{ patient, counts: { Patient: 1 } }] };
     const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
-    return { subject, log: "s0-2026h1", index, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] };
+    return {
+      subject,
+      log: "s0-2026h1",
+      index,
+      line: 0,
+      lines: 1,
+      content,
+      salt: new Uint8Array(32),
+      path: [],
+    };
   };
-  await shelfFor(patient).put(Array.from({ length: 90 }, (_, index) => line(index, index % 3 === 0 ? "agency" : "telehealth")));
+  await shelfFor(patient).put(
+    Array.from({ length: 90 }, (_, index) => line(index, index % 3 === 0 ? "agency" : "telehealth")),
+  );
   const at = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
-  const hold = { id: "h1", recipient: "agency", from: at(-1), to: at(29), statement: "An inquiry would be impeded.", oral: false };
+  const hold = {
+    id: "h1",
+    recipient: "agency",
+    from: at(-1),
+    to: at(29),
+    statement: "An inquiry would be impeded.",
+    oral: false,
+  };
   const quick = new AccountingDesk(ledger, clock, { checkpointMs: 0 }); // these lines are in no log
   const pages = async (patients: readonly string[]) => {
     const sizes: number[] = [];
     for (let after, first = true; first || after !== undefined; first = false) {
-      const page: LinesPage = await quick.linesOf(asking(patient, { toldTo: "individual", patients, count: 20, after }));
+      const page: LinesPage = await quick.linesOf(
+        asking(patient, { toldTo: "individual", patients, count: 20, after }),
+      );
       expect(page.lines.every(({ heldUntil }) => heldUntil === undefined)).toBe(true);
       sizes.push(page.lines.length);
       after = page.next;
@@ -205,7 +296,9 @@ test("lines that are held back neither cut an individual's page short nor count 
   };
   await desk.hold({ ...hold, patient: united });
   expect(await pages([patient]), "of another record").toEqual([20, 20, 20, 20, 10]);
-  expect(await pages([patient, united]), "none is short, and none is empty behind the last").toEqual([20, 20, 20]);
+  expect(await pages([patient, united]), "none is short, and none is empty behind the last").toEqual([
+    20, 20, 20,
+  ]);
 });
 
 test("an officer sees which lines the individual is not told of, and until when", async ({ expect }) => {
@@ -214,12 +307,20 @@ test("an officer sees which lines the individual is not told of, and until when"
   await shard(log).append([event]);
   const patient = patientOf(event);
   const at = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
-  const hold = { patient, recipient: "telehealth", from: at(-1), statement: "An inquiry would be impeded.", oral: false };
+  const hold = {
+    patient,
+    recipient: "telehealth",
+    from: at(-1),
+    statement: "An inquiry would be impeded.",
+    oral: false,
+  };
   await desk.hold({ ...hold, id: "h1", to: at(9) });
   await desk.hold({ ...hold, id: "h2", to: at(3) });
   await desk.hold({ ...hold, id: "h3", recipient: "agency", to: at(20) });
   await desk.hold({ ...hold, id: "h4", from: at(5), to: at(30) });
-  expect((await found(patient)).map(({ heldUntil }) => Math.round(((heldUntil ?? 0) - Date.now()) / 86_400_000))).toEqual([9]);
+  expect(
+    (await found(patient)).map(({ heldUntil }) => Math.round(((heldUntil ?? 0) - Date.now()) / 86_400_000)),
+  ).toEqual([9]);
 });
 
 test("what a shelf keeps of a line shows neither recipient nor purpose, and a row that was moved to another patient does not open", async ({
@@ -231,14 +332,20 @@ test("what a shelf keeps of a line shows neither recipient nor purpose, and a ro
   await runDurableObjectAlarm(shard(log));
   const other = subjectKey(config.subjectKey, "main/Patient/other");
   const said = await runInDurableObject(shelfFor(patientOf(event)), async (shelf: AccountingShelf, state) => {
-    const rows = state.storage.sql.exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM lines").toArray();
+    const rows = state.storage.sql
+      .exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM lines")
+      .toArray();
     const text = rows.flatMap((row) =>
-      Object.values(row).map((value) => (value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value))),
+      Object.values(row).map((value) =>
+        value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value),
+      ),
     );
     expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1/u);
     state.storage.sql.exec("UPDATE lines SET subject = ?", other);
     const filter = { from: instant(0), to: clock() };
-    return failure(() => shelf.linesAfter({ subject: other, after: undefined, filter, without: [] }, { rows: 9, withheld: 9 }));
+    return failure(() =>
+      shelf.linesAfter({ subject: other, after: undefined, filter, without: [] }, { rows: 9, withheld: 9 }),
+    );
   });
   expect(said).toContain("does not open");
   expect(sameBytes(other, subjectKey(config.subjectKey, patientOf(event)))).toBe(false);
@@ -248,7 +355,11 @@ test("a shelf lets go of lines once no accounting of six years can reach them", 
   const patient = "main/Patient/long-ago";
   const subject = subjectKey(config.subjectKey, patient);
   const line = (year: number, log: string) => {
-    const event = { ...disclosureOf(1), at: instant(Date.UTC(year, 6, 1)), patients: [{ patient, counts: { Patient: 1 } }] };
+    const event = {
+      ...disclosureOf(1),
+      at: instant(Date.UTC(year, 6, 1)),
+      patients: [{ patient, counts: { Patient: 1 } }],
+    };
     const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
     return { subject, log, index: 2, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] };
   };
@@ -257,7 +368,10 @@ test("a shelf lets go of lines once no accounting of six years can reach them", 
   await shelfFor(patient).put(logs.map((log, i) => line(now - ([8, 7, 5][i] ?? 0), log)));
   const kept = async () => (await onShelf(patient)).map(({ log }) => log);
   expect(await kept()).toEqual(logs);
-  await runInDurableObject(shelfFor(patient), (_, state) => state.storage.sql.exec("UPDATE swept SET half_year = '2020h1'").rowsWritten);
+  await runInDurableObject(
+    shelfFor(patient),
+    (_, state) => state.storage.sql.exec("UPDATE swept SET half_year = '2020h1'").rowsWritten,
+  );
   await evictDurableObject(shelfFor(patient));
   await shelfFor(patient).put([line(now, `s0-${now}h1`)]);
   expect(await kept()).toEqual([logs[2], `s0-${now}h1`]);
@@ -271,11 +385,17 @@ test("another line in the place of one stops the shard, and neither is lost; nob
   const event = disclosureOf(1);
   const { index } = own(await shard(log).append([event]));
   const subject = subjectKey(config.subjectKey, patientOf(event));
-  const [content = new Uint8Array()] = accountingLines({ ...event, why: { purposes: ["HRESCH"] } }, config.subjectKey);
+  const [content = new Uint8Array()] = accountingLines(
+    { ...event, why: { purposes: ["HRESCH"] } },
+    config.subjectKey,
+  );
   const other = { subject, log, index, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] };
   expect(await shelfFor(patientOf(event)).put([other])).toBe("kept");
   await runDurableObjectAlarm(shard(log));
-  expect(await shard(log).status()).toMatchObject({ health: "refusing", why: "a shelf holds another accounting line" });
+  expect(await shard(log).status()).toMatchObject({
+    health: "refusing",
+    why: "a shelf holds another accounting line",
+  });
   expect(await failure(() => shard(log).append([disclosureOf(1)]))).toContain("another accounting line");
   expect(await rowsOf(log)).toBe(1);
   expect(await failure(() => found(patientOf(disclosureOf(1))))).toContain("another accounting line");

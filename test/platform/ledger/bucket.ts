@@ -32,19 +32,28 @@ export function bucketReader(log: string): LogReader {
   return {
     checkpoint: () => bytesAt(checkpointKey(origin)),
     tile: (level, index, width) =>
-      width === TILE_WIDTH ? bytesAt(objectKey(origin, { kind: "tile", level, index })) : shard(log).tile(level, index, width),
+      width === TILE_WIDTH
+        ? bytesAt(objectKey(origin, { kind: "tile", level, index }))
+        : shard(log).tile(level, index, width),
     entries: (index, width) =>
-      width === TILE_WIDTH ? bytesAt(objectKey(origin, { kind: "entries", index })) : shard(log).entries(index, width),
+      width === TILE_WIDTH
+        ? bytesAt(objectKey(origin, { kind: "entries", index }))
+        : shard(log).entries(index, width),
     async frame(number) {
       const at = (await containers).find(({ first, last }) => first <= number && number <= last);
-      const frames = at && splitFrames((await bytesAt(objectKey(origin, { kind: "frames", ...at }))) ?? new Uint8Array());
+      const frames =
+        at && splitFrames((await bytesAt(objectKey(origin, { kind: "frames", ...at }))) ?? new Uint8Array());
       return at && frames?.[number - at.first];
     },
   };
 }
 
 /** Another instance over a log's storage, with this bucket, or with other variables too; resolves when its start is over. */
-export async function startWith(state: DurableObjectState, own: R2Bucket, others: Partial<LedgerEnv> = {}): Promise<LedgerShard> {
+export async function startWith(
+  state: DurableObjectState,
+  own: R2Bucket,
+  others: Partial<LedgerEnv> = {},
+): Promise<LedgerShard> {
   const instance = new LedgerShard(state, { ...ledger, LEDGER_BUCKET: own, ...others });
   await scheduler.wait(1); // the start holds back whatever comes from outside, as this timer
   return instance;
@@ -59,13 +68,18 @@ export async function flushWith(log: string, faulty: R2Bucket): Promise<void> {
 }
 
 /** Runs the flush that a log's alarm would run now. */
-export const flush = (log: string): Promise<void> => runInDurableObject(shard(log), (instance) => instance.alarm());
+export const flush = (log: string): Promise<void> =>
+  runInDurableObject(shard(log), (instance) => instance.alarm());
 
 /** What becomes of one call of the bucket: not done and an error, done and an error, and the same with a crash instead. */
 export type Fault = "lost" | "done, but an error" | "crash before" | "crash after";
 
 /** A bucket whose nth call (from 0) and all later ones go wrong; `calls` counts them. */
-export function faultyBucket(nth: number, fault: Fault, crash: () => void): { bucket: R2Bucket; readonly calls: number } {
+export function faultyBucket(
+  nth: number,
+  fault: Fault,
+  crash: () => void,
+): { bucket: R2Bucket; readonly calls: number } {
   let calls = 0;
   const around =
     <A extends unknown[], T>(call: (...args: A) => Promise<T>) =>

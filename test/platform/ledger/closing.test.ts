@@ -30,7 +30,11 @@ const refusals = (count: number) => Array.from({ length: count }, () => refusal(
 const after = (log: string): number => (overAt(log) ?? 0) + 1000;
 
 /** At another time than now, on this log's object. */
-function at<T>(log: string, time: number, act: (shardItself: LedgerShard, state: DurableObjectState) => Promise<T>): Promise<T> {
+function at<T>(
+  log: string,
+  time: number,
+  act: (shardItself: LedgerShard, state: DurableObjectState) => Promise<T>,
+): Promise<T> {
   return runInDurableObject(shard(log), async (shardItself, state) => {
     vi.useFakeTimers({ toFake: ["Date"], now: time });
     try {
@@ -52,11 +56,18 @@ test.for([
   "a log that ends %s is sealed when its half-year is over: its last bundle is full, all of it is in R2, and it verifies",
   async ([, count], { expect }) => {
     const log = ownLog();
-    for (const some of [Math.min(count, 254), Math.max(0, count - 254)]) if (some > 0) own(await shard(log).append(refusals(some)));
+    for (const some of [Math.min(count, 254), Math.max(0, count - 254)])
+      if (some > 0) own(await shard(log).append(refusals(some)));
     const { size } = await shard(log).status();
     await seal(log);
     const status = await shard(log).status();
-    expect(status).toMatchObject({ sealed: true, open: false, health: "good", why: null, copied: status.size });
+    expect(status).toMatchObject({
+      sealed: true,
+      open: false,
+      health: "good",
+      why: null,
+      copied: status.size,
+    });
     expect(status.size % 256).toBe(0);
     expect(status.size - size).toBe(256 - (size % 256));
     const leaves = await leavesOf(log);
@@ -64,7 +75,10 @@ test.for([
     const bundles = status.size / 256;
     expect((await keysOf(log)).filter((key) => key.startsWith("tile/entries/"))).toHaveLength(bundles);
     for (const reader of [publicReader(log), bucketReader(log)])
-      expect(await verifyLog(reader, verifierOf(log))).toMatchObject({ ok: true, value: { size: status.size } });
+      expect(await verifyLog(reader, verifierOf(log))).toMatchObject({
+        ok: true,
+        value: { size: status.size },
+      });
   },
 );
 
@@ -75,7 +89,9 @@ test("nothing is ever added to a sealed log: not when the clock is set back, not
   own(await shard(log).append(refusals(3)));
   await seal(log);
   const { size, frames } = await shard(log).status();
-  expect(await failure(() => shard(log).append([refusal()])), "this very half-year, by the clock").toContain("this log is not open");
+  expect(await failure(() => shard(log).append([refusal()])), "this very half-year, by the clock").toContain(
+    "this log is not open",
+  );
   await seal(log);
   await evictDurableObject(shard(log));
   expect(await failure(() => shard(log).append([disclosureOf(1)]))).toContain("this log is not open");
@@ -83,7 +99,9 @@ test("nothing is ever added to a sealed log: not when the clock is set back, not
   expect(await shard(log).status()).toMatchObject({ size, frames, sealed: true });
 });
 
-test("a log is not sealed while its successor may still ask it whose a proof is, nor is one without records", async ({ expect }) => {
+test("a log is not sealed while its successor may still ask it whose a proof is, nor is one without records", async ({
+  expect,
+}) => {
   const [log, empty] = [ownLog(), ownLog()];
   own(await shard(log).append([refusal()]));
   await at(log, after(log) - 2000, (shardItself) => shardItself.alarm());
@@ -114,10 +132,17 @@ test("one clock that runs ahead seals no log: the root log's has to say the same
   own(await shard(log).append([refusal()]));
 });
 
-test("a log that the root log knows otherwise neither copies nor seals, and its alarm comes no more", async ({ expect }) => {
+test("a log that the root log knows otherwise neither copies nor seals, and its alarm comes no more", async ({
+  expect,
+}) => {
   const log = ownLog();
   own(await shard(log).append([refusal()]));
-  const other = { origin: originOf(log), size: 9, root: new Uint8Array(32), frame: { number: 7, hash: new Uint8Array(32) } };
+  const other = {
+    origin: originOf(log),
+    size: 9,
+    root: new Uint8Array(32),
+    frame: { number: 7, hash: new Uint8Array(32) },
+  };
   const open = async () => signText(config, originOf(log), checkpointText(other));
   const LEDGER_ROOT = { getByName: () => ({ open }) } as unknown as typeof ledger.LEDGER_ROOT; // the one call of a start
   await at(log, after(log), async (_, state) => {
@@ -151,18 +176,27 @@ test("the last checkpoint of a sealed log stands in the root log", async ({ expe
   expect(note?.split("\n")[1]).toBe(String(size));
 });
 
-test("when the commit of the seal fails, the log is what it was, and the next alarm seals it", async ({ expect }) => {
+test("when the commit of the seal fails, the log is what it was, and the next alarm seals it", async ({
+  expect,
+}) => {
   const log = ownLog();
   const recorded = own(await shard(log).append([refusal()]));
   await runInDurableObject(shard(log), (_, state) => {
-    state.storage.sql.exec("CREATE TRIGGER broken BEFORE INSERT ON frames BEGIN SELECT RAISE(FAIL, 'made to fail by the test'); END");
+    state.storage.sql.exec(
+      "CREATE TRIGGER broken BEFORE INSERT ON frames BEGIN SELECT RAISE(FAIL, 'made to fail by the test'); END",
+    );
   });
   await seal(log).catch(() => undefined);
-  await runInDurableObject(shard(log), (_, state) => void state.storage.sql.exec("DROP TRIGGER broken")).catch(() => undefined);
+  await runInDurableObject(
+    shard(log),
+    (_, state) => void state.storage.sql.exec("DROP TRIGGER broken"),
+  ).catch(() => undefined);
   expect(await shard(log).status()).toMatchObject({ sealed: false, frames: 1 });
   await seal(log);
   expect(await shard(log).status()).toMatchObject({ sealed: true, frames: 2 });
-  expect(await verifyLog(publicReader(log), verifierOf(log), { receipts: [recorded] })).toMatchObject({ ok: true });
+  expect(await verifyLog(publicReader(log), verifierOf(log), { receipts: [recorded] })).toMatchObject({
+    ok: true,
+  });
 });
 
 test("refusals that were only counted go on record with no further append, or in the log that follows, once for whoever reads", async ({
@@ -177,7 +211,9 @@ test("refusals that were only counted go on record with no further append, or in
   };
   const talliesIn = async (name: string) => {
     const records = await openAll(name, ledger.AUDITOR_PRIVATE_KEYS[0] ?? {});
-    return records.flatMap((record) => (record?.event.kind === "refusals" ? [{ id: record.event.id, ...record.event.tally }] : []));
+    return records.flatMap((record) =>
+      record?.event.kind === "refusals" ? [{ id: record.event.id, ...record.event.tally }] : [],
+    );
   };
   const counted = await flood(1_200);
   await flush(log); // settles the counts beside the copy
@@ -187,7 +223,8 @@ test("refusals that were only counted go on record with no further append, or in
   expect(late).toBeGreaterThan(0);
   const heirOf = (fails: boolean) =>
     ({
-      getByName: (name: string) => (fails ? { append: () => Promise.reject(new Error("made to fail by the test")) } : shard(name)),
+      getByName: (name: string) =>
+        fails ? { append: () => Promise.reject(new Error("made to fail by the test")) } : shard(name),
     }) as unknown as DurableObjectNamespace<LedgerShard>; // the one call that sealing makes
   await at(log, after(log), async (_, state) => {
     const cut = await startWith(state, bucket, { LEDGER_SHARD: heirOf(true) } as object);
@@ -209,7 +246,8 @@ test("a log that was removed whole after six years is absent, not missed, and is
   own(await shard(log).append(refusals(3)));
   await seal(log);
   const remove = async () => {
-    for (const { key } of (await bucket.list({ prefix: `log/${originOf(log)}/` })).objects) await bucket.delete(key);
+    for (const { key } of (await bucket.list({ prefix: `log/${originOf(log)}/` })).objects)
+      await bucket.delete(key);
     await bucket.delete(checkpointKey(originOf(log)));
     await evictDurableObject(shard(log)).catch(() => undefined); // it may sleep already
   };

@@ -4,7 +4,18 @@ import { configurationEvent, configurationOf } from "#audit/configuration";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
 import { configurationLogs, ledgerSink } from "#platform/ledger/isolate/sink";
-import { config, disclosureOf, failure, ledger, newId, openAll, own, ownLog, refusal, shard } from "./worker.ts";
+import {
+  config,
+  disclosureOf,
+  failure,
+  ledger,
+  newId,
+  openAll,
+  own,
+  ownLog,
+  refusal,
+  shard,
+} from "./worker.ts";
 
 const [hour, minute] = [3_600_000, 60_000];
 const now = () => instant(Date.now());
@@ -49,7 +60,10 @@ test("another configuration, and the same of another worker, are recorded at onc
   own(await start(log, "a"));
   own(await start(log, "b"));
   own(await start(log, "a", "ops"));
-  expect([await start(log, "a"), await start(log, "b")], "while a deployment goes round").toEqual(["known", "known"]);
+  expect([await start(log, "a"), await start(log, "b")], "while a deployment goes round").toEqual([
+    "known",
+    "known",
+  ]);
   await wait(log, minute);
   own(await start(log, "a"));
   expect(await start(log, "a")).toBe("known");
@@ -63,7 +77,9 @@ test("another configuration, and the same of another worker, are recorded at onc
   ]);
 });
 
-test("a clock that went back makes no configuration known, and rows of the last hour alone are kept", async ({ expect }) => {
+test("a clock that went back makes no configuration known, and rows of the last hour alone are kept", async ({
+  expect,
+}) => {
   const log = ownLog();
   own(await start(log, "a"));
   await wait(log, -5 * hour);
@@ -71,11 +87,15 @@ test("a clock that went back makes no configuration known, and rows of the last 
   expect(await start(log, "a")).toBe("known");
   await wait(log, 2 * hour);
   own(await start(log, "b"));
-  const rows = await runInDurableObject(shard(log), (_, { storage }) => storage.sql.exec("SELECT digest FROM configurations").toArray());
+  const rows = await runInDurableObject(shard(log), (_, { storage }) =>
+    storage.sql.exec("SELECT digest FROM configurations").toArray(),
+  );
   expect(rows).toEqual([{ digest: configurationOf("gateway", [["URL", "b"]]).digest }]);
 });
 
-test("a log that has none yet takes every configuration anew: another half-year's is another log", async ({ expect }) => {
+test("a log that has none yet takes every configuration anew: another half-year's is another log", async ({
+  expect,
+}) => {
   const [one, other] = [ownLog(), ownLog()];
   own(await start(one, "a"));
   own(await start(other, "a"));
@@ -89,7 +109,8 @@ test("it is known with its record or not at all: when either cannot be written t
     const log = ownLog();
     own(await start(log, "a"));
     const before = (await shard(log).status()).size;
-    const sql = (text: string) => runInDurableObject(shard(log), (_, { storage }) => void storage.sql.exec(text));
+    const sql = (text: string) =>
+      runInDurableObject(shard(log), (_, { storage }) => void storage.sql.exec(text));
     await sql(`CREATE TRIGGER broken BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'no'); END`);
     const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => start(log, "b")));
     expect(
@@ -133,7 +154,14 @@ test("the ledger's own is on record in that log before the first record of any l
   expect(await count(), "an hour has not passed").toBe(before + 1);
   expect(await recordsIn(log), "one log has them all").toEqual([]);
   const told = new Map((await recordsIn(all)).find(({ digest }) => digest === mine.digest)?.settings);
-  for (const name of ["CHECKPOINT_KEY", "ACCOUNTING_KEY", "SUBJECT_KEY", "AUDITOR_KEYS", "WITNESSES", "LEDGER_NAME"])
+  for (const name of [
+    "CHECKPOINT_KEY",
+    "ACCOUNTING_KEY",
+    "SUBJECT_KEY",
+    "AUDITOR_KEYS",
+    "WITNESSES",
+    "LEDGER_NAME",
+  ])
     expect(told.has(name), name).toBe(true);
 
   const event = startOf("by the sink");
@@ -145,18 +173,25 @@ test("while the one log takes no configurations the next shard's does; while nei
   expect,
 }) => {
   const mine = config.described();
-  const sql = (log: string, text: string) => runInDurableObject(shard(log), (_, { storage }) => void storage.sql.exec(text));
+  const sql = (log: string, text: string) =>
+    runInDurableObject(shard(log), (_, { storage }) => void storage.sql.exec(text));
   const breakIn = async (log: string) => {
     await shard(log).append([startOf("so that the table is there")]);
     await wait(log, 2 * hour);
-    await sql(log, "CREATE TRIGGER broken BEFORE INSERT ON configurations BEGIN SELECT RAISE(ABORT, 'no'); END");
+    await sql(
+      log,
+      "CREATE TRIGGER broken BEFORE INSERT ON configurations BEGIN SELECT RAISE(ABORT, 'no'); END",
+    );
   };
   await breakIn(all);
   await breakIn(next);
   const [log, event] = [ownLog(), disclosureOf(1)];
   for (let i = 0; i < 2; i++) expect(await failure(() => shard(log).append([event]))).not.toBe("no failure");
   await sql(next, "DROP TRIGGER broken");
-  expect(own(await shard(log).append([event])), "it had its place: the same event has it again").toMatchObject({ index: 2 });
+  expect(
+    own(await shard(log).append([event])),
+    "it had its place: the same event has it again",
+  ).toMatchObject({ index: 2 });
   expect((await recordsIn(next)).map(({ digest }) => digest)).toContain(mine.digest);
   await sql(all, "DROP TRIGGER broken");
   const event2 = startOf("by the sink, in the first again");

@@ -14,16 +14,33 @@ import { Epoch } from "#platform/ledger/object/log/epoch";
 import { LedgerStore } from "#platform/ledger/object/log/store";
 import { breakNext, losses, reload, writes } from "./broken-writes.ts";
 import { bucketReader, flush, originOf } from "./bucket.ts";
-import { config, disclosureOf, failure, ledger, openAll, own, ownLog, publicReader, refusal, shard, verifierOf } from "./worker.ts";
+import {
+  config,
+  disclosureOf,
+  failure,
+  ledger,
+  openAll,
+  own,
+  ownLog,
+  publicReader,
+  refusal,
+  shard,
+  verifierOf,
+} from "./worker.ts";
 
 const every = writes.flatMap((write) =>
-  losses.flatMap((loss) => (["the same batch is retried", "another batch follows"] as const).map((next) => ({ write, loss, next }))),
+  losses.flatMap((loss) =>
+    (["the same batch is retried", "another batch follows"] as const).map((next) => ({ write, loss, next })),
+  ),
 );
 // A case of a tile of level 1 fills a log with 65,280 leaves, twelve seconds each: the slow lane has these four.
 const cases = every.filter(({ write }) => ledger.LANE !== "fast" || write !== "tile1 PUT");
 const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
 const sizes = new Map<string, number>(); // of each log, in the end
-const batch = (count: number): AuditEvent[] => [disclosureOf(2), ...Array.from({ length: count - 1 }, () => refusal())];
+const batch = (count: number): AuditEvent[] => [
+  disclosureOf(2),
+  ...Array.from({ length: count - 1 }, () => refusal()),
+];
 
 /** 65,280 leaves: the next 256 fill the first tile of level 1. Sealed and committed by the ledger's own code, but for the calls. */
 async function fillAlmost(log: string): Promise<void> {
@@ -72,7 +89,8 @@ test.for(cases)(
   async ({ write, loss, next }, { expect }) => {
     const log = ownLog();
     const acknowledged: { readonly events: readonly AuditEvent[]; readonly at: Recorded }[] = [];
-    const append = async (events: readonly AuditEvent[]) => acknowledged.push({ events, at: own(await shard(log).append(events)) });
+    const append = async (events: readonly AuditEvent[]) =>
+      acknowledged.push({ events, at: own(await shard(log).append(events)) });
     if (write === "tile1 PUT") await fillAlmost(log);
     await append(batch(200));
     await append(batch(100));
@@ -80,7 +98,10 @@ test.for(cases)(
     const [events, isInAppend] = [batch(7), write === "frame insert" || write === "sync"];
     if (!isInAppend) await append(events);
     const broken = await breakNext(log, write, loss);
-    if (isInAppend) expect(await failure(() => shard(log).append(events)), "nobody is told of a position").not.toBe("no failure");
+    if (isInAppend)
+      expect(await failure(() => shard(log).append(events)), "nobody is told of a position").not.toBe(
+        "no failure",
+      );
     else for (let i = 0; i < 4 && !broken.hit(); i++) await flush(log); // one takes 8 MiB of frames
     expect(broken.hit(), "it went wrong").toBe(true);
     broken.mend();
@@ -96,20 +117,26 @@ test.for(cases)(
     const receipts = acknowledged.map(({ at }) => at);
     expect(await verifiedSizes(log, receipts)).toEqual({ root: after, served: after, copied: after });
     sizes.set(log, after);
-    for (const { events: told, at } of acknowledged) expect(await shard(log).append(told), "who asks again is told the same").toEqual(at);
+    for (const { events: told, at } of acknowledged)
+      expect(await shard(log).append(told), "who asks again is told the same").toEqual(at);
     expect(await shard(log).status()).toMatchObject({ size: after });
     if (write === "tile1 PUT") return; // 65,536 leaves to open say no more of this than 300
     const all = acknowledged.flatMap((one) => one.events);
     expect(await timesOnRecord(log, all)).toEqual([1]);
-    if (isInAppend && next === "another batch follows") expect(await timesOnRecord(log, events)).toEqual([loss === "lost" ? 0 : 1]);
+    if (isInAppend && next === "another batch follows")
+      expect(await timesOnRecord(log, events)).toEqual([loss === "lost" ? 0 : 1]);
   },
 );
 
-test("after all of that the root log verifies, and the last checkpoint of each log in it is of all its leaves", async ({ expect }) => {
+test("after all of that the root log verifies, and the last checkpoint of each log in it is of all its leaves", async ({
+  expect,
+}) => {
   await scheduler.wait(1001); // it signs once a second
   await runDurableObjectAlarm(root());
   const leaves = new RootLeaves(verifierOf(ROOT_LOG));
-  expect(await verifyLog(publicReader(ROOT_LOG), verifierOf(ROOT_LOG), {}, leaves)).toMatchObject({ ok: true });
+  expect(await verifyLog(publicReader(ROOT_LOG), verifierOf(ROOT_LOG), {}, leaves)).toMatchObject({
+    ok: true,
+  });
   expect(new Map([...sizes.keys()].map((log) => [log, leaves.seen.get(log)?.at(-1)?.size]))).toEqual(sizes);
   expect(sizes.size).toBe(cases.length);
 });

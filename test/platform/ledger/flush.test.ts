@@ -11,8 +11,31 @@ import { CheckpointSigner } from "#platform/ledger/object/log/signer";
 import { LedgerStore } from "#platform/ledger/object/log/store";
 import { restore } from "#platform/ledger/object/log/view";
 import { takesRecords } from "#platform/config/readiness";
-import { bucket, bucketReader, bytesAt, type Fault, faultyBucket, flush, flushWith, keysOf, originOf, startWith } from "./bucket.ts";
-import { config, disclosureOf, failure, ledger, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
+import {
+  bucket,
+  bucketReader,
+  bytesAt,
+  type Fault,
+  faultyBucket,
+  flush,
+  flushWith,
+  keysOf,
+  originOf,
+  startWith,
+} from "./bucket.ts";
+import {
+  config,
+  disclosureOf,
+  failure,
+  ledger,
+  own,
+  ownLog,
+  publicReader,
+  refusal,
+  seen,
+  shard,
+  verifierOf,
+} from "./worker.ts";
 
 const fill = (log: string, count: number) =>
   shard(log)
@@ -28,7 +51,13 @@ test("the first commit sets the alarm; it copies full bundles, tiles of each lev
   expect(await shard(log).status()).toMatchObject({ size: 602, copied: 0, health: "good", why: null });
   expect(await runDurableObjectAlarm(shard(log))).toBe(true);
   expect(await shard(log).status()).toMatchObject({ size: 602, copied: 602 });
-  expect(await keysOf(log)).toEqual(["frames/0-2", "tile/0/000", "tile/0/001", "tile/entries/000", "tile/entries/001"]);
+  expect(await keysOf(log)).toEqual([
+    "frames/0-2",
+    "tile/0/000",
+    "tile/0/001",
+    "tile/entries/000",
+    "tile/entries/001",
+  ]);
   expect(await verifyBucket(log)).toMatchObject({ ok: true, value: { size: 602, frames: 3 } });
 
   const alarm = await runInDurableObject(shard(log), (_, state) => state.storage.getAlarm());
@@ -46,15 +75,25 @@ test("the first commit sets the alarm; it copies full bundles, tiles of each lev
   }
 });
 
-test("whatever is changed, deleted or swapped in the bucket of a log of 602 leaves is found", async ({ expect }) => {
+test("whatever is changed, deleted or swapped in the bucket of a log of 602 leaves is found", async ({
+  expect,
+}) => {
   const log = ownLog();
   for (let i = 0; i < 2; i++) await fill(log, 200);
   await flush(log);
   await fill(log, 200);
   await flush(log);
   const keys = await keysOf(log);
-  expect(keys).toEqual(["frames/0-1", "frames/2-2", "tile/0/000", "tile/0/001", "tile/entries/000", "tile/entries/001"]);
-  const objectOf = (key: string): RegExp => ({ "frames/0-1": /^frame\/[01]$/, "frames/2-2": /^frame\/2$/ })[key] ?? new RegExp(`^${key}$`);
+  expect(keys).toEqual([
+    "frames/0-1",
+    "frames/2-2",
+    "tile/0/000",
+    "tile/0/001",
+    "tile/entries/000",
+    "tile/entries/001",
+  ]);
+  const objectOf = (key: string): RegExp =>
+    ({ "frames/0-1": /^frame\/[01]$/, "frames/2-2": /^frame\/2$/ })[key] ?? new RegExp(`^${key}$`);
   const named = async (): Promise<string> => {
     const result = await verifyBucket(log);
     return result.ok ? "nothing" : result.error.object;
@@ -76,7 +115,9 @@ test("whatever is changed, deleted or swapped in the bucket of a log of 602 leav
   for (const [one = "", two = ""] of [keys.slice(0, 2), keys.slice(2, 4), keys.slice(4, 6)]) {
     await put(one, kept.get(two) ?? new Uint8Array());
     await put(two, kept.get(one) ?? new Uint8Array());
-    expect(await named(), `${one} and ${two} swapped`).toMatch(new RegExp(`${objectOf(one).source}|${objectOf(two).source}`));
+    expect(await named(), `${one} and ${two} swapped`).toMatch(
+      new RegExp(`${objectOf(one).source}|${objectOf(two).source}`),
+    );
     await put(one, kept.get(one) ?? new Uint8Array());
     await put(two, kept.get(two) ?? new Uint8Array());
   }
@@ -99,7 +140,9 @@ test.for(faults.flatMap((fault) => Array.from({ length: calls }, (_, nth) => ({ 
   async ({ fault, nth }, { expect }) => {
     const log = ownLog();
     const receipts = [await fill(log, 200), await fill(log, 200), await fill(log, 120)];
-    const cut = await runInDurableObject(shard(log), (_, state) => faultyBucket(nth, fault, () => state.abort("a crash made by the test")));
+    const cut = await runInDurableObject(shard(log), (_, state) =>
+      faultyBucket(nth, fault, () => state.abort("a crash made by the test")),
+    );
     await flushWith(log, cut.bucket);
     expect(cut.calls, "the fault took place").toBeGreaterThan(nth);
 
@@ -125,7 +168,9 @@ test("the calls of a flush that the faults above go through are all there are", 
   expect(counting.calls).toBe(calls);
 });
 
-test("a shard behind its published checkpoint, or with another past, neither adds nor shows anything, and says why", async ({ expect }) => {
+test("a shard behind its published checkpoint, or with another past, neither adds nor shows anything, and says why", async ({
+  expect,
+}) => {
   const log = ownLog();
   await fill(log, 5);
   await fill(log, 5);
@@ -138,10 +183,16 @@ test("a shard behind its published checkpoint, or with another past, neither add
   const why = "a checkpoint was published that this log does not extend";
   expect(await failure(() => shard(log).append([refusal()]))).toContain(why);
   expect(await shard(log).status()).toMatchObject({ size: 7, health: "refusing", why });
-  expect(await seen(`/${log}/checkpoint`), "nor does it sign a second history").toEqual([503, "application/problem+json", "no-store"]);
+  expect(await seen(`/${log}/checkpoint`), "nor does it sign a second history").toEqual([
+    503,
+    "application/problem+json",
+    "no-store",
+  ]);
   expect(await seen(`/${log}/frame/0`)).toEqual([503, "application/problem+json", "no-store"]);
 
-  expect(await failure(() => takesRecords(ledger.LEDGER_SHARD, log)), "and it is not ready").toContain("takes no records");
+  expect(await failure(() => takesRecords(ledger.LEDGER_SHARD, log)), "and it is not ready").toContain(
+    "takes no records",
+  );
 
   const lost = ownLog();
   await fill(lost, 5);
@@ -158,23 +209,34 @@ test("a shard behind its published checkpoint, or with another past, neither add
   expect(await failure(() => shard(forked).append([refusal()]))).toContain("is not one that this log signed");
 });
 
-test("while R2 cannot be read a shard does not start; each request looks again, and the first that can goes on", async ({ expect }) => {
+test("while R2 cannot be read a shard does not start; each request looks again, and the first that can goes on", async ({
+  expect,
+}) => {
   const log = ownLog();
   await fill(log, 5);
   await flush(log);
   await runInDurableObject(shard(log), async (_, state) => {
     let broken = true;
-    const shaky = { get: (key: string) => (broken ? Promise.reject(new Error("R2 is away")) : bucket.get(key)) } as unknown as R2Bucket; // all a start needs
+    const shaky = {
+      get: (key: string) => (broken ? Promise.reject(new Error("R2 is away")) : bucket.get(key)),
+    } as unknown as R2Bucket; // all a start needs
     const started = await startWith(state, shaky);
-    expect(await failure(() => started.append([refusal()]))).toContain("the published checkpoint cannot be read");
-    expect(await started.status()).toMatchObject({ health: "refusing", why: "the published checkpoint cannot be read" });
+    expect(await failure(() => started.append([refusal()]))).toContain(
+      "the published checkpoint cannot be read",
+    );
+    expect(await started.status()).toMatchObject({
+      health: "refusing",
+      why: "the published checkpoint cannot be read",
+    });
     broken = false;
     expect(await started.append([refusal()])).toMatchObject({ frame: 1 });
     expect(await started.status()).toMatchObject({ health: "good", why: null });
   });
 });
 
-test("a bucket that takes nine seconds for each answer keeps no start waiting until the object is reset, after 30", async ({ expect }) => {
+test("a bucket that takes nine seconds for each answer keeps no start waiting until the object is reset, after 30", async ({
+  expect,
+}) => {
   const log = ownLog();
   await fill(log, 5);
   await runInDurableObject(shard(log), async (_, { storage }) => {
@@ -185,8 +247,20 @@ test("a bucket that takes nine seconds for each answer keeps no start waiting un
       const slow = new LedgerBucket({ get: () => late(object) } as unknown as R2Bucket); // all a start needs
       const store = new LedgerStore(storage.sql);
       const head = () => restore(store, originOf(log)).head;
-      const [objects, signer] = [new LedgerObjects(store, slow, head), new CheckpointSigner(config, store, head())];
-      const started = new LedgerFlush({ storage, config, store, bucket: slow, objects, signer, head, keepBytes: () => 0 });
+      const [objects, signer] = [
+        new LedgerObjects(store, slow, head),
+        new CheckpointSigner(config, store, head()),
+      ];
+      const started = new LedgerFlush({
+        storage,
+        config,
+        store,
+        bucket: slow,
+        objects,
+        signer,
+        head,
+        keepBytes: () => 0,
+      });
       const over = started.start().then(() => "over");
       await vi.advanceTimersByTimeAsync(13_000);
       vi.useRealTimers();
@@ -198,7 +272,9 @@ test("a bucket that takes nine seconds for each answer keeps no start waiting un
   });
 });
 
-test("an object of the bucket with other content stops the log, for good until somebody mends it", async ({ expect }) => {
+test("an object of the bucket with other content stops the log, for good until somebody mends it", async ({
+  expect,
+}) => {
   const log = ownLog();
   await fill(log, 5);
   await bucket.put(`log/${originOf(log)}/frames/0-0`, "somebody else's");
@@ -210,7 +286,9 @@ test("an object of the bucket with other content stops the log, for good until s
   expect(await (await bucket.get(`log/${originOf(log)}/frames/0-0`))?.text()).toBe("somebody else's");
 });
 
-test("a bucket that lost its checkpoint is copied to again, and nothing in it is written twice", async ({ expect }) => {
+test("a bucket that lost its checkpoint is copied to again, and nothing in it is written twice", async ({
+  expect,
+}) => {
   const log = ownLog();
   for (let i = 0; i < 2; i++) await fill(log, 200);
   await flush(log);
@@ -231,7 +309,9 @@ test("a shard tells when its copy is late, and takes no more when it is far too 
     try {
       expect(await shardItself.status()).toMatchObject({ health: "degraded" });
       expect(await shardItself.append([refusal()])).toMatchObject({ frame: 1 });
-      expect(await failure(() => takesRecords(ledger.LEDGER_SHARD, log)), "late is still ready").toBe("no failure");
+      expect(await failure(() => takesRecords(ledger.LEDGER_SHARD, log)), "late is still ready").toBe(
+        "no failure",
+      );
       vi.setSystemTime(Date.now() + 1_800_000);
       expect(await shardItself.status()).toMatchObject({ health: "refusing", why: null });
       expect(await failure(() => shardItself.append([refusal()]))).toContain("too far behind its copy");
@@ -243,7 +323,9 @@ test("a shard tells when its copy is late, and takes no more when it is far too 
   });
 });
 
-test("a commit that was held up past the end of the half-year does not land in the old log", async ({ expect }) => {
+test("a commit that was held up past the end of the half-year does not land in the old log", async ({
+  expect,
+}) => {
   const log = "s63-2026h2";
   const last = Date.UTC(2027, 0, 1) + 129_000;
   await runInDurableObject(shard(log), async (shardItself) => {
@@ -258,7 +340,10 @@ test("a commit that was held up past the end of the half-year does not land in t
       vi.useRealTimers();
     }
   });
-  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true, value: { frames: 1 } });
+  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({
+    ok: true,
+    value: { frames: 1 },
+  });
 });
 
 test("the alarm is the runtime's alone: nobody calls it over RPC", async ({ expect }) => {

@@ -17,7 +17,8 @@ const slowly = async <T>(call: () => Promise<T>): Promise<T> => {
 const slow = {
   get: (key: string) => slowly(() => bucket.get(key)),
   head: (key: string) => slowly(() => bucket.head(key)),
-  put: (key: string, bytes: Uint8Array, options: R2PutOptions) => slowly(() => bucket.put(key, bytes, options)),
+  put: (key: string, bytes: Uint8Array, options: R2PutOptions) =>
+    slowly(() => bucket.put(key, bytes, options)),
 } as unknown as R2Bucket; // the three calls that the ledger makes
 
 test(
@@ -41,16 +42,24 @@ test(
             if (receipt === undefined) continue;
             const { frame, index, leafHash: hash } = receipt;
             expect(await instance.frame(frame)).toBeDefined();
-            const entries = splitEntries((await instance.entries(Math.floor(index / 256), (index % 256) + 1)) ?? new Uint8Array());
+            const entries = splitEntries(
+              (await instance.entries(Math.floor(index / 256), (index % 256) + 1)) ?? new Uint8Array(),
+            );
             expect(leafHash(entries?.at(-1) ?? new Uint8Array())).toEqual(hash);
             const note = await instance.proof(index);
-            if (note !== undefined) expect(openInclusionNote(note, hash, verifierOf(log))).toMatchObject({ ok: true, value: { index } });
+            if (note !== undefined)
+              expect(openInclusionNote(note, hash, verifierOf(log))).toMatchObject({
+                ok: true,
+                value: { index },
+              });
           }
         };
         const running = Promise.all([alarms(), reads(), reads()]);
         for (let i = 0; i < APPENDS; i++) {
           vi.setSystemTime(began + i * 20_000); // so that what was appended a moment ago may be freed
-          receipts.push(own(await instance.append(Array.from({ length: 100 + (i % 3) * 70 }, () => refusal()))));
+          receipts.push(
+            own(await instance.append(Array.from({ length: 100 + (i % 3) * 70 }, () => refusal()))),
+          );
           await scheduler.wait(10);
         }
         run.isOver = true;

@@ -13,9 +13,22 @@ import type { LedgerEnv } from "#platform/ledger/config";
 import { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { signText } from "#platform/ledger/object/log/signer";
 import { bucket, bucketReader, bytesAt, flush, originOf, startWith } from "./bucket.ts";
-import { config, failure, get, ledger, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
+import {
+  config,
+  failure,
+  get,
+  ledger,
+  own,
+  ownLog,
+  publicReader,
+  refusal,
+  seen,
+  shard,
+  verifierOf,
+} from "./worker.ts";
 
-const fill = async (log: string, count: number) => own(await shard(log).append(Array.from({ length: count }, () => refusal())));
+const fill = async (log: string, count: number) =>
+  own(await shard(log).append(Array.from({ length: count }, () => refusal())));
 const keepNothing: Partial<LedgerEnv> = { LEDGER_KEEP_MIB: "0" };
 
 /** Ten minutes later, when nothing is recent any more. */
@@ -49,7 +62,10 @@ const rowsOf = (log: string) =>
   runInDurableObject(shard(log), (_, { storage: { sql } }) => ({
     bytes: sql.databaseSize,
     frames: Array.from(sql.exec<{ number: number }>("SELECT number FROM frames"), ({ number }) => number),
-    tiles: Array.from(sql.exec<{ level: number; number: number }>("SELECT * FROM tiles"), ({ level, number }) => `${level}/${number}`),
+    tiles: Array.from(
+      sql.exec<{ level: number; number: number }>("SELECT * FROM tiles"),
+      ({ level, number }) => `${level}/${number}`,
+    ),
   }));
 
 /** A log whose appends are copied one by one, so that each frame is an object of its own, and freed as far as can be. */
@@ -64,23 +80,36 @@ async function freed(...counts: readonly number[]) {
   return { log, receipts };
 }
 
-const framesKey = (log: string, frame: number) => objectKey(originOf(log), { kind: "frames", first: frame, last: frame });
+const framesKey = (log: string, frame: number) =>
+  objectKey(originOf(log), { kind: "frames", first: frame, last: frame });
 const unavailable = [503, "application/problem+json", "no-store"];
 
 // 65,536 leaves and some more: its first 256 tiles are under a full tile of level 1.
-const large = { log: "", shown: [] as string[], before: { bytes: 0, frames: [] as number[], tiles: [] as string[] } };
+const large = {
+  log: "",
+  shown: [] as string[],
+  before: { bytes: 0, frames: [] as number[], tiles: [] as string[] },
+};
 const paths =
   "frame/0 frame/137 frame/261 tile/0/000 tile/0/000.p/7 tile/0/255 tile/0/256 tile/1/000 tile/1/000.p/9 tile/entries/000 tile/entries/000.p/3 tile/entries/255 tile/entries/256 tile/entries/258".split(
     " ",
   );
 const answers = (log: string) =>
-  Promise.all(paths.map(async (path) => Buffer.from(await (await get(`/${log}/${path}`)).arrayBuffer()).toString("base64")));
+  Promise.all(
+    paths.map(async (path) =>
+      Buffer.from(await (await get(`/${log}/${path}`)).arrayBuffer()).toString("base64"),
+    ),
+  );
 
 beforeAll(async () => {
   large.log = ownLog();
   for (const count of [130, 130, 2]) {
     for (let i = 0; i < count; i++) await fill(large.log, 254);
-    for (let status = await shard(large.log).status(); status.copied < status.size; status = await shard(large.log).status())
+    for (
+      let status = await shard(large.log).status();
+      status.copied < status.size;
+      status = await shard(large.log).status()
+    )
       await flush(large.log);
   }
   large.before = await rowsOf(large.log);
@@ -88,7 +117,9 @@ beforeAll(async () => {
   await free(large.log);
 }, 120_000);
 
-test("rows of frames and tiles go once R2 has them, and every address answers the bytes that it did", async ({ expect }) => {
+test("rows of frames and tiles go once R2 has them, and every address answers the bytes that it did", async ({
+  expect,
+}) => {
   const { log, before, shown } = large;
   const after = await rowsOf(log);
   expect(after.frames.length).toBeLessThan(before.frames.length / 2);
@@ -99,7 +130,9 @@ test("rows of frames and tiles go once R2 has them, and every address answers th
   expect(await answers(log)).toEqual(shown);
 });
 
-test("a proof of any record verifies, wherever its hashes are now, alone and with others", async ({ expect }) => {
+test("a proof of any record verifies, wherever its hashes are now, alone and with others", async ({
+  expect,
+}) => {
   const { log } = large;
   const { size } = await shard(log).status();
   const indexes = [0, 1, 255, 256, 40_000, 65_535, 65_536, size - 1];
@@ -108,7 +141,10 @@ test("a proof of any record verifies, wherever its hashes are now, alone and wit
     const bundle = await shard(log).entries(Math.floor(index / 256), (index % 256) + 1);
     const leaf = leafHash(splitEntries(bundle ?? new Uint8Array())?.at(-1) ?? new Uint8Array());
     for (const note of [together[i], await shard(log).proof(index)])
-      expect(openInclusionNote(note ?? new Uint8Array(), leaf, verifierOf(log))).toMatchObject({ ok: true, value: { index } });
+      expect(openInclusionNote(note ?? new Uint8Array(), leaf, verifierOf(log))).toMatchObject({
+        ok: true,
+        value: { index },
+      });
   }
 });
 
@@ -126,7 +162,10 @@ test(
     const { size, copied, health, why } = await shard(log).status();
     expect({ copied, health, why }).toEqual({ copied: size, health: "good", why: null });
     await scheduler.wait(1001); // a checkpoint is signed once a second at most
-    expect(await verifyLog(publicReader(log), verifierOf(log), { receipts })).toMatchObject({ ok: true, value: { size } });
+    expect(await verifyLog(publicReader(log), verifierOf(log), { receipts })).toMatchObject({
+      ok: true,
+      value: { size },
+    });
   },
 );
 
@@ -159,7 +198,10 @@ test("frames stay while their accounting lines are on no shelf", async ({ expect
     await fill(log, count);
     await flush(log);
   }
-  await runInDurableObject(shard(log), (_, { storage: { sql } }) => void sql.exec("INSERT INTO lines VALUES (1, 1, 0, X'00', X'00')"));
+  await runInDurableObject(
+    shard(log),
+    (_, { storage: { sql } }) => void sql.exec("INSERT INTO lines VALUES (1, 1, 0, X'00', X'00')"),
+  );
   await free(log);
   expect((await rowsOf(log)).frames).toEqual([1, 2, 3]);
   await runInDurableObject(shard(log), (_, { storage: { sql } }) => void sql.exec("DELETE FROM lines"));
@@ -167,14 +209,19 @@ test("frames stay while their accounting lines are on no shelf", async ({ expect
   expect((await rowsOf(log)).frames).toEqual([3]);
 });
 
-test("when freeing fails in its midst every row is still there, the alarm comes again, and it is done then", async ({ expect }) => {
+test("when freeing fails in its midst every row is still there, the alarm comes again, and it is done then", async ({
+  expect,
+}) => {
   const log = ownLog();
   for (const count of [254, 254, 254]) {
     await fill(log, count);
     await flush(log);
   }
-  const execute = (statement: string) => runInDurableObject(shard(log), (_, { storage: { sql } }) => void sql.exec(statement));
-  await execute("CREATE TRIGGER broken BEFORE INSERT ON freed BEGIN SELECT RAISE(FAIL, 'made to fail by the test'); END");
+  const execute = (statement: string) =>
+    runInDurableObject(shard(log), (_, { storage: { sql } }) => void sql.exec(statement));
+  await execute(
+    "CREATE TRIGGER broken BEFORE INSERT ON freed BEGIN SELECT RAISE(FAIL, 'made to fail by the test'); END",
+  );
   await free(log);
   expect((await rowsOf(log)).frames).toEqual([0, 1, 2]);
   await execute("DROP TRIGGER broken");
@@ -182,7 +229,9 @@ test("when freeing fails in its midst every row is still there, the alarm comes 
   expect((await rowsOf(log)).frames).toEqual([2]);
 });
 
-test("what was signed long ago does not keep a log from starting, nor do its frames stay for that", async ({ expect }) => {
+test("what was signed long ago does not keep a log from starting, nor do its frames stay for that", async ({
+  expect,
+}) => {
   const log = ownLog();
   await fill(log, 254);
   const early = await shard(log).checkpoint();
@@ -211,7 +260,10 @@ test("a bucket that shows an earlier checkpoint, or none, is copied to again fro
   }
   await free(log);
   expect((await rowsOf(log)).frames).not.toContain(0);
-  for (const lost of [() => bucket.put(checkpointKey(originOf(log)), early), () => bucket.delete(checkpointKey(originOf(log)))]) {
+  for (const lost of [
+    () => bucket.put(checkpointKey(originOf(log)), early),
+    () => bucket.delete(checkpointKey(originOf(log))),
+  ]) {
     await lost();
     await restart(log);
     receipts.push(await fill(log, 1));
@@ -221,16 +273,24 @@ test("a bucket that shows an earlier checkpoint, or none, is copied to again fro
     expect({ copied, why }).toEqual({ copied: size, why: null });
     await scheduler.wait(1001); // a checkpoint is signed once a second at most
     for (const [name, reader] of Object.entries({ shown: publicReader(log), inBucket: bucketReader(log) }))
-      expect(await verifyLog(reader, verifierOf(log), { receipts }), name).toMatchObject({ ok: true, value: { size } });
+      expect(await verifyLog(reader, verifierOf(log), { receipts }), name).toMatchObject({
+        ok: true,
+        value: { size },
+      });
     await free(log);
   }
 });
 
-test("a checkpoint of another history is found also where the log's own rows are gone", async ({ expect }) => {
+test("a checkpoint of another history is found also where the log's own rows are gone", async ({
+  expect,
+}) => {
   const { log } = await freed(254, 254, 254);
   const other = await freed(254, 254, 254);
   const note = (await bytesAt(checkpointKey(originOf(log)))) ?? new Uint8Array();
-  await bucket.put(checkpointKey(originOf(log)), (await bytesAt(checkpointKey(originOf(other.log)))) ?? new Uint8Array());
+  await bucket.put(
+    checkpointKey(originOf(log)),
+    (await bytesAt(checkpointKey(originOf(other.log)))) ?? new Uint8Array(),
+  );
   await restart(log);
   expect(await shard(log).status()).toMatchObject({ health: "refusing" });
   await bucket.put(checkpointKey(originOf(log)), note);
@@ -238,7 +298,9 @@ test("a checkpoint of another history is found also where the log's own rows are
   expect(await shard(log).status()).toMatchObject({ health: "good" });
 });
 
-test("an object that the bucket lost is no answer of another content, nor of absence; appends go on", async ({ expect }) => {
+test("an object that the bucket lost is no answer of another content, nor of absence; appends go on", async ({
+  expect,
+}) => {
   const { log } = await freed(254, 254, 254);
   await bucket.delete(framesKey(log, 0));
   await bucket.delete(objectKey(originOf(log), { kind: "entries", index: 0 }));
@@ -248,7 +310,9 @@ test("an object that the bucket lost is no answer of another content, nor of abs
   expect(await fill(log, 1)).toMatchObject({ frame: 3 });
 });
 
-test("while R2 cannot be read, what was freed is unavailable, what is here is served, and records are taken", async ({ expect }) => {
+test("while R2 cannot be read, what was freed is unavailable, what is here is served, and records are taken", async ({
+  expect,
+}) => {
   const { log } = await freed(254, 254, 254);
   await runInDurableObject(shard(log), async (_, state) => {
     let isAway = false;
@@ -285,10 +349,14 @@ test("a log read from its beginning fetches each object of frames once", async (
   });
 });
 
-test("many who read old frames at once do not fill the memory of the object that takes the records", async ({ expect }) => {
+test("many who read old frames at once do not fill the memory of the object that takes the records", async ({
+  expect,
+}) => {
   const { log } = await freed(...Array.from({ length: 9 }, () => 254));
   const frame = await shard(log).frame(0);
-  expect(frame?.buffer.byteLength, "an answer brings no other frames of its object along").toBe(frame?.length);
+  expect(frame?.buffer.byteLength, "an answer brings no other frames of its object along").toBe(
+    frame?.length,
+  );
   await runInDurableObject(shard(log), async (_, state) => {
     let [now, most] = [0, 0];
     const counting = {
@@ -330,7 +398,10 @@ test(
     };
     for (let size = 1; size <= 6; size++) await handOver(size); // 280 leaves: each log's opening too
     const frames = () =>
-      runInDurableObject(root, (_, { storage: { sql } }) => sql.exec<{ n: number }>("SELECT count(*) AS n FROM frames").one().n);
+      runInDurableObject(
+        root,
+        (_, { storage: { sql } }) => sql.exec<{ n: number }>("SELECT count(*) AS n FROM frames").one().n,
+      );
     const before = await frames();
     await runInDurableObject(root, (_, state) =>
       later(async () => {
@@ -347,13 +418,20 @@ test(
     await runDurableObjectAlarm(root);
     const leaves = new RootLeaves(verifierOf(ROOT_LOG));
     const { size } = await root.status();
-    expect(await verifyLog(publicReader(ROOT_LOG), verifierOf(ROOT_LOG), {}, leaves)).toMatchObject({ ok: true, value: { size } });
-    for (const log of logs) expect(leaves.seen.get(log)?.map((seen) => seen.size)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(await verifyLog(publicReader(ROOT_LOG), verifierOf(ROOT_LOG), {}, leaves)).toMatchObject({
+      ok: true,
+      value: { size },
+    });
+    for (const log of logs)
+      expect(leaves.seen.get(log)?.map((seen) => seen.size)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     for (const index of [0, 200, size - 1]) {
       const bundle = await root.entries(Math.floor(index / 256), (index % 256) + 1);
       const leaf = leafHash(splitEntries(bundle ?? new Uint8Array())?.at(-1) ?? new Uint8Array());
       const note = (await root.proof(index)) ?? new Uint8Array();
-      expect(openInclusionNote(note, leaf, verifierOf(ROOT_LOG))).toMatchObject({ ok: true, value: { index } });
+      expect(openInclusionNote(note, leaf, verifierOf(ROOT_LOG))).toMatchObject({
+        ok: true,
+        value: { index },
+      });
     }
   },
 );

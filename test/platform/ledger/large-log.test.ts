@@ -3,7 +3,15 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { concat } from "#ledger/bytes/bytes";
 import { checkpointOf, commit, type Head } from "#ledger/commit";
-import { consistencyProof, inclusionProof, leafHash, nodeHash, rangeRoot, verifyConsistency, verifyInclusion } from "#ledger/tlog/merkle";
+import {
+  consistencyProof,
+  inclusionProof,
+  leafHash,
+  nodeHash,
+  rangeRoot,
+  verifyConsistency,
+  verifyInclusion,
+} from "#ledger/tlog/merkle";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import { LedgerObjects } from "#platform/ledger/object/log/objects";
@@ -26,9 +34,19 @@ const tileOf = (level: number) => concat(hashesOf(level, TILE_WIDTH));
 /** Such a log right before its last two tiles of a tree of 256^levels leaves. */
 function headBefore(origin: string, levels: number): Head {
   const size = TILE_WIDTH ** levels - 2 * TILE_WIDTH;
-  const heights = Array.from({ length: 24 }, (_, i) => 23 - i).filter((height) => Math.floor(size / 2 ** height) % 2 === 1);
-  const edge = Array.from({ length: levels }, (_, level) => hashesOf(level, Math.floor(size / TILE_WIDTH ** level) % TILE_WIDTH));
-  return { origin, size, range: heights.map(tree), edge, frame: { number: 999, hash: new Uint8Array(32), seconds: 0 } };
+  const heights = Array.from({ length: 24 }, (_, i) => 23 - i).filter(
+    (height) => Math.floor(size / 2 ** height) % 2 === 1,
+  );
+  const edge = Array.from({ length: levels }, (_, level) =>
+    hashesOf(level, Math.floor(size / TILE_WIDTH ** level) % TILE_WIDTH),
+  );
+  return {
+    origin,
+    size,
+    range: heights.map(tree),
+    edge,
+    frame: { number: 999, hash: new Uint8Array(32), seconds: 0 },
+  };
 }
 
 /** A second copy of it: full tiles, whichever are asked for. */
@@ -63,7 +81,13 @@ test.for([2, 3])(
         for (let level = 0; level < levels - 1; level++) {
           const full = from / TILE_WIDTH ** (level + 1);
           for (let number = Math.floor(full / TILE_WIDTH) * TILE_WIDTH; number < Math.floor(full); number++)
-            storage.sql.exec("INSERT INTO tiles VALUES (?, ?, ?, ?)", level, number, tree(8 * (level + 1)), tileOf(level));
+            storage.sql.exec(
+              "INSERT INTO tiles VALUES (?, ?, ?, ?)",
+              level,
+              number,
+              tree(8 * (level + 1)),
+              tileOf(level),
+            );
         }
         storage.transactionSync(() => {
           store.copied.add({ first: 0, last: 999, size: from, bytes: 1 });
@@ -73,7 +97,9 @@ test.for([2, 3])(
       }
       const boundary = TILE_WIDTH ** levels;
       storage.transactionSync(() => store.free({ frames: 1002, size: boundary }));
-      const tiles = storage.sql.exec<{ level: number; number: number }>("SELECT level, number FROM tiles ORDER BY level").toArray();
+      const tiles = storage.sql
+        .exec<{ level: number; number: number }>("SELECT level, number FROM tiles ORDER BY level")
+        .toArray();
       expect(tiles).toEqual([
         { level: 0, number: boundary / TILE_WIDTH },
         { level: 0, number: boundary / TILE_WIDTH + 1 },

@@ -8,7 +8,11 @@ import { bucketIsAway, rootIsAway } from "./outages.ts";
 import { ledger } from "./worker.ts";
 
 /** What can happen to a log: how often in comparison, with what, and what is done. */
-const happening = <T>(weight: number, given: fc.Arbitrary<T>, happen: (log: ModelledLog, given: T) => Promise<void>) => ({
+const happening = <T>(
+  weight: number,
+  given: fc.Arbitrary<T>,
+  happen: (log: ModelledLog, given: T) => Promise<void>,
+) => ({
   weight,
   named: (name: string) =>
     given.map((value) => ({
@@ -20,7 +24,9 @@ const nothing = fc.constant("");
 const faults: readonly Fault[] = ["lost", "done, but an error", "crash before", "crash after"];
 const jumps = [-3_600_000, -60_000, -5_000, 5_000, 50_000, 140_000, 1_900_000, 3_700_000];
 const happenings = {
-  append: happening(8, fc.tuple(fc.constantFrom(1, 7, 100, 254), fc.boolean()), (log, [count, proven]) => log.append(count, proven)),
+  append: happening(8, fc.tuple(fc.constantFrom(1, 7, 100, 254), fc.boolean()), (log, [count, proven]) =>
+    log.append(count, proven),
+  ),
   appendAgain: happening(2, fc.nat(99), (log, which) => log.appendAgain(which)),
   replay: happening(2, fc.nat(99), (log, which) => log.replay(which)),
   alarm: happening(5, nothing, (log) => log.alarm()),
@@ -28,10 +34,14 @@ const happenings = {
   kill: happening(2, nothing, (log) => log.kill()),
   killAmidAppends: happening(1, fc.integer({ min: 1, max: 20 }), (log, count) => log.killAmidAppends(count)),
   evict: happening(1, nothing, (log) => log.evict()),
-  breakWrite: happening(2, fc.tuple(fc.constantFrom("frame insert", "sync", "stage"), fc.constantFrom(...losses)), (log, given) =>
-    log.breakWrite(...given),
+  breakWrite: happening(
+    2,
+    fc.tuple(fc.constantFrom("frame insert", "sync", "stage"), fc.constantFrom(...losses)),
+    (log, given) => log.breakWrite(...given),
   ),
-  breakFlush: happening(2, fc.tuple(fc.nat(12), fc.constantFrom(...faults)), (log, given) => log.breakFlush(...given)),
+  breakFlush: happening(2, fc.tuple(fc.nat(12), fc.constantFrom(...faults)), (log, given) =>
+    log.breakFlush(...given),
+  ),
   bucketOutage: happening(2, fc.boolean(), (log, isAway) => log.bucketOutage(isAway)),
   rootOutage: happening(2, fc.boolean(), (log, isAway) => log.rootOutage(isAway)),
   clock: happening(3, fc.constantFrom(...jumps), (log, milliseconds) => log.clock(milliseconds)),
@@ -39,7 +49,9 @@ const happenings = {
   remember: happening(2, nothing, (log) => log.remember()),
   rollBack: happening(2, nothing, (log) => log.rollBack()),
 };
-const anything = fc.oneof(...Object.entries(happenings).map(([name, { weight, named }]) => ({ weight, arbitrary: named(name) })));
+const anything = fc.oneof(
+  ...Object.entries(happenings).map(([name, { weight, named }]) => ({ weight, arbitrary: named(name) })),
+);
 
 // More with PHYLAX_MODEL=<runs>, and PHYLAX_MODEL_SEED=<seed> for the same again.
 const { runs: numRuns, seed } = ledger.MODEL;
@@ -59,7 +71,10 @@ test(
     await fc.assert(
       fc.asyncProperty(fc.array(anything, { minLength: 5, maxLength: 25 }), async (sequence) => {
         const half = Math.floor(runs / shards) + 1;
-        const name = { shard: 5 + (runs++ % shards), halfYear: `${2027 + Math.floor(half / 2)}h${(half % 2) + 1}` };
+        const name = {
+          shard: 5 + (runs++ % shards),
+          halfYear: `${2027 + Math.floor(half / 2)}h${(half % 2) + 1}`,
+        };
         for (const isAway of [bucketIsAway, rootIsAway]) isAway(false); // a run that failed may have left them so
         const log = new ModelledLog(logName(name), Date.UTC(2027 + Math.floor(half / 2), (half % 2) * 6 + 3));
         await log.append(1, false);

@@ -77,7 +77,8 @@ export class ModelledLog {
     const one = this.#acknowledged[which % Math.max(this.#acknowledged.length, 1)];
     if (one === undefined) return;
     const answer = await this.#append(one.events, one.proof);
-    if (answer !== undefined && this.#latest <= one.clock + REMEMBERED_MS) expect(answer, "the same position").toEqual(one.at);
+    if (answer !== undefined && this.#latest <= one.clock + REMEMBERED_MS)
+      expect(answer, "the same position").toEqual(one.at);
   }
 
   /** Another request comes with a proof that was used up. */
@@ -106,13 +107,17 @@ export class ModelledLog {
 
   async kill(): Promise<void> {
     await this.#restart(async () => {
-      await runInDurableObject(shard(this.#log), (_, state) => state.abort("killed by the test")).catch(() => undefined);
+      await runInDurableObject(shard(this.#log), (_, state) => state.abort("killed by the test")).catch(
+        () => undefined,
+      );
     });
   }
 
   /** With appends on their way: each is answered or it is not. */
   async killAmidAppends(count: number): Promise<void> {
-    const answers = Array.from({ length: count }, () => this.#append([refusal()], undefined, false, () => true));
+    const answers = Array.from({ length: count }, () =>
+      this.#append([refusal()], undefined, false, () => true),
+    );
     await scheduler.wait(count % 4);
     await Promise.all([...answers, this.kill()]);
   }
@@ -143,7 +148,8 @@ export class ModelledLog {
   async alarm(): Promise<void> {
     const wasSet = await runDurableObjectAlarm(shard(this.#log));
     const { size, copied, why } = await shard(this.#log).status();
-    if (why === null && copied < size) expect(wasSet, "an alarm is set while a record has no copy").toBe(true);
+    if (why === null && copied < size)
+      expect(wasSet, "an alarm is set while a record has no copy").toBe(true);
   }
 
   /** The clock stands past the moment from which an alarm seals it. It may go back: what is sealed stays so. */
@@ -235,7 +241,8 @@ export class ModelledLog {
   /** A log that is stopped: the door may repeat a checkpoint within a second, and no other. */
   async #showsNoNewCheckpoint(): Promise<void> {
     const last = await publicReader(this.#log).checkpoint();
-    if (last !== undefined) expect(this.#shown, "what is stopped shows no new checkpoint").toContainEqual(this.#read(last));
+    if (last !== undefined)
+      expect(this.#shown, "what is stopped shows no new checkpoint").toContainEqual(this.#read(last));
   }
 
   /** Everything that was away is back: after some alarms all is well, and all that was acknowledged or shown is in one history. */
@@ -249,30 +256,50 @@ export class ModelledLog {
     }
     if (this.isOver) return;
     const { size, ...status } = await shard(this.#log).status();
-    expect(status).toMatchObject({ copied: size, health: "good", why: null, sealed: this.#isSealed || this.#now >= overOf(this.#log) });
+    expect(status).toMatchObject({
+      copied: size,
+      health: "good",
+      why: null,
+      sealed: this.#isSealed || this.#now >= overOf(this.#log),
+    });
     expect((await this.#standing())?.size, "in the root log").toBe(size);
     const claims = { receipts: this.#acknowledged.map(({ at }) => at), since: this.#shown };
-    for (const [name, reader] of Object.entries({ shown: publicReader(this.#log), inBucket: bucketReader(this.#log) })) {
+    for (const [name, reader] of Object.entries({
+      shown: publicReader(this.#log),
+      inBucket: bucketReader(this.#log),
+    })) {
       const verified = await verifyLog(reader, verifierOf(this.#log), claims);
-      expect(verified, `${name}: ${verified.ok ? "" : JSON.stringify(verified.error)}`).toMatchObject({ ok: true, value: { size } });
+      expect(verified, `${name}: ${verified.ok ? "" : JSON.stringify(verified.error)}`).toMatchObject({
+        ok: true,
+        value: { size },
+      });
     }
     const proofs = await shard(this.#log).proofs(this.#acknowledged.map(({ at }) => at.index));
     for (const [i, { at }] of this.#acknowledged.entries())
-      expect(openInclusionNote(proofs[i] ?? new Uint8Array(), at.leafHash, verifierOf(this.#log)), "its leaf").toMatchObject({
+      expect(
+        openInclusionNote(proofs[i] ?? new Uint8Array(), at.leafHash, verifierOf(this.#log)),
+        "its leaf",
+      ).toMatchObject({
         ok: true,
         value: { index: at.index },
       });
   }
 
   /** Answers the position; undefined when it was refused, rightly. */
-  async #append(events: readonly AuditEvent[], proof: string | undefined, isReplay = false, broken = never): Promise<Recorded | undefined> {
+  async #append(
+    events: readonly AuditEvent[],
+    proof: string | undefined,
+    isReplay = false,
+    broken = never,
+  ): Promise<Recorded | undefined> {
     const [now, late] = [this.#now, this.#late(this.#copied)];
     const answer = await shard(this.#log)
       .append(events, proof)
       .catch((fault: Error) => fault);
     if (answer instanceof Error) {
       if (broken() || !(await this.#takesConfigurations())) this.#unsure++;
-      else if (answer.message.includes("too far behind its copy")) expect(late[1] > REFUSE_MS || this.#unsure > 0).toBe(true);
+      else if (answer.message.includes("too far behind its copy"))
+        expect(late[1] > REFUSE_MS || this.#unsure > 0).toBe(true);
       else if (answer.message.includes("this log is not open"))
         expect(this.#isSealed || now >= overOf(this.#log) - SWITCH_SLACK_MS).toBe(true);
       else this.#explain(answer.message.replace("ledger: ", ""));
@@ -293,7 +320,9 @@ export class ModelledLog {
   /** A log that has restarted takes nothing while no log takes down what it started with. */
   async #takesConfigurations(): Promise<boolean> {
     if (this.#isRootAway) return false; // one that was not opened yet cannot be
-    const logs = await Promise.all(configurationLogs(SHARDS, instant(this.#now)).map((log) => shard(log).status()));
+    const logs = await Promise.all(
+      configurationLogs(SHARDS, instant(this.#now)).map((log) => shard(log).status()),
+    );
     return logs.some(({ open, health }) => open && health !== "refusing");
   }
 
@@ -319,7 +348,10 @@ export class ModelledLog {
     const waiting = this.#acknowledged.filter(({ at }) => at.index >= copied).map(({ times }) => times);
     if (waiting.length === 0) return [0, 0];
     const [first] = waiting;
-    return [Math.max(0, this.#now - (first?.[1] ?? this.#now)), this.#now - Math.min(...waiting.map(([earliest]) => earliest))];
+    return [
+      Math.max(0, this.#now - (first?.[1] ?? this.#now)),
+      this.#now - Math.min(...waiting.map(([earliest]) => earliest)),
+    ];
   }
 
   async #runs(): Promise<boolean> {

@@ -9,9 +9,12 @@ import { LedgerDoor, type LedgerDoorEnv } from "#platform/ledger/isolate/public-
 import { get, ledger, own, ownLog, refusal, seen, shard } from "./worker.ts";
 
 const halfYear = halfYearOf(instant(Date.now()));
-const fill = async (log: string, count: number) => own(await shard(log).append(Array.from({ length: count }, () => refusal())));
-const digest = (bytes: Uint8Array | undefined): string => Buffer.from(sha256(bytes ?? new Uint8Array())).toString("hex");
-const shownAt = async (path: string): Promise<string> => digest(new Uint8Array(await (await get(path)).arrayBuffer()));
+const fill = async (log: string, count: number) =>
+  own(await shard(log).append(Array.from({ length: count }, () => refusal())));
+const digest = (bytes: Uint8Array | undefined): string =>
+  Buffer.from(sha256(bytes ?? new Uint8Array())).toString("hex");
+const shownAt = async (path: string): Promise<string> =>
+  digest(new Uint8Array(await (await get(path)).arrayBuffer()));
 
 const bindings = ledger as unknown as LedgerDoorEnv; // what the worker's configuration binds
 
@@ -62,7 +65,15 @@ test("what R2 has is served from R2, and then from the cache: the object that co
   const log = ownLog();
   for (let i = 0; i < 5; i++) await fill(log, 254);
   await flush(log); // five frames in one object
-  const paths = ["tile/0/000", "tile/0/003.p/9", "tile/0/001.p/17", "tile/entries/002", "tile/entries/000.p/3", "frame/0", "frame/4"];
+  const paths = [
+    "tile/0/000",
+    "tile/0/003.p/9",
+    "tile/0/001.p/17",
+    "tile/entries/002",
+    "tile/entries/000.p/3",
+    "frame/0",
+    "frame/4",
+  ];
   const expected = await Promise.all([
     shard(log).tile(0, 0, 256),
     shard(log).tile(0, 3, 9),
@@ -107,7 +118,9 @@ test("a proof is made from tiles and is the one that the log itself would give",
   await scheduler.wait(1001); // a checkpoint is signed once a second at most
   const shards = watched("LEDGER_SHARD");
   for (const index of [0, 1, 255, 256, 511, 700, 770])
-    expect(await shownAt(`/${log}/proof/${index}`), String(index)).toBe(digest(await shard(log).proof(index)));
+    expect(await shownAt(`/${log}/proof/${index}`), String(index)).toBe(
+      digest(await shard(log).proof(index)),
+    );
   expect((await seen(`/${log}/proof/771`))[0]).toBe(404);
   expect(shards.filter(({ method }) => method === "proof")).toHaveLength(7); // by this test itself
   const root = ledger.LEDGER_ROOT.getByName(ROOT_LOG);
@@ -121,7 +134,10 @@ test("while the object cannot be asked, what R2 has is still there", async () =>
   await flush(log);
   const tile = digest(await shard(log).tile(0, 0, 256));
   const away = () => Promise.reject(new Error("made to be away by the test"));
-  Object.defineProperty(ledger.LEDGER_SHARD, "getByName", { configurable: true, value: () => new Proxy({}, { get: () => away }) });
+  Object.defineProperty(ledger.LEDGER_SHARD, "getByName", {
+    configurable: true,
+    value: () => new Proxy({}, { get: () => away }),
+  });
   onTestFinished(() => void Reflect.deleteProperty(ledger.LEDGER_SHARD, "getByName"));
   expect(await shownAt(`/${log}/tile/0/000`)).toBe(tile);
   expect((await seen(`/${log}/frame/1`))[0]).toBe(503);
@@ -138,7 +154,9 @@ test("a flood from one network is told to come again, before any object or R2 is
   const door = new LedgerDoor({ ...bindings, PUBLIC_READS: calls });
   const log = ownLog();
   const ask = (address: string) =>
-    door.serve(new Request(`https://ledger.test/${log}/checkpoint`, { headers: { "cf-connecting-ip": address } }));
+    door.serve(
+      new Request(`https://ledger.test/${log}/checkpoint`, { headers: { "cf-connecting-ip": address } }),
+    );
   for (const address of ["192.0.2.1", "192.0.2.2"]) expect((await ask(address)).status).toBe(200);
   const shards = watched("LEDGER_SHARD");
   const refused = await ask("192.0.2.3");
@@ -163,7 +181,13 @@ test("reads that only the object can answer have a limit of their own: what R2 h
     const { status, headers } = await door.serve(new Request(`https://ledger.test/${log}/${path}`));
     return [status, headers.get("retry-after")];
   };
-  for (const path of ["checkpoint", "tile/0/000", "tile/0/001.p/4", "tile/entries/000", "tile/entries/001.p/9"])
+  for (const path of [
+    "checkpoint",
+    "tile/0/000",
+    "tile/0/001.p/4",
+    "tile/entries/000",
+    "tile/entries/001.p/9",
+  ])
     expect(await ask(path), path).toEqual([200, null]);
   for (const path of ["frame/2", "frame/99", "tile/0/002.p/1", "tile/entries/002.p/1", "proof/513"])
     expect(await ask(path), path).toEqual([429, "60"]);

@@ -11,7 +11,10 @@ function large(): AuditEvent {
   const id = newId();
   return {
     ...refusal(id),
-    patients: Array.from({ length: 500 }, (_, i) => ({ patient: `main/Patient/made-up-${1000 + i}-${id}-and-longer`, counts: {} })),
+    patients: Array.from({ length: 500 }, (_, i) => ({
+      patient: `main/Patient/made-up-${1000 + i}-${id}-and-longer`,
+      counts: {},
+    })),
   };
 }
 
@@ -32,7 +35,10 @@ async function restart(log: string): Promise<void> {
 }
 
 const firstRow = (log: string) =>
-  runInDurableObject(shard(log), (_, { storage: { sql } }) => sql.exec<{ n: number }>("SELECT min(number) AS n FROM frames").one().n);
+  runInDurableObject(
+    shard(log),
+    (_, { storage: { sql } }) => sql.exec<{ n: number }>("SELECT min(number) AS n FROM frames").one().n,
+  );
 
 test(
   "after a loss a log is copied again from its first row on, also when its next object ends before the bundle that its last freed leaf is in",
@@ -53,7 +59,10 @@ test(
     expect({ copied, why }).toEqual({ copied: size, why: null });
     await scheduler.wait(1001); // a checkpoint is signed once a second at most
     for (const [name, reader] of Object.entries({ shown: publicReader(log), inBucket: bucketReader(log) }))
-      expect(await verifyLog(reader, verifierOf(log), { receipts }), name).toMatchObject({ ok: true, value: { size } });
+      expect(await verifyLog(reader, verifierOf(log), { receipts }), name).toMatchObject({
+        ok: true,
+        value: { size },
+      });
   },
 );
 
@@ -67,7 +76,10 @@ test("frames that an earlier version copied, without a note of where, are copied
     receipts.push(await fill());
     await flush(log);
   }
-  await runInDurableObject(shard(log), (_, { storage: { sql } }) => void sql.exec("DROP TABLE copied; DROP TABLE freed"));
+  await runInDurableObject(
+    shard(log),
+    (_, { storage: { sql } }) => void sql.exec("DROP TABLE copied; DROP TABLE freed"),
+  );
   await restart(log);
   for (let i = 0; i < 2; i++) {
     receipts.push(await fill());

@@ -7,22 +7,38 @@ import { verifyLog } from "#ledger/verify";
 import { OwnCalls } from "#platform/ledger/object/append/own-calls";
 import type { UsedProof } from "#platform/ledger/object/append/used-proofs";
 import { ledgerSink } from "#platform/ledger/isolate/sink";
-import { config, disclosureOf, failure, ledger, newId, own, ownLog, publicReader, shard, verifierOf } from "./worker.ts";
+import {
+  config,
+  disclosureOf,
+  failure,
+  ledger,
+  newId,
+  own,
+  ownLog,
+  publicReader,
+  shard,
+  verifierOf,
+} from "./worker.ts";
 
 const proofHash = (name: string) => createHash("sha256").update(name).digest("base64url");
 const ownCalls = new OwnCalls(config.accountingKey);
 /** As the log of the half-year that follows. */
-const claim = (log: string, proof: UsedProof) => shard(log).ownCall(ownCalls.seal(log, { kind: "claim_proof", proof }));
+const claim = (log: string, proof: UsedProof) =>
+  shard(log).ownCall(ownCalls.seal(log, { kind: "claim_proof", proof }));
 const rowsOf = (log: string) =>
   runInDurableObject(shard(log), (_, state) =>
-    state.storage.sql.exec<{ seconds: number; used: ArrayBuffer }>("SELECT seconds, used FROM proofs").toArray(),
+    state.storage.sql
+      .exec<{ seconds: number; used: ArrayBuffer }>("SELECT seconds, used FROM proofs")
+      .toArray(),
   );
 
 test("T32: of 1,000 requests with one proof at the same moment, one is recorded", async ({ expect }) => {
   const log = ownLog();
   const proof = proofHash("one");
   const stubs = Array.from({ length: 10 }, () => shard(log)); // as many places
-  const asked = stubs.flatMap((stub) => Array.from({ length: 100 }, async () => stub.append([disclosureOf(1)], proof)));
+  const asked = stubs.flatMap((stub) =>
+    Array.from({ length: 100 }, async () => stub.append([disclosureOf(1)], proof)),
+  );
   const answers = await Promise.all(asked);
   expect(answers.filter((answer) => answer === "replayed")).toHaveLength(999);
   expect(await shard(log).status()).toMatchObject({ size: 3, frames: 1 }); // shard-open, key-epoch, one record
@@ -40,10 +56,14 @@ test("T32: the same event again is a lost answer, not a replay: it gets its firs
   await evictDurableObject(shard(log));
   expect(await shard(log).append([event], proof)).toEqual(first);
   expect(await shard(log).append([disclosureOf(1)], proof)).toBe("replayed");
-  expect(await shard(log).append([disclosureOf(1)], proofHash("another"))).toMatchObject({ index: first.index + 1 + 1 }); // after a new key-epoch
+  expect(await shard(log).append([disclosureOf(1)], proofHash("another"))).toMatchObject({
+    index: first.index + 1 + 1,
+  }); // after a new key-epoch
 });
 
-test("a proof is stored with the records that used it, or not at all: a commit that fails leaves it unused", async ({ expect }) => {
+test("a proof is stored with the records that used it, or not at all: a commit that fails leaves it unused", async ({
+  expect,
+}) => {
   const log = ownLog();
   await shard(log).append([disclosureOf(1)], proofHash("before"));
   await runInDurableObject(shard(log), (_, { storage }) => {
@@ -55,13 +75,20 @@ test("a proof is stored with the records that used it, or not at all: a commit t
   expect(await shard(log).append([disclosureOf(1)], proofHash("before"))).toBe("replayed");
 });
 
-test("rows are packed, hold no text of a client, and go once no proof in them is good any more", async ({ expect }) => {
+test("rows are packed, hold no text of a client, and go once no proof in them is good any more", async ({
+  expect,
+}) => {
   const log = ownLog();
-  await Promise.all(Array.from({ length: 20 }, (_, i) => shard(log).append([disclosureOf(1)], proofHash(`many-${i}`))));
+  await Promise.all(
+    Array.from({ length: 20 }, (_, i) => shard(log).append([disclosureOf(1)], proofHash(`many-${i}`))),
+  );
   const rows = await rowsOf(log);
   expect(rows.reduce((sum, { used }) => sum + used.byteLength, 0)).toBe(20 * 48);
   expect(rows.length).toBeLessThan(10);
-  await runInDurableObject(shard(log), (_, { storage }) => void storage.sql.exec("UPDATE proofs SET seconds = seconds - 132"));
+  await runInDurableObject(
+    shard(log),
+    (_, { storage }) => void storage.sql.exec("UPDATE proofs SET seconds = seconds - 132"),
+  );
   await evictDurableObject(shard(log)); // or it would look for old rows half a minute later
   await shard(log).append([disclosureOf(1)], proofHash("later"));
   expect(await rowsOf(log)).toHaveLength(1);
@@ -79,7 +106,9 @@ test("records without a proof make no row for one", async ({ expect }) => {
   expect(tables).toEqual([]);
 });
 
-test("around a switch of half-years the earlier log decides once, durably, whose a proof is", async ({ expect }) => {
+test("around a switch of half-years the earlier log decides once, durably, whose a proof is", async ({
+  expect,
+}) => {
   const before = ownLog();
   const [proof, event] = [proofHash("at the switch"), newId()];
   expect(await claim(before, { hash: proof, event })).toBe(true);
@@ -92,17 +121,23 @@ test("around a switch of half-years the earlier log decides once, durably, whose
   expect(await failure(() => claim(ended, { hash: proof, event }))).toContain("not open");
 });
 
-test("the sink sends a key's records to one log, and says when a proof was used before", async ({ expect }) => {
+test("the sink sends a key's records to one log, and says when a proof was used before", async ({
+  expect,
+}) => {
   const sink = ledgerSink(ledger.LEDGER_SHARD, 1, () => instant(Date.now()));
   const proof = { jkt: proofHash("a key"), id: "jti-1", made: instant(Date.now()) };
   const first = await sink.recordOnce([disclosureOf(1)], proof);
   expect(first).toMatchObject({ log: expect.stringMatching(/^s0-/u) });
   expect(await sink.recordOnce([disclosureOf(1)], proof)).toBe("replayed");
   expect(await sink.recordOnce([disclosureOf(1)], { ...proof, id: "jti-2" })).toMatchObject({ count: 1 });
-  expect(await sink.recordOnce([disclosureOf(1)], { ...proof, jkt: proofHash("another key") })).toMatchObject({ count: 1 });
+  expect(await sink.recordOnce([disclosureOf(1)], { ...proof, jkt: proofHash("another key") })).toMatchObject(
+    { count: 1 },
+  );
 });
 
-test("T32: whoever keeps a request open until its proof is forgotten finds that it is too old to be used up", async ({ expect }) => {
+test("T32: whoever keeps a request open until its proof is forgotten finds that it is too old to be used up", async ({
+  expect,
+}) => {
   vi.useFakeTimers({ toFake: ["Date"] });
   try {
     const sink = ledgerSink(ledger.LEDGER_SHARD, 1, () => instant(Date.now()));

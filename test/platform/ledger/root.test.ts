@@ -14,10 +14,23 @@ import { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { signText } from "#platform/ledger/object/log/signer";
 import { bucket, flush } from "./bucket.ts";
 import { bucketIsAway, rootIsAway } from "./outages.ts";
-import { config, failure, get, ledger, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
+import {
+  config,
+  failure,
+  get,
+  ledger,
+  own,
+  ownLog,
+  publicReader,
+  refusal,
+  seen,
+  shard,
+  verifierOf,
+} from "./worker.ts";
 
 const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
-const fill = async (log: string, count: number) => own(await shard(log).append(Array.from({ length: count }, () => refusal())));
+const fill = async (log: string, count: number) =>
+  own(await shard(log).append(Array.from({ length: count }, () => refusal())));
 /** The checkpoints of a log in the root log, as its public addresses show them. */
 async function standing(log: string): Promise<number[]> {
   const leaves = new RootLeaves(verifierOf(ROOT_LOG));
@@ -69,7 +82,9 @@ test("what a log had not handed over when it restarted while the root log or R2 
     rootIsAway(false);
     expect(await shard(log).status()).toMatchObject({ size: 10, copied: 10 });
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
-    expect(await shard(log).status(), "and so it is not late with its copy").toMatchObject({ health: "good" });
+    expect(await shard(log).status(), "and so it is not late with its copy").toMatchObject({
+      health: "good",
+    });
     vi.useRealTimers();
     isAway(true);
     await evictDurableObject(shard(log));
@@ -122,7 +137,9 @@ test(
   },
 );
 
-test("the root log takes no checkpoint that shrinks, forks, comes without its proof, or is not signed by its log", async ({ expect }) => {
+test("the root log takes no checkpoint that shrinks, forks, comes without its proof, or is not signed by its log", async ({
+  expect,
+}) => {
   const [log, other] = [ownLog(), ownLog()];
   await fill(log, 4);
   await fill(other, 4);
@@ -133,26 +150,50 @@ test("the root log takes no checkpoint that shrinks, forks, comes without its pr
   const note = (await bucket.get(checkpointKey(`ledger.test/${log}`)))?.text();
   const checkpoint = openCheckpoint(utf8((await note) ?? ""), verifierOf(log));
   if (!checkpoint.ok) throw new Error(checkpoint.error);
-  const make = (change: object) => utf8(signText(config, `ledger.test/${log}`, checkpointText({ ...checkpoint.value, ...change })));
+  const make = (change: object) =>
+    utf8(signText(config, `ledger.test/${log}`, checkpointText({ ...checkpoint.value, ...change })));
   const frame = { number: 9, hash: new Uint8Array(32) };
   const add = (given: { oldSize?: number; proof?: Uint8Array[]; checkpoint: Uint8Array }) =>
     root()
       .add(log, { oldSize: size, proof: [], ...given })
       .then(({ size, not }) => [size, not]);
-  expect(await add({ checkpoint: make({ size: size - 1 }), oldSize: size - 1 })).toEqual([size, "old_size_is_not_the_last"]);
-  expect(await add({ checkpoint: make({ size: size - 1 }) })).toEqual([size, "old_size_beyond_the_checkpoint"]);
-  expect(await add({ checkpoint: make({ root: new Uint8Array(32) }) })).toEqual([size, "another_root_at_this_size"]);
+  expect(await add({ checkpoint: make({ size: size - 1 }), oldSize: size - 1 })).toEqual([
+    size,
+    "old_size_is_not_the_last",
+  ]);
+  expect(await add({ checkpoint: make({ size: size - 1 }) })).toEqual([
+    size,
+    "old_size_beyond_the_checkpoint",
+  ]);
+  expect(await add({ checkpoint: make({ root: new Uint8Array(32) }) })).toEqual([
+    size,
+    "another_root_at_this_size",
+  ]);
   expect(await add({ checkpoint: make({ size: size + 5, frame }) })).toEqual([size, "proof_wrong"]);
-  expect(await add({ checkpoint: make({ size: size + 5, frame }), proof: [new Uint8Array(32)] })).toEqual([size, "proof_wrong"]);
-  const foreign = utf8(signText(config, `ledger.test/${other}`, checkpointText({ ...checkpoint.value, origin: `ledger.test/${other}` })));
+  expect(await add({ checkpoint: make({ size: size + 5, frame }), proof: [new Uint8Array(32)] })).toEqual([
+    size,
+    "proof_wrong",
+  ]);
+  const foreign = utf8(
+    signText(
+      config,
+      `ledger.test/${other}`,
+      checkpointText({ ...checkpoint.value, origin: `ledger.test/${other}` }),
+    ),
+  );
   expect(await add({ checkpoint: foreign })).toEqual([size, "not_a_checkpoint_of_this_log"]);
   expect(await add({ checkpoint: utf8("no note") })).toEqual([size, "not_a_checkpoint_of_this_log"]);
   expect(await add({ checkpoint: make({}) }), "the same again").toEqual([size, undefined]);
-  expect(await root().add("s63-2020h1", { oldSize: 0, proof: [], checkpoint: make({}) })).toEqual({ size: 0, not: "log_not_opened" });
+  expect(await root().add("s63-2020h1", { oldSize: 0, proof: [], checkpoint: make({}) })).toEqual({
+    size: 0,
+    not: "log_not_opened",
+  });
   expect(await root().open("s63-2020h1"), "a half-year that is over is not opened").toBeUndefined();
 });
 
-test("a log that was rolled back, and its copy in R2 with it, neither adds nor shows anything, and says why", async ({ expect }) => {
+test("a log that was rolled back, and its copy in R2 with it, neither adds nor shows anything, and says why", async ({
+  expect,
+}) => {
   const log = ownLog();
   await fill(log, 3);
   await flush(log);
@@ -160,7 +201,11 @@ test("a log that was rolled back, and its copy in R2 with it, neither adds nor s
   await fill(log, 4);
   await flush(log); // the root log has it now
   await runInDurableObject(shard(log), (_, { storage: { sql } }) => {
-    for (const change of ["DELETE FROM frames WHERE number = 1", "DELETE FROM signed", "UPDATE flush SET frames = 1, size = 5"])
+    for (const change of [
+      "DELETE FROM frames WHERE number = 1",
+      "DELETE FROM signed",
+      "UPDATE flush SET frames = 1, size = 5",
+    ])
       sql.exec(change);
   });
   await bucket.put(checkpointKey(`ledger.test/${log}`), published ?? new Uint8Array());
@@ -186,7 +231,11 @@ test("a log that goes on from an earlier state, because it believed an earlier r
   const late = await runInDurableObject(root(), (_, { storage }) => row(storage.sql));
   // All of it is put back: the object, its copy, and what the root log says of it. The log starts and grows another way.
   await runInDurableObject(shard(log), (_, { storage: { sql } }) => {
-    for (const change of ["DELETE FROM frames WHERE number = 1", "DELETE FROM signed", "UPDATE flush SET frames = 1, size = 5"])
+    for (const change of [
+      "DELETE FROM frames WHERE number = 1",
+      "DELETE FROM signed",
+      "UPDATE flush SET frames = 1, size = 5",
+    ])
       sql.exec(change);
   });
   await bucket.put(checkpointKey(`ledger.test/${log}`), published ?? new Uint8Array());
@@ -200,12 +249,16 @@ test("a log that goes on from an earlier state, because it believed an earlier r
   await fill(log, 9);
   await put(late);
   await flush(log); // hands over
-  expect((await shard(log).status()).why).toBe("a checkpoint stands in the root log that this log does not extend");
+  expect((await shard(log).status()).why).toBe(
+    "a checkpoint stands in the root log that this log does not extend",
+  );
   expect(await failure(() => shard(log).append([refusal()]))).toContain("does not extend");
   expect(Number(sizeOf(await root().open(log))), "what was taken stays").toBe(late["size"]);
 });
 
-test("a root log behind its own checkpoint in R2 opens nothing, shows nothing and vouches for no log", async ({ expect }) => {
+test("a root log behind its own checkpoint in R2 opens nothing, shows nothing and vouches for no log", async ({
+  expect,
+}) => {
   const log = ownLog();
   await fill(log, 1);
   await handOver(log);
@@ -221,7 +274,9 @@ test("a root log behind its own checkpoint in R2 opens nothing, shows nothing an
   expect((await get("/root/checkpoint")).status).toBe(503);
   expect(await failure(() => root().open(log))).toContain("does not extend");
   const next = ownLog();
-  expect(await failure(() => shard(next).append([refusal()])), "a log that starts now").toContain("the root log cannot be asked");
+  expect(await failure(() => shard(next).append([refusal()])), "a log that starts now").toContain(
+    "the root log cannot be asked",
+  );
   expect(own(await shard(log).append([refusal()])).index, "one that runs goes on").toBe(3);
   await runInDurableObject(root(), (_, { storage: { sql } }) => {
     sql.exec("INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?)", ...kept.last);
@@ -255,12 +310,17 @@ test(
       return shown;
     };
     expect(await round()).toEqual([before, true]);
-    await runInDurableObject(root(), (_, { storage: { sql } }) => void sql.exec("UPDATE root_published SET at = at - 300000"));
+    await runInDurableObject(
+      root(),
+      (_, { storage: { sql } }) => void sql.exec("UPDATE root_published SET at = at - 300000"),
+    );
     expect(await round()).toEqual([String(Number(before) + 1), false]);
   },
 );
 
-test("the root log is served like any log; a proof of one of its leaves is under the checkpoint that is shown", async ({ expect }) => {
+test("the root log is served like any log; a proof of one of its leaves is under the checkpoint that is shown", async ({
+  expect,
+}) => {
   const log = ownLog();
   await fill(log, 1);
   await handOver(log);
@@ -274,5 +334,7 @@ test("the root log is served like any log; a proof of one of its leaves is under
   });
   expect((await seen(`/root/proof/${size}`))[0]).toBe(404);
   expect((await seen("/root2/checkpoint"))[0]).toBe(404);
-  expect(await failure(() => ledger.LEDGER_ROOT.getByName("another").status())).toContain("not the name of the root log");
+  expect(await failure(() => ledger.LEDGER_ROOT.getByName("another").status())).toContain(
+    "not the name of the root log",
+  );
 });

@@ -6,7 +6,8 @@ type Row = Record<string, SqlStorageValue>;
 /** All rows of an object, as a bookmark of its storage would bring them back. Local workerd has no bookmarks to go back to. */
 export type Rows = readonly { readonly name: string; readonly rows: readonly Row[] }[];
 
-const tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_cf%' ESCAPE '\\'";
+const tables =
+  "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_cf%' ESCAPE '\\'";
 const namesIn = (sql: SqlStorage): string[] =>
   sql
     .exec<{ name: string }>(tables)

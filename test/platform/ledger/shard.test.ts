@@ -32,7 +32,9 @@ import {
   verifierOf,
 } from "./worker.ts";
 
-test("the shard's calls are exactly append, status, readers of public data, and one that only the ledger can make", ({ expect }) => {
+test("the shard's calls are exactly append, status, readers of public data, and one that only the ledger can make", ({
+  expect,
+}) => {
   expect(Object.getOwnPropertyNames(LedgerShard.prototype).sort()).toEqual([
     "alarm",
     "append",
@@ -50,7 +52,9 @@ test("the shard's calls are exactly append, status, readers of public data, and 
   ]);
 });
 
-test("who binds the shard without the ledger's key can claim no proof, shelve no line and run no alarm", async ({ expect }) => {
+test("who binds the shard without the ledger's key can claim no proof, shelve no line and run no alarm", async ({
+  expect,
+}) => {
   const log = ownLog();
   await shard(log).append([disclosureOf(2)]);
   const proof = { hash: "p".repeat(43), event: newId() };
@@ -74,7 +78,9 @@ test("who binds the shard without the ledger's key can claim no proof, shelve no
       own.seal("s0-2020h1", call),
       strangers.seal(log, call),
     ])
-      expect(await failure(() => shard(log).ownCall(stranger as SealedCall))).toContain("only the ledger itself calls this");
+      expect(await failure(() => shard(log).ownCall(stranger as SealedCall))).toContain(
+        "only the ledger itself calls this",
+      );
   }
   const alarm = shard(log) as unknown as { alarm(): Promise<void> }; // the runtime's, and no RPC by its type either
   expect(await failure(async () => alarm.alarm())).toContain("alarm");
@@ -83,10 +89,14 @@ test("who binds the shard without the ledger's key can claim no proof, shelve no
     sql.exec<{ n: number }>("SELECT count(*) AS n FROM lines").one().n,
   ]);
   expect(rows, "nothing was done").toEqual([[], 1]);
-  expect(await shard(log).append([{ ...disclosureOf(1), id: proof.event }], proof.hash)).toMatchObject({ log });
+  expect(await shard(log).append([{ ...disclosureOf(1), id: proof.event }], proof.hash)).toMatchObject({
+    log,
+  });
 });
 
-test("an append of 3,000 patients is one frame, verifies without a key, and each auditor reads every patient in it", async ({ expect }) => {
+test("an append of 3,000 patients is one frame, verifies without a key, and each auditor reads every patient in it", async ({
+  expect,
+}) => {
   const log = ownLog();
   const event = disclosureOf(3000);
   const recorded = own(await shard(log).append([event]));
@@ -97,7 +107,9 @@ test("an append of 3,000 patients is one frame, verifies without a key, and each
   for (const auditor of ledger.AUDITOR_PRIVATE_KEYS) {
     const records = await openAll(log, auditor);
     expect(records.flatMap((record) => record?.event.patients ?? [])).toEqual(event.patients);
-    expect(records.map((record) => [record?.part, record?.parts])).toEqual(records.map((_, i) => [i + 1, recorded.count]));
+    expect(records.map((record) => [record?.part, record?.parts])).toEqual(
+      records.map((_, i) => [i + 1, recorded.count]),
+    );
     expect(records.every((record) => (record?.event.patients.length ?? 0) <= 500)).toBe(true);
   }
 });
@@ -131,12 +143,16 @@ test("a commit with disclosures has one sealed row of lines, one without has non
   const log = ownLog();
   await shard(log).append([refusal()]);
   await shard(log).append([disclosureOf(2)]);
-  const rows = await runInDurableObject(shard(log), (_, state) => state.storage.sql.exec("SELECT frame, box FROM lines").toArray());
+  const rows = await runInDurableObject(shard(log), (_, state) =>
+    state.storage.sql.exec("SELECT frame, box FROM lines").toArray(),
+  );
   expect(rows.map(({ frame }) => frame)).toEqual([1]);
   expect(new TextDecoder().decode(rows[0]?.["box"] as ArrayBuffer)).not.toContain("telehealth"); // the column is a BLOB
 });
 
-test("200 appends at once share few frames, each at a position of its own that is in the tree", async ({ expect }) => {
+test("200 appends at once share few frames, each at a position of its own that is in the tree", async ({
+  expect,
+}) => {
   const log = ownLog();
   const stub = shard(log);
   const answers = await Promise.all(
@@ -150,11 +166,16 @@ test("200 appends at once share few frames, each at a position of its own that i
   expect(await verifyLog(publicReader(log), verifierOf(log), { receipts })).toMatchObject({ ok: true });
 });
 
-test("a log of more than two full tiles verifies, and its tiles are served full and partial", async ({ expect }) => {
+test("a log of more than two full tiles verifies, and its tiles are served full and partial", async ({
+  expect,
+}) => {
   const log = ownLog();
   const stub = shard(log);
   for (let i = 0; i < 3; i++) await stub.append(Array.from({ length: 200 }, () => refusal()));
-  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true, value: { size: 602, frames: 3 } });
+  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({
+    ok: true,
+    value: { size: 602, frames: 3 },
+  });
   const [full, part] = [await stub.tile(0, 1, 256), await stub.tile(0, 1, 17)];
   expect(full?.subarray(0, 17 * 32)).toEqual(part);
   expect((await stub.tile(1, 0, 2))?.length).toBe(64);
@@ -162,10 +183,15 @@ test("a log of more than two full tiles verifies, and its tiles are served full 
   await evictDurableObject(stub);
   await shard(log).append([refusal()]);
   await scheduler.wait(1001); // the checkpoint just read stands for a second
-  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true, value: { size: 604, frames: 4 } });
+  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({
+    ok: true,
+    value: { size: 604, frames: 4 },
+  });
 });
 
-test("after an eviction the chain goes on with a new key, and a repeated append still answers its first position", async ({ expect }) => {
+test("after an eviction the chain goes on with a new key, and a repeated append still answers its first position", async ({
+  expect,
+}) => {
   const log = ownLog();
   const event = disclosureOf(2);
   const before = await shard(log).append([event]);
@@ -173,7 +199,9 @@ test("after an eviction the chain goes on with a new key, and a repeated append 
   expect(await shard(log).append([event])).toEqual(before);
   const after = await shard(log).append([disclosureOf(1)]);
   expect(after).toMatchObject({ frame: 1, index: 4 });
-  const epochs = (await leavesOf(log)).filter(({ kind }) => kind === leafKinds.keyEpoch).map(({ keyEpoch }) => keyEpoch);
+  const epochs = (await leavesOf(log))
+    .filter(({ kind }) => kind === leafKinds.keyEpoch)
+    .map(({ keyEpoch }) => keyEpoch);
   expect(epochs).toEqual([1, 2]);
   expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true });
   const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
@@ -199,7 +227,16 @@ test("after an hour of one key the next record has a new one, wrapped to each au
   });
   const leaves = await leavesOf(log);
   const { sealed, keyEpoch } = leafKinds;
-  expect(leaves.slice(1).map(({ kind }) => kind)).toEqual([keyEpoch, sealed, sealed, keyEpoch, sealed, sealed, keyEpoch, sealed]);
+  expect(leaves.slice(1).map(({ kind }) => kind)).toEqual([
+    keyEpoch,
+    sealed,
+    sealed,
+    keyEpoch,
+    sealed,
+    sealed,
+    keyEpoch,
+    sealed,
+  ]);
   expect(leaves.slice(1).map((leaf) => leaf.keyEpoch)).toEqual([1, 1, 1, 2, 2, 2, 3, 3]);
   for (const auditor of ledger.AUDITOR_PRIVATE_KEYS) {
     const records = await openAll(log, auditor);
@@ -207,24 +244,34 @@ test("after an hour of one key the next record has a new one, wrapped to each au
   }
 });
 
-test("the same append twice at once is recorded once; other events under its id are refused", async ({ expect }) => {
+test("the same append twice at once is recorded once; other events under its id are refused", async ({
+  expect,
+}) => {
   const log = ownLog();
   const event = disclosureOf(1);
   const [one, two] = await Promise.all([shard(log).append([event]), shard(log).append([event])]);
   expect(one).toEqual(two);
   expect((await shard(log).status()).size).toBe(3);
-  expect(await failure(() => shard(log).append([{ ...event, kind: "refusal" }]))).toContain("another event has this id and step");
+  expect(await failure(() => shard(log).append([{ ...event, kind: "refusal" }]))).toContain(
+    "another event has this id and step",
+  );
   expect(await shard(log).append([{ ...event, step: 1 }])).toMatchObject({ index: 3 });
 });
 
-test("when a commit breaks, every waiting append fails, nothing of it is in the log, and the log goes on", async ({ expect }) => {
+test("when a commit breaks, every waiting append fails, nothing of it is in the log, and the log goes on", async ({
+  expect,
+}) => {
   const log = ownLog();
   const first = own(await shard(log).append([disclosureOf(1)]));
   await runInDurableObject(shard(log), (_, state) => {
-    state.storage.sql.exec("CREATE TRIGGER broken BEFORE INSERT ON tiles BEGIN SELECT RAISE(ABORT, 'broken disk'); END");
+    state.storage.sql.exec(
+      "CREATE TRIGGER broken BEFORE INSERT ON tiles BEGIN SELECT RAISE(ABORT, 'broken disk'); END",
+    );
   });
   // Fills the first tile, so that the commit breaks after its frame row was written.
-  const outcomes = await Promise.allSettled(Array.from({ length: 260 }, () => shard(log).append([disclosureOf(1)])));
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 260 }, () => shard(log).append([disclosureOf(1)])),
+  );
   const kept = outcomes.filter(({ status }) => status === "fulfilled").length;
   expect(kept).toBeLessThan(254);
   const { size } = await shard(log).status();
@@ -233,16 +280,23 @@ test("when a commit breaks, every waiting append fails, nothing of it is in the 
     state.storage.sql.exec("DROP TRIGGER broken");
   });
   await shard(log).append([disclosureOf(1)]);
-  const receipts = [first, ...outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [own(outcome.value)] : []))];
+  const receipts = [
+    first,
+    ...outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [own(outcome.value)] : [])),
+  ];
   expect(await verifyLog(publicReader(log), verifierOf(log), { receipts })).toMatchObject({ ok: true });
 });
 
-test("when the very first commit breaks, nothing is acknowledged and the log is still empty", async ({ expect }) => {
+test("when the very first commit breaks, nothing is acknowledged and the log is still empty", async ({
+  expect,
+}) => {
   const log = ownLog();
   await runInDurableObject(shard(log), (_, state) => {
     state.storage.sql.exec("CREATE TABLE lines (wrong TEXT)");
   });
-  const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => shard(log).append([disclosureOf(1)])));
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 20 }, () => shard(log).append([disclosureOf(1)])),
+  );
   expect(outcomes.every(({ status }) => status === "rejected")).toBe(true);
   expect(await shard(log).status()).toMatchObject({ size: 0, frames: 0 });
   expect(
@@ -274,7 +328,9 @@ test("an event that is none, one that fits no frame, and a log that is not open 
   ] as const) {
     expect(await failure(() => shard(log).append([bad as AuditEvent]))).toContain(field);
   }
-  expect(await failure(() => shard(log).append([disclosureOf(20_000)]))).toContain("an append of 20000 patients fits no frame");
+  expect(await failure(() => shard(log).append([disclosureOf(20_000)]))).toContain(
+    "an append of 20000 patients fits no frame",
+  );
   expect(await failure(() => shard(log).append([]))).toContain("1 to 254 events");
   expect(await shard(log).status()).toMatchObject({ size: 0 });
   for (const closed of ["s0-2020h1", `s64-${log.slice(log.indexOf("-") + 1)}`]) {
@@ -283,7 +339,9 @@ test("an event that is none, one that fits no frame, and a log that is not open 
   expect(await failure(() => shard("anything").append([good]))).toContain("not the name of a log");
 });
 
-test("checkpoints extend each other, are signed at most once a second, and never cover what is not committed", async ({ expect }) => {
+test("checkpoints extend each other, are signed at most once a second, and never cover what is not committed", async ({
+  expect,
+}) => {
   const log = ownLog();
   await shard(log).append([refusal()]);
   const first = await shard(log).checkpoint();
@@ -305,7 +363,9 @@ test("a shard that lost what it once signed does not start", async ({ expect }) 
     state.storage.sql.exec("DELETE FROM frames WHERE number = 1");
   });
   await evictDurableObject(shard(log));
-  expect(await failure(() => shard(log).append([refusal()]))).toContain("a checkpoint was signed that this log does not extend");
+  expect(await failure(() => shard(log).append([refusal()]))).toContain(
+    "a checkpoint was signed that this log does not extend",
+  );
 });
 
 test("a shard whose last frame was changed does not start", async ({ expect }) => {
@@ -322,17 +382,23 @@ test("a shard whose last frame was changed does not start", async ({ expect }) =
   expect(await seen(`/${log}/checkpoint`)).toEqual([503, "application/problem+json", "no-store"]);
 });
 
-test("the gateway's way in picks the log, and tries again when the object was reset under it", async ({ expect }) => {
+test("the gateway's way in picks the log, and tries again when the object was reset under it", async ({
+  expect,
+}) => {
   let calls = 0;
   const flaky = {
     getByName: (name: string) => ({
       append: (events: Parameters<LedgerShard["append"]>[0]) =>
-        ++calls === 1 ? Promise.reject(Object.assign(new Error("reset"), { durableObjectReset: true })) : shard(name).append(events),
+        ++calls === 1
+          ? Promise.reject(Object.assign(new Error("reset"), { durableObjectReset: true }))
+          : shard(name).append(events),
     }),
   } as unknown as DurableObjectNamespace<LedgerShard>; // the one call that the sink makes
   const sink = ledgerSink(flaky, 1, () => instant(Date.now()));
   const event = disclosureOf(1);
-  const recorded = own(await sink.record([event], { kind: "client", client: "telehealth", requestId: event.id, spread: 1 }));
+  const recorded = own(
+    await sink.record([event], { kind: "client", client: "telehealth", requestId: event.id, spread: 1 }),
+  );
   expect(calls).toBe(2);
   expect(await shard(recorded.log).append([event])).toEqual(recorded);
 });
@@ -351,7 +417,11 @@ test("the public addresses serve what tlog-tiles asks, to anyone, and nothing el
   const log = ownLog();
   await shard(log).append(Array.from({ length: 254 }, () => refusal()));
   const [text, bytes] = ["text/plain; charset=utf-8", "application/octet-stream"];
-  const [brief, long, forever] = ["public, max-age=1", "public, max-age=3600", "public, max-age=31536000, immutable"];
+  const [brief, long, forever] = [
+    "public, max-age=1",
+    "public, max-age=3600",
+    "public, max-age=31536000, immutable",
+  ];
   expect(await seen(`/${log}/checkpoint`)).toEqual([200, text, brief]);
   expect(await seen(`/${log}/checkpoint`, { method: "HEAD" })).toEqual([200, text, brief]);
   expect(await seen(`/${log}/proof/255`)).toEqual([200, text, brief]);
@@ -381,19 +451,31 @@ test("the public addresses serve what tlog-tiles asks, to anyone, and nothing el
   expect((await get(`/${log}/checkpoint`, { method: "POST" })).status).toBe(405);
 });
 
-test("a proof of a record verifies offline with its leaf hash and the log's public key, and with no other leaf", async ({ expect }) => {
+test("a proof of a record verifies offline with its leaf hash and the log's public key, and with no other leaf", async ({
+  expect,
+}) => {
   const log = ownLog();
-  const answers = await Promise.all(Array.from({ length: 9 }, () => shard(log).append([refusal()]).then(own)));
+  const answers = await Promise.all(
+    Array.from({ length: 9 }, () => shard(log).append([refusal()]).then(own)),
+  );
   for (const { index, leafHash } of answers) {
     const proof = (await shard(log).proof(index)) ?? new Uint8Array();
     expect(openInclusionNote(proof, leafHash, verifierOf(log))).toMatchObject({ ok: true, value: { index } });
-    expect(openInclusionNote(proof, new Uint8Array(32), verifierOf(log))).toEqual({ ok: false, error: "proof_wrong" });
+    expect(openInclusionNote(proof, new Uint8Array(32), verifierOf(log))).toEqual({
+      ok: false,
+      error: "proof_wrong",
+    });
   }
 });
 
-test("a log that took no record yet shows an empty, signed checkpoint and leaves no rows", async ({ expect }) => {
+test("a log that took no record yet shows an empty, signed checkpoint and leaves no rows", async ({
+  expect,
+}) => {
   const log = ownLog();
-  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true, value: { size: 0, frames: 0 } });
+  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({
+    ok: true,
+    value: { size: 0, frames: 0 },
+  });
   const tables = await runInDurableObject(shard(log), (_, state) =>
     state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'frames'").toArray(),
   );
@@ -405,26 +487,35 @@ test("nothing of an event is in the clear in a frame", async ({ expect }) => {
   const event = disclosureOf(1, newId());
   await shard(log).append([event]);
   const frame = Buffer.from((await shard(log).frame(0)) ?? []);
-  for (const text of ["telehealth", "TREAT", "made-up", "disclosure"]) expect(frame.includes(text), text).toBe(false);
+  for (const text of ["telehealth", "TREAT", "made-up", "disclosure"])
+    expect(frame.includes(text), text).toBe(false);
   expect(frame.includes(Buffer.from(event.id, "hex"))).toBe(false);
 });
 
-test("beyond the cap, anonymous refusals are counted exactly, across an eviction, and the counts go on record", async ({ expect }) => {
+test("beyond the cap, anonymous refusals are counted exactly, across an eviction, and the counts go on record", async ({
+  expect,
+}) => {
   const log = ownLog();
   const anonymous = (reason: string) => ({ ...refusal(), who: undefined, outcome: { status: 401, reason } });
   const answers = await Promise.all(
-    Array.from({ length: 1_300 }, (_, i) => shard(log).append([anonymous(i % 2 === 0 ? "token_missing" : "token_expired")])),
+    Array.from({ length: 1_300 }, (_, i) =>
+      shard(log).append([anonymous(i % 2 === 0 ? "token_missing" : "token_expired")]),
+    ),
   );
   const counted = answers.filter((answer) => answer === "counted").length;
   expect(counted).toBeGreaterThan(250);
   const ofClient = { ...refusal(), who: { client: "telehealth" } };
-  expect(await shard(log).append([ofClient]), "a client's own refusal is never merely counted").not.toBe("counted");
+  expect(await shard(log).append([ofClient]), "a client's own refusal is never merely counted").not.toBe(
+    "counted",
+  );
 
   await evictDurableObject(shard(log));
   await shard(log).append([refusal()]);
   const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
   const records = await openAll(log, auditor);
-  const tallies = records.flatMap((record) => (record?.event.kind === "refusals" ? [record.event.tally ?? {}] : []));
+  const tallies = records.flatMap((record) =>
+    record?.event.kind === "refusals" ? [record.event.tally ?? {}] : [],
+  );
   const total = tallies.flatMap((tally) => Object.values(tally)).reduce((sum, n) => sum + n, 0);
   expect(total).toBe(counted);
   expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true });

@@ -6,7 +6,10 @@ import { inLane, lane } from "../../support/lane.ts";
 /** Two auditors and the secrets of a ledger, made anew for each run: nothing here is a key that anybody uses. */
 const auditors = ["auditor-1", "auditor-2"].map((kid) => {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  return { public: { ...publicKey.export({ format: "jwk" }), kid }, private: { ...privateKey.export({ format: "jwk" }), kid } };
+  return {
+    public: { ...publicKey.export({ format: "jwk" }), kid },
+    private: { ...privateKey.export({ format: "jwk" }), kid },
+  };
 });
 const secret = (): string => randomBytes(32).toString("base64url");
 

@@ -120,7 +120,13 @@ export const disclosureOf = (count: number, id = newId()): AuditEvent => ({
   at: instant(Date.now()),
   kind: "disclosure",
   who: { client: "telehealth", certificate: "x5t", tokenId: "jti" },
-  what: { interaction: "search-type", origin: "main", type: "Observation", parameters: [["code", "1-1"]], method: "GET" },
+  what: {
+    interaction: "search-type",
+    origin: "main",
+    type: "Observation",
+    parameters: [["code", "1-1"]],
+    method: "GET",
+  },
   why: { purposes: ["TREAT"], agreement: "baa-1", policy: "sha256:x" },
   outcome: { status: 200 },
   patients: Array.from({ length: count }, (_, i) => ({

@@ -35,10 +35,21 @@ const none: OriginTokens = () => {
 const place = { clock: () => instant(time), wait: () => Promise.resolve(), keepAlive: () => {} };
 let time = 0;
 const everywhere = new Map(["LAB_TOKEN", ...ownSecrets].map((name) => [name, new Set(["fhir.example.org"])]));
-const at = (origin: Parameters<typeof originAddress>[0], secret: unknown, tokens = none, secretHosts = everywhere) =>
-  originAddress(origin, { secrets: { valueOf: () => secret, secretHosts }, tokens, bearers: storedBearers(place) });
+const at = (
+  origin: Parameters<typeof originAddress>[0],
+  secret: unknown,
+  tokens = none,
+  secretHosts = everywhere,
+) =>
+  originAddress(origin, {
+    secrets: { valueOf: () => secret, secretHosts },
+    tokens,
+    bearers: storedBearers(place),
+  });
 
-test("an origin's bearer token is the secret that its entry names, and its absence a fault that names it", ({ expect }) => {
+test("an origin's bearer token is the secret that its entry names, and its absence a fault that names it", ({
+  expect,
+}) => {
   const { bearer: held } = at(bearer("LAB_TOKEN"), "a-token");
   expect(held instanceof Secret && held.reveal()).toBe("a-token");
   expect(() => at(bearer("LAB_TOKEN"), undefined)).toThrow("LAB_TOKEN");
@@ -55,24 +66,34 @@ test("no entry makes the gateway send one of its own secrets to an origin", ({ e
   }
 });
 
-test("a secret goes to no host but those that the deployment names for it, whatever the registry says", ({ expect }) => {
+test("a secret goes to no host but those that the deployment names for it, whatever the registry says", ({
+  expect,
+}) => {
   const only = (host: string) => new Map([["LAB_TOKEN", new Set([host])]]);
   for (const host of ["fhir.example.org", "fhir.example.org:8443"]) {
     const there = { ...bearer("LAB_TOKEN"), url: `https://${host}/r4` } as ReturnType<typeof bearer>;
     expect(at(there, "a-token", none, only(host)).bearer, host).toBeInstanceOf(Secret);
-    const elsewhere = { ...bearer("LAB_TOKEN"), url: "https://fhir.example.org.evil/r4" } as unknown as ReturnType<typeof bearer>;
+    const elsewhere = {
+      ...bearer("LAB_TOKEN"),
+      url: "https://fhir.example.org.evil/r4",
+    } as unknown as ReturnType<typeof bearer>;
     expect(() => at(elsewhere, "a-token", none, only(host)), host).toThrow("LAB_TOKEN");
   }
   expect(() => at(bearer("LAB_TOKEN"), "a-token", none, new Map())).toThrow("LAB_TOKEN");
   expect(() => at(bearer("OTHER_TOKEN"), "a-token", none, only("fhir.example.org"))).toThrow("OTHER_TOKEN");
   // A key signs for its token endpoint as well, and what is got there goes to the origin.
-  const asked: OriginTokens = () => ({ current: () => Promise.resolve(new Secret("x")), anew: () => Promise.resolve(new Secret("x")) });
+  const asked: OriginTokens = () => ({
+    current: () => Promise.resolve(new Secret("x")),
+    anew: () => Promise.resolve(new Secret("x")),
+  });
   expect(() => at(keyed("LAB_TOKEN"), "{}", asked, only("fhir.example.org"))).not.toThrow();
   const endpoint = {
     ...keyed("LAB_TOKEN"),
     credentials: { ...keyed("LAB_TOKEN").credentials, tokenEndpoint: "https://evil.example/token" },
   };
-  expect(() => at(endpoint as unknown as ReturnType<typeof keyed>, "{}", asked, only("fhir.example.org"))).toThrow("LAB_TOKEN");
+  expect(() =>
+    at(endpoint as unknown as ReturnType<typeof keyed>, "{}", asked, only("fhir.example.org")),
+  ).toThrow("LAB_TOKEN");
 });
 
 test("a bearer token in a Secrets Store is read again each minute, and when the origin takes it no more, without a restart", async ({

@@ -22,12 +22,14 @@ const refuse =
     res.writeHead(status);
     res.end();
   };
-const page = (url: string) => json({ resourceType: "Bundle", type: "searchset", link: [{ relation: "self", url }], entry: [] });
+const page = (url: string) =>
+  json({ resourceType: "Bundle", type: "searchset", link: [{ relation: "self", url }], entry: [] });
 const elsewhere = "http://ehr.internal:8080/R4";
 const paths: Readonly<Record<string, () => RequestListener>> = {
   "/plain/metadata": () => json({ resourceType: "CapabilityStatement" }),
   "/plain/Organization": () => page(`http://127.0.0.1:${port}/plain/Organization?_count=1`),
-  "/says/metadata": () => json({ resourceType: "CapabilityStatement", implementation: { description: "x", url: elsewhere } }),
+  "/says/metadata": () =>
+    json({ resourceType: "CapabilityStatement", implementation: { description: "x", url: elsewhere } }),
   "/links/metadata": () => json({ resourceType: "CapabilityStatement" }),
   "/links/Organization": () => page(`${elsewhere}/Organization?_count=1`),
   "/shut/metadata": () => refuse(401),
@@ -63,8 +65,14 @@ function statesOf(entries: () => readonly OriginEntry[]) {
     list: () => Promise.resolve(entries()),
     credentials: {
       secrets: { valueOf: () => undefined, secretHosts: new Map() },
-      tokens: () => ({ current: () => Promise.reject(new Error("no")), anew: () => Promise.reject(new Error("no")) }),
-      bearers: () => ({ current: () => Promise.reject(new Error("no")), anew: () => Promise.reject(new Error("no")) }),
+      tokens: () => ({
+        current: () => Promise.reject(new Error("no")),
+        anew: () => Promise.reject(new Error("no")),
+      }),
+      bearers: () => ({
+        current: () => Promise.reject(new Error("no")),
+        anew: () => Promise.reject(new Error("no")),
+      }),
     },
     allowed: { originHosts: new Set(["127.0.0.1"]) },
     clock: () => instant(time),
@@ -74,7 +82,9 @@ function statesOf(entries: () => readonly OriginEntry[]) {
   return { states, pass: (milliseconds: number) => (time += milliseconds) };
 }
 
-test("readiness says of each origin what stands against it, and nothing of where it is", async ({ expect }) => {
+test("readiness says of each origin what stands against it, and nothing of where it is", async ({
+  expect,
+}) => {
   const all = [
     entry("plain"),
     entry("says"),

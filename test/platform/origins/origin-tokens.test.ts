@@ -28,15 +28,27 @@ function endpoint(answer: object = {}, changes: object = {}, by = key) {
     (question) => {
       questions.push(question);
       given += 1;
-      return Promise.resolve({ access_token: `token-${given}`, token_type: "bearer", expires_in: 100, ...answer });
+      return Promise.resolve({
+        access_token: `token-${given}`,
+        token_type: "bearer",
+        expires_in: 100,
+        ...answer,
+      });
     },
     { clock: () => time, wait: () => wait(1), keepAlive: () => {} },
   )({ ...credentials, ...changes }, by);
   const assertion = () => questions.at(-1)?.form?.get("client_assertion") ?? "";
-  return { source, questions, assertion, pass: (seconds: number) => (time = instant(time + seconds * 1_000)) };
+  return {
+    source,
+    questions,
+    assertion,
+    pass: (seconds: number) => (time = instant(time + seconds * 1_000)),
+  };
 }
 
-test("T39: the assertion is for one string, good for sixty seconds, and never the same twice", async ({ expect }) => {
+test("T39: the assertion is for one string, good for sixty seconds, and never the same twice", async ({
+  expect,
+}) => {
   const { source, questions, assertion, pass } = endpoint();
   expect((await source.current()).reveal()).toBe("token-1");
   const { url, form } = questions[0] ?? {};
@@ -48,7 +60,13 @@ test("T39: the assertion is for one string, good for sixty seconds, and never th
   });
   expect(decodeProtectedHeader(assertion())).toEqual({ alg: "ES384", typ: "JWT", kid: "ES384-1" });
   const first = decodeJwt(assertion());
-  expect(first).toMatchObject({ iss: "phylax", sub: "phylax", aud: credentials.tokenEndpoint, iat: now, exp: now + 60 });
+  expect(first).toMatchObject({
+    iss: "phylax",
+    sub: "phylax",
+    aud: credentials.tokenEndpoint,
+    iat: now,
+    exp: now + 60,
+  });
   pass(90);
   await source.current();
   expect(decodeJwt(assertion()).jti).not.toBe(first.jti);
@@ -58,7 +76,9 @@ test("T39: the assertion is for one string, good for sixty seconds, and never th
   expect(decodeJwt(fapi.assertion()).aud).toBe("https://fhir.example.org");
 });
 
-test("T39: each kind of key signs by its own algorithm, and what is no key shows nothing of itself", async ({ expect }) => {
+test("T39: each kind of key signs by its own algorithm, and what is no key shows nothing of itself", async ({
+  expect,
+}) => {
   const keys: readonly (readonly [string, Secret])[] = [
     ["ES256", await jwkOf("ES256")],
     ["EdDSA", await jwkOf("Ed25519")],
@@ -70,14 +90,20 @@ test("T39: each kind of key signs by its own algorithm, and what is no key shows
     await source.current();
     expect(decodeProtectedHeader(assertion()).alg).toBe(alg);
   }
-  for (const none of ["canary", '{"kty":"oct","k":"canary"}', '{"kty":"EC","crv":"P-256","x":"canary","y":"canary"}']) {
+  for (const none of [
+    "canary",
+    '{"kty":"oct","k":"canary"}',
+    '{"kty":"EC","crv":"P-256","x":"canary","y":"canary"}',
+  ]) {
     const fault = await endpoint({}, {}, new Secret(none)).source.current().then(String, String);
     expect(fault).toContain("not a private JWK");
     expect(fault).not.toContain("canary");
   }
 });
 
-test("T39: one token serves until the last quarter of its life, and none in its last tenth", async ({ expect }) => {
+test("T39: one token serves until the last quarter of its life, and none in its last tenth", async ({
+  expect,
+}) => {
   const { source, questions, pass } = endpoint();
   const all = await Promise.all(Array.from({ length: 50 }, () => source.current()));
   expect(new Set(all.map((token) => token.reveal()))).toEqual(new Set(["token-1"]));
@@ -88,7 +114,9 @@ test("T39: one token serves until the last quarter of its life, and none in its 
   expect(questions).toHaveLength(2);
 });
 
-test("T39: a token that the origin does not take is asked for anew, at most once in five seconds", async ({ expect }) => {
+test("T39: a token that the origin does not take is asked for anew, at most once in five seconds", async ({
+  expect,
+}) => {
   const { source, questions, pass } = endpoint();
   const held = await source.current();
   expect(await source.anew()).toBe(held);
@@ -105,5 +133,7 @@ test("T39: only a bearer token that a header can carry is one", async ({ expect 
     { access_token: "" },
     { expires_in: 0 },
   ])
-    await expect(endpoint(answer).source.current(), JSON.stringify(answer)).rejects.toThrow("no bearer token");
+    await expect(endpoint(answer).source.current(), JSON.stringify(answer)).rejects.toThrow(
+      "no bearer token",
+    );
 });

@@ -17,7 +17,13 @@ const binding: PageBinding = {
   patient: undefined,
   user: undefined,
 };
-const place: PagePlace = { question: "patient=1&code=a%7Cb", posted: true, link: "?_getpages=7", after: "o3", seen: 400 };
+const place: PagePlace = {
+  question: "patient=1&code=a%7Cb",
+  posted: true,
+  link: "?_getpages=7",
+  after: "o3",
+  seen: 400,
+};
 const minutes = (n: number) => instant(at + n * 60_000);
 const reasonOf = async (text: string, bound = binding, when = at) => {
   const opened = await links.open(text, bound, when);
@@ -30,13 +36,21 @@ test("a link opens to the very place it was sealed for, and shows nothing of it"
   expect(Buffer.from(sealed, "base64url").toString("latin1")).not.toMatch(/patient|getpages|payer/u);
   expect(await links.open(sealed, binding, minutes(14))).toEqual({ ok: true, value: place });
   const first = { ...place, link: undefined, after: undefined };
-  expect(await links.open(await links.seal(first, binding, at), binding, at)).toEqual({ ok: true, value: first });
+  expect(await links.open(await links.seal(first, binding, at), binding, at)).toEqual({
+    ok: true,
+    value: first,
+  });
   expect(await links.seal(place, binding, at)).not.toBe(sealed);
 });
 
-test("a link is as long wherever in the origin's list its page begins: that depends on how many rows are hidden", async ({ expect }) => {
+test("a link is as long wherever in the origin's list its page begins: that depends on how many rows are hidden", async ({
+  expect,
+}) => {
   const { length } = await links.seal({ ...place, link: undefined, seen: 0 }, binding, at);
-  const anywhere = fc.record({ link: fc.option(fc.stringMatching(/^[?][a-z0-9=&%]{0,900}$/u), { nil: undefined }), seen: fc.nat() });
+  const anywhere = fc.record({
+    link: fc.option(fc.stringMatching(/^[?][a-z0-9=&%]{0,900}$/u), { nil: undefined }),
+    seen: fc.nat(),
+  });
   await fc.assert(
     fc.asyncProperty(anywhere, async (where) => {
       const sealed = await links.seal({ ...place, ...where }, binding, at);
@@ -52,7 +66,9 @@ test("after fifteen minutes it opens no longer", async ({ expect }) => {
   expect(await reasonOf(sealed, binding, minutes(15))).toBe("page_link_expired");
 });
 
-test("it opens for no other client, origin, path, purpose, policy, patient or user, and with no other key", async ({ expect }) => {
+test("it opens for no other client, origin, path, purpose, policy, patient or user, and with no other key", async ({
+  expect,
+}) => {
   const sealed = await links.seal(place, binding, at);
   const others = {
     client: "telehealth",
@@ -65,18 +81,32 @@ test("it opens for no other client, origin, path, purpose, policy, patient or us
   };
   for (const [name, value] of Object.entries(others))
     expect(await reasonOf(sealed, { ...binding, [name]: value }), name).toBe("page_link_mismatch");
-  expect(await pageLinks(key(2)).open(sealed, binding, at)).toEqual({ ok: false, error: { reason: "page_link_mismatch" } });
+  expect(await pageLinks(key(2)).open(sealed, binding, at)).toEqual({
+    ok: false,
+    error: { reason: "page_link_mismatch" },
+  });
 });
 
-test("with any byte changed, cut short, made longer or spelled otherwise it does not open", async ({ expect }) => {
+test("with any byte changed, cut short, made longer or spelled otherwise it does not open", async ({
+  expect,
+}) => {
   const sealed = await links.seal(place, binding, at);
   const bytes = Buffer.from(sealed, "base64url");
   for (const [index, byte] of bytes.entries()) {
     const changed = Buffer.from(bytes);
     changed[index] = byte ^ 1;
-    expect(await reasonOf(changed.toString("base64url")), String(index)).toBe(index === 0 ? "page_link_malformed" : "page_link_mismatch");
+    expect(await reasonOf(changed.toString("base64url")), String(index)).toBe(
+      index === 0 ? "page_link_malformed" : "page_link_mismatch",
+    );
   }
-  for (const text of [sealed.slice(0, -1), sealed.slice(0, 30), `${sealed}AAAA`, `${sealed}=`, ` ${sealed}`, ""])
+  for (const text of [
+    sealed.slice(0, -1),
+    sealed.slice(0, 30),
+    `${sealed}AAAA`,
+    `${sealed}=`,
+    ` ${sealed}`,
+    "",
+  ])
     expect(await reasonOf(text), text).not.toBe("opened");
   await fc.assert(
     fc.asyncProperty(fc.oneof(fc.string(), fc.base64String()), async (text) => {

@@ -30,7 +30,9 @@ async function lengthsOf(body: string, chunkLength: number): Promise<readonly nu
   return pieces.map(({ length }) => length);
 }
 
-test("a body comes in full pieces, however small the chunks that it was sent in, and an empty one has none", async ({ expect }) => {
+test("a body comes in full pieces, however small the chunks that it was sent in, and an empty one has none", async ({
+  expect,
+}) => {
   const long = Array.from({ length: 4_000 }, (_, i) => String(i).padStart(10, "-")).join("");
   expect(await lengthsOf(long, 37)).toEqual([16_384, 16_384, 7_232]);
   expect(await lengthsOf(long.slice(0, 16_384), 5_000)).toEqual([16_384]);

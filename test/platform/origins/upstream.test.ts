@@ -27,7 +27,9 @@ const origins = (hosts: readonly string[] = [host], forwardClientCert = false) =
   upstream({
     find: (name) =>
       Promise.resolve(
-        name === "main" ? { base: `http://${host}/fhir`, bearer: new Secret("origin-token"), forwardClientCert, traits } : undefined,
+        name === "main"
+          ? { base: `http://${host}/fhir`, bearer: new Secret("origin-token"), forwardClientCert, traits }
+          : undefined,
       ),
     hosts: new Set(hosts),
     clock: () => instant(1_000),
@@ -43,15 +45,26 @@ async function textOf(answer: OriginAnswer | undefined): Promise<string> {
 }
 const question = { path: "Patient", query: "_id=1" };
 
-test("an origin is asked with its own credential, strictly, and with nothing of the client", async ({ expect }) => {
+test("an origin is asked with its own credential, strictly, and with nothing of the client", async ({
+  expect,
+}) => {
   answer = (res) => res.end("{}");
-  expect(await origins().ask("main", question)).toMatchObject({ kind: "answered", base: `http://${host}/fhir` });
+  expect(await origins().ask("main", question)).toMatchObject({
+    kind: "answered",
+    base: `http://${host}/fhir`,
+  });
   const { url, headers } = seen.at(-1) ?? {};
   expect(url).toBe("/fhir/Patient?_id=1");
-  expect(headers).toMatchObject({ authorization: "Bearer origin-token", accept: "application/fhir+json", prefer: "handling=strict" });
+  expect(headers).toMatchObject({
+    authorization: "Bearer origin-token",
+    accept: "application/fhir+json",
+    prefer: "handling=strict",
+  });
 });
 
-test("T25: the asker's certificate goes with each question to an origin that wants it, and to no other", async ({ expect }) => {
+test("T25: the asker's certificate goes with each question to an origin that wants it, and to no other", async ({
+  expect,
+}) => {
   answer = (res) => res.end("{}");
   const asked = async (wants: boolean, clientCert?: string) => {
     await origins([host], wants).ask("main", question, clientCert);
@@ -104,52 +117,96 @@ test("404 and 410 are one absence; a broken connection is tried once more", asyn
   expect(seen.length).toBe(before + 2);
 });
 
-test("a host that the deployment does not name is never called, and an unknown origin is no origin", async ({ expect }) => {
+test("a host that the deployment does not name is never called, and an unknown origin is no origin", async ({
+  expect,
+}) => {
   const before = seen.length;
   await expect(origins(["fhir.example"]).ask("main", question)).rejects.toThrow("ORIGIN_HOSTS");
   expect(await origins().ask("other", question)).toBeUndefined();
   expect(seen.length).toBe(before);
 });
 
-test("a server that says it is down is left alone; one that fails a request of its own is not", async ({ expect }) => {
+test("a server that says it is down is left alone; one that fails a request of its own is not", async ({
+  expect,
+}) => {
   const own = origins();
   answer = (res) => res.writeHead(500).end();
-  for (let i = 0; i < 6; i++) expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 500 });
+  for (let i = 0; i < 6; i++)
+    expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 500 });
   answer = (res) => res.writeHead(503).end();
-  for (let i = 0; i < 5; i++) expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 503, retryAfterSeconds: 10 });
+  for (let i = 0; i < 5; i++)
+    expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 503, retryAfterSeconds: 10 });
   expect(await own.ask("main", question)).toEqual({ kind: "circuit_open", retryAfterSeconds: 5 });
 });
 
-test("T39: a token that the origin takes no more is replaced once, and without one the origin is not asked", async ({ expect }) => {
+test("T39: a token that the origin takes no more is replaced once, and without one the origin is not asked", async ({
+  expect,
+}) => {
   const [old, renewed] = [new Secret("old"), new Secret("renewed")];
   const asked = async (current: () => Promise<Secret>, anew: () => Promise<Secret>) => {
     const before = seen.length;
     const answer = await upstream({
-      find: () => Promise.resolve({ base: `http://${host}/fhir`, bearer: { current, anew }, forwardClientCert: false, traits }),
+      find: () =>
+        Promise.resolve({
+          base: `http://${host}/fhir`,
+          bearer: { current, anew },
+          forwardClientCert: false,
+          traits,
+        }),
       hosts: new Set([host]),
       clock: () => instant(1_000),
     }).ask("main", question);
     return { answer, tokens: seen.slice(before).map(({ headers }) => headers.authorization) };
   };
   const give = (secret: Secret) => () => Promise.resolve(secret);
-  answer = (res) => res.writeHead(seen.at(-1)?.headers.authorization === "Bearer renewed" ? 200 : 401).end("{}");
-  expect(await asked(give(old), give(renewed))).toMatchObject({ answer: { kind: "answered" }, tokens: ["Bearer old", "Bearer renewed"] });
-  expect(await asked(give(renewed), give(old))).toMatchObject({ answer: { kind: "answered" }, tokens: ["Bearer renewed"] });
-  expect(await asked(give(old), give(old))).toMatchObject({ answer: { kind: "refused", status: 401 }, tokens: ["Bearer old"] });
+  answer = (res) =>
+    res.writeHead(seen.at(-1)?.headers.authorization === "Bearer renewed" ? 200 : 401).end("{}");
+  expect(await asked(give(old), give(renewed))).toMatchObject({
+    answer: { kind: "answered" },
+    tokens: ["Bearer old", "Bearer renewed"],
+  });
+  expect(await asked(give(renewed), give(old))).toMatchObject({
+    answer: { kind: "answered" },
+    tokens: ["Bearer renewed"],
+  });
+  expect(await asked(give(old), give(old))).toMatchObject({
+    answer: { kind: "refused", status: 401 },
+    tokens: ["Bearer old"],
+  });
   const down = () => Promise.reject(new Error("no token"));
-  expect(await asked(give(old), down)).toMatchObject({ answer: { kind: "refused", status: 401 }, tokens: ["Bearer old"] });
+  expect(await asked(give(old), down)).toMatchObject({
+    answer: { kind: "refused", status: 401 },
+    tokens: ["Bearer old"],
+  });
   expect(await asked(down, down)).toEqual({ answer: { kind: "unreachable" }, tokens: [] });
 });
 
-test("a write goes once with the origin's credential and the version that was judged, and says what it brings", async ({ expect }) => {
+test("a write goes once with the origin's credential and the version that was judged, and says what it brings", async ({
+  expect,
+}) => {
   answer = (res) => res.writeHead(201, { location: "Observation/1/_history/1", etag: "its own" }).end("{}");
-  const written = await origins().send("main", { method: "PUT", path: "Observation/1", body: "{}", version: "7" });
-  expect(written).toMatchObject({ kind: "written", location: "Observation/1/_history/1", base: `http://${host}/fhir` });
+  const written = await origins().send("main", {
+    method: "PUT",
+    path: "Observation/1",
+    body: "{}",
+    version: "7",
+  });
+  expect(written).toMatchObject({
+    kind: "written",
+    location: "Observation/1/_history/1",
+    base: `http://${host}/fhir`,
+  });
   const { method, url, headers } = seen.at(-1) ?? {};
   expect({ method, url }).toEqual({ method: "PUT", url: "/fhir/Observation/1" });
-  expect(headers).toMatchObject({ authorization: "Bearer origin-token", "content-type": "application/fhir+json", "if-match": 'W/"7"' });
+  expect(headers).toMatchObject({
+    authorization: "Bearer origin-token",
+    "content-type": "application/fhir+json",
+    "if-match": 'W/"7"',
+  });
   answer = (res) => res.writeHead(204).end();
-  expect(await origins().send("main", { method: "DELETE", path: "Observation/1" })).toMatchObject({ kind: "written" });
+  expect(await origins().send("main", { method: "DELETE", path: "Observation/1" })).toMatchObject({
+    kind: "written",
+  });
   expect(seen.at(-1)?.headers).not.toHaveProperty("if-match");
 });
 
@@ -171,7 +228,9 @@ test("P10: a write is never sent twice, whatever becomes of it", async ({ expect
   await expect(origins(["other.example"]).send("main", write)).rejects.toThrow("ORIGIN_HOSTS");
 });
 
-test("a path that a URL parser would fold or cut is never asked: what arrived would not be what was judged", async ({ expect }) => {
+test("a path that a URL parser would fold or cut is never asked: what arrived would not be what was judged", async ({
+  expect,
+}) => {
   answer = (res) => res.end("{}");
   for (const path of [
     "Patient/..",

@@ -9,8 +9,14 @@ import { tiesOf } from "#policy/view/ties";
 import { compileView } from "#policy/view/view";
 import { policy, rule } from "../granting.ts";
 
-const published = (type: PolicyRule["types"][number], show: PolicyRule["show"], more: Partial<PolicyRule> = {}) => {
-  const read = parsePolicyDocument(policy(rule([type], show, { interactions: ["read", "search", "update"], ...more })));
+const published = (
+  type: PolicyRule["types"][number],
+  show: PolicyRule["show"],
+  more: Partial<PolicyRule> = {},
+) => {
+  const read = parsePolicyDocument(
+    policy(rule([type], show, { interactions: ["read", "search", "update"], ...more })),
+  );
   return read.ok ? "published" : `${read.error.pointer} ${read.error.problem}`;
 };
 
@@ -37,15 +43,22 @@ test.for<readonly [PolicyRule["types"][number], readonly string[], string]>([
   const answer = published(type, [...show]);
   expect(answer).toMatch(/^\/rules\/0\/interactions\/2 would find out /u);
   expect(answer).toContain(key);
-  expect(published(type, [...show], { interactions: ["read", "search"] }), "to read it finds out nothing").toBe("published");
+  expect(
+    published(type, [...show], { interactions: ["read", "search"] }),
+    "to read it finds out nothing",
+  ).toBe("published");
 });
 
 test("a slice is looked into, and so are the items in no slice", ({ expect }) => {
-  expect(published("Patient", ["identifier[system=urn:mrn].value", "identifier[system=urn:mrn].period.start"])).toContain(
-    "identifier.period.end",
+  expect(
+    published("Patient", ["identifier[system=urn:mrn].value", "identifier[system=urn:mrn].period.start"]),
+  ).toContain("identifier.period.end");
+  expect(
+    published("Patient", ["identifier[system=urn:mrn].value", "identifier[system=urn:mrn].period"]),
+  ).toBe("published");
+  expect(published("Encounter", ["status", "identifier.period", "identifier[system=urn:mrn].value"])).toBe(
+    "published",
   );
-  expect(published("Patient", ["identifier[system=urn:mrn].value", "identifier[system=urn:mrn].period"])).toBe("published");
-  expect(published("Encounter", ["status", "identifier.period", "identifier[system=urn:mrn].value"])).toBe("published");
 });
 
 test.for<readonly [PolicyRule["types"][number], PolicyRule["show"]]>([
@@ -58,11 +71,16 @@ test.for<readonly [PolicyRule["types"][number], PolicyRule["show"]]>([
   ["Observation", ["status", "category", "subject", "note"]],
   ["Condition", ["subject", "code", "clinicalStatus", "verificationStatus", "onset[x]", "abatement[x]"]],
   ["Task", ["status", "intent", "for", "description"]],
-])("an update of %s that shows both or neither of what is tied is published: %j", ([type, show], { expect }) => {
-  expect(published(type, show)).toBe("published");
-});
+])(
+  "an update of %s that shows both or neither of what is tied is published: %j",
+  ([type, show], { expect }) => {
+    expect(published(type, show)).toBe("published");
+  },
+);
 
-test("each pair that is checked together is refused by its first element alone, and a view of everything ties nothing", ({ expect }) => {
+test("each pair that is checked together is refused by its first element alone, and a view of everything ties nothing", ({
+  expect,
+}) => {
   const none = { all: false, urls: new Set<string>() };
   for (const type of Object.keys(r4Ties).filter(isResourceType)) {
     expect(tiesOf(compileView(type, everything, none)), type).toEqual([]);
@@ -70,8 +88,13 @@ test("each pair that is checked together is refused by its first element alone, 
       const [key = "", paths = ""] = text.split(":");
       const first = paths.split(",").find((path) => !path.includes("*")) ?? "";
       // A resource inside is cut by its own rule; modifier elements are always shown.
-      const isShownAnyway = (path: string) => elementsOf(type).get(path.split(".")[0] ?? "")?.isModifier === true;
-      if (first === "" || first.startsWith("entry.resource") || paths.split(",").every((path) => path === first || isShownAnyway(path)))
+      const isShownAnyway = (path: string) =>
+        elementsOf(type).get(path.split(".")[0] ?? "")?.isModifier === true;
+      if (
+        first === "" ||
+        first.startsWith("entry.resource") ||
+        paths.split(",").every((path) => path === first || isShownAnyway(path))
+      )
         continue;
       const ties = tiesOf(compileView(type, shownBy(readPath(first)), none));
       expect(

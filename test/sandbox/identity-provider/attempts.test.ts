@@ -1,7 +1,9 @@
 import { test } from "vitest";
 import { Attempts } from "../../../sandbox/identity-provider/attempts.ts";
 
-test("after three attempts a name waits four seconds, then each doubles the wait, up to a quarter of an hour", ({ expect }) => {
+test("after three attempts a name waits four seconds, then each doubles the wait, up to a quarter of an hour", ({
+  expect,
+}) => {
   const attempts = new Attempts();
   for (let i = 0; i < 2; i++) expect(attempts.begin("somebody", 0)).toBe(0);
   let at = 0;
@@ -18,7 +20,9 @@ test("after three attempts a name waits four seconds, then each doubles the wait
 
 test("of attempts at the same moment no more are checked than one after the other", ({ expect }) => {
   const attempts = new Attempts();
-  expect(Array.from({ length: 100 }, () => attempts.begin("somebody", 5)).filter((wait) => wait === 0)).toHaveLength(3);
+  expect(
+    Array.from({ length: 100 }, () => attempts.begin("somebody", 5)).filter((wait) => wait === 0),
+  ).toHaveLength(3);
 });
 
 test("a name's waiting is its own, and ends with the right password", ({ expect }) => {

@@ -3,7 +3,11 @@ import { consentPage, messagePage, signInPage } from "../../../sandbox/identity-
 
 test("nothing that a page says can become markup", ({ expect }) => {
   const mark = `<img src=x onerror="a('b')">&`;
-  for (const page of [consentPage(mark, mark, [mark]), messagePage(mark, mark), signInPage({ withCode: true, problem: mark })]) {
+  for (const page of [
+    consentPage(mark, mark, [mark]),
+    messagePage(mark, mark),
+    signInPage({ withCode: true, problem: mark }),
+  ]) {
     expect(page).not.toContain("<img");
     expect(page).toContain("&lt;img src=x onerror=&quot;a(&#39;b&#39;)&quot;&gt;&amp;");
   }

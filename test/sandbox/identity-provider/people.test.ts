@@ -7,7 +7,10 @@ import { totp } from "../../../sandbox/identity-provider/totp.ts";
 
 const at = Date.UTC(2026, 10, 24, 12);
 
-test("people keep their passwords with the state, each has their own, and a login names no patient", ({ expect, onTestFinished }) => {
+test("people keep their passwords with the state, each has their own, and a login names no patient", ({
+  expect,
+  onTestFinished,
+}) => {
   const state = mkdtempSync(join(tmpdir(), "phylax-"));
   onTestFinished(() => rmSync(state, { recursive: true }));
   const people = peopleOf(state, ["amara-okafor", "jose-nunez"]);
@@ -20,11 +23,20 @@ test("people keep their passwords with the state, each has their own, and a logi
   expect(peopleOf(state, ["amara-okafor", "jose-nunez"])).toEqual(people);
 });
 
-test("only the right password of that login is taken, and a code that is asked for must be right as well", ({ expect }) => {
-  const person = (login: string, password: string) => ({ login, password, totp: "GEZDGNBVGY3TQOJQ", patient: "p", fhirUser: "Patient/p" });
+test("only the right password of that login is taken, and a code that is asked for must be right as well", ({
+  expect,
+}) => {
+  const person = (login: string, password: string) => ({
+    login,
+    password,
+    totp: "GEZDGNBVGY3TQOJQ",
+    patient: "p",
+    fhirUser: "Patient/p",
+  });
   const [one, two] = [person("one", "first"), person("two", "second")];
   const doorkeeper = new Doorkeeper([one, two]);
-  const admit = (login: string, password: string, code?: string) => doorkeeper.admit({ login, password, code }, at);
+  const admit = (login: string, password: string, code?: string) =>
+    doorkeeper.admit({ login, password, code }, at);
   expect(admit("one", "first")).toEqual(one);
   for (const [login, password] of [
     ["one", "second"],

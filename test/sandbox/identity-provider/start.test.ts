@@ -9,7 +9,9 @@ import { ensureAuthority, ensureServerCertificate } from "../../../sandbox/certi
 import { keptKey } from "../../../sandbox/keys.ts";
 import { startIdentityProvider, type IdentityProvider } from "../../../sandbox/identity-provider/start.ts";
 
-async function holding<T>(work: (state: string, start: (gatewayPort?: number) => Promise<IdentityProvider>) => Promise<T>): Promise<T> {
+async function holding<T>(
+  work: (state: string, start: (gatewayPort?: number) => Promise<IdentityProvider>) => Promise<T>,
+): Promise<T> {
   const state = mkdtempSync(join(tmpdir(), "phylax-"));
   const pki = join(state, "pki");
   const { clientCa } = await ensureAuthority(pki);
@@ -51,7 +53,12 @@ test("the issuer and its key stay the same over restarts, and its documents say 
       token_endpoint_auth_methods_supported: ["none"],
       id_token_signing_alg_values_supported: ["ES256"],
     });
-    for (const unused of ["userinfo_endpoint", "end_session_endpoint", "registration_endpoint", "introspection_endpoint"])
+    for (const unused of [
+      "userinfo_endpoint",
+      "end_session_endpoint",
+      "registration_endpoint",
+      "introspection_endpoint",
+    ])
       expect(about).not.toHaveProperty(unused);
     const { keys } = JSON.parse((await send(trust, undefined, `${iss}/jwks`)).text);
     expect(keys).toEqual([publicKey]);
@@ -65,7 +72,9 @@ test("the issuer and its key stay the same over restarts, and its documents say 
   });
 });
 
-test("when somebody else has its port it takes another and keeps that; the gateway's is never taken", async ({ expect }) => {
+test("when somebody else has its port it takes another and keeps that; the gateway's is never taken", async ({
+  expect,
+}) => {
   await holding(async (_state, start) => {
     const first = await start();
     await first.close();
@@ -90,22 +99,35 @@ test("a proof without the server's nonce is sent back for one", async ({ expect 
     const provider = await start();
     const url = `${provider.issuer.iss}/token`;
     const key = await keptKey(join(state, "app.jwk.json"), "ES256", "app");
-    const form = { client_id: "patient-web", grant_type: "authorization_code", code: "none", redirect_uri: "http://127.0.0.1/callback" };
+    const form = {
+      client_id: "patient-web",
+      grant_type: "authorization_code",
+      code: "none",
+      redirect_uri: "http://127.0.0.1/callback",
+    };
     const ask = async (nonce?: string) =>
       send({ ca: join(state, "pki", "ca.pem") }, undefined, url, {
         method: "POST",
-        headers: { "content-type": "application/x-www-form-urlencoded", dpop: await keyProof(key, { url, method: "POST", nonce }) },
+        headers: {
+          "content-type": "application/x-www-form-urlencoded",
+          dpop: await keyProof(key, { url, method: "POST", nonce }),
+        },
         body: new URLSearchParams(form).toString(),
       });
     const first = await ask();
     expect([first.status, JSON.parse(first.text).error]).toEqual([400, "use_dpop_nonce"]);
     const second = await ask(String(first.headers["dpop-nonce"]));
-    expect([second.status, JSON.parse(second.text).error], "the code is looked at now").toEqual([400, "invalid_grant"]);
+    expect([second.status, JSON.parse(second.text).error], "the code is looked at now").toEqual([
+      400,
+      "invalid_grant",
+    ]);
     await provider.close();
   });
 });
 
-test("an app in a browser on this machine is answered by CORS, one from elsewhere is not", async ({ expect }) => {
+test("an app in a browser on this machine is answered by CORS, one from elsewhere is not", async ({
+  expect,
+}) => {
   await holding(async (state, start) => {
     const provider = await start();
     const trust = { ca: join(state, "pki", "ca.pem") };
@@ -115,7 +137,9 @@ test("an app in a browser on this machine is answered by CORS, one from elsewher
         headers: { origin, "content-type": "application/x-www-form-urlencoded" },
         body: "client_id=patient-web&grant_type=authorization_code",
       });
-    expect((await ask("http://127.0.0.1:5173")).headers["access-control-allow-origin"]).toBe("http://127.0.0.1:5173");
+    expect((await ask("http://127.0.0.1:5173")).headers["access-control-allow-origin"]).toBe(
+      "http://127.0.0.1:5173",
+    );
     for (const origin of ["https://elsewhere.example", "http://127.0.0.1.elsewhere.example", "null"])
       expect((await ask(origin)).headers["access-control-allow-origin"], origin).toBeUndefined();
     await provider.close();

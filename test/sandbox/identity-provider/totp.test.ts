@@ -5,7 +5,15 @@ const secret = base32(Buffer.from("12345678901234567890"));
 const seconds = (n: number) => n * 1000;
 
 test("base32 writes what RFC 4648 §10 writes, without its padding", ({ expect }) => {
-  const vectors = { "": "", f: "MY", fo: "MZXQ", foo: "MZXW6", foob: "MZXW6YQ", fooba: "MZXW6YTB", foobar: "MZXW6YTBOI" };
+  const vectors = {
+    "": "",
+    f: "MY",
+    fo: "MZXQ",
+    foo: "MZXW6",
+    foob: "MZXW6YQ",
+    fooba: "MZXW6YTB",
+    foobar: "MZXW6YTBOI",
+  };
   for (const [text, said] of Object.entries(vectors)) expect(base32(Buffer.from(text))).toBe(said);
 });
 
@@ -21,10 +29,14 @@ test("codes are those of RFC 6238 appendix B", ({ expect }) => {
   for (const [at, code] of vectors) expect(totp(secret, seconds(at), 8)).toBe(code);
 });
 
-test("a code is good in its half-minute and the two beside it, once, and no earlier one after it", ({ expect }) => {
+test("a code is good in its half-minute and the two beside it, once, and no earlier one after it", ({
+  expect,
+}) => {
   const at = seconds(1_111_111_109);
-  for (const away of [-30, 0, 30]) expect(new TotpCheck(secret).spend(totp(secret, at + seconds(away)), at)).toBe(true);
-  for (const away of [-60, 60]) expect(new TotpCheck(secret).spend(totp(secret, at + seconds(away)), at)).toBe(false);
+  for (const away of [-30, 0, 30])
+    expect(new TotpCheck(secret).spend(totp(secret, at + seconds(away)), at)).toBe(true);
+  for (const away of [-60, 60])
+    expect(new TotpCheck(secret).spend(totp(secret, at + seconds(away)), at)).toBe(false);
   const check = new TotpCheck(secret);
   expect(check.spend(totp(secret, at), at)).toBe(true);
   expect(check.spend(totp(secret, at), at)).toBe(false);

@@ -19,7 +19,12 @@ async function send(method: string, path: string, body?: unknown, headers: Recor
   return { status: response.status, text };
 }
 const post = async (type: string, entry: readonly object[], headers: Record<string, string> = {}) => {
-  const { status, text } = await send("POST", "", { resourceType: "Bundle", type, ...(entry.length > 0 && { entry }) }, headers);
+  const { status, text } = await send(
+    "POST",
+    "",
+    { resourceType: "Bundle", type, ...(entry.length > 0 && { entry }) },
+    headers,
+  );
   return { status, text, bundle: JSON.parse(text) as Bundle };
 };
 const statuses = ({ entry = [] }: Bundle) => entry.map(({ response }) => response?.status);
@@ -30,7 +35,11 @@ const write = (method: string, url: string, resource?: object, more: object = {}
   request: { method, url, ...more },
   ...(resource && { resource }),
 });
-const patient = (family: string, more: object = {}) => ({ resourceType: "Patient", name: [{ family }], ...more });
+const patient = (family: string, more: object = {}) => ({
+  resourceType: "Patient",
+  name: [{ family }],
+  ...more,
+});
 const observation = (subject: string, more: object = {}) => ({
   resourceType: "Observation",
   status: "final",
@@ -60,25 +69,38 @@ test("R4 http.html#brules: the entries of a batch succeed and fail each on its o
     write("DELETE", "Patient/batched"),
   ]);
   expect([status, bundle.type]).toEqual([200, "batch-response"]);
-  expect(statuses(bundle)).toEqual("201 404 200 201 412 200 304 200 404 400 400 400 400 400 400 204".split(" "));
+  expect(statuses(bundle)).toEqual(
+    "201 404 200 201 412 200 304 200 404 400 400 400 400 400 400 204".split(" "),
+  );
   const [made, absent, search, put] = bundle.entry ?? [];
-  expect(made?.response).toMatchObject({ etag: 'W/"1"', location: `${origin.url}/Patient/${made?.resource?.id}/_history/1` });
+  expect(made?.response).toMatchObject({
+    etag: 'W/"1"',
+    location: `${origin.url}/Patient/${made?.resource?.id}/_history/1`,
+  });
   expect(absent?.response?.outcome).toMatchObject({ resourceType: "OperationOutcome" }); // a failed entry has one
   expect(search?.resource).toMatchObject({ type: "searchset", total: 1 });
   expect(put?.fullUrl).toBe(`${origin.url}/Patient/batched`);
 });
 
-test("R4 http.html#trules: references by urn:uuid lead to what was created, wherever they stand, and digits stay", async ({ expect }) => {
+test("R4 http.html#trules: references by urn:uuid lead to what was created, wherever they stand, and digits stay", async ({
+  expect,
+}) => {
   const text = JSON.stringify({
     resourceType: "Bundle",
     type: "transaction",
     entry: [
-      { fullUrl: uuid(1), ...write("POST", "Observation", observation(uuid(2), { valueQuantity: { value: "DIGITS" } })) },
+      {
+        fullUrl: uuid(1),
+        ...write("POST", "Observation", observation(uuid(2), { valueQuantity: { value: "DIGITS" } })),
+      },
       {
         fullUrl: uuid(2),
         ...write("POST", "Patient", {
           ...patient("Linked"),
-          text: { status: "generated", div: `<div xmlns="http://www.w3.org/1999/xhtml"><a href="${uuid(1)}">x</a> ${uuid(1)}</div>` },
+          text: {
+            status: "generated",
+            div: `<div xmlns="http://www.w3.org/1999/xhtml"><a href="${uuid(1)}">x</a> ${uuid(1)}</div>`,
+          },
           identifier: [{ system: "urn:ietf:rfc:3986", value: uuid(2) }],
           extension: [{ url: "http://example.org/about", valueUri: uuid(1) }],
           generalPractitioner: [{ reference: "urn:uuid:00000000-0000-4000-8000-999999999999" }],
@@ -86,14 +108,27 @@ test("R4 http.html#trules: references by urn:uuid lead to what was created, wher
       },
       {
         fullUrl: "http://other.test/Encounter/9",
-        ...write("PUT", "Encounter/nine", { resourceType: "Encounter", id: "nine", status: "finished", class: { code: "AMB" } }),
+        ...write("PUT", "Encounter/nine", {
+          resourceType: "Encounter",
+          id: "nine",
+          status: "finished",
+          class: { code: "AMB" },
+        }),
       },
-      write("POST", "Observation", observation(uuid(2), { encounter: { reference: "http://other.test/Encounter/9" } })),
+      write(
+        "POST",
+        "Observation",
+        observation(uuid(2), { encounter: { reference: "http://other.test/Encounter/9" } }),
+      ),
     ],
   }).replace('"DIGITS"', "7.00");
   const { status, text: answered } = await send("POST", "", text);
   const { type, entry = [] } = JSON.parse(answered) as Bundle;
-  expect([status, type, statuses({ entry } as Bundle)]).toEqual([200, "transaction-response", ["201", "201", "201", "201"]]);
+  expect([status, type, statuses({ entry } as Bundle)]).toEqual([
+    200,
+    "transaction-response",
+    ["201", "201", "201", "201"],
+  ]);
   const [first, second, , fourth] = entry.map(({ resource }) => resource);
   expect(first).toMatchObject({ subject: { reference: `Patient/${second?.id}` } });
   expect(answered).toContain('"value":7.00');
@@ -108,7 +143,9 @@ test("R4 http.html#trules: references by urn:uuid lead to what was created, wher
   expect(await total(`Observation?patient=${second?.id}`)).toBe(2);
 });
 
-test("R4 http.html#trules: whatever their order, deletions come before creations, then changes, then reads", async ({ expect }) => {
+test("R4 http.html#trules: whatever their order, deletions come before creations, then changes, then reads", async ({
+  expect,
+}) => {
   await send("PUT", "Patient/old", patient("Order", { id: "old" }));
   await send("PUT", "Patient/kept", patient("Order", { id: "kept" }));
   const patch = {
@@ -149,11 +186,17 @@ test("a transaction is all or nothing: the first refusal undoes creations, chang
       write("DELETE", "Patient/kept"),
       last,
     ]);
-    expect([answer.status, answer.bundle.resourceType], JSON.stringify(last)).toEqual([status, "OperationOutcome"]);
+    expect([answer.status, answer.bundle.resourceType], JSON.stringify(last)).toEqual([
+      status,
+      "OperationOutcome",
+    ]);
   }
   expect(await total("Patient?family=undone")).toBe(0);
   expect((await send("GET", "Patient/undone")).status).toBe(404);
-  expect(await get<Patient>("Patient/stays")).toMatchObject({ name: [{ family: "Stays" }], meta: { versionId: "1" } });
+  expect(await get<Patient>("Patient/stays")).toMatchObject({
+    name: [{ family: "Stays" }],
+    meta: { versionId: "1" },
+  });
   expect(await total("Patient?_id=kept,stays&family=order,stays")).toBe(2); // the index is as it was
   const after = await get<Bundle>("_history?_count=1000");
   expect(after.entry).toEqual(before.entry);
@@ -165,7 +208,11 @@ test("conditions of a transaction: created once, changed where it matches, delet
   const doctor = { resourceType: "Practitioner", identifier: [{ system: "urn:npi", value: "99" }] };
   const bundle = (family: string) => [
     { fullUrl: uuid(3), ...write("POST", "Practitioner", doctor, { ifNoneExist: "identifier=urn:npi|99" }) },
-    write("PUT", `Patient?family=${family}`, patient(family, { generalPractitioner: [{ reference: uuid(3) }] })),
+    write(
+      "PUT",
+      `Patient?family=${family}`,
+      patient(family, { generalPractitioner: [{ reference: uuid(3) }] }),
+    ),
     write("POST", "Encounter", {
       resourceType: "Encounter",
       status: "finished",
@@ -206,9 +253,13 @@ test("two entries that write the same resource, or have one name, are no transac
 });
 
 test("Prefer: return=minimal leaves the resources out of the entries that write", async ({ expect }) => {
-  const { bundle } = await post("transaction", [write("POST", "Patient", patient("Quiet")), write("GET", "Patient?family=quiet")], {
-    prefer: "return=minimal",
-  });
+  const { bundle } = await post(
+    "transaction",
+    [write("POST", "Patient", patient("Quiet")), write("GET", "Patient?family=quiet")],
+    {
+      prefer: "return=minimal",
+    },
+  );
   expect(bundle.entry?.map(({ resource }) => resource?.resourceType)).toEqual([undefined, "Bundle"]);
 });
 
@@ -230,7 +281,10 @@ test.skipIf(files.length === 0)(
       expect(JSON.stringify(stored)).not.toContain('"reference":"urn:uuid:');
       const patients = stored.filter((resource) => resource?.resourceType === "Patient");
       const observations = stored.filter((resource) => resource?.resourceType === "Observation").length;
-      expect([patients.length, await total(`Observation?patient=${patients[0]?.id}`)], file).toEqual([1, observations]);
+      expect([patients.length, await total(`Observation?patient=${patients[0]?.id}`)], file).toEqual([
+        1,
+        observations,
+      ]);
     }
   },
 );

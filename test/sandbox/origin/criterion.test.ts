@@ -9,7 +9,11 @@ const shelf = new Shelf(base);
 const observation = {
   resourceType: "Observation",
   id: "o1",
-  meta: { lastUpdated: "2026-03-01T10:00:00Z", security: [{ system: "urn:s", code: "R" }], profile: ["http://example.org/p"] },
+  meta: {
+    lastUpdated: "2026-03-01T10:00:00Z",
+    security: [{ system: "urn:s", code: "R" }],
+    profile: ["http://example.org/p"],
+  },
   status: "final",
   code: { coding: [{ system: "http://loinc.org", code: "8302-2", display: "Body height" }], text: "Height" },
   subject: { reference: "Patient/p1" },
@@ -41,7 +45,9 @@ function meets(type: string, name: string, value: string): boolean | string {
   return criterion.ok ? criterion.value.meets(resources[type] ?? {}) : criterion.error.reason;
 }
 
-test("references match by bare id, by type and id, by this server's URL, in lists, and nothing by prefix", ({ expect }) => {
+test("references match by bare id, by type and id, by this server's URL, in lists, and nothing by prefix", ({
+  expect,
+}) => {
   for (const [name, value, expected] of [
     ["patient", "p1", true],
     ["patient", "Patient/p1", true],
@@ -186,7 +192,9 @@ test("eq and ne are opposites, and a time lies before, within or after any other
   const instants = fc
     .date({ min: new Date("1900-01-01"), max: new Date("2100-01-01"), noInvalidDate: true })
     .map((date) => date.toISOString());
-  const written = instants.chain((text) => fc.constantFrom(text, text.slice(0, 10), text.slice(0, 7), text.slice(0, 4)));
+  const written = instants.chain((text) =>
+    fc.constantFrom(text, text.slice(0, 10), text.slice(0, 7), text.slice(0, 4)),
+  );
   fc.assert(
     fc.property(instants, written, (lastUpdated, searched) => {
       const is = (prefix: string) => {
@@ -203,11 +211,14 @@ test("eq and ne are opposites, and a time lies before, within or after any other
 
 test("every date that JavaScript can write covers its own instant", ({ expect }) => {
   fc.assert(
-    fc.property(fc.date({ min: new Date("0001-01-01"), max: new Date("9999-01-01"), noInvalidDate: true }), (date) => {
-      for (const length of [4, 7, 10]) {
-        const span = dateSpan(date.toISOString().slice(0, length));
-        expect(span !== undefined && span.low <= date.getTime() && date.getTime() < span.high).toBe(true);
-      }
-    }),
+    fc.property(
+      fc.date({ min: new Date("0001-01-01"), max: new Date("9999-01-01"), noInvalidDate: true }),
+      (date) => {
+        for (const length of [4, 7, 10]) {
+          const span = dateSpan(date.toISOString().slice(0, length));
+          expect(span !== undefined && span.low <= date.getTime() && date.getTime() < span.high).toBe(true);
+        }
+      },
+    ),
   );
 });

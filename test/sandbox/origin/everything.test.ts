@@ -25,9 +25,27 @@ const stored: object[] = [
     effectiveDateTime: "2024-06-01",
     performer: [to("PractitionerRole/role")],
   },
-  { resourceType: "Observation", id: "bens", ...final, subject: to("Patient/ben"), performer: [to("Practitioner/bens")] },
-  { resourceType: "Observation", id: "by-ann", ...final, subject: to("Patient/ben"), performer: [to(`${origin.url}/Patient/ann`)] }, // a participant
-  { resourceType: "Observation", id: "about-ann", ...final, subject: to("Patient/ben"), focus: [to("Patient/ann")] }, // a mention is no membership
+  {
+    resourceType: "Observation",
+    id: "bens",
+    ...final,
+    subject: to("Patient/ben"),
+    performer: [to("Practitioner/bens")],
+  },
+  {
+    resourceType: "Observation",
+    id: "by-ann",
+    ...final,
+    subject: to("Patient/ben"),
+    performer: [to(`${origin.url}/Patient/ann`)],
+  }, // a participant
+  {
+    resourceType: "Observation",
+    id: "about-ann",
+    ...final,
+    subject: to("Patient/ben"),
+    focus: [to("Patient/ann")],
+  }, // a mention is no membership
   {
     resourceType: "Encounter",
     id: "stay",
@@ -53,7 +71,12 @@ const stored: object[] = [
     link: [{ type: "seealso", other: to("Patient/ben") }],
   },
   { resourceType: "Patient", id: "ben" },
-  { resourceType: "PractitionerRole", id: "role", practitioner: to("Practitioner/doc"), organization: to("Organization/clinic") },
+  {
+    resourceType: "PractitionerRole",
+    id: "role",
+    practitioner: to("Practitioner/doc"),
+    organization: to("Organization/clinic"),
+  },
   { resourceType: "Practitioner", id: "doc" },
   { resourceType: "Practitioner", id: "bens" },
   { resourceType: "Organization", id: "clinic" },
@@ -63,7 +86,14 @@ const stored: object[] = [
 ];
 await origin.load(stored as Resource[]); // each of them a resource
 
-const all = ["Patient/ann", "Observation/old", "Observation/new", "Observation/by-ann", "Encounter/stay", "MedicationRequest/rx"];
+const all = [
+  "Patient/ann",
+  "Observation/old",
+  "Observation/new",
+  "Observation/by-ann",
+  "Encounter/stay",
+  "MedicationRequest/rx",
+];
 const shared = [
   "Organization/home",
   "Organization/clinic",
@@ -73,12 +103,20 @@ const shared = [
   "Medication/pill",
 ];
 
-async function everything(query: string, init?: RequestInit): Promise<{ readonly bundle: Bundle; readonly names: readonly string[] }> {
+async function everything(
+  query: string,
+  init?: RequestInit,
+): Promise<{ readonly bundle: Bundle; readonly names: readonly string[] }> {
   const bundle: Bundle = await (await fetch(`${origin.url}/${query}`, init)).json();
-  return { bundle, names: (bundle.entry ?? []).map(({ resource }) => `${resource?.resourceType}/${resource?.id}`) };
+  return {
+    bundle,
+    names: (bundle.entry ?? []).map(({ resource }) => `${resource?.resourceType}/${resource?.id}`),
+  };
 }
 
-test("everything of a patient is its compartment and who and what that refers to, the patient first", async ({ expect }) => {
+test("everything of a patient is its compartment and who and what that refers to, the patient first", async ({
+  expect,
+}) => {
   const { bundle, names } = await everything("Patient/ann/$everything?_count=100");
   expect(bundle).toMatchObject({
     type: "searchset",
@@ -87,21 +125,25 @@ test("everything of a patient is its compartment and who and what that refers to
   });
   expect(names[0]).toBe("Patient/ann");
   expect(new Set(names)).toEqual(new Set([...all, ...shared]));
-  expect(bundle.entry?.[0]).toMatchObject({ fullUrl: `${origin.url}/Patient/ann`, search: { mode: "match" } });
+  expect(bundle.entry?.[0]).toMatchObject({
+    fullUrl: `${origin.url}/Patient/ann`,
+    search: { mode: "match" },
+  });
 });
 
 test("a time of care, a time of change and types narrow it; undated records stay", async ({ expect }) => {
   const own = async (query: string) =>
-    (await everything(`Patient/ann/$everything?_count=100&${query}`)).names.filter((name) => all.includes(name));
+    (await everything(`Patient/ann/$everything?_count=100&${query}`)).names.filter((name) =>
+      all.includes(name),
+    );
   expect(new Set(await own("start=2024"))).toEqual(new Set(all.filter((name) => name !== "Observation/old"))); // the stay goes on
-  expect(new Set(await own("end=2019-12"))).toEqual(new Set(["Patient/ann", "Observation/old", "Observation/by-ann"]));
+  expect(new Set(await own("end=2019-12"))).toEqual(
+    new Set(["Patient/ann", "Observation/old", "Observation/by-ann"]),
+  );
   expect(await own("_since=2019-06-02T00:00:00Z")).not.toContain("Observation/old");
-  expect((await everything("Patient/ann/$everything?_type=Observation,Practitioner")).names.toSorted()).toEqual([
-    "Observation/by-ann",
-    "Observation/new",
-    "Observation/old",
-    "Practitioner/doc",
-  ]);
+  expect(
+    (await everything("Patient/ann/$everything?_type=Observation,Practitioner")).names.toSorted(),
+  ).toEqual(["Observation/by-ann", "Observation/new", "Observation/old", "Practitioner/doc"]);
 });
 
 test("it is paged by the links of a search, and is asked by POST with Parameters too", async ({ expect }) => {
@@ -129,7 +171,9 @@ test("it is paged by the links of a search, and is asked by POST with Parameters
 
 const link = (bundle: Bundle) => bundle.link?.find(({ relation }) => relation === "next")?.url;
 
-test("for everybody, for nobody, for another type, and with what it does not know it is refused", async ({ expect }) => {
+test("for everybody, for nobody, for another type, and with what it does not know it is refused", async ({
+  expect,
+}) => {
   for (const [path, status] of [
     ["Patient/$everything", 400],
     ["Patient/nobody/$everything", 404],
@@ -144,22 +188,34 @@ test("for everybody, for nobody, for another type, and with what it does not kno
   }
 });
 
-test("of each synthetic patient comes what names that patient, what it refers to, and no other patient", async ({ expect }) => {
+test("of each synthetic patient comes what names that patient, what it refers to, and no other patient", async ({
+  expect,
+}) => {
   const synthetic = await startOrigin();
   const resources = syntheticResources();
   await synthetic.load(resources);
   const patients = resources.filter(({ resourceType }) => resourceType === "Patient");
   for (const { id } of patients) {
-    const bundle: Bundle = await (await fetch(`${synthetic.url}/Patient/${id}/$everything?_count=1000`)).json();
+    const bundle: Bundle = await (
+      await fetch(`${synthetic.url}/Patient/${id}/$everything?_count=1000`)
+    ).json();
     const found = (bundle.entry ?? []).flatMap(({ resource }) => resource ?? []);
-    expect(found.filter(({ resourceType }) => resourceType === "Patient").map((patient) => patient.id)).toEqual([id]);
+    expect(
+      found.filter(({ resourceType }) => resourceType === "Patient").map((patient) => patient.id),
+    ).toEqual([id]);
     expect(found.length).toBeGreaterThan(5);
     const others = found
       .filter((resource) => !JSON.stringify(resource).includes(`"Patient/${id}"`))
       .map(({ resourceType }) => resourceType);
-    expect(["Organization", "Practitioner", "PractitionerRole", "Location", "Medication", "Device", "Patient"]).toEqual(
-      expect.arrayContaining(others),
-    );
+    expect([
+      "Organization",
+      "Practitioner",
+      "PractitionerRole",
+      "Location",
+      "Medication",
+      "Device",
+      "Patient",
+    ]).toEqual(expect.arrayContaining(others));
   }
   await synthetic.close();
 });

@@ -24,7 +24,10 @@ test.skipIf(files.length === 0)(
     let taken = 0;
     for (const file of files) {
       const sent = readFileSync(file, "utf8");
-      const { resourceType, id } = JSON.parse(sent) as { readonly resourceType: string; readonly id?: string }; // a resource
+      const { resourceType, id } = JSON.parse(sent) as {
+        readonly resourceType: string;
+        readonly id?: string;
+      }; // a resource
       if (id === undefined) continue;
       const url = `${origin.url}/${resourceType}/${id}`;
       const put = await fetch(url, {

@@ -21,7 +21,12 @@ const world: object[] = [
   { resourceType: "Organization", id: "clinic", name: "Clinic", partOf: to("Organization/trust") },
   { resourceType: "Organization", id: "maker", name: "Maker" },
   { resourceType: "Practitioner", id: "doc", name: [{ family: "Doe" }] },
-  { resourceType: "PractitionerRole", id: "role", practitioner: to("Practitioner/doc"), organization: to("Organization/clinic") },
+  {
+    resourceType: "PractitionerRole",
+    id: "role",
+    practitioner: to("Practitioner/doc"),
+    organization: to("Organization/clinic"),
+  },
   {
     resourceType: "Patient",
     id: "ann",
@@ -31,12 +36,35 @@ const world: object[] = [
     managingOrganization: to("Organization/clinic"),
     generalPractitioner: [to("Practitioner/doc")],
   },
-  { resourceType: "Patient", id: "ben", name: [{ family: "Birch" }], gender: "male", managingOrganization: to("Organization/trust") },
-  { resourceType: "Patient", id: "cy", name: [{ family: "Cedar" }], link: [{ type: "seealso", other: to("Patient/ann") }] },
+  {
+    resourceType: "Patient",
+    id: "ben",
+    name: [{ family: "Birch" }],
+    gender: "male",
+    managingOrganization: to("Organization/trust"),
+  },
+  {
+    resourceType: "Patient",
+    id: "cy",
+    name: [{ family: "Cedar" }],
+    link: [{ type: "seealso", other: to("Patient/ann") }],
+  },
   { resourceType: "Device", id: "meter", patient: to("Patient/ann") },
-  { resourceType: "Encounter", id: "visit", status: "finished", class: { code: "AMB" }, subject: to("Patient/ann") },
-  observation("sugar", "ann", "2339-0", { encounter: to("Encounter/visit"), performer: [to("PractitionerRole/role")] }),
-  observation("height", "ann", "8302-2", { subject: to(`${origin.url}/Patient/ann`), device: to("Device/meter") }),
+  {
+    resourceType: "Encounter",
+    id: "visit",
+    status: "finished",
+    class: { code: "AMB" },
+    subject: to("Patient/ann"),
+  },
+  observation("sugar", "ann", "2339-0", {
+    encounter: to("Encounter/visit"),
+    performer: [to("PractitionerRole/role")],
+  }),
+  observation("height", "ann", "8302-2", {
+    subject: to(`${origin.url}/Patient/ann`),
+    device: to("Device/meter"),
+  }),
   observation("bens", "ben", "2339-0", { performer: [to("Practitioner/doc")] }),
   { ...observation("devices", "ann", "1-1"), subject: to("Device/meter") },
   observation("derived", "ben", "3-3", { derivedFrom: [to("Observation/bens")] }),
@@ -47,7 +75,13 @@ const world: object[] = [
     recorded: "2026-01-01T00:00:00Z",
     agent: [{ who: to("Practitioner/doc") }],
   },
-  { resourceType: "Group", id: "cohort", type: "person", actual: true, member: [{ entity: to("Patient/ann") }] },
+  {
+    resourceType: "Group",
+    id: "cohort",
+    type: "person",
+    actual: true,
+    member: [{ entity: to("Patient/ann") }],
+  },
   { resourceType: "Medication", id: "pill", manufacturer: to("Organization/maker") },
   {
     resourceType: "MedicationRequest",
@@ -67,7 +101,9 @@ async function search(
 ): Promise<{ readonly bundle: Bundle; readonly matches: string[]; readonly included: string[] }> {
   const bundle: Bundle = await (await fetch(`${origin.url}/${query}`, init)).json();
   const named = (mode: string) =>
-    (bundle.entry ?? []).filter((entry) => entry.search?.mode === mode).map(({ resource }) => `${resource?.resourceType}/${resource?.id}`);
+    (bundle.entry ?? [])
+      .filter((entry) => entry.search?.mode === mode)
+      .map(({ resource }) => `${resource?.resourceType}/${resource?.id}`);
   return { bundle, matches: named("match").toSorted(), included: named("include").toSorted() };
 }
 const matches = async (query: string) => (await search(query)).matches.map((place) => place.split("/")[1]);
@@ -92,7 +128,10 @@ test("R4 search.html#chaining: a chain matches by what is referred to, over one 
     ["Observation?performer:PractitionerRole.practitioner.name=doe", ["sugar"]],
     ["Observation?performer.name=doe", ["bens"]],
     ["Observation?derived-from:Observation.patient.name=birch", ["derived"]],
-    ["Observation?encounter.subject:Patient.organization:Organization.partof.name=trust&code=2339-0", ["sugar"]],
+    [
+      "Observation?encounter.subject:Patient.organization:Organization.partof.name=trust&code=2339-0",
+      ["sugar"],
+    ],
     ["Observation?patient.name=arb&patient.gender=male", []], // all must be met
     ["Observation?patient.link.name=x", []],
     ["Patient?link.name=arb", ["cy"]],
@@ -124,17 +163,23 @@ test("joins answer the same by POST, by fhir-kit-client, and inside a batch", as
     headers: { "content-type": "application/x-www-form-urlencoded" },
     body: "_has:Observation:patient:code=8302-2&_revinclude=Group:member",
   };
-  expect(await search("Patient/_search", form)).toMatchObject({ matches: ["Patient/ann"], included: ["Group/cohort"] });
+  expect(await search("Patient/_search", form)).toMatchObject({
+    matches: ["Patient/ann"],
+    included: ["Group/cohort"],
+  });
 
   const client = new Client({ baseUrl: origin.url });
   const found = (await client.search({
     resourceType: "Observation",
-    searchParams: { "patient.organization.name": "clinic", _include: ["Observation:patient", "Observation:encounter"] },
+    searchParams: {
+      "patient.organization.name": "clinic",
+      _include: ["Observation:patient", "Observation:encounter"],
+    },
   })) as unknown as Bundle; // a searchset
   expect(found.total).toBe(2);
-  expect(found.entry?.filter(({ search: how }) => how?.mode === "include").map(({ resource }) => resource?.id)).toEqual(
-    expect.arrayContaining(["ann", "visit"]),
-  );
+  expect(
+    found.entry?.filter(({ search: how }) => how?.mode === "include").map(({ resource }) => resource?.id),
+  ).toEqual(expect.arrayContaining(["ann", "visit"]));
 
   const request = { method: "GET", url: "Patient?_has:Observation:patient:code=8302-2" };
   const response: Bundle = await (
@@ -150,31 +195,60 @@ test("joins answer the same by POST, by fhir-kit-client, and inside a batch", as
 test("R4 search.html#revinclude: an include brings what is referred to, once, marked as such, and the total counts matches only", async ({
   expect,
 }) => {
-  const { bundle, matches: found, included } = await search("Observation?code=2339-0&_include=Observation:subject");
-  expect([found, included, bundle.total]).toEqual([["Observation/bens", "Observation/sugar"], ["Patient/ann", "Patient/ben"], 2]);
-  expect(bundle.entry?.at(-1)).toMatchObject({ fullUrl: `${origin.url}/${included.at(-1)}`, search: { mode: "include" } });
+  const {
+    bundle,
+    matches: found,
+    included,
+  } = await search("Observation?code=2339-0&_include=Observation:subject");
+  expect([found, included, bundle.total]).toEqual([
+    ["Observation/bens", "Observation/sugar"],
+    ["Patient/ann", "Patient/ben"],
+    2,
+  ]);
+  expect(bundle.entry?.at(-1)).toMatchObject({
+    fullUrl: `${origin.url}/${included.at(-1)}`,
+    search: { mode: "include" },
+  });
   for (const [query, expected] of [
     ["Observation?_id=sugar,height&_include=Observation:patient", ["Patient/ann"]], // of two the same
     ["Observation?_id=devices,sugar&_include=Observation:subject:Device", ["Device/meter"]],
     ["Observation?_id=derived,bens&_include=Observation:derived-from", []], // is a match already
     ["Observation?_id=sugar&_include=*", ["Encounter/visit", "Patient/ann", "PractitionerRole/role"]],
-    ["Observation?_id=sugar&_include=Observation:*", ["Encounter/visit", "Patient/ann", "PractitionerRole/role"]],
+    [
+      "Observation?_id=sugar&_include=Observation:*",
+      ["Encounter/visit", "Patient/ann", "PractitionerRole/role"],
+    ],
     ["Observation?_id=sugar&_include=Patient:organization", []], // of a type that is not found
     ["Patient?_id=ann&_revinclude=Observation:patient", ["Observation/height", "Observation/sugar"]],
     ["Patient?_id=ann&_revinclude=Observation:subject:Group", []],
-    ["Patient?_id=ann&_revinclude=Encounter:patient&_revinclude=Group:member", ["Encounter/visit", "Group/cohort"]],
+    [
+      "Patient?_id=ann&_revinclude=Encounter:patient&_revinclude=Group:member",
+      ["Encounter/visit", "Group/cohort"],
+    ],
     ["Patient?_id=ann&_revinclude=MedicationRequest:*", ["MedicationRequest/rx"]],
     [
       "Patient?_id=ann&_revinclude=*",
-      ["Device/meter", "Encounter/visit", "Group/cohort", "MedicationRequest/rx", "Observation/height", "Observation/sugar", "Patient/cy"],
+      [
+        "Device/meter",
+        "Encounter/visit",
+        "Group/cohort",
+        "MedicationRequest/rx",
+        "Observation/height",
+        "Observation/sugar",
+        "Patient/cy",
+      ],
     ],
   ] as const)
     expect((await search(query)).included, query).toEqual(expected);
 });
 
-test("R4 search.html#revinclude: only :iterate goes on from what was included, and it ends where things go round", async ({ expect }) => {
+test("R4 search.html#revinclude: only :iterate goes on from what was included, and it ends where things go round", async ({
+  expect,
+}) => {
   const medicine = "MedicationRequest?_id=rx&_include=MedicationRequest:medication";
-  expect((await search(`${medicine}&_include=Medication:manufacturer`)).included).toEqual(["Medication/pill"]);
+  expect((await search(`${medicine}&_include=Medication:manufacturer`)).included).toEqual([
+    "Medication/pill",
+  ]);
   expect((await search(`${medicine}&_include:iterate=Medication:manufacturer`)).included).toEqual([
     "Medication/pill",
     "Organization/maker",
@@ -186,9 +260,10 @@ test("R4 search.html#revinclude: only :iterate goes on from what was included, a
       )
     ).included,
   ).toEqual(["Organization/clinic", "Organization/trust", "Patient/ann"]);
-  expect((await search("Patient?_id=ann&_revinclude=Observation:patient&_revinclude:iterate=Provenance:target")).included).toContain(
-    "Provenance/seal",
-  );
+  expect(
+    (await search("Patient?_id=ann&_revinclude=Observation:patient&_revinclude:iterate=Provenance:target"))
+      .included,
+  ).toContain("Provenance/seal");
   const everything = await search("Provenance?_id=seal&_include:iterate=*&_revinclude:iterate=*");
   expect(everything.matches).toEqual(["Provenance/seal"]);
   expect(everything.included).toHaveLength(world.length - 1); // all of this world hangs together
@@ -199,8 +274,14 @@ test("each page brings what its own matches include", async ({ expect }) => {
   const first = await search("Observation?code=2339-0&_include=Observation:patient&_count=1&_sort=_id");
   expect([first.matches, first.included]).toEqual([["Observation/bens"], ["Patient/ben"]]);
   const next = first.bundle.link?.find(({ relation }) => relation === "next")?.url ?? "";
-  const second = await search(next.slice(origin.url.length + 1).replace(/^/u, next.startsWith(`${origin.url}?`) ? "?" : ""));
-  expect([second.matches, second.included, second.bundle.total]).toEqual([["Observation/sugar"], ["Patient/ann"], 2]);
+  const second = await search(
+    next.slice(origin.url.length + 1).replace(/^/u, next.startsWith(`${origin.url}?`) ? "?" : ""),
+  );
+  expect([second.matches, second.included, second.bundle.total]).toEqual([
+    ["Observation/sugar"],
+    ["Patient/ann"],
+    2,
+  ]);
 });
 
 test("a join that names what is not there is refused, not ignored", async ({ expect }) => {
@@ -228,8 +309,13 @@ test("Prefer: handling=lenient leaves out what is not known, from the search and
 }) => {
   const lenient = { headers: { prefer: "handling=lenient" } };
   const { bundle } = await search("Observation?colour=red&code=2339-0&subject.colour=red", lenient);
-  expect(bundle).toMatchObject({ total: 2, link: [{ relation: "self", url: `${origin.url}/Observation?code=2339-0` }] });
-  const strict = await fetch(`${origin.url}/Observation?colour=red`, { headers: { prefer: "handling=strict" } });
+  expect(bundle).toMatchObject({
+    total: 2,
+    link: [{ relation: "self", url: `${origin.url}/Observation?code=2339-0` }],
+  });
+  const strict = await fetch(`${origin.url}/Observation?colour=red`, {
+    headers: { prefer: "handling=strict" },
+  });
   const outcome: OperationOutcome = await strict.json();
   expect([strict.status, outcome.resourceType]).toEqual([400, "OperationOutcome"]);
   expect((await fetch(`${origin.url}/Observation?date=soon`, lenient)).status).toBe(400);
@@ -240,7 +326,9 @@ test("R4 compartmentdefinition.html: a compartment search finds what is in it, o
 }) => {
   expect(await matches("Patient/ann/Observation")).toEqual(["height", "sugar"]); // what the meter measured of itself is in nobody's
   expect(await matches("Patient/ann/Observation?encounter.class=AMB")).toEqual(["sugar"]);
-  expect((await search("Patient/ann/Observation?_include=Observation:encounter&code=2339-0")).included).toEqual(["Encounter/visit"]);
+  expect(
+    (await search("Patient/ann/Observation?_include=Observation:encounter&code=2339-0")).included,
+  ).toEqual(["Encounter/visit"]);
   expect((await search("Patient/ann/*")).matches).toEqual([
     "Encounter/visit",
     "Group/cohort",
@@ -250,22 +338,31 @@ test("R4 compartmentdefinition.html: a compartment search finds what is in it, o
     "Patient/ann",
     "Patient/cy",
   ]);
-  expect((await search("Patient/ann/*?_type=Observation,Group&_sort=-_id")).bundle.entry?.map(({ resource }) => resource?.id)).toEqual([
-    "sugar",
-    "height",
-    "cohort",
-  ]);
+  expect(
+    (await search("Patient/ann/*?_type=Observation,Group&_sort=-_id")).bundle.entry?.map(
+      ({ resource }) => resource?.id,
+    ),
+  ).toEqual(["sugar", "height", "cohort"]);
   expect(await matches("Patient/nobody/Observation")).toEqual([]);
-  const form = { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" }, body: "code=8302-2" };
+  const form = {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: "code=8302-2",
+  };
   expect((await search("Patient/ann/Observation/_search", form)).matches).toEqual(["Observation/height"]);
 });
 
 test("R4 search.html: several types are searched by what all have", async ({ expect }) => {
-  expect((await search("?_type=Patient,Device&_id=ann,meter,doc")).matches).toEqual(["Device/meter", "Patient/ann"]);
+  expect((await search("?_type=Patient,Device&_id=ann,meter,doc")).matches).toEqual([
+    "Device/meter",
+    "Patient/ann",
+  ]);
   expect(await status("?_type=Patient,Device&gender=male")).toBe(400);
 });
 
-test("a page never holds more than ten thousand included resources, and says when there are more", async ({ expect }) => {
+test("a page never holds more than ten thousand included resources, and says when there are more", async ({
+  expect,
+}) => {
   const crowd = await startOrigin();
   await crowd.load(
     [
@@ -273,9 +370,13 @@ test("a page never holds more than ten thousand included resources, and says whe
       ...Array.from({ length: 10_005 }, (_, i) => observation(`crowd-${i}`, "crowd", "1-1")),
     ] as Resource[], // each of them one
   );
-  const { total, entry = [] }: Bundle = await (await fetch(`${crowd.url}/Patient?_revinclude=Observation:patient`)).json();
+  const { total, entry = [] }: Bundle = await (
+    await fetch(`${crowd.url}/Patient?_revinclude=Observation:patient`)
+  ).json();
   const modes = Map.groupBy(entry, ({ search: how }) => how?.mode);
   expect([total, modes.get("match")?.length, modes.get("include")?.length]).toEqual([1, 1, 10_000]);
-  expect(modes.get("outcome")?.[0]?.resource).toMatchObject({ issue: [{ severity: "warning", code: "incomplete" }] });
+  expect(modes.get("outcome")?.[0]?.resource).toMatchObject({
+    issue: [{ severity: "warning", code: "incomplete" }],
+  });
   await crowd.close();
 });

@@ -6,7 +6,13 @@ const origin = await startOrigin();
 afterAll(() => origin.close());
 
 const observations = (patient: string, ids: readonly string[]): Resource[] =>
-  ids.map((id) => ({ resourceType: "Observation", id, status: "final", code: { text: id }, subject: { reference: `Patient/${patient}` } }));
+  ids.map((id) => ({
+    resourceType: "Observation",
+    id,
+    status: "final",
+    code: { text: id },
+    subject: { reference: `Patient/${patient}` },
+  }));
 const numbered = (length: number, name: string) => Array.from({ length }, (_, i) => `${name}-${i}`);
 await origin.load(observations("many", numbered(150, "many")));
 await origin.load(observations("crowd", numbered(1_200, "crowd")));
@@ -29,25 +35,36 @@ async function page(url: string, init?: RequestInit): Promise<Page> {
 }
 async function pages(url: string, init?: RequestInit): Promise<Page[]> {
   const all = [await page(url, init)];
-  for (let next = all[0]?.links.get("next"); next !== undefined; next = all.at(-1)?.links.get("next")) all.push(await page(next));
+  for (let next = all[0]?.links.get("next"); next !== undefined; next = all.at(-1)?.links.get("next"))
+    all.push(await page(next));
   return all;
 }
 
-test("without _count twenty come, and next leads through everything, each once, with a true total on every page", async ({ expect }) => {
+test("without _count twenty come, and next leads through everything, each once, with a true total on every page", async ({
+  expect,
+}) => {
   const all = await pages("Observation?patient=many");
-  expect(all.map(({ ids, total }) => [ids.length, total])).toEqual([...Array.from({ length: 7 }, () => [20, 150]), [10, 150]]);
+  expect(all.map(({ ids, total }) => [ids.length, total])).toEqual([
+    ...Array.from({ length: 7 }, () => [20, 150]),
+    [10, 150],
+  ]);
   expect(all.flatMap(({ ids }) => ids)).toEqual(numbered(150, "many"));
 });
 
-test("links are absolute, opaque and on the base, and lead back, to the first page and to the last", async ({ expect }) => {
+test("links are absolute, opaque and on the base, and lead back, to the first page and to the last", async ({
+  expect,
+}) => {
   const [first, second] = (await pages("Observation?patient=many&_count=60")) as [Page, Page]; // three pages, as the next line shows
   expect([...first.links.keys()]).toEqual(["self", "first", "next", "last"]);
   expect(first.links.get("self")).toBe(`${origin.url}/Observation?patient=many&_count=60`);
   const next = first.links.get("next") ?? "";
-  expect(next.replace(/[0-9a-f-]{36}/u, "<id>")).toBe(`${origin.url}?_getpages=<id>&_getpagesoffset=60&_count=60`);
+  expect(next.replace(/[0-9a-f-]{36}/u, "<id>")).toBe(
+    `${origin.url}?_getpages=<id>&_getpagesoffset=60&_count=60`,
+  );
   expect([...second.links.keys()]).toEqual(["self", "first", "previous", "next", "last"]);
   expect(second.links.get("self")).toBe(next);
-  for (const relation of ["first", "previous"]) expect((await page(second.links.get(relation) ?? "")).ids).toEqual(first.ids);
+  for (const relation of ["first", "previous"])
+    expect((await page(second.links.get(relation) ?? "")).ids).toEqual(first.ids);
   const last = await page(second.links.get("last") ?? "");
   expect([last.ids.length, last.links.has("next")]).toEqual([30, false]);
   expect((await page(next.replace("?", "/?"))).ids).toEqual(second.ids); // some clients put the slash of the base back
@@ -61,7 +78,9 @@ test("no page holds more than a thousand", async ({ expect }) => {
   ]);
 });
 
-test("the last page of a full number of pages has no next, and what fits one page has no links but self", async ({ expect }) => {
+test("the last page of a full number of pages has no next, and what fits one page has no links but self", async ({
+  expect,
+}) => {
   expect((await pages("Observation?patient=many&_count=75")).map(({ ids }) => ids.length)).toEqual([75, 75]);
   expect([...(await page("Observation?patient=many&_count=150")).links.keys()]).toEqual(["self"]);
 });
@@ -74,13 +93,19 @@ test("_count=0 and _summary=count give the total alone", async ({ expect }) => {
 });
 
 test("a search by POST pages by the same links", async ({ expect }) => {
-  const form = { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" }, body: "patient=many&_count=50" };
+  const form = {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: "patient=many&_count=50",
+  };
   const all = await pages("Observation/_search", form);
   expect(all.flatMap(({ ids }) => ids)).toEqual(numbered(150, "many"));
   expect(all[0]?.links.get("self")).toBe(`${origin.url}/Observation?patient=many&_count=50`);
 });
 
-test("what is written after a search moves nothing between its pages; what is deleted is missing from its own", async ({ expect }) => {
+test("what is written after a search moves nothing between its pages; what is deleted is missing from its own", async ({
+  expect,
+}) => {
   await origin.load(observations("moving", numbered(6, "moving")));
   const first = await page("Observation?patient=moving&_count=2&_sort=-_id");
   await origin.load(observations("moving", ["moving-9"])); // would be first
@@ -88,19 +113,28 @@ test("what is written after a search moves nothing between its pages; what is de
   await fetch(`${origin.url}/Observation/moving-3`, { method: "DELETE" });
   const second = await page(first.links.get("next") ?? "");
   const third = await page(second.links.get("next") ?? "");
-  expect([first.ids, second.ids, third.ids]).toEqual([["moving-5", "moving-4"], ["moving-2"], ["moving-1", "moving-0"]]);
+  expect([first.ids, second.ids, third.ids]).toEqual([
+    ["moving-5", "moving-4"],
+    ["moving-2"],
+    ["moving-1", "moving-0"],
+  ]);
 });
 
 test("searches that are too old or too many are forgotten, with a 410 that says so", async ({ expect }) => {
   const small = await startOrigin({ pages: { searchesMax: 2, keptMilliseconds: 500 } });
   await small.load(observations("many", numbered(3, "o")));
-  const search = async () => (await page(`${small.url}/Observation?patient=many&_count=1`)).links.get("next") ?? "";
+  const search = async () =>
+    (await page(`${small.url}/Observation?patient=many&_count=1`)).links.get("next") ?? "";
   const [a, b, c] = [await search(), await search(), await search()];
   expect([(await page(a)).status, (await page(b)).status, (await page(c)).status]).toEqual([410, 200, 200]);
   await new Promise((later) => setTimeout(later, 600));
   const gone = await fetch(c);
   const outcome: OperationOutcome = await gone.json();
-  expect([gone.status, outcome.resourceType, outcome.issue[0]?.code]).toEqual([410, "OperationOutcome", "not-found"]);
+  expect([gone.status, outcome.resourceType, outcome.issue[0]?.code]).toEqual([
+    410,
+    "OperationOutcome",
+    "not-found",
+  ]);
   await small.close();
 });
 
@@ -119,9 +153,17 @@ test("a history is paged like a search", async ({ expect }) => {
   for (let i = 0; i < 25; i++) await origin.load(observations("old", ["old"]));
   const versions = async (url: string) => {
     const { entry = [], link = [] }: Bundle = await (await fetch(url)).json();
-    return { ids: entry.map(({ resource }) => resource?.meta?.versionId), next: link.find(({ relation }) => relation === "next")?.url };
+    return {
+      ids: entry.map(({ resource }) => resource?.meta?.versionId),
+      next: link.find(({ relation }) => relation === "next")?.url,
+    };
   };
   const first = await versions(`${origin.url}/Observation/old/_history`);
   const second = await versions(first.next ?? "");
-  expect([first.ids[0], first.ids.length, second.ids, second.next]).toEqual(["25", 20, ["5", "4", "3", "2", "1"], undefined]);
+  expect([first.ids[0], first.ids.length, second.ids, second.next]).toEqual([
+    "25",
+    20,
+    ["5", "4", "3", "2", "1"],
+    undefined,
+  ]);
 });

@@ -27,7 +27,11 @@ const stored: object[] = [
     },
     text: { status: "generated", div: '<div xmlns="http://www.w3.org/1999/xhtml">Ann</div>' },
     identifier: [
-      { type: { coding: [{ system: "http://terminology.hl7.org/CodeSystem/v2-0203", code: "MR" }] }, system: "urn:mrn", value: "7" },
+      {
+        type: { coding: [{ system: "http://terminology.hl7.org/CodeSystem/v2-0203", code: "MR" }] },
+        system: "urn:mrn",
+        value: "7",
+      },
     ],
     name: [{ family: "Arbor" }],
     birthDate: "1980-01-01",
@@ -59,14 +63,29 @@ interface Answered<T> {
   readonly text: string;
   readonly body: T;
 }
-async function get<T>(path: string, headers: Record<string, string> = {}, method = "GET"): Promise<Answered<T>> {
-  const response = await fetch(`${origin.url}/${path}`, { method, headers: { accept: "application/fhir+json", ...headers } });
+async function get<T>(
+  path: string,
+  headers: Record<string, string> = {},
+  method = "GET",
+): Promise<Answered<T>> {
+  const response = await fetch(`${origin.url}/${path}`, {
+    method,
+    headers: { accept: "application/fhir+json", ...headers },
+  });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, text, body: text === "" ? undefined : JSON.parse(text) };
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: text === "" ? undefined : JSON.parse(text),
+  };
 }
-const ids = async (path: string) => ((await get<Bundle>(path)).body.entry ?? []).map(({ resource }) => resource?.id);
+const ids = async (path: string) =>
+  ((await get<Bundle>(path)).body.entry ?? []).map(({ resource }) => resource?.id);
 
-test("R4 http.html#cread: a conditional read answers 304 for what the client has, by version before time", async ({ expect }) => {
+test("R4 http.html#cread: a conditional read answers 304 for what the client has, by version before time", async ({
+  expect,
+}) => {
   for (const [headers, status] of [
     [{ "if-none-match": 'W/"1"' }, 304],
     [{ "if-none-match": 'W/"7", "1"' }, 304],
@@ -106,12 +125,28 @@ test("R4 search.html#summary, #elements: _elements and _summary cut what is show
     ]);
     return Object.keys(search).toSorted();
   };
-  expect(await shown("_elements=birthDate,deceased")).toEqual(["_birthDate", "birthDate", "deceasedBoolean", "id", "meta", "resourceType"]);
-  expect(await shown("_elements=Patient.name,Observation.status")).toEqual(["id", "meta", "name", "resourceType"]);
+  expect(await shown("_elements=birthDate,deceased")).toEqual([
+    "_birthDate",
+    "birthDate",
+    "deceasedBoolean",
+    "id",
+    "meta",
+    "resourceType",
+  ]);
+  expect(await shown("_elements=Patient.name,Observation.status")).toEqual([
+    "id",
+    "meta",
+    "name",
+    "resourceType",
+  ]);
   expect(await shown("_summary=text")).toEqual(["id", "meta", "resourceType", "text"]);
   expect(await shown("_summary=data")).not.toContain("text");
   const summary = await shown("_summary=true");
-  expect([summary.includes("name"), summary.includes("maritalStatus"), summary.includes("text")]).toEqual([true, false, false]);
+  expect([summary.includes("name"), summary.includes("maritalStatus"), summary.includes("text")]).toEqual([
+    true,
+    false,
+    false,
+  ]);
   const cut = (await get<Observation>("Observation/w1?_elements=subject")).body;
   expect(Object.keys(cut).toSorted()).toEqual(["code", "id", "meta", "resourceType", "status", "subject"]); // code and status are required
   expect((await get<Patient>("Patient/ann?_summary=false")).body.maritalStatus).toBeDefined();
@@ -130,10 +165,13 @@ test("_elements cuts the matches, and of what is included only what it names by 
   expect([some[0], some[1]]).toEqual([6, whole[1]]);
   expect(named).toEqual([6, 4]);
   expect((await get("Observation?_include=Observation:patient&_summary=text")).status).toBe(400);
-  for (const query of ["_summary=brief", "_total=some"]) expect((await get(`Patient?${query}`)).status, query).toBe(400);
+  for (const query of ["_summary=brief", "_total=some"])
+    expect((await get(`Patient?${query}`)).status, query).toBe(400);
 });
 
-test("R4 search.html#total, #summary: _total=none leaves the total out, _summary=count is the total alone", async ({ expect }) => {
+test("R4 search.html#total, #summary: _total=none leaves the total out, _summary=count is the total alone", async ({
+  expect,
+}) => {
   const totals = async (query: string) => {
     const { total, entry } = (await get<Bundle>(`Observation?patient=ann&${query}`)).body;
     return [total, entry?.length];
@@ -164,7 +202,9 @@ test("R4 search.html, parameters of all resources and modifiers: by tag, label, 
     expect(await ids(`Patient?${query}`), query).toEqual(found);
 });
 
-test("R4 search.html#content, #list: by words of the narrative or of the whole, and by what a list names", async ({ expect }) => {
+test("R4 search.html#content, #list: by words of the narrative or of the whole, and by what a list names", async ({
+  expect,
+}) => {
   await origin.load([
     {
       resourceType: "List",
@@ -188,9 +228,18 @@ test("R4 search.html#content, #list: by words of the narrative or of the whole, 
     expect(await ids(query), query).toEqual(found);
 });
 
-test("$lastn: the latest of each kind of one subject's observations, those that share a coding being of one kind", async ({ expect }) => {
+test("$lastn: the latest of each kind of one subject's observations, those that share a coding being of one kind", async ({
+  expect,
+}) => {
   expect(await ids("Observation/$lastn?patient=ann&category=vital-signs")).toEqual(["w2", "h2", "u2"]);
-  expect(await ids("Observation/$lastn?patient=Patient/ann&category=vital-signs&max=2")).toEqual(["w2", "w3", "h2", "h1", "u2", "u1"]);
+  expect(await ids("Observation/$lastn?patient=Patient/ann&category=vital-signs&max=2")).toEqual([
+    "w2",
+    "w3",
+    "h2",
+    "h1",
+    "u2",
+    "u1",
+  ]);
   expect(await ids("Observation/$lastn?patient=ann&code=weight&max=10")).toEqual(["w2", "w3", "w1"]);
   const posted = await fetch(`${origin.url}/Observation/$lastn`, {
     method: "POST",
@@ -206,12 +255,19 @@ test("$lastn: the latest of each kind of one subject's observations, those that 
   });
   const { entry }: Bundle = await posted.json();
   expect(entry?.map(({ resource }) => resource?.id)).toEqual(["w2"]);
-  for (const query of ["category=vital-signs", "patient=ann&max=0", "patient=ann&max=few", "patient=ann&colour=red"])
+  for (const query of [
+    "category=vital-signs",
+    "patient=ann&max=0",
+    "patient=ann&max=few",
+    "patient=ann&colour=red",
+  ])
     expect((await get(`Observation/$lastn?${query}`)).status, query).toBe(400);
   expect((await get("Patient/$lastn?patient=ann")).status).toBe(404);
 });
 
-test("$validate answers 200 with what is wrong, of a posted resource or a stored one, and stores nothing", async ({ expect }) => {
+test("$validate answers 200 with what is wrong, of a posted resource or a stored one, and stores nothing", async ({
+  expect,
+}) => {
   const post = async (path: string, body: object) => {
     const response = await fetch(`${origin.url}/${path}`, {
       method: "POST",
@@ -240,7 +296,9 @@ test("$validate answers 200 with what is wrong, of a posted resource or a stored
   expect(await ids("Patient?birthdate=1990-01-01")).toEqual([]);
 });
 
-test("R4 http.html#history: the history of a type and of all, the newest first, with deletions and since when", async ({ expect }) => {
+test("R4 http.html#history: the history of a type and of all, the newest first, with deletions and since when", async ({
+  expect,
+}) => {
   const put = async (type: string, id: string) =>
     await fetch(`${origin.url}/${type}/${id}`, {
       method: "PUT",
@@ -254,16 +312,31 @@ test("R4 http.html#history: the history of a type and of all, the newest first, 
   await fetch(`${origin.url}/Practitioner/a`, { method: "DELETE" });
   const steps = async (path: string) => {
     const { type, total, entry = [] } = (await get<Bundle>(path)).body;
-    return [type, total, entry.map(({ request, response }) => `${request?.method} ${request?.url} ${response?.status} ${response?.etag}`)];
+    return [
+      type,
+      total,
+      entry.map(
+        ({ request, response }) => `${request?.method} ${request?.url} ${response?.status} ${response?.etag}`,
+      ),
+    ];
   };
-  const practitioner = ['DELETE Practitioner/a 204 W/"3"', 'PUT Practitioner/a 200 W/"2"', 'PUT Practitioner/a 201 W/"1"'];
+  const practitioner = [
+    'DELETE Practitioner/a 204 W/"3"',
+    'PUT Practitioner/a 200 W/"2"',
+    'PUT Practitioner/a 201 W/"1"',
+  ];
   expect(await steps("Practitioner/_history")).toEqual(["history", 3, practitioner]);
   expect(await steps(`_history?_since=${since}`)).toEqual([
     "history",
     4,
     [...practitioner.slice(0, 2), 'PUT Person/b 201 W/"1"', ...practitioner.slice(2)],
   ]);
-  expect((await get<Bundle>("_history?_count=2")).body.link?.map(({ relation }) => relation)).toEqual(["self", "first", "next", "last"]);
+  expect((await get<Bundle>("_history?_count=2")).body.link?.map(({ relation }) => relation)).toEqual([
+    "self",
+    "first",
+    "next",
+    "last",
+  ]);
   expect(((await get<Bundle>("_history?_count=1000")).body.entry ?? []).at(-1)?.resource?.id).toBe("ann"); // loaded with the oldest time
   expect((await get<Bundle>("Basic/_history")).body.total).toBe(0);
   expect((await get("Dragon/_history")).status).toBe(404);

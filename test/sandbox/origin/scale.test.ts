@@ -20,8 +20,9 @@ const again = (resources: readonly Resource[], copy: number): Resource[] => {
 test.skipIf(!folders.every((folder) => existsSync(folder)))(
   "with the charts of more than a hundred patients a join takes well below a second (skipped without ../shared/data)",
   async ({ expect }) => {
-    const one = (await Promise.all(folders.map(async (folder) => await readFolder(folder)))).flatMap(({ resources }) =>
-      resources.map(({ resourceType, id, ...rest }) => ({ resourceType, id, ...rest }) as Resource),
+    const one = (await Promise.all(folders.map(async (folder) => await readFolder(folder)))).flatMap(
+      ({ resources }) =>
+        resources.map(({ resourceType, id, ...rest }) => ({ resourceType, id, ...rest }) as Resource),
     );
     const all = Array.from({ length: 8 }, (_, copy) => again(one, copy)).flat();
     expect(all.filter(({ resourceType }) => resourceType === "Patient").length).toBeGreaterThan(100);

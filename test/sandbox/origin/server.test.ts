@@ -18,7 +18,12 @@ const observation = (id: string, patient: string, more: object = {}) => ({
 });
 const stored = parseExact(
   JSON.stringify([
-    { resourceType: "Patient", id: "ann", birthDate: "1980-01-01", meta: { lastUpdated: "2020-05-05T05:05:05Z", versionId: "9" } },
+    {
+      resourceType: "Patient",
+      id: "ann",
+      birthDate: "1980-01-01",
+      meta: { lastUpdated: "2020-05-05T05:05:05Z", versionId: "9" },
+    },
     { resourceType: "Patient", id: "ann-2", birthDate: "1970-01-01" },
     observation("a", "ann", { effectiveDateTime: "2024-03-01T23:30:00-05:00" }),
     observation("b", "ann", { effectiveDateTime: "2024-03-02T03:00:00Z" }),
@@ -42,21 +47,32 @@ interface Answered<T> {
 async function call<T = OperationOutcome>(path: string, init?: RequestInit): Promise<Answered<T>> {
   const response = await fetch(`${origin.url}/${path}`, init);
   const text = await response.text();
-  return { status: response.status, headers: response.headers, text, body: text === "" ? undefined : JSON.parse(text) };
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: text === "" ? undefined : JSON.parse(text),
+  };
 }
 const send = <T>(method: string, path: string, body: string, type = "application/fhir+json") =>
   call<T>(path, { method, body, headers: { "content-type": type } });
-const found = async (query: string) => ((await call<Bundle>(query)).body.entry ?? []).map(({ resource }) => resource?.id);
+const found = async (query: string) =>
+  ((await call<Bundle>(query)).body.entry ?? []).map(({ resource }) => resource?.id);
 
 test("a read has the validators and the absolute URLs of a real server", async ({ expect }) => {
   const { status, headers, body } = await call<Patient>("Patient/ann");
   expect([status, headers.get("content-type")]).toEqual([200, "application/fhir+json; charset=utf-8"]);
-  expect([headers.get("etag"), headers.get("last-modified")]).toEqual(['W/"1"', "Tue, 05 May 2020 05:05:05 GMT"]);
+  expect([headers.get("etag"), headers.get("last-modified")]).toEqual([
+    'W/"1"',
+    "Tue, 05 May 2020 05:05:05 GMT",
+  ]);
   expect(headers.get("content-location")).toBe(`${origin.url}/Patient/ann/_history/1`);
   expect(body.meta).toEqual({ versionId: "1", lastUpdated: "2020-05-05T05:05:05Z" });
 });
 
-test("a search answers what matches with absolute URLs, and when that is all, without a link to a further page", async ({ expect }) => {
+test("a search answers what matches with absolute URLs, and when that is all, without a link to a further page", async ({
+  expect,
+}) => {
   const { body } = await call<Bundle>("Observation?patient=ann&_sort=date");
   expect(body).toMatchObject({
     resourceType: "Bundle",
@@ -72,15 +88,24 @@ test("a search answers what matches with absolute URLs, and when that is all, wi
 
 test("the same search by POST and inside a batch is as strict", async ({ expect }) => {
   const form = "application/x-www-form-urlencoded";
-  expect((await send<Bundle>("POST", "Observation/_search", "patient=ann&code=http%3A%2F%2Floinc.org%7Ca", form)).body.total).toBe(1);
+  expect(
+    (await send<Bundle>("POST", "Observation/_search", "patient=ann&code=http%3A%2F%2Floinc.org%7Ca", form))
+      .body.total,
+  ).toBe(1);
   expect((await send("POST", "Observation/_search", "colour=red", form)).status).toBe(400);
   const batch = (url: string) =>
-    send<Bundle>("POST", "", JSON.stringify({ resourceType: "Bundle", type: "batch", entry: [{ request: { method: "GET", url } }] }));
+    send<Bundle>(
+      "POST",
+      "",
+      JSON.stringify({ resourceType: "Bundle", type: "batch", entry: [{ request: { method: "GET", url } }] }),
+    );
   expect((await batch("Observation?patient=ann")).body.entry?.[0]?.resource).toMatchObject({ total: 3 });
   expect((await batch("Observation?colour=red")).body.entry?.[0]?.response?.status).toBe("400");
 });
 
-test("what is unknown is refused with an OperationOutcome: id, type, parameter, modifier, value, path, body", async ({ expect }) => {
+test("what is unknown is refused with an OperationOutcome: id, type, parameter, modifier, value, path, body", async ({
+  expect,
+}) => {
   for (const [path, status] of [
     ["Patient/nobody", 404],
     ["Dragon/1", 404],
@@ -133,7 +158,11 @@ test("numbers keep their digits through load, read, search, create and patch", a
 });
 
 test("writes are counted versions under ids that the server gives; deleted is gone", async ({ expect }) => {
-  const made = await send<Patient>("POST", "Patient", '{"resourceType":"Patient","id":"mine","gender":"female"}');
+  const made = await send<Patient>(
+    "POST",
+    "Patient",
+    '{"resourceType":"Patient","id":"mine","gender":"female"}',
+  );
   const id = made.body.id ?? "";
   expect(made.status).toBe(201);
   expect(id).not.toBe("mine");
@@ -143,12 +172,18 @@ test("writes are counted versions under ids that the server gives; deleted is go
     call(`Patient/${id}`, {
       method: "PUT",
       body: JSON.stringify({ resourceType: "Patient", id, gender }),
-      headers: { "content-type": "application/fhir+json", ...(version !== undefined && { "if-match": `W/"${version}"` }) },
+      headers: {
+        "content-type": "application/fhir+json",
+        ...(version !== undefined && { "if-match": `W/"${version}"` }),
+      },
     });
   expect((await put("male", "7")).status).toBe(412);
   expect((await put("male", "1")).headers.get("etag")).toBe('W/"2"');
   expect((await call<Patient>(`Patient/${id}/_history/1`)).body.gender).toBe("female");
-  const history = async () => (await call<Bundle>(`Patient/${id}/_history`)).body.entry?.map(({ resource }) => resource?.meta?.versionId);
+  const history = async () =>
+    (await call<Bundle>(`Patient/${id}/_history`)).body.entry?.map(
+      ({ resource }) => resource?.meta?.versionId,
+    );
   expect([await history(), await history()]).toEqual([
     ["2", "1"],
     ["2", "1"],
@@ -170,14 +205,19 @@ test("writes are counted versions under ids that the server gives; deleted is go
   expect(await found(`Patient?_id=${id}`)).toEqual([]);
   expect((await put("other")).headers.get("etag")).toBe('W/"4"'); // born again, and counted on
   expect(await history()).toEqual(["4", undefined, "2", "1"]);
-  expect((await send("PUT", "Patient/new-one", '{"resourceType":"Patient","id":"new-one"}')).status).toBe(201);
+  expect((await send("PUT", "Patient/new-one", '{"resourceType":"Patient","id":"new-one"}')).status).toBe(
+    201,
+  );
 });
 
 test("a reference that changes is no longer found under the old target", async ({ expect }) => {
   await origin.load([observation("moving", "before") as Resource]); // an Observation
   expect(await found("Observation?patient=before")).toEqual(["moving"]);
   await origin.load([observation("moving", "after") as Resource]); // an Observation
-  expect([await found("Observation?patient=before"), await found("Observation?patient=after")]).toEqual([[], ["moving"]]);
+  expect([await found("Observation?patient=before"), await found("Observation?patient=after")]).toEqual([
+    [],
+    ["moving"],
+  ]);
 });
 
 test("a conditional create asks the same search", async ({ expect }) => {
@@ -206,16 +246,21 @@ test("metadata names every type with the parameters that it is searched by", asy
   const { body } = await call<CapabilityStatement>("metadata");
   const rest = body.rest?.[0]?.resource ?? [];
   expect([body.fhirVersion, body.implementation?.url, rest.length]).toEqual(["4.0.1", origin.url, 146]);
-  const names = (type: string) => rest.find((resource) => resource.type === type)?.searchParam?.map(({ name }) => name) ?? [];
+  const names = (type: string) =>
+    rest.find((resource) => resource.type === type)?.searchParam?.map(({ name }) => name) ?? [];
   expect(names("Observation")).toEqual(
     expect.arrayContaining(["_id", "_lastUpdated", "patient", "subject", "code", "date", "value-quantity"]),
   );
-  for (const name of names("Condition")) expect((await call(`Condition?${name}:missing=true`)).status, name).toBe(200);
+  for (const name of names("Condition"))
+    expect((await call(`Condition?${name}:missing=true`)).status, name).toBe(200);
   const { searchInclude = [], searchRevInclude = [] } = rest.find(({ type }) => type === "Condition") ?? {};
   expect(searchInclude).toEqual(expect.arrayContaining(["*", "Condition:patient", "Condition:encounter"]));
-  expect(searchRevInclude).toEqual(expect.arrayContaining(["*", "Procedure:reason-reference", "Provenance:target"]));
+  expect(searchRevInclude).toEqual(
+    expect.arrayContaining(["*", "Procedure:reason-reference", "Provenance:target"]),
+  );
   for (const name of searchInclude) expect((await call(`Condition?_include=${name}`)).status, name).toBe(200);
-  for (const name of searchRevInclude) expect((await call(`Condition?_revinclude=${name}`)).status, name).toBe(200);
+  for (const name of searchRevInclude)
+    expect((await call(`Condition?_revinclude=${name}`)).status, name).toBe(200);
 });
 
 test("whoever listens hears of each request, with its query", async ({ expect }) => {

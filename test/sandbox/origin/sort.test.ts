@@ -26,7 +26,9 @@ test("dates sort as times of their own zone and precision, not as texts", async 
   expect(await sorted("Observation?_sort=date")).toEqual(["a", "b", "c", "d", "e", "none"]);
 });
 
-test("a period sorts by its start, descending by its end, and one that goes on is the latest", async ({ expect }) => {
+test("a period sorts by its start, descending by its end, and one that goes on is the latest", async ({
+  expect,
+}) => {
   const encounter = (id: string, period: object) =>
     ({ resourceType: "Encounter", id, status: "finished", class: { code: "AMB" }, period }) as Resource;
   await origin.load([
@@ -40,8 +42,9 @@ test("a period sorts by its start, descending by its end, and one that goes on i
 });
 
 test("numbers sort as numbers, as many digits as they have", async ({ expect }) => {
-  const measured = Object.entries({ ten: "10.0", nine: "9", negative: "-3", many: "10.50" }).map(([id, value]) =>
-    observation(id, { method: { text: "measured" }, valueQuantity: parseExact(`{"value":${value}}`) }),
+  const measured = Object.entries({ ten: "10.0", nine: "9", negative: "-3", many: "10.50" }).map(
+    ([id, value]) =>
+      observation(id, { method: { text: "measured" }, valueQuantity: parseExact(`{"value":${value}}`) }),
   );
   await origin.load(measured);
   const query = "Observation?_id=ten,nine,negative,many,none&_sort=";
@@ -49,9 +52,16 @@ test("numbers sort as numbers, as many digits as they have", async ({ expect }) 
   expect(await sorted(`${query}-value-quantity`)).toEqual(["many", "ten", "nine", "negative", "none"]);
 });
 
-test("strings sort without case and accents, by several keys, and equals stay in the order of storing", async ({ expect }) => {
+test("strings sort without case and accents, by several keys, and equals stay in the order of storing", async ({
+  expect,
+}) => {
   const patient = (id: string, family: string | undefined, birthDate: string) =>
-    ({ resourceType: "Patient", id, birthDate, ...(family !== undefined && { name: [{ family }] }) }) as Resource;
+    ({
+      resourceType: "Patient",
+      id,
+      birthDate,
+      ...(family !== undefined && { name: [{ family }] }),
+    }) as Resource;
   await origin.load([
     patient("nobody", undefined, "1950"),
     patient("z", "Zimmer", "1990"),
@@ -63,7 +73,14 @@ test("strings sort without case and accents, by several keys, and equals stay in
   expect(await sorted("Patient?_sort=family")).toEqual(["a2", "a1", "a3", "b1", "z", "nobody"]);
   expect(await sorted("Patient?_sort=-family")).toEqual(["z", "b1", "a2", "a1", "a3", "nobody"]);
   expect(await sorted("Patient?_sort=family,birthdate")).toEqual(["a1", "a2", "a3", "b1", "z", "nobody"]);
-  expect(await sorted("Patient?_sort=family,-birthdate,-_id")).toEqual(["a3", "a2", "a1", "b1", "z", "nobody"]);
+  expect(await sorted("Patient?_sort=family,-birthdate,-_id")).toEqual([
+    "a3",
+    "a2",
+    "a1",
+    "b1",
+    "z",
+    "nobody",
+  ]);
 });
 
 test("of several values the least counts, descending the greatest", async ({ expect }) => {

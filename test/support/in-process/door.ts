@@ -122,9 +122,14 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   const closers: (() => unknown)[] = [];
 
   const forwarded: string[] = [];
-  const there = options.origin === undefined ? undefined : await openFhirServer({ bundles: undefined, origin: options.origin });
+  const there =
+    options.origin === undefined
+      ? undefined
+      : await openFhirServer({ bundles: undefined, origin: options.origin });
   const url = there?.url ?? `http://${hosts.origin}/fhir`;
-  const origin = memoryOrigin(`http://${hosts.origin}/fhir`, { onRequest: ({ method, path }) => forwarded.push(`${method} ${path}`) });
+  const origin = memoryOrigin(`http://${hosts.origin}/fhir`, {
+    onRequest: ({ method, path }) => forwarded.push(`${method} ${path}`),
+  });
   const resources = there === undefined ? await resourcesOf(options) : [];
   origin.load(resources);
 
@@ -147,7 +152,9 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   if (options.hosts === undefined) for (const [host, handler] of places) closers.push(serveAt(host, handler));
   const within = <T>(act: () => T): T => among(places, act);
 
-  const patients = [...resources].flatMap(({ resourceType, id }) => (resourceType === "Patient" && id !== undefined ? [id] : []));
+  const patients = [...resources].flatMap(({ resourceType, id }) =>
+    resourceType === "Patient" && id !== undefined ? [id] : [],
+  );
   const audience = `${gateway}/v1/fhir/main`;
   const issuer = await sandboxIssuer(keys.state, "https://sign-in.phylax.example", audience);
   const patient = there?.patient ?? (patients.includes("amara-okafor") ? "amara-okafor" : patients[0]);
@@ -183,7 +190,9 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     root: rootKey({ ledgerName, checkpointKey: keys.checkpoint }),
     witnesses: {},
     pid: process.pid,
-    issuers: [{ iss: issuer.iss, jwk: issuer.jwk, kid: issuer.kid, alg: issuer.alg, audience: issuer.audience }],
+    issuers: [
+      { iss: issuer.iss, jwk: issuer.jwk, kid: issuer.kid, alg: issuer.alg, audience: issuer.audience },
+    ],
     auditors: keys.auditors.map(({ path }) => ({ key: path })),
     users: [], // there is no identity provider here
     operators: [devOperator(machine)],
@@ -206,7 +215,8 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   );
   const tokens = new Map<string, Promise<string>>();
   const client = (id: string) => clientOf(dev, id);
-  const token = (id: string, request: TokenRequest = {}) => within(() => accessToken(dev, client(id), request));
+  const token = (id: string, request: TokenRequest = {}) =>
+    within(() => accessToken(dev, client(id), request));
   return {
     dev,
     home,
@@ -259,15 +269,26 @@ export const handlerOf =
   (origin: MemoryOrigin): Handler =>
   async (request) => {
     const { pathname, search } = new URL(request.url);
-    const asked = { method: request.method, path: pathname + search, headers: Object.fromEntries(request.headers) };
-    const { status, headers, body } = await origin.answer(asked, async () => Buffer.from(await request.bytes()));
+    const asked = {
+      method: request.method,
+      path: pathname + search,
+      headers: Object.fromEntries(request.headers),
+    };
+    const { status, headers, body } = await origin.answer(asked, async () =>
+      Buffer.from(await request.bytes()),
+    );
     return new Response(body === undefined ? null : new Uint8Array(body), { status, headers });
   };
 
 type Env = Readonly<Record<string, unknown>>;
 
 /** The workers and what Cloudflare gives them, as their wrangler configurations bind it. */
-async function startWorkers(number: number, keys: DoorKeys, opsUrl: string, variables: Readonly<Record<string, string>>) {
+async function startWorkers(
+  number: number,
+  keys: DoorKeys,
+  opsUrl: string,
+  variables: Readonly<Record<string, string>>,
+) {
   const REGISTRY = new SqliteD1();
   const shards = { LEDGER_SHARDS: String(ledgerShards) };
   const namespaces: ObjectNamespace[] = [];
@@ -277,8 +298,12 @@ async function startWorkers(number: number, keys: DoorKeys, opsUrl: string, vari
     return made;
   };
   // A module of its own, as each isolate has: it keeps what it opened first.
-  const gateway = (await import(/* @vite-ignore */ `../../../workers/gateway/index.ts?door=${number}`)) as GatewayModule;
-  const ledger = (await import(/* @vite-ignore */ `../../../workers/ledger/index.ts?door=${number}`)) as typeof ledgerWorker;
+  const gateway = (await import(
+    /* @vite-ignore */ `../../../workers/gateway/index.ts?door=${number}`
+  )) as GatewayModule;
+  const ledger = (await import(
+    /* @vite-ignore */ `../../../workers/ledger/index.ts?door=${number}`
+  )) as typeof ledgerWorker;
   const service = (entry: new (context: never, env: never) => object, env: () => object) =>
     stubOf((method, args) => called(new entry({ waitUntil } as never, env() as never), method, args)); // bound below as the configurations say
 
@@ -342,7 +367,9 @@ async function startWorkers(number: number, keys: DoorKeys, opsUrl: string, vari
   return {
     gateway: (request: Request) => gateway.default.fetch(request, gatewayEnv, context),
     ops: async (request: Request) => {
-      const ops = (await import(/* @vite-ignore */ `../../../workers/ops/index.ts?door=${number}`)) as WorkerModule;
+      const ops = (await import(
+        /* @vite-ignore */ `../../../workers/ops/index.ts?door=${number}`
+      )) as WorkerModule;
       return ops.default.fetch(request, opsEnv, context);
     },
     ledger: (request: Request) => (ledger as WorkerModule).default.fetch(request, ledgerEnv, context),
@@ -355,7 +382,8 @@ async function startWorkers(number: number, keys: DoorKeys, opsUrl: string, vari
     inEachShard(sql: string) {
       for (const log of openLogs(ledgerShards, instant(Date.now()))) {
         const storage = shardObjects.storageOf(log);
-        const [frames] = storage?.exec("SELECT count(*) AS n FROM sqlite_master WHERE name = 'frames'").toArray() ?? [];
+        const [frames] =
+          storage?.exec("SELECT count(*) AS n FROM sqlite_master WHERE name = 'frames'").toArray() ?? [];
         if (frames?.["n"] === 1) storage?.exec(sql);
       }
     },

@@ -43,7 +43,9 @@ export function stubOf(call: (method: string, args: readonly unknown[]) => Promi
     {},
     {
       get: (_target, method) =>
-        typeof method === "string" && method !== "then" ? (...args: readonly unknown[]) => call(method, args) : undefined,
+        typeof method === "string" && method !== "then"
+          ? (...args: readonly unknown[]) => call(method, args)
+          : undefined,
     },
   );
 }
@@ -51,7 +53,8 @@ export function stubOf(call: (method: string, args: readonly unknown[]) => Promi
 /** Calls a method with copies, as RPC does; what cannot be copied throws. */
 export async function called(object: object, method: string, args: readonly unknown[]): Promise<unknown> {
   const found: unknown = Reflect.get(object, method);
-  if (typeof found !== "function") throw new TypeError(`The RPC receiver does not implement the method "${method}".`);
+  if (typeof found !== "function")
+    throw new TypeError(`The RPC receiver does not implement the method "${method}".`);
   const answer: unknown = await Reflect.apply(found, object, structuredClone(args));
   return structuredClone(answer);
 }
@@ -138,7 +141,8 @@ class MemoryObject {
       const running = (this.#running ??= this.#start());
       await running.started;
       const alarm: unknown = Reflect.get(running.object, "alarm");
-      if (typeof alarm === "function") await Promise.race([Reflect.apply(alarm, running.object, []), running.broken]);
+      if (typeof alarm === "function")
+        await Promise.race([Reflect.apply(alarm, running.object, []), running.broken]);
     } catch {
       if (this.#alarm === undefined) this.#setAlarm(Date.now() + ALARM_RETRY_MS);
     }

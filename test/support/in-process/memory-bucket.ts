@@ -29,10 +29,16 @@ export class MemoryBucket {
     return there === undefined ? null : headOf(there);
   }
 
-  async get(key: string, { range }: { readonly range?: { readonly offset: number; readonly length: number } } = {}) {
+  async get(
+    key: string,
+    { range }: { readonly range?: { readonly offset: number; readonly length: number } } = {},
+  ) {
     const there = this.#objects.get(key);
     if (there === undefined) return null;
-    const bytes = range === undefined ? there.bytes.slice() : there.bytes.slice(range.offset, range.offset + range.length);
+    const bytes =
+      range === undefined
+        ? there.bytes.slice()
+        : there.bytes.slice(range.offset, range.offset + range.length);
     return { ...headOf(there), bytes: async () => bytes, body: new Blob([bytes]).stream() };
   }
 }

@@ -28,10 +28,20 @@ export async function send(
 ): Promise<Reply> {
   const handler = handlerAt(new URL(url).host);
   if (handler === undefined) throw new Error(`no door of this process has the host ${new URL(url).host}`);
-  const request = requestOf(trust.clientCa?.cert ?? trust.ca.replace(/ca\.pem$/u, "client-ca.pem"), identity?.cert, url, sending);
+  const request = requestOf(
+    trust.clientCa?.cert ?? trust.ca.replace(/ca\.pem$/u, "client-ca.pem"),
+    identity?.cert,
+    url,
+    sending,
+  );
   const response = await handler(request);
-  const reply = { status: response.status, headers: replyHeaders(response.headers), text: await response.text() };
-  for (const listener of listeners) listener(request, sending.body === undefined ? "" : Buffer.from(sending.body).toString("utf8"), reply);
+  const reply = {
+    status: response.status,
+    headers: replyHeaders(response.headers),
+    text: await response.text(),
+  };
+  for (const listener of listeners)
+    listener(request, sending.body === undefined ? "" : Buffer.from(sending.body).toString("utf8"), reply);
   return reply;
 }
 
@@ -42,7 +52,11 @@ export function requestOf(
   url: string,
   { method = "GET", headers = {}, body }: Sending,
 ) {
-  const request = new Request(url, { method, headers: headersOf(headers), ...(body !== undefined && { body: bytesOf(body) }) });
+  const request = new Request(url, {
+    method,
+    headers: headersOf(headers),
+    ...(body !== undefined && { body: bytesOf(body) }),
+  });
   Object.defineProperty(request, "cf", { value: edgeFacts(certificate, authority) });
   return request;
 }
@@ -52,7 +66,8 @@ export function closeConnections(): void {}
 
 function headersOf(headers: NonNullable<Sending["headers"]>): Headers {
   const all = new Headers();
-  for (const [name, values] of Object.entries(headers)) for (const value of [values].flat()) all.append(name, value);
+  for (const [name, values] of Object.entries(headers))
+    for (const value of [values].flat()) all.append(name, value);
   return all;
 }
 

@@ -29,7 +29,8 @@ export function among<T>(places: Places, act: () => T): T {
 }
 
 /** The handler of a place in this process. */
-export const handlerAt = (host: string): Handler | undefined => here.getStore()?.get(host) ?? everywhere.get(host);
+export const handlerAt = (host: string): Handler | undefined =>
+  here.getStore()?.get(host) ?? everywhere.get(host);
 
 const inProcess: typeof fetch = async (input, init) => {
   const url = new URL(input instanceof Request ? input.url : input.toString());

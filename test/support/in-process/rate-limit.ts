@@ -7,7 +7,8 @@ export function rateLimit({ limit, period }: RateLimits): RateLimit {
     async limit({ key }) {
       const now = Date.now();
       const known = windows.get(key);
-      const window = known !== undefined && now < known.ends ? known : { ends: now + period * 1000, calls: 0 };
+      const window =
+        known !== undefined && now < known.ends ? known : { ends: now + period * 1000, calls: 0 };
       windows.set(key, window);
       window.calls += 1;
       return { success: window.calls <= limit };

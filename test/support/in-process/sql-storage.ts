@@ -20,11 +20,17 @@ export class MemorySql {
     }
     const statement = this.#statements.get(query) ?? this.#database.prepare(query);
     this.#statements.set(query, statement);
-    return new Cursor(statement.all(...bindings.map(inputOf)).map((row) => Object.fromEntries(Object.entries(row).map(outputOf))));
+    return new Cursor(
+      statement
+        .all(...bindings.map(inputOf))
+        .map((row) => Object.fromEntries(Object.entries(row).map(outputOf))),
+    );
   }
 
   get databaseSize(): number {
-    const [pages, bytes] = ["page_count", "page_size"].map((name) => Number(this.#database.prepare(`PRAGMA ${name}`).get()?.[name]));
+    const [pages, bytes] = ["page_count", "page_size"].map((name) =>
+      Number(this.#database.prepare(`PRAGMA ${name}`).get()?.[name]),
+    );
     return (pages ?? 0) * (bytes ?? 0);
   }
 
@@ -77,7 +83,11 @@ class Cursor {
 }
 
 const inputOf = (value: unknown): SQLInputValue =>
-  value instanceof ArrayBuffer ? new Uint8Array(value) : typeof value === "boolean" ? Number(value) : (value as SQLInputValue); // SQLite refuses any other
+  value instanceof ArrayBuffer
+    ? new Uint8Array(value)
+    : typeof value === "boolean"
+      ? Number(value)
+      : (value as SQLInputValue); // SQLite refuses any other
 
 const outputOf = ([name, value]: [string, unknown]): [string, Value] => [
   name,

@@ -85,11 +85,15 @@ class Statement {
   }
 
   now() {
-    const results: readonly Readonly<Record<string, unknown>>[] = this.#database.prepare(this.#sql).all(...this.#inputs());
+    const results: readonly Readonly<Record<string, unknown>>[] = this.#database
+      .prepare(this.#sql)
+      .all(...this.#inputs());
     return { success: true, results, meta: {} };
   }
 
   #inputs(): SQLInputValue[] {
-    return this.#values.map((value) => (typeof value === "boolean" ? Number(value) : (value as SQLInputValue))); // SQLite refuses any other
+    return this.#values.map((value) =>
+      typeof value === "boolean" ? Number(value) : (value as SQLInputValue),
+    ); // SQLite refuses any other
   }
 }

@@ -10,8 +10,14 @@ export interface RateLimits {
 
 /** The texts that a worker's wrangler configuration sets in `[vars]`. A variable that is no text is left out: whoever starts the worker sets it. */
 export function workerVariables(config: string): Readonly<Record<string, string>> {
-  const [, vars = ""] = /^\[vars\]\n(?<vars>(?:(?!\[).*\n)*)/mu.exec(readFileSync(join(root, config), "utf8")) ?? [];
-  return Object.fromEntries([...vars.matchAll(/^(?<name>\w+) = "(?<text>[^"\\]*)"/gmu)].map(([, name = "", text = ""]) => [name, text]));
+  const [, vars = ""] =
+    /^\[vars\]\n(?<vars>(?:(?!\[).*\n)*)/mu.exec(readFileSync(join(root, config), "utf8")) ?? [];
+  return Object.fromEntries(
+    [...vars.matchAll(/^(?<name>\w+) = "(?<text>[^"\\]*)"/gmu)].map(([, name = "", text = ""]) => [
+      name,
+      text,
+    ]),
+  );
 }
 
 /** The limits of a worker's rate-limit bindings, by name. */
@@ -19,5 +25,10 @@ export function workerRateLimits(config: string): ReadonlyMap<string, RateLimits
   const found = readFileSync(join(root, config), "utf8").matchAll(
     /^\[\[ratelimits\]\]\nname = "(?<name>\w+)"\n.*\nsimple = \{ limit = (?<limit>\d+), period = (?<period>\d+) \}/gmu,
   );
-  return new Map([...found].map(([, name = "", limit, period]) => [name, { limit: Number(limit), period: Number(period) }]));
+  return new Map(
+    [...found].map(([, name = "", limit, period]) => [
+      name,
+      { limit: Number(limit), period: Number(period) },
+    ]),
+  );
 }

@@ -18,7 +18,11 @@ export function guardDenials(guards: DurableObjectNamespace<ClientGuard>): Denia
  * Tells a client's guard of a token that was ended, so that the one who ended it sees it ended at the next question. Elsewhere it is refused
  * as soon as any denial is; a guard that does not answer hears of it like everything else.
  */
-export function heeded(revoker: OwnTokens, guards: DurableObjectNamespace<ClientGuard>, issuer: string): OwnTokens {
+export function heeded(
+  revoker: OwnTokens,
+  guards: DurableObjectNamespace<ClientGuard>,
+  issuer: string,
+): OwnTokens {
   return {
     async revoke(client, id, expires) {
       const done = await revoker.revoke(client, id, expires);

@@ -25,7 +25,9 @@ export class Purses {
 
   of(spend: Spend): Purse {
     const purse =
-      spend.policy === "subject" ? this.#subjects.get(subjectOf(spend)) : this.#holdings.get(holder(spend))?.purses.get(quotaOf(spend));
+      spend.policy === "subject"
+        ? this.#subjects.get(subjectOf(spend))
+        : this.#holdings.get(holder(spend))?.purses.get(quotaOf(spend));
     return purse ?? emptyPurse(spend.policy, this.#clock());
   }
 
@@ -60,4 +62,5 @@ const holder = ({ client, issuer }: Spend): string => `${client} ${issuer}`;
 
 const quotaOf = ({ key, policy }: Spend): string => `${key} ${policy}`;
 
-const subjectOf = ({ client, key, subject }: Spend & { readonly policy: "subject" }): string => `${client} ${key} ${subject}`;
+const subjectOf = ({ client, key, subject }: Spend & { readonly policy: "subject" }): string =>
+  `${client} ${key} ${subject}`;

@@ -46,7 +46,10 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
   const renewAhead = (of: Spend) => {
     if (renewalDue(purses.of(of), clock())) waitUntil(ask(of, 0).catch(() => {}));
   };
-  const spendOne = async <R>(of: Spend, revoked: (denied: Denied) => R | undefined): Promise<Result<Spent, Exhausted | R>> => {
+  const spendOne = async <R>(
+    of: Spend,
+    revoked: (denied: Denied) => R | undefined,
+  ): Promise<Result<Spent, Exhausted | R>> => {
     purses.set(of, demanded(purses.of(of), of.many, clock()));
     for (let looks = 0; looks < looksMax; looks += 1) {
       let answer: LeaseAnswer | undefined;
@@ -59,7 +62,9 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
           : revoked(purses.heard(of)?.denied ?? nobodyKnows());
       if (refusal !== undefined) return err(refusal);
       const { purse, outcome } =
-        answer === undefined ? spend(purses.of(of), of.many, clock()) : spendAnswered(purses.of(of), of.many, answer, clock());
+        answer === undefined
+          ? spend(purses.of(of), of.many, clock())
+          : spendAnswered(purses.of(of), of.many, answer, clock());
       purses.set(of, purse);
       switch (outcome.kind) {
         case "spent":
@@ -77,7 +82,12 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
     async prepare(of) {
       const purse = purses.of(of);
       // A twentieth of a small quota is one request: it would be taken from another isolate for a caller who is not proven.
-      if (of.quota.requests < 40 || spend(purse, 1, clock()).outcome.kind !== "empty" || !mayAsk(purse, clock())) return;
+      if (
+        of.quota.requests < 40 ||
+        spend(purse, 1, clock()).outcome.kind !== "empty" ||
+        !mayAsk(purse, clock())
+      )
+        return;
       const asked = ask(of, 1).catch(() => {});
       waitUntil(asked); // this request may be refused meanwhile, and the answer's tokens are the isolate's
       await asked;
@@ -88,7 +98,8 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
         if (outcome.kind !== "denied") continue;
         // Known without a call: whoever goes on asking takes nothing of the other quota, not even for a moment, and makes no guard count.
         purses.set(of, demanded(purses.of(of), of.many, clock()));
-        const refusal = of.policy === "subject" ? undefined : revoked(purses.heard(of)?.denied ?? nobodyKnows());
+        const refusal =
+          of.policy === "subject" ? undefined : revoked(purses.heard(of)?.denied ?? nobodyKnows());
         return err(refusal ?? outcome.exhausted);
       }
       const results = await Promise.all(spends.map((of) => spendOne(of, revoked)));
@@ -120,14 +131,19 @@ function nobodyKnows(): never {
 }
 
 /** One call to the guard, from leaving the purse to coming back into it. Throws when the guard cannot be reached. */
-function asker({ guards, clock, newId, onNews }: GuardLimiterOptions, purses: Purses): (of: Spend, least: number) => Promise<LeaseAnswer> {
+function asker(
+  { guards, clock, newId, onNews }: GuardLimiterOptions,
+  purses: Purses,
+): (of: Spend, least: number) => Promise<LeaseAnswer> {
   let holder: string | undefined; // made in the first request: a Worker has no randomness before
   const clientLease = async (of: Spend, call: LeaseCall): Promise<LeaseAnswer> => {
     const { client, issuer } = of;
     const since = purses.heard(of)?.epoch;
     const listener = { client, issuer, ...(since !== undefined && { since }) };
     const asked = clock();
-    const { answer, news, newsAgeMilliseconds } = await send(guards, client, (guard) => guard.lease(call, listener));
+    const { answer, news, newsAgeMilliseconds } = await send(guards, client, (guard) =>
+      guard.lease(call, listener),
+    );
     const heard = hear(purses.heard(of), news, clock());
     if (heard === undefined) throw new Error("news of revocations were missed");
     purses.setHeard(of, heard.heard);
@@ -142,7 +158,13 @@ function asker({ guards, clock, newId, onNews }: GuardLimiterOptions, purses: Pu
     try {
       const answer = await (of.policy === "subject"
         ? subjectLease(guards, of, { id, holder, quota: of.quota, ...call })
-        : clientLease(of, { id, holder, key: of.policy === "default" ? of.key : `${of.key} ${of.policy}`, quota: of.quota, ...call }));
+        : clientLease(of, {
+            id,
+            holder,
+            key: of.policy === "default" ? of.key : `${of.key} ${of.policy}`,
+            quota: of.quota,
+            ...call,
+          }));
       purses.set(of, settleAsk(purses.of(of), id, answer, clock()));
       return answer;
     } catch (fault) {
@@ -160,7 +182,9 @@ function subjectLease(
 ): Promise<LeaseAnswer> {
   const hash = createHash("sha256").update(subject).digest();
   const name = `${client} ${(hash[0] ?? 0) % subjectGuards}`;
-  return send(guards, name, (guard) => guard.leaseOfSubject({ ...call, key: `${key} ${hash.toString("base64url")}` }));
+  return send(guards, name, (guard) =>
+    guard.leaseOfSubject({ ...call, key: `${key} ${hash.toString("base64url")}` }),
+  );
 }
 
 /** A guard that was just restarted fails the calls in flight, and its stub with them: one more try, by a new stub and the same id. */

@@ -92,8 +92,13 @@ export class ClientGuard extends DurableObject {
     const { alive } = this.#sql.exec<{ alive: number }>("SELECT count(*) AS alive FROM assertions").one();
     if (alive >= assertionsMax) throw new Error("too many assertions of this client are alive");
     return (
-      this.#sql.exec("INSERT OR IGNORE INTO assertions (id_hash, expires) VALUES (?, ?) RETURNING 1", idHash, expires).toArray().length ===
-      1
+      this.#sql
+        .exec(
+          "INSERT OR IGNORE INTO assertions (id_hash, expires) VALUES (?, ?) RETURNING 1",
+          idHash,
+          expires,
+        )
+        .toArray().length === 1
     );
   }
 }

@@ -36,7 +36,9 @@ export class GuardEpochs {
 
   /** Good for one call: hold it from reading to telling, so that both are of this issuer whatever else the guard is asked meanwhile. */
   of(client: string, issuer: string): GuardEpoch {
-    const epoch = this.#epochs.get(issuer) ?? new GuardEpoch(this.#source, this.#clock, { client, issuers: [issuer, client] });
+    const epoch =
+      this.#epochs.get(issuer) ??
+      new GuardEpoch(this.#source, this.#clock, { client, issuers: [issuer, client] });
     this.#epochs.delete(issuer);
     this.#epochs.set(issuer, epoch);
     if (this.#epochs.size > issuersMax) this.#epochs.delete(this.#epochs.keys().next().value ?? "");
@@ -68,7 +70,8 @@ class GuardEpoch {
       this.#reading ??= this.#begin();
       await this.#reading;
     }
-    if (this.#heard === undefined || this.#age > hardMilliseconds) throw new Error("nobody says what is revoked");
+    if (this.#heard === undefined || this.#age > hardMilliseconds)
+      throw new Error("nobody says what is revoked");
     return this.#read;
   }
 
@@ -118,7 +121,10 @@ class GuardEpoch {
   }
 }
 
-function kept({ from, deltas }: { readonly from: number; readonly deltas: readonly Delta[] }, more: readonly Delta[]) {
+function kept(
+  { from, deltas }: { readonly from: number; readonly deltas: readonly Delta[] },
+  more: readonly Delta[],
+) {
   const all = [...deltas, ...more];
   const gone = all.slice(0, Math.max(0, all.length - pastMax));
   return { from: gone.at(-1)?.epoch ?? from, deltas: all.slice(gone.length) };

@@ -46,5 +46,10 @@ interface Row extends Record<string, SqlStorageValue> {
 }
 
 function windowOf({ key, requests, window_seconds, revision, start, reserved }: Row): StoredWindow {
-  return { key, quota: { requests, windowSeconds: window_seconds, revision }, start: instant(start), reserved };
+  return {
+    key,
+    quota: { requests, windowSeconds: window_seconds, revision },
+    start: instant(start),
+    reserved,
+  };
 }

@@ -9,7 +9,11 @@ import { instant, type Clock } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import { openLogs } from "#ledger/log-name";
 import { type AccountingIntake, intakeOf } from "#platform/ledger/object/accounting/accounting-intake";
-import { type AccountingShelf, shelfOf, type ShelvedLine } from "#platform/ledger/object/accounting/accounting-shelf";
+import {
+  type AccountingShelf,
+  shelfOf,
+  type ShelvedLine,
+} from "#platform/ledger/object/accounting/accounting-shelf";
 import { inTurns } from "#platform/in-turns";
 import { readLedgerConfig, type LedgerConfig, type LedgerEnv } from "#platform/ledger/config";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
@@ -62,30 +66,57 @@ export class AccountingDesk implements Disclosures {
    */
   async linesOf(asked: LinesAsked): Promise<LinesPage> {
     const { patients, caller, after, count, toldTo } = asked;
-    if (patients.length === 0 || patients.length > PATIENTS_MAX) throw new RangeError("accounting: of 1 to 32 patients");
-    if (!Number.isSafeInteger(count) || count < 1 || count > ENTRIES_MAX) throw new RangeError("accounting: pages of 1 to 1000 lines");
+    if (patients.length === 0 || patients.length > PATIENTS_MAX)
+      throw new RangeError("accounting: of 1 to 32 patients");
+    if (!Number.isSafeInteger(count) || count < 1 || count > ENTRIES_MAX)
+      throw new RangeError("accounting: pages of 1 to 1000 lines");
     const sink = ledgerSink(this.#env.LEDGER_SHARD, this.#config.shards, this.#clock);
-    await sink.record([lookUp(asked)], { kind: "client", client: caller.who?.client ?? "", requestId: caller.id, spread: 1 });
-    const subjects = patients.map((patient) => ({ patient, key: subjectKey(this.#config.subjectKey, patient) }));
+    await sink.record([lookUp(asked)], {
+      kind: "client",
+      client: caller.who?.client ?? "",
+      requestId: caller.id,
+      spread: 1,
+    });
+    const subjects = patients.map((patient) => ({
+      patient,
+      key: subjectKey(this.#config.subjectKey, patient),
+    }));
     if (after === undefined) await this.#bringLines([...new Set(subjects.map(({ key }) => shelfOf(key)))]);
     const held = await this.#heldBack(subjects);
     const without = toldTo === "individual" ? [...held.keys()] : [];
-    const page = await (asked.summed === true ? this.#summed(asked, subjects, without) : this.#listed(asked, subjects, without));
-    const lines = page.lines.map((line) => Object.assign(line, { heldUntil: held.get(readLine(line.content)?.recipient ?? "") }));
+    const page = await (asked.summed === true
+      ? this.#summed(asked, subjects, without)
+      : this.#listed(asked, subjects, without));
+    const lines = page.lines.map((line) =>
+      Object.assign(line, { heldUntil: held.get(readLine(line.content)?.recipient ?? "") }),
+    );
     return { lines: lines.toSorted((one, other) => timeOf(one) - timeOf(other)), next: page.next };
   }
 
   /** Single lines, each with its proof. */
-  async #listed(asked: LinesAsked, subjects: readonly Subject[], without: readonly string[]): Promise<LinesPage> {
+  async #listed(
+    asked: LinesAsked,
+    subjects: readonly Subject[],
+    without: readonly string[],
+  ): Promise<LinesPage> {
     const lines: UnprovenLine[] = [];
-    const next = await this.#merged(asked, subjects, without, (line) => lines.length < asked.count && lines.push(line) > 0);
+    const next = await this.#merged(
+      asked,
+      subjects,
+      without,
+      (line) => lines.length < asked.count && lines.push(line) > 0,
+    );
     const proven = await this.#proofs.prove(lines);
     const cut = lines[proven.length]; // its proof found no room
     return { lines: proven, next: cut === undefined ? next : before(cut) };
   }
 
   /** Sums of the lines that one page may read: a recipient whose lines are more is told again on the next page. */
-  async #summed(asked: LinesAsked, subjects: readonly Subject[], without: readonly string[]): Promise<LinesPage> {
+  async #summed(
+    asked: LinesAsked,
+    subjects: readonly Subject[],
+    without: readonly string[],
+  ): Promise<LinesPage> {
     const sums = new LineSums<UnprovenLine>(Math.min(asked.count, SUMS_MAX));
     const next = await this.#merged(asked, subjects, without, (line) => sums.add(line));
     return { lines: sums.all.map((line) => Object.assign(line, { proven: undefined })), next };
@@ -104,8 +135,12 @@ export class AccountingDesk implements Disclosures {
           this.#shelf(key).linesAfter({ subject: key, after, filter, without }, left),
     );
     const rows = Math.floor(this.#rowsMax / subjects.length);
-    return mergeLines(sources, after, { rows, withheld: rows }, ({ log, index, line, lines, content, salt, path }, source) =>
-      take({ patient: subjects[source]?.patient ?? "", log, index, line, lines, content, salt, path }),
+    return mergeLines(
+      sources,
+      after,
+      { rows, withheld: rows },
+      ({ log, index, line, lines, content, salt, path }, source) =>
+        take({ patient: subjects[source]?.patient ?? "", log, index, line, lines, content, salt, path }),
     );
   }
 
@@ -128,9 +163,13 @@ export class AccountingDesk implements Disclosures {
     const ownCalls = new OwnCalls(accountingKey);
     const logs = new Set([...openLogs(shards, now), ...openLogs(shards, instant(now - CLOSED_MS))]);
     await inTurns([...logs], async (log) => {
-      await this.#env.LEDGER_SHARD.getByName(log).ownCall(ownCalls.seal(log, { kind: "shelve", shelves: [...shelves] }));
+      await this.#env.LEDGER_SHARD.getByName(log).ownCall(
+        ownCalls.seal(log, { kind: "shelve", shelves: [...shelves] }),
+      );
     });
-    await inTurns([...Map.groupBy(shelves, intakeOf)], ([intake, own]) => this.#env.ACCOUNTING_INTAKE.getByName(intake).shelve(own));
+    await inTurns([...Map.groupBy(shelves, intakeOf)], ([intake, own]) =>
+      this.#env.ACCOUNTING_INTAKE.getByName(intake).shelve(own),
+    );
   }
 
   /** What is suspended for one record counts for each that the origin united with it: it is one individual who is told. */
@@ -150,7 +189,20 @@ function lookUp({ patients, after, caller: { id, at, who, from, why, traceId } }
   const named = patients.map((one) => ({ patient: one, counts: {} }));
   const parameters = after === undefined ? undefined : [["after", writePlace(after)] as const];
   const what = { interaction: "linesOf", origin, type, id: patient, parameters };
-  return { id, step: STEP, at, kind: "accounting", who, from, what, why, patients: named, unnamed: [], counts: {}, traceId };
+  return {
+    id,
+    step: STEP,
+    at,
+    kind: "accounting",
+    who,
+    from,
+    what,
+    why,
+    patients: named,
+    unnamed: [],
+    counts: {},
+    traceId,
+  };
 }
 
 const timeOf = ({ content }: FoundLine): number => readLine(content)?.at ?? 0;

@@ -41,14 +41,20 @@ export class OpenedLogs {
     if (now < this.#latest - SET_BACK_MS) this.#halfYears.clear(); // by a clock that ran ahead, half-years were closed that are open
     this.#latest = now;
     if (openHalfYears(now).includes(name.halfYear)) return name.shard < this.#shards;
-    if (name.halfYear < FIRST_HALF_YEAR || name.halfYear > halfYearOf(instant(now + HALF_YEAR_MS))) return false;
+    if (name.halfYear < FIRST_HALF_YEAR || name.halfYear > halfYearOf(instant(now + HALF_YEAR_MS)))
+      return false;
     return (await this.#logsOf(name.halfYear, overAt(log) ?? now, now)).has(log);
   }
 
   async #logsOf(halfYear: string, over: Instant, now: Instant): Promise<ReadonlySet<string>> {
     const known = this.#halfYears.get(halfYear);
-    if (known !== undefined && (known.askedAt >= over || Math.abs(now - known.askedAt) < RECENT_MS)) return known.logs;
-    const answer = await within(PATIENCE_MS, this.#root.getByName(ROOT_LOG).logsOf(halfYear), "ledger: no answer in time");
+    if (known !== undefined && (known.askedAt >= over || Math.abs(now - known.askedAt) < RECENT_MS))
+      return known.logs;
+    const answer = await within(
+      PATIENCE_MS,
+      this.#root.getByName(ROOT_LOG).logsOf(halfYear),
+      "ledger: no answer in time",
+    );
     const logs = new Set(answer);
     this.#halfYears.set(halfYear, { logs, askedAt: now });
     return logs;

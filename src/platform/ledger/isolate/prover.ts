@@ -7,10 +7,18 @@ const PATIENCE_MS = 800;
 const CHECKPOINT_MS = 1050;
 
 /** Proofs over the Durable Objects of the ledger. */
-export function ledgerProver(shards: DurableObjectNamespace<LedgerShard>, wait: (milliseconds: number) => Promise<unknown>): RecordProver {
+export function ledgerProver(
+  shards: DurableObjectNamespace<LedgerShard>,
+  wait: (milliseconds: number) => Promise<unknown>,
+): RecordProver {
   return {
     async prove({ log, index }) {
-      const proof = () => within<Uint8Array | undefined>(PATIENCE_MS, shards.getByName(log).proof(index), "ledger: no proof in time");
+      const proof = () =>
+        within<Uint8Array | undefined>(
+          PATIENCE_MS,
+          shards.getByName(log).proof(index),
+          "ledger: no proof in time",
+        );
       try {
         const first = await proof();
         if (first !== undefined) return first;

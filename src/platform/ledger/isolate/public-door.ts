@@ -42,7 +42,8 @@ export class LedgerDoor {
   }
 
   async serve(request: Request): Promise<Response> {
-    if (request.method !== "GET" && request.method !== "HEAD") return problem(405, "method-not-allowed", { allow: "GET, HEAD" });
+    if (request.method !== "GET" && request.method !== "HEAD")
+      return problem(405, "method-not-allowed", { allow: "GET, HEAD" });
     const { origin, pathname } = new URL(request.url);
     const address = readAddress(pathname);
     if (!address.ok) return problem(statusOf(address.error), address.error.replaceAll("_", "-"));
@@ -58,13 +59,18 @@ export class LedgerDoor {
     );
     if (bytes instanceof TooManyReads) return tooMany();
     // Why it is null, the object's own log says.
-    if (bytes === undefined || (bytes === null && (await this.#isGone(log)))) return problem(404, "not-found");
+    if (bytes === undefined || (bytes === null && (await this.#isGone(log))))
+      return problem(404, "not-found");
     if (bytes === null) return problem(503, "unavailable", { "retry-after": "1" });
     const headers = { ...open, ...headersOf(address.value), "content-length": String(bytes.length) };
     return new Response(request.method === "HEAD" ? null : bytes, { headers });
   }
 
-  #read(address: Address, origin: string, mayAskObject: () => Promise<boolean>): Promise<Uint8Array | undefined> {
+  #read(
+    address: Address,
+    origin: string,
+    mayAskObject: () => Promise<boolean>,
+  ): Promise<Uint8Array | undefined> {
     const { log } = address;
     const mayBeGone = this.#clock() >= (keptUntil(log) ?? Infinity); // a removed log must not live on in the cache
     return new PublicLog({
@@ -104,7 +110,9 @@ const cacheAt = (origin: string): ObjectCache => ({
     }
   },
   put(path, bytes) {
-    const kept = new Response(bytes, { headers: { "cache-control": forever, "content-type": "application/octet-stream" } });
+    const kept = new Response(bytes, {
+      headers: { "cache-control": forever, "content-type": "application/octet-stream" },
+    });
     waitUntil(keep(`${origin}/${path}`, kept));
   },
 });
@@ -127,7 +135,10 @@ function headersOf(address: Address): Record<string, string> {
       return { "content-type": "text/plain; charset=utf-8", "cache-control": fresh };
     case "tile":
     case "entries":
-      return { "content-type": "application/octet-stream", "cache-control": address.width === TILE_WIDTH ? forever : partial };
+      return {
+        "content-type": "application/octet-stream",
+        "cache-control": address.width === TILE_WIDTH ? forever : partial,
+      };
     case "frame":
       return { "content-type": "application/octet-stream", "cache-control": forever };
   }
@@ -135,7 +146,8 @@ function headersOf(address: Address): Record<string, string> {
 
 const statusOf = (error: AddressProblem): number => (error === "malformed_address" ? 400 : 404);
 
-const tooMany = (): Response => problem(429, "too-many-requests", { "retry-after": String(floodRetrySeconds) });
+const tooMany = (): Response =>
+  problem(429, "too-many-requests", { "retry-after": String(floodRetrySeconds) });
 
 /** RFC 9457 problem details. */
 function problem(status: number, reason: string, headers: Record<string, string> = {}): Response {

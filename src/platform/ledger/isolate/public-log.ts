@@ -7,7 +7,14 @@ import { frameOffsets } from "#ledger/frame-copies";
 import { inclusionNote } from "#ledger/tlog/inclusion-note";
 import { HASH_BYTES, inclusionProof } from "#ledger/tlog/merkle";
 import { readNote } from "#ledger/tlog/signed-note";
-import { edgeTiles, fullTilesAbout, hashAtTiles, splitHashes, TILE_WIDTH, type TilePlace } from "#ledger/tlog/tile";
+import {
+  edgeTiles,
+  fullTilesAbout,
+  hashAtTiles,
+  splitHashes,
+  TILE_WIDTH,
+  type TilePlace,
+} from "#ledger/tlog/tile";
 import { readTreeHead } from "#ledger/tlog/tree-head";
 import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import type { FrameCopy } from "#platform/ledger/object/log/objects";
@@ -31,7 +38,9 @@ const OFFSETS_REMEMBERED = 16; // of objects of frames, at most 160 KB each
 
 /** What an isolate remembers of public logs: settled plain data, with which no request waits for another. */
 export class PublicMemory {
-  readonly checkpoints = new Newest<{ readonly note: Uint8Array; readonly askedAt: Instant }>(LOGS_REMEMBERED);
+  readonly checkpoints = new Newest<{ readonly note: Uint8Array; readonly askedAt: Instant }>(
+    LOGS_REMEMBERED,
+  );
   readonly copies = new Newest<Newest<FrameCopy>>(LOGS_REMEMBERED);
   readonly offsets = new Newest<Uint32Array>(OFFSETS_REMEMBERED);
 }
@@ -162,7 +171,8 @@ export class PublicLog {
   async #copied(address: ImmutableAddress): Promise<Uint8Array | undefined> {
     if (address.kind === "frame") return this.#copiedFrame(address.number);
     const { level, index } = { level: 0, ...address };
-    const copy: CopiedObject = address.kind === "tile" ? { kind: "tile", level, index } : { kind: "entries", index };
+    const copy: CopiedObject =
+      address.kind === "tile" ? { kind: "tile", level, index } : { kind: "entries", index };
     const key = objectKey(this.#parts.origin, copy);
     const whole = await orUndefined(this.#parts.bucket.read(key));
     return whole && beginningOf(address.kind, whole.bytes, address.width);
@@ -176,7 +186,9 @@ export class PublicLog {
     const key = objectKey(origin, { kind: "frames", ...copy });
     const offsets = memory.offsets.get(key) ?? (await orUndefined(this.#offsetsOf(key)));
     const [from, next] = [offsets?.[number - copy.first], offsets?.[number - copy.first + 1]];
-    return from === undefined || next === undefined ? undefined : orUndefined(bucket.readPart(key, from, next - 4 - from));
+    return from === undefined || next === undefined
+      ? undefined
+      : orUndefined(bucket.readPart(key, from, next - 4 - from));
   }
 
   async #copyOf(number: number): Promise<FrameCopy | undefined> {
@@ -200,7 +212,8 @@ export class PublicLog {
 
 /** The first hashes of a tile, or entries of a bundle. */
 function beginningOf(kind: "tile" | "entries", whole: Uint8Array, width: number): Uint8Array | undefined {
-  if (kind === "tile") return whole.length === TILE_WIDTH * HASH_BYTES ? whole.subarray(0, width * HASH_BYTES) : undefined;
+  if (kind === "tile")
+    return whole.length === TILE_WIDTH * HASH_BYTES ? whole.subarray(0, width * HASH_BYTES) : undefined;
   const entries = splitEntries(whole);
   return entries?.length === TILE_WIDTH ? concat(entries.slice(0, width).flatMap(entry)) : undefined;
 }

@@ -1,6 +1,14 @@
 import type { AuditEvent } from "#audit/event";
 import { createHash } from "node:crypto";
-import type { ConfigurationSink, Counted, Known, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
+import type {
+  ConfigurationSink,
+  Counted,
+  Known,
+  ProofSink,
+  ProofUse,
+  Recorded,
+  Replayed,
+} from "#audit/ports";
 import type { Clock, Instant } from "#kernel/clock";
 import { halfYearOf, logName, parseLogName } from "#ledger/log-name";
 import { chooseLog, type Sender } from "#ledger/shard-choice";
@@ -67,7 +75,8 @@ export function ledgerSink(
   return {
     async record(events, sender) {
       const answer = await append(events, sender);
-      if (answer === "replayed" || answer === "known") throw new Error(`ledger: ${answer} without a proof or a configuration`);
+      if (answer === "replayed" || answer === "known")
+        throw new Error(`ledger: ${answer} without a proof or a configuration`);
       return answer;
     },
     async recordOnce(events, proof) {
@@ -78,7 +87,8 @@ export function ledgerSink(
     },
     async recordConfiguration(event) {
       const answer = await inFirst(configurationLogs(count, clock()), (log) => appendTo(log, [event]));
-      if (answer === "counted" || answer === "replayed") throw new Error(`ledger: ${answer}, a configuration`);
+      if (answer === "counted" || answer === "replayed")
+        throw new Error(`ledger: ${answer}, a configuration`);
     },
   };
 }
@@ -91,6 +101,10 @@ function hashOf({ jkt, id }: ProofUse): string {
 /** What Durable Objects say of a fault (docs: durable-objects/best-practices/error-handling). */
 function mayBeTriedAgain(fault: unknown): boolean {
   if (!(fault instanceof Error)) return false;
-  const said = fault as Error & { readonly retryable?: boolean; readonly overloaded?: boolean; readonly durableObjectReset?: boolean }; // workerd sets them
+  const said = fault as Error & {
+    readonly retryable?: boolean;
+    readonly overloaded?: boolean;
+    readonly durableObjectReset?: boolean;
+  }; // workerd sets them
   return said.overloaded !== true && (said.retryable === true || said.durableObjectReset === true);
 }

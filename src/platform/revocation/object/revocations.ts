@@ -18,7 +18,8 @@ export interface RevocationsEnv extends PlaceVariables {
 }
 
 /** The one object of its kind: a global one, off the path of requests, read by guards (DESIGN §11). */
-export const revocationsOf = (env: RevocationsEnv): DurableObjectStub<Revocations> => env.REVOCATIONS.getByName("registry");
+export const revocationsOf = (env: RevocationsEnv): DurableObjectStub<Revocations> =>
+  env.REVOCATIONS.getByName("registry");
 
 // An apply takes a second or two. What is left after the first is of a write that failed, or of an object that ended meanwhile.
 const redriveMilliseconds = 10_000;
@@ -46,7 +47,12 @@ export class Revocations extends DurableObject<RevocationsEnv> {
 
   /** In force when it returns: within seven seconds no lease is left that does not know it. */
   deny(denial: Denial): void {
-    this.#store.deny(denialName(denial), denialReach(denial), denial.kind === "token" ? denial.until : null, now());
+    this.#store.deny(
+      denialName(denial),
+      denialReach(denial),
+      denial.kind === "token" ? denial.until : null,
+      now(),
+    );
   }
 
   /**
@@ -85,7 +91,8 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   override async alarm(): Promise<void> {
     try {
       await this.#inTurn(async () => {
-        for (const { id, document, mode } of this.#store.pending()) await this.#apply(JSON.parse(document), mode, id);
+        for (const { id, document, mode } of this.#store.pending())
+          await this.#apply(JSON.parse(document), mode, id);
       });
     } catch {
       // D1 does not answer: the write stays pending, with those after it, and the next alarm tries again.
@@ -106,7 +113,11 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     }
   }
 
-  async #apply(document: unknown, mode: MergeMode, again: number | undefined): Promise<Result<Applied, RegistryProblem>> {
+  async #apply(
+    document: unknown,
+    mode: MergeMode,
+    again: number | undefined,
+  ): Promise<Result<Applied, RegistryProblem>> {
     let id = again;
     let bookmark: string | null = null;
     const applied = await applyRegistry(this.env.REGISTRY, document, mode, {

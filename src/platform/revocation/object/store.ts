@@ -1,5 +1,11 @@
 import type { MergeMode } from "#registry/merge";
-import { denialGraceMilliseconds, type Delta, type News, type RecordName, type Standing } from "#registry/revocation";
+import {
+  denialGraceMilliseconds,
+  type Delta,
+  type News,
+  type RecordName,
+  type Standing,
+} from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import type { Listener } from "#platform/guard/object/epoch";
 
@@ -31,12 +37,20 @@ export class RevocationStore {
     this.#sql.exec(schema);
   }
 
-  news({ client, issuers: [first = "", second = ""] }: Listener, since: number | undefined, at: Instant): News {
+  news(
+    { client, issuers: [first = "", second = ""] }: Listener,
+    since: number | undefined,
+    at: Instant,
+  ): News {
     const { from, ...standing } = this.#standing(client);
     const { epoch } = standing;
     const reach = [client, first, second];
     if (since !== undefined && since >= from && since <= epoch) {
-      const rows = this.#sql.exec<DeltaRow>(`SELECT epoch, kind, name, until FROM deltas WHERE epoch > ? AND ${reached}`, since, ...reach);
+      const rows = this.#sql.exec<DeltaRow>(
+        `SELECT epoch, kind, name, until FROM deltas WHERE epoch > ? AND ${reached}`,
+        since,
+        ...reach,
+      );
       return { kind: "deltas", since, ...standing, deltas: rows.toArray().map(deltaOf) };
     }
     const rows = this.#sql.exec<{ name: string; until: number | null }>(
@@ -44,7 +58,11 @@ export class RevocationStore {
       at - denialGraceMilliseconds,
       ...reach,
     );
-    return { kind: "whole", ...standing, denied: rows.toArray().map(({ name, until }) => ({ name, until: instantOrNull(until) })) };
+    return {
+      kind: "whole",
+      ...standing,
+      denied: rows.toArray().map(({ name, until }) => ({ name, until: instantOrNull(until) })),
+    };
   }
 
   /** Denying again what is denied changes nothing. Throws when more is denied than can be kept. */
@@ -53,7 +71,9 @@ export class RevocationStore {
       this.#sql.exec("DELETE FROM denials WHERE until < ?", at - denialGraceMilliseconds);
       const { live } = this.#sql.exec<{ live: number }>("SELECT count(*) AS live FROM denials").one();
       if (live >= denialsMax) throw new Error("more is denied than can be kept");
-      const [known] = this.#sql.exec<{ until: number | null }>("SELECT until FROM denials WHERE name = ?", name).toArray();
+      const [known] = this.#sql
+        .exec<{ until: number | null }>("SELECT until FROM denials WHERE name = ?", name)
+        .toArray();
       // Of two ends the later one counts: nobody shortens a denial but by lifting it.
       if (known !== undefined && (known.until === null || (until !== null && known.until >= until))) return;
       this.#sql.exec(
@@ -75,19 +95,31 @@ export class RevocationStore {
 
   lift(name: string, reach: Reach): boolean {
     return this.#storage.transactionSync(() => {
-      const lifted = this.#sql.exec("DELETE FROM denials WHERE name = ? RETURNING 1", name).toArray().length > 0;
+      const lifted =
+        this.#sql.exec("DELETE FROM denials WHERE name = ? RETURNING 1", name).toArray().length > 0;
       if (lifted) this.#tell("lifted", name, reach, null);
       return lifted;
     });
   }
 
   /** Writes down what is to be written, and tells of it. `id`: of a write that had begun before, which takes these records too. */
-  begin(id: number | undefined, document: string, mode: MergeMode, records: readonly RecordName[], at: Instant): number {
+  begin(
+    id: number | undefined,
+    document: string,
+    mode: MergeMode,
+    records: readonly RecordName[],
+    at: Instant,
+  ): number {
     return this.#storage.transactionSync(() => {
       const begun =
         id ??
         this.#sql
-          .exec<{ id: number }>("INSERT INTO pending (document, mode, begun) VALUES (?, ?, ?) RETURNING id", document, mode, at)
+          .exec<{ id: number }>(
+            "INSERT INTO pending (document, mode, begun) VALUES (?, ?, ?) RETURNING id",
+            document,
+            mode,
+            at,
+          )
           .one().id;
       for (const record of records) {
         this.#sql.exec("INSERT OR IGNORE INTO pending_records (pending, name) VALUES (?, ?)", begun, record);
@@ -104,7 +136,9 @@ export class RevocationStore {
   finish(id: number, bookmark: string | null): void {
     this.#storage.transactionSync(() => {
       this.#move(id, bookmark);
-      const records = this.#sql.exec<{ name: RecordName }>("DELETE FROM pending_records WHERE pending = ? RETURNING name", id).toArray();
+      const records = this.#sql
+        .exec<{ name: RecordName }>("DELETE FROM pending_records WHERE pending = ? RETURNING name", id)
+        .toArray();
       for (const { name } of records) this.#tell("changed", name, recordReach(name), null);
       this.#sql.exec("DELETE FROM pending WHERE id = ?", id);
     });
@@ -113,7 +147,9 @@ export class RevocationStore {
   /** In the order in which they came. */
   pending(): readonly Pending[] {
     return this.#sql
-      .exec<{ id: number; document: string; mode: MergeMode }>("SELECT id, document, mode FROM pending ORDER BY id")
+      .exec<{ id: number; document: string; mode: MergeMode }>(
+        "SELECT id, document, mode FROM pending ORDER BY id",
+      )
       .toArray();
   }
 
@@ -136,9 +172,16 @@ export class RevocationStore {
    */
   #move(id: number, bookmark: string | null): void {
     this.#sql.exec("INSERT OR IGNORE INTO standing (only_row, bookmark, lost_up_to) VALUES (1, '', NULL)");
-    if (bookmark === null) this.#sql.exec("UPDATE standing SET lost_up_to = (SELECT seq FROM sqlite_sequence WHERE name = 'pending')");
+    if (bookmark === null)
+      this.#sql.exec(
+        "UPDATE standing SET lost_up_to = (SELECT seq FROM sqlite_sequence WHERE name = 'pending')",
+      );
     else
-      this.#sql.exec("UPDATE standing SET bookmark = max(bookmark, ?), lost_up_to = iif(lost_up_to < ?, NULL, lost_up_to)", bookmark, id);
+      this.#sql.exec(
+        "UPDATE standing SET bookmark = max(bookmark, ?), lost_up_to = iif(lost_up_to < ?, NULL, lost_up_to)",
+        bookmark,
+        id,
+      );
   }
 
   /** AUTOINCREMENT: an epoch is never used twice, and the newest row always stays. */
@@ -146,7 +189,14 @@ export class RevocationStore {
     const { epoch } = this.#sql
       .exec<{
         epoch: number;
-      }>("INSERT INTO deltas (kind, name, client, issuer, until) VALUES (?, ?, ?, ?, ?) RETURNING epoch", kind, name, client, issuer, until)
+      }>(
+        "INSERT INTO deltas (kind, name, client, issuer, until) VALUES (?, ?, ?, ?, ?) RETURNING epoch",
+        kind,
+        name,
+        client,
+        issuer,
+        until,
+      )
       .one();
     this.#sql.exec("DELETE FROM deltas WHERE epoch <= ?", epoch - deltasMax);
   }
@@ -190,4 +240,5 @@ function recordReach(record: RecordName): Reach {
   return { client: record.startsWith("client/") ? record.slice("client/".length) : null, issuer: null };
 }
 
-const instantOrNull = (milliseconds: number | null): Instant | null => (milliseconds === null ? null : instant(milliseconds));
+const instantOrNull = (milliseconds: number | null): Instant | null =>
+  milliseconds === null ? null : instant(milliseconds);

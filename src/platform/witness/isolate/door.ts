@@ -35,7 +35,8 @@ export async function serveWitness(request: Request, env: WitnessDoorEnv): Promi
 
 /** "Monitor Retrieval Mechanism". May be up to an hour old by the specification: this answer says a minute. */
 async function showCheckpoint(request: Request, hash: string, env: WitnessDoorEnv): Promise<Response> {
-  if (request.method !== "GET" && request.method !== "HEAD") return text(405, "method not allowed\n", { allow: "GET, HEAD" });
+  if (request.method !== "GET" && request.method !== "HEAD")
+    return text(405, "method not allowed\n", { allow: "GET, HEAD" });
   const log = readWitnessConfig(env).logs.find(({ name }) => hex(sha256(utf8(name))) === hash);
   const note: string | undefined = log && (await env.WITNESS_MEMORY.getByName(log.name).checkpoint());
   if (note === undefined) return text(404, "no checkpoint of this log was cosigned\n");
@@ -43,7 +44,8 @@ async function showCheckpoint(request: Request, hash: string, env: WitnessDoorEn
   return text(200, request.method === "HEAD" ? null : note, headers);
 }
 
-const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+const hex = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 function answer(given: WitnessAnswer): Response {
   switch (given.verdict) {
@@ -82,5 +84,10 @@ async function bodyOf(request: Request): Promise<Uint8Array | undefined> {
 const text = (status: number, body: string | null, headers: Record<string, string> = {}): Response =>
   new Response(body, {
     status,
-    headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff", "cache-control": "no-store", ...headers },
+    headers: {
+      "content-type": "text/plain; charset=utf-8",
+      "x-content-type-options": "nosniff",
+      "cache-control": "no-store",
+      ...headers,
+    },
   });

@@ -52,9 +52,13 @@ export class WitnessMemory extends DurableObject<WitnessEnv> {
 
   #remember({ size, root }: Remembered, note: string): void {
     const { sql } = this.ctx.storage;
-    sql.exec("CREATE TABLE IF NOT EXISTS shown (id INTEGER PRIMARY KEY CHECK (id = 1), note TEXT NOT NULL) STRICT");
+    sql.exec(
+      "CREATE TABLE IF NOT EXISTS shown (id INTEGER PRIMARY KEY CHECK (id = 1), note TEXT NOT NULL) STRICT",
+    );
     sql.exec("INSERT OR REPLACE INTO shown VALUES (1, ?)", note);
-    sql.exec("CREATE TABLE IF NOT EXISTS last (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root TEXT NOT NULL) STRICT");
+    sql.exec(
+      "CREATE TABLE IF NOT EXISTS last (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root TEXT NOT NULL) STRICT",
+    );
     sql.exec("INSERT OR REPLACE INTO last VALUES (1, ?, ?)", size, toBase64(root));
   }
 }

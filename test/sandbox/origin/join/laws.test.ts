@@ -5,25 +5,39 @@ import { readQuery } from "../../../../sandbox/origin/query.ts";
 import { Shelf } from "../../../../sandbox/origin/shelf.ts";
 
 interface World {
-  readonly patients: readonly { readonly gender: string; readonly link: number; readonly organization: number }[];
+  readonly patients: readonly {
+    readonly gender: string;
+    readonly link: number;
+    readonly organization: number;
+  }[];
   readonly observations: readonly { readonly status: string; readonly subject: number }[];
   readonly organizations: readonly { readonly partOf: number }[];
 }
 const size = 5;
 const place = fc.integer({ min: 0, max: size - 1 });
 const worlds: fc.Arbitrary<World> = fc.record({
-  patients: fc.array(fc.record({ gender: fc.constantFrom("male", "female", "other"), link: place, organization: place }), {
-    minLength: size,
-    maxLength: size,
+  patients: fc.array(
+    fc.record({ gender: fc.constantFrom("male", "female", "other"), link: place, organization: place }),
+    {
+      minLength: size,
+      maxLength: size,
+    },
+  ),
+  observations: fc.array(fc.record({ status: fc.constantFrom("final", "amended"), subject: place }), {
+    maxLength: 8,
   }),
-  observations: fc.array(fc.record({ status: fc.constantFrom("final", "amended"), subject: place }), { maxLength: 8 }),
   organizations: fc.array(fc.record({ partOf: place }), { minLength: size, maxLength: size }),
 });
 
 function shelfOf({ patients, observations, organizations }: World): Shelf {
   const shelf = new Shelf("http://origin.test/fhir");
   const put = (resourceType: string, id: number, more: object) =>
-    shelf.put({ resourceType, id: String(id), meta: { versionId: "1", lastUpdated: "2026-01-01T00:00:00Z" }, ...more });
+    shelf.put({
+      resourceType,
+      id: String(id),
+      meta: { versionId: "1", lastUpdated: "2026-01-01T00:00:00Z" },
+      ...more,
+    });
   const to = (type: string, id: number) => ({ reference: `${type}/${id}` });
   for (const [id, { gender, link, organization }] of patients.entries())
     put("Patient", id, {
@@ -31,8 +45,10 @@ function shelfOf({ patients, observations, organizations }: World): Shelf {
       link: [{ type: "seealso", other: to("Patient", link) }],
       managingOrganization: to("Organization", organization),
     });
-  for (const [id, { status, subject }] of observations.entries()) put("Observation", id, { status, subject: to("Patient", subject) });
-  for (const [id, { partOf }] of organizations.entries()) put("Organization", id, { partOf: to("Organization", partOf) });
+  for (const [id, { status, subject }] of observations.entries())
+    put("Observation", id, { status, subject: to("Patient", subject) });
+  for (const [id, { partOf }] of organizations.entries())
+    put("Organization", id, { partOf: to("Organization", partOf) });
   return shelf;
 }
 function found(shelf: Shelf, type: string, ...pairs: (readonly [string, string])[]): Set<number> {
@@ -43,13 +59,17 @@ function found(shelf: Shelf, type: string, ...pairs: (readonly [string, string])
 const where = <T>(all: readonly T[], is: (one: T) => boolean) =>
   new Set([...all.keys()].filter((id) => all[id] !== undefined && is(all[id])));
 
-test("in any world a chain and a _has find what a walk over everything finds, over one hop and two", ({ expect }) => {
+test("in any world a chain and a _has find what a walk over everything finds, over one hop and two", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(worlds, fc.constantFrom("male", "female", "other"), place, (world, gender, top) => {
       const shelf = shelfOf(world);
       const { patients, observations, organizations } = world;
       const is = (id: number) => patients[id]?.gender === gender;
-      expect(found(shelf, "Observation", ["patient.gender", gender])).toEqual(where(observations, ({ subject }) => is(subject)));
+      expect(found(shelf, "Observation", ["patient.gender", gender])).toEqual(
+        where(observations, ({ subject }) => is(subject)),
+      );
       expect(found(shelf, "Observation", ["subject:Patient.link.gender", gender])).toEqual(
         where(observations, ({ subject }) => is(patients[subject]?.link ?? -1)),
       );
@@ -59,12 +79,12 @@ test("in any world a chain and a _has find what a walk over everything finds, ov
       const final = where(observations, ({ status }) => status === "final");
       const withFinal = new Set([...final].flatMap((id) => observations[id]?.subject ?? []));
       expect(found(shelf, "Patient", ["_has:Observation:patient:status", "final"])).toEqual(withFinal);
-      expect(found(shelf, "Organization", ["_has:Patient:organization:_has:Observation:patient:status", "final"])).toEqual(
-        new Set([...withFinal].flatMap((id) => patients[id]?.organization ?? [])),
-      );
-      expect(found(shelf, "Patient", ["_has:Observation:patient:status", "final"], ["gender", gender])).toEqual(
-        new Set([...withFinal].filter(is)),
-      );
+      expect(
+        found(shelf, "Organization", ["_has:Patient:organization:_has:Observation:patient:status", "final"]),
+      ).toEqual(new Set([...withFinal].flatMap((id) => patients[id]?.organization ?? [])));
+      expect(
+        found(shelf, "Patient", ["_has:Observation:patient:status", "final"], ["gender", gender]),
+      ).toEqual(new Set([...withFinal].filter(is)));
     }),
   );
 });
@@ -101,7 +121,9 @@ test("in any world what is replaced or removed is found no longer by what it ref
         ["patient", "0"],
         ["subject", "Patient/1"],
       ] as const)
-        expect(found(shelf, "Observation", [name, value]), name).toEqual(found(other, "Observation", [name, value]));
+        expect(found(shelf, "Observation", [name, value]), name).toEqual(
+          found(other, "Observation", [name, value]),
+        );
       expect(new Set(shelf.compartment("2"))).toEqual(new Set(other.compartment("2")));
     }),
   );

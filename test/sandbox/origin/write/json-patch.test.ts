@@ -6,10 +6,20 @@ const parsed = (text: string): object => JSON.parse(text);
 test("RFC 6902, appendix A: each example comes out as it says", ({ expect }) => {
   for (const [name, document, patch, expected] of [
     ["A.1", '{"foo":"bar"}', '[{"op":"add","path":"/baz","value":"qux"}]', '{"baz":"qux","foo":"bar"}'],
-    ["A.2", '{"foo":["bar","baz"]}', '[{"op":"add","path":"/foo/1","value":"qux"}]', '{"foo":["bar","qux","baz"]}'],
+    [
+      "A.2",
+      '{"foo":["bar","baz"]}',
+      '[{"op":"add","path":"/foo/1","value":"qux"}]',
+      '{"foo":["bar","qux","baz"]}',
+    ],
     ["A.3", '{"baz":"qux","foo":"bar"}', '[{"op":"remove","path":"/baz"}]', '{"foo":"bar"}'],
     ["A.4", '{"foo":["bar","qux","baz"]}', '[{"op":"remove","path":"/foo/1"}]', '{"foo":["bar","baz"]}'],
-    ["A.5", '{"baz":"qux","foo":"bar"}', '[{"op":"replace","path":"/baz","value":"boo"}]', '{"baz":"boo","foo":"bar"}'],
+    [
+      "A.5",
+      '{"baz":"qux","foo":"bar"}',
+      '[{"op":"replace","path":"/baz","value":"boo"}]',
+      '{"baz":"boo","foo":"bar"}',
+    ],
     [
       "A.6",
       '{"foo":{"bar":"baz","waldo":"fred"},"qux":{"corge":"grault"}}',
@@ -29,12 +39,27 @@ test("RFC 6902, appendix A: each example comes out as it says", ({ expect }) => 
       '{"baz":"qux","foo":["a",2,"c"]}',
     ],
     ["A.9", '{"baz":"qux"}', '[{"op":"test","path":"/baz","value":"bar"}]', 422],
-    ["A.10", '{"foo":"bar"}', '[{"op":"add","path":"/child","value":{"grandchild":{}}}]', '{"foo":"bar","child":{"grandchild":{}}}'],
-    ["A.11", '{"foo":"bar"}', '[{"op":"add","path":"/baz","value":"qux","xyz":123}]', '{"foo":"bar","baz":"qux"}'],
+    [
+      "A.10",
+      '{"foo":"bar"}',
+      '[{"op":"add","path":"/child","value":{"grandchild":{}}}]',
+      '{"foo":"bar","child":{"grandchild":{}}}',
+    ],
+    [
+      "A.11",
+      '{"foo":"bar"}',
+      '[{"op":"add","path":"/baz","value":"qux","xyz":123}]',
+      '{"foo":"bar","baz":"qux"}',
+    ],
     ["A.12", '{"foo":"bar"}', '[{"op":"add","path":"/baz/bat","value":"qux"}]', 422],
     ["A.14", '{"/":9,"~1":10}', '[{"op":"test","path":"/~01","value":10}]', '{"/":9,"~1":10}'],
     ["A.15", '{"/":9,"~1":10}', '[{"op":"test","path":"/~01","value":"10"}]', 422],
-    ["A.16", '{"foo":["bar"]}', '[{"op":"add","path":"/foo/-","value":["abc","def"]}]', '{"foo":["bar",["abc","def"]]}'],
+    [
+      "A.16",
+      '{"foo":["bar"]}',
+      '[{"op":"add","path":"/foo/-","value":["abc","def"]}]',
+      '{"foo":["bar",["abc","def"]]}',
+    ],
     ["§4.1", '{"a":{"foo":1}}', '[{"op":"add","path":"","value":{"b":1}}]', '{"b":1}'],
     [
       "§4.5",
@@ -42,7 +67,12 @@ test("RFC 6902, appendix A: each example comes out as it says", ({ expect }) => 
       '[{"op":"copy","from":"/a","path":"/c"},{"op":"add","path":"/c/b/-","value":2}]',
       '{"a":{"b":[1]},"c":{"b":[1,2]}}',
     ],
-    ["§4.6", '{"a":{"x":1,"y":[1.0,null]}}', '[{"op":"test","path":"/a","value":{"y":[1,null],"x":1}}]', '{"a":{"x":1,"y":[1,null]}}'],
+    [
+      "§4.6",
+      '{"a":{"x":1,"y":[1.0,null]}}',
+      '[{"op":"test","path":"/a","value":{"y":[1,null],"x":1}}]',
+      '{"a":{"x":1,"y":[1,null]}}',
+    ],
     [
       "RFC 6901 §5",
       '{"":0,"a/b":1,"m~n":8," ":7}',

@@ -91,9 +91,11 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
       const { left, contradicted } = await this.#pass(batches, () => true);
       isPassed &&= left.length === 0;
       this.ctx.storage.transactionSync(() => {
-        for (const log of contradicted) this.ctx.storage.sql.exec("INSERT OR IGNORE INTO contradicted VALUES (?)", log);
+        for (const log of contradicted)
+          this.ctx.storage.sql.exec("INSERT OR IGNORE INTO contradicted VALUES (?)", log);
         for (const [, some] of Map.groupBy(left, ({ log }) => log)) this.#insert(some);
-        for (const { id } of batches) this.ctx.storage.sql.exec("DELETE FROM batches WHERE part = ? AND id = ?", part, id);
+        for (const { id } of batches)
+          this.ctx.storage.sql.exec("DELETE FROM batches WHERE part = ? AND id = ?", part, id);
       });
     }
     return isPassed;
@@ -121,7 +123,10 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
       if (ended !== "kept") left.push(...some);
       if (ended === "other") for (const { log } of some) contradicted.add(log);
     });
-    if (left.length > 0) console.error(JSON.stringify({ event: "accounting_intake_failed", intake: this.ctx.id.name, lines: left.length }));
+    if (left.length > 0)
+      console.error(
+        JSON.stringify({ event: "accounting_intake_failed", intake: this.ctx.id.name, lines: left.length }),
+      );
     return { left, contradicted };
   }
 
@@ -141,9 +146,24 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
   #insert(lines: readonly ShelvedLine[]): void {
     const id = this.#lastId() + 1;
     for (const [part, own] of Map.groupBy(lines, ({ subject }) => partOf(shelfOf(subject)))) {
-      const rows = own.map(({ log, index, line, lines: count, content, salt, path }) => [log, index, line, count, content, salt, path]);
+      const rows = own.map(({ log, index, line, lines: count, content, salt, path }) => [
+        log,
+        index,
+        line,
+        count,
+        content,
+        salt,
+        path,
+      ]);
       const { salt, box } = sealRow(this.#accountingKey, ["intake", part, id], toCbor(rows));
-      this.ctx.storage.sql.exec("INSERT INTO batches VALUES (?, ?, ?, ?, ?)", part, id, box.length, salt, box);
+      this.ctx.storage.sql.exec(
+        "INSERT INTO batches VALUES (?, ?, ?, ?, ?)",
+        part,
+        id,
+        box.length,
+        salt,
+        box,
+      );
     }
   }
 
@@ -159,18 +179,22 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
 
   #batchesAfter(part: number, id: number, last: number): readonly Batch[] {
     const batches: Batch[] = [];
-    const query = "SELECT id, bytes, salt, box FROM batches WHERE part = ? AND id > ? AND id <= ? ORDER BY id";
+    const query =
+      "SELECT id, bytes, salt, box FROM batches WHERE part = ? AND id > ? AND id <= ? ORDER BY id";
     let bytes = 0;
-    for (const row of this.ctx.storage.sql.exec<{ id: number; bytes: number; salt: ArrayBuffer; box: ArrayBuffer }>(
-      query,
-      part,
-      id,
-      last,
-    )) {
+    for (const row of this.ctx.storage.sql.exec<{
+      id: number;
+      bytes: number;
+      salt: ArrayBuffer;
+      box: ArrayBuffer;
+    }>(query, part, id, last)) {
       bytes += row.bytes;
       if (batches.length > 0 && bytes > BYTES_AT_ONCE) break;
       const sealed = { salt: new Uint8Array(row.salt), box: new Uint8Array(row.box) };
-      batches.push({ id: row.id, lines: readBatch(openRow(this.#accountingKey, ["intake", part, row.id], sealed)) });
+      batches.push({
+        id: row.id,
+        lines: readBatch(openRow(this.#accountingKey, ["intake", part, row.id], sealed)),
+      });
     }
     return batches;
   }
@@ -187,22 +211,30 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
 
   #waitingBytes(): number {
     if (!this.#exists()) return 0;
-    return this.ctx.storage.sql.exec<{ bytes: number | null }>("SELECT sum(bytes) AS bytes FROM batches").one().bytes ?? 0;
+    return (
+      this.ctx.storage.sql.exec<{ bytes: number | null }>("SELECT sum(bytes) AS bytes FROM batches").one()
+        .bytes ?? 0
+    );
   }
 
   #lastId(): number {
     if (!this.#exists()) return 0;
-    return this.ctx.storage.sql.exec<{ id: number | null }>("SELECT max(id) AS id FROM batches").one().id ?? 0;
+    return (
+      this.ctx.storage.sql.exec<{ id: number | null }>("SELECT max(id) AS id FROM batches").one().id ?? 0
+    );
   }
 
   /** A look at an intake that nothing was put into leaves no trace. */
   #exists(): boolean {
-    return this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'batches'").toArray().length > 0;
+    return (
+      this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'batches'").toArray().length > 0
+    );
   }
 }
 
 /** The intake of a shelf: the first six bits of its prefix, in hex. */
-export const intakeOf = (shelf: string): string => (Number.parseInt(shelf.slice(0, 2), 16) >> 2).toString(16).padStart(2, "0");
+export const intakeOf = (shelf: string): string =>
+  (Number.parseInt(shelf.slice(0, 2), 16) >> 2).toString(16).padStart(2, "0");
 
 /** The eighth of an intake that a shelf is in: by the next three bits of its prefix. */
 const partOf = (shelf: string): number => (Number.parseInt(shelf, 16) >> 3) % PARTS;
@@ -212,9 +244,17 @@ function readBatch(plaintext: Uint8Array): readonly ShelvedLine[] {
   if (!Array.isArray(rows)) throw notABatch();
   return rows.map((row: unknown) => {
     const [log, index, line, lines, ...bytes] = Array.isArray(row) ? (row as unknown[]) : []; // checked below
-    const [content, salt, path] = [copied(bytes[0]), copied(bytes[1]), Array.isArray(bytes[2]) ? bytes[2].map(copied) : undefined];
+    const [content, salt, path] = [
+      copied(bytes[0]),
+      copied(bytes[1]),
+      Array.isArray(bytes[2]) ? bytes[2].map(copied) : undefined,
+    ];
     const subject = content && subjectOf(content);
-    const isLine = typeof log === "string" && typeof index === "number" && typeof line === "number" && typeof lines === "number";
+    const isLine =
+      typeof log === "string" &&
+      typeof index === "number" &&
+      typeof line === "number" &&
+      typeof lines === "number";
     if (!isLine || content === undefined || subject === undefined || salt === undefined) throw notABatch();
     if (path?.every((hash): hash is Uint8Array => hash !== undefined) !== true) throw notABatch();
     return { subject, log, index, line, lines, content, salt, path };
@@ -222,6 +262,7 @@ function readBatch(plaintext: Uint8Array): readonly ShelvedLine[] {
 }
 
 /** A call sends all the bytes that its bytes are a view of: those of the whole batch. */
-const copied = (value: unknown): Uint8Array | undefined => (value instanceof Uint8Array ? value.slice() : undefined);
+const copied = (value: unknown): Uint8Array | undefined =>
+  value instanceof Uint8Array ? value.slice() : undefined;
 
 const notABatch = (): Error => new Error("accounting: a batch of an intake does not read back");

@@ -80,7 +80,16 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
         if (there !== undefined) continue;
         const plaintext = toCbor([line.content, line.salt, line.lines, line.path]);
         const { salt, box } = sealRow(this.#accountingKey, placeOf(line), plaintext);
-        sql.exec("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)", line.subject, line.log, line.index, line.line, commitment, salt, box);
+        sql.exec(
+          "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)",
+          line.subject,
+          line.log,
+          line.index,
+          line.line,
+          commitment,
+          salt,
+          box,
+        );
       }
     });
     return "kept";
@@ -90,22 +99,32 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
    * Lines of a patient in the order of their places, from after a place on, but for those to the recipients `without`. It reads no more rows
    * than it has a budget for, and answers no more lines than are wanted at once. Throws when a row does not open.
    */
-  async linesAfter({ subject, after, filter, without }: ShelfQuery, left: RowBudget): Promise<LinePart<ShelvedLine>> {
+  async linesAfter(
+    { subject, after, filter, without }: ShelfQuery,
+    left: RowBudget,
+  ): Promise<LinePart<ShelvedLine>> {
     const lines: ShelvedLine[] = [];
     const read = { rows: 0, withheld: 0 };
     if (!this.#exists()) return { lines, upTo: undefined, read };
     const most = { rows: Math.min(left.rows, ROWS_A_CALL), withheld: Math.min(left.withheld, ROWS_A_CALL) };
     for (const log of this.#logsOf(subject, after, filter)) {
       let upTo: LinePlace = after?.log === log ? after : { log, index: -1, line: -1 };
-      for (let rows = this.#rowsAfter(subject, upTo); rows.length > 0; rows = this.#rowsAfter(subject, upTo)) {
+      for (
+        let rows = this.#rowsAfter(subject, upTo);
+        rows.length > 0;
+        rows = this.#rowsAfter(subject, upTo)
+      ) {
         for (const { leaf, line, ...sealed } of rows) {
           upTo = { log, index: leaf, line };
           const place = { subject, ...upTo };
-          const [content, salt, count, path] = readRow(openRow(this.#accountingKey, placeOf(place), boxOf(sealed)));
+          const [content, salt, count, path] = readRow(
+            openRow(this.#accountingKey, placeOf(place), boxOf(sealed)),
+          );
           const judged = judgeLine(content, filter, without);
           read[judged === "withheld" ? "withheld" : "rows"] += 1;
           if (judged === "listed") lines.push({ ...place, content, salt, lines: count, path });
-          const isFull = lines.length >= LINES_A_CALL || read.rows >= most.rows || read.withheld >= most.withheld;
+          const isFull =
+            lines.length >= LINES_A_CALL || read.rows >= most.rows || read.withheld >= most.withheld;
           if (isFull) return { lines, upTo, read };
         }
         await scheduler.wait(0); // shards put lines meanwhile
@@ -118,7 +137,11 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
   async hold(subject: Uint8Array, hold: Hold): Promise<void> {
     const { sql } = this.ctx.storage;
     sql.exec(schema);
-    const { salt, box } = sealRow(this.#accountingKey, ["hold", subject, hold.id], utf8(JSON.stringify(hold)));
+    const { salt, box } = sealRow(
+      this.#accountingKey,
+      ["hold", subject, hold.id],
+      utf8(JSON.stringify(hold)),
+    );
     sql.exec("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)", subject, hold.id, salt, box);
   }
 
@@ -153,12 +176,22 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
   }
 
   /** The logs that have lines of a patient, in their order, from that of a place on: those that may have records of the time. */
-  #logsOf(subject: Uint8Array, after: LinePlace | undefined, { from, to }: Pick<LineFilter, "from" | "to">): readonly string[] {
+  #logsOf(
+    subject: Uint8Array,
+    after: LinePlace | undefined,
+    { from, to }: Pick<LineFilter, "from" | "to">,
+  ): readonly string[] {
     const logs: string[] = [];
     const query = "SELECT log FROM lines WHERE subject = ? AND log > ? ORDER BY log LIMIT 1"; // one seek a log, however many lines it has
-    for (let [row] = this.#logAfter(query, subject, ""); row !== undefined; [row] = this.#logAfter(query, subject, row.log))
+    for (
+      let [row] = this.#logAfter(query, subject, "");
+      row !== undefined;
+      [row] = this.#logAfter(query, subject, row.log)
+    )
       logs.push(row.log);
-    return logs.filter((log) => (after === undefined || compareLogs(log, after.log) >= 0) && mayHold(log, from, to)).toSorted(compareLogs);
+    return logs
+      .filter((log) => (after === undefined || compareLogs(log, after.log) >= 0) && mayHold(log, from, to))
+      .toSorted(compareLogs);
   }
 
   #logAfter(query: string, subject: Uint8Array, log: string) {
@@ -170,13 +203,22 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     const query =
       "SELECT leaf, line, salt, box FROM lines WHERE subject = ? AND log = ? AND (leaf, line) > (?, ?) ORDER BY leaf, line LIMIT ?";
     return this.ctx.storage.sql
-      .exec<{ leaf: number; line: number; salt: ArrayBuffer; box: ArrayBuffer }>(query, subject, log, index, line, ROWS_A_TURN)
+      .exec<{ leaf: number; line: number; salt: ArrayBuffer; box: ArrayBuffer }>(
+        query,
+        subject,
+        log,
+        index,
+        line,
+        ROWS_A_TURN,
+      )
       .toArray();
   }
 
   #commitmentAt({ subject, log, index, line }: ShelvedLine): Uint8Array | undefined {
     const query = "SELECT commitment FROM lines WHERE subject = ? AND log = ? AND leaf = ? AND line = ?";
-    const [row] = this.ctx.storage.sql.exec<{ commitment: ArrayBuffer }>(query, subject, log, index, line).toArray();
+    const [row] = this.ctx.storage.sql
+      .exec<{ commitment: ArrayBuffer }>(query, subject, log, index, line)
+      .toArray();
     return row && new Uint8Array(row.commitment);
   }
 
@@ -187,7 +229,8 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
 }
 
 /** The shelf of a subject key: its first 12 bits in hex. */
-export const shelfOf = (subject: Uint8Array): string => Buffer.from(subject.subarray(0, 2)).toString("hex").slice(0, 3);
+export const shelfOf = (subject: Uint8Array): string =>
+  Buffer.from(subject.subarray(0, 2)).toString("hex").slice(0, 3);
 
 /** Whether a log may have records of a time, by its half-year; a log of another name may. */
 function mayHold(log: string, from: number, to: number): boolean {
@@ -198,7 +241,12 @@ function mayHold(log: string, from: number, to: number): boolean {
   return from <= end + DAY_MS && to >= begin.getTime() - LONGEST_REQUEST_MS;
 }
 
-const placeOf = ({ subject, log, index, line }: Pick<ShelvedLine, "subject" | "log" | "index" | "line">): readonly unknown[] => [
+const placeOf = ({
+  subject,
+  log,
+  index,
+  line,
+}: Pick<ShelvedLine, "subject" | "log" | "index" | "line">): readonly unknown[] => [
   "line",
   subject,
   log,
@@ -212,7 +260,11 @@ const boxOf = ({ salt, box }: { readonly salt: ArrayBuffer; readonly box: ArrayB
 
 function readRow(plaintext: Uint8Array): readonly [Uint8Array, Uint8Array, number, Uint8Array[]] {
   const [content, salt, lines, path] = (fromCbor(plaintext) ?? []) as unknown[]; // checked below
-  const isRow = content instanceof Uint8Array && salt instanceof Uint8Array && typeof lines === "number" && Array.isArray(path);
+  const isRow =
+    content instanceof Uint8Array &&
+    salt instanceof Uint8Array &&
+    typeof lines === "number" &&
+    Array.isArray(path);
   if (!isRow || !path.every((hash): hash is Uint8Array => hash instanceof Uint8Array))
     throw new Error("accounting: a row does not read back");
   return [content, salt, lines, path];

@@ -14,17 +14,26 @@ const label = utf8("phylax accounting shelf v1");
 const nonce = new Uint8Array(12);
 
 /** Seals a row of a shelf. `place`: everything that says which row it is; it opens as no other. */
-export function sealRow(accountingKey: Secret<Uint8Array>, place: readonly unknown[], plaintext: Uint8Array): ShelfBox {
+export function sealRow(
+  accountingKey: Secret<Uint8Array>,
+  place: readonly unknown[],
+  plaintext: Uint8Array,
+): ShelfBox {
   const salt = new Uint8Array(randomBytes(32));
   return { salt, box: sealBox(keyOf(accountingKey, salt), nonce, aadOf(place), plaintext) };
 }
 
 /** Throws when it does not open: a shelf's row that was changed must not be passed over in silence. */
-export function openRow(accountingKey: Secret<Uint8Array>, place: readonly unknown[], { salt, box }: ShelfBox): Uint8Array {
+export function openRow(
+  accountingKey: Secret<Uint8Array>,
+  place: readonly unknown[],
+  { salt, box }: ShelfBox,
+): Uint8Array {
   const plaintext = openBox(keyOf(accountingKey, salt), nonce, aadOf(place), box);
   if (plaintext === undefined) throw new Error("accounting: a row does not open");
   return plaintext;
 }
 
-const keyOf = (accountingKey: Secret<Uint8Array>, salt: Uint8Array): Secret<Uint8Array> => new Secret(hkdf(accountingKey, salt, label));
+const keyOf = (accountingKey: Secret<Uint8Array>, salt: Uint8Array): Secret<Uint8Array> =>
+  new Secret(hkdf(accountingKey, salt, label));
 const aadOf = (place: readonly unknown[]): Uint8Array => concat([label, Uint8Array.of(0), toCbor(place)]);

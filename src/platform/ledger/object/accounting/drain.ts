@@ -95,7 +95,11 @@ export class LedgerDrain {
 
   /** Takes copies of all lines of some shelves there, before these are read. Throws when that fails. */
   async shelve(shelves: readonly string[]): Promise<void> {
-    for (let rows = this.#rows.from(0); rows.length > 0; rows = this.#rows.from((rows.at(-1)?.frame ?? 0) + 1)) {
+    for (
+      let rows = this.#rows.from(0);
+      rows.length > 0;
+      rows = this.#rows.from((rows.at(-1)?.frame ?? 0) + 1)
+    ) {
       const byShelf = await this.#linesOf(rows, (shelf) => shelves.includes(shelf));
       const { ended } = await put(byShelf, (shelf) => this.#keepers.shelves.getByName(shelf));
       if (ended !== "kept") throw new Error("ledger: the lines are not on their shelves");
@@ -112,7 +116,10 @@ export class LedgerDrain {
    * that does not answer go to its intake as well: they hold up no other shelf's.
    */
   async #put(byShelf: ReadonlyMap<string, readonly ShelvedLine[]>, kept: Set<string>): Promise<Put> {
-    const direct = byShelf.size > SHELVES_MAX ? undefined : await put(byShelf, (shelf) => this.#keepers.shelves.getByName(shelf), kept);
+    const direct =
+      byShelf.size > SHELVES_MAX
+        ? undefined
+        : await put(byShelf, (shelf) => this.#keepers.shelves.getByName(shelf), kept);
     if (direct !== undefined && direct.ended !== "failed") return direct;
     const left = [...byShelf].filter(([shelf]) => !kept.has(shelf)).flatMap(([, lines]) => lines);
     const byIntake = Map.groupBy(left, ({ subject }) => intakeOf(shelfOf(subject)));
@@ -144,11 +151,16 @@ export class LedgerDrain {
     return byShelf;
   }
 
-  *#provenLines({ index, seed, contents }: LeafLines, isMeant: (shelf: string) => boolean): Generator<readonly [string, ShelvedLine]> {
+  *#provenLines(
+    { index, seed, contents }: LeafLines,
+    isMeant: (shelf: string) => boolean,
+  ): Generator<readonly [string, ShelvedLine]> {
     const subjects = contents.map((content) => subjectOf(content) ?? notALine());
     if (!subjects.some((subject) => isMeant(shelfOf(subject)))) return; // hashing is most of the work
     const salts = contents.map((_, line) => lineSalt(seed, line));
-    const commitments = contents.map((content, line) => lineCommitment(salts[line] ?? new Uint8Array(), content));
+    const commitments = contents.map((content, line) =>
+      lineCommitment(salts[line] ?? new Uint8Array(), content),
+    );
     const nodes = new Map<string, Uint8Array>(); // the paths of 500 lines have most of theirs in common
     const hashAt = (level: number, at: number): Uint8Array => {
       if (level === 0) return commitments[at] ?? new Uint8Array();
@@ -163,7 +175,19 @@ export class LedgerDrain {
       const content = view.slice(); // a call sends all the bytes that its bytes are a view of: those of the whole row
       const subject = subjectOf(content) ?? notALine();
       const path = inclusionProof(line, contents.length, hashAt);
-      yield [shelf, { subject, log: this.#log, index, line, lines: contents.length, content, salt: salts[line] ?? new Uint8Array(), path }];
+      yield [
+        shelf,
+        {
+          subject,
+          log: this.#log,
+          index,
+          line,
+          lines: contents.length,
+          content,
+          salt: salts[line] ?? new Uint8Array(),
+          path,
+        },
+      ];
     }
   }
 }

@@ -25,20 +25,26 @@ export class LineRows {
   /** The number of the oldest frame that has some; undefined when there are none. */
   oldest(): number | undefined {
     if (!this.#exists()) return undefined;
-    return this.#sql.exec<{ frame: number | null }>("SELECT min(frame) AS frame FROM lines").one().frame ?? undefined;
+    return (
+      this.#sql.exec<{ frame: number | null }>("SELECT min(frame) AS frame FROM lines").one().frame ??
+      undefined
+    );
   }
 
   /** From a frame on, in order: as many as are handled at once, at least one if there are any. */
   from(frame: number): readonly LineRow[] {
     const rows: LineRow[] = [];
     if (!this.#exists()) return rows;
-    const query = "SELECT frame, epoch, counter, salt, box FROM lines WHERE frame >= ? ORDER BY frame LIMIT ?";
+    const query =
+      "SELECT frame, epoch, counter, salt, box FROM lines WHERE frame >= ? ORDER BY frame LIMIT ?";
     let bytes = 0;
-    for (const row of this.#sql.exec<{ frame: number; epoch: number; counter: number; salt: ArrayBuffer; box: ArrayBuffer }>(
-      query,
-      frame,
-      ROWS_MAX,
-    )) {
+    for (const row of this.#sql.exec<{
+      frame: number;
+      epoch: number;
+      counter: number;
+      salt: ArrayBuffer;
+      box: ArrayBuffer;
+    }>(query, frame, ROWS_MAX)) {
       bytes += row.box.byteLength;
       if (rows.length > 0 && bytes > BYTES_MAX) break;
       rows.push({ ...row, salt: new Uint8Array(row.salt), box: new Uint8Array(row.box) });
@@ -79,4 +85,5 @@ export function openLines(
   });
 }
 
-const isBytes = (value: unknown): value is Uint8Array[] => Array.isArray(value) && value.every((one) => one instanceof Uint8Array);
+const isBytes = (value: unknown): value is Uint8Array[] =>
+  Array.isArray(value) && value.every((one) => one instanceof Uint8Array);

@@ -31,7 +31,10 @@ export async function putLines(
   return calls.length;
 }
 
-async function tried(keeper: LineKeeper, lines: readonly ShelvedLine[]): Promise<"kept" | "other" | "failed"> {
+async function tried(
+  keeper: LineKeeper,
+  lines: readonly ShelvedLine[],
+): Promise<"kept" | "other" | "failed"> {
   try {
     return await within(PATIENCE_MS, keeper.put(lines), "accounting: no answer in time");
   } catch {

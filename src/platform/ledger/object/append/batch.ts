@@ -33,7 +33,13 @@ export function howManyFit(waiting: Iterable<{ readonly draft: Draft }>): number
 }
 
 /** Seals appends for the end of a log, after what the log or its epoch has to begin with. `keyEpoch`: the last one the log introduced. */
-export function sealBatch(config: LedgerConfig, head: Head, keyEpoch: number, epoch: Epoch, drafts: readonly Draft[]): Batch {
+export function sealBatch(
+  config: LedgerConfig,
+  head: Head,
+  keyEpoch: number,
+  epoch: Epoch,
+  drafts: readonly Draft[],
+): Batch {
   const leaves: Uint8Array[] = [];
   const lines: LeafLines[] = [];
   if (head.size === 0) leaves.push(shardOpen(config, head.origin));
@@ -41,13 +47,19 @@ export function sealBatch(config: LedgerConfig, head: Head, keyEpoch: number, ep
   const offsets = drafts.map((draft) => {
     const offset = leaves.length;
     for (const record of draft.records) {
-      if (record.lines.length > 0) lines.push({ index: head.size + leaves.length, seed: record.seed, contents: record.lines });
+      if (record.lines.length > 0)
+        lines.push({ index: head.size + leaves.length, seed: record.seed, contents: record.lines });
       leaves.push(epoch.seal(record.plaintext, record.linesRoot));
     }
     return offset;
   });
   const bytes = leaves.reduce((sum, leaf) => sum + leaf.length, 0);
-  return { leaves, offsets, lines, roomForTally: leaves.length < FRAME_LEAVES_MAX && bytes + TALLY_BYTES_MAX < FRAME_LEAF_BYTES_MAX };
+  return {
+    leaves,
+    offsets,
+    lines,
+    roomForTally: leaves.length < FRAME_LEAVES_MAX && bytes + TALLY_BYTES_MAX < FRAME_LEAF_BYTES_MAX,
+  };
 }
 
 function shardOpen(config: LedgerConfig, origin: string): Uint8Array {

@@ -52,7 +52,11 @@ export class LedgerClosing {
     if (isCounted) {
       // The same event each time, so readers count it once.
       const id = Buffer.from(sha256(utf8(`refusals counted in ${log}`)).subarray(0, 16)).toString("hex");
-      await within(PATIENCE_MS, this.#parts.append(heir, tallyEvent(id, over, counts)), "ledger: no answer in time");
+      await within(
+        PATIENCE_MS,
+        this.#parts.append(heir, tallyEvent(id, over, counts)),
+        "ledger: no answer in time",
+      );
     }
     return head.size === 0 || writer.seal(counts);
   }

@@ -46,7 +46,10 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
     throw new TypeError("ledger: an append is 1 to 254 events");
   const events = input.map(readWritable);
   const records = events.flatMap((event) => recordsOf(event, subjectKey));
-  const leafBytes = records.reduce((sum, { plaintext }) => sum + LEAF_HEADER_BYTES + pad(plaintext).length + TAG_BYTES, 0);
+  const leafBytes = records.reduce(
+    (sum, { plaintext }) => sum + LEAF_HEADER_BYTES + pad(plaintext).length + TAG_BYTES,
+    0,
+  );
   const lineBytes = records.reduce((sum, { lines }) => sum + bytesOfLines(lines), 0);
   if (records.length > RECORDS_MAX || leafBytes > LEAF_BYTES_MAX || lineBytes > LINE_BYTES_MAX) {
     const patients = events.reduce((sum, event) => sum + event.patients.length, 0);
@@ -64,7 +67,8 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
 function readWritable(input: unknown): AuditEvent {
   const event = readEvent(input);
   if (!event.ok) throw new TypeError(`ledger: bad event: ${event.error.field}`);
-  if (!isAccountable(event.value)) throw new TypeError("ledger: bad event: an unknown kind, or a disclosure without recipient or purpose");
+  if (!isAccountable(event.value))
+    throw new TypeError("ledger: bad event: an unknown kind, or a disclosure without recipient or purpose");
   return event.value;
 }
 
@@ -80,4 +84,7 @@ function recordsOf(event: AuditEvent, subjectKey: Secret<Uint8Array>): DraftReco
 }
 
 const bytesOfLines = (lines: readonly Uint8Array[]): number =>
-  lines.reduce((sum, line) => sum + line.length + LINE_OVERHEAD_BYTES, lines.length === 0 ? 0 : RECORD_OVERHEAD_BYTES);
+  lines.reduce(
+    (sum, line) => sum + line.length + LINE_OVERHEAD_BYTES,
+    lines.length === 0 ? 0 : RECORD_OVERHEAD_BYTES,
+  );

@@ -69,7 +69,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     super(ctx, env);
     const config = readLedgerConfig(env);
     this.#log = ctx.id.name ?? "";
-    if (parseLogName(this.#log) === undefined) throw new Error("ledger: this object has not the name of a log");
+    if (parseLogName(this.#log) === undefined)
+      throw new Error("ledger: this object has not the name of a log");
     this.#ownCalls = new OwnCalls(config.accountingKey);
     const store = new LedgerStore(ctx.storage.sql);
     const restored = restore(store, `${config.name}/${this.#log}`);
@@ -90,13 +91,17 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const root = () => env.LEDGER_ROOT.getByName(ROOT_LOG);
     this.#root = new LedgerRootLink(root, this.#log, config, objects, head);
     this.#store = store;
-    this.#drain = new LedgerDrain(ctx.storage, config, this.#log, { shelves: env.ACCOUNTING_SHELF, intakes: env.ACCOUNTING_INTAKE });
+    this.#drain = new LedgerDrain(ctx.storage, config, this.#log, {
+      shelves: env.ACCOUNTING_SHELF,
+      intakes: env.ACCOUNTING_INTAKE,
+    });
     const parts = { storage: ctx.storage, config, store, bucket, objects, signer, head };
     this.#flush = new LedgerFlush({
       ...parts,
       drain: this.#drain,
       // Of a log that is stopped somebody may want every row.
-      keepBytes: () => (this.#stopped !== undefined ? Infinity : this.#writer.isSealed ? 0 : config.keepBytes),
+      keepBytes: () =>
+        this.#stopped !== undefined ? Infinity : this.#writer.isSealed ? 0 : config.keepBytes,
       idleUntil: () => (this.#writer.isSealed || head().size === 0 ? undefined : overAt(this.#log)),
     });
     const own = { log: this.#log, append: (events: readonly AuditEvent[]) => this.#writer.append(events) };
@@ -118,10 +123,14 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * An anonymous refusal beyond the cap is counted instead. With the hash of a DPoP proof: "replayed", and nothing is recorded, when
    * another event used that proof before, in this log or the one before it. A worker's configuration that was recorded of late is "known".
    */
-  async append(events: readonly AuditEvent[], proofHash?: string): Promise<Recorded | Counted | Replayed | Known> {
+  async append(
+    events: readonly AuditEvent[],
+    proofHash?: string,
+  ): Promise<Recorded | Counted | Replayed | Known> {
     if (this.#stopped !== undefined) await this.#mayGoOn();
     if (!this.#root.isOpened) await this.#mayBegin();
-    if (this.#flush.health(instant(Date.now())) === "refusing") throw new Error("ledger: too far behind its copy in R2");
+    if (this.#flush.health(instant(Date.now())) === "refusing")
+      throw new Error("ledger: too far behind its copy in R2");
     const before = proofHash === undefined ? undefined : predecessor(this.#log, instant(Date.now()));
     if (proofHash !== undefined && before !== undefined) {
       const proof = { hash: proofHash, event: events[0]?.id ?? "" };

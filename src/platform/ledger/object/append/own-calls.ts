@@ -39,7 +39,10 @@ export class OwnCalls {
   open(log: string, sealed: Partial<SealedCall> | null | undefined): OwnCall {
     const { text, mac } = sealed ?? {};
     const isSealed =
-      typeof text === "string" && mac instanceof Uint8Array && mac.length === 32 && timingSafeEqual(mac, this.#mac(log, text));
+      typeof text === "string" &&
+      mac instanceof Uint8Array &&
+      mac.length === 32 &&
+      timingSafeEqual(mac, this.#mac(log, text));
     if (!isSealed) throw new Error("ledger: only the ledger itself calls this");
     return JSON.parse(text) as OwnCall; // of this code alone: the MAC says so
   }

@@ -50,7 +50,9 @@ export class RecentAppends {
 }
 
 /** id[16] | step u32 | digest[16] | index u64 | count u16 | leaf hash[32]: 78 bytes an append, in its commit's row. */
-export function packRecent(appends: readonly { readonly draft: Draft; readonly recorded: Recorded }[]): Uint8Array {
+export function packRecent(
+  appends: readonly { readonly draft: Draft; readonly recorded: Recorded }[],
+): Uint8Array {
   return concat(
     appends.map(({ draft, recorded }) => {
       const bytes = new Uint8Array(ENTRY_BYTES);

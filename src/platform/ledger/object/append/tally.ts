@@ -79,7 +79,9 @@ export class LedgerTally {
 
   /** The counts as a record, when they are due; `told` once it is committed, in a transaction with `clearTally`. */
   draft(now: Instant): Draft | undefined {
-    return this.isDue(now) ? draftAppend([tallyEvent(randomBytes(16).toString("hex"), now, this.counts)], this.#subjectKey) : undefined;
+    return this.isDue(now)
+      ? draftAppend([tallyEvent(randomBytes(16).toString("hex"), now, this.counts)], this.#subjectKey)
+      : undefined;
   }
 
   told(now: Instant): void {

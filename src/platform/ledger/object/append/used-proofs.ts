@@ -38,7 +38,8 @@ export class UsedProofs {
 
   /** Takes a proof for an event; false when another event has it. From here on it is taken, though it is not stored yet. */
   take({ hash, event }: UsedProof, now: Instant): boolean {
-    if (!/^[A-Za-z0-9_-]{43}$/.test(hash) || !/^[0-9a-f]{32}$/.test(event)) throw new TypeError("ledger: not a proof and an event");
+    if (!/^[A-Za-z0-9_-]{43}$/.test(hash) || !/^[0-9a-f]{32}$/.test(event))
+      throw new TypeError("ledger: not a proof and an event");
     for (const [old, { until }] of this.#entries) {
       if (until > now) break;
       this.#entries.delete(old);
@@ -63,7 +64,9 @@ export class UsedProofs {
 
 /** hash[32] | event id[16]: 48 bytes a proof. */
 function pack(used: readonly UsedProof[]): Uint8Array {
-  return concat(used.flatMap(({ hash, event }) => [Buffer.from(hash, "base64url"), Buffer.from(event, "hex")]));
+  return concat(
+    used.flatMap(({ hash, event }) => [Buffer.from(hash, "base64url"), Buffer.from(event, "hex")]),
+  );
 }
 
 function* unpack(bytes: Uint8Array): Generator<UsedProof> {

@@ -58,7 +58,14 @@ export class LedgerWriter {
   #isTallyDue = false;
   #pumping: Promise<void> | undefined;
 
-  constructor(ctx: DurableObjectState, config: LedgerConfig, store: LedgerStore, log: string, restored: Restored, news: WriterNews) {
+  constructor(
+    ctx: DurableObjectState,
+    config: LedgerConfig,
+    store: LedgerStore,
+    log: string,
+    restored: Restored,
+    news: WriterNews,
+  ) {
     this.#ctx = ctx;
     this.#config = config;
     this.#store = store;
@@ -90,7 +97,10 @@ export class LedgerWriter {
   }
 
   /** `proofHash`: of the proof that the first append of a request uses up. */
-  async append(events: readonly AuditEvent[], proofHash?: string): Promise<Recorded | Counted | Replayed | Known> {
+  async append(
+    events: readonly AuditEvent[],
+    proofHash?: string,
+  ): Promise<Recorded | Counted | Replayed | Known> {
     const now = instant(Date.now());
     if (!this.isOpen) throw notOpen();
     const draft = draftAppend(events, this.#config.subjectKey);
@@ -117,7 +127,8 @@ export class LedgerWriter {
   /** Takes a proof in the name of the log that follows this one: true when no other event has it, durably. Throws once nobody should ask. */
   async claimProof(proof: UsedProof): Promise<boolean> {
     const now = instant(Date.now());
-    if (!this.isOpen && !isOpenLog(this.#log, this.#config.shards, instant(now - SWITCH_SLACK_MS))) throw notOpen();
+    if (!this.isOpen && !isOpenLog(this.#log, this.#config.shards, instant(now - SWITCH_SLACK_MS)))
+      throw notOpen();
     if (!this.#proofs.take(proof, now)) return false;
     this.#ctx.storage.transactionSync(() => this.#proofs.store([proof], now));
     await this.#ctx.storage.sync();
@@ -144,7 +155,8 @@ export class LedgerWriter {
   async seal(told: Readonly<Record<string, number>>): Promise<boolean> {
     await this.#pumping; // what was taken before the log closed is decided
     if (this.#isSealed) return true;
-    if (this.isOpen || this.#head.size === 0 || JSON.stringify(this.counts) !== JSON.stringify(told)) return false;
+    if (this.isOpen || this.#head.size === 0 || JSON.stringify(this.counts) !== JSON.stringify(told))
+      return false;
     this.#isSealed = true;
     try {
       const now = instant(Date.now());
@@ -222,16 +234,27 @@ export class LedgerWriter {
       return;
     }
     const drafts = batch.map(({ draft }) => draft);
-    const { leaves, offsets, lines, roomForTally } = sealBatch(this.#config, this.#head, this.#keyEpoch, epoch, drafts);
+    const { leaves, offsets, lines, roomForTally } = sealBatch(
+      this.#config,
+      this.#head,
+      this.#keyEpoch,
+      epoch,
+      drafts,
+    );
     const tally = roomForTally ? this.#tally.draft(now) : undefined; // after the batch, so that no position moves
     if (drafts.length === 0 && tally === undefined) return;
-    const counted = (tally?.records ?? []).map(({ plaintext, linesRoot }) => epoch.seal(plaintext, linesRoot));
+    const counted = (tally?.records ?? []).map(({ plaintext, linesRoot }) =>
+      epoch.seal(plaintext, linesRoot),
+    );
     const done = commit(this.#head, [...leaves, ...counted], now);
     const answers = drafts.map((draft, i) => {
       const offset = offsets[i] ?? 0;
       const leafHash = done.leafHashes[offset] ?? new Uint8Array();
       const at = { log: this.#log, frame: done.number, frameHash: done.frameHash };
-      return { draft, recorded: { ...at, index: done.first + offset, count: draft.records.length, leafHash } };
+      return {
+        draft,
+        recorded: { ...at, index: done.first + offset, count: draft.records.length, leafHash },
+      };
     });
     const box = lines.length === 0 ? undefined : epoch.sealLines(done.number, lines);
     this.#ctx.storage.transactionSync(() => {
@@ -260,7 +283,8 @@ export class LedgerWriter {
 /** What a worker started with. Throws a TypeError when it does not come alone: it may be answered without a record. */
 function configurationIn(events: readonly AuditEvent[]): Configuration | undefined {
   const [told] = events.flatMap(({ configuration }) => configuration ?? []);
-  if (told !== undefined && events.length > 1) throw new TypeError("ledger: bad event: a configuration comes alone");
+  if (told !== undefined && events.length > 1)
+    throw new TypeError("ledger: bad event: a configuration comes alone");
   return told;
 }
 

@@ -84,10 +84,13 @@ export class LedgerCopy {
       await storage.sync();
     }
     // A bundle whose first leaves have no rows any more was copied before these went.
-    const isFreed = (one: CopiedObject) => one.kind === "entries" && one.index * TILE_WIDTH < store.copied.freed.size;
+    const isFreed = (one: CopiedObject) =>
+      one.kind === "entries" && one.index * TILE_WIDTH < store.copied.freed.size;
     const objects = objectsBetween(done, plan.to).filter((one) => !isFreed(one));
     while (objects.length > 0) {
-      const kept = await Promise.allSettled(objects.splice(0, PUTS_AT_ONCE).map((object) => this.#keep(object))); // none still writes after it
+      const kept = await Promise.allSettled(
+        objects.splice(0, PUTS_AT_ONCE).map((object) => this.#keep(object)),
+      ); // none still writes after it
       const faults: unknown[] = kept.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
       if (faults.length > 0) throw faults.find((fault) => fault instanceof Forked) ?? faults[0];
     }
@@ -124,6 +127,13 @@ export class LedgerCopy {
     const to = flushEnd(this.#parts.store.framesFrom(done.frames));
     if (to === undefined) return undefined;
     const { origin } = this.#parts.head();
-    return { to, note: signText(this.#parts.config, origin, checkpointText(checkpointAt(this.#parts.store, origin, to.frames - 1))) };
+    return {
+      to,
+      note: signText(
+        this.#parts.config,
+        origin,
+        checkpointText(checkpointAt(this.#parts.store, origin, to.frames - 1)),
+      ),
+    };
   }
 }

@@ -18,9 +18,16 @@ export class FlushRows {
   }
 
   load(): FlushState {
-    if (this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'flush'").toArray().length === 0) return { done: nothing };
+    if (this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'flush'").toArray().length === 0)
+      return { done: nothing };
     const [row] = this.#sql
-      .exec<{ frames: number; size: number; to_frames: number | null; to_size: number | null; note: string | null }>("SELECT * FROM flush")
+      .exec<{
+        frames: number;
+        size: number;
+        to_frames: number | null;
+        to_size: number | null;
+        note: string | null;
+      }>("SELECT * FROM flush")
       .toArray();
     if (row === undefined) return { done: nothing };
     const done = { frames: row.frames, size: row.size };
@@ -30,7 +37,8 @@ export class FlushRows {
 
   save({ done, pending }: FlushState): void {
     this.#sql.exec(schema);
-    const to = pending === undefined ? [null, null, null] : [pending.to.frames, pending.to.size, pending.note];
+    const to =
+      pending === undefined ? [null, null, null] : [pending.to.frames, pending.to.size, pending.note];
     this.#sql.exec("INSERT OR REPLACE INTO flush VALUES (1, ?, ?, ?, ?, ?)", done.frames, done.size, ...to);
   }
 }

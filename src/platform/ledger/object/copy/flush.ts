@@ -123,7 +123,10 @@ export class LedgerFlush {
   async run(): Promise<void> {
     await this.start();
     if (this.#stop !== undefined && !this.#stop.again) return; // only a restart may look again
-    const [copied, drained] = await Promise.all([this.#stop === undefined && this.#tryToCopy(), this.#drain.run()]);
+    const [copied, drained] = await Promise.all([
+      this.#stop === undefined && this.#tryToCopy(),
+      this.#drain.run(),
+    ]);
     // As with the bucket: another line in the place of one of ours tells of a second history.
     if (drained === "other") this.#stop = { why: "a shelf holds another accounting line", again: false };
     const pruned = !copied || this.#stop !== undefined || this.#prune(); // rows go only right after R2 took what it was given
@@ -147,15 +150,24 @@ export class LedgerFlush {
   }
 
   async #compare(): Promise<Stop | undefined> {
-    const read = within(READ_MS, this.#published.read(), "ledger: reading the published checkpoint takes long");
+    const read = within(
+      READ_MS,
+      this.#published.read(),
+      "ledger: reading the published checkpoint takes long",
+    );
     const checkpoint = await read.catch((fault: unknown) => (fault instanceof Forked ? fault : null));
     if (checkpoint === null) return { why: "the published checkpoint cannot be read", again: true };
     if (checkpoint instanceof Forked) return { why: checkpoint.message, again: false };
     const { origin } = this.#parts.head();
-    const isGone = checkpoint === undefined && Date.now() >= (keptUntil(origin.slice(origin.lastIndexOf("/") + 1)) ?? Infinity);
+    const isGone =
+      checkpoint === undefined &&
+      Date.now() >= (keptUntil(origin.slice(origin.lastIndexOf("/") + 1)) ?? Infinity);
     if (isGone && this.#copy.done.frames > 0) return { why: REMOVED, again: false };
     // A bucket that shows less than it was given has lost something: copy again from where it stands.
-    const there: Reach = checkpoint?.frame === undefined ? nothing : { frames: checkpoint.frame.number + 1, size: checkpoint.size };
+    const there: Reach =
+      checkpoint?.frame === undefined
+        ? nothing
+        : { frames: checkpoint.frame.number + 1, size: checkpoint.size };
     if (there.frames < this.#copy.done.frames) this.#copy.againFrom(there);
     return undefined;
   }
@@ -175,14 +187,24 @@ export class LedgerFlush {
       return true;
     } catch (fault) {
       if (fault instanceof Forked) this.#stop = { why: fault.message, again: false };
-      console.error(JSON.stringify({ event: "ledger_copy_failed", origin: this.#parts.head().origin, stopped: fault instanceof Forked }));
+      console.error(
+        JSON.stringify({
+          event: "ledger_copy_failed",
+          origin: this.#parts.head().origin,
+          stopped: fault instanceof Forked,
+        }),
+      );
       return false;
     }
   }
 
   /** Whether everything is freed that may be. What fails is left for the next alarm: one that throws is given up by the runtime. */
   #prune(): boolean {
-    const needed = { done: this.#copy.done, waitingFrame: this.#drain.waitingFrame, keepBytes: this.#parts.keepBytes() };
+    const needed = {
+      done: this.#copy.done,
+      waitingFrame: this.#drain.waitingFrame,
+      keepBytes: this.#parts.keepBytes(),
+    };
     try {
       return this.#pruner.run(this.#parts.head(), needed, instant(Date.now()));
     } catch {

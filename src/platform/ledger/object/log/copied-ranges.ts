@@ -27,7 +27,10 @@ export class CopiedRanges {
   /** Frames before this reach have no rows here any more, nor has what is only about leaves before it. */
   get freed(): Reach {
     if (!this.#exists()) return nothing;
-    return this.#sql.exec<{ frames: number; size: number }>("SELECT frames, size FROM freed").toArray()[0] ?? nothing;
+    return (
+      this.#sql.exec<{ frames: number; size: number }>("SELECT frames, size FROM freed").toArray()[0] ??
+      nothing
+    );
   }
 
   /** Call in the change that deletes the rows. */
@@ -65,7 +68,9 @@ export class CopiedRanges {
   }
 
   #rows(where: string, ...values: readonly number[]): RangeRow[] {
-    return this.#exists() ? this.#sql.exec<RangeRow>(`SELECT first, last, size, bytes FROM copied ${where}`, ...values).toArray() : [];
+    return this.#exists()
+      ? this.#sql.exec<RangeRow>(`SELECT first, last, size, bytes FROM copied ${where}`, ...values).toArray()
+      : [];
   }
 
   #exists(): boolean {

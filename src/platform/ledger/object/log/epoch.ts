@@ -41,7 +41,14 @@ export class Epoch {
   #records = 0;
   #boxes = 0;
 
-  private constructor(config: LedgerConfig, origin: string, number: number, now: Instant, dataKey: DataKey, leaf: Uint8Array) {
+  private constructor(
+    config: LedgerConfig,
+    origin: string,
+    number: number,
+    now: Instant,
+    dataKey: DataKey,
+    leaf: Uint8Array,
+  ) {
     this.leaf = leaf;
     this.number = number;
     this.#origin = origin;
@@ -49,14 +56,27 @@ export class Epoch {
     this.#dataKey = dataKey;
     // An epoch number can come again after a lost commit or a restored backup; the salt keeps the subkey from coming again with it.
     this.#lineSalt = random32();
-    this.#lineKey = new Secret(hkdf(config.accountingKey, this.#lineSalt, labelled(boxLabel, origin, number)));
+    this.#lineKey = new Secret(
+      hkdf(config.accountingKey, this.#lineSalt, labelled(boxLabel, origin, number)),
+    );
   }
 
   static async begin(config: LedgerConfig, origin: string, number: number, now: Instant): Promise<Epoch> {
     const dataKey: DataKey = new Secret(random32());
-    const wrapped = await wrapForAuditors(config.auditors, { dataKey, subjectKey: config.subjectKey }, origin, number);
+    const wrapped = await wrapForAuditors(
+      config.auditors,
+      { dataKey, subjectKey: config.subjectKey },
+      origin,
+      number,
+    );
     const body = encodeKeyEpoch({ commitment: keyCommitment(dataKey, origin, number), wrapped });
-    const leaf = encodeLeaf({ kind: leafKinds.keyEpoch, keyEpoch: number, counter: 0, linesRoot: random32(), body });
+    const leaf = encodeLeaf({
+      kind: leafKinds.keyEpoch,
+      keyEpoch: number,
+      counter: 0,
+      linesRoot: random32(),
+      body,
+    });
     return new Epoch(config, origin, number, now, dataKey, leaf);
   }
 
@@ -67,7 +87,12 @@ export class Epoch {
   /** A kind 0 leaf around a record's plaintext. */
   seal(plaintext: Uint8Array, linesRoot: Uint8Array): Uint8Array {
     this.#records++;
-    return sealLeaf(this.#dataKey, this.#origin, { keyEpoch: this.number, counter: this.#records, linesRoot }, plaintext);
+    return sealLeaf(
+      this.#dataKey,
+      this.#origin,
+      { keyEpoch: this.number, counter: this.#records, linesRoot },
+      plaintext,
+    );
   }
 
   /** CBOR [[leaf index, seed, [line, …]], …], sealed for this log, epoch and frame. */
@@ -76,7 +101,12 @@ export class Epoch {
     const plaintext = toCbor(lines.map(({ index, seed, contents }) => [index, seed, contents]));
     const aad = concat([labelled(boxLabel, this.#origin, this.number), toCbor(frame)]);
     const nonce = nonceOf({ keyEpoch: this.number, counter });
-    return { epoch: this.number, counter, salt: this.#lineSalt, box: sealBox(this.#lineKey, nonce, aad, plaintext) };
+    return {
+      epoch: this.number,
+      counter,
+      salt: this.#lineSalt,
+      box: sealBox(this.#lineKey, nonce, aad, plaintext),
+    };
   }
 }
 

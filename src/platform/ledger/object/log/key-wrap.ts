@@ -30,7 +30,9 @@ export async function wrapForAuditors(
     ]),
   );
   const aad = base64url.decode(wrappedKeyAad(origin, epoch));
-  const jwe = new GeneralEncrypt(payload).setProtectedHeader({ enc: "A256GCM" }).setAdditionalAuthenticatedData(aad);
+  const jwe = new GeneralEncrypt(payload)
+    .setProtectedHeader({ enc: "A256GCM" })
+    .setAdditionalAuthenticatedData(aad);
   for (const { kid, jwk } of auditors) {
     jwe.addRecipient(await importJWK({ ...jwk }, algorithm)).setUnprotectedHeader({ alg: algorithm, kid });
   }

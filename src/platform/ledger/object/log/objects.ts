@@ -66,14 +66,19 @@ export class LedgerObjects {
   async tile(level: number, index: number): Promise<readonly Uint8Array[]> {
     const head = this.#head();
     if (index >= fullTiles(level, head.size)) return tileHashes(this.#store, head, level, index);
-    return splitHashes(this.#store.tile(level, index) ?? (await this.#copied({ kind: "tile", level, index })));
+    return splitHashes(
+      this.#store.tile(level, index) ?? (await this.#copied({ kind: "tile", level, index })),
+    );
   }
 
   /** The hashes that proofs need which begin at these leaves or end at these sizes of a log at this head. */
   async hashesAbout(head: Head, places: readonly number[]): Promise<HashAt> {
     const tiles = new Map<string, readonly Uint8Array[]>(); // also those that have rows: they may be freed while others are fetched
-    for (const { level, index } of fullTilesAbout(head.size, places)) tiles.set(`${level}/${index}`, await this.tile(level, index));
-    return hashAtTiles((level, index) => tiles.get(`${level}/${index}`) ?? tileHashes(this.#store, head, level, index));
+    for (const { level, index } of fullTilesAbout(head.size, places))
+      tiles.set(`${level}/${index}`, await this.tile(level, index));
+    return hashAtTiles(
+      (level, index) => tiles.get(`${level}/${index}`) ?? tileHashes(this.#store, head, level, index),
+    );
   }
 
   /** Whether the log has an earlier checkpoint of it in its past: that frame, and those leaves. */
@@ -81,14 +86,19 @@ export class LedgerObjects {
     const head = this.#head();
     const bytes = earlier.frame && (await this.frame(earlier.frame.number));
     const frame = bytes && parseFrame(bytes);
-    const stands = bytes !== undefined && frame?.ok === true ? { size: frame.value.size, hash: frameHash(bytes) } : undefined;
+    const stands =
+      bytes !== undefined && frame?.ok === true
+        ? { size: frame.value.size, hash: frameHash(bytes) }
+        : undefined;
     return hasInPast(head, earlier, stands, await this.hashesAbout(head, [earlier.size]));
   }
 
   async #copiedFrame(number: number): Promise<Uint8Array> {
     const range = this.#store.copied.holding(number);
     if (range === undefined) throw missing();
-    const held = this.#held.get(range.first) ?? this.#copied({ kind: "frames", ...range }).then((bytes) => splitFrames(bytes) ?? refuse());
+    const held =
+      this.#held.get(range.first) ??
+      this.#copied({ kind: "frames", ...range }).then((bytes) => splitFrames(bytes) ?? refuse());
     this.#held.delete(range.first);
     this.#held.set(range.first, held);
     const [oldest = range.first] = this.#held.keys();

@@ -39,7 +39,8 @@ export class PublishedCheckpoint {
     if (before !== undefined && sameBytes(before.bytes, note)) return;
     const checkpoint = await this.#ownPast(before);
     if (checkpoint !== undefined && checkpoint.size >= size) return; // copied again after a loss: never published backwards
-    if (!(await this.#bucket.replace(this.#key, note, before))) throw new Error("ledger: the published checkpoint changed under the flush");
+    if (!(await this.#bucket.replace(this.#key, note, before)))
+      throw new Error("ledger: the published checkpoint changed under the flush");
   }
 
   get #key(): string {

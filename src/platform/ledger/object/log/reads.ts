@@ -69,7 +69,9 @@ export class LedgerReads {
     const { size, note } = this.#signer.sign(head, instant(Date.now()));
     const at = eachOnce(await this.#objects.hashesAbout(head, [size, ...inLog]));
     return indexes.map((index) =>
-      isIndex(index) && index < size ? utf8(inclusionNote(index, inclusionProof(index, size, at), note)) : undefined,
+      isIndex(index) && index < size
+        ? utf8(inclusionNote(index, inclusionProof(index, size, at), note))
+        : undefined,
     );
   }
 }
@@ -84,7 +86,8 @@ function eachOnce(at: HashAt): HashAt {
   };
 }
 
-const isIndex = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+const isIndex = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 
 const isTile = (level: unknown, width: unknown): boolean =>
   isIndex(level) && level <= 63 && isIndex(width) && width >= 1 && width <= TILE_WIDTH;

@@ -30,7 +30,11 @@ export class CheckpointSigner {
     const checkpoint = parseCheckpointText(signed.text);
     if (!checkpoint.ok || !extendsSigned(store, head, checkpoint.value))
       throw new Error("ledger: a checkpoint was signed that this log does not extend");
-    this.#last = { checkpoint: checkpoint.value, note: signText(config, head.origin, signed.text), at: signed.at };
+    this.#last = {
+      checkpoint: checkpoint.value,
+      note: signText(config, head.origin, signed.text),
+      at: signed.at,
+    };
   }
 
   /** Leaves of the last one that was signed; undefined before the first. */
@@ -62,4 +66,8 @@ const extendsSigned = (store: LedgerStore, head: Head, signed: Checkpoint): bool
 
 /** A checkpoint text as a note signed by its log. */
 export const signText = (config: LedgerConfig, origin: string, text: string): string =>
-  noteOf(text, signerOf(config, origin), new Uint8Array(sign(null, utf8(text), config.checkpointKey.reveal())));
+  noteOf(
+    text,
+    signerOf(config, origin),
+    new Uint8Array(sign(null, utf8(text), config.checkpointKey.reveal())),
+  );

@@ -43,9 +43,24 @@ export class LedgerStore {
   insert(commit: Commit, recent: Uint8Array, lines: LineBox | undefined): void {
     if (!this.#exists) this.#sql.exec(schema);
     const { number, head, seconds, frameHash, frame } = commit;
-    this.#sql.exec("INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?)", number, head.size, seconds, frameHash, recent, frame);
+    this.#sql.exec(
+      "INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?)",
+      number,
+      head.size,
+      seconds,
+      frameHash,
+      recent,
+      frame,
+    );
     if (lines !== undefined)
-      this.#sql.exec("INSERT INTO lines VALUES (?, ?, ?, ?, ?)", number, lines.epoch, lines.counter, lines.salt, lines.box);
+      this.#sql.exec(
+        "INSERT INTO lines VALUES (?, ?, ?, ?, ?)",
+        number,
+        lines.epoch,
+        lines.counter,
+        lines.salt,
+        lines.box,
+      );
     for (const tile of commit.tiles)
       this.#sql.exec("INSERT INTO tiles VALUES (?, ?, ?, ?)", tile.level, tile.index, tile.root, tile.hashes);
   }
@@ -59,7 +74,11 @@ export class LedgerStore {
   addTally(counts: ReadonlyMap<string, number>): void {
     if (!this.#exists) this.#sql.exec(schema);
     for (const [reason, n] of counts) {
-      this.#sql.exec("INSERT INTO tally VALUES (?, ?) ON CONFLICT (reason) DO UPDATE SET n = n + excluded.n", reason, n);
+      this.#sql.exec(
+        "INSERT INTO tally VALUES (?, ?) ON CONFLICT (reason) DO UPDATE SET n = n + excluded.n",
+        reason,
+        n,
+      );
     }
   }
 
@@ -83,15 +102,20 @@ export class LedgerStore {
   }
 
   /** From that number on, in order, without their bytes. */
-  *framesFrom(number: number): Generator<{ readonly number: number; readonly size: number; readonly bytes: number }> {
+  *framesFrom(
+    number: number,
+  ): Generator<{ readonly number: number; readonly size: number; readonly bytes: number }> {
     if (!this.#exists) return;
     const query = "SELECT number, size, length(body) AS bytes FROM frames WHERE number >= ? ORDER BY number";
     yield* this.#sql.exec<{ number: number; size: number; bytes: number }>(query, number);
   }
 
   /** The ones before that number, backwards. */
-  *framesBefore(number: number): Generator<{ readonly number: number; readonly size: number; readonly bytes: number }> {
-    const query = "SELECT number, size, length(body) AS bytes FROM frames WHERE number < ? ORDER BY number DESC";
+  *framesBefore(
+    number: number,
+  ): Generator<{ readonly number: number; readonly size: number; readonly bytes: number }> {
+    const query =
+      "SELECT number, size, length(body) AS bytes FROM frames WHERE number < ? ORDER BY number DESC";
     yield* this.#sql.exec<{ number: number; size: number; bytes: number }>(query, number);
   }
 
@@ -108,14 +132,20 @@ export class LedgerStore {
   free(to: Reach): void {
     this.#sql.exec("DELETE FROM frames WHERE number < ?", to.frames);
     for (let level = 0; fullTiles(level + 1, to.size) > 0; level++)
-      this.#sql.exec("DELETE FROM tiles WHERE level = ? AND number < ?", level, fullTiles(level + 1, to.size) * TILE_WIDTH);
+      this.#sql.exec(
+        "DELETE FROM tiles WHERE level = ? AND number < ?",
+        level,
+        fullTiles(level + 1, to.size) * TILE_WIDTH,
+      );
     this.copied.setFreed(to);
   }
 
   /** The time of a frame in seconds since 1970, or undefined when there is no such frame. */
   frameSeconds(number: number): number | undefined {
     if (!this.#exists) return undefined;
-    return this.#sql.exec<{ seconds: number }>("SELECT seconds FROM frames WHERE number = ?", number).toArray()[0]?.seconds;
+    return this.#sql
+      .exec<{ seconds: number }>("SELECT seconds FROM frames WHERE number = ?", number)
+      .toArray()[0]?.seconds;
   }
 
   /** The number of the frame that holds a leaf, which has a row: a search by halves, since an index by size would be one more row in every commit. */
@@ -123,7 +153,9 @@ export class LedgerStore {
     let [low, high] = [this.copied.freed.frames, last];
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
-      const { size } = this.#sql.exec<{ size: number }>("SELECT size FROM frames WHERE number = ?", middle).one();
+      const { size } = this.#sql
+        .exec<{ size: number }>("SELECT size FROM frames WHERE number = ?", middle)
+        .one();
       if (size > index) high = middle;
       else low = middle + 1;
     }
@@ -149,12 +181,20 @@ export class LedgerStore {
   }
 
   /** What commits since then packed about their appends, oldest first. */
-  recent(
-    sinceSeconds: number,
-  ): { readonly number: number; readonly seconds: number; readonly hash: Uint8Array; readonly recent: Uint8Array }[] {
+  recent(sinceSeconds: number): {
+    readonly number: number;
+    readonly seconds: number;
+    readonly hash: Uint8Array;
+    readonly recent: Uint8Array;
+  }[] {
     const found = [];
     const query = "SELECT number, seconds, hash, recent FROM frames ORDER BY number DESC";
-    for (const row of this.#sql.exec<{ number: number; seconds: number; hash: ArrayBuffer; recent: ArrayBuffer }>(query)) {
+    for (const row of this.#sql.exec<{
+      number: number;
+      seconds: number;
+      hash: ArrayBuffer;
+      recent: ArrayBuffer;
+    }>(query)) {
       if (row.seconds < sinceSeconds) break;
       found.push({ ...row, hash: new Uint8Array(row.hash), recent: new Uint8Array(row.recent) });
     }
@@ -163,7 +203,9 @@ export class LedgerStore {
 
   signed(): Signed | undefined {
     return this.#exists
-      ? this.#sql.exec<{ size: number; text: string; at: number }>("SELECT size, text, at FROM signed").toArray()[0]
+      ? this.#sql
+          .exec<{ size: number; text: string; at: number }>("SELECT size, text, at FROM signed")
+          .toArray()[0]
       : undefined;
   }
 
@@ -174,7 +216,16 @@ export class LedgerStore {
   #frame(where: string, ...values: readonly number[]): StoredFrame | undefined {
     if (!this.#exists) return undefined;
     const query = `SELECT number, size, hash, body FROM frames ${where}`;
-    const [row] = this.#sql.exec<{ number: number; size: number; hash: ArrayBuffer; body: ArrayBuffer }>(query, ...values).toArray();
-    return row && { number: row.number, size: row.size, hash: new Uint8Array(row.hash), body: new Uint8Array(row.body) };
+    const [row] = this.#sql
+      .exec<{ number: number; size: number; hash: ArrayBuffer; body: ArrayBuffer }>(query, ...values)
+      .toArray();
+    return (
+      row && {
+        number: row.number,
+        size: row.size,
+        hash: new Uint8Array(row.hash),
+        body: new Uint8Array(row.body),
+      }
+    );
   }
 }

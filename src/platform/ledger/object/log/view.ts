@@ -41,22 +41,34 @@ export function restoreHead(store: LedgerStore, origin: string): Head {
     edge.push(store.tileRoots(level - 1, fullTiles(level, size) * TILE_WIDTH));
   }
   const head: Head = { origin, size, range, edge, frame: { number, hash, seconds } };
-  if (!sameBytes(rootAt(size, hashAt(store, head)), rangeRoot(range))) throw new Error("ledger: tiles and last frame do not agree");
+  if (!sameBytes(rootAt(size, hashAt(store, head)), rangeRoot(range)))
+    throw new Error("ledger: tiles and last frame do not agree");
   return head;
 }
 
 /** Hashes of a tile as far as it is filled; the unfinished ones come from the head. Empty when there is none. */
-export function tileHashes(store: LedgerStore, head: Head, level: number, index: number): readonly Uint8Array[] {
+export function tileHashes(
+  store: LedgerStore,
+  head: Head,
+  level: number,
+  index: number,
+): readonly Uint8Array[] {
   const full = fullTiles(level, head.size);
   if (index === full) return head.edge[level] ?? [];
   const bytes = index < full ? store.tile(level, index) : undefined;
   return bytes === undefined ? [] : splitHashes(bytes);
 }
 
-export const hashAt = (store: LedgerStore, head: Head): HashAt => hashAtTiles((level, index) => tileHashes(store, head, level, index));
+export const hashAt = (store: LedgerStore, head: Head): HashAt =>
+  hashAtTiles((level, index) => tileHashes(store, head, level, index));
 
 /** An entry bundle, or undefined when the log does not reach that far. */
-export function entriesOf(store: LedgerStore, head: Head, index: number, width: number): Uint8Array | undefined {
+export function entriesOf(
+  store: LedgerStore,
+  head: Head,
+  index: number,
+  width: number,
+): Uint8Array | undefined {
   const from = index * TILE_WIDTH;
   if (head.frame === undefined || from + width > head.size) return undefined;
   return concat(leavesOf(store, from, from + width, head.frame.number).flatMap(entry));
@@ -77,7 +89,9 @@ export function copyOf(store: LedgerStore, head: Head, object: CopiedObject): Ui
     case "tile":
       return store.tile(object.level, object.index) ?? missing();
     case "frames":
-      return joinFrames(Array.from({ length: object.last - object.first + 1 }, (_, i) => bodyOf(store, object.first + i)));
+      return joinFrames(
+        Array.from({ length: object.last - object.first + 1 }, (_, i) => bodyOf(store, object.first + i)),
+      );
   }
 }
 

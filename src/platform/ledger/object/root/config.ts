@@ -18,14 +18,20 @@ export function readWitnesses(value: unknown): WitnessPlace[] {
     const verifier = parseWitnessKey(key);
     return verifier.ok && isPlace(url) ? { url: url.replace(/\/+$/, ""), verifier: verifier.value } : bad();
   });
-  return new Set(witnesses.map(({ verifier }) => verifier.name)).size === witnesses.length ? witnesses : bad();
+  return new Set(witnesses.map(({ verifier }) => verifier.name)).size === witnesses.length
+    ? witnesses
+    : bad();
 }
 
 /** Plain HTTP is for this machine only: a development witness. */
 function isPlace(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") return false;
-  return url.protocol === "https:" || (url.protocol === "http:" && ["127.0.0.1", "localhost", "[::1]"].includes(url.hostname));
+  if (url === undefined || url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "")
+    return false;
+  return (
+    url.protocol === "https:" ||
+    (url.protocol === "http:" && ["127.0.0.1", "localhost", "[::1]"].includes(url.hostname))
+  );
 }
 
 function asJson(text: string): unknown {
@@ -37,5 +43,7 @@ function asJson(text: string): unknown {
 }
 
 function bad(): never {
-  throw new Error("configuration: WITNESSES: an array of {url, key}, each with an https URL and a witness's verifier key, no name twice");
+  throw new Error(
+    "configuration: WITNESSES: an array of {url, key}, each with an https URL and a witness's verifier key, no name twice",
+  );
 }

@@ -74,9 +74,23 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     this.#objects = new LedgerObjects(this.#store, bucket, head);
     this.#reads = new LedgerReads(this.#objects, signer, head);
     const { keepBytes } = this.#config;
-    const parts = { storage: ctx.storage, config: this.#config, store: this.#store, bucket, objects: this.#objects, signer, head };
+    const parts = {
+      storage: ctx.storage,
+      config: this.#config,
+      store: this.#store,
+      bucket,
+      objects: this.#objects,
+      signer,
+      head,
+    };
     this.#flush = new LedgerFlush({ ...parts, everyMs: GATHER_MS, keepBytes: () => keepBytes });
-    this.#publisher = new RootPublisher(this.#objects, this.#rows, signer, readWitnesses(env.WITNESSES), head);
+    this.#publisher = new RootPublisher(
+      this.#objects,
+      this.#rows,
+      signer,
+      readWitnesses(env.WITNESSES),
+      head,
+    );
     void ctx.blockConcurrencyWhile(() => this.#flush.start());
   }
 
@@ -115,7 +129,14 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     if (why !== undefined) return { size: last.size, not: why };
     if (size === last.size) return { size };
     if ((frame?.number ?? -1) <= last.frame) return { size: last.size, not: "not_a_checkpoint_of_this_log" };
-    this.#rows.save({ log, size, root, frame: frame?.number ?? -1, note: new TextDecoder().decode(checkpoint), waiting: true });
+    this.#rows.save({
+      log,
+      size,
+      root,
+      frame: frame?.number ?? -1,
+      note: new TextDecoder().decode(checkpoint),
+      waiting: true,
+    });
     this.#gather();
     return { size };
   }
@@ -134,7 +155,8 @@ export class LedgerRoot extends DurableObject<RootEnv> {
   /** The checkpoint as it was last published: every ten seconds at most, with the cosignatures it got. */
   async checkpoint(): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
-    const shown = this.#rows.published() ?? (this.#head.size === 0 ? undefined : await this.#publisher.publish());
+    const shown =
+      this.#rows.published() ?? (this.#head.size === 0 ? undefined : await this.#publisher.publish());
     return shown === undefined ? undefined : utf8(shown.note);
   }
 
@@ -163,7 +185,8 @@ export class LedgerRoot extends DurableObject<RootEnv> {
   async proof(index: number): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
     const shown = this.#rows.published();
-    if (shown === undefined || !Number.isSafeInteger(index) || index < 0 || index >= shown.size) return undefined;
+    if (shown === undefined || !Number.isSafeInteger(index) || index < 0 || index >= shown.size)
+      return undefined;
     const at = await this.#objects.hashesAbout(this.#head, [index, shown.size]);
     return utf8(inclusionNote(index, inclusionProof(index, shown.size, at), shown.note));
   }

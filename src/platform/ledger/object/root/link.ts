@@ -37,7 +37,13 @@ export class LedgerRootLink {
   #handing: Promise<boolean> | undefined;
   #handedAt = instant(Date.now());
 
-  constructor(root: () => DurableObjectStub<LedgerRoot>, log: string, config: LedgerConfig, objects: LedgerObjects, head: () => Head) {
+  constructor(
+    root: () => DurableObjectStub<LedgerRoot>,
+    log: string,
+    config: LedgerConfig,
+    objects: LedgerObjects,
+    head: () => Head,
+  ) {
     this.#root = root;
     this.#log = log;
     this.#config = config;
@@ -105,20 +111,29 @@ export class LedgerRootLink {
   }
 
   async #compare(): Promise<void> {
-    const note = await within(PATIENCE_MS, this.#root().open(this.#log), "ledger: no answer in time").catch(() => null);
-    const checkpoint = typeof note !== "string" ? undefined : openCheckpoint(utf8(note), signerOf(this.#config, this.#head().origin));
+    const note = await within(PATIENCE_MS, this.#root().open(this.#log), "ledger: no answer in time").catch(
+      () => null,
+    );
+    const checkpoint =
+      typeof note !== "string"
+        ? undefined
+        : openCheckpoint(utf8(note), signerOf(this.#config, this.#head().origin));
     if (checkpoint?.ok === false) {
       this.#stop = { why: "the root log has a checkpoint that this log did not sign", again: false };
       return;
     }
-    const extended = checkpoint === undefined || within(PATIENCE_MS, this.#objects.extends(checkpoint.value), "ledger: R2 takes long");
+    const extended =
+      checkpoint === undefined ||
+      within(PATIENCE_MS, this.#objects.extends(checkpoint.value), "ledger: R2 takes long");
     const isPast = await Promise.resolve(extended).catch(() => null);
     if (note === null || isPast === null) {
       // A log that runs goes on without the root log, whose word it has; one that starts does not.
       if (this.#stop !== undefined) this.#stop = { why: "the root log cannot be asked", again: true };
       return;
     }
-    this.#stop = isPast ? undefined : { why: "a checkpoint stands in the root log that this log does not extend", again: false };
+    this.#stop = isPast
+      ? undefined
+      : { why: "a checkpoint stands in the root log that this log does not extend", again: false };
     if (isPast) this.#known = checkpoint?.value.size;
   }
 
@@ -137,7 +152,8 @@ export class LedgerRootLink {
   async #hand(old: number, now: Instant): Promise<boolean> {
     this.#handedAt = now;
     const head = this.#head();
-    const proof = old === 0 ? [] : consistencyProof(old, head.size, await this.#objects.hashesAbout(head, [old]));
+    const proof =
+      old === 0 ? [] : consistencyProof(old, head.size, await this.#objects.hashesAbout(head, [old]));
     // Not by the signer of the public checkpoint, whose one a second is for readers. What was signed here is remembered by the root log.
     const note = signText(this.#config, head.origin, checkpointText(checkpointOf(head)));
     const given = { oldSize: old, proof, checkpoint: utf8(note) };

@@ -20,7 +20,13 @@ export class RootPublisher {
   readonly #head: () => Head;
   #publishing: Promise<Published> | undefined;
 
-  constructor(objects: LedgerObjects, rows: RootRows, signer: CheckpointSigner, witnesses: readonly WitnessPlace[], head: () => Head) {
+  constructor(
+    objects: LedgerObjects,
+    rows: RootRows,
+    signer: CheckpointSigner,
+    witnesses: readonly WitnessPlace[],
+    head: () => Head,
+  ) {
     this.#objects = objects;
     this.#rows = rows;
     this.#signer = signer;
@@ -39,13 +45,19 @@ export class RootPublisher {
   async #round(): Promise<Published> {
     const now = instant(Date.now());
     const shown = this.#rows.published();
-    const isNewest = shown !== undefined && shown.size === this.#head().size && shown.whole && this.#isByAll(shown.note);
+    const isNewest =
+      shown !== undefined && shown.size === this.#head().size && shown.whole && this.#isByAll(shown.note);
     if (isNewest) return shown;
     const signed = this.#signer.sign(this.#head(), now);
     const lines = await Promise.all(this.#witnesses.map((witness) => this.#ask(witness, signed)));
     const cosignatures = lines.flatMap((line) => line ?? []);
     const whole = cosignatures.length === lines.length && signed.size === this.#head().size;
-    const next = { size: signed.size, note: signed.note + cosignatures.join(""), whole: cosignatures.length === lines.length, at: now };
+    const next = {
+      size: signed.size,
+      note: signed.note + cosignatures.join(""),
+      whole: cosignatures.length === lines.length,
+      at: now,
+    };
     const keepShown = shown !== undefined && shown.whole && !next.whole && Math.abs(now - shown.at) < HOLD_MS;
     if (!keepShown) this.#rows.publish(next);
     return { ...(keepShown ? shown : next), whole };
@@ -62,14 +74,22 @@ export class RootPublisher {
     try {
       let asked = await this.#askFrom(witness, signed, this.#rows.cosigned(name));
       // Its word for what it cosigned last: it got a checkpoint whose answer was lost, or knows nothing of this log yet.
-      if (asked.kind === "elsewhere" && asked.size <= signed.size) asked = await this.#askFrom(witness, signed, asked.size);
+      if (asked.kind === "elsewhere" && asked.size <= signed.size)
+        asked = await this.#askFrom(witness, signed, asked.size);
       if (asked.kind === "cosigned") {
         this.#rows.setCosigned(name, signed.size);
         return asked.line;
       }
       // Larger than this log is: the log was rolled back, or the witness is wrong. Its number is not signed, so it stops nothing; but it
       // cosigns nothing either, and every verifier sees that.
-      console.error(JSON.stringify({ event: "ledger_witness_ahead", witness: name, size: signed.size, witnessSize: asked.size }));
+      console.error(
+        JSON.stringify({
+          event: "ledger_witness_ahead",
+          witness: name,
+          size: signed.size,
+          witnessSize: asked.size,
+        }),
+      );
       return undefined;
     } catch {
       console.error(JSON.stringify({ event: "ledger_witness_failed", witness: name, size: signed.size }));
@@ -79,7 +99,9 @@ export class RootPublisher {
 
   async #askFrom(witness: WitnessPlace, { size, note }: SignedCheckpoint, oldSize: number): Promise<Asked> {
     const grown = oldSize > 0 && oldSize < size;
-    const proof = grown ? consistencyProof(oldSize, size, await this.#objects.hashesAbout(this.#head(), [oldSize, size])) : [];
+    const proof = grown
+      ? consistencyProof(oldSize, size, await this.#objects.hashesAbout(this.#head(), [oldSize, size]))
+      : [];
     return askWitness(witness, { oldSize, proof, checkpoint: utf8(note) });
   }
 }

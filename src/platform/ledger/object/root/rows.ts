@@ -51,23 +51,42 @@ export class RootRows {
   }
 
   save({ log, size, root, frame, note, waiting }: RootEntry): void {
-    this.#sql.exec("INSERT OR REPLACE INTO root_logs VALUES (?, ?, ?, ?, ?, ?)", log, size, toBase64(root), frame, note, Number(waiting));
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO root_logs VALUES (?, ?, ?, ?, ?, ?)",
+      log,
+      size,
+      toBase64(root),
+      frame,
+      note,
+      Number(waiting),
+    );
   }
 
   published(): Published | undefined {
     const [row] = this.#sql
-      .exec<{ size: number; note: string; whole: number; at: number }>("SELECT size, note, whole, at FROM root_published")
+      .exec<{ size: number; note: string; whole: number; at: number }>(
+        "SELECT size, note, whole, at FROM root_published",
+      )
       .toArray();
     return row && { ...row, whole: row.whole === 1 };
   }
 
   publish({ size, note, whole, at }: Published): void {
-    this.#sql.exec("INSERT OR REPLACE INTO root_published VALUES (1, ?, ?, ?, ?)", size, note, Number(whole), at);
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO root_published VALUES (1, ?, ?, ?, ?)",
+      size,
+      note,
+      Number(whole),
+      at,
+    );
   }
 
   /** The size of the last checkpoint that a witness is known to have cosigned; 0 for none. */
   cosigned(witness: string): number {
-    return this.#sql.exec<{ size: number }>("SELECT size FROM root_witnesses WHERE name = ?", witness).toArray()[0]?.size ?? 0;
+    return (
+      this.#sql.exec<{ size: number }>("SELECT size FROM root_witnesses WHERE name = ?", witness).toArray()[0]
+        ?.size ?? 0
+    );
   }
 
   setCosigned(witness: string, size: number): void {

@@ -10,7 +10,9 @@ const PATIENCE_MS = 5_000;
 const ANSWER_BYTES_MAX = 16_384;
 
 /** What came of asking: a cosignature line by the witness's key, or the size of the last checkpoint that it says it cosigned. */
-export type Asked = { readonly kind: "cosigned"; readonly line: string } | { readonly kind: "elsewhere"; readonly size: number };
+export type Asked =
+  | { readonly kind: "cosigned"; readonly line: string }
+  | { readonly kind: "elsewhere"; readonly size: number };
 
 /**
  * C2SP tlog-witness `add-checkpoint`, once. Throws when the witness cannot be reached in five seconds or answers anything else. Another
@@ -35,11 +37,14 @@ export async function askWitness({ url, verifier }: WitnessPlace, request: AddCh
   // The specification's way to read the answer: as a part of the note that it is to be, where the note's own rules hold.
   const whole = concat([request.checkpoint, body]);
   const read = readNote(whole);
-  const own = read.ok ? read.value.signatures.filter(({ name, id }) => name === verifier.name && id === verifier.id) : [];
+  const own = read.ok
+    ? read.value.signatures.filter(({ name, id }) => name === verifier.name && id === verifier.id)
+    : [];
   const [signature] = own;
   const at = cosignedAt(whole, verifier);
   // The text of 2026: a cosignature of a whole tree has a time.
-  if (signature === undefined || !at.ok || at.value === 0) throw new Error("witness: its answer is no cosignature by its key");
+  if (signature === undefined || !at.ok || at.value === 0)
+    throw new Error("witness: its answer is no cosignature by its key");
   return { kind: "cosigned", line: signatureLine(verifier, signature.bytes) };
 }
 
