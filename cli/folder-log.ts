@@ -2,9 +2,9 @@ import { constants } from "node:fs";
 import { open, readdir } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { readAddress } from "#ledger/address";
-import { belongs } from "#ledger/belongs";
+import { isInLog } from "#ledger/is-in-log";
 import { FRAME_BYTES_MAX } from "#ledger/leaf/frame";
-import type { Reach } from "#ledger/flush";
+import type { LogExtent } from "#ledger/flush";
 import type { LogReader } from "#ledger/ports";
 import { tilePath } from "#ledger/tlog/tile";
 
@@ -20,13 +20,13 @@ export function folderLog(folder: string): LogReader {
 }
 
 /** The paths in a log's folder that a whole copy of it would not have. */
-export async function strayObjects(folder: string, log: string, reach: Reach): Promise<string[]> {
+export async function strayObjects(folder: string, log: string, reach: LogExtent): Promise<string[]> {
   const stray: string[] = [];
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (entry.isDirectory()) continue;
     const path = relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/");
     const address = readAddress(`/${log}/${path}`);
-    if (!entry.isFile() || !address.ok || !belongs(address.value, reach)) stray.push(path);
+    if (!entry.isFile() || !address.ok || !isInLog(address.value, reach)) stray.push(path);
   }
   return stray.sort();
 }

@@ -7,7 +7,7 @@ import { utf8 } from "#ledger/bytes/bytes";
 import { sha256 } from "#ledger/bytes/hash";
 import { parseLeaf } from "#ledger/leaf/leaf";
 import { leafHash } from "#ledger/tlog/merkle";
-import { mayBeGone, ROOT_LOG, RootLeaves } from "#ledger/root-log";
+import { mayBeDeleted, ROOT_LOG, RootLeaves } from "#ledger/root-log";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import type { AuditorSource } from "./auditor-source.ts";
@@ -96,7 +96,7 @@ async function logsOf({ keys, only, readerOf }: AuditorSource) {
   for (const verifier of keysWithRoot(logs, root, leaves).filter(isAsked)) {
     const name = logOf(verifier);
     if (
-      mayBeGone(name, leaves.seconds, Date.now() / 1000) &&
+      mayBeDeleted(name, leaves.seconds, Date.now() / 1000) &&
       (await readerOf(name).checkpoint()) === undefined
     ) {
       console.error(`${name}: removed, as it may be six years after its half-year: what it had is not read`);

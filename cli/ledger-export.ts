@@ -4,7 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { toBase64 } from "#ledger/bytes/base64";
 import type { LogReader } from "#ledger/ports";
-import { mayBeGone, RootLeaves } from "#ledger/root-log";
+import { mayBeDeleted, RootLeaves } from "#ledger/root-log";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { tilePath } from "#ledger/tlog/tile";
 import { type LeafRules, verifyLog } from "#ledger/verify";
@@ -79,7 +79,7 @@ async function stillThere(url: string, keys: readonly Verifier[], leaves: RootLe
   for (const key of keys) {
     const log = logOf(key);
     if (
-      !mayBeGone(log, leaves.seconds, Date.now() / 1000) ||
+      !mayBeDeleted(log, leaves.seconds, Date.now() / 1000) ||
       (await httpLog(url, log).checkpoint()) !== undefined
     )
       there.push(key);

@@ -3,7 +3,7 @@ import { type Checkpoint, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { endOf, SWITCH_SLACK_MS } from "#ledger/log-name";
 import type { LogReader } from "#ledger/ports";
 import { type LockRule, lockOf, rulesOnCheckpoints, SIX_YEARS_DAYS } from "#ledger/retention";
-import { mayBeGone, ROOT_LOG, RootLeaves } from "#ledger/root-log";
+import { mayBeDeleted, ROOT_LOG, RootLeaves } from "#ledger/root-log";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { timeOf } from "./event-filter.ts";
@@ -136,7 +136,7 @@ async function lookAt(
   const isOver = now > (endOf(log) ?? Infinity) + SWITCH_SLACK_MS;
   const note = await place(log).checkpoint();
   if (note === undefined) {
-    const isDue = mayBeGone(log, root.seconds ?? now / 1000, now / 1000);
+    const isDue = mayBeDeleted(log, root.seconds ?? now / 1000, now / 1000);
     return isDue
       ? { ...about, notes: [...root.notes, "was removed whole"] }
       : { ...about, wrong: "its checkpoint is missing, before its time", notes: root.notes };

@@ -2,7 +2,7 @@ import { cosignedAt } from "#ledger/tlog/cosignature";
 import { parseFrame } from "#ledger/leaf/frame";
 import { parseLogName } from "#ledger/log-name";
 import type { LogReader } from "#ledger/ports";
-import { mayBeGone, ROOT_LOG, RootLeaves, siblingOf } from "#ledger/root-log";
+import { mayBeDeleted, ROOT_LOG, RootLeaves, siblingOf } from "#ledger/root-log";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import type { Claims, LeafRules } from "#ledger/verify";
 import type { Report } from "./ledger-folder.ts";
@@ -111,7 +111,7 @@ async function verifyAgainst(
   if (
     last !== undefined &&
     !isClaimed &&
-    mayBeGone(name, root.seconds, Date.now() / 1000) &&
+    mayBeDeleted(name, root.seconds, Date.now() / 1000) &&
     (await reader.checkpoint()) === undefined
   ) {
     const { size, root: hash, frame } = last;

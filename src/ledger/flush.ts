@@ -1,7 +1,7 @@
 import { fullTiles, TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
 
 /** How far something of a log reaches: how many frames, and the leaves in them. */
-export interface Reach {
+export interface LogExtent {
   readonly frames: number;
   readonly size: number;
 }
@@ -15,7 +15,7 @@ export type CopiedObject =
 /** How well the second copy keeps up. */
 export type CopyHealth = "good" | "degraded" | "refusing";
 
-export const nothing: Reach = { frames: 0, size: 0 };
+export const emptyExtent: LogExtent = { frames: 0, size: 0 };
 
 // One flush is one object of frames, held in memory with what it is joined from: 16 MiB of a Durable Object's 128.
 const FLUSH_BYTES_MAX = 8_388_608;
@@ -29,8 +29,8 @@ const REFUSE_FROM_BYTES = 9_500_000_000;
 /** Where a flush ends that begins with the first of these frames, given in order: as many as fit one object, at least one. */
 export function flushEnd(
   frames: Iterable<{ readonly number: number; readonly size: number; readonly bytes: number }>,
-): Reach | undefined {
-  let [end, total]: [Reach | undefined, number] = [undefined, 0];
+): LogExtent | undefined {
+  let [end, total]: [LogExtent | undefined, number] = [undefined, 0];
   for (const { number, size, bytes } of frames) {
     total += bytes;
     if (end !== undefined && total > FLUSH_BYTES_MAX) break;
@@ -40,7 +40,7 @@ export function flushEnd(
 }
 
 /** Every object that a flush from one reach to another has to write, a pure function of the two: to do it again writes the same. */
-export function objectsBetween(from: Reach, to: Reach): CopiedObject[] {
+export function objectsBetween(from: LogExtent, to: LogExtent): CopiedObject[] {
   const objects: CopiedObject[] = [{ kind: "frames", first: from.frames, last: to.frames - 1 }];
   for (let level = 0; fullTiles(level, to.size) > 0; level++) {
     for (let index = fullTiles(level, from.size); index < fullTiles(level, to.size); index++) {

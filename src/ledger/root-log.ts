@@ -78,7 +78,7 @@ export class RootLeaves implements LeafRules {
 const RETENTION_YEARS = 6; // 45 CFR 164.316(b)(2)(i), 164.528(a)
 
 /** Until when a log of this name is kept (ms since 1970): six years from the end of its half-year. Undefined for one without an end. */
-export function keptUntil(log: string): Instant | undefined {
+export function retainedUntil(log: string): Instant | undefined {
   const end = endOf(log);
   return end === undefined
     ? undefined
@@ -89,7 +89,7 @@ export function keptUntil(log: string): Instant | undefined {
  * Whether a log of this name may have been removed whole: its half-year ended six years before the root log's last frame, and before the
  * reader's own time (seconds since 1970). Whoever holds the checkpoint key can write any time into a frame.
  */
-export const mayBeGone = (log: string, rootSeconds: number, nowSeconds: number): boolean =>
-  (keptUntil(log) ?? Infinity) <= Math.min(rootSeconds, nowSeconds) * 1000;
+export const mayBeDeleted = (log: string, rootSeconds: number, nowSeconds: number): boolean =>
+  (retainedUntil(log) ?? Infinity) <= Math.min(rootSeconds, nowSeconds) * 1000;
 
 const frameOf = ({ frame }: Checkpoint): number => frame?.number ?? -1;

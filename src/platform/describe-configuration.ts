@@ -3,8 +3,8 @@ import { configurationOf } from "#audit/configuration";
 import type { Configuration } from "#audit/event";
 
 /** How a record tells a variable or secret. What a worker has and no table names, it tells as it does an origin's credentials. */
-export type Told = "plain" | "public keys" | "private key" | "random key";
-export type Tellings = Readonly<Record<string, Told>>;
+export type VariableForm = "plain" | "public keys" | "private key" | "random key";
+export type VariableForms = Readonly<Record<string, VariableForm>>;
 
 const label = "phylax configuration v1";
 const PLAIN_MAX = 5_120; // Cloudflare takes variables of 5 KB; a longer one is told by its digest
@@ -20,12 +20,12 @@ const PLAIN_MAX = 5_120; // Cloudflare takes variables of 5 KB; a longer one is 
 export function describeConfiguration(
   worker: string,
   env: object,
-  tellings: Tellings,
+  forms: VariableForms,
   guard: string,
 ): Configuration {
   const guardKey = hmac(textOf(Reflect.get(env, guard)), `${label} credentials`);
   const settings = Object.entries(env).flatMap(([name, value]: [string, unknown]): [string, string][] => {
-    const how = Object.hasOwn(tellings, name) ? tellings[name] : undefined;
+    const how = Object.hasOwn(forms, name) ? forms[name] : undefined;
     if (how !== undefined) return [[name, tell(how, textOf(value))]];
     if (typeof value !== "string") return [];
     const credential = { fingerprint: hmac(guardKey, `${name}\0${value}`) };
@@ -34,7 +34,7 @@ export function describeConfiguration(
   return configurationOf(worker, settings);
 }
 
-function tell(how: Told, text: string): string {
+function tell(how: VariableForm, text: string): string {
   switch (how) {
     case "plain":
       return Buffer.byteLength(text) > PLAIN_MAX ? JSON.stringify({ sha256: sha256(text) }) : text;

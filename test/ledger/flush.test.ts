@@ -1,6 +1,6 @@
 import { array, assert, asyncProperty, integer, property, uint8Array, uniqueArray } from "fast-check";
 import { test } from "vitest";
-import { copyHealth, flushEnd, nothing, objectKey, objectsBetween } from "#ledger/flush";
+import { copyHealth, flushEnd, emptyExtent, objectKey, objectsBetween } from "#ledger/flush";
 import { frameOffsets, joinFrames, splitFrames } from "#ledger/frame-copies";
 import { sampleLog } from "./sample-log.ts";
 
@@ -46,7 +46,9 @@ test("a flush takes as many frames as fit one object, and always one", ({ expect
   expect(flushEnd(frames([10]))).toEqual({ frames: 8, size: 100 });
   expect(flushEnd(frames([5_000_000, 3_000_000, 1_000_000]))).toEqual({ frames: 9, size: 101 });
   expect(flushEnd(frames([9_000_000, 1]))).toEqual({ frames: 8, size: 100 });
-  expect(objectsBetween(nothing, { frames: 1, size: 3 })).toEqual([{ kind: "frames", first: 0, last: 0 }]);
+  expect(objectsBetween(emptyExtent, { frames: 1, size: 3 })).toEqual([
+    { kind: "frames", first: 0, last: 0 },
+  ]);
 });
 
 test("joined frames split into what they were joined from, and into nothing when cut, padded or unmarked", async ({

@@ -8,7 +8,7 @@ import { type Checkpoint, checkpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf } from "#ledger/commit";
 import { cosignatureLine, cosignedText } from "#ledger/tlog/cosignature";
 import { emptyRoot } from "#ledger/tlog/merkle";
-import { mayBeGone, RootLeaves } from "#ledger/root-log";
+import { mayBeDeleted, RootLeaves } from "#ledger/root-log";
 import { keyId, signatureTypes, type Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { keysFile, keysText, verifyFolder } from "../../cli/ledger-folder.ts";
@@ -189,8 +189,8 @@ test("a log may be gone six years after its half-year, and not a second before; 
 }) => {
   const late = Date.UTC(2099, 0, 1) / 1000;
   const isGone = (log: string, seconds: number) => [
-    mayBeGone(log, seconds, late),
-    mayBeGone(log, late, seconds),
+    mayBeDeleted(log, seconds, late),
+    mayBeDeleted(log, late, seconds),
   ];
   expect(isGone("s0-2026h1", Date.UTC(2032, 6, 1) / 1000)).toEqual([true, true]);
   expect(isGone("s0-2026h1", Date.UTC(2032, 6, 1) / 1000 - 1)).toEqual([false, false]);

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import type { RecordName, Standing } from "#registry/revocation";
 import { instant } from "#kernel/clock";
-import { heedNews } from "#platform/registry/apply-deltas";
+import { applyRevocationDeltas } from "#platform/registry/apply-deltas";
 import { registryCache } from "#platform/registry/registry-cache";
 import { RegistryReader, type Subject } from "#platform/registry/registry-reader";
 
@@ -35,7 +35,7 @@ function isolate() {
     forget: (_: string, epoch: number) => caches.issuer.forgetAll(epoch),
     forgetAll: (epoch: number) => caches.issuer.forgetAll(epoch),
   };
-  const heed = heedNews(reader, { ...caches, issuer: ofAnyIssuer });
+  const heed = applyRevocationDeltas(reader, { ...caches, issuer: ofAnyIssuer });
   const hear = (
     standing: Partial<Standing>,
     { client = "a", stale = [] as readonly RecordName[], age = 0 } = {},

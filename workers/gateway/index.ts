@@ -13,13 +13,13 @@ import { authorizationServers } from "#platform/registry/authorization-servers";
 import { browserPages } from "#platform/registry/browser-pages";
 import { certificateHolders } from "#platform/registry/certificate-holders";
 import { clientDirectory } from "#platform/registry/client-directory";
-import { heedNews } from "#platform/registry/apply-deltas";
+import { applyRevocationDeltas } from "#platform/registry/apply-deltas";
 import { issuerDirectory } from "#platform/registry/issuer-directory";
 import { allOrigins, originDirectory } from "#platform/registry/origin-directory";
-import { policyShelf } from "#platform/registry/policy-store";
+import { d1PolicyStore } from "#platform/registry/policy-store";
 import { RegistryReader } from "#platform/registry/registry-reader";
 import { ClientGuard } from "#platform/guard/object/client-guard";
-import { guardDenials, heeded } from "#platform/guard/isolate/denials";
+import { guardDenials, refreshingGuard } from "#platform/guard/isolate/denials";
 import { guardLimiter } from "#platform/guard/isolate/limiter";
 import { guardMemory } from "#platform/guard/isolate/assertion-memory";
 import { ledgerProver } from "#platform/ledger/isolate/prover";
@@ -98,7 +98,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     keepAlive: waitUntil,
     mtlsUrl,
     tokens: jwts,
-    revoker: heeded(env.OWN_TOKEN_REVOCATION, env.CLIENT_GUARD, publicUrl),
+    revoker: refreshingGuard(env.OWN_TOKEN_REVOCATION, env.CLIENT_GUARD, publicUrl),
     memory: guardMemory(env.CLIENT_GUARD),
     denials: guardDenials(env.CLIENT_GUARD),
   };
@@ -121,9 +121,9 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       clock,
       newId,
       waitUntil,
-      onNews: heedNews(registry, { client: clients, origin: origins, issuer: issuers }),
+      onNews: applyRevocationDeltas(registry, { client: clients, origin: origins, issuer: issuers }),
     }),
-    policies: compiledPolicies(policyShelf(registry)),
+    policies: compiledPolicies(d1PolicyStore(registry)),
     origins: upstream({
       find: async (name) => {
         const origin = await origins.find(name);

@@ -9,7 +9,7 @@ export type Remembered = Pick<TreeHead, "size" | "root">;
 
 export const nothingYet: Remembered = { size: 0, root: emptyRoot };
 
-export type Unfollowed =
+export type CheckpointRefusal =
   | "old_size_beyond_the_checkpoint"
   | "old_size_is_not_the_last"
   | "root_not_of_the_empty_tree"
@@ -20,12 +20,12 @@ export type Unfollowed =
  * Why a checkpoint may not follow what is remembered; undefined when it may: never smaller, never another tree of the same size, and with
  * a proof (RFC 6962 §2.1.2) that the old tree is the beginning of the new one. In the order of C2SP tlog-witness.
  */
-export function unfollowed(
+export function checkpointRefusal(
   last: Remembered,
   oldSize: number,
   proof: readonly Uint8Array[],
   next: Remembered,
-): Unfollowed | undefined {
+): CheckpointRefusal | undefined {
   if (oldSize > next.size) return "old_size_beyond_the_checkpoint";
   if (oldSize !== last.size) return "old_size_is_not_the_last";
   if (next.size === 0 && !sameBytes(next.root, emptyRoot)) return "root_not_of_the_empty_tree";
@@ -43,7 +43,7 @@ export function unfollowed(
  */
 export type Judgement =
   | { readonly verdict: "cosign"; readonly text: string; readonly head: TreeHead; readonly note: string }
-  | { readonly verdict: "malformed" | "unknown_log" | "not_signed" | Unfollowed };
+  | { readonly verdict: "malformed" | "unknown_log" | "not_signed" | CheckpointRefusal };
 
 /** The log that a checkpoint says it is of; nothing of it is proven. */
 export function claimedOrigin(checkpoint: Uint8Array): string | undefined {
@@ -66,7 +66,7 @@ export function judge(
   if (!text.ok) return { verdict: "not_signed" };
   const head = readTreeHead(text.value);
   if (head === undefined) return { verdict: "malformed" };
-  const why = unfollowed(last, oldSize, proof, head);
+  const why = checkpointRefusal(last, oldSize, proof, head);
   if (why !== undefined) return { verdict: why };
   const lines = read.value.signatures.flatMap(({ name, id, bytes }) => {
     const key = keys.find((known) => known.name === name && known.id === id); // each by a known key was checked

@@ -3,7 +3,7 @@ import { publicJwks, type PublicJwk } from "#identity/jose/jwk";
 import { Secret } from "#kernel/secret";
 import { allowedPlaces, type AllowedPlaces, type PlaceVariables } from "./allowed-places.ts";
 import { ConfigError } from "./config-error.ts";
-import { describeConfiguration, type Tellings } from "#platform/describe-configuration";
+import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 
 /** The gateway's configuration, read once per isolate. */
 export interface GatewayConfig {
@@ -67,7 +67,7 @@ const tellings = {
   PAGING_KEY: "random key",
   DPOP_NONCE_KEY: "random key",
   VERSION: "plain",
-} as const satisfies Tellings & Record<keyof GatewayVariables, unknown>;
+} as const satisfies VariableForms & Record<keyof GatewayVariables, unknown>;
 
 export function gatewayConfig(env: GatewayVariables): GatewayConfig {
   const publicUrl = httpsOrigin("PUBLIC_URL", env.PUBLIC_URL);

@@ -2,7 +2,7 @@ import type { Configuration } from "#audit/event";
 import type { Secret } from "#kernel/secret";
 import { hosts } from "./allowed-places.ts";
 import { httpsOrigin, key32 } from "./gateway-config.ts";
-import { describeConfiguration, type Tellings } from "#platform/describe-configuration";
+import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 import { readShardCount } from "#platform/ledger/config";
 
 /** The configuration of the operators' door, read once per isolate. */
@@ -31,7 +31,7 @@ const tellings = {
   IDENTITY_HOSTS: "plain",
   DPOP_NONCE_KEY: "random key",
   VERSION: "plain",
-} as const satisfies Tellings & Record<keyof OpsVariables, unknown>;
+} as const satisfies VariableForms & Record<keyof OpsVariables, unknown>;
 
 /** Throws an error that names the key that is wrong, never its value. */
 export function opsConfig(env: OpsVariables): OpsConfig {

@@ -40,7 +40,7 @@ export interface AssertionContent {
  *
  * @returns the parameters of the request that say it.
  */
-export async function clientAssertion({
+export async function signAssertion({
   clientId,
   audience,
   key,

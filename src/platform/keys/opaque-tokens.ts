@@ -7,7 +7,7 @@ import type { ProvenToken, TokenRefusal } from "#identity/token";
 import { instant, type Clock, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { AskServer } from "#platform/ask-server";
-import { clientAssertion } from "./client-assertion.ts";
+import { signAssertion } from "./client-assertion.ts";
 import { currentValue, namedSecret, type NamedSecrets } from "#platform/config/named-secret";
 
 export interface OpaqueTokenPorts {
@@ -123,7 +123,7 @@ async function introspect(
       authorization = `Basic ${Buffer.from(`${encoded(clientId)}:${encoded(secret.reveal())}`).toString("base64")}`;
       break;
     case "private_key_jwt": {
-      const proof = await clientAssertion({ clientId, audience: iss, key: secret, at: clock() });
+      const proof = await signAssertion({ clientId, audience: iss, key: secret, at: clock() });
       for (const [name, value] of Object.entries({ client_id: clientId, ...proof })) form.set(name, value);
     }
   }

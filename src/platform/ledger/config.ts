@@ -3,7 +3,7 @@ import * as z from "zod";
 import { Secret } from "#kernel/secret";
 import type { Configuration } from "#audit/event";
 import { keyId, type Verifier } from "#ledger/tlog/signed-note";
-import { describeConfiguration, type Tellings } from "#platform/describe-configuration";
+import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 
 /** Variables and secrets of the ledger worker, as wrangler hands them over. */
 export interface LedgerEnv {
@@ -49,7 +49,7 @@ const tellings = {
   ACCOUNTING_KEY: "random key",
   SUBJECT_KEY: "random key",
   VERSION: "plain",
-} as const satisfies Tellings & Record<keyof LedgerEnv, unknown>;
+} as const satisfies VariableForms & Record<keyof LedgerEnv, unknown>;
 
 const AUDITORS_MAX = 16; // the key-epoch leaf of 16 recipients is about 7 KB
 const coordinate = z.string().regex(/^[A-Za-z0-9_-]{42,88}$/);

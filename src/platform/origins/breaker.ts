@@ -20,6 +20,6 @@ export function afterFailure(health: OriginHealth, at: Instant): OriginHealth {
   };
 }
 
-export function restsForSeconds(health: OriginHealth, at: Instant): number {
+export function openForSeconds(health: OriginHealth, at: Instant): number {
   return Math.max(0, Math.ceil((health.restingUntil - at) / 1000));
 }

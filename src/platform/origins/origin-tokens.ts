@@ -4,7 +4,7 @@ import { instant, type Clock } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { serverPatienceMilliseconds, type AskServer } from "#platform/ask-server";
 import { FetchedCopies, type Fetched, type FetchingPlace } from "#platform/fetched-copies";
-import { clientAssertion } from "#platform/keys/client-assertion";
+import { signAssertion } from "#platform/keys/client-assertion";
 import { currentValue, type StoredSecret } from "#platform/config/named-secret";
 
 /** Access tokens of one origin's token endpoint. Each throws when none can be had. */
@@ -71,7 +71,7 @@ async function request(
   ask: AskServer,
   clock: Clock,
 ): Promise<z.infer<typeof answer>> {
-  const proof = await clientAssertion({ clientId, audience, key, at: clock() });
+  const proof = await signAssertion({ clientId, audience, key, at: clock() });
   const form = new URLSearchParams({ grant_type: "client_credentials", scope, ...proof });
   const read = answer.safeParse(await ask({ url: tokenEndpoint, accept: "application/json", form }));
   if (!read.success) throw new Error("a token endpoint gave no bearer token"); // zod's words could quote it

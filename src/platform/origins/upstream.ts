@@ -13,7 +13,7 @@ import type { Clock } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import { Secret } from "#kernel/secret";
 import { isAt } from "#platform/config/allowed-places";
-import { afterFailure, healthy, restsForSeconds, type OriginHealth } from "./breaker.ts";
+import { afterFailure, healthy, openForSeconds, type OriginHealth } from "./breaker.ts";
 import { ConfigError } from "#platform/config/config-error";
 import type { BearerSource } from "./origin-tokens.ts";
 import { piecesOf } from "./pieces.ts";
@@ -62,7 +62,7 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
     const address = await find(origin);
     if (address === undefined) return undefined;
     const known = health.get(origin) ?? healthy;
-    const rest = restsForSeconds(known, clock());
+    const rest = openForSeconds(known, clock());
     if (rest > 0) return { kind: "circuit_open", retryAfterSeconds: rest } as const;
     const caller = {
       base: address.base,

@@ -1,13 +1,13 @@
 import type { Bulletin, RecordName } from "#registry/revocation";
-import type { Forgetful } from "./isolate-cache.ts";
+import type { EvictableCache } from "./isolate-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
 
 type Kind = RecordName extends `${infer K}/${string}` ? K : never;
 
 /** Has the registry read from where all that was heard is known, and drops the copies of records that have changed. */
-export function heedNews(
+export function applyRevocationDeltas(
   registry: RegistryReader,
-  copies: Readonly<Record<Kind, Forgetful>>,
+  copies: Readonly<Record<Kind, EvictableCache>>,
 ): (bulletin: Bulletin) => void {
   return (bulletin) => {
     registry.hear(bulletin); // first: whoever misses a copy must not read anew from before it

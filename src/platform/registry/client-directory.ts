@@ -2,7 +2,7 @@ import { and, eq, inArray, type SQL } from "drizzle-orm";
 import type { ClientRecord } from "#identity/client";
 import type { ClientDirectory } from "#identity/ports";
 import { parseScopes } from "#identity/scopes";
-import type { Forgetful } from "./isolate-cache.ts";
+import type { EvictableCache } from "./isolate-cache.ts";
 import { registryCache } from "./registry-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
 import type { drizzled } from "./registry-sql.ts";
@@ -16,7 +16,7 @@ import {
 } from "./schema.ts";
 
 /** The registry's clients out of D1, one round trip for a client, remembered for seconds. Only reads. */
-export function clientDirectory(registry: RegistryReader): ClientDirectory & Forgetful {
+export function clientDirectory(registry: RegistryReader): ClientDirectory & EvictableCache {
   const byId = registryCache(
     registry,
     (id) => `client/${id}`,

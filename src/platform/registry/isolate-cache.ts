@@ -1,5 +1,5 @@
 import { instant, type Clock, type Instant } from "#kernel/clock";
-import type { Reading } from "./registry-reader.ts";
+import type { DatedValue } from "./registry-reader.ts";
 
 export interface CacheLimits {
   /** So long after it was read an answer is given without asking again. */
@@ -12,19 +12,19 @@ export interface CacheLimits {
 }
 
 /** Has copies of the registry's records, and drops those of one, or all, that do not have what is told as changed up to an epoch. */
-export interface Forgetful {
+export interface EvictableCache {
   forget(key: string, epoch: number): void;
   forgetAll(epoch: number): void;
 }
 
 /** Where the answers come from. */
 interface Store<T> {
-  load(key: string): Promise<Reading<T | undefined>>;
+  load(key: string): Promise<DatedValue<T | undefined>>;
   /** False while what it says of a key may be over at once: then no copy is given and none is kept. */
   settled(key: string): boolean;
 }
 
-interface Entry<T> extends Reading<T> {
+interface Entry<T> extends DatedValue<T> {
   readonly read: Instant;
   claimed: Instant;
 }
@@ -36,7 +36,7 @@ const claimMilliseconds = 1_000;
  * One isolate's memory of what a store said. Holds settled plain data: no request ever waits for another's read (DESIGN §4).
  * Each answer is kept with the epoch that it is known to include.
  */
-export class IsolateCache<T> implements Forgetful {
+export class IsolateCache<T> implements EvictableCache {
   readonly #limits: CacheLimits;
   readonly #clock: Clock;
   readonly #store: Store<T>;
@@ -93,7 +93,7 @@ export class IsolateCache<T> implements Forgetful {
     this.#absent.clear();
   }
 
-  async #read(key: string): Promise<Reading<T | undefined>> {
+  async #read(key: string): Promise<DatedValue<T | undefined>> {
     const reading = await this.#store.load(key);
     if (this.#clock() - reading.asOf >= this.#limits.hardMilliseconds)
       throw new Error("the store's answer came too late to be believed");
@@ -101,7 +101,7 @@ export class IsolateCache<T> implements Forgetful {
   }
 
   /** What is given, which is kept too unless it may miss a change. A read that began earlier never takes the place of one that began later. */
-  #keep(key: string, { value, epoch, asOf }: Reading<T | undefined>, at: Instant): T | undefined {
+  #keep(key: string, { value, epoch, asOf }: DatedValue<T | undefined>, at: Instant): T | undefined {
     if (epoch < this.#forgotten || !this.#store.settled(key)) return value;
     const newer = this.#present.get(key);
     if (newer !== undefined && newer.read > at) return newer.value;

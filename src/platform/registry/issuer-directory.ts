@@ -1,6 +1,6 @@
 import type { TrustedIssuer } from "#identity/issuer";
 import type { IssuerDirectory } from "#identity/ports";
-import type { Forgetful } from "./isolate-cache.ts";
+import type { EvictableCache } from "./isolate-cache.ts";
 import { registryCache } from "./registry-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
 import { issuers } from "./schema.ts";
@@ -9,7 +9,7 @@ import { issuers } from "./schema.ts";
  * The registry's external issuers out of D1, remembered for seconds. Only reads. All are read at once: there are few, and an `iss` that
  * somebody made up must cost no read, since it comes before any signature is proven.
  */
-export function issuerDirectory(registry: RegistryReader): IssuerDirectory & Forgetful {
+export function issuerDirectory(registry: RegistryReader): IssuerDirectory & EvictableCache {
   const cache = registryCache(
     registry,
     () => "issuer",

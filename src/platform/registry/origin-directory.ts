@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import type { OriginEntry } from "#registry/state";
-import type { Forgetful } from "./isolate-cache.ts";
+import type { EvictableCache } from "./isolate-cache.ts";
 import { registryCache } from "./registry-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
 import { drizzled, type RegistrySql } from "./registry-sql.ts";
@@ -30,7 +30,7 @@ export const originOf = ({
   honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? undefined,
 });
 
-export function originDirectory(registry: RegistryReader): OriginDirectory & Forgetful {
+export function originDirectory(registry: RegistryReader): OriginDirectory & EvictableCache {
   const cache = registryCache<OriginEntry>(
     registry,
     (name) => `origin/${name}`,

@@ -7,7 +7,7 @@ import { policies } from "./schema.ts";
 const policiesMax = 128;
 
 /** Policy documents out of D1. A digest names one document for ever, so what was read once is never read again. Only reads. */
-export function policyShelf(registry: RegistryReader): PolicyShelf {
+export function d1PolicyStore(registry: RegistryReader): PolicyShelf {
   const known = new Map<string, unknown>();
   return {
     async byDigest(digest) {

@@ -6,7 +6,7 @@ import { drizzled } from "./registry-sql.ts";
 export type Subject = RecordName | "client" | "issuer" | "unnamed";
 
 /** What the registry said. */
-export interface Reading<T> {
+export interface DatedValue<T> {
   readonly value: T;
   /** Every change that was told up to this epoch is in it; 0: nothing was heard yet. */
   readonly epoch: number;
@@ -63,7 +63,7 @@ export class RegistryReader {
   async read<T>(
     subject: Subject,
     query: (db: Db) => Promise<T | undefined>,
-  ): Promise<Reading<T | undefined>> {
+  ): Promise<DatedValue<T | undefined>> {
     const asked = this.clock();
     const { epoch, bookmark } = this.#newest?.standing ?? { epoch: 0, bookmark: null };
     const asOf = this.#newest?.asOf ?? asked;

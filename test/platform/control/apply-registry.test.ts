@@ -4,7 +4,7 @@ import { instant } from "#kernel/clock";
 import { applyRegistry } from "#platform/registry/apply-registry";
 import { clientDirectory } from "#platform/registry/client-directory";
 import { originDirectory } from "#platform/registry/origin-directory";
-import { policyShelf } from "#platform/registry/policy-store";
+import { d1PolicyStore } from "#platform/registry/policy-store";
 import { withExternalClient, withValue } from "../../support/registry-file.ts";
 import { RegistryReader } from "#platform/registry/registry-reader";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
@@ -48,12 +48,12 @@ test("what a file says is what the gateway reads: client, certificate, agreement
   expect(client?.agreements[0]?.purposes.toSorted()).toEqual(["COC", "TREAT"]);
   const digest = client?.grants[0]?.policyDigest ?? "";
   expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/u);
-  expect(await policyShelf(new RegistryReader(registry, clock)).byDigest(digest)).toMatchObject({
+  expect(await d1PolicyStore(new RegistryReader(registry, clock)).byDigest(digest)).toMatchObject({
     format: "phylax.policy.v1",
     name: "treat",
   });
   expect(
-    await policyShelf(new RegistryReader(registry, clock)).byDigest(`sha256:${"0".repeat(64)}`),
+    await d1PolicyStore(new RegistryReader(registry, clock)).byDigest(`sha256:${"0".repeat(64)}`),
   ).toBeUndefined();
   expect(await originDirectory(new RegistryReader(registry, clock)).find("main")).toEqual({
     name: "main",

@@ -3,10 +3,10 @@ import type { RecordName } from "#registry/revocation";
 import { instant } from "#kernel/clock";
 import { applyRegistry } from "#platform/registry/apply-registry";
 import { clientDirectory } from "#platform/registry/client-directory";
-import { heedNews } from "#platform/registry/apply-deltas";
+import { applyRevocationDeltas } from "#platform/registry/apply-deltas";
 import { issuerDirectory } from "#platform/registry/issuer-directory";
 import { originDirectory } from "#platform/registry/origin-directory";
-import { policyShelf } from "#platform/registry/policy-store";
+import { d1PolicyStore } from "#platform/registry/policy-store";
 import { RegistryReader } from "#platform/registry/registry-reader";
 import { emptyRegistry, sampleFile } from "./registry.ts";
 
@@ -80,7 +80,7 @@ test("the gateway's readers of the registry say nothing to D1 but SELECT, and as
   expect(roundTrips()).toBe(1);
   await originDirectory(new RegistryReader(database, clock)).find("main");
   await issuerDirectory(new RegistryReader(database, clock)).find("https://issuer.example.org");
-  await policyShelf(new RegistryReader(database, clock)).byDigest(client?.grants[0]?.policyDigest ?? "");
+  await d1PolicyStore(new RegistryReader(database, clock)).byDigest(client?.grants[0]?.policyDigest ?? "");
   expect(statements.length).toBeGreaterThanOrEqual(7);
   for (const sql of statements)
     expect(sql).toMatch(/^select (?!.*\b(?:insert|update|delete|replace|drop|alter|create|pragma)\b)/iu);
@@ -133,7 +133,7 @@ test("a record that has changed is read anew, and what was being read before it 
     ]);
     return roundTrips();
   };
-  const heed = heedNews(reader, { client: clients, origin: origins, issuer: issuers });
+  const heed = applyRevocationDeltas(reader, { client: clients, origin: origins, issuer: issuers });
   let epoch = 0;
   const stale = (records: readonly RecordName[] | "all") => {
     epoch += 1;
@@ -193,6 +193,6 @@ test("a body that is not the one of its digest is a fault, not a policy", async 
     .bind(`sha256:${"2".repeat(64)}`)
     .run();
   await expect(
-    policyShelf(new RegistryReader(registry, clock)).byDigest(`sha256:${"2".repeat(64)}`),
+    d1PolicyStore(new RegistryReader(registry, clock)).byDigest(`sha256:${"2".repeat(64)}`),
   ).rejects.toThrow("not the one of its digest");
 });

@@ -4,9 +4,9 @@ import { accountingLines, subjectKey } from "#audit/accounting/line";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
-import { intakeOf } from "#platform/ledger/object/accounting/accounting-intake";
-import { shelfOf, type ShelvedLine } from "#platform/ledger/object/accounting/accounting-shelf";
-import { type LineKeepers, LedgerDrain } from "#platform/ledger/object/accounting/drain";
+import { intakeNameOf } from "#platform/ledger/object/accounting/accounting-intake";
+import { indexNameOf, type IndexedLine } from "#platform/ledger/object/accounting/accounting-shelf";
+import { type LineReceivers, LedgerDrain } from "#platform/ledger/object/accounting/drain";
 import { config, disclosureOf, failure, ledger, newId, own, ownLog, shard } from "./worker.ts";
 
 vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy machine takes its time
@@ -34,13 +34,13 @@ const rowsOf = (log: string) =>
     shard(log),
     (_, state) => state.storage.sql.exec("SELECT frame FROM lines").toArray().length,
   );
-const shelfName = (patient: string) => shelfOf(subjectKey(config.subjectKey, patient));
+const shelfName = (patient: string) => indexNameOf(subjectKey(config.subjectKey, patient));
 const shelf = (name: string) => ledger.ACCOUNTING_SHELF.getByName(name);
 const intake = (name: string) => ledger.ACCOUNTING_INTAKE.getByName(name);
 
 /** The real keepers, and who was called. */
 function counted(): {
-  readonly keepers: LineKeepers;
+  readonly keepers: LineReceivers;
   readonly shelves: string[];
   readonly intakes: string[];
 } {
@@ -51,7 +51,7 @@ function counted(): {
   };
   return { keepers, shelves, intakes };
 }
-const drain = (log: string, keepers: LineKeepers, callsMax?: number) =>
+const drain = (log: string, keepers: LineReceivers, callsMax?: number) =>
   runInDurableObject(shard(log), async (_, { storage }) => {
     const ends: string[] = [];
     const one = new LedgerDrain(storage, config, log, keepers, callsMax);
@@ -60,12 +60,12 @@ const drain = (log: string, keepers: LineKeepers, callsMax?: number) =>
   });
 
 /** Lines of made-up patients of one shelf, as a shard brings them. */
-function linesFor(name: string, log: string, count: number, client = "telehealth"): ShelvedLine[] {
-  const lines: ShelvedLine[] = [];
+function linesFor(name: string, log: string, count: number, client = "telehealth"): IndexedLine[] {
+  const lines: IndexedLine[] = [];
   for (let i = 0; lines.length < count; i++) {
     const patient = `main/Patient/${log}-${client}-${i}`;
     const subject = subjectKey(config.subjectKey, patient);
-    if (shelfOf(subject) !== name) continue;
+    if (indexNameOf(subject) !== name) continue;
     const event = { ...disclosureOf(1), who: { client }, patients: [{ patient, counts: { Patient: 1 } }] };
     const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
     lines.push({
@@ -81,10 +81,10 @@ function linesFor(name: string, log: string, count: number, client = "telehealth
   }
   return lines;
 }
-const linesOn = async ({ subject }: ShelvedLine) => {
+const linesOn = async ({ subject }: IndexedLine) => {
   const filter = { from: instant(0), to: instant(Date.now()) };
   const query = { subject, after: undefined, filter, without: [] };
-  return (await shelf(shelfOf(subject)).linesAfter(query, { rows: 99, withheld: 99 })).lines;
+  return (await shelf(indexNameOf(subject)).linesAfter(query, { rows: 99, withheld: 99 })).lines;
 };
 const batchesIn = (name: string) =>
   runInDurableObject(intake(name), (_, { storage: { sql } }) =>
@@ -107,17 +107,17 @@ test("an intake passes lines on once there are many, each once, also when it fai
 }) => {
   const name = "0a7";
   const lines = linesFor(name, ownLog(), 3);
-  await intake(intakeOf(name)).put(lines);
-  expect(await linesOn(lines[0] as ShelvedLine)).toEqual([]);
-  await runInDurableObject(intake(intakeOf(name)), async (instance, { storage }) => {
+  await intake(intakeNameOf(name)).put(lines);
+  expect(await linesOn(lines[0] as IndexedLine)).toEqual([]);
+  await runInDurableObject(intake(intakeNameOf(name)), async (instance, { storage }) => {
     storage.sql.exec("CREATE TRIGGER kept BEFORE DELETE ON batches BEGIN SELECT RAISE(ABORT, 'crash'); END");
     expect(await failure(() => instance.alarm())).toContain("crash");
     storage.sql.exec("DROP TRIGGER kept");
   });
-  await evictDurableObject(intake(intakeOf(name)));
-  expect(await batchesIn(intakeOf(name))).toBe(1);
-  expect(await runDurableObjectAlarm(intake(intakeOf(name))), "it was to come, though late").toBe(true);
-  expect(await batchesIn(intakeOf(name))).toBe(0);
+  await evictDurableObject(intake(intakeNameOf(name)));
+  expect(await batchesIn(intakeNameOf(name))).toBe(1);
+  expect(await runDurableObjectAlarm(intake(intakeNameOf(name))), "it was to come, though late").toBe(true);
+  expect(await batchesIn(intakeNameOf(name))).toBe(0);
   for (const line of lines) expect(await linesOn(line)).toEqual([line]);
 });
 
@@ -125,11 +125,11 @@ test("a line that an intake has twice is on its shelf once, and two lines of one
   expect,
 }) => {
   const name = "5e9";
-  const [line] = linesFor(name, ownLog(), 1) as [ShelvedLine];
-  for (let i = 0; i < 2; i++) await intake(intakeOf(name)).put([line]);
-  await intake(intakeOf(name)).shelve([name]);
+  const [line] = linesFor(name, ownLog(), 1) as [IndexedLine];
+  for (let i = 0; i < 2; i++) await intake(intakeNameOf(name)).put([line]);
+  await intake(intakeNameOf(name)).shelve([name]);
   expect(await linesOn(line)).toEqual([line]);
-  const [fresh] = linesFor(name, ownLog(), 1) as [ShelvedLine];
+  const [fresh] = linesFor(name, ownLog(), 1) as [IndexedLine];
   expect(await shelf(name).put([fresh, { ...fresh, salt: new Uint8Array(32).fill(1) }])).toBe("other");
   expect(await linesOn(fresh), "nothing was kept").toEqual([]);
 });
@@ -139,12 +139,12 @@ test(
   { timeout: 120_000 },
   async ({ expect }) => {
     const [full, other] = ["14b", "158"]; // of one intake, and of two parts of it
-    expect(intakeOf(full)).toBe(intakeOf(other));
+    expect(intakeNameOf(full)).toBe(intakeNameOf(other));
     const [[line], [quiet]] = [linesFor(full, ownLog(), 1), linesFor(other, ownLog(), 1)] as [
-      [ShelvedLine],
-      [ShelvedLine],
+      [IndexedLine],
+      [IndexedLine],
     ];
-    const own = intake(intakeOf(full));
+    const own = intake(intakeNameOf(full));
     const at = () => runInDurableObject(own, (_, { storage }) => storage.getAlarm());
     await own.put([quiet]);
     expect((await at()) ?? 0, "few lines wait").toBeGreaterThan(Date.now() + 86_400_000);
@@ -156,7 +156,7 @@ test(
     await runDurableObjectAlarm(own);
     expect((await linesOn(line)).length).toBe(99);
     expect(await linesOn(quiet)).toEqual([]);
-    expect(await batchesIn(intakeOf(full))).toBe(1);
+    expect(await batchesIn(intakeNameOf(full))).toBe(1);
   },
 );
 
@@ -164,10 +164,10 @@ test("another line in the place of one is found when it is passed on: it stays, 
   expect,
 }) => {
   const [log, other, name] = [ownLog(), ownLog(), "2c3"];
-  const [there] = linesFor(name, log, 1, "payer") as [ShelvedLine];
+  const [there] = linesFor(name, log, 1, "payer") as [IndexedLine];
   const [line, innocent] = [
-    { ...(linesFor(name, log, 1)[0] as ShelvedLine), subject: there.subject },
-    linesFor(name, other, 1)[0] as ShelvedLine,
+    { ...(linesFor(name, log, 1)[0] as IndexedLine), subject: there.subject },
+    linesFor(name, other, 1)[0] as IndexedLine,
   ];
   expect(await shelf(name).put([there])).toBe("kept");
   const forged = {
@@ -178,12 +178,12 @@ test("another line in the place of one is found when it is passed on: it stays, 
       ...line.content.subarray(36),
     ]),
   };
-  const own = intake(intakeOf(name));
+  const own = intake(intakeNameOf(name));
   expect(await own.put([forged])).toBe("kept");
   expect(await own.put([innocent])).toBe("kept");
   await runDurableObjectAlarm(own);
   expect(await linesOn(innocent)).toHaveLength(1);
-  expect(await batchesIn(intakeOf(name)), "neither is lost").toBe(1);
+  expect(await batchesIn(intakeNameOf(name)), "neither is lost").toBe(1);
   expect(await own.put([line]), "its shard is told when it comes again").toBe("other");
   expect(await own.put([innocent])).toBe("kept");
   expect(await failure(() => own.shelve([name])), "nobody gets an accounting that would lack it").toContain(
@@ -195,26 +195,29 @@ test("what an intake keeps of a line shows neither whose nor to whom it is, and 
   expect,
 }) => {
   const name = "3d5";
-  await intake(intakeOf(name)).put(linesFor(name, ownLog(), 2));
-  const told = await runInDurableObject(intake(intakeOf(name)), async (instance, { storage: { sql } }) => {
-    const rows = sql.exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM batches").toArray();
-    const text = rows.flatMap((row) =>
-      Object.values(row).map((value) =>
-        value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value),
-      ),
-    );
-    expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1|Patient/u);
-    sql.exec("UPDATE batches SET id = 77");
-    const said = await failure(() => instance.shelve([name]));
-    sql.exec("UPDATE batches SET id = 1");
-    return said;
-  });
+  await intake(intakeNameOf(name)).put(linesFor(name, ownLog(), 2));
+  const told = await runInDurableObject(
+    intake(intakeNameOf(name)),
+    async (instance, { storage: { sql } }) => {
+      const rows = sql.exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM batches").toArray();
+      const text = rows.flatMap((row) =>
+        Object.values(row).map((value) =>
+          value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value),
+        ),
+      );
+      expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1|Patient/u);
+      sql.exec("UPDATE batches SET id = 77");
+      const said = await failure(() => instance.shelve([name]));
+      sql.exec("UPDATE batches SET id = 1");
+      return said;
+    },
+  );
   expect(told).toContain("does not open");
 });
 
 test("each shelf has one intake, of its first six bits", ({ expect }) => {
   const shelves = Array.from({ length: 4_096 }, (_, i) => i.toString(16).padStart(3, "0"));
-  const byIntake = Map.groupBy(shelves, intakeOf);
+  const byIntake = Map.groupBy(shelves, intakeNameOf);
   expect(byIntake.size).toBe(64);
   expect([...byIntake.values()].every((names) => names.length === 64)).toBe(true);
 });
@@ -297,7 +300,7 @@ test("lines of a shelf that does not answer wait in its intake, and hold up no o
       (name === ill ? { put: () => Promise.reject(new Error("down")) } : shelf(name)) as never,
   };
   expect(await drain(log, { ...keepers, shelves })).toEqual(["done"]);
-  expect(await batchesIn(intakeOf(ill))).toBeGreaterThan(0);
+  expect(await batchesIn(intakeNameOf(ill))).toBeGreaterThan(0);
   for (let i = 0; i < 12; i++)
     expect((await found(patientOf(event, i))).lines, `patient ${i}`).toHaveLength(1);
 });

@@ -18,7 +18,7 @@ export function guardDenials(guards: DurableObjectNamespace<ClientGuard>): Denia
  * Tells a client's guard of a token that was ended, so that the one who ended it sees it ended at the next question. Elsewhere it is refused
  * as soon as any denial is; a guard that does not answer hears of it like everything else.
  */
-export function heeded(
+export function refreshingGuard(
   revoker: OwnTokens,
   guards: DurableObjectNamespace<ClientGuard>,
   issuer: string,

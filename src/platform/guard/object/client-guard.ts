@@ -6,7 +6,7 @@ import { LeaseBook } from "#limits/lease";
 import { readLeaseCall, type LeaseAnswer, type LeaseCall } from "#limits/lease-call";
 import { GuardEpochs, type RevocationSource } from "./epoch.ts";
 import { GuardSubjects } from "./subjects.ts";
-import type { Told } from "./reply.ts";
+import type { GuardReply } from "./reply.ts";
 import { GuardWindows } from "./windows.ts";
 
 // What a client can have alive at once: 300 seconds of assertions at 30 a second.
@@ -49,7 +49,7 @@ export class ClientGuard extends DurableObject {
    * Grants a share of a quota's window, and tells what is revoked. Throws, with nothing written, for a malformed call and
    * while nobody says what is revoked.
    */
-  async lease(call: LeaseCall, { client, issuer, since }: Asker): Promise<Told> {
+  async lease(call: LeaseCall, { client, issuer, since }: Asker): Promise<GuardReply> {
     const read = readLeaseCall(call);
     const epoch = this.#epochs.of(client, issuer);
     const epochRead = await epoch.read();

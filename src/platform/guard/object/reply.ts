@@ -2,7 +2,7 @@ import type { News } from "#registry/revocation";
 import type { LeaseAnswer } from "#limits/lease-call";
 
 /** A guard's whole answer: the share, and what its holder must know to use it. */
-export interface Told {
+export interface GuardReply {
   readonly answer: LeaseAnswer;
   readonly news: News;
   /** How long ago the guard asked for it. */

@@ -8,11 +8,11 @@ import { type LineSource, mergeLines } from "#audit/accounting/merge-lines";
 import { instant, type Clock } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import { openLogs } from "#ledger/log-name";
-import { type AccountingIntake, intakeOf } from "#platform/ledger/object/accounting/accounting-intake";
+import { type AccountingIntake, intakeNameOf } from "#platform/ledger/object/accounting/accounting-intake";
 import {
   type AccountingShelf,
-  shelfOf,
-  type ShelvedLine,
+  indexNameOf,
+  type IndexedLine,
 } from "#platform/ledger/object/accounting/accounting-shelf";
 import { inTurns } from "#platform/in-turns";
 import { readLedgerConfig, type LedgerConfig, type LedgerEnv } from "#platform/ledger/config";
@@ -81,7 +81,8 @@ export class AccountingDesk implements Disclosures {
       patient,
       key: subjectKey(this.#config.subjectKey, patient),
     }));
-    if (after === undefined) await this.#bringLines([...new Set(subjects.map(({ key }) => shelfOf(key)))]);
+    if (after === undefined)
+      await this.#bringLines([...new Set(subjects.map(({ key }) => indexNameOf(key)))]);
     const held = await this.#heldBack(subjects);
     const without = toldTo === "individual" ? [...held.keys()] : [];
     const page = await (asked.summed === true
@@ -130,7 +131,7 @@ export class AccountingDesk implements Disclosures {
   ): Promise<LinePlace | undefined> {
     const filter = { from, to, excluded, recipient, purpose };
     const sources = subjects.map(
-      ({ key }): LineSource<ShelvedLine> =>
+      ({ key }): LineSource<IndexedLine> =>
         (after, left) =>
           this.#shelf(key).linesAfter({ subject: key, after, filter, without }, left),
     );
@@ -167,7 +168,7 @@ export class AccountingDesk implements Disclosures {
         ownCalls.seal(log, { kind: "shelve", shelves: [...shelves] }),
       );
     });
-    await inTurns([...Map.groupBy(shelves, intakeOf)], ([intake, own]) =>
+    await inTurns([...Map.groupBy(shelves, intakeNameOf)], ([intake, own]) =>
       this.#env.ACCOUNTING_INTAKE.getByName(intake).shelve(own),
     );
   }
@@ -180,7 +181,7 @@ export class AccountingDesk implements Disclosures {
   }
 
   #shelf(subject: Uint8Array): DurableObjectStub<AccountingShelf> {
-    return this.#env.ACCOUNTING_SHELF.getByName(shelfOf(subject));
+    return this.#env.ACCOUNTING_SHELF.getByName(indexNameOf(subject));
   }
 }
 

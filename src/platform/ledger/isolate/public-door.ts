@@ -1,7 +1,7 @@
 import { waitUntil } from "cloudflare:workers";
 import { type Clock, instant } from "#kernel/clock";
 import { type Address, type AddressProblem, readAddress } from "#ledger/address";
-import { keptUntil, ROOT_LOG } from "#ledger/root-log";
+import { retainedUntil, ROOT_LOG } from "#ledger/root-log";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import { type CallCounter, floodRetrySeconds, isBelowFlood } from "#limits/flood";
 import { LedgerBucket } from "#platform/ledger/object/log/bucket";
@@ -10,7 +10,7 @@ import { REMOVED } from "#platform/ledger/object/copy/flush";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { OpenedLogs } from "./opened-logs.ts";
-import { type ObjectCache, PublicLog, PublicMemory, TooManyReads } from "./public-log.ts";
+import { type ObjectCache, PublicLog, PublicLogCache, TooManyReads } from "./public-log.ts";
 
 const forever = "public, max-age=31536000, immutable";
 const partial = "public, max-age=3600"; // a partial tile never changes either, but soon nobody asks for it again
@@ -32,7 +32,7 @@ export class LedgerDoor {
   readonly #env: LedgerDoorEnv;
   readonly #bucket: LedgerBucket;
   readonly #logs: OpenedLogs;
-  readonly #memory = new PublicMemory();
+  readonly #memory = new PublicLogCache();
   readonly #clock: Clock = () => instant(Date.now());
 
   constructor(env: LedgerDoorEnv) {
@@ -72,13 +72,13 @@ export class LedgerDoor {
     mayAskObject: () => Promise<boolean>,
   ): Promise<Uint8Array | undefined> {
     const { log } = address;
-    const mayBeGone = this.#clock() >= (keptUntil(log) ?? Infinity); // a removed log must not live on in the cache
+    const mayBeDeleted = this.#clock() >= (retainedUntil(log) ?? Infinity); // a removed log must not live on in the cache
     return new PublicLog({
       log,
       origin: `${this.#env.LEDGER_NAME}/${log}`,
       object: this.#objectOf(log),
       bucket: this.#bucket,
-      cache: mayBeGone ? noCache : cacheAt(origin),
+      cache: mayBeDeleted ? noCache : cacheAt(origin),
       mayAskObject,
       memory: this.#memory,
       clock: this.#clock,
@@ -87,7 +87,7 @@ export class LedgerDoor {
 
   /** What was removed after its six years cannot be read any more, and is not missed: not so what cannot be read for another reason. */
   async #isGone(log: string): Promise<boolean> {
-    if (this.#clock() < (keptUntil(log) ?? Infinity)) return false;
+    if (this.#clock() < (retainedUntil(log) ?? Infinity)) return false;
     const { why } = await this.#objectOf(log)
       .status()
       .catch(() => ({ why: null }));

@@ -37,7 +37,7 @@ const COPIES_REMEMBERED = 256; // objects of frames, of each log
 const OFFSETS_REMEMBERED = 16; // of objects of frames, at most 160 KB each
 
 /** What an isolate remembers of public logs: settled plain data, with which no request waits for another. */
-export class PublicMemory {
+export class PublicLogCache {
   readonly checkpoints = new Newest<{ readonly note: Uint8Array; readonly askedAt: Instant }>(
     LOGS_REMEMBERED,
   );
@@ -73,7 +73,7 @@ interface PublicLogParts {
   readonly cache: ObjectCache;
   /** Whether this reader may ask the object for one more tile, bundle or frame. */
   readonly mayAskObject: () => Promise<boolean>;
-  readonly memory: PublicMemory;
+  readonly memory: PublicLogCache;
   readonly clock: Clock;
 }
 

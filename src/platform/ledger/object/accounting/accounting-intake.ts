@@ -3,7 +3,7 @@ import { subjectOf } from "#audit/accounting/line";
 import type { Secret } from "#kernel/secret";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { openRow, sealRow } from "./box.ts";
-import { type AccountingShelf, shelfOf, type ShelvedLine } from "./accounting-shelf.ts";
+import { type AccountingShelf, indexNameOf, type IndexedLine } from "./accounting-shelf.ts";
 import { type LedgerEnv, readAccountingKey } from "#platform/ledger/config";
 import { putLines } from "./put-lines.ts";
 
@@ -28,7 +28,7 @@ const schema = `
 
 interface Batch {
   readonly id: number;
-  readonly lines: readonly ShelvedLine[];
+  readonly lines: readonly IndexedLine[];
 }
 
 /**
@@ -46,7 +46,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
   }
 
   /** Keeps lines of one log, all or none. "other": a shelf has another line in the place of one that came before, and nothing was kept. */
-  async put(lines: readonly ShelvedLine[]): Promise<"kept" | "other"> {
+  async put(lines: readonly IndexedLine[]): Promise<"kept" | "other"> {
     const [first] = lines;
     if (first === undefined) return "kept";
     const { sql } = this.ctx.storage;
@@ -105,20 +105,22 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
   async #pass(
     batches: readonly Batch[],
     isMeant: (shelf: string) => boolean,
-  ): Promise<{ readonly left: readonly ShelvedLine[]; readonly contradicted: ReadonlySet<string> }> {
-    const lines = batches.flatMap((batch) => batch.lines).filter(({ subject }) => isMeant(shelfOf(subject)));
-    const left: ShelvedLine[] = [];
-    const mixed: ShelvedLine[] = []; // nothing of a call was kept that one log's line contradicts
+  ): Promise<{ readonly left: readonly IndexedLine[]; readonly contradicted: ReadonlySet<string> }> {
+    const lines = batches
+      .flatMap((batch) => batch.lines)
+      .filter(({ subject }) => isMeant(indexNameOf(subject)));
+    const left: IndexedLine[] = [];
+    const mixed: IndexedLine[] = []; // nothing of a call was kept that one log's line contradicts
     const shelfNamed = (name: string) => this.env.ACCOUNTING_SHELF.getByName(name.slice(0, shelfDigits));
     await putLines(
-      Map.groupBy(lines, ({ subject }) => shelfOf(subject)),
+      Map.groupBy(lines, ({ subject }) => indexNameOf(subject)),
       shelfNamed,
       (_, some, ended) => {
         if (ended !== "kept") (ended === "other" ? mixed : left).push(...some);
       },
     );
     const contradicted = new Set<string>();
-    const byLog = Map.groupBy(mixed, ({ subject, log }) => `${shelfOf(subject)} ${log}`);
+    const byLog = Map.groupBy(mixed, ({ subject, log }) => `${indexNameOf(subject)} ${log}`);
     await putLines(byLog, shelfNamed, (_, some, ended) => {
       if (ended !== "kept") left.push(...some);
       if (ended === "other") for (const { log } of some) contradicted.add(log);
@@ -143,9 +145,9 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     await this.ctx.storage.setAlarm(at);
   }
 
-  #insert(lines: readonly ShelvedLine[]): void {
+  #insert(lines: readonly IndexedLine[]): void {
     const id = this.#lastId() + 1;
-    for (const [part, own] of Map.groupBy(lines, ({ subject }) => partOf(shelfOf(subject)))) {
+    for (const [part, own] of Map.groupBy(lines, ({ subject }) => partOf(indexNameOf(subject)))) {
       const rows = own.map(({ log, index, line, lines: count, content, salt, path }) => [
         log,
         index,
@@ -233,13 +235,13 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
 }
 
 /** The intake of a shelf: the first six bits of its prefix, in hex. */
-export const intakeOf = (shelf: string): string =>
+export const intakeNameOf = (shelf: string): string =>
   (Number.parseInt(shelf.slice(0, 2), 16) >> 2).toString(16).padStart(2, "0");
 
 /** The eighth of an intake that a shelf is in: by the next three bits of its prefix. */
 const partOf = (shelf: string): number => (Number.parseInt(shelf, 16) >> 3) % PARTS;
 
-function readBatch(plaintext: Uint8Array): readonly ShelvedLine[] {
+function readBatch(plaintext: Uint8Array): readonly IndexedLine[] {
   const rows: unknown = fromCbor(plaintext);
   if (!Array.isArray(rows)) throw notABatch();
   return rows.map((row: unknown) => {

@@ -14,7 +14,7 @@ import { openRow, sealRow } from "./box.ts";
 import { type LedgerEnv, readAccountingKey } from "#platform/ledger/config";
 
 /** A line on its way to its shelf, with what proves it. */
-export interface ShelvedLine extends LinePlace {
+export interface IndexedLine extends LinePlace {
   readonly subject: Uint8Array; // 32 bytes
   readonly lines: number; // of the leaf
   readonly content: Uint8Array;
@@ -31,7 +31,7 @@ const ROWS_A_CALL = 2_000;
 const LINES_A_CALL = 250; // about 200 KB
 
 /** Whose lines, from where on, and which of them. */
-export interface ShelfQuery {
+export interface LineQuery {
   readonly subject: Uint8Array;
   readonly after: LinePlace | undefined;
   readonly filter: LineFilter;
@@ -60,13 +60,13 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
   }
 
   /** Keeps lines, all or none. "other": one is here already with another content, and nothing was kept. Kept again is kept. */
-  async put(lines: readonly ShelvedLine[]): Promise<"kept" | "other"> {
+  async put(lines: readonly IndexedLine[]): Promise<"kept" | "other"> {
     const { sql } = this.ctx.storage;
     sql.exec(schema);
     this.#sweep(instant(Date.now()));
     const wanted = new Map<
       string,
-      { readonly line: ShelvedLine; readonly commitment: Uint8Array; readonly there: Uint8Array | undefined }
+      { readonly line: IndexedLine; readonly commitment: Uint8Array; readonly there: Uint8Array | undefined }
     >();
     for (const line of lines) {
       const commitment = lineCommitment(line.salt, line.content);
@@ -100,10 +100,10 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
    * than it has a budget for, and answers no more lines than are wanted at once. Throws when a row does not open.
    */
   async linesAfter(
-    { subject, after, filter, without }: ShelfQuery,
+    { subject, after, filter, without }: LineQuery,
     left: RowBudget,
-  ): Promise<LinePart<ShelvedLine>> {
-    const lines: ShelvedLine[] = [];
+  ): Promise<LinePart<IndexedLine>> {
+    const lines: IndexedLine[] = [];
     const read = { rows: 0, withheld: 0 };
     if (!this.#exists()) return { lines, upTo: undefined, read };
     const most = { rows: Math.min(left.rows, ROWS_A_CALL), withheld: Math.min(left.withheld, ROWS_A_CALL) };
@@ -214,7 +214,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
       .toArray();
   }
 
-  #commitmentAt({ subject, log, index, line }: ShelvedLine): Uint8Array | undefined {
+  #commitmentAt({ subject, log, index, line }: IndexedLine): Uint8Array | undefined {
     const query = "SELECT commitment FROM lines WHERE subject = ? AND log = ? AND leaf = ? AND line = ?";
     const [row] = this.ctx.storage.sql
       .exec<{ commitment: ArrayBuffer }>(query, subject, log, index, line)
@@ -229,7 +229,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
 }
 
 /** The shelf of a subject key: its first 12 bits in hex. */
-export const shelfOf = (subject: Uint8Array): string =>
+export const indexNameOf = (subject: Uint8Array): string =>
   Buffer.from(subject.subarray(0, 2)).toString("hex").slice(0, 3);
 
 /** Whether a log may have records of a time, by its half-year; a log of another name may. */
@@ -246,7 +246,7 @@ const placeOf = ({
   log,
   index,
   line,
-}: Pick<ShelvedLine, "subject" | "log" | "index" | "line">): readonly unknown[] => [
+}: Pick<IndexedLine, "subject" | "log" | "index" | "line">): readonly unknown[] => [
   "line",
   subject,
   log,

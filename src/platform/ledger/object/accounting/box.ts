@@ -5,7 +5,7 @@ import { toCbor } from "#ledger/bytes/cbor";
 import { hkdf, openBox, sealBox } from "#ledger/leaf/seal";
 
 /** What a shelf keeps of a row beside its clear index: HKDF salt and box. */
-export interface ShelfBox {
+export interface SealedRow {
   readonly salt: Uint8Array; // 32 random bytes: each row has a key of its own, so that no nonce can come twice
   readonly box: Uint8Array;
 }
@@ -18,7 +18,7 @@ export function sealRow(
   accountingKey: Secret<Uint8Array>,
   place: readonly unknown[],
   plaintext: Uint8Array,
-): ShelfBox {
+): SealedRow {
   const salt = new Uint8Array(randomBytes(32));
   return { salt, box: sealBox(keyOf(accountingKey, salt), nonce, aadOf(place), plaintext) };
 }
@@ -27,7 +27,7 @@ export function sealRow(
 export function openRow(
   accountingKey: Secret<Uint8Array>,
   place: readonly unknown[],
-  { salt, box }: ShelfBox,
+  { salt, box }: SealedRow,
 ): Uint8Array {
   const plaintext = openBox(keyOf(accountingKey, salt), nonce, aadOf(place), box);
   if (plaintext === undefined) throw new Error("accounting: a row does not open");

@@ -2,17 +2,17 @@ import { subjectOf } from "#audit/accounting/line";
 import type { Secret } from "#kernel/secret";
 import { inclusionProof, nodeHash } from "#ledger/tlog/merkle";
 import { lineCommitment, lineSalt } from "#ledger/leaf/lines";
-import { type AccountingIntake, intakeOf } from "./accounting-intake.ts";
-import { type AccountingShelf, shelfOf, type ShelvedLine } from "./accounting-shelf.ts";
+import { type AccountingIntake, intakeNameOf } from "./accounting-intake.ts";
+import { type AccountingShelf, indexNameOf, type IndexedLine } from "./accounting-shelf.ts";
 import type { LeafLines } from "#platform/ledger/object/log/epoch";
 import { type LineRow, LineRows, openLines } from "./line-rows.ts";
-import { type LineKeeper, putLines } from "./put-lines.ts";
+import { type LineReceiver, putLines } from "./put-lines.ts";
 
 /** "other": a shelf holds another line in the place of one of these. */
 export type Drained = "done" | "more" | "failed" | "other";
 
 /** Where lines are brought. */
-export interface LineKeepers {
+export interface LineReceivers {
   readonly shelves: Pick<DurableObjectNamespace<AccountingShelf>, "getByName">;
   readonly intakes: Pick<DurableObjectNamespace<AccountingIntake>, "getByName">;
 }
@@ -38,7 +38,7 @@ export class LedgerDrain {
   readonly #accountingKey: Secret<Uint8Array>;
   readonly #origin: string;
   readonly #log: string;
-  readonly #keepers: LineKeepers;
+  readonly #keepers: LineReceivers;
   readonly #callsMax: number;
   /** Where all lines of the frames up to `last` are already. Forgotten, they are put again, which is success. */
   #begun: { readonly last: number; readonly kept: Set<string> } | undefined;
@@ -48,7 +48,7 @@ export class LedgerDrain {
     storage: DurableObjectStorage,
     { accountingKey, name }: { readonly accountingKey: Secret<Uint8Array>; readonly name: string },
     log: string,
-    keepers: LineKeepers,
+    keepers: LineReceivers,
     callsMax = CALLS_MAX,
   ) {
     this.#callsMax = callsMax;
@@ -115,14 +115,14 @@ export class LedgerDrain {
    * To their shelves when these are few, and else to the intakes: in either case in 64 calls, or as many as the bytes need. Lines of a shelf
    * that does not answer go to its intake as well: they hold up no other shelf's.
    */
-  async #put(byShelf: ReadonlyMap<string, readonly ShelvedLine[]>, kept: Set<string>): Promise<Put> {
+  async #put(byShelf: ReadonlyMap<string, readonly IndexedLine[]>, kept: Set<string>): Promise<Put> {
     const direct =
       byShelf.size > SHELVES_MAX
         ? undefined
         : await put(byShelf, (shelf) => this.#keepers.shelves.getByName(shelf), kept);
     if (direct !== undefined && direct.ended !== "failed") return direct;
     const left = [...byShelf].filter(([shelf]) => !kept.has(shelf)).flatMap(([, lines]) => lines);
-    const byIntake = Map.groupBy(left, ({ subject }) => intakeOf(shelfOf(subject)));
+    const byIntake = Map.groupBy(left, ({ subject }) => intakeNameOf(indexNameOf(subject)));
     const { calls, ended } = await put(byIntake, (intake) => this.#keepers.intakes.getByName(intake), kept);
     return { calls: calls + (direct?.calls ?? 0), ended };
   }
@@ -131,8 +131,8 @@ export class LedgerDrain {
   async #linesOf(
     rows: readonly LineRow[],
     isMeant: (shelf: string) => boolean = () => true,
-  ): Promise<ReadonlyMap<string, readonly ShelvedLine[]>> {
-    const byShelf = new Map<string, ShelvedLine[]>();
+  ): Promise<ReadonlyMap<string, readonly IndexedLine[]>> {
+    const byShelf = new Map<string, IndexedLine[]>();
     let lines = 0;
     for (const row of rows) {
       for (const leaf of openLines(this.#accountingKey, this.#origin, row)) {
@@ -154,9 +154,9 @@ export class LedgerDrain {
   *#provenLines(
     { index, seed, contents }: LeafLines,
     isMeant: (shelf: string) => boolean,
-  ): Generator<readonly [string, ShelvedLine]> {
+  ): Generator<readonly [string, IndexedLine]> {
     const subjects = contents.map((content) => subjectOf(content) ?? notALine());
-    if (!subjects.some((subject) => isMeant(shelfOf(subject)))) return; // hashing is most of the work
+    if (!subjects.some((subject) => isMeant(indexNameOf(subject)))) return; // hashing is most of the work
     const salts = contents.map((_, line) => lineSalt(seed, line));
     const commitments = contents.map((content, line) =>
       lineCommitment(salts[line] ?? new Uint8Array(), content),
@@ -170,7 +170,7 @@ export class LedgerDrain {
       return node;
     };
     for (const [line, view] of contents.entries()) {
-      const shelf = shelfOf(subjects[line] ?? notALine());
+      const shelf = indexNameOf(subjects[line] ?? notALine());
       if (!isMeant(shelf)) continue;
       const content = view.slice(); // a call sends all the bytes that its bytes are a view of: those of the whole row
       const subject = subjectOf(content) ?? notALine();
@@ -194,8 +194,8 @@ export class LedgerDrain {
 
 /** Puts lines that are not kept yet. `kept`: names of those who kept all of theirs; those who do are added. */
 async function put(
-  byName: ReadonlyMap<string, readonly ShelvedLine[]>,
-  keeperOf: (name: string) => LineKeeper,
+  byName: ReadonlyMap<string, readonly IndexedLine[]>,
+  keeperOf: (name: string) => LineReceiver,
   kept = new Set<string>(),
 ): Promise<Put> {
   const left = [...byName].filter(([name]) => !kept.has(name));

@@ -1,10 +1,10 @@
-import type { ShelvedLine } from "./accounting-shelf.ts";
+import type { IndexedLine } from "./accounting-shelf.ts";
 import { inTurns } from "#platform/in-turns";
 import { within } from "#platform/within";
 
 /** Takes lines and keeps all or none. "other": another line is in the place of one of them. */
-export interface LineKeeper {
-  put(lines: readonly ShelvedLine[]): Promise<"kept" | "other">;
+export interface LineReceiver {
+  put(lines: readonly IndexedLine[]): Promise<"kept" | "other">;
 }
 
 const LINES_A_CALL = 500;
@@ -17,9 +17,9 @@ const FAILURES_MAX = 6; // then nobody is asked any more: where all are away eac
  * one fails. Answers how many calls it made.
  */
 export async function putLines(
-  places: Iterable<readonly [name: string, lines: readonly ShelvedLine[]]>,
-  keeperOf: (name: string) => LineKeeper,
-  told: (name: string, lines: readonly ShelvedLine[], ended: "kept" | "other" | "failed") => void,
+  places: Iterable<readonly [name: string, lines: readonly IndexedLine[]]>,
+  keeperOf: (name: string) => LineReceiver,
+  told: (name: string, lines: readonly IndexedLine[], ended: "kept" | "other" | "failed") => void,
 ): Promise<number> {
   const calls = [...places].flatMap(([name, lines]) => chunks(lines).map((chunk) => ({ name, chunk })));
   let failures = 0;
@@ -32,8 +32,8 @@ export async function putLines(
 }
 
 async function tried(
-  keeper: LineKeeper,
-  lines: readonly ShelvedLine[],
+  keeper: LineReceiver,
+  lines: readonly IndexedLine[],
 ): Promise<"kept" | "other" | "failed"> {
   try {
     return await within(PATIENCE_MS, keeper.put(lines), "accounting: no answer in time");
@@ -42,8 +42,8 @@ async function tried(
   }
 }
 
-function chunks(lines: readonly ShelvedLine[]): readonly (readonly ShelvedLine[])[] {
-  const all: ShelvedLine[][] = [];
+function chunks(lines: readonly IndexedLine[]): readonly (readonly IndexedLine[])[] {
+  const all: IndexedLine[][] = [];
   let bytes = 0;
   for (const line of lines) {
     const size = line.content.length + 33 * line.path.length + 128;

@@ -9,7 +9,7 @@ import { type Draft, LINE_BYTES_MAX } from "./draft.ts";
 import { type Epoch, type LeafLines, random32 } from "#platform/ledger/object/log/epoch";
 
 /** The leaves of a commit, where each append's first one stands among them, and the accounting lines beside them. */
-export interface Batch {
+export interface SealedBatch {
   readonly leaves: readonly Uint8Array[];
   readonly offsets: readonly number[];
   readonly lines: readonly LeafLines[];
@@ -39,7 +39,7 @@ export function sealBatch(
   keyEpoch: number,
   epoch: Epoch,
   drafts: readonly Draft[],
-): Batch {
+): SealedBatch {
   const leaves: Uint8Array[] = [];
   const lines: LeafLines[] = [];
   if (head.size === 0) leaves.push(shardOpen(config, head.origin));

@@ -1,7 +1,7 @@
 import { utf8 } from "#ledger/bytes/bytes";
 import { checkpointText } from "#ledger/tlog/checkpoint";
 import type { Head } from "#ledger/commit";
-import { type CopiedObject, flushEnd, objectKey, objectsBetween, type Reach } from "#ledger/flush";
+import { type CopiedObject, flushEnd, objectKey, objectsBetween, type LogExtent } from "#ledger/flush";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import type { LedgerConfig } from "#platform/ledger/config";
@@ -40,7 +40,7 @@ export class LedgerCopy {
   }
 
   /** How far the published checkpoint reaches, and everything under it. */
-  get done(): Reach {
+  get done(): LogExtent {
     return this.#state.done;
   }
 
@@ -56,7 +56,7 @@ export class LedgerCopy {
   }
 
   /** From there, or from the first frame that has a row: what was before it only the bucket has, or nobody. */
-  againFrom(there: Reach): void {
+  againFrom(there: LogExtent): void {
     const { storage, store } = this.#parts;
     const { freed } = store.copied;
     const done = there.frames < freed.frames ? freed : there;
@@ -123,7 +123,7 @@ export class LedgerCopy {
     if (kept === "other") throw new Forked(`the bucket holds another ${key}`);
   }
 
-  #plan(done: Reach): FlushState["pending"] {
+  #plan(done: LogExtent): FlushState["pending"] {
     const to = flushEnd(this.#parts.store.framesFrom(done.frames));
     if (to === undefined) return undefined;
     const { origin } = this.#parts.head();

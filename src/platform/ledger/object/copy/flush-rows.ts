@@ -1,9 +1,9 @@
-import { nothing, type Reach } from "#ledger/flush";
+import { emptyExtent, type LogExtent } from "#ledger/flush";
 
 /** How far the second copy is known to reach, and the flush that is under way, if one is. */
 export interface FlushState {
-  readonly done: Reach;
-  readonly pending?: { readonly to: Reach; readonly note: string }; // the signed checkpoint at `to`
+  readonly done: LogExtent;
+  readonly pending?: { readonly to: LogExtent; readonly note: string }; // the signed checkpoint at `to`
 }
 
 const schema = `CREATE TABLE IF NOT EXISTS flush (id INTEGER PRIMARY KEY CHECK (id = 1), frames INTEGER NOT NULL, size INTEGER NOT NULL,
@@ -19,7 +19,7 @@ export class FlushRows {
 
   load(): FlushState {
     if (this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'flush'").toArray().length === 0)
-      return { done: nothing };
+      return { done: emptyExtent };
     const [row] = this.#sql
       .exec<{
         frames: number;
@@ -29,7 +29,7 @@ export class FlushRows {
         note: string | null;
       }>("SELECT * FROM flush")
       .toArray();
-    if (row === undefined) return { done: nothing };
+    if (row === undefined) return { done: emptyExtent };
     const done = { frames: row.frames, size: row.size };
     if (row.to_frames === null || row.to_size === null || row.note === null) return { done };
     return { done, pending: { to: { frames: row.to_frames, size: row.to_size }, note: row.note } };

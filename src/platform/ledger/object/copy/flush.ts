@@ -1,7 +1,7 @@
 import { type Instant, instant } from "#kernel/clock";
 import type { Head } from "#ledger/commit";
-import { type CopyHealth, copyHealth, nothing, type Reach } from "#ledger/flush";
-import { keptUntil } from "#ledger/root-log";
+import { type CopyHealth, copyHealth, emptyExtent, type LogExtent } from "#ledger/flush";
+import { retainedUntil } from "#ledger/root-log";
 import { LedgerAlarm, RETRY_MS } from "./alarm.ts";
 import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import type { LedgerConfig } from "#platform/ledger/config";
@@ -161,12 +161,12 @@ export class LedgerFlush {
     const { origin } = this.#parts.head();
     const isGone =
       checkpoint === undefined &&
-      Date.now() >= (keptUntil(origin.slice(origin.lastIndexOf("/") + 1)) ?? Infinity);
+      Date.now() >= (retainedUntil(origin.slice(origin.lastIndexOf("/") + 1)) ?? Infinity);
     if (isGone && this.#copy.done.frames > 0) return { why: REMOVED, again: false };
     // A bucket that shows less than it was given has lost something: copy again from where it stands.
-    const there: Reach =
+    const there: LogExtent =
       checkpoint?.frame === undefined
-        ? nothing
+        ? emptyExtent
         : { frames: checkpoint.frame.number + 1, size: checkpoint.size };
     if (there.frames < this.#copy.done.frames) this.#copy.againFrom(there);
     return undefined;

@@ -1,6 +1,6 @@
 import type { Instant } from "#kernel/clock";
 import type { Head } from "#ledger/commit";
-import type { Reach } from "#ledger/flush";
+import type { LogExtent } from "#ledger/flush";
 import { fullTiles, TILE_WIDTH } from "#ledger/tlog/tile";
 import { RECENT_MS } from "#platform/ledger/object/append/recent";
 import type { CheckpointSigner } from "#platform/ledger/object/log/signer";
@@ -12,7 +12,7 @@ const BYTES_AT_ONCE = 67_108_864;
 
 /** What must stay in the rows, whatever the copy has. */
 interface Needed {
-  readonly done: Reach; // how far the published checkpoint reaches
+  readonly done: LogExtent; // how far the published checkpoint reaches
   readonly waitingFrame: number | undefined; // the oldest whose accounting lines are here still
   readonly keepBytes: number; // of copied frames
 }

@@ -1,4 +1,4 @@
-import { nothing, type Reach } from "#ledger/flush";
+import { emptyExtent, type LogExtent } from "#ledger/flush";
 
 /** The frames of one object of the second copy. */
 export interface CopiedRange {
@@ -25,16 +25,16 @@ export class CopiedRanges {
   }
 
   /** Frames before this reach have no rows here any more, nor has what is only about leaves before it. */
-  get freed(): Reach {
-    if (!this.#exists()) return nothing;
+  get freed(): LogExtent {
+    if (!this.#exists()) return emptyExtent;
     return (
       this.#sql.exec<{ frames: number; size: number }>("SELECT frames, size FROM freed").toArray()[0] ??
-      nothing
+      emptyExtent
     );
   }
 
   /** Call in the change that deletes the rows. */
-  setFreed({ frames, size }: Reach): void {
+  setFreed({ frames, size }: LogExtent): void {
     this.#sql.exec("INSERT OR REPLACE INTO freed VALUES (1, ?, ?)", frames, size);
   }
 

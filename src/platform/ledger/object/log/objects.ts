@@ -8,8 +8,7 @@ import type { HashAt } from "#ledger/tlog/merkle";
 import { fullTiles, fullTilesAbout, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tlog/tile";
 import type { LedgerBucket } from "./bucket.ts";
 import type { LedgerStore } from "./store.ts";
-import { entriesOf, tileHashes } from "./view.ts";
-import { Turns } from "./turns.ts";
+import { entryBundle, tileHashes } from "./view.ts";
 
 // Objects of frames that are held in memory, of up to 8 MiB each: who reads a log from its beginning asks for frame after frame.
 const OBJECTS_HELD = 2;
@@ -56,7 +55,7 @@ export class LedgerObjects {
     const head = this.#head();
     const from = index * TILE_WIDTH;
     if (from + width > head.size) return undefined;
-    if (from >= this.#store.copied.freed.size) return entriesOf(this.#store, head, index, width);
+    if (from >= this.#store.copied.freed.size) return entryBundle(this.#store, head, index, width);
     const entries = splitEntries(await this.#copied({ kind: "entries", index }));
     if (entries?.length !== TILE_WIDTH) throw missing();
     return concat(entries.slice(0, width).flatMap(entry));
@@ -124,4 +123,26 @@ const missing = (): Error => new Error("ledger: the second copy lacks an object 
 
 function refuse(): never {
   throw missing();
+}
+
+/** Runs at most `atOnce` calls at a time. Further calls wait for their turn, in order. */
+class Turns {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(atOnce: number) {
+    this.#free = atOnce;
+  }
+
+  async take<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await call();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
 }

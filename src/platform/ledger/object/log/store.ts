@@ -1,5 +1,5 @@
 import type { Commit } from "#ledger/commit";
-import type { Reach } from "#ledger/flush";
+import type { LogExtent } from "#ledger/flush";
 import { fullTiles, TILE_WIDTH } from "#ledger/tlog/tile";
 import { CopiedRanges } from "./copied-ranges.ts";
 import type { LineBox } from "./epoch.ts";
@@ -129,7 +129,7 @@ export class LedgerStore {
    * Call inside one transaction: deletes the frames before a reach, and of each level the tiles before it whose roots are in a full tile of
    * the level above. A restart needs the others (`tileRoots`), and so do proofs about what is kept.
    */
-  free(to: Reach): void {
+  free(to: LogExtent): void {
     this.#sql.exec("DELETE FROM frames WHERE number < ?", to.frames);
     for (let level = 0; fullTiles(level + 1, to.size) > 0; level++)
       this.#sql.exec(

@@ -63,7 +63,7 @@ export const hashAt = (store: LedgerStore, head: Head): HashAt =>
   hashAtTiles((level, index) => tileHashes(store, head, level, index));
 
 /** An entry bundle, or undefined when the log does not reach that far. */
-export function entriesOf(
+export function entryBundle(
   store: LedgerStore,
   head: Head,
   index: number,
@@ -85,7 +85,7 @@ export function checkpointAt(store: LedgerStore, origin: string, number: number)
 export function copyOf(store: LedgerStore, head: Head, object: CopiedObject): Uint8Array {
   switch (object.kind) {
     case "entries":
-      return entriesOf(store, head, object.index, TILE_WIDTH) ?? missing();
+      return entryBundle(store, head, object.index, TILE_WIDTH) ?? missing();
     case "tile":
       return store.tile(object.level, object.index) ?? missing();
     case "frames":

@@ -9,7 +9,7 @@ import { inclusionNote } from "#ledger/tlog/inclusion-note";
 import { isOpenLog } from "#ledger/log-name";
 import { emptyRoot, inclusionProof } from "#ledger/tlog/merkle";
 import { readRootLeaf, ROOT_LOG } from "#ledger/root-log";
-import { unfollowed, type Unfollowed } from "#ledger/tlog/witness";
+import { checkpointRefusal, type CheckpointRefusal } from "#ledger/tlog/witness";
 import type { AddCheckpoint } from "#ledger/tlog/witness-request";
 import { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import { type LedgerConfig, type LedgerEnv, readLedgerConfig, signerOf } from "#platform/ledger/config";
@@ -26,10 +26,10 @@ import { restoreHead } from "#platform/ledger/object/log/view";
 export type RootEnv = LedgerEnv & { readonly LEDGER_BUCKET: R2Bucket; readonly WITNESSES: unknown };
 
 /** Why the root log did not take a checkpoint. */
-type NotTaken = Unfollowed | "log_not_opened" | "not_a_checkpoint_of_this_log";
+type NotTaken = CheckpointRefusal | "log_not_opened" | "not_a_checkpoint_of_this_log";
 
 /** The size of the log's checkpoint that stands in the root log now, and why it is not the one that was handed over. */
-export interface Taken {
+export interface CheckpointTaken {
   readonly size: number;
   readonly not?: NotTaken;
 }
@@ -118,14 +118,14 @@ export class LedgerRoot extends DurableObject<RootEnv> {
   }
 
   /** Takes a log's checkpoint, with the proof that it extends the one that stands here. */
-  async add(log: string, { oldSize, proof, checkpoint }: AddCheckpoint): Promise<Taken> {
+  async add(log: string, { oldSize, proof, checkpoint }: AddCheckpoint): Promise<CheckpointTaken> {
     await this.#mayGoOn();
     const last = this.#rows.entry(log);
     if (last === undefined) return { size: 0, not: "log_not_opened" };
     const read = readRootLeaf(checkpoint, signerOf(this.#config, this.#head.origin));
     if (!read.ok || read.value.log !== log) return { size: last.size, not: "not_a_checkpoint_of_this_log" };
     const { size, root, frame } = read.value.checkpoint;
-    const why = unfollowed(last, oldSize, proof, { size, root });
+    const why = checkpointRefusal(last, oldSize, proof, { size, root });
     if (why !== undefined) return { size: last.size, not: why };
     if (size === last.size) return { size };
     if ((frame?.number ?? -1) <= last.frame) return { size: last.size, not: "not_a_checkpoint_of_this_log" };

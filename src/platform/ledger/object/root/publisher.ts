@@ -5,7 +5,7 @@ import { consistencyProof } from "#ledger/tlog/merkle";
 import type { LedgerObjects } from "#platform/ledger/object/log/objects";
 import type { WitnessPlace } from "./config.ts";
 import type { Published, RootRows } from "./rows.ts";
-import { type Asked, askWitness } from "./witnesses.ts";
+import { type WitnessReply, askWitness } from "./witnesses.ts";
 import type { CheckpointSigner, SignedCheckpoint } from "#platform/ledger/object/log/signer";
 
 // While a witness does not answer, the last checkpoint that all of them cosigned stays shown for this long; then one without it is.
@@ -97,7 +97,11 @@ export class RootPublisher {
     }
   }
 
-  async #askFrom(witness: WitnessPlace, { size, note }: SignedCheckpoint, oldSize: number): Promise<Asked> {
+  async #askFrom(
+    witness: WitnessPlace,
+    { size, note }: SignedCheckpoint,
+    oldSize: number,
+  ): Promise<WitnessReply> {
     const grown = oldSize > 0 && oldSize < size;
     const proof = grown
       ? consistencyProof(oldSize, size, await this.#objects.hashesAbout(this.#head(), [oldSize, size]))

@@ -10,7 +10,7 @@ const PATIENCE_MS = 5_000;
 const ANSWER_BYTES_MAX = 16_384;
 
 /** What came of asking: a cosignature line by the witness's key, or the size of the last checkpoint that it says it cosigned. */
-export type Asked =
+export type WitnessReply =
   | { readonly kind: "cosigned"; readonly line: string }
   | { readonly kind: "elsewhere"; readonly size: number };
 
@@ -18,7 +18,10 @@ export type Asked =
  * C2SP tlog-witness `add-checkpoint`, once. Throws when the witness cannot be reached in five seconds or answers anything else. Another
  * root at one size is 409 without a size by the text of 2025, and 422 by the text of 2026; a stale old size is 409 with a size by both.
  */
-export async function askWitness({ url, verifier }: WitnessPlace, request: AddCheckpoint): Promise<Asked> {
+export async function askWitness(
+  { url, verifier }: WitnessPlace,
+  request: AddCheckpoint,
+): Promise<WitnessReply> {
   // A redirect would hand the witness's part to whoever it names; workerd has no `redirect: "error"`.
   const response = await fetch(`${url}/add-checkpoint`, {
     method: "POST",

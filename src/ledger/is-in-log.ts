@@ -1,9 +1,9 @@
 import type { Address } from "./address.ts";
-import type { Reach } from "./flush.ts";
+import type { LogExtent } from "./flush.ts";
 import { fullTiles, partialWidth, TILE_WIDTH } from "#ledger/tlog/tile";
 
 /** Whether an object is one of those that a whole copy of a log that reaches this far consists of: no more, and no other widths. */
-export function belongs(address: Address, { size, frames }: Reach): boolean {
+export function isInLog(address: Address, { size, frames }: LogExtent): boolean {
   switch (address.kind) {
     case "checkpoint":
       return true;
