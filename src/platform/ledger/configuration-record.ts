@@ -4,8 +4,7 @@ import type { AuditEvent, Configuration } from "#audit/event";
 import type { ConfigurationSink } from "#audit/ports";
 import { instant, type Clock } from "#kernel/clock";
 import type { LedgerConfig } from "./config.ts";
-import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
-import { ledgerSink, type OwnLog } from "#platform/ledger/isolate/sink";
+import { type AppendingShards, ledgerSink, type OwnLog } from "#platform/ledger/isolate/sink";
 
 /**
  * Puts what a worker started with on record. Each request of its isolate that comes before that has been done does it for itself, under one
@@ -29,7 +28,7 @@ export function configurationRecord(
 /** The same for one log of the ledger. */
 export function ledgerConfigurationRecord(
   { described, shards: count }: LedgerConfig,
-  shards: DurableObjectNamespace<LedgerShard>,
+  shards: AppendingShards,
   own: OwnLog,
 ): () => Promise<void> {
   const clock = () => instant(Date.now());

@@ -13,7 +13,6 @@ import type { Clock, Instant } from "#kernel/clock";
 import { halfYearOf, logName, parseLogName } from "#ledger/log-name";
 import { chooseLog, type Sender } from "#ledger/shard-choice";
 import { within } from "#platform/within";
-import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 
 const TRIES = 3;
 const PATIENCE_MS = 5000;
@@ -43,17 +42,24 @@ async function inFirst<T>(logs: readonly string[], act: (log: string) => Promise
   return act(logs.at(-1) ?? "");
 }
 
-/** The log that asks: it does not call itself. */
+/** The log that records its own configuration: a Durable Object does not call itself. */
 export interface OwnLog {
   readonly log: string;
   readonly append: (events: readonly AuditEvent[]) => Promise<Answer>;
+}
+
+/** The Durable Objects that append to the ledger's logs, by the name of the log. */
+export interface AppendingShards {
+  getByName(log: string): {
+    append(events: readonly AuditEvent[], proofHash?: string): Promise<Answer>;
+  };
 }
 
 type Answer = Recorded | Counted | Replayed | Known;
 
 /** The ledger over its Durable Objects: one call an append. A broken object is asked again, an overloaded one never. */
 export function ledgerSink(
-  shards: DurableObjectNamespace<LedgerShard>,
+  shards: AppendingShards,
   count: number,
   clock: Clock,
   own?: OwnLog,
@@ -63,8 +69,11 @@ export function ledgerSink(
     for (let attempt = 1; ; attempt++) {
       try {
         // A new stub each time: one whose object was reset stays broken. The same (id, step) is recorded once.
-        const answer: Promise<Answer> = shards.getByName(log).append(events, proof);
-        return await within(PATIENCE_MS, answer, "ledger: no answer in time");
+        return await within(
+          PATIENCE_MS,
+          shards.getByName(log).append(events, proof),
+          "ledger: no answer in time",
+        );
       } catch (fault) {
         if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
       }
