@@ -1,5 +1,5 @@
-// What CI runs: types, lint with the room table, format, unused code, and with `--without-tests` no more than that; else the fast lane too.
-// Stops at the first step that fails.
+// Runs every check of CI: types, lint with the room table, format, unused code, plain language, then the fast lane.
+// `--without-tests` leaves the fast lane out. The script stops at the first step that fails.
 import { spawnSync } from "node:child_process";
 
 const options = process.argv.slice(2);
@@ -15,6 +15,7 @@ const steps: readonly (readonly string[])[] = [
   ["oxlint", "--type-aware", "--deny-warnings"],
   ["oxfmt", "--check"],
   ["knip"],
+  ["node", "scripts/prose.ts", "--check"],
   ...(options.includes("--without-tests") ? [] : [["node", "scripts/test.ts"]]),
 ];
 
