@@ -205,7 +205,10 @@ class Teller {
   }
 }
 
-test("however far the near copy is behind, an isolate is never given a record older than the epoch it has heard of, or than ten seconds", async ({
+// The first answer of a guard names no changed record: what changed before it is unknown, and dropping every copy for each client that an
+// isolate hears of first would cost a read of each record. A copy that was read before that answer lives on until its ten seconds are over,
+// which is what P4 promises. From then on each change is named, and its copy is dropped at once.
+test("however far the near copy is behind, no record older than ten seconds is read, and none without a change that the isolate was told of", async ({
   expect,
 }) => {
   const step = fc.oneof(
@@ -217,7 +220,8 @@ test("however far the near copy is behind, an isolate is never given a record ol
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const { d1, caches, heed, clock, pass } = isolate();
       const teller = new Teller(d1);
-      let epoch = 0;
+      let includedEpoch = 0;
+      let wasRead = false;
       const doneAt: { readonly at: number; readonly writes: number }[] = [{ at: 0, writes: 0 }];
       for (const each of steps) {
         if (typeof each === "object") {
@@ -235,13 +239,14 @@ test("however far the near copy is behind, an isolate is never given a record ol
           case "hear": {
             const news = teller.news();
             heed({ client: "a", ...news, asOf: clock() });
-            epoch = news.standing.epoch;
+            if (!wasRead || news.stale.length > 0) includedEpoch = news.standing.epoch;
             break;
           }
           case "get": {
+            wasRead = true;
             const got = (await caches.origin.get("main")) ?? -1;
             const old = doneAt.findLast(({ at }) => at <= clock() - 10_000)?.writes ?? 0;
-            expect(got).toBeGreaterThanOrEqual(Math.max(old, teller.done.get(epoch) ?? 0));
+            expect(got).toBeGreaterThanOrEqual(Math.max(old, teller.done.get(includedEpoch) ?? 0));
             expect(got).toBeLessThanOrEqual(d1.writes);
           }
         }

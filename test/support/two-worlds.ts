@@ -134,6 +134,7 @@ export class TwoWorlds {
       }
       this.#now += NEWS_MS;
     }
+    await this.#ringAlarms();
     for (const asking of questions)
       if (typeof asking !== "function" && typeof asking.by === "string") await this.#token(asking.by);
     const [here, there] = [
@@ -153,6 +154,14 @@ export class TwoWorlds {
     this.#chance.end();
     await this.#one.door.close();
     await this.#other.door.close();
+  }
+
+  /** By the set clock, for both sides at the same point: a ledger that is not copied for half an hour takes no more records. */
+  async #ringAlarms(): Promise<void> {
+    for (const side of [this.#one, this.#other]) {
+      this.#chance.set(this.#now, "alarms");
+      if ((await side.door.ringAlarms()) > 0) await side.skip();
+    }
   }
 
   async #ask(side: Side, world: World, questions: readonly Asking[]): Promise<readonly Seen[]> {
@@ -206,6 +215,7 @@ class Side {
     const door = await startDoor({
       hosts,
       resources: [],
+      alarms: "asked",
       answer: (request) => side.opened?.hear(request) ?? behind.answer(request),
     });
     side.opened = new Side(door, behind);
@@ -247,6 +257,9 @@ class Side {
     const body = Buffer.from(await response.bytes());
     await workDone();
     const { leaves, records } = await this.door.within(() => this.#reader.read());
+    // Two worlds that both refuse everything have no differences.
+    if (response.status === 503 && leaves.length === 0)
+      throw new Error(`the gateway is out of order: ${path} is not recorded`);
     return {
       status: response.status,
       headers: Object.fromEntries(

@@ -25,7 +25,7 @@ import { mentionsOf } from "../hidden-origin.ts";
 import { SecretWatch } from "../secret-watch.ts";
 import { workDone, waitUntil } from "./cloudflare-workers.ts";
 import { doorKeys, type DoorKeys } from "./door-keys.ts";
-import { called, ObjectNamespace, stubOf } from "./durable-objects.ts";
+import { called, ObjectNamespace, stubOf, type Alarms } from "./durable-objects.ts";
 import { MemoryBucket } from "./memory-bucket.ts";
 import { onExchange, send, type Reply, type Sending } from "./mutual-tls.ts";
 import { among, serveAt, type Handler } from "./network.ts";
@@ -51,6 +51,8 @@ export interface DoorOptions {
   readonly hosts?: Hosts;
   /** Called with each request to the origin's host, in place of the sandbox's FHIR server. */
   readonly answer?: Handler;
+  /** `timer` by default. A test that sets the clock rings the alarms itself, with `ringAlarms`. */
+  readonly alarms?: Alarms;
   /** Texts of the gateway's variables and secrets beside those of a development stack. */
   readonly gateway?: Readonly<Record<string, string>>;
 }
@@ -88,6 +90,8 @@ export interface Door {
   addRegistry(document: unknown): ReturnType<control.RegistryDesk["apply"]>;
   /** Runs SQL inside every shard of the ledger that has frames. */
   inEachShard(sql: string): void;
+  /** Rings the alarms of all Durable Objects whose time has come. Answers how many rang. */
+  ringAlarms(): Promise<number>;
   /** Every record of every log, opened by an auditor. */
   records(): Promise<readonly AuditRecord[]>;
   /** What anyone may see of every leaf of every log. */
@@ -134,7 +138,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   origin.load(resources);
 
   const file = options.registry === undefined ? undefined : readRegistryFile(options.registry, process.env);
-  const workers = await startWorkers(number, keys, `https://${hosts.ops}`, {
+  const workers = await startWorkers(number, keys, `https://${hosts.ops}`, options.alarms, {
     PUBLIC_URL: gateway,
     ORIGIN_HOSTS: [new URL(url).host, ...(options.originHosts ?? []), ...(file?.hosts ?? [])].join(" "),
     IDENTITY_HOSTS: ["localhost", ...(file?.identityHosts ?? [])].join(" "),
@@ -236,6 +240,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     applyRegistry: (document) => workers.apply(document, "replace"),
     addRegistry: (document) => workers.add(document),
     inEachShard: (sql) => workers.inEachShard(sql),
+    ringAlarms: () => within(() => workers.ringAlarms()),
     records: () => within(() => openLedger(dev)),
     leaves: async () => (await within(() => new LedgerReader(dev).read())).leaves,
     async close() {
@@ -287,13 +292,14 @@ async function startWorkers(
   number: number,
   keys: DoorKeys,
   opsUrl: string,
+  alarms: Alarms | undefined,
   variables: Readonly<Record<string, string>>,
 ) {
   const REGISTRY = new SqliteD1();
   const shards = { LEDGER_SHARDS: String(ledgerShards) };
   const namespaces: ObjectNamespace[] = [];
-  const namespace = (...of: ConstructorParameters<typeof ObjectNamespace>) => {
-    const made = new ObjectNamespace(...of);
+  const namespace = (objectClass: ConstructorParameters<typeof ObjectNamespace>[0], env: () => object) => {
+    const made = new ObjectNamespace(objectClass, env, alarms);
     namespaces.push(made);
     return made;
   };
@@ -386,6 +392,11 @@ async function startWorkers(
           storage?.exec("SELECT count(*) AS n FROM sqlite_master WHERE name = 'frames'").toArray() ?? [];
         if (frames?.["n"] === 1) storage?.exec(sql);
       }
+    },
+    async ringAlarms() {
+      let rung = 0;
+      for (const each of namespaces) rung += await each.ringAlarms();
+      return rung;
     },
     close() {
       for (const each of namespaces) each.close();

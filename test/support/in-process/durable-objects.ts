@@ -6,6 +6,9 @@ const ALARM_RETRY_MS = 2_000;
 
 type ObjectClass = new (ctx: DurableObjectState, env: never) => object;
 
+/** `timer`: an alarm rings by itself, in real time. `asked`: it rings when `ringAlarms` finds that its time has come by `Date`. */
+export type Alarms = "timer" | "asked";
+
 /**
  * A Durable Object namespace in this process. Each object has a SQLite database in memory, which outlives the object itself, takes no call
  * before the work it blocked its start with is done, and is torn down by `abort`. Arguments and answers are copies, as over RPC.
@@ -13,14 +16,16 @@ type ObjectClass = new (ctx: DurableObjectState, env: never) => object;
 export class ObjectNamespace {
   readonly #objects = new Map<string, MemoryObject>();
   readonly #make: (ctx: DurableObjectState) => object;
+  readonly #alarms: Alarms;
 
-  /** `env` is asked for when an object starts: the bindings of workers name each other. */
-  constructor(objectClass: ObjectClass, env: () => object) {
+  /** `env` is called when an object starts: the bindings of workers name each other. */
+  constructor(objectClass: ObjectClass, env: () => object, alarms: Alarms = "timer") {
+    this.#alarms = alarms;
     this.#make = (ctx) => new objectClass(ctx, env() as never); // the worker's own class, with the bindings that its configuration names
   }
 
   getByName(name: string): object {
-    const object = this.#objects.get(name) ?? new MemoryObject(name, this.#make);
+    const object = this.#objects.get(name) ?? new MemoryObject(name, this.#make, this.#alarms);
     this.#objects.set(name, object);
     return stubOf((method, args) => object.call(method, args));
   }
@@ -28,6 +33,13 @@ export class ObjectNamespace {
   /** Runs SQL in an object's storage, behind its back. Undefined: no object of that name has started. */
   storageOf(name: string): Pick<MemorySql, "exec"> | undefined {
     return this.#objects.get(name)?.sql;
+  }
+
+  /** Rings each alarm whose time has come, object after object. Answers how many rang. */
+  async ringAlarms(): Promise<number> {
+    let rung = 0;
+    for (const object of this.#objects.values()) if (await object.ringIfDue()) rung += 1;
+    return rung;
   }
 
   /** Ends every object and its timers. */
@@ -71,11 +83,13 @@ class MemoryObject {
   readonly #make: (ctx: DurableObjectState) => object;
   readonly sql = new MemorySql();
   #running: Running | undefined;
-  #alarm: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined;
+  readonly #alarms: Alarms;
+  #alarm: { readonly at: number; readonly timer: NodeJS.Timeout | undefined } | undefined;
 
-  constructor(name: string, make: (ctx: DurableObjectState) => object) {
+  constructor(name: string, make: (ctx: DurableObjectState) => object, alarms: Alarms) {
     this.#name = name;
     this.#make = make;
+    this.#alarms = alarms;
   }
 
   async call(method: string, args: readonly unknown[]): Promise<unknown> {
@@ -83,6 +97,12 @@ class MemoryObject {
     const running = (this.#running ??= this.#start());
     const answer = running.started.then(() => called(running.object, method, args));
     return await Promise.race([answer, running.broken]);
+  }
+
+  async ringIfDue(): Promise<boolean> {
+    if (this.#alarm === undefined || this.#alarm.at > Date.now()) return false;
+    await this.#ring();
+    return true;
   }
 
   close(): void {
@@ -130,6 +150,10 @@ class MemoryObject {
 
   #setAlarm(at: number): void {
     clearTimeout(this.#alarm?.timer);
+    if (this.#alarms === "asked") {
+      this.#alarm = { at, timer: undefined };
+      return;
+    }
     const left = at - Date.now();
     const wait = () => (left > TIMER_MAX ? this.#setAlarm(at) : void this.#ring());
     this.#alarm = { at, timer: setTimeout(wait, Math.min(Math.max(left, 0), TIMER_MAX)).unref() };
