@@ -11,9 +11,18 @@ import { evaluateWrite } from "./evaluate-write.ts";
 import type { Access } from "./hold.ts";
 import { searchableBy } from "./searchable.ts";
 
-/** What policy ∩ scopes let this client do now, type by type, by the decisions that its requests would meet; a type without any is not there. */
-export function capabilitiesOf(policy: CompiledPolicy, access: Access): readonly TypeCapability[] {
-  const own = r4ResourceTypes.filter(isResourceType).map((type) => capabilityOf(policy, access, type));
+/**
+ * What policy ∩ scopes let this client do now, type by type, by the decisions that its requests would meet; a type without any is not there.
+ * `mayDelete`: the origin honours `If-Match` on DELETE. The gateway refuses each delete where the origin does not.
+ */
+export function capabilitiesOf(
+  policy: CompiledPolicy,
+  access: Access,
+  { mayDelete }: { readonly mayDelete: boolean },
+): readonly TypeCapability[] {
+  const own = r4ResourceTypes
+    .filter(isResourceType)
+    .map((type) => capabilityOf(policy, access, type, mayDelete));
   const references = own.flatMap(({ type, includes }) => includes.map((name) => ({ name, type })));
   return own
     .filter(({ interactions }) => interactions.length > 0)
@@ -37,6 +46,7 @@ function capabilityOf(
   policy: CompiledPolicy,
   access: Access,
   type: ResourceType,
+  mayDelete: boolean,
 ): Omit<TypeCapability, "revincludes"> {
   const id = "any"; // decided from type and policy alone
   const search = evaluateSearch(policy, access, { ...searchOf(type), includes: [] });
@@ -45,6 +55,7 @@ function capabilityOf(
     includes: [{ direction: "include", iterate: false, source: type, parameter: "*", target: undefined }],
   });
   const history = { kind: "history", type, since: undefined, at: undefined, count: undefined } as const;
+  const writes = mayDelete ? (["update", "patch", "delete"] as const) : (["update", "patch"] as const);
   const may: readonly (readonly [TypeInteraction, boolean])[] = [
     ["read", evaluate(policy, access, { kind: "read", type, id }).ok],
     ["vread", evaluate(policy, access, { kind: "vread", type, id, version: id }).ok],
@@ -52,9 +63,7 @@ function capabilityOf(
     ["history-type", evaluateListing(policy, access, { ...history, id: undefined }).ok],
     ["search-type", search.ok],
     ["create", evaluateWrite(policy, access, { kind: "create", type }).ok],
-    ...(["update", "patch", "delete"] as const).map(
-      (kind) => [kind, evaluateWrite(policy, access, { kind, type, id }).ok] as const,
-    ),
+    ...writes.map((kind) => [kind, evaluateWrite(policy, access, { kind, type, id }).ok] as const),
   ];
   const interactions = may.flatMap(([interaction, isGranted]) => (isGranted ? [interaction] : []));
   const sure = interactions.length > 0;

@@ -277,6 +277,13 @@ test("where the registry does not say what a server does, neither transactions o
     );
     expect([kept.status, kept.questions], path).toEqual([422, []]);
   }
+  const metadata = await ask(
+    writing(() => undefined),
+    { path: "metadata", method: "GET" },
+  );
+  expect(metadata.status).toBe(200);
+  expect(metadata.body.toString("utf8")).toContain('"code":"update"');
+  expect(metadata.body.toString("utf8")).not.toContain('"code":"delete"');
   const batch = {
     path: "",
     body: { resourceType: "Bundle", type: "batch", entry: [entry("DELETE", "Observation/o1")] },

@@ -5,10 +5,14 @@ import { compilePolicy } from "#policy/compile";
 import type { PolicyDocument } from "#policy/schema";
 import { policy, rule } from "./granting.ts";
 
-function capabilities(document: PolicyDocument, scope: string, patient?: string) {
+function capabilities(document: PolicyDocument, scope: string, patient?: string, mayDelete = true) {
   const scopes = parseScopes(scope);
   if (!scopes.ok) throw new Error(scopes.error.reason);
-  return capabilitiesOf(compilePolicy(document, "sha256:test"), { scopes: scopes.value, patient });
+  return capabilitiesOf(
+    compilePolicy(document, "sha256:test"),
+    { scopes: scopes.value, patient },
+    { mayDelete },
+  );
 }
 const document: PolicyDocument = {
   ...policy(
@@ -89,4 +93,15 @@ test("operations are those that the policy allows, where they are", ({ expect })
     ["Patient", ["everything"]],
     ["Practitioner", []],
   ]);
+});
+
+test("delete is advertised only where the origin honours If-Match on DELETE: elsewhere the gateway refuses it", ({
+  expect,
+}) => {
+  const deleting = policy(rule(["Observation"], "everything", { interactions: ["read", "delete"] }));
+  const interactions = (mayDelete: boolean) =>
+    capabilities(deleting, "system/Observation.rd", undefined, mayDelete)[0]?.interactions;
+  expect(interactions(true)).toContain("delete");
+  expect(interactions(false)).not.toContain("delete");
+  expect(interactions(false)).toContain("read");
 });

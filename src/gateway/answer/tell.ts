@@ -3,6 +3,7 @@ import type { Told } from "#fhir/interaction";
 import { isArray, isObject, property, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { bodyOutcome, operationOutcome } from "#fhir/outcome";
 import { validateResource } from "#fhir/validate/validate";
+import type { Origins } from "#fhir/ports";
 import type { AuthorizationServers } from "#registry/ports";
 import { err, ok, type Result } from "#kernel/result";
 import { capabilitiesOf } from "#policy/capabilities";
@@ -23,6 +24,7 @@ export type TellRefusal =
 export interface TellPorts {
   readonly publicUrl: string;
   readonly authorizationServers: AuthorizationServers;
+  readonly origins: Pick<Origins, "traits">;
 }
 
 interface Scene {
@@ -41,9 +43,11 @@ export async function tell(
   switch (interaction.kind) {
     case "capabilities": {
       const { signIn } = await ports.authorizationServers.of(scene.call.origin);
-      return ok(
-        capabilityStatement(oauthUris(ports.publicUrl, signIn), capabilitiesOf(scene.policy, scene.access)),
-      );
+      const traits = await ports.origins.traits(scene.call.origin);
+      const types = capabilitiesOf(scene.policy, scene.access, {
+        mayDelete: traits?.honoursIfMatchOnDelete === true,
+      });
+      return ok(capabilityStatement(oauthUris(ports.publicUrl, signIn), types));
     }
     case "validate":
       return allowed(scene.policy, "validate") ?? validated(interaction, scene);
