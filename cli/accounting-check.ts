@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { AccountingLine } from "#audit/accounting/line";
-import { checkLine, type LineProblem, type LineProof, readProof, sameSubject } from "#audit/accounting/proof";
+import {
+  checkLine,
+  type LineProblem,
+  type LineProof,
+  readLineProof,
+  sameSubject,
+} from "#audit/accounting/proof";
 import { err, type Result } from "#kernel/result";
 import type { Checkpoint } from "#ledger/tlog/checkpoint";
 import type { Verifier } from "#ledger/tlog/signed-note";
@@ -61,7 +67,7 @@ function tellLines(
   const checkpoints: Checkpoint[] = [];
   for (const line of lines) {
     if (line.proof === undefined) continue;
-    const proof = readProof(Buffer.from(line.proof, "base64").toString("utf8"));
+    const proof = readLineProof(Buffer.from(line.proof, "base64").toString("utf8"));
     const checked = proof.ok ? checkShown(proof.value, line, keys) : proof;
     const place = proof.ok ? `${proof.value.log}/${proof.value.index}/${proof.value.line}` : "a line";
     const isSecond = good.has(place);

@@ -1,6 +1,6 @@
 import type { AuditEvent } from "#audit/event";
 import type { AuditRecord } from "#audit/record";
-import { goesOn, rejoin } from "#audit/rejoin";
+import { isNextPart, rejoin } from "#audit/rejoin";
 import { withCurrentReasons } from "#audit/renamed-reasons";
 import { toBase64 } from "#ledger/bytes/base64";
 import { utf8 } from "#ledger/bytes/bytes";
@@ -72,7 +72,7 @@ export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRe
         continue;
       }
       const last = parts.at(-1);
-      if (last !== undefined && goesOn(last.record, found.record)) parts.push(found);
+      if (last !== undefined && isNextPart(last.record, found.record)) parts.push(found);
       else {
         yield* once(seen, log, parts);
         parts = [found];

@@ -4,7 +4,7 @@ import { readRegistry } from "#registry/read";
 import type { RegistryDocument } from "#registry/document";
 import { formatScopes, heldToPatient, intersectScopes, parseScopes, type Scopes } from "#identity/scopes";
 import { instant, type Instant } from "#kernel/clock";
-import type { Step } from "#authoring/explain-step";
+import type { ExplainStep } from "#authoring/explain-step";
 import { policyDigest, readPolicyDocument, type PolicyDocument } from "#policy/document";
 import { readJsonFile } from "./json-file.ts";
 import { Misuse } from "./ledger-keys.ts";
@@ -13,7 +13,7 @@ import { Misuse } from "./ledger-keys.ts";
 export interface Asker {
   readonly document: PolicyDocument;
   readonly scopes: Scopes;
-  readonly steps: readonly Step[];
+  readonly steps: readonly ExplainStep[];
   /** Nothing further is asked of a request that fails here. */
   readonly refused: string | undefined;
 }
@@ -33,7 +33,7 @@ export function askerByPolicy({ policy = "", purpose, scope = "system/*.cruds" }
   const document = policyAt(policy, readFile(policy));
   const scopes = scopesIn(scope);
   const serves = purpose === undefined || document.purposes.includes(purpose);
-  const steps: readonly Step[] = [
+  const steps: readonly ExplainStep[] = [
     {
       ok: serves,
       of: "request",
@@ -94,7 +94,7 @@ function agreementStep(
   registry: RegistryDocument,
   grant: RegistryDocument["grants"][number],
   at: Instant,
-): Step {
+): ExplainStep {
   const agreement = registry.agreements.find(
     ({ id, client }) => id === grant.agreement && client === grant.client,
   );
@@ -113,7 +113,7 @@ function agreementStep(
 }
 
 /** A token without its patient is refused before any policy is asked, and so is one of another patient than the client's. */
-function patientStep(held: string | undefined, scopes: Scopes, patient: string | undefined): Step {
+function patientStep(held: string | undefined, scopes: Scopes, patient: string | undefined): ExplainStep {
   const needed = held !== undefined || scopes.some(({ context }) => context === "patient");
   if (needed && patient === undefined)
     return { ok: false, of: "request", says: "the token names no patient, and is held to one (--patient)" };

@@ -7,7 +7,7 @@ import { instant } from "#kernel/clock";
 import { explainSample, type SampleExplanation } from "#authoring/explain-sample";
 import { compilePolicy } from "#policy/compile";
 import { explain, type Explanation } from "#authoring/explain";
-import type { Explained, Step } from "#authoring/explain-step";
+import type { Explained, ExplainStep } from "#authoring/explain-step";
 import { Misuse, tellFault } from "./ledger-keys.ts";
 import { askerByPolicy, askerByRegistry, type Asker } from "./policy-asker.ts";
 
@@ -77,10 +77,14 @@ function tellOf(asker: Asker, about: Explained, request: string, sample: JsonObj
   const read = readInteraction(method, path, posted ? "" : query, undefined, posted ? query : "");
   if (!read.ok) {
     const parameter = "parameter" in read.error ? ` (${read.error.parameter})` : "";
-    const step: Step = { ok: false, of: "request", says: `${request}: ${read.error.reason}${parameter}` };
+    const step: ExplainStep = {
+      ok: false,
+      of: "request",
+      says: `${request}: ${read.error.reason}${parameter}`,
+    };
     return { refused: read.error.reason, steps: [...asker.steps, step], asks: [] };
   }
-  const step: Step = { ok: true, of: "request", says: `understood as ${spoken(read.value)}` };
+  const step: ExplainStep = { ok: true, of: "request", says: `understood as ${spoken(read.value)}` };
   const { refused, steps, asks } = explain(about, read.value);
   const explained = { refused, steps: [...asker.steps, step, ...steps], asks };
   return sample === undefined

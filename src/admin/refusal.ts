@@ -1,7 +1,7 @@
 import { facesOf, type ExactFaces } from "#entrypoint/faces-of";
 import type { DenialProblem } from "#identity/denial";
 import type { RegistryProblem } from "#registry/document";
-import type { HoldProblem } from "#audit/accounting/suspension";
+import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { OperatorRefusal } from "./operator.ts";
 import type { DocumentRefusal } from "./read-document.ts";
 
@@ -9,7 +9,7 @@ import type { DocumentRefusal } from "./read-document.ts";
 export type RejectionReason =
   | `registry_${RegistryProblem["reason"]}`
   | DenialProblem["reason"]
-  | HoldProblem["reason"];
+  | SuspensionProblem["reason"];
 
 export type AdminRefusal = OperatorRefusal | DocumentRefusal | { readonly reason: "body_timed_out" };
 

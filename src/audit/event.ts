@@ -55,9 +55,9 @@ export interface AuditEvent {
   readonly patients: readonly PatientCounts[]; // each patient once
   readonly unnamed: readonly string[]; // disclosed resources whose owner names no patient, as references
   readonly counts: Counts; // all disclosed resources by type
-  readonly withheld?: Withheld | undefined;
+  readonly withheld?: WithheldCounts | undefined;
   /** Of a disclosure that is part of a long answer. */
-  readonly window?: Window | undefined;
+  readonly window?: EventWindow | undefined;
   readonly traceId?: string | undefined;
   /** Patients whom the question names beyond the reach of whoever asked, as `<origin>/Patient/<id>`: told to nobody, and in no accounting. */
   readonly asked?: readonly string[] | undefined;
@@ -134,13 +134,13 @@ export interface Outcome {
   readonly reason?: string | undefined; // of a refusal, as the room that refused names it
 }
 
-export interface Withheld {
+export interface WithheldCounts {
   readonly paths?: readonly string[] | undefined; // element paths that the view removes
   readonly resources?: number | undefined; // withheld whole
 }
 
 /** A part of an answer that was recorded before its bytes left. Without a complete one the recorded windows count as disclosed. */
-export interface Window {
+export interface EventWindow {
   readonly number?: number | undefined; // from 1
   readonly complete?: boolean | undefined; // it is the last
 }

@@ -5,7 +5,7 @@ import type { AuditRecord } from "./record.ts";
  * Whether a record goes on where the one before it ends: parts of one event stand one after another in one frame, and say the same of who,
  * when and why. A part that said something else would hide under what the first one says.
  */
-export function goesOn(last: AuditRecord, next: AuditRecord): boolean {
+export function isNextPart(last: AuditRecord, next: AuditRecord): boolean {
   return (
     last.parts === next.parts &&
     last.part + 1 === next.part &&

@@ -3,7 +3,7 @@ import { textAt, type JsonObject } from "#fhir/json/json";
 import type { Permission } from "#identity/scopes";
 import { isRowOf } from "#policy/compile";
 import { rulesNamed, type Explained } from "./explain-step.ts";
-import { holdOf, isReached } from "#policy/hold";
+import { rowAccessOf, coversRowOrShared } from "#policy/row-access";
 import { isLabelled } from "#policy/labels";
 import { conditionText } from "./row-kinds.ts";
 import type { RuleInteraction } from "#policy/schema";
@@ -19,11 +19,11 @@ export function explainRow(
   base: FhirBase,
 ): readonly string[] {
   const type = textAt(resource, "resourceType") ?? "";
-  const hold = holdOf(about.access, type, permission);
+  const hold = rowAccessOf(about.access, type, permission);
   const rules = rulesNamed(about, type).filter(({ rule }) => rule.interactions.has(interaction));
   const kept: string[] = [];
   if (hold === undefined) kept.push(`no scope permits "${permission}" of ${type}`);
-  else if (!isReached(hold, resource, type, base))
+  else if (!coversRowOrShared(hold, resource, type, base))
     kept.push("it is not, or not provably, within the scopes: another patient's, or of another category");
   if (isLabelled(resource))
     kept.push(

@@ -8,11 +8,11 @@ import { evaluate } from "#policy/evaluate";
 import { evaluateWrite, type PlainWrite } from "#policy/evaluate-write";
 import { explainRow, rulesOf } from "./explain-row.ts";
 import type { Explained } from "./explain-step.ts";
-import { explainCut, type CutChange } from "./explain-cut.ts";
+import { explainRedaction, type RedactionChange } from "./explain-redaction.ts";
 import { narrowView } from "#phi/narrow-view";
 import { originUrls } from "#phi/origin-urls";
 import { createProblems } from "./prove-create.ts";
-import type { CutRefusal } from "#phi/redact";
+import type { RedactRefusal } from "#phi/redact";
 
 /** What a request would make of one resource. */
 export interface SampleExplanation {
@@ -24,10 +24,10 @@ export interface SampleExplanation {
   readonly rules: readonly string[];
   readonly before: JsonObject;
   readonly after: JsonObject | undefined;
-  readonly changes: readonly CutChange[];
+  readonly changes: readonly RedactionChange[];
 }
 
-const refusals: Readonly<Record<CutRefusal, string>> = {
+const refusals: Readonly<Record<RedactRefusal, string>> = {
   modifier_extension: "it holds a modifier extension that no rule names, which could negate what is shown",
   implicit_rules: "it has implicitRules, which could negate what is shown",
   malformed: "it has not the structure of R4",
@@ -69,7 +69,12 @@ export function explainSample(
     if (problems.length > 0) return { ...unseen, kept: problems };
   }
   const wanted = elements === undefined ? view : narrowView(view, elements);
-  const cut = explainCut(resource, wanted, { bases, urls: originUrls(bases), viewInside: inside, mayLinkTo });
+  const cut = explainRedaction(resource, wanted, {
+    bases,
+    urls: originUrls(bases),
+    viewInside: inside,
+    mayLinkTo,
+  });
   if (!cut.ok) return { ...unseen, kept: [refusals[cut.error]] };
   const { after, changes } = cut.value;
   const told = changes.map(({ kind, path, why }) => ({

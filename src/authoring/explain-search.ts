@@ -3,8 +3,8 @@ import type { Search } from "#fhir/search/search";
 import { includeText } from "#fhir/search/include";
 import type { Criteria, SearchParameter } from "#fhir/search/condition";
 import type { SearchParameterDefinition } from "#fhir/search/parameters";
-import { rulesNamed, type Explained, type NamedRule, type Step } from "./explain-step.ts";
-import { canHold, holdOf } from "#policy/hold";
+import { rulesNamed, type Explained, type NamedRule, type ExplainStep } from "./explain-step.ts";
+import { canCover, rowAccessOf } from "#policy/row-access";
 import { grantIncludes } from "#policy/includes";
 import { isWithin, searchableBy, type Searchable } from "#policy/searchable";
 
@@ -16,14 +16,14 @@ export function explainSearch(
   about: Explained,
   search: Pick<Search, "type" | "parameters" | "joins" | "sort" | "includes">,
   back?: SearchParameterDefinition,
-): readonly Step[] {
+): readonly ExplainStep[] {
   const { type } = search;
-  const steps: Step[] = [];
-  const hold = holdOf(about.access, type, "s");
+  const steps: ExplainStep[] = [];
+  const hold = rowAccessOf(about.access, type, "s");
   let reach = rulesNamed(about, type).filter(({ rule }) => rule.interactions.has("search"));
-  if (reach.length === 0 || hold === undefined || !canHold(hold, type)) return []; // as is told of the type
+  if (reach.length === 0 || hold === undefined || !canCover(hold, type)) return []; // as is told of the type
   const ask = (
-    of: Step["of"],
+    of: ExplainStep["of"],
     said: string,
     definition: SearchParameterDefinition,
     passes: (searchable: Searchable) => boolean,
@@ -70,10 +70,10 @@ export function explainSearch(
   return steps;
 }
 
-function explainHop(about: Explained, { kind, by, of }: Criteria["joins"][number]): readonly Step[] {
+function explainHop(about: Explained, { kind, by, of }: Criteria["joins"][number]): readonly ExplainStep[] {
   const rules = rulesNamed(about, of.type).filter(({ rule }) => rule.interactions.has("search"));
-  const hold = holdOf(about.access, of.type, "s");
-  const held = hold !== undefined && canHold(hold, of.type);
+  const hold = rowAccessOf(about.access, of.type, "s");
+  const held = hold !== undefined && canCover(hold, of.type);
   const ok = rules.length > 0 && held;
   const why =
     rules.length === 0

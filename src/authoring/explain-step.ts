@@ -1,5 +1,5 @@
 import type { CompiledPolicy, CompiledRule } from "#policy/compile";
-import type { Access } from "#policy/hold";
+import type { Access } from "#policy/row-access";
 import type { PolicyDocument } from "#policy/schema";
 
 /** What a request is explained by. */
@@ -13,7 +13,7 @@ export interface Explained {
 }
 
 /** One step of a decision. */
-export interface Step {
+export interface ExplainStep {
   /** Whether the request passes it. */
   readonly ok: boolean;
   readonly of:

@@ -10,15 +10,15 @@ import { allowed, evaluateListing } from "#policy/evaluate-listing";
 import { evaluate } from "#policy/evaluate";
 import { evaluateWrite } from "#policy/evaluate-write";
 import { explainSearch } from "./explain-search.ts";
-import { rulesNamed, type Explained, type Step } from "./explain-step.ts";
+import { rulesNamed, type Explained, type ExplainStep } from "./explain-step.ts";
 import type { PolicyRefusal, SearchGrant } from "#policy/grant";
-import { canHold, holdOf } from "#policy/hold";
+import { canCover, rowAccessOf } from "#policy/row-access";
 import type { PolicyOperation, RuleInteraction } from "#policy/schema";
 
 /** Why a request would be permitted or refused. The verdict is the engine's own; the steps say how it comes to it. */
 export interface Explanation {
   readonly refused: PolicyRefusal["reason"] | undefined;
-  readonly steps: readonly Step[];
+  readonly steps: readonly ExplainStep[];
   /** What the origin would be asked, in order; what a later question holds of an earlier answer stands in brackets. */
   readonly asks: readonly string[];
 }
@@ -107,7 +107,7 @@ function ofReading(about: Explained, interaction: Reading): Explanation {
   const asked = [
     ...(expects.kind === "vread" ? [expects.current] : []),
     ask,
-    ...expects.witnesses.map(({ search }) => search.ask),
+    ...expects.referrers.map(({ search }) => search.ask),
   ];
   return { refused: undefined, steps, asks: asked.map(written) };
 }
@@ -118,7 +118,7 @@ function ofAccounting(about: Explained, asked: AccountingAsked): Explanation {
     evaluateAccounting(about.policy, about.access, { purpose, asked }),
   );
   const granted = decided.find(({ ok }) => ok) ?? decided[0];
-  const of: Step = {
+  const of: ExplainStep = {
     ok: granted?.ok === true,
     of: "operation",
     says: "to the individual under PATRQT by patient/ scopes, to an officer under HOPERAT by system/ scopes, of both Patient and AuditEvent",
@@ -144,7 +144,7 @@ function ofListing(about: Explained, listing: Listing): Explanation {
       return { refused, steps: access(about, listing.type, "read"), asks };
     case "everything": {
       const rows = granted.ok && granted.value.kind === "everything" ? [...granted.value.rows.keys()] : [];
-      const of: Step = {
+      const of: ExplainStep = {
         ok: rows.length > 0,
         of: "operation",
         says: `types that may be searched and read: ${rows.join(", ") || "none"}`,
@@ -168,7 +168,7 @@ function ofListing(about: Explained, listing: Listing): Explanation {
   }
 }
 
-const operation = (policy: CompiledPolicy, name: PolicyOperation): Step => {
+const operation = (policy: CompiledPolicy, name: PolicyOperation): ExplainStep => {
   const is = policy.operations.has(name);
   return {
     ok: is,
@@ -203,7 +203,7 @@ const writes = {
 function ofPlain(
   about: Explained,
   write: Parameters<typeof evaluateWrite>[2],
-  before: readonly Step[],
+  before: readonly ExplainStep[],
 ): Explanation {
   const granted = evaluateWrite(about.policy, about.access, write);
   const { interaction, method } = writes[write.kind];
@@ -228,12 +228,12 @@ const permissions: Readonly<Record<RuleInteraction, Permission>> = {
 };
 
 /** Policy and scope steps of one type: the rules that grant the interaction, and whose rows the scopes reach. */
-function access(about: Explained, type: string, interaction: RuleInteraction): readonly Step[] {
+function access(about: Explained, type: string, interaction: RuleInteraction): readonly ExplainStep[] {
   const rules = rulesNamed(about, type);
   const granting = rules.filter(({ rule }) => rule.interactions.has(interaction));
   const permission = permissions[interaction];
-  const hold = holdOf(about.access, type, permission);
-  const byRule: Step = {
+  const hold = rowAccessOf(about.access, type, permission);
+  const byRule: ExplainStep = {
     ok: granting.length > 0,
     of: "policy",
     says:
@@ -245,7 +245,7 @@ function access(about: Explained, type: string, interaction: RuleInteraction): r
     ),
   };
   const reaching = reachesOf(about.access.scopes, type, permission);
-  const byScope: Step = {
+  const byScope: ExplainStep = {
     ok: hold !== undefined,
     of: "scope",
     says:
@@ -257,7 +257,7 @@ function access(about: Explained, type: string, interaction: RuleInteraction): r
       return `${context}/: ${whose(about, context)}${of}`;
     }),
   };
-  if (hold === undefined || canHold(hold, type)) return [byRule, byScope];
+  if (hold === undefined || canCover(hold, type)) return [byRule, byScope];
   const by = granting.flatMap(({ name, rule }) =>
     rule.referredBy.size === 0 ? [] : [`${name}: ${[...rule.referredBy].join(", ")}`],
   );

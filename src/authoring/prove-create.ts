@@ -3,7 +3,7 @@ import type { ResourceType } from "#fhir/r4/elements";
 import type { JsonObject } from "#fhir/json/json";
 import type { CompiledPolicy } from "#policy/compile";
 import { evaluateWrite, type ResultFault } from "#policy/evaluate-write";
-import type { Access } from "#policy/hold";
+import type { Access } from "#policy/row-access";
 import { mergeBody } from "#phi/merge/merge-body";
 import type { Bases } from "#phi/origin-urls";
 

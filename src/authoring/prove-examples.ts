@@ -10,7 +10,7 @@ import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schem
 import { markSubsetted } from "#phi/contained";
 import { originUrls } from "#phi/origin-urls";
 import { createProblems } from "./prove-create.ts";
-import { cutResource, type CutContext } from "#phi/redact";
+import { redactResource, type RedactContext } from "#phi/redact";
 
 /** Runs every example of a policy through the engine that serves requests. Empty: each says the truth. */
 export function proveExamples(document: PolicyDocument): readonly PolicyProblem[] {
@@ -91,13 +91,13 @@ function leaves(
   const view = grant.value.viewOf(resource, bases.origin);
   if (view === undefined) return undefined;
   const { viewInside, mayLinkTo } = grant.value;
-  const context: CutContext = {
+  const context: RedactContext = {
     bases,
     urls: originUrls(bases),
     viewInside: (inside, nesting) => viewInside(inside, bases.origin, nesting),
     mayLinkTo: (other) => mayLinkTo(other, bases.origin),
   };
-  const cut = cutResource(resource, view, context);
+  const cut = redactResource(resource, view, context);
   return cut.ok ? { resource: cut.value.resource, subsetted: view.subsetted } : undefined;
 }
 

@@ -18,33 +18,39 @@ import { isId, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { Grant } from "#policy/grant";
-import type { Candidate, Linked } from "./beside.ts";
-import type { DecidingRow } from "./also-concerned.ts";
-import { bothNamed, patientsMax, Tally, type Disclosure, type Naming } from "./disclosure.ts";
+import type { Candidate, Linked } from "./included.ts";
+import type { DecidingRow } from "./additional-patients.ts";
+import {
+  concernedByBoth,
+  patientsMax,
+  Tally,
+  type Disclosure,
+  type ConcernedPatients,
+} from "./disclosure.ts";
 import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
 import {
-  cutResource,
-  type CutContext,
-  type CutRefusal,
-  type CutResource,
-  type Unreadable,
+  redactResource,
+  type RedactContext,
+  type RedactRefusal,
+  type RedactedResource,
+  type UnreadableJson,
 } from "./redact.ts";
 import type { Residences } from "#residence/row-residences";
 
 /** Why nothing leaves. */
-export type Withheld =
+export type DisclosureRefusal =
   | { readonly reason: `answer_${BundleRefusal["reason"]}` }
   /** Another type, id or version than was asked for. */
   | { readonly reason: "answer_mismatch" }
   /** The row is in no rule's reach. Decided by a row: the same public face as absent. */
   | { readonly reason: "row_outside_access" }
   /** Decided by a row as well. */
-  | { readonly reason: "resource_withheld"; readonly because: CutRefusal | Unreadable };
+  | { readonly reason: "resource_withheld"; readonly because: RedactRefusal | UnreadableJson };
 
 /** What became of reading a resource: what leaves its end certain says nothing about the answer, and must not tell that the resource is there. */
-export const unread = ({ reason }: JsonRefusal): Withheld =>
+export const unread = ({ reason }: JsonRefusal): DisclosureRefusal =>
   endsForCertain(reason) ? { reason: "resource_withheld", because: reason } : { reason: `answer_${reason}` };
 
 /** The two addresses of an origin's FHIR base, its name in the registry, and what notes where its patients live. */
@@ -54,9 +60,9 @@ export type NamedBases = Bases & { readonly name: string; readonly residences: R
 export class Discloser {
   readonly #grant: Grant;
   readonly #bases: NamedBases;
-  readonly #context: CutContext;
+  readonly #context: RedactContext;
   /** Of what is brought along, by its type. */
-  readonly #contextOf: (brought: string) => CutContext;
+  readonly #contextOf: (brought: string) => RedactContext;
   readonly #joined: readonly Joined[];
   readonly #narrowed = new Map<ResourceView, ResourceView>();
 
@@ -80,7 +86,7 @@ export class Discloser {
   }
 
   /** The answer to a read. */
-  read(body: Uint8Array, type: string, id: string): Result<Disclosure, Withheld> {
+  read(body: Uint8Array, type: string, id: string): Result<Disclosure, DisclosureRefusal> {
     const resource = this.#askedIn(body, type, id);
     return resource.ok ? this.#whole(resource.value, this.#viewOf(resource.value)) : resource;
   }
@@ -93,7 +99,7 @@ export class Discloser {
     body: Uint8Array,
     current: Uint8Array,
     { type, id, version }: AskedVersion,
-  ): Result<Disclosure, Withheld> {
+  ): Result<Disclosure, DisclosureRefusal> {
     const now = this.#askedIn(current, type, id); // first: what is wrong with a version of a hidden row must not decide the status
     if (!now.ok) return now;
     const old = this.#askedIn(body, type, id);
@@ -103,37 +109,40 @@ export class Discloser {
     if (!isObject(meta) || textAt(meta, "versionId") !== version) return err({ reason: "answer_mismatch" });
     const view = this.#viewOf(now.value);
     if (view === undefined) return err({ reason: "row_outside_access" });
-    const cut = cutResource(now.value, view, this.#context);
+    const cut = redactResource(now.value, view, this.#context);
     if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
     return this.#whole(old.value, this.#viewOf(old.value, now.value), cut.value);
   }
 
   /** A resource as it is now, if it may leave. */
-  current(body: Uint8Array, type: string, id: string): Result<JsonObject, Withheld> {
+  current(body: Uint8Array, type: string, id: string): Result<JsonObject, DisclosureRefusal> {
     const now = this.#askedIn(body, type, id);
     return now.ok && !this.sees(now.value) ? err({ reason: "row_outside_access" }) : now;
   }
 
   /** One of a resource's versions, as {@link version} decides about it; nothing where it does not leave. Whom the resource is about now is concerned too. */
-  step(old: JsonObject, now: JsonObject): CutResource | undefined {
+  step(old: JsonObject, now: JsonObject): RedactedResource | undefined {
     this.#bases.residences.note(now);
     const [view, viewNow] = [this.#viewOf(old, now), this.#viewOf(now)];
     if (view === undefined || viewNow === undefined) return undefined;
-    const [cut, cutNow] = [cutResource(old, view, this.#context), cutResource(now, viewNow, this.#context)];
+    const [cut, cutNow] = [
+      redactResource(old, view, this.#context),
+      redactResource(now, viewNow, this.#context),
+    ];
     if (!cut.ok || !cutNow.ok) return undefined;
-    const named = bothNamed(cut.value, cutNow.value);
+    const named = concernedByBoth(cut.value, cutNow.value);
     return named.patients.size > patientsMax ? undefined : { ...cut.value, ...named };
   }
 
   /** A resource that comes along with rows that refer to it by these references (`Type:parameter`); nothing where it does not leave. */
   brought(resource: JsonObject, through: ReadonlySet<string>): Linked | undefined {
     this.#bases.residences.note(resource);
-    const view = this.#grant.viewBeside(resource, this.#bases.origin, through);
+    const view = this.#grant.viewIncluded(resource, this.#bases.origin, through);
     return view && this.#linked(resource, view, "include");
   }
 
   /** One entry of a searchset: a match that may leave, a resource that was brought along and may leave with one, or what else it is. */
-  entry(bytes: EntryBytes, type: string): Result<Entry, Withheld> {
+  entry(bytes: EntryBytes, type: string): Result<DisclosedEntry, DisclosureRefusal> {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok({ kind: "outcome" });
@@ -143,7 +152,10 @@ export class Discloser {
   }
 
   /** A row of a list that may leave, or one that does not. */
-  row(resource: JsonObject, type: string): Result<Extract<Entry, { kind: "match" | "hidden" }>, Withheld> {
+  row(
+    resource: JsonObject,
+    type: string,
+  ): Result<Extract<DisclosedEntry, { kind: "match" | "hidden" }>, DisclosureRefusal> {
     this.#bases.residences.note(resource);
     // The row first: what is wrong with a hidden one must not decide the status.
     const view = this.#isAskedFor(resource) ? this.#viewOf(resource) : undefined;
@@ -162,7 +174,7 @@ export class Discloser {
   seen(row: JsonObject): (DecidingRow & { readonly shown: JsonObject }) | undefined {
     this.#bases.residences.note(row);
     const view = this.#isAskedFor(row) ? this.#viewOf(row) : undefined;
-    const cut = view && cutResource(row, view, this.#context);
+    const cut = view && redactResource(row, view, this.#context);
     if (cut?.ok !== true || !this.#shows(cut.value.resource)) return undefined;
     const { resource: shown, patients, unseen, room, unnamed } = cut.value;
     return {
@@ -188,15 +200,15 @@ export class Discloser {
     return meetsCriteria(cut, this.#grant.shown ?? [], this.#bases.public);
   }
 
-  #beside(resource: JsonObject): Result<Entry, Withheld> {
+  #beside(resource: JsonObject): Result<DisclosedEntry, DisclosureRefusal> {
     this.#bases.residences.note(resource);
-    const { includes, viewBeside } = this.#grant;
+    const { includes, viewIncluded } = this.#grant;
     // By any of the includes that could lead here; by which one does, the page knows at its end.
-    const view = viewBeside(resource, this.#bases.origin, new Set(includes.map(({ name }) => name)));
+    const view = viewIncluded(resource, this.#bases.origin, new Set(includes.map(({ name }) => name)));
     if (view === undefined) return ok({ kind: "dropped" });
     const linked = this.#linked(resource, view, "include");
     const through = (names: ReadonlySet<string>) => {
-      const own = viewBeside(resource, this.#bases.origin, names);
+      const own = viewIncluded(resource, this.#bases.origin, names);
       return own === undefined || own === view ? own && linked : this.#linked(resource, own, "include");
     };
     return ok(linked === undefined ? { kind: "dropped" } : { kind: "include", ...linked, through });
@@ -205,7 +217,7 @@ export class Discloser {
   /** Nothing where it does not leave: what is wrong with one resource must not decide whether there is an answer. */
   #linked(resource: JsonObject, view: ResourceView, mode: "match" | "include"): Linked | undefined {
     const [type, id] = [textAt(resource, "resourceType") ?? "", textAt(resource, "id")];
-    const cut = cutResource(resource, view, mode === "match" ? this.#context : this.#contextOf(type));
+    const cut = redactResource(resource, view, mode === "match" ? this.#context : this.#contextOf(type));
     if (!cut.ok || id === undefined || !isId(id) || (mode === "match" && !this.#shows(cut.value.resource)))
       return undefined;
     const text = utf8(entryText(this.#bases.public, { mode, type, id, resource: cut.value.resource }));
@@ -216,7 +228,7 @@ export class Discloser {
   }
 
   /** The row first, as with an entry: that a hidden one comes under another id or version than it was asked for must not tell that it is there. */
-  #askedIn(body: Uint8Array, type: string, id: string): Result<JsonObject, Withheld> {
+  #askedIn(body: Uint8Array, type: string, id: string): Result<JsonObject, DisclosureRefusal> {
     const answer = readJson(body);
     if (!answer.ok) return err(unread(answer.error));
     if (isObject(answer.value)) this.#bases.residences.note(answer.value);
@@ -234,12 +246,16 @@ export class Discloser {
     return narrowed;
   }
 
-  #whole(resource: JsonObject, view: ResourceView | undefined, now?: Naming): Result<Disclosure, Withheld> {
+  #whole(
+    resource: JsonObject,
+    view: ResourceView | undefined,
+    now?: ConcernedPatients,
+  ): Result<Disclosure, DisclosureRefusal> {
     if (view === undefined) return err({ reason: "row_outside_access" });
-    const cut = cutResource(resource, view, this.#context);
+    const cut = redactResource(resource, view, this.#context);
     if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
     const text = utf8(JSON.stringify(cut.value.resource));
-    const named = now === undefined ? cut.value : bothNamed(cut.value, now);
+    const named = now === undefined ? cut.value : concernedByBoth(cut.value, now);
     // What stands for hidden elements may be longer than they were.
     if (text.length > resourceBytesMax) return err({ reason: "resource_withheld", because: "too_large" });
     if (named.patients.size > patientsMax)
@@ -258,7 +274,7 @@ export class Discloser {
   }
 }
 
-export type Entry =
+export type DisclosedEntry =
   | ({ readonly kind: "match" } & Linked)
   | ({ readonly kind: "include" } & Candidate)
   /** A match that does not leave. */

@@ -40,7 +40,7 @@ export interface DisclosedWindow {
 }
 
 /** Whom a resource concerns that is shown: for its record. */
-export interface Naming {
+export interface ConcernedPatients {
   /** Ids of patients of the origin: whose it is, and to whom what leaves refers. */
   readonly patients: ReadonlySet<string>;
   /** Of these the ones whom nothing names that leaves. */
@@ -52,7 +52,7 @@ export interface Naming {
 }
 
 /** Whom two versions of a resource concern, both of which may be seen. */
-export function bothNamed(one: Naming, other: Naming): Naming {
+export function concernedByBoth(one: ConcernedPatients, other: ConcernedPatients): ConcernedPatients {
   const seen = new Set(
     [one, other].flatMap(({ patients, unseen }) => [...patients].filter((patient) => !unseen.has(patient))),
   );
@@ -62,7 +62,7 @@ export function bothNamed(one: Naming, other: Naming): Naming {
 }
 
 /** A resource that leaves, cut and written out, and whom it concerns. */
-export interface Released extends Naming {
+export interface Released extends ConcernedPatients {
   readonly type: string;
   readonly id: string;
   readonly text: Uint8Array;

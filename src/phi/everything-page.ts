@@ -4,8 +4,8 @@ import type { EntryBytes } from "#fhir/json/entry-splitter";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { EverythingGrant } from "#policy/evaluate-listing";
-import type { Linked } from "./beside.ts";
-import { Discloser, type NamedBases, type Withheld } from "./disclose.ts";
+import type { Linked } from "./included.ts";
+import { Discloser, type NamedBases, type DisclosureRefusal } from "./disclose.ts";
 import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 import { pageBytesMax, type Offered } from "./page.ts";
 
@@ -47,7 +47,7 @@ export class EverythingPage {
     return row && `${row.type}/${row.id}`;
   }
 
-  keyOf(bytes: EntryBytes): Result<string | undefined, Withheld> {
+  keyOf(bytes: EntryBytes): Result<string | undefined, DisclosureRefusal> {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "unreadable") return ok("");
@@ -62,7 +62,7 @@ export class EverythingPage {
     this.#keys.add(key);
   }
 
-  offer(bytes: EntryBytes): Result<Offered, Withheld> {
+  offer(bytes: EntryBytes): Result<Offered, DisclosureRefusal> {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok("no match");
@@ -76,7 +76,7 @@ export class EverythingPage {
     return this.#hide();
   }
 
-  #hide(): Result<Offered, Withheld> {
+  #hide(): Result<Offered, DisclosureRefusal> {
     this.#withheld += 1;
     return ok("hidden");
   }
@@ -90,7 +90,7 @@ export class EverythingPage {
     );
   }
 
-  #take(row: Linked): Result<Offered, Withheld> {
+  #take(row: Linked): Result<Offered, DisclosureRefusal> {
     const { type, id, text } = row.released;
     const key = `${type}/${id}`;
     if (this.#keys.has(key)) return ok("hidden");
@@ -119,7 +119,7 @@ export class EverythingPage {
   }
 
   /** What the origin has of what is referred to. */
-  bring(resources: readonly JsonObject[]): Result<undefined, Withheld> {
+  bring(resources: readonly JsonObject[]): Result<undefined, DisclosureRefusal> {
     const { referred } = this;
     for (const resource of resources) {
       const key = keyOf(resource);

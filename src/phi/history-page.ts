@@ -6,7 +6,7 @@ import { isObject, property, textAt, type JsonObject } from "#fhir/json/json";
 import { isId } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { HistoryGrant } from "#policy/evaluate-listing";
-import { Discloser, type NamedBases, type Withheld } from "./disclose.ts";
+import { Discloser, type NamedBases, type DisclosureRefusal } from "./disclose.ts";
 import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 import { pageBytesMax, type Offered } from "./page.ts";
 
@@ -50,7 +50,7 @@ export class HistoryPage {
     return this.#rows.length === 0;
   }
 
-  keyOf(bytes: EntryBytes): Result<string | undefined, Withheld> {
+  keyOf(bytes: EntryBytes): Result<string | undefined, DisclosureRefusal> {
     const entry = readHistoryEntry(bytes, this.#bases.origin);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.kind === "unreadable") return ok("");
@@ -69,7 +69,7 @@ export class HistoryPage {
     this.#keys.add(key);
   }
 
-  offer(bytes: EntryBytes): Result<Offered, Withheld> {
+  offer(bytes: EntryBytes): Result<Offered, DisclosureRefusal> {
     const entry = readHistoryEntry(bytes, this.#bases.origin);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.kind === "unreadable") return this.#hide();
@@ -98,12 +98,12 @@ export class HistoryPage {
     return this.#grant.id === undefined || this.#grant.id === id;
   }
 
-  #hide(): Result<Offered, Withheld> {
+  #hide(): Result<Offered, DisclosureRefusal> {
     this.#withheld += 1;
     return ok("hidden");
   }
 
-  #take(key: string, row: Released): Result<Offered, Withheld> {
+  #take(key: string, row: Released): Result<Offered, DisclosureRefusal> {
     if (this.#keys.has(key)) return ok("hidden");
     if (row.text.length > pageBytesMax) return this.#hide(); // masks made it longer than any page
     if (this.#rows.length < this.#room) this.#taken.push(row);

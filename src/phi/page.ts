@@ -3,8 +3,8 @@ import type { EntryBytes } from "#fhir/json/entry-splitter";
 import { resourceBytesMax, textAt } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { Grant, SearchExpectation } from "#policy/grant";
-import { broughtAlong, type Candidate, type Linked } from "./beside.ts";
-import { Discloser, type Joined, type NamedBases, type Withheld } from "./disclose.ts";
+import { includedResources, type Candidate, type Linked } from "./included.ts";
+import { Discloser, type Joined, type NamedBases, type DisclosureRefusal } from "./disclose.ts";
 import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 
 /** Of a page's entries. Above it the page ends early, and the rest is behind its next link. */
@@ -53,7 +53,7 @@ export class Page {
   }
 
   /** Id of a row on the way past this page; nothing for what is no row. */
-  keyOf(bytes: EntryBytes): Result<string | undefined, Withheld> {
+  keyOf(bytes: EntryBytes): Result<string | undefined, DisclosureRefusal> {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "unreadable") return ok("");
@@ -70,7 +70,7 @@ export class Page {
   }
 
   /** The bytes of an entry. Whether it counts is known when its page was read to the end. */
-  offer(entry: EntryBytes): Result<Offered, Withheld> {
+  offer(entry: EntryBytes): Result<Offered, DisclosureRefusal> {
     const decided = this.#discloser.entry(entry, this.#expects.type);
     if (!decided.ok) return decided;
     switch (decided.value.kind) {
@@ -88,7 +88,7 @@ export class Page {
     }
   }
 
-  #offerRow(row: Linked): Result<Offered, Withheld> {
+  #offerRow(row: Linked): Result<Offered, DisclosureRefusal> {
     const { id, text } = row.released;
     // A searchset has each row once (FHIR R4 §3.1.1.3): said twice, the place after it would be two, and the pages would never end.
     if (this.#ids.has(id)) return ok("hidden");
@@ -102,12 +102,12 @@ export class Page {
     return ok("shown");
   }
 
-  #hide(): Result<Offered, Withheld> {
+  #hide(): Result<Offered, DisclosureRefusal> {
     this.#withheld += 1;
     return ok("hidden");
   }
 
-  #offerBeside(candidate: Candidate): Result<Offered, Withheld> {
+  #offerBeside(candidate: Candidate): Result<Offered, DisclosureRefusal> {
     const { type, id, text } = candidate.released;
     const key = `${type}/${id}`;
     if (this.#candidates.has(key)) return ok("no match");
@@ -123,11 +123,11 @@ export class Page {
   }
 
   #brought(): readonly Released[] {
-    return broughtAlong(this.#rows, [...this.#candidates.values()], this.#grant.includes);
+    return includedResources(this.#rows, [...this.#candidates.values()], this.#grant.includes);
   }
 
   /** @param next link of the next page; @param isFirst without a next one it is the whole, and its length may be told. */
-  finish(next: string | undefined, isFirst: boolean): Result<Disclosure, Withheld> {
+  finish(next: string | undefined, isFirst: boolean): Result<Disclosure, DisclosureRefusal> {
     const { type, question } = this.#expects;
     const self = `${this.#bases.public}/${type}${question === "" ? "" : `?${question}`}`;
     const total = isFirst && next === undefined ? this.#rows.length : undefined;

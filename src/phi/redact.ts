@@ -3,7 +3,7 @@ import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObje
 import { mentionOf, patientIn, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
-import { everything } from "#policy/view/shown";
+import { showsAll } from "#policy/view/shown";
 import {
   compileView,
   type ElementView,
@@ -12,13 +12,13 @@ import {
   type SlicedView,
 } from "#policy/view/view";
 import { fragmentOf, keepReferred, markSubsetted } from "./contained.ts";
-import { patientsMax, type Naming } from "./disclosure.ts";
+import { patientsMax, type ConcernedPatients } from "./disclosure.ts";
 import { isShown } from "./extension.ts";
 import type { Bases, OriginUrls } from "./origin-urls.ts";
 import { isAddress, isOfType, urlTypes } from "./primitive.ts";
 
 /** What cutting needs to know beside the view, the same for all of one answer. */
-export interface CutContext {
+export interface RedactContext {
   readonly bases: Bases;
   readonly urls: OriginUrls;
   /** The view of a resource inside another one, by its own type's rule; `undefined`: it does not leave. */
@@ -29,7 +29,7 @@ export interface CutContext {
   readonly note?: (cut: JsonObject, from: JsonObject) => void;
 }
 
-export interface CutResource extends Naming {
+export interface RedactedResource extends ConcernedPatients {
   readonly resource: JsonObject;
   /** Resources inside that were dropped whole. */
   readonly withheld: number;
@@ -40,7 +40,7 @@ export interface CutResource extends Naming {
 }
 
 /** Why a resource does not leave at all: a part of it that cannot be understood could change what the rest means. */
-export type CutRefusal =
+export type RedactRefusal =
   | "modifier_extension"
   | "implicit_rules"
   | "malformed"
@@ -48,14 +48,14 @@ export type CutRefusal =
   | "too_many_patients";
 
 /** Why a resource that was not read is as good as hidden. */
-export type Unreadable = "too_large" | "too_deep" | "duplicate_key";
+export type UnreadableJson = "too_large" | "too_deep" | "duplicate_key";
 
 /** Cuts one resource to its view: the plain engine, which the fast one is tested against. The resource itself is not changed. */
-export function cutResource(
+export function redactResource(
   resource: JsonObject,
   view: ResourceView,
-  context: CutContext,
-): Result<CutResource, CutRefusal> {
+  context: RedactContext,
+): Result<RedactedResource, RedactRefusal> {
   const cutter = new Cutter(context, resource, view, new Map());
   const cut = cutter.cut();
   if (cut === undefined) return err(cutter.fault ?? "malformed");
@@ -63,12 +63,12 @@ export function cutResource(
 }
 
 /** An extension that is shown is shown whole. */
-export const extensionView = compileView("Extension", everything, { all: true, urls: new Set() });
+export const extensionView = compileView("Extension", showsAll, { all: true, urls: new Set() });
 const siblingViews = new WeakMap<ExtensionList, ObjectView>();
 
 /** The view of `_birthDate` and its like: the id and extensions of a primitive, shown with it. */
 export function siblingView(extensions: ExtensionList): ObjectView {
-  const view = siblingViews.get(extensions) ?? compileView("Element", everything, extensions);
+  const view = siblingViews.get(extensions) ?? compileView("Element", showsAll, extensions);
   siblingViews.set(extensions, view);
   return view;
 }
@@ -76,7 +76,7 @@ export function siblingView(extensions: ExtensionList): ObjectView {
 type Members = Record<string, Json>;
 type PrimitiveView = Extract<ElementView, { kind: "primitive" }>;
 
-type Entries = Map<JsonObject, CutResource | undefined>;
+type Entries = Map<JsonObject, RedactedResource | undefined>;
 
 // Real resources hold a handful. A list is cut twice, so a long one would cost more than its bytes.
 export const containedMax = 200;
@@ -103,14 +103,14 @@ function showsReference(view: ObjectView, [first, ...below]: readonly string[]):
 
 /** Cuts one resource. A method gives nothing where nothing is left; once `fault` is set, nothing of the resource leaves. */
 class Cutter {
-  fault: CutRefusal | undefined;
-  readonly #context: CutContext;
+  fault: RedactRefusal | undefined;
+  readonly #context: RedactContext;
   readonly #resource: JsonObject;
   readonly #isContained: boolean;
   readonly #view: ResourceView;
   /** What became of each resource in an entry, at any depth: a contained resource is cut twice, and an entry of it once. */
   readonly #entries: Entries;
-  readonly #contained: readonly CutResource[];
+  readonly #contained: readonly RedactedResource[];
   /** Contained resources that leave; nothing else may be referred to by `#id`. */
   readonly #fragments: ReadonlySet<string>;
   readonly #refersTo = new Set<string>();
@@ -127,7 +127,7 @@ class Cutter {
 
   /** @param container of a contained resource: which others of its container it may refer to. */
   constructor(
-    context: CutContext,
+    context: RedactContext,
     resource: JsonObject,
     view: ResourceView,
     entries: Entries,
@@ -143,7 +143,7 @@ class Cutter {
     this.#fragments = container ?? new Set(this.#contained.map((inside) => fragmentOf(inside.resource)));
   }
 
-  cut(): CutResource | undefined {
+  cut(): RedactedResource | undefined {
     const { object, subsetted } = this.#view;
     if (
       property(this.#resource, "implicitRules") !== undefined ||
@@ -183,12 +183,12 @@ class Cutter {
     return owners;
   }
 
-  #fail(reason: CutRefusal): undefined {
+  #fail(reason: RedactRefusal): undefined {
     this.fault ??= reason;
   }
 
   /** Contained resources, each by its own type's rule, where the view lists them. One that is withheld takes the references to it along. */
-  #cutContained(): readonly CutResource[] {
+  #cutContained(): readonly RedactedResource[] {
     const list = property(this.#resource, "contained");
     if (list === undefined || !this.#view.object.elements.has("contained")) return [];
     if (!isArray(list) || list.length > containedMax) return this.#fail("malformed") ?? [];
@@ -212,7 +212,7 @@ class Cutter {
   }
 
   /** Whom a resource inside names that leaves. */
-  #name({ patients, unseen, room, unnamed }: Naming): void {
+  #name({ patients, unseen, room, unnamed }: ConcernedPatients): void {
     for (const patient of patients) {
       this.#patients.add(patient);
       if (!unseen.has(patient)) this.#seen.add(patient);
@@ -398,7 +398,7 @@ class Cutter {
   }
 
   /** Cut once, whatever holds it: nothing in it refers to what is around it. */
-  #entry(resource: JsonObject): CutResource | undefined {
+  #entry(resource: JsonObject): RedactedResource | undefined {
     if (this.#entries.has(resource)) return this.#entries.get(resource);
     const view = this.#context.viewInside(resource, "entry");
     const cut = view && new Cutter(this.#context, resource, view, this.#entries).cut();

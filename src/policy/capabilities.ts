@@ -8,7 +8,7 @@ import { evaluate, evaluateSearch, mayBeMasked } from "./evaluate.ts";
 import { evaluateAccounting } from "./evaluate-accounting.ts";
 import { evaluateListing } from "./evaluate-listing.ts";
 import { evaluateWrite } from "./evaluate-write.ts";
-import type { Access } from "./hold.ts";
+import type { Access } from "./row-access.ts";
 import { searchableBy } from "./searchable.ts";
 
 /**

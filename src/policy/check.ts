@@ -3,12 +3,12 @@ import { elementsOf, isPrimitive } from "#fhir/r4/elements";
 import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { compileRule } from "./compile.ts";
-import { neededBeside } from "#policy/view/invariants";
+import { requiredWith } from "#policy/view/invariants";
 import { readPath } from "#policy/view/element-path";
 import { mayRepeat, resolvePath } from "#policy/view/resolve";
 import type { PolicyDocument, PolicyProblem, PolicyRule, RowCondition } from "./schema.ts";
 import { searchableBy } from "./searchable.ts";
-import { isNothing, nothing, union, type Shown } from "#policy/view/shown";
+import { isNothing, showsNothing, union, type Shown } from "#policy/view/shown";
 import { unsafeWrites } from "./unsafe-writes.ts";
 import { compileView } from "#policy/view/view";
 
@@ -100,7 +100,7 @@ function brokenInvariants(type: string, shown: Shown): readonly string[] {
     elementsOf(type)
       .get(name)
       ?.forms.some((form) => shown.elements.has(form.name));
-  const rules = Object.hasOwn(neededBeside, type) ? (neededBeside[type] ?? []) : [];
+  const rules = Object.hasOwn(requiredWith, type) ? (requiredWith[type] ?? []) : [];
   const here = rules
     .filter(
       ({ shows, needs }) =>
@@ -109,7 +109,10 @@ function brokenInvariants(type: string, shown: Shown): readonly string[] {
     .map(({ shows, needs, key }) => `${type}.${shows} is shown without ${needs} (${key})`);
   const below = [...elementsOf(type).values()].flatMap(({ name, forms }) =>
     forms.flatMap((form) => {
-      const child = union(shown.elements.get(name) ?? nothing, shown.elements.get(form.name) ?? nothing);
+      const child = union(
+        shown.elements.get(name) ?? showsNothing,
+        shown.elements.get(form.name) ?? showsNothing,
+      );
       if (isPrimitive(form.type)) return [];
       const base: Shown = { ...child, slices: [] };
       const items = child.slices.map((slice) => union(base, slice.shown));

@@ -11,7 +11,7 @@ import type {
   RuleInteraction,
   UserRelation,
 } from "./schema.ts";
-import { everything, shownBy, union, type Shown } from "#policy/view/shown";
+import { showsAll, shownBy, union, type Shown } from "#policy/view/shown";
 import { compileView, type ExtensionList, type ObjectView } from "#policy/view/view";
 
 /** A policy made ready: once per digest, then shared by every request. */
@@ -77,8 +77,7 @@ export function compileRule(rule: PolicyRule): CompiledRule {
   return {
     interactions: new Set(rule.interactions),
     conditions: (rule.where ?? []).map(compileCondition),
-    shown:
-      rule.show === "everything" ? everything : union(...rule.show.map((path) => shownBy(readPath(path)))),
+    shown: rule.show === "everything" ? showsAll : union(...rule.show.map((path) => shownBy(readPath(path)))),
     extensions: { all: rule.show === "everything", urls: new Set(rule.extensions) },
     search: rule.search === undefined ? undefined : new Set(rule.search),
     referredBy: new Set(rule.referredBy),

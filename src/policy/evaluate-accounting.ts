@@ -6,7 +6,7 @@ import type { CompiledPolicy, CompiledRule } from "./compile.ts";
 import { evaluate } from "./evaluate.ts";
 import { allowed } from "./evaluate-listing.ts";
 import type { Grant, PolicyRefusal } from "./grant.ts";
-import { holdOf, type Access } from "./hold.ts";
+import { rowAccessOf, type Access } from "./row-access.ts";
 
 /** A permitted accounting of disclosures. */
 export interface AccountingGrant {
@@ -45,7 +45,7 @@ export function evaluateAccounting(
     scopes: access.scopes.filter((scope) => scope.context === context),
     patient: access.patient,
   };
-  if (holdOf(narrowed, "AuditEvent", "r") === undefined)
+  if (rowAccessOf(narrowed, "AuditEvent", "r") === undefined)
     return err({ reason: "scope_insufficient", type: "AuditEvent", interaction: "read" });
   const read = (id: string) => evaluate(policy, narrowed, { kind: "read", type: "Patient", id });
   const first = read(asked.id);

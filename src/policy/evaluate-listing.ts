@@ -16,7 +16,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy } from "./compile.ts";
 import { evaluate, evaluateSearch } from "./evaluate.ts";
 import type { Grant, PolicyRefusal, SearchGrant } from "./grant.ts";
-import { holdOf, isEverybodys, type Access } from "./hold.ts";
+import { rowAccessOf, isUnrestricted, type Access } from "./row-access.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
 import type { PolicyOperation } from "./schema.ts";
 import { searchableBy } from "./searchable.ts";
@@ -92,12 +92,12 @@ function evaluateHistory(
   if (!read.ok) return read;
   const { expects } = read.value;
   // Who is nobody's own is read as it is now, for the sake of a row that refers to it now.
-  if (expects.kind !== "search" && expects.witnesses.length > 0)
+  if (expects.kind !== "search" && expects.referrers.length > 0)
     return err({ reason: "outside_patient_compartment", type });
   const rules = policy.rulesFor(type).filter(({ interactions }) => interactions.has("read"));
-  const hold = holdOf(access, type, "r");
+  const hold = rowAccessOf(access, type, "r");
   const isOfAll =
-    hold !== undefined && isEverybodys(hold) && rules.some(({ conditions }) => conditions.length === 0);
+    hold !== undefined && isUnrestricted(hold) && rules.some(({ conditions }) => conditions.length === 0);
   if (id === undefined && !isOfAll) return err({ reason: "history_needs_unrestricted_access", type });
 
   // Asking by time finds the time out.

@@ -7,15 +7,15 @@ import { isRowOf, type CompiledPolicy, type CompiledRule, type ResourceView } fr
 import { evaluate } from "./evaluate.ts";
 import type { Grant, PolicyRefusal } from "./grant.ts";
 import {
-  canHold,
+  canCover,
   categoryElements,
-  holdOf,
-  isHeld,
-  mayGoWith,
-  namesHeld,
+  rowAccessOf,
+  coversRow,
+  coversNested,
+  coversNamedPatient,
   type Access,
-  type Hold,
-} from "./hold.ts";
+  type RowAccess,
+} from "./row-access.ts";
 import { isLabelled } from "./labels.ts";
 import { isMoved } from "./moving.ts";
 import { changesRelation, showsMore, widensSight } from "./self-widening.ts";
@@ -85,20 +85,20 @@ export function evaluateWrite(
   const { interaction, permission } = grants[write.kind];
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
   if (rules.length === 0) return err({ reason: "rule_missing", type, interaction });
-  const hold = holdOf(access, type, permission);
+  const hold = rowAccessOf(access, type, permission);
   if (hold === undefined) return err({ reason: "scope_insufficient", type, interaction });
   // A practitioner or an organization is more patients' than one: nobody changes it by one patient's leave.
-  if (!canHold(hold, type)) return err({ reason: "outside_patient_compartment", type });
+  if (!canCover(hold, type)) return err({ reason: "outside_patient_compartment", type });
   const read =
     write.kind === "create" ? undefined : evaluate(policy, access, { kind: "read", type, id: write.id });
   if (read?.ok === false) return read;
-  if (read?.value.expects.kind === "read" && read.value.expects.witnesses.length > 0)
+  if (read?.value.expects.kind === "read" && read.value.expects.referrers.length > 0)
     return err({ reason: "outside_patient_compartment", type });
 
-  const patients = holdOf(access, "Patient", permission);
+  const patients = rowAccessOf(access, "Patient", permission);
   const writing = { policy, access, type, hold, interaction, permission };
   const writable: WriteGrant["writable"] = (resource, base) => {
-    if (!isHeld(hold, resource, type, base) || isLabelled(resource)) return undefined;
+    if (!coversRow(hold, resource, type, base) || isLabelled(resource)) return undefined;
     return viewBy(policy, type, rules, resource);
   };
   const writableInside: WriteGrant["writableInside"] = (resource, base, nesting) =>
@@ -109,7 +109,7 @@ export function evaluateWrite(
     writable,
     mayLinkTo: (other, base) =>
       read === undefined
-        ? patients !== undefined && namesHeld(patients, other, base)
+        ? patients !== undefined && coversNamedPatient(patients, other, base)
         : read.value.mayLinkTo(other, base),
     writableInside,
     decidingMembers: new Set([
@@ -172,7 +172,7 @@ interface Writing {
   readonly access: Access;
   /** Of the resource that the write is about. */
   readonly type: string;
-  readonly hold: Hold;
+  readonly hold: RowAccess;
   readonly interaction: "create" | "update" | "delete";
   readonly permission: "c" | "u" | "d";
 }
@@ -184,9 +184,9 @@ function insideBy(
   nesting: Nesting,
 ): ResourceView | undefined {
   const type = textAt(resource, "resourceType");
-  const held = type === undefined ? undefined : holdOf(access, type, permission);
+  const held = type === undefined ? undefined : rowAccessOf(access, type, permission);
   if (type === undefined || held === undefined || isLabelled(resource)) return undefined;
-  if (!mayGoWith(held, hold, resource, type, base, nesting)) return undefined;
+  if (!coversNested(held, hold, resource, type, base, nesting)) return undefined;
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
   return viewBy(policy, type, rules, resource);
 }

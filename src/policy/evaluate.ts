@@ -14,13 +14,22 @@ import type {
   GrantedJoin,
   PolicyRefusal,
   SearchGrant,
-  Witness,
+  Referrer,
 } from "./grant.ts";
-import { canHold, holding, holdOf, isReached, mayGoWith, namesHeld, type Access, type Hold } from "./hold.ts";
+import {
+  canCover,
+  accessParameters,
+  rowAccessOf,
+  coversRowOrShared,
+  coversNested,
+  coversNamedPatient,
+  type Access,
+  type RowAccess,
+} from "./row-access.ts";
 import { grantIncludes } from "./includes.ts";
 import { hasContext, isLabelled } from "./labels.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
-import { narrowing, reachOf } from "./reach.ts";
+import { conditionParameters, rulesForSearch } from "./search-rules.ts";
 import { searchableBy } from "./searchable.ts";
 
 // A question that is longer goes as a form: servers cut URLs short at 8 KB, and a join's answer may be hundreds of ids.
@@ -47,12 +56,12 @@ function evaluateRead(
   const found = rulesOf(policy, access, type, "read");
   if (!found.ok) return found;
   const { hold } = found.value;
-  const isShared = !canHold(hold, type);
+  const isShared = !canCover(hold, type);
   const rules = isShared
     ? found.value.rules.filter(({ referredBy }) => referredBy.size > 0)
     : found.value.rules;
-  const witnesses = isShared ? witnessesOf(policy, access, rules, type, id) : [];
-  if (isShared && witnesses.length === 0) return err({ reason: "outside_patient_compartment", type });
+  const referrers = isShared ? referrersOf(policy, access, rules, type, id) : [];
+  if (isShared && referrers.length === 0) return err({ reason: "outside_patient_compartment", type });
 
   const current = { path: `${type}/${id}`, query: "" };
   const behind = (type: ResourceType, id: string) => evaluateRead(policy, access, { kind: "read", type, id });
@@ -62,7 +71,7 @@ function evaluateRead(
     const expects = {
       type,
       id,
-      witnesses,
+      referrers,
       referredBy,
       behind,
       whenContextIsSeen: () => grantBy(rules, true),
@@ -87,8 +96,10 @@ export function evaluateSearch(
   if (!found.ok) return found;
   const { rules, hold } = found.value;
   // A practitioner or an organization is whoever's record refers to it: it is read by reference, and never searched for.
-  if (!canHold(hold, type)) return err({ reason: "outside_patient_compartment", type });
-  const reached = reachOf(policy, rules, search, back, (definition) => mayBeMasked(access, type, definition));
+  if (!canCover(hold, type)) return err({ reason: "outside_patient_compartment", type });
+  const reached = rulesForSearch(policy, rules, search, back, (definition) =>
+    mayBeMasked(access, type, definition),
+  );
   if (!reached.ok) return reached;
   const reach = reached.value;
   const joins = grantJoins(policy, access, search);
@@ -97,7 +108,11 @@ export function evaluateSearch(
   if (!includes.ok) return includes;
 
   const count = pageCount(search.count);
-  const narrowed = [...parameters, ...narrowing(type, reach), ...holding(hold, type, parameters)];
+  const narrowed = [
+    ...parameters,
+    ...conditionParameters(type, reach),
+    ...accessParameters(hold, type, parameters),
+  ];
   const askJoined = (joined: readonly SearchParameter[]): FhirQuestion => {
     // Never the client's `_count`: a page that hidden rows fill or end would tell that they are there.
     const asked = {
@@ -139,7 +154,7 @@ export function evaluateSearch(
 export function mayBeMasked(access: Access, type: string, { paths }: SearchParameter["definition"]): boolean {
   const isLink =
     type === "Patient" && paths?.some(([first, second]) => first === "link" && second === "other") === true;
-  return isLink && holdOf(access, "Patient", "r")?.some(({ to }) => to === undefined) !== true;
+  return isLink && rowAccessOf(access, "Patient", "r")?.some(({ to }) => to === undefined) !== true;
 }
 
 /** A reference that an include goes by stays, since what it brings along comes with the row that refers to it; and so does what a row has to show. */
@@ -165,10 +180,10 @@ function rulesOf(
   access: Access,
   type: string,
   interaction: "read" | "search", // whoever may read a resource may read its versions
-): Result<{ readonly rules: readonly CompiledRule[]; readonly hold: Hold }, PolicyRefusal> {
+): Result<{ readonly rules: readonly CompiledRule[]; readonly hold: RowAccess }, PolicyRefusal> {
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
   if (rules.length === 0) return err({ reason: "rule_missing", type, interaction });
-  const hold = holdOf(access, type, interaction === "read" ? "r" : "s");
+  const hold = rowAccessOf(access, type, interaction === "read" ? "r" : "s");
   return hold === undefined ? err({ reason: "scope_insufficient", type, interaction }) : ok({ rules, hold });
 }
 
@@ -189,13 +204,13 @@ function grantJoins(
 }
 
 /** The searches that could find a row which names this resource, by the references that its rules list. */
-function witnessesOf(
+function referrersOf(
   policy: CompiledPolicy,
   access: Access,
   rules: readonly CompiledRule[],
   type: ResourceType,
   id: string,
-): readonly Witness[] {
+): readonly Referrer[] {
   const names = new Set(rules.flatMap(({ referredBy }) => [...referredBy]));
   return [...names].flatMap((name) => {
     const [source = "", code = ""] = name.split(":");
@@ -229,7 +244,7 @@ interface Scene {
   readonly access: Access;
   readonly type: string;
   readonly rules: readonly CompiledRule[];
-  readonly hold: Hold;
+  readonly hold: RowAccess;
   readonly elements: ReadonlySet<string> | undefined;
   /** What a Binary stands behind was read before, and may be seen. */
   readonly contextIsSeen?: boolean;
@@ -255,9 +270,9 @@ function granted(
       ? undefined
       : policy.viewOf(type, readable);
   };
-  const holds = new Map<string, Hold | undefined>(); // asked for at each resource inside a row
+  const holds = new Map<string, RowAccess | undefined>(); // asked for at each resource inside a row
   const holdToRead = (type: string) => {
-    if (!holds.has(type)) holds.set(type, holdOf(access, type, "r"));
+    if (!holds.has(type)) holds.set(type, rowAccessOf(access, type, "r"));
     return holds.get(type);
   };
   return {
@@ -271,7 +286,7 @@ function granted(
     viewOf: (resource, base, ...versions) => {
       const all = [resource, ...versions];
       const reaches = (rule: CompiledRule) => all.every((version) => isRowOf(rule, version));
-      if (!all.every((version) => isReached(hold, version, type, base) && !isLabelled(version)))
+      if (!all.every((version) => coversRowOrShared(hold, version, type, base) && !isLabelled(version)))
         return undefined;
       if (!contextIsSeen && all.some(hasContext)) return undefined;
       const reaching = rules.filter(reaches); // `reach` is a part of `rules`
@@ -287,23 +302,27 @@ function granted(
         typeof inside !== "string" ||
         held === undefined ||
         container === undefined ||
-        !canHold(container, brought ?? type)
+        !canCover(container, brought ?? type)
       )
         return undefined;
-      return mayGoWith(held, container, resource, inside, base, nesting)
+      return coversNested(held, container, resource, inside, base, nesting)
         ? readableBy(resource, inside)
         : undefined;
     },
     mayLinkTo: (other, base) => {
       const patients = holdToRead("Patient");
-      return patients !== undefined && namesHeld(patients, other, base);
+      return patients !== undefined && coversNamedPatient(patients, other, base);
     },
-    viewBeside: (resource, base, through) => {
+    viewIncluded: (resource, base, through) => {
       const beside = property(resource, "resourceType");
       const held = typeof beside === "string" ? holdToRead(beside) : undefined;
-      if (typeof beside !== "string" || held === undefined || !isReached(held, resource, beside, base))
+      if (
+        typeof beside !== "string" ||
+        held === undefined ||
+        !coversRowOrShared(held, resource, beside, base)
+      )
         return undefined;
-      return canHold(held, beside)
+      return canCover(held, beside)
         ? readableBy(resource, beside)
         : readableBy(resource, beside, isReferredBy(through));
     },

@@ -42,7 +42,7 @@ export interface Grant {
    * What may leave of a resource that is brought along with what was asked for, by the rules to read its own type. `through`: the references
    * that lead to it, as `Type:parameter`.
    */
-  readonly viewBeside: (
+  readonly viewIncluded: (
     resource: JsonObject,
     base: FhirBase,
     through: ReadonlySet<string>,
@@ -64,7 +64,7 @@ export interface ReadExpectation {
   readonly type: string;
   readonly id: string;
   /** One of them must be found, for what is nobody's own; none for what is somebody's. */
-  readonly witnesses: readonly Witness[];
+  readonly referrers: readonly Referrer[];
   /** What of the grant is left by these references alone, as `Type:parameter`: a rule shows its part to whom its own references lead there. */
   readonly referredBy: (names: ReadonlySet<string>) => Grant;
   /** Of a Binary that stands behind another resource: how to read that one … */
@@ -100,7 +100,7 @@ export interface GrantedJoin {
 }
 
 /** A search that finds a row which may be seen and refers to the resource: one of them must, for a resource that is nobody's own. */
-export interface Witness {
+export interface Referrer {
   /** `Type:parameter`. */
   readonly name: string;
   readonly search: SearchGrant;

@@ -5,7 +5,7 @@ import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search
 import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
 import type { GrantedInclude, PolicyRefusal } from "./grant.ts";
-import { canHold, holdOf, type Access } from "./hold.ts";
+import { canCover, rowAccessOf, type Access } from "./row-access.ts";
 import { searchableBy } from "./searchable.ts";
 
 /**
@@ -73,10 +73,10 @@ function readable(
   type: string,
   through?: string,
 ): readonly CompiledRule[] {
-  const hold = holdOf(access, type, "r");
+  const hold = rowAccessOf(access, type, "r");
   if (hold === undefined) return [];
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has("read"));
-  return canHold(hold, type)
+  return canCover(hold, type)
     ? rules
     : rules.filter((rule) => through !== undefined && rule.referredBy.has(through));
 }

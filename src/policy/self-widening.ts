@@ -3,7 +3,7 @@ import { property, textAt, type JsonObject } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { isSame } from "#fhir/json/same";
 import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
-import { canHold, holdOf, isReached, mayGoWith, type Access } from "./hold.ts";
+import { canCover, rowAccessOf, coversRowOrShared, coversNested, type Access } from "./row-access.ts";
 import type { UserRelation } from "./schema.ts";
 import { diffViews } from "#policy/view/view-diff";
 
@@ -90,10 +90,10 @@ interface Way {
 
 function waysToRow(access: Access, type: string): readonly Way[] {
   return (["read", "search"] as const).flatMap((by) => {
-    const hold = holdOf(access, type, by === "read" ? "r" : "s");
+    const hold = rowAccessOf(access, type, by === "read" ? "r" : "s");
     return hold === undefined
       ? []
-      : [{ by, reaches: (row: JsonObject, base: FhirBase) => isReached(hold, row, type, base) }];
+      : [{ by, reaches: (row: JsonObject, base: FhirBase) => coversRowOrShared(hold, row, type, base) }];
   });
 }
 
@@ -103,12 +103,12 @@ function waysInside(
   type: string,
   container: NonNullable<WrittenRow["container"]>,
 ): readonly Way[] {
-  const held = holdOf(access, type, "r");
+  const held = rowAccessOf(access, type, "r");
   return (["r", "s"] as const).flatMap((permission) => {
-    const around = holdOf(access, container.type, permission);
-    if (held === undefined || around === undefined || !canHold(around, container.type)) return [];
+    const around = rowAccessOf(access, container.type, permission);
+    if (held === undefined || around === undefined || !canCover(around, container.type)) return [];
     const reaches = (inside: JsonObject, base: FhirBase) =>
-      mayGoWith(held, around, inside, type, base, container.nesting);
+      coversNested(held, around, inside, type, base, container.nesting);
     return [{ by: "read" as const, reaches }];
   });
 }

@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { adminApp } from "#admin/app";
 import type { AuditEvent } from "#audit/event";
-import { readHold } from "#audit/accounting/suspension";
+import { readSuspension } from "#audit/accounting/suspension";
 import { err, ok } from "#kernel/result";
 import { machine, nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
@@ -31,7 +31,7 @@ function door(roles: readonly string[]) {
     },
     accountings: {
       hold(document) {
-        const read = readHold(document);
+        const read = readSuspension(document);
         if (!read.ok) return Promise.resolve(read);
         book.push(`held ${read.value.hold.id}`);
         return Promise.resolve(ok(undefined));

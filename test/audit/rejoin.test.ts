@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import { decodeRecord, encodeRecord } from "#audit/record";
-import { goesOn, rejoin } from "#audit/rejoin";
+import { isNextPart, rejoin } from "#audit/rejoin";
 import { splitEvent } from "#audit/split";
 import { instant } from "#kernel/clock";
 
@@ -44,11 +44,11 @@ test("a record goes on only with the next part of the same event", ({ expect }) 
   const [other] = recordsOf({ ...event, step: 3 });
   if (first === undefined || second === undefined || third === undefined || other === undefined)
     throw new Error("too few parts");
-  expect(goesOn(first, second)).toBe(true);
-  expect(goesOn(first, third)).toBe(false);
-  expect(goesOn(second, first)).toBe(false);
-  expect(goesOn(first, { ...second, event: other.event })).toBe(false);
-  expect(goesOn(first, { ...second, parts: 4 })).toBe(false);
+  expect(isNextPart(first, second)).toBe(true);
+  expect(isNextPart(first, third)).toBe(false);
+  expect(isNextPart(second, first)).toBe(false);
+  expect(isNextPart(first, { ...second, event: other.event })).toBe(false);
+  expect(isNextPart(first, { ...second, parts: 4 })).toBe(false);
 });
 
 test("a part that says another client, time, reason or outcome than the one before it is no part of its event", ({
@@ -57,7 +57,7 @@ test("a part that says another client, time, reason or outcome than the one befo
   const [first, second] = recordsOf(event);
   if (first === undefined || second === undefined)
     throw new Error("an event of 1,200 patients has several records");
-  expect(goesOn(first, second)).toBe(true);
+  expect(isNextPart(first, second)).toBe(true);
   const others: Partial<AuditEvent>[] = [
     { who: { client: "payer" } },
     { at: instant(event.at + 1) },
@@ -67,7 +67,8 @@ test("a part that says another client, time, reason or outcome than the one befo
     { what: { interaction: "read" } },
   ];
   for (const other of others)
-    expect(goesOn(first, { ...second, event: { ...second.event, ...other } }), JSON.stringify(other)).toBe(
-      false,
-    );
+    expect(
+      isNextPart(first, { ...second, event: { ...second.event, ...other } }),
+      JSON.stringify(other),
+    ).toBe(false);
 });

@@ -4,7 +4,7 @@ import { isReading, readInteraction } from "#fhir/interaction";
 import { isObject, readJson, type JsonObject } from "#fhir/json/json";
 import { parseScopes } from "#identity/scopes";
 import { originUrls } from "#phi/origin-urls";
-import { cutResource } from "#phi/redact";
+import { redactResource } from "#phi/redact";
 import { compilePolicy, type CompiledPolicy, type ResourceView } from "#policy/compile";
 import { diffPolicies } from "#authoring/diff";
 import { readPolicyDocument } from "#policy/document";
@@ -291,7 +291,7 @@ function referred(compiled: CompiledPolicy, cuts: ReturnType<typeof cutter>): re
   });
   if (!read.ok || !held.ok) throw new Error("a test's own mistake");
   return ["Observation:performer", "Encounter:participant"].map((name) =>
-    cuts(practitioner, held.value.viewBeside(practitioner, origin, new Set([name]))),
+    cuts(practitioner, held.value.viewIncluded(practitioner, origin, new Set([name]))),
   );
 }
 
@@ -306,7 +306,7 @@ function cutter() {
     known.set(view, ofView);
     const settled = ofView.get(row);
     if (settled !== undefined) return settled;
-    const cut = cutResource(row, view, context);
+    const cut = redactResource(row, view, context);
     const text = cut.ok ? JSON.stringify(cut.value.resource) : "withheld";
     ofView.set(row, text);
     return text;

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { readInteraction, type Interaction } from "#fhir/interaction";
 import { isArray, isObject, readJson, type Json, type JsonObject } from "#fhir/json/json";
 import { parseScopes } from "#identity/scopes";
-import { explainCut } from "#authoring/explain-cut";
+import { explainRedaction } from "#authoring/explain-redaction";
 import { explainSample } from "#authoring/explain-sample";
 import { originUrls } from "#phi/origin-urls";
 import { compilePolicy } from "#policy/compile";
@@ -49,7 +49,7 @@ test("of any resource and view, what is not told as removed leaves, and what is 
         const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has("read"));
         fc.pre(rules.length > 0);
         const resource = randomResource(type, dice(seed));
-        const explained = explainCut(resource, policy.viewOf(type, rules), context);
+        const explained = explainRedaction(resource, policy.viewOf(type, rules), context);
         if (!explained.ok) return;
         const { after, changes } = explained.value;
         const removed = changes.filter(({ kind }) => kind === "removed").map(({ path }) => path);

@@ -7,7 +7,7 @@ import type { FoundLine } from "#audit/accounting/disclosures";
 import { accountingBundle } from "#audit/accounting/fhir";
 import { accountingCsv } from "#audit/accounting/csv";
 import { accountingPage } from "#audit/accounting/html";
-import { type Accounting, tellAccounting } from "#audit/accounting/page";
+import { type Accounting, composeAccounting } from "#audit/accounting/page";
 import { fromUtf8, utf8 } from "#ledger/bytes/bytes";
 import { inclusionNote } from "#ledger/tlog/inclusion-note";
 import { lineSalt, linesRoot } from "#ledger/leaf/lines";
@@ -48,7 +48,8 @@ const period = { patient: "Patient/amara", isWhole: true, from: "2020-11-26", to
 const told = (
   lines: readonly FoundLine[],
   changes: { readonly summed?: boolean; readonly next?: string } = {},
-) => tellAccounting(lines, facts, { ...period, summed: false, isFirst: true, next: undefined, ...changes });
+) =>
+  composeAccounting(lines, facts, { ...period, summed: false, isFirst: true, next: undefined, ...changes });
 const place = { self: "https://gateway.test/x", site: "main", requestId: "0" };
 const forms: readonly (readonly [string, (accounting: Accounting) => string])[] = [
   ["FHIR", (accounting) => JSON.stringify(accountingBundle(accounting, place))],

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { checkLine, readProof } from "#audit/accounting/proof";
+import { checkLine, readLineProof } from "#audit/accounting/proof";
 import { readJson, type JsonObject } from "#fhir/json/json";
 import { validateResource } from "#fhir/validate/validate";
 import { parseVerifierKey } from "#ledger/tlog/signed-note";
@@ -191,7 +191,7 @@ describe("an accounting of disclosures", () => {
       const json = readJson(new TextEncoder().encode(JSON.stringify(line)));
       if (!json.ok) throw new Error(json.error.reason);
       expect(validateResource(json.value as JsonObject)).toEqual([]);
-      const proof = readProof(Buffer.from(detailOf(line, "proof") ?? "", "base64").toString());
+      const proof = readLineProof(Buffer.from(detailOf(line, "proof") ?? "", "base64").toString());
       if (!proof.ok) throw new Error(proof.error);
       const verifier = parseVerifierKey(phylax.dev.logs[proof.value.log] ?? "");
       if (!verifier.ok) throw new Error(verifier.error);

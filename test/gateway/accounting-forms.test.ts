@@ -10,7 +10,7 @@ import { accountingBundle } from "../../src/audit/accounting/fhir.ts";
 import { purposeInWords } from "../../src/audit/accounting/purpose-words.ts";
 import { accountingCsv } from "../../src/audit/accounting/csv.ts";
 import { accountingPage } from "../../src/audit/accounting/html.ts";
-import { tellAccounting } from "../../src/audit/accounting/page.ts";
+import { composeAccounting } from "../../src/audit/accounting/page.ts";
 
 const at = Date.UTC(2026, 10, 24, 12);
 const line = (recipient: string, purpose: string): FoundLine => ({
@@ -48,7 +48,7 @@ test("a recipient's name is text on the page, and in a spreadsheet", ({ expect }
   const facts = accountingConfig(
     JSON.stringify({ recipients: { r: { name: hostile, address: '"><img src=x>' } } }),
   );
-  const accounting = tellAccounting([line("r", "PUBHLTH")], facts, { ...period, all: false });
+  const accounting = composeAccounting([line("r", "PUBHLTH")], facts, { ...period, all: false });
   const page = accountingPage(accounting);
   expect(page).not.toMatch(/<script|<img/u);
   expect(page).toContain("&lt;script&gt;");
@@ -70,13 +70,13 @@ test("no cell of the table begins like a formula, in whatever way a spreadsheet 
     "\uFF201",
   ]) {
     const facts = accountingConfig(JSON.stringify({ recipients: { r: { name } } }));
-    const csv = accountingCsv(tellAccounting([line("r", "PUBHLTH")], facts, { ...period, all: false }));
+    const csv = accountingCsv(composeAccounting([line("r", "PUBHLTH")], facts, { ...period, all: false }));
     expect(csv.includes(`,'${name},`) || csv.includes(`,"'${name}",`), JSON.stringify(name)).toBe(true);
   }
 });
 
 test("a line says whether the law asks for it, and by which clause it does not", ({ expect }) => {
-  const { lines } = tellAccounting([line("a", "TREAT"), line("b", "PUBHLTH")], nothing, {
+  const { lines } = composeAccounting([line("a", "TREAT"), line("b", "PUBHLTH")], nothing, {
     ...period,
     all: true,
   });
@@ -101,7 +101,7 @@ test("protocols of fifty and more are told as 164.528(b)(4) words them, when the
   };
   const facts = accountingConfig(JSON.stringify({ protocols: [protocol] }));
   const words = (from: string, to: string) =>
-    tellAccounting([], facts, { ...period, from, to, all: false }).words.join(" ");
+    composeAccounting([], facts, { ...period, from, to, all: false }).words.join(" ");
   expect(words("2025-06-30", "2026-01-01")).toContain("Research protocol Heart 7");
   expect(words("2025-06-30", "2026-01-01")).toContain("may or may not have been disclosed for this protocol");
   expect(words("2025-07-01", "2026-01-01")).not.toContain("Heart 7");
@@ -116,7 +116,7 @@ const lineOf = (patient: string, heldUntil?: number): FoundLine => ({
   heldUntil,
 });
 const formsOf = (lines: readonly FoundLine[]): readonly string[] => {
-  const accounting = tellAccounting(lines, nothing, { ...period, all: true });
+  const accounting = composeAccounting(lines, nothing, { ...period, all: true });
   const place = { self: "https://gateway.test/x", site: "main", requestId: "0" };
   return [
     accountingCsv(accounting),
@@ -145,7 +145,7 @@ test("each form says whose disclosures they are, and of two records which line i
 });
 
 test("each form says when not every link was followed", ({ expect }) => {
-  const { words } = tellAccounting([], nothing, { ...period, isWhole: false, all: true });
+  const { words } = composeAccounting([], nothing, { ...period, isWhole: false, all: true });
   expect(words.join(" ")).toContain("disclosures of another record of the same person may be missing here");
 });
 
@@ -262,7 +262,7 @@ test("each form leads to the next page and says that it is a part; a total stand
 }) => {
   const next = "https://gateway.test/v1/fhir/main/Patient/1/$disclosures?_page=x&_format=text/html";
   const place = { self: "https://gateway.test/x", site: "main", requestId: "0" };
-  const accounting = tellAccounting([line("r", "PUBHLTH")], nothing, { ...period, next, all: true });
+  const accounting = composeAccounting([line("r", "PUBHLTH")], nothing, { ...period, next, all: true });
   const bundle = accountingBundle(accounting, place);
   expect(bundle.link).toEqual([
     { relation: "self", url: place.self },
@@ -274,10 +274,10 @@ test("each form leads to the next page and says that it is a part; a total stand
   expect(accounting.words.join(" ")).toContain(
     "This is the first page; the accounting is whole with all of its pages.",
   );
-  const last = tellAccounting([], nothing, { ...period, isFirst: false, all: true });
+  const last = composeAccounting([], nothing, { ...period, isFirst: false, all: true });
   expect(accountingBundle(last, place)).not.toHaveProperty("total");
   expect(last.words.join(" ")).toContain("This is a further page");
-  expect(accountingBundle(tellAccounting([], nothing, { ...period, all: true }), place)).toMatchObject({
+  expect(accountingBundle(composeAccounting([], nothing, { ...period, all: true }), place)).toMatchObject({
     total: 0,
   });
 });
@@ -290,7 +290,7 @@ test("a sum tells the first, how many, the last and what in all, in each form, a
     ...line("r", "PUBHLTH"),
     sum: { number: 12, last, counts: { Observation: 24, Patient: 1 } },
   };
-  const accounting = tellAccounting([summed, line("q", "PUBHLTH")], nothing, {
+  const accounting = composeAccounting([summed, line("q", "PUBHLTH")], nothing, {
     ...period,
     summed: true,
     all: true,

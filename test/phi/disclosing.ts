@@ -1,7 +1,7 @@
 import { readFrame } from "#fhir/bundle";
 import { EntrySplitter } from "#fhir/json/entry-splitter";
 import { err, ok, type Result } from "#kernel/result";
-import { Discloser, type NamedBases, type Withheld } from "#phi/disclose";
+import { Discloser, type NamedBases, type DisclosureRefusal } from "#phi/disclose";
 import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
 import { Page } from "#phi/page";
 import type { PolicyDocument } from "#policy/schema";
@@ -13,7 +13,7 @@ export function disclose(
   document: PolicyDocument,
   request: string,
   bases: NamedBases,
-): Result<DisclosedWindow & Pick<Disclosure, "withheldPaths">, Withheld> {
+): Result<DisclosedWindow & Pick<Disclosure, "withheldPaths">, DisclosureRefusal> {
   const grant = decide(document, request);
   if ("reason" in grant) throw new Error(`refused: ${grant.reason}`);
   const { expects } = grant;
@@ -29,7 +29,7 @@ export function disclose(
   return ok({ ...window, withheldPaths });
 }
 
-function pageOf(body: Uint8Array, page: Page): Result<Disclosure, Withheld> {
+function pageOf(body: Uint8Array, page: Page): Result<Disclosure, DisclosureRefusal> {
   const splitter = new EntrySplitter();
   const entries = splitter.push(body);
   if (!entries.ok) return err({ reason: `answer_${entries.error.reason}` });

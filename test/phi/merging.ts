@@ -2,10 +2,10 @@ import { isArray, isObject, type Json, type JsonObject } from "#fhir/json/json";
 import { resourcesIn } from "#fhir/json/resources-in";
 import { mergeResource, type MergeContext, type Merged } from "#phi/merge/merge";
 import type { MergeIssue } from "#phi/merge/merge-issue";
-import { cutResource } from "#phi/redact";
+import { redactResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
 import { readPath } from "#policy/view/element-path";
-import { nothing, shownBy, union } from "#policy/view/shown";
+import { showsNothing, shownBy, union } from "#policy/view/shown";
 import { compileView } from "#policy/view/view";
 
 export const bases = { origin: "https://origin.example/fhir", public: "https://api.example/v1/fhir/main" };
@@ -21,7 +21,7 @@ export function viewOf(
   paths: readonly string[],
   extensions: readonly string[] | "all" = [],
 ): ResourceView {
-  const shown = paths.length === 0 ? nothing : union(...paths.map((path) => shownBy(readPath(path))));
+  const shown = paths.length === 0 ? showsNothing : union(...paths.map((path) => shownBy(readPath(path))));
   const list =
     extensions === "all" ? { all: true, urls: new Set<string>() } : { all: false, urls: new Set(extensions) };
   return { object: compileView(type, shown, list), subsetted: true, hidden: [] };
@@ -39,7 +39,7 @@ export function look(stored: JsonObject, view: ResourceView, beside: Partial<Bes
   };
   const sources = new WeakMap<JsonObject, JsonObject>();
   const note = (cut: JsonObject, from: JsonObject) => void sources.set(cut, from);
-  const cut = cutResource(stored, view, { bases, urls, viewInside, mayLinkTo, note });
+  const cut = redactResource(stored, view, { bases, urls, viewInside, mayLinkTo, note });
   return cut.ok ? { stored, shown: cut.value.resource, sources, view, viewInside, mayLinkTo } : undefined;
 }
 export type Look = NonNullable<ReturnType<typeof look>>;

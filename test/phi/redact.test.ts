@@ -3,10 +3,10 @@ import { test, type ExpectStatic } from "vitest";
 import { elementsOf } from "#fhir/r4/elements";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { keepReferred } from "#phi/contained";
-import { cutResource } from "#phi/redact";
+import { redactResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
 import { readPath } from "#policy/view/element-path";
-import { everything, nothing, shownBy, union } from "#policy/view/shown";
+import { showsAll, showsNothing, shownBy, union } from "#policy/view/shown";
 import { compileView } from "#policy/view/view";
 import { brand, number, type Brand } from "./branding.ts";
 import { dice, plainTypes, randomResource } from "./random-resource.ts";
@@ -19,7 +19,7 @@ const noUrls = {
 };
 
 function viewOf(type: string, paths: readonly string[], urls: readonly string[] = []): ResourceView {
-  const shown = paths.length === 0 ? nothing : union(...paths.map((path) => shownBy(readPath(path))));
+  const shown = paths.length === 0 ? showsNothing : union(...paths.map((path) => shownBy(readPath(path))));
   return {
     object: compileView(type, shown, { all: false, urls: new Set(urls) }),
     subsetted: true,
@@ -27,7 +27,7 @@ function viewOf(type: string, paths: readonly string[], urls: readonly string[] 
   };
 }
 const whole = (type: string): ResourceView => ({
-  object: compileView(type, everything, { all: true, urls: new Set() }),
+  object: compileView(type, showsAll, { all: true, urls: new Set() }),
   subsetted: false,
   hidden: [],
 });
@@ -37,7 +37,7 @@ function cut(
   view: ResourceView,
   viewInside: (inside: JsonObject) => ResourceView | undefined = () => undefined,
 ) {
-  const result = cutResource(resource, view, { ...noUrls, viewInside, mayLinkTo: () => true });
+  const result = redactResource(resource, view, { ...noUrls, viewInside, mayLinkTo: () => true });
   return result.ok ? result.value : result.error;
 }
 function left(

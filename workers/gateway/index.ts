@@ -1,6 +1,6 @@
 import { waitUntil } from "cloudflare:workers";
 import type { Hono } from "hono";
-import type { LinesAsked } from "#audit/accounting/disclosures";
+import type { LinesRequest } from "#audit/accounting/disclosures";
 import { gatewayApp } from "#gateway/http/app";
 import { compiledPolicies } from "#gateway/admission/compiled-policies";
 import { instant } from "#kernel/clock";
@@ -132,7 +132,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       hosts: config.allowed.originHosts,
       clock,
     }),
-    disclosures: { linesOf: (asked: LinesAsked) => env.DISCLOSURES.linesOf(asked) },
+    disclosures: { linesOf: (asked: LinesRequest) => env.DISCLOSURES.linesOf(asked) },
     accounting: accountingConfig(env.ACCOUNTING),
     pages: pageLinks(config.pagingKey),
     browserPages: browserPages(registry),

@@ -1,5 +1,5 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
-import type { Disclosures as Accounting, LinesAsked } from "#audit/accounting/disclosures";
+import type { Disclosures as Accounting, LinesRequest } from "#audit/accounting/disclosures";
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
@@ -14,7 +14,7 @@ const deskOf = (env: LedgerWorkerEnv) => new AccountingDesk(env, () => instant(D
 
 /** Patients' accounting lines, for the gateway: each call is on record before it answers. */
 export class Disclosures extends WorkerEntrypoint<LedgerWorkerEnv> implements Accounting {
-  linesOf(asked: LinesAsked) {
+  linesOf(asked: LinesRequest) {
     return deskOf(this.env).linesOf(asked);
   }
 }

@@ -1,7 +1,7 @@
-import { countsText, purposeText, standingText, type Accounting, type ToldLine } from "./page.ts";
+import { countsText, purposeText, standingText, type Accounting, type AccountingEntry } from "./page.ts";
 
 /** Each column of the table, and what a line has there. */
-const columns: readonly (readonly [name: string, cell: (line: ToldLine) => string])[] = [
+const columns: readonly (readonly [name: string, cell: (line: AccountingEntry) => string])[] = [
   ["time", ({ says }) => new Date(says.at).toISOString()],
   ["recipient", ({ recipient }) => recipient.name],
   ["recipient id", ({ recipient }) => recipient.id],

@@ -19,7 +19,7 @@ export interface LineFilter {
   readonly purpose?: string | undefined;
 }
 
-export interface LinesAsked extends LineFilter {
+export interface LinesRequest extends LineFilter {
   /** As `<origin>/Patient/<id>`: one individual, under each id that the origin united. */
   readonly patients: readonly string[];
   /** To an individual a line is withheld while an official's statement suspends it (45 CFR 164.528(a)(2)). */
@@ -66,5 +66,5 @@ export interface LinesPage {
 
 /** The accounting lines of patients. Each call is on record before it answers; it throws when any part of them cannot be had. */
 export interface Disclosures {
-  linesOf(asked: LinesAsked): Promise<LinesPage>;
+  linesOf(asked: LinesRequest): Promise<LinesPage>;
 }

@@ -19,7 +19,7 @@ export type ExclusionClause = keyof typeof exclusions;
 export type ExcludedAgreements = Readonly<Record<string, ExclusionClause>>;
 
 /** Whether the law asks for a line (164.528(a)(1)), or by which clause it does not. */
-export type Standing =
+export type AccountingDuty =
   | { readonly required: true }
   | { readonly required: false; readonly clause: ExclusionClause };
 
@@ -48,10 +48,10 @@ const byPurpose: Readonly<Record<string, ExclusionClause | "required">> = {
 const COMPLIANCE = Date.UTC(2003, 3, 14); // 164.534(a): 14 April 2003
 
 /** Whether an accounting must list a line. Of several purposes each must be excluded, and the first one's clause is named. */
-export function standingOf(
+export function accountingDutyOf(
   { at, purposes, agreement }: Pick<AccountingLine, "at" | "purposes" | "agreement">,
   known: ExcludedAgreements,
-): Standing {
+): AccountingDuty {
   if (at < COMPLIANCE) return { required: false, clause: "ix" };
   if (agreement !== undefined && Object.hasOwn(known, agreement)) {
     const clause = known[agreement];

@@ -1,5 +1,5 @@
 import { operationOutcome } from "#fhir/outcome";
-import { countsText, standingText, type Accounting, type ToldLine } from "./page.ts";
+import { countsText, standingText, type Accounting, type AccountingEntry } from "./page.ts";
 
 const dicom = "http://dicom.nema.org/resources/ontology/DCM";
 const coding = (system: string, code: string, display: string) => ({ system, code, display });
@@ -32,7 +32,7 @@ export function accountingBundle(
 }
 
 function auditEvent(
-  { place, patient, recipient, says, standing, heldUntil, proof, sum }: ToldLine,
+  { place, patient, recipient, says, standing, heldUntil, proof, sum }: AccountingEntry,
   site: string,
 ) {
   const facts = [

@@ -29,11 +29,11 @@ export const placeText = ({ log, index, line }: LinePlace): string => `${log}/${
 const [logWidth, indexWidth, lineWidth] = [13, 16, 6] as const;
 
 /** A place as text of one length, whatever the place is. */
-export const writePlace = ({ log, index, line }: LinePlace): string =>
+export const writeLinePlace = ({ log, index, line }: LinePlace): string =>
   `${log.padEnd(logWidth)}/${String(index).padStart(indexWidth)}/${String(line).padStart(lineWidth)}`;
 
 /** Reads what `writePlace` wrote; undefined for any other text. */
-export function readPlace(text: string): LinePlace | undefined {
+export function readLinePlace(text: string): LinePlace | undefined {
   const [log = "", index = "", line = "", more] = text.split("/").map((part) => part.trim());
   const isPlace =
     more === undefined &&

@@ -1,28 +1,28 @@
 import { type AccountingLine, readLine } from "./line.ts";
 import { type AccountingFacts, protocolsWithin, protocolText } from "./facts.ts";
-import { writeProof } from "./proof.ts";
+import { writeLineProof } from "./proof.ts";
 import type { FoundLine } from "./disclosures.ts";
 import { placeText } from "./line-place.ts";
 import { purposeInWords } from "./purpose-words.ts";
-import { exclusions, type Standing, standingOf } from "./exclusions.ts";
+import { exclusions, type AccountingDuty, accountingDutyOf } from "./exclusions.ts";
 
 /** A disclosure as an accounting tells it. */
-export interface ToldLine {
+export interface AccountingEntry {
   /** `<log>/<leaf index>/<line number>`. */
   readonly place: string;
   readonly patient: string; // as `Patient/<id>`
   readonly recipient: { readonly id: string; readonly name: string; readonly address: string | undefined };
   readonly says: AccountingLine;
-  readonly standing: Standing;
+  readonly standing: AccountingDuty;
   /** In an officer's: until when the individual is not to be told of it, as RFC 3339 writes it (164.528(a)(2)). */
   readonly heldUntil: string | undefined;
   /** JSON; undefined while no checkpoint reaches it, and of a sum. */
   readonly proof: string | undefined;
   /** Where the entry is several disclosures: the line is the first of these. */
-  readonly sum: ToldSum | undefined;
+  readonly sum: EntrySum | undefined;
 }
 
-export interface ToldSum {
+export interface EntrySum {
   readonly number: number;
   /** As RFC 3339 writes it. */
   readonly last: string;
@@ -33,7 +33,7 @@ export interface ToldSum {
 
 /** An accounting, before it has a form. */
 export interface Accounting {
-  readonly lines: readonly ToldLine[];
+  readonly lines: readonly AccountingEntry[];
   /** The records of the one individual, as `Patient/<id>`: the one that was asked for first, and others that have lines here. */
   readonly patients: readonly string[];
   readonly from: string; // days or times, both included
@@ -80,7 +80,11 @@ interface Told extends Pick<Accounting, "from" | "to" | "all" | "summed" | "isFi
 }
 
 /** Judges the lines of a page and puts them into words. */
-export function tellAccounting(found: readonly FoundLine[], facts: AccountingFacts, told: Told): Accounting {
+export function composeAccounting(
+  found: readonly FoundLine[],
+  facts: AccountingFacts,
+  told: Told,
+): Accounting {
   const { patient, isWhole, from, to, all, summed, isFirst, next } = told;
   const lines = found
     .map((line) => toldLine(line, facts, summed))
@@ -106,7 +110,11 @@ export function tellAccounting(found: readonly FoundLine[], facts: AccountingFac
 /** What the sentence begins with that names the next page: in a table it is all that names it. */
 export const nextPage = "The next page: ";
 
-function toldLine(line: FoundLine, { recipients, agreements }: AccountingFacts, summed: boolean): ToldLine {
+function toldLine(
+  line: FoundLine,
+  { recipients, agreements }: AccountingFacts,
+  summed: boolean,
+): AccountingEntry {
   const says = readLine(line.content);
   if (says === undefined) throw new Error("accounting: a line that this version cannot read");
   const known = Object.hasOwn(recipients, says.recipient) ? recipients[says.recipient] : undefined;
@@ -115,9 +123,9 @@ function toldLine(line: FoundLine, { recipients, agreements }: AccountingFacts, 
     patient: line.patient.slice(line.patient.indexOf("/") + 1),
     recipient: { id: says.recipient, name: known?.name ?? says.recipient, address: known?.address },
     says,
-    standing: standingOf(says, agreements),
+    standing: accountingDutyOf(says, agreements),
     heldUntil: line.heldUntil === undefined ? undefined : new Date(line.heldUntil).toISOString(),
-    proof: summed ? undefined : writeProof(line),
+    proof: summed ? undefined : writeLineProof(line),
     sum: line.sum && {
       number: line.sum.number,
       last: new Date(line.sum.last.at).toISOString(),
@@ -128,7 +136,7 @@ function toldLine(line: FoundLine, { recipients, agreements }: AccountingFacts, 
 }
 
 /** Whether the law asks for a line, in words. */
-export const standingText = (standing: Standing): string =>
+export const standingText = (standing: AccountingDuty): string =>
   standing.required ? "yes" : `no: 164.528(a)(1)(${standing.clause}), ${exclusions[standing.clause]}`;
 
 /** What was disclosed: `Observation 12, Patient 1`. */

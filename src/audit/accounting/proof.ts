@@ -22,7 +22,7 @@ export type LineProblem =
   | "other_leaf_proven";
 
 /** The proof as one JSON text, byte strings in base64; undefined while no checkpoint reaches the leaf. */
-export function writeProof({
+export function writeLineProof({
   log,
   index,
   line,
@@ -45,7 +45,7 @@ export function writeProof({
 }
 
 /** Reads what `writeProof` wrote. */
-export function readProof(text: string): Result<LineProof, "proof_malformed"> {
+export function readLineProof(text: string): Result<LineProof, "proof_malformed"> {
   let value: unknown;
   try {
     value = JSON.parse(text);

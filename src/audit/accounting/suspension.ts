@@ -5,7 +5,7 @@ import { isPatient } from "#audit/check";
  * A suspension of an individual's right to an accounting of what went to one recipient, for as long as a health oversight agency or a law
  * enforcement official states (45 CFR 164.528(a)(2)).
  */
-export interface Hold {
+export interface Suspension {
   readonly id: string;
   /** Client id of the agency or official. */
   readonly recipient: string;
@@ -18,12 +18,12 @@ export interface Hold {
 }
 
 /** A suspension of a patient's accounting, as an operator gives it. */
-export interface HoldAsked {
+export interface SuspensionRequest {
   readonly patient: string; // `<origin>/Patient/<id>`
-  readonly hold: Hold;
+  readonly hold: Suspension;
 }
 
-export interface HoldProblem {
+export interface SuspensionProblem {
   readonly reason: "suspension_invalid";
   readonly field: string; // never its value
 }
@@ -33,7 +33,7 @@ const ORAL_MS = 30 * 86_400_000;
 const fields = ["id", "patient", "recipient", "from", "to", "statement", "oral"];
 
 /** Reads what an operator sent: `{ id, patient, recipient, from, to, statement, oral }`, times as RFC 3339 writes them. Never throws. */
-export function readHold(input: unknown): Result<HoldAsked, HoldProblem> {
+export function readSuspension(input: unknown): Result<SuspensionRequest, SuspensionProblem> {
   if (typeof input !== "object" || input === null || Array.isArray(input)) return bad("");
   const given = new Map<string, unknown>(Object.entries(input));
   const stranger = [...given.keys()].find((field) => !fields.includes(field));
@@ -61,7 +61,7 @@ export function readHold(input: unknown): Result<HoldAsked, HoldProblem> {
 }
 
 /** Recipients of whose disclosures the individual is not told at an instant, and until when, in ms since 1970. */
-export function heldBack(holds: readonly Hold[], now: number): ReadonlyMap<string, number> {
+export function suspendedRecipients(holds: readonly Suspension[], now: number): ReadonlyMap<string, number> {
   const until = new Map<string, number>();
   for (const { recipient, from, to } of holds)
     if (now >= from && now <= to) until.set(recipient, Math.max(to, until.get(recipient) ?? 0));
@@ -78,4 +78,4 @@ function timeAt(value: unknown): number | undefined {
   return Number.isNaN(at) || at < 0 ? undefined : at;
 }
 
-const bad = (field: string): Result<never, HoldProblem> => err({ reason: "suspension_invalid", field });
+const bad = (field: string): Result<never, SuspensionProblem> => err({ reason: "suspension_invalid", field });

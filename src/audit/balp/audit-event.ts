@@ -2,7 +2,7 @@ import type { JsonObject } from "#fhir/json/json";
 import { formatReceipt, type Receipt } from "#ledger/receipt";
 import { coding, concept, isCode, stringOf, unknownValue } from "./codes.ts";
 import { entitiesOf } from "./entities.ts";
-import { profileUrl, shapeOf, type Shape } from "./profile.ts";
+import { profileUrl, profileShapeOf, type ProfileShape } from "./profile.ts";
 import type { AuditEvent, PatientCounts } from "#audit/event";
 
 /** Where an event stands, and who recorded it. */
@@ -30,7 +30,7 @@ function auditEvent(
   number: number,
   place: BalpPlace,
 ): JsonObject {
-  const shape = shapeOf(event, patient !== undefined);
+  const shape = profileShapeOf(event, patient !== undefined);
   const profile = profileUrl(shape, patient !== undefined);
   const { outcome, outcomeDesc } = outcomeOf(event);
   const purposes = (event.why?.purposes ?? []).filter(isCode).map((code) => concept("reason", code));
@@ -79,7 +79,7 @@ function outcomeOf({ kind, outcome }: AuditEvent): {
 
 function agentsOf(
   event: AuditEvent,
-  shape: Shape,
+  shape: ProfileShape,
   server: JsonObject,
   url: string | undefined,
 ): readonly JsonObject[] {

@@ -3,11 +3,11 @@ import { toBase64 } from "#ledger/bytes/base64";
 import { utf8 } from "#ledger/bytes/bytes";
 import type { Receipt } from "#ledger/receipt";
 import { coding, stringOf } from "./codes.ts";
-import type { Shape } from "./profile.ts";
+import type { ProfileShape } from "./profile.ts";
 import type { AuditEvent, Configuration, Counts, PatientCounts } from "#audit/event";
 
 interface OnRecord {
-  readonly way: Shape["way"];
+  readonly way: ProfileShape["way"];
   readonly ledger: string;
   readonly receipt: string; // as the header has it
   readonly at: Receipt;
@@ -48,7 +48,7 @@ function startedWith({ worker, digest, settings }: Configuration): JsonObject {
 }
 
 /** What was asked for: of a search the query, in base64, since that may hold anything. */
-function asked({ what }: AuditEvent, way: Shape["way"]): JsonObject {
+function asked({ what }: AuditEvent, way: ProfileShape["way"]): JsonObject {
   const type = coding("entityType", "2");
   const parameters = (what?.parameters ?? []).map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
   const path = what?.path ?? what?.type ?? "";

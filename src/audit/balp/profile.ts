@@ -5,7 +5,7 @@ import type { AuditEvent } from "#audit/event";
 type Way = "read" | "query" | "create" | "update" | "delete" | "disclosure" | "other";
 
 /** What an AuditEvent says of itself by the kind of thing it tells of. `client` and `server` are the agents' types. */
-export interface Shape {
+export interface ProfileShape {
   readonly way: Way;
   /** Of IHE BALP 1.1: `IHE.BasicAudit.` and this, `Patient` before it when the event is a patient's. */
   readonly profile: string | undefined;
@@ -24,7 +24,7 @@ const [recipient, author] = [concept("participation", "IRCP"), concept("particip
 const interaction = (code: string): JsonObject => coding("interaction", code);
 
 /** Reads flow to the client; in a query and a write it is the client that sends something: so the profiles have it. */
-const shapes: Readonly<Record<Exclude<Way, "other">, Omit<Shape, "way" | "subtype">>> = {
+const shapes: Readonly<Record<Exclude<Way, "other">, Omit<ProfileShape, "way" | "subtype">>> = {
   read: { profile: "Read", type: rest, action: "R", client: destination, server: source, user: recipient },
   query: { profile: "Query", type: rest, action: "E", client: source, server: destination, user: recipient },
   create: { profile: "Create", type: rest, action: "C", client: source, server: destination, user: author },
@@ -87,7 +87,7 @@ const others: Readonly<Record<string, readonly [type: JsonObject, subtype: reado
  *
  * @param ofPatient whether the AuditEvent will name a patient.
  */
-export function shapeOf(event: AuditEvent, ofPatient: boolean): Shape {
+export function profileShapeOf(event: AuditEvent, ofPatient: boolean): ProfileShape {
   const [way, code] = interactions[event.what?.interaction ?? ""] ?? [undefined, undefined];
   const subtype = code === undefined ? [] : [interaction(code)];
   const { status = 0, reason } = event.outcome ?? {};
@@ -116,7 +116,7 @@ export function shapeOf(event: AuditEvent, ofPatient: boolean): Shape {
   };
 }
 
-export function profileUrl({ profile, way }: Shape, ofPatient: boolean): string | undefined {
+export function profileUrl({ profile, way }: ProfileShape, ofPatient: boolean): string | undefined {
   if (profile === undefined) return undefined;
   const name = ofPatient && way !== "disclosure" ? `Patient${profile}` : profile;
   return `https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.${name}`;

@@ -3,7 +3,7 @@ import type { Principal } from "#identity/principal";
 import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { Budget, Limiter } from "#limits/ports";
-import type { AlsoConcerned } from "#phi/also-concerned";
+import type { AdditionalPatients } from "#phi/additional-patients";
 import type { Disclosure } from "#phi/disclosure";
 import type { Authenticated } from "./authenticate.ts";
 import type { GatewayRefusal } from "#gateway/answer/refusal";
@@ -51,16 +51,16 @@ export class ReleaseGate {
   }
 
   /** Spends what an answer costs: its records, and the names of those whom it concerns beside them. */
-  async spendRecords(disclosure: Disclosure, concerned: AlsoConcerned): Promise<Passed> {
+  async spendRecords(disclosure: Disclosure, concerned: AdditionalPatients): Promise<Passed> {
     return this.#spend(recordsOf(disclosure) + concerned.due(disclosure), concerned);
   }
 
   /** Spends what the names cost of those of whom a row decided an answer that shows none. */
-  async spendNames(concerned: AlsoConcerned): Promise<Passed> {
+  async spendNames(concerned: AdditionalPatients): Promise<Passed> {
     return this.#spend(concerned.due(), concerned);
   }
 
-  async #spend(many: number, concerned: AlsoConcerned): Promise<Passed> {
+  async #spend(many: number, concerned: AdditionalPatients): Promise<Passed> {
     const spent = await this.#limiter.spend(recordSpends(this.#who, many), this.#denied);
     if (!spent.ok) return spent;
     concerned.pay();

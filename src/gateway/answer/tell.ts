@@ -10,7 +10,7 @@ import { capabilitiesOf } from "#policy/capabilities";
 import type { CompiledPolicy } from "#policy/compile";
 import { allowed } from "#policy/evaluate-listing";
 import type { PolicyRefusal } from "#policy/grant";
-import type { Access } from "#policy/hold";
+import type { Access } from "#policy/row-access";
 import type { Arrival, Call } from "#gateway/admission/admit";
 import { oauthUris } from "#gateway/http/smart-configuration";
 import { isCarried, readAll, resourceTypes, type WriteBodyRefusal } from "#gateway/write/write-body";

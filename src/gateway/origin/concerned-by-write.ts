@@ -1,11 +1,11 @@
 import { allConcernedBy } from "#fhir/r4/compartment";
 import type { JsonObject } from "#fhir/json/json";
 import { patientsNamedIn } from "#fhir/r4/reference";
-import { patientsMax, type Naming } from "#phi/disclosure";
+import { patientsMax, type ConcernedPatients } from "#phi/disclosure";
 import type { Bases } from "#phi/origin-urls";
 
 /** Whom a write is about, as the record names them: `unseen` are those of a stored row whom its writer does not see in it. */
-export type ConcernedBy = Naming;
+export type ConcernedBy = ConcernedPatients;
 
 /** Of nobody. */
 export const concernsNobody: ConcernedBy = {
@@ -33,7 +33,7 @@ export function concernedByCreate(resource: JsonObject, base: string): Concerned
 interface Changed {
   readonly stored: JsonObject;
   /** Whom what is seen of it concerns. */
-  readonly named: Naming;
+  readonly named: ConcernedPatients;
   /** What its writer sent, and what becomes of the row; of a deletion neither. */
   readonly sent?: JsonObject;
   readonly result?: JsonObject;

@@ -4,11 +4,11 @@ import type { OriginQuestion, Origins, OriginTraits, OriginWrite, OriginWritten 
 import type { FhirBase } from "#fhir/r4/reference";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { AlsoConcerned } from "#phi/also-concerned";
-import { Discloser, type NamedBases, type Withheld } from "#phi/disclose";
+import { AdditionalPatients } from "#phi/additional-patients";
+import { Discloser, type NamedBases, type DisclosureRefusal } from "#phi/disclose";
 import { Residences } from "#residence/row-residences";
 import type { Grant } from "#policy/grant";
-import { reachesPatient, type Access } from "#policy/hold";
+import { mayAccessPatient, type Access } from "#policy/row-access";
 import { HeldBytes } from "./held-bytes.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 
@@ -44,7 +44,7 @@ export class OriginSession {
   readonly name: string;
   readonly base: string;
   readonly residences: Residences;
-  readonly concerned: AlsoConcerned;
+  readonly concerned: AdditionalPatients;
   /** What the request holds, its entries together. */
   readonly held: HeldBytes;
   readonly #origins: Origins;
@@ -61,7 +61,7 @@ export class OriginSession {
     this.name = scene.name;
     this.base = scene.base;
     this.residences = residences;
-    this.concerned = new AlsoConcerned(scene.name);
+    this.concerned = new AdditionalPatients(scene.name);
     this.held = held;
     this.#origins = origins;
     this.#scene = scene;
@@ -84,7 +84,7 @@ export class OriginSession {
     const isSystem = access.scopes.some(({ context }) => context === "system");
     if (patients.size > (isSystem ? namesMaxOfSystem : namesMax)) return err({ reason: "too_many_patients" });
     const reaches = ({ patient, type }: NamedPatient) =>
-      reachesPatient(access, type, "r", patient) || reachesPatient(access, type, "s", patient);
+      mayAccessPatient(access, type, "r", patient) || mayAccessPatient(access, type, "s", patient);
     for (const patient of patients) {
       if (named.some((one) => one.patient === patient && reaches(one))) {
         this.#beyond.delete(patient);
@@ -127,7 +127,7 @@ export class OriginSession {
     { body, base }: WholeAnswer,
     type: string,
     id: string,
-  ): Result<JsonObject, Withheld> {
+  ): Result<JsonObject, DisclosureRefusal> {
     const discloser = new Discloser(grant, this.basesAt(base));
     const now = discloser.current(body, type, id);
     const row = now.ok ? discloser.seen(now.value) : undefined;

@@ -5,7 +5,7 @@ import { parseReference, type Reference, type FhirBase } from "#fhir/r4/referenc
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import type { Access } from "#policy/hold";
+import type { Access } from "#policy/row-access";
 import type { UserRelation } from "#policy/schema";
 import { allRows, type Rows, type RowsRefusal } from "./all-rows.ts";
 import type { OriginSession } from "./origin-session.ts";

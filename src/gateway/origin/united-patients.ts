@@ -1,13 +1,13 @@
 import { isArray, isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import { ok, type Result } from "#kernel/result";
-import { Discloser, type Withheld } from "#phi/disclose";
+import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import type { AccountingGrant } from "#policy/evaluate-accounting";
 import type { Grant } from "#policy/grant";
 import type { OriginRefusal } from "./forward.ts";
 import type { OriginSession, WholeAnswer } from "./origin-session.ts";
 
-export type UniteRefusal = OriginRefusal | Withheld;
+export type UniteRefusal = OriginRefusal | DisclosureRefusal;
 
 // Merges of one patient's records that count as one.
 const patientsMax = 16;

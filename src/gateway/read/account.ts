@@ -1,6 +1,6 @@
 import type { AccountingFacts } from "#audit/accounting/facts";
 import type { AccountingCaller, Disclosures } from "#audit/accounting/disclosures";
-import { type LinePlace, readPlace, writePlace } from "#audit/accounting/line-place";
+import { type LinePlace, readLinePlace, writeLinePlace } from "#audit/accounting/line-place";
 import { accountingQuery, type AccountingAsked, type AccountingFormat } from "#fhir/accounting-asked";
 import { joinBytes, utf8 } from "#fhir/json/bytes";
 import type { PageLinks } from "#fhir/ports";
@@ -14,7 +14,7 @@ import type { AccountingGrant } from "#policy/evaluate-accounting";
 import { accountingCsv } from "#audit/accounting/csv";
 import { accountingBundle } from "#audit/accounting/fhir";
 import { accountingPage, pagePolicy } from "#audit/accounting/html";
-import { tellAccounting, type Accounting } from "#audit/accounting/page";
+import { composeAccounting, type Accounting } from "#audit/accounting/page";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { pageBinding, pageUrl, pageUrlBytesMax } from "#gateway/admission/page-links";
 import { unitedPatients, type UniteRefusal } from "#gateway/origin/united-patients";
@@ -108,7 +108,7 @@ export async function account(
     all,
     summed,
   };
-  const accounting = tellAccounting(found.lines, ports.accounting, {
+  const accounting = composeAccounting(found.lines, ports.accounting, {
     ...facts,
     next,
     isFirst: place === undefined,
@@ -163,11 +163,11 @@ interface EndOfPage {
   readonly records: string;
 }
 
-const writePagePlace = ({ after, records }: EndOfPage): string => `${writePlace(after)} ${records}`;
+const writePagePlace = ({ after, records }: EndOfPage): string => `${writeLinePlace(after)} ${records}`;
 
 function readPagePlace(text: string): EndOfPage {
   const at = text.lastIndexOf(" ");
-  const after = readPlace(text.slice(0, at));
+  const after = readLinePlace(text.slice(0, at));
   if (after === undefined) throw new Error("accounting: a link that opened and says nothing"); // sealed by this deployment
   return { after, records: text.slice(at + 1) };
 }

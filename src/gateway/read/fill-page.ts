@@ -4,8 +4,8 @@ import type { EntryBytes } from "#fhir/json/entry-splitter";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginBody, PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
-import type { DecidingRow } from "#phi/also-concerned";
-import type { Joined, Withheld } from "#phi/disclose";
+import type { DecidingRow } from "#phi/additional-patients";
+import type { Joined, DisclosureRefusal } from "#phi/disclose";
 import { Page, type Offered } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
 import type { RowsRefusal } from "#gateway/origin/all-rows";
@@ -15,7 +15,7 @@ import { readOriginPage, type OriginPageRefusal } from "#gateway/origin/origin-p
 
 export type PageRefusal =
   | OriginPageRefusal
-  | Withheld
+  | DisclosureRefusal
   /** The origin has more than it gave: a part is never passed off as the whole. */
   | { readonly reason: "answer_incomplete" }
   /** A paging link that leads away from the origin's own base, or back to a page that was read. */
@@ -30,10 +30,10 @@ export interface Fillable {
   /** Key of the last row that was taken. */
   readonly last: string | undefined;
   /** Key of a row on the way past this page; nothing for what is no row. */
-  keyOf(entry: EntryBytes): Result<string | undefined, Withheld>;
+  keyOf(entry: EntryBytes): Result<string | undefined, DisclosureRefusal>;
   /** A row that an earlier page had, or may have had. */
   pass(key: string): void;
-  offer(entry: EntryBytes): Result<Offered, Withheld>;
+  offer(entry: EntryBytes): Result<Offered, DisclosureRefusal>;
   /** It takes no more rows than these. */
   holdTo(rows: number): void;
   /** What has to be known of all entries of one of the origin's pages before any is offered. */
@@ -181,7 +181,7 @@ class Rows {
     this.stage = after === undefined ? "filling" : "before";
   }
 
-  take(entry: EntryBytes): Withheld | undefined {
+  take(entry: EntryBytes): DisclosureRefusal | undefined {
     if (this.stage !== "filling") return this.#pass(entry);
     const offered = this.#page.offer(entry);
     if (!offered.ok) return offered.error;
@@ -192,7 +192,7 @@ class Rows {
   }
 
   /** An entry of another page than this: of a row its place alone is read. What is no row may belong to rows of this page, or say that the search failed. */
-  #pass(bytes: EntryBytes): Withheld | undefined {
+  #pass(bytes: EntryBytes): DisclosureRefusal | undefined {
     const key = this.#page.keyOf(bytes);
     if (!key.ok) return key.error;
     if (key.value === undefined) {

@@ -2,7 +2,7 @@ import type { PageLinks, PagePlace } from "#fhir/ports";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { err, type Result } from "#kernel/result";
-import { Discloser, type Withheld } from "#phi/disclose";
+import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
 import { Page } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
@@ -16,7 +16,7 @@ import { pageBinding, pageUrl, pageUrlBytesMax } from "#gateway/admission/page-l
 
 export type GatherRefusal =
   | PageRefusal
-  | Withheld
+  | DisclosureRefusal
   | RowsRefusal
   /** The question is too long for the link to its next page. */
   | { readonly reason: "page_link_too_long" };

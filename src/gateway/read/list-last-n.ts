@@ -2,7 +2,7 @@ import { listText } from "#fhir/bundle";
 import type { JsonObject } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
-import type { Linked } from "#phi/beside";
+import type { Linked } from "#phi/included";
 import { Discloser } from "#phi/disclose";
 import { Tally, type Disclosure } from "#phi/disclosure";
 import { lastOfEach } from "#phi/last-of-each";

@@ -3,7 +3,7 @@ import type { FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
 import { referredAt } from "#phi/links";
-import type { Grant, ReadExpectation, Witness } from "#policy/grant";
+import type { Grant, ReadExpectation, Referrer } from "#policy/grant";
 import { rowsOf, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginSession } from "#gateway/origin/origin-session";
 
@@ -14,12 +14,12 @@ import type { OriginSession } from "#gateway/origin/origin-session";
  */
 export async function referredTo(
   grant: Grant,
-  { witnesses, referredBy }: ReadExpectation,
+  { referrers, referredBy }: ReadExpectation,
   origin: OriginSession,
 ): Promise<Result<Grant, RowsRefusal | { readonly reason: "row_outside_access" }>> {
-  if (witnesses.length === 0) return ok(grant);
+  if (referrers.length === 0) return ok(grant);
   const each = await Promise.all(
-    witnesses.map(async (witness) => ({ witness, found: await hasWitness(witness, origin) })),
+    referrers.map(async (witness) => ({ witness, found: await hasWitness(witness, origin) })),
   );
   const leading = each.flatMap(({ witness, found }) => (found.ok && found.value ? [witness.name] : []));
   if (leading.length > 0) return ok(referredBy(new Set(leading)));
@@ -28,7 +28,7 @@ export async function referredTo(
 }
 
 async function hasWitness(
-  { search, paths, reference }: Witness,
+  { search, paths, reference }: Referrer,
   origin: OriginSession,
 ): Promise<Result<boolean, RowsRefusal>> {
   let [discloser, hasRoom, isLed]: [Discloser | undefined, boolean, boolean] = [undefined, true, false];

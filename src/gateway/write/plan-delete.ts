@@ -4,7 +4,7 @@ import type { OriginBody } from "#fhir/ports";
 import type { WriteConditions } from "#fhir/preconditions";
 import { RowFactsReader, type RowFacts } from "#fhir/json/row-facts";
 import { err, ok, type Result } from "#kernel/result";
-import { unread, type Withheld } from "#phi/disclose";
+import { unread, type DisclosureRefusal } from "#phi/disclose";
 import { patientsMax } from "#phi/disclosure";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { inlineLabel } from "#policy/labels";
@@ -73,7 +73,7 @@ type Facts = RowFacts & {
 async function readFacts(
   body: OriginBody,
   members: WriteGrant["decidingMembers"],
-): Promise<Result<Facts, OriginRefusal | Withheld>> {
+): Promise<Result<Facts, OriginRefusal | DisclosureRefusal>> {
   const reader = new RowFactsReader(members, inlineLabel);
   let chunks: Uint8Array[] | undefined = [];
   let length = 0;

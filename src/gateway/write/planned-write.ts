@@ -2,7 +2,7 @@ import type { InteractionRefusal } from "#fhir/interaction";
 import type { PatchRefusal } from "#fhir/json/patch";
 import type { OriginWrite } from "#fhir/ports";
 import type { QueryRefusal } from "#fhir/search/query";
-import type { Withheld } from "#phi/disclose";
+import type { DisclosureRefusal } from "#phi/disclose";
 import type { BodyRefusal } from "#phi/merge/merge-body";
 import type { PlainWrite, ResultFault } from "#policy/evaluate-write";
 import type { PolicyRefusal } from "#policy/grant";
@@ -18,7 +18,7 @@ export type PlanRefusal =
   | OriginRefusal
   | PatchRefusal
   | BodyRefusal
-  | Withheld
+  | DisclosureRefusal
   | { readonly reason: "answer_too_large" }
   /** With the other plans of the request it is more than is held at once. */
   | { readonly reason: "plan_too_large" }

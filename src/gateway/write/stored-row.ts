@@ -2,10 +2,10 @@ import { utf8 } from "#fhir/json/bytes";
 import { isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
 import type { WriteConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
-import { unread, type Withheld } from "#phi/disclose";
-import type { Naming } from "#phi/disclosure";
+import { unread, type DisclosureRefusal } from "#phi/disclose";
+import type { ConcernedPatients } from "#phi/disclosure";
 import { originUrls, type Bases } from "#phi/origin-urls";
-import { cutResource, type CutContext, type CutRefusal, type CutResource } from "#phi/redact";
+import { redactResource, type RedactContext, type RedactRefusal, type RedactedResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
 import type { WriteGrant } from "#policy/evaluate-write";
 import { etagOf } from "#gateway/http/etag";
@@ -18,7 +18,7 @@ export interface StoredRow {
   readonly view: ResourceView;
   readonly version: string | undefined;
   /** Whom what is seen of it concerns. */
-  readonly named: Naming;
+  readonly named: ConcernedPatients;
 }
 
 /** Where it is, as the write names it. */
@@ -33,7 +33,7 @@ export function storedRow(
   place: Place,
   grant: WriteGrant,
   bases: Bases,
-): Result<StoredRow, Withheld> {
+): Result<StoredRow, DisclosureRefusal> {
   const read = readJson(bytes);
   if (!read.ok) return err(unread(read.error));
   const stored = read.value;
@@ -59,7 +59,7 @@ export function reachedView(
   { type, id }: Place,
   { seen, writable }: WriteGrant,
   { origin }: Bases,
-): Result<ResourceView, Withheld> {
+): Result<ResourceView, DisclosureRefusal> {
   const view = writable(row, origin);
   if (seen?.viewOf(row, origin) === undefined || view === undefined)
     return err({ reason: "row_outside_access" });
@@ -72,11 +72,11 @@ export function cutForWriter(
   row: JsonObject,
   { seen }: WriteGrant,
   bases: Bases,
-  note?: CutContext["note"],
-): Result<CutResource, CutRefusal> {
+  note?: RedactContext["note"],
+): Result<RedactedResource, RedactRefusal> {
   const view = seen?.viewOf(row, bases.origin);
   if (seen === undefined || view === undefined) return err("malformed"); // out of reach, which was asked before
-  return cutResource(row, view, {
+  return redactResource(row, view, {
     bases,
     urls: originUrls(bases),
     viewInside: (inside, nesting) => seen.viewInside(inside, bases.origin, nesting),

@@ -4,12 +4,12 @@ import { textAt, type JsonObject } from "#fhir/json/json";
 import { namedBy } from "#fhir/patients-named";
 import type { Search } from "#fhir/search/search";
 import { err, ok, type Result } from "#kernel/result";
-import type { DecidingRow } from "#phi/also-concerned";
+import type { DecidingRow } from "#phi/additional-patients";
 import { Discloser } from "#phi/disclose";
 import type { CompiledPolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { PolicyRefusal } from "#policy/grant";
-import type { Access } from "#policy/hold";
+import type { Access } from "#policy/row-access";
 import { allRows, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-session";
 

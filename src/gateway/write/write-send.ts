@@ -154,7 +154,7 @@ export async function represent(
   const grant = evaluate(policy, access, { kind: "read", type, id });
   if (!grant.ok) return undefined;
   const { expects } = grant.value;
-  if (expects.kind !== "read" || expects.witnesses.length > 0) return undefined;
+  if (expects.kind !== "read" || expects.referrers.length > 0) return undefined;
   const disclose = (bytes: Uint8Array, from: FhirBase) =>
     new Discloser(grant.value, origin.basesAt(from)).read(bytes, type, id);
   const said = body && disclose(body, base);

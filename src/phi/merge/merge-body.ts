@@ -6,7 +6,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { ObjectView } from "#policy/view/view";
 import type { MergeIssue } from "./merge-issue.ts";
-import { mergeResource, type MergeContext, type Merged, type Standing } from "./merge.ts";
+import { mergeResource, type MergeContext, type Merged, type StoredResource } from "./merge.ts";
 
 export type BodyRefusal =
   /** What is wrong with the body, place by place: nothing of it depends on what is hidden. */
@@ -17,7 +17,7 @@ export type BodyRefusal =
 /** The resource that a body means, checked against R4's structure as it is sent and as it would be stored. */
 export function mergeBody(
   submitted: JsonObject,
-  standing: Standing | undefined,
+  standing: StoredResource | undefined,
   view: ResourceView,
   context: MergeContext,
 ): Result<Merged, BodyRefusal> {

@@ -16,25 +16,25 @@ import {
   isFormed,
   masksOther,
   mayLeaveUnwhole,
-  nothing,
+  noPair,
   objectsIn,
-  pairsOf,
+  primitivePairs,
   pathOf,
   shownExtension,
   showsSome,
   withMeta,
   type ObjectElement,
   type Pair,
-  type Scene,
-  type Three,
-} from "./merge-scene.ts";
+  type ObjectMerge,
+  type ObjectVersions,
+} from "./object-merge.ts";
 import { metaOf, unmasked } from "./merge-stripped.ts";
 import type { Bases } from "#phi/origin-urls";
 import { urlTypes } from "#phi/primitive";
 import { extensionView, siblingView } from "#phi/redact";
 
 /** A resource as it is stored, and as its writer sees it. */
-export interface Standing {
+export interface StoredResource {
   readonly stored: JsonObject;
   readonly shown: JsonObject;
 }
@@ -68,7 +68,7 @@ export interface Merged {
  */
 export function mergeResource(
   submitted: JsonObject,
-  standing: Standing | undefined,
+  standing: StoredResource | undefined,
   view: ResourceView,
   context: MergeContext,
 ): Result<Merged, readonly MergeIssue[]> {
@@ -97,7 +97,7 @@ class Merger {
 
   /** A resource of its own, or one inside another. */
   resource(
-    { body, shown, stored }: Three,
+    { body, shown, stored }: ObjectVersions,
     view: ResourceView,
     nesting: Change["nesting"],
     at: string,
@@ -151,9 +151,9 @@ class Merger {
     if (this.issues.length < issuesMax) this.issues.push(mergeIssue(fault, at));
   }
 
-  #object(three: Three, view: ObjectView, at: string): JsonObject {
+  #object(three: ObjectVersions, view: ObjectView, at: string): JsonObject {
     const { body, stored } = three;
-    const scene: Scene = { ...three, view, at, out: { ...stored } };
+    const scene: ObjectMerge = { ...three, view, at, out: { ...stored } };
     const type = property(body, "resourceType");
     if (type !== undefined && stored === undefined) scene.out["resourceType"] = type;
     const elements = elementsOf(view.type);
@@ -168,7 +168,7 @@ class Merger {
     return scene.out;
   }
 
-  #element(element: R4Element, scene: Scene): void {
+  #element(element: R4Element, scene: ObjectMerge): void {
     const { name, forms } = element;
     const { urls } = scene.view.extensions;
     if (isAsShown(element, scene)) return;
@@ -190,7 +190,7 @@ class Merger {
   }
 
   /** Outside the view: the body may leave it out, and may not say anything of it. */
-  #refuse({ name, forms }: R4Element, scene: Scene): void {
+  #refuse({ name, forms }: R4Element, scene: ObjectMerge): void {
     const said = forms.some(
       (form) =>
         property(scene.body, form.name) !== undefined || property(scene.body, `_${form.name}`) !== undefined,
@@ -199,7 +199,7 @@ class Merger {
   }
 
   /** All forms of a choice are one path (DESIGN §6). */
-  #choice(element: R4Element, scene: Scene): void {
+  #choice(element: R4Element, scene: ObjectMerge): void {
     const { view, out, body, shown } = scene;
     const at = pathOf(scene, element.name);
     const formIn = (of: JsonObject | undefined) =>
@@ -233,12 +233,12 @@ class Merger {
     if (next !== undefined) this.#form(next, scene);
   }
 
-  #form(name: string, scene: Scene): void {
+  #form(name: string, scene: ObjectMerge): void {
     const view = scene.view.elements.get(name);
     if (view !== undefined) this.#member(name, view, scene);
   }
 
-  #member(name: string, view: ElementView, scene: Scene): void {
+  #member(name: string, view: ElementView, scene: ObjectMerge): void {
     if (!isFormed(name, view, scene.body)) return this.#fail("malformed", pathOf(scene, name));
     switch (view.kind) {
       case "primitive":
@@ -254,7 +254,7 @@ class Merger {
     }
   }
 
-  #primitive(name: string, type: string, scene: Scene): void {
+  #primitive(name: string, type: string, scene: ObjectMerge): void {
     const { body, shown, stored, out, view } = scene;
     const [said, seen, kept] = [
       property(body, name),
@@ -290,7 +290,7 @@ class Merger {
     body: Json | undefined,
     shown: Json | undefined,
     stored: Json | undefined,
-    { view, at }: Scene,
+    { view, at }: ObjectMerge,
   ): JsonObject {
     const object = (value: Json | undefined) => (isObject(value) ? value : undefined);
     return this.#object(
@@ -301,17 +301,21 @@ class Merger {
   }
 
   /** A value that is gone leaves the hidden extensions that stood beside it, in its place. */
-  #primitives(name: string, type: string, scene: Scene): void {
+  #primitives(name: string, type: string, scene: ObjectMerge): void {
     const { body, shown, stored, out, view } = scene;
-    const [said, seen, kept] = [pairsOf(body, name), pairsOf(shown, name), pairsOf(stored, name)];
+    const [said, seen, kept] = [
+      primitivePairs(body, name),
+      primitivePairs(shown, name),
+      primitivePairs(stored, name),
+    ];
     const isSeen = ([value, beside]: Pair) =>
       value !== null || (isObject(beside) && showsSome(beside, view.extensions));
     const visible = kept.flatMap((pair, index) => (isSeen(pair) ? [index] : []));
     if (visible.length !== seen.length) return this.#fail("read_only", pathOf(scene, name));
-    const seenAt = new Map(visible.map((index, at) => [index, seen[at] ?? nothing]));
+    const seenAt = new Map(visible.map((index, at) => [index, seen[at] ?? noPair]));
     const textOf = (pair: Pair) => sameText([...pair]);
     const placed = matchItems(said, visible, [
-      { ofSubmitted: textOf, ofStored: (index) => textOf(seenAt.get(index) ?? nothing) },
+      { ofSubmitted: textOf, ofStored: (index) => textOf(seenAt.get(index) ?? noPair) },
       {
         ofSubmitted: ([value]) => (value === null ? undefined : sameText(value)),
         ofStored: (index) => sameText(seenAt.get(index)?.[0] ?? null),
@@ -319,8 +323,8 @@ class Merger {
     ]);
     const becomes = placed.map(
       ({ value: pair, index }): { readonly value: Pair; readonly index: number | undefined } => {
-        const before = index === undefined ? nothing : (kept[index] ?? nothing);
-        const before2 = index === undefined ? nothing : (seenAt.get(index) ?? nothing);
+        const before = index === undefined ? noPair : (kept[index] ?? noPair);
+        const before2 = index === undefined ? noPair : (seenAt.get(index) ?? noPair);
         if (isSame([...pair], [...before2])) return { value: before, index };
         const beside = this.#beside(pair[1], before2[1], before[1], scene);
         const value = index === undefined ? this.#inward(pair[0], name, type, view) : before[0];
@@ -342,7 +346,7 @@ class Merger {
     if (besides.some((beside) => beside !== null)) out[`_${name}`] = besides;
   }
 
-  #one(name: string, { viewOf }: ObjectElement, scene: Scene): void {
+  #one(name: string, { viewOf }: ObjectElement, scene: ObjectMerge): void {
     const { body, shown, stored } = scene;
     const [said, seen, kept] = [body, shown, stored].map((of) => of && property(of, name));
     const at = pathOf(scene, name);
@@ -377,7 +381,7 @@ class Merger {
     return this.#object({ body: {}, shown, stored }, view, at);
   }
 
-  #put({ out }: Scene, name: string, value: JsonObject): void {
+  #put({ out }: ObjectMerge, name: string, value: JsonObject): void {
     if (
       Object.keys(value).some((member) => member !== "id") ||
       (name.startsWith("_") && Object.keys(value).length > 0)
@@ -387,7 +391,7 @@ class Merger {
   }
 
   /** Items of which nothing is hidden are the body's; those of which all is hidden stay where they are; the others have to be known again. */
-  #items(scene: Scene, name: string, { viewOf }: ObjectElement): void {
+  #items(scene: ObjectMerge, name: string, { viewOf }: ObjectElement): void {
     const { body, shown, stored, out } = scene;
     const [said, seen, kept] = [body, shown, stored].map((of) => objectsIn(of, name));
     if (said === undefined || seen === undefined || kept === undefined) return;
@@ -453,7 +457,11 @@ class Merger {
     return body;
   }
 
-  #sameItem({ body, shown, stored }: Three, viewOf: ObjectElement["viewOf"], at: string): JsonObject {
+  #sameItem(
+    { body, shown, stored }: ObjectVersions,
+    viewOf: ObjectElement["viewOf"],
+    at: string,
+  ): JsonObject {
     if (stored === undefined || isSame(body, shown)) return stored ?? body;
     const view = viewOf(body);
     // One that was moved into another slice: what is hidden of it is not the same.
@@ -465,7 +473,7 @@ class Merger {
   }
 
   /** Known again by their ids, which are the resource's own; each is merged by its own type's rule. */
-  #contained(scene: Scene): void {
+  #contained(scene: ObjectMerge): void {
     const { body, shown, stored, out } = scene;
     const [said, seen, kept] = [body, shown, stored].map((of) => objectsIn(of, "contained"));
     if (said === undefined || seen === undefined || kept === undefined) return;
@@ -495,7 +503,7 @@ class Merger {
   }
 
   /** Resources inside one that is new; where one is stored they stay as they are. */
-  #inside(name: string, repeats: boolean, scene: Scene): void {
+  #inside(name: string, repeats: boolean, scene: ObjectMerge): void {
     const at = pathOf(scene, name);
     if (scene.stored !== undefined) return this.#fail("read_only", at);
     const nesting = name === "contained" ? "contained" : "entry";

@@ -1,7 +1,7 @@
 /** What R4 demands beside its cardinalities (StructureDefinition constraints of severity `error`), where hiding an element could break it. */
 
 /** Type or backbone → shown element (`*`: any) → the element that must be shown with it. Publishing refuses a view without it. */
-export const neededBeside: Readonly<
+export const requiredWith: Readonly<
   Record<string, readonly { readonly shows: string; readonly needs: string; readonly key: string }[]>
 > = {
   ContactPoint: [{ shows: "value", needs: "system", key: "cpt-2" }],

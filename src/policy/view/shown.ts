@@ -9,16 +9,16 @@ export interface Shown {
   readonly slices: readonly { readonly slice: Slice; readonly shown: Shown }[];
 }
 
-export const nothing: Shown = { everything: false, elements: new Map(), slices: [] };
-export const everything: Shown = { ...nothing, everything: true };
+export const showsNothing: Shown = { everything: false, elements: new Map(), slices: [] };
+export const showsAll: Shown = { ...showsNothing, everything: true };
 
 /** What one path shows of the object that it starts at. */
 export function shownBy([step, ...below]: readonly PathStep[]): Shown {
-  if (step === undefined) return everything;
+  if (step === undefined) return showsAll;
   const shown = shownBy(below);
   const element: Shown =
-    step.slice === undefined ? shown : { ...nothing, slices: [{ slice: step.slice, shown }] };
-  return { ...nothing, elements: new Map([[step.name, element]]) };
+    step.slice === undefined ? shown : { ...showsNothing, slices: [{ slice: step.slice, shown }] };
+  return { ...showsNothing, elements: new Map([[step.name, element]]) };
 }
 
 export function union(...several: readonly Shown[]): Shown {
@@ -27,7 +27,7 @@ export function union(...several: readonly Shown[]): Shown {
   const elements = new Map<string, Shown>();
   for (const shown of several) {
     for (const [name, below] of shown.elements)
-      elements.set(name, union(elements.get(name) ?? nothing, below));
+      elements.set(name, union(elements.get(name) ?? showsNothing, below));
   }
   return {
     everything: several.some((shown) => shown.everything),

@@ -3,7 +3,7 @@ import type { JsonObject } from "#fhir/json/json";
 import { isInSlice } from "./coding.ts";
 import { dataAbsentReason, requiredOf, type RequiredElement } from "./masked.ts";
 import type { Slice } from "./element-path.ts";
-import { everything, isNothing, nothing, shownBy, union, type Shown } from "./shown.ts";
+import { showsAll, isNothing, showsNothing, shownBy, union, type Shown } from "./shown.ts";
 
 /** What is shown of an object of one R4 type, ready for one pass over it. Compiled when first met. */
 export interface ObjectView {
@@ -58,7 +58,7 @@ class Views {
 
   of(type: string, shown: Shown): ObjectView {
     if (!shown.everything) return this.#make(type, shown);
-    const settled = this.#whole.get(type) ?? this.#make(type, everything);
+    const settled = this.#whole.get(type) ?? this.#make(type, showsAll);
     this.#whole.set(type, settled);
     return settled;
   }
@@ -127,15 +127,15 @@ const apart: ReadonlySet<string> = new Set(["extension", "modifierExtension", "i
 
 /** What is shown of one form of an element: what the policy says, and what R4 makes implicit. */
 function shownOf(type: string, element: R4Element, form: string, shown: Shown): Shown | "deceased" {
-  if (shown.everything || (element.name === "id" && isResourceType(type))) return everything;
+  if (shown.everything || (element.name === "id" && isResourceType(type))) return showsAll;
   const said = union(
-    shown.elements.get(element.name) ?? nothing,
-    form === element.name ? nothing : (shown.elements.get(form) ?? nothing),
+    shown.elements.get(element.name) ?? showsNothing,
+    form === element.name ? showsNothing : (shown.elements.get(form) ?? showsNothing),
   );
   if (!element.isModifier) return said;
   if (type === "Patient" && form === "deceasedDateTime") return said.everything ? said : "deceased";
   // The type of a link says whether this record was replaced; the other patient is shown only where a view names it.
   if (type === "Patient" && element.name === "link")
     return union(said, shownBy([{ name: "type", slice: undefined }]));
-  return everything;
+  return showsAll;
 }

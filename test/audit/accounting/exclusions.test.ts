@@ -1,10 +1,10 @@
 import { test } from "vitest";
-import { standingOf } from "#audit/accounting/exclusions";
+import { accountingDutyOf } from "#audit/accounting/exclusions";
 import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
 
 const at = Date.UTC(2026, 10, 24);
 const standing = (purposes: readonly string[], agreement?: string) => {
-  const found = standingOf({ at, purposes, agreement }, { dua: "viii", authorized: "iv" });
+  const found = accountingDutyOf({ at, purposes, agreement }, { dua: "viii", authorized: "iv" });
   return found.required ? "required" : found.clause;
 };
 
@@ -54,7 +54,9 @@ test("what an operator knows of an agreement decides, and nothing before the com
     standing(["HMARKT"], "authorized"),
     standing(["HRESCH"], "other"),
   ]).toEqual(["viii", "iv", "required"]);
-  expect(standingOf({ at: Date.UTC(2003, 3, 13), purposes: ["PUBHLTH"], agreement: undefined }, {})).toEqual({
+  expect(
+    accountingDutyOf({ at: Date.UTC(2003, 3, 13), purposes: ["PUBHLTH"], agreement: undefined }, {}),
+  ).toEqual({
     required: false,
     clause: "ix",
   });

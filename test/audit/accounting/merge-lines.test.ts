@@ -4,8 +4,8 @@ import {
   comparePlaces,
   type LinePlace,
   placeText,
-  readPlace,
-  writePlace,
+  readLinePlace,
+  writeLinePlace,
 } from "#audit/accounting/line-place";
 import { type LinePart, type LineSource, mergeLines, type RowBudget } from "#audit/accounting/merge-lines";
 
@@ -171,8 +171,8 @@ test("a place is text of one length, and is read back; no other text is a place"
     { log: "s0-2026h1", index: 0, line: -1 },
     { log: "s99999-2026h2", index: Number.MAX_SAFE_INTEGER, line: 499_999 },
   ];
-  for (const place of places) expect(readPlace(writePlace(place))).toEqual(place);
-  expect(new Set(places.map((place) => writePlace(place).length)).size).toBe(1);
+  for (const place of places) expect(readLinePlace(writeLinePlace(place))).toEqual(place);
+  expect(new Set(places.map((place) => writeLinePlace(place).length)).size).toBe(1);
   for (const text of [
     "",
     "s0-2026h1/1",
@@ -181,7 +181,7 @@ test("a place is text of one length, and is read back; no other text is a place"
     "s0-2026h1/-1/1",
     "s0-2026h1/1/-2",
   ])
-    expect(readPlace(text), text).toBeUndefined();
+    expect(readLinePlace(text), text).toBeUndefined();
 });
 
 test("half-years come in their order, and in each the shards by number", ({ expect }) => {

@@ -1,8 +1,8 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { test, vi } from "vitest";
 import { accountingLines, readLine, subjectKey } from "#audit/accounting/line";
-import { checkLine, readProof, writeProof } from "#audit/accounting/proof";
-import type { FoundLine, LinesAsked } from "#audit/accounting/disclosures";
+import { checkLine, readLineProof, writeLineProof } from "#audit/accounting/proof";
+import type { FoundLine, LinesRequest } from "#audit/accounting/disclosures";
 import type { AuditEvent } from "#audit/event";
 import { comparePlaces, type LinePlace, placeText } from "#audit/accounting/line-place";
 import { instant } from "#kernel/clock";
@@ -27,7 +27,7 @@ const desk = new AccountingDesk(ledger, clock);
 /** Of a ledger of one shard: for lines that are on their shelves already. */
 const small = { ...ledger, LEDGER_SHARDS: "1" };
 const shelfDesk = (rowsMax?: number) => new AccountingDesk(small, clock, { rowsMax, checkpointMs: 0 });
-const asking = (patient: string, changes: Partial<LinesAsked> = {}): LinesAsked => ({
+const asking = (patient: string, changes: Partial<LinesRequest> = {}): LinesRequest => ({
   patients: [patient],
   from: instant(0),
   to: clock(),
@@ -60,7 +60,7 @@ const shelved = (patient: string, log: string, index: number, event = disclosed(
 
 /** All pages to the end. `between` runs after each page but the last. */
 async function pages(
-  asked: LinesAsked,
+  asked: LinesRequest,
   between: (page: number) => Promise<unknown> = () => Promise.resolve(),
   by = desk,
 ) {
@@ -104,7 +104,7 @@ test(
     ).toBe(55);
     expect(all.map((page) => page.length)).toEqual([20, 20, 15]);
     for (const line of all.flat()) {
-      const proof = readProof(writeProof(line) ?? "");
+      const proof = readLineProof(writeLineProof(line) ?? "");
       if (!proof.ok) throw new Error(placeText(line));
       expect(checkLine(proof.value, verifierOf(line.log))).toMatchObject({
         ok: true,
@@ -175,7 +175,7 @@ test("what is excluded, out of the time, or not asked for is left out before it 
       at: at(index),
     });
   await shelfFor(patient).put(Array.from({ length: 200 }, (_, index) => line(index)));
-  const sizes = async (changes: Partial<LinesAsked>) =>
+  const sizes = async (changes: Partial<LinesRequest>) =>
     (await pages(asking(patient, changes), undefined, shelfDesk())).map((page) => page.length);
   expect(await sizes({ excluded: {} })).toEqual([20, 20]);
   expect(await sizes({ recipient: "agency" })).toEqual([20, 20]);

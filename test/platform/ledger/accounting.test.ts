@@ -1,8 +1,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
 import { accountingLines, readLine, subjectKey } from "#audit/accounting/line";
-import { checkLine, readProof, writeProof } from "#audit/accounting/proof";
-import type { LinesAsked, LinesPage } from "#audit/accounting/disclosures";
+import { checkLine, readLineProof, writeLineProof } from "#audit/accounting/proof";
+import type { LinesRequest, LinesPage } from "#audit/accounting/disclosures";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
 import { sameBytes } from "#ledger/bytes/bytes";
@@ -28,7 +28,7 @@ vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy m
 const clock = () => instant(Date.now());
 const desk = new AccountingDesk(ledger, clock);
 const patientOf = (event: AuditEvent, i = 0): string => event.patients[i]?.patient ?? "";
-const asking = (patient: string, changes: Partial<LinesAsked> = {}): LinesAsked => ({
+const asking = (patient: string, changes: Partial<LinesRequest> = {}): LinesRequest => ({
   patients: [patient],
   from: instant(0),
   to: clock(),
@@ -37,7 +37,7 @@ const asking = (patient: string, changes: Partial<LinesAsked> = {}): LinesAsked 
   caller: { id: newId(), at: clock(), who: { client: "privacy-officer" }, why: { purposes: ["HOPERAT"] } },
   ...changes,
 });
-const found = async (patient: string, changes: Partial<LinesAsked> = {}) => {
+const found = async (patient: string, changes: Partial<LinesRequest> = {}) => {
   const { lines, next } = await desk.linesOf(asking(patient, changes));
   if (next !== undefined) throw new Error("more than a page");
   return lines;
@@ -88,8 +88,8 @@ test("a line proves itself with the log's public key alone, and whatever is chan
   await shard(log).append([disclosureOf(1)]);
   await shard(log).append([event]);
   const [line] = await found(patientOf(event, 4));
-  const text = (line && writeProof(line)) ?? "";
-  const proof = readProof(text);
+  const text = (line && writeLineProof(line)) ?? "";
+  const proof = readLineProof(text);
   if (!proof.ok) throw new Error(proof.error);
   const checked = checkLine(proof.value, verifierOf(log));
   expect(checked).toMatchObject({
@@ -114,7 +114,7 @@ test("a line proves itself with the log's public key alone, and whatever is chan
     expect(checkLine({ ...proof.value, ...changes }, verifierOf(log)).ok, JSON.stringify(changes)).toBe(
       false,
     );
-  expect(readProof(text.replace('"log"', '"lag"')).ok).toBe(false);
+  expect(readLineProof(text.replace('"log"', '"lag"')).ok).toBe(false);
 });
 
 test("a crash between shelf and shard brings the lines to the shelf again, where they are kept once", async ({

@@ -1,8 +1,13 @@
 import type { AuditEvent } from "#audit/event";
-import { heldBack, type Hold, readHold, type HoldProblem } from "#audit/accounting/suspension";
+import {
+  suspendedRecipients,
+  type Suspension,
+  readSuspension,
+  type SuspensionProblem,
+} from "#audit/accounting/suspension";
 import { readLine, subjectKey } from "#audit/accounting/line";
-import type { Disclosures, FoundLine, LinesAsked, LinesPage } from "#audit/accounting/disclosures";
-import { before, type LinePlace, writePlace } from "#audit/accounting/line-place";
+import type { Disclosures, FoundLine, LinesRequest, LinesPage } from "#audit/accounting/disclosures";
+import { before, type LinePlace, writeLinePlace } from "#audit/accounting/line-place";
 import { LineSums } from "#audit/accounting/line-sums";
 import { type LineSource, mergeLines } from "#audit/accounting/merge-lines";
 import { instant, type Clock } from "#kernel/clock";
@@ -64,7 +69,7 @@ export class AccountingDesk implements Disclosures {
    * Before the first page every line that was acknowledged is brought to its shelf, from wherever it waits. Further pages need no more than
    * the shelf: no line of it moves, and what comes to it has either its place after the page before, or was not acknowledged by then.
    */
-  async linesOf(asked: LinesAsked): Promise<LinesPage> {
+  async linesOf(asked: LinesRequest): Promise<LinesPage> {
     const { patients, caller, after, count, toldTo } = asked;
     if (patients.length === 0 || patients.length > PATIENTS_MAX)
       throw new RangeError("accounting: of 1 to 32 patients");
@@ -96,7 +101,7 @@ export class AccountingDesk implements Disclosures {
 
   /** Single lines, each with its proof. */
   async #listed(
-    asked: LinesAsked,
+    asked: LinesRequest,
     subjects: readonly Subject[],
     without: readonly string[],
   ): Promise<LinesPage> {
@@ -114,7 +119,7 @@ export class AccountingDesk implements Disclosures {
 
   /** Sums of the lines that one page may read: a recipient whose lines are more is told again on the next page. */
   async #summed(
-    asked: LinesAsked,
+    asked: LinesRequest,
     subjects: readonly Subject[],
     without: readonly string[],
   ): Promise<LinesPage> {
@@ -124,7 +129,7 @@ export class AccountingDesk implements Disclosures {
   }
 
   #merged(
-    { after, from, to, excluded, recipient, purpose }: LinesAsked,
+    { after, from, to, excluded, recipient, purpose }: LinesRequest,
     subjects: readonly Subject[],
     without: readonly string[],
     take: (line: UnprovenLine) => boolean,
@@ -146,8 +151,8 @@ export class AccountingDesk implements Disclosures {
   }
 
   /** Keeps a suspension. The operators' door has it on record before. */
-  async hold(input: unknown): Promise<Result<void, HoldProblem>> {
-    const asked = readHold(input);
+  async hold(input: unknown): Promise<Result<void, SuspensionProblem>> {
+    const asked = readSuspension(input);
     if (!asked.ok) return asked;
     const subject = subjectKey(this.#config.subjectKey, asked.value.patient);
     await this.#shelf(subject).hold(subject, asked.value.hold);
@@ -175,9 +180,9 @@ export class AccountingDesk implements Disclosures {
 
   /** What is suspended for one record counts for each that the origin united with it: it is one individual who is told. */
   async #heldBack(subjects: readonly Subject[]): Promise<ReadonlyMap<string, number>> {
-    const holds: Hold[] = [];
+    const holds: Suspension[] = [];
     for (const { key } of subjects) holds.push(...(await this.#shelf(key).holdsOf(key)));
-    return heldBack(holds, this.#clock());
+    return suspendedRecipients(holds, this.#clock());
   }
 
   #shelf(subject: Uint8Array): DurableObjectStub<AccountingShelf> {
@@ -185,10 +190,10 @@ export class AccountingDesk implements Disclosures {
   }
 }
 
-function lookUp({ patients, after, caller: { id, at, who, from, why, traceId } }: LinesAsked): AuditEvent {
+function lookUp({ patients, after, caller: { id, at, who, from, why, traceId } }: LinesRequest): AuditEvent {
   const [origin, type, patient] = (patients[0] ?? "").split("/");
   const named = patients.map((one) => ({ patient: one, counts: {} }));
-  const parameters = after === undefined ? undefined : [["after", writePlace(after)] as const];
+  const parameters = after === undefined ? undefined : [["after", writeLinePlace(after)] as const];
   const what = { interaction: "linesOf", origin, type, id: patient, parameters };
   return {
     id,

@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import type { Hold } from "#audit/accounting/suspension";
+import type { Suspension } from "#audit/accounting/suspension";
 import type { LineFilter } from "#audit/accounting/disclosures";
 import { judgeLine } from "#audit/accounting/line-filter";
 import { compareLogs, type LinePlace, placeText } from "#audit/accounting/line-place";
@@ -134,7 +134,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
   }
 
   /** Keeps a suspension (45 CFR 164.528(a)(2)) under its id, in place of one that had it. */
-  async hold(subject: Uint8Array, hold: Hold): Promise<void> {
+  async hold(subject: Uint8Array, hold: Suspension): Promise<void> {
     const { sql } = this.ctx.storage;
     sql.exec(schema);
     const { salt, box } = sealRow(
@@ -146,7 +146,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
   }
 
   /** Every suspension of a patient, over or not. */
-  async holdsOf(subject: Uint8Array): Promise<readonly Hold[]> {
+  async holdsOf(subject: Uint8Array): Promise<readonly Suspension[]> {
     if (!this.#exists()) return [];
     const rows = this.ctx.storage.sql.exec<{ id: string; salt: ArrayBuffer; box: ArrayBuffer }>(
       "SELECT id, salt, box FROM holds WHERE subject = ?",
@@ -154,7 +154,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     );
     return rows.toArray().map(({ id, ...sealed }) => {
       const text = fromUtf8(openRow(this.#accountingKey, ["hold", subject, id], boxOf(sealed))) ?? "";
-      return JSON.parse(text) as Hold; // what `hold` wrote: the seal says so
+      return JSON.parse(text) as Suspension; // what `hold` wrote: the seal says so
     });
   }
 

@@ -10,21 +10,21 @@ export type Members = Record<string, Json>;
 export type ObjectElement = Pick<Extract<ElementView, { kind: "object" }>, "viewOf">;
 
 /** One object, three times over. `shown` is missing where all that is stored of it is hidden. */
-export interface Three {
+export interface ObjectVersions {
   readonly body: JsonObject;
   readonly shown: JsonObject | undefined;
   readonly stored: JsonObject | undefined;
 }
 
 /** Members of the same object, the view that says what may be written of them, and the object that becomes of them. */
-export interface Scene extends Three {
+export interface ObjectMerge extends ObjectVersions {
   readonly view: ObjectView;
   readonly out: Members;
   readonly at: string;
 }
 
 /** Whether the body says of an element what is shown of it: then all that is stored of it stays. */
-export function isAsShown({ forms }: R4Element, { body, shown }: Scene): boolean {
+export function isAsShown({ forms }: R4Element, { body, shown }: ObjectMerge): boolean {
   return forms.every(({ name }) =>
     [name, `_${name}`].every((member) =>
       isSame(property(body, member), shown === undefined ? undefined : property(shown, member)),
@@ -61,7 +61,7 @@ export const masksOther = ({ type }: ObjectView, shown: JsonObject): boolean =>
 export const shownExtension = (item: JsonObject, shown: ExtensionList): ObjectView | undefined =>
   isShown(item, shown) ? extensionView : undefined;
 
-export const pathOf = ({ at }: Scene, name: string): string => `${at}.${name.replace("[x]", "")}`;
+export const pathOf = ({ at }: ObjectMerge, name: string): string => `${at}.${name.replace("[x]", "")}`;
 export const idOf = (object: JsonObject | undefined): string | undefined => object && textAt(object, "id");
 
 export function withMeta(resource: JsonObject, meta: JsonObject | undefined): JsonObject {
@@ -76,9 +76,9 @@ export function objectsIn(object: JsonObject | undefined, name: string): readonl
 
 /** A primitive and its `_` sibling. */
 export type Pair = readonly [value: Json, beside: Json];
-export const nothing: Pair = [null, null];
+export const noPair: Pair = [null, null];
 
-export function pairsOf(object: JsonObject | undefined, name: string): readonly Pair[] {
+export function primitivePairs(object: JsonObject | undefined, name: string): readonly Pair[] {
   const [values, besides] = [object && property(object, name), object && property(object, `_${name}`)].map(
     (list) => (isArray(list) ? list : []),
   );

@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { AlsoConcerned, type DecidingRow } from "#phi/also-concerned";
+import { AdditionalPatients, type DecidingRow } from "#phi/additional-patients";
 import { Tally, patientsMax, type Disclosure } from "#phi/disclosure";
 
 const none: ReadonlySet<string> = new Set();
@@ -23,7 +23,7 @@ const namesIn = (disclosure: Disclosure | undefined) =>
 test("a row that is in the answer and decided it counts once; who is named and of whom nothing is found counts nothing", ({
   expect,
 }) => {
-  const concerned = new AlsoConcerned("main");
+  const concerned = new AdditionalPatients("main");
   for (const one of [row("1", "a"), row("2", "a", "b")]) expect(concerned.decide(one)).toBe(true);
   concerned.name("a");
   concerned.name("c");
@@ -38,7 +38,7 @@ test("a row that is in the answer and decided it counts once; who is named and o
 });
 
 test("each name is paid for once: by a resource in the answer, or by itself", ({ expect }) => {
-  const concerned = new AlsoConcerned("main");
+  const concerned = new AdditionalPatients("main");
   concerned.decide(row("2", "a", "b"));
   concerned.name("c");
   const disclosure = shown(row("1", "a"));
@@ -48,7 +48,7 @@ test("each name is paid for once: by a resource in the answer, or by itself", ({
 });
 
 test("without a row that decided there is nothing beside a refusal, whoever was named", ({ expect }) => {
-  const concerned = new AlsoConcerned("main");
+  const concerned = new AdditionalPatients("main");
   concerned.name("c");
   expect(concerned.alone()).toBeUndefined();
   concerned.decide(row("1", "a"));
@@ -59,7 +59,7 @@ test("without a row that decided there is nothing beside a refusal, whoever was 
 });
 
 test("more names than an append takes are told, and not left out", ({ expect }) => {
-  const concerned = new AlsoConcerned("main");
+  const concerned = new AdditionalPatients("main");
   const many = Array.from({ length: patientsMax }, (_, n) => `p${n}`);
   expect(concerned.decide(row("1", ...many))).toBe(true);
   expect(concerned.decide(row("2", "one-more"))).toBe(false);

@@ -1,7 +1,7 @@
-import { patientsMax, type DisclosedWindow, type Disclosure, type Naming } from "./disclosure.ts";
+import { patientsMax, type DisclosedWindow, type Disclosure, type ConcernedPatients } from "./disclosure.ts";
 
 /** A row that the asker may see and that decided an answer. */
-export interface DecidingRow extends Naming {
+export interface DecidingRow extends ConcernedPatients {
   readonly type: string;
   readonly id: string;
 }
@@ -10,7 +10,7 @@ export interface DecidingRow extends Naming {
  * Patients whom the answer to a question concerns beside those of the resources in it: whom the question names within the asker's reach, and
  * of whom a row that the asker may see decided the answer (a hop, a criterion, a condition, an ambiguity).
  */
-export class AlsoConcerned {
+export class AdditionalPatients {
   readonly #origin: string;
   readonly #named = new Set<string>();
   readonly #rows = new Map<string, DecidingRow>();

@@ -11,7 +11,7 @@ import { isWithin, searchableBy, type Searchable } from "./searchable.ts";
  * @param back the reference by which the rows lead back to those that a `_has` asks for.
  * @param isMasked whether what a parameter reads may stand masked in a row, whatever the rule shows.
  */
-export function reachOf(
+export function rulesForSearch(
   policy: CompiledPolicy,
   rules: readonly CompiledRule[],
   search: Pick<Search, "type" | "parameters" | "joins" | "sort">,
@@ -47,7 +47,10 @@ export function reachOf(
 }
 
 /** Row conditions as search parameters, so that the origin need not send what is dropped anyway. The rows are checked again on the answer. */
-export function narrowing(type: string, reach: readonly CompiledRule[]): readonly SearchParameter[] {
+export function conditionParameters(
+  type: string,
+  reach: readonly CompiledRule[],
+): readonly SearchParameter[] {
   const [first, ...others] = reach;
   return (first?.conditions ?? []).flatMap((condition) => {
     const definition = [...searchParametersOf(type).values()].find(

@@ -23,7 +23,7 @@ export interface Access {
 }
 
 /** Whose rows of a type are in reach: each claim adds its own. Never empty. */
-export type Hold = readonly Claim[];
+export type RowAccess = readonly Claim[];
 
 interface Claim {
   /** These patients' rows; `undefined`: everybody's. */
@@ -33,7 +33,7 @@ interface Claim {
 }
 
 /** `undefined`: no scope permits it. A scope that is held to a patient whom nobody named permits nothing. */
-export function holdOf(access: Access, type: string, permission: Permission): Hold | undefined {
+export function rowAccessOf(access: Access, type: string, permission: Permission): RowAccess | undefined {
   const claims = reachesOf(access.scopes, type, permission).flatMap((reach) => claimOf(access, type, reach));
   const all = claims.find(({ to, categories }) => to === undefined && categories.length === 0);
   if (all !== undefined) return [all]; // the others add nothing
@@ -60,43 +60,43 @@ function claimOf(
 }
 
 /** Whether the scopes reach a patient's rows of a type: by token, scopes and relations alone, never by a row. */
-export const reachesPatient = (
+export const mayAccessPatient = (
   access: Access,
   type: string,
   permission: Permission,
   patient: string,
 ): boolean =>
-  holdOf(access, type, permission)?.some(({ to }) => to === undefined || to.has(patient)) === true;
+  rowAccessOf(access, type, permission)?.some(({ to }) => to === undefined || to.has(patient)) === true;
 
 /** Whether rows of the type can be within a hold at all. */
-export const canHold = (hold: Hold, type: string): boolean =>
+export const canCover = (hold: RowAccess, type: string): boolean =>
   hold.some(({ to }) => to === undefined) || isCompartmentType(type);
 
 /** Whether every row of the type is within it. */
-export const isEverybodys = (hold: Hold): boolean =>
+export const isUnrestricted = (hold: RowAccess): boolean =>
   hold.some(({ to, categories }) => to === undefined && categories.length === 0);
 
 /** Whether a row is within the hold. `base`: the origin's. */
-export const isHeld = (hold: Hold, row: JsonObject, type: string, base: FhirBase): boolean =>
+export const coversRow = (hold: RowAccess, row: JsonObject, type: string, base: FhirBase): boolean =>
   hold.some(
     ({ to, categories }) =>
       (to === undefined || isOwnedBy(row, to, base)) && isOfCategories(row, type, categories),
   );
 
 /**
- * As {@link isHeld}; a row of a type that is nobody's own has to be of the right categories and to tell of no other patient: a reference led
+ * As {@link coversRow}; a row of a type that is nobody's own has to be of the right categories and to tell of no other patient: a reference led
  * to it, which whoever may write can make.
  */
-export const isReached = (hold: Hold, row: JsonObject, type: string, base: FhirBase): boolean =>
-  canHold(hold, type)
-    ? isHeld(hold, row, type, base)
+export const coversRowOrShared = (hold: RowAccess, row: JsonObject, type: string, base: FhirBase): boolean =>
+  canCover(hold, type)
+    ? coversRow(hold, row, type, base)
     : hold.some(
         ({ to, categories }) =>
           to !== undefined && isAboutNoOther(row, to, base) && isOfCategories(row, type, categories),
       );
 
 /** Whether a reference names a Patient that is within a hold on Patients. */
-export function namesHeld(hold: Hold, reference: JsonObject, base: FhirBase): boolean {
+export function coversNamedPatient(hold: RowAccess, reference: JsonObject, base: FhirBase): boolean {
   const named = parseReference(textAt(reference, "reference") ?? "", base);
   return hold.some(
     ({ to }) => to === undefined || (named.kind === "local" && named.type === "Patient" && to.has(named.id)),
@@ -107,9 +107,9 @@ export function namesHeld(hold: Hold, reference: JsonObject, base: FhirBase): bo
  * Whether a resource inside a row may go with it. It belongs to its container, unless it says that it is somebody else's; where the
  * container was everybody's to read and resources of this type are some patients' alone, nobody can tell whose it is.
  */
-export function mayGoWith(
-  inside: Hold,
-  container: Hold,
+export function coversNested(
+  inside: RowAccess,
+  container: RowAccess,
   resource: JsonObject,
   type: string,
   base: FhirBase,
@@ -152,8 +152,8 @@ export const categoryElements = (type: string): readonly string[] =>
   (categoryOf(type)?.paths ?? []).map(([first = ""]) => first);
 
 /** The hold as search parameters beside the client's own, so that an origin sends no row that would be dropped: all must hold. */
-export function holding(
-  hold: Hold,
+export function accessParameters(
+  hold: RowAccess,
   type: string,
   asked: readonly SearchParameter[],
 ): readonly SearchParameter[] {
@@ -169,7 +169,11 @@ export function holding(
   return [...ownersOf(hold, type, asked), ...categories];
 }
 
-function ownersOf(hold: Hold, type: string, asked: readonly SearchParameter[]): readonly SearchParameter[] {
+function ownersOf(
+  hold: RowAccess,
+  type: string,
+  asked: readonly SearchParameter[],
+): readonly SearchParameter[] {
   const patients = new Set<string>();
   for (const { to } of hold) {
     if (to === undefined) return [];

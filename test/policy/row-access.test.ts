@@ -3,7 +3,7 @@ import { test } from "vitest";
 import { r4Owners } from "#fhir/r4/compartment.gen";
 import { isResourceType } from "#fhir/r4/elements";
 import type { PolicyRule } from "#policy/schema";
-import { holding } from "#policy/hold";
+import { accessParameters } from "#policy/row-access";
 import { decide, grant, origin, policy, rule } from "./granting.ts";
 
 const types = ["Patient", "Observation", "Appointment", "Practitioner", "Coverage", "Encounter"] as const;
@@ -40,7 +40,7 @@ test("a search under a patient's scope is narrowed to the patient, beside whatev
 test("every type of the compartment has a search parameter that says whose it is", ({ expect }) => {
   for (const type of ["Patient", ...Object.keys(r4Owners)]) {
     expect(
-      isResourceType(type) && holding([{ to: new Set(["amara"]), categories: [] }], type, []),
+      isResourceType(type) && accessParameters([{ to: new Set(["amara"]), categories: [] }], type, []),
       type,
     ).toMatchObject([{ values: [{ kind: type === "Patient" ? "token" : "reference" }] }]);
   }

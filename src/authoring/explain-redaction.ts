@@ -4,10 +4,16 @@ import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/jso
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { ElementView, ObjectView } from "#policy/view/view";
-import { cutResource, extensionView, siblingView, type CutContext, type CutRefusal } from "#phi/redact";
+import {
+  redactResource,
+  extensionView,
+  siblingView,
+  type RedactContext,
+  type RedactRefusal,
+} from "#phi/redact";
 
 /** One place at which what leaves is not what was there. */
-export interface CutChange {
+export interface RedactionChange {
   readonly kind: "removed" | "changed" | "added";
   /** With the positions of the resource before the cut, also of what was added. */
   readonly path: string;
@@ -15,13 +21,16 @@ export interface CutChange {
 }
 
 /** Cuts a resource and says of each place that the cut touched why: coarsest first, so of what left whole only the top. */
-export function explainCut(
+export function explainRedaction(
   resource: JsonObject,
   view: ResourceView,
-  context: CutContext,
-): Result<{ readonly after: JsonObject; readonly changes: readonly CutChange[] }, CutRefusal> {
+  context: RedactContext,
+): Result<{ readonly after: JsonObject; readonly changes: readonly RedactionChange[] }, RedactRefusal> {
   const cuts = new Map<JsonObject, JsonObject>();
-  const cut = cutResource(resource, view, { ...context, note: (after, from) => void cuts.set(from, after) });
+  const cut = redactResource(resource, view, {
+    ...context,
+    note: (after, from) => void cuts.set(from, after),
+  });
   if (!cut.ok) return err(cut.error);
   const after = cut.value.resource;
   return ok({ after, changes: new Walk(cuts, context).resource(resource, after, view, "") });
@@ -29,15 +38,20 @@ export function explainCut(
 
 class Walk {
   readonly #cuts: ReadonlyMap<JsonObject, JsonObject>;
-  readonly #context: CutContext;
+  readonly #context: RedactContext;
 
-  constructor(cuts: ReadonlyMap<JsonObject, JsonObject>, context: CutContext) {
+  constructor(cuts: ReadonlyMap<JsonObject, JsonObject>, context: RedactContext) {
     this.#cuts = cuts;
     this.#context = context;
   }
 
-  resource(before: JsonObject, after: JsonObject, view: ResourceView, at: string): readonly CutChange[] {
-    const subsetted: CutChange = {
+  resource(
+    before: JsonObject,
+    after: JsonObject,
+    view: ResourceView,
+    at: string,
+  ): readonly RedactionChange[] {
+    const subsetted: RedactionChange = {
       kind: "added",
       path: `${at}meta.tag`,
       why: "SUBSETTED: the view is not everything, whatever the resource held",
@@ -45,7 +59,7 @@ class Walk {
     return [...this.#members(before, after, view.object, at), ...(view.subsetted ? [subsetted] : [])];
   }
 
-  #members(before: JsonObject, after: JsonObject, view: ObjectView, at: string): readonly CutChange[] {
+  #members(before: JsonObject, after: JsonObject, view: ObjectView, at: string): readonly RedactionChange[] {
     const left = Object.entries(before).flatMap(([name, value]) =>
       this.#member(name, value, after[name], view, at),
     );
@@ -55,7 +69,7 @@ class Walk {
     return [...left, ...added];
   }
 
-  #added(name: string, view: ObjectView, at: string): readonly CutChange[] {
+  #added(name: string, view: ObjectView, at: string): readonly RedactionChange[] {
     if (name === "meta" || (name === "tag" && view.type === "Meta")) return []; // SUBSETTED, which is told once
     if (name === "deceasedBoolean")
       return [{ kind: "added", path: at + name, why: "the death is told, its time is not" }];
@@ -68,7 +82,7 @@ class Walk {
     after: Json | undefined,
     view: ObjectView,
     at: string,
-  ): readonly CutChange[] {
+  ): readonly RedactionChange[] {
     const path = at + name;
     const element = view.elements.get(name.replace(/^_/u, ""));
     if (after === undefined && !(isArray(before) && element?.kind === "resource")) {
@@ -91,9 +105,9 @@ class Walk {
     after: readonly Json[],
     view: ObjectView,
     path: string,
-  ): readonly CutChange[] {
+  ): readonly RedactionChange[] {
     const element = view.elements.get(name.replace(/^_/u, ""));
-    const changes: CutChange[] = [];
+    const changes: RedactionChange[] = [];
     let left = 0;
     for (const [index, item] of before.entries()) {
       const here = `${path}[${index}]`;
@@ -115,7 +129,7 @@ class Walk {
     element: ElementView | undefined,
     view: ObjectView,
     path: string,
-  ): readonly CutChange[] {
+  ): readonly RedactionChange[] {
     if (!isObject(before) || !isObject(after)) {
       return JSON.stringify(before) === JSON.stringify(after)
         ? []
@@ -145,7 +159,7 @@ class Walk {
 
 const nestingOf = (name: string): Nesting => (name === "contained" ? "contained" : "entry");
 
-const maskedAt = (path: string): CutChange => ({
+const maskedAt = (path: string): RedactionChange => ({
   kind: "added",
   path,
   why: "masked: R4 requires it, and what is there is hidden",

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { broughtAlong, type Candidate } from "#phi/beside";
+import { includedResources, type Candidate } from "#phi/included";
 import type { GrantedInclude } from "#policy/grant";
 
 const types = ["Encounter", "Observation", "Practitioner"] as const;
@@ -26,7 +26,8 @@ function candidate(
   return { ...linked, through: (names) => (may(names) ? linked : undefined) };
 }
 
-const written = (brought: ReturnType<typeof broughtAlong>) => brought.map(({ type, id }) => `${type}/${id}`);
+const written = (brought: ReturnType<typeof includedResources>) =>
+  brought.map(({ type, id }) => `${type}/${id}`);
 
 /** The same, said as it is meant: round after round, each candidate against each row. */
 function plainly(
@@ -103,7 +104,7 @@ test("what comes along is what a row that leaves leads to, in ways that its view
             ),
         );
       const [matches, candidates] = [make(some), make(others)];
-      expect(written(broughtAlong(matches, candidates, includes))).toEqual(
+      expect(written(includedResources(matches, candidates, includes))).toEqual(
         plainly(matches, candidates, includes),
       );
     }),
@@ -142,6 +143,6 @@ test("fifty thousand that lead to each other one by one, and a thousand rows, ta
     candidate(`Observation/${at}`, links(`Encounter/${at}`)),
   );
   const began = performance.now();
-  expect(broughtAlong(rows, [...chain, ...beside], includes)).toHaveLength(50_000);
+  expect(includedResources(rows, [...chain, ...beside], includes)).toHaveLength(50_000);
   expect(performance.now() - began).toBeLessThan(5_000); // each against each is hours
 });

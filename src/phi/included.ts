@@ -26,7 +26,7 @@ const keyOf = ({ released }: Linked): string => `${released.type}/${released.id}
  *
  * @param candidates each once.
  */
-export function broughtAlong(
+export function includedResources(
   matches: readonly Linked[],
   candidates: readonly Candidate[],
   includes: readonly GrantedInclude[],
