@@ -1,4 +1,5 @@
 import type { ProofSink } from "#audit/ports";
+import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { DenialProblem } from "#identity/denial";
 import type { ProofVerifier } from "#identity/proof";
 import type { RegistryProblem } from "#registry/document";
@@ -7,7 +8,6 @@ import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { CallCounter } from "#limits/flood";
 import type { Operator } from "./operator.ts";
-import type { AccountingHolds } from "./suspend-accounting.ts";
 
 /** Who may administer, as `control` knows it. Throws when it cannot be known. */
 export interface OperatorRoll {
@@ -29,6 +29,11 @@ export interface RegistryDesk {
   revoke(denial: unknown): Promise<Result<void, DenialProblem>>;
   /** False when nothing of that name was denied. */
   lift(denial: unknown): Promise<Result<boolean, DenialProblem>>;
+}
+
+/** Keeps suspensions of patients' accountings. */
+export interface AccountingHolds {
+  hold(document: unknown): Promise<Result<void, SuspensionProblem>>;
 }
 
 export interface AdminPorts {

@@ -1,3 +1,4 @@
+import { readAtMost } from "#entrypoint/bounded-body";
 import { repeatsMember } from "#identity/jose/repeated-member";
 import { isTooDeep } from "#identity/jose/too-deep";
 import { err, ok, type Result } from "#kernel/result";
@@ -23,7 +24,7 @@ export async function readDocument(
   // Only this type: a page on another site can make an operator's browser post a form or plain text, certificate and all, but not JSON.
   if (!/^application\/json *(?:; *charset="?utf-8"? *)?$/iu.test(contentType ?? ""))
     return err({ reason: "body_type_not_supported" });
-  const bytes = await readAtMost(body).catch(() => null);
+  const bytes = await readAtMost(body, documentBytesMax).catch(() => null);
   if (bytes === null) return err({ reason: "body_incomplete" });
   if (bytes === undefined) return err({ reason: "body_too_large" });
   try {
@@ -33,23 +34,4 @@ export async function readDocument(
   } catch {
     return err({ reason: "body_not_json" });
   }
-}
-
-async function readAtMost(
-  body: ReadableStream<Uint8Array> | null,
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of body ?? []) {
-    length += part.length;
-    if (length > documentBytesMax) return undefined; // leaving the loop cancels the stream
-    parts.push(part);
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

@@ -2,7 +2,7 @@ import { facesOf, type ExactFaces } from "#entrypoint/faces-of";
 import type { DenialProblem } from "#identity/denial";
 import type { RegistryProblem } from "#registry/document";
 import type { SuspensionProblem } from "#audit/accounting/suspension";
-import type { OperatorRefusal } from "./operator.ts";
+import type { OperatorRefusal } from "./authenticate-operator.ts";
 import type { DocumentRefusal } from "./read-document.ts";
 
 /** Why control does not do what a document asks for. */

@@ -1,11 +1,6 @@
-import type { SuspensionProblem } from "#audit/accounting/suspension";
-import { err, ok, type Result } from "#kernel/result";
+import { err, ok } from "#kernel/result";
 import type { Verb } from "./administer.ts";
-
-/** Keeps suspensions of patients' accountings. */
-export interface AccountingHolds {
-  hold(document: unknown): Promise<Result<void, SuspensionProblem>>;
-}
+import type { AccountingHolds } from "./ports.ts";
 
 /** Suspends an individual's right to be told of disclosures to one recipient (45 CFR 164.528(a)(2)), for an operator with the role `privacy-officer`. */
 export const suspendAccounting = (holds: AccountingHolds): Verb => ({

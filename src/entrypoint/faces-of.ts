@@ -5,7 +5,7 @@ type Door = keyof RefusalRow;
 type Rows = typeof refusalReasons;
 
 /** The reasons that have a face at a door. */
-type ReasonsAt<D extends Door> = {
+export type ReasonsAt<D extends Door> = {
   [Reason in keyof Rows]: Rows[Reason] extends Readonly<Record<D, unknown>> ? Reason : never;
 }[keyof Rows];
 

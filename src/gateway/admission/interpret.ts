@@ -1,3 +1,4 @@
+import { readAtMost } from "#entrypoint/bounded-body";
 import { formBytesMax } from "#fhir/search/query";
 import { readInteraction, type Interaction, type InteractionRefusal } from "#fhir/interaction";
 import type { PageLinkRefusal, PageLinks, PagePlace } from "#fhir/ports";
@@ -80,13 +81,10 @@ async function readForm(
     return ok("");
   const mediaType = headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (mediaType !== "application/x-www-form-urlencoded") return err({ reason: "form_type_not_supported" });
-  let text = "";
-  for await (const chunk of body) {
-    // A form is ASCII (WHATWG URL §5): any other byte becomes a sign that the query's grammar has no room for.
-    text += latin1.decode(chunk);
-    if (text.length > formBytesMax) return err({ reason: "form_too_large" }); // leaving the loop ends the reading
-  }
-  return ok(text);
+  const bytes = await readAtMost(body, formBytesMax);
+  if (bytes === undefined) return err({ reason: "form_too_large" });
+  // A form is ASCII (WHATWG URL §5): any other byte becomes a sign that the query's grammar has no room for.
+  return ok(latin1.decode(bytes));
 }
 
 const latin1 = new TextDecoder("latin1");

@@ -1,10 +1,10 @@
-import { joinBytes } from "#fhir/json/bytes";
+import { readAtMost } from "#entrypoint/bounded-body";
 import { formBytesMax } from "#fhir/search/query";
 import type { Principal } from "#identity/principal";
 import type { RequestSignatureRefusal, RequestSignatures } from "#identity/request-signature";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival, Call } from "./admit.ts";
-import { writeBytesMax } from "#gateway/write/write-body";
+import { writeBytesMax } from "./resource-body.ts";
 
 export type SignedRefusal =
   | RequestSignatureRefusal
@@ -42,7 +42,7 @@ export async function proveSigned(
   if (!grant.signedRequests) return ok({ message: arrival, signedBy: undefined });
   const { method, headers } = arrival;
   const isForm = call.segments.at(-1) === "_search";
-  const body = await readBody(arrival.body, isForm ? formBytesMax : writeBytesMax);
+  const body = await readAtMost(arrival.body, isForm ? formBytesMax : writeBytesMax);
   if (body === undefined) return err({ reason: isForm ? "form_too_large" : "body_too_large" });
   const signedBy = await ports.signatures.verify(
     { method, url: targetUri(ports, call), headers, body },
@@ -51,17 +51,6 @@ export async function proveSigned(
   );
   if (!signedBy.ok) return signedBy;
   return ok({ message: { headers, body: body.length === 0 ? null : once(body) }, signedBy: signedBy.value });
-}
-
-async function readBody(body: Arrival["body"], bytesMax: number): Promise<Uint8Array | undefined> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body ?? []) {
-    length += chunk.length;
-    if (length > bytesMax) return undefined; // leaving the loop ends the reading
-    chunks.push(chunk);
-  }
-  return joinBytes(chunks);
 }
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {

@@ -6,7 +6,7 @@ import type { Budget, Limiter } from "#limits/ports";
 import type { AdditionalPatients } from "#phi/additional-patients";
 import type { Disclosure } from "#phi/disclosure";
 import type { Authenticated } from "./authenticate.ts";
-import type { GatewayRefusal } from "#gateway/answer/refusal";
+import type { GatewayRefusal } from "#gateway/outcome";
 import { clientSpend, recordsOf, recordSpends, requestSpends } from "./spends.ts";
 
 type Passed = Result<unknown, GatewayRefusal>;

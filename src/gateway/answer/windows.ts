@@ -1,8 +1,5 @@
-import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import type { DisclosedWindow } from "#phi/disclosure";
-
-/** What an answer broke off at. Of a client that left nothing more is known than that it does not take what is written. */
-export type BreakReason = Extract<RecordedOnly, "lease_lost" | "window_not_recorded" | "client_disconnected">;
+import type { BreakReason } from "#gateway/record/recorder";
 
 export interface WindowDesk {
   /** Throws when the client may not be answered any longer, or nobody knows. */

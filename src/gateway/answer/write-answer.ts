@@ -1,27 +1,9 @@
 import { operationOutcome } from "#fhir/outcome";
-import type { Returned } from "#fhir/preconditions";
-import type { Disclosure } from "#phi/disclosure";
 import type { Call } from "#gateway/admission/admit";
 import { outcomeAnswer } from "./answer.ts";
-import { etagOf, lastModified } from "#gateway/http/etag";
-import { faceOf, type GatewayRefusal } from "./refusal.ts";
-import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
-
-/** How a write ended, for the record and for the answer. */
-export interface WriteOutcome {
-  readonly status: number;
-  /** It was not done, or nobody knows. */
-  readonly refusal?: GatewayRefusal | undefined;
-  /** For the record: of the refusal, or why a write that was done is answered with its status alone. */
-  readonly reason?: string | undefined;
-  readonly type: string;
-  readonly id?: string | undefined;
-  /** Below the gateway's FHIR base. */
-  readonly location?: string | undefined;
-  readonly returns?: Returned | undefined;
-  readonly disclosure?: Disclosure | undefined;
-  readonly concerned: ConcernedBy;
-}
+import { etagOf, lastModified } from "#gateway/read/etag";
+import { faceOf } from "#entrypoint/gateway-face";
+import type { WriteOutcome } from "#gateway/write/write-outcome";
 
 /** The answer to a write, once it is on record (FHIR R4 http §3.1.0.4, §3.1.0.8). Nothing of the origin's is in it but what was cut. */
 export function writeAnswer(

@@ -13,14 +13,8 @@ import { readConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival } from "#gateway/admission/admit";
 import type { HeldBytes } from "#gateway/origin/held-bytes";
-import {
-  isCarried,
-  readAll,
-  resourceTypes,
-  type AskedWrite,
-  type WriteBody,
-  type WriteBodyRefusal,
-} from "#gateway/write/write-body";
+import { hasMediaType, readResourceBody, resourceTypes } from "#gateway/admission/resource-body";
+import type { AskedWrite, WriteBody, WriteBodyRefusal } from "#gateway/write/write-body";
 
 /** One request of a batch, as far as it can be read without asking anybody. */
 export type AskedEntry =
@@ -39,8 +33,8 @@ export async function readBatchBody(
   { headers, body }: Pick<Arrival, "headers" | "body">,
   held: HeldBytes,
 ): Promise<Result<Batch, BatchBodyRefusal>> {
-  if (!isCarried(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
-  const bytes = await readAll(body, batchBytesMax);
+  if (!hasMediaType(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
+  const bytes = await readResourceBody(body, batchBytesMax);
   if (!bytes.ok) return bytes;
   if (!held.takeTree(bytes.value.length)) return err({ reason: "body_too_large" });
   const json = readJson(bytes.value);

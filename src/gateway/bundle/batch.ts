@@ -6,9 +6,9 @@ import type { PageLinks } from "#fhir/ports";
 import type { Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
 import { evaluate } from "#policy/evaluate";
-import { batchText, refusedEntry, type EntryAnswer } from "#gateway/answer/batch-answer";
+import { batchText, refusedEntry, type EntryAnswer } from "./bundle-text.ts";
 import { readAsked, type AskedEntry } from "./batch-entry.ts";
-import { etagOf } from "#gateway/http/etag";
+import { etagOf } from "#gateway/read/etag";
 import { gather } from "#gateway/read/gather";
 import { onRecord } from "#gateway/record/on-record";
 import {
@@ -19,7 +19,8 @@ import {
   writePart,
   type Part,
 } from "#gateway/record/parts";
-import { faceOf, type GatewayRefusal } from "#gateway/answer/refusal";
+import { faceOf } from "#entrypoint/gateway-face";
+import type { GatewayRefusal } from "#gateway/outcome";
 import type { Trail } from "#gateway/record/trail";
 import type { WriteScene } from "#gateway/write/write";
 import { concernsNobody } from "#gateway/origin/concerned-by-write";

@@ -8,7 +8,7 @@ import { patientsNamed } from "#fhir/patients-named";
 import { readQuery } from "#fhir/search/query";
 import { err, ok, type Result } from "#kernel/result";
 import { evaluate } from "#policy/evaluate";
-import { batchText, type EntryAnswer } from "#gateway/answer/batch-answer";
+import { batchText, type EntryAnswer } from "./bundle-text.ts";
 import { readAsked } from "./batch-entry.ts";
 import { answerBytesMax, bytesOf, type BatchScene } from "./batch.ts";
 import { gather } from "#gateway/read/gather";
@@ -21,7 +21,8 @@ import {
   writePart,
   type Part,
 } from "#gateway/record/parts";
-import { faceOf, type GatewayRefusal } from "#gateway/answer/refusal";
+import { faceOf } from "#entrypoint/gateway-face";
+import type { GatewayRefusal } from "#gateway/outcome";
 import type { Trail } from "#gateway/record/trail";
 import { findByCriteria } from "#gateway/write/write-criteria";
 import { concernsNobody } from "#gateway/origin/concerned-by-write";

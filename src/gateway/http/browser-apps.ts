@@ -1,5 +1,6 @@
 import type { Hono } from "hono";
 import { baseHeaders } from "#gateway/answer/answer";
+import { letPageRead } from "#gateway/answer/page-reads";
 
 /** Which web pages any client is registered with. */
 export interface BrowserPages {
@@ -12,29 +13,6 @@ export interface BrowserAppPorts {
   /** 16 random bytes in hex. */
   readonly newId: () => string;
 }
-
-/** What an app needs to read of an answer beside its body: receipts, limits, nonces, challenges. */
-const exposed = [
-  "X-Request-Id",
-  "Phylax-Receipt",
-  "Preference-Applied",
-  "RateLimit",
-  "RateLimit-Policy",
-  "Retry-After",
-  "DPoP-Nonce",
-  "WWW-Authenticate",
-  "Accept-Signature",
-  "Content-Digest",
-  "Signature",
-  "Signature-Input",
-  "ETag",
-  "Last-Modified",
-  "Location",
-  "Allow",
-  "Deprecation",
-  "Sunset",
-  "Link",
-].join(", ");
 
 /** What an app may send beside what every page may: all that this gateway reads. */
 const allowed = [
@@ -65,17 +43,6 @@ export async function registeredPage(headers: Headers, pages: BrowserPages): Pro
   } catch {
     return undefined;
   }
-}
-
-/**
- * Lets the script of a page read an answer (Fetch Standard §3.2). Never with credentials: a token comes in a header that the script itself
- * sets, so nothing that a browser adds by itself may count. `page`: undefined for one that may not, which is told the same but for this.
- */
-export function letPageRead(headers: Headers, page: string | undefined): void {
-  headers.append("vary", "Origin");
-  if (page === undefined) return;
-  headers.set("access-control-allow-origin", page);
-  headers.set("access-control-expose-headers", exposed);
 }
 
 /**

@@ -9,8 +9,9 @@ import { requestAlgorithm } from "#identity/request-signature";
 import type { SignInPlace } from "#registry/sign-in-place";
 import { acceptable, type Call } from "#gateway/admission/admit";
 import { baseHeaders, outcomeAnswer } from "#gateway/answer/answer";
-import { faceOf } from "#gateway/answer/refusal";
-import { appConfiguration, backendConfiguration, oauthUris } from "./smart-configuration.ts";
+import { faceOf } from "#entrypoint/gateway-face";
+import { oauthUris } from "#gateway/read/oauth-uris";
+import { appConfiguration, backendConfiguration } from "./smart-configuration.ts";
 
 /** What the well-known documents say about this gateway. */
 export interface Discovery {

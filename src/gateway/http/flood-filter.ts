@@ -2,7 +2,8 @@ import type { Hono } from "hono";
 import { certificateAtEdge } from "#identity/certificate/certificate";
 import { type CallCounter, floodRetrySeconds, isBelowFlood } from "#limits/flood";
 import { baseHeaders, outcomeAnswer } from "#gateway/answer/answer";
-import { letPageRead, registeredPage, type BrowserPages } from "./browser-apps.ts";
+import { letPageRead } from "#gateway/answer/page-reads";
+import { registeredPage, type BrowserPages } from "./browser-apps.ts";
 
 export interface FloodPorts {
   /** Of callers that bring nothing to a FHIR base, and of all elsewhere that have no certificate. By network. */

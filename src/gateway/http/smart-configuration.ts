@@ -1,4 +1,3 @@
-import type { OAuthUris } from "#fhir/capability";
 import { assertionRules } from "#identity/assertion";
 import { clientAuthenticationMethods } from "#identity/client";
 import { proofAlgorithms } from "#identity/proof";
@@ -44,18 +43,4 @@ export function appConfiguration(place: SignInPlace) {
     code_challenge_methods_supported: ["S256"], // and never "plain"
     capabilities: place.capabilities,
   };
-}
-
-/** Where the CapabilityStatement of an origin says that tokens come from: as in the SMART configuration. */
-export function oauthUris(publicUrl: string, place: SignInPlace | undefined): OAuthUris {
-  if (place === undefined) return { token: `${publicUrl}/oauth/token` };
-  const {
-    authorization: authorize,
-    token,
-    introspection: introspect,
-    revocation: revoke,
-    registration: register,
-    management: manage,
-  } = place;
-  return { authorize, token, introspect, revoke, register, manage };
 }

@@ -1,13 +1,4 @@
-/** What a caller sends did not come in time, or its sender broke off. */
-export class BodyNotWhole extends Error {
-  override readonly name = "BodyNotWhole";
-  readonly reason: "body_timed_out" | "body_incomplete";
-
-  constructor(reason: BodyNotWhole["reason"]) {
-    super();
-    this.reason = reason;
-  }
-}
+import { BodyNotWhole } from "#gateway/admission/resource-body";
 
 // A search of 8 KB comes in one packet or two; a bad line has this long.
 const patienceMilliseconds = 15_000;

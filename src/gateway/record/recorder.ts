@@ -1,3 +1,4 @@
+import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import type { AccountingCaller } from "#audit/accounting/disclosures";
 import type { AuditEvent, EventKind } from "#audit/event";
 import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
@@ -18,9 +19,8 @@ import {
   type Named,
   type Part,
 } from "./parts.ts";
-import type { BreakReason } from "#gateway/answer/windows";
 import { withStates } from "#gateway/origin/with-states";
-import type { WriteOutcome } from "#gateway/answer/write-answer";
+import type { WriteOutcome } from "#gateway/write/write-outcome";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 
 export interface RecorderPorts {
@@ -42,6 +42,9 @@ export interface RequestFacts {
   /** The origin's answers say where the patients of a record live. */
   readonly origin?: OriginSession;
 }
+
+/** What an answer broke off at. Of a client that left nothing more is known than that it does not take what is written. */
+export type BreakReason = Extract<RecordedOnly, "lease_lost" | "window_not_recorded" | "client_disconnected">;
 
 /** What an append of a request came to: `replayed` when another request used its proof before. */
 export type Appended = Recorded | Counted | Replayed;

@@ -8,16 +8,18 @@ import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclos
 import type { Arrival, Call } from "#gateway/admission/admit";
 import { baseHeaders, outcomeAnswer } from "#gateway/answer/answer";
 import { asksForProof } from "#gateway/admission/asks-for-proof";
-import { letPageRead } from "#gateway/http/browser-apps";
-import { acceptSignature, challenge, isOfSignature, scopeChallenge } from "#gateway/http/challenge";
-import { etagOf, isKnown, lastModified, type Validators } from "#gateway/http/etag";
+import { letPageRead } from "#gateway/answer/page-reads";
+import { acceptSignature, challenge, isOfSignature, scopeChallenge } from "#gateway/answer/challenge";
+import { etagOf, isKnown, lastModified, type Validators } from "#gateway/read/etag";
 import type { Part } from "./parts.ts";
 import { Recorder, type Appended, type RecorderPorts, type RequestFacts } from "./recorder.ts";
-import { faceOf, type GatewayRefusal } from "#gateway/answer/refusal";
+import { faceOf } from "#entrypoint/gateway-face";
+import type { GatewayRefusal } from "#gateway/outcome";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { signAnswer, type SignAnswerPorts, type SignedBody } from "#gateway/answer/sign-answer";
 import { sendWindows } from "#gateway/answer/windows";
-import { writeAnswer, type WriteOutcome } from "#gateway/answer/write-answer";
+import { writeAnswer } from "#gateway/answer/write-answer";
+import type { WriteOutcome } from "#gateway/write/write-outcome";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 
 export interface TrailPorts extends SignAnswerPorts, RecorderPorts {

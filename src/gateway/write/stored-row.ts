@@ -8,7 +8,7 @@ import { originUrls, type Bases } from "#phi/origin-urls";
 import { redactResource, type RedactContext, type RedactRefusal, type RedactedResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
 import type { WriteGrant } from "#policy/evaluate-write";
-import { etagOf } from "#gateway/http/etag";
+import { etagOf } from "#gateway/read/etag";
 
 /** A stored resource, and what its writer may see and write of it. */
 export interface StoredRow {

@@ -1,10 +1,15 @@
-import { joinBytes } from "#fhir/json/bytes";
 import type { Writing } from "#fhir/interaction";
 import { readPatch, type PatchOperation, type PatchRefusal } from "#fhir/json/patch";
 import { isObject, property, readJson, textAt, type JsonObject, type JsonRefusal } from "#fhir/json/json";
 import { readConditions, type ConditionsRefusal, type WriteConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival } from "#gateway/admission/admit";
+import {
+  hasMediaType,
+  readResourceBody,
+  resourceTypes,
+  type ResourceBodyRefusal,
+} from "#gateway/admission/resource-body";
 
 /** What a write brings: nothing, a whole resource, or what is to change of one. */
 export type WriteBody =
@@ -22,13 +27,11 @@ export interface AskedWrite {
 export type WriteBodyRefusal =
   | ConditionsRefusal
   | PatchRefusal
-  | { readonly reason: `body_${Exclude<JsonRefusal["reason"], "too_large">}` | "body_too_large" }
-  | { readonly reason: "body_type_not_supported" | "patch_type_not_supported" | "body_missing" }
+  | { readonly reason: `body_${Exclude<JsonRefusal["reason"], "too_large">}` }
+  | ResourceBodyRefusal
+  | { readonly reason: "body_type_not_supported" | "patch_type_not_supported" }
   /** Not of the type of the address, or not of its id (FHIR R4 http §3.1.0.4). */
   | { readonly reason: "resource_type_mismatch" | "resource_id_mismatch" };
-
-/** Of a write's body. What it grows to when it is read, merged, checked and written out is ten times as much, of an isolate's 128 MB. */
-export const writeBytesMax = 1_048_576;
 
 /** Reads what a write brings, and what it asks beside. Everything that is wrong with it whatever is stored. */
 export async function readWrite(
@@ -40,9 +43,9 @@ export async function readWrite(
   if (interaction.kind === "delete" || interaction.kind === "conditional-delete")
     return ok({ interaction, body: { kind: "none" }, conditions: conditions.value });
   const isPatch = interaction.kind === "patch" || interaction.kind === "conditional-patch";
-  if (!isCarried(headers, isPatch ? patchTypes : resourceTypes))
+  if (!hasMediaType(headers, isPatch ? patchTypes : resourceTypes))
     return err({ reason: isPatch ? "patch_type_not_supported" : "body_type_not_supported" });
-  const bytes = await readAll(body);
+  const bytes = await readResourceBody(body);
   if (!bytes.ok) return bytes;
   const read = bodyOf(interaction, bytes.value);
   return read.ok ? ok({ interaction, body: read.value, conditions: conditions.value }) : read;
@@ -64,33 +67,5 @@ export function bodyOf(interaction: Writing, bytes: Uint8Array): Result<WriteBod
   return ok({ kind: "resource", resource });
 }
 
-export const resourceTypes: ReadonlySet<string> = new Set(["application/fhir+json", "application/json"]);
 // FHIRPath Patch and XML Patch could change what this gateway does not see them change.
 const patchTypes: ReadonlySet<string> = new Set(["application/json-patch+json"]);
-
-/** One media type, in UTF-8, as it is. */
-export function isCarried(headers: Headers, types: ReadonlySet<string>): boolean {
-  if ((headers.get("content-encoding")?.trim().toLowerCase() ?? "identity") !== "identity") return false;
-  const [type = "", ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
-  return (
-    types.has(type.trim()) &&
-    parameters.every((parameter) =>
-      /^\s*(?:charset\s*=\s*"?utf-8"?|fhirversion\s*=\s*4\.0(?:\.\d)?)\s*$/u.test(parameter),
-    )
-  );
-}
-
-/** All of a body that is not too large, and not nothing. */
-export async function readAll(
-  body: Arrival["body"],
-  bytesMax = writeBytesMax,
-): Promise<Result<Uint8Array, WriteBodyRefusal>> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body ?? []) {
-    length += chunk.length;
-    if (length > bytesMax) return err({ reason: "body_too_large" }); // leaving the loop ends the reading
-    chunks.push(chunk);
-  }
-  return length === 0 ? err({ reason: "body_missing" }) : ok(joinBytes(chunks));
-}

@@ -1,6 +1,6 @@
 import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import type { Disclosure } from "#phi/disclosure";
-import { faceOf } from "#gateway/answer/refusal";
+import { faceOf } from "#entrypoint/gateway-face";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import type { Trail } from "#gateway/record/trail";
 import type { AskedWrite } from "./write-body.ts";

@@ -1,10 +1,10 @@
 import { test } from "vitest";
-import { faceOf } from "#gateway/answer/refusal";
+import { faceOf } from "#entrypoint/gateway-face";
 
 test("what a row decided has the same face as what is absent", ({ expect }) => {
   const absent = faceOf({ reason: "absent" });
   expect(faceOf({ reason: "row_outside_access" })).toEqual(absent);
-  expect(faceOf({ reason: "resource_withheld", because: "implicit_rules" })).toEqual(absent);
+  expect(faceOf({ reason: "resource_withheld" })).toEqual(absent);
   expect(absent.status).toBe(404);
 });
 

@@ -1,7 +1,8 @@
 import type { Scheme } from "#identity/authorization";
 import { proofAlgorithms } from "#identity/proof";
 import { mustCover, requestTag } from "#identity/request-signature";
-import { faceOf, type GatewayRefusal } from "#gateway/answer/refusal";
+import { faceOf } from "#entrypoint/gateway-face";
+import type { GatewayRefusal } from "#gateway/outcome";
 
 /**
  * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1): what was wrong, under the scheme that was used and alone, since

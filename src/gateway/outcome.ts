@@ -1,5 +1,5 @@
-import { facesOf, type ExactFaces } from "#entrypoint/faces-of";
-import type { GatewayFace } from "#entrypoint/public-face";
+import type { ExactFaces } from "#entrypoint/faces-of";
+import { gatewayFaces } from "#entrypoint/gateway-face";
 import type { PrincipalDenied } from "#identity/denial";
 import type { Exhausted } from "#limits/ports";
 import type { PolicyRefusal } from "#policy/grant";
@@ -12,7 +12,7 @@ import type { BatchBodyRefusal } from "#gateway/bundle/batch-entry";
 import type { NamingRefusal } from "#gateway/origin/origin-session";
 import type { RelateRefusal } from "#gateway/origin/relate";
 import type { TransactionRefusal } from "#gateway/bundle/transaction";
-import type { TellRefusal } from "./tell.ts";
+import type { LocalRefusal } from "#gateway/read/answer-locally";
 import type { SignedRefusal } from "#gateway/admission/prove-signed";
 import type { WriteBodyRefusal } from "#gateway/write/write-body";
 import type { PlanRefusal } from "#gateway/write/planned-write";
@@ -31,26 +31,12 @@ export type GatewayRefusal =
   | RelateRefusal
   | BatchBodyRefusal
   | TransactionRefusal
-  | TellRefusal
+  | LocalRefusal
   | GatherRefusal
   | AccountRefusal
   | WriteBodyRefusal
   | PlanRefusal
   | SendRefusal;
 
-/** A reason without a row in the table of refusal reasons does not compile, nor a row without a reason. */
-const publicFaces: ExactFaces<"gateway", GatewayRefusal["reason"]> = facesOf("gateway");
-
-/** The public face of a refusal. Where the specification itself has the name (a parameter, an interaction), it is told. */
-export function faceOf(refusal: GatewayRefusal): GatewayFace {
-  const base = publicFaces[refusal.reason];
-  const named = nameOf(refusal);
-  return named === undefined ? base : { ...base, text: `${base.text} (${named})` };
-}
-
-/** Only names by the grammar of FHIR: a parameter code or an interaction, never a value. */
-function nameOf(refusal: GatewayRefusal): string | undefined {
-  if ("parameter" in refusal) return refusal.parameter;
-  if ("operation" in refusal) return refusal.operation;
-  return refusal.reason === "interaction_not_supported" ? refusal.interaction : undefined;
-}
+/** A refusal reason without a row in the table of public faces does not compile, nor a row without a reason. */
+gatewayFaces satisfies ExactFaces<"gateway", GatewayRefusal["reason"]>;

@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { utf8 } from "#fhir/json/bytes";
-import { etagOf, isKnown, lastModified } from "#gateway/http/etag";
+import { etagOf, isKnown, lastModified } from "#gateway/read/etag";
 
 const body = utf8('{"resourceType":"Patient","id":"1"}');
 const etag = etagOf(body, "sha256:a");

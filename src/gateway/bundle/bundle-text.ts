@@ -1,7 +1,8 @@
 import { joinBytes, utf8 } from "#fhir/json/bytes";
 import { bodyOutcome, operationOutcome } from "#fhir/outcome";
 import type { Disclosure } from "#phi/disclosure";
-import { faceOf, type GatewayRefusal } from "./refusal.ts";
+import { faceOf } from "#entrypoint/gateway-face";
+import type { GatewayRefusal } from "#gateway/outcome";
 
 /** What became of one entry. */
 export interface EntryAnswer {

@@ -1,6 +1,15 @@
 import { capabilityStatement } from "#fhir/capability";
 import type { Told } from "#fhir/interaction";
-import { isArray, isObject, property, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import {
+  isArray,
+  isObject,
+  property,
+  readJson,
+  textAt,
+  type Json,
+  type JsonObject,
+  type JsonRefusal,
+} from "#fhir/json/json";
 import { bodyOutcome, operationOutcome } from "#fhir/outcome";
 import { validateResource } from "#fhir/validate/validate";
 import type { Origins } from "#fhir/ports";
@@ -12,12 +21,19 @@ import { allowed } from "#policy/evaluate-listing";
 import type { PolicyRefusal } from "#policy/grant";
 import type { Access } from "#policy/row-access";
 import type { Arrival, Call } from "#gateway/admission/admit";
-import { oauthUris } from "#gateway/http/smart-configuration";
-import { isCarried, readAll, resourceTypes, type WriteBodyRefusal } from "#gateway/write/write-body";
+import { oauthUris } from "./oauth-uris.ts";
+import {
+  hasMediaType,
+  readResourceBody,
+  resourceTypes,
+  type ResourceBodyRefusal,
+} from "#gateway/admission/resource-body";
 
-export type TellRefusal =
+export type LocalRefusal =
   | PolicyRefusal
-  | WriteBodyRefusal
+  | ResourceBodyRefusal
+  | { readonly reason: "body_type_not_supported" | "resource_type_mismatch" | "resource_id_mismatch" }
+  | { readonly reason: `body_${JsonRefusal["reason"]}` }
   /** Of `$validate`: a profile or a mode to judge by. */
   | { readonly reason: "parameter_not_supported"; readonly parameter: string };
 
@@ -39,7 +55,7 @@ export async function tell(
   interaction: Told,
   scene: Scene,
   ports: TellPorts,
-): Promise<Result<object, TellRefusal>> {
+): Promise<Result<object, LocalRefusal>> {
   switch (interaction.kind) {
     case "capabilities": {
       const { signIn } = await ports.authorizationServers.of(scene.call.origin);
@@ -58,9 +74,9 @@ export async function tell(
 async function validated(
   { type, id }: Extract<Told, { kind: "validate" }>,
   { call, message }: Scene,
-): Promise<Result<object, TellRefusal>> {
-  if (!isCarried(message.headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
-  const bytes = await readAll(message.body);
+): Promise<Result<object, LocalRefusal>> {
+  if (!hasMediaType(message.headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
+  const bytes = await readResourceBody(message.body);
   if (!bytes.ok) return bytes;
   const json = readJson(bytes.value);
   if (!json.ok) return err({ reason: `body_${json.error.reason}` });
@@ -81,7 +97,7 @@ async function validated(
 }
 
 /** Sent as it is, or as the one parameter `resource` (http://hl7.org/fhir/R4/resource-operation-validate.html). */
-function resourceIn(body: Json, type: string): Result<JsonObject, TellRefusal> {
+function resourceIn(body: Json, type: string): Result<JsonObject, LocalRefusal> {
   if (!isObject(body)) return err({ reason: "resource_type_mismatch" });
   if (textAt(body, "resourceType") === type) return ok(body);
   const parameters = property(body, "parameter");

@@ -1,0 +1,79 @@
+import { readCertificate, type CertificateRefusal } from "#identity/certificate/certificate";
+import type { CredentialDenied } from "#identity/denial";
+import { judgeSignIn, type SignInDemand } from "#identity/sign-in";
+import type { Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { denied, type TokenDenied } from "./denied.ts";
+import type { Operator, Role, Seen } from "./operator.ts";
+import type { AdminPorts } from "./ports.ts";
+import { proveSignIn, type SignedCall, type SignInProblem } from "./prove-sign-in.ts";
+
+export type OperatorRefusal =
+  | CertificateRefusal
+  | SignInProblem
+  | CredentialDenied
+  | TokenDenied
+  | {
+      readonly reason:
+        | "certificate_missing"
+        | "operator_unknown"
+        | "operator_suspended"
+        | "sign_in_not_registered"
+        | "role_missing";
+    };
+
+/** Proves an operator by the certificate of this connection, a person by a token as well, and that the operator holds a role. `seen` keeps what was learnt on the way. */
+export async function authenticateOperator(
+  call: SignedCall & { readonly tlsClientAuth: unknown },
+  role: Role,
+  ports: Pick<AdminPorts, "operators" | "denials" | "signIns" | "proofs">,
+  seen: Seen,
+): Promise<Result<Operator, OperatorRefusal>> {
+  const certificate = await readCertificate(call.tlsClientAuth);
+  if (!certificate.ok) return certificate;
+  if (certificate.value === undefined) return err({ reason: "certificate_missing" });
+  const { x5t } = certificate.value;
+  seen.certificate = x5t;
+  const operator = await ports.operators.find(x5t);
+  if (operator === undefined) return err({ reason: "operator_unknown" });
+  seen.operator = operator.id;
+  return judge(operator, role, ports, seen, (demand) => proveSignIn(call, demand, x5t, ports, seen));
+}
+
+/**
+ * Whether an operator who was proven may still act, by what `control` knows now: a slow body and the record of the intent lie between the
+ * proof and the act, and a denial, a suspension or another role counts at once. Throws when `control` does not answer.
+ */
+export async function mayStillAct(
+  role: Role,
+  ports: Pick<AdminPorts, "operators" | "denials">,
+  seen: Seen,
+  at: Instant,
+): Promise<Result<Operator, OperatorRefusal>> {
+  const operator = await ports.operators.find(seen.certificate ?? "");
+  if (operator === undefined || operator.id !== seen.operator) return err({ reason: "operator_unknown" });
+  return judge(operator, role, ports, seen, async (demand) => {
+    if (seen.signIn?.issuer !== demand.iss) return err({ reason: "token_missing" }); // the operator's entry names another issuer now
+    return judgeSignIn(seen.signIn, demand, at);
+  });
+}
+
+/** What both ask: status, sign-in, denials, role. */
+async function judge(
+  operator: Operator,
+  role: Role,
+  ports: Pick<AdminPorts, "denials">,
+  seen: Seen,
+  proveSignedIn: (demand: SignInDemand) => Promise<Result<void, SignInProblem>>,
+): Promise<Result<Operator, OperatorRefusal>> {
+  if (operator.status !== "active") return err({ reason: "operator_suspended" });
+  if (operator.kind === "person") {
+    if (operator.signIn === undefined) return err({ reason: "sign_in_not_registered" });
+    const signedIn = await proveSignedIn(operator.signIn);
+    if (!signedIn.ok) return signedIn;
+  }
+  const refused = denied(await ports.denials(operator.signIn?.iss), seen.certificate ?? "", seen);
+  if (refused !== undefined) return err(refused);
+  if (!operator.roles.includes(role)) return err({ reason: "role_missing" });
+  return ok(operator);
+}

@@ -1,0 +1,19 @@
+import { joinBytes } from "#fhir/json/bytes";
+
+/** A request's body. Reading it throws when its sender breaks off. */
+export type IncomingBody = AsyncIterable<Uint8Array> | null | undefined;
+
+/** Reads a body to its end. @returns `undefined` when the body is larger: then the rest is left unread, and nothing is held. */
+export async function readAtMost(
+  body: IncomingBody,
+  bytesMax: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > bytesMax) return undefined; // leaving the loop ends the reading
+    chunks.push(chunk);
+  }
+  return joinBytes(chunks);
+}

@@ -1,0 +1,28 @@
+import { facesOf, type ReasonsAt } from "./faces-of.ts";
+import type { GatewayFace } from "./public-face.ts";
+
+/** A refusal of the FHIR API, as far as its public face shows it. */
+export interface FacedRefusal {
+  readonly reason: ReasonsAt<"gateway">;
+  /** A search parameter's code. */
+  readonly parameter?: string;
+  /** The code of an operation. */
+  readonly operation?: string;
+  /** The code of an interaction. */
+  readonly interaction?: string;
+}
+
+export const gatewayFaces = facesOf("gateway");
+
+/** The public face of a refusal. The text names a parameter, operation or interaction: the names are FHIR's own, never values. */
+export function faceOf(refusal: FacedRefusal): GatewayFace {
+  const face = gatewayFaces[refusal.reason];
+  const name = nameIn(refusal);
+  return name === undefined ? face : { ...face, text: `${face.text} (${name})` };
+}
+
+function nameIn({ reason, parameter, operation, interaction }: FacedRefusal): string | undefined {
+  if (parameter !== undefined) return parameter;
+  if (operation !== undefined) return operation;
+  return reason === "interaction_not_supported" ? interaction : undefined;
+}

@@ -1,0 +1,16 @@
+import type { OAuthUris } from "#fhir/capability";
+import type { SignInPlace } from "#registry/sign-in-place";
+
+/** Where the CapabilityStatement of an origin says that tokens come from: as in the SMART configuration. */
+export function oauthUris(publicUrl: string, place: SignInPlace | undefined): OAuthUris {
+  if (place === undefined) return { token: `${publicUrl}/oauth/token` };
+  const {
+    authorization: authorize,
+    token,
+    introspection: introspect,
+    revocation: revoke,
+    registration: register,
+    management: manage,
+  } = place;
+  return { authorize, token, introspect, revoke, register, manage };
+}
