@@ -118,16 +118,20 @@ export class EverythingPage {
     return through;
   }
 
-  /** What the origin has of what is referred to. */
+  /**
+   * What the origin has of what is referred to. An earlier page that lists such a resource does not count: the origin may list it there for a
+   * hidden row, and an earlier page of the client's includes it only for rows of its own.
+   */
   bring(resources: readonly JsonObject[]): Result<undefined, DisclosureRefusal> {
     const { referred } = this;
+    const included = new Set<string>();
     for (const resource of resources) {
       const key = keyOf(resource);
       const through = referred.get(key);
-      if (through === undefined || this.#keys.has(key)) continue;
+      if (through === undefined || included.has(key)) continue;
       const linked = this.#along.brought(resource, through);
       if (linked === undefined) continue;
-      this.#keys.add(key);
+      included.add(key);
       this.#bytes += linked.released.text.length;
       if (this.#bytes > 2 * pageBytesMax) return err({ reason: "answer_too_large" });
       this.#brought.push(linked.released);

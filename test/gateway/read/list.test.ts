@@ -229,6 +229,36 @@ test("who is referred to comes along by a reference on the same page that the po
   expect(origin.asked).toEqual(["Patient/amara", "Patient/amara/$everything", "Practitioner"]);
 });
 
+test("each page includes what its own rows refer to, wherever the origin lists it: a hidden row may have put it first", async ({
+  expect,
+}) => {
+  const vera = { resourceType: "Practitioner", id: "vera" };
+  const byVera = { performer: [{ reference: "Practitioner/vera" }] };
+  const [hiddenRow, ...shown] = [
+    observation("h", false, byVera),
+    observation("a", true, byVera),
+    observation("b", true, byVera),
+  ];
+  for (const rows of [
+    [patient, ...shown, vera],
+    [hiddenRow, vera, patient, ...shown],
+  ]) {
+    const entry = rows.map((resource) => ({ resource }));
+    const origin = originOf(
+      [patient, vera],
+      { "Patient/amara/$everything": { type: "searchset", entry } },
+      9,
+    );
+    const pages = await pagesOf("Patient/amara/$everything?_count=1", origin);
+    if (typeof pages === "string") throw new Error(pages);
+    expect(pages.map(({ entry = [] }) => entry.map(({ resource }) => resource?.id))).toEqual([
+      ["amara"],
+      ["a", "vera"],
+      ["b", "vera"],
+    ]);
+  }
+});
+
 test("a patient who may not be seen and one who is not there cause the same questions and the same answer", async ({
   expect,
 }) => {
