@@ -1,7 +1,7 @@
 import { readAuthorization, type AuthorizationRefusal, type Presented } from "#identity/authorization";
 import type { Proof, ProofRefusal } from "#identity/proof";
 import { judgeSignIn, type SignIn, type SignInDemand, type SignInRefusal } from "#identity/sign-in";
-import type { TokenRefusal } from "#identity/token";
+import type { AccessTokenRefusal } from "#identity/token";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
@@ -21,7 +21,7 @@ export interface SignedCall {
 
 export type SignInProblem =
   | AuthorizationRefusal
-  | TokenRefusal
+  | AccessTokenRefusal
   | ProofRefusal
   | SignInRefusal
   | { readonly reason: "token_missing" | "token_scheme_mismatch" | "certificate_mismatch" };

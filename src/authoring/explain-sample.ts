@@ -1,5 +1,5 @@
 import type { Nesting } from "#fhir/r4/compartment";
-import { isAskedFor } from "#fhir/asked";
+import { matchesSearch } from "#fhir/search/match";
 import { isResourceType } from "#fhir/r4/elements";
 import type { Interaction, Reading } from "#fhir/interaction";
 import { textAt, type JsonObject } from "#fhir/json/json";
@@ -170,7 +170,7 @@ function toRead({ policy, access }: Explained, reading: Reading, resource: JsonO
   if (!granted.ok) return none;
   const { viewOf, viewInside, mayLinkTo, elements, asked } = granted.value;
   return {
-    isAsked: isAskedFor(resource, asked, bases.origin),
+    isAsked: matchesSearch(resource, asked, bases.origin),
     elements,
     view: viewOf(resource, bases.origin),
     inside: (inside, nesting) => viewInside(inside, bases.origin, nesting),

@@ -1,4 +1,4 @@
-import type { AccountingAsked } from "#fhir/accounting-asked";
+import type { AccountingRequest } from "#fhir/accounting-request";
 import type { Interaction, Reading, Writing } from "#fhir/interaction";
 import type { Listing } from "#fhir/listing";
 import type { FhirQuestion } from "#fhir/ports";
@@ -113,7 +113,7 @@ function ofReading(about: Explained, interaction: Reading): Explanation {
 }
 
 /** By the purpose of the policy that goes furthest. */
-function ofAccounting(about: Explained, asked: AccountingAsked): Explanation {
+function ofAccounting(about: Explained, asked: AccountingRequest): Explanation {
   const decided = about.document.purposes.map((purpose) =>
     evaluateAccounting(about.policy, about.access, { purpose, asked }),
   );

@@ -2,7 +2,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 
 /** A batch or a transaction (FHIR R4 http §3.1.0.11), read into requests: nothing of it is judged yet. */
-export interface Batch {
+export interface BatchBundle {
   /** Of a transaction all is done, or nothing. */
   readonly kind: "batch" | "transaction";
   readonly entries: readonly BatchEntry[];
@@ -46,7 +46,7 @@ const headers: Readonly<Record<string, string>> = {
 };
 
 /** Reads the body of a POST to the base. Strict: an element of an entry that is not known could change what the entry asks. */
-export function readBatch(body: Json): Result<Batch, BatchRefusal> {
+export function readBatch(body: Json): Result<BatchBundle, BatchRefusal> {
   const kind =
     isObject(body) && property(body, "resourceType") === "Bundle" ? property(body, "type") : undefined;
   if (!isObject(body) || (kind !== "batch" && kind !== "transaction"))

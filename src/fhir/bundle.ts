@@ -21,10 +21,10 @@ export type SearchEntry =
   | { readonly mode: "outcome" };
 
 /** `unreadable`: it is no entry that this gateway reads, and ends for certain: the others are read. It may be a match. */
-export type Unreadable = { readonly mode: "unreadable" };
+export type UnreadableEntry = { readonly mode: "unreadable" };
 
 /** Reads one entry of a searchset from its bytes. An outcome that says that the search was not done as asked refuses the answer. */
-export function readEntry(bytes: EntryBytes): Result<SearchEntry | Unreadable, BundleRefusal> {
+export function readEntry(bytes: EntryBytes): Result<SearchEntry | UnreadableEntry, BundleRefusal> {
   const entry = readJsonEntry(bytes);
   if (!entry.ok) return endsForCertain(entry.error.reason) ? ok({ mode: "unreadable" }) : entry;
   const mode = isObject(entry.value) ? searchMode(entry.value) : undefined;
@@ -79,7 +79,7 @@ export interface SearchMatch {
 }
 
 /** An entry of a searchset below `base`. No score: it is reckoned over what the reader may not see. */
-export const entryText = (base: string, { mode, type, id, resource }: SearchMatch): string =>
+export const searchEntryText = (base: string, { mode, type, id, resource }: SearchMatch): string =>
   JSON.stringify({ fullUrl: `${base}/${type}/${id}`, resource, search: { mode } });
 
 /** What a list below a FHIR base says beside its entries (FHIR R4 §3.1.1.3). */

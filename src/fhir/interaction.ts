@@ -1,10 +1,10 @@
 import { err, ok, type Result } from "#kernel/result";
-import { readAccounting, type AccountingAsked } from "./accounting-asked.ts";
+import { readAccounting, type AccountingRequest } from "./accounting-request.ts";
 import type { ResourceType } from "#fhir/r4/elements";
 import { readElementList } from "#fhir/search/element-list";
 import { readEverything, readHistory, readLastN, type Listing, type ListingRefusal } from "./listing.ts";
 import { ownedBy } from "#fhir/search/owner-parameter";
-import { readPlace, type Place, type PlaceRefusal } from "./place.ts";
+import { readRoute, type Route, type RouteRefusal } from "./route.ts";
 import { readQuery, type QueryPair, type QueryRefusal } from "#fhir/search/query";
 import {
   isOfPresentation,
@@ -16,7 +16,13 @@ import {
 } from "#fhir/search/search";
 
 /** What is being asked, as a typed fact (FHIR R4 http §3.1.0). `HEAD` is the `GET` whose answer has no body. */
-export type Interaction = Reading | Listing | Writing | Told | AccountingAsked | { readonly kind: "batch" };
+export type Interaction =
+  | Reading
+  | Listing
+  | Writing
+  | AnsweredLocally
+  | AccountingRequest
+  | { readonly kind: "batch" };
 
 export type Reading =
   | ({ readonly kind: "read"; readonly type: ResourceType; readonly id: string } & OfElements)
@@ -35,7 +41,7 @@ interface OfElements {
 }
 
 /** Answered without any resource of the origin's. */
-export type Told =
+export type AnsweredLocally =
   /** `metadata`, by somebody who is known: what they may do. */
   | { readonly kind: "capabilities" }
   /** `[type]/$validate`, or of an id: whether a resource that is sent has the structure of R4. */
@@ -66,7 +72,7 @@ export function isReading(interaction: Interaction): interaction is Reading {
   return interaction.kind === "read" || interaction.kind === "vread" || interaction.kind === "search";
 }
 
-export function isTold(interaction: Interaction): interaction is Told {
+export function isAnsweredLocally(interaction: Interaction): interaction is AnsweredLocally {
   return interaction.kind === "capabilities" || interaction.kind === "validate";
 }
 
@@ -75,16 +81,16 @@ export function isListing(interaction: Interaction): interaction is Listing {
 }
 
 /** Interactions of R4 that are understood and not carried; codes of http://hl7.org/fhir/restful-interaction where it has one. */
-export type UncarriedInteraction = "history-system" | "search-system" | "search-compartment" | "operation";
+export type UnsupportedInteraction = "history-system" | "search-system" | "search-compartment" | "operation";
 
 export type InteractionRefusal =
   | {
       readonly reason: "interaction_not_supported";
-      readonly interaction: UncarriedInteraction | Exclude<Interaction, Reading>["kind"];
+      readonly interaction: UnsupportedInteraction | Exclude<Interaction, Reading>["kind"];
     }
   /** `allow`: the methods that the place has. */
   | { readonly reason: "method_not_supported"; readonly allow: readonly string[] }
-  | PlaceRefusal
+  | RouteRefusal
   | QueryRefusal
   | ListingRefusal;
 
@@ -104,13 +110,13 @@ export function readInteraction(
   base?: string,
   form = "",
 ): Result<Interaction, InteractionRefusal> {
-  const place = readPlace(segments);
-  if (!place.ok) return place;
+  const route = readRoute(segments);
+  if (!route.ok) return route;
   const known = methods.find((name) => name === method);
-  const asked = known && at(known === "HEAD" ? "GET" : known, place.value);
+  const asked = known && at(known === "HEAD" ? "GET" : known, route.value);
   if (asked === undefined) {
     const allow = methods.filter(
-      (name) => typeof at(name === "HEAD" ? "GET" : name, place.value) === "object",
+      (name) => typeof at(name === "HEAD" ? "GET" : name, route.value) === "object",
     );
     return err(allow.length === 0 ? { reason: "path_unknown" } : { reason: "method_not_supported", allow });
   }
@@ -228,36 +234,36 @@ type Asked =
   | { readonly kind: "everything"; readonly id: string }
   | { readonly kind: "lastn" }
   | { readonly kind: "disclosures"; readonly id: string }
-  | Told
+  | AnsweredLocally
   | Exclude<Writing, { criteria: Search }>
   | { readonly kind: `conditional-${"update" | "patch" | "delete"}`; readonly type: ResourceType }
   | { readonly kind: "batch" };
 
-/** What the method means at the place. `undefined`: nothing. */
-function at(method: Method, place: Place): Asked | UncarriedInteraction | undefined {
-  switch (place.kind) {
+/** What the method means at the route. `undefined`: nothing. */
+function at(method: Method, route: Route): Asked | UnsupportedInteraction | undefined {
+  switch (route.kind) {
     case "system":
       return method === "GET" ? "search-system" : method === "POST" ? { kind: "batch" } : undefined;
     case "type":
-      return onType(method, place.type);
+      return onType(method, route.type);
     case "instance":
-      return onInstance(method, place.type, place.id);
+      return onInstance(method, route.type, route.id);
     case "version":
-      return method === "GET" ? { ...place, kind: "vread" } : undefined;
+      return method === "GET" ? { ...route, kind: "vread" } : undefined;
     case "posted":
       if (method !== "POST") return undefined;
-      return place.type === undefined
+      return route.type === undefined
         ? "search-system"
-        : { kind: "search", type: place.type, posted: true, within: undefined };
+        : { kind: "search", type: route.type, posted: true, within: undefined };
     case "history":
       if (method !== "GET") return undefined;
-      return place.type === undefined
+      return route.type === undefined
         ? "history-system"
-        : { kind: "history", type: place.type, id: place.id };
+        : { kind: "history", type: route.type, id: route.id };
     case "compartment":
-      return method === (place.posted ? "POST" : "GET") ? inCompartment(place) : undefined;
+      return method === (route.posted ? "POST" : "GET") ? inCompartment(route) : undefined;
     case "operation":
-      return inOperation(method, place);
+      return inOperation(method, route);
     case "metadata":
       return method === "GET" ? { kind: "capabilities" } : undefined;
   }
@@ -269,7 +275,7 @@ function inCompartment({
   id,
   type,
   posted,
-}: Extract<Place, { kind: "compartment" }>): Asked | UncarriedInteraction {
+}: Extract<Route, { kind: "compartment" }>): Asked | UnsupportedInteraction {
   const within = of === "Patient" && type !== "*" ? ownedBy(type, [id]) : undefined;
   return within === undefined || type === "*"
     ? "search-compartment"
@@ -278,8 +284,8 @@ function inCompartment({
 
 function inOperation(
   method: Method,
-  { name, type, id }: Extract<Place, { kind: "operation" }>,
-): Asked | UncarriedInteraction | undefined {
+  { name, type, id }: Extract<Route, { kind: "operation" }>,
+): Asked | UnsupportedInteraction | undefined {
   if (name === "everything" && type === "Patient" && id !== undefined)
     return method === "GET" ? { kind: "everything", id } : undefined;
   if (name === "disclosures" && type === "Patient" && id !== undefined)

@@ -12,10 +12,10 @@ import {
 import { readValue } from "#fhir/search/value";
 
 /** What answers with a list and is no search of one type. */
-export type Listing = HistoryAsked | EverythingAsked | LastNAsked;
+export type Listing = HistoryRequest | EverythingRequest | LastNRequest;
 
 /** `_history` of one resource, or of all of a type (FHIR R4 http §3.1.0.9). Times as FHIR writes them. */
-export interface HistoryAsked {
+export interface HistoryRequest {
   readonly kind: "history";
   readonly type: ResourceType;
   readonly id: string | undefined;
@@ -26,7 +26,7 @@ export interface HistoryAsked {
 }
 
 /** `Patient/[id]/$everything` (http://hl7.org/fhir/R4/operation-patient-everything.html). */
-export interface EverythingAsked {
+export interface EverythingRequest {
   readonly kind: "everything";
   readonly type: "Patient";
   readonly id: string;
@@ -39,7 +39,7 @@ export interface EverythingAsked {
 }
 
 /** `Observation/$lastn`: of each kind of observation that the search finds the last `max` (http://hl7.org/fhir/R4/observation-operation-lastn.html). */
-export interface LastNAsked extends Search {
+export interface LastNRequest extends Search {
   readonly kind: "lastn";
   readonly max: number;
 }
@@ -53,7 +53,7 @@ export function readHistory(
   type: ResourceType,
   id: string | undefined,
   pairs: readonly QueryPair[],
-): Result<HistoryAsked, ListingRefusal> {
+): Result<HistoryRequest, ListingRefusal> {
   const read = readNamed(pairs, { _since: isTime, _at: isTime, _count: isCount });
   if (!read.ok) return read;
   const { _since: since, _at: at, _count: count } = read.value;
@@ -63,7 +63,7 @@ export function readHistory(
 export function readEverything(
   id: string,
   pairs: readonly QueryPair[],
-): Result<EverythingAsked, ListingRefusal> {
+): Result<EverythingRequest, ListingRefusal> {
   const types = pairs.flatMap(({ name, value }) => (name === "_type" ? value.split(",") : [])); // may be said several times
   if (!types.every(isResourceType)) return err({ reason: "parameter_value_malformed", parameter: "_type" });
   const others = pairs.filter(({ name }) => name !== "_type");
@@ -85,7 +85,7 @@ export function readEverything(
 const lastNMax = 1_000;
 
 /** The search is one of its own: it has no order but time, no pages, and brings nothing along. */
-export function readLastN(pairs: readonly QueryPair[], base?: string): Result<LastNAsked, ListingRefusal> {
+export function readLastN(pairs: readonly QueryPair[], base?: string): Result<LastNRequest, ListingRefusal> {
   const read = readNamed(
     pairs.filter(({ name }) => name === "max"),
     { max: (text) => isCount(text) && Number(text) <= lastNMax },
@@ -113,7 +113,7 @@ export function readLastN(pairs: readonly QueryPair[], base?: string): Result<La
 }
 
 /** The encoded query of a listing, from its parts alone: what a page's link keeps. */
-export function listingQuery(asked: HistoryAsked | EverythingAsked): string {
+export function listingQuery(asked: HistoryRequest | EverythingRequest): string {
   const { since, count } = asked;
   const own =
     asked.kind === "history"

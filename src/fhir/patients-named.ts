@@ -1,4 +1,4 @@
-import { patientsAsked } from "./asked.ts";
+import { patientsSearchedFor } from "#fhir/search/match";
 import type { ResourceType } from "#fhir/r4/elements";
 import type { Interaction } from "./interaction.ts";
 import type { Criteria } from "#fhir/search/search";
@@ -40,6 +40,6 @@ export function patientsNamed(interaction: Interaction): readonly NamedPatient[]
 
 /** The patients whom criteria name. */
 export const namedBy = ({ type, parameters, joins }: Criteria): readonly NamedPatient[] => [
-  ...[...patientsAsked(type, parameters)].map((patient) => ({ patient, type })),
+  ...[...patientsSearchedFor(type, parameters)].map((patient) => ({ patient, type })),
   ...joins.flatMap(({ of }) => namedBy(of)),
 ];

@@ -1,6 +1,6 @@
 import { isCompartmentType } from "#fhir/r4/compartment";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
-import { isCarried } from "#fhir/search/search";
+import { isSupported } from "#fhir/search/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 
 /** What may be done with the resources of one type. */
@@ -12,7 +12,7 @@ export interface TypeCapability {
   /** As `Type:parameter`. */
   readonly includes: readonly string[];
   readonly revincludes: readonly string[];
-  readonly operations: readonly CarriedOperation[];
+  readonly operations: readonly SupportedOperation[];
 }
 
 /** Codes of http://hl7.org/fhir/restful-interaction. */
@@ -27,14 +27,14 @@ export type TypeInteraction =
   | "patch"
   | "delete";
 
-export type CarriedOperation = "everything" | "lastn" | "validate" | "disclosures";
+export type SupportedOperation = "everything" | "lastn" | "validate" | "disclosures";
 
 interface OperationText {
   readonly definition: string;
   readonly documentation?: string;
 }
 
-const operationTexts: Readonly<Record<CarriedOperation, OperationText>> = {
+const operationTexts: Readonly<Record<SupportedOperation, OperationText>> = {
   everything: { definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything" },
   lastn: { definition: "http://hl7.org/fhir/OperationDefinition/Observation-lastn" },
   validate: { definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate" },
@@ -51,7 +51,7 @@ const operationTexts: Readonly<Record<CarriedOperation, OperationText>> = {
 export const everyCapability = (): readonly TypeCapability[] =>
   r4ResourceTypes.map((type) => {
     const parameters = [...searchParametersOf(type).values()]
-      .filter(isCarried)
+      .filter(isSupported)
       .map((definition) => ({ definition, named: false }));
     const references = parameters.filter(({ definition }) => definition.type === "reference");
     return {
@@ -83,7 +83,9 @@ const referencesTo = (type: string): readonly string[] =>
     [...searchParametersOf(source).values()]
       .filter(
         (definition) =>
-          isCarried(definition) && definition.type === "reference" && definition.targets?.has(type) === true,
+          isSupported(definition) &&
+          definition.type === "reference" &&
+          definition.targets?.has(type) === true,
       )
       .map(({ code }) => `${source}:${code}`),
   );

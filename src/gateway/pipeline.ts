@@ -1,4 +1,4 @@
-import { isListing, isTold, isWriting } from "#fhir/interaction";
+import { isListing, isAnsweredLocally, isWriting } from "#fhir/interaction";
 import { patientsNamed } from "#fhir/patients-named";
 import type { Origins, PageLinks } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
@@ -100,7 +100,7 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   const naming = origin.nameAsked(named, access);
   if (!naming.ok) return trail.refuse(naming.error);
 
-  if (isTold(interaction)) {
+  if (isAnsweredLocally(interaction)) {
     const told = await tell(interaction, { call: call.value, policy, access, message }, ports);
     return told.ok ? trail.tell(told.value) : trail.refuse(told.error);
   }

@@ -7,7 +7,7 @@ import type { Certificate } from "#identity/certificate/certificate";
 import { carries, type RegisteredSubject } from "#identity/certificate/subject";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { Purpose } from "./purpose.ts";
-import { sameText } from "#kernel/same-text";
+import { equalInConstantTime } from "#kernel/constant-time";
 import type { Scopes } from "./scopes.ts";
 
 /** How a client can prove itself at the built-in issuer, by the names of the OAuth registry (RFC 8705 §2, OpenID Connect Core §9). */
@@ -113,7 +113,8 @@ export function admitClient(
   if (client.tokensBoundTo === "key" && (certificate === undefined || none)) return ok(client);
   if (certificate === undefined) return err({ reason: "certificate_missing" });
   const registered =
-    client.certificates.find(({ x5t }) => sameText(x5t, certificate.x5t)) ?? namedBy(client, certificate);
+    client.certificates.find(({ x5t }) => equalInConstantTime(x5t, certificate.x5t)) ??
+    namedBy(client, certificate);
   if (registered === undefined) return err({ reason: "certificate_not_registered" });
   const { voucher } = certificate;
   const inTime = within(registered, at) && (voucher.kind === "authority" || within(voucher, at));

@@ -75,7 +75,7 @@ export function denialName(denial: DeniedThing): string {
 }
 
 /** Whom a denial is told: the guards of one client, those of one issuer's clients, or all. */
-export function denialReach(denial: Denial): {
+export function denialScope(denial: Denial): {
   readonly client: string | null;
   readonly issuer: string | null;
 } {

@@ -5,7 +5,7 @@ import { boundTo, type Unbound } from "./binding.ts";
 import { claimAt, type TrustedIssuer } from "./issuer.ts";
 import { purposePattern, type Purpose } from "./purpose.ts";
 import { parseSignedInScopes } from "./scopes.ts";
-import { commonClaims, withinTimes, type AccessToken, type TokenRefusal } from "./token.ts";
+import { commonClaims, withinTimes, type AccessToken, type AccessTokenRefusal } from "./token.ts";
 
 /** One hour: what a token says about a person's session is not believed for longer, whatever its issuer's habits. */
 const lifetimeSecondsMax = 3_600;
@@ -36,7 +36,7 @@ export function readExternalToken(
   claims: Readonly<Record<string, unknown>>,
   issuer: TrustedIssuer,
   expected: ExternalExpectation,
-): Result<AccessToken, TokenRefusal> {
+): Result<AccessToken, AccessTokenRefusal> {
   const read = claimsSchema.safeParse(claims);
   if (!read.success) return malformed(String(read.error.issues[0]?.path[0] ?? ""));
   const { iss, sub, jti, aud, exp, cnf } = read.data;
@@ -83,7 +83,7 @@ type Mapped = Pick<AccessToken, "client" | "scopes" | "purposes" | "patient" | "
 function readMapped(
   claims: Readonly<Record<string, unknown>>,
   issuer: TrustedIssuer,
-): Result<Mapped, TokenRefusal> {
+): Result<Mapped, AccessTokenRefusal> {
   const { client = "client_id", patient = "patient", fhirUser = "fhirUser", scope = "scope" } = issuer.claims;
   // RFC 9068 §2.2 has `client_id`; issuers that grew out of OpenID Connect say `azp`.
   const named = name.safeParse(
@@ -123,4 +123,5 @@ function words(text: string): string[] {
 }
 
 /** By the registry's name of the claim, or the token's own; never its value. */
-const malformed = (claim: string): Result<never, TokenRefusal> => err({ reason: "claim_malformed", claim });
+const malformed = (claim: string): Result<never, AccessTokenRefusal> =>
+  err({ reason: "claim_malformed", claim });

@@ -10,12 +10,12 @@ import type { DeniedNames } from "./denial.ts";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { Purpose } from "./purpose.ts";
 import type { Scopes } from "./scopes.ts";
-import type { ProvenToken, TokenRefusal } from "./token.ts";
+import type { ProvenToken, AccessTokenRefusal } from "./token.ts";
 
 /** Proves an access token. Never throws for a bad token: a bad token is an answer. */
 export interface TokenVerifier {
   /** `audience`: the FHIR base that is being asked. */
-  verify(token: Secret, expected: TokenCircumstances): Promise<Result<ProvenToken, TokenRefusal>>;
+  verify(token: Secret, expected: TokenCircumstances): Promise<Result<ProvenToken, AccessTokenRefusal>>;
 }
 
 interface TokenCircumstances {
@@ -96,7 +96,7 @@ export interface CertificateHolders {
 }
 
 /** Policy documents by their digest, immutable. Throws when it cannot be read. */
-export interface PolicyShelf {
+export interface PolicyStore {
   /** The document as published, or `undefined` when there is none of this digest. */
   byDigest(digest: string): Promise<unknown>;
 }

@@ -6,7 +6,7 @@ import type { Certificate } from "#identity/certificate/certificate";
 import { admitClient, type ClientGrant, type ClientRecord, type ClientRefusal } from "./client.ts";
 import { choosePurpose, requestedPurposes, type Purpose, type PurposeRefusal } from "./purpose.ts";
 import type { Proof } from "./proof.ts";
-import { sameText } from "#kernel/same-text";
+import { equalInConstantTime } from "#kernel/constant-time";
 import { heldToPatient, intersectScopes, type Scopes } from "./scopes.ts";
 import type { AccessToken, ProvenToken } from "./token.ts";
 
@@ -148,9 +148,11 @@ function confirmed(
   switch (binding.kind) {
     case "certificate": // RFC 8705 §3
       if (certificate === undefined) return err({ reason: "certificate_missing" });
-      return sameText(binding.x5t, certificate.x5t) ? ok(binding) : err({ reason: "certificate_mismatch" });
+      return equalInConstantTime(binding.x5t, certificate.x5t)
+        ? ok(binding)
+        : err({ reason: "certificate_mismatch" });
     case "key": // RFC 9449 §7.1
-      return proof !== undefined && sameText(binding.jkt, proof.jkt)
+      return proof !== undefined && equalInConstantTime(binding.jkt, proof.jkt)
         ? ok(binding)
         : err({ reason: "proof_missing" });
     case "none": // RFC 6750 §1.2: nothing to hold. Whether it may come at all, the client's entry says.
@@ -190,7 +192,7 @@ function scopesOf(
   if ((needed || byUser) && origins.size > 1 && !token.namesBase)
     return err({ reason: "patient_origin_unknown" });
   if (!needed || token.patient === undefined) return ok(scopes);
-  if (client.patient !== undefined && !sameText(client.patient, token.patient))
+  if (client.patient !== undefined && !equalInConstantTime(client.patient, token.patient))
     return err({ reason: "patient_mismatch" });
   return ok(scopes);
 }

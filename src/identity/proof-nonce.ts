@@ -1,5 +1,5 @@
 import type { Instant } from "#kernel/clock";
-import { sameText } from "#kernel/same-text";
+import { equalInConstantTime } from "#kernel/constant-time";
 
 /** A keyed hash (HMAC-SHA-256, RFC 2104) of a text, in base64url. The key never leaves whoever provides this. */
 export type Mac = (text: string) => string;
@@ -15,7 +15,9 @@ export function freshNonce(mac: Mac, jkt: string, at: Instant): string {
 /** Whether a nonce was given to this key in this half-minute or the one before. */
 export function isFreshNonce(mac: Mac, nonce: string, jkt: string, at: Instant): boolean {
   const bucket = bucketOf(at);
-  const [now, before] = [bucket, bucket - 1].map((each) => sameText(nonceOf(mac, jkt, each), nonce));
+  const [now, before] = [bucket, bucket - 1].map((each) =>
+    equalInConstantTime(nonceOf(mac, jkt, each), nonce),
+  );
   return now === true || before === true;
 }
 

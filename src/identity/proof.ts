@@ -6,7 +6,7 @@ import { sha256Base64url } from "#identity/jose/base64url";
 import type { CompactJws } from "#identity/jose/compact-jws";
 import { normalHttpUri } from "./http-uri.ts";
 import { publicJwk, type PublicJwk } from "#identity/jose/jwk";
-import { sameText } from "#kernel/same-text";
+import { equalInConstantTime } from "#kernel/constant-time";
 import { aheadSecondsMax, tokenAlgorithms } from "./token.ts";
 
 /** A proven DPoP proof (RFC 9449): this key asked this, now. That nobody used it before is for the ledger to say. */
@@ -92,7 +92,7 @@ export interface ReadProof extends Pick<Proof, "id" | "made"> {
 }
 
 /** Reads the claims of a proof whose signature was proven. RFC 9449 §4.3 checks 3, 8, 9, 11 and 12a. */
-export async function readProof(
+export async function readDpopProof(
   claims: unknown,
   expected: ProofExpectation,
 ): Promise<Result<ReadProof, ProofRefusal>> {
@@ -105,7 +105,7 @@ export async function readProof(
   if (url === undefined || url !== normalHttpUri(expected.url)) return err({ reason: "proof_url_mismatch" });
   if (expected.token !== undefined) {
     const hash = await sha256Base64url(expected.token.text.reveal());
-    if (ath === undefined || !sameText(ath, hash)) return err({ reason: "proof_token_mismatch" });
+    if (ath === undefined || !equalInConstantTime(ath, hash)) return err({ reason: "proof_token_mismatch" });
   }
 
   const now = epochSeconds(expected.at);

@@ -33,7 +33,7 @@ export type ScopeRefusal = {
 export type Permission = "c" | "r" | "u" | "d" | "s";
 
 /** Whose rows a permission reaches, and of which categories. */
-export type Reach = Pick<Scope, "context" | "categories">;
+export type ScopeReach = Pick<Scope, "context" | "categories">;
 
 const scopesMax = 64;
 const cruds: readonly Permission[] = ["c", "r", "u", "d", "s"];
@@ -121,7 +121,7 @@ function codesOf(text: string): Category | undefined {
 }
 
 /** Through which of the scopes a permission reaches rows of this type; each adds to the others. Empty: nobody's. */
-export function reachesOf(scopes: Scopes, type: string, permission: Permission): readonly Reach[] {
+export function reachesOf(scopes: Scopes, type: string, permission: Permission): readonly ScopeReach[] {
   return scopes.filter(
     (scope) => (scope.type === "*" || scope.type === type) && scope.permissions.includes(permission),
   );
@@ -164,7 +164,7 @@ export function narrowScopes(requested: Scopes, granted: Scopes): Result<Scopes,
 }
 
 /** Whether every row of the narrow reach is one of the wide. */
-const holds = (wide: Reach, narrow: Reach): boolean =>
+const holds = (wide: ScopeReach, narrow: ScopeReach): boolean =>
   (wide.context === "system" || wide.context === narrow.context) &&
   wide.categories.every((category) => narrow.categories.some((own) => isWithin(own, category)));
 

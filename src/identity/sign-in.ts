@@ -3,7 +3,7 @@ import { epochSeconds, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import { boundTo, type Binding } from "./binding.ts";
-import { aheadSecondsMax, commonClaims, withinTimes, type TokenRefusal } from "./token.ts";
+import { aheadSecondsMax, commonClaims, withinTimes, type AccessTokenRefusal } from "./token.ts";
 
 /** One hour, as for the external issuers' other tokens: its demand says how old the sign-in itself may be. */
 const lifetimeSecondsMax = 3_600;
@@ -44,7 +44,7 @@ export interface SignIn {
 /** Proves an access token of one issuer for the operators' door. Never throws for a bad one: a bad one is an answer. */
 export interface SignInVerifier {
   /** `issuer`: the exact name of the only one whose tokens count. */
-  verify(token: Secret, issuer: string, at: Instant): Promise<Result<SignIn, TokenRefusal>>;
+  verify(token: Secret, issuer: string, at: Instant): Promise<Result<SignIn, AccessTokenRefusal>>;
 }
 
 const text = z.string().min(1).max(256);
@@ -66,7 +66,7 @@ interface Expectation {
 export function readSignIn(
   claims: unknown,
   { issuer, audience, at }: Expectation,
-): Result<Omit<SignIn, "keyId">, TokenRefusal> {
+): Result<Omit<SignIn, "keyId">, AccessTokenRefusal> {
   const read = claimsSchema.safeParse(claims);
   if (!read.success)
     return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });

@@ -35,7 +35,7 @@ export interface ProvenToken extends AccessToken {
   readonly keyId: string | undefined;
 }
 
-export type TokenRefusal =
+export type AccessTokenRefusal =
   | JwsRefusal
   | {
       readonly reason:
@@ -97,7 +97,7 @@ export interface TokenExpectation {
 export function readAccessToken(
   claims: unknown,
   expected: TokenExpectation,
-): Result<AccessToken, TokenRefusal> {
+): Result<AccessToken, AccessTokenRefusal> {
   const read = claimsSchema.safeParse(claims);
   if (!read.success)
     return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });

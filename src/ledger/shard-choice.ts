@@ -1,6 +1,6 @@
 import { addressPrefix } from "#kernel/address-prefix";
 import type { Instant } from "#kernel/clock";
-import { remembered } from "#kernel/remembered";
+import { memo } from "#kernel/memo";
 import { utf8 } from "#ledger/bytes/bytes";
 import { sha256 } from "#ledger/bytes/hash";
 import { halfYearOf, logName } from "./log-name.ts";
@@ -35,7 +35,7 @@ function chooseShard(sender: Sender, shards: number): number {
 }
 
 // 1,024: a client's first log never changes, and an isolate serves few clients at a time.
-const spreadOfClient = remembered(1_024, (client) => spread("client", client));
+const spreadOfClient = memo(1_024, (client) => spread("client", client));
 
 /** The first four bytes of SHA-256(label ‖ 0x00 ‖ value) as a number. */
 function spread(label: string, value: string): number {

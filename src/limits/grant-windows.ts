@@ -1,20 +1,20 @@
-import { restored, type StoredWindow, type Window, type WindowShelf } from "./window.ts";
+import { restored, type StoredWindow, type QuotaWindow, type WindowStore } from "./window.ts";
 
 const keysMax = 1_024;
 
 /** The windows of a client's grants: each is kept for good, with the newest quota that was heard of. */
-export class GrantWindows implements WindowShelf {
-  readonly #windows: Map<string, Window>;
+export class GrantWindows implements WindowStore {
+  readonly #windows: Map<string, QuotaWindow>;
 
   constructor(stored: readonly StoredWindow[]) {
     this.#windows = new Map(stored.map((row) => [row.key, restored(row)]));
   }
 
-  get(key: string): Window | undefined {
+  get(key: string): QuotaWindow | undefined {
     return this.#windows.get(key);
   }
 
-  set(key: string, window: Window): void {
+  set(key: string, window: QuotaWindow): void {
     if (!this.#windows.has(key) && this.#windows.size >= keysMax)
       throw new Error("a client has more quotas than a guard keeps");
     this.#windows.set(key, window);

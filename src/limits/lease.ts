@@ -8,8 +8,8 @@ import {
   windowAt,
   windowEnd,
   type StoredWindow,
-  type Window,
-  type WindowShelf,
+  type QuotaWindow,
+  type WindowStore,
 } from "./window.ts";
 
 // DESIGN §5: what a revocation may take to be felt, however old the guard's own knowledge was.
@@ -25,13 +25,13 @@ const holdersMax = 10_000;
  */
 export class LeaseBook {
   readonly #incarnation: string;
-  readonly #windows: WindowShelf;
+  readonly #windows: WindowStore;
   readonly #holdersAssumed: number | undefined;
   readonly #calls = new CallMemory();
   readonly #holders = new Map<string, Instant>(); // oldest first
 
   /** `incarnation`: new random text for each start of the guard. `holders`: how many share each quota, where they are not counted. */
-  constructor(incarnation: string, windows: WindowShelf, holders?: number) {
+  constructor(incarnation: string, windows: WindowStore, holders?: number) {
     this.#holdersAssumed = holders;
     this.#incarnation = incarnation;
     this.#windows = windows;
@@ -74,7 +74,7 @@ export class LeaseBook {
     };
   }
 
-  #brings({ returned, incarnation, windowStart }: LeaseCall, window: Window, at: Instant): boolean {
+  #brings({ returned, incarnation, windowStart }: LeaseCall, window: QuotaWindow, at: Instant): boolean {
     return (
       returned > 0 &&
       incarnation === this.#incarnation &&
@@ -94,7 +94,7 @@ export class LeaseBook {
     return this.#holders.size;
   }
 
-  #answer(window: Window, granted: number, want: number, at: Instant, epochRead: Instant): LeaseAnswer {
+  #answer(window: QuotaWindow, granted: number, want: number, at: Instant, epochRead: Instant): LeaseAnswer {
     const windowMillisecondsLeft = windowEnd(window) - at;
     const deny =
       (this.#holdersAssumed ?? this.#holders.size) > 1 ? denyMilliseconds.othersHold : denyMilliseconds.alone;
@@ -131,6 +131,6 @@ export function grantSize(of: {
   return Math.min(of.want, Math.max(share, of.need), of.remaining);
 }
 
-function sameRow(window: Window, last: Window | undefined): boolean {
+function sameRow(window: QuotaWindow, last: QuotaWindow | undefined): boolean {
   return window.reserved === last?.reserved && window.start === last.start && window.quota === last.quota;
 }

@@ -1,6 +1,6 @@
 import { instant, type Instant } from "#kernel/clock";
 import type { Quota } from "./quota.ts";
-import { restored, windowEnd, type StoredWindow, type Window, type WindowShelf } from "./window.ts";
+import { restored, windowEnd, type StoredWindow, type QuotaWindow, type WindowStore } from "./window.ts";
 
 // About 20 MB of a guard's 128.
 const windowsMax = 50_000;
@@ -12,8 +12,8 @@ const graceMilliseconds = 60_000;
  * subject that has none gets none. Of the ended ones only each grant's newest quota stays, so that the larger one of a stale isolate is not
  * believed later either.
  */
-export class SubjectWindows implements WindowShelf {
-  readonly #windows = new Map<string, Window>();
+export class SubjectWindows implements WindowStore {
+  readonly #windows = new Map<string, QuotaWindow>();
   readonly #quotas = new Map<string, Quota>(); // by the grant
   #nextEnd = instant(Number.POSITIVE_INFINITY);
 
@@ -25,12 +25,12 @@ export class SubjectWindows implements WindowShelf {
     }
   }
 
-  get(key: string): Window | undefined {
+  get(key: string): QuotaWindow | undefined {
     const quota = this.#quotas.get(grantOf(key));
     return this.#windows.get(key) ?? (quota && { quota, start: instant(0), granted: 0, reserved: 0 });
   }
 
-  set(key: string, window: Window): void {
+  set(key: string, window: QuotaWindow): void {
     if (!this.#windows.has(key) && this.isFull)
       throw new Error("a client has more subjects at once than a guard keeps");
     this.#keep(key, window);
@@ -66,7 +66,7 @@ export class SubjectWindows implements WindowShelf {
     };
   }
 
-  #keep(key: string, window: Window): void {
+  #keep(key: string, window: QuotaWindow): void {
     this.#windows.set(key, window);
     this.#nextEnd = instant(Math.min(this.#nextEnd, forgettable(window)));
   }
@@ -74,7 +74,7 @@ export class SubjectWindows implements WindowShelf {
 
 const grantOf = (key: string): string => key.slice(0, key.indexOf(" "));
 
-const forgettable = (window: Window): Instant => instant(windowEnd(window) + graceMilliseconds);
+const forgettable = (window: QuotaWindow): Instant => instant(windowEnd(window) + graceMilliseconds);
 
 /** Of two of one revision the smaller one is believed. */
 const isNewer = (quota: Quota, known: Quota): boolean =>

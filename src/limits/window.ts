@@ -2,7 +2,7 @@ import { instant, type Instant } from "#kernel/clock";
 import type { Quota } from "./quota.ts";
 
 /** The count of one quota in one fixed window. Windows of w seconds begin at multiples of w since 1970. */
-export interface Window {
+export interface QuotaWindow {
   readonly quota: Quota;
   readonly start: Instant;
   /** Granted in this window and not returned. */
@@ -12,31 +12,32 @@ export interface Window {
 }
 
 /** A window as storage keeps it. */
-export type StoredWindow = Pick<Window, "quota" | "start" | "reserved"> & { readonly key: string };
+export type StoredWindow = Pick<QuotaWindow, "quota" | "start" | "reserved"> & { readonly key: string };
 
 /** A guard's windows. `set` throws, and changes nothing, for a key too many. */
-export interface WindowShelf {
-  get(key: string): Window | undefined;
-  set(key: string, window: Window): void;
+export interface WindowStore {
+  get(key: string): QuotaWindow | undefined;
+  set(key: string, window: QuotaWindow): void;
 }
 
 /** All that was written ahead counts as granted. */
-export const restored = ({ quota, start, reserved }: StoredWindow): Window => ({
+export const restored = ({ quota, start, reserved }: StoredWindow): QuotaWindow => ({
   quota,
   start,
   reserved,
   granted: reserved,
 });
 
-export const windowEnd = ({ quota, start }: Window): Instant => instant(start + quota.windowSeconds * 1000);
+export const windowEnd = ({ quota, start }: QuotaWindow): Instant =>
+  instant(start + quota.windowSeconds * 1000);
 
-export const remaining = ({ quota, granted }: Window): number => Math.max(0, quota.requests - granted);
+export const remaining = ({ quota, granted }: QuotaWindow): number => Math.max(0, quota.requests - granted);
 
 /**
  * The window that counts now. A clock that steps back stays in the later window, and a window whose length was changed
  * while it ran hands its count on: neither gives a client a second allowance.
  */
-export function windowAt(last: Window | undefined, heard: Quota, at: Instant): Window {
+export function windowAt(last: QuotaWindow | undefined, heard: Quota, at: Instant): QuotaWindow {
   const quota = newest(last?.quota, heard);
   const milliseconds = quota.windowSeconds * 1000;
   const start = instant(Math.floor(at / milliseconds) * milliseconds);
@@ -53,7 +54,7 @@ function newest(known: Quota | undefined, heard: Quota): Quota {
 }
 
 /** Takes tokens out of a window; the caller stores the window before it answers when `stored` is new. */
-export function take(window: Window, tokens: number): Window {
+export function take(window: QuotaWindow, tokens: number): QuotaWindow {
   const granted = window.granted + tokens;
   if (granted <= window.reserved) return { ...window, granted };
   // Steps of 2 % of the quota: fifty writes a window, and a crash loses at most one step.
@@ -66,6 +67,6 @@ export function take(window: Window, tokens: number): Window {
 }
 
 /** Puts unspent tokens back. `reserved` stays: storage may claim too much, never too little. */
-export function giveBack(window: Window, tokens: number): Window {
+export function giveBack(window: QuotaWindow, tokens: number): QuotaWindow {
   return { ...window, granted: window.granted - Math.min(tokens, window.granted) };
 }

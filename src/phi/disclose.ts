@@ -1,7 +1,7 @@
-import { isAskedFor } from "#fhir/asked";
+import { matchesSearch } from "#fhir/search/match";
 import { meets as meetsCriteria } from "#fhir/search/criteria";
 import { utf8 } from "#fhir/json/bytes";
-import { entryText, readEntry, type BundleRefusal } from "#fhir/bundle";
+import { searchEntryText, readEntry, type BundleRefusal } from "#fhir/bundle";
 import type { EntryBytes } from "#fhir/json/entry-splitter";
 import {
   endsForCertain,
@@ -158,7 +158,7 @@ export class Discloser {
   ): Result<Extract<DisclosedEntry, { kind: "match" | "hidden" }>, DisclosureRefusal> {
     this.#bases.residences.note(resource);
     // The row first: what is wrong with a hidden one must not decide the status.
-    const view = this.#isAskedFor(resource) ? this.#viewOf(resource) : undefined;
+    const view = this.#matchesSearch(resource) ? this.#viewOf(resource) : undefined;
     if (view === undefined) return ok({ kind: "hidden" });
     if (property(resource, "resourceType") !== type) return err({ reason: "answer_mismatch" });
     const linked = this.#linked(resource, view, "match");
@@ -173,7 +173,7 @@ export class Discloser {
   /** As {@link sees}: such a row, and whom it concerns. */
   seen(row: JsonObject): (DecidingRow & { readonly shown: JsonObject }) | undefined {
     this.#bases.residences.note(row);
-    const view = this.#isAskedFor(row) ? this.#viewOf(row) : undefined;
+    const view = this.#matchesSearch(row) ? this.#viewOf(row) : undefined;
     const cut = view && redactResource(row, view, this.#context);
     if (cut?.ok !== true || !this.#shows(cut.value.resource)) return undefined;
     const { resource: shown, patients, unseen, room, unnamed } = cut.value;
@@ -188,9 +188,9 @@ export class Discloser {
     };
   }
 
-  #isAskedFor(row: JsonObject): boolean {
+  #matchesSearch(row: JsonObject): boolean {
     return (
-      isAskedFor(row, this.#grant.asked, this.#bases.origin) &&
+      matchesSearch(row, this.#grant.asked, this.#bases.origin) &&
       this.#joined.every((joined) => meets(row, joined, this.#bases.origin))
     );
   }
@@ -220,7 +220,7 @@ export class Discloser {
     const cut = redactResource(resource, view, mode === "match" ? this.#context : this.#contextOf(type));
     if (!cut.ok || id === undefined || !isId(id) || (mode === "match" && !this.#shows(cut.value.resource)))
       return undefined;
-    const text = utf8(entryText(this.#bases.public, { mode, type, id, resource: cut.value.resource }));
+    const text = utf8(searchEntryText(this.#bases.public, { mode, type, id, resource: cut.value.resource }));
     const links = this.#grant.includes.map(({ source, paths }) =>
       source === type ? referredAt(cut.value.resource, paths, this.#bases.public) : none,
     );

@@ -1,6 +1,6 @@
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 
-import { remembered } from "#kernel/remembered";
+import { memo } from "#kernel/memo";
 import { spells } from "./address-spellings.ts";
 import { originPatterns } from "./origin-patterns.ts";
 
@@ -31,9 +31,9 @@ export const originUrls = ({ origin, public: base }: Bases): OriginUrls =>
   urlsOf(baseNames(origin).join(" "))(base);
 
 // 64 origins of one isolate, each below one base. Making the patterns takes longer than a read's use of them. No name has a space in it.
-const urlsOf = remembered(64, (names) => {
+const urlsOf = memo(64, (names) => {
   const [first = "", ...others] = names.split(" ");
-  return remembered(2, (base) => makeUrls([first, ...others], base));
+  return memo(2, (base) => makeUrls([first, ...others], base));
 });
 
 function makeUrls(origin: FhirBase, base: string): OriginUrls {

@@ -2,7 +2,7 @@ import { utf8 } from "#fhir/json/bytes";
 import { allConcernedBy } from "#fhir/r4/compartment";
 import { depthMax, depthOf, isArray, property, type JsonObject } from "#fhir/json/json";
 import { patientsNamedIn } from "#fhir/r4/reference";
-import { resourcesIn } from "#fhir/json/resources-in";
+import { nestedResources } from "#fhir/json/nested-resources";
 import { patientsMax } from "./disclosure.ts";
 import type { Bases } from "./origin-urls.ts";
 import { containedMax } from "./redact.ts";
@@ -48,7 +48,7 @@ export function isReadable(
 function extentOf(resource: JsonObject, text: string, { origin, public: own }: Bases): Extent {
   const bases = [origin, own];
   let contained = 0;
-  for (const { resource: one } of resourcesIn(resource)) {
+  for (const { resource: one } of nestedResources(resource)) {
     const list = property(one, "contained");
     if (isArray(list)) contained = Math.max(contained, list.length);
   }

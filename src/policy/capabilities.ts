@@ -1,8 +1,8 @@
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
-import { isCarried } from "#fhir/search/search";
+import { isSupported } from "#fhir/search/search";
 import { searchParametersOf } from "#fhir/search/parameters";
-import type { CarriedOperation, TypeCapability, TypeInteraction } from "#fhir/type-capability";
+import type { SupportedOperation, TypeCapability, TypeInteraction } from "#fhir/type-capability";
 import type { CompiledPolicy } from "./compile.ts";
 import { evaluate, evaluateSearch, mayBeMasked } from "./evaluate.ts";
 import { evaluateAccounting } from "./evaluate-accounting.ts";
@@ -88,7 +88,7 @@ const searchOf = (type: ResourceType) => ({
 function parametersOf(policy: CompiledPolicy, access: Access, type: string): TypeCapability["parameters"] {
   const rules = policy.rulesFor(type).filter(({ interactions }) => interactions.has("search"));
   const known = [...searchParametersOf(type).values()].filter(
-    (one) => isCarried(one) && !mayBeMasked(access, type, one),
+    (one) => isSupported(one) && !mayBeMasked(access, type, one),
   );
   return known.flatMap((definition): TypeCapability["parameters"] => {
     const kinds = rules
@@ -99,8 +99,8 @@ function parametersOf(policy: CompiledPolicy, access: Access, type: string): Typ
   });
 }
 
-function operationsOf(policy: CompiledPolicy, access: Access, type: string): readonly CarriedOperation[] {
-  const operations: CarriedOperation[] = [];
+function operationsOf(policy: CompiledPolicy, access: Access, type: string): readonly SupportedOperation[] {
+  const operations: SupportedOperation[] = [];
   const everything = {
     kind: "everything",
     type: "Patient",

@@ -1,4 +1,4 @@
-import type { AccountingAsked } from "#fhir/accounting-asked";
+import type { AccountingRequest } from "#fhir/accounting-request";
 import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
 import type { ScopeContext } from "#identity/scopes";
 import { err, ok, type Result } from "#kernel/result";
@@ -34,7 +34,7 @@ export interface AccountingGrant {
 export function evaluateAccounting(
   policy: CompiledPolicy,
   access: Access,
-  { purpose, asked }: { readonly purpose: string; readonly asked: Pick<AccountingAsked, "id"> },
+  { purpose, asked }: { readonly purpose: string; readonly asked: Pick<AccountingRequest, "id"> },
 ): Result<AccountingGrant, PolicyRefusal> {
   const refused = allowed(policy, "disclosures");
   if (refused !== undefined) return refused;

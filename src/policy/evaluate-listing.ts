@@ -2,9 +2,9 @@ import { isCompartmentType } from "#fhir/r4/compartment";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import {
   listingQuery,
-  type EverythingAsked,
-  type HistoryAsked,
-  type LastNAsked,
+  type EverythingRequest,
+  type HistoryRequest,
+  type LastNRequest,
   type Listing,
 } from "#fhir/listing";
 import { ownedBy } from "#fhir/search/owner-parameter";
@@ -85,7 +85,7 @@ export function allowed(
 function evaluateHistory(
   policy: CompiledPolicy,
   access: Access,
-  asked: HistoryAsked,
+  asked: HistoryRequest,
 ): Result<HistoryGrant, PolicyRefusal> {
   const { type, id } = asked;
   const read = evaluate(policy, access, { kind: "read", type, id: id ?? "any" });
@@ -126,7 +126,7 @@ function evaluateHistory(
 function evaluateEverything(
   policy: CompiledPolicy,
   access: Access,
-  asked: EverythingAsked,
+  asked: EverythingRequest,
 ): Result<EverythingGrant, PolicyRefusal> {
   const { id } = asked;
   const patient = evaluate(policy, access, { kind: "read", type: "Patient", id });
@@ -163,7 +163,7 @@ function evaluateRows(
   policy: CompiledPolicy,
   access: Access,
   type: ResourceType,
-  { id, since, start, end }: EverythingAsked,
+  { id, since, start, end }: EverythingRequest,
 ): Result<{ readonly search: SearchGrant; readonly read: Grant }, PolicyRefusal> {
   const owner = ownedBy(type, [id]);
   if (owner === undefined) return err({ reason: "outside_patient_compartment", type });
@@ -206,7 +206,7 @@ function evaluateRows(
 function evaluateLastN(
   policy: CompiledPolicy,
   access: Access,
-  asked: LastNAsked,
+  asked: LastNRequest,
 ): Result<LastNGrant, PolicyRefusal> {
   const date = searchParametersOf("Observation").get("date");
   // The latest is known by its time: who may not sort by it may not ask for it.

@@ -2,7 +2,7 @@ import type { Reading } from "#fhir/interaction";
 import { property, type JsonObject } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search/search";
-import { keptElements } from "#fhir/search/element-list";
+import { retainedElements } from "#fhir/search/element-list";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
@@ -52,7 +52,7 @@ function evaluateRead(
   interaction: Exclude<Reading, { kind: "search" }>,
 ): Result<Grant, PolicyRefusal> {
   const { type, id } = interaction;
-  const elements = interaction.elements && keptElements(type, interaction.elements);
+  const elements = interaction.elements && retainedElements(type, interaction.elements);
   const found = rulesOf(policy, access, type, "read");
   if (!found.ok) return found;
   const { hold } = found.value;
@@ -169,7 +169,7 @@ function elementsOf(
     ...shown.map(({ definition }) => definition),
   ];
   return new Set([
-    ...keptElements(type, elements),
+    ...retainedElements(type, elements),
     ...read.flatMap(({ paths }) => paths?.flatMap(([first]) => first ?? []) ?? []),
   ]);
 }

@@ -1,7 +1,7 @@
 import { belongingOf, showsOwner } from "#fhir/r4/compartment";
 import { isArray, property, textAt, type JsonObject } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
-import { sameText } from "#fhir/json/same";
+import { canonicalText } from "#fhir/json/same";
 
 interface Moving {
   readonly stored: JsonObject;
@@ -34,5 +34,5 @@ const isEqual = (before: readonly string[], after: readonly string[]): boolean =
 
 function identifiersOf(patient: JsonObject): readonly string[] {
   const identifiers = property(patient, "identifier");
-  return (isArray(identifiers) ? identifiers : []).map(sameText).toSorted();
+  return (isArray(identifiers) ? identifiers : []).map(canonicalText).toSorted();
 }

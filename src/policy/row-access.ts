@@ -10,7 +10,7 @@ import { ownedBy, readsOwners } from "#fhir/search/owner-parameter";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
-import { reachesOf, type Category, type Permission, type Reach, type Scopes } from "#identity/scopes";
+import { reachesOf, type Category, type Permission, type ScopeReach, type Scopes } from "#identity/scopes";
 import { findersOf } from "#policy/view/coding";
 
 /** What the principal may reach: the scopes, and whom those of the contexts `patient` and `user` mean. */
@@ -43,7 +43,7 @@ export function rowAccessOf(access: Access, type: string, permission: Permission
 function claimOf(
   { patient, usersPatients }: Access,
   type: string,
-  { context, categories }: Reach,
+  { context, categories }: ScopeReach,
 ): readonly Claim[] {
   // A type without categories has no row of one.
   if (categories.length > 0 && categoryOf(type) === undefined) return [];

@@ -8,7 +8,7 @@ export type Delta =
   /** `until`: when it ends by itself. */
   | { readonly epoch: number; readonly kind: "denied"; readonly name: string; readonly until: Instant | null }
   | { readonly epoch: number; readonly kind: "lifted"; readonly name: string }
-  /** Told before a record is written, and again after. `Standing` says which of the two. */
+  /** Told before a record is written, and again after. `RegistryPosition` says which of the two. */
   | { readonly epoch: number; readonly kind: "changed"; readonly name: RecordName };
 
 /** The name of a denial, and when it ends by itself. */
@@ -18,7 +18,7 @@ interface Ending {
 }
 
 /** Where the registry is at an epoch. */
-export interface Standing {
+export interface RegistryPosition {
   readonly epoch: number;
   /**
    * Of the registry's database: a copy that is not behind it has every write that was told as done. `null` when the database
@@ -30,19 +30,23 @@ export interface Standing {
 }
 
 /** What a listener hears: only what it has missed, or all of it when nobody knows what it has missed. */
-export type News =
-  | (Standing & { readonly kind: "deltas"; readonly since: number; readonly deltas: readonly Delta[] })
-  | (Standing & { readonly kind: "whole"; readonly denied: readonly Ending[] });
+export type RevocationUpdate =
+  | (RegistryPosition & {
+      readonly kind: "deltas";
+      readonly since: number;
+      readonly deltas: readonly Delta[];
+    })
+  | (RegistryPosition & { readonly kind: "whole"; readonly denied: readonly Ending[] });
 
 /** What a listener knows: everything up to `epoch`. Settled plain data. */
-export interface Heard extends Standing {
+export interface RevocationState extends RegistryPosition {
   readonly denied: ReadonlyMap<string, Instant | null>;
 }
 
 /** What an isolate has heard for one client. */
-export interface Bulletin {
+export interface AppliedUpdate {
   readonly client: string;
-  readonly standing: Standing;
+  readonly standing: RegistryPosition;
   /** Records that are not what they were. */
   readonly stale: readonly RecordName[] | "all";
   /** All of it was so then, or later, by the isolate's clock. */
@@ -57,20 +61,20 @@ const isLive = (until: Instant | null, at: Instant): boolean =>
 
 /**
  * What is known after some news, and which cached records it makes worthless. `undefined`: the news begins after what is
- * known, so something between was missed, and all must be asked for. News that came late changes nothing. Denials that are over are let go, or they would
+ * known, so something between was missed, and all must be asked for. An update that came late changes nothing. Denials that are over are let go, or they would
  * pile up for as long as the listener lives.
  */
-export function hear(
-  heard: Heard | undefined,
-  news: News,
+export function applyUpdate(
+  heard: RevocationState | undefined,
+  news: RevocationUpdate,
   at: Instant,
-): { readonly heard: Heard; readonly stale: readonly RecordName[] | "all" } | undefined {
+): { readonly state: RevocationState; readonly stale: readonly RecordName[] | "all" } | undefined {
   switch (news.kind) {
     case "whole":
-      if (heard !== undefined && heard.epoch >= news.epoch) return { heard, stale: [] };
+      if (heard !== undefined && heard.epoch >= news.epoch) return { state: heard, stale: [] };
       // Who never heard anything has only what is too young to be worthless: caches have an age of their own.
       return {
-        heard: { ...standingOf(news), denied: new Map(news.denied.map(({ name, until }) => [name, until])) },
+        state: { ...standingOf(news), denied: new Map(news.denied.map(({ name, until }) => [name, until])) },
         stale: heard === undefined ? [] : "all",
       };
     case "deltas": {
@@ -81,12 +85,16 @@ export function hear(
         : heard.denied;
       for (const delta of missed) apply(denied as Map<string, Instant | null>, delta); // its own copy, when a delta changes it
       const stale = missed.flatMap((delta) => (delta.kind === "changed" ? [delta.name] : []));
-      return { heard: { ...standingOf(news.epoch >= heard.epoch ? news : heard), denied }, stale };
+      return { state: { ...standingOf(news.epoch >= heard.epoch ? news : heard), denied }, stale };
     }
   }
 }
 
-const standingOf = ({ epoch, bookmark, pending }: Standing): Standing => ({ epoch, bookmark, pending });
+const standingOf = ({ epoch, bookmark, pending }: RegistryPosition): RegistryPosition => ({
+  epoch,
+  bookmark,
+  pending,
+});
 
 function apply(denied: Map<string, Instant | null>, delta: Delta): void {
   switch (delta.kind) {
@@ -105,12 +113,12 @@ function apply(denied: Map<string, Instant | null>, delta: Delta): void {
  * What a teller that knows `heard`, and of the past the `deltas` after `from`, tells a listener who knows all up to `since`.
  * Denials that are over are left out of the whole.
  */
-export function tell(
-  heard: Heard,
+export function updateSince(
+  heard: RevocationState,
   past: { readonly from: number; readonly deltas: readonly Delta[] },
   since: number | undefined,
   at: Instant,
-): News {
+): RevocationUpdate {
   if (since !== undefined && since >= past.from && since <= heard.epoch)
     return {
       kind: "deltas",

@@ -188,7 +188,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant("replay" as const), which: fc.nat(6) }) },
 );
 
-/** An isolate as the protocol wants it: tokens leave the purse before they are sent back, and die with their window's lease. */
+/** An isolate as the protocol wants it: tokens leave the lease before they are sent back, and die with their window's lease. */
 interface Isolate {
   tokens: number;
   lease: LeaseAnswer | undefined;

@@ -5,14 +5,14 @@ import { LeaseBook } from "#limits/lease";
 import {
   beginAsk,
   demanded,
-  emptyPurse,
+  emptyLease,
   mayAsk,
   renewalDue,
   settleAsk,
   spend,
   spendAnswered,
-  type Purse,
-} from "#limits/purse";
+  type IsolateLease,
+} from "#limits/isolate-lease";
 
 // A discrete-event model: isolates near and far (4 to 124 ms), demand by Zipf's law, Poisson arrivals, one guard.
 interface Load {
@@ -99,12 +99,12 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   for (const weight of weights) {
     const trip = 2 + dice() * 60; // one way
-    let purse: Purse = emptyPurse("default", clock());
+    let lease: IsolateLease = emptyLease("default", clock());
     const ask = (least: 0 | 1, then: (answer: Parameters<typeof settleAsk>[2]) => void) => {
       calls += 1;
       const id = `${calls}`;
-      const begun = beginAsk(purse, id, least, clock());
-      ({ purse } = begun);
+      const begun = beginAsk(lease, id, least, clock());
+      ({ lease } = begun);
       agenda.add(agenda.now + trip, () => {
         const { answer } = book.lease(
           { id, holder: `${trip}`, key: "k", quota, ...begun.call },
@@ -112,25 +112,25 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
           clock(),
         );
         agenda.add(agenda.now + trip, () => {
-          purse = settleAsk(purse, id, answer, clock());
+          lease = settleAsk(lease, id, answer, clock());
           then(answer);
         });
       });
     };
-    const serve = (waited: boolean, spent = spend(purse, 1, clock())): void => {
-      const window = spent.purse.lease?.answer.windowStart ?? 0;
-      ({ purse } = spent);
+    const serve = (waited: boolean, spent = spend(lease, 1, clock())): void => {
+      const window = spent.lease.latest?.answer.windowStart ?? 0;
+      ({ lease } = spent);
       switch (spent.outcome.kind) {
         case "spent":
           add(admitted, window);
           if (!waited) atOnce += 1;
-          if (renewalDue(purse, clock())) ask(0, () => {});
+          if (renewalDue(lease, clock())) ask(0, () => {});
           return;
         case "denied":
           return;
         case "empty":
-          if (mayAsk(purse, clock()))
-            ask(1, (answer) => serve(true, spendAnswered(purse, 1, answer, clock())));
+          if (mayAsk(lease, clock()))
+            ask(1, (answer) => serve(true, spendAnswered(lease, 1, answer, clock())));
           else agenda.add(agenda.now + 5, () => serve(true));
       }
     };
@@ -138,7 +138,7 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
     const arrive = () => {
       arrivals += 1;
       add(offered, Math.floor(agenda.now / windowMilliseconds) * windowMilliseconds);
-      purse = demanded(purse, 1, clock());
+      lease = demanded(lease, 1, clock());
       serve(false);
       next();
     };

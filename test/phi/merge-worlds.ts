@@ -1,5 +1,5 @@
 import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
-import { sameText } from "#fhir/json/same";
+import { canonicalText } from "#fhir/json/same";
 import { unmasked } from "#phi/merge/merge-stripped";
 import type { ResourceView } from "#policy/compile";
 import { dataAbsentReason } from "#policy/view/masked";
@@ -75,7 +75,7 @@ export function edited(value: Json, type: string, often: number, roll: Roll): Js
  */
 export function said(resource: JsonObject): string {
   const { meta: _meta, ...others } = unmasked(resource, () => {});
-  return sameText(
+  return canonicalText(
     Object.fromEntries(
       Object.entries(others).flatMap(([name, member]) => {
         const left = filled(member);
@@ -103,10 +103,13 @@ function filled(value: Json): Json | undefined {
 
 /** The same resource to whoever sees it so: some of what is hidden is gone, or other. */
 export function otherwiseHidden({ stored, shown, view }: Look, roll: Roll): JsonObject {
-  const isSeen = (resource: JsonObject) => sameText(look(resource, view)?.shown ?? null) === sameText(shown);
+  const isSeen = (resource: JsonObject) =>
+    canonicalText(look(resource, view)?.shown ?? null) === canonicalText(shown);
   const attempts = Array.from({ length: 8 }, () => {
     const changed = edited(stored, "resource", 0.1, roll);
     return isObject(changed) ? changed : stored;
   });
-  return attempts.find((attempt) => sameText(attempt) !== sameText(stored) && isSeen(attempt)) ?? stored;
+  return (
+    attempts.find((attempt) => canonicalText(attempt) !== canonicalText(stored) && isSeen(attempt)) ?? stored
+  );
 }

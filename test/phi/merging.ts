@@ -1,5 +1,5 @@
 import { isArray, isObject, type Json, type JsonObject } from "#fhir/json/json";
-import { resourcesIn } from "#fhir/json/resources-in";
+import { nestedResources } from "#fhir/json/nested-resources";
 import { mergeResource, type MergeContext, type Merged } from "#phi/merge/merge";
 import type { MergeIssue } from "#phi/merge/merge-issue";
 import { redactResource } from "#phi/redact";
@@ -59,11 +59,11 @@ export function merge(
 /** Each resource inside the result is the very object that was stored, or among those that are judged. */
 function everyResourceIsTold(stored: JsonObject, { resource, changes }: Merged): void {
   const known = new Set(
-    [...resourcesIn(stored), ...changes.map(({ result }) => ({ resource: result }))].map(
+    [...nestedResources(stored), ...changes.map(({ result }) => ({ resource: result }))].map(
       (one) => one.resource,
     ),
   );
-  for (const inside of resourcesIn(resource))
+  for (const inside of nestedResources(resource))
     if (!known.has(inside.resource)) throw new Error("a resource inside is judged by nobody");
 }
 

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import type { RecordName, Standing } from "#registry/revocation";
+import type { RecordName, RegistryPosition } from "#registry/revocation";
 import { instant } from "#kernel/clock";
 import { applyRevocationDeltas } from "#platform/registry/apply-deltas";
 import { registryCache } from "#platform/registry/registry-cache";
@@ -35,12 +35,12 @@ function isolate() {
     forget: (_: string, epoch: number) => caches.issuer.forgetAll(epoch),
     forgetAll: (epoch: number) => caches.issuer.forgetAll(epoch),
   };
-  const heed = applyRevocationDeltas(reader, { ...caches, issuer: ofAnyIssuer });
+  const apply = applyRevocationDeltas(reader, { ...caches, issuer: ofAnyIssuer });
   const hear = (
-    standing: Partial<Standing>,
+    standing: Partial<RegistryPosition>,
     { client = "a", stale = [] as readonly RecordName[], age = 0 } = {},
   ) =>
-    heed({
+    apply({
       client,
       standing: { epoch: 1, bookmark: null, pending: [], ...standing },
       stale,
@@ -51,7 +51,7 @@ function isolate() {
     reader,
     caches,
     hear,
-    heed,
+    apply,
     clock: () => now,
     pass: (milliseconds: number) => (now = instant(now + milliseconds)),
   };
@@ -176,7 +176,7 @@ test("a copy that is known to have a change already is not dropped for it", asyn
 
 /** What `control` would tell. */
 class Teller {
-  #standing: Standing = { epoch: 1, bookmark: bookmarkOf(0), pending: [] };
+  #standing: RegistryPosition = { epoch: 1, bookmark: bookmarkOf(0), pending: [] };
   #told = 0; // the epoch up to which the isolate heard what changed
   readonly d1: LaggingD1;
   constructor(d1: LaggingD1) {
@@ -192,13 +192,13 @@ class Teller {
   finish() {
     if (this.#standing.pending.length > 0) this.#step({ pending: [], bookmark: bookmarkOf(this.d1.writes) });
   }
-  news(): { readonly standing: Standing; readonly stale: readonly RecordName[] } {
+  news(): { readonly standing: RegistryPosition; readonly stale: readonly RecordName[] } {
     const stale: readonly RecordName[] =
       this.#standing.epoch > this.#told && this.#told > 0 ? ["origin/main"] : [];
     this.#told = this.#standing.epoch;
     return { standing: this.#standing, stale };
   }
-  #step(change: Partial<Standing>) {
+  #step(change: Partial<RegistryPosition>) {
     const epoch = this.#standing.epoch + 1;
     this.#standing = { ...this.#standing, ...change, epoch };
     this.done.set(epoch, Number(this.#standing.bookmark));
@@ -218,7 +218,7 @@ test("however far the near copy is behind, no record older than ten seconds is r
   );
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-      const { d1, caches, heed, clock, pass } = isolate();
+      const { d1, caches, apply, clock, pass } = isolate();
       const teller = new Teller(d1);
       let includedEpoch = 0;
       let wasRead = false;
@@ -238,7 +238,7 @@ test("however far the near copy is behind, no record older than ten seconds is r
             break;
           case "hear": {
             const news = teller.news();
-            heed({ client: "a", ...news, asOf: clock() });
+            apply({ client: "a", ...news, asOf: clock() });
             if (!wasRead || news.stale.length > 0) includedEpoch = news.standing.epoch;
             break;
           }

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import {
   denialName,
-  denialReach,
+  denialScope,
   deniedCredential,
   deniedPrincipal,
   deniedSigner,
@@ -10,7 +10,13 @@ import {
   type Denial,
 } from "#identity/denial";
 import type { Principal } from "#identity/principal";
-import { denialGraceMilliseconds, hear, tell, type Delta, type Heard } from "#registry/revocation";
+import {
+  denialGraceMilliseconds,
+  applyUpdate,
+  updateSince,
+  type Delta,
+  type RevocationState,
+} from "#registry/revocation";
 import { instant } from "#kernel/clock";
 import { clientRecord } from "../support/credentials.ts";
 
@@ -128,9 +134,9 @@ test("no two denials share a name, whatever their parts hold", ({ expect }) => {
 test("a denial is told to whom it may concern: its client, its issuer's clients, or everybody", ({
   expect,
 }) => {
-  expect(denialReach(denials.grant)).toEqual({ client: "telehealth", issuer: null });
-  expect(denialReach(denials.token)).toEqual({ client: null, issuer: "https://issuer.example" });
-  expect(denialReach(denials.certificate)).toEqual({ client: null, issuer: null });
+  expect(denialScope(denials.grant)).toEqual({ client: "telehealth", issuer: null });
+  expect(denialScope(denials.token)).toEqual({ client: null, issuer: "https://issuer.example" });
+  expect(denialScope(denials.certificate)).toEqual({ client: null, issuer: null });
 });
 
 test("a denial that is none is refused by the name of its field, never by its value", ({ expect }) => {
@@ -162,16 +168,16 @@ const delta = (epoch: number, kind: Delta["kind"], name: string): Delta => {
   }
 };
 const standing = { bookmark: null, pending: [] };
-const start: Heard = { ...standing, epoch: 0, denied: new Map() };
+const start: RevocationState = { ...standing, epoch: 0, denied: new Map() };
 const past = (deltas: readonly Delta[]) => ({ from: 0, deltas });
 /** What is known after these, heard one by one. */
-const after = (deltas: readonly Delta[]): Heard => {
-  const heard = hear(
+const after = (deltas: readonly Delta[]): RevocationState => {
+  const heard = applyUpdate(
     start,
     { ...standing, kind: "deltas", since: 0, epoch: deltas.at(-1)?.epoch ?? 0, deltas },
     at,
   );
-  return heard?.heard ?? start;
+  return heard?.state ?? start;
 };
 
 test("however news is split, repeated, late or lost, a listener knows what the teller knew, and nothing of its past stays cached", ({
@@ -186,29 +192,29 @@ test("however news is split, repeated, late or lost, a listener knows what the t
       }),
       (steps, talks) => {
         const all = steps.map(([kind, name], i) => delta(i + 1, kind, name));
-        let heard: Heard | undefined;
+        let heard: RevocationState | undefined;
         const stale = new Set<string>();
-        const held: Parameters<typeof hear>[1][] = [];
-        const take = (news: Parameters<typeof hear>[1]) => {
+        const held: Parameters<typeof applyUpdate>[1][] = [];
+        const take = (news: Parameters<typeof applyUpdate>[1]) => {
           const since = heard?.epoch;
-          const next = hear(heard, news, at);
+          const next = applyUpdate(heard, news, at);
           if (next === undefined) {
             expect(news.kind).toBe("deltas");
             return;
           }
           for (const name of next.stale === "all" ? ["client/a", "client/b", "client/c"] : next.stale)
             stale.add(name);
-          expect(next.heard.epoch).toBeGreaterThanOrEqual(since ?? 0);
-          expect([...next.heard.denied.keys()].sort()).toEqual(
-            [...after(all.slice(0, next.heard.epoch)).denied.keys()].sort(),
+          expect(next.state.epoch).toBeGreaterThanOrEqual(since ?? 0);
+          expect([...next.state.denied.keys()].sort()).toEqual(
+            [...after(all.slice(0, next.state.epoch)).denied.keys()].sort(),
           );
-          heard = next.heard;
+          heard = next.state;
         };
-        take(tell(start, past([]), undefined, at));
+        take(updateSince(start, past([]), undefined, at));
         for (const { upTo, kept, lost, late } of talks) {
           const told = all.slice(0, upTo);
           const gone = Math.max(0, told.length - kept);
-          const news = tell(after(told), { from: gone, deltas: told.slice(gone) }, heard?.epoch, at);
+          const news = updateSince(after(told), { from: gone, deltas: told.slice(gone) }, heard?.epoch, at);
           if (late) held.push(news);
           else if (!lost) take(news);
         }
@@ -228,18 +234,18 @@ test("news that begins after what is known is refused, so that all is asked for"
     epoch: 6,
     deltas: [delta(6, "denied", "a")],
   } as const;
-  expect(hear(undefined, later, at)).toBeUndefined();
-  expect(hear({ ...start, epoch: 4 }, later, at)).toBeUndefined();
-  expect(hear({ ...start, epoch: 5 }, later, at)?.heard.denied.has("a")).toBe(true);
+  expect(applyUpdate(undefined, later, at)).toBeUndefined();
+  expect(applyUpdate({ ...start, epoch: 4 }, later, at)).toBeUndefined();
+  expect(applyUpdate({ ...start, epoch: 5 }, later, at)?.state.denied.has("a")).toBe(true);
 });
 
 test("who was away for too long hears the whole and drops every copy; who is new has none to drop", ({
   expect,
 }) => {
-  const whole = tell(after([delta(1, "denied", "a")]), { from: 1, deltas: [] }, 0, at);
+  const whole = updateSince(after([delta(1, "denied", "a")]), { from: 1, deltas: [] }, 0, at);
   expect(whole.kind).toBe("whole");
-  expect(hear(start, whole, at)).toMatchObject({ stale: "all", heard: { epoch: 1 } });
-  expect(hear(undefined, whole, at)?.stale).toEqual([]);
+  expect(applyUpdate(start, whole, at)).toMatchObject({ stale: "all", state: { epoch: 1 } });
+  expect(applyUpdate(undefined, whole, at)?.stale).toEqual([]);
 });
 
 test("whatever name a token may have, an operator can deny it, and denies that one alone", ({ expect }) => {
@@ -275,15 +281,15 @@ const timed = new Map([
 test("the denial of a token is told for two minutes past its end, whoever's clock says when that is, and no longer", ({
   expect,
 }) => {
-  const whole = tell({ ...standing, epoch: 1, denied: timed }, past([]), undefined, at);
+  const whole = updateSince({ ...standing, epoch: 1, denied: timed }, past([]), undefined, at);
   expect(whole).toMatchObject({
     denied: [{ name: "just over, by one clock of several" }, { name: "for good" }],
   });
 });
 
 test("a listener lets go of what is over when it hears of more: nothing piles up", ({ expect }) => {
-  const news = tell(after([delta(1, "denied", "a")]), past([delta(1, "denied", "a")]), 0, at);
-  const heard = hear({ ...standing, epoch: 0, denied: timed }, news, at)?.heard.denied;
+  const news = updateSince(after([delta(1, "denied", "a")]), past([delta(1, "denied", "a")]), 0, at);
+  const heard = applyUpdate({ ...standing, epoch: 0, denied: timed }, news, at)?.state.denied;
   expect([...(heard ?? new Map()).keys()]).toEqual(["just over, by one clock of several", "for good", "a"]);
 });
 
@@ -293,12 +299,16 @@ test("where the registry is comes with the newest news, and late news takes noth
     { ...start, epoch: 6, bookmark: "6", pending: [] },
   ] as const;
   for (const since of [undefined, 3]) {
-    const [early, late] = [tell(newer, past([]), since, at), tell(older, past([]), since, at)];
+    const [early, late] = [updateSince(newer, past([]), since, at), updateSince(older, past([]), since, at)];
     expect(early).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
-    const known: Heard = { ...start, epoch: 3, bookmark: "3" };
-    expect(hear(known, late, at)?.heard).toMatchObject({ epoch: 4, bookmark: "4", pending: ["client/a"] });
-    const heard = hear(known, early, at)?.heard;
+    const known: RevocationState = { ...start, epoch: 3, bookmark: "3" };
+    expect(applyUpdate(known, late, at)?.state).toMatchObject({
+      epoch: 4,
+      bookmark: "4",
+      pending: ["client/a"],
+    });
+    const heard = applyUpdate(known, early, at)?.state;
     expect(heard).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
-    expect(hear(heard, late, at)?.heard).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
+    expect(applyUpdate(heard, late, at)?.state).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
   }
 });

@@ -121,7 +121,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       clock,
       newId,
       waitUntil,
-      onNews: applyRevocationDeltas(registry, { client: clients, origin: origins, issuer: issuers }),
+      onUpdate: applyRevocationDeltas(registry, { client: clients, origin: origins, issuer: issuers }),
     }),
     policies: compiledPolicies(d1PolicyStore(registry)),
     origins: upstream({

@@ -24,7 +24,7 @@ const numberOf = (value: Json): Json | undefined =>
     : undefined;
 
 /** One text for values that are the same by {@link isSame}. */
-export function sameText(value: Json): string {
+export function canonicalText(value: Json): string {
   return JSON.stringify(value, (_name, member: Json) =>
     isObject(member)
       ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))

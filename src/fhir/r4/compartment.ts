@@ -1,8 +1,8 @@
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { r4Concerned, r4Involved, r4Owners, r4Participants } from "./compartment.gen.ts";
 import { isId, mentionOf, parseReference, type FhirBase, type Mention } from "./reference.ts";
-import { resourcesIn } from "#fhir/json/resources-in";
-import { sameText } from "#fhir/json/same";
+import { nestedResources } from "#fhir/json/nested-resources";
+import { canonicalText } from "#fhir/json/same";
 
 /** Whom a resource is about. */
 export interface Concerned {
@@ -108,7 +108,7 @@ export function ownersNamed(resource: JsonObject, bases: readonly FhirBase[]): C
 export function allConcernedBy(resource: JsonObject, bases: readonly FhirBase[]): Concerned {
   const patients = new Set<string>();
   let unnamed = false;
-  for (const { resource: one, isContained } of resourcesIn(resource)) {
+  for (const { resource: one, isContained } of nestedResources(resource)) {
     const about =
       isContained && textAt(one, "resourceType") === "Patient" ? nobodyNamed : concernedBy(one, bases);
     for (const patient of about.patients) patients.add(patient);
@@ -244,7 +244,7 @@ export function belongingOf(resource: JsonObject, base: FhirBase): Belonging {
     const reference = isObject(value) ? parseReference(textAt(value, "reference") ?? "", base) : undefined;
     const said = (isObject(value) ? property(value, "type") : undefined) ?? null;
     const isPlain = reference?.kind === "local" && (said === null || namesType(said, reference.type));
-    return isPlain ? `${reference.type}/${reference.id}` : sameText(value);
+    return isPlain ? `${reference.type}/${reference.id}` : canonicalText(value);
   };
   const isSomebodys = (value: Json) => standingOf(value, nobody, base) !== "nobody's";
   // What any type may refer to (the focus of a Task) says whose it is only where it names a patient.

@@ -1,4 +1,4 @@
-import { remembered } from "#kernel/remembered";
+import { memo } from "#kernel/memo";
 import { isResourceType, type ResourceType } from "./elements.ts";
 import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
 
@@ -114,7 +114,7 @@ interface Home {
 }
 
 // 64: the bases of one deployment's origins, and the gateway's for each.
-const homeOf = remembered(64, (base): Home | "nowhere" => {
+const homeOf = memo(64, (base): Home | "nowhere" => {
   const url = URL.parse(`${base}/`);
   return url === null ? "nowhere" : { href: url.href, host: hostOf(url), path: pathOf(url) };
 });

@@ -13,7 +13,7 @@ export function readElementList(type: ResourceType, text: string): readonly stri
 }
 
 /** What of a resource's members they leave, by JSON name: beside those asked for what R4 requires, and what changes the meaning of the rest. */
-export function keptElements(type: string, asked: readonly string[]): ReadonlySet<string> {
+export function retainedElements(type: string, asked: readonly string[]): ReadonlySet<string> {
   const kept = new Set(["id", "meta", "contained"]); // of contained resources those that are still referred to
   for (const { name, forms, required, isModifier } of elementsOf(type).values()) {
     if (required || isModifier || asked.includes(name.replace(/\[x\]$/u, "")))

@@ -15,7 +15,7 @@ const lengthMax = 8_192;
 const pairsMax = 64;
 
 /** Of a posted form, as it comes. */
-export const formBytesMax = 65_536;
+export const searchFormBytesMax = 65_536;
 // Decoded: the record of a search names it in full, and keeps as much (audit/check).
 const formTextBytesMax = 24_576;
 
@@ -24,7 +24,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Reads a raw query string (no `?`), and a form, as application/x-www-form-urlencoded (WHATWG URL §5), strictly: nothing is repaired. */
 export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], QueryRefusal> {
   if (raw.length > lengthMax) return err({ reason: "query_too_long" });
-  if (form.length > formBytesMax) return err({ reason: "form_too_large" });
+  if (form.length > searchFormBytesMax) return err({ reason: "form_too_large" });
   const parts = [...raw.split("&"), ...form.split("&")].filter((part) => part !== "");
   if (parts.length > pairsMax) return err({ reason: "too_many_parameters" });
   const pairs: QueryPair[] = [];

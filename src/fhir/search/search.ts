@@ -44,7 +44,7 @@ const countMax = 1_000_000_000;
 const [joinsMax, includesMax] = [4, 16];
 
 // FHIR R4 §3.1.1.5 and what R5 and servers add: each would project, count or search past the view.
-const notCarried: ReadonlySet<string> = new Set(
+const notSupported: ReadonlySet<string> = new Set(
   "_contained _containedType _filter _text _content _query _list _type _score _graph _maxresults".split(" "),
 );
 const jsonFormats: ReadonlySet<string> = new Set([
@@ -64,7 +64,7 @@ export function readSearch(
   const once = new Map<string, string>();
   for (const { name, value } of pairs) {
     const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}/u.exec(name)?.[0] ?? "";
-    if (notCarried.has(parameter)) return err({ reason: "parameter_not_supported", parameter });
+    if (notSupported.has(parameter)) return err({ reason: "parameter_not_supported", parameter });
     if (isInclude(name)) {
       const include = readInclude(type, name, value);
       if (include === undefined) return err({ reason: "parameter_value_malformed", parameter });
@@ -106,8 +106,8 @@ export function readSearch(
 }
 
 /** Whether a search may name the parameter at all: the view decides whether this one may. */
-export const isCarried = ({ code, type, paths }: SearchParameterDefinition): boolean =>
-  paths !== undefined && type !== "composite" && type !== "special" && !notCarried.has(code);
+export const isSupported = ({ code, type, paths }: SearchParameterDefinition): boolean =>
+  paths !== undefined && type !== "composite" && type !== "special" && !notSupported.has(code);
 
 const isOfResult = (name: string): boolean =>
   name === "_count" ||

@@ -1,5 +1,5 @@
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
-import { below, type Findings, type Place } from "./findings.ts";
+import { below, type Findings, type Position } from "./findings.ts";
 
 /** A resource that may contain others, or one of those. */
 export interface Scope {
@@ -19,7 +19,7 @@ export function scopeOf(resource: JsonObject): Scope {
 }
 
 /** A `#…` names a contained resource that is there (ref-1). R4's own examples refer to other types than an element allows, so that is not asked. */
-export function checkReference(reference: JsonObject, at: Place, found: Findings, scope: Scope): void {
+export function checkReference(reference: JsonObject, at: Position, found: Findings, scope: Scope): void {
   const text = textAt(reference, "reference") ?? "";
   if (!text.startsWith("#")) return;
   scope.fragments.add(text);
@@ -30,7 +30,7 @@ export function checkReference(reference: JsonObject, at: Place, found: Findings
 /** dom-3 to dom-5 of the contained resources of one container; its own scope comes first, then theirs in order. */
 export function checkContained(
   inside: readonly Json[],
-  at: Place,
+  at: Position,
   found: Findings,
   scopes: readonly Scope[],
 ): void {
@@ -53,7 +53,7 @@ export function checkContained(
   }
 }
 
-function checkMeta(contained: JsonObject, place: Place, found: Findings): void {
+function checkMeta(contained: JsonObject, place: Position, found: Findings): void {
   const meta = property(contained, "meta");
   if (!isObject(meta)) return;
   for (const [name, rule] of [

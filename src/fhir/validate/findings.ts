@@ -11,13 +11,13 @@ export interface StructureIssue {
 }
 
 /** A place in a body. A chain, so that nothing is written out until something is wrong there. */
-export interface Place {
-  readonly parent: Place | undefined;
+export interface Position {
+  readonly parent: Position | undefined;
   readonly step: string;
   readonly index: number | undefined;
 }
 
-export const below = (parent: Place, step: string, index?: number): Place => ({ parent, step, index });
+export const below = (parent: Position, step: string, index?: number): Position => ({ parent, step, index });
 
 // 20: enough to mend a body by, and an answer of a few kilobytes whatever was sent.
 const issuesMax = 20;
@@ -31,12 +31,12 @@ export class Findings {
     return this.issues.length >= issuesMax;
   }
 
-  add(code: StructureIssue["code"], at: Place, text: string): void {
+  add(code: StructureIssue["code"], at: Position, text: string): void {
     if (!this.full) this.issues.push({ severity: "error", code, expression: written(at), text });
   }
 }
 
-function written({ parent, step, index }: Place): string {
+function written({ parent, step, index }: Position): string {
   const own = index === undefined ? step : `${step}[${index}]`;
   return parent === undefined ? own : `${written(parent)}.${own}`;
 }

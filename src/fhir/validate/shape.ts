@@ -11,13 +11,13 @@ export interface Slot {
   readonly isPrimitive: boolean;
   /** Whether a sibling `_name` may hold its id and extensions: not where XML has an attribute (`id`, `Extension.url`) or XHTML. */
   readonly hasSibling: boolean;
-  readonly binding: Binding | undefined;
+  readonly binding: ValueSetBinding | undefined;
   /** A Quantity without a comparator. */
   readonly isSimple: boolean;
 }
 
 /** The codes of a required binding. */
-export interface Binding {
+export interface ValueSetBinding {
   /** The name of the list: `observation-status`. */
   readonly list: string;
   /** A code, or where the bound element is a CodeableConcept `system|code`. */
@@ -25,17 +25,17 @@ export interface Binding {
 }
 
 /** One R4 type or backbone as its JSON object looks. */
-export interface Shape {
+export interface TypeShape {
   readonly slots: ReadonlyMap<string, Slot>;
   readonly required: readonly R4Element[];
   readonly hasChoices: boolean;
 }
 
 // Filled type by type as bodies need them: a worker that never sees a body pays nothing. Its keys are R4's own names.
-const known = new Map<string, Shape>();
+const known = new Map<string, TypeShape>();
 
 /** The shape of a type that R4 defines. */
-export function shapeOf(type: string): Shape {
+export function typeShapeOf(type: string): TypeShape {
   const settled = known.get(type);
   if (settled !== undefined) return settled;
   const shape = compile(type);
@@ -43,7 +43,7 @@ export function shapeOf(type: string): Shape {
   return shape;
 }
 
-function compile(type: string): Shape {
+function compile(type: string): TypeShape {
   const elements = [...elementsOf(type).values()];
   const bindings = wordsOf(r4Bindings, type);
   const simple = new Set(textOf(r4SimpleQuantities, type).split(" "));
@@ -85,9 +85,9 @@ function typeOf(parent: string, name: string, type: string): string {
 const isAttribute = (parent: string, name: string) =>
   name === "id" || (parent === "Extension" && name === "url") || (parent === "Narrative" && name === "div");
 
-const lists = new Map<string, Binding>(); // by R4's own names
+const lists = new Map<string, ValueSetBinding>(); // by R4's own names
 
-function bindingOf(list: string): Binding {
+function bindingOf(list: string): ValueSetBinding {
   const settled = lists.get(list);
   if (settled !== undefined) return settled;
   const codes = new Set<string>();

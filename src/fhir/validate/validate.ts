@@ -1,9 +1,9 @@
 import { isResourceType } from "#fhir/r4/elements";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { checkContained, checkReference, scopeOf, type Scope } from "./contained.ts";
-import { below, Findings, type Place, type StructureIssue } from "./findings.ts";
+import { below, Findings, type Position, type StructureIssue } from "./findings.ts";
 import { primitiveFault } from "./primitive.ts";
-import { shapeOf, type Slot } from "./shape.ts";
+import { typeShapeOf, type Slot } from "./shape.ts";
 import { isHarmlessXhtml } from "./xhtml.ts";
 
 /**
@@ -25,20 +25,20 @@ export function validateResource(resource: JsonObject): readonly StructureIssue[
 }
 
 /** A resource of its own: the body, an entry's, a parameter's. Those it contains are checked in its scope. */
-function checkResource(value: Json, at: Place, found: Findings): void {
+function checkResource(value: Json, at: Position, found: Findings): void {
   const type = typeOfResource(value, at, found);
   if (type === undefined || !isObject(value)) return;
   const scope = scopeOf(value);
   checkMembers(value, type, at, found, scope);
   const inside = property(value, "contained");
-  if (!shapeOf(type).slots.has("contained") || !isArray(inside)) return;
+  if (!typeShapeOf(type).slots.has("contained") || !isArray(inside)) return;
   // After the resource around it: whether something refers to a contained one is known only then.
   const scopes = inside.map((one, index) => checkInside(one, below(at, "contained", index), found, scope));
   checkContained(inside, at, found, [scope, ...scopes]);
 }
 
 /** A contained resource, by its own type; what it contains itself is refused unread (dom-2). */
-function checkInside(value: Json, at: Place, found: Findings, container: Scope): Scope {
+function checkInside(value: Json, at: Position, found: Findings, container: Scope): Scope {
   const scope: Scope = { contained: container.contained, fragments: new Set() };
   const type = typeOfResource(value, at, found);
   if (type === undefined || !isObject(value)) return scope;
@@ -48,7 +48,7 @@ function checkInside(value: Json, at: Place, found: Findings, container: Scope):
   return scope;
 }
 
-function typeOfResource(value: Json, at: Place, found: Findings): string | undefined {
+function typeOfResource(value: Json, at: Position, found: Findings): string | undefined {
   if (!isObject(value)) {
     found.add("structure", at, "A resource is a JSON object.");
     return undefined;
@@ -64,8 +64,8 @@ function typeOfResource(value: Json, at: Place, found: Findings): string | undef
 }
 
 /** Every member of an object of an R4 type, and what is missing. */
-function checkMembers(object: JsonObject, type: string, at: Place, found: Findings, scope: Scope): void {
-  const shape = shapeOf(type);
+function checkMembers(object: JsonObject, type: string, at: Position, found: Findings, scope: Scope): void {
+  const shape = typeShapeOf(type);
   const present = new Map<string, string>(); // by element: the form that stands there
   for (const name of Object.keys(object)) {
     if (found.full) return;
@@ -99,7 +99,7 @@ function checkMembers(object: JsonObject, type: string, at: Place, found: Findin
 }
 
 /** The name of an unknown member is told when it could be an element's: another might be data. */
-function refuseUnknown(name: string, at: Place, found: Findings): void {
+function refuseUnknown(name: string, at: Position, found: Findings): void {
   const isName = /^_?[A-Za-z][A-Za-z0-9]{0,63}$/u.test(name);
   found.add(
     "structure",
@@ -108,7 +108,7 @@ function refuseUnknown(name: string, at: Place, found: Findings): void {
   );
 }
 
-function checkExtension(present: ReadonlyMap<string, string>, at: Place, found: Findings): void {
+function checkExtension(present: ReadonlyMap<string, string>, at: Position, found: Findings): void {
   if (present.has("extension") === present.has("value[x]"))
     found.add(
       "invariant",
@@ -122,7 +122,7 @@ function checkElement(
   slot: Slot,
   value: Json | undefined,
   extra: Json | undefined,
-  parent: Place,
+  parent: Position,
   found: Findings,
   scope: Scope,
 ): void {
@@ -159,7 +159,7 @@ function checkOne(
   slot: Slot,
   value: Json | undefined,
   sibling: Json | undefined,
-  at: Place,
+  at: Position,
   found: Findings,
   scope: Scope,
 ): void {
@@ -182,7 +182,7 @@ function checkOne(
   checkMembers(sibling, "Element", at, found, scope);
 }
 
-function checkPrimitive(slot: Slot, value: Json, at: Place, found: Findings, scope: Scope): void {
+function checkPrimitive(slot: Slot, value: Json, at: Position, found: Findings, scope: Scope): void {
   const fault = primitiveFault(slot.type, value);
   if (fault === "json_type")
     return found.add("structure", at, `The JSON type is not that of R4's ${slot.type}.`);
@@ -197,7 +197,7 @@ function checkPrimitive(slot: Slot, value: Json, at: Place, found: Findings, sco
 
 const notIn = (list: string) => `The value set ${list} is required here, and does not have this code.`;
 
-function checkComplex(slot: Slot, value: Json, at: Place, found: Findings, scope: Scope): void {
+function checkComplex(slot: Slot, value: Json, at: Position, found: Findings, scope: Scope): void {
   if (!isObject(value)) return found.add("structure", at, "This element is a JSON object.");
   if (Object.keys(value).every((name) => name === "id"))
     return found.add("invariant", at, "An element has a value or children (ele-1).");
@@ -213,7 +213,7 @@ function checkComplex(slot: Slot, value: Json, at: Place, found: Findings, scope
 function checkConcept(
   { codes, list }: NonNullable<Slot["binding"]>,
   value: JsonObject,
-  at: Place,
+  at: Position,
   found: Findings,
 ): void {
   const coding = property(value, "coding");

@@ -6,7 +6,7 @@ import {
 import type { ClientDirectory, TokenVerifier } from "#identity/ports";
 import { identify, restsOnTheSame, type Principal, type PrincipalRefusal } from "#identity/principal";
 import type { Proof, ProofRefusal, ProofVerifier } from "#identity/proof";
-import type { AccessToken, TokenRefusal } from "#identity/token";
+import type { AccessToken, AccessTokenRefusal } from "#identity/token";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
@@ -15,7 +15,7 @@ import type { Call } from "./admit.ts";
 export type AuthenticateRefusal =
   | { readonly reason: "token_missing" | "token_scheme_mismatch" }
   | CertificateRefusal
-  | TokenRefusal
+  | AccessTokenRefusal
   | ProofRefusal
   | PrincipalRefusal;
 

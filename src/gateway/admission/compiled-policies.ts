@@ -1,4 +1,4 @@
-import type { PolicyShelf } from "#identity/ports";
+import type { PolicyStore } from "#identity/ports";
 import { compilePolicy, type CompiledPolicy } from "#policy/compile";
 import { readPublishedPolicy } from "#policy/document";
 
@@ -11,7 +11,7 @@ export interface CompiledPolicies {
 const kept = 64; // a compiled policy is some hundred KB at most, and an isolate serves few at a time
 
 /** Compiles each policy once per isolate: a document never changes under its digest. */
-export function compiledPolicies(shelf: PolicyShelf): CompiledPolicies {
+export function compiledPolicies(shelf: PolicyStore): CompiledPolicies {
   const compiled = new Map<string, CompiledPolicy>();
   return {
     async byDigest(digest) {

@@ -1,5 +1,5 @@
 import { readAtMost } from "#entrypoint/bounded-body";
-import { formBytesMax } from "#fhir/search/query";
+import { searchFormBytesMax } from "#fhir/search/query";
 import { readInteraction, type Interaction, type InteractionRefusal } from "#fhir/interaction";
 import type { PageLinkRefusal, PageLinks, PagePlace } from "#fhir/ports";
 import { isOfPresentation } from "#fhir/search/search";
@@ -81,7 +81,7 @@ async function readForm(
     return ok("");
   const mediaType = headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (mediaType !== "application/x-www-form-urlencoded") return err({ reason: "form_type_not_supported" });
-  const bytes = await readAtMost(body, formBytesMax);
+  const bytes = await readAtMost(body, searchFormBytesMax);
   if (bytes === undefined) return err({ reason: "form_too_large" });
   // A form is ASCII (WHATWG URL §5): any other byte becomes a sign that the query's grammar has no room for.
   return ok(latin1.decode(bytes));

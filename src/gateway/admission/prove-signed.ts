@@ -1,5 +1,5 @@
 import { readAtMost } from "#entrypoint/bounded-body";
-import { formBytesMax } from "#fhir/search/query";
+import { searchFormBytesMax } from "#fhir/search/query";
 import type { Principal } from "#identity/principal";
 import type { RequestSignatureRefusal, RequestSignatures } from "#identity/request-signature";
 import { err, ok, type Result } from "#kernel/result";
@@ -42,7 +42,7 @@ export async function proveSigned(
   if (!grant.signedRequests) return ok({ message: arrival, signedBy: undefined });
   const { method, headers } = arrival;
   const isForm = call.segments.at(-1) === "_search";
-  const body = await readAtMost(arrival.body, isForm ? formBytesMax : writeBytesMax);
+  const body = await readAtMost(arrival.body, isForm ? searchFormBytesMax : writeBytesMax);
   if (body === undefined) return err({ reason: isForm ? "form_too_large" : "body_too_large" });
   const signedBy = await ports.signatures.verify(
     { method, url: targetUri(ports, call), headers, body },

@@ -1,4 +1,4 @@
-import { readBatch, type Batch, type BatchEntry, type BatchRefusal } from "#fhir/batch";
+import { readBatch, type BatchBundle, type BatchEntry, type BatchRefusal } from "#fhir/batch";
 import {
   isReading,
   isWriting,
@@ -32,7 +32,7 @@ const batchBytesMax = 4_194_304;
 export async function readBatchBody(
   { headers, body }: Pick<Arrival, "headers" | "body">,
   held: HeldBytes,
-): Promise<Result<Batch, BatchBodyRefusal>> {
+): Promise<Result<BatchBundle, BatchBodyRefusal>> {
   if (!hasMediaType(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
   const bytes = await readResourceBody(body, batchBytesMax);
   if (!bytes.ok) return bytes;

@@ -1,4 +1,4 @@
-import type { Batch, BatchEntry } from "#fhir/batch";
+import type { BatchBundle, BatchEntry } from "#fhir/batch";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { patientsNamed } from "#fhir/patients-named";
@@ -57,7 +57,7 @@ const order = ["DELETE", "POST", "PUT", "PATCH"] as const; // FHIR R4 http §3.1
 
 /** A batch: each entry is a request of its own, permitted, refused and recorded as one; none depends on another. */
 export async function answerBatch(
-  { entries: asked }: Batch,
+  { entries: asked }: BatchBundle,
   scene: BatchScene,
   trail: Trail,
 ): Promise<Response> {

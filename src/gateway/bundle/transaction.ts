@@ -1,4 +1,4 @@
-import { conditionalReferences, withReferences, type Batch, type BatchEntry } from "#fhir/batch";
+import { conditionalReferences, withReferences, type BatchBundle, type BatchEntry } from "#fhir/batch";
 import { isResourceType } from "#fhir/r4/elements";
 import { readCriteria } from "#fhir/interaction";
 import type { Reading } from "#fhir/interaction";
@@ -72,7 +72,7 @@ const isSent = (one: Ready): one is Sending => one.kind === "writing" && one.pla
  * A transaction: each entry is permitted by itself, or nothing is done. What its references and conditions search for is found among what
  * its client may see, so that the origin is asked nothing but to write, by the versions that were judged, all or nothing.
  */
-export async function transact({ entries }: Batch, scene: BatchScene, trail: Trail): Promise<Response> {
+export async function transact({ entries }: BatchBundle, scene: BatchScene, trail: Trail): Promise<Response> {
   const spent = await scene.gate.spendRequests(entries.length - 1);
   if (!spent.ok) return trail.refuse(spent.error);
   const atomic = await mayBeWhole(entries, scene);

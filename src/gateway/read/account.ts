@@ -1,7 +1,7 @@
 import type { AccountingFacts } from "#audit/accounting/facts";
 import type { AccountingCaller, Disclosures } from "#audit/accounting/disclosures";
 import { type LinePlace, readLinePlace, writeLinePlace } from "#audit/accounting/line-place";
-import { accountingQuery, type AccountingAsked, type AccountingFormat } from "#fhir/accounting-asked";
+import { accountingQuery, type AccountingRequest, type AccountingFormat } from "#fhir/accounting-request";
 import { joinBytes, utf8 } from "#fhir/json/bytes";
 import type { PageLinks } from "#fhir/ports";
 import type { Principal } from "#identity/principal";
@@ -33,7 +33,7 @@ export interface AccountPorts {
 }
 
 interface Scene {
-  readonly asked: AccountingAsked;
+  readonly asked: AccountingRequest;
   readonly grant: AccountingGrant;
   readonly origin: OriginSession;
   readonly at: Instant;
@@ -140,7 +140,7 @@ const DAY_MS = 86_400_000;
 
 /** Never further back than the law goes: what is older is another half-year's ledger, which may be gone. */
 function timesOf(
-  { start, end }: AccountingAsked,
+  { start, end }: AccountingRequest,
   at: Instant,
 ): { readonly from: Instant; readonly to: Instant } {
   const today = new Date(at);

@@ -1,5 +1,5 @@
 import { capabilityStatement } from "#fhir/capability";
-import type { Told } from "#fhir/interaction";
+import type { AnsweredLocally } from "#fhir/interaction";
 import {
   isArray,
   isObject,
@@ -52,7 +52,7 @@ interface Scene {
 
 /** What is answered without the origin being asked for it: nothing of a patient's is in it. */
 export async function tell(
-  interaction: Told,
+  interaction: AnsweredLocally,
   scene: Scene,
   ports: TellPorts,
 ): Promise<Result<object, LocalRefusal>> {
@@ -72,7 +72,7 @@ export async function tell(
 
 /** What was sent is in no record and comes back in no answer, but for the places in it that are wrong. */
 async function validated(
-  { type, id }: Extract<Told, { kind: "validate" }>,
+  { type, id }: Extract<AnsweredLocally, { kind: "validate" }>,
   { call, message }: Scene,
 ): Promise<Result<object, LocalRefusal>> {
   if (!hasMediaType(message.headers, resourceTypes)) return err({ reason: "body_type_not_supported" });

@@ -1,7 +1,7 @@
 import type { AuditEvent } from "#audit/event";
 import { includeText } from "#fhir/search/include";
 import type { Interaction } from "#fhir/interaction";
-import { listingQuery, type EverythingAsked, type HistoryAsked } from "#fhir/listing";
+import { listingQuery, type EverythingRequest, type HistoryRequest } from "#fhir/listing";
 import type { Search } from "#fhir/search/search";
 import { conditionTexts } from "#fhir/search/condition";
 
@@ -79,7 +79,7 @@ function written({ parameters, joins, includes }: Search): readonly (readonly [s
   return [...conditionTexts({ parameters, joins }), ...includes.map(includeText)].map(pairOf);
 }
 
-const listed = (asked: HistoryAsked | EverythingAsked) =>
+const listed = (asked: HistoryRequest | EverythingRequest) =>
   listingQuery(asked).split("&").filter(Boolean).map(pairOf);
 
 function pairOf(text: string): readonly [string, string] {

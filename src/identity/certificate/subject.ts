@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import type { Voucher } from "./certificate.ts";
-import { sameText } from "#kernel/same-text";
+import { equalInConstantTime } from "#kernel/constant-time";
 
 /** A name that a certificate may carry (RFC 8705 §2.1.2), one of the kinds that client metadata call `tls_client_auth_…`. */
 export type SubjectField = "subjectDn" | "sanDns" | "sanUri" | "sanIp" | "sanEmail";
@@ -21,11 +21,13 @@ export function carries(
   if (issuerDn === "" || !sameName(issuerDn, voucher.issuerDn)) return false;
   if (field === "subjectDn") return sameName(value, voucher.subjectDn);
   return alternativeNames(voucher.der).some(
-    (name) => name.field === field && sameText(canonical(field, value), canonical(field, name.value)),
+    (name) =>
+      name.field === field && equalInConstantTime(canonical(field, value), canonical(field, name.value)),
   );
 }
 
-const sameName = (left: string, right: string): boolean => sameText(unescaped(left), unescaped(right));
+const sameName = (left: string, right: string): boolean =>
+  equalInConstantTime(unescaped(left), unescaped(right));
 
 /** RFC 2253 §2.4 lets a writer choose: letters beyond ASCII as they are, or each of their bytes as `\C3`. No other escape is touched. */
 function unescaped(name: string): string {

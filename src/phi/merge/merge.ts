@@ -1,7 +1,7 @@
 import type { Nesting } from "#fhir/r4/compartment";
 import { elementsOf, isResourceType, type R4Element } from "#fhir/r4/elements";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
-import { isSame, sameText } from "#fhir/json/same";
+import { isSame, canonicalText } from "#fhir/json/same";
 import { baseNames } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
@@ -313,12 +313,12 @@ class Merger {
     const visible = kept.flatMap((pair, index) => (isSeen(pair) ? [index] : []));
     if (visible.length !== seen.length) return this.#fail("read_only", pathOf(scene, name));
     const seenAt = new Map(visible.map((index, at) => [index, seen[at] ?? noPair]));
-    const textOf = (pair: Pair) => sameText([...pair]);
+    const textOf = (pair: Pair) => canonicalText([...pair]);
     const placed = matchItems(said, visible, [
       { ofSubmitted: textOf, ofStored: (index) => textOf(seenAt.get(index) ?? noPair) },
       {
-        ofSubmitted: ([value]) => (value === null ? undefined : sameText(value)),
-        ofStored: (index) => sameText(seenAt.get(index)?.[0] ?? null),
+        ofSubmitted: ([value]) => (value === null ? undefined : canonicalText(value)),
+        ofStored: (index) => canonicalText(seenAt.get(index)?.[0] ?? null),
       },
     ]);
     const becomes = placed.map(
@@ -411,7 +411,7 @@ class Merger {
       [
         { ofSubmitted: (item) => sources.get(item), ofStored: (index) => kept[index] },
         { ofSubmitted: (item) => textAt(item, "id"), ofStored: (index) => idOf(seenAt.get(index)) },
-        { ofSubmitted: sameText, ofStored: (index) => sameText(seenAt.get(index) ?? null) },
+        { ofSubmitted: canonicalText, ofStored: (index) => canonicalText(seenAt.get(index) ?? null) },
       ],
     );
     const standing = new Set(placed.map(({ index }) => index));

@@ -3,7 +3,7 @@ import type { Certificate } from "#identity/certificate/certificate";
 import { readExternalToken } from "#identity/external-token";
 import type { Introspection, TrustedIssuer } from "#identity/issuer";
 import type { CertificateHolders, IssuerDirectory, TokenVerifier } from "#identity/ports";
-import type { ProvenToken, TokenRefusal } from "#identity/token";
+import type { ProvenToken, AccessTokenRefusal } from "#identity/token";
 import { instant, type Clock, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { AskServer } from "#platform/ask-server";
@@ -91,7 +91,7 @@ interface Knower {
 async function issuerOf(
   { x5t }: Certificate,
   { holders, issuers }: OpaqueTokenPorts,
-): Promise<Result<Knower, TokenRefusal>> {
+): Promise<Result<Knower, AccessTokenRefusal>> {
   const knowers: Knower[] = [];
   for (const iss of await holders.issuersOf(x5t)) {
     const issuer = await issuers.find(iss);
@@ -144,7 +144,10 @@ interface Judging {
 }
 
 /** An active token is held to all that a JWT of this issuer is. The answer came from it alone, so it may leave its own name out, and a token's. */
-function judge(said: Said, { text, hash, issuer, bases, at }: Judging): Result<ProvenToken, TokenRefusal> {
+function judge(
+  said: Said,
+  { text, hash, issuer, bases, at }: Judging,
+): Result<ProvenToken, AccessTokenRefusal> {
   if (said["active"] !== true) return err({ reason: "token_inactive" }); // the text "true" is not true
   const { token_type: type } = said;
   // RFC 7662 §2.1: the hint binds nobody. What is asked about may be a refresh token.

@@ -2,13 +2,13 @@ import { createHmac } from "node:crypto";
 import { readCompactJws } from "#identity/jose/compact-jws";
 import {
   proofAlgorithms,
-  readProof,
+  readDpopProof,
   readProofKey,
   type ProofRefusal,
   type ProofVerifier,
 } from "#identity/proof";
 import { freshNonce, isFreshNonce, type Mac } from "#identity/proof-nonce";
-import { sameText } from "#kernel/same-text";
+import { equalInConstantTime } from "#kernel/constant-time";
 import { thumbprint } from "#identity/jose/thumbprint";
 import { err, ok } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
@@ -29,7 +29,7 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
 
       // Before the signature: whoever has no token of a key makes nobody verify with it.
       const jkt = await thumbprint(key.value);
-      if (expected.token !== undefined && !sameText(jkt, expected.token.jkt))
+      if (expected.token !== undefined && !equalInConstantTime(jkt, expected.token.jkt))
         return err({ reason: "proof_key_mismatch" });
       // The key in the header is the only one; a `kid` beside it chooses nothing.
       const signed = await proveSignature(
@@ -40,7 +40,7 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
       );
       if (!signed.ok) return err({ reason: signatureReasons[signed.error.reason] });
 
-      const said = await readProof(jws.value.claims, expected);
+      const said = await readDpopProof(jws.value.claims, expected);
       if (!said.ok) return said;
       const { id, made, nonce } = said.value;
       if (nonce === undefined)

@@ -2,7 +2,7 @@ import type { CompactJws } from "#identity/jose/compact-jws";
 import type { TrustedIssuer } from "#identity/issuer";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { KeySets } from "#identity/ports";
-import { isAccessTokenType, type TokenRefusal } from "#identity/token";
+import { isAccessTokenType, type AccessTokenRefusal } from "#identity/token";
 import { err, type Result } from "#kernel/result";
 import { proveByHolder, type KeyHolder } from "./prove-by-holder.ts";
 import type { SignatureCheck } from "./verify-signature.ts";
@@ -14,7 +14,7 @@ export async function proveAccessToken(
   by: KeyHolder & Pick<TrustedIssuer, "algorithms">,
   keySets: KeySets,
   isSigned?: SignatureCheck,
-): Promise<Result<PublicJwk, TokenRefusal>> {
+): Promise<Result<PublicJwk, AccessTokenRefusal>> {
   const proven = await proveByHolder(text, header, by, by.algorithms, keySets, isSigned);
   return proven.ok && !isAccessTokenType(header["typ"]) ? err({ reason: "token_type_invalid" }) : proven;
 }

@@ -8,7 +8,7 @@ import {
   tokenAlgorithms,
   type AccessToken,
   type ProvenToken,
-  type TokenRefusal,
+  type AccessTokenRefusal,
 } from "#identity/token";
 import { err, ok, type Result } from "#kernel/result";
 import { proveAccessToken } from "./prove-access-token.ts";
@@ -68,8 +68,8 @@ export function tokenVerifier({
 
 /** Without a `kid` in its header a token may be proven by any key: it counts as signed with the one that did. */
 function signed(
-  token: Result<AccessToken, TokenRefusal>,
+  token: Result<AccessToken, AccessTokenRefusal>,
   { kid }: PublicJwk,
-): Result<ProvenToken, TokenRefusal> {
+): Result<ProvenToken, AccessTokenRefusal> {
   return token.ok ? ok({ ...token.value, keyId: kid }) : token;
 }

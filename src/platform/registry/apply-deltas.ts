@@ -1,4 +1,4 @@
-import type { Bulletin, RecordName } from "#registry/revocation";
+import type { AppliedUpdate, RecordName } from "#registry/revocation";
 import type { EvictableCache } from "./isolate-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
 
@@ -8,10 +8,10 @@ type Kind = RecordName extends `${infer K}/${string}` ? K : never;
 export function applyRevocationDeltas(
   registry: RegistryReader,
   copies: Readonly<Record<Kind, EvictableCache>>,
-): (bulletin: Bulletin) => void {
-  return (bulletin) => {
-    registry.hear(bulletin); // first: whoever misses a copy must not read anew from before it
-    const { stale, standing } = bulletin;
+): (applied: AppliedUpdate) => void {
+  return (applied) => {
+    registry.apply(applied); // first: whoever misses a copy must not read anew from before it
+    const { stale, standing } = applied;
     if (stale === "all") for (const copy of Object.values(copies)) copy.forgetAll(standing.epoch);
     else {
       for (const record of stale) {

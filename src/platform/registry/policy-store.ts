@@ -1,5 +1,5 @@
 import { eq } from "drizzle-orm";
-import type { PolicyShelf } from "#identity/ports";
+import type { PolicyStore } from "#identity/ports";
 import { policyDigest, type PolicyDocument } from "#policy/document";
 import type { RegistryReader } from "./registry-reader.ts";
 import { policies } from "./schema.ts";
@@ -7,7 +7,7 @@ import { policies } from "./schema.ts";
 const policiesMax = 128;
 
 /** Policy documents out of D1. A digest names one document for ever, so what was read once is never read again. Only reads. */
-export function d1PolicyStore(registry: RegistryReader): PolicyShelf {
+export function d1PolicyStore(registry: RegistryReader): PolicyStore {
   const known = new Map<string, unknown>();
   return {
     async byDigest(digest) {

@@ -1,4 +1,4 @@
-import type { Bulletin, RecordName } from "#registry/revocation";
+import type { AppliedUpdate, RecordName } from "#registry/revocation";
 import type { Clock, Instant } from "#kernel/clock";
 import { drizzled } from "./registry-sql.ts";
 
@@ -26,7 +26,7 @@ const youngMilliseconds = 5_000;
 export class RegistryReader {
   readonly #registry: D1Database;
   readonly clock: Clock;
-  #newest: Pick<Bulletin, "standing" | "asOf"> | undefined;
+  #newest: Pick<AppliedUpdate, "standing" | "asOf"> | undefined;
   readonly #clientsPending = new Map<string, number>(); // by id, with the epoch of the news: as many as are being written
 
   constructor(registry: D1Database, clock: Clock) {
@@ -34,8 +34,8 @@ export class RegistryReader {
     this.clock = clock;
   }
 
-  /** Epochs are one count for all clients, so the newest news of any is good for the reads of all. News that came late changes nothing. */
-  hear({ client, standing, asOf }: Bulletin): void {
+  /** Epochs are one count for all clients, so the newest news of any is good for the reads of all. An update that came late changes nothing. */
+  apply({ client, standing, asOf }: AppliedUpdate): void {
     const { epoch, pending } = standing;
     const newest = this.#newest;
     if (

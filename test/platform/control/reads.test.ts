@@ -133,11 +133,11 @@ test("a record that has changed is read anew, and what was being read before it 
     ]);
     return roundTrips();
   };
-  const heed = applyRevocationDeltas(reader, { client: clients, origin: origins, issuer: issuers });
+  const apply = applyRevocationDeltas(reader, { client: clients, origin: origins, issuer: issuers });
   let epoch = 0;
   const stale = (records: readonly RecordName[] | "all") => {
     epoch += 1;
-    heed({
+    apply({
       client: "telehealth",
       standing: { epoch, bookmark: null, pending: [] },
       stale: records,
@@ -176,7 +176,7 @@ test("what D1 itself says in a session from the bookmark of a write has the writ
   });
   const reader = new RegistryReader(database, clock);
   const bookmark = session.getBookmark();
-  reader.hear({
+  reader.apply({
     client: "telehealth",
     standing: { epoch: 1, bookmark, pending: [] },
     stale: [],

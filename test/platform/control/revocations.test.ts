@@ -3,7 +3,7 @@ import { env, exports } from "cloudflare:workers";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, test, vi } from "vitest";
 import { denialName, type Denial } from "#identity/denial";
-import type { News } from "#registry/revocation";
+import type { RevocationUpdate } from "#registry/revocation";
 import { instant } from "#kernel/clock";
 import { applyRegistry } from "#platform/registry/apply-registry";
 import { RevocationStore } from "#platform/revocation/object/store";
@@ -20,7 +20,7 @@ let registry: D1Database;
 let file: RegistryFile;
 
 /** The names that the news tells as changed, with those that come twice. */
-const changed = (news: News) =>
+const changed = (news: RevocationUpdate) =>
   news.kind === "deltas" ? news.deltas.filter(({ kind }) => kind === "changed").map(({ name }) => name) : [];
 const pending = () =>
   runInDurableObject(

@@ -12,7 +12,7 @@ const clock = () => instant(Date.now());
 /** Each call of a limiter has an id of its own. */
 const isolate = (onCall = () => {}) => {
   const newId = () => (onCall(), crypto.randomUUID());
-  const limiter = guardLimiter({ guards, clock, newId, waitUntil, onNews: () => {} });
+  const limiter = guardLimiter({ guards, clock, newId, waitUntil, onUpdate: () => {} });
   const nothing = () => undefined; // is revoked here
   return {
     prepare: (of: Spend) => limiter.prepare(of),

@@ -15,7 +15,7 @@ const isolate = (onCall = () => {}) =>
     clock: () => instant(Date.now()),
     newId: () => (onCall(), crypto.randomUUID()),
     waitUntil,
-    onNews: () => {},
+    onUpdate: () => {},
   });
 const hour = (requests: number) => ({ requests, windowSeconds: 3_600, revision: 1 });
 const ofClient = (client: string, requests: number): Spend => ({

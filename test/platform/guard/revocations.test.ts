@@ -2,7 +2,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env, waitUntil } from "cloudflare:workers";
 import { afterEach, beforeEach, test, vi } from "vitest";
 import { denialName, type Denial } from "#identity/denial";
-import type { Bulletin } from "#registry/revocation";
+import type { AppliedUpdate } from "#registry/revocation";
 import { instant } from "#kernel/clock";
 import type { Denied, Spend } from "#limits/ports";
 import { guardLimiter } from "#platform/guard/isolate/limiter";
@@ -21,13 +21,13 @@ const spendOf = (client: string): Spend => ({
   quota: { requests: 100_000, windowSeconds: 3_600, revision: 1 },
   issuer,
 });
-const isolate = (onNews: (bulletin: Bulletin) => void = () => {}) =>
+const isolate = (onUpdate: (applied: AppliedUpdate) => void = () => {}) =>
   guardLimiter({
     guards,
     clock: () => instant(Date.now()),
     newId: () => crypto.randomUUID(),
     waitUntil,
-    onNews,
+    onUpdate,
   });
 const refusesWhat = (denial: Denial) => (denied: Denied) =>
   denied.has(denialName(denial)) ? ("denied" as const) : undefined;
@@ -238,8 +238,8 @@ test("a guard that was never told what is revoked grants nothing", async ({ expe
 test.for(["evicted", "kept"] as const)(
   "an isolate that was away for 300 changes hears the whole from a guard that was %s",
   async (guard, { expect }) => {
-    const stale: Bulletin["stale"][] = [];
-    const limiter = isolate((bulletin) => stale.push(bulletin.stale));
+    const stale: AppliedUpdate["stale"][] = [];
+    const limiter = isolate((applied) => stale.push(applied.stale));
     const denial: Denial = { kind: "client", client: `away-${guard}` };
     const spend = spendOf(`away-${guard}`);
     await limiter.spend([spend], refusesWhat(denial));
@@ -259,8 +259,8 @@ test.for(["evicted", "kept"] as const)(
 test("a lease brings where the registry is: its epoch, the bookmark of its last write, what is being written, and since when that is known", async ({
   expect,
 }) => {
-  const heard: Bulletin[] = [];
-  const limiter = isolate((bulletin) => heard.push(bulletin));
+  const heard: AppliedUpdate[] = [];
+  const limiter = isolate((applied) => heard.push(applied));
   const hear = async () => {
     await limiter.renew(spendOf("reader"), () => undefined);
     return heard.at(-1);
@@ -290,7 +290,7 @@ test("a lease brings where the registry is: its epoch, the bookmark of its last 
   const read = Date.now();
   await stored((store) => store.finish(second, "0002"));
   pass(1_900);
-  await isolate((bulletin) => heard.push(bulletin)).spend([spendOf("reader")], () => undefined);
+  await isolate((applied) => heard.push(applied)).spend([spendOf("reader")], () => undefined);
   expect(heard.at(-1), "as old as the guard's knowledge, not as the answer").toMatchObject({
     standing: { bookmark: "0001" },
     asOf: read,

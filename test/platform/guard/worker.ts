@@ -1,4 +1,4 @@
-import type { News } from "#registry/revocation";
+import type { RevocationUpdate } from "#registry/revocation";
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
 
 export { ClientGuard } from "#platform/guard/object/client-guard";
@@ -9,7 +9,7 @@ export const line = { state: "up" as "up" | "down" | "silent", reads: 0, slowFor
 
 /** The feed of `control`, behind a line that can break. */
 export class Feed extends RevocationFeed {
-  override async news(...asked: Parameters<RevocationFeed["news"]>): Promise<News> {
+  override async news(...asked: Parameters<RevocationFeed["news"]>): Promise<RevocationUpdate> {
     line.reads += 1;
     if (line.state === "silent") await scheduler.wait(60_000);
     if (asked[0].issuers[0] === line.slowFor) await scheduler.wait(300);

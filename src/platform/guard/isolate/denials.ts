@@ -1,5 +1,5 @@
 import type { DenialList } from "#identity/ports";
-import { hear } from "#registry/revocation";
+import { applyUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import type { ClientGuard } from "#platform/guard/object/client-guard";
 
@@ -7,9 +7,13 @@ import type { ClientGuard } from "#platform/guard/object/client-guard";
 export function guardDenials(guards: DurableObjectNamespace<ClientGuard>): DenialList {
   return {
     async of(client, issuer) {
-      const heard = hear(undefined, await guards.getByName(client).denials({ client, issuer }), instant(0));
-      if (heard === undefined) throw new Error("a guard told only a part of what is denied");
-      return heard.heard.denied;
+      const applied = applyUpdate(
+        undefined,
+        await guards.getByName(client).denials({ client, issuer }),
+        instant(0),
+      );
+      if (applied === undefined) throw new Error("a guard told only a part of what is denied");
+      return applied.state.denied;
     },
   };
 }

@@ -1,55 +1,58 @@
-import type { Heard } from "#registry/revocation";
+import type { RevocationState } from "#registry/revocation";
 import type { Clock } from "#kernel/clock";
 import type { Spend } from "#limits/ports";
-import { emptyPurse, type Purse } from "#limits/purse";
+import { emptyLease, type IsolateLease } from "#limits/isolate-lease";
 
 interface Holding {
-  heard: Heard | undefined;
-  readonly purses: Map<string, Purse>; // by the quota: two at most for each of the client's grants
+  revocations: RevocationState | undefined;
+  readonly leases: Map<string, IsolateLease>; // by the quota: two at most for each of the client's grants
 }
 
 // A client's holding is a KiB or so. What one that is pushed out held counts as spent, and what it had heard is asked for again.
 const clientsMax = 2_000;
-// Some 5 MB. A subject's purse tells nothing of what is revoked, so it goes alone.
+// Some 5 MB. A subject's lease tells nothing of what is revoked, so it goes alone.
 const subjectsMax = 10_000;
 
 /** What this isolate holds of each client's quotas and has heard of its revocations, the least lately used pushed out first. */
-export class Purses {
+export class IsolateLeases {
   readonly #holdings = new Map<string, Holding>();
-  readonly #subjects = new Map<string, Purse>();
+  readonly #subjects = new Map<string, IsolateLease>();
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  of(spend: Spend): Purse {
-    const purse =
+  of(spend: Spend): IsolateLease {
+    const lease =
       spend.policy === "subject"
         ? this.#subjects.get(subjectOf(spend))
-        : this.#holdings.get(holder(spend))?.purses.get(quotaOf(spend));
-    return purse ?? emptyPurse(spend.policy, this.#clock());
+        : this.#holdings.get(holder(spend))?.leases.get(quotaOf(spend));
+    return lease ?? emptyLease(spend.policy, this.#clock());
   }
 
-  set(spend: Spend, purse: Purse): void {
-    if (spend.policy !== "subject") return void this.#touch(holder(spend)).purses.set(quotaOf(spend), purse);
+  set(spend: Spend, lease: IsolateLease): void {
+    if (spend.policy !== "subject") return void this.#touch(holder(spend)).leases.set(quotaOf(spend), lease);
     const key = subjectOf(spend);
     this.#subjects.delete(key);
-    this.#subjects.set(key, purse);
+    this.#subjects.set(key, lease);
     if (this.#subjects.size > subjectsMax) this.#subjects.delete(this.#subjects.keys().next().value ?? "");
   }
 
-  /** Pushed out together with the purses, so that a lease never outlives what came with it. */
-  heard(spend: Spend): Heard | undefined {
-    return this.#holdings.get(holder(spend))?.heard;
+  /** Pushed out together with the leases, so that a lease never outlives what came with it. */
+  revocations(spend: Spend): RevocationState | undefined {
+    return this.#holdings.get(holder(spend))?.revocations;
   }
 
-  setHeard(spend: Spend, heard: Heard): void {
-    this.#touch(holder(spend)).heard = heard;
+  setRevocations(spend: Spend, revocations: RevocationState): void {
+    this.#touch(holder(spend)).revocations = revocations;
   }
 
   #touch(key: string): Holding {
-    const holding = this.#holdings.get(key) ?? { heard: undefined, purses: new Map<string, Purse>() };
+    const holding = this.#holdings.get(key) ?? {
+      revocations: undefined,
+      leases: new Map<string, IsolateLease>(),
+    };
     this.#holdings.delete(key);
     this.#holdings.set(key, holding);
     if (this.#holdings.size > clientsMax) this.#holdings.delete(this.#holdings.keys().next().value ?? "");

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { hear, type Bulletin } from "#registry/revocation";
+import { applyUpdate, type AppliedUpdate } from "#registry/revocation";
 import type { LeaseAnswer, LeaseCall } from "#limits/lease-call";
 import type { Budget, Denied, Exhausted, Limiter, Spend } from "#limits/ports";
 import {
@@ -14,11 +14,11 @@ import {
   spendAnswered,
   standing,
   type Source,
-} from "#limits/purse";
+} from "#limits/isolate-lease";
 import { instant, type Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { ClientGuard } from "#platform/guard/object/client-guard";
-import { Purses } from "./isolate-leases.ts";
+import { IsolateLeases } from "./isolate-leases.ts";
 
 export interface GuardLimiterOptions {
   readonly guards: DurableObjectNamespace<ClientGuard>;
@@ -28,7 +28,7 @@ export interface GuardLimiterOptions {
   /** Lets a call outlive the request that began it. */
   readonly waitUntil: (work: Promise<unknown>) => void;
   /** Hears where the registry is, and which of its records are not what they were. */
-  readonly onNews: (bulletin: Bulletin) => void;
+  readonly onUpdate: (applied: AppliedUpdate) => void;
 }
 
 // A request that finds others asking looks again every five milliseconds, for two seconds: as long as a call counts.
@@ -37,35 +37,35 @@ const lookMilliseconds = 5;
 // For each client, 50,000 running windows in each. Another number begins every subject's window anew.
 const subjectGuards = 16;
 
-/** Spends out of leases that the clients' guards grant to this isolate. The arithmetic is limits/purse; here are its memory, the clock and the wire. */
+/** Spends out of leases that the clients' guards grant to this isolate. The arithmetic is limits/isolate-lease; here are its memory, the clock and the wire. */
 export function guardLimiter(options: GuardLimiterOptions): Limiter {
   const { clock, waitUntil } = options;
-  const purses = new Purses(clock);
-  const ask = asker(options, purses);
+  const leases = new IsolateLeases(clock);
+  const ask = asker(options, leases);
   // For the requests that follow: whoever was served sees to it, and does not wait. Those ask themselves, and tell of the fault.
   const renewAhead = (of: Spend) => {
-    if (renewalDue(purses.of(of), clock())) waitUntil(ask(of, 0).catch(() => {}));
+    if (renewalDue(leases.of(of), clock())) waitUntil(ask(of, 0).catch(() => {}));
   };
   const spendOne = async <R>(
     of: Spend,
     revoked: (denied: Denied) => R | undefined,
   ): Promise<Result<Spent, Exhausted | R>> => {
-    purses.set(of, demanded(purses.of(of), of.many, clock()));
+    leases.set(of, demanded(leases.of(of), of.many, clock()));
     for (let looks = 0; looks < looksMax; looks += 1) {
       let answer: LeaseAnswer | undefined;
-      const before = spend(purses.of(of), of.many, clock()).outcome.kind;
-      if (before === "empty" && mayAsk(purses.of(of), clock())) answer = await ask(of, of.many);
+      const before = spend(leases.of(of), of.many, clock()).outcome.kind;
+      if (before === "empty" && mayAsk(leases.of(of), clock())) answer = await ask(of, of.many);
       // What is denied is as young as the lease that is spent from, and a thief spends nothing of the quota.
       const refusal =
         of.policy === "subject" || (answer === undefined && before === "empty")
           ? undefined
-          : revoked(purses.heard(of)?.denied ?? nobodyKnows());
+          : revoked(leases.revocations(of)?.denied ?? nobodyKnows());
       if (refusal !== undefined) return err(refusal);
-      const { purse, outcome } =
+      const { lease, outcome } =
         answer === undefined
-          ? spend(purses.of(of), of.many, clock())
-          : spendAnswered(purses.of(of), of.many, answer, clock());
-      purses.set(of, purse);
+          ? spend(leases.of(of), of.many, clock())
+          : spendAnswered(leases.of(of), of.many, answer, clock());
+      leases.set(of, lease);
       switch (outcome.kind) {
         case "spent":
           renewAhead(of);
@@ -80,12 +80,12 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
   };
   return {
     async prepare(of) {
-      const purse = purses.of(of);
+      const lease = leases.of(of);
       // A twentieth of a small quota is one request: it would be taken from another isolate for a caller who is not proven.
       if (
         of.quota.requests < 40 ||
-        spend(purse, 1, clock()).outcome.kind !== "empty" ||
-        !mayAsk(purse, clock())
+        spend(lease, 1, clock()).outcome.kind !== "empty" ||
+        !mayAsk(lease, clock())
       )
         return;
       const asked = ask(of, 1).catch(() => {});
@@ -94,26 +94,26 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
     },
     async spend(spends, revoked) {
       for (const of of spends) {
-        const { outcome } = spend(purses.of(of), of.many, clock());
+        const { outcome } = spend(leases.of(of), of.many, clock());
         if (outcome.kind !== "denied") continue;
         // Known without a call: whoever goes on asking takes nothing of the other quota, not even for a moment, and makes no guard count.
-        purses.set(of, demanded(purses.of(of), of.many, clock()));
+        leases.set(of, demanded(leases.of(of), of.many, clock()));
         const refusal =
-          of.policy === "subject" ? undefined : revoked(purses.heard(of)?.denied ?? nobodyKnows());
+          of.policy === "subject" ? undefined : revoked(leases.revocations(of)?.denied ?? nobodyKnows());
         return err(refusal ?? outcome.exhausted);
       }
       const results = await Promise.all(spends.map((of) => spendOne(of, revoked)));
       const refused = results.find((result) => !result.ok);
       const spent = results.flatMap((result) => (result.ok ? [result.value] : []));
       if (refused === undefined) return ok(spent.map(({ budget }) => budget));
-      for (const { of, source } of spent) purses.set(of, putBack(purses.of(of), of.many, source));
+      for (const { of, source } of spent) leases.set(of, putBack(leases.of(of), of.many, source));
       return refused;
     },
     async renew(of, revoked) {
-      if (standing(purses.of(of), clock())?.alive !== true) await ask(of, 0);
-      const refusal = revoked(purses.heard(of)?.denied ?? nobodyKnows());
+      if (standing(leases.of(of), clock())?.alive !== true) await ask(of, 0);
+      const refusal = revoked(leases.revocations(of)?.denied ?? nobodyKnows());
       if (refusal !== undefined) return err(refusal);
-      const heard = standing(purses.of(of), clock()); // alive when the guard answered, be it the last moment of a window
+      const heard = standing(leases.of(of), clock()); // alive when the guard answered, be it the last moment of a window
       if (heard === undefined) throw new Error("the client's guard answered too late");
       return ok(heard.budget);
     },
@@ -130,31 +130,36 @@ function nobodyKnows(): never {
   throw new Error("a lease came without what is revoked");
 }
 
-/** One call to the guard, from leaving the purse to coming back into it. Throws when the guard cannot be reached. */
+/** One call to the guard, from leaving the lease to coming back into it. Throws when the guard cannot be reached. */
 function asker(
-  { guards, clock, newId, onNews }: GuardLimiterOptions,
-  purses: Purses,
+  { guards, clock, newId, onUpdate }: GuardLimiterOptions,
+  leases: IsolateLeases,
 ): (of: Spend, least: number) => Promise<LeaseAnswer> {
   let holder: string | undefined; // made in the first request: a Worker has no randomness before
   const clientLease = async (of: Spend, call: LeaseCall): Promise<LeaseAnswer> => {
     const { client, issuer } = of;
-    const since = purses.heard(of)?.epoch;
+    const since = leases.revocations(of)?.epoch;
     const listener = { client, issuer, ...(since !== undefined && { since }) };
     const asked = clock();
     const { answer, news, newsAgeMilliseconds } = await send(guards, client, (guard) =>
       guard.lease(call, listener),
     );
-    const heard = hear(purses.heard(of), news, clock());
-    if (heard === undefined) throw new Error("news of revocations were missed");
-    purses.setHeard(of, heard.heard);
-    onNews({ client, standing: heard.heard, stale: heard.stale, asOf: instant(asked - newsAgeMilliseconds) });
+    const applied = applyUpdate(leases.revocations(of), news, clock());
+    if (applied === undefined) throw new Error("news of revocations were missed");
+    leases.setRevocations(of, applied.state);
+    onUpdate({
+      client,
+      standing: applied.state,
+      stale: applied.stale,
+      asOf: instant(asked - newsAgeMilliseconds),
+    });
     return answer;
   };
   return async (of, least) => {
     holder ??= newId();
     const id = newId();
-    const { purse, call } = beginAsk(purses.of(of), id, least, clock());
-    purses.set(of, purse);
+    const { lease, call } = beginAsk(leases.of(of), id, least, clock());
+    leases.set(of, lease);
     try {
       const answer = await (of.policy === "subject"
         ? subjectLease(guards, of, { id, holder, quota: of.quota, ...call })
@@ -165,10 +170,10 @@ function asker(
             quota: of.quota,
             ...call,
           }));
-      purses.set(of, settleAsk(purses.of(of), id, answer, clock()));
+      leases.set(of, settleAsk(leases.of(of), id, answer, clock()));
       return answer;
     } catch (fault) {
-      purses.set(of, abandonAsk(purses.of(of), id));
+      leases.set(of, abandonAsk(leases.of(of), id));
       throw fault;
     }
   };

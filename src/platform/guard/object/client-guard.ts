@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import type { News } from "#registry/revocation";
+import type { RevocationUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import { GrantWindows } from "#limits/grant-windows";
 import { LeaseBook } from "#limits/lease";
@@ -55,7 +55,7 @@ export class ClientGuard extends DurableObject {
     const epochRead = await epoch.read();
     const { answer, store } = this.#book.lease(read, now(), epochRead);
     if (store !== undefined) this.#windows.put(store);
-    return { answer, news: epoch.tell(since), newsAgeMilliseconds: now() - epochRead };
+    return { answer, news: epoch.updateSince(since), newsAgeMilliseconds: now() - epochRead };
   }
 
   /** Grants a share of a subject's quota. It tells nothing of what is revoked, and is good only beside a lease that does. */
@@ -73,10 +73,10 @@ export class ClientGuard extends DurableObject {
   }
 
   /** All that is denied to the client. Throws while nobody says. */
-  async denials({ client, issuer }: Asker): Promise<News> {
+  async denials({ client, issuer }: Asker): Promise<RevocationUpdate> {
     const epoch = this.#epochs.of(client, issuer);
     await epoch.read();
-    return epoch.tell(undefined);
+    return epoch.updateSince(undefined);
   }
 
   /**

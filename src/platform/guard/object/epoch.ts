@@ -1,4 +1,10 @@
-import { hear, tell, type Delta, type Heard, type News } from "#registry/revocation";
+import {
+  applyUpdate,
+  updateSince,
+  type Delta,
+  type RevocationState,
+  type RevocationUpdate,
+} from "#registry/revocation";
 import { instant, type Clock, type Instant } from "#kernel/clock";
 
 /** Whose news: a client's, and those of the issuers whose tokens and keys it comes with. */
@@ -9,7 +15,7 @@ export interface Listener {
 
 /** Where the news comes from: `control`, which alone knows. */
 export interface RevocationSource {
-  news(listener: Listener, since?: number): Promise<News & { [Symbol.dispose]?(): void }>;
+  news(listener: Listener, since?: number): Promise<RevocationUpdate & { [Symbol.dispose]?(): void }>;
 }
 
 // DESIGN §5: read again when older than 2 s; not older than 5 s even when nobody answers.
@@ -51,7 +57,7 @@ class GuardEpoch {
   readonly #source: RevocationSource;
   readonly #clock: Clock;
   readonly #listener: Listener;
-  #heard: Heard | undefined;
+  #heard: RevocationState | undefined;
   #past: { from: number; deltas: readonly Delta[] } = { from: 0, deltas: [] };
   #read = instant(0);
   #reading: Promise<void> | undefined;
@@ -81,9 +87,9 @@ class GuardEpoch {
   }
 
   /** To be called in the same turn as `read` came back. */
-  tell(since: number | undefined): News {
+  updateSince(since: number | undefined): RevocationUpdate {
     if (this.#heard === undefined) throw new Error("nothing is known to tell");
-    return tell(this.#heard, this.#past, since, this.#clock());
+    return updateSince(this.#heard, this.#past, since, this.#clock());
   }
 
   get #age(): number {
@@ -106,7 +112,7 @@ class GuardEpoch {
     const news = await this.#source.news(this.#listener, this.#heard?.epoch);
     // An RPC's result that is not let go keeps this object awake for ever; the data in it stays good.
     news[Symbol.dispose]?.();
-    const next = hear(this.#heard, news, this.#clock());
+    const next = applyUpdate(this.#heard, news, this.#clock());
     if (next === undefined) throw new Error("news of revocations were missed");
     if (asked < this.#read) return; // a later answer was quicker
     const before = this.#heard?.epoch ?? 0;
@@ -115,8 +121,8 @@ class GuardEpoch {
         this.#past,
         news.deltas.filter(({ epoch }) => epoch > before),
       );
-    else if (next.heard !== this.#heard) this.#past = { from: news.epoch, deltas: [] };
-    this.#heard = next.heard;
+    else if (next.state !== this.#heard) this.#past = { from: news.epoch, deltas: [] };
+    this.#heard = next.state;
     this.#read = asked;
   }
 }

@@ -1,8 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
-import { denialName, denialReach, type Denial } from "#identity/denial";
+import { denialName, denialScope, type Denial } from "#identity/denial";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/document";
-import type { News } from "#registry/revocation";
+import type { RevocationUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import { allowedPlaces, type PlaceVariables } from "#platform/config/allowed-places";
@@ -41,7 +41,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   }
 
   /** All after `since` that concerns the listener, or the whole where the past is not kept that long. */
-  news(listener: Listener, since?: number): News {
+  news(listener: Listener, since?: number): RevocationUpdate {
     return this.#store.news(listener, since, now());
   }
 
@@ -49,7 +49,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   deny(denial: Denial): void {
     this.#store.deny(
       denialName(denial),
-      denialReach(denial),
+      denialScope(denial),
       denial.kind === "token" ? denial.until : null,
       now(),
     );
@@ -67,7 +67,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
 
   /** False when nothing of that name was denied. */
   lift(denial: Denial): boolean {
-    return this.#store.lift(denialName(denial), denialReach(denial));
+    return this.#store.lift(denialName(denial), denialScope(denial));
   }
 
   /**

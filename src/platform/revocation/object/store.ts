@@ -2,9 +2,9 @@ import type { MergeMode } from "#registry/merge";
 import {
   denialGraceMilliseconds,
   type Delta,
-  type News,
+  type RevocationUpdate,
   type RecordName,
-  type Standing,
+  type RegistryPosition,
 } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import type { Listener } from "#platform/guard/object/epoch";
@@ -41,7 +41,7 @@ export class RevocationStore {
     { client, issuers: [first = "", second = ""] }: Listener,
     since: number | undefined,
     at: Instant,
-  ): News {
+  ): RevocationUpdate {
     const { from, ...standing } = this.#standing(client);
     const { epoch } = standing;
     const reach = [client, first, second];
@@ -153,7 +153,7 @@ export class RevocationStore {
       .toArray();
   }
 
-  #standing(client: string): Standing & { readonly from: number } {
+  #standing(client: string): RegistryPosition & { readonly from: number } {
     const known = this.#sql
       .exec<{ from: number; epoch: number; bookmark: string | null }>(
         `SELECT coalesce(min(epoch), 1) - 1 AS "from", coalesce(max(epoch), 0) AS epoch, (SELECT bookmark FROM standing WHERE lost_up_to IS NULL) AS bookmark FROM deltas`,

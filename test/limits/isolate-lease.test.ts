@@ -9,7 +9,7 @@ import {
   abandonAsk,
   beginAsk,
   demanded,
-  emptyPurse,
+  emptyLease,
   mayAsk,
   putBack,
   renewalDue,
@@ -17,9 +17,9 @@ import {
   spend,
   spendAnswered,
   standing,
-  type Purse,
+  type IsolateLease,
   type Source,
-} from "#limits/purse";
+} from "#limits/isolate-lease";
 import type { StoredWindow } from "#limits/window";
 
 const start = 60_000_000;
@@ -35,16 +35,16 @@ const answer = (more: Partial<LeaseAnswer> = {}): LeaseAnswer => ({
   incarnation: "one",
   ...more,
 });
-/** A purse that asked at 0 and was answered 40 ms later. */
-const leased = (more: Partial<LeaseAnswer> = {}): Purse =>
-  settleAsk(beginAsk(emptyPurse("default", at(0)), "first", 1, at(0)).purse, "first", answer(more), at(40));
-const busy = (purse: Purse, requests: number, now: number): Purse =>
-  Array.from({ length: requests }).reduce<Purse>((busier) => demanded(busier, 1, at(now)), purse);
+/** A lease that asked at 0 and was answered 40 ms later. */
+const leased = (more: Partial<LeaseAnswer> = {}): IsolateLease =>
+  settleAsk(beginAsk(emptyLease("default", at(0)), "first", 1, at(0)).lease, "first", answer(more), at(40));
+const busy = (lease: IsolateLease, requests: number, now: number): IsolateLease =>
+  Array.from({ length: requests }).reduce<IsolateLease>((busier) => demanded(busier, 1, at(now)), lease);
 
 test("a lease is spent token by token, and tells what is left of the whole quota as far as it knows", ({
   expect,
 }) => {
-  const { purse, outcome } = spend(leased(), 1, at(100));
+  const { lease, outcome } = spend(leased(), 1, at(100));
   expect(outcome).toMatchObject({
     kind: "spent",
     budget: {
@@ -56,14 +56,14 @@ test("a lease is spent token by token, and tells what is left of the whole quota
       livesUntil: at(4_750),
     },
   });
-  expect(purse.tokens).toBe(9);
+  expect(lease.tokens).toBe(9);
 });
 
 test("a lease lives five seconds less the drift of clocks from when it was asked for, however late its answer came", ({
   expect,
 }) => {
   const late = settleAsk(
-    beginAsk(emptyPurse("default", at(0)), "x", 1, at(0)).purse,
+    beginAsk(emptyLease("default", at(0)), "x", 1, at(0)).lease,
     "x",
     answer(),
     at(1_900),
@@ -112,20 +112,20 @@ test("an answer serves the request that asked even where the window ends before 
   expect,
 }) => {
   const ending = answer({ granted: 1, windowMillisecondsLeft: 100, lifeMilliseconds: 100 });
-  const purse = settleAsk(beginAsk(emptyPurse("default", at(0)), "x", 1, at(0)).purse, "x", ending, at(40));
-  expect(spend(purse, 1, at(40)).outcome.kind).toBe("empty");
-  expect(spendAnswered(purse, 1, ending, at(40))).toMatchObject({
+  const lease = settleAsk(beginAsk(emptyLease("default", at(0)), "x", 1, at(0)).lease, "x", ending, at(40));
+  expect(spend(lease, 1, at(40)).outcome.kind).toBe("empty");
+  expect(spendAnswered(lease, 1, ending, at(40))).toMatchObject({
     outcome: { kind: "spent" },
-    purse: { tokens: 0 },
+    lease: { tokens: 0 },
   });
 });
 
-test("what goes back leaves the purse before it is sent, and names where it came from", ({ expect }) => {
-  const { purse, call } = beginAsk(leased(), "back", 0, at(6_000));
+test("what goes back leaves the lease before it is sent, and names where it came from", ({ expect }) => {
+  const { lease, call } = beginAsk(leased(), "back", 0, at(6_000));
   expect(call).toMatchObject({ returned: 10, incarnation: "one", windowStart: at(0) });
-  expect(purse.tokens).toBe(0);
+  expect(lease.tokens).toBe(0);
   expect(
-    spend(abandonAsk(purse, "back"), 1, at(6_000)).outcome.kind,
+    spend(abandonAsk(lease, "back"), 1, at(6_000)).outcome.kind,
     "a call that failed brings nothing back",
   ).toBe("empty");
 });
@@ -145,35 +145,35 @@ test("a living lease keeps what it will spend: it asks for what is missing and b
 });
 
 test("what others have asked for already is not asked for again", ({ expect }) => {
-  let purse = busy(emptyPurse("default", at(0)), 6, 0);
+  let lease = busy(emptyLease("default", at(0)), 6, 0);
   const wants = ["a", "b", "c"].map((id) => {
-    const begun = beginAsk(purse, id, 1, at(0));
-    ({ purse } = begun);
+    const begun = beginAsk(lease, id, 1, at(0));
+    ({ lease } = begun);
     return begun.call.want;
   });
   expect(wants).toEqual([6, 1, 1]);
 });
 
 test("eight requests ask at once and no more, until a call is two seconds old", ({ expect }) => {
-  let purse = emptyPurse("default", at(0));
+  let lease = emptyLease("default", at(0));
   for (let n = 0; n < 8; n += 1) {
-    expect(mayAsk(purse, at(0))).toBe(true);
-    ({ purse } = beginAsk(purse, `${n}`, 1, at(0)));
+    expect(mayAsk(lease, at(0))).toBe(true);
+    ({ lease } = beginAsk(lease, `${n}`, 1, at(0)));
   }
-  expect(mayAsk(purse, at(1_999))).toBe(false);
-  expect(mayAsk(purse, at(2_000))).toBe(true);
+  expect(mayAsk(lease, at(1_999))).toBe(false);
+  expect(mayAsk(lease, at(2_000))).toBe(true);
 });
 
 test("a lease is renewed from half its life on, by one request at a time", ({ expect }) => {
   expect(renewalDue(leased(), at(2_499))).toBe(false);
   expect(renewalDue(leased(), at(2_500))).toBe(true);
-  expect(renewalDue(beginAsk(leased(), "renewing", 0, at(2_500)).purse, at(2_501))).toBe(false);
+  expect(renewalDue(beginAsk(leased(), "renewing", 0, at(2_500)).lease, at(2_501))).toBe(false);
   expect(renewalDue(leased(), at(4_750)), "a dead one: whoever needs a token asks").toBe(false);
 });
 
 test("a renewal comes early when what is left would be spent before its answer", ({ expect }) => {
   const slow = settleAsk(
-    beginAsk(emptyPurse("default", at(0)), "x", 1, at(0)).purse,
+    beginAsk(emptyLease("default", at(0)), "x", 1, at(0)).lease,
     "x",
     answer({ granted: 3 }),
     at(400),
@@ -190,39 +190,39 @@ test("nothing is asked for ahead out of a quota so small that a lease is one tok
 test("answers that overtake each other add up in one window and one incarnation, and nowhere else", ({
   expect,
 }) => {
-  let { purse } = beginAsk(emptyPurse("default", at(0)), "old", 1, at(0));
-  ({ purse } = beginAsk(purse, "new", 1, at(10)));
-  purse = settleAsk(purse, "new", answer({ granted: 4, remaining: 50 }), at(60));
-  expect(settleAsk(purse, "old", answer({ granted: 3, remaining: 54 }), at(70))).toMatchObject({
+  let { lease } = beginAsk(emptyLease("default", at(0)), "old", 1, at(0));
+  ({ lease } = beginAsk(lease, "new", 1, at(10)));
+  lease = settleAsk(lease, "new", answer({ granted: 4, remaining: 50 }), at(60));
+  expect(settleAsk(lease, "old", answer({ granted: 3, remaining: 54 }), at(70))).toMatchObject({
     tokens: 7,
-    lease: { answer: { remaining: 50 } },
+    latest: { answer: { remaining: 50 } },
   });
   expect(
-    settleAsk(purse, "old", answer({ granted: 3, windowStart: at(-60_000) }), at(70)).tokens,
+    settleAsk(lease, "old", answer({ granted: 3, windowStart: at(-60_000) }), at(70)).tokens,
     "of the last window",
   ).toBe(4);
   expect(
-    settleAsk(purse, "old", answer({ granted: 3, incarnation: "zero" }), at(70)).tokens,
+    settleAsk(lease, "old", answer({ granted: 3, incarnation: "zero" }), at(70)).tokens,
     "of a guard that died",
   ).toBe(4);
-  ({ purse } = beginAsk(purse, "next", 1, at(80)));
+  ({ lease } = beginAsk(lease, "next", 1, at(80)));
   expect(
-    settleAsk(purse, "next", answer({ granted: 2, incarnation: "two" }), at(90)).tokens,
+    settleAsk(lease, "next", answer({ granted: 2, incarnation: "two" }), at(90)).tokens,
     "of the guard that lives now",
   ).toBe(2);
 });
 
 test("an answer that comes after its call has stopped to count is worth nothing", ({ expect }) => {
-  let { purse } = beginAsk(emptyPurse("default", at(0)), "slow", 1, at(0));
-  ({ purse } = beginAsk(purse, "other", 1, at(2_100)));
-  expect(settleAsk(purse, "slow", answer(), at(2_200)).tokens).toBe(0);
+  let { lease } = beginAsk(emptyLease("default", at(0)), "slow", 1, at(0));
+  ({ lease } = beginAsk(lease, "other", 1, at(2_100)));
+  expect(settleAsk(lease, "slow", answer(), at(2_200)).tokens).toBe(0);
 });
 
 test("records are spent all at once or not at all: what is missing is asked for, and nothing goes back that is needed", ({
   expect,
 }) => {
-  expect(spend(leased(), 10, at(100)).purse.tokens).toBe(0);
-  expect(spend(leased(), 11, at(100))).toMatchObject({ outcome: { kind: "empty" }, purse: { tokens: 10 } });
+  expect(spend(leased(), 10, at(100)).lease.tokens).toBe(0);
+  expect(spend(leased(), 11, at(100))).toMatchObject({ outcome: { kind: "empty" }, lease: { tokens: 10 } });
   expect(beginAsk(leased(), "missing", 400, at(100)).call).toEqual({ want: 390, need: 390, returned: 0 });
   expect(beginAsk(leased(), "from nothing", 400, at(6_000)).call).toMatchObject({
     want: 400,
@@ -244,13 +244,13 @@ test("whoever wanted too much is refused and told what is left, and whoever want
   expect(spend({ ...denied, tokens: 4 }, 4, at(100)).outcome.kind).toBe("spent");
 });
 
-test("what was spent for nothing goes back into the same window's purse, and into no other", ({ expect }) => {
-  const { purse, outcome } = spend(leased(), 3, at(100));
-  if (outcome.kind !== "spent") throw new Error("a full purse");
-  expect(putBack(purse, 3, outcome.source).tokens).toBe(10);
+test("what was spent for nothing goes back into the same window's lease, and into no other", ({ expect }) => {
+  const { lease, outcome } = spend(leased(), 3, at(100));
+  if (outcome.kind !== "spent") throw new Error("a full lease");
+  expect(putBack(lease, 3, outcome.source).tokens).toBe(10);
   expect(putBack({ ...leased({ incarnation: "two" }), tokens: 0 }, 3, outcome.source).tokens).toBe(0);
   expect(putBack({ ...leased({ windowStart: at(60_000) }), tokens: 0 }, 3, outcome.source).tokens).toBe(0);
-  expect(putBack(emptyPurse("default", at(200)), 3, outcome.source).tokens).toBe(0);
+  expect(putBack(emptyLease("default", at(200)), 3, outcome.source).tokens).toBe(0);
 });
 
 type Step =
@@ -314,11 +314,11 @@ interface Answered extends Sent {
   readonly answer: LeaseAnswer;
 }
 
-/** A guard, three isolates with their purses and clocks, and the calls and answers between them, each moved by a step. */
+/** A guard, three isolates with their leases and clocks, and the calls and answers between them, each moved by a step. */
 class Network {
   readonly admitted = new Map<number, number>();
   readonly #stored = new Map<string, StoredWindow>();
-  readonly #purses: Purse[];
+  readonly #leases: IsolateLease[];
   readonly #skews = [0, 0, 0];
   readonly #sent: Sent[] = [];
   readonly #calls: Sent[] = [];
@@ -334,7 +334,7 @@ class Network {
 
   constructor(requests: number, kind: "grant" | "subject") {
     this.#quota = { requests, windowSeconds: 60, revision: 1 };
-    this.#purses = [0, 1, 2].map(() => emptyPurse("default", at(0)));
+    this.#leases = [0, 1, 2].map(() => emptyLease("default", at(0)));
     this.#kind = kind;
     this.#book = this.#begin();
   }
@@ -346,10 +346,10 @@ class Network {
       case "put back":
         return this.#putBack(step.who);
       case "renew":
-        if (renewalDue(this.#purse(step.who), this.#time(step.who))) this.#ask(step.who, 0);
+        if (renewalDue(this.#lease(step.who), this.#time(step.who))) this.#ask(step.who, 0);
         return;
       case "evict":
-        this.#purses[step.who] = emptyPurse("default", this.#time(step.who));
+        this.#leases[step.who] = emptyLease("default", this.#time(step.who));
         return;
       case "carry":
         for (const call of this.#calls.splice(step.which % Math.max(1, this.#calls.length), 1))
@@ -366,7 +366,7 @@ class Network {
         return;
       case "lose":
         for (const { who, call } of this.#answers.splice(step.which % Math.max(1, this.#answers.length), 1))
-          this.#purses[who] = abandonAsk(this.#purse(who), call.id);
+          this.#leases[who] = abandonAsk(this.#lease(who), call.id);
         return;
       case "cancel":
         this.#answers.splice(step.which % Math.max(1, this.#answers.length), 1);
@@ -410,28 +410,28 @@ class Network {
   }
 
   #time = (who: number) => instant(this.#now + (this.#skews[who] ?? 0));
-  #purse = (who: number) => this.#purses[who] ?? emptyPurse("default", this.#time(who));
+  #lease = (who: number) => this.#leases[who] ?? emptyLease("default", this.#time(who));
 
   #request(who: number, many: number): void {
-    this.#purses[who] = demanded(this.#purse(who), many, this.#time(who));
-    this.#settle(who, many, spend(this.#purse(who), many, this.#time(who)));
+    this.#leases[who] = demanded(this.#lease(who), many, this.#time(who));
+    this.#settle(who, many, spend(this.#lease(who), many, this.#time(who)));
   }
 
-  #settle(who: number, many: number, { purse, outcome }: ReturnType<typeof spend>): void {
-    const window = purse.lease?.answer.windowStart ?? 0;
-    this.#purses[who] = purse;
+  #settle(who: number, many: number, { lease, outcome }: ReturnType<typeof spend>): void {
+    const window = lease.latest?.answer.windowStart ?? 0;
+    this.#leases[who] = lease;
     if (outcome.kind === "spent") {
       this.#count(window, many);
       this.#spent.push({ who, many, window, source: outcome.source });
     }
-    if (outcome.kind === "empty" && mayAsk(purse, this.#time(who))) this.#ask(who, many);
+    if (outcome.kind === "empty" && mayAsk(lease, this.#time(who))) this.#ask(who, many);
   }
 
   /** The last request of an isolate was refused by another quota: it counts as admitted no longer. */
   #putBack(who: number): void {
     const index = this.#spent.findLastIndex((each) => each.who === who);
     for (const { many, window, source } of index < 0 ? [] : this.#spent.splice(index, 1)) {
-      this.#purses[who] = putBack(this.#purse(who), many, source);
+      this.#leases[who] = putBack(this.#lease(who), many, source);
       this.#count(window, -many);
     }
   }
@@ -442,8 +442,8 @@ class Network {
 
   #ask(who: number, least: number): void {
     this.#made += 1;
-    const { purse, call } = beginAsk(this.#purse(who), `${this.#made}`, least, this.#time(who));
-    this.#purses[who] = purse;
+    const { lease, call } = beginAsk(this.#lease(who), `${this.#made}`, least, this.#time(who));
+    this.#leases[who] = lease;
     const made = {
       call: { id: `${this.#made}`, holder: `${who}`, key: this.#key, quota: this.#quota, ...call },
       who,
@@ -460,8 +460,8 @@ class Network {
   }
 
   #answer({ who, call, answer, least }: Answered): void {
-    this.#purses[who] = settleAsk(this.#purse(who), call.id, answer, this.#time(who));
-    if (least > 0) this.#settle(who, least, spendAnswered(this.#purse(who), least, answer, this.#time(who)));
+    this.#leases[who] = settleAsk(this.#lease(who), call.id, answer, this.#time(who));
+    if (least > 0) this.#settle(who, least, spendAnswered(this.#lease(who), least, answer, this.#time(who)));
   }
 }
 

@@ -7,7 +7,10 @@ import type { SearchParameter } from "#fhir/search/search";
  * Ids of the patients that a search names (`patient=1`, `Patient?_id=1`, `focus=Patient/1`). No answer tells about them too: that there is no
  * such row.
  */
-export function patientsAsked(type: string, parameters: readonly SearchParameter[]): ReadonlySet<string> {
+export function patientsSearchedFor(
+  type: string,
+  parameters: readonly SearchParameter[],
+): ReadonlySet<string> {
   const ids = parameters.flatMap(({ definition, values }) =>
     values.flatMap((value) => {
       if (value.kind === "token") return type === "Patient" && definition.code === "_id" ? [value.code] : [];
@@ -28,7 +31,11 @@ export function patientsAsked(type: string, parameters: readonly SearchParameter
  *
  * @param base FHIR base of the origin, without a trailing slash.
  */
-export function isAskedFor(row: JsonObject, parameters: readonly SearchParameter[], base: FhirBase): boolean {
+export function matchesSearch(
+  row: JsonObject,
+  parameters: readonly SearchParameter[],
+  base: FhirBase,
+): boolean {
   const type = textAt(row, "resourceType") ?? "";
   return parameters.every(({ definition, values }) => {
     if (definition.code === "_id")

@@ -1,7 +1,7 @@
 import { isArray, isObject, property, type Json, type JsonObject } from "./json.ts";
 
 /** A resource, or a resource inside another one. */
-export interface Held {
+export interface NestedResource {
   readonly resource: JsonObject;
   /** By `contained`: it has no address of its own, so its id names no patient. */
   readonly isContained: boolean;
@@ -11,16 +11,16 @@ export interface Held {
  * A resource and every resource inside it, at any depth: contained, in a Bundle's entry, in Parameters. Generous: any object below that says
  * of which type it is counts, whatever element holds it. Linear.
  */
-export function* resourcesIn(resource: JsonObject): Generator<Held> {
+export function* nestedResources(resource: JsonObject): Generator<NestedResource> {
   yield { resource, isContained: false };
   yield* below(resource);
 }
 
-function* below(object: JsonObject): Generator<Held> {
+function* below(object: JsonObject): Generator<NestedResource> {
   for (const [name, member] of Object.entries(object)) yield* at(member, name === "contained");
 }
 
-function* at(value: Json, isContained: boolean): Generator<Held> {
+function* at(value: Json, isContained: boolean): Generator<NestedResource> {
   if (isArray(value)) for (const item of value) yield* at(item, isContained);
   else if (isObject(value)) {
     if (property(value, "resourceType") !== undefined) yield { resource: value, isContained };

@@ -1,5 +1,5 @@
 /** Equality whose time tells nothing about where two texts of one length differ. */
-export function sameText(left: string, right: string): boolean {
+export function equalInConstantTime(left: string, right: string): boolean {
   let difference = left.length ^ right.length;
   for (let at = 0; at < left.length; at += 1) difference |= left.charCodeAt(at) ^ right.charCodeAt(at); // past the end NaN counts as 0
   return difference === 0;

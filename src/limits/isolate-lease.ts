@@ -3,17 +3,17 @@ import { counted, expected, recent, type Demand } from "./demand.ts";
 import type { LeaseAnswer, LeaseCall } from "./lease-call.ts";
 import type { Budget, Exhausted, QuotaName } from "./ports.ts";
 
-/** What one isolate holds of one quota: settled plain data. Each function takes a purse and gives the next one. */
-export interface Purse {
+/** What one isolate holds of one quota: settled plain data. Each function takes a lease and gives the next one. */
+export interface IsolateLease {
   readonly policy: QuotaName;
-  /** Granted by `lease`, or an earlier one of the same window, and not spent. */
+  /** Granted by `latest`, or an earlier one of the same window, and not spent. */
   readonly tokens: number;
-  readonly lease: Lease | undefined;
+  readonly latest: LatestAnswer | undefined;
   readonly demand: Demand;
   readonly asks: readonly Ask[];
 }
 
-interface Lease {
+interface LatestAnswer {
   readonly answer: LeaseAnswer;
   readonly asked: Instant;
   readonly received: Instant;
@@ -48,117 +48,128 @@ const asksMax = 8;
 // Below two tokens a lease (a twentieth of the quota) nothing is asked for ahead: it would lie in one isolate while another is refused.
 const limitForAhead = 40;
 
-export const emptyPurse = (policy: QuotaName, at: Instant): Purse => ({
+export const emptyLease = (policy: QuotaName, at: Instant): IsolateLease => ({
   policy,
   tokens: 0,
-  lease: undefined,
+  latest: undefined,
   demand: { count: 0, at },
   asks: [],
 });
 
 /** Counts a request that wants so many tokens: once for each, before it spends. */
-export const demanded = (purse: Purse, many: number, at: Instant): Purse => ({
-  ...purse,
-  demand: counted(purse.demand, many, at),
+export const demanded = (lease: IsolateLease, many: number, at: Instant): IsolateLease => ({
+  ...lease,
+  demand: counted(lease.demand, many, at),
 });
 
 /** Spends tokens of a living lease: all that are wanted, or none. */
 export function spend(
-  purse: Purse,
+  lease: IsolateLease,
   many: number,
   at: Instant,
-): { readonly purse: Purse; readonly outcome: Outcome } {
-  const { lease, tokens } = purse;
-  if (lease === undefined || !lives(lease, at)) return { purse, outcome: { kind: "empty" } };
-  if (tokens >= many) return spent(purse, lease, many, at);
-  const isShort = many - tokens > lease.answer.remaining;
+): { readonly lease: IsolateLease; readonly outcome: Outcome } {
+  const { latest, tokens } = lease;
+  if (latest === undefined || !lives(latest, at)) return { lease, outcome: { kind: "empty" } };
+  if (tokens >= many) return spent(lease, latest, many, at);
+  const isShort = many - tokens > latest.answer.remaining;
   return {
-    purse,
-    outcome: isShort && at < lease.deniedUntil ? denied(purse, lease, many, at) : { kind: "empty" },
+    lease,
+    outcome: isShort && at < latest.deniedUntil ? denied(lease, latest, many, at) : { kind: "empty" },
   };
 }
 
 /** Puts back what was spent for nothing, because the request was refused by another quota. Gone when its lease is. */
-export function putBack(purse: Purse, many: number, { incarnation, windowStart }: Source): Purse {
-  const answer = purse.lease?.answer;
+export function putBack(
+  lease: IsolateLease,
+  many: number,
+  { incarnation, windowStart }: Source,
+): IsolateLease {
+  const answer = lease.latest?.answer;
   const isSame = answer?.incarnation === incarnation && answer.windowStart === windowStart;
-  return isSame ? { ...purse, tokens: purse.tokens + many } : purse;
+  return isSame ? { ...lease, tokens: lease.tokens + many } : lease;
 }
 
 /** How things stand by the guard's last answer, and whether that answer still lives. */
 export function standing(
-  purse: Purse,
+  lease: IsolateLease,
   at: Instant,
 ): { readonly budget: Budget; readonly alive: boolean } | undefined {
-  return purse.lease && { budget: budgetOf(purse, purse.lease, at), alive: lives(purse.lease, at) };
+  return lease.latest && { budget: budgetOf(lease, lease.latest, at), alive: lives(lease.latest, at) };
 }
 
 /** Whether one more request may ask the guard now. */
-export const mayAsk = (purse: Purse, at: Instant): boolean => underWay(purse, at).length < asksMax;
+export const mayAsk = (lease: IsolateLease, at: Instant): boolean => underWay(lease, at).length < asksMax;
 
 /**
  * Whether a request that was served should ask ahead, for those that follow: half the lease's life is over, or what is
  * left would be spent before an answer came. One at a time.
  */
-export function renewalDue(purse: Purse, at: Instant): boolean {
-  const { lease, tokens } = purse;
-  if (lease === undefined || !lives(lease, at) || lease.answer.limit < limitForAhead) return false;
-  if (underWay(purse, at).length > 0) return false;
-  if (at - lease.asked >= lease.answer.lifeMilliseconds / 2) return true;
-  const untilAnswered = expected(purse.demand, at, 1.5 * (lease.received - lease.asked));
+export function renewalDue(lease: IsolateLease, at: Instant): boolean {
+  const { latest, tokens } = lease;
+  if (latest === undefined || !lives(latest, at) || latest.answer.limit < limitForAhead) return false;
+  if (underWay(lease, at).length > 0) return false;
+  if (at - latest.asked >= latest.answer.lifeMilliseconds / 2) return true;
+  const untilAnswered = expected(lease.demand, at, 1.5 * (latest.received - latest.asked));
   return (
-    lease.answer.remaining > 0 && at >= lease.deniedUntil && untilAnswered >= 1 && tokens < untilAnswered
+    latest.answer.remaining > 0 && at >= latest.deniedUntil && untilAnswered >= 1 && tokens < untilAnswered
   );
 }
 
 /**
- * Begins a call: what goes back leaves the purse here, before it is sent, so it cannot be spent as well.
+ * Begins a call: what goes back leaves the lease here, before it is sent, so it cannot be spent as well.
  * `least`: what the request that asks must have, 0 when it only sees to those that follow.
  */
 export function beginAsk(
-  purse: Purse,
+  lease: IsolateLease,
   id: string,
   least: number,
   at: Instant,
 ): {
-  readonly purse: Purse;
+  readonly lease: IsolateLease;
   readonly call: Pick<LeaseCall, "want" | "need" | "returned" | "incarnation" | "windowStart">;
 } {
-  const { lease, tokens } = purse;
-  const asks = underWay(purse, at);
-  const target = Math.ceil(recent(purse.demand, at));
+  const { latest, tokens } = lease;
+  const asks = underWay(lease, at);
+  const target = Math.ceil(recent(lease.demand, at));
   // A dead lease gives everything back; a living one only what it would not spend in another life.
   const returned =
-    lease === undefined || !lives(lease, at) ? tokens : Math.max(0, tokens - Math.max(1, least, 2 * target));
+    latest === undefined || !lives(latest, at)
+      ? tokens
+      : Math.max(0, tokens - Math.max(1, least, 2 * target));
   const kept = tokens - returned;
   const coming = asks.reduce((sum, ask) => sum + ask.want, 0);
   const need = Math.max(Math.min(1, least), least - kept);
   const want = Math.max(need, target - kept - coming);
   return {
-    purse: { ...purse, tokens: kept, asks: [...asks, { id, at, want }] },
+    lease: { ...lease, tokens: kept, asks: [...asks, { id, at, want }] },
     call: {
       want,
       need,
       returned,
-      ...(returned > 0 && lease !== undefined
-        ? { incarnation: lease.answer.incarnation, windowStart: lease.answer.windowStart }
+      ...(returned > 0 && latest !== undefined
+        ? { incarnation: latest.answer.incarnation, windowStart: latest.answer.windowStart }
         : {}),
     },
   };
 }
 
-/** Puts an answer's tokens into the purse. What was left of another window or incarnation counts as spent. */
-export function settleAsk(purse: Purse, id: string, answer: LeaseAnswer, received: Instant): Purse {
-  const ask = purse.asks.find((each) => each.id === id);
-  if (ask === undefined) return purse; // an answer that took too long: its tokens count as spent
-  const rest = { ...purse, asks: purse.asks.filter((each) => each !== ask) };
-  const last = purse.lease;
+/** Puts an answer's tokens into the lease. What was left of another window or incarnation counts as spent. */
+export function settleAsk(
+  lease: IsolateLease,
+  id: string,
+  answer: LeaseAnswer,
+  received: Instant,
+): IsolateLease {
+  const ask = lease.asks.find((each) => each.id === id);
+  if (ask === undefined) return lease; // an answer that took too long: its tokens count as spent
+  const rest = { ...lease, asks: lease.asks.filter((each) => each !== ask) };
+  const last = lease.latest;
   const same =
     last?.answer.windowStart === answer.windowStart && last.answer.incarnation === answer.incarnation;
   // Answers may overtake each other: the newest question has the word, and an older one only adds to the same window.
   if (last !== undefined && ask.at < last.asked)
     return same ? { ...rest, tokens: rest.tokens + answer.granted } : rest;
-  const lease = {
+  const latest = {
     answer,
     asked: ask.at,
     received,
@@ -167,13 +178,13 @@ export function settleAsk(purse: Purse, id: string, answer: LeaseAnswer, receive
       Math.min(received + (answer.denyMilliseconds ?? 0), ask.at + answer.windowMillisecondsLeft),
     ),
   };
-  return { ...rest, lease, tokens: (same ? rest.tokens : 0) + answer.granted };
+  return { ...rest, latest, tokens: (same ? rest.tokens : 0) + answer.granted };
 }
 
 /** Ends a call that failed: whatever it brought back or was granted counts as spent. */
-export const abandonAsk = (purse: Purse, id: string): Purse => ({
-  ...purse,
-  asks: purse.asks.filter((ask) => ask.id !== id),
+export const abandonAsk = (lease: IsolateLease, id: string): IsolateLease => ({
+  ...lease,
+  asks: lease.asks.filter((ask) => ask.id !== id),
 });
 
 /**
@@ -181,24 +192,28 @@ export const abandonAsk = (purse: Purse, id: string): Purse => ({
  * also where the window ends before the lease could live.
  */
 export function spendAnswered(
-  purse: Purse,
+  lease: IsolateLease,
   many: number,
   answer: LeaseAnswer,
   at: Instant,
-): { readonly purse: Purse; readonly outcome: Outcome } {
-  const { lease, tokens } = purse;
-  if (lease === undefined) return { purse, outcome: { kind: "empty" } };
-  if (answer.granted === 0) return { purse, outcome: denied(purse, lease, many, at) };
-  return tokens >= many ? spent(purse, lease, many, at) : { purse, outcome: { kind: "empty" } };
+): { readonly lease: IsolateLease; readonly outcome: Outcome } {
+  const { latest, tokens } = lease;
+  if (latest === undefined) return { lease, outcome: { kind: "empty" } };
+  if (answer.granted === 0) return { lease, outcome: denied(lease, latest, many, at) };
+  return tokens >= many ? spent(lease, latest, many, at) : { lease, outcome: { kind: "empty" } };
 }
 
-const lives = ({ asked, diesAt }: Lease, at: Instant): boolean =>
+const lives = ({ asked, diesAt }: LatestAnswer, at: Instant): boolean =>
   at < diesAt && at >= asked - stepBackMilliseconds;
 
-const underWay = ({ asks }: Purse, at: Instant): readonly Ask[] =>
+const underWay = ({ asks }: IsolateLease, at: Instant): readonly Ask[] =>
   asks.filter((ask) => Math.abs(at - ask.at) < askMilliseconds);
 
-function budgetOf({ policy, tokens }: Purse, { answer, received, diesAt }: Lease, at: Instant): Budget {
+function budgetOf(
+  { policy, tokens }: IsolateLease,
+  { answer, received, diesAt }: LatestAnswer,
+  at: Instant,
+): Budget {
   return {
     policy,
     limit: answer.limit,
@@ -211,23 +226,23 @@ function budgetOf({ policy, tokens }: Purse, { answer, received, diesAt }: Lease
   };
 }
 
-function spent(purse: Purse, lease: Lease, many: number, at: Instant) {
-  const next = { ...purse, tokens: purse.tokens - many };
+function spent(lease: IsolateLease, latest: LatestAnswer, many: number, at: Instant) {
+  const next = { ...lease, tokens: lease.tokens - many };
   return {
-    purse: next,
-    outcome: { kind: "spent" as const, budget: budgetOf(next, lease, at), source: lease.answer },
+    lease: next,
+    outcome: { kind: "spent" as const, budget: budgetOf(next, latest, at), source: latest.answer },
   };
 }
 
-function denied(purse: Purse, lease: Lease, many: number, at: Instant) {
-  const budget = budgetOf(purse, lease, at);
+function denied(lease: IsolateLease, latest: LatestAnswer, many: number, at: Instant) {
+  const budget = budgetOf(lease, latest, at);
   const remaining = Math.min(budget.remaining, many - 1); // whatever it is, it was not enough
   return {
     kind: "denied" as const,
     exhausted: {
       ...budget,
       remaining,
-      reason: reasons[purse.policy],
+      reason: reasons[lease.policy],
       retryAfterSeconds: budget.resetSeconds,
     },
   };

@@ -6,7 +6,7 @@ import { isOfPresentation, refusePresentation, type SearchRefusal } from "#fhir/
 export type AccountingFormat = "json" | "csv" | "html";
 
 /** `Patient/[id]/$disclosures`: who was told what of a patient (45 CFR 164.528). An operation of Phylax's own. */
-export interface AccountingAsked {
+export interface AccountingRequest {
   readonly kind: "disclosures";
   readonly type: "Patient";
   readonly id: string;
@@ -51,7 +51,7 @@ const DAY_MS = 86_400_000;
 export function readAccounting(
   id: string,
   pairs: readonly QueryPair[],
-): Result<AccountingAsked, SearchRefusal> {
+): Result<AccountingRequest, SearchRefusal> {
   const read = new Map<string, string>();
   for (const { name, value } of pairs) {
     if (!names.includes(name) && !isOfPresentation(name)) {
@@ -101,7 +101,7 @@ export function readAccounting(
 
 /** The question as a query, from one time to another, without the form of the answer. */
 export function accountingQuery(
-  { all, forIndividual, summed, recipient, purpose, count }: AccountingAsked,
+  { all, forIndividual, summed, recipient, purpose, count }: AccountingRequest,
   { from, to }: { readonly from: string; readonly to: string },
 ): string {
   const pairs = [

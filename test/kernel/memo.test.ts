@@ -1,9 +1,9 @@
 import { test } from "vitest";
-import { remembered } from "#kernel/remembered";
+import { memo } from "#kernel/memo";
 
-test("what is remembered is made once, and only the newest of it is kept", ({ expect }) => {
+test("what is memo is made once, and only the newest of it is kept", ({ expect }) => {
   const made: string[] = [];
-  const lengthOf = remembered(2, (text) => made.push(text) && text.length);
+  const lengthOf = memo(2, (text) => made.push(text) && text.length);
   expect(["a", "bb", "a", "bb"].map(lengthOf)).toEqual([1, 2, 1, 2]);
   expect(made).toEqual(["a", "bb"]);
   expect(["ccc", "a", "ccc"].map(lengthOf)).toEqual([3, 1, 3]);
@@ -12,7 +12,7 @@ test("what is remembered is made once, and only the newest of it is kept", ({ ex
 
 test("an answer that was thrown is no answer", ({ expect }) => {
   let times = 0;
-  const failing = remembered(2, () => {
+  const failing = memo(2, () => {
     times += 1;
     throw new Error("none");
   });

@@ -3,7 +3,7 @@ import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { isId } from "#fhir/r4/reference";
 
 /** Where below the FHIR base a request points (FHIR R4 http §3.1.0.1.2). */
-export type Place =
+export type Route =
   | { readonly kind: "system" }
   | { readonly kind: "type"; readonly type: ResourceType }
   | { readonly kind: "instance"; readonly type: ResourceType; readonly id: string }
@@ -28,7 +28,7 @@ export type Place =
     }
   | { readonly kind: "metadata" };
 
-export type PlaceRefusal = {
+export type RouteRefusal = {
   readonly reason: "path_unknown" | "resource_type_unknown" | "resource_id_malformed";
 };
 
@@ -37,7 +37,7 @@ const compartments = ["Patient", "Encounter", "RelatedPerson", "Practitioner", "
 export type Compartment = (typeof compartments)[number];
 
 /** Reads raw segments: no percent escape is part of a FHIR path, so one is refused and an encoded slash or dot never decoded. */
-export function readPlace(segments: readonly string[]): Result<Place, PlaceRefusal> {
+export function readRoute(segments: readonly string[]): Result<Route, RouteRefusal> {
   const [first, second, third, fourth, ...more] = segments;
   if (more.length > 0) return err({ reason: "path_unknown" });
   if (first === undefined) return ok({ kind: "system" });
@@ -67,7 +67,7 @@ function readBelow(
   id: string,
   third: string,
   fourth: string | undefined,
-): Result<Place, PlaceRefusal> {
+): Result<Route, RouteRefusal> {
   if (third === "_history") {
     if (fourth === undefined) return ok({ kind: "history", type, id });
     return isId(fourth)

@@ -1,0 +1,73 @@
+import { test } from "vitest";
+import { instant } from "#kernel/clock";
+import type { Spend } from "#limits/ports";
+import { emptyLease } from "#limits/isolate-lease";
+import { IsolateLeases } from "#platform/guard/isolate/isolate-leases";
+
+const at = instant(1_000);
+const of = (client: string, issuer = "https://a.example", key = "main/TREAT"): Spend => ({
+  client,
+  key,
+  policy: "default",
+  many: 1,
+  issuer,
+  quota: { requests: 10, windowSeconds: 60, revision: 1 },
+});
+const nothing = { bookmark: null, pending: [], denied: new Map<string, null>() };
+const full = { ...emptyLease("default", at), tokens: 5 };
+
+test("each quota has a lease of its own, and what was heard belongs to a client and an issuer", ({
+  expect,
+}) => {
+  const leases = new IsolateLeases(() => at);
+  leases.set(of("a"), full);
+  leases.setRevocations(of("a"), { ...nothing, epoch: 3 });
+  expect(leases.of(of("a"))).toBe(full);
+  expect(leases.revocations(of("a", undefined, "main/HPAYMT"))?.epoch).toBe(3);
+  for (const other of [of("b"), of("a", "https://b.example"), of("a", undefined, "main/HPAYMT")])
+    expect(leases.of(other).tokens).toBe(0);
+  for (const other of [of("b"), of("a", "https://b.example")])
+    expect(leases.revocations(other)).toBeUndefined();
+});
+
+test("with more than 2,000 clients the least lately used loses its leases together with what it had heard", ({
+  expect,
+}) => {
+  const leases = new IsolateLeases(() => at);
+  for (let n = 0; n < 2_000; n += 1) {
+    leases.set(of(`${n}`), full);
+    leases.setRevocations(of(`${n}`), { ...nothing, epoch: 1 });
+  }
+  leases.set(of("0"), full);
+  leases.set(of("one more"), full);
+  expect(leases.of(of("1")).tokens).toBe(0);
+  expect(leases.revocations(of("1"))).toBeUndefined();
+  expect(leases.of(of("0")).tokens).toBe(5);
+});
+
+test("a subject's lease is its own, and with more than 10,000 of them the least lately used is pushed out alone", ({
+  expect,
+}) => {
+  const leases = new IsolateLeases(() => at);
+  const subject = (name: string): Spend => ({
+    ...of("a"),
+    policy: "subject",
+    subject: `https://a.example ${name}`,
+  });
+  leases.set(of("a"), full);
+  for (let n = 0; n < 10_000; n += 1) leases.set(subject(`${n}`), { ...full, policy: "subject", tokens: 1 });
+  leases.set(subject("0"), { ...full, policy: "subject", tokens: 2 });
+  leases.set(subject("one more"), full);
+  expect(["0", "1", "2"].map((name) => leases.of(subject(name)).tokens)).toEqual([2, 0, 1]);
+  expect(
+    leases.of({ ...of("b"), policy: "subject", subject: "https://a.example 0" }).tokens,
+    "another client's",
+  ).toBe(0);
+  expect(leases.of(of("a")).tokens).toBe(5);
+});
+
+test("the records of a grant have a lease beside its requests", ({ expect }) => {
+  const leases = new IsolateLeases(() => at);
+  leases.set(of("a"), full);
+  expect(leases.of({ ...of("a"), policy: "records" })).toMatchObject({ policy: "records", tokens: 0 });
+});
