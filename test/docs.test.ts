@@ -1,0 +1,104 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { test } from "vitest";
+
+const root = join(import.meta.dirname, "..");
+const read = (path: string) => readFileSync(join(root, path), "utf8");
+const pages = execFileSync("git", ["ls-files", "*.md"], { cwd: root, encoding: "utf8" })
+  .split("\n")
+  .filter((path) => path !== "" && existsSync(join(root, path)));
+const withoutCode = (text: string) => text.replaceAll(/```[\s\S]*?```/gu, "");
+
+/** The anchors of a page, as GitHub makes them from its headings, and those that it sets itself. */
+function anchorsOf(text: string): Set<string> {
+  const headings = [...withoutCode(text).matchAll(/^#{1,6} +(?<title>.+)$/gmu)].map(({ groups }) =>
+    (groups?.["title"] ?? "")
+      .replaceAll(/\[(?<label>[^\]]*)\]\([^)]*\)/gu, "$<label>")
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\- _]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+  const set = [...text.matchAll(/<a id="(?<id>[^"]+)">/gu)].map(({ groups }) => groups?.["id"] ?? "");
+  return new Set([...headings, ...set]);
+}
+
+test("each link of a page leads to a file and an anchor that exist", ({ expect }) => {
+  const broken: string[] = [];
+  for (const page of pages)
+    for (const { groups } of withoutCode(read(page)).matchAll(/\]\((?<target>[^)\s]+)\)/gu)) {
+      const target = groups?.["target"] ?? "";
+      if (/^[a-z]+:/u.test(target)) continue;
+      const [path = "", anchor] = target.split("#");
+      const file = path === "" ? join(root, page) : resolve(root, dirname(page), path);
+      const leads =
+        existsSync(file) && (anchor === undefined || anchorsOf(readFileSync(file, "utf8")).has(anchor));
+      if (!leads) broken.push(`${page}: ${target}`);
+    }
+  expect(broken).toEqual([]);
+});
+
+test("each source and test that a page names exists", ({ expect }) => {
+  const named =
+    /`(?<path>(?:src|test|sandbox|cli|scripts|workers|policies|bench|examples)\/[\w./-]+\.\w+)`/gu;
+  const missing = pages
+    .filter((page) => page !== "CHANGELOG.md") // it names files of its day
+    .flatMap((page) => [...read(page).matchAll(named)].map(({ groups }) => `${page}: ${groups?.["path"]}`))
+    .filter((line) => !existsSync(join(root, line.slice(line.indexOf(": ") + 2))));
+  expect(missing).toEqual([]);
+});
+
+test("the promises have the numbers P1 to P10 in the README and in docs/architecture.md, each with an anchor", ({
+  expect,
+}) => {
+  const numbers = Array.from({ length: 10 }, (_, i) => `P${i + 1}`);
+  const rows = (text: string) =>
+    [...text.matchAll(/^\| (?:<a id="p\d+"><\/a>)?(?<number>P\d+) /gmu)].map(
+      ({ groups }) => groups?.["number"],
+    );
+  expect(rows(read("README.md"))).toEqual(numbers);
+  expect(rows(read("docs/architecture.md"))).toEqual(numbers);
+  const anchors = anchorsOf(read("docs/architecture.md"));
+  expect(numbers.filter((number) => !anchors.has(number.toLowerCase()))).toEqual([]);
+});
+
+const decisions = readdirSync(join(root, "docs/adr")).filter((name) => /^\d{4}-/u.test(name));
+
+test.for(decisions)("docs/adr/%s has a status and the sections of the template", (name, { expect }) => {
+  const text = read(join("docs/adr", name));
+  expect(text).toMatch(new RegExp(`^# ${Number(name.slice(0, 4))}\\. .+\n\nStatus: `, "u"));
+  expect(/^Status: (?:Accepted, \d{4}-\d\d-\d\d|Superseded by \[ADR \d+\])/mu.test(text)).toBe(true);
+  expect([...text.matchAll(/^## (?<title>.+)$/gmu)].map(({ groups }) => groups?.["title"])).toEqual([
+    "Context",
+    "Decision",
+    "Consequences",
+    "Tests that keep it true",
+  ]);
+});
+
+test("the index of decisions names each with its title, and docs/README.md each page", ({ expect }) => {
+  const index = read("docs/adr/README.md");
+  for (const name of decisions) {
+    const [, title] = /^# \d+\. (.+)$/mu.exec(read(join("docs/adr", name))) ?? [];
+    expect(index).toContain(`[${title}](${name})`);
+  }
+  const map = read("docs/README.md");
+  for (const name of readdirSync(join(root, "docs")).filter((file) => /\.(?:md|json)$/u.test(file)))
+    if (name !== "README.md") expect(map).toContain(`(${name})`);
+});
+
+test("README.md names each client of the demonstration, and docs/starter-policies.md each starter policy", async ({
+  expect,
+}) => {
+  const { demoClients } = await import("../sandbox/demo-clients.ts");
+  const [, section = ""] = read("README.md").split("## The demonstration's clients");
+  const [table = ""] = section.split("\n## ", 1);
+  const inReadme = [...table.matchAll(/^\| `(?<id>[a-z-]+)` +\|/gmu)].map(({ groups }) => groups?.["id"]);
+  expect(inReadme).toEqual(demoClients.map(({ id }) => id));
+  for (const file of readdirSync(join(root, "policies")))
+    expect(read("docs/starter-policies.md")).toContain(`\`${file.replace(".json", "")}\``);
+});
+
+test("no page cites a document that is not in the repository", ({ expect }) => {
+  for (const page of pages) expect(read(page), page).not.toMatch(/DESIGN §|\bDESIGN\.md|CODE-STYLE/u);
+});
