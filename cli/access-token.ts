@@ -13,7 +13,10 @@ export interface TokenRequest {
   readonly resource?: string | undefined;
 }
 
-/** An assertion of RFC 7523 §2.2 for the token endpoint of a development stack: 60 seconds, once. */
+/**
+ * A client assertion (RFC 7523 §2.2) for the token endpoint of a development stack. It is valid for 60
+ * seconds and once.
+ */
 export async function clientAssertion(
   dev: DevFile,
   client: DevClient,
@@ -36,11 +39,12 @@ export async function clientAssertion(
 }
 
 function keyOf({ id, jwk }: DevClient): JWK {
-  if (jwk === null) throw new Error(`${id} has no key of its own`);
+  if (jwk === null)
+    throw new Error(`${id} has no private key in dev.json: choose a client with private_key_jwt`);
   return JSON.parse(readFileSync(jwk, "utf8"));
 }
 
-/** How a client proves itself at the token endpoint: by an assertion, or by nothing but its certificate (RFC 8705 §2.1). */
+/** The client's proof at the token endpoint: an assertion, or its certificate alone (RFC 8705 §2.1). */
 async function proof(dev: DevFile, client: DevClient): Promise<Record<string, string>> {
   switch (client.auth) {
     case "private_key_jwt":
@@ -51,11 +55,14 @@ async function proof(dev: DevFile, client: DevClient): Promise<Record<string, st
     case "tls_client_auth":
       return { client_id: client.id };
     case "external":
-      throw new Error(`${client.id} gets its tokens from ${client.issuer}`);
+      throw new Error(`${client.id} gets its tokens from ${client.issuer}, not from the gateway`);
   }
 }
 
-/** Asks `/oauth/token` by client_credentials: over the client's own certificate, or with a proof of its key, to which the token is bound. */
+/**
+ * Requests a token from `/oauth/token` by client_credentials, over the client's certificate or with a proof
+ * of its key. The token is bound to that certificate or key.
+ */
 export async function requestToken(
   dev: DevFile,
   client: DevClient,
@@ -93,7 +100,10 @@ async function ask(dev: DevFile, client: DevClient, request: TokenRequest, dpop?
   });
 }
 
-/** An access token for a development client: of the built-in issuer, or signed as the sandbox's issuer would. */
+/**
+ * An access token for a development client. The built-in issuer issues it, or this function signs it as the
+ * sandbox's external issuer would.
+ */
 export async function accessToken(
   dev: DevFile,
   client: DevClient,

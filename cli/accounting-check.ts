@@ -15,7 +15,7 @@ import { verifyLog } from "#ledger/verify";
 import { countsText } from "#audit/accounting/page";
 import { accountingShown, type ShownLine } from "./accounting-lines.ts";
 import { onceMoreIfLate } from "./late-checkpoint.ts";
-import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
+import { givenKeys, logOf, Misuse, printFault } from "./ledger-keys.ts";
 import { sentence as wordsOf } from "./ledger-report.ts";
 import { readerAt } from "./reader-at.ts";
 import { keyOfLog } from "./ledger-root.ts";
@@ -25,9 +25,11 @@ export const accountingCheckUsage =
   "phylax accounting check FILE… [--ledger URL|DIR] [--key VKEY]… [--keys DEV.JSON]…";
 
 /**
- * Checks each line of an accounting that was saved (FHIR, CSV or page; each of its pages a file) against the ledger's public keys, offline. Says what each line says
- * by its proof, and what is wrong; that none is missing, no proof shows. With a ledger or an exported folder also that the checkpoint of
- * each proof is in its past: whoever holds the key can sign a second history for one reader. Answers 0 when all of it holds.
+ * Checks each line of a saved accounting (FHIR, CSV or HTML; each page is a file) against the ledger's public
+ * keys, offline. It prints each line as its proof states it, and each error. No proof shows that a line is
+ * missing. With a ledger or an exported folder it also checks that the checkpoint of each proof is in the
+ * ledger's past: the holder of the key can sign a second history for a single reader. Returns 0 when
+ * everything is right.
  */
 export async function accountingCheck(args: readonly string[]): Promise<number> {
   try {
@@ -38,28 +40,31 @@ export async function accountingCheck(args: readonly string[]): Promise<number> 
       options: { key: many, keys: many, ledger: { type: "string" } },
     });
     if (positionals.length === 0)
-      throw new Misuse("a file with an accounting is needed, or the files of its pages");
+      throw new Misuse("name the file of a saved accounting, or the files of all its pages");
     const given = givenKeys(values.key, values.keys);
-    if (given === undefined)
-      throw new Misuse("without a public key (--key or --keys) nothing can be checked");
+    if (given === undefined) throw new Misuse("no public key to check with: give one with --key or --keys");
     const pages = positionals.map((file) => accountingShown(bytesOf(file)));
     if (pages.some(({ isSummed }) => isSummed))
-      throw new Misuse("sums have no proofs: ask without summed=true for the lines they are of");
-    const { good, checkpoints } = tellLines(
+      throw new Misuse("sums have no proofs: request the accounting without summed=true and check its lines");
+    const { good, checkpoints } = printLines(
       pages.flatMap(({ lines }) => lines),
       given.keys,
     );
     if (pages.every(({ isFollowed }) => isFollowed))
-      console.log("more pages follow: the last one is not among these files");
-    const isOne = values.ledger === undefined || (await tellHistory(values.ledger, checkpoints, given.keys));
-    return good && isOne ? 0 : 1;
+      console.log("more pages follow: the last page is not among these files, so save the next pages too");
+    const isInPast =
+      values.ledger === undefined || (await printHistory(values.ledger, checkpoints, given.keys));
+    return good && isInPast ? 0 : 1;
   } catch (fault) {
-    return tellFault(fault, accountingCheckUsage);
+    return printFault(fault, accountingCheckUsage);
   }
 }
 
-/** Whether every line has a proof that holds, and the checkpoints that the proofs lead to. */
-function tellLines(
+/**
+ * Prints the verdict on each line. `good` means that every line has a valid proof; `checkpoints` are those in
+ * the proofs.
+ */
+function printLines(
   lines: readonly ShownLine[],
   keys: readonly Verifier[],
 ): { readonly good: boolean; readonly checkpoints: readonly Checkpoint[] } {
@@ -71,36 +76,36 @@ function tellLines(
     const checked = proof.ok ? checkShown(proof.value, line, keys) : proof;
     const place = proof.ok ? `${proof.value.log}/${proof.value.index}/${proof.value.line}` : "a line";
     const isSecond = good.has(place);
-    const said = checked.ok
+    const verdict = checked.ok
       ? `good: ${sentence(checked.value.says)}`
       : `WRONG: ${checked.error.replaceAll("_", " ")}`;
-    console.log(printable(`${place}: ${isSecond ? "WRONG: shown before" : said}`));
+    console.log(printable(`${place}: ${isSecond ? "WRONG: shown before" : verdict}`));
     if (!checked.ok || isSecond) continue;
     good.set(place, checked.value.says);
     checkpoints.push(checked.value.checkpoint);
   }
   const unproven = lines.filter(({ proof }) => proof === undefined).length;
-  if (unproven > 0) console.log(`${unproven} without a proof: ask for the accounting again`);
+  if (unproven > 0) console.log(`${unproven} without a proof: request the accounting again`);
   const [first, ...further] = good.values();
-  const others = first === undefined ? 0 : further.filter((line) => !sameSubject(line, first)).length;
-  if (others > 0)
+  const different = first === undefined ? 0 : further.filter((line) => !sameSubject(line, first)).length;
+  if (different > 0)
     console.log(
-      `${others} are kept under another record of the patient than the first line is, or are another patient's`,
+      `${different} lines are of another record of the patient than the first line is, or of another patient`,
     );
-  console.log(`${good.size} of ${lines.length} lines are proven; no proof shows that none is missing`);
+  console.log(`${good.size} of ${lines.length} lines are proven; no proof shows that no line is missing`);
   return { good: good.size === lines.length, checkpoints };
 }
 
-/** Whether each log, whole where it is, has these checkpoints in its past. */
-async function tellHistory(
+/** Checks that each log, where it is whole, has these checkpoints in its past. */
+async function printHistory(
   ledger: string,
   checkpoints: readonly Checkpoint[],
   keys: readonly Verifier[],
 ): Promise<boolean> {
-  let isOne = true;
+  let isInPast = true;
   for (const [origin, since] of Map.groupBy(checkpoints, (checkpoint) => checkpoint.origin)) {
     const verifier = keyOfLog(keys, origin.slice(origin.lastIndexOf("/") + 1));
-    if (verifier === undefined) continue; // then no line of it was good
+    if (verifier === undefined) continue; // without the log's key no line was good
     const reader = readerAt(ledger, logOf(verifier));
     const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { since }));
     if (result.ok)
@@ -108,12 +113,12 @@ async function tellHistory(
         `${logOf(verifier)}: the ledger, whole at ${result.value.size} leaves, has the proofs' checkpoints in its past`,
       );
     else console.log(printable(`${logOf(verifier)}: WRONG: ${wordsOf(result.error)}`));
-    isOne &&= result.ok;
+    isInPast &&= result.ok;
   }
-  return isOne;
+  return isInPast;
 }
 
-/** What a line says by its proof, and what stands beside it must say alike. */
+/** The proof states what the line says; the values shown next to the proof must agree with it. */
 function checkShown(
   proof: LineProof,
   { shown, disclosed }: ShownLine,
@@ -132,7 +137,7 @@ function checkShown(
   return alike ? checked : err("shows_something_else_than_it_proves");
 }
 
-/** As words of their own: `TREAT` is not in `ETREAT`. */
+/** Matches whole words: `TREAT` is not in `ETREAT`. */
 function isIn(shown: string, fact: string): boolean {
   for (let at = shown.indexOf(fact); at >= 0; at = shown.indexOf(fact, at + 1)) {
     if (!/[\w.-]$/u.test(shown.slice(0, at)) && !/^[\w.-]/u.test(shown.slice(at + fact.length))) return true;
@@ -152,6 +157,6 @@ function bytesOf(file: string): Uint8Array {
   try {
     return readFileSync(file);
   } catch {
-    throw new Misuse(`${file} cannot be read`);
+    throw new Misuse(`${file} cannot be read: check its name and permissions`);
   }
 }

@@ -1,7 +1,10 @@
 import { nextPage, sumsSentence } from "#audit/accounting/page";
 import { Misuse } from "./ledger-keys.ts";
 
-/** A line as an accounting shows it, whichever of its three forms that has; the proof, in base64, is no part of what it shows. */
+/**
+ * A line as an accounting shows it, in any of the three forms. The proof, in base64, is not part of the text
+ * shown.
+ */
 export interface ShownLine {
   readonly shown: string;
   /** The types and counts, as `Observation 12, Patient 1`. */
@@ -9,16 +12,19 @@ export interface ShownLine {
   readonly proof: string | undefined;
 }
 
-/** One page of an accounting, which may be all of it. */
+/** One page of an accounting. It may be the whole accounting. */
 export interface ShownPage {
   readonly lines: readonly ShownLine[];
-  /** Its entries are sums, which have no proofs. */
+  /** The entries are sums, which have no proofs. */
   readonly isSummed: boolean;
   /** Another page follows. */
   readonly isFollowed: boolean;
 }
 
-/** An accounting that was saved as it came. Throws a Misuse for what is none: that no line is wrong must not be said of it. */
+/**
+ * Parses a saved accounting. Throws a Misuse for any other file, because "no line is wrong" must not be
+ * printed for it.
+ */
 export function accountingShown(bytes: Uint8Array): ShownPage {
   const text = new TextDecoder().decode(bytes); // without the byte order mark of a spreadsheet
   const isSummed = text.includes(sumsSentence);
@@ -28,7 +34,9 @@ export function accountingShown(bytes: Uint8Array): ShownPage {
       ? inPage(text)
       : inTable(text);
   if (page === undefined && !isSummed)
-    throw new Misuse("this is no accounting of disclosures, or not as it came");
+    throw new Misuse(
+      "not an accounting of disclosures, or changed since the gateway answered: save the answer again, unedited",
+    );
   return { lines: [], isFollowed: false, ...page, isSummed };
 }
 
@@ -50,7 +58,7 @@ function inBundle(text: string): Read {
 
 function ofEvent(event: Record<string, unknown>): ShownLine {
   const details = recordsIn(event["entity"]).flatMap((entity) => recordsIn(entity["detail"]));
-  const detail = (type: string) => details.find((one) => one["type"] === type) ?? {};
+  const detail = (type: string) => details.find((candidate) => candidate["type"] === type) ?? {};
   const [proof, disclosed] = [detail("proof")["valueBase64Binary"], detail("disclosed")["valueString"]];
   const shown = JSON.stringify(event, (_, value: unknown) => (value === proof ? undefined : value));
   return {
@@ -64,7 +72,7 @@ function asJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // the parser's message would show what is in it
+    return undefined; // the parser's message would show the content
   }
 }
 
@@ -76,7 +84,9 @@ const recordsIn = (value: unknown): readonly Record<string, unknown>[] =>
 const pageRow =
   /^<th scope="row">[^<]*<\/th>(?<cells>(?:<td>[^<]*<\/td>)+)<td>(?:[^<]*|<details><summary>[^<]*<\/summary><code>(?<proof>[A-Za-z0-9+/=]+)<\/code><\/details>)<\/td><\/tr>$/u;
 
-/** A row of another form could show what nobody looks at: then it is no page of ours. */
+/**
+ * A row of a different form could show content that this parser never checks, so the whole page is rejected.
+ */
 function inPage(text: string): Read {
   if (!text.includes("<h1>Accounting of disclosures</h1>")) return undefined;
   const [, ...rows] = (/<tbody>(.*)<\/tbody>/su.exec(text)?.[1] ?? "").split("<tr>");
@@ -97,7 +107,8 @@ function inTable(text: string): Read {
   const [head = [], ...rows] = cellsOf(text);
   const [disclosedAt, proofAt] = [head.indexOf("disclosed"), head.indexOf("proof")];
   if (head[0] !== "time" || disclosedAt < 0 || proofAt < 0) return undefined;
-  const isWords = (cells: readonly string[]) => cells.slice(1).every((cell) => cell === ""); // alone in their row
+  // a note fills its row alone
+  const isWords = (cells: readonly string[]) => cells.slice(1).every((cell) => cell === "");
   const lines = rows
     .filter((cells) => !isWords(cells))
     .map((cells) => ({
@@ -108,7 +119,10 @@ function inTable(text: string): Read {
   return { lines, isFollowed: rows.some((cells) => isWords(cells) && cells[0]?.startsWith(nextPage)) };
 }
 
-/** RFC 4180, also with the line ends of a file that was saved again; no rows at all of what is not such a table to its end. */
+/**
+ * Parses RFC 4180, also with line ends that a spreadsheet changed. Returns no rows when the text is not a CSV
+ * table to its end.
+ */
 function cellsOf(text: string): readonly (readonly string[])[] {
   const rows: string[][] = [[]];
   let read = 0;

@@ -7,8 +7,9 @@ export const accountingSuspendUsage =
   "phylax accounting suspend FILE [--operator ID [--operator-token FILE]] [--state DIR]";
 
 /**
- * Suspends what an individual is told of disclosures to one recipient (45 CFR 164.528(a)(2)): the file says whose, to whom, from when to
- * when, and what was stated (docs/accounting.md). Answers 0 when it is in force, 2 when it is refused.
+ * Suspends an individual's right to an accounting of disclosures to one recipient (45 CFR 164.528(a)(2)). The
+ * file names the individual, the recipient, the period and the recipient's statement (docs/accounting.md).
+ * Returns 0 when the suspension is in force, 2 when it is refused.
  */
 export async function accountingSuspend(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -22,7 +23,7 @@ export async function accountingSuspend(args: readonly string[]): Promise<number
     return 2;
   }
   if (!existsSync(file)) {
-    console.error(`${file} is not there`);
+    console.error(`${file} does not exist: name the file of the suspension`);
     return 2;
   }
   try {
@@ -35,7 +36,7 @@ export async function accountingSuspend(args: readonly string[]): Promise<number
     console.error(refusalLine(answer));
     return answer.status < 500 ? 2 : 1;
   } catch (fault) {
-    console.error(fault instanceof Error ? fault.message : "not done");
+    console.error(fault instanceof Error ? fault.message : "not suspended");
     return 1;
   }
 }

@@ -14,7 +14,9 @@ const many = { type: "string", multiple: true, default: [] as string[] } as cons
 export const auditorOptions = { key: many, "log-key": many, keys: many, log: many } as const;
 export const auditorUsage = "--key AUDITOR.JWK.JSON… [--log-key VKEY]… [--keys DEV.JSON]… [--log NAME]…";
 
-/** Where the logs are, the public keys that they are checked with, and the private ones that open them. */
+/**
+ * The location of the logs, the public keys that verify them, and the private keys that open their leaves.
+ */
 export interface AuditorSource {
   readonly keys: readonly Verifier[];
   readonly auditors: readonly JWK[];
@@ -23,46 +25,53 @@ export interface AuditorSource {
   readonly readerOf: (log: string) => LogReader;
 }
 
-interface AuditorAsked {
+interface AuditorValues {
   readonly key: readonly string[];
   readonly "log-key": readonly string[];
   readonly keys: readonly string[];
   readonly log: readonly string[];
 }
 
-/** The source that options and a URL or folder name; without either, the development stack's. Throws a Misuse. */
-export async function auditorSource(asked: AuditorAsked, named: string | undefined): Promise<AuditorSource> {
-  if (asked.key.length === 0)
-    throw new Misuse("an auditor's private key is needed (--key): without one no leaf opens");
-  const auditors = asked.key.map(readAuditorKey);
-  const given = givenKeys(asked["log-key"], asked.keys);
+/**
+ * The source that the options and a URL or folder name. Without them, the source is the development stack's
+ * ledger. Throws a Misuse.
+ */
+export async function auditorSource(
+  values: AuditorValues,
+  named: string | undefined,
+): Promise<AuditorSource> {
+  if (values.key.length === 0)
+    throw new Misuse("no auditor's private key: give it with --key, because only that key opens a leaf");
+  const auditors = values.key.map(readAuditorKey);
+  const given = givenKeys(values["log-key"], values.keys);
   const place = named ?? given?.url;
-  if (place === undefined) throw new Misuse("the ledger's URL or an exported folder is needed");
+  if (place === undefined) throw new Misuse("name the ledger's URL or an exported folder");
   const isUrl = /^https?:\/\//.test(place);
   const folder = resolve(place);
   if (!isUrl && statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
-    throw new Misuse(`${place} is neither a URL nor a folder`);
+    throw new Misuse(`${place} is neither a URL nor a folder: name the ledger's URL or an exported folder`);
   const keys = given?.keys ?? (isUrl ? undefined : await ownKeys(folder));
-  if (keys === undefined)
-    throw new Misuse("without a public key (--log-key or --keys) nothing can be checked");
+  if (keys === undefined) throw new Misuse("no public key to check with: give one with --log-key or --keys");
   if (given === undefined)
     console.error("keys: the folder's own, so this shows only that the folder agrees with itself");
-  const unknown = asked.log.find((log) => !keys.some((verifier) => logOf(verifier) === log));
-  if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}`);
+  const unknown = values.log.find((log) => !keys.some((verifier) => logOf(verifier) === log));
+  if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}: give it with --log-key`);
   const readerOf = (log: string): LogReader => (isUrl ? httpLog(place, log) : folderLog(join(folder, log)));
-  return { keys, auditors, only: asked.log, readerOf };
+  return { keys, auditors, only: values.log, readerOf };
 }
 
-/** A private key as a JWK (RFC 7517) that ECDH-ES takes. What is wrong with the file is told without anything that is in it. */
+/** Reads a private key as a JWK (RFC 7517) for ECDH-ES. An error about the file never quotes its content. */
 function readAuditorKey(file: string): JWK {
   let jwk: JWK;
   try {
     jwk = JSON.parse(readFileSync(file, "utf8"));
   } catch {
-    throw new Misuse(`${file} cannot be read as JSON`);
+    throw new Misuse(`${file} cannot be read as JSON: --key takes a file with a JWK`);
   }
   const curves = ["P-256", "P-384", "P-521", "X25519"];
   if (typeof jwk?.d !== "string" || !curves.includes(String(jwk.crv)))
-    throw new Misuse(`${file} is not an auditor's private key`);
+    throw new Misuse(
+      `${file} is not an auditor's private key: a private JWK for P-256, P-384, P-521 or X25519 is needed`,
+    );
   return jwk;
 }

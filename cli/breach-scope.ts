@@ -7,7 +7,7 @@ import { formatReceipt } from "#ledger/receipt";
 import { auditorOptions, auditorSource, auditorUsage } from "./auditor-source.ts";
 import { eventFilter, timeOf } from "./event-filter.ts";
 import { eventsOf, type EventOnRecord } from "./ledger-events.ts";
-import { Misuse, tellFault } from "./ledger-keys.ts";
+import { Misuse, printFault } from "./ledger-keys.ts";
 import { printable } from "./printable.ts";
 import { UnreadList } from "./unread.ts";
 
@@ -15,50 +15,55 @@ export const breachScopeUsage =
   `phylax breach-scope [URL|DIR] --client ID --from TIME --to TIME ${auditorUsage} ` +
   "[--purpose CODE]… [--origin NAME]… [--discovered DATE] [--json]";
 
-/** What of a record is handed on: when, which request, and a receipt for each of its leaves that checks offline. */
+/**
+ * The part of a record that the report hands on: the time, the request, and for each leaf a receipt that
+ * verifies offline.
+ */
 interface Proven {
   readonly at: string;
   readonly request: string;
   readonly receipts: readonly string[];
 }
 
-/** Where a record stands; its event is let go of. */
+/** The position of a record. The event itself is dropped, to save memory. */
 type Place = Pick<EventOnRecord, "log" | "frame" | "leaves"> & Pick<AuditEvent, "at" | "id">;
 
-/** `stateRecord`: number of the record that says the state, among those. */
-type Told = Omit<Affected<Place>, "stateFrom"> & { readonly stateRecord?: number };
+/** `stateRecord` is the index in `stateRecords` of the record that names the State. */
+type AffectedIndividual = Omit<Affected<Place>, "stateFrom"> & { readonly stateRecord?: number };
 
 interface Report extends Omit<BreachScope<Place>, "affected"> {
   readonly client: string;
   readonly from: string;
   readonly to: string;
-  /** Whether every leaf could be opened: else there may be more. */
+  /** Every leaf opened. If false, more individuals may be affected. */
   readonly complete: boolean;
   readonly individuals: number;
-  /** Of whom it is not known in which State they live: each may be counted in any (164.406). */
+  /** Individuals in no known State. Each may count in any State (164.406). */
   readonly undecided: number;
   readonly clocks?: BreachClocks;
-  readonly affected: readonly Told[];
+  readonly affected: readonly AffectedIndividual[];
   readonly records: readonly Proven[];
-  /** By which it is known where the affected live, of whatever client and time. */
+  /** The records that name the affected individuals' States, of any client and time. */
   readonly stateRecords: readonly Proven[];
 }
 
 /**
- * Says whose health information a client got between two times, of which kinds, and who has to be told until when (45 CFR 164.400-414),
- * from a ledger or an exported folder and an auditor's key. Answers 1 when a part of the ledger could not be read: there may be more then.
+ * Lists the individuals of whom a client received health information between two times, the kinds of
+ * information, and the deadlines of the notices (45 CFR 164.400-414). It reads a ledger or an exported folder
+ * with an auditor's key. Returns 1 when a part of the ledger could not be read: more individuals may be
+ * affected then.
  */
 export async function breachScope(args: readonly string[]): Promise<number> {
   try {
-    const one = { type: "string" } as const;
+    const single = { type: "string" } as const;
     const many = { type: "string", multiple: true, default: [] as string[] } as const;
     const options = {
-      client: one,
-      from: one,
-      to: one,
+      client: single,
+      from: single,
+      to: single,
       purpose: many,
       origin: many,
-      discovered: one,
+      discovered: single,
     } as const;
     const { values, positionals } = parseArgs({
       args: [...args],
@@ -66,13 +71,13 @@ export async function breachScope(args: readonly string[]): Promise<number> {
       options: { ...auditorOptions, ...options, json: { type: "boolean", default: false } },
     });
     const { client, from, to, purpose, origin, discovered } = values;
-    if (positionals.length > 1) throw new Misuse("one URL or folder, and nothing more");
+    if (positionals.length > 1) throw new Misuse("name one URL or folder and nothing more");
     if (client === undefined || from === undefined || to === undefined)
-      throw new Misuse("--client, --from and --to are needed");
+      throw new Misuse("name the client and the period: --client, --from and --to");
     const isNamed = eventFilter({ client, from, to });
     const since = discovered === undefined ? undefined : timeOf(discovered, "discovered");
     const source = await auditorSource(values, positionals[0]);
-    const isAsked = (event: AuditEvent): boolean =>
+    const isInScope = (event: AuditEvent): boolean =>
       isNamed(event) &&
       (purpose.length === 0 || (event.why?.purposes ?? []).some((code) => purpose.includes(code))) &&
       (origin.length === 0 || origin.includes(event.what?.origin ?? ""));
@@ -86,7 +91,7 @@ export async function breachScope(args: readonly string[]): Promise<number> {
       const { log, frame, leaves, parts, event } = found;
       const place = { log, frame, leaves, at: event.at, id: event.id };
       tally.locate(event, place);
-      if (!isAsked(event)) continue;
+      if (!isInScope(event)) continue;
       if (leaves.length < parts) unread.addParts(log.name, parts - leaves.length);
       if (tally.add(event, records.length)) records.push(proven(place));
     }
@@ -104,27 +109,27 @@ export async function breachScope(args: readonly string[]): Promise<number> {
       records,
     };
     if (values.json) console.log(printable(JSON.stringify(report)));
-    else tell(report);
+    else print(report);
     for (const line of unread.lines) console.error(line);
     if (unread.count > 0)
       console.error(
-        "INCOMPLETE: what could not be read may tell of more individuals, and of where they live",
+        "INCOMPLETE: the unread leaves may name more individuals and their States; run again with the keys of all auditors",
       );
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
-    return tellFault(fault, breachScopeUsage);
+    return printFault(fault, breachScopeUsage);
   }
 }
 
 function located(affected: readonly Affected<Place>[]): Pick<Report, "affected" | "stateRecords"> {
   const numbers = new Map<Place, number>();
-  const told = affected.map(({ stateFrom, ...one }): Told => {
-    if (stateFrom === undefined) return one;
+  const individuals = affected.map(({ stateFrom, ...individual }): AffectedIndividual => {
+    if (stateFrom === undefined) return individual;
     const stateRecord = numbers.get(stateFrom) ?? numbers.size;
     numbers.set(stateFrom, stateRecord);
-    return { ...one, stateRecord };
+    return { ...individual, stateRecord };
   });
-  return { affected: told, stateRecords: [...numbers.keys()].map(proven) };
+  return { affected: individuals, stateRecords: [...numbers.keys()].map(proven) };
 }
 
 function proven({ log, frame, leaves, at, id }: Place): Proven {
@@ -140,7 +145,7 @@ function proven({ log, frame, leaves, at, id }: Place): Proven {
   return { at: new Date(at).toISOString(), request: id, receipts };
 }
 
-function tell(report: Report): void {
+function print(report: Report): void {
   const {
     client,
     from,
@@ -160,16 +165,18 @@ function tell(report: Report): void {
     `by state of residence: ${countsOf(byState)}`,
     ...(report.undecided > 0
       ? [
-          `${report.undecided} in no State that is known: 164.406 may count each in any, so ask the origin where they live`,
+          `${report.undecided} in no known State: 164.406 may count each in any State, so ask the origin where they live`,
         ]
       : []),
     `disclosed: ${countsOf(disclosed)}`,
     ...(clocks === undefined ? ["clocks: none without --discovered"] : clockLines(clocks)),
-    ...(askedInVain.length > 0 ? [`asked for, nothing found: ${askedInVain.join(", ")}`] : []),
-    ...(askedBeyondReach.length > 0 ? [`asked for beyond its reach: ${askedBeyondReach.join(", ")}`] : []),
+    ...(askedInVain.length > 0 ? [`requested, nothing found: ${askedInVain.join(", ")}`] : []),
+    ...(askedBeyondReach.length > 0
+      ? [`requested outside its row access: ${askedBeyondReach.join(", ")}`]
+      : []),
     ...(unnamed.length > 0
       ? [
-          `disclosed, of no patient that a record names: ${unnamed.join(", ")}: whose these are, ask the origin`,
+          `disclosed, with no patient in the record: ${unnamed.join(", ")}: ask the origin whose records these are`,
         ]
       : []),
     ...(written.length > 0 ? [`concerned by its writes: ${written.join(", ")}`] : []),
@@ -181,9 +188,12 @@ function tell(report: Report): void {
 function clockLines({ discovered, individuals, media, secretary }: BreachClocks): string[] {
   const sure =
     media.states.length === 0
-      ? "no State has more than 500 residents that are known"
+      ? "no State is known to have more than 500 affected residents"
       : media.states.join(", ");
-  const maybe = media.maybe.length === 0 ? "" : `; those in no known State decide: ${media.maybe.join(", ")}`;
+  const maybe =
+    media.maybe.length === 0
+      ? ""
+      : `; depends on the individuals in no known State: ${media.maybe.join(", ")}`;
   return [
     `discovered ${discovered}`,
     `45 CFR 164.404(b): each individual without unreasonable delay, by ${individuals} at the latest`,
@@ -192,11 +202,12 @@ function clockLines({ discovered, individuals, media, secretary }: BreachClocks)
   ];
 }
 
-function affectedLine({ patient, state, first, last, disclosed, policies, withheld, records }: Told): string {
+function affectedLine(individual: AffectedIndividual): string {
+  const { patient, state, first, last, disclosed, policies, withheld, records } = individual;
   const times = [...new Set([first, last])].map((at) => new Date(at).toISOString()).join(" to ");
   const views = policies.length === 0 ? "" : `; policy ${policies.join(", ")}`;
-  const kept = withheld.length === 0 ? "" : `; never: ${withheld.join(", ")}`;
-  return `${patient} (${state}): ${countsOf(disclosed)}; ${times}, ${records.length} records${views}${kept}`;
+  const never = withheld.length === 0 ? "" : `; never: ${withheld.join(", ")}`;
+  return `${patient} (${state}): ${countsOf(disclosed)}; ${times}, ${records.length} records${views}${never}`;
 }
 
 const countsOf = (counts: Counts): string =>

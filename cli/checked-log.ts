@@ -10,7 +10,10 @@ import { hashAtTiles, splitHashes } from "#ledger/tlog/tile";
 import { type Finding, verifyLog } from "#ledger/verify";
 import { logOf } from "./ledger-keys.ts";
 
-/** A log that was checked whole, and what is needed to read it again and to prove what it says: 32 bytes a leaf and a frame. */
+/**
+ * A log that was checked whole, with the hashes needed to read it again and to prove its content: 32 bytes
+ * per leaf and per frame.
+ */
 export class CheckedLog {
   readonly name: string;
   readonly origin: string;
@@ -33,8 +36,8 @@ export class CheckedLog {
   }
 
   /**
-   * Reads the whole log with its public key alone (docs/ledger-format.md §8), which must extend earlier checkpoints of it. Throws only
-   * what the reader throws.
+   * Reads the whole log with its public key alone (docs/ledger-format.md §8). The log must extend the earlier
+   * checkpoints. Throws only when the reader throws.
    */
   static async check(
     reader: LogReader,
@@ -48,23 +51,26 @@ export class CheckedLog {
       : err(verified.error);
   }
 
-  /** The frames that were checked, in their order. Throws when one is not served again as it was. */
+  /** The checked frames, in order. Throws when a frame's bytes have changed since the check. */
   async *frames(): AsyncGenerator<Frame & { readonly hash: Uint8Array }> {
     for (const [number, hash] of this.#frames.entries()) {
       const bytes = await this.#reader.frame(number);
       const frame = bytes !== undefined && sameBytes(frameHash(bytes), hash) ? parseFrame(bytes) : undefined;
-      if (!frame?.ok) throw new Error(`${this.name}: frame/${number} is not what it was a moment ago`);
+      if (!frame?.ok)
+        throw new Error(
+          `${this.name}: frame/${number} has changed since it was checked: run the command again`,
+        );
       yield { ...frame.value, hash };
     }
   }
 
-  /** A C2SP tlog-proof that a leaf of this log is in it: it checks offline, with the log's public key. */
+  /** A C2SP tlog-proof that a leaf is in this log. It verifies offline, with the log's public key. */
   proof(index: number): string {
     return inclusionNote(index, inclusionProof(index, this.size, this.#at), this.checkpoint);
   }
 }
 
-/** Proofs of neighbours share most of their path: each node of a tile is hashed once. */
+/** Caches the hash of each tile node: the proofs of neighbouring leaves share most of their path. */
 function remembered(at: HashAt): HashAt {
   const nodes = new Map<string, Uint8Array>();
   return (level, index) => {
@@ -90,7 +96,8 @@ function remembering(reader: LogReader, seen: Seen): LogReader {
     },
     async tile(level, index, width) {
       const hashes = await reader.tile(level, index, width);
-      if (hashes !== undefined) seen.tiles.set(`${level}/${index}`, hashes); // each once, at the width that the checkpoint's size gives it
+      // Each tile is read once, at the width that the checkpoint's size gives it.
+      if (hashes !== undefined) seen.tiles.set(`${level}/${index}`, hashes);
       return hashes;
     },
     entries: (index, width) => reader.entries(index, width),

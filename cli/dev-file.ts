@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** What `npm start` writes to `<state>/dev.json` when all is up (DESIGN §10). Paths are absolute. */
+/**
+ * The content of `<state>/dev.json`, which `npm start` writes when every worker is up. Paths are absolute.
+ */
 export interface DevFile {
   readonly gateway: string;
   readonly fhir: string;
@@ -17,16 +19,16 @@ export interface DevFile {
   readonly logs: Readonly<Record<string, string>>;
   /** C2SP verifier key of the root log. */
   readonly root: string;
-  /** Name to verifier key of those who cosign it. */
+  /** Name to verifier key of each witness that cosigns the root log. */
   readonly witnesses: Readonly<Record<string, string>>;
   readonly pid: number;
   readonly issuers: readonly DevIssuer[];
-  /** Who can sign in at the first of `issuers`. */
+  /** People who can sign in at the first of `issuers`. */
   readonly users: readonly DevUser[];
   readonly auditors: readonly { readonly key: string }[];
-  /** By certificate alone. */
+  /** Operators who need their certificate alone. */
   readonly operators: readonly DevOperator[];
-  /** Operators who sign in as well. */
+  /** Operators who also sign in. */
   readonly officers: readonly DevOfficer[];
   readonly clients: readonly DevClient[];
 }
@@ -57,7 +59,9 @@ export interface DevOperator {
   readonly key: string;
 }
 
-/** Signs in at one of `issuers`, by `client` and for `ops`, and so gets tokens that are bound to `cert`. */
+/**
+ * An operator who signs in at one of `issuers`, by `client` and for `ops`. The tokens are bound to `cert`.
+ */
 export interface DevOfficer extends DevOperator {
   readonly client: string;
   readonly login: string;
@@ -76,17 +80,20 @@ export interface DevClient {
   readonly id: string;
   readonly kind: string;
   readonly auth: "private_key_jwt" | "tls_client_auth" | "external";
-  /** Whose tokens it brings: the gateway's own, or one of `issuers`. */
+  /** Issuer of its tokens: the gateway itself, or one of `issuers`. */
   readonly issuer: string;
   readonly audience: string;
   readonly cert: string;
   readonly key: string;
-  /** Only of private_key_jwt. */
+  /** Only with private_key_jwt. */
   readonly jwk: string | null;
   readonly scope: string;
   readonly purpose: string;
   readonly purposes: readonly string[];
-  /** Its tokens are bound to a key that it proves with each request (RFC 9449), here `jwk`; its certificate is not registered. */
+  /**
+   * Its tokens are bound to a key that it proves with each request (RFC 9449), here `jwk`. Its certificate is
+   * not registered.
+   */
   readonly dpop: boolean;
   readonly sub: string | null;
   readonly patient: string | null;
@@ -94,21 +101,28 @@ export interface DevClient {
 }
 
 export function readDevFile(state: string): DevFile {
-  const dev: DevFile = JSON.parse(readFileSync(join(state, "dev.json"), "utf8"));
+  const file = join(state, "dev.json");
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    throw new Error(`${file} cannot be read: run npm start, or name its state folder with --state`);
+  }
+  const dev: DevFile = JSON.parse(text);
   return dev;
 }
 
 export function operatorOf(dev: DevFile, id: string | undefined): DevOperator {
   const all: readonly DevOperator[] = [...dev.operators, ...dev.officers];
-  const operator = id === undefined ? all[0] : all.find((one) => one.id === id);
+  const operator = id === undefined ? all[0] : all.find((each) => each.id === id);
   if (operator === undefined)
-    throw new Error(`no such operator; there are: ${all.map((one) => one.id).join(", ")}`);
+    throw new Error(`no operator ${id ?? ""}; choose from: ${all.map((each) => each.id).join(", ")}`);
   return operator;
 }
 
 export function clientOf(dev: DevFile, id: string): DevClient {
-  const client = dev.clients.find((one) => one.id === id);
+  const client = dev.clients.find((each) => each.id === id);
   if (client === undefined)
-    throw new Error(`no such client; there are: ${dev.clients.map((one) => one.id).join(", ")}`);
+    throw new Error(`no client ${id}; choose from: ${dev.clients.map((each) => each.id).join(", ")}`);
   return client;
 }

@@ -3,7 +3,7 @@ import { isPatient } from "#audit/check";
 import { currentReason } from "#audit/renamed-reasons";
 import { Misuse } from "./ledger-keys.ts";
 
-/** Options that choose among events. */
+/** Options that filter events. */
 export const filterOptions = {
   from: { type: "string" },
   to: { type: "string" },
@@ -15,7 +15,7 @@ export const filterOptions = {
 export const filterUsage =
   "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID] [--kind KIND] [--reason CODE]";
 
-export interface FilterAsked {
+export interface FilterValues {
   readonly from?: string | undefined;
   readonly to?: string | undefined;
   readonly patient?: string | undefined;
@@ -25,8 +25,9 @@ export interface FilterAsked {
 }
 
 /**
- * Whether an event is among those that are asked for: by when its request arrived, both times included. A reason may be given by the code
- * that an earlier version recorded; a tally of refusals is asked for by each reason that it counts. Throws a Misuse.
+ * A predicate for the events that the options select, by the time of arrival of the request, both ends
+ * included. `reason` may be a code that an earlier version recorded. A tally of refusals matches each reason
+ * that it counts. Throws a Misuse.
  */
 export function eventFilter({
   from,
@@ -35,29 +36,29 @@ export function eventFilter({
   client,
   kind,
   reason,
-}: FilterAsked): (event: AuditEvent) => boolean {
+}: FilterValues): (event: AuditEvent) => boolean {
   const [first, last] = [
     from === undefined ? 0 : timeOf(from, "from"),
     to === undefined ? Infinity : timeOf(to, "to"),
   ];
-  if (last < first) throw new Misuse("--to is before --from");
+  if (last < first) throw new Misuse("--to is before --from: swap the two times");
   if (patient !== undefined && !isPatient(patient))
     throw new Misuse("--patient is ORIGIN/Patient/ID, as records name patients");
   if (kind !== undefined && !Object.hasOwn(eventKinds, kind))
     throw new Misuse(`--kind is one of ${Object.keys(eventKinds).join(", ")}`);
-  const asked = reason === undefined ? undefined : currentReason(reason);
+  const named = reason === undefined ? undefined : currentReason(reason);
   return (event) =>
     event.at >= first &&
     event.at <= last &&
     (kind === undefined || event.kind === kind) &&
-    (asked === undefined || event.outcome?.reason === asked || Object.hasOwn(event.tally ?? {}, asked)) &&
+    (named === undefined || event.outcome?.reason === named || Object.hasOwn(event.tally ?? {}, named)) &&
     (client === undefined || event.who?.client === client) &&
     (patient === undefined ||
-      event.patients.some((one) => one.patient === patient) ||
+      event.patients.some((concerned) => concerned.patient === patient) ||
       event.asked?.includes(patient) === true);
 }
 
-/** RFC 3339, in ms since 1970. A date alone is its first moment in UTC, or with --to its last. */
+/** Parses RFC 3339 to ms since 1970. A date alone is its first moment in UTC, or with --to its last. */
 export function timeOf(text: string, option: "from" | "to" | "discovered" | "at"): number {
   const isDate = /^\d{4}-\d\d-\d\d$/u.test(text);
   const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)$/u.test(text);

@@ -5,27 +5,31 @@ import type { DevClient, DevFile } from "./dev-file.ts";
 
 const lifetimeSeconds = 300;
 
-interface Wish {
+interface ExternalTokenRequest {
   readonly purpose?: string | undefined;
   readonly scope?: string | undefined;
   readonly resource?: string | undefined;
 }
 
 /**
- * Signs what an external issuer would give a client of a development stack: an RFC 9068 access token, bound to the client's
- * certificate (RFC 8705 §3.1). The purpose is not in it: the registry's entry of the issuer says it.
+ * Signs the token that an external issuer would give a client of a development stack: an RFC 9068 access
+ * token, bound to the client's certificate (RFC 8705 §3.1). The token has no purpose: the registry's entry of
+ * the issuer names it.
  */
 export async function externalToken(
   dev: DevFile,
   client: DevClient,
-  { purpose, scope, resource }: Wish,
+  { purpose, scope, resource }: ExternalTokenRequest,
 ): Promise<string> {
   const issuer = dev.issuers.find(({ iss }) => iss === client.issuer);
-  if (issuer === undefined) throw new Error(`no key of ${client.issuer} is at hand`);
+  if (issuer === undefined)
+    throw new Error(`dev.json has no private key of ${client.issuer}: get the token there`);
   if (client.dpop)
-    throw new Error(`${client.id} gets its tokens when somebody signs in at ${issuer.iss}: docs/sign-in.md`);
+    throw new Error(
+      `${client.id} gets its tokens when a user signs in at ${issuer.iss}: see docs/sign-in.md`,
+    );
   if (purpose !== undefined && purpose !== client.purpose)
-    throw new Error(`tokens of ${issuer.iss} are for ${client.purpose} only`);
+    throw new Error(`tokens of ${issuer.iss} are for ${client.purpose} only: leave --purpose out`);
   const jwk: JWK = JSON.parse(readFileSync(issuer.jwk, "utf8"));
   const { raw } = new X509Certificate(readFileSync(client.cert));
   const now = Math.floor(Date.now() / 1000);

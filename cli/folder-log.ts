@@ -8,7 +8,10 @@ import type { LogExtent } from "#ledger/flush";
 import type { LogReader } from "#ledger/ports";
 import { tilePath } from "#ledger/tlog/tile";
 
-/** One log in a folder, each object a file at its public path. A file that is not there is undefined; one that cannot be an object throws. */
+/**
+ * One log in a folder, each object a file at its public path. An absent file is undefined; a file that cannot
+ * be an object throws.
+ */
 export function folderLog(folder: string): LogReader {
   const object = (path: string): Promise<Uint8Array | undefined> => readObject(join(folder, path));
   return {
@@ -19,19 +22,19 @@ export function folderLog(folder: string): LogReader {
   };
 }
 
-/** The paths in a log's folder that a whole copy of it would not have. */
-export async function strayObjects(folder: string, log: string, reach: LogExtent): Promise<string[]> {
+/** The paths in a log's folder that a whole copy of the log would not have. */
+export async function strayObjects(folder: string, log: string, extent: LogExtent): Promise<string[]> {
   const stray: string[] = [];
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (entry.isDirectory()) continue;
     const path = relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/");
     const address = readAddress(`/${log}/${path}`);
-    if (!entry.isFile() || !address.ok || !isInLog(address.value, reach)) stray.push(path);
+    if (!entry.isFile() || !address.ok || !isInLog(address.value, extent)) stray.push(path);
   }
   return stray.sort();
 }
 
-/** The bytes of a regular file of at most the longest frame's length; a symbolic link is none. */
+/** The bytes of a regular file no longer than the longest frame. A symbolic link is refused. */
 export async function readObject(path: string): Promise<Uint8Array | undefined> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (fault: unknown) => {
@@ -42,7 +45,8 @@ export async function readObject(path: string): Promise<Uint8Array | undefined> 
   if (file === undefined) return undefined;
   try {
     const about = await file.stat();
-    if (!about.isFile() || about.size > FRAME_BYTES_MAX) throw new Error(`${path} is not an object of a log`);
+    if (!about.isFile() || about.size > FRAME_BYTES_MAX)
+      throw new Error(`${path} is not an object of a log: it is no regular file, or too large`);
     return new Uint8Array(await file.readFile());
   } finally {
     await file.close();

@@ -5,9 +5,12 @@ import { tilePath } from "#ledger/tlog/tile";
 
 const PATIENCE_MS = 30_000;
 const WAIT_SECONDS_MAX = 120;
-const WAITS_MAX = 20; // then somebody else in this network reads all the time
+const WAITS_MAX = 20; // after that, another client in this network reads all the time
 
-/** One log of a ledger over HTTP. An object that is not there is undefined; anything else that goes wrong throws, naming the address. */
+/**
+ * One log of a ledger over HTTP. An absent object is undefined; every other failure throws and names the
+ * address.
+ */
 export function httpLog(base: string, log: string): LogReader {
   const root = `${base.replace(/\/+$/, "")}/${log}`;
   const object = (path: string): Promise<Uint8Array | undefined> => read(`${root}/${path}`);
@@ -19,12 +22,17 @@ export function httpLog(base: string, log: string): LogReader {
   };
 }
 
-/** A ledger turns a network away that reads too much at once: a long log is read on when the ledger says. */
+/**
+ * The ledger answers 429 to a network that reads too much at once. This reader waits as long as the answer
+ * says, then goes on.
+ */
 async function patiently(url: string): Promise<Response> {
   for (let waits = 0; ; waits++) {
     const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS) }).catch(
       (fault: unknown) => {
-        throw new Error(`${url} cannot be reached`, { cause: fault });
+        throw new Error(`${url} cannot be reached: check that the ledger runs and its address`, {
+          cause: fault,
+        });
       },
     );
     const seconds = Number(response.headers.get("retry-after") ?? "");
@@ -50,7 +58,7 @@ async function read(url: string): Promise<Uint8Array | undefined> {
   const parts: Uint8Array[] = [];
   let length = 0;
   for await (const part of response.body) {
-    length += part.length; // nothing that a log serves is longer than the longest frame
+    length += part.length; // no object that a log serves is longer than the longest frame
     if (length > FRAME_BYTES_MAX) throw new Error(`${url} answered more than ${FRAME_BYTES_MAX} bytes`);
     parts.push(part);
   }

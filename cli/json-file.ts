@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { err, ok, type Result } from "#kernel/result";
 
-/** What a file holds as JSON, or why it holds none; its words are not repeated. */
+/** Reads a file as JSON. The error says why the file could not be read and never quotes its content. */
 export function readJsonFile(file: string): Result<unknown, string> {
   let text: string;
   try {
@@ -12,6 +12,6 @@ export function readJsonFile(file: string): Result<unknown, string> {
   try {
     return ok(JSON.parse(text));
   } catch {
-    return err("is no JSON");
+    return err("is not JSON");
   }
 }

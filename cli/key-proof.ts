@@ -1,17 +1,17 @@
 import { createHash, randomUUID } from "node:crypto";
 import { importJWK, SignJWT, type JWK } from "jose";
 
-/** What a proof is for. */
+/** The request that a proof is for. */
 export interface Proven {
   readonly url: string;
   readonly method: string;
   /** `DPoP-Nonce` of the gateway's last answer. */
   readonly nonce?: string | undefined;
-  /** The access token that it comes with. */
+  /** The access token that is sent with the proof. */
   readonly token?: string | undefined;
 }
 
-/** A DPoP proof (RFC 9449 §4.2) by a private key that says its `alg`. */
+/** A DPoP proof (RFC 9449 §4.2), signed with a private key that names its `alg`. */
 export async function keyProof(key: JWK, { url, method, nonce, token }: Proven): Promise<string> {
   const { origin, pathname } = new URL(url);
   const { kty = "", crv, x, y } = key;

@@ -2,15 +2,24 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Result } from "#kernel/result";
 import type { Finding } from "#ledger/verify";
 
-/** A checkpoint is signed at most once a second and may be cached for one: a receipt, a proof or the root log can be this much ahead of it. */
+/**
+ * A checkpoint is signed at most once a second and may be cached for a second. A receipt, a proof or the root
+ * log can be ahead of it by this much.
+ */
 export const CHECKPOINT_LAG_MS = 2200;
 
-/** A log's checkpoint that has not reached a receipt's leaf, or a checkpoint that a proof or the root log has. */
+/**
+ * The log's checkpoint does not include yet the leaf of a receipt, or a checkpoint in a proof or in the root
+ * log.
+ */
 const isLate = ({ object, problem }: Finding): boolean =>
   object === "checkpoint" &&
   (problem.startsWith("does not reach the receipt") || problem.startsWith("is behind an earlier checkpoint"));
 
-/** Checks a log, and once more where only its checkpoint was late: a running ledger's next checkpoint has what this one lacks. */
+/**
+ * Checks a log. If only its checkpoint was late, checks it once more: a running ledger's next checkpoint
+ * includes the missing leaf.
+ */
 export async function onceMoreIfLate<T>(
   check: () => Promise<Result<T, Finding>>,
 ): Promise<Result<T, Finding>> {

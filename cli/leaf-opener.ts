@@ -9,16 +9,22 @@ import { linesRoot } from "#ledger/leaf/lines";
 import { isCommittedKey, openLeaf } from "#ledger/leaf/seal";
 import { type AuditorSecrets, unwrapForAuditor } from "#platform/ledger/object/log/key-wrap";
 
-/** Why a sealed leaf says nothing to the reader. All but the first mean that whoever wrote the log did not keep to its format. */
+/**
+ * The reason why a sealed leaf cannot be read. Each reason but the first means that the log's writer violated
+ * the format.
+ */
 export type Unopened =
   | "its key is not wrapped to this auditor"
   | "its key is not the committed one"
   | "it does not open with its key"
-  | "it holds no record"
+  | "it contains no record"
   | "its record is of a later version"
   | "its accounting lines are not the committed ones";
 
-/** Opens the leaves of one log, which come in their order and checked (verifyLog), with auditors' private keys. */
+/**
+ * Opens the leaves of one log with auditors' private keys. The leaves must come in order and verified
+ * (verifyLog).
+ */
 export class LeafOpener {
   readonly #origin: string;
   readonly #auditors: readonly JWK[];
@@ -29,7 +35,10 @@ export class LeafOpener {
     this.#auditors = auditors;
   }
 
-  /** The record of a sealed leaf, its accounting lines checked against what the leaf committed to; undefined for a leaf in the clear. */
+  /**
+   * The record of a sealed leaf, with its accounting lines checked against the leaf's commitment. Undefined
+   * for an unsealed leaf.
+   */
   async open(leaf: Leaf): Promise<Result<AuditRecord, Unopened> | undefined> {
     switch (leaf.kind) {
       case leafKinds.sealed:
@@ -43,7 +52,7 @@ export class LeafOpener {
     }
   }
 
-  /** AES-GCM does not commit to its key: one that is not the committed one opens nothing here. */
+  /** AES-GCM does not commit to its key, so a key other than the committed key is refused here. */
   async #unwrap({ body, keyEpoch }: Leaf): Promise<Result<AuditorSecrets, Unopened>> {
     const epoch = readKeyEpoch(body);
     if (epoch === undefined) return err("its key is not wrapped to this auditor");
@@ -67,7 +76,7 @@ function openRecord(
   if (!plaintext.ok) return err("it does not open with its key");
   const record = decodeRecord(plaintext.value);
   if (!record.ok)
-    return err(record.error === "bad_record" ? "it holds no record" : "its record is of a later version");
+    return err(record.error === "bad_record" ? "it contains no record" : "its record is of a later version");
   const { event, seed } = record.value;
   if (event.kind !== "disclosure" || event.patients.length === 0) return record;
   const committed =

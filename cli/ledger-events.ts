@@ -18,19 +18,22 @@ import { logOf } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
 import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
 
-/** An event as it stands in a log: `leaves` are those of its records, and fewer than `parts` when not all of them could be opened. */
+/**
+ * An event as a log records it. `leaves` are the leaves of its records, fewer than `parts` when some could
+ * not be opened.
+ */
 export interface EventOnRecord {
   readonly log: CheckedLog;
   readonly frame: { readonly number: number; readonly hash: Uint8Array };
   readonly leaves: readonly { readonly index: number; readonly hash: Uint8Array }[];
   readonly parts: number;
-  /** With the reasons as this version names them. */
+  /** The event, with its reasons under their current names. */
   readonly event: AuditEvent;
-  /** Keys of its records that this version does not know. */
+  /** Record keys that this version does not know. */
   readonly unknownKeys: readonly number[];
 }
 
-/** What could not be read: a log whose check failed, or a leaf that did not open. */
+/** A part of the ledger that could not be read: a log that failed its check, or a leaf that did not open. */
 export type Unread = { readonly log: string; readonly wrong: string } | UnopenedLeaf;
 
 interface UnopenedLeaf {
@@ -48,9 +51,10 @@ interface Found {
 }
 
 /**
- * Every event of every log, log by log, in the order of its records. A log is checked whole before anything of it is given; one that is
- * wrong gives nothing but that. With the root log's key its word is taken for which logs there are and what they must extend. The same
- * event recorded twice, after an answer was lost, comes once; two that differ are two, whatever they are called.
+ * Every event of every log, log by log, in the order of the records. A log is checked whole before any of its
+ * events is yielded; a log that fails yields only the failure. With the root log's key, the root log decides
+ * which logs exist and which checkpoints they must extend. An event that was recorded twice, after a lost
+ * answer, is yielded once. Two events that differ are both yielded, even under the same id.
  */
 export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRecord | Unread> {
   const seen = new Set<string>();
@@ -74,44 +78,47 @@ export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRe
       const last = parts.at(-1);
       if (last !== undefined && isNextPart(last.record, found.record)) parts.push(found);
       else {
-        yield* once(seen, log, parts);
+        yield* firstCopy(seen, log, parts);
         parts = [found];
       }
     }
-    yield* once(seen, log, parts);
+    yield* firstCopy(seen, log, parts);
   }
 }
 
-/** The logs to read, with the checkpoints that the root log has of each; those that may be gone, and are, are left out. */
+/**
+ * The logs to read, each with its checkpoints in the root log. Logs that may be deleted, and are absent, are
+ * left out.
+ */
 async function logsOf({ keys, only, readerOf }: AuditorSource) {
-  const isAsked = (verifier: Verifier): boolean => only.length === 0 || only.includes(logOf(verifier));
-  const logs = keys.filter((key) => logOf(key) !== ROOT_LOG && isAsked(key));
+  const isSelected = (verifier: Verifier): boolean => only.length === 0 || only.includes(logOf(verifier));
+  const logs = keys.filter((key) => logOf(key) !== ROOT_LOG && isSelected(key));
   const root = rootKeyOf(keys);
   if (root === undefined) return { logs: logs.map((verifier) => ({ verifier, since: [] })) };
   const leaves = new RootLeaves(root);
   const result = await verifyLog(readerOf(ROOT_LOG), root, {}, leaves);
   if (!result.ok)
     return { wrong: sentence(result.error), logs: logs.map((verifier) => ({ verifier, since: [] })) };
-  const there = [];
-  for (const verifier of keysWithRoot(logs, root, leaves).filter(isAsked)) {
+  const present = [];
+  for (const verifier of keysWithRoot(logs, root, leaves).filter(isSelected)) {
     const name = logOf(verifier);
     if (
       mayBeDeleted(name, leaves.seconds, Date.now() / 1000) &&
       (await readerOf(name).checkpoint()) === undefined
     ) {
-      console.error(`${name}: removed, as it may be six years after its half-year: what it had is not read`);
+      console.error(`${name}: deleted, six years after its half-year had ended: its events are not read`);
       continue;
     }
-    there.push({ verifier, since: leaves.seen.get(name) ?? [] });
+    present.push({ verifier, since: leaves.seen.get(name) ?? [] });
   }
-  return { logs: there };
+  return { logs: present };
 }
 
 async function* recordsOf(log: CheckedLog, opener: LeafOpener): AsyncGenerator<Found | UnopenedLeaf> {
   for await (const { number, hash, first, leaves } of log.frames()) {
     for (const [i, bytes] of leaves.entries()) {
       const leaf = parseLeaf(bytes);
-      if (!leaf.ok) throw new Error(`${log.name}: a checked leaf is none`); // verifyLog parsed it
+      if (!leaf.ok) throw new Error(`${log.name}: a verified leaf cannot be parsed`); // verifyLog parsed it
       const [record, index] = [await opener.open(leaf.value), first + i];
       if (record === undefined) continue;
       if (record.ok) yield { frame: { number, hash }, index, hash: leafHash(bytes), record: record.value };
@@ -120,17 +127,18 @@ async function* recordsOf(log: CheckedLog, opener: LeafOpener): AsyncGenerator<F
   }
 }
 
-function* once(seen: Set<string>, log: CheckedLog, found: readonly Found[]): Generator<EventOnRecord> {
+function* firstCopy(seen: Set<string>, log: CheckedLog, found: readonly Found[]): Generator<EventOnRecord> {
   const [first] = found;
   if (first === undefined) return;
   const { record, frame } = first;
-  const event = rejoin(found.map((one) => one.record));
-  // By what it says: another event under the same id and step must not hide this one. The first part is part of it: a later one alone is
-  // what is left of an event whose first leaf did not open.
+  const event = rejoin(found.map((part) => part.record));
+  // The digest covers the content, so another event under the same id and step cannot hide this event. It
+  // includes the number of the first part: a later part alone is the rest of an event whose first leaf did
+  // not open.
   const digest = toBase64(sha256(utf8(JSON.stringify([record.part, event]))));
   if (seen.has(digest)) return;
   seen.add(digest);
   const leaves = found.map(({ index, hash }) => ({ index, hash }));
-  const unknownKeys = [...new Set(found.flatMap((one) => [...one.record.unknown.keys()]))];
+  const unknownKeys = [...new Set(found.flatMap((part) => [...part.record.unknown.keys()]))];
   yield { log, frame, leaves, parts: record.parts, event: withCurrentReasons(event), unknownKeys };
 }

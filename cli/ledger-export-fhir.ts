@@ -5,7 +5,7 @@ import { auditEventsOf } from "#audit/balp/audit-event";
 import { auditorOptions, auditorSource, auditorUsage } from "./auditor-source.ts";
 import { eventFilter, filterOptions, filterUsage } from "./event-filter.ts";
 import { eventsOf, type EventOnRecord } from "./ledger-events.ts";
-import { Misuse, tellFault } from "./ledger-keys.ts";
+import { Misuse, printFault } from "./ledger-keys.ts";
 import { UnreadList } from "./unread.ts";
 
 export const ledgerExportFhirUsage = `phylax ledger export --fhir DIR [URL|DIR] ${auditorUsage} ${filterUsage} [--server URL]`;
@@ -13,8 +13,9 @@ export const ledgerExportFhirUsage = `phylax ledger export --fhir DIR [URL|DIR] 
 const fileName = "AuditEvent.ndjson";
 
 /**
- * Opens the leaves of each log with an auditor's key and writes the events as AuditEvents after IHE BALP, one a line (FHIR Bulk Data's
- * NDJSON), to a new file in the folder. What could not be opened is told on standard error, and then the answer is 1.
+ * Opens the leaves of each log with an auditor's key and writes the events as AuditEvents after IHE BALP, one
+ * per line (FHIR Bulk Data's NDJSON), to a new file in the folder. Leaves that could not be opened are
+ * reported on standard error; the exit code is 1 then.
  */
 export async function ledgerExportFhir(args: readonly string[]): Promise<number> {
   try {
@@ -22,22 +23,24 @@ export async function ledgerExportFhir(args: readonly string[]): Promise<number>
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
     const [folder, named, ...more] = positionals;
     if (folder === undefined || more.length > 0)
-      throw new Misuse("a folder to write to is needed, then a URL or a folder to read, and nothing more");
+      throw new Misuse(
+        "name the folder to write to, then the ledger's URL or an exported folder to read, and nothing more",
+      );
     if (values.server !== undefined && !/^https?:\/\/\S+$/u.test(values.server))
-      throw new Misuse("--server is a URL");
-    const isAsked = eventFilter(values);
+      throw new Misuse("--server takes the URL of the FHIR server that the events name");
+    const isSelected = eventFilter(values);
     const source = await auditorSource(values, named);
     const path = join(resolve(folder), fileName);
     await mkdir(resolve(folder), { recursive: true });
     const file = await open(path, "wx", 0o600).catch(() => {
-      throw new Misuse(`${path} is there already, or cannot be written`);
+      throw new Misuse(`${path} exists already or cannot be written: choose another folder`);
     });
     const unread = new UnreadList();
     let written = 0;
     try {
       for await (const found of eventsOf(source)) {
         if (!("event" in found)) unread.add(found);
-        else if (isAsked(found.event)) {
+        else if (isSelected(found.event)) {
           const resources = asAuditEvents(found, values.server);
           await file.write(resources.map((resource) => `${JSON.stringify(resource)}\n`).join(""));
           written += resources.length;
@@ -51,7 +54,7 @@ export async function ledgerExportFhir(args: readonly string[]): Promise<number>
     for (const line of unread.lines) console.error(line);
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
-    return tellFault(fault, ledgerExportFhirUsage);
+    return printFault(fault, ledgerExportFhirUsage);
   }
 }
 

@@ -10,7 +10,7 @@ import { tilePath } from "#ledger/tlog/tile";
 import { type LeafRules, verifyLog } from "#ledger/verify";
 import { httpLog } from "./http-log.ts";
 import { keysFile, keysText, verifyFolder } from "./ledger-folder.ts";
-import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
+import { givenKeys, logOf, Misuse, printFault } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
 import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
 import { CHECKPOINT_LAG_MS } from "./late-checkpoint.ts";
@@ -18,14 +18,15 @@ import { CHECKPOINT_LAG_MS } from "./late-checkpoint.ts";
 export const ledgerExportUsage = "phylax ledger export DIR [URL] [--key VKEY]… [--keys DEV.JSON]…";
 
 /**
- * Writes each log whose key is known to a folder, checked object by object on its way and once more from the disk. Checkpoints come
- * last: a folder without one is nobody's export. What a failed export wrote is removed.
+ * Writes each log of a known key to a folder. Each object is checked on its way and once more from the disk.
+ * Checkpoints are written last: a folder without a checkpoint is not an export. A failed export removes the
+ * files it wrote.
  */
 export async function ledgerExport(args: readonly string[]): Promise<number> {
   try {
     const { folder, url, keys } = readRequest(args);
     await mkdir(folder, { recursive: true });
-    if ((await readdir(folder)).length > 0) throw new Misuse(`${folder} is not empty`);
+    if ((await readdir(folder)).length > 0) throw new Misuse(`${folder} is not empty: choose a new folder`);
     const written = new Set([keysFile]);
     try {
       await write(folder, url, keys, written);
@@ -35,7 +36,7 @@ export async function ledgerExport(args: readonly string[]): Promise<number> {
       throw fault;
     }
   } catch (fault) {
-    return tellFault(fault, ledgerExportUsage);
+    return printFault(fault, ledgerExportUsage);
   }
 }
 
@@ -53,7 +54,8 @@ async function write(
     const result = await verifyLog(reader, verifier, {}, rules);
     if (!result.ok) throw new Error(`${log}: WRONG: ${sentence(result.error)}`);
   };
-  // The root log first: every log, copied after it, has at least what stands there. A log's checkpoint may be a second old, and cached for one.
+  // The root log is copied first: every log, copied after it, has at least the leaves that it records. A
+  // log's checkpoint may be a second old, and cached for another second.
   const root = rootKeyOf(given);
   const leaves = root && new RootLeaves(root);
   if (root !== undefined) {
@@ -61,7 +63,7 @@ async function write(
     await wait(CHECKPOINT_LAG_MS);
   }
   const named = root === undefined || leaves === undefined ? given : keysWithRoot(given, root, leaves);
-  const keys = leaves === undefined ? named : await stillThere(url, named, leaves);
+  const keys = leaves === undefined ? named : await withoutDeleted(url, named, leaves);
   for (const verifier of keys) if (verifier !== root) await copy(verifier);
   for (const [log, note] of checkpoints) await writeObject(join(folder, log, "checkpoint"), note);
   await writeObject(join(folder, keysFile), keysText(keys));
@@ -73,21 +75,25 @@ async function write(
   }
 }
 
-/** Without the logs that were removed after their six years, and of which only the root log tells. */
-async function stillThere(url: string, keys: readonly Verifier[], leaves: RootLeaves): Promise<Verifier[]> {
-  const there: Verifier[] = [];
+/** Leaves out the logs that were deleted after their six years; only the root log records them. */
+async function withoutDeleted(
+  url: string,
+  keys: readonly Verifier[],
+  leaves: RootLeaves,
+): Promise<Verifier[]> {
+  const present: Verifier[] = [];
   for (const key of keys) {
     const log = logOf(key);
     if (
       !mayBeDeleted(log, leaves.seconds, Date.now() / 1000) ||
       (await httpLog(url, log).checkpoint()) !== undefined
     )
-      there.push(key);
+      present.push(key);
   }
-  return there;
+  return present;
 }
 
-/** A reader that leaves a copy of each object it read in the folder, and of the checkpoint with the caller. */
+/** A reader that writes a copy of each object to the folder, and passes the checkpoint to the caller. */
 function copying(reader: LogReader, folder: string, keep: (checkpoint: Uint8Array) => void): LogReader {
   const copied = async (path: string, bytes: Uint8Array | undefined): Promise<Uint8Array | undefined> => {
     if (bytes !== undefined) await writeObject(join(folder, path), bytes);
@@ -127,8 +133,8 @@ function readRequest(args: readonly string[]): {
   const [folder, named, ...more] = positionals;
   const url = named ?? given?.url;
   if (folder === undefined || more.length > 0 || url === undefined || !/^https?:\/\//.test(url)) {
-    throw new Misuse("a folder is needed, and the ledger's URL when no dev.json has it, and nothing more");
+    throw new Misuse("name a folder, then the ledger's URL unless a dev.json has it, and nothing more");
   }
-  if (given === undefined) throw new Misuse("without a public key (--key or --keys) nothing can be checked");
+  if (given === undefined) throw new Misuse("no public key to check with: give one with --key or --keys");
   return { folder: resolve(folder), url, keys: given.keys };
 }

@@ -6,18 +6,19 @@ import { ROOT_LOG } from "#ledger/root-log";
 import { parseVerifierKey, verifierKey, type Verifier } from "#ledger/tlog/signed-note";
 import { printable } from "./printable.ts";
 
-/** A command that was called in a way that means nothing. */
+/** A wrong call of a command. */
 export class Misuse extends Error {}
 
-/** Exit code of a command's fault, after telling it: 2 for a misuse, 1 for all else. */
-export function tellFault(fault: unknown, usage: string): 1 | 2 {
-  const misuse = fault instanceof Misuse || (fault instanceof TypeError && "code" in fault); // parseArgs throws a TypeError with a code
+/** Prints a command's fault and returns its exit code: 2 for a misuse, 1 for every other fault. */
+export function printFault(fault: unknown, usage: string): 1 | 2 {
+  // parseArgs throws a TypeError with a code
+  const misuse = fault instanceof Misuse || (fault instanceof TypeError && "code" in fault);
   console.error(printable(fault instanceof Error ? fault.message : String(fault)));
   if (misuse) console.error(`usage: ${usage}`);
   return misuse ? 2 : 1;
 }
 
-/** Keys from outside the ledger, and where it is served, when one of the files says so. */
+/** Keys from outside the ledger, and the ledger's address when a file has it. */
 export interface GivenKeys {
   readonly from: string;
   readonly keys: readonly Verifier[];
@@ -26,21 +27,23 @@ export interface GivenKeys {
 }
 
 /**
- * The keys that `--key` and `--keys` give; without either those of the development stack below the current folder (npm changes that
- * folder and leaves the first one in INIT_CWD). Undefined when there are none at all.
+ * The keys of `--key` and `--keys`. Without these options, the keys of the development stack below the
+ * current folder (npm changes that folder and leaves the first in INIT_CWD). Undefined when there are no
+ * keys.
  */
 export function givenKeys(key: readonly string[], files: readonly string[]): GivenKeys | undefined {
   const folders = [process.env["INIT_CWD"], process.cwd()].filter((folder) => folder !== undefined);
-  const standing = folders
+  const devFile = folders
     .map((folder) => join(folder, ".phylax", "dev.json"))
     .find((file) => existsSync(file));
-  const read = key.length + files.length > 0 ? files : [standing].filter((file) => file !== undefined);
+  const read = key.length + files.length > 0 ? files : [devFile].filter((file) => file !== undefined);
   const found = read.map(readKeyFile);
   const keys = [...key.map(readKey), ...found.flatMap((file) => file.keys)];
-  // Asked to check with somebody's keys, a check with other ones must not pass for it.
-  if (keys.length === 0 && files.length > 0) throw new Misuse(`${files.join(", ")} has no key`);
+  // A check with different keys must not pass for a check with the keys that the options name.
+  if (keys.length === 0 && files.length > 0)
+    throw new Misuse(`${files.join(", ")} has no key: name a dev.json with "logs"`);
   if (keys.length === 0) return undefined;
-  const url = found.map((file) => file.url).find((one) => one !== undefined);
+  const url = found.map((file) => file.url).find((address) => address !== undefined);
   const witnesses = found.flatMap((file) => file.witnesses);
   return {
     from: [...key.map(() => "--key"), ...read].join(", "),
@@ -50,7 +53,10 @@ export function givenKeys(key: readonly string[], files: readonly string[]): Giv
   };
 }
 
-/** The key of a log or of the root log. Its name becomes that of a folder, which a failed export removes: a name like `..` is none. */
+/**
+ * The key of a log or of the root log. Its name becomes a folder's name, which a failed export deletes, so a
+ * name like `..` is refused.
+ */
 export function parseLogKey(text: string): Verifier | undefined {
   const key = parseVerifierKey(text);
   return key.ok && (parseLogName(logOf(key.value)) !== undefined || logOf(key.value) === ROOT_LOG)
@@ -58,10 +64,10 @@ export function parseLogKey(text: string): Verifier | undefined {
     : undefined;
 }
 
-/** The key of a witness, whose cosignature the root log's checkpoint must have. */
+/** The key of a witness. The root log's checkpoint must have its cosignature. */
 export function readWitnessKey(text: string): Verifier {
   const key = parseWitnessKey(text);
-  if (!key.ok) throw new Misuse(`not the verifier key of a witness: ${text}`);
+  if (!key.ok) throw new Misuse(`not the verifier key of a witness, as "name+hash+key": ${text}`);
   return key.value;
 }
 
@@ -71,7 +77,7 @@ export const keyText = ({ name, publicKey }: Verifier): string => verifierKey(na
 
 function readKey(text: string): Verifier {
   const key = parseLogKey(text);
-  if (key === undefined) throw new Misuse(`not the verifier key of a log: ${text}`);
+  if (key === undefined) throw new Misuse(`not the verifier key of a log, as "name+hash+key": ${text}`);
   return key;
 }
 
@@ -81,17 +87,20 @@ interface KeyFile {
   readonly url: string | undefined;
 }
 
-/** Of a dev.json (DESIGN §10) `logs`: log name to verifier key; `root` and `witnesses`, if they are there; `ledger`: where, not what to trust. */
+/**
+ * Reads a dev.json: `logs` (log name to verifier key), `root` and `witnesses` if present, and `ledger`, which
+ * is an address and not a reason to trust.
+ */
 function readKeyFile(file: string): KeyFile {
   const { logs, root, witnesses = {}, ledger } = readJson(file);
-  if (logs === undefined) throw new Misuse(`${file} has no logs`);
+  if (logs === undefined) throw new Misuse(`${file} has no "logs": name a dev.json`);
   const named: [string, unknown][] = Object.entries({
     ...logs,
     ...(root === undefined ? {} : { [ROOT_LOG]: root }),
   });
   const keys = named.map(([log, text]) => {
     const key = readKey(String(text));
-    if (logOf(key) !== log) throw new Misuse(`${file}: the key of ${log} is another log's`);
+    if (logOf(key) !== log) throw new Misuse(`${file}: the key of ${log} belongs to another log`);
     return key;
   });
   return {
@@ -112,6 +121,6 @@ function readJson(file: string): KeyJson {
   try {
     return JSON.parse(readFileSync(file, "utf8"));
   } catch {
-    throw new Misuse(`${file} cannot be read as JSON`);
+    throw new Misuse(`${file} cannot be read as JSON: --keys takes a dev.json`);
   }
 }

@@ -4,15 +4,15 @@ import { toBase64 } from "#ledger/bytes/base64";
 import { auditorOptions, auditorSource, auditorUsage } from "./auditor-source.ts";
 import { eventFilter, filterOptions, filterUsage } from "./event-filter.ts";
 import { eventsOf, type EventOnRecord } from "./ledger-events.ts";
-import { Misuse, tellFault } from "./ledger-keys.ts";
+import { Misuse, printFault } from "./ledger-keys.ts";
 import { printable } from "./printable.ts";
 import { UnreadList } from "./unread.ts";
 
 export const ledgerReadUsage = `phylax ledger read [URL|DIR] ${auditorUsage} ${filterUsage} [--json]`;
 
 /**
- * Opens the leaves of each log with an auditor's key and prints the events: patient data, on standard output and nowhere else. What could
- * not be opened is told on standard error, and then the answer is 1.
+ * Opens the leaves of each log with an auditor's key and prints the events: patient data, on standard output
+ * and nowhere else. Leaves that could not be opened are reported on standard error; the exit code is 1 then.
  */
 export async function ledgerRead(args: readonly string[]): Promise<number> {
   try {
@@ -22,23 +22,26 @@ export async function ledgerRead(args: readonly string[]): Promise<number> {
       json: { type: "boolean", default: false },
     } as const;
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
-    if (positionals.length > 1) throw new Misuse("one URL or folder, and nothing more");
-    const isAsked = eventFilter(values);
+    if (positionals.length > 1) throw new Misuse("name one URL or folder and nothing more");
+    const isSelected = eventFilter(values);
     const source = await auditorSource(values, positionals[0]);
     const unread = new UnreadList();
     for await (const found of eventsOf(source)) {
       if (!("event" in found)) unread.add(found);
-      else if (isAsked(found.event))
+      else if (isSelected(found.event))
         console.log(printable(values.json ? JSON.stringify(asJson(found)) : asLine(found)));
     }
     for (const line of unread.lines) console.error(printable(line));
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
-    return tellFault(fault, ledgerReadUsage);
+    return printFault(fault, ledgerReadUsage);
   }
 }
 
-/** `{ log, leaves, leaf, frame, event }`: leaf numbers, the first one's hash in base64, the frame's number. Times of an event in ms. */
+/**
+ * `{ log, leaves, leaf, frame, event }`: leaf numbers, the first leaf's hash in base64, the frame's number.
+ * Times in an event are in ms.
+ */
 export function asJson({ log, leaves, parts, frame, event, unknownKeys }: EventOnRecord): object {
   const [first] = leaves;
   return {
@@ -66,7 +69,7 @@ function asLine({ log, leaves, parts, event }: EventOnRecord): string {
     new Date(event.at).toISOString(),
     `${log.name}/${leaves[0]?.index}`,
     event.kind,
-    who?.client ?? who?.operator ?? configuration?.worker ?? "nobody known",
+    who?.client ?? who?.operator ?? configuration?.worker ?? "unknown caller",
     (why?.purposes ?? []).join("+"),
     what?.interaction,
     target,
@@ -75,8 +78,8 @@ function asLine({ log, leaves, parts, event }: EventOnRecord): string {
     configuration &&
       `sha-256 ${configuration.digest}: ${configuration.settings.map(([name, value]) => `${name}=${value}`).join(", ")}`,
     patients.length > 0 && `patients: ${patients.join(", ")}`,
-    (event.asked?.length ?? 0) > 0 && `asked beyond reach: ${event.asked?.join(", ")}`,
-    event.unnamed.length > 0 && `of no named patient: ${event.unnamed.join(", ")}`,
+    (event.asked?.length ?? 0) > 0 && `requested outside row access: ${event.asked?.join(", ")}`,
+    event.unnamed.length > 0 && `without a patient in the record: ${event.unnamed.join(", ")}`,
     (withheld?.paths?.length ?? 0) > 0 && `${withheld?.paths?.length} elements withheld`,
     (withheld?.resources ?? 0) > 0 && `${withheld?.resources} resources withheld`,
     leaves.length < parts && `${parts - leaves.length} of ${parts} parts missing`,

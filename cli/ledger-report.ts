@@ -1,23 +1,23 @@
 import { toBase64 } from "#ledger/bytes/base64";
 import type { Claims, Finding } from "#ledger/verify";
-import type { Report } from "./ledger-folder.ts";
+import type { LogReport } from "./log-report.ts";
 import { printable } from "./printable.ts";
 
-/** `frame/1 (frame 1): frame magic`, or what was said in words. */
+/** A finding as text, for example `frame/1 (frame 1): frame magic`. Text is passed through. */
 export function sentence(wrong: Finding | string): string {
   if (typeof wrong === "string") return wrong;
   const { object, index, problem } = wrong;
   return `${object}${index === undefined ? "" : ` (${object.startsWith("frame/") ? "frame" : "leaf"} ${index})`}: ${problem.replaceAll("_", " ")}`;
 }
 
-/** Prints what was found, good on standard output and wrong on standard error. Whether it is good. */
-export function tell(report: Report, { since = [], receipts = [] }: Claims): boolean {
+/** Prints a report: good on standard output, wrong on standard error. Returns true when it is good. */
+export function printReport(report: LogReport, { since = [], receipts = [] }: Claims): boolean {
   if ("wrong" in report) {
     console.error(printable(`${report.name}: WRONG: ${sentence(report.wrong)}`));
     return false;
   }
   if (report.removed === true) {
-    const text = "removed, as it may be six years after its half-year";
+    const text = "deleted, six years after its half-year had ended";
     console.log(
       `${report.name}: ${text}; its last checkpoint in the root log is of ${report.good.size} leaves`,
     );
@@ -30,17 +30,17 @@ export function tell(report: Report, { since = [], receipts = [] }: Claims): boo
   ];
   const rooted = report.rooted === undefined ? [] : [`${report.rooted} of them under the root log`];
   const cosigned = (report.cosigned ?? []).map((by) => `cosigned by ${by.name} at ${timeText(by.seconds)}`);
-  const said = [
+  const facts = [
     `${report.name}: good: ${size} leaves in ${frames} frames, root ${toBase64(root)}`,
     ...rooted,
     ...cosigned,
     ...claimed,
   ];
-  console.log(printable(said.join(", ")));
+  console.log(printable(facts.join(", ")));
   return true;
 }
 
-/** A witness says any time it likes, also one that no calendar has: it must not end the report. */
+/** A witness signs any time it likes, also a time that no calendar has. That time must not end the report. */
 function timeText(seconds: number): string {
   const time = new Date(seconds * 1000);
   return Number.isNaN(time.getTime()) ? `second ${seconds}` : time.toISOString();

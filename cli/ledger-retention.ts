@@ -7,7 +7,7 @@ import { mayBeDeleted, ROOT_LOG, RootLeaves } from "#ledger/root-log";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { timeOf } from "./event-filter.ts";
-import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
+import { givenKeys, logOf, Misuse, printFault } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
 import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
 import { printable } from "./printable.ts";
@@ -20,7 +20,7 @@ export const ledgerRetentionUsage =
 interface LogRetention {
   readonly log: string;
   readonly lock?: string;
-  /** From when the log may be removed whole: a day. */
+  /** The day from which the whole log may be deleted. */
   readonly removable?: string;
   /** Size of its last checkpoint in the root log. */
   readonly rootLeaves?: number;
@@ -29,32 +29,32 @@ interface LogRetention {
 }
 
 /**
- * Says of each log whether the bucket's lock keeps it for six years, from when it may be removed whole, and that its final checkpoint
- * stays in the root log. Answers 1 when something is missing. The API's answer was taken from its documentation: never run against
- * Cloudflare.
+ * Reports for each log: the bucket's lock keeps it for six years, the day from which it may be deleted, and
+ * that its final checkpoint stays in the root log. Returns 1 when a part is missing. The form of the API's
+ * answer comes from its documentation; it was never run against Cloudflare.
  */
 export async function ledgerRetention(args: readonly string[]): Promise<number> {
   try {
-    const one = { type: "string" } as const;
+    const single = { type: "string" } as const;
     const many = { type: "string", multiple: true, default: [] as string[] } as const;
     const options = {
-      "token-file": one,
-      ledger: one,
+      "token-file": single,
+      ledger: single,
       "log-key": many,
       keys: many,
-      at: one,
+      at: single,
       json: { type: "boolean", default: false },
     } as const;
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
     const [named, ...more] = positionals;
     if (named === undefined || more.length > 0)
       throw new Misuse(
-        "a file of lock rules is needed, or the URL of the API that has them, and nothing more",
+        "name a file of lock rules, or the URL of the API that returns them, and nothing more",
       );
     const given = givenKeys(values["log-key"], values.keys);
     const ledger = values.ledger ?? given?.url;
     if (given === undefined || ledger === undefined)
-      throw new Misuse("the logs' public keys (--log-key or --keys) and the ledger (--ledger) are needed");
+      throw new Misuse("give the logs' public keys (--log-key or --keys) and the ledger (--ledger)");
     const rules = await readLocks(named, values["token-file"]);
     const now = values.at === undefined ? Date.now() : timeOf(values.at, "at");
     const logs = await look(given.keys, placeOf(ledger), rules, now);
@@ -66,14 +66,14 @@ export async function ledgerRetention(args: readonly string[]): Promise<number> 
       for (const id of blocked)
         console.error(
           printable(
-            `checkpoint/: WRONG: rule ${id} locks it: checkpoints are overwritten, and the ledger stops`,
+            `checkpoint/: WRONG: rule ${id} locks it, but checkpoints are overwritten, so the ledger stops: remove the rule`,
           ),
         );
-      for (const log of logs) tell(log);
+      for (const log of logs) print(log);
     }
     return good ? 0 : 1;
   } catch (fault) {
-    return tellFault(fault, ledgerRetentionUsage);
+    return printFault(fault, ledgerRetentionUsage);
   }
 }
 
@@ -95,7 +95,7 @@ async function look(
   if (root === undefined || leaves === undefined) {
     return await inTurn(logs, (verifier) =>
       lookAt(verifier, place, rules, now, {
-        notes: ["without the root log's key it is not known whether its checkpoint stays"],
+        notes: ["unknown if the root log has its checkpoint: give the root log's key"],
       }),
     );
   }
@@ -113,7 +113,7 @@ async function look(
 
 interface ByRoot {
   readonly kept?: Checkpoint | undefined;
-  /** Of the root log's last frame; undefined without a root log. */
+  /** Time of the root log's last frame; undefined without a root log. */
   readonly seconds?: number;
   readonly notes: readonly string[];
 }
@@ -138,37 +138,43 @@ async function lookAt(
   if (note === undefined) {
     const isDue = mayBeDeleted(log, root.seconds ?? now / 1000, now / 1000);
     return isDue
-      ? { ...about, notes: [...root.notes, "was removed whole"] }
-      : { ...about, wrong: "its checkpoint is missing, before its time", notes: root.notes };
+      ? { ...about, notes: [...root.notes, "was deleted whole"] }
+      : {
+          ...about,
+          wrong: "its checkpoint is missing, and it is too early to delete the log",
+          notes: root.notes,
+        };
   }
   const wrong = isOver ? endWrong(note, verifier, root) : undefined;
   const unlocked =
     rule === undefined ? `no rule keeps all of log/${verifier.name}/ for ${SIX_YEARS_DAYS} days` : undefined;
-  const notes = isOver || log === ROOT_LOG ? root.notes : [...root.notes, "takes records still"];
+  const notes = isOver || log === ROOT_LOG ? root.notes : [...root.notes, "still takes records"];
   return wrong === undefined && unlocked === undefined
     ? { ...about, notes }
     : { ...about, wrong: [unlocked, wrong].filter(Boolean).join("; "), notes };
 }
 
-/** Once a log is over, the root log must have its last checkpoint: that is what stays of it. */
+/**
+ * Once a log has ended, the root log must have its last checkpoint: nothing more remains of a deleted log.
+ */
 function endWrong(note: Uint8Array, verifier: Verifier, { kept, seconds }: ByRoot): string | undefined {
   const final = openCheckpoint(note, verifier);
   if (!final.ok) return `its checkpoint: ${final.error.replaceAll("_", " ")}`;
   if (seconds === undefined || final.value.size === kept?.size) return undefined;
-  return `its final checkpoint of ${final.value.size} leaves is not in the root log (${kept === undefined ? "none" : `${kept.size} leaves`}): do not remove it`;
+  return `its final checkpoint of ${final.value.size} leaves is not in the root log (${kept === undefined ? "none" : `${kept.size} leaves`}): do not delete the log`;
 }
 
-async function inTurn<T, U>(all: readonly T[], look: (one: T) => Promise<U>): Promise<readonly U[]> {
+async function inTurn<T, U>(all: readonly T[], look: (item: T) => Promise<U>): Promise<readonly U[]> {
   const found: U[] = [];
-  for (const one of all) found.push(await look(one));
+  for (const item of all) found.push(await look(item));
   return found;
 }
 
-function tell({ log, lock, removable, rootLeaves, wrong, notes }: LogRetention): void {
+function print({ log, lock, removable, rootLeaves, wrong, notes }: LogRetention): void {
   const words = [
     ...(lock === undefined ? [] : [`locked by ${lock}`]),
-    removable === undefined ? "may never be removed" : `may be removed whole from ${removable}`,
-    ...(rootLeaves === undefined ? [] : [`the root log keeps its checkpoint of ${rootLeaves} leaves`]),
+    removable === undefined ? "may never be deleted" : `may be deleted whole from ${removable}`,
+    ...(rootLeaves === undefined ? [] : [`the root log has its checkpoint of ${rootLeaves} leaves`]),
     ...notes,
   ];
   if (wrong === undefined) console.log(printable(`${log}: ${words.join("; ")}`));

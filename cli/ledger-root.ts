@@ -5,38 +5,42 @@ import type { LogReader } from "#ledger/ports";
 import { mayBeDeleted, ROOT_LOG, RootLeaves, siblingOf } from "#ledger/root-log";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import type { Claims, LeafRules } from "#ledger/verify";
-import type { Report } from "./ledger-folder.ts";
+import type { LogReport } from "./log-report.ts";
 import { logOf } from "./ledger-keys.ts";
 
-/** What is to be checked, and with what. */
+/** The logs to check, and the keys to check them with. */
 export interface Check {
   readonly keys: readonly Verifier[];
   readonly witnesses: readonly Verifier[];
-  readonly only: readonly string[]; // logs; empty for all
+  readonly only: readonly string[]; // logs to check; empty for all
   readonly claimsOf: (verifier: Verifier) => Claims;
 }
 
-/** How one log is read and checked where it is: over HTTP, or in a folder. */
+/** How to read and check one log at its place: over HTTP, or in a folder. */
 export interface Place {
   readerOf(log: string): LogReader;
-  verify(reader: LogReader, verifier: Verifier, claims: Claims, rules?: LeafRules): Promise<Report>;
+  verify(reader: LogReader, verifier: Verifier, claims: Claims, rules?: LeafRules): Promise<LogReport>;
 }
 
-// A log is opened in the root log before its first record. Their clocks are two objects', and a frame's time is rounded down by up to 10 s.
+// A log is opened in the root log before its first record. Two Durable Objects supply the two times, and a
+// frame's time is rounded down by up to 10 s.
 const CLOCKS_MAY_DIFFER_SECONDS = 60;
 
-/** The key of the root log among these. */
+/** The key of the root log among `keys`. */
 export const rootKeyOf = (keys: readonly Verifier[]): Verifier | undefined =>
   keys.find((key) => logOf(key) === ROOT_LOG);
 
-/** The key of a log, of those given or by the root log's: one key pair signs every log of a ledger. */
+/**
+ * The key of a log: from `keys`, or derived from the root log's key, because one key pair signs every log of
+ * a ledger.
+ */
 export function keyOfLog(keys: readonly Verifier[], log: string): Verifier | undefined {
   const root = rootKeyOf(keys);
   const sibling = root !== undefined && parseLogName(log) !== undefined ? siblingOf(root, log) : undefined;
   return keys.find((key) => logOf(key) === log) ?? sibling;
 }
 
-/** These keys, and those of every other log that has leaves by the root log's word. */
+/** `keys`, and the keys of every other log that has leaves according to the root log. */
 export function keysWithRoot(keys: readonly Verifier[], root: Verifier, { seen }: RootLeaves): Verifier[] {
   const named = [...seen].filter(
     ([log, all]) => (all.at(-1)?.size ?? 0) > 0 && !keys.some((key) => logOf(key) === log),
@@ -45,23 +49,24 @@ export function keysWithRoot(keys: readonly Verifier[], root: Verifier, { seen }
 }
 
 /**
- * Checks the root log first, when its key is among the keys; then each log, also those that only the root log names, against every
- * checkpoint that stands there: what was cut, rewritten or hidden since does not fit.
+ * Checks the root log first, when its key is among the keys. Then checks each log, also the logs that only
+ * the root log names, against every checkpoint in the root log. A log that was cut, rewritten or hidden since
+ * does not match.
  */
 export async function verifyLogs(
   { keys, witnesses, only, claimsOf }: Check,
   place: Place,
-): Promise<Report[]> {
-  const isAsked = (verifier: Verifier): boolean => only.length === 0 || only.includes(logOf(verifier));
-  const logs = keys.filter((key) => logOf(key) !== ROOT_LOG && isAsked(key));
-  const root = rootKeyOf(keys.filter(isAsked));
+): Promise<LogReport[]> {
+  const isSelected = (verifier: Verifier): boolean => only.length === 0 || only.includes(logOf(verifier));
+  const logs = keys.filter((key) => logOf(key) !== ROOT_LOG && isSelected(key));
+  const root = rootKeyOf(keys.filter(isSelected));
   if (root === undefined)
     return await inTurn(logs, (verifier) =>
       place.verify(place.readerOf(logOf(verifier)), verifier, claimsOf(verifier)),
     );
   const leaves = new RootLeaves(root);
   const report = await verifyRoot(root, leaves, { witnesses, claimsOf }, place);
-  const named = keysWithRoot(keys, root, leaves).filter((key) => !keys.includes(key) && isAsked(key));
+  const named = keysWithRoot(keys, root, leaves).filter((key) => !keys.includes(key) && isSelected(key));
   return [
     report,
     ...(await inTurn([...logs, ...named], (verifier) =>
@@ -75,9 +80,10 @@ async function verifyRoot(
   leaves: RootLeaves,
   { witnesses, claimsOf }: Pick<Check, "witnesses" | "claimsOf">,
   place: Place,
-): Promise<Report> {
+): Promise<LogReport> {
   const reader = place.readerOf(ROOT_LOG);
-  const note = await reader.checkpoint(); // once: the one whose cosignatures are checked is the one that the log is checked against
+  // read once: the checkpoint with the checked cosignatures is the checkpoint that the log is checked against
+  const note = await reader.checkpoint();
   const report = await place.verify(
     { ...reader, checkpoint: () => Promise.resolve(note) },
     root,
@@ -95,18 +101,18 @@ async function verifyRoot(
   return { ...report, cosigned };
 }
 
-/** Checks a log that must have every checkpoint of it in the root log in its past. */
+/** Checks that a log has every checkpoint of it in the root log in its past. */
 async function verifyAgainst(
   root: RootLeaves,
   verifier: Verifier,
   claims: Claims,
   place: Place,
-): Promise<Report> {
+): Promise<LogReport> {
   const name = logOf(verifier);
   const reader = place.readerOf(name);
   const seen = root.seen.get(name);
   const last = seen?.at(-1);
-  // What is claimed of a log that is gone nobody can check any more: it must not pass for checked.
+  // A claim about a deleted log can no longer be checked. It must not pass for checked.
   const isClaimed = (claims.since ?? []).length + (claims.receipts ?? []).length > 0;
   if (
     last !== undefined &&
@@ -127,7 +133,9 @@ async function verifyAgainst(
   return { ...report, rooted: last?.size ?? 0 };
 }
 
-/** Whether a log's first frame is from before the root log's last one: it is too late then for the log to be opened. */
+/**
+ * True when a log's first frame is older than the root log's last frame: it is too late then to open the log.
+ */
 async function isOlder(reader: LogReader, rootSeconds: number): Promise<boolean> {
   const bytes = await reader.frame(0);
   const frame = bytes && parseFrame(bytes);

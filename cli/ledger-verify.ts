@@ -8,33 +8,34 @@ import { type Claims, verifyLog } from "#ledger/verify";
 import { httpLog } from "./http-log.ts";
 import { keysFile, ownKeys, verifyFolder } from "./ledger-folder.ts";
 import { onceMoreIfLate } from "./late-checkpoint.ts";
-import { givenKeys, logOf, Misuse, readWitnessKey, tellFault } from "./ledger-keys.ts";
-import { tell } from "./ledger-report.ts";
+import { givenKeys, logOf, Misuse, readWitnessKey, printFault } from "./ledger-keys.ts";
+import { printReport } from "./ledger-report.ts";
 import { type Place, rootKeyOf, verifyLogs } from "./ledger-root.ts";
 
 export const ledgerVerifyUsage =
   "phylax ledger verify [URL|DIR] [--key VKEY]… [--keys DEV.JSON]… [--witness VKEY]… [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
 
 /**
- * Checks every log whose public key is known, over HTTP or in an exported folder, and says what is wrong with which object. Keys come
- * from the caller: those that lie in the folder itself are taken only when there are no others, and it is said what that is worth.
+ * Checks every log of a known public key, over HTTP or in an exported folder, and names the object that is
+ * wrong. The keys come from the caller. Keys in the folder itself are used only when there are no other keys;
+ * the output then says how little that proves.
  */
 export async function ledgerVerify(args: readonly string[]): Promise<number> {
   try {
     const { target, keys, witnesses, only, claimsOf } = await readRequest(args);
     if (keys === undefined)
-      return tell({ name: keysFile, wrong: "is missing or not as an export writes it" }, {}) ? 0 : 1;
+      return printReport({ name: keysFile, wrong: "is missing or not as an export writes it" }, {}) ? 0 : 1;
     const reports =
       target.kind === "folder"
         ? await verifyFolder(target.path, keys, claimsOf, only, witnesses)
         : await verifyLogs({ keys, claimsOf, only, witnesses }, servedPlace(target.url));
     const good = reports.map((report) => {
       const verifier = keys.find((key) => logOf(key) === report.name);
-      return tell(report, verifier === undefined ? {} : claimsOf(verifier));
+      return printReport(report, verifier === undefined ? {} : claimsOf(verifier));
     });
     return good.every(Boolean) ? 0 : 1;
   } catch (fault) {
-    return tellFault(fault, ledgerVerifyUsage);
+    return printFault(fault, ledgerVerifyUsage);
   }
 }
 
@@ -51,9 +52,10 @@ interface VerifyRequest {
   readonly target:
     | { readonly kind: "url"; readonly url: string }
     | { readonly kind: "folder"; readonly path: string };
-  readonly keys: readonly Verifier[] | undefined; // undefined: a folder whose own keys, the only ones, cannot be read
+  // undefined: the folder's keys are the only keys and cannot be read
+  readonly keys: readonly Verifier[] | undefined;
   readonly witnesses: readonly Verifier[];
-  readonly only: readonly string[]; // logs; empty for all
+  readonly only: readonly string[]; // logs to check; empty for all
   readonly claimsOf: (verifier: Verifier) => Claims;
 }
 
@@ -68,21 +70,21 @@ async function readRequest(args: readonly string[]): Promise<VerifyRequest> {
   const [named, ...more] = positionals;
   const target = readTarget(named ?? given?.url);
   if (target === undefined || more.length > 0)
-    throw new Misuse("the ledger's URL or an exported folder is needed, and nothing more");
+    throw new Misuse("name the ledger's URL or an exported folder and nothing more");
   if (given === undefined && target.kind === "url")
-    throw new Misuse("without a public key (--key or --keys) nothing can be checked");
+    throw new Misuse("no public key to check with: give one with --key or --keys");
   const keys = given?.keys ?? (target.kind === "folder" ? await ownKeys(target.path) : undefined);
   if (given === undefined)
     console.log(`keys: the folder's own, so this shows only that the folder agrees with itself`);
   else if (values.key.length + values.keys.length === 0) console.log(`keys: of ${given.from}`);
   const witnesses = [...values.witness.map(readWitnessKey), ...(given?.witnesses ?? [])];
   if (keys === undefined) return { target, keys, witnesses, only: [], claimsOf: () => ({}) };
-  // Asked for a witness's word, a check without it must not pass for one.
+  // A check without a witness's cosignature must not pass for the check that `--witness` asks for.
   if (values.witness.length > 0 && rootKeyOf(keys) === undefined)
-    throw new Misuse("witnesses cosign the root log, whose key is not here");
+    throw new Misuse("witnesses cosign the root log: give the root log's key with --key or --keys");
   const unknown = values.log.find((log) => !keys.some((verifier) => logOf(verifier) === log));
-  if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}`);
-  // A claim of a log that is not looked at would pass unseen.
+  if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}: give it with --key`);
+  // A claim about a log that is not checked would pass unseen.
   const lookedAt =
     values.log.length === 0 ? keys : keys.filter((verifier) => values.log.includes(logOf(verifier)));
   const since = values.since.map((file) => ownCheckpoint(file, lookedAt));
@@ -101,11 +103,13 @@ function readTarget(named: string | undefined): VerifyRequest["target"] | undefi
   if (/^https?:\/\//.test(named)) return { kind: "url", url: named };
   const path = resolve(named);
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true)
-    throw new Misuse(`${named} is neither a URL nor a folder`);
+    throw new Misuse(`${named} is neither a URL nor a folder: name the ledger's URL or an exported folder`);
   return { kind: "folder", path };
 }
 
-/** What was claimed of this log. An earlier checkpoint that its key did not sign is another log's. */
+/**
+ * The claims about this log. An earlier checkpoint that this log's key did not sign belongs to another log.
+ */
 const claimsFor = (
   verifier: Verifier,
   since: readonly Uint8Array[],
@@ -121,23 +125,23 @@ const claimsFor = (
 function ownCheckpoint(file: string, verifiers: readonly Verifier[]): Uint8Array {
   const note = new Uint8Array(readBytes(file));
   if (verifiers.some((verifier) => openCheckpoint(note, verifier).ok)) return note;
-  throw new Error(`${file} is not a checkpoint that the key of a log which is looked at signed`);
+  throw new Error(`${file} is not a checkpoint signed by the key of a log in this check`);
 }
 
 function readBytes(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch {
-    throw new Misuse(`${file} cannot be read`);
+    throw new Misuse(`${file} cannot be read: check its name and permissions`);
   }
 }
 
-/** A receipt as the header's value, or the header's whole line as it was copied. */
+/** A receipt as the header's value, or the whole header line as it was copied. */
 function ownReceipt(text: string, verifiers: readonly Verifier[]): Receipt {
   const receipt = parseReceipt(text.replace(/^phylax-receipt:/iu, "").trim());
   if (!receipt.ok) throw new Misuse(`not a receipt: ${text}`);
   if (verifiers.some((verifier) => logOf(verifier) === receipt.value.log)) return receipt.value;
   throw new Misuse(
-    `the receipt is of log ${receipt.value.log}, of which there is no key here, or which --log leaves out`,
+    `the receipt is of log ${receipt.value.log}: give the key of that log, or name the log with --log`,
   );
 }

@@ -5,7 +5,10 @@ import { Misuse } from "./ledger-keys.ts";
 
 const PATIENCE_MS = 30_000;
 
-/** The lock rules in a file, or of `GET /accounts/{account}/r2/buckets/{bucket}/lock`, with a token out of a file that may read them. */
+/**
+ * The lock rules in a file, or from `GET /accounts/{account}/r2/buckets/{bucket}/lock`, with a token from a
+ * file that may read them.
+ */
 export async function readLocks(named: string, tokenFile: string | undefined): Promise<readonly LockRule[]> {
   const isUrl = /^https?:\/\//u.test(named);
   const file = isUrl ? undefined : readJsonFile(named);
@@ -17,18 +20,19 @@ export async function readLocks(named: string, tokenFile: string | undefined): P
 
 async function ask(url: string, tokenFile: string | undefined): Promise<unknown> {
   const isPrivate = url.startsWith("https:") || ["127.0.0.1", "localhost"].includes(new URL(url).hostname);
-  if (tokenFile !== undefined && !isPrivate) throw new Misuse("a token goes out over https only");
+  if (tokenFile !== undefined && !isPrivate)
+    throw new Misuse("a token is sent over https only: use an https URL");
   const headers = tokenFile === undefined ? {} : { authorization: `Bearer ${readToken(tokenFile)}` };
   const response = await fetch(url, {
     headers,
     redirect: "error",
     signal: AbortSignal.timeout(PATIENCE_MS),
   }).catch(() => {
-    throw new Error(`${url} cannot be reached`);
+    throw new Error(`${url} cannot be reached: check the address and the network`);
   });
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
   return response.json().catch(() => {
-    throw new Error(`${url} answered no JSON`);
+    throw new Error(`${url} did not answer JSON: check that it is the lock API's address`);
   });
 }
 
@@ -36,6 +40,6 @@ function readToken(file: string): string {
   try {
     return readFileSync(file, "utf8").trim();
   } catch {
-    throw new Misuse(`${file} cannot be read`);
+    throw new Misuse(`${file} cannot be read: check its name and permissions`);
   }
 }

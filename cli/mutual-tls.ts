@@ -16,7 +16,7 @@ export interface Sending {
 
 const agents = new Map<string, Agent>();
 
-/** One keep-alive agent for each certificate: a connection belongs to whoever opened it. */
+/** One keep-alive agent for each certificate: a connection must not be shared between two certificates. */
 function agentFor(ca: string, identity: { readonly cert: string; readonly key: string } | undefined): Agent {
   const name = `${ca} ${identity?.cert ?? ""}`;
   const known = agents.get(name);
@@ -32,7 +32,10 @@ function agentFor(ca: string, identity: { readonly cert: string; readonly key: s
   return agent;
 }
 
-/** One HTTPS request with a client certificate, or with none. Rejects when the transfer breaks before its end. */
+/**
+ * Sends one HTTPS request, with or without a client certificate. Rejects when the transfer breaks before its
+ * end.
+ */
 export function send(
   trust: { readonly ca: string },
   identity: { readonly cert: string; readonly key: string } | undefined,

@@ -2,28 +2,34 @@ import { readFileSync } from "node:fs";
 import { operatorOf, readDevFile } from "./dev-file.ts";
 import { closeConnections, send } from "./mutual-tls.ts";
 
-/** What the operators' door answers: a verb's own members, or problem details (RFC 9457). */
+/** An answer of the operators' API: the members of the verb, or problem details (RFC 9457). */
 export interface OperatorAnswer {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** Who posts: an operator of the state folder. */
+/** An operator of the state folder. */
 interface Poster {
   readonly state: string;
   readonly operator: string | undefined;
-  /** File with an access token that is bound to the operator's certificate: on the command line itself, others on this machine would read it. */
+  /**
+   * File with an access token that is bound to the operator's certificate. Every user of this machine could
+   * read a token on the command line.
+   */
   readonly token?: string | undefined;
 }
 
-/** What each command that posts takes. */
+/** Options of each command that posts. */
 export const posterOptions = {
   state: { type: "string", default: ".phylax" },
   operator: { type: "string" },
   "operator-token": { type: "string" },
 } as const;
 
-/** Posts a document with an operator's certificate, and with the token of one who has signed in. */
+/**
+ * Posts a document with an operator's certificate, and with the access token of an operator who has signed
+ * in.
+ */
 export async function postAsOperator(
   from: Poster,
   path: string,
@@ -47,7 +53,7 @@ export async function postAsOperator(
   }
 }
 
-/** A refusal in one line: where in the document and what, else the status and its title. */
+/** A refusal in one line: the place in the document and the reason, or the status and its title. */
 export function refusalLine({ status, body: { title = "", pointer, detail } }: OperatorAnswer): string {
   if (typeof detail !== "string") return `${status} ${String(title)}`;
   return `${pointer === "" ? '""' : String(pointer)} ${detail}`; // RFC 6901 §5: the whole document

@@ -12,8 +12,8 @@ export const operatorSignInUsage = "phylax operator sign-in OPERATOR --out FILE 
 const patienceMilliseconds = 300_000;
 
 /**
- * Signs an operator of a development stack in: prints the address to open in a browser, and writes the access token, bound to the
- * operator's certificate, to a file that only its owner reads. Answers an exit code.
+ * Signs an operator of a development stack in. Prints the address to open in a browser, and writes the access
+ * token, bound to the operator's certificate, to a file that only its owner can read. Returns an exit code.
  */
 export async function operatorSignIn(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -28,13 +28,13 @@ export async function operatorSignIn(args: readonly string[]): Promise<number> {
   }
   try {
     const dev = readDevFile(resolve(values.state));
-    const officer = dev.officers.find((one) => one.id === id);
+    const officer = dev.officers.find((each) => each.id === id);
     if (officer === undefined)
       throw new Error(
-        `nobody of that name signs in; there are: ${dev.officers.map((one) => one.id).join(", ")}`,
+        `no operator ${id} who signs in; choose from: ${dev.officers.map((each) => each.id).join(", ")}`,
       );
     writeFileSync(values.out, `${await signIn(dev, officer)}\n`, { mode: 0o600 });
-    console.log(`${values.out}: good for five minutes, with ${id}'s certificate`);
+    console.log(`${values.out}: valid for five minutes, with ${id}'s certificate`);
     return 0;
   } catch (fault) {
     console.error(fault instanceof Error ? fault.message : "not signed in");
@@ -50,8 +50,8 @@ async function signIn(dev: DevFile, officer: DevOfficer): Promise<string> {
   const about = await document(send(dev, undefined, `${iss}/.well-known/openid-configuration`));
   const [verifier, state] = [randomBytes(32).toString("base64url"), randomBytes(16).toString("base64url")];
   const callback = await listen(patienceMilliseconds);
-  const asked = new URL(String(about["authorization_endpoint"]));
-  asked.search = new URLSearchParams({
+  const address = new URL(String(about["authorization_endpoint"]));
+  address.search = new URLSearchParams({
     client_id: officer.client,
     response_type: "code",
     redirect_uri: callback.uri,
@@ -63,11 +63,11 @@ async function signIn(dev: DevFile, officer: DevOfficer): Promise<string> {
     code_challenge_method: "S256",
     state,
   }).toString();
-  console.log(`open in a browser: ${asked.href}`);
+  console.log(`open in a browser: ${address.href}`);
   const answer = await callback.answer;
-  // RFC 9700 §4.4.2, §4.7: an answer to somebody else's question, or of another server.
+  // RFC 9700 §4.4.2, §4.7: refuses an answer to a different request, or from a different server.
   if (answer.get("state") !== state || answer.get("iss") !== iss)
-    throw new Error("the browser came back from something else");
+    throw new Error("the browser's answer belongs to another sign-in: run the command again");
   const code = answer.get("code");
   if (code === null) throw new Error(`not signed in: ${answer.get("error") ?? "no code"}`);
   const form = {
@@ -87,11 +87,11 @@ async function signIn(dev: DevFile, officer: DevOfficer): Promise<string> {
   return String(token);
 }
 
-async function document(asked: Promise<Reply>): Promise<Readonly<Record<string, unknown>>> {
-  const { status, text } = await asked;
+async function document(reply: Promise<Reply>): Promise<Readonly<Record<string, unknown>>> {
+  const { status, text } = await reply;
   if (status !== 200) throw new Error(`the identity provider answered ${status}`);
-  const said: Readonly<Record<string, unknown>> = JSON.parse(text);
-  return said;
+  const members: Readonly<Record<string, unknown>> = JSON.parse(text);
+  return members;
 }
 
 /** Waits for the browser to come back once. */
@@ -102,7 +102,13 @@ async function listen(
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const uri = `http://127.0.0.1:${(server.address() as AddressInfo).port}/callback`; // a TCP server's address
   const answer = new Promise<URLSearchParams>((settle, fail) => {
-    const late = setTimeout(() => fail(new Error("nobody signed in")), milliseconds);
+    const late = setTimeout(
+      () =>
+        fail(
+          new Error("the sign-in was not finished in the browser within five minutes: run the command again"),
+        ),
+      milliseconds,
+    );
     server.on("request", (request, response) => {
       const { pathname, searchParams } = new URL(request.url ?? "/", uri);
       if (pathname !== "/callback") return response.writeHead(404).end();
@@ -114,6 +120,6 @@ async function listen(
     server.close();
     server.closeAllConnections();
   });
-  answer.catch(() => {}); // whoever waits for it hears of it
+  answer.catch(() => {}); // the caller that awaits it gets the error
   return { uri, answer };
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The `phylax` command: hands over to cli/main.ts on the Node that the lock file names. Nothing may need installing before it runs.
+// The `phylax` command: runs cli/main.ts on the Node that the lock file names. It needs no package installed
+// before it runs.
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 

@@ -8,7 +8,7 @@ export const policyCheckUsage = "phylax policy check FILE… [--json]";
 interface Checked {
   readonly file: string;
   readonly problems: readonly PolicyProblem[];
-  /** Of a good one: what it is named by. */
+  /** The name and digest of a valid policy. */
   readonly policy?: {
     readonly name: string;
     readonly digest: string;
@@ -17,7 +17,10 @@ interface Checked {
   };
 }
 
-/** Tells everything that would keep policies from being published, each with its place. Answers 0 when nothing does, else 2. */
+/**
+ * Prints every error that would prevent the policies from being published, each with its place. Returns 0
+ * when there is no error, otherwise 2.
+ */
 export async function policyCheck(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -30,7 +33,7 @@ export async function policyCheck(args: readonly string[]): Promise<number> {
   }
   const checked = await Promise.all(positionals.map(check));
   if (values.json) console.log(JSON.stringify(checked, null, 2));
-  else for (const one of checked) tell(one);
+  else for (const result of checked) print(result);
   return checked.every(({ problems }) => problems.length === 0) ? 0 : 2;
 }
 
@@ -50,7 +53,7 @@ async function check(file: string): Promise<Checked> {
   };
 }
 
-function tell({ file, problems, policy }: Checked): void {
+function print({ file, problems, policy }: Checked): void {
   for (const { pointer, problem } of problems)
     console.error(`${file}: ${pointer === "" ? "" : `${pointer}: `}${problem}`);
   if (policy !== undefined) {

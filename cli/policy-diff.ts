@@ -5,7 +5,10 @@ import { readJsonFile } from "./json-file.ts";
 
 export const policyDiffUsage = "phylax policy diff BEFORE AFTER [--json]";
 
-/** Tells what the second policy grants beyond the first (`+`) and no longer (`-`). Answers 0 when both grant the same, 1 when not, 2 when one is none. */
+/**
+ * Prints the permissions that the second policy adds to the first (`+`) and removes (`-`). Returns 0 when
+ * both permit the same, 1 when they differ, 2 when a file has no valid policy.
+ */
 export async function policyDiff(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -22,7 +25,7 @@ export async function policyDiff(args: readonly string[]): Promise<number> {
   try {
     const differences = diffPolicies(left, right);
     if (values.json) console.log(JSON.stringify(differences, null, 2));
-    else tell(differences);
+    else print(differences);
     return differences.length === 0 ? 0 : 1;
   } catch (fault) {
     if (!(fault instanceof TooManyKinds)) throw fault;
@@ -31,7 +34,7 @@ export async function policyDiff(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The policy in a file; what is wrong with it is told. */
+/** The policy in a file. Prints the errors and returns undefined when it is not valid. */
 export function readPolicyFile(file: string): PolicyDocument | undefined {
   const body = readJsonFile(file);
   const read = body.ok
@@ -43,9 +46,9 @@ export function readPolicyFile(file: string): PolicyDocument | undefined {
   return undefined;
 }
 
-/** What is the same of several types, or of the same rows, stands together. */
-function tell(differences: readonly PolicyDifference[]): void {
-  if (differences.length === 0) console.log("both grant the same");
+/** Groups differences that several types or the same rows share. */
+function print(differences: readonly PolicyDifference[]): void {
+  if (differences.length === 0) console.log("both policies grant the same");
   const byType = [...Map.groupBy(differences, ({ type }) => type ?? "the policy")];
   const alike = Map.groupBy(byType, ([, ofType]) => linesOf(ofType).join("\n"));
   for (const [lines, types] of alike) {
@@ -69,12 +72,15 @@ function linesOf(differences: readonly PolicyDifference[]): readonly string[] {
 function lineOf(alike: readonly PolicyDifference[]): string {
   const [first] = alike;
   const names = alike.map(({ name }) => name).join(", ");
-  const of =
+  const interactions =
     first === undefined || first.interactions.length === 0 ? "" : `${first.interactions.join(", ")}: `;
-  return `${first?.change === "more" ? "+" : "-"} ${of}${first?.what === "interaction" ? "shows" : first?.what} ${names}`;
+  return `${first?.change === "more" ? "+" : "-"} ${interactions}${first?.what === "interaction" ? "shows" : first?.what} ${names}`;
 }
 
-/** A code system by the last part of its URL, a long list by its beginning: whoever needs all of it asks for JSON. */
+/**
+ * Shortens a code system to the last part of its URL and a long list to its beginning. `--json` prints all of
+ * it.
+ */
 const shortened = (text: string) =>
   text
     .replaceAll(/https?:\/\/(?:[^\s|]*\/)?(?=[^/|\s]+\|)/gu, "")

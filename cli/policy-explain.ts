@@ -8,8 +8,8 @@ import { explainSample, type SampleExplanation } from "#authoring/explain-sample
 import { compilePolicy } from "#policy/compile";
 import { explain, type Explanation } from "#authoring/explain";
 import type { Explained, ExplainStep } from "#authoring/explain-step";
-import { Misuse, tellFault } from "./ledger-keys.ts";
-import { askerByPolicy, askerByRegistry, type Asker } from "./policy-asker.ts";
+import { Misuse, printFault } from "./ledger-keys.ts";
+import { callerByPolicy, callerByRegistry, type PolicyCaller } from "./policy-caller.ts";
 
 export const policyExplainUsage = [
   "phylax policy explain (--registry FILE --client ID | --policy FILE) REQUEST [--purpose CODE] [--origin NAME] [--scope SCOPES]",
@@ -17,14 +17,15 @@ export const policyExplainUsage = [
   "    REQUEST: 'GET Observation?patient=1', 'PUT Observation/1' …; below the FHIR base",
 ].join("\n");
 
-interface Told extends Omit<Explanation, "refused"> {
+interface Report extends Omit<Explanation, "refused"> {
   readonly refused: string | undefined;
   readonly sample?: SampleExplanation;
 }
 
 /**
- * Tells why a request would be permitted or refused, rule by rule, what the origin would be asked, and what would leave of a sample. Asks
- * nobody and writes nothing down. Answers 0 when it would be permitted, 1 when it would be refused, 2 when it was asked in the wrong way.
+ * Prints why a request would be permitted or refused, rule by rule, with the query to the origin and the part
+ * of a sample that would be disclosed. It sends no request and writes no record. Returns 0 when the request
+ * would be permitted, 1 when it would be refused, 2 when the command was misused.
  */
 export async function policyExplain(args: readonly string[]): Promise<number> {
   try {
@@ -50,29 +51,34 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
     });
     const { registry, policy, client, purpose, origin, scope, patient, user } = values;
     if (registry === undefined && policy === undefined)
-      throw new Misuse("a registry file or a policy is needed");
+      throw new Misuse("name a registry file (--registry) or a policy (--policy)");
     const options = { registry, policy, client, purpose, origin, scope, patient };
-    const asker =
-      registry === undefined ? askerByPolicy(options) : await askerByRegistry(options, timeOf(values.at));
+    const caller =
+      registry === undefined ? callerByPolicy(options) : await callerByRegistry(options, timeOf(values.at));
     const sample = values.sample === undefined ? undefined : readSample(values.sample);
-    const told = tellOf(
-      asker,
-      explainedBy(asker, patient, user, values["user-patient"]),
+    const report = reportOf(
+      caller,
+      explainedBy(caller, patient, user, values["user-patient"]),
       positionals.join(" "),
       sample,
     );
-    if (values.json) console.log(JSON.stringify(told, null, 2));
-    else tell(told);
-    return told.refused === undefined ? 0 : 1;
+    if (values.json) console.log(JSON.stringify(report, null, 2));
+    else print(report);
+    return report.refused === undefined ? 0 : 1;
   } catch (fault) {
-    return tellFault(fault, policyExplainUsage);
+    return printFault(fault, policyExplainUsage);
   }
 }
 
-function tellOf(asker: Asker, about: Explained, request: string, sample: JsonObject | undefined): Told {
-  if (asker.refused !== undefined) return { refused: asker.refused, steps: asker.steps, asks: [] };
+function reportOf(
+  caller: PolicyCaller,
+  about: Explained,
+  request: string,
+  sample: JsonObject | undefined,
+): Report {
+  if (caller.refused !== undefined) return { refused: caller.refused, steps: caller.steps, asks: [] };
   const [method, path, query] = partsOf(request);
-  // What `_search` takes as a form stands in the request's query here.
+  // This command reads the form of `_search` from the request's query.
   const posted = method === "POST" && path.at(-1) === "_search";
   const read = readInteraction(method, path, posted ? "" : query, undefined, posted ? query : "");
   if (!read.ok) {
@@ -82,11 +88,11 @@ function tellOf(asker: Asker, about: Explained, request: string, sample: JsonObj
       of: "request",
       says: `${request}: ${read.error.reason}${parameter}`,
     };
-    return { refused: read.error.reason, steps: [...asker.steps, step], asks: [] };
+    return { refused: read.error.reason, steps: [...caller.steps, step], asks: [] };
   }
   const step: ExplainStep = { ok: true, of: "request", says: `understood as ${spoken(read.value)}` };
   const { refused, steps, asks } = explain(about, read.value);
-  const explained = { refused, steps: [...asker.steps, step, ...steps], asks };
+  const explained = { refused, steps: [...caller.steps, step, ...steps], asks };
   return sample === undefined
     ? explained
     : { ...explained, sample: explainSample(about, read.value, sample) };
@@ -99,27 +105,30 @@ function partsOf(request: string): readonly [method: string, path: readonly stri
     query = "",
   } = /^(?:(?<method>[A-Z]+) +)?\/?(?<path>[^?\s]*)(?:\?(?<query>\S*))?$/u.exec(request.trim())?.groups ?? {};
   if (path === undefined || path === "")
-    throw new Misuse("a request is needed, as 'GET Observation?patient=1'");
+    throw new Misuse("name a request, for example 'GET Observation?patient=1'");
   return [method, path.split("/"), query];
 }
 
 const spoken = (interaction: Interaction): string =>
   `${interaction.kind}${"type" in interaction ? ` of ${interaction.type}` : ""}`;
 
-/** Whom the scopes mean. What a user is to whom only the origin's records say: here the command line does, or a stand-in for each. */
+/**
+ * The patient and user that the scopes name. Only the origin's records link a user to patients: here the
+ * command line does, or a placeholder for each.
+ */
 function explainedBy(
-  { document, scopes }: Asker,
+  { document, scopes }: PolicyCaller,
   patient: string | undefined,
   user: string | undefined,
   patients: readonly string[],
 ): Explained {
   for (const id of [...patients, ...(patient === undefined ? [] : [patient])])
-    if (!isId(id)) throw new Misuse(`${id} is no id of FHIR`);
+    if (!isId(id)) throw new Misuse(`${id} is not a FHIR id`);
   const reference = user === undefined ? undefined : parseReference(user, "https://gateway.invalid");
   if (reference !== undefined && reference.kind !== "local")
-    throw new Misuse("--user is a reference, as Practitioner/1");
+    throw new Misuse("--user takes a reference, for example Practitioner/1");
   const policy = compilePolicy(document, "");
-  const own =
+  const usersPatients =
     reference?.type === "Patient"
       ? [reference.id]
       : patients.length > 0 || reference === undefined
@@ -127,20 +136,20 @@ function explainedBy(
         : [standIn];
   const users =
     reference === undefined
-      ? "nobody signed in: --user"
+      ? "no user signed in: --user"
       : reference.type === "Patient"
         ? "themself"
-        : `whom the origin's records make this user's as ${[...policy.users].join(", ") || "nothing, for the policy names no relation"}`;
-  const reached =
+        : `the patients that the origin's records link to this user as ${[...policy.users].join(", ") || "nothing, because the policy names no relation"}`;
+  const accessible =
     reference !== undefined && (reference.type === "Patient" || policy.users.size > 0)
-      ? new Set(own)
+      ? new Set(usersPatients)
       : undefined;
-  return { document, policy, access: { scopes, patient, usersPatients: reached }, users };
+  return { document, policy, access: { scopes, patient, usersPatients: accessible }, users };
 }
 
 function timeOf(text: string | undefined) {
   const at = text === undefined ? Date.now() : Date.parse(text);
-  if (Number.isNaN(at)) throw new Misuse("--at is a time, as 2026-01-05T00:00:00Z");
+  if (Number.isNaN(at)) throw new Misuse("--at takes a time, for example 2026-01-05T00:00:00Z");
   return instant(at);
 }
 
@@ -156,25 +165,25 @@ function readSample(file: string): JsonObject {
   const read = readJson(bytes);
   if (!read.ok) throw new Misuse(`${file}: ${read.error.reason}`);
   if (!isObject(read.value) || textAt(read.value, "resourceType") === undefined)
-    throw new Misuse(`${file}: is no resource`);
+    throw new Misuse(`${file}: is not a FHIR resource`);
   return read.value;
 }
 
-function tell({ refused, steps, asks, sample }: Told): void {
+function print({ refused, steps, asks, sample }: Report): void {
   console.log(refused === undefined ? "permitted" : `refused: ${refused}`);
   for (const { ok, of, says, details = [] } of steps) {
     console.log(`  ${ok ? "ok" : "NO"}  ${of}: ${says}`);
     for (const detail of details) console.log(`        ${detail}`);
   }
-  if (asks.length > 0) console.log("the origin would be asked");
+  if (asks.length > 0) console.log("queries to the origin:");
   for (const ask of asks) console.log(`  ${ask}`);
   if (sample === undefined) return;
   if (sample.kept.length > 0)
-    console.log(sample.writes ? "the sample may not be written" : "the sample does not leave");
+    console.log(sample.writes ? "the sample may not be written" : "the sample is not disclosed");
   for (const why of sample.kept) console.log(`  ${why}`);
   if (sample.after === undefined) return;
   console.log(
-    `${sample.writes ? "what may be written of the sample" : "the sample leaves"}, by ${sample.rules.join(", ")}`,
+    `${sample.writes ? "the part of the sample that may be written" : "the sample is disclosed"}, by ${sample.rules.join(", ")}`,
   );
   for (const { kind, path, why } of sample.changes) console.log(`  ${kind} ${path}: ${why}`);
   console.log(JSON.stringify(sample.after, null, 2));

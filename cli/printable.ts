@@ -1,6 +1,6 @@
 /**
- * A line as a terminal may have it: what a record or a file from elsewhere says cannot move the cursor, colour, reverse or end the line.
- * Inside JSON's strings the escapes are JSON's own, so that JSON stays the same value.
+ * Makes a line safe for a terminal: text from a record or a foreign file cannot move the cursor, colour,
+ * reverse or end the line. Inside JSON strings the escapes are JSON escapes, so the JSON keeps its value.
  */
 export const printable = (line: string): string =>
   line.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, (sign) =>

@@ -8,7 +8,7 @@ import { parseReceipt, type Receipt } from "#ledger/receipt";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { onceMoreIfLate } from "./late-checkpoint.ts";
-import { givenKeys, Misuse, tellFault } from "./ledger-keys.ts";
+import { givenKeys, Misuse, printFault } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
 import { keyOfLog } from "./ledger-root.ts";
 import { readerAt } from "./reader-at.ts";
@@ -16,7 +16,7 @@ import { readerAt } from "./reader-at.ts";
 export const receiptCheckUsage =
   "phylax receipt check RECEIPT|FILE [--proof FILE] [--checkpoint FILE] [--ledger URL|DIR] [--log-key VKEY]… [--keys DEV.JSON]… [--json]";
 
-/** What a check came to: what is shown, in sentences, or what is wrong. */
+/** The result of a check: sentences that state the facts shown, or the error. */
 interface Verdict {
   readonly receipt?: { readonly log: string; readonly index: number };
   readonly shown: readonly string[];
@@ -24,34 +24,34 @@ interface Verdict {
 }
 
 /**
- * Checks a receipt: by the proof in it (or beside it) offline, with the log's public key alone; and against a whole ledger when one is
- * given. Answers 0 when it is shown that the ledger has what the receipt says, 1 when it is not, and names what is wrong.
+ * Checks a receipt offline, by the proof in it (or next to it) with the log's public key alone, and against a
+ * whole ledger when it is given. Returns 0 when the ledger provably has the receipt's leaf and frame, 1 when
+ * not; it prints the error.
  */
 export async function receiptCheck(args: readonly string[]): Promise<number> {
   try {
     const many = { type: "string", multiple: true, default: [] as string[] } as const;
-    const one = { type: "string" } as const;
+    const single = { type: "string" } as const;
     const options = {
       "log-key": many,
       keys: many,
-      proof: one,
-      checkpoint: one,
-      ledger: one,
+      proof: single,
+      checkpoint: single,
+      ledger: single,
       json: { type: "boolean", default: false },
     } as const;
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
     const [given, ...more] = positionals;
-    if (given === undefined || more.length > 0)
-      throw new Misuse("one receipt is needed, or a file that has it");
+    if (given === undefined || more.length > 0) throw new Misuse("name one receipt, or a file that has it");
     const keys = givenKeys(values["log-key"], values.keys);
     if (keys === undefined)
-      throw new Misuse("without a public key (--log-key or --keys) nothing can be checked");
+      throw new Misuse("no public key to check with: give one with --log-key or --keys");
     const verdict = await check(receiptText(given), keys.keys, values);
     if (values.json) console.log(JSON.stringify({ good: verdict.wrong === undefined, ...verdict }));
-    else tell(verdict);
+    else print(verdict);
     return verdict.wrong === undefined ? 0 : 1;
   } catch (fault) {
-    return tellFault(fault, receiptCheckUsage);
+    return printFault(fault, receiptCheckUsage);
   }
 }
 
@@ -67,11 +67,16 @@ async function check(
   { proof, checkpoint, ledger }: Evidence,
 ): Promise<Verdict> {
   const parsed = parseReceipt(text);
-  if (!parsed.ok) return { shown: [], wrong: "this is no receipt" };
+  if (!parsed.ok)
+    return {
+      shown: [],
+      wrong: "not a receipt: give the value of the Phylax-Receipt header, or a file that has that header",
+    };
   const receipt = parsed.value;
   const about = { receipt: { log: receipt.log, index: receipt.index } };
   const verifier = keyOfLog(keys, receipt.log);
-  if (verifier === undefined) throw new Misuse(`there is no key here for log ${receipt.log}`);
+  if (verifier === undefined)
+    throw new Misuse(`no key for log ${receipt.log}: give it with --log-key or --keys`);
   const note = proof === undefined ? receipt.proof : readBytes(proof);
   const proven = note === undefined ? undefined : checkProof(receipt, note, verifier);
   if (proven !== undefined && "wrong" in proven) return { ...about, shown: [], wrong: proven.wrong };
@@ -79,11 +84,11 @@ async function check(
   const named = checkpoint === undefined ? undefined : openCheckpoint(readBytes(checkpoint), verifier);
   if (named !== undefined && !named.ok)
     return { ...about, shown, wrong: `the checkpoint: ${named.error.replaceAll("_", " ")}` };
-  const other = named?.value;
-  const conflict = other === undefined ? undefined : compare(receipt, proven, other);
+  const given = named?.value;
+  const conflict = given === undefined ? undefined : compare(receipt, proven, given);
   if (conflict !== undefined) return { ...about, shown, wrong: conflict };
   if (ledger !== undefined) {
-    const since = [proven, other].filter((one) => one !== undefined);
+    const since = [proven, given].filter((signed) => signed !== undefined);
     const reader = readerAt(ledger, receipt.log);
     const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { receipts: [receipt], since }));
     if (!result.ok) return { ...about, shown, wrong: sentence(result.error) };
@@ -97,18 +102,18 @@ async function check(
     return {
       ...about,
       shown,
-      wrong: "there is no proof in it: give one (--proof), or the ledger (--ledger)",
+      wrong: "it has no proof: give a proof (--proof) or the ledger (--ledger)",
     };
-  if (other !== undefined && other.size !== proven.size) {
+  if (given !== undefined && given.size !== proven.size) {
     return {
       ...about,
       shown,
-      wrong: `its proof is of another size (${proven.size}) than the checkpoint (${other.size}): give the ledger too (--ledger)`,
+      wrong: `its proof (${proven.size} leaves) and the checkpoint (${given.size} leaves) differ in size: give the ledger too (--ledger)`,
     };
   }
   return {
     ...about,
-    shown: other === undefined ? shown : [...shown, "the checkpoint is the one of the proof"],
+    shown: given === undefined ? shown : [...shown, "the checkpoint equals the proof's"],
   };
 }
 
@@ -122,7 +127,7 @@ function checkProof(
   const { index, checkpoint } = opened.value;
   if (index !== receipt.index)
     return { wrong: `the proof is of leaf ${index}, the receipt of leaf ${receipt.index}` };
-  const isLast = checkpoint.size === index + 1; // then its frame is the checkpoint's
+  const isLast = checkpoint.size === index + 1; // its frame is then the checkpoint's frame
   if (isLast && checkpoint.frame !== undefined && !sameBytes(checkpoint.frame.hash, receipt.frameHash))
     return { wrong: "its frame is not the leaf's" };
   return checkpoint;
@@ -131,23 +136,26 @@ function checkProof(
 const shownBy = ({ size, root }: Checkpoint): string =>
   `leaf is in the log, under a signed checkpoint of ${size} leaves, root ${toBase64(root)}; a proof does not show the frame`;
 
-/** What cannot both be true: two histories that one key signed are the worst that can be found. */
-function compare(receipt: Receipt, proven: Checkpoint | undefined, other: Checkpoint): string | undefined {
-  if (other.size <= receipt.index)
-    return `the checkpoint (${other.size} leaves) does not reach leaf ${receipt.index}`;
-  if (proven === undefined || proven.size !== other.size) return undefined;
+/** Finds contradictions: two histories that one key signed are the worst finding. */
+function compare(receipt: Receipt, proven: Checkpoint | undefined, given: Checkpoint): string | undefined {
+  if (given.size <= receipt.index)
+    return `the checkpoint (${given.size} leaves) does not include leaf ${receipt.index}: give a later checkpoint`;
+  if (proven === undefined || proven.size !== given.size) return undefined;
   const same =
-    sameBytes(proven.root, other.root) &&
-    sameBytes(proven.frame?.hash ?? new Uint8Array(), other.frame?.hash ?? new Uint8Array());
+    sameBytes(proven.root, given.root) &&
+    sameBytes(proven.frame?.hash ?? new Uint8Array(), given.frame?.hash ?? new Uint8Array());
   return same
     ? undefined
-    : `FORK: the key signed two checkpoints of ${other.size} leaves, the proof's and the one given`;
+    : `FORK: the key signed two checkpoints of ${given.size} leaves, the proof's and the given checkpoint`;
 }
 
-/** The receipt itself, or the line of a file that has it: a header as `curl -i` prints it, or what else has one. */
+/**
+ * The receipt itself, or the line of a file that has it: a header as `curl -i` prints it, or in any file with
+ * the same line.
+ */
 function receiptText(given: string): string {
   const text = existsSync(given) ? readFileSync(given, "utf8") : given;
-  const line = text.split(/\r?\n/u).find((one) => /^\s*phylax-receipt:/iu.test(one));
+  const line = text.split(/\r?\n/u).find((each) => /^\s*phylax-receipt:/iu.test(each));
   return (line ?? text).replace(/^\s*phylax-receipt:/iu, "").trim();
 }
 
@@ -155,13 +163,13 @@ function readBytes(file: string): Uint8Array {
   try {
     return utf8(readFileSync(file, "utf8"));
   } catch {
-    throw new Misuse(`${file} cannot be read`);
+    throw new Misuse(`${file} cannot be read: check its name and permissions`);
   }
 }
 
-function tell({ receipt, shown, wrong }: Verdict): void {
+function print({ receipt, shown, wrong }: Verdict): void {
   const name = receipt === undefined ? "receipt" : `${receipt.log}/${receipt.index}`;
-  for (const one of shown) console.log(`${name}: ${one}`);
+  for (const fact of shown) console.log(`${name}: ${fact}`);
   if (wrong === undefined) console.log(`${name}: good`);
   else console.error(`${name}: WRONG: ${wrong}`);
 }

@@ -9,7 +9,10 @@ import { postAsOperator, posterOptions, refusalLine } from "./operator-post.ts";
 export const registryApplyUsage =
   "phylax registry apply FILE [--operator ID [--operator-token FILE]] [--state DIR]";
 
-/** Sends a registry file to the operators' door with an operator's certificate. Answers 0 when all of it holds, 2 when it is refused. */
+/**
+ * Sends a registry file to the operators' API with an operator's certificate. Returns 0 when the whole file
+ * was applied, 2 when it is refused.
+ */
 export async function registryApply(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -23,7 +26,7 @@ export async function registryApply(args: readonly string[]): Promise<number> {
   }
   const document = readBytes(file);
   if (document === undefined) {
-    console.error(`${file}: cannot be read`);
+    console.error(`${file}: cannot be read: check its name and permissions`);
     return 2;
   }
   try {
@@ -44,11 +47,11 @@ export async function registryApply(args: readonly string[]): Promise<number> {
   }
 }
 
-/** How the gateway finds the origins of the file that holds now. */
+/** How the gateway reaches the origins of the applied file. */
 async function problemsOfOrigins(state: string, document: Buffer): Promise<readonly string[]> {
   const { origins = [] }: { readonly origins?: readonly { readonly name: string }[] } = JSON.parse(
     document.toString("utf8"),
-  ); // it was applied
+  ); // the file was applied, so it is JSON
   if (origins.length === 0) return [];
   const dev = readDevFile(state);
   try {
@@ -58,7 +61,7 @@ async function problemsOfOrigins(state: string, document: Buffer): Promise<reado
       origins.map(({ name }) => name),
     );
   } catch {
-    return ["the gateway did not say how it finds these origins"];
+    return ["the gateway did not answer /readyz: ask it again for the state of these origins"];
   } finally {
     closeConnections();
   }

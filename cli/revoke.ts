@@ -5,7 +5,7 @@ import { postAsOperator, posterOptions, refusalLine } from "./operator-post.ts";
 
 type Kind = Denial["kind"];
 
-/** What names a thing of each kind, in the order of the command line. */
+/** The names that identify a thing of each kind, in the order of the command line. */
 const names = {
   token: ["issuer", "id", "until"],
   key: ["issuer", "keyId"],
@@ -24,7 +24,10 @@ export const revokeUsage = [
   ...kinds.map((kind) => `    ${kind} ${names[kind].map((name) => name.toUpperCase()).join(" ")}`),
 ].join("\n");
 
-/** Denies something everywhere within ten seconds, or lifts that again (docs/revocation.md). Answers 0 when it is done, 2 when it is refused. */
+/**
+ * Denies a token, key, client and so on everywhere within ten seconds, or lifts the denial
+ * (docs/revocation.md). Returns 0 when it is done, 2 when it is refused.
+ */
 export async function revoke(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -53,16 +56,19 @@ export async function revoke(args: readonly string[]): Promise<number> {
     console.error(refusalLine(answer));
     return answer.status < 500 ? 2 : 1;
   } catch (fault) {
-    console.error(fault instanceof Error ? fault.message : "not done");
+    console.error(fault instanceof Error ? fault.message : "not revoked");
     return 1;
   }
 }
 
-/** The document of a denial; what is in it, the operators' door judges. `until` is RFC 3339, for there the API has milliseconds. */
+/**
+ * Builds the denial document; the operators' API validates it. `until` is RFC 3339 here and milliseconds in
+ * the API.
+ */
 function readDenial([word, ...given]: readonly string[]):
   | Readonly<Record<string, string | number>>
   | undefined {
-  const kind = kinds.find((one) => one === word);
+  const kind = kinds.find((each) => each === word);
   if (kind === undefined || given.length !== names[kind].length) return undefined;
   const named = names[kind].map((name, index): [string, string | number] => {
     const text = given[index] ?? "";

@@ -15,7 +15,7 @@ import { registryApply, registryApplyUsage } from "./registry-apply.ts";
 import { revoke, revokeUsage } from "./revoke.ts";
 import { token, tokenUsage } from "./token.ts";
 
-/** `phylax <words> …`: each command answers an exit code (0 good, 1 found wrong or failed, 2 misused). */
+/** `phylax <words> …`: each command returns an exit code (0 good, 1 error found or failure, 2 misuse). */
 const commands: readonly {
   readonly words: readonly string[];
   readonly usage: string;
@@ -39,7 +39,10 @@ const commands: readonly {
   { words: ["token"], usage: tokenUsage, run: token },
 ];
 
-/** Runs the command that the arguments name, prints what it says, and answers its exit code. Throws what is no misuse and no finding. */
+/**
+ * Runs the command that the arguments name, prints its output, and returns its exit code. Throws every error
+ * that is neither a misuse nor a finding.
+ */
 export async function runCommand(args: readonly string[]): Promise<number> {
   const command = commands.find(({ words }) => words.every((word, i) => args[i] === word));
   const usage = ["usage:", ...commands.map(({ usage: line }) => `  ${line}`)].join("\n");

@@ -6,7 +6,10 @@ import { closeConnections } from "./mutual-tls.ts";
 
 export const tokenUsage = "phylax token CLIENT [--state DIR] [--purpose CODE] [--scope SCOPE]";
 
-/** Prints an access token of a development client, good for five minutes and only with that client's certificate, or with proofs of its key. Answers an exit code. */
+/**
+ * Prints an access token of a development client. The token lasts five minutes and is valid only with that
+ * client's certificate, or with proofs of its key. Returns an exit code.
+ */
 export async function token(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],

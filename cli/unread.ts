@@ -1,9 +1,16 @@
 import type { Unread } from "./ledger-events.ts";
+import type { Unopened } from "./leaf-opener.ts";
 
-/** Collects what could not be read, and tells it: leaves one after another that fail alike are told as one. */
+const notForThisKey: Unopened = "its key is not wrapped to this auditor";
+
+/**
+ * Collects the parts of the ledger that could not be read, and reports them grouped: one line per log and
+ * reason.
+ */
 export class UnreadList {
   readonly #wrong: string[] = [];
-  readonly #leaves: { log: string; keyEpoch: number; why: string; from: number; count: number }[] = [];
+  readonly #leaves: { log: string; keyEpoch: number; why: Unopened; from: number; count: number }[] = [];
+  readonly #foreign = { logs: new Set<string>(), count: 0 }; // leaves that no given key opens
 
   add(unread: Unread): void {
     if ("wrong" in unread) {
@@ -11,27 +18,43 @@ export class UnreadList {
       return;
     }
     const { log, index, keyEpoch, why } = unread;
+    if (why === notForThisKey) {
+      this.#foreign.logs.add(log);
+      this.#foreign.count += 1;
+      return;
+    }
     const last = this.#leaves.at(-1);
     if (last?.log === log && last.keyEpoch === keyEpoch && last.why === why) last.count += 1;
     else this.#leaves.push({ log, keyEpoch, why, from: index, count: 1 });
   }
 
-  /** Parts of one event that are missing beside those that were read. */
+  /** Adds the missing parts of an event that was read in part. */
   addParts(log: string, missing: number): void {
     this.#wrong.push(`${log}: ${missing} parts of an event could not be read`);
   }
 
   get count(): number {
-    return this.#wrong.length + this.#leaves.reduce((sum, { count }) => sum + count, 0);
+    const failed = this.#leaves.reduce((sum, { count }) => sum + count, 0);
+    return this.#wrong.length + failed + this.#foreign.count;
   }
 
-  /** One a line; no line has anything of a record in it. */
+  /** One line per failure; no line contains data of a record. */
   get lines(): readonly string[] {
     const leaves = this.#leaves.map(({ log, keyEpoch, why, from, count }) =>
       count === 1
         ? `${log}: leaf ${from} (key epoch ${keyEpoch}) could not be opened: ${why}`
         : `${log}: ${count} leaves from ${from} on (key epoch ${keyEpoch}) could not be opened: ${why}`,
     );
-    return [...this.#wrong, ...leaves];
+    return [...this.#wrong, ...leaves, ...this.#foreignLine()];
+  }
+
+  /** One line for all logs and epochs: a wrong key opens no leaf of a ledger. */
+  #foreignLine(): readonly string[] {
+    const { logs, count } = this.#foreign;
+    if (count === 0) return [];
+    return [
+      `${count} ${count === 1 ? "leaf" : "leaves"} of ${[...logs].join(", ")} could not be opened: ` +
+        "their keys are not wrapped to the auditor of --key. Add the key of an auditor who was configured then",
+    ];
   }
 }

@@ -1,5 +1,6 @@
 // `npm start`: the whole of Phylax on this machine (DESIGN §10). Ends at SIGINT or SIGTERM with everything it started.
 import { relative } from "node:path";
+import { hints } from "./hints.ts";
 import { readOptions, usage } from "./options.ts";
 import { startStack, type Stack } from "./stack.ts";
 import { StartRefusal } from "./start-refusal.ts";
@@ -8,7 +9,8 @@ if (process.argv.includes("--help")) {
   console.log(usage);
   process.exit(0);
 }
-const options = readOptions(process.argv.slice(2), process.env["INIT_CWD"] ?? process.cwd());
+const home = process.env["INIT_CWD"] ?? process.cwd(); // npm changes the folder and leaves the caller's in INIT_CWD
+const options = readOptions(process.argv.slice(2), home);
 if (!options.ok) {
   console.error(`${options.error}\n${usage}`);
   process.exit(2);
@@ -31,7 +33,7 @@ const endAtSignals = () => {
 endAtSignals();
 const onCrash = () => {
   console.error(
-    "the Workers runtime died; everything ends. What was acknowledged is kept: start again with the same --state",
+    "the Workers runtime died, so everything stops. Acknowledged requests are stored: start again with the same --state",
   );
   end(1);
 };
@@ -41,10 +43,7 @@ try {
   endAtSignals(); // Miniflare has put listeners there which exit at once, before anything is closed
   const { dev } = stack;
   const folder = relative(process.cwd(), state) || ".";
-  console.log(
-    `ledger: ${String(dev["ledger"])}   verify it: npx phylax ledger verify ${String(dev["ledger"])} --keys ${folder}/dev.json`,
-  );
-  console.log(`a token: npx phylax token telehealth   what to try: README.md`);
+  for (const line of hints(String(dev["ledger"]), relative(home, state) || ".")) console.log(line);
   console.log(`ready ${String(dev["gateway"])} (${folder}/dev.json)`);
 } catch (fault) {
   console.error(fault instanceof Error ? fault.message : fault);

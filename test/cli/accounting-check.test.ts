@@ -22,7 +22,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const event = disclosure(1, "public-health", { amara: { Patient: 1 } }, { why: { purposes: ["PUBHLTH"] } });
 const [seed, contents] = [new Uint8Array(32).fill(7), accountingLines(event, config.subjectKey)];
-/** A log whose third leaf has the line. */
+/** A log with the line in its third leaf. */
 const logOfLine = () => logOfEvents([[event]], () => linesRoot(seed, contents));
 const log = await logOfLine();
 const [first = seed, second = seed, leaf = seed] = log.leaves;
@@ -92,7 +92,7 @@ test.for(forms)(
     const none = await check(written(told([])));
     expect([none.code, none.out]).toEqual([
       0,
-      "0 of 0 lines are proven; no proof shows that none is missing\n",
+      "0 of 0 lines are proven; no proof shows that no line is missing\n",
     ]);
   },
 );
@@ -111,7 +111,7 @@ test("what is no accounting is misuse, and not an accounting without a wrong lin
     expect(await check(text), text.slice(0, 20)).toMatchObject({
       code: 2,
       out: "",
-      error: expect.stringContaining("is no accounting of disclosures"),
+      error: expect.stringContaining("ot an accounting of disclosures"),
     });
   expect(await phylax("accounting", "check", join(folder, "nowhere"), "--key", logKey)).toMatchObject({
     code: 2,
@@ -220,7 +220,7 @@ test.for(forms)(
     expect(whole.out).not.toContain("more pages follow");
     expect(await checkAll(first)).toMatchObject({
       code: 0,
-      out: expect.stringContaining("more pages follow: the last one is not among these files"),
+      out: expect.stringContaining("more pages follow: the last page is not among these files"),
     });
     writeFileSync(last, written(told([found])));
     expect(await checkAll(first, last)).toMatchObject({

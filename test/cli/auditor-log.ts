@@ -19,7 +19,7 @@ function auditorKey(kid: string) {
   return { kid, kty, crv, x, y, d };
 }
 
-/** Auditors whose private keys the test has; `stranger` is none of the ledger's. */
+/** Auditors with private keys that the test has. `stranger` is not an auditor of the ledger. */
 export const auditors = {
   one: auditorKey("auditor-1"),
   two: auditorKey("auditor-2"),
@@ -34,7 +34,10 @@ const publicHalf = ({ kid, kty, crv, x, y }: ReturnType<typeof auditorKey>) => (
 const ledger = { ...config, auditors: [publicHalf(auditors.one), publicHalf(auditors.two)] };
 const random32 = () => crypto.getRandomValues(new Uint8Array(32));
 
-/** A log of the events of each append, one frame an append and one key epoch a frame, made by the code that makes real ones. */
+/**
+ * A log of the events of each append, with a frame and a key epoch per append. The ledger's own code makes
+ * it.
+ */
 export async function logOfEvents(
   appends: readonly (readonly AuditEvent[])[],
   commitTo = (linesRoot: Uint8Array) => linesRoot,
@@ -85,7 +88,7 @@ export function writeKey(folder: string, jwk: object, name = "auditor.jwk.json")
   return file;
 }
 
-/** A disclosure to a client, of these patients' resources. */
+/** A disclosure of these patients' resources to a client. */
 export function disclosure(
   number: number,
   client: string,

@@ -122,7 +122,7 @@ test("each is counted in the State that the latest record of any client and time
   const lines = (await ask()).out.split("\n");
   expect(lines).toContain("by state of residence: MA 501, NH 19, outside US 1, unknown 1");
   expect(lines).toContain(
-    "1 in no State that is known: 164.406 may count each in any, so ask the origin where they live",
+    "1 in no known State: 164.406 may count each in any State, so ask the origin where they live",
   );
   expect(lines).toContain("45 CFR 164.406: media by 2026-12-04: MA");
   const { out: read } = await phylax(
@@ -147,11 +147,11 @@ test("for a person: a summary, the clauses and a line for each individual; purpo
   expect(out.split("\n").filter(Boolean)).toEqual([
     "payer, 2026-10-01T00:00:00.000Z to 2026-10-01T12:01:59.000Z: 1 individuals in 1 records",
     "by state of residence: unknown 1",
-    "1 in no State that is known: 164.406 may count each in any, so ask the origin where they live",
+    "1 in no known State: 164.406 may count each in any State, so ask the origin where they live",
     "disclosed: Patient 1",
     "discovered 2026-10-05",
     "45 CFR 164.404(b): each individual without unreasonable delay, by 2026-12-04 at the latest",
-    "45 CFR 164.406: media by 2026-12-04: no State has more than 500 residents that are known",
+    "45 CFR 164.406: media by 2026-12-04: no State is known to have more than 500 affected residents",
     "45 CFR 164.408(c): the Secretary by 2027-03-01",
     `main/Patient/amara (unknown): Patient 1; 2026-10-01T12:01:00.000Z, 1 records; policy sha256:${"a".repeat(64)}; never: Patient.address`,
   ]);

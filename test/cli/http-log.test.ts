@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { onTestFinished, test } from "vitest";
 import { httpLog } from "../../cli/http-log.ts";
 
-/** A ledger that turns a reader away so often before it answers. */
+/** A ledger that answers 429 this many times before it answers. */
 async function ledger(refusals: number, retryAfter: string) {
   const asked: string[] = [];
   const server = createServer((request, response) => {

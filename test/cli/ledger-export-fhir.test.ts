@@ -49,7 +49,7 @@ test("what cannot be opened is told, and the answer is 1; the filters of `read` 
     writeKey(folder, auditors.stranger, "stranger.json"),
   );
   expect(stranger.code).toBe(1);
-  expect(stranger.error).toContain("leaf 2 (key epoch 1) could not be opened");
+  expect(stranger.error).toContain("leaves of s0-2026h2 could not be opened");
   const some = await exportTo(join(folder, "some"), "--key", key, "--patient", "main/Patient/ben");
   expect(some).toMatchObject({ code: 0, out: expect.stringContaining(": 2 AuditEvents") });
 });

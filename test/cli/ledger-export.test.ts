@@ -19,7 +19,7 @@ import { sampleLog, withObject } from "../ledger/sample-log.ts";
 import { logServer, phylax, phylaxIn } from "./phylax.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "phylax-export-"));
-const log = await sampleLog([250, 200, 100]); // two full tiles, and every partial one
+const log = await sampleLog([250, 200, 100]); // two full tiles and every partial tile
 const key = verifierKey(log.verifier.name, log.verifier.publicKey);
 let served = log;
 const server = logServer(() => served);
@@ -55,7 +55,10 @@ function copyOf(changes: Readonly<Record<string, Uint8Array | undefined>>): stri
   return copy;
 }
 
-/** What is wrong with a changed copy, each as `<log>/<object>: …`; checked in this process, with the key from outside. */
+/**
+ * Every error in a changed copy, as `<log>/<object>: …`. The check runs in this process, with the key from
+ * outside.
+ */
 async function wrongs(changes: Readonly<Record<string, Uint8Array | undefined>>): Promise<string[]> {
   const copy = copyOf(changes);
   const reports = await verifyFolder(copy, [log.verifier], () => ({}));

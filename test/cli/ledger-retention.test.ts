@@ -37,10 +37,10 @@ test("a lock of 2,200 days keeps each log, says from when it may go, and that th
   const over = await check(locked, "2027-02-01");
   expect(over).toMatchObject({ code: 0, error: "" });
   expect(over.out.split("\n").filter(Boolean)).toEqual([
-    "s0-2026h2: locked by records; may be removed whole from 2033-01-09; the root log keeps its checkpoint of 5 leaves",
-    "root: locked by records; may never be removed",
+    "s0-2026h2: locked by records; may be deleted whole from 2033-01-09; the root log has its checkpoint of 5 leaves",
+    "root: locked by records; may never be deleted",
   ]);
-  expect((await check(locked, "2026-12-01")).out).toContain("takes records still");
+  expect((await check(locked, "2026-12-01")).out).toContain("still takes records");
   const json = JSON.parse((await check(locked, "2027-02-01", ledger, "--json")).out);
   expect(json).toMatchObject({
     good: true,
@@ -67,13 +67,13 @@ test("what is missing is named: a lock that is too short or none, one on checkpo
   const lacking = await check(locked, "2027-02-01", behind);
   expect(lacking.code).toBe(1);
   expect(lacking.error).toContain(
-    "its final checkpoint of 5 leaves is not in the root log (3 leaves): do not remove it",
+    "its final checkpoint of 5 leaves is not in the root log (3 leaves): do not delete the log",
   );
   expect((await check(locked, "2026-12-01", behind)).code, "it goes on, and the root log follows").toBe(0);
   const removed = await check(locked, "2027-02-01", writeLog(join(folder, "removed"), root, "root"));
   expect(removed).toMatchObject({
     code: 1,
-    error: expect.stringContaining("its checkpoint is missing, before its time"),
+    error: expect.stringContaining("its checkpoint is missing, and it is too early to delete the log"),
   });
 });
 

@@ -156,7 +156,8 @@ test("misuse answers 2, and above all a check without a key of one's own", async
     ["ledger", "verify"],
     ["ledger", "verify", url],
     ["ledger", "verify", url, "--key", "x"],
-    ["ledger", "verify", folder, "--keys", keyless], // a folder has keys of its own, but these were not asked for
+    // the folder has its own keys, but the command names another file
+    ["ledger", "verify", folder, "--keys", keyless],
     ["ledger", "verify", url, "--key", key, "--log", "s9-2026h2"],
     ["ledger", "verify", url, "--key", key, "--receipt", "x"],
     ["ledger", "verify", url, "--key", key, "--since", join(folder, "not-there")],

@@ -14,7 +14,7 @@ interface Ended {
   readonly error: string;
 }
 
-/** Runs the command in a process of its own, in a folder of the test's. */
+/** Runs the command in its own process, in a folder of the test. */
 export async function phylaxProcess(cwd: string, ...args: readonly string[]): Promise<Ended> {
   const { INIT_CWD: _, ...env } = process.env;
   const main = join(import.meta.dirname, "../../cli/main.ts");
@@ -27,8 +27,8 @@ export async function phylaxProcess(cwd: string, ...args: readonly string[]): Pr
 let before: Promise<unknown> = Promise.resolve();
 
 /**
- * Runs the command in this process, which has loaded it already: a process of its own takes a second. Calls wait for each other, since
- * console and working directory are the process's.
+ * Runs the command in this process, which has loaded it already; a new process takes a second. Calls wait for
+ * each other, because they share the console and the working directory.
  */
 export function phylaxIn(cwd: string, ...args: readonly string[]): Promise<Ended> {
   const ended = before.then(() => runHere(cwd, args));
@@ -53,10 +53,10 @@ async function runHere(cwd: string, args: readonly string[]): Promise<Ended> {
   }
 }
 
-/** As an operator runs the command who has no development stack below the folder. */
+/** Runs the command for an operator with no development stack below the folder. */
 export const phylax = (...args: readonly string[]) => phylaxIn(tmpdir(), ...args);
 
-/** Serves a sample log, whichever it is at the moment, as a ledger would. */
+/** Serves a sample log as a ledger would. `served` may return a different log later. */
 export function logServer(served: () => SampleLog): { listen(): Promise<string>; close(): void } {
   const server = createServer((request, response) => {
     const bytes = served().objects.get((request.url ?? "").replace("/ledger/s0-2026h2/", ""));

@@ -11,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const phylax = (...args: readonly string[]) => phylaxIn(folder, ...args);
 const put = (name: string, body: unknown) => writeFileSync(join(folder, name), JSON.stringify(body));
 
-/** The first JSON of a page that begins with this member. */
+/** The first JSON object of a page that begins with this member. */
 const jsonIn = (text: string, member: string): unknown =>
   JSON.parse(
     new RegExp(`\`\`\`json\\n(?<body>\\{\\n {2}"${member}"[\\s\\S]*?)\`\`\``, "u").exec(text)?.groups?.[
@@ -90,7 +90,7 @@ test("policy check tells every problem of every file with its place, and exits 2
     "wrong.json /rules/0/show/0",
     "wrong.json /rules/0/show/1",
     "untrue.json /rules/0/examples/0",
-    "none.json is no JSON",
+    "none.json is not JSON",
     "missing.json cannot be read",
     "member.json /format",
   ]) {
@@ -112,7 +112,7 @@ test("the starter policies check; each grants what it grants itself, and not wha
   const [first = "", second = ""] = starters;
   expect(await phylax("policy", "diff", first, first)).toEqual({
     code: 0,
-    out: "both grant the same\n",
+    out: "both policies grant the same\n",
     error: "",
   });
   const { code, out } = await phylax("policy", "diff", first, second, "--json");
@@ -149,7 +149,7 @@ test.for<[string, readonly string[], number, RegExp]>([
     "a token without a patient",
     ["--client", "my-chart", "GET Patient/1"],
     1,
-    /^refused: the token names no patient/u,
+    /^refused: the token is limited to a patient/u,
   ],
   ["a patient of the token's", ["--client", "my-chart", "--patient", "1", "GET Patient/1"], 0, /^permitted/u],
   ["a type without a rule", ["--client", "lab", "GET Observation/1"], 1, /^refused: rule_missing/u],
@@ -183,11 +183,11 @@ test("a user's scope is explained by what the policy makes of the one who signed
       "GET Observation?code=x",
     );
   expect((await by()).out).toMatch(
-    /^refused: scope_insufficient[\s\S]*nobody's \(nobody signed in: --user\)/u,
+    /^refused: scope_insufficient[\s\S]*nobody's \(no user signed in: --user\)/u,
   );
   const vera = await by("--user", "Practitioner/vera", "--user-patient", "1", "--user-patient", "2");
   expect(vera.out).toContain(
-    "user/: the rows of Patient/1, Patient/2 (whom the origin's records make this user's as practitioner, organization, panel)",
+    "user/: the rows of Patient/1, Patient/2 (the patients that the origin's records link to this user as practitioner, organization, panel)",
   );
   expect(vera.out).toContain("  GET Observation?code=x&patient=Patient/1,Patient/2&_count=400\n");
   expect((await by("--user", "Patient/1")).out).toContain(

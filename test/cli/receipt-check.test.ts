@@ -18,7 +18,7 @@ import { phylax } from "./phylax.ts";
 const folder = mkdtempSync(join(tmpdir(), "phylax-receipt-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const log = await sampleLog([5, 4]); // leaves 0 and 1 are in the clear
+const log = await sampleLog([5, 4]); // leaves 0 and 1 are not sealed
 const ledger = writeLog(join(folder, "ledger"), log);
 const key = verifierKey(origin, config.checkpointPublicKey);
 const bytes = (path: string) => log.objects.get(path) ?? new Uint8Array();
@@ -101,11 +101,11 @@ test("what is wrong is named: another leaf, another proof, a forged or short che
     ["its frame is not the leaf's", receiptOf(10, { frameHash: new Uint8Array(32) }), []],
     ["is not what the receipt says", receiptOf(4, { frameHash: new Uint8Array(32) }), ["--ledger", ledger]],
     ["the checkpoint: note signature wrong", receiptOf(4), ["--checkpoint", forged]],
-    ["the checkpoint (3 leaves) does not reach leaf 4", receiptOf(4), ["--checkpoint", short]],
+    ["the checkpoint (3 leaves) does not include leaf 4", receiptOf(4), ["--checkpoint", short]],
     ["FORK: the key signed two checkpoints of 11 leaves", receiptOf(4), ["--checkpoint", fork]],
     ["give the ledger too", receiptOf(4), ["--checkpoint", grown]],
-    ["there is no proof in it", receiptOf(4, { proof: undefined }), []],
-    ["this is no receipt", "Phylax-Receipt: leaf=4", []],
+    ["it has no proof", receiptOf(4, { proof: undefined }), []],
+    ["not a receipt", "Phylax-Receipt: leaf=4", []],
   ];
   expect(log.head.size).toBe(11);
   for (const [wrong, receipt, args] of cases) {

@@ -244,7 +244,7 @@ describe("an accounting of disclosures", () => {
       const { code, out, error } = await command("accounting", "check", file, ...keys);
       expect(code, format + out + error).toBe(0);
       expect(out).toMatch(/^s\d-\d{4}h[12]\/\d+\/0: good: .*, to public-health, for PUBHLTH, Patient 1$/mu);
-      expect(out).toContain("no proof shows that none is missing");
+      expect(out).toContain("no proof shows that no line is missing");
     }
     const { lines, text } = await accounting("privacy-officer", "bela");
     const proof = JSON.parse(Buffer.from(detailOf(lines[0] as Line, "proof") ?? "", "base64").toString()) as {

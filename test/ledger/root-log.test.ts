@@ -12,7 +12,7 @@ import { mayBeDeleted, RootLeaves } from "#ledger/root-log";
 import { keyId, signatureTypes, type Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { keysFile, keysText, verifyFolder } from "../../cli/ledger-folder.ts";
-import { sentence, tell } from "../../cli/ledger-report.ts";
+import { sentence, printReport } from "../../cli/ledger-report.ts";
 import { logOfFrames, origin, readerOf, sampleLog, type SampleLog, signed } from "./sample-log.ts";
 
 const at = Date.UTC(2026, 9, 1);
@@ -223,7 +223,7 @@ test("a witness that signs a time which no calendar has does not end the report"
   const log = vi.spyOn(console, "log").mockImplementation((line: string) => void said.push(line));
   const good = { size: 1, frames: 1, root: new Uint8Array(32) };
   expect(
-    tell(
+    printReport(
       { name: "root", good, cosigned: [{ name: "witness.test/w1", seconds: Number.MAX_SAFE_INTEGER }] },
       {},
     ),

@@ -9,16 +9,16 @@ import { policyDigest, readPolicyDocument, type PolicyDocument } from "#policy/d
 import { readJsonFile } from "./json-file.ts";
 import { Misuse } from "./ledger-keys.ts";
 
-/** Who asks, as the command line and the registry say it. */
-export interface Asker {
+/** The caller, as the command line and the registry describe it. */
+export interface PolicyCaller {
   readonly document: PolicyDocument;
   readonly scopes: Scopes;
   readonly steps: readonly ExplainStep[];
-  /** Nothing further is asked of a request that fails here. */
+  /** The reason of the refusal; the rest of the request is not looked at then. */
   readonly refused: string | undefined;
 }
 
-export interface AskerOptions {
+export interface CallerOptions {
   readonly policy: string | undefined;
   readonly registry: string | undefined;
   readonly client: string | undefined;
@@ -28,8 +28,9 @@ export interface AskerOptions {
   readonly patient: string | undefined;
 }
 
-/** By a policy alone: for one of its purposes, with whatever scopes are named. */
-export function askerByPolicy({ policy = "", purpose, scope = "system/*.cruds" }: AskerOptions): Asker {
+/** A caller under a policy alone, for one of its purposes, with the scopes of the command line. */
+export function callerByPolicy(options: CallerOptions): PolicyCaller {
+  const { policy = "", purpose, scope = "system/*.cruds" } = options;
   const document = policyAt(policy, readFile(policy));
   const scopes = scopesIn(scope);
   const serves = purpose === undefined || document.purposes.includes(purpose);
@@ -44,17 +45,17 @@ export function askerByPolicy({ policy = "", purpose, scope = "system/*.cruds" }
   return { document, scopes, steps, refused: serves ? undefined : "purpose_not_granted" };
 }
 
-/** By a client's grant in a registry file, as it stands at `at`. */
-export async function askerByRegistry(options: AskerOptions, at: Instant): Promise<Asker> {
+/** A caller by a client's grant in a registry file, as the file applies at `at`. */
+export async function callerByRegistry(options: CallerOptions, at: Instant): Promise<PolicyCaller> {
   const { registry: file = "", client: id, origin } = options;
-  // No issuer of a file is this gateway's own: which host it has says nothing about what a policy decides.
+  // No issuer in a file is this gateway itself: the gateway's host name has no effect on a policy's decision.
   const read = readRegistry(readFile(file), "https://gateway.invalid");
   if (!read.ok) throw new Misuse(`${file}: ${read.error.pointer}: ${read.error.problem}`);
   const registry = read.value;
-  const client = registry.clients.find((one) => one.id === id);
+  const client = registry.clients.find((each) => each.id === id);
   if (client === undefined)
     throw new Misuse(
-      id === undefined ? "--client is needed with --registry" : `${file}: there is no client ${id}`,
+      id === undefined ? "name the client: --registry needs --client" : `${file} has no client ${id}`,
     );
 
   const granted = registry.grants.filter((grant) => grant.client === client.id && grant.origin === origin);
@@ -63,11 +64,11 @@ export async function askerByRegistry(options: AskerOptions, at: Instant): Promi
     granted.map(({ purpose }) => purpose),
   );
   const purpose = within.ok ? choosePurpose(undefined, within.value) : within;
-  const grant = purpose.ok ? granted.find((one) => one.purpose === purpose.value) : undefined;
+  const grant = purpose.ok ? granted.find((each) => each.purpose === purpose.value) : undefined;
   if (grant === undefined) {
-    const has = granted.map((one) => one.purpose).join(", ") || "none";
+    const purposes = granted.map((each) => each.purpose).join(", ") || "none";
     throw new Misuse(
-      `${file}: no one grant of ${client.id} at ${origin} is meant; it has ${has}: choose with --purpose`,
+      `${file}: ${client.id} has no single matching grant at ${origin}; its purposes there: ${purposes}: choose with --purpose`,
     );
   }
   const document = await policyOf(grant.policy, registry, options);
@@ -99,7 +100,7 @@ function agreementStep(
     ({ id, client }) => id === grant.agreement && client === grant.client,
   );
   if (agreement === undefined)
-    return { ok: false, of: "request", says: `there is no agreement ${grant.agreement} of the client's` };
+    return { ok: false, of: "request", says: `the client has no agreement ${grant.agreement}` };
   const { id, purposes, from, to } = agreement;
   const force = inForce(
     { id, purposes, from: instant(Date.parse(from)), to: instant(Date.parse(to)) },
@@ -112,32 +113,39 @@ function agreementStep(
   return { ok: force.ok, of: "request", says };
 }
 
-/** A token without its patient is refused before any policy is asked, and so is one of another patient than the client's. */
+/**
+ * A token without its patient is refused before any policy is evaluated, and so is a token for a different
+ * patient than the client's.
+ */
 function patientStep(held: string | undefined, scopes: Scopes, patient: string | undefined): ExplainStep {
   const needed = held !== undefined || scopes.some(({ context }) => context === "patient");
   if (needed && patient === undefined)
-    return { ok: false, of: "request", says: "the token names no patient, and is held to one (--patient)" };
-  const other = held !== undefined && held !== patient;
+    return {
+      ok: false,
+      of: "request",
+      says: "the token is limited to a patient and names no patient (--patient)",
+    };
+  const isDifferent = held !== undefined && held !== patient;
   return {
-    ok: !other,
+    ok: !isDifferent,
     of: "request",
-    says: other
-      ? "the client is held to another patient than the token's"
-      : "the token's patient is one for this client",
+    says: isDifferent
+      ? "the client is limited to a different patient than the token's"
+      : "the token's patient is allowed for this client",
   };
 }
 
-function scopesOf(granted: string, patient: string | undefined, { scope }: AskerOptions): Scopes {
+function scopesOf(granted: string, patient: string | undefined, { scope }: CallerOptions): Scopes {
   const common =
     scope === undefined ? scopesIn(granted) : intersectScopes(scopesIn(scope), scopesIn(granted));
   return patient === undefined ? common : heldToPatient(common);
 }
 
-/** By its name in the file, or by its digest out of the file or out of `--policy`. */
+/** A policy by its name in the file, or by its digest in the file or in `--policy`. */
 async function policyOf(
   named: string,
   registry: RegistryDocument,
-  { policy }: AskerOptions,
+  { policy }: CallerOptions,
 ): Promise<PolicyDocument> {
   const inFile = registry.policies.find(({ name }) => name === named);
   if (inFile !== undefined) return policyAt(named, inFile.body);
