@@ -7,7 +7,7 @@ export interface Agreement {
   readonly id: string;
   readonly purposes: readonly Purpose[];
   readonly from: Instant;
-  /** The first instant at which it is no longer in force. */
+  /** The first instant at which the agreement is no longer in force. */
   readonly to: Instant;
 }
 

@@ -4,17 +4,20 @@ import type { PublicJwk } from "#identity/jose/jwk";
 export interface SignableAnswer {
   readonly status: number;
   readonly headers: Pick<Headers, "get">;
-  /** All of it, in order, as it leaves; undefined where none does (an answer to HEAD). */
+  /** The whole body, in order, as it leaves; undefined if none leaves (an answer to HEAD). */
   readonly body: readonly Uint8Array[] | undefined;
 }
 
-/** What was asked, as the asker knows it. */
+/** The request that an answer belongs to, as its sender knows it. */
 export interface AnsweredRequest {
   readonly method: string;
-  /** Likewise by the configured name that it came to. */
+  /** By the configured name that the client called. */
   readonly url: string;
   readonly headers: Pick<Headers, "get">;
-  /** Whether the request's own signature was looked at: one that was not may be over another body than the one that was answered. */
+  /**
+   * False if the request's own signature was not verified: an unverified signature may cover a different
+   * body than the answered request.
+   */
   readonly signatureRead: boolean;
 }
 
@@ -22,11 +25,11 @@ export interface AnsweredRequest {
 export interface AnswerSigner {
   /** The fields to add: `content-digest` (RFC 9530), `signature-input`, `signature`. */
   sign(answer: SignableAnswer, request: AnsweredRequest): Promise<Readonly<Record<string, string>>>;
-  /** Of the key that signs, and of those that did until lately or will soon. */
+  /** The public keys of the current signing key, and of keys that signed lately or will sign soon. */
   publicKeys(): Promise<readonly PublicJwk[]>;
 }
 
-/** FAPI 2.0 HTTP Signatures: tells this signature from those that something on the way may add. */
+/** FAPI 2.0 HTTP Signatures: tells this signature apart from signatures that an intermediary may add. */
 export const answerTag = "fapi-2-response";
 
 /** A covered component (RFC 9421 §2.1, §2.2). */
@@ -45,14 +48,17 @@ export interface AnsweredSignature {
   /** By RFC 9651, as members of `Signature` and `Signature-Input`. */
   readonly signature: string;
   readonly input: string;
-  /** What it covers, with the request's values. */
+  /** The covered components, with the request's values. */
   readonly parts: readonly { readonly name: string; readonly value: string }[];
 }
 
-// What decides how the body is read, and what proves that the answer is on record.
+// The fields that decide how the body is read, and the fields that prove that the answer is on record.
 const coveredFields = ["content-type", "x-request-id", "phylax-receipt"];
 
-/** What an answer's signature covers: the answer, what was asked, and whatever the request's own signature covers. */
+/**
+ * The components that an answer's signature covers: the answer, the request, and every component that the
+ * request's own signature covers.
+ */
 export function answerParts(
   {
     status,

@@ -8,15 +8,15 @@ import { aheadSecondsMax, tokenAlgorithms } from "./token.ts";
 /** `fapi2`: FAPI 2.0 §5.3.2.1. `smart`: SMART Backend Services (SMART App Launch 2 §5). */
 export type AssertionProfile = "fapi2" | "smart";
 
-/** What a proven client assertion (RFC 7523 §3) leaves to be done: to be accepted once. */
+/** The facts of a proven client assertion (RFC 7523 §3) that are still needed to accept it once. */
 export interface Assertion {
   readonly id: string;
   readonly expires: Instant;
 }
 
-/** An assertion whose signature was proven, and by which key of the client. */
+/** An assertion with a proven signature, and the client's key that proved it. */
 export interface ProvenAssertion extends Assertion {
-  /** Its `kid`, where it has one. */
+  /** The key's `kid`, if it has a `kid`. */
   readonly keyId: string | undefined;
 }
 
@@ -50,7 +50,9 @@ export const assertionRules: Readonly<Record<AssertionProfile, AssertionRules>> 
   smart: { algorithms: [...tokenAlgorithms, "RS384", "ES384"], lifetimeSecondsMax: 300 },
 };
 
-/** An assertion may leave `typ` out; another kind of JWT that the client signed is not one. */
+/**
+ * An assertion may leave `typ` out. A JWT of a different type, signed by the same client, is no assertion.
+ */
 export function isAssertionType(typ: unknown): boolean {
   return (
     typ === undefined ||
@@ -78,7 +80,7 @@ export interface AssertionExpectation {
   readonly at: Instant;
 }
 
-/** Reads the claims of an assertion whose signature was proven. */
+/** Reads the claims of an assertion after its signature was proven. */
 export function readAssertion(
   claims: unknown,
   expected: AssertionExpectation,
@@ -96,7 +98,7 @@ export function readAssertion(
   if (exp * 1000 <= expected.at) return err({ reason: "assertion_expired" });
   if ((iat ?? 0) > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax)
     return err({ reason: "assertion_not_yet_valid" });
-  // By the client's own clock when it says when it signed, else by ours.
+  // The client's clock counts if the assertion has `iat`, otherwise our clock.
   if (exp - (iat ?? now) > assertionRules[expected.profile].lifetimeSecondsMax)
     return err({ reason: "assertion_lifetime_too_long" });
   return ok({ id: jti, expires: instant(Math.ceil(exp * 1000)) }); // RFC 7519 §2: a NumericDate may have any fraction
@@ -105,7 +107,8 @@ export function readAssertion(
 const audienceFits: Readonly<
   Record<AssertionProfile, (aud: string | readonly string[], expected: AssertionExpectation) => boolean>
 > = {
-  // FAPI 2.0 §5.3.2.1: the issuer as a string, so that an assertion made for another server is never taken here.
+  // FAPI 2.0 §5.3.2.1: the issuer as a string, so that an assertion made for a different server is never
+  // accepted here.
   fapi2: (aud, { issuer }) => aud === issuer,
   smart: (aud, { issuer, tokenEndpoint }) => {
     const [only] = typeof aud === "string" ? [aud] : aud;

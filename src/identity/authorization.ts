@@ -3,7 +3,7 @@ import { Secret } from "#kernel/secret";
 
 export type Scheme = "bearer" | "dpop";
 
-/** An access token as it was presented: unproven. */
+/** An access token as presented: unproven. */
 export interface Presented {
   readonly scheme: Scheme;
   readonly token: Secret;
@@ -15,7 +15,10 @@ export type AuthorizationRefusal = {
 
 const authorization = /^(?<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+) +(?<token>[A-Za-z0-9._~+/=-]+)$/u; // RFC 9110 §11.4, RFC 6750 §2.1
 
-/** Reads `Authorization`. Two such headers arrive joined by a comma, which no token holds: they fail too. */
+/**
+ * Reads `Authorization`. Two such headers arrive joined by a comma, which no token contains, so they are
+ * refused too.
+ */
 export function readAuthorization(
   header: string | null,
 ): Result<Presented | undefined, AuthorizationRefusal> {

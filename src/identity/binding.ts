@@ -1,13 +1,19 @@
 import { err, ok, type Result } from "#kernel/result";
 
-/** What a token is bound to: whoever brings it must show that it holds this (RFC 7800 §3.1). */
+/**
+ * The certificate or key that a token is bound to: the sender of the token must show that it holds it (RFC
+ * 7800 §3.1).
+ */
 export type Binding =
   /** `cnf["x5t#S256"]` (RFC 8705 §3.1): the certificate of the connection. */
   | { readonly kind: "certificate"; readonly x5t: string }
   /** `cnf.jkt` (RFC 9449 §6.1): the key of a DPoP proof. */
   | { readonly kind: "key"; readonly jkt: string };
 
-/** What a token that is bound to nothing has instead: good for whoever has it, so taken only by a dated exception in the registry. */
+/**
+ * In place of a binding: any holder can use an unbound token, so only a dated exception in the registry
+ * admits it.
+ */
 export interface Unbound {
   readonly kind: "none";
 }
@@ -16,12 +22,12 @@ export type BindingRefusal = { readonly reason: "token_unbound" | "binding_not_s
 
 const thumbprint = /^[A-Za-z0-9_-]{43}$/u;
 
-/** Reads `cnf`. A bearer token is not taken (FAPI 2.0 §5.3.3). */
+/** Reads `cnf`. A bearer token is refused (FAPI 2.0 §5.3.3). */
 export function boundTo(cnf: Readonly<Record<string, unknown>> | undefined): Result<Binding, BindingRefusal> {
   const [member, ...others] = Object.entries(cnf ?? {});
   if (member === undefined) return err({ reason: "token_unbound" });
   const [method, value] = member;
-  // A second method of confirmation would have to hold too, and an unknown one cannot be checked.
+  // A second confirmation method would have to hold too, and an unknown method cannot be checked.
   if (others.length > 0 || (method !== "x5t#S256" && method !== "jkt"))
     return err({ reason: "binding_not_supported" });
   if (typeof value !== "string" || !thumbprint.test(value)) return err({ reason: "token_unbound" });

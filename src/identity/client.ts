@@ -10,45 +10,54 @@ import type { Purpose } from "./purpose.ts";
 import { equalInConstantTime } from "#kernel/constant-time";
 import type { Scopes } from "./scopes.ts";
 
-/** How a client can prove itself at the built-in issuer, by the names of the OAuth registry (RFC 8705 §2, OpenID Connect Core §9). */
+/**
+ * Ways in which a client can authenticate at the built-in issuer, by their names in the OAuth registry (RFC
+ * 8705 §2, OpenID Connect Core §9).
+ */
 export const clientAuthenticationMethods = [
   "private_key_jwt",
   "tls_client_auth",
   "self_signed_tls_client_auth",
 ] as const;
 
-/** A client as the registry has it: settled plain data, so that requests may share it. */
+/** A client as registered: settled plain data, so that requests may share it. */
 export interface ClientRecord {
   readonly id: string;
   readonly kind: string;
   readonly status: "active" | "suspended";
-  /** Its one way to prove itself; never another one. */
+  /** The only accepted way to authenticate; no fallback exists. */
   readonly authentication: (typeof clientAuthenticationMethods)[number] | "external";
-  /** What its tokens are bound to, and nothing else: its certificate, or (`dpop`) a key that it proves with each request. */
+  /**
+   * The only accepted binding of its tokens: its certificate, or (`dpop`) a key that it proves with each
+   * request.
+   */
   readonly tokensBoundTo: Binding["kind"];
   readonly assertionProfile: AssertionProfile;
-  /** Of its assertions, where it authenticates by them, and of its signed requests. */
+  /** Keys of its assertions, if it authenticates by assertions, and of its signed requests. */
   readonly keys: readonly PublicJwk[];
-  /** Where it publishes its keys, if `keys` has none. */
+  /** The URL at which it publishes its keys, if `keys` is empty. */
   readonly jwksUri?: string | undefined;
-  /** Of `external`: whose tokens it brings, and what that issuer calls it. */
+  /** For `external`: the issuer of the client's tokens, and that issuer's name for the client. */
   readonly external: ExternalName | undefined;
-  /** FHIR id of the one patient it is held to. */
+  /** FHIR id of the only patient that the client may see. */
   readonly patient: string | undefined;
-  /** Until then, and not at it, tokens of its external issuer are taken that are bound to nothing. */
+  /** Before this instant, unbound tokens of its external issuer are accepted. */
   readonly unboundUntil: Instant | undefined;
   /** Several at once for rotation. */
   readonly certificates: readonly RegisteredCertificate[];
   /** Names under an authority, each good for any certificate that carries it. */
   readonly certificateSubjects: readonly RegisteredSubject[];
-  /** Web pages (`https://host[:port]`) whose scripts may read the answers to its requests. */
+  /** Web pages (`https://host[:port]`) with scripts that may read the answers to the client's requests. */
   readonly corsOrigins: readonly string[];
   readonly agreements: readonly Agreement[];
-  /** At most one for an origin and a purpose. */
+  /** At most a single grant for an origin and a purpose. */
   readonly grants: readonly ClientGrant[];
 }
 
-/** The name of a client at an external issuer: together they name one client of the registry, or none. */
+/**
+ * The name of a client at an external issuer. Issuer and name identify a single client of the registry, or
+ * none.
+ */
 export interface ExternalName {
   readonly issuer: string;
   readonly id: string;
@@ -56,27 +65,27 @@ export interface ExternalName {
 
 export interface RegisteredCertificate {
   readonly x5t: string;
-  /** Known when the certificate itself was registered; a bare thumbprint leaves its dates to the edge. */
+  /** Known if the certificate itself was registered; a bare thumbprint leaves its dates to the edge. */
   readonly from: Instant | undefined;
   readonly to: Instant | undefined;
 }
 
-/** What a client may do at an origin for a purpose. */
+/** The permissions of a client at an origin for a purpose. */
 export interface ClientGrant {
   readonly origin: string;
   readonly purpose: Purpose;
   readonly agreement: string;
   readonly policyDigest: string;
-  /** Each request must be signed by one of the client's keys (RFC 9421). */
+  /** Each request must be signed by a key of the client (RFC 9421). */
   readonly signedRequests: boolean;
   /** Each answer is signed by the gateway (RFC 9421). */
   readonly signedResponses: boolean;
   readonly scopes: Scopes;
   readonly quotas: {
     readonly default: GrantQuota;
-    /** Each subject's own requests, beside those of all. */
+    /** A quota for each subject's own requests, in addition to the quota for all requests. */
     readonly perSubject?: GrantQuota | undefined;
-    /** Of `requests` here each is a resource that is released. */
+    /** Here `requests` counts released resources. */
     readonly records?: GrantQuota | undefined;
   };
 }
@@ -84,7 +93,10 @@ export interface ClientGrant {
 interface GrantQuota {
   readonly requests: number;
   readonly windowSeconds: number;
-  /** Grows with each change of the grant, so that a counter can tell an old answer of the registry from a new one. */
+  /**
+   * Grows with each change of the grant, so that a counter can tell an old answer of the registry from a
+   * new answer.
+   */
   readonly revision: number;
 }
 
@@ -98,8 +110,9 @@ export type ClientRefusal = {
 };
 
 /**
- * Whether this client may come with this certificate, or without one, at this moment. One whose tokens are bound to a key needs none, and
- * one that it never registered says nothing about it; but where it registered some, no other may come in its name.
+ * Checks if the client may come with this certificate, or without any, at this moment. A client with
+ * key-bound tokens needs none, and an unregistered certificate says nothing about that client. If the
+ * client registered certificates, no different certificate may come in its name.
  */
 export function admitClient(
   client: ClientRecord,
@@ -108,7 +121,9 @@ export function admitClient(
 ): Result<ClientRecord, ClientRefusal> {
   if (client.status !== "active") return err({ reason: "client_suspended" });
   if (certificate?.voucher.kind === "itself" && client.authentication !== "self_signed_tls_client_auth")
-    return err({ reason: "certificate_unverified" }); // also of a client that needs none: as the edge says it, it is nobody's
+    // this also holds for a client that needs no certificate: by the edge's word, the certificate has no
+    // owner
+    return err({ reason: "certificate_unverified" });
   const none = client.certificates.length === 0 && client.certificateSubjects.length === 0;
   if (client.tokensBoundTo === "key" && (certificate === undefined || none)) return ok(client);
   if (certificate === undefined) return err({ reason: "certificate_missing" });
@@ -121,7 +136,7 @@ export function admitClient(
   return inTime ? ok(client) : err({ reason: "certificate_outside_validity" });
 }
 
-/** The edge vouches for the dates of a certificate that is known by its name. */
+/** The edge checks the dates of a certificate that is registered by its name. */
 function namedBy({ certificateSubjects }: ClientRecord, { voucher }: Certificate): Validity | undefined {
   return voucher.kind === "authority" && certificateSubjects.some((subject) => carries(voucher, subject))
     ? {}

@@ -30,8 +30,9 @@ const schema = z.discriminatedUnion("kind", [
 ]);
 
 /**
- * What is refused from now on, whatever the registry says of it. A token by its issuer and `jti`, until its `exp`; a key
- * by its issuer and `kid` (a client's own keys have the client's id for an issuer); all but the token until lifted.
+ * A thing that is refused from now on, whatever the registry has. A token is denied by its issuer and
+ * `jti`, until its `exp`. A key is denied by its issuer and `kid` (for a client's own keys the client's id
+ * stands in for the issuer). All denials but a token's last until lifted.
  */
 export type Denial = z.output<typeof schema>;
 
@@ -39,11 +40,11 @@ type DeniedThing = Exclude<Denial, { kind: "token" }> | Omit<Extract<Denial, { k
 
 export interface DenialProblem {
   readonly reason: "denial_malformed";
-  /** Which field, never its value. */
+  /** The name of the field, never its value. */
   readonly field: string;
 }
 
-/** Reads what an operator asks to deny or to lift. */
+/** Reads an operator's request to deny or to lift. */
 export function readDenial(value: unknown): Result<Denial, DenialProblem> {
   const read = schema.safeParse(value);
   return read.success
@@ -51,7 +52,7 @@ export function readDenial(value: unknown): Result<Denial, DenialProblem> {
     : err({ reason: "denial_malformed", field: read.error.issues[0]?.path.join("/") ?? "" });
 }
 
-/** One text for each thing denied, the same however it was asked for. */
+/** The name of a denied thing: always the same text, however the request was written. */
 export function denialName(denial: DeniedThing): string {
   const { kind } = denial;
   switch (kind) {
@@ -74,7 +75,10 @@ export function denialName(denial: DeniedThing): string {
   }
 }
 
-/** Whom a denial is told: the guards of one client, those of one issuer's clients, or all. */
+/**
+ * The listeners of a denial: the guards of a single client, the guards of an issuer's clients, or all
+ * guards.
+ */
 export function denialScope(denial: Denial): {
   readonly client: string | null;
   readonly issuer: string | null;
@@ -94,16 +98,16 @@ export function denialScope(denial: Denial): {
   }
 }
 
-/** What comes with a request to prove who asks. */
+/** The credentials in a request that prove its sender. */
 export interface Credentials {
   readonly client: string;
   /** `x5t#S256` of the connection's certificate. */
   readonly certificate: string | undefined;
   /** The key that a DPoP proof was made with. */
   readonly proof: { readonly jkt: string } | undefined;
-  /** `kid` of the key that proved the token or assertion, where it has one. */
+  /** `kid` of the key that proved the token or assertion, if it has a `kid`. */
   readonly keyId: string | undefined;
-  /** Whose key that is. */
+  /** The owner of that key. */
   readonly issuer: string;
 }
 
@@ -114,7 +118,7 @@ export interface CredentialDenied {
 /** The names of all live denials. */
 export type DeniedNames = Pick<ReadonlySet<string>, "has" | "size">;
 
-/** Which of the credentials is denied. */
+/** The first of the credentials that is denied. */
 export function deniedCredential(denied: DeniedNames, of: Credentials): CredentialDenied | undefined {
   if (denied.size === 0) return undefined;
   const { client, certificate: x5t, proof, keyId, issuer } = of;
@@ -128,7 +132,7 @@ export function deniedCredential(denied: DeniedNames, of: Credentials): Credenti
   return undefined;
 }
 
-/** A request is signed with the keys that a client signs its assertions with: one that is denied signs nothing. */
+/** Requests are signed with the keys that sign the client's assertions, so a denied key signs nothing. */
 export function deniedSigner(
   denied: DeniedNames,
   { id }: { readonly id: string },
@@ -147,14 +151,14 @@ export type PrincipalDenied =
   | CredentialDenied
   | { readonly reason: "token_denied" | "agreement_denied" | "grant_denied" | "policy_denied" };
 
-/** What of a proven principal is denied: the credentials first, then what it may do. */
+/** The first denial that concerns a proven principal: its credentials first, then its permissions. */
 export function deniedPrincipal(denied: DeniedNames, who: Principal): PrincipalDenied | undefined {
   if (denied.size === 0) return undefined;
   const client = who.client.id;
   const credential = deniedCredential(denied, { ...who, client });
   if (credential !== undefined) return credential;
   const { origin, purpose, policyDigest } = who.grant;
-  // A denied token is named without its end: that only says how long the denial is kept.
+  // The name of a denied token does not include its end, which only says how long the denial is stored.
   if (denied.has(denialName({ kind: "token", issuer: who.issuer, id: who.tokenId })))
     return { reason: "token_denied" };
   if (denied.has(denialName({ kind: "agreement", client, agreement: who.agreement })))

@@ -7,11 +7,14 @@ import { purposePattern, type Purpose } from "./purpose.ts";
 import { parseSignedInScopes } from "./scopes.ts";
 import { commonClaims, withinTimes, type AccessToken, type AccessTokenRefusal } from "./token.ts";
 
-/** One hour: what a token says about a person's session is not believed for longer, whatever its issuer's habits. */
+/**
+ * One hour: a token's statement about a person's session is believed for at most this long, whatever the
+ * issuer's practice.
+ */
 const lifetimeSecondsMax = 3_600;
 
 export interface ExternalExpectation {
-  /** The FHIR base that is being asked, under each of the gateway's own names. */
+  /** The requested FHIR base, under each of the gateway's own names. */
   readonly bases: readonly string[];
   readonly at: Instant;
 }
@@ -31,7 +34,7 @@ const patientId = z
   .regex(/^(?:Patient\/)?(?!\.+$)[A-Za-z0-9.-]{1,64}$/u)
   .transform((text) => text.replace("Patient/", ""));
 
-/** Reads the claims of a token whose signature was proven by this issuer's own keys. */
+/** Reads the claims of a token after its signature was proven by this issuer's own keys. */
 export function readExternalToken(
   claims: Readonly<Record<string, unknown>>,
   issuer: TrustedIssuer,
@@ -45,7 +48,8 @@ export function readExternalToken(
   if (!isFor(aud, issuer.audience, expected.bases)) return err({ reason: "audience_mismatch" });
   const times = withinTimes(read.data, expected.at, lifetimeSecondsMax);
   if (!times.ok) return times;
-  // Without any `cnf` it is for the client's entry to say whether it may come; one that is empty or unknown is no way to say "none".
+  // Without any `cnf` the client's entry decides if the token may be used. An empty or unknown `cnf` does
+  // not count as "none".
   const binding = cnf === undefined ? ok<Unbound>({ kind: "none" }) : boundTo(cnf);
   if (!binding.ok) return binding;
 
@@ -65,12 +69,13 @@ export function readExternalToken(
 }
 
 /**
- * The issuer's audience must be among those of the token. One that names FHIR bases of this gateway is for these and no other;
- * where else a token may be used, the client's grants say.
+ * The issuer's audience must be in the token's audience. A token that names FHIR bases of this gateway is
+ * valid for these bases only. The client's grants limit the further places at which a token may be used.
  */
 function isFor(aud: readonly string[], audience: string, bases: readonly string[]): boolean {
   const homes = bases.map((base) => base.slice(0, base.lastIndexOf("/") + 1));
-  // However it is spelled: `https://GATEWAY.example:443/v1/fhir/lab` names the lab, and is no licence for the hospital.
+  // Every spelling counts: `https://GATEWAY.example:443/v1/fhir/lab` names the lab, and gives no access to
+  // the hospital.
   const isBase = (each: string) =>
     homes.some((home) => each.startsWith(home) || URL.parse(each)?.href.startsWith(home) === true);
   const named = aud.filter(isBase);
@@ -79,7 +84,7 @@ function isFor(aud: readonly string[], audience: string, bases: readonly string[
 
 type Mapped = Pick<AccessToken, "client" | "scopes" | "purposes" | "patient" | "user">;
 
-/** What each issuer says in claims of its own naming. */
+/** Reads the claims that an issuer names in its own way. */
 function readMapped(
   claims: Readonly<Record<string, unknown>>,
   issuer: TrustedIssuer,
@@ -108,7 +113,7 @@ function readMapped(
   });
 }
 
-/** None when the claim is missing; nothing when it is there and is no list of purposes. */
+/** Empty if the claim is missing; undefined if it is present and is no list of purposes. */
 function readPurposes(
   claims: Readonly<Record<string, unknown>>,
   purpose: TrustedIssuer["purpose"],
@@ -122,6 +127,6 @@ function words(text: string): string[] {
   return text.split(" ");
 }
 
-/** By the registry's name of the claim, or the token's own; never its value. */
+/** Names the claim as the registry or the token does; never its value. */
 const malformed = (claim: string): Result<never, AccessTokenRefusal> =>
   err({ reason: "claim_malformed", claim });

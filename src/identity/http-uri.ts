@@ -2,8 +2,9 @@ const rfc3986 = /^https:\/\/[A-Za-z0-9\-._~:/?#[\]!$&'()*+,;=%]+$/iu;
 const unreserved = /^[A-Za-z0-9\-._~]$/u;
 
 /**
- * An https URI as RFC 3986 §6.2.2 and §6.2.3 normalise it, without query and fragment: how RFC 9449 §4.3 compares `htu`.
- * `undefined` for anything else: URL parsers also take backslashes, tabs and user names, and an attacker would use the difference.
+ * An https URI as RFC 3986 §6.2.2 and §6.2.3 normalise it, without query and fragment: RFC 9449 §4.3
+ * compares `htu` like this. `undefined` for any different text: URL parsers also accept backslashes, tabs
+ * and user names, and an attacker would use the difference.
  */
 export function normalHttpUri(text: string): string | undefined {
   if (!rfc3986.test(text)) return undefined;

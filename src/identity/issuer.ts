@@ -5,25 +5,25 @@ import type { Purpose } from "./purpose.ts";
 export interface TrustedIssuer {
   /** Compared as an exact string (RFC 9068 §4). */
   readonly iss: string;
-  /** Only these prove its tokens, and they prove nobody else's (RFC 8725 §3.8). */
+  /** Only these keys prove its tokens, and they prove no further issuer's tokens (RFC 8725 §3.8). */
   readonly keys: readonly PublicJwk[];
-  /** Where it publishes its keys, if `keys` has none. */
+  /** The URL at which it publishes its keys, if `keys` is empty. */
   readonly jwksUri?: string | undefined;
   readonly algorithms: readonly Algorithm[];
-  /** How it is asked about a token that is no JWT; `undefined`: it has no such tokens. */
+  /** The way to ask it about a token that is no JWT; `undefined`: it has no opaque tokens. */
   readonly introspection?: Introspection | undefined;
-  /** What its tokens must name in `aud`. */
+  /** The value that its tokens must name in `aud`. */
   readonly audience: string;
   readonly purpose: { readonly claim: string } | { readonly fixed: readonly Purpose[] };
-  /** Where its tokens say what; see {@link claimAt}. */
+  /** The names of its tokens' claims; see {@link claimAt}. */
   readonly claims: ClaimNames;
 }
 
-/** An introspection endpoint (RFC 7662 §2), and as whom and how the gateway asks there. */
+/** An introspection endpoint (RFC 7662 §2), and the gateway's credentials for it. */
 export interface Introspection {
   readonly endpoint: string;
   readonly clientId: string;
-  /** `secret`: name of a secret of the gateway. */
+  /** `secret`: the name of a secret in the gateway's configuration. */
   readonly credentials: { readonly kind: "client_secret_basic" | "private_key_jwt"; readonly secret: string };
 }
 
@@ -35,8 +35,9 @@ export interface ClaimNames {
 }
 
 /**
- * The claim at a dotted path (`realm_access.purpose`), by own properties of JSON objects only: a path through an array, a string or a
- * prototype leads nowhere. A name that begins with `https://` or `http://` is one claim as it stands, dots and all (RFC 7519 §4.2).
+ * The claim at a dotted path (`realm_access.purpose`), by own properties of JSON objects only: a path
+ * through an array, a string or a prototype leads nowhere. A name that begins with `https://` or `http://`
+ * is a single claim, dots included (RFC 7519 §4.2).
  */
 export function claimAt(claims: Readonly<Record<string, unknown>>, name: string): unknown {
   const path = /^https?:\/\//u.test(name) ? [name] : name.split(".");

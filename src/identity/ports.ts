@@ -14,18 +14,18 @@ import type { ProvenToken, AccessTokenRefusal } from "./token.ts";
 
 /** Proves an access token. Never throws for a bad token: a bad token is an answer. */
 export interface TokenVerifier {
-  /** `audience`: the FHIR base that is being asked. */
+  /** `audience`: the requested FHIR base. */
   verify(token: Secret, expected: TokenCircumstances): Promise<Result<ProvenToken, AccessTokenRefusal>>;
 }
 
 interface TokenCircumstances {
   readonly audience: string;
   readonly at: Instant;
-  /** That of the connection: it tells who may know a token that says nothing by itself. */
+  /** The certificate of the connection: it finds the issuers that may know an opaque token. */
   readonly certificate?: Certificate | undefined;
 }
 
-/** What the built-in issuer is told to say in a token. */
+/** The claims that the built-in issuer puts into a token. */
 interface TokenContent {
   readonly client: string;
   readonly audience: string;
@@ -41,11 +41,13 @@ interface TokenContent {
 export interface TokenIssuer {
   readonly lifetimeSeconds: number;
   issue(content: TokenContent): Promise<Secret>;
-  /** What verifiers may know: never a private part. */
+  /** The keys that verifiers may know: never a private part. */
   publicKeys(): Promise<readonly PublicJwk[]>;
 }
 
-/** Proves a client assertion but for its being the first of its `jti`. Never throws for a bad one. */
+/**
+ * Proves a client assertion, except that it is the first with its `jti`. Never throws for a bad assertion.
+ */
 export interface AssertionVerifier {
   verify(
     assertion: Secret,
@@ -54,49 +56,70 @@ export interface AssertionVerifier {
   ): Promise<Result<ProvenAssertion, AssertionRefusal>>;
 }
 
-/** Knows what is denied beside the registry. */
+/** Knows the current denials. */
 export interface DenialList {
-  /** Names of all that concerns a client that comes with tokens or keys of this issuer, not older than ten seconds. Throws when nobody says. */
+  /**
+   * Names of all denials that concern a client with tokens or keys of this issuer, at most ten seconds old.
+   * Throws when they are unavailable.
+   */
   of(client: string, issuer: string): Promise<DeniedNames>;
 }
 
-/** Remembers what was used up. */
+/** Remembers used assertions. */
 export interface AssertionMemory {
-  /** True exactly once for a client and an assertion's id, however many ask at once. Throws when it cannot be known. */
+  /**
+   * True exactly once for a client and an assertion's id, however many callers ask at once. Throws when the
+   * answer is unavailable.
+   */
   first(client: string, assertion: Assertion): Promise<boolean>;
 }
 
-/** The registry's clients, at most ten seconds old. Throws when it cannot be read for longer than that. */
+/**
+ * The registry's clients, at most ten seconds old. Throws when the registry cannot be read for longer than
+ * that.
+ */
 export interface ClientDirectory {
   find(id: string): Promise<ClientRecord | undefined>;
-  /** By the name that an external issuer has for it: never a client of another issuer, nor one of the built-in issuer. */
+  /**
+   * Finds a client by an external issuer's name for it: never a client of a different issuer, and never a
+   * client of the built-in issuer.
+   */
   findExternal(name: ExternalName): Promise<ClientRecord | undefined>;
 }
 
-/** Public keys at addresses of their owners' own. */
+/** Public keys at URLs of their owners. */
 export interface KeySets {
   /**
-   * The keys there, at most an hour old. Where `uri` is of metadata (identity/issuer-metadata): those to which these lead, if they are of
-   * `iss` and nobody else's. Throws when there are none to be had.
+   * The keys there, at most an hour old. If `uri` is a metadata URL (identity/issuer-metadata), the keys
+   * that the metadata lead to, but only if the metadata are about `iss`. Throws when no keys are available.
    */
   at(uri: string, iss?: string): Promise<readonly PublicJwk[]>;
-  /** The same, asked for again unless that was done half a minute ago: for a signature that none of the known keys made. */
+  /**
+   * As `at`, but fetched again unless they were fetched within the last half-minute: for a signature that
+   * no known key made.
+   */
   anew(uri: string, iss?: string): Promise<readonly PublicJwk[]>;
 }
 
-/** The registry's external issuers, at most ten seconds old. Throws when they cannot be read for longer than that. */
+/**
+ * The registry's external issuers, at most ten seconds old. Throws when the registry cannot be read for
+ * longer than that.
+ */
 export interface IssuerDirectory {
   find(iss: string): Promise<TrustedIssuer | undefined>;
 }
 
-/** Knows who holds which certificate, at most ten seconds old. Throws when the registry cannot be read for longer than that. */
+/**
+ * Knows the holders of each certificate, at most ten seconds old. Throws when the registry cannot be read
+ * for longer than that.
+ */
 export interface CertificateHolders {
-  /** The external issuers with a client that has registered this very certificate (`x5t#S256`). */
+  /** The external issuers with a client that has registered exactly this certificate (`x5t#S256`). */
   issuersOf(x5t: string): Promise<readonly string[]>;
 }
 
-/** Policy documents by their digest, immutable. Throws when it cannot be read. */
+/** Policy documents by their digest, immutable. Throws when the store cannot be read. */
 export interface PolicyStore {
-  /** The document as published, or `undefined` when there is none of this digest. */
+  /** The document as published, or `undefined` if no document has this digest. */
   byDigest(digest: string): Promise<unknown>;
 }

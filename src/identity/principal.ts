@@ -10,30 +10,36 @@ import { equalInConstantTime } from "#kernel/constant-time";
 import { heldToPatient, intersectScopes, type Scopes } from "./scopes.ts";
 import type { AccessToken, ProvenToken } from "./token.ts";
 
-/** Who asks, why, and under which grant: all proven. */
+/** The caller, its purpose and its grant: all proven. */
 export interface Principal {
   readonly client: ClientRecord;
   readonly purpose: Purpose;
   readonly grant: ClientGrant;
   /** Id of the agreement in force. */
   readonly agreement: string;
-  /** Token ∩ grant as it stands now: a grant narrowed after the token was made narrows the token. */
+  /** Token ∩ grant at this moment: a grant narrowed after the token was made narrows the token. */
   readonly scopes: Scopes;
-  /** FHIR id of the token's patient: there whenever a scope is held to one. */
+  /** FHIR id of the token's patient: present if a scope is limited to a patient. */
   readonly patient: string | undefined;
   readonly issuer: string;
   readonly subject: string;
-  /** `fhirUser`: who signed in. */
+  /** `fhirUser`: the person who signed in. */
   readonly user: string | undefined;
   readonly tokenId: string;
   readonly tokenExpires: Instant;
-  /** `kid` of the key that proved the token, where it has one. */
+  /** `kid` of the key that proved the token, if it has a `kid`. */
   readonly keyId: string | undefined;
-  /** `x5t#S256` of the verified certificate of this connection; there whenever the token is bound to one. */
+  /**
+   * `x5t#S256` of the verified certificate of this connection; present if the token is bound to a
+   * certificate.
+   */
   readonly certificate: string | undefined;
-  /** The proof of the key that the token is bound to, if it is bound to a key. Not yet known to be its first use. */
+  /**
+   * The proof of the key that the token is bound to, if it is bound to a key. Its first use is not
+   * established yet.
+   */
   readonly proof: Proof | undefined;
-  /** The token is bound to nothing, and a dated exception of the registry let it pass. */
+  /** The token is unbound, and a dated exception in the registry admitted it. */
   readonly unbound: boolean;
 }
 
@@ -51,14 +57,16 @@ export type PrincipalRefusal =
         | "client_unknown";
     }
   | { readonly reason: "grant_missing"; readonly purpose: Purpose }
-  /** A scope is held to the token's patient, or the client is, and the token names none, or another one. */
+  /**
+   * A scope or the client is limited to a patient, and the token names no patient, or a different patient.
+   */
   | { readonly reason: "patient_missing" | "patient_mismatch" | "patient_origin_unknown" };
 
 export interface Evidence {
   readonly token: ProvenToken;
   readonly certificate: Certificate | undefined;
   readonly proof: Proof | undefined;
-  /** The record of `token.client`, as its issuer names it. */
+  /** The record of `token.client`, as its issuer names the client. */
   readonly client: ClientRecord | undefined;
   readonly origin: string;
   /** `Phylax-Purpose`. */
@@ -66,7 +74,7 @@ export interface Evidence {
   readonly at: Instant;
 }
 
-/** Joins a proven token, a verified certificate or a proven key, and the registry into one answer to "who is asking?". */
+/** Joins a proven token, a verified certificate or a proven key, and the registry into the principal. */
 export function identify({
   token,
   certificate,
@@ -124,7 +132,10 @@ export function identify({
   });
 }
 
-/** Whether a principal that was identified again may do what it might before: an answer was made for that grant, and for no other. */
+/**
+ * True if a principal that was identified again has the same grant and scopes as before: an answer was made
+ * for exactly that grant.
+ */
 export function restsOnTheSame(now: Principal, before: Principal): boolean {
   const ground = ({ client, purpose, grant, agreement, scopes, patient }: Principal) =>
     JSON.stringify([
@@ -139,7 +150,7 @@ export function restsOnTheSame(now: Principal, before: Principal): boolean {
   return ground(now) === ground(before);
 }
 
-/** Whether the sender holds what the token is bound to. */
+/** Checks that the sender holds the certificate or key that the token is bound to. */
 function confirmed(
   binding: Binding | Unbound,
   certificate: Certificate | undefined,
@@ -155,12 +166,16 @@ function confirmed(
       return proof !== undefined && equalInConstantTime(binding.jkt, proof.jkt)
         ? ok(binding)
         : err({ reason: "proof_missing" });
-    case "none": // RFC 6750 §1.2: nothing to hold. Whether it may come at all, the client's entry says.
+    // RFC 6750 §1.2: an unbound token has nothing to hold. The client's entry decides if it is admitted.
+    case "none":
       return ok(binding);
   }
 }
 
-/** An unbound token asks no less of the connection: where certificates are registered, one of them must be there. */
+/**
+ * An unbound token asks no less of the connection: if certificates are registered, the connection must have
+ * a registered certificate.
+ */
 function admitUnbound(
   client: ClientRecord,
   certificate: Certificate | undefined,
@@ -170,13 +185,16 @@ function admitUnbound(
   return admitClient({ ...client, tokensBoundTo: registered ? "certificate" : "key" }, certificate, at);
 }
 
-/** Each issuer speaks only of its own clients: the built-in one of those by registry id, an external one of those registered as its own. */
+/**
+ * Each issuer speaks only for its own clients: the built-in issuer for clients by registry id, an external
+ * issuer for clients registered under it.
+ */
 function isClientOf(token: AccessToken, { id, authentication, external }: ClientRecord): boolean {
   if (token.issuedHere) return authentication !== "external" && id === token.client;
   return authentication === "external" && external?.issuer === token.issuer && external.id === token.client;
 }
 
-/** Token ∩ grant. A client that is held to one patient has no wider scope, whatever its grant says. */
+/** Token ∩ grant. A client limited to a patient has no wider scope, whatever its grant has. */
 function scopesOf(
   token: AccessToken,
   client: ClientRecord,
@@ -187,7 +205,8 @@ function scopesOf(
   const needed = client.patient !== undefined || scopes.some(({ context }) => context === "patient");
   const byUser = scopes.some(({ context }) => context === "user") && !(token.user ?? "").startsWith("https:");
   if (needed && token.patient === undefined) return err({ reason: "patient_missing" });
-  // An id means a patient, or a user, of one origin, and at another one somebody else.
+  // An id means a patient, or a user, of a single origin; at a second origin the same id is a different
+  // person.
   const origins = new Set(client.grants.map(({ origin }) => origin));
   if ((needed || byUser) && origins.size > 1 && !token.namesBase)
     return err({ reason: "patient_origin_unknown" });
@@ -197,7 +216,7 @@ function scopesOf(
   return ok(scopes);
 }
 
-/** Id of the agreement of a grant, when it is in force for the grant's purpose. */
+/** Id of the agreement of a grant, if the agreement is in force for the grant's purpose. */
 export function agreementOf(
   client: ClientRecord,
   grant: ClientGrant,

@@ -9,13 +9,19 @@ import { publicJwk, type PublicJwk } from "#identity/jose/jwk";
 import { equalInConstantTime } from "#kernel/constant-time";
 import { aheadSecondsMax, tokenAlgorithms } from "./token.ts";
 
-/** A proven DPoP proof (RFC 9449): this key asked this, now. That nobody used it before is for the ledger to say. */
+/**
+ * A proven DPoP proof (RFC 9449): this key made this request, now. The ledger establishes that it is the
+ * proof's first use.
+ */
 export interface Proof {
   /** RFC 7638 thumbprint of the key. */
   readonly jkt: string;
-  /** `jti`: with `jkt` the name of this proof. */
+  /** `jti`: together with `jkt` it identifies this proof. */
   readonly id: string;
-  /** `iat`: what was used up is not remembered for ever, so a proof that comes late to be used up is no proof. */
+  /**
+   * `iat`: used proofs are remembered for a limited time, so a proof that reaches the ledger late is
+   * refused.
+   */
   readonly made: Instant;
 }
 
@@ -37,21 +43,23 @@ export type ProofRefusal =
         | "proof_not_yet_valid"
         | "proof_replayed";
     }
-  /** Good but for its nonce, and the nonce to come back with. */
+  /** Valid except for its nonce; `nonce` is the nonce to come back with. */
   | { readonly reason: "proof_nonce_missing" | "proof_nonce_expired"; readonly nonce: string };
 
 export interface ProofExpectation {
   readonly method: string;
-  /** The address that was asked, by its configured public name; never the listening one. */
+  /** The URL of the request by its configured public name; never by the listening address. */
   readonly url: string;
   readonly at: Instant;
-  /** The access token that came with it and the thumbprint it is bound to; none at the token endpoint. */
+  /**
+   * The access token of the request and the thumbprint that it is bound to; none at the token endpoint.
+   */
   readonly token: { readonly text: Secret; readonly jkt: string } | undefined;
 }
 
 /** Proves that a request comes from the holder of a key. Never throws for a bad proof: a bad proof is an answer. */
 export interface ProofVerifier {
-  /** `text`: the value of the one `DPoP` header. */
+  /** `text`: the value of the only `DPoP` header. */
   verify(text: Secret | undefined, expected: ProofExpectation): Promise<Result<Proof, ProofRefusal>>;
   /** The nonce for this key's next proof. */
   nonce(jkt: string, at: Instant): string;
@@ -60,17 +68,18 @@ export interface ProofVerifier {
 /** FAPI 2.0 §5.4.1. */
 export const proofAlgorithms = tokenAlgorithms;
 
-// RFC 9449 §11.1: seconds to minutes. FAPI 2.0 §6.2 has nothing longer in mind, and the ledger remembers proofs for 130 s.
+// RFC 9449 §11.1: seconds to minutes. FAPI 2.0 §6.2 expects nothing longer, and the ledger remembers proofs
+// for 130 s.
 const ageSecondsMax = 60;
 
-/** The key that a proof shows, before anything is proven by it. RFC 9449 §4.3 checks 4, 5 and 7. */
+/** The key that a proof states, before the proof is verified. RFC 9449 §4.3 checks 4, 5 and 7. */
 export function readProofKey({ typ, alg, crit, jwk }: CompactJws["header"]): Result<PublicJwk, ProofRefusal> {
   if (typeof typ !== "string" || !/^(?:application\/)?dpop\+jwt$/iu.test(typ))
     return err({ reason: "proof_type_invalid" });
   if (!proofAlgorithms.some((allowed) => allowed === alg))
     return err({ reason: "proof_algorithm_not_allowed" });
   if (crit !== undefined) return err({ reason: "proof_critical_header_not_supported" }); // RFC 7515 §4.1.11: no extension is understood here
-  const key = publicJwk.safeParse(jwk); // strict: a private member is refused with the rest
+  const key = publicJwk.safeParse(jwk); // strict: a private member is refused like any unknown member
   return key.success ? ok(key.data) : err({ reason: "proof_key_unusable" });
 }
 
@@ -86,12 +95,14 @@ const claimsSchema = z.object({
   nonce: z.string().max(256).optional(),
 });
 
-/** What is left once key and claims hold: the proof's name and time, and the nonce that it came with. */
+/** The facts still needed after key and claims are checked: the proof's id and time, and its nonce. */
 export interface ReadProof extends Pick<Proof, "id" | "made"> {
   readonly nonce: string | undefined;
 }
 
-/** Reads the claims of a proof whose signature was proven. RFC 9449 §4.3 checks 3, 8, 9, 11 and 12a. */
+/**
+ * Reads the claims of a proof after its signature was proven. RFC 9449 §4.3 checks 3, 8, 9, 11 and 12a.
+ */
 export async function readDpopProof(
   claims: unknown,
   expected: ProofExpectation,

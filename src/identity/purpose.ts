@@ -1,12 +1,15 @@
 import { err, ok, type Result } from "#kernel/result";
 
-/** A code of the value set v3-PurposeOfUse (code system v3-ActReason), such as `TREAT`. */
+/** A code of the value set v3-PurposeOfUse (code system v3-ActReason), for example `TREAT`. */
 export type Purpose = string;
 
 export type PurposeRefusal =
   | { readonly reason: "purpose_malformed" }
   | { readonly reason: "purpose_not_granted"; readonly purpose: Purpose }
-  /** None was named, and none can be assumed: there are several, or the only one is break-glass. */
+  /**
+   * The request named no purpose, and none can be assumed: there are several, or the only purpose is
+   * break-glass.
+   */
   | { readonly reason: "purpose_not_chosen"; readonly purposes: readonly Purpose[] };
 
 /** Upper-case letters only, so the root concept `PurposeOfUse` is no purpose. */
@@ -14,10 +17,16 @@ export const purposePattern = /^[A-Z]{2,16}$/u;
 
 const purposesMax = 16;
 
-/** Break-glass is said, never assumed (45 CFR 164.312(a)(2)(ii) asks for a procedure, which begins with someone who asks). */
+/**
+ * Break-glass must be requested, never assumed (45 CFR 164.312(a)(2)(ii) asks for a procedure, which begins
+ * with a person's request).
+ */
 export const neverAssumed: ReadonlySet<Purpose> = new Set(["BTG", "ETREAT"]);
 
-/** Which purposes a token is for: the form parameter `purpose_of_use`, else the client's only granted purpose at that origin. */
+/**
+ * The purposes of a token: the form parameter `purpose_of_use`, or without it the client's only granted
+ * purpose at that origin.
+ */
 export function requestedPurposes(
   asked: string | undefined,
   granted: readonly Purpose[],
@@ -36,7 +45,7 @@ export function requestedPurposes(
   return foreign === undefined ? ok(purposes) : err({ reason: "purpose_not_granted", purpose: foreign });
 }
 
-/** The one purpose of a request: `Phylax-Purpose` may only choose within the token's set. */
+/** The purpose of a request: `Phylax-Purpose` may only choose within the token's set. */
 export function choosePurpose(
   asked: string | undefined,
   within: readonly Purpose[],

@@ -3,17 +3,19 @@ import { err, ok, type Result } from "#kernel/result";
 import { fits, type PublicJwk } from "#identity/jose/jwk";
 import { aheadSecondsMax } from "./token.ts";
 
-/** A request as a signature names its parts. */
+/** A request, in the parts that a signature names. */
 export interface SignableRequest {
   readonly method: string;
-  /** The address that was asked, with its query, by its configured public name; never the listening one. */
+  /**
+   * The URL of the request with its query, by its configured public name; never by the listening address.
+   */
   readonly url: string;
   readonly headers: Pick<Headers, "get">;
-  /** Whole; empty when there was none. */
+  /** The whole body; empty if there was none. */
   readonly body: Uint8Array;
 }
 
-/** Whose keys prove a signature: those that the registry has, or those at an address that it has. */
+/** The keys that may prove a signature: registered keys, or the keys at a registered URL. */
 export interface RequestSigner {
   readonly keys: readonly PublicJwk[];
   readonly jwksUri?: string | undefined;
@@ -31,7 +33,10 @@ export type RequestSignatureRefusal =
         | "request_signature_invalid"
         | "content_digest_mismatch";
     }
-  /** Which part it must cover and does not, or which it covers and nobody can read. */
+  /**
+   * A component that the signature must cover and does not, or a covered component that the gateway cannot
+   * read.
+   */
   | {
       readonly reason: "request_signature_incomplete" | "request_signature_component_unknown";
       readonly part: string;
@@ -39,7 +44,7 @@ export type RequestSignatureRefusal =
 
 /** Proves that a client's key signed a request (RFC 9421, FAPI 2.0 HTTP Signatures). Never throws for a bad signature. */
 export interface RequestSignatures {
-  /** `kid` of the key. Throws when keys have to be fetched and cannot be. */
+  /** Returns the `kid` of the key. Throws when keys have to be fetched and cannot be. */
   verify(
     request: SignableRequest,
     signer: RequestSigner,
@@ -47,25 +52,31 @@ export interface RequestSignatures {
   ): Promise<Result<string, RequestSignatureRefusal>>;
 }
 
-/** FAPI 2.0 HTTP Signatures: tells this signature from others that a request may carry. */
+/** FAPI 2.0 HTTP Signatures: tells this signature apart from further signatures in a request. */
 export const requestTag = "fapi-2-request";
 
 // As old as a DPoP proof may be.
 const ageSecondsMax = 60;
-// A real one covers five or six.
+// A real signature covers five or six.
 const partsMax = 32;
 
-/** One member of `Signature-Input`, parsed. */
+/** A parsed member of `Signature-Input`. */
 export interface SignatureInput {
-  /** Names of the covered components, which have no parameters here. */
+  /** Names of the covered components, all without parameters. */
   readonly parts: readonly string[];
   readonly parameters: ReadonlyMap<string, unknown>;
 }
 
-/** Fields that decide what a request means or what becomes of a write. On the way none may be added, changed or left out. */
+/**
+ * Fields that decide the meaning of a request or the effect of a write. An intermediary must not add,
+ * change or drop them.
+ */
 const decidingFields = ["dpop", "content-type", "phylax-purpose", "if-match", "if-none-exist", "prefer"];
 
-/** What a request's signature must cover: what was asked, by whose token and proof, the fields that decide, and the body. */
+/**
+ * The components that a request's signature must cover: the target, the token and the proof, the deciding
+ * fields, and the body.
+ */
 export function mustCover({
   headers,
   hasBody,
@@ -77,7 +88,10 @@ export function mustCover({
   return ["@method", "@target-uri", "authorization", ...fields, ...(hasBody ? ["content-digest"] : [])];
 }
 
-/** Reads what a signature says about itself: whether it covers enough, and is of now. `kid`: of the key that is to prove it. */
+/**
+ * Reads the signature's own parameters and checks that it covers enough and is recent. `kid`: the key that
+ * is to prove it.
+ */
 export function readSignatureInput(
   { parts, parameters }: SignatureInput,
   { covers, at }: { readonly covers: readonly string[]; readonly at: Instant },
@@ -106,8 +120,9 @@ export function readSignatureInput(
 }
 
 /**
- * RFC 9421 §2.5: what is signed. `parameters`: the text of `@signature-params` by RFC 9651. A part that the request does not have, or that
- * this gateway cannot make (`@request-target`, `@query-param`, anything of an answer), has no value.
+ * The signed text (RFC 9421 §2.5). `parameters`: the text of `@signature-params` by RFC 9651. A component
+ * that the request does not have, or that this gateway cannot make (`@request-target`, `@query-param`, any
+ * component of an answer), has no value.
  */
 export function signatureBase(
   parts: readonly string[],
@@ -136,16 +151,21 @@ const derived: ReadonlyMap<string, Derive> = new Map<string, Derive>([
   ["@query", ({ url }) => new URL(url).search || "?"],
 ]);
 
-/** A component's value; undefined for one that the request does not have, or that this gateway cannot make. */
+/**
+ * A component's value; undefined for a component that the request does not have, or that this gateway
+ * cannot make.
+ */
 export function componentOf(part: string, request: Omit<SignableRequest, "body">): string | undefined {
   if (part.startsWith("@")) return derived.get(part)?.(request);
-  // RFC 9421 §2.1: field names in lower case. `Headers` trims values and joins repeated ones as the RFC does.
+  // RFC 9421 §2.1: field names in lower case. `Headers` trims values and joins repeated fields as the RFC
+  // does.
   return /^[a-z0-9!#$%&'*+.^_`|~-]+$/u.test(part) ? (request.headers.get(part) ?? undefined) : undefined;
 }
 
 /**
- * The one algorithm that a key signs requests with, by FAPI 2.0 §5.4.1 and RFC 9421 §3.3.7, and the name that a signature may call it by
- * (RFC 9421 §3.3). PS256 has no such name. A key of another kind, or one that says another algorithm of itself, signs none.
+ * The algorithm that a key signs requests with, by FAPI 2.0 §5.4.1 and RFC 9421 §3.3.7, and its name in a
+ * signature (RFC 9421 §3.3); PS256 has no such name. A key of a different type, or a key whose `alg`
+ * differs, signs no requests.
  */
 export function requestAlgorithm(key: PublicJwk): RequestAlgorithm | undefined {
   return requestAlgorithms.find(({ algorithm }) => fits(key, algorithm));

@@ -1,26 +1,29 @@
 import { err, ok, type Result } from "#kernel/result";
 
-/** One SMART App Launch 2 resource scope. */
+/** A single SMART App Launch 2 resource scope. */
 interface Scope {
-  /** `patient`: only what is the token's patient's. `user`: what the policy lets the one who signed in reach. `system`: every row that the policy lets through. */
+  /**
+   * `patient`: only the data of the token's patient. `user`: the rows that the policy grants to the person
+   * who signed in. `system`: every row that the policy grants.
+   */
   readonly context: ScopeContext;
-  /** A resource type, or `*` for each. */
+  /** A resource type, or `*` for every type. */
   readonly type: string;
   /** Not empty, in the order of `cruds`. */
   readonly permissions: readonly Permission[];
-  /** `?category=…`: all must hold. Empty: rows of every category. */
+  /** `?category=…`: all of them must hold. Empty: rows of every category. */
   readonly categories: readonly Category[];
 }
 
 export type ScopeContext = "patient" | "user" | "system";
 
-/** `system|code`, or a bare `code` of any system: any of them may hold. */
+/** `system|code`, or a bare `code` of any system: at least a single code must match. */
 export type Category = readonly string[];
 
-/** What several scopes permit adds up. */
+/** The permissions of several scopes add up. */
 export type Scopes = readonly Scope[];
 
-/** Never the scope's text: its query part may hold what a log may not. */
+/** Never contains the scope's text: its query part may contain data that must not be logged. */
 export type ScopeRefusal = {
   readonly reason:
     | "scope_malformed"
@@ -32,7 +35,7 @@ export type ScopeRefusal = {
 
 export type Permission = "c" | "r" | "u" | "d" | "s";
 
-/** Whose rows a permission reaches, and of which categories. */
+/** The rows that a permission reaches, by owner and category. */
 export type ScopeReach = Pick<Scope, "context" | "categories">;
 
 const scopesMax = 64;
@@ -46,7 +49,10 @@ const version1: ReadonlyMap<string, string> = new Map([
   ["*", "cruds"],
 ]); // SMART App Launch 2 §3.0.2
 
-/** SMART's scopes for signing in and launching (SMART App Launch 2 §3.0.4–3.0.6): a token may carry them, and they open no resource. */
+/**
+ * SMART's scopes for signing in and launching (SMART App Launch 2 §3.0.4–3.0.6): a token may carry them,
+ * and they grant no resource.
+ */
 const ofSignIn: ReadonlySet<string> = new Set([
   "openid",
   "fhirUser",
@@ -58,12 +64,18 @@ const ofSignIn: ReadonlySet<string> = new Set([
   "online_access",
 ]);
 
-/** Reads the value of `scope` (RFC 6749 §3.3, single spaces). What this version cannot enforce is recognised and refused. */
+/**
+ * Reads the value of `scope` (RFC 6749 §3.3, single spaces). Features that this version cannot enforce are
+ * recognised and refused.
+ */
 export function parseScopes(text: string): Result<Scopes, ScopeRefusal> {
   return parseEach(text.split(" "));
 }
 
-/** As {@link parseScopes}, for a token of an issuer that signs people in: what it says about the sign-in is passed over. */
+/**
+ * As {@link parseScopes}, for a token of an issuer that signs people in: scopes about the sign-in are
+ * ignored.
+ */
 export function parseSignedInScopes(tokens: readonly string[]): Result<Scopes, ScopeRefusal> {
   return parseEach(tokens.filter((token) => !ofSignIn.has(token)));
 }
@@ -93,11 +105,14 @@ function parseScope(token: string): Result<Scope, ScopeRefusal> {
   return ok({ context, type, permissions, categories });
 }
 
-// Of the codes of one scope: a wide one names a handful.
+// Codes in a single scope: a wide scope names a handful.
 const categoriesMax = 20;
 const categoryCode = /^[^\s,|$\\?&=]+(?:\|[^\s,|$\\?&=]+)?$/u;
 
-/** SMART App Launch 2.2 §3.0.2.2: of search parameters `category` alone; nothing for any other, since a part that is passed over would widen. */
+/**
+ * SMART App Launch 2.2 §3.0.2.2. Only the search parameter `category` is supported; the result is undefined
+ * for any further parameter, since ignoring a condition would widen the scope.
+ */
 function readCategories(query: string | undefined): readonly Category[] | undefined {
   if (query === undefined) return [];
   const categories = query
@@ -120,14 +135,19 @@ function codesOf(text: string): Category | undefined {
   return codes.length <= categoriesMax && codes.every((code) => categoryCode.test(code)) ? codes : undefined;
 }
 
-/** Through which of the scopes a permission reaches rows of this type; each adds to the others. Empty: nobody's. */
+/**
+ * The scopes through which a permission reaches rows of this type; each adds to the rest. Empty: no rows.
+ */
 export function reachesOf(scopes: Scopes, type: string, permission: Permission): readonly ScopeReach[] {
   return scopes.filter(
     (scope) => (scope.type === "*" || scope.type === type) && scope.permissions.includes(permission),
   );
 }
 
-/** What both permit: never more than either. A patient's and a user's scope have no rows in common that either alone could vouch for. */
+/**
+ * The intersection: never more than either side. A `patient/` and a `user/` scope have no common rows that
+ * either alone could vouch for.
+ */
 export function intersectScopes(left: Scopes, right: Scopes): Scopes {
   return left.flatMap((a) =>
     right.flatMap((b): Scopes => {
@@ -146,15 +166,18 @@ export function intersectScopes(left: Scopes, right: Scopes): Scopes {
 
 const isWithin = (narrow: Category, wide: Category): boolean => narrow.every((code) => wide.includes(code));
 
-/** Each scope held to the token's patient. */
+/** Each scope, limited to the token's patient. */
 export const heldToPatient = (scopes: Scopes): Scopes =>
   scopes
     .filter(({ context }) => context !== "user")
     .map(({ type, permissions, categories }) => ({ context: "patient", type, permissions, categories }));
 
-/** RFC 6749 §3.3: what was asked for, if the grant holds all of it. A part that goes beyond is refused, not quietly dropped. */
+/**
+ * RFC 6749 §3.3: the requested scopes, if the grant contains all of them. A scope beyond the grant is
+ * refused, not silently dropped.
+ */
 export function narrowScopes(requested: Scopes, granted: Scopes): Result<Scopes, ScopeRefusal> {
-  // A wildcard is held only by a wildcard: the types of tomorrow are in it too.
+  // Only a wildcard contains a wildcard: it also includes the resource types of later versions.
   const within = requested.every((scope) =>
     scope.permissions.every((permission) =>
       reachesOf(granted, scope.type, permission).some((wide) => holds(wide, scope)),
@@ -163,7 +186,7 @@ export function narrowScopes(requested: Scopes, granted: Scopes): Result<Scopes,
   return within ? ok(requested) : err({ reason: "scope_exceeds_grant" });
 }
 
-/** Whether every row of the narrow reach is one of the wide. */
+/** True if every row of the narrow reach is also in the wide reach. */
 const holds = (wide: ScopeReach, narrow: ScopeReach): boolean =>
   (wide.context === "system" || wide.context === narrow.context) &&
   wide.categories.every((category) => narrow.categories.some((own) => isWithin(own, category)));
@@ -178,5 +201,6 @@ function formatScope({ context, type, permissions, categories }: Scope): string 
   return `${context}/${type}.${permissions.join("")}${query === "" ? "" : `?${query}`}`;
 }
 
-// As SMART's own examples are written: only what a scope token has no room for is escaped (RFC 6749 §3.3).
+// As in SMART's own examples: only characters that a scope token cannot contain are escaped (RFC 6749
+// §3.3).
 const escaped = (code: string) => encodeURIComponent(code).replaceAll(/%3A|%2F|%7C/gu, decodeURIComponent);

@@ -5,34 +5,44 @@ import type { Secret } from "#kernel/secret";
 import { boundTo, type Binding } from "./binding.ts";
 import { aheadSecondsMax, commonClaims, withinTimes, type AccessTokenRefusal } from "./token.ts";
 
-/** One hour, as for the external issuers' other tokens: its demand says how old the sign-in itself may be. */
+/**
+ * One hour, as for further tokens of external issuers. The operator's demand limits the age of the sign-in
+ * itself.
+ */
 const lifetimeSecondsMax = 3_600;
 
-// It stands in a challenge between quotation marks, among others with spaces between (RFC 9470 §3).
+// The value stands in a challenge between quotation marks, in a list with spaces between the items (RFC
+// 9470 §3).
 const unspaced = z.string().regex(/^[!#-[\]-~]{1,256}$/u);
 
-/** What an operator who is a person has to show beside the certificate. Strict: a member that nobody knows is a demand that nobody holds anyone to. */
+/**
+ * The sign-in that a human operator has to show in addition to the certificate. Strict: an unknown member
+ * is a demand that no code enforces.
+ */
 export const signInDemand = z.strictObject({
-  /** Of an issuer in the registry. */
+  /** An issuer in the registry. */
   iss: z.url({ protocol: /^https$/u }).max(2_048),
   sub: z.string().min(1).max(256),
-  /** One of these, exactly (OpenID Connect Core §2). */
+  /** Exactly a value of this list (OpenID Connect Core §2). */
   acr: z.array(unspaced).min(1).max(8).readonly().optional(),
-  /** All of these (RFC 8176). */
+  /** All values of this list (RFC 8176). */
   amr: z.array(unspaced).min(1).max(8).readonly().optional(),
-  /** How long ago somebody may have signed in: twelve hours, a long working day, at most. */
+  /** The maximum age of the sign-in: at most twelve hours, a long working day. */
   maxAgeSeconds: z.int().min(30).max(43_200),
 });
 
 export type SignInDemand = Readonly<z.infer<typeof signInDemand>>;
 
-/** What a proven access token says of who signed in, how and when (RFC 9068 §2.2.1). */
+/**
+ * The statement of a proven access token about the person, the method and the time of a sign-in (RFC 9068
+ * §2.2.1).
+ */
 export interface SignIn {
   readonly issuer: string;
   readonly subject: string;
   /** `jti`. */
   readonly tokenId: string;
-  /** `kid` of the key that proved the token, where it has one. */
+  /** `kid` of the key that proved the token, if it has a `kid`. */
   readonly keyId: string | undefined;
   readonly binding: Binding;
   readonly acr: string | undefined;
@@ -41,9 +51,12 @@ export interface SignIn {
   readonly authTime: number | undefined;
 }
 
-/** Proves an access token of one issuer for the operators' door. Never throws for a bad one: a bad one is an answer. */
+/**
+ * Proves an access token of a given issuer for the ops worker. Never throws for a bad token: a bad token is
+ * an answer.
+ */
 export interface SignInVerifier {
-  /** `issuer`: the exact name of the only one whose tokens count. */
+  /** `issuer`: the exact name of the only issuer that counts. */
   verify(token: Secret, issuer: string, at: Instant): Promise<Result<SignIn, AccessTokenRefusal>>;
 }
 
@@ -57,12 +70,12 @@ const claimsSchema = z.object({
 
 interface Expectation {
   readonly issuer: string;
-  /** The operators' door, by its configured name. */
+  /** The URL of the ops worker, by its configured name. */
   readonly audience: string;
   readonly at: Instant;
 }
 
-/** Reads the claims of a token whose signature was proven by this issuer's own keys. */
+/** Reads the claims of a token after its signature was proven by this issuer's own keys. */
 export function readSignIn(
   claims: unknown,
   { issuer, audience, at }: Expectation,
@@ -75,12 +88,14 @@ export function readSignIn(
   if (!aud.includes(audience)) return err({ reason: "audience_mismatch" });
   const times = withinTimes(read.data, at, lifetimeSecondsMax);
   if (!times.ok) return times;
-  const binding = boundTo(cnf); // whoever finds an unbound one could use it
+  const binding = boundTo(cnf); // any finder of an unbound token could use it
   if (!binding.ok) return binding;
   return ok({ issuer: iss, subject: sub, tokenId: jti, binding: binding.value, acr, amr, authTime });
 }
 
-/** The first is about the token; after any of the others, somebody signs in again (RFC 9470 §3). */
+/**
+ * The first reason is about the token; after any further reason, the person signs in again (RFC 9470 §3).
+ */
 export type SignInRefusal = {
   readonly reason:
     | "subject_mismatch"
@@ -90,7 +105,10 @@ export type SignInRefusal = {
     | "sign_in_too_weak";
 };
 
-/** Holds a sign-in to what is demanded of this operator. Says nothing of how strong or old it is before it is known whose it is. */
+/**
+ * Checks a sign-in against the demand on this operator. The subject comes first, so that a stranger learns
+ * nothing about the demanded strength or age.
+ */
 export function judgeSignIn(
   { subject, acr, amr, authTime }: SignIn,
   demand: SignInDemand,

@@ -7,31 +7,34 @@ import type { Algorithm } from "#identity/jose/jwk";
 import { purposePattern, type Purpose } from "./purpose.ts";
 import { parseScopes, type Scopes } from "./scopes.ts";
 
-/** What a proven access token says (RFC 9068 §2.2). */
+/** The claims of a proven access token (RFC 9068 §2.2). */
 export interface AccessToken {
   readonly issuer: string;
-  /** Whether `client` is an id of the registry, or a name that an external issuer has for one of its clients. */
+  /** True if `client` is an id of the registry, false if it is an external issuer's name for a client. */
   readonly issuedHere: boolean;
   readonly subject: string;
   readonly client: string;
-  /** `jti`: with the issuer the name of this token. */
+  /** `jti`: together with the issuer it identifies this token. */
   readonly id: string;
   readonly expires: Instant;
   readonly scopes: Scopes;
-  /** None: the token does not say. */
+  /** Empty: the token names no purpose. */
   readonly purposes: readonly Purpose[];
-  /** Whether its audience names the FHIR base that is being asked, or only the deployment. */
+  /** True if its audience names the requested FHIR base, false if it names only the deployment. */
   readonly namesBase: boolean;
-  /** FHIR id of the patient in whose context it was issued. */
+  /** FHIR id of the patient whose context the token was issued in. */
   readonly patient: string | undefined;
-  /** Who signed in, as a reference or URL (SMART App Launch 2 §4.0.4 `fhirUser`): for the record only. */
+  /**
+   * The person who signed in, as a reference or URL (SMART App Launch 2 §4.0.4 `fhirUser`): for the record
+   * only.
+   */
   readonly user: string | undefined;
   readonly binding: Binding | Unbound;
 }
 
-/** A token whose signature was proven, and by which key of its issuer. */
+/** A token with a proven signature, and the issuer's key that proved it. */
 export interface ProvenToken extends AccessToken {
-  /** Its `kid`, where it has one. */
+  /** The key's `kid`, if it has a `kid`. */
   readonly keyId: string | undefined;
 }
 
@@ -45,7 +48,7 @@ export type AccessTokenRefusal =
         | "signature_invalid";
     }
   | { readonly reason: "token_type_invalid" | "issuer_unknown" | "audience_mismatch" }
-  /** Of tokens that are no JWT: their issuer says so, or more than one issuer could know. */
+  /** For opaque tokens: the issuer reports the token as inactive, or several issuers could know it. */
   | { readonly reason: "token_inactive" | "issuer_ambiguous" }
   | TimesRefusal
   | BindingRefusal
@@ -55,10 +58,10 @@ export type AccessTokenRefusal =
 /** FAPI 2.0 §5.4.1. */
 export const tokenAlgorithms: readonly Algorithm[] = ["PS256", "ES256", "EdDSA", "Ed25519"];
 
-/** FAPI 2.0 §5.3.2.1: clocks of issuers may run ahead by so much. `exp` has no such grace. */
+/** FAPI 2.0 §5.3.2.1: the clock of an issuer may run ahead by this much. `exp` has no such grace. */
 export const aheadSecondsMax = 10;
 
-/** RFC 9068 §4: `at+jwt`, so that no other JWT of the same issuer passes for an access token. */
+/** RFC 9068 §4: `at+jwt`, so that no different JWT of the same issuer passes for an access token. */
 export function isAccessTokenType(typ: unknown): boolean {
   return typeof typ === "string" && /^(?:application\/)?at\+jwt$/iu.test(typ);
 }
@@ -66,7 +69,9 @@ export function isAccessTokenType(typ: unknown): boolean {
 const seconds = z.number().nonnegative().max(253_402_300_799);
 const name = z.string().min(1).max(256);
 
-/** The claims that every access token has by one name, whoever issued it (RFC 9068 §2.2, RFC 7800 §3.1). */
+/**
+ * The claims that have the same name in every access token, for any issuer (RFC 9068 §2.2, RFC 7800 §3.1).
+ */
 export const commonClaims = {
   iss: name,
   sub: name,
@@ -87,13 +92,13 @@ const claimsSchema = z.object({
 
 export interface TokenExpectation {
   readonly issuer: string;
-  /** The FHIR base that is being asked. */
+  /** The requested FHIR base. */
   readonly audience: string;
   readonly at: Instant;
   readonly lifetimeSecondsMax: number;
 }
 
-/** Reads the claims of a token of the built-in issuer whose signature was proven. */
+/** Reads the claims of a built-in issuer's token after its signature was proven. */
 export function readAccessToken(
   claims: unknown,
   expected: TokenExpectation,
@@ -138,7 +143,7 @@ export type TimesRefusal = {
   readonly reason: "token_expired" | "token_not_yet_valid" | "token_lifetime_too_long";
 };
 
-/** Whether a token is valid at this moment and was made for no longer than it may live. */
+/** Checks that a token is valid at this moment and that its lifetime is within the limit. */
 export function withinTimes(
   { exp, iat, nbf = 0 }: Times,
   at: Instant,

@@ -1,4 +1,7 @@
-/** The /24 of an IPv4 address, the /48 of an IPv6 address; anything else as it is. */
+/**
+ * The /24 of an IPv4 address or the /48 of an IPv6 address. Any text that is no address comes back
+ * unchanged.
+ */
 export function addressPrefix(address: string): string {
   if (/^\d{1,3}(?:\.\d{1,3}){3}$/.test(address)) return address.slice(0, address.lastIndexOf("."));
   if (!address.includes(":")) return address;

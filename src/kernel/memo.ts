@@ -1,6 +1,7 @@
 /**
- * A function of a text that remembers its newest answers, at most `max` of them. For what depends on the text alone and is settled plain
- * data, so that every request of an isolate may use it (DESIGN §4). `max` times the longest text bounds what it holds.
+ * Memoizes a function of a text, keeping the newest `max` answers. Use it only for answers that depend on
+ * the text alone and are settled plain data, because all requests of an isolate share them. `max` times the
+ * longest text bounds the memory.
  */
 export function memo<Value>(max: number, make: (text: string) => Value): (text: string) => Value {
   const known = new Map<string, Value>(); // oldest first

@@ -1,4 +1,7 @@
-/** An expected outcome as a value: what was made, or the reason why not. Faults of the outside throw instead. */
+/**
+ * An expected outcome as a value: the result, or the reason why there is none. Faults of the outside world
+ * throw instead.
+ */
 export type Result<T, E> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: E };

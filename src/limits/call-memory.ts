@@ -1,10 +1,14 @@
 import { instant, type Instant } from "#kernel/clock";
 import type { LeaseAnswer } from "./lease-call.ts";
 
-// About 3 MB of a guard's 128; a client with more calls than this in one window loses what later leases leave unspent.
+// About 3 MB of a guard's 128 MB. A client with more calls than this in one window loses the tokens that
+// its later leases leave unspent.
 const callsMax = 10_000;
 
-/** Which calls were answered and how, so that a repeated one changes nothing. Bounded without ever applying a return twice. */
+/**
+ * Remembers which calls were answered and how, so that a repeated call changes nothing. It is bounded and
+ * never applies a return twice.
+ */
 export class CallMemory {
   readonly #answers = new Map<
     string,
@@ -16,12 +20,15 @@ export class CallMemory {
     return this.#answers.get(id)?.answer;
   }
 
-  /** False while a call that brought tokens back into a window still open has been forgotten: its repeat could not be told. */
+  /**
+   * False while the memory has forgotten a call that returned tokens to a window still open: a repeat of
+   * that call could not be recognised.
+   */
   takesReturns(at: Instant): boolean {
     return at >= this.#returnsClosedUntil;
   }
 
-  /** `returnedUntil`: the end of the window that the call brought tokens back into, if it did. */
+  /** `returnedUntil`: the end of the window that the call returned tokens to, if it returned any. */
   remember(id: string, answer: LeaseAnswer, returnedUntil: Instant | undefined): void {
     this.#answers.set(id, { answer, returnedUntil });
     if (this.#answers.size <= callsMax) return;

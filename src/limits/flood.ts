@@ -1,8 +1,11 @@
 import { addressPrefix } from "#kernel/address-prefix";
 
-/** Counts calls by a key, roughly and in one place only: a flood shows, a quota is not to be had from it. */
+/**
+ * Counts calls by a key, roughly and in one data centre only: it is good enough to notice a flood and too
+ * rough for a quota.
+ */
 export interface CallCounter {
-  /** `success: false`: more than its limit came with this key of late. */
+  /** `success: false`: more calls than the limit came with this key lately. */
   limit(options: { readonly key: string }): Promise<{ readonly success: boolean }>;
 }
 
@@ -14,12 +17,16 @@ export interface Caller {
   readonly address: string;
 }
 
-/** After so many seconds a caller that was turned away may try again: the period of every counter (`[[ratelimits]]`). */
+/**
+ * A caller that was turned away may try again after this time: the period of every counter
+ * (`[[ratelimits]]`).
+ */
 export const floodRetrySeconds = 60;
 
 /**
- * Counts a call at a door by the sender's certificate, or without one by its network (/24, /48), and says whether the call may go on.
- * The counter only spares work: when it does not answer, the call goes on.
+ * Counts a call at a public entry point and says if the call may go on. The key is the sender's
+ * certificate, or without a certificate the sender's network (/24, /48). The counter only saves work: when
+ * it does not answer, the call goes on.
  */
 export async function isBelowFlood(
   counter: CallCounter,

@@ -2,7 +2,9 @@ import { restored, type StoredWindow, type QuotaWindow, type WindowStore } from 
 
 const keysMax = 1_024;
 
-/** The windows of a client's grants: each is kept for good, with the newest quota that was heard of. */
+/**
+ * The windows of a client's grants. Each is kept for ever, with the newest quota that the guard has seen.
+ */
 export class GrantWindows implements WindowStore {
   readonly #windows: Map<string, QuotaWindow>;
 

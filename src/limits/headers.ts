@@ -1,9 +1,13 @@
 import type { Budget, Exhausted, QuotaName } from "./ports.ts";
 
-// Of resources released; the units that draft-ietf-httpapi-ratelimit-headers-11 registers (§8) count requests, bytes and connections.
+// The records quota counts released resources. The units that draft-ietf-httpapi-ratelimit-headers-11 §8
+// registers count requests, bytes and connections.
 const units: Readonly<Record<QuotaName, string>> = { default: "", subject: "", records: ';qu="records"' };
 
-/** Response headers of draft-ietf-httpapi-ratelimit-headers-11 §3 and §4: one item for each quota that was spent from. */
+/**
+ * Response headers of draft-ietf-httpapi-ratelimit-headers-11 §3 and §4: an item for each quota that was
+ * spent from.
+ */
 export function rateLimitHeaders(budgets: readonly Budget[]): Readonly<Record<string, string>> {
   return {
     "RateLimit-Policy": budgets
@@ -16,8 +20,8 @@ export function rateLimitHeaders(budgets: readonly Budget[]): Readonly<Record<st
 }
 
 /**
- * The same of a request that was refused, and `Retry-After` (RFC 9110 §10.2.3). `jitter`: 0 ≤ jitter < 1, spreads the clients that wait
- * for one window's end. Never earlier than `t`.
+ * The same headers for a refused request, and `Retry-After` (RFC 9110 §10.2.3). `jitter` (0 ≤ jitter < 1)
+ * spreads the clients that wait for the end of the same window. `Retry-After` is never earlier than `t`.
  */
 export function exhaustedHeaders(
   exhausted: Exhausted,

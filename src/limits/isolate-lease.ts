@@ -3,10 +3,13 @@ import { counted, expected, recent, type Demand } from "./demand.ts";
 import type { LeaseAnswer, LeaseCall } from "./lease-call.ts";
 import type { Budget, Exhausted, QuotaName } from "./ports.ts";
 
-/** What one isolate holds of one quota: settled plain data. Each function takes a lease and gives the next one. */
+/**
+ * The tokens that an isolate holds for a quota: settled plain data. Each function takes a lease and gives
+ * the next lease.
+ */
 export interface IsolateLease {
   readonly policy: QuotaName;
-  /** Granted by `latest`, or an earlier one of the same window, and not spent. */
+  /** Granted by `latest`, or by an earlier answer in the same window, and not spent. */
   readonly tokens: number;
   readonly latest: LatestAnswer | undefined;
   readonly demand: Demand;
@@ -18,11 +21,14 @@ interface LatestAnswer {
   readonly asked: Instant;
   readonly received: Instant;
   readonly diesAt: Instant;
-  /** Until then the guard has nothing to give. */
+  /** The guard has nothing to give before this moment. */
   readonly deniedUntil: Instant;
 }
 
-/** A call under way. It counts for `askMilliseconds` at most: a cancelled request never comes back to say that it is over. */
+/**
+ * A call under way. It counts for `askMilliseconds` at most, because a cancelled request never reports that
+ * it is over.
+ */
 export interface Ask {
   readonly id: string;
   readonly at: Instant;
@@ -32,20 +38,22 @@ export interface Ask {
 type Outcome =
   | { readonly kind: "spent"; readonly budget: Budget; readonly source: Source }
   | { readonly kind: "denied"; readonly exhausted: Exhausted }
-  /** Nothing at hand that lives: ask. */
+  /** No living tokens here: the isolate must ask the guard. */
   | { readonly kind: "empty" };
 
-/** Which window's tokens, by which count. */
+/** The window that tokens belong to, and the incarnation of the guard that counted them. */
 export type Source = Pick<LeaseAnswer, "incarnation" | "windowStart">;
 
-// The isolate's lease ends before the guard thinks it does, however their clocks drift within five seconds.
+// The isolate's lease ends before the guard thinks it does, however far their clocks drift within five
+// seconds.
 const driftMilliseconds = 250;
-// Two requests of one isolate may see times this far apart; a clock that steps back further ends the lease.
+// Two requests of an isolate may see times this far apart; a clock that steps back further ends the lease.
 const stepBackMilliseconds = 100;
 const askMilliseconds = 2_000;
-// Requests that find nothing at hand and ask at once; the others look again soon.
+// At most this many requests without tokens ask the guard at once; further requests look again soon.
 const asksMax = 8;
-// Below two tokens a lease (a twentieth of the quota) nothing is asked for ahead: it would lie in one isolate while another is refused.
+// If a lease (a twentieth of the quota) would be under two tokens, nothing is asked for ahead: the token
+// would lie in one isolate while another refuses requests.
 const limitForAhead = 40;
 
 export const emptyLease = (policy: QuotaName, at: Instant): IsolateLease => ({
@@ -56,13 +64,15 @@ export const emptyLease = (policy: QuotaName, at: Instant): IsolateLease => ({
   asks: [],
 });
 
-/** Counts a request that wants so many tokens: once for each, before it spends. */
+/**
+ * Counts a request that wants this many tokens. Call it once for each request, before the request spends.
+ */
 export const demanded = (lease: IsolateLease, many: number, at: Instant): IsolateLease => ({
   ...lease,
   demand: counted(lease.demand, many, at),
 });
 
-/** Spends tokens of a living lease: all that are wanted, or none. */
+/** Spends tokens of a living lease: all the wanted tokens, or none. */
 export function spend(
   lease: IsolateLease,
   many: number,
@@ -78,7 +88,10 @@ export function spend(
   };
 }
 
-/** Puts back what was spent for nothing, because the request was refused by another quota. Gone when its lease is. */
+/**
+ * Puts tokens back that were spent in vain because another quota refused the request. They are lost if the
+ * lease has ended.
+ */
 export function putBack(
   lease: IsolateLease,
   many: number,
@@ -89,7 +102,7 @@ export function putBack(
   return isSame ? { ...lease, tokens: lease.tokens + many } : lease;
 }
 
-/** How things stand by the guard's last answer, and whether that answer still lives. */
+/** The budget by the guard's last answer, and if that answer is still alive. */
 export function standing(
   lease: IsolateLease,
   at: Instant,
@@ -97,12 +110,12 @@ export function standing(
   return lease.latest && { budget: budgetOf(lease, lease.latest, at), alive: lives(lease.latest, at) };
 }
 
-/** Whether one more request may ask the guard now. */
+/** True if another request may ask the guard now. */
 export const mayAsk = (lease: IsolateLease, at: Instant): boolean => underWay(lease, at).length < asksMax;
 
 /**
- * Whether a request that was served should ask ahead, for those that follow: half the lease's life is over, or what is
- * left would be spent before an answer came. One at a time.
+ * True if a request that was served should ask ahead for the requests that follow: half the lease's life is
+ * over, or the remaining tokens would be spent before an answer came. At most one such call runs at a time.
  */
 export function renewalDue(lease: IsolateLease, at: Instant): boolean {
   const { latest, tokens } = lease;
@@ -116,8 +129,9 @@ export function renewalDue(lease: IsolateLease, at: Instant): boolean {
 }
 
 /**
- * Begins a call: what goes back leaves the lease here, before it is sent, so it cannot be spent as well.
- * `least`: what the request that asks must have, 0 when it only sees to those that follow.
+ * Begins a call. Returned tokens leave the lease here, before the call is sent, so that they cannot be
+ * spent as well.
+ * `least`: the tokens that the asking request needs; 0 for a call ahead of later requests.
  */
 export function beginAsk(
   lease: IsolateLease,
@@ -131,7 +145,8 @@ export function beginAsk(
   const { latest, tokens } = lease;
   const asks = underWay(lease, at);
   const target = Math.ceil(recent(lease.demand, at));
-  // A dead lease gives everything back; a living one only what it would not spend in another life.
+  // A dead lease gives everything back; a living lease gives back only the tokens that it would not spend
+  // in another life.
   const returned =
     latest === undefined || !lives(latest, at)
       ? tokens
@@ -153,7 +168,9 @@ export function beginAsk(
   };
 }
 
-/** Puts an answer's tokens into the lease. What was left of another window or incarnation counts as spent. */
+/**
+ * Puts an answer's tokens into the lease. Tokens left from another window or incarnation count as spent.
+ */
 export function settleAsk(
   lease: IsolateLease,
   id: string,
@@ -166,7 +183,8 @@ export function settleAsk(
   const last = lease.latest;
   const same =
     last?.answer.windowStart === answer.windowStart && last.answer.incarnation === answer.incarnation;
-  // Answers may overtake each other: the newest question has the word, and an older one only adds to the same window.
+  // Answers may overtake each other. The answer to the newest call decides, and an older answer only adds
+  // tokens to the same window.
   if (last !== undefined && ask.at < last.asked)
     return same ? { ...rest, tokens: rest.tokens + answer.granted } : rest;
   const latest = {
@@ -181,15 +199,15 @@ export function settleAsk(
   return { ...rest, latest, tokens: (same ? rest.tokens : 0) + answer.granted };
 }
 
-/** Ends a call that failed: whatever it brought back or was granted counts as spent. */
+/** Ends a call that failed: the tokens that it returned or was granted count as spent. */
 export const abandonAsk = (lease: IsolateLease, id: string): IsolateLease => ({
   ...lease,
   asks: lease.asks.filter((ask) => ask.id !== id),
 });
 
 /**
- * The tokens that an answer brought for the very request that asked: spent on the guard's word alone, so that they count
- * also where the window ends before the lease could live.
+ * Spends the tokens that an answer granted to the asking request. The guard's word alone is enough, so they
+ * count even if the window ends before the lease could live.
  */
 export function spendAnswered(
   lease: IsolateLease,
@@ -218,7 +236,7 @@ function budgetOf(
     policy,
     limit: answer.limit,
     windowSeconds: answer.windowSeconds,
-    // What this isolate knows of: its own tokens, and what the guard had left when it last answered.
+    // As far as this isolate knows: its own tokens, and the guard's remaining tokens when it last answered.
     remaining: answer.remaining + tokens,
     // Counted from the answer's arrival, which is later than the guard's own moment: never too early.
     resetSeconds: Math.ceil(Math.max(0, received + answer.windowMillisecondsLeft - at) / 1000),
@@ -236,7 +254,8 @@ function spent(lease: IsolateLease, latest: LatestAnswer, many: number, at: Inst
 
 function denied(lease: IsolateLease, latest: LatestAnswer, many: number, at: Instant) {
   const budget = budgetOf(lease, latest, at);
-  const remaining = Math.min(budget.remaining, many - 1); // whatever it is, it was not enough
+  // the exact number is unknown, but it was not enough
+  const remaining = Math.min(budget.remaining, many - 1);
   return {
     kind: "denied" as const,
     exhausted: {

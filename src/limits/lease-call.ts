@@ -2,22 +2,33 @@ import * as z from "zod";
 import type { Instant } from "#kernel/clock";
 import type { Quota } from "./quota.ts";
 
-/** An isolate asks a client's guard for a share of a window, and brings back what it did not spend. */
+/**
+ * An isolate asks a client's guard for a share of a window, and returns the tokens that it did not spend.
+ */
 export interface LeaseCall {
   /** Unique to the call, the same in each retry of it: applied at most once. */
   readonly id: string;
-  /** The isolate: how many hold leases decides how large a share is. */
+  /** The isolate. The number of isolates with leases decides how large a share is. */
   readonly holder: string;
-  /** Which counter: `<origin>/<purpose>`, the grant whose quota this is, and behind a space what else of it is counted. */
+  /**
+   * The counter: `<origin>/<purpose>` names the grant that has this quota. A further counter of the same
+   * grant follows after a space.
+   */
   readonly key: string;
   /** As the caller's copy of the registry says; the guard decides whether it is the newest. */
   readonly quota: Quota;
-  /** 0: only to see, or to bring back. */
+  /** 0: the caller only looks, or only returns tokens. */
   readonly want: number;
-  /** How much of it the request that asks cannot do without: granted whole, to be spent at once, or nothing is. */
+  /**
+   * The part of `want` that the asking request cannot do without. It is granted whole, to be spent at once,
+   * or not at all.
+   */
   readonly need: number;
   readonly returned: number;
-  /** Where the returned tokens came from, as the answer that granted them said: another incarnation's or another window's count as spent. */
+  /**
+   * The origin of the returned tokens, as stated by the answer that granted them. Tokens from another
+   * incarnation or window count as spent.
+   */
   readonly incarnation?: string;
   readonly windowStart?: Instant;
 }
@@ -26,7 +37,7 @@ export interface LeaseAnswer {
   readonly granted: number;
   /** Requests of the whole window, as the guard counts them. */
   readonly limit: number;
-  /** Granted to nobody yet. */
+  /** Tokens not granted yet. */
   readonly remaining: number;
   readonly windowSeconds: number;
   readonly windowStart: Instant;
@@ -35,7 +46,10 @@ export interface LeaseAnswer {
   /** From the moment the caller first sent the call; never past the window's end. */
   readonly lifeMilliseconds: number;
   readonly incarnation: string;
-  /** Set when nothing was granted that was asked for: so long the caller refuses, without asking again, what `remaining` is not enough for. Never past the window's end. */
+  /**
+   * Set when tokens were asked for and none were granted. For this long the caller refuses, without asking
+   * again, each request for which `remaining` is not enough. Never past the window's end.
+   */
   readonly denyMilliseconds?: number;
 }
 

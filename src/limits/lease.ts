@@ -12,16 +12,18 @@ import {
   type WindowStore,
 } from "./window.ts";
 
-// DESIGN §5: what a revocation may take to be felt, however old the guard's own knowledge was.
+// The time in which a revocation takes effect (P4), however old the guard's own revocation state was.
 const leaseMillisecondsMax = 5_000;
 const afterEpochMillisecondsMax = 7_000;
-// What another isolate holds may come back soon; when none does, only the end of the window brings more.
+// Tokens in another isolate may come back soon. If no other isolate has tokens, only the end of the window
+// brings more.
 const denyMilliseconds = { othersHold: 250, alone: 1_000 };
 const holdersMax = 10_000;
 
 /**
- * The counters of one client. Counts at grant, so `granted − returned ≤ limit` holds in every interleaving, with lost
- * answers, repeated calls, dead isolates (a lost lease counts as spent) and restarts (all that was reserved does).
+ * The counters of one client. Tokens count when they are granted, so `granted − returned ≤ limit` holds in
+ * every interleaving: with lost answers, repeated calls, dead isolates (a lost lease counts as spent) and
+ * restarts (all reserved tokens count as spent).
  */
 export class LeaseBook {
   readonly #incarnation: string;
@@ -30,7 +32,10 @@ export class LeaseBook {
   readonly #calls = new CallMemory();
   readonly #holders = new Map<string, Instant>(); // oldest first
 
-  /** `incarnation`: new random text for each start of the guard. `holders`: how many share each quota, where they are not counted. */
+  /**
+   * `incarnation`: new random text for each start of the guard. `holders`: how many isolates share each
+   * quota, for guards that do not count them.
+   */
   constructor(incarnation: string, windows: WindowStore, holders?: number) {
     this.#holdersAssumed = holders;
     this.#incarnation = incarnation;
@@ -116,8 +121,9 @@ export class LeaseBook {
 }
 
 /**
- * At most half of what remains is ever out ahead of its use, and no lease is over a twentieth of the quota: near the limit leases
- * shrink to what the request at hand needs, where the count is exact for each. A part of that would help nobody.
+ * At most half of the remaining tokens is ever out ahead of its use, and no lease is over a twentieth of
+ * the quota. Near the limit leases shrink to the need of the asking request, where the count is exact for
+ * each. A part of that need would not help any request, so it is granted whole or not at all.
  */
 export function grantSize(of: {
   readonly limit: number;

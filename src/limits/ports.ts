@@ -2,19 +2,22 @@ import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { Quota } from "./quota.ts";
 
-/** What a grant's quotas count: the client's requests, those of one subject of its tokens, the resources released to it. */
+/**
+ * The quotas of a grant count the client's requests, the requests of one subject of its tokens, and the
+ * resources released to it.
+ */
 export type QuotaName = "default" | "subject" | "records";
 
-/** What is left of a quota, as the headers tell it. */
+/** The state of a quota, as the response headers report it. */
 export interface Budget {
   readonly policy: QuotaName;
   readonly limit: number;
   readonly windowSeconds: number;
-  /** As far as this isolate knows: others may have spent some of it since. */
+  /** As far as this isolate knows: other isolates may have spent some of it since. */
   readonly remaining: number;
   /** Whole seconds to the end of the window, rounded up. */
   readonly resetSeconds: number;
-  /** Until when, by the isolate's clock, the guard's last answer stands. */
+  /** The guard's last answer is valid until then, by the isolate's clock. */
   readonly livesUntil: Instant;
 }
 
@@ -24,12 +27,12 @@ export interface Exhausted extends Budget {
   readonly retryAfterSeconds: number;
 }
 
-/** Which counter of a client is spent from, and how much: all of it or nothing. */
+/** The counter of a client to spend from, and the amount: all of it or nothing. */
 export type Spend = SpendOfGrant & ({ readonly policy: "default" | "records" } | SpendOfSubject);
 
 interface SpendOfSubject {
   readonly policy: "subject";
-  /** Whose count it is, as the token's issuer and its `sub` name it. */
+  /** The counted subject, named by the token's issuer and its `sub`. */
   readonly subject: string;
 }
 
@@ -39,28 +42,35 @@ interface SpendOfGrant {
   readonly key: string;
   readonly quota: Quota;
   readonly many: number;
-  /** Whose tokens the client comes with: the denials of these are told with its leases. */
+  /** The issuer of the client's tokens: denials for this issuer come with the client's leases. */
   readonly issuer: string;
 }
 
-/** Names of all that is denied, as the guard's last answer has it. */
+/** Names of all denials, as in the guard's last answer. */
 export type Denied = Pick<ReadonlySet<string>, "has" | "size">;
 
 /**
- * The client's counters, and what is denied to it: both come with a lease, and without one that lives nothing is
- * admitted. `revoked` says whether the request is among the denied. Throws when the counters cannot be reached.
+ * The client's counters and its denials. Both come with a lease, and no request is admitted without a
+ * living lease. `revoked` checks the request against the denials. Throws when the guard cannot be reached.
  */
 export interface Limiter {
-  /** Asks for a share where none is at hand, and spends nothing: for a client that is not proven yet. Not of a subject. Never throws. */
+  /**
+   * Asks for a share if the isolate has no tokens, and spends nothing: for a client that is not proven yet.
+   * Not for a subject's quota. Never throws.
+   */
   prepare(of: Spend): Promise<void>;
   /**
-   * Spends of each quota or of none, out of what the isolate holds where it can. A revoked request spends nothing. At least one
-   * of them is not a subject's: what is denied comes with the client's own leases only.
+   * Spends from every given quota or from none, out of the isolate's leases if they suffice. A revoked
+   * request spends nothing. At least one quota is not a subject's, because denials come with the client's
+   * own leases only.
    */
   spend<R>(
     of: readonly Spend[],
     revoked: (denied: Denied) => R | undefined,
   ): Promise<Result<readonly Budget[], Exhausted | R>>;
-  /** How things stand, without spending: for a request that was admitted some time ago. Of the refusals only "revoked". */
+  /**
+   * The budget without spending, for a request that was admitted some time ago. It can be refused as
+   * revoked, and for no further reason.
+   */
   renew<R>(of: Spend, revoked: (denied: Denied) => R | undefined): Promise<Result<Budget, R>>;
 }

@@ -1,7 +1,13 @@
-/** So much in each fixed window: requests of a client, requests of one of its subjects, or records released. */
+/**
+ * The amount in each fixed window: requests of a client, requests of one of its subjects, or released
+ * records.
+ */
 export interface Quota {
   readonly requests: number;
   readonly windowSeconds: number;
-  /** Grows with each change in the registry: the guard follows the newest it has heard of, so a stale isolate cannot widen it. */
+  /**
+   * Grows with each change in the registry. The guard follows the newest revision that it has seen, so a
+   * stale isolate cannot widen the quota.
+   */
   readonly revision: number;
 }

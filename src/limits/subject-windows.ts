@@ -8,16 +8,16 @@ const windowsMax = 50_000;
 const graceMilliseconds = 60_000;
 
 /**
- * The windows of many subjects, by `<origin>/<purpose> <subject>`. One that runs is never given up for another: when there are too many, a
- * subject that has none gets none. Of the ended ones only each grant's newest quota stays, so that the larger one of a stale isolate is not
- * believed later either.
+ * The windows of many subjects, by `<origin>/<purpose> <subject>`. A running window is never dropped for a
+ * new subject: when there are too many, a subject without a window gets none. After windows end, only each
+ * grant's newest quota stays, so that a stale isolate cannot bring a larger quota back later.
  */
 export class SubjectWindows implements WindowStore {
   readonly #windows = new Map<string, QuotaWindow>();
   readonly #quotas = new Map<string, Quota>(); // by the grant
   #nextEnd = instant(Number.POSITIVE_INFINITY);
 
-  /** As `set` and `forgetEnded` had them stored. */
+  /** Rows as `set` and `forgetEnded` had them stored. */
   constructor(stored: readonly StoredWindow[]) {
     for (const row of stored) {
       if (row.key.includes(" ")) this.#keep(row.key, restored(row));
@@ -40,12 +40,15 @@ export class SubjectWindows implements WindowStore {
     return this.#windows.size >= windowsMax;
   }
 
-  /** When there is something to forget, if there is anything. */
+  /** The time when `forgetEnded` has something to do, if any window is there. */
   get nextEnd(): Instant | undefined {
     return this.#windows.size === 0 ? undefined : this.#nextEnd;
   }
 
-  /** Forgets what ended a minute ago. Storage drops the forgotten rows and keeps some instead. */
+  /**
+   * Forgets windows that ended a minute ago. Storage deletes the rows in `forgotten`, and the result names
+   * the rows to store in their place.
+   */
   forgetEnded(at: Instant): {
     readonly forgotten: readonly string[];
     readonly kept: readonly StoredWindow[];
@@ -76,6 +79,6 @@ const grantOf = (key: string): string => key.slice(0, key.indexOf(" "));
 
 const forgettable = (window: QuotaWindow): Instant => instant(windowEnd(window) + graceMilliseconds);
 
-/** Of two of one revision the smaller one is believed. */
+/** If two quotas of the same revision differ, the smaller quota counts. */
 const isNewer = (quota: Quota, known: Quota): boolean =>
   quota.revision > known.revision || (quota.revision === known.revision && quota.requests < known.requests);

@@ -1,26 +1,29 @@
 import { instant, type Instant } from "#kernel/clock";
 import type { Quota } from "./quota.ts";
 
-/** The count of one quota in one fixed window. Windows of w seconds begin at multiples of w since 1970. */
+/** The count of a quota in a fixed window. Windows of w seconds begin at multiples of w since 1970. */
 export interface QuotaWindow {
   readonly quota: Quota;
   readonly start: Instant;
   /** Granted in this window and not returned. */
   readonly granted: number;
-  /** What storage says was granted, in steps ahead of the count: after a restart all of it counts as granted. */
+  /**
+   * The amount that storage has as granted, written in steps ahead of the count. After a restart all of it
+   * counts as granted.
+   */
   readonly reserved: number;
 }
 
 /** A window as storage keeps it. */
 export type StoredWindow = Pick<QuotaWindow, "quota" | "start" | "reserved"> & { readonly key: string };
 
-/** A guard's windows. `set` throws, and changes nothing, for a key too many. */
+/** A guard's windows. `set` throws, and changes nothing, if there is no room for another key. */
 export interface WindowStore {
   get(key: string): QuotaWindow | undefined;
   set(key: string, window: QuotaWindow): void;
 }
 
-/** All that was written ahead counts as granted. */
+/** The whole amount that was written ahead counts as granted. */
 export const restored = ({ quota, start, reserved }: StoredWindow): QuotaWindow => ({
   quota,
   start,
@@ -34,8 +37,8 @@ export const windowEnd = ({ quota, start }: QuotaWindow): Instant =>
 export const remaining = ({ quota, granted }: QuotaWindow): number => Math.max(0, quota.requests - granted);
 
 /**
- * The window that counts now. A clock that steps back stays in the later window, and a window whose length was changed
- * while it ran hands its count on: neither gives a client a second allowance.
+ * The window that counts now. A clock that steps back stays in the later window, and a window that changes
+ * its length while it runs hands its count on. Neither gives a client a second allowance.
  */
 export function windowAt(last: QuotaWindow | undefined, heard: Quota, at: Instant): QuotaWindow {
   const quota = newest(last?.quota, heard);
@@ -46,7 +49,7 @@ export function windowAt(last: QuotaWindow | undefined, heard: Quota, at: Instan
   return { ...last, quota, start };
 }
 
-/** Two isolates that disagree within one revision get the smaller quota. */
+/** If two isolates disagree within a revision, the smaller quota counts. */
 function newest(known: Quota | undefined, heard: Quota): Quota {
   if (known === undefined || heard.revision > known.revision) return heard;
   if (heard.revision < known.revision) return known;
@@ -57,7 +60,7 @@ function newest(known: Quota | undefined, heard: Quota): Quota {
 export function take(window: QuotaWindow, tokens: number): QuotaWindow {
   const granted = window.granted + tokens;
   if (granted <= window.reserved) return { ...window, granted };
-  // Steps of 2 % of the quota: fifty writes a window, and a crash loses at most one step.
+  // Steps of 2 % of the quota: fifty writes per window, and a crash loses at most a step.
   const step = Math.max(1, Math.floor(window.quota.requests / 50));
   return {
     ...window,

@@ -15,7 +15,8 @@ const secretName = z
   .regex(/^[A-Z][A-Z0-9_]{0,63}$/u)
   .meta({ description: "Name of a secret of the gateway; never the secret." });
 const httpsUrl = z.url({ protocol: /^https$/u }).max(2_048);
-// A server that the gateway asks: no user, no fragment, nothing that a URL parser would read in two ways.
+// The URL of a server that the gateway calls: no user, no fragment, no character that two URL parsers read
+// differently.
 const serverUrl = httpsUrl.regex(/^[^#@\s\\]*$/u);
 const moment = z
   .union([z.iso.datetime({ offset: true }), z.iso.date()])
@@ -38,7 +39,10 @@ const introspection = z.strictObject({
   ]),
 });
 
-/** SMART App Launch 2.2, conformance, "Capability Sets": all but `smart-app-state`, since the gateway keeps nothing for apps. */
+/**
+ * SMART App Launch 2.2, conformance, "Capability Sets": all but `smart-app-state`, since the gateway stores
+ * nothing for apps.
+ */
 const smartCapability = z.enum([
   "launch-ehr",
   "launch-standalone",
@@ -138,7 +142,7 @@ const hostName = z
   .string()
   .regex(/^(?:[A-Za-z0-9_](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9-]{1,63}$/u)
   .max(253);
-/** RFC 8705 §2.1.2: one name, and whose word it is. */
+/** RFC 8705 §2.1.2: a single subject name, and the issuer that vouches for it. */
 const named = <T extends z.ZodRawShape>(name: T) => z.strictObject({ issuerDn: distinguishedName, ...name });
 const certificateSubject = z
   .union([
@@ -315,7 +319,10 @@ const origin = z.strictObject({
 
 const list = <T extends z.ZodType>(each: T) => z.array(each).max(1_000).default([]);
 
-/** The registry file (DESIGN §5). Strict; `z.toJSONSchema(registryDocument, { io: "input" })` is its published schema. */
+/**
+ * The registry file (docs/registry.md). Strict; `z.toJSONSchema(registryDocument, { io: "input" })` is its
+ * published schema.
+ */
 export const registryDocument = z.strictObject({
   $schema: z.string().optional(),
   issuers: list(issuer),
@@ -328,7 +335,7 @@ export const registryDocument = z.strictObject({
 
 export type RegistryDocument = z.infer<typeof registryDocument>;
 
-/** What is wrong with a registry file, and where (RFC 6901). Never quotes a value. */
+/** A problem in a registry file and its place (RFC 6901). Never quotes a value. */
 export interface RegistryProblem {
   readonly reason: "invalid" | "not_supported" | "conflict";
   readonly pointer: string;

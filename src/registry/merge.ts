@@ -20,12 +20,13 @@ import {
 import { parseScopes } from "#identity/scopes";
 
 /**
- * `add`: an entry that is there with another content is a clash, but that it may be given a place to sign in where it has none. `replace`: it takes the file's content, but for what a
- * file must not undo: an agreement (a signed document: a new one has a new id) and a suspension.
+ * `add`: an entry that is registered with different content is a conflict; only sign-in endpoints may be
+ * added to an entry that has none. `replace`: the entry takes the file's content, except for facts that a
+ * file must not undo: an agreement (a signed document: a new document has a new id) and a suspension.
  */
 export type MergeMode = "add" | "replace";
 
-/** What of the file takes more than the file to know, in its order. */
+/** Values that cannot be computed from the file by this room alone, in the order of the file. */
 export interface Prepared {
   readonly policies: readonly PolicyEntry[];
   readonly certificates: readonly (readonly RegisteredCertificate[])[];
@@ -44,7 +45,10 @@ interface OwnedChanges<T> {
   readonly removed: readonly Owned<T>[];
 }
 
-/** What must be written so that the registry holds the file. Nothing that the file does not name is touched. */
+/**
+ * The writes that bring the registry to the state of the file. Entries that the file does not name stay
+ * untouched.
+ */
 export interface RegistryChanges {
   readonly issuers: Changes<IssuerEntry>;
   readonly clients: Changes<ClientEntry>;
@@ -56,7 +60,7 @@ export interface RegistryChanges {
   readonly origins: Changes<OriginEntry>;
 }
 
-/** Merges a registry file with what is there, or names what stands against it. */
+/** Merges a registry file with the registry, or names the first conflict. */
 export function mergeRegistry(
   there: RegistryState,
   file: RegistryDocument,
@@ -139,7 +143,7 @@ export function mergeRegistry(
 
 const traits = ["transactions", "honoursIfMatchOnDelete"] as const;
 
-/** A file that adds and does not say what an origin does with writes leaves that as it is. */
+/** If a file in mode `add` omits an origin's write behaviour, the registered behaviour stays. */
 const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: MergeMode): OriginEntry =>
   mode === "replace" || known === undefined
     ? entry
@@ -150,8 +154,8 @@ const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: Me
       };
 
 /**
- * Sorts entries into new and changed, and finds the first that clashes with another of the file or with what is there. `later`: fields
- * that an entry may be given by `add`, too, where it has none.
+ * Sorts entries into new and changed, and finds the first conflict with another entry of the file or with
+ * the registry. `later`: fields that `add`, too, may set on an entry that has none.
  */
 function weigh<T extends object>(
   list: string,
@@ -180,7 +184,7 @@ function weigh<T extends object>(
   return ok({ added, changed });
 }
 
-/** Clients of issuers that are not there, and two that one issuer's name would mean. */
+/** Clients of unknown issuers, and two clients with the same name at the same issuer. */
 function externalProblem(
   clients: readonly ClientEntry[],
   all: Pick<RegistryState, "issuers" | "clients">,
@@ -202,7 +206,7 @@ function externalProblem(
 const externalName = ({ issuer, externalClientId }: ClientEntry): string =>
   JSON.stringify([issuer, externalClientId]);
 
-/** An origin tells apps where to have people sign in, or says nothing of it: never half. */
+/** An origin states all sign-in endpoints for apps, or none: never half of them. */
 function signInProblem(
   issuers: readonly IssuerEntry[],
   origins: readonly OriginEntry[],
@@ -230,7 +234,7 @@ function dangling(
   const client = all.clients.get(grant.client);
   if (client === undefined) return missing([...at, "client"]);
   const scopes = parseScopes(grant.scopes);
-  // The built-in issuer knows no patients: a token with such a scope could never be had.
+  // The built-in issuer knows no patients: a token with this scope could never be issued.
   if (client.auth !== "external" && scopes.ok && scopes.value.some(({ context }) => context === "patient")) {
     return invalid([...at, "scopes"], "patient/ scopes need a client of an external issuer");
   }
@@ -248,7 +252,10 @@ function dangling(
   return undefined;
 }
 
-/** What of each client's own, such as its certificates, is new, and what it has no more. */
+/**
+ * Values that belong to a single client, such as certificates: the new values, and the values that the
+ * client has no more.
+ */
 function ownedChanges<T>(
   there: ReadonlyMap<string, readonly T[]>,
   file: RegistryDocument,
@@ -263,14 +270,15 @@ function ownedChanges<T>(
     return [...fresh.values()];
   };
   const added = file.clients.flatMap(({ id }, i) => beyond(listed[i] ?? [], there.get(id) ?? [], id));
-  if (mode === "add") return { added, removed: [] }; // a new certificate beside the old one is how they are rotated
+  // certificates are rotated by adding the new certificate next to the old certificate
+  if (mode === "add") return { added, removed: [] };
   return {
     added,
     removed: file.clients.flatMap(({ id }, i) => beyond(there.get(id) ?? [], listed[i] ?? [], id)),
   };
 }
 
-/** Keys at an address may be others tomorrow: what is there decides. */
+/** A key set at a URL may change tomorrow, so its presence alone counts. */
 const signs = ({ jwks, jwksUri }: ClientEntry): boolean =>
   jwksUri !== undefined ||
   jwks?.keys.some((key) => key.kid !== undefined && requestAlgorithm(key) !== undefined) === true;

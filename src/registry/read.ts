@@ -8,9 +8,9 @@ import { pointer, registryDocument, type RegistryDocument, type RegistryProblem 
 import { parseScopes } from "#identity/scopes";
 
 /**
- * Reads a registry file by its schema, and refuses what it asks for that this version cannot enforce.
- *
- * @param publicUrl the gateway's own `https://host[:port]`: the built-in issuer, for which no registry entry may speak.
+ * Reads a registry file by its schema, and refuses features that this version cannot enforce.
+ * @param publicUrl the gateway's own `https://host[:port]`: it names the built-in issuer, for which no
+ * registry entry may speak.
  */
 export function readRegistry(
   document: unknown,
@@ -22,7 +22,10 @@ export function readRegistry(
   return wrong === undefined ? ok(read.data) : err(wrong);
 }
 
-/** Zod's words name what was expected, not what was there; its first issue is enough to go on. */
+/**
+ * Zod's messages name the expected value, not the value in the file; the first issue is enough to correct
+ * the file.
+ */
 function problemOf(error: z.ZodError): RegistryProblem {
   const [issue] = error.issues;
   if (issue === undefined) return { reason: "invalid", pointer: "", problem: "not a registry file" };
@@ -56,7 +59,7 @@ function unsupported({ grants, origins }: RegistryDocument): RegistryProblem | u
   return undefined;
 }
 
-/** What a schema cannot say of one entry. */
+/** Rules within an entry that a schema cannot express. */
 function inconsistent(
   { issuers, clients, agreements, grants, origins }: RegistryDocument,
   publicUrl: string,
@@ -91,7 +94,7 @@ function issuerProblem(
   publicUrl: string,
 ): RegistryProblem | undefined {
   const { iss, jwks, jwksUri, introspection, algs, purpose } = issuer;
-  // Also below another path: nothing that the gateway's host is said to have issued may come from elsewhere.
+  // Any path counts: no other key may sign tokens that seem to come from the gateway's host.
   if (new URL(iss).origin === new URL(publicUrl).origin)
     return bad([...at, "iss"], "is the gateway's own issuer");
   const keyed = jwks !== undefined || jwksUri !== undefined;
@@ -116,7 +119,10 @@ const keysTwice = "stands beside jwks: which of them counts?";
 
 type Client = RegistryDocument["clients"][number];
 
-/** What each way to authenticate must have, and what it may not: a field that says nothing would be believed to narrow something. */
+/**
+ * The fields that each authentication method needs, and the fields that it must not have: an operator would
+ * believe that an ignored field narrows something.
+ */
 const fieldsOf: Readonly<
   Record<
     Client["auth"],
@@ -168,7 +174,8 @@ function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProb
     if (rule === "needed" && !there) return bad([...at, field], "is needed with this auth");
     if (rule === "none" && there) return bad([...at, field], "means nothing with this auth");
   }
-  // What its tokens are bound to, or how it proves itself: without one it could never be given any.
+  // The binding of the client's tokens, or its proof of identity: without either the client could never get
+  // a token.
   const named = client.certificates.findIndex((certificate) => typeof certificate !== "string");
   if (named !== -1 && client.auth === "self_signed_tls_client_auth")
     return bad(

@@ -1,14 +1,19 @@
 import type { Instant } from "#kernel/clock";
 
-/** A record of the registry that a change names: `client/telehealth`, `origin/main`, `issuer/https://…`. */
+/**
+ * A record of the registry that a change names: `client/telehealth`, `origin/main`, `issuer/https://…`.
+ */
 export type RecordName = `${"client" | "origin" | "issuer"}/${string}`;
 
-/** One step of the registry, or of what is denied beside it. Epochs grow by one and are never used twice. */
+/** A step of the registry, or of its denials. Epochs grow by 1 and are never used twice. */
 export type Delta =
-  /** `until`: when it ends by itself. */
+  /** `until`: when the denial ends by itself. */
   | { readonly epoch: number; readonly kind: "denied"; readonly name: string; readonly until: Instant | null }
   | { readonly epoch: number; readonly kind: "lifted"; readonly name: string }
-  /** Told before a record is written, and again after. `RegistryPosition` says which of the two. */
+  /**
+   * Sent before a record is written, and again after the write. `RegistryPosition.pending` says which of
+   * the two it is.
+   */
   | { readonly epoch: number; readonly kind: "changed"; readonly name: RecordName };
 
 /** The name of a denial, and when it ends by itself. */
@@ -17,19 +22,22 @@ interface Ending {
   readonly until: Instant | null;
 }
 
-/** Where the registry is at an epoch. */
+/** The state of the registry at an epoch. */
 export interface RegistryPosition {
   readonly epoch: number;
   /**
-   * Of the registry's database: a copy that is not behind it has every write that was told as done. `null` when the database
-   * did not say, so that only its primary copy is known to have them.
+   * Bookmark of the registry's database: a replica that is not behind it includes every confirmed write.
+   * `null` if the database gave no bookmark, so that only the primary is known to include them.
    */
   readonly bookmark: string | null;
-  /** Being written: what is read of these may be over at once. */
+  /** Records that are being written: a value read from them may be outdated at once. */
   readonly pending: readonly RecordName[];
 }
 
-/** What a listener hears: only what it has missed, or all of it when nobody knows what it has missed. */
+/**
+ * An update for a listener: only the deltas that it missed, or the whole state if the missed part is
+ * unknown.
+ */
 export type RevocationUpdate =
   | (RegistryPosition & {
       readonly kind: "deltas";
@@ -38,31 +46,34 @@ export type RevocationUpdate =
     })
   | (RegistryPosition & { readonly kind: "whole"; readonly denied: readonly Ending[] });
 
-/** What a listener knows: everything up to `epoch`. Settled plain data. */
+/** The revocation state of a listener: everything up to `epoch`. Settled plain data. */
 export interface RevocationState extends RegistryPosition {
   readonly denied: ReadonlyMap<string, Instant | null>;
 }
 
-/** What an isolate has heard for one client. */
+/** The effect of an update on an isolate, for one client. */
 export interface AppliedUpdate {
   readonly client: string;
   readonly standing: RegistryPosition;
-  /** Records that are not what they were. */
+  /** Records that have changed. */
   readonly stale: readonly RecordName[] | "all";
-  /** All of it was so then, or later, by the isolate's clock. */
+  /** The isolate's clock when all of this was true, or an earlier moment. */
   readonly asOf: Instant;
 }
 
-/** Clocks of isolates, guards and issuers differ: the denial of a token is kept and told so long past its end, or it would be good once more. */
+/**
+ * Clocks of isolates, guards and issuers differ. The denial of a token stays in force this long past the
+ * token's end; if it ended earlier, a slow clock would accept the token again.
+ */
 export const denialGraceMilliseconds = 120_000;
 
 const isLive = (until: Instant | null, at: Instant): boolean =>
   until === null || until > at - denialGraceMilliseconds;
 
 /**
- * What is known after some news, and which cached records it makes worthless. `undefined`: the news begins after what is
- * known, so something between was missed, and all must be asked for. An update that came late changes nothing. Denials that are over are let go, or they would
- * pile up for as long as the listener lives.
+ * Applies an update, and names the cached records that it makes stale. `undefined`: the update begins after
+ * the known epoch, so a delta was missed and the whole state must be asked for. A late update changes
+ * nothing. Expired denials are dropped, so that they do not pile up for the life of the listener.
  */
 export function applyUpdate(
   heard: RevocationState | undefined,
@@ -72,7 +83,8 @@ export function applyUpdate(
   switch (news.kind) {
     case "whole":
       if (heard !== undefined && heard.epoch >= news.epoch) return { state: heard, stale: [] };
-      // Who never heard anything has only what is too young to be worthless: caches have an age of their own.
+      // A listener without any state has only young cache entries, which have a maximum age of their own:
+      // no entry is stale.
       return {
         state: { ...standingOf(news), denied: new Map(news.denied.map(({ name, until }) => [name, until])) },
         stale: heard === undefined ? [] : "all",
@@ -83,7 +95,8 @@ export function applyUpdate(
       const denied = missed.some(({ kind }) => kind !== "changed")
         ? new Map([...heard.denied].filter(([, until]) => isLive(until, at)))
         : heard.denied;
-      for (const delta of missed) apply(denied as Map<string, Instant | null>, delta); // its own copy, when a delta changes it
+      // the map is a copy whenever a delta changes it
+      for (const delta of missed) apply(denied as Map<string, Instant | null>, delta);
       const stale = missed.flatMap((delta) => (delta.kind === "changed" ? [delta.name] : []));
       return { state: { ...standingOf(news.epoch >= heard.epoch ? news : heard), denied }, stale };
     }
@@ -110,8 +123,8 @@ function apply(denied: Map<string, Instant | null>, delta: Delta): void {
 }
 
 /**
- * What a teller that knows `heard`, and of the past the `deltas` after `from`, tells a listener who knows all up to `since`.
- * Denials that are over are left out of the whole.
+ * The update for a listener that knows everything up to `since`, made from the state `heard` and the
+ * `deltas` after `from`. The whole state leaves out expired denials.
  */
 export function updateSince(
   heard: RevocationState,

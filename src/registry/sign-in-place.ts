@@ -1,12 +1,12 @@
 import { isMetadataAddress } from "#identity/issuer-metadata";
 import type { IssuerEntry } from "./state.ts";
 
-/** Where SMART apps have people sign in, by the word of the registry: settled plain data, so that requests may share it. */
+/** The registered sign-in endpoints for SMART apps: settled plain data, so that requests may share it. */
 export interface SignInPlace extends NonNullable<IssuerEntry["endpoints"]> {
   readonly issuer: string;
 }
 
-/** Undefined for an issuer at which no app is told to have people sign in. */
+/** Undefined for an issuer without sign-in endpoints for apps. */
 export function signInPlace({
   iss,
   jwksUri,

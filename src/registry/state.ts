@@ -5,7 +5,10 @@ import type { RegistryDocument } from "./document.ts";
 
 type Of<K extends keyof RegistryDocument> = Extract<RegistryDocument[K], readonly unknown[]>[number];
 
-/** Entries as the registry holds them. Fields are named as in the registry file, so that one that differs can be pointed at. */
+/**
+ * Entries as the registry stores them. Their fields have the names of the registry file, so that a JSON
+ * pointer can name a difference.
+ */
 export type IssuerEntry = Of<"issuers">;
 export type ClientEntry = Omit<Of<"clients">, "unboundUntil" | "certificates"> & {
   readonly unboundUntil: Instant | undefined;
@@ -25,7 +28,7 @@ export interface PolicyEntry {
   readonly body: unknown;
 }
 
-/** What is registered, by key. Of policies only what a grant must fit. */
+/** The registered entries, by key. Policies contain only the facts that a grant must fit. */
 export interface RegistryState {
   readonly issuers: ReadonlyMap<string, IssuerEntry>;
   readonly clients: ReadonlyMap<string, ClientEntry>;
@@ -37,14 +40,14 @@ export interface RegistryState {
   readonly origins: ReadonlyMap<string, OriginEntry>;
 }
 
-/** A client has one grant for an origin and a purpose. */
+/** A client has a single grant for an origin and a purpose. */
 export const grantKey = ({
   client,
   origin,
   purpose,
 }: Pick<GrantEntry, "client" | "origin" | "purpose">): string => `${client} ${origin} ${purpose}`;
 
-/** Every field by its name, also one that is not there: a merge compares field by field. */
+/** Every field by its name, also absent fields: a merge compares field by field. */
 export const issuerEntry = ({
   iss,
   jwks,

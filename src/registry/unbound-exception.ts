@@ -1,11 +1,15 @@
 import type { Instant } from "#kernel/clock";
 import { pointer, type RegistryDocument, type RegistryProblem } from "./document.ts";
 
-// A quarter: long enough to change an issuer's configuration, and short enough that somebody has to decide again.
+// A quarter: long enough to change an issuer's configuration, and short enough that an operator has to
+// decide again.
 const daysAheadMax = 90;
 const dayMilliseconds = 86_400_000;
 
-/** An exception from bound tokens (FAPI 2.0 §5.3.3) that a file wants for longer than may be decided at once. */
+/**
+ * The problem of a file that asks for an exception from bound tokens (FAPI 2.0 §5.3.3) for longer than an
+ * operator may decide at once.
+ */
 export function exceptionProblem({ clients }: RegistryDocument, at: Instant): RegistryProblem | undefined {
   const latest = at + daysAheadMax * dayMilliseconds;
   const tooLong = clients.findIndex(

@@ -3,21 +3,25 @@ import { residenceOf } from "./residence.ts";
 import type { Instant } from "#kernel/clock";
 
 /**
- * In which states the patients of one origin live, as far as the bodies of one request said it: for the record alone. Bodies are noted as
- * they come, before any cut, since a view that hides an address hides it from its reader and not from the record.
+ * The states in which patients of an origin live, as far as the bodies of this request contain them: for
+ * the record alone. Bodies are noted as they arrive, before any redaction, since a view may hide an address
+ * from its reader but not from the record.
  */
 export class Residences {
   readonly #at: Instant;
   readonly #states = new Map<string, string>();
-  /** By copies inside other resources, which may be older than the Patient itself. */
+  /** From copies inside other resources, which may be older than the Patient itself. */
   readonly #copied = new Map<string, string>();
 
-  /** @param at when the request arrived: at which time an address is in use. */
+  /** @param at when the request arrived: an address counts if it is in use at that time. */
   constructor(at: Instant) {
     this.#at = at;
   }
 
-  /** A resource of the origin's, whole, as it is now: a Patient, or what holds Patients under their ids. A contained one has none. */
+  /**
+   * Notes a whole, current resource of the origin: a Patient, or a resource that contains Patients with
+   * ids. A contained resource has no id.
+   */
   note(resource: JsonObject): void {
     this.#note(resource, this.#states);
   }
@@ -33,7 +37,7 @@ export class Residences {
       for (const inside of valuesAt(resource, path).filter(isObject)) this.#note(inside, this.#copied);
   }
 
-  /** @param patient its id. */
+  /** @param patient the patient's id. */
   of(patient: string): string | undefined {
     return this.#states.get(patient) ?? this.#copied.get(patient);
   }

@@ -70,7 +70,10 @@ const otherNames: Readonly<Record<string, UsState>> = {
   "Virgin Islands of the United States": "VI",
   "Commonwealth of the Northern Mariana Islands": "MP",
 };
-/** Territories that are countries too in ISO 3166-1: their alpha-3 codes. The alpha-2 ones are those of USPS. */
+/**
+ * Territories that have a country code in ISO 3166-1 too: their alpha-3 codes. Their alpha-2 codes are the
+ * codes of USPS.
+ */
 const territories: Readonly<Record<string, UsState>> = {
   ASM: "AS",
   GUM: "GU",
@@ -89,7 +92,7 @@ const ownCountry = new Set([
 
 const unsaid = new Set(["", "unknown", "unk"]); // UNK: HL7 v3 NullFlavor, in data that came from V2 and CDA
 
-/** Case, spaces and punctuation make no other name: `D.C.`, `new  york`. */
+/** Case, spaces and punctuation do not change a name: `D.C.`, `new  york`. */
 const folded = (text: string): string => text.toLowerCase().replace(/[\s\p{P}]/gu, "");
 
 const codes = Object.keys(states) as UsState[]; // the keys of the table above
@@ -107,10 +110,13 @@ const byCountry = new Map<string, UsState>([
 /** The code of a State that a text names by its code or name. */
 export const stateNamed = (text: string): UsState | undefined => byText.get(folded(text));
 
-/** What a country says of the State: one that is a country of its own, any State (`us`), none (`elsewhere`), or nothing where none is said. */
+/**
+ * The State that a country's name implies: a State that has its own country code, any State (`us`), none
+ * (`elsewhere`), or undefined if the name is empty or unknown.
+ */
 export function countryNamed(text: string): UsState | "us" | "elsewhere" | undefined {
   const name = folded(text);
-  if (unsaid.has(name)) return undefined; // such people might well live in a State, and must count in it
+  if (unsaid.has(name)) return undefined; // the patient might well live in a State, and must count in it
   return ownCountry.has(name) ? "us" : (byCountry.get(name) ?? "elsewhere");
 }
 

@@ -17,14 +17,19 @@ import { Revocations, revocationsOf } from "#platform/revocation/object/revocati
 
 export { OwnTokenRevocation, RevocationFeed, Revocations };
 
-/** The one way to write the registry. */
+/** The only way to write the registry. */
 export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
-  /** Merges a registry file (DESIGN §5): all of it, or nothing and a JSON pointer to what stands against it. */
+  /**
+   * Merges a registry file (docs/registry.md): the whole file, or nothing and a JSON pointer to the
+   * conflict.
+   */
   async apply(document: unknown, mode: MergeMode = "add"): Promise<Result<Applied, RegistryProblem>> {
     return await revocationsOf(this.env).apply(document, mode);
   }
 
-  /** Denies a token, key, certificate, client, agreement, grant or policy from now on: DESIGN §5. */
+  /**
+   * Denies a token, key, certificate, client, agreement, grant or policy from now on (docs/revocation.md).
+   */
   async revoke(denial: unknown): Promise<Result<void, DenialProblem>> {
     const read = readDenial(denial);
     return read.ok ? ok(await revocationsOf(this.env).deny(read.value)) : read;
@@ -37,18 +42,20 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
   }
 }
 
-/** Who may administer: for the operators' door, which reads and never writes it. */
+/** The registered operators, read-only: for the ops worker, which never writes the registry. */
 export class OperatorRoll extends WorkerEntrypoint<ControlEnv> {
   async find(x5t: string): Promise<OperatorEntry | undefined> {
     return await findOperator(this.env.REGISTRY, x5t);
   }
 
-  /** An issuer whose people may be operators, as the registry has it now. */
+  /** An issuer that operators may sign in with, as the registry has it now. */
   async issuer(iss: string): Promise<SigningIssuer | undefined> {
     return await findSigningIssuer(this.env.REGISTRY, iss);
   }
 
-  /** Names of what is denied now, apart from what concerns clients or tokens and keys of other issuers. */
+  /**
+   * Names of the current denials, without denials for clients or for tokens and keys of further issuers.
+   */
   async denials(issuer: string | undefined): Promise<readonly string[]> {
     const news = await revocationsOf(this.env).news({
       client: "",
@@ -59,7 +66,10 @@ export class OperatorRoll extends WorkerEntrypoint<ControlEnv> {
   }
 }
 
-/** Admits operators. In no worker's configuration: whoever reached it could make themselves one. The development launcher binds it. */
+/**
+ * Admits operators. No worker's configuration binds it, because a caller could make itself an operator.
+ * Only the development launcher binds it.
+ */
 export class OperatorDesk extends WorkerEntrypoint<ControlEnv> {
   async admit(operator: NewOperator): Promise<void> {
     await admitOperator(this.env.REGISTRY, operator);

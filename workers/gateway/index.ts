@@ -44,7 +44,7 @@ import { tokenApp } from "#token/app";
 
 export { ClientGuard };
 
-/** The front door: joins the gateway and the built-in issuer to what Cloudflare gives them. */
+/** The gateway worker: joins the gateway and the built-in issuer to their Cloudflare bindings. */
 function open(env: GatewayEnv): (request: Request) => Hono {
   const config = gatewayConfig(env);
   const { publicUrl, mtlsUrl, ledgerShards, ledgerSpread } = config;
@@ -53,7 +53,8 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
       "",
     );
-  const audienceOf = (origin: string) => `${publicUrl}/v1/fhir/${origin}`; // whichever name is asked: a token is good under both
+  // for both configured names: a token is valid under both
+  const audienceOf = (origin: string) => `${publicUrl}/v1/fhir/${origin}`;
   const namesOf = (base: string) => [
     base,
     ...(mtlsUrl === undefined ? [] : [mtlsUrl + base.slice(publicUrl.length)]),
@@ -141,7 +142,8 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     unprovenCalls: env.UNPROVEN_CALLS,
     provenCalls: env.PROVEN_CALLS,
     jitter: Math.random,
-    originStates: () => states().catch(() => ({})), // `registry` says that it cannot be read
+    // the state `registry` reports that the registry cannot be read
+    originStates: () => states().catch(() => ({})),
     dependencies: () =>
       readiness(
         env.REGISTRY,
@@ -149,7 +151,10 @@ function open(env: GatewayEnv): (request: Request) => Hono {
         chooseLog({ kind: "address", address: "" }, ledgerShards, clock()),
       ),
   };
-  /** The whole surface under one configured name: what proofs, assertions and links name is the name that was asked. */
+  /**
+   * The whole surface under one configured name: proofs, assertions and links carry the name that the
+   * client called.
+   */
   const doorAt = (askedUrl: string): Hono => {
     const tokenEndpoint = `${askedUrl}/oauth/token`;
     const token = tokenApp({
@@ -162,11 +167,13 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       askedUrl,
       fhirBase: (origin) => `${askedUrl}/v1/fhir/${origin}`,
     });
-    return gateway.route("/", token); // under the gateway, whose word for unknown paths and faults holds for both
+    // mounted below the gateway, which answers unknown paths and faults for both
+    return gateway.route("/", token);
   };
   const door = doorAt(publicUrl);
   const second = mtlsUrl === undefined ? undefined : { host: new URL(mtlsUrl).host, door: doorAt(mtlsUrl) };
-  // Any other name counts as the public one: a proof or a link never names what a request merely says.
+  // An unknown host name counts as the public name: a proof or a link never carries a name that only the
+  // request states.
   return ({ url }) => (second !== undefined && new URL(url).host === second.host ? second.door : door);
 }
 

@@ -19,14 +19,15 @@ export class Disclosures extends WorkerEntrypoint<LedgerWorkerEnv> implements Ac
   }
 }
 
-/** Suspensions of a patient's accounting, for the operators' door. */
+/** Suspensions of a patient's accounting, for the ops worker. */
 export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
   hold(document: unknown) {
     return deskOf(this.env).hold(document);
   }
 }
 
-const doors = new WeakMap<LedgerWorkerEnv, LedgerDoor>(); // each remembers settled data only, for every request of the isolate
+// each remembers settled data only, for every request of the isolate
+const doors = new WeakMap<LedgerWorkerEnv, LedgerDoor>();
 
 function doorOf(env: LedgerWorkerEnv): LedgerDoor {
   const door = doors.get(env) ?? new LedgerDoor(env);

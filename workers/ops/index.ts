@@ -12,7 +12,7 @@ import { log } from "#platform/log";
 import { opsConfig } from "#platform/config/ops-config";
 import { opsReadiness } from "#platform/config/ops-readiness";
 
-/** The operators' door: joins it to what Cloudflare gives it. */
+/** The ops worker: joins the operators' verbs to their Cloudflare bindings. */
 function open(env: OpsEnv): Hono {
   const { url, ledgerShards, identityHosts, dpopNonceKey, described } = opsConfig(env);
   const clock = () => instant(Date.now());

@@ -2,23 +2,29 @@ import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { fromBase64, toBase64url } from "#identity/jose/base64url";
 
-/** A client certificate whose key was proven on this connection. */
+/** A client certificate with a key that was proven on this connection. */
 export interface Certificate {
   /** RFC 8705 §3.1 `x5t#S256`: base64url of the SHA-256 of the DER. */
   readonly x5t: string;
   readonly voucher: Voucher;
 }
 
-/** Who says that the key is the subject's. */
+/** The party that vouches for the key's subject. */
 export type Voucher =
-  /** An authority that this host name's zone trusts: the edge verified the chain. Names as RFC 2253 writes them. */
+  /**
+   * An authority that the host name's zone trusts: the edge verified the chain. Names as RFC 2253 writes
+   * them.
+   */
   | {
       readonly kind: "authority";
       readonly subjectDn: string;
       readonly issuerDn: string;
       readonly der: Uint8Array;
     }
-  /** Nobody but the certificate itself: good for a client that registered this very one (RFC 8705 §2.2), and for nobody else. */
+  /**
+   * Only the certificate itself: valid for a client that registered exactly this certificate (RFC 8705
+   * §2.2), and for no further client.
+   */
   | { readonly kind: "itself"; readonly from: Instant; readonly to: Instant };
 
 export type CertificateRefusal = {
@@ -30,8 +36,9 @@ export type CertificateRefusal = {
 };
 
 /**
- * Reads `cf.tlsClientAuth` where only a certificate that the edge verified counts. `undefined`: none was presented, which is not the same
- * as one that failed. Cloudflare hands failed and revoked certificates on to the Worker, and fills `certRFC9440` whatever the verdict was.
+ * Reads `cf.tlsClientAuth`, accepting only certificates that the edge verified. `undefined`: no certificate
+ * was presented, which differs from a failed certificate. Cloudflare hands failed and revoked certificates
+ * to the Worker, and fills `certRFC9440` for every verdict.
  */
 export async function readCertificate(
   tlsClientAuth: unknown,
@@ -40,7 +47,10 @@ export async function readCertificate(
   return read.ok && read.value?.voucher.kind === "itself" ? err({ reason: "certificate_unverified" }) : read;
 }
 
-/** The same where a certificate that signed itself may be a client's own: whoever calls this asks `voucher` who vouches. */
+/**
+ * As {@link readCertificate}, but a self-signed certificate may be the client's own: the caller must check
+ * `voucher`.
+ */
 export async function readAnyCertificate(
   tlsClientAuth: unknown,
 ): Promise<Result<Certificate | undefined, CertificateRefusal>> {
@@ -52,7 +62,8 @@ export async function readAnyCertificate(
   if (field("certPresented") === "0" && verdict === "NONE") return ok(undefined);
   if (field("certPresented") !== "1") return err({ reason: "certificate_malformed" });
   if (verdict !== "SUCCESS" && verdict !== selfSigned) return err({ reason: "certificate_unverified" });
-  if (field("certRevoked") !== "0") return err({ reason: "certificate_revoked" }); // a revoked one is still SUCCESS
+  // a revoked certificate is still SUCCESS
+  if (field("certRevoked") !== "0") return err({ reason: "certificate_revoked" });
   if (field("certRFC9440TooLarge") === true) return err({ reason: "certificate_too_large" });
 
   const der = decodeByteSequence(field("certRFC9440"));
@@ -63,8 +74,9 @@ export async function readAnyCertificate(
 }
 
 /**
- * The fingerprint of a certificate that the edge verified and does not know as revoked, for whoever counts calls before anything is proven.
- * Whose the certificate is, and whether a client's registration or a denial says otherwise, is judged later.
+ * The fingerprint of a certificate that the edge verified and does not know as revoked, for counting calls
+ * before anything is proven. Later steps find the certificate's client, and check its registration and the
+ * denials.
  */
 export function certificateAtEdge(tlsClientAuth: unknown): string | undefined {
   if (typeof tlsClientAuth !== "object" || tlsClientAuth === null) return undefined;
@@ -77,7 +89,8 @@ export function certificateAtEdge(tlsClientAuth: unknown): string | undefined {
     : undefined;
 }
 
-// OpenSSL's words for a leaf that is its own issuer, as the edge hands them on; one further up in a chain has other words.
+// OpenSSL's message, as the edge reports it, for a leaf that is its own issuer. A self-signed certificate
+// further up in a chain has a different message.
 const selfSigned = "FAILED:self signed certificate";
 
 type Field = (name: string) => unknown;
@@ -93,7 +106,7 @@ function authority(field: Field, der: Uint8Array): Voucher {
   };
 }
 
-/** The edge's verdict stops at the missing authority: whether its time has come or is over, nobody has looked. */
+/** The edge's verdict stops at the missing authority, so the edge has not checked the validity period. */
 function itself(field: Field): Voucher | undefined {
   const [from, to] = [Date.parse(text(field("certNotBefore"))), Date.parse(text(field("certNotAfter")))];
   return from < to ? { kind: "itself", from: instant(from), to: instant(to) } : undefined;

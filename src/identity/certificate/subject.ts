@@ -2,18 +2,28 @@ import { X509Certificate } from "node:crypto";
 import type { Voucher } from "./certificate.ts";
 import { equalInConstantTime } from "#kernel/constant-time";
 
-/** A name that a certificate may carry (RFC 8705 §2.1.2), one of the kinds that client metadata call `tls_client_auth_…`. */
+/**
+ * A kind of name that a certificate may carry (RFC 8705 §2.1.2), as in the client metadata
+ * `tls_client_auth_…`.
+ */
 export type SubjectField = "subjectDn" | "sanDns" | "sanUri" | "sanIp" | "sanEmail";
 
-/** Any certificate of this name by this authority: whoever renews it there needs no new entry. */
+/**
+ * Any certificate with this name by this authority: a certificate that is renewed there needs no new entry.
+ */
 export interface RegisteredSubject {
-  /** The authority, as RFC 2253 writes its name: another one that the zone trusts vouches for other names only. */
+  /**
+   * The authority, as RFC 2253 writes its name. A second authority that the zone trusts vouches for its own
+   * names only.
+   */
   readonly issuerDn: string;
   readonly field: SubjectField;
   readonly value: string;
 }
 
-/** Whether an authority's certificate carries the registered name, and is by the registered authority. */
+/**
+ * True if an authority's certificate carries the registered name and is issued by the registered authority.
+ */
 export function carries(
   voucher: Extract<Voucher, { kind: "authority" }>,
   { issuerDn, field, value }: RegisteredSubject,
@@ -29,12 +39,16 @@ export function carries(
 const sameName = (left: string, right: string): boolean =>
   equalInConstantTime(unescaped(left), unescaped(right));
 
-/** RFC 2253 §2.4 lets a writer choose: letters beyond ASCII as they are, or each of their bytes as `\C3`. No other escape is touched. */
+/**
+ * RFC 2253 §2.4 gives a writer the choice: letters beyond ASCII as they are, or each of their bytes as
+ * `\C3`. All further escapes stay untouched.
+ */
 function unescaped(name: string): string {
   return name.replaceAll(/(?:\\[89A-Fa-f][0-9A-Fa-f])+|\\./gu, (escaped) => {
     if (escaped.length < 3) return escaped;
     const bytes = Buffer.from(escaped.replaceAll("\\", ""), "hex");
-    return bytes.toString().includes("\ufffd") ? escaped : bytes.toString(); // not UTF-8: such a name equals itself alone
+    // not UTF-8: the name equals only itself
+    return bytes.toString().includes("\ufffd") ? escaped : bytes.toString();
   });
 }
 
@@ -54,13 +68,13 @@ function alternativeNames(der: Uint8Array): readonly AlternativeName[] {
   try {
     return readNames(new X509Certificate(der).subjectAltName ?? "");
   } catch {
-    return []; // the edge took it and this parser does not: then it has no name here
+    return []; // the edge accepted it and this parser does not: the certificate has no name here
   }
 }
 
 /**
- * Reads OpenSSL's `DNS:a.example, URI:"https://b.example/x\u002c"`. A value that could be taken for two is a JSON string there
- * (CVE-2021-44532); when any part is in another form, none of it is believed.
+ * Reads OpenSSL's `DNS:a.example, URI:"https://b.example/x\u002c"`. OpenSSL writes an ambiguous value as a
+ * JSON string (CVE-2021-44532). If any part has a different form, no part is believed.
  */
 function readNames(text: string): readonly AlternativeName[] {
   const one = /(?<kind>[A-Za-z][A-Za-z ]*):(?:(?<quoted>"(?:[^"\\]|\\.)*")|(?<plain>[^",]*))(?:, |$)/uy;
@@ -77,7 +91,7 @@ function readNames(text: string): readonly AlternativeName[] {
   return names;
 }
 
-/** Host names in any letter case, addresses in any spelling; a URI and a mailbox as they stand. */
+/** Host names in any letter case, addresses in any spelling; a URI and a mailbox unchanged. */
 function canonical(field: SubjectField, value: string): string {
   if (field === "sanDns") return value.toLowerCase();
   if (field !== "sanIp") return value;

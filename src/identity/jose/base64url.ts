@@ -1,6 +1,9 @@
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/** Whether a text is the one way to write some bytes: no padding, and the unused bits of the last character are zero (RFC 7515 §2, RFC 4648 §3.5). */
+/**
+ * True if a text is the only way to write its bytes: no padding, and the unused bits of the last character
+ * are zero (RFC 7515 §2, RFC 4648 §3.5).
+ */
 export function isBase64url(text: string): boolean {
   if (!/^[A-Za-z0-9_-]+$/u.test(text) || text.length % 4 === 1) return false;
   const unused = text.length % 4 === 2 ? 0b1111 : text.length % 4 === 3 ? 0b11 : 0;
@@ -12,7 +15,7 @@ export async function sha256Base64url(text: string): Promise<string> {
   return toBase64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
 }
 
-/** The bytes that a text in base64 or base64url stands for; its form is checked before. */
+/** The bytes of a text in base64 or base64url; the caller has checked its form. */
 export const fromBase64 = (text: string): Uint8Array<ArrayBuffer> =>
   new Uint8Array(Buffer.from(text, "base64"));
 

@@ -2,7 +2,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { fromBase64, isBase64url } from "./base64url.ts";
 import { repeatsMember } from "./repeated-member.ts";
 
-/** A compact JWS (RFC 7515 §7.1) taken apart; nothing in it is proven. */
+/** The parts of a compact JWS (RFC 7515 §7.1); nothing in it is proven. */
 export interface CompactJws {
   readonly header: Readonly<Record<string, unknown>>;
   readonly claims: Readonly<Record<string, unknown>>;
@@ -13,7 +13,7 @@ export type JwsRefusal = { readonly reason: "jws_malformed" };
 const charactersMax = 8_192;
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Takes a JWS of JSON claims apart. */
+/** Splits a JWS of JSON claims into its parts. */
 export function readCompactJws(text: string): Result<CompactJws, JwsRefusal> {
   const header = readJwsHeader(text);
   if (!header.ok) return header;
@@ -22,8 +22,9 @@ export function readCompactJws(text: string): Result<CompactJws, JwsRefusal> {
 }
 
 /**
- * Reads the header of a JWS if its text is the only way to write it. Libraries accept padding, spaces and stray last bits,
- * so one token would have many texts, and whatever is keyed by its text could be walked around.
+ * Reads the header of a JWS if its text is the only way to write it. Libraries accept padding, spaces and
+ * stray last bits. Then a token would have many texts, and an attacker could walk around every table that
+ * is keyed by the text.
  */
 export function readJwsHeader(text: string): Result<CompactJws["header"], JwsRefusal> {
   const parts = text.split(".");
@@ -41,6 +42,6 @@ function json(part: string): Record<string, unknown> | undefined {
       return undefined;
     return value as Record<string, unknown>; // a JSON object, by the line above
   } catch {
-    return undefined; // bad UTF-8 or bad JSON: the caller's fault, told by the answer
+    return undefined; // bad UTF-8 or bad JSON is the caller's mistake, and the answer says so
   }
 }

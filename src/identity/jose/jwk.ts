@@ -2,7 +2,8 @@ import * as z from "zod";
 import { isBase64url } from "./base64url.ts";
 import { isOfSmallOrder } from "./small-order.ts";
 
-// One spelling only: a thumbprint is over the text, so another spelling of a key would be another key.
+// A single spelling only: a thumbprint is over the text, so a second spelling of a key would be a second
+// key.
 const base64url = z
   .string()
   .regex(/^[A-Za-z0-9_-]+$/u)
@@ -15,7 +16,8 @@ const common = {
   ext: z.boolean().optional(),
 };
 
-// RFC 7518 §6.3.1.1: no leading zero octets. 342 characters are 256 octets, whose first bit makes them 2048 bits.
+// RFC 7518 §6.3.1.1: no leading zero octets. 342 characters are 256 octets; their first bit makes them 2048
+// bits.
 const modulus = base64url
   .min(342)
   .max(1366)
@@ -23,7 +25,10 @@ const modulus = base64url
 
 const exponent = base64url.max(16).refine((e) => !/^A[A-P]/u.test(e));
 
-/** A public key that may verify signatures (RFC 7517). Strict: a private member makes it unreadable. FAPI 2.0 §5.4.1: RSA of 2048 bits or more. */
+/**
+ * A public key that may verify signatures (RFC 7517). Strict: a private member makes the key unreadable.
+ * FAPI 2.0 §5.4.1: RSA of 2048 bits or more.
+ */
 export const publicJwk = z.discriminatedUnion("kty", [
   z.strictObject({ ...common, kty: z.literal("RSA"), n: modulus, e: exponent }),
   z
@@ -45,7 +50,8 @@ export const publicJwk = z.discriminatedUnion("kty", [
 
 export type PublicJwk = z.infer<typeof publicJwk>;
 
-// A private or a shared key in a public document has been given away: it must not be taken for a key that only verifies.
+// A private or a shared key in a public document is compromised: it must not pass for a key that only
+// verifies.
 const nobodys = z.never({ error: "is part of a private key, which has no place here" }).optional();
 const inTheWild = z.looseObject({
   kty: z.enum(["RSA", "EC", "OKP"]),
@@ -53,8 +59,9 @@ const inTheWild = z.looseObject({
 });
 
 /**
- * A key set as issuers publish it. RFC 7517 §4, §5: members that are not understood (`x5c`, `x5t`) are passed over, and keys that are for
- * something else (encryption, another curve or algorithm) are left out; one at least must be of use. A key that is of use must be whole.
+ * A key set as issuers publish it. Unknown members (`x5c`, `x5t`) are ignored (RFC 7517 §4, §5), and so are
+ * keys for a different use (encryption, an unknown curve or algorithm); at least a single key must remain.
+ * Each remaining key must be complete.
  */
 export const publicJwks = z.object({ keys: z.array(inTheWild).min(1).max(32) }).transform((set, context) => {
   const keys: PublicJwk[] = [];
@@ -67,7 +74,7 @@ export const publicJwks = z.object({ keys: z.array(inTheWild).min(1).max(32) }).
       for (const { path, message } of read.error.issues)
         context.addIssue({ code: "custom", message, path: ["keys", index, ...path] });
   }
-  // Each may be tried against a signature that names none.
+  // Each key may be tried against a signature that names no key.
   if (keys.length > 16)
     context.addIssue({ code: "custom", message: "at most 16 keys that verify signatures", path: ["keys"] });
   if (keys.length === 0)
@@ -83,16 +90,22 @@ function isForSomethingElse({ use, alg, crv, kty }: z.infer<typeof inTheWild>): 
   return use === "enc" || otherCurve || otherAlgorithm;
 }
 
-/** Signature algorithms that any caller may use; which of them is a matter of the token's kind and the client's profile. */
+/**
+ * All signature algorithms that a caller may use; the token's kind and the client's profile narrow them
+ * further.
+ */
 export type Algorithm = "PS256" | "ES256" | "EdDSA" | "Ed25519" | "RS384" | "ES384";
 
-/** Whether a key may verify a signature by this algorithm: by type and curve first, then by what the key says about itself. */
+/**
+ * True if a key may verify a signature by this algorithm: by its type and curve, then by the members that
+ * the key states itself.
+ */
 export function fits(key: PublicJwk, algorithm: Algorithm): boolean {
   const said = key.alg === undefined || key.alg === algorithm || (eddsa.has(key.alg) && eddsa.has(algorithm));
   return said && kindOf(key) === kindFor[algorithm];
 }
 
-// RFC 9864: `Ed25519` is the fully specified name of what `EdDSA` with that curve is.
+// RFC 9864: `Ed25519` is the fully specified name of `EdDSA` with that curve.
 const eddsa: ReadonlySet<Algorithm> = new Set(["EdDSA", "Ed25519"]);
 
 const kindFor = {

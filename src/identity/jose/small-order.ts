@@ -1,4 +1,5 @@
-// A point of order 1, 2, 4 or 8, in each spelling that verifiers take: little-endian y, the sign of x in the last bit (RFC 8032 §5.1.2).
+// The points of order 1, 2, 4 and 8, in each spelling that verifiers accept: little-endian y, the sign of x
+// in the last bit (RFC 8032 §5.1.2).
 const spellings = [
   "0100000000000000000000000000000000000000000000000000000000000000",
   "0100000000000000000000000000000000000000000000000000000000000080",
@@ -19,5 +20,8 @@ const points: ReadonlySet<string> = new Set(
   spellings.map((hex) => Buffer.from(hex, "hex").toString("base64url")),
 );
 
-/** Whether an Ed25519 key (`x` of its JWK) is no key: everybody can make signatures that it verifies, so none of them is anybody's. */
+/**
+ * True if an Ed25519 key (`x` of its JWK) is worthless: anyone can make signatures that it verifies, so
+ * they prove no sender.
+ */
 export const isOfSmallOrder = (x: string): boolean => points.has(x);
