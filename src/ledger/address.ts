@@ -4,7 +4,7 @@ import { parseLogName } from "./log-name.ts";
 import { ROOT_LOG } from "./root-log.ts";
 import { parseTilePath, tilePath } from "#ledger/tlog/tile";
 
-/** A public object of a log, as a path below the ledger's base names it. */
+/** A public object of a log. Its path below the ledger's base names it. */
 export type Address = { readonly log: string } & (
   | { readonly kind: "checkpoint" }
   | { readonly kind: "tile"; readonly level: number; readonly index: number; readonly width: number }
@@ -15,7 +15,10 @@ export type Address = { readonly log: string } & (
 
 export type AddressProblem = "no_such_address" | "malformed_address";
 
-/** C2SP tlog-tiles "APIs", plus frames and proofs. Percent-encoding has no place in any of these paths, so it is not decoded. */
+/**
+ * Reads the paths of C2SP tlog-tiles "APIs", of frames and of proofs. No valid path has percent-encoding, so
+ * nothing is decoded.
+ */
 export function readAddress(path: string): Result<Address, AddressProblem> {
   const [, log = "", kind, ...rest] = path.split("/");
   if (parseLogName(log) === undefined && log !== ROOT_LOG) return err("no_such_address");
@@ -27,7 +30,7 @@ export function readAddress(path: string): Result<Address, AddressProblem> {
   return ok(kind === "frame" ? { log, kind, number } : { log, kind, index: number });
 }
 
-/** The path that names an object of a log, from the log's name on: what `readAddress` reads. */
+/** The path of an object, beginning with the log's name. `readAddress` reads it. */
 export function addressPath(address: Address): string {
   const { log, kind } = address;
   switch (kind) {

@@ -22,7 +22,7 @@ export interface Head {
   readonly frame?: { readonly number: number; readonly hash: Uint8Array; readonly seconds: number };
 }
 
-/** What one commit stores and answers. */
+/** The rows that a commit stores and the facts that it answers. */
 export interface Commit {
   readonly number: number;
   readonly first: number;
@@ -30,7 +30,7 @@ export interface Commit {
   readonly frame: Uint8Array;
   readonly frameHash: Uint8Array;
   readonly leafHashes: readonly Uint8Array[];
-  readonly tiles: readonly Tile[]; // those that this commit filled
+  readonly tiles: readonly Tile[]; // the tiles that this commit filled
   readonly head: Head; // after the commit
 }
 
@@ -61,7 +61,7 @@ export function commit(head: Head, leaves: readonly Uint8Array[], now: Instant):
   return { number, first: head.size, seconds, frame, frameHash: hash, leafHashes, tiles: full, head: after };
 }
 
-/** What a log can sign at this head. */
+/** The checkpoint that a log can sign at this head. */
 export function checkpointOf(head: Head): Checkpoint {
   const { origin, size, range, frame } = head;
   const base = { origin, size, root: rangeRoot(range) };
@@ -69,8 +69,8 @@ export function checkpointOf(head: Head): Checkpoint {
 }
 
 /**
- * Whether a log at this head has an earlier checkpoint in its past. `frame` is what the log now has under the number that the checkpoint
- * names; `at` gives its hashes on the path of leaf `earlier.size`.
+ * True when an earlier checkpoint is in the past of a log at this head. `frame` is the log's present frame
+ * under the number that the checkpoint names. `at` gives its hashes on the path of leaf `earlier.size`.
  */
 export function hasInPast(
   head: Head,

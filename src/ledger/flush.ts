@@ -1,12 +1,14 @@
 import { fullTiles, TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
 
-/** How far something of a log reaches: how many frames, and the leaves in them. */
+/** How far a log, or a copy of it, extends: the number of frames and the leaves in them. */
 export interface LogExtent {
   readonly frames: number;
   readonly size: number;
 }
 
-/** One create-only object of the bucket: a full bundle, a full tile, or frames `first` to `last` as copies. */
+/**
+ * One create-only object of the bucket: a full bundle, a full tile, or frames `first` to `last` as copies.
+ */
 export type CopiedObject =
   | { readonly kind: "entries"; readonly index: number }
   | { readonly kind: "tile"; readonly level: number; readonly index: number }
@@ -17,16 +19,21 @@ export type CopyHealth = "good" | "degraded" | "refusing";
 
 export const emptyExtent: LogExtent = { frames: 0, size: 0 };
 
-// One flush is one object of frames, held in memory with what it is joined from: 16 MiB of a Durable Object's 128.
+// A flush writes one object of frames. The object and the frames it is joined from take 16 MiB of a Durable
+// Object's 128 MiB.
 const FLUSH_BYTES_MAX = 8_388_608;
 const DEGRADED_AFTER_MS = 120_000; // two flushes were missed
-// The only copy is then one account's Durable Object, half an hour deep: long enough for an outage of R2 to be seen and mended.
+// After half an hour, the only copy of half an hour of records is in one account's Durable Object. The limit
+// leaves time to notice and repair an outage of R2.
 const REFUSE_AFTER_MS = 1_800_000;
-// A Durable Object holds 10 GB; the rest is room to flush and to seal.
+// A Durable Object stores 10 GB. The remaining space is for flushing and for the log's seal.
 const DEGRADED_FROM_BYTES = 8_000_000_000;
 const REFUSE_FROM_BYTES = 9_500_000_000;
 
-/** Where a flush ends that begins with the first of these frames, given in order: as many as fit one object, at least one. */
+/**
+ * The end of the flush that begins with the first of these frames (in order): as many frames as fit one
+ * object, at least one.
+ */
 export function flushEnd(
   frames: Iterable<{ readonly number: number; readonly size: number; readonly bytes: number }>,
 ): LogExtent | undefined {
@@ -39,7 +46,10 @@ export function flushEnd(
   return end;
 }
 
-/** Every object that a flush from one reach to another has to write, a pure function of the two: to do it again writes the same. */
+/**
+ * All objects that a flush from one extent to another has to write. A pure function: a repeated flush writes
+ * the same objects.
+ */
 export function objectsBetween(from: LogExtent, to: LogExtent): CopiedObject[] {
   const objects: CopiedObject[] = [{ kind: "frames", first: from.frames, last: to.frames - 1 }];
   for (let level = 0; fullTiles(level, to.size) > 0; level++) {
@@ -51,7 +61,7 @@ export function objectsBetween(from: LogExtent, to: LogExtent): CopiedObject[] {
   return objects;
 }
 
-/** The key of an object: all of them below `log/`, the prefix that bucket locks are set on. */
+/** The key of an object. All keys stand below `log/`, the prefix that bucket locks are set on. */
 export function objectKey(origin: string, object: CopiedObject): string {
   const prefix = `log/${origin}`;
   switch (object.kind) {
@@ -64,10 +74,16 @@ export function objectKey(origin: string, object: CopiedObject): string {
   }
 }
 
-/** The key of a log's published checkpoint, which is overwritten and so outside the locked prefix. */
+/**
+ * The key of a log's published checkpoint. The checkpoint is overwritten in place, so its key is outside the
+ * locked prefix.
+ */
 export const checkpointKey = (origin: string): string => `checkpoint/${origin}`;
 
-/** `behindMs`: how long the oldest frame without a copy has waited. `storedBytes`: what the shard's own storage holds. */
+/**
+ * `behindMs`: how long the oldest frame without a copy has waited. `storedBytes`: the size of the shard's
+ * own storage.
+ */
 export function copyHealth(behindMs: number, storedBytes: number): CopyHealth {
   if (behindMs > REFUSE_AFTER_MS || storedBytes > REFUSE_FROM_BYTES) return "refusing";
   return behindMs > DEGRADED_AFTER_MS || storedBytes > DEGRADED_FROM_BYTES ? "degraded" : "good";

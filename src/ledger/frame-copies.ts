@@ -3,11 +3,14 @@ import { Cursor } from "#ledger/bytes/cursor";
 
 const magic = utf8("PXC1");
 
-/** Frames one after another in one object: "PXC1" | (u32 length, frame)*. Big-endian. */
+/** Joins frames into an object: "PXC1" | (u32 length, frame)*. Big-endian. */
 export const joinFrames = (frames: readonly Uint8Array[]): Uint8Array =>
   concat([magic, ...frames.flatMap((frame) => [u32(frame.length), frame])]);
 
-/** The frames of such an object, or undefined when the bytes are not whole frames of at least one. Views into `bytes`. */
+/**
+ * The frames of an object that `joinFrames` made, as views into `bytes`. Undefined when the bytes are not at
+ * least one whole frame.
+ */
 export function splitFrames(bytes: Uint8Array): Uint8Array[] | undefined {
   const cursor = new Cursor(bytes);
   if (!magic.every((byte) => byte === cursor.u8())) return undefined;
@@ -17,13 +20,14 @@ export function splitFrames(bytes: Uint8Array): Uint8Array[] | undefined {
 }
 
 /**
- * Where the frames of such an object begin, with a last entry where the next frame would: frame `i` is `offsets[i + 1] - 4 - offsets[i]`
- * bytes long. Undefined when the object is not whole frames of at least one. Holds no more of the object than one chunk.
+ * The offsets at which the frames of an object begin; the last entry is where the next frame would begin.
+ * Frame `i` is `offsets[i + 1] - 4 - offsets[i]` bytes long. Undefined when the object is not at least one
+ * whole frame. Only one chunk of the object is in memory at a time.
  */
 export async function frameOffsets(object: AsyncIterable<Uint8Array>): Promise<Uint32Array | undefined> {
   const offsets: number[] = [];
   const head = new Uint8Array(4); // the magic, then the length of each frame in turn
-  let [at, filled, next] = [0, 0, 0]; // `next`: where the four bytes begin that are read into `head`
+  let [at, filled, next] = [0, 0, 0]; // `next`: offset of the four bytes that are read into `head`
   for await (const chunk of object) {
     const end = at + chunk.length;
     while (next + filled < end) {

@@ -2,7 +2,10 @@ import type { Address } from "./address.ts";
 import type { LogExtent } from "./flush.ts";
 import { fullTiles, partialWidth, TILE_WIDTH } from "#ledger/tlog/tile";
 
-/** Whether an object is one of those that a whole copy of a log that reaches this far consists of: no more, and no other widths. */
+/**
+ * True when an object is part of a complete copy of a log of this extent. No further objects and no other
+ * widths are part of it.
+ */
 export function isInLog(address: Address, { size, frames }: LogExtent): boolean {
   switch (address.kind) {
     case "checkpoint":

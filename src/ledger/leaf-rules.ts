@@ -9,7 +9,7 @@ import { sizeClasses, TAG_BYTES } from "#ledger/leaf/padding";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import { wrappedKeyAad } from "#ledger/leaf/wrapped-key";
 
-/** What the leaves so far say about which leaf may come next. */
+/** The state of a log's leaf sequence: it decides which leaf may come next. */
 export interface LeafOrder {
   readonly index: number; // of the next leaf
   readonly keyEpoch: number; // 0 before the first key-epoch leaf
@@ -38,7 +38,7 @@ export type LeafOrderProblem =
 
 export const beforeFirstLeaf: LeafOrder = { index: 0, keyEpoch: 0, counter: 0 };
 
-/** Whether a leaf may stand here: the rules of docs/ledger-format.md that need no key. */
+/** Checks that a leaf may stand here, by the rules of docs/ledger-format.md that need no key. */
 export function follow(order: LeafOrder, leaf: Leaf, origin: string): Result<LeafOrder, LeafOrderProblem> {
   const next = { ...order, index: order.index + 1, last: leaf.kind };
   if (order.index === 0 && leaf.kind !== leafKinds.shardOpen) return err("first_leaf_is_not_shard_open");
@@ -88,7 +88,7 @@ export type FrameEndProblem =
   | "shard_seal_does_not_end_a_bundle"
   | "record_outside_the_half_year";
 
-/** Whether a frame of this time (seconds since 1970) may end after the leaves so far. */
+/** Checks that a frame of this time (seconds since 1970) may end after the leaves so far. */
 export function endFrame(
   order: LeafOrder,
   seconds: number,
@@ -101,7 +101,10 @@ export function endFrame(
   return recordInFrame && !takesRecords(origin, seconds) ? err("record_outside_the_half_year") : ok(next);
 }
 
-/** A record that arrives as its log closes may be committed a moment later: the rounding of the frame's clock is left for that. */
+/**
+ * A record that arrives as its log closes may be committed a moment later. The rounding of the frame's clock
+ * allows for that moment.
+ */
 function takesRecords(origin: string, seconds: number): boolean {
   const name = parseLogName(origin.slice(origin.lastIndexOf("/") + 1));
   const times = [seconds, seconds - FRAME_TIME_STEP_SECONDS].map((at) => instant(at * 1000));

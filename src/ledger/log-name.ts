@@ -6,7 +6,7 @@ export interface LogName {
   readonly halfYear: string; // <yyyy>h1 (January to June, UTC) or <yyyy>h2
 }
 
-/** Around a switch of half-years, clocks may differ by this much: both logs take records. */
+/** Clocks may differ by this much around a switch of half-years: both logs then take records. */
 export const SWITCH_SLACK_MS = 130_000;
 
 export const logName = (name: LogName): string => `s${name.shard}-${name.halfYear}`;
@@ -17,13 +17,13 @@ export function halfYearOf(at: Instant): string {
   return `${date.getUTCFullYear()}h${date.getUTCMonth() < 6 ? 1 : 2}`;
 }
 
-/** Reads a log name, or undefined; one spelling only. */
+/** Reads a log name, or undefined. A log name has a single spelling. */
 export function parseLogName(text: string): LogName | undefined {
   const match = /^s(0|[1-9]\d{0,4})-(\d{4}h[12])$/.exec(text);
   return match === null ? undefined : { shard: Number(match[1]), halfYear: match[2] ?? "" };
 }
 
-/** When a log's half-year ends; undefined for a name that is none. */
+/** The end of a log's half-year; undefined for a text that is not a log name. */
 export function endOf(log: string): Instant | undefined {
   const halfYear = parseLogName(log)?.halfYear;
   return halfYear === undefined
@@ -31,7 +31,10 @@ export function endOf(log: string): Instant | undefined {
     : instant(Date.UTC(Number(halfYear.slice(0, 4)), halfYear.endsWith("h1") ? 6 : 12));
 }
 
-/** From when on nobody needs a log but to read it: it took its last record SWITCH_SLACK_MS before, and has no say any more (predecessor). */
+/**
+ * The time after which a log is only read. It took its last record SWITCH_SLACK_MS before, and its memory of
+ * proofs no longer counts (see `predecessor`).
+ */
 export function overAt(log: string): Instant | undefined {
   const end = endOf(log);
   return end === undefined ? undefined : instant(end + 2 * SWITCH_SLACK_MS);
@@ -42,7 +45,7 @@ export const openHalfYears = (now: Instant): readonly string[] => [
   ...new Set([now, now - SWITCH_SLACK_MS, now + SWITCH_SLACK_MS].map((at) => halfYearOf(instant(at)))),
 ];
 
-/** Whether a log takes records now, in a ledger of this many shards. */
+/** True when a log takes records now, in a ledger of this many shards. */
 export function isOpenLog(text: string, shards: number, now: Instant): boolean {
   const name = parseLogName(text);
   return name !== undefined && name.shard < shards && openHalfYears(now).includes(name.halfYear);

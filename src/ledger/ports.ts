@@ -1,4 +1,7 @@
-/** Where the public objects of one log come from: a server, or an exported folder. `undefined` means that the object is not there. */
+/**
+ * The source of a log's public objects: a server, or an exported folder. `undefined` means that the object
+ * does not exist there.
+ */
 export interface LogReader {
   checkpoint(): Promise<Uint8Array | undefined>;
   /** `width` 256 is a full tile. */

@@ -2,8 +2,9 @@ import { instant, type Instant } from "#kernel/clock";
 import { halfYearOf, logName, parseLogName, SWITCH_SLACK_MS } from "./log-name.ts";
 
 /**
- * The same shard's log of the half-year before, while it has a say in what is used here for the first time: it may still take records for
- * SWITCH_SLACK_MS past the switch, and what it took last must be remembered for as long again.
+ * The same shard's log of the half-year before, while it must be asked about first uses (of proofs, for
+ * example). It may still take records for SWITCH_SLACK_MS past the switch, and its last records must be
+ * remembered for as long again.
  */
 export function predecessor(log: string, now: Instant): string | undefined {
   const name = parseLogName(log);

@@ -3,13 +3,15 @@ import { fromBase64, toBase64 } from "#ledger/bytes/base64";
 import { parseLogName } from "./log-name.ts";
 import { HASH_BYTES } from "#ledger/tlog/merkle";
 
-/** Where a request's first record is: what `Phylax-Receipt` says. */
+/** The place of a request's first record, as `Phylax-Receipt` states it. */
 export interface Receipt {
   readonly log: string;
   readonly index: number;
   readonly leafHash: Uint8Array; // RFC 6962 leaf hash
   readonly frameHash: Uint8Array; // SHA-256 of the frame that the leaf was committed in
-  /** C2SP tlog-proof of the leaf: with it and the log's public key the receipt checks offline. */
+  /**
+   * C2SP tlog-proof of the leaf: the proof and the log's public key let anyone check the receipt offline.
+   */
   readonly proof?: Uint8Array | undefined;
 }
 
@@ -19,7 +21,7 @@ export function formatReceipt({ log, index, leafHash, frameHash, proof }: Receip
   return proof === undefined ? receipt : `${receipt}, proof=:${toBase64(proof)}:`;
 }
 
-// RFC 8941 §3: further members of the dictionary, of a later version of the format.
+// RFC 8941 §3: further members of the dictionary, which later versions of the format may add.
 const key = String.raw`[a-z*][a-z0-9_.*-]*`;
 const bareItem = String.raw`(?:-?\d{1,12}\.\d{1,3}|-?\d{1,15}|"(?:[ !#-[\]-~]|\\["\\])*"|[A-Za-z*][!#$%&'*+.^_\`|~:/A-Za-z0-9-]*|:[A-Za-z0-9+/=]*:|\?[01])`;
 const parameters = `(?:; *${key}(?:=${bareItem})?)*`;
@@ -30,7 +32,10 @@ const receipt = new RegExp(
   String.raw`^log="([^"]+)"[ \t]*,[ \t]*index=(0|[1-9]\d{0,14})[ \t]*,[ \t]*leaf=:([^:]+):[ \t]*,[ \t]*frame=:([^:]+):(?:[ \t]*,[ \t]*proof=:([A-Za-z0-9+/=]+):(?![ \t]*;))?${further}$`,
 );
 
-/** Reads a receipt as this ledger writes it: the four members in this order, a proof after them, further ones passed over, none of the four twice. */
+/**
+ * Reads a receipt as this ledger writes it: the four members in this order, then an optional proof. Further
+ * members are ignored, but none of the four may come twice.
+ */
 export function parseReceipt(text: string): Result<Receipt, "bad_receipt"> {
   const match = receipt.exec(text.trim());
   const [, log = "", index = "", leaf = "", frame = "", proofText] = match ?? [];

@@ -1,11 +1,11 @@
 import { err, ok, type Result } from "#kernel/result";
 import { endOf, SWITCH_SLACK_MS } from "./log-name.ts";
 
-/** A rule of a bucket's lock, as Cloudflare's API has it (R2, "Get Bucket Lock Rules"). */
+/** A rule of a bucket's lock, in the form of Cloudflare's API (R2, "Get Bucket Lock Rules"). */
 export interface LockRule {
   readonly id: string;
   readonly enabled: boolean;
-  /** Empty for every object. */
+  /** Empty for all objects. */
   readonly prefix: string;
   readonly condition:
     | { readonly type: "Age"; readonly maxAgeSeconds: number } // since the upload of each object
@@ -14,10 +14,13 @@ export interface LockRule {
 }
 
 const DAY_MS = 86_400_000;
-/** Six years (45 CFR 164.316(b)(2)(i), 164.528(a)) in days: two of them at most are leap days. */
+/** Six years (45 CFR 164.316(b)(2)(i), 164.528(a)) in days, with at most two leap days. */
 export const SIX_YEARS_DAYS = 6 * 365 + 2;
 
-/** Reads what the API answers, `{ success, result: { rules } }`, or what `wrangler r2 bucket lock set --file` takes, `{ rules }`. */
+/**
+ * Reads the API's answer, `{ success, result: { rules } }`, or the file that `wrangler r2 bucket lock set
+ * --file` takes, `{ rules }`.
+ */
 export function readLockRules(input: unknown): Result<readonly LockRule[], string> {
   if (!isObject(input)) return err("is no answer of the API and no file of rules");
   if (input["success"] === false) return err("is an answer that says it failed");
@@ -27,7 +30,8 @@ export function readLockRules(input: unknown): Result<readonly LockRule[], strin
   const rules: LockRule[] = [];
   for (const [i, one] of list.entries()) {
     const rule = readRule(one);
-    if (rule === undefined) return err(`has a rule that is not understood: rules[${i}]`); // none is passed over: it may be the one that counts
+    // no unknown rule is ignored: it may be the decisive rule
+    if (rule === undefined) return err(`has a rule that is not understood: rules[${i}]`);
     rules.push(rule);
   }
   return ok(rules);
@@ -46,21 +50,25 @@ function readRule(one: unknown): LockRule | undefined {
   return undefined;
 }
 
-/** What is known of one log's objects in the bucket: everything below `log/<origin>/`. */
+/** The locks on a log's objects in the bucket: everything below `log/<origin>/`. */
 export interface LogLock {
-  /** The rule that keeps each of them for six years; the longest one. */
+  /** The longest rule that locks each object for six years. */
   readonly rule: LockRule | undefined;
-  /** ms since 1970: from when the log may be removed whole; undefined when a rule forbids it for good. */
+  /**
+   * ms since 1970: from this time on the whole log may be deleted; undefined when a rule forbids deletion
+   * for good.
+   */
   readonly removable: number | undefined;
 }
 
 /**
- * How the rules hold a log. A rule counts only when it holds for all of its objects, and for six years from the upload of each: by age, for
- * good, or until a date six years after the half-year's end. The root log has no end, so no date will do, and it is never removed.
+ * How the rules lock a log. A rule counts only when it covers all objects of the log, for six years from the
+ * upload of each: by age, for good, or until a date six years after the half-year's end. The root log has no
+ * end, so a date does not count, and the root log is never deleted.
  */
 export function lockOf(origin: string, rules: readonly LockRule[]): LogLock {
   const end = endOf(origin.slice(origin.lastIndexOf("/") + 1));
-  const last = (end ?? 0) + SWITCH_SLACK_MS; // of a log without an end only the difference counts
+  const last = (end ?? 0) + SWITCH_SLACK_MS; // for a log without an end only the difference counts
   const held = rules
     .filter(
       ({ enabled, prefix, condition }) =>
@@ -77,14 +85,17 @@ export function lockOf(origin: string, rules: readonly LockRule[]): LogLock {
   };
 }
 
-/** The rules that would keep the ledger from publishing: checkpoints are overwritten in place (docs/ledger-format.md §10). */
+/**
+ * Rules that would keep the ledger from publishing: checkpoints are overwritten in place
+ * (docs/ledger-format.md §10).
+ */
 export const rulesOnCheckpoints = (rules: readonly LockRule[]): readonly LockRule[] =>
   rules.filter(
     ({ enabled, prefix }) =>
       enabled && (prefix.startsWith("checkpoint/") || "checkpoint/".startsWith(prefix)),
   );
 
-/** Until when an object that is uploaded at `at` is held. */
+/** The end of the lock on an object that is uploaded at `at`. */
 function heldUntil({ condition }: LockRule, at: number): number {
   switch (condition.type) {
     case "Indefinite":

@@ -9,7 +9,7 @@ import { claimedOrigin } from "#ledger/tlog/witness";
 /** The log of a ledger's checkpoints. Its origin line is `<ledger name>/root`. */
 export const ROOT_LOG = "root";
 
-/** The verifier of a log of the same ledger: one key pair signs them all, each under its own name. */
+/** The verifier of a log of the same ledger. One key pair signs all logs, each under its own name. */
 export function siblingOf({ name, publicKey }: Verifier, log: string): Verifier {
   const origin = `${name.slice(0, name.lastIndexOf("/"))}/${log}`;
   return { name: origin, id: keyId(origin, publicKey), publicKey };
@@ -17,7 +17,10 @@ export function siblingOf({ name, publicKey }: Verifier, log: string): Verifier 
 
 type RootLeafProblem = "root_leaf_of_no_log" | "root_leaf_not_one_signature" | CheckpointProblem;
 
-/** Reads a leaf of a root log: a signed checkpoint of a log of the same ledger, with that one signature line and no other. */
+/**
+ * Reads a leaf of a root log: a checkpoint of a log of the same ledger with exactly one signature line, the
+ * log's own.
+ */
 export function readRootLeaf(
   leaf: Uint8Array,
   root: Verifier,
@@ -33,8 +36,9 @@ export function readRootLeaf(
 }
 
 /**
- * The rules of a root log's leaves (docs/ledger-format.md §12): each log begins with its checkpoint of size 0, once, and each later one is
- * of more leaves and more frames. That one extends the other is checked where the log itself is: `seen` is what it must then agree with.
+ * The rules of a root log's leaves (docs/ledger-format.md §12). Each log begins with its checkpoint of size
+ * 0, once; each later checkpoint has more leaves and more frames. The verifier of each log checks that it
+ * agrees with its checkpoints in `seen`.
  */
 export class RootLeaves implements LeafRules {
   readonly #root: Verifier;
@@ -50,7 +54,7 @@ export class RootLeaves implements LeafRules {
     return this.#seen;
   }
 
-  /** The time of its last frame, in seconds since 1970. */
+  /** The time of the last frame, in seconds since 1970. */
   get seconds(): number {
     return this.#seconds;
   }
@@ -77,7 +81,10 @@ export class RootLeaves implements LeafRules {
 
 const RETENTION_YEARS = 6; // 45 CFR 164.316(b)(2)(i), 164.528(a)
 
-/** Until when a log of this name is kept (ms since 1970): six years from the end of its half-year. Undefined for one without an end. */
+/**
+ * The end of a log's retention (ms since 1970): six years after the end of its half-year. Undefined for a
+ * log without an end.
+ */
 export function retainedUntil(log: string): Instant | undefined {
   const end = endOf(log);
   return end === undefined
@@ -86,8 +93,9 @@ export function retainedUntil(log: string): Instant | undefined {
 }
 
 /**
- * Whether a log of this name may have been removed whole: its half-year ended six years before the root log's last frame, and before the
- * reader's own time (seconds since 1970). Whoever holds the checkpoint key can write any time into a frame.
+ * True when a log of this name may have been deleted whole. Its half-year ended six years before the root
+ * log's last frame, and before the reader's own time (seconds since 1970): the owner of the checkpoint key
+ * can write any time into a frame.
  */
 export const mayBeDeleted = (log: string, rootSeconds: number, nowSeconds: number): boolean =>
   (retainedUntil(log) ?? Infinity) <= Math.min(rootSeconds, nowSeconds) * 1000;

@@ -6,8 +6,8 @@ import { sha256 } from "#ledger/bytes/hash";
 import { halfYearOf, logName } from "./log-name.ts";
 
 /**
- * Who a record is about, as far as the choice of its log goes.
- * - key: a DPoP sender always meets the same log, which is what makes its `jti`s exact (RFC 9449 §11.1);
+ * The sender of a record, which decides its log.
+ * - key: a DPoP sender always uses the same log, which makes the check of its `jti`s exact (RFC 9449 §11.1);
  * - client: an mTLS sender is spread over its client's own `spread` shards, request by request;
  * - address: an anonymous refusal stays with its address prefix, so that a flood meets one log and its cap.
  */
@@ -16,7 +16,10 @@ export type Sender =
   | { readonly kind: "client"; readonly client: string; readonly requestId: string; readonly spread: number }
   | { readonly kind: "address"; readonly address: string };
 
-/** The log for a sender at an instant: the same everywhere, since it depends on nothing but its arguments. `shards` ≥ 1. */
+/**
+ * The log for a sender at an instant. It depends only on the arguments, so it is the same everywhere.
+ * `shards` ≥ 1.
+ */
 export function chooseLog(sender: Sender, shards: number, at: Instant): string {
   return logName({ shard: chooseShard(sender, shards), halfYear: halfYearOf(at) });
 }

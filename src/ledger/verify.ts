@@ -10,7 +10,10 @@ import type { Receipt } from "./receipt.ts";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { type Edge, growTiles, partialWidth, TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
 
-/** What was found wrong: the object as its path below the log, the leaf or frame number where there is one, and why. */
+/**
+ * A problem in a log: the object's path below the log, the leaf or frame number if it has one, and the
+ * reason.
+ */
 export interface Finding {
   readonly object: string;
   readonly index?: number;
@@ -29,7 +32,10 @@ export interface Claims {
   readonly receipts?: readonly Receipt[];
 }
 
-/** What the leaves of a log must be, asked leaf by leaf and after each frame: a problem, or undefined. */
+/**
+ * The rules for the leaves of a log, applied to each leaf and after each frame. They return a problem, or
+ * undefined.
+ */
 export interface LeafRules {
   leaf(bytes: Uint8Array): string | undefined;
   frameEnd(seconds: number): string | undefined;
@@ -56,9 +62,9 @@ function recordRules(origin: string): LeafRules {
 }
 
 /**
- * Reads a whole log with nothing but its public key and checks all that can be checked without opening a leaf
- * (docs/ledger-format.md, "What a verifier checks"). Holds one bundle and one frame at a time. The first finding ends it.
- * Throws only what the reader throws.
+ * Reads a whole log with only its public key and checks everything that can be checked without opening a
+ * leaf (docs/ledger-format.md, "What a verifier checks"). One bundle and one frame are in memory at a time.
+ * The first finding ends the check. Throws only the reader's errors.
  */
 export async function verifyLog(
   reader: LogReader,
@@ -85,12 +91,13 @@ export async function verifyLog(
     : err(finding);
 }
 
-/** A log that is shorter than what was once shown of it has been cut. */
+/** A log that is shorter than an earlier checkpoint or receipt shows has been cut. */
 function beyondCheckpoint(
   checkpoint: Checkpoint,
   { since = [], receipts = [] }: Claims,
 ): Finding | undefined {
-  // Also by frames: a log cut and grown again in larger commits could be longer and yet lack the frame of the earlier checkpoint.
+  // Frames are compared too: a log that was cut and grown again in larger commits could be longer and yet
+  // lack the frame of the earlier checkpoint.
   const earlier = since.find(
     ({ size, frame }) => size > checkpoint.size || (frame?.number ?? -1) > (checkpoint.frame?.number ?? -1),
   );
@@ -110,13 +117,14 @@ function beyondCheckpoint(
   );
 }
 
-/** One pass over the frames of a log, with its entries and tiles beside them. */
+/** One pass over the frames of a log, together with its entries and tiles. */
 class Walk {
   readonly #reader: LogReader;
   readonly #checkpoint: Checkpoint;
   readonly #claims: Claims;
   readonly #rules: LeafRules;
-  readonly #since: ReadonlyMap<number, readonly Checkpoint[]>; // earlier checkpoints by their frame: a root log has thousands
+  // earlier checkpoints by their frame: a root log has thousands
+  readonly #since: ReadonlyMap<number, readonly Checkpoint[]>;
   #size = 0;
   #range: CompactRange = [];
   #edge: Edge = [];
@@ -162,7 +170,7 @@ class Walk {
       : wrong("does_not_extend_an_earlier_checkpoint");
   }
 
-  /** Checks what stands at the end: root, last frame, and the tiles that are not full. */
+  /** Checks the end of the log: root, last frame, and the tiles that are not full. */
   async end(): Promise<Finding | undefined> {
     const { size, root, frame } = this.#checkpoint;
     if (this.#size !== size)
@@ -201,7 +209,7 @@ class Walk {
       this.#bundle = entries;
     }
     const entry = this.#bundle[index % TILE_WIDTH];
-    // The tile says which of the two was changed.
+    // The tile shows which of the two was changed.
     if (entry === undefined || !sameBytes(entry, bytes))
       return this.#blame(index, leafHash(bytes), object, wrongFrame);
     const broken = this.#rules.leaf(bytes);
@@ -255,7 +263,7 @@ class Walk {
       : wrongFrame(`leaf ${index} is not the entry in the log`);
   }
 
-  /** Whether an earlier checkpoint said exactly what the log says after the frame just read. */
+  /** True when an earlier checkpoint states exactly the log's present state after the frame just read. */
   #isHere(earlier: Checkpoint): boolean {
     const sameFrame = earlier.frame !== undefined && sameBytes(earlier.frame.hash, this.#previous.hash);
     return sameFrame && earlier.size === this.#size && sameBytes(rangeRoot(this.#range), earlier.root);

@@ -1,6 +1,6 @@
 import { plain } from "./bytes.ts";
 
-/** RFC 4648 §4, with padding: what C2SP formats and our receipts use. */
+/** RFC 4648 §4, with padding: C2SP formats and our receipts use it. */
 export const toBase64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 
@@ -10,7 +10,7 @@ export function fromBase64(text: string): Uint8Array | undefined {
   return toBase64(bytes) === text ? bytes : undefined;
 }
 
-/** RFC 4648 §5, without padding: what JOSE uses. */
+/** RFC 4648 §5, without padding: JOSE uses it. */
 export const toBase64url = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
 

@@ -2,14 +2,17 @@
 export const plain = (bytes: Uint8Array): Uint8Array =>
   new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** Whether two public byte strings are the same. Not constant time: never for secrets. */
+/**
+ * True when two public byte strings are equal. The comparison is not constant-time: never use it for
+ * secrets.
+ */
 export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
   if (one.length !== other.length) return false;
   for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false;
   return true;
 }
 
-/** The parts one after another. */
+/** Joins byte strings. */
 export function concat(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

@@ -1,4 +1,7 @@
-/** What this writer leaves to the library: everything but whole numbers, byte strings, text, arrays, maps, true, false and null. */
+/**
+ * A value that this writer leaves to the library. The writer handles whole numbers, byte strings, text,
+ * arrays, maps, true, false and null.
+ */
 export class NotPlain extends Error {}
 
 const encoder = new TextEncoder();
@@ -6,8 +9,9 @@ const majors = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5 }
 const [FALSE, TRUE, NULL] = [0xf4, 0xf5, 0xf6];
 
 /**
- * Deterministic CBOR (RFC 8949 §4.2.1) of plain data, as the library writes it and several times as fast: a record is some sixty items, and
- * each append of the ledger writes one. Throws `NotPlain` for what it leaves to the library.
+ * Writes deterministic CBOR (RFC 8949 §4.2.1) of plain data: the library's bytes, several times as fast.
+ * Each append of the ledger writes a record of some sixty items. Throws `NotPlain` for a value that the
+ * library must write.
  */
 export function writeCbor(value: unknown): Uint8Array {
   const writer = new CborWriter();
@@ -71,7 +75,7 @@ class CborWriter {
     }
   }
 
-  /** The shortest head. */
+  /** Writes the shortest head. */
   #head(major: number, count: number): void {
     this.#reserve(9);
     const type = major << 5;
@@ -100,7 +104,10 @@ function membersOf(value: unknown): [string, unknown][] {
   return Object.entries(value);
 }
 
-/** Keys in the order of their encodings (RFC 8949 §4.2.1): whole numbers by size, texts by their length in bytes and then byte by byte. */
+/**
+ * Orders keys by their encodings (RFC 8949 §4.2.1): whole numbers by size, texts by their length in bytes
+ * and then byte by byte.
+ */
 function compareKeys(one: unknown, other: unknown): number {
   if (isUnsigned(one) && isUnsigned(other)) return one - other;
   if (typeof one !== "string" || typeof other !== "string") throw new NotPlain();

@@ -3,7 +3,10 @@ import { err, ok, type Result } from "#kernel/result";
 import { fromUtf8, plain, sameBytes } from "./bytes.ts";
 import { NotPlain, writeCbor } from "./cbor-writer.ts";
 
-/** Deterministic CBOR (RFC 8949 §4.2.1): the same value always gives the same bytes. Plain data and `Map`s with integer keys. */
+/**
+ * Deterministic CBOR (RFC 8949 §4.2.1): the same value always gives the same bytes. Plain data and `Map`s
+ * with integer keys.
+ */
 export function toCbor(value: unknown): Uint8Array {
   try {
     return writeCbor(value);
@@ -20,15 +23,17 @@ export type CborProblem =
   | "number_too_large";
 
 /**
- * One CBOR item that fills the bytes, maps as `Map`, as docs/ledger-format.md allows it: integers within ±(2^53 − 1), byte strings,
- * text, arrays, maps with unsigned integer keys or text keys, true, false, null; at most 16 deep; in its one deterministic spelling.
+ * Reads bytes that are exactly one CBOR item, as docs/ledger-format.md allows it: integers within ±(2^53 −
+ * 1), byte strings, text, arrays, maps with unsigned integer keys or text keys (as `Map`), true, false,
+ * null. Nesting is at most 16 deep. Each value has a single deterministic spelling.
  */
 export function readCbor(bytes: Uint8Array): Result<unknown, CborProblem> {
   let value: unknown;
   try {
     value = decode(bytes, { ...options, tokenizer: new StrictText(plain(bytes), options) });
   } catch {
-    return err("cbor_malformed"); // cborg throws for malformed input, for what the options forbid, and for nesting beyond its stack
+    // cborg throws for malformed input, for forbidden options, and for nesting beyond its stack
+    return err("cbor_malformed");
   }
   const problem = notAllowed(value, DEPTH_MAX);
   if (problem !== undefined) return err(problem);
@@ -66,10 +71,13 @@ const options = {
   allowUndefined: false,
   allowInfinity: false,
   allowNaN: false,
-  allowBigInt: true, // read, so that it can be named when it is refused
+  allowBigInt: true, // read, so that the refusal can name it
 };
 
-/** cborg decodes text leniently and drops a leading byte order mark: two byte strings must not read as one text. */
+/**
+ * cborg decodes text leniently and drops a leading byte order mark. Strict decoding keeps two byte strings
+ * from reading as the same text.
+ */
 class StrictText extends Tokenizer {
   override next(): Token {
     const token = super.next();
@@ -81,7 +89,8 @@ class StrictText extends Tokenizer {
 }
 
 function notAllowed(value: unknown, depth: number): CborProblem | undefined {
-  if (typeof value === "bigint") return "number_too_large"; // cborg gives a number for every integer within ±(2^53 − 1)
+  // cborg gives a number for every integer within ±(2^53 − 1)
+  if (typeof value === "bigint") return "number_too_large";
   if (typeof value === "number") return Number.isSafeInteger(value) ? undefined : "cbor_value_not_allowed";
   if (
     typeof value === "string" ||

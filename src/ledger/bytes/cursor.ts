@@ -1,4 +1,7 @@
-/** Reads big-endian fields and never past the end: what is cut off or too large reads as zeros and makes `finished` false for good. */
+/**
+ * Reads big-endian fields and never past the end. A field that is cut off or too large reads as zeros and
+ * makes `finished` false for good.
+ */
 export class Cursor {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;

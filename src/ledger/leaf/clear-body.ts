@@ -2,7 +2,10 @@ import { fromCborMap, toCbor } from "#ledger/bytes/cbor";
 import { HASH_BYTES } from "#ledger/tlog/merkle";
 import { readWrappedKey, type WrappedKey } from "./wrapped-key.ts";
 
-/** The body of a key-epoch leaf (kind 1). `wrapped` is a JWE in General JSON Serialization (RFC 7516 §7.2.1) for the auditors. */
+/**
+ * The body of a key-epoch leaf (kind 1). `wrapped` is a JWE in General JSON Serialization (RFC 7516 §7.2.1)
+ * for the auditors.
+ */
 export interface KeyEpoch {
   readonly commitment: Uint8Array; // 32 bytes, see keyCommitment
   readonly wrapped: string;
@@ -15,13 +18,17 @@ export interface ShardOpen {
   readonly auditors: readonly string[]; // key ids of the auditors' keys at that moment
 }
 
-/** The body of the leaves that end a log and fill its last bundle (kind 3): how many leaves the log had before the first of them. */
+/**
+ * The body of the leaves that end a log and fill its last bundle (kind 3). `size` is how many leaves the log
+ * had before the first of them.
+ */
 export interface ShardSeal {
   readonly size: number;
 }
 
 const FORMAT = 1;
-// Key 1 is the format of the body in every kind. Keys that are not listed may be added and are ignored by readers of format 1.
+// Key 1 is the format of the body in every kind. Later versions may add keys; readers of format 1 ignore
+// them.
 const keys = { format: 1, commitment: 2, wrapped: 3, origin: 2, halfYear: 3, auditors: 4, size: 2 } as const;
 
 export const encodeKeyEpoch = (body: KeyEpoch): Uint8Array =>
@@ -51,7 +58,10 @@ export const encodeShardSeal = (body: ShardSeal): Uint8Array =>
     ]),
   );
 
-/** A key-epoch body with its JWE in the exact profile; undefined for anything else. Whether `aad` is this log's, `follow` checks. */
+/**
+ * Reads a key-epoch body with its JWE in the exact profile; undefined for any other text. `follow` checks
+ * that `aad` is this log's.
+ */
 export function readKeyEpoch(body: Uint8Array): (KeyEpoch & WrappedKey) | undefined {
   const map = formatOne(body);
   const [commitment, wrapped] = [map?.get(keys.commitment), map?.get(keys.wrapped)];

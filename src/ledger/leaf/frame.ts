@@ -4,7 +4,7 @@ import { Cursor } from "#ledger/bytes/cursor";
 import { sha256 } from "#ledger/bytes/hash";
 import { type CompactRange, HASH_BYTES, rangeWidth } from "#ledger/tlog/merkle";
 
-/** One group commit: its leaves, and a link to the commit before. */
+/** A group commit: its leaves, and a link to the commit before. */
 export interface Frame {
   readonly origin: string;
   readonly number: number; // from 0
@@ -28,15 +28,22 @@ const magic = utf8("PXF1");
 export const FRAME_LEAVES_MAX = 256;
 /** A commit closes when its leaves reach this many bytes. */
 export const FRAME_LEAF_BYTES_MAX = 1_048_576;
-/** The longest frame that the format allows: 256 leaves of 65,535 bytes, an origin line of 65,535, a compact range of 53 nodes. */
+/**
+ * The longest frame that the format allows: 256 leaves of 65,535 bytes, an origin line of 65,535, a compact
+ * range of 53 nodes.
+ */
 export const FRAME_BYTES_MAX = FRAME_LEAVES_MAX * 65_537 + 65_535 + 53 * HASH_BYTES + 72;
-/** The clock in a frame is this coarse, so that a reader of the log cannot match times with what he sees elsewhere. */
+/**
+ * The step of the clock in a frame. It is coarse, so that a reader of the log cannot match times with events
+ * seen elsewhere.
+ */
 export const FRAME_TIME_STEP_SECONDS = 10;
 export const firstPrevious: Uint8Array = new Uint8Array(HASH_BYTES);
 
 /**
- * "PXF1" | u16 length, origin line | frame_no u64 | first_index u64 | count u16 | prev_frame_hash[32] | tree_size_after u64 |
- * compact range after (32 bytes a node, largest subtree first) | time u64 | (u16 length, leaf)*. Big-endian.
+ * "PXF1" | u16 length, origin line | frame_no u64 | first_index u64 | count u16 | prev_frame_hash[32] |
+ * tree_size_after u64 | compact range after (32 bytes a node, largest subtree first) | time u64 | (u16
+ * length, leaf)*. Big-endian.
  */
 export function encodeFrame(frame: Frame): Uint8Array {
   const origin = utf8(frame.origin);
@@ -58,7 +65,10 @@ export function encodeFrame(frame: Frame): Uint8Array {
   ]);
 }
 
-/** Reads a whole frame; leaves are views into `bytes`. Checks the frame by itself, not how it joins the others. */
+/**
+ * Reads a whole frame; leaves are views into `bytes`. Checks the frame alone, not how it joins its
+ * neighbours.
+ */
 export function parseFrame(bytes: Uint8Array): Result<Frame, FrameProblem> {
   const cursor = new Cursor(bytes);
   if (!magic.every((byte) => byte === cursor.u8())) return err("frame_magic");
@@ -81,7 +91,10 @@ export function parseFrame(bytes: Uint8Array): Result<Frame, FrameProblem> {
 
 export const frameHash = (bytes: Uint8Array): Uint8Array => sha256(bytes);
 
-/** A leaf as frames and entry bundles carry it: big-endian u16 length, then the bytes (tlog-tiles "Log entries"). */
+/**
+ * A leaf as it stands in frames and entry bundles: big-endian u16 length, then the bytes (tlog-tiles "Log
+ * entries").
+ */
 export const entry = (leaf: Uint8Array): [Uint8Array, Uint8Array] => [
   Uint8Array.of(leaf.length >> 8, leaf.length & 0xff),
   leaf,

@@ -2,13 +2,16 @@ import { err, ok, type Result } from "#kernel/result";
 import { Cursor } from "#ledger/bytes/cursor";
 import { HASH_BYTES } from "#ledger/tlog/merkle";
 
-/** What a leaf is (docs/ledger-format.md): only kinds 1 to 3 have a body that a reader without a key can read. */
+/**
+ * The kinds of leaves (docs/ledger-format.md). A reader without a key can read only the bodies of kinds 1 to
+ * 3.
+ */
 export const leafKinds = { sealed: 0, keyEpoch: 1, shardOpen: 2, shardSeal: 3 } as const;
 export type LeafKind = (typeof leafKinds)[keyof typeof leafKinds];
 
 const LEAF_VERSION = 1;
 export const LEAF_HEADER_BYTES = 50;
-/** tlog-tiles: entries carry a u16 length. */
+/** tlog-tiles gives each entry a u16 length. */
 export const LEAF_BYTES_MAX = 65_535;
 export const BODY_BYTES_MAX = LEAF_BYTES_MAX - LEAF_HEADER_BYTES;
 
@@ -30,7 +33,10 @@ export type LeafProblem =
   | "leaf_kind"
   | "leaf_length";
 
-/** The 50 bytes before the body: ver u8 | kind u8 | key_epoch u32 | ctr u64 | lines_root[32] | len u32, big-endian. */
+/**
+ * The 50 bytes before the body: ver u8 | kind u8 | key_epoch u32 | ctr u64 | lines_root[32] | len u32,
+ * big-endian.
+ */
 export function encodeLeafHeader(header: LeafHeader, bodyLength: number): Uint8Array {
   if (bodyLength > BODY_BYTES_MAX || header.linesRoot.length !== HASH_BYTES)
     throw new RangeError("not a leaf");
@@ -52,7 +58,10 @@ export function encodeLeaf(leaf: Leaf): Uint8Array {
   return bytes;
 }
 
-/** Reads one leaf; views into `bytes`, not copies. A version or kind that this code does not know is a problem, never skipped. */
+/**
+ * Reads one leaf; fields are views into `bytes`, not copies. An unknown version or kind is a problem and is
+ * never skipped.
+ */
 export function parseLeaf(bytes: Uint8Array): Result<Leaf, LeafProblem> {
   const cursor = new Cursor(bytes);
   const version = cursor.u8();

@@ -2,7 +2,10 @@ import { BODY_BYTES_MAX } from "./leaf.ts";
 
 export const TAG_BYTES = 16; // AES-GCM
 
-/** Lengths that a padded plaintext can have: 256-byte steps to 1 KiB, powers of two to 32 KiB, then the most that fits a leaf. */
+/**
+ * Lengths that a padded plaintext can have: 256-byte steps to 1 KiB, powers of two to 32 KiB, then the most
+ * that fits a leaf.
+ */
 export const sizeClasses: readonly number[] = [
   256,
   512,
@@ -20,7 +23,10 @@ const MARK = 0x80;
 /** The longest plaintext that fits: one byte always goes to the mark. */
 export const PLAINTEXT_BYTES_MAX = BODY_BYTES_MAX - TAG_BYTES - 1;
 
-/** ISO/IEC 7816-4 padding (0x80, then zeros) to the next size class. Throws when longer than PLAINTEXT_BYTES_MAX. */
+/**
+ * ISO/IEC 7816-4 padding (0x80, then zeros) to the next size class. Throws when longer than
+ * PLAINTEXT_BYTES_MAX.
+ */
 export function pad(plaintext: Uint8Array): Uint8Array {
   const size = sizeClasses.find((size) => size > plaintext.length);
   if (size === undefined) throw new RangeError("longer than the largest size class");
@@ -30,7 +36,7 @@ export function pad(plaintext: Uint8Array): Uint8Array {
   return padded;
 }
 
-/** What was padded, or undefined when the bytes are not one size class with its mark. */
+/** The plaintext without padding, or undefined when the bytes are not one size class with its mark. */
 export function unpad(padded: Uint8Array): Uint8Array | undefined {
   const end = padded.findLastIndex((byte) => byte !== 0);
   if (padded[end] !== MARK || !sizeClasses.includes(padded.length)) return undefined;

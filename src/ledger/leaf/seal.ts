@@ -12,10 +12,16 @@ import {
 } from "./leaf.ts";
 import { pad, TAG_BYTES, unpad } from "./padding.ts";
 
-/** AES-256 key of one key epoch, 32 bytes. It lives in the memory of one Durable Object incarnation and, wrapped, in the log. */
+/**
+ * The AES-256 key of a key epoch, 32 bytes. It exists in the memory of one Durable Object incarnation and,
+ * wrapped, in the log.
+ */
 export type DataKey = Secret<Uint8Array>;
 
-/** A kind 0 leaf: the plaintext padded and sealed with AES-256-GCM. The caller never uses (epoch, counter) twice with one key. */
+/**
+ * A kind 0 leaf: the plaintext padded and sealed with AES-256-GCM. The caller never uses (epoch, counter)
+ * twice with one key.
+ */
 export function sealLeaf(
   key: DataKey,
   origin: string,
@@ -33,7 +39,10 @@ export function sealLeaf(
   return encodeLeaf({ ...full, body });
 }
 
-/** Opens a kind 0 leaf: what was sealed, or that this key, log name, header or body is not the one it was sealed with. */
+/**
+ * Opens a kind 0 leaf. Fails when the key, log name, header or body differs from the values it was sealed
+ * with.
+ */
 export function openLeaf(
   key: DataKey,
   origin: string,
@@ -58,7 +67,7 @@ export function sealBox(
   return concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** The plaintext of a box, or undefined when it was not sealed with exactly these. */
+/** The plaintext of a box, or undefined when the key, nonce, AAD or box differs from the sealed values. */
 export function openBox(
   key: Secret<Uint8Array>,
   nonce: Uint8Array,
@@ -73,18 +82,19 @@ export function openBox(
   try {
     return concat([plaintext, decipher.final()]);
   } catch {
-    return undefined; // final() throws for a tag that does not fit, and for nothing else
+    return undefined; // final() throws only for a tag that does not fit
   }
 }
 
 /**
- * HKDF-SHA-256 (RFC 5869) of the data key over log name and epoch, 32 bytes: it goes, in the clear, into the key-epoch leaf,
- * since AES-GCM alone does not commit to its key (one ciphertext could be made to open to two stories under two keys).
+ * The commitment to a data key: HKDF-SHA-256 (RFC 5869) of the key over log name and epoch, 32 bytes. The
+ * key-epoch leaf has it in the clear, because AES-GCM alone does not commit to its key: an attacker could
+ * make a ciphertext that opens to two different records under two keys.
  */
 export const keyCommitment = (key: DataKey, origin: string, epoch: number): Uint8Array =>
   hkdf(key, new Uint8Array(), labelled("phylax key commitment v1", origin, epoch));
 
-/** Whether the key is the one that the key-epoch leaf committed to. Check before opening any leaf with it. */
+/** True when the key-epoch leaf committed to this key. Check before opening any leaf with the key. */
 export function isCommittedKey(key: DataKey, origin: string, epoch: number, commitment: Uint8Array): boolean {
   const own = keyCommitment(key, origin, epoch);
   return own.length === commitment.length && timingSafeEqual(own, commitment);
@@ -94,7 +104,7 @@ export function isCommittedKey(key: DataKey, origin: string, epoch: number, comm
 export const hkdf = (key: Secret<Uint8Array>, salt: Uint8Array, info: Uint8Array): Uint8Array =>
   new Uint8Array(hkdfSync("sha256", key.reveal(), salt, info, 32));
 
-/** label ‖ 0x00 ‖ u16 length ‖ log origin line ‖ u32 epoch: one meaning per label, log and epoch. */
+/** label ‖ 0x00 ‖ u16 length ‖ log origin line ‖ u32 epoch: one meaning for each label, log and epoch. */
 export const labelled = (label: string, origin: string, epoch: number): Uint8Array =>
   concat([utf8(label), Uint8Array.of(0), lengthPrefixed(origin), u32(epoch)]);
 
@@ -107,7 +117,7 @@ export function nonceOf(at: { readonly keyEpoch: number; readonly counter: numbe
   return nonce;
 }
 
-/** What the tag of a leaf also covers: u16 length ‖ log origin line ‖ the 50 header bytes. */
+/** The data that the tag of a leaf also covers: u16 length ‖ log origin line ‖ the 50 header bytes. */
 const associated = (origin: string, header: Uint8Array): Uint8Array =>
   concat([lengthPrefixed(origin), header.subarray(0, LEAF_HEADER_BYTES)]);
 

@@ -1,13 +1,13 @@
 import { fromBase64url, toBase64url } from "#ledger/bytes/base64";
 import { utf8 } from "#ledger/bytes/bytes";
 
-/** What anyone can see of a key-epoch's wrapped key. */
+/** The public facts of a key epoch's wrapped key. */
 export interface WrappedKey {
-  readonly recipients: readonly string[]; // kids of the auditors it was wrapped to
+  readonly recipients: readonly string[]; // kids of the auditors who can unwrap it
   readonly aad: string; // base64url
 }
 
-/** base64url of what binds a wrapped key to its log and epoch, as the JWE's `aad` holds it. */
+/** The text that binds a wrapped key to its log and epoch, in base64url: the JWE's `aad`. */
 export const wrappedKeyAad = (origin: string, epoch: number): string =>
   toBase64url(utf8(`phylax key epoch v1\n${origin}\n${epoch}\n`));
 
@@ -21,8 +21,9 @@ const coordinateBytes: Readonly<Record<string, number>> = {
 };
 
 /**
- * Reads a JWE in General JSON Serialization (RFC 7516 §7.2.1) of exactly the profile of docs/ledger-format.md; undefined for anything
- * else, also for a member too many or one given twice: two readers must not find two keys in it.
+ * Reads a JWE in General JSON Serialization (RFC 7516 §7.2.1) of exactly the profile of
+ * docs/ledger-format.md. Undefined for any other text, also for an additional or repeated member: two
+ * readers must not find two different keys in it.
  */
 export function readWrappedKey(text: string): WrappedKey | undefined {
   const jwe = parse(text);
@@ -51,7 +52,10 @@ function kidOf(recipient: unknown): string | undefined {
   return typeof header["kid"] === "string" ? header["kid"] : undefined;
 }
 
-/** RFC 7518 §4.6.1.1 `epk`, RFC 8037 §2 for X25519. Whether the point is on its curve only who holds the private key needs to ask. */
+/**
+ * RFC 7518 §4.6.1.1 `epk`, RFC 8037 §2 for X25519. Only the owner of the private key needs to check that the
+ * point is on its curve.
+ */
 function isEphemeralKey(epk: unknown): boolean {
   if (!isObject(epk)) return false;
   const length = coordinateBytes[`${String(epk["kty"])} ${String(epk["crv"])}`];
@@ -67,11 +71,14 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // JSON.parse throws for text that is not JSON only
+    return undefined; // JSON.parse throws only for text that is not JSON
   }
 }
 
-/** Whether valid JSON text gives no member twice; JSON.parse passes over that. A string before a colon is a member's name. */
+/**
+ * True when no member of valid JSON text is repeated; JSON.parse does not check that. A string before a
+ * colon is a member's name.
+ */
 function givesEachOnce(text: string, value: unknown): boolean {
   const strings = [...text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)]; // each matched whole, so that none begins inside another
   return strings.filter(([, colon]) => colon !== undefined).length === membersIn(value);

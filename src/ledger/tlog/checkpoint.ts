@@ -4,7 +4,7 @@ import { sameBytes } from "#ledger/bytes/bytes";
 import { emptyRoot, HASH_BYTES } from "./merkle.ts";
 import { type NoteProblem, openNote, type Verifier } from "./signed-note.ts";
 
-/** C2SP tlog-checkpoint: what a log says about itself at one size. */
+/** C2SP tlog-checkpoint: a log's statement about itself at one size. */
 export interface Checkpoint {
   readonly origin: string;
   readonly size: number;
@@ -14,8 +14,9 @@ export interface Checkpoint {
 }
 
 /**
- * The text that is signed: origin, size, root, and the extension line `frame <n> <base64 hash>`. The extension puts the chain of
- * frames, and with it their times, under the signature; a reader can audit it, because the frames are public.
+ * The signed text: origin, size, root, and the extension line `frame <n> <base64 hash>`. The extension puts
+ * the chain of frames, and with it their times, under the signature. A reader can audit it, because the
+ * frames are public.
  */
 export function checkpointText(checkpoint: Checkpoint): string {
   const { origin, size, root, frame } = checkpoint;
@@ -25,7 +26,10 @@ export function checkpointText(checkpoint: Checkpoint): string {
 
 type TextProblem = "checkpoint_malformed" | "number_too_large";
 
-/** Reads the text of a checkpoint of this ledger. Extension lines after `frame …` are of later versions and passed over. */
+/**
+ * Reads the text of a checkpoint of this ledger. Extension lines after `frame …` come from later versions
+ * and are ignored.
+ */
 export function parseCheckpointText(text: string): Result<Checkpoint, TextProblem> {
   if (!text.endsWith("\n")) return err("checkpoint_malformed");
   const [origin, sizeText = "", rootText = "", ...extensions] = text.slice(0, -1).split("\n");
@@ -50,7 +54,9 @@ const isFrameLine = (line: string): boolean => line === "frame" || line.startsWi
 
 export type CheckpointProblem = NoteProblem | TextProblem | "checkpoint_of_another_log";
 
-/** Reads a checkpoint note and checks its signature with the key of the log, whose name is the origin line. */
+/**
+ * Reads a checkpoint note and checks its signature with the key of the log, whose name is the origin line.
+ */
 export function openCheckpoint(note: Uint8Array, verifier: Verifier): Result<Checkpoint, CheckpointProblem> {
   const text = openNote(note, [verifier]);
   if (!text.ok) return text;
@@ -65,5 +71,5 @@ export function decimal(text: string | undefined): number | undefined {
   return value !== undefined && Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** Whether this is a number that `decimal` refuses for its size alone. */
+/** True for a number that `decimal` refuses for its size alone. */
 export const isTooLarge = (text: string): boolean => /^[1-9]\d*$/.test(text) && decimal(text) === undefined;

@@ -12,7 +12,10 @@ import {
 
 export type CosignatureProblem = "note_malformed" | "not_cosigned" | "cosignature_wrong";
 
-/** C2SP tlog-cosignature "Ed25519 signed message": what a witness signs of a checkpoint's text at a time (seconds since 1970). */
+/**
+ * C2SP tlog-cosignature "Ed25519 signed message": the text that a witness signs for a checkpoint at a time
+ * (seconds since 1970).
+ */
 export const cosignedText = (text: string, seconds: number): string =>
   `cosignature/v1\ntime ${seconds}\n${text}`;
 
@@ -24,8 +27,8 @@ export function cosignatureLine(witness: Verifier, seconds: number, signature: U
 }
 
 /**
- * When a witness cosigned this note (seconds since 1970; the latest time, if it did more than once). A wrong cosignature by its key refuses
- * the note, also beside a right one.
+ * The time when a witness cosigned this note (seconds since 1970); the latest time if there are several. A
+ * wrong cosignature by its key refuses the note, even next to a right cosignature.
  */
 export function cosignedAt(note: Uint8Array, witness: Verifier): Result<number, CosignatureProblem> {
   const read = readNote(note);

@@ -13,11 +13,15 @@ import type { Verifier } from "./signed-note.ts";
 
 const firstLine = "c2sp.org/tlog-proof@v1";
 
-/** C2SP tlog-proof: an index, its audit path, and the checkpoint it leads to, as one text that proves itself offline. */
+/**
+ * C2SP tlog-proof: an index, its audit path, and the checkpoint it leads to. The text proves itself offline.
+ */
 export const inclusionNote = (index: number, path: readonly Uint8Array[], checkpoint: string): string =>
   [firstLine, `index ${index}`, ...path.map(toBase64), "", checkpoint].join("\n");
 
-/** Checks a proof for a leaf hash: the index and the signed checkpoint that it was proven against. */
+/**
+ * Checks a proof for a leaf hash. Returns the index and the signed checkpoint that it was proven against.
+ */
 export function openInclusionNote(
   proof: Uint8Array,
   leaf: Uint8Array,
@@ -29,7 +33,7 @@ export function openInclusionNote(
   const text = fromUtf8(proof) ?? "";
   const split = text.indexOf("\n\n");
   const [first, ...lines] = text.slice(0, Math.max(split, 0)).split("\n");
-  if (lines[0]?.startsWith("extra ")) lines.shift(); // opaque and not authenticated: nothing is read from it
+  if (lines[0]?.startsWith("extra ")) lines.shift(); // opaque and not authenticated: it is ignored
   const [indexLine = "", ...pathLines] = lines;
   const indexText = indexLine.startsWith("index ") ? indexLine.slice(6) : "";
   const index = decimal(indexText);

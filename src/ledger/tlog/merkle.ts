@@ -15,10 +15,13 @@ export const leafHash = (entry: Uint8Array): Uint8Array => sha256(leafPrefix, en
 /** RFC 6962 §2.1: SHA-256(0x01 ‖ left ‖ right). */
 export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => sha256(nodePrefix, left, right);
 
-/** The roots of the perfect subtrees that a tree of some size falls into, the largest (leftmost) first: one per set bit of the size. */
+/**
+ * The roots of the perfect subtrees that a tree of some size falls into, the largest (leftmost) first: a
+ * root for each set bit of the size.
+ */
 export type CompactRange = readonly Uint8Array[];
 
-// Sizes go up to 2^53, where JavaScript's bit operators (32 bits) end.
+// Sizes go up to 2^53; JavaScript's bit operators end at 32 bits.
 const half = (n: number): number => Math.floor(n / 2);
 const odd = (n: number): boolean => n % 2 === 1;
 
@@ -53,7 +56,10 @@ export type HashAt = (level: number, index: number) => Uint8Array;
 /** The Merkle tree hash of the first `size` leaves. */
 export const rootAt = (size: number, at: HashAt): Uint8Array => (size === 0 ? emptyRoot : mth(0, size, at));
 
-/** RFC 6962 §2.1.1: the audit path of a leaf in the tree of `size` leaves, from its sibling up. Needs index < size. */
+/**
+ * RFC 6962 §2.1.1: the audit path of a leaf in the tree of `size` leaves, from its sibling up. Needs index <
+ * size.
+ */
 export function inclusionProof(index: number, size: number, at: HashAt): Uint8Array[] {
   const path = (start: number, end: number): Uint8Array[] => {
     if (end - start === 1) return [];
@@ -65,7 +71,10 @@ export function inclusionProof(index: number, size: number, at: HashAt): Uint8Ar
   return path(0, size);
 }
 
-/** RFC 6962 §2.1.2: the proof that the tree of `size1` leaves is the beginning of the one of `size2`. Needs 0 < size1 ≤ size2. */
+/**
+ * RFC 6962 §2.1.2: the proof that the tree of `size1` leaves is the beginning of the tree of `size2` leaves.
+ * Needs 0 < size1 ≤ size2.
+ */
 export function consistencyProof(size1: number, size2: number, at: HashAt): Uint8Array[] {
   const proof = (start: number, end: number, whole: boolean): Uint8Array[] => {
     if (size1 === end) return whole ? [] : [mth(start, end, at)];
@@ -77,7 +86,7 @@ export function consistencyProof(size1: number, size2: number, at: HashAt): Uint
   return proof(0, size2, true);
 }
 
-/** RFC 9162 §2.1.3.2: whether the leaf is at `index` of the tree with this size and root. */
+/** RFC 9162 §2.1.3.2: true when the leaf is at `index` of the tree with this size and root. */
 export function verifyInclusion(
   index: number,
   size: number,
@@ -100,7 +109,10 @@ export function verifyInclusion(
   return sn === 0 && sameBytes(hash, root);
 }
 
-/** RFC 9162 §2.1.4.2: whether the tree (size1, root1) is the beginning of (size2, root2). Nothing follows from an empty tree: false. */
+/**
+ * RFC 9162 §2.1.4.2: true when the tree (size1, root1) is the beginning of (size2, root2). An empty tree
+ * proves nothing: false.
+ */
 export function verifyConsistency(
   size1: number,
   size2: number,
@@ -139,7 +151,10 @@ function levelBelow(n: number): number {
   return level;
 }
 
-/** MTH(D[start:end]) where start is a multiple of every subtree it is asked for, as the recursions above guarantee. */
+/**
+ * MTH(D[start:end]). `start` is a multiple of the width of every subtree that is needed; the recursions
+ * above guarantee it.
+ */
 function mth(start: number, end: number, at: HashAt): Uint8Array {
   if (end - start === 1) return at(0, start);
   const level = levelBelow(end - start);

@@ -4,7 +4,10 @@ import { fromBase64, toBase64 } from "#ledger/bytes/base64";
 import { concat, fromUtf8, utf8 } from "#ledger/bytes/bytes";
 import { sha256 } from "#ledger/bytes/hash";
 
-/** C2SP signed-note "Signature types": an Ed25519 signature of the text, and a timestamped Ed25519 cosignature of a checkpoint. */
+/**
+ * C2SP signed-note "Signature types": an Ed25519 signature of the text, and a timestamped Ed25519
+ * cosignature of a checkpoint.
+ */
 export const signatureTypes = { ed25519: 0x01, cosignature: 0x04 } as const;
 export type SignatureType = (typeof signatureTypes)[keyof typeof signatureTypes];
 const KEY_BYTES = 32;
@@ -12,7 +15,7 @@ const KEY_BYTES = 32;
 const SIGNATURES_MAX = 64;
 const NOTE_BYTES_MAX = 1_048_576;
 
-/** A public key that a note can be checked with. */
+/** A public key for checking notes. */
 export interface Verifier {
   readonly name: string;
   readonly id: number; // u32
@@ -21,7 +24,9 @@ export interface Verifier {
 
 export type NoteProblem = "note_malformed" | "note_not_signed_by_a_known_key" | "note_signature_wrong";
 
-/** C2SP signed-note "Signatures": the first four bytes of SHA-256(name ‖ 0x0A ‖ signature type ‖ public key). */
+/**
+ * C2SP signed-note "Signatures": the first four bytes of SHA-256(name ‖ 0x0A ‖ signature type ‖ public key).
+ */
 export function keyId(
   name: string,
   publicKey: Uint8Array,
@@ -39,7 +44,10 @@ export const verifierKey = (
 ): string =>
   `${name}+${hexId(keyId(name, publicKey, type))}+${toBase64(concat([Uint8Array.of(type), publicKey]))}`;
 
-/** Reads a vkey. Only Ed25519, only of the type that is asked for, and only when the id is the one that name and key give. */
+/**
+ * Reads a vkey. Only Ed25519 of the requested type is accepted, and only with the id that follows from name
+ * and key.
+ */
 export function parseVerifierKey(
   text: string,
   type: SignatureType = signatureTypes.ed25519,
@@ -66,8 +74,9 @@ export function signatureLine(signer: Verifier, signature: Uint8Array): string {
 }
 
 /**
- * The text of a note that at least one known key signed. Signatures by unknown keys (witnesses' cosignatures are such) are passed
- * over, as the specification asks; a wrong one by a known key refuses the note, also beside a right one.
+ * The text of a note that at least one known key signed. Signatures by unknown keys (for example witnesses'
+ * cosignatures) are ignored, as the specification asks. A wrong signature by a known key refuses the note,
+ * even next to a right signature.
  */
 export function openNote(note: Uint8Array, known: readonly Verifier[]): Result<string, NoteProblem> {
   const read = readNote(note);
@@ -83,14 +92,14 @@ export function openNote(note: Uint8Array, known: readonly Verifier[]): Result<s
   return signed ? ok(text) : err("note_not_signed_by_a_known_key");
 }
 
-/** A signature line as it stands in a note; `bytes` are what follows the key id. */
+/** A signature line as it stands in a note; `bytes` follow the key id. */
 export interface NoteSignature {
   readonly name: string;
   readonly id: number; // u32
   readonly bytes: Uint8Array;
 }
 
-/** Takes a note apart. Nothing of it is proven yet. */
+/** Takes a note apart. Nothing in it is proven yet. */
 export function readNote(
   note: Uint8Array,
 ): Result<{ readonly text: string; readonly signatures: readonly NoteSignature[] }, "note_malformed"> {
@@ -108,7 +117,7 @@ export function readNote(
     : ok({ text, signatures });
 }
 
-// C2SP signed-note: no Unicode spaces in a key name. `\s` is another set: with U+FEFF, without U+0085.
+// C2SP signed-note: no Unicode spaces in a key name. `\s` is a different set: with U+FEFF, without U+0085.
 function readSignature(line: string): NoteSignature | undefined {
   const [, name, encoded] = /^— ([^+\p{White_Space}]+) (\S+)$/u.exec(line) ?? [];
   const bytes = encoded === undefined ? undefined : fromBase64(encoded);
@@ -116,7 +125,7 @@ function readSignature(line: string): NoteSignature | undefined {
   return { name, id: new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), bytes: bytes.subarray(4) };
 }
 
-/** Whether an Ed25519 public key (32 bytes) signed this. */
+/** True when an Ed25519 public key (32 bytes) signed this message. */
 export function isSignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   const x = Buffer.from(publicKey).toString("base64url");
   return verify(

@@ -15,7 +15,10 @@ export interface Tile {
 /** The hashes of the unfinished tile of each level, level 0 first: everything right of the last full tile. */
 export type Edge = readonly (readonly Uint8Array[])[];
 
-/** Adds leaf hashes at the right of a tree of `size` leaves: the new edge, and the tiles that became full, lower levels first. */
+/**
+ * Adds leaf hashes at the right of a tree of `size` leaves. Returns the new edge, and the tiles that became
+ * full, lower levels first.
+ */
 export function growTiles(
   edge: Edge,
   size: number,
@@ -24,7 +27,7 @@ export function growTiles(
   const levels = edge.map((hashes) => [...hashes]);
   const full: Tile[] = [];
   leaves.forEach((leaf, i) => {
-    let [hash, count] = [leaf, size + i + 1]; // count: hashes in this level after this one
+    let [hash, count] = [leaf, size + i + 1]; // count: hashes in this level, this hash included
     for (let level = 0; ; level++) {
       const hashes = (levels[level] ??= []);
       hashes.push(hash);
@@ -39,7 +42,10 @@ export function growTiles(
   return { edge: levels, full };
 }
 
-/** tlog-tiles "Partial Tiles": how many hashes the rightmost tile of a level has in a tree of this size; 0 when there is none. */
+/**
+ * tlog-tiles "Partial Tiles": how many hashes the rightmost tile of a level has in a tree of this size; 0
+ * when there is none.
+ */
 export const partialWidth = (level: number, size: number): number =>
   Math.floor(size / TILE_WIDTH ** level) % TILE_WIDTH;
 
@@ -47,14 +53,14 @@ export const partialWidth = (level: number, size: number): number =>
 export const fullTiles = (level: number, size: number): number =>
   Math.floor(size / TILE_WIDTH ** (level + 1));
 
-/** A tile as it is in a tree of some size: 256 hashes, or fewer at the right edge. */
+/** A tile of a tree of some size: 256 hashes, or fewer at the right edge. */
 export interface TilePlace {
   readonly level: number;
   readonly index: number;
   readonly width: number;
 }
 
-/** The full tiles of a tree that proofs need which begin at these leaves or end at these sizes. */
+/** The full tiles that proofs need which begin at these leaves or end at these sizes. */
 export function fullTilesAbout(size: number, places: readonly number[]): TilePlace[] {
   const tiles = new Map<string, TilePlace>();
   for (let level = 0; fullTiles(level, size) > 0; level++) {
@@ -76,13 +82,13 @@ export function edgeTiles(size: number): TilePlace[] {
   return tiles;
 }
 
-/** The hashes of a tile or of the beginning of one. */
+/** The hashes of a tile or of its beginning. */
 export const splitHashes = (bytes: Uint8Array): Uint8Array[] =>
   Array.from({ length: bytes.length / HASH_BYTES }, (_, i) =>
     bytes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES),
   );
 
-/** Any perfect subtree's hash out of tiles: `tile` gives the hashes that a tile has so far. */
+/** The hash of any perfect subtree, computed from tiles. `tile` gives the present hashes of a tile. */
 export function hashAtTiles(tile: (level: number, index: number) => readonly Uint8Array[]): HashAt {
   return (level, index) => {
     const inTile = level % 8;
@@ -117,7 +123,9 @@ export function tilePath(index: number, width: number): string {
   return width === TILE_WIDTH ? path : `${path}.p/${width}`;
 }
 
-/** The index and width that a path below `tile/<L>/` names, or undefined; only the one canonical spelling is accepted. */
+/**
+ * The index and width in a path below `tile/<L>/`, or undefined. Only the canonical spelling is accepted.
+ */
 export function parseTilePath(path: string): { readonly index: number; readonly width: number } | undefined {
   const match = /^((?:x\d{3}\/)*\d{3})(?:\.p\/([1-9]\d{0,2}))?$/.exec(path);
   if (match === null) return undefined;

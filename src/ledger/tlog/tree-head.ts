@@ -2,14 +2,16 @@ import { fromBase64 } from "#ledger/bytes/base64";
 import { decimal } from "./checkpoint.ts";
 import { HASH_BYTES } from "./merkle.ts";
 
-/** The first three lines of any C2SP tlog-checkpoint: all that a witness goes by. */
+/** The first three lines of any C2SP tlog-checkpoint. A witness uses nothing more. */
 export interface TreeHead {
   readonly origin: string;
   readonly size: number;
   readonly root: Uint8Array;
 }
 
-/** Reads the text of a checkpoint of any log; extension lines are not empty, and not looked at. */
+/**
+ * Reads the text of a checkpoint of any log. Extension lines must not be empty; their content is ignored.
+ */
 export function readTreeHead(text: string): TreeHead | undefined {
   if (!text.endsWith("\n")) return undefined;
   const [origin, sizeText, rootText = "", ...extensions] = text.slice(0, -1).split("\n");

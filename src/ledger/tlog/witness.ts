@@ -4,7 +4,7 @@ import { openNote, readNote, signatureLine, type Verifier } from "./signed-note.
 import { readTreeHead, type TreeHead } from "./tree-head.ts";
 import type { AddCheckpoint } from "./witness-request.ts";
 
-/** What a witness or a root log remembers of a log: the largest checkpoint that it has taken. */
+/** The largest checkpoint of a log that a witness or a root log has taken. */
 export type Remembered = Pick<TreeHead, "size" | "root">;
 
 export const nothingYet: Remembered = { size: 0, root: emptyRoot };
@@ -17,8 +17,9 @@ export type CheckpointRefusal =
   | "proof_wrong";
 
 /**
- * Why a checkpoint may not follow what is remembered; undefined when it may: never smaller, never another tree of the same size, and with
- * a proof (RFC 6962 §2.1.2) that the old tree is the beginning of the new one. In the order of C2SP tlog-witness.
+ * The reason why a checkpoint may not follow the last checkpoint; undefined when it may. It must not be
+ * smaller, nor another tree of the same size, and it needs a proof (RFC 6962 §2.1.2) that the old tree is
+ * the beginning of the new tree. The order of the checks is that of C2SP tlog-witness.
  */
 export function checkpointRefusal(
   last: Remembered,
@@ -33,19 +34,20 @@ export function checkpointRefusal(
     if (!sameBytes(last.root, next.root)) return "another_root_at_this_size";
     return proof.length === 0 ? undefined : "proof_wrong";
   }
-  if (oldSize === 0) return proof.length === 0 ? undefined : "proof_wrong"; // anything extends the empty tree
+  // any tree extends the empty tree
+  if (oldSize === 0) return proof.length === 0 ? undefined : "proof_wrong";
   return verifyConsistency(oldSize, next.size, proof, last.root, next.root) ? undefined : "proof_wrong";
 }
 
 /**
- * What a witness answers a request: cosign this text and remember this head, or one of the refusals of C2SP tlog-witness. `note` is the
- * text with the log's own signatures, which verified, and no others.
+ * A witness's answer to a request: cosign this text and remember this head, or a refusal of C2SP
+ * tlog-witness. `note` is the text with only the log's own signatures, which were verified.
  */
 export type Judgement =
   | { readonly verdict: "cosign"; readonly text: string; readonly head: TreeHead; readonly note: string }
   | { readonly verdict: "malformed" | "unknown_log" | "not_signed" | CheckpointRefusal };
 
-/** The log that a checkpoint says it is of; nothing of it is proven. */
+/** The log that a checkpoint names as its own; nothing is proven yet. */
 export function claimedOrigin(checkpoint: Uint8Array): string | undefined {
   const read = readNote(checkpoint);
   return read.ok ? readTreeHead(read.value.text)?.origin : undefined;
@@ -69,7 +71,8 @@ export function judge(
   const why = checkpointRefusal(last, oldSize, proof, head);
   if (why !== undefined) return { verdict: why };
   const lines = read.value.signatures.flatMap(({ name, id, bytes }) => {
-    const key = keys.find((known) => known.name === name && known.id === id); // each by a known key was checked
+    // each signature by a known key was checked above
+    const key = keys.find((known) => known.name === name && known.id === id);
     return key === undefined ? [] : [signatureLine(key, bytes)];
   });
   return { verdict: "cosign", text: text.value, head, note: `${text.value}\n${lines.join("")}` };
