@@ -1,26 +1,30 @@
 import { repeatsMember } from "#identity/jose/repeated-member";
 import { isAt } from "#platform/config/allowed-places";
 
-/** A question to a server of identities: for keys, about a token, or for a token of our own. */
+/** A question to an identity server: for keys, about a token, or for a token that the gateway uses. */
 export interface ServerQuestion {
   readonly url: string;
   readonly accept: string;
   readonly authorization?: string | undefined;
-  /** Posted when it is there. */
+  /** The question is a POST when it has a form. */
   readonly form?: URLSearchParams | undefined;
 }
 
-/** Asks such a server for one JSON document. Throws when it gives none; the fault never quotes what was said. */
+/**
+ * Asks an identity server for one JSON document. Throws when it gives none. The fault never quotes the
+ * answer.
+ */
 export type AskServer = (question: ServerQuestion) => Promise<unknown>;
 
-/** From asking to the last byte. */
+/** The time from the question to the last byte. */
 export const serverPatienceMilliseconds = 2_000;
 // 64 KiB: 32 keys of 4096 bits with their certificates fit.
 const bytesMax = 65_536;
 
 /**
- * @param hosts `host` or `host:port` that may be asked at all, by deployment configuration: a registry entry alone opens no way into the
- * network. https only, whose certificate the runtime checks; redirects are not followed, since they lead past both.
+ * @param hosts `host` or `host:port` that may be asked, by deployment configuration: a registry entry alone
+ * opens no way into the network. Only https is used, and the runtime checks the server's certificate.
+ * Redirects are not followed, since they would evade both checks.
  */
 export function askServer(hosts: ReadonlySet<string>): AskServer {
   return async ({ url: address, accept, authorization, form }) => {
@@ -40,7 +44,7 @@ export function askServer(hosts: ReadonlySet<string>): AskServer {
   };
 }
 
-/** Any answer but 200. */
+/** Any status except 200. */
 class ServerRefused extends Error {
   override readonly name = "ServerRefused";
   constructor(status: number) {
@@ -53,7 +57,8 @@ async function readAtMost({ body }: Response): Promise<Uint8Array> {
   let length = 0;
   for await (const chunk of body ?? []) {
     length += chunk.length;
-    if (length > bytesMax) throw new Error("a server of identities answered too much"); // leaving the loop hangs up
+    // leaving the loop closes the connection
+    if (length > bytesMax) throw new Error("a server of identities answered too much");
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -65,7 +70,8 @@ function readJson(bytes: Uint8Array): unknown {
   try {
     value = JSON.parse(text);
   } catch {
-    throw new Error("a server of identities answered no JSON"); // the parser's message would quote it
+    // the parser's message would quote the answer
+    throw new Error("a server of identities answered no JSON");
   }
   if (repeatsMember(text)) throw new Error("a server of identities named a member twice");
   return value;

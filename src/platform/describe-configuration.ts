@@ -2,19 +2,24 @@ import { createHash, createHmac, createPrivateKey, createPublicKey, type JsonWeb
 import { configurationOf } from "#audit/configuration";
 import type { Configuration } from "#audit/event";
 
-/** How a record tells a variable or secret. What a worker has and no table names, it tells as it does an origin's credentials. */
+/**
+ * How a configuration record describes a variable or secret. A text that no table names is described like an
+ * origin's credentials.
+ */
 export type VariableForm = "plain" | "public keys" | "private key" | "random key";
 export type VariableForms = Readonly<Record<string, VariableForm>>;
 
 const label = "phylax configuration v1";
-const PLAIN_MAX = 5_120; // Cloudflare takes variables of 5 KB; a longer one is told by its digest
+const PLAIN_MAX = 5_120; // Cloudflare allows variables of 5 KB; a longer value is recorded by its digest
 
 /**
- * What a worker started with, as its record tells it. Of a private key it has the RFC 7638 thumbprint of the public half; of it and of 32
- * random bytes HMAC-SHA-256 of a label under the secret's text, a pseudorandom function of a key that nobody can guess. Credentials for
- * others' servers may be guessable: their hash is under a key of this worker's own, so that whoever reads it cannot try guesses.
- *
- * @param env all variables, secrets and bindings; of bindings that are no text and in no table nothing is told.
+ * The configuration that a worker started with, in the form of its record. A private key is described by the
+ * RFC 7638 thumbprint of its public half. A private key and 32 random bytes are also described by
+ * HMAC-SHA-256 of a label under the secret's text: a pseudorandom function of a key that is impossible to
+ * guess. Credentials for external servers may be guessable: their hash is under this worker's own key, so
+ * that a reader of the record cannot try guesses.
+ * @param env all variables, secrets and bindings. Bindings that are neither text nor named by a table are
+ * omitted.
  * @param guard the name of the random key that credentials are hashed under.
  */
 export function describeConfiguration(
@@ -50,7 +55,8 @@ function tell(how: VariableForm, text: string): string {
 /** `kid` and thumbprint of the public half of a private JWK. */
 function publicHalf(text: string): { readonly kid: string | undefined; readonly jkt: string } | undefined {
   try {
-    const jwk = JSON.parse(text) as JsonWebKey & { readonly kid?: unknown }; // what is none is refused by the next line
+    // the next line refuses an invalid key
+    const jwk = JSON.parse(text) as JsonWebKey & { readonly kid?: unknown };
     const made = createPublicKey(createPrivateKey({ key: jwk, format: "jwk" })).export({ format: "jwk" });
     return { kid: typeof jwk.kid === "string" ? jwk.kid : undefined, jkt: jkt(made) };
   } catch {
@@ -59,7 +65,8 @@ function publicHalf(text: string): { readonly kid: string | undefined; readonly 
 }
 
 function keysOf(text: string): readonly object[] {
-  const { keys } = JSON.parse(text) as { readonly keys: readonly (JsonWebKey & { readonly kid?: string })[] }; // the worker read it as a JWK set before
+  // the worker read it as a JWK set before
+  const { keys } = JSON.parse(text) as { readonly keys: readonly (JsonWebKey & { readonly kid?: string })[] };
   return keys.map((key) => ({ kid: key.kid, jkt: jkt(key) }));
 }
 

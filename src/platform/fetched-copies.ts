@@ -1,43 +1,50 @@
 import { instant, type Clock, type Instant } from "#kernel/clock";
 
-/** What somebody else's server said, and how long that is believed. */
+/** A value fetched from an external server, and how long it may be used. */
 export interface Fetched<T> {
   readonly value: T;
-  /** From then on it is asked for again. */
+  /** After this time it is fetched again. */
   readonly freshUntil: Instant;
-  /** From then on it is worth nothing, whether or not that server answers. */
+  /** After this time it must not be used, even if the server does not answer. */
   readonly goodUntil: Instant;
 }
 
-/** What a place gives to those who fetch in it. */
+/** The parts of the runtime that a fetch needs. */
 export interface FetchingPlace {
   readonly clock: Clock;
   /** Resolves after so many milliseconds. */
   readonly wait: (milliseconds: number) => Promise<unknown>;
-  /** Lets a fetch outlive the request that began it. */
+  /** Lets a fetch run longer than the request that began it. */
   readonly keepAlive: (work: Promise<unknown>) => void;
 }
 
 export interface FetchedCopiesOptions extends FetchingPlace {
-  /** Between two times that one thing is asked for, whatever became of the first. */
+  /** The least time between two fetches of the same key, whatever the result of the first. */
   readonly intervalMilliseconds: number;
-  /** How long a request that has nothing to go on looks out for what another one is fetching: as long as that may take. */
+  /**
+   * How long a request without a usable copy waits for another request's fetch: the longest time that a
+   * fetch may take.
+   */
   readonly patienceMilliseconds: number;
 }
 
 interface Entry<T> {
   known: Fetched<T> | undefined;
   claimed: Instant;
-  /** Whether what was claimed last has come to an end. A cancelled request ends nothing: hence the patience. */
+  /**
+   * True when the last claimed fetch has ended. A cancelled request never ends its fetch, hence the
+   * patience.
+   */
   settled: boolean;
 }
 
 const lookMilliseconds = 20;
 
 /**
- * One isolate's copies of what other servers said. Settled plain data: no request awaits another's fetch (DESIGN §4). The time of a fetch
- * is claimed before it, so that a flood costs one per interval; who has nothing to go on meanwhile looks again by a timer of its own.
- * Keys come from the registry alone, which bounds them.
+ * An isolate's copies of values from external servers. They are settled plain data: no request awaits
+ * another request's fetch, because the runtime forbids it. The time of a fetch is claimed before it, so that
+ * a flood causes one fetch in each interval. A request without a usable copy meanwhile looks again by its
+ * own timer. Keys come from the registry alone, which bounds their number.
  */
 export class FetchedCopies<T> {
   readonly #options: FetchedCopiesOptions;
@@ -47,7 +54,10 @@ export class FetchedCopies<T> {
     this.#options = options;
   }
 
-  /** Throws what `load` throws when nothing good is known, and when it was asked for in vain just now. `anew`: what is known is not enough. */
+  /**
+   * Throws the error of `load` when no good copy is known, and when a fetch failed just now. `anew`: the
+   * known copy is not enough.
+   */
   async get(key: string, load: (at: Instant) => Promise<Fetched<T>>, anew = false): Promise<T> {
     const { clock, intervalMilliseconds } = this.#options;
     const entry = this.#entryOf(key);
@@ -57,7 +67,8 @@ export class FetchedCopies<T> {
     if (at - entry.claimed >= intervalMilliseconds) await this.#fetch(entry, load, at);
     else if (!entry.settled && (anew || !isGood(before, at))) {
       await this.#lookOut(entry);
-      // Whoever claimed it was cut off: a caller that hangs up at once must not leave all others with nothing for an interval.
+      // The claiming request was cut off. A caller that disconnects at once must not leave all other
+      // requests without a value for an interval.
       const then = clock();
       const isDead = !entry.settled && then - entry.claimed >= this.#options.patienceMilliseconds;
       if (isDead && !isGood(entry.known, then)) await this.#fetch(entry, load, then);
@@ -86,7 +97,8 @@ export class FetchedCopies<T> {
         if (entry.claimed === at) entry.settled = true;
       }
     })();
-    // Whoever hangs up at once, again and again, would otherwise keep a new key unknown, and one that was taken back good.
+    // Otherwise a caller that disconnects at once, again and again, would keep a new key unknown, and a
+    // withdrawn key in use.
     this.#options.keepAlive(fetching.catch(() => {}));
     try {
       await fetching;

@@ -1,6 +1,6 @@
 const CALLS_AT_ONCE = 6; // connections that a Worker may have open at a time
 
-/** Does the same with each of many, a few at once. */
+/** Runs the same work for each item, six at a time. */
 export async function inTurns<T>(all: readonly T[], each: (one: T) => Promise<void>): Promise<void> {
   for (let at = 0; at < all.length; at += CALLS_AT_ONCE)
     await Promise.all(all.slice(at, at + CALLS_AT_ONCE).map(each));

@@ -1,8 +1,11 @@
-/** What a worker may log: names and ids of our own making. Never a message of the outside, a URL or a value of a request (P7). */
+/**
+ * The facts that a worker may log: names and ids that we made. It never logs an error's message, a URL or a
+ * value of a request (P7).
+ */
 export type LogEvent = {
   readonly event: "fault";
   readonly requestId: string;
-  /** Class of the error: `TypeError`. Its message may quote what failed. */
+  /** The error's class: `TypeError`. Its message may quote the failed value. */
   readonly name: string;
 };
 

@@ -20,14 +20,18 @@ const facts = z.strictObject({
         to: day,
         sponsor: text,
         researcher: text,
-        individuals: z.number().int().min(50), // 164.528(b)(4)(i): for fewer each is told line by line alone
+        // 164.528(b)(4)(i): with fewer than 50, each disclosure is listed line by line
+        individuals: z.number().int().min(50),
       }),
     )
     .max(100)
     .default([]),
 });
 
-/** Reads the gateway's variable ACCOUNTING: JSON, or empty for nothing. Throws an error that names the key, never its value. */
+/**
+ * Reads the gateway's variable ACCOUNTING: JSON, or an empty text for no facts. Throws an error that names
+ * the key, never its value.
+ */
 export function accountingConfig(value: string): AccountingFacts {
   if (value === "") return { recipients: {}, agreements: {}, protocols: [] };
   try {

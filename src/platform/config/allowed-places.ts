@@ -1,13 +1,19 @@
 import { pointer, type RegistryDocument, type RegistryProblem } from "#registry/document";
 import { ConfigError } from "./config-error.ts";
 
-/** Where the deployment lets the gateway ask, and send what: an entry of the registry alone opens no way into the network. */
+/**
+ * The servers that the gateway may call, and the secrets it may send to each. A registry entry alone opens
+ * no way into the network.
+ */
 export interface AllowedPlaces {
   /** `host` or `host:port` of FHIR servers. */
   readonly originHosts: ReadonlySet<string>;
-  /** Likewise of servers that are asked for keys, about tokens and for tokens of the gateway's own. */
+  /**
+   * `host` or `host:port` of servers that are asked for keys, about tokens, and for tokens that the gateway
+   * uses.
+   */
   readonly identityHosts: ReadonlySet<string>;
-  /** Name of a secret → the hosts to which it may be sent, or for which it may sign. */
+  /** Name of a secret → the hosts that it may be sent to, or that it may sign for. */
   readonly secretHosts: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
@@ -28,7 +34,7 @@ export function allowedPlaces({ ORIGIN_HOSTS, IDENTITY_HOSTS, SECRET_HOSTS }: Pl
 /** A list of hosts, separated by spaces. */
 export const hosts = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/u).filter(Boolean));
 
-/** Whether a URL is at one of these hosts. */
+/** True when a URL is on a listed host. */
 export function isAt(url: string, allowed: ReadonlySet<string> | undefined): boolean {
   const { host, hostname } = new URL(url);
   return allowed?.has(host) === true || allowed?.has(hostname) === true;
@@ -45,7 +51,10 @@ function secretHosts(text: string): ReadonlyMap<string, ReadonlySet<string>> {
   return all;
 }
 
-/** The first address of a registry file that the gateway may not ask, or the first secret that may not go where its entry sends it. */
+/**
+ * The first address of a registry file that the gateway may not call, or the first secret that may not go to
+ * its entry's address.
+ */
 export function placeProblem(file: RegistryDocument, allowed: AllowedPlaces): RegistryProblem | undefined {
   for (const [i, { url, credentials }] of file.origins.entries()) {
     const at = ["origins", i];

@@ -5,7 +5,7 @@ import { allowedPlaces, type AllowedPlaces, type PlaceVariables } from "./allowe
 import { ConfigError } from "./config-error.ts";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 
-/** The gateway's configuration, read once per isolate. */
+/** The gateway's configuration, read once in each isolate. */
 export interface GatewayConfig {
   /** `https://host[:port]` without a trailing slash. */
   readonly publicUrl: string;
@@ -14,23 +14,29 @@ export interface GatewayConfig {
   readonly allowed: AllowedPlaces;
   /** A private JWK in JSON (ES256 or Ed25519). */
   readonly tokenSigningKey: Secret;
-  /** Public keys beside it, which signed until lately or will sign soon. */
+  /** Further public keys that signed until lately or will sign soon. */
   readonly tokenVerificationKeys: readonly PublicJwk[];
-  /** Likewise of the answers that a grant wants signed: never the key that signs tokens. */
+  /** A private JWK for the answers that a grant wants signed: never the key that signs tokens. */
   readonly responseSigningKey: Secret;
-  /** Published beside it. */
+  /** Further public keys for answers, published with its public half. */
   readonly responseVerificationKeys: readonly PublicJwk[];
-  /** The host name that asks for client certificates, where `publicUrl` does not: like it. */
+  /**
+   * The URL of the host that asks for client certificates, where `publicUrl` does not. Its form is that of
+   * `publicUrl`.
+   */
   readonly mtlsUrl: string | undefined;
   /** 32 bytes. */
   readonly pagingKey: Secret<Uint8Array<ArrayBuffer>>;
-  /** 32 bytes, the same in every place. */
+  /** 32 bytes, equal in every location. */
   readonly dpopNonceKey: Secret<Uint8Array<ArrayBuffer>>;
-  /** All that the worker has, as its record tells it. */
+  /** The worker's full configuration, as its record describes it. */
   readonly described: () => Configuration;
 }
 
-/** The gateway's own secrets (wrangler.toml): an origin whose entry named one as its bearer token would be sent it. */
+/**
+ * The gateway's own secrets (wrangler.toml). An origin's entry must not name one as its bearer token,
+ * because the gateway would send it to that origin.
+ */
 export const ownSecrets: ReadonlySet<string> = new Set([
   "TOKEN_SIGNING_KEY",
   "RESPONSE_SIGNING_KEY",
@@ -76,7 +82,8 @@ export function gatewayConfig(env: GatewayVariables): GatewayConfig {
   if (ledgerSpread > ledgerShards) throw new ConfigError("LEDGER_SPREAD", "no more than LEDGER_SHARDS");
   if (!env.TOKEN_SIGNING_KEY) throw new ConfigError("TOKEN_SIGNING_KEY", "a private JWK");
   if (!env.RESPONSE_SIGNING_KEY) throw new ConfigError("RESPONSE_SIGNING_KEY", "a private JWK");
-  // One key, one use (NIST SP 800-57 part 1 §5.2): what a resource server signs must never pass for what the issuer signs.
+  // One key has one use (NIST SP 800-57 part 1 §5.2): a resource server's signature must never pass for an
+  // issuer's signature.
   if (env.RESPONSE_SIGNING_KEY === env.TOKEN_SIGNING_KEY)
     throw new ConfigError("RESPONSE_SIGNING_KEY", "a key of its own");
   return {

@@ -9,16 +9,17 @@ export interface NamedSecrets extends Pick<AllowedPlaces, "secretHosts"> {
   readonly valueOf: (name: string) => unknown;
 }
 
-/** A secret that the platform can be asked for again while the worker runs, as a Secrets Store binding is. */
+/** A secret that the worker can read again while it runs, for example through a Secrets Store binding. */
 export interface StoredSecret {
   readonly name: string;
-  /** Throws when it is not there. */
+  /** Throws when the secret does not exist. */
   read(): Promise<Secret>;
 }
 
 /**
- * The secret that a registry entry names. Throws, naming it, when the deployment lacks it, when it may not be used for one of these addresses
- * (SECRET_HOSTS), and when it is one of the gateway's own: the entry would have it sent to somebody.
+ * The secret that a registry entry names. Throws an error with its name in three cases: the deployment does
+ * not have it, SECRET_HOSTS does not allow it for one of these addresses, or it is one of the gateway's own
+ * secrets (the entry would make the gateway send it to a server).
  */
 export function namedSecret(
   name: string,
@@ -33,7 +34,7 @@ export function namedSecret(
   return { name, read: async () => secretOf(name, await value.get(), expected) };
 }
 
-/** The value now, wherever it is. */
+/** The secret's present value, from memory or from its store. */
 export const currentValue = async (secret: Secret | StoredSecret): Promise<Secret> =>
   secret instanceof Secret ? secret : await secret.read();
 

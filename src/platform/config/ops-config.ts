@@ -5,16 +5,16 @@ import { httpsOrigin, key32 } from "./gateway-config.ts";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 import { readShardCount } from "#platform/ledger/config";
 
-/** The configuration of the operators' door, read once per isolate. */
+/** The configuration of the operators' worker, read once in each isolate. */
 export interface OpsConfig {
   /** `https://host[:port]` without a trailing slash: the audience of operators' tokens. */
   readonly url: string;
   readonly ledgerShards: number;
-  /** `host` or `host:port`: the only places that may be asked for an issuer's keys. */
+  /** `host` or `host:port`: only these servers may be asked for an issuer's keys. */
   readonly identityHosts: ReadonlySet<string>;
-  /** 32 bytes, the same in every place. */
+  /** 32 bytes, equal in every location. */
   readonly dpopNonceKey: Secret<Uint8Array<ArrayBuffer>>;
-  /** All that the worker has, as its record tells it. */
+  /** The worker's full configuration, as its record describes it. */
   readonly described: () => Configuration;
 }
 
@@ -33,7 +33,7 @@ const tellings = {
   VERSION: "plain",
 } as const satisfies VariableForms & Record<keyof OpsVariables, unknown>;
 
-/** Throws an error that names the key that is wrong, never its value. */
+/** Throws an error that names the wrong key, never its value. */
 export function opsConfig(env: OpsVariables): OpsConfig {
   return {
     url: httpsOrigin("OPS_URL", env.OPS_URL),

@@ -3,10 +3,13 @@ import { chooseLog } from "#ledger/shard-choice";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { alive, takesRecords } from "./readiness.ts";
 
-// No certificate has it: the roll is read, and nobody is found.
+// No certificate has this thumbprint: the list of operators is read, and no operator is found.
 const nobody = "A".repeat(43);
 
-/** Asks what the operators' door depends on for a sign of life: `control` with its registry, and a log. Never throws: a fault is `false`. */
+/**
+ * Asks the dependencies of the operators' worker for a sign of life: `control` with its registry, and a log.
+ * Never throws: a fault is `false`.
+ */
 export async function opsReadiness(
   roll: { find(x5t: string): Promise<unknown> },
   shards: DurableObjectNamespace<LedgerShard>,

@@ -15,13 +15,13 @@ export async function readiness(
   return { registry: registryAnswers, ledger: ledgerAnswers };
 }
 
-/** Resolves when a log could take a record now; a log that is only late with its copy can. */
+/** Resolves when a log could take a record now. A log that is only late with its copy can. */
 export async function takesRecords(shards: DurableObjectNamespace<LedgerShard>, log: string): Promise<void> {
   const { health } = await shards.getByName(log).status();
   if (health === "refusing") throw new Error("ledger: takes no records");
 }
 
-/** Whether a sign of life came in time. Never throws. */
+/** True when a sign of life came in time. Never throws. */
 export async function alive(sign: Promise<unknown>): Promise<boolean> {
   const answered = sign.then(
     () => true,

@@ -20,12 +20,12 @@ import { signingKey } from "./signing-key.ts";
 interface AnswerSignerOptions {
   /** A private JWK in JSON, P-256 or Ed25519. */
   readonly key: Secret;
-  /** Published beside its public half, so that the key can be changed without a gap. */
+  /** Published with its public half, so that the key can be changed without a gap. */
   readonly others: readonly PublicJwk[];
   readonly clock: Clock;
 }
 
-/** Signs answers by RFC 9421. Throws when it cannot: an answer that has to be signed never leaves without. */
+/** Signs answers by RFC 9421. Throws when it cannot: an answer that must be signed never leaves unsigned. */
 export function answerSigner({ key, others, clock }: AnswerSignerOptions): AnswerSigner {
   const signer = signingKey(key);
   return {
@@ -58,14 +58,14 @@ export function answerSigner({ key, others, clock }: AnswerSignerOptions): Answe
   };
 }
 
-/** RFC 9530 §2, over the parts one after another: no copy of a long answer is made. */
+/** RFC 9530 §2, over the parts in order: a long answer is not copied. */
 function contentDigest(parts: readonly Uint8Array[]): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
   return `sha-256=:${hash.digest("base64")}:`;
 }
 
-/** RFC 9421 §2: the component as `Signature-Input` names it. */
+/** RFC 9421 §2: the component's identifier in `Signature-Input`. */
 function identifier({ name, req, key }: AnswerPart): Item {
   const parameters = new Map<string, BareItem>();
   if (req) parameters.set("req", true);
@@ -73,7 +73,10 @@ function identifier({ name, req, key }: AnswerPart): Item {
   return [name, parameters];
 }
 
-/** The request's own signature and what it covers; undefined when there is none that can be read, which the answer then says. */
+/**
+ * The request's own signature and its components; undefined when there is no readable signature, and then
+ * the answer says so.
+ */
 function askedSignature(request: AnsweredRequest): AnsweredSignature | undefined {
   const chosen = chooseSignature(request.headers);
   if (!chosen.ok) return undefined;

@@ -4,7 +4,10 @@ import type { AssertionVerifier, KeySets } from "#identity/ports";
 import { err, ok } from "#kernel/result";
 import { proveByHolder } from "./prove-by-holder.ts";
 
-/** Proves `private_key_jwt` assertions (RFC 7523, OpenID Connect Core §9) by the client's registered keys and its profile. */
+/**
+ * Proves `private_key_jwt` assertions (RFC 7523, OpenID Connect Core §9) by the client's registered keys and
+ * its profile.
+ */
 export function assertionVerifier(
   server: { readonly issuer: string; readonly tokenEndpoint: string },
   keySets: KeySets,

@@ -8,17 +8,17 @@ import {
 import { requestTag, type RequestSignatureRefusal } from "#identity/request-signature";
 import { err, ok, type Result } from "#kernel/result";
 
-/** A request's signature as its two fields have it. */
+/** A request's signature, from its two header fields. */
 export interface ChosenSignature {
   readonly label: string;
   readonly input: InnerList;
   readonly parts: readonly string[];
   readonly signature: Uint8Array<ArrayBuffer>;
-  /** The same as its member of `Signature` is written by RFC 9651. */
+  /** The signature as its member of `Signature` is written by RFC 9651. */
   readonly member: string;
 }
 
-/** The one signature with the tag. Others, of whoever stands between, are not looked at. */
+/** The only signature with the tag. Signatures by intermediaries are ignored. */
 export function chooseSignature(
   headers: Pick<Headers, "get">,
 ): Result<ChosenSignature, RequestSignatureRefusal> {
@@ -36,7 +36,7 @@ export function chooseSignature(
   const parts: string[] = [];
   for (const [part, parameters] of input[0]) {
     if (typeof part !== "string") return err({ reason: "request_signature_malformed" });
-    // `sf`, `key`, `bs`, `req`, `tr`, `name`: other values under one name (RFC 9421 §2.1, §2.2.8).
+    // `sf`, `key`, `bs`, `req`, `tr`, `name`: they give a name a different value (RFC 9421 §2.1, §2.2.8).
     if (parameters.size > 0)
       return err({ reason: "request_signature_component_unknown", part: part.slice(0, 64) });
     parts.push(part);
@@ -54,6 +54,6 @@ function dictionaryOf(field: string | null): Dictionary | undefined {
   try {
     return parseDictionary(field ?? "");
   } catch {
-    return undefined; // no dictionary: an answer
+    return undefined; // not a dictionary: an answer
   }
 }

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { epochSeconds, type Instant } from "#kernel/clock";
 import type { Secret } from "#kernel/secret";
 
-// FAPI 2.0 §5.3.3.1: the shortest that clocks and networks let through.
+// FAPI 2.0 §5.3.3.1: the shortest life that clocks and networks allow.
 const lifetimeSeconds = 60;
 
 const common = { kid: z.string().min(1).max(256).optional(), d: z.string().min(1) };
@@ -27,7 +27,10 @@ const privateJwk = z.discriminatedUnion("kty", [
 
 export interface AssertionContent {
   readonly clientId: string;
-  /** One string, the issuer or the token endpoint, as the other side wants it: an assertion for several could be used at each of them (FAPI 2.0 §5.3.3.1). */
+  /**
+   * One string, the issuer or the token endpoint, as the server requires: an assertion with several
+   * audiences could be used at each of them (FAPI 2.0 §5.3.3.1).
+   */
   readonly audience: string;
   /** A private JWK in JSON. */
   readonly key: Secret;
@@ -35,10 +38,10 @@ export interface AssertionContent {
 }
 
 /**
- * What the gateway proves itself with as a client of somebody else's (RFC 7523 §2.2, SMART Backend Services): good for a minute, once.
- * ES256, ES384 or EdDSA by the key's curve; an RSA key's `alg` is PS256 or RS384. Throws without showing any of it for what is no key.
- *
- * @returns the parameters of the request that say it.
+ * Signs the assertion that authenticates the gateway as a client of an external server (RFC 7523 §2.2, SMART
+ * Backend Services). It is good for a minute, once. The curve of the key gives ES256, ES384 or EdDSA; an RSA
+ * key's `alg` is PS256 or RS384. Throws for an invalid key without showing any of it.
+ * @returns the request parameters that contain the assertion.
  */
 export async function signAssertion({
   clientId,
@@ -72,7 +75,7 @@ function parse(key: Secret) {
   } catch {
     throw new Error(
       "a key for client assertions is not a private JWK of kty EC (P-256, P-384), OKP (Ed25519) or RSA",
-    ); // a cause would quote it
+    ); // a cause would quote the key
   }
 }
 

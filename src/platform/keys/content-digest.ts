@@ -1,12 +1,15 @@
 import { parseDictionary, type Dictionary } from "structured-headers";
 
-/** RFC 9530 §5: those that are not deprecated. */
+/** RFC 9530 §5: the algorithms that are not deprecated. */
 const algorithms = [
   ["sha-256", "SHA-256"],
   ["sha-512", "SHA-512"],
 ] as const;
 
-/** Whether `Content-Digest` (RFC 9530 §2) has a hash that counts, and all that it has are of these bytes. Others say nothing. */
+/**
+ * True when `Content-Digest` (RFC 9530 §2) has a hash by one of these algorithms, and all such hashes are of
+ * these bytes. Further algorithms are ignored.
+ */
 export async function isDigestOf(field: string, body: Uint8Array): Promise<boolean> {
   let digests: Dictionary;
   try {

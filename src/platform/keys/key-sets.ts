@@ -6,13 +6,20 @@ import { serverPatienceMilliseconds, type AskServer } from "#platform/ask-server
 import { FetchedCopies, type Fetched, type FetchingPlace } from "#platform/fetched-copies";
 import { isPublicKey } from "./public-key.ts";
 
-// A key that its owner has taken back is believed for five minutes more, and for an hour while the owner's server is down.
+// A key that its owner has withdrawn is used for five more minutes, and for an hour while the owner's server
+// is down.
 const freshMilliseconds = 300_000;
 const hardMilliseconds = 3_600_000;
-/** RFC 8725 says nothing of it: half a minute is how long a new key may be unknown, and what an unknown `kid` can cost its owner. */
+/**
+ * RFC 8725 gives no number. Half a minute is how long a new key may be unknown, and bounds the cost of an
+ * unknown `kid` for the owner.
+ */
 const intervalMilliseconds = 30_000;
 
-/** Key sets (RFC 7517 §5) out of their owners' own addresses, held to what a registry file may say inline. */
+/**
+ * Key sets (RFC 7517 §5) from their owners' own addresses. The rules are those for key sets inside a
+ * registry file.
+ */
 export function keySets(ask: AskServer, place: FetchingPlace): KeySets {
   const options = { ...place, intervalMilliseconds, patienceMilliseconds: serverPatienceMilliseconds };
   const keys = new FetchedCopies<readonly PublicJwk[]>(options);
@@ -27,7 +34,10 @@ export function keySets(ask: AskServer, place: FetchingPlace): KeySets {
     if (read === undefined) throw new Error("an issuer's metadata are none");
     return aged(read, at);
   };
-  /** RFC 8414 §3.3: metadata of another issuer lead nowhere, or whoever publishes at one path would speak for all of a host. */
+  /**
+   * RFC 8414 §3.3: metadata of a different issuer lead nowhere. Otherwise the publisher of a single path
+   * would speak for a whole host.
+   */
   const addressOf = async (uri: string, iss: string | undefined): Promise<string> => {
     if (!isMetadataAddress(uri)) return uri;
     const { issuer, jwksUri } = await metadata.get(uri, (at) => loadMetadata(uri, at));
@@ -46,10 +56,11 @@ export function keySets(ask: AskServer, place: FetchingPlace): KeySets {
   return { at: (uri, iss) => fetched(uri, iss, false), anew: (uri, iss) => fetched(uri, iss, true) };
 }
 
-/** All of it or nothing, as at load: a set with a private or a broken key in it is none. */
+/** Reads a whole key set or nothing, as at load: a set with a private or a broken key is invalid. */
 async function readKeys(document: unknown): Promise<readonly PublicJwk[]> {
   const read = publicJwks.safeParse(document);
-  if (!read.success) throw new Error("a key set that was fetched is none"); // zod's words would name its members
+  // zod's message would name its members
+  if (!read.success) throw new Error("a key set that was fetched is none");
   for (const key of read.data.keys)
     if (!(await isPublicKey(key))) throw new Error("a key set that was fetched has a key that is none");
   return read.data.keys;

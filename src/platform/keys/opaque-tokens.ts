@@ -20,26 +20,27 @@ export interface OpaqueTokenPorts {
   readonly namesOf?: (base: string) => readonly string[];
 }
 
-/** What an issuer said of a token, by RFC 7662 §2.2. Plain data, not yet judged. */
+/** An issuer's answer about a token, by RFC 7662 §2.2. Plain data, not yet judged. */
 type Said = Readonly<Record<string, unknown>>;
 
 const charactersMax = 4_096;
-// P4: a token that its issuer has ended is refused within ten seconds.
+// P4: a token that its issuer has revoked is refused within ten seconds.
 const believedMilliseconds = 10_000;
 const answersMax = 1_000;
-// Of one certificate in an isolate: made-up tokens must not become a flood at the issuer.
+// For one certificate in an isolate: made-up tokens must not become a flood at the issuer.
 const questionsPerSecondMax = 100;
 
 /**
- * Proves tokens that are no JWT by asking their issuer (RFC 7662), and leaves JWTs to `jwts`. Nothing in such a token says whose it is, and
- * it is shown to nobody but its issuer: only to the one with introspection whose client has registered the certificate that it comes with.
- * Throws when that issuer cannot be asked.
+ * Proves tokens that are not JWTs by asking their issuer (RFC 7662), and leaves JWTs to `jwts`. Such a token
+ * does not name its issuer, and no other server may see it. So it is shown only to the issuer with
+ * introspection whose client has registered the certificate that comes with the token. Throws when that
+ * issuer cannot be asked.
  */
 export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): TokenVerifier {
   const answers = new Map<string, { readonly said: Said; readonly until: Instant }>(); // oldest first
   const questions = new Map<string, { readonly second: number; count: number }>();
 
-  /** Throws when a certificate asks for more than its share. */
+  /** Throws when a certificate asks more often than its share. */
   const count = ({ x5t }: Certificate, at: Instant) => {
     const second = Math.floor(at / 1_000);
     const known = questions.get(x5t);
@@ -70,7 +71,8 @@ export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): 
   return {
     async verify(token, expected) {
       const text = token.reveal();
-      if (text.split(".").length === 3) return jwts.verify(token, expected); // a broken one too: it is no other issuer's business
+      // also a broken JWT: no issuer may see it
+      if (text.split(".").length === 3) return jwts.verify(token, expected);
       const { certificate, audience: base, at } = expected;
       if (certificate === undefined || text.length > charactersMax) return err({ reason: "jws_malformed" });
       const found = await issuerOf(certificate, ports);
@@ -119,7 +121,7 @@ async function introspect(
   const secret = await currentValue(named);
   let authorization: string | undefined;
   switch (credentials.kind) {
-    case "client_secret_basic": // RFC 6749 §2.3.1: each part in the form's own encoding first
+    case "client_secret_basic": // RFC 6749 §2.3.1: each part is form-encoded first
       authorization = `Basic ${Buffer.from(`${encoded(clientId)}:${encoded(secret.reveal())}`).toString("base64")}`;
       break;
     case "private_key_jwt": {
@@ -143,21 +145,25 @@ interface Judging {
   readonly at: Instant;
 }
 
-/** An active token is held to all that a JWT of this issuer is. The answer came from it alone, so it may leave its own name out, and a token's. */
+/**
+ * An active token must pass all checks for a JWT of this issuer. The answer came from the issuer itself, so
+ * it may omit the issuer's name and the token's name.
+ */
 function judge(
   said: Said,
   { text, hash, issuer, bases, at }: Judging,
 ): Result<ProvenToken, AccessTokenRefusal> {
   if (said["active"] !== true) return err({ reason: "token_inactive" }); // the text "true" is not true
   const { token_type: type } = said;
-  // RFC 7662 §2.1: the hint binds nobody. What is asked about may be a refresh token.
+  // RFC 7662 §2.1: the hint is not binding. The text may be a refresh token.
   if (type !== undefined && !(typeof type === "string" && /^(?:bearer|dpop)$/iu.test(type)))
     return err({ reason: "token_type_invalid" });
-  // Some issuers give the token itself as its name, and names are recorded.
+  // Some issuers use the token itself as its name, and names are recorded.
   const jti = said["jti"] === undefined || said["jti"] === text ? hash : said["jti"];
   const token = readExternalToken({ iss: issuer.iss, ...said, jti }, issuer, { bases, at });
   if (!token.ok) return token;
-  // RFC 9449 §5: a DPoP token is bound to a key. Without the key it would be good for whoever has it, under another scheme.
+  // RFC 9449 §5: a DPoP token is bound to a key. Without the key, anyone who has the token could use it
+  // under a different scheme.
   const isDpop = typeof type === "string" && type.toLowerCase() === "dpop";
   if (isDpop && token.value.binding.kind !== "key") return err({ reason: "token_type_invalid" });
   return ok({ ...token.value, keyId: undefined });

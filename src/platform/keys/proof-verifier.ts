@@ -14,7 +14,10 @@ import { err, ok } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import { proveSignature } from "./verify-signature.ts";
 
-/** Proves DPoP proofs (RFC 9449 §4.3) with nonces of its own. `nonceKey`: 32 random bytes, the same in every place. */
+/**
+ * Proves DPoP proofs (RFC 9449 §4.3) with its own nonces. `nonceKey`: 32 random bytes, equal in every
+ * location.
+ */
 export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
   const mac: Mac = (text) => createHmac("sha256", nonceKey.reveal()).update(text).digest("base64url");
   return {
@@ -22,16 +25,16 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
     async verify(proof, expected) {
       if (proof === undefined) return err({ reason: "proof_missing" });
       const text = proof.reveal();
-      const jws = readCompactJws(text); // two headers arrive joined by a comma, which no JWS holds
+      const jws = readCompactJws(text); // two headers arrive joined by a comma, which no JWS contains
       if (!jws.ok) return err({ reason: "proof_malformed" });
       const key = readProofKey(jws.value.header);
       if (!key.ok) return key;
 
-      // Before the signature: whoever has no token of a key makes nobody verify with it.
+      // Checked before the signature: a caller without a token for a key causes no verification.
       const jkt = await thumbprint(key.value);
       if (expected.token !== undefined && !equalInConstantTime(jkt, expected.token.jkt))
         return err({ reason: "proof_key_mismatch" });
-      // The key in the header is the only one; a `kid` beside it chooses nothing.
+      // The header's key is the only key; a `kid` next to it chooses nothing.
       const signed = await proveSignature(
         text,
         { ...jws.value.header, kid: undefined },
@@ -52,11 +55,13 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
   };
 }
 
-/** The same finding about a proof has a name of its own: what a caller is told depends on whether token or proof failed. */
+/**
+ * A proof's findings have their own names: the caller's answer depends on which of token and proof failed.
+ */
 const signatureReasons = {
   jws_malformed: "proof_malformed",
   algorithm_not_allowed: "proof_algorithm_not_allowed",
   critical_header_not_supported: "proof_critical_header_not_supported",
-  key_unknown: "proof_key_unusable", // of another type than the algorithm
+  key_unknown: "proof_key_unusable", // the key's type does not fit the algorithm
   signature_invalid: "proof_signature_invalid",
 } as const satisfies Record<string, ProofRefusal["reason"]>;

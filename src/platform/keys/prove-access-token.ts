@@ -7,7 +7,10 @@ import { err, type Result } from "#kernel/result";
 import { proveByHolder, type KeyHolder } from "./prove-by-holder.ts";
 import type { SignatureCheck } from "./verify-signature.ts";
 
-/** Proves that a JWS is an access token (RFC 9068 §2.1) of this holder, by which of its keys. Throws when keys have to be fetched and cannot be. */
+/**
+ * Proves that a JWS is an access token (RFC 9068 §2.1) signed with one of this owner's keys, and tells
+ * which. Throws when keys must be fetched and cannot be.
+ */
 export async function proveAccessToken(
   text: string,
   header: CompactJws["header"],

@@ -4,17 +4,20 @@ import type { KeySets } from "#identity/ports";
 import type { Result } from "#kernel/result";
 import { proveSignature, type SignatureCheck, type SignatureRefusal } from "./verify-signature.ts";
 
-/** Whose keys prove a signature: those that the registry has, or those at an address that it has. */
+/**
+ * The owner of the keys that prove a signature: the keys in the registry, or the keys at a registered
+ * address.
+ */
 export interface KeyHolder {
   readonly keys: readonly PublicJwk[];
   readonly jwksUri?: string | undefined;
-  /** Of an issuer: whose metadata these must be, if that address is of metadata. */
+  /** For an issuer: the metadata must name this issuer, if the address is of metadata. */
   readonly iss?: string | undefined;
 }
 
 /**
- * Proves a JWS by its holder's keys. A key that is not among those fetched may be a new one: they are asked for anew, once per interval
- * whoever asks. Throws when keys have to be fetched and cannot be.
+ * Proves a JWS by its owner's keys. A key that is missing from the fetched keys may be new: they are fetched
+ * again, once in each interval for all callers. Throws when keys must be fetched and cannot be.
  */
 export async function proveByHolder(
   text: string,
@@ -27,7 +30,7 @@ export async function proveByHolder(
   if (jwksUri === undefined) return proveSignature(text, header, keys, algorithms, isSigned);
   const known = await keySets.at(jwksUri, iss);
   const proven = await proveSignature(text, header, known, algorithms, isSigned);
-  // Without a `kid`, a new key shows only by no known one having signed.
+  // Without a `kid`, a new key shows only because no known key made the signature.
   const isNew =
     !proven.ok &&
     (proven.error.reason === "key_unknown" ||

@@ -2,9 +2,13 @@ import { importJWK, type CryptoKey } from "jose";
 import type { Algorithm, PublicJwk } from "#identity/jose/jwk";
 
 const importedMax = 1_024;
-const importedKeys = new Map<string, CryptoKey>(); // settled keys only: a request never waits for another's import
+// settled keys only: a request never waits for another request's import
+const importedKeys = new Map<string, CryptoKey>();
 
-/** A key's import costs a fifth of a verification, so each is imported once in an isolate's life. Throws for a key that is none. */
+/**
+ * The import of a key costs a fifth of a verification, so each key is imported once in an isolate's life.
+ * Throws for an invalid key.
+ */
 export async function importPublicKey(key: PublicJwk, algorithm: Algorithm): Promise<CryptoKey> {
   const name = publicKeyName(key, algorithm);
   const known = importedKeys.get(name);
@@ -15,11 +19,11 @@ export async function importPublicKey(key: PublicJwk, algorithm: Algorithm): Pro
   return made;
 }
 
-/** One text for each key and way to use it, whatever the key is called. */
+/** A text for each key and algorithm, independent of the key's name. */
 export const publicKeyName = (key: PublicJwk, algorithm: Algorithm): string =>
   `${algorithm} ${JSON.stringify(materialOf(key))}`;
 
-/** Whether the numbers are a key at all: a point may lie off its curve. */
+/** True when the numbers form a valid key: a point may lie off its curve. */
 export async function isPublicKey(key: PublicJwk): Promise<boolean> {
   try {
     await importPublicKey(
@@ -32,7 +36,7 @@ export async function isPublicKey(key: PublicJwk): Promise<boolean> {
   }
 }
 
-/** The numbers alone: what a key says about its use was weighed before. */
+/** The numbers alone: the key's stated use was checked before. */
 function materialOf(key: PublicJwk) {
   if (key.kty === "RSA") return { kty: key.kty, n: key.n, e: key.e };
   if (key.kty === "EC") return { kty: key.kty, crv: key.crv, x: key.x, y: key.y };

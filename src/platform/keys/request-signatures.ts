@@ -14,7 +14,10 @@ import { chooseSignature } from "./chosen-signature.ts";
 import { isDigestOf } from "./content-digest.ts";
 import { signedBytes } from "./signed-bytes.ts";
 
-/** Proves request signatures by the client's own keys. Fields are read by RFC 9651, the base is built and judged by `identity`. */
+/**
+ * Proves request signatures by the client's own keys. Fields are read by RFC 9651; `identity` builds and
+ * judges the base.
+ */
 export function requestSignatures(keySets: KeySets): RequestSignatures {
   return {
     async verify(request, signer, at) {
@@ -35,7 +38,7 @@ export function requestSignatures(keySets: KeySets): RequestSignatures {
       const { kid, alg } = read.value;
       const candidates = await keysOf(signer, kid, keySets);
       if (candidates.length === 0) return err({ reason: "request_signature_key_unknown" });
-      // RFC 9421 §3.2: the key decides. What the signature calls its algorithm may agree with that, and choose nothing.
+      // RFC 9421 §3.2: the key decides. The signature's `alg` may agree with the key, but chooses nothing.
       const able = candidates.flatMap((key) => {
         const its = requestAlgorithm(key);
         return its === undefined || (alg !== undefined && alg !== its.name)
@@ -51,7 +54,7 @@ export function requestSignatures(keySets: KeySets): RequestSignatures {
   };
 }
 
-/** By name; one that is not among those fetched may be new. */
+/** Keys by name; a name that is missing from the fetched keys may be new. */
 async function keysOf(
   { keys, jwksUri }: RequestSigner,
   kid: string,

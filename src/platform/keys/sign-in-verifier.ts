@@ -6,10 +6,9 @@ import { err, ok } from "#kernel/result";
 import { proveAccessToken } from "./prove-access-token.ts";
 
 /**
- * Proves operators' access tokens by the keys of the registry's external issuers, as the gateway does with those of clients. None of the
- * built-in issuer: nobody signs in there.
- *
- * @param audience the operators' door, by its configured name: a token for a FHIR base opens nothing here.
+ * Proves operators' access tokens by the keys of the registry's external issuers, as the gateway does for
+ * clients' tokens. Tokens of the built-in issuer are refused: no person signs in there.
+ * @param audience the operators' worker, by its configured name: a token for a FHIR base is refused here.
  */
 export function signInVerifier({
   audience,

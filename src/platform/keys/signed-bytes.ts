@@ -4,7 +4,9 @@ import { importPublicKey } from "./public-key.ts";
 
 type RequestAlgorithm = NonNullable<ReturnType<typeof requestAlgorithm>>["algorithm"];
 
-/** Whether a key made a signature over bytes as they are: no JWS around them (RFC 9421 §3.3.7). */
+/**
+ * True when a key made a signature over the bytes themselves, without a JWS around them (RFC 9421 §3.3.7).
+ */
 export async function signedBytes(
   bytes: Uint8Array<ArrayBuffer>,
   signature: Uint8Array<ArrayBuffer>,
@@ -19,7 +21,7 @@ export async function signedBytes(
       bytes,
     );
   } catch {
-    return false; // a key that is none (a point off its curve): nothing was proven
+    return false; // an invalid key (a point off its curve): nothing was proven
   }
 }
 

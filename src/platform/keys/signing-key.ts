@@ -3,7 +3,7 @@ import * as z from "zod";
 import { publicJwk, type PublicJwk } from "#identity/jose/jwk";
 import type { Secret } from "#kernel/secret";
 
-/** A key that signs, and what others need to check its signatures. */
+/** A signing key, and the public facts for checking its signatures. */
 export interface SigningKey {
   readonly algorithm: "ES256" | "EdDSA";
   readonly kid: string;
@@ -12,7 +12,7 @@ export interface SigningKey {
 }
 
 const common = {
-  // Printable ASCII, as `keyid` of a signature has it (RFC 9421 §2.3, RFC 9651 §3.3.3).
+  // Printable ASCII, as required for `keyid` of a signature (RFC 9421 §2.3, RFC 9651 §3.3.3).
   kid: z
     .string()
     .regex(/^[\x20-\x7e]{1,256}$/u)
@@ -31,8 +31,8 @@ const privateJwk = z.discriminatedUnion("kty", [
 ]);
 
 /**
- * Reads a private JWK and imports it at most once per isolate. Throws without showing any of it when it is not one.
- * `kid`: the key's own, else its thumbprint (RFC 7638).
+ * Reads a private JWK and imports it at most once in each isolate. Throws for an invalid JWK without showing
+ * any of it. `kid`: the key's own, or its thumbprint (RFC 7638).
  */
 export function signingKey(text: Secret): () => Promise<SigningKey> {
   const { kid, d, ...shown } = parse(text);
@@ -57,6 +57,7 @@ function parse(text: Secret): z.infer<typeof privateJwk> {
   try {
     return privateJwk.parse(JSON.parse(text.reveal()));
   } catch {
-    throw new Error("a signing key is not a private JWK of kty EC (P-256) or OKP (Ed25519)"); // a cause would quote the key
+    // a cause would quote the key
+    throw new Error("a signing key is not a private JWK of kty EC (P-256) or OKP (Ed25519)");
   }
 }

@@ -12,11 +12,17 @@ const lifetimeSeconds = 300;
 interface TokenIssuerOptions {
   readonly issuer: string;
   readonly key: Secret;
-  /** Keys that signed until lately, or will sign soon: published and believed beside the one that signs, so that it can be changed without a gap. */
+  /**
+   * Keys that signed until lately, or will sign soon. They are published and accepted together with the
+   * signing key, so that it can be changed without a gap.
+   */
   readonly others?: readonly PublicJwk[];
 }
 
-/** Signs RFC 9068 access tokens bound to a certificate (RFC 8705 §3) or a key (RFC 9449 §6). `key`: a private JWK in JSON, P-256 or Ed25519. */
+/**
+ * Signs RFC 9068 access tokens bound to a certificate (RFC 8705 §3) or a key (RFC 9449 §6). `key`: a private
+ * JWK in JSON, P-256 or Ed25519.
+ */
 export function tokenIssuer({ issuer, key, others = [] }: TokenIssuerOptions): TokenIssuer {
   const signer = signingKey(key);
   return {
@@ -42,7 +48,8 @@ export function tokenIssuer({ issuer, key, others = [] }: TokenIssuerOptions): T
     },
     async publicKeys() {
       const { publicJwk } = await signer();
-      // One name, one key: a public half under the name of the key that signs is that key, or a mistake that must not be believed.
+      // One name stands for one key: a public half under the signing key's name is that key, or a mistake
+      // that must not be accepted.
       return [publicJwk, ...others.filter(({ kid }) => kid !== publicJwk.kid)];
     },
   };

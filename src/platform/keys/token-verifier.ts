@@ -17,10 +17,10 @@ import { provenSignatures } from "./proven-signatures.ts";
 import { isSignedBy } from "./verify-signature.ts";
 
 /**
- * Proves tokens of the built-in issuer and of the registry's external ones. The still unproven `iss`, an exact string, chooses whose
- * keys, algorithms and audience count, and no other's are tried: a key proves tokens of its own issuer only (RFC 8725 §3.8).
- *
- * @param issuer the built-in issuer's exact name, for which no entry of `issuers` may speak.
+ * Proves tokens of the built-in issuer and of the registry's external issuers. The still unproven `iss`, an
+ * exact string, chooses the issuer. Only that issuer's keys, algorithms and audience are tried: a key proves
+ * tokens of its own issuer only (RFC 8725 §3.8).
+ * @param issuer the built-in issuer's exact name; no entry of `issuers` may use it.
  */
 export function tokenVerifier({
   issuer,
@@ -66,7 +66,10 @@ export function tokenVerifier({
   };
 }
 
-/** Without a `kid` in its header a token may be proven by any key: it counts as signed with the one that did. */
+/**
+ * A token without a `kid` in its header may be proven by any key. It counts as signed with the key that
+ * proved it.
+ */
 function signed(
   token: Result<AccessToken, AccessTokenRefusal>,
   { kid }: PublicJwk,

@@ -15,8 +15,9 @@ export type SignatureRefusal =
     };
 
 /**
- * Proves a JWS, whose canonical text has this header, by one of these keys and no other: `jku`, `jwk`, `x5u` and `x5c` are never
- * looked at. Keys of one `kid` are told apart by type and algorithm (FAPI 2.0 §5.4.3); a header without `kid` may be any of them.
+ * Proves a JWS, whose canonical text has this header, by one of the given keys. The header's `jku`, `jwk`,
+ * `x5u` and `x5c` are never used. Keys with the same `kid` are distinguished by type and algorithm (FAPI 2.0
+ * §5.4.3); a header without `kid` may mean any of them.
  */
 export async function proveSignature(
   text: string,
@@ -27,7 +28,8 @@ export async function proveSignature(
 ): Promise<Result<PublicJwk, SignatureRefusal>> {
   const algorithm = algorithms.find((allowed) => allowed === alg);
   if (algorithm === undefined) return err({ reason: "algorithm_not_allowed" });
-  if (crit !== undefined) return err({ reason: "critical_header_not_supported" }); // RFC 7515 §4.1.11: no extension is understood here
+  // RFC 7515 §4.1.11: no extension is understood here
+  if (crit !== undefined) return err({ reason: "critical_header_not_supported" });
 
   const candidates = keys.filter((key) => fits(key, algorithm) && (kid === undefined || key.kid === kid));
   if (candidates.length === 0) return err({ reason: "key_unknown" });
@@ -37,7 +39,7 @@ export async function proveSignature(
   return err({ reason: "signature_invalid" });
 }
 
-/** Whether a JWS was signed with a key. Never throws. */
+/** Tells if a JWS was signed with a key. Never throws. */
 export type SignatureCheck = (text: string, key: PublicJwk, algorithm: Algorithm) => Promise<boolean>;
 
 export async function isSignedBy(text: string, key: PublicJwk, algorithm: Algorithm): Promise<boolean> {
@@ -45,6 +47,7 @@ export async function isSignedBy(text: string, key: PublicJwk, algorithm: Algori
     await compactVerify(text, await importPublicKey(key, algorithm), { algorithms: [algorithm] });
     return true;
   } catch {
-    return false; // a wrong signature, or a key that is none (a point off its curve): either way nothing was proven
+    // a wrong signature, or an invalid key (a point off its curve): either way nothing was proven
+    return false;
   }
 }

@@ -1,6 +1,8 @@
 import { instant, type Instant } from "#kernel/clock";
 
-/** One isolate's memory of how an origin did lately. Settled plain data: safe to share between requests. */
+/**
+ * An isolate's memory of an origin's recent failures. It is settled plain data, so requests can share it.
+ */
 export interface OriginHealth {
   readonly failuresInARow: number;
   readonly restingUntil: Instant;
@@ -9,9 +11,12 @@ export interface OriginHealth {
 export const healthy: OriginHealth = { failuresInARow: 0, restingUntil: instant(0) };
 
 const failuresMax = 5;
-const restMilliseconds = 5_000; // one probe per isolate each five seconds while it is down
+const restMilliseconds = 5_000; // one probe by each isolate every five seconds while it is down
 
-/** After five failures in a row an origin is left alone for five seconds; then each failure counts again at once. */
+/**
+ * After five failures in a row the breaker is open for five seconds. After that, a single failure opens it
+ * again at once.
+ */
 export function afterFailure(health: OriginHealth, at: Instant): OriginHealth {
   const failuresInARow = health.failuresInARow + 1;
   return {

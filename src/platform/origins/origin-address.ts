@@ -11,7 +11,10 @@ export interface OriginCredentials {
   readonly bearers: (stored: StoredSecret) => BearerSource;
 }
 
-/** Joins a registered origin with the secret that its entry names. Throws, naming the secret, when the deployment does not let it have that. */
+/**
+ * Joins a registered origin with the secret that its entry names. Throws an error with the secret's name
+ * when the deployment does not give that secret to the origin.
+ */
 export function originAddress(
   {
     url,

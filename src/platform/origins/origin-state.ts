@@ -1,6 +1,6 @@
 /**
- * How an origin stands, in words that say nothing of where it is. `named_otherwise`: its CapabilityStatement or a page of its links names a
- * base that its entry does not list. `unchecked`: not asked yet.
+ * The state of an origin, in words that do not show its address. `named_otherwise`: its CapabilityStatement
+ * or a page of its links names a base that its entry does not list. `unchecked`: not asked yet.
  */
 export type OriginState =
   | "ready"
@@ -27,7 +27,7 @@ const problems: ReadonlyMap<string, string> = new Map<OriginState, string>([
   ],
 ]);
 
-/** What is wrong with the origins of these names, a line each, by the `origins` of the gateway's `/readyz`. */
+/** The problems of the named origins, a line each, read from `origins` of the gateway's `/readyz`. */
 export function originProblems(readiness: unknown, names: Iterable<string>): readonly string[] {
   const origins: unknown =
     typeof readiness === "object" && readiness !== null ? Reflect.get(readiness, "origins") : undefined;

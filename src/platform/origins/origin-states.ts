@@ -11,25 +11,26 @@ import type { OriginState } from "./origin-state.ts";
 import { upstream } from "./upstream.ts";
 
 export interface OriginStatesPorts {
-  /** Every origin that is registered. Throws when the registry cannot be read. */
+  /** All registered origins. Throws when the registry cannot be read. */
   readonly list: () => Promise<readonly OriginEntry[]>;
   readonly credentials: OriginCredentials;
   readonly allowed: Pick<AllowedPlaces, "originHosts">;
   readonly clock: Clock;
-  /** Lets a question outlive the request that asked it. */
+  /** Lets a question run longer than the request that asked it. */
   readonly keepAlive: (work: Promise<unknown>) => void;
   readonly wait: (milliseconds: number) => Promise<unknown>;
 }
 
 const freshMilliseconds = 60_000;
 const patienceMilliseconds = 2_000;
-// Whoever asks for readiness is anybody: of a thousand origins a few are asked at a time.
+// Anyone may ask for readiness, so only a few of a thousand origins are asked at a time.
 const asksMax = 8;
-const bytesMax = 4_194_304; // CapabilityStatements of some servers have two megabytes
+const bytesMax = 4_194_304; // some servers' CapabilityStatements have two megabytes
 
 /**
- * The state of each origin, at most a minute old once it is known. The time of a question is claimed before it, so that a flood costs one a
- * minute; what comes too late is there for the next who ask.
+ * The state of each origin, at most a minute old once it is known. The time of a question is claimed before
+ * the question, so that a flood of requests causes only one question a minute. A late answer is used for the
+ * next requests.
  */
 export function originStates(ports: OriginStatesPorts): () => Promise<Readonly<Record<string, OriginState>>> {
   const known = new Map<string, { readonly claimed: Instant; readonly state: OriginState }>();
@@ -63,9 +64,9 @@ async function stateOf(
   if (!isAt(entry.url, allowed.originHosts)) return "host_not_allowed";
   const address = addressOf(entry, credentials);
   if (address === undefined) return "secret_not_available";
-  // With a health of its own: these questions open no breaker.
+  // These questions have their own health counts, so they open no circuit breaker.
   const origins = upstream({ find: () => Promise.resolve(address), hosts: allowed.originHosts, clock });
-  // Neither tells of a patient.
+  // Neither question returns data of a patient.
   for (const question of [
     { path: "metadata", query: "" },
     { path: "Organization", query: "_count=1" },
@@ -80,7 +81,8 @@ function addressOf(entry: OriginEntry, credentials: OriginCredentials) {
   try {
     return originAddress(entry, credentials);
   } catch {
-    return undefined; // the secret, or the kind of credentials: either is named in the log of the requests that need it
+    // the secret, or the kind of credentials; the log names it for each request that needs it
+    return undefined;
   }
 }
 
@@ -99,9 +101,10 @@ async function answered(
     }
     case "refused":
       if (answer.status === 401 || answer.status === 403) return "credentials_refused";
-      return answer.status >= 500 ? "unreachable" : "ready"; // it is there, and has no such list
+      return answer.status >= 500 ? "unreachable" : "ready"; // the server exists but has no such list
     case "absent":
-      return question.path === "metadata" ? "no_fhir_server" : "ready"; // R4 asks every server for one
+      // R4 requires a CapabilityStatement of every server
+      return question.path === "metadata" ? "no_fhir_server" : "ready";
     case undefined:
     case "circuit_open":
     case "unreachable":
@@ -116,7 +119,7 @@ async function boundedText(body: OriginBody): Promise<Uint8Array | undefined> {
   for await (const chunk of body) {
     if (!chunk.ok) return undefined;
     length += chunk.value.length;
-    if (length > bytesMax) return undefined; // leaving the loop hangs up
+    if (length > bytesMax) return undefined; // leaving the loop closes the connection
     chunks.push(chunk.value);
   }
   return joinBytes(chunks);

@@ -7,10 +7,12 @@ import { FetchedCopies, type Fetched, type FetchingPlace } from "#platform/fetch
 import { signAssertion } from "#platform/keys/client-assertion";
 import { currentValue, type StoredSecret } from "#platform/config/named-secret";
 
-/** Access tokens of one origin's token endpoint. Each throws when none can be had. */
+/** Access tokens from an origin's token endpoint. Each method throws when there is no token. */
 export interface BearerSource {
   current(): Promise<Secret>;
-  /** Another one than the current, which the origin did not take; the same one if it was asked for just now. */
+  /**
+   * A new token, after the origin refused the current token; the current token if it was fetched just now.
+   */
   anew(): Promise<Secret>;
 }
 
@@ -20,21 +22,22 @@ type KeyCredentials = Extract<OriginEntry["credentials"], { readonly kind: "priv
 export type OriginTokens = (credentials: KeyCredentials, key: Secret | StoredSecret) => BearerSource;
 
 const intervalMilliseconds = 5_000;
-// RFC 6749 §5.1 only recommends to say how long.
+// RFC 6749 §5.1 only recommends that the answer states a lifetime.
 const livesSeconds = 60;
 
 const answer = z.object({
   access_token: z
     .string()
     .max(8_192)
-    .regex(/^[A-Za-z0-9._~+/-]+=*$/u), // RFC 6750 §2.1: what a header can carry
+    .regex(/^[A-Za-z0-9._~+/-]+=*$/u), // RFC 6750 §2.1: the characters that a header can hold
   token_type: z.string().regex(/^bearer$/iu),
   expires_in: z.number().positive().max(86_400).default(livesSeconds),
 });
 
 /**
- * The gateway as a client of its origins (SMART Backend Services, RFC 7523 §2.2): one token in each isolate, another one in the last quarter
- * of its life, and none in its last tenth.
+ * The gateway as a client of its origins (SMART Backend Services, RFC 7523 §2.2). Each isolate has one
+ * token. It fetches a new token in the last quarter of the token's life and never uses a token in the last
+ * tenth.
  */
 export function originTokens(ask: AskServer, place: FetchingPlace): OriginTokens {
   const copies = new FetchedCopies<Secret>({
@@ -74,6 +77,7 @@ async function request(
   const proof = await signAssertion({ clientId, audience, key, at: clock() });
   const form = new URLSearchParams({ grant_type: "client_credentials", scope, ...proof });
   const read = answer.safeParse(await ask({ url: tokenEndpoint, accept: "application/json", form }));
-  if (!read.success) throw new Error("a token endpoint gave no bearer token"); // zod's words could quote it
+  // zod's message could quote it
+  if (!read.success) throw new Error("a token endpoint gave no bearer token");
   return read.data;
 }

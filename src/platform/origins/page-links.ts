@@ -3,16 +3,18 @@ import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 
-// Long enough to read a page and go on, short enough that a link found in a log is of no use.
+// Long enough to read a page and go on, but short enough to make a link in an old log useless.
 const lifeMilliseconds = 900_000;
 const version = 1;
 const [nonceBytes, tagBytes] = [12, 16];
-// How far into the origin's list a page begins grows with the rows that are hidden: a link must not be longer for it.
+// The place where a page begins in the origin's list grows with the number of hidden rows. The link's length
+// must not show that number.
 const hiddenStep = 1_024;
 
 /**
- * The links to further pages, sealed with AES-256-GCM: `base64url(version u8 | nonce[12] | ciphertext | tag)`, with whom the link is for as
- * additional data. Random nonces: 2^32 links for one key (NIST SP 800-38D §8.3), after which PAGING_KEY has to be another one.
+ * The links to further pages, sealed with AES-256-GCM: `base64url(version u8 | nonce[12] | ciphertext |
+ * tag)`. The additional data name the client and user that the link is for. Nonces are random: a key is good
+ * for 2^32 links (NIST SP 800-38D §8.3), then PAGING_KEY must be changed.
  */
 export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
   const importKey = () =>
@@ -31,7 +33,7 @@ export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
     },
     async open(text, binding, at) {
       const bytes = Buffer.from(text, "base64url");
-      // One spelling of a link: what decodes to the same bytes and reads otherwise was changed.
+      // A link has a single spelling: a text that decodes to the same bytes but differs was changed.
       const isOne =
         bytes.toString("base64url") === text &&
         bytes[0] === version &&
@@ -49,7 +51,10 @@ export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
   };
 }
 
-/** With white space behind it, which JSON does not mind: what its reader does not know, beyond `known` bytes, takes whole steps. */
+/**
+ * Adds white space, which JSON allows. The length of facts that the reader does not know, beyond `known`
+ * bytes, is rounded up to whole steps.
+ */
 function padded(text: string, known: number): Uint8Array {
   const unknown = utf8Length(text) - known;
   const steps = Math.max(1, Math.ceil(unknown / hiddenStep));
@@ -86,7 +91,7 @@ type Sealed = [
 ];
 
 function read(text: string) {
-  // Authenticated: this deployment wrote it, in this version.
+  // The text is authenticated: this deployment wrote it, in this version.
   const [question, posted, link, after, seen, expires] = JSON.parse(text) as Sealed;
   const place: PagePlace = { question, posted, link: link ?? undefined, after: after ?? undefined, seen };
   return { place, expires: instant(expires) };

@@ -1,8 +1,11 @@
-// Each piece is filled before it is given, however small the chunks that come: they would cost a turn each (workerd's are 4 KiB), and
-// pieces that hold few bytes of what they keep would cost memory.
+// Each piece is filled before it is given, even when the chunks that arrive are small. Each chunk (4 KiB in
+// workerd) would cost a turn of the event loop, and pieces that are mostly empty would cost memory.
 const pieceBytes = 16_384;
 
-/** A body in pieces of 16 KiB, the last one shorter; an empty one has none. Whoever stops reading hangs up. Throws when it breaks off. */
+/**
+ * A body in pieces of 16 KiB, the last piece shorter; an empty body has none. A reader that stops closes the
+ * connection. Throws when the body breaks off.
+ */
 export async function* piecesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   const reader = body.getReader({ mode: "byob" }) as FillingReader;
@@ -14,11 +17,12 @@ export async function* piecesOf(body: ReadableStream<Uint8Array> | null): AsyncG
       if (value !== undefined && value.length > 0) yield value;
     }
   } finally {
-    if (!isWhole) await reader.cancel().catch(() => undefined); // it may have failed already, which was said
+    // it may have failed already, and that fault was thrown
+    if (!isWhole) await reader.cancel().catch(() => undefined);
   }
 }
 
-/** With `min` (WHATWG Streams §4.5.3), which workerd and Node know and workers-types do not yet. */
+/** A read with `min` (WHATWG Streams §4.5.3). workerd and Node know it, workers-types do not yet. */
 interface FillingReader {
   read(
     view: Uint8Array,

@@ -7,10 +7,13 @@ import type { BearerSource } from "./origin-tokens.ts";
 const intervalMilliseconds = 5_000;
 const patienceMilliseconds = 2_000;
 const freshMilliseconds = 60_000;
-// While the store cannot be asked, what it said last is used for an hour.
+// While the store cannot be read, the last token is used for up to an hour.
 const goodMilliseconds = 3_600_000;
 
-/** Bearer tokens that stand in a Secrets Store: read again each minute, and when the origin takes the known one no more. */
+/**
+ * Bearer tokens in a Secrets Store. They are read again each minute, and when the origin refuses the known
+ * token.
+ */
 export function storedBearers(place: FetchingPlace): (stored: StoredSecret) => BearerSource {
   const copies = new FetchedCopies<Secret>({ ...place, intervalMilliseconds, patienceMilliseconds });
   const known = new Map<string, Secret>();
@@ -21,7 +24,8 @@ export function storedBearers(place: FetchingPlace): (stored: StoredSecret) => B
         async (at) => {
           const read = await stored.read();
           const before = known.get(stored.name);
-          // The same token is the same object: an origin that refused it is not asked again with it.
+          // An unchanged token is the same object: the origin is not asked again with a token that it
+          // refused.
           const value = before?.reveal() === read.reveal() ? before : read;
           known.set(stored.name, value);
           return {

@@ -20,30 +20,35 @@ import { piecesOf } from "./pieces.ts";
 
 /** A registered origin, ready to be called. */
 export interface OriginAddress {
-  /** Asked by its first name; it may name itself by any. */
+  /** Calls use the first name. The origin may name itself by any of them. */
   readonly base: FhirBase;
   readonly bearer: Secret | BearerSource | undefined;
-  /** It is told the certificate of whoever asks. */
+  /** The origin receives the certificate of the calling client. */
   readonly forwardClientCert: boolean;
   readonly traits: OriginTraits;
 }
 
 export interface UpstreamOptions {
   readonly find: (origin: string) => Promise<OriginAddress | undefined>;
-  /** `host` or `host:port` that may be called at all, by deployment configuration: a registry entry alone opens no way into the network. */
+  /**
+   * `host` or `host:port` that may be called, by deployment configuration: a registry entry alone opens no
+   * way into the network.
+   */
   readonly hosts: ReadonlySet<string>;
   readonly clock: Clock;
 }
 
-// Of one question, from asking to the last byte of the answer.
+// For one question, from the request to the last byte of the answer.
 const timeoutMilliseconds = 10_000;
 
-// What says that the server is not there. A 500 or 501 may be one request's own doing, and must not close the origin to everybody else.
+// These statuses say that the server is unavailable. A 500 or 501 may be one request's own doing, and must
+// not close the origin to all clients.
 const unavailable: ReadonlySet<number> = new Set([502, 503, 504]);
 
 /**
- * Asks the named origins. One retry when the connection failed before an answer began, since a read may be asked twice; a write is sent once
- * (again only with another token, when the origin said 401 to the one it came with).
+ * Calls the named origins. A read may be repeated, so it is tried once more when the connection failed
+ * before an answer began. A write is sent once (a second time only with a new token, after the origin
+ * answered 401 to the first).
  */
 export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
   const health = new Map<string, OriginHealth>();
@@ -57,7 +62,7 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
         answer.kind === "timed_out" ||
         (answer.kind === "refused" && unavailable.has(answer.status)),
     );
-  /** How to call the origin, unless it rests or there is none. */
+  /** The origin's address, unless its breaker is open or it does not exist. */
   const callable = async (origin: string, clientCert: string | undefined) => {
     const address = await find(origin);
     if (address === undefined) return undefined;
@@ -87,9 +92,10 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
       const asking = () =>
         withBearer(called.bearer, (bearer) => once({ ...caller, bearer }, question, onEnd));
       let answer = await asking();
-      // No second try for an origin that is failing anyway: retries would double its load at the worst time.
+      // No second try for an origin that is already failing: retries would double its load at the worst
+      // time.
       if (answer.kind === "unreachable" && known.failuresInARow === 0) answer = await asking();
-      // How an answer that began does is known at its end.
+      // An answer that began is judged at its end.
       if (answer.kind !== "answered") noteFailure(origin, answer);
       return answer;
     },
@@ -106,7 +112,10 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
   };
 }
 
-/** A token of the origin's token endpoint that it takes no more is asked for anew, once; without any, the origin cannot be asked. */
+/**
+ * Asks with a token of the origin's token endpoint. When the origin refuses the token, a new token is
+ * fetched once; without any token the origin cannot be asked.
+ */
 async function withBearer<Answer extends OriginAnswer | OriginWritten>(
   bearer: OriginAddress["bearer"],
   ask: (bearer: Secret | undefined) => Promise<Answer>,
@@ -133,7 +142,8 @@ async function once(
   onEnd: (failed: boolean) => void,
 ): Promise<OriginAnswer> {
   const { url, form } = addressOf(baseNames(caller.base), question);
-  // Strict: an origin must not leave out a search parameter that it does not know (FHIR R4 §3.1.1.4.4), for then it answers more.
+  // Strict: an origin must not ignore a search parameter that it does not know (FHIR R4 §3.1.1.4.4), because
+  // then it returns more rows.
   const headers: Record<string, string> = { prefer: "handling=strict" };
   if (form !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
   const sending = form === undefined ? { method: "GET" } : { method: "POST", body: form };
@@ -175,10 +185,11 @@ function otherwise({ status, headers }: Response): Extract<OriginAnswer, { kind:
   return { kind: "refused", status, retryAfterSeconds: retryAfter(headers.get("retry-after")) };
 }
 
-// A client waits no longer for an origin's word alone; and an origin that says nothing is asked again soon.
+// A client waits at most five minutes on an origin's word alone. An origin that gives no time is asked again
+// soon.
 const [retryMax, retryUsual] = [300, 10];
 
-/** RFC 9110 §10.2.3, in seconds: as a number, or as a date. */
+/** Reads RFC 9110 §10.2.3, a number of seconds or a date, as seconds. */
 function retryAfter(text: string | null): number {
   const said =
     text === null
@@ -189,7 +200,10 @@ function retryAfter(text: string | null): number {
   return Number.isNaN(said) ? retryUsual : Math.min(retryMax, Math.max(1, said));
 }
 
-/** Redirects are not followed: an origin could send the question, and its credential, anywhere. */
+/**
+ * Sends the request. Redirects are not followed: an origin could send the question, and its credential,
+ * anywhere.
+ */
 async function reached<Answer>(
   { hosts, bearer, clientCert }: Caller,
   url: URL,
@@ -203,7 +217,8 @@ async function reached<Answer>(
   if (!isAt(url.href, hosts)) throw new ConfigError("ORIGIN_HOSTS", "an origin's host");
   const headers = new Headers({ accept: "application/fhir+json", ...sending.headers });
   if (bearer !== undefined) headers.set("authorization", `Bearer ${bearer.reveal()}`);
-  if (clientCert !== undefined) headers.set("client-cert", clientCert); // RFC 9440 §2.2; none of the asker's own headers comes this far
+  // RFC 9440 §2.2; the client's own headers never come this far
+  if (clientCert !== undefined) headers.set("client-cert", clientCert);
   try {
     return await read(
       await fetch(url, {
@@ -219,8 +234,9 @@ async function reached<Answer>(
 }
 
 /**
- * An address below an origin's base. Throws for a path that a URL parser would fold or cut: what is asked is then not what was judged.
- * Each path is made of types, ids and names of operations, which hold neither dots alone nor any of `\\`, `%`, `?` and `#`.
+ * An address below an origin's base. Throws for a path that a URL parser would fold or cut, because the
+ * address would then differ from the judged address. Each path is made of types, ids and names of
+ * operations, which contain neither segments of dots nor any of `\\`, `%`, `?` and `#`.
  */
 function below(base: string, path: string, query = ""): URL {
   const isPlain = path.split("/").every((segment) => /^[\w$.-]+$/u.test(segment) && !/^\.+$/u.test(segment));
@@ -238,7 +254,10 @@ function addressOf(
   return { url: below(base, path, query), form: undefined };
 }
 
-/** What breaks in the middle is said as the last of the body, and counts against the origin. Whoever stops reading hangs up. */
+/**
+ * A body that breaks off yields its fault as the last item, and the fault counts against the origin. A
+ * reader that stops closes the connection.
+ */
 async function* bodyOf({ body }: Response, onEnd: (failed: boolean) => void): OriginBody {
   try {
     for await (const piece of piecesOf(body)) yield ok(piece);

@@ -10,18 +10,19 @@ const common = {
   roles: z.array(z.string().min(1).max(64)).min(1).max(16).readonly(),
 };
 
-// A machine has nobody who could sign in; that it is one, its entry has to say.
+// A machine has no person who could sign in, so its entry must say that it is a machine.
 const newOperator = z.discriminatedUnion("kind", [
   z.strictObject({ ...common, kind: z.literal("machine") }),
   z.strictObject({ ...common, kind: z.literal("person"), signIn: signInDemand }),
 ]);
 
-/** An operator to be. */
+/** An operator's entry before it is registered. */
 export type NewOperator = z.input<typeof newOperator>;
 
 /**
- * Registers an operator, or gives a registered one another certificate, roles and sign-in. A suspended one stays suspended. Throws for an
- * entry that is none, such as a person who need not sign in, and what D1 throws.
+ * Registers an operator, or gives a registered operator a new certificate, roles and sign-in. A suspended
+ * operator stays suspended. Throws for an invalid entry, such as a person without a sign-in, and for D1's
+ * errors.
  */
 export async function admitOperator(registry: D1Database, operator: NewOperator): Promise<void> {
   const { id, ...entry } = newOperator.parse(operator);

@@ -10,7 +10,7 @@ import { prepareRegistry } from "./prepare-registry.ts";
 import { readRegistryState } from "./read-registry-state.ts";
 import { writeRegistry } from "./write-registry.ts";
 
-/** How many entries a registry file brought: both 0 when all of it was there. */
+/** How many entries a registry file added or changed. Both are 0 when the registry already had all of it. */
 export interface Applied {
   readonly added: number;
   readonly changed: number;
@@ -19,15 +19,21 @@ export interface Applied {
 export interface ApplyPorts {
   readonly clock: Clock;
   readonly publicUrl: string;
-  /** Where the gateway may ask and send what, as far as this deployment says so here. */
+  /** The servers and secrets that this deployment allows, as far as this worker knows them. */
   readonly allowed?: AllowedPlaces | undefined;
-  /** Hears which records are about to be written; nothing is written before it is done. */
+  /** Receives the records that are about to be written. Nothing is written before it resolves. */
   readonly begin?: (records: readonly RecordName[]) => Promise<void>;
-  /** Hears the bookmark of the registry as it was left, or found when there was nothing to write. */
+  /**
+   * Receives the registry's bookmark after the write, or the bookmark of the read when there was nothing to
+   * write.
+   */
   readonly seen?: (bookmark: string | null) => void;
 }
 
-/** Merges a registry file into the registry: all of it, or nothing and the place in the file that stands against it. Throws when D1 fails. */
+/**
+ * Merges a registry file into the registry: all of it, or nothing together with the place of the problem in
+ * the file. Throws when D1 fails.
+ */
 export async function applyRegistry(
   registry: D1Database,
   document: unknown,
@@ -44,7 +50,8 @@ export async function applyRegistry(
   if (elsewhere !== undefined) return err(elsewhere);
 
   const settle = async (): Promise<Result<Applied, RegistryProblem>> => {
-    // A session of its own each time: within one, a copy of the database may be read that lacks what somebody else wrote.
+    // A new session each time: within one session, D1 may read a copy of the database that lacks another
+    // writer's change.
     const session = registry.withSession("first-primary");
     const changes = mergeRegistry(await readRegistryState(session), file.value, prepared.value, mode);
     if (changes.ok) {
@@ -58,12 +65,13 @@ export async function applyRegistry(
   try {
     return await settle();
   } catch {
-    // Somebody else may have written between the reading and the writing: look once more at what is there now.
+    // Another writer may have written between the read and the write: read the present state and try once
+    // more.
     return await settle();
   }
 }
 
-/** The records that readers keep a copy of: an agreement, a certificate and a grant are part of their client's. */
+/** The records that readers cache. Agreements, certificates and grants are part of their client's record. */
 function recordsOf({
   issuers,
   clients,

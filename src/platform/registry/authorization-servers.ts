@@ -10,8 +10,9 @@ type OfOrigin = Awaited<ReturnType<AuthorizationServers["of"]>>;
 const none: OfOrigin = { signIn: undefined, external: [] };
 
 /**
- * Whose tokens each origin takes, out of D1, remembered for seconds. Only reads; throws when it cannot be read for longer. All origins are
- * read at once: whoever makes up their names asks without any credential, and must cost no read.
+ * The issuers whose tokens each origin accepts, read from D1 and cached for seconds. Only reads; throws when
+ * no copy is young enough and D1 cannot be read. All origins are read at once: a request that makes up an
+ * origin's name comes without any credential, and must cause no read.
  */
 export function authorizationServers(registry: RegistryReader): AuthorizationServers {
   const cache = registryCache<ReadonlyMap<string, OfOrigin>>(

@@ -4,8 +4,8 @@ import type { RegistryReader } from "./registry-reader.ts";
 import { clients } from "./schema.ts";
 
 /**
- * The web pages of all active clients out of D1, read at once and remembered for seconds: an `Origin` that somebody made up costs no read.
- * Only reads; throws when they cannot be read for longer.
+ * The web pages of all active clients, read from D1 at once and cached for seconds: a made-up `Origin`
+ * causes no read. Only reads; throws when no copy is young enough and D1 cannot be read.
  */
 export function browserPages(registry: RegistryReader): { has(page: string): Promise<boolean> } {
   const cache = registryCache<ReadonlySet<string>>(

@@ -4,7 +4,10 @@ import { registryCache } from "./registry-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
 import { certificates, clients } from "./schema.ts";
 
-/** Whose clients hold a certificate, out of D1, remembered for seconds. Only reads; throws when it cannot be read. */
+/**
+ * The issuers of the clients that registered a certificate, read from D1 and cached for seconds. Only reads;
+ * throws when D1 cannot be read.
+ */
 export function certificateHolders(registry: RegistryReader): CertificateHolders {
   const cache = registryCache<readonly string[]>(
     registry,
@@ -16,7 +19,7 @@ export function certificateHolders(registry: RegistryReader): CertificateHolders
         .innerJoin(clients, eq(clients.id, certificates.client))
         .where(and(eq(certificates.x5t, x5t), isNotNull(clients.issuer)));
       const found = rows.flatMap(({ issuer }) => issuer ?? []);
-      return found.length === 0 ? undefined : found; // made-up certificates push no real one out
+      return found.length === 0 ? undefined : found; // made-up certificates evict no real certificate
     },
   );
   return { issuersOf: async (x5t) => (await cache.get(x5t)) ?? [] };

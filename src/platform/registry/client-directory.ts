@@ -15,7 +15,9 @@ import {
   grants,
 } from "./schema.ts";
 
-/** The registry's clients out of D1, one round trip for a client, remembered for seconds. Only reads. */
+/**
+ * The registry's clients, read from D1 in one round trip for each client and cached for seconds. Only reads.
+ */
 export function clientDirectory(registry: RegistryReader): ClientDirectory & EvictableCache {
   const byId = registryCache(
     registry,
@@ -35,7 +37,7 @@ export function clientDirectory(registry: RegistryReader): ClientDirectory & Evi
     findExternal: ({ issuer, id }) => byName.get(JSON.stringify([issuer, id])),
     forget(id, epoch) {
       byId.forget(id, epoch);
-      byName.forgetAll(epoch); // which name it had, and has now, is not known here
+      byName.forgetAll(epoch); // the client's old and new external names are not known here
     },
     forgetAll(epoch) {
       byId.forgetAll(epoch);
@@ -44,7 +46,7 @@ export function clientDirectory(registry: RegistryReader): ClientDirectory & Evi
   };
 }
 
-/** `which` names at most one client: by its key, or by the unique index on issuer and external id. */
+/** `which` matches at most one client: by its key, or by the unique index on issuer and external id. */
 async function readClient(
   db: ReturnType<typeof drizzled>,
   which: SQL | undefined,

@@ -2,25 +2,28 @@ import { instant, type Clock, type Instant } from "#kernel/clock";
 import type { DatedValue } from "./registry-reader.ts";
 
 export interface CacheLimits {
-  /** So long after it was read an answer is given without asking again. */
+  /** For this long after its read, an answer is given without reading again. */
   readonly freshMilliseconds: number;
-  /** So long after it was true, or longer, no answer is given: then a failed read is a fault. */
+  /** From this age on no answer is given, and a failed read is a fault. */
   readonly hardMilliseconds: number;
-  /** How long "there is none" is believed. */
+  /** How long an absent record is remembered as absent. */
   readonly absentMilliseconds: number;
   readonly entriesMax: number;
 }
 
-/** Has copies of the registry's records, and drops those of one, or all, that do not have what is told as changed up to an epoch. */
+/**
+ * Holds copies of the registry's records. Drops the copies of one record, or of all, that are older than an
+ * epoch.
+ */
 export interface EvictableCache {
   forget(key: string, epoch: number): void;
   forgetAll(epoch: number): void;
 }
 
-/** Where the answers come from. */
+/** The store that is cached. */
 interface Store<T> {
   load(key: string): Promise<DatedValue<T | undefined>>;
-  /** False while what it says of a key may be over at once: then no copy is given and none is kept. */
+  /** False while the record of a key may change at any moment: then no copy is given and none is stored. */
   settled(key: string): boolean;
 }
 
@@ -29,20 +32,21 @@ interface Entry<T> extends DatedValue<T> {
   claimed: Instant;
 }
 
-// One refresh a second for an entry past its freshness: the others go on with what is there.
+// An entry past its freshness is refreshed once a second. Meanwhile other requests use the copy.
 const claimMilliseconds = 1_000;
 
 /**
- * One isolate's memory of what a store said. Holds settled plain data: no request ever waits for another's read (DESIGN §4).
- * Each answer is kept with the epoch that it is known to include.
+ * An isolate's copies of a store's records. They are settled plain data: no request ever waits for another
+ * request's read, because the runtime forbids it. Each copy is stored with the epoch that it is known to
+ * include.
  */
 export class IsolateCache<T> implements EvictableCache {
   readonly #limits: CacheLimits;
   readonly #clock: Clock;
   readonly #store: Store<T>;
   readonly #present = new Map<string, Entry<T>>(); // oldest first
-  readonly #absent = new Map<string, Instant>(); // apart, so that made-up keys push nothing out
-  #forgotten = 0; // the newest epoch that something was forgotten for: a read that may be without it is not kept
+  readonly #absent = new Map<string, Instant>(); // separate, so that made-up keys evict no present record
+  #forgotten = 0; // the newest epoch of an eviction: a read that may lack that change is not stored
 
   constructor(limits: CacheLimits, clock: Clock, store: Store<T>) {
     this.#limits = limits;
@@ -50,7 +54,7 @@ export class IsolateCache<T> implements EvictableCache {
     this.#store = store;
   }
 
-  /** Throws what `load` throws when nothing young enough is known. */
+  /** Throws the error of `load` when no copy is young enough. */
   async get(key: string): Promise<T | undefined> {
     if (!this.#store.settled(key)) {
       this.#present.delete(key);
@@ -69,7 +73,7 @@ export class IsolateCache<T> implements EvictableCache {
     try {
       return this.#keep(key, await this.#read(key), at);
     } catch (fault) {
-      const known = this.#present.get(key); // what was forgotten meanwhile is no comfort
+      const known = this.#present.get(key); // a copy that was dropped meanwhile must not be used
       if (
         known !== undefined &&
         this.#store.settled(key) &&
@@ -80,7 +84,7 @@ export class IsolateCache<T> implements EvictableCache {
     }
   }
 
-  /** What the store says of a key has changed, up to an epoch. */
+  /** Drops the copy of a key whose record has changed, up to an epoch. */
   forget(key: string, epoch: number): void {
     this.#forgotten = Math.max(this.#forgotten, epoch);
     if ((this.#present.get(key)?.epoch ?? 0) < epoch) this.#present.delete(key);
@@ -100,7 +104,10 @@ export class IsolateCache<T> implements EvictableCache {
     return reading;
   }
 
-  /** What is given, which is kept too unless it may miss a change. A read that began earlier never takes the place of one that began later. */
+  /**
+   * The value, which is also stored unless it may lack a change. A read that began earlier never replaces a
+   * read that began later.
+   */
   #keep(key: string, { value, epoch, asOf }: DatedValue<T | undefined>, at: Instant): T | undefined {
     if (epoch < this.#forgotten || !this.#store.settled(key)) return value;
     const newer = this.#present.get(key);

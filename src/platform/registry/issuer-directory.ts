@@ -6,8 +6,9 @@ import type { RegistryReader } from "./registry-reader.ts";
 import { issuers } from "./schema.ts";
 
 /**
- * The registry's external issuers out of D1, remembered for seconds. Only reads. All are read at once: there are few, and an `iss` that
- * somebody made up must cost no read, since it comes before any signature is proven.
+ * The registry's external issuers, read from D1 and cached for seconds. Only reads. All issuers are read at
+ * once: there are few, and a made-up `iss` must cause no read, since it arrives before any signature is
+ * proven.
  */
 export function issuerDirectory(registry: RegistryReader): IssuerDirectory & EvictableCache {
   const cache = registryCache(

@@ -4,17 +4,20 @@ import type { TrustedIssuer } from "#identity/issuer";
 import { signInDemand, type SignInDemand } from "#identity/sign-in";
 import { issuers, operators } from "./schema.ts";
 
-/** An operator as the registry has it. */
+/** An operator's entry in the registry. */
 export interface OperatorEntry {
   readonly id: string;
   readonly status: "active" | "suspended";
   readonly roles: readonly string[];
   readonly kind: "person" | "machine";
-  /** What a person has to show; `undefined` of a person: nothing that this version could hold anyone to. */
+  /**
+   * The sign-in that a person must show. `undefined` for a person means a sign-in that this version cannot
+   * check.
+   */
   readonly signIn: SignInDemand | undefined;
 }
 
-/** The operator whose certificate has this `x5t#S256`, suspended or not. Throws what D1 throws. */
+/** The operator whose certificate has this `x5t#S256`, active or suspended. Throws D1's errors. */
 export async function findOperator(registry: D1Database, x5t: string): Promise<OperatorEntry | undefined> {
   const { id, status, roles, kind, signIn } = operators;
   const [found] = await drizzle(registry)
@@ -24,10 +27,10 @@ export async function findOperator(registry: D1Database, x5t: string): Promise<O
   return found && { ...found, signIn: signInDemand.safeParse(found.signIn).data };
 }
 
-/** By what an issuer's tokens are proven. */
+/** The facts that prove an issuer's tokens. */
 export type SigningIssuer = Pick<TrustedIssuer, "iss" | "keys" | "jwksUri" | "algorithms">;
 
-/** An external issuer as the registry has it now: operators call seldom, and no copy has to be kept. Throws what D1 throws. */
+/** An external issuer's present entry. Operators call seldom, so no copy is cached. Throws D1's errors. */
 export async function findSigningIssuer(
   registry: D1Database,
   iss: string,

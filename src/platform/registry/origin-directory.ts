@@ -6,16 +6,18 @@ import type { RegistryReader } from "./registry-reader.ts";
 import { drizzled, type RegistrySql } from "./registry-sql.ts";
 import { origins } from "./schema.ts";
 
-/** The registry's origins out of D1, remembered for seconds. Only reads; throws when they cannot be read. */
+/**
+ * The registry's origins, read from D1 and cached for seconds. Only reads; throws when they cannot be read.
+ */
 export interface OriginDirectory {
   find(name: string): Promise<OriginEntry | undefined>;
 }
 
-/** Every origin as the registry has it now. */
+/** All origins of the registry, read now. */
 export const allOrigins = async (registry: RegistrySql): Promise<readonly OriginEntry[]> =>
   (await drizzled(registry).select().from(origins)).map(originOf);
 
-/** A row as an entry: what is not there is `undefined`. */
+/** A row as an entry; an empty column becomes `undefined`. */
 export const originOf = ({
   signInAt,
   alsoKnownAs,

@@ -6,7 +6,10 @@ import { policies } from "./schema.ts";
 
 const policiesMax = 128;
 
-/** Policy documents out of D1. A digest names one document for ever, so what was read once is never read again. Only reads. */
+/**
+ * Policy documents from D1. A digest names the same document for ever, so a document is read only once. Only
+ * reads.
+ */
 export function d1PolicyStore(registry: RegistryReader): PolicyStore {
   const known = new Map<string, unknown>();
   return {
@@ -21,7 +24,7 @@ export function d1PolicyStore(registry: RegistryReader): PolicyStore {
         return found;
       });
       if (row === undefined) return undefined;
-      const body = row.body as PolicyDocument; // what is digested is its JSON, whatever it holds
+      const body = row.body as PolicyDocument; // the digest is that of its JSON, whatever it contains
       if ((await policyDigest(body)) !== digest)
         throw new Error("a policy's body is not the one of its digest");
       if (known.size >= policiesMax) known.delete(known.keys().next().value ?? "");

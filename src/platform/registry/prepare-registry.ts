@@ -12,7 +12,10 @@ import { parsePolicyDocument, policyDigest, type PolicyDocument, type PolicyProb
 import { ownSecrets } from "#platform/config/gateway-config";
 import { isPublicKey } from "#platform/keys/public-key";
 
-/** Looks into what a registry file carries: purposes, keys, certificates and policy documents, whose examples must hold. */
+/**
+ * Checks the content of a registry file: purposes, keys, certificates and policy documents, whose examples
+ * must hold.
+ */
 export async function prepareRegistry(file: RegistryDocument): Promise<Result<Prepared, RegistryProblem>> {
   for (const [i, { purposes }] of file.agreements.entries()) {
     const unknown = purposes.findIndex((purpose) => !Object.hasOwn(purposeOfUse, purpose));
@@ -67,7 +70,7 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
   return ok({ policies, certificates, certificateSubjects });
 }
 
-/** Each secret that the file names, and where. */
+/** Each secret that the file names, and its place in the file. */
 function secretsOf({
   origins,
   issuers,
@@ -90,7 +93,7 @@ function readPolicy(body: unknown): Result<PolicyDocument, PolicyProblem> {
   return untrue === undefined ? document : err(untrue);
 }
 
-/** The schema has let one name in, and the authority beside it. */
+/** The schema allows exactly one name, and its authority. */
 function subjectOf(entry: RegistryDocument["clients"][number]["certificates"][number]): RegisteredSubject[] {
   if (typeof entry === "string") return [];
   const { issuerDn, ...name } = entry;
@@ -101,7 +104,7 @@ function subjectOf(entry: RegistryDocument["clients"][number]["certificates"][nu
   })); // its keys are those of the schema
 }
 
-/** A thumbprint as it is, or a PEM certificate by its DER and dates. */
+/** A thumbprint unchanged, or a PEM certificate by its DER and dates. */
 function readRegistered(text: string): RegisteredCertificate | undefined {
   if (!text.includes("-----BEGIN")) return { x5t: text, from: undefined, to: undefined };
   try {
@@ -114,7 +117,7 @@ function readRegistered(text: string): RegisteredCertificate | undefined {
       to: instant(to),
     };
   } catch {
-    return undefined; // no certificate: told by the answer
+    return undefined; // not a certificate: the result says so
   }
 }
 

@@ -15,7 +15,7 @@ import {
   policyPurposes,
 } from "./schema.ts";
 
-/** The registry as it stands, in one round trip, for a merge. */
+/** The registry's present state, in one round trip, for a merge. */
 export async function readRegistryState(registry: RegistrySql): Promise<RegistryState> {
   const db = drizzled(registry);
   const [

@@ -3,7 +3,9 @@ import { registryLimits } from "./registry-limits.ts";
 import type { RegistryReader, Subject } from "./registry-reader.ts";
 import type { drizzled } from "./registry-sql.ts";
 
-/** An isolate's copies of what one query finds in the registry. `subjectOf`: which record answers for a key. */
+/**
+ * An isolate's copies of the results of one registry query. `subjectOf`: the record that a key depends on.
+ */
 export function registryCache<T>(
   registry: RegistryReader,
   subjectOf: (key: string) => Subject,

@@ -1,6 +1,8 @@
 import type { CacheLimits } from "./isolate-cache.ts";
 
-/** P4: what the registry says is felt everywhere within ten seconds, or nothing is said at all. */
+/**
+ * P4: a change of the registry takes effect everywhere within ten seconds, or the gateway discloses nothing.
+ */
 export const registryLimits: CacheLimits = {
   freshMilliseconds: 5_000,
   hardMilliseconds: 10_000,

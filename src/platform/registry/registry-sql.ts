@@ -1,7 +1,8 @@
 import { drizzle } from "drizzle-orm/d1";
 
-/** What the database and a session of it have in common. */
+/** The methods that the database and its sessions share. */
 export type RegistrySql = Pick<D1Database, "prepare" | "batch">;
 
-/** Drizzle on either of the two. */
-export const drizzled = (sql: RegistrySql) => drizzle(sql as D1Database); // of which it calls these two and nothing else
+/** Drizzle on a database or a session. */
+// drizzle calls only these two methods
+export const drizzled = (sql: RegistrySql) => drizzle(sql as D1Database);

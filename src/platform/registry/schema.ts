@@ -198,5 +198,6 @@ export const operators = sqliteTable("operators", {
   kind: text("kind", { enum: ["person", "machine"] })
     .notNull()
     .default("person"),
-  signIn: text("sign_in", { mode: "json" }).$type<unknown>(), // written by hand, too: read with `signInDemand`
+  // operators may write it by hand: read it with `signInDemand`
+  signIn: text("sign_in", { mode: "json" }).$type<unknown>(),
 });

@@ -18,8 +18,8 @@ import {
 } from "./schema.ts";
 
 /**
- * Writes a merge in one D1 batch, so all of it or none. New entries are plain inserts: one that somebody else wrote
- * meanwhile breaks a key and the whole batch with it. Throws what D1 throws.
+ * Writes a merge in one D1 batch: all of it or nothing. New entries are plain inserts: an entry that another
+ * writer added meanwhile violates a key, and the whole batch fails. Throws D1's errors.
  */
 export async function writeRegistry(
   registry: RegistrySql,
@@ -40,7 +40,7 @@ export async function writeRegistry(
         })
         .where(eq(issuers.iss, iss)),
     ),
-    // After the issuers, one of which an origin may name.
+    // After the issuers, because an origin may name an issuer.
     ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
     ...changes.origins.changed.map(
       ({ name, signInAt, alsoKnownAs, transactions, honoursIfMatchOnDelete, ...origin }) =>
@@ -94,7 +94,8 @@ export async function writeRegistry(
     ...changes.grants.changed.map((grant) =>
       db
         .update(grants)
-        // The time of the change, or one more than the last where the clock has not moved on: only its growing counts.
+        // The time of the change, or the last revision plus 1 if the clock has not moved on: only growth
+        // counts.
         .set({ ...terms(grant), revision: sql`max(${grants.revision} + 1, ${at})` })
         .where(
           and(
@@ -109,13 +110,16 @@ export async function writeRegistry(
   if (first !== undefined) await db.batch([first, ...rest]);
 }
 
-/** One of the two is always there: the table wants it, also of an issuer that signs nothing. */
+/**
+ * A value stands in one of the two columns, because the table requires it, even for an issuer that signs
+ * nothing.
+ */
 const keysOf = ({ jwks, jwksUri }: Pick<IssuerEntry, "jwks" | "jwksUri">) => ({
   jwks: jwks ?? (jwksUri === undefined ? { keys: [] } : null),
   jwksUri: jwksUri ?? null,
 });
 
-/** Every column, so that one which the client has no more is emptied: `undefined` would leave it. */
+/** All columns, so that a value that the client no longer has is removed: `undefined` would leave it. */
 const columns = ({
   kind,
   status,

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { Secret } from "#kernel/secret";
 import { keyId, parseVerifierKey, signatureTypes, type Verifier } from "#ledger/tlog/signed-note";
 
-/** Variables and secrets of the witness worker, as wrangler hands them over. */
+/** Variables and secrets of the witness worker, in wrangler's form. */
 export interface WitnessEnv {
   readonly WITNESS_NAME: string;
   readonly WITNESSED_LOGS: unknown; // verifier keys, as an array or as its JSON
@@ -11,10 +11,10 @@ export interface WitnessEnv {
 }
 
 export interface WitnessConfig {
-  /** Name, key id and public key that its cosignatures carry. */
+  /** Name, key id and public key of its cosignatures. */
   readonly cosigner: Verifier;
   readonly key: Secret<KeyObject>;
-  /** The keys of the logs that it serves; a log may have several. */
+  /** The keys of the logs that it cosigns; a log may have several. */
   readonly logs: readonly Verifier[];
 }
 
@@ -25,7 +25,7 @@ const privateJwk = z.object({
   d: z.string(),
 });
 
-/** Reads the configuration. Throws an error that names the key that is wrong, never its value. */
+/** Reads the configuration. Throws an error that names the wrong key, never its value. */
 export function readWitnessConfig(env: WitnessEnv): WitnessConfig {
   // A signed-note key name: not empty, no space, no plus sign.
   if (typeof env.WITNESS_NAME !== "string" || !/^[a-z0-9./-]{1,200}$/.test(env.WITNESS_NAME))

@@ -2,12 +2,15 @@ import { createHash } from "node:crypto";
 import type { AssertionMemory } from "#identity/ports";
 import type { ClientGuard } from "#platform/guard/object/client-guard";
 
-/** Remembers used assertions in the client's guard, by a hash: the guard keeps no id that a client made up. */
+/**
+ * Remembers used assertions in the client's guard, by a hash: the guard stores no id that a client made up.
+ */
 export function guardMemory(guards: DurableObjectNamespace<ClientGuard>): AssertionMemory {
   return {
     async first(client, { id, expires }) {
       const idHash = createHash("sha256").update(id).digest("base64url");
-      // Never asked twice: when the answer is lost, the first call may have used the assertion up, so the client must make another.
+      // No retry: when the answer is lost, the first call may have used the assertion up, so the client must
+      // make a new assertion.
       return await guards.getByName(client).assertionOnce(idHash, expires);
     },
   };

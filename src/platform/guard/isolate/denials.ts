@@ -3,7 +3,10 @@ import { applyUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import type { ClientGuard } from "#platform/guard/object/client-guard";
 
-/** What is denied to a client, asked of its guard each time: for the token endpoint, which a client calls once in minutes. */
+/**
+ * The denials for a client, read from its guard each time: for the token endpoint, which a client calls once
+ * in minutes.
+ */
 export function guardDenials(guards: DurableObjectNamespace<ClientGuard>): DenialList {
   return {
     async of(client, issuer) {
@@ -19,8 +22,9 @@ export function guardDenials(guards: DurableObjectNamespace<ClientGuard>): Denia
 }
 
 /**
- * Tells a client's guard of a token that was ended, so that the one who ended it sees it ended at the next question. Elsewhere it is refused
- * as soon as any denial is; a guard that does not answer hears of it like everything else.
+ * Makes a client's guard read the revocations after a token was revoked, so that the client sees the effect
+ * at its next question. Elsewhere the token is refused as soon as by any denial. A guard that does not
+ * answer learns of it by the usual delta.
  */
 export function refreshingGuard(
   revoker: OwnTokens,

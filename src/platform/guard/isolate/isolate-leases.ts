@@ -5,15 +5,19 @@ import { emptyLease, type IsolateLease } from "#limits/isolate-lease";
 
 interface Holding {
   revocations: RevocationState | undefined;
-  readonly leases: Map<string, IsolateLease>; // by the quota: two at most for each of the client's grants
+  readonly leases: Map<string, IsolateLease>; // by the quota: at most two for each of the client's grants
 }
 
-// A client's holding is a KiB or so. What one that is pushed out held counts as spent, and what it had heard is asked for again.
+// A client's entry is about a KiB. When it is evicted, its remaining tokens count as spent, and its
+// revocations are read again.
 const clientsMax = 2_000;
-// Some 5 MB. A subject's lease tells nothing of what is revoked, so it goes alone.
+// About 5 MB. A subject's lease includes no revocations, so it is stored separately.
 const subjectsMax = 10_000;
 
-/** What this isolate holds of each client's quotas and has heard of its revocations, the least lately used pushed out first. */
+/**
+ * This isolate's leases on each client's quotas and its known revocations. The least recently used are
+ * evicted first.
+ */
 export class IsolateLeases {
   readonly #holdings = new Map<string, Holding>();
   readonly #subjects = new Map<string, IsolateLease>();
@@ -39,7 +43,7 @@ export class IsolateLeases {
     if (this.#subjects.size > subjectsMax) this.#subjects.delete(this.#subjects.keys().next().value ?? "");
   }
 
-  /** Pushed out together with the leases, so that a lease never outlives what came with it. */
+  /** Evicted together with the leases, so that a lease never outlives the revocations that came with it. */
   revocations(spend: Spend): RevocationState | undefined {
     return this.#holdings.get(holder(spend))?.revocations;
   }
@@ -60,7 +64,7 @@ export class IsolateLeases {
   }
 }
 
-/** What was heard for one issuer says nothing of another's tokens. A client's id has no space. */
+/** Revocations for one issuer say nothing about another issuer's tokens. A client's id has no space. */
 const holder = ({ client, issuer }: Spend): string => `${client} ${issuer}`;
 
 const quotaOf = ({ key, policy }: Spend): string => `${key} ${policy}`;

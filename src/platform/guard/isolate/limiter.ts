@@ -25,24 +25,30 @@ export interface GuardLimiterOptions {
   readonly clock: Clock;
   /** 128 random bits as text, new for each call. */
   readonly newId: () => string;
-  /** Lets a call outlive the request that began it. */
+  /** Lets a call run longer than the request that began it. */
   readonly waitUntil: (work: Promise<unknown>) => void;
-  /** Hears where the registry is, and which of its records are not what they were. */
+  /** Receives the registry's position, and the records that have changed. */
   readonly onUpdate: (applied: AppliedUpdate) => void;
 }
 
-// A request that finds others asking looks again every five milliseconds, for two seconds: as long as a call counts.
+// A request that finds another request asking looks again every five milliseconds, for two seconds: as long
+// as a call counts.
 const looksMax = 400;
 const lookMilliseconds = 5;
-// For each client, 50,000 running windows in each. Another number begins every subject's window anew.
+// For each client, with 50,000 running windows in each guard. A changed number restarts every subject's
+// window.
 const subjectGuards = 16;
 
-/** Spends out of leases that the clients' guards grant to this isolate. The arithmetic is limits/isolate-lease; here are its memory, the clock and the wire. */
+/**
+ * Spends from leases that the clients' guards grant to this isolate. limits/ has the arithmetic; this file
+ * has the memory, the clock and the calls.
+ */
 export function guardLimiter(options: GuardLimiterOptions): Limiter {
   const { clock, waitUntil } = options;
   const leases = new IsolateLeases(clock);
   const ask = asker(options, leases);
-  // For the requests that follow: whoever was served sees to it, and does not wait. Those ask themselves, and tell of the fault.
+  // Renews for later requests: the served request starts the renewal and does not wait. If it fails, the
+  // later requests ask themselves and report the fault.
   const renewAhead = (of: Spend) => {
     if (renewalDue(leases.of(of), clock())) waitUntil(ask(of, 0).catch(() => {}));
   };
@@ -55,7 +61,7 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
       let answer: LeaseAnswer | undefined;
       const before = spend(leases.of(of), of.many, clock()).outcome.kind;
       if (before === "empty" && mayAsk(leases.of(of), clock())) answer = await ask(of, of.many);
-      // What is denied is as young as the lease that is spent from, and a thief spends nothing of the quota.
+      // The denials are as young as the lease that is spent from, and a thief spends nothing of the quota.
       const refusal =
         of.policy === "subject" || (answer === undefined && before === "empty")
           ? undefined
@@ -73,7 +79,8 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
         case "denied":
           return err(outcome.exhausted);
         case "empty":
-          await scheduler.wait(lookMilliseconds); // its own timer: no request waits for another's promise (DESIGN §4)
+          // its own timer: the runtime forbids waiting for another request's promise
+          await scheduler.wait(lookMilliseconds);
       }
     }
     throw new Error("the client's guard does not answer");
@@ -81,7 +88,8 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
   return {
     async prepare(of) {
       const lease = leases.of(of);
-      // A twentieth of a small quota is one request: it would be taken from another isolate for a caller who is not proven.
+      // A twentieth of a small quota is a single request: a caller who is not proven would take it from
+      // another isolate.
       if (
         of.quota.requests < 40 ||
         spend(lease, 1, clock()).outcome.kind !== "empty" ||
@@ -89,14 +97,16 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
       )
         return;
       const asked = ask(of, 1).catch(() => {});
-      waitUntil(asked); // this request may be refused meanwhile, and the answer's tokens are the isolate's
+      // this request may be refused meanwhile, but the granted tokens belong to the isolate
+      waitUntil(asked);
       await asked;
     },
     async spend(spends, revoked) {
       for (const of of spends) {
         const { outcome } = spend(leases.of(of), of.many, clock());
         if (outcome.kind !== "denied") continue;
-        // Known without a call: whoever goes on asking takes nothing of the other quota, not even for a moment, and makes no guard count.
+        // The exhaustion is known without a call. A caller that goes on asking takes nothing of the other
+        // quota, even for a moment, and causes no guard call.
         leases.set(of, demanded(leases.of(of), of.many, clock()));
         const refusal =
           of.policy === "subject" ? undefined : revoked(leases.revocations(of)?.denied ?? nobodyKnows());
@@ -113,7 +123,8 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
       if (standing(leases.of(of), clock())?.alive !== true) await ask(of, 0);
       const refusal = revoked(leases.revocations(of)?.denied ?? nobodyKnows());
       if (refusal !== undefined) return err(refusal);
-      const heard = standing(leases.of(of), clock()); // alive when the guard answered, be it the last moment of a window
+      // alive when the guard answered, even in the last moment of a window
+      const heard = standing(leases.of(of), clock());
       if (heard === undefined) throw new Error("the client's guard answered too late");
       return ok(heard.budget);
     },
@@ -130,7 +141,7 @@ function nobodyKnows(): never {
   throw new Error("a lease came without what is revoked");
 }
 
-/** One call to the guard, from leaving the lease to coming back into it. Throws when the guard cannot be reached. */
+/** A call to the guard, from beginning the ask to settling it. Throws when the guard cannot be reached. */
 function asker(
   { guards, clock, newId, onUpdate }: GuardLimiterOptions,
   leases: IsolateLeases,
@@ -179,7 +190,9 @@ function asker(
   };
 }
 
-/** A subject is counted by one of the client's further guards, which knows it by a hash only. A client's id has no space. */
+/**
+ * Each subject is counted by one of the client's further guards, under a hash. A client's id has no space.
+ */
 function subjectLease(
   guards: DurableObjectNamespace<ClientGuard>,
   { client, key, subject }: Spend & { readonly policy: "subject" },
@@ -192,7 +205,10 @@ function subjectLease(
   );
 }
 
-/** A guard that was just restarted fails the calls in flight, and its stub with them: one more try, by a new stub and the same id. */
+/**
+ * A guard that was just restarted fails the calls in flight and breaks its stub: one more try with a new
+ * stub and the same id.
+ */
 async function send<T>(
   guards: DurableObjectNamespace<ClientGuard>,
   name: string,

@@ -9,25 +9,32 @@ import { GuardSubjects } from "./subjects.ts";
 import type { GuardReply } from "./reply.ts";
 import { GuardWindows } from "./windows.ts";
 
-// What a client can have alive at once: 300 seconds of assertions at 30 a second.
+// The most assertions that a client can have alive at once: 300 seconds at 30 a second.
 const assertionsMax = 10_000;
 const assertionMillisecondsMax = 400_000;
-// Isolates' clocks differ from the guard's: an id is kept past the end of its assertion, so none is forgotten while it still passes.
+// Isolates' clocks differ from the guard's. An id is stored past the end of its assertion, so that no id is
+// forgotten while its assertion still passes.
 const graceMilliseconds = 60_000;
 
 interface GuardEnv {
   readonly REVOCATION_FEED: RevocationSource;
 }
 
-/** Whose lease is asked for: an isolate that knows the revocations up to `since`, or none. */
+/**
+ * The client whose lease is asked for, and the isolate that asks: it knows the revocations up to `since`, or
+ * none.
+ */
 interface Asker {
   readonly client: string;
-  /** Of the tokens that the client comes with. */
+  /** The issuer of the client's tokens. */
   readonly issuer: string;
   readonly since?: number;
 }
 
-/** Storage and a clock around limits/lease, what is revoked, and the ids of used assertions. One object per client, named by its id, and some for its subjects. */
+/**
+ * The storage and clock around limits/lease, the revocations, and the ids of used assertions. Each client
+ * has one object named by its id, and further objects for its subjects.
+ */
 export class ClientGuard extends DurableObject {
   readonly #sql: SqlStorage;
   readonly #windows: GuardWindows;
@@ -36,7 +43,7 @@ export class ClientGuard extends DurableObject {
   readonly #epochs: GuardEpochs;
 
   constructor(state: DurableObjectState, env: unknown) {
-    super(state, env as Cloudflare.Env); // read below, by the one name this object uses
+    super(state, env as Cloudflare.Env); // read below, by the only name this object uses
     this.#epochs = new GuardEpochs((env as GuardEnv).REVOCATION_FEED, now); // as wrangler.toml binds it
     this.#sql = state.storage.sql;
     this.#sql.exec(schema);
@@ -46,8 +53,8 @@ export class ClientGuard extends DurableObject {
   }
 
   /**
-   * Grants a share of a quota's window, and tells what is revoked. Throws, with nothing written, for a malformed call and
-   * while nobody says what is revoked.
+   * Grants a share of a quota's window, together with the revocations. Throws, with nothing written, for a
+   * malformed call and while the revocations are unavailable.
    */
   async lease(call: LeaseCall, { client, issuer, since }: Asker): Promise<GuardReply> {
     const read = readLeaseCall(call);
@@ -58,7 +65,10 @@ export class ClientGuard extends DurableObject {
     return { answer, news: epoch.updateSince(since), newsAgeMilliseconds: now() - epochRead };
   }
 
-  /** Grants a share of a subject's quota. It tells nothing of what is revoked, and is good only beside a lease that does. */
+  /**
+   * Grants a share of a subject's quota. It includes no revocations, so it is valid only together with a
+   * client's lease.
+   */
   async leaseOfSubject(call: LeaseCall): Promise<LeaseAnswer> {
     return await this.#subjects.lease(readLeaseCall(call));
   }
@@ -67,12 +77,12 @@ export class ClientGuard extends DurableObject {
     await this.#subjects.alarm();
   }
 
-  /** Hears at once of what is denied to the client: somebody knows that there is news. */
+  /** Reads the revocations at once: the caller knows that there is a new delta. */
   async heed({ client, issuer }: Asker): Promise<void> {
     await this.#epochs.of(client, issuer).readAnew();
   }
 
-  /** All that is denied to the client. Throws while nobody says. */
+  /** All denials for the client. Throws while the revocations are unavailable. */
   async denials({ client, issuer }: Asker): Promise<RevocationUpdate> {
     const epoch = this.#epochs.of(client, issuer);
     await epoch.read();
@@ -80,8 +90,9 @@ export class ClientGuard extends DurableObject {
   }
 
   /**
-   * True for the first call with this id only. `idHash`: SHA-256 of the assertion's `jti` in base64url.
-   * Throws when the assertion would live longer than any profile allows, or more are alive than are kept.
+   * True only for the first call with this id. `idHash`: SHA-256 of the assertion's `jti` in base64url.
+   * Throws when the assertion would live longer than any profile allows, or when there is no room for
+   * further live assertions.
    */
   assertionOnce(idHash: string, expires: Instant): boolean {
     const at = now();

@@ -7,40 +7,49 @@ import {
 } from "#registry/revocation";
 import { instant, type Clock, type Instant } from "#kernel/clock";
 
-/** Whose news: a client's, and those of the issuers whose tokens and keys it comes with. */
+/** The receiver of revocation deltas: a client, with the issuers of its tokens and keys. */
 export interface Listener {
   readonly client: string;
   readonly issuers: readonly string[];
 }
 
-/** Where the news comes from: `control`, which alone knows. */
+/** The source of the revocations: `control`, the only worker that knows them. */
 export interface RevocationSource {
   news(listener: Listener, since?: number): Promise<RevocationUpdate & { [Symbol.dispose]?(): void }>;
 }
 
-// DESIGN §5: read again when older than 2 s; not older than 5 s even when nobody answers.
+// P4: the revocations are read again when older than 2 s. Older than 5 s they are not used, even when
+// `control` does not answer.
 const freshMilliseconds = 2_000;
 const hardMilliseconds = 5_000;
-// So long a call waits for an answer.
+// How long a call waits for an answer.
 const patienceMilliseconds = 1_000;
-// Of the past so much is kept for isolates that were away; others are told the whole.
+// How many past deltas are stored for isolates that were away. An isolate that missed more receives a
+// snapshot.
 const pastMax = 256;
 
-// A client comes with one issuer's tokens, and asks the built-in one with its own keys; the rest is somebody's trying.
+// A client comes with one issuer's tokens, and asks the built-in issuer with its own keys. Further issuers
+// are attempts by an attacker.
 const issuersMax = 4;
 
-/** What a guard knows, apart for each issuer that its client comes with: what was heard of one says nothing of another's tokens. */
+/**
+ * A guard's knowledge of revocations, separate for each issuer that its client comes with: deltas for one
+ * issuer say nothing about another issuer's tokens.
+ */
 export class GuardEpochs {
   readonly #source: RevocationSource;
   readonly #clock: Clock;
-  readonly #epochs = new Map<string, GuardEpoch>(); // the least lately used first
+  readonly #epochs = new Map<string, GuardEpoch>(); // least recently used first
 
   constructor(source: RevocationSource, clock: Clock) {
     this.#source = source;
     this.#clock = clock;
   }
 
-  /** Good for one call: hold it from reading to telling, so that both are of this issuer whatever else the guard is asked meanwhile. */
+  /**
+   * The revocations for one issuer, good for one call: use the same object to read and to answer, so that
+   * both are of this issuer even if other calls come between.
+   */
   of(client: string, issuer: string): GuardEpoch {
     const epoch =
       this.#epochs.get(issuer) ??
@@ -52,7 +61,10 @@ export class GuardEpochs {
   }
 }
 
-/** What is known of the revocations that concern one listener, and how old that is. In memory only: a guard that starts asks for the whole. */
+/**
+ * The known revocations that concern one listener, and their age. They are in memory only: a guard that
+ * starts asks for a snapshot.
+ */
 class GuardEpoch {
   readonly #source: RevocationSource;
   readonly #clock: Clock;
@@ -68,11 +80,15 @@ class GuardEpoch {
     this.#listener = listener;
   }
 
-  /** When what is known was asked for, after it was asked for anew where it was too old. Throws when it is too old to go by. */
+  /**
+   * The time when the known revocations were asked for; they are read again first if they are too old.
+   * Throws when they remain too old to use.
+   */
   async read(): Promise<Instant> {
-    if (this.#age < 0) this.#read = instant(0); // a clock that stepped back says nothing of how old this is
+    if (this.#age < 0) this.#read = instant(0); // a clock that stepped back proves no age
     if (this.#age >= freshMilliseconds) {
-      // Within one Durable Object all calls may wait for one promise: to the runtime they are one.
+      // Within a Durable Object all calls may wait for one promise: the runtime treats them as a single
+      // context.
       this.#reading ??= this.#begin();
       await this.#reading;
     }
@@ -81,12 +97,15 @@ class GuardEpoch {
     return this.#read;
   }
 
-  /** Asks now, whatever is known: it includes all that was in force before the call. Throws when nobody answers. */
+  /**
+   * Reads now, even if the known revocations are young: the answer includes every denial that was in force
+   * before the call. Throws when `control` does not answer.
+   */
   async readAnew(): Promise<void> {
     await this.#ask(); // not `#reading`, which may have been asked before
   }
 
-  /** To be called in the same turn as `read` came back. */
+  /** Call it in the same turn in which `read` returned. */
   updateSince(since: number | undefined): RevocationUpdate {
     if (this.#heard === undefined) throw new Error("nothing is known to tell");
     return updateSince(this.#heard, this.#past, since, this.#clock());
@@ -96,9 +115,11 @@ class GuardEpoch {
     return this.#clock() - this.#read;
   }
 
-  /** Ends within the patience, with or without an answer: what is known may still be young enough. */
+  /**
+   * Ends within the patience, with or without an answer: the known revocations may still be young enough.
+   */
   #begin(): Promise<void> {
-    const answered = new AbortController(); // a timer that nobody waits for would keep the object awake
+    const answered = new AbortController(); // a timer that no call waits for would keep the object awake
     const patience = scheduler.wait(patienceMilliseconds, { signal: answered.signal }).catch(() => {});
     const reading = Promise.race([this.#ask().catch(() => {}), patience]).finally(() => {
       answered.abort();
@@ -110,7 +131,7 @@ class GuardEpoch {
   async #ask(): Promise<void> {
     const asked = this.#clock();
     const news = await this.#source.news(this.#listener, this.#heard?.epoch);
-    // An RPC's result that is not let go keeps this object awake for ever; the data in it stays good.
+    // An RPC result that is not disposed keeps this object awake for ever. The data in it stay usable.
     news[Symbol.dispose]?.();
     const next = applyUpdate(this.#heard, news, this.#clock());
     if (next === undefined) throw new Error("news of revocations were missed");

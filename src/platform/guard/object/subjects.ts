@@ -4,12 +4,12 @@ import type { LeaseAnswer, LeaseCall } from "#limits/lease-call";
 import { SubjectWindows } from "#limits/subject-windows";
 import { GuardWindows } from "./windows.ts";
 
-// One isolate or two see a user's requests, and a share for more of them would lie there unspent.
+// One or two isolates see a user's requests. A share for more isolates would lie unspent.
 const holders = 2;
-// So often at most is looked for what may be forgotten.
+// The least time between two searches for ended windows.
 const alarmMilliseconds = 10_000;
 
-/** The counts of many subjects of one client, in their guard's storage. */
+/** The counts of many subjects of one client, in the storage of their guard. */
 export class GuardSubjects {
   readonly #table: GuardWindows;
   readonly #windows: SubjectWindows;
@@ -26,11 +26,12 @@ export class GuardSubjects {
     this.#book = new LeaseBook(crypto.randomUUID(), this.#windows, holders);
   }
 
-  /** Throws when more subjects are counted than are kept. */
+  /** Throws when there is no room for a further subject. */
   async lease(call: LeaseCall): Promise<LeaseAnswer> {
     const at = this.#clock();
     if (this.#windows.isFull) this.#forget(at);
-    const { answer, store } = this.#book.lease(call, at, at); // what is revoked is told with the client's own lease
+    // the revocations come with the client's own lease
+    const { answer, store } = this.#book.lease(call, at, at);
     if (store !== undefined) {
       this.#table.put(store);
       if (!this.#isAlarmSet) await this.#setAlarm(at);
@@ -51,7 +52,7 @@ export class GuardSubjects {
     for (const row of kept) this.#table.put(row);
   }
 
-  /** A guard that nobody asks any longer keeps no subject either. */
+  /** A guard that is no longer used deletes its subjects too. */
   async #setAlarm(at: Instant): Promise<void> {
     const { nextEnd } = this.#windows;
     if (nextEnd === undefined) return;

@@ -1,7 +1,7 @@
 import { instant } from "#kernel/clock";
 import type { StoredWindow } from "#limits/window";
 
-/** A guard's table of windows: what was granted, written ahead. */
+/** A guard's table of windows: the granted shares, written ahead. */
 export class GuardWindows {
   readonly #sql: SqlStorage;
   readonly #table: string;

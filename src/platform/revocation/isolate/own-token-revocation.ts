@@ -6,9 +6,15 @@ import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/
 // Tokens live five minutes; clocks differ by a little.
 const aheadMillisecondsMax = 600_000;
 
-/** All that the built-in issuer can do to the revocations: end tokens of its own, by their `jti`. It lifts nothing, and names no other issuer. */
+/**
+ * The only right that the built-in issuer has over the revocations: to revoke its own tokens, by their
+ * `jti`. It lifts no denial and names no other issuer.
+ */
 export class OwnTokenRevocation extends WorkerEntrypoint<RevocationsEnv> {
-  /** In force when it returns true; false when the client has ended too many lately. Throws for what is no token's id or end. */
+  /**
+   * The revocation is in force when this returns true. False when the client has revoked too many tokens
+   * lately. Throws for an invalid token id or end.
+   */
   async revoke(client: string, id: string, expires: Instant): Promise<boolean> {
     const read = readDenial({ kind: "token", issuer: this.env.PUBLIC_URL, id, until: expires });
     if (!read.ok || read.value.kind !== "token" || !(expires <= Date.now() + aheadMillisecondsMax))

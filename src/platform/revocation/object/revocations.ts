@@ -17,19 +17,21 @@ export interface RevocationsEnv extends PlaceVariables {
   readonly PUBLIC_URL: string;
 }
 
-/** The one object of its kind: a global one, off the path of requests, read by guards (DESIGN §11). */
+/** The only object of its class. It is global, no request waits for it, and guards read it (P4). */
 export const revocationsOf = (env: RevocationsEnv): DurableObjectStub<Revocations> =>
   env.REVOCATIONS.getByName("registry");
 
-// An apply takes a second or two. What is left after the first is of a write that failed, or of an object that ended meanwhile.
+// An apply takes a second or two. A pending write that remains after the first apply belongs to a write that
+// failed, or to an object that ended meanwhile.
 const redriveMilliseconds = 10_000;
 const turnMilliseconds = 20_000;
-// Of one client at a time, for the five minutes that its tokens live: a client has one or two.
+// For one client at a time, in the five minutes that its tokens live: a client has one or two.
 const ownTokensMax = 50;
 
 /**
- * Says what is revoked, and orders every write of the registry (DESIGN §5): a write is told as begun, durably, before D1
- * knows of it, and as done after, with D1's bookmark; one that was cut off between is done again by the alarm. A denial needs no D1.
+ * Stores the revocations and orders every write of the registry (P4). A write is announced durably as begun
+ * before D1 knows of it, and as done afterwards, with D1's bookmark. The alarm repeats a write that was cut
+ * off between. A denial needs no D1.
  */
 export class Revocations extends DurableObject<RevocationsEnv> {
   readonly #store: RevocationStore;
@@ -40,12 +42,14 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     this.#store = new RevocationStore(state.storage);
   }
 
-  /** All after `since` that concerns the listener, or the whole where the past is not kept that long. */
+  /**
+   * All deltas after `since` that concern the listener, or a snapshot if the deltas do not go back that far.
+   */
   news(listener: Listener, since?: number): RevocationUpdate {
     return this.#store.news(listener, since, now());
   }
 
-  /** In force when it returns: within seven seconds no lease is left that does not know it. */
+  /** The denial is in force when this returns: within seven seconds every lease knows it. */
   deny(denial: Denial): void {
     this.#store.deny(
       denialName(denial),
@@ -56,8 +60,9 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   }
 
   /**
-   * The same for a token that its own client ends: told to that client's guard alone, since nobody else can use it. False when it has ended
-   * so many lately that there is no room for more of its own: it must not use up what operators need in an emergency.
+   * Denies a token that its own client revokes. Only that client's guard receives the delta, because no
+   * other client can use the token. False when the client has revoked too many tokens lately: it must not
+   * use up the room that operators need in an emergency.
    */
   denyOwnToken(client: string, denial: Extract<Denial, { kind: "token" }>): boolean {
     if (this.#store.ending(client, now()) >= ownTokensMax) return false;
@@ -65,23 +70,25 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     return true;
   }
 
-  /** False when nothing of that name was denied. */
+  /** False when no denial has that name. */
   lift(denial: Denial): boolean {
     return this.#store.lift(denialName(denial), denialScope(denial));
   }
 
   /**
-   * Merges a registry file (see `applyRegistry`), after those that came before. Throws when D1 fails: what had begun is tried again by the
-   * alarm, until another write comes.
+   * Merges a registry file (see `applyRegistry`) after earlier writes. Throws when D1 fails: the alarm
+   * repeats a write that had begun, until another write comes.
    */
   async apply(document: unknown, mode: MergeMode): Promise<Result<Applied, RegistryProblem>> {
     return await this.#inTurn(async () => {
-      // Done after this write, one that was cut off would undo it: a grant that is being narrowed would be wide again, and nobody told.
+      // An earlier write that was cut off must come first. After this write it would undo it: a grant that
+      // is being narrowed would be wide again, without a delta.
       for (const { id, document: earlier, mode: its } of this.#store.pending()) {
         try {
           await this.#apply(JSON.parse(earlier), its, id);
         } catch {
-          this.#store.finish(id, null); // given up, as its caller was told: a broken one must not hold up what narrows
+          // given up, as its caller was told: a broken write must not delay a write that narrows access
+          this.#store.finish(id, null);
         }
       }
       return await this.#apply(document, mode, undefined);
@@ -95,12 +102,16 @@ export class Revocations extends DurableObject<RevocationsEnv> {
           await this.#apply(JSON.parse(document), mode, id);
       });
     } catch {
-      // D1 does not answer: the write stays pending, with those after it, and the next alarm tries again.
+      // D1 does not answer: the write stays pending, with the writes after it, and the next alarm tries
+      // again.
     }
     if (this.#store.pending().length > 0) await this.ctx.storage.setAlarm(now() + redriveMilliseconds);
   }
 
-  /** One write at a time. Within one Durable Object calls may wait for each other: to the runtime they are one. */
+  /**
+   * Runs one write at a time. Calls within a Durable Object may wait for each other: the runtime treats them
+   * as a single context.
+   */
   async #inTurn<T>(write: () => Promise<T>): Promise<T> {
     const before = this.#turn;
     const { promise, resolve } = Promise.withResolvers<void>();

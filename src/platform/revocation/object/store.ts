@@ -9,7 +9,7 @@ import {
 import { instant, type Instant } from "#kernel/clock";
 import type { Listener } from "#platform/guard/object/epoch";
 
-/** Whom a delta is told: one client's guard, the guards of one issuer's clients, or all. */
+/** The guards that receive a delta: one client's guard, the guards of one issuer's clients, or all. */
 interface Reach {
   readonly client: string | null;
   readonly issuer: string | null;
@@ -21,12 +21,12 @@ interface Pending {
   readonly mode: MergeMode;
 }
 
-// Two hours of a change each second; a guard that was away longer is told the whole.
+// Two hours with a change each second. A guard that was away longer receives a snapshot.
 const deltasMax = 7_200;
-// At 100 bytes each 10 MB; more live denials than that is a misuse, and none may be forgotten.
+// 10 MB at 100 bytes each. More live denials than that are a misuse, and no denial may be forgotten.
 const denialsMax = 100_000;
 
-/** What is denied, every delta with its epoch, and the registry writes that are not known to be done. */
+/** Stores the denials, each delta with its epoch, and the registry writes that are not known to be done. */
 export class RevocationStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
@@ -65,7 +65,7 @@ export class RevocationStore {
     };
   }
 
-  /** Denying again what is denied changes nothing. Throws when more is denied than can be kept. */
+  /** A repeated denial changes nothing. Throws when there is no room for a further denial. */
   deny(name: string, reach: Reach, until: Instant | null, at: Instant): void {
     this.#storage.transactionSync(() => {
       this.#sql.exec("DELETE FROM denials WHERE until < ?", at - denialGraceMilliseconds);
@@ -74,7 +74,7 @@ export class RevocationStore {
       const [known] = this.#sql
         .exec<{ until: number | null }>("SELECT until FROM denials WHERE name = ?", name)
         .toArray();
-      // Of two ends the later one counts: nobody shortens a denial but by lifting it.
+      // The later of two ends counts: only lifting a denial shortens it.
       if (known !== undefined && (known.until === null || (until !== null && known.until >= until))) return;
       this.#sql.exec(
         "INSERT OR REPLACE INTO denials (name, client, issuer, until) VALUES (?, ?, ?, ?)",
@@ -87,7 +87,7 @@ export class RevocationStore {
     });
   }
 
-  /** How many denials of one client's own will end by themselves: those of tokens that it ended. */
+  /** How many of a client's denials will end by themselves: the tokens that the client revoked. */
   ending(client: string, at: Instant): number {
     const sql = "SELECT count(*) AS live FROM denials WHERE client = ? AND until > ?";
     return this.#sql.exec<{ live: number }>(sql, client, at - denialGraceMilliseconds).one().live;
@@ -102,7 +102,10 @@ export class RevocationStore {
     });
   }
 
-  /** Writes down what is to be written, and tells of it. `id`: of a write that had begun before, which takes these records too. */
+  /**
+   * Stores a registry write before it is done, and adds its deltas. `id`: a write that had begun before,
+   * which takes these records too.
+   */
   begin(
     id: number | undefined,
     document: string,
@@ -130,8 +133,8 @@ export class RevocationStore {
   }
 
   /**
-   * Tells once more of every record that the write named: it is known what they are now. `bookmark`: the database's, from after the
-   * write; `null` when it did not say.
+   * Adds a second delta for each record that the write named, since its new state is now known. `bookmark`:
+   * the database's bookmark after the write; `null` when D1 gave none.
    */
   finish(id: number, bookmark: string | null): void {
     this.#storage.transactionSync(() => {
@@ -144,7 +147,7 @@ export class RevocationStore {
     });
   }
 
-  /** In the order in which they came. */
+  /** In the order of their arrival. */
   pending(): readonly Pending[] {
     return this.#sql
       .exec<{ id: number; document: string; mode: MergeMode }>(
@@ -167,8 +170,9 @@ export class RevocationStore {
   }
 
   /**
-   * The bookmark only moves on: bookmarks sort by age (Cloudflare D1, glossary), and writes may be told as done in another order than they
-   * were done. After a write without one there is none until a write that began later brings one, which is sure to be after both.
+   * The bookmark only moves forward. Bookmarks sort by age (Cloudflare D1, glossary), and writes may be
+   * reported done in a different order than they were done. After a write without a bookmark there is none,
+   * until a write that began later brings a bookmark that is surely after both.
    */
   #move(id: number, bookmark: string | null): void {
     this.#sql.exec("INSERT OR IGNORE INTO standing (only_row, bookmark, lost_up_to) VALUES (1, '', NULL)");
@@ -231,11 +235,11 @@ function deltaOf({ epoch, kind, name, until }: DeltaRow): Delta {
     case "lifted":
       return { epoch, kind, name };
     case "changed":
-      return { epoch, kind, name: name as RecordName }; // what `begin` stored
+      return { epoch, kind, name: name as RecordName }; // `begin` stored it
   }
 }
 
-/** A client's record concerns its own guard; origins and issuers serve every client. */
+/** A client's record concerns its own guard; origins and issuers concern all guards. */
 function recordReach(record: RecordName): Reach {
   return { client: record.startsWith("client/") ? record.slice("client/".length) : null, issuer: null };
 }

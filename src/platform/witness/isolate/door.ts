@@ -12,8 +12,9 @@ type WitnessDoorEnv = WitnessEnv & {
 };
 
 /**
- * C2SP tlog-witness (text of July 2026) over HTTP: `POST /add-checkpoint`, and `GET /<origin hash>/checkpoint` for monitors. A log is
- * authenticated by its checkpoint's signature, nobody else is. No call makes an object of a log that is not served.
+ * C2SP tlog-witness (text of July 2026) over HTTP: `POST /add-checkpoint`, and `GET /<origin
+ * hash>/checkpoint` for monitors. A log is authenticated by its checkpoint's signature; callers are not
+ * authenticated. No call creates an object for an unknown log.
  */
 export async function serveWitness(request: Request, env: WitnessDoorEnv): Promise<Response> {
   const caller = { certificate: undefined, address: request.headers.get("cf-connecting-ip") ?? "" };
@@ -33,7 +34,10 @@ export async function serveWitness(request: Request, env: WitnessDoorEnv): Promi
   return answer(await env.WITNESS_MEMORY.getByName(origin).addCheckpoint(asked));
 }
 
-/** "Monitor Retrieval Mechanism". May be up to an hour old by the specification: this answer says a minute. */
+/**
+ * "Monitor Retrieval Mechanism". The specification allows an answer up to an hour old; this answer allows a
+ * minute.
+ */
 async function showCheckpoint(request: Request, hash: string, env: WitnessDoorEnv): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD")
     return text(405, "method not allowed\n", { allow: "GET, HEAD" });

@@ -7,12 +7,18 @@ import { judge, type Judgement, nothingYet, type Remembered } from "#ledger/tlog
 import type { AddCheckpoint } from "#ledger/tlog/witness-request";
 import { readWitnessConfig, type WitnessConfig, type WitnessEnv } from "#platform/witness/config";
 
-/** A cosignature line, or why there is none; `size` is that of the last checkpoint this witness cosigned. */
+/**
+ * A cosignature line, or the reason why there is none. `size` is the size of the last checkpoint that this
+ * witness cosigned.
+ */
 export type WitnessAnswer =
   | { readonly verdict: "cosign"; readonly line: string }
   | { readonly verdict: Exclude<Judgement["verdict"], "cosign">; readonly size: number };
 
-/** What a witness knows of one log, whose origin line is the object's name: it cosigns what extends that, and never goes back. */
+/**
+ * A witness's memory of a log. The object's name is the log's origin line. The witness cosigns only
+ * checkpoints that extend the last checkpoint, and never goes back.
+ */
 export class WitnessMemory extends DurableObject<WitnessEnv> {
   readonly #config: WitnessConfig;
 
@@ -21,7 +27,10 @@ export class WitnessMemory extends DurableObject<WitnessEnv> {
     this.#config = readWitnessConfig(env);
   }
 
-  /** C2SP tlog-witness. Without an await: nobody comes between the look at the last checkpoint and the new one in its place. */
+  /**
+   * C2SP tlog-witness. There is no await, so no other call comes between reading the last checkpoint and
+   * replacing it.
+   */
   addCheckpoint(request: AddCheckpoint): WitnessAnswer {
     const last = this.#last();
     const own = this.#config.logs.filter(({ name }) => name === this.ctx.id.name);
@@ -30,11 +39,15 @@ export class WitnessMemory extends DurableObject<WitnessEnv> {
     const seconds = Math.floor(Date.now() / 1000);
     const signature = sign(null, utf8(cosignedText(judged.text, seconds)), this.#config.key.reveal());
     const line = cosignatureLine(this.#config.cosigner, seconds, new Uint8Array(signature));
-    this.#remember(judged.head, judged.note + line); // the output gate keeps the cosignature back until these rows are durable
+    // the output gate holds the cosignature until these rows are durable
+    this.#remember(judged.head, judged.note + line);
     return { verdict: "cosign", line };
   }
 
-  /** The checkpoint that this witness cosigned last, with its cosignature and the log's signature; undefined before the first. */
+  /**
+   * The checkpoint that this witness cosigned last, with its cosignature and the log's signature; undefined
+   * before the first.
+   */
   checkpoint(): string | undefined {
     const { sql } = this.ctx.storage;
     if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'shown'").toArray().length === 0) return undefined;
