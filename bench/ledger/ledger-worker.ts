@@ -3,7 +3,7 @@
 import { accountingLines, readLine } from "#audit/accounting/line";
 import { Secret } from "#kernel/secret";
 import { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
-import { AccountingShelf, type IndexedLine } from "#platform/ledger/object/accounting/accounting-shelf";
+import { AccountingShelf, type ProvableLine } from "#platform/ledger/object/accounting/accounting-shelf";
 import type { LedgerEnv } from "#platform/ledger/config";
 import { LedgerDoor } from "#platform/ledger/isolate/public-door";
 import { LedgerRoot as Root } from "#platform/ledger/object/root/ledger-root";
@@ -81,7 +81,7 @@ export class CountedShelf extends AccountingShelf {
   /** Puts made-up lines of as many patients, as shards bring them. */
   async countLines(many: number): Promise<ShelfCounted> {
     const key = new Secret(crypto.getRandomValues(new Uint8Array(32)));
-    const lineOf = (index: number): IndexedLine => {
+    const lineOf = (index: number): ProvableLine => {
       const [content = new Uint8Array()] = appendOf("read", "5e1f", index, Date.now()).flatMap((event) =>
         accountingLines(event, key),
       );

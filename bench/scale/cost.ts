@@ -45,7 +45,7 @@ export const shelves = 4_096; // 12 bits of the subject key
 export const intakes = 64; // by its first 6
 const bundleLeaves = 256;
 const rowsPerFlush = 3; // planned, done, and which range was copied
-const keptBytes = 256e6; // the newest frames, which stay in the shard
+const retainedBytes = 256e6; // the newest frames, which stay in the shard
 const witnesses = 2;
 
 /** Dollars for a million requests, by what they go for. */
@@ -172,7 +172,7 @@ export function costOf(kind: RequestKind, load: Load, sizes: Sizes): Cost {
     ),
     "R2 storage: frame copies": stored(leafBytes + flow.overheadBytes, prices.bucketStorage),
     "shelf storage": stored(lines * measured.storedBytesPerLine, prices.objectStorage),
-    "shard storage": ((keptBytes / 1e9) * prices.objectStorage) / ((perShard * monthSeconds) / 1e6),
+    "shard storage": ((retainedBytes / 1e9) * prices.objectStorage) / ((perShard * monthSeconds) / 1e6),
     "root log": rootLogMonth(load.shards, sizes) / ((load.perSecond * monthSeconds) / 1e6),
   };
 }

@@ -22,24 +22,24 @@ export const SIX_YEARS_DAYS = 6 * 365 + 2;
  * --file` takes, `{ rules }`.
  */
 export function readLockRules(input: unknown): Result<readonly LockRule[], string> {
-  if (!isObject(input)) return err("is no answer of the API and no file of rules");
-  if (input["success"] === false) return err("is an answer that says it failed");
+  if (!isObject(input)) return err("is neither an answer of the API nor a file of rules");
+  if (input["success"] === false) return err("is an answer of a failed call");
   const holder = isObject(input["result"]) ? input["result"] : input;
   const list: unknown = holder["rules"];
   if (!Array.isArray(list)) return err("has no list of rules");
   const rules: LockRule[] = [];
-  for (const [i, one] of list.entries()) {
-    const rule = readRule(one);
+  for (const [i, input] of list.entries()) {
+    const rule = readRule(input);
     // no unknown rule is ignored: it may be the decisive rule
-    if (rule === undefined) return err(`has a rule that is not understood: rules[${i}]`);
+    if (rule === undefined) return err(`has an unknown rule: rules[${i}]`);
     rules.push(rule);
   }
   return ok(rules);
 }
 
-function readRule(one: unknown): LockRule | undefined {
-  if (!isObject(one) || !isObject(one["condition"])) return undefined;
-  const { id, enabled, prefix = "", condition } = one;
+function readRule(input: unknown): LockRule | undefined {
+  if (!isObject(input) || !isObject(input["condition"])) return undefined;
+  const { id, enabled, prefix = "", condition } = input;
   if (typeof id !== "string" || typeof enabled !== "boolean" || typeof prefix !== "string") return undefined;
   const { type, maxAgeSeconds, date } = condition;
   if (type === "Indefinite") return { id, enabled, prefix, condition: { type } };

@@ -29,8 +29,8 @@ function chooseShard(sender: Sender, shards: number): number {
     case "key":
       return spread("key", sender.jkt) % shards;
     case "client": {
-      const own = Math.max(1, Math.min(sender.spread, shards));
-      return (spreadOfClient(sender.client) + (spread("request", sender.requestId) % own)) % shards;
+      const clientShards = Math.max(1, Math.min(sender.spread, shards));
+      return (spreadOfClient(sender.client) + (spread("request", sender.requestId) % clientShards)) % shards;
     }
     case "address":
       return spread("address", addressPrefix(sender.address)) % shards;

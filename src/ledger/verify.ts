@@ -165,7 +165,7 @@ class Walk {
     if (!sameBytes(concat(frame.range), concat(this.#range))) return wrong("frame_compact_range");
     this.#previous = { seconds: frame.seconds, hash };
     const earlier = this.#since.get(number) ?? [];
-    return earlier.every((one) => this.#isHere(one))
+    return earlier.every((checkpoint) => this.#isHere(checkpoint))
       ? undefined
       : wrong("does_not_extend_an_earlier_checkpoint");
   }
@@ -217,7 +217,8 @@ class Walk {
 
     const hash = leafHash(bytes);
     const receipt = this.#claims.receipts?.find(
-      (one) => one.index === index && !(sameBytes(one.leafHash, hash) && sameBytes(one.frameHash, frame)),
+      ({ index: at, leafHash, frameHash }) =>
+        at === index && !(sameBytes(leafHash, hash) && sameBytes(frameHash, frame)),
     );
     if (receipt !== undefined) return { object, index, problem: "is_not_what_the_receipt_says" };
     const grown = growTiles(this.#edge, index, [hash]);

@@ -30,7 +30,7 @@ export function askServer(hosts: ReadonlySet<string>): AskServer {
   return async ({ url: address, accept, authorization, form }) => {
     const url = new URL(address);
     if (url.protocol !== "https:" || !isAt(url.href, hosts))
-      throw new Error("a server of identities is not https or not in IDENTITY_HOSTS");
+      throw new Error("an identity server is not https or not in IDENTITY_HOSTS");
     const headers = new Headers({ accept });
     if (authorization !== undefined) headers.set("authorization", authorization);
     const sending = form === undefined ? { method: "GET" } : { method: "POST", body: form };
@@ -48,7 +48,7 @@ export function askServer(hosts: ReadonlySet<string>): AskServer {
 class ServerRefused extends Error {
   override readonly name = "ServerRefused";
   constructor(status: number) {
-    super(`a server of identities answered ${status}`);
+    super(`an identity server answered ${status}`);
   }
 }
 
@@ -58,7 +58,7 @@ async function readAtMost({ body }: Response): Promise<Uint8Array> {
   for await (const chunk of body ?? []) {
     length += chunk.length;
     // leaving the loop closes the connection
-    if (length > bytesMax) throw new Error("a server of identities answered too much");
+    if (length > bytesMax) throw new Error("an identity server's answer is too long");
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -71,8 +71,8 @@ function readJson(bytes: Uint8Array): unknown {
     value = JSON.parse(text);
   } catch {
     // the parser's message would quote the answer
-    throw new Error("a server of identities answered no JSON");
+    throw new Error("an identity server's answer is not JSON");
   }
-  if (repeatsMember(text)) throw new Error("a server of identities named a member twice");
+  if (repeatsMember(text)) throw new Error("an identity server's JSON repeats a member");
   return value;
 }

@@ -30,8 +30,8 @@ export function describeConfiguration(
 ): Configuration {
   const guardKey = hmac(textOf(Reflect.get(env, guard)), `${label} credentials`);
   const settings = Object.entries(env).flatMap(([name, value]: [string, unknown]): [string, string][] => {
-    const how = Object.hasOwn(forms, name) ? forms[name] : undefined;
-    if (how !== undefined) return [[name, tell(how, textOf(value))]];
+    const form = Object.hasOwn(forms, name) ? forms[name] : undefined;
+    if (form !== undefined) return [[name, describe(form, textOf(value))]];
     if (typeof value !== "string") return [];
     const credential = { fingerprint: hmac(guardKey, `${name}\0${value}`) };
     return [[name, JSON.stringify({ ...publicHalf(value), ...credential })]];
@@ -39,8 +39,8 @@ export function describeConfiguration(
   return configurationOf(worker, settings);
 }
 
-function tell(how: VariableForm, text: string): string {
-  switch (how) {
+function describe(form: VariableForm, text: string): string {
+  switch (form) {
     case "plain":
       return Buffer.byteLength(text) > PLAIN_MAX ? JSON.stringify({ sha256: sha256(text) }) : text;
     case "public keys":

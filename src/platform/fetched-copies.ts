@@ -73,7 +73,7 @@ export class FetchedCopies<T> {
       const isDead = !entry.settled && then - entry.claimed >= this.#options.patienceMilliseconds;
       if (isDead && !isGood(entry.known, then)) await this.#fetch(entry, load, then);
     }
-    if (!isGood(entry.known, clock())) throw new Error("another server was asked in vain just now");
+    if (!isGood(entry.known, clock())) throw new Error("an external server failed to answer just now");
     return entry.known.value;
   }
 

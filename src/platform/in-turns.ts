@@ -1,7 +1,7 @@
 const CALLS_AT_ONCE = 6; // connections that a Worker may have open at a time
 
 /** Runs the same work for each item, six at a time. */
-export async function inTurns<T>(all: readonly T[], each: (one: T) => Promise<void>): Promise<void> {
-  for (let at = 0; at < all.length; at += CALLS_AT_ONCE)
-    await Promise.all(all.slice(at, at + CALLS_AT_ONCE).map(each));
+export async function inTurns<T>(items: readonly T[], each: (item: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += CALLS_AT_ONCE)
+    await Promise.all(items.slice(at, at + CALLS_AT_ONCE).map(each));
 }

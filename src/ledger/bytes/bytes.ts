@@ -6,9 +6,9 @@ export const plain = (bytes: Uint8Array): Uint8Array =>
  * True when two public byte strings are equal. The comparison is not constant-time: never use it for
  * secrets.
  */
-export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
-  if (one.length !== other.length) return false;
-  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false;
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }
 

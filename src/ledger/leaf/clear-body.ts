@@ -94,4 +94,4 @@ function formatOne(body: Uint8Array): ReadonlyMap<number, unknown> | undefined {
 }
 
 const isTexts = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every((one) => typeof one === "string");
+  Array.isArray(value) && value.every((item) => typeof item === "string");

@@ -96,8 +96,8 @@ export const keyCommitment = (key: DataKey, origin: string, epoch: number): Uint
 
 /** True when the key-epoch leaf committed to this key. Check before opening any leaf with the key. */
 export function isCommittedKey(key: DataKey, origin: string, epoch: number, commitment: Uint8Array): boolean {
-  const own = keyCommitment(key, origin, epoch);
-  return own.length === commitment.length && timingSafeEqual(own, commitment);
+  const computed = keyCommitment(key, origin, epoch);
+  return computed.length === commitment.length && timingSafeEqual(computed, commitment);
 }
 
 /** HKDF-SHA-256 with a 32-byte result. */

@@ -33,7 +33,7 @@ export function readWrappedKey(text: string): WrappedKey | undefined {
     return undefined;
   const whole =
     bytesIn(jwe["iv"]) === 12 && bytesIn(jwe["tag"]) === 16 && (bytesIn(jwe["ciphertext"]) ?? 0) > 0;
-  const kids = recipients.flatMap((one: unknown) => kidOf(one) ?? []);
+  const kids = recipients.flatMap((item: unknown) => kidOf(item) ?? []);
   if (!whole || kids.length < 2 || kids.length !== recipients.length || new Set(kids).size !== kids.length)
     return undefined;
   return givesEachOnce(text, jwe) ? { recipients: kids, aad } : undefined;
@@ -85,8 +85,10 @@ function givesEachOnce(text: string, value: unknown): boolean {
 }
 
 function membersIn(value: unknown): number {
-  if (Array.isArray(value)) return value.reduce((sum: number, one) => sum + membersIn(one), 0);
-  return isObject(value) ? Object.values(value).reduce((sum: number, one) => sum + 1 + membersIn(one), 0) : 0;
+  if (Array.isArray(value)) return value.reduce((sum: number, item) => sum + membersIn(item), 0);
+  return isObject(value)
+    ? Object.values(value).reduce((sum: number, item) => sum + 1 + membersIn(item), 0)
+    : 0;
 }
 
 const bytesIn = (value: unknown): number | undefined =>

@@ -84,7 +84,7 @@ export function openNote(note: Uint8Array, known: readonly Verifier[]): Result<s
   const { text, signatures } = read.value;
   let signed = false;
   for (const signature of signatures) {
-    const verifier = known.find((one) => one.name === signature.name && one.id === signature.id);
+    const verifier = known.find((key) => key.name === signature.name && key.id === signature.id);
     if (verifier === undefined) continue;
     if (!isSignature(verifier.publicKey, utf8(text), signature.bytes)) return err("note_signature_wrong");
     signed = true;

@@ -109,12 +109,12 @@ function secretProblem(
   return {
     reason: "invalid",
     pointer: pointer(at),
-    problem: "may not be used for this host: SECRET_HOSTS of this deployment does not say so",
+    problem: "may not be used for this host: SECRET_HOSTS of this deployment does not list it",
   };
 }
 
 const unlisted = (at: readonly PropertyKey[], variable: string): RegistryProblem => ({
   reason: "invalid",
   pointer: pointer(at),
-  problem: `is at a host that ${variable} of this deployment does not list`,
+  problem: `its host is not listed in ${variable} of this deployment`,
 });

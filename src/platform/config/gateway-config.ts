@@ -57,7 +57,7 @@ interface GatewayVariables extends PlaceVariables {
   readonly DPOP_NONCE_KEY: string;
 }
 
-const tellings = {
+const variableForms = {
   PUBLIC_URL: "plain",
   MTLS_URL: "plain",
   LEDGER_SHARDS: "plain",
@@ -98,14 +98,14 @@ export function gatewayConfig(env: GatewayVariables): GatewayConfig {
     mtlsUrl: env.MTLS_URL === "" ? undefined : httpsOrigin("MTLS_URL", env.MTLS_URL),
     pagingKey: key32("PAGING_KEY", env.PAGING_KEY),
     dpopNonceKey: key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
-    described: () => describeConfiguration("gateway", env, tellings, "DPOP_NONCE_KEY"),
+    described: () => describeConfiguration("gateway", env, variableForms, "DPOP_NONCE_KEY"),
   };
 }
 
 export function httpsOrigin(key: string, text: string): string {
   const url = URL.parse(text);
   if (url?.protocol !== "https:" || url.origin !== text)
-    throw new ConfigError(key, "https://host[:port] and nothing after it");
+    throw new ConfigError(key, "https://host[:port] without a path");
   return text;
 }
 

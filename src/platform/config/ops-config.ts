@@ -25,7 +25,7 @@ interface OpsVariables {
   readonly DPOP_NONCE_KEY: string;
 }
 
-const tellings = {
+const variableForms = {
   OPS_URL: "plain",
   LEDGER_SHARDS: "plain",
   IDENTITY_HOSTS: "plain",
@@ -40,6 +40,6 @@ export function opsConfig(env: OpsVariables): OpsConfig {
     ledgerShards: readShardCount(env),
     identityHosts: hosts(env.IDENTITY_HOSTS),
     dpopNonceKey: key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
-    described: () => describeConfiguration("ops", env, tellings, "DPOP_NONCE_KEY"),
+    described: () => describeConfiguration("ops", env, variableForms, "DPOP_NONCE_KEY"),
   };
 }

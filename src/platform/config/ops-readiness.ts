@@ -4,7 +4,7 @@ import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { alive, takesRecords } from "./readiness.ts";
 
 // No certificate has this thumbprint: the list of operators is read, and no operator is found.
-const nobody = "A".repeat(43);
+const unusedThumbprint = "A".repeat(43);
 
 /**
  * Asks the dependencies of the operators' worker for a sign of life: `control` with its registry, and a log.
@@ -17,6 +17,9 @@ export async function opsReadiness(
   at: Instant,
 ): Promise<Readonly<Record<"control" | "ledger", boolean>>> {
   const log = chooseLog({ kind: "address", address: "" }, count, at);
-  const [control, ledger] = await Promise.all([alive(roll.find(nobody)), alive(takesRecords(shards, log))]);
+  const [control, ledger] = await Promise.all([
+    alive(roll.find(unusedThumbprint)),
+    alive(takesRecords(shards, log)),
+  ]);
   return { control, ledger };
 }

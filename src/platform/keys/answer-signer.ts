@@ -37,12 +37,12 @@ export function answerSigner({ key, others, clock }: AnswerSignerOptions): Answe
         request,
         request.signatureRead ? askedSignature(request) : undefined,
       );
-      const said = new Map<string, BareItem>([
+      const parameters = new Map<string, BareItem>([
         ["created", epochSeconds(clock())],
         ["keyid", kid],
         ["tag", answerTag],
       ]);
-      const input = serializeInnerList([parts.map(identifier), said]);
+      const input = serializeInnerList([parts.map(identifier), parameters]);
       const base = new TextEncoder().encode(answerBase(parts, input));
       const signature = await crypto.subtle.sign(signatureParameters[algorithm], privateKey, base);
       return {

@@ -27,11 +27,11 @@ export function chooseSignature(
     dictionaryOf(headers.get("signature")),
   ];
   if (inputs === undefined || signatures === undefined) return err({ reason: "request_signature_malformed" });
-  const [one, another] = [...inputs].filter(([, [, parameters]]) => parameters.get("tag") === requestTag);
-  if (one === undefined) return err({ reason: "request_signature_missing" });
-  const [label, input] = one;
+  const [chosen, second] = [...inputs].filter(([, [, parameters]]) => parameters.get("tag") === requestTag);
+  if (chosen === undefined) return err({ reason: "request_signature_missing" });
+  const [label, input] = chosen;
   const [signature, parametersOf] = signatures.get(label) ?? [];
-  if (another !== undefined || !isInnerList(input) || !(signature instanceof ArrayBuffer))
+  if (second !== undefined || !isInnerList(input) || !(signature instanceof ArrayBuffer))
     return err({ reason: "request_signature_malformed" });
   const parts: string[] = [];
   for (const [part, parameters] of input[0]) {

@@ -19,11 +19,11 @@ export async function isDigestOf(field: string, body: Uint8Array): Promise<boole
   }
   let compared = 0;
   for (const [name, hash] of algorithms) {
-    const said = digests.get(name)?.[0];
-    if (said === undefined) continue;
-    if (!(said instanceof ArrayBuffer)) return false;
-    const is = await crypto.subtle.digest(hash, new Uint8Array(body));
-    if (!Buffer.from(is).equals(Buffer.from(said))) return false;
+    const stated = digests.get(name)?.[0];
+    if (stated === undefined) continue;
+    if (!(stated instanceof ArrayBuffer)) return false;
+    const actual = await crypto.subtle.digest(hash, new Uint8Array(body));
+    if (!Buffer.from(actual).equals(Buffer.from(stated))) return false;
     compared += 1;
   }
   return compared > 0;

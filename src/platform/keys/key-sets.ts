@@ -31,7 +31,7 @@ export function keySets(ask: AskServer, place: FetchingPlace): KeySets {
   });
   const loadMetadata = async (uri: string, at: Instant) => {
     const read = readMetadata(await ask({ url: uri, accept: "application/json" }));
-    if (read === undefined) throw new Error("an issuer's metadata are none");
+    if (read === undefined) throw new Error("an issuer's metadata are not valid");
     return aged(read, at);
   };
   /**
@@ -41,7 +41,7 @@ export function keySets(ask: AskServer, place: FetchingPlace): KeySets {
   const addressOf = async (uri: string, iss: string | undefined): Promise<string> => {
     if (!isMetadataAddress(uri)) return uri;
     const { issuer, jwksUri } = await metadata.get(uri, (at) => loadMetadata(uri, at));
-    if (issuer !== iss) throw new Error("an issuer's metadata name another one");
+    if (issuer !== iss) throw new Error("an issuer's metadata name another issuer");
     return jwksUri;
   };
   const fetched = async (uri: string, iss: string | undefined, anew: boolean) => {
@@ -60,8 +60,8 @@ export function keySets(ask: AskServer, place: FetchingPlace): KeySets {
 async function readKeys(document: unknown): Promise<readonly PublicJwk[]> {
   const read = publicJwks.safeParse(document);
   // zod's message would name its members
-  if (!read.success) throw new Error("a key set that was fetched is none");
+  if (!read.success) throw new Error("a fetched key set is not valid");
   for (const key of read.data.keys)
-    if (!(await isPublicKey(key))) throw new Error("a key set that was fetched has a key that is none");
+    if (!(await isPublicKey(key))) throw new Error("a fetched key set has an invalid key");
   return read.data.keys;
 }

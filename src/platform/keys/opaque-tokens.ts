@@ -21,7 +21,7 @@ export interface OpaqueTokenPorts {
 }
 
 /** An issuer's answer about a token, by RFC 7662 §2.2. Plain data, not yet judged. */
-type Said = Readonly<Record<string, unknown>>;
+type IssuerAnswer = Readonly<Record<string, unknown>>;
 
 const charactersMax = 4_096;
 // P4: a token that its issuer has revoked is refused within ten seconds.
@@ -37,7 +37,7 @@ const questionsPerSecondMax = 100;
  * issuer cannot be asked.
  */
 export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): TokenVerifier {
-  const answers = new Map<string, { readonly said: Said; readonly until: Instant }>(); // oldest first
+  const answers = new Map<string, { readonly issuerAnswer: IssuerAnswer; readonly until: Instant }>(); // oldest first
   const questions = new Map<string, { readonly second: number; count: number }>();
 
   /** Throws when a certificate asks more often than its share. */
@@ -55,17 +55,18 @@ export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): 
     issuer: TrustedIssuer,
     asks: Introspection,
     certificate: Certificate,
-  ): Promise<Said> => {
+  ): Promise<IssuerAnswer> => {
     const name = `${hash} ${issuer.iss}`;
     const at = ports.clock();
     const known = answers.get(name);
-    if (known !== undefined && at < known.until) return known.said;
+    if (known !== undefined && at < known.until) return known.issuerAnswer;
     count(certificate, at);
-    const said = await introspect(text, issuer, asks, ports);
-    const ends = typeof said["exp"] === "number" ? said["exp"] * 1_000 : Number.POSITIVE_INFINITY;
+    const issuerAnswer = await introspect(text, issuer, asks, ports);
+    const ends =
+      typeof issuerAnswer["exp"] === "number" ? issuerAnswer["exp"] * 1_000 : Number.POSITIVE_INFINITY;
     answers.delete(name);
-    bounded(answers).set(name, { said, until: instant(Math.min(at + believedMilliseconds, ends)) });
-    return said;
+    bounded(answers).set(name, { issuerAnswer, until: instant(Math.min(at + believedMilliseconds, ends)) });
+    return issuerAnswer;
   };
 
   return {
@@ -79,8 +80,8 @@ export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): 
       if (!found.ok) return found;
       const { issuer, introspection } = found.value;
       const hash = await sha256Base64url(text);
-      const said = await introspected(text, hash, issuer, introspection, certificate);
-      return judge(said, { text, hash, issuer, bases: ports.namesOf?.(base) ?? [base], at });
+      const issuerAnswer = await introspected(text, hash, issuer, introspection, certificate);
+      return judge(issuerAnswer, { text, hash, issuer, bases: ports.namesOf?.(base) ?? [base], at });
     },
   };
 }
@@ -109,7 +110,7 @@ async function introspect(
   { iss }: TrustedIssuer,
   asks: Introspection,
   { ask, secrets, clock }: OpaqueTokenPorts,
-): Promise<Said> {
+): Promise<IssuerAnswer> {
   const { endpoint: url, clientId, credentials } = asks;
   const form = new URLSearchParams({ token: text, token_type_hint: "access_token" });
   const named = namedSecret(
@@ -129,10 +130,10 @@ async function introspect(
       for (const [name, value] of Object.entries({ client_id: clientId, ...proof })) form.set(name, value);
     }
   }
-  const said = await ask({ url, accept: "application/json", authorization, form });
-  if (typeof said !== "object" || said === null || Array.isArray(said))
-    throw new Error("an introspection endpoint answered no object");
-  return said as Said; // a JSON object, by the line above
+  const issuerAnswer = await ask({ url, accept: "application/json", authorization, form });
+  if (typeof issuerAnswer !== "object" || issuerAnswer === null || Array.isArray(issuerAnswer))
+    throw new Error("an introspection endpoint's answer is not an object");
+  return issuerAnswer as IssuerAnswer; // a JSON object, by the line above
 }
 
 const encoded = (text: string): string => new URLSearchParams({ "": text }).toString().slice(1);
@@ -150,17 +151,17 @@ interface Judging {
  * it may omit the issuer's name and the token's name.
  */
 function judge(
-  said: Said,
+  issuerAnswer: IssuerAnswer,
   { text, hash, issuer, bases, at }: Judging,
 ): Result<ProvenToken, AccessTokenRefusal> {
-  if (said["active"] !== true) return err({ reason: "token_inactive" }); // the text "true" is not true
-  const { token_type: type } = said;
+  if (issuerAnswer["active"] !== true) return err({ reason: "token_inactive" }); // the text "true" is not true
+  const { token_type: type } = issuerAnswer;
   // RFC 7662 §2.1: the hint is not binding. The text may be a refresh token.
   if (type !== undefined && !(typeof type === "string" && /^(?:bearer|dpop)$/iu.test(type)))
     return err({ reason: "token_type_invalid" });
   // Some issuers use the token itself as its name, and names are recorded.
-  const jti = said["jti"] === undefined || said["jti"] === text ? hash : said["jti"];
-  const token = readExternalToken({ iss: issuer.iss, ...said, jti }, issuer, { bases, at });
+  const jti = issuerAnswer["jti"] === undefined || issuerAnswer["jti"] === text ? hash : issuerAnswer["jti"];
+  const token = readExternalToken({ iss: issuer.iss, ...issuerAnswer, jti }, issuer, { bases, at });
   if (!token.ok) return token;
   // RFC 9449 §5: a DPoP token is bound to a key. Without the key, anyone who has the token could use it
   // under a different scheme.

@@ -43,9 +43,9 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
       );
       if (!signed.ok) return err({ reason: signatureReasons[signed.error.reason] });
 
-      const said = await readDpopProof(jws.value.claims, expected);
-      if (!said.ok) return said;
-      const { id, made, nonce } = said.value;
+      const claims = await readDpopProof(jws.value.claims, expected);
+      if (!claims.ok) return claims;
+      const { id, made, nonce } = claims.value;
       if (nonce === undefined)
         return err({ reason: "proof_nonce_missing", nonce: freshNonce(mac, jkt, expected.at) });
       if (!isFreshNonce(mac, nonce, jkt, expected.at))

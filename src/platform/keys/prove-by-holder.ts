@@ -36,6 +36,6 @@ export async function proveByHolder(
     (proven.error.reason === "key_unknown" ||
       (proven.error.reason === "signature_invalid" && header["kid"] === undefined));
   if (!isNew) return proven;
-  const asked = await keySets.anew(jwksUri, iss);
-  return asked === known ? proven : proveSignature(text, header, asked, algorithms, isSigned);
+  const refetched = await keySets.anew(jwksUri, iss);
+  return refetched === known ? proven : proveSignature(text, header, refetched, algorithms, isSigned);
 }

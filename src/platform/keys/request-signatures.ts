@@ -40,10 +40,10 @@ export function requestSignatures(keySets: KeySets): RequestSignatures {
       if (candidates.length === 0) return err({ reason: "request_signature_key_unknown" });
       // RFC 9421 §3.2: the key decides. The signature's `alg` may agree with the key, but chooses nothing.
       const able = candidates.flatMap((key) => {
-        const its = requestAlgorithm(key);
-        return its === undefined || (alg !== undefined && alg !== its.name)
+        const form = requestAlgorithm(key);
+        return form === undefined || (alg !== undefined && alg !== form.name)
           ? []
-          : [{ key, algorithm: its.algorithm }];
+          : [{ key, algorithm: form.algorithm }];
       });
       if (able.length === 0) return err({ reason: "request_signature_algorithm_mismatch" });
       const bytes = new Uint8Array(Buffer.from(base.value));

@@ -5,7 +5,7 @@ import type { Configuration } from "#audit/event";
 import { keyId, type Verifier } from "#ledger/tlog/signed-note";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 
-/** Variables and secrets of the ledger worker, as wrangler hands them over. */
+/** Variables and secrets of the ledger worker, in wrangler's form. */
 export interface LedgerEnv {
   readonly LEDGER_NAME: string;
   readonly LEDGER_SHARDS: string;
@@ -17,28 +17,29 @@ export interface LedgerEnv {
   readonly SUBJECT_KEY: string;
 }
 
-/** A public key that data keys are wrapped to; its private half is with the auditor and nowhere else. */
+/** A public key that data keys are wrapped to. Only the auditor has its private half. */
 export interface AuditorKey {
   readonly kid: string;
   readonly jwk: { readonly kty: string; readonly crv: string; readonly x: string; readonly y?: string };
 }
 
 export interface LedgerConfig {
-  /** First part of every origin line: never the listening URL. */
+  /** First part of every origin line; it is never the listening URL. */
   readonly name: string;
   readonly shards: number;
-  readonly keepBytes: number; // of frames that have their copy in R2 and yet stay in each log's object
-  readonly settleMilliseconds: number; // after a record, at most: its copy in R2 and its checkpoint in the root log
+  readonly retainBytes: number; // of frames that are in R2 and still stay in each log's object
+  // at most this long after a record, its copy is in R2 and its checkpoint in the root log
+  readonly settleMilliseconds: number;
   readonly auditors: readonly AuditorKey[];
   readonly checkpointKey: Secret<KeyObject>;
   readonly checkpointPublicKey: Uint8Array; // 32 bytes
   readonly accountingKey: Secret<Uint8Array>;
   readonly subjectKey: Secret<Uint8Array>;
-  /** All of it as its record tells it, with what else the worker has. */
+  /** The worker's full configuration, as its record describes it. */
   readonly described: () => Configuration;
 }
 
-const tellings = {
+const variableForms = {
   LEDGER_NAME: "plain",
   LEDGER_SHARDS: "plain",
   LEDGER_KEEP_MIB: "plain",
@@ -53,7 +54,7 @@ const tellings = {
 
 const AUDITORS_MAX = 16; // the key-epoch leaf of 16 recipients is about 7 KB
 const coordinate = z.string().regex(/^[A-Za-z0-9_-]{42,88}$/);
-// Strict: a JWK with a private part must never lie in a variable, and is refused.
+// Strict: a JWK with a private part must never be in a variable, and is refused.
 const auditorKeys = z.strictObject({
   keys: z
     .array(
@@ -82,7 +83,7 @@ const privateJwk = z.object({
   d: z.string(),
 });
 
-/** Reads the configuration. Throws an error that names the key that is wrong, never its value. */
+/** Reads the configuration. Throws an error that names the wrong key, never its value. */
 export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
   const shards = readShardCount(env);
   if (
@@ -101,7 +102,7 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
   return {
     name: env.LEDGER_NAME,
     shards,
-    keepBytes: readKeepMebibytes(env) * 1_048_576,
+    retainBytes: readRetainMebibytes(env) * 1_048_576,
     settleMilliseconds: readSettleSeconds(env) * 1_000,
     auditors: auditors.data.keys.map(({ kid, kty, crv, x, y }) => ({
       kid,
@@ -110,12 +111,13 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
     ...checkpointKeys(jwk.data),
     accountingKey: readAccountingKey(env),
     subjectKey: key32("SUBJECT_KEY", env.SUBJECT_KEY),
-    described: () => describeConfiguration("ledger", env, tellings, "ACCOUNTING_KEY"), // auditors have the subject key: it guards nothing from them
+    // auditors have the subject key, so it protects nothing from them
+    described: () => describeConfiguration("ledger", env, variableForms, "ACCOUNTING_KEY"),
   };
 }
 
-function readKeepMebibytes({ LEDGER_KEEP_MIB }: LedgerEnv): number {
-  // An object holds 10 GB; from 8 on a log says that it is degraded (ledger/flush).
+function readRetainMebibytes({ LEDGER_KEEP_MIB }: LedgerEnv): number {
+  // An object stores 10 GB; from 8 GB on a log reports that it is degraded (ledger/flush).
   return typeof LEDGER_KEEP_MIB === "string" &&
     /^(?:0|[1-9]\d{0,3})$/.test(LEDGER_KEEP_MIB) &&
     Number(LEDGER_KEEP_MIB) <= 4_096
@@ -124,7 +126,8 @@ function readKeepMebibytes({ LEDGER_KEEP_MIB }: LedgerEnv): number {
 }
 
 function readSettleSeconds({ LEDGER_SETTLE_SECONDS }: LedgerEnv): number {
-  // A copy takes some seconds itself, and 60 s after a record its copy is promised. Each object's alarm is a write: less costs more.
+  // A copy itself takes some seconds, and is promised within 60 s of a record. Each object's alarm is a
+  // write: a shorter period costs more.
   return typeof LEDGER_SETTLE_SECONDS === "string" &&
     /^[1-9]\d?$/.test(LEDGER_SETTLE_SECONDS) &&
     Number(LEDGER_SETTLE_SECONDS) <= 50
@@ -132,7 +135,9 @@ function readSettleSeconds({ LEDGER_SETTLE_SECONDS }: LedgerEnv): number {
     : bad("LEDGER_SETTLE_SECONDS: seconds, 1 to 50");
 }
 
-/** The key that lines are sealed under until and on their shelves. Throws like `readLedgerConfig`. */
+/**
+ * The key that accounting lines are sealed under, in shards and on shelves. Throws like `readLedgerConfig`.
+ */
 export const readAccountingKey = ({
   ACCOUNTING_KEY,
 }: Pick<LedgerEnv, "ACCOUNTING_KEY">): Secret<Uint8Array> => key32("ACCOUNTING_KEY", ACCOUNTING_KEY);
@@ -143,7 +148,7 @@ export function readShardCount(env: Pick<LedgerEnv, "LEDGER_SHARDS">): number {
   return Number.isSafeInteger(shards) && shards >= 1 && shards <= 10_000 ? shards : bad("LEDGER_SHARDS");
 }
 
-/** The key that a log's checkpoints are signed with, under the log's own name. */
+/** The verifier of a log's checkpoint key, under the log's own name. */
 export const signerOf = (config: LedgerConfig, origin: string): Verifier => ({
   name: origin,
   id: keyId(origin, config.checkpointPublicKey),
@@ -155,7 +160,8 @@ function checkpointKeys(
 ): Pick<LedgerConfig, "checkpointKey" | "checkpointPublicKey"> {
   try {
     const key = createPrivateKey({ key: jwk, format: "jwk" });
-    const { x = "" } = createPublicKey(key).export({ format: "jwk" }); // from the private part: a wrong x cannot slip in
+    // computed from the private part: a wrong x has no effect
+    const { x = "" } = createPublicKey(key).export({ format: "jwk" });
     return {
       checkpointKey: new Secret(key),
       checkpointPublicKey: new Uint8Array(Buffer.from(x, "base64url")),

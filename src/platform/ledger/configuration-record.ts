@@ -7,8 +7,9 @@ import type { LedgerConfig } from "./config.ts";
 import { type AppendingShards, ledgerSink, type OwnLog } from "#platform/ledger/isolate/sink";
 
 /**
- * Puts what a worker started with on record. Each request of its isolate that comes before that has been done does it for itself, under one
- * event id, so that the ledger has it once; from then on it is free. Throws when it cannot be done.
+ * Records the configuration that a worker started with. Every request that arrives before this is done
+ * records it too, under the same event id, so that the ledger has it once; later calls cost nothing. Throws
+ * when the record fails.
  */
 export function configurationRecord(
   describe: () => Configuration,
@@ -25,7 +26,7 @@ export function configurationRecord(
   };
 }
 
-/** The same for one log of the ledger. */
+/** Records the configuration for one log of the ledger. */
 export function ledgerConfigurationRecord(
   { described, shards: count }: LedgerConfig,
   shards: AppendingShards,

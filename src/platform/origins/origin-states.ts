@@ -48,9 +48,9 @@ export function originStates(ports: OriginStatesPorts): () => Promise<Readonly<R
       known.set(key, { claimed: at, state: known.get(key)?.state ?? "unchecked" });
       known.set(key, { claimed: at, state: await stateOf(entry, ports) });
     });
-    const asked = Promise.all(asking).catch(() => {});
-    ports.keepAlive(asked);
-    await Promise.race([asked, ports.wait(patienceMilliseconds)]);
+    const questions = Promise.all(asking).catch(() => {});
+    ports.keepAlive(questions);
+    await Promise.race([questions, ports.wait(patienceMilliseconds)]);
     return Object.fromEntries(
       entries.map(({ name }) => [name, known.get(keys.get(name) ?? "")?.state ?? "unchecked"]),
     );

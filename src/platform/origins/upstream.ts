@@ -121,12 +121,12 @@ async function withBearer<Answer extends OriginAnswer | OriginWritten>(
   ask: (bearer: Secret | undefined) => Promise<Answer>,
 ): Promise<Answer | OriginFault> {
   if (bearer === undefined || bearer instanceof Secret) return ask(bearer);
-  const held = await bearer.current().catch(() => undefined);
-  if (held === undefined) return { kind: "unreachable" };
-  const answer = await ask(held);
+  const token = await bearer.current().catch(() => undefined);
+  if (token === undefined) return { kind: "unreachable" };
+  const answer = await ask(token);
   if (answer.kind !== "refused" || answer.status !== 401) return answer;
-  const other = await bearer.anew().catch(() => held);
-  return other === held ? answer : ask(other);
+  const newToken = await bearer.anew().catch(() => token);
+  return newToken === token ? answer : ask(newToken);
 }
 
 interface Caller {
@@ -151,7 +151,7 @@ async function once(
     if (response.status === 200)
       return { kind: "answered", body: bodyOf(response, onEnd), base: caller.base };
     await response.body?.cancel();
-    return otherwise(response);
+    return notAnswered(response);
   });
 }
 
@@ -175,11 +175,11 @@ async function sendOnce(
       return { kind: "written", status, isJson, location, body: bodyOf(response, onEnd), base: caller.base };
     }
     await response.body?.cancel();
-    return otherwise(response);
+    return notAnswered(response);
   });
 }
 
-function otherwise({ status, headers }: Response): Extract<OriginAnswer, { kind: "absent" | "refused" }> {
+function notAnswered({ status, headers }: Response): Extract<OriginAnswer, { kind: "absent" | "refused" }> {
   if (status === 404 || status === 410) return { kind: "absent" };
   if (status !== 429 && status !== 503) return { kind: "refused", status };
   return { kind: "refused", status, retryAfterSeconds: retryAfter(headers.get("retry-after")) };
@@ -191,13 +191,13 @@ const [retryMax, retryUsual] = [300, 10];
 
 /** Reads RFC 9110 §10.2.3, a number of seconds or a date, as seconds. */
 function retryAfter(text: string | null): number {
-  const said =
+  const seconds =
     text === null
       ? NaN
       : /^\d+$/u.test(text)
         ? Number(text)
         : Math.ceil((Date.parse(text) - Date.now()) / 1_000);
-  return Number.isNaN(said) ? retryUsual : Math.min(retryMax, Math.max(1, said));
+  return Number.isNaN(seconds) ? retryUsual : Math.min(retryMax, Math.max(1, seconds));
 }
 
 /**

@@ -5,9 +5,9 @@ import { registryCache } from "./registry-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
 import { clients, grants, issuers, origins } from "./schema.ts";
 
-type OfOrigin = Awaited<ReturnType<AuthorizationServers["of"]>>;
+type AcceptedIssuers = Awaited<ReturnType<AuthorizationServers["of"]>>;
 
-const none: OfOrigin = { signIn: undefined, external: [] };
+const none: AcceptedIssuers = { signIn: undefined, external: [] };
 
 /**
  * The issuers whose tokens each origin accepts, read from D1 and cached for seconds. Only reads; throws when
@@ -15,7 +15,7 @@ const none: OfOrigin = { signIn: undefined, external: [] };
  * origin's name comes without any credential, and must cause no read.
  */
 export function authorizationServers(registry: RegistryReader): AuthorizationServers {
-  const cache = registryCache<ReadonlyMap<string, OfOrigin>>(
+  const cache = registryCache<ReadonlyMap<string, AcceptedIssuers>>(
     registry,
     () => "unnamed",
     async (db) => {

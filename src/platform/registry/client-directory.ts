@@ -51,18 +51,18 @@ async function readClient(
   db: ReturnType<typeof drizzled>,
   which: SQL | undefined,
 ): Promise<ClientRecord | undefined> {
-  const its = db.select({ id: clients.id }).from(clients).where(which);
+  const clientIds = db.select({ id: clients.id }).from(clients).where(which);
   const [[client], itsCertificates, itsSubjects, itsAgreements, itsPurposes, itsGrants] = await db.batch([
     db.select().from(clients).where(which),
-    db.select().from(certificates).where(inArray(certificates.client, its)),
-    db.select().from(certificateSubjects).where(inArray(certificateSubjects.client, its)),
-    db.select().from(agreements).where(inArray(agreements.client, its)),
+    db.select().from(certificates).where(inArray(certificates.client, clientIds)),
+    db.select().from(certificateSubjects).where(inArray(certificateSubjects.client, clientIds)),
+    db.select().from(agreements).where(inArray(agreements.client, clientIds)),
     db
       .select({ agreement: agreementPurposes.agreement, purpose: agreementPurposes.purpose })
       .from(agreementPurposes)
       .innerJoin(agreements, eq(agreements.id, agreementPurposes.agreement))
-      .where(inArray(agreements.client, its)),
-    db.select().from(grants).where(inArray(grants.client, its)),
+      .where(inArray(agreements.client, clientIds)),
+    db.select().from(grants).where(inArray(grants.client, clientIds)),
   ]);
   if (client === undefined) return undefined;
   return {

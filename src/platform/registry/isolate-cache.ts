@@ -100,7 +100,7 @@ export class IsolateCache<T> implements EvictableCache {
   async #read(key: string): Promise<DatedValue<T | undefined>> {
     const reading = await this.#store.load(key);
     if (this.#clock() - reading.asOf >= this.#limits.hardMilliseconds)
-      throw new Error("the store's answer came too late to be believed");
+      throw new Error("the store's answer came too late");
     return reading;
   }
 

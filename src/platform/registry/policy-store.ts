@@ -25,8 +25,7 @@ export function d1PolicyStore(registry: RegistryReader): PolicyStore {
       });
       if (row === undefined) return undefined;
       const body = row.body as PolicyDocument; // the digest is that of its JSON, whatever it contains
-      if ((await policyDigest(body)) !== digest)
-        throw new Error("a policy's body is not the one of its digest");
+      if ((await policyDigest(body)) !== digest) throw new Error("a policy's body does not match its digest");
       if (known.size >= policiesMax) known.delete(known.keys().next().value ?? "");
       known.set(digest, body);
       return body;

@@ -28,9 +28,9 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
     if (unknown !== -1)
       return err(invalid(["issuers", i, "purpose", "fixed", unknown], "is not a code of v3-PurposeOfUse"));
   }
-  const own = secretsOf(file).find(({ name }) => ownSecrets.has(name));
-  if (own !== undefined)
-    return err(invalid(own.at, "is one of the gateway's own, which nobody else may be sent"));
+  const gatewaySecret = secretsOf(file).find(({ name }) => ownSecrets.has(name));
+  if (gatewaySecret !== undefined)
+    return err(invalid(gatewaySecret.at, "is one of the gateway's own secrets, which no server may receive"));
   for (const list of ["issuers", "clients"] as const) {
     for (const [i, { jwks }] of file[list].entries()) {
       for (const [j, key] of (jwks?.keys ?? []).entries()) {

@@ -74,14 +74,14 @@ export class RegistryReader {
     subject: Subject,
     query: (db: Db) => Promise<T | undefined>,
   ): Promise<DatedValue<T | undefined>> {
-    const asked = this.clock();
+    const begun = this.clock();
     const { epoch, bookmark } = this.#newest?.standing ?? { epoch: 0, bookmark: null };
-    const asOf = this.#newest?.asOf ?? asked;
-    const young = asked - asOf < youngMilliseconds && asked >= asOf;
+    const asOf = this.#newest?.asOf ?? begun;
+    const young = begun - asOf < youngMilliseconds && begun >= asOf;
     if (bookmark !== null && young && this.settled(subject)) {
       const value = await query(drizzled(this.#registry.withSession(bookmark)));
       if (value !== undefined) return { value, epoch, asOf };
     }
-    return { value: await query(drizzled(this.#registry.withSession("first-primary"))), epoch, asOf: asked };
+    return { value: await query(drizzled(this.#registry.withSession("first-primary"))), epoch, asOf: begun };
   }
 }

@@ -148,6 +148,6 @@ test("T41: metadata lead to an issuer's keys if they are that issuer's, by its e
   }
   metadata = { issuer: iss, jwks_uri: `${uri}-2` };
   now += 3_600_000;
-  await expect(sets.at(address, iss)).rejects.toThrow("a key set that was fetched is none"); // metadata again: they lead to keys, not on
+  await expect(sets.at(address, iss)).rejects.toThrow("a fetched key set is not valid"); // metadata again: they lead to keys, not on
   expect(asked.slice(-2)).toEqual([address, `${uri}-2`]);
 });

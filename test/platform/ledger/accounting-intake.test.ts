@@ -5,7 +5,7 @@ import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { intakeNameOf } from "#platform/ledger/object/accounting/accounting-intake";
-import { indexNameOf, type IndexedLine } from "#platform/ledger/object/accounting/accounting-shelf";
+import { shelfNameOf, type ProvableLine } from "#platform/ledger/object/accounting/accounting-shelf";
 import { type LineReceivers, LedgerDrain } from "#platform/ledger/object/accounting/drain";
 import { config, disclosureOf, failure, ledger, newId, own, ownLog, shard } from "./worker.ts";
 
@@ -34,7 +34,7 @@ const rowsOf = (log: string) =>
     shard(log),
     (_, state) => state.storage.sql.exec("SELECT frame FROM lines").toArray().length,
   );
-const shelfName = (patient: string) => indexNameOf(subjectKey(config.subjectKey, patient));
+const shelfName = (patient: string) => shelfNameOf(subjectKey(config.subjectKey, patient));
 const shelf = (name: string) => ledger.ACCOUNTING_SHELF.getByName(name);
 const intake = (name: string) => ledger.ACCOUNTING_INTAKE.getByName(name);
 
@@ -60,12 +60,12 @@ const drain = (log: string, keepers: LineReceivers, callsMax?: number) =>
   });
 
 /** Lines of made-up patients of one shelf, as a shard brings them. */
-function linesFor(name: string, log: string, count: number, client = "telehealth"): IndexedLine[] {
-  const lines: IndexedLine[] = [];
+function linesFor(name: string, log: string, count: number, client = "telehealth"): ProvableLine[] {
+  const lines: ProvableLine[] = [];
   for (let i = 0; lines.length < count; i++) {
     const patient = `main/Patient/${log}-${client}-${i}`;
     const subject = subjectKey(config.subjectKey, patient);
-    if (indexNameOf(subject) !== name) continue;
+    if (shelfNameOf(subject) !== name) continue;
     const event = { ...disclosureOf(1), who: { client }, patients: [{ patient, counts: { Patient: 1 } }] };
     const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
     lines.push({
@@ -81,10 +81,10 @@ function linesFor(name: string, log: string, count: number, client = "telehealth
   }
   return lines;
 }
-const linesOn = async ({ subject }: IndexedLine) => {
+const linesOn = async ({ subject }: ProvableLine) => {
   const filter = { from: instant(0), to: instant(Date.now()) };
   const query = { subject, after: undefined, filter, without: [] };
-  return (await shelf(indexNameOf(subject)).linesAfter(query, { rows: 99, withheld: 99 })).lines;
+  return (await shelf(shelfNameOf(subject)).linesAfter(query, { rows: 99, withheld: 99 })).lines;
 };
 const batchesIn = (name: string) =>
   runInDurableObject(intake(name), (_, { storage: { sql } }) =>
@@ -108,7 +108,7 @@ test("an intake passes lines on once there are many, each once, also when it fai
   const name = "0a7";
   const lines = linesFor(name, ownLog(), 3);
   await intake(intakeNameOf(name)).put(lines);
-  expect(await linesOn(lines[0] as IndexedLine)).toEqual([]);
+  expect(await linesOn(lines[0] as ProvableLine)).toEqual([]);
   await runInDurableObject(intake(intakeNameOf(name)), async (instance, { storage }) => {
     storage.sql.exec("CREATE TRIGGER kept BEFORE DELETE ON batches BEGIN SELECT RAISE(ABORT, 'crash'); END");
     expect(await failure(() => instance.alarm())).toContain("crash");
@@ -125,11 +125,11 @@ test("a line that an intake has twice is on its shelf once, and two lines of one
   expect,
 }) => {
   const name = "5e9";
-  const [line] = linesFor(name, ownLog(), 1) as [IndexedLine];
+  const [line] = linesFor(name, ownLog(), 1) as [ProvableLine];
   for (let i = 0; i < 2; i++) await intake(intakeNameOf(name)).put([line]);
   await intake(intakeNameOf(name)).shelve([name]);
   expect(await linesOn(line)).toEqual([line]);
-  const [fresh] = linesFor(name, ownLog(), 1) as [IndexedLine];
+  const [fresh] = linesFor(name, ownLog(), 1) as [ProvableLine];
   expect(await shelf(name).put([fresh, { ...fresh, salt: new Uint8Array(32).fill(1) }])).toBe("other");
   expect(await linesOn(fresh), "nothing was kept").toEqual([]);
 });
@@ -141,8 +141,8 @@ test(
     const [full, other] = ["14b", "158"]; // of one intake, and of two parts of it
     expect(intakeNameOf(full)).toBe(intakeNameOf(other));
     const [[line], [quiet]] = [linesFor(full, ownLog(), 1), linesFor(other, ownLog(), 1)] as [
-      [IndexedLine],
-      [IndexedLine],
+      [ProvableLine],
+      [ProvableLine],
     ];
     const own = intake(intakeNameOf(full));
     const at = () => runInDurableObject(own, (_, { storage }) => storage.getAlarm());
@@ -164,10 +164,10 @@ test("another line in the place of one is found when it is passed on: it stays, 
   expect,
 }) => {
   const [log, other, name] = [ownLog(), ownLog(), "2c3"];
-  const [there] = linesFor(name, log, 1, "payer") as [IndexedLine];
+  const [there] = linesFor(name, log, 1, "payer") as [ProvableLine];
   const [line, innocent] = [
-    { ...(linesFor(name, log, 1)[0] as IndexedLine), subject: there.subject },
-    linesFor(name, other, 1)[0] as IndexedLine,
+    { ...(linesFor(name, log, 1)[0] as ProvableLine), subject: there.subject },
+    linesFor(name, other, 1)[0] as ProvableLine,
   ];
   expect(await shelf(name).put([there])).toBe("kept");
   const forged = {

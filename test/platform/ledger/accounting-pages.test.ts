@@ -7,7 +7,7 @@ import type { AuditEvent } from "#audit/event";
 import { comparePlaces, type LinePlace, placeText } from "#audit/accounting/line-place";
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
-import { indexNameOf, type IndexedLine } from "#platform/ledger/object/accounting/accounting-shelf";
+import { shelfNameOf, type ProvableLine } from "#platform/ledger/object/accounting/accounting-shelf";
 import {
   config,
   disclosureOf,
@@ -43,8 +43,8 @@ const disclosed = (patient: string, client = "telehealth", purpose = "TREAT"): A
   patients: [{ patient, counts: { Observation: 2 } }],
 });
 const subjectOf = (patient: string) => subjectKey(config.subjectKey, patient);
-const shelfFor = (patient: string) => ledger.ACCOUNTING_SHELF.getByName(indexNameOf(subjectOf(patient)));
-const shelved = (patient: string, log: string, index: number, event = disclosed(patient)): IndexedLine => {
+const shelfFor = (patient: string) => ledger.ACCOUNTING_SHELF.getByName(shelfNameOf(subjectOf(patient)));
+const shelved = (patient: string, log: string, index: number, event = disclosed(patient)): ProvableLine => {
   const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
   return {
     subject: subjectOf(patient),

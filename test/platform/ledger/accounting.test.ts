@@ -7,7 +7,7 @@ import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
 import { sameBytes } from "#ledger/bytes/bytes";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
-import { type AccountingShelf, indexNameOf } from "#platform/ledger/object/accounting/accounting-shelf";
+import { type AccountingShelf, shelfNameOf } from "#platform/ledger/object/accounting/accounting-shelf";
 import { LedgerDrain } from "#platform/ledger/object/accounting/drain";
 import { startWith } from "./bucket.ts";
 import {
@@ -59,7 +59,7 @@ const rowsOf = (log: string) =>
     (_, state) => state.storage.sql.exec("SELECT frame FROM lines").toArray().length,
   );
 const shelfFor = (patient: string) =>
-  ledger.ACCOUNTING_SHELF.getByName(indexNameOf(subjectKey(config.subjectKey, patient)));
+  ledger.ACCOUNTING_SHELF.getByName(shelfNameOf(subjectKey(config.subjectKey, patient)));
 
 test("lines are found while the shard still has them and after its alarm brought them to their shelves, each once", async ({
   expect,

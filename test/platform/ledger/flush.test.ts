@@ -259,7 +259,7 @@ test("a bucket that takes nine seconds for each answer keeps no start waiting un
         objects,
         signer,
         head,
-        keepBytes: () => 0,
+        retainBytes: () => 0,
       });
       const over = started.start().then(() => "over");
       await vi.advanceTimersByTimeAsync(13_000);

@@ -91,12 +91,12 @@ test.for([2, 3])(
         }
         storage.transactionSync(() => {
           store.copied.add({ first: 0, last: 999, size: from, bytes: 1 });
-          store.free({ frames: 1000, size: from });
+          store.deleteUpTo({ frames: 1000, size: from });
         });
         expect(restoreHead(store, head.origin)).toEqual(head);
       }
       const boundary = TILE_WIDTH ** levels;
-      storage.transactionSync(() => store.free({ frames: 1002, size: boundary }));
+      storage.transactionSync(() => store.deleteUpTo({ frames: 1002, size: boundary }));
       const tiles = storage.sql
         .exec<{ level: number; number: number }>("SELECT level, number FROM tiles ORDER BY level")
         .toArray();

@@ -11,7 +11,7 @@ import { leafKinds } from "#ledger/leaf/leaf";
 import { linesRoot } from "#ledger/leaf/lines";
 import { verifyLog } from "#ledger/verify";
 import { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
-import { indexNameOf } from "#platform/ledger/object/accounting/accounting-shelf";
+import { shelfNameOf } from "#platform/ledger/object/accounting/accounting-shelf";
 import { OwnCalls, type SealedCall } from "#platform/ledger/object/append/own-calls";
 import { ledgerSink } from "#platform/ledger/isolate/sink";
 import {
@@ -63,7 +63,7 @@ test("who binds the shard without the ledger's key can claim no proof, shelve no
   const subject = subjectKey(config.subjectKey, "main/Patient/x");
   for (const call of [
     { kind: "claim_proof", proof },
-    { kind: "shelve", shelves: [indexNameOf(subject)] },
+    { kind: "shelve", shelves: [shelfNameOf(subject)] },
   ] as const) {
     const sealed = own.seal(log, call);
     for (const stranger of [

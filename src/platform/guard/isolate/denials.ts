@@ -15,7 +15,7 @@ export function guardDenials(guards: DurableObjectNamespace<ClientGuard>): Denia
         await guards.getByName(client).denials({ client, issuer }),
         instant(0),
       );
-      if (applied === undefined) throw new Error("a guard told only a part of what is denied");
+      if (applied === undefined) throw new Error("a guard sent deltas where a snapshot was needed");
       return applied.state.denied;
     },
   };

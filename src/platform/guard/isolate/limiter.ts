@@ -138,7 +138,7 @@ interface Spent {
 }
 
 function nobodyKnows(): never {
-  throw new Error("a lease came without what is revoked");
+  throw new Error("a lease came without revocations");
 }
 
 /** A call to the guard, from beginning the ask to settling it. Throws when the guard cannot be reached. */
@@ -156,7 +156,7 @@ function asker(
       guard.lease(call, listener),
     );
     const applied = applyUpdate(leases.revocations(of), news, clock());
-    if (applied === undefined) throw new Error("news of revocations were missed");
+    if (applied === undefined) throw new Error("revocation deltas were missed");
     leases.setRevocations(of, applied.state);
     onUpdate({
       client,

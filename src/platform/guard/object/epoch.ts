@@ -93,7 +93,7 @@ class GuardEpoch {
       await this.#reading;
     }
     if (this.#heard === undefined || this.#age > hardMilliseconds)
-      throw new Error("nobody says what is revoked");
+      throw new Error("revocation state unavailable (older than 5 s)");
     return this.#read;
   }
 
@@ -107,7 +107,7 @@ class GuardEpoch {
 
   /** Call it in the same turn in which `read` returned. */
   updateSince(since: number | undefined): RevocationUpdate {
-    if (this.#heard === undefined) throw new Error("nothing is known to tell");
+    if (this.#heard === undefined) throw new Error("no revocation state is known yet");
     return updateSince(this.#heard, this.#past, since, this.#clock());
   }
 
@@ -129,30 +129,30 @@ class GuardEpoch {
   }
 
   async #ask(): Promise<void> {
-    const asked = this.#clock();
+    const begun = this.#clock();
     const news = await this.#source.news(this.#listener, this.#heard?.epoch);
     // An RPC result that is not disposed keeps this object awake for ever. The data in it stay usable.
     news[Symbol.dispose]?.();
     const next = applyUpdate(this.#heard, news, this.#clock());
-    if (next === undefined) throw new Error("news of revocations were missed");
-    if (asked < this.#read) return; // a later answer was quicker
+    if (next === undefined) throw new Error("revocation deltas were missed");
+    if (begun < this.#read) return; // a later answer was quicker
     const before = this.#heard?.epoch ?? 0;
     if (news.kind === "deltas")
-      this.#past = kept(
+      this.#past = appendToPast(
         this.#past,
         news.deltas.filter(({ epoch }) => epoch > before),
       );
     else if (next.state !== this.#heard) this.#past = { from: news.epoch, deltas: [] };
     this.#heard = next.state;
-    this.#read = asked;
+    this.#read = begun;
   }
 }
 
-function kept(
+function appendToPast(
   { from, deltas }: { readonly from: number; readonly deltas: readonly Delta[] },
   more: readonly Delta[],
 ) {
   const all = [...deltas, ...more];
-  const gone = all.slice(0, Math.max(0, all.length - pastMax));
-  return { from: gone.at(-1)?.epoch ?? from, deltas: all.slice(gone.length) };
+  const dropped = all.slice(0, Math.max(0, all.length - pastMax));
+  return { from: dropped.at(-1)?.epoch ?? from, deltas: all.slice(dropped.length) };
 }

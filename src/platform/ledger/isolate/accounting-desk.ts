@@ -16,8 +16,8 @@ import { openLogs } from "#ledger/log-name";
 import { type AccountingIntake, intakeNameOf } from "#platform/ledger/object/accounting/accounting-intake";
 import {
   type AccountingShelf,
-  indexNameOf,
-  type IndexedLine,
+  shelfNameOf,
+  type ProvableLine,
 } from "#platform/ledger/object/accounting/accounting-shelf";
 import { inTurns } from "#platform/in-turns";
 import { readLedgerConfig, type LedgerConfig, type LedgerEnv } from "#platform/ledger/config";
@@ -35,12 +35,14 @@ type DeskEnv = LedgerEnv & {
 const PATIENTS_MAX = 32; // ids of one individual
 const ENTRIES_MAX = 1_000; // of one page
 const SUMS_MAX = 500;
-// Rows that one page may read, of all records of the individual: of more it is given as far as it came.
+// The rows that one page may read, over all records of the individual. An individual with more rows gets a
+// shorter page.
 const ROWS_MAX = 20_000;
-const CHECKPOINT_MS = 1_050; // one is signed each second at most
-// Beyond every step that a door takes for one request, whose id the record of a look-up has.
+const CHECKPOINT_MS = 1_050; // a log signs at most one checkpoint a second
+// Higher than any step of a request. The record of a look-up has the request's id.
 const STEP = 1_000_000;
-// A log that closed this long ago may have lines yet: it takes none any more, and drains within two minutes unless shelves are down.
+// A log that closed this long ago may still have lines. It takes no new lines, and drains within two minutes
+// unless shelves are down.
 const CLOSED_MS = 86_400_000;
 
 interface Subject {
@@ -48,7 +50,7 @@ interface Subject {
   readonly key: Uint8Array;
 }
 
-/** Reads patients' accounting lines from their shelves, page by page, on record. */
+/** Reads patients' accounting lines from their shelves, page by page, and records each look-up. */
 export class AccountingDesk implements Disclosures {
   readonly #env: DeskEnv;
   readonly #config: LedgerConfig;
@@ -56,7 +58,7 @@ export class AccountingDesk implements Disclosures {
   readonly #proofs: LineProofs;
   readonly #rowsMax: number;
 
-  /** @param checkpointMs how long a leaf that no checkpoint reaches is waited for. */
+  /** @param checkpointMs how long to wait for a checkpoint that covers a leaf. */
   constructor(env: DeskEnv, clock: Clock, { rowsMax = ROWS_MAX, checkpointMs = CHECKPOINT_MS } = {}) {
     this.#rowsMax = rowsMax;
     this.#env = env;
@@ -66,17 +68,18 @@ export class AccountingDesk implements Disclosures {
   }
 
   /**
-   * Before the first page every line that was acknowledged is brought to its shelf, from wherever it waits. Further pages need no more than
-   * the shelf: no line of it moves, and what comes to it has either its place after the page before, or was not acknowledged by then.
+   * Before the first page, all acknowledged lines are brought to their shelves. Further pages need only the
+   * shelf: its lines never move, and a line that arrives later either has its place after the page before,
+   * or was not acknowledged by then.
    */
-  async linesOf(asked: LinesRequest): Promise<LinesPage> {
-    const { patients, caller, after, count, toldTo } = asked;
+  async linesOf(query: LinesRequest): Promise<LinesPage> {
+    const { patients, caller, after, count, toldTo } = query;
     if (patients.length === 0 || patients.length > PATIENTS_MAX)
-      throw new RangeError("accounting: of 1 to 32 patients");
+      throw new RangeError("accounting: 1 to 32 patients");
     if (!Number.isSafeInteger(count) || count < 1 || count > ENTRIES_MAX)
       throw new RangeError("accounting: pages of 1 to 1000 lines");
     const sink = ledgerSink(this.#env.LEDGER_SHARD, this.#config.shards, this.#clock);
-    await sink.record([lookUp(asked)], {
+    await sink.record([lookUp(query)], {
       kind: "client",
       client: caller.who?.client ?? "",
       requestId: caller.id,
@@ -87,44 +90,46 @@ export class AccountingDesk implements Disclosures {
       key: subjectKey(this.#config.subjectKey, patient),
     }));
     if (after === undefined)
-      await this.#bringLines([...new Set(subjects.map(({ key }) => indexNameOf(key)))]);
+      await this.#shelveLines([...new Set(subjects.map(({ key }) => shelfNameOf(key)))]);
     const held = await this.#heldBack(subjects);
     const without = toldTo === "individual" ? [...held.keys()] : [];
-    const page = await (asked.summed === true
-      ? this.#summed(asked, subjects, without)
-      : this.#listed(asked, subjects, without));
+    const page = await (query.summed === true
+      ? this.#summed(query, subjects, without)
+      : this.#listed(query, subjects, without));
     const lines = page.lines.map((line) =>
       Object.assign(line, { heldUntil: held.get(readLine(line.content)?.recipient ?? "") }),
     );
-    return { lines: lines.toSorted((one, other) => timeOf(one) - timeOf(other)), next: page.next };
+    return { lines: lines.toSorted((a, b) => timeOf(a) - timeOf(b)), next: page.next };
   }
 
   /** Single lines, each with its proof. */
   async #listed(
-    asked: LinesRequest,
+    query: LinesRequest,
     subjects: readonly Subject[],
     without: readonly string[],
   ): Promise<LinesPage> {
     const lines: UnprovenLine[] = [];
     const next = await this.#merged(
-      asked,
+      query,
       subjects,
       without,
-      (line) => lines.length < asked.count && lines.push(line) > 0,
+      (line) => lines.length < query.count && lines.push(line) > 0,
     );
     const proven = await this.#proofs.prove(lines);
-    const cut = lines[proven.length]; // its proof found no room
+    const cut = lines[proven.length]; // there was no room for its proof
     return { lines: proven, next: cut === undefined ? next : before(cut) };
   }
 
-  /** Sums of the lines that one page may read: a recipient whose lines are more is told again on the next page. */
+  /**
+   * Sums of the lines that one page may read. A recipient with further lines appears again on the next page.
+   */
   async #summed(
-    asked: LinesRequest,
+    query: LinesRequest,
     subjects: readonly Subject[],
     without: readonly string[],
   ): Promise<LinesPage> {
-    const sums = new LineSums<UnprovenLine>(Math.min(asked.count, SUMS_MAX));
-    const next = await this.#merged(asked, subjects, without, (line) => sums.add(line));
+    const sums = new LineSums<UnprovenLine>(Math.min(query.count, SUMS_MAX));
+    const next = await this.#merged(query, subjects, without, (line) => sums.add(line));
     return { lines: sums.all.map((line) => Object.assign(line, { proven: undefined })), next };
   }
 
@@ -136,7 +141,7 @@ export class AccountingDesk implements Disclosures {
   ): Promise<LinePlace | undefined> {
     const filter = { from, to, excluded, recipient, purpose };
     const sources = subjects.map(
-      ({ key }): LineSource<IndexedLine> =>
+      ({ key }): LineSource<ProvableLine> =>
         (after, left) =>
           this.#shelf(key).linesAfter({ subject: key, after, filter, without }, left),
     );
@@ -150,20 +155,21 @@ export class AccountingDesk implements Disclosures {
     );
   }
 
-  /** Keeps a suspension. The operators' door has it on record before. */
+  /** Stores a suspension. The operators' worker has recorded it before. */
   async hold(input: unknown): Promise<Result<void, SuspensionProblem>> {
-    const asked = readSuspension(input);
-    if (!asked.ok) return asked;
-    const subject = subjectKey(this.#config.subjectKey, asked.value.patient);
-    await this.#shelf(subject).hold(subject, asked.value.hold);
+    const order = readSuspension(input);
+    if (!order.ok) return order;
+    const subject = subjectKey(this.#config.subjectKey, order.value.patient);
+    await this.#shelf(subject).hold(subject, order.value.hold);
     return ok(undefined);
   }
 
   /**
-   * From the shards first, then from the intakes: what leaves a shard meanwhile is in an intake by then, or on its shelf. One that cannot be
-   * asked may have lines that nobody else has: then there is no answer.
+   * Asks the shards first, then the intakes: a line that leaves a shard meanwhile is in an intake by then,
+   * or on its shelf. An object that cannot be asked may have lines that no other object has: then there is
+   * no answer.
    */
-  async #bringLines(shelves: readonly string[]): Promise<void> {
+  async #shelveLines(shelves: readonly string[]): Promise<void> {
     const now = this.#clock();
     const { shards, accountingKey } = this.#config;
     const ownCalls = new OwnCalls(accountingKey);
@@ -173,12 +179,15 @@ export class AccountingDesk implements Disclosures {
         ownCalls.seal(log, { kind: "shelve", shelves: [...shelves] }),
       );
     });
-    await inTurns([...Map.groupBy(shelves, intakeNameOf)], ([intake, own]) =>
-      this.#env.ACCOUNTING_INTAKE.getByName(intake).shelve(own),
+    await inTurns([...Map.groupBy(shelves, intakeNameOf)], ([intake, intakeShelves]) =>
+      this.#env.ACCOUNTING_INTAKE.getByName(intake).shelve(intakeShelves),
     );
   }
 
-  /** What is suspended for one record counts for each that the origin united with it: it is one individual who is told. */
+  /**
+   * A suspension for one record applies to all records that the origin united with it, because they are the
+   * same individual.
+   */
   async #heldBack(subjects: readonly Subject[]): Promise<ReadonlyMap<string, number>> {
     const holds: Suspension[] = [];
     for (const { key } of subjects) holds.push(...(await this.#shelf(key).holdsOf(key)));
@@ -186,13 +195,13 @@ export class AccountingDesk implements Disclosures {
   }
 
   #shelf(subject: Uint8Array): DurableObjectStub<AccountingShelf> {
-    return this.#env.ACCOUNTING_SHELF.getByName(indexNameOf(subject));
+    return this.#env.ACCOUNTING_SHELF.getByName(shelfNameOf(subject));
   }
 }
 
 function lookUp({ patients, after, caller: { id, at, who, from, why, traceId } }: LinesRequest): AuditEvent {
   const [origin, type, patient] = (patients[0] ?? "").split("/");
-  const named = patients.map((one) => ({ patient: one, counts: {} }));
+  const named = patients.map((patient) => ({ patient, counts: {} }));
   const parameters = after === undefined ? undefined : [["after", writeLinePlace(after)] as const];
   const what = { interaction: "linesOf", origin, type, id: patient, parameters };
   return {

@@ -7,10 +7,10 @@ export type UnprovenLine = Omit<FoundLine, "proven" | "heldUntil" | "sum">;
 type Proven = NonNullable<FoundLine["proven"]>;
 
 const LINES_AT_ONCE = 64; // of one call: a leaf may be 64 KiB
-// Of a page: as text in base64, twice, it is less than twice as much, and an answer holds 8 MiB.
+// For a page. As base64 text, included twice, it is less than twice as long, and an answer holds 8 MiB.
 const BYTES_MAX = 3_145_728;
 
-/** Proves lines by what anyone could fetch of their logs: the leaves, and a tlog-proof of each. */
+/** Proves lines with data that anyone could fetch from their logs: the leaves, and a tlog-proof for each. */
 export class LineProofs {
   readonly #shards: Pick<DurableObjectNamespace<LedgerShard>, "getByName">;
   readonly #checkpointMs: number;
@@ -21,8 +21,9 @@ export class LineProofs {
   }
 
   /**
-   * The first of the lines whose proofs have room in one answer, at least one. What cannot be proven now is left without a proof; a leaf
-   * that no checkpoint reaches yet is asked for once more when the next one may be signed.
+   * Returns the first lines whose proofs fit one answer, at least one line. A line that cannot be proven now
+   * has no proof. A leaf that no checkpoint covers yet is asked for once more, when the next checkpoint may
+   * be signed.
    */
   async prove(lines: readonly UnprovenLine[]): Promise<readonly FoundLine[]> {
     const proven: FoundLine[] = [];
@@ -49,8 +50,8 @@ export class LineProofs {
   }
 
   async #addProofs(proofs: Map<string, Proven>, lines: readonly UnprovenLine[]): Promise<void> {
-    await inTurns([...Map.groupBy(lines, ({ log }) => log)], async ([log, own]) => {
-      const indexes = [...new Set(own.map(({ index }) => index))];
+    await inTurns([...Map.groupBy(lines, ({ log }) => log)], async ([log, logLines]) => {
+      const indexes = [...new Set(logLines.map(({ index }) => index))];
       const shard = this.#shards.getByName(log);
       const leaves = await shard.leaves(indexes).catch(() => []);
       const notes = await shard.proofs(indexes).catch(() => []);

@@ -5,7 +5,8 @@ import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { within } from "#platform/within";
 
 const FIRST_HALF_YEAR = "2025h1"; // the format of this ledger is younger
-const HALF_YEAR_MS = 184 * 86_400_000; // the root log's clock may be ahead, and opens the next half-year first
+// the root log's clock may be ahead, so that it opens the next half-year first
+const HALF_YEAR_MS = 184 * 86_400_000;
 const PATIENCE_MS = 5_000;
 const RECENT_MS = 1_000;
 const SET_BACK_MS = 60_000;
@@ -16,14 +17,16 @@ interface HalfYear {
 }
 
 /**
- * Which logs a ledger has, so that a made-up name never starts an object: the root log, the logs that take records now, and of other
- * half-years the logs that the root log opened. An isolate asks the root log once for a closed half-year.
+ * The list of a ledger's logs, so that a made-up name never starts an object: the root log, the logs that
+ * take records now, and the logs of earlier half-years that the root log opened. An isolate asks the root
+ * log once for a closed half-year.
  */
 export class OpenedLogs {
   readonly #root: DurableObjectNamespace<LedgerRoot>;
   readonly #shards: number;
   readonly #clock: Clock;
-  readonly #halfYears = new Map<string, HalfYear>(); // two for each year since the first: no made-up name adds another
+  // two for each year since the first: no made-up name adds an entry
+  readonly #halfYears = new Map<string, HalfYear>();
   #latest: Instant = instant(0);
 
   constructor(root: DurableObjectNamespace<LedgerRoot>, shards: number, clock: Clock) {
@@ -32,13 +35,14 @@ export class OpenedLogs {
     this.#clock = clock;
   }
 
-  /** Throws when the root log has to be asked and does not answer. */
+  /** Throws when the root log must be asked and does not answer. */
   async has(log: string): Promise<boolean> {
     if (log === ROOT_LOG) return true;
     const name = parseLogName(log);
     if (name === undefined) return false;
     const now = this.#clock();
-    if (now < this.#latest - SET_BACK_MS) this.#halfYears.clear(); // by a clock that ran ahead, half-years were closed that are open
+    // while the clock ran ahead, open half-years looked closed
+    if (now < this.#latest - SET_BACK_MS) this.#halfYears.clear();
     this.#latest = now;
     if (openHalfYears(now).includes(name.halfYear)) return name.shard < this.#shards;
     if (name.halfYear < FIRST_HALF_YEAR || name.halfYear > halfYearOf(instant(now + HALF_YEAR_MS)))

@@ -2,7 +2,8 @@ import type { RecordProver } from "#audit/ports";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { within } from "#platform/within";
 
-// A lease may be 7 s old when an answer is recorded, and a revoked client is refused within 10: twice this and the wait fit between.
+// A lease may be 7 s old when an answer is recorded, and a revoked client is refused within 10 s. Two calls
+// and the wait fit between.
 const PATIENCE_MS = 800;
 const CHECKPOINT_MS = 1050;
 
@@ -22,10 +23,10 @@ export function ledgerProver(
       try {
         const first = await proof();
         if (first !== undefined) return first;
-        await wait(CHECKPOINT_MS); // by then a checkpoint that was signed after the record exists, or may be signed
+        await wait(CHECKPOINT_MS); // by then a checkpoint that covers the record exists, or may be signed
         return await proof();
       } catch {
-        return undefined; // the record is durable, and that is what an answer needs
+        return undefined; // the record is durable, and an answer needs nothing more
       }
     },
   };

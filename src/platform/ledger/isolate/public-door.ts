@@ -13,21 +13,25 @@ import { OpenedLogs } from "./opened-logs.ts";
 import { type ObjectCache, PublicLog, PublicLogCache, TooManyReads } from "./public-log.ts";
 
 const forever = "public, max-age=31536000, immutable";
-const partial = "public, max-age=3600"; // a partial tile never changes either, but soon nobody asks for it again
+// a partial tile never changes either, but soon no reader asks for it again
+const partial = "public, max-age=3600";
 const fresh = "public, max-age=1";
 const open = { "access-control-allow-origin": "*", "x-content-type-options": "nosniff" };
 
-/** What the ledger's public door needs of its worker. */
+/** The bindings and variables that the ledger's public worker needs. */
 export type LedgerDoorEnv = Pick<LedgerEnv, "LEDGER_NAME" | "LEDGER_SHARDS"> & {
   readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
   readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
   readonly LEDGER_BUCKET: R2Bucket;
   readonly PUBLIC_READS: CallCounter;
-  /** Of reads that the object has to answer which commits the log's records. */
+  /** Counts the reads that reach the Durable Object which commits the log's records. */
   readonly OBJECT_READS: CallCounter;
 };
 
-/** Answers the public addresses of the ledger (DESIGN §3): every object is public and checks itself, so anyone may read. */
+/**
+ * Serves the public addresses of the ledger. Every object is public and checks itself, so anyone may read
+ * (P2).
+ */
 export class LedgerDoor {
   readonly #env: LedgerDoorEnv;
   readonly #bucket: LedgerBucket;
@@ -58,8 +62,8 @@ export class LedgerDoor {
       fault instanceof TooManyReads ? fault : null,
     );
     if (bytes instanceof TooManyReads) return tooMany();
-    // Why it is null, the object's own log says.
-    if (bytes === undefined || (bytes === null && (await this.#isGone(log))))
+    // The object's own log explains a null.
+    if (bytes === undefined || (bytes === null && (await this.#isDeleted(log))))
       return problem(404, "not-found");
     if (bytes === null) return problem(503, "unavailable", { "retry-after": "1" });
     const headers = { ...open, ...headersOf(address.value), "content-length": String(bytes.length) };
@@ -72,7 +76,8 @@ export class LedgerDoor {
     mayAskObject: () => Promise<boolean>,
   ): Promise<Uint8Array | undefined> {
     const { log } = address;
-    const mayBeDeleted = this.#clock() >= (retainedUntil(log) ?? Infinity); // a removed log must not live on in the cache
+    // a deleted log must not live on in the cache
+    const mayBeDeleted = this.#clock() >= (retainedUntil(log) ?? Infinity);
     return new PublicLog({
       log,
       origin: `${this.#env.LEDGER_NAME}/${log}`,
@@ -85,8 +90,11 @@ export class LedgerDoor {
     }).read(address);
   }
 
-  /** What was removed after its six years cannot be read any more, and is not missed: not so what cannot be read for another reason. */
-  async #isGone(log: string): Promise<boolean> {
+  /**
+   * True for a log that was deleted after its six years: its objects are expected to be absent. Objects that
+   * cannot be read for a different reason are not.
+   */
+  async #isDeleted(log: string): Promise<boolean> {
     if (this.#clock() < (retainedUntil(log) ?? Infinity)) return false;
     const { why } = await this.#objectOf(log)
       .status()
@@ -99,7 +107,10 @@ export class LedgerDoor {
   }
 }
 
-/** Cloudflare's cache in this city, under the door's own name and without queries. What it does not keep is read anew. */
+/**
+ * Cloudflare's cache in this city, under the worker's own name and without queries. An object that is not in
+ * it is read again.
+ */
 const cacheAt = (origin: string): ObjectCache => ({
   async get(path) {
     try {
@@ -110,15 +121,15 @@ const cacheAt = (origin: string): ObjectCache => ({
     }
   },
   put(path, bytes) {
-    const kept = new Response(bytes, {
+    const copy = new Response(bytes, {
       headers: { "cache-control": forever, "content-type": "application/octet-stream" },
     });
-    waitUntil(keep(`${origin}/${path}`, kept));
+    waitUntil(putInCache(`${origin}/${path}`, copy));
   },
 });
 
-/** What cannot be kept is read anew. */
-async function keep(address: string, answer: Response): Promise<void> {
+/** Stores an answer in the cache. On failure it is read again later. */
+async function putInCache(address: string, answer: Response): Promise<void> {
   try {
     await caches.default.put(address, answer);
   } catch {

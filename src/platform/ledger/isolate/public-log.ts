@@ -24,19 +24,22 @@ import { within } from "#platform/within";
 
 type ImmutableAddress = Exclude<Address, { readonly kind: "checkpoint" | "proof" }>;
 
-/** Objects that R2 has, by the path of their address. What R2 has not yet is in no cache: a log that lost it would show two histories. */
+/**
+ * Objects that are in R2, by the path of their address. An object that is not yet in R2 is never cached: a
+ * log that lost it would show two histories.
+ */
 export interface ObjectCache {
   get(path: string): Promise<Uint8Array | undefined>;
   put(path: string, bytes: Uint8Array): void;
 }
 
-const CHECKPOINT_MS = 1_000; // a log signs no more often
+const CHECKPOINT_MS = 1_000; // a log signs at most once a second
 const BUCKET_MS = 3_000; // then the object is asked, which may have the rows
 const LOGS_REMEMBERED = 64;
-const COPIES_REMEMBERED = 256; // objects of frames, of each log
+const COPIES_REMEMBERED = 256; // objects of frames, for each log
 const OFFSETS_REMEMBERED = 16; // of objects of frames, at most 160 KB each
 
-/** What an isolate remembers of public logs: settled plain data, with which no request waits for another. */
+/** An isolate's memory of public logs. It is settled plain data, so no request waits for another request. */
 export class PublicLogCache {
   readonly checkpoints = new Newest<{ readonly note: Uint8Array; readonly askedAt: Instant }>(
     LOGS_REMEMBERED,
@@ -45,7 +48,7 @@ export class PublicLogCache {
   readonly offsets = new Newest<Uint32Array>(OFFSETS_REMEMBERED);
 }
 
-/** The newest entries of a map. */
+/** A map that holds only its newest entries. */
 class Newest<Value> extends Map<string, Value> {
   readonly #max: number;
 
@@ -61,7 +64,7 @@ class Newest<Value> extends Map<string, Value> {
   }
 }
 
-/** A reader asked an object that commits records too often. */
+/** A reader asked too often for objects that only the committing Durable Object has. */
 export class TooManyReads extends Error {}
 
 interface PublicLogParts {
@@ -71,16 +74,17 @@ interface PublicLogParts {
   readonly object: DurableObjectStub<LedgerShard> | DurableObjectStub<LedgerRoot>;
   readonly bucket: LedgerBucket;
   readonly cache: ObjectCache;
-  /** Whether this reader may ask the object for one more tile, bundle or frame. */
+  /** True when this reader may ask the object for a further tile, bundle or frame. */
   readonly mayAskObject: () => Promise<boolean>;
   readonly memory: PublicLogCache;
   readonly clock: Clock;
 }
 
 /**
- * A log as one request reads it, from the cheapest place that has an object: the cache, the copy in R2, and last the Durable Object that commits
- * the log's records. Answers undefined for an object that the log has not. Throws when the object cannot be read, `TooManyReads` when this
- * reader asked the Durable Object too often.
+ * A log for one request. Each object is read from the cheapest place that has it: the cache, the copy in R2,
+ * and last the Durable Object that commits the log's records. Returns undefined for an object that the log
+ * does not have. Throws when the object cannot be read, and `TooManyReads` when this reader asked the
+ * Durable Object too often.
  */
 export class PublicLog {
   readonly #parts: PublicLogParts;
@@ -103,7 +107,7 @@ export class PublicLog {
     }
   }
 
-  /** Asked for once a second: no flood of readers reaches the object. */
+  /** Asked for once a second, so that no flood of readers reaches the object. */
   async #checkpoint(): Promise<Uint8Array | undefined> {
     const { log, object, memory, clock } = this.#parts;
     const askedAt = clock();
@@ -114,7 +118,7 @@ export class PublicLog {
     return note;
   }
 
-  /** Made of the checkpoint and of tiles, as any reader could. */
+  /** Makes a proof from the checkpoint and tiles, as any reader could. */
   async #proof(index: number): Promise<Uint8Array | undefined> {
     const checkpoint = await this.#checkpoint();
     const note = checkpoint && readNote(checkpoint);
@@ -160,14 +164,20 @@ export class PublicLog {
     }
   }
 
-  /** Before any question to the object but the checkpoint, which has its second. A request counts once, however many objects it needs. */
+  /**
+   * Called before any question to the object, except for the checkpoint, which has its own limit of one a
+   * second. A request counts once, even if it needs many objects.
+   */
   async #countRead(): Promise<void> {
     if (this.#isCounted) return;
     this.#isCounted = true;
     if (!(await this.#parts.mayAskObject())) throw new TooManyReads();
   }
 
-  /** From R2. Undefined when R2 has not the object, or does not answer: then the log's own object decides. */
+  /**
+   * Reads from R2. Undefined when R2 does not have the object, or does not answer: then the log's own object
+   * decides.
+   */
   async #copied(address: ImmutableAddress): Promise<Uint8Array | undefined> {
     if (address.kind === "frame") return this.#copiedFrame(address.number);
     const { level, index } = { level: 0, ...address };
@@ -178,7 +188,10 @@ export class PublicLog {
     return whole && beginningOf(address.kind, whole.bytes, address.width);
   }
 
-  /** Which object of R2 has the frame, only the log itself knows; of it the isolate remembers that, and where each frame begins. */
+  /**
+   * Reads a frame from R2. Only the log itself knows which object has the frame. The isolate remembers that,
+   * and the offset of each frame.
+   */
   async #copiedFrame(number: number): Promise<Uint8Array | undefined> {
     const copy = await this.#copyOf(number);
     if (copy === undefined) return undefined;

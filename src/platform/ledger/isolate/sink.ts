@@ -16,13 +16,14 @@ import { within } from "#platform/within";
 
 const TRIES = 3;
 const PATIENCE_MS = 5000;
-// A used proof is remembered for 130 s, and may be used from 10 s before its time (identity/proof): forgotten at 120 s at the earliest.
-// What comes after 100 could be a second use, by whoever kept a request open so long; the rest is for three tries, and for clocks.
+// A used proof is remembered for 130 s, and may be used from 10 s before its time (identity/proof), so it is
+// forgotten at 120 s at the earliest. A proof older than 100 s could be a second use, by an attacker who
+// kept a request open that long. The remaining 20 s allow for three tries and for clocks.
 const PROOF_MS = 100_000;
 
 /**
- * The logs of a half-year that take configurations: always the first, which knows what was recorded of late, and the next shard's while that
- * one takes nothing, so that no single object keeps every new isolate from serving.
+ * The logs of a half-year that take configurations: the first log, which knows the recent configurations,
+ * and the next shard's log while the first fails. So no single object keeps all new isolates from serving.
  */
 export function configurationLogs(count: number, at: Instant): readonly string[] {
   const first = chooseLog({ kind: "address", address: "" }, count, at);
@@ -30,7 +31,7 @@ export function configurationLogs(count: number, at: Instant): readonly string[]
   return [...new Set([first, logName({ shard: (shard + 1) % count, halfYear })])];
 }
 
-/** Does something in the first of these logs that it can be done in. Throws what the last one threw. */
+/** Does the work in the first log where it succeeds. Throws the last log's error. */
 async function inFirst<T>(logs: readonly string[], act: (log: string) => Promise<T>): Promise<T> {
   for (const log of logs.slice(0, -1)) {
     try {
@@ -57,7 +58,10 @@ export interface AppendingShards {
 
 type Answer = Recorded | Counted | Replayed | Known;
 
-/** The ledger over its Durable Objects: one call an append. A broken object is asked again, an overloaded one never. */
+/**
+ * The ledger over its Durable Objects, with a call for each append. A broken object is asked again, an
+ * overloaded object never.
+ */
 export function ledgerSink(
   shards: AppendingShards,
   count: number,
@@ -68,7 +72,8 @@ export function ledgerSink(
     if (log === own?.log) return own.append(events);
     for (let attempt = 1; ; attempt++) {
       try {
-        // A new stub each time: one whose object was reset stays broken. The same (id, step) is recorded once.
+        // A new stub each time: a stub whose object was reset stays broken. A repeated (id, step) is
+        // recorded only once.
         return await within(
           PATIENCE_MS,
           shards.getByName(log).append(events, proof),
@@ -102,18 +107,21 @@ export function ledgerSink(
   };
 }
 
-/** No `jkt` has a dot in it, so no two proofs have one text. */
+/** No `jkt` has a dot in it, so two proofs never share a text. */
 function hashOf({ jkt, id }: ProofUse): string {
   return createHash("sha256").update(`${jkt}.${id}`).digest("base64url");
 }
 
-/** What Durable Objects say of a fault (docs: durable-objects/best-practices/error-handling). */
+/**
+ * True when Durable Objects allow a retry after this fault (docs:
+ * durable-objects/best-practices/error-handling).
+ */
 function mayBeTriedAgain(fault: unknown): boolean {
   if (!(fault instanceof Error)) return false;
-  const said = fault as Error & {
+  const error = fault as Error & {
     readonly retryable?: boolean;
     readonly overloaded?: boolean;
     readonly durableObjectReset?: boolean;
   }; // workerd sets them
-  return said.overloaded !== true && (said.retryable === true || said.durableObjectReset === true);
+  return error.overloaded !== true && (error.retryable === true || error.durableObjectReset === true);
 }

@@ -83,9 +83,9 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     return await this.#inTurn(async () => {
       // An earlier write that was cut off must come first. After this write it would undo it: a grant that
       // is being narrowed would be wide again, without a delta.
-      for (const { id, document: earlier, mode: its } of this.#store.pending()) {
+      for (const { id, document: earlier, mode: earlierMode } of this.#store.pending()) {
         try {
-          await this.#apply(JSON.parse(earlier), its, id);
+          await this.#apply(JSON.parse(earlier), earlierMode, id);
         } catch {
           // given up, as its caller was told: a broken write must not delay a write that narrows access
           this.#store.finish(id, null);

@@ -10,7 +10,7 @@ import { instant, type Instant } from "#kernel/clock";
 import type { Listener } from "#platform/guard/object/epoch";
 
 /** The guards that receive a delta: one client's guard, the guards of one issuer's clients, or all. */
-interface Reach {
+interface DeltaReceivers {
   readonly client: string | null;
   readonly issuer: string | null;
 }
@@ -44,19 +44,19 @@ export class RevocationStore {
   ): RevocationUpdate {
     const { from, ...standing } = this.#standing(client);
     const { epoch } = standing;
-    const reach = [client, first, second];
+    const receivers = [client, first, second];
     if (since !== undefined && since >= from && since <= epoch) {
       const rows = this.#sql.exec<DeltaRow>(
-        `SELECT epoch, kind, name, until FROM deltas WHERE epoch > ? AND ${reached}`,
+        `SELECT epoch, kind, name, until FROM deltas WHERE epoch > ? AND ${isReceiver}`,
         since,
-        ...reach,
+        ...receivers,
       );
       return { kind: "deltas", since, ...standing, deltas: rows.toArray().map(deltaOf) };
     }
     const rows = this.#sql.exec<{ name: string; until: number | null }>(
-      `SELECT name, until FROM denials WHERE (until IS NULL OR until > ?) AND ${reached}`,
+      `SELECT name, until FROM denials WHERE (until IS NULL OR until > ?) AND ${isReceiver}`,
       at - denialGraceMilliseconds,
-      ...reach,
+      ...receivers,
     );
     return {
       kind: "whole",
@@ -66,11 +66,11 @@ export class RevocationStore {
   }
 
   /** A repeated denial changes nothing. Throws when there is no room for a further denial. */
-  deny(name: string, reach: Reach, until: Instant | null, at: Instant): void {
+  deny(name: string, receivers: DeltaReceivers, until: Instant | null, at: Instant): void {
     this.#storage.transactionSync(() => {
       this.#sql.exec("DELETE FROM denials WHERE until < ?", at - denialGraceMilliseconds);
       const { live } = this.#sql.exec<{ live: number }>("SELECT count(*) AS live FROM denials").one();
-      if (live >= denialsMax) throw new Error("more is denied than can be kept");
+      if (live >= denialsMax) throw new Error("too many live denials");
       const [known] = this.#sql
         .exec<{ until: number | null }>("SELECT until FROM denials WHERE name = ?", name)
         .toArray();
@@ -79,11 +79,11 @@ export class RevocationStore {
       this.#sql.exec(
         "INSERT OR REPLACE INTO denials (name, client, issuer, until) VALUES (?, ?, ?, ?)",
         name,
-        reach.client,
-        reach.issuer,
+        receivers.client,
+        receivers.issuer,
         until,
       );
-      this.#tell("denied", name, reach, until);
+      this.#addDelta("denied", name, receivers, until);
     });
   }
 
@@ -93,11 +93,11 @@ export class RevocationStore {
     return this.#sql.exec<{ live: number }>(sql, client, at - denialGraceMilliseconds).one().live;
   }
 
-  lift(name: string, reach: Reach): boolean {
+  lift(name: string, receivers: DeltaReceivers): boolean {
     return this.#storage.transactionSync(() => {
       const lifted =
         this.#sql.exec("DELETE FROM denials WHERE name = ? RETURNING 1", name).toArray().length > 0;
-      if (lifted) this.#tell("lifted", name, reach, null);
+      if (lifted) this.#addDelta("lifted", name, receivers, null);
       return lifted;
     });
   }
@@ -126,7 +126,7 @@ export class RevocationStore {
           .one().id;
       for (const record of records) {
         this.#sql.exec("INSERT OR IGNORE INTO pending_records (pending, name) VALUES (?, ?)", begun, record);
-        this.#tell("changed", record, recordReach(record), null);
+        this.#addDelta("changed", record, receiversOf(record), null);
       }
       return begun;
     });
@@ -142,7 +142,7 @@ export class RevocationStore {
       const records = this.#sql
         .exec<{ name: RecordName }>("DELETE FROM pending_records WHERE pending = ? RETURNING name", id)
         .toArray();
-      for (const { name } of records) this.#tell("changed", name, recordReach(name), null);
+      for (const { name } of records) this.#addDelta("changed", name, receiversOf(name), null);
       this.#sql.exec("DELETE FROM pending WHERE id = ?", id);
     });
   }
@@ -189,7 +189,12 @@ export class RevocationStore {
   }
 
   /** AUTOINCREMENT: an epoch is never used twice, and the newest row always stays. */
-  #tell(kind: Delta["kind"], name: string, { client, issuer }: Reach, until: Instant | null): void {
+  #addDelta(
+    kind: Delta["kind"],
+    name: string,
+    { client, issuer }: DeltaReceivers,
+    until: Instant | null,
+  ): void {
     const { epoch } = this.#sql
       .exec<{
         epoch: number;
@@ -206,7 +211,7 @@ export class RevocationStore {
   }
 }
 
-const reached = "(client IS NULL OR client = ?) AND (issuer IS NULL OR issuer IN (?, ?))";
+const isReceiver = "(client IS NULL OR client = ?) AND (issuer IS NULL OR issuer IN (?, ?))";
 
 const schema = `
   CREATE TABLE IF NOT EXISTS denials (name TEXT PRIMARY KEY, client TEXT, issuer TEXT, until INTEGER) STRICT, WITHOUT ROWID;
@@ -240,7 +245,7 @@ function deltaOf({ epoch, kind, name, until }: DeltaRow): Delta {
 }
 
 /** A client's record concerns its own guard; origins and issuers concern all guards. */
-function recordReach(record: RecordName): Reach {
+function receiversOf(record: RecordName): DeltaReceivers {
   return { client: record.startsWith("client/") ? record.slice("client/".length) : null, issuer: null };
 }
 

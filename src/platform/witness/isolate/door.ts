@@ -27,11 +27,11 @@ export async function serveWitness(request: Request, env: WitnessDoorEnv): Promi
   if (request.method !== "POST") return text(405, "method not allowed\n", { allow: "POST" });
   const body = await bodyOf(request);
   if (body === undefined) return text(413, "content too large\n");
-  const asked = readAddCheckpoint(body);
-  const origin = asked && claimedOrigin(asked.checkpoint);
-  if (asked === undefined || origin === undefined) return text(400, "malformed\n");
+  const addition = readAddCheckpoint(body);
+  const origin = addition && claimedOrigin(addition.checkpoint);
+  if (addition === undefined || origin === undefined) return text(400, "malformed\n");
   if (!readWitnessConfig(env).logs.some(({ name }) => name === origin)) return text(404, "unknown log\n");
-  return answer(await env.WITNESS_MEMORY.getByName(origin).addCheckpoint(asked));
+  return answer(await env.WITNESS_MEMORY.getByName(origin).addCheckpoint(addition));
 }
 
 /**

@@ -33,8 +33,8 @@ export class WitnessMemory extends DurableObject<WitnessEnv> {
    */
   addCheckpoint(request: AddCheckpoint): WitnessAnswer {
     const last = this.#last();
-    const own = this.#config.logs.filter(({ name }) => name === this.ctx.id.name);
-    const judged = judge(request, last, own);
+    const logKeys = this.#config.logs.filter(({ name }) => name === this.ctx.id.name);
+    const judged = judge(request, last, logKeys);
     if (judged.verdict !== "cosign") return { verdict: judged.verdict, size: last.size };
     const seconds = Math.floor(Date.now() / 1000);
     const signature = sign(null, utf8(cosignedText(judged.text, seconds)), this.#config.key.reveal());
@@ -59,7 +59,7 @@ export class WitnessMemory extends DurableObject<WitnessEnv> {
     if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'last'").toArray().length === 0) return nothingYet;
     const { size, root } = sql.exec<{ size: number; root: string }>("SELECT size, root FROM last").one();
     const bytes = fromBase64(root);
-    if (bytes === undefined) throw new Error("witness: what was remembered does not read back");
+    if (bytes === undefined) throw new Error("witness: the stored checkpoint does not read back");
     return { size, root: bytes };
   }
 

@@ -3,21 +3,24 @@ import { subjectOf } from "#audit/accounting/line";
 import type { Secret } from "#kernel/secret";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { openRow, sealRow } from "./box.ts";
-import { type AccountingShelf, indexNameOf, type IndexedLine } from "./accounting-shelf.ts";
+import { type AccountingShelf, shelfNameOf, type ProvableLine } from "./accounting-shelf.ts";
 import { type LedgerEnv, readAccountingKey } from "#platform/ledger/config";
 import { putLines } from "./put-lines.ts";
 
 type IntakeEnv = LedgerEnv & { readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf> };
 
-// When so many bytes wait, about 15,000 lines, those of the fullest part are passed on: some 250 for each of its eight shelves. So made-up
-// patients start no shelf before there are a million lines in all intakes, and then eight of an intake at once. A look-up opens one part.
+// When this many bytes wait (about 15,000 lines), the lines of the fullest part are passed on: some 250 for
+// each of its eight shelves. So made-up patients start no shelf before a million lines wait in all intakes,
+// and then eight shelves of an intake at once. A look-up opens one part.
 const WAITING_BYTES = 8_388_608;
 const PARTS = 8;
 const BYTES_AT_ONCE = 2_097_152; // held in memory
 const SOON_MS = 1_000;
 const RETRY_MS = 30_000;
-const LATE_MS = 30 * 86_400_000; // few lines wait no longer: what a shelf lets go of after six years must not be here still
-const LATE_STEP_MS = 1_350_000; // within a day, and no two intakes at once: a flood filled all of them at one moment
+// few lines wait at most this long: a line that its shelf deletes after six years must not remain here
+const LATE_MS = 30 * 86_400_000;
+// spread over a day, never two intakes at once: a flood fills all of them at the same moment
+const LATE_STEP_MS = 1_350_000;
 const shelfDigits = 3;
 
 const schema = `
@@ -28,25 +31,29 @@ const schema = `
 
 interface Batch {
   readonly id: number;
-  readonly lines: readonly IndexedLine[];
+  readonly lines: readonly ProvableLine[];
 }
 
 /**
- * Takes accounting lines for 64 shelves, those whose prefixes begin with the same six bits, and passes them on when there are many: however
- * many patients an append names, real or made up, its lines are in at most 64 calls where they no longer wait in their shard. A shelf is
- * called for dozens of lines at once. Only the ledger's own worker has a binding to it.
+ * Takes accounting lines for 64 shelves, whose names begin with the same six bits, and passes them on when
+ * there are many. An append may name any number of patients, real or made up: at most 64 calls bring its
+ * lines to a place outside the shard. Each call to a shelf brings dozens of lines. Only the ledger's own
+ * worker has a binding to this class.
  */
 export class AccountingIntake extends DurableObject<IntakeEnv> {
   readonly #accountingKey: Secret<Uint8Array>;
-  #next: number | undefined; // when the alarm comes, once it is known
+  #next: number | undefined; // time of the alarm, once it is known
 
   constructor(ctx: DurableObjectState, env: IntakeEnv) {
     super(ctx, env);
     this.#accountingKey = readAccountingKey(env);
   }
 
-  /** Keeps lines of one log, all or none. "other": a shelf has another line in the place of one that came before, and nothing was kept. */
-  async put(lines: readonly IndexedLine[]): Promise<"kept" | "other"> {
+  /**
+   * Stores lines of one log, all or none. "other": a shelf has a different line in the place of an earlier
+   * line, and nothing was stored.
+   */
+  async put(lines: readonly ProvableLine[]): Promise<"kept" | "other"> {
     const [first] = lines;
     if (first === undefined) return "kept";
     const { sql } = this.ctx.storage;
@@ -57,19 +64,20 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     return "kept";
   }
 
-  /** Takes copies of all lines of some shelves there, before these are read. Throws when that fails. */
+  /** Copies all lines for these shelves to the shelves, before they are read. Throws when that fails. */
   async shelve(shelves: readonly string[]): Promise<void> {
     for (const part of new Set(shelves.map(partOf))) {
       for (const batches of this.#batchesOf(part, this.#lastId())) {
         const { left } = await this.#pass(batches, (shelf) => shelves.includes(shelf));
-        if (left.length > 0) throw new Error("ledger: the lines are not on their shelves");
+        if (left.length > 0) throw new Error("ledger: the lines are not on their accounting shelves");
       }
     }
   }
 
   /**
-   * Passes on the lines of the fullest part, or of the next one where a shelf of it does not answer; of all parts when the alarm came for
-   * their age alone. Lines of a shelf that does not answer, or has another line in the place of one, wait on and hold up no other shelf's.
+   * Passes on the lines of the fullest part, or of the next part if a shelf does not answer. When the alarm
+   * came only for the lines' age, it passes on all parts. Lines for a shelf that does not answer, or that
+   * has a different line in their place, wait here and delay no other shelf's lines.
    */
   override async alarm(): Promise<void> {
     const isFull = this.#waitingBytes() >= WAITING_BYTES;
@@ -84,7 +92,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     else if (this.#lastId() > 0) await this.#arm(this.#lateMs);
   }
 
-  /** Whether each of its lines is on its shelf, of those that are here now. */
+  /** True when every line that this part has now is on its shelf. */
   async #passPart(part: number): Promise<boolean> {
     let isPassed = true;
     for (const batches of this.#batchesOf(part, this.#lastId())) {
@@ -101,26 +109,29 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     return isPassed;
   }
 
-  /** `left`: lines that their shelves did not keep. `contradicted`: logs of lines in whose places others are. */
+  /**
+   * `left`: lines that their shelves did not store. `contradicted`: logs of lines whose places hold
+   * different lines.
+   */
   async #pass(
     batches: readonly Batch[],
     isMeant: (shelf: string) => boolean,
-  ): Promise<{ readonly left: readonly IndexedLine[]; readonly contradicted: ReadonlySet<string> }> {
+  ): Promise<{ readonly left: readonly ProvableLine[]; readonly contradicted: ReadonlySet<string> }> {
     const lines = batches
       .flatMap((batch) => batch.lines)
-      .filter(({ subject }) => isMeant(indexNameOf(subject)));
-    const left: IndexedLine[] = [];
-    const mixed: IndexedLine[] = []; // nothing of a call was kept that one log's line contradicts
+      .filter(({ subject }) => isMeant(shelfNameOf(subject)));
+    const left: ProvableLine[] = [];
+    const refused: ProvableLine[] = []; // a call stores nothing if a single log's line contradicts
     const shelfNamed = (name: string) => this.env.ACCOUNTING_SHELF.getByName(name.slice(0, shelfDigits));
     await putLines(
-      Map.groupBy(lines, ({ subject }) => indexNameOf(subject)),
+      Map.groupBy(lines, ({ subject }) => shelfNameOf(subject)),
       shelfNamed,
       (_, some, ended) => {
-        if (ended !== "kept") (ended === "other" ? mixed : left).push(...some);
+        if (ended !== "kept") (ended === "other" ? refused : left).push(...some);
       },
     );
     const contradicted = new Set<string>();
-    const byLog = Map.groupBy(mixed, ({ subject, log }) => `${indexNameOf(subject)} ${log}`);
+    const byLog = Map.groupBy(refused, ({ subject, log }) => `${shelfNameOf(subject)} ${log}`);
     await putLines(byLog, shelfNamed, (_, some, ended) => {
       if (ended !== "kept") left.push(...some);
       if (ended === "other") for (const { log } of some) contradicted.add(log);
@@ -136,7 +147,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     return LATE_MS + Number.parseInt(this.ctx.id.name ?? "0", 16) * LATE_STEP_MS;
   }
 
-  /** Has the alarm come after so long, or before. */
+  /** Sets the alarm for this delay, unless it comes earlier. */
   async #arm(milliseconds: number): Promise<void> {
     const at = Date.now() + milliseconds;
     this.#next ??= (await this.ctx.storage.getAlarm()) ?? Number.MAX_SAFE_INTEGER;
@@ -145,10 +156,10 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     await this.ctx.storage.setAlarm(at);
   }
 
-  #insert(lines: readonly IndexedLine[]): void {
+  #insert(lines: readonly ProvableLine[]): void {
     const id = this.#lastId() + 1;
-    for (const [part, own] of Map.groupBy(lines, ({ subject }) => partOf(indexNameOf(subject)))) {
-      const rows = own.map(({ log, index, line, lines: count, content, salt, path }) => [
+    for (const [part, partLines] of Map.groupBy(lines, ({ subject }) => partOf(shelfNameOf(subject)))) {
+      const rows = partLines.map(({ log, index, line, lines: count, content, salt, path }) => [
         log,
         index,
         line,
@@ -169,7 +180,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     }
   }
 
-  /** The batches of a part up to one, as many at once as are held in memory. */
+  /** The batches of a part up to the id `last`, in groups that fit in memory. */
   *#batchesOf(part: number, last: number): Generator<readonly Batch[]> {
     for (let id = 0; this.#exists();) {
       const batches = this.#batchesAfter(part, id, last);
@@ -226,7 +237,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     );
   }
 
-  /** A look at an intake that nothing was put into leaves no trace. */
+  /** Reading an unused intake leaves no trace. */
   #exists(): boolean {
     return (
       this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'batches'").toArray().length > 0
@@ -234,14 +245,14 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
   }
 }
 
-/** The intake of a shelf: the first six bits of its prefix, in hex. */
+/** The intake of a shelf: the first six bits of the shelf's name, in hex. */
 export const intakeNameOf = (shelf: string): string =>
   (Number.parseInt(shelf.slice(0, 2), 16) >> 2).toString(16).padStart(2, "0");
 
-/** The eighth of an intake that a shelf is in: by the next three bits of its prefix. */
+/** The eighth of an intake that a shelf belongs to: the next three bits of its name. */
 const partOf = (shelf: string): number => (Number.parseInt(shelf, 16) >> 3) % PARTS;
 
-function readBatch(plaintext: Uint8Array): readonly IndexedLine[] {
+function readBatch(plaintext: Uint8Array): readonly ProvableLine[] {
   const rows: unknown = fromCbor(plaintext);
   if (!Array.isArray(rows)) throw notABatch();
   return rows.map((row: unknown) => {
@@ -263,7 +274,7 @@ function readBatch(plaintext: Uint8Array): readonly IndexedLine[] {
   });
 }
 
-/** A call sends all the bytes that its bytes are a view of: those of the whole batch. */
+/** A call sends the whole buffer under a view: all bytes of the batch. A copy has only its own bytes. */
 const copied = (value: unknown): Uint8Array | undefined =>
   value instanceof Uint8Array ? value.slice() : undefined;
 

@@ -13,8 +13,8 @@ import { endOf, halfYearOf } from "#ledger/log-name";
 import { openRow, sealRow } from "./box.ts";
 import { type LedgerEnv, readAccountingKey } from "#platform/ledger/config";
 
-/** A line on its way to its shelf, with what proves it. */
-export interface IndexedLine extends LinePlace {
+/** A line on its way to its shelf, with its proof. */
+export interface ProvableLine extends LinePlace {
   readonly subject: Uint8Array; // 32 bytes
   readonly lines: number; // of the leaf
   readonly content: Uint8Array;
@@ -24,13 +24,13 @@ export interface IndexedLine extends LinePlace {
 
 const YEARS_KEPT = 6; // 45 CFR 164.528(a)(3)
 const DAY_MS = 86_400_000; // a log takes records for a moment after its half-year
-// An event's time is that of its request's arrival; no request lasts so long.
+// An event has the time of its request's arrival. No request lasts this long.
 const LONGEST_REQUEST_MS = 7 * DAY_MS;
 const ROWS_A_TURN = 100; // a few milliseconds
 const ROWS_A_CALL = 2_000;
 const LINES_A_CALL = 250; // about 200 KB
 
-/** Whose lines, from where on, and which of them. */
+/** A query for a patient's lines: the place after which they begin, and the filter. */
 export interface LineQuery {
   readonly subject: Uint8Array;
   readonly after: LinePlace | undefined;
@@ -38,7 +38,7 @@ export interface LineQuery {
   readonly without: readonly string[];
 }
 
-// The subject first: a patient's lines lie together, and no index is a second row to write for each.
+// The subject comes first: a patient's lines lie together, and no index costs a second row for each line.
 const schema = `
   CREATE TABLE IF NOT EXISTS lines (subject BLOB NOT NULL, log TEXT NOT NULL, leaf INTEGER NOT NULL, line INTEGER NOT NULL,
     commitment BLOB NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (subject, log, leaf, line)) STRICT, WITHOUT ROWID;
@@ -47,8 +47,9 @@ const schema = `
 `;
 
 /**
- * The accounting lines of the patients whose subject keys begin with the same 12 bits. It adds and never changes. Only the ledger's own
- * worker has a binding to it: shards bring lines, the recorded entry point `Disclosures` reads them.
+ * A shelf: the index of accounting lines of the patients whose subject keys begin with the same 12 bits.
+ * Lines are added and never changed. Only the ledger's own worker has a binding to this class: shards bring
+ * lines, and the recorded entry point `Disclosures` reads them.
  */
 export class AccountingShelf extends DurableObject<LedgerEnv> {
   readonly #accountingKey: Secret<Uint8Array>;
@@ -56,22 +57,27 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
 
   constructor(ctx: DurableObjectState, env: LedgerEnv) {
     super(ctx, env);
-    this.#accountingKey = readAccountingKey(env); // and no more of the configuration: thousands of shelves start with each drain
+    // nothing more of the configuration: thousands of shelves start with each drain
+    this.#accountingKey = readAccountingKey(env);
   }
 
-  /** Keeps lines, all or none. "other": one is here already with another content, and nothing was kept. Kept again is kept. */
-  async put(lines: readonly IndexedLine[]): Promise<"kept" | "other"> {
+  /**
+   * Stores lines, all or none. "other": a line is here already with different content, and nothing was
+   * stored. A repeated line succeeds.
+   */
+  async put(lines: readonly ProvableLine[]): Promise<"kept" | "other"> {
     const { sql } = this.ctx.storage;
     sql.exec(schema);
     this.#sweep(instant(Date.now()));
     const wanted = new Map<
       string,
-      { readonly line: IndexedLine; readonly commitment: Uint8Array; readonly there: Uint8Array | undefined }
+      { readonly line: ProvableLine; readonly commitment: Uint8Array; readonly there: Uint8Array | undefined }
     >();
     for (const line of lines) {
       const commitment = lineCommitment(line.salt, line.content);
       const place = `${Buffer.from(line.subject).toString("hex")}/${placeText(line)}`;
-      const there = wanted.get(place)?.commitment ?? this.#commitmentAt(line); // one that came twice may be here twice
+      // a repeated line may also be repeated within a call
+      const there = wanted.get(place)?.commitment ?? this.#commitmentAt(line);
       if (there !== undefined && !sameBytes(there, commitment)) return "other";
       if (!wanted.has(place)) wanted.set(place, { line, commitment, there });
     }
@@ -96,14 +102,15 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
   }
 
   /**
-   * Lines of a patient in the order of their places, from after a place on, but for those to the recipients `without`. It reads no more rows
-   * than it has a budget for, and answers no more lines than are wanted at once. Throws when a row does not open.
+   * A patient's lines in the order of their places, beginning after a place, without lines to the recipients
+   * `without`. It reads no more rows than its budget, and returns at most a page. Throws when a row does not
+   * open.
    */
   async linesAfter(
     { subject, after, filter, without }: LineQuery,
     left: RowBudget,
-  ): Promise<LinePart<IndexedLine>> {
-    const lines: IndexedLine[] = [];
+  ): Promise<LinePart<ProvableLine>> {
+    const lines: ProvableLine[] = [];
     const read = { rows: 0, withheld: 0 };
     if (!this.#exists()) return { lines, upTo: undefined, read };
     const most = { rows: Math.min(left.rows, ROWS_A_CALL), withheld: Math.min(left.withheld, ROWS_A_CALL) };
@@ -133,7 +140,10 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     return { lines, upTo: undefined, read };
   }
 
-  /** Keeps a suspension (45 CFR 164.528(a)(2)) under its id, in place of one that had it. */
+  /**
+   * Stores a suspension (45 CFR 164.528(a)(2)) under its id, and replaces an earlier suspension with that
+   * id.
+   */
   async hold(subject: Uint8Array, hold: Suspension): Promise<void> {
     const { sql } = this.ctx.storage;
     sql.exec(schema);
@@ -145,7 +155,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     sql.exec("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)", subject, hold.id, salt, box);
   }
 
-  /** Every suspension of a patient, over or not. */
+  /** All suspensions of a patient, ended or not. */
   async holdsOf(subject: Uint8Array): Promise<readonly Suspension[]> {
     if (!this.#exists()) return [];
     const rows = this.ctx.storage.sql.exec<{ id: string; salt: ArrayBuffer; box: ArrayBuffer }>(
@@ -154,11 +164,14 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     );
     return rows.toArray().map(({ id, ...sealed }) => {
       const text = fromUtf8(openRow(this.#accountingKey, ["hold", subject, id], boxOf(sealed))) ?? "";
-      return JSON.parse(text) as Suspension; // what `hold` wrote: the seal says so
+      return JSON.parse(text) as Suspension; // the seal proves that `hold` wrote it
     });
   }
 
-  /** Once in a half-year: lines of logs that no accounting of six years reaches any more, and that may be removed whole. */
+  /**
+   * Once in each half-year, deletes the lines of logs that no accounting of six years covers any more, and
+   * that may be deleted whole.
+   */
   #sweep(now: Instant): void {
     const current = halfYearOf(now);
     if (this.#swept === current) return;
@@ -168,21 +181,26 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
       const oldest = new Date(now - DAY_MS);
       oldest.setUTCFullYear(oldest.getUTCFullYear() - YEARS_KEPT);
       this.ctx.storage.transactionSync(() => {
-        sql.exec("DELETE FROM lines WHERE substr(log, -6) < ?", halfYearOf(instant(oldest.getTime()))); // s<n>-<yyyy>h<1|2>
+        // s<n>-<yyyy>h<1|2>
+        sql.exec("DELETE FROM lines WHERE substr(log, -6) < ?", halfYearOf(instant(oldest.getTime())));
         sql.exec("INSERT OR REPLACE INTO swept VALUES (1, ?)", current);
       });
     }
     this.#swept = current;
   }
 
-  /** The logs that have lines of a patient, in their order, from that of a place on: those that may have records of the time. */
+  /**
+   * The logs with lines of a patient, in order, beginning with the log of a place. Only logs that may have
+   * records of the time are listed.
+   */
   #logsOf(
     subject: Uint8Array,
     after: LinePlace | undefined,
     { from, to }: Pick<LineFilter, "from" | "to">,
   ): readonly string[] {
     const logs: string[] = [];
-    const query = "SELECT log FROM lines WHERE subject = ? AND log > ? ORDER BY log LIMIT 1"; // one seek a log, however many lines it has
+    // one seek for each log, however many lines it has
+    const query = "SELECT log FROM lines WHERE subject = ? AND log > ? ORDER BY log LIMIT 1";
     for (
       let [row] = this.#logAfter(query, subject, "");
       row !== undefined;
@@ -214,7 +232,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
       .toArray();
   }
 
-  #commitmentAt({ subject, log, index, line }: IndexedLine): Uint8Array | undefined {
+  #commitmentAt({ subject, log, index, line }: ProvableLine): Uint8Array | undefined {
     const query = "SELECT commitment FROM lines WHERE subject = ? AND log = ? AND leaf = ? AND line = ?";
     const [row] = this.ctx.storage.sql
       .exec<{ commitment: ArrayBuffer }>(query, subject, log, index, line)
@@ -222,17 +240,17 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     return row && new Uint8Array(row.commitment);
   }
 
-  /** A look at a shelf that nothing was put on leaves no trace. */
+  /** Reading an unused shelf leaves no trace. */
   #exists(): boolean {
     return this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'holds'").toArray().length > 0;
   }
 }
 
-/** The shelf of a subject key: its first 12 bits in hex. */
-export const indexNameOf = (subject: Uint8Array): string =>
+/** The name of a subject key's shelf: its first 12 bits in hex. */
+export const shelfNameOf = (subject: Uint8Array): string =>
   Buffer.from(subject.subarray(0, 2)).toString("hex").slice(0, 3);
 
-/** Whether a log may have records of a time, by its half-year; a log of another name may. */
+/** True when a log may have records of a time, by its half-year. A log with a different kind of name may. */
 function mayHold(log: string, from: number, to: number): boolean {
   const end = endOf(log);
   if (end === undefined) return true;
@@ -246,7 +264,7 @@ const placeOf = ({
   log,
   index,
   line,
-}: Pick<IndexedLine, "subject" | "log" | "index" | "line">): readonly unknown[] => [
+}: Pick<ProvableLine, "subject" | "log" | "index" | "line">): readonly unknown[] => [
   "line",
   subject,
   log,

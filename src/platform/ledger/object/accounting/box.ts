@@ -4,16 +4,16 @@ import { concat, utf8 } from "#ledger/bytes/bytes";
 import { toCbor } from "#ledger/bytes/cbor";
 import { hkdf, openBox, sealBox } from "#ledger/leaf/seal";
 
-/** What a shelf keeps of a row beside its clear index: HKDF salt and box. */
+/** The sealed part of a shelf's row: HKDF salt and box. The index columns are in the clear. */
 export interface SealedRow {
-  readonly salt: Uint8Array; // 32 random bytes: each row has a key of its own, so that no nonce can come twice
+  readonly salt: Uint8Array; // 32 random bytes: each row has its own key, so that a nonce never repeats
   readonly box: Uint8Array;
 }
 
 const label = utf8("phylax accounting shelf v1");
 const nonce = new Uint8Array(12);
 
-/** Seals a row of a shelf. `place`: everything that says which row it is; it opens as no other. */
+/** Seals a row of a shelf. `place` identifies the row: the box opens in no other place. */
 export function sealRow(
   accountingKey: Secret<Uint8Array>,
   place: readonly unknown[],
@@ -23,7 +23,7 @@ export function sealRow(
   return { salt, box: sealBox(keyOf(accountingKey, salt), nonce, aadOf(place), plaintext) };
 }
 
-/** Throws when it does not open: a shelf's row that was changed must not be passed over in silence. */
+/** Throws when the row does not open: a changed row of a shelf must not be ignored silently. */
 export function openRow(
   accountingKey: Secret<Uint8Array>,
   place: readonly unknown[],

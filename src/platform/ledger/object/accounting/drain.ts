@@ -3,15 +3,15 @@ import type { Secret } from "#kernel/secret";
 import { inclusionProof, nodeHash } from "#ledger/tlog/merkle";
 import { lineCommitment, lineSalt } from "#ledger/leaf/lines";
 import { type AccountingIntake, intakeNameOf } from "./accounting-intake.ts";
-import { type AccountingShelf, indexNameOf, type IndexedLine } from "./accounting-shelf.ts";
+import { type AccountingShelf, shelfNameOf, type ProvableLine } from "./accounting-shelf.ts";
 import type { LeafLines } from "#platform/ledger/object/log/epoch";
 import { type LineRow, LineRows, openLines } from "./line-rows.ts";
 import { type LineReceiver, putLines } from "./put-lines.ts";
 
-/** "other": a shelf holds another line in the place of one of these. */
+/** "other": a shelf has a different line in the place of a line. */
 export type Drained = "done" | "more" | "failed" | "other";
 
-/** Where lines are brought. */
+/** The objects that take lines. */
 export interface LineReceivers {
   readonly shelves: Pick<DurableObjectNamespace<AccountingShelf>, "getByName">;
   readonly intakes: Pick<DurableObjectNamespace<AccountingIntake>, "getByName">;
@@ -22,15 +22,17 @@ interface Put {
   readonly ended: "kept" | "other" | "failed";
 }
 
-const CALLS_MAX = 600; // of the thousand that one invocation may make
-// Lines of more shelves than there are intakes go to the intakes: no more calls than that, however many patients are named.
+const CALLS_MAX = 600; // of the thousand calls that one invocation may make
+// If lines are for more shelves than there are intakes, they go to the intakes: at most 64 calls, however
+// many patients are named.
 const SHELVES_MAX = 64;
-const LINES_A_TURN = 500; // about ten milliseconds: appends wait no longer for the lines of others
-const HURRY_BYTES = 1_048_576; // a drain need not wait for its time
+const LINES_A_TURN = 500; // about ten milliseconds: the longest that appends wait for a drain
+const HURRY_BYTES = 1_048_576; // from this size on, a drain comes early
 
 /**
- * Takes the lines that commits left in a shard to their shelves, or to the intakes before these when they are for many. A row goes only after
- * each of its lines is there, durably: a crash in between brings them there again, which is success.
+ * Takes the lines that commits left in a shard to their shelves, or first to the intakes when they are for
+ * many shelves. A row is deleted only after all its lines are stored there durably. A crash in between
+ * brings them there again, which succeeds.
  */
 export class LedgerDrain {
   readonly #storage: DurableObjectStorage;
@@ -38,17 +40,20 @@ export class LedgerDrain {
   readonly #accountingKey: Secret<Uint8Array>;
   readonly #origin: string;
   readonly #log: string;
-  readonly #keepers: LineReceivers;
+  readonly #receivers: LineReceivers;
   readonly #callsMax: number;
-  /** Where all lines of the frames up to `last` are already. Forgotten, they are put again, which is success. */
-  #begun: { readonly last: number; readonly kept: Set<string> } | undefined;
+  /**
+   * The objects that already have all lines of the frames up to `last`. If this is lost, they are put again,
+   * which succeeds.
+   */
+  #begun: { readonly last: number; readonly done: Set<string> } | undefined;
   #waitingBytes = 0; // since this object started
 
   constructor(
     storage: DurableObjectStorage,
     { accountingKey, name }: { readonly accountingKey: Secret<Uint8Array>; readonly name: string },
     log: string,
-    keepers: LineReceivers,
+    receivers: LineReceivers,
     callsMax = CALLS_MAX,
   ) {
     this.#callsMax = callsMax;
@@ -57,32 +62,36 @@ export class LedgerDrain {
     this.#accountingKey = accountingKey;
     this.#origin = `${name}/${log}`;
     this.#log = log;
-    this.#keepers = keepers;
+    this.#receivers = receivers;
   }
 
-  /** The number of the oldest frame whose lines are here still. */
+  /** The number of the oldest frame whose lines are still here. */
   get waitingFrame(): number | undefined {
     return this.#rows.oldest();
   }
 
-  /** Says that a commit left so many bytes of lines. Whether so many wait by this one that the drain should come soon. */
+  /**
+   * Counts a commit's bytes of lines. True when this commit makes so many bytes wait that the drain should
+   * come soon.
+   */
   committed(bytes: number): boolean {
     const before = this.#waitingBytes;
     this.#waitingBytes += bytes;
     return before < HURRY_BYTES && this.#waitingBytes >= HURRY_BYTES;
   }
 
-  /** Takes away what is there, or as much as one alarm may. Never throws. */
+  /** Drains all waiting lines, or as many as one alarm may. Never throws. */
   async run(): Promise<Drained> {
     this.#waitingBytes = 0;
     try {
       for (let calls = 0; ;) {
         const last = this.#begun?.last ?? Number.MAX_SAFE_INTEGER;
-        const rows = this.#rows.from(0).filter(({ frame }) => frame <= last); // none that came since a part was put
+        // no rows that came since a part was put
+        const rows = this.#rows.from(0).filter(({ frame }) => frame <= last);
         if (rows.length === 0) return "done";
         if (calls >= this.#callsMax) return "more";
-        this.#begun ??= { last: rows.at(-1)?.frame ?? 0, kept: new Set() };
-        const put = await this.#put(await this.#linesOf(rows), this.#begun.kept);
+        this.#begun ??= { last: rows.at(-1)?.frame ?? 0, done: new Set() };
+        const put = await this.#put(await this.#linesOf(rows), this.#begun.done);
         calls += put.calls;
         if (put.ended !== "kept") return put.ended === "other" ? "other" : this.#failed();
         this.#begun = undefined;
@@ -93,7 +102,7 @@ export class LedgerDrain {
     }
   }
 
-  /** Takes copies of all lines of some shelves there, before these are read. Throws when that fails. */
+  /** Copies all lines for these shelves to the shelves, before they are read. Throws when that fails. */
   async shelve(shelves: readonly string[]): Promise<void> {
     for (
       let rows = this.#rows.from(0);
@@ -101,8 +110,8 @@ export class LedgerDrain {
       rows = this.#rows.from((rows.at(-1)?.frame ?? 0) + 1)
     ) {
       const byShelf = await this.#linesOf(rows, (shelf) => shelves.includes(shelf));
-      const { ended } = await put(byShelf, (shelf) => this.#keepers.shelves.getByName(shelf));
-      if (ended !== "kept") throw new Error("ledger: the lines are not on their shelves");
+      const { ended } = await put(byShelf, (shelf) => this.#receivers.shelves.getByName(shelf));
+      if (ended !== "kept") throw new Error("ledger: the lines are not on their accounting shelves");
     }
   }
 
@@ -112,18 +121,19 @@ export class LedgerDrain {
   }
 
   /**
-   * To their shelves when these are few, and else to the intakes: in either case in 64 calls, or as many as the bytes need. Lines of a shelf
-   * that does not answer go to its intake as well: they hold up no other shelf's.
+   * Puts lines on their shelves when these are few, and in the intakes otherwise: in 64 calls, or as many as
+   * the bytes need. Lines for a shelf that does not answer go to its intake as well, so that they delay no
+   * other shelf's lines.
    */
-  async #put(byShelf: ReadonlyMap<string, readonly IndexedLine[]>, kept: Set<string>): Promise<Put> {
+  async #put(byShelf: ReadonlyMap<string, readonly ProvableLine[]>, done: Set<string>): Promise<Put> {
     const direct =
       byShelf.size > SHELVES_MAX
         ? undefined
-        : await put(byShelf, (shelf) => this.#keepers.shelves.getByName(shelf), kept);
+        : await put(byShelf, (shelf) => this.#receivers.shelves.getByName(shelf), done);
     if (direct !== undefined && direct.ended !== "failed") return direct;
-    const left = [...byShelf].filter(([shelf]) => !kept.has(shelf)).flatMap(([, lines]) => lines);
-    const byIntake = Map.groupBy(left, ({ subject }) => intakeNameOf(indexNameOf(subject)));
-    const { calls, ended } = await put(byIntake, (intake) => this.#keepers.intakes.getByName(intake), kept);
+    const left = [...byShelf].filter(([shelf]) => !done.has(shelf)).flatMap(([, lines]) => lines);
+    const byIntake = Map.groupBy(left, ({ subject }) => intakeNameOf(shelfNameOf(subject)));
+    const { calls, ended } = await put(byIntake, (intake) => this.#receivers.intakes.getByName(intake), done);
     return { calls: calls + (direct?.calls ?? 0), ended };
   }
 
@@ -131,8 +141,8 @@ export class LedgerDrain {
   async #linesOf(
     rows: readonly LineRow[],
     isMeant: (shelf: string) => boolean = () => true,
-  ): Promise<ReadonlyMap<string, readonly IndexedLine[]>> {
-    const byShelf = new Map<string, IndexedLine[]>();
+  ): Promise<ReadonlyMap<string, readonly ProvableLine[]>> {
+    const byShelf = new Map<string, ProvableLine[]>();
     let lines = 0;
     for (const row of rows) {
       for (const leaf of openLines(this.#accountingKey, this.#origin, row)) {
@@ -142,9 +152,9 @@ export class LedgerDrain {
           await scheduler.wait(0);
         }
         for (const [shelf, line] of this.#provenLines(leaf, isMeant)) {
-          const own = byShelf.get(shelf) ?? [];
-          own.push(line);
-          byShelf.set(shelf, own);
+          const shelfLines = byShelf.get(shelf) ?? [];
+          shelfLines.push(line);
+          byShelf.set(shelf, shelfLines);
         }
       }
     }
@@ -154,14 +164,14 @@ export class LedgerDrain {
   *#provenLines(
     { index, seed, contents }: LeafLines,
     isMeant: (shelf: string) => boolean,
-  ): Generator<readonly [string, IndexedLine]> {
+  ): Generator<readonly [string, ProvableLine]> {
     const subjects = contents.map((content) => subjectOf(content) ?? notALine());
-    if (!subjects.some((subject) => isMeant(indexNameOf(subject)))) return; // hashing is most of the work
+    if (!subjects.some((subject) => isMeant(shelfNameOf(subject)))) return; // hashing is most of the work
     const salts = contents.map((_, line) => lineSalt(seed, line));
     const commitments = contents.map((content, line) =>
       lineCommitment(salts[line] ?? new Uint8Array(), content),
     );
-    const nodes = new Map<string, Uint8Array>(); // the paths of 500 lines have most of theirs in common
+    const nodes = new Map<string, Uint8Array>(); // the paths of 500 lines share most of their nodes
     const hashAt = (level: number, at: number): Uint8Array => {
       if (level === 0) return commitments[at] ?? new Uint8Array();
       const key = `${level}/${at}`;
@@ -170,9 +180,9 @@ export class LedgerDrain {
       return node;
     };
     for (const [line, view] of contents.entries()) {
-      const shelf = indexNameOf(subjects[line] ?? notALine());
+      const shelf = shelfNameOf(subjects[line] ?? notALine());
       if (!isMeant(shelf)) continue;
-      const content = view.slice(); // a call sends all the bytes that its bytes are a view of: those of the whole row
+      const content = view.slice(); // a call sends the whole buffer under a view: all bytes of the row
       const subject = subjectOf(content) ?? notALine();
       const path = inclusionProof(line, contents.length, hashAt);
       yield [
@@ -192,20 +202,23 @@ export class LedgerDrain {
   }
 }
 
-/** Puts lines that are not kept yet. `kept`: names of those who kept all of theirs; those who do are added. */
+/**
+ * Puts lines that are not stored yet. `done`: names of the receivers that stored all their lines; new names
+ * are added.
+ */
 async function put(
-  byName: ReadonlyMap<string, readonly IndexedLine[]>,
-  keeperOf: (name: string) => LineReceiver,
-  kept = new Set<string>(),
+  byName: ReadonlyMap<string, readonly ProvableLine[]>,
+  receiverOf: (name: string) => LineReceiver,
+  done = new Set<string>(),
 ): Promise<Put> {
-  const left = [...byName].filter(([name]) => !kept.has(name));
+  const left = [...byName].filter(([name]) => !done.has(name));
   const ends = new Map(left.map(([name]) => [name, new Set<"kept" | "other" | "failed">()]));
-  const calls = await putLines(left, keeperOf, (name, _, ended) => ends.get(name)?.add(ended));
-  for (const [name, ended] of ends) if (ended.size === 1 && ended.has("kept")) kept.add(name);
+  const calls = await putLines(left, receiverOf, (name, _, ended) => ends.get(name)?.add(ended));
+  for (const [name, ended] of ends) if (ended.size === 1 && ended.has("kept")) done.add(name);
   const all = new Set([...ends.values()].flatMap((ended) => Array.from(ended)));
   return { calls, ended: all.has("other") ? "other" : all.has("failed") ? "failed" : "kept" };
 }
 
 function notALine(): never {
-  throw new Error("ledger: a stored line is not one");
+  throw new Error("ledger: a stored line is not valid");
 }

@@ -9,12 +9,13 @@ export interface LineRow extends LineBox {
   readonly frame: number;
 }
 
-// So many bytes of lines are held in memory at once; one row alone may be as long. The more there are the fewer calls of shelves a line
-// takes: about half a one with these at 400 records a second, against nearly one with 256 rows (docs/scale.md).
+// The bytes of lines that are in memory at once; a single row may be as long. More lines at once need fewer
+// shelf calls for each line: about half a call with these limits at 400 records a second, against nearly a
+// whole call with 256 rows (docs/scale.md).
 const BYTES_MAX = 2_097_152;
 const ROWS_MAX = 4_096;
 
-/** The lines of a shard that are on no shelf yet: the commits write them, the drain takes them away. */
+/** A shard's lines that are not on their shelves yet: commits write them, the drain deletes them. */
 export class LineRows {
   readonly #sql: SqlStorage;
 
@@ -22,7 +23,7 @@ export class LineRows {
     this.#sql = sql;
   }
 
-  /** The number of the oldest frame that has some; undefined when there are none. */
+  /** The number of the oldest frame with lines; undefined when there are none. */
   oldest(): number | undefined {
     if (!this.#exists()) return undefined;
     return (
@@ -31,7 +32,9 @@ export class LineRows {
     );
   }
 
-  /** From a frame on, in order: as many as are handled at once, at least one if there are any. */
+  /**
+   * Rows beginning with a frame, in order: as many as are handled at once, at least one if there are any.
+   */
   from(frame: number): readonly LineRow[] {
     const rows: LineRow[] = [];
     if (!this.#exists()) return rows;
@@ -62,7 +65,10 @@ export class LineRows {
   }
 }
 
-/** Opens a commit's lines. Throws when they are not what was sealed for this log and frame: such a shard must not go on. */
+/**
+ * Opens a commit's lines. Throws when they were not sealed for this log and frame: such a shard must not go
+ * on.
+ */
 export function openLines(
   accountingKey: Secret<Uint8Array>,
   origin: string,
@@ -86,4 +92,4 @@ export function openLines(
 }
 
 const isBytes = (value: unknown): value is Uint8Array[] =>
-  Array.isArray(value) && value.every((one) => one instanceof Uint8Array);
+  Array.isArray(value) && value.every((item) => item instanceof Uint8Array);

@@ -8,12 +8,15 @@ import type { LedgerConfig } from "#platform/ledger/config";
 import { type Draft, LINE_BYTES_MAX } from "./draft.ts";
 import { type Epoch, type LeafLines, random32 } from "#platform/ledger/object/log/epoch";
 
-/** The leaves of a commit, where each append's first one stands among them, and the accounting lines beside them. */
+/** The leaves of a commit, the offset of each append's first leaf, and the accounting lines. */
 export interface SealedBatch {
   readonly leaves: readonly Uint8Array[];
   readonly offsets: readonly number[];
   readonly lines: readonly LeafLines[];
-  /** Whether a record of counted refusals has a place too: a full frame is followed by another at once. */
+  /**
+   * True when there is room for a record of counted refusals too. A full frame is followed by a further
+   * frame at once.
+   */
   readonly roomForTally: boolean;
 }
 
@@ -32,7 +35,10 @@ export function howManyFit(waiting: Iterable<{ readonly draft: Draft }>): number
   return Math.max(fit, 1);
 }
 
-/** Seals appends for the end of a log, after what the log or its epoch has to begin with. `keyEpoch`: the last one the log introduced. */
+/**
+ * Seals appends for the end of a log, after the leaves that the log or its epoch must begin with.
+ * `keyEpoch`: the last key epoch that the log introduced.
+ */
 export function sealBatch(
   config: LedgerConfig,
   head: Head,

@@ -15,11 +15,11 @@ interface ClosingParts {
   readonly shards: number;
   readonly writer: LedgerWriter;
   readonly root: LedgerRootLink;
-  /** Has another log record an event. */
+  /** Makes another log record an event. */
   readonly append: (log: string, event: AuditEvent) => Promise<unknown>;
 }
 
-/** What no append does: counts of refusals go on record, and a log whose time is over is sealed. */
+/** Work that no append does: it records counts of refusals, and seals a log whose time is over. */
 export class LedgerClosing {
   readonly #parts: ClosingParts;
 
@@ -27,7 +27,7 @@ export class LedgerClosing {
     this.#parts = parts;
   }
 
-  /** False when that is still to be done. Never throws. */
+  /** False when there is still work to do. Never throws. */
   async run(): Promise<boolean> {
     const { log, writer } = this.#parts;
     const now = instant(Date.now());
@@ -47,10 +47,11 @@ export class LedgerClosing {
     const isCounted = Object.keys(counts).length > 0;
     if (head.size === 0 && !isCounted) return true;
     const heir = logName({ shard: (parseLogName(log)?.shard ?? 0) % shards, halfYear: halfYearOf(now) });
-    // Nothing opens a sealed log again, so one clock that runs ahead must not seal it: the root log's has to say the same.
+    // No log opens after its seal. A single clock that runs ahead must not seal it, so the root log's clock
+    // must agree.
     if (!(await root.opens(heir))) return false;
     if (isCounted) {
-      // The same event each time, so readers count it once.
+      // The event is identical each time, so readers count it once.
       const id = Buffer.from(sha256(utf8(`refusals counted in ${log}`)).subarray(0, 16)).toString("hex");
       await within(
         PATIENCE_MS,

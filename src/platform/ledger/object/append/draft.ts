@@ -12,11 +12,12 @@ import { linesRoot } from "#ledger/leaf/lines";
 import { pad, TAG_BYTES } from "#ledger/leaf/padding";
 import { random32 } from "#platform/ledger/object/log/epoch";
 
-/** One append, ready to be sealed: everything that does not depend on where it will stand. */
+/** An append, ready to be sealed: everything that does not depend on its place in the log. */
 export interface Draft {
   readonly id: string; // of the first event
   readonly step: number;
-  readonly digest: Uint8Array; // the first 16 bytes of SHA-256 over the events: tells a retry from another event with its id
+  // the first 16 bytes of SHA-256 over the events: distinguishes a retry from a different event with its id
+  readonly digest: Uint8Array;
   readonly records: readonly DraftRecord[];
   readonly leafBytes: number;
   readonly lineBytes: number;
@@ -29,17 +30,18 @@ interface DraftRecord {
   readonly linesRoot: Uint8Array;
 }
 
-// One frame also has to carry a shard-open leaf and a key-epoch leaf (16 auditors: about 7 KB each at most).
+// A frame must also hold a shard-open leaf and a key-epoch leaf (16 auditors: about 7 KB each at most).
 const RECORDS_MAX = FRAME_LEAVES_MAX - 2;
 const LEAF_BYTES_MAX = FRAME_LEAF_BYTES_MAX - 32_768;
 /** The lines of a commit are one row; the row limit is 2 MB. */
 export const LINE_BYTES_MAX = 1_400_000;
-const LINE_OVERHEAD_BYTES = 8; // CBOR around one line
+const LINE_OVERHEAD_BYTES = 8; // CBOR around a line
 const RECORD_OVERHEAD_BYTES = 64;
 
 /**
- * Checks the events of an append and makes its records. Throws a TypeError for an event that is not one and a RangeError for an append
- * that fits no frame, both before anything is written and without a value in their text.
+ * Checks the events of an append and makes its records. Throws a TypeError for an invalid event and a
+ * RangeError for an append that fits no frame. Both come before anything is written, and their texts contain
+ * no value.
  */
 export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Draft {
   if (!Array.isArray(input) || input.length === 0 || input.length > RECORDS_MAX)
@@ -60,7 +62,8 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
   }
   const [first] = events;
   if (first === undefined) throw new TypeError("ledger: an append is 1 to 254 events");
-  const digest = sha256(utf8(JSON.stringify(events))).subarray(0, 16); // a retry sends the same object: same fields, same order
+  // a retry sends the identical object: same fields, same order
+  const digest = sha256(utf8(JSON.stringify(events))).subarray(0, 16);
   return { id: first.id, step: first.step ?? 0, digest, records, leafBytes, lineBytes };
 }
 
@@ -74,7 +77,7 @@ function readWritable(input: unknown): AuditEvent {
 
 function recordsOf(event: AuditEvent, subjectKey: Secret<Uint8Array>): DraftRecord[] {
   const parts = splitEvent(event);
-  if (!parts.ok) throw new RangeError("ledger: an event that fits no record even without its patients");
+  if (!parts.ok) throw new RangeError("ledger: an event is too large for a record even without its patients");
   return parts.value.map((part, i) => {
     const seed = random32();
     const lines = accountingLines(part, subjectKey);

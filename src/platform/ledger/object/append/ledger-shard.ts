@@ -25,7 +25,7 @@ import { LedgerStore } from "#platform/ledger/object/log/store";
 import { restore } from "#platform/ledger/object/log/view";
 import { LedgerWriter } from "./writer.ts";
 
-/** What anyone may know about a shard. */
+/** The public status of a shard. */
 export interface ShardStatus {
   readonly log: string;
   readonly open: boolean;
@@ -35,7 +35,7 @@ export interface ShardStatus {
   readonly seconds: number; // of the last frame; 0 when there is none
   readonly copied: number; // leaves that the checkpoint in R2 covers
   readonly health: CopyHealth;
-  readonly why: string | null; // a log that is stopped says why
+  readonly why: string | null; // the reason why a log is stopped
 }
 
 type ShardEnv = LedgerEnv & {
@@ -50,8 +50,9 @@ const LEAVES_A_CALL = 64; // of up to 64 KiB each
 const LINES_LATE_MS = 120_000; // two drains were missed
 
 /**
- * One log of the ledger. It does not start on rows that contradict each other or what it once signed; it starts but adds and shows
- * nothing when the checkpoint in R2 or the one in the root log is ahead of it, or not of its past, or cannot be read.
+ * A log of the ledger. It does not start on rows that contradict each other or an earlier signature. It
+ * starts but adds and shows nothing when the checkpoint in R2 or in the root log is ahead of it, is not in
+ * its past, or cannot be read.
  */
 export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #log: string;
@@ -70,7 +71,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const config = readLedgerConfig(env);
     this.#log = ctx.id.name ?? "";
     if (parseLogName(this.#log) === undefined)
-      throw new Error("ledger: this object has not the name of a log");
+      throw new Error("ledger: the object's name is not the name of a log");
     this.#ownCalls = new OwnCalls(config.accountingKey);
     const store = new LedgerStore(ctx.storage.sql);
     const restored = restore(store, `${config.name}/${this.#log}`);
@@ -87,7 +88,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const objects = new LedgerObjects(store, bucket, head);
     const signer = new CheckpointSigner(config, store, restored.head);
     this.#reads = new LedgerReads(objects, signer, head);
-    // A stub that broke is not used twice.
+    // A broken stub is not used twice.
     const root = () => env.LEDGER_ROOT.getByName(ROOT_LOG);
     this.#root = new LedgerRootLink(root, this.#log, config, objects, head);
     this.#store = store;
@@ -99,13 +100,13 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     this.#flush = new LedgerFlush({
       ...parts,
       drain: this.#drain,
-      // Of a log that is stopped somebody may want every row.
-      keepBytes: () =>
-        this.#stopped !== undefined ? Infinity : this.#writer.isSealed ? 0 : config.keepBytes,
+      // Never prune a stopped log: its rows are evidence.
+      retainBytes: () =>
+        this.#stopped !== undefined ? Infinity : this.#writer.isSealed ? 0 : config.retainBytes,
       idleUntil: () => (this.#writer.isSealed || head().size === 0 ? undefined : overAt(this.#log)),
     });
-    const own = { log: this.#log, append: (events: readonly AuditEvent[]) => this.#writer.append(events) };
-    this.#configured = ledgerConfigurationRecord(config, env.LEDGER_SHARD, own);
+    const ownLog = { log: this.#log, append: (events: readonly AuditEvent[]) => this.#writer.append(events) };
+    this.#configured = ledgerConfigurationRecord(config, env.LEDGER_SHARD, ownLog);
     this.#closing = new LedgerClosing({
       log: this.#log,
       shards: config.shards,
@@ -117,11 +118,13 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   }
 
   /**
-   * Records events, all in one frame, and answers where the first record stands. Throws for an event that is not one (TypeError), for
-   * more than a frame holds (RangeError), for a log that is not open or is stopped, and when the commit fails; then nothing was recorded
-   * that anybody was told of. The same events under the same (id, step) again within 130 s answer the first position.
-   * An anonymous refusal beyond the cap is counted instead. With the hash of a DPoP proof: "replayed", and nothing is recorded, when
-   * another event used that proof before, in this log or the one before it. A worker's configuration that was recorded of late is "known".
+   * Records events, all in one frame, and returns the place of the first record. Throws for an invalid event
+   * (TypeError), for more events than a frame holds (RangeError), for a log that is not open or is stopped,
+   * and when the commit fails. After an error, no caller was told of a record. A repeated append with
+   * identical events and (id, step) within 130 s returns the first position. An anonymous refusal beyond the
+   * cap is counted instead. With the hash of a DPoP proof: returns "replayed", and records nothing, when a
+   * different event used that proof before, in this log or the log before it. A worker's configuration that
+   * was recorded lately returns "known".
    */
   async append(
     events: readonly AuditEvent[],
@@ -137,18 +140,20 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       const claim = this.#ownCalls.seal(before, { kind: "claim_proof", proof });
       if (!(await this.env.LEDGER_SHARD.getByName(before).ownCall(claim))) return "replayed";
     }
-    // A configuration does not wait for this log's own: two logs that take them in each other's place would wait for each other.
-    const configured = tellsConfiguration(events) ? undefined : this.#configured();
+    // A configuration does not wait for this log's own configuration: two logs that stand in for each other
+    // would wait for each other.
+    const configured = hasConfiguration(events) ? undefined : this.#configured();
     const [answer] = await Promise.all([this.#writer.append(events, proofHash), configured]);
     return answer;
   }
 
   /**
-   * What the ledger's own objects ask of each other; whoever else binds this class is refused before anything is done.
-   * - A claim of a proof: around a switch of half-years two logs take records of one key, and the earlier one decides whose a proof is.
-   *   False: another event's.
-   * - Shelving: takes copies of all accounting lines of some shelves there, so that who reads these next finds every disclosure that was
-   *   acknowledged. Tells nothing. Throws when that cannot be done.
+   * Calls between the ledger's own objects. Calls from any other worker that binds this class are refused
+   * before anything is done.
+   * - Claim of a proof: around a switch of half-years two logs take records of one key, and the earlier log
+   *   decides which event owns a proof. False: a different event owns it.
+   * - Shelving: copies all accounting lines for some shelves there, so that the next reader finds every
+   *   acknowledged disclosure. Discloses nothing. Throws when that cannot be done.
    */
   async ownCall(sealed: SealedCall): Promise<boolean> {
     const call = this.#ownCalls.open(this.#log, sealed);
@@ -178,13 +183,18 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     };
   }
 
-  /** The signed checkpoint, at most one new one a second; undefined when this log was never opened and cannot be now. */
+  /**
+   * The signed checkpoint, at most a new one each second; undefined when this log was never opened and
+   * cannot be opened now.
+   */
   async checkpoint(): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
     return this.#writer.head.size === 0 && !this.#writer.isOpen ? undefined : this.#reads.checkpoint();
   }
 
-  /** C2SP tlog-tiles: `width` hashes of a tile, 256 for a full one; undefined when the log has no such tile. */
+  /**
+   * C2SP tlog-tiles: `width` hashes of a tile, 256 for a full tile; undefined when the log has no such tile.
+   */
   async tile(level: number, index: number, width: number): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
     return this.#reads.tile(level, index, width);
@@ -196,10 +206,11 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     return this.#reads.entries(index, width);
   }
 
-  /** Up to 64 leaves in one call; undefined for each that the log does not have. */
+  /** Up to 64 leaves in one call; undefined for a leaf that the log does not have. */
   async leaves(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
     await this.#mayGoOn();
-    return Array.isArray(indexes) ? this.#reads.leaves(indexes.slice(0, LEAVES_A_CALL)) : []; // over RPC anything may come
+    // RPC callers may send any type
+    return Array.isArray(indexes) ? this.#reads.leaves(indexes.slice(0, LEAVES_A_CALL)) : [];
   }
 
   async frame(number: number): Promise<Uint8Array | undefined> {
@@ -207,31 +218,40 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     return this.#reads.frame(number);
   }
 
-  /** Which object of the second copy in R2 has a frame: a reader fetches the frame there. Undefined while the copy has not come so far. */
+  /**
+   * The object of the second copy in R2 that has a frame, for readers to fetch it there. Undefined until the
+   * frame is copied.
+   */
   async frameCopy(number: number): Promise<FrameCopy | undefined> {
     await this.#mayGoOn();
     return this.#reads.frameCopy(number);
   }
 
-  /** C2SP tlog-proof for a leaf under the current checkpoint; undefined when the checkpoint does not reach it yet. */
+  /**
+   * C2SP tlog-proof for a leaf under the current checkpoint; undefined until the checkpoint covers the leaf.
+   */
   async proof(index: number): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
     return this.#reads.proof(index);
   }
 
-  /** As {@link proof}, of up to 256 leaves in one call. */
+  /** Like {@link proof}, for up to 256 leaves in one call. */
   async proofs(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
     await this.#mayGoOn();
-    return Array.isArray(indexes) ? this.#reads.proofs(indexes.slice(0, TILE_WIDTH)) : []; // over RPC anything may come
+    // RPC callers may send any type
+    return Array.isArray(indexes) ? this.#reads.proofs(indexes.slice(0, TILE_WIDTH)) : [];
   }
 
-  /** Ends a log whose time is over, copies to R2, drains accounting lines, frees rows. The runtime calls it; as an RPC it is refused. */
+  /**
+   * Seals a log whose time is over, copies to R2, drains accounting lines, deletes rows. The runtime calls
+   * it; as an RPC it is refused.
+   */
   override async alarm(): Promise<void> {
     await this.#start();
-    if (this.#root.isForked) return; // only a restart may look again
+    if (this.#root.isForked) return; // only a restart may check again
     const closed = this.#stopped !== undefined || (await this.#closing.run());
     await this.#flush.run();
-    // Also while the root log was not asked yet: settling asks.
+    // Also before the root log was asked: settling asks it.
     const rooted = this.#flush.stopped !== undefined || (await this.#root.settle(instant(Date.now())));
     if (!closed || !rooted) this.#flush.wake(); // the next alarm tries again
   }
@@ -240,12 +260,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     return this.#flush.stopped ?? this.#root.stopped;
   }
 
-  /** Looks at what was published of this log, again when the last look failed. */
+  /** Compares the log with its published checkpoints, and compares again after a failed read. */
   async #start(): Promise<void> {
     await Promise.all([this.#flush.start(), this.#root.start()]);
   }
 
-  /** A log that is late with its lines goes on, as one that is late with its copy, and says so. */
+  /** A log that is late with its lines goes on, like a log that is late with its copy, and reports it. */
   #health(): CopyHealth {
     const now = Date.now();
     const health = this.#stopped === undefined ? this.#flush.health(instant(now)) : "refusing";
@@ -254,19 +274,23 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     return health === "good" && isLate ? "degraded" : health;
   }
 
-  /** A log that was rolled back must not show itself either: what it signed now would be a second history. */
+  /**
+   * A log that was rolled back must not show itself either: a new signature would start a second history.
+   */
   async #mayGoOn(): Promise<void> {
     await this.#start();
     if (this.#stopped !== undefined) throw new Error(`ledger: ${this.#stopped}`);
   }
 
-  /** No record before the log was opened in the root log: nobody could see that it was hidden. */
+  /**
+   * No record before the log was opened in the root log: otherwise the log could be hidden without a trace.
+   */
   async #mayBegin(): Promise<void> {
     await this.#root.open();
     if (!this.#root.isOpened) throw new Error("ledger: this log is not open");
   }
 }
 
-/** Over RPC anything may come; what is no event is refused by the writer. */
-const tellsConfiguration = (events: readonly (Partial<AuditEvent> | null)[]): boolean =>
+/** RPC callers may send any type; the writer refuses invalid events. */
+const hasConfiguration = (events: readonly (Partial<AuditEvent> | null)[]): boolean =>
   Array.isArray(events) && events.some((event) => event?.configuration !== undefined);

@@ -4,14 +4,14 @@ import { utf8 } from "#ledger/bytes/bytes";
 import { hkdf } from "#ledger/leaf/seal";
 import type { UsedProof } from "./used-proofs.ts";
 
-/** What only the ledger's own code may ask of a log. */
+/** Calls that only the ledger's own code may make to a log. */
 export type OwnCall =
-  /** The log of the half-year that begins asks whose a proof is. */
+  /** The log of the beginning half-year asks which event owns a proof. */
   | { readonly kind: "claim_proof"; readonly proof: UsedProof }
-  /** Copies of accounting lines to these shelves, before the shelves are read. */
+  /** Copies accounting lines to these shelves, before the shelves are read. */
   | { readonly kind: "shelve"; readonly shelves: readonly string[] };
 
-/** A call with the MAC that shows where it comes from. */
+/** A call with the MAC that proves its sender. */
 export interface SealedCall {
   readonly text: string; // the call as JSON
   readonly mac: Uint8Array;
@@ -20,8 +20,9 @@ export interface SealedCall {
 const label = "phylax ledger own call v1";
 
 /**
- * Makes and opens calls between the ledger's own objects. Other workers bind the same Durable Object class and may call whatever it has,
- * so a call that is not for them carries a MAC of a key that only the ledger worker holds.
+ * Makes and opens calls between the ledger's own objects. Other workers bind this Durable Object class and
+ * may call all its methods, so a call that is not for them has a MAC by a key that only the ledger worker
+ * has.
  */
 export class OwnCalls {
   readonly #key: Secret<Uint8Array>;
@@ -35,7 +36,7 @@ export class OwnCalls {
     return { text, mac: this.#mac(log, text) };
   }
 
-  /** Throws for anything that was not sealed for this log by this ledger. Over RPC anything may come. */
+  /** Throws for a call that this ledger did not seal for this log. RPC callers may send any type. */
   open(log: string, sealed: Partial<SealedCall> | null | undefined): OwnCall {
     const { text, mac } = sealed ?? {};
     const isSealed =
@@ -43,8 +44,8 @@ export class OwnCalls {
       mac instanceof Uint8Array &&
       mac.length === 32 &&
       timingSafeEqual(mac, this.#mac(log, text));
-    if (!isSealed) throw new Error("ledger: only the ledger itself calls this");
-    return JSON.parse(text) as OwnCall; // of this code alone: the MAC says so
+    if (!isSealed) throw new Error("ledger: only the ledger may call this");
+    return JSON.parse(text) as OwnCall; // this code wrote it: the MAC proves it
   }
 
   #mac(log: string, text: string): Uint8Array {

@@ -4,7 +4,7 @@ import { concat, sameBytes } from "#ledger/bytes/bytes";
 import { Cursor } from "#ledger/bytes/cursor";
 import type { Draft } from "./draft.ts";
 
-/** How long a repeated append still gets its first answer. */
+/** How long a repeated append gets its first answer. */
 export const RECENT_MS = 130_000;
 const ENTRY_BYTES = 78;
 
@@ -14,11 +14,14 @@ interface Entry {
   readonly recorded: Promise<Recorded>;
 }
 
-/** The appends of the last 130 s by (event id, step), so that a retry after a lost answer is not recorded twice. */
+/**
+ * The appends of the last 130 s by (event id, step), so that a retry after a lost answer is not recorded
+ * twice.
+ */
 export class RecentAppends {
   readonly #entries = new Map<string, Entry>(); // in order of time
 
-  /** The position of an earlier append of the same events. Throws when other events came under the same id. */
+  /** The position of an earlier append of these events. Throws when different events came under this id. */
   find(draft: Draft): Promise<Recorded> | undefined {
     const entry = this.#entries.get(name(draft));
     if (entry !== undefined && !sameBytes(entry.digest, draft.digest))
@@ -37,7 +40,7 @@ export class RecentAppends {
     }
   }
 
-  /** Takes in the entries that a commit packed (see `packRecent`), after a restart. */
+  /** Loads the entries that a commit packed (see `packRecent`), after a restart. */
   load(packed: Uint8Array, at: Pick<Recorded, "log" | "frame" | "frameHash">, committed: Instant): void {
     const cursor = new Cursor(packed);
     while (cursor.remaining >= ENTRY_BYTES) {
@@ -49,7 +52,10 @@ export class RecentAppends {
   }
 }
 
-/** id[16] | step u32 | digest[16] | index u64 | count u16 | leaf hash[32]: 78 bytes an append, in its commit's row. */
+/**
+ * id[16] | step u32 | digest[16] | index u64 | count u16 | leaf hash[32]: 78 bytes for each append, in its
+ * commit's row.
+ */
 export function packRecent(
   appends: readonly { readonly draft: Draft; readonly recorded: Recorded }[],
 ): Uint8Array {

@@ -14,17 +14,20 @@ interface Uncounted {
   readonly reject: (fault: Error) => void;
 }
 
-// How long counts gather before they go on record.
+// How long counts gather before they are recorded.
 const EVERY_MS = 60_000;
 
-/** Refusals of nobody in particular beyond the cap of a log: counted in rows, exactly, and on record as their sum once a minute. */
+/**
+ * Anonymous refusals beyond the cap of a log. They are counted in rows, exactly, and their sum is recorded
+ * once a minute.
+ */
 export class LedgerTally {
   readonly #storage: DurableObjectStorage;
   readonly #store: LedgerStore;
   readonly #subjectKey: Secret<Uint8Array>;
   readonly #cap = new AnonymousCap();
   #waiting: Uncounted[] = [];
-  #told = instant(0); // when the counts last went on record
+  #recordedAt = instant(0); // when the counts were last recorded
 
   constructor(storage: DurableObjectStorage, store: LedgerStore, subjectKey: Secret<Uint8Array>) {
     this.#storage = storage;
@@ -32,12 +35,12 @@ export class LedgerTally {
     this.#subjectKey = subjectKey;
   }
 
-  /** Whether these events are to be counted instead of recorded. */
+  /** True when these events are to be counted instead of recorded. */
   takes(events: readonly AuditEvent[], now: Instant): boolean {
     return events.every(isAnonymousRefusal) && !this.#cap.admits(now);
   }
 
-  /** Resolves when the count is durable, which the next `keep` makes it. */
+  /** Resolves when the count is durable, after the next `store`. */
   count(reason: string): Promise<Counted> {
     return new Promise<Counted>((resolve, reject) => {
       this.#waiting.push({ reason, resolve, reject });
@@ -48,17 +51,17 @@ export class LedgerTally {
     return this.#waiting.length > 0;
   }
 
-  /** The counts that are on no record yet, by reason. */
+  /** The counts that are not recorded yet, by reason. */
   get counts(): Readonly<Record<string, number>> {
     return this.#store.tally();
   }
 
-  /** Whether there are counts whose minute is over. */
+  /** True when there are counts whose minute is over. */
   isDue(now: Instant): boolean {
-    return now - this.#told >= EVERY_MS && Object.keys(this.counts).length > 0;
+    return now - this.#recordedAt >= EVERY_MS && Object.keys(this.counts).length > 0;
   }
 
-  async keep(): Promise<void> {
+  async store(): Promise<void> {
     const waiting = this.#waiting.splice(0);
     const counts = new Map<string, number>();
     for (const { reason } of waiting) counts.set(reason, (counts.get(reason) ?? 0) + 1);
@@ -77,15 +80,18 @@ export class LedgerTally {
     for (const { reject } of this.#waiting.splice(0)) reject(fault);
   }
 
-  /** The counts as a record, when they are due; `told` once it is committed, in a transaction with `clearTally`. */
+  /**
+   * The counts as a record, when they are due. Call `recorded` after its commit, which also calls
+   * `clearTally`.
+   */
   draft(now: Instant): Draft | undefined {
     return this.isDue(now)
       ? draftAppend([tallyEvent(randomBytes(16).toString("hex"), now, this.counts)], this.#subjectKey)
       : undefined;
   }
 
-  told(now: Instant): void {
-    this.#told = now;
+  recorded(now: Instant): void {
+    this.#recordedAt = now;
   }
 }
 

@@ -3,23 +3,28 @@ import { concat } from "#ledger/bytes/bytes";
 import { Cursor } from "#ledger/bytes/cursor";
 import { RECENT_MS } from "./recent.ts";
 
-/** A DPoP proof that an event used up. `hash`: SHA-256 over `jkt` and `jti` in base64url, so that no text of a client is kept. */
+/**
+ * A DPoP proof that an event used up. `hash`: SHA-256 over `jkt` and `jti` in base64url, so that no text of
+ * a client is stored.
+ */
 export interface UsedProof {
   readonly hash: string;
   readonly event: string; // its id
 }
 
 const ENTRY_BYTES = 48;
-const SWEEP_SECONDS = 30; // looking for old rows reads them all
+const SWEEP_SECONDS = 30; // a search for old rows reads all rows
 const schema = "CREATE TABLE IF NOT EXISTS proofs (seconds INTEGER NOT NULL, used BLOB NOT NULL) STRICT";
 
 /**
- * The proofs of the last 130 s, which is longer than any is good for (identity/proof). In memory for the answer, in rows for the next
- * incarnation; a row is written in the transaction of the records that used its proofs up.
+ * The proofs of the last 130 s, longer than any proof is valid (identity/proof). They are in memory for the
+ * answer, and in rows for the next incarnation. A row is written in the transaction of the records that used
+ * its proofs up.
  */
 export class UsedProofs {
   readonly #sql: SqlStorage;
-  readonly #entries = new Map<string, { readonly event: string; readonly until: number }>(); // in order of time
+  // in order of time
+  readonly #entries = new Map<string, { readonly event: string; readonly until: number }>();
   #swept = 0;
 
   constructor(sql: SqlStorage, now: Instant) {
@@ -36,7 +41,10 @@ export class UsedProofs {
     }
   }
 
-  /** Takes a proof for an event; false when another event has it. From here on it is taken, though it is not stored yet. */
+  /**
+   * Takes a proof for an event; false when a different event has it. The proof is taken at once, although it
+   * is not stored yet.
+   */
   take({ hash, event }: UsedProof, now: Instant): boolean {
     if (!/^[A-Za-z0-9_-]{43}$/.test(hash) || !/^[0-9a-f]{32}$/.test(event))
       throw new TypeError("ledger: not a proof and an event");
@@ -49,7 +57,7 @@ export class UsedProofs {
     return taken === undefined || taken.event === event;
   }
 
-  /** Call inside the transaction of what used them. */
+  /** Call inside the transaction of the records that used the proofs. */
   store(used: readonly UsedProof[], now: Instant): void {
     if (used.length === 0) return;
     const seconds = secondsOf(now);
@@ -62,7 +70,7 @@ export class UsedProofs {
   }
 }
 
-/** hash[32] | event id[16]: 48 bytes a proof. */
+/** hash[32] | event id[16]: 48 bytes for each proof. */
 function pack(used: readonly UsedProof[]): Uint8Array {
   return concat(
     used.flatMap(({ hash, event }) => [Buffer.from(hash, "base64url"), Buffer.from(event, "hex")]),

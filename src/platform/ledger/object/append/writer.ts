@@ -22,29 +22,30 @@ interface Waiting {
   readonly reject: (fault: Error) => void;
 }
 
-/** What a writer says of its log. */
-interface WriterNews {
+/** Receives the events of a log's writer. */
+interface WriterListener {
   /** A frame is durable, and its appends are answered. */
   readonly committed: (now: Instant, lineBytes: number) => void;
-  /** Refusals were counted that are on no record yet. */
+  /** Refusals were counted that are not recorded yet. */
   readonly counted: () => void;
 }
 
-// From this many waiting appends on, 2 ms of patience make commits larger (reference/security-and-ledger.md §2.5).
+// From this many waiting appends on, 2 ms of patience make commits larger.
 const CROWD = 8;
 const CROWD_WAIT_MS = 2;
 const WAITING_BYTES_MAX = 33_554_432;
 
 /**
- * The queue of a log, and its commits. An append is answered when its frame is durable. When a commit fails, nobody waiting gets a
- * position and the object is torn down; the next one starts from what is stored.
+ * The queue of a log, and its commits. An append is answered when its frame is durable. When a commit fails,
+ * no waiting append gets a position, and the object is torn down. The next incarnation starts from the
+ * stored rows.
  */
 export class LedgerWriter {
   readonly #ctx: DurableObjectState;
   readonly #config: LedgerConfig;
   readonly #store: LedgerStore;
   readonly #log: string;
-  readonly #news: WriterNews;
+  readonly #listener: WriterListener;
   readonly #recent = new RecentAppends();
   readonly #proofs: UsedProofs;
   readonly #configurations: RecordedConfigurations;
@@ -64,13 +65,13 @@ export class LedgerWriter {
     store: LedgerStore,
     log: string,
     restored: Restored,
-    news: WriterNews,
+    listener: WriterListener,
   ) {
     this.#ctx = ctx;
     this.#config = config;
     this.#store = store;
     this.#log = log;
-    this.#news = news;
+    this.#listener = listener;
     this.#tally = new LedgerTally(ctx.storage, store, config.subjectKey);
     this.#proofs = new UsedProofs(ctx.storage.sql, instant(Date.now()));
     this.#configurations = new RecordedConfigurations(ctx.storage.sql);
@@ -82,12 +83,12 @@ export class LedgerWriter {
     }
   }
 
-  /** What is committed. */
+  /** The committed head. */
   get head(): Head {
     return this.#head;
   }
 
-  /** It ended, whatever the clock says later. */
+  /** The log ended; a later clock does not change that. */
   get isSealed(): boolean {
     return this.#isSealed;
   }
@@ -96,7 +97,7 @@ export class LedgerWriter {
     return !this.#isSealed && isOpenLog(this.#log, this.#config.shards, instant(Date.now()));
   }
 
-  /** `proofHash`: of the proof that the first append of a request uses up. */
+  /** `proofHash`: the hash of the proof that a request's first append uses up. */
   async append(
     events: readonly AuditEvent[],
     proofHash?: string,
@@ -112,7 +113,8 @@ export class LedgerWriter {
     if (this.#tally.takes(events, now)) return this.#count(events[0]?.outcome?.reason ?? "unknown");
     if (this.#waitingBytes + draft.leafBytes > WAITING_BYTES_MAX) throw new Error("ledger: overloaded");
     const proof = proofHash === undefined ? undefined : { hash: proofHash, event: draft.id };
-    // Taken before it is stored: of two that came at once the second is refused even if the first one's commit then fails.
+    // Taken before it is stored: of two simultaneous appends the second is refused, even if the first
+    // append's commit then fails.
     if (proof !== undefined && !this.#proofs.take(proof, now)) return "replayed";
     const recorded = new Promise<Recorded>((resolve, reject) => {
       this.#queue.push({ draft, proof, configuration, resolve, reject });
@@ -124,7 +126,10 @@ export class LedgerWriter {
     return recorded;
   }
 
-  /** Takes a proof in the name of the log that follows this one: true when no other event has it, durably. Throws once nobody should ask. */
+  /**
+   * Takes a proof for the log of the next half-year. True when no different event has it, durably. Throws
+   * once the claim's time is over.
+   */
   async claimProof(proof: UsedProof): Promise<boolean> {
     const now = instant(Date.now());
     if (!this.isOpen && !isOpenLog(this.#log, this.#config.shards, instant(now - SWITCH_SLACK_MS)))
@@ -135,12 +140,15 @@ export class LedgerWriter {
     return true;
   }
 
-  /** The counts of refusals that are on no record yet, by reason. */
+  /** The counts of refusals that are not recorded yet, by reason. */
   get counts(): Readonly<Record<string, number>> {
     return this.#tally.counts;
   }
 
-  /** Has counts go on record that no append came after. Whether none are left, or this log takes no records any more. */
+  /**
+   * Records the counts that no append came after. True when none are left, or this log no longer takes
+   * records.
+   */
   settleCounts(): boolean {
     if (!this.isOpen || Object.keys(this.counts).length === 0) return true;
     this.#isTallyDue = true;
@@ -149,13 +157,18 @@ export class LedgerWriter {
   }
 
   /**
-   * Ends a log that takes no records any more: leaves of kind 3 fill its last bundle, in a frame of their own. `told`: the counts that are on
-   * record elsewhere; with others here still nothing is done. Whether the log is sealed now.
+   * Ends a log that no longer takes records: leaves of kind 3 fill its last bundle, in their own frame.
+   * `recordedCounts`: the counts that another log recorded; if this log's counts differ, nothing is done.
+   * True when the log is sealed now.
    */
-  async seal(told: Readonly<Record<string, number>>): Promise<boolean> {
-    await this.#pumping; // what was taken before the log closed is decided
+  async seal(recordedCounts: Readonly<Record<string, number>>): Promise<boolean> {
+    await this.#pumping; // appends that were taken before the log closed are decided
     if (this.#isSealed) return true;
-    if (this.isOpen || this.#head.size === 0 || JSON.stringify(this.counts) !== JSON.stringify(told))
+    if (
+      this.isOpen ||
+      this.#head.size === 0 ||
+      JSON.stringify(this.counts) !== JSON.stringify(recordedCounts)
+    )
       return false;
     this.#isSealed = true;
     try {
@@ -167,7 +180,7 @@ export class LedgerWriter {
       });
       await this.#ctx.storage.sync();
       this.#head = done.head;
-      this.#news.committed(now, 0);
+      this.#listener.committed(now, 0);
       return true;
     } catch (fault) {
       this.#abort(fault);
@@ -188,7 +201,7 @@ export class LedgerWriter {
   async #run(): Promise<void> {
     let batch: Waiting[] = [];
     try {
-      await Promise.resolve(); // the other calls of this turn of the event loop join the first commit
+      await Promise.resolve(); // further calls of this turn of the event loop join the first commit
       while (this.#queue.length > 0 || this.#tally.isWaiting || this.#isTallyDue) {
         if (this.#queue.length >= CROWD || batch.length >= CROWD) await scheduler.wait(CROWD_WAIT_MS);
         const now = instant(Date.now());
@@ -197,39 +210,41 @@ export class LedgerWriter {
         }
         batch = this.#takeBatch();
         if (this.#tally.isWaiting) {
-          await this.#tally.keep();
-          this.#news.counted();
+          await this.#tally.store();
+          this.#listener.counted();
         }
         if (batch.length > 0 || this.#isTallyDue) await this.#commit(batch, this.#epoch);
       }
     } catch (fault) {
-      const told = new Error("ledger: the commit failed");
-      for (const { reject } of [...batch, ...this.#queue.splice(0)]) reject(told);
-      this.#tally.fail(told);
+      const failure = new Error("ledger: the commit failed");
+      for (const { reject } of [...batch, ...this.#queue.splice(0)]) reject(failure);
+      this.#tally.fail(failure);
       this.#abort(fault);
     } finally {
-      this.#pumping = undefined; // in one go with the look at the queue: what comes next starts another
+      this.#pumping = undefined; // set together with the check of the queue: a later append starts a new run
     }
   }
 
-  /** Tears the object down: what is stored decides. */
+  /** Tears the object down: the stored rows decide. */
   #abort(fault: unknown): void {
     this.#ctx.abort(fault instanceof Error ? fault.message : "ledger: the commit failed");
   }
 
   /** The oldest waiting appends that fit one frame and one row of lines; always at least one. */
   #takeBatch(): Waiting[] {
-    const batch = this.#queue.splice(0, howManyFit(this.#queue)); // none when only refusals wait to be counted
+    // none when only refusals wait to be counted
+    const batch = this.#queue.splice(0, howManyFit(this.#queue));
     for (const { draft } of batch) this.#waitingBytes -= draft.leafBytes;
     return batch;
   }
 
-  /** One frame, one row of lines, and the tiles they fill, in one transaction; then the answers. */
+  /** Commits one frame, one row of lines, and the tiles they fill, in one transaction; then answers. */
   async #commit(batch: readonly Waiting[], epoch: Epoch): Promise<void> {
     const now = instant(Date.now());
     this.#isTallyDue = false;
     if (!this.isOpen) {
-      // It waited past the end of the half-year: no verifier would take its record here, and its sender finds the next log.
+      // The append waited past the end of the half-year. No verifier would accept its record here, and its
+      // sender finds the next log.
       for (const { reject } of batch) reject(notOpen());
       return;
     }
@@ -241,7 +256,8 @@ export class LedgerWriter {
       epoch,
       drafts,
     );
-    const tally = roomForTally ? this.#tally.draft(now) : undefined; // after the batch, so that no position moves
+    // after the batch, so that no position moves
+    const tally = roomForTally ? this.#tally.draft(now) : undefined;
     if (drafts.length === 0 && tally === undefined) return;
     const counted = (tally?.records ?? []).map(({ plaintext, linesRoot }) =>
       epoch.seal(plaintext, linesRoot),
@@ -273,19 +289,22 @@ export class LedgerWriter {
     this.#store.created();
     this.#head = done.head;
     this.#keyEpoch = epoch.number;
-    if (tally !== undefined) this.#tally.told(now);
+    if (tally !== undefined) this.#tally.recorded(now);
     this.#recent.prune(now);
     for (const [i, { recorded }] of answers.entries()) batch[i]?.resolve(recorded);
-    this.#news.committed(now, box?.box.length ?? 0);
+    this.#listener.committed(now, box?.box.length ?? 0);
   }
 }
 
-/** What a worker started with. Throws a TypeError when it does not come alone: it may be answered without a record. */
+/**
+ * The configuration that a worker started with. Throws a TypeError when further events come with it: a
+ * configuration may be answered without a record.
+ */
 function configurationIn(events: readonly AuditEvent[]): Configuration | undefined {
-  const [told] = events.flatMap(({ configuration }) => configuration ?? []);
-  if (told !== undefined && events.length > 1)
+  const [configuration] = events.flatMap(({ configuration }) => configuration ?? []);
+  if (configuration !== undefined && events.length > 1)
     throw new TypeError("ledger: bad event: a configuration comes alone");
-  return told;
+  return configuration;
 }
 
 const notOpen = (): Error => new Error("ledger: this log is not open");

@@ -22,9 +22,9 @@ interface CopyParts {
 }
 
 /**
- * Brings a log's objects to R2. The order is what makes a crash harmless: the plan with its signed checkpoint is durable, then every object
- * is there, then the checkpoint, then the plan is done. All objects are a pure function of frames that are committed, and none is ever
- * overwritten, so any step may be done again.
+ * Brings a log's objects to R2. The order makes a crash harmless: first the plan with its signed checkpoint
+ * is durable, then every object is in R2, then the checkpoint, then the plan is done. All objects are a pure
+ * function of committed frames, and none is ever overwritten, so any step may be repeated.
  */
 export class LedgerCopy {
   readonly #parts: CopyParts;
@@ -39,27 +39,30 @@ export class LedgerCopy {
     this.#state = this.#rows.load();
   }
 
-  /** How far the published checkpoint reaches, and everything under it. */
+  /** The extent that the published checkpoint covers, with all its objects. */
   get done(): LogExtent {
     return this.#state.done;
   }
 
-  /** Whether a flush was begun and not ended. */
+  /** True when a flush was begun and not ended. */
   get isPending(): boolean {
     return this.#state.pending !== undefined;
   }
 
-  /** Whether more is left than the next flush takes. */
+  /** True when more is left than the next flush takes. */
   isBacklog(): boolean {
     const end = flushEnd(this.#parts.store.framesFrom(this.#state.done.frames));
     return end !== undefined && end.frames <= (this.#parts.head().frame?.number ?? -1);
   }
 
-  /** From there, or from the first frame that has a row: what was before it only the bucket has, or nobody. */
+  /**
+   * Copies again from an extent, or from the first frame that has a row: earlier frames are only in the
+   * bucket, or lost.
+   */
   againFrom(there: LogExtent): void {
     const { storage, store } = this.#parts;
-    const { freed } = store.copied;
-    const done = there.frames < freed.frames ? freed : there;
+    const { deleted } = store.copied;
+    const done = there.frames < deleted.frames ? deleted : there;
     storage.transactionSync(() => {
       this.#rows.save({ done });
       store.copied.forgetFrom(done.frames);
@@ -67,7 +70,10 @@ export class LedgerCopy {
     this.#state = { done };
   }
 
-  /** One flush; one at a time. Throws `Forked` for what tells of a second history; any other failure is R2's, and is tried again. */
+  /**
+   * Runs a flush; only one at a time. Throws `Forked` for signs of a second history. Any other failure is
+   * R2's, and is tried again.
+   */
   async run(): Promise<void> {
     await this.#flush();
     await this.#noteOldest();
@@ -83,15 +89,17 @@ export class LedgerCopy {
       this.#state = { done, pending: plan };
       await storage.sync();
     }
-    // A bundle whose first leaves have no rows any more was copied before these went.
-    const isFreed = (one: CopiedObject) =>
-      one.kind === "entries" && one.index * TILE_WIDTH < store.copied.freed.size;
-    const objects = objectsBetween(done, plan.to).filter((one) => !isFreed(one));
+    // A bundle whose first leaves have no rows any more was copied before the rows were deleted.
+    const isDeleted = (object: CopiedObject) =>
+      object.kind === "entries" && object.index * TILE_WIDTH < store.copied.deleted.size;
+    const objects = objectsBetween(done, plan.to).filter((object) => !isDeleted(object));
     while (objects.length > 0) {
-      const kept = await Promise.allSettled(
-        objects.splice(0, PUTS_AT_ONCE).map((object) => this.#keep(object)),
+      const results = await Promise.allSettled(
+        objects.splice(0, PUTS_AT_ONCE).map((object) => this.#put(object)),
       ); // none still writes after it
-      const faults: unknown[] = kept.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+      const faults: unknown[] = results.flatMap((result) =>
+        result.status === "rejected" ? [result.reason] : [],
+      );
       if (faults.length > 0) throw faults.find((fault) => fault instanceof Forked) ?? faults[0];
     }
     await this.#published.replace(plan.to.size, utf8(plan.note));
@@ -104,23 +112,30 @@ export class LedgerCopy {
     this.#state = { done: plan.to };
   }
 
-  /** Frames that were copied without a note of where, by an earlier version: once more, newest first, under names that are noted. */
+  /**
+   * Frames that an earlier version copied without a note of their object: they are copied again, newest
+   * first, under noted names.
+   */
   async #noteOldest(): Promise<void> {
     const { storage, store } = this.#parts;
-    const { frames } = store.copied.freed;
-    for (let end = store.copied.oldestKept(1)[0]?.first ?? this.#state.done.frames; end > frames;) {
-      const [last, first] = [end - 1, (flushEnd(store.framesBefore(end))?.frames ?? end) - 1]; // the rule of a flush, backwards
-      await this.#keep({ kind: "frames", first, last });
+    const { frames } = store.copied.deleted;
+    for (let end = store.copied.oldestRetained(1)[0]?.first ?? this.#state.done.frames; end > frames;) {
+      // the rule of a flush, backwards
+      const [last, first] = [end - 1, (flushEnd(store.framesBefore(end))?.frames ?? end) - 1];
+      await this.#put({ kind: "frames", first, last });
       const [size, bytes] = [store.frame(last)?.size ?? 0, store.bytesOfFrames(first, last)];
       storage.transactionSync(() => store.copied.add({ first, last, size, bytes }));
       end = first;
     }
   }
 
-  async #keep(object: CopiedObject): Promise<void> {
+  async #put(object: CopiedObject): Promise<void> {
     const key = objectKey(this.#parts.head().origin, object);
-    const kept = await this.#parts.bucket.keep(key, copyOf(this.#parts.store, this.#parts.head(), object));
-    if (kept === "other") throw new Forked(`the bucket holds another ${key}`);
+    const result = await this.#parts.bucket.putOnce(
+      key,
+      copyOf(this.#parts.store, this.#parts.head(), object),
+    );
+    if (result === "other") throw new Forked(`the bucket holds another ${key}`);
   }
 
   #plan(done: LogExtent): FlushState["pending"] {

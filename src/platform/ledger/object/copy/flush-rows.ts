@@ -1,6 +1,6 @@
 import { emptyExtent, type LogExtent } from "#ledger/flush";
 
-/** How far the second copy is known to reach, and the flush that is under way, if one is. */
+/** The known extent of the second copy, and the pending flush, if there is one. */
 export interface FlushState {
   readonly done: LogExtent;
   readonly pending?: { readonly to: LogExtent; readonly note: string }; // the signed checkpoint at `to`
@@ -9,7 +9,10 @@ export interface FlushState {
 const schema = `CREATE TABLE IF NOT EXISTS flush (id INTEGER PRIMARY KEY CHECK (id = 1), frames INTEGER NOT NULL, size INTEGER NOT NULL,
   to_frames INTEGER, to_size INTEGER, note TEXT) STRICT`;
 
-/** The one row that says where flushing stands; written whole, so that "published" and "no longer pending" are one change. */
+/**
+ * The row with the state of flushing. It is written whole, so that "published" and "no longer pending" are a
+ * single change.
+ */
 export class FlushRows {
   readonly #sql: SqlStorage;
 

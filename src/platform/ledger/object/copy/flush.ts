@@ -14,17 +14,17 @@ import type { CheckpointSigner } from "#platform/ledger/object/log/signer";
 import type { LedgerStore } from "#platform/ledger/object/log/store";
 import { within } from "#platform/within";
 
-// A frame is in R2 within 60 s: this long until the flush begins, and the rest for the flush.
+// A frame is in R2 within 60 s: a flush begins after `settleMilliseconds`, and the rest is for the flush.
 const BACKLOG_MS = 1_000; // R2 takes one write a second to one key, and each flush writes the checkpoint
-// A start may take 30 s, then the object is reset. What cannot be read so long is looked for again by the next request, and what a crash
-// left goes on beside the first records.
+// A start may take 30 s, then the object is reset. If a read takes longer than this, the next request tries
+// it again. If a crash left unfinished work, it goes on during the first records.
 const READ_MS = 12_000;
 const START_MS = 15_000;
 
-/** Why a log is stopped whose objects are gone from R2 when they may be. */
+/** The reason why a log is stopped whose objects were deleted from R2 when the law allows it. */
 export const REMOVED = "this log was removed after its six years";
 
-/** Why a log must not go on; `again` when a later look may find otherwise. */
+/** The reason why a log must not go on; `again` when a later check may have a different result. */
 interface Stop {
   readonly why: string;
   readonly again: boolean;
@@ -33,7 +33,7 @@ interface Stop {
 type Drain = Pick<LedgerDrain, "run" | "waitingFrame">;
 const nothingToDrain: Drain = { waitingFrame: undefined, run: () => Promise.resolve("done") };
 
-/** The log that is copied, and how. */
+/** The parts of the log that is copied, and the options. */
 interface FlushParts {
   readonly storage: DurableObjectStorage;
   readonly config: LedgerConfig;
@@ -46,12 +46,14 @@ interface FlushParts {
   readonly drain?: Drain;
   readonly everyMs?: number;
   /** Bytes of copied frames that stay in the rows. */
-  readonly keepBytes: () => number;
-  /** When the alarm comes though there is nothing to copy; undefined for never. */
+  readonly retainBytes: () => number;
+  /** The alarm's time when there is nothing to copy; undefined for never. */
   readonly idleUntil?: () => Instant | undefined;
 }
 
-/** When a log is copied to R2, drained and freed, how well that goes, and what keeps a log from going on that is behind its own copy. */
+/**
+ * Copies a log to R2, drains and prunes it, reports its health, and stops a log that is behind its own copy.
+ */
 export class LedgerFlush {
   readonly #parts: FlushParts;
   readonly #copy: LedgerCopy;
@@ -76,7 +78,7 @@ export class LedgerFlush {
     this.#pruner = new LedgerPruner(parts.storage, parts.store, parts.signer);
   }
 
-  /** Why nothing of this log may be shown or added; undefined when all is well. */
+  /** The reason why nothing of this log may be shown or added; undefined when all is well. */
   get stopped(): string | undefined {
     return this.#stop?.why;
   }
@@ -91,7 +93,10 @@ export class LedgerFlush {
     return copyHealth(this.#oldest === undefined ? 0 : now - this.#oldest, this.#storedBytes);
   }
 
-  /** Compares the log with its published checkpoint and finishes what a crash left. Never throws; what is wrong stands in `stopped`. */
+  /**
+   * Compares the log with its published checkpoint and finishes the work that a crash left. Never throws;
+   * `stopped` gives the problem.
+   */
   start(): Promise<void> {
     if (this.#stop?.again !== true) return Promise.resolve();
     this.#starting ??= this.#begin().finally(() => {
@@ -100,36 +105,37 @@ export class LedgerFlush {
     return this.#starting;
   }
 
-  /** Says that a frame was committed. */
+  /** Call after the commit of a frame. */
   committed(now: Instant): void {
     this.#oldest ??= now;
     this.#alarm.wake();
   }
 
-  /** Has the alarm come as after a commit, for something else that waits for it than a frame. */
+  /** Makes the alarm come as after a commit, for waiting work that is not a frame. */
   wake(): void {
     this.#alarm.wake();
   }
 
-  /** Has the alarm come in a second: more waits than should until the next one. */
+  /** Makes the alarm come in a second, because too much waits. */
   hurry(): void {
     this.#alarm.arm(BACKLOG_MS);
   }
 
   /**
-   * One flush, one drain of accounting lines, and the alarm for the next. A failure of R2 or of a shelf is no fault of the alarm: it is
-   * tried again, and the log's health tells.
+   * Runs one flush, one drain of accounting lines, and sets the next alarm. A failure of R2 or of a shelf is
+   * not a fault of the alarm: it is tried again, and the log's health shows it.
    */
   async run(): Promise<void> {
     await this.start();
-    if (this.#stop !== undefined && !this.#stop.again) return; // only a restart may look again
+    if (this.#stop !== undefined && !this.#stop.again) return; // only a restart may check again
     const [copied, drained] = await Promise.all([
       this.#stop === undefined && this.#tryToCopy(),
       this.#drain.run(),
     ]);
-    // As with the bucket: another line in the place of one of ours tells of a second history.
+    // Like a different object in the bucket, a different line on a shelf is a sign of a second history.
     if (drained === "other") this.#stop = { why: "a shelf holds another accounting line", again: false };
-    const pruned = !copied || this.#stop !== undefined || this.#prune(); // rows go only right after R2 took what it was given
+    // rows are deleted only right after R2 took the copy
+    const pruned = !copied || this.#stop !== undefined || this.#prune();
     this.#measure();
     const isIdle = this.#stop === undefined && !this.#isBehind;
     if (!pruned) this.#alarm.arm(BACKLOG_MS);
@@ -141,10 +147,11 @@ export class LedgerFlush {
   async #begin(): Promise<void> {
     this.#stop = await this.#compare();
     if (this.#stop === undefined && this.#copy.isPending)
-      await within(START_MS, this.#tryToCopy(), "ledger: the copy takes long").catch(() => undefined); // never fails but by being late
+      // it fails only by being late
+      await within(START_MS, this.#tryToCopy(), "ledger: the copy takes long").catch(() => undefined);
     this.#measure();
     await this.#alarm.resume();
-    // What should have been copied by now is at once: it may be so late that the log takes no records meanwhile.
+    // An overdue copy comes at once: it may be so late that the log takes no records meanwhile.
     const isLate = this.#copy.isPending || Date.now() - (this.#oldest ?? Infinity) > this.#everyMs;
     if (this.#isBehind) this.#alarm.wake(isLate ? RETRY_MS : this.#everyMs);
   }
@@ -163,7 +170,7 @@ export class LedgerFlush {
       checkpoint === undefined &&
       Date.now() >= (retainedUntil(origin.slice(origin.lastIndexOf("/") + 1)) ?? Infinity);
     if (isGone && this.#copy.done.frames > 0) return { why: REMOVED, again: false };
-    // A bucket that shows less than it was given has lost something: copy again from where it stands.
+    // A bucket that shows less than it was given has lost objects: copy again from its extent.
     const there: LogExtent =
       checkpoint?.frame === undefined
         ? emptyExtent
@@ -172,7 +179,7 @@ export class LedgerFlush {
     return undefined;
   }
 
-  /** One flush at a time; whether it went through. */
+  /** Runs one flush at a time; true when it succeeded. */
   #tryToCopy(): Promise<boolean> {
     this.#copying ??= this.#tried().finally(() => {
       this.#copying = undefined;
@@ -180,7 +187,7 @@ export class LedgerFlush {
     return this.#copying;
   }
 
-  /** What tells of a fork stops the log; any other failure is R2's. */
+  /** Signs of a fork stop the log; any other failure is R2's. */
   async #tried(): Promise<boolean> {
     try {
       await this.#copy.run();
@@ -198,12 +205,15 @@ export class LedgerFlush {
     }
   }
 
-  /** Whether everything is freed that may be. What fails is left for the next alarm: one that throws is given up by the runtime. */
+  /**
+   * True when all rows that may be deleted are deleted. A failure is left for the next alarm, because the
+   * runtime gives up an alarm that throws.
+   */
   #prune(): boolean {
     const needed = {
       done: this.#copy.done,
       waitingFrame: this.#drain.waitingFrame,
-      keepBytes: this.#parts.keepBytes(),
+      retainBytes: this.#parts.retainBytes(),
     };
     try {
       return this.#pruner.run(this.#parts.head(), needed, instant(Date.now()));
@@ -219,7 +229,7 @@ export class LedgerFlush {
     this.#storedBytes = this.#parts.storage.sql.databaseSize;
   }
 
-  /** Whether frames are to be copied, or lines to be drained. */
+  /** True when frames wait to be copied, or lines to be drained. */
   get #isBehind(): boolean {
     return this.#oldest !== undefined || this.#drain.waitingFrame !== undefined;
   }

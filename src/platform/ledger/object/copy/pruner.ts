@@ -10,17 +10,18 @@ import type { LedgerStore } from "#platform/ledger/object/log/store";
 const RANGES_AT_ONCE = 512;
 const BYTES_AT_ONCE = 67_108_864;
 
-/** What must stay in the rows, whatever the copy has. */
+/** The limits on deletion: these rows must stay, even if the copy has them. */
 interface Needed {
-  readonly done: LogExtent; // how far the published checkpoint reaches
-  readonly waitingFrame: number | undefined; // the oldest whose accounting lines are here still
-  readonly keepBytes: number; // of copied frames
+  readonly done: LogExtent; // the extent that the published checkpoint covers
+  readonly waitingFrame: number | undefined; // the oldest frame whose accounting lines are still here
+  readonly retainBytes: number; // of copied frames
 }
 
 /**
- * Deletes rows of frames and tiles that the second copy has, oldest first. What stays: the newest frames, up to so many bytes; those whose
- * leaves fill no copied bundle yet; those that retries and replays are answered from; and the frame of the last checkpoint, published or
- * signed, since a start compares itself with these.
+ * Deletes rows of frames and tiles that the second copy has, oldest first. These rows stay: the newest
+ * frames, up to a number of bytes; frames whose leaves fill no copied bundle yet; frames that answer retries
+ * and replays; and the frame of the last checkpoint, published or signed, since a start compares itself with
+ * these.
  */
 export class LedgerPruner {
   readonly #storage: DurableObjectStorage;
@@ -34,26 +35,29 @@ export class LedgerPruner {
   }
 
   /** True when nothing is left to do. */
-  run(head: Head, { done, waitingFrame, keepBytes }: Needed, now: Instant): boolean {
+  run(head: Head, { done, waitingFrame, retainBytes }: Needed, now: Instant): boolean {
     const { copied } = this.#store;
-    // Frames are no more than everything: most logs are told by this, without a look at their ranges.
-    if (this.#storage.sql.databaseSize <= keepBytes) return true;
-    const tooMany = copied.keptBytes() - keepBytes;
+    // Frames are only a part of all bytes: this comparison is enough for most logs, without reading their
+    // ranges.
+    if (this.#storage.sql.databaseSize <= retainBytes) return true;
+    const tooMany = copied.retainedBytes() - retainBytes;
     if (tooMany <= 0) return true;
     const inBundles = fullTiles(0, done.size) * TILE_WIDTH;
-    let [to, bytes, isStuck] = [copied.freed, 0, true];
-    for (const range of copied.oldestKept(RANGES_AT_ONCE)) {
+    let [to, bytes, isStuck] = [copied.deleted, 0, true];
+    for (const range of copied.oldestRetained(RANGES_AT_ONCE)) {
       const { first, last, size } = range;
-      const isFree = last + 1 < done.frames && size <= inBundles && last < (waitingFrame ?? Infinity);
-      isStuck = first > to.frames || !isFree || this.#isRecent(last, now); // a frame that no object is known of must not go
+      const mayDelete = last + 1 < done.frames && size <= inBundles && last < (waitingFrame ?? Infinity);
+      // a frame without a known object must stay
+      isStuck = first > to.frames || !mayDelete || this.#isRecent(last, now);
       if (isStuck) break;
       [to, bytes] = [{ frames: last + 1, size }, bytes + range.bytes];
       if (bytes >= Math.min(tooMany, BYTES_AT_ONCE)) break;
     }
-    // A start compares itself with what was signed last: something newer is signed before its frame goes, a second later if need be.
+    // A start compares itself with the last signed checkpoint. So a newer checkpoint is signed before its
+    // frame is deleted, a second later if necessary.
     const signed = this.#signer.signedSize ?? Infinity;
     if (signed <= to.size && this.#signer.sign(head, now).size <= to.size) return false;
-    if (bytes > 0) this.#storage.transactionSync(() => this.#store.free(to));
+    if (bytes > 0) this.#storage.transactionSync(() => this.#store.deleteUpTo(to));
     return isStuck || bytes >= tooMany;
   }
 

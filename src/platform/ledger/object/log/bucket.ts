@@ -4,13 +4,16 @@ import { within } from "#platform/within";
 
 const PATIENCE_MS = 10_000;
 
-/** An object as it was read, with what a conditional write needs. */
+/** An object that was read, with the etag for a conditional write. */
 export interface ReadObject {
   readonly bytes: Uint8Array;
   readonly etag: string;
 }
 
-/** The ledger's second copy in R2. Each call throws when R2 fails or does not answer within ten seconds; whether it was done is then open. */
+/**
+ * The ledger's second copy in R2. Each call throws when R2 fails or does not answer within ten seconds; then
+ * its effect is unknown.
+ */
 export class LedgerBucket {
   readonly #bucket: R2Bucket;
 
@@ -19,17 +22,19 @@ export class LedgerBucket {
   }
 
   /**
-   * Writes an object that must never change, unless it is there already: "kept" when the bucket now holds exactly these bytes,
-   * "other" when it holds different ones, which then stay. Locked prefixes refuse an overwrite, so none is tried.
+   * Writes an object that must never change, unless it exists already. "kept": the bucket now holds exactly
+   * these bytes. "other": it holds different bytes, which then stay. Locked prefixes refuse an overwrite, so
+   * none is tried.
    */
-  async keep(key: string, bytes: Uint8Array): Promise<"kept" | "other"> {
+  async putOnce(key: string, bytes: Uint8Array): Promise<"kept" | "other"> {
     const digest = sha256(bytes);
     const options = { onlyIf: { etagDoesNotMatch: "*" }, sha256: digest };
     const written = await inTime(this.#bucket.put(key, bytes, options));
     if (written !== null) return "kept";
     const there = await inTime(this.#bucket.head(key));
     if (there === null) throw new Error("r2: an object was there, and then was not");
-    const stored = there.checksums.sha256; // absent for an object that no ledger wrote: R2 keeps the checksum that the writer gave
+    // absent for an object that no ledger wrote: R2 stores the checksum that the writer gave
+    const stored = there.checksums.sha256;
     return stored !== undefined && sameBytes(new Uint8Array(stored), digest) ? "kept" : "other";
   }
 
@@ -44,12 +49,15 @@ export class LedgerBucket {
     return object === null ? undefined : inTime(object.bytes());
   }
 
-  /** An object as a stream, for objects that are too long to hold many of; undefined when the bucket has no such object. */
+  /**
+   * An object as a stream, for objects that are too long to have several in memory; undefined when the
+   * bucket has no such object.
+   */
   async stream(key: string): Promise<ReadableStream<Uint8Array> | undefined> {
     return (await inTime(this.#bucket.get(key)))?.body;
   }
 
-  /** Writes an object in place of what was read; false when somebody else wrote it meanwhile. */
+  /** Replaces an object that was read before; false when another writer wrote it meanwhile. */
   async replace(key: string, bytes: Uint8Array, before: ReadObject | undefined): Promise<boolean> {
     const onlyIf = before === undefined ? { etagDoesNotMatch: "*" } : { etagMatches: before.etag };
     return (await inTime(this.#bucket.put(key, bytes, { onlyIf, sha256: sha256(bytes) }))) !== null;

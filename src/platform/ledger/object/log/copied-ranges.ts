@@ -1,6 +1,6 @@
 import { emptyExtent, type LogExtent } from "#ledger/flush";
 
-/** The frames of one object of the second copy. */
+/** The frames in one object of the second copy. */
 export interface CopiedRange {
   readonly first: number;
   readonly last: number;
@@ -13,10 +13,13 @@ const schema = `
   CREATE TABLE IF NOT EXISTS freed (id INTEGER PRIMARY KEY CHECK (id = 1), frames INTEGER NOT NULL, size INTEGER NOT NULL) STRICT;
 `;
 
-// oxlint-disable-next-line typescript/consistent-type-definitions -- SqlStorage wants an index signature, which an interface has not
+// oxlint-disable-next-line typescript/consistent-type-definitions -- SqlStorage wants an index signature
 type RangeRow = { first: number; last: number; size: number; bytes: number };
 
-/** Which object of the second copy has which frames, one row for each flush; and how far the rows of frames are gone from here. */
+/**
+ * The list of frames in each object of the second copy, a row for each flush; and the extent whose rows were
+ * deleted here.
+ */
 export class CopiedRanges {
   readonly #sql: SqlStorage;
 
@@ -24,8 +27,10 @@ export class CopiedRanges {
     this.#sql = sql;
   }
 
-  /** Frames before this reach have no rows here any more, nor has what is only about leaves before it. */
-  get freed(): LogExtent {
+  /**
+   * Frames before this extent have no rows here any more, nor have tiles that concern only leaves before it.
+   */
+  get deleted(): LogExtent {
     if (!this.#exists()) return emptyExtent;
     return (
       this.#sql.exec<{ frames: number; size: number }>("SELECT frames, size FROM freed").toArray()[0] ??
@@ -33,18 +38,21 @@ export class CopiedRanges {
     );
   }
 
-  /** Call in the change that deletes the rows. */
-  setFreed({ frames, size }: LogExtent): void {
+  /** Call in the transaction that deletes the rows. */
+  setDeleted({ frames, size }: LogExtent): void {
     this.#sql.exec("INSERT OR REPLACE INTO freed VALUES (1, ?, ?)", frames, size);
   }
 
-  /** Call in the change that ends a flush. */
+  /** Call in the transaction that ends a flush. */
   add({ first, last, size, bytes }: CopiedRange): void {
     this.#sql.exec(schema);
     this.#sql.exec("INSERT OR REPLACE INTO copied VALUES (?, ?, ?, ?)", first, last, size, bytes);
   }
 
-  /** Call in the change that says that the second copy reaches no further: what is beyond is copied again, in other objects maybe. */
+  /**
+   * Call in the transaction that shortens the second copy: later frames are copied again, perhaps in
+   * different objects.
+   */
   forgetFrom(frame: number): void {
     if (this.#exists()) this.#sql.exec("DELETE FROM copied WHERE first >= ?", frame);
   }
@@ -55,16 +63,16 @@ export class CopiedRanges {
     return row !== undefined && row.last >= frame ? row : undefined;
   }
 
-  /** The oldest ones whose frames have rows here still. */
-  oldestKept(limit: number): CopiedRange[] {
-    return this.#rows("WHERE first >= ? ORDER BY first LIMIT ?", this.freed.frames, limit);
+  /** The oldest objects whose frames still have rows here. */
+  oldestRetained(limit: number): CopiedRange[] {
+    return this.#rows("WHERE first >= ? ORDER BY first LIMIT ?", this.deleted.frames, limit);
   }
 
-  /** Bytes of all copied frames that have rows here still. */
-  keptBytes(): number {
+  /** Bytes of all copied frames that still have rows here. */
+  retainedBytes(): number {
     if (!this.#exists()) return 0;
     const query = "SELECT sum(bytes) AS bytes FROM copied WHERE first >= ?";
-    return this.#sql.exec<{ bytes: number | null }>(query, this.freed.frames).one().bytes ?? 0;
+    return this.#sql.exec<{ bytes: number | null }>(query, this.deleted.frames).one().bytes ?? 0;
   }
 
   #rows(where: string, ...values: readonly number[]): RangeRow[] {

@@ -13,14 +13,17 @@ const RECORDS_MAX = 2 ** 24;
 const AGE_MAX_MS = 3_600_000;
 export const boxLabel = "phylax accounting lines v1";
 
-/** The accounting lines of one leaf. Line number = place in `contents`; its salt comes from the seed (ledger/lines). */
+/**
+ * The accounting lines of a leaf. A line's number is its place in `contents`; its salt comes from the seed
+ * (ledger/lines).
+ */
 export interface LeafLines {
   readonly index: number;
   readonly seed: Uint8Array;
   readonly contents: readonly Uint8Array[];
 }
 
-/** A commit's lines, sealed: what the shard keeps until they are drained to their shelves. */
+/** A commit's sealed lines. The shard stores them until they are drained to their shelves. */
 export interface LineBox {
   readonly epoch: number;
   readonly counter: number;
@@ -28,9 +31,12 @@ export interface LineBox {
   readonly box: Uint8Array;
 }
 
-/** The keys of one epoch of one incarnation. Their counters only ever go up, also when a commit fails: no nonce comes twice. */
+/**
+ * The keys of one epoch of one incarnation. The counters only increase, even when a commit fails, so no
+ * nonce repeats.
+ */
 export class Epoch {
-  /** The key-epoch leaf: it goes into the log before any leaf sealed here. */
+  /** The key-epoch leaf. It goes into the log before any leaf that this epoch seals. */
   readonly leaf: Uint8Array;
   readonly number: number;
   readonly #origin: string;
@@ -54,7 +60,8 @@ export class Epoch {
     this.#origin = origin;
     this.#since = now;
     this.#dataKey = dataKey;
-    // An epoch number can come again after a lost commit or a restored backup; the salt keeps the subkey from coming again with it.
+    // An epoch number can repeat after a lost commit or a restored backup. The salt keeps the subkey from
+    // repeating with it.
     this.#lineSalt = random32();
     this.#lineKey = new Secret(
       hkdf(config.accountingKey, this.#lineSalt, labelled(boxLabel, origin, number)),

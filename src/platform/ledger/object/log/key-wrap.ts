@@ -5,7 +5,10 @@ import type { DataKey } from "#ledger/leaf/seal";
 import { wrappedKeyAad } from "#ledger/leaf/wrapped-key";
 import type { AuditorKey } from "#platform/ledger/config";
 
-/** What an auditor gets from a key-epoch leaf: the key of the epoch's leaves, and the key that patients are named with in lines. */
+/**
+ * The secrets that an auditor gets from a key-epoch leaf: the key of the epoch's leaves, and the key of the
+ * patient names in lines.
+ */
 export interface AuditorSecrets {
   readonly dataKey: DataKey;
   readonly subjectKey: Secret<Uint8Array>;
@@ -14,8 +17,9 @@ export interface AuditorSecrets {
 const keys = { dataKey: 1, subjectKey: 2 } as const;
 
 /**
- * RFC 7516 §7.2.1 General JSON: one content key for all auditors, ECDH-ES+A256KW (RFC 7518 §4.6) to each, A256GCM. The AAD binds it to
- * log and epoch, so that a wrapped key moved to another leaf does not open.
+ * RFC 7516 §7.2.1 General JSON: one content key for all auditors, ECDH-ES+A256KW (RFC 7518 §4.6) to each,
+ * A256GCM. The AAD binds it to log and epoch, so that a wrapped key that is moved to another leaf does not
+ * open.
  */
 export async function wrapForAuditors(
   auditors: readonly AuditorKey[],
@@ -39,7 +43,10 @@ export async function wrapForAuditors(
   return JSON.stringify(await jwe.encrypt());
 }
 
-/** Opens a wrapped key with an auditor's private key. Undefined when it was not wrapped to this key, for this log and epoch. */
+/**
+ * Opens a wrapped key with an auditor's private key. Undefined when it was not wrapped to this key, for this
+ * log and epoch.
+ */
 export async function unwrapForAuditor(
   wrapped: string,
   privateKey: JWK,
@@ -52,7 +59,7 @@ export async function unwrapForAuditor(
   const opened = await generalDecrypt(jwe, key, {
     keyManagementAlgorithms: [algorithm],
     contentEncryptionAlgorithms: ["A256GCM"],
-  }).catch(() => undefined); // for an auditor who is none of the recipients this is the answer, not a fault
+  }).catch(() => undefined); // for an auditor who is not a recipient this is the answer, not a fault
   const map = opened && fromCborMap(opened.plaintext);
   const [dataKey, subjectKey] = [map?.get(keys.dataKey), map?.get(keys.subjectKey)];
   if (!(dataKey instanceof Uint8Array) || !(subjectKey instanceof Uint8Array)) return undefined;

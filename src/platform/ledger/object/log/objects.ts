@@ -10,27 +10,30 @@ import type { LedgerBucket } from "./bucket.ts";
 import type { LedgerStore } from "./store.ts";
 import { entryBundle, tileHashes } from "./view.ts";
 
-// Objects of frames that are held in memory, of up to 8 MiB each: who reads a log from its beginning asks for frame after frame.
+// Objects of frames in memory, up to 8 MiB each: a reader of a log from its beginning asks for frame after
+// frame.
 const OBJECTS_HELD = 2;
-// Anyone may ask for many at once, of up to 16 MiB each, and the Durable Object that takes the records has 128 MiB.
+// Anyone may ask for many at once, up to 16 MiB each, and the Durable Object that takes the records has 128
+// MiB.
 const FETCHES_AT_ONCE = 3;
 
-/** The first and the last frame of one object of the second copy. */
+/** The first and the last frame in one object of the second copy. */
 export interface FrameCopy {
   readonly first: number;
   readonly last: number;
 }
 
 /**
- * The objects of a log, wherever they are: in its rows, or in the second copy, which has everything whose rows were freed. Each throws when
- * that cannot be read, or lacks what it was given.
+ * The objects of a log, from its rows or from the second copy, which has all objects whose rows were
+ * deleted. Each method throws when the copy cannot be read, or lacks an object that was written to it.
  */
 export class LedgerObjects {
   readonly #store: LedgerStore;
   readonly #bucket: LedgerBucket;
   readonly #head: () => Head;
   readonly #turns = new Turns(FETCHES_AT_ONCE);
-  readonly #held = new Map<number, Promise<readonly Uint8Array[]>>(); // by number of the first frame, the one used last at the end
+  // by number of the first frame, most recently used last
+  readonly #held = new Map<number, Promise<readonly Uint8Array[]>>();
 
   constructor(store: LedgerStore, bucket: LedgerBucket, head: () => Head) {
     this.#store = store;
@@ -38,7 +41,7 @@ export class LedgerObjects {
     this.#head = head;
   }
 
-  /** Undefined when the log does not reach that far. */
+  /** Undefined when the log is shorter. */
   async frame(number: number): Promise<Uint8Array | undefined> {
     if (number > (this.#head().frame?.number ?? -1)) return undefined;
     return this.#store.frame(number)?.body ?? (await this.#copiedFrame(number));
@@ -50,18 +53,18 @@ export class LedgerObjects {
     return range && { first: range.first, last: range.last };
   }
 
-  /** A bundle's first `width` entries; undefined when the log does not reach that far. */
+  /** A bundle's first `width` entries; undefined when the log is shorter. */
   async entries(index: number, width: number): Promise<Uint8Array | undefined> {
     const head = this.#head();
     const from = index * TILE_WIDTH;
     if (from + width > head.size) return undefined;
-    if (from >= this.#store.copied.freed.size) return entryBundle(this.#store, head, index, width);
+    if (from >= this.#store.copied.deleted.size) return entryBundle(this.#store, head, index, width);
     const entries = splitEntries(await this.#copied({ kind: "entries", index }));
     if (entries?.length !== TILE_WIDTH) throw missing();
     return concat(entries.slice(0, width).flatMap(entry));
   }
 
-  /** The hashes of a tile as far as it is filled; empty when the log does not reach that far. */
+  /** The present hashes of a tile; empty when the log is shorter. */
   async tile(level: number, index: number): Promise<readonly Uint8Array[]> {
     const head = this.#head();
     if (index >= fullTiles(level, head.size)) return tileHashes(this.#store, head, level, index);
@@ -70,9 +73,10 @@ export class LedgerObjects {
     );
   }
 
-  /** The hashes that proofs need which begin at these leaves or end at these sizes of a log at this head. */
+  /** The hashes for proofs that begin at these leaves or end at these sizes of a log at this head. */
   async hashesAbout(head: Head, places: readonly number[]): Promise<HashAt> {
-    const tiles = new Map<string, readonly Uint8Array[]>(); // also those that have rows: they may be freed while others are fetched
+    // also tiles that have rows: these may be deleted while further tiles are fetched
+    const tiles = new Map<string, readonly Uint8Array[]>();
     for (const { level, index } of fullTilesAbout(head.size, places))
       tiles.set(`${level}/${index}`, await this.tile(level, index));
     return hashAtTiles(
@@ -80,7 +84,7 @@ export class LedgerObjects {
     );
   }
 
-  /** Whether the log has an earlier checkpoint of it in its past: that frame, and those leaves. */
+  /** True when an earlier checkpoint is in the log's past: its frame and its leaves. */
   async extends(earlier: Checkpoint): Promise<boolean> {
     const head = this.#head();
     const bytes = earlier.frame && (await this.frame(earlier.frame.number));
@@ -103,10 +107,10 @@ export class LedgerObjects {
     const [oldest = range.first] = this.#held.keys();
     if (this.#held.size > OBJECTS_HELD) this.#held.delete(oldest);
     const frames = await held.catch((fault: unknown) => {
-      if (this.#held.get(range.first) === held) this.#held.delete(range.first); // the next one asks again
+      if (this.#held.get(range.first) === held) this.#held.delete(range.first); // the next call asks again
       throw fault;
     });
-    // Copied out: an answer over RPC is sent with all the bytes that it is a view of.
+    // A copy: an RPC answer is sent with the whole buffer under a view.
     return frames[number - range.first]?.slice() ?? refuse();
   }
 
@@ -119,7 +123,7 @@ export class LedgerObjects {
   }
 }
 
-const missing = (): Error => new Error("ledger: the second copy lacks an object that it was given");
+const missing = (): Error => new Error("ledger: the second copy lacks an object that was written to it");
 
 function refuse(): never {
   throw missing();

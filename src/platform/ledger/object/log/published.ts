@@ -6,10 +6,12 @@ import type { LedgerBucket, ReadObject } from "./bucket.ts";
 import { type LedgerConfig, signerOf } from "#platform/ledger/config";
 import type { LedgerObjects } from "./objects.ts";
 
-/** What tells of a second history: the log must not go on. */
+/** A sign of a second history: the log must not go on. */
 export class Forked extends Error {}
 
-/** The checkpoint of a log in R2: always one that the log extends, replaced only by one that extends it. */
+/**
+ * A log's checkpoint in R2. The log always extends it, and only a checkpoint that extends it may replace it.
+ */
 export class PublishedCheckpoint {
   readonly #config: LedgerConfig;
   readonly #bucket: LedgerBucket;
@@ -28,17 +30,21 @@ export class PublishedCheckpoint {
     this.#head = parts.head;
   }
 
-  /** Undefined when there is none. Throws `Forked` for one that is not in this log's past, anything else when R2 cannot be read. */
+  /**
+   * Undefined when there is none. Throws `Forked` for a checkpoint that is not in this log's past, and a
+   * different error when R2 cannot be read.
+   */
   async read(): Promise<Checkpoint | undefined> {
     return this.#ownPast(await this.#bucket.read(this.#key));
   }
 
-  /** Throws as `read` does. An earlier try may have gone through unseen: then it is there already. */
+  /** Throws like `read`. An earlier try may have succeeded unseen: then the checkpoint is there already. */
   async replace(size: number, note: Uint8Array): Promise<void> {
     const before = await this.#bucket.read(this.#key);
     if (before !== undefined && sameBytes(before.bytes, note)) return;
     const checkpoint = await this.#ownPast(before);
-    if (checkpoint !== undefined && checkpoint.size >= size) return; // copied again after a loss: never published backwards
+    // copied again after a loss: a smaller checkpoint is never published
+    if (checkpoint !== undefined && checkpoint.size >= size) return;
     if (!(await this.#bucket.replace(this.#key, note, before)))
       throw new Error("ledger: the published checkpoint changed under the flush");
   }
@@ -52,6 +58,7 @@ export class PublishedCheckpoint {
     const checkpoint = openCheckpoint(published.bytes, signerOf(this.#config, this.#head().origin));
     if (!checkpoint.ok) throw new Forked("the published checkpoint is not one that this log signed");
     if (await this.#objects.extends(checkpoint.value)) return checkpoint.value;
-    throw new Forked("a checkpoint was published that this log does not extend"); // the shard was rolled back, or forked
+    // the shard was rolled back, or forked
+    throw new Forked("a checkpoint was published that this log does not extend");
   }
 }

@@ -8,7 +8,10 @@ import { TILE_WIDTH } from "#ledger/tlog/tile";
 import type { FrameCopy, LedgerObjects } from "./objects.ts";
 import type { CheckpointSigner } from "./signer.ts";
 
-/** The public objects of a log. What is asked for comes over RPC, of any type; undefined when the log has no such object. */
+/**
+ * The public objects of a log. RPC callers may send arguments of any type; undefined when the log has no
+ * such object.
+ */
 export class LedgerReads {
   readonly #objects: LedgerObjects;
   readonly #signer: CheckpointSigner;
@@ -34,16 +37,17 @@ export class LedgerReads {
     return isTile(0, width) && isIndex(index) ? this.#objects.entries(index, width) : undefined;
   }
 
-  /** Bundle by bundle: one of them may be 16 MiB. */
+  /** Reads bundle by bundle: a bundle may be 16 MiB. */
   async leaves(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
     const found = new Map<number, Uint8Array>();
-    const asked = [...new Set(indexes)].filter((index) => isIndex(index) && index < this.#head().size);
-    for (const [bundle, among] of Map.groupBy(asked, (index) => Math.floor(index / TILE_WIDTH))) {
+    const wanted = [...new Set(indexes)].filter((index) => isIndex(index) && index < this.#head().size);
+    for (const [bundle, among] of Map.groupBy(wanted, (index) => Math.floor(index / TILE_WIDTH))) {
       const bytes = await this.#objects.entries(bundle, (Math.max(...among) % TILE_WIDTH) + 1);
       const leaves = (bytes && splitEntries(bytes)) ?? [];
       for (const index of among) {
         const leaf = leaves[index % TILE_WIDTH];
-        if (leaf !== undefined) found.set(index, leaf.slice()); // an answer over RPC is sent with all the bytes that it is a view of
+        // an RPC answer is sent with the whole buffer under a view
+        if (leaf !== undefined) found.set(index, leaf.slice());
       }
     }
     return indexes.map((index) => found.get(index));
@@ -61,7 +65,10 @@ export class LedgerReads {
     return (await this.proofs([index]))[0];
   }
 
-  /** All under one checkpoint. The paths of neighbours have most of their hashes in common: each is made once. */
+  /**
+   * All proofs are under one checkpoint. Neighbouring paths share most of their hashes: each hash is
+   * computed once.
+   */
   async proofs(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
     const head = this.#head();
     const inLog = indexes.filter((index) => isIndex(index) && index < head.size);

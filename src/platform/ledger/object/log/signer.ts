@@ -15,13 +15,16 @@ export interface SignedCheckpoint {
   readonly note: string;
 }
 
-/** Signs the checkpoints of one log: at most one a second, and never one that does not extend the one before (C2SP tlog-checkpoint). */
+/**
+ * Signs the checkpoints of a log: at most one a second, and each extends the checkpoint before (C2SP
+ * tlog-checkpoint).
+ */
 export class CheckpointSigner {
   readonly #config: LedgerConfig;
   readonly #store: LedgerStore;
   #last: { readonly checkpoint: Checkpoint; readonly note: string; readonly at: number } | undefined;
 
-  /** Throws when the log is not what was once signed: a shard that was rolled back must not start. */
+  /** Throws when the log contradicts an earlier signature: a shard that was rolled back must not start. */
   constructor(config: LedgerConfig, store: LedgerStore, head: Head) {
     this.#config = config;
     this.#store = store;
@@ -37,12 +40,12 @@ export class CheckpointSigner {
     };
   }
 
-  /** Leaves of the last one that was signed; undefined before the first. */
+  /** The size of the last signed checkpoint; undefined before the first. */
   get signedSize(): number | undefined {
     return this.#last?.checkpoint.size;
   }
 
-  /** A checkpoint of this committed head, or the last one while it is less than a second old. */
+  /** A checkpoint of this committed head, or the last checkpoint while it is less than a second old. */
   sign(head: Head, now: Instant): SignedCheckpoint {
     const last = this.#last;
     // A clock that was set back must not freeze the log, hence the absolute difference.
@@ -60,11 +63,14 @@ export class CheckpointSigner {
   }
 }
 
-/** As `hasInPast`, for what has rows here: what was signed last is never freed before something newer is signed (LedgerPruner). */
+/**
+ * Like `hasInPast`, for checkpoints whose frames have rows here: the last signed frame is never deleted
+ * before a newer checkpoint is signed (LedgerPruner).
+ */
 const extendsSigned = (store: LedgerStore, head: Head, signed: Checkpoint): boolean =>
   hasInPast(head, signed, store.frame(signed.frame?.number ?? -1), hashAt(store, head));
 
-/** A checkpoint text as a note signed by its log. */
+/** A checkpoint text as a note with its log's signature. */
 export const signText = (config: LedgerConfig, origin: string, text: string): string =>
   noteOf(
     text,

@@ -11,14 +11,14 @@ export interface StoredFrame {
   readonly body: Uint8Array;
 }
 
-/** The last checkpoint text that was signed, and when (ms). */
+/** The last signed checkpoint text, and its time (ms). */
 export interface Signed {
   readonly size: number;
   readonly text: string;
   readonly at: number;
 }
 
-// Small columns first: SQLite then finds them without reading the pages that a long blob overflows to.
+// Small columns come first: SQLite then reads them without the overflow pages of a long blob.
 const schema = `
   CREATE TABLE IF NOT EXISTS frames (number INTEGER PRIMARY KEY, size INTEGER NOT NULL, seconds INTEGER NOT NULL, hash BLOB NOT NULL, recent BLOB NOT NULL, body BLOB NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS lines (frame INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, counter INTEGER NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL) STRICT;
@@ -27,7 +27,10 @@ const schema = `
   CREATE TABLE IF NOT EXISTS tally (reason TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
-/** A shard's rows. It creates nothing until the first commit: a look at a log that does not exist leaves no trace. */
+/**
+ * A shard's rows. It creates nothing until the first commit: reading a log that does not exist leaves no
+ * trace.
+ */
 export class LedgerStore {
   readonly copied: CopiedRanges;
   readonly #sql: SqlStorage;
@@ -39,7 +42,10 @@ export class LedgerStore {
     this.#exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'frames'").toArray().length > 0;
   }
 
-  /** Call inside one transaction: the frame, the tiles it filled and its lines stand or fall together. */
+  /**
+   * Call inside one transaction: the frame, the tiles it filled and its lines are stored together or not at
+   * all.
+   */
   insert(commit: Commit, recent: Uint8Array, lines: LineBox | undefined): void {
     if (!this.#exists) this.#sql.exec(schema);
     const { number, head, seconds, frameHash, frame } = commit;
@@ -65,7 +71,7 @@ export class LedgerStore {
       this.#sql.exec("INSERT INTO tiles VALUES (?, ?, ?, ?)", tile.level, tile.index, tile.root, tile.hashes);
   }
 
-  /** Call when the transaction of the first `insert` went through. */
+  /** Call after the transaction of the first `insert` succeeded. */
   created(): void {
     this.#exists = true;
   }
@@ -88,7 +94,7 @@ export class LedgerStore {
     return Object.fromEntries(rows.map(({ reason, n }) => [reason, n]));
   }
 
-  /** Call in the transaction that puts the counts on record. */
+  /** Call in the transaction that records the counts. */
   clearTally(): void {
     this.#sql.exec("DELETE FROM tally");
   }
@@ -101,7 +107,7 @@ export class LedgerStore {
     return this.#frame("WHERE number = ?", number);
   }
 
-  /** From that number on, in order, without their bytes. */
+  /** Frames beginning with a number, in order, without their bytes. */
   *framesFrom(
     number: number,
   ): Generator<{ readonly number: number; readonly size: number; readonly bytes: number }> {
@@ -110,7 +116,7 @@ export class LedgerStore {
     yield* this.#sql.exec<{ number: number; size: number; bytes: number }>(query, number);
   }
 
-  /** The ones before that number, backwards. */
+  /** Frames before a number, backwards. */
   *framesBefore(
     number: number,
   ): Generator<{ readonly number: number; readonly size: number; readonly bytes: number }> {
@@ -126,10 +132,11 @@ export class LedgerStore {
   }
 
   /**
-   * Call inside one transaction: deletes the frames before a reach, and of each level the tiles before it whose roots are in a full tile of
-   * the level above. A restart needs the others (`tileRoots`), and so do proofs about what is kept.
+   * Call inside one transaction. Deletes the frames before an extent, and on each level the tiles before it
+   * whose roots are in a full tile of the level above. A restart needs the remaining tiles (`tileRoots`),
+   * and so do proofs about retained frames.
    */
-  free(to: LogExtent): void {
+  deleteUpTo(to: LogExtent): void {
     this.#sql.exec("DELETE FROM frames WHERE number < ?", to.frames);
     for (let level = 0; fullTiles(level + 1, to.size) > 0; level++)
       this.#sql.exec(
@@ -137,7 +144,7 @@ export class LedgerStore {
         level,
         fullTiles(level + 1, to.size) * TILE_WIDTH,
       );
-    this.copied.setFreed(to);
+    this.copied.setDeleted(to);
   }
 
   /** The time of a frame in seconds since 1970, or undefined when there is no such frame. */
@@ -148,9 +155,12 @@ export class LedgerStore {
       .toArray()[0]?.seconds;
   }
 
-  /** The number of the frame that holds a leaf, which has a row: a search by halves, since an index by size would be one more row in every commit. */
+  /**
+   * The number of the frame that holds a leaf and has a row. It is a binary search, since an index by size
+   * would add a row to every commit.
+   */
   frameHolding(index: number, last: number): number {
-    let [low, high] = [this.copied.freed.frames, last];
+    let [low, high] = [this.copied.deleted.frames, last];
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
       const { size } = this.#sql
@@ -170,7 +180,7 @@ export class LedgerStore {
     return row && new Uint8Array(row.hashes);
   }
 
-  /** The roots of a level's full tiles from `first` on: the hashes of the level above. */
+  /** The roots of a level's full tiles, beginning with `first`: the hashes of the level above. */
   tileRoots(level: number, first: number): Uint8Array[] {
     const rows = this.#sql.exec<{ root: ArrayBuffer }>(
       "SELECT root FROM tiles WHERE level = ? AND number >= ? ORDER BY number",
@@ -180,7 +190,7 @@ export class LedgerStore {
     return rows.toArray().map(({ root }) => new Uint8Array(root));
   }
 
-  /** What commits since then packed about their appends, oldest first. */
+  /** The facts that commits since then packed about their appends, oldest first. */
   recent(sinceSeconds: number): {
     readonly number: number;
     readonly seconds: number;

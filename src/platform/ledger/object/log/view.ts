@@ -9,10 +9,10 @@ import { leafKinds, parseLeaf } from "#ledger/leaf/leaf";
 import { type Edge, fullTiles, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tlog/tile";
 import type { LedgerStore } from "./store.ts";
 
-/** What a shard stands on after a restart. */
+/** A shard's state after a restart. */
 export interface Restored {
   readonly head: Head;
-  readonly keyEpoch: number; // the last one used
+  readonly keyEpoch: number; // the last epoch in use
   readonly isSealed: boolean; // it ended (docs/ledger-format.md §3)
 }
 
@@ -22,11 +22,11 @@ export function restore(store: LedgerStore, origin: string): Restored {
   const last = store.lastFrame();
   if (last === undefined) return { head, keyEpoch: 0, isSealed: false };
   const lastLeaf = parseLeaf(readStored(last.body).leaves.at(-1) ?? new Uint8Array());
-  if (!lastLeaf.ok) throw new Error("ledger: the last leaf is not one");
+  if (!lastLeaf.ok) throw new Error("ledger: the last leaf is not valid");
   return { head, keyEpoch: lastLeaf.value.keyEpoch, isSealed: lastLeaf.value.kind === leafKinds.shardSeal };
 }
 
-/** Rebuilds the head of a log, whatever its leaves are. Throws when its rows contradict each other: such a log must not go on. */
+/** Rebuilds the head of any log. Throws when its rows contradict each other: such a log must not go on. */
 export function restoreHead(store: LedgerStore, origin: string): Head {
   const last = store.lastFrame();
   if (last === undefined) return emptyHead(origin);
@@ -46,7 +46,7 @@ export function restoreHead(store: LedgerStore, origin: string): Head {
   return head;
 }
 
-/** Hashes of a tile as far as it is filled; the unfinished ones come from the head. Empty when there is none. */
+/** The present hashes of a tile; an unfinished tile comes from the head. Empty when there is none. */
 export function tileHashes(
   store: LedgerStore,
   head: Head,
@@ -62,7 +62,7 @@ export function tileHashes(
 export const hashAt = (store: LedgerStore, head: Head): HashAt =>
   hashAtTiles((level, index) => tileHashes(store, head, level, index));
 
-/** An entry bundle, or undefined when the log does not reach that far. */
+/** An entry bundle, or undefined when the log is shorter. */
 export function entryBundle(
   store: LedgerStore,
   head: Head,
@@ -74,14 +74,14 @@ export function entryBundle(
   return concat(leavesOf(store, from, from + width, head.frame.number).flatMap(entry));
 }
 
-/** What the log could have signed right after that frame. */
+/** The checkpoint that the log could have signed right after that frame. */
 export function checkpointAt(store: LedgerStore, origin: string, number: number): Checkpoint {
   const body = bodyOf(store, number);
   const { size, range } = readStored(body);
   return { origin, size, root: rangeRoot(range), frame: { number, hash: frameHash(body) } };
 }
 
-/** The bytes of an object of the second copy, made from what is committed. */
+/** The bytes of an object of the second copy, made from committed frames. */
 export function copyOf(store: LedgerStore, head: Head, object: CopiedObject): Uint8Array {
   switch (object.kind) {
     case "entries":
@@ -100,7 +100,7 @@ function leavesOf(store: LedgerStore, from: number, to: number, last: number): U
   if (from === to) return leaves;
   for (let number = store.frameHolding(from, last); leaves.length < to - from; number++) {
     const frame = readStored(bodyOf(store, number));
-    if (frame.first > from + leaves.length) missing(); // its row was freed
+    if (frame.first > from + leaves.length) missing(); // its row was deleted
     leaves.push(...frame.leaves.slice(Math.max(0, from - frame.first), to - frame.first));
   }
   return leaves;

@@ -10,7 +10,10 @@ export interface WitnessPlace {
 
 const places = z.array(z.strictObject({ url: z.string(), key: z.string() })).max(16);
 
-/** Reads `WITNESSES`: an array, or its JSON, of `{url, key}`. Throws for one that could not be asked or not be checked. */
+/**
+ * Reads `WITNESSES`: an array, or its JSON, of `{url, key}`. Throws for a witness that could not be asked or
+ * checked.
+ */
 export function readWitnesses(value: unknown): WitnessPlace[] {
   const read = places.safeParse(typeof value === "string" ? asJson(value) : value);
   if (!read.success) return bad();
@@ -23,7 +26,7 @@ export function readWitnesses(value: unknown): WitnessPlace[] {
     : bad();
 }
 
-/** Plain HTTP is for this machine only: a development witness. */
+/** Plain HTTP is only for this machine: a development witness. */
 function isPlace(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "")

@@ -25,31 +25,36 @@ import { restoreHead } from "#platform/ledger/object/log/view";
 
 export type RootEnv = LedgerEnv & { readonly LEDGER_BUCKET: R2Bucket; readonly WITNESSES: unknown };
 
-/** Why the root log did not take a checkpoint. */
+/** The reason why the root log refused a checkpoint. */
 type NotTaken = CheckpointRefusal | "log_not_opened" | "not_a_checkpoint_of_this_log";
 
-/** The size of the log's checkpoint that stands in the root log now, and why it is not the one that was handed over. */
+/**
+ * The size of the log's checkpoint that is in the root log now, and the reason if it refused the new
+ * checkpoint.
+ */
 export interface CheckpointTaken {
   readonly size: number;
   readonly not?: NotTaken;
 }
 
-// One frame of the root log, one checkpoint and one round of the witnesses gather what every log handed over in this time.
+// One frame of the root log, one checkpoint and one round of the witnesses gather the checkpoints that all
+// logs handed over in this time.
 const GATHER_MS = 10_000;
 
-/** What anyone may know about the root log. */
+/** The public status of the root log. */
 export interface RootStatus {
   readonly size: number;
   readonly copied: number;
   readonly health: CopyHealth;
   readonly why: string | null;
-  readonly cosigned: boolean; // every witness cosigned what is shown
+  readonly cosigned: boolean; // every witness cosigned the published checkpoint
 }
 
 /**
- * The log of the ledger's checkpoints, and what opens its logs: one object a ledger. It takes a checkpoint that a log signed and that
- * extends, by proof, the one before; never a smaller one or one of another history. So a log that was rolled back or rewritten no longer
- * fits what stands here, and what stands here is cosigned by witnesses outside.
+ * The log of the ledger's checkpoints, which also opens its logs; a ledger has one such object. It takes a
+ * checkpoint that a log signed and that extends, by proof, the checkpoint before. It never takes a smaller
+ * checkpoint, nor one of a different history. So a log that was rolled back or rewritten no longer fits the
+ * root log, and the root log is cosigned by external witnesses.
  */
 export class LedgerRoot extends DurableObject<RootEnv> {
   readonly #config: LedgerConfig;
@@ -64,7 +69,8 @@ export class LedgerRoot extends DurableObject<RootEnv> {
   constructor(ctx: DurableObjectState, env: RootEnv) {
     super(ctx, env);
     this.#config = readLedgerConfig(env);
-    if (ctx.id.name !== ROOT_LOG) throw new Error("ledger: this object has not the name of the root log");
+    if (ctx.id.name !== ROOT_LOG)
+      throw new Error("ledger: the object's name is not the name of the root log");
     this.#store = new LedgerStore(ctx.storage.sql);
     this.#rows = new RootRows(ctx.storage.sql);
     this.#head = restoreHead(this.#store, `${this.#config.name}/${ROOT_LOG}`);
@@ -73,7 +79,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     const bucket = new LedgerBucket(env.LEDGER_BUCKET);
     this.#objects = new LedgerObjects(this.#store, bucket, head);
     this.#reads = new LedgerReads(this.#objects, signer, head);
-    const { keepBytes } = this.#config;
+    const { retainBytes } = this.#config;
     const parts = {
       storage: ctx.storage,
       config: this.#config,
@@ -83,7 +89,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
       signer,
       head,
     };
-    this.#flush = new LedgerFlush({ ...parts, everyMs: GATHER_MS, keepBytes: () => keepBytes });
+    this.#flush = new LedgerFlush({ ...parts, everyMs: GATHER_MS, retainBytes: () => retainBytes });
     this.#publisher = new RootPublisher(
       this.#objects,
       this.#rows,
@@ -95,8 +101,9 @@ export class LedgerRoot extends DurableObject<RootEnv> {
   }
 
   /**
-   * Opens a log when it takes records now and is not open yet, and answers the last checkpoint that stands here of it: of size 0 right
-   * after the opening. Undefined for a log that was never opened and cannot be now. A log adds nothing before it was opened here.
+   * Opens a log when it takes records now and is not open yet. Returns the log's last checkpoint in the root
+   * log: of size 0 right after the opening. Undefined for a log that was never opened and cannot be opened
+   * now. A log adds nothing before it was opened here.
    */
   async open(log: string): Promise<string | undefined> {
     await this.#mayGoOn();
@@ -117,7 +124,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     return this.#rows.logsOf(halfYear);
   }
 
-  /** Takes a log's checkpoint, with the proof that it extends the one that stands here. */
+  /** Takes a log's checkpoint, with the proof that it extends the log's last checkpoint here. */
   async add(log: string, { oldSize, proof, checkpoint }: AddCheckpoint): Promise<CheckpointTaken> {
     await this.#mayGoOn();
     const last = this.#rows.entry(log);
@@ -152,7 +159,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     };
   }
 
-  /** The checkpoint as it was last published: every ten seconds at most, with the cosignatures it got. */
+  /** The last published checkpoint, at most a new one every ten seconds, with its cosignatures. */
   async checkpoint(): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
     const shown =
@@ -175,13 +182,18 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     return this.#reads.frame(number);
   }
 
-  /** Which object of the second copy in R2 has a frame: a reader fetches the frame there. Undefined while the copy has not come so far. */
+  /**
+   * The object of the second copy in R2 that has a frame, for readers to fetch it there. Undefined until the
+   * frame is copied.
+   */
   async frameCopy(number: number): Promise<FrameCopy | undefined> {
     await this.#mayGoOn();
     return this.#reads.frameCopy(number);
   }
 
-  /** C2SP tlog-proof for a leaf under the published checkpoint, so that the witnesses' cosignatures come with it. */
+  /**
+   * C2SP tlog-proof for a leaf under the published checkpoint, which includes the witnesses' cosignatures.
+   */
   async proof(index: number): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
     const shown = this.#rows.published();
@@ -191,7 +203,10 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     return utf8(inclusionNote(index, inclusionProof(index, shown.size, at), shown.note));
   }
 
-  /** Makes leaves of what was handed over, has them cosigned, copies to R2. The runtime calls it; as an RPC it is refused. */
+  /**
+   * Makes leaves of the new checkpoints, gets cosignatures, copies to R2. The runtime calls it; as an RPC it
+   * is refused.
+   */
   override async alarm(): Promise<void> {
     await this.#flush.start();
     const whole = this.#flush.stopped !== undefined || (await this.#publishWaiting());
@@ -199,7 +214,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     if (!whole) this.#gather(); // a witness is missing: ask again
   }
 
-  /** The alarm comes in ten seconds, if it is not set. */
+  /** Sets the alarm to ten seconds from now, if it is not set. */
   #gather(): void {
     this.#flush.wake();
   }
@@ -209,7 +224,10 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     return this.#head.size === 0 || (await this.#publisher.publish()).whole;
   }
 
-  /** Frames of what waits, all of it in one go without an await. The output gate holds every answer back until they are durable. */
+  /**
+   * Commits frames of all waiting checkpoints at once, without an await. The output gate holds every answer
+   * until they are durable.
+   */
   #commitWaiting(): void {
     for (;;) {
       const entries = this.#rows.waiting(FRAME_LEAVES_MAX);

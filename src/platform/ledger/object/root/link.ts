@@ -9,21 +9,23 @@ import type { LedgerRoot } from "./ledger-root.ts";
 import { signText } from "#platform/ledger/object/log/signer";
 import { within } from "#platform/within";
 
-// A busy log has one leaf in the root log per this time, however many records it took; a quiet one has none. With many shards it is more
-// time each: the root log grows by 1.7 leaves a second at most, about 16 GB a year, whatever the number of shards.
+// A busy log has one leaf in the root log in this time, however many records it took; a quiet log has none.
+// With many shards the time is longer: the root log grows by at most 1.7 leaves a second, about 16 GB a
+// year, for any number of shards.
 const HAND_OVER_EVERY_MS = 10_000;
 const SHARE_MS = 600;
 const PATIENCE_MS = 10_000;
 
-/** Why a log must not go on; `again` when a later look may find otherwise. */
+/** The reason why a log must not go on; `again` when a later check may have a different result. */
 interface Stop {
   readonly why: string;
   readonly again: boolean;
 }
 
 /**
- * A log's tie to the root log: it was opened there before its first record, it does not start when a checkpoint stands there that is not
- * in its past, and it hands over its own, off the path of the appends.
+ * A log's link to the root log. The log is opened there before its first record. It does not start when the
+ * root log has a checkpoint that is not in its past. It hands its own checkpoints over, without delaying
+ * appends.
  */
 export class LedgerRootLink {
   readonly #root: () => DurableObjectStub<LedgerRoot>;
@@ -33,7 +35,8 @@ export class LedgerRootLink {
   readonly #head: () => Head;
   #stop: Stop | undefined = { why: "the root log was not asked yet", again: true };
   #starting: Promise<void> | undefined;
-  #known: number | undefined; // size of this log's checkpoint that stands in the root log; undefined when it was not opened
+  // size of this log's checkpoint in the root log; undefined when the log was not opened
+  #known: number | undefined;
   #handing: Promise<boolean> | undefined;
   #handedAt = instant(Date.now());
 
@@ -51,32 +54,37 @@ export class LedgerRootLink {
     this.#head = head;
   }
 
-  /** Why nothing of this log may be shown or added; undefined when all is well. */
+  /** The reason why nothing of this log may be shown or added; undefined when all is well. */
   get stopped(): string | undefined {
     return this.#stop?.why;
   }
 
-  /** Whether what stands in the root log is not of this log's past: no later look will find otherwise. */
+  /** True when the root log's checkpoint is not in this log's past: no later check will change that. */
   get isForked(): boolean {
     return this.#stop?.again === false;
   }
 
-  /** Whether another log takes records by the root log's clock. Throws when the root log cannot be asked. */
+  /**
+   * True when another log takes records by the root log's clock. Throws when the root log cannot be asked.
+   */
   async opens(log: string): Promise<boolean> {
     return (await within(PATIENCE_MS, this.#root().open(log), "ledger: no answer in time")) !== undefined;
   }
 
-  /** Whether the root log opened this log: before that it takes no record. */
+  /** True when the root log opened this log: before that it takes no record. */
   get isOpened(): boolean {
     return this.#known !== undefined;
   }
 
-  /** Asks the root log to open this log, and compares with what stands there. Never throws; what is wrong stands in `stopped`. */
+  /**
+   * Asks the root log to open this log, and compares it with the root log's checkpoint. Never throws;
+   * `stopped` gives the problem.
+   */
   start(): Promise<void> {
     return this.#stop?.again === true ? this.open() : Promise.resolve();
   }
 
-  /** The same once more, for a log that was woken before its half-year began. */
+  /** Asks again, for a log that was woken before its half-year began. */
   open(): Promise<void> {
     this.#starting ??= this.#compare().finally(() => {
       this.#starting = undefined;
@@ -84,21 +92,27 @@ export class LedgerRootLink {
     return this.#starting;
   }
 
-  /** Says that a frame was committed. What a hand-over now would be too early for, when no more comes, is for the alarm of the copy. */
+  /**
+   * Call after the commit of a frame. If it is too early for a hand-over and no further frame comes, the
+   * copy's alarm does it.
+   */
   committed(now: Instant): void {
     if (this.#isDue(now, 0)) void this.#handOver();
   }
 
-  /** The alarm of the copy: whether everything of this log stands in the root log now; otherwise it must come again. Never throws. */
+  /**
+   * Called by the copy's alarm. True when the root log has everything of this log; otherwise the alarm must
+   * come again. Never throws.
+   */
   async settle(now: Instant): Promise<boolean> {
     if (this.#head().size === this.#known) return true;
     return this.#isDue(now, this.#config.settleMilliseconds) && (await this.#handOver());
   }
 
-  /** `early`: as long before its time as the next occasion would be after it. */
+  /** `early`: the next occasion would be as long after the due time as this occasion is before it. */
   #isDue(now: Instant, early: number): boolean {
     const every = Math.max(HAND_OVER_EVERY_MS, this.#config.shards * SHARE_MS);
-    // A clock that was set back must not keep the checkpoints here, hence the absolute difference.
+    // The difference is absolute, so that a clock that was set back does not keep the checkpoints here.
     return Math.abs(now - this.#handedAt) >= every - early;
   }
 
@@ -127,7 +141,7 @@ export class LedgerRootLink {
       within(PATIENCE_MS, this.#objects.extends(checkpoint.value), "ledger: R2 takes long");
     const isPast = await Promise.resolve(extended).catch(() => null);
     if (note === null || isPast === null) {
-      // A log that runs goes on without the root log, whose word it has; one that starts does not.
+      // A running log goes on without the root log, whose answer it has; a starting log does not.
       if (this.#stop !== undefined) this.#stop = { why: "the root log cannot be asked", again: true };
       return;
     }
@@ -141,7 +155,8 @@ export class LedgerRootLink {
     try {
       await this.start();
       const old = this.#known;
-      if (this.#stop !== undefined || old === undefined) return this.#stop?.again !== true; // an unopened log has nothing to hand over
+      // an unopened log has nothing to hand over
+      if (this.#stop !== undefined || old === undefined) return this.#stop?.again !== true;
       return this.#head().size === old || (await this.#hand(old, instant(Date.now())));
     } catch {
       console.error(JSON.stringify({ event: "ledger_root_unreachable", origin: this.#head().origin }));
@@ -154,7 +169,8 @@ export class LedgerRootLink {
     const head = this.#head();
     const proof =
       old === 0 ? [] : consistencyProof(old, head.size, await this.#objects.hashesAbout(head, [old]));
-    // Not by the signer of the public checkpoint, whose one a second is for readers. What was signed here is remembered by the root log.
+    // The signer of the public checkpoint is not used: its one signature a second is for readers. The root
+    // log remembers this signature.
     const note = signText(this.#config, head.origin, checkpointText(checkpointOf(head)));
     const given = { oldSize: old, proof, checkpoint: utf8(note) };
     const answer = await within(PATIENCE_MS, this.#root().add(this.#log, given), "ledger: no answer in time");
@@ -162,7 +178,7 @@ export class LedgerRootLink {
       this.#known = answer.size;
       return answer.size === this.#head().size;
     }
-    // An answer that was lost before, or another history: what stands there decides.
+    // An earlier answer was lost, or the history differs: the root log's checkpoint decides.
     console.error(JSON.stringify({ event: "ledger_root_refused", origin: head.origin, why: answer.not }));
     await this.#compare();
     return this.#stop !== undefined; // a stopped log hands nothing over

@@ -8,10 +8,14 @@ import type { Published, RootRows } from "./rows.ts";
 import { type WitnessReply, askWitness } from "./witnesses.ts";
 import type { CheckpointSigner, SignedCheckpoint } from "#platform/ledger/object/log/signer";
 
-// While a witness does not answer, the last checkpoint that all of them cosigned stays shown for this long; then one without it is.
+// While a witness does not answer, the last fully cosigned checkpoint stays published for this long. After
+// that, a checkpoint without that witness is published.
 const HOLD_MS = 300_000;
 
-/** Publishes the root log's checkpoint: signed, cosigned by every witness that answers, and never one behind the one before. */
+/**
+ * Publishes the root log's checkpoint: signed, cosigned by every witness that answers, and never smaller
+ * than the checkpoint before.
+ */
 export class RootPublisher {
   readonly #objects: LedgerObjects;
   readonly #rows: RootRows;
@@ -34,7 +38,10 @@ export class RootPublisher {
     this.#head = head;
   }
 
-  /** One round at a time. What is shown after it; `whole` is about the newest checkpoint, also while an older one stays shown. Never throws for a witness. */
+  /**
+   * Runs one round at a time and returns the published checkpoint. `whole` describes the newest checkpoint,
+   * even while an older one stays published. Never throws because of a witness.
+   */
   publish(): Promise<Published> {
     this.#publishing ??= this.#round().finally(() => {
       this.#publishing = undefined;
@@ -63,31 +70,33 @@ export class RootPublisher {
     return { ...(keepShown ? shown : next), whole };
   }
 
-  /** A witness that was added to the configuration has not cosigned what is shown. */
+  /** A witness that was added to the configuration has not cosigned the published checkpoint. */
   #isByAll(note: string): boolean {
     return this.#witnesses.every(({ verifier }) => note.includes(`\n— ${verifier.name} `));
   }
 
-  /** The witness's cosignature line, or undefined when it could not be had. */
+  /** The witness's cosignature line, or undefined when there is none. */
   async #ask(witness: WitnessPlace, signed: SignedCheckpoint): Promise<string | undefined> {
     const { name } = witness.verifier;
     try {
-      let asked = await this.#askFrom(witness, signed, this.#rows.cosigned(name));
-      // Its word for what it cosigned last: it got a checkpoint whose answer was lost, or knows nothing of this log yet.
-      if (asked.kind === "elsewhere" && asked.size <= signed.size)
-        asked = await this.#askFrom(witness, signed, asked.size);
-      if (asked.kind === "cosigned") {
+      let reply = await this.#askFrom(witness, signed, this.#rows.cosigned(name));
+      // Trust the witness about the size it cosigned last: it cosigned a checkpoint whose answer was lost,
+      // or does not know this log yet.
+      if (reply.kind === "elsewhere" && reply.size <= signed.size)
+        reply = await this.#askFrom(witness, signed, reply.size);
+      if (reply.kind === "cosigned") {
         this.#rows.setCosigned(name, signed.size);
-        return asked.line;
+        return reply.line;
       }
-      // Larger than this log is: the log was rolled back, or the witness is wrong. Its number is not signed, so it stops nothing; but it
-      // cosigns nothing either, and every verifier sees that.
+      // The witness's size is larger than this log: the log was rolled back, or the witness is wrong. Its
+      // number is not signed, so it stops nothing. But the witness cosigns nothing, and every verifier sees
+      // that.
       console.error(
         JSON.stringify({
           event: "ledger_witness_ahead",
           witness: name,
           size: signed.size,
-          witnessSize: asked.size,
+          witnessSize: reply.size,
         }),
       );
       return undefined;

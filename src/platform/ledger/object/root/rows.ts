@@ -1,7 +1,7 @@
 import { fromBase64, toBase64 } from "#ledger/bytes/base64";
 import type { Remembered } from "#ledger/tlog/witness";
 
-/** The last checkpoint that the root log took of a log; `waiting` until it is a leaf. */
+/** The last checkpoint of a log that the root log took; `waiting` until it is a leaf. */
 export interface RootEntry extends Remembered {
   readonly log: string;
   readonly frame: number; // −1 when the log is empty
@@ -9,7 +9,7 @@ export interface RootEntry extends Remembered {
   readonly waiting: boolean;
 }
 
-/** The root log's checkpoint as it is shown: with the cosignatures that it got. */
+/** The root log's published checkpoint, with its cosignatures. */
 export interface Published {
   readonly size: number;
   readonly note: string;
@@ -23,10 +23,10 @@ const schema = `
   CREATE TABLE IF NOT EXISTS root_witnesses (name TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
-// oxlint-disable-next-line typescript/consistent-type-definitions -- SqlStorage wants an index signature, which an interface has not
+// oxlint-disable-next-line typescript/consistent-type-definitions -- SqlStorage wants an index signature
 type EntryRow = { log: string; size: number; root: string; frame: number; note: string; waiting: number };
 
-/** What a root log knows beside its leaves. */
+/** A root log's state in addition to its leaves. */
 export class RootRows {
   readonly #sql: SqlStorage;
 
@@ -45,7 +45,10 @@ export class RootRows {
     return Array.from(this.#sql.exec<{ log: string }>(query, halfYear), ({ log }) => log);
   }
 
-  /** Those that are no leaf yet, at most as many as a frame holds, in the order of their names. */
+  /**
+   * Checkpoints that are not leaves yet, at most as many as a frame holds, in the order of their logs'
+   * names.
+   */
   waiting(limit: number): RootEntry[] {
     return this.#entries("WHERE waiting = 1 ORDER BY log LIMIT ?", limit);
   }

@@ -9,20 +9,24 @@ const PATIENCE_MS = 5_000;
 // A cosignature line is under 500 bytes; a witness may have several keys.
 const ANSWER_BYTES_MAX = 16_384;
 
-/** What came of asking: a cosignature line by the witness's key, or the size of the last checkpoint that it says it cosigned. */
+/**
+ * A witness's reply: a cosignature line by its key, or the size of the last checkpoint that it claims to
+ * have cosigned.
+ */
 export type WitnessReply =
   | { readonly kind: "cosigned"; readonly line: string }
   | { readonly kind: "elsewhere"; readonly size: number };
 
 /**
- * C2SP tlog-witness `add-checkpoint`, once. Throws when the witness cannot be reached in five seconds or answers anything else. Another
- * root at one size is 409 without a size by the text of 2025, and 422 by the text of 2026; a stale old size is 409 with a size by both.
+ * C2SP tlog-witness `add-checkpoint`, once. Throws when the witness cannot be reached in five seconds, or
+ * gives any other answer. A different root of equal size is 409 without a size in the text of 2025, and 422
+ * in the text of 2026; a stale old size is 409 with a size in both.
  */
 export async function askWitness(
   { url, verifier }: WitnessPlace,
   request: AddCheckpoint,
 ): Promise<WitnessReply> {
-  // A redirect would hand the witness's part to whoever it names; workerd has no `redirect: "error"`.
+  // A redirect would give the witness's part to any server it names; workerd has no `redirect: "error"`.
   const response = await fetch(`${url}/add-checkpoint`, {
     method: "POST",
     body: writeAddCheckpoint(request),
@@ -37,17 +41,18 @@ export async function askWitness(
     return { kind: "elsewhere", size };
   }
   if (response.status !== 200) throw new Error(`witness: it answered ${response.status}`);
-  // The specification's way to read the answer: as a part of the note that it is to be, where the note's own rules hold.
+  // The specification's way to read the answer: as a part of the resulting note, where the note's own rules
+  // apply.
   const whole = concat([request.checkpoint, body]);
   const read = readNote(whole);
-  const own = read.ok
+  const byWitness = read.ok
     ? read.value.signatures.filter(({ name, id }) => name === verifier.name && id === verifier.id)
     : [];
-  const [signature] = own;
+  const [signature] = byWitness;
   const at = cosignedAt(whole, verifier);
   // The text of 2026: a cosignature of a whole tree has a time.
   if (signature === undefined || !at.ok || at.value === 0)
-    throw new Error("witness: its answer is no cosignature by its key");
+    throw new Error("witness: its answer is not a cosignature by its key");
   return { kind: "cosigned", line: signatureLine(verifier, signature.bytes) };
 }
 
