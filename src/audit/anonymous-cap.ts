@@ -1,12 +1,16 @@
 import type { Instant } from "#kernel/clock";
 import type { AuditEvent } from "./event.ts";
 
-// A record of a refusal takes about 372 bytes of a log. At one each two seconds a flood that never ends makes 2.9 GB in a half-year, kept
-// for six years; a thousand at once are what an honest afternoon of wrong tokens needs at most.
+// A record of a refusal takes about 372 bytes of a log. At one each two seconds a flood that never ends makes
+// 2.9 GB in a half-year, kept for six years; a thousand at once are what an honest afternoon of wrong tokens
+// needs at most.
 const burst = 1_000;
 const refillPerSecond = 0.5;
 
-/** How many refusals of nobody in particular still get a record of their own in a log; the others are counted (DESIGN §4.8). */
+/**
+ * How many refusals of nobody in particular still get a record of their own in a log; the others are counted
+ * (DESIGN §4.8).
+ */
 export class AnonymousCap {
   #left = burst;
   #at: Instant | undefined;

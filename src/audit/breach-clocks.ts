@@ -1,21 +1,28 @@
 import { outsideUs } from "#residence/residence";
 import { isUsState } from "#residence/us-states";
 
-/** Who has to be told of a breach, and until when: 45 CFR 164.404 to 164.408. Dates are calendar days, `2026-11-24`. */
+/**
+ * Who has to be told of a breach, and until when: 45 CFR 164.404 to 164.408. Dates are calendar days,
+ * `2026-11-24`.
+ */
 export interface BreachClocks {
   readonly discovered: string;
   /** 164.404(b): each individual, without unreasonable delay and not later. */
   readonly individuals: string;
   /**
-   * 164.406: the media of each State (160.103) with more than 500 residents among them, as soon and not later; `maybe` when those decide
-   * of whom none is known, {@link unknownState} being one where nobody is known to live.
+   * 164.406: the media of each State (160.103) with more than 500 residents among them, as soon and not
+   * later; `maybe` when those decide of whom none is known, {@link unknownState} being one where nobody is
+   * known to live.
    */
   readonly media: {
     readonly by: string;
     readonly states: readonly string[];
     readonly maybe: readonly string[];
   };
-  /** 164.408: the Secretary; with the individuals from 500 on, else within 60 days after the year of the discovery. */
+  /**
+   * 164.408: the Secretary; with the individuals from 500 on, else within 60 days after the year of the
+   * discovery.
+   */
   readonly secretary: { readonly by: string; readonly clause: "164.408(b)" | "164.408(c)" };
 }
 
@@ -27,7 +34,8 @@ const DAY_MS = 86_400_000;
 export const unknownState = "unknown";
 
 /**
- * @param discovered ms since 1970: the first day on which the breach is known, or by reasonable diligence would have been (164.404(a)(2)).
+ * @param discovered ms since 1970: the first day on which the breach is known, or by reasonable diligence
+ * would have been (164.404(a)(2)).
  * @param byState individuals by state of residence, those of no known state under {@link unknownState}.
  */
 export function breachClocks(discovered: number, byState: Readonly<Record<string, number>>): BreachClocks {
@@ -54,7 +62,10 @@ export function breachClocks(discovered: number, byState: Readonly<Record<string
   };
 }
 
-/** How many may live in any State: none is known, nor that it is none. What names no State (`Massachusets`, `AE`) decides nothing. */
+/**
+ * How many may live in any State: none is known, nor that it is none. What names no State (`Massachusets`,
+ * `AE`) decides nothing.
+ */
 export function undecided(byState: Readonly<Record<string, number>>): number {
   const others = Object.entries(byState).filter(([state]) => !isUsState(state) && state !== outsideUs);
   return others.reduce((sum, [, count]) => sum + count, 0);

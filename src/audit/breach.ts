@@ -26,7 +26,10 @@ export interface BreachScope<Place> {
   readonly disclosed: Counts; // as the records count it: a resource of several patients once
   /** Patients who were asked for and of whom nothing was found. */
   readonly askedInVain: readonly string[];
-  /** Patients whom its questions name beyond its reach: the client was told nothing of them, and knew their ids. */
+  /**
+   * Patients whom its questions name beyond its reach: the client was told nothing of them, and knew their
+   * ids.
+   */
   readonly askedBeyondReach: readonly string[];
   /** Disclosed resources that name no patient: whose they are, nobody but the origin knows. */
   readonly unnamed: readonly string[];
@@ -52,8 +55,8 @@ interface Person {
 }
 
 /**
- * Adds up what a client got (45 CFR 164.402: whose protected health information, and which). Windows of an answer that broke off count:
- * what they say may have left.
+ * Adds up what a client got (45 CFR 164.402: whose protected health information, and which). Windows of an
+ * answer that broke off count: what they say may have left.
  *
  * @typeParam Place where a record stands, for who adds them up.
  */
@@ -67,8 +70,9 @@ export class BreachTally<Place> {
   readonly #residences = new Map<string, Residence<Place>>();
 
   /**
-   * Takes in what an event says of where patients live: of any client and any time, since a search of observations has no Patient in its
-   * answer. Of two that differ the later request holds, of one request the later step: the notice goes to where people live now.
+   * Takes in what an event says of where patients live: of any client and any time, since a search of
+   * observations has no Patient in its answer. Of two that differ the later request holds, of one request the
+   * later step: the notice goes to where people live now.
    */
   locate(event: AuditEvent, from: Place): void {
     for (const { patient, state } of event.patients) {
@@ -81,7 +85,10 @@ export class BreachTally<Place> {
     }
   }
 
-  /** Takes an event in. Whether it tells of a disclosure, of a write, or of a question beyond reach: what has to be proven. */
+  /**
+   * Takes an event in. Whether it tells of a disclosure, of a write, or of a question beyond reach: what has
+   * to be proven.
+   */
   add(event: AuditEvent, record: number): boolean {
     const beyond = event.asked ?? [];
     for (const patient of beyond) this.#beyond.add(patient);

@@ -56,7 +56,8 @@ const parameter: Check = (value) =>
 const pairs =
   (max: number, bytesMax: number): Check =>
   (value) =>
-    listOf(parameter, max)(value) && Buffer.byteLength((value as string[][]).flat().join("")) <= bytesMax; // pairs of strings, as was just found
+    // pairs of strings, as was just found
+    listOf(parameter, max)(value) && Buffer.byteLength((value as string[][]).flat().join("")) <= bytesMax;
 
 const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   who: {
@@ -122,8 +123,9 @@ const optional: Readonly<Record<string, Check>> = {
 };
 
 /**
- * Reads an event that came over a boundary: every field is known, of its type and within bounds, each patient is named once.
- * The answer is a copy with only the fields that are there, in one order, so that equal events have equal bytes.
+ * Reads an event that came over a boundary: every field is known, of its type and within bounds, each patient
+ * is named once. The answer is a copy with only the fields that are there, in one order, so that equal events
+ * have equal bytes.
  */
 export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
   if (!isObject(value)) return bad("event");
@@ -158,7 +160,8 @@ export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
 function isOfItsKind({ kind, configuration }: AuditEvent): boolean {
   if (configuration === undefined || kind !== "configuration")
     return configuration === undefined && kind !== "configuration";
-  const { worker, digest, settings }: Partial<typeof configuration> = configuration; // each field of a group may be absent
+  // each field of a group may be absent
+  const { worker, digest, settings }: Partial<typeof configuration> = configuration;
   return worker !== undefined && settings !== undefined && digest === configurationDigest(worker, settings);
 }
 

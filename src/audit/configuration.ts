@@ -5,7 +5,9 @@ import type { AuditEvent, Configuration } from "./event.ts";
 
 type Settings = Configuration["settings"];
 
-/** SHA-256 over CBOR [worker, [[name, value], …]], in hex: two configurations with one digest are the same. */
+/**
+ * SHA-256 over CBOR [worker, [[name, value], …]], in hex: two configurations with one digest are the same.
+ */
 export const configurationDigest = (worker: string, settings: Settings): string =>
   Buffer.from(sha256(toCbor([worker, settings]))).toString("hex");
 

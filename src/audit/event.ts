@@ -1,31 +1,53 @@
 import type { Instant } from "#kernel/clock";
 
 /**
- * The kinds of event that this version writes, and whether each disclosed something: a disclosure makes one line in the accounting
- * of every patient it names (45 CFR 164.528). Kinds are added here; readers keep kinds that they do not know.
+ * The kinds of event that this version writes, and whether each disclosed something: a disclosure makes one
+ * line in the accounting of every patient it names (45 CFR 164.528). Kinds are added here; readers keep kinds
+ * that they do not know.
  */
 export const eventKinds = {
   disclosure: { discloses: true },
-  /** A long answer is about to leave in windows, each a `disclosure` of its own; or a write is about to be sent, about whom it names. */
+  /**
+   * A long answer is about to leave in windows, each a `disclosure` of its own; or a write is about to be
+   * sent, about whom it names.
+   */
   intent: { discloses: false },
-  /** How a write ended: after its intent, or alone when nothing had to be sent. What its answer shows is a `disclosure` of its own. */
+  /**
+   * How a write ended: after its intent, or alone when nothing had to be sent. What its answer shows is a
+   * `disclosure` of its own.
+   */
   write: { discloses: false },
   /** It broke off: what the windows on record say may have left, nothing else. */
   aborted: { discloses: false },
-  /** An answer with nothing of the origin's in it: what a client may do, what is wrong with the structure of what it sent. */
+  /**
+   * An answer with nothing of the origin's in it: what a client may do, what is wrong with the structure of
+   * what it sent.
+   */
   notice: { discloses: false },
   refusal: { discloses: false },
   token: { discloses: false },
-  /** A client asked about a token of its own, or wanted it ended: step 0 of a `revocation` that was done has no outcome, step 1 has. */
+  /**
+   * A client asked about a token of its own, or wanted it ended: step 0 of a `revocation` that was done has
+   * no outcome, step 1 has.
+   */
   introspection: { discloses: false },
   revocation: { discloses: false },
-  /** An operator's change of the registry: step 0 before it, with the digest of the document as `what.id`; step 1 with its outcome. */
+  /**
+   * An operator's change of the registry: step 0 before it, with the digest of the document as `what.id`;
+   * step 1 with its outcome.
+   */
   administration: { discloses: false },
-  /** What a worker started with: before anything is disclosed, written or administered under it, and again when it changes (audit/configuration). */
+  /**
+   * What a worker started with: before anything is disclosed, written or administered under it, and again
+   * when it changes (audit/configuration).
+   */
   configuration: { discloses: false },
   /** A patient's accounting lines were looked up, by whom and why: on record before they are handed out. */
   accounting: { discloses: false },
-  /** Refusals of nobody in particular that got no record of their own, counted exactly since the last such event: see `tally`. */
+  /**
+   * Refusals of nobody in particular that got no record of their own, counted exactly since the last such
+   * event: see `tally`.
+   */
   refusals: { discloses: false },
 } as const;
 export type EventKind = keyof typeof eventKinds;
@@ -36,14 +58,23 @@ export type Counts = Readonly<Record<string, number>>;
 export interface PatientCounts {
   readonly patient: string; // `<origin>/Patient/<id>`
   readonly counts: Counts;
-  /** Of residence, when a body that was read for the request said it: a USPS code, `outside US`, or what the body says (fhir/residence). */
+  /**
+   * Of residence, when a body that was read for the request said it: a USPS code, `outside US`, or what the
+   * body says (fhir/residence).
+   */
   readonly state?: string | undefined;
 }
 
-/** One thing that happened at a door. Plain data: it travels by RPC and is sealed whole, so patient data is allowed anywhere in it. */
+/**
+ * One thing that happened at a door. Plain data: it travels by RPC and is sealed whole, so patient data is
+ * allowed anywhere in it.
+ */
 export interface AuditEvent {
   readonly id: string; // the request id, 32 lower-case hex digits
-  /** Counts the records of one request (intent, windows, outcome …) from 0; (id, step) names one append for good. Default 0. */
+  /**
+   * Counts the records of one request (intent, windows, outcome …) from 0; (id, step) names one append for
+   * good. Default 0.
+   */
   readonly step?: number | undefined;
   readonly at: Instant;
   readonly kind: string; // one of EventKind when written; read back it may be newer than this code
@@ -59,7 +90,10 @@ export interface AuditEvent {
   /** Of a disclosure that is part of a long answer. */
   readonly window?: EventWindow | undefined;
   readonly traceId?: string | undefined;
-  /** Patients whom the question names beyond the reach of whoever asked, as `<origin>/Patient/<id>`: told to nobody, and in no accounting. */
+  /**
+   * Patients whom the question names beyond the reach of whoever asked, as `<origin>/Patient/<id>`: told to
+   * nobody, and in no accounting.
+   */
   readonly asked?: readonly string[] | undefined;
   /** Only on the way to the record, whose length it decides. */
   readonly reserve?: Reserve | undefined;
@@ -70,8 +104,8 @@ export interface AuditEvent {
 }
 
 /**
- * What rows decide of an event, so that its records are as long whatever they decide (audit/worst-case): what the asker knows counts as it
- * is, the rest at its longest.
+ * What rows decide of an event, so that its records are as long whatever they decide (audit/worst-case): what
+ * the asker knows counts as it is, the rest at its longest.
  */
 export interface Reserve {
   /** Room for so many names of patients whom only hidden elements name. */
@@ -84,7 +118,10 @@ export interface Reserve {
   readonly unnamed: readonly string[];
 }
 
-/** A worker's variables as they are, and of its secrets what shows that one was changed and tells nothing else. */
+/**
+ * A worker's variables as they are, and of its secrets what shows that one was changed and tells nothing
+ * else.
+ */
 export interface Configuration {
   readonly worker: string; // gateway, ops, ledger
   readonly digest: string; // over the other two (audit/configuration), 64 lower-case hex digits
@@ -102,7 +139,8 @@ export interface Who {
   readonly patient?: string | undefined; // FHIR id of the token's patient context
   readonly jkt?: string | undefined; // thumbprint of the key of a DPoP proof
   readonly operator?: string | undefined; // who administers; never beside a client
-  readonly unbound?: true | undefined; // the token was bound to nothing: a dated exception of the registry let it pass
+  // the token was bound to nothing: a dated exception of the registry let it pass
+  readonly unbound?: true | undefined;
   readonly signedBy?: string | undefined; // kid of the key that signed the request (RFC 9421)
 }
 
@@ -139,7 +177,10 @@ export interface WithheldCounts {
   readonly resources?: number | undefined; // withheld whole
 }
 
-/** A part of an answer that was recorded before its bytes left. Without a complete one the recorded windows count as disclosed. */
+/**
+ * A part of an answer that was recorded before its bytes left. Without a complete one the recorded windows
+ * count as disclosed.
+ */
 export interface EventWindow {
   readonly number?: number | undefined; // from 1
   readonly complete?: boolean | undefined; // it is the last

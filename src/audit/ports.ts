@@ -12,12 +12,14 @@ export interface Recorded {
   readonly frameHash: Uint8Array;
 }
 
-/** An anonymous refusal beyond the cap: counted exactly and durably, without a record or a receipt of its own. */
+/**
+ * An anonymous refusal beyond the cap: counted exactly and durably, without a record or a receipt of its own.
+ */
 export type Counted = "counted";
 
 /**
- * The ledger as the doors see it. When `record` resolves, the events are durable and in one frame; when it throws, nothing may be
- * released (P1). The same (id, step) again answers the stored position.
+ * The ledger as the doors see it. When `record` resolves, the events are durable and in one frame; when it
+ * throws, nothing may be released (P1). The same (id, step) again answers the stored position.
  */
 export interface AuditSink {
   record(events: readonly AuditEvent[], sender: Sender): Promise<Recorded | Counted>;
@@ -42,20 +44,25 @@ export interface ProofUse {
 /** Shows to others what was recorded. */
 export interface RecordProver {
   /**
-   * A C2SP tlog-proof that the first record is in its log, for whoever has the log's public key. Takes up to 2.7 s: a checkpoint is signed
-   * at most once a second. Undefined when none can be had in that time; the record stands all the same. Never throws.
+   * A C2SP tlog-proof that the first record is in its log, for whoever has the log's public key. Takes up to
+   * 2.7 s: a checkpoint is signed at most once a second. Undefined when none can be had in that time; the
+   * record stands all the same. Never throws.
    */
   prove(at: Recorded): Promise<Uint8Array | undefined>;
 }
 
-/** Another request came with this proof before, or may have: nothing was recorded, and nothing may be released. */
+/**
+ * Another request came with this proof before, or may have: nothing was recorded, and nothing may be
+ * released.
+ */
 export type Replayed = "replayed";
 
 /** The ledger as doors see it that take DPoP proofs (RFC 9449 §11.1). */
 export interface ProofSink extends AuditSink {
   /**
-   * Like `record`, for the first append of a request: uses its proof up in the same commit, in the log of the proof's key. Of all requests
-   * with one proof, wherever they arrive at once, one is recorded. A proof that was made too long ago to be remembered is refused alike.
+   * Like `record`, for the first append of a request: uses its proof up in the same commit, in the log of the
+   * proof's key. Of all requests with one proof, wherever they arrive at once, one is recorded. A proof that
+   * was made too long ago to be remembered is refused alike.
    */
   recordOnce(events: readonly AuditEvent[], proof: ProofUse): Promise<Recorded | Replayed>;
 }

@@ -16,7 +16,10 @@ export interface AuditRecord {
 
 const VERSION = 1;
 
-/** The key table of the plaintext (docs/ledger-format.md). A number is never given a second meaning; new keys get new numbers. */
+/**
+ * The key table of the plaintext (docs/ledger-format.md). A number is never given a second meaning; new keys
+ * get new numbers.
+ */
 const keys = {
   version: 1,
   id: 2,
@@ -69,7 +72,10 @@ const groups = {
 type Group = keyof typeof groups;
 const groupNames = Object.keys(groups) as Group[]; // the keys of the table just above
 
-/** The plaintext of a record: a deterministic CBOR map with the integer keys above, as long as that of its worst case. */
+/**
+ * The plaintext of a record: a deterministic CBOR map with the integer keys above, as long as that of its
+ * worst case.
+ */
 export function encodeRecord(event: AuditEvent, part: number, parts: number, seed: Uint8Array): Uint8Array {
   const record = recordMap(event, part, parts, seed);
   if (event.reserve === undefined) return toCbor(record);
@@ -83,7 +89,10 @@ export function encodeRecord(event: AuditEvent, part: number, parts: number, see
 // The key is two bytes, the head of a byte string one at least.
 const emptyFill = 3;
 
-/** What a record is made `bytes` longer by, its key included. A byte string of 24 has a longer head than one of 23, so some lengths need an array around. */
+/**
+ * What a record is made `bytes` longer by, its key included. A byte string of 24 has a longer head than one
+ * of 23, so some lengths need an array around.
+ */
 function filling(bytes: number): unknown {
   const head = (length: number) => (length < 24 ? 1 : length < 256 ? 2 : 3);
   const inside = (room: number) =>
@@ -122,7 +131,9 @@ function recordMap(event: AuditEvent, part: number, parts: number, seed: Uint8Ar
   return map;
 }
 
-/** Reads the plaintext of an opened leaf. Keys it does not know are kept, known keys must be what they should. */
+/**
+ * Reads the plaintext of an opened leaf. Keys it does not know are kept, known keys must be what they should.
+ */
 export function decodeRecord(
   plaintext: Uint8Array,
 ): Result<AuditRecord, "bad_record" | "unknown_record_version"> {

@@ -2,8 +2,9 @@ import type { AuditEvent } from "./event.ts";
 import type { AuditRecord } from "./record.ts";
 
 /**
- * Whether a record goes on where the one before it ends: parts of one event stand one after another in one frame, and say the same of who,
- * when and why. A part that said something else would hide under what the first one says.
+ * Whether a record goes on where the one before it ends: parts of one event stand one after another in one
+ * frame, and say the same of who, when and why. A part that said something else would hide under what the
+ * first one says.
  */
 export function isNextPart(last: AuditRecord, next: AuditRecord): boolean {
   return (

@@ -1,8 +1,8 @@
 import type { AuditEvent, Counts } from "./event.ts";
 
 /**
- * Refusal reasons that records of earlier versions name otherwise: old → new. The bytes of a record stay as they are; a reader is given the
- * new code. No new code is an old code, so that a code is renamed once.
+ * Refusal reasons that records of earlier versions name otherwise: old → new. The bytes of a record stay as
+ * they are; a reader is given the new code. No new code is an old code, so that a code is renamed once.
  */
 export const renamedReasons: ReadonlyMap<string, string> = new Map([
   ["malformed_path", "path_malformed"],
@@ -107,7 +107,10 @@ export const renamedReasons: ReadonlyMap<string, string> = new Map([
 /** A reason as this version names it, by its old code or its new one. */
 export const currentReason = (reason: string): string => renamedReasons.get(reason) ?? reason;
 
-/** An event of any version with the reasons of this version: that of its outcome and those of a tally. Equal reasons are added up. */
+/**
+ * An event of any version with the reasons of this version: that of its outcome and those of a tally. Equal
+ * reasons are added up.
+ */
 export function withCurrentReasons(event: AuditEvent): AuditEvent {
   const { outcome, tally } = event;
   return {

@@ -7,7 +7,8 @@ import { nameRooms, partOf, unnamedRooms, worstCase, type NameRoom } from "./wor
 
 /** So that one record stays something a person can read, and an auditor can open in one piece. */
 const PATIENTS_MAX = 500;
-// Room for the array headers of patients, states and unnamed, the longest part numbers, and the seed (already counted once).
+// Room for the array headers of patients, states and unnamed, the longest part numbers, and the seed (already
+// counted once).
 const SLACK = 64;
 const noSeed: Uint8Array = new Uint8Array(32);
 
@@ -17,9 +18,10 @@ interface Part {
 }
 
 /**
- * An event as the events of its records: at most 500 patients each, and each fits the largest size class. The first carries what is
- * said once (parameters, counts, withheld, trace, asked); every one says who, from where, what, why and how it ended. How many there are, and
- * how long each is, the event's worst case decides.
+ * An event as the events of its records: at most 500 patients each, and each fits the largest size class. The
+ * first carries what is said once (parameters, counts, withheld, trace, asked); every one says who, from
+ * where, what, why and how it ended. How many there are, and how long each is, the event's worst case
+ * decides.
  */
 export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "event_too_large"> {
   const [names, unnamed] = [nameRooms(event), unnamedRooms(event)];
@@ -71,5 +73,8 @@ export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "ev
 
 const size = (event: AuditEvent): number => encodeRecord(event, 1, 100_000, noSeed).length;
 
-/** Surely fits, without encoding it: each JSON character stands for at most three bytes of the CBOR, and 256 cover what JSON lacks. */
+/**
+ * Surely fits, without encoding it: each JSON character stands for at most three bytes of the CBOR, and 256
+ * cover what JSON lacks.
+ */
 const isSmall = (event: AuditEvent): boolean => JSON.stringify(event).length * 3 + 256 <= PLAINTEXT_BYTES_MAX;

@@ -16,8 +16,9 @@ export interface NameRoom {
 }
 
 /**
- * The names of an event in the order of its record: patients whom its asker knows as they are, then the room for those whom only a row could
- * tell of. What the room does not hold stands behind it, and shows in the length.
+ * The names of an event in the order of its record: patients whom its asker knows as they are, then the room
+ * for those whom only a row could tell of. What the room does not hold stands behind it, and shows in the
+ * length.
  */
 export function nameRooms({ patients, reserve, what }: AuditEvent): readonly NameRoom[] {
   if (reserve === undefined) return patients.map((one) => ({ worst: one, real: one }));
@@ -37,7 +38,10 @@ export const unnamedRooms = ({ unnamed, reserve }: AuditEvent): readonly string[
   ...new Set([...unnamed, ...(reserve?.unnamed ?? [])]),
 ];
 
-/** The event with all that a row decides of it at its longest; without a reserve no row decides anything of it. */
+/**
+ * The event with all that a row decides of it at its longest; without a reserve no row decides anything of
+ * it.
+ */
 export function worstCase(event: AuditEvent): AuditEvent {
   if (event.reserve === undefined) return event;
   const { kind, outcome, withheld } = event;

@@ -33,8 +33,8 @@ export interface PolicyDifference {
 export class TooManyKinds extends Error {}
 
 /**
- * What two policies grant differently, by what the engine would decide and not by their words: two documents that grant the same differ in
- * nothing. Rows are compared kind by kind, elements by the compiled views.
+ * What two policies grant differently, by what the engine would decide and not by their words: two documents
+ * that grant the same differ in nothing. Rows are compared kind by kind, elements by the compiled views.
  */
 export function diffPolicies(before: PolicyDocument, after: PolicyDocument): readonly PolicyDifference[] {
   const [a, b] = [compilePolicy(before, "a"), compilePolicy(after, "b")];
@@ -107,7 +107,8 @@ function diffInteraction({ type, a, b, kinds, interaction }: Compared): readonly
     return [...views, ...found];
   });
   if (interaction !== "read" || differences.length > 0) return joined(differences, granted.length);
-  // An old version leaves by rules that reach it and the row as it is now: two rules that are one for every row are not one for these.
+  // An old version leaves by rules that reach it and the row as it is now: two rules that are one for every
+  // row are not one for these.
   return granted.flatMap((now) =>
     granted.flatMap((old) => {
       const both = { under: new Set([...now.under].filter((rule) => old.under.has(rule))) };

@@ -20,7 +20,10 @@ export interface RedactionChange {
   readonly why: string;
 }
 
-/** Cuts a resource and says of each place that the cut touched why: coarsest first, so of what left whole only the top. */
+/**
+ * Cuts a resource and says of each place that the cut touched why: coarsest first, so of what left whole only
+ * the top.
+ */
 export function explainRedaction(
   resource: JsonObject,
   view: ResourceView,
@@ -70,7 +73,8 @@ class Walk {
   }
 
   #added(name: string, view: ObjectView, at: string): readonly RedactionChange[] {
-    if (name === "meta" || (name === "tag" && view.type === "Meta")) return []; // SUBSETTED, which is told once
+    // SUBSETTED, which is told once
+    if (name === "meta" || (name === "tag" && view.type === "Meta")) return [];
     if (name === "deceasedBoolean")
       return [{ kind: "added", path: at + name, why: "the death is told, its time is not" }];
     return [maskedAt(at + name)];

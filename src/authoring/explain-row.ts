@@ -9,8 +9,8 @@ import { conditionText } from "./row-kinds.ts";
 import type { RuleInteraction } from "#policy/schema";
 
 /**
- * What keeps a resource from being one of the rows that an interaction reaches: whose it is, its labels, the rules' conditions. Empty: it is
- * one. `base`: FHIR base of the origin.
+ * What keeps a resource from being one of the rows that an interaction reaches: whose it is, its labels, the
+ * rules' conditions. Empty: it is one. `base`: FHIR base of the origin.
  */
 export function explainRow(
   about: Explained,

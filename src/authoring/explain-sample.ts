@@ -37,7 +37,10 @@ const refusals: Readonly<Record<RedactRefusal, string>> = {
 // Addresses of nobody: what is below the origin's base is shown below the gateway's.
 const bases = { origin: "https://origin.invalid/fhir", public: "https://gateway.invalid/v1/fhir/main" };
 
-/** Runs one resource through the engine that serves requests, as what the interaction would find, or would write. */
+/**
+ * Runs one resource through the engine that serves requests, as what the interaction would find, or would
+ * write.
+ */
 export function explainSample(
   about: Explained,
   interaction: Interaction,

@@ -9,8 +9,8 @@ import { grantIncludes } from "#policy/includes";
 import { isWithin, searchableBy, type Searchable } from "#policy/searchable";
 
 /**
- * The steps of a search, in the order in which the engine takes them: each parameter leaves the rules in reach that show what it reads, and
- * the next is asked of those alone.
+ * The steps of a search, in the order in which the engine takes them: each parameter leaves the rules in
+ * reach that show what it reads, and the next is asked of those alone.
  */
 export function explainSearch(
   about: Explained,
@@ -119,7 +119,9 @@ function spoken(
   return `hides ${hidden.map((path) => path.join(".")).join(", ")}, or a part of it`;
 }
 
-/** The name of what is asked, and of a token its system: never another value, which may be somebody's name. */
+/**
+ * The name of what is asked, and of a token its system: never another value, which may be somebody's name.
+ */
 function textOf({ definition, modifier, values }: SearchParameter): string {
   const systems = new Set(
     values.flatMap((value) => (value.kind === "token" && value.system !== undefined ? [value.system] : [])),

@@ -15,11 +15,17 @@ import type { PolicyRefusal, SearchGrant } from "#policy/grant";
 import { canCover, rowAccessOf } from "#policy/row-access";
 import type { PolicyOperation, RuleInteraction } from "#policy/schema";
 
-/** Why a request would be permitted or refused. The verdict is the engine's own; the steps say how it comes to it. */
+/**
+ * Why a request would be permitted or refused. The verdict is the engine's own; the steps say how it comes to
+ * it.
+ */
 export interface Explanation {
   readonly refused: PolicyRefusal["reason"] | undefined;
   readonly steps: readonly ExplainStep[];
-  /** What the origin would be asked, in order; what a later question holds of an earlier answer stands in brackets. */
+  /**
+   * What the origin would be asked, in order; what a later question holds of an earlier answer stands in
+   * brackets.
+   */
   readonly asks: readonly string[];
 }
 
@@ -196,7 +202,8 @@ function ofWriting(about: Explained, writing: Writing): Explanation {
 const writes = {
   create: { interaction: "create", permission: "c", method: "POST" },
   update: { interaction: "update", permission: "u", method: "PUT" },
-  patch: { interaction: "update", permission: "u", method: "PUT" }, // applied by the gateway, and sent as what becomes of it
+  // applied by the gateway, and sent as what becomes of it
+  patch: { interaction: "update", permission: "u", method: "PUT" },
   delete: { interaction: "delete", permission: "d", method: "DELETE" },
 } as const;
 
@@ -227,7 +234,9 @@ const permissions: Readonly<Record<RuleInteraction, Permission>> = {
   delete: "d",
 };
 
-/** Policy and scope steps of one type: the rules that grant the interaction, and whose rows the scopes reach. */
+/**
+ * Policy and scope steps of one type: the rules that grant the interaction, and whose rows the scopes reach.
+ */
 function access(about: Explained, type: string, interaction: RuleInteraction): readonly ExplainStep[] {
   const rules = rulesNamed(about, type);
   const granting = rules.filter(({ rule }) => rule.interactions.has(interaction));

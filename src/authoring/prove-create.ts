@@ -13,7 +13,10 @@ const words: Readonly<Record<ResultFault, string>> = {
   result_widens_access: "it would decide whose records its writer reaches",
 };
 
-/** Why a resource may not be created as it is sent, place by place; empty: it may. By the engine that serves requests, asking nobody. */
+/**
+ * Why a resource may not be created as it is sent, place by place; empty: it may. By the engine that serves
+ * requests, asking nobody.
+ */
 export function createProblems(
   { policy, access }: { readonly policy: CompiledPolicy; readonly access: Access },
   type: ResourceType,

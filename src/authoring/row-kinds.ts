@@ -23,8 +23,9 @@ interface Wanted {
 const kindsMax = 2_000;
 
 /**
- * Every kind of rows of a type that these rules tell apart and that can exist; `undefined`: too many to look at. Exact: a rule's conditions
- * are about coded elements, so that one value for each code that is named, and one of each form in which nobody can tell, stand for all.
+ * Every kind of rows of a type that these rules tell apart and that can exist; `undefined`: too many to look
+ * at. Exact: a rule's conditions are about coded elements, so that one value for each code that is named, and
+ * one of each form in which nobody can tell, stand for all.
  */
 export function rowKinds(type: string, rules: readonly CompiledRule[]): readonly RowKind[] | undefined {
   const byConditions = Map.groupBy(rules, ({ conditions }) => canonical(conditions));

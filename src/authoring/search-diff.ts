@@ -6,8 +6,9 @@ import { searchableBy, type Searchable } from "#policy/searchable";
 type Allowed = ReadonlyMap<string, Exclude<Searchable, { kind: "hidden" }>>;
 
 /**
- * Parameters by which the first rules let rows be found and the second do not. Parameters of one search have to be allowed by one and the
- * same rule, so one that is allowed alone may be missing beside others. Empty: whatever finds a row by the first finds it by the second.
+ * Parameters by which the first rules let rows be found and the second do not. Parameters of one search have
+ * to be allowed by one and the same rule, so one that is allowed alone may be missing beside others. Empty:
+ * whatever finds a row by the first finds it by the second.
  */
 export function searchesBeyond(
   type: string,
@@ -60,7 +61,10 @@ function allowedBy(policy: CompiledPolicy, type: string, rule: CompiledRule): Al
   );
 }
 
-/** As {@link searchesBeyond}, for what a search brings along (`_include`): a reference that one rule shows which allows the search itself. */
+/**
+ * As {@link searchesBeyond}, for what a search brings along (`_include`): a reference that one rule shows
+ * which allows the search itself.
+ */
 export function includesBeyond(
   type: string,
   [policy, rules]: readonly [CompiledPolicy, readonly CompiledRule[]],

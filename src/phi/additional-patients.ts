@@ -7,8 +7,9 @@ export interface DecidingRow extends ConcernedPatients {
 }
 
 /**
- * Patients whom the answer to a question concerns beside those of the resources in it: whom the question names within the asker's reach, and
- * of whom a row that the asker may see decided the answer (a hop, a criterion, a condition, an ambiguity).
+ * Patients whom the answer to a question concerns beside those of the resources in it: whom the question
+ * names within the asker's reach, and of whom a row that the asker may see decided the answer (a hop, a
+ * criterion, a condition, an ambiguity).
  */
 export class AdditionalPatients {
   readonly #origin: string;
@@ -44,7 +45,10 @@ export class AdditionalPatients {
     return [...this.#named].map((patient) => this.#nameOf(patient));
   }
 
-  /** How many names are not paid for: all, or those of rows that decided. A patient of a resource in the disclosure is paid for by that. */
+  /**
+   * How many names are not paid for: all, or those of rows that decided. A patient of a resource in the
+   * disclosure is paid for by that.
+   */
   due(disclosure?: Disclosure): number {
     const paid = new Set(
       disclosure?.windows.flatMap(({ patients }) => patients.filter(hasCounts).map(({ patient }) => patient)),
@@ -60,13 +64,19 @@ export class AdditionalPatients {
     for (const patient of [...this.#named, ...this.#deciding()]) this.#paid.add(patient);
   }
 
-  /** What is disclosed by a refusal, or by a write that shows nothing: that rows of these patients are as the answer says. */
+  /**
+   * What is disclosed by a refusal, or by a write that shows nothing: that rows of these patients are as the
+   * answer says.
+   */
   alone(): DisclosedWindow | undefined {
     if (this.#rows.size === 0) return undefined;
     return this.#joined(nothing, new Set());
   }
 
-  /** A disclosure with these names beside its own, in its first window: on record before the first byte. `undefined`: they have no room there. */
+  /**
+   * A disclosure with these names beside its own, in its first window: on record before the first byte.
+   * `undefined`: they have no room there.
+   */
   join(disclosure: Disclosure): Disclosure | undefined {
     const [first, ...others] = disclosure.windows;
     if (first === undefined) return disclosure;

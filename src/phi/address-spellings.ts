@@ -2,7 +2,8 @@
 export const notPlain = /[%&\\]|[^\u0020-\u007e]/u;
 
 /**
- * Whether an address stands in a text, or in what JSON, a URL or HTML would decode it to, up to three times over.
+ * Whether an address stands in a text, or in what JSON, a URL or HTML would decode it to, up to three times
+ * over.
  *
  * @param address pattern for lower-case text.
  * @param except what is no such address though it looks like one, in lower case.
@@ -10,7 +11,8 @@ export const notPlain = /[%&\\]|[^\u0020-\u007e]/u;
 export function spells(text: string, address: RegExp, except: string): boolean {
   let reading = folded(text);
   for (let times = 0; times < 4; times++) {
-    if (address.test(reading.replaceAll("\\", "/").replaceAll(except, ""))) return true; // `\` separates like `/` (WHATWG URL §4.4)
+    // `\` separates like `/` (WHATWG URL §4.4)
+    if (address.test(reading.replaceAll("\\", "/").replaceAll(except, ""))) return true;
     const next = folded(decoded(reading));
     if (next === reading) return false;
     reading = next;

@@ -6,7 +6,10 @@ const subsetted: JsonObject = {
   display: "Subsetted",
 };
 
-/** Says that elements were removed (FHIR R4 §2.1.0.4, `meta.tag`). The origin's own mark is the same fact and is not doubled. */
+/**
+ * Says that elements were removed (FHIR R4 §2.1.0.4, `meta.tag`). The origin's own mark is the same fact and
+ * is not doubled.
+ */
 export function markSubsetted(resource: JsonObject): JsonObject {
   const meta = property(resource, "meta");
   const [members, tags] = isObject(meta) ? [meta, property(meta, "tag")] : [{}, undefined];
@@ -31,7 +34,10 @@ export interface Inside {
   readonly records: number;
 }
 
-/** Those that something left refers to, or that refer to the container (dom-3): a cut may have taken the reference away. Linear. */
+/**
+ * Those that something left refers to, or that refer to the container (dom-3): a cut may have taken the
+ * reference away. Linear.
+ */
 export function keepReferred<T extends Inside>(
   refersTo: ReadonlySet<string>,
   contained: readonly T[],

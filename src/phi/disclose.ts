@@ -49,14 +49,23 @@ export type DisclosureRefusal =
   /** Decided by a row as well. */
   | { readonly reason: "resource_withheld"; readonly because: RedactRefusal | UnreadableJson };
 
-/** What became of reading a resource: what leaves its end certain says nothing about the answer, and must not tell that the resource is there. */
+/**
+ * What became of reading a resource: what leaves its end certain says nothing about the answer, and must not
+ * tell that the resource is there.
+ */
 export const unread = ({ reason }: JsonRefusal): DisclosureRefusal =>
   endsForCertain(reason) ? { reason: "resource_withheld", because: reason } : { reason: `answer_${reason}` };
 
-/** The two addresses of an origin's FHIR base, its name in the registry, and what notes where its patients live. */
+/**
+ * The two addresses of an origin's FHIR base, its name in the registry, and what notes where its patients
+ * live.
+ */
 export type NamedBases = Bases & { readonly name: string; readonly residences: Residences };
 
-/** Decides about the resources of one answer and cuts each to its view. Never throws for a bad answer; nothing is released but what a view shows. */
+/**
+ * Decides about the resources of one answer and cuts each to its view. Never throws for a bad answer; nothing
+ * is released but what a view shows.
+ */
 export class Discloser {
   readonly #grant: Grant;
   readonly #bases: NamedBases;
@@ -92,15 +101,16 @@ export class Discloser {
   }
 
   /**
-   * The answer to a vread. Nothing of an old version leaves but by a rule that reaches the resource as it is now too: a label or a
-   * condition that came later hides what was before it.
+   * The answer to a vread. Nothing of an old version leaves but by a rule that reaches the resource as it is
+   * now too: a label or a condition that came later hides what was before it.
    */
   version(
     body: Uint8Array,
     current: Uint8Array,
     { type, id, version }: AskedVersion,
   ): Result<Disclosure, DisclosureRefusal> {
-    const now = this.#askedIn(current, type, id); // first: what is wrong with a version of a hidden row must not decide the status
+    // first: what is wrong with a version of a hidden row must not decide the status
+    const now = this.#askedIn(current, type, id);
     if (!now.ok) return now;
     const old = this.#askedIn(body, type, id);
     if (!old.ok) return old;
@@ -120,7 +130,10 @@ export class Discloser {
     return now.ok && !this.sees(now.value) ? err({ reason: "row_outside_access" }) : now;
   }
 
-  /** One of a resource's versions, as {@link version} decides about it; nothing where it does not leave. Whom the resource is about now is concerned too. */
+  /**
+   * One of a resource's versions, as {@link version} decides about it; nothing where it does not leave. Whom
+   * the resource is about now is concerned too.
+   */
   step(old: JsonObject, now: JsonObject): RedactedResource | undefined {
     this.#bases.residences.note(now);
     const [view, viewNow] = [this.#viewOf(old, now), this.#viewOf(now)];
@@ -134,14 +147,20 @@ export class Discloser {
     return named.patients.size > patientsMax ? undefined : { ...cut.value, ...named };
   }
 
-  /** A resource that comes along with rows that refer to it by these references (`Type:parameter`); nothing where it does not leave. */
+  /**
+   * A resource that comes along with rows that refer to it by these references (`Type:parameter`); nothing
+   * where it does not leave.
+   */
   brought(resource: JsonObject, through: ReadonlySet<string>): Linked | undefined {
     this.#bases.residences.note(resource);
     const view = this.#grant.viewIncluded(resource, this.#bases.origin, through);
     return view && this.#linked(resource, view, "include");
   }
 
-  /** One entry of a searchset: a match that may leave, a resource that was brought along and may leave with one, or what else it is. */
+  /**
+   * One entry of a searchset: a match that may leave, a resource that was brought along and may leave with
+   * one, or what else it is.
+   */
   entry(bytes: EntryBytes, type: string): Result<DisclosedEntry, DisclosureRefusal> {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
@@ -195,7 +214,10 @@ export class Discloser {
     );
   }
 
-  /** Whether a row shows what it has to: not by a value of another system that its origin took for the one asked for. */
+  /**
+   * Whether a row shows what it has to: not by a value of another system that its origin took for the one
+   * asked for.
+   */
   #shows(cut: JsonObject): boolean {
     return meetsCriteria(cut, this.#grant.shown ?? [], this.#bases.public);
   }
@@ -214,7 +236,10 @@ export class Discloser {
     return ok(linked === undefined ? { kind: "dropped" } : { kind: "include", ...linked, through });
   }
 
-  /** Nothing where it does not leave: what is wrong with one resource must not decide whether there is an answer. */
+  /**
+   * Nothing where it does not leave: what is wrong with one resource must not decide whether there is an
+   * answer.
+   */
   #linked(resource: JsonObject, view: ResourceView, mode: "match" | "include"): Linked | undefined {
     const [type, id] = [textAt(resource, "resourceType") ?? "", textAt(resource, "id")];
     const cut = redactResource(resource, view, mode === "match" ? this.#context : this.#contextOf(type));
@@ -227,7 +252,10 @@ export class Discloser {
     return { released: { ...cut.value, type, id, text }, shown: cut.value.resource, links };
   }
 
-  /** The row first, as with an entry: that a hidden one comes under another id or version than it was asked for must not tell that it is there. */
+  /**
+   * The row first, as with an entry: that a hidden one comes under another id or version than it was asked
+   * for must not tell that it is there.
+   */
   #askedIn(body: Uint8Array, type: string, id: string): Result<JsonObject, DisclosureRefusal> {
     const answer = readJson(body);
     if (!answer.ok) return err(unread(answer.error));
@@ -281,7 +309,10 @@ export type DisclosedEntry =
   | { readonly kind: "hidden" }
   | { readonly kind: "dropped" | "outcome" };
 
-/** What the other resources of a join are, as `Type/id`, and where a row refers to one; without paths the row is one. */
+/**
+ * What the other resources of a join are, as `Type/id`, and where a row refers to one; without paths the row
+ * is one.
+ */
 export interface Joined {
   readonly paths: readonly (readonly string[])[] | undefined;
   readonly among: ReadonlySet<string>;

@@ -2,13 +2,18 @@ import { joinBytes, utf8 } from "#fhir/json/bytes";
 
 /** What may be released, and what the record must say of it before it is (P1). */
 export interface Disclosure {
-  /** In the order of the body, at least one. Each is whole entries, closed at the first end of one past 1 MiB; a single resource is never split. */
+  /**
+   * In the order of the body, at least one. Each is whole entries, closed at the first end of one past 1 MiB;
+   * a single resource is never split.
+   */
   readonly windows: readonly DisclosedWindow[];
   /** The resources in it, as `Type/id`. */
   readonly released: ReadonlySet<string>;
   /** The element paths that the view hides. */
   readonly withheldPaths: readonly string[];
-  /** Of one resource that is the whole answer: what its body shows of when it changed (`meta.lastUpdated`). */
+  /**
+   * Of one resource that is the whole answer: what its body shows of when it changed (`meta.lastUpdated`).
+   */
   readonly representation?: { readonly lastUpdated: string | undefined };
   /** Of an answer that is no FHIR: its media type, and what guards it. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -16,7 +21,10 @@ export interface Disclosure {
 
 export interface DisclosedWindow {
   readonly body: Uint8Array<ArrayBuffer>;
-  /** Every patient concerned, as `<origin name>/Patient/<id>`, with the released resources that concern them, by type: none for one who was asked for in vain. */
+  /**
+   * Every patient concerned, as `<origin name>/Patient/<id>`, with the released resources that concern them,
+   * by type: none for one who was asked for in vain.
+   */
   readonly patients: readonly {
     readonly patient: string;
     readonly counts: Readonly<Record<string, number>>;
@@ -24,7 +32,10 @@ export interface DisclosedWindow {
   /** Released resources about somebody whom no reference names, as `Type/id`. */
   readonly unnamed: readonly string[];
   readonly counts: Readonly<Record<string, number>>;
-  /** Resources that leave, with those inside another one: what the answer costs where the grant counts records. */
+  /**
+   * Resources that leave, with those inside another one: what the answer costs where the grant counts
+   * records.
+   */
   readonly records: number;
   /** Resources dropped whole: for the record only, since the reader may not know how many there are. */
   readonly withheldResources: number;
@@ -75,7 +86,10 @@ export interface Released extends ConcernedPatients {
 /** Of output. What is not longer is recorded at once, before its first byte. */
 export const windowBytes = 1_048_576;
 
-/** Of one window: so many accounting lines and names fit one append of the ledger, whatever their length (platform/ledger/object/append/draft). */
+/**
+ * Of one window: so many accounting lines and names fit one append of the ledger, whatever their length
+ * (platform/ledger/object/append/draft).
+ */
 export const patientsMax = 5_000;
 
 const comma = utf8(",");

@@ -10,8 +10,9 @@ import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 import { pageBytesMax, type Offered } from "./page.ts";
 
 /**
- * A client's page of everything about a patient in the making. A row is taken when it is that patient's and its own type's grants let it be
- * found and read; what is no patient's comes along when a row on the page shows a reference to it.
+ * A client's page of everything about a patient in the making. A row is taken when it is that patient's and
+ * its own type's grants let it be found and read; what is no patient's comes along when a row on the page
+ * shows a reference to it.
  */
 export class EverythingPage {
   readonly #grant: EverythingGrant;
@@ -103,7 +104,10 @@ export class EverythingPage {
     return ok("shown");
   }
 
-  /** What the rows on this page show a reference to and is no patient's, as `Type/id`, each with the references that lead there. */
+  /**
+   * What the rows on this page show a reference to and is no patient's, as `Type/id`, each with the
+   * references that lead there.
+   */
   get referred(): ReadonlyMap<string, ReadonlySet<string>> {
     const through = new Map<string, Set<string>>();
     for (const { released, links } of this.#rows) {
@@ -139,7 +143,10 @@ export class EverythingPage {
     return ok(undefined);
   }
 
-  /** @param next link of the next page; @param isFirst without a next one it is the whole, and its length may be told. */
+  /**
+   * @param next link of the next page; @param isFirst without a next one it is the whole, and its length may
+   * be told.
+   */
   finish(next: string | undefined, isFirst: boolean): Disclosure {
     const { id, question, rows } = this.#grant;
     const self = `${this.#bases.public}/Patient/${id}/$everything${question === "" ? "" : `?${question}`}`;

@@ -2,7 +2,10 @@ import { textAt, type JsonObject } from "#fhir/json/json";
 import { dataAbsentReason } from "#policy/view/masked";
 import { showsExtension, type ExtensionList } from "#policy/view/view";
 
-/** Data-absent-reason passes everywhere, so nothing may ride on it: only the code, and only one of R4's. Elsewhere the policy says. */
+/**
+ * Data-absent-reason passes everywhere, so nothing may ride on it: only the code, and only one of R4's.
+ * Elsewhere the policy says.
+ */
 export function isShown(extension: JsonObject, shown: ExtensionList): boolean {
   const url = textAt(extension, "url") ?? "";
   if (url !== dataAbsentReason || shown.all || shown.urls.has(url)) return showsExtension(shown, url);

@@ -11,8 +11,9 @@ import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 import { pageBytesMax, type Offered } from "./page.ts";
 
 /**
- * A client's page of a history in the making. Each version is judged as a resource of its own and by the resource as it is now; of one that
- * is not there now nothing is shown but that it was deleted, to those who may read every row of the type.
+ * A client's page of a history in the making. Each version is judged as a resource of its own and by the
+ * resource as it is now; of one that is not there now nothing is shown but that it was deleted, to those who
+ * may read every row of the type.
  */
 export class HistoryPage {
   readonly #grant: HistoryGrant;

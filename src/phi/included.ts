@@ -2,7 +2,10 @@ import type { JsonObject } from "#fhir/json/json";
 import type { GrantedInclude } from "#policy/grant";
 import type { Released } from "./disclosure.ts";
 
-/** A resource on a page, and where its references lead that an include follows: one set for each include, in their order. */
+/**
+ * A resource on a page, and where its references lead that an include follows: one set for each include, in
+ * their order.
+ */
 export interface Linked {
   readonly released: Released;
   /** It, as it leaves. */
@@ -11,7 +14,10 @@ export interface Linked {
   readonly links: readonly ReadonlySet<string>[];
 }
 
-/** A resource that the origin brought along; it leaves when something that leaves leads to it in a way that its view takes. */
+/**
+ * A resource that the origin brought along; it leaves when something that leaves leads to it in a way that
+ * its view takes.
+ */
 export interface Candidate extends Linked {
   /** It, as it leaves where these references lead to it (`Type:parameter`); nothing where it does not. */
   readonly through: (names: ReadonlySet<string>) => Linked | undefined;
@@ -20,9 +26,10 @@ export interface Candidate extends Linked {
 const keyOf = ({ released }: Linked): string => `${released.type}/${released.id}`;
 
 /**
- * Of what an origin brought along, what the includes mean: an origin may bring more than was asked for, or on behalf of a row that does not
- * leave. Each once, in the order of types and ids within a round, since the origin's depends on the rows that do not leave; `:iterate` goes
- * on from what was brought along. Linear in the references: an origin may bring tens of thousands of resources, each led to by the last.
+ * Of what an origin brought along, what the includes mean: an origin may bring more than was asked for, or on
+ * behalf of a row that does not leave. Each once, in the order of types and ids within a round, since the
+ * origin's depends on the rows that do not leave; `:iterate` goes on from what was brought along. Linear in
+ * the references: an origin may bring tens of thousands of resources, each led to by the last.
  *
  * @param candidates each once.
  */
@@ -52,7 +59,8 @@ export function includedResources(
       const one = known.get(key);
       return one?.candidate.through(one.names) ?? [];
     });
-    for (const one of reached) brought.set(keyOf(one), one); // another reference may show more of what is there already
+    // another reference may show more of what is there already
+    for (const one of reached) brought.set(keyOf(one), one);
   }
   return [...brought.values()].map(({ released }) => released);
 }

@@ -1,8 +1,9 @@
 import { isArray, isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 
 /**
- * Of each kind of observation the latest, at most `max` of it (http://hl7.org/fhir/R4/observation-operation-lastn.html): those are of one
- * kind that share a coding or, without any, the text. By what of them leaves: what is hidden orders and parts nothing.
+ * Of each kind of observation the latest, at most `max` of it
+ * (http://hl7.org/fhir/R4/observation-operation-lastn.html): those are of one kind that share a coding or,
+ * without any, the text. By what of them leaves: what is hidden orders and parts nothing.
  */
 export function lastOfEach<T extends { readonly shown: JsonObject }>(
   observations: readonly T[],

@@ -1,7 +1,10 @@
 import { isObject, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 
-/** The resources of this server that a resource refers to at these paths, as `Type/id`. `base`: the FHIR base that it was written for. */
+/**
+ * The resources of this server that a resource refers to at these paths, as `Type/id`. `base`: the FHIR base
+ * that it was written for.
+ */
 export function referredAt(
   resource: JsonObject,
   paths: readonly (readonly string[])[],

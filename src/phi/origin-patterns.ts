@@ -3,7 +3,10 @@ import { notPlain } from "./address-spellings.ts";
 
 /** How an origin's address is found in a text, in plain sight and otherwise. */
 export interface OriginPatterns {
-  /** Every mention, in one of five groups: `ours` (the gateway's own base, to be left alone), `below`, `elsewhere`, `encoded`, `bare`. */
+  /**
+   * Every mention, in one of five groups: `ours` (the gateway's own base, to be left alone), `below`,
+   * `elsewhere`, `encoded`, `bare`.
+   */
   readonly all: RegExp;
   /** At the beginning alone, `ours`, `below` or `elsewhere`. */
   readonly start: RegExp;
@@ -13,16 +16,20 @@ export interface OriginPatterns {
   readonly address: RegExp;
   /** What a text in lower case holds when it mentions the address in plain sight. */
   readonly needles: readonly string[];
-  /** A text without any of these holds no address, in plain sight or otherwise: the one cheap look that nearly every text ends with. */
+  /**
+   * A text without any of these holds no address, in plain sight or otherwise: the one cheap look that nearly
+   * every text ends with.
+   */
   readonly suspect: RegExp;
   /**
-   * For each name of the origin, in a URI in lower case: it is an address and no name. On an IP address and on `localhost` every one is,
-   * elsewhere those with the port. `suspect`: as above, for this name.
+   * For each name of the origin, in a URI in lower case: it is an address and no name. On an IP address and
+   * on `localhost` every one is, elsewhere those with the port. `suspect`: as above, for this name.
    */
   readonly notNames: readonly { readonly suspect: RegExp; readonly address: RegExp }[];
 }
 
-// What a loopback address is called: by name, as IPv4 of any notation (WHATWG URL §3.5), as IPv6. Which server is meant, the port tells.
+// What a loopback address is called: by name, as IPv4 of any notation (WHATWG URL §3.5), as IPv6. Which
+// server is meant, the port tells.
 const loopback = [
   String.raw`localhost\.?`,
   String.raw`127(?:\.\d{1,3}){1,3}|0{1,8}177(?:\.[0-7]{1,4}){1,3}|0x7f(?:\.(?:0x)?[0-9a-f]{1,3}){1,3}`,
@@ -36,7 +43,8 @@ const loopbackEncoded = String.raw`(?:localhost|127(?:\.\d{1,3}){1,3}|%5B(?:[0-9
  * @param base the gateway's, which may be on the origin's host, even below its base.
  */
 export function originPatterns(origin: FhirBase, base: string): OriginPatterns {
-  const isGateways = (name: string) => name.toLowerCase() === base.toLowerCase(); // an origin may know itself by its public address
+  // an origin may know itself by its public address
+  const isGateways = (name: string) => name.toLowerCase() === base.toLowerCase();
   const names = baseNames(origin).filter((name) => !isGateways(name));
   // Of two names the longer one is read first: `/fhir/r4` may be a name beside `/fhir`.
   const forms = names.toSorted((a, b) => b.length - a.length).map(formsOf);

@@ -10,15 +10,21 @@ import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 /** Of a page's entries. Above it the page ends early, and the rest is behind its next link. */
 export const pageBytesMax = resourceBytesMax;
 
-/** What became of an entry: `beyond` is the first row that may be seen and has no room, and that there is one is all that may be told of it. */
+/**
+ * What became of an entry: `beyond` is the first row that may be seen and has no room, and that there is one
+ * is all that may be told of it.
+ */
 export type Offered = "shown" | "hidden" | "no match" | "beyond";
 
-// Of what is brought along: as much again as the page's own rows. What an origin brought along for hidden rows counts for nothing, but it
-// has to be held until that is known.
+// Of what is brought along: as much again as the page's own rows. What an origin brought along for hidden
+// rows counts for nothing, but it has to be held until that is known.
 const besideBytesMax = pageBytesMax;
 const heldBytesMax = 2 * besideBytesMax;
 
-/** A client's page in the making: rows are offered in the origin's order, and those that may be seen are taken until it is full. */
+/**
+ * A client's page in the making: rows are offered in the origin's order, and those that may be seen are taken
+ * until it is full.
+ */
 export class Page {
   readonly #grant: Grant;
   readonly #expects: SearchExpectation;
@@ -90,7 +96,8 @@ export class Page {
 
   #offerRow(row: Linked): Result<Offered, DisclosureRefusal> {
     const { id, text } = row.released;
-    // A searchset has each row once (FHIR R4 §3.1.1.3): said twice, the place after it would be two, and the pages would never end.
+    // A searchset has each row once (FHIR R4 §3.1.1.3): said twice, the place after it would be two, and the
+    // pages would never end.
     if (this.#ids.has(id)) return ok("hidden");
     if (text.length > pageBytesMax) return this.#hide(); // masks made it longer than any page
     if (this.#rows.length < this.#room) this.#taken.push(row.released);
@@ -114,7 +121,8 @@ export class Page {
     this.#candidates.set(key, candidate);
     this.#candidateBytes += text.length;
     if (this.#candidateBytes <= heldBytesMax) return ok("no match");
-    // An origin sends what comes along behind the rows that it belongs to: nothing that none of them leads to is waited for.
+    // An origin sends what comes along behind the rows that it belongs to: nothing that none of them leads to
+    // is waited for.
     const brought = this.#brought();
     this.#candidateBytes = lengthOf(brought);
     const led = new Set(brought.map(({ type, id }) => `${type}/${id}`));
@@ -126,12 +134,16 @@ export class Page {
     return includedResources(this.#rows, [...this.#candidates.values()], this.#grant.includes);
   }
 
-  /** @param next link of the next page; @param isFirst without a next one it is the whole, and its length may be told. */
+  /**
+   * @param next link of the next page; @param isFirst without a next one it is the whole, and its length may
+   * be told.
+   */
   finish(next: string | undefined, isFirst: boolean): Result<Disclosure, DisclosureRefusal> {
     const { type, question } = this.#expects;
     const self = `${this.#bases.public}/${type}${question === "" ? "" : `?${question}`}`;
     const total = isFirst && next === undefined ? this.#rows.length : undefined;
-    const text = listText({ self, next, total }, this.#rows.length > 0); // nothing is brought along without a row
+    // nothing is brought along without a row
+    const text = listText({ self, next, total }, this.#rows.length > 0);
     const brought = this.#brought();
     if (lengthOf(brought) > besideBytesMax) return err({ reason: "answer_too_large" });
     const entries = [...this.#rows.map(({ released }) => released), ...brought];

@@ -13,13 +13,15 @@ const jsonTypes: ReadonlyMap<string, "boolean" | "number"> = new Map([
 export function isOfType(value: Json, type: string): boolean {
   const wanted = jsonTypes.get(type) ?? "string";
   if (wanted !== "number") return typeof value === wanted;
-  return typeof value === "object" && value !== null && !isArray(value) && !isObject(value); // a number is its own text
+  // a number is its own text
+  return typeof value === "object" && value !== null && !isArray(value) && !isObject(value);
 }
 
 /** Primitive types that hold one URL and nothing else. */
 export const urlTypes: ReadonlySet<string> = new Set(["uri", "url", "canonical"]);
 
-// Elements of type `uri` whose definition says that they lead somewhere. Every other one is compared, not followed.
+// Elements of type `uri` whose definition says that they lead somewhere. Every other one is compared, not
+// followed.
 const addressPaths = [
   "Bundle.entry.fullUrl",
   "Bundle.entry.request.url",

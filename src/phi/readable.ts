@@ -16,8 +16,8 @@ interface Extent {
   readonly patients: number;
 }
 
-// An origin writes it out in its own way, into the entry of a Bundle: four levels less. Decisions hold rows as trees, of 4 MiB together
-// (gateway/held-bytes): one row fits, with room.
+// An origin writes it out in its own way, into the entry of a Bundle: four levels less. Decisions hold rows
+// as trees, of 4 MiB together (gateway/held-bytes): one row fits, with room.
 const most: Extent = {
   bytes: 3_145_728,
   depth: depthMax - 4,
@@ -26,8 +26,9 @@ const most: Extent = {
 };
 
 /**
- * Whether what a write makes of a resource can be read again by any of its readers. What was beyond a bound before may stay, and not grow:
- * nobody can be refused a change for what another client stored and this one does not see.
+ * Whether what a write makes of a resource can be read again by any of its readers. What was beyond a bound
+ * before may stay, and not grow: nobody can be refused a change for what another client stored and this one
+ * does not see.
  *
  * @param text of the result.
  */

@@ -23,7 +23,10 @@ export interface RedactContext {
   readonly urls: OriginUrls;
   /** The view of a resource inside another one, by its own type's rule; `undefined`: it does not leave. */
   readonly viewInside: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
-  /** Whether the other record that a Patient is linked to may be told; one that may not stands as masked (DESIGN §6). */
+  /**
+   * Whether the other record that a Patient is linked to may be told; one that may not stands as masked
+   * (DESIGN §6).
+   */
   readonly mayLinkTo: (other: JsonObject) => boolean;
   /** Told of every object that leaves, and what it was cut from. */
   readonly note?: (cut: JsonObject, from: JsonObject) => void;
@@ -39,7 +42,10 @@ export interface RedactedResource extends ConcernedPatients {
   readonly refersTo: ReadonlySet<string>;
 }
 
-/** Why a resource does not leave at all: a part of it that cannot be understood could change what the rest means. */
+/**
+ * Why a resource does not leave at all: a part of it that cannot be understood could change what the rest
+ * means.
+ */
 export type RedactRefusal =
   | "modifier_extension"
   | "implicit_rules"
@@ -50,7 +56,10 @@ export type RedactRefusal =
 /** Why a resource that was not read is as good as hidden. */
 export type UnreadableJson = "too_large" | "too_deep" | "duplicate_key";
 
-/** Cuts one resource to its view: the plain engine, which the fast one is tested against. The resource itself is not changed. */
+/**
+ * Cuts one resource to its view: the plain engine, which the fast one is tested against. The resource itself
+ * is not changed.
+ */
 export function redactResource(
   resource: JsonObject,
   view: ResourceView,
@@ -85,7 +94,10 @@ export const containedMax = 200;
 const tellsWhom = ({ elements }: ObjectView): boolean =>
   ["reference", "type", "identifier"].every((name) => elements.has(name));
 
-/** Whether a view may hide whose a resource is: by the view, and by whether the resource has the owner elements that it shows. */
+/**
+ * Whether a view may hide whose a resource is: by the view, and by whether the resource has the owner
+ * elements that it shows.
+ */
 function hidesOwner(resource: JsonObject, { object }: ResourceView): boolean {
   if (object.everything) return false;
   const { owners, participants } = ownerPathsOf(textAt(resource, "resourceType") ?? "");
@@ -101,14 +113,20 @@ function showsReference(view: ObjectView, [first, ...below]: readonly string[]):
   return element?.kind === "object" && element.others !== undefined && showsReference(element.others, below);
 }
 
-/** Cuts one resource. A method gives nothing where nothing is left; once `fault` is set, nothing of the resource leaves. */
+/**
+ * Cuts one resource. A method gives nothing where nothing is left; once `fault` is set, nothing of the
+ * resource leaves.
+ */
 class Cutter {
   fault: RedactRefusal | undefined;
   readonly #context: RedactContext;
   readonly #resource: JsonObject;
   readonly #isContained: boolean;
   readonly #view: ResourceView;
-  /** What became of each resource in an entry, at any depth: a contained resource is cut twice, and an entry of it once. */
+  /**
+   * What became of each resource in an entry, at any depth: a contained resource is cut twice, and an entry
+   * of it once.
+   */
   readonly #entries: Entries;
   readonly #contained: readonly RedactedResource[];
   /** Contained resources that leave; nothing else may be referred to by `#id`. */
@@ -174,7 +192,10 @@ class Cutter {
     };
   }
 
-  /** A contained Patient has no address: somebody is meant, and nobody can say who. Whom it refers to is named like everybody else. */
+  /**
+   * A contained Patient has no address: somebody is meant, and nobody can say who. Whom it refers to is named
+   * like everybody else.
+   */
   #concerned(): Concerned {
     const isPatient = property(this.#resource, "resourceType") === "Patient";
     if (this.#isContained && isPatient) return { patients: [], unnamed: true };
@@ -187,7 +208,10 @@ class Cutter {
     this.fault ??= reason;
   }
 
-  /** Contained resources, each by its own type's rule, where the view lists them. One that is withheld takes the references to it along. */
+  /**
+   * Contained resources, each by its own type's rule, where the view lists them. One that is withheld takes
+   * the references to it along.
+   */
   #cutContained(): readonly RedactedResource[] {
     const list = property(this.#resource, "contained");
     if (list === undefined || !this.#view.object.elements.has("contained")) return [];
@@ -274,7 +298,8 @@ class Cutter {
         else if (name === "contained") out[name] = []; // keeps the place of what `cut` puts there
         else {
           const inside = this.#inside(value, element.repeats);
-          if (inside === undefined) return undefined; // what is said about a resource that does not leave goes with it
+          // what is said about a resource that does not leave goes with it
+          if (inside === undefined) return undefined;
           out[name] = inside;
         }
       }
@@ -283,7 +308,9 @@ class Cutter {
     return out;
   }
 
-  /** The other Patient may be somebody else's record: nothing of the reference leaves, and nobody is named. */
+  /**
+   * The other Patient may be somebody else's record: nothing of the reference leaves, and nobody is named.
+   */
   #isOthers(value: Json, name: string, { type }: ObjectView): boolean {
     return type === "Patient.link" && name === "other" && isObject(value) && !this.#context.mayLinkTo(value);
   }
@@ -305,7 +332,10 @@ class Cutter {
     return view && this.#object(item, view);
   }
 
-  /** A primitive of an object that has no `_` sibling of any, as nearly all are: what `#primitive` makes of it, with less ado. */
+  /**
+   * A primitive of an object that has no `_` sibling of any, as nearly all are: what `#primitive` makes of
+   * it, with less ado.
+   */
   #alone(value: Json, name: string, { type, repeats }: PrimitiveView, view: ObjectView): Json | undefined {
     if (isArray(value) !== repeats) return this.#fail("malformed");
     if (!isArray(value)) return this.#scalar(value, name, type, view) ?? undefined;
@@ -371,7 +401,10 @@ class Cutter {
       .flatMap((item) => this.#object(item, extensionView) ?? []);
   }
 
-  /** One that the policy does not name could negate what is shown (FHIR R4 §2.5.0.1): then nothing of the resource leaves. */
+  /**
+   * One that the policy does not name could negate what is shown (FHIR R4 §2.5.0.1): then nothing of the
+   * resource leaves.
+   */
   #modifiers(value: Json, { urls }: ExtensionList): Json | undefined {
     if (!isArray(value)) return this.#fail("malformed");
     const known = value.every((item) => isObject(item) && urls.has(textAt(item, "url") ?? ""));
@@ -406,7 +439,10 @@ class Cutter {
     return cut;
   }
 
-  /** Puts data-absent-reason `masked` where R4 requires an element and the cut left none, so that the result is valid and says so. */
+  /**
+   * Puts data-absent-reason `masked` where R4 requires an element and the cut left none, so that the result
+   * is valid and says so.
+   */
   #require(
     input: JsonObject,
     members: Members,

@@ -12,8 +12,9 @@ import type { Access } from "./row-access.ts";
 import { searchableBy } from "./searchable.ts";
 
 /**
- * What policy ∩ scopes let this client do now, type by type, by the decisions that its requests would meet; a type without any is not there.
- * `mayDelete`: the origin honours `If-Match` on DELETE. The gateway refuses each delete where the origin does not.
+ * What policy ∩ scopes let this client do now, type by type, by the decisions that its requests would meet; a
+ * type without any is not there. `mayDelete`: the origin honours `If-Match` on DELETE. The gateway refuses
+ * each delete where the origin does not.
  */
 export function capabilitiesOf(
   policy: CompiledPolicy,

@@ -12,7 +12,10 @@ import { isNothing, showsNothing, union, type Shown } from "#policy/view/shown";
 import { unsafeWrites } from "./unsafe-writes.ts";
 import { compileView } from "#policy/view/view";
 
-/** What the schema cannot say: paths against R4, invariants that a cut would break, rules that contradict each other. Empty: publishable. */
+/**
+ * What the schema cannot say: paths against R4, invariants that a cut would break, rules that contradict each
+ * other. Empty: publishable.
+ */
 export function checkPolicy({ purposes, operations = [], rules }: PolicyDocument): readonly PolicyProblem[] {
   return [
     ...purposes.flatMap((purpose, index) => {
@@ -170,8 +173,9 @@ function referredByProblems(
 }
 
 /**
- * Two rules for one type must be about different rows by a single-valued element, or by a repeating one, where a row that is about both
- * was granted by each. Else one row would have two meanings (medplum#3332: hidden fields applied to the wrong rows).
+ * Two rules for one type must be about different rows by a single-valued element, or by a repeating one,
+ * where a row that is about both was granted by each. Else one row would have two meanings (medplum#3332:
+ * hidden fields applied to the wrong rows).
  */
 function overlaps(rule: PolicyRule, before: readonly PolicyRule[], at: string): readonly PolicyProblem[] {
   return before.flatMap((other, index) =>

@@ -33,7 +33,9 @@ export interface CompiledRule {
   readonly extensions: ExtensionList;
   /** Search parameters that the policy leaves of those which the view allows. */
   readonly search: ReadonlySet<string> | undefined;
-  /** References, as `Type:parameter`, by which a row that may be seen opens resources that are no patient's. */
+  /**
+   * References, as `Type:parameter`, by which a row that may be seen opens resources that are no patient's.
+   */
   readonly referredBy: ReadonlySet<string>;
 }
 
@@ -45,7 +47,9 @@ type CompiledCondition = RowCondition & {
 
 export interface ResourceView {
   readonly object: ObjectView;
-  /** Whether `meta.tag` says SUBSETTED: anything but keep-everything, whatever the instance holds (DESIGN §6). */
+  /**
+   * Whether `meta.tag` says SUBSETTED: anything but keep-everything, whatever the instance holds (DESIGN §6).
+   */
   readonly subsetted: boolean;
   readonly hidden: readonly string[];
 }
@@ -111,7 +115,10 @@ export function isRowOf(rule: CompiledRule, resource: JsonObject): boolean {
   });
 }
 
-/** As `valuesAt`, and null for what stands where an object or a list of them should: nothing is skipped for its form. */
+/**
+ * As `valuesAt`, and null for what stands where an object or a list of them should: nothing is skipped for
+ * its form.
+ */
 function leavesAt(value: Json | undefined, path: readonly string[]): readonly Json[] {
   if (value === undefined) return [];
   if (isArray(value)) return value.flatMap((item) => leavesAt(item, path));

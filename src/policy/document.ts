@@ -6,7 +6,10 @@ import { policySchema, type PolicyDocument, type PolicyProblem } from "./schema.
 
 export type { PolicyDocument, PolicyProblem } from "./schema.ts";
 
-/** Reads a policy document, or names the first thing that is wrong with it. Its examples are proven apart, by `#authoring/prove-examples`. */
+/**
+ * Reads a policy document, or names the first thing that is wrong with it. Its examples are proven apart, by
+ * `#authoring/prove-examples`.
+ */
 export function parsePolicyDocument(body: unknown): Result<PolicyDocument, PolicyProblem> {
   const read = readPolicyDocument(body);
   return read.ok ? read : err(read.error[0]);
@@ -18,7 +21,10 @@ interface PublishedPolicy {
   readonly granted: PolicyDocument;
 }
 
-/** Reads a document that was published, perhaps by an earlier version, whose rules for writing were wider: a write that is unsafe is not granted. */
+/**
+ * Reads a document that was published, perhaps by an earlier version, whose rules for writing were wider: a
+ * write that is unsafe is not granted.
+ */
 export async function readPublishedPolicy(body: unknown): Promise<Result<PublishedPolicy, PolicyProblem>> {
   const published = policySchema.safeParse(body);
   if (!published.success) return err({ pointer: "", problem: "is no policy document" });
@@ -45,7 +51,10 @@ export function readPolicyDocument(
   return first === undefined ? ok(parsed.data) : err([first, ...more]);
 }
 
-/** Of a choice the branch that comes nearest: what is wrong with the others says nothing to whoever meant that one. */
+/**
+ * Of a choice the branch that comes nearest: what is wrong with the others says nothing to whoever meant that
+ * one.
+ */
 function problemsOf(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): readonly PolicyProblem[] {
   const path = [...above, ...issue.path];
   if (issue.code !== "invalid_union") return [{ pointer: pointer(path), problem: issue.message }];
@@ -61,14 +70,20 @@ function problemsOf(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): rea
 const pointer = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 
-/** `sha256:` and the SHA-256, in hex, of the document as canonical JSON (RFC 8785; a document holds numbers only in examples). */
+/**
+ * `sha256:` and the SHA-256, in hex, of the document as canonical JSON (RFC 8785; a document holds numbers
+ * only in examples).
+ */
 export async function policyDigest(document: PolicyDocument): Promise<string> {
   const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonical(document)));
   const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
   return `sha256:${hex.join("")}`;
 }
 
-/** RFC 8785 §3.2: object keys by UTF-16 code unit, no white space; strings and numbers as ECMAScript writes them. */
+/**
+ * RFC 8785 §3.2: object keys by UTF-16 code unit, no white space; strings and numbers as ECMAScript writes
+ * them.
+ */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);

@@ -13,13 +13,14 @@ export interface AccountingGrant {
   /** To the individual (45 CFR 164.528(a)), or to who answers for the entity. */
   readonly toldTo: "individual" | "officer";
   /**
-   * Whose accounting it may be: of the one patient whom an individual's token names, of any patient for an officer. Decided without that
-   * patient's row: what was disclosed of a patient is told whether or not there is a row, or it may be seen.
+   * Whose accounting it may be: of the one patient whom an individual's token names, of any patient for an
+   * officer. Decided without that patient's row: what was disclosed of a patient is told whether or not there
+   * is a row, or it may be seen.
    */
   readonly reaches: (id: string) => boolean;
   /**
-   * An officer's policy is about some patients only, by more than their labels: then the row decides, and one that may not be seen is the same
-   * as one that is not there.
+   * An officer's policy is about some patients only, by more than their labels: then the row decides, and one
+   * that may not be seen is the same as one that is not there.
    */
   readonly needsRow: boolean;
   /** To read a patient. */
@@ -27,9 +28,10 @@ export interface AccountingGrant {
 }
 
 /**
- * Permits it to an individual (purpose PATRQT, by scopes of the context `patient` alone) and to an officer (health care operations, by
- * scopes of the context `system` alone), where the policy allows the operation and the scopes reach both Patient and AuditEvent. What a
- * user is to somebody else gives nobody that one's accounting.
+ * Permits it to an individual (purpose PATRQT, by scopes of the context `patient` alone) and to an officer
+ * (health care operations, by scopes of the context `system` alone), where the policy allows the operation
+ * and the scopes reach both Patient and AuditEvent. What a user is to somebody else gives nobody that one's
+ * accounting.
  */
 export function evaluateAccounting(
   policy: CompiledPolicy,
@@ -52,7 +54,8 @@ export function evaluateAccounting(
   if (!first.ok) return first;
   const patient = (id: string): Grant => {
     const grant = read(id);
-    return grant.ok ? grant.value : first.value; // decided from type and policy alone, so that none is refused now
+    // decided from type and policy alone, so that none is refused now
+    return grant.ok ? grant.value : first.value;
   };
   const reaches = (id: string) => toldTo === "officer" || id === access.patient;
   const needsRow =

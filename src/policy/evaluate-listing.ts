@@ -38,7 +38,10 @@ export interface HistoryGrant extends Paged {
   readonly id: string | undefined;
   /** To read the type: each version is a row of its own, and the resource as it is now. */
   readonly read: Grant;
-  /** That a resource was deleted is told only to those who may read every row of the type: who owned it, nobody can tell any more. */
+  /**
+   * That a resource was deleted is told only to those who may read every row of the type: who owned it,
+   * nobody can tell any more.
+   */
   readonly showsDeleted: boolean;
 }
 
@@ -47,7 +50,9 @@ export interface EverythingGrant extends Paged {
   readonly id: string;
   /** To read the patient: everything about one who may not be seen is the same as about nobody. */
   readonly patient: Grant;
-  /** The types that may be both searched and read. What their rows refer to and is no patient's comes along. */
+  /**
+   * The types that may be both searched and read. What their rows refer to and is no patient's comes along.
+   */
   readonly rows: ReadonlyMap<string, { readonly search: SearchGrant; readonly read: Grant }>;
 }
 
@@ -158,7 +163,10 @@ function evaluateEverything(
   });
 }
 
-/** The rows of one type as the client could find them itself: by whose they are, and by time only where it could sort by that. */
+/**
+ * The rows of one type as the client could find them itself: by whose they are, and by time only where it
+ * could sort by that.
+ */
 function evaluateRows(
   policy: CompiledPolicy,
   access: Access,

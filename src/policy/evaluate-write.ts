@@ -20,7 +20,10 @@ import { isLabelled } from "./labels.ts";
 import { isMoved } from "./moving.ts";
 import { changesRelation, showsMore, widensSight } from "./self-widening.ts";
 
-/** What is to be written, by the plain forms: a conditional one means one of these, once it is known which resource it finds. */
+/**
+ * What is to be written, by the plain forms: a conditional one means one of these, once it is known which
+ * resource it finds.
+ */
 export type PlainWrite =
   | { readonly kind: "create"; readonly type: ResourceType }
   | { readonly kind: "update" | "patch" | "delete"; readonly type: ResourceType; readonly id: string };
@@ -28,14 +31,20 @@ export type PlainWrite =
 /** A permitted write: which rows, and what of them. */
 export interface WriteGrant {
   readonly policyDigest: string;
-  /** What of the stored resource its writer sees; what of it may be written, `writable` says. Nothing for a create. */
+  /**
+   * What of the stored resource its writer sees; what of it may be written, `writable` says. Nothing for a
+   * create.
+   */
   readonly seen: Pick<Grant, "viewOf" | "viewInside" | "mayLinkTo" | "ask" | "withheldPaths"> | undefined;
   /**
-   * What may be written of a row; `undefined`: it is not one that this rule or scope reaches. Of the stored one, and of what becomes of it
-   * or is created: both must be such rows. `base`: the origin's.
+   * What may be written of a row; `undefined`: it is not one that this rule or scope reaches. Of the stored
+   * one, and of what becomes of it or is created: both must be such rows. `base`: the origin's.
    */
   readonly writable: (resource: JsonObject, base: FhirBase) => ResourceView | undefined;
-  /** Whether a link to the other Patient may be written: the writer may be shown it, or a create may make it. `base`: the origin's. */
+  /**
+   * Whether a link to the other Patient may be written: the writer may be shown it, or a create may make it.
+   * `base`: the origin's.
+   */
   readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   /** What may be written of a resource inside it, by the rules for its own type. */
   readonly writableInside: (
@@ -43,7 +52,10 @@ export interface WriteGrant {
     base: FhirBase,
     nesting: Nesting,
   ) => ResourceView | undefined;
-  /** The members of a stored row by which it is decided: type, id, labels, modifiers, whose it is, and what the rules and scopes ask of it. */
+  /**
+   * The members of a stored row by which it is decided: type, id, labels, modifiers, whose it is, and what
+   * the rules and scopes ask of it.
+   */
   readonly decidingMembers: ReadonlySet<string>;
   /** Why the write may not make this of the resource, or of a resource inside it; `undefined`: it may. */
   readonly faultOf: (change: Change, base: FhirBase) => ResultFault | undefined;
@@ -62,7 +74,10 @@ export interface Change {
   readonly view: ResourceView;
 }
 
-/** What becomes of a resource is outside what may be written; is another patient's; or shows its writer what is hidden now. */
+/**
+ * What becomes of a resource is outside what may be written; is another patient's; or shows its writer what
+ * is hidden now.
+ */
 export type ResultFault = "result_outside_access" | "result_changes_patient" | "result_widens_access";
 
 const grants = {
@@ -73,8 +88,8 @@ const grants = {
 } as const;
 
 /**
- * Decides about a write from policy ∩ scopes. Who changes or deletes has to be one who may read: what is written stands in for what was
- * read, and how it goes tells of it.
+ * Decides about a write from policy ∩ scopes. Who changes or deletes has to be one who may read: what is
+ * written stands in for what was read, and how it goes tells of it.
  */
 export function evaluateWrite(
   policy: CompiledPolicy,
@@ -132,7 +147,10 @@ export function evaluateWrite(
   });
 }
 
-/** Each rule about what becomes of a resource: the same for the one that is written and for every one inside it. */
+/**
+ * Each rule about what becomes of a resource: the same for the one that is written and for every one inside
+ * it.
+ */
 function faultOf(
   { nesting, stored, shown, result, view }: Change,
   base: FhirBase,

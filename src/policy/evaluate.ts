@@ -32,7 +32,8 @@ import { countMax, originCount, pageCount } from "./page-count.ts";
 import { conditionParameters, rulesForSearch } from "./search-rules.ts";
 import { searchableBy } from "./searchable.ts";
 
-// A question that is longer goes as a form: servers cut URLs short at 8 KB, and a join's answer may be hundreds of ids.
+// A question that is longer goes as a form: servers cut URLs short at 8 KB, and a join's answer may be
+// hundreds of ids.
 const urlQueryMax = 4_096;
 
 /** Decides from policy ∩ scopes. What no rule grants is refused (P2). */
@@ -95,7 +96,8 @@ export function evaluateSearch(
   const found = rulesOf(policy, access, type, "search");
   if (!found.ok) return found;
   const { rules, hold } = found.value;
-  // A practitioner or an organization is whoever's record refers to it: it is read by reference, and never searched for.
+  // A practitioner or an organization is whoever's record refers to it: it is read by reference, and never
+  // searched for.
   if (!canCover(hold, type)) return err({ reason: "outside_patient_compartment", type });
   const reached = rulesForSearch(policy, rules, search, back, (definition) =>
     mayBeMasked(access, type, definition),
@@ -150,14 +152,20 @@ export function evaluateSearch(
   return ok({ ...granted(scene, reach, askJoined([]), expects, parameters, includes.value), expects, shown });
 }
 
-/** Of the other records that a Patient is linked to those out of reach stand masked: a search by them would tell which they are. */
+/**
+ * Of the other records that a Patient is linked to those out of reach stand masked: a search by them would
+ * tell which they are.
+ */
 export function mayBeMasked(access: Access, type: string, { paths }: SearchParameter["definition"]): boolean {
   const isLink =
     type === "Patient" && paths?.some(([first, second]) => first === "link" && second === "other") === true;
   return isLink && rowAccessOf(access, "Patient", "r")?.some(({ to }) => to === undefined) !== true;
 }
 
-/** A reference that an include goes by stays, since what it brings along comes with the row that refers to it; and so does what a row has to show. */
+/**
+ * A reference that an include goes by stays, since what it brings along comes with the row that refers to it;
+ * and so does what a row has to show.
+ */
 function elementsOf(
   { type, elements }: Search,
   includes: readonly GrantedInclude[],

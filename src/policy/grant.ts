@@ -15,13 +15,20 @@ export interface Grant {
   readonly expects: Expectation;
   /** What the client searches by, without the narrowing; nothing for a read. */
   readonly asked: readonly SearchParameter[];
-  /** Of these what a row has to show itself: the view shows some systems only, and an origin may read `system|code` in ways of its own. */
+  /**
+   * Of these what a row has to show itself: the view shows some systems only, and an origin may read
+   * `system|code` in ways of its own.
+   */
   readonly shown?: readonly SearchParameter[];
-  /** The element paths that some rule in reach hides; from the compiled views, so that it says nothing about an instance. */
+  /**
+   * The element paths that some rule in reach hides; from the compiled views, so that it says nothing about
+   * an instance.
+   */
   readonly withheldPaths: readonly string[];
   /**
-   * What may leave of a resource that was asked for; `undefined`: its row is in no rule's reach, or not the patient's. With other versions
-   * of it: in the reach of no rule that reaches all of them. `base`: the origin's.
+   * What may leave of a resource that was asked for; `undefined`: its row is in no rule's reach, or not the
+   * patient's. With other versions of it: in the reach of no rule that reaches all of them. `base`: the
+   * origin's.
    */
   readonly viewOf: (
     resource: JsonObject,
@@ -29,8 +36,9 @@ export interface Grant {
     ...versions: readonly JsonObject[]
   ) => ResourceView | undefined;
   /**
-   * What may leave of a resource inside one that leaves: by the rules to read its own type. Contained, where `nesting` does not say. `brought`:
-   * type of the container where it is brought along with what was asked for.
+   * What may leave of a resource inside one that leaves: by the rules to read its own type. Contained, where
+   * `nesting` does not say. `brought`: type of the container where it is brought along with what was asked
+   * for.
    */
   readonly viewInside: (
     resource: JsonObject,
@@ -39,8 +47,8 @@ export interface Grant {
     brought?: string,
   ) => ResourceView | undefined;
   /**
-   * What may leave of a resource that is brought along with what was asked for, by the rules to read its own type. `through`: the references
-   * that lead to it, as `Type:parameter`.
+   * What may leave of a resource that is brought along with what was asked for, by the rules to read its own
+   * type. `through`: the references that lead to it, as `Type:parameter`.
    */
   readonly viewIncluded: (
     resource: JsonObject,
@@ -50,7 +58,10 @@ export interface Grant {
   /** Whether the other record that a Patient is linked to is within reach, so that it may be named. */
   readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   readonly includes: readonly GrantedInclude[];
-  /** Members of a resource that was asked for, by JSON name, beyond which its reader wants none; never sent to the origin. */
+  /**
+   * Members of a resource that was asked for, by JSON name, beyond which its reader wants none; never sent to
+   * the origin.
+   */
   readonly elements?: ReadonlySet<string> | undefined;
 }
 
@@ -65,7 +76,10 @@ export interface ReadExpectation {
   readonly id: string;
   /** One of them must be found, for what is nobody's own; none for what is somebody's. */
   readonly referrers: readonly Referrer[];
-  /** What of the grant is left by these references alone, as `Type:parameter`: a rule shows its part to whom its own references lead there. */
+  /**
+   * What of the grant is left by these references alone, as `Type:parameter`: a rule shows its part to whom
+   * its own references lead there.
+   */
   readonly referredBy: (names: ReadonlySet<string>) => Grant;
   /** Of a Binary that stands behind another resource: how to read that one … */
   readonly behind: (type: ResourceType, id: string) => Result<Grant, PolicyRefusal>;
@@ -89,7 +103,10 @@ export interface SearchExpectation {
 /** A search whose grant is known to be one. */
 export type SearchGrant = Grant & { readonly expects: SearchExpectation };
 
-/** A condition on another resource, resolved by a search of its own that is permitted like any other: so it finds what its reader may see, and nothing else. */
+/**
+ * A condition on another resource, resolved by a search of its own that is permitted like any other: so it
+ * finds what its reader may see, and nothing else.
+ */
 export interface GrantedJoin {
   readonly kind: "chain" | "has";
   /** The type that is searched for by it. */
@@ -99,7 +116,10 @@ export interface GrantedJoin {
   readonly hop: SearchGrant;
 }
 
-/** A search that finds a row which may be seen and refers to the resource: one of them must, for a resource that is nobody's own. */
+/**
+ * A search that finds a row which may be seen and refers to the resource: one of them must, for a resource
+ * that is nobody's own.
+ */
 export interface Referrer {
   /** `Type:parameter`. */
   readonly name: string;
@@ -122,7 +142,10 @@ export interface GrantedInclude {
   readonly targets: ReadonlySet<string>;
 }
 
-/** All decided from type and policy alone, before anything is asked: each is 403, and the parameter's name may be told. */
+/**
+ * All decided from type and policy alone, before anything is asked: each is 403, and the parameter's name may
+ * be told.
+ */
 export type PolicyRefusal =
   | { readonly reason: "rule_missing"; readonly type: string; readonly interaction: RuleInteraction }
   | { readonly reason: "scope_insufficient"; readonly type: string; readonly interaction: RuleInteraction }
@@ -136,5 +159,8 @@ export type PolicyRefusal =
   /** What it would bring along may not be seen: the reference, or every type that it leads to. */
   | { readonly reason: "include_hidden"; readonly parameter: string }
   | { readonly reason: "operation_not_granted"; readonly operation: PolicyOperation }
-  /** A type's history is for whoever may read every row of it: another's would tell how many there are that may not be read. */
+  /**
+   * A type's history is for whoever may read every row of it: another's would tell how many there are that
+   * may not be read.
+   */
   | { readonly reason: "history_needs_unrestricted_access"; readonly type: string };

@@ -9,8 +9,9 @@ import { canCover, rowAccessOf, type Access } from "./row-access.ts";
 import { searchableBy } from "./searchable.ts";
 
 /**
- * What of the includes is permitted: references that are shown, to and from types that may be read. One that could bring nothing along is
- * refused; where a reference may lead to several types, those that may not be read never come.
+ * What of the includes is permitted: references that are shown, to and from types that may be read. One that
+ * could bring nothing along is refused; where a reference may lead to several types, those that may not be
+ * read never come.
  */
 export function grantIncludes(
   policy: CompiledPolicy,
@@ -66,7 +67,10 @@ function targetsOf(
   return all.filter((target) => isResourceType(target) && readable(policy, access, target, name).length > 0);
 }
 
-/** The rules by which resources of a type may be read by this principal, beside a row or through a reference (`through`). */
+/**
+ * The rules by which resources of a type may be read by this principal, beside a row or through a reference
+ * (`through`).
+ */
 function readable(
   policy: CompiledPolicy,
   access: Access,

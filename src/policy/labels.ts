@@ -5,7 +5,8 @@ import { isArray, isObject, property, type Json, type JsonObject } from "#fhir/j
 const confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
 const normalOrLess: ReadonlySet<string> = new Set(["U", "L", "M", "N"]);
 
-// Labels that say nothing about sensitivity: for which purpose data is (HTEST), how sure or whole it is (SUBSETTED).
+// Labels that say nothing about sensitivity: for which purpose data is (HTEST), how sure or whole it is
+// (SUBSETTED).
 const otherLabels: ReadonlySet<string> = new Set([
   "http://terminology.hl7.org/CodeSystem/v3-ActReason",
   "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
@@ -16,8 +17,9 @@ export const inlineLabel =
   "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
 
 /**
- * Whether a resource carries a security label beyond N (normal), or labels inside (FHIR R4 security-labels, DS4P). Until a labelling
- * service weighs them such a resource is withheld whole. A label that is not known may be one of these, so it counts.
+ * Whether a resource carries a security label beyond N (normal), or labels inside (FHIR R4 security-labels,
+ * DS4P). Until a labelling service weighs them such a resource is withheld whole. A label that is not known
+ * may be one of these, so it counts.
  */
 export function isLabelled(resource: JsonObject): boolean {
   const meta = property(resource, "meta");
@@ -26,7 +28,10 @@ export function isLabelled(resource: JsonObject): boolean {
   return hasInlineLabel(resource);
 }
 
-/** Whether a Binary stands behind another resource, whose labels and rules are its own (FHIR R4 binary §2.42.3, `securityContext`). */
+/**
+ * Whether a Binary stands behind another resource, whose labels and rules are its own (FHIR R4 binary
+ * §2.42.3, `securityContext`).
+ */
 export const hasContext = (resource: JsonObject): boolean =>
   property(resource, "resourceType") === "Binary" &&
   (property(resource, "securityContext") !== undefined ||

@@ -12,8 +12,9 @@ interface Moving {
 }
 
 /**
- * Whether a write makes a resource another patient's, or takes it away from its own. By its owners, in whatever element R4 has them; and
- * where its writer sees no owner, by who took part too: whether there is one that is hidden must not decide.
+ * Whether a write makes a resource another patient's, or takes it away from its own. By its owners, in
+ * whatever element R4 has them; and where its writer sees no owner, by who took part too: whether there is
+ * one that is hidden must not decide.
  *
  * @param base FHIR base of the origin, without a trailing slash.
  */

@@ -4,5 +4,6 @@ export const countMax = 1_000;
 
 export const pageCount = (asked: number | undefined): number => Math.min(asked ?? countDefault, countMax);
 
-// Of the origin's page: four times as many rows, since some may be hidden, and never so few that a round trip is not worth it.
+// Of the origin's page: four times as many rows, since some may be hidden, and never so few that a round trip
+// is not worth it.
 export const originCount = (count: number): number => Math.min(Math.max(4 * count, 100), 1_000);

@@ -18,7 +18,10 @@ export interface Access {
   readonly scopes: Scopes;
   /** Id of the token's patient. */
   readonly patient: string | undefined;
-  /** Ids of the patients whom the policy's relation gives the user who signed in; `undefined`: no one who is known. */
+  /**
+   * Ids of the patients whom the policy's relation gives the user who signed in; `undefined`: no one who is
+   * known.
+   */
   readonly usersPatients?: ReadonlySet<string> | undefined;
 }
 
@@ -59,7 +62,9 @@ function claimOf(
   }
 }
 
-/** Whether the scopes reach a patient's rows of a type: by token, scopes and relations alone, never by a row. */
+/**
+ * Whether the scopes reach a patient's rows of a type: by token, scopes and relations alone, never by a row.
+ */
 export const mayAccessPatient = (
   access: Access,
   type: string,
@@ -84,8 +89,8 @@ export const coversRow = (hold: RowAccess, row: JsonObject, type: string, base: 
   );
 
 /**
- * As {@link coversRow}; a row of a type that is nobody's own has to be of the right categories and to tell of no other patient: a reference led
- * to it, which whoever may write can make.
+ * As {@link coversRow}; a row of a type that is nobody's own has to be of the right categories and to tell of
+ * no other patient: a reference led to it, which whoever may write can make.
  */
 export const coversRowOrShared = (hold: RowAccess, row: JsonObject, type: string, base: FhirBase): boolean =>
   canCover(hold, type)
@@ -104,8 +109,9 @@ export function coversNamedPatient(hold: RowAccess, reference: JsonObject, base:
 }
 
 /**
- * Whether a resource inside a row may go with it. It belongs to its container, unless it says that it is somebody else's; where the
- * container was everybody's to read and resources of this type are some patients' alone, nobody can tell whose it is.
+ * Whether a resource inside a row may go with it. It belongs to its container, unless it says that it is
+ * somebody else's; where the container was everybody's to read and resources of this type are some patients'
+ * alone, nobody can tell whose it is.
  */
 export function coversNested(
   inside: RowAccess,
@@ -151,7 +157,10 @@ function categoryOf(
 export const categoryElements = (type: string): readonly string[] =>
   (categoryOf(type)?.paths ?? []).map(([first = ""]) => first);
 
-/** The hold as search parameters beside the client's own, so that an origin sends no row that would be dropped: all must hold. */
+/**
+ * The hold as search parameters beside the client's own, so that an origin sends no row that would be
+ * dropped: all must hold.
+ */
 export function accessParameters(
   hold: RowAccess,
   type: string,
@@ -184,7 +193,10 @@ function ownersOf(
   return narrowed === undefined ? [] : [narrowed];
 }
 
-/** Whether a parameter holds the search to these patients already, as most clients' own do: said twice it would cost the origin twice. */
+/**
+ * Whether a parameter holds the search to these patients already, as most clients' own do: said twice it
+ * would cost the origin twice.
+ */
 function asksFor(
   { definition, values }: SearchParameter,
   type: string,

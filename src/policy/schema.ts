@@ -52,9 +52,10 @@ export const ruleInteractions = ["read", "search", "create", "update", "delete"]
 export type RuleInteraction = (typeof ruleInteractions)[number];
 
 /**
- * What a user may be to a patient. `practitioner`: the patient's general practitioner, in person or by a PractitionerRole. `organization`: an
- * active PractitionerRole's organization manages the patient's record or is the general practitioner. `panel`: manages a Group that the
- * patient is a member of. `related-person`: an active RelatedPerson of the patient.
+ * What a user may be to a patient. `practitioner`: the patient's general practitioner, in person or by a
+ * PractitionerRole. `organization`: an active PractitionerRole's organization manages the patient's record or
+ * is the general practitioner. `panel`: manages a Group that the patient is a member of. `related-person`: an
+ * active RelatedPerson of the patient.
  */
 export const userRelations = ["practitioner", "organization", "panel", "related-person"] as const;
 export type UserRelation = (typeof userRelations)[number];
@@ -95,7 +96,10 @@ const rule = z.strictObject({
   examples: z.array(example).min(1).max(50),
 });
 
-/** A policy document (DESIGN §6): it only grants, and what no rule grants is refused. Strict: an unknown field makes it unloadable. */
+/**
+ * A policy document (DESIGN §6): it only grants, and what no rule grants is refused. Strict: an unknown field
+ * makes it unloadable.
+ */
 export const policySchema = z.strictObject({
   format: z.literal("phylax.policy.v1"),
   name: z.string().regex(/^[a-z][a-z0-9-]{0,63}$/u),

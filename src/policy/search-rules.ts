@@ -6,7 +6,8 @@ import type { PolicyRefusal } from "./grant.ts";
 import { isWithin, searchableBy, type Searchable } from "./searchable.ts";
 
 /**
- * The rules whose rows may be found this way. One that hides what the search reads is out of reach, and so are the rows that only it grants.
+ * The rules whose rows may be found this way. One that hides what the search reads is out of reach, and so
+ * are the rows that only it grants.
  *
  * @param back the reference by which the rows lead back to those that a `_has` asks for.
  * @param isMasked whether what a parameter reads may stand masked in a row, whatever the rule shows.
@@ -33,7 +34,8 @@ export function rulesForSearch(
     if (reach.length === 0)
       return err({ reason: named ? "parameter_needs_system" : "parameter_hidden", parameter });
   }
-  const chained = search.joins.flatMap(({ kind, by }) => (kind === "chain" ? [by] : [])); // of `has` the reference is the hop's
+  // of `has` the reference is the hop's
+  const chained = search.joins.flatMap(({ kind, by }) => (kind === "chain" ? [by] : []));
   for (const by of back === undefined ? chained : [...chained, back]) {
     reach = reach.filter(isFree(by));
     if (reach.length === 0) return err({ reason: "parameter_hidden", parameter: by.code });
@@ -46,7 +48,10 @@ export function rulesForSearch(
   return ok(reach);
 }
 
-/** Row conditions as search parameters, so that the origin need not send what is dropped anyway. The rows are checked again on the answer. */
+/**
+ * Row conditions as search parameters, so that the origin need not send what is dropped anyway. The rows are
+ * checked again on the answer.
+ */
 export function conditionParameters(
   type: string,
   reach: readonly CompiledRule[],
@@ -72,5 +77,8 @@ export function conditionParameters(
   });
 }
 
-/** A policy's code in a query: the bar between system and code stays, `,` and `$` and `\` are escaped (FHIR R4 §3.1.1.4.3.1). */
+/**
+ * A policy's code in a query: the bar between system and code stays, `,` and `$` and `\` are escaped (FHIR R4
+ * §3.1.1.4.3.1).
+ */
 const escaped = (code: string) => code.replaceAll(/[\\,$]/gu, "\\$&");

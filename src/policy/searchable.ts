@@ -3,7 +3,10 @@ import type { SearchParameterDefinition } from "#fhir/search/parameters";
 import type { SearchParameter } from "#fhir/search/search";
 import type { ElementView, ObjectView, SlicedView } from "#policy/view/view";
 
-/** How far a view lets its reader search by a parameter: what may not be read may not be found out by asking for it (P3). */
+/**
+ * How far a view lets its reader search by a parameter: what may not be read may not be found out by asking
+ * for it (P3).
+ */
 export type Searchable =
   | { readonly kind: "hidden" }
   | { readonly kind: "free" }
@@ -83,7 +86,10 @@ function inElement(
   }
 }
 
-/** What a search reads of a complex datatype (FHIR R4 §3.1.1.4.10, §3.1.1.4.12); where that is not certain, all of it. */
+/**
+ * What a search reads of a complex datatype (FHIR R4 §3.1.1.4.10, §3.1.1.4.12); where that is not certain,
+ * all of it.
+ */
 function atEnd(element: SlicedView, type: string, definition: SearchParameterDefinition): Searchable {
   const { others, slices } = element;
   if (others?.everything === true) return free;
@@ -92,7 +98,8 @@ function atEnd(element: SlicedView, type: string, definition: SearchParameterDef
   if (type === "CodeableConcept") {
     const coding = others?.elements.get("coding");
     if (coding?.kind !== "object") return hidden;
-    // A hidden `text` could match a bare code on a lenient server; `system|code` matches a coding and nothing else.
+    // A hidden `text` could match a bare code on a lenient server; `system|code` matches a coding and nothing
+    // else.
     return narrower(atEnd(coding, coding.type, definition), { kind: "named", systems: undefined });
   }
   const value = type === "Identifier" ? "value" : type === "Coding" ? "code" : undefined;

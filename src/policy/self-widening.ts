@@ -19,8 +19,8 @@ const relationElements: Readonly<Record<UserRelation, Readonly<Record<string, re
 };
 
 /**
- * Whether a write changes by what users are somebody to a patient: who reaches patients by such a relation could give it to themselves, or
- * keep it when it ends.
+ * Whether a write changes by what users are somebody to a patient: who reaches patients by such a relation
+ * could give it to themselves, or keep it when it ends.
  *
  * @param stored nothing for a create.
  */
@@ -46,8 +46,9 @@ export interface WrittenRow {
 }
 
 /**
- * Whether what becomes of a resource is of rows of which the policy shows more than of what it was: who may say of which rows it is (a
- * category) would read by that what is hidden of it now. By all that the policy shows, whatever the scopes of this token: there may be others.
+ * Whether what becomes of a resource is of rows of which the policy shows more than of what it was: who may
+ * say of which rows it is (a category) would read by that what is hidden of it now. By all that the policy
+ * shows, whatever the scopes of this token: there may be others.
  */
 export function showsMore(
   policy: CompiledPolicy,
@@ -59,7 +60,10 @@ export function showsMore(
   return isMore(policy, row.type, (of) => rules.filter((rule) => isRowOf(rule, of)), stored, result);
 }
 
-/** As {@link showsMore}, by what the scopes of this token reach: of rows of another category, of the token's patient alone. */
+/**
+ * As {@link showsMore}, by what the scopes of this token reach: of rows of another category, of the token's
+ * patient alone.
+ */
 export function widensSight(
   policy: CompiledPolicy,
   access: Access,

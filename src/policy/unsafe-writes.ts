@@ -10,8 +10,8 @@ interface UnsafeWrite {
 }
 
 /**
- * The writes of a rule that would destroy or find out what its view hides. Publishing refuses them; of a policy that an earlier version
- * published they are not granted.
+ * The writes of a rule that would destroy or find out what its view hides. Publishing refuses them; of a
+ * policy that an earlier version published they are not granted.
  */
 export function unsafeWrites(rule: PolicyRule): readonly UnsafeWrite[] {
   const { types, interactions, show, deletes } = rule;

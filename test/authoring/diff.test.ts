@@ -14,7 +14,8 @@ import type { PolicyDocument, PolicyRule, RowCondition } from "#policy/schema";
 import { origin, policy, rule } from "../policy/granting.ts";
 
 const category = (code: string) => `urn:category|${code}`;
-const label = (code: string) => `http://terminology.hl7.org/CodeSystem/v3-ObservationValue|${code}`; // says nothing about sensitivity
+// says nothing about sensitivity
+const label = (code: string) => `http://terminology.hl7.org/CodeSystem/v3-ObservationValue|${code}`;
 
 // ---- Random policies over a small world.
 
@@ -104,7 +105,10 @@ const documents = fc
   )
   .filter((document) => readPolicyDocument(document).ok);
 
-/** The same grants in other words: the rules backwards and one for each interaction, paths, codes and conditions backwards and twice. */
+/**
+ * The same grants in other words: the rules backwards and one for each interaction, paths, codes and
+ * conditions backwards and twice.
+ */
 function reworded(document: PolicyDocument): PolicyDocument {
   const rules = document.rules
     .toReversed()

@@ -135,7 +135,8 @@ test.for(readdirSync(folder))(
         }
       }
     }
-    expect(Math.min(verdicts.permitted, verdicts.refused)).toBeGreaterThan(20); // the privacy office may read one type
+    // the privacy office may read one type
+    expect(Math.min(verdicts.permitted, verdicts.refused)).toBeGreaterThan(20);
   },
 );
 
@@ -168,7 +169,8 @@ test("a hidden parameter is told with the rule that hides it and the element beh
     ok: false,
     details: ["/rules/1 allows it as system|code of urn:mrn, without a modifier"],
   });
-  expect(JSON.stringify(identifier)).not.toContain("999-11-2222"); // nobody's number is repeated in a decision's words
+  // nobody's number is repeated in a decision's words
+  expect(JSON.stringify(identifier)).not.toContain("999-11-2222");
   expect(explained(member, "GET Patient?_id=1").steps.at(-1)).toMatchObject({
     ok: false,
     details: ["/rules/1 leaves it out of its own list of parameters"],

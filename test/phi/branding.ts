@@ -25,7 +25,8 @@ export function brand(resource: JsonObject): {
         }),
       );
     }
-    if (value === null || typeof value === "boolean") return value; // there are two only: neither can be a canary
+    // there are two only: neither can be a canary
+    if (value === null || typeof value === "boolean") return value;
     const mark =
       typeof value === "object"
         ? `9${String(brands.length).padStart(6, "0")}.50`

@@ -21,7 +21,10 @@ function places(value: Json, at = ""): readonly (readonly [string, Json])[] {
 
 const pick = <T>(list: readonly T[], roll: Roll): T | undefined => list[Math.floor(roll() * list.length)];
 
-/** Operations by somebody who knows what is shown, and guesses at what is not: places and values of the stored resource too. */
+/**
+ * Operations by somebody who knows what is shown, and guesses at what is not: places and values of the stored
+ * resource too.
+ */
 function randomPatch({ shown, stored }: Look, roll: Roll): readonly PatchOperation[] {
   const [seen, all] = [places(shown), places(stored)];
   const wanted = Array.from({ length: 1 + Math.floor(roll() * 3) }, (): JsonObject => {
@@ -42,7 +45,10 @@ function randomPatch({ shown, stored }: Look, roll: Roll): readonly PatchOperati
   return patch.value;
 }
 
-/** A null in a list of primitives beside no sibling: FHIR R4 json §2.6.2.2 has no such value, and `mergeBody` refuses it before a merge. */
+/**
+ * A null in a list of primitives beside no sibling: FHIR R4 json §2.6.2.2 has no such value, and `mergeBody`
+ * refuses it before a merge.
+ */
 function hasLoneNull(value: Json): boolean {
   if (isArray(value)) return value.some(hasLoneNull);
   if (!isObject(value)) return false;
@@ -69,7 +75,10 @@ function patched(seen: Look, operations: readonly PatchOperation[]) {
 /** Not half of the mark that stands for what is hidden. */
 const isWhole = (resource: JsonObject) => !said(resource).includes('"masked');
 
-/** A random patch of a random resource, under the law that the test below is named for. `undefined`: no view, or refused. */
+/**
+ * A random patch of a random resource, under the law that the test below is named for. `undefined`: no view,
+ * or refused.
+ */
 function lawOfPatches(type: string, seed: number): "written" | undefined {
   const roll = dice(seed);
   const { text: _text, ...plain } = randomResource(type, roll);

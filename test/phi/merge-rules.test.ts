@@ -5,7 +5,10 @@ import { readPatch } from "#fhir/json/patch";
 import type { ResourceView } from "#policy/compile";
 import { asRead, bases, isRefused, look, merge, viewOf } from "./merging.ts";
 
-/** What becomes of a stored resource when its writer changes what it sees of it; or where and why nothing does. */
+/**
+ * What becomes of a stored resource when its writer changes what it sees of it; or where and why nothing
+ * does.
+ */
 function written(
   stored: JsonObject,
   view: ResourceView,
@@ -375,7 +378,8 @@ test("what R4 requires and the view hides can be changed around, and not be made
   ]);
 });
 
-// What Patient.link.other may hold: the law must not depend on which of these a writer outside its reach cannot see.
+// What Patient.link.other may hold: the law must not depend on which of these a writer outside its reach
+// cannot see.
 const hiddenOthers: readonly JsonObject[] = [
   { reference: "Patient/hidden" },
   { reference: "Patient/hidden", display: "hidden" },

@@ -39,7 +39,10 @@ function extensionUrls(value: Json): readonly string[] {
   );
 }
 
-/** A body as somebody changed it: members gone or other, items gone, new, moved, and things that may not be seen set. */
+/**
+ * A body as somebody changed it: members gone or other, items gone, new, moved, and things that may not be
+ * seen set.
+ */
 export function edited(value: Json, type: string, often: number, roll: Roll): Json | undefined {
   if (roll() < often / 2 && type !== "resource") return undefined;
   if (isArray(value)) {
@@ -70,8 +73,8 @@ export function edited(value: Json, type: string, often: number, roll: Roll): Js
 }
 
 /**
- * Without what nobody writes: versions of the server's, marks of the gateway's. And without the ids of elements, which are shown or not by
- * whether anything else of the element is (ele-1).
+ * Without what nobody writes: versions of the server's, marks of the gateway's. And without the ids of
+ * elements, which are shown or not by whether anything else of the element is (ele-1).
  */
 export function said(resource: JsonObject): string {
   const { meta: _meta, ...others } = unmasked(resource, () => {});
@@ -90,7 +93,8 @@ function filled(value: Json): Json | undefined {
     const items = value
       .map((item) => (item === null ? null : filled(item)))
       .filter((item) => item !== undefined);
-    const last = items.findLastIndex((item) => item !== null); // a list of siblings may end where the last one of them is
+    // a list of siblings may end where the last one of them is
+    const last = items.findLastIndex((item) => item !== null);
     return last === -1 ? undefined : items.slice(0, last + 1);
   }
   if (!isObject(value)) return value;

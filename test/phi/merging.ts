@@ -27,7 +27,10 @@ export function viewOf(
   return { object: compileView(type, shown, list), subsetted: true, hidden: [] };
 }
 
-/** What a look decides beside its view: by default nothing inside leaves, and no linked Patient is within reach. */
+/**
+ * What a look decides beside its view: by default nothing inside leaves, and no linked Patient is within
+ * reach.
+ */
 type Beside = Pick<MergeContext, "viewInside" | "mayLinkTo">;
 
 /** What is shown of a resource, and from what; `undefined`: it does not leave. */

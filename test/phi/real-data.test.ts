@@ -70,7 +70,8 @@ test.skipIf(noSharedData)(
         mayLinkTo: () => true,
       });
       const { total: _total, ...without } = resource;
-      const wanted = JSON.stringify(typeOf(resource) === "Bundle" ? without : resource); // a total counts what may be dropped
+      // a total counts what may be dropped
+      const wanted = JSON.stringify(typeOf(resource) === "Bundle" ? without : resource);
       expect(cut.ok && JSON.stringify(cut.value.resource)).toBe(wanted);
     }
     expect(all.length).toBeGreaterThan(2_000);
@@ -133,7 +134,8 @@ test.skipIf(noSharedData).for(["treat", "hpaymt", "pubhlth", "hoperat", "hresch"
         continue;
       }
       const cut: unknown = JSON.parse(new TextDecoder().decode(result.value.body));
-      expect(() => validateResource(cut as Parameters<typeof validateResource>[0])).not.toThrow(); // what the validator is for
+      // what the validator is for
+      expect(() => validateResource(cut as Parameters<typeof validateResource>[0])).not.toThrow();
       const text = JSON.stringify(cut);
       released += 1;
       if (name === "treat" || name === "patrqt") continue;
@@ -157,7 +159,8 @@ test.skipIf(noSharedData)(
         `Patient/${textAt(patient, "id")}`,
         bases,
       );
-      return result.ok ? Object.keys(JSON.parse(new TextDecoder().decode(result.value.body)) as object) : []; // the resource just released
+      // the resource just released
+      return result.ok ? Object.keys(JSON.parse(new TextDecoder().decode(result.value.body)) as object) : [];
     });
     const [treat = [], hpaymt = [], pubhlth = []] = shown;
     expect(treat).toEqual(

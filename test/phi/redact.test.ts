@@ -73,7 +73,8 @@ function expected(
   // `participantEffectiveTimeFromStart` is an element of its own beside `participantEffective[x]`.
   const isForm = (stem: string, parent: readonly string[], name = "") =>
     name.startsWith(stem) && !elementsOf(typeAt(type, parent)).has(name);
-  if (paths.some(covers)) return path.at(-1) === "id" ? "implicit" : "shown"; // an id alone is no element (ele-1)
+  // an id alone is no element (ele-1)
+  if (paths.some(covers)) return path.at(-1) === "id" ? "implicit" : "shown";
   let at = type;
   for (const name of path) {
     const found = [...elementsOf(at).values()].find(({ forms }) => forms.some((form) => form.name === name));
@@ -466,7 +467,8 @@ test("contained resources are cut by their own type's rule, and nothing refers t
     medicationReference: { reference: "#drug" },
     subject: masked,
   });
-  expect(JSON.stringify(left(request, view, inside))).not.toMatch(/maker|Atlantic|pat|secret/u); // nothing shown refers to the maker any more
+  // nothing shown refers to the maker any more
+  expect(JSON.stringify(left(request, view, inside))).not.toMatch(/maker|Atlantic|pat|secret/u);
   expect(left(request, viewOf("MedicationRequest", ["medication[x]", "subject"]), inside)).toMatchObject({
     subject: { display: "Amara" },
     medicationCodeableConcept: masked,

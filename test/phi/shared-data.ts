@@ -21,7 +21,9 @@ export function resourcesIn(...folders: readonly string[]): readonly JsonObject[
   });
 }
 
-/** As a body would be read, but for the size limit: a patient's whole record is larger than an answer may be. */
+/**
+ * As a body would be read, but for the size limit: a patient's whole record is larger than an answer may be.
+ */
 function parse(text: string): Json {
   const value: unknown = JSON.parse(text, (_key, member: unknown, { source }: { source?: string } = {}) =>
     typeof member === "number" && source !== undefined ? raw(source) : member,

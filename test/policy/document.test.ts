@@ -146,7 +146,8 @@ test("the digest names the content: member order is nothing, anything else is an
   expect,
 }) => {
   const document = policy(rule(["Patient"], ["gender"]));
-  const shuffled = Object.fromEntries(Object.entries(document).reverse()) as typeof document; // the same members
+  // the same members
+  const shuffled = Object.fromEntries(Object.entries(document).reverse()) as typeof document;
   const digest = await policyDigest(document);
   expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/u);
   expect(await policyDigest(shuffled)).toBe(digest);
@@ -160,7 +161,8 @@ test("docs/policy.schema.json is the schema that documents are read by", ({ expe
   const published: unknown = JSON.parse(
     readFileSync(join(import.meta.dirname, "../../docs/policy.schema.json"), "utf8"),
   );
-  expect(published).toEqual(JSON.parse(JSON.stringify(z.toJSONSchema(policySchema)))); // else: node scripts/generate-policy-schema.ts
+  // else: node scripts/generate-policy-schema.ts
+  expect(published).toEqual(JSON.parse(JSON.stringify(z.toJSONSchema(policySchema))));
 });
 
 test("the schema can be published as JSON Schema, strict in every object", ({ expect }) => {

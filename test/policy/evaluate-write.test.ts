@@ -98,7 +98,8 @@ test("under a patient's scope only that patient's rows are written, none of anot
       writes(grant, { resourceType: "Observation", status: "final", performer: [to("Patient/bela")] }),
     ).toBe(false);
     expect(writes(grant, { resourceType: "Observation", status: "final", subject: to("#p") })).toBe(false);
-    expect(granted(kind, "Observation", "patient/*.cru")).toBe("scope_insufficient"); // a token without a patient
+    // a token without a patient
+    expect(granted(kind, "Observation", "patient/*.cru")).toBe("scope_insufficient");
   }
   expect(
     writes(granted("create", "Patient", "patient/*.c", "amara"), { resourceType: "Patient" }),

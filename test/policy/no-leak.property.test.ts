@@ -31,7 +31,8 @@ import { twinOf } from "./twin-world.ts";
 import { Knowable, type Asker } from "./what-may-be-known.ts";
 import { inLane } from "../support/lane.ts";
 
-// Random policies, scopes and questions over a small world whose every element holds a value that is nowhere else.
+// Random policies, scopes and questions over a small world whose every element holds a value that is nowhere
+// else.
 
 const fhirBase = "https://api.example/v1/fhir/main";
 const origins = {
@@ -106,7 +107,8 @@ async function disclose(
     open: async () => ({ ok: false, error: { reason: "page_link_malformed" } }),
   };
   const granted = { origin: "main", purpose: "TREAT", policyDigest: "sha256:test" };
-  const who = { client: { id: "test" }, patient: asker.patient, grant: granted } as Principal; // what a link's seal binds, and no more
+  // what a link's seal binds, and no more
+  const who = { client: { id: "test" }, patient: asker.patient, grant: granted } as Principal;
   const asking = { ...origin, traits: async () => undefined, send: async () => undefined };
   const session = new OriginSession(asking, {
     name: "main",
@@ -158,7 +160,9 @@ const scenes = fc
   });
 const runs = { numRuns: inLane({ fast: 300, slow: 1_000, long: 1_000 }) };
 
-/** A search, and an operation, shows rows by the rules to search, and brings others along by those to read. */
+/**
+ * A search, and an operation, shows rows by the rules to search, and brings others along by those to read.
+ */
 const interactionsOf = (request: string) =>
   /^[A-Z]\w+\?|\$/u.test(request) ? (["read", "search"] as const) : (["read"] as const);
 
@@ -225,7 +229,8 @@ test.for(Object.entries(origins))(
                 open(world),
               );
         if (whole.status !== 200) expect(fewer.status).not.toBe(200);
-        // Whose a resource inside another is, only one that holds it can tell: with a scope for everybody's rows beside, fewer may go with theirs.
+        // Whose a resource inside another is, only one that holds it can tell: with a scope for everybody's
+        // rows beside, fewer may go with theirs.
         const inside = world.flatMap(({ now, before }) =>
           canariesIn(JSON.stringify([now["contained"], before?.["contained"]])),
         );

@@ -37,7 +37,10 @@ export function realOrigin(world: readonly Kept[]): SmallOrigin {
   });
 }
 
-/** Ignores every parameter: what is a list is answered with all there is, of every type, and a version with whichever there is. */
+/**
+ * Ignores every parameter: what is a list is answered with all there is, of every type, and a version with
+ * whichever there is.
+ */
 export function carelessOrigin(world: readonly Kept[]): SmallOrigin {
   const versions = world.map(({ now, before }) =>
     before === undefined ? [ofVersion(now, "1")] : [ofVersion(now, "2"), ofVersion(before, "1")],

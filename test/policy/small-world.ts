@@ -2,7 +2,10 @@ import type { JsonObject } from "#fhir/json/json";
 import type { PolicyDocument, PolicyRule } from "#policy/schema";
 import { policy, rule } from "./granting.ts";
 
-/** Choices that a property test makes, in order; an exhausted tape goes on with zeros, so that it shrinks to the plainest case. */
+/**
+ * Choices that a property test makes, in order; an exhausted tape goes on with zeros, so that it shrinks to
+ * the plainest case.
+ */
 export class Tape {
   readonly #choices: readonly number[];
   #at = 0;
@@ -57,7 +60,10 @@ const day = (): string => {
 export const canariesIn = (text: string): readonly string[] =>
   text.match(/k\d+z|\d{4}-\d{2}-\d{2}(?!T)/gu) ?? [];
 
-/** Two patients' records and a third's, of one clinic; whose each is, how it is labelled and what refers to what is chosen. */
+/**
+ * Two patients' records and a third's, of one clinic; whose each is, how it is labelled and what refers to
+ * what is chosen.
+ */
 export function worldOf(tape: Tape): readonly Kept[] {
   counter = 0;
   const kept = (make: () => Row): Kept => {
@@ -387,7 +393,10 @@ const target = (join: string, type: string): string => {
   return named ?? (last === "patient" ? "Patient" : last === "encounter" ? "Encounter" : "Practitioner");
 };
 
-/** A read, an older version, a list, or a search by what is there and by what is not: values of the world, whoever may know them. */
+/**
+ * A read, an older version, a list, or a search by what is there and by what is not: values of the world,
+ * whoever may know them.
+ */
 export function requestOf(tape: Tape, world: readonly Kept[]): string {
   const { now } = tape.of(...(world as readonly [Kept, ...Kept[]])); // there are seventeen
   const type = now.resourceType;
@@ -438,7 +447,9 @@ const searched: Readonly<Record<string, string>> = {
   "value-string": "valueString",
 };
 
-/** A value that some row of the type has where the parameter looks, or elsewhere; with a system or without. */
+/**
+ * A value that some row of the type has where the parameter looks, or elsewhere; with a system or without.
+ */
 function valueOf(tape: Tape, world: readonly Kept[], type: string, name: string): string {
   const rows = world.filter(({ now }) => now.resourceType === type);
   const row = rows[tape.below(rows.length)]?.now;

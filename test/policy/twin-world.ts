@@ -3,8 +3,8 @@ import { canariesIn, patients, type Kept, type Row, type Tape } from "./small-wo
 import type { Knowable, Step } from "./what-may-be-known.ts";
 
 /**
- * A world that its asker cannot tell from this one: hidden values are others, hidden references lead elsewhere, hidden elements are gone,
- * hidden rows are gone or there are more of them.
+ * A world that its asker cannot tell from this one: hidden values are others, hidden references lead
+ * elsewhere, hidden elements are gone, hidden rows are gone or there are more of them.
  */
 export function twinOf(world: readonly Kept[], knowable: Knowable, tape: Tape): readonly Kept[] {
   const known = knowable.canaries(["read", "search"]);

@@ -10,8 +10,8 @@ export interface Asker {
 }
 
 /**
- * What a policy and scopes let somebody know of a small world, by a reading of DESIGN §6 that shares no code with the engine: it knows the
- * types, elements and conditions of the small world alone.
+ * What a policy and scopes let somebody know of a small world, by a reading of DESIGN §6 that shares no code
+ * with the engine: it knows the types, elements and conditions of the small world alone.
  */
 export class Knowable {
   readonly #rules: readonly PolicyRule[];
@@ -130,7 +130,10 @@ function meets({ where = [] }: PolicyRule, row: Row): boolean {
   return where.every((condition) => ("in" in condition ? isLab : !isLab));
 }
 
-/** Ids of the patients whose it is: a subject's, or of who took part where there is none; an appointment is everybody's who comes. */
+/**
+ * Ids of the patients whose it is: a subject's, or of who took part where there is none; an appointment is
+ * everybody's who comes.
+ */
 export function ownersOf(row: Row): readonly string[] {
   const named = (value: Json | undefined) =>
     [...JSON.stringify(value ?? "").matchAll(/"Patient\/(?<id>\w+)"/gu)].map(
@@ -165,7 +168,10 @@ export function leavesOf(
   );
 }
 
-/** Each rule granted its part for this very row: together they show an extension that any of them lists, on whatever any of them shows. */
+/**
+ * Each rule granted its part for this very row: together they show an extension that any of them lists, on
+ * whatever any of them shows.
+ */
 function isShown(rules: readonly PolicyRule[], trail: readonly Step[]): boolean {
   if (rules.some(({ show }) => show === "everything")) return true;
   const at = trail.findIndex(({ name }) => name === "extension");

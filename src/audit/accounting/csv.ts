@@ -22,9 +22,13 @@ const columns: readonly (readonly [name: string, cell: (line: AccountingEntry) =
 
 const ofSums = ["number", "last time", "disclosed in all", "last ledger line"];
 
-/** The accounting as CSV (RFC 4180), one entry a row; the words beside it are rows of their own at the end, in the first column. */
+/**
+ * The accounting as CSV (RFC 4180), one entry a row; the words beside it are rows of their own at the end, in
+ * the first column.
+ */
 export function accountingCsv({ lines, words, summed }: Accounting): string {
-  const isHeld = lines.some(({ heldUntil }) => heldUntil !== undefined); // an individual's has not even the column
+  // an individual's has not even the column
+  const isHeld = lines.some(({ heldUntil }) => heldUntil !== undefined);
   const left = [...(isHeld ? [] : ["suspended until"]), ...(summed ? ["proof"] : ofSums)];
   const shown = columns.filter(([name]) => !left.includes(name));
   const rows = [
@@ -35,7 +39,10 @@ export function accountingCsv({ lines, words, summed }: Accounting): string {
   return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }
 
-/** A spreadsheet takes what begins like a formula for one, in full width too: an apostrophe before it keeps it text. */
+/**
+ * A spreadsheet takes what begins like a formula for one, in full width too: an apostrophe before it keeps it
+ * text.
+ */
 function cell(value: string): string {
   const safe = /^[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r\n]/u.test(value) ? `'${value}` : value;
   return /[",\r\n]/u.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;

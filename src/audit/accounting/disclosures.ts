@@ -11,7 +11,10 @@ export interface LineFilter {
   /** Both included. */
   readonly from: Instant;
   readonly to: Instant;
-  /** Lines that 45 CFR 164.528(a)(1) excludes are left out, with these agreements known; undefined: no line is left out for it. */
+  /**
+   * Lines that 45 CFR 164.528(a)(1) excludes are left out, with these agreements known; undefined: no line is
+   * left out for it.
+   */
   readonly excluded?: ExcludedAgreements | undefined;
   /** Client id. */
   readonly recipient?: string | undefined;
@@ -40,15 +43,24 @@ export interface FoundLine extends LinePlace {
   readonly content: Uint8Array;
   readonly salt: Uint8Array;
   readonly path: readonly Uint8Array[]; // to the leaf's lines_root
-  /** The leaf, and a tlog-proof of it; undefined while no checkpoint reaches it, its log cannot be asked, or the page is summed. */
+  /**
+   * The leaf, and a tlog-proof of it; undefined while no checkpoint reaches it, its log cannot be asked, or
+   * the page is summed.
+   */
   readonly proven: { readonly leaf: Uint8Array; readonly note: Uint8Array } | undefined;
-  /** To an officer: until when (ms since 1970) an official's statement keeps the individual from being told of it. */
+  /**
+   * To an officer: until when (ms since 1970) an official's statement keeps the individual from being told of
+   * it.
+   */
   readonly heldUntil?: number | undefined;
   /** Of a summed page, where the entry is more than one disclosure: the line is the first of these. */
   readonly sum?: LineSum | undefined;
 }
 
-/** Several disclosures to one recipient for one purpose, as 45 CFR 164.528(b)(3) has them told beside the first. */
+/**
+ * Several disclosures to one recipient for one purpose, as 45 CFR 164.528(b)(3) has them told beside the
+ * first.
+ */
 export interface LineSum {
   readonly number: number;
   readonly last: LinePlace & { readonly at: number };
@@ -64,7 +76,10 @@ export interface LinesPage {
   readonly next: LinePlace | undefined;
 }
 
-/** The accounting lines of patients. Each call is on record before it answers; it throws when any part of them cannot be had. */
+/**
+ * The accounting lines of patients. Each call is on record before it answers; it throws when any part of them
+ * cannot be had.
+ */
 export interface Disclosures {
   linesOf(asked: LinesRequest): Promise<LinesPage>;
 }

@@ -15,7 +15,10 @@ export const exclusions = {
 } as const;
 export type ExclusionClause = keyof typeof exclusions;
 
-/** What an operator knows of an agreement that no line says: under it every disclosure falls under this clause. */
+/**
+ * What an operator knows of an agreement that no line says: under it every disclosure falls under this
+ * clause.
+ */
 export type ExcludedAgreements = Readonly<Record<string, ExclusionClause>>;
 
 /** Whether the law asks for a line (164.528(a)(1)), or by which clause it does not. */
@@ -24,8 +27,9 @@ export type AccountingDuty =
   | { readonly required: false; readonly clause: ExclusionClause };
 
 /**
- * What a purpose of use says, for a code and those below it in v3-ActReason. A code that stands below an excluded one and is a permission
- * of its own in 164.512, or in doubt, is listed here as required; a code that is not here, or not known, is required too: too much is told, never too little.
+ * What a purpose of use says, for a code and those below it in v3-ActReason. A code that stands below an
+ * excluded one and is a permission of its own in 164.512, or in doubt, is listed here as required; a code
+ * that is not here, or not known, is required too: too much is told, never too little.
  */
 const byPurpose: Readonly<Record<string, ExclusionClause | "required">> = {
   TREAT: "i",
@@ -47,7 +51,10 @@ const byPurpose: Readonly<Record<string, ExclusionClause | "required">> = {
 
 const COMPLIANCE = Date.UTC(2003, 3, 14); // 164.534(a): 14 April 2003
 
-/** Whether an accounting must list a line. Of several purposes each must be excluded, and the first one's clause is named. */
+/**
+ * Whether an accounting must list a line. Of several purposes each must be excluded, and the first one's
+ * clause is named.
+ */
 export function accountingDutyOf(
   { at, purposes, agreement }: Pick<AccountingLine, "at" | "purposes" | "agreement">,
   known: ExcludedAgreements,

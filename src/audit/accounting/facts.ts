@@ -10,7 +10,10 @@ export interface AccountingFacts {
   readonly protocols: readonly ResearchProtocol[];
 }
 
-/** A research activity for which the records of 50 or more individuals were disclosed, as 164.528(b)(4)(i)(A)–(F) has it told. */
+/**
+ * A research activity for which the records of 50 or more individuals were disclosed, as
+ * 164.528(b)(4)(i)(A)–(F) has it told.
+ */
 export interface ResearchProtocol {
   readonly name: string;
   /** In plain language: its purpose, and by what records were selected. */

@@ -4,7 +4,10 @@ import { countsText, standingText, type Accounting, type AccountingEntry } from 
 const dicom = "http://dicom.nema.org/resources/ontology/DCM";
 const coding = (system: string, code: string, display: string) => ({ system, code, display });
 
-/** The accounting as a searchset of AuditEvents, in the pattern of IHE BALP's privacy disclosures, and an OperationOutcome with the words beside them. */
+/**
+ * The accounting as a searchset of AuditEvents, in the pattern of IHE BALP's privacy disclosures, and an
+ * OperationOutcome with the words beside them.
+ */
 export function accountingBundle(
   { lines, words, isFirst, next }: Accounting,
   { self, site, requestId }: { readonly self: string; readonly site: string; readonly requestId: string },

@@ -3,8 +3,8 @@ import type { LineFilter } from "./disclosures.ts";
 import { accountingDutyOf } from "./exclusions.ts";
 
 /**
- * `withheld`: to a recipient of whom nothing may be told now. `passed`: not one of those asked for. What this version cannot read is
- * listed: too much is told, never too little.
+ * `withheld`: to a recipient of whom nothing may be told now. `passed`: not one of those asked for. What this
+ * version cannot read is listed: too much is told, never too little.
  */
 export type LineVerdict = "listed" | "passed" | "withheld";
 

@@ -7,7 +7,10 @@ export interface LinePlace {
   readonly line: number;
 }
 
-/** The one order of places: half-year, shard, leaf, line. A log only grows, so that a new line stands after every older line of its log. */
+/**
+ * The one order of places: half-year, shard, leaf, line. A log only grows, so that a new line stands after
+ * every older line of its log.
+ */
 export function comparePlaces(one: LinePlace, other: LinePlace): number {
   return compareLogs(one.log, other.log) || one.index - other.index || one.line - other.line;
 }

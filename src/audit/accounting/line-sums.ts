@@ -11,8 +11,8 @@ interface Group<L> {
 }
 
 /**
- * Sums up disclosures of one patient to one recipient for one purpose under one agreement: the first, how many, and the date of the last
- * (45 CFR 164.528(b)(3)).
+ * Sums up disclosures of one patient to one recipient for one purpose under one agreement: the first, how
+ * many, and the date of the last (45 CFR 164.528(b)(3)).
  */
 export class LineSums<L extends LinePlace & { readonly patient: string; readonly content: Uint8Array }> {
   readonly #groups = new Map<string, Group<L>>();

@@ -6,16 +6,17 @@ import { type AuditEvent, type Counts, type EventKind, eventKinds } from "#audit
 const LINE_VERSION = 1;
 
 /**
- * The name under which a patient's accounting lines are kept: HMAC-SHA-256(six-year key, `<origin>/Patient/<id>`), 32 bytes.
- * One key for six years (45 CFR 164.528(a)(3)), so that one look-up finds them all.
+ * The name under which a patient's accounting lines are kept: HMAC-SHA-256(six-year key,
+ * `<origin>/Patient/<id>`), 32 bytes. One key for six years (45 CFR 164.528(a)(3)), so that one look-up finds
+ * them all.
  */
 export const subjectKey = (key: Secret<Uint8Array>, patient: string): Uint8Array =>
   new Uint8Array(createHmac("sha256", key.reveal()).update(patient).digest());
 
 /**
- * The accounting lines of an event, one per patient in their order: what was disclosed of whom, to whom, when and why
- * (45 CFR 164.528(b)(2)). Each is the deterministic CBOR array
- * [1, subject key, time in ms, recipient, [purposes], agreement or null, { type: count }]. Frozen: commitments are over these bytes.
+ * The accounting lines of an event, one per patient in their order: what was disclosed of whom, to whom, when
+ * and why (45 CFR 164.528(b)(2)). Each is the deterministic CBOR array [1, subject key, time in ms,
+ * recipient, [purposes], agreement or null, { type: count }]. Frozen: commitments are over these bytes.
  */
 export function accountingLines(event: AuditEvent, key: Secret<Uint8Array>): readonly Uint8Array[] {
   if (!isKind(event.kind) || !eventKinds[event.kind].discloses) return [];
@@ -42,7 +43,10 @@ export interface AccountingLine {
 // CBOR: an array of 7, the number 1, 32 bytes.
 const head = [0x87, LINE_VERSION, 0x58, 32] as const;
 
-/** The subject key of a line's content, without reading the rest; undefined for bytes that no version 1 of a line has. */
+/**
+ * The subject key of a line's content, without reading the rest; undefined for bytes that no version 1 of a
+ * line has.
+ */
 export const subjectOf = (content: Uint8Array): Uint8Array | undefined =>
   content.length > head.length + 32 && head.every((byte, at) => content[at] === byte)
     ? content.subarray(head.length, head.length + 32)
@@ -73,7 +77,10 @@ const isCounts = (value: unknown): value is Map<string, number> =>
   value instanceof Map &&
   [...value].every(([type, count]) => typeof type === "string" && typeof count === "number" && count >= 0);
 
-/** What a writer must know before a disclosure can be recorded: without recipient and purpose no patient could be told about it. */
+/**
+ * What a writer must know before a disclosure can be recorded: without recipient and purpose no patient could
+ * be told about it.
+ */
 export function isAccountable(event: AuditEvent): boolean {
   if (!isKind(event.kind)) return false;
   if (!eventKinds[event.kind].discloses || event.patients.length === 0) return true;

@@ -1,8 +1,8 @@
 import { before, comparePlaces, type LinePlace } from "./line-place.ts";
 
 /**
- * How many more rows of a source may be read for a page. Withheld rows have a budget of their own, and each source has one of its own: so
- * withheld rows do not show in where a page ends.
+ * How many more rows of a source may be read for a page. Withheld rows have a budget of their own, and each
+ * source has one of its own: so withheld rows do not show in where a page ends.
  */
 export interface RowBudget {
   readonly rows: number;
@@ -25,8 +25,9 @@ export type LineSource<L extends LinePlace> = (
 ) => Promise<LinePart<L>>;
 
 /**
- * Takes the lines of all sources in the order of their places, from after a place on, until `take` says that there is no room for one or a
- * source's budget is used up. Answers the place after which the next page goes on; undefined when there is no more.
+ * Takes the lines of all sources in the order of their places, from after a place on, until `take` says that
+ * there is no room for one or a source's budget is used up. Answers the place after which the next page goes
+ * on; undefined when there is no more.
  */
 export async function mergeLines<L extends LinePlace>(
   sources: readonly LineSource<L>[],

@@ -14,7 +14,10 @@ export interface AccountingEntry {
   readonly recipient: { readonly id: string; readonly name: string; readonly address: string | undefined };
   readonly says: AccountingLine;
   readonly standing: AccountingDuty;
-  /** In an officer's: until when the individual is not to be told of it, as RFC 3339 writes it (164.528(a)(2)). */
+  /**
+   * In an officer's: until when the individual is not to be told of it, as RFC 3339 writes it
+   * (164.528(a)(2)).
+   */
   readonly heldUntil: string | undefined;
   /** JSON; undefined while no checkpoint reaches it, and of a sum. */
   readonly proof: string | undefined;
@@ -34,7 +37,10 @@ export interface EntrySum {
 /** An accounting, before it has a form. */
 export interface Accounting {
   readonly lines: readonly AccountingEntry[];
-  /** The records of the one individual, as `Patient/<id>`: the one that was asked for first, and others that have lines here. */
+  /**
+   * The records of the one individual, as `Patient/<id>`: the one that was asked for first, and others that
+   * have lines here.
+   */
   readonly patients: readonly string[];
   readonly from: string; // days or times, both included
   readonly to: string;
@@ -65,7 +71,10 @@ const ofSums =
 const ofFirstPage = "This is the first page; the accounting is whole with all of its pages.";
 const ofPage = "This is a further page; the accounting is whole with all of its pages.";
 
-/** The same of a record that is not there, may not be seen, or was not looked at: which it is is nothing to tell. */
+/**
+ * The same of a record that is not there, may not be seen, or was not looked at: which it is is nothing to
+ * tell.
+ */
 const ofLinks =
   "Not every link between this person's records could be confirmed: disclosures of another record of the same person may be missing here.";
 

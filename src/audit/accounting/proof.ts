@@ -53,7 +53,8 @@ export function readLineProof(text: string): Result<LineProof, "proof_malformed"
     return err("proof_malformed");
   }
   if (typeof value !== "object" || value === null) return err("proof_malformed");
-  const { log, index, line, lines, content, salt, path, leaf, note } = value as Record<string, unknown>; // each is checked below
+  // each is checked below
+  const { log, index, line, lines, content, salt, path, leaf, note } = value as Record<string, unknown>;
   const bytes = (field: unknown) => (typeof field === "string" ? fromBase64(field) : undefined);
   const [ofContent, ofSalt, ofLeaf, ofPath] = [
     bytes(content),
@@ -81,7 +82,10 @@ export function readLineProof(text: string): Result<LineProof, "proof_malformed"
   });
 }
 
-/** Checks that the log committed to a line: what it says, and the signed checkpoint that says so. `verifier`: the log's public key. */
+/**
+ * Checks that the log committed to a line: what it says, and the signed checkpoint that says so. `verifier`:
+ * the log's public key.
+ */
 export function checkLine(
   proof: LineProof,
   verifier: Verifier,

@@ -27,7 +27,9 @@ const words: Readonly<Record<string, string>> = {
   CLINTRCH: "clinical trial",
 };
 
-/** A brief statement of why (45 CFR 164.528(b)(2)(iv)), with the code; a code that nobody knows stands alone. */
+/**
+ * A brief statement of why (45 CFR 164.528(b)(2)(iv)), with the code; a code that nobody knows stands alone.
+ */
 export function purposeInWords(purpose: string): string {
   for (
     let code: string | undefined = purpose;

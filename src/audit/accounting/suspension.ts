@@ -2,8 +2,8 @@ import { err, ok, type Result } from "#kernel/result";
 import { isPatient } from "#audit/check";
 
 /**
- * A suspension of an individual's right to an accounting of what went to one recipient, for as long as a health oversight agency or a law
- * enforcement official states (45 CFR 164.528(a)(2)).
+ * A suspension of an individual's right to an accounting of what went to one recipient, for as long as a
+ * health oversight agency or a law enforcement official states (45 CFR 164.528(a)(2)).
  */
 export interface Suspension {
   readonly id: string;
@@ -12,7 +12,9 @@ export interface Suspension {
   /** While the statement counts: ms since 1970, both included. */
   readonly from: number;
   readonly to: number;
-  /** What was stated, by whom: (a)(2)(i) in writing, or (a)(2)(ii)(A) as it was documented after it was said. */
+  /**
+   * What was stated, by whom: (a)(2)(i) in writing, or (a)(2)(ii)(A) as it was documented after it was said.
+   */
   readonly statement: string;
   readonly oral: boolean;
 }
@@ -32,7 +34,10 @@ export interface SuspensionProblem {
 const ORAL_MS = 30 * 86_400_000;
 const fields = ["id", "patient", "recipient", "from", "to", "statement", "oral"];
 
-/** Reads what an operator sent: `{ id, patient, recipient, from, to, statement, oral }`, times as RFC 3339 writes them. Never throws. */
+/**
+ * Reads what an operator sent: `{ id, patient, recipient, from, to, statement, oral }`, times as RFC 3339
+ * writes them. Never throws.
+ */
 export function readSuspension(input: unknown): Result<SuspensionRequest, SuspensionProblem> {
   if (typeof input !== "object" || input === null || Array.isArray(input)) return bad("");
   const given = new Map<string, unknown>(Object.entries(input));
@@ -60,7 +65,9 @@ export function readSuspension(input: unknown): Result<SuspensionRequest, Suspen
   return ok({ patient, hold: { id, recipient, from, to, statement, oral } });
 }
 
-/** Recipients of whose disclosures the individual is not told at an instant, and until when, in ms since 1970. */
+/**
+ * Recipients of whose disclosures the individual is not told at an instant, and until when, in ms since 1970.
+ */
 export function suspendedRecipients(holds: readonly Suspension[], now: number): ReadonlyMap<string, number> {
   const until = new Map<string, number>();
   for (const { recipient, from, to } of holds)

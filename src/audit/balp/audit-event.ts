@@ -14,9 +14,9 @@ export interface BalpPlace {
 }
 
 /**
- * An event as AuditEvents of FHIR R4 after IHE BALP 1.1 (https://profiles.ihe.net/ITI/BALP): one for each patient it names, as the
- * profiles ask, and one for an event that names none. Each says where in the ledger it stands; references are to what was disclosed,
- * below the origin's base.
+ * An event as AuditEvents of FHIR R4 after IHE BALP 1.1 (https://profiles.ihe.net/ITI/BALP): one for each
+ * patient it names, as the profiles ask, and one for an event that names none. Each says where in the ledger
+ * it stands; references are to what was disclosed, below the origin's base.
  */
 export function auditEventsOf(event: AuditEvent, place: BalpPlace): readonly JsonObject[] {
   return event.patients.length === 0

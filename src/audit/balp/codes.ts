@@ -22,7 +22,10 @@ export const concept = (system: keyof typeof systems, code: string): JsonObject 
   coding: [coding(system, code)],
 });
 
-/** A text as FHIR's `string` takes it: control characters and lone surrogates replaced, as a client's words may have any; undefined when nothing is left. */
+/**
+ * A text as FHIR's `string` takes it: control characters and lone surrogates replaced, as a client's words
+ * may have any; undefined when nothing is left.
+ */
 export function stringOf(text: string | undefined): string | undefined {
   const clean = (text ?? "").replaceAll(/[\p{Cc}\p{Cs}]/gu, "\uFFFD");
   return clean.trim() === "" ? undefined : clean;

@@ -73,7 +73,10 @@ function target(what: AuditEvent["what"]): JsonObject {
   return isType ? { display: type, type } : { display: stringOf(what?.interaction) ?? "not known" };
 }
 
-/** The record: its place in the ledger, what was in it that BALP has no element for. Details are texts, each with its name. */
+/**
+ * The record: its place in the ledger, what was in it that BALP has no element for. Details are texts, each
+ * with its name.
+ */
 function record(
   event: AuditEvent,
   patient: PatientCounts | undefined,
@@ -115,7 +118,8 @@ function record(
     const valueString = stringOf(text);
     return valueString === undefined ? [] : [{ type, valueString }];
   });
-  // An origin line is a URL without its scheme (C2SP tlog-checkpoint); Identifier.system takes an absolute URI alone.
+  // An origin line is a URL without its scheme (C2SP tlog-checkpoint); Identifier.system takes an absolute
+  // URI alone.
   const place = { identifier: { system: `https://${ledger}/${at.log}`, value: String(at.index) } };
   return { type: coding("entityType", "4"), what: place, name: "record in the ledger", detail };
 }

@@ -4,7 +4,10 @@ import type { AuditEvent } from "#audit/event";
 
 type Way = "read" | "query" | "create" | "update" | "delete" | "disclosure" | "other";
 
-/** What an AuditEvent says of itself by the kind of thing it tells of. `client` and `server` are the agents' types. */
+/**
+ * What an AuditEvent says of itself by the kind of thing it tells of. `client` and `server` are the agents'
+ * types.
+ */
 export interface ProfileShape {
   readonly way: Way;
   /** Of IHE BALP 1.1: `IHE.BasicAudit.` and this, `Patient` before it when the event is a patient's. */
@@ -23,7 +26,10 @@ const [source, destination] = [concept("dcm", "110153"), concept("dcm", "110152"
 const [recipient, author] = [concept("participation", "IRCP"), concept("participation", "AUT")];
 const interaction = (code: string): JsonObject => coding("interaction", code);
 
-/** Reads flow to the client; in a query and a write it is the client that sends something: so the profiles have it. */
+/**
+ * Reads flow to the client; in a query and a write it is the client that sends something: so the profiles
+ * have it.
+ */
 const shapes: Readonly<Record<Exclude<Way, "other">, Omit<ProfileShape, "way" | "subtype">>> = {
   read: { profile: "Read", type: rest, action: "R", client: destination, server: source, user: recipient },
   query: { profile: "Query", type: rest, action: "E", client: source, server: destination, user: recipient },
@@ -71,7 +77,10 @@ const interactions: Readonly<
   "conditional-delete": ["delete", "delete"],
 };
 
-/** Types of what has no profile (DICOM PS3.16 CID 400): who signs in, what operators change, and what workers start with. */
+/**
+ * Types of what has no profile (DICOM PS3.16 CID 400): who signs in, what operators change, and what workers
+ * start with.
+ */
 const others: Readonly<Record<string, readonly [type: JsonObject, subtype: readonly JsonObject[]]>> = {
   token: [coding("dcm", "110114"), [coding("dcm", "110122")]],
   introspection: [coding("dcm", "110114"), []],
@@ -82,8 +91,9 @@ const others: Readonly<Record<string, readonly [type: JsonObject, subtype: reado
 };
 
 /**
- * Which profile of IHE BALP an event is told by. They are for what was done: a refusal, an intent and what went wrong have none. A
- * disclosure that is neither a read nor a search (a history, an operation, the answer to a write) is a privacy disclosure at its source.
+ * Which profile of IHE BALP an event is told by. They are for what was done: a refusal, an intent and what
+ * went wrong have none. A disclosure that is neither a read nor a search (a history, an operation, the answer
+ * to a write) is a privacy disclosure at its source.
  *
  * @param ofPatient whether the AuditEvent will name a patient.
  */

@@ -61,7 +61,10 @@ function isHidden(resource: JsonObject, view: ObjectView, expression: string): b
   return false;
 }
 
-/** What a JSON Patch makes of a resource as its writer sees it, ready to be merged like a body. `sources` are the merge's. */
+/**
+ * What a JSON Patch makes of a resource as its writer sees it, ready to be merged like a body. `sources` are
+ * the merge's.
+ */
 export function patchShown(
   shown: JsonObject,
   operations: readonly PatchOperation[],
@@ -69,7 +72,8 @@ export function patchShown(
 ): Result<JsonObject, PatchRefusal | { readonly reason: "patch_not_a_resource" }> {
   const carry = (object: JsonObject, of: JsonObject) => {
     const source = sources.get(of);
-    if (source !== undefined && !sources.has(object)) sources.set(object, source); // what was moved here stays what it was
+    // what was moved here stays what it was
+    if (source !== undefined && !sources.has(object)) sources.set(object, source);
   };
   const patched = applyPatch(shown, operations, carry);
   if (!patched.ok) return patched;
@@ -77,7 +81,10 @@ export function patchShown(
   return isObject(left) ? ok(left) : err({ reason: "patch_not_a_resource" });
 }
 
-/** A list from which the last item is taken is gone: FHIR JSON knows none that is empty, and no patch can say so in one step. */
+/**
+ * A list from which the last item is taken is gone: FHIR JSON knows none that is empty, and no patch can say
+ * so in one step.
+ */
 function withoutEmpty(value: Json, carry: (object: JsonObject, of: JsonObject) => void): Json | undefined {
   if (isArray(value)) {
     const items = value.map((item) => withoutEmpty(item, carry)).filter((item) => item !== undefined);

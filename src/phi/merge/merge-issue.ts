@@ -1,6 +1,9 @@
 import type { IssueType } from "#fhir/outcome";
 
-/** Why a body may not be written, and where: a fixed sentence that quotes no value, neither of the body nor of what is stored. */
+/**
+ * Why a body may not be written, and where: a fixed sentence that quotes no value, neither of the body nor of
+ * what is stored.
+ */
 export interface MergeIssue {
   readonly severity: "error";
   readonly code: IssueType;

@@ -5,8 +5,8 @@ export interface Placed<T> {
 }
 
 /**
- * A list as it is stored next: the submitted items in their order, and what of the stored ones stays besides (`kept`, by index) behind
- * the item that it stood behind. As long as it takes to sort the indices.
+ * A list as it is stored next: the submitted items in their order, and what of the stored ones stays besides
+ * (`kept`, by index) behind the item that it stood behind. As long as it takes to sort the indices.
  */
 export function weave<T>(placed: readonly Placed<T>[], kept: ReadonlyMap<number, T>): readonly T[] {
   const standing = placed
@@ -36,7 +36,10 @@ export interface Likeness<S> {
   readonly ofStored: (index: number) => unknown;
 }
 
-/** For each submitted item the stored one that it is, by the first likeness that finds one which no other item is. Linear, also where all are alike. */
+/**
+ * For each submitted item the stored one that it is, by the first likeness that finds one which no other item
+ * is. Linear, also where all are alike.
+ */
 export function matchItems<S>(
   submitted: readonly S[],
   stored: readonly number[],

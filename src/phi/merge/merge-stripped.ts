@@ -3,7 +3,8 @@ import { dataAbsentReason } from "#policy/view/masked";
 import { isSubsetted } from "#phi/contained";
 
 /**
- * Without what only a cut puts there: extensions that say `masked`, and what they leave empty. A list of primitives keeps its places.
+ * Without what only a cut puts there: extensions that say `masked`, and what they leave empty. A list of
+ * primitives keeps its places.
  *
  * @param carry told of every object that stands in place of another one.
  */
@@ -40,7 +41,9 @@ export function unmasked(
 const isMasked = (extension: JsonObject): boolean =>
   extension["url"] === dataAbsentReason && textAt(extension, "valueCode") === "masked";
 
-/** Of `meta` what a body can say: its versions are the server's, and SUBSETTED is the gateway's (DESIGN §6). */
+/**
+ * Of `meta` what a body can say: its versions are the server's, and SUBSETTED is the gateway's (DESIGN §6).
+ */
 export function metaOf(resource: JsonObject): JsonObject | undefined {
   const meta = property(resource, "meta");
   if (!isObject(meta)) return undefined;

@@ -41,27 +41,40 @@ export interface StoredResource {
 
 export interface MergeContext {
   readonly bases: Bases;
-  /** What each object of `shown` was cut from, and what an object that a patch made stands in place of. Added to. */
+  /**
+   * What each object of `shown` was cut from, and what an object that a patch made stands in place of. Added
+   * to.
+   */
   readonly sources: WeakMap<JsonObject, JsonObject>;
-  /** The body is what a patch made of what is shown: it says all that it means, and leaves nothing out for want of knowing it. */
+  /**
+   * The body is what a patch made of what is shown: it says all that it means, and leaves nothing out for
+   * want of knowing it.
+   */
   readonly patched?: boolean;
   /** What may be written of a resource inside this one; `undefined`: nothing. */
   readonly viewInside: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
-  /** Whether the writer may be shown the other Patient of a link; a link to any other Patient is not written. In the origin's terms. */
+  /**
+   * Whether the writer may be shown the other Patient of a link; a link to any other Patient is not written.
+   * In the origin's terms.
+   */
   readonly mayLinkTo: (other: JsonObject) => boolean;
 }
 
 /** A resource as it is stored next. */
 export interface Merged {
   readonly resource: JsonObject;
-  /** What becomes of it and of each resource inside it that is new or changes, at any depth. What is not among them is the very object that is stored. */
+  /**
+   * What becomes of it and of each resource inside it that is new or changes, at any depth. What is not among
+   * them is the very object that is stored.
+   */
   readonly changes: readonly Change[];
 }
 
 /**
- * The resource that a body means (DESIGN §6 "Writes"): of what its writer sees, what the body says; of all else, what is stored. A body that
- * says what was read changes nothing, whatever the view, and none changes what is hidden. What decides is the view and what is shown, never
- * what is hidden: a refusal tells nothing of that.
+ * The resource that a body means (DESIGN §6 "Writes"): of what its writer sees, what the body says; of all
+ * else, what is stored. A body that says what was read changes nothing, whatever the view, and none changes
+ * what is hidden. What decides is the view and what is shown, never what is hidden: a refusal tells nothing
+ * of that.
  *
  * @param submitted structurally valid R4, of the id and type of the stored one.
  * @param standing `undefined`: nothing is stored yet.
@@ -115,8 +128,9 @@ class Merger {
   }
 
   /**
-   * Labels and profiles come from the stored version: a label that is asked for and not given would be a false assurance. Of tags a body that
-   * names none leaves those that are there (FHIR R4 resource, Meta), and a patch takes away what it says.
+   * Labels and profiles come from the stored version: a label that is asked for and not given would be a
+   * false assurance. Of tags a body that names none leaves those that are there (FHIR R4 resource, Meta), and
+   * a patch takes away what it says.
    */
   #meta(said: JsonObject | undefined, seen: JsonObject | undefined, at: string): JsonObject | undefined {
     const { patched } = this.#context;
@@ -262,8 +276,9 @@ class Merger {
       stored && property(stored, name),
     ];
     if (!isSame(said, seen)) {
-      // A value that was not shown though the view shows it (a reference to what is hidden, the origin's address). A reference that may be
-      // such a one is never given another target: else whether it is one would tell.
+      // A value that was not shown though the view shows it (a reference to what is hidden, the origin's
+      // address). A reference that may be such a one is never given another target: else whether it is one
+      // would tell.
       const mayBeUnseen =
         kept !== undefined
           ? name !== "id"
@@ -390,7 +405,10 @@ class Merger {
     else delete out[name];
   }
 
-  /** Items of which nothing is hidden are the body's; those of which all is hidden stay where they are; the others have to be known again. */
+  /**
+   * Items of which nothing is hidden are the body's; those of which all is hidden stay where they are; the
+   * others have to be known again.
+   */
   #items(scene: ObjectMerge, name: string, { viewOf }: ObjectElement): void {
     const { body, shown, stored, out } = scene;
     const [said, seen, kept] = [body, shown, stored].map((of) => objectsIn(of, name));

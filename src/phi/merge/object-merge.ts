@@ -16,7 +16,10 @@ export interface ObjectVersions {
   readonly stored: JsonObject | undefined;
 }
 
-/** Members of the same object, the view that says what may be written of them, and the object that becomes of them. */
+/**
+ * Members of the same object, the view that says what may be written of them, and the object that becomes of
+ * them.
+ */
 export interface ObjectMerge extends ObjectVersions {
   readonly view: ObjectView;
   readonly out: Members;
@@ -32,7 +35,10 @@ export function isAsShown({ forms }: R4Element, { body, shown }: ObjectMerge): b
   );
 }
 
-/** Whether what a body says of an element has its JSON form (FHIR R4 json §2.6.2): what has not is no value of it, and nothing else either. */
+/**
+ * Whether what a body says of an element has its JSON form (FHIR R4 json §2.6.2): what has not is no value of
+ * it, and nothing else either.
+ */
 export function isFormed(name: string, view: ElementView, body: JsonObject): boolean {
   const [value, beside] = [property(body, name), property(body, `_${name}`)];
   if (view.kind === "deceased") return true;

@@ -2,12 +2,18 @@ import { isSameSystem } from "#fhir/code-system";
 import { isArray, isObject, property, type Json, type JsonObject } from "#fhir/json/json";
 import type { Slice } from "./element-path.ts";
 
-/** Whether a coded value (CodeableConcept, Coding, code, boolean, or a list of them) is one of `system|code`, or of bare `code` for a plain code. */
+/**
+ * Whether a coded value (CodeableConcept, Coding, code, boolean, or a list of them) is one of `system|code`,
+ * or of bare `code` for a plain code.
+ */
 export function isCodedAs(value: Json | undefined, codes: readonly string[]): boolean {
   return codesOf(value).some((code) => codes.includes(code));
 }
 
-/** By what coded values are found: each `system|code`, and each bare `code` whatever its system is, as a token search takes it (FHIR R4 §3.1.1.4.10). */
+/**
+ * By what coded values are found: each `system|code`, and each bare `code` whatever its system is, as a token
+ * search takes it (FHIR R4 §3.1.1.4.10).
+ */
 export function findersOf(values: readonly Json[]): ReadonlySet<string> {
   return new Set(
     values.flatMap(codesOf).flatMap((carried) => [carried, carried.slice(carried.lastIndexOf("|") + 1)]),
@@ -26,9 +32,10 @@ function codesOf(value: Json | undefined): readonly string[] {
 }
 
 /**
- * Whether a value of this R4 type, or a list of them, may be one of these codes: so that a row that must not be one is kept out when nobody
- * can tell. Beyond {@link isCodedAs} it counts a code without a system, under another name of its system or in another case, a Coding
- * without a code, and what has not the type's form. A CodeableConcept of text alone is none of them.
+ * Whether a value of this R4 type, or a list of them, may be one of these codes: so that a row that must not
+ * be one is kept out when nobody can tell. Beyond {@link isCodedAs} it counts a code without a system, under
+ * another name of its system or in another case, a Coding without a code, and what has not the type's form. A
+ * CodeableConcept of text alone is none of them.
  */
 export function mayBeCodedAs(value: Json, type: string, codes: readonly string[]): boolean {
   if (isArray(value)) return value.some((item) => mayBeCodedAs(item, type, codes));

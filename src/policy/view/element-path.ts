@@ -5,7 +5,10 @@ export interface PathStep {
   readonly slice: Slice | undefined;
 }
 
-/** Picks items by what they carry: their `system` (identifier, telecom, coding) or their `code` (Observation.component). */
+/**
+ * Picks items by what they carry: their `system` (identifier, telecom, coding) or their `code`
+ * (Observation.component).
+ */
 export interface Slice {
   readonly by: "system" | "code";
   /** Systems, or codes as `system|code` (a bare `code` where the element is a plain code). Any of them. */
@@ -13,8 +16,8 @@ export interface Slice {
 }
 
 /**
- * Grammar: `step ("." step)*`, `step = name "[x]"? ("[" ("system" | "code") "=" value ("," value)* "]")?`.
- * A value is anything but a comma, a bracket and a space, so URLs need no quotes.
+ * Grammar: `step ("." step)*`, `step = name "[x]"? ("[" ("system" | "code") "=" value ("," value)* "]")?`. A
+ * value is anything but a comma, a bracket and a space, so URLs need no quotes.
  */
 export const pathGrammar =
   /^[a-z][A-Za-z0-9]*(?:\[x\])?(?:\[(?:system|code)=[^\s,[\]]+(?:,[^\s,[\]]+)*\])?(?:\.[a-z][A-Za-z0-9]*(?:\[x\])?(?:\[(?:system|code)=[^\s,[\]]+(?:,[^\s,[\]]+)*\])?)*$/u;

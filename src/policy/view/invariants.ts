@@ -1,6 +1,12 @@
-/** What R4 demands beside its cardinalities (StructureDefinition constraints of severity `error`), where hiding an element could break it. */
+/**
+ * What R4 demands beside its cardinalities (StructureDefinition constraints of severity `error`), where
+ * hiding an element could break it.
+ */
 
-/** Type or backbone → shown element (`*`: any) → the element that must be shown with it. Publishing refuses a view without it. */
+/**
+ * Type or backbone → shown element (`*`: any) → the element that must be shown with it. Publishing refuses a
+ * view without it.
+ */
 export const requiredWith: Readonly<
   Record<string, readonly { readonly shows: string; readonly needs: string; readonly key: string }[]>
 > = {
@@ -47,7 +53,10 @@ export const requiredWith: Readonly<
   ],
 };
 
-/** Type or backbone → sets of elements of which one must be there. Where a view leaves none of a set, the first stands masked. */
+/**
+ * Type or backbone → sets of elements of which one must be there. Where a view leaves none of a set, the
+ * first stands masked.
+ */
 export const oneOf: Readonly<Record<string, readonly (readonly string[])[]>> = {
   Appointment: [["start"], ["end"]], // app-2, app-3
   "Appointment.participant": [["type", "actor"]], // app-1

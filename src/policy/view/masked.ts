@@ -4,17 +4,25 @@ import { oneOf } from "./invariants.ts";
 
 export const dataAbsentReason = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
 
-/** The only thing that may stand for a hidden element (FHIR R4 extension-data-absent-reason, code `masked`). */
+/**
+ * The only thing that may stand for a hidden element (FHIR R4 extension-data-absent-reason, code `masked`).
+ */
 const masked: JsonObject = { extension: [{ url: dataAbsentReason, valueCode: "masked" }] };
 
-/** An element that R4 requires: when none of `names` is left, `value` stands at `at`, so that the result stays valid. */
+/**
+ * An element that R4 requires: when none of `names` is left, `value` stands at `at`, so that the result stays
+ * valid.
+ */
 export interface RequiredElement {
   readonly names: readonly string[];
   readonly at: string;
   readonly value: Json;
 }
 
-/** What an object of the type (or backbone path) must have. The same for every instance, so that it tells nothing about one. */
+/**
+ * What an object of the type (or backbone path) must have. The same for every instance, so that it tells
+ * nothing about one.
+ */
 export function requiredOf(type: string): readonly RequiredElement[] {
   const elements = elementsOf(type);
   const groups = Object.hasOwn(oneOf, type) ? (oneOf[type] ?? []) : [];

@@ -3,7 +3,10 @@ import type { Result } from "#kernel/result";
 import { err, ok } from "#kernel/result";
 import type { PathStep } from "./element-path.ts";
 
-/** The R4 type that a view path ends at, or what is wrong with the path. A choice taken whole has the type of its first form. */
+/**
+ * The R4 type that a view path ends at, or what is wrong with the path. A choice taken whole has the type of
+ * its first form.
+ */
 export function resolvePath(type: string, steps: readonly PathStep[]): Result<string, string> {
   let at = type;
   for (const [index, { name, slice }] of steps.entries()) {

@@ -1,6 +1,9 @@
 import type { PathStep, Slice } from "./element-path.ts";
 
-/** What a policy shows below one element, before it meets the R4 tables. Only ever grows: showing more is a union. */
+/**
+ * What a policy shows below one element, before it meets the R4 tables. Only ever grows: showing more is a
+ * union.
+ */
 export interface Shown {
   /** Everything below it that R4 knows. */
   readonly everything: boolean;

@@ -2,7 +2,9 @@ import { elementsOf } from "#fhir/r4/elements";
 import { r4Ties } from "#fhir/r4/ties.gen";
 import type { ObjectView } from "./view.ts";
 
-/** An invariant of R4, or a pair of bounds, by which a server checks what a view shows against what it hides. */
+/**
+ * An invariant of R4, or a pair of bounds, by which a server checks what a view shows against what it hides.
+ */
 export interface Tie {
   /** `per-1`, or `bounds`. */
   readonly key: string;
@@ -12,8 +14,9 @@ export interface Tie {
 }
 
 /**
- * Where a view shows one part of what a server checks together and hides another. Who may write the shown part finds the hidden one by what
- * the server takes: `period.start` moved until it is refused is `period.end`.
+ * Where a view shows one part of what a server checks together and hides another. Who may write the shown
+ * part finds the hidden one by what the server takes: `period.start` moved until it is refused is
+ * `period.end`.
  */
 export function tiesOf(view: ObjectView, at = ""): readonly Tie[] {
   if (view.everything) return [];
@@ -58,7 +61,10 @@ interface Parts {
 const whole: Parts = { shown: true, hidden: false };
 const none: Parts = { shown: false, hidden: true };
 
-/** Whether a view shows some of what is at a path, and whether it hides some. `*`: all that is below, not only whether it is there. */
+/**
+ * Whether a view shows some of what is at a path, and whether it hides some. `*`: all that is below, not only
+ * whether it is there.
+ */
 function partsOf(view: ObjectView, [name = "", ...below]: readonly string[]): Parts {
   if (view.everything || name === "*") return { shown: true, hidden: !view.everything };
   const forms = [...elementsOf(view.type).values()].flatMap((element) =>

@@ -3,13 +3,18 @@ import type { Json, JsonObject } from "#fhir/json/json";
 import type { Slice } from "./element-path.ts";
 import type { ElementView, ExtensionList, ObjectView, SlicedView } from "./view.ts";
 
-/** What one view shows and another does not, as element paths, coarsest first; extensions as `extension URL`. */
+/**
+ * What one view shows and another does not, as element paths, coarsest first; extensions as `extension URL`.
+ */
 export interface ViewDiff {
   readonly more: readonly string[];
   readonly less: readonly string[];
 }
 
-/** What the second of two views of one type shows beyond the first, and no longer. Both empty: they cut every resource alike. */
+/**
+ * What the second of two views of one type shows beyond the first, and no longer. Both empty: they cut every
+ * resource alike.
+ */
 export function diffViews(before: ObjectView, after: ObjectView): ViewDiff {
   return {
     more: [...beyond(after, before, ""), ...extensionsBeyond(after.extensions, before.extensions)],

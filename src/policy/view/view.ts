@@ -11,7 +11,10 @@ export interface ObjectView {
   readonly type: string;
   /** Nothing that R4 knows is hidden below it, extensions aside. */
   readonly everything: boolean;
-  /** By JSON name; what is missing is hidden. Extensions, `implicitRules` and `resourceType` are not among them. */
+  /**
+   * By JSON name; what is missing is hidden. Extensions, `implicitRules` and `resourceType` are not among
+   * them.
+   */
   readonly elements: ReadonlyMap<string, ElementView>;
   readonly extensions: ExtensionList;
   readonly required: readonly RequiredElement[];
@@ -22,7 +25,10 @@ export type ElementView =
   /** `deceasedDateTime`, of which only that it is there may be told: as `deceasedBoolean: true`. */
   | { readonly kind: "deceased" }
   | ({ readonly kind: "object"; readonly type: string; readonly repeats: boolean } & SlicedView)
-  /** A whole resource inside (contained, Bundle.entry.resource, Parameters.parameter.resource): cut by the rule of its own type. */
+  /**
+   * A whole resource inside (contained, Bundle.entry.resource, Parameters.parameter.resource): cut by the
+   * rule of its own type.
+   */
   | { readonly kind: "resource"; readonly repeats: boolean };
 
 export interface SlicedView {
@@ -43,7 +49,10 @@ export interface ExtensionList {
 export const showsExtension = ({ all, urls }: ExtensionList, url: string): boolean =>
   all || urls.has(url) || url === dataAbsentReason;
 
-/** The view of a type that shows what a policy says, and the modifier elements of every visible parent (FHIR R4 §2.1.0.11). */
+/**
+ * The view of a type that shows what a policy says, and the modifier elements of every visible parent (FHIR
+ * R4 §2.1.0.11).
+ */
 export function compileView(type: string, shown: Shown, extensions: ExtensionList): ObjectView {
   return new Views(extensions).of(type, shown);
 }
@@ -134,7 +143,8 @@ function shownOf(type: string, element: R4Element, form: string, shown: Shown): 
   );
   if (!element.isModifier) return said;
   if (type === "Patient" && form === "deceasedDateTime") return said.everything ? said : "deceased";
-  // The type of a link says whether this record was replaced; the other patient is shown only where a view names it.
+  // The type of a link says whether this record was replaced; the other patient is shown only where a view
+  // names it.
   if (type === "Patient" && element.name === "link")
     return union(said, shownBy([{ name: "type", slice: undefined }]));
   return showsAll;

@@ -236,7 +236,9 @@ interface Rule {
   readonly code: string; // `system#code`, or `#code`
 }
 
-/** The fixed values of a profile, those of the one it comes from first: `* agent[client].type = DCM#110152`. */
+/**
+ * The fixed values of a profile, those of the one it comes from first: `* agent[client].type = DCM#110152`.
+ */
 function rulesOf(name: string): readonly Rule[] {
   for (const file of [
     "PatientRead",

@@ -2,7 +2,10 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { matchItems, weave, type Likeness, type Placed } from "#phi/merge/merge-list";
 
-/** As it says itself: each kept item goes behind the nearest stored one before it that still stands. Looks at every index on the way. */
+/**
+ * As it says itself: each kept item goes behind the nearest stored one before it that still stands. Looks at
+ * every index on the way.
+ */
 function twin<T>(placed: readonly Placed<T>[], kept: ReadonlyMap<number, T>): readonly T[] {
   const behind = (at: number | undefined) =>
     [...kept]

@@ -10,7 +10,10 @@ import { edited, otherwiseHidden, randomView, said, type Roll } from "../merge-w
 import { dice, plainTypes, randomResource } from "../random-resource.ts";
 import { noSharedData, resourcesIn } from "../shared-data.ts";
 
-/** A resource as somebody sees it, and the canaries in it that are values: an element's id goes with the element. */
+/**
+ * A resource as somebody sees it, and the canaries in it that are values: an element's id goes with the
+ * element.
+ */
 function seenOf(
   original: JsonObject,
   roll: Roll,
