@@ -5,12 +5,12 @@ import { ruleInteractions, type PolicyDocument, type RuleInteraction } from "#po
 import { includesBeyond, referencesOf, searchesBeyond } from "./search-diff.ts";
 import { diffViews, shownPaths } from "#policy/view/view-diff";
 
-/** One thing that the second of two policies grants beyond the first (`more`), or no longer (`less`). */
+/** A permission that the second of two policies grants beyond the first (`more`), or no longer (`less`). */
 export interface PolicyDifference {
   readonly change: "more" | "less";
-  /** `undefined`: of the policy as a whole. */
+  /** `undefined`: a difference of the policy as a whole. */
   readonly type: string | undefined;
-  /** Of which interactions, in the order of {@link ruleInteractions}. */
+  /** The interactions concerned, in the order of {@link ruleInteractions}. */
   readonly interactions: readonly RuleInteraction[];
   readonly what:
     | "purpose"
@@ -23,18 +23,19 @@ export interface PolicyDifference {
     | "referred by"
     | "old version"
     | "time of history";
-  /** An element path, a parameter, a reference, a code … Of an interaction: what it shows. */
+  /** An element path, a parameter, a reference, a code … For an interaction: the elements that it shows. */
   readonly name: string;
-  /** Of which rows; `undefined`: of all that are granted. */
+  /** The rows concerned; `undefined`: all granted rows. */
   readonly rows: string | undefined;
 }
 
-/** Too many kinds of rows of a type to compare. */
+/** Thrown if a type has too many kinds of rows to compare. */
 export class TooManyKinds extends Error {}
 
 /**
- * What two policies grant differently, by what the engine would decide and not by their words: two documents
- * that grant the same differ in nothing. Rows are compared kind by kind, elements by the compiled views.
+ * The differences between the grants of two policies. It compares the engine's decisions, not the words: two
+ * documents with equal grants have no differences. It compares rows by their kinds, and elements by the
+ * compiled views.
  */
 export function diffPolicies(before: PolicyDocument, after: PolicyDocument): readonly PolicyDifference[] {
   const [a, b] = [compilePolicy(before, "a"), compilePolicy(after, "b")];
@@ -48,9 +49,9 @@ export function diffPolicies(before: PolicyDocument, after: PolicyDocument): rea
   ];
 }
 
-const beyond = (these: Iterable<string>, those: Iterable<string>): readonly string[] => {
-  const known = new Set(those);
-  return [...new Set(these)].filter((one) => !known.has(one));
+const beyond = (all: Iterable<string>, known: Iterable<string>): readonly string[] => {
+  const knownNames = new Set(known);
+  return [...new Set(all)].filter((name) => !knownNames.has(name));
 };
 
 function change(
@@ -92,42 +93,42 @@ function diffInteraction({ type, a, b, kinds, interaction }: Compared): readonly
     policy.rulesFor(type).filter((rule) => under.has(rule) && rule.interactions.has(interaction));
   const granted = kinds.filter((kind) => grants(a, kind).length + grants(b, kind).length > 0);
   const differences = granted.flatMap((kind) => {
-    const [left, right] = [grants(a, kind), grants(b, kind)];
+    const [grantedBefore, grantedAfter] = [grants(a, kind), grants(b, kind)];
     const rows = granted.length === 1 ? undefined : kind.says;
-    const views = diffViewsOf({ type, a, b, interaction }, left, right, rows);
-    if (interaction !== "search" || left.length === 0 || right.length === 0) return views;
+    const views = diffViewsOf({ type, a, b, interaction }, grantedBefore, grantedAfter, rows);
+    if (interaction !== "search" || grantedBefore.length === 0 || grantedAfter.length === 0) return views;
     const found = change(
       type,
       [interaction],
       "parameter",
       rows,
-      searchesBeyond(type, [b, right], [a, left]),
-      searchesBeyond(type, [a, left], [b, right]),
+      searchesBeyond(type, [b, grantedAfter], [a, grantedBefore]),
+      searchesBeyond(type, [a, grantedBefore], [b, grantedAfter]),
     );
     return [...views, ...found];
   });
   if (interaction !== "read" || differences.length > 0) return joined(differences, granted.length);
-  // An old version leaves by rules that reach it and the row as it is now: two rules that are one for every
-  // row are not one for these.
+  // An old version leaves by the rules that cover both it and the current row: two policies may agree about
+  // every current row and still differ about old versions.
   return granted.flatMap((now) =>
     granted.flatMap((old) => {
       const both = { under: new Set([...now.under].filter((rule) => old.under.has(rule))) };
       const views = diffViewsOf({ type, a, b, interaction }, grants(a, both), grants(b, both), undefined);
-      const of = (wanted: PolicyDifference["change"]) =>
-        views.flatMap((one) => (one.change === wanted ? [one.name] : []));
+      const namesOf = (wanted: PolicyDifference["change"]) =>
+        views.flatMap((view) => (view.change === wanted ? [view.name] : []));
       return change(
         type,
         [interaction],
         "old version",
         `now ${now.says}; then ${old.says}`,
-        of("more"),
-        of("less"),
+        namesOf("more"),
+        namesOf("less"),
       );
     }),
   );
 }
 
-/** What is so of every kind of rows is said once. */
+/** A difference that all kinds of rows share is listed once. */
 function joined(differences: readonly PolicyDifference[], kinds: number): readonly PolicyDifference[] {
   const alike = Map.groupBy(differences, ({ change, what, name }) => [change, what, name].join("\n"));
   return [...alike.values()].flatMap((same) => {
@@ -138,21 +139,23 @@ function joined(differences: readonly PolicyDifference[], kinds: number): readon
 
 function diffViewsOf(
   { type, a, b, interaction }: Omit<Compared, "kinds">,
-  left: readonly CompiledRule[],
-  right: readonly CompiledRule[],
+  grantedBefore: readonly CompiledRule[],
+  grantedAfter: readonly CompiledRule[],
   rows: string | undefined,
 ): readonly PolicyDifference[] {
   const shown = (policy: CompiledPolicy, rules: readonly CompiledRule[]) => [
     shownPaths(policy.viewOf(type, rules).object).join(", "),
   ];
-  if (left.length === 0 && right.length === 0) return [];
-  if (left.length === 0) return change(type, [interaction], "interaction", rows, shown(b, right), []);
-  if (right.length === 0) return change(type, [interaction], "interaction", rows, [], shown(a, left));
-  const { more, less } = diffViews(a.viewOf(type, left).object, b.viewOf(type, right).object);
+  if (grantedBefore.length === 0 && grantedAfter.length === 0) return [];
+  if (grantedBefore.length === 0)
+    return change(type, [interaction], "interaction", rows, shown(b, grantedAfter), []);
+  if (grantedAfter.length === 0)
+    return change(type, [interaction], "interaction", rows, [], shown(a, grantedBefore));
+  const { more, less } = diffViews(a.viewOf(type, grantedBefore).object, b.viewOf(type, grantedAfter).object);
   return change(type, [interaction], "element", rows, more, less);
 }
 
-/** What opens resources that are no patient's, and what of them leaves by it. */
+/** The references that open resources without an owner, and the elements that leave by them. */
 function diffReferred(
   type: string,
   a: CompiledPolicy,
@@ -171,43 +174,43 @@ function diffReferred(
     return granted.flatMap((kind) => {
       const rows = granted.length === 1 ? undefined : kind.says;
       const views = diffViewsOf({ type, a, b, interaction: "read" }, by(a, kind), by(b, kind), rows);
-      return views.flatMap((one) => {
-        const said = one.what === "interaction" ? name : `${name}: ${one.name}`;
+      return views.flatMap((view) => {
+        const entry = view.what === "interaction" ? name : `${name}: ${view.name}`;
         return change(
           type,
           ["read"],
           "referred by",
           rows,
-          one.change === "more" ? [said] : [],
-          one.change === "less" ? [said] : [],
+          view.change === "more" ? [entry] : [],
+          view.change === "less" ? [entry] : [],
         );
       });
     });
   });
 }
 
-/** What is decided of a type before any row is looked at. */
+/** The differences that the type decides, before any row is examined. */
 function diffOfType(type: string, a: CompiledPolicy, b: CompiledPolicy): readonly PolicyDifference[] {
   const to = (policy: CompiledPolicy, interaction: RuleInteraction) =>
     policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
   const [readA, readB] = [to(a, "read"), to(b, "read")];
   const searches = [a, b].map((policy) => [policy, to(policy, "search")] as const);
-  const [left, right] = searches;
-  if (left === undefined || right === undefined) return [];
+  const [searchBefore, searchAfter] = searches;
+  if (searchBefore === undefined || searchAfter === undefined) return [];
   const included =
-    left[1].length === 0 || right[1].length === 0
+    searchBefore[1].length === 0 || searchAfter[1].length === 0
       ? []
       : change(
           type,
           ["search"],
           "include",
           undefined,
-          includesBeyond(type, right, left),
-          includesBeyond(type, left, right),
+          includesBeyond(type, searchAfter, searchBefore),
+          includesBeyond(type, searchBefore, searchAfter),
         );
   if (readA.length === 0 || readB.length === 0) return included;
   const [refA, refB] = [referencesOf(a, type, readA), referencesOf(b, type, readB)];
-  // Each rule has to show the time: asking by it finds it out.
+  // Every rule has to show the time: a request by time reveals it.
   const timed = (policy: CompiledPolicy, rules: readonly CompiledRule[]) =>
     rules.every((rule) => policy.viewOf(type, [rule]).object.everything || shownTime(policy, type, rule))
       ? ["_since, _at"]
@@ -225,16 +228,16 @@ const shownTime = (policy: CompiledPolicy, type: string, rule: CompiledRule): bo
   return meta?.kind === "object" && meta.others?.elements.has("lastUpdated") === true;
 };
 
-/** One entry for what is the same of several interactions. */
+/** Joins the entries of interactions that have the same difference. */
 function gathered(differences: readonly PolicyDifference[]): readonly PolicyDifference[] {
   const alike = Map.groupBy(differences, ({ change, what, name, rows }) =>
     [change, what, name, rows ?? ""].join("\n"),
   );
   return [...alike.values()].flatMap((same) => {
     const [first] = same;
-    const of = new Set(same.flatMap(({ interactions }) => interactions));
+    const concerned = new Set(same.flatMap(({ interactions }) => interactions));
     return first === undefined
       ? []
-      : [{ ...first, interactions: ruleInteractions.filter((one) => of.has(one)) }];
+      : [{ ...first, interactions: ruleInteractions.filter((interaction) => concerned.has(interaction)) }];
   });
 }

@@ -12,39 +12,39 @@ import {
   type RedactRefusal,
 } from "#phi/redact";
 
-/** One place at which what leaves is not what was there. */
+/** A place where the released resource differs from the stored resource. */
 export interface RedactionChange {
   readonly kind: "removed" | "changed" | "added";
-  /** With the positions of the resource before the cut, also of what was added. */
+  /** With the indices of the original resource, also for an added element. */
   readonly path: string;
   readonly why: string;
 }
 
 /**
- * Cuts a resource and says of each place that the cut touched why: coarsest first, so of what left whole only
- * the top.
+ * Redacts a resource and explains each change, coarsest first: for an element that was removed as a whole,
+ * only its top.
  */
 export function explainRedaction(
   resource: JsonObject,
   view: ResourceView,
   context: RedactContext,
 ): Result<{ readonly after: JsonObject; readonly changes: readonly RedactionChange[] }, RedactRefusal> {
-  const cuts = new Map<JsonObject, JsonObject>();
-  const cut = redactResource(resource, view, {
+  const redacted = new Map<JsonObject, JsonObject>();
+  const released = redactResource(resource, view, {
     ...context,
-    note: (after, from) => void cuts.set(from, after),
+    note: (after, from) => void redacted.set(from, after),
   });
-  if (!cut.ok) return err(cut.error);
-  const after = cut.value.resource;
-  return ok({ after, changes: new Walk(cuts, context).resource(resource, after, view, "") });
+  if (!released.ok) return err(released.error);
+  const after = released.value.resource;
+  return ok({ after, changes: new Walk(redacted, context).resource(resource, after, view, "") });
 }
 
 class Walk {
-  readonly #cuts: ReadonlyMap<JsonObject, JsonObject>;
+  readonly #redacted: ReadonlyMap<JsonObject, JsonObject>;
   readonly #context: RedactContext;
 
-  constructor(cuts: ReadonlyMap<JsonObject, JsonObject>, context: RedactContext) {
-    this.#cuts = cuts;
+  constructor(redacted: ReadonlyMap<JsonObject, JsonObject>, context: RedactContext) {
+    this.#redacted = redacted;
     this.#context = context;
   }
 
@@ -63,17 +63,17 @@ class Walk {
   }
 
   #members(before: JsonObject, after: JsonObject, view: ObjectView, at: string): readonly RedactionChange[] {
-    const left = Object.entries(before).flatMap(([name, value]) =>
+    const remaining = Object.entries(before).flatMap(([name, value]) =>
       this.#member(name, value, after[name], view, at),
     );
     const added = Object.keys(after).flatMap((name) =>
       Object.hasOwn(before, name) ? [] : this.#added(name, view, at),
     );
-    return [...left, ...added];
+    return [...remaining, ...added];
   }
 
   #added(name: string, view: ObjectView, at: string): readonly RedactionChange[] {
-    // SUBSETTED, which is told once
+    // SUBSETTED, which is listed once
     if (name === "meta" || (name === "tag" && view.type === "Meta")) return [];
     if (name === "deceasedBoolean")
       return [{ kind: "added", path: at + name, why: "the death is told, its time is not" }];
@@ -94,10 +94,10 @@ class Walk {
     }
     if (isArray(before)) return this.#items(name, before, isArray(after) ? after : [], view, path);
     if (after === undefined) return [];
-    if (name === "meta" && isObject(before) && !this.#cuts.has(before))
+    if (name === "meta" && isObject(before) && !this.#redacted.has(before))
       return [{ kind: "removed", path, why: whyHidden(name, view) }];
-    // What stands for an element that R4 requires is no cut of it.
-    const replaced = isObject(before) && name !== "meta" && this.#cuts.get(before) !== after;
+    // A placeholder for an element that R4 requires is not a redaction of it.
+    const replaced = isObject(before) && name !== "meta" && this.#redacted.get(before) !== after;
     return replaced
       ? [{ kind: "removed", path, why: whyHidden(name, view) }, maskedAt(path)]
       : this.#value(name, before, after, element, view, path);
@@ -112,18 +112,18 @@ class Walk {
   ): readonly RedactionChange[] {
     const element = view.elements.get(name.replace(/^_/u, ""));
     const changes: RedactionChange[] = [];
-    let left = 0;
+    let remaining = 0;
     for (const [index, item] of before.entries()) {
       const here = `${path}[${index}]`;
-      const cut = isObject(item) ? this.#cuts.get(item) : after.find((one) => one === item);
-      if (cut === undefined || !after.includes(cut))
+      const released = isObject(item) ? this.#redacted.get(item) : after.find((value) => value === item);
+      if (released === undefined || !after.includes(released))
         changes.push({ kind: "removed", path: here, why: this.#whyItem(name, item, element, view) });
       else {
-        left += 1;
-        changes.push(...this.#value(name, item, cut, element, view, here));
+        remaining += 1;
+        changes.push(...this.#value(name, item, released, element, view, here));
       }
     }
-    return left === 0 && after.length > 0 ? [...changes, maskedAt(path)] : changes;
+    return remaining === 0 && after.length > 0 ? [...changes, maskedAt(path)] : changes;
   }
 
   #value(

@@ -9,8 +9,8 @@ import { conditionText } from "./row-kinds.ts";
 import type { RuleInteraction } from "#policy/schema";
 
 /**
- * What keeps a resource from being one of the rows that an interaction reaches: whose it is, its labels, the
- * rules' conditions. Empty: it is one. `base`: FHIR base of the origin.
+ * The reasons why an interaction does not cover a resource: its owner, its labels, the conditions of the
+ * rules. Empty: it is covered. `base`: FHIR base of the origin.
  */
 export function explainRow(
   about: Explained,
@@ -19,17 +19,17 @@ export function explainRow(
   base: FhirBase,
 ): readonly string[] {
   const type = textAt(resource, "resourceType") ?? "";
-  const hold = rowAccessOf(about.access, type, permission);
+  const rowAccess = rowAccessOf(about.access, type, permission);
   const rules = rulesNamed(about, type).filter(({ rule }) => rule.interactions.has(interaction));
-  const kept: string[] = [];
-  if (hold === undefined) kept.push(`no scope permits "${permission}" of ${type}`);
-  else if (!coversRowOrShared(hold, resource, type, base))
-    kept.push("it is not, or not provably, within the scopes: another patient's, or of another category");
+  const reasons: string[] = [];
+  if (rowAccess === undefined) reasons.push(`no scope permits "${permission}" of ${type}`);
+  else if (!coversRowOrShared(rowAccess, resource, type, base))
+    reasons.push("it is not, or not provably, within the scopes: another patient's, or of another category");
   if (isLabelled(resource))
-    kept.push(
+    reasons.push(
       "it carries a sensitivity label beyond N (normal), or labels inside: withheld from everybody until labels are weighed",
     );
-  if (rules.length === 0) kept.push(`no rule grants ${interaction} of ${type}`);
+  if (rules.length === 0) reasons.push(`no rule grants ${interaction} of ${type}`);
   const unmet = rules.map(({ name, rule }) => ({
     name,
     conditions: rule.conditions.filter(
@@ -38,12 +38,12 @@ export function explainRow(
   }));
   if (unmet.length > 0 && unmet.every(({ conditions }) => conditions.length > 0)) {
     for (const { name, conditions } of unmet)
-      kept.push(`${name} is about other rows: ${conditions.map(conditionText).join("; ")}`);
+      reasons.push(`${name} is about other rows: ${conditions.map(conditionText).join("; ")}`);
   }
-  return kept;
+  return reasons;
 }
 
-/** The rules that reach a row, by their places. */
+/** The rules that cover a row, by their places. */
 export const rulesOf = (
   about: Explained,
   resource: JsonObject,

@@ -14,13 +14,13 @@ import { originUrls } from "#phi/origin-urls";
 import { createProblems } from "./prove-create.ts";
 import type { RedactRefusal } from "#phi/redact";
 
-/** What a request would make of one resource. */
+/** The result of a request for a sample resource. */
 export interface SampleExplanation {
-  /** Whether it is what would be written, not what would leave. */
+  /** `true`: `after` is the resource as it would be written, not as it would leave. */
   readonly writes: boolean;
-  /** Why nothing of it leaves, or may be written; empty when it does. */
+  /** The reasons why nothing of the sample leaves, or may be written; empty if it does. */
   readonly kept: readonly string[];
-  /** The rules that reach it, by their places. */
+  /** The rules that cover the sample, by their places. */
   readonly rules: readonly string[];
   readonly before: JsonObject;
   readonly after: JsonObject | undefined;
@@ -34,12 +34,12 @@ const refusals: Readonly<Record<RedactRefusal, string>> = {
   too_many_patients: "it names more patients than one record has room for",
 };
 
-// Addresses of nobody: what is below the origin's base is shown below the gateway's.
+// Addresses that do not exist: a URL below the origin's base is shown below the gateway's base.
 const bases = { origin: "https://origin.invalid/fhir", public: "https://gateway.invalid/v1/fhir/main" };
 
 /**
- * Runs one resource through the engine that serves requests, as what the interaction would find, or would
- * write.
+ * Runs a resource through the engine that serves requests, as if the interaction had found it, or would write
+ * it.
  */
 export function explainSample(
   about: Explained,
@@ -47,56 +47,62 @@ export function explainSample(
   resource: JsonObject,
 ): SampleExplanation {
   const type = textAt(resource, "resourceType") ?? "";
-  const asked = askedOf(interaction, type);
-  const unseen = {
-    writes: asked?.does === "write",
+  const part = partOf(interaction, type);
+  const withheld = {
+    writes: part?.does === "write",
     rules: [],
     before: resource,
     after: undefined,
     changes: [],
   };
-  if (asked === undefined) return { ...unseen, kept: [`the request is about no ${type}`] };
-  const right = rightOf(asked);
-  const { view, inside, mayLinkTo, elements, isAsked } =
-    asked.does === "read" ? toRead(about, asked.what, resource) : toWrite(about, asked.what, resource);
+  if (part === undefined) return { ...withheld, kept: [`the request is about no ${type}`] };
+  const right = rightOf(part);
+  const { view, viewNested, mayLinkTo, elements, isRequested } =
+    part.does === "read" ? viewsToRead(about, part.what, resource) : viewsToWrite(about, part.what, resource);
   if (view === undefined) {
     const why = explainRow(about, resource, right, bases.origin);
     return {
-      ...unseen,
+      ...withheld,
       kept: why.length > 0 ? why : ["the request is refused, or no rule that allows the search is about it"],
     };
   }
-  if (!isAsked) return { ...unseen, kept: ["it is not what the parameters ask for"] };
-  if (asked.what.kind === "create") {
-    const problems = createProblems(about, asked.what.type, resource, bases);
-    if (problems.length > 0) return { ...unseen, kept: problems };
+  if (!isRequested) return { ...withheld, kept: ["it is not what the parameters ask for"] };
+  if (part.what.kind === "create") {
+    const problems = createProblems(about, part.what.type, resource, bases);
+    if (problems.length > 0) return { ...withheld, kept: problems };
   }
   const wanted = elements === undefined ? view : narrowView(view, elements);
   const cut = explainRedaction(resource, wanted, {
     bases,
     urls: originUrls(bases),
-    viewInside: inside,
+    viewInside: viewNested,
     mayLinkTo,
   });
-  if (!cut.ok) return { ...unseen, kept: [refusals[cut.error]] };
+  if (!cut.ok) return { ...withheld, kept: [refusals[cut.error]] };
   const { after, changes } = cut.value;
-  const told = changes.map(({ kind, path, why }) => ({
+  const explained = changes.map(({ kind, path, why }) => ({
     kind,
     path,
     why: isLeftOut(path, view, wanted) ? "_elements leaves it out" : why,
   }));
-  return { ...unseen, kept: [], rules: rulesOf(about, resource, right.interaction), after, changes: told };
+  return {
+    ...withheld,
+    kept: [],
+    rules: rulesOf(about, resource, right.interaction),
+    after,
+    changes: explained,
+  };
 }
 
 const isLeftOut = (name: string, view: ResourceView, wanted: ResourceView): boolean =>
   view.object.elements.has(name) && !wanted.object.elements.has(name);
 
-type Asked =
+type RequestPart =
   | { readonly does: "read"; readonly what: Reading }
   | { readonly does: "write"; readonly what: PlainWrite };
 
-/** What an interaction asks of one row of this type. */
-function askedOf(interaction: Interaction, type: string): Asked | undefined {
+/** The part of an interaction that concerns a row of this type. */
+function partOf(interaction: Interaction, type: string): RequestPart | undefined {
   if (
     !isResourceType(type) ||
     ("type" in interaction && interaction.kind !== "everything" && interaction.type !== type)
@@ -133,7 +139,7 @@ function askedOf(interaction: Interaction, type: string): Asked | undefined {
   }
 }
 
-function rightOf({ what }: Asked): Parameters<typeof explainRow>[2] {
+function rightOf({ what }: RequestPart): Parameters<typeof explainRow>[2] {
   switch (what.kind) {
     case "read":
     case "vread":
@@ -151,40 +157,40 @@ function rightOf({ what }: Asked): Parameters<typeof explainRow>[2] {
 }
 
 interface Views {
-  /** Whether it is what the parameters of a search ask for. */
-  readonly isAsked: boolean;
-  /** Beyond which nothing is wanted (`_elements`). */
+  /** Answers whether the sample matches the parameters of a search. */
+  readonly isRequested: boolean;
+  /** The elements that the client wants (`_elements`). */
   readonly elements: ReadonlySet<string> | undefined;
   readonly view: ResourceView | undefined;
-  readonly inside: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
+  readonly viewNested: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
   readonly mayLinkTo: (other: JsonObject) => boolean;
 }
 
 const none: Views = {
-  isAsked: true,
+  isRequested: true,
   elements: undefined,
   view: undefined,
-  inside: () => undefined,
+  viewNested: () => undefined,
   mayLinkTo: () => false,
 };
 
-function toRead({ policy, access }: Explained, reading: Reading, resource: JsonObject): Views {
+function viewsToRead({ policy, access }: Explained, reading: Reading, resource: JsonObject): Views {
   const granted = evaluate(policy, access, reading);
   if (!granted.ok) return none;
-  const { viewOf, viewInside, mayLinkTo, elements, asked } = granted.value;
+  const { viewOf, viewInside, mayLinkTo, elements, clientParameters } = granted.value;
   return {
-    isAsked: matchesSearch(resource, asked, bases.origin),
+    isRequested: matchesSearch(resource, clientParameters, bases.origin),
     elements,
     view: viewOf(resource, bases.origin),
-    inside: (inside, nesting) => viewInside(inside, bases.origin, nesting),
+    viewNested: (nested, nesting) => viewInside(nested, bases.origin, nesting),
     mayLinkTo: (other) => mayLinkTo(other, bases.origin),
   };
 }
 
-function toWrite({ policy, access }: Explained, write: PlainWrite, resource: JsonObject): Views {
+function viewsToWrite({ policy, access }: Explained, write: PlainWrite, resource: JsonObject): Views {
   const granted = evaluateWrite(policy, access, write);
   if (!granted.ok) return none;
   const { writable, writableInside } = granted.value;
-  const inside = (inside: JsonObject, nesting: Nesting) => writableInside(inside, bases.origin, nesting);
-  return { ...none, view: writable(resource, bases.origin), inside, mayLinkTo: () => true };
+  const viewNested = (nested: JsonObject, nesting: Nesting) => writableInside(nested, bases.origin, nesting);
+  return { ...none, view: writable(resource, bases.origin), viewNested, mayLinkTo: () => true };
 }

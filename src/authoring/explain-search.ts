@@ -9,8 +9,8 @@ import { grantIncludes } from "#policy/includes";
 import { isWithin, searchableBy, type Searchable } from "#policy/searchable";
 
 /**
- * The steps of a search, in the order in which the engine takes them: each parameter leaves the rules in
- * reach that show what it reads, and the next is asked of those alone.
+ * The steps of a search, in the engine's order. Each parameter keeps only the rules that show the elements it
+ * reads; the next parameter is tested against the remaining rules.
  */
 export function explainSearch(
   about: Explained,
@@ -19,30 +19,35 @@ export function explainSearch(
 ): readonly ExplainStep[] {
   const { type } = search;
   const steps: ExplainStep[] = [];
-  const hold = rowAccessOf(about.access, type, "s");
-  let reach = rulesNamed(about, type).filter(({ rule }) => rule.interactions.has("search"));
-  if (reach.length === 0 || hold === undefined || !canCover(hold, type)) return []; // as is told of the type
+  const rowAccess = rowAccessOf(about.access, type, "s");
+  let usable = rulesNamed(about, type).filter(({ rule }) => rule.interactions.has("search"));
+  // a step about the type says so
+  if (usable.length === 0 || rowAccess === undefined || !canCover(rowAccess, type)) return [];
   const ask = (
     of: ExplainStep["of"],
-    said: string,
+    text: string,
     definition: SearchParameterDefinition,
     passes: (searchable: Searchable) => boolean,
   ) => {
-    const judged = reach.map((named) => ({
+    const judged = usable.map((named) => ({
       named,
       searchable: searchableUnder(about, type, named, definition),
     }));
-    const left = judged.filter(({ searchable }) => passes(searchable)).map(({ named }) => named);
+    const passing = judged.filter(({ searchable }) => passes(searchable)).map(({ named }) => named);
     const details = judged.map(
       ({ named, searchable }) => `${named.name} ${spoken(about, type, named, definition, searchable)}`,
     );
-    const ok = left.length > 0;
-    steps.push({ ok, of, says: ok ? said : `${said}: no rule that is left allows it`, details });
-    reach = left;
+    const ok = passing.length > 0;
+    steps.push({ ok, of, says: ok ? text : `${text}: no rule that is left allows it`, details });
+    usable = passing;
     return ok;
   };
-  for (const asked of search.parameters) {
-    if (!ask("parameter", textOf(asked), asked.definition, (searchable) => isWithin(searchable, asked)))
+  for (const parameter of search.parameters) {
+    if (
+      !ask("parameter", textOf(parameter), parameter.definition, (searchable) =>
+        isWithin(searchable, parameter),
+      )
+    )
       return steps;
   }
   const isFree = ({ kind }: Searchable) => kind === "free";
@@ -57,7 +62,7 @@ export function explainSearch(
   for (const include of search.includes) {
     const granted = grantIncludes(about.policy, about.access, [include], {
       type,
-      reach: reach.map(({ rule }) => rule),
+      searchRules: usable.map(({ rule }) => rule),
     });
     const details = granted.ok
       ? granted.value.map(({ name, targets }) => `${name} leads to ${[...targets].join(", ")}`)
@@ -72,13 +77,13 @@ export function explainSearch(
 
 function explainHop(about: Explained, { kind, by, of }: Criteria["joins"][number]): readonly ExplainStep[] {
   const rules = rulesNamed(about, of.type).filter(({ rule }) => rule.interactions.has("search"));
-  const hold = rowAccessOf(about.access, of.type, "s");
-  const held = hold !== undefined && canCover(hold, of.type);
-  const ok = rules.length > 0 && held;
+  const rowAccess = rowAccessOf(about.access, of.type, "s");
+  const isSearchable = rowAccess !== undefined && canCover(rowAccess, of.type);
+  const ok = rules.length > 0 && isSearchable;
   const why =
     rules.length === 0
       ? "no rule grants that search"
-      : hold === undefined
+      : rowAccess === undefined
         ? "no scope permits it"
         : `a ${of.type} is no patient's: it is never searched for`;
   const says = `a search of its own on ${of.type}${isCompartmentType(of.type) ? ", held to the same patients" : ""}${ok ? "" : `: ${why}`}`;
@@ -120,7 +125,8 @@ function spoken(
 }
 
 /**
- * The name of what is asked, and of a token its system: never another value, which may be somebody's name.
+ * The parameter's name, and the system of a token. The remaining part of a value is never quoted: it may be a
+ * person's name.
  */
 function textOf({ definition, modifier, values }: SearchParameter): string {
   const systems = new Set(

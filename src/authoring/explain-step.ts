@@ -2,19 +2,19 @@ import type { CompiledPolicy, CompiledRule } from "#policy/compile";
 import type { Access } from "#policy/row-access";
 import type { PolicyDocument } from "#policy/schema";
 
-/** What a request is explained by. */
+/** The basis of an explanation. */
 export interface Explained {
   readonly document: PolicyDocument;
-  /** The same, compiled. */
+  /** The document in compiled form. */
   readonly policy: CompiledPolicy;
   readonly access: Access;
-  /** Where the user's patients come from, in words. */
+  /** The source of the user's patients, in words. */
   readonly users?: string;
 }
 
-/** One step of a decision. */
+/** A step of a decision. */
 export interface ExplainStep {
-  /** Whether the request passes it. */
+  /** Answers whether the request passes this step. */
   readonly ok: boolean;
   readonly of:
     | "request"

@@ -16,30 +16,32 @@ import { canCover, rowAccessOf } from "#policy/row-access";
 import type { PolicyOperation, RuleInteraction } from "#policy/schema";
 
 /**
- * Why a request would be permitted or refused. The verdict is the engine's own; the steps say how it comes to
- * it.
+ * The reasons why a request would be permitted or refused. The verdict is the engine's; the steps show how
+ * the engine reaches it.
  */
 export interface Explanation {
   readonly refused: PolicyRefusal["reason"] | undefined;
   readonly steps: readonly ExplainStep[];
   /**
-   * What the origin would be asked, in order; what a later question holds of an earlier answer stands in
-   * brackets.
+   * The questions for the origin, in order. Square brackets stand for a part that an earlier answer supplies.
    */
   readonly asks: readonly string[];
 }
 
-/** Explains a request by a policy and scopes, rule by rule. Asks nobody anything. */
+/** Explains a request by a policy and scopes, rule by rule. It contacts no server. */
 export function explain(about: Explained, interaction: Interaction): Explanation {
   const explained = explainKind(about, interaction);
   const { refused, steps } = explained;
-  // What only the whole of a listing decides, no step above is about.
+  // The refusal concerns the listing as a whole, and no step above covers it.
   return refused === undefined || steps.some(({ ok }) => !ok)
     ? explained
-    : { ...explained, steps: [...steps, { ok: false, of: "policy", says: wholes[refused] ?? refused }] };
+    : {
+        ...explained,
+        steps: [...steps, { ok: false, of: "policy", says: listingRefusals[refused] ?? refused }],
+      };
 }
 
-const wholes: Readonly<Partial<Record<PolicyRefusal["reason"], string>>> = {
+const listingRefusals: Readonly<Partial<Record<PolicyRefusal["reason"], string>>> = {
   history_needs_unrestricted_access: "the history of a type is for whoever may read every row of it",
   parameter_hidden: "to ask by time is to find the time out, which a rule hides",
   sort_hidden: "the latest are known by their time, which a rule hides",
@@ -110,18 +112,18 @@ function ofReading(about: Explained, interaction: Reading): Explanation {
   if (!granted.ok || granted.value.expects.kind === "search")
     return { refused: reasonOf(granted), steps, asks: [] };
   const { ask, expects } = granted.value;
-  const asked = [
+  const questions = [
     ...(expects.kind === "vread" ? [expects.current] : []),
     ask,
     ...expects.referrers.map(({ search }) => search.ask),
   ];
-  return { refused: undefined, steps, asks: asked.map(written) };
+  return { refused: undefined, steps, asks: questions.map(written) };
 }
 
-/** By the purpose of the policy that goes furthest. */
-function ofAccounting(about: Explained, asked: AccountingRequest): Explanation {
+/** Explains the purpose of the policy that goes furthest. */
+function ofAccounting(about: Explained, accounting: AccountingRequest): Explanation {
   const decided = about.document.purposes.map((purpose) =>
-    evaluateAccounting(about.policy, about.access, { purpose, asked }),
+    evaluateAccounting(about.policy, about.access, { purpose, asked: accounting }),
   );
   const granted = decided.find(({ ok }) => ok) ?? decided[0];
   const of: ExplainStep = {
@@ -129,7 +131,7 @@ function ofAccounting(about: Explained, asked: AccountingRequest): Explanation {
     of: "operation",
     says: "to the individual under PATRQT by patient/ scopes, to an officer under HOPERAT by system/ scopes, of both Patient and AuditEvent",
   };
-  const asks = granted?.ok === true ? [written(granted.value.patient(asked.id).ask)] : [];
+  const asks = granted?.ok === true ? [written(granted.value.patient(accounting.id).ask)] : [];
   return {
     refused: reasonOf(granted),
     steps: [operation(about.policy, "disclosures"), ...access(about, "Patient", "read"), of],
@@ -175,11 +177,11 @@ function ofListing(about: Explained, listing: Listing): Explanation {
 }
 
 const operation = (policy: CompiledPolicy, name: PolicyOperation): ExplainStep => {
-  const is = policy.operations.has(name);
+  const isAllowed = policy.operations.has(name);
   return {
-    ok: is,
+    ok: isAllowed,
     of: "operation",
-    says: is ? `the policy allows $${name}` : `the policy's operations leave $${name} out`,
+    says: isAllowed ? `the policy allows $${name}` : `the policy's operations leave $${name} out`,
   };
 };
 
@@ -202,7 +204,7 @@ function ofWriting(about: Explained, writing: Writing): Explanation {
 const writes = {
   create: { interaction: "create", permission: "c", method: "POST" },
   update: { interaction: "update", permission: "u", method: "PUT" },
-  // applied by the gateway, and sent as what becomes of it
+  // the gateway applies the patch and sends the result
   patch: { interaction: "update", permission: "u", method: "PUT" },
   delete: { interaction: "delete", permission: "d", method: "DELETE" },
 } as const;
@@ -235,13 +237,13 @@ const permissions: Readonly<Record<RuleInteraction, Permission>> = {
 };
 
 /**
- * Policy and scope steps of one type: the rules that grant the interaction, and whose rows the scopes reach.
+ * Policy and scope steps of one type: the rules that grant the interaction, and the row access of the scopes.
  */
 function access(about: Explained, type: string, interaction: RuleInteraction): readonly ExplainStep[] {
   const rules = rulesNamed(about, type);
   const granting = rules.filter(({ rule }) => rule.interactions.has(interaction));
   const permission = permissions[interaction];
-  const hold = rowAccessOf(about.access, type, permission);
+  const rowAccess = rowAccessOf(about.access, type, permission);
   const byRule: ExplainStep = {
     ok: granting.length > 0,
     of: "policy",
@@ -253,29 +255,29 @@ function access(about: Explained, type: string, interaction: RuleInteraction): r
       ({ name, rule, why }) => `${name} grants ${[...rule.interactions].join(", ")}: ${why}`,
     ),
   };
-  const reaching = reachesOf(about.access.scopes, type, permission);
+  const permitting = reachesOf(about.access.scopes, type, permission);
   const byScope: ExplainStep = {
-    ok: hold !== undefined,
+    ok: rowAccess !== undefined,
     of: "scope",
     says:
-      hold === undefined
+      rowAccess === undefined
         ? `no scope permits "${permission}" of ${type} for anybody who is known`
         : `scopes that permit "${permission}" of ${type}`,
-    details: reaching.map(({ context, categories }) => {
+    details: permitting.map(({ context, categories }) => {
       const of = categories.map((codes) => `, of category ${codes.join(" or ")}`).join("");
-      return `${context}/: ${whose(about, context)}${of}`;
+      return `${context}/: ${rowsOf(about, context)}${of}`;
     }),
   };
-  if (hold === undefined || canCover(hold, type)) return [byRule, byScope];
+  if (rowAccess === undefined || canCover(rowAccess, type)) return [byRule, byScope];
   const by = granting.flatMap(({ name, rule }) =>
     rule.referredBy.size === 0 ? [] : [`${name}: ${[...rule.referredBy].join(", ")}`],
   );
-  const opened = interaction === "read" && by.length > 0;
-  const says = `a ${type} is no patient's: it is ${opened ? "read when a row that may be seen refers to it" : "not within a patient's or a user's scope"}`;
-  return [byRule, byScope, { ok: opened, of: "compartment", says, details: by }];
+  const isOpened = interaction === "read" && by.length > 0;
+  const says = `a ${type} is no patient's: it is ${isOpened ? "read when a row that may be seen refers to it" : "not within a patient's or a user's scope"}`;
+  return [byRule, byScope, { ok: isOpened, of: "compartment", says, details: by }];
 }
 
-function whose({ access, users }: Explained, context: "patient" | "user" | "system"): string {
+function rowsOf({ access, users }: Explained, context: "patient" | "user" | "system"): string {
   switch (context) {
     case "system":
       return "everybody's rows";
@@ -291,13 +293,13 @@ function whose({ access, users }: Explained, context: "patient" | "user" | "syst
   }
 }
 
-/** A search's joins come first: each is a question of its own. */
+/** The joins of a search come first: each is a separate question. */
 function asksOf({ ask, expects }: SearchGrant): readonly string[] {
   const hops = expects.joins.flatMap(({ hop }) => asksOf(hop));
-  const beside = expects.joins.map(({ kind, by }) =>
+  const joinResults = expects.joins.map(({ kind, by }) =>
     kind === "chain" ? `${by.code}=[found]` : "_id=[referred to]",
   );
-  return [...hops, [written(ask), ...beside].join("&")];
+  return [...hops, [written(ask), ...joinResults].join("&")];
 }
 
 const written = ({ path, query, posted }: FhirQuestion): string =>

@@ -14,8 +14,8 @@ const words: Readonly<Record<ResultFault, string>> = {
 };
 
 /**
- * Why a resource may not be created as it is sent, place by place; empty: it may. By the engine that serves
- * requests, asking nobody.
+ * The reasons why a resource may not be created as it is sent, place by place; empty: it may. The engine that
+ * serves requests decides, and no server is contacted.
  */
 export function createProblems(
   { policy, access }: { readonly policy: CompiledPolicy; readonly access: Access },
@@ -26,7 +26,7 @@ export function createProblems(
   const granted = evaluateWrite(policy, access, { kind: "create", type });
   if (!granted.ok) return [granted.error.reason];
   const { writable, writableInside, mayLinkTo, faultOf } = granted.value;
-  const { id: _given, ...submitted } = sent; // the server gives it (FHIR R4 http §3.1.0.8)
+  const { id: _given, ...submitted } = sent; // the server assigns it (FHIR R4 http §3.1.0.8)
   const view = writable(submitted, bases.origin);
   if (view === undefined) return ["it is no row that may be created"];
   const viewInside = (inside: JsonObject, nesting: Nesting) => writableInside(inside, bases.origin, nesting);

@@ -12,7 +12,7 @@ import { originUrls } from "#phi/origin-urls";
 import { createProblems } from "./prove-create.ts";
 import { redactResource, type RedactContext } from "#phi/redact";
 
-/** Runs every example of a policy through the engine that serves requests. Empty: each says the truth. */
+/** Runs every example of a policy through the engine that serves requests. Empty: every example is true. */
 export function proveExamples(document: PolicyDocument): readonly PolicyProblem[] {
   const policy = compilePolicy(document, "");
   return document.rules.flatMap((rule, index) =>
@@ -28,7 +28,7 @@ export function proveExamples(document: PolicyDocument): readonly PolicyProblem[
   );
 }
 
-// An example is about the policy alone: the widest scopes, so that nothing else can refuse.
+// An example tests only the policy: its scopes are the widest, so that only the policy can refuse.
 const everyScope: Parameters<typeof evaluate>[1] = {
   scopes: [{ context: "system", type: "*", permissions: ["c", "r", "s"], categories: [] }],
   patient: undefined,
@@ -115,14 +115,14 @@ function refuteCreate(
   return is === "refused" ? undefined : `it may not be created: ${problems.join(" ")}`;
 }
 
-/** An example as a body would be read: its numbers as text. */
+/** An example as the gateway would read a body: its numbers as text. */
 function tree(value: unknown): Json {
   const read = readJson(new TextEncoder().encode(JSON.stringify(value)));
   if (!read.ok) throw new Error("an example that the schema took as JSON is none");
   return read.value;
 }
 
-/** Canonical text of a tree: member order says nothing. */
+/** Canonical text of a tree: the order of members has no meaning. */
 function sorted(value: Json): string {
   return JSON.stringify(value, (_key, member: Json) =>
     isObject(member)

@@ -3,29 +3,29 @@ import type { CompiledRule } from "#policy/compile";
 import type { Json } from "#fhir/json/json";
 import { mayRepeat, resolvePath } from "#policy/view/resolve";
 
-/** Rows that fall under the same rules. */
+/** The rows that a certain set of rules covers. */
 export interface RowKind {
   /** Never empty. */
   readonly under: ReadonlySet<CompiledRule>;
-  /** What such a row holds, as far as rules ask for it. */
+  /** A description of the row, by the elements that rules test. */
   readonly says: string;
 }
 
 type Condition = CompiledRule["conditions"][number];
 
-/** What a row must be or not be: conditions that it meets, and some that it does not. */
+/** A description of a row: the conditions that it meets, and some that it does not meet. */
 interface Wanted {
   readonly met: readonly Condition[];
   readonly unmet: readonly Condition[];
 }
 
-// Two policies tell a handful of kinds apart; so many would be nobody's to read.
+// Two policies usually distinguish a handful of kinds; a list this long would be unreadable.
 const kindsMax = 2_000;
 
 /**
- * Every kind of rows of a type that these rules tell apart and that can exist; `undefined`: too many to look
- * at. Exact: a rule's conditions are about coded elements, so that one value for each code that is named, and
- * one of each form in which nobody can tell, stand for all.
+ * Every kind of row of a type that these rules distinguish and that can exist; `undefined`: too many to
+ * examine. The result is exact: the conditions test coded elements, so a value for each listed code and a
+ * value of each uncertain form represent all rows.
  */
 export function rowKinds(type: string, rules: readonly CompiledRule[]): readonly RowKind[] | undefined {
   const byConditions = Map.groupBy(rules, ({ conditions }) => canonical(conditions));
@@ -38,9 +38,13 @@ export function rowKinds(type: string, rules: readonly CompiledRule[]): readonly
     for (const { under, wanted } of partial) {
       const branches = [
         { under: [...under, ...alike], wanted: { ...wanted, met: [...wanted.met, ...conditions] } },
-        ...conditions.map((one) => ({ under, wanted: { ...wanted, unmet: [...wanted.unmet, one] } })),
+        ...conditions.map((condition) => ({
+          under,
+          wanted: { ...wanted, unmet: [...wanted.unmet, condition] },
+        })),
       ];
-      // Of several ways not to fall under a rule each stays: the rules to come may leave one of them open.
+      // A row may avoid a rule in several ways. Each way stays, since a later rule may leave only one of them
+      // open.
       for (const branch of branches) {
         const key = `${branch.under.map((rule) => rules.indexOf(rule)).join()} ${canonical(branch.wanted.unmet)}`;
         if (!next.has(key) && canBe(type, branch.wanted)) next.set(key, branch);
@@ -64,38 +68,42 @@ const codesOf = (condition: Condition): readonly string[] =>
   [...new Set("in" in condition ? condition.in : condition.notIn)].sort();
 const oneOf = (codes: readonly string[]): string =>
   `${codes.length === 1 ? "" : "one of "}${codes.join(", ")}`;
-/** In words, its codes in order. */
+/** The condition in words, with its codes in order. */
 export const conditionText = (condition: Condition): string =>
   `${condition.path} is ${"in" in condition ? "" : "not "}${oneOf(codesOf(condition))}`;
 
-/** First what sets the kind apart, then what it is. */
+/** First the conditions that set the kind apart, then the conditions that it meets. */
 function saysOf({ met, unmet }: Wanted): string {
-  const apart = unmet.map((one) => {
-    if ("in" in one) return `${one.path} is not ${oneOf(codesOf(one))}`;
+  const excluding = unmet.map((condition) => {
+    if ("in" in condition) return `${condition.path} is not ${oneOf(codesOf(condition))}`;
     const known = new Set(
-      met.flatMap((other) => ("notIn" in other && other.path === one.path ? other.notIn : [])),
+      met.flatMap((other) => ("notIn" in other && other.path === condition.path ? other.notIn : [])),
     );
-    return `${one.path} is, or may be, ${oneOf(codesOf(one).filter((code) => !known.has(code)))}`;
+    return `${condition.path} is, or may be, ${oneOf(codesOf(condition).filter((code) => !known.has(code)))}`;
   });
   const outside = Map.groupBy(
-    met.filter((one) => "notIn" in one),
+    met.filter((condition) => "notIn" in condition),
     ({ path }) => path,
   );
-  const never = [...outside].map(
+  const excluded = [...outside].map(
     ([path, conditions]) => `${path} is not ${oneOf([...new Set(conditions.flatMap(codesOf))].sort())}`,
   );
-  return [...new Set([...apart, ...met.filter((one) => "in" in one).map(conditionText), ...never])].join(
-    "; ",
-  );
+  return [
+    ...new Set([
+      ...excluding,
+      ...met.filter((condition) => "in" in condition).map(conditionText),
+      ...excluded,
+    ]),
+  ].join("; ");
 }
 
-/** Whether a row can hold what is wanted. Conditions on different elements do not touch each other. */
+/** Answers whether a row can meet this description. Conditions on different elements are independent. */
 function canBe(type: string, { met, unmet }: Wanted): boolean {
   const places = Map.groupBy([...met, ...unmet], (condition) => placeOf(type, condition));
   return [...places].every(([place, conditions]) => {
     const wanted = {
-      met: met.filter((one) => placeOf(type, one) === place),
-      unmet: unmet.filter((one) => placeOf(type, one) === place),
+      met: met.filter((condition) => placeOf(type, condition) === place),
+      unmet: unmet.filter((condition) => placeOf(type, condition) === place),
     };
     const [first] = conditions;
     if (first === undefined) return true;
@@ -103,10 +111,11 @@ function canBe(type: string, { met, unmet }: Wanted): boolean {
     const values = conditions.flatMap((condition) => valuesOf(condition, kind));
     if (!mayRepeat(type, first.steps))
       return [[], ...values.map((value) => [value])].some((held) => holds(held, wanted, kind));
-    // Where several may stand, all that nothing forbids do: what has to be there is there if it can be.
+    // A repeating element gets every value that no condition forbids: a required value is then present if it
+    // can be.
     const none = {
-      met: wanted.met.filter((one) => "notIn" in one),
-      unmet: wanted.unmet.filter((one) => "in" in one),
+      met: wanted.met.filter((condition) => "notIn" in condition),
+      unmet: wanted.unmet.filter((condition) => "in" in condition),
     };
     return holds(
       values.filter((value) => holds([value], none, kind)),
@@ -116,7 +125,7 @@ function canBe(type: string, { met, unmet }: Wanted): boolean {
   });
 }
 
-/** A CodeableConcept is told by its codings, whichever of the two a path names. */
+/** A CodeableConcept is compared by its codings, whether the path names the concept or its codings. */
 const placeOf = (type: string, condition: Condition): string =>
   kindOf(type, condition) === "Coding" ? condition.path.replace(/\.coding$/u, "") : condition.path;
 
@@ -127,7 +136,7 @@ function kindOf(type: string, { steps }: Condition): "Coding" | "code" {
     : "code";
 }
 
-/** Each code as it is listed, and in the forms that keep a row out because nobody can tell. */
+/** Each code as it is listed, and in the uncertain forms that keep a row out. */
 function valuesOf(condition: Condition, kind: "Coding" | "code"): readonly Json[] {
   const listed = "in" in condition ? condition.in : condition.notIn;
   if (kind === "code") return [...listed.flatMap((code) => [code, `${code} `]), {}];

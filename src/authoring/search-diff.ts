@@ -2,32 +2,37 @@ import { searchParametersOf } from "#fhir/search/parameters";
 import type { CompiledPolicy, CompiledRule } from "#policy/compile";
 import { searchableBy, type Searchable } from "#policy/searchable";
 
-/** How far each parameter of a type may be searched by under one rule; what is missing may not. */
+/**
+ * How far a rule permits a search by each parameter of a type; a parameter that is not in the map is not
+ * permitted.
+ */
 type Allowed = ReadonlyMap<string, Exclude<Searchable, { kind: "hidden" }>>;
 
 /**
- * Parameters by which the first rules let rows be found and the second do not. Parameters of one search have
- * to be allowed by one and the same rule, so one that is allowed alone may be missing beside others. Empty:
- * whatever finds a row by the first finds it by the second.
+ * The parameters that find rows by the first rules but not by the second rules. One rule has to permit all
+ * parameters of a search, so a parameter that is permitted alone may be missing in combination. Empty: the
+ * second rules find every row that the first rules find.
  */
 export function searchesBeyond(
   type: string,
   [policy, rules]: readonly [CompiledPolicy, readonly CompiledRule[]],
-  [other, others]: readonly [CompiledPolicy, readonly CompiledRule[]],
+  [secondPolicy, secondRules]: readonly [CompiledPolicy, readonly CompiledRule[]],
 ): readonly string[] {
-  const theirs = others.map((rule) => allowedBy(other, type, rule));
-  const missing = rules.map((rule) => allowedBy(policy, type, rule)).flatMap((mine) => lacking(mine, theirs));
+  const second = secondRules.map((rule) => allowedBy(secondPolicy, type, rule));
+  const missing = rules
+    .map((rule) => allowedBy(policy, type, rule))
+    .flatMap((first) => lacking(first, second));
   return [...new Set(missing)];
 }
 
-/** What the nearest of the others lacks of this one. */
-function lacking(mine: Allowed, theirs: readonly Allowed[]): readonly string[] {
-  const gaps = theirs.map((one) => [...mine].filter(([code, how]) => !isWithin(how, one.get(code))));
-  const [nearest = [...mine]] = gaps.toSorted((a, b) => a.length - b.length);
+/** The difference from the closest rule. */
+function lacking(first: Allowed, second: readonly Allowed[]): readonly string[] {
+  const gaps = second.map((allowed) => [...first].filter(([code, how]) => !isWithin(how, allowed.get(code))));
+  const [nearest = [...first]] = gaps.toSorted((a, b) => a.length - b.length);
   return nearest.map(([code, how]) => {
-    const alone = theirs.some((one) => isWithin(how, one.get(code)));
+    const alone = second.some((allowed) => isWithin(how, allowed.get(code)));
     if (alone) return `${code} beside other parameters`;
-    const named = theirs.some((one) => one.has(code));
+    const named = second.some((allowed) => allowed.has(code));
     return how.kind === "free" && !named
       ? code
       : `${code} ${how.kind === "free" ? "by any value" : spoken(how.systems)}`;
@@ -37,14 +42,14 @@ function lacking(mine: Allowed, theirs: readonly Allowed[]): readonly string[] {
 const spoken = (systems: ReadonlySet<string> | undefined) =>
   systems === undefined ? "by system|code" : `by ${[...systems].sort().join(", ")}`;
 
-function isWithin(mine: Searchable, theirs: Searchable | undefined): boolean {
-  if (theirs === undefined || theirs.kind === "hidden") return false;
-  if (mine.kind === "hidden" || theirs.kind === "free") return true;
-  if (mine.kind === "free") return false;
-  const { systems } = theirs;
+function isWithin(first: Searchable, second: Searchable | undefined): boolean {
+  if (second === undefined || second.kind === "hidden") return false;
+  if (first.kind === "hidden" || second.kind === "free") return true;
+  if (first.kind === "free") return false;
+  const { systems } = second;
   return (
     systems === undefined ||
-    (mine.systems !== undefined && [...mine.systems].every((system) => systems.has(system)))
+    (first.systems !== undefined && [...first.systems].every((system) => systems.has(system)))
   );
 }
 
@@ -62,22 +67,22 @@ function allowedBy(policy: CompiledPolicy, type: string, rule: CompiledRule): Al
 }
 
 /**
- * As {@link searchesBeyond}, for what a search brings along (`_include`): a reference that one rule shows
- * which allows the search itself.
+ * Like {@link searchesBeyond}, for the included resources of a search (`_include`): the rule that shows the
+ * reference must also permit the search.
  */
 export function includesBeyond(
   type: string,
   [policy, rules]: readonly [CompiledPolicy, readonly CompiledRule[]],
-  [other, others]: readonly [CompiledPolicy, readonly CompiledRule[]],
+  [secondPolicy, secondRules]: readonly [CompiledPolicy, readonly CompiledRule[]],
 ): readonly string[] {
-  const theirs = others.map((rule) => ({
-    allowed: allowedBy(other, type, rule),
-    shown: referencesOf(other, type, [rule]),
+  const second = secondRules.map((rule) => ({
+    allowed: allowedBy(secondPolicy, type, rule),
+    shown: referencesOf(secondPolicy, type, [rule]),
   }));
   const missing = rules.flatMap((rule) => {
-    const mine = allowedBy(policy, type, rule);
-    const wider = theirs.filter(({ allowed }) =>
-      [...mine].every(([code, how]) => isWithin(how, allowed.get(code))),
+    const first = allowedBy(policy, type, rule);
+    const wider = second.filter(({ allowed }) =>
+      [...first].every(([code, how]) => isWithin(how, allowed.get(code))),
     );
     if (wider.length === 0) return []; // the search itself is missing
     return [...referencesOf(policy, type, [rule])].filter(
@@ -87,7 +92,7 @@ export function includesBeyond(
   return [...new Set(missing)];
 }
 
-/** Reference parameters that some rule shows in full: by these a row brings others along. */
+/** Reference parameters that at least one rule shows in full: rows include further resources by them. */
 export function referencesOf(
   policy: CompiledPolicy,
   type: string,

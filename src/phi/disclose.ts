@@ -209,7 +209,7 @@ export class Discloser {
 
   #matchesSearch(row: JsonObject): boolean {
     return (
-      matchesSearch(row, this.#grant.asked, this.#bases.origin) &&
+      matchesSearch(row, this.#grant.clientParameters, this.#bases.origin) &&
       this.#joined.every((joined) => meets(row, joined, this.#bases.origin))
     );
   }

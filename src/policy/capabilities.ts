@@ -12,20 +12,20 @@ import type { Access } from "./row-access.ts";
 import { searchableBy } from "./searchable.ts";
 
 /**
- * What policy ∩ scopes let this client do now, type by type, by the decisions that its requests would meet; a
- * type without any is not there. `mayDelete`: the origin honours `If-Match` on DELETE. The gateway refuses
- * each delete where the origin does not.
+ * The interactions that policy ∩ scopes permit this client now, for each type. The decisions are the same as
+ * for its requests; a type without a permitted interaction is left out. `mayDelete`: the origin honours
+ * `If-Match` on DELETE. If it does not, the gateway refuses each delete.
  */
 export function capabilitiesOf(
   policy: CompiledPolicy,
   access: Access,
   { mayDelete }: { readonly mayDelete: boolean },
 ): readonly TypeCapability[] {
-  const own = r4ResourceTypes
+  const capabilities = r4ResourceTypes
     .filter(isResourceType)
     .map((type) => capabilityOf(policy, access, type, mayDelete));
-  const references = own.flatMap(({ type, includes }) => includes.map((name) => ({ name, type })));
-  return own
+  const references = capabilities.flatMap(({ type, includes }) => includes.map((name) => ({ name, type })));
+  return capabilities
     .filter(({ interactions }) => interactions.length > 0)
     .map(({ type, interactions, parameters, includes, operations }) => {
       const revincludes = interactions.includes("search-type") ? leadingTo(type, references) : [];
@@ -49,9 +49,9 @@ function capabilityOf(
   type: ResourceType,
   mayDelete: boolean,
 ): Omit<TypeCapability, "revincludes"> {
-  const id = "any"; // decided from type and policy alone
+  const id = "any"; // type and policy alone decide
   const search = evaluateSearch(policy, access, { ...searchOf(type), includes: [] });
-  const along = evaluateSearch(policy, access, {
+  const withIncludes = evaluateSearch(policy, access, {
     ...searchOf(type),
     includes: [{ direction: "include", iterate: false, source: type, parameter: "*", target: undefined }],
   });
@@ -67,13 +67,13 @@ function capabilityOf(
     ...writes.map((kind) => [kind, evaluateWrite(policy, access, { kind, type, id }).ok] as const),
   ];
   const interactions = may.flatMap(([interaction, isGranted]) => (isGranted ? [interaction] : []));
-  const sure = interactions.length > 0;
+  const isUsable = interactions.length > 0;
   return {
     type,
     interactions,
     parameters: search.ok ? parametersOf(policy, access, type) : [],
-    includes: along.ok ? [...new Set(along.value.includes.map(({ name }) => name))] : [],
-    operations: sure ? operationsOf(policy, access, type) : [],
+    includes: withIncludes.ok ? [...new Set(withIncludes.value.includes.map(({ name }) => name))] : [],
+    operations: isUsable ? operationsOf(policy, access, type) : [],
   };
 }
 
@@ -89,7 +89,7 @@ const searchOf = (type: ResourceType) => ({
 function parametersOf(policy: CompiledPolicy, access: Access, type: string): TypeCapability["parameters"] {
   const rules = policy.rulesFor(type).filter(({ interactions }) => interactions.has("search"));
   const known = [...searchParametersOf(type).values()].filter(
-    (one) => isSupported(one) && !mayBeMasked(access, type, one),
+    (definition) => isSupported(definition) && !mayBeMasked(access, type, definition),
   );
   return known.flatMap((definition): TypeCapability["parameters"] => {
     const kinds = rules

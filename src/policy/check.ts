@@ -13,8 +13,8 @@ import { unsafeWrites } from "./unsafe-writes.ts";
 import { compileView } from "#policy/view/view";
 
 /**
- * What the schema cannot say: paths against R4, invariants that a cut would break, rules that contradict each
- * other. Empty: publishable.
+ * Checks beyond the schema: paths against R4, invariants that a redaction would break, rules that contradict
+ * each other. An empty result: the document can be published.
  */
 export function checkPolicy({ purposes, operations = [], rules }: PolicyDocument): readonly PolicyProblem[] {
   return [
@@ -66,7 +66,7 @@ function checkRule(rule: PolicyRule, at: string): readonly PolicyProblem[] {
   ];
 }
 
-/** Nobody overwrites or deletes what may not be seen, nor finds it out by writing. */
+/** A client must not overwrite or delete an element that it may not see, nor find it out by writing. */
 function writeProblems(rule: PolicyRule, at: string): readonly PolicyProblem[] {
   const { interactions, deletes } = rule;
   const problems = unsafeWrites(rule).map(({ interaction, problem }) => ({
@@ -95,7 +95,7 @@ function conditionProblem(type: string, condition: RowCondition): string | undef
     : undefined;
 }
 
-/** Elements shown without what R4 demands beside them, anywhere below. */
+/** Elements that are shown without an element that R4 demands with them, at any depth. */
 function brokenInvariants(type: string, shown: Shown): readonly string[] {
   if (shown.everything || isNothing(shown)) return [];
   const has = (name: string) =>
@@ -173,9 +173,9 @@ function referredByProblems(
 }
 
 /**
- * Two rules for one type must be about different rows by a single-valued element, or by a repeating one,
- * where a row that is about both was granted by each. Else one row would have two meanings (medplum#3332:
- * hidden fields applied to the wrong rows).
+ * Two rules for one type must cover different rows by a single-valued element, or by a repeating element, and
+ * then a row that both cover has two grants. Otherwise one row would have two meanings (medplum#3332: hidden
+ * fields applied to the wrong rows).
  */
 function overlaps(rule: PolicyRule, before: readonly PolicyRule[], at: string): readonly PolicyProblem[] {
   return before.flatMap((other, index) =>
@@ -209,7 +209,7 @@ interface InCondition {
   readonly codes: readonly string[];
 }
 
-/** The elements by which both rules choose their rows. */
+/** The elements by which both rules select their rows. */
 function shared(a: PolicyRule, b: PolicyRule): readonly (readonly [InCondition, InCondition])[] {
   return chosen(a).flatMap((left) =>
     chosen(b).flatMap((right) => (left.path === right.path ? [[left, right] as const] : [])),

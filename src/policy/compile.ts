@@ -14,15 +14,15 @@ import type {
 import { showsAll, shownBy, union, type Shown } from "#policy/view/shown";
 import { compileView, type ExtensionList, type ObjectView } from "#policy/view/view";
 
-/** A policy made ready: once per digest, then shared by every request. */
+/** A policy ready for use: compiled once for each digest, then shared by every request. */
 export interface CompiledPolicy {
   readonly digest: string;
-  /** By what a user is to a patient do `user/` scopes reach that patient's records. */
+  /** The relations by which `user/` scopes cover a patient's records. */
   readonly users: ReadonlySet<UserRelation>;
   readonly operations: ReadonlySet<PolicyOperation>;
   /** The rules for a type, in the document's order. */
   readonly rulesFor: (type: string) => readonly CompiledRule[];
-  /** What these rules show together; each granted it for that very row. */
+  /** The combined view of these rules, each of which covers the row. */
   readonly viewOf: (type: string, rules: readonly CompiledRule[]) => ResourceView;
 }
 
@@ -31,15 +31,13 @@ export interface CompiledRule {
   readonly conditions: readonly CompiledCondition[];
   readonly shown: Shown;
   readonly extensions: ExtensionList;
-  /** Search parameters that the policy leaves of those which the view allows. */
+  /** The search parameters that the policy leaves of those that the view allows; `undefined`: all. */
   readonly search: ReadonlySet<string> | undefined;
-  /**
-   * References, as `Type:parameter`, by which a row that may be seen opens resources that are no patient's.
-   */
+  /** The references, as `Type:parameter`, by which a visible row opens resources that no patient owns. */
   readonly referredBy: ReadonlySet<string>;
 }
 
-/** A condition and the path it is about, read. */
+/** A condition with its path parsed. */
 type CompiledCondition = RowCondition & {
   readonly elements: readonly string[];
   readonly steps: readonly PathStep[];
@@ -48,7 +46,8 @@ type CompiledCondition = RowCondition & {
 export interface ResourceView {
   readonly object: ObjectView;
   /**
-   * Whether `meta.tag` says SUBSETTED: anything but keep-everything, whatever the instance holds (DESIGN §6).
+   * Answers whether `meta.tag` says SUBSETTED: every view but `show: everything`, whatever the instance
+   * holds.
    */
   readonly subsetted: boolean;
   readonly hidden: readonly string[];
@@ -71,7 +70,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
     viewOf: (type, rules) => {
       const key = [type, ...rules.map((rule) => rulesFor(type).indexOf(rule))].join();
       const view = views.get(key) ?? unionView(type, rules);
-      views.set(key, view); // at most one entry a set of rules of one type
+      views.set(key, view); // at most one entry for each set of rules of one type
       return view;
     },
   };
@@ -101,7 +100,9 @@ function unionView(type: string, rules: readonly CompiledRule[]): ResourceView {
   return { object, subsetted: !object.everything, hidden: hiddenPaths(object) };
 }
 
-/** Whether a row is one that the rule is about. Where nobody can tell, `in` and `notIn` both say no. */
+/**
+ * Answers whether a rule covers a row. If a code cannot be read with certainty, `in` and `notIn` both say no.
+ */
 export function isRowOf(rule: CompiledRule, resource: JsonObject): boolean {
   return rule.conditions.every((condition) => {
     if ("in" in condition) return isCodedAs(valuesAt(resource, condition.elements), condition.in);
@@ -116,7 +117,7 @@ export function isRowOf(rule: CompiledRule, resource: JsonObject): boolean {
 }
 
 /**
- * As `valuesAt`, and null for what stands where an object or a list of them should: nothing is skipped for
+ * Like `valuesAt`, with null for a value that stands in place of an object or a list: no value is skipped for
  * its form.
  */
 function leavesAt(value: Json | undefined, path: readonly string[]): readonly Json[] {

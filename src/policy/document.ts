@@ -7,23 +7,23 @@ import { policySchema, type PolicyDocument, type PolicyProblem } from "./schema.
 export type { PolicyDocument, PolicyProblem } from "./schema.ts";
 
 /**
- * Reads a policy document, or names the first thing that is wrong with it. Its examples are proven apart, by
- * `#authoring/prove-examples`.
+ * Reads a policy document, or names its first problem. `#authoring/prove-examples` proves its examples
+ * separately.
  */
 export function parsePolicyDocument(body: unknown): Result<PolicyDocument, PolicyProblem> {
   const read = readPolicyDocument(body);
   return read.ok ? read : err(read.error[0]);
 }
 
-/** A document that was published, and what this version grants of it. */
+/** A published document, and the part of it that this version grants. */
 interface PublishedPolicy {
   readonly digest: string;
   readonly granted: PolicyDocument;
 }
 
 /**
- * Reads a document that was published, perhaps by an earlier version, whose rules for writing were wider: a
- * write that is unsafe is not granted.
+ * Reads a published document. An earlier version may have published it under wider rules for writes: a write
+ * that is unsafe today is not granted.
  */
 export async function readPublishedPolicy(body: unknown): Promise<Result<PublishedPolicy, PolicyProblem>> {
   const published = policySchema.safeParse(body);
@@ -36,7 +36,10 @@ export async function readPublishedPolicy(body: unknown): Promise<Result<Publish
   return granted.ok ? ok({ digest: await policyDigest(published.data), granted: granted.value }) : granted;
 }
 
-/** As {@link parsePolicyDocument}, with everything that is wrong: by its form, or else by what it says. */
+/**
+ * Like {@link parsePolicyDocument}, with every problem: the schema's problems, or else those of
+ * `checkPolicy`.
+ */
 export function readPolicyDocument(
   body: unknown,
 ): Result<PolicyDocument, readonly [PolicyProblem, ...PolicyProblem[]]> {
@@ -52,8 +55,8 @@ export function readPolicyDocument(
 }
 
 /**
- * Of a choice the branch that comes nearest: what is wrong with the others says nothing to whoever meant that
- * one.
+ * For a union the problems of the closest branch: an author who meant that branch learns nothing from the
+ * problems of the remaining branches.
  */
 function problemsOf(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): readonly PolicyProblem[] {
   const path = [...above, ...issue.path];

@@ -10,27 +10,27 @@ import { rowAccessOf, type Access } from "./row-access.ts";
 
 /** A permitted accounting of disclosures. */
 export interface AccountingGrant {
-  /** To the individual (45 CFR 164.528(a)), or to who answers for the entity. */
+  /** The reader: the individual (45 CFR 164.528(a)), or an officer of the entity. */
   readonly toldTo: "individual" | "officer";
   /**
-   * Whose accounting it may be: of the one patient whom an individual's token names, of any patient for an
-   * officer. Decided without that patient's row: what was disclosed of a patient is told whether or not there
-   * is a row, or it may be seen.
+   * Answers whether the reader may get the accounting of a patient: an individual only that of the token's
+   * patient, an officer that of any patient. The patient's row plays no part: the accounting lists
+   * disclosures even if the row is absent or hidden.
    */
   readonly reaches: (id: string) => boolean;
   /**
-   * An officer's policy is about some patients only, by more than their labels: then the row decides, and one
-   * that may not be seen is the same as one that is not there.
+   * The officer's policy covers only some patients, by a condition that is not a label. Then the row decides,
+   * and a hidden row gets the same answer as an absent row.
    */
   readonly needsRow: boolean;
-  /** To read a patient. */
+  /** The grant to read a patient. */
   readonly patient: (id: string) => Grant;
 }
 
 /**
- * Permits it to an individual (purpose PATRQT, by scopes of the context `patient` alone) and to an officer
- * (health care operations, by scopes of the context `system` alone), where the policy allows the operation
- * and the scopes reach both Patient and AuditEvent. What a user is to somebody else gives nobody that one's
+ * Permits an accounting to an individual (purpose PATRQT, by `patient` scopes alone) and to an officer
+ * (health care operations, by `system` scopes alone). The policy must allow the operation, and the scopes
+ * must cover both Patient and AuditEvent. A user's relation to a patient gives no right to that patient's
  * accounting.
  */
 export function evaluateAccounting(
@@ -54,7 +54,7 @@ export function evaluateAccounting(
   if (!first.ok) return first;
   const patient = (id: string): Grant => {
     const grant = read(id);
-    // decided from type and policy alone, so that none is refused now
+    // type and policy alone decide, so a second refusal is impossible here
     return grant.ok ? grant.value : first.value;
   };
   const reaches = (id: string) => toldTo === "officer" || id === access.patient;
@@ -64,17 +64,17 @@ export function evaluateAccounting(
   return ok({ toldTo, reaches, needsRow, patient });
 }
 
-/** A label takes nobody's accounting away: what was disclosed of a patient was disclosed in spite of it. */
+/** A label takes away no accounting: the listed disclosures happened in spite of the label. */
 const selects = ({ conditions }: CompiledRule): boolean =>
   conditions.some(({ path }) => path !== "meta.security");
 
 function isOperations(purpose: string): boolean {
   for (
-    let code: string | undefined = purpose;
-    code;
-    code = Object.hasOwn(purposeOfUse, code) ? purposeOfUse[code] : undefined
+    let current: string | undefined = purpose;
+    current;
+    current = Object.hasOwn(purposeOfUse, current) ? purposeOfUse[current] : undefined
   ) {
-    if (code === "HOPERAT") return true;
+    if (current === "HOPERAT") return true;
   }
   return false;
 }

@@ -21,7 +21,7 @@ import { countMax, originCount, pageCount } from "./page-count.ts";
 import type { PolicyOperation } from "./schema.ts";
 import { searchableBy } from "./searchable.ts";
 
-/** A permitted listing. Each row of it is judged by the grant of its own type. */
+/** A permitted listing. The grant of its own type decides about each row. */
 export type ListingGrant = HistoryGrant | EverythingGrant | LastNGrant;
 
 interface Paged {
@@ -36,11 +36,11 @@ export interface HistoryGrant extends Paged {
   readonly kind: "history";
   readonly type: ResourceType;
   readonly id: string | undefined;
-  /** To read the type: each version is a row of its own, and the resource as it is now. */
+  /** The grant to read the type, for each version as a separate row and for the resource as it is now. */
   readonly read: Grant;
   /**
-   * That a resource was deleted is told only to those who may read every row of the type: who owned it,
-   * nobody can tell any more.
+   * Deletions are shown only to a principal with access to every row of the type: the owner of a deleted
+   * resource is no longer known.
    */
   readonly showsDeleted: boolean;
 }
@@ -48,10 +48,11 @@ export interface HistoryGrant extends Paged {
 export interface EverythingGrant extends Paged {
   readonly kind: "everything";
   readonly id: string;
-  /** To read the patient: everything about one who may not be seen is the same as about nobody. */
+  /** The grant to read the patient. A hidden patient gets the same answer as an absent patient. */
   readonly patient: Grant;
   /**
-   * The types that may be both searched and read. What their rows refer to and is no patient's comes along.
+   * The types that may be both searched and read. Resources that no patient owns are included if these rows
+   * refer to them.
    */
   readonly rows: ReadonlyMap<string, { readonly search: SearchGrant; readonly read: Grant }>;
 }
@@ -63,23 +64,23 @@ export interface LastNGrant {
   readonly max: number;
 }
 
-/** As `evaluate`, for what answers with a list and is no search of one type. */
+/** Like `evaluate`, for interactions that answer with a list and are not a search of one type. */
 export function evaluateListing(
   policy: CompiledPolicy,
   access: Access,
-  asked: Listing,
+  listing: Listing,
 ): Result<ListingGrant, PolicyRefusal> {
-  switch (asked.kind) {
+  switch (listing.kind) {
     case "history":
-      return evaluateHistory(policy, access, asked);
+      return evaluateHistory(policy, access, listing);
     case "everything":
-      return allowed(policy, "everything") ?? evaluateEverything(policy, access, asked);
+      return allowed(policy, "everything") ?? evaluateEverything(policy, access, listing);
     case "lastn":
-      return allowed(policy, "lastn") ?? evaluateLastN(policy, access, asked);
+      return allowed(policy, "lastn") ?? evaluateLastN(policy, access, listing);
   }
 }
 
-/** Why an operation may not be called, if it may not. */
+/** The refusal of an operation that the policy does not allow; `undefined`: the operation is allowed. */
 export function allowed(
   policy: CompiledPolicy,
   operation: PolicyOperation,
@@ -90,40 +91,42 @@ export function allowed(
 function evaluateHistory(
   policy: CompiledPolicy,
   access: Access,
-  asked: HistoryRequest,
+  listing: HistoryRequest,
 ): Result<HistoryGrant, PolicyRefusal> {
-  const { type, id } = asked;
+  const { type, id } = listing;
   const read = evaluate(policy, access, { kind: "read", type, id: id ?? "any" });
   if (!read.ok) return read;
   const { expects } = read.value;
-  // Who is nobody's own is read as it is now, for the sake of a row that refers to it now.
+  // A resource that no patient owns is readable only as it is now, because a row refers to it now.
   if (expects.kind !== "search" && expects.referrers.length > 0)
     return err({ reason: "outside_patient_compartment", type });
   const rules = policy.rulesFor(type).filter(({ interactions }) => interactions.has("read"));
-  const hold = rowAccessOf(access, type, "r");
-  const isOfAll =
-    hold !== undefined && isUnrestricted(hold) && rules.some(({ conditions }) => conditions.length === 0);
-  if (id === undefined && !isOfAll) return err({ reason: "history_needs_unrestricted_access", type });
+  const rowAccess = rowAccessOf(access, type, "r");
+  const coversAll =
+    rowAccess !== undefined &&
+    isUnrestricted(rowAccess) &&
+    rules.some(({ conditions }) => conditions.length === 0);
+  if (id === undefined && !coversAll) return err({ reason: "history_needs_unrestricted_access", type });
 
-  // Asking by time finds the time out.
+  // A search by time reveals the time.
   const changed = searchParametersOf(type).get("_lastUpdated");
-  const byTime = asked.since !== undefined ? "_since" : asked.at !== undefined ? "_at" : undefined;
+  const byTime = listing.since !== undefined ? "_since" : listing.at !== undefined ? "_at" : undefined;
   const showsTime = (definition: SearchParameterDefinition) =>
     rules.every((rule) => searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "free");
   if (byTime !== undefined && (changed === undefined || !showsTime(changed)))
     return err({ reason: "parameter_hidden", parameter: byTime });
 
-  const count = pageCount(asked.count);
-  const query = listingQuery({ ...asked, count: originCount(count) });
+  const count = pageCount(listing.count);
+  const query = listingQuery({ ...listing, count: originCount(count) });
   const ask = { path: id === undefined ? `${type}/_history` : `${type}/${id}/_history`, query };
   return ok({
     kind: "history",
     type,
     id,
     read: read.value,
-    showsDeleted: isOfAll,
+    showsDeleted: coversAll,
     ask,
-    question: listingQuery(asked),
+    question: listingQuery(listing),
     count,
   });
 }
@@ -131,23 +134,26 @@ function evaluateHistory(
 function evaluateEverything(
   policy: CompiledPolicy,
   access: Access,
-  asked: EverythingRequest,
+  listing: EverythingRequest,
 ): Result<EverythingGrant, PolicyRefusal> {
-  const { id } = asked;
+  const { id } = listing;
   const patient = evaluate(policy, access, { kind: "read", type: "Patient", id });
   if (!patient.ok) return patient;
   const rows = new Map<string, { readonly search: SearchGrant; readonly read: Grant }>();
-  let refused: PolicyRefusal = { reason: "outside_patient_compartment", type: asked.types?.[0] ?? "Patient" };
-  for (const type of asked.types ?? r4ResourceTypes.filter(isResourceType)) {
+  let refused: PolicyRefusal = {
+    reason: "outside_patient_compartment",
+    type: listing.types?.[0] ?? "Patient",
+  };
+  for (const type of listing.types ?? r4ResourceTypes.filter(isResourceType)) {
     if (!isCompartmentType(type)) continue;
-    const both = evaluateRows(policy, access, type, asked);
+    const both = evaluateRows(policy, access, type, listing);
     if (both.ok) rows.set(type, both.value);
     else refused = both.error;
   }
   if (rows.size === 0) return err(refused);
-  const count = pageCount(asked.count);
+  const count = pageCount(listing.count);
   const query = listingQuery({
-    ...asked,
+    ...listing,
     types: [...rows.keys()].filter(isResourceType),
     count: originCount(count),
   });
@@ -158,14 +164,14 @@ function evaluateEverything(
     patient: patient.value,
     rows,
     ask,
-    question: listingQuery(asked),
+    question: listingQuery(listing),
     count,
   });
 }
 
 /**
- * The rows of one type as the client could find them itself: by whose they are, and by time only where it
- * could sort by that.
+ * The rows of one type that the client could find by a search of its own: by owner, and by time only if the
+ * client may sort by time.
  */
 function evaluateRows(
   policy: CompiledPolicy,
@@ -198,8 +204,8 @@ function evaluateRows(
       sort: times.map((definition) => ({ definition, descending: false })),
       count: undefined,
     });
-  const along = search("*");
-  const found = along.ok ? along : search(undefined); // it may bring nothing along
+  const withIncludes = search("*");
+  const found = withIncludes.ok ? withIncludes : search(undefined); // the include is optional
   if (!found.ok) return found;
   const shared = found.value.includes.map((include) => ({
     ...include,
@@ -214,13 +220,14 @@ function evaluateRows(
 function evaluateLastN(
   policy: CompiledPolicy,
   access: Access,
-  asked: LastNRequest,
+  listing: LastNRequest,
 ): Result<LastNGrant, PolicyRefusal> {
   const date = searchParametersOf("Observation").get("date");
-  // The latest is known by its time: who may not sort by it may not ask for it.
+  // Time decides which observation is the latest: a client that may not sort by it may not ask for the
+  // latest.
   const sort = date === undefined ? [] : [{ definition: date, descending: true }];
-  const search = evaluateSearch(policy, access, { ...asked, posted: false, sort, count: countMax });
+  const search = evaluateSearch(policy, access, { ...listing, posted: false, sort, count: countMax });
   if (!search.ok) return search;
-  const { max } = asked;
-  return ok({ kind: "lastn", search: search.value, question: `${searchQuery(asked)}&max=${max}`, max });
+  const { max } = listing;
+  return ok({ kind: "lastn", search: search.value, question: `${searchQuery(listing)}&max=${max}`, max });
 }

@@ -18,65 +18,68 @@ import {
 } from "./row-access.ts";
 import { isLabelled } from "./labels.ts";
 import { isMoved } from "./moving.ts";
-import { changesRelation, showsMore, widensSight } from "./self-widening.ts";
+import { changesRelation, showsMore, widensAccess } from "./self-widening.ts";
 
 /**
- * What is to be written, by the plain forms: a conditional one means one of these, once it is known which
- * resource it finds.
+ * A write without conditions. A conditional write becomes one of these after its search has found the
+ * resource.
  */
 export type PlainWrite =
   | { readonly kind: "create"; readonly type: ResourceType }
   | { readonly kind: "update" | "patch" | "delete"; readonly type: ResourceType; readonly id: string };
 
-/** A permitted write: which rows, and what of them. */
+/** A permitted write: the rows it covers, and the elements of a row that it may write. */
 export interface WriteGrant {
   readonly policyDigest: string;
   /**
-   * What of the stored resource its writer sees; what of it may be written, `writable` says. Nothing for a
-   * create.
+   * The writer's view of the stored resource; `undefined` for a create. `writable` decides what may be
+   * written.
    */
   readonly seen: Pick<Grant, "viewOf" | "viewInside" | "mayLinkTo" | "ask" | "withheldPaths"> | undefined;
   /**
-   * What may be written of a row; `undefined`: it is not one that this rule or scope reaches. Of the stored
-   * one, and of what becomes of it or is created: both must be such rows. `base`: the origin's.
+   * The view by which a row may be written; `undefined`: the rules or scopes do not cover the row. It must
+   * exist for the stored row and for the result, or for the created row. `base`: the origin's.
    */
   readonly writable: (resource: JsonObject, base: FhirBase) => ResourceView | undefined;
   /**
-   * Whether a link to the other Patient may be written: the writer may be shown it, or a create may make it.
-   * `base`: the origin's.
+   * Answers whether a link to a second Patient may be written: the writer may see that Patient, or may create
+   * it. `base`: the origin's.
    */
   readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
-  /** What may be written of a resource inside it, by the rules for its own type. */
+  /** The view by which a nested resource may be written, by the rules for its own type. */
   readonly writableInside: (
     resource: JsonObject,
     base: FhirBase,
     nesting: Nesting,
   ) => ResourceView | undefined;
   /**
-   * The members of a stored row by which it is decided: type, id, labels, modifiers, whose it is, and what
-   * the rules and scopes ask of it.
+   * The members of a stored row that decisions read: type, id, labels, modifiers, owners, and the elements
+   * that rules and scopes test.
    */
   readonly decidingMembers: ReadonlySet<string>;
-  /** Why the write may not make this of the resource, or of a resource inside it; `undefined`: it may. */
+  /**
+   * The reason why the write may not turn the resource, or a nested resource, into this result; `undefined`:
+   * it may.
+   */
   readonly faultOf: (change: Change, base: FhirBase) => ResultFault | undefined;
 }
 
-/** What a write makes of one resource: of the one that it is about, or of a resource inside that one. */
+/** The change that a write makes to one resource: the written resource, or a resource nested in it. */
 export interface Change {
-  /** How it stands inside the one that the write is about; `undefined`: it is that one. */
+  /** The position inside the written resource; `undefined`: this is the written resource itself. */
   readonly nesting: Nesting | undefined;
-  /** `undefined`: it is new. */
+  /** `undefined`: the resource is new. */
   readonly stored: JsonObject | undefined;
-  /** The stored one as its writer sees it. */
+  /** The stored resource as its writer sees it. */
   readonly shown: JsonObject | undefined;
   readonly result: JsonObject;
-  /** By which it was written. */
+  /** The view that the write used. */
   readonly view: ResourceView;
 }
 
 /**
- * What becomes of a resource is outside what may be written; is another patient's; or shows its writer what
- * is hidden now.
+ * The result is outside the writable rows, belongs to a different patient, or shows its writer an element
+ * that is hidden now.
  */
 export type ResultFault = "result_outside_access" | "result_changes_patient" | "result_widens_access";
 
@@ -88,8 +91,9 @@ const grants = {
 } as const;
 
 /**
- * Decides about a write from policy ∩ scopes. Who changes or deletes has to be one who may read: what is
- * written stands in for what was read, and how it goes tells of it.
+ * Decides about a write from policy ∩ scopes. An update or a delete needs the right to read: the body
+ * replaces a resource that was read, and the outcome of the write reveals something about the stored
+ * resource.
  */
 export function evaluateWrite(
   policy: CompiledPolicy,
@@ -100,10 +104,10 @@ export function evaluateWrite(
   const { interaction, permission } = grants[write.kind];
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
   if (rules.length === 0) return err({ reason: "rule_missing", type, interaction });
-  const hold = rowAccessOf(access, type, permission);
-  if (hold === undefined) return err({ reason: "scope_insufficient", type, interaction });
-  // A practitioner or an organization is more patients' than one: nobody changes it by one patient's leave.
-  if (!canCover(hold, type)) return err({ reason: "outside_patient_compartment", type });
+  const rowAccess = rowAccessOf(access, type, permission);
+  if (rowAccess === undefined) return err({ reason: "scope_insufficient", type, interaction });
+  // A practitioner or an organization belongs to several patients: one patient's scope must not change it.
+  if (!canCover(rowAccess, type)) return err({ reason: "outside_patient_compartment", type });
   const read =
     write.kind === "create" ? undefined : evaluate(policy, access, { kind: "read", type, id: write.id });
   if (read?.ok === false) return read;
@@ -111,13 +115,13 @@ export function evaluateWrite(
     return err({ reason: "outside_patient_compartment", type });
 
   const patients = rowAccessOf(access, "Patient", permission);
-  const writing = { policy, access, type, hold, interaction, permission };
+  const basis = { policy, access, type, rowAccess, interaction, permission };
   const writable: WriteGrant["writable"] = (resource, base) => {
-    if (!coversRow(hold, resource, type, base) || isLabelled(resource)) return undefined;
+    if (!coversRow(rowAccess, resource, type, base) || isLabelled(resource)) return undefined;
     return viewBy(policy, type, rules, resource);
   };
   const writableInside: WriteGrant["writableInside"] = (resource, base, nesting) =>
-    insideBy(writing, resource, base, nesting);
+    insideBy(basis, resource, base, nesting);
   return ok({
     policyDigest: policy.digest,
     seen: read?.value,
@@ -142,32 +146,33 @@ export function evaluateWrite(
         .rulesFor(type)
         .flatMap(({ conditions }) => conditions.map(({ elements: [first = ""] }) => first)),
     ]),
-    faultOf: (change, base) =>
-      faultOf(change, base, writing, { writable, writableInside, seen: read?.value }),
+    faultOf: (change, base) => faultOf(change, base, basis, { writable, writableInside, seen: read?.value }),
   });
 }
 
 /**
- * Each rule about what becomes of a resource: the same for the one that is written and for every one inside
- * it.
+ * Applies each rule about the result of a write: to the written resource and to every nested resource alike.
  */
 function faultOf(
   { nesting, stored, shown, result, view }: Change,
   base: FhirBase,
-  { policy, access, type }: Writing,
+  { policy, access, type }: WriteBasis,
   { writable, writableInside, seen }: Pick<WriteGrant, "writable" | "writableInside" | "seen">,
 ): ResultFault | undefined {
   if (stored !== undefined && isMoved({ stored, shown, result, isContained: nesting === "contained" }, base))
     return "result_changes_patient";
-  const next = nesting === undefined ? writable(result, base) : writableInside(result, base, nesting);
-  // A new one is written by one view: what it says must not choose one and what it becomes another.
-  if (next === undefined || (stored === undefined && next !== view)) return "result_outside_access";
+  const writableNext = nesting === undefined ? writable(result, base) : writableInside(result, base, nesting);
+  // One view writes a new resource: the submitted content must not select a first view and the result a
+  // second.
+  if (writableNext === undefined || (stored === undefined && writableNext !== view))
+    return "result_outside_access";
   if (stored !== undefined) {
-    const left = nesting === undefined ? seen?.viewOf(result, base) : seen?.viewInside(result, base, nesting);
-    if (left === undefined) return "result_outside_access";
-    const own = textAt(result, "resourceType") ?? "";
-    const row = { type: own, container: nesting === undefined ? undefined : { type, nesting } };
-    if (showsMore(policy, row, stored, result) || widensSight(policy, access, row, stored, result, base))
+    const nextView =
+      nesting === undefined ? seen?.viewOf(result, base) : seen?.viewInside(result, base, nesting);
+    if (nextView === undefined) return "result_outside_access";
+    const resultType = textAt(result, "resourceType") ?? "";
+    const row = { type: resultType, container: nesting === undefined ? undefined : { type, nesting } };
+    if (showsMore(policy, row, stored, result) || widensAccess(policy, access, row, stored, result, base))
       return "result_widens_access";
   }
   return access.usersPatients !== undefined && changesRelation(policy.users, stored, result)
@@ -181,30 +186,30 @@ function viewBy(
   rules: readonly CompiledRule[],
   resource: JsonObject,
 ): ResourceView | undefined {
-  const reaching = rules.filter((rule) => isRowOf(rule, resource));
-  return reaching.length === 0 ? undefined : policy.viewOf(type, reaching);
+  const covering = rules.filter((rule) => isRowOf(rule, resource));
+  return covering.length === 0 ? undefined : policy.viewOf(type, covering);
 }
 
-interface Writing {
+interface WriteBasis {
   readonly policy: CompiledPolicy;
   readonly access: Access;
-  /** Of the resource that the write is about. */
+  /** Type of the written resource. */
   readonly type: string;
-  readonly hold: RowAccess;
+  readonly rowAccess: RowAccess;
   readonly interaction: "create" | "update" | "delete";
   readonly permission: "c" | "u" | "d";
 }
 
 function insideBy(
-  { policy, access, hold, interaction, permission }: Writing,
+  { policy, access, rowAccess, interaction, permission }: WriteBasis,
   resource: JsonObject,
   base: FhirBase,
   nesting: Nesting,
 ): ResourceView | undefined {
   const type = textAt(resource, "resourceType");
-  const held = type === undefined ? undefined : rowAccessOf(access, type, permission);
-  if (type === undefined || held === undefined || isLabelled(resource)) return undefined;
-  if (!coversNested(held, hold, resource, type, base, nesting)) return undefined;
+  const nestedAccess = type === undefined ? undefined : rowAccessOf(access, type, permission);
+  if (type === undefined || nestedAccess === undefined || isLabelled(resource)) return undefined;
+  if (!coversNested(nestedAccess, rowAccess, resource, type, base, nesting)) return undefined;
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
   return viewBy(policy, type, rules, resource);
 }

@@ -32,11 +32,11 @@ import { countMax, originCount, pageCount } from "./page-count.ts";
 import { conditionParameters, rulesForSearch } from "./search-rules.ts";
 import { searchableBy } from "./searchable.ts";
 
-// A question that is longer goes as a form: servers cut URLs short at 8 KB, and a join's answer may be
-// hundreds of ids.
+// A longer question is sent as a form: servers cut URLs at 8 KB, and the result of a join may be hundreds of
+// ids.
 const urlQueryMax = 4_096;
 
-/** Decides from policy ∩ scopes. What no rule grants is refused (P2). */
+/** Decides from policy ∩ scopes. A request that no rule grants is refused (P2). */
 export function evaluate(
   policy: CompiledPolicy,
   access: Access,
@@ -56,8 +56,8 @@ function evaluateRead(
   const elements = interaction.elements && retainedElements(type, interaction.elements);
   const found = rulesOf(policy, access, type, "read");
   if (!found.ok) return found;
-  const { hold } = found.value;
-  const isShared = !canCover(hold, type);
+  const { rowAccess } = found.value;
+  const isShared = !canCover(rowAccess, type);
   const rules = isShared
     ? found.value.rules.filter(({ referredBy }) => referredBy.size > 0)
     : found.value.rules;
@@ -67,7 +67,7 @@ function evaluateRead(
   const current = { path: `${type}/${id}`, query: "" };
   const behind = (type: ResourceType, id: string) => evaluateRead(policy, access, { kind: "read", type, id });
   const grantBy = (rules: readonly CompiledRule[], contextIsSeen = false): Grant => {
-    const scene: Scene = { policy, access, type, rules, hold, elements, contextIsSeen };
+    const basis: GrantBasis = { policy, access, type, rules, rowAccess, elements, contextIsSeen };
     const referredBy = (names: ReadonlySet<string>) => grantBy(rules.filter(isReferredBy(names)));
     const expects = {
       type,
@@ -77,15 +77,15 @@ function evaluateRead(
       behind,
       whenContextIsSeen: () => grantBy(rules, true),
     };
-    if (interaction.kind === "read") return granted(scene, rules, current, { kind: "read", ...expects });
+    if (interaction.kind === "read") return granted(basis, rules, current, { kind: "read", ...expects });
     const { version } = interaction;
     const ask = { path: `${type}/${id}/_history/${version}`, query: "" };
-    return granted(scene, rules, ask, { kind: "vread", ...expects, version, current });
+    return granted(basis, rules, ask, { kind: "vread", ...expects, version, current });
   };
   return ok(grantBy(rules));
 }
 
-/** As {@link evaluate}. `back`: see `reachOf`. */
+/** Like {@link evaluate}. `back`: see `rulesForSearch`. */
 export function evaluateSearch(
   policy: CompiledPolicy,
   access: Access,
@@ -95,36 +95,36 @@ export function evaluateSearch(
   const { type, parameters, sort, posted } = search;
   const found = rulesOf(policy, access, type, "search");
   if (!found.ok) return found;
-  const { rules, hold } = found.value;
-  // A practitioner or an organization is whoever's record refers to it: it is read by reference, and never
-  // searched for.
-  if (!canCover(hold, type)) return err({ reason: "outside_patient_compartment", type });
-  const reached = rulesForSearch(policy, rules, search, back, (definition) =>
+  const { rules, rowAccess } = found.value;
+  // A practitioner or an organization belongs to every patient whose record refers to it: it is read by
+  // reference and never searched for.
+  if (!canCover(rowAccess, type)) return err({ reason: "outside_patient_compartment", type });
+  const usable = rulesForSearch(policy, rules, search, back, (definition) =>
     mayBeMasked(access, type, definition),
   );
-  if (!reached.ok) return reached;
-  const reach = reached.value;
+  if (!usable.ok) return usable;
+  const searchRules = usable.value;
   const joins = grantJoins(policy, access, search);
   if (!joins.ok) return joins;
-  const includes = grantIncludes(policy, access, search.includes, { type, reach });
+  const includes = grantIncludes(policy, access, search.includes, { type, searchRules });
   if (!includes.ok) return includes;
 
   const count = pageCount(search.count);
   const narrowed = [
     ...parameters,
-    ...conditionParameters(type, reach),
-    ...accessParameters(hold, type, parameters),
+    ...conditionParameters(type, searchRules),
+    ...accessParameters(rowAccess, type, parameters),
   ];
   const askJoined = (joined: readonly SearchParameter[]): FhirQuestion => {
-    // Never the client's `_count`: a page that hidden rows fill or end would tell that they are there.
-    const asked = {
+    // The client's `_count` is never sent: a page that hidden rows fill or end would reveal them.
+    const originSearch = {
       parameters: [...narrowed, ...joined],
       joins: [],
       includes: search.includes,
       sort,
       count: originCount(count),
     };
-    const query = searchQuery(asked);
+    const query = searchQuery(originSearch);
     return { path: type, query, posted: posted || query.length > urlQueryMax };
   };
   const expects = {
@@ -140,31 +140,32 @@ export function evaluateSearch(
     ({ definition }: SearchParameter) =>
     (rule: CompiledRule) =>
       searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "named";
-  const shown = parameters.filter((parameter) => reach.some(isNamed(parameter)));
-  const scene: Scene = {
+  const shown = parameters.filter((parameter) => searchRules.some(isNamed(parameter)));
+  const basis: GrantBasis = {
     policy,
     access,
     type,
     rules,
-    hold,
+    rowAccess,
     elements: elementsOf(search, includes.value, shown),
   };
-  return ok({ ...granted(scene, reach, askJoined([]), expects, parameters, includes.value), expects, shown });
+  return ok({
+    ...granted(basis, searchRules, askJoined([]), expects, parameters, includes.value),
+    expects,
+    shown,
+  });
 }
 
-/**
- * Of the other records that a Patient is linked to those out of reach stand masked: a search by them would
- * tell which they are.
- */
+/** Links to Patients outside the access are masked: a search by such a link would reveal its target. */
 export function mayBeMasked(access: Access, type: string, { paths }: SearchParameter["definition"]): boolean {
   const isLink =
     type === "Patient" && paths?.some(([first, second]) => first === "link" && second === "other") === true;
-  return isLink && rowAccessOf(access, "Patient", "r")?.some(({ to }) => to === undefined) !== true;
+  return isLink && rowAccessOf(access, "Patient", "r")?.some(({ owners }) => owners === undefined) !== true;
 }
 
 /**
- * A reference that an include goes by stays, since what it brings along comes with the row that refers to it;
- * and so does what a row has to show.
+ * The members that a search needs beyond `_elements`: each include's reference, since the included resource
+ * comes with the row that refers to it, and each element that a row must show.
  */
 function elementsOf(
   { type, elements }: Search,
@@ -182,20 +183,22 @@ function elementsOf(
   ]);
 }
 
-/** The rules that grant the interaction with a type, and whose rows the scopes let be reached. */
+/** The rules that grant the interaction with a type, and the row access of the scopes. */
 function rulesOf(
   policy: CompiledPolicy,
   access: Access,
   type: string,
-  interaction: "read" | "search", // whoever may read a resource may read its versions
-): Result<{ readonly rules: readonly CompiledRule[]; readonly hold: RowAccess }, PolicyRefusal> {
+  interaction: "read" | "search", // a right to read a resource includes its versions
+): Result<{ readonly rules: readonly CompiledRule[]; readonly rowAccess: RowAccess }, PolicyRefusal> {
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
   if (rules.length === 0) return err({ reason: "rule_missing", type, interaction });
-  const hold = rowAccessOf(access, type, interaction === "read" ? "r" : "s");
-  return hold === undefined ? err({ reason: "scope_insufficient", type, interaction }) : ok({ rules, hold });
+  const rowAccess = rowAccessOf(access, type, interaction === "read" ? "r" : "s");
+  return rowAccess === undefined
+    ? err({ reason: "scope_insufficient", type, interaction })
+    : ok({ rules, rowAccess });
 }
 
-/** Each join is a search of its own: permitted by itself, or the whole is refused. */
+/** Each join is a separate search. If one of them is not permitted, the whole search is refused. */
 function grantJoins(
   policy: CompiledPolicy,
   access: Access,
@@ -203,15 +206,15 @@ function grantJoins(
 ): Result<readonly GrantedJoin[], PolicyRefusal> {
   const granted: GrantedJoin[] = [];
   for (const join of joins) {
-    const asked = { ...join.of, includes: [], sort: [], count: countMax, posted: true };
-    const hop = evaluateSearch(policy, access, asked, join.kind === "has" ? join.by : undefined);
+    const hopSearch = { ...join.of, includes: [], sort: [], count: countMax, posted: true };
+    const hop = evaluateSearch(policy, access, hopSearch, join.kind === "has" ? join.by : undefined);
     if (!hop.ok) return hop;
     granted.push({ kind: join.kind, type, by: join.by, hop: hop.value });
   }
   return ok(granted);
 }
 
-/** The searches that could find a row which names this resource, by the references that its rules list. */
+/** The searches for rows that name this resource, by the references that its rules list. */
 function referrersOf(
   policy: CompiledPolicy,
   access: Access,
@@ -247,23 +250,23 @@ const isReferredBy =
   ({ referredBy }: CompiledRule): boolean =>
     [...names].some((name) => referredBy.has(name));
 
-interface Scene {
+interface GrantBasis {
   readonly policy: CompiledPolicy;
   readonly access: Access;
   readonly type: string;
   readonly rules: readonly CompiledRule[];
-  readonly hold: RowAccess;
+  readonly rowAccess: RowAccess;
   readonly elements: ReadonlySet<string> | undefined;
-  /** What a Binary stands behind was read before, and may be seen. */
+  /** The `securityContext` of the Binary was read before and is visible. */
   readonly contextIsSeen?: boolean;
 }
 
 function granted(
-  { policy, access, type, rules, hold, elements, contextIsSeen = false }: Scene,
-  reach: readonly CompiledRule[],
+  { policy, access, type, rules, rowAccess, elements, contextIsSeen = false }: GrantBasis,
+  searchRules: readonly CompiledRule[],
   ask: FhirQuestion,
   expects: Expectation,
-  asked: readonly SearchParameter[] = [],
+  clientParameters: readonly SearchParameter[] = [],
   includes: readonly GrantedInclude[] = [],
 ): Grant {
   const readableBy = (
@@ -278,61 +281,61 @@ function granted(
       ? undefined
       : policy.viewOf(type, readable);
   };
-  const holds = new Map<string, RowAccess | undefined>(); // asked for at each resource inside a row
-  const holdToRead = (type: string) => {
-    if (!holds.has(type)) holds.set(type, rowAccessOf(access, type, "r"));
-    return holds.get(type);
+  const readAccess = new Map<string, RowAccess | undefined>(); // cached: each nested resource needs it
+  const accessToRead = (type: string) => {
+    if (!readAccess.has(type)) readAccess.set(type, rowAccessOf(access, type, "r"));
+    return readAccess.get(type);
   };
   return {
     policyDigest: policy.digest,
     ask,
     expects,
-    asked,
+    clientParameters,
     includes,
     elements,
-    withheldPaths: [...new Set(reach.flatMap((rule) => policy.viewOf(type, [rule]).hidden))],
+    withheldPaths: [...new Set(searchRules.flatMap((rule) => policy.viewOf(type, [rule]).hidden))],
     viewOf: (resource, base, ...versions) => {
       const all = [resource, ...versions];
-      const reaches = (rule: CompiledRule) => all.every((version) => isRowOf(rule, version));
-      if (!all.every((version) => coversRowOrShared(hold, version, type, base) && !isLabelled(version)))
+      const covers = (rule: CompiledRule) => all.every((version) => isRowOf(rule, version));
+      if (!all.every((version) => coversRowOrShared(rowAccess, version, type, base) && !isLabelled(version)))
         return undefined;
       if (!contextIsSeen && all.some(hasContext)) return undefined;
-      const reaching = rules.filter(reaches); // `reach` is a part of `rules`
-      return reaching.some((rule) => reach.includes(rule)) ? policy.viewOf(type, reaching) : undefined;
+      const covering = rules.filter(covers); // `searchRules` is a part of `rules`
+      return covering.some((rule) => searchRules.includes(rule)) ? policy.viewOf(type, covering) : undefined;
     },
-    viewInside: (resource, base, nesting, brought) => {
-      const inside = property(resource, "resourceType");
-      const held = typeof inside === "string" ? holdToRead(inside) : undefined;
-      // What is brought along is within the hold of its own type, which may be wider than that of the rows.
-      const container = brought === undefined ? hold : holdToRead(brought);
-      // Of what is nobody's own nobody can tell whose the resources inside are.
+    viewInside: (resource, base, nesting, included) => {
+      const nestedType = property(resource, "resourceType");
+      const nestedAccess = typeof nestedType === "string" ? accessToRead(nestedType) : undefined;
+      // The row access of the included type may be wider than the row access of the searched type.
+      const container = included === undefined ? rowAccess : accessToRead(included);
+      // If no patient owns the container, the owner of a nested resource is unknown.
       if (
-        typeof inside !== "string" ||
-        held === undefined ||
+        typeof nestedType !== "string" ||
+        nestedAccess === undefined ||
         container === undefined ||
-        !canCover(container, brought ?? type)
+        !canCover(container, included ?? type)
       )
         return undefined;
-      return coversNested(held, container, resource, inside, base, nesting)
-        ? readableBy(resource, inside)
+      return coversNested(nestedAccess, container, resource, nestedType, base, nesting)
+        ? readableBy(resource, nestedType)
         : undefined;
     },
     mayLinkTo: (other, base) => {
-      const patients = holdToRead("Patient");
+      const patients = accessToRead("Patient");
       return patients !== undefined && coversNamedPatient(patients, other, base);
     },
     viewIncluded: (resource, base, through) => {
-      const beside = property(resource, "resourceType");
-      const held = typeof beside === "string" ? holdToRead(beside) : undefined;
+      const includedType = property(resource, "resourceType");
+      const includedAccess = typeof includedType === "string" ? accessToRead(includedType) : undefined;
       if (
-        typeof beside !== "string" ||
-        held === undefined ||
-        !coversRowOrShared(held, resource, beside, base)
+        typeof includedType !== "string" ||
+        includedAccess === undefined ||
+        !coversRowOrShared(includedAccess, resource, includedType, base)
       )
         return undefined;
-      return canCover(held, beside)
-        ? readableBy(resource, beside)
-        : readableBy(resource, beside, isReferredBy(through));
+      return canCover(includedAccess, includedType)
+        ? readableBy(resource, includedType)
+        : readableBy(resource, includedType, isReferredBy(through));
     },
   };
 }

@@ -8,27 +8,30 @@ import type { Result } from "#kernel/result";
 import type { ResourceView } from "./compile.ts";
 import type { PolicyOperation, RuleInteraction } from "./schema.ts";
 
-/** A permitted request: what to ask the origin, what the answer must be, and what of it may leave. */
+/**
+ * A permitted request: the question for the origin, the expected form of the answer, and the parts of the
+ * answer that may leave.
+ */
 export interface Grant {
   readonly policyDigest: string;
   readonly ask: FhirQuestion;
   readonly expects: Expectation;
-  /** What the client searches by, without the narrowing; nothing for a read. */
-  readonly asked: readonly SearchParameter[];
+  /** The client's search parameters without the narrowing; empty for a read. */
+  readonly clientParameters: readonly SearchParameter[];
   /**
-   * Of these what a row has to show itself: the view shows some systems only, and an origin may read
-   * `system|code` in ways of its own.
+   * The client's parameters that a row must match by its shown elements: the view shows only some systems,
+   * and an origin may read `system|code` in its own way.
    */
   readonly shown?: readonly SearchParameter[];
   /**
-   * The element paths that some rule in reach hides; from the compiled views, so that it says nothing about
-   * an instance.
+   * The element paths that a covering rule hides. They come from the compiled views, so that they say nothing
+   * about an instance.
    */
   readonly withheldPaths: readonly string[];
   /**
-   * What may leave of a resource that was asked for; `undefined`: its row is in no rule's reach, or not the
-   * patient's. With other versions of it: in the reach of no rule that reaches all of them. `base`: the
-   * origin's.
+   * The view of a requested resource; `undefined`: no rule covers its row, or the row belongs to a different
+   * patient. With further versions of the resource: the view by the rules that cover all of the versions.
+   * `base`: the origin's.
    */
   readonly viewOf: (
     resource: JsonObject,
@@ -36,30 +39,32 @@ export interface Grant {
     ...versions: readonly JsonObject[]
   ) => ResourceView | undefined;
   /**
-   * What may leave of a resource inside one that leaves: by the rules to read its own type. Contained, where
-   * `nesting` does not say. `brought`: type of the container where it is brought along with what was asked
-   * for.
+   * The view of a resource nested in a row that leaves: by the rules to read its own type. Without `nesting`
+   * the resource is contained. `included`: type of the container if the container is an included resource.
    */
   readonly viewInside: (
     resource: JsonObject,
     base: FhirBase,
     nesting?: Nesting,
-    brought?: string,
+    included?: string,
   ) => ResourceView | undefined;
   /**
-   * What may leave of a resource that is brought along with what was asked for, by the rules to read its own
-   * type. `through`: the references that lead to it, as `Type:parameter`.
+   * The view of an included resource, by the rules to read its own type. `through`: the references that lead
+   * to it, as `Type:parameter`.
    */
   readonly viewIncluded: (
     resource: JsonObject,
     base: FhirBase,
     through: ReadonlySet<string>,
   ) => ResourceView | undefined;
-  /** Whether the other record that a Patient is linked to is within reach, so that it may be named. */
+  /**
+   * Answers whether the principal has access to the linked record of a Patient, so that the link may be
+   * named.
+   */
   readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   readonly includes: readonly GrantedInclude[];
   /**
-   * Members of a resource that was asked for, by JSON name, beyond which its reader wants none; never sent to
+   * The JSON names of the members that the client wants of a requested resource (`_elements`); never sent to
    * the origin.
    */
   readonly elements?: ReadonlySet<string> | undefined;
@@ -67,23 +72,26 @@ export interface Grant {
 
 export type Expectation =
   | (ReadExpectation & { readonly kind: "read" })
-  /** `current`: how to ask for the resource as it is now, which decides about every version of it. */
+  /** `current`: the question for the resource as it is now, which decides about every version of it. */
   | (ReadExpectation & { readonly kind: "vread"; readonly version: string; readonly current: FhirQuestion })
   | SearchExpectation;
 
 export interface ReadExpectation {
   readonly type: string;
   readonly id: string;
-  /** One of them must be found, for what is nobody's own; none for what is somebody's. */
+  /** One referrer must be found for a type that no patient owns; empty for a type that patients own. */
   readonly referrers: readonly Referrer[];
   /**
-   * What of the grant is left by these references alone, as `Type:parameter`: a rule shows its part to whom
-   * its own references lead there.
+   * The grant that remains by these references alone, as `Type:parameter`: each rule shows its part only
+   * through its own references.
    */
   readonly referredBy: (names: ReadonlySet<string>) => Grant;
-  /** Of a Binary that stands behind another resource: how to read that one … */
+  /** For a Binary with a `securityContext`: the grant to read the context resource. */
   readonly behind: (type: ResourceType, id: string) => Result<Grant, PolicyRefusal>;
-  /** … and what is granted once it is known that it may be seen; till then nothing of such a Binary. */
+  /**
+   * The grant after the context resource was found to be visible; before that, nothing of the Binary is
+   * granted.
+   */
   readonly whenContextIsSeen: () => Grant;
 }
 
@@ -95,30 +103,30 @@ export interface SearchExpectation {
   readonly posted: boolean;
   /** The most entries of one page. */
   readonly count: number;
-  /** To be resolved before the origin is asked: by `askJoined` with what each led to. */
+  /** The joins to resolve before the search itself: `askJoined` takes the results of each. */
   readonly joins: readonly GrantedJoin[];
   readonly askJoined: (joined: readonly SearchParameter[]) => FhirQuestion;
 }
 
-/** A search whose grant is known to be one. */
+/** A grant for a search. */
 export type SearchGrant = Grant & { readonly expects: SearchExpectation };
 
 /**
- * A condition on another resource, resolved by a search of its own that is permitted like any other: so it
- * finds what its reader may see, and nothing else.
+ * A condition on a different resource, resolved by a separate search. This search needs the same permission
+ * as any search, so it finds only rows that the client may see.
  */
 export interface GrantedJoin {
   readonly kind: "chain" | "has";
-  /** The type that is searched for by it. */
+  /** The type of the search that has the condition. */
   readonly type: string;
-  /** `by` of the join: of `type` for a chain, of the hop's type for `has`. */
+  /** The reference of the join: a parameter of `type` for a chain, of the hop's type for `has`. */
   readonly by: SearchParameter["definition"];
   readonly hop: SearchGrant;
 }
 
 /**
- * A search that finds a row which may be seen and refers to the resource: one of them must, for a resource
- * that is nobody's own.
+ * A search for a visible row that refers to the resource. A resource that no patient owns is readable only if
+ * one of its referrers is found.
  */
 export interface Referrer {
   /** `Type:parameter`. */
@@ -126,11 +134,11 @@ export interface Referrer {
   readonly search: SearchGrant;
   /** As `Type/id`. */
   readonly reference: string;
-  /** Where such a row names it. */
+  /** The paths of the reference in the row. */
   readonly paths: readonly (readonly string[])[];
 }
 
-/** A reference by which rows bring others along, or are brought along. */
+/** A reference of an `_include` or `_revinclude`. */
 export interface GrantedInclude {
   readonly direction: "include" | "revinclude";
   readonly iterate: boolean;
@@ -138,29 +146,29 @@ export interface GrantedInclude {
   /** `Type:parameter`. */
   readonly name: string;
   readonly paths: readonly (readonly string[])[];
-  /** Types that it may lead to. */
+  /** The types that the reference may lead to. */
   readonly targets: ReadonlySet<string>;
 }
 
 /**
- * All decided from type and policy alone, before anything is asked: each is 403, and the parameter's name may
- * be told.
+ * The reasons of a refusal. Type and policy alone decide them, before the origin is asked; each is a 403, and
+ * the answer may name the parameter.
  */
 export type PolicyRefusal =
   | { readonly reason: "rule_missing"; readonly type: string; readonly interaction: RuleInteraction }
   | { readonly reason: "scope_insufficient"; readonly type: string; readonly interaction: RuleInteraction }
-  /** The scope is held to a patient, and rows of this type are no patient's. */
+  /** The scope is limited to a patient, and no patient owns rows of this type. */
   | { readonly reason: "outside_patient_compartment"; readonly type: string }
-  /** The view does not show what the parameter reads, or the policy leaves it out. */
+  /** The view hides an element that the parameter reads, or the policy leaves the parameter out. */
   | { readonly reason: "parameter_hidden"; readonly parameter: string }
-  /** The view shows some systems only: the token has to name one of them. */
+  /** The view shows only some systems: the search value has to name one of these systems. */
   | { readonly reason: "parameter_needs_system"; readonly parameter: string }
   | { readonly reason: "sort_hidden"; readonly parameter: string }
-  /** What it would bring along may not be seen: the reference, or every type that it leads to. */
+  /** The include could add nothing visible: the reference is hidden, or every type that it leads to. */
   | { readonly reason: "include_hidden"; readonly parameter: string }
   | { readonly reason: "operation_not_granted"; readonly operation: PolicyOperation }
   /**
-   * A type's history is for whoever may read every row of it: another's would tell how many there are that
-   * may not be read.
+   * The history of a type needs access to every row of the type: a partial history would reveal how many rows
+   * are hidden.
    */
   | { readonly reason: "history_needs_unrestricted_access"; readonly type: string };

@@ -9,21 +9,21 @@ import { canCover, rowAccessOf, type Access } from "./row-access.ts";
 import { searchableBy } from "./searchable.ts";
 
 /**
- * What of the includes is permitted: references that are shown, to and from types that may be read. One that
- * could bring nothing along is refused; where a reference may lead to several types, those that may not be
- * read never come.
+ * The permitted includes: references that are shown, between types that may be read. An include that could
+ * add nothing is refused. If a reference may lead to several types, resources of the types that may not be
+ * read are never included.
  */
 export function grantIncludes(
   policy: CompiledPolicy,
   access: Access,
   includes: readonly Include[],
-  { type, reach }: { readonly type: string; readonly reach: readonly CompiledRule[] },
+  { type, searchRules }: { readonly type: string; readonly searchRules: readonly CompiledRule[] },
 ): Result<readonly GrantedInclude[], PolicyRefusal> {
   const granted: GrantedInclude[] = [];
   for (const include of includes) {
     const rules =
       include.source === type && !include.iterate && include.direction === "include"
-        ? reach
+        ? searchRules
         : readable(policy, access, include.source);
     const some = definitionsOf(include).flatMap((definition) => {
       const paths = definition.paths ?? [];
@@ -60,7 +60,7 @@ function targetsOf(
   const all = [...(definition.targets ?? r4ResourceTypes)].filter(
     (target) => include.target === undefined || target === include.target,
   );
-  // What a reverse include leads to is there already: matches, or what they brought along.
+  // The targets of a reverse include are on the page already: matches, or resources included for them.
   if (include.direction === "revinclude")
     return include.iterate ? all : all.filter((target) => target === type);
   const name = `${include.source}:${definition.code}`;
@@ -68,8 +68,8 @@ function targetsOf(
 }
 
 /**
- * The rules by which resources of a type may be read by this principal, beside a row or through a reference
- * (`through`).
+ * The rules by which this principal may read included resources of a type; `through`: the reference that
+ * leads to them.
  */
 function readable(
   policy: CompiledPolicy,
@@ -77,10 +77,10 @@ function readable(
   type: string,
   through?: string,
 ): readonly CompiledRule[] {
-  const hold = rowAccessOf(access, type, "r");
-  if (hold === undefined) return [];
+  const rowAccess = rowAccessOf(access, type, "r");
+  if (rowAccess === undefined) return [];
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has("read"));
-  return canCover(hold, type)
+  return canCover(rowAccess, type)
     ? rules
     : rules.filter((rule) => through !== undefined && rule.referredBy.has(through));
 }

@@ -1,12 +1,12 @@
 import { isSameSystem } from "#fhir/code-system";
 import { isArray, isObject, property, type Json, type JsonObject } from "#fhir/json/json";
 
-// HL7 Healthcare Privacy and Security Classification System: of v3-Confidentiality what is normal or less.
+// HL7 Healthcare Privacy and Security Classification System: the codes of v3-Confidentiality up to normal.
 const confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
 const normalOrLess: ReadonlySet<string> = new Set(["U", "L", "M", "N"]);
 
-// Labels that say nothing about sensitivity: for which purpose data is (HTEST), how sure or whole it is
-// (SUBSETTED).
+// Labels about the purpose of data (HTEST) or about its certainty and completeness (SUBSETTED). They say
+// nothing about sensitivity.
 const otherLabels: ReadonlySet<string> = new Set([
   "http://terminology.hl7.org/CodeSystem/v3-ActReason",
   "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
@@ -17,9 +17,9 @@ export const inlineLabel =
   "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
 
 /**
- * Whether a resource carries a security label beyond N (normal), or labels inside (FHIR R4 security-labels,
- * DS4P). Until a labelling service weighs them such a resource is withheld whole. A label that is not known
- * may be one of these, so it counts.
+ * Answers whether a resource has a security label above N (normal) or labels inside (FHIR R4 security-labels,
+ * DS4P). Until a labelling service weighs the labels, the whole resource is withheld. An unknown label
+ * counts, since it may be above normal.
  */
 export function isLabelled(resource: JsonObject): boolean {
   const meta = property(resource, "meta");
@@ -29,8 +29,8 @@ export function isLabelled(resource: JsonObject): boolean {
 }
 
 /**
- * Whether a Binary stands behind another resource, whose labels and rules are its own (FHIR R4 binary
- * §2.42.3, `securityContext`).
+ * Answers whether a Binary has a `securityContext`, whose labels and rules apply to it (FHIR R4 binary
+ * §2.42.3).
  */
 export const hasContext = (resource: JsonObject): boolean =>
   property(resource, "resourceType") === "Binary" &&
@@ -44,7 +44,7 @@ function isHarmless(label: Json): boolean {
   return isSameSystem(system, confidentiality) ? normalOrLess.has(code) : otherLabels.has(system);
 }
 
-/** Every element may carry one, in its extensions or in those of a primitive. */
+/** Every element may have an inline label, in its extensions or in the extensions of a primitive. */
 function hasInlineLabel(value: Json): boolean {
   if (isArray(value)) return value.some(hasInlineLabel);
   if (!isObject(value)) return false;

@@ -5,16 +5,16 @@ import { canonicalText } from "#fhir/json/same";
 
 interface Moving {
   readonly stored: JsonObject;
-  /** The stored one as its writer sees it; `undefined`: not at all. */
+  /** The stored resource as its writer sees it; `undefined`: hidden. */
   readonly shown: JsonObject | undefined;
   readonly result: JsonObject;
   readonly isContained: boolean;
 }
 
 /**
- * Whether a write makes a resource another patient's, or takes it away from its own. By its owners, in
- * whatever element R4 has them; and where its writer sees no owner, by who took part too: whether there is
- * one that is hidden must not decide.
+ * Answers whether a write gives a resource to a different patient, or takes it away from its owner. It
+ * compares the owners, in each element that R4 has for them. If the writer sees no owner, it compares the
+ * participants too: the presence of a hidden owner must not decide.
  *
  * @param base FHIR base of the origin, without a trailing slash.
  */
@@ -22,7 +22,7 @@ export function isMoved({ stored, shown, result, isContained }: Moving, base: Fh
   const [before, after] = [belongingOf(stored, base), belongingOf(result, base)];
   if (!isEqual(before.owners, after.owners)) return true;
   if ((shown === undefined || !showsOwner(shown)) && !isEqual(before.takers, after.takers)) return true;
-  // A contained Patient is who its identifiers say: it has no address that anything else could know it by.
+  // A contained Patient is identified only by its identifiers: it has no address of its own.
   return (
     isContained &&
     textAt(stored, "resourceType") === "Patient" &&
@@ -31,7 +31,7 @@ export function isMoved({ stored, shown, result, isContained }: Moving, base: Fh
 }
 
 const isEqual = (before: readonly string[], after: readonly string[]): boolean =>
-  before.length === after.length && before.every((one, index) => one === after[index]);
+  before.length === after.length && before.every((item, index) => item === after[index]);
 
 function identifiersOf(patient: JsonObject): readonly string[] {
   const identifiers = property(patient, "identifier");

@@ -13,57 +13,63 @@ import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search
 import { reachesOf, type Category, type Permission, type ScopeReach, type Scopes } from "#identity/scopes";
 import { findersOf } from "#policy/view/coding";
 
-/** What the principal may reach: the scopes, and whom those of the contexts `patient` and `user` mean. */
+/** The principal's scopes, and the patients that the scope contexts `patient` and `user` stand for. */
 export interface Access {
   readonly scopes: Scopes;
   /** Id of the token's patient. */
   readonly patient: string | undefined;
   /**
-   * Ids of the patients whom the policy's relation gives the user who signed in; `undefined`: no one who is
+   * Ids of the patients that the policy's relations give the signed-in user; `undefined`: the user is not
    * known.
    */
   readonly usersPatients?: ReadonlySet<string> | undefined;
 }
 
-/** Whose rows of a type are in reach: each claim adds its own. Never empty. */
-export type RowAccess = readonly Claim[];
+/** The rows of a type that the principal may access: the union of its parts. Never empty. */
+export type RowAccess = readonly AccessPart[];
 
-interface Claim {
-  /** These patients' rows; `undefined`: everybody's. */
-  readonly to: ReadonlySet<string> | undefined;
-  /** All must hold. */
+interface AccessPart {
+  /** The patients that own the rows; `undefined`: rows of every patient. */
+  readonly owners: ReadonlySet<string> | undefined;
+  /** A row must match each of these. */
   readonly categories: readonly Category[];
 }
 
-/** `undefined`: no scope permits it. A scope that is held to a patient whom nobody named permits nothing. */
+/**
+ * `undefined`: no scope permits access. A `patient` or `user` scope permits nothing while its patient is
+ * unknown.
+ */
 export function rowAccessOf(access: Access, type: string, permission: Permission): RowAccess | undefined {
-  const claims = reachesOf(access.scopes, type, permission).flatMap((reach) => claimOf(access, type, reach));
-  const all = claims.find(({ to, categories }) => to === undefined && categories.length === 0);
-  if (all !== undefined) return [all]; // the others add nothing
-  return claims.length === 0 ? undefined : claims;
+  const parts = reachesOf(access.scopes, type, permission).flatMap((reach) => partsOf(access, type, reach));
+  const unrestricted = parts.find(
+    ({ owners, categories }) => owners === undefined && categories.length === 0,
+  );
+  if (unrestricted !== undefined) return [unrestricted]; // the remaining parts add nothing
+  return parts.length === 0 ? undefined : parts;
 }
 
-function claimOf(
+function partsOf(
   { patient, usersPatients }: Access,
   type: string,
   { context, categories }: ScopeReach,
-): readonly Claim[] {
-  // A type without categories has no row of one.
+): readonly AccessPart[] {
+  // R4 has no `category` parameter for this type, so no row can match a category.
   if (categories.length > 0 && categoryOf(type) === undefined) return [];
   switch (context) {
     case "system":
-      return [{ to: undefined, categories }];
+      return [{ owners: undefined, categories }];
     case "patient":
-      return patient === undefined ? [] : [{ to: new Set([patient]), categories }];
+      return patient === undefined ? [] : [{ owners: new Set([patient]), categories }];
     case "user":
       return usersPatients === undefined || usersPatients.size === 0
         ? []
-        : [{ to: usersPatients, categories }];
+        : [{ owners: usersPatients, categories }];
   }
 }
 
 /**
- * Whether the scopes reach a patient's rows of a type: by token, scopes and relations alone, never by a row.
+ * Answers whether the scopes give access to a patient's rows of a type. Token, scopes and relations alone
+ * decide it, never a row.
  */
 export const mayAccessPatient = (
   access: Access,
@@ -71,79 +77,89 @@ export const mayAccessPatient = (
   permission: Permission,
   patient: string,
 ): boolean =>
-  rowAccessOf(access, type, permission)?.some(({ to }) => to === undefined || to.has(patient)) === true;
+  rowAccessOf(access, type, permission)?.some(({ owners }) => owners === undefined || owners.has(patient)) ===
+  true;
 
-/** Whether rows of the type can be within a hold at all. */
-export const canCover = (hold: RowAccess, type: string): boolean =>
-  hold.some(({ to }) => to === undefined) || isCompartmentType(type);
+/** Answers whether the access can cover any row of the type. */
+export const canCover = (rowAccess: RowAccess, type: string): boolean =>
+  rowAccess.some(({ owners }) => owners === undefined) || isCompartmentType(type);
 
-/** Whether every row of the type is within it. */
-export const isUnrestricted = (hold: RowAccess): boolean =>
-  hold.some(({ to, categories }) => to === undefined && categories.length === 0);
+/** Answers whether the access covers every row of the type. */
+export const isUnrestricted = (rowAccess: RowAccess): boolean =>
+  rowAccess.some(({ owners, categories }) => owners === undefined && categories.length === 0);
 
-/** Whether a row is within the hold. `base`: the origin's. */
-export const coversRow = (hold: RowAccess, row: JsonObject, type: string, base: FhirBase): boolean =>
-  hold.some(
-    ({ to, categories }) =>
-      (to === undefined || isOwnedBy(row, to, base)) && isOfCategories(row, type, categories),
+/** Answers whether the access covers a row. `base`: the origin's FHIR base. */
+export const coversRow = (rowAccess: RowAccess, row: JsonObject, type: string, base: FhirBase): boolean =>
+  rowAccess.some(
+    ({ owners, categories }) =>
+      (owners === undefined || isOwnedBy(row, owners, base)) && isOfCategories(row, type, categories),
   );
 
 /**
- * As {@link coversRow}; a row of a type that is nobody's own has to be of the right categories and to tell of
- * no other patient: a reference led to it, which whoever may write can make.
+ * Like {@link coversRow}, and also decides about a type that no patient owns. A row of that type must match
+ * the categories and must name no patient outside the access: the reference that led to it could have been
+ * written by any client with write access.
  */
-export const coversRowOrShared = (hold: RowAccess, row: JsonObject, type: string, base: FhirBase): boolean =>
-  canCover(hold, type)
-    ? coversRow(hold, row, type, base)
-    : hold.some(
-        ({ to, categories }) =>
-          to !== undefined && isAboutNoOther(row, to, base) && isOfCategories(row, type, categories),
+export const coversRowOrShared = (
+  rowAccess: RowAccess,
+  row: JsonObject,
+  type: string,
+  base: FhirBase,
+): boolean =>
+  canCover(rowAccess, type)
+    ? coversRow(rowAccess, row, type, base)
+    : rowAccess.some(
+        ({ owners, categories }) =>
+          owners !== undefined && isAboutNoOther(row, owners, base) && isOfCategories(row, type, categories),
       );
 
-/** Whether a reference names a Patient that is within a hold on Patients. */
-export function coversNamedPatient(hold: RowAccess, reference: JsonObject, base: FhirBase): boolean {
+/** Answers whether a reference names a Patient that an access to Patients covers. */
+export function coversNamedPatient(rowAccess: RowAccess, reference: JsonObject, base: FhirBase): boolean {
   const named = parseReference(textAt(reference, "reference") ?? "", base);
-  return hold.some(
-    ({ to }) => to === undefined || (named.kind === "local" && named.type === "Patient" && to.has(named.id)),
+  return rowAccess.some(
+    ({ owners }) =>
+      owners === undefined || (named.kind === "local" && named.type === "Patient" && owners.has(named.id)),
   );
 }
 
 /**
- * Whether a resource inside a row may go with it. It belongs to its container, unless it says that it is
- * somebody else's; where the container was everybody's to read and resources of this type are some patients'
- * alone, nobody can tell whose it is.
+ * Answers whether a resource nested in a row may leave with the row. It belongs to the owner of its container
+ * unless it names an owner itself. If the container was readable for every patient but this type only for
+ * some patients, the owner is unknown and the nested resource stays back.
  */
 export function coversNested(
-  inside: RowAccess,
-  container: RowAccess,
+  nestedAccess: RowAccess,
+  containerAccess: RowAccess,
   resource: JsonObject,
   type: string,
   base: FhirBase,
   nesting: Nesting | undefined,
 ): boolean {
-  return inside.some(({ to, categories }) => {
+  return nestedAccess.some(({ owners, categories }) => {
     if (!isOfCategories(resource, type, categories)) return false;
-    if (to === undefined) return true;
+    if (owners === undefined) return true;
     return (
-      container.every(
-        (claim) => claim.to !== undefined && [...claim.to].every((patient) => to.has(patient)),
-      ) && !isOwnedByAnother(resource, to, base, nesting)
+      containerAccess.every(
+        (part) => part.owners !== undefined && [...part.owners].every((patient) => owners.has(patient)),
+      ) && !isOwnedByAnother(resource, owners, base, nesting)
     );
   });
 }
 
-// Of a row that is being judged: a token's scopes may name a thousand categories, and a row carry thousands.
-const carried = new WeakMap<JsonObject, ReadonlySet<string>>();
+// Cached for each row that is judged: a token's scopes may name a thousand categories, and a row may have
+// thousands of codes.
+const categoriesOfRow = new WeakMap<JsonObject, ReadonlySet<string>>();
 
 function isOfCategories(row: JsonObject, type: string, categories: readonly Category[]): boolean {
   if (categories.length === 0) return true;
   const found =
-    carried.get(row) ?? findersOf(categoryOf(type)?.paths.flatMap((path) => valuesAt(row, path)) ?? []);
-  carried.set(row, found);
+    categoriesOfRow.get(row) ??
+    findersOf(categoryOf(type)?.paths.flatMap((path) => valuesAt(row, path)) ?? []);
+  categoriesOfRow.set(row, found);
   return categories.every((codes) => codes.some((code) => found.has(code)));
 }
 
-/** The parameter by which SMART's `?category=` means rows; nothing where R4 has none for the type. */
+/** The parameter that SMART's `?category=` filters by; `undefined` if R4 has none for the type. */
 function categoryOf(
   type: string,
 ): (SearchParameterDefinition & { readonly paths: readonly (readonly string[])[] }) | undefined {
@@ -153,51 +169,51 @@ function categoryOf(
     : undefined;
 }
 
-/** The elements of a type that say of which category a row is. */
+/** The elements of a type that hold a row's category. */
 export const categoryElements = (type: string): readonly string[] =>
   (categoryOf(type)?.paths ?? []).map(([first = ""]) => first);
 
 /**
- * The hold as search parameters beside the client's own, so that an origin sends no row that would be
- * dropped: all must hold.
+ * The row access as search parameters, added to the client's own: the origin then sends no row that the
+ * gateway would drop.
  */
 export function accessParameters(
-  hold: RowAccess,
+  rowAccess: RowAccess,
   type: string,
-  asked: readonly SearchParameter[],
+  clientParameters: readonly SearchParameter[],
 ): readonly SearchParameter[] {
-  const [only, ...others] = hold;
+  const [single, ...further] = rowAccess;
   const category = categoryOf(type);
   const categories =
-    only === undefined || others.length > 0 || category === undefined
+    single === undefined || further.length > 0 || category === undefined
       ? []
-      : only.categories.map((codes) => ({
+      : single.categories.map((codes) => ({
           definition: category,
           values: codes.map((text) => ({ kind: "other" as const, text })),
         }));
-  return [...ownersOf(hold, type, asked), ...categories];
+  return [...ownersOf(rowAccess, type, clientParameters), ...categories];
 }
 
 function ownersOf(
-  hold: RowAccess,
+  rowAccess: RowAccess,
   type: string,
-  asked: readonly SearchParameter[],
+  clientParameters: readonly SearchParameter[],
 ): readonly SearchParameter[] {
   const patients = new Set<string>();
-  for (const { to } of hold) {
-    if (to === undefined) return [];
-    for (const patient of to) patients.add(patient);
+  for (const { owners } of rowAccess) {
+    if (owners === undefined) return [];
+    for (const patient of owners) patients.add(patient);
   }
-  if (asked.some((parameter) => asksFor(parameter, type, patients))) return [];
+  if (clientParameters.some((parameter) => restrictsTo(parameter, type, patients))) return [];
   const narrowed = ownedBy(type, patients);
   return narrowed === undefined ? [] : [narrowed];
 }
 
 /**
- * Whether a parameter holds the search to these patients already, as most clients' own do: said twice it
- * would cost the origin twice.
+ * Answers whether a client's parameter already restricts the search to these patients, as most clients'
+ * searches do. A repeated restriction would cost the origin twice.
  */
-function asksFor(
+function restrictsTo(
   { definition, values }: SearchParameter,
   type: string,
   patients: ReadonlySet<string>,
@@ -205,7 +221,7 @@ function asksFor(
   return values.every((value) => {
     if (type === "Patient")
       return definition.code === "_id" && value.kind === "token" && patients.has(value.code);
-    // A bare id may mean another type's where the parameter takes several.
+    // A bare id may belong to a different type if the parameter has several target types.
     const means =
       value.kind === "reference" &&
       (value.type === "Patient" || (value.type === undefined && definition.code === "patient"));

@@ -47,20 +47,26 @@ const example = z.union([
   }),
 ]);
 
-/** What a rule can grant. `read` takes in every version that the rule reaches, `update` a patch. */
+/**
+ * The interactions that a rule can grant. `read` includes each version that the rule covers; `update`
+ * includes a patch.
+ */
 export const ruleInteractions = ["read", "search", "create", "update", "delete"] as const;
 export type RuleInteraction = (typeof ruleInteractions)[number];
 
 /**
- * What a user may be to a patient. `practitioner`: the patient's general practitioner, in person or by a
- * PractitionerRole. `organization`: an active PractitionerRole's organization manages the patient's record or
- * is the general practitioner. `panel`: manages a Group that the patient is a member of. `related-person`: an
- * active RelatedPerson of the patient.
+ * The relations between a user and a patient. `practitioner`: the user is the patient's general practitioner,
+ * in person or by a PractitionerRole. `organization`: the organization of the user's active PractitionerRole
+ * manages the patient's record or is the general practitioner. `panel`: the user manages a Group that has the
+ * patient as a member. `related-person`: the user is an active RelatedPerson of the patient.
  */
 export const userRelations = ["practitioner", "organization", "panel", "related-person"] as const;
 export type UserRelation = (typeof userRelations)[number];
 
-/** Operations that a policy can allow, of R4 and one of Phylax's own; any other is refused by its name. */
+/**
+ * The operations that a policy can allow: R4's operations and Phylax's `disclosures`. A request for any
+ * further operation is refused by its name.
+ */
 export const policyOperations = ["everything", "lastn", "validate", "disclosures"] as const;
 export type PolicyOperation = (typeof policyOperations)[number];
 
@@ -97,8 +103,8 @@ const rule = z.strictObject({
 });
 
 /**
- * A policy document (DESIGN §6): it only grants, and what no rule grants is refused. Strict: an unknown field
- * makes it unloadable.
+ * A policy document. It only grants: a request that no rule grants is refused (P2). The schema is strict: an
+ * unknown field makes the document unloadable.
  */
 export const policySchema = z.strictObject({
   format: z.literal("phylax.policy.v1"),
@@ -121,7 +127,7 @@ export type PolicyRule = PolicyDocument["rules"][number];
 export type PolicyExample = PolicyRule["examples"][number];
 export type RowCondition = NonNullable<PolicyRule["where"]>[number];
 
-/** What is wrong with a document, and where (RFC 6901). */
+/** A problem in a document, and its place (RFC 6901). */
 export interface PolicyProblem {
   readonly pointer: string;
   readonly problem: string;

@@ -6,11 +6,12 @@ import type { PolicyRefusal } from "./grant.ts";
 import { isWithin, searchableBy, type Searchable } from "./searchable.ts";
 
 /**
- * The rules whose rows may be found this way. One that hides what the search reads is out of reach, and so
- * are the rows that only it grants.
+ * The rules that a search may find rows by. A rule that hides an element that the search reads is left out,
+ * and so are the rows that only this rule grants.
  *
- * @param back the reference by which the rows lead back to those that a `_has` asks for.
- * @param isMasked whether what a parameter reads may stand masked in a row, whatever the rule shows.
+ * @param back the reference from the rows back to the rows that a `_has` searches for.
+ * @param isMasked whether an element that the parameter reads may be masked in a row, whatever the rule
+ * shows.
  */
 export function rulesForSearch(
   policy: CompiledPolicy,
@@ -26,48 +27,48 @@ export function rulesForSearch(
   const isFree = (definition: SearchParameter["definition"]) => (rule: CompiledRule) =>
     searchable(rule, definition).kind === "free";
 
-  let reach = rules;
-  for (const asked of search.parameters) {
-    const parameter = asked.definition.code;
-    const named = reach.some((rule) => searchable(rule, asked.definition).kind === "named");
-    reach = reach.filter((rule) => isWithin(searchable(rule, asked.definition), asked));
-    if (reach.length === 0)
+  let usable = rules;
+  for (const searched of search.parameters) {
+    const parameter = searched.definition.code;
+    const named = usable.some((rule) => searchable(rule, searched.definition).kind === "named");
+    usable = usable.filter((rule) => isWithin(searchable(rule, searched.definition), searched));
+    if (usable.length === 0)
       return err({ reason: named ? "parameter_needs_system" : "parameter_hidden", parameter });
   }
-  // of `has` the reference is the hop's
+  // the reference of a `_has` belongs to the hop
   const chained = search.joins.flatMap(({ kind, by }) => (kind === "chain" ? [by] : []));
   for (const by of back === undefined ? chained : [...chained, back]) {
-    reach = reach.filter(isFree(by));
-    if (reach.length === 0) return err({ reason: "parameter_hidden", parameter: by.code });
+    usable = usable.filter(isFree(by));
+    if (usable.length === 0) return err({ reason: "parameter_hidden", parameter: by.code });
   }
   for (const { definition } of search.sort) {
-    // Order tells about every value, also those of a system that is not shown.
-    reach = reach.filter(isFree(definition));
-    if (reach.length === 0) return err({ reason: "sort_hidden", parameter: definition.code });
+    // The order reveals something about every value, also about values of a system that is not shown.
+    usable = usable.filter(isFree(definition));
+    if (usable.length === 0) return err({ reason: "sort_hidden", parameter: definition.code });
   }
-  return ok(reach);
+  return ok(usable);
 }
 
 /**
- * Row conditions as search parameters, so that the origin need not send what is dropped anyway. The rows are
- * checked again on the answer.
+ * Row conditions as search parameters: the origin then does not send rows that would be dropped. The gateway
+ * checks the rows of the answer again.
  */
 export function conditionParameters(
   type: string,
-  reach: readonly CompiledRule[],
+  usable: readonly CompiledRule[],
 ): readonly SearchParameter[] {
-  const [first, ...others] = reach;
+  const [first, ...further] = usable;
   return (first?.conditions ?? []).flatMap((condition) => {
     const definition = [...searchParametersOf(type).values()].find(
       ({ type, paths }) => type === "token" && paths?.length === 1 && paths[0]?.join(".") === condition.path,
     );
     const each = [
       condition,
-      ...others.map((rule) =>
+      ...further.map((rule) =>
         rule.conditions.find((other) => "in" in other && other.path === condition.path),
       ),
     ];
-    const codes = each.map((one) => (one !== undefined && "in" in one ? one.in : undefined));
+    const codes = each.map((entry) => (entry !== undefined && "in" in entry ? entry.in : undefined));
     if (definition === undefined || codes.includes(undefined)) return [];
     const values = [...new Set(codes.flatMap((list) => list ?? []))].map((code) => ({
       kind: "other" as const,

@@ -4,25 +4,25 @@ import type { SearchParameter } from "#fhir/search/search";
 import type { ElementView, ObjectView, SlicedView } from "#policy/view/view";
 
 /**
- * How far a view lets its reader search by a parameter: what may not be read may not be found out by asking
- * for it (P3).
+ * How far a view permits a search by a parameter: a search must not reveal an element that the client may not
+ * read (P3).
  */
 export type Searchable =
   | { readonly kind: "hidden" }
   | { readonly kind: "free" }
-  /** Only by `system|code`: of these systems, or of any that is named. */
+  /** Only by `system|code`: of these systems, or of any system that the value names. */
   | { readonly kind: "named"; readonly systems: ReadonlySet<string> | undefined };
 
 const hidden: Searchable = { kind: "hidden" };
 const free: Searchable = { kind: "free" };
 
-/** What the view shows of everything that the parameter reads. */
+/** The weakest permission over all elements that the parameter reads. */
 export function searchableBy(view: ObjectView, definition: SearchParameterDefinition): Searchable {
   if (definition.paths === undefined) return hidden;
   return definition.paths.map((path) => atPath(view, path, definition)).reduce(narrower, free);
 }
 
-/** Whether these very values stay within what may be searched by. */
+/** Answers whether these search values are permitted. */
 export function isWithin(searchable: Searchable, { values, modifier }: SearchParameter): boolean {
   switch (searchable.kind) {
     case "hidden":
@@ -30,7 +30,7 @@ export function isWithin(searchable: Searchable, { values, modifier }: SearchPar
     case "free":
       return true;
     case "named":
-      // A modifier turns the question round, or away from the one system that is shown.
+      // A modifier inverts the question, or leads away from the one system that is shown.
       if (modifier !== undefined) return false;
       return values.every(
         (value) =>
@@ -75,11 +75,12 @@ function inElement(
   switch (element.kind) {
     case "primitive":
       return below.length === 0 ? free : hidden;
-    case "deceased": // the date behind it is hidden
+    case "deceased": // the date itself is hidden
     case "resource":
       return hidden;
     case "object":
-      // Below a slice a search would reach the hidden items too: only what is shown of every item counts.
+      // A search below a slice would also read the hidden items: only elements that are shown of every item
+      // count.
       if (below.length > 0)
         return element.others === undefined ? hidden : atPath(element.others, below, definition);
       return atEnd(element, element.type, definition);
@@ -87,8 +88,8 @@ function inElement(
 }
 
 /**
- * What a search reads of a complex datatype (FHIR R4 §3.1.1.4.10, §3.1.1.4.12); where that is not certain,
- * all of it.
+ * The elements that a search reads of a complex datatype (FHIR R4 §3.1.1.4.10, §3.1.1.4.12); in doubt, all of
+ * its elements.
  */
 function atEnd(element: SlicedView, type: string, definition: SearchParameterDefinition): Searchable {
   const { others, slices } = element;
@@ -98,8 +99,7 @@ function atEnd(element: SlicedView, type: string, definition: SearchParameterDef
   if (type === "CodeableConcept") {
     const coding = others?.elements.get("coding");
     if (coding?.kind !== "object") return hidden;
-    // A hidden `text` could match a bare code on a lenient server; `system|code` matches a coding and nothing
-    // else.
+    // A lenient server could match a bare code against a hidden `text`; `system|code` matches only a coding.
     return narrower(atEnd(coding, coding.type, definition), { kind: "named", systems: undefined });
   }
   const value = type === "Identifier" ? "value" : type === "Coding" ? "code" : undefined;

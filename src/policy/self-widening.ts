@@ -7,7 +7,7 @@ import { canCover, rowAccessOf, coversRowOrShared, coversNested, type Access } f
 import type { UserRelation } from "./schema.ts";
 import { diffViews } from "#policy/view/view-diff";
 
-/** What a relation is read from (gateway/relate): type → elements. */
+/** The elements that a relation is read from (gateway/origin/relate), by type. */
 const relationElements: Readonly<Record<UserRelation, Readonly<Record<string, readonly string[]>>>> = {
   practitioner: { Patient: ["generalPractitioner"], PractitionerRole: ["practitioner", "active", "period"] },
   organization: {
@@ -19,10 +19,10 @@ const relationElements: Readonly<Record<UserRelation, Readonly<Record<string, re
 };
 
 /**
- * Whether a write changes by what users are somebody to a patient: who reaches patients by such a relation
- * could give it to themselves, or keep it when it ends.
+ * Answers whether a write changes an element that relations are read from. A user who has access to patients
+ * by a relation could otherwise grant it to themselves, or keep it after its end.
  *
- * @param stored nothing for a create.
+ * @param stored `undefined` for a create.
  */
 export function changesRelation(
   users: ReadonlySet<UserRelation>,
@@ -38,7 +38,7 @@ export function changesRelation(
   });
 }
 
-/** A resource that a write changes: of which type, and inside of what. */
+/** A resource that a write changes: its type and its container. */
 export interface WrittenRow {
   readonly type: string;
   /** `undefined`: it is a row of its own. */
@@ -46,9 +46,9 @@ export interface WrittenRow {
 }
 
 /**
- * Whether what becomes of a resource is of rows of which the policy shows more than of what it was: who may
- * say of which rows it is (a category) would read by that what is hidden of it now. By all that the policy
- * shows, whatever the scopes of this token: there may be others.
+ * Answers whether the policy shows more of the result than of the stored resource. A writer who may change
+ * the row's category could otherwise read elements that are hidden now. Every rule counts, whatever the
+ * scopes of this token: a second token may have more scopes.
  */
 export function showsMore(
   policy: CompiledPolicy,
@@ -57,14 +57,20 @@ export function showsMore(
   result: JsonObject,
 ): boolean {
   const rules = policy.rulesFor(row.type).filter((rule) => isShowing(rule, row));
-  return isMore(policy, row.type, (of) => rules.filter((rule) => isRowOf(rule, of)), stored, result);
+  return isMore(
+    policy,
+    row.type,
+    (candidate) => rules.filter((rule) => isRowOf(rule, candidate)),
+    stored,
+    result,
+  );
 }
 
 /**
- * As {@link showsMore}, by what the scopes of this token reach: of rows of another category, of the token's
- * patient alone.
+ * Like {@link showsMore}, limited to the rows that the scopes of this token cover: rows of certain
+ * categories, or rows of the token's patient.
  */
-export function widensSight(
+export function widensAccess(
   policy: CompiledPolicy,
   access: Access,
   row: WrittenRow,
@@ -75,45 +81,52 @@ export function widensSight(
   const ways =
     row.container === undefined ? waysToRow(access, row.type) : waysInside(access, row.type, row.container);
   const rules = policy.rulesFor(row.type).filter((rule) => isShowing(rule, row));
-  const shownOf = (of: JsonObject) => {
-    const open = ways.filter(({ reaches }) => reaches(of, base));
-    return rules.filter((rule) => isRowOf(rule, of) && open.some(({ by }) => rule.interactions.has(by)));
+  const rulesShowing = (candidate: JsonObject) => {
+    const open = ways.filter(({ covers }) => covers(candidate, base));
+    return rules.filter(
+      (rule) => isRowOf(rule, candidate) && open.some(({ by }) => rule.interactions.has(by)),
+    );
   };
-  return isMore(policy, row.type, shownOf, stored, result);
+  return isMore(policy, row.type, rulesShowing, stored, result);
 }
 
-/** A row is read or found; what is inside another one is always shown by the rules to read it. */
+/** A row of its own is shown by a read or a search; a nested resource always by the rules to read it. */
 const isShowing = ({ interactions }: CompiledRule, { container }: WrittenRow): boolean =>
   interactions.has("read") || (container === undefined && interactions.has("search"));
 
-/** By what a resource is shown, and to whom. */
+/** The interaction that shows a resource, and the rows that it covers. */
 interface Way {
   readonly by: "read" | "search";
-  readonly reaches: (row: JsonObject, base: FhirBase) => boolean;
+  readonly covers: (row: JsonObject, base: FhirBase) => boolean;
 }
 
 function waysToRow(access: Access, type: string): readonly Way[] {
   return (["read", "search"] as const).flatMap((by) => {
-    const hold = rowAccessOf(access, type, by === "read" ? "r" : "s");
-    return hold === undefined
+    const rowAccess = rowAccessOf(access, type, by === "read" ? "r" : "s");
+    return rowAccess === undefined
       ? []
-      : [{ by, reaches: (row: JsonObject, base: FhirBase) => coversRowOrShared(hold, row, type, base) }];
+      : [{ by, covers: (row: JsonObject, base: FhirBase) => coversRowOrShared(rowAccess, row, type, base) }];
   });
 }
 
-/** Inside of a container that was read, or found. */
+/** The ways to a nested resource: its container was read or found. */
 function waysInside(
   access: Access,
   type: string,
   container: NonNullable<WrittenRow["container"]>,
 ): readonly Way[] {
-  const held = rowAccessOf(access, type, "r");
+  const nestedAccess = rowAccessOf(access, type, "r");
   return (["r", "s"] as const).flatMap((permission) => {
-    const around = rowAccessOf(access, container.type, permission);
-    if (held === undefined || around === undefined || !canCover(around, container.type)) return [];
-    const reaches = (inside: JsonObject, base: FhirBase) =>
-      coversNested(held, around, inside, type, base, container.nesting);
-    return [{ by: "read" as const, reaches }];
+    const containerAccess = rowAccessOf(access, container.type, permission);
+    if (
+      nestedAccess === undefined ||
+      containerAccess === undefined ||
+      !canCover(containerAccess, container.type)
+    )
+      return [];
+    const covers = (nested: JsonObject, base: FhirBase) =>
+      coversNested(nestedAccess, containerAccess, nested, type, base, container.nesting);
+    return [{ by: "read" as const, covers }];
   });
 }
 

@@ -3,15 +3,15 @@ import type { PolicyRule, RuleInteraction } from "./schema.ts";
 import { tiesOf } from "#policy/view/ties";
 import { compileView } from "#policy/view/view";
 
-/** A way to write that a rule must not grant (P3, P9), and why. */
+/** A write that a rule must not grant (P3, P9), and the reason. */
 interface UnsafeWrite {
   readonly interaction: RuleInteraction;
   readonly problem: string;
 }
 
 /**
- * The writes of a rule that would destroy or find out what its view hides. Publishing refuses them; of a
- * policy that an earlier version published they are not granted.
+ * The writes of a rule that would destroy or reveal elements that its view hides. Publishing refuses them; if
+ * an earlier version published the policy, they are not granted.
  */
 export function unsafeWrites(rule: PolicyRule): readonly UnsafeWrite[] {
   const { types, interactions, show, deletes } = rule;

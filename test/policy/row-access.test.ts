@@ -40,14 +40,16 @@ test("a search under a patient's scope is narrowed to the patient, beside whatev
 test("every type of the compartment has a search parameter that says whose it is", ({ expect }) => {
   for (const type of ["Patient", ...Object.keys(r4Owners)]) {
     expect(
-      isResourceType(type) && accessParameters([{ to: new Set(["amara"]), categories: [] }], type, []),
+      isResourceType(type) && accessParameters([{ owners: new Set(["amara"]), categories: [] }], type, []),
       type,
     ).toMatchObject([{ values: [{ kind: type === "Patient" ? "token" : "reference" }] }]);
   }
 });
 
 test("what is asked in the client's name is the client's question alone", ({ expect }) => {
-  expect(held("Observation?code=a").asked.map(({ definition }) => definition.code)).toEqual(["code"]);
+  expect(held("Observation?code=a").clientParameters.map(({ definition }) => definition.code)).toEqual([
+    "code",
+  ]);
 });
 
 test("every row is judged again, read or found: only the patient's has a view", ({ expect }) => {

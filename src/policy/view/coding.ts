@@ -3,21 +3,19 @@ import { isArray, isObject, property, type Json, type JsonObject } from "#fhir/j
 import type { Slice } from "./element-path.ts";
 
 /**
- * Whether a coded value (CodeableConcept, Coding, code, boolean, or a list of them) is one of `system|code`,
- * or of bare `code` for a plain code.
+ * Answers whether a coded value (CodeableConcept, Coding, code, boolean, or a list of them) is one of the
+ * codes: `system|code`, or a bare `code` for a plain code.
  */
 export function isCodedAs(value: Json | undefined, codes: readonly string[]): boolean {
   return codesOf(value).some((code) => codes.includes(code));
 }
 
 /**
- * By what coded values are found: each `system|code`, and each bare `code` whatever its system is, as a token
- * search takes it (FHIR R4 §3.1.1.4.10).
+ * The keys that a token search finds coded values by: each `system|code`, and each bare `code` of any system
+ * (FHIR R4 §3.1.1.4.10).
  */
 export function findersOf(values: readonly Json[]): ReadonlySet<string> {
-  return new Set(
-    values.flatMap(codesOf).flatMap((carried) => [carried, carried.slice(carried.lastIndexOf("|") + 1)]),
-  );
+  return new Set(values.flatMap(codesOf).flatMap((code) => [code, code.slice(code.lastIndexOf("|") + 1)]));
 }
 
 function codesOf(value: Json | undefined): readonly string[] {
@@ -32,10 +30,10 @@ function codesOf(value: Json | undefined): readonly string[] {
 }
 
 /**
- * Whether a value of this R4 type, or a list of them, may be one of these codes: so that a row that must not
- * be one is kept out when nobody can tell. Beyond {@link isCodedAs} it counts a code without a system, under
- * another name of its system or in another case, a Coding without a code, and what has not the type's form. A
- * CodeableConcept of text alone is none of them.
+ * Answers whether a value of this R4 type, or a list of them, may be one of these codes: a row that must not
+ * have a code is kept out in doubt. Beyond {@link isCodedAs} it counts a code without a system, a code under
+ * an alias of its system or in different case, a Coding without a code, and a value of the wrong form. A
+ * CodeableConcept of text alone has no code.
  */
 export function mayBeCodedAs(value: Json, type: string, codes: readonly string[]): boolean {
   if (isArray(value)) return value.some((item) => mayBeCodedAs(item, type, codes));
@@ -69,10 +67,8 @@ const holdsCoding = (concept: JsonObject): boolean =>
   ["system", "code", "_coding"].some((name) => property(concept, name) !== undefined);
 const isSameCode = (a: string, b: string): boolean => a.trim().toLowerCase() === b.toLowerCase();
 
-/** Whether an item belongs to a slice. One without a system or code belongs to none. */
+/** Answers whether an item belongs to a slice. An item without a system or code belongs to no slice. */
 export function isInSlice(item: Json, { by, values }: Slice): boolean {
-  const carried = isObject(item) ? property(item, by) : undefined;
-  return by === "system"
-    ? typeof carried === "string" && values.includes(carried)
-    : isCodedAs(carried, values);
+  const code = isObject(item) ? property(item, by) : undefined;
+  return by === "system" ? typeof code === "string" && values.includes(code) : isCodedAs(code, values);
 }

@@ -1,23 +1,25 @@
-/** A step of a view path: an element, perhaps only those of its items that a slice picks. */
+/** A step of a view path: an element, or only the items of it that a slice selects. */
 export interface PathStep {
-  /** As R4 names it: `birthDate`, `value[x]` for every form of a choice, `valueQuantity` for one. */
+  /** As R4 names it: `birthDate`, `value[x]` for every form of a choice, `valueQuantity` for one form. */
   readonly name: string;
   readonly slice: Slice | undefined;
 }
 
 /**
- * Picks items by what they carry: their `system` (identifier, telecom, coding) or their `code`
- * (Observation.component).
+ * Selects items by their `system` (identifier, telecom, coding) or by their `code` (Observation.component).
  */
 export interface Slice {
   readonly by: "system" | "code";
-  /** Systems, or codes as `system|code` (a bare `code` where the element is a plain code). Any of them. */
+  /**
+   * Systems, or codes as `system|code` (a bare `code` where the element is a plain code). An item matches by
+   * any of them.
+   */
   readonly values: readonly string[];
 }
 
 /**
  * Grammar: `step ("." step)*`, `step = name "[x]"? ("[" ("system" | "code") "=" value ("," value)* "]")?`. A
- * value is anything but a comma, a bracket and a space, so URLs need no quotes.
+ * value has no comma, bracket or space, so URLs need no quotes.
  */
 export const pathGrammar =
   /^[a-z][A-Za-z0-9]*(?:\[x\])?(?:\[(?:system|code)=[^\s,[\]]+(?:,[^\s,[\]]+)*\])?(?:\.[a-z][A-Za-z0-9]*(?:\[x\])?(?:\[(?:system|code)=[^\s,[\]]+(?:,[^\s,[\]]+)*\])?)*$/u;

@@ -2,13 +2,13 @@ import { elementsOf } from "#fhir/r4/elements";
 import type { ObjectView } from "./view.ts";
 
 /**
- * The element paths that a view hides, coarsest first: `address`, `name.family`, `identifier[else]` for items
- * outside every slice.
+ * The element paths that a view hides, coarsest first: `address`, `name.family`, and `identifier[else]` for
+ * items outside every slice.
  */
 export function hiddenPaths(view: ObjectView, prefix = ""): readonly string[] {
   const hidden: string[] = [];
   for (const { name, forms } of elementsOf(view.type).values()) {
-    // never cut: they withhold the resource
+    // never redacted: they withhold the resource
     if (name === "implicitRules" || name === "modifierExtension") continue;
     if (name === "id") continue; // an element's own id says nothing, and a resource's is always shown
     if (name === "extension") {

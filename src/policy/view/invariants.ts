@@ -1,11 +1,11 @@
 /**
- * What R4 demands beside its cardinalities (StructureDefinition constraints of severity `error`), where
- * hiding an element could break it.
+ * R4's demands beyond cardinality (StructureDefinition constraints of severity `error`) that a hidden element
+ * could break.
  */
 
 /**
  * Type or backbone → shown element (`*`: any) → the element that must be shown with it. Publishing refuses a
- * view without it.
+ * view that lacks it.
  */
 export const requiredWith: Readonly<
   Record<string, readonly { readonly shows: string; readonly needs: string; readonly key: string }[]>
@@ -54,8 +54,8 @@ export const requiredWith: Readonly<
 };
 
 /**
- * Type or backbone → sets of elements of which one must be there. Where a view leaves none of a set, the
- * first stands masked.
+ * Type or backbone → sets of elements of which at least one must be present. If a view leaves no element of a
+ * set, the first is masked.
  */
 export const oneOf: Readonly<Record<string, readonly (readonly string[])[]>> = {
   Appointment: [["start"], ["end"]], // app-2, app-3

@@ -5,12 +5,12 @@ import { oneOf } from "./invariants.ts";
 export const dataAbsentReason = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
 
 /**
- * The only thing that may stand for a hidden element (FHIR R4 extension-data-absent-reason, code `masked`).
+ * The only permitted placeholder for a hidden element (FHIR R4 extension-data-absent-reason, code `masked`).
  */
 const masked: JsonObject = { extension: [{ url: dataAbsentReason, valueCode: "masked" }] };
 
 /**
- * An element that R4 requires: when none of `names` is left, `value` stands at `at`, so that the result stays
+ * An element that R4 requires: if none of `names` is left, `value` is put at `at`, so that the result stays
  * valid.
  */
 export interface RequiredElement {
@@ -20,8 +20,8 @@ export interface RequiredElement {
 }
 
 /**
- * What an object of the type (or backbone path) must have. The same for every instance, so that it tells
- * nothing about one.
+ * The required elements of a type (or backbone path). They are equal for every instance, so that a
+ * placeholder reveals nothing about an instance.
  */
 export function requiredOf(type: string): readonly RequiredElement[] {
   const elements = elementsOf(type);

@@ -4,8 +4,8 @@ import { err, ok } from "#kernel/result";
 import type { PathStep } from "./element-path.ts";
 
 /**
- * The R4 type that a view path ends at, or what is wrong with the path. A choice taken whole has the type of
- * its first form.
+ * The R4 type at the end of a view path, or the problem with the path. A whole choice has the type of its
+ * first form.
  */
 export function resolvePath(type: string, steps: readonly PathStep[]): Result<string, string> {
   let at = type;
@@ -33,7 +33,7 @@ function stepType(parent: string, name: string): string | undefined {
   return [...elements.values()].flatMap(({ forms }) => forms).find((form) => form.name === name)?.type;
 }
 
-/** Whether the path can hold more than one value in a resource. */
+/** Answers whether the path can have several values in a resource. */
 export function mayRepeat(type: string, steps: readonly PathStep[]): boolean {
   let at = type;
   for (const { name } of steps) {

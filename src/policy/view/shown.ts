@@ -1,21 +1,24 @@
 import type { PathStep, Slice } from "./element-path.ts";
 
 /**
- * What a policy shows below one element, before it meets the R4 tables. Only ever grows: showing more is a
- * union.
+ * The elements that a policy shows below an element, before the R4 tables apply. Rules combine by union, so a
+ * rule can only add.
  */
 export interface Shown {
-  /** Everything below it that R4 knows. */
+  /** Every element below that R4 knows. */
   readonly everything: boolean;
   readonly elements: ReadonlyMap<string, Shown>;
-  /** Of a repeating element, what is shown of the items of each slice, beyond what is shown of every item. */
+  /**
+   * For a repeating element: the elements shown of the items of each slice, added to the elements shown of
+   * every item.
+   */
   readonly slices: readonly { readonly slice: Slice; readonly shown: Shown }[];
 }
 
 export const showsNothing: Shown = { everything: false, elements: new Map(), slices: [] };
 export const showsAll: Shown = { ...showsNothing, everything: true };
 
-/** What one path shows of the object that it starts at. */
+/** The elements that one path shows of the object where it starts. */
 export function shownBy([step, ...below]: readonly PathStep[]): Shown {
   if (step === undefined) return showsAll;
   const shown = shownBy(below);

@@ -3,7 +3,7 @@ import { r4Ties } from "#fhir/r4/ties.gen";
 import type { ObjectView } from "./view.ts";
 
 /**
- * An invariant of R4, or a pair of bounds, by which a server checks what a view shows against what it hides.
+ * An invariant of R4, or a pair of bounds, by which a server checks a shown element against a hidden element.
  */
 export interface Tie {
   /** `per-1`, or `bounds`. */
@@ -14,9 +14,9 @@ export interface Tie {
 }
 
 /**
- * Where a view shows one part of what a server checks together and hides another. Who may write the shown
- * part finds the hidden one by what the server takes: `period.start` moved until it is refused is
- * `period.end`.
+ * The ties of a view: a server checks two parts together, and the view shows only one of them. A client that
+ * may write the shown part can find out the hidden part by trial: it moves `period.start` until the server
+ * refuses, and so learns `period.end`.
  */
 export function tiesOf(view: ObjectView, at = ""): readonly Tie[] {
   if (view.everything) return [];
@@ -45,7 +45,7 @@ function tiesAt(
   return ties.flatMap(([key = "", paths]) => {
     if (paths === undefined) return [];
     const each = paths.split(",").map((path) => path.split("."));
-    // Each two of the bounds are a pair of their own.
+    // Each two of the bounds are a separate pair.
     if (key !== "bounds") return [{ key, paths: each }];
     return each.flatMap((path, index) =>
       index % 2 === 0 ? [{ key, paths: [path, each[index + 1] ?? path] }] : [],
@@ -62,8 +62,8 @@ const whole: Parts = { shown: true, hidden: false };
 const none: Parts = { shown: false, hidden: true };
 
 /**
- * Whether a view shows some of what is at a path, and whether it hides some. `*`: all that is below, not only
- * whether it is there.
+ * Answers whether a view shows a part of the value at a path, and whether it hides a part. `*`: everything
+ * below counts, not only the presence of the value.
  */
 function partsOf(view: ObjectView, [name = "", ...below]: readonly string[]): Parts {
   if (view.everything || name === "*") return { shown: true, hidden: !view.everything };

@@ -3,17 +3,15 @@ import type { Json, JsonObject } from "#fhir/json/json";
 import type { Slice } from "./element-path.ts";
 import type { ElementView, ExtensionList, ObjectView, SlicedView } from "./view.ts";
 
-/**
- * What one view shows and another does not, as element paths, coarsest first; extensions as `extension URL`.
- */
+/** The difference between two views, as element paths, coarsest first; extensions as `extension URL`. */
 export interface ViewDiff {
   readonly more: readonly string[];
   readonly less: readonly string[];
 }
 
 /**
- * What the second of two views of one type shows beyond the first, and no longer. Both empty: they cut every
- * resource alike.
+ * The paths that the second view shows in addition, and the paths that it no longer shows. If both are empty,
+ * the two views redact every resource alike.
  */
 export function diffViews(before: ObjectView, after: ObjectView): ViewDiff {
   return {
@@ -22,7 +20,7 @@ export function diffViews(before: ObjectView, after: ObjectView): ViewDiff {
   };
 }
 
-/** What a view shows. */
+/** The paths that a view shows. */
 export function shownPaths(view: ObjectView): readonly string[] {
   if (view.everything) return ["everything"];
   return [
@@ -32,7 +30,7 @@ export function shownPaths(view: ObjectView): readonly string[] {
 }
 
 function beyond(view: ObjectView, other: ObjectView | undefined, prefix: string): readonly string[] {
-  // Below both everything is shown: R4 types hold themselves, and there would be no end to it.
+  // Both views show everything below: R4 types are recursive, so the walk would not end.
   if (view === other || (view.everything && other?.everything === true)) return [];
   return [...elementsOf(view.type).values()].flatMap(({ name, forms }) => {
     const each = forms.flatMap((form) => {
@@ -66,18 +64,19 @@ type Items = SlicedView & { readonly type: string };
 function ofObject(shown: Items, other: Items | undefined, path: string): readonly string[] {
   if (shown.others?.everything === true && other === undefined) return [path];
   const common = shown.others === undefined ? [] : beyond(shown.others, other?.others, `${path}.`);
-  const tails = new Set(common.map((one) => one.slice(path.length)));
+  const tails = new Set(common.map((known) => known.slice(path.length)));
   const sliced = [...values(shown), ...values(other)]
     .filter(
-      ({ by, value }, index, all) => all.findIndex((one) => one.by === by && one.value === value) === index,
+      ({ by, value }, index, all) =>
+        all.findIndex((known) => known.by === by && known.value === value) === index,
     )
     .flatMap(({ by, value }) => {
       const item = itemOf(shown.type, by, value);
-      const [mine, theirs] = [shown.viewOf(item), other?.viewOf(item)];
+      const [left, right] = [shown.viewOf(item), other?.viewOf(item)];
       const at = `${path}[${by}=${value}]`;
-      if (mine === undefined) return [];
-      if (mine.everything && theirs === undefined) return [at];
-      return beyond(mine, theirs, `${at}.`).filter((one) => !tails.has(one.slice(at.length)));
+      if (left === undefined) return [];
+      if (left.everything && right === undefined) return [at];
+      return beyond(left, right, `${at}.`).filter((known) => !tails.has(known.slice(at.length)));
     });
   return [...common, ...sliced];
 }
@@ -85,7 +84,7 @@ function ofObject(shown: Items, other: Items | undefined, path: string): readonl
 const values = (items: Items | undefined) =>
   (items?.slices ?? []).flatMap(({ slice }) => slice.values.map((value) => ({ by: slice.by, value })));
 
-/** An item that is in this slice and in no other. */
+/** An item of this slice and of no further slice. */
 function itemOf(type: string, by: Slice["by"], value: string): JsonObject {
   const code = elementsOf(type).get("code")?.forms[0]?.type ?? "";
   if (by === "system" || isPrimitive(code)) return { [by]: value };

@@ -5,15 +5,15 @@ import { dataAbsentReason, requiredOf, type RequiredElement } from "./masked.ts"
 import type { Slice } from "./element-path.ts";
 import { showsAll, isNothing, showsNothing, shownBy, union, type Shown } from "./shown.ts";
 
-/** What is shown of an object of one R4 type, ready for one pass over it. Compiled when first met. */
+/** The view of an object of one R4 type, compiled on first use, for one pass over the object. */
 export interface ObjectView {
   /** R4 type, or path of a backbone element. */
   readonly type: string;
-  /** Nothing that R4 knows is hidden below it, extensions aside. */
+  /** R4 knows no element below that is hidden, extensions aside. */
   readonly everything: boolean;
   /**
-   * By JSON name; what is missing is hidden. Extensions, `implicitRules` and `resourceType` are not among
-   * them.
+   * By JSON name; a missing name is hidden. Extensions, `implicitRules` and `resourceType` are not in the
+   * map.
    */
   readonly elements: ReadonlyMap<string, ElementView>;
   readonly extensions: ExtensionList;
@@ -22,27 +22,27 @@ export interface ObjectView {
 
 export type ElementView =
   | { readonly kind: "primitive"; readonly type: string; readonly repeats: boolean }
-  /** `deceasedDateTime`, of which only that it is there may be told: as `deceasedBoolean: true`. */
+  /** `deceasedDateTime`, if only its presence may be shown: as `deceasedBoolean: true`. */
   | { readonly kind: "deceased" }
   | ({ readonly kind: "object"; readonly type: string; readonly repeats: boolean } & SlicedView)
   /**
-   * A whole resource inside (contained, Bundle.entry.resource, Parameters.parameter.resource): cut by the
-   * rule of its own type.
+   * A whole nested resource (contained, Bundle.entry.resource, Parameters.parameter.resource): redacted by
+   * the rules of its own type.
    */
   | { readonly kind: "resource"; readonly repeats: boolean };
 
 export interface SlicedView {
-  /** Of an item in no slice; `undefined`: such an item is dropped. */
+  /** The view of an item in no slice; `undefined`: the item is dropped. */
   readonly others: ObjectView | undefined;
   readonly slices: readonly { readonly slice: Slice; readonly view: ObjectView }[];
-  /** Of this item. */
+  /** The view of this item. */
   readonly viewOf: (item: JsonObject) => ObjectView | undefined;
 }
 
-/** The extensions that are shown, wherever their parent is. */
+/** The extensions that are shown wherever their parent is shown. */
 export interface ExtensionList {
   readonly all: boolean;
-  /** By URL; a modifier extension is understood only when it is named here. */
+  /** By URL; a modifier extension is understood only if it is listed here. */
   readonly urls: ReadonlySet<string>;
 }
 
@@ -50,8 +50,8 @@ export const showsExtension = ({ all, urls }: ExtensionList, url: string): boole
   all || urls.has(url) || url === dataAbsentReason;
 
 /**
- * The view of a type that shows what a policy says, and the modifier elements of every visible parent (FHIR
- * R4 §2.1.0.11).
+ * The view of a type that shows the elements of the policy and the modifier elements of every visible parent
+ * (FHIR R4 §2.1.0.11).
  */
 export function compileView(type: string, shown: Shown, extensions: ExtensionList): ObjectView {
   return new Views(extensions).of(type, shown);
@@ -73,7 +73,7 @@ class Views {
   }
 
   #make(type: string, shown: Shown): ObjectView {
-    // R4 types hold themselves (Extension, Questionnaire.item): what is below is compiled when it is met.
+    // R4 types are recursive (Extension, Questionnaire.item): the views below are compiled on first use.
     const compile = () => this.#elements(type, shown);
     let elements: ReadonlyMap<string, ElementView> | undefined;
     return {
@@ -91,13 +91,13 @@ class Views {
   #elements(type: string, shown: Shown): ReadonlyMap<string, ElementView> {
     const views = new Map<string, ElementView>();
     for (const element of elementsOf(type).values()) {
-      if (apart.has(element.name)) continue;
+      if (ruledApart.has(element.name)) continue;
       for (const form of element.forms) {
-        const told = shownOf(type, element, form.name, shown);
+        const shownForm = shownOf(type, element, form.name, shown);
         const view =
-          told === "deceased"
+          shownForm === "deceased"
             ? ({ kind: "deceased" } as const)
-            : this.#element(form.type, element.repeats, told);
+            : this.#element(form.type, element.repeats, shownForm);
         if (view !== undefined) views.set(form.name, view);
       }
     }
@@ -114,9 +114,9 @@ class Views {
   #sliced(type: string, shown: Shown): SlicedView {
     const base: Shown = { ...shown, slices: [] };
     const others = isNothing(base) ? undefined : this.of(type, base);
-    const slices = shown.slices.map(({ slice, shown: own }) => ({
+    const slices = shown.slices.map(({ slice, shown: sliceShown }) => ({
       slice,
-      view: this.of(type, union(base, own)),
+      view: this.of(type, union(base, sliceShown)),
     }));
     if (slices.length === 0) return { others, slices, viewOf: () => others };
     const settled = new Map<string, ObjectView | undefined>([["", others]]);
@@ -131,21 +131,21 @@ class Views {
   }
 }
 
-// Decided by rules of their own, not by a view.
-const apart: ReadonlySet<string> = new Set(["extension", "modifierExtension", "implicitRules"]);
+// Elements that separate rules decide about, not a view.
+const ruledApart: ReadonlySet<string> = new Set(["extension", "modifierExtension", "implicitRules"]);
 
-/** What is shown of one form of an element: what the policy says, and what R4 makes implicit. */
+/** The shown part of one form of an element: by the policy, and by R4's implicit rules. */
 function shownOf(type: string, element: R4Element, form: string, shown: Shown): Shown | "deceased" {
   if (shown.everything || (element.name === "id" && isResourceType(type))) return showsAll;
-  const said = union(
+  const byPolicy = union(
     shown.elements.get(element.name) ?? showsNothing,
     form === element.name ? showsNothing : (shown.elements.get(form) ?? showsNothing),
   );
-  if (!element.isModifier) return said;
-  if (type === "Patient" && form === "deceasedDateTime") return said.everything ? said : "deceased";
-  // The type of a link says whether this record was replaced; the other patient is shown only where a view
+  if (!element.isModifier) return byPolicy;
+  if (type === "Patient" && form === "deceasedDateTime") return byPolicy.everything ? byPolicy : "deceased";
+  // The type of a link says whether this record was replaced; the linked patient is shown only if a view
   // names it.
   if (type === "Patient" && element.name === "link")
-    return union(said, shownBy([{ name: "type", slice: undefined }]));
+    return union(byPolicy, shownBy([{ name: "type", slice: undefined }]));
   return showsAll;
 }
