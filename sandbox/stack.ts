@@ -117,7 +117,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       portsOfOthers: [port, opsPort.port],
       audience: fhir,
       patients,
-      clients: ["patient-web"],
+      clients: ["patient-web", "single-page-app"],
       unboundClients: ["smart-app"],
       operators: { audience: ops, logins: [officerLogin] },
       say,
