@@ -5,35 +5,38 @@ import { isOfPresentation, refusePresentation, type SearchRefusal } from "#fhir/
 
 export type AccountingFormat = "json" | "csv" | "html";
 
-/** `Patient/[id]/$disclosures`: who was told what of a patient (45 CFR 164.528). An operation of Phylax's own. */
+/**
+ * `Patient/[id]/$disclosures`: the recipients and the contents of disclosures about a patient (45 CFR
+ * 164.528). An operation of Phylax's own.
+ */
 export interface AccountingRequest {
   readonly kind: "disclosures";
   readonly type: "Patient";
   readonly id: string;
-  /** As they were written: a day in UTC or a time with its zone. */
+  /** As written in the request: a day in UTC, or a time with its zone. */
   readonly start: AskedTime | undefined;
   readonly end: AskedTime | undefined;
-  /** Also what the law does not ask to be listed. */
+  /** Also list disclosures that the law does not require to be listed. */
   readonly all: boolean;
-  /** As the individual is told it, whoever asks: what an officer hands out. */
+  /** The individual's version for any requester: an officer hands it out. */
   readonly forIndividual: boolean;
-  /** Disclosures to one recipient for one purpose summed up (164.528(b)(3)). */
+  /** Sum up the disclosures to a recipient for a purpose (164.528(b)(3)). */
   readonly summed: boolean;
-  /** What was disclosed to this client alone. */
+  /** Only disclosures to this client. */
   readonly recipient: string | undefined;
-  /** What was disclosed for this purpose, a v3 ActReason code, alone. */
+  /** Only disclosures for this purpose, a v3 ActReason code. */
   readonly purpose: string | undefined;
-  /** The most entries of one page. */
+  /** The maximum number of entries on a page. */
   readonly count: number | undefined;
   readonly format: AccountingFormat;
-  /** Of a further page, sealed in its link: where the page before it ended. */
+  /** For a further page, sealed in its link: the end of the previous page. */
   readonly place?: string | undefined;
 }
 
-/** A time that an accounting begins or ends with, both included. */
+/** The first or last time of an accounting, included. */
 export interface AskedTime {
   readonly text: string;
-  /** The first moment that the text means, or of an end the last. */
+  /** The first moment that the text covers; for an end, the last moment. */
   readonly at: Instant;
 }
 
@@ -99,7 +102,7 @@ export function readAccounting(
   });
 }
 
-/** The question as a query, from one time to another, without the form of the answer. */
+/** The request as a query, from a time to a time, without presentation parameters. */
 export function accountingQuery(
   { all, forIndividual, summed, recipient, purpose, count }: AccountingRequest,
   { from, to }: { readonly from: string; readonly to: string },
@@ -119,14 +122,17 @@ export function accountingQuery(
     .join("&");
 }
 
-/** A FHIR date of a whole day in UTC, or a dateTime with its zone: what is not written of it is any. */
+/**
+ * A FHIR date (a whole day in UTC), or a dateTime with its zone. An omitted fraction means any fraction.
+ */
 function timeAt(text: string, bound: "start" | "end"): AskedTime | undefined {
   const day = /^(\d{4}-\d\d-\d\d)(?:T\d\d:\d\d:\d\d(\.\d{1,3})?(?:Z|[+-]\d\d:\d\d))?$/u.exec(text);
   if (day === null) return undefined;
   const [, date = "", fraction = ""] = day;
   const isDay = text === date;
   const begun = Date.parse(isDay ? `${text}T00:00:00Z` : text);
-  const isOne = new Date(Date.parse(`${date}T00:00:00Z`) || 0).toISOString().startsWith(date); // no 30 February
+  // no 30 February
+  const isOne = new Date(Date.parse(`${date}T00:00:00Z`) || 0).toISOString().startsWith(date);
   if (Number.isNaN(begun) || !isOne) return undefined;
   const lasts = isDay ? DAY_MS : 10 ** (3 - Math.max(0, fraction.length - 1));
   return { text, at: instant(bound === "start" ? begun : begun + lasts - 1) };

@@ -1,40 +1,41 @@
 import { err, ok, type Result } from "#kernel/result";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 
-/** A batch or a transaction (FHIR R4 http §3.1.0.11), read into requests: nothing of it is judged yet. */
+/** A batch or a transaction (FHIR R4 http §3.1.0.11), read into requests. Nothing is judged yet. */
 export interface BatchBundle {
-  /** Of a transaction all is done, or nothing. */
+  /** A transaction is done as a whole, or not at all. */
   readonly kind: "batch" | "transaction";
   readonly entries: readonly BatchEntry[];
 }
 
 export interface BatchEntry {
-  /** What the other entries call its resource. */
+  /** The name of its resource in references of further entries. */
   readonly fullUrl: string | undefined;
   readonly method: BatchMethod;
-  /** Below the FHIR base, as raw as a URL's. */
+  /** Below the FHIR base, as raw as the segments of a URL. */
   readonly segments: readonly string[];
   readonly query: string;
   readonly resource: JsonObject | undefined;
-  /** What its request says beside, by the names of HTTP: null where it says nothing. */
+  /** The entry's HTTP headers, by name: null if the entry does not set the header. */
   readonly header: (name: string) => string | null;
 }
 
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] as const; // http://hl7.org/fhir/http-verb
 export type BatchMethod = (typeof methods)[number];
 
-/** `at`: index of the entry. */
+/** `at`: the index of the entry. */
 export type BatchRefusal =
   | { readonly reason: "not_a_batch_or_transaction" }
   | { readonly reason: "too_many_entries" }
   | { readonly reason: "entry_malformed"; readonly at: number }
-  /** A URL that is not relative to the base, or whose path is none of FHIR's. */
+  /** A URL that is not relative to the base, or has a path that FHIR does not define. */
   | { readonly reason: "entry_url_malformed"; readonly at: number }
-  /** Two entries of a transaction call two resources alike, or are about one resource. */
+  /** Two entries of a transaction have the same `fullUrl`, or are about the same resource. */
   | { readonly reason: "entry_repeated"; readonly at: number };
 
-// A batch's entries are requests of their own, some with several questions to the origin: a Worker may ask a thousand in one request.
-// A transaction goes to the origin as one; Synthea's have some hundreds.
+// The entries of a batch are separate requests, and some need several origin requests: a Worker may send a
+// thousand in a request. A transaction goes to the origin as a single request; Synthea's have some hundreds
+// of entries.
 const entriesMax = { batch: 50, transaction: 1_000 } as const;
 
 const url = /^(?<path>[A-Za-z0-9$_.-]+(?:\/[A-Za-z0-9$_.-]+)*)?(?:\?(?<query>.*))?$/u;
@@ -45,7 +46,9 @@ const headers: Readonly<Record<string, string>> = {
   "if-none-exist": "ifNoneExist",
 };
 
-/** Reads the body of a POST to the base. Strict: an element of an entry that is not known could change what the entry asks. */
+/**
+ * Reads the body of a POST to the base. Strict: an unknown element of an entry could change its meaning.
+ */
 export function readBatch(body: Json): Result<BatchBundle, BatchRefusal> {
   const kind =
     isObject(body) && property(body, "resourceType") === "Bundle" ? property(body, "type") : undefined;
@@ -60,7 +63,7 @@ export function readBatch(body: Json): Result<BatchBundle, BatchRefusal> {
     if (!entry.ok) return entry;
     entries.push(entry.value);
   }
-  // The reads in a transaction are requests of their own all the same.
+  // Reads inside a transaction are separate requests too.
   const reads = entries.filter(({ method }) => method === "GET" || method === "HEAD");
   if (reads.length > entriesMax.batch) return err({ reason: "too_many_entries" });
   const repeated = kind === "transaction" ? repeatedIn(entries) : undefined;
@@ -105,14 +108,15 @@ function readEntry(item: Json, at: number): Result<BatchEntry, BatchRefusal> {
     (resource !== undefined && !isObject(resource))
   )
     return malformed;
-  // An absolute URL, `//host`, dots and escapes lead elsewhere than they seem to; an empty path is the batch itself.
+  // An absolute URL, `//host`, dots and escapes lead elsewhere than they seem to. An empty path would be
+  // the batch itself.
   const { path, query = "" } = url.exec(textAt(request, "url") ?? "")?.groups ?? {};
   if (path === undefined) return err({ reason: "entry_url_malformed", at });
   const header = (name: string) => textAt(request, headers[name] ?? "") ?? null;
   return ok({ fullUrl, method, segments: path.split("/"), query, resource, header });
 }
 
-/** FHIR R4 http §3.1.0.11.2: a transaction names each resource once. */
+/** FHIR R4 http §3.1.0.11.2: a transaction names each resource only once. */
 function repeatedIn(entries: readonly BatchEntry[]): number | undefined {
   const names = new Set<string>();
   for (const [at, { fullUrl, method, segments }] of entries.entries()) {
@@ -125,7 +129,10 @@ function repeatedIn(entries: readonly BatchEntry[]): number | undefined {
   return undefined;
 }
 
-/** A tree with the text of each reference replaced (`Reference.reference`, `canonical` and the like aside); `undefined` keeps one. */
+/**
+ * Copies a tree and replaces the text of each reference (only `Reference.reference`, not `canonical` and
+ * the like). A reference stays if `replaced` returns `undefined`.
+ */
 export function withReferences(value: Json, replaced: (reference: string) => string | undefined): Json {
   if (isArray(value)) return value.map((item) => withReferences(item, replaced));
   if (!isObject(value)) return value;
@@ -140,8 +147,8 @@ export function withReferences(value: Json, replaced: (reference: string) => str
 }
 
 /**
- * The references of a resource that name what they mean by a search (`Practitioner?identifier=…`, FHIR R4 http §3.1.0.11.2): all with a `?`,
- * since servers look for one wherever it stands, behind a slash or an address.
+ * The conditional references of a resource (`Practitioner?identifier=…`, FHIR R4 http §3.1.0.11.2): all
+ * references with a `?`, since servers accept a `?` at any position, behind a slash or an address.
  */
 export function conditionalReferences(value: Json): readonly string[] {
   const found = new Set<string>();

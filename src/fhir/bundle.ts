@@ -12,18 +12,24 @@ import {
   type JsonRefusal,
 } from "#fhir/json/json";
 
-/** `not_a_searchset`: it is JSON, and no answer to a search that can be understood. */
+/** `not_a_searchset`: the body is JSON, but no search result that the gateway understands. */
 export type BundleRefusal = JsonRefusal | { readonly reason: "not_a_searchset" };
 
-/** What one entry of a searchset is (FHIR R4 `Bundle.entry.search.mode`; without one it is a match). */
+/** The kind of a searchset's entry (FHIR R4 `Bundle.entry.search.mode`; without a mode it is a match). */
 export type SearchEntry =
   | { readonly mode: "match" | "include"; readonly resource: JsonObject }
   | { readonly mode: "outcome" };
 
-/** `unreadable`: it is no entry that this gateway reads, and ends for certain: the others are read. It may be a match. */
+/**
+ * `unreadable`: an entry that this gateway cannot read and that has a certain end, so the next entries are
+ * still read. It may be a match.
+ */
 export type UnreadableEntry = { readonly mode: "unreadable" };
 
-/** Reads one entry of a searchset from its bytes. An outcome that says that the search was not done as asked refuses the answer. */
+/**
+ * Reads an entry of a searchset from its bytes. An outcome that reports that the search was not done as
+ * requested refuses the whole answer.
+ */
 export function readEntry(bytes: EntryBytes): Result<SearchEntry | UnreadableEntry, BundleRefusal> {
   const entry = readJsonEntry(bytes);
   if (!entry.ok) return endsForCertain(entry.error.reason) ? ok({ mode: "unreadable" }) : entry;
@@ -31,7 +37,8 @@ export function readEntry(bytes: EntryBytes): Result<SearchEntry | UnreadableEnt
   if (!isObject(entry.value) || mode === undefined) return refused;
   const resource = property(entry.value, "resource");
   if (mode === "outcome" && saysFailed(resource)) return refused;
-  if (mode === "outcome" || (mode === "include" && !isObject(resource))) return ok({ mode: "outcome" }); // nothing came along
+  // no resource is included
+  if (mode === "outcome" || (mode === "include" && !isObject(resource))) return ok({ mode: "outcome" });
   return isObject(resource) ? ok({ mode, resource }) : refused;
 }
 
@@ -39,15 +46,15 @@ export function readEntry(bytes: EntryBytes): Result<SearchEntry | UnreadableEnt
 export const readJsonEntry = (bytes: EntryBytes): Result<Json, JsonRefusal> =>
   bytes === "too_large" ? err({ reason: "too_large" }) : readJson(bytes);
 
-/** What a searchset says beside its entries. */
+/** The parts of a searchset outside its entries. */
 export interface SearchFrame {
   /** URL of the next page, as the origin wrote it. */
   readonly next: string | undefined;
-  /** How many matches the origin says there are on all pages. */
+  /** The number of matches on all pages, by the origin's count. */
   readonly total: number | undefined;
 }
 
-/** Of the answers that are lists. */
+/** The types of answers that are lists. */
 export type ListType = "searchset" | "history";
 
 /** Reads a searchset, or a history, without its entries (see `EntrySplitter`). */
@@ -70,7 +77,7 @@ export function readFrame(
   return ok({ next: next[0], total });
 }
 
-/** One entry as it leaves. */
+/** An entry as it leaves the gateway. */
 export interface SearchMatch {
   readonly mode: "match" | "include";
   readonly type: string;
@@ -78,20 +85,26 @@ export interface SearchMatch {
   readonly resource: JsonObject;
 }
 
-/** An entry of a searchset below `base`. No score: it is reckoned over what the reader may not see. */
+/**
+ * An entry of a searchset below `base`. It has no score, because the origin computes the score over
+ * elements that the reader may not see.
+ */
 export const searchEntryText = (base: string, { mode, type, id, resource }: SearchMatch): string =>
   JSON.stringify({ fullUrl: `${base}/${type}/${id}`, resource, search: { mode } });
 
-/** What a list below a FHIR base says beside its entries (FHIR R4 §3.1.1.3). */
+/** The parts of a list outside its entries, below a FHIR base (FHIR R4 §3.1.1.3). */
 export interface ListFrame {
   readonly type?: ListType;
   readonly self: string;
   readonly next: string | undefined;
-  /** Never the origin's: it counts what the reader may not see. */
+  /** Never the origin's total: it counts rows that the reader may not see. */
   readonly total: number | undefined;
 }
 
-/** The text before and after the entries, which stand between them with commas; an empty array is not FHIR JSON. */
+/**
+ * The text before and after the entries. The caller writes the entries in between, with commas; an empty
+ * array is not valid FHIR JSON, so no `entry` member appears without entries.
+ */
 export function listText(
   { type = "searchset", self, next, total }: ListFrame,
   hasEntries: boolean,
@@ -111,7 +124,7 @@ export function listText(
 
 const refused = err({ reason: "not_a_searchset" } as const);
 
-/** The search was not done as asked: what it found may be the rows of another question. */
+/** True if the search was not done as requested: the result may contain the rows of a different search. */
 function saysFailed(outcome: Json | undefined): boolean {
   const issues = isObject(outcome) ? (property(outcome, "issue") ?? []) : [];
   return (isArray(issues) ? issues : [issues]).some((issue) => {

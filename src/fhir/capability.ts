@@ -1,8 +1,8 @@
 import { everyCapability, writtenCapability, type TypeCapability } from "./type-capability.ts";
 
-/** Where the server's OAuth endpoints are. */
+/** The URLs of the server's OAuth endpoints. */
 export interface OAuthUris {
-  /** URL of the token endpoint; of the others where they are. */
+  /** URL of the token endpoint; the rest are present if they exist. */
   readonly token: string;
   readonly authorize?: string | undefined;
   readonly introspect?: string | undefined;
@@ -12,14 +12,15 @@ export interface OAuthUris {
 }
 
 /**
- * What this gateway carries of R4, as a CapabilityStatement (FHIR R4 §5.1): every type, each parameter that a search may name; or what of it
- * one client may do. The OAuth endpoints stand in an extension, where clients older than SMART App Launch 2 look for them.
+ * A CapabilityStatement (FHIR R4 §5.1) of the supported part of R4: every type and each search parameter,
+ * or the part that a given client may use. The OAuth endpoints are in an extension that clients older than
+ * SMART App Launch 2 read.
  */
 export function capabilityStatement(oauth: OAuthUris, types: readonly TypeCapability[] = everyCapability()) {
   return {
     resourceType: "CapabilityStatement",
     status: "active",
-    date: "2026-11-24", // of the last change to what is carried
+    date: "2026-11-24", // the date of the last change to the supported features
     publisher: "Phylax",
     kind: "instance",
     software: { name: "Phylax" },

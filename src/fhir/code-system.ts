@@ -1,13 +1,14 @@
 /**
- * Whether two URIs name one code system: THO's canonical, FHIR STU3's URL, or the OID (terminology.hl7.org, `identifier` of each system).
- * Case, `https`, a trailing slash and a `|version` make no other system. For decisions that fail closed: it finds more than R4 equates.
+ * True if two URIs name the same code system: THO's canonical, FHIR STU3's URL, or the OID
+ * (terminology.hl7.org, `identifier` of each system). Case, `https`, a trailing slash and a `|version` make
+ * no difference. For decisions that fail closed: it equates more URIs than R4 does.
  */
 export function isSameSystem(a: string, b: string): boolean {
   const [left, right] = [named(a), named(b)];
   return left === right || names.some((all) => all.includes(left) && all.includes(right));
 }
 
-// The systems of security labels (FHIR R4 security-labels): the same label is written under any of these.
+// The systems of security labels (FHIR R4 security-labels): the same label may have any of these systems.
 const names: readonly (readonly string[])[] = [
   [
     "http://terminology.hl7.org/codesystem/v3-confidentiality",

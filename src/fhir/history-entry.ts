@@ -4,16 +4,16 @@ import type { EntryBytes } from "#fhir/json/entry-splitter";
 import { endsForCertain, isObject, property, textAt, type JsonObject } from "#fhir/json/json";
 import { isId, parseReference, type FhirBase } from "#fhir/r4/reference";
 
-/** One step in the life of a resource (FHIR R4 http §3.1.0.9). */
+/** A version in the history of a resource (FHIR R4 http §3.1.0.9). */
 export type HistoryEntry =
-  /** `created`: by POST, as the server says. */
+  /** `created`: by POST, as the server reports. */
   | { readonly kind: "version"; readonly resource: JsonObject; readonly created: boolean }
-  /** `version` is empty where the server does not say. */
+  /** `version` is empty if the server does not state it. */
   | { readonly kind: "deletion"; readonly type: string; readonly id: string; readonly version: string }
-  /** It is no entry that this gateway reads, and ends for certain. */
+  /** An entry that this gateway cannot read and that has a certain end. */
   | { readonly kind: "unreadable" };
 
-/** Reads one entry of a history from its bytes. `base`: FHIR base of the server that wrote it. */
+/** Reads an entry of a history from its bytes. `base`: FHIR base of the server that wrote it. */
 export function readHistoryEntry(bytes: EntryBytes, base: FhirBase): Result<HistoryEntry, BundleRefusal> {
   const entry = readJsonEntry(bytes);
   if (!entry.ok) return endsForCertain(entry.error.reason) ? ok({ kind: "unreadable" }) : entry;
@@ -41,7 +41,9 @@ function versionOf(entry: JsonObject): string {
   return isId(version) ? version : "";
 }
 
-/** An entry as it leaves: of the version only what the resource itself shows. */
+/**
+ * An entry as it leaves the gateway: it contains only the version details that the resource itself shows.
+ */
 export function versionText(
   base: string,
   type: string,
@@ -63,7 +65,7 @@ export function versionText(
   });
 }
 
-/** That a resource was deleted, and nothing of it. */
+/** Reports that a resource was deleted, without its content. */
 export const deletionText = (base: string, type: string, id: string): string =>
   JSON.stringify({
     fullUrl: `${base}/${type}/${id}`,

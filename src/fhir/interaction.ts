@@ -15,7 +15,10 @@ import {
   type SearchRefusal,
 } from "#fhir/search/search";
 
-/** What is being asked, as a typed fact (FHIR R4 http §3.1.0). `HEAD` is the `GET` whose answer has no body. */
+/**
+ * The requested interaction, as a typed fact (FHIR R4 http §3.1.0). `HEAD` is a `GET` with an answer that
+ * has no body.
+ */
 export type Interaction =
   | Reading
   | Listing
@@ -35,19 +38,24 @@ export type Reading =
   /** `posted`: by `POST [type]/_search`. */
   | ({ readonly kind: "search"; readonly posted: boolean } & Search);
 
-/** `_elements`: what of the resource its reader wants; without it all that may be seen. */
+/**
+ * `_elements`: the elements that the reader asks for; without it, all elements that the reader may see.
+ */
 interface OfElements {
   readonly elements?: readonly string[];
 }
 
-/** Answered without any resource of the origin's. */
+/** Answered without any resource of the origin. */
 export type AnsweredLocally =
-  /** `metadata`, by somebody who is known: what they may do. */
+  /** `metadata`, by an authenticated client: the client's own permissions. */
   | { readonly kind: "capabilities" }
-  /** `[type]/$validate`, or of an id: whether a resource that is sent has the structure of R4. */
+  /** `[type]/$validate`, or on an id: checks that a submitted resource has the structure of R4. */
   | { readonly kind: "validate"; readonly type: ResourceType; readonly id: string | undefined };
 
-/** `criteria`: of a conditional form, which means the one resource that it finds (FHIR R4 http §3.1.0.5.3, §3.1.0.6.1, §3.1.0.7.1). */
+/**
+ * `criteria`: for a conditional form, which means the only resource that the criteria find (FHIR R4 http
+ * §3.1.0.5.3, §3.1.0.6.1, §3.1.0.7.1).
+ */
 export type Writing =
   | { readonly kind: "create"; readonly type: ResourceType }
   | { readonly kind: "update" | "patch" | "delete"; readonly type: ResourceType; readonly id: string }
@@ -80,7 +88,10 @@ export function isListing(interaction: Interaction): interaction is Listing {
   return interaction.kind === "history" || interaction.kind === "everything" || interaction.kind === "lastn";
 }
 
-/** Interactions of R4 that are understood and not carried; codes of http://hl7.org/fhir/restful-interaction where it has one. */
+/**
+ * Interactions of R4 that are recognised and not supported; codes of
+ * http://hl7.org/fhir/restful-interaction if it has a code.
+ */
 export type UnsupportedInteraction = "history-system" | "search-system" | "search-compartment" | "operation";
 
 export type InteractionRefusal =
@@ -88,7 +99,7 @@ export type InteractionRefusal =
       readonly reason: "interaction_not_supported";
       readonly interaction: UnsupportedInteraction | Exclude<Interaction, Reading>["kind"];
     }
-  /** `allow`: the methods that the place has. */
+  /** `allow`: the methods that the route has. */
   | { readonly reason: "method_not_supported"; readonly allow: readonly string[] }
   | RouteRefusal
   | QueryRefusal
@@ -99,9 +110,9 @@ type Method = Exclude<(typeof methods)[number], "HEAD">;
 
 /**
  * Reads a request below the FHIR base. Never throws.
- *
- * @param base the FHIR base that the client calls (no trailing slash): a reference below it, as in an answer's `fullUrl`, is `Type/id`.
- * @param form what was posted to `_search`, read as if it stood in the query (FHIR R4 §3.1.1.1.1).
+ * @param base the FHIR base that the client calls (no trailing slash): a reference below it, as in an
+ * answer's `fullUrl`, is `Type/id`.
+ * @param form the form posted to `_search`, read as if it stood in the query (FHIR R4 §3.1.1.1.1).
  */
 export function readInteraction(
   method: string,
@@ -170,7 +181,10 @@ export function readInteraction(
   }
 }
 
-/** What a conditional form means: one resource at most, so there is nothing to sort or to page, and without any criterion it would mean them all. */
+/**
+ * Reads the criteria of a conditional form. They must find no more than a single resource, so sorting and paging are
+ * refused, and so is an empty list of criteria, which would match every resource.
+ */
 export function readCriteria(
   type: ResourceType,
   pairs: readonly QueryPair[],
@@ -200,7 +214,7 @@ function takeElements(
   return ok({ list, others: pairs.filter(({ name }) => name !== "_elements") });
 }
 
-/** Of what is written, and of one resource, only the form of the answer can be asked for. */
+/** A write, or a read by id, accepts only presentation parameters. */
 function refuseBesidePresentation(
   type: ResourceType | undefined,
   pairs: readonly QueryPair[],
@@ -218,12 +232,12 @@ function refuseBesidePresentation(
   return undefined;
 }
 
-/** A name that an answer may repeat: by the grammar of FHIR, or nothing of it. */
+/** A parameter name that an answer may repeat: a name by the grammar of FHIR, or else a fixed word. */
 const spoken = (name: string) => (/^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.test(name) ? name : "parameter");
 
 type Asked =
   | Exclude<Reading, { kind: "search" }>
-  /** `within`: of a compartment's search, which is the search for that patient's rows. */
+  /** `within`: for a compartment search, which is the search for that patient's rows. */
   | {
       readonly kind: "search";
       readonly type: ResourceType;
@@ -239,7 +253,7 @@ type Asked =
   | { readonly kind: `conditional-${"update" | "patch" | "delete"}`; readonly type: ResourceType }
   | { readonly kind: "batch" };
 
-/** What the method means at the route. `undefined`: nothing. */
+/** The meaning of the method at the route. `undefined`: none. */
 function at(method: Method, route: Route): Asked | UnsupportedInteraction | undefined {
   switch (route.kind) {
     case "system":
@@ -269,7 +283,10 @@ function at(method: Method, route: Route): Asked | UnsupportedInteraction | unde
   }
 }
 
-/** Whose the rows are is asked for as any search would: by elements that the reader may see. What others did for them is not theirs. */
+/**
+ * A compartment search becomes a search by owner, whose elements the reader must be allowed to see. Rows
+ * that a person merely took part in do not belong to that person.
+ */
 function inCompartment({
   of,
   id,

@@ -11,16 +11,16 @@ import {
 } from "#fhir/search/search";
 import { readValue } from "#fhir/search/value";
 
-/** What answers with a list and is no search of one type. */
+/** Requests that are answered with a list and are no search of a single type. */
 export type Listing = HistoryRequest | EverythingRequest | LastNRequest;
 
-/** `_history` of one resource, or of all of a type (FHIR R4 http §3.1.0.9). Times as FHIR writes them. */
+/** `_history` of a resource, or of a whole type (FHIR R4 http §3.1.0.9). Times as FHIR writes them. */
 export interface HistoryRequest {
   readonly kind: "history";
   readonly type: ResourceType;
   readonly id: string | undefined;
   readonly since: string | undefined;
-  /** Versions that were the current one at some time within it. */
+  /** Versions that were current at some time within this period. */
   readonly at: string | undefined;
   readonly count: number | undefined;
 }
@@ -38,7 +38,10 @@ export interface EverythingRequest {
   readonly count: number | undefined;
 }
 
-/** `Observation/$lastn`: of each kind of observation that the search finds the last `max` (http://hl7.org/fhir/R4/observation-operation-lastn.html). */
+/**
+ * `Observation/$lastn`: the last `max` observations of each kind that the search finds
+ * (http://hl7.org/fhir/R4/observation-operation-lastn.html).
+ */
 export interface LastNRequest extends Search {
   readonly kind: "lastn";
   readonly max: number;
@@ -46,7 +49,7 @@ export interface LastNRequest extends Search {
 
 export type ListingRefusal =
   | SearchRefusal
-  /** `$lastn` is of one patient or subject. */
+  /** `$lastn` needs a patient or subject. */
   | { readonly reason: "subject_missing" };
 
 export function readHistory(
@@ -64,7 +67,8 @@ export function readEverything(
   id: string,
   pairs: readonly QueryPair[],
 ): Result<EverythingRequest, ListingRefusal> {
-  const types = pairs.flatMap(({ name, value }) => (name === "_type" ? value.split(",") : [])); // may be said several times
+  // the parameter may repeat
+  const types = pairs.flatMap(({ name, value }) => (name === "_type" ? value.split(",") : []));
   if (!types.every(isResourceType)) return err({ reason: "parameter_value_malformed", parameter: "_type" });
   const others = pairs.filter(({ name }) => name !== "_type");
   const read = readNamed(others, { start: isTime, end: isTime, _since: isTime, _count: isCount });
@@ -81,10 +85,10 @@ export function readEverything(
   });
 }
 
-// More of one kind is a search, which has pages.
+// A search, which has pages, serves requests for more of a kind.
 const lastNMax = 1_000;
 
-/** The search is one of its own: it has no order but time, no pages, and brings nothing along. */
+/** A restricted search: ordered by time only, without pages, and without included resources. */
 export function readLastN(pairs: readonly QueryPair[], base?: string): Result<LastNRequest, ListingRefusal> {
   const read = readNamed(
     pairs.filter(({ name }) => name === "max"),
@@ -103,7 +107,7 @@ export function readLastN(pairs: readonly QueryPair[], base?: string): Result<La
     ["_count", count !== undefined],
     ["_include", includes.length > 0],
     ["_has", joins.length > 0],
-    ["_elements", elements !== undefined], // kinds and times are told by what is shown
+    ["_elements", elements !== undefined], // kinds and times are derived from the disclosed elements
   ] as const;
   const refused = beside.find(([, isThere]) => isThere);
   if (refused !== undefined) return err({ reason: "parameter_not_supported", parameter: refused[0] });
@@ -112,7 +116,7 @@ export function readLastN(pairs: readonly QueryPair[], base?: string): Result<La
   return ok({ kind: "lastn", ...search.value, max: numberOf(read.value["max"]) ?? 1 });
 }
 
-/** The encoded query of a listing, from its parts alone: what a page's link keeps. */
+/** The encoded query of a listing, from its parsed parts alone: a page's link stores it. */
 export function listingQuery(asked: HistoryRequest | EverythingRequest): string {
   const { since, count } = asked;
   const own =
@@ -126,7 +130,10 @@ export function listingQuery(asked: HistoryRequest | EverythingRequest): string 
     .join("&");
 }
 
-/** Each at most once, and nothing else but how the answer is written: an origin that does not know a parameter passes over it. */
+/**
+ * Reads the named parameters, each at most once, and refuses all further parameters except presentation: an
+ * origin would ignore an unknown parameter.
+ */
 function readNamed<Name extends string>(
   pairs: readonly QueryPair[],
   grammar: Readonly<Record<Name, (text: string) => boolean>>,
@@ -148,19 +155,19 @@ function readNamed<Name extends string>(
       isRight === undefined ? refusePresentation(name, value) : isRight(value) ? undefined : malformed(name);
     if (refusal !== undefined) return err(refusal);
   }
-  // Only the names of the grammar are there to be asked for.
+  // The map has only names of the grammar.
   return ok(Object.fromEntries(read) as Partial<Record<Name, string>>);
 }
 
 const malformed = (parameter: string) => ({ reason: "parameter_value_malformed", parameter }) as const;
 const isCount = (text: string) => /^[1-9]\d{0,8}$/u.test(text);
 const numberOf = (text: string | undefined) => (text === undefined ? undefined : Number(text));
-/** A raw `+` of a zone arrives as a space. */
+/** A raw `+` in a time zone arrives as a space. */
 const timeOf = (text: string | undefined) => text?.replace(/ (?=\d\d:\d\d$)/u, "+");
 
 const someDate = searchParametersOf("Resource").get("_lastUpdated");
 
-/** A date or an instant of the calendar, without a comparison before it. */
+/** A date or an instant of the calendar, without a comparison prefix. */
 const isTime = (text: string) =>
   someDate !== undefined &&
   /^\d/u.test(text) &&

@@ -2,7 +2,10 @@ import { isObject, property, textAt, valuesAt, type Json } from "#fhir/json/json
 import { linkBelow } from "./origin-link.ts";
 import type { FhirBase } from "#fhir/r4/reference";
 
-/** Whether a CapabilityStatement (`implementation.url`) or a page of a list (`link`) names a FHIR base that is none of these. */
+/**
+ * True if a CapabilityStatement (`implementation.url`) or a page of a list (`link`) names a FHIR base
+ * outside this list.
+ */
 export function namesAnotherBase(answer: Json, base: FhirBase): boolean {
   if (!isObject(answer)) return false;
   const implementation = property(answer, "implementation");

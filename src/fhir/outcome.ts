@@ -27,12 +27,15 @@ export type IssueType =
 export interface Issue {
   readonly severity: "fatal" | "error" | "warning" | "information";
   readonly code: IssueType;
-  /** A fixed sentence: no patient data, no origin's words. */
+  /** A fixed sentence: no patient data, no text from the origin. */
   readonly text: string;
   readonly requestId: string;
 }
 
-/** An OperationOutcome with one issue (FHIR R4 §2.31), naming the request under which the ledger knows more. */
+/**
+ * An OperationOutcome with a single issue (FHIR R4 §2.31). It names the request id, under which the ledger
+ * has the details.
+ */
 export function operationOutcome({ severity, code, text, requestId }: Issue) {
   return {
     resourceType: "OperationOutcome",
@@ -40,7 +43,10 @@ export function operationOutcome({ severity, code, text, requestId }: Issue) {
   };
 }
 
-/** An OperationOutcome that says what is wrong with a body, and where: the same fixed sentences, one issue for each. */
+/**
+ * An OperationOutcome that lists the faults of a body and their places: fixed sentences, an issue for each
+ * fault.
+ */
 export function bodyOutcome(
   found: readonly (Omit<Issue, "requestId"> & { readonly expression: string })[],
   requestId: string,

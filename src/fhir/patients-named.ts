@@ -3,13 +3,13 @@ import type { ResourceType } from "#fhir/r4/elements";
 import type { Interaction } from "./interaction.ts";
 import type { Criteria } from "#fhir/search/search";
 
-/** A patient whom a question names, and of which type the rows are that it asks for by that name. */
+/** A patient named in a request, and the type of the rows that are searched by that name. */
 export interface NamedPatient {
   readonly patient: string;
   readonly type: ResourceType;
 }
 
-/** The patients whom a question names, in its address, its criteria, and the criteria of its chains. */
+/** The patients that a request names in its address, its criteria, and the criteria of its chains. */
 export function patientsNamed(interaction: Interaction): readonly NamedPatient[] {
   switch (interaction.kind) {
     case "search":
@@ -38,7 +38,7 @@ export function patientsNamed(interaction: Interaction): readonly NamedPatient[]
   }
 }
 
-/** The patients whom criteria name. */
+/** The patients that criteria name. */
 export const namedBy = ({ type, parameters, joins }: Criteria): readonly NamedPatient[] => [
   ...[...patientsSearchedFor(type, parameters)].map((patient) => ({ patient, type })),
   ...joins.flatMap(({ of }) => namedBy(of)),

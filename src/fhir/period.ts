@@ -5,8 +5,9 @@ const dateTime =
   /^(?<year>\d{4})(?:-(?<month>\d\d)(?:-(?<day>\d\d)(?<time>T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))?)?)?$/u;
 
 /**
- * Whether a Period holds at a time (FHIR R4 datatypes §2.24.0.11): from its `start` on, until the end of the day, month or year that `end`
- * names, of UTC where it says no zone. One that is not there always holds; one that is no Period never does.
+ * True if a Period includes a time (FHIR R4 datatypes §2.24.0.11): from its `start` until the end of the
+ * day, month or year that `end` names, in UTC if `end` has no zone. An absent period includes every time; a
+ * malformed Period includes none.
  */
 export function holdsAt(period: Json | undefined, at: Instant): boolean {
   if (period === undefined) return true;
@@ -22,7 +23,10 @@ export function holdsAt(period: Json | undefined, at: Instant): boolean {
   );
 }
 
-/** The time that a dateTime means, from and until (not included), ms since 1970; null for what is none. */
+/**
+ * The span that a dateTime covers, from and until (exclusive), in ms since 1970; null if the value is no
+ * dateTime.
+ */
 function spanOf(text: Json): readonly [from: number, until: number] | null {
   const { year, month, day, time } = (typeof text === "string" && dateTime.exec(text)?.groups) || {};
   if (typeof text !== "string" || year === undefined) return null;

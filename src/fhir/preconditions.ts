@@ -1,8 +1,11 @@
 import { err, ok, type Result } from "#kernel/result";
 
-/** What a write says beside its body, read once. */
+/** The conditions in a write's headers, read once. */
 export interface WriteConditions {
-  /** `If-Match` (RFC 9110 §13.1.1): the versions of which one must be the current one; `*`: any. */
+  /**
+   * `If-Match` (RFC 9110 §13.1.1): a listed version must be the current version; `*`: any
+   * version.
+   */
   readonly ifMatch: "*" | readonly EntityTag[] | undefined;
   /** `If-None-Exist`: the query of a search (FHIR R4 http §3.1.0.8.1). */
   readonly ifNoneExist: string | undefined;
@@ -20,18 +23,23 @@ export interface EntityTag {
 
 export type ConditionsRefusal =
   | { readonly reason: "precondition_malformed" }
-  /** One that is understood by others and not here: a write that passed it over would be done against its client's word. */
+  /**
+   * A condition that is not supported here although HTTP defines it: ignoring it would do the write against
+   * the client's will.
+   */
   | { readonly reason: "precondition_not_supported" };
 
-// RFC 9110 §8.8.3; of a list so long nobody needs more.
+// RFC 9110 §8.8.3; no real list is longer than `tagsMax`.
 const entityTag = /^\s*(?<weak>W\/)?"(?<text>[\x21\x23-\x7e\x80-\xff]*)"\s*$/u;
 const tagsMax = 64;
 
-/** @param header the value of a header, several lines joined by commas; null without one. */
+/**
+ * @param header the value of a header, with repeated lines joined by commas; null if the header is absent.
+ */
 export function readConditions(
   header: (name: string) => string | null,
 ): Result<WriteConditions, ConditionsRefusal> {
-  // `If-Modified-Since` is for reads alone and passed over (RFC 9110 §13.1.3).
+  // `If-Modified-Since` is for reads alone and ignored (RFC 9110 §13.1.3).
   if (header("if-none-match") !== null || header("if-unmodified-since") !== null)
     return err({ reason: "precondition_not_supported" });
   const match = header("if-match");
@@ -54,7 +62,7 @@ function readTags(text: string): "*" | readonly EntityTag[] | "malformed" {
   return tags.length === parts.length && parts.length <= tagsMax ? tags : "malformed";
 }
 
-/** The first `return` counts (RFC 7240 §2); what is not understood is not preferred. */
+/** The first `return` counts (RFC 7240 §2); an unknown preference is ignored. */
 function readPreference(text: string): Returned | undefined {
   const wishes = text.split(",").map((wish) => wish.split(";")[0]?.trim() ?? "");
   const value = wishes

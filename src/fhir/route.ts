@@ -2,7 +2,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { isId } from "#fhir/r4/reference";
 
-/** Where below the FHIR base a request points (FHIR R4 http §3.1.0.1.2). */
+/** The place below the FHIR base that a request addresses (FHIR R4 http §3.1.0.1.2). */
 export type Route =
   | { readonly kind: "system" }
   | { readonly kind: "type"; readonly type: ResourceType }
@@ -10,7 +10,7 @@ export type Route =
   | { readonly kind: "version"; readonly type: ResourceType; readonly id: string; readonly version: string }
   /** `[type]/_search`; without a type `/_search`. */
   | { readonly kind: "posted"; readonly type: ResourceType | undefined }
-  /** `_history` of an instance, of a type, of everything. */
+  /** `_history` of an instance, of a type, or of the whole system. */
   | { readonly kind: "history"; readonly type: ResourceType | undefined; readonly id: string | undefined }
   /** `Patient/1/Observation`; `*` for every type. `posted`: `Patient/1/Observation/_search`. */
   | {
@@ -36,7 +36,10 @@ export type RouteRefusal = {
 const compartments = ["Patient", "Encounter", "RelatedPerson", "Practitioner", "Device"] as const;
 export type Compartment = (typeof compartments)[number];
 
-/** Reads raw segments: no percent escape is part of a FHIR path, so one is refused and an encoded slash or dot never decoded. */
+/**
+ * Reads raw segments. No percent escape belongs in a FHIR path, so every escape is refused, and an encoded
+ * slash or dot is never decoded.
+ */
 export function readRoute(segments: readonly string[]): Result<Route, RouteRefusal> {
   const [first, second, third, fourth, ...more] = segments;
   if (more.length > 0) return err({ reason: "path_unknown" });

@@ -3,11 +3,11 @@ import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { isSupported } from "#fhir/search/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 
-/** What may be done with the resources of one type. */
+/** The permitted interactions and searches on resources of a type. */
 export interface TypeCapability {
   readonly type: string;
   readonly interactions: readonly TypeInteraction[];
-  /** `named`: only by a token that names its system. */
+  /** `named`: only with a token that names its system. */
   readonly parameters: readonly { readonly definition: SearchParameterDefinition; readonly named: boolean }[];
   /** As `Type:parameter`. */
   readonly includes: readonly string[];
@@ -39,7 +39,7 @@ const operationTexts: Readonly<Record<SupportedOperation, OperationText>> = {
   lastn: { definition: "http://hl7.org/fhir/OperationDefinition/Observation-lastn" },
   validate: { definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate" },
   disclosures: {
-    definition: "urn:phylax:operation:Patient-disclosures", // of no specification but Phylax's own
+    definition: "urn:phylax:operation:Patient-disclosures", // defined by Phylax only
     documentation:
       "GET [base]/Patient/[id]/$disclosures: the accounting of disclosures (45 CFR 164.528), in pages that next links lead through. " +
       "start, end (a date, or a dateTime with its zone; both included), all=true (also what the law does not ask for), summed=true (one entry " +
@@ -47,7 +47,7 @@ const operationTexts: Readonly<Record<SupportedOperation, OperationText>> = {
   },
 };
 
-/** Everything that is carried, of every type of R4: what some client may do. */
+/** Every supported feature, for every type of R4: the union of all clients' permissions. */
 export const everyCapability = (): readonly TypeCapability[] =>
   r4ResourceTypes.map((type) => {
     const parameters = [...searchParametersOf(type).values()]
@@ -90,7 +90,10 @@ const referencesTo = (type: string): readonly string[] =>
       .map(({ code }) => `${source}:${code}`),
   );
 
-/** As `CapabilityStatement.rest.resource`. What is not there has no member: an array of FHIR JSON is never empty. */
+/**
+ * As `CapabilityStatement.rest.resource`. An empty list has no member: an array of FHIR JSON is never
+ * empty.
+ */
 export function writtenCapability({
   type,
   interactions,
@@ -105,7 +108,8 @@ export function writtenCapability({
     interaction: interactions.map((code) => ({ code })),
     ...(may("history-instance") && { versioning: "versioned", readHistory: true }),
     ...(may("read") && { conditionalRead: "full-support" }),
-    ...(may("update") && { updateCreate: false }), // a client that may see no resource may not find out by writing one
+    // a client that may see no resource must not find out by writing to it
+    ...(may("update") && { updateCreate: false }),
     ...(may("create") && { conditionalCreate: may("search-type") }),
     ...(may("update") && { conditionalUpdate: may("search-type") }),
     ...(may("delete") && { conditionalDelete: may("search-type") ? "single" : "not-supported" }),

@@ -50,7 +50,7 @@ export interface ClientRecord {
   /** Web pages (`https://host[:port]`) with scripts that may read the answers to the client's requests. */
   readonly corsOrigins: readonly string[];
   readonly agreements: readonly Agreement[];
-  /** At most a single grant for an origin and a purpose. */
+  /** No two grants have the same origin and purpose. */
   readonly grants: readonly ClientGrant[];
 }
 

@@ -17,7 +17,7 @@ interface Scope {
 
 export type ScopeContext = "patient" | "user" | "system";
 
-/** `system|code`, or a bare `code` of any system: at least a single code must match. */
+/** `system|code`, or a bare `code` of any system: any of them may match. */
 export type Category = readonly string[];
 
 /** The permissions of several scopes add up. */

@@ -60,7 +60,7 @@ function newest(known: Quota | undefined, heard: Quota): Quota {
 export function take(window: QuotaWindow, tokens: number): QuotaWindow {
   const granted = window.granted + tokens;
   if (granted <= window.reserved) return { ...window, granted };
-  // Steps of 2 % of the quota: fifty writes per window, and a crash loses at most a step.
+  // Steps of 2 % of the quota: fifty writes per window, and a crash loses at most the amount of a step.
   const step = Math.max(1, Math.floor(window.quota.requests / 50));
   return {
     ...window,

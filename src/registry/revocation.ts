@@ -57,7 +57,7 @@ export interface AppliedUpdate {
   readonly standing: RegistryPosition;
   /** Records that have changed. */
   readonly stale: readonly RecordName[] | "all";
-  /** The isolate's clock when all of this was true, or an earlier moment. */
+  /** All of this was true at this moment of the isolate's clock, or later. */
   readonly asOf: Instant;
 }
 

@@ -3,10 +3,13 @@ import { joinBytes } from "./bytes.ts";
 import { resourceBytesMax, type JsonRefusal } from "./json.ts";
 import { JsonScanner } from "./scanner.ts";
 
-/** The bytes of an entry; of one that is larger than an entry may be only that it was there, and ended. */
+/** The bytes of an entry. For an entry over the size limit: only the fact that it was there, and ended. */
 export type EntryBytes = Uint8Array | "too_large";
 
-/** Of everything in a Bundle but its entries: links, identifier, total. A page's links are some KB at most. */
+/**
+ * The limit for all parts of a Bundle outside its entries: links, identifier, total. The links of a page
+ * are some KB at most.
+ */
 export const frameBytesMax = 262_144;
 
 const [quote, backslash, colon, comma] = [0x22, 0x5c, 0x3a, 0x2c];
@@ -15,29 +18,34 @@ const utf8 = new TextDecoder();
 const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09; // RFC 8259 §2
 
 /**
- * Takes the elements of a Bundle's `entry` array out of its bytes as they come, however they are cut into chunks. It only finds where
- * things end: each slice, and the rest with `"entry":[]` in it, must be read by `readJson`. Whoever reads all of them has read the whole
- * as strictly, since every byte is in one of them but the commas and white space between two elements, which are checked here.
- * An element that is no object is refused. An element of more than 8 MiB is not held, and checked to be JSON to its end.
+ * Extracts the elements of a Bundle's `entry` array from its bytes as they arrive, at any chunk boundaries.
+ * It only finds their ends: each slice, and the frame with `"entry":[]` in it, must then be read by
+ * `readJson`. Reading all slices and the frame reads the whole body just as strictly, since every byte is
+ * in a slice or the frame, except for the commas and white space between two elements, which are checked
+ * here. An element that is no object is refused. An element of more than 8 MiB is not stored, and is
+ * checked to be JSON to its end.
  */
 export class EntrySplitter {
   #fault: JsonRefusal | undefined;
-  /** Grows with what it holds: the most that it may hold would cost more to clear than a page to read. */
+  /** Grows with its content: clearing the maximum size would take longer than reading a page. */
   #frame = new Uint8Array(4_096);
   #frameLength = 0;
   #mode: "frame" | "gap" | "entry" = "frame";
-  /** Of open braces and brackets: of the frame, or of the entry. */
+  /** The number of open braces and brackets, in the frame or in the entry. */
   #depth = 0;
   #inString = false;
   #escaped = false;
-  /** Of the Bundle: where in the frame the text of the last string began, and whether it is the key `entry`. */
+  /**
+   * In the Bundle: the position in the frame of the last string, and a flag that is true if that string is
+   * the key `entry`.
+   */
   #stringAt = 0;
   #keyNext = false;
   #entryNext: "no" | "colon" | "array" = "no";
   #gap: "element or end" | "element" | "comma or end" = "element or end";
   #parts: Uint8Array[] = [];
   #partsLength = 0;
-  /** Of an entry that is too large to be held. */
+  /** For an entry that is too large to store. */
   #scanner: JsonScanner | undefined;
   #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -53,7 +61,7 @@ export class EntrySplitter {
     return this.#fault === undefined ? ok(entries) : err(this.#fault);
   }
 
-  /** The Bundle without its entries, as JSON text; what is not whole is no JSON. */
+  /** The Bundle without its entries, as JSON text; an incomplete Bundle gives text that is no JSON. */
   end(): Result<Uint8Array, JsonRefusal> {
     if (this.#fault !== undefined) return err(this.#fault);
     if (this.#mode !== "frame") return err({ reason: "not_json" });
@@ -83,7 +91,7 @@ export class EntrySplitter {
     }
   }
 
-  /** Whether the entries begin after this byte. */
+  /** True if the entries begin after this byte. */
   #inFrame(byte: number): boolean {
     const begins = this.#entryNext === "array" && byte === openBracket;
     this.#entryNext = this.#entryNext === "colon" && byte === colon ? "array" : "no";
@@ -156,7 +164,7 @@ export class EntrySplitter {
     return end;
   }
 
-  /** Checks what came of an entry that is too large, and holds it no longer. */
+  /** Checks the end of an entry that is too large, and drops its scanner. */
   #pass(): "not_json" | "not_utf8" | undefined {
     if (this.#scanner === undefined) {
       this.#scanner = new JsonScanner();
@@ -174,7 +182,10 @@ export class EntrySplitter {
     return undefined;
   }
 
-  /** The place after the brace that closes the entry. The states are held in locals: this loop sees every byte. */
+  /**
+   * The position after the brace that closes the entry. The state is kept in local variables, because this
+   * loop runs for every byte.
+   */
   #endOfEntry(chunk: Uint8Array, from: number): number | undefined {
     let [depth, inString] = [this.#depth, this.#inString];
     let at = this.#escaped ? from + 1 : from;

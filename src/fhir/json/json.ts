@@ -14,12 +14,19 @@ export type JsonRefusal = {
   readonly reason: "too_large" | "not_utf8" | "too_deep" | "duplicate_key" | "not_json";
 };
 
-/** Of one resource or entry, in and out. The plain engine holds its text, tree and output at once: up to ten times as much, of an isolate's 128 MB. */
+/**
+ * The limit for a resource or entry, in and out. The plain engine has its text, tree and output in memory
+ * at once: up to ten times as much, of an isolate's 128 MB.
+ */
 export const resourceBytesMax = 8_388_608;
-// A Questionnaire with twenty levels of items is 45 deep. Deeper trees would reach the stack before the size limit.
+// A Questionnaire with twenty levels of items is 45 deep. Deeper trees would overflow the stack before they
+// reach the size limit.
 export const depthMax = 100;
 
-/** Whether a text ends for certain where it seems to, though it is not read: what stands behind it can be read on. */
+/**
+ * True if an unreadable text certainly ends where it seems to end, so that the text behind it can still be
+ * read.
+ */
 export const endsForCertain = (reason: string): reason is "too_large" | "too_deep" | "duplicate_key" =>
   reason === "too_large" || reason === "too_deep" || reason === "duplicate_key";
 
@@ -32,7 +39,10 @@ const json = JSON as unknown as JsonWithRaw; // "JSON.parse source text access" 
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Reads RFC 8259 JSON strictly. What two readers could understand in two ways (duplicate keys, bad UTF-8, a byte-order mark) is refused. */
+/**
+ * Reads RFC 8259 JSON strictly. Text that two readers could understand differently (duplicate keys, bad
+ * UTF-8, a byte-order mark) is refused.
+ */
 export function readJson(bytes: Uint8Array): Result<Json, JsonRefusal> {
   if (bytes.length > resourceBytesMax) return err({ reason: "too_large" });
   let text: string;
@@ -44,11 +54,13 @@ export function readJson(bytes: Uint8Array): Result<Json, JsonRefusal> {
   const outline = outlineOf(text);
   if (outline === undefined) return err({ reason: isJson(bytes) ? "too_deep" : "not_json" });
   try {
-    const numbers = outline.numbers.map((number) => json.rawJSON(number)); // throws for what is no number of JSON, like `01`
+    // throws for text that is no JSON number, like `01`
+    const numbers = outline.numbers.map((number) => json.rawJSON(number));
     const found = { members: 0 };
     const value = settle(json.parse(outline.numbered), numbers, found);
-    // The parser keeps one of two members of one name: as many as there are in the text, and no name was there twice. It is also seen here
-    // when V8 (13.6) loses a member, as it may beside names like `"` and `\\`, which no FHIR element has.
+    // The parser keeps a single member of each name. If it kept as many members as the text has, no name
+    // was repeated. This also detects a defect of V8 (13.6), which loses a member next to names like `"`
+    // and `\\`; no FHIR element has such a name.
     return found.members === outline.members ? ok(value) : err({ reason: "duplicate_key" });
   } catch {
     return err({ reason: "not_json" });
@@ -60,7 +72,7 @@ export const isArray = (value: Json | undefined): value is readonly Json[] => Ar
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !isArray(value) && !json.isRawJSON(value);
 
-/** The property when it is the object's own: `constructor` and its like are nobody's. */
+/** The object's own property: inherited names like `constructor` do not count. */
 export const property = (object: JsonObject, name: string): Json | undefined =>
   Object.hasOwn(object, name) ? object[name] : undefined;
 
@@ -69,7 +81,7 @@ export const textAt = (object: JsonObject, name: string): string | undefined => 
   return typeof value === "string" ? value : undefined;
 };
 
-/** How many objects and lists stand in each other. */
+/** The nesting depth of objects and lists. */
 export function depthOf(value: Json): number {
   if (isArray(value)) return 1 + value.reduce((deepest: number, item) => Math.max(deepest, depthOf(item)), 0);
   return isObject(value)
@@ -86,10 +98,13 @@ export function valuesAt(value: Json | undefined, path: readonly string[]): read
   return isObject(value) ? valuesAt(property(value, first), rest) : [];
 }
 
-/** What the parser has just made, with the place of each number for a number. Nobody else holds it yet, so it is changed in place. */
+/**
+ * A value fresh from the parser, with the index of each number in place of the number. No further code has
+ * it yet, so it is changed in place.
+ */
 type Fresh = string | number | boolean | null | (Fresh | Json)[] | { [name: string]: Fresh | Json };
 
-/** Puts each number's own text where its place stands, and counts the members of all objects. */
+/** Puts each number's own text at its index, and counts the members of all objects. */
 function settle(value: Fresh, numbers: readonly JsonNumber[], found: { members: number }): Json {
   if (typeof value === "number") return numbers[value] ?? null;
   if (typeof value !== "object" || value === null) return value;
@@ -110,20 +125,23 @@ function settle(value: Fresh, numbers: readonly JsonNumber[], found: { members: 
 const mayHoldNumbers = (value: Fresh | Json | undefined): value is Fresh =>
   typeof value === "number" || typeof value === "object";
 
-/** What a text says of itself before it is parsed. */
+/** Facts about a text before it is parsed. */
 interface Outline {
-  /** How many members all its objects have. */
+  /** The number of members in all its objects. */
   readonly members: number;
-  /** Its numbers, as they are written. */
+  /** Its numbers, as written. */
   readonly numbers: readonly string[];
-  /** The text with each number's place among them instead: whatever order the parser gives names, it is known which number is which. */
+  /**
+   * The text with each number replaced by its index: the index identifies the number, whatever order the
+   * parser gives the names.
+   */
   readonly numbered: string;
 }
 
 const [quote, backslash, colon, minus, zero, nine] = [0x22, 0x5c, 0x3a, 0x2d, 0x30, 0x39];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
 
-/** Nothing when the text is too deep. What is malformed is left for the parser to refuse. */
+/** Undefined if the text is too deep. The parser refuses malformed text. */
 function outlineOf(text: string): Outline | undefined {
   let [depth, members, copied] = [0, 0, 0];
   const numbers: string[] = [];
@@ -147,7 +165,7 @@ function outlineOf(text: string): Outline | undefined {
   return { members, numbers, numbered: pieces.join("") + text.slice(copied) };
 }
 
-/** Past all that a number may be made of; whether it is one, the parser says. */
+/** The position after all characters that a number may have; the parser decides if they form a number. */
 function endOfNumber(text: string, beginning: number): number {
   numberSigns.lastIndex = beginning;
   numberSigns.test(text);
@@ -156,7 +174,7 @@ function endOfNumber(text: string, beginning: number): number {
 
 const numberSigns = /[-+.0-9eE]+/y;
 
-/** An even number of backslashes before a quote are backslashes. */
+/** An even number of backslashes before a quote does not escape it. */
 function closingQuote(text: string, opening: number): number {
   for (let at = text.indexOf('"', opening + 1); at !== -1; at = text.indexOf('"', at + 1)) {
     let before = at - 1;

@@ -1,15 +1,15 @@
 import { isArray, isObject, property, type Json, type JsonObject } from "./json.ts";
 
-/** A resource, or a resource inside another one. */
+/** A resource, or a resource inside a resource. */
 export interface NestedResource {
   readonly resource: JsonObject;
-  /** By `contained`: it has no address of its own, so its id names no patient. */
+  /** Inside `contained`: it has no address of its own, so its id names no patient. */
   readonly isContained: boolean;
 }
 
 /**
- * A resource and every resource inside it, at any depth: contained, in a Bundle's entry, in Parameters. Generous: any object below that says
- * of which type it is counts, whatever element holds it. Linear.
+ * A resource and every resource inside it, at any depth: contained, in a Bundle's entry, in Parameters.
+ * Generous: every object below that states a resource type counts, in any element. Linear.
  */
 export function* nestedResources(resource: JsonObject): Generator<NestedResource> {
   yield { resource, isContained: false };

@@ -11,7 +11,10 @@ import {
 } from "./json.ts";
 import { isSame } from "./same.ts";
 
-/** One operation of a JSON Patch (RFC 6902 §4); `path` and `from` are the unescaped tokens of a JSON Pointer (RFC 6901 §4). */
+/**
+ * An operation of a JSON Patch (RFC 6902 §4); `path` and `from` are the unescaped tokens of a JSON Pointer
+ * (RFC 6901 §4).
+ */
 export type PatchOperation =
   | { readonly op: "add" | "replace" | "test"; readonly path: Pointer; readonly value: Json }
   | { readonly op: "remove"; readonly path: Pointer }
@@ -20,21 +23,23 @@ export type PatchOperation =
 type Pointer = readonly string[];
 
 export type PatchRefusal =
-  /** It is no JSON Patch of at most 200 operations. */
+  /** The body is no JSON Patch of at most 200 operations. */
   | { readonly reason: "patch_malformed" }
-  /** An operation names a place that is not there, or a `test` found something else (RFC 6902 §5). */
+  /** An operation names an absent location, or a `test` found a different value (RFC 6902 §5). */
   | { readonly reason: "patch_not_applicable"; readonly index: number }
-  /** An operation copies, moves or nests more than one resource may have. */
+  /** An operation copies, moves or nests more than a resource may have. */
   | { readonly reason: "patch_exceeds_limits"; readonly index: number };
 
 const operationsMax = 200;
-// Of what a patch copies: lists and objects that it changes, once each, and what `copy` makes, text and all. Twice the largest resource.
+// The budget for copies: each list and object that the patch changes counts once, and so does all that
+// `copy` makes, text included. It is twice the largest resource.
 const copiedBytesMax = 2 * resourceBytesMax;
-const [itemBytes, memberBytes, valueBytes] = [8, 32, 128]; // about as V8 holds them; a value: a list or an object
-// Of values that it looks at to know how deep they are: `move` may name a large one two hundred times.
+// about as V8 stores them; a value: a list or an object
+const [itemBytes, memberBytes, valueBytes] = [8, 32, 128];
+// The budget for visited values when depths are measured: `move` may name a large value two hundred times.
 const looksMax = 1_000_000;
 
-/** Reads a JSON Patch document. Members that RFC 6902 does not define are passed over (§4). */
+/** Reads a JSON Patch document. Members that RFC 6902 does not define are ignored (§4). */
 export function readPatch(document: Json): Result<readonly PatchOperation[], PatchRefusal> {
   if (!isArray(document) || document.length > operationsMax) return err({ reason: "patch_malformed" });
   const operations = document.map(readOperation).filter((operation) => operation !== undefined);
@@ -66,7 +71,7 @@ function readOperation(operation: Json): PatchOperation | undefined {
   }
 }
 
-/** RFC 6901 §3: a `~` that begins no escape makes it none. */
+/** RFC 6901 §3: a `~` that begins no escape makes the pointer invalid. */
 function readPointer(text: string | undefined): Pointer | undefined {
   if (text === undefined || (text !== "" && !text.startsWith("/")) || /~(?![01])/u.test(text))
     return undefined;
@@ -78,8 +83,8 @@ function readPointer(text: string | undefined): Pointer | undefined {
 
 /**
  * Applies a patch, whole or not at all (RFC 5789 §2). The tree itself is not changed.
- *
- * @param carry told of every object that stands in place of another one: changed below, or put where it was by `replace`.
+ * @param carry called for every object that takes the place of an earlier object: changed below, or put
+ * there by `replace`.
  */
 export function applyPatch(
   tree: Json,
@@ -99,17 +104,17 @@ export function applyPatch(
   return ok(patched);
 }
 
-/** What becomes of the value at a place, and of a list's items behind it. */
+/** The change at a location, and to the list items behind it. */
 type Change = { readonly kind: "add" | "replace"; readonly value: Json } | { readonly kind: "remove" };
 
 /**
- * A method gives nothing where the operation names no place that is there. What is changed is copied the first time, and after that changed
- * where it is: two hundred operations on one long list copy it once.
+ * A method returns undefined if the operation names an absent location. A value is copied at its first
+ * change, and later changed in place: two hundred operations on a long list copy it only once.
  */
 class Patcher {
   isTooCostly = false;
   readonly #carry: (object: JsonObject, of: JsonObject) => void;
-  /** Lists and objects of this patcher's own making, each in one place. */
+  /** Lists and objects that this patcher made, each in a single place. */
   readonly #own = new WeakSet<object>();
   #copiedBytes = 0;
   #looks = 0;
@@ -137,7 +142,7 @@ class Patcher {
       }
       case "move": {
         const value = at(tree, operation.from);
-        // RFC 6902 §4.4: nothing is moved into itself.
+        // RFC 6902 §4.4: a value cannot be moved into itself.
         const intoItself =
           operation.from.length < path.length &&
           operation.from.every((token, index) => token === path[index]);
@@ -216,7 +221,7 @@ class Patcher {
     const own = this.#ownObject(object);
     if (own === undefined) return undefined;
     if (changed === undefined) delete own[token];
-    // The object's own, `__proto__` too.
+    // An own property, even for `__proto__`.
     else
       Object.defineProperty(own, token, {
         value: changed,
@@ -233,7 +238,7 @@ class Patcher {
   }
 
   #ownList(list: readonly Json[]): Json[] | undefined {
-    if (this.#own.has(list)) return list as Json[]; // of this patcher's making
+    if (this.#own.has(list)) return list as Json[]; // made by this patcher
     if (!this.#spend(valueBytes + itemBytes * list.length)) return undefined;
     const own = [...list];
     this.#own.add(own);
@@ -241,7 +246,7 @@ class Patcher {
   }
 
   #ownObject(object: JsonObject): Record<string, Json> | undefined {
-    if (this.#own.has(object)) return object; // of this patcher's making
+    if (this.#own.has(object)) return object; // made by this patcher
     if (!this.#spend(valueBytes + memberBytes * Object.keys(object).length)) return undefined;
     const own = { ...object };
     this.#own.add(own);
@@ -249,7 +254,9 @@ class Patcher {
     return own;
   }
 
-  /** Of its own objects: what is copied is another thing than what it was copied from. */
+  /**
+   * A copy of a value, even if this patcher made the value: a copy must not share objects with its source.
+   */
   #copyOf(value: Json): Json | undefined {
     if (typeof value === "string") return this.#spend(value.length) ? value : undefined;
     if (isArray(value)) {

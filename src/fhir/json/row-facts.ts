@@ -2,15 +2,15 @@ import { err, type Result } from "#kernel/result";
 import { isObject, readJson, resourceBytesMax, type JsonObject, type JsonRefusal } from "./json.ts";
 import { JsonScanner } from "./scanner.ts";
 
-/** What was read of a resource that may be too large or too deep to be read whole. */
+/** Facts read from a resource that may be too large or too deep to be read whole. */
 export interface RowFacts {
-  /** The members that were asked for, as far down as any decision looks; what is deeper is null. */
+  /** The requested members, as deep as any decision looks; deeper values are null. */
   readonly row: JsonObject;
-  /** Whether the text that was looked for is a value anywhere in the resource. */
+  /** True if the requested text is a value anywhere in the resource. */
   readonly holdsText: boolean;
 }
 
-// Labels, owners and codes stand six deep at most.
+// Labels, owners and codes are six levels deep at most.
 const depthKept = 24;
 
 const [quote, comma, openBrace, closeBrace] = [0x22, 0x2c, 0x7b, 0x7d];
@@ -18,28 +18,32 @@ const nothing = [0x6e, 0x75, 0x6c, 0x6c]; // null
 const utf8 = new TextDecoder();
 
 /**
- * Reads some members of a resource out of its bytes as they come, and holds nothing of the others: however large and deep these are, and
- * whatever names they repeat. Strict all the same: the whole has to be JSON in UTF-8, and a member that was asked for stands once.
+ * Reads some members of a resource from its bytes as they arrive, and stores nothing of the rest, however
+ * large and deep it is and however often its names repeat. It is still strict: the whole must be JSON in
+ * UTF-8, and a requested member must not repeat.
  */
 export class RowFactsReader {
   readonly #names: ReadonlySet<string>;
   readonly #text: string;
   readonly #scanner = new JsonScanner();
   readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  /** Text of the members that were asked for, as an object. */
+  /** The text of the requested members, as an object. */
   readonly #kept = new Bytes(resourceBytesMax, [openBrace]);
-  /** The last string without its quotes, as it is written. */
+  /** The last string without its quotes, as written. */
   readonly #string: Bytes;
   #inString = false;
   #state: "passing" | "keeping" | "pruning" = "passing";
   #holdsText = false;
   #fault: JsonRefusal["reason"] | undefined;
 
-  /** @param names of members of the resource. @param text looked for among all values, at any depth. */
+  /**
+   * @param names of members of the resource. @param text to be searched for in all values, at any depth.
+   */
   constructor(names: ReadonlySet<string>, text: string) {
     this.#names = names;
     this.#text = text;
-    // Every sign may be an escape of six bytes. What is longer is neither the text nor a name that is asked for.
+    // Every character may be an escape of six bytes. A longer string is neither the text nor a requested
+    // name.
     this.#string = new Bytes(6 * Math.max(text.length, ...[...names].map(({ length }) => length)), []);
   }
 
@@ -100,7 +104,7 @@ export class RowFactsReader {
         break;
       case "closes":
         if (this.#state !== "pruning" || depth !== depthKept) break;
-        this.#state = "keeping"; // behind this byte, which closes what was left out
+        this.#state = "keeping"; // after this byte, which closes the skipped value
         return;
       case "none":
         if (this.#inString) this.#string.add(byte);
@@ -116,14 +120,14 @@ export class RowFactsReader {
     this.#state = "keeping";
   }
 
-  /** The last string, however it is escaped; nothing where it is no candidate by its length. */
+  /** The last string with its escapes decoded; undefined if its length rules it out. */
   #spelled(lengthMin: number): string | undefined {
     if (this.#string.isOver || this.#string.length < lengthMin) return undefined;
     return JSON.parse(`"${utf8.decode(this.#string.bytes)}"`) as string; // the scanner has checked it
   }
 }
 
-/** Bytes that come one by one, up to a number. */
+/** Collects bytes up to a maximum. */
 class Bytes {
   readonly #max: number;
   #held: Uint8Array;

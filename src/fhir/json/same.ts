@@ -1,6 +1,9 @@
 import { isArray, isObject, property, type Json } from "./json.ts";
 
-/** Whether two values are one: members in any order, numbers digit by digit, since `1.10` says more than `1.1` (FHIR R4 datatypes, decimal). */
+/**
+ * True if two values are equal: members in any order, numbers digit by digit, since `1.10` says more than
+ * `1.1` (FHIR R4 datatypes, decimal).
+ */
 export function isSame(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
   if (a === undefined || b === undefined) return false;
@@ -23,7 +26,7 @@ const numberOf = (value: Json): Json | undefined =>
     ? value["rawJSON"]
     : undefined;
 
-/** One text for values that are the same by {@link isSame}. */
+/** The same text for all values that are equal by {@link isSame}. */
 export function canonicalText(value: Json): string {
   return JSON.stringify(value, (_name, member: Json) =>
     isObject(member)

@@ -1,4 +1,6 @@
-/** What begins or ends with a byte: the name of a member, a string that is a value, an object or a list. */
+/**
+ * The thing that begins or ends with a byte: the name of a member, a string value, an object or a list.
+ */
 export type ScanStep =
   | "none"
   | "name begins"
@@ -33,7 +35,7 @@ type State =
   | "whole"
   | NumberState;
 
-// Deeper than any resource by ten thousand times; a flag of one byte each.
+// Ten thousand times deeper than any resource; each level takes a flag of a byte.
 const depthMax = 1_000_000;
 
 const literals: Readonly<Record<number, string>> = { 0x74: "true", 0x66: "false", 0x6e: "null" };
@@ -43,11 +45,12 @@ const isHex = (byte: number) => isDigit(byte) || ((byte | 0x20) >= 0x61 && (byte
 const escapes: ReadonlySet<number> = new Set(Array.from('"\\/bfnrt', (sign) => sign.charCodeAt(0)));
 
 /**
- * Checks JSON text (RFC 8259) byte by byte without holding it: for what is too large or too deep to be read, and still has to end for certain.
- * Takes what `JSON.parse` takes. Whether the bytes are UTF-8 is not checked.
+ * Checks JSON text (RFC 8259) byte by byte without storing it: for text that is too large or too deep to be
+ * read, but whose end must be certain. It accepts exactly the texts that `JSON.parse` accepts. It does not
+ * check that the bytes are UTF-8.
  */
 export class JsonScanner {
-  /** Of open objects and lists: whether each is an object. */
+  /** A flag for each open object or list: true for an object. */
   #open = new Uint8Array(64);
   #state: State = "value";
   #isName = false;
@@ -55,17 +58,20 @@ export class JsonScanner {
   #literal = "";
   depth = 0;
 
-  /** Whether the text is one whole value. A number ends with what comes after it, so that one at the top has to be followed by something. */
+  /**
+   * True if the text is a whole value. A number ends only with the next byte, so a top-level number needs a
+   * byte after it.
+   */
   get isWhole(): boolean {
     return this.#state === "whole";
   }
 
-  /** Whether a comma stood before: another member of the same object follows. */
+  /** True after a comma: the next member of the same object follows. */
   get isBehindComma(): boolean {
     return this.#state === "name";
   }
 
-  /** @returns "fault": this byte cannot stand here. Nothing may be asked any more. */
+  /** @returns "fault": this byte is invalid here. The scanner must not be used any more. */
   step(byte: number): ScanStep {
     switch (this.#state) {
       case "string":
@@ -182,7 +188,7 @@ export class JsonScanner {
     const next = nextOfNumber(state, byte);
     if (next === "fault") return "fault";
     if (next !== "ends") return this.#to(next);
-    // The number ended before this byte, which closes what it stands in, or goes on behind it.
+    // The number ended before this byte, which closes its parent, or continues it.
     this.#ended("none");
     return this.step(byte);
   }
@@ -211,7 +217,7 @@ function nextOfNumber(state: NumberState, byte: number): NumberState | "ends" | 
   }
 }
 
-/** Whether bytes are one value of JSON, however deep. */
+/** True if the bytes are a single JSON value, at any depth. */
 export function isJson(bytes: Uint8Array): boolean {
   const scanner = new JsonScanner();
   for (const byte of bytes) if (scanner.step(byte) === "fault") return false;

@@ -4,11 +4,14 @@ import { isId, mentionOf, parseReference, type FhirBase, type Mention } from "./
 import { nestedResources } from "#fhir/json/nested-resources";
 import { canonicalText } from "#fhir/json/same";
 
-/** Whom a resource is about. */
+/** The patients that a resource is about. */
 export interface Concerned {
   /** Ids of the patients of this origin, each once. */
   readonly patients: readonly string[];
-  /** It is about somebody, but an element that says whom names no patient of this origin (a group, an identifier, another server). */
+  /**
+   * It is about a patient, but an element that should name the patient names no patient of this origin (a
+   * group, an identifier, a foreign server).
+   */
   readonly unnamed: boolean;
 }
 
@@ -36,30 +39,37 @@ const joined = (
 const ownerPaths = joined(r4Owners);
 const anyPaths = joined(r4Owners, r4Concerned, r4Participants);
 
-/** The elements of a type by which anything here is decided about whose a resource is: the first step of each path. */
+/**
+ * The elements of a type that decide the resource's owner anywhere in this file: the first step of each
+ * path.
+ */
 export const namingElements = (type: string): readonly string[] =>
   [owners, participants, concerned, involved].flatMap((table) =>
     (table.get(type) ?? []).map(([first = ""]) => first),
   );
 
-/** Whether an element says whose a resource of the type is (`owner`), or names anybody of its compartment (`any`). */
+/**
+ * True if an element names the owner of a resource of this type (`owner`), or any member of its compartment
+ * (`any`).
+ */
 export function isCompartmentPath(type: string, path: readonly string[], part: "owner" | "any"): boolean {
   const table = part === "owner" ? ownerPaths : anyPaths;
   return table.get(type)?.has(path.join(".")) === true;
 }
 
 /**
- * The patients named by compartment elements (FHIR R4 CompartmentDefinition/patient), owners and participants alike; a Patient is about
- * itself. For the record: it reads references as generously as a reader might, so it says nothing about who owns the resource.
- *
- * @param bases every FHIR base whose patients are this origin's: its own and the gateway's.
+ * The patients named by compartment elements (FHIR R4 CompartmentDefinition/patient), owners and
+ * participants alike; a Patient is about itself. For the record: it reads references as generously as a
+ * reader might, so it does not decide the resource's owner.
+ * @param bases all FHIR bases with patients of this origin: the origin's and the gateway's.
  */
 export function concernedBy(resource: JsonObject, bases: readonly FhirBase[]): Concerned {
   const type = property(resource, "resourceType");
   if (typeof type !== "string") return { patients: [], unnamed: true };
   if (type === "Patient") {
     const id = textAt(resource, "id");
-    // In a Bundle it may have any: one that no reference could name is nobody's name, and no record would take it.
+    // In a Bundle the id may be any text. An id that no reference could name identifies no patient, and the
+    // ledger would refuse it.
     return id !== undefined && isId(id)
       ? { patients: [id], unnamed: false }
       : { patients: [], unnamed: true };
@@ -77,15 +87,15 @@ export function concernedBy(resource: JsonObject, bases: readonly FhirBase[]): C
   return { patients: [...patients], unnamed: nobody || unnamed };
 }
 
-/** The element paths by which {@link ownersNamed} goes: those who took part count where no owner element is there. */
+/** The element paths that {@link ownersNamed} reads: participants count if no owner element is present. */
 export const ownerPathsOf = (type: string) => ({
   owners: [...(owners.get(type) ?? []), ...(concerned.get(type) ?? [])],
   participants: participants.get(type) ?? [],
 });
 
 /**
- * Whose a resource is, for the record: as generous as {@link concernedBy}, and without those who only took part. A Patient is its own. Where no
- * owner element is there, it is of those who took part.
+ * The owners of a resource, for the record: as generous as {@link concernedBy}, but without mere
+ * participants. A Patient owns itself. Without any owner element, the participants count as owners.
  */
 export function ownersNamed(resource: JsonObject, bases: readonly FhirBase[]): Concerned {
   const type = property(resource, "resourceType");
@@ -104,7 +114,10 @@ export function ownersNamed(resource: JsonObject, bases: readonly FhirBase[]): C
   return { patients: [...patients], unnamed: unnamed || (owners.has(type) && patients.size === 0) };
 }
 
-/** As {@link concernedBy}, of a resource and every resource inside it. A contained Patient has no address: nobody can say who is meant. */
+/**
+ * As {@link concernedBy}, for a resource and every resource inside it. A contained Patient has no address,
+ * so its identity is unknown.
+ */
 export function allConcernedBy(resource: JsonObject, bases: readonly FhirBase[]): Concerned {
   const patients = new Set<string>();
   let unnamed = false;
@@ -122,17 +135,17 @@ const nobodyNamed: Concerned = { patients: [], unnamed: true };
 const mentionIn = (value: Json, bases: readonly FhirBase[]): Mention =>
   isObject(value) ? mentionOf(value, bases) : { kind: "nobody" };
 
-/** Whether rows of the type can be a patient's (FHIR R4 CompartmentDefinition/patient). */
+/** True if rows of the type can belong to a patient (FHIR R4 CompartmentDefinition/patient). */
 export const isCompartmentType = (type: string): boolean =>
   type === "Patient" || owners.has(type) || participants.has(type);
 
 /**
- * Whether a resource is these patients' and nobody else's (DESIGN §6). The opposite of {@link concernedBy}: strict where that one is generous, since it
- * decides what may be read. A Patient is its own. Elsewhere one of them must be named by an owner element, and every other owner element
- * must name one of them too, or something that is nobody's (a practitioner, a place). Only where no owner element is there, of whatever form, a patient who
- * took part counts, if no other may have. A reference that cannot be followed here (`#id`, an identifier, another server) could mean
- * anybody.
- *
+ * True if a resource belongs to these patients and to no further patient (P2, P3). The opposite of {@link
+ * concernedBy}: strict instead of generous, since it decides what may be read. A Patient owns itself. For
+ * all further types, an owner element must name a listed patient, and every owner element must name a
+ * listed patient or a thing without a patient (a practitioner, a place). If the resource has no owner
+ * element in any form, a participating patient counts, unless a second patient may have taken part. A
+ * reference that cannot be followed here (`#id`, an identifier, a foreign server) could mean any patient.
  * @param base FHIR base of the origin, without a trailing slash.
  */
 export function isOwnedBy(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
@@ -149,13 +162,18 @@ export function isOwnedBy(resource: JsonObject, patients: ReadonlySet<string>, b
   return taking.includes("theirs") && !taking.includes("unproven");
 }
 
-/** How a resource stands inside another one: in `contained`, or whole, under an id of its own (Bundle.entry, Parameters.parameter). */
+/**
+ * The position of a resource inside a resource: in `contained`, or whole, under an id of its own
+ * (Bundle.entry, Parameters.parameter).
+ */
 export type Nesting = "contained" | "entry";
 
 /**
- * Whether a resource inside another one is, or may be, somebody else's than these patients'. One that names nobody goes with it, and so
- * does one that refers to it or beside itself (`#id`). Types outside the compartment count by whom they are about: a contained Task or
- * Device tells of its patient just as well. Where nothing says whose it is, another patient who took part counts.
+ * True if a nested resource belongs, or may belong, to a patient outside this list. A nested resource
+ * without any owner follows its container, and so does a resource that refers to the container or to a
+ * sibling (`#id`). Types outside the compartment count by the patients they are about: a contained Task or
+ * Device discloses its patient just as well. Without any owner element, a participating patient outside the
+ * list counts.
  */
 export function isOwnedByAnother(
   inside: JsonObject,
@@ -163,7 +181,7 @@ export function isOwnedByAnother(
   base: FhirBase,
   nesting: Nesting = "contained",
 ): boolean {
-  // A Patient is its own by its id; one that is contained has an id of its container's.
+  // A Patient is its own by its id; a contained Patient has an id that only its container knows.
   if (nesting === "entry" && textAt(inside, "resourceType") === "Patient")
     return !patients.has(textAt(inside, "id") ?? "");
   const owning = owningIn(inside);
@@ -172,8 +190,9 @@ export function isOwnedByAnother(
 }
 
 /**
- * Whether a resource of a type outside the compartment tells of nobody but these patients: a Device, of whom only its `patient` says that it
- * is somebody's. As strict as {@link isOwnedBy}, where one names somebody; most name nobody.
+ * True if a resource of a type outside the compartment is about no patient outside this list. Example: only
+ * a Device's `patient` says that it belongs to a person. As strict as {@link isOwnedBy} if the resource
+ * names a patient; most name none.
  */
 export function isAboutNoOther(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
   const owning = owningIn(resource);
@@ -181,7 +200,7 @@ export function isAboutNoOther(resource: JsonObject, patients: ReadonlySet<strin
   return owning.every((value) => ["theirs", "nobody's"].includes(standingOf(value, patients, base)));
 }
 
-/** Whether another patient than these took part, or somebody who is a patient and whom no reference names. */
+/** True if a patient outside this list took part, or a patient that no reference identifies. */
 function isTakenByAnother(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
   return takingIn(resource).some((value) => {
     const mention = mentionIn(value, [base]);
@@ -189,13 +208,13 @@ function isTakenByAnother(resource: JsonObject, patients: ReadonlySet<string>, b
   });
 }
 
-/** What says whose a resource is, in whatever form. */
+/** The values that state a resource's owner, in any form. */
 const owningIn = (resource: JsonObject): readonly Json[] => [
   ...presentIn(resource, owners),
   ...presentIn(resource, concerned),
 ];
 
-/** What says who took part in it. */
+/** The values that state a resource's participants. */
 const takingIn = (resource: JsonObject): readonly Json[] => [
   ...presentIn(resource, participants),
   ...presentIn(resource, involved),
@@ -212,7 +231,7 @@ function presentIn(
 
 const isFragment = (value: Json) => isObject(value) && (textAt(value, "reference") ?? "").startsWith("#");
 
-/** `somebody's`: it belongs to a patient, and only that resource itself could say to whom. */
+/** `somebody's`: it belongs to a patient, and only that resource itself could say to which patient. */
 type Standing = "theirs" | "nobody's" | "somebody's" | "unproven";
 
 function standingOf(value: Json, patients: ReadonlySet<string>, base: FhirBase): Standing {
@@ -230,15 +249,21 @@ function standingOf(value: Json, patients: ReadonlySet<string>, base: FhirBase):
 const namesType = (said: Json, type: string) =>
   said === type || said === `http://hl7.org/fhir/StructureDefinition/${type}`;
 
-/** Whose a resource is, as its elements say it: each value once for each time that it stands there, in one order. */
+/**
+ * A resource's owners and participants as its elements state them: each value once for each occurrence,
+ * sorted.
+ */
 export interface Belonging {
-  /** By what says whose it is. What is nobody's (a practitioner, a place) is left out. */
+  /** From owner elements. Things without a patient (a practitioner, a place) are left out. */
   readonly owners: readonly string[];
-  /** By what says who took part; it says whose a resource is where there is no owner. */
+  /** From participant elements; they decide the owner if there is no owner element. */
   readonly takers: readonly string[];
 }
 
-/** Two resources that belong alike are the same patients'. @param base FHIR base of the origin, without a trailing slash. */
+/**
+ * Two resources with an equal result belong to the same patients. @param base FHIR base of the origin,
+ * without a trailing slash.
+ */
 export function belongingOf(resource: JsonObject, base: FhirBase): Belonging {
   const write = (value: Json) => {
     const reference = isObject(value) ? parseReference(textAt(value, "reference") ?? "", base) : undefined;
@@ -247,7 +272,7 @@ export function belongingOf(resource: JsonObject, base: FhirBase): Belonging {
     return isPlain ? `${reference.type}/${reference.id}` : canonicalText(value);
   };
   const isSomebodys = (value: Json) => standingOf(value, nobody, base) !== "nobody's";
-  // What any type may refer to (the focus of a Task) says whose it is only where it names a patient.
+  // An element that may refer to any type (the focus of a Task) states an owner only if it names a patient.
   const isPatients = (value: Json) => mentionIn(value, [base]).kind !== "nobody";
   return {
     owners: owningIn(resource).filter(isSomebodys).map(write).toSorted(),
@@ -260,7 +285,7 @@ export function belongingOf(resource: JsonObject, base: FhirBase): Belonging {
   };
 }
 
-/** Whether anything that says whose a resource is can be seen in what is shown of it: a mask cannot. */
+/** True if any owner element is visible in the disclosed part of a resource. A mask does not count. */
 export const showsOwner = (shown: JsonObject): boolean =>
   owningIn(shown).some(
     (value) => !isObject(value) || Object.keys(value).some((name) => name !== "id" && name !== "extension"),
@@ -268,7 +293,7 @@ export const showsOwner = (shown: JsonObject): boolean =>
 
 const nobody: ReadonlySet<string> = new Set();
 
-/** Every value at a path that is there in any form: nothing is passed over because it is null or no reference. */
+/** Every value at a path, in any form: null and malformed references are included. */
 function presentAt(value: Json | undefined, path: readonly string[]): readonly Json[] {
   if (value === undefined) return [];
   if (isArray(value)) return value.flatMap((item) => presentAt(item, path));

@@ -1,30 +1,38 @@
 import { r4Elements, r4OpenTypes } from "./elements.gen.ts";
 import { r4ResourceTypes } from "./types.gen.ts";
 
-/** A resource type of FHIR R4 (4.0.1), the concrete ones only. */
+/** A resource type of FHIR R4 (4.0.1), the concrete types only. */
 export type ResourceType = (typeof r4ResourceTypes)[number];
 
-/** One element of an R4 type, as its StructureDefinition says. */
+/** An element of an R4 type, as in its StructureDefinition. */
 export interface R4Element {
   /** `birthDate`; a choice keeps its `[x]`. */
   readonly name: string;
-  /** Its names in JSON with the type of each: one, or one per type of a choice (`valueQuantity` → `Quantity`). */
+  /**
+   * Its names in JSON with the type of each: a single name, or a name per type of a choice (`valueQuantity`
+   * → `Quantity`).
+   */
   readonly forms: readonly { readonly name: string; readonly type: string }[];
   readonly required: boolean;
   readonly repeats: boolean;
-  /** Changes what its parent means (FHIR R4 §2.1.0.11): never lost silently. */
+  /** Changes the meaning of its parent (FHIR R4 §2.1.0.11): never lost silently. */
   readonly isModifier: boolean;
 }
 
 const resourceTypes: ReadonlySet<string> = new Set(r4ResourceTypes);
 export const isResourceType = (text: string): text is ResourceType => resourceTypes.has(text);
 
-/** Primitive types begin with a small letter, and nothing else does (FHIR R4 §2.24.0). A backbone's type is its path. */
+/**
+ * Only primitive types begin with a small letter (FHIR R4 §2.24.0). The type of a backbone is its path.
+ */
 export const isPrimitive = (type: string): boolean => /^[a-z]/u.test(type);
 
 const known = new Map<string, ReadonlyMap<string, R4Element>>();
 
-/** The elements of an R4 type or backbone path (`Patient`, `HumanName`, `Patient.contact`) by name; empty for an unknown one. */
+/**
+ * The elements of an R4 type or backbone path (`Patient`, `HumanName`, `Patient.contact`) by name; empty
+ * for an unknown type.
+ */
 export function elementsOf(path: string): ReadonlyMap<string, R4Element> {
   const settled = known.get(path);
   if (settled !== undefined) return settled;

@@ -2,13 +2,19 @@ import { memo } from "#kernel/memo";
 import { isResourceType, type ResourceType } from "./elements.ts";
 import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
 
-/** A FHIR base by its names, each without a trailing slash; the first is the one that is asked. A base with one name is that name. */
+/**
+ * A FHIR base by its names, each without a trailing slash; requests go to the first. A base with a single
+ * name is that name.
+ */
 export type FhirBase = string | readonly [string, ...string[]];
 
 export const baseNames = (base: FhirBase): readonly [string, ...string[]] =>
   typeof base === "string" ? [base] : base;
 
-/** What stands below a FHIR base, by each of its names below which the text is; the text itself where it is below none. */
+/**
+ * The path of a text below a FHIR base, for each name of the base that the text is below; the text itself
+ * if it is below none.
+ */
 export function readingsBelow(text: string, base: FhirBase): readonly string[] {
   const below = baseNames(base).flatMap((name) =>
     text.startsWith(`${name}/`) ? [text.slice(name.length + 1)] : [],
@@ -16,28 +22,31 @@ export function readingsBelow(text: string, base: FhirBase): readonly string[] {
   return below.length === 0 ? [text] : below;
 }
 
-/** What a FHIR reference or URL names (FHIR R4 §2.3.0.1). Compared by type and id, never by prefix. */
+/** The target of a FHIR reference or URL (FHIR R4 §2.3.0.1). Compared by type and id, never by prefix. */
 export type Reference =
   | { readonly kind: "local"; readonly type: ResourceType; readonly id: string }
   /** `#id`: inside the same resource; the empty id is the container itself. */
   | { readonly kind: "fragment"; readonly id: string }
   /** `urn:uuid:…`, `urn:oid:…`. */
   | { readonly kind: "urn" }
-  /** An absolute URL elsewhere, or a text that is no reference of R4. */
+  /** An absolute URL outside the base, or a text that is no reference of R4. */
   | { readonly kind: "foreign" };
 
 const id = /^[A-Za-z0-9\-.]{1,64}$/u;
-/** Whether this can be the id of a resource in a path. `.` and `..` fit R4's grammar, and any URL parser on the way would fold them. */
+/**
+ * True if the text can be the id of a resource in a path. `.` and `..` fit R4's grammar, but any URL parser
+ * on the way would fold them.
+ */
 export const isId = (text: string): boolean => id.test(text) && !/^\.+$/u.test(text);
 
 const relative =
   /^(?<type>[A-Za-z]+)\/(?<id>[A-Za-z0-9\-.]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9\-.]{1,64}))?$/u;
 
-/** Reads a reference that was found below the FHIR base given. */
+/** Reads a reference that was found below the given FHIR base. */
 export function parseReference(text: string, base: FhirBase): Reference {
   if (text.startsWith("#")) return { kind: "fragment", id: text.slice(1) };
   if (text.startsWith("urn:")) return { kind: "urn" };
-  // A name may be below another: `/fhir/r4` below `/fhir`.
+  // A name may be below a second name: `/fhir/r4` below `/fhir`.
   for (const below of readingsBelow(text, base)) {
     const { type = "", id = "", version } = relative.exec(below)?.groups ?? {};
     // A version is the same resource: `Patient/1/_history/2` names Patient 1.
@@ -47,18 +56,18 @@ export function parseReference(text: string, base: FhirBase): Reference {
   return { kind: "foreign" };
 }
 
-/** Whom a reference means, as generously as any reader might take it. */
+/** The patient that a reference means, as generously as any reader might understand it. */
 export type Mention =
   | { readonly kind: "patient"; readonly id: string }
-  /** A patient whose id here nobody can tell: of another server, by identifier, by a search. */
+  /** A patient with an unknown id: on a foreign server, by identifier, by a search. */
   | { readonly kind: "somebody" }
   | { readonly kind: "nobody" };
 
 /**
- * The patient that a Reference means, **for the record only**: a reader may follow a text that is no reference of R4, so the record names
- * more than {@link parseReference} knows. Never decides what may be read.
- *
- * @param bases every FHIR base whose patients are this origin's: its own and the gateway's.
+ * The patient that a Reference means, **for the record only**: a reader may follow a text that is no
+ * reference of R4, so the record names more patients than {@link parseReference} knows. Never decides what
+ * may be read.
+ * @param bases all FHIR bases with patients of this origin: the origin's and the gateway's.
  */
 export function mentionOf(reference: JsonObject, bases: readonly FhirBase[]): Mention {
   const text = textAt(reference, "reference") ?? "";
@@ -70,12 +79,15 @@ export function mentionOf(reference: JsonObject, bases: readonly FhirBase[]): Me
   return { kind: meant ? "somebody" : "nobody" };
 }
 
-/** The id of this origin's patient to whom a text leads when it is followed, for the record only; {@link mentionOf} for a Reference. */
+/**
+ * The id of the patient of this origin that a text leads to when it is followed, for the record only;
+ * {@link mentionOf} for a Reference.
+ */
 export function patientIn(text: string, bases: readonly FhirBase[]): string | undefined {
   if (!/patient|%/iu.test(text)) return undefined;
   for (const base of bases.flatMap(baseNames)) {
     const written = parseReference(text, base);
-    // As it is written it leads there, unless dots lead elsewhere.
+    // The plain text leads to this resource, unless dots lead elsewhere.
     const isPlain = written.kind === "local" && !text.includes("/.");
     const reference = isPlain ? written : parseReference(below(text, base) ?? text, base);
     if (reference.kind === "local") return reference.type === "Patient" ? reference.id : undefined;
@@ -83,7 +95,10 @@ export function patientIn(text: string, bases: readonly FhirBase[]): string | un
   return undefined;
 }
 
-/** The patients to whom any text in a value leads, at any depth, for the record only. What is to be read of it may lead to fewer. */
+/**
+ * The patients that any text in a value leads to, at any depth, for the record only. The disclosed part of
+ * the value may lead to fewer.
+ */
 export function patientsNamedIn(
   value: Json,
   bases: readonly FhirBase[],
@@ -97,7 +112,10 @@ export function patientsNamedIn(
   return found;
 }
 
-/** Where a URL parser would end up below the base, whatever the scheme, default port, case of the host, doubled slash, query or fragment. */
+/**
+ * The path below the base at which a URL parser would end up, for any scheme, default port, case of the
+ * host, doubled slash, query or fragment.
+ */
 function below(text: string, base: string): string | undefined {
   const home = homeOf(base);
   if (home === "nowhere") return undefined;
@@ -113,7 +131,7 @@ interface Home {
   readonly path: string;
 }
 
-// 64: the bases of one deployment's origins, and the gateway's for each.
+// 64: the bases of a deployment's origins, and the gateway's base for each.
 const homeOf = memo(64, (base): Home | "nowhere" => {
   const url = URL.parse(`${base}/`);
   return url === null ? "nowhere" : { href: url.href, host: hostOf(url), path: pathOf(url) };
@@ -128,6 +146,6 @@ function pathOf({ pathname }: URL): string {
   }
 }
 
-// Either scheme's default port counts as none: who is named does not depend on it.
+// The default port of either scheme counts as none: it does not change the named patient.
 const hostOf = ({ hostname, port }: URL) =>
   hostname.replace(/\.$/u, "") + (port === "80" || port === "443" ? "" : port && `:${port}`);

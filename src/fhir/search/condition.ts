@@ -5,46 +5,55 @@ import type { QueryPair } from "./query.ts";
 import { searchParametersOf, type SearchParameterDefinition } from "./parameters.ts";
 import { readValue, splitValues, type SearchValue } from "./value.ts";
 
-/** One parameter of a search. Repeated parameters stay repeated, in order: all must hold (FHIR R4 §3.1.1.4.3). */
+/** A search parameter. Repeated parameters stay repeated, in order: all must hold (FHIR R4 §3.1.1.4.3). */
 export interface SearchParameter {
   readonly definition: SearchParameterDefinition;
   readonly modifier?: Modifier;
-  /** Any of them may hold. */
+  /** Any of them may match. */
   readonly values: readonly SearchValue[];
 }
 
-/** Those of FHIR R4 §3.1.1.4.5 that are carried; of a reference its type is part of the value. */
+/**
+ * The supported modifiers of FHIR R4 §3.1.1.4.5. For a reference, the modifier's type is part of the value.
+ */
 export type Modifier = "exact" | "contains" | "not" | "missing";
 
-/** Conditions on resources of one type: all must hold. */
+/** Conditions on resources of a type: all must hold. */
 export interface Criteria {
   readonly type: ResourceType;
   readonly parameters: readonly SearchParameter[];
   readonly joins: readonly Join[];
 }
 
-/** A condition on another resource, of one parameter or one further join. */
+/** A condition on a joined resource, with a single parameter or a further join. */
 export type Join =
-  /** The row refers through `by` to a resource that is as `of` says (chained parameter, FHIR R4 §3.1.1.4.14). */
+  /**
+   * The row refers through `by` to a resource that meets `of` (chained parameter, FHIR R4 §3.1.1.4.14).
+   */
   | { readonly kind: "chain"; readonly by: SearchParameterDefinition; readonly of: Criteria }
-  /** A resource that is as `of` says refers to the row through its own parameter `by` (`_has`, §3.1.1.4.15). */
+  /** A resource that meets `of` refers to the row through its own parameter `by` (`_has`, §3.1.1.4.15). */
   | { readonly kind: "has"; readonly by: SearchParameterDefinition; readonly of: Criteria };
 
-/** `parameter` is a name of the FHIR specification or has the form of one; a value is never repeated. */
+/**
+ * `parameter` is a name of the FHIR specification or has the form of a name; a value is never repeated.
+ */
 export type ConditionRefusal =
   | { readonly reason: "parameter_malformed" }
   | { readonly reason: "parameter_unknown"; readonly parameter: string }
-  /** Known to R4, not carried by this version: composite and special parameters, and those of text and filters. */
+  /**
+   * Defined in R4, not supported by this version: composite and special parameters, and the parameters for
+   * text and filters.
+   */
   | { readonly reason: "parameter_not_supported"; readonly parameter: string }
   | { readonly reason: "modifier_not_supported"; readonly parameter: string }
-  /** What the chain goes through may be of several types: `subject:Patient.name`. */
+  /** The chained reference may have several types: `subject:Patient.name`. */
   | { readonly reason: "chain_needs_type"; readonly parameter: string }
   | { readonly reason: "chain_too_long"; readonly parameter: string }
   | { readonly reason: "too_many_values"; readonly parameter: string }
   | { readonly reason: "parameter_value_malformed"; readonly parameter: string };
 
 const valuesMax = 100;
-// Of one parameter: each is a search of its own at the origin.
+// The limit for a parameter: each hop is a separate search at the origin.
 const hopsMax = 3;
 
 const nameGrammar =
@@ -52,7 +61,10 @@ const nameGrammar =
 const hasGrammar =
   /^_has:(?<from>[A-Za-z]{1,64}):(?<by>[A-Za-z_][A-Za-z0-9-]{0,63}):(?<rest>[A-Za-z_][A-Za-z0-9.:_-]{0,300})$/u;
 
-/** Reads one condition on `type`: a parameter, or a join. `base`: the FHIR base that the client calls, for references below it. */
+/**
+ * Reads a condition on `type`: a parameter, or a join. `base`: the FHIR base that the client calls, for
+ * references below it.
+ */
 export function readCondition(
   type: ResourceType,
   { name, value }: QueryPair,
@@ -110,7 +122,7 @@ function joined(
 
 export const isJoin = (condition: SearchParameter | Join): condition is Join => "kind" in condition;
 
-/** The type that a chain goes through: as it is said, or the only one whose resources have the parameter that comes next. */
+/** The type that a chain goes through: the stated type, or the only type that has the next parameter. */
 function targetOf(
   { code: parameter, targets }: SearchParameterDefinition,
   said: string | undefined,
@@ -122,7 +134,8 @@ function targetOf(
   }
   const next = /^[A-Za-z0-9_-]+/u.exec(rest)?.[0] ?? "";
   const all = [...(targets ?? [])].filter((type) => isResourceType(type));
-  // `patient` means a Patient, `encounter` an Encounter: R4 defines these parameters for several types at once, with more targets than each has.
+  // `patient` means a Patient, `encounter` an Encounter: R4 defines these parameters for several types at
+  // once, with more targets than each has.
   const namesake = all.find((type) => type.toLowerCase() === parameter);
   if (namesake !== undefined) return ok(namesake);
   const having = all.filter((type) => next === "_has" || searchParametersOf(type).has(next));
@@ -157,7 +170,10 @@ function readParameter(
   return ok(modifier === undefined ? { definition, values } : { definition, modifier, values });
 }
 
-/** None that turns a search around on what says whose a row is, or which: `patient:not` and `_id:missing` would widen what is narrowed. */
+/**
+ * The modifier, but no modifier may invert a search by owner or by id: `patient:not` and `_id:missing`
+ * would widen the narrowed search.
+ */
 function modifierOf(
   type: ResourceType,
   { code, type: kind, paths }: SearchParameterDefinition,
@@ -170,7 +186,7 @@ function modifierOf(
   return (said === "exact" || said === "contains") && kind === "string" ? said : undefined;
 }
 
-/** The conditions as an encoded query writes them, from their parts alone. */
+/** The conditions as an encoded query writes them, from their parsed parts alone. */
 export function conditionTexts({
   parameters,
   joins,

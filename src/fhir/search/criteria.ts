@@ -4,8 +4,9 @@ import type { Search, SearchParameter } from "./search.ts";
 import type { SearchValue } from "./value.ts";
 
 /**
- * The first part of a conditional form's criteria that {@link meets} cannot tell for itself, by its name: one that an origin alone knew to
- * match could write to another row. Carried are tokens and references to resources of this origin, as they are written.
+ * The name of the first criterion of a conditional form that {@link meets} cannot decide: a match that only
+ * the origin can check could write to a different row. Supported are tokens and references to resources of
+ * this origin, as written.
  */
 export function undecidable({ parameters, joins, includes }: Search): string | undefined {
   if (joins.length > 0) return joins[0]?.by.code;
@@ -20,7 +21,7 @@ function isDecidable({ definition, modifier, values }: SearchParameter): boolean
   );
 }
 
-/** Whether a row is as these parameters say: all of them, each by one of its values (FHIR R4 §3.1.1.4.3). */
+/** True if a row meets all these parameters, each by any of its values (FHIR R4 §3.1.1.4.3). */
 export const meets = (row: JsonObject, parameters: readonly SearchParameter[], base: FhirBase): boolean =>
   parameters.every(({ definition, values }) => {
     const found =
@@ -47,7 +48,10 @@ function isFoundBy(found: Json, value: SearchValue, base: FhirBase): boolean {
   }
 }
 
-/** FHIR R4 §3.1.1.4.10: of a coding its system and code, of an identifier its system and value, of a plain code or boolean itself. */
+/**
+ * FHIR R4 §3.1.1.4.10: for a coding its system and code, for an identifier its system and value, for a
+ * plain code or boolean the value itself.
+ */
 function isToken(found: Json, { system, code }: Extract<SearchValue, { kind: "token" }>): boolean {
   if (typeof found === "string" || typeof found === "boolean") return String(found) === code && !system;
   if (!isObject(found)) return false;

@@ -1,10 +1,11 @@
 import { elementsOf, type ResourceType } from "#fhir/r4/elements";
 
-// Of one list: the longest type has some seventy.
+// The limit for a list: the longest type has some seventy elements.
 const elementsMax = 100;
 
 /**
- * The value of `_elements` (FHIR R4 §3.1.1.5.9): elements of the type itself, a choice with or without `[x]`. Nothing when it is no such list.
+ * The value of `_elements` (FHIR R4 §3.1.1.5.9): elements of the type itself, a choice with or without
+ * `[x]`. Undefined if the text is no such list.
  */
 export function readElementList(type: ResourceType, text: string): readonly string[] | undefined {
   const names = text.split(",").map((name) => name.replace(/\[x\]$/u, ""));
@@ -12,9 +13,12 @@ export function readElementList(type: ResourceType, text: string): readonly stri
   return known && names.length <= elementsMax ? names : undefined;
 }
 
-/** What of a resource's members they leave, by JSON name: beside those asked for what R4 requires, and what changes the meaning of the rest. */
+/**
+ * The members of a resource that `_elements` retains, by JSON name: the requested elements, the elements
+ * that R4 requires, and the elements that change the meaning of the rest.
+ */
 export function retainedElements(type: string, asked: readonly string[]): ReadonlySet<string> {
-  const kept = new Set(["id", "meta", "contained"]); // of contained resources those that are still referred to
+  const kept = new Set(["id", "meta", "contained"]); // contained resources that are still referred to
   for (const { name, forms, required, isModifier } of elementsOf(type).values()) {
     if (required || isModifier || asked.includes(name.replace(/\[x\]$/u, "")))
       for (const form of forms) kept.add(form.name);

@@ -1,30 +1,30 @@
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf, type SearchParameterDefinition } from "./parameters.ts";
 
-/** Resources that a search brings along beside its matches (FHIR R4 §3.1.1.5.6). */
+/** A request for included resources (FHIR R4 §3.1.1.5.6). */
 export interface Include {
-  /** `include`: what rows refer to. `revinclude`: what refers to rows. */
+  /** `include`: resources that rows refer to. `revinclude`: resources that refer to rows. */
   readonly direction: "include" | "revinclude";
-  /** Of what was brought along as well. */
+  /** Also applies to included resources. */
   readonly iterate: boolean;
-  /** Whose parameter it is. */
+  /** The type that has the parameter. */
   readonly source: ResourceType;
   /** `*`: every reference parameter of the source. */
   readonly parameter: SearchParameterDefinition | "*";
-  /** Only what is of this type. */
+  /** Only resources of this type. */
   readonly target: ResourceType | undefined;
 }
 
-/** Whether a query's name is one of an include, `:iterate` or not. */
+/** True if a query parameter's name is an include, with or without `:iterate`. */
 export const isInclude = (name: string): boolean => /^_(?:rev)?include(?::|$)/u.test(name);
 
-/** Reads one include of a search on `type`; `undefined` where it has not the form of one, or could bring nothing along. */
+/** Reads an include of a search on `type`; `undefined` if it is malformed, or could include nothing. */
 export function readInclude(type: ResourceType, name: string, value: string): Include | undefined {
   const { direction, modifier } =
     /^_(?<direction>include|revinclude)(?::(?<modifier>iterate))?$/u.exec(name)?.groups ?? {};
   if (direction !== "include" && direction !== "revinclude") return undefined;
   const iterate = modifier !== undefined;
-  // What refers to a row may be of any type: that is a question nobody's policy answers.
+  // Resources that refer to a row may have any type, and no policy can answer for every type.
   if (value === "*")
     return direction === "include"
       ? { direction, iterate, source: type, parameter: "*", target: undefined }

@@ -4,8 +4,8 @@ import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
 
 /**
- * Ids of the patients that a search names (`patient=1`, `Patient?_id=1`, `focus=Patient/1`). No answer tells about them too: that there is no
- * such row.
+ * Ids of the patients that a search names (`patient=1`, `Patient?_id=1`, `focus=Patient/1`). An empty
+ * answer discloses a fact about them too: that they have no such row.
  */
 export function patientsSearchedFor(
   type: string,
@@ -15,7 +15,8 @@ export function patientsSearchedFor(
     values.flatMap((value) => {
       if (value.kind === "token") return type === "Patient" && definition.code === "_id" ? [value.code] : [];
       if (value.kind !== "reference") return [];
-      // A bare id is a patient's where the parameter says whose the row is; elsewhere it is more likely a practitioner's.
+      // A bare id is a patient's id if the parameter states the row's owner; in all further parameters it
+      // is more likely a practitioner's id.
       const isOnlyPatients = definition.targets?.size === 1 && definition.targets.has("Patient");
       const meansPatient =
         isOnlyPatients || (reads(type, definition, "owner") && definition.targets?.has("Patient") !== false);
@@ -26,9 +27,9 @@ export function patientsSearchedFor(
 }
 
 /**
- * Whether a row is one that was asked for, by its id and by whose it is: an origin that ignores a parameter answers with everybody's rows.
- * A reference to another server is left to the origin, which alone knows by which names it goes.
- *
+ * True if a row matches the search's id and owner parameters: an origin that ignores a parameter answers
+ * with the rows of every patient. A reference to a foreign server is left to the origin, which alone knows
+ * that server's names.
  * @param base FHIR base of the origin, without a trailing slash.
  */
 export function matchesSearch(
@@ -42,7 +43,8 @@ export function matchesSearch(
       return values.some((value) => value.kind === "token" && value.code === property(row, "id"));
     if (definition.type !== "reference" || !reads(type, definition, "owner")) return true;
     const named = (definition.paths ?? []).flatMap((path) => valuesAt(row, path));
-    if (named.length === 0) return false; // it names nobody, so not the one who was asked for
+    // the row names no patient, so it does not name the requested patient
+    if (named.length === 0) return false;
     const references = named
       .flatMap((value) => (isObject(value) ? (textAt(value, "reference") ?? []) : []))
       .map((text) => parseReference(text, base));

@@ -2,12 +2,14 @@ import { isCompartmentPath } from "#fhir/r4/compartment";
 import type { SearchParameter } from "./search.ts";
 import { searchParametersOf, type SearchParameterDefinition } from "./parameters.ts";
 
-/** Whether a parameter reads nothing but whose a row of the type is, and a patient may be named by it. */
+/** True if a parameter reads only the row's owner, and can name a patient. */
 export const readsOwners = (type: string, { paths, targets }: SearchParameterDefinition): boolean =>
   paths?.every((path) => isCompartmentPath(type, path, "owner")) === true &&
   (targets?.has("Patient") ?? true);
 
-/** The parameter that asks for these patients' rows of a type, where R4 has one; of Patient itself its id. */
+/**
+ * The parameter that searches for these patients' rows of a type, if R4 has it; for Patient itself its id.
+ */
 export function ownedBy(type: string, patients: Iterable<string>): SearchParameter | undefined {
   const known = searchParametersOf(type);
   const owning = [...known.values()].filter((definition) => readsOwners(type, definition));

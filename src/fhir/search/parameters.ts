@@ -11,11 +11,11 @@ export type SearchParameterType =
   | "uri"
   | "special";
 
-/** A search parameter of R4 for one type. */
+/** A search parameter of R4 for a type. */
 export interface SearchParameterDefinition {
   readonly code: string;
   readonly type: SearchParameterType;
-  /** The JSON element paths that it reads; none when its expression is more than paths. */
+  /** The JSON element paths that it reads; undefined if its expression is more than paths. */
   readonly paths: readonly (readonly string[])[] | undefined;
   /** Types that a reference may have; `undefined` for any. */
   readonly targets: ReadonlySet<string> | undefined;
@@ -23,7 +23,9 @@ export interface SearchParameterDefinition {
 
 const known = new Map<string, ReadonlyMap<string, SearchParameterDefinition>>();
 
-/** The search parameters of a resource type by code, those of every Resource (`_id` …) among them. */
+/**
+ * The search parameters of a resource type by code, including the parameters of every Resource (`_id` …).
+ */
 export function searchParametersOf(type: string): ReadonlyMap<string, SearchParameterDefinition> {
   const settled = known.get(type);
   if (settled !== undefined) return settled;
@@ -39,7 +41,8 @@ function readDefinition(text: string): SearchParameterDefinition {
   const [code = "", type = "", paths = "", targets = "*"] = text.split(":");
   return {
     code,
-    type: type as SearchParameterType, // the generator writes SearchParameter.type, whose value set this union is
+    // the generator writes SearchParameter.type, which has this union as its value set
+    type: type as SearchParameterType,
     paths: paths === "-" ? undefined : paths.split(",").map((path) => path.split(".")),
     targets: targets === "*" ? undefined : new Set(targets.split("|").filter((target) => target !== "")),
   };

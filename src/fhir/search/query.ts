@@ -1,6 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
 
-/** One `name=value` of a query string, decoded. */
+/** A decoded `name=value` of a query string. */
 export interface QueryPair {
   readonly name: string;
   readonly value: string;
@@ -10,13 +10,14 @@ export type QueryRefusal = {
   readonly reason: "query_too_long" | "form_too_large" | "too_many_parameters" | "query_malformed";
 };
 
-// A URL may be longer for the sake of a page's link; a question has no need to be.
+// A URL may be longer because of a page's link; a search has no need to be.
 const lengthMax = 8_192;
 const pairsMax = 64;
 
-/** Of a posted form, as it comes. */
+/** The limit for a posted form, encoded. */
 export const searchFormBytesMax = 65_536;
-// Decoded: the record of a search names it in full, and keeps as much (audit/check).
+// The limit after decoding: the record of a search names it in full, and stores up to this size
+// (audit/check).
 const formTextBytesMax = 24_576;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -42,7 +43,9 @@ export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], 
   return ok(pairs);
 }
 
-/** `undefined` for a broken escape, bytes that are no UTF-8, and control characters, which no FHIR value holds. */
+/**
+ * `undefined` for a broken escape, invalid UTF-8, or a control character, which no FHIR value contains.
+ */
 function decode(text: string): string | undefined {
   if (!/^(?:[!-$&-~]|%[0-9A-Fa-f]{2})*$/u.test(text)) return undefined;
   const plain = text.replaceAll("+", " ");

@@ -21,13 +21,16 @@ export interface SortKey {
   readonly descending: boolean;
 }
 
-/** A type-level search: what is asked for, and how the answer should look. */
+/** A type-level search: its criteria, and the form of the answer. */
 export interface Search extends Criteria {
   readonly includes: readonly Include[];
   readonly sort: readonly SortKey[];
   /** The most entries that the reader wants on a page (`_count`). */
   readonly count: number | undefined;
-  /** The elements of a match that the reader wants (`_elements`); without it all that may be seen. */
+  /**
+   * The elements of a match that the reader asks for (`_elements`); without it, all elements that the
+   * reader may see.
+   */
   readonly elements?: readonly string[] | undefined;
 }
 
@@ -36,14 +39,15 @@ export type SearchRefusal =
   | { readonly reason: "parameter_repeated"; readonly parameter: string }
   | { readonly reason: "too_many_joins" }
   | { readonly reason: "format_not_supported" }
-  /** A conditional form that names no criterion would mean every resource of its type. */
+  /** A conditional form without any criterion would mean every resource of its type. */
   | { readonly reason: "criteria_missing" };
 
 const countMax = 1_000_000_000;
-// Each join is a search of its own for every hop, each include a list that the origin gathers.
+// Each join is a separate search for every hop, and each include is a list that the origin gathers.
 const [joinsMax, includesMax] = [4, 16];
 
-// FHIR R4 §3.1.1.5 and what R5 and servers add: each would project, count or search past the view.
+// Parameters of FHIR R4 §3.1.1.5 and additions of R5 and servers: each would project, count or search past
+// the view.
 const notSupported: ReadonlySet<string> = new Set(
   "_contained _containedType _filter _text _content _query _list _type _score _graph _maxresults".split(" "),
 );
@@ -70,7 +74,7 @@ export function readSearch(
       if (include === undefined) return err({ reason: "parameter_value_malformed", parameter });
       includes.push(include);
     } else if (isOfResult(parameter)) {
-      // Two of these contradict each other, and servers differ in which they believe.
+      // Repeated values contradict each other, and servers differ in which value they use.
       if (once.has(parameter)) return err({ reason: "parameter_repeated", parameter });
       if (name !== parameter) return err({ reason: "modifier_not_supported", parameter });
       once.set(parameter, value);
@@ -105,7 +109,7 @@ export function readSearch(
   });
 }
 
-/** Whether a search may name the parameter at all: the view decides whether this one may. */
+/** True if a search may name the parameter at all; the view then decides for the given client. */
 export const isSupported = ({ code, type, paths }: SearchParameterDefinition): boolean =>
   paths !== undefined && type !== "composite" && type !== "special" && !notSupported.has(code);
 
@@ -116,21 +120,31 @@ const isOfResult = (name: string): boolean =>
   name === "_total" ||
   isOfPresentation(name);
 
-/** Parameters of any read or search that say how the answer is written (FHIR R4 §3.1.0.1.11): only what it is anyway can be asked for. */
+/**
+ * Presentation parameters of any read or search (FHIR R4 §3.1.0.1.11): only the default presentation can be
+ * requested.
+ */
 export const isOfPresentation = (name: string): boolean =>
   name === "_format" || name === "_pretty" || name === "_summary";
 
-/** Why a parameter of presentation cannot be had, if it cannot. White space is never part of an answer's meaning: `_pretty` is not refused. */
+/**
+ * The reason why a presentation parameter is refused, if it is. White space never changes an answer's
+ * meaning, so `_pretty` is not refused.
+ */
 export function refusePresentation(parameter: string, value: string): SearchRefusal | undefined {
   if (parameter === "_format" && !isJsonFormat(value)) return { reason: "format_not_supported" };
   if (parameter === "_pretty" && value !== "true" && value !== "false")
     return { reason: "parameter_value_malformed", parameter };
   if (parameter === "_summary" && value !== "false") return { reason: "parameter_not_supported", parameter };
-  if (parameter === "_total" && value !== "none") return { reason: "parameter_not_supported", parameter }; // the origin's counts what is hidden
+  // the origin's count includes hidden rows
+  if (parameter === "_total" && value !== "none") return { reason: "parameter_not_supported", parameter };
   return undefined;
 }
 
-/** JSON by any of its names, `+` read as a space included; of its parameters the version that this is, and the only encoding of FHIR. */
+/**
+ * JSON by any of its names, with `+` read as a space too. Accepted media type parameters are this FHIR
+ * version, and UTF-8.
+ */
 function isJsonFormat(value: string): boolean {
   const [name = "", ...parameters] = value.toLowerCase().split(";");
   return (
@@ -155,7 +169,7 @@ function readSort(
   return ok(keys);
 }
 
-/** The encoded query of a search, from its parts alone. */
+/** The encoded query of a search, from its parsed parts alone. */
 export function searchQuery({
   parameters,
   joins,

@@ -2,7 +2,9 @@ import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { isId } from "#fhir/r4/reference";
 import type { SearchParameterDefinition, SearchParameterType } from "./parameters.ts";
 
-/** One value of a search parameter. `text` is as FHIR writes it, its escapes (`\,` `\|` `\$` `\\`) kept. */
+/**
+ * A value of a search parameter. `text` is as FHIR writes it, including its escapes (`\,` `\|` `\$` `\\`).
+ */
 export type SearchValue =
   /** `system` is `undefined` without a bar (any system) and empty for `|code` (no system). */
   | {
@@ -20,10 +22,10 @@ export type SearchValue =
     }
   | { readonly kind: "other"; readonly text: string };
 
-/** The values between the commas; a value is one of them, so a comma list is OR (FHIR R4 §3.1.1.4.3). */
+/** The values between the commas, which mean OR (FHIR R4 §3.1.1.4.3). */
 export const splitValues = (text: string): readonly string[] => text.split(comma);
 
-// A sign that an odd number of backslashes precedes is escaped; a pair of backslashes is a backslash.
+// A character after an odd number of backslashes is escaped; a pair of backslashes is a backslash.
 const comma = /(?<=(?:^|[^\\])(?:\\\\)*),/u;
 const bar = /(?<=(?:^|[^\\])(?:\\\\)*)\|/u;
 
@@ -31,15 +33,21 @@ const date =
   /^(?:eq|ne|gt|lt|ge|le|sa|eb|ap)?(?<year>(?!0000)\d{4})(?:-(?<month>0[1-9]|1[0-2])(?:-(?<day>0[1-9]|[12]\d|3[01])(?:T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))?)?)?)?$/u;
 const number = /^(?:eq|ne|gt|lt|ge|le|sa|eb|ap)?-?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?$/u;
 
-/** What the parameter's type leaves open. */
+/** Facts that the parameter's type leaves open. */
 export interface ValueContext {
-  /** The FHIR base that the client calls (no trailing slash): a reference below it is one of this origin. */
+  /**
+   * The FHIR base that the client calls (no trailing slash): a reference below it is a reference of this
+   * origin.
+   */
   readonly base: string | undefined;
-  /** The type that a reference is said to have: `subject:Patient=1`. */
+  /** The type that the request states for a reference: `subject:Patient=1`. */
   readonly type: ResourceType | undefined;
 }
 
-/** Reads one value by its parameter's type (FHIR R4 §3.1.1.4), or gives nothing when it has not the form of that type. */
+/**
+ * Reads a value by its parameter's type (FHIR R4 §3.1.1.4); undefined if it does not have the form of that
+ * type.
+ */
 export function readValue(
   text: string,
   definition: SearchParameterDefinition,
@@ -72,9 +80,9 @@ const readers: Readonly<Record<SearchParameterType, Reader>> = {
   special: () => undefined,
 };
 
-/** A date of the calendar (FHIR R4 §2.24.0.1, §3.1.1.4.6): origins differ in what they take 30 February for. */
+/** A date of the calendar (FHIR R4 §2.24.0.1, §3.1.1.4.6): origins interpret 30 February differently. */
 function readDate(raw: string): SearchValue | undefined {
-  // A raw `+` of a zone arrives as a space, and no date has one.
+  // A raw `+` in a time zone arrives as a space, and no date has a space.
   const text = raw.replace(/ (?=\d\d:\d\d$)/u, "+");
   const { year, month, day } = date.exec(text)?.groups ?? {};
   if (year === undefined) return undefined;
@@ -91,7 +99,10 @@ function readToken(text: string): SearchValue | undefined {
     : { kind: "token", text, system: first, code: second };
 }
 
-/** `id` or `Type/id` of this origin, below its own base or not. Another absolute URL is none: the origin's rules would compare it, not ours. */
+/**
+ * `id` or `Type/id` of this origin, with or without its own base. A foreign absolute URL is refused: the
+ * origin's rules would compare it, not ours.
+ */
 function readReference(
   raw: string,
   { targets }: SearchParameterDefinition,

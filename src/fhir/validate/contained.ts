@@ -1,15 +1,15 @@
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { below, type Findings, type Position } from "./findings.ts";
 
-/** A resource that may contain others, or one of those. */
+/** A resource that may contain resources, or a contained resource. */
 export interface Scope {
-  /** The ids of what the one around all contains. */
+  /** The ids in `contained` of the outermost resource. */
   readonly contained: ReadonlySet<string>;
-  /** The `#…` that it refers to. */
+  /** The `#…` references that it has. */
   readonly fragments: Set<string>;
 }
 
-/** What a resource contains, before it is checked: what has no id is left to the check. */
+/** The contained resources of a resource, before they are checked; the check reports a missing id. */
 export function scopeOf(resource: JsonObject): Scope {
   const inside = property(resource, "contained");
   const ids = (isArray(inside) ? inside : []).flatMap((one) =>
@@ -18,7 +18,10 @@ export function scopeOf(resource: JsonObject): Scope {
   return { contained: new Set(ids), fragments: new Set() };
 }
 
-/** A `#…` names a contained resource that is there (ref-1). R4's own examples refer to other types than an element allows, so that is not asked. */
+/**
+ * A `#…` must name a contained resource that exists (ref-1). R4's own examples refer to types that the
+ * element does not allow, so the type is not checked.
+ */
 export function checkReference(reference: JsonObject, at: Position, found: Findings, scope: Scope): void {
   const text = textAt(reference, "reference") ?? "";
   if (!text.startsWith("#")) return;
@@ -27,7 +30,10 @@ export function checkReference(reference: JsonObject, at: Position, found: Findi
     found.add("invariant", below(at, "reference"), "No contained resource has this id (ref-1).");
 }
 
-/** dom-3 to dom-5 of the contained resources of one container; its own scope comes first, then theirs in order. */
+/**
+ * dom-3 to dom-5 for the contained resources of a container. `scopes` has the container's own scope first,
+ * then the contained resources' scopes in order.
+ */
 export function checkContained(
   inside: readonly Json[],
   at: Position,

@@ -1,16 +1,19 @@
 import type { IssueType } from "#fhir/outcome";
 
-/** One thing that R4 says is wrong with a body. */
+/** A fault in a body by the rules of R4. */
 export interface StructureIssue {
   readonly severity: "error";
   readonly code: IssueType & ("structure" | "required" | "value" | "code-invalid" | "invariant");
-  /** Where, in R4's simple FHIRPath (OperationOutcome.issue.expression): `Patient.name[0].given[1]`. A choice stands without its type. */
+  /**
+   * The place in R4's simple FHIRPath (OperationOutcome.issue.expression): `Patient.name[0].given[1]`. A
+   * choice appears without its type.
+   */
   readonly expression: string;
-  /** A sentence that quotes no value of the body: names of R4's elements, types and value sets at most. */
+  /** A sentence that quotes no value of the body: at most names of R4's elements, types and value sets. */
   readonly text: string;
 }
 
-/** A place in a body. A chain, so that nothing is written out until something is wrong there. */
+/** A place in a body. It is a chain, so that no text is built until a fault is found there. */
 export interface Position {
   readonly parent: Position | undefined;
   readonly step: string;
@@ -19,14 +22,14 @@ export interface Position {
 
 export const below = (parent: Position, step: string, index?: number): Position => ({ parent, step, index });
 
-// 20: enough to mend a body by, and an answer of a few kilobytes whatever was sent.
+// 20: enough to correct a body, and an answer of a few kilobytes for any body.
 const issuesMax = 20;
 
-/** What was found so far. */
+/** The faults found so far. */
 export class Findings {
   readonly issues: StructureIssue[] = [];
 
-  /** Whether to stop looking. */
+  /** True if the check should stop. */
   get full(): boolean {
     return this.issues.length >= issuesMax;
   }

@@ -1,9 +1,11 @@
 import { isArray, isObject, type Json } from "#fhir/json/json";
 
-/** What is wrong with a primitive value: its JSON type (FHIR R4 §2.6.2.2), or its grammar (FHIR R4 §2.24.0.1). */
+/**
+ * The fault of a primitive value: its JSON type (FHIR R4 §2.6.2.2), or its grammar (FHIR R4 §2.24.0.1).
+ */
 export type PrimitiveFault = "json_type" | "grammar";
 
-/** Judges one value of an R4 primitive type by that type's grammar. `xhtml` is only a text here. */
+/** Checks a value of an R4 primitive type by that type's grammar. `xhtml` is only a text here. */
 export function primitiveFault(type: string, value: Json): PrimitiveFault | undefined {
   if (type === "boolean") return typeof value === "boolean" ? undefined : "json_type";
   const asNumber = numbers.get(type);
@@ -21,19 +23,19 @@ const inRange = (text: string, min: number) =>
   integer.test(text) && Number(text) >= min && Number(text) <= 2_147_483_647;
 
 const numbers: ReadonlyMap<string, (text: string) => boolean> = new Map([
-  ["decimal", () => true], // the grammar of JSON is that of R4
+  ["decimal", () => true], // the grammar of JSON equals R4's grammar
   ["integer", (text: string) => inRange(text, -2_147_483_648)],
   ["unsignedInt", (text: string) => inRange(text, 0) && text !== "-0"],
   ["positiveInt", (text: string) => inRange(text, 1)],
 ]);
 
-// Each asks for signs that must not be there, or is anchored and short. A repeated group would be remembered turn by turn: megabytes of turns
-// overflow the engine's stack, and it throws.
+// Each pattern searches for forbidden characters, or is anchored and short. The engine would remember each
+// turn of a repeated group: megabytes of turns overflow its stack, and it throws.
 const isString = (text: string) =>
   // 1,048,576: FHIR R4 §2.24.0.1, string.
   text.length <= 1_048_576 && isText(text);
 const isText = (text: string) =>
-  // oxlint-disable-next-line no-control-regex -- these are the ones that R4 refuses
+  // oxlint-disable-next-line no-control-regex -- R4 refuses these characters
   !/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/u.test(text) && text.isWellFormed();
 const isUri = (text: string) => isText(text) && !/\s/u.test(text);
 
@@ -58,14 +60,14 @@ const texts: ReadonlyMap<string, (text: string) => boolean> = new Map([
   ["xhtml", isText],
 ]);
 
-/** Groups of four with white space between them, as R4 writes it; the padding last (RFC 4648 §4). */
+/** Groups of four with white space between them, as in R4; the padding last (RFC 4648 §4). */
 function isBase64(text: string): boolean {
   const signs = text.replaceAll(/\s+/gu, "");
   const unpadded = signs.replace(/={1,2}$/u, "");
   return signs.length > 0 && signs.length % 4 === 0 && !/[^A-Za-z0-9+/]/u.test(unpadded);
 }
 
-/** A year, a month or a day that there is in the calendar. */
+/** A year, a month or a day that exists in the calendar. */
 function isDate(text: string): boolean {
   const { year, month, day } =
     /^(?<year>[0-9]{4})(?:-(?<month>[0-9]{2})(?:-(?<day>[0-9]{2}))?)?$/u.exec(text)?.groups ?? {};
@@ -83,7 +85,7 @@ function daysIn(year: number, month: number): number {
 const clock =
   /^T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))$/u;
 
-/** A day, a time to the second and a zone: R4 knows no hour without one. */
+/** A day, a time to the second and a zone: R4 has no hour without a zone. */
 function isInstant(text: string): boolean {
   return text.charAt(10) === "T" && isDate(text.slice(0, 10)) && clock.test(text.slice(10));
 }

@@ -1,15 +1,18 @@
 import { elementsOf, isPrimitive, isResourceType, type R4Element } from "#fhir/r4/elements";
 import { r4Bindings, r4Codes, r4SimpleQuantities } from "#fhir/r4/structure.gen";
 
-/** What may stand under one name of a JSON object, by R4's definition of its type. */
+/** The permitted value under a name of a JSON object, by R4's definition of its type. */
 export interface Slot {
   readonly element: R4Element;
-  /** The element's name as FHIRPath says it: of a choice, without `[x]` and without its type. */
+  /** The element's name in FHIRPath: for a choice, without `[x]` and without its type. */
   readonly step: string;
   /** An R4 type or a backbone's path. */
   readonly type: string;
   readonly isPrimitive: boolean;
-  /** Whether a sibling `_name` may hold its id and extensions: not where XML has an attribute (`id`, `Extension.url`) or XHTML. */
+  /**
+   * True if a sibling `_name` may have its id and extensions: false for XML attributes (`id`,
+   * `Extension.url`) and XHTML.
+   */
   readonly hasSibling: boolean;
   readonly binding: ValueSetBinding | undefined;
   /** A Quantity without a comparator. */
@@ -20,18 +23,19 @@ export interface Slot {
 export interface ValueSetBinding {
   /** The name of the list: `observation-status`. */
   readonly list: string;
-  /** A code, or where the bound element is a CodeableConcept `system|code`. */
+  /** A code, or `system|code` if the bound element is a CodeableConcept. */
   readonly codes: ReadonlySet<string>;
 }
 
-/** One R4 type or backbone as its JSON object looks. */
+/** The members of an R4 type or backbone as a JSON object. */
 export interface TypeShape {
   readonly slots: ReadonlyMap<string, Slot>;
   readonly required: readonly R4Element[];
   readonly hasChoices: boolean;
 }
 
-// Filled type by type as bodies need them: a worker that never sees a body pays nothing. Its keys are R4's own names.
+// Filled type by type as bodies need them: a worker that never sees a body spends no time on it. Its keys
+// are R4's own names.
 const known = new Map<string, TypeShape>();
 
 /** The shape of a type that R4 defines. */
@@ -76,7 +80,10 @@ function compile(type: string): TypeShape {
   };
 }
 
-/** R4's definitions call these System.String; the pages of Resource and Extension say what they are. */
+/**
+ * R4's definitions call these types System.String; the pages of Resource and Extension state the real
+ * types.
+ */
 function typeOf(parent: string, name: string, type: string): string {
   if (name === "id" && isResourceType(parent)) return "id";
   return parent === "Extension" && name === "url" ? "uri" : type;
@@ -93,7 +100,7 @@ function bindingOf(list: string): ValueSetBinding {
   const codes = new Set<string>();
   let system = "";
   for (const word of textOf(r4Codes, list).split(" ")) {
-    if (word.includes(":")) system = `${word}|`; // a system's URL; no code of R4's lists has a colon
+    if (word.includes(":")) system = `${word}|`; // a system's URL; no code in R4's lists has a colon
     else codes.add(system + word);
   }
   const binding = { list, codes };

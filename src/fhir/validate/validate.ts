@@ -7,11 +7,11 @@ import { typeShapeOf, type Slot } from "./shape.ts";
 import { isHarmlessXhtml } from "./xhtml.ts";
 
 /**
- * Checks a body against the structure of R4 4.0.1: every element known, of its JSON type and grammar, as often as it may be, codes of
- * required bindings, `contained`, primitive siblings, and the invariants ele-1, ext-1, txt-1, dom-2 to dom-5, ref-1 and sqty-1. No other
- * invariant, no profile, no slice, not which types a reference may name. Never throws.
- *
- * @returns what is wrong, at most 20 issues; empty when nothing is.
+ * Checks a body against the structure of R4 4.0.1: every element is known, has the right JSON type, grammar
+ * and cardinality, and codes of required bindings; further `contained`, primitive siblings, and the
+ * invariants ele-1, ext-1, txt-1, dom-2 to dom-5, ref-1 and sqty-1. It checks no further invariant, no
+ * profile, no slice, and no target types of references. Never throws.
+ * @returns the faults, at most 20 issues; empty for a valid body.
  */
 export function validateResource(resource: JsonObject): readonly StructureIssue[] {
   const found = new Findings();
@@ -24,7 +24,10 @@ export function validateResource(resource: JsonObject): readonly StructureIssue[
   return found.issues;
 }
 
-/** A resource of its own: the body, an entry's, a parameter's. Those it contains are checked in its scope. */
+/**
+ * Checks an independent resource: the body, an entry's resource, a parameter's resource. Its contained
+ * resources are checked in its scope.
+ */
 function checkResource(value: Json, at: Position, found: Findings): void {
   const type = typeOfResource(value, at, found);
   if (type === undefined || !isObject(value)) return;
@@ -32,12 +35,12 @@ function checkResource(value: Json, at: Position, found: Findings): void {
   checkMembers(value, type, at, found, scope);
   const inside = property(value, "contained");
   if (!typeShapeOf(type).slots.has("contained") || !isArray(inside)) return;
-  // After the resource around it: whether something refers to a contained one is known only then.
+  // After the container: only then are all references to its contained resources known.
   const scopes = inside.map((one, index) => checkInside(one, below(at, "contained", index), found, scope));
   checkContained(inside, at, found, [scope, ...scopes]);
 }
 
-/** A contained resource, by its own type; what it contains itself is refused unread (dom-2). */
+/** Checks a contained resource by its own type; resources inside it are refused unread (dom-2). */
 function checkInside(value: Json, at: Position, found: Findings, container: Scope): Scope {
   const scope: Scope = { contained: container.contained, fragments: new Set() };
   const type = typeOfResource(value, at, found);
@@ -63,10 +66,10 @@ function typeOfResource(value: Json, at: Position, found: Findings): string | un
   return undefined;
 }
 
-/** Every member of an object of an R4 type, and what is missing. */
+/** Checks every member of an object of an R4 type, and reports missing members. */
 function checkMembers(object: JsonObject, type: string, at: Position, found: Findings, scope: Scope): void {
   const shape = typeShapeOf(type);
-  const present = new Map<string, string>(); // by element: the form that stands there
+  const present = new Map<string, string>(); // by element: the present form
   for (const name of Object.keys(object)) {
     if (found.full) return;
     if (name === "resourceType" && isResourceType(type)) continue;
@@ -98,7 +101,10 @@ function checkMembers(object: JsonObject, type: string, at: Position, found: Fin
   if (type === "Extension") checkExtension(present, at, found);
 }
 
-/** The name of an unknown member is told when it could be an element's: another might be data. */
+/**
+ * The name of an unknown member is reported only if it could be an element's name: any further name might
+ * be data.
+ */
 function refuseUnknown(name: string, at: Position, found: Findings): void {
   const isName = /^_?[A-Za-z][A-Za-z0-9]{0,63}$/u.test(name);
   found.add(
@@ -117,7 +123,10 @@ function checkExtension(present: ReadonlyMap<string, string>, at: Position, foun
     );
 }
 
-/** An element's value or values, with the sibling that has their ids and extensions (FHIR R4 §2.6.2.3). */
+/**
+ * Checks an element's value or values, with the sibling that has their ids and extensions (FHIR R4
+ * §2.6.2.3).
+ */
 function checkElement(
   slot: Slot,
   value: Json | undefined,
@@ -154,7 +163,7 @@ function checkElement(
     );
 }
 
-/** One value, one sibling, or both. */
+/** Checks a value, a sibling, or both. */
 function checkOne(
   slot: Slot,
   value: Json | undefined,
@@ -209,7 +218,10 @@ function checkComplex(slot: Slot, value: Json, at: Position, found: Findings, sc
     checkConcept(slot.binding, value, at, found);
 }
 
-/** At least one coding from the list. Where the concept has only extensions, they say why there is none. */
+/**
+ * A coding must be from the list; further codings are free. If the concept has only extensions, they state why there
+ * is none.
+ */
 function checkConcept(
   { codes, list }: NonNullable<Slot["binding"]>,
   value: JsonObject,

@@ -1,14 +1,16 @@
 import { r4HtmlAttributes, r4HtmlElements } from "#fhir/r4/structure.gen";
 
 const elements: ReadonlySet<string> = new Set(r4HtmlElements.split(" "));
-// `xml:lang` is what XML writes for `lang`, and HL7's own examples have it.
+// `xml:lang` is XML's name for `lang`, and HL7's own examples have it.
 const attributes: ReadonlySet<string> = new Set([...r4HtmlAttributes.split(" "), "xmlns", "xml:lang"]);
 const links: ReadonlySet<string> = new Set(["href", "src", "cite", "longdesc"]);
 
 /**
- * Whether a narrative's `div` is well-formed XML of the elements and attributes that R4 allows (Narrative txt-1). An allow-list: no script,
- * event, form, frame, CDATA, declaration or entity of HTML can be in it, no link but to a harmless scheme, no style that loads or runs.
- * Where parsers of HTML and of XML would read a text in two ways, it is refused. A blank div passes, against txt-2: HL7's own examples have it.
+ * True if a narrative's `div` is well-formed XML with only the elements and attributes that R4 allows
+ * (Narrative txt-1). The lists are allow-lists: no script, event, form, frame, CDATA, declaration or HTML
+ * entity passes, no link with a harmful scheme, and no style that loads or runs anything. If HTML and XML
+ * parsers would read a text differently, it is refused. A blank div passes, against txt-2: HL7's own
+ * examples have it.
  */
 export function isHarmlessXhtml(text: string): boolean {
   const open: string[] = [];
@@ -28,7 +30,7 @@ export function isHarmlessXhtml(text: string): boolean {
 
 function endOfComment(text: string, at: number): number | undefined {
   const end = text.indexOf("-->", at + 4);
-  // No sign that could end it early, or begin a conditional one, in a parser of HTML.
+  // No characters that could end the comment early, or begin a conditional comment, in an HTML parser.
   return end === -1 || /[<>[\]]|--|-$/u.test(text.slice(at + 4, end)) ? undefined : end + 3;
 }
 
@@ -37,7 +39,7 @@ const closing = /<\/(?<name>[a-z][a-z0-9]*)\s*>/uy;
 const attribute = /\s+(?<name>[a-z][a-z:]*)\s*=\s*(?:"(?<double>[^"<]*)"|'(?<single>[^'<]*)')/uy;
 const ending = /\s*(?<slash>\/?)>/uy;
 
-/** Reads one tag, and keeps the names of the elements that are open. */
+/** Reads a tag, and updates the list of open elements. */
 function endOfTag(text: string, at: number, open: string[]): number | undefined {
   const close = matchAt(closing, text, at);
   if (close !== null) return open.pop() === close.groups?.["name"] ? closing.lastIndex : undefined;
@@ -63,7 +65,7 @@ function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | n
 }
 
 const schemes = /^(?:https?|mailto|tel|ftp|urn)$/u;
-// Not SVG: it can hold a script. The white space is HL7's own publisher's.
+// No SVG: it can contain a script. The white space comes from HL7's own publisher.
 const image = /^data:\s*image\/(?:png|jpe?g|gif|webp);/iu;
 const ownImage = /url\(\s*data:\s*image\/(?:png|jpe?g|gif|webp);base64,[A-Za-z0-9+/=\s]*\)/giu;
 
@@ -71,22 +73,24 @@ function isHarmless(element: string, name: string, written: string): boolean {
   if (!attributes.has(name) || !isCharacterData(written)) return false;
   const value = decoded(written);
   if (name === "xmlns") return value === "http://www.w3.org/1999/xhtml";
-  // Comments and escapes of CSS may spell any of the words in a way that this does not see.
+  // CSS comments and escapes may spell these words in a form that this check does not see.
   if (name === "style")
     return !/url\s*\(|expression|import|behaviou?r|binding|[\\@]|\/\*/iu.test(value.replaceAll(ownImage, ""));
   if (!links.has(name)) return true;
   if (/^data:/iu.test(value)) return element === "img" && name === "src" && image.test(value);
-  // A browser passes over controls and white space when it looks for the scheme.
-  // oxlint-disable-next-line no-control-regex -- this is what it passes over
+  // A browser ignores controls and white space when it looks for the scheme.
+  // oxlint-disable-next-line no-control-regex -- browsers ignore these characters
   const scheme = /^(?<scheme>[^/?#:]*):/u.exec(value.replaceAll(/[\u0000-\u0020]+/gu, ""))?.groups?.[
     "scheme"
   ];
   return scheme === undefined || schemes.test(scheme.toLowerCase());
 }
 
-/** Text with no entity but XML's own (FHIR R4 §2.4.1: none of HTML's) and no character that XML lacks. */
+/**
+ * Text with no entity except XML's own (FHIR R4 §2.4.1: no HTML entity) and no character that XML lacks.
+ */
 const isCharacterData = (text: string) =>
-  // oxlint-disable-next-line no-control-regex -- these are the ones that XML lacks
+  // oxlint-disable-next-line no-control-regex -- XML lacks these characters
   !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/u.test(text) &&
   !/&(?!(?:lt|gt|amp|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)/u.test(text) &&
   [...text.matchAll(/&#(?<code>x?[0-9A-Fa-f]+);/gu)].every(({ groups }) =>

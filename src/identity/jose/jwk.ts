@@ -60,7 +60,7 @@ const inTheWild = z.looseObject({
 
 /**
  * A key set as issuers publish it. Unknown members (`x5c`, `x5t`) are ignored (RFC 7517 §4, §5), and so are
- * keys for a different use (encryption, an unknown curve or algorithm); at least a single key must remain.
+ * keys for a different use (encryption, an unknown curve or algorithm); a set without any usable key is refused.
  * Each remaining key must be complete.
  */
 export const publicJwks = z.object({ keys: z.array(inTheWild).min(1).max(32) }).transform((set, context) => {
