@@ -120,8 +120,8 @@ function readEntry(item: Json, at: number): Result<BatchEntry, BatchRefusal> {
 function repeatedIn(entries: readonly BatchEntry[]): number | undefined {
   const names = new Set<string>();
   for (const [at, { fullUrl, method, segments }] of entries.entries()) {
-    const own = method === "GET" || method === "HEAD" || method === "POST" ? [] : [segments.join("/")];
-    for (const name of new Set(fullUrl === undefined ? own : [...own, fullUrl])) {
+    const target = method === "GET" || method === "HEAD" || method === "POST" ? [] : [segments.join("/")];
+    for (const name of new Set(fullUrl === undefined ? target : [...target, fullUrl])) {
       if (names.has(name)) return at;
       names.add(name);
     }

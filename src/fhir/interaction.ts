@@ -124,48 +124,48 @@ export function readInteraction(
   const route = readRoute(segments);
   if (!route.ok) return route;
   const known = methods.find((name) => name === method);
-  const asked = known && at(known === "HEAD" ? "GET" : known, route.value);
-  if (asked === undefined) {
+  const request = known && at(known === "HEAD" ? "GET" : known, route.value);
+  if (request === undefined) {
     const allow = methods.filter(
       (name) => typeof at(name === "HEAD" ? "GET" : name, route.value) === "object",
     );
     return err(allow.length === 0 ? { reason: "path_unknown" } : { reason: "method_not_supported", allow });
   }
-  if (typeof asked === "string") return err({ reason: "interaction_not_supported", interaction: asked });
+  if (typeof request === "string") return err({ reason: "interaction_not_supported", interaction: request });
 
   const pairs = readQuery(query, form);
   if (!pairs.ok) return pairs;
-  switch (asked.kind) {
+  switch (request.kind) {
     case "search": {
-      const search = readSearch(asked.type, pairs.value, base);
+      const search = readSearch(request.type, pairs.value, base);
       if (!search.ok) return search;
-      const { posted, within } = asked;
+      const { posted, within } = request;
       const parameters =
         within === undefined ? search.value.parameters : [within, ...search.value.parameters];
       return ok({ kind: "search", posted, ...search.value, parameters });
     }
     case "history":
-      return readHistory(asked.type, asked.id, pairs.value);
+      return readHistory(request.type, request.id, pairs.value);
     case "everything":
-      return readEverything(asked.id, pairs.value);
+      return readEverything(request.id, pairs.value);
     case "lastn":
       return readLastN(pairs.value, base);
     case "disclosures":
-      return readAccounting(asked.id, pairs.value);
+      return readAccounting(request.id, pairs.value);
     case "conditional-update":
     case "conditional-patch":
     case "conditional-delete": {
-      const criteria = readCriteria(asked.type, pairs.value, base);
-      return criteria.ok ? ok({ ...asked, criteria: criteria.value }) : criteria;
+      const criteria = readCriteria(request.type, pairs.value, base);
+      return criteria.ok ? ok({ ...request, criteria: criteria.value }) : criteria;
     }
     case "read":
     case "vread": {
-      const elements = takeElements(asked.type, pairs.value);
+      const elements = takeElements(request.type, pairs.value);
       if (!elements.ok) return elements;
-      const { list, others } = elements.value;
-      const refusal = refuseBesidePresentation(asked.type, others);
+      const { list, rest } = elements.value;
+      const refusal = refuseBesidePresentation(request.type, rest);
       return refusal === undefined
-        ? ok(list === undefined ? asked : { ...asked, elements: list })
+        ? ok(list === undefined ? request : { ...request, elements: list })
         : err(refusal);
     }
     case "create":
@@ -175,8 +175,8 @@ export function readInteraction(
     case "batch":
     case "capabilities":
     case "validate": {
-      const refusal = refuseBesidePresentation("type" in asked ? asked.type : undefined, pairs.value);
-      return refusal === undefined ? ok(asked) : err(refusal);
+      const refusal = refuseBesidePresentation("type" in request ? request.type : undefined, pairs.value);
+      return refusal === undefined ? ok(request) : err(refusal);
     }
   }
 }
@@ -203,15 +203,15 @@ function takeElements(
   type: ResourceType,
   pairs: readonly QueryPair[],
 ): Result<
-  { readonly list: readonly string[] | undefined; readonly others: readonly QueryPair[] },
+  { readonly list: readonly string[] | undefined; readonly rest: readonly QueryPair[] },
   SearchRefusal
 > {
-  const [own, ...more] = pairs.filter(({ name }) => name === "_elements");
+  const [elements, ...more] = pairs.filter(({ name }) => name === "_elements");
   if (more.length > 0) return err({ reason: "parameter_repeated", parameter: "_elements" });
-  const list = own && readElementList(type, own.value);
-  if (own !== undefined && list === undefined)
+  const list = elements && readElementList(type, elements.value);
+  if (elements !== undefined && list === undefined)
     return err({ reason: "parameter_value_malformed", parameter: "_elements" });
-  return ok({ list, others: pairs.filter(({ name }) => name !== "_elements") });
+  return ok({ list, rest: pairs.filter(({ name }) => name !== "_elements") });
 }
 
 /** A write, or a read by id, accepts only presentation parameters. */
@@ -235,7 +235,7 @@ function refuseBesidePresentation(
 /** A parameter name that an answer may repeat: a name by the grammar of FHIR, or else a fixed word. */
 const spoken = (name: string) => (/^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.test(name) ? name : "parameter");
 
-type Asked =
+type Requested =
   | Exclude<Reading, { kind: "search" }>
   /** `within`: for a compartment search, which is the search for that patient's rows. */
   | {
@@ -254,7 +254,7 @@ type Asked =
   | { readonly kind: "batch" };
 
 /** The meaning of the method at the route. `undefined`: none. */
-function at(method: Method, route: Route): Asked | UnsupportedInteraction | undefined {
+function at(method: Method, route: Route): Requested | UnsupportedInteraction | undefined {
   switch (route.kind) {
     case "system":
       return method === "GET" ? "search-system" : method === "POST" ? { kind: "batch" } : undefined;
@@ -288,12 +288,12 @@ function at(method: Method, route: Route): Asked | UnsupportedInteraction | unde
  * that a person merely took part in do not belong to that person.
  */
 function inCompartment({
-  of,
+  compartment,
   id,
   type,
   posted,
-}: Extract<Route, { kind: "compartment" }>): Asked | UnsupportedInteraction {
-  const within = of === "Patient" && type !== "*" ? ownedBy(type, [id]) : undefined;
+}: Extract<Route, { kind: "compartment" }>): Requested | UnsupportedInteraction {
+  const within = compartment === "Patient" && type !== "*" ? ownedBy(type, [id]) : undefined;
   return within === undefined || type === "*"
     ? "search-compartment"
     : { kind: "search", type, posted, within };
@@ -302,7 +302,7 @@ function inCompartment({
 function inOperation(
   method: Method,
   { name, type, id }: Extract<Route, { kind: "operation" }>,
-): Asked | UnsupportedInteraction | undefined {
+): Requested | UnsupportedInteraction | undefined {
   if (name === "everything" && type === "Patient" && id !== undefined)
     return method === "GET" ? { kind: "everything", id } : undefined;
   if (name === "disclosures" && type === "Patient" && id !== undefined)
@@ -314,7 +314,7 @@ function inOperation(
   return method === "GET" || method === "POST" ? "operation" : undefined;
 }
 
-function onType(method: Method, type: ResourceType): Asked {
+function onType(method: Method, type: ResourceType): Requested {
   switch (method) {
     case "GET":
       return { kind: "search", type, posted: false, within: undefined };
@@ -329,7 +329,7 @@ function onType(method: Method, type: ResourceType): Asked {
   }
 }
 
-function onInstance(method: Method, type: ResourceType, id: string): Asked | undefined {
+function onInstance(method: Method, type: ResourceType, id: string): Requested | undefined {
   switch (method) {
     case "GET":
       return { kind: "read", type, id };

@@ -117,13 +117,13 @@ export function readLastN(pairs: readonly QueryPair[], base?: string): Result<La
 }
 
 /** The encoded query of a listing, from its parsed parts alone: a page's link stores it. */
-export function listingQuery(asked: HistoryRequest | EverythingRequest): string {
-  const { since, count } = asked;
-  const own =
-    asked.kind === "history"
-      ? { _at: asked.at }
-      : { _type: asked.types?.join(","), start: asked.start, end: asked.end };
-  return Object.entries({ ...own, _since: since, _count: count?.toString() })
+export function listingQuery(request: HistoryRequest | EverythingRequest): string {
+  const { since, count } = request;
+  const specific =
+    request.kind === "history"
+      ? { _at: request.at }
+      : { _type: request.types?.join(","), start: request.start, end: request.end };
+  return Object.entries({ ...specific, _since: since, _count: count?.toString() })
     .flatMap(([name, value]) =>
       value === undefined ? [] : [`${name}=${value.split(",").map(encodeURIComponent).join(",")}`],
     )

@@ -15,7 +15,7 @@ export type Route =
   /** `Patient/1/Observation`; `*` for every type. `posted`: `Patient/1/Observation/_search`. */
   | {
       readonly kind: "compartment";
-      readonly of: Compartment;
+      readonly compartment: Compartment;
       readonly id: string;
       readonly type: ResourceType | "*";
       readonly posted: boolean;
@@ -80,9 +80,9 @@ function readBelow(
   if (fourth !== undefined && fourth !== "_search") return err({ reason: "path_unknown" });
   const posted = fourth === "_search";
   if (!posted && isOperation(third)) return ok({ kind: "operation", name: third.slice(1), type, id });
-  const of = compartments.find((compartment) => compartment === type);
-  return of !== undefined && (third === "*" || isResourceType(third))
-    ? ok({ kind: "compartment", of, id, type: third, posted })
+  const compartment = compartments.find((name) => name === type);
+  return compartment !== undefined && (third === "*" || isResourceType(third))
+    ? ok({ kind: "compartment", compartment, id, type: third, posted })
     : err({ reason: "path_unknown" });
 }
 

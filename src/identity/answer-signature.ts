@@ -66,7 +66,7 @@ export function answerParts(
     digest,
   }: Pick<SignableAnswer, "status" | "headers"> & { readonly digest: string | undefined },
   { method, url }: Pick<AnsweredRequest, "method" | "url">,
-  asked: AnsweredSignature | undefined,
+  requestSignature: AnsweredSignature | undefined,
 ): readonly AnswerPart[] {
   const parts: AnswerPart[] = [{ name: "@status", req: false, value: String(status) }];
   if (digest !== undefined) parts.push({ name: "content-digest", req: false, value: digest });
@@ -77,12 +77,22 @@ export function answerParts(
   const request = new Map([
     ["@method", method],
     ["@target-uri", url],
-    ...(asked?.parts ?? []).map(({ name, value }) => [name, value] as const),
+    ...(requestSignature?.parts ?? []).map(({ name, value }) => [name, value] as const),
   ]);
   for (const [name, value] of request) parts.push({ name, req: true, value });
-  if (asked !== undefined) {
-    parts.push({ name: "signature", req: true, key: asked.label, value: asked.signature });
-    parts.push({ name: "signature-input", req: true, key: asked.label, value: asked.input });
+  if (requestSignature !== undefined) {
+    parts.push({
+      name: "signature",
+      req: true,
+      key: requestSignature.label,
+      value: requestSignature.signature,
+    });
+    parts.push({
+      name: "signature-input",
+      req: true,
+      key: requestSignature.label,
+      value: requestSignature.input,
+    });
   }
   return parts;
 }

@@ -119,9 +119,12 @@ export interface CredentialDenied {
 export type DeniedNames = Pick<ReadonlySet<string>, "has" | "size">;
 
 /** The first of the credentials that is denied. */
-export function deniedCredential(denied: DeniedNames, of: Credentials): CredentialDenied | undefined {
+export function deniedCredential(
+  denied: DeniedNames,
+  credentials: Credentials,
+): CredentialDenied | undefined {
   if (denied.size === 0) return undefined;
-  const { client, certificate: x5t, proof, keyId, issuer } = of;
+  const { client, certificate: x5t, proof, keyId, issuer } = credentials;
   if (denied.has(denialName({ kind: "client", client }))) return { reason: "client_denied" };
   if (x5t !== undefined && denied.has(denialName({ kind: "certificate", x5t })))
     return { reason: "certificate_denied" };

@@ -53,8 +53,8 @@ export function readExternalToken(
   const binding = cnf === undefined ? ok<Unbound>({ kind: "none" }) : boundTo(cnf);
   if (!binding.ok) return binding;
 
-  const said = readMapped(claims, issuer);
-  if (!said.ok) return said;
+  const mapped = readMapped(claims, issuer);
+  if (!mapped.ok) return mapped;
   const namesBase = expected.bases.some((base) => aud.includes(base));
   return ok({
     issuer: iss,
@@ -64,7 +64,7 @@ export function readExternalToken(
     id: jti,
     expires: instant(exp * 1000),
     binding: binding.value,
-    ...said.value,
+    ...mapped.value,
   });
 }
 
@@ -119,8 +119,8 @@ function readPurposes(
   purpose: TrustedIssuer["purpose"],
 ): readonly Purpose[] | undefined {
   if ("fixed" in purpose) return purpose.fixed;
-  const said = claimAt(claims, purpose.claim);
-  return said === undefined ? [] : purposes.safeParse(said).data;
+  const claim = claimAt(claims, purpose.claim);
+  return claim === undefined ? [] : purposes.safeParse(claim).data;
 }
 
 function words(text: string): string[] {

@@ -28,16 +28,16 @@ export const neverAssumed: ReadonlySet<Purpose> = new Set(["BTG", "ETREAT"]);
  * purpose at that origin.
  */
 export function requestedPurposes(
-  asked: string | undefined,
+  requested: string | undefined,
   granted: readonly Purpose[],
 ): Result<readonly Purpose[], PurposeRefusal> {
-  if (asked === undefined) {
+  if (requested === undefined) {
     const [only] = granted;
     if (only === undefined || granted.length > 1 || neverAssumed.has(only))
       return err({ reason: "purpose_not_chosen", purposes: granted });
     return ok([only]);
   }
-  const purposes = asked.split(" ");
+  const purposes = requested.split(" ");
   if (purposes.length > purposesMax || new Set(purposes).size !== purposes.length)
     return err({ reason: "purpose_malformed" });
   if (!purposes.every((purpose) => purposePattern.test(purpose))) return err({ reason: "purpose_malformed" });
@@ -47,15 +47,17 @@ export function requestedPurposes(
 
 /** The purpose of a request: `Phylax-Purpose` may only choose within the token's set. */
 export function choosePurpose(
-  asked: string | undefined,
+  requested: string | undefined,
   within: readonly Purpose[],
 ): Result<Purpose, PurposeRefusal> {
-  if (asked === undefined) {
+  if (requested === undefined) {
     const [only] = within;
     return only === undefined || within.length > 1
       ? err({ reason: "purpose_not_chosen", purposes: within })
       : ok(only);
   }
-  if (!purposePattern.test(asked)) return err({ reason: "purpose_malformed" });
-  return within.includes(asked) ? ok(asked) : err({ reason: "purpose_not_granted", purpose: asked });
+  if (!purposePattern.test(requested)) return err({ reason: "purpose_malformed" });
+  return within.includes(requested)
+    ? ok(requested)
+    : err({ reason: "purpose_not_granted", purpose: requested });
 }

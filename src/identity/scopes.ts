@@ -93,13 +93,13 @@ function parseEach(tokens: readonly string[]): Result<Scopes, ScopeRefusal> {
 
 function parseScope(token: string): Result<Scope, ScopeRefusal> {
   if (!scopeToken.test(token)) return err({ reason: "scope_malformed" });
-  const { context, type, permissions: said, query } = resourceScope.exec(token)?.groups ?? {};
-  if (type === undefined || said === undefined) return err({ reason: "scope_unknown" });
+  const { context, type, permissions: written, query } = resourceScope.exec(token)?.groups ?? {};
+  if (type === undefined || written === undefined) return err({ reason: "scope_unknown" });
   if (context !== "patient" && context !== "user" && context !== "system")
     return err({ reason: "scope_unknown" });
   const categories = readCategories(query);
   if (categories === undefined) return err({ reason: "scope_query_not_supported" });
-  const letters = version1.get(said) ?? said;
+  const letters = version1.get(written) ?? written;
   const permissions = cruds.filter((permission) => letters.includes(permission));
   if (permissions.join("") !== letters) return err({ reason: "scope_malformed" });
   return ok({ context, type, permissions, categories });
@@ -189,7 +189,7 @@ export function narrowScopes(requested: Scopes, granted: Scopes): Result<Scopes,
 /** True if every row of the narrow reach is also in the wide reach. */
 const holds = (wide: ScopeReach, narrow: ScopeReach): boolean =>
   (wide.context === "system" || wide.context === narrow.context) &&
-  wide.categories.every((category) => narrow.categories.some((own) => isWithin(own, category)));
+  wide.categories.every((category) => narrow.categories.some((narrower) => isWithin(narrower, category)));
 
 /** The value of `scope` in a token or an answer. */
 export function formatScopes(scopes: Scopes): string {

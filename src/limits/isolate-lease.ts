@@ -18,8 +18,8 @@ export interface IsolateLease {
 
 interface LatestAnswer {
   readonly answer: LeaseAnswer;
-  readonly asked: Instant;
-  readonly received: Instant;
+  readonly askedAt: Instant;
+  readonly receivedAt: Instant;
   readonly diesAt: Instant;
   /** The guard has nothing to give before this moment. */
   readonly deniedUntil: Instant;
@@ -121,8 +121,8 @@ export function renewalDue(lease: IsolateLease, at: Instant): boolean {
   const { latest, tokens } = lease;
   if (latest === undefined || !lives(latest, at) || latest.answer.limit < limitForAhead) return false;
   if (underWay(lease, at).length > 0) return false;
-  if (at - latest.asked >= latest.answer.lifeMilliseconds / 2) return true;
-  const untilAnswered = expected(lease.demand, at, 1.5 * (latest.received - latest.asked));
+  if (at - latest.askedAt >= latest.answer.lifeMilliseconds / 2) return true;
+  const untilAnswered = expected(lease.demand, at, 1.5 * (latest.receivedAt - latest.askedAt));
   return (
     latest.answer.remaining > 0 && at >= latest.deniedUntil && untilAnswered >= 1 && tokens < untilAnswered
   );
@@ -175,7 +175,7 @@ export function settleAsk(
   lease: IsolateLease,
   id: string,
   answer: LeaseAnswer,
-  received: Instant,
+  receivedAt: Instant,
 ): IsolateLease {
   const ask = lease.asks.find((each) => each.id === id);
   if (ask === undefined) return lease; // an answer that took too long: its tokens count as spent
@@ -185,15 +185,15 @@ export function settleAsk(
     last?.answer.windowStart === answer.windowStart && last.answer.incarnation === answer.incarnation;
   // Answers may overtake each other. The answer to the newest call decides, and an older answer only adds
   // tokens to the same window.
-  if (last !== undefined && ask.at < last.asked)
+  if (last !== undefined && ask.at < last.askedAt)
     return same ? { ...rest, tokens: rest.tokens + answer.granted } : rest;
   const latest = {
     answer,
-    asked: ask.at,
-    received,
+    askedAt: ask.at,
+    receivedAt,
     diesAt: instant(ask.at + answer.lifeMilliseconds - driftMilliseconds),
     deniedUntil: instant(
-      Math.min(received + (answer.denyMilliseconds ?? 0), ask.at + answer.windowMillisecondsLeft),
+      Math.min(receivedAt + (answer.denyMilliseconds ?? 0), ask.at + answer.windowMillisecondsLeft),
     ),
   };
   return { ...rest, latest, tokens: (same ? rest.tokens : 0) + answer.granted };
@@ -221,15 +221,15 @@ export function spendAnswered(
   return tokens >= many ? spent(lease, latest, many, at) : { lease, outcome: { kind: "empty" } };
 }
 
-const lives = ({ asked, diesAt }: LatestAnswer, at: Instant): boolean =>
-  at < diesAt && at >= asked - stepBackMilliseconds;
+const lives = ({ askedAt, diesAt }: LatestAnswer, at: Instant): boolean =>
+  at < diesAt && at >= askedAt - stepBackMilliseconds;
 
 const underWay = ({ asks }: IsolateLease, at: Instant): readonly Ask[] =>
   asks.filter((ask) => Math.abs(at - ask.at) < askMilliseconds);
 
 function budgetOf(
   { policy, tokens }: IsolateLease,
-  { answer, received, diesAt }: LatestAnswer,
+  { answer, receivedAt, diesAt }: LatestAnswer,
   at: Instant,
 ): Budget {
   return {
@@ -239,7 +239,7 @@ function budgetOf(
     // As far as this isolate knows: its own tokens, and the guard's remaining tokens when it last answered.
     remaining: answer.remaining + tokens,
     // Counted from the answer's arrival, which is later than the guard's own moment: never too early.
-    resetSeconds: Math.ceil(Math.max(0, received + answer.windowMillisecondsLeft - at) / 1000),
+    resetSeconds: Math.ceil(Math.max(0, receivedAt + answer.windowMillisecondsLeft - at) / 1000),
     livesUntil: diesAt,
   };
 }

@@ -125,16 +125,19 @@ export class LeaseBook {
  * the quota. Near the limit leases shrink to the need of the asking request, where the count is exact for
  * each. A part of that need would not help any request, so it is granted whole or not at all.
  */
-export function grantSize(of: {
+export function grantSize(request: {
   readonly limit: number;
   readonly remaining: number;
   readonly holders: number;
   readonly want: number;
   readonly need: number;
 }): number {
-  if (of.need > of.remaining) return 0;
-  const share = Math.max(1, Math.min(Math.floor(of.remaining / (2 * of.holders)), Math.floor(of.limit / 20)));
-  return Math.min(of.want, Math.max(share, of.need), of.remaining);
+  if (request.need > request.remaining) return 0;
+  const share = Math.max(
+    1,
+    Math.min(Math.floor(request.remaining / (2 * request.holders)), Math.floor(request.limit / 20)),
+  );
+  return Math.min(request.want, Math.max(share, request.need), request.remaining);
 }
 
 function sameRow(window: QuotaWindow, last: QuotaWindow | undefined): boolean {

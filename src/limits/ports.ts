@@ -58,19 +58,19 @@ export interface Limiter {
    * Asks for a share if the isolate has no tokens, and spends nothing: for a client that is not proven yet.
    * Not for a subject's quota. Never throws.
    */
-  prepare(of: Spend): Promise<void>;
+  prepare(spend: Spend): Promise<void>;
   /**
    * Spends from every given quota or from none, out of the isolate's leases if they suffice. A revoked
    * request spends nothing. At least one quota is not a subject's, because denials come with the client's
    * own leases only.
    */
   spend<R>(
-    of: readonly Spend[],
+    spends: readonly Spend[],
     revoked: (denied: Denied) => R | undefined,
   ): Promise<Result<readonly Budget[], Exhausted | R>>;
   /**
    * The budget without spending, for a request that was admitted some time ago. It can be refused as
    * revoked, and for no further reason.
    */
-  renew<R>(of: Spend, revoked: (denied: Denied) => R | undefined): Promise<Result<Budget, R>>;
+  renew<R>(spend: Spend, revoked: (denied: Denied) => R | undefined): Promise<Result<Budget, R>>;
 }

@@ -260,13 +260,13 @@ function ownedChanges<T>(
   there: ReadonlyMap<string, readonly T[]>,
   file: RegistryDocument,
   listed: readonly (readonly T[])[],
-  nameOf: (one: T) => string,
+  nameOf: (value: T) => string,
   mode: MergeMode,
 ): OwnedChanges<T> {
   const beyond = (some: readonly T[], others: readonly T[], client: string): Owned<T>[] => {
     const named = new Set(others.map(nameOf));
     const fresh = new Map<string, Owned<T>>();
-    for (const one of some) if (!named.has(nameOf(one))) fresh.set(nameOf(one), { ...one, client });
+    for (const value of some) if (!named.has(nameOf(value))) fresh.set(nameOf(value), { ...value, client });
     return [...fresh.values()];
   };
   const added = file.clients.flatMap(({ id }, i) => beyond(listed[i] ?? [], there.get(id) ?? [], id));

@@ -76,34 +76,37 @@ const isLive = (until: Instant | null, at: Instant): boolean =>
  * nothing. Expired denials are dropped, so that they do not pile up for the life of the listener.
  */
 export function applyUpdate(
-  heard: RevocationState | undefined,
-  news: RevocationUpdate,
+  known: RevocationState | undefined,
+  update: RevocationUpdate,
   at: Instant,
 ): { readonly state: RevocationState; readonly stale: readonly RecordName[] | "all" } | undefined {
-  switch (news.kind) {
+  switch (update.kind) {
     case "whole":
-      if (heard !== undefined && heard.epoch >= news.epoch) return { state: heard, stale: [] };
+      if (known !== undefined && known.epoch >= update.epoch) return { state: known, stale: [] };
       // A listener without any state has only young cache entries, which have a maximum age of their own:
       // no entry is stale.
       return {
-        state: { ...standingOf(news), denied: new Map(news.denied.map(({ name, until }) => [name, until])) },
-        stale: heard === undefined ? [] : "all",
+        state: {
+          ...positionOf(update),
+          denied: new Map(update.denied.map(({ name, until }) => [name, until])),
+        },
+        stale: known === undefined ? [] : "all",
       };
     case "deltas": {
-      if (heard === undefined || news.since > heard.epoch) return undefined;
-      const missed = news.deltas.filter(({ epoch }) => epoch > heard.epoch);
+      if (known === undefined || update.since > known.epoch) return undefined;
+      const missed = update.deltas.filter(({ epoch }) => epoch > known.epoch);
       const denied = missed.some(({ kind }) => kind !== "changed")
-        ? new Map([...heard.denied].filter(([, until]) => isLive(until, at)))
-        : heard.denied;
+        ? new Map([...known.denied].filter(([, until]) => isLive(until, at)))
+        : known.denied;
       // the map is a copy whenever a delta changes it
       for (const delta of missed) apply(denied as Map<string, Instant | null>, delta);
       const stale = missed.flatMap((delta) => (delta.kind === "changed" ? [delta.name] : []));
-      return { state: { ...standingOf(news.epoch >= heard.epoch ? news : heard), denied }, stale };
+      return { state: { ...positionOf(update.epoch >= known.epoch ? update : known), denied }, stale };
     }
   }
 }
 
-const standingOf = ({ epoch, bookmark, pending }: RegistryPosition): RegistryPosition => ({
+const positionOf = ({ epoch, bookmark, pending }: RegistryPosition): RegistryPosition => ({
   epoch,
   bookmark,
   pending,
@@ -123,22 +126,22 @@ function apply(denied: Map<string, Instant | null>, delta: Delta): void {
 }
 
 /**
- * The update for a listener that knows everything up to `since`, made from the state `heard` and the
+ * The update for a listener that knows everything up to `since`, made from the state `known` and the
  * `deltas` after `from`. The whole state leaves out expired denials.
  */
 export function updateSince(
-  heard: RevocationState,
-  past: { readonly from: number; readonly deltas: readonly Delta[] },
+  known: RevocationState,
+  history: { readonly from: number; readonly deltas: readonly Delta[] },
   since: number | undefined,
   at: Instant,
 ): RevocationUpdate {
-  if (since !== undefined && since >= past.from && since <= heard.epoch)
+  if (since !== undefined && since >= history.from && since <= known.epoch)
     return {
       kind: "deltas",
       since,
-      ...standingOf(heard),
-      deltas: past.deltas.filter(({ epoch }) => epoch > since),
+      ...positionOf(known),
+      deltas: history.deltas.filter(({ epoch }) => epoch > since),
     };
-  const denied = [...heard.denied].map(([name, until]) => ({ name, until }));
-  return { kind: "whole", ...standingOf(heard), denied: denied.filter(({ until }) => isLive(until, at)) };
+  const denied = [...known.denied].map(([name, until]) => ({ name, until }));
+  return { kind: "whole", ...positionOf(known), denied: denied.filter(({ until }) => isLive(until, at)) };
 }

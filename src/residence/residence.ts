@@ -30,7 +30,7 @@ export function residenceOf(patient: JsonObject, at: Instant): string | undefine
   if (!isArray(addresses)) return undefined;
   const inUse = addresses
     .filter(isObject)
-    .filter((one) => textAt(one, "use") !== "old" && holdsAt(property(one, "period"), at));
+    .filter((address) => textAt(address, "use") !== "old" && holdsAt(property(address, "period"), at));
   for (const address of inUse.toSorted((a, b) => rankOf(a) - rankOf(b))) {
     const state = stateIn(address);
     if (state !== undefined) return state;
@@ -48,11 +48,11 @@ function stateIn(address: JsonObject): string | undefined {
   if (country === "elsewhere") return outsideUs; // for any state: Brazil has an MA too
   if (country !== undefined && country !== "us") return country;
   const state = textAt(address, "state") ?? "";
-  return stateNamed(state) ?? asSaid(state);
+  return stateNamed(state) ?? visibleText(state);
 }
 
 /** Without invisible characters, such as terminal commands: an auditor reads this text. */
-function asSaid(text: string): string | undefined {
-  const said = text.replace(/[\p{C}\s]+/gu, " ").trim();
-  return said !== "" && utf8(said).length <= stateBytesMax ? said : undefined;
+function visibleText(text: string): string | undefined {
+  const visible = text.replace(/[\p{C}\s]+/gu, " ").trim();
+  return visible !== "" && utf8(visible).length <= stateBytesMax ? visible : undefined;
 }

@@ -133,7 +133,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       hosts: config.allowed.originHosts,
       clock,
     }),
-    disclosures: { linesOf: (asked: LinesRequest) => env.DISCLOSURES.linesOf(asked) },
+    disclosures: { linesOf: (request: LinesRequest) => env.DISCLOSURES.linesOf(request) },
     accounting: accountingConfig(env.ACCOUNTING),
     pages: pageLinks(config.pagingKey),
     browserPages: browserPages(registry),

@@ -14,8 +14,8 @@ const deskOf = (env: LedgerWorkerEnv) => new AccountingDesk(env, () => instant(D
 
 /** Patients' accounting lines, for the gateway: each call is on record before it answers. */
 export class Disclosures extends WorkerEntrypoint<LedgerWorkerEnv> implements Accounting {
-  linesOf(asked: LinesRequest) {
-    return deskOf(this.env).linesOf(asked);
+  linesOf(request: LinesRequest) {
+    return deskOf(this.env).linesOf(request);
   }
 }
 

@@ -89,12 +89,12 @@ function readPointer(text: string | undefined): Pointer | undefined {
 export function applyPatch(
   tree: Json,
   operations: readonly PatchOperation[],
-  carry: (object: JsonObject, of: JsonObject) => void = () => {},
+  carry: (object: JsonObject, replaced: JsonObject) => void = () => {},
 ): Result<Json, PatchRefusal> {
   const patcher = new Patcher(carry);
   let patched: Json | undefined = tree;
-  for (const [operation, one] of operations.entries()) {
-    patched = patcher.apply(patched, one);
+  for (const [operation, step] of operations.entries()) {
+    patched = patcher.apply(patched, step);
     if (patched === undefined)
       return err({
         reason: patcher.isTooCostly ? "patch_exceeds_limits" : "patch_not_applicable",
@@ -113,13 +113,13 @@ type Change = { readonly kind: "add" | "replace"; readonly value: Json } | { rea
  */
 class Patcher {
   isTooCostly = false;
-  readonly #carry: (object: JsonObject, of: JsonObject) => void;
+  readonly #carry: (object: JsonObject, replaced: JsonObject) => void;
   /** Lists and objects that this patcher made, each in a single place. */
-  readonly #own = new WeakSet<object>();
+  readonly #copies = new WeakSet<object>();
   #copiedBytes = 0;
   #looks = 0;
 
-  constructor(carry: (object: JsonObject, of: JsonObject) => void) {
+  constructor(carry: (object: JsonObject, replaced: JsonObject) => void) {
     this.#carry = carry;
   }
 
@@ -185,19 +185,19 @@ class Patcher {
     const old = list[index];
     if (isLast && change.kind === "add") {
       if (index < 0 || index > list.length) return undefined;
-      const own = this.#ownList(list);
-      own?.splice(index, 0, change.value);
-      return own;
+      const copy = this.#copyOfList(list);
+      copy?.splice(index, 0, change.value);
+      return copy;
     }
     if (old === undefined) return undefined;
     const changed =
       isLast && change.kind === "remove" ? undefined : this.#change(old, path, change, step + 1);
     const isRemoved = isLast && change.kind === "remove";
     if (changed === undefined && !isRemoved) return undefined;
-    const own = this.#ownList(list);
-    if (changed === undefined) own?.splice(index, 1);
-    else if (own !== undefined) own[index] = changed;
-    return own;
+    const copy = this.#copyOfList(list);
+    if (changed === undefined) copy?.splice(index, 1);
+    else if (copy !== undefined) copy[index] = changed;
+    return copy;
   }
 
   #inObject(
@@ -218,18 +218,18 @@ class Patcher {
         ? valueOf(change)
         : this.#change(old, path, change, step + 1);
     if (changed === undefined && !isRemoved) return undefined;
-    const own = this.#ownObject(object);
-    if (own === undefined) return undefined;
-    if (changed === undefined) delete own[token];
+    const copy = this.#copyOfObject(object);
+    if (copy === undefined) return undefined;
+    if (changed === undefined) delete copy[token];
     // An own property, even for `__proto__`.
     else
-      Object.defineProperty(own, token, {
+      Object.defineProperty(copy, token, {
         value: changed,
         writable: true,
         enumerable: true,
         configurable: true,
       });
-    return own;
+    return copy;
   }
 
   #inPlaceOf(old: Json, value: Json): Json {
@@ -237,21 +237,21 @@ class Patcher {
     return value;
   }
 
-  #ownList(list: readonly Json[]): Json[] | undefined {
-    if (this.#own.has(list)) return list as Json[]; // made by this patcher
+  #copyOfList(list: readonly Json[]): Json[] | undefined {
+    if (this.#copies.has(list)) return list as Json[]; // made by this patcher
     if (!this.#spend(valueBytes + itemBytes * list.length)) return undefined;
-    const own = [...list];
-    this.#own.add(own);
-    return own;
+    const copy = [...list];
+    this.#copies.add(copy);
+    return copy;
   }
 
-  #ownObject(object: JsonObject): Record<string, Json> | undefined {
-    if (this.#own.has(object)) return object; // made by this patcher
+  #copyOfObject(object: JsonObject): Record<string, Json> | undefined {
+    if (this.#copies.has(object)) return object; // made by this patcher
     if (!this.#spend(valueBytes + memberBytes * Object.keys(object).length)) return undefined;
-    const own = { ...object };
-    this.#own.add(own);
-    this.#carry(own, object);
-    return own;
+    const copy = { ...object };
+    this.#copies.add(copy);
+    this.#carry(copy, object);
+    return copy;
   }
 
   /**
@@ -267,7 +267,7 @@ class Patcher {
         if (copy === undefined) return undefined;
         items.push(copy);
       }
-      this.#own.add(items);
+      this.#copies.add(items);
       return items;
     }
     if (!isObject(value)) return value;
@@ -279,7 +279,7 @@ class Patcher {
       members.push([name, copy]);
     }
     const copy = Object.fromEntries(members);
-    this.#own.add(copy);
+    this.#copies.add(copy);
     return copy;
   }
 

@@ -121,9 +121,9 @@ export function ownersNamed(resource: JsonObject, bases: readonly FhirBase[]): C
 export function allConcernedBy(resource: JsonObject, bases: readonly FhirBase[]): Concerned {
   const patients = new Set<string>();
   let unnamed = false;
-  for (const { resource: one, isContained } of nestedResources(resource)) {
+  for (const { resource: nested, isContained } of nestedResources(resource)) {
     const about =
-      isContained && textAt(one, "resourceType") === "Patient" ? nobodyNamed : concernedBy(one, bases);
+      isContained && textAt(nested, "resourceType") === "Patient" ? nobodyNamed : concernedBy(nested, bases);
     for (const patient of about.patients) patients.add(patient);
     unnamed ||= about.unnamed;
   }
@@ -237,17 +237,18 @@ type Standing = "theirs" | "nobody's" | "somebody's" | "unproven";
 function standingOf(value: Json, patients: ReadonlySet<string>, base: FhirBase): Standing {
   if (!isObject(value)) return "unproven";
   const reference = parseReference(textAt(value, "reference") ?? "", base);
-  const said = property(value, "type") ?? null;
+  const statedType = property(value, "type") ?? null;
   // A `type` that contradicts the reference: two readers would follow it to two places.
-  if (reference.kind !== "local" || (said !== null && !namesType(said, reference.type))) return "unproven";
+  if (reference.kind !== "local" || (statedType !== null && !namesType(statedType, reference.type)))
+    return "unproven";
   if (reference.type === "Patient") return patients.has(reference.id) ? "theirs" : "unproven";
   if (reference.type === "Group") return "unproven"; // its members are patients
   return isCompartmentType(reference.type) || concerned.has(reference.type) ? "somebody's" : "nobody's";
 }
 
 /** `Reference.type` is relative to the base of R4's own definitions (FHIR R4 §2.3.0.1). */
-const namesType = (said: Json, type: string) =>
-  said === type || said === `http://hl7.org/fhir/StructureDefinition/${type}`;
+const namesType = (statedType: Json, type: string) =>
+  statedType === type || statedType === `http://hl7.org/fhir/StructureDefinition/${type}`;
 
 /**
  * A resource's owners and participants as its elements state them: each value once for each occurrence,
@@ -267,8 +268,9 @@ export interface Belonging {
 export function belongingOf(resource: JsonObject, base: FhirBase): Belonging {
   const write = (value: Json) => {
     const reference = isObject(value) ? parseReference(textAt(value, "reference") ?? "", base) : undefined;
-    const said = (isObject(value) ? property(value, "type") : undefined) ?? null;
-    const isPlain = reference?.kind === "local" && (said === null || namesType(said, reference.type));
+    const statedType = (isObject(value) ? property(value, "type") : undefined) ?? null;
+    const isPlain =
+      reference?.kind === "local" && (statedType === null || namesType(statedType, reference.type));
     return isPlain ? `${reference.type}/${reference.id}` : canonicalText(value);
   };
   const isSomebodys = (value: Json) => standingOf(value, nobody, base) !== "nobody's";

@@ -57,7 +57,7 @@ const valuesMax = 100;
 const hopsMax = 3;
 
 const nameGrammar =
-  /^(?<code>_?[A-Za-z][A-Za-z0-9-]{0,63})(?::(?<said>[A-Za-z-]{1,64}))?(?:\.(?<rest>[A-Za-z_][A-Za-z0-9.:_-]{0,300}))?$/u;
+  /^(?<code>_?[A-Za-z][A-Za-z0-9-]{0,63})(?::(?<suffix>[A-Za-z-]{1,64}))?(?:\.(?<rest>[A-Za-z_][A-Za-z0-9.:_-]{0,300}))?$/u;
 const hasGrammar =
   /^_has:(?<from>[A-Za-z]{1,64}):(?<by>[A-Za-z_][A-Za-z0-9-]{0,63}):(?<rest>[A-Za-z_][A-Za-z0-9.:_-]{0,300})$/u;
 
@@ -72,16 +72,16 @@ export function readCondition(
   hops = 0,
 ): Result<SearchParameter | Join, ConditionRefusal> {
   if (name.startsWith("_has:")) return readHas(type, { name, value }, base, hops);
-  const { code: parameter, said, rest } = nameGrammar.exec(name)?.groups ?? {};
+  const { code: parameter, suffix, rest } = nameGrammar.exec(name)?.groups ?? {};
   if (parameter === undefined) return err({ reason: "parameter_malformed" });
   const definition = searchParametersOf(type).get(parameter);
   if (definition === undefined) return err({ reason: "parameter_unknown", parameter });
   if (definition.paths === undefined) return err({ reason: "parameter_not_supported", parameter });
-  if (rest === undefined) return readParameter(type, definition, said, value, base);
+  if (rest === undefined) return readParameter(type, definition, suffix, value, base);
 
   if (definition.type !== "reference") return err({ reason: "parameter_unknown", parameter });
   if (hops === hopsMax) return err({ reason: "chain_too_long", parameter });
-  const target = targetOf(definition, said, rest);
+  const target = targetOf(definition, suffix, rest);
   if (!target.ok) return target;
   return joined(
     "chain",
@@ -125,11 +125,11 @@ export const isJoin = (condition: SearchParameter | Join): condition is Join => 
 /** The type that a chain goes through: the stated type, or the only type that has the next parameter. */
 function targetOf(
   { code: parameter, targets }: SearchParameterDefinition,
-  said: string | undefined,
+  suffix: string | undefined,
   rest: string,
 ): Result<ResourceType, ConditionRefusal> {
-  if (said !== undefined) {
-    const named = isResourceType(said) && targets?.has(said) !== false ? said : undefined;
+  if (suffix !== undefined) {
+    const named = isResourceType(suffix) && targets?.has(suffix) !== false ? suffix : undefined;
     return named === undefined ? err({ reason: "modifier_not_supported", parameter }) : ok(named);
   }
   const next = /^[A-Za-z0-9_-]+/u.exec(rest)?.[0] ?? "";
@@ -147,15 +147,16 @@ function targetOf(
 function readParameter(
   type: ResourceType,
   definition: SearchParameterDefinition,
-  said: string | undefined,
+  suffix: string | undefined,
   value: string,
   base: string | undefined,
 ): Result<SearchParameter, ConditionRefusal> {
   const { code: parameter } = definition;
   const named =
-    said !== undefined && definition.type === "reference" && isResourceType(said) ? said : undefined;
-  const modifier = named === undefined && said !== undefined ? modifierOf(type, definition, said) : undefined;
-  if (said !== undefined && named === undefined && modifier === undefined)
+    suffix !== undefined && definition.type === "reference" && isResourceType(suffix) ? suffix : undefined;
+  const modifier =
+    named === undefined && suffix !== undefined ? modifierOf(type, definition, suffix) : undefined;
+  if (suffix !== undefined && named === undefined && modifier === undefined)
     return err({ reason: "modifier_not_supported", parameter });
   if (modifier === "missing")
     return value === "true" || value === "false"
@@ -177,13 +178,13 @@ function readParameter(
 function modifierOf(
   type: ResourceType,
   { code, type: kind, paths }: SearchParameterDefinition,
-  said: string,
+  suffix: string,
 ): Modifier | undefined {
   if (code.startsWith("_") || paths?.some((path) => isCompartmentPath(type, path, "any")) === true)
     return undefined;
-  if (said === "missing") return said;
-  if (said === "not" && kind === "token") return said;
-  return (said === "exact" || said === "contains") && kind === "string" ? said : undefined;
+  if (suffix === "missing") return suffix;
+  if (suffix === "not" && kind === "token") return suffix;
+  return (suffix === "exact" || suffix === "contains") && kind === "string" ? suffix : undefined;
 }
 
 /** The conditions as an encoded query writes them, from their parsed parts alone. */
@@ -191,11 +192,11 @@ export function conditionTexts({
   parameters,
   joins,
 }: Pick<Criteria, "parameters" | "joins">): readonly string[] {
-  const own = parameters.map(
+  const texts = parameters.map(
     ({ definition, modifier, values }) =>
       `${definition.code}${modifier === undefined ? "" : `:${modifier}`}=${values.map(({ text }) => encodeURIComponent(text)).join(",")}`,
   );
-  return [...own, ...joins.flatMap(joinTexts)];
+  return [...texts, ...joins.flatMap(joinTexts)];
 }
 
 function joinTexts({ kind, by, of }: Join): readonly string[] {

@@ -28,7 +28,7 @@ export const meets = (row: JsonObject, parameters: readonly SearchParameter[], b
       definition.code === "_id"
         ? [property(row, "id") ?? null]
         : (definition.paths ?? []).flatMap((path) => valuesAt(row, path));
-    return values.some((value) => found.some((one) => isFoundBy(one, value, base)));
+    return values.some((value) => found.some((element) => isFoundBy(element, value, base)));
   });
 
 function isFoundBy(found: Json, value: SearchValue, base: FhirBase): boolean {
@@ -56,8 +56,8 @@ function isToken(found: Json, { system, code }: Extract<SearchValue, { kind: "to
   if (typeof found === "string" || typeof found === "boolean") return String(found) === code && !system;
   if (!isObject(found)) return false;
   const coding = property(found, "coding");
-  if (isArray(coding)) return coding.some((one) => isToken(one, { kind: "token", text: "", system, code }));
+  if (isArray(coding)) return coding.some((each) => isToken(each, { kind: "token", text: "", system, code }));
   const isOfSystem = system === undefined || (textAt(found, "system") ?? "") === system;
-  const said = textAt(found, "code") ?? textAt(found, "value");
-  return isOfSystem && (code === "" ? said !== undefined : said === code);
+  const value = textAt(found, "code") ?? textAt(found, "value");
+  return isOfSystem && (code === "" ? value !== undefined : value === code);
 }

@@ -17,11 +17,11 @@ export function readElementList(type: ResourceType, text: string): readonly stri
  * The members of a resource that `_elements` retains, by JSON name: the requested elements, the elements
  * that R4 requires, and the elements that change the meaning of the rest.
  */
-export function retainedElements(type: string, asked: readonly string[]): ReadonlySet<string> {
-  const kept = new Set(["id", "meta", "contained"]); // contained resources that are still referred to
+export function retainedElements(type: string, requested: readonly string[]): ReadonlySet<string> {
+  const retained = new Set(["id", "meta", "contained"]); // contained resources that are still referred to
   for (const { name, forms, required, isModifier } of elementsOf(type).values()) {
-    if (required || isModifier || asked.includes(name.replace(/\[x\]$/u, "")))
-      for (const form of forms) kept.add(form.name);
+    if (required || isModifier || requested.includes(name.replace(/\[x\]$/u, "")))
+      for (const form of forms) retained.add(form.name);
   }
-  return kept;
+  return retained;
 }

@@ -106,11 +106,11 @@ function readToken(text: string): SearchValue | undefined {
 function readReference(
   raw: string,
   { targets }: SearchParameterDefinition,
-  { base, type: said }: ValueContext,
+  { base, type: stated }: ValueContext,
 ): SearchValue | undefined {
   const below = base !== undefined && raw.startsWith(`${base}/`) ? raw.slice(base.length + 1) : raw;
-  const [named, id, ...more] = below.includes("/") ? below.split("/") : [said, below];
-  if (id === undefined || more.length > 0 || !isId(id) || (said !== undefined && named !== said))
+  const [named, id, ...more] = below.includes("/") ? below.split("/") : [stated, below];
+  if (id === undefined || more.length > 0 || !isId(id) || (stated !== undefined && named !== stated))
     return undefined;
   if (named === undefined) return { kind: "reference", text: id, type: named, id };
   return isResourceType(named) && (targets?.has(named) ?? true)

@@ -12,8 +12,8 @@ export interface Scope {
 /** The contained resources of a resource, before they are checked; the check reports a missing id. */
 export function scopeOf(resource: JsonObject): Scope {
   const inside = property(resource, "contained");
-  const ids = (isArray(inside) ? inside : []).flatMap((one) =>
-    isObject(one) ? [textAt(one, "id") ?? ""] : [],
+  const ids = (isArray(inside) ? inside : []).flatMap((resource) =>
+    isObject(resource) ? [textAt(resource, "id") ?? ""] : [],
   );
   return { contained: new Set(ids), fragments: new Set() };
 }
@@ -42,10 +42,10 @@ export function checkContained(
 ): void {
   const referred = new Set(scopes.flatMap(({ fragments }) => [...fragments]));
   const ids = new Set<string>();
-  for (const [index, one] of inside.entries()) {
-    if (!isObject(one)) continue;
+  for (const [index, resource] of inside.entries()) {
+    if (!isObject(resource)) continue;
     const place = below(at, "contained", index);
-    const id = textAt(one, "id") ?? "";
+    const id = textAt(resource, "id") ?? "";
     if (ids.has(id)) found.add("invariant", below(place, "id"), "Another contained resource has this id.");
     ids.add(id);
     const isReferred = id !== "" && referred.has(`#${id}`);
@@ -55,7 +55,7 @@ export function checkContained(
         place,
         "Nothing refers to this contained resource, and it does not refer to its container (dom-3).",
       );
-    checkMeta(one, place, found);
+    checkMeta(resource, place, found);
   }
 }
 

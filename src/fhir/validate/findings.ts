@@ -40,6 +40,6 @@ export class Findings {
 }
 
 function written({ parent, step, index }: Position): string {
-  const own = index === undefined ? step : `${step}[${index}]`;
-  return parent === undefined ? own : `${written(parent)}.${own}`;
+  const name = index === undefined ? step : `${step}[${index}]`;
+  return parent === undefined ? name : `${written(parent)}.${name}`;
 }

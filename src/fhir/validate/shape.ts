@@ -60,13 +60,13 @@ function compile(type: string): TypeShape {
       isSimple: simple.has(element.name),
     };
     return element.forms.map((form): [string, Slot] => {
-      const own = typeOf(type, element.name, form.type);
-      const isPlain = isPrimitive(own);
+      const slotType = typeOf(type, element.name, form.type);
+      const isPlain = isPrimitive(slotType);
       return [
         form.name,
         {
           ...shared,
-          type: own,
+          type: slotType,
           isPrimitive: isPlain,
           hasSibling: isPlain && !isAttribute(type, element.name),
         },

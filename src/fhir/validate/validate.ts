@@ -36,7 +36,9 @@ function checkResource(value: Json, at: Position, found: Findings): void {
   const inside = property(value, "contained");
   if (!typeShapeOf(type).slots.has("contained") || !isArray(inside)) return;
   // After the container: only then are all references to its contained resources known.
-  const scopes = inside.map((one, index) => checkInside(one, below(at, "contained", index), found, scope));
+  const scopes = inside.map((resource, index) =>
+    checkInside(resource, below(at, "contained", index), found, scope),
+  );
   checkContained(inside, at, found, [scope, ...scopes]);
 }
 
@@ -73,10 +75,10 @@ function checkMembers(object: JsonObject, type: string, at: Position, found: Fin
   for (const name of Object.keys(object)) {
     if (found.full) return;
     if (name === "resourceType" && isResourceType(type)) continue;
-    const own = shape.slots.get(name);
-    const isSibling = own === undefined && name.startsWith("_");
+    const exact = shape.slots.get(name);
+    const isSibling = exact === undefined && name.startsWith("_");
     const form = isSibling ? name.slice(1) : name;
-    const slot = own ?? (isSibling ? shape.slots.get(form) : undefined);
+    const slot = exact ?? (isSibling ? shape.slots.get(form) : undefined);
     if (slot === undefined || (isSibling && !slot.hasSibling)) {
       refuseUnknown(name, at, found);
       continue;
@@ -230,7 +232,7 @@ function checkConcept(
 ): void {
   const coding = property(value, "coding");
   if (coding === undefined && property(value, "text") === undefined) return;
-  const isIn = (one: Json) =>
-    isObject(one) && codes.has(`${textAt(one, "system") ?? ""}|${textAt(one, "code") ?? ""}`);
+  const isIn = (coding: Json) =>
+    isObject(coding) && codes.has(`${textAt(coding, "system") ?? ""}|${textAt(coding, "code") ?? ""}`);
   if (!isArray(coding) || !coding.some(isIn)) found.add("code-invalid", at, notIn(list));
 }

@@ -48,9 +48,9 @@ function endOfTag(text: string, at: number, open: string[]): number | undefined 
   let end = opening.lastIndex;
   const seen = new Set<string>();
   for (let found = matchAt(attribute, text, end); found !== null; found = matchAt(attribute, text, end)) {
-    const { name: own = "", double, single = "" } = found.groups ?? {};
-    if (seen.has(own) || !isHarmless(name, own, double ?? single)) return undefined;
-    seen.add(own);
+    const { name: attributeName = "", double, single = "" } = found.groups ?? {};
+    if (seen.has(attributeName) || !isHarmless(name, attributeName, double ?? single)) return undefined;
+    seen.add(attributeName);
     end = attribute.lastIndex;
   }
   const last = matchAt(ending, text, end);

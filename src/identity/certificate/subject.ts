@@ -77,10 +77,11 @@ function alternativeNames(der: Uint8Array): readonly AlternativeName[] {
  * JSON string (CVE-2021-44532). If any part has a different form, no part is believed.
  */
 function readNames(text: string): readonly AlternativeName[] {
-  const one = /(?<kind>[A-Za-z][A-Za-z ]*):(?:(?<quoted>"(?:[^"\\]|\\.)*")|(?<plain>[^",]*))(?:, |$)/uy;
+  const namePattern =
+    /(?<kind>[A-Za-z][A-Za-z ]*):(?:(?<quoted>"(?:[^"\\]|\\.)*")|(?<plain>[^",]*))(?:, |$)/uy;
   const names: AlternativeName[] = [];
-  while (one.lastIndex < text.length) {
-    const found = one.exec(text)?.groups;
+  while (namePattern.lastIndex < text.length) {
+    const found = namePattern.exec(text)?.groups;
     if (found === undefined) return [];
     const { kind = "", quoted, plain = "" } = found;
     names.push({

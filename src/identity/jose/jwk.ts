@@ -52,10 +52,10 @@ export type PublicJwk = z.infer<typeof publicJwk>;
 
 // A private or a shared key in a public document is compromised: it must not pass for a key that only
 // verifies.
-const nobodys = z.never({ error: "is part of a private key, which has no place here" }).optional();
+const neverPublic = z.never({ error: "is part of a private key, which has no place here" }).optional();
 const inTheWild = z.looseObject({
   kty: z.enum(["RSA", "EC", "OKP"]),
-  ...Object.fromEntries(["d", "p", "q", "dp", "dq", "qi", "oth", "k"].map((name) => [name, nobodys])),
+  ...Object.fromEntries(["d", "p", "q", "dp", "dq", "qi", "oth", "k"].map((name) => [name, neverPublic])),
 });
 
 /**
@@ -101,8 +101,9 @@ export type Algorithm = "PS256" | "ES256" | "EdDSA" | "Ed25519" | "RS384" | "ES3
  * the key states itself.
  */
 export function fits(key: PublicJwk, algorithm: Algorithm): boolean {
-  const said = key.alg === undefined || key.alg === algorithm || (eddsa.has(key.alg) && eddsa.has(algorithm));
-  return said && kindOf(key) === kindFor[algorithm];
+  const isAllowed =
+    key.alg === undefined || key.alg === algorithm || (eddsa.has(key.alg) && eddsa.has(algorithm));
+  return isAllowed && kindOf(key) === kindFor[algorithm];
 }
 
 // RFC 9864: `Ed25519` is the fully specified name of `EdDSA` with that curve.
