@@ -1,6 +1,6 @@
 import type { AuditEvent, Counts, PatientCounts } from "#audit/event";
 
-/** As much of an accounting's AuditEvent as the law asks for (45 CFR 164.528(b)(2)). */
+/** The members of an accounting's AuditEvent that the law requires (45 CFR 164.528(b)(2)). */
 export interface AccountedEvent {
   readonly recorded: string;
   readonly purposeOfEvent: readonly { readonly coding: readonly { readonly code: string }[] }[];
@@ -14,11 +14,14 @@ export interface AccountedEvent {
   }[];
 }
 
-/** When, to whom, what for, what: as an opened record says it of one of its patients. */
+/**
+ * A disclosure's date, recipient, purpose and counts, as an opened record states them for one of its
+ * patients.
+ */
 export const disclosureLine = ({ at, who, why }: AuditEvent, { counts }: PatientCounts): string =>
   lineText(at, who?.client, why?.purposes, counts);
 
-/** The same as the accounting says it. */
+/** The same line, read from the accounting. */
 export function accountingLine({ recorded, purposeOfEvent, agent, entity }: AccountedEvent): string {
   const disclosed =
     entity.flatMap(({ detail = [] }) => detail).find(({ type }) => type === "disclosed")?.valueString ?? "";

@@ -2,16 +2,19 @@ import type { AdminPorts } from "#admin/ports";
 import type { ProofSink } from "#audit/ports";
 import { err } from "#kernel/result";
 
-/** An operator that comes by its certificate alone, but for what a test says of it. */
+/** An operator that authenticates by its certificate alone. A test overrides single members. */
 export const machine = { status: "active", kind: "machine", signIn: undefined } as const;
 
-/** A ledger where nobody has a proof to use up. */
+/** A ledger that records and refuses every DPoP proof. */
 export const recordsOnly = (record: ProofSink["record"]): ProofSink => ({
   record,
   recordOnce: () => Promise.reject(new Error("no proof was shown")),
 });
 
-/** What the operators' door needs for those who sign in, where none does, nothing is denied and no accounting suspended; its configuration is on record. */
+/**
+ * The ports that the operators' door needs for signed-in operators, in the case that no operator signs in:
+ * nothing is denied, no accounting is suspended, and the configuration is on record.
+ */
 export const nobodySignsIn = {
   url: "https://ops.example.org",
   denials: () => Promise.resolve(new Set<string>()),

@@ -3,39 +3,41 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { TLSSocket } from "node:tls";
 import { mentionsOf } from "./hidden-origin.ts";
 
-/** Reads along what the TLS fronts of this process answer to anybody: status line, headers, body. */
+/** Copies each answer that the TLS fronts of this process send: status line, headers and body. */
 export class AnswerWatch {
   readonly #started = (message: unknown) => {
-    const { request, response } = message as { request: IncomingMessage; response: ServerResponse }; // as Node documents the channel
+    // as Node documents the channel
+    const { request, response } = message as { request: IncomingMessage; response: ServerResponse };
     if (request.socket instanceof TLSSocket) this.#readAlong(request, response);
   };
   #answers = 0;
   readonly #hidden: string;
   readonly #found = new Set<string>();
 
-  /** @param hidden the URL whose host and port no answer may hold. */
+  /** @param hidden the URL that no answer may name by host or port. */
   constructor(hidden: string) {
     this.#hidden = hidden;
     subscribe("http.server.request.start", this.#started);
   }
 
-  /** Throws when an answer held the address, naming the requests. */
+  /** Throws when an answer named the address, and lists the requests. */
   end(): void {
     unsubscribe("http.server.request.start", this.#started);
     if (this.#found.size > 0)
       throw new Error(`${this.#hidden} stands in the answers to: ${[...this.#found].join("; ")}`);
   }
 
-  /** How many it has read to their end. */
+  /** The number of answers that it has read to the end. */
   get answers(): number {
     return this.#answers;
   }
 
   #readAlong({ method, url }: IncomingMessage, response: ServerResponse): void {
-    response.setMaxListeners(20); // the front's own and those of several watches
+    response.setMaxListeners(20); // for the front's own listeners and several watches
     const parts: Buffer[] = [];
     for (const name of ["writeHead", "write", "end"] as const) {
-      const original = response[name].bind(response) as (...args: unknown[]) => unknown; // called with what it was to be called with
+      // the caller's own arguments are passed on
+      const original = response[name].bind(response) as (...args: unknown[]) => unknown;
       const alongside = (...args: unknown[]) => {
         const [first] = args;
         if (name === "writeHead") parts.push(Buffer.from(`${JSON.stringify(args)}\n`));

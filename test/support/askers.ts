@@ -11,7 +11,7 @@ import {
   thumbprint,
 } from "./outside.ts";
 
-/** How far a token reaches: its patient's rows, the rows of whom its user treats, everybody's. */
+/** The rows that a token reaches: its patient's rows, the rows of its user's patients, or all rows. */
 export type AskerKind = "patient" | "user" | "system";
 export const askerKinds = ["patient", "user", "system"] as const;
 
@@ -26,17 +26,20 @@ const claims: Readonly<Record<AskerKind, object>> = {
   system: {},
 };
 
-/** Clients of an issuer of their own under one policy, and their tokens at the time of the process's clock. */
+/**
+ * Clients of one external issuer under one policy, and their tokens. A token is issued at the time of the
+ * process's clock.
+ */
 export interface Askers {
   readonly registry: object;
-  /** @param more claims beside those of the kind. */
+  /** @param more claims in addition to the claims of the kind. */
   by(
     kind: AskerKind,
     more?: Readonly<Record<string, unknown>>,
   ): Promise<{ readonly certificate: string; readonly token: string }>;
 }
 
-/** @param quotas beside the default one. */
+/** @param quotas in addition to the default quota. */
 export async function askersUnder(policy: { readonly name: string }, quotas: object = {}): Promise<Askers> {
   const { clientCa } = await doorKeys();
   const issuer = await outsider("https://askers.example", "phylax");
@@ -44,7 +47,8 @@ export async function askersUnder(policy: { readonly name: string }, quotas: obj
   const entries = [];
   for (const kind of askerKinds) {
     const id = `${kind}-asker`;
-    const certificate = await certificateFor({ dev: { clientCa } as DevFile }, id); // nothing else of it is read
+    // `certificateFor` reads no further member
+    const certificate = await certificateFor({ dev: { clientCa } as DevFile }, id);
     certificates.set(kind, certificate);
     const client = {
       id,

@@ -11,9 +11,13 @@ interface Opened {
 
 const opened = new Map<string, Opened>();
 
-/** What an auditor reads: every record of every log, each opened once however often a file asks. What is new stands at the end. */
+/**
+ * Every record of every log, as an auditor opens it. Each record is opened once, however often a test file
+ * calls this; new records stand at the end.
+ */
 export async function openLedger(dev: DevFile): Promise<readonly AuditRecord[]> {
-  const key = `${dev.ledger} ${JSON.stringify(dev.logs)}`; // another stack may have had the port, with other keys
+  // another stack may have used the port before, with different keys
+  const key = `${dev.ledger} ${JSON.stringify(dev.logs)}`;
   const ledger = opened.get(key) ?? {
     reader: new LedgerReader(dev),
     records: [],

@@ -1,6 +1,6 @@
 import { send, type Reply } from "../../cli/mutual-tls.ts";
 
-/** A page with a form, or the address at which the app was given its answer. */
+/** A page with a form, or the redirect that brought the app its answer. */
 export type Step = { readonly url: URL; readonly reply: Reply } | { readonly app: URL };
 
 interface Cookie {
@@ -8,7 +8,10 @@ interface Cookie {
   readonly path: string;
 }
 
-/** What a browser does in a sign-in: follows redirects, keeps cookies of one host, sends forms, and obeys `form-action`. */
+/**
+ * The part of a browser that a sign-in needs: it follows redirects, stores the cookies of one host, sends
+ * forms, and obeys `form-action`.
+ */
 export class Browser {
   readonly #trust: { readonly ca: string };
   readonly #cookies = new Map<string, Cookie>();
@@ -21,7 +24,7 @@ export class Browser {
     return this.#go(url, "GET");
   }
 
-  /** Sends the form of a page to where it came from. */
+  /** Sends the form of a page to the page's own address. */
   submit(
     step: Step,
     fields: Readonly<Record<string, string>>,
@@ -95,7 +98,7 @@ export function pageOf(step: Step): { readonly url: URL; readonly reply: Reply }
   return step;
 }
 
-/** The address at which the app got its answer. */
+/** The redirect that brought the app its answer. */
 export function appOf(step: Step): URL {
   if (!("app" in step)) throw new Error(`still at a page: ${step.reply.status} ${step.reply.text}`);
   return step.app;

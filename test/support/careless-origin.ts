@@ -2,9 +2,10 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /**
- * A FHIR server that answers every search with all it has of the type, whatever was asked, every version of a resource with the
- * resource, every history with one of all of the type, and every operation with all that it has: what a narrowed question must not rely on.
- * It fails at the version `fails` of what it has.
+ * A FHIR server that ignores the question: it answers every search with all rows of the type, a read with
+ * every version of the resource, every history with a history of all rows of the type, and every operation
+ * with all rows. The gateway must not rely on the origin to narrow an answer. The server fails at the
+ * version `fails`.
  */
 export async function startCarelessOrigin(
   resources: readonly { readonly resourceType: string; readonly id: string }[],
@@ -35,7 +36,7 @@ export async function startCarelessOrigin(
     );
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const { port } = server.address() as AddressInfo; // a listening TCP server has one
+  const { port } = server.address() as AddressInfo; // a listening TCP server has a port
   return {
     url: `http://127.0.0.1:${port}/fhir`,
     asked,
@@ -50,7 +51,7 @@ const searchset = (found: readonly object[]) => ({
   entry: found.map((resource) => ({ resource, search: { mode: "match" } })),
 });
 
-/** Of each resource a version, and one that was deleted. */
+/** One version of each resource, and one deletion. */
 const historyOf = (found: readonly { readonly resourceType: string; readonly id: string }[]) => ({
   resourceType: "Bundle",
   type: "history",

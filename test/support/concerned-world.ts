@@ -14,7 +14,10 @@ const permitted = (request: string) => [
 ];
 const all = ["read", "search", "create", "update", "delete"];
 
-/** Shows laboratory results and hides some of each, and of other types everything; nothing of notes. */
+/**
+ * Shows laboratory results and hides some elements of each; shows each element of the remaining types; shows
+ * no notes.
+ */
 export const concernedPolicy = {
   format: "phylax.policy.v1",
   name: "concerned",
@@ -88,7 +91,7 @@ export const observation = (id: string, of: string, more: object = {}): Resource
   subject: to(`Patient/${of}`),
   effectiveDateTime: "2026-01-01",
   ...more,
-}); // each has what R4 requires
+}); // each has the elements that R4 requires
 
 export const encounter = (id: string, of: string, more: object = {}): Resource => ({
   resourceType: "Encounter",
@@ -99,7 +102,7 @@ export const encounter = (id: string, of: string, more: object = {}): Resource =
   location: [{ location: to("Location/ward") }],
   participant: [{ individual: to("Practitioner/otto") }],
   ...more,
-}); // each has what R4 requires
+}); // each has the elements that R4 requires
 
 export const condition = (id: string, of: string, more: object = {}): Resource => ({
   resourceType: "Condition",
@@ -107,15 +110,18 @@ export const condition = (id: string, of: string, more: object = {}): Resource =
   subject: to(`Patient/${of}`),
   code: { coding: [{ system: "urn:c", code: "a" }] },
   ...more,
-}); // each has what R4 requires
+}); // each has the elements that R4 requires
 
-/** Ways for a row to be hidden: by its label, and by what the policy's rule is about. */
+/** The ways to hide a row: its label, or the condition of the policy's rule. */
 export const hidden = {
   labelled: { meta: restricted },
   ofNotes: { category: category("social-history") },
 } as const;
 
-/** Ann and Ben are Vera's, Cy is not; of all three there are a few rows, and a ward where nobody was yet. */
+/**
+ * Ann and Ben are Vera's patients, Cy is not. Each of the three has a few rows. The ward has no patients
+ * yet.
+ */
 export const commonWorld: readonly Resource[] = [
   patient("ann"),
   patient("ben"),

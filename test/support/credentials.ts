@@ -7,7 +7,7 @@ import { publicJwk, type Algorithm, type PublicJwk } from "#identity/jose/jwk";
 import { instant } from "#kernel/clock";
 import { rememberSecret } from "./secrets-made.ts";
 
-/** The moment at which tests take place, and the same in seconds. */
+/** The moment at which tests take place, also in seconds. */
 export const at = instant(Date.UTC(2026, 10, 24, 12));
 export const now = at / 1000;
 
@@ -27,7 +27,7 @@ export async function newKey(alg: Algorithm, kid: string): Promise<Key> {
   return { alg, privateKey, jwk: publicJwk.parse({ ...(await exportJWK(publicKey)), kid }) };
 }
 
-/** Signs claims; `header` adds to or takes from `alg` and `kid`. */
+/** Signs claims. `header` adds members to the header or removes `alg` and `kid` from it. */
 export async function sign(
   key: Key,
   claims: JWTPayload,
@@ -38,7 +38,7 @@ export async function sign(
     .sign(key.privateKey, { crit: { b64: true } });
 }
 
-/** A certificate of which only the bytes matter, as Cloudflare hands it on. */
+/** A certificate as Cloudflare hands it on. The test uses its bytes and nothing more. */
 export function presented(name: string): {
   readonly x5t: string;
   readonly tlsClientAuth: Readonly<Record<string, unknown>>;
@@ -57,7 +57,7 @@ export function presented(name: string): {
   };
 }
 
-/** A certificate that an authority vouches for. */
+/** A certificate that an authority issued. */
 export const vouched = (x5t: string): Certificate => ({
   x5t,
   voucher: { kind: "authority", subjectDn: "CN=telehealth", issuerDn: "CN=ca", der: new Uint8Array() },

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { vi } from "vitest";
 
 /**
- * The clock and the chance of this process as a test sets them: `Date`, `crypto.getRandomValues`, `crypto.randomUUID`, `Math.random`. What
- * node:crypto draws (the seeds and keys of the ledger) stays random. Timers go on by real time.
+ * The clock and the random values of this process as a test sets them: `Date`, `crypto.getRandomValues`,
+ * `crypto.randomUUID`, `Math.random`. Values from node:crypto (the seeds and keys of the ledger) stay
+ * random. Timers run in real time.
  */
 export class FixedChance {
   #seed = "";
@@ -22,7 +23,7 @@ export class FixedChance {
     vi.spyOn(Math, "random").mockImplementation(() => (this.#fill(new Uint8Array(1))[0] ?? 0) / 256);
   }
 
-  /** From now on it is this time, and what is drawn follows from this seed alone. */
+  /** Sets the clock, and derives all random values from this seed from now on. */
   set(at: number, seed: string): void {
     vi.setSystemTime(at);
     this.#seed = seed;

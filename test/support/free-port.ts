@@ -1,11 +1,15 @@
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
-// Test files run side by side: each runner has ports of its own, so that none takes what another has chosen and not yet used.
+// Test files run at the same time. Each runner has its own range of ports, so that no runner takes a port
+// that another runner has chosen and does not use yet.
 const portsOfRunner = 1_500;
 const firstPort = 20_000 + (Number(process.env["VITEST_POOL_ID"] ?? 0) % 8) * portsOfRunner;
 
-/** A port on which no process listens, below those that a system gives out by itself, which could be taken before it is used. */
+/**
+ * A port on which no process listens. It lies below the ports that an operating system assigns by itself,
+ * because such a port could be taken before the test uses it.
+ */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(firstPort, firstPort + portsOfRunner);

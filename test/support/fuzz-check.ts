@@ -1,18 +1,22 @@
-// Takes the place of fast-check in the fuzz project: each property is asserted again with other seeds until its share of the time is over. The
-// slow lane's seeds are the same each time, so that what fails in CI is the change's doing; the long lane's are new.
+// Replaces fast-check in the fuzz project: each property is asserted again with new seeds until its share of
+// the time is over. The slow lane's seeds are the same in each run, so that a failure in CI comes from the
+// change. The long lane's seeds are new in each run.
 import * as fastCheck from "../../node_modules/fast-check/lib/fast-check.js";
 import { inLane } from "./lane.ts";
 
 export * from "../../node_modules/fast-check/lib/fast-check.js";
 
-// About 120 properties in two processes: two minutes in the slow lane, ten in the long one.
+// About 120 properties run in two processes: two minutes in the slow lane, ten in the long lane.
 const milliseconds = inLane({ fast: 0, slow: 1_500, long: 9_000 });
 
-/** The seed of a round; undefined: fast-check draws one. */
+/** The seed of a round. `undefined`: fast-check draws a seed. */
 const seedOf = (round: number): { readonly seed?: number } =>
   inLane({ fast: { seed: round }, slow: { seed: round }, long: {} });
 
-/** As fast-check's, at least once. What it finds is printed with the seed and the path that repeat it under the plain fast-check. */
+/**
+ * Asserts a property as fast-check does, at least once. A failure is printed with the seed and the path that
+ * repeat it under plain fast-check.
+ */
 export function assert<T>(
   property: fastCheck.IRawProperty<T>,
   { seed: _seed, path: _path, ...parameters }: fastCheck.Parameters<T> = {},

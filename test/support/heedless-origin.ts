@@ -9,17 +9,17 @@ export interface Held {
 
 export interface HeedlessOrigin {
   readonly url: string;
-  /** `GET Patient/1?…`, decoded, in order; a posted form as if it stood in the URL. */
+  /** The questions in order, decoded: `GET Patient/1?…`. A posted form stands in the place of the query. */
   readonly asked: string[];
-  /** What it was sent by PUT and POST, and the paths of its deletions. */
+  /** The bodies that it got by PUT and POST, and the paths of its deletions. */
   readonly written: unknown[];
   close(): Promise<unknown>;
 }
 
 /**
- * A FHIR server that heeds nothing: a search, a history, `$everything` and `$lastn` are answered with all there is of every type, whatever
- * was asked; a read with whatever has that id; a write with success and somebody else's record. Its validators are the same for all, and
- * its headers name it and somebody.
+ * A FHIR server that ignores every question: it answers a search, a history, `$everything` and `$lastn` with
+ * all rows of all types, a read with any row of that id, and a write with success and another patient's
+ * record. Its validators are the same for all rows. Its headers name the server and a person.
  */
 export async function startHeedlessOrigin(
   worldOf: (base: string) => readonly Held[],
@@ -27,7 +27,8 @@ export async function startHeedlessOrigin(
   const [asked, written]: [string[], unknown[]] = [[], []];
   const server = createServer();
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/fhir`; // a listening TCP server has a port
+  // a listening TCP server has a port
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/fhir`;
   const world = worldOf(base).map((held) => ofVersion(held, "1"));
 
   const answer = async (
@@ -69,7 +70,7 @@ export async function startHeedlessOrigin(
       });
       response.end(JSON.stringify(body));
     };
-    reply().catch(() => response.destroy()); // the gateway left in the middle
+    reply().catch(() => response.destroy()); // the gateway hung up in the middle
   });
   return {
     url: base,

@@ -1,8 +1,12 @@
-/** The places where a text says where the origin is: its host and port, however they are spelled. Empty: it stays hidden (P8). */
+/**
+ * The places where a text names the origin's host and port, in any spelling. An empty list: the origin stays
+ * hidden (P8).
+ */
 export function mentionsOf(origin: string, text: string): string[] {
   const { hostname, port, protocol } = new URL(origin);
   const number = `0*${port === "" ? (protocol === "https:" ? "443" : "80") : port}(?!\\d)`;
-  // Whatever a loopback address is called, with this port it is this server: by name, as IPv4 of any notation, as IPv6.
+  // Any name of a loopback address with this port means this server: a host name, IPv4 in any notation,
+  // IPv6.
   const loopback = String.raw`localhost\.?|(?:0x[0-9a-f]+|\d+)(?:\.(?:0x[0-9a-f]+|\d+)){0,3}|\[[0-9a-f:.%a-z]+\]|::1|::ffff:[\d.]+`;
   const host = isLoopback(hostname) ? loopback : `${hostname.replaceAll(".", String.raw`\.`)}\\.?`;
   const address = new RegExp(`(?:${host})\\s*:\\s*${number}`, "gu");
@@ -12,7 +16,7 @@ export function mentionsOf(origin: string, text: string): string[] {
 const isLoopback = (hostname: string) =>
   hostname === "localhost" || hostname.startsWith("127.") || hostname === "[::1]";
 
-/** A text as it stands and as what decodes it may read it: JSON, URLs and HTML, in whatever order and up to three times over. */
+/** A text and its decoded forms: JSON, URLs and HTML, in any order and up to three times. */
 function read(text: string): string[] {
   const readings = [folded(text)];
   for (let times = 0; times < 3; times++) {
@@ -26,8 +30,8 @@ function read(text: string): string[] {
 
 const folded = (text: string) =>
   text
-    .normalize("NFKC") // a URL's host is read so: １２７ is 127
-    .replaceAll(/[\u00ad\u200b-\u200d\u2060\ufeff]/gu, "") // and without what nobody sees
+    .normalize("NFKC") // a URL parser normalizes a host: １２７ is 127
+    .replaceAll(/[\u00ad\u200b-\u200d\u2060\ufeff]/gu, "") // a URL parser also drops invisible characters
     .replaceAll("\u3002", ".")
     .toLowerCase();
 

@@ -4,23 +4,24 @@ import { hostileResources } from "./hostile-resources.ts";
 import { ownAddresses } from "./own-addresses.ts";
 
 export interface HostileOptions {
-  /** By which name it is registered. */
+  /** The name under which it is registered. */
   readonly host?: "127.0.0.1" | "localhost" | "[::1]";
-  /** How its JSON is written, byte by byte: anything that means the same. */
+  /** Changes the spelling of its JSON, byte by byte, without a change of the meaning. */
   readonly spell?: (json: string) => string;
 }
 
 /**
- * A FHIR server that says where it is wherever it can: its own absolute URL in every text of every body, in headers, status lines,
- * trailers and errors. It knows `Patient`, `Observation` and `DocumentReference`, by the ids of {@link HostileOrigin.ids}; a search
- * answers all of a type whatever was asked, and more. An id `status-404` is answered with that status, `redirect-302` leads on,
- * `html`, `broken`, `cut`, `outcome` are what they say.
+ * A FHIR server that names its own address wherever it can: its absolute URL stands in every text of every
+ * body, in headers, status lines, trailers and errors. It has `Patient`, `Observation` and
+ * `DocumentReference` with the ids of {@link HostileOrigin.ids}. A search answers with all rows of a type
+ * and more. An id `status-404` is answered with that status, `redirect-302` with a redirect; `html`,
+ * `broken`, `cut` and `outcome` name the body of the answer.
  */
 export interface HostileOrigin {
   readonly url: string;
-  /** One for each spelling of its address. */
+  /** One id for each spelling of its address. */
   readonly ids: readonly string[];
-  /** Where its searches say that they go on; none: they are whole. Further pages are empty ones. */
+  /** The `next` link of its searches; `undefined`: there is no further page. Further pages are empty. */
   next: string | undefined;
   readonly requests: { readonly method: string; readonly path: string; readonly body: string }[];
   close(): Promise<void>;
@@ -32,14 +33,14 @@ export async function startHostileOrigin({
 }: HostileOptions = {}): Promise<HostileOrigin> {
   const server = createServer();
   await new Promise<void>((listening) => server.listen(0, host.replaceAll(/[[\]]/gu, ""), listening));
-  const { port } = server.address() as AddressInfo; // a listening TCP server has one
+  const { port } = server.address() as AddressInfo; // a listening TCP server has a port
   const url = `http://${host}:${port}/fhir`;
   const addresses = ownAddresses(url);
   const resources = addresses.flatMap((address, index) => hostileResources(`spelled-${index}`, address));
   const requests: { method: string; path: string; body: string }[] = [];
 
   server.on("request", (req, res) => {
-    answer(req, res).catch(() => res.destroy()); // the gateway left in the middle
+    answer(req, res).catch(() => res.destroy()); // the gateway hung up in the middle
   });
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     let body = "";
@@ -139,7 +140,7 @@ const outcome = (addresses: readonly string[], severity = "error") => ({
   })),
 });
 
-/** Everything of the type and a stranger of another one, with links to itself. */
+/** All rows of the type and a row of another type, with links to the server. */
 function searchset(
   url: string,
   type: string,

@@ -1,4 +1,7 @@
-/** Resources of one id whose every text holds an address: in elements that are shown, hidden, unknown, of the wrong form. */
+/**
+ * Resources of one id. Every text in them contains an address: in elements that are shown, hidden, unknown,
+ * or malformed.
+ */
 export function hostileResources(id: string, address: string): Record<string, unknown>[] {
   return templates.map((template) =>
     JSON.parse(JSON.stringify(template).replaceAll("@id", id).replaceAll("§", inJson(address))),

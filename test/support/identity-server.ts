@@ -9,10 +9,13 @@ export interface IdentityQuestion {
   readonly headers: IncomingHttpHeaders;
 }
 
-/** What is answered as JSON with 200, or a bare status. */
+/** A JSON body for a 200, or a bare status. */
 type IdentityAnswer = object | number;
 
-/** Somebody else's key sets, introspection and token endpoints, by https on this machine, under the authority that the sandbox trusts. */
+/**
+ * The key sets, introspection and token endpoints of an external identity provider, by https on this
+ * machine, under the authority that the sandbox trusts.
+ */
 export interface IdentityServer {
   /** `https://localhost:port`. */
   readonly url: string;
@@ -22,7 +25,7 @@ export interface IdentityServer {
   close(): Promise<void>;
 }
 
-/** `pki`: the folder of the stack's authorities. */
+/** @param pki the folder of the stack's authorities. */
 export async function startIdentityServer(pki: string): Promise<IdentityServer> {
   const { cert, key } = await ensureServerCertificate(pki);
   const asked: string[] = [];

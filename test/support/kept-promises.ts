@@ -15,19 +15,26 @@ import { openLedger } from "./auditor.ts";
 import { newOnes } from "./load-wishes.ts";
 import type { Told } from "./mixed-load.ts";
 
-const proofSeconds = 40; // a proof is good for a minute: one of these is refused for nothing but its use
+// a proof is good for a minute: a proof of this age can be refused for its use alone
+const proofSeconds = 40;
 
-/** Of an answer only what it promises: a stream is more than 1 MiB, and there are thousands. */
+/**
+ * The part of an answer that makes a promise. The text is dropped: a stream is more than 1 MiB, and there
+ * are thousands.
+ */
 interface Promised extends Omit<Told, "text"> {
-  readonly patients: readonly string[]; // whom it told of, also where it broke off
-  readonly created: number; // what it said that was created
+  readonly patients: readonly string[]; // the patients that it disclosed, also where it broke off
+  readonly created: number; // the number of resources that it reported as created
 }
 
-/** What clients were told over all the lives of one stack, and whether the ledger, the FHIR server and the accountings keep to it. */
+/**
+ * The answers that clients got over all the lives of one stack, and whether the ledger, the FHIR server and
+ * the accountings agree with them.
+ */
 export class KeptPromises {
   readonly #told: Promised[] = [];
   readonly #receipts: Receipt[] = [];
-  readonly #checkpoints = new Map<string, Checkpoint[]>(); // every one that was verified, by log
+  readonly #checkpoints = new Map<string, Checkpoint[]>(); // every verified checkpoint, by log
   readonly #replays: string[] = []; // request ids
 
   get summary(): { readonly receipts: number; readonly created: number; readonly replays: number } {
@@ -37,7 +44,7 @@ export class KeptPromises {
     return { receipts: this.#receipts.length, created, replays: this.#replays.length };
   }
 
-  /** Takes in what was told until a kill. Whoever was told of something holds a receipt. */
+  /** Adds the answers up to a kill. A client that got an answer has a receipt. */
   take(told: readonly Told[]): void {
     for (const one of told) {
       this.#told.push(promisedBy(one));
@@ -59,11 +66,14 @@ export class KeptPromises {
     ).toBe(this.#receipts.length);
   }
 
-  /** Every log verifies, has every receipt, and extends every checkpoint that was seen of it before or stands in the root log. */
+  /**
+   * Every log verifies, contains every receipt, and extends every checkpoint of it that was seen before or
+   * stands in the root log.
+   */
   async verify(dev: DevFile): Promise<void> {
     const leaves = new RootLeaves(verifierOf(dev.root));
     const root = httpLog(dev.ledger, "root");
-    // A ledger that was killed before its first record has none yet.
+    // A ledger that was killed before its first record has no root checkpoint yet.
     if (this.#receipts.length > 0 || (await root.checkpoint()) !== undefined)
       expect(await verifyLog(root, verifierOf(dev.root), {}, leaves), "root").toMatchObject({ ok: true });
     for (const [log, key] of Object.entries(dev.logs)) {
@@ -96,7 +106,10 @@ export class KeptPromises {
     }
   }
 
-  /** Opens every leaf, as an auditor: each answer is on record with every patient it told of, each write as it ended, each accounting is whole. */
+  /**
+   * Opens every leaf, as an auditor: each answer is on record with every patient that it disclosed, each
+   * write with its result, and each accounting is whole.
+   */
   async count(dev: DevFile): Promise<{ readonly records: number; readonly lines: number }> {
     const events = (await openLedger(dev)).map(({ event }) => event);
     const byRequest = Map.groupBy(events, ({ id }) => id);
@@ -107,7 +120,7 @@ export class KeptPromises {
         ?.map(({ outcome }) => outcome?.reason)
         .join(),
     );
-    // Its nonce is looked at first, and may have become old while the stack started.
+    // The nonce of the proof is checked first, and may have expired while the stack started.
     for (const reason of refused) expect(["proof_replayed", "proof_nonce_expired"]).toContain(reason);
     if (refused.length > 0) expect(refused).toContain("proof_replayed");
     await this.#writesAreAsRecorded(
@@ -134,7 +147,10 @@ export class KeptPromises {
     }
   }
 
-  /** At the origin once if it was acknowledged, at most once if not, and never without an intent. */
+  /**
+   * An acknowledged write is at the origin once, any further write at most once, and no write is there
+   * without an intent.
+   */
   async #writesAreAsRecorded(
     dev: DevFile,
     byTrace: ReadonlyMap<string | undefined, readonly AuditEvent[]>,
@@ -180,7 +196,7 @@ interface Page {
   readonly link?: readonly { readonly relation: string; readonly url: string }[];
 }
 
-/** The names of everything that was created through the gateway, as the FHIR server itself has them. */
+/** The names of all resources that were created through the gateway, as the FHIR server has them. */
 async function namesAt(origin: string): Promise<string[]> {
   const names: string[] = [];
   let next: string | undefined =
@@ -203,7 +219,9 @@ interface AccountingBundle {
   readonly entry: readonly AccountingEntry[];
 }
 
-/** Each patient's accounting is what the opened leaves tell of them, line by line. How many lines there were. */
+/**
+ * Each patient's accounting has the lines of the opened leaves, line by line. Returns the number of lines.
+ */
 async function accountingsAreWhole(dev: DevFile, events: readonly AuditEvent[]): Promise<number> {
   const counted = new Map<string, string[]>();
   for (const event of events) {
@@ -213,7 +231,8 @@ async function accountingsAreWhole(dev: DevFile, events: readonly AuditEvent[]):
   }
   const officer = clientOf(dev, "privacy-officer");
   const headers = { authorization: `Bearer ${await accessToken(dev, officer)}` };
-  const snapshot = new Date().toISOString(); // an accounting of one record of a person is a disclosure of the others
+  // an accounting of one record of a person discloses the person's further records
+  const snapshot = new Date().toISOString();
   let lines = 0;
   for (const [patient, expected] of counted) {
     const id = patient.slice(patient.lastIndexOf("/") + 1);

@@ -6,12 +6,15 @@ import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import { newKey, sign, type Key } from "./credentials.ts";
 import { rememberSecret } from "./secrets-made.ts";
 
-/** Whatever takes the requests of `dev`: a stack, or a door. */
+/** A target for the requests of `dev`: a stack, or a door. */
 interface Asked {
   readonly dev: DevFile;
 }
 
-/** A client without a certificate: one key for its assertions, another for its proofs, and the nonce that the gateway gave it last. */
+/**
+ * A client without a certificate: a key for its assertions, a key for its proofs, and the nonce that the
+ * gateway gave it last.
+ */
 export interface KeyHolder {
   readonly id: string;
   readonly assertionKey: Key;
@@ -32,7 +35,7 @@ export async function keyHolder(id: string): Promise<KeyHolder> {
   };
 }
 
-/** The registry's entry for it. */
+/** The client's entry in the registry. */
 export const keyHolderEntry = ({ id, assertionKey }: KeyHolder) => ({
   id,
   kind: "telehealth",
@@ -46,7 +49,7 @@ const keep = (holder: KeyHolder, reply: Reply): Reply => {
   return reply;
 };
 
-/** Asks the token endpoint once; `proof` replaces the good one, `null` leaves it out. */
+/** Asks the token endpoint once. `proof` replaces the good proof; `null` leaves it out. */
 export async function requestKeyBoundToken(
   { dev }: Asked,
   holder: KeyHolder,
@@ -75,7 +78,7 @@ export async function requestKeyBoundToken(
   );
 }
 
-/** A token bound to the holder's key: asked for twice, since the first answer brings the nonce. */
+/** A token bound to the holder's key. It takes two requests, because the first answer carries the nonce. */
 export async function keyBoundToken(phylax: Asked, holder: KeyHolder): Promise<string> {
   await requestKeyBoundToken(phylax, holder);
   const reply = await requestKeyBoundToken(phylax, holder);
@@ -84,7 +87,7 @@ export async function keyBoundToken(phylax: Asked, holder: KeyHolder): Promise<s
   return token;
 }
 
-/** A proof for a read below the FHIR base with the nonce that the holder has. */
+/** A proof for a read below the FHIR base with the holder's nonce. */
 export const proofFor = (
   { dev }: Asked,
   { pair, nonce }: KeyHolder,
@@ -93,7 +96,7 @@ export const proofFor = (
   method = "GET",
 ): Promise<string> => generateProof(pair, `${dev.fhir}/${path.split("?")[0] ?? ""}`, method, nonce, token);
 
-/** Sends a token under the DPoP scheme, with a good proof unless another is given. */
+/** Sends a token under the DPoP scheme, with a good proof unless the caller gives a proof. */
 export async function askWithProof(
   phylax: Asked,
   holder: KeyHolder,

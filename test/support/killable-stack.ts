@@ -3,21 +3,26 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
-/** A whole stack in a process group of its own, which can be killed like a machine that loses its power: nothing is written any more, nobody is told. */
+/**
+ * A whole stack in its own process group. It can be killed like a machine that loses power: nothing more is
+ * written, and no client gets a notice.
+ */
 export interface KillableStack {
-  /** Resolves when it answers; rejects with what it printed when it ended before. */
+  /** Resolves when the stack answers. Rejects with the printed text when the stack ended before that. */
   readonly ready: Promise<void>;
-  /** SIGKILL to workerd alone, if it runs; the stack then ends by itself. */
+  /** SIGKILL to workerd alone, if it runs. The stack then ends by itself. */
   killRuntime(): void;
-  /** SIGKILL to all of its processes; resolves when none is left. */
+  /** SIGKILL to all of its processes. Resolves when no process is left. */
   killAll(): Promise<void>;
-  /** SIGTERM, and SIGKILL to what does not end. */
+  /** SIGTERM, then SIGKILL to each process that does not end. */
   end(): Promise<void>;
 }
 
 const root = join(import.meta.dirname, "../..");
 
-/** Starts one on a state folder, as `npm start` does, in front of a FHIR server that outlives it. */
+/**
+ * Starts a stack on a state folder, as `npm start` does, in front of a FHIR server that outlives the stack.
+ */
 export function startKillable(port: number, state: string, origin: string): KillableStack {
   const options = ["--port", String(port), "--state", state, "--origin", origin];
   const child = spawn(process.execPath, ["sandbox/start.ts", ...options], { cwd: root, detached: true });
@@ -29,7 +34,7 @@ export function startKillable(port: number, state: string, origin: string): Kill
     }
   };
   const started = ready(child);
-  started.catch(() => undefined); // most of those that are killed early have nobody who waits for them
+  started.catch(() => undefined); // no test waits for most stacks that are killed early
   return {
     ready: started,
     killRuntime() {
@@ -39,7 +44,7 @@ export function startKillable(port: number, state: string, origin: string): Kill
     async end() {
       if (isLeft(group)) process.kill(-group, "SIGTERM");
       for (const until = Date.now() + 10_000; isLeft(group) && Date.now() < until;) await wait(50);
-      await killAll(); // what waits for a runtime that is no more
+      await killAll(); // the launcher still waits for the runtime that was killed
     },
   };
 }
@@ -63,7 +68,7 @@ function workerdOf(group: number): number[] {
         /^\d+ \((.*)\) \S \d+ (\d+) /u.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
       return comm === "workerd" && Number(pgrp) === group ? [Number(pid)] : [];
     } catch {
-      return []; // not a process, or one that has just ended
+      return []; // not a process, or a process that has just ended
     }
   });
 }

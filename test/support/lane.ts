@@ -12,5 +12,5 @@ function readLane(name = "fast"): Lane {
 /** The lane that runs now: the variable PHYLAX_LANE, which scripts/test.ts sets. */
 export const lane: Lane = readLane(process.env["PHYLAX_LANE"]);
 
-/** How large a test is in this lane. */
+/** The size of a test in this lane. */
 export const inLane = <T>(sizes: Readonly<Record<Lane, T>>): T => sizes[lane];

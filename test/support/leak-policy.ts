@@ -3,7 +3,7 @@ const permitted = (request: string) => [
   { says: "It is permitted for whom it is.", request, is: "permitted" },
 ];
 
-/** Shows most of a record and hides some of it: what of these is hidden holds canaries in `leakWorld`. */
+/** Shows most of a record and hides some elements. The hidden elements contain canaries in `leakWorld`. */
 export const leakPolicy = {
   format: "phylax.policy.v1",
   name: "leaks",

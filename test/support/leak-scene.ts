@@ -17,13 +17,13 @@ import {
 } from "./outside.ts";
 import { startDoor, type Door } from "./in-process/door.ts";
 
-/** The two origins that hold the same world: one answers for real, the other ignores whatever it is asked. */
+/** The two origins with the same rows: one answers as asked, the second ignores every question. */
 export const origins = ["main", "heedless"] as const;
 export type OriginName = (typeof origins)[number];
 
 /**
- * `app`: Ann's, with `patient/*.cruds`. `reader`: Ann's, which reads alone. `ben`: Ben's. `staff`: everybody's rows. `user`: whoever signs
- * in, by what they are to a patient.
+ * `app`: Ann's app, with `patient/*.cruds`. `reader`: Ann's app that only reads. `ben`: Ben's app. `staff`:
+ * all rows. `user`: the signed-in user, by their relation to a patient.
  */
 const scopes = {
   app: "patient/*.cruds",
@@ -35,7 +35,7 @@ const scopes = {
 export type Who = keyof typeof scopes;
 const patients: Partial<Record<Who, string>> = { app: "ann", reader: "ann", ben: "ben" };
 
-/** What is told of a refusal, but for ids of requests. */
+/** The status and text of a refusal, without request ids. */
 export const faceOf = ({ status, text }: Reply): readonly [number, string] => [
   status,
   text.replaceAll(/[0-9a-f]{32}/gu, "id"),
@@ -52,7 +52,7 @@ export interface LeakBundle {
 }
 export const bundleOf = ({ text }: Reply): LeakBundle => JSON.parse(text);
 
-/** `Type/id` of each row, `+` before what came along. */
+/** `Type/id` of each row, with `+` before an included row. */
 export const rowsOf = (reply: Reply): readonly string[] =>
   (bundleOf(reply).entry ?? [])
     .map(
@@ -61,10 +61,10 @@ export const rowsOf = (reply: Reply): readonly string[] =>
     )
     .toSorted();
 
-/** What Ann's app may see of observations. */
+/** The observations that Ann's app may see. */
 export const anns = ["Observation/holds", "Observation/odd", "Observation/pulse", "Observation/weight"];
 
-/** Fails unless each path is refused with one of the statuses, before the origin hears of it. */
+/** Fails unless each path is refused with one of the statuses before the origin gets a request. */
 export async function expectRefused(
   expect: ExpectStatic,
   scene: LeakScene,
@@ -81,7 +81,7 @@ export async function expectRefused(
   }
 }
 
-/** Fails unless each path is answered exactly as one where there is nothing. */
+/** Fails unless each path is answered exactly as a path without a resource. */
 export async function expectAbsent(
   expect: ExpectStatic,
   scene: LeakScene,
@@ -94,13 +94,16 @@ export async function expectAbsent(
   for (const path of paths) expect(faceOf(await scene.ask(origin, "reader", path)), path).toEqual(gone);
 }
 
-/** All workers, in this process, in front of two origins with one world, and clients with the same policy. */
+/**
+ * All workers, in this process, in front of two origins with the same rows, and clients with the same
+ * policy.
+ */
 export interface LeakScene {
   readonly phylax: Door;
   readonly heedless: HeedlessOrigin;
-  /** `path` is taken below the origin's FHIR base; a whole URL as it is. */
+  /** `path` is relative to the origin's FHIR base, unless it is a whole URL. */
   ask(origin: OriginName, who: Who, path: string, sending?: Sending): Promise<Reply>;
-  /** With claims of its own: `scope`, `patient`, `fhirUser`. */
+  /** Asks with the given claims: `scope`, `patient`, `fhirUser`. */
   askWith(
     origin: OriginName,
     who: Who,
@@ -110,7 +113,7 @@ export interface LeakScene {
   ): Promise<Reply>;
   /** FHIR base as clients call it. */
   base(origin: OriginName): string;
-  /** What the origin was asked so far, in order, as `GET Patient/1`. */
+  /** The requests that the origin got so far, in order, as `GET Patient/1`. */
   asked(origin: OriginName): readonly string[];
   close(): Promise<void>;
 }
@@ -118,13 +121,14 @@ export interface LeakScene {
 export async function startLeakScene(): Promise<LeakScene> {
   const heedless = await startHeedlessOrigin(leakWorld);
   const phylax = await startDoor({
-    resources: leakWorld("https://origin.example/fhir") as Iterable<Resource>, // strict R4, but for what an origin would not check
+    // strict R4, except elements that an origin would not check
+    resources: leakWorld("https://origin.example/fhir") as Iterable<Resource>,
     originHosts: [new URL(heedless.url).host],
   });
   const issuer = await outsider("https://leaks.example", "phylax");
   const certificates = new Map<string, CertificateFiles>();
   const entries = [];
-  // A client for each origin: of a token's patient one has to know at which of two servers.
+  // Each origin has its own client, because a token's patient is a patient of one server.
   for (const origin of origins)
     for (const who of Object.keys(scopes) as Who[]) {
       const id = `${who}-${origin}`;

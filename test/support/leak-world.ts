@@ -14,8 +14,9 @@ const text = (canary: string) => ({
 });
 
 /**
- * Ann's records, and what must not reach her app under `leakPolicy`: everything with `canary` in it. Her ids are the beginning of another
- * patient's. `base`: FHIR base of the origin that holds it, for addresses of its own.
+ * Ann's records. Each text with `canary` in it must not reach her app under `leakPolicy`. Her ids are
+ * prefixes of another patient's ids. `base`: FHIR base of the origin that has the rows, for absolute
+ * references.
  */
 export const leakWorld = (base: string): readonly Held[] => [
   patient("ann", "Adams", "vera"),
@@ -90,7 +91,7 @@ export const leakWorld = (base: string): readonly Held[] => [
     content: [{ attachment: { contentType: "text/plain", url: `${base}/Binary/file` } }],
   },
   { resourceType: "Binary", id: "file", contentType: "text/plain", data: "Y2FuYXJ5" },
-  // A family: what a mother records of her child, and the insurance that she holds for both.
+  // A family: a mother's notes about her child, and the insurance that she has for both.
   patient("child", "canary-Child", "otto"),
   {
     resourceType: "RelatedPerson",

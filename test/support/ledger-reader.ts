@@ -8,17 +8,17 @@ import { isCommittedKey, openLeaf } from "#ledger/leaf/seal";
 import { unwrapForAuditor, type AuditorSecrets } from "#platform/ledger/object/log/key-wrap";
 import type { DevFile } from "../../cli/dev-file.ts";
 
-/** What anyone may see of a leaf: no more than this and its bytes, which are sealed. */
+/** The public part of a leaf. The bytes of the leaf are public too, but they are sealed. */
 export interface PublicLeaf {
   readonly log: string;
   readonly frame: number;
-  /** `leafKinds` of src/ledger/leaf/leaf.ts. */
+  /** A value of `leafKinds` in src/ledger/leaf/leaf.ts. */
   readonly kind: number;
-  /** Of the whole leaf, in bytes. */
+  /** Length of the whole leaf, in bytes. */
   readonly length: number;
 }
 
-/** What was added to the ledger: as anyone sees it, and as an auditor opens it. */
+/** The additions to the ledger: as the public sees them, and as an auditor opens them. */
 export interface Added {
   readonly leaves: readonly PublicLeaf[];
   readonly records: readonly AuditRecord[];
@@ -36,7 +36,9 @@ export class LedgerReader {
     this.#auditor = JSON.parse(readFileSync(dev.auditors[0]?.key ?? "", "utf8"));
   }
 
-  /** All since the last call, log by log. Throws for what does not parse or open. */
+  /**
+   * All additions since the last call, log by log. Throws for a frame or a leaf that does not parse or open.
+   */
   async read(): Promise<Added> {
     const [leaves, records]: [PublicLeaf[], AuditRecord[]] = [[], []];
     for (const log of Object.keys(this.#dev.logs)) {

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** The process that listens on a loopback port (Linux). Throws when there is none. */
 export function listenerOn(port: number): number {
-  // proc(5), /proc/net/tcp: number, local address:port in hex, remote address, state (0A listens), …, the tenth is the inode.
+  // proc(5), /proc/net/tcp: number, local address:port in hex, remote address, state (0A listens), …; the
+  // tenth field is the inode.
   const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const rows = readFileSync("/proc/net/tcp", "utf8").split("\n");
   const row = rows
@@ -19,6 +20,6 @@ function holds(pid: string, socket: string): boolean {
   try {
     return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === socket);
   } catch {
-    return false; // somebody else's process, or one that has just ended
+    return false; // another user's process, or a process that has just ended
   }
 }

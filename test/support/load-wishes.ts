@@ -3,12 +3,16 @@ import type { Resource } from "@medplum/fhirtypes";
 import { clientOf, type DevFile } from "../../cli/dev-file.ts";
 import type { Random } from "../../sandbox/synthetic/random.ts";
 
-/** The system of the `identifier` by which what was created is known again. */
+/** The system of the `identifier` by which created resources are recognized. */
 export const newOnes = "urn:phylax:load";
 const plain = Array.from({ length: 60 }, (_, n) => `load-${n}`);
-const large = ["large-0", "large-1", "large-2"]; // a search of one's observations is more than 1 MiB
+// a search of the observations of one of these patients is more than 1 MiB
+const large = ["large-0", "large-1", "large-2"];
 
-/** What the origin holds beside the demonstration's data: patients enough that none of them has more lines than one accounting holds. */
+/**
+ * The origin's rows in addition to the demonstration's data. There are so many patients that no patient has
+ * more lines than an accounting takes.
+ */
 export function loadedResources(): Resource[] {
   const observation = (patient: string, n: number, bytes: number): Resource => ({
     resourceType: "Observation",
@@ -27,7 +31,7 @@ export function loadedResources(): Resource[] {
   ];
 }
 
-/** What a client of the demonstration asks, and the names of what it wants created. */
+/** A request of a client of the demonstration, and the names of the resources that it creates. */
 export interface Wish {
   readonly client: string;
   readonly path: string;
@@ -50,7 +54,10 @@ const newObservation = (patient: string, name: string) => ({
   effectiveDateTime: "2026-01-05",
 });
 
-/** Reads, searches, refusals, streams, writes, batches and accountings, by every kind of client that the demonstration has. */
+/**
+ * Reads, searches, refusals, streams, writes, batches and accountings, by every kind of client of the
+ * demonstration.
+ */
 export const wishes: readonly ((random: Random, dev: DevFile) => Wish)[] = [
   (random) => ({ client: "telehealth", path: `Patient/${random.int(0, 59) === 0 ? "nobody" : one(random)}` }),
   (random) => ({ client: "payer", path: `Patient?_id=${one(random)},${one(random)},${one(random)}` }),
@@ -63,7 +70,8 @@ export const wishes: readonly ((random: Random, dev: DevFile) => Wish)[] = [
     client: "telehealth",
     path: `Observation?patient=${random.pick(["large-0", "large-1", "large-2"])}`,
   }),
-  (random) => ({ client: "patient-app", path: `Patient/${one(random)}` }), // nearly always another one's: refused
+  // nearly always another patient: refused
+  (random) => ({ client: "patient-app", path: `Patient/${one(random)}` }),
   (random) => ({ client: "lapsed", path: `Patient/${one(random)}` }), // it has no token
   (random) => ({ client: "patient-app", path: `MedicinalProduct/${random.int(0, 9)}` }),
   (random) => ({ client: "privacy-officer", path: `Patient/${one(random)}/$disclosures` }),

@@ -1,27 +1,28 @@
 const methods = ["log", "info", "warn", "error", "debug"] as const;
-// A JWS of JSON: an access token, an assertion, a proof. Nothing else that is printed begins so.
+// A JWS of JSON: an access token, an assertion, a proof. No further printed text begins with these
+// characters.
 const jws = /\beyJ[\w-]{8,}\.[\w-]{8,}/u;
 
-/** Reads what the workers and the launcher of this process print, in place of the terminal. */
+/** Reads the output of the workers and the launcher of this process, in place of the terminal. */
 export class LogWatch {
   readonly #originals = methods.map((method) => [method, console[method]] as const);
   readonly #secrets: readonly string[];
   readonly #found = new Set<string>();
   #lines = 0;
 
-  /** @param secrets what no line may hold, beside tokens, assertions and proofs. */
+  /** @param secrets texts that no line may contain, in addition to tokens, assertions and proofs. */
   constructor(secrets: readonly string[]) {
     this.#secrets = secrets;
     for (const [method] of this.#originals)
       console[method] = (...args: unknown[]) => this.#read(args.map(String).join(" "));
   }
 
-  /** How many lines it has read. */
+  /** The number of lines that it has read. */
   get lines(): number {
     return this.#lines;
   }
 
-  /** Throws when a line held a secret: what kind, never which. */
+  /** Throws when a line contained a secret. The error names the kind of secret, never the secret. */
   end(): void {
     for (const [method, original] of this.#originals) console[method] = original;
     if (this.#found.size > 0) throw new Error(`printed: ${[...this.#found].join(", ")}`);

@@ -1,7 +1,9 @@
 import { Buffer } from "node:buffer";
 import * as fc from "fast-check";
 
-/** Another text than this one, made from it by what goes wrong on the way and by what attackers try. */
+/**
+ * A variant of this text with a transmission fault or an attacker's change. It always differs from the text.
+ */
 export function mangled(good: string): fc.Arbitrary<string> {
   const place = fc.nat(good.length - 1);
   const parts = good.split(".");

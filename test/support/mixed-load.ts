@@ -10,7 +10,7 @@ import { keyProof } from "../../cli/key-proof.ts";
 import { seeded } from "../../sandbox/synthetic/random.ts";
 import { type Wish, wishes } from "./load-wishes.ts";
 
-/** One request, and as much of its answer as came; `whole` when all of it did. */
+/** A request, and the part of its answer that came. `whole`: the answer came to its end. */
 export interface Told {
   readonly client: string;
   readonly method: string;
@@ -31,13 +31,16 @@ const askersAtOnce = 16;
 const tokenSeconds = 60; // each client gets a new token this often: tokens are load, too
 
 export interface MixedLoad {
-  /** Everything that was asked since it began, in the order of asking. */
+  /** All requests since the start, in the order of sending. */
   readonly told: readonly Told[];
-  /** Resolves when nobody asks any more and every answer has come or broken. */
+  /** Resolves when no client asks any more and every answer has come or broken. */
   end(): Promise<void>;
 }
 
-/** Asks as a dozen clients at once, as fast as they are answered but for a short pause, through refused and broken connections. */
+/**
+ * Asks as a dozen clients at once, with a short pause after each answer, through refused and broken
+ * connections.
+ */
 export function mixedLoad(dev: DevFile, seed: number): MixedLoad {
   const told: Told[] = [];
   const clients = new Clients(dev);
@@ -61,7 +64,7 @@ export function mixedLoad(dev: DevFile, seed: number): MixedLoad {
   };
 }
 
-/** The demonstration's clients: their connections, tokens, and the nonce that the gateway gave last. */
+/** The demonstration's clients: their connections, their tokens, and the last nonce from the gateway. */
 class Clients {
   readonly #dev: DevFile;
   readonly #agents = new Map<string, Agent>();
@@ -133,7 +136,8 @@ class Clients {
         signal: AbortSignal.any([signal, AbortSignal.timeout(30_000)]),
       });
       asked.on("response", (incoming) => {
-        Object.assign(answer, { status: incoming.statusCode, headers: incoming.headers }); // a receipt counts from here on
+        // a receipt counts from here on
+        Object.assign(answer, { status: incoming.statusCode, headers: incoming.headers });
         incoming.setEncoding("utf8");
         incoming.on("data", (chunk: string) => (answer.text += chunk));
         incoming

@@ -8,7 +8,9 @@ interface Stored {
   readonly [name: string]: unknown;
 }
 
-/** How it takes a write: a status, no answer at all, a connection that is closed, or what it says that it holds afterwards. */
+/**
+ * Its reply to a write: a status, no answer, a closed connection, or the body that it reports afterwards.
+ */
 export type Mood =
   | number
   | "silent"
@@ -16,7 +18,7 @@ export type Mood =
   | "takes five seconds"
   | { readonly says: object | string; readonly location?: string };
 
-/** A FHIR server that answers every search with all it has, and takes each write as its mood is. */
+/** A FHIR server that answers every search with all rows, and each write by its mood. */
 export async function startMoodyOrigin(resources: readonly Stored[]) {
   const written: {
     readonly method: string;
@@ -71,7 +73,7 @@ export async function startMoodyOrigin(resources: readonly Stored[]) {
     response.end(typeof says.says === "string" ? says.says : JSON.stringify(says.says));
   };
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const { port } = server.address() as AddressInfo; // a listening TCP server has one
+  const { port } = server.address() as AddressInfo; // a listening TCP server has a port
   return {
     url: `http://127.0.0.1:${port}/fhir`,
     written,

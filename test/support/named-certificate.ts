@@ -8,7 +8,7 @@ import type { CertificateFiles } from "../../sandbox/certificates.ts";
 export interface Wanted {
   readonly subject: string;
   readonly names?: ConstructorParameters<typeof x509.SubjectAlternativeNameExtension>[0];
-  /** Left out: signed by itself. */
+  /** Without an authority the certificate is self-signed. */
   readonly authority?: CertificateFiles;
   readonly notAfter?: Date;
 }
@@ -16,7 +16,7 @@ export interface Wanted {
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const hour = 3_600_000;
 
-/** A client certificate with a new key each time, whatever names it is to carry, as files in `folder`. */
+/** A client certificate with a new key each time and any names, as files in `folder`. */
 export async function namedCertificate(
   folder: string,
   name: string,

@@ -24,8 +24,8 @@ interface Scanned {
 }
 
 /**
- * The names by which stored bytes, signed bytes and deployments know each other, by kind. Each finds all that the sources have of its kind:
- * so a name that is added is seen like a name that is gone.
+ * The names by which stored bytes, signed bytes and deployments recognize each other, by kind. Each reader
+ * finds all names of its kind in the sources, so a test sees an added name as well as a removed name.
  */
 const readers = {
   "HKDF info": ({ scan }) => scan.textsAt(argument("hkdfSync", 3)),
@@ -62,7 +62,7 @@ const readers = {
 } as const satisfies Readonly<Record<string, (scanned: Scanned) => readonly string[]>>;
 
 export type NameKind = keyof typeof readers;
-export const nameKinds = Object.keys(readers) as readonly NameKind[]; // the keys of the table just above
+export const nameKinds = Object.keys(readers) as readonly NameKind[]; // the keys of the table above
 
 const isScript = (path: string) => /^(?:src|workers)\/.*(?<!\.d|\.gen)\.ts$/u.test(path);
 
@@ -89,11 +89,12 @@ function tablesOf(script: string, database: string): readonly string[] {
   );
 }
 
-/** Two Durable Objects have tables of one name: each script's first table tells them apart. */
+/** Two Durable Objects have tables of one name. The first table of each script tells the scripts apart. */
 const firstTable = (script: string): string =>
   /CREATE TABLE IF NOT EXISTS (?<table>\w+)/u.exec(script)?.groups?.["table"] ?? "";
 
-// Of these sections a deployment's state or another worker depends on every value; of the variables and secrets on the names.
+// A deployment's state or another worker depends on every value of these sections. Of variables and secrets
+// it depends on the names alone.
 const whole: ReadonlySet<string> = new Set([
   "durable_objects.bindings",
   "migrations",
@@ -103,7 +104,7 @@ const whole: ReadonlySet<string> = new Set([
 ]);
 const named: ReadonlySet<string> = new Set(["vars", "secrets", "d1_databases", "ratelimits"]);
 
-/** What a wrangler.toml names: one line for each entry of a section. Simple TOML, as these files are. */
+/** The names in a wrangler.toml: one line for each entry of a section. The files use simple TOML. */
 function configured(text: string): readonly string[] {
   const worker = /^name = "(?<name>[^"]+)"/mu.exec(text)?.groups?.["name"] ?? "";
   const [, ...sections] = text.split(/^\[+(?=[a-z0-9_.]+\]+$)/mu);

@@ -7,9 +7,13 @@ import { x5tS256 } from "../../sandbox/certificates.ts";
 import { appOf, Browser, pageOf } from "./browser.ts";
 import { typed } from "./patient-web.ts";
 
-const redirect = "http://127.0.0.1:43119/callback"; // nobody listens there: the browser stops at the app's door
+// no server listens there: the browser stops at the app's redirect
+const redirect = "http://127.0.0.1:43119/callback";
 
-/** Somebody signs in at the sandbox's provider by the operators' client, in a browser without a session; the code is exchanged over this certificate. */
+/**
+ * A person signs in at the sandbox's provider through the operators' client, in a browser without a session.
+ * The code is exchanged over this certificate.
+ */
 export async function signInAtDoor(
   dev: DevFile,
   who: Pick<DevUser, "login" | "password" | "totp">,
@@ -45,7 +49,10 @@ export async function signInAtDoor(
   return token;
 }
 
-/** Types what the page asks for, with the code of this moment; agrees, and answers where the browser is sent then. */
+/**
+ * Fills in the form of the page, with the code of this moment, and agrees. Returns the address to which the
+ * browser is sent.
+ */
 export async function signInWith(
   browser: Browser,
   asked: URL,
@@ -60,7 +67,10 @@ export async function signInWith(
   return appOf(await browser.submit(consent, { decision: "allow" }));
 }
 
-/** A token as the sandbox's provider would make it for this operator now, but for the changes; `undefined` takes a claim out. */
+/**
+ * A token as the sandbox's provider would issue it now for this operator, with changes. `undefined` removes
+ * a claim.
+ */
 export async function officerToken(
   dev: DevFile,
   { login, cert, signIn, client }: DevOfficer,

@@ -6,14 +6,16 @@ import type { AuditEvent } from "#audit/event";
 import type { DevFile } from "../../cli/dev-file.ts";
 import type { RecordVector } from "../../scripts/record-vectors.ts";
 
-/** An event of an old ledger, as `phylax ledger read --json` of its own version said it. */
+/** An event of an old ledger, as `phylax ledger read --json` of the ledger's own version printed it. */
 export interface OldRecord {
   readonly log: string;
   readonly leaf: string; // hash of its first leaf, base64
   readonly event: AuditEvent;
 }
 
-/** What the version that made a state wrote down of its ledger (scripts/make-old-state.ts). */
+/**
+ * The facts of its ledger that the version wrote down when it made the state (scripts/make-old-state.ts).
+ */
 export interface OldLedger extends Pick<DevFile, "ledgerName" | "logs" | "root" | "witnesses"> {
   readonly version: string;
   readonly madeAt: string;
@@ -26,9 +28,9 @@ export interface OldState {
   readonly folder: string;
   readonly state: string;
   readonly bundles: string;
-  /** Folder that `phylax ledger export` of that version wrote. */
+  /** The folder that `phylax ledger export` of that version wrote. */
   readonly exported: string;
-  /** Files of checkpoints of each log, the root log among them. */
+  /** Checkpoint files of each log, including the root log. */
   readonly checkpoints: readonly string[];
   readonly told: OldLedger;
   readonly vectors: readonly RecordVector[];
@@ -37,7 +39,7 @@ export interface OldState {
 
 const fixtures = join(import.meta.dirname, "..", "fixtures");
 
-/** The versions of which there is a state. */
+/** The versions that have a recorded state. */
 export const oldVersions: readonly string[] = readdirSync(fixtures).flatMap(
   (name) => /^state-(?<version>[0-9a-f]+)\.tar\.gz$/u.exec(name)?.groups?.["version"] ?? [],
 );

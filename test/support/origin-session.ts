@@ -6,7 +6,10 @@ import type { Result } from "#kernel/result";
 
 type Ask = (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>;
 
-/** The session of a request with an origin that answers its questions so, and takes no writes unless `send` says how. */
+/**
+ * The session of a request with an origin that gives these answers. It accepts no writes unless `send` is
+ * given.
+ */
 export function sessionOf(
   ask: Ask,
   {

@@ -6,14 +6,14 @@ import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import { issueClientCertificate, x5tS256, type CertificateFiles } from "../../sandbox/certificates.ts";
 import { newKey, sign, type Key } from "./credentials.ts";
 
-/** Somebody else's identity provider: Phylax knows its public key from the registry and nothing more. */
+/** An external identity provider. Phylax knows nothing about it except its public key in the registry. */
 export interface Outsider {
   readonly iss: string;
   readonly audience: string;
   readonly key: Key;
 }
 
-/** Two of these have the same kid: only the issuer tells their keys apart. */
+/** Two providers have the same kid: only the issuer tells their keys apart. */
 export const outsider = async (iss: string, audience: string): Promise<Outsider> => ({
   iss,
   audience,
@@ -29,14 +29,14 @@ export const issuerEntry = ({ iss, audience, key }: Outsider, more: object = {})
   ...more,
 });
 
-/** A client's certificate, by the authority that the front trusts. */
+/** A client's certificate from the authority that the front trusts. */
 export function certificateFor({ dev }: { readonly dev: DevFile }, name: string): Promise<CertificateFiles> {
   return issueClientCertificate(dirname(dev.clientCa.cert), name, `O=Outside, CN=${name}`);
 }
 
 export const thumbprint = ({ cert }: CertificateFiles): string => x5tS256(readFileSync(cert, "utf8"));
 
-/** What a client needs to be granted something: client, agreement and grant, as a registry file has them. */
+/** The entries that permit a client something: client, agreement and grant, as in a registry file. */
 export function clientEntries(
   client: { readonly id: string } & Readonly<Record<string, unknown>>,
   purpose: string,
@@ -70,7 +70,7 @@ export function clientEntries(
   };
 }
 
-/** Several files as one. */
+/** Joins the lists of several files. */
 export function joined(
   ...files: readonly Readonly<Record<string, readonly unknown[]>>[]
 ): Record<string, unknown[]> {
@@ -80,13 +80,13 @@ export function joined(
   return all;
 }
 
-/** A starter policy as a registry file carries it. */
+/** A starter policy as an entry of a registry file. */
 export const starterPolicy = (name: string) => ({
   name,
   body: JSON.parse(readFileSync(join(import.meta.dirname, "../../policies", `${name}.json`), "utf8")),
 });
 
-/** An access token as such a provider signs it, bound to a certificate; `changes` and `header` spoil it. */
+/** An access token as the provider signs it, bound to a certificate. `changes` and `header` alter it. */
 export function outsideToken(
   { iss, audience, key }: Outsider,
   certificate: CertificateFiles,

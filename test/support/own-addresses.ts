@@ -1,4 +1,7 @@
-/** Every spelling of a server's own FHIR base that a test should see gone: what readers, browsers and clients take for it. */
+/**
+ * Every spelling of a server's own FHIR base that a client, a browser or a reader recognizes. A test checks
+ * that none of them is left.
+ */
 export function ownAddresses(url: string): string[] {
   const { port, pathname } = new URL(url);
   const base = `http://127.0.0.1:${port}${pathname}`;

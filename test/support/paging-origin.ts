@@ -7,14 +7,20 @@ export interface Row {
   readonly [element: string]: unknown;
 }
 
-/** A FHIR server of a few lines, whose rows and pages a test decides. It searches by `patient` and by nothing else. */
+/**
+ * A small FHIR server. The test decides its rows and pages. It searches by `patient` and by no further
+ * parameter.
+ */
 export interface PagingOrigin {
   readonly url: string;
-  /** In the order of their answers. A resource that is there twice is in two versions, the current one last. */
+  /**
+   * Rows in the order of the answers. A resource that is listed twice has two versions, the current version
+   * last.
+   */
   rows: readonly Row[];
-  /** The most entries of a page, whatever `_count` says. */
+  /** The most entries of a page, whatever `_count` asks for. */
   pageMax: number;
-  /** The connection breaks after so many bytes of an answer's body. */
+  /** The connection breaks after this number of bytes of an answer's body. */
   breaksAt: number;
   /** Changes the URL of a `next` link. */
   misleads: (link: string) => string;
@@ -42,11 +48,12 @@ export async function startPagingOrigin(): Promise<PagingOrigin> {
       "content-length": text.length,
     });
     if (text.length <= origin.breaksAt) res.end(text);
-    else res.write(text.subarray(0, origin.breaksAt), () => setTimeout(() => res.destroy(), 20)); // after they were sent
+    // after they were sent
+    else res.write(text.subarray(0, origin.breaksAt), () => setTimeout(() => res.destroy(), 20));
   };
   const server = createServer((req, res) => void serve(req, res));
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const { port } = server.address() as AddressInfo; // a listening TCP server has one
+  const { port } = server.address() as AddressInfo; // a listening TCP server has a port
   return Object.assign(origin, {
     url: `http://127.0.0.1:${port}/fhir`,
     close: () =>
@@ -59,7 +66,8 @@ export async function startPagingOrigin(): Promise<PagingOrigin> {
 
 async function textOf(req: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of req) chunks.push(Buffer.from(chunk as Uint8Array)); // a request without an encoding is bytes
+  // a request without an encoding is bytes
+  for await (const chunk of req) chunks.push(Buffer.from(chunk as Uint8Array));
   return Buffer.concat(chunks).toString();
 }
 

@@ -14,15 +14,19 @@ interface Holding {
 
 export type SignedIn = Awaited<ReturnType<PatientWeb["signIn"]>>;
 
-/** All that the app asks for. */
+/** The scopes that the app requests. */
 export const scope = "openid fhirUser launch/patient offline_access patient/*.rs";
 
-// What an app knows of its own registration; a SMART configuration has no member for it.
+// An app's knowledge of its own registration. A SMART configuration has no member for it.
 const registered = { id_token_signed_response_alg: "ES256" };
 
-const redirect = "http://127.0.0.1:43117/callback"; // nobody listens there: the browser stops at the app's door
+// no server listens there: the browser stops at the app's redirect
+const redirect = "http://127.0.0.1:43117/callback";
 
-/** The demonstration's app, on openid-client as it comes from npm: it is told the issuer, its id, and whose certificates to trust. */
+/**
+ * The demonstration's app, on openid-client as npm has it. It is given the issuer, its id, and the
+ * certificates that it trusts.
+ */
 export class PatientWeb {
   readonly config: client.Configuration;
   readonly #dev: DevFile;
@@ -34,16 +38,17 @@ export class PatientWeb {
     this.config = config;
   }
 
-  /** `discovered`: the issuer, or the address of a document about it. */
+  /** @param discovered the issuer, or the address of a document about it. */
   static async start(dev: DevFile, discovered = dev.issuers[0]?.iss ?? ""): Promise<PatientWeb> {
     const dispatcher = new Agent({ connect: { ca: readFileSync(dev.ca) } });
     const config = await client.discovery(new URL(discovered), "patient-web", registered, client.None(), {
-      [client.customFetch]: (url, options) => fetch(url, { ...options, dispatcher } as RequestInit), // Node's fetch takes it (undici)
+      // Node's fetch accepts it (undici)
+      [client.customFetch]: (url, options) => fetch(url, { ...options, dispatcher } as RequestInit),
     });
     return new PatientWeb(dev, dispatcher, config);
   }
 
-  /** One authorization request, and what the app keeps to itself until the answer comes. */
+  /** An authorization request, and the values that the app retains until the answer comes. */
   async request(more: Parameters = {}) {
     const verifier = client.randomPKCECodeVerifier();
     const [state, nonce] = [client.randomState(), client.randomNonce()];
@@ -60,7 +65,7 @@ export class PatientWeb {
     return { url, checks: { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce } };
   }
 
-  /** Somebody signs in where that is asked for and agrees; the app exchanges the code. */
+  /** A person signs in, if the page asks for it, and agrees. The app exchanges the code. */
   async signIn(user: DevUser, browser: Browser, more: Parameters = {}) {
     const { url, checks } = await this.request(more);
     const first = await browser.open(url);
@@ -93,7 +98,7 @@ export class PatientWeb {
   }
 }
 
-/** What somebody types into the sign-in page. */
+/** The text that a person types into the sign-in page. */
 export const typed = (
   { login, password, totp: secret }: Pick<DevUser, "login" | "password" | "totp">,
   withCode = false,

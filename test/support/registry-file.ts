@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair } from "jose";
 
-/** A registry file with one of each: what tests change one thing of. */
+/** A registry file with an entry of each kind. Each test changes one entry. */
 export async function registryFile() {
   const { publicKey } = await generateKeyPair("ES256", { extractable: true });
   const { x = "", y = "" } = await exportJWK(publicKey);
@@ -48,7 +48,7 @@ export async function registryFile() {
 
 export type RegistryFile = Awaited<ReturnType<typeof registryFile>>;
 
-/** The same file with an external issuer, and a client of it beside the other one. */
+/** The file with an external issuer and an additional client of that issuer. */
 export async function withExternalClient(file: RegistryFile) {
   const { publicKey } = await generateKeyPair("ES256", { extractable: true });
   const { x = "", y = "" } = await exportJWK(publicKey);
@@ -102,7 +102,7 @@ export async function withExternalClient(file: RegistryFile) {
   };
 }
 
-/** The same with a place where apps have people sign in, which the origin names. */
+/** The file with an authorization server at which an app's users sign in. The origin names the server. */
 export async function withSignIn(file: RegistryFile) {
   const external = await withExternalClient(file);
   return {
@@ -150,7 +150,7 @@ const policyBody = {
   ],
 };
 
-/** A copy of a file with the value at a JSON pointer set, or taken out when `undefined`. */
+/** A copy of a file with the value at a JSON pointer set, or removed when `undefined`. */
 export function withValue<T>(file: T, pointer: string, value: unknown): T {
   const copy = structuredClone(file);
   const path = pointer.split("/").slice(1);

@@ -10,10 +10,10 @@ import { send } from "../../cli/mutual-tls.ts";
 import { certificateFor, clientEntries, joined, starterPolicy, thumbprint } from "./outside.ts";
 import type { TestStack } from "./stack.ts";
 
-/** Reads one patient with one token at the gateway whose FHIR base is given. */
+/** Reads one patient with one token at the gateway with the given FHIR base. */
 type Read = (base: string) => Promise<number>;
 
-/** A reader who is denied something that no other of these has, and the status that then refuses. */
+/** A reader with its own denial, which concerns no further reader, and the status of the refusal. */
 export interface Subject {
   readonly client: DevClient;
   readonly token: string;
@@ -22,7 +22,7 @@ export interface Subject {
   readonly refusedAs: 401 | 403;
 }
 
-/** One for each kind of denial. */
+/** One reader for each kind of denial. */
 export async function subjects(phylax: TestStack): Promise<readonly Subject[]> {
   const { dev } = phylax;
   const [issuer] = dev.issuers;
@@ -69,7 +69,10 @@ export async function subjects(phylax: TestStack): Promise<readonly Subject[]> {
   ];
 }
 
-/** How a client reads its patient: over its certificate, or with a proof of its key and the nonce that it was given last. */
+/**
+ * The way in which a client reads its patient: over its certificate, or with a proof of its key and the last
+ * nonce.
+ */
 export function reading({ dev }: TestStack, client: DevClient, token: string): Read {
   const path = `Patient/${client.patient ?? "amara-okafor"}`;
   if (!client.dpop) {
@@ -79,7 +82,8 @@ export function reading({ dev }: TestStack, client: DevClient, token: string): R
   const key = keyOf(client);
   let nonce: string | undefined;
   const ask = async (base: string) => {
-    const dpop = await keyProof(key, { url: `${dev.fhir}/${path}`, method: "GET", nonce, token }); // the configured name, wherever it is sent
+    // the configured name, even if the request goes to another host
+    const dpop = await keyProof(key, { url: `${dev.fhir}/${path}`, method: "GET", nonce, token });
     const reply = await send(dev, undefined, `${base}/${path}`, {
       headers: { authorization: `DPoP ${token}`, dpop },
     });
@@ -98,7 +102,7 @@ function keyOf({ id, jwk }: DevClient): JWK {
   return JSON.parse(readFileSync(jwk, "utf8"));
 }
 
-/** A client under a policy that nobody else is granted. */
+/** A client under a policy that is granted to this client alone. */
 async function admitClinic(
   phylax: TestStack,
 ): Promise<{ readonly client: DevClient; readonly policy: string }> {

@@ -6,15 +6,16 @@ import { secretsMade } from "./secrets-made.ts";
 
 const printers = ["log", "info", "warn", "error", "debug"] as const;
 const streams = ["stdout", "stderr"] as const;
-// A JWS of JSON: an access token, an assertion, a proof. Nothing else begins so.
+// A JWS of JSON: an access token, an assertion, a proof. No further text begins with these characters.
 const jws = /\beyJ[\w-]{8,}\.[\w-]{8,}/u;
-// A token, or the part of one that would tell it: payload or signature. Headers are the same in many.
+// A token, or the part that identifies it: payload or signature. Many tokens have the same header.
 const partCharactersMin = 24;
 
 /**
- * T46 over a whole test file: hears of every token, assertion and proof that comes to the TLS fronts of this process and of every token
- * that leaves them, and looks for these, and for all private keys at hand, in what the process prints (workerd's output comes through it)
- * and in every answer of 400 and above.
+ * Watches a whole test file for secrets (T46). It collects every token, assertion and proof that comes to
+ * the TLS fronts of this process and every token that leaves them. It searches for them, and for all private
+ * keys at hand, in the printed text of the process (which includes workerd's output) and in every answer of
+ * 400 and above.
  */
 export class SecretWatch {
   readonly #state: string;
@@ -23,11 +24,12 @@ export class SecretWatch {
   readonly #travelled = new Set<string>();
   readonly #restore: (() => void)[] = [];
   readonly #started = (message: unknown) => {
-    const { request, response } = message as { request: IncomingMessage; response: ServerResponse }; // as Node documents the channel
+    // as Node documents the channel
+    const { request, response } = message as { request: IncomingMessage; response: ServerResponse };
     if (request.socket instanceof TLSSocket) this.#readAlong(request, response);
   };
 
-  /** @param state the state folder, whose keys are looked for too. */
+  /** @param state the state folder. Its keys are secrets too. */
   constructor(state: string) {
     this.#state = state;
     subscribe("http.server.request.start", this.#started);
@@ -37,7 +39,9 @@ export class SecretWatch {
       this.#alongside(process[name], "write", (chunk) => this.hear(bytesOf(chunk).toString("utf8")));
   }
 
-  /** Throws when a secret was printed or stands in an error: where, never which. */
+  /**
+   * Throws when a secret was printed or stands in an error. The message names the place, never the secret.
+   */
   end(): void {
     unsubscribe("http.server.request.start", this.#started);
     for (const restore of this.#restore) restore();
@@ -52,12 +56,12 @@ export class SecretWatch {
       throw new Error(`a token, an assertion, a proof or a key was ${[...found].join("; ")}`);
   }
 
-  /** A line that would be printed. */
+  /** Checks a line of output. */
   hear(line: string): void {
     this.#printed.push(line);
   }
 
-  /** An exchange that came through no front: the headers and body of the request, and its answer. */
+  /** Checks an exchange that came through no front: the headers and body of the request, and its answer. */
   exchange(where: string, headers: Headers, question: string, status: number, body: string): void {
     this.#learn(headers.get("authorization")?.replace(/^\S+ +/u, ""));
     this.#learn(headers.get("dpop") ?? undefined);
@@ -83,7 +87,7 @@ export class SecretWatch {
     this.#learn(request.headers["dpop"]?.toString());
     const [asked, answered]: [Buffer[], Buffer[]] = [[], []];
     this.#around(request, "emit", (name, chunk) => void (name === "data" && asked.push(bytesOf(chunk))));
-    response.setMaxListeners(20); // the front's own and those of several watches
+    response.setMaxListeners(20); // for the front's own listeners and several watches
     let over = false;
     const finish = () => {
       if (over) return;
@@ -103,7 +107,7 @@ export class SecretWatch {
       answered.push(bytesOf(chunk));
       finish(); // before the client can have it
     });
-    response.once("close", finish); // of one that broke off
+    response.once("close", finish); // also when the answer breaks off
   }
 
   #alongside(object: object, name: string, hear: (...args: unknown[]) => void): void {
@@ -112,9 +116,10 @@ export class SecretWatch {
     this.#restore.push(() => void Reflect.set(object, name, original));
   }
 
-  /** Hears the arguments of a method and lets it do what it does. */
+  /** Passes the arguments of a method to a listener, then calls the method. */
   #around(object: object, name: string, hear: (...args: unknown[]) => void): void {
-    const original = Reflect.get(object, name) as (...args: unknown[]) => unknown; // each name is a method of its object
+    // each name is a method of its object
+    const original = Reflect.get(object, name) as (...args: unknown[]) => unknown;
     const alongside = (...args: unknown[]) => {
       hear(...args);
       return original.apply(object, args);
@@ -126,11 +131,11 @@ export class SecretWatch {
 const holdsKey = (text: string, keys: readonly string[]): boolean =>
   jws.test(text) || keys.some((key) => text.includes(key));
 
-/** Whether what a process printed holds a token, or a key of its state folder. */
+/** True if the printed text contains a token, or a key of its state folder. */
 export const holdsSecret = (printed: string, state: string): boolean =>
   holdsKey(printed, [...secretsKept(state)]);
 
-/** The runs of base64url in a text that are long enough to tell a token by. */
+/** The runs of base64url in a text that are long enough to identify a token. */
 const runsOf = (text: string): readonly string[] =>
   text.match(/[\w-]+/gu)?.filter(({ length }) => length >= partCharactersMin) ?? [];
 

@@ -3,7 +3,10 @@ import { join } from "node:path";
 
 const folders = ["secrets", "auditors", "clients", "issuers", "pki"];
 
-/** What a state folder keeps private: the private part of each key, as JWK and PEM have it, and each secret's text. */
+/**
+ * The private values of a state folder: the private part of each key, as JWK and PEM write it, and each
+ * secret's text.
+ */
 export function secretsKept(state: string): ReadonlySet<string> {
   const kept = new Set<string>();
   for (const folder of folders.map((name) => join(state, name)).filter((path) => existsSync(path))) {
@@ -19,7 +22,8 @@ export function secretsKept(state: string): ReadonlySet<string> {
 function privatePartsOf(name: string, text: string): readonly string[] {
   if (name.endsWith(".pem")) return [];
   if (text.includes("PRIVATE KEY"))
-    return text.split("\n").filter((line, at) => at > 1 && line.length >= 40 && !line.startsWith("-")); // the first line begins alike in all
+    // the first line begins alike in all keys
+    return text.split("\n").filter((line, at) => at > 1 && line.length >= 40 && !line.startsWith("-"));
   if (!name.endsWith(".json")) return text.trim().length >= 16 ? [text.trim()] : [];
   return [...text.matchAll(/"d":\s*"(?<d>[^"]+)"/gu)].map(({ groups }) => groups?.["d"] ?? "");
 }

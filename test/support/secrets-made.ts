@@ -1,4 +1,7 @@
-/** Keys that test support made for this file: nothing that the stack prints or answers in an error may hold them. */
+/**
+ * Keys that test support made for this file. Neither the stack's output nor an error answer may contain
+ * them.
+ */
 const made = new Set<string>();
 
 /** Remembers the private part of a key, as a JWK has it. */

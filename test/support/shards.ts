@@ -19,10 +19,10 @@ export async function inEachShard(
   }
 }
 
-/** From now on no record is durable; `DROP TRIGGER broken` ends it. */
+/** From now on no record is durable. `DROP TRIGGER broken` ends this. */
 export const breakLedger =
   "CREATE TRIGGER broken BEFORE INSERT ON frames BEGIN SELECT RAISE(ABORT, 'broken by the test'); END";
 
-/** From now on no frame of more bytes than these is durable. */
+/** From now on no frame with more than this number of bytes is durable. */
 export const breakLedgerFrom = (bytes: number): string =>
   breakLedger.replace("frames BEGIN", `frames WHEN length(NEW.body) > ${bytes} BEGIN`);

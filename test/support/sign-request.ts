@@ -3,7 +3,7 @@ import { serializeInnerList, type BareItem, type Item } from "structured-headers
 import { requestTag, signatureBase, type SignableRequest } from "#identity/request-signature";
 import type { Key } from "./credentials.ts";
 
-/** What a signature covers and says; a parameter that is there and `undefined` is left out. */
+/** The components and parameters of a signature. A parameter with the value `undefined` is left out. */
 export interface Signing {
   readonly parts: readonly string[];
   readonly created: number | string | undefined;
@@ -20,7 +20,7 @@ const algorithms = {
   EdDSA: { name: "Ed25519" },
 } as const;
 
-/** The two fields of a request that was signed by a key (RFC 9421 §4.1, §4.2). */
+/** The two header fields of a signed request (RFC 9421 §4.1, §4.2). */
 export async function signedFields(
   { alg, privateKey, jwk }: Key,
   request: Omit<SignableRequest, "body">,
@@ -31,7 +31,7 @@ export async function signedFields(
   );
   const items = parts.map((part): Item => [part, new Map()]);
   const text = serializeInnerList([items, new Map(parameters)]);
-  // A part that is not there is signed as if it were empty: whether it may be covered is the verifier's question.
+  // An absent component is signed as if it were empty: the verifier decides if it may be covered.
   const base = signatureBase(parts, text, request);
   const how = Object.entries(algorithms).find(([name]) => name === alg)?.[1];
   if (how === undefined) throw new Error(`${alg} signs no requests`);

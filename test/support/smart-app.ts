@@ -15,7 +15,8 @@ const smart: (
   storage: object,
 ) => SmartApi = require("fhirclient");
 
-// By hand, as far as it is called: its own types bring in the whole DOM, for every file of this project.
+// Written by hand, as far as the tests call it: the package's own types would bring the whole DOM into every
+// file of this project.
 interface SmartApi {
   authorize(options: Readonly<Record<string, string>>): Promise<unknown>;
   ready(): Promise<SmartClient>;
@@ -32,7 +33,10 @@ interface SmartClient {
   request(asked: string | { readonly url: string; readonly includeResponse: true }): Promise<unknown>;
 }
 
-/** A web app on fhirclient as it comes from npm, server side: it is told the FHIR base, its id and whose certificates to trust, and nothing else. */
+/**
+ * A web app on fhirclient as npm has it, server side. It is given the FHIR base, its id and the certificates
+ * that it trusts, and nothing more.
+ */
 export class SmartApp {
   readonly #server: Server;
   readonly #kept = new Map<string, unknown>();
@@ -43,7 +47,8 @@ export class SmartApp {
   }
 
   static async start(dev: DevFile, clientId: string, scope: string): Promise<SmartApp> {
-    setDefaultCACertificates([...getCACertificates(), readFileSync(dev.ca, "utf8")]); // its fetch takes the default ones, as under NODE_EXTRA_CA_CERTS
+    // its fetch takes the default certificates, as under NODE_EXTRA_CA_CERTS
+    setDefaultCACertificates([...getCACertificates(), readFileSync(dev.ca, "utf8")]);
     const server = createServer();
     const app = new SmartApp(server);
     server.on("request", (request, response) => {
@@ -74,14 +79,14 @@ export class SmartApp {
     response.end("You can close this window.");
   }
 
-  /** Where its launch page sends the browser. */
+  /** The address to which its launch page sends the browser. */
   async launch(): Promise<URL> {
-    const { port } = this.#server.address() as AddressInfo; // it listens on one
+    const { port } = this.#server.address() as AddressInfo; // it listens on a port
     const answer = await fetch(`http://127.0.0.1:${port}/launch`, { redirect: "manual" });
     return new URL(answer.headers.get("location") ?? (await answer.text()));
   }
 
-  /** Somebody signs in and agrees; the browser brings the app its code. */
+  /** A person signs in and agrees. The browser brings the app its code. */
   async signIn(user: DevUser, browser: Browser): Promise<SmartClient> {
     const consent = await browser.submit(await browser.open(await this.launch()), typed(user));
     const answer = await fetch(appOf(await browser.submit(consent, { decision: "allow" })));

@@ -1,25 +1,38 @@
 import { parseAst } from "vitest/node";
 import { bare, child, children, isCall, membersOf, nameOf, nodesBelow, type Node } from "./syntax-tree.ts";
 
-/** Where a text has a meaning for stored or sent bytes: an argument of a call, or a member of an object. */
+/**
+ * A place at which a text has a meaning for stored or sent bytes: an argument of a call, or a member of an
+ * object.
+ */
 export type Sink =
-  /** `after`: only of a chain that begins with a call of this name, as `createHmac(…).update(…)`. `of`: only this member of the argument. */
+  /**
+   * `after`: only in a chain that begins with a call of this name, as `createHmac(…).update(…)`. `of`: only
+   * this member of the argument.
+   */
   | { readonly call: string; readonly argument: number; readonly after?: string; readonly of?: string }
   | { readonly member: string };
 
-/** What an expression can be: its texts (`${}` where a template is filled at run time), and the parameters it is made of. */
+/**
+ * The possible values of an expression: its texts (`${}` where a template is filled at run time), and the
+ * parameters that it depends on.
+ */
 interface Reach {
   readonly texts: readonly string[];
   readonly parameters: readonly Sink[];
 }
 
 const nothing: Reach = { texts: [], parameters: [] };
-// Templates multiply the words that may stand in their places; with more words than these a place is left open.
+// Templates multiply the words that may stand in their places. With more words than this a place is left
+// open.
 const wordsMax = 8;
-// A text is handed on by two functions at most; further up a parameter's name is anything.
+// At most two functions hand a text on. Further up, a parameter's name says nothing about the text.
 const callsMax = 2;
 
-/** TypeScript sources, and the texts that reach given places in them: through constants, imports and the parameters of functions. */
+/**
+ * TypeScript sources, and the texts that reach given places in them: through constants, imports and the
+ * parameters of functions.
+ */
 export class SourceScan {
   readonly #modules: ReadonlyMap<string, Module>;
   readonly #reached = new Map<Node, Reach>();
@@ -34,7 +47,7 @@ export class SourceScan {
     return sorted(this.#values(sinks).flatMap(({ reach }) => reach.texts));
   }
 
-  /** The literal texts at the sinks, and of the names at them those that are constants. */
+  /** The literal texts at the sinks, and the constants among the names at them. */
   constantsAt(...sinks: readonly Sink[]): readonly string[] {
     const values = sinks.flatMap((sink) =>
       [...this.#modules.values()].flatMap((module) =>
@@ -44,7 +57,7 @@ export class SourceScan {
     return sorted(values);
   }
 
-  /** What the functions of these names can return. */
+  /** The possible results of the functions of these names. */
   returnedBy(...names: readonly string[]): readonly string[] {
     const all = [...this.#modules.values()].flatMap((module) =>
       module.constants.map((constant) => ({ module, ...constant })),
@@ -57,8 +70,8 @@ export class SourceScan {
   }
 
   /**
-   * The objects that can reach one of the sinks: the text of one of their members, then the names of the others. `without`: expressions
-   * that reach it and are no such object.
+   * The objects that can reach one of the sinks: the text of one of their members, then the names of the
+   * further members. `without`: expressions that reach it and are not objects of this kind.
    */
   objectsAt(member: string, ...sinks: readonly Sink[]) {
     const values = this.#values(sinks).map(({ module, value, reach }) => {
@@ -78,7 +91,10 @@ export class SourceScan {
     };
   }
 
-  /** Constants that are objects of numbers alone, at any depth, of modules that import one of these names: place and number of each. */
+  /**
+   * Constants that are objects of numbers alone, at any depth, in modules that import one of these names:
+   * the place and number of each.
+   */
   numberTables(importing: readonly string[]): readonly string[] {
     const modules = [...this.#modules.values()].filter(({ imported }) =>
       [...imported.values()].some(({ name }) => importing.includes(name)),
@@ -92,12 +108,12 @@ export class SourceScan {
     );
   }
 
-  /** The numbers of the one constant of this name, with their names. */
+  /** The numbers of the single constant of this name, with their names. */
   numbersOf(constant: string): readonly string[] {
     return sorted(numbersIn(this.#objectNamed(constant), constant) ?? []);
   }
 
-  /** The names in the object that the one constant of this name is. */
+  /** The member names of the single constant of this name. */
   namesOf(constant: string): readonly string[] {
     return sorted(
       children(this.#objectNamed(constant), "properties").flatMap(
@@ -117,13 +133,13 @@ export class SourceScan {
     return object;
   }
 
-  /** What the modules whose paths fit export: `path name`. */
+  /** The exports of the modules with a matching path: `path name`. */
   exportsOf(path: RegExp): readonly string[] {
     const modules = [...this.#modules.values()].filter((module) => path.test(module.path));
     return sorted(modules.flatMap((module) => module.exported.map((name) => `${module.path} ${name}`)));
   }
 
-  /** Names of an environment's members: `env.X`, `this.env.X`, and `X` of an `env` that is taken apart. */
+  /** Names of an environment's members: `env.X`, `this.env.X`, and `X` of a destructured `env`. */
   environment(): readonly string[] {
     const isEnvironment = (node: Node | undefined): boolean =>
       nameOf(node) === "env" ||
@@ -140,7 +156,7 @@ export class SourceScan {
     return sorted(names.filter((name) => /^[A-Z][A-Z0-9_]*$/u.test(name)));
   }
 
-  /** All texts that fit. */
+  /** All texts that match. */
   textsLike(pattern: RegExp): readonly string[] {
     const texts = [...this.#modules.values()].flatMap((module) =>
       module.nodes
@@ -150,7 +166,7 @@ export class SourceScan {
     return sorted(texts.filter((text) => pattern.test(text)));
   }
 
-  /** The expressions at the sinks, and at what they are made of by way of parameters: all that callers give. */
+  /** The expressions at the sinks, and all arguments that callers give for the parameters in them. */
   #values(sinks: readonly Sink[]) {
     const waiting = sinks.map((sink) => ({ sink, calls: 0 }));
     const known = new Set(sinks.map((sink) => JSON.stringify(sink)));
@@ -198,7 +214,7 @@ export class SourceScan {
   #reach(node: Node, module: Module): Reach {
     const known = this.#reached.get(node);
     if (known !== undefined) return known;
-    this.#reached.set(node, nothing); // of a circle: the rest of it says what there is
+    this.#reached.set(node, nothing); // in a cycle: the rest of the cycle has the texts
     const reach = this.#reachOf(node, module);
     this.#reached.set(node, reach);
     return reach;
@@ -223,7 +239,7 @@ export class SourceScan {
           : all(...children(node, "arguments"));
       }
       case "MemberExpression":
-        return nothing; // what an object holds came from elsewhere
+        return nothing; // the contents of an object come from its own expressions
       case "FunctionDeclaration":
       case "FunctionExpression":
       case "ArrowFunctionExpression": {
@@ -232,13 +248,14 @@ export class SourceScan {
           body?.type === "BlockStatement"
             ? nodesBelow(body).filter(({ type }) => type === "ReturnStatement")
             : [body];
-        // Its own parameters are what its call gives, and the call's arguments are looked at with the call.
+        // The function's own parameters get the call's arguments, which are visited with the call.
         return { texts: all(...returned).texts, parameters: [] };
       }
       default:
         return node.type.startsWith("TSType")
           ? nothing
-          : { texts: all(...runtimeChildren(node)).texts, parameters: [] }; // no caller hands a text on through an operator or a list
+          : // no caller hands a text on through an operator or a list
+            { texts: all(...runtimeChildren(node)).texts, parameters: [] };
     }
   }
 
@@ -287,7 +304,8 @@ const runtimeChildren = (node: Node): readonly Node[] =>
   Object.keys(node).flatMap((name) => (types.has(name) ? [] : membersOf(node, name)));
 
 const sorted = (texts: readonly string[]): readonly string[] => [...new Set(texts)].sort();
-const cookedOf = (quasi: Node): string => (quasi["value"] as { readonly cooked: string }).cooked; // ESTree TemplateElement
+// ESTree TemplateElement
+const cookedOf = (quasi: Node): string => (quasi["value"] as { readonly cooked: string }).cooked;
 
 function joined(reaches: readonly Reach[]): Reach {
   if (reaches.length <= 1) return reaches[0] ?? nothing;
@@ -297,7 +315,7 @@ function joined(reaches: readonly Reach[]): Reach {
   return { texts: [...new Set(reaches.flatMap(({ texts }) => texts))], parameters: [...parameters.values()] };
 }
 
-/** The paths and numbers of an object of numbers; undefined for anything else. */
+/** The paths and numbers of an object of numbers. `undefined` for any further value. */
 function numbersIn(node: Node, at: string): readonly string[] | undefined {
   const value = bare(node);
   if (value.type === "Literal")
@@ -312,14 +330,16 @@ function numbersIn(node: Node, at: string): readonly string[] | undefined {
   return rows.length === 0 || rows.includes(undefined) ? undefined : rows.flatMap((row) => row ?? []);
 }
 
-/** What an identifier stands for: the values of a constant, or a parameter and the words that its type lists. */
+/**
+ * The meaning of an identifier: the values of a constant, or a parameter and the words that its type lists.
+ */
 interface Declaration {
   readonly values: readonly Node[];
   readonly parameter?: Sink | undefined;
 }
 
 interface Scoped extends Declaration {
-  /** The block, function or module in which the name means this. */
+  /** The block, function or module in which the name has this meaning. */
   readonly scope: Node;
 }
 
@@ -336,7 +356,8 @@ class Module {
 
   constructor(path: string, text: string) {
     this.path = path;
-    const tree = parseAst(text, { lang: "ts" }) as unknown as Node; // its own types say nothing of TypeScript's nodes
+    // the parser's own types do not cover TypeScript's nodes
+    const tree = parseAst(text, { lang: "ts" }) as unknown as Node;
     const nodes: Node[] = [];
     const visit = (node: Node, around: readonly Node[]) => {
       nodes.push(node);
@@ -369,7 +390,10 @@ class Module {
     return around.toSorted((one, other) => lengthOf(one.scope) - lengthOf(other.scope))[0];
   }
 
-  /** Whether a call is one on what such a call made: `createHash(…).update(…)`, or by way of a constant. */
+  /**
+   * True if the call belongs to a chain that begins with a call of `made`: `createHash(…).update(…)`,
+   * directly or through a constant.
+   */
   #follows(call: Node, made: string): boolean {
     const object = child(child(call, "callee"), "object");
     const of = object?.type === "Identifier" ? (this.declarationOf(object)?.values ?? []) : [object];
@@ -445,7 +469,7 @@ class Module {
   }
 }
 
-// A test scans the same files again and again, with a change in one of them.
+// A test scans the same files again and again, with a change in a single file.
 const modules = new Map<string, Module>();
 
 function moduleOf(path: string, text: string): Module {
@@ -469,13 +493,19 @@ const scopes: ReadonlySet<string> = new Set([
   "ForInStatement",
 ]);
 
-/** The name that a call is known by: `hkdf` of `hkdf(…)`, `setAAD` of `cipher.setAAD(…)`, `Epoch` of `new Epoch(…)`. */
+/**
+ * The name of the called function: `hkdf` of `hkdf(…)`, `setAAD` of `cipher.setAAD(…)`, `Epoch` of `new
+ * Epoch(…)`.
+ */
 function calleeOf(call: Node): string | undefined {
   const callee = child(call, "callee");
   return callee?.type === "MemberExpression" ? nameOf(child(callee, "property")) : nameOf(callee);
 }
 
-/** The name by which a function is called; undefined for one that is given away, whose callers nobody can look up. */
+/**
+ * The name by which a function is called. `undefined` for a function that is passed on as a value: its
+ * callers cannot be found.
+ */
 function functionName(node: Node, around: readonly Node[]): string | undefined {
   const [holder] = around;
   const name = nameOf(child(node, "id"));
@@ -498,7 +528,10 @@ function functionName(node: Node, around: readonly Node[]): string | undefined {
     : key;
 }
 
-/** `const name = value`; `const [a, b] = [x, y]` place by place; of what else is taken apart each name is the whole. */
+/**
+ * `const name = value`; `const [a, b] = [x, y]` place by place. In any further destructuring each name
+ * stands for the whole value.
+ */
 function boundIn(
   id: Node | undefined,
   init: Node | undefined,
@@ -511,7 +544,7 @@ function boundIn(
   return namesIn(id).map(({ name }) => ({ name, value: init }));
 }
 
-/** The names that a pattern binds, and of what member where it takes an object apart. */
+/** The names that a pattern binds, with the member for a destructured object. */
 function namesIn(
   pattern: Node,
   of?: string,

@@ -10,23 +10,29 @@ import { AnswerWatch } from "./answer-watch.ts";
 import { freePort } from "./free-port.ts";
 import { SecretWatch } from "./secret-watch.ts";
 
-/** A whole Phylax of its own for a test file, as `npm start` makes it, with a look at what reached the origin. */
+/**
+ * A whole Phylax for a test file, as `npm start` starts it, with a record of the requests that reached the
+ * origin.
+ */
 export interface TestStack {
   readonly dev: DevFile;
-  /** Its folder. */
+  /** The stack's folder. */
   readonly state: string;
   readonly stack: Stack;
   /** Every request that reached the FHIR server: `GET /fhir/Patient/x`. */
   readonly forwarded: string[];
   client(id: string): DevClient;
   token(id: string, request?: TokenRequest): Promise<string>;
-  /** As a client with its own certificate and a token of its own; a path is taken below the FHIR base. */
+  /** Asks as a client with its own certificate and its own token. A path is relative to the FHIR base. */
   ask(id: string, path: string, sending?: Sending): Promise<Reply>;
-  /** Throws when any answer to anybody named the origin, or a secret was printed or stood in an error. */
+  /** Throws when any answer named the origin, or when a secret was printed or stood in an error. */
   close(): Promise<void>;
 }
 
-/** A new state folder with the certificate authorities of this process's stacks: for a file that needs them before its stack runs. */
+/**
+ * A new state folder with the certificate authorities of this process's stacks, for a file that needs them
+ * before its stack runs.
+ */
 export function preparedState(): string {
   const state = mkdtempSync(join(tmpdir(), "phylax-"));
   cpSync(inject("templateState"), state, { recursive: true });
@@ -40,11 +46,14 @@ export interface TestStackOptions {
   readonly registry?: string;
   readonly gatewaysElsewhere?: number;
   readonly secondHost?: boolean;
-  /** The ledger's LEDGER_SETTLE_SECONDS: 3 unless told, since tests wait for copies in R2 and for the root log. */
+  /**
+   * The ledger's LEDGER_SETTLE_SECONDS. The default is 3, because tests wait for copies in R2 and for the
+   * root log.
+   */
   readonly settleSeconds?: number;
 }
 
-/** A stack for one test file: its options, its faults and its denials are no other file's. */
+/** A stack for one test file: no further file shares its options, its faults and its denials. */
 export async function startTestStack(options: TestStackOptions = {}): Promise<TestStack> {
   const state = options.state ?? mkdtempSync(join(tmpdir(), "phylax-"));
   const secrets = new SecretWatch(state); // before anything can print
@@ -62,8 +71,9 @@ let shared:
   | undefined;
 
 /**
- * The stack that all files of this runner share which start it without options, deny no client of the demonstration, use no quota of one
- * up and leave no row at its origin that another file would count. It ends with the runner.
+ * The stack that test files of this runner share. A file may use it if it starts the stack without options,
+ * denies no client of the demonstration, exhausts no client's quota, and leaves no row at the origin that
+ * another file would count. The stack ends with the runner.
  */
 export async function sharedTestStack(): Promise<TestStack> {
   if (shared === undefined) {
@@ -106,7 +116,7 @@ async function run(state: string, options: TestStackOptions, say: (line: string)
   return { stack, dev: readDevFile(state), forwarded };
 }
 
-/** @param end ends what a file started and answers how to clean up behind it. */
+/** @param end ends the stack that a file started and returns the clean-up to run after it. */
 function watched(
   { stack, dev, forwarded }: Running,
   state: string,

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 
-/** An answer's status, and when its last byte was there, in milliseconds since 1970. */
+/** An answer's status, and the time of its last byte, in milliseconds since 1970. */
 interface Answer {
   readonly at: number;
   readonly status: number;
@@ -8,11 +8,14 @@ interface Answer {
 
 export interface SteadyLoad {
   readonly answers: readonly Answer[];
-  /** Resolves when the last answer is there; rejects when asking ever failed. */
+  /** Resolves when the last answer is there. Rejects when a request failed. */
   end(): Promise<void>;
 }
 
-/** Asks from now on, one request after another, with a pause between them that is half of this to one and a half, by chance. */
+/**
+ * Sends one request after another from now on, with a random pause between half of `pauseMilliseconds` and
+ * one and a half times it.
+ */
 export function steadyLoad(ask: () => Promise<number>, pauseMilliseconds: number): SteadyLoad {
   const answers: Answer[] = [];
   const ending = new AbortController();
@@ -23,7 +26,7 @@ export function steadyLoad(ask: () => Promise<number>, pauseMilliseconds: number
       await wait(pauseMilliseconds * (0.5 + Math.random()));
     }
   })();
-  going.catch(() => {}); // told by `end`
+  going.catch(() => {}); // `end` reports it
   return {
     answers,
     async end() {

@@ -23,7 +23,7 @@ export function membersOf(node: Node, member: string): readonly Node[] {
   return one === undefined ? children(node, member) : [one];
 }
 
-/** Of an identifier its name, of a literal text the text. */
+/** The name of an identifier, or the text of a text literal. */
 export function nameOf(node: Node | undefined): string | undefined {
   const value = node?.["name"] ?? node?.["value"];
   return typeof value === "string" ? value : undefined;

@@ -5,14 +5,15 @@ import { startStack } from "../../sandbox/stack.ts";
 import type { WorkerBundles } from "../../sandbox/worker-bundles.ts";
 import { freePort } from "./free-port.ts";
 
-// No two stacks share a key or a secret: a test hands one stack what another sealed. Certificate authorities they do share, since Miniflare
-// reads those that it trusts once a process.
+// No two stacks share a key or a secret, because a test hands one stack a text that another stack sealed.
+// All stacks share the certificate authorities, because Miniflare reads its trusted authorities once in a
+// process.
 const retained = new Set(["pki", "workers"]);
 const retainedOfWorkers = new Set(["d1"]);
 
 /**
- * Makes a state folder that a test's stack can start from: certificates and a migrated registry without entries. To make these
- * is a third of a start; to copy them is some milliseconds.
+ * Makes a state folder that a test's stack can start from: certificates and a migrated registry without
+ * entries. Making them takes a third of a start; a copy takes some milliseconds.
  */
 export async function makeTemplateState(state: string, workers: WorkerBundles): Promise<void> {
   const stack = await startStack({
@@ -33,7 +34,10 @@ function removeOthers(folder: string, names: ReadonlySet<string>): void {
     if (!names.has(name)) rmSync(join(folder, name), { recursive: true });
 }
 
-/** Leaves the tables and the list of migrations: an entry of the template's would name an issuer at a port where nothing listens. */
+/**
+ * Leaves the tables and the list of migrations: an entry of the template would name an issuer at a port on
+ * which no server listens.
+ */
 function emptyRegistry(folder: string): void {
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
     /\/[0-9a-f]{64}\.sqlite$/u.test(name),

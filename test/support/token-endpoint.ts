@@ -37,7 +37,7 @@ export const record = clientRecord([clientKey]);
 const hash = new Uint8Array(32);
 export const proofs = proofVerifier(new Secret(hash));
 
-/** The token endpoint with real signatures, and memories that last as long as the test. */
+/** The token endpoint with real signatures, and with replay memories that last as long as the test. */
 export function endpoint({
   client = record,
   when = at,
@@ -59,7 +59,7 @@ export function endpoint({
   denied?: readonly Denial[];
   others?: readonly PublicJwk[];
   mtlsUrl?: string;
-  /** How many tokens a client may end. */
+  /** The number of tokens that a client may revoke. */
   endings?: number;
 } = {}) {
   const events: AuditEvent[] = [];
@@ -173,6 +173,7 @@ export function post(
 export const ask = async (door: ReturnType<typeof endpoint>, request: Request) => {
   const response = await door.app.fetch(request);
   const text = await response.text();
-  const body = JSON.parse(text || "null") as Record<string, unknown>; // every answer with a body is an object
+  // every answer with a body is an object
+  const body = JSON.parse(text || "null") as Record<string, unknown>;
   return { status: response.status, headers: response.headers, body };
 };

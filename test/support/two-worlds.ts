@@ -9,33 +9,41 @@ import { requestOf } from "./in-process/mutual-tls.ts";
 import type { Handler } from "./in-process/network.ts";
 import { LedgerReader } from "./ledger-reader.ts";
 
-/** What is behind a door, and what its registry says. */
+/** The origin and the registry behind a door. */
 export interface World {
-  /** What the sandbox's FHIR server holds, or another server. */
+  /** The resources of the sandbox's FHIR server, or a handler in place of that server. */
   readonly origin: Iterable<Resource> | Handler;
-  /** Entries that this world's registry has in place of what they name. They stay until others replace them. */
+  /**
+   * Registry entries that replace the entries of the same names. They stay until later entries replace them.
+   */
   readonly registry?: object;
 }
 
 export interface Question extends Sending {
-  /** A client of the demonstration, with its certificate and a token of its own; or a caller with these. */
+  /** A client of the demonstration, with its certificate and its token; or a caller with these two. */
   readonly by: string | { readonly certificate: string | undefined; readonly token: string };
-  /** Below the FHIR base; or a whole URL. */
+  /** A path below the FHIR base, or a whole URL. */
   readonly path: string;
 }
 
-/** A question, or how it follows from what the same world answered before: the next page, the version that was read. */
+/**
+ * A question, or a function that derives it from the earlier answers of the same world: the next page, the
+ * version that was read.
+ */
 export type Asking = Question | ((before: readonly Seen[]) => Question);
 
-/** All that a question showed to anybody: to the client, to the origin, to an auditor, to the public. */
+/** Everything that a question revealed to the client, to the origin, to an auditor and to the public. */
 export interface Seen {
   readonly status: number;
-  /** Of receipts and of signatures, which cover receipts, that they were there: their values are those of one ledger. */
+  /**
+   * Receipts, and signatures (which cover receipts), appear as `present`: their values differ in each
+   * ledger.
+   */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
-  /** What reached the origin, in order. */
+  /** The requests that reached the origin, in order. */
   readonly questions: readonly { readonly method: string; readonly path: string; readonly body: string }[];
-  /** In the order of ids and steps, without the random seed of each. */
+  /** In the order of ids and steps, without the random seed of each record. */
   readonly records: readonly Omit<AuditRecord, "seed">[];
   /** In the order of the logs. */
   readonly leaves: readonly { readonly kind: number; readonly length: number }[];
@@ -44,12 +52,12 @@ export interface Seen {
 export const aspects = ["status", "headers", "body", "questions", "records", "leaves"] as const;
 export type Aspect = (typeof aspects)[number];
 
-/** A place at which two worlds differ. Sealed page links count by their length. */
+/** A place at which two worlds differ. Sealed page links are compared by their length. */
 export interface Difference {
-  /** Which of the questions, from 0. */
+  /** The number of the question, from 0. */
   readonly question: number;
   readonly aspect: Aspect;
-  /** A JSON pointer into the aspect; of a body the number of the first byte that differs. */
+  /** A JSON pointer into the aspect. For a body: the number of the first byte that differs. */
   readonly at: string;
   readonly one: unknown;
   readonly other: unknown;
@@ -58,11 +66,14 @@ export interface Difference {
 export interface Comparison {
   readonly one: readonly Seen[];
   readonly other: readonly Seen[];
-  /** Empty: no client, origin, auditor or onlooker can tell the two worlds apart by these questions. */
+  /**
+   * An empty list: no client, origin, auditor or reader of the public ledger can tell the two worlds apart
+   * by these questions.
+   */
   readonly differences: readonly Difference[];
 }
 
-/** The differences that no exception covers: by aspect, the pointers that may differ. */
+/** The differences that no exception covers. An exception lists, by aspect, the pointers that may differ. */
 export const beyond = (
   differences: readonly Difference[],
   allowed: Readonly<Partial<Record<Aspect, RegExp>>>,
@@ -76,12 +87,12 @@ const hosts = {
 };
 const SECOND_MS = 1_000;
 const TOKEN_MS = 200_000; // a token is good for 300 s
-const NEWS_MS = 10_000; // after which no part of a gateway goes by what its registry said before
+const NEWS_MS = 10_000; // after this no part of a gateway uses an earlier state of the registry
 
 /**
- * The two-worlds harness: what do a client, the origin, an auditor and an onlooker of the ledger learn that differs between two worlds?
- * Two doors with the same names, keys, clients, clock and chance, which had the same questions so far. The worlds behind them are set by
- * `compare`.
+ * The two-worlds harness. It finds the facts that differ between two worlds for a client, the origin, an
+ * auditor or a reader of the public ledger. It has two doors with the same names, keys, clients, clock and
+ * random values, and with the same earlier questions. `compare` sets the worlds behind them.
  */
 export class TwoWorlds {
   readonly #one: Side;
@@ -98,7 +109,10 @@ export class TwoWorlds {
     this.#now = now;
   }
 
-  /** `registry`: entries that both have beside the demonstration's. Its grants need room for a question a second. */
+  /**
+   * @param registry entries for both worlds, in addition to the demonstration's. Their grants need room for
+   * one question in a second.
+   */
   static async open({ registry }: { readonly registry?: object } = {}): Promise<TwoWorlds> {
     const now = Math.floor(Date.now() / SECOND_MS) * SECOND_MS;
     const chance = new FixedChance(now);
@@ -107,7 +121,7 @@ export class TwoWorlds {
       chance.set(now, "open");
       sides.push(await Side.open(registry));
     }
-    const [one, other] = sides as [Side, Side]; // two were made
+    const [one, other] = sides as [Side, Side]; // the loop made two
     return new TwoWorlds(one, other, chance, now);
   }
 
@@ -125,7 +139,7 @@ export class TwoWorlds {
     return this.#one.door.dev.origin;
   }
 
-  /** Asks both worlds the same. */
+  /** Asks both worlds the same questions. */
   async compare(one: World, other: World, questions: readonly Asking[]): Promise<Comparison> {
     if (one.registry !== undefined || other.registry !== undefined) {
       for (const [side, { registry }] of [[this.#one, one] as const, [this.#other, other] as const]) {
@@ -156,7 +170,10 @@ export class TwoWorlds {
     await this.#other.door.close();
   }
 
-  /** By the set clock, for both sides at the same point: a ledger that is not copied for half an hour takes no more records. */
+  /**
+   * Rings the alarms by the set clock, for both sides at the same point. A ledger that is not copied to R2
+   * for half an hour accepts no more records.
+   */
   async #ringAlarms(): Promise<void> {
     for (const side of [this.#one, this.#other]) {
       this.#chance.set(this.#now, "alarms");
@@ -180,7 +197,10 @@ export class TwoWorlds {
     return seen;
   }
 
-  /** Of the first world's issuer; the other one issues one too, so that both remember the same. */
+  /**
+   * A token of the first world's issuer. The second issuer issues a token too, so that both have the same
+   * state.
+   */
   async #token(client: string): Promise<string> {
     const known = this.#tokens.get(client);
     if (known !== undefined && this.#now < known.until) return known.token;
@@ -196,7 +216,7 @@ export class TwoWorlds {
   }
 }
 
-/** One of the two doors, and how it is looked at. */
+/** A door, and the observation of its answers, its origin and its ledger. */
 class Side {
   readonly door: Door;
   readonly #reader: LedgerReader;
@@ -272,7 +292,7 @@ class Side {
     };
   }
 
-  /** Leaves out what was added to the ledger so far. */
+  /** Skips the additions to the ledger so far. */
   async skip(): Promise<void> {
     await workDone();
     await this.door.within(() => this.#reader.read());
@@ -296,7 +316,10 @@ function differencesOf(here: Seen, there: Seen, question: number): Difference[] 
 
 type Place = Pick<Difference, "at" | "one" | "other">;
 
-/** Links to further pages are sealed under a nonce of chance: what nobody but the gateway reads is as long as it is. */
+/**
+ * Links to further pages are sealed under a random nonce. Only the gateway can read them, so they are
+ * compared by their length.
+ */
 const unsealed = (body: Buffer): Buffer =>
   Buffer.from(
     body.toString("latin1").replaceAll(/(?<=[?&]_page=)[\w-]+/gu, (link) => "-".repeat(link.length)),
@@ -304,7 +327,7 @@ const unsealed = (body: Buffer): Buffer =>
   );
 
 function bodyDifference(...bodies: readonly [Buffer, Buffer]): Place[] {
-  const [one, other] = bodies.map(unsealed) as [Buffer, Buffer]; // of two
+  const [one, other] = bodies.map(unsealed) as [Buffer, Buffer]; // `bodies` has two members
   if (one.equals(other)) return [];
   let at = 0;
   while (at < one.length && one[at] === other[at]) at++;
@@ -328,7 +351,7 @@ function* differing(at: string, one: unknown, other: unknown): Generator<Place> 
     );
 }
 
-/** Undefined: the value has no parts. A member that is undefined is none. */
+/** `undefined`: the value has no parts. A member with the value `undefined` counts as absent. */
 function membersOf(value: unknown): ReadonlyMap<unknown, unknown> | undefined {
   if (value instanceof Map) return value;
   if (value instanceof Uint8Array) return new Map([["hex", Buffer.from(value).toString("hex")]]);

@@ -1,14 +1,17 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** A resource, and its text as somebody wrote it. */
+/** A resource, and its text with the author's own spelling. */
 export interface Verbatim {
   readonly type: string;
   readonly id: string;
   readonly text: string;
 }
 
-/** A FHIR server that answers with the very bytes it was given: a read with the text, a search with all texts of the type. */
+/**
+ * A FHIR server that answers with the very bytes it was given: a read with the text, a search with all texts
+ * of the type.
+ */
 export async function startVerbatimOrigin(resources: readonly Verbatim[]) {
   const server = createServer((request, response) => {
     const [type, id] = new URL(request.url ?? "/", "http://origin").pathname.replace("/fhir/", "").split("/");
@@ -22,7 +25,7 @@ export async function startVerbatimOrigin(resources: readonly Verbatim[]) {
     response.end(body);
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const { port } = server.address() as AddressInfo; // a listening TCP server has one
+  const { port } = server.address() as AddressInfo; // a listening TCP server has a port
   return {
     url: `http://127.0.0.1:${port}/fhir`,
     close: () => new Promise((closed) => server.close(closed).closeAllConnections()),

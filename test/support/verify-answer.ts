@@ -3,7 +3,7 @@ import { createHash, verify, type JsonWebKey } from "node:crypto";
 import { isInnerList, parseDictionary } from "structured-headers";
 import type { Reply } from "../../cli/mutual-tls.ts";
 
-/** What a client kept of a request that it sent: how it asked, where, and with which fields (in lower case). */
+/** The facts that a client retains about its request: method, URL, and header fields (in lower case). */
 export interface Sent {
   readonly method: string;
   readonly url: string;
@@ -15,8 +15,8 @@ type Answer = Pick<Reply, "status" | "headers" | "text">;
 const ageSecondsMax = 60;
 
 /**
- * Checks an answer's signature as a client does that has nothing of Phylax but its public keys (RFC 9421 §3.2, FAPI 2.0 HTTP Signatures),
- * by code that shares none with the signing. Answers what is wrong, or undefined.
+ * Checks an answer's signature like a client that has only Phylax's public keys (RFC 9421 §3.2, FAPI 2.0
+ * HTTP Signatures). Its code shares nothing with the signing code. Returns the fault, or undefined.
  */
 export function wrongWithSignature(
   { status, headers, text }: Answer,
@@ -53,7 +53,8 @@ export function wrongWithSignature(
   if (names.includes('"content-digest"') && headers["content-digest"] !== digest) return "another body";
   const jwk = keys.find(({ kid }) => kid === parameters.get("keyid"));
   if (jwk === undefined) return "no such key";
-  const said = field(headers, "signature-input")?.slice(`${label}=`.length); // the text itself: nothing is written anew
+  // the original text: it must not be serialized anew
+  const said = field(headers, "signature-input")?.slice(`${label}=`.length);
   const base = Buffer.from([...lines, `"@signature-params": ${said}`].join("\n"));
   const signature = Buffer.from(
     member(field(headers, "signature") ?? "", label).replaceAll(":", ""),
@@ -76,7 +77,7 @@ function valueOf(name: string, message: Sent | Pick<Answer, "status" | "headers"
   return name === "@status" ? String(message.status) : field(message.headers, name);
 }
 
-/** Of a dictionary field with this one member. */
+/** The member of a dictionary field that has this member alone. */
 function member(text: string, key: string): string {
   if (!text.startsWith(`${key}=`)) throw new Error(`a dictionary with another member than ${key}`);
   return text.slice(key.length + 1);

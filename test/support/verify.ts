@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import type { DevFile } from "../../cli/dev-file.ts";
 
-/** Runs `phylax ledger verify` as an outsider would: its own process, the public keys alone. */
+/** Runs `phylax ledger verify` as an outsider would: in its own process, with the public keys alone. */
 export function verifyLedger(
   dev: DevFile,
   extra: readonly string[] = [],

@@ -1,6 +1,6 @@
 /**
- * The same bytes as a stream that can be read into views, as workerd's bodies can. Node 24 has a fault there: of a body that was closed with
- * bytes waiting, a read with `min` beyond what is left throws.
+ * The same bytes as a stream that can be read into views, as workerd's bodies can. Node 24 has a bug: a read
+ * with `min` throws if the body was closed with fewer bytes left than `min`.
  */
 export function byteStream(source: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
   const reader = source.getReader();

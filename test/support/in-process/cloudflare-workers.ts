@@ -1,4 +1,7 @@
-/** `cloudflare:workers` as the workers use it, in plain Node: test/door/vitest.config.ts puts this file in its place. */
+/**
+ * `cloudflare:workers` as the workers use it, in plain Node. test/door/vitest.config.ts replaces the module
+ * with this file.
+ */
 export class DurableObject<Env = unknown> {
   readonly ctx: DurableObjectState;
   readonly env: Env;
@@ -21,7 +24,7 @@ export class WorkerEntrypoint<Env = unknown> {
 
 const unfinished = new Set<Promise<unknown>>();
 
-/** Work that goes on after an answer. Its failure concerns no request, as in workerd. */
+/** Work that continues after an answer. Its failure affects no request, as in workerd. */
 export function waitUntil(work: Promise<unknown>): void {
   const settled = Promise.resolve(work)
     .catch(() => {})
@@ -29,7 +32,10 @@ export function waitUntil(work: Promise<unknown>): void {
   unfinished.add(settled);
 }
 
-/** Resolves when all work that was left to `waitUntil` has ended, and what that work left to it. */
+/**
+ * Resolves when all work that was handed to `waitUntil` has ended, including the work that this work handed
+ * on.
+ */
 export async function workDone(): Promise<void> {
   while (unfinished.size > 0) await Promise.all(unfinished);
 }

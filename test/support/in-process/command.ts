@@ -6,7 +6,10 @@ export interface Ran {
   readonly error: string;
 }
 
-/** Runs `phylax` in this process, as in a folder: below it, `.phylax/dev.json` is found. A door's is its `home`. One at a time. */
+/**
+ * Runs `phylax` in this process as if in this folder, which contains `.phylax/dev.json`. A door's folder is
+ * its `home`. One command runs at a time.
+ */
 export async function commandIn(folder: string, ...args: readonly string[]): Promise<Ran> {
   const { log, error } = console;
   const cwd = Object.getOwnPropertyDescriptor(process, "cwd") ?? {};

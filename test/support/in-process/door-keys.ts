@@ -5,7 +5,10 @@ import { ensureAuthority } from "../../../sandbox/certificates.ts";
 import { keptKey, keptSecret } from "../../../sandbox/keys.ts";
 import type { JWK } from "jose";
 
-/** What the doors of a process have in common: authorities, keys and secrets, made when the first door opens. */
+/**
+ * The authorities, keys and secrets that all doors of a process share. They are made when the first door
+ * opens.
+ */
 export interface DoorKeys {
   readonly state: string;
   readonly pki: string;

@@ -37,23 +37,24 @@ import { workerRateLimits, workerVariables } from "./worker-variables.ts";
 export interface DoorOptions {
   /** A folder of FHIR bundles in place of the synthetic patients. */
   readonly bundles?: string;
-  /** Likewise resources. */
+  /** Resources in place of the synthetic patients. */
   readonly resources?: Iterable<Resource>;
-  /** FHIR base of a server that is there already: one on a socket, or one that `serveAt` answers for. */
+  /** FHIR base of a running server: a server on a socket, or a host that `serveAt` answers for. */
   readonly origin?: string;
   /** `host:port` of further servers that the gateway may ask. */
   readonly originHosts?: readonly string[];
   /** A registry file to merge after the demonstration's. */
   readonly registry?: string;
   /**
-   * Names that other doors of this process have too: the door is then found through its own methods and `within` alone.
+   * Names that further doors of this process share. The door is then found through its own methods and
+   * `within` alone.
    */
   readonly hosts?: Hosts;
   /** Called with each request to the origin's host, in place of the sandbox's FHIR server. */
   readonly answer?: Handler;
   /** `timer` by default. A test that sets the clock rings the alarms itself, with `ringAlarms`. */
   readonly alarms?: Alarms;
-  /** Texts of the gateway's variables and secrets beside those of a development stack. */
+  /** Texts of the gateway's variables and secrets, in addition to the texts of a development stack. */
   readonly gateway?: Readonly<Record<string, string>>;
 }
 
@@ -65,28 +66,32 @@ export interface Hosts {
 }
 
 /**
- * A whole Phylax in this process, without sockets and workerd: the real gateway, control and ledger workers over SQLite in memory, in front
- * of the sandbox's origin. It answers to what test/support/stack.ts answers to.
+ * A whole Phylax in this process, without sockets and workerd: the real gateway, control and ledger workers
+ * over SQLite in memory, in front of the sandbox's origin. Its interface is the interface of
+ * test/support/stack.ts.
  */
 export interface Door {
   readonly dev: DevFile;
-  /** A folder in which `phylax` finds this door: `.phylax/dev.json` is below it. */
+  /** A folder in which `phylax` finds this door: it contains `.phylax/dev.json`. */
   readonly home: string;
   /** Every request that reached the sandbox's FHIR server: `GET /fhir/Patient/x`. */
   readonly forwarded: string[];
-  /** The sandbox's FHIR server, unless `origin` named another. */
+  /** The sandbox's FHIR server, unless `origin` named another server. */
   readonly origin: MemoryOrigin;
   client(id: string): DevClient;
   token(id: string, request?: TokenRequest): Promise<string>;
-  /** As a client with its own certificate and a token of its own; a path is taken below the FHIR base. */
+  /** Asks as a client with its own certificate and its own token. A path is relative to the FHIR base. */
   ask(id: string, path: string, sending?: Sending): Promise<Reply>;
-  /** Asks the gateway, with what `requestOf` says of the caller. */
+  /** Asks the gateway, with the caller's facts from `requestOf`. */
   fetch(request: Request): Promise<Response>;
-  /** Does something for which `fetch` and `send` find this door's hosts. */
+  /** Runs a function in which `fetch` and `send` find this door's hosts. */
   within<T>(act: () => T): T;
-  /** Writes a registry document in place of what it names. Throws with a JSON pointer when it does not fit. */
+  /**
+   * Writes a registry document in place of the entries that it names. Throws with a JSON pointer when it
+   * does not fit.
+   */
   applyRegistry(document: unknown): Promise<void>;
-  /** Merges a registry file: all of it, or nothing and what stands against it. */
+  /** Merges a registry file: the whole file, or nothing and the reasons against it. */
   addRegistry(document: unknown): ReturnType<control.RegistryDesk["apply"]>;
   /** Runs SQL inside every shard of the ledger that has frames. */
   inEachShard(sql: string): void;
@@ -94,9 +99,9 @@ export interface Door {
   ringAlarms(): Promise<number>;
   /** Every record of every log, opened by an auditor. */
   records(): Promise<readonly AuditRecord[]>;
-  /** What anyone may see of every leaf of every log. */
+  /** The public part of every leaf of every log. */
   leaves(): Promise<readonly PublicLeaf[]>;
-  /** Throws when any answer to anybody named the origin, or a secret was printed or stood in an error. */
+  /** Throws when any answer named the origin, or when a secret was printed or stood in an error. */
   close(): Promise<void>;
 }
 
@@ -110,7 +115,7 @@ const ledgerShards = 4;
 const version = { id: "in-process", tag: "", timestamp: "" };
 let doors = 0;
 
-/** Opens a door of its own for a test file. */
+/** Opens a door for one test file. */
 export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   const number = ++doors;
   const keys = await doorKeys();
@@ -201,7 +206,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     users: [], // there is no identity provider here
     operators: [devOperator(machine)],
     officers: [],
-    clients: clients as unknown as readonly DevClient[], // as `demo` says them
+    clients: clients as unknown as readonly DevClient[], // as `demo` makes them
   } satisfies DevFile;
 
   const home = join(keys.state, `door-${number}`);
@@ -287,7 +292,7 @@ export const handlerOf =
 
 type Env = Readonly<Record<string, unknown>>;
 
-/** The workers and what Cloudflare gives them, as their wrangler configurations bind it. */
+/** The workers and their bindings, as their wrangler configurations name them. */
 async function startWorkers(
   number: number,
   keys: DoorKeys,
@@ -303,7 +308,8 @@ async function startWorkers(
     namespaces.push(made);
     return made;
   };
-  // A module of its own, as each isolate has: it keeps what it opened first.
+  // Each door gets its own copy of the module, as each isolate does: the module retains the configuration
+  // that it opened first.
   const gateway = (await import(
     /* @vite-ignore */ `../../../workers/gateway/index.ts?door=${number}`
   )) as GatewayModule;
@@ -311,7 +317,8 @@ async function startWorkers(
     /* @vite-ignore */ `../../../workers/ledger/index.ts?door=${number}`
   )) as typeof ledgerWorker;
   const service = (entry: new (context: never, env: never) => object, env: () => object) =>
-    stubOf((method, args) => called(new entry({ waitUntil } as never, env() as never), method, args)); // bound below as the configurations say
+    // with the bindings of the configurations below
+    stubOf((method, args) => called(new entry({ waitUntil } as never, env() as never), method, args));
 
   const controlEnv: Env = {
     ...workerVariables("workers/control/wrangler.toml"),

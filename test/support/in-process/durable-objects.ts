@@ -1,17 +1,21 @@
 import { MemorySql } from "./sql-storage.ts";
 
-/** Milliseconds that a timer of Node can wait at most; a longer one would fire at once. */
+/** The longest wait of a timer of Node, in milliseconds. A timer with a longer wait would fire at once. */
 const TIMER_MAX = 2_147_483_647;
 const ALARM_RETRY_MS = 2_000;
 
 type ObjectClass = new (ctx: DurableObjectState, env: never) => object;
 
-/** `timer`: an alarm rings by itself, in real time. `asked`: it rings when `ringAlarms` finds that its time has come by `Date`. */
+/**
+ * `timer`: an alarm rings by itself, in real time. `asked`: it rings when `ringAlarms` finds that its time
+ * has come by `Date`.
+ */
 export type Alarms = "timer" | "asked";
 
 /**
- * A Durable Object namespace in this process. Each object has a SQLite database in memory, which outlives the object itself, takes no call
- * before the work it blocked its start with is done, and is torn down by `abort`. Arguments and answers are copies, as over RPC.
+ * A Durable Object namespace in this process. Each object has a SQLite database in memory, which outlives
+ * the object. The object accepts no call before the work of `blockConcurrencyWhile` is done, and `abort`
+ * tears it down. Arguments and answers are copies, as over RPC.
  */
 export class ObjectNamespace {
   readonly #objects = new Map<string, MemoryObject>();
@@ -21,7 +25,8 @@ export class ObjectNamespace {
   /** `env` is called when an object starts: the bindings of workers name each other. */
   constructor(objectClass: ObjectClass, env: () => object, alarms: Alarms = "timer") {
     this.#alarms = alarms;
-    this.#make = (ctx) => new objectClass(ctx, env() as never); // the worker's own class, with the bindings that its configuration names
+    // the worker's own class, with the bindings that its configuration names
+    this.#make = (ctx) => new objectClass(ctx, env() as never);
   }
 
   getByName(name: string): object {
@@ -30,7 +35,10 @@ export class ObjectNamespace {
     return stubOf((method, args) => object.call(method, args));
   }
 
-  /** Runs SQL in an object's storage, behind its back. Undefined: no object of that name has started. */
+  /**
+   * Runs SQL in an object's storage without the object's knowledge. `undefined`: no object of that name has
+   * started.
+   */
   storageOf(name: string): Pick<MemorySql, "exec"> | undefined {
     return this.#objects.get(name)?.sql;
   }
@@ -49,7 +57,7 @@ export class ObjectNamespace {
   }
 }
 
-/** Calls any method by RPC. Not a thenable, so that it can be awaited. */
+/** Calls any method by RPC. It has no `then`, so that a caller can await it. */
 export function stubOf(call: (method: string, args: readonly unknown[]) => Promise<unknown>): object {
   return new Proxy(
     {},
@@ -62,7 +70,7 @@ export function stubOf(call: (method: string, args: readonly unknown[]) => Promi
   );
 }
 
-/** Calls a method with copies, as RPC does; what cannot be copied throws. */
+/** Calls a method with copies, as RPC does. A value that cannot be copied throws. */
 export async function called(object: object, method: string, args: readonly unknown[]): Promise<unknown> {
   const found: unknown = Reflect.get(object, method);
   if (typeof found !== "function")
@@ -143,7 +151,8 @@ class MemoryObject {
       waitUntil: (work: Promise<unknown>) => void work.catch(() => {}),
       blockConcurrencyWhile: (start: () => Promise<unknown>) => (started = start()),
     };
-    const object = this.#make(ctx as unknown as DurableObjectState); // what the objects of this repository use of it
+    // the members that the objects of this repository use
+    const object = this.#make(ctx as unknown as DurableObjectState);
     started.catch((fault: unknown) => tearDown(fault instanceof Error ? fault.message : "the start failed"));
     return { object, started, broken };
   }

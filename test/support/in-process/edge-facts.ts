@@ -5,7 +5,10 @@ import { tlsClientAuth } from "../../../sandbox/tls-client-auth.ts";
 
 const known = new Map<string, object>();
 
-/** `request.cf` of a caller with this certificate (a path, as PEM), as the front would say it after a handshake; undefined: it shows none. */
+/**
+ * `request.cf` for a caller with this certificate (the path of a PEM file), as the front would set it after
+ * a handshake. `undefined`: the caller shows no certificate.
+ */
 export function edgeFacts(certificate: string | undefined, authority: string): object {
   const pem = certificate === undefined ? "" : readFileSync(certificate, "utf8");
   const name = `${authority} ${pem}`;
@@ -22,11 +25,12 @@ function factsOf(pem: string, authority: X509Certificate): object {
     httpProtocol: "HTTP/1.1",
     tlsVersion: "TLSv1.3",
     tlsCipher: "AEAD-AES256-GCM-SHA384",
-    tlsClientAuth: tlsClientAuth(socket as unknown as TLSSocket, leaf, [authority], false), // it reads these two of a socket
+    // it reads these two members of a socket
+    tlsClientAuth: tlsClientAuth(socket as unknown as TLSSocket, leaf, [authority], false),
   };
 }
 
-/** Node's name for what a TLS server would say against the certificate. */
+/** Node's name for the fault that a TLS server would find in the certificate. */
 function faultOf(leaf: X509Certificate, authority: X509Certificate): string | undefined {
   if (leaf.checkIssued(authority) && leaf.verify(authority.publicKey)) {
     if (Date.now() < leaf.validFromDate.getTime()) return "CERT_NOT_YET_VALID";

@@ -10,15 +10,16 @@ export type Listener = (request: Request, sent: string, reply: Reply) => void;
 
 const listeners = new Set<Listener>();
 
-/** Hears of each exchange from now on; answers how to end that. */
+/** Calls the listener with each exchange from now on. Returns a function that ends this. */
 export function onExchange(listener: Listener): () => void {
   listeners.add(listener);
   return () => void listeners.delete(listener);
 }
 
 /**
- * `cli/mutual-tls.ts` for doors in this process: the request goes to the handler of its host, with the facts that the edge would tell of the
- * caller's certificate. test/door/vitest.config.ts puts this file in the place of the other.
+ * `cli/mutual-tls.ts` for doors in this process: the request goes to the handler of its host, with the facts
+ * that the edge would report about the caller's certificate. test/door/vitest.config.ts replaces the module
+ * with this file.
  */
 export async function send(
   trust: { readonly ca: string; readonly clientCa?: { readonly cert: string } },
@@ -45,7 +46,10 @@ export async function send(
   return reply;
 }
 
-/** The request as a worker gets it from the edge. `authority`, `certificate`: paths; undefined: the caller shows no certificate. */
+/**
+ * The request as a worker gets it from the edge. `authority` and `certificate` are paths. `undefined`: the
+ * caller shows no certificate.
+ */
 export function requestOf(
   authority: string,
   certificate: string | undefined,
@@ -71,7 +75,7 @@ function headersOf(headers: NonNullable<Sending["headers"]>): Headers {
   return all;
 }
 
-/** As Node's parser has them: of one name one value, but for cookies. */
+/** Headers as Node's parser has them: one value for each name, except cookies. */
 function replyHeaders(headers: Headers): IncomingHttpHeaders {
   const cookies = headers.getSetCookie();
   return { ...Object.fromEntries(headers), ...(cookies.length > 0 && { "set-cookie": cookies }) };

@@ -12,8 +12,9 @@ const here = new AsyncLocalStorage<Places>();
 const outside = globalThis.fetch;
 
 /**
- * From now on `fetch` of this process asks the handler for this `host:port`, without a socket. Requests to other places leave as before. An
- * aborted request rejects at once, as a request over a socket does. Answers how to end that.
+ * From now on `fetch` of this process asks the handler for this `host:port`, without a socket. Requests to
+ * unlisted hosts leave as before. An aborted request rejects at once, as a request over a socket does.
+ * Returns a function that ends this.
  */
 export function serveAt(host: string, handler: Handler): () => void {
   if (everywhere.has(host)) throw new Error(`${host} is taken`);
@@ -22,7 +23,7 @@ export function serveAt(host: string, handler: Handler): () => void {
   return () => void everywhere.delete(host);
 }
 
-/** Does something for which these places are found first, whatever the rest of the process finds. */
+/** Runs a function in which `fetch` finds these places first, before the places of the whole process. */
 export function among<T>(places: Places, act: () => T): T {
   globalThis.fetch = inProcess;
   return here.run(places, act);
@@ -45,7 +46,8 @@ async function asked(handler: Handler, ...[input, init]: Parameters<typeof fetch
   const answer = Promise.resolve(handler(new Request(input, init)));
   if (signal === undefined) return answer;
   const aborted = Promise.withResolvers<never>();
-  const stop = () => aborted.reject(signal.reason as Error); // an AbortSignal's reason is a DOMException unless somebody gave another
+  // an AbortSignal's reason is a DOMException unless the caller of `abort` gave another
+  const stop = () => aborted.reject(signal.reason as Error);
   signal.addEventListener("abort", stop, { once: true });
   try {
     return await Promise.race([answer, aborted.promise]);

@@ -4,8 +4,8 @@ type Value = ArrayBuffer | string | number | null;
 type Row = Record<string, Value>;
 
 /**
- * The SQL of a Durable Object over a SQLite database in memory, as far as the objects of this repository use it: `exec` with the rows of its
- * cursor, `databaseSize`, transactions.
+ * The SQL of a Durable Object over a SQLite database in memory, as far as the objects of this repository use
+ * it: `exec` with the rows of its cursor, `databaseSize`, and transactions.
  */
 export class MemorySql {
   readonly #database = new DatabaseSync(":memory:");
@@ -13,7 +13,8 @@ export class MemorySql {
   #depth = 0;
 
   exec(query: string, ...bindings: readonly unknown[]): Cursor {
-    // A prepared statement is the first of its text alone: a schema has several, and no values.
+    // A prepared statement runs the first statement of its text alone. A schema has several statements and
+    // no values.
     if (bindings.length === 0 && /;\s*\S/u.test(query)) {
       this.#database.exec(query);
       return new Cursor([]);
@@ -34,7 +35,7 @@ export class MemorySql {
     return (pages ?? 0) * (bytes ?? 0);
   }
 
-  /** All that the steps write, or nothing when they throw. */
+  /** Commits all that the steps write, or nothing when they throw. */
   transaction<T>(steps: () => T): T {
     const name = `t${this.#depth++}`;
     this.#database.exec(`SAVEPOINT ${name}`);
@@ -55,7 +56,7 @@ export class MemorySql {
   }
 }
 
-/** What `exec` found, read whole. */
+/** The rows that `exec` found, all read. */
 class Cursor {
   readonly #rows: readonly Row[];
   #next = 0;
@@ -78,7 +79,8 @@ class Cursor {
   }
 
   *[Symbol.iterator](): Generator<Row> {
-    while (this.#next < this.#rows.length) yield this.#rows[this.#next++] as Row; // below the length
+    // the index is below the length
+    while (this.#next < this.#rows.length) yield this.#rows[this.#next++] as Row;
   }
 }
 
@@ -87,9 +89,10 @@ const inputOf = (value: unknown): SQLInputValue =>
     ? new Uint8Array(value)
     : typeof value === "boolean"
       ? Number(value)
-      : (value as SQLInputValue); // SQLite refuses any other
+      : (value as SQLInputValue); // SQLite refuses a value of any further type
 
 const outputOf = ([name, value]: [string, unknown]): [string, Value] => [
   name,
-  value instanceof Uint8Array ? new Uint8Array(value).buffer : (value as Value), // a row of SQLite has no other values
+  // a row of SQLite has no further types
+  value instanceof Uint8Array ? new Uint8Array(value).buffer : (value as Value),
 ];

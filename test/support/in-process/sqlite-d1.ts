@@ -23,7 +23,7 @@ export class SqliteD1 {
     return new Statement(this.#database, sql, []);
   }
 
-  /** All of them, or none when one fails. */
+  /** Runs all statements, or none when one fails. */
   async batch(statements: readonly Statement[]): Promise<readonly unknown[]> {
     this.#writes += 1;
     this.#database.exec("BEGIN");
@@ -81,7 +81,7 @@ class Statement {
   async raw(): Promise<readonly (readonly unknown[])[]> {
     const statement = this.#database.prepare(this.#sql);
     statement.setReturnArrays(true);
-    return statement.all(...this.#inputs()) as unknown as unknown[][]; // as `setReturnArrays` has it
+    return statement.all(...this.#inputs()) as unknown as unknown[][]; // as `setReturnArrays` returns them
   }
 
   now() {

@@ -8,7 +8,10 @@ export interface RateLimits {
   readonly period: number;
 }
 
-/** The texts that a worker's wrangler configuration sets in `[vars]`. A variable that is no text is left out: whoever starts the worker sets it. */
+/**
+ * The texts that a worker's wrangler configuration sets in `[vars]`. A variable that is no text is left out:
+ * the code that starts the worker sets it.
+ */
 export function workerVariables(config: string): Readonly<Record<string, string>> {
   const [, vars = ""] =
     /^\[vars\]\n(?<vars>(?:(?!\[).*\n)*)/mu.exec(readFileSync(join(root, config), "utf8")) ?? [];
