@@ -194,7 +194,7 @@ export class Discloser {
     this.#bases.residences.note(row);
     const view = this.#matchesSearch(row) ? this.#viewOf(row) : undefined;
     const cut = view && redactResource(row, view, this.#context);
-    if (cut?.ok !== true || !this.#shows(cut.value.resource)) return undefined;
+    if (cut?.ok !== true || !this.#shows(row, cut.value.resource)) return undefined;
     const { resource: shown, patients, unseen, room, unnamed } = cut.value;
     return {
       type: textAt(row, "resourceType") ?? "",
@@ -218,8 +218,8 @@ export class Discloser {
    * Whether a row shows what it has to: not by a value of another system that its origin took for the one
    * asked for.
    */
-  #shows(cut: JsonObject): boolean {
-    return meetsCriteria(cut, this.#grant.shown ?? [], this.#bases.public);
+  #shows(row: JsonObject, cut: JsonObject): boolean {
+    return meetsCriteria(cut, this.#grant.mustShow?.(row) ?? [], this.#bases.public);
   }
 
   #beside(resource: JsonObject): Result<DisclosedEntry, DisclosureRefusal> {
@@ -243,7 +243,12 @@ export class Discloser {
   #linked(resource: JsonObject, view: ResourceView, mode: "match" | "include"): Linked | undefined {
     const [type, id] = [textAt(resource, "resourceType") ?? "", textAt(resource, "id")];
     const cut = redactResource(resource, view, mode === "match" ? this.#context : this.#contextOf(type));
-    if (!cut.ok || id === undefined || !isId(id) || (mode === "match" && !this.#shows(cut.value.resource)))
+    if (
+      !cut.ok ||
+      id === undefined ||
+      !isId(id) ||
+      (mode === "match" && !this.#shows(resource, cut.value.resource))
+    )
       return undefined;
     const text = utf8(searchEntryText(this.#bases.public, { mode, type, id, resource: cut.value.resource }));
     const links = this.#grant.includes.map(({ source, paths }) =>

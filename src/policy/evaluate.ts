@@ -140,19 +140,28 @@ export function evaluateSearch(
     ({ definition }: SearchParameter) =>
     (rule: CompiledRule) =>
       searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "named";
-  const shown = parameters.filter((parameter) => searchRules.some(isNamed(parameter)));
+  const named = parameters.flatMap((parameter) => {
+    const free = searchRules.filter((rule) => !isNamed(parameter)(rule));
+    return free.length === searchRules.length ? [] : [{ parameter, free }];
+  });
+  const mustShow = (row: JsonObject) =>
+    named.flatMap(({ parameter, free }) => (free.some((rule) => isRowOf(rule, row)) ? [] : [parameter]));
   const basis: GrantBasis = {
     policy,
     access,
     type,
     rules,
     rowAccess,
-    elements: elementsOf(search, includes.value, shown),
+    elements: elementsOf(
+      search,
+      includes.value,
+      named.map(({ parameter }) => parameter),
+    ),
   };
   return ok({
     ...granted(basis, searchRules, askJoined([]), expects, parameters, includes.value),
     expects,
-    shown,
+    mustShow,
   });
 }
 

@@ -19,10 +19,11 @@ export interface Grant {
   /** The client's search parameters without the narrowing; empty for a read. */
   readonly clientParameters: readonly SearchParameter[];
   /**
-   * The client's parameters that a row must match by its shown elements: the view shows only some systems,
-   * and an origin may read `system|code` in its own way.
+   * The client's parameters that this row must match by its shown elements: the view shows only some systems,
+   * and an origin may read `system|code` in its own way. A parameter is exempt if a rule that covers the row
+   * shows everything that the parameter reads: that rule alone would let the client find the row.
    */
-  readonly shown?: readonly SearchParameter[];
+  readonly mustShow?: (row: JsonObject) => readonly SearchParameter[];
   /**
    * The element paths that a covering rule hides. They come from the compiled views, so that they say nothing
    * about an instance.

@@ -322,3 +322,30 @@ test("a page of the origin's over 32 MiB is not read on", async ({ expect }) => 
   ).toBe("origin_answer_too_large");
   expect(sent).toBe(33_554_432);
 });
+
+test("a further rule takes no row away: a row needs to show the code only if no rule opens it to every search", async ({
+  expect,
+}) => {
+  const everything = rule(["Observation"], "everything");
+  const coded = rule(["Observation"], ["code.coding"]); // `code` can be searched with its system alone
+  const mismatched = {
+    ...resource({ id: "o1", isVisible: true }),
+    code: { coding: [{ system: "urn:s", code: "b" }] },
+  };
+  const origin = originOf(() => ({
+    resourceType: "Bundle",
+    type: "searchset",
+    entry: [{ resource: mismatched, search: { mode: "match" } }],
+  }));
+  const taken = async (...rules: readonly ReturnType<typeof rule>[]) => {
+    const grant = decide(policy(...rules), "Observation?code=urn:s%7Ca");
+    if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
+    const filled = await fillPage(grant, grant.expects, undefined, sessionOf(origin.ask));
+    return filled.ok ? filled.value.page.taken.map(({ id }) => id) : filled.error.reason;
+  };
+  expect(await taken(everything)).toEqual(["o1"]);
+  expect(await taken(coded)).toEqual([]);
+  expect(await taken(everything, coded)).toEqual(["o1"]);
+  const hidden = rule(["Observation"], "everything", { where: [{ path: "category", in: ["urn:c|hidden"] }] });
+  expect(await taken(hidden, coded), "of another row").toEqual([]);
+});
