@@ -3,9 +3,10 @@ import { defineConfig, type OxlintOverride } from "oxlint";
 import manifest from "./package.json" with { type: "json" };
 
 /**
- * The room table: who may import whom. Inside a folder imports are `./file.ts`, across folders `#room/file`, never `../`.
- * `from` are packages (and node: modules) that a room may use; a pure room has no fetch, clock, randomness or logging.
- * test/rooms.test.ts plants a bad import of each kind and expects the report.
+ * The room table: each room, with the rooms and packages it may import. Inside a folder imports are
+ * `./file.ts`, across folders `#room/file`, never `../`. `from` are packages (and node: modules). A pure room
+ * has no fetch, clock, randomness or logging. test/rooms.test.ts plants a bad import of each kind and expects
+ * the report.
  */
 const pure = [
   "kernel",
@@ -28,16 +29,16 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   // node:crypto reads the names in a certificate.
   identity: { rooms: ["kernel"], from: ["zod", "node:crypto"] },
   limits: { rooms: ["kernel"], from: ["zod"] },
-  // node:crypto runs in workerd too, synchronously: a Durable Object hashes and seals inside one turn.
+  // node:crypto runs in workerd too, synchronously: a Durable Object hashes and seals inside a single turn.
   ledger: { rooms: ["kernel"], from: ["cborg", "node:crypto"] },
   residence: { rooms: ["kernel", "fhir"], from: [] },
   registry: { rooms: ["kernel", "identity"], from: ["zod"] },
   audit: { rooms: ["kernel", "fhir", "residence", "ledger"], from: ["node:crypto"] },
   policy: { rooms: ["kernel", "fhir", "identity"], from: ["zod"] },
   phi: { rooms: ["kernel", "fhir", "residence", "policy"], from: [] },
-  // What no request runs: the operators' command, and publishing a policy.
+  // Code that no request runs: the operators' command and the publishing of a policy use it.
   authoring: { rooms: ["kernel", "fhir", "identity", "policy", "phi"], from: [] },
-  // What each public surface needs: the doors stand on it.
+  // Code that each public surface needs; the doors build on it.
   entrypoint: { rooms: pure, from: [] },
   gateway: { rooms: belowDoors, from: ["hono", "hono/*"] },
   token: { rooms: belowDoors, from: ["hono", "hono/*"] },
@@ -66,7 +67,7 @@ const packages = [
 ];
 const everyRoom = [...belowDoors, ...doors, "platform"];
 
-/** One room's row of the table as lint rules: everything is refused but what the row names. */
+/** The row of a room as lint rules: every import is refused except the imports that the row names. */
 function boundary(
   name: string,
   room: { readonly rooms: readonly string[]; readonly from: readonly string[] },
@@ -124,7 +125,7 @@ const purity = {
   ],
 } satisfies OxlintOverride["rules"];
 
-/** Deployables and tools: each may use all of src/, and never another of its kind. */
+/** Deployables and tools: each may use all of src/, and never another deployable or tool. */
 const tops = [
   "workers/gateway",
   "workers/control",
@@ -170,12 +171,13 @@ export default defineConfig({
     "typescript/no-floating-promises": "error",
     "typescript/no-misused-promises": "error",
     "typescript/switch-exhaustiveness-check": "error",
-    "typescript/consistent-return": "off", // tsc refuses a missing return itself (TS2366), and sees that a switch is exhaustive
+    // tsc refuses a missing return itself (TS2366), and sees that a switch is exhaustive
+    "typescript/consistent-return": "off",
     "typescript/strict-boolean-expressions": "off",
     "typescript/ban-ts-comment": "error",
     "typescript/consistent-type-imports": "error",
-    "typescript/no-unsafe-type-assertion": "off", // a cast says on its own line why it is true
-    "unicorn/consistent-function-scoping": "off", // a small function stands where it is read
+    "typescript/no-unsafe-type-assertion": "off", // each cast has its reason on its own line
+    "unicorn/consistent-function-scoping": "off", // a small function may be next to its only use
     "unicorn/no-array-sort": "off",
     "unicorn/no-array-reverse": "off",
     "unicorn/prefer-set-has": "off",

@@ -5,7 +5,10 @@ import { inLane } from "./test/support/lane.ts";
 
 const inWorkerd = "test/platform/{control,guard,jose,ledger}/**";
 
-/** The files that state properties: the fuzz project runs them again, each property with new seeds until its time is over. */
+/**
+ * The files with properties: the fuzz project runs them again, each property with new seeds until its time is
+ * over.
+ */
 const withProperties = readdirSync("test", { recursive: true, encoding: "utf8" })
   .filter(
     (path) =>
@@ -17,7 +20,7 @@ const withProperties = readdirSync("test", { recursive: true, encoding: "utf8" }
 
 export default defineConfig({
   test: {
-    // End-to-end files wait more than they work (for alarms, leases, a whole stack): two run at once.
+    // End-to-end files mostly wait (for alarms, leases, a whole stack): two run at a time.
     maxWorkers: 2,
     projects: [
       "test/door/vitest.config.ts",
@@ -30,14 +33,17 @@ export default defineConfig({
           name: "pure",
           include: ["test/**/*.test.ts"],
           exclude: [inWorkerd, "test/door/**", "test/e2e/**", "test/slow/**"],
-          isolate: false, // a process for each file would take twice the processor time: loading modules
-          // Some start a process (the linter, the command): five seconds is too little on a busy machine.
+          // a process for each file would take twice the processor time, because it loads every module again
+          isolate: false,
+          // Some tests start a process (the linter, the command): five seconds is too little on a busy
+          // machine.
           testTimeout: 90_000,
         },
       },
       {
-        // All workers, the TLS front and the origin, as `npm start` runs them. One process runs many files, which share its modules and the
-        // default stack: to load wrangler and Miniflare anew costs two seconds of processor time a file.
+        // All workers, the TLS front and the origin, as `npm start` runs them. One process runs many files,
+        // which share its modules and the default stack: a new load of wrangler and Miniflare costs two
+        // seconds of processor time per file.
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
@@ -51,7 +57,8 @@ export default defineConfig({
         // Kills, floods, real starts: alone on the machine, one file after another.
         test: {
           name: "slow",
-          include: ["test/slow/**/*.test.ts", "test/e2e/export.test.ts"], // the latter with the period that is deployed
+          // export.test.ts here has the deployed period
+          include: ["test/slow/**/*.test.ts", "test/e2e/export.test.ts"],
           globalSetup: ["test/e2e/global-setup.ts"],
           fileParallelism: false,
           testTimeout: 90_000,

@@ -3,7 +3,7 @@ import { connect } from "./connection.ts";
 import type { Peer } from "./peers/peer.ts";
 import type { Payload } from "./payloads.ts";
 
-/** The whole request that a peer is asked with, as it goes over the wire. */
+/** The bytes of the whole request to a peer. */
 export async function requestFor(peer: Peer, payload: Payload): Promise<string> {
   return [
     `GET /v1/fhir/main/${payload.path} HTTP/1.1`,
@@ -15,8 +15,9 @@ export async function requestFor(peer: Peer, payload: Payload): Promise<string> 
 }
 
 /**
- * Asks each peer once and compares: bare ones must give the origin's answer, full ones all the same cut of it, so that none is
- * faster by doing less. Answers each one's body length; throws, naming the peer, when an answer is another.
+ * Sends one request to each peer and compares. Bare peers must answer with the origin's answer; full peers
+ * must all answer with an equal cut, so that no peer is faster by doing less. Returns the length of each
+ * body. Throws, naming the peer, when an answer differs.
  */
 export async function checkAnswers(
   peers: readonly Peer[],
@@ -54,6 +55,9 @@ async function askOnce(
   return answer;
 }
 
-/** Marked as cut, and without what the payer's view hides of these two: narratives, contacts, performers. */
+/**
+ * True for a resource that is marked as cut and lacks three things that the payer's view hides: narratives,
+ * contacts, performers.
+ */
 const isCut = (text: string) =>
   text.includes('"SUBSETTED"') && !/"(?:text|telecom|performer|generalPractitioner)":/u.test(text);

@@ -2,7 +2,10 @@ import { readFileSync } from "node:fs";
 import { connect as connectPlain, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 
-/** Where a peer listens. With `tls` (paths of PEM files) over TLS 1.3 with a client certificate. */
+/**
+ * The address on which a peer listens. With `tls` (paths of PEM files): over TLS 1.3 with a client
+ * certificate.
+ */
 export interface Target {
   readonly host: string;
   readonly port: number;
@@ -14,9 +17,12 @@ export interface Answer {
   readonly body: Buffer;
 }
 
-/** One kept-alive HTTP/1.1 connection with one request at a time: a client that costs little beside what it measures. */
+/**
+ * One kept-alive HTTP/1.1 connection with one request at a time: a client that costs little compared with the
+ * peer.
+ */
 export interface Connection {
-  /** Calls back with the answer, or with nothing when the connection broke. */
+  /** Calls back with the answer, or with undefined when the connection broke. */
   ask(request: Buffer, done: (answer: Answer | undefined) => void): void;
   close(): void;
 }
@@ -65,7 +71,10 @@ function open({ host, port, tls }: Target): Promise<Socket> {
   });
 }
 
-/** The answer once all of it is there. One without a Content-Length is none: no peer has a reason to stream these. */
+/**
+ * The answer once it is complete. An answer without a Content-Length counts as broken: no peer has a reason
+ * to stream these.
+ */
 function whole(raw: Buffer): Answer | undefined {
   const end = raw.indexOf("\r\n\r\n");
   if (end === -1) return undefined;

@@ -4,8 +4,9 @@ import { readdirSync, readFileSync } from "node:fs";
 const microsPerTick = 10_000;
 
 /**
- * CPU time in microseconds, user and system, that a process and everything below it has used: all threads, and children that ended.
- * Not in it: what the kernel does on its own behalf afterwards, such as writing a journal.
+ * CPU time in microseconds, user and system, that a process and all processes below it have used, with every
+ * thread and every ended child. It leaves out later work of the kernel on its own behalf, such as writing a
+ * journal.
  */
 export function cpuMicros(root: number): number {
   const processes = readdirSync("/proc")
@@ -19,7 +20,7 @@ export function cpuMicros(root: number): number {
   return sum(top) * microsPerTick;
 }
 
-/** CPU time in microseconds of this process's own children that have ended, with all below them. */
+/** CPU time in microseconds of this process's ended children and of all processes below them. */
 export function endedChildrenMicros(): number {
   const own = stat("self");
   if (own === undefined) throw new Error("CPU time cannot be read");
@@ -30,7 +31,7 @@ interface Stat {
   readonly pid: number;
   readonly parent: number;
   readonly ticks: number;
-  readonly ended: number; // of it, the part of children that ended
+  readonly ended: number; // the part of it that ended children used
 }
 
 function stat(pid: string): Stat | undefined {
@@ -40,7 +41,8 @@ function stat(pid: string): Stat | undefined {
   } catch {
     return undefined; // it ended meanwhile
   }
-  // The second field is the program's name in parentheses and may hold anything; the third field of the manual is the first here.
+  // The second field is the program's name in parentheses and may contain any text. The manual's third field
+  // is the first here.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const [parent = 0, user = 0, system = 0, childUser = 0, childSystem = 0] = [1, 11, 12, 13, 14].map((at) =>
     Number(fields[at]),

@@ -1,4 +1,5 @@
-// The load generator: a process of its own, whose CPU time counts for nobody. Takes one order at a time over IPC.
+// The load generator: a process of its own, so that its CPU time counts for no peer. It takes one order at a
+// time over IPC.
 import { connect, type Answer, type Connection } from "./connection.ts";
 import type { Order, Outcome } from "./order.ts";
 
@@ -23,7 +24,10 @@ async function carryOut(order: Order): Promise<Outcome> {
   }
 }
 
-/** Counts answers; one with another status or length than expected is wrong, so a refusal never passes for a fast answer. */
+/**
+ * Counts answers. An answer with an unexpected status or length is wrong, so a refusal never passes for a
+ * fast answer.
+ */
 class Tally {
   answers = 0;
   wrong = 0;
@@ -56,7 +60,7 @@ class Tally {
   }
 }
 
-/** Each connection asks again as soon as it is answered. */
+/** Each connection sends its next request as soon as it has an answer. */
 async function closedLoop(order: Order, connections: readonly Connection[]): Promise<Outcome> {
   const request = Buffer.from(order.request);
   const tally = new Tally(order);
@@ -82,7 +86,10 @@ async function closedLoop(order: Order, connections: readonly Connection[]): Pro
   return tally.outcome(begun);
 }
 
-/** Asks at a fixed rate whatever the answers do: waiting for a free connection counts as latency. */
+/**
+ * Sends requests at a fixed rate, however slow the answers are. The wait for a free connection counts as
+ * latency.
+ */
 async function openLoop(
   order: Order,
   perSecond: number,

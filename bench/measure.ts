@@ -3,13 +3,16 @@ import type { Generator, Outcome } from "./order.ts";
 import type { Payload } from "./payloads.ts";
 import type { Peer } from "./peers/peer.ts";
 
-/** How a peer is asked: so many connections that ask as fast as they are answered, or so many requests a second whatever happens. */
+/**
+ * The load on a peer: a number of connections that send as fast as they get answers, or a number of requests
+ * a second, however slow the answers are.
+ */
 export interface Load {
   readonly connections: number;
   readonly perSecond?: number;
 }
 
-/** How long each figure is taken for. */
+/** The duration of each measurement. */
 export interface Pace {
   readonly warmSeconds: number;
   readonly closedSeconds: number;
@@ -17,10 +20,11 @@ export interface Pace {
 }
 
 export const fullPace: Pace = { warmSeconds: 0.5, closedSeconds: 2, openSeconds: 6 };
-// Long enough for an answer of each, far too short for a figure.
+// Long enough for one answer of each peer, and far too short for a figure.
 export const shortPace: Pace = { warmSeconds: 0.1, closedSeconds: 0.2, openSeconds: 0.2 };
 
-// Below half of what the slowest of them serves on one core, so that nothing queues for long; connections enough that none waits for one.
+// The rate is below half of the slowest peer's maximum on one core, so that no queue grows. There are enough
+// connections that no request waits for one.
 const openLoop: Load = { connections: 64, perSecond: 50 };
 export const loads: readonly Load[] = [{ connections: 4 }, { connections: 32 }, openLoop];
 
@@ -34,7 +38,7 @@ export interface Figure {
   readonly p99Milliseconds: number;
 }
 
-/** One figure of one round. A wrong answer in it is a fault: a peer that refuses under load is not fast. */
+/** One figure of one round. A wrong answer in it throws: a peer that refuses under load is not fast. */
 export async function measure(
   generator: Generator,
   peer: Peer,

@@ -2,12 +2,12 @@ import { parseArgs } from "node:util";
 import { err, ok, type Result } from "#kernel/result";
 
 export interface BenchOptions {
-  /** Where to write all figures as JSON. */
+  /** The file for all figures as JSON. */
   readonly json: string | undefined;
-  /** One short round, to see that everything answers: its figures mean little. */
+  /** One short round, to see that every peer answers. Its figures mean little. */
   readonly isShort: boolean;
   readonly rounds: number;
-  /** What is measured. */
+  /** The groups to measure. */
   readonly groups: readonly Group[];
 }
 

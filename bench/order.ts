@@ -4,7 +4,7 @@ import type { Target } from "./connection.ts";
 /** One run of the load generator against one peer. */
 export interface Order {
   readonly target: Target;
-  /** The whole request, as it goes over the wire. */
+  /** The bytes of the whole request. */
   readonly request: string;
   /** Length of the body that every answer must have. */
   readonly bytes: number;
@@ -16,7 +16,7 @@ export interface Order {
 
 export interface Outcome {
   readonly answers: number;
-  /** Answers that were not the one expected, and broken connections. */
+  /** Answers that differ from the expected answer, and broken connections. */
   readonly wrong: number;
   readonly seconds: number;
   readonly p50Milliseconds: number;

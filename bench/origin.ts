@@ -1,4 +1,5 @@
-// The origin that all peers stand before: two fixed answers, as fast as Node gives them, so that the peers are what is measured.
+// The origin behind all peers: two fixed answers, as fast as Node sends them, so that the peers are measured
+// and not the origin.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -16,7 +17,8 @@ const server = createServer({ keepAliveTimeout: 600_000 }, (req, res) => {
 server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 });
 await new Promise((listening) => server.once("listening", listening));
 
-const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/fhir`; // a TCP server that listens has a port
+// a TCP server that listens has a port
+const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/fhir`;
 // Absolute addresses in the answers are the origin's own, as real servers write them.
 const answer = (name: string) =>
   Buffer.from(readFileSync(`${folder}/${name}.json`, "utf8").replaceAll("{base}", base));

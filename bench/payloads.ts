@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** The two questions of the benchmark, by what their answers weigh at the origin. */
+/** The two requests of the benchmark, named by the size of the origin's answers. */
 export interface Payload {
   readonly name: "read" | "search";
   /** Below the FHIR base. */
@@ -13,12 +13,13 @@ interface Bundle {
   readonly entry: readonly { readonly fullUrl: string; readonly resource: { readonly id: string } }[];
 }
 
-// What a page of a real server weighs (64 results of a Synthea patient): the larger case of the measurements that the design rests on.
+// The size of a page of a real server (64 results of a Synthea patient): the larger case of the measurements
+// behind the design.
 const searchsetBytes = 60_000;
 
 /**
- * Takes a patient and a page of observations out of a FHIR server that holds the synthetic data, and writes them into a folder for
- * the benchmark's own origin. The patient is the one with the most observations.
+ * Takes a patient and a page of observations from a FHIR server with the synthetic data, and writes them into
+ * a folder for the benchmark's own origin. It takes the patient with the most observations.
  */
 export async function takePayloads(server: string, folder: string): Promise<readonly Payload[]> {
   const read = async (path: string) => (await fetch(`${server}/${path}`)).text();

@@ -3,31 +3,35 @@ import { availableParallelism } from "node:os";
 import { setTimeout as wait } from "node:timers/promises";
 import { cpuMicros } from "./cpu.ts";
 
-/** A process that the benchmark started, with all that it started itself. */
+/** A process that the benchmark started, with all processes below it. */
 export interface Running {
   readonly child: ChildProcess;
-  /** What it said when it was ready: the groups of the pattern. */
+  /** The facts in its ready line: the groups of the pattern. */
   readonly ready: Readonly<Record<string, string>>;
   /** CPU time so far, in microseconds. */
   cpuMicros(): number;
   close(): Promise<void>;
 }
 
-/** Where a process runs: peers on a core of their own, what only serves the measurement on the other. */
+/** The core of a process: peers have a core of their own, the measuring processes run on the other core. */
 export type Place = "measured" | "beside";
 
-// One core for the peer that is measured, so that each has the same; the generator and the origin never compete with it.
+// One core for the measured peer, so that each peer has the same core; the generator and the origin never
+// compete with it.
 const cores: Readonly<Record<Place, string>> = { beside: "0", measured: "1" };
 
-/** Whether processes are held to cores. Without (one core, or no taskset) the figures wander more. */
+/** True if processes are pinned to cores. Without pinning (one core, or no taskset) the figures vary more. */
 export const isPinned = availableParallelism() > 1 && spawnSync("taskset", ["--version"]).status === 0;
 
 const patienceMilliseconds = 60_000;
 const groups = new Set<number>();
-// A group of its own hears no Ctrl-C: whatever way the benchmark ends, they end with it.
+// A process group of its own gets no Ctrl-C, so the groups are killed here, however the benchmark ends.
 process.on("exit", () => groups.forEach((group) => signal(group, "SIGKILL")));
 
-/** Starts a command and waits until its standard output fits the pattern. Throws with what it said when it does not come to that. */
+/**
+ * Starts a command and waits until its standard output matches the pattern. Throws with its output when it
+ * never does.
+ */
 export async function start(
   place: Place,
   command: readonly [string, ...string[]],
@@ -59,7 +63,7 @@ export async function start(
   };
 }
 
-/** Ends everything that was started, in its own time. */
+/** Ends every started process gracefully. */
 export async function endAll(): Promise<void> {
   await Promise.all([...groups].map(end));
 }
@@ -72,7 +76,7 @@ async function end(group: number): Promise<void> {
   groups.delete(group);
 }
 
-/** False: nothing of the group is left. */
+/** False: the group has no process left. */
 function signal(group: number, name: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(-group, name);

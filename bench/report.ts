@@ -10,11 +10,11 @@ import type { Peer } from "./peers/peer.ts";
 import { isPinned } from "./process.ts";
 import { textTable } from "./text-table.ts";
 
-/** Everything that the benchmark found, as `--json` writes it. */
+/** All results of the benchmark, as `--json` writes them. */
 export interface Report {
   readonly format: "phylax.bench.v1";
   readonly at: string;
-  /** True: of moments only, so that no figure means anything. */
+  /** True: the run lasted moments only, so no figure means anything. */
   readonly isShort: boolean;
   readonly rounds: number;
   readonly machine: {
@@ -29,18 +29,18 @@ export interface Report {
   readonly peers: readonly { readonly name: string; readonly describe: string }[];
   /** Medians over the rounds. */
   readonly figures: readonly (Figure & { readonly cpuRatios: Readonly<Record<string, number>> })[];
-  /** Null, and the three above empty, for a group that was not run. */
+  /** Null for a group that was not run; the three members above are empty then. */
   readonly ledger: LedgerReport | null;
 }
 
-/** What the group of requests found. */
+/** The results of the group of requests. */
 export interface RequestsFound {
   readonly payloads: Report["payloads"];
   readonly peers: readonly Peer[];
   readonly figures: readonly Figure[];
 }
 
-/** The peers that others are compared with. */
+/** The peers to compare with. */
 const references = ["proxy", "fastify"] as const;
 
 export function report(
@@ -69,7 +69,7 @@ export function report(
   };
 }
 
-/** In the closed loops only: at a low rate a process mostly wakes up. */
+/** Only for the closed loops: at a low rate a process mostly wakes up. */
 function ratios(figure: Figure, all: readonly Figure[]): Record<string, number> {
   if (figure.load.perSecond !== undefined) return {};
   const isSame = (other: Figure) =>
@@ -84,7 +84,7 @@ function ratios(figure: Figure, all: readonly Figure[]): Record<string, number> 
   );
 }
 
-/** Of the workerd that miniflare brings. */
+/** The version of miniflare's workerd. */
 function workerdVersion(): string {
   const manifest: { dependencies: { workerd: string } } = JSON.parse(
     readFileSync(

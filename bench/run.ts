@@ -1,4 +1,5 @@
-// `npm run bench`: Phylax and its peers side by side on this machine (docs/performance.md says how to read it).
+// `npm run bench`: Phylax and its peers side by side on this machine (docs/performance.md explains the
+// output).
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkAnswers } from "./check.ts";
@@ -21,9 +22,11 @@ if (!options.ok || !existsSync("/proc/self/stat")) {
   );
   process.exit(2);
 }
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130)); // which ends all it started
+// process exit ends all started processes
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 
-// Beside the sources, not in the folder for temporary files: that may be memory, where an fsync costs nothing.
+// Next to the sources, not in the folder for temporary files: that folder may be in memory, where an fsync
+// costs nothing.
 const home = join(import.meta.dirname, "../.phylax");
 mkdirSync(home, { recursive: true });
 const folder = mkdtempSync(join(home, "bench-"));
@@ -42,7 +45,7 @@ try {
 await endAll();
 process.exit(exitCode);
 
-/** One group after the other: neither works while the other is measured. */
+/** One group after another: neither works while the other is measured. */
 async function run(folder: string, { isShort, rounds, groups }: BenchOptions): Promise<Report> {
   const requests = groups.includes("requests")
     ? await runRequests(folder, isShort, rounds)
@@ -56,7 +59,7 @@ async function run(folder: string, { isShort, rounds, groups }: BenchOptions): P
   );
 }
 
-/** Starts everything, measures round by round, and checks the records of what was answered. */
+/** Starts every peer, measures round by round, and checks the records of the answers. */
 async function runRequests(folder: string, isShort: boolean, rounds: number): Promise<RequestsFound> {
   let payloads: readonly Payload[] = [];
   let origin = "";
@@ -98,7 +101,7 @@ async function runRequests(folder: string, isShort: boolean, rounds: number): Pr
   return { payloads: asked, peers, figures: medians(figures) };
 }
 
-/** Every load on every peer in turn, so that whatever else the machine does meets all of them alike. */
+/** Puts every load on every peer in turn, so that other work of the machine affects all peers alike. */
 async function oneRound(
   generator: Generator,
   peers: readonly Peer[],
@@ -115,7 +118,9 @@ async function oneRound(
   return figures;
 }
 
-/** A record for every answer, in ledgers that verify: nothing was fast by not being written. */
+/**
+ * Checks that there is a record for every answer, in ledgers that verify: no peer was fast by not writing.
+ */
 async function checkLedgers(
   peers: readonly Peer[],
   figures: readonly { readonly peer: string; readonly answers: number }[],

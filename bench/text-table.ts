@@ -10,5 +10,5 @@ export function textTable(rows: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
-/** One row of a table. */
+/** A row of a table. */
 export const row = (first: string, rest: readonly string[]): readonly string[] => [first, ...rest];

@@ -1,5 +1,5 @@
-// Runs every check of CI: types, lint with the room table, format, unused code, plain language, then the fast lane.
-// `--without-tests` leaves the fast lane out. The script stops at the first step that fails.
+// Runs every check of CI: types, lint with the room table, format, unused code, plain language, then the fast
+// lane. `--without-tests` leaves the fast lane out. The script stops at the first step that fails.
 import { spawnSync } from "node:child_process";
 
 const options = process.argv.slice(2);

@@ -1,7 +1,8 @@
-// Writes (or with --check compares) each worker's env.d.ts, the types of its bindings, from its wrangler configuration.
+// Writes (or with --check compares) each worker's env.d.ts, the types of its bindings, from its wrangler
+// configuration.
 import { spawnSync } from "node:child_process";
 
-// Each worker's Env has a name of its own, so that one program can hold them all.
+// Each worker's Env has its own name, so that one program can have them all.
 const workers = [
   {
     config: "wrangler.toml",

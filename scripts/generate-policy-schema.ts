@@ -1,4 +1,4 @@
-// Writes docs/policy.schema.json: the policy format as JSON Schema, for editors and for those who write policies.
+// Writes docs/policy.schema.json: the policy format as JSON Schema, for editors and for authors of policies.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";

@@ -1,4 +1,5 @@
-// Writes src/fhir/r4/structure.gen.ts: what a body is checked against beyond names, types and cardinalities, which are r4-elements.gen.ts's.
+// Writes src/fhir/r4/structure.gen.ts: the rules for a body beyond names, types and cardinalities, which are
+// in r4-elements.gen.ts.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
@@ -35,7 +36,7 @@ const concept: z.ZodType<Concept> = z.object({
 const valueSet = z.object({
   resourceType: z.literal("ValueSet"),
   url: z.string(),
-  // Strict: a filter or another value set would have to be worked out, and R4's required bindings have none.
+  // Strict: a filter or a nested value set would need evaluation, and R4's required bindings have neither.
   compose: z.object({
     include: z.array(
       z.strictObject({
@@ -55,7 +56,8 @@ const codeSystem = z.object({
 
 const structures = lines("fhir/definitions/structuredefinitions-r4-base.ndjson.gz", structure)
   .filter(({ kind }) => kind === "resource" || kind === "complex-type")
-  .filter(({ name }) => name !== "SimpleQuantity"); // a profile of Quantity: where it is asked for, it is in the table of its own
+  // a profile of Quantity: each element with this type is in the table for it
+  .filter(({ name }) => name !== "SimpleQuantity");
 const terminology = lines(
   "fhir/definitions/required-binding-terminology.ndjson.gz",
   z.discriminatedUnion("resourceType", [valueSet, codeSystem]),
@@ -71,7 +73,10 @@ const flat = (concepts: readonly Concept[]): string[] =>
   concepts.flatMap((one) => [one.code, ...flat(one.concept ?? [])]);
 const lastOf = (url: string) => url.slice(url.lastIndexOf("/") + 1).replace(/\|.*$/u, "");
 
-/** The codes of a value set; nothing when it takes all of a system that nobody can list (MIME types, UCUM, ISO 4217). */
+/**
+ * The codes of a value set. Undefined when it includes a whole system that cannot be listed (MIME types,
+ * UCUM, ISO 4217).
+ */
 function codesOf(url: string, withSystems: boolean): string | undefined {
   const words: string[] = [];
   const set = sets.get(url);
@@ -103,7 +108,8 @@ for (const { path, binding, type = [] } of structures.flatMap((one) => one.snaps
     (simple[parent] ??= []).push(name);
 }
 
-// txt-1 is written down in full only as XPath, its FHIRPath is a call: the elements in the first bracket, the attributes in the second.
+// txt-1 is written in full only as XPath; its FHIRPath is a call. The first bracket has the elements, the
+// second the attributes.
 const narrative = structures
   .find(({ name }) => name === "Narrative")
   ?.snapshot.element.flatMap((element) => element.constraint ?? []);

@@ -1,5 +1,6 @@
-// Writes src/fhir/*.gen.ts from the pristine R4 4.0.1 definitions (CC0) in the folder given, `../shared/data` unless told.
-// Only names, types and cardinalities are taken: no prose, so that the worker stays small.
+// Writes src/fhir/*.gen.ts from the pristine R4 4.0.1 definitions (CC0) in the given folder, by default
+// `../shared/data`. It takes names, types and cardinalities alone, without prose, so that the worker stays
+// small.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
@@ -42,7 +43,8 @@ const purposes = z.object({
 const structures = lines("fhir/definitions/structuredefinitions-r4-base.ndjson.gz", structure).filter(
   (s) => s.kind !== "logical",
 );
-// HL7's package has its example resources among the definitions: one would have Condition's subject lead to organizations only.
+// HL7's package has its example resources among the definitions. One example would limit Condition's subject
+// to organizations.
 const isExample = (id: string) => /^example(?:-|$)/u.test(id);
 const parameters = lines("fhir/definitions/search-parameters-r4.ndjson.gz", searchParameter).filter(
   ({ id }) => !isExample(id),
@@ -88,7 +90,8 @@ for (const { name, kind, baseDefinition, snapshot } of structures) {
     const own = elements.find((element) => element.path === parent);
     const base =
       parent === name ? baseDefinition?.slice(baseDefinition.lastIndexOf("/") + 1) : own?.type?.[0]?.code;
-    // Quantity's kinds (Age, Count …) and MetadataResource list all their elements anew: their base is the root's.
+    // The kinds of Quantity (Age, Count …) and MetadataResource list all their elements anew: their base is
+    // the root's.
     const root =
       base !== undefined && base in inherited ? base : kind === "resource" ? "DomainResource" : "Element";
     const known = inherited[name] === undefined ? inherited[root] : undefined;
@@ -109,7 +112,10 @@ const resourceTypes = structures
   .filter((s) => s.kind === "resource" && !(s.name in inherited))
   .map((s) => s.name);
 
-/** A search expression as plain JSON element paths, or nothing when it is not one (extensions, conditions on values). */
+/**
+ * A search expression as plain JSON element paths. Undefined when it has a different form (extensions,
+ * conditions on values).
+ */
 function plainPaths(
   base: string,
   { code, type, expression = "" }: z.infer<typeof searchParameter>,
@@ -129,7 +135,7 @@ function plainPaths(
 function plainPath(base: string, part: string): string | undefined {
   const text = part
     .replace(/\.where\(resolve\(\) is [A-Za-z]+\)$/u, "")
-    .replace(/\.where\(system='(?:phone|email)'\)$/u, "") // every telecom has to be visible then
+    .replace(/\.where\(system='(?:phone|email)'\)$/u, "") // every telecom must be visible then
     .replace(/^\((?<path>[A-Za-z.]+) as (?<as>[A-Za-z]+)\)/u, "$<path>[$<as>]")
     .replace(/\.as\((?<as>[A-Za-z]+)\)$/u, "[$<as>]")
     .replace(/^(?<own>[a-z]+)$/u, `${base}.$<own>`);
@@ -206,7 +212,8 @@ for (const base of ["Resource", ...resourceTypes].sort()) {
   if (own.length > 0) search[base] = own.map((parameter) => parameterText(base, parameter)).join(" ");
 }
 
-// DESIGN §6: who only took part. Every other compartment parameter names an owner.
+// Patients who only took part (promise P3: policies only grant). Every other compartment parameter names an
+// owner.
 const taking = [
   "author",
   "performer",
@@ -247,7 +254,8 @@ for (const { code: type, param } of patientCompartment.resource) {
     );
   }
 }
-// Types outside the compartment that still name whom they are about: recorded, never a ground to read. Search finds no donor of a product.
+// Types outside the compartment that still name the patient they are about: recorded, never a reason to
+// permit. Search finds no donor of a product.
 const concerned: Record<string, string> = { BiologicallyDerivedProduct: "collection.source" };
 for (const type of resourceTypes) {
   if (type in owners || type === "Patient") continue;
@@ -258,7 +266,8 @@ for (const type of resourceTypes) {
   }
 }
 
-// Types outside the compartment: every other reference that may name a patient, by its target types (`Resource`: any).
+// Types outside the compartment: every reference besides these that may name a patient, by its target types
+// (`Resource`: any).
 const involved: Record<string, string> = {};
 for (const { type, kind, snapshot } of structures) {
   if (kind !== "resource" || !resourceTypes.includes(type) || type in owners || type === "Patient") continue;

@@ -1,5 +1,6 @@
-// Writes src/fhir/r4/ties.gen.ts: which elements of R4 a server checks against each other, by the invariants of the StructureDefinitions
-// (constraints of severity `error`) and by pairs of bounds that servers check without one.
+// Writes src/fhir/r4/ties.gen.ts: the R4 elements that a server checks against each other, by the invariants
+// of the StructureDefinitions (constraints of severity `error`) and by pairs of bounds that servers check
+// without an invariant.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseFhirPath } from "@medplum/core";
@@ -23,10 +24,12 @@ const structure = z.object({
   }),
 });
 
-/** Of any element, extension or contained resource: the gateway holds to these itself, whatever a view shows. */
+/**
+ * Invariants of any element, extension or contained resource. The gateway meets these itself, for every view.
+ */
 const general = /^(?:ele|ext|dom|ref|txt)-/u;
 
-/** An element that an expression comes to: its place below the root, and what is there. */
+/** An element that an expression evaluates to: its path below the root, and its types. */
 interface Node {
   readonly steps: readonly string[];
   /** R4 types or backbone paths: several for a choice. */
@@ -36,11 +39,14 @@ interface Node {
 interface Scope {
   readonly root: Node;
   readonly context: Node;
-  /** Takes an element that decides; `whole`: all that is below it. */
+  /** Takes an element that decides the result; `whole`: with all elements below it. */
   readonly note: (node: Node, whole: boolean) => void;
 }
 
-/** What medplum's parser makes of FHIRPath, told apart by its members: the classes have no names of their own. */
+/**
+ * A node of FHIRPath in medplum's parser. The members tell the kinds apart, because the classes are not
+ * exported by name.
+ */
 interface Atom {
   readonly child?: Atom;
   readonly operator?: string;
@@ -65,7 +71,7 @@ function childOf({ steps, types }: Node, name: string): readonly Node[] {
   });
 }
 
-/** One form of a choice. */
+/** A single form of a choice. */
 function asType({ steps, types }: Node, type: string): readonly Node[] {
   const last = steps.at(-1) ?? "";
   if (!last.endsWith("[x]")) return [{ steps, types }];
@@ -74,11 +80,14 @@ function asType({ steps, types }: Node, type: string): readonly Node[] {
     : [];
 }
 
-/** Functions whose result stands for what they are called on, or for some of it. */
+/** Functions with a result that represents their input, or a part of it. */
 const passing = new Set(["first", "last", "tail", "skip", "take", "trace", "resolve", "single", "distinct"]);
 const comparing = new Set(["isDistinct", "intersect", "combine", "subsetOf", "supersetOf"]);
 
-/** The elements that an expression comes to from these; those that it decides by are noted on the way. */
+/**
+ * The elements that an expression evaluates to, from these elements. The elements that decide the result are
+ * noted on the way.
+ */
 function evaluate(atom: Atom, from: readonly Node[], scope: Scope): readonly Node[] {
   const { child, operator, left, right, expr, name, args } = atom;
   if (child !== undefined) return evaluate(child, from, scope);
@@ -162,7 +171,8 @@ for (const { name, snapshot } of structures) {
     for (const { key, severity, expression } of constraint) {
       if (severity !== "error" || expression === undefined || general.test(key)) continue;
       const steps = path.split(".").slice(1);
-      // A backbone is a type of its own in the table, and several resources may have one: its invariants stand at its own path.
+      // A backbone is a type of its own in the table, and several resources may share it. Its invariants
+      // belong to its own path.
       const isOwn = elementsOf(path).size > 0 && !/%(?:root)?resource/iu.test(expression);
       const root: Node = isOwn ? { steps: [], types: [path] } : { steps: [], types: [name] };
       const context = isOwn
@@ -184,12 +194,14 @@ for (const { name, snapshot } of structures) {
         context: first,
         note,
       }))
-        note(node, false); // told apart by members
-      // Whether an element is there is known wherever something below it is, and the forms of a choice are one path to whoever writes.
+        note(node, false); // the members tell the kinds apart
+      // The presence of an element is known from any element below it, and the forms of a choice are one path
+      // to a writer.
       const isBelow = (text: string, other: string) =>
         text.startsWith(`${other}.`) ||
         (other.endsWith("[x]") && !text.includes("[x]") && text.startsWith(other.slice(0, -"[x]".length)));
-      // An extension is no part of what an invariant decides: without what is shown the whole element is gone.
+      // An extension is not part of the decision of an invariant: if its visible elements are removed, the
+      // whole element is absent.
       const decisive = [...paths]
         .filter((text) => text !== "extension" && ![...paths].some((each) => isBelow(each, text)))
         .toSorted();
@@ -199,7 +211,9 @@ for (const { name, snapshot } of structures) {
   }
 }
 
-/** Beginning and end, least and most, part and whole: a server that compares them needs no invariant of R4 to do so. */
+/**
+ * Beginning and end, least and most, part and whole: a server may compare them without an invariant of R4.
+ */
 const bounds: readonly (readonly [string, string])[] = [
   ["start", "end"],
   ["low", "high"],

@@ -1,4 +1,5 @@
-// Writes docs/registry.schema.json: the registry file as JSON Schema, for editors and for those who provision clients.
+// Writes docs/registry.schema.json: the registry file as JSON Schema, for editors and for operators who
+// provision clients.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";

@@ -1,5 +1,6 @@
-// Writes sandbox/origin/*.gen.json.gz from the pristine R4 4.0.1 definitions (CC0) in the folder given, `../shared/data` unless told.
-// The origin has tables of its own, not those of src/fhir: it is what the gateway is tested against, so it must not share a mistake with it.
+// Writes sandbox/origin/*.gen.json.gz from the pristine R4 4.0.1 definitions (CC0) in the given folder, by
+// default `../shared/data`. The origin has its own tables, not the tables of src/fhir: the gateway is tested
+// against the origin, so the two must not share a mistake.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -15,7 +16,10 @@ const lines = <T>(file: string, schema: z.ZodType<T>): T[] =>
     .filter((line) => line !== "")
     .map((line) => schema.parse(JSON.parse(line)));
 
-/** Only what medplum's validator reads, and what is in a summary: no prose, no mappings, no invariants that are mere warnings. */
+/**
+ * Only the members that medplum's validator reads, and the summary flag: no prose, no mappings, no invariants
+ * that are mere warnings.
+ */
 const element = z.object({
   path: z.string(),
   min: z.int(),
@@ -75,15 +79,18 @@ const byType = new Map(
 );
 
 interface Place {
-  /** JSON keys joined by dots; `telecom[system=phone]` keeps only the items whose `system` is so. */
+  /** JSON keys joined by dots; `telecom[system=phone]` selects the items with that `system`. */
   readonly path: string;
-  /** Type of what is there; `present`: whether any of the keys (comma) holds something other than false. */
+  /** The type of the value; `present`: true if any of the keys (comma) has a value except false. */
   readonly type: string;
   /** `where(resolve() is Patient)`. */
   readonly only?: string;
 }
 
-/** Where in the JSON of a `type` the FHIRPath `expression` finds its values; undefined: a form that the origin does not search by. */
+/**
+ * The places in the JSON of a `type` where the FHIRPath `expression` finds its values. Undefined for a form
+ * that the origin does not search by.
+ */
 function places(type: string, expression: string): Place[] | undefined {
   if (expression === "Patient.deceased.exists() and Patient.deceased != false")
     return [{ path: "deceasedBoolean,deceasedDateTime", type: "present" }];
@@ -101,7 +108,7 @@ function places(type: string, expression: string): Place[] | undefined {
 }
 
 interface Here {
-  /** Of the element within its StructureDefinition: `Observation.component`. */
+  /** Path of the element within its StructureDefinition: `Observation.component`. */
   readonly path: string;
   readonly element: string;
   readonly json: readonly string[];
@@ -132,7 +139,7 @@ function walk(elements: Elements | undefined, steps: readonly string[], here: He
   return results.includes(undefined) ? undefined : results.flatMap((list) => list ?? []);
 }
 
-/** Goes on from a place: ends there, keeps some of what is there, or walks further down. */
+/** Continues from a place: ends there, filters the values, or goes further down. */
 function on(
   elements: Elements | undefined,
   rest: readonly string[],
@@ -161,7 +168,8 @@ for (const { id, code, base, type, expression, target: targets } of lines(
   searchParameter,
 ))
   for (const resource of base) {
-    if (/^example(?:-|$)/u.test(id)) continue; // the package's own examples, one of which would replace Condition's subject
+    // the package's own examples; an example would replace Condition's subject
+    if (/^example(?:-|$)/u.test(id)) continue;
     const at =
       type === "composite" || type === "special" || expression === undefined
         ? undefined
@@ -171,10 +179,13 @@ for (const { id, code, base, type, expression, target: targets } of lines(
     else (table[resource] ??= {})[code] = { type, ...(targets && { target: targets }), at };
   }
 
-// medplum takes what is absent for a violation of these: R4's own examples fail them.
+// medplum treats an absent element as a violation of these invariants: R4's own examples fail them.
 const misread = new Set(["bdl-8", "ras-2"]);
 
-/** The parser takes an element's own values where there is no base; but of one that is like another element, that one's. */
+/**
+ * The parser takes an element's own values where it has no base. An element that is like another element
+ * takes the other element's values.
+ */
 function slim({ base, constraint, isSummary, ...kept }: z.infer<typeof element>): z.infer<typeof element> {
   const differs =
     base !== undefined &&

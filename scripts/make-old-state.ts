@@ -1,11 +1,13 @@
 /**
- * Makes a fixture of a state folder and its ledger as a version of this project writes them, which every later version must start from,
- * read and verify (test/e2e/old-state.test.ts). It runs that version, asks it for a record of each kind, and packs what is left on disk.
+ * Makes a fixture of a state folder and its ledger, written by a version of this project. Every later version
+ * must start from it, read and verify it (test/e2e/old-state.test.ts). The script runs that version, makes it
+ * write a record of each kind, and packs the files on disk.
  *
  *     git worktree add ../old COMMIT && (cd ../old && npm ci)
  *     node scripts/with-node.mjs scripts/make-old-state.ts ../old
  *
- * The fixture is test/fixtures/state-COMMIT.tar.gz. Its patients are made up here; its keys are those of one development stack.
+ * The fixture is test/fixtures/state-COMMIT.tar.gz. Its patients are invented here; its keys belong to a
+ * single development stack.
  */
 import { execFileSync, spawn } from "node:child_process";
 import {
@@ -33,7 +35,7 @@ import { recordVectors } from "./record-vectors.ts";
 
 const fhirJson = "application/fhir+json";
 const port = 8_443;
-// Frames are copied to R2 within a minute, and lines are on their shelves long before.
+// Frames are copied to R2 within a minute, and lines are in their stores long before.
 const copiedMilliseconds = 70_000;
 
 const at = (n: number) => `2026-0${1 + (n % 9)}-1${n % 9}`;
@@ -62,7 +64,7 @@ const patient = (id: string, family: string, state: string, more: object = {}) =
   ...more,
 });
 
-/** The patients of the fixture: made up, and few. */
+/** The patients of the fixture: invented, and few. */
 const resources: readonly object[] = [
   patient("amara-okafor", "Okafor", "MA", {
     link: [{ type: "replaces", other: { reference: "Patient/amara-old" } }],
@@ -79,7 +81,7 @@ const resources: readonly object[] = [
   observation("to-update", "bela"),
   observation("to-patch", "bela"),
   observation("to-delete", "bela"),
-  // An answer of more than 1 MiB leaves in windows.
+  // An answer of more than 1 MiB is sent in windows.
   ...Array.from({ length: 25 }, (_, n) =>
     observation(`long-${n}`, "carl", { note: [{ text: "long ".repeat(60_000) }] }),
   ),
@@ -113,7 +115,7 @@ class OldVersion {
     return new OldVersion(checkout, state, child);
   }
 
-  /** As a client, with its certificate or its key; a path is taken below the FHIR base. */
+  /** Requests as a client, with its certificate or its key; a path is below the FHIR base. */
   async ask(id: string, path: string, { headers = {}, ...sending }: Sending = {}): Promise<Reply> {
     const client = clientOf(this.dev, id);
     const token = this.#tokens.get(id) ?? (await accessToken(this.dev, client));
@@ -139,10 +141,10 @@ class OldVersion {
       return reply;
     };
     const first = await prove();
-    return first.status === 401 ? prove() : first; // the first answer brought the nonce
+    return first.status === 401 ? prove() : first; // the first answer had the nonce
   }
 
-  /** Asks, and leaves at the first bytes of the answer. */
+  /** Sends a request, and disconnects at the first bytes of the answer. */
   async leave(id: string, path: string): Promise<void> {
     const client = clientOf(this.dev, id);
     const token = await accessToken(this.dev, client);
@@ -200,7 +202,7 @@ class OldVersion {
     return out;
   }
 
-  /** Every record, opened as an auditor does. */
+  /** Every record, opened as an auditor would. */
   async records(): Promise<readonly OldRecord[]> {
     const key = join(this.#state, "auditors", "auditor-1.jwk.json");
     const keys = join(this.#state, "dev.json");
@@ -235,7 +237,7 @@ function must(reply: Reply, ...statuses: readonly number[]): Reply {
 
 const receiptOf = ({ headers }: Reply): string => String(headers["phylax-receipt"]);
 
-/** A record of each kind that can be asked for; receipts of some. */
+/** Makes a record of each kind that a request can cause, and returns some receipts. */
 async function drive(old: OldVersion, folder: string): Promise<readonly string[]> {
   const { dev } = old;
   const receipts: string[] = [];
@@ -350,7 +352,10 @@ const suspension = {
   oral: false,
 };
 
-/** What a later version is asked about: the checkpoints that it must have in its past, and what each record says. */
+/**
+ * The questions for a later version: the checkpoints that it must have in its past, and the content of each
+ * record.
+ */
 async function describe(
   old: OldVersion,
   folder: string,
@@ -386,7 +391,7 @@ async function describe(
   writeFileSync(join(folder, "told.json"), `${JSON.stringify(told, undefined, 1)}\n`);
 }
 
-/** Nothing of the machine that made the fixture may be in it. */
+/** The fixture must contain no name of the machine that made it. */
 function refuseOwnNames(folder: string, checkout: string): void {
   const folders = [
     checkout,
@@ -396,7 +401,8 @@ function refuseOwnNames(folder: string, checkout: string): void {
     `${tmpdir()}/`,
     `${homedir()}/`,
   ].filter((name) => name !== "/root/"); // a log's name, too
-  const names = hostname().length > 4 ? [...folders, hostname()] : folders; // a shorter one is in random bytes, too
+  // a shorter name occurs in random bytes, too
+  const names = hostname().length > 4 ? [...folders, hostname()] : folders;
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
@@ -418,7 +424,7 @@ async function main(checkout: string, version: string): Promise<void> {
   try {
     const receipts = await drive(old, folder);
     await wait(copiedMilliseconds);
-    // What follows is in the shards alone: not copied, its lines perhaps on no shelf.
+    // The records from here on are in the shards alone: not copied, their lines perhaps in no store.
     must(await old.ask("public-health", "Patient/carl"), 200);
     await describe(old, folder, receipts, version);
     must(await old.ask("public-health", "Patient/carl"), 200);

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-/** A record's plaintext, and the event that it says. */
+/** A record's plaintext, and its event. */
 export interface RecordVector {
   readonly event: Readonly<Record<string, unknown>>;
   readonly plaintext: string; // hex
@@ -58,7 +58,10 @@ const common = {
   window: { number: 1, complete: false },
 };
 
-/** Every kind of record with every field, as that version's own code encodes it: also the kinds that no short run of a stack makes. */
+/**
+ * Every kind of record with every field, as that version's own code encodes it. It includes the kinds that no
+ * short run of a stack produces.
+ */
 export async function recordVectors(checkout: string): Promise<readonly RecordVector[]> {
   const load = (path: string): Promise<unknown> => import(pathToFileURL(join(checkout, path)).href);
   const { eventKinds } = (await load("src/audit/event.ts")) as { eventKinds: object };

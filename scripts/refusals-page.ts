@@ -9,7 +9,7 @@ const page = join(import.meta.dirname, "../docs/refusals.md");
 const rows: readonly (readonly [string, RefusalRow])[] = Object.entries(refusalReasons);
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
-/** Reasons that a caller cannot tell apart stand in one line. */
+/** Reasons that a caller cannot tell apart share a line. */
 function table<Face>(
   head: readonly string[],
   faceOf: (row: RefusalRow) => Face | undefined,
@@ -76,7 +76,7 @@ Records of earlier versions have the old code. \`phylax ledger read\`, \`ledger 
   ),
 ];
 
-/** The page without the spaces by which a formatter lines up its columns. */
+/** The page without the spaces that a formatter adds to align its columns. */
 export const withoutPadding = (text: string): string =>
   text.replaceAll(/ +\|/gu, " |").replaceAll(/-{3,}/gu, "---");
 export const refusalsPage = `${sections.join("\n\n")}\n`;

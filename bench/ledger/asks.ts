@@ -1,14 +1,17 @@
 import type { AppendName } from "./events.ts";
 
-/** Those that take an append, side by side. */
+/** The peers that take an append, side by side. */
 export const appendPeers = ["ledger", "row", "bare", "r2"] as const;
 export type AppendPeer = (typeof appendPeers)[number];
 
-/** What the ledger shows to anybody. */
+/** The parts of the ledger that every reader gets. */
 export const served = ["checkpoint", "proof", "tile", "entries"] as const;
 export type Served = (typeof served)[number];
 
-/** What the driver is asked to do, one thing at a time. `run`: hex digits that no other run has, so that no event comes twice. */
+/**
+ * A task for the driver; it does one task at a time. `run`: hex digits that no earlier run has, so that no
+ * event is recorded twice.
+ */
 export type Ask =
   | {
       readonly kind: "append";
@@ -41,28 +44,31 @@ export type Ask =
 
 export interface AskOutcome {
   readonly answers: number;
-  /** Answers that were not the ones expected. */
+  /** Answers that differ from the expected answers. */
   readonly wrong: number;
   readonly seconds: number;
-  /** Whole milliseconds: the runtime's clock has no finer ones. */
+  /** Whole milliseconds: the runtime's clock is no finer. */
   readonly p50Milliseconds: number;
   readonly p99Milliseconds: number;
 }
 
-/** What frames of reads, and what follows them, wrote and called: for example `shard.rows`, `bucket.put`, `shelf.put`. */
+/**
+ * The rows written and calls made by frames of reads and by the work after them: for example `shard.rows`,
+ * `bucket.put`, `shelf.put`.
+ */
 export interface Counted {
   readonly perFrame: number;
   readonly frames: number;
   readonly appended: Readonly<Record<string, number>>;
-  /** One alarm's work. */
+  /** The work of one alarm. */
   readonly settled: Readonly<Record<string, number>>;
   /** One hand-over at the root log. */
   readonly rooted: Readonly<Record<string, number>>;
 }
 
-/** What one accounting line costs on a shelf that has many. */
+/** The cost of one accounting line in a store with many lines. */
 export interface ShelfCounted {
   readonly rowsPerLine: number;
-  /** Of the shelf's database, as Cloudflare bills storage. */
+  /** Size of the line store's database, as Cloudflare bills storage. */
   readonly storedBytesPerLine: number;
 }

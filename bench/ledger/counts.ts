@@ -1,22 +1,28 @@
-/** What was written and called since the last look, by whom and what: `shard.rows`, `bucket.put`, `shelf.put`, … */
+/**
+ * Rows written and calls made since the last reading, by object and kind: `shard.rows`, `bucket.put`,
+ * `shelf.put`, …
+ */
 export type Counts = Readonly<Record<string, number>>;
 
-// One isolate has all counted objects.
+// All counted objects are in one isolate.
 const counts = new Map<string, number>();
 const add = (name: string, many: number) => counts.set(name, (counts.get(name) ?? 0) + many);
 
-/** Counts the rows that statements of one object write, as Cloudflare bills them (`SqlStorageCursor.rowsWritten`). */
+/**
+ * Counts the rows that statements of an object write, as Cloudflare bills them
+ * (`SqlStorageCursor.rowsWritten`).
+ */
 export function countRows(sql: SqlStorage, name: string): void {
   const exec = sql.exec.bind(sql);
   const counting = (...given: Parameters<typeof exec>) => {
     const cursor = exec(...given);
-    add(`${name}.rows`, cursor.rowsWritten); // a statement that writes is done when it comes back
+    add(`${name}.rows`, cursor.rowsWritten); // a write has ended when its statement returns
     return cursor;
   };
   Object.defineProperty(sql, "exec", { value: counting });
 }
 
-/** The same object, its calls counted by name. */
+/** A proxy of the object that counts its calls by name. */
 export function countCalls<T extends object>(object: T, name: string): T {
   return new Proxy(object, {
     get(target, method) {
@@ -30,7 +36,7 @@ export function countCalls<T extends object>(object: T, name: string): T {
   });
 }
 
-/** Since the last look. */
+/** Counts since the last reading. */
 export function countsSoFar(): Counts {
   const found = Object.fromEntries(counts);
   counts.clear();

@@ -1,4 +1,5 @@
-// Asks one object as fast as so many callers can that each wait for an answer: in the runtime that is measured, so that no socket is.
+// Calls an object as fast as a number of callers can, each of which waits for its answer. The driver is in
+// the measured runtime, so no socket is measured.
 import type { Recorded } from "#audit/ports";
 import { appendOf } from "./events.ts";
 import type { Ask, AskOutcome } from "./asks.ts";
@@ -39,7 +40,7 @@ function carryOut(ask: Ask, env: Env): Promise<unknown> {
   }
 }
 
-/** The `n`th call; true when it was answered as it should be. */
+/** The `n`th call. True when its answer was correct. */
 type Call = (n: number) => Promise<boolean>;
 
 function appender({ peer, append, log, run }: Extract<Ask, { kind: "append" }>, env: Env): Call {
@@ -88,7 +89,7 @@ async function load(
 ): Promise<AskOutcome> {
   const took: number[] = [];
   let [next, wrong] = [0, 0];
-  const begun = Date.now(); // stands still but for I/O, which each call is
+  const begun = Date.now(); // the clock stands still except at I/O, and each call is I/O
   const until = begun + milliseconds;
   const caller = async () => {
     for (let since = begun; since < until;) {
@@ -112,7 +113,7 @@ async function load(
   };
 }
 
-/** Frames of so many appends each; then what follows them. */
+/** Frames of a given number of appends each, then the work that follows them. */
 async function count(
   { append, log, run, perFrame, frames }: Extract<Ask, { kind: "count" }>,
   env: Env,
@@ -122,7 +123,7 @@ async function count(
     shard.appendAtOnce(
       Array.from({ length: perFrame }, (_, i) => appendOf(append, run, number * perFrame + i, Date.now())),
     );
-  await frame(0); // opens the log, makes tables, introduces a key
+  await frame(0); // opens the log, creates tables, introduces a key
   await shard.settle();
   await root.settle();
   await shard.counts();

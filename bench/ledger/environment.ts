@@ -2,10 +2,10 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import type { LedgerEnv } from "#platform/ledger/config";
 
 export const benchLedgerName = "ledger.bench";
-// Of the measured logs some go to each round, and a few to the counting.
+// Each round takes some of these logs, and the counting takes a few.
 export const benchShards = 64;
 
-/** Variables and secrets of a ledger that nobody uses: made anew for each run. */
+/** Variables and secrets of a throw-away ledger, new for each run. */
 export function ledgerEnvironment() {
   const auditors = ["auditor-1", "auditor-2"].map((kid) => {
     const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });

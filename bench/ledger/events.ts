@@ -1,7 +1,10 @@
 import type { AuditEvent, PatientCounts, What } from "#audit/event";
 import { instant } from "#kernel/clock";
 
-/** What one append of the gateway's carries. `written`: how a write ended, with the disclosure of what came back. */
+/**
+ * The content of one append of the gateway. `written`: the outcome of a write, with the disclosure of the
+ * returned resource.
+ */
 export const appendNames = [
   "read",
   "treatment",
@@ -25,18 +28,21 @@ export const appendsSaid: Readonly<Record<AppendName, string>> = {
   token: "an access token, no line",
 };
 
-// What policies/hpaymt.json keeps from a Patient, as the record names it.
+// The paths that policies/hpaymt.json withholds from a Patient, as the record names them.
 const withheldPaths = (
   "meta.extension meta.versionId meta.source meta.profile meta.tag language text contained extension identifier[else] name.extension " +
   "name.text name.period telecom deceasedDateTime maritalStatus multipleBirth[x] photo contact communication generalPractitioner " +
   "managingOrganization link.extension link.other"
 ).split(" ");
 
-/** The `n`th append of a run: made-up people and ids as long as real ones, and every member that the gateway writes (a test compares them). */
+/**
+ * The `n`th append of a run: invented people and ids as long as real ones, and every member that the gateway
+ * writes (a test compares the members).
+ */
 export function appendOf(name: AppendName, run: string, n: number, at: number): readonly AuditEvent[] {
   const base = { ...common, id: hex(run, n), at: instant(at) };
   const patient = { patient: `main/Patient/${patientId(run, n)}`, counts: {} };
-  const resident = { ...patient, state: "MA" }; // whose Patient the gateway had in hand
+  const resident = { ...patient, state: "MA" }; // the gateway had this patient's Patient resource
   switch (name) {
     case "read":
       return [
@@ -106,7 +112,7 @@ export function appendOf(name: AppendName, run: string, n: number, at: number): 
 
 const hex = (run: string, n: number): string => `${run}${n.toString(16).padStart(32 - run.length, "0")}`;
 
-/** As a UUID is written, which most servers use. */
+/** A UUID, which most servers use as id. */
 function patientId(run: string, n: number): string {
   const id = hex(run, n);
   return [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20)].join("-");

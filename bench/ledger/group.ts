@@ -20,24 +20,30 @@ import {
 import { measureSizes, type Sizes } from "./sizes.ts";
 import { measureVerification, type Verification } from "./verification.ts";
 
-/** Everything that the ledger group found. */
+/** All results of the ledger group. */
 export interface LedgerReport {
   /** Medians over the rounds. */
   readonly appends: readonly AppendFigure[];
   readonly served: readonly ServedFigure[];
-  /** CPU microseconds for each 1,000 leaves, after their appends were answered. `drain` is of leaves with one accounting line each. */
+  /**
+   * CPU microseconds for each 1,000 leaves after the answer to their appends. `drain` is for leaves with one
+   * accounting line each.
+   */
   readonly afterwards: { readonly copy: number; readonly drain: number };
   readonly verification: Verification;
   readonly sizes: Sizes;
-  /** By how many appends stood in one frame. */
+  /** By the number of appends in a frame. */
   readonly counts: readonly Counted[];
   readonly shelf: ShelfCounted;
 }
 
-// Shards that nothing else of the run uses. Rounds take those from 0 on.
+// Shards that no other part of the run uses. Rounds take the shards from 0 on.
 const shards = { copied: 56, warm: 57, drained: 58, short: 59, counted: 60 };
 
-/** Runs the group in a workerd of its own, with its state below `folder`. Throws when an answer, a count or a log is not what it must be. */
+/**
+ * Runs the group in its own workerd, with its state below `folder`. Throws when an answer, a count or a log
+ * is wrong.
+ */
 export async function runLedgerGroup(
   folder: string,
   isShort: boolean,
@@ -73,7 +79,7 @@ export async function runLedgerGroup(
   const refusals = await fill(driver, copied, "refusal", leaves);
   const copy = ((await settle(driver, copied)) / refusals) * 1_000;
   if (!isShort) await fill(driver, driver.log(shards.warm), "read", leaves);
-  if (!isShort) await settle(driver, driver.log(shards.warm)); // so that most shelves are there
+  if (!isShort) await settle(driver, driver.log(shards.warm)); // most line stores exist after that
   const reads = await fill(driver, drained, "read", leaves);
   const drain = ((await settle(driver, drained)) / reads) * 1_000 - copy;
 

@@ -1,5 +1,5 @@
-// The ledger's own objects, changed in one thing: what follows the appends (copying, draining) waits until it is asked for, so that the
-// two are measured apart.
+// The ledger's own objects with one change: the work after the appends (copying, draining) waits for a call,
+// so that the two are measured apart.
 import { accountingLines, readLine } from "#audit/accounting/line";
 import { Secret } from "#kernel/secret";
 import { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
@@ -28,7 +28,7 @@ export class LedgerShard extends Shard {
     return Promise.resolve();
   }
 
-  /** One alarm's work. Answers how many rows of lines it left. */
+  /** The work of one alarm. Returns the number of rows of lines that remain. */
   async settle(): Promise<{ readonly lines: number }> {
     await super.alarm();
     return this.ctx.storage.sql.exec<{ lines: number }>("SELECT count(*) AS lines FROM lines").one();
@@ -45,14 +45,17 @@ export class LedgerRoot extends Root {
   }
 }
 
-/** As above, with every row, every call of R2 and every call of a shelf counted: no figure of speed comes from it. */
+/**
+ * Counts every row, every call of R2 and every call of a line store. No figure of speed comes from this
+ * class.
+ */
 export class CountedShard extends LedgerShard {
   constructor(ctx: DurableObjectState, env: Env) {
     countRows(ctx.storage.sql, "shard");
     super(ctx, {
       ...env,
       LEDGER_BUCKET: countCalls(env.LEDGER_BUCKET, "bucket"),
-      // All that a shard uses of them.
+      // Every method that a shard uses.
       ACCOUNTING_SHELF: {
         getByName: (name: string) => countCalls(env.COUNTED_SHELF.getByName(name), "shelf"),
       } as never,
@@ -62,7 +65,7 @@ export class CountedShard extends LedgerShard {
     });
   }
 
-  /** Appends that come in one turn of the event loop, and so stand in one frame. */
+  /** Appends in one turn of the event loop, so that they share a frame. */
   async appendAtOnce(appends: readonly Parameters<Shard["append"]>[0][]): Promise<void> {
     await Promise.all(appends.map((events) => this.append(events)));
   }
@@ -78,7 +81,7 @@ export class CountedShelf extends AccountingShelf {
     super(ctx, env);
   }
 
-  /** Puts made-up lines of as many patients, as shards bring them. */
+  /** Stores invented lines of as many patients, in the form that shards send. */
   async countLines(many: number): Promise<ShelfCounted> {
     const key = new Secret(crypto.getRandomValues(new Uint8Array(32)));
     const lineOf = (index: number): ProvableLine => {
@@ -92,7 +95,7 @@ export class CountedShelf extends AccountingShelf {
       return { subject, log: "s17-2026h2", index, line: 0, lines: 1, content, salt, path: [] };
     };
     const put = (first: number) => this.put(Array.from({ length: 100 }, (_, i) => lineOf(first + i)));
-    await put(0); // makes the tables
+    await put(0); // creates the tables
     const [before] = [this.ctx.storage.sql.databaseSize, countsSoFar()];
     for (let first = 100; first < many; first += 100) await put(first);
     const lines = many - 100;

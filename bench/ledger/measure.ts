@@ -5,7 +5,7 @@ import type { Running } from "../process.ts";
 import { appendPeers, type Ask, type AskOutcome, type AppendPeer, served, type Served } from "./asks.ts";
 import type { AppendName } from "./events.ts";
 
-/** How fast one of those side by side takes one kind of append from so many callers at once. */
+/** The speed of one peer for one kind of append from a number of concurrent callers. */
 export interface AppendFigure {
   readonly append: AppendName;
   readonly peer: AppendPeer;
@@ -13,13 +13,16 @@ export interface AppendFigure {
   readonly appendsPerSecond: number;
   readonly p50Milliseconds: number;
   readonly p99Milliseconds: number;
-  /** Of the whole process: the caller's part and the call itself too, which `bare` shows alone. */
+  /**
+   * CPU time of the whole process. It includes the caller's part and the call itself, which `bare` shows
+   * alone.
+   */
   readonly cpuMicrosPerAppend: number;
-  /** Of the ledger: how many leaves went into one commit. */
+  /** For the ledger: leaves in one commit. */
   readonly leavesPerFrame?: number;
 }
 
-/** What the ledger shows to anybody, asked by 16 callers. */
+/** A public part of the ledger, requested by 16 callers. */
 export interface ServedFigure {
   readonly what: Served;
   readonly perSecond: number;
@@ -38,7 +41,7 @@ export const measuredAppends: readonly AppendName[] = ["read", "list", "refusal"
 const callerCounts = [1, 16, 64, 256];
 const serveCallers = 16;
 
-/** The driver in the measured runtime, and how much CPU time that has taken. */
+/** The driver in the measured runtime, and the CPU time that the runtime has used. */
 export interface Driver {
   readonly process: Running;
   readonly ledgerUrl: string;
@@ -58,14 +61,17 @@ export function driverOf(running: Running): Driver {
     async ask<T>(ask: Ask) {
       const response = await fetch(driver, { method: "POST", body: JSON.stringify(ask) });
       if (!response.ok) throw new Error(`the ledger's driver: ${await response.text()}`);
-      return (await response.json()) as T; // what the driver answers to that kind
+      return (await response.json()) as T; // the driver's answer for that kind
     },
     log: (shard) => `s${shard}-${halfYearOf(instant(Date.now()))}`,
     newRun: () => (0x1000 + runs++).toString(16),
   };
 }
 
-/** Every append of every peer in turn, so that whatever else the machine does meets all of them alike. Each round has logs of its own. */
+/**
+ * Measures every append of every peer in turn, so that other work of the machine affects all peers alike.
+ * Each round has its own logs.
+ */
 export async function appendRound(driver: Driver, log: string, pace: LedgerPace): Promise<AppendFigure[]> {
   const figures: AppendFigure[] = [];
   for (const append of measuredAppends)
@@ -117,7 +123,7 @@ async function reach(
   return peer === "ledger" ? driver.ask<LogReach>({ kind: "status", log }) : undefined;
 }
 
-/** Grows a log by appends of one kind, to so many leaves at least. Answers its size. */
+/** Grows a log by appends of one kind to a minimum number of leaves. Returns its size. */
 export async function fill(driver: Driver, log: string, append: AppendName, leaves: number): Promise<number> {
   for (let size = 0; ;) {
     if (size >= leaves) return size;
@@ -134,7 +140,10 @@ export async function fill(driver: Driver, log: string, append: AppendName, leav
   }
 }
 
-/** What a log costs after its appends were answered: CPU microseconds until all of it is copied to R2 and all of its lines are shelved. */
+/**
+ * The cost of a log after the answer to its appends: CPU microseconds until the whole log is copied to R2 and
+ * all of its lines are in their stores.
+ */
 export async function settle(driver: Driver, log: string): Promise<number> {
   const before = driver.process.cpuMicros();
   for (;;) {
@@ -169,7 +178,7 @@ export async function serveRound(
   return figures;
 }
 
-/** The median of each number over the figures that are about the same. */
+/** The median of each number, over the figures with an equal key. */
 export function mediansOf<T extends object>(figures: readonly T[], about: (figure: T) => string): T[] {
   return [...Map.groupBy(figures, about).values()].flatMap((group) => {
     const [first] = group;
@@ -178,6 +187,6 @@ export function mediansOf<T extends object>(figures: readonly T[], about: (figur
       name,
       typeof value === "number" ? median(group.map((figure) => Number(Reflect.get(figure, name)))) : value,
     ]);
-    return [Object.fromEntries(entries) as T]; // the same members, their numbers being medians
+    return [Object.fromEntries(entries) as T]; // the result has the same members, with medians as numbers
   });
 }

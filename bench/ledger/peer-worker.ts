@@ -1,7 +1,10 @@
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "#audit/event";
 
-/** What a careful team writes first: one plaintext row for each event. The output gate holds the answer back until it is durable. */
+/**
+ * A careful team's first version: one plaintext row for each event. The output gate delays the answer until
+ * the row is durable.
+ */
 export class RowLog extends DurableObject {
   readonly #sql: SqlStorage;
 
@@ -23,7 +26,7 @@ export class RowLog extends DurableObject {
   }
 }
 
-/** The floor: takes the same call and keeps nothing. */
+/** The floor: takes the same call and stores nothing. */
 export class BareLog extends DurableObject {
   #calls = 0;
 

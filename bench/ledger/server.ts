@@ -1,5 +1,5 @@
-// The ledger, its peers and the driver in one workerd, as Miniflare runs them, with their state on disk. Says where the driver and the
-// ledger listen, and the public key of the ledger's checkpoints.
+// The ledger, its peers and the driver in one workerd, as Miniflare runs them, with their state on disk.
+// Prints the addresses of the driver and of the ledger, and the public key of the ledger's checkpoints.
 import { join } from "node:path";
 import { buildSync } from "esbuild";
 import { convertV4MiniflareOptions, Miniflare, type V4WorkerOptions } from "miniflare";

@@ -13,36 +13,39 @@ import { signText } from "#platform/ledger/object/log/signer";
 import { appendNames, appendOf, type AppendName } from "./events.ts";
 import { ledgerEnvironment } from "./environment.ts";
 
-/** Bytes of one append, made by the ledger's own code. */
+/** Bytes of one append, produced by the ledger's own code. */
 export interface AppendSizes {
   readonly records: number;
-  /** As JSON, which is what a plain audit table would keep. */
+  /** As JSON, which a plain audit table would store. */
   readonly jsonBytes: number;
   /** CBOR before it is padded. */
   readonly plaintextBytes: number;
   readonly leafBytes: number;
   readonly lines: number;
-  /** What it adds to the row of lines of its commit; 0 without lines. */
+  /** The bytes it adds to its commit's row of lines; 0 without lines. */
   readonly lineBytes: number;
 }
 
 export interface Sizes {
   readonly appends: Readonly<Record<AppendName, AppendSizes>>;
-  /** What a frame has beside its leaves, by how many appends of one leaf it holds; `recent` and its row's other columns are not in it. */
+  /**
+   * Bytes of a frame without its leaves, by the number of one-leaf appends in it. It leaves out `recent` and
+   * the other columns of its row.
+   */
   readonly frameOverhead: Readonly<Record<number, number>>;
-  /** The packed (id, step, position) of one append, in the frame's row but in no copy of the frame. */
+  /** The packed (id, step, position) of one append: in the frame's row, and in no copy of the frame. */
   readonly recentBytes: number;
   readonly keyEpochLeafBytes: number;
   /** A shard's signed checkpoint, which is a leaf of the root log. */
   readonly rootLeafBytes: number;
 }
 
-// A log of 699,050 leaves: half of its size's bits are set, as half of them are on average.
+// A log of 699,050 leaves: half of the bits of its size are set, the average.
 const sizeAfter = 0b1010_1010_1010_1010_1010;
-// One that tells of no particular moment; each number has the length that it has for ages.
+// A fixed moment. Each number in it keeps its length for ages.
 const at = Date.UTC(2026, 10, 26);
 
-/** Makes every kind of append once. Lengths alone are looked at, and these do not change from run to run. */
+/** Makes each kind of append once. Only lengths are measured, and they do not change from run to run. */
 export async function measureSizes(): Promise<Sizes> {
   const config = readLedgerConfig(ledgerEnvironment());
   const origin = `${config.name}/s17-2026h2`;
@@ -73,7 +76,7 @@ export async function measureSizes(): Promise<Sizes> {
   const appends = Object.fromEntries(appendNames.map((name) => [name, sizesOf(name)])) as Record<
     AppendName,
     AppendSizes
-  >; // each name, once
+  >; // each name is there once
   const draft = draftAppend(appendOf("read", "5e", 1, at), config.subjectKey);
   const checkpoint = {
     origin,

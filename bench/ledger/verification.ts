@@ -5,7 +5,10 @@ import { endedChildrenMicros } from "../cpu.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-/** CPU microseconds for each 1,000 leaves, what a command takes for an empty log left out. The Python verifier: null where there is no Python 3. */
+/**
+ * CPU microseconds for each 1,000 leaves, minus the time that the command takes for an empty log. `python` is
+ * null without Python 3.
+ */
 export interface Verification {
   readonly export: number;
   readonly verify: number;
@@ -18,7 +21,10 @@ interface Log {
   readonly size: number;
 }
 
-/** Takes the difference between a long log and a short one, both checked as an outsider with the public key does. Throws when one does not verify. */
+/**
+ * Takes the difference between a long log and a short log, both verified as an outsider with the public key
+ * would. Throws when a log does not verify.
+ */
 export function measureVerification(url: string, folder: string, short: Log, long: Log): Verification {
   const [few, many] = [short, long].map((log, i) => costs(url, join(folder, `export-${i}`), log));
   if (few === undefined || many === undefined) throw new Error("nothing was verified");

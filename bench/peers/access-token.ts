@@ -1,7 +1,7 @@
 import { SignJWT, type CryptoKey } from "jose";
 import { ask, type ClientFiles } from "./ask.ts";
 
-/** Who asks for tokens: a registered client with its key and certificate. */
+/** A registered client that requests tokens, with its key and certificate. */
 export interface TokenClient {
   readonly id: string;
   readonly key: CryptoKey;
@@ -9,7 +9,10 @@ export interface TokenClient {
   readonly tls: ClientFiles;
 }
 
-/** An access token by client_credentials and private_key_jwt over the client's certificate, to which it is bound. */
+/**
+ * An access token by client_credentials and private_key_jwt over the client's certificate. The token is bound
+ * to that certificate.
+ */
 export async function accessToken(gateway: string, client: TokenClient): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
   const assertion = await new SignJWT({

@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import { request } from "node:https";
 
-/** Paths of PEM files: whom to trust, and who one is. */
+/** Paths of PEM files: the certificate authority to trust, and the client's own certificate and key. */
 export interface ClientFiles {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
 }
 
-/** One HTTPS request with a client certificate: GET, or POST of a form. Answers the body. */
+/** Sends one HTTPS request with a client certificate: GET, or POST of a form. Returns the body. */
 export function ask(url: string, files: ClientFiles, form?: string): Promise<string> {
   const [ca, cert, key] = [readFileSync(files.ca), readFileSync(files.cert), readFileSync(files.key)];
   const headers =

@@ -12,8 +12,9 @@ interface Waiting {
 const hashOf = (line: string) => createHash("sha256").update(line).digest("base64url");
 
 /**
- * A hash-chained log in one file, as a careful team would write it for one machine: each line holds the hash of the line before,
- * and what arrives during a write and its fsync goes with the next (group commit).
+ * A hash-chained log in one file, as a careful team would write it for one machine. Each line contains the
+ * hash of the line before. Events that arrive during a write and its fsync are written together next (group
+ * commit).
  */
 export class ChainFile {
   readonly #file: FileHandle;
@@ -60,7 +61,7 @@ export class ChainFile {
   }
 }
 
-/** The number of lines of a file whose chain holds. Throws, naming the line, where it does not. */
+/** The number of lines of a file with an intact chain. Throws, naming the line, where the chain is broken. */
 export async function verifyChain(path: string): Promise<number> {
   let [previous, index] = ["", 0];
   for await (const line of createInterface({ input: createReadStream(path) })) {

@@ -1,6 +1,7 @@
 /**
- * What a team would write that needs this one view: an allow-list as a tree, applied to parsed JSON. The view is that of
- * `policies/hpaymt.json` for these two types; the benchmark compares its answers with those of Phylax, member by member.
+ * The code of a team that needs this one view: an allow-list as a tree, applied to parsed JSON. The view is
+ * `policies/hpaymt.json` for these two types. The benchmark compares its answers with Phylax's, member by
+ * member.
  */
 interface Members {
   readonly [element: string]: true | Members;
@@ -22,7 +23,7 @@ const views: Readonly<Record<string, Members>> = {
     resourceType: true,
     id: true,
     meta: { lastUpdated: true, security: true },
-    identifier: true, // by system, below
+    identifier: true, // cut by system, below
     active: true,
     name: { use: true, family: true, given: true, prefix: true, suffix: true },
     gender: true,
@@ -45,7 +46,7 @@ const views: Readonly<Record<string, Members>> = {
   },
 };
 
-/** A resource as the payer may see it, or nothing when no rule reaches it. */
+/** A resource as the payer may see it, or undefined when no rule permits it. */
 export function cutResource(resource: Cut): Cut | undefined {
   const view = views[String(resource["resourceType"])];
   if (view === undefined || (resource["resourceType"] === "Observation" && !isLaboratory(resource)))
@@ -72,7 +73,8 @@ function cutObject(value: Cut, shown: Members): Cut {
 
 function cutValue(value: unknown, shown: Members): unknown {
   if (Array.isArray(value)) return value.map((item) => cutValue(item, shown));
-  return typeof value === "object" && value !== null ? cutObject(value as Cut, shown) : value; // an object, so it has members
+  // it is an object, so it has members
+  return typeof value === "object" && value !== null ? cutObject(value as Cut, shown) : value;
 }
 
 function isLaboratory({ category }: Cut): boolean {
@@ -87,7 +89,7 @@ export interface Cutting {
   readonly patients: Readonly<Record<string, number>>;
 }
 
-/** An origin's answer, cut, with its links on the gateway's own base, and whom it concerns. */
+/** An origin's answer, cut, with its links on the gateway's base and the patients that it concerns. */
 export function cutAnswer(answer: Cut, base: string, self: string): Cutting {
   const patients: Record<string, number> = {};
   const count = (resource: Cut) => {

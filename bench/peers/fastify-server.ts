@@ -1,4 +1,5 @@
-// The peer with the same duties, on Fastify: who, why, how much, what may leave, and a durable record before it does.
+// The peer with the same duties, on Fastify: authentication, purpose, quota, minimum necessary, and a durable
+// record before the answer.
 import { createHash, randomBytes } from "node:crypto";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet, type JWTPayload } from "jose";
@@ -21,7 +22,10 @@ class Refused extends Error {
   }
 }
 
-/** Verified tokens until they end. A fixed number, so that a flood of tokens cannot fill the memory. */
+/**
+ * Verified tokens until they expire. Their number is bounded, so that a flood of tokens cannot fill the
+ * memory.
+ */
 const verified = new Map<string, JWTPayload>();
 const verifiedMax = 10_000;
 
@@ -42,13 +46,14 @@ async function verify(token: string): Promise<JWTPayload> {
   return payload;
 }
 
-/** The token's holder: RFC 8705 §3, with the certificate as a TLS terminator hands it on (RFC 9440). */
+/** The token's holder (RFC 8705 §3), by the certificate that a TLS terminator forwards (RFC 9440). */
 async function authenticate({ headers }: FastifyRequest): Promise<JWTPayload> {
   const token = /^Bearer ([\w.~+/-]+=*)$/iu.exec(headers.authorization ?? "")?.[1];
   const der = /^:([\w+/]+=*):$/u.exec(String(headers["client-cert"]))?.[1];
   if (token === undefined || der === undefined) throw new Refused(401);
   const claims = await verify(token);
-  const bound = (claims["cnf"] as { readonly "x5t#S256"?: string } | undefined)?.["x5t#S256"]; // RFC 8705 §3.1
+  // RFC 8705 §3.1
+  const bound = (claims["cnf"] as { readonly "x5t#S256"?: string } | undefined)?.["x5t#S256"];
   if (createHash("sha256").update(Buffer.from(der, "base64")).digest("base64url") !== bound)
     throw new Refused(401);
   const [purpose] = claims["purpose_of_use"] as readonly string[]; // the issuer's own claim

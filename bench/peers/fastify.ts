@@ -4,12 +4,12 @@ import { verifyChain } from "./chain-file.ts";
 import type { Peer } from "./peer.ts";
 import type { Phylax } from "./phylax.ts";
 
-/** What the server is told, as JSON in its first argument. */
+/** The server's settings, as JSON in its first argument. */
 export interface FastifySettings {
   readonly origin: string;
   readonly issuer: string;
   readonly audience: string;
-  /** The issuer's key set, as it publishes it. */
+  /** The issuer's published key set. */
   readonly jwks: string;
   readonly ledger: string;
   readonly purpose: string;
@@ -19,7 +19,10 @@ export interface FastifySettings {
   readonly cachesTokens: boolean;
 }
 
-/** Fastify with the same duties, for tokens of Phylax's own issuer: one process, as fast as its authors would make it. */
+/**
+ * Fastify with the same duties, for tokens of Phylax's own issuer: one process, as fast as its authors would
+ * make it.
+ */
 export async function startFastify(
   folder: string,
   origin: string,

@@ -11,7 +11,7 @@ import type { Ledger, Peer } from "./peer.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-/** What the benchmark reads of dev.json (DESIGN §10). */
+/** The members of dev.json that the benchmark reads. */
 interface DevFile {
   readonly gateway: string;
   readonly audience: string;
@@ -22,28 +22,29 @@ interface DevFile {
   readonly clients: readonly { readonly id: string; readonly cert: string; readonly key: string }[];
 }
 
-/** A running Phylax, as `npm start` makes it, with a client of the benchmark's own. */
+/** A running Phylax, as `npm start` makes it, with the benchmark's own client. */
 export interface Phylax {
   readonly gateway: string;
   readonly audience: string;
   /** The client's certificate as a structured-field byte sequence (RFC 9440). */
   readonly certificate: string;
   readonly process: Running;
-  /** The gateway's own socket, and the one of its TLS front. */
+  /** The gateway's own socket, and the socket of its TLS front. */
   readonly peers: readonly Peer[];
-  /** A token that is good for another four minutes. */
+  /** A token that is valid for another four minutes. */
   token(): Promise<string>;
   jwks(): Promise<string>;
 }
 
 const clientId = "bench";
 const kid = "bench-1";
-// The most that a registry takes: the counter works for each request and never says no.
+// The maximum that a registry accepts: the counter works for each request and never refuses.
 const quotas = { default: { requests: 1_000_000_000, windowSeconds: 86_400 } };
 
 /**
- * Starts Phylax twice on one state: first with its synthetic patients, of which `take` gets the server's address and answers the
- * origin that the second start stands before. The client is the demonstration's payer under another name, with a quota that never ends.
+ * Starts Phylax twice on one state. The first start serves the synthetic patients; `take` gets the server's
+ * address and returns the origin for the second start. The client is the demonstration's payer under a
+ * different name, with a quota that never ends.
  */
 export async function startPhylax(
   folder: string,
@@ -164,7 +165,10 @@ function targetOf(url: string): { readonly host: string; readonly port: number }
   return { host: "127.0.0.1", port: Number(port) };
 }
 
-/** What the TLS front tells the Worker of a connection (sandbox/edge-facts.ts), as header lines. */
+/**
+ * The facts about a connection that the TLS front sends to the Worker (sandbox/edge-facts.ts), as header
+ * lines.
+ */
 function edgeFacts(certificate: string): readonly string[] {
   const tlsClientAuth = {
     certPresented: "1",
@@ -181,7 +185,7 @@ function edgeFacts(certificate: string): readonly string[] {
   ];
 }
 
-/** The leaves of a ledger that verifies, as an outsider with the public keys checks it. */
+/** The number of leaves of a ledger that verifies, as an outsider with the public keys would check it. */
 function recordsIn(state: string): number {
   const args = [join(root, "cli/main.ts"), "ledger", "verify", "--keys", join(state, "dev.json")];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });

@@ -1,4 +1,5 @@
-// The bare proxy in Miniflare, as `npm start` runs the gateway: what local development adds to each request.
+// The bare proxy in Miniflare, as `npm start` runs the gateway. It shows the cost that local development adds
+// to each request.
 import { readFileSync } from "node:fs";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 
-/** The floor: what a Worker with Hono costs that only passes on. No check, no cut, no record. */
+/** The floor: the cost of a Worker with Hono that only forwards. It has no check, no cut, no record. */
 const app = new Hono<{ Bindings: { readonly ORIGIN: string } }>();
 
 app.get("/v1/fhir/main/*", ({ env, req }) => {

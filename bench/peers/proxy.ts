@@ -6,14 +6,17 @@ import { buildSync } from "esbuild";
 import { start, type Running } from "../process.ts";
 import type { Peer } from "./peer.ts";
 
-/** A bare Hono proxy in `workerd serve`, of the very workerd that runs Phylax: neither wrangler nor Miniflare is between. */
+/**
+ * A bare Hono proxy in `workerd serve`, of the very workerd that runs Phylax, without wrangler and Miniflare
+ * in between.
+ */
 export async function startProxy(folder: string, origin: string): Promise<Peer> {
   build(folder);
   const config = join(folder, "proxy.capnp");
   writeFileSync(config, workerdConfig(origin));
   const binary: unknown = createRequire(fileURLToPath(import.meta.resolve("miniflare")))("workerd");
   const program = String(Reflect.get(binary as object, "default")); // the package's export is the path of its binary
-  // It says its port on the descriptor it is given, here its standard output.
+  // workerd writes its port to the given descriptor, here its standard output.
   const running = await start(
     "measured",
     [program, "serve", config, "--control-fd=1"],
@@ -22,7 +25,10 @@ export async function startProxy(folder: string, origin: string): Promise<Peer> 
   return bare("proxy", "Hono proxy in raw workerd: no check, no cut, no record", running);
 }
 
-/** The same Worker in Miniflare, whose own Workers stand before and behind it, as they do for Phylax under `npm start`. */
+/**
+ * The same Worker in Miniflare. Miniflare's own Workers are before and behind it, as they are for Phylax
+ * under `npm start`.
+ */
 export async function startDevelopmentProxy(folder: string, origin: string): Promise<Peer> {
   const server = join(import.meta.dirname, "proxy-dev-server.ts");
   const running = await start(
@@ -42,7 +48,7 @@ const bare = (name: string, describe: string, process: Running): Peer => ({
   process,
 });
 
-/** Bundles the Worker. Answers the path. */
+/** Bundles the Worker. Returns the path. */
 function build(folder: string): string {
   const outfile = join(folder, "proxy.js");
   const entryPoints = [join(import.meta.dirname, "proxy-worker.ts")];

@@ -12,20 +12,24 @@ import {
 import { measured } from "./measured.ts";
 import { monthSeconds, monthsKept } from "./prices.ts";
 
-/** The shards are as many as keep each below this: the middle of what Cloudflare's documentation says of an object that writes. */
+/**
+ * There are enough shards that each stays below this rate: the middle of the range that Cloudflare's
+ * documentation gives for an object that writes.
+ */
 const perShardBudget = 400;
-/** A Durable Object holds so much (Cloudflare's limits). */
+/** The maximum size of a Durable Object (Cloudflare's limits). */
 const objectBytes = 10e9;
-// Each client is taken to ask so often; its guard reads the revocations every two seconds, for one issuer.
+// Assumed requests of each client. Its guard reads the revocations every two seconds, for one issuer.
 const perClient = 100;
 export const guardReadSeconds = 2;
-// And to meet so many isolates, each of which reads it again every five seconds in one batch (registry-limits, client-directory).
+// Assumed isolates per client. Each isolate reads the client again every five seconds in one batch
+// (registry-limits, client-directory).
 const isolatesPerClient = 10;
 const refreshSeconds = registryLimits.freshMilliseconds / 1_000;
 const queriesPerClient = 6;
 const { callsAtOnce, drainCalls, backlogSeconds } = ledgerRules;
 
-/** What each part of the ledger meets at a rate of requests that each read one record of one patient. */
+/** The load on each part of the ledger, at a rate of requests that each read one record of one patient. */
 export interface Ceiling {
   readonly perSecond: number;
   readonly shards: number;
@@ -36,15 +40,15 @@ export interface Ceiling {
   readonly linesPerShelf: number; // a second
   readonly callsPerShelf: number; // a second
   readonly callsPerIntake: number; // a second
-  /** Until the shelves are full, in days. */
+  /** Days until the line stores are full. */
   readonly shelfDays: number;
-  readonly revocationReads: number; // a second, of one object
-  /** A second, of one database, when each client meets so many isolates. */
+  readonly revocationReads: number; // a second, at one object
+  /** A second, at one database, with that many isolates per client. */
   readonly registryQueries: number;
-  /** Calls that one patient's accounting makes, and how long they take six at a time. */
+  /** Calls for one patient's accounting, and their duration six at a time. */
   readonly accountingCalls: number;
   readonly accountingSeconds: number;
-  /** Cores that verify everything as it comes. */
+  /** Cores that verify every leaf as it arrives. */
   readonly verifyCores: number;
 }
 
@@ -72,15 +76,18 @@ export function ceilingAt(perSecond: number, sizes: Sizes): Ceiling {
   };
 }
 
-/** All lines that all shelves hold. */
+/** The capacity of all line stores, in lines. */
 const shelfLines = (shelves * objectBytes) / measured.storedBytesPerLine;
 
-/** Lines a second, for ever, that shelves of six years hold: they go half a year after the six. */
+/**
+ * The rate in lines a second that stores of six years sustain for ever: lines are deleted half a year after
+ * the six.
+ */
 export const sustainedLines = shelfLines / ((monthsKept + 6) * monthSeconds);
 
 /**
- * Reads a second on one shard, and the lines that its alarms take to their shelves meanwhile: so many calls an alarm, six at a time, and a
- * second until the next. A shard whose lines are more falls behind.
+ * Reads a second on one shard, and the lines that its alarms move to their stores meanwhile: a number of
+ * calls per alarm, six at a time, and a second until the next alarm. A shard with more lines falls behind.
  */
 export function drainAt(
   perShard: number,

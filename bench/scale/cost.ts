@@ -4,13 +4,13 @@ import { simulateCommits } from "./group-commit.ts";
 import { measured } from "./measured.ts";
 import { monthSeconds, monthsKept, objectGigabytes, prices } from "./prices.ts";
 
-/** Requests of one kind each second, over so many shards alike. */
+/** Requests of one kind per second, equally over a number of shards. */
 export interface Load {
   readonly perSecond: number;
   readonly shards: number;
 }
 
-/** What each kind of request appends. */
+/** The appends of each kind of request. */
 export const requestKinds = {
   read: ["read"],
   search: ["search"],
@@ -19,12 +19,14 @@ export const requestKinds = {
 } as const satisfies Record<string, readonly AppendName[]>;
 export type RequestKind = keyof typeof requestKinds;
 
-/** Nobody measured a commit on Cloudflare: so long one is taken to last, and a shelf's answer as long. */
+/**
+ * An assumption: a commit on Cloudflare was never measured. A line store's answer is assumed to take as long.
+ */
 export const commitMilliseconds = 10;
 /** CPU of an append in the shard. */
 export const appendMilliseconds = 0.3;
 
-/** Of the ledger's own code; a test compares them with it. */
+/** Rules of the ledger's own code; a test compares them with it. */
 export const ledgerRules = {
   flushSeconds: 45,
   flushBytes: 8_388_608,
@@ -45,10 +47,10 @@ export const shelves = 4_096; // 12 bits of the subject key
 export const intakes = 64; // by its first 6
 const bundleLeaves = 256;
 const rowsPerFlush = 3; // planned, done, and which range was copied
-const retainedBytes = 256e6; // the newest frames, which stay in the shard
+const keptBytes = 256e6; // size of the newest frames, which stay in the shard
 const witnesses = 2;
 
-/** Dollars for a million requests, by what they go for. */
+/** Dollars for a million requests, by item. */
 export type Cost = Readonly<Record<CostItem, number>>;
 export const costItems = [
   "object requests",
@@ -65,7 +67,10 @@ export const costItems = [
 ] as const;
 export type CostItem = (typeof costItems)[number];
 
-/** What one request of a kind leaves in the ledger, and how often a shard does what it does for many at once. */
+/**
+ * The data that one request of a kind leaves in the ledger, and how often a shard performs the work that it
+ * shares among many requests.
+ */
 export interface Flow {
   readonly appends: number;
   readonly leaves: number;
@@ -76,12 +81,12 @@ export interface Flow {
   /** Bytes that frames add to their leaves. */
   readonly overheadBytes: number;
   readonly flushes: number;
-  /** Of the shard's, and those by which intakes pass lines on. */
+  /** Calls of the shard, and calls by which intakes pass lines on. */
   readonly drainCalls: number;
   readonly passCalls: number;
   /** Rows of intakes, written and deleted. */
   readonly intakeRows: number;
-  /** That one look at the waiting rows takes to their shelves. */
+  /** Lines that one pass over the waiting rows moves to their stores. */
   readonly linesAtOnce: number;
   readonly perShard: number; // requests a second
 }
@@ -125,10 +130,16 @@ export function flowOf(kind: RequestKind, { perSecond, shards }: Load, sizes: Si
   };
 }
 
-/** How many of so many objects so many lines of different patients meet. */
+/**
+ * The expected number of objects, out of `objects`, that get at least one of `lines` lines of different
+ * patients.
+ */
 const met = (objects: number, lines: number): number => objects * (1 - (1 - 1 / objects) ** lines);
 
-/** Lines for few shelves go there; others to the intakes, which pass on the fullest part when they are full. */
+/**
+ * Lines for few stores go there directly. All remaining lines go to the intakes, which pass on their fullest
+ * part when they are full.
+ */
 function drainOf(lines: number, atOnce: number): Pick<Flow, "drainCalls" | "passCalls" | "intakeRows"> {
   const direct = met(shelves, atOnce);
   if (direct <= shelvesAtOnce) return { drainCalls: (lines * direct) / atOnce, passCalls: 0, intakeRows: 0 };
@@ -142,7 +153,7 @@ function drainOf(lines: number, atOnce: number): Pick<Flow, "drainCalls" | "pass
   };
 }
 
-/** How often a log's checkpoint is handed to the root log, in seconds. */
+/** The interval in seconds at which a log's checkpoint is handed to the root log. */
 export const handOverSeconds = (shards: number): number =>
   Math.max(ledgerRules.handOverSeconds, (shards * ledgerRules.shareMilliseconds) / 1_000);
 
@@ -151,7 +162,7 @@ export function costOf(kind: RequestKind, load: Load, sizes: Sizes): Cost {
   const { leaves, leafBytes, lines, commits, flushes, drainCalls, passCalls, intakeRows, perShard } = flow;
   const shelfCalls = drainCalls + passCalls;
   const handOvers = 1 / (perShard * handOverSeconds(load.shards));
-  const frames = commits * 2 * measured.rowsPerFrame; // written, and deleted once it is copied
+  const frames = commits * 2 * measured.rowsPerFrame; // written, and deleted after the copy
   const lineRows = lines === 0 ? 0 : commits * (measured.rowsPerLinesRow + measured.rowsPerDrainedFrame);
   const stored = (bytes: number, price: number) => (bytes / 1e9) * 1e6 * price * monthsKept;
   const calls = flow.appends + shelfCalls + flushes + handOvers;
@@ -179,11 +190,11 @@ export function costOf(kind: RequestKind, load: Load, sizes: Sizes): Cost {
 
 export const total = (cost: Cost): number => costItems.reduce((sum, item) => sum + cost[item], 0);
 
-/** What the root log costs a month, whatever the number of requests. */
+/** The monthly cost of the root log, for any number of requests. */
 export function rootLogMonth(shards: number, { rootLeafBytes }: Sizes): number {
   const handOvers = shards / handOverSeconds(shards);
   const frames = Math.min(handOvers, 1 / ledgerRules.handOverSeconds);
-  // One more: frames are deleted once they are copied.
+  // One more row: frames are deleted once they are copied.
   const rows = handOvers * measured.rowsPerHandOver + frames * (measured.rowsPerRootFrame + 1 + witnesses);
   const calls = handOvers + frames;
   const writes = 2 * frames + (2 * handOvers) / bundleLeaves;

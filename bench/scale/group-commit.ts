@@ -1,6 +1,6 @@
 import { randomFrom } from "./random.ts";
 
-/** The rule of the ledger's writer; a test holds these to its source. */
+/** The rule of the ledger's writer; a test compares these numbers with its source. */
 export const commitRule = { crowd: 8, crowdWaitMilliseconds: 2, appendsMax: 254 } as const;
 
 export interface GroupCommit {
@@ -10,8 +10,9 @@ export interface GroupCommit {
 }
 
 /**
- * A log's queue under appends that come by chance (Poisson), when each commit takes so long: one commit at a time, which takes what waits,
- * after two milliseconds more where a crowd does. `appendMilliseconds`: CPU of each append, which one thread does for all.
+ * The queue of a log under random appends (Poisson) and a fixed duration of each commit. One commit runs at a
+ * time and takes all waiting appends, after two more milliseconds if many wait. `appendMilliseconds`: CPU of
+ * each append; one thread does all appends.
  */
 export function simulateCommits(
   perSecond: number,
@@ -43,7 +44,7 @@ export function simulateCommits(
   };
 }
 
-/** How many had come by then, from the `first` on. */
+/** The number of arrivals until then, from the `first` on. */
 function countUpTo(came: readonly number[], first: number, now: number): number {
   let after = first;
   while (after < came.length && (came[after] ?? now) <= now) after++;

@@ -1,19 +1,19 @@
 /**
- * What `npm run bench -- --only ledger` counts and measures in workerd, and no arithmetic gives. A short run of it is held to these by a
- * test: the counts exactly, the bytes roughly.
+ * Figures that `npm run bench -- --only ledger` counts and measures in workerd, and that no arithmetic
+ * yields. A test compares a short run with them: the counts exactly, the bytes roughly.
  */
 export const measured = {
-  /** SQLite rows that a commit writes: its frame, and its accounting lines when there are some. */
+  /** SQLite rows that a commit writes: its frame, and its accounting lines if it has any. */
   rowsPerFrame: 1,
   rowsPerLinesRow: 1,
-  /** And that the drain deletes. */
+  /** Rows that the drain also deletes. */
   rowsPerDrainedFrame: 1,
-  /** On a shelf. */
+  /** Rows in a line store. */
   rowsPerShelvedLine: 1,
   storedBytesPerLine: 340,
-  /** In an intake: a line of a leaf that has one. */
+  /** Bytes in an intake: a line of a leaf with one line. */
   intakeBytesPerLine: 170,
-  /** At the root log: for each hand-over, and for each frame that gathers what was handed over in ten seconds. */
+  /** Rows at the root log: for each hand-over, and for each frame that gathers ten seconds of hand-overs. */
   rowsPerHandOver: 2,
   rowsPerRootFrame: 5,
   /** CPU of `phylax ledger verify`, milliseconds for each 1,000 leaves: the slower of two runs, 25 and 40. */

@@ -1,6 +1,7 @@
 /**
- * Cloudflare's published prices in US dollars, beyond what the plan includes, as its documentation had them on the day below (Durable
- * Objects, R2: their pages on pricing). Prices change: look again before a decision rests on them.
+ * Cloudflare's published prices in US dollars, beyond the amounts in the plan, from its documentation on the
+ * day below (Durable Objects, R2: their pages on pricing). Prices change: look again before a decision rests
+ * on them.
  */
 export const pricesOf = "2026-11-26";
 export const prices = {

@@ -1,4 +1,5 @@
-// `node bench/scale/print.ts`: the tables of docs/scale.md, from the ledger's own code, its simulations and what was measured.
+// `node bench/scale/print.ts`: prints the tables of docs/scale.md, from the ledger's own code, its
+// simulations and the measured figures.
 import { measureSizes } from "../ledger/sizes.ts";
 import { asMarkdown, scaleTables, sustained } from "./tables.ts";
 

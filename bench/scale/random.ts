@@ -1,4 +1,7 @@
-/** A small generator of pseudo-random numbers, 0 ≤ x < 1 (mulberry32): the same ones each time, so that a simulation says the same. */
+/**
+ * A small generator of pseudo-random numbers, 0 ≤ x < 1 (mulberry32). It repeats the same numbers, so a
+ * simulation repeats its result.
+ */
 export function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {

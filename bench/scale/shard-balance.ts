@@ -1,18 +1,21 @@
 import { instant } from "#kernel/clock";
 import { chooseLog } from "#ledger/shard-choice";
 
-/** How unequal a ledger's shards are loaded: the busiest one's share of the requests as a multiple of the mean. */
+/**
+ * The imbalance of a ledger's shards: the busiest shard's share of the requests as a multiple of the mean.
+ */
 export interface Balance {
   readonly peak: number;
   /** The busiest client's share of all requests. */
   readonly largestClient: number;
 }
 
-// Of a client so many requests are placed: of the larger ones enough to meet all of their shards about alike.
+// The number of requests placed for a client: enough for a large client to load all of its shards about
+// equally.
 const requestsOf = (rank: number): number => (rank < 50 ? 256 : 8);
 const at = instant(Date.UTC(2026, 10, 26));
 
-/** Places the requests of clients whose shares fall as 1/rank^`skew` by the ledger's own rule. */
+/** Places the requests of clients by the ledger's own rule. The clients' shares fall as 1/rank^`skew`. */
 export function simulateBalance(clients: number, skew: number, shards: number, spread: number): Balance {
   const weights = Array.from({ length: clients }, (_, rank) => (rank + 1) ** -skew);
   const total = weights.reduce((sum, weight) => sum + weight, 0);

@@ -165,7 +165,7 @@ const ceilingTable = (sizes: Sizes): Table => {
   ];
 };
 
-/** Disclosures a second that the shelves hold for their six years. */
+/** Disclosures a second that the line stores take for their six years. */
 export const sustained = count(sustainedLines);
 
 function count(value: number): string {
