@@ -130,9 +130,10 @@ const followsAPronoun = new Set(
 const numbers = new Set("two three four five six seven eight nine ten eleven twelve".split(" "));
 
 /**
- * "one" is a number before what it counts ("one row"), in "one of", "one or more" and "one at a time", and
- * beside another number. Everywhere else it stands for a noun ("the one that", "a new one", "one knows"): a
- * singular noun seldom ends in a single s, a verb does.
+ * Decides from the words around the pronoun or numeral (the only vague word with two meanings). It is a number
+ * before a noun, before "of" and "or more", and next to another number. It stands for a noun everywhere apart
+ * from that: before a verb, a preposition or the end of a clause. The next word is read as a verb if it ends
+ * in a single s, because a singular noun seldom does.
  */
 export function isNumber(before: string, after: string): boolean {
   const previous = /([\w'’]+)\W*$/u.exec(before)?.[1]?.toLowerCase() ?? "";

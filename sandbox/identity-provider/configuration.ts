@@ -4,7 +4,7 @@ import { asksForTwoFactors, assurance } from "./assurance.ts";
 import { messagePage } from "./pages.ts";
 import { certificateOf, operatorsClient, operatorScope } from "./operators.ts";
 import type { Account, Person } from "./people.ts";
-import { shelves } from "./shelf.ts";
+import { providerStores } from "./provider-store.ts";
 import { accessTokenClaims, fhirScopes, launchScopes, signInClaims } from "./smart.ts";
 
 export interface ProviderSetting {
@@ -41,7 +41,7 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
   const operatorLogins = new Set(operators.accounts.map(({ login }) => login));
   const cookie = { httpOnly: true, sameSite: "lax", signed: true, secure: true };
   return {
-    adapter: shelves(),
+    adapter: providerStores(),
     jwks: { keys: [key] },
     clients: [...clients.map(appOf), ...unboundClients.map(unboundAppOf), operatorsApp],
     clientDefaults: {

@@ -1,7 +1,7 @@
 import type { HttpMethod } from "@medplum/fhir-router";
 import { isObject, numberOf } from "./exact-json.ts";
 import { badRequest, OriginRefusal } from "./refusal.ts";
-import type { Stored } from "./shelf.ts";
+import type { Stored } from "./stored.ts";
 import { field, items, text } from "./values.ts";
 
 export type Pairs = readonly (readonly [string, string])[];

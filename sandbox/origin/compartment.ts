@@ -1,6 +1,6 @@
 import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
 import { localParts, targetOf } from "./match/reference.ts";
-import type { Stored } from "./shelf.ts";
+import type { Stored } from "./stored.ts";
 import { field, items } from "./values.ts";
 
 /**

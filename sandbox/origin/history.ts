@@ -1,9 +1,9 @@
 import type { BundleEntry, Resource } from "@medplum/fhirtypes";
 import { err, ok, type Result } from "#kernel/result";
-import type { SearchRefusal } from "./criterion.ts";
+import type { SearchRefusal } from "./search/criterion.ts";
 import { dateSpan } from "./match/date.ts";
-import { pageSizes, readPageSize } from "./page-size.ts";
-import type { Listing } from "./pages.ts";
+import { pageSizes, readPageSize } from "./search/page-size.ts";
+import type { Listing } from "./search/pages.ts";
 import type { Version } from "./versions.ts";
 
 export interface HistoryQuery {

@@ -3,7 +3,7 @@ import type { Resource } from "@medplum/fhirtypes";
 import { headersOf } from "./answer-headers.ts";
 import type { Answer, Body } from "./call.ts";
 import { parseExact } from "./exact-json.ts";
-import { Pages, type PagesOptions } from "./pages.ts";
+import { Pages, type PagesOptions } from "./search/pages.ts";
 import { badRequest, notFound, refusalOf } from "./refusal.ts";
 import { OriginRouter } from "./router.ts";
 import { Store } from "./store.ts";

@@ -1,8 +1,8 @@
-import { asksForJson } from "./query.ts";
+import { asksForJson } from "./search/query.ts";
 import type { Answer, Call } from "./call.ts";
 import { badRequest } from "./refusal.ts";
-import { readShape, shaped, type Shape } from "./shape.ts";
-import type { Stored } from "./shelf.ts";
+import { readShape, shaped, type Shape } from "./search/shape.ts";
+import type { Stored } from "./stored.ts";
 import type { Site } from "./site.ts";
 import { binaryContent } from "./write/binary.ts";
 import { versionsIn } from "./write/version-match.ts";

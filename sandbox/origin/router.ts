@@ -16,7 +16,7 @@ import {
   searchCompartment,
   searchSystem,
   searchType,
-} from "./search.ts";
+} from "./search/search.ts";
 import type { Site } from "./site.ts";
 import {
   conditionalPatch,

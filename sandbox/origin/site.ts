@@ -1,4 +1,4 @@
-import type { Pages } from "./pages.ts";
+import type { Pages } from "./search/pages.ts";
 import type { Store } from "./store.ts";
 
 /** What the interactions work on. */

@@ -1,6 +1,7 @@
 import type { Resource } from "@medplum/fhirtypes";
 import { notFound } from "./refusal.ts";
-import { Shelf, type Stored } from "./shelf.ts";
+import type { Stored } from "./stored.ts";
+import { ResourceIndex } from "./resource-index.ts";
 import { validate } from "./validate.ts";
 import { gone, Versions } from "./versions.ts";
 
@@ -15,7 +16,7 @@ export interface Submitted {
 export class Store {
   readonly base: string;
   /** The current versions. */
-  readonly shelf: Shelf;
+  readonly index: ResourceIndex;
   readonly versions = new Versions();
   /** How each write since a transaction began is undone; undefined: none is under way. */
   #undo: (() => void)[] | undefined;
@@ -23,7 +24,7 @@ export class Store {
   /** `base`: the URL below which it is served. */
   constructor(base: string) {
     this.base = base;
-    this.shelf = new Shelf(base);
+    this.index = new ResourceIndex(base);
   }
 
   /** Stores a resource of the sandbox's data as it is, but for `meta.versionId` and a missing `meta.lastUpdated`. */
@@ -38,20 +39,20 @@ export class Store {
   }
 
   remove(type: string, id: string): void {
-    const before = this.shelf.get(type, id);
+    const before = this.index.get(type, id);
     if (before === undefined) return;
-    this.shelf.remove(type, id);
+    this.index.remove(type, id);
     const versionId = this.versions.nextId(type, id);
     this.versions.add({ type, id, versionId, lastUpdated: new Date().toISOString(), method: "DELETE" });
     this.#undo?.push(() => {
       this.versions.takeBack();
-      this.shelf.put(before);
+      this.index.put(before);
     });
   }
 
   /** Throws a 404, or a 410 when the resource was deleted. */
   current(type: string, id: string): Stored {
-    const stored = this.shelf.get(type, id);
+    const stored = this.index.get(type, id);
     if (stored !== undefined) return stored;
     throw this.versions.of(type, id).length > 0 ? gone() : notFound();
   }
@@ -72,15 +73,15 @@ export class Store {
 
   #keep(resource: Submitted, method: "POST" | "PUT", lastUpdated = new Date().toISOString()): Stored {
     const { resourceType: type, id } = resource;
-    const before = this.shelf.get(type, id);
+    const before = this.index.get(type, id);
     const versionId = this.versions.nextId(type, id);
     const stored: Stored = { ...resource, meta: { ...resource.meta, versionId, lastUpdated } };
     this.versions.add({ type, id, versionId, lastUpdated, method, resource: stored });
-    this.shelf.put(stored);
+    this.index.put(stored);
     this.#undo?.push(() => {
       this.versions.takeBack();
-      if (before === undefined) this.shelf.remove(type, id);
-      else this.shelf.put(before);
+      if (before === undefined) this.index.remove(type, id);
+      else this.index.put(before);
     });
     return stored;
   }

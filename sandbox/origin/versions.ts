@@ -1,5 +1,5 @@
 import { notFound, OriginRefusal } from "./refusal.ts";
-import type { Stored } from "./shelf.ts";
+import type { Stored } from "./stored.ts";
 
 /** One step in the life of a resource; a deletion is a version too, without a resource (R4 §3.1.0.7.1). */
 export interface Version {

@@ -1,7 +1,7 @@
 import type { Resource } from "@medplum/fhirtypes";
 import type { OriginAnswer, OriginBody, OriginQuestion, Origins } from "#fhir/ports";
 import { ok } from "#kernel/result";
-import { Pages } from "../../sandbox/origin/pages.ts";
+import { Pages } from "../../sandbox/origin/search/pages.ts";
 import { refusalOf } from "../../sandbox/origin/refusal.ts";
 import { OriginRouter } from "../../sandbox/origin/router.ts";
 import { Store } from "../../sandbox/origin/store.ts";

@@ -1,7 +1,7 @@
 import { resourceOf, type Answer, type Call } from "../call.ts";
-import { readQuery } from "../query.ts";
+import { readQuery } from "../search/query.ts";
 import { badRequest, notFound, OriginRefusal } from "../refusal.ts";
-import type { Stored } from "../shelf.ts";
+import type { Stored } from "../stored.ts";
 import type { Store } from "../store.ts";
 import { field } from "../values.ts";
 import { allMatches, conditionIn, onlyMatch } from "../write/conditional.ts";
@@ -74,7 +74,7 @@ function planOf(entry: Entry, store: Store): Plan {
   if (method === "PATCH") throw notFound();
   const named = field(resourceOf({ ...entry.call, params: {} }), "id");
   const id = typeof named === "string" ? named : crypto.randomUUID();
-  if (store.shelf.get(path, id) !== undefined)
+  if (store.index.get(path, id) !== undefined)
     throw new OriginRefusal(409, "conflict", "Nothing matches, and the id is in use.");
   return at(entry, id, `${path}/${id}`);
 }
@@ -113,7 +113,7 @@ function resolver(plans: readonly Plan[], store: Store): (condition: string) => 
 
   function find(condition: string): string {
     const type = condition.slice(0, condition.indexOf("?"));
-    const query = readQuery([type], conditionIn(condition), store.shelf);
+    const query = readQuery([type], conditionIn(condition), store.index);
     const criteria = query.ok ? query.value.of.flatMap(({ criteria }) => criteria) : [];
     const stored = allMatches(store, type, conditionIn(condition)).map(placeOf);
     const sent = plans.flatMap(({ call: { body }, place, answer }) => {

@@ -1,14 +1,15 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { Criterion, SearchRefusal } from "../criterion.ts";
+import type { Criterion, SearchRefusal } from "../search/criterion.ts";
 import { resourceTypes, searchParametersOf } from "../search-parameters.ts";
-import type { Shelf, Stored } from "../shelf.ts";
+import type { Stored } from "../stored.ts";
+import type { ResourceIndex } from "../resource-index.ts";
 
 /** Compiles the last link of a chain; the reader of all criteria, which reads chains by this room. */
 export type ReadCriterion = (
   type: string,
   name: string,
   written: string,
-  shelf: Shelf,
+  index: ResourceIndex,
 ) => Result<Criterion, SearchRefusal>;
 
 const anyTypeMax = 20;
@@ -21,7 +22,7 @@ export function readChain(
   type: string,
   name: string,
   written: string,
-  shelf: Shelf,
+  index: ResourceIndex,
   read: ReadCriterion,
 ): Result<Criterion, SearchRefusal> {
   const [link, rest] = [name.slice(0, name.indexOf(".")), name.slice(name.indexOf(".") + 1)];
@@ -39,7 +40,7 @@ export function readChain(
   const hops: { readonly target: string; readonly criterion: Criterion }[] = [];
   let refusal: SearchRefusal = { reason: "parameter_unknown", text: `${link} leads nowhere.` };
   for (const target of only === undefined ? targets : [only]) {
-    const criterion = read(target, rest, written, shelf);
+    const criterion = read(target, rest, written, index);
     if (criterion.ok) hops.push({ target, criterion: criterion.value });
     else refusal = criterion.error;
   }
@@ -49,8 +50,8 @@ export function readChain(
 
   function* linked(): Iterable<Stored> {
     for (const { target, criterion } of hops)
-      for (const { id } of shelf.matching(target, [criterion]))
-        yield* shelf.referring(type, code, `${target}/${id}`);
+      for (const { id } of index.matching(target, [criterion]))
+        yield* index.referring(type, code, `${target}/${id}`);
   }
 }
 

@@ -1,8 +1,8 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { Criterion, SearchRefusal } from "../criterion.ts";
+import type { Criterion, SearchRefusal } from "../search/criterion.ts";
 import { localParts, targetOf } from "../match/reference.ts";
 import { searchParametersOf } from "../search-parameters.ts";
-import type { Shelf } from "../shelf.ts";
+import type { ResourceIndex } from "../resource-index.ts";
 import { valuesOf } from "../values.ts";
 import { joined, type ReadCriterion } from "./chain.ts";
 
@@ -14,7 +14,7 @@ export function readHas(
   type: string,
   name: string,
   written: string,
-  shelf: Shelf,
+  index: ResourceIndex,
   read: ReadCriterion,
 ): Result<Criterion, SearchRefusal> {
   const {
@@ -28,14 +28,14 @@ export function readHas(
   if (parameter.type !== "reference" || parameter.target?.includes(type) === false)
     return err({ reason: "unsupported", text: `${source}:${code} does not refer to a ${type}.` });
 
-  const criterion = read(source, rest, written, shelf);
+  const criterion = read(source, rest, written, index);
   if (!criterion.ok) return criterion;
   return ok(
     joined(() =>
-      shelf.matching(source, [criterion.value]).flatMap((resource) =>
+      index.matching(source, [criterion.value]).flatMap((resource) =>
         valuesOf(resource, parameter).flatMap((value) => {
-          const parts = localParts(targetOf(value, shelf.base) ?? "");
-          return (parts?.type === type && shelf.get(type, parts.id)) || [];
+          const parts = localParts(targetOf(value, index.base) ?? "");
+          return (parts?.type === type && index.get(type, parts.id)) || [];
         }),
       ),
     ),

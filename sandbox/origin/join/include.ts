@@ -1,8 +1,9 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { SearchRefusal } from "../criterion.ts";
+import type { SearchRefusal } from "../search/criterion.ts";
 import { localParts, targetOf } from "../match/reference.ts";
 import { resourceTypes, searchParametersOf } from "../search-parameters.ts";
-import type { Shelf, Stored } from "../shelf.ts";
+import type { Stored } from "../stored.ts";
+import type { ResourceIndex } from "../resource-index.ts";
 import { valuesOf } from "../values.ts";
 
 /** What else comes with the resources that were found (R4 search.html#revinclude). */
@@ -53,7 +54,7 @@ const includedMax = 10_000;
 export function includedWith(
   matches: readonly Stored[],
   includes: readonly Include[],
-  shelf: Shelf,
+  index: ResourceIndex,
 ): { readonly included: readonly Stored[]; readonly cut: boolean } {
   const found = new Set(matches);
   const known = new Set(matches);
@@ -62,7 +63,7 @@ export function includedWith(
     const first = found.has(resource);
     for (const include of includes) {
       if (!first && !include.iterate) continue;
-      for (const other of followed(resource, include, shelf)) known.add(other);
+      for (const other of followed(resource, include, index)) known.add(other);
     }
     if (known.size - matches.length > includedMax)
       return { included: [...known].slice(matches.length, matches.length + includedMax), cut: true };
@@ -70,10 +71,10 @@ export function includedWith(
   return { included: [...known].slice(matches.length), cut: false };
 }
 
-function* followed(resource: Stored, include: Include, shelf: Shelf): Iterable<Stored> {
+function* followed(resource: Stored, include: Include, index: ResourceIndex): Iterable<Stored> {
   if (include.reverse) {
     if (include.target !== undefined && include.target !== resource.resourceType) return;
-    for (const { type, code, from } of shelf.referrers(`${resource.resourceType}/${resource.id}`))
+    for (const { type, code, from } of index.referrers(`${resource.resourceType}/${resource.id}`))
       if (covers(include.source, type) && covers(include.code, code)) yield* from;
     return;
   }
@@ -81,8 +82,8 @@ function* followed(resource: Stored, include: Include, shelf: Shelf): Iterable<S
   for (const [code, parameter] of searchParametersOf(resource.resourceType)) {
     if (parameter.type !== "reference" || !covers(include.code, code)) continue;
     for (const value of valuesOf(resource, parameter)) {
-      const { type = "", id = "" } = localParts(targetOf(value, shelf.base) ?? "") ?? {};
-      const other = include.target === undefined || include.target === type ? shelf.get(type, id) : undefined;
+      const { type = "", id = "" } = localParts(targetOf(value, index.base) ?? "") ?? {};
+      const other = include.target === undefined || include.target === type ? index.get(type, id) : undefined;
       if (other !== undefined) yield other;
     }
   }

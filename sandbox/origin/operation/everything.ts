@@ -1,12 +1,13 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { Pairs } from "../call.ts";
-import type { SearchRefusal } from "../criterion.ts";
+import type { SearchRefusal } from "../search/criterion.ts";
 import type { Span } from "../match/comparator.ts";
 import { dateSpan, dateValue } from "../match/date.ts";
 import { localParts, targetOf } from "../match/reference.ts";
-import { pageSizes, readPageSize } from "../page-size.ts";
+import { pageSizes, readPageSize } from "../search/page-size.ts";
 import { resourceTypes, searchParametersOf } from "../search-parameters.ts";
-import type { Shelf, Stored } from "../shelf.ts";
+import type { Stored } from "../stored.ts";
+import type { ResourceIndex } from "../resource-index.ts";
 import { items, valuesOf } from "../values.ts";
 
 /** What `Patient/[id]/$everything` is asked for (http://hl7.org/fhir/R4/operation-patient-everything.html). */
@@ -64,19 +65,19 @@ export function readEverything(pairs: Pairs): Result<EverythingQuery, SearchRefu
 
 /** The patient, what is in its compartment, and whom and what that refers to among people, places and things shared by patients. */
 export function everythingAbout(
-  shelf: Shelf,
+  index: ResourceIndex,
   patient: Stored,
   { care, since, types }: EverythingQuery,
 ): Stored[] {
-  const own = [...shelf.compartment(patient.id)]
+  const own = [...index.compartment(patient.id)]
     .filter(({ resourceType }) => resourceType !== "Patient")
     .filter((resource) => isOfTime(resource, care)); // linked ones are others
   const found = new Set([patient, ...own]);
   // A set is walked while it grows: a PractitionerRole brings its Practitioner.
   for (const resource of found)
-    for (const target of targetsIn(resource, shelf.base)) {
+    for (const target of targetsIn(resource, index.base)) {
       const { type = "", id = "" } = localParts(target) ?? {};
-      const referred = sharedTypes.has(type) ? shelf.get(type, id) : undefined;
+      const referred = sharedTypes.has(type) ? index.get(type, id) : undefined;
       if (referred !== undefined) found.add(referred);
     }
   return [...found].filter(

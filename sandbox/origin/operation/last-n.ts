@@ -2,7 +2,7 @@ import type { Pairs } from "../call.ts";
 import { dateValue } from "../match/date.ts";
 import { badRequest } from "../refusal.ts";
 import { searchParametersOf } from "../search-parameters.ts";
-import type { Stored } from "../shelf.ts";
+import type { Stored } from "../stored.ts";
 import { field, items, text, valuesOf } from "../values.ts";
 
 /** `max` of `Observation/$lastn`, and the search that it is of: one subject's (http://hl7.org/fhir/R4/observation-operation-lastn.html). */

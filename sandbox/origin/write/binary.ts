@@ -1,5 +1,5 @@
 import type { Answer, Call } from "../call.ts";
-import type { Stored } from "../shelf.ts";
+import type { Stored } from "../stored.ts";
 import { field, text } from "../values.ts";
 
 /** A Binary made of content of any type but FHIR's own (R4 binary.html); undefined: the body is the resource itself, or no content. */

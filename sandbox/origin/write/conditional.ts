@@ -1,7 +1,8 @@
+import { find } from "../search/find.ts";
 import type { Pairs } from "../call.ts";
-import { readQuery } from "../query.ts";
+import { readQuery } from "../search/query.ts";
 import { badRequest, OriginRefusal } from "../refusal.ts";
-import type { Stored } from "../shelf.ts";
+import type { Stored } from "../stored.ts";
 import type { Store } from "../store.ts";
 
 /**
@@ -14,12 +15,12 @@ export function onlyMatch(store: Store, type: string, condition: Pairs): Stored 
   return match;
 }
 
-export function allMatches({ shelf }: Store, type: string, condition: Pairs): Stored[] {
-  const query = readQuery([type], condition, shelf);
+export function allMatches({ index }: Store, type: string, condition: Pairs): Stored[] {
+  const query = readQuery([type], condition, index);
   if (!query.ok) throw badRequest(query.error.text);
   if (query.value.of.every(({ criteria }) => criteria.length === 0))
     throw badRequest("A condition needs a criterion.");
-  return shelf.find(query.value);
+  return find(index, query.value);
 }
 
 /** The query of `If-None-Exist`, or of a conditional reference: with or without a type before it. */

@@ -8,7 +8,7 @@ import type { Parameters, Resource } from "@medplum/fhirtypes";
 import type { Body } from "../call.ts";
 import { copied, isObject } from "../exact-json.ts";
 import { badRequest, OriginRefusal } from "../refusal.ts";
-import type { Stored } from "../shelf.ts";
+import type { Stored } from "../stored.ts";
 import type { Submitted } from "../store.ts";
 import { field } from "../values.ts";
 import { jsonPatched } from "./json-patch.ts";

@@ -1,5 +1,5 @@
 import { badRequest, OriginRefusal } from "../refusal.ts";
-import type { Stored } from "../shelf.ts";
+import type { Stored } from "../stored.ts";
 
 /** The version ids of an `If-Match` or `If-None-Match`: `W/"3"`, weak or not, in a list. Undefined: not such a header. */
 export function versionsIn(header: string): ReadonlySet<string> | undefined {

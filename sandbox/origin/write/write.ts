@@ -1,7 +1,7 @@
 import { resourceOf, type Answer, type Call } from "../call.ts";
 import { readPreference } from "../prefer.ts";
 import { badRequest, notFound, OriginRefusal } from "../refusal.ts";
-import type { Stored } from "../shelf.ts";
+import type { Stored } from "../stored.ts";
 import type { Site } from "../site.ts";
 import { submittedBinary } from "./binary.ts";
 import { conditionIn, onlyMatch } from "./conditional.ts";
@@ -38,7 +38,7 @@ export function conditionalUpdate(call: Call, site: Site): Answer {
   const match = onlyMatch(site.store, type, call.query);
   if (match !== undefined && named !== undefined && named !== match.id)
     throw badRequest("What matches has another id.");
-  if (match === undefined && named !== undefined && site.store.shelf.get(type, named) !== undefined)
+  if (match === undefined && named !== undefined && site.store.index.get(type, named) !== undefined)
     throw new OriginRefusal(409, "conflict", "Nothing matches, and the id is in use.");
   return putAt(resource, match?.id ?? named ?? call.assignedId ?? crypto.randomUUID(), call, site);
 }
@@ -50,7 +50,7 @@ function putAt(
   { store, staleVersion }: Site,
 ): Answer {
   if (!/^[A-Za-z0-9.-]{1,64}$/u.test(id)) throw badRequest("This is no FHIR id.");
-  const before = store.shelf.get(resource.resourceType, id);
+  const before = store.index.get(resource.resourceType, id);
   requireVersion(call.headers["if-match"], before, staleVersion);
   return written(before === undefined ? 201 : 200, store.put({ ...resource, id }, "PUT"), call.headers); // 201: born again, too
 }
@@ -74,7 +74,7 @@ function patchOf(before: Stored, call: Call, { store, staleVersion }: Site): Ans
 /** R4 http.html#delete: of what is not there, too, since then it is as it should be. */
 export function remove(call: Call, { store, staleVersion }: Site): Answer {
   const { type = "", id = "" } = call.params;
-  requireVersion(call.headers["if-match"], store.shelf.get(type, id), staleVersion);
+  requireVersion(call.headers["if-match"], store.index.get(type, id), staleVersion);
   store.remove(type, id);
   return deleted(call);
 }

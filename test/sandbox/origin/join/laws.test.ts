@@ -1,8 +1,9 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
+import { find } from "../../../../sandbox/origin/search/find.ts";
 import { includedWith, readInclude } from "../../../../sandbox/origin/join/include.ts";
-import { readQuery } from "../../../../sandbox/origin/query.ts";
-import { Shelf } from "../../../../sandbox/origin/shelf.ts";
+import { readQuery } from "../../../../sandbox/origin/search/query.ts";
+import { ResourceIndex } from "../../../../sandbox/origin/resource-index.ts";
 
 interface World {
   readonly patients: readonly {
@@ -29,10 +30,10 @@ const worlds: fc.Arbitrary<World> = fc.record({
   organizations: fc.array(fc.record({ partOf: place }), { minLength: size, maxLength: size }),
 });
 
-function shelfOf({ patients, observations, organizations }: World): Shelf {
-  const shelf = new Shelf("http://origin.test/fhir");
+function shelfOf({ patients, observations, organizations }: World): ResourceIndex {
+  const index = new ResourceIndex("http://origin.test/fhir");
   const put = (resourceType: string, id: number, more: object) =>
-    shelf.put({
+    index.put({
       resourceType,
       id: String(id),
       meta: { versionId: "1", lastUpdated: "2026-01-01T00:00:00Z" },
@@ -49,12 +50,12 @@ function shelfOf({ patients, observations, organizations }: World): Shelf {
     put("Observation", id, { status, subject: to("Patient", subject) });
   for (const [id, { partOf }] of organizations.entries())
     put("Organization", id, { partOf: to("Organization", partOf) });
-  return shelf;
+  return index;
 }
-function found(shelf: Shelf, type: string, ...pairs: (readonly [string, string])[]): Set<number> {
-  const query = readQuery([type], pairs, shelf);
+function found(index: ResourceIndex, type: string, ...pairs: (readonly [string, string])[]): Set<number> {
+  const query = readQuery([type], pairs, index);
   if (!query.ok) throw new Error(query.error.text);
-  return new Set(shelf.find(query.value).map(({ id }) => Number(id)));
+  return new Set(find(index, query.value).map(({ id }) => Number(id)));
 }
 const where = <T>(all: readonly T[], is: (one: T) => boolean) =>
   new Set([...all.keys()].filter((id) => all[id] !== undefined && is(all[id])));
@@ -64,26 +65,26 @@ test("in any world a chain and a _has find what a walk over everything finds, ov
 }) => {
   fc.assert(
     fc.property(worlds, fc.constantFrom("male", "female", "other"), place, (world, gender, top) => {
-      const shelf = shelfOf(world);
+      const index = shelfOf(world);
       const { patients, observations, organizations } = world;
       const is = (id: number) => patients[id]?.gender === gender;
-      expect(found(shelf, "Observation", ["patient.gender", gender])).toEqual(
+      expect(found(index, "Observation", ["patient.gender", gender])).toEqual(
         where(observations, ({ subject }) => is(subject)),
       );
-      expect(found(shelf, "Observation", ["subject:Patient.link.gender", gender])).toEqual(
+      expect(found(index, "Observation", ["subject:Patient.link.gender", gender])).toEqual(
         where(observations, ({ subject }) => is(patients[subject]?.link ?? -1)),
       );
-      expect(found(shelf, "Patient", ["organization.partof", `Organization/${top}`])).toEqual(
+      expect(found(index, "Patient", ["organization.partof", `Organization/${top}`])).toEqual(
         where(patients, ({ organization }) => organizations[organization]?.partOf === top),
       );
       const final = where(observations, ({ status }) => status === "final");
       const withFinal = new Set([...final].flatMap((id) => observations[id]?.subject ?? []));
-      expect(found(shelf, "Patient", ["_has:Observation:patient:status", "final"])).toEqual(withFinal);
+      expect(found(index, "Patient", ["_has:Observation:patient:status", "final"])).toEqual(withFinal);
       expect(
-        found(shelf, "Organization", ["_has:Patient:organization:_has:Observation:patient:status", "final"]),
+        found(index, "Organization", ["_has:Patient:organization:_has:Observation:patient:status", "final"]),
       ).toEqual(new Set([...withFinal].flatMap((id) => patients[id]?.organization ?? [])));
       expect(
-        found(shelf, "Patient", ["_has:Observation:patient:status", "final"], ["gender", gender]),
+        found(index, "Patient", ["_has:Observation:patient:status", "final"], ["gender", gender]),
       ).toEqual(new Set([...withFinal].filter(is)));
     }),
   );
@@ -92,13 +93,13 @@ test("in any world a chain and a _has find what a walk over everything finds, ov
 test("in any world an iterated include is what can be reached, and never what is a match", ({ expect }) => {
   fc.assert(
     fc.property(worlds, fc.uniqueArray(place, { minLength: 1 }), (world, chosen) => {
-      const shelf = shelfOf(world);
-      const matches = chosen.flatMap((id) => shelf.get("Organization", String(id)) ?? []);
+      const index = shelfOf(world);
+      const matches = chosen.flatMap((id) => index.get("Organization", String(id)) ?? []);
       const include = readInclude("_include:iterate", "Organization:partof");
       if (include?.ok !== true) throw new Error("no include");
       const reached = new Set(chosen);
       for (const id of reached) reached.add(world.organizations[id]?.partOf ?? id);
-      const { included, cut } = includedWith(matches, [include.value], shelf);
+      const { included, cut } = includedWith(matches, [include.value], index);
       expect([cut, included.length]).toEqual([false, reached.size - chosen.length]);
       expect(new Set([...chosen, ...included.map(({ id }) => Number(id))])).toEqual(reached);
     }),
@@ -108,23 +109,23 @@ test("in any world an iterated include is what can be reached, and never what is
 test("in any world what is replaced or removed is found no longer by what it referred to", ({ expect }) => {
   fc.assert(
     fc.property(worlds, worlds, (before, after) => {
-      const shelf = shelfOf(before);
+      const index = shelfOf(before);
       const other = shelfOf(after);
       for (const type of ["Patient", "Observation", "Organization"])
         for (let id = 0; id < 8; id++) {
           const now = other.get(type, String(id));
-          if (now === undefined) shelf.remove(type, String(id));
-          else shelf.put(now);
+          if (now === undefined) index.remove(type, String(id));
+          else index.put(now);
         }
       for (const [name, value] of [
         ["patient.gender", "male"],
         ["patient", "0"],
         ["subject", "Patient/1"],
       ] as const)
-        expect(found(shelf, "Observation", [name, value]), name).toEqual(
+        expect(found(index, "Observation", [name, value]), name).toEqual(
           found(other, "Observation", [name, value]),
         );
-      expect(new Set(shelf.compartment("2"))).toEqual(new Set(other.compartment("2")));
+      expect(new Set(index.compartment("2"))).toEqual(new Set(other.compartment("2")));
     }),
   );
 });

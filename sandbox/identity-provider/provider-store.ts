@@ -7,10 +7,10 @@ interface Kept {
 const keptMax = 10_000;
 
 /**
- * What the provider remembers (sessions, codes, refresh tokens, grants), in memory: a restart signs everybody out. One shelf for each
+ * What the provider remembers (sessions, codes, refresh tokens, grants), in memory: a restart signs everybody out. One store for each
  * kind, by oidc-provider's adapter interface.
  */
-class Shelf {
+class ProviderStore {
   readonly #kept = new Map<string, Kept>();
 
   async upsert(id: string, payload: Record<string, unknown>, expiresInSeconds: number): Promise<void> {
@@ -50,11 +50,11 @@ class Shelf {
 }
 
 /** Shelves of one provider, by kind. */
-export function shelves(): (kind: string) => Shelf {
-  const made = new Map<string, Shelf>();
+export function providerStores(): (kind: string) => ProviderStore {
+  const made = new Map<string, ProviderStore>();
   return (kind) => {
-    const shelf = made.get(kind) ?? new Shelf();
-    made.set(kind, shelf);
-    return shelf;
+    const store = made.get(kind) ?? new ProviderStore();
+    made.set(kind, store);
+    return store;
   };
 }

@@ -1,8 +1,8 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { SearchRefusal } from "./criterion.ts";
-import { field, items } from "./values.ts";
-import type { Stored } from "./shelf.ts";
-import { structureOf } from "./validate.ts";
+import { field, items } from "../values.ts";
+import type { Stored } from "../stored.ts";
+import { structureOf } from "../validate.ts";
 
 /** How much of each resource is shown (R4 search.html#summary and #elements). */
 export type Shape =

@@ -1,6 +1,6 @@
 import type { Bundle, OperationOutcome, Resource } from "@medplum/fhirtypes";
 import { afterAll, test } from "vitest";
-import { startOrigin } from "../../../sandbox/origin/server.ts";
+import { startOrigin } from "../../../../sandbox/origin/server.ts";
 
 const origin = await startOrigin();
 afterAll(() => origin.close());

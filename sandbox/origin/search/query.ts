@@ -1,11 +1,12 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { Pairs } from "./call.ts";
-import { readCriterion, type Criterion, type SearchRefusal } from "./criterion.ts";
-import { readInclude, type Include } from "./join/include.ts";
+import type { Pairs } from "../call.ts";
+import { readCriterion } from "./read-criterion.ts";
+import type { Criterion, SearchRefusal } from "./criterion.ts";
+import { readInclude, type Include } from "../join/include.ts";
 import { pageSizes, readPageSize } from "./page-size.ts";
-import { searchParametersOf } from "./search-parameters.ts";
+import { searchParametersOf } from "../search-parameters.ts";
 import { readShape, type Shape } from "./shape.ts";
-import type { Shelf } from "./shelf.ts";
+import type { ResourceIndex } from "../resource-index.ts";
 
 /** A search, understood to the last parameter. */
 export interface Query {
@@ -36,7 +37,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export function readQuery(
   types: readonly string[],
   pairs: Pairs,
-  shelf: Shelf,
+  index: ResourceIndex,
   { lenient = false, patient }: QueryOptions = {},
 ): Result<Query, SearchRefusal> {
   const of = types.map((type) => ({ type, criteria: [] as Criterion[] }));
@@ -52,7 +53,7 @@ export function readQuery(
     heeded,
   };
   for (const [name, value] of pairs) {
-    const refusal = readControl(query, name, value) ?? readCriteria(of, name, value, shelf);
+    const refusal = readControl(query, name, value) ?? readCriteria(of, name, value, index);
     if (refusal === undefined || refusal === "done") heeded.push([name, value]);
     else if (!lenient || refusal.reason === "bad_value") return err(refusal);
   }
@@ -117,11 +118,11 @@ function readCriteria(
   of: readonly { readonly type: string; readonly criteria: Criterion[] }[],
   name: string,
   value: string,
-  shelf: Shelf,
+  index: ResourceIndex,
 ): SearchRefusal | undefined {
   const read: Criterion[] = [];
   for (const { type } of of) {
-    const criterion = readCriterion(type, name, value, shelf);
+    const criterion = readCriterion(type, name, value, index);
     if (!criterion.ok) return criterion.error;
     read.push(criterion.value);
   }

@@ -1,23 +1,23 @@
 import { afterEach, beforeEach, test, vi } from "vitest";
-import { shelves } from "../../../sandbox/identity-provider/shelf.ts";
+import { providerStores } from "../../../sandbox/identity-provider/provider-store.ts";
 
 beforeEach(() => void vi.useFakeTimers({ now: 0 }));
 afterEach(() => void vi.useRealTimers());
 
 test("what is kept is found by its kind until its time is over", async ({ expect }) => {
-  const shelf = shelves();
-  await shelf("Session").upsert("a", { uid: "u" }, 10);
-  expect(await shelf("Session").find("a")).toEqual({ uid: "u" });
-  expect(await shelf("Session").findByUid("u")).toEqual({ uid: "u" });
-  expect(await shelf("Grant").find("a")).toBeUndefined();
-  expect(await shelves()("Session").find("a")).toBeUndefined();
+  const store = providerStores();
+  await store("Session").upsert("a", { uid: "u" }, 10);
+  expect(await store("Session").find("a")).toEqual({ uid: "u" });
+  expect(await store("Session").findByUid("u")).toEqual({ uid: "u" });
+  expect(await store("Grant").find("a")).toBeUndefined();
+  expect(await providerStores()("Session").find("a")).toBeUndefined();
   vi.setSystemTime(10_000);
-  expect(await shelf("Session").find("a")).toBeUndefined();
-  expect(await shelf("Session").findByUid("u")).toBeUndefined();
+  expect(await store("Session").find("a")).toBeUndefined();
+  expect(await store("Session").findByUid("u")).toBeUndefined();
 });
 
 test("what was used is kept as used; what a grant holds goes with the grant", async ({ expect }) => {
-  const tokens = shelves()("RefreshToken");
+  const tokens = providerStores()("RefreshToken");
   await tokens.upsert("one", { grantId: "g" }, 10);
   await tokens.upsert("two", { grantId: "h" }, 10);
   await tokens.consume("one");
@@ -30,7 +30,7 @@ test("what was used is kept as used; what a grant holds goes with the grant", as
 });
 
 test("beyond 10,000 the oldest goes", async ({ expect }) => {
-  const sessions = shelves()("Session");
+  const sessions = providerStores()("Session");
   for (let i = 0; i <= 10_000; i++) await sessions.upsert(String(i), {}, 10);
   expect(await sessions.find("0")).toBeUndefined();
   expect(await sessions.find("1")).toBeDefined();

@@ -1,17 +1,18 @@
-import { pairsOf, type Answer, type Call, type Pairs } from "./call.ts";
+import { find } from "./find.ts";
+import { pairsOf, type Answer, type Call, type Pairs } from "../call.ts";
 import type { SearchRefusal } from "./criterion.ts";
-import { historyOf, newestFirst, readHistoryQuery } from "./history.ts";
-import { dateSpan } from "./match/date.ts";
-import { everythingAbout, readEverything } from "./operation/everything.ts";
-import { lastOfEach, readLastN } from "./operation/last-n.ts";
+import { historyOf, newestFirst, readHistoryQuery } from "../history.ts";
+import { dateSpan } from "../match/date.ts";
+import { everythingAbout, readEverything } from "../operation/everything.ts";
+import { lastOfEach, readLastN } from "../operation/last-n.ts";
 import { pageSizes, readPageSize } from "./page-size.ts";
 import type { Listing } from "./pages.ts";
-import { readPreference } from "./prefer.ts";
+import { readPreference } from "../prefer.ts";
 import { readQuery } from "./query.ts";
-import { badRequest, notFound, OriginRefusal } from "./refusal.ts";
-import { resourceTypes } from "./search-parameters.ts";
+import { badRequest, notFound, OriginRefusal } from "../refusal.ts";
+import { resourceTypes } from "../search-parameters.ts";
 import { searchset } from "./searchset.ts";
-import type { Site } from "./site.ts";
+import type { Site } from "../site.ts";
 import type { Result } from "#kernel/result";
 
 /** `GET [type]?…`, `POST [type]/_search`. */
@@ -54,11 +55,11 @@ function search(
 ): Answer {
   const { lenient } = readPreference(headers["prefer"]);
   const query = taken(
-    readQuery(types, pairs, store.shelf, { lenient, ...(patient !== undefined && { patient }) }),
+    readQuery(types, pairs, store.index, { lenient, ...(patient !== undefined && { patient }) }),
   );
   const heeded: Pairs =
     path.endsWith("*") || path === "" ? [["_type", types.join(",")], ...query.heeded] : query.heeded;
-  const listing = searchset(store.shelf.find(query), self(store.base, path, heeded), store.shelf, query);
+  const listing = searchset(find(store.index, query), self(store.base, path, heeded), store.index, query);
   return { status: 200, body: pages.first(listing, query.count) };
 }
 
@@ -75,8 +76,8 @@ export function everything(call: Call, { store, pages }: Site): Answer {
   if (type !== "Patient") throw notFound();
   const pairs = pairsOf(call);
   const query = taken(readEverything(pairs));
-  const found = everythingAbout(store.shelf, store.current("Patient", id), query);
-  return first(searchset(found, self(store.base, call.path, pairs), store.shelf), query.count, pages);
+  const found = everythingAbout(store.index, store.current("Patient", id), query);
+  return first(searchset(found, self(store.base, call.path, pairs), store.index), query.count, pages);
 }
 
 /** For everybody, which R4 knows too. */
@@ -89,9 +90,9 @@ export function lastN(call: Call, { store, pages }: Site): Answer {
   if (call.params["type"] !== "Observation") throw notFound();
   const pairs = pairsOf(call);
   const { max, search } = readLastN(pairs);
-  const query = taken(readQuery(["Observation"], search, store.shelf));
-  const found = lastOfEach(store.shelf.find(query), max);
-  return first(searchset(found, self(store.base, call.path, pairs), store.shelf, query), query.count, pages);
+  const query = taken(readQuery(["Observation"], search, store.index));
+  const found = lastOfEach(find(store.index, query), max);
+  return first(searchset(found, self(store.base, call.path, pairs), store.index, query), query.count, pages);
 }
 
 /** Of one resource, of a type, or of all (R4 http.html#history). */

@@ -1,8 +1,9 @@
 import type { BundleEntry, Resource } from "@medplum/fhirtypes";
-import { includedWith, type Include } from "./join/include.ts";
+import { includedWith, type Include } from "../join/include.ts";
 import type { Listing } from "./pages.ts";
 import { shaped, type Shape } from "./shape.ts";
-import type { Shelf, Stored } from "./shelf.ts";
+import type { Stored } from "../stored.ts";
+import type { ResourceIndex } from "../resource-index.ts";
 
 export interface SearchsetOptions {
   readonly shape?: Shape;
@@ -17,11 +18,11 @@ export interface SearchsetOptions {
 export function searchset(
   found: readonly Stored[],
   self: string,
-  shelf: Shelf,
+  index: ResourceIndex,
   { shape = { kind: "whole" }, includes = [], total = true }: SearchsetOptions = {},
 ): Listing {
   const entry = (resource: Stored, mode: "match" | "include"): BundleEntry => ({
-    fullUrl: `${shelf.base}/${resource.resourceType}/${resource.id}`,
+    fullUrl: `${index.base}/${resource.resourceType}/${resource.id}`,
     resource: shaped(resource, shape, mode === "include") as Resource, // stored as one
     search: { mode },
   });
@@ -31,8 +32,8 @@ export function searchset(
     length: found.length,
     total,
     entries(from, to) {
-      const rows = found.slice(from, to).flatMap(({ resourceType, id }) => shelf.get(resourceType, id) ?? []);
-      const { included, cut } = includedWith(rows, includes, shelf);
+      const rows = found.slice(from, to).flatMap(({ resourceType, id }) => index.get(resourceType, id) ?? []);
+      const { included, cut } = includedWith(rows, includes, index);
       return [
         ...rows.map((row) => entry(row, "match")),
         ...included.map((other) => entry(other, "include")),

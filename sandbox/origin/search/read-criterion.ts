@@ -1,31 +1,19 @@
 import { err, ok, type Result } from "#kernel/result";
-import { compares, readComparator } from "./match/comparator.ts";
-import { dateSpan, dateValue } from "./match/date.ts";
-import { splitEscaped, unescaped } from "./match/escape.ts";
-import { compareNumber, inUnit, numberValue, searchedNumber } from "./match/number.ts";
-import { local, localParts, targetOf } from "./match/reference.ts";
-import { folded, stringsOf } from "./match/string.ts";
-import { matchesToken, matchesTokenText, matchesTypedIdentifier } from "./match/token.ts";
-import { readChain } from "./join/chain.ts";
-import { readHas } from "./join/has.ts";
-import { readList } from "./join/list.ts";
-import { contentHas, narrativeHas } from "./match/words.ts";
-import { searchParametersOf, type SearchParameter } from "./search-parameters.ts";
-import type { Shelf, Stored } from "./shelf.ts";
-import { field, valuesOf, type Value } from "./values.ts";
-
-/** One `name=value` of a search: what a resource must meet (R4 §3.1.1.4). */
-export interface Criterion {
-  readonly meets: (resource: object) => boolean;
-  /** Where an index or a join knows all that can meet it; asked at most once, when the search is run. */
-  readonly candidates?: () => Iterable<Stored>;
-}
-
-/** Why the origin does not take a search: strictly, nothing is ignored (R4 §3.1.1.3, `Prefer: handling=strict`). */
-export type SearchRefusal = {
-  readonly reason: "parameter_unknown" | "unsupported" | "bad_value";
-  readonly text: string;
-};
+import { compares, readComparator } from "../match/comparator.ts";
+import { dateSpan, dateValue } from "../match/date.ts";
+import { splitEscaped, unescaped } from "../match/escape.ts";
+import { compareNumber, inUnit, numberValue, searchedNumber } from "../match/number.ts";
+import { local, localParts, targetOf } from "../match/reference.ts";
+import { folded, stringsOf } from "../match/string.ts";
+import { matchesToken, matchesTokenText, matchesTypedIdentifier } from "../match/token.ts";
+import type { Criterion, SearchRefusal } from "./criterion.ts";
+import { readChain } from "../join/chain.ts";
+import { readHas } from "../join/has.ts";
+import { readList } from "../join/list.ts";
+import { contentHas, narrativeHas } from "../match/words.ts";
+import { searchParametersOf, type SearchParameter } from "../search-parameters.ts";
+import type { ResourceIndex } from "../resource-index.ts";
+import { field, valuesOf, type Value } from "../values.ts";
 
 type Test = (value: Value) => boolean;
 
@@ -36,16 +24,16 @@ export function readCriterion(
   type: string,
   name: string,
   written: string,
-  shelf: Shelf,
+  index: ResourceIndex,
 ): Result<Criterion, SearchRefusal> {
-  if (name.startsWith("_has:")) return readHas(type, name, written, shelf, readCriterion);
-  if (name.includes(".")) return readChain(type, name, written, shelf, readCriterion);
+  if (name.startsWith("_has:")) return readHas(type, name, written, index, readCriterion);
+  if (name.includes(".")) return readChain(type, name, written, index, readCriterion);
   if (["_list", "_text", "_content"].includes(name) && written.trim() === "")
     return err({ reason: "bad_value", text: `${name} is empty.` });
-  if (name === "_list") return ok(readList(type, written, shelf));
+  if (name === "_list") return ok(readList(type, written, index));
   if (name === "_text") return ok({ meets: (resource) => narrativeHas(resource, written) });
   if (name === "_content") return ok({ meets: (resource) => contentHas(resource, written) });
-  const { base } = shelf;
+  const { base } = index;
   const [code = "", modifier] = name.split(":");
   const parameter = searchParametersOf(type).get(code);
   if (notHere.has(code)) return err({ reason: "unsupported", text: `${name} is not supported.` });
@@ -73,11 +61,11 @@ export function readCriterion(
   if (code === "_id" && modifier === undefined)
     return ok({
       meets: any,
-      candidates: () => new Set(alternatives.flatMap((id) => shelf.get(type, unescaped(id)) ?? [])),
+      candidates: () => new Set(alternatives.flatMap((id) => index.get(type, unescaped(id)) ?? [])),
     });
   if (parameter.type !== "reference" || modifier === "identifier") return ok({ meets: any });
   const targets = alternatives.map((text) => wantedTarget(text, modifier, base));
-  return ok({ meets: any, candidates: () => shelf.referringToAny(type, code, targets) });
+  return ok({ meets: any, candidates: () => index.referringToAny(type, code, targets) });
 }
 
 /** How one alternative is tested; "modifier": not with this one; undefined: the value cannot be read. */

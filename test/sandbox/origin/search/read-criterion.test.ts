@@ -1,11 +1,11 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { readCriterion } from "../../../sandbox/origin/criterion.ts";
-import { dateSpan } from "../../../sandbox/origin/match/date.ts";
-import { Shelf } from "../../../sandbox/origin/shelf.ts";
+import { readCriterion } from "../../../../sandbox/origin/search/read-criterion.ts";
+import { dateSpan } from "../../../../sandbox/origin/match/date.ts";
+import { ResourceIndex } from "../../../../sandbox/origin/resource-index.ts";
 
 const base = "http://origin.test/fhir";
-const shelf = new Shelf(base);
+const index = new ResourceIndex(base);
 const observation = {
   resourceType: "Observation",
   id: "o1",
@@ -41,7 +41,7 @@ const patient = {
 
 const resources: Record<string, object> = { Observation: observation, Patient: patient };
 function meets(type: string, name: string, value: string): boolean | string {
-  const criterion = readCriterion(type, name, value, shelf);
+  const criterion = readCriterion(type, name, value, index);
   return criterion.ok ? criterion.value.meets(resources[type] ?? {}) : criterion.error.reason;
 }
 
@@ -198,7 +198,7 @@ test("eq and ne are opposites, and a time lies before, within or after any other
   fc.assert(
     fc.property(instants, written, (lastUpdated, searched) => {
       const is = (prefix: string) => {
-        const criterion = readCriterion("Observation", "_lastUpdated", `${prefix}${searched}`, shelf);
+        const criterion = readCriterion("Observation", "_lastUpdated", `${prefix}${searched}`, index);
         return criterion.ok && criterion.value.meets({ meta: { lastUpdated } });
       };
       expect(is("eq")).toBe(!is("ne"));

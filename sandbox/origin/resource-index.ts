@@ -1,17 +1,9 @@
 import { patientsOf } from "./compartment.ts";
-import type { Criterion } from "./criterion.ts";
+import type { Criterion } from "./search/criterion.ts";
 import { localParts, targetOf } from "./match/reference.ts";
-import type { Query } from "./query.ts";
 import { searchParametersOf } from "./search-parameters.ts";
-import { sortKey } from "./sort-key.ts";
+import type { Stored } from "./stored.ts";
 import { valuesOf } from "./values.ts";
-
-/** A resource as it is stored: never changed, so it can be handed out without a copy. Its numbers are those of `parseExact`. */
-export interface Stored {
-  readonly resourceType: string;
-  readonly id: string;
-  readonly meta: { readonly versionId: string; readonly lastUpdated: string };
-}
 
 /** Who refers to one target, by which search parameter. */
 export interface Referrers {
@@ -20,10 +12,10 @@ export interface Referrers {
   readonly from: ReadonlySet<Stored>;
 }
 
-const nobody: ReadonlySet<Stored> = new Set();
+const noResources: ReadonlySet<Stored> = new Set();
 
 /** The current versions, with an index of who refers to whom, so that a patient's records are found without a walk over everybody's. */
-export class Shelf {
+export class ResourceIndex {
   readonly base: string;
   readonly #byType = new Map<string, Map<string, Stored>>();
   /** By target, then by `Type?code`. */
@@ -61,12 +53,12 @@ export class Shelf {
 
   /** All that is in a patient's compartment, in the order of storing. */
   compartment(patient: string): ReadonlySet<Stored> {
-    return this.#compartments.get(patient) ?? nobody;
+    return this.#compartments.get(patient) ?? noResources;
   }
 
   /** Those of a type that refer to a target (`Type/id`, a URL, or an id alone) by a search parameter. */
   referring(type: string, code: string, target: string): ReadonlySet<Stored> {
-    return this.#referring.get(target)?.get(`${type}?${code}`)?.from ?? nobody;
+    return this.#referring.get(target)?.get(`${type}?${code}`)?.from ?? noResources;
   }
 
   /** The same for several targets; each resource once. */
@@ -94,22 +86,6 @@ export class Shelf {
     );
   }
 
-  /** Everything that matches, in the order asked for. The caller takes `query.count` of it. */
-  find({ of, patient, sort }: Query): Stored[] {
-    const within = patient === undefined ? undefined : this.compartment(patient);
-    const found = of.flatMap(({ type, criteria }) => this.matching(type, criteria, within));
-    for (const { code, descending } of sort.toReversed()) {
-      const keys = new Map(
-        found.map((resource) => {
-          const by = searchParametersOf(resource.resourceType).get(code);
-          return [resource, by && sortKey(resource, by, descending)];
-        }),
-      );
-      found.sort((a, b) => compareKeys(keys.get(a), keys.get(b), descending));
-    }
-    return found;
-  }
-
   #link(resource: Stored, code: string, target: string): void {
     const byParameter =
       this.#referring.get(target) ?? new Map<string, Referrers & { readonly from: Set<Stored> }>();
@@ -134,16 +110,4 @@ export class Shelf {
       }
     }
   }
-}
-
-/** Resources without the value come last, whichever way is sorted. */
-function compareKeys(
-  a: string | number | undefined,
-  b: string | number | undefined,
-  descending: boolean,
-): number {
-  if (a === b) return 0;
-  if (a === undefined) return 1;
-  if (b === undefined) return -1;
-  return (a < b ? -1 : 1) * (descending ? -1 : 1);
 }

@@ -1,8 +1,8 @@
-import { dateValue } from "./match/date.ts";
-import { numberValue } from "./match/number.ts";
-import { folded, stringsOf } from "./match/string.ts";
-import type { SearchParameter } from "./search-parameters.ts";
-import { field, items, text, valuesOf, type Value } from "./values.ts";
+import { dateValue } from "../match/date.ts";
+import { numberValue } from "../match/number.ts";
+import { folded, stringsOf } from "../match/string.ts";
+import type { SearchParameter } from "../search-parameters.ts";
+import { field, items, text, valuesOf, type Value } from "../values.ts";
 
 /**
  * By what a resource sorts: of several values the least, or descending the greatest (R4 §3.1.1.5.1). Dates sort as times: a date, a

@@ -1,7 +1,7 @@
 import type { Bundle, Resource } from "@medplum/fhirtypes";
 import { afterAll, test } from "vitest";
-import { parseExact } from "../../../sandbox/origin/exact-json.ts";
-import { startOrigin } from "../../../sandbox/origin/server.ts";
+import { parseExact } from "../../../../sandbox/origin/exact-json.ts";
+import { startOrigin } from "../../../../sandbox/origin/server.ts";
 
 const origin = await startOrigin();
 afterAll(() => origin.close());

@@ -1,0 +1,33 @@
+import type { Query } from "./query.ts";
+import type { ResourceIndex } from "../resource-index.ts";
+import { searchParametersOf } from "../search-parameters.ts";
+import { sortKey } from "./sort-key.ts";
+import type { Stored } from "../stored.ts";
+
+/** Everything that matches, in the order asked for. The caller takes `query.count` of it. */
+export function find(index: ResourceIndex, { of, patient, sort }: Query): Stored[] {
+  const within = patient === undefined ? undefined : index.compartment(patient);
+  const found = of.flatMap(({ type, criteria }) => index.matching(type, criteria, within));
+  for (const { code, descending } of sort.toReversed()) {
+    const keys = new Map(
+      found.map((resource) => {
+        const by = searchParametersOf(resource.resourceType).get(code);
+        return [resource, by && sortKey(resource, by, descending)];
+      }),
+    );
+    found.sort((a, b) => compareKeys(keys.get(a), keys.get(b), descending));
+  }
+  return found;
+}
+
+/** Resources without the value come last, whichever way is sorted. */
+function compareKeys(
+  a: string | number | undefined,
+  b: string | number | undefined,
+  descending: boolean,
+): number {
+  if (a === b) return 0;
+  if (a === undefined) return 1;
+  if (b === undefined) return -1;
+  return (a < b ? -1 : 1) * (descending ? -1 : 1);
+}
