@@ -47,7 +47,7 @@ export const shelves = 4_096; // 12 bits of the subject key
 export const intakes = 64; // by its first 6
 const bundleLeaves = 256;
 const rowsPerFlush = 3; // planned, done, and which range was copied
-const keptBytes = 256e6; // size of the newest frames, which stay in the shard
+const retainedBytes = 256e6; // size of the newest frames, which stay in the shard
 const witnesses = 2;
 
 /** Dollars for a million requests, by item. */
