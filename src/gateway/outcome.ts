@@ -1,42 +1,58 @@
 import type { ExactFaces } from "#entrypoint/faces-of";
 import { gatewayFaces } from "#entrypoint/gateway-face";
-import type { PrincipalDenied } from "#identity/denial";
-import type { Exhausted } from "#limits/ports";
+import type { Disclosure } from "#phi/disclosure";
 import type { PolicyRefusal } from "#policy/grant";
-import type { AccountRefusal } from "#gateway/read/account";
 import type { AdmitRefusal } from "#gateway/admission/admit";
 import type { AuthenticateRefusal } from "#gateway/admission/authenticate";
-import type { GatherRefusal } from "#gateway/read/gather";
 import type { InterpretRefusal } from "#gateway/admission/interpret";
-import type { BatchBodyRefusal } from "#gateway/bundle/batch-entry";
-import type { NamingRefusal } from "#gateway/origin/origin-session";
-import type { RelateRefusal } from "#gateway/origin/relate";
-import type { TransactionRefusal } from "#gateway/bundle/transaction";
-import type { LocalRefusal } from "#gateway/read/answer-locally";
 import type { SignedRefusal } from "#gateway/admission/prove-signed";
+import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-gate";
+import type { BodyNotWhole } from "#gateway/admission/resource-body";
+import type { BatchBodyRefusal } from "#gateway/bundle/batch-entry";
+import type { BundleOutcome, TransactionRefusal } from "#gateway/bundle/bundle-outcome";
+import type { EntryRefusal } from "#gateway/bundle/entry-outcome";
+import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-session";
+import type { RelateRefusal } from "#gateway/origin/relate";
+import type { AccountRefusal } from "#gateway/read/account";
+import type { LocalRefusal } from "#gateway/read/answer-locally";
+import type { WriteRefusal } from "#gateway/write/write";
 import type { WriteBodyRefusal } from "#gateway/write/write-body";
-import type { PlanRefusal } from "#gateway/write/planned-write";
-import type { SendRefusal } from "#gateway/write/write-send";
+import type { WriteOutcome } from "#gateway/write/write-outcome";
+
+/** What became of a request. Only the pipeline makes a Response of it: each outcome passes `release`. */
+export type Outcome =
+  | { readonly kind: "refused"; readonly refusal: GatewayRefusal }
+  /** Answered without any resource of the origin. */
+  | { readonly kind: "local"; readonly resource: object }
+  | ({ readonly kind: "disclosed"; readonly disclosure: Disclosure } & Showing)
+  | ({ readonly kind: "written"; readonly write: WriteOutcome } & Showing)
+  | ({ readonly kind: "bundle"; readonly bundle: BundleOutcome } & Showing);
+
+/** An outcome that may show rows of the origin: it is not cleared yet. */
+interface Showing {
+  readonly gate: ReleaseGate;
+  readonly origin: OriginSession;
+}
+
+export const refused = (refusal: GatewayRefusal): Outcome => ({ kind: "refused", refusal });
 
 export type GatewayRefusal =
   | AdmitRefusal
   | AuthenticateRefusal
   | SignedRefusal
-  | Exhausted
-  | PrincipalDenied
+  | ClearingRefusal
   | InterpretRefusal
-  | { readonly reason: "body_timed_out" | "body_incomplete" | "policy_missing" }
+  | { readonly reason: BodyNotWhole["reason"] | "policy_missing" }
   | NamingRefusal
   | PolicyRefusal
   | RelateRefusal
   | BatchBodyRefusal
   | TransactionRefusal
+  | EntryRefusal
   | LocalRefusal
-  | GatherRefusal
   | AccountRefusal
   | WriteBodyRefusal
-  | PlanRefusal
-  | SendRefusal;
+  | WriteRefusal;
 
 /** A refusal reason without a row in the table of public faces does not compile, nor a row without a reason. */
 gatewayFaces satisfies ExactFaces<"gateway", GatewayRefusal["reason"]>;

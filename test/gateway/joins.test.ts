@@ -3,7 +3,6 @@ import type { OriginQuestion } from "#fhir/ports";
 import { isReading, readInteraction } from "#fhir/interaction";
 import { gather } from "#gateway/read/gather";
 import { parseScopes } from "#identity/scopes";
-import { instant } from "#kernel/clock";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { PolicyDocument } from "#policy/schema";
@@ -118,22 +117,18 @@ async function ask(document: PolicyDocument, request: string, scope: string, pat
     return { resourceType: "Bundle", type: "searchset", entry };
   };
   const disclosed = await gather(
-    {
-      origin: sessionOf(
-        async (question) => {
-          const found = answer(question);
-          return found === undefined
-            ? err({ reason: "absent" })
-            : ok({ kind: "answered", base: origin, body: body(JSON.stringify(found)) });
-        },
-        { base },
-      ),
-      at: instant(0),
-      who: {} as never,
-      grant: grant.value,
-      place: undefined,
-    },
-    { seal: async () => "", open: async () => err({ reason: "page_link_malformed" }) },
+    grant.value,
+    undefined,
+    sessionOf(
+      async (question) => {
+        const found = answer(question);
+        return found === undefined
+          ? err({ reason: "absent" })
+          : ok({ kind: "answered", base: origin, body: body(JSON.stringify(found)) });
+      },
+      { base },
+    ),
+    { to: async () => ok(undefined) },
   );
   if (!disclosed.ok) return { refused: disclosed.error.reason, asked };
   const text = disclosed.value.windows.map((window) => new TextDecoder().decode(window.body)).join("");

@@ -4,7 +4,6 @@ import type { OriginQuestion, PagePlace } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import { gather } from "#gateway/read/gather";
 import { parseScopes } from "#identity/scopes";
-import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
@@ -55,35 +54,24 @@ async function ask(base: FhirBase, request: string, place?: PagePlace) {
   let next: PagePlace | undefined;
   const links: string[] = [];
   const disclosed = await gather(
-    {
-      origin: sessionOf(
-        async (question) => {
-          if ("link" in question) links.push(question.link);
-          const found = answerTo(question);
-          async function* body() {
-            yield ok(new TextEncoder().encode(JSON.stringify(found)));
-          }
-          return found === undefined
-            ? err({ reason: "absent" })
-            : ok({ kind: "answered", base, body: body() });
-        },
-        { base: gateway },
-      ),
-      at: instant(0),
-      who: {
-        client: { id: "app" },
-        grant: { origin: "main", purpose: "PATRQT", policyDigest: "sha256:test" },
-        patient: "amara",
-      } as never,
-      grant: grant.value,
-      place,
-    },
-    {
-      seal: async (sealed) => {
-        next = sealed;
-        return "sealed";
+    grant.value,
+    place,
+    sessionOf(
+      async (question) => {
+        if ("link" in question) links.push(question.link);
+        const found = answerTo(question);
+        async function* body() {
+          yield ok(new TextEncoder().encode(JSON.stringify(found)));
+        }
+        return found === undefined ? err({ reason: "absent" }) : ok({ kind: "answered", base, body: body() });
       },
-      open: async () => err({ reason: "page_link_malformed" }),
+      { base: gateway },
+    ),
+    {
+      to: async (path, following) => {
+        next = following;
+        return ok(following && `${gateway}/${path}?_page=sealed`);
+      },
     },
   );
   if (!disclosed.ok) return { refused: disclosed.error.reason, text: "" };

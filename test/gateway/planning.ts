@@ -92,8 +92,8 @@ async function planned(
     {
       policy: compilePolicy(document, "sha256:test"),
       access: { scopes: scopes.value, patient: undefined, usersPatients: new Set(["amara"]) },
-      origin: sessionOf(async () => ok({ kind: "answered", base: origin, body: body(answer) }), { base }),
     },
+    sessionOf(async () => ok({ kind: "answered", base: origin, body: body(answer) }), { base }),
   );
 }
 

@@ -1,7 +1,8 @@
 import { describe, test } from "vitest";
 import { isListing, isReading, readInteraction } from "#fhir/interaction";
-import type { OriginBody, OriginQuestion, PageLinks } from "#fhir/ports";
+import type { OriginBody, OriginQuestion } from "#fhir/ports";
 import type { Answered } from "#gateway/origin/forward";
+import type { NextLinks } from "#gateway/admission/page-links";
 import { gather } from "#gateway/read/gather";
 import { list } from "#gateway/read/list";
 import { faceOf } from "#entrypoint/gateway-face";
@@ -140,10 +141,7 @@ function ask(
 }
 
 /** Links that say where they lead. */
-const pages: PageLinks = {
-  seal: async (place) => `${place.after}`,
-  open: async () => err({ reason: "page_link_malformed" }),
-};
+const links: NextLinks = { to: async (_path, place) => ok(place && `${place.after}`) };
 const session = (rows: readonly Row[]) => sessionOf((question) => ask(rows, question), { base });
 
 async function gathered(request: string, rows: readonly Row[]): Promise<Result<Disclosure, GatewayRefusal>> {
@@ -155,15 +153,14 @@ async function gathered(request: string, rows: readonly Row[]): Promise<Result<D
     compilePolicy(document, "sha256:test"),
     { scopes: scopes.value, patient: undefined },
   ];
-  const who = { grant: { origin: "main" }, client: { id: "c" } } as never;
-  const asked = { origin: session(rows), at: instant(0), who, place: undefined };
+  const origin = session(rows);
   if (isReading(interaction.value)) {
     const grant = evaluate(compiled, access, interaction.value);
-    return grant.ok ? gather({ ...asked, grant: grant.value }, pages) : grant;
+    return grant.ok ? gather(grant.value, undefined, origin, links) : grant;
   }
   if (!isListing(interaction.value)) throw new Error("a test's own mistake");
   const grant = evaluateListing(compiled, access, interaction.value);
-  return grant.ok ? list({ ...asked, grant: grant.value }, pages) : grant;
+  return grant.ok ? list(grant.value, undefined, origin, links) : grant;
 }
 
 const textOf = (disclosed: Result<Disclosure, GatewayRefusal>) =>
@@ -218,8 +215,8 @@ describe.for(Object.keys(faults))("a row that cannot be read: %s", (name) => {
       throw new Error("a test's own mistake");
     const access = { scopes: scopes.value, patient: undefined };
     const rows = [row(observation("a")), spoilt("Observation")];
-    const scene = { policy: compilePolicy(document, "sha256:test"), access, origin: session(rows) };
-    expect(await findByCriteria(criteria.value, scene)).toEqual(ok("a"));
+    const permission = { policy: compilePolicy(document, "sha256:test"), access };
+    expect(await findByCriteria(criteria.value, permission, session(rows))).toEqual(ok("a"));
     if (name === "too many patients" || name === "an unknown modifier") return; // relations read no more than they need
     const one = row({ resourceType: "Patient", id: "bela", generalPractitioner: [to("Practitioner/vera")] });
     const who = { scopes: scopes.value, patient: undefined, user: "Practitioner/vera" };

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { isListing, isReading, readInteraction, type Interaction } from "#fhir/interaction";
 import type { PageLinks, PagePlace } from "#fhir/ports";
+import { nextLinks } from "#gateway/admission/page-links";
 import { list } from "#gateway/read/list";
 import { faceOf } from "#entrypoint/gateway-face";
 import type { GatewayRefusal } from "#gateway/outcome";
@@ -116,14 +117,14 @@ async function disclose(
     at: instant(0),
     clientCert: undefined,
   });
-  const asked = { origin: session, at: instant(0), who, place };
+  const links = nextLinks(pages, who, fhirBase, instant(0));
   if (isReading(interaction)) {
     const grant = evaluate(policy, access, interaction);
-    const disclosed = grant.ok ? await gather({ ...asked, grant: grant.value }, pages) : grant;
+    const disclosed = grant.ok ? await gather(grant.value, place, session, links) : grant;
     return { disclosed, next };
   }
   const grant = evaluateListing(policy, access, interaction);
-  const disclosed = grant.ok ? await list({ ...asked, grant: grant.value }, pages) : grant;
+  const disclosed = grant.ok ? await list(grant.value, place, session, links) : grant;
   return { disclosed, next };
 }
 

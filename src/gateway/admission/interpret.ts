@@ -6,6 +6,7 @@ import { isOfPresentation } from "#fhir/search/search";
 import type { Principal } from "#identity/principal";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival, Call } from "./admit.ts";
+import type { Caller } from "./authenticate-caller.ts";
 import { pageBinding, sealedIn } from "./page-links.ts";
 
 export type InterpretRefusal =
@@ -30,14 +31,13 @@ export interface InterpretPorts {
 /** Reads the question: from the URL, from a posted form, or out of a page's link, whose question is read as if it came now. */
 export async function interpret(
   call: Call,
-  arrival: Pick<Arrival, "headers" | "body">,
-  who: Principal,
+  { who, message }: Pick<Caller, "who" | "message">,
   ports: InterpretPorts,
 ): Promise<Result<Question, InterpretRefusal>> {
   const base = ports.fhirBase(call.origin);
   const page = call.method === "GET" || call.method === "HEAD" ? sealedIn(call.query) : undefined;
   if (page !== undefined) return openPage(call, page, who, ports);
-  const form = await readForm(call, arrival);
+  const form = await readForm(call, message);
   if (!form.ok) return form;
   const interaction = readInteraction(call.method, call.segments, call.query, base, form.value);
   return interaction.ok ? ok({ interaction: interaction.value, place: undefined }) : interaction;

@@ -1,7 +1,9 @@
-import type { PageBinding } from "#fhir/ports";
+import type { PageBinding, PageLinks, PagePlace } from "#fhir/ports";
 import type { Principal } from "#identity/principal";
+import type { Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
 
-/** What a page's link is sealed to: it opens for nobody else, and for nothing else. */
+/** The binding of a page's link: the link opens for no other caller and for no other question. */
 export function pageBinding({ client, grant, patient, user }: Principal, path: string): PageBinding {
   const { origin, purpose, policyDigest } = grant;
   return { client: client.id, origin, path, purpose, policyDigest, patient, user };
@@ -22,8 +24,31 @@ export function sealedIn(
     : { sealed: page.slice("_page=".length), beside: parts.toSpliced(at, 1) };
 }
 
-export const pageUrl = (base: string, path: string, sealed: string): string =>
-  `${base}/${path}?_page=${sealed}`;
+/** The question is too long for the link to its next page. */
+export type NextLinkRefusal = { readonly reason: "page_link_too_long" };
+
+/** Makes the links to further pages of one caller's answers. */
+export interface NextLinks {
+  /**
+   * @param path below the FHIR base.
+   * @param place where the next page begins; `undefined`: there is no next page, and no link.
+   * @param parameters further ones, each with its `&`.
+   */
+  to(
+    path: string,
+    place: PagePlace | undefined,
+    parameters?: string,
+  ): Promise<Result<string | undefined, NextLinkRefusal>>;
+}
 
 // The edge refuses a URL over 16 KB; a client may add `_format` and `_pretty` to the link.
-export const pageUrlBytesMax = 16_000;
+const linkBytesMax = 16_000;
+
+export const nextLinks = (pages: PageLinks, who: Principal, base: string, at: Instant): NextLinks => ({
+  async to(path, place, parameters = "") {
+    if (place === undefined) return ok(undefined);
+    const sealed = await pages.seal(place, pageBinding(who, path), at);
+    const link = `${base}/${path}?_page=${sealed}${parameters}`;
+    return link.length > linkBytesMax ? err({ reason: "page_link_too_long" }) : ok(link);
+  },
+});

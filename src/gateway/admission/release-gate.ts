@@ -1,15 +1,42 @@
 import { deniedPrincipal, deniedSigner, type DeniedNames, type PrincipalDenied } from "#identity/denial";
-import type { Principal } from "#identity/principal";
+import type { Principal, PrincipalRefusal } from "#identity/principal";
 import type { Clock } from "#kernel/clock";
-import type { Result } from "#kernel/result";
-import type { Budget, Limiter } from "#limits/ports";
+import { err, ok, type Result } from "#kernel/result";
+import type { Budget, Exhausted, Limiter } from "#limits/ports";
 import type { AdditionalPatients } from "#phi/additional-patients";
 import type { Disclosure } from "#phi/disclosure";
 import type { Authenticated } from "./authenticate.ts";
-import type { GatewayRefusal } from "#gateway/outcome";
+import type { Caller } from "./authenticate-caller.ts";
 import { clientSpend, recordsOf, recordSpends, requestSpends } from "./spends.ts";
 
-type Passed = Result<unknown, GatewayRefusal>;
+export type GateRefusal =
+  | Exhausted
+  | PrincipalDenied
+  | PrincipalRefusal
+  | { readonly reason: "token_expired" };
+
+type Passed = Result<unknown, GateRefusal>;
+
+/** A disclosure that an answer would show, and the patients whom it concerns besides its own. */
+export interface Showing {
+  readonly disclosure: Disclosure;
+  readonly concerned: AdditionalPatients;
+}
+
+/** `answer_too_large`: the names of all patients whom it concerns have no room in its record. */
+export type ClearingRefusal = GateRefusal | { readonly reason: "answer_too_large" };
+
+const tooLarge = err({ reason: "answer_too_large" } as const);
+
+/** Opens the gate for a caller: spends what the request itself costs. */
+export async function openReleaseGate(
+  caller: Caller,
+  ports: { readonly limiter: Limiter; readonly clock: Clock },
+): Promise<Result<ReleaseGate, GateRefusal>> {
+  const gate = new ReleaseGate(caller, caller.signedBy, ports);
+  const admitted = await gate.admit();
+  return admitted.ok ? ok(gate) : admitted;
+}
 
 /** Whether the client of one request may be answered, and what the answer costs: asked at the start, and again before a release. */
 export class ReleaseGate {
@@ -50,6 +77,42 @@ export class ReleaseGate {
     return this.#limiter.spend(many < 1 ? [] : requestSpends(this.#who, many), this.#denied);
   }
 
+  /** Clears one disclosure. See {@link clearEach}. */
+  async clear(showing: Showing): Promise<Result<Disclosure, ClearingRefusal>> {
+    const [cleared] = await this.clearEach([showing]);
+    return cleared ?? tooLarge;
+  }
+
+  /**
+   * Asks whether disclosures may leave now (P4): renews the client's lease, asks the registry again, and spends the record credits of each.
+   * A cleared disclosure has the names of all patients whom it concerns. Put it on record before any byte of it leaves (P1).
+   *
+   * @param bytesMax for all disclosures together; one that has no room left is refused, and costs nothing.
+   */
+  async clearEach(
+    showings: readonly Showing[],
+    bytesMax = Infinity,
+  ): Promise<readonly Result<Disclosure, ClearingRefusal>[]> {
+    const still = await this.stillGood();
+    if (!still.ok) return showings.map(() => still);
+    let room = bytesMax;
+    const cleared: Result<Disclosure, ClearingRefusal>[] = [];
+    for (const showing of showings) {
+      const bytes = bytesOf(showing.disclosure);
+      const result = bytes > room ? tooLarge : await this.#pay(showing);
+      if (result.ok) room -= bytes;
+      cleared.push(result);
+    }
+    return cleared;
+  }
+
+  async #pay({ disclosure, concerned }: Showing): Promise<Result<Disclosure, ClearingRefusal>> {
+    const joined = concerned.join(disclosure);
+    if (joined === undefined) return tooLarge;
+    const spent = await this.spendRecords(disclosure, concerned);
+    return spent.ok ? ok(joined) : spent;
+  }
+
   /** Spends what an answer costs: its records, and the names of those whom it concerns beside them. */
   async spendRecords(disclosure: Disclosure, concerned: AdditionalPatients): Promise<Passed> {
     return this.#spend(recordsOf(disclosure) + concerned.due(disclosure), concerned);
@@ -87,3 +150,6 @@ export class ReleaseGate {
     return this.#clock() < this.#who.tokenExpires ? undefined : { reason: "token_expired" };
   }
 }
+
+export const bytesOf = ({ windows }: Disclosure): number =>
+  windows.reduce((sum, { body }) => sum + body.length, 0);

@@ -21,24 +21,31 @@ export type AskedEntry =
   | { readonly kind: "reading"; readonly interaction: Reading; readonly isHead: boolean }
   | { readonly kind: "writing"; readonly write: AskedWrite };
 
-export type EntryRefusal = InteractionRefusal | WriteBodyRefusal;
+export type EntryReadRefusal = InteractionRefusal | WriteBodyRefusal;
 
 export type BatchBodyRefusal = WriteBodyRefusal | BatchRefusal;
 
 // As a tree it is ten times as much, and what is made of its resources as much again, of an isolate's 128 MB. Synthea's are 0.1–1 MB.
 const batchBytesMax = 4_194_304;
 
+/** A bundle that is read, and `Prefer` of its request: it holds for each entry. */
+export interface AskedBundle extends BatchBundle {
+  readonly prefer: string | null;
+}
+
 /** Reads what was posted to the base. */
 export async function readBatchBody(
   { headers, body }: Pick<Arrival, "headers" | "body">,
   held: HeldBytes,
-): Promise<Result<BatchBundle, BatchBodyRefusal>> {
+): Promise<Result<AskedBundle, BatchBodyRefusal>> {
   if (!hasMediaType(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
   const bytes = await readResourceBody(body, batchBytesMax);
   if (!bytes.ok) return bytes;
   if (!held.takeTree(bytes.value.length)) return err({ reason: "body_too_large" });
   const json = readJson(bytes.value);
-  return json.ok ? readBatch(json.value) : err({ reason: `body_${json.error.reason}` });
+  if (!json.ok) return err({ reason: `body_${json.error.reason}` });
+  const batch = readBatch(json.value);
+  return batch.ok ? ok({ ...batch.value, prefer: headers.get("prefer") }) : batch;
 }
 
 /**
@@ -53,7 +60,7 @@ export function readAsked(
   resource: JsonObject | undefined,
   base: string,
   prefer: string | null,
-): Result<AskedEntry, EntryRefusal> {
+): Result<AskedEntry, EntryReadRefusal> {
   const read = readInteraction(method, segments, query, base);
   if (!read.ok) return read;
   const interaction = read.value;

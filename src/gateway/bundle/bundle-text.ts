@@ -1,29 +1,10 @@
 import { joinBytes, utf8 } from "#fhir/json/bytes";
 import { bodyOutcome, operationOutcome } from "#fhir/outcome";
-import type { Disclosure } from "#phi/disclosure";
 import { faceOf } from "#entrypoint/gateway-face";
-import type { GatewayRefusal } from "#gateway/outcome";
-
-/** What became of one entry. */
-export interface EntryAnswer {
-  readonly status: number;
-  readonly refusal?: GatewayRefusal | undefined;
-  /** Of what is stored now, below the gateway's base. */
-  readonly location?: string | undefined;
-  readonly etag?: string | undefined;
-  /** A resource, or a searchset, cut. */
-  readonly disclosure?: Disclosure | undefined;
-  /** The answer to a HEAD: its disclosure goes on record, and leaves no byte. */
-  readonly bodiless?: boolean;
-}
-
-export const refusedEntry = (refusal: GatewayRefusal): EntryAnswer => ({
-  status: faceOf(refusal).status,
-  refusal,
-});
+import type { EntryAnswer } from "./entry-outcome.ts";
 
 /** A batch's answer, entry by entry in the order of the question (FHIR R4 http §3.1.0.11.1). */
-export function batchText(
+export function bundleText(
   kind: "batch" | "transaction",
   entries: readonly EntryAnswer[],
   requestId: string,

@@ -1,46 +1,31 @@
-import { conditionalReferences, withReferences, type BatchBundle, type BatchEntry } from "#fhir/batch";
+import { conditionalReferences, withReferences, type BatchEntry } from "#fhir/batch";
 import { isResourceType } from "#fhir/r4/elements";
-import { readCriteria } from "#fhir/interaction";
-import type { Reading } from "#fhir/interaction";
+import { readCriteria, type Interaction, type Reading } from "#fhir/interaction";
 import type { JsonObject } from "#fhir/json/json";
-import type { bodyOutcome } from "#fhir/outcome";
 import { patientsNamed } from "#fhir/patients-named";
 import { readQuery } from "#fhir/search/query";
+import { faceOf } from "#entrypoint/gateway-face";
 import { err, ok, type Result } from "#kernel/result";
 import { evaluate } from "#policy/evaluate";
-import { batchText, type EntryAnswer } from "./bundle-text.ts";
-import { readAsked } from "./batch-entry.ts";
-import { answerBytesMax, bytesOf, type BatchScene } from "./batch.ts";
+import type { NextLinks } from "#gateway/admission/page-links";
+import type { Permission } from "#gateway/admission/permit";
+import { bytesOf, type GateRefusal } from "#gateway/admission/release-gate";
+import { concernsNobody } from "#gateway/origin/concerned-by-write";
+import type { OriginSession } from "#gateway/origin/origin-session";
 import { gather } from "#gateway/read/gather";
 import { onRecord } from "#gateway/record/on-record";
-import {
-  decidedParts,
-  disclosedParts,
-  nobody,
-  refusedPart,
-  writePart,
-  type Part,
-} from "#gateway/record/parts";
-import { faceOf } from "#entrypoint/gateway-face";
-import type { GatewayRefusal } from "#gateway/outcome";
-import type { Trail } from "#gateway/record/trail";
-import { findByCriteria } from "#gateway/write/write-criteria";
-import { concernsNobody } from "#gateway/origin/concerned-by-write";
-import type { PlannedWrite } from "#gateway/write/planned-write";
-import { planWrite } from "#gateway/write/write-plan";
-import { sendTransaction, type EntryEnd } from "./transaction-send.ts";
+import { decidedParts, writePart, type Part } from "#gateway/record/parts";
+import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
+import type { PlannedWrite, PlanRefusal } from "#gateway/write/planned-write";
 import type { AskedWrite } from "#gateway/write/write-body";
+import { findByCriteria } from "#gateway/write/write-criteria";
+import { planWrite } from "#gateway/write/write-plan";
 import { noteWritten, type SendRefusal } from "#gateway/write/write-send";
-
-export type TransactionRefusal =
-  /** A reference that is a search finds no resource that may be seen, or several (FHIR R4 http §3.1.0.11.2). */
-  | { readonly reason: "reference_unresolved" | "too_many_references" }
-  /** The registry does not say that this origin does all of a transaction or nothing, nor that its operator accepts a part. */
-  | { readonly reason: "transaction_not_atomic" }
-  /** The origin did a part of it: what became of each entry. */
-  | { readonly reason: "transaction_incomplete"; readonly issues: readonly EntryIssue[] };
-
-type EntryIssue = Parameters<typeof bodyOutcome>[0][number];
+import { readAsked, type AskedBundle, type EntryReadRefusal } from "./batch-entry.ts";
+import type { BundleGate } from "./batch.ts";
+import type { BundleOutcome, BundleRecord, EntryIssue, TransactionRefusal } from "./bundle-outcome.ts";
+import { EntryOutcome } from "./entry-outcome.ts";
+import { sendTransaction, type EntryEnd } from "./transaction-send.ts";
 
 const whole = { interaction: "transaction" } as const;
 // Each is a search of its own.
@@ -64,66 +49,94 @@ interface Writing {
   readonly plan: PlannedWrite;
 }
 
+type Done = Extract<EntryEnd, { kind: "done" }>;
+
 /** One that the origin is sent. */
 type Sending = Writing & { readonly plan: Extract<PlannedWrite, { kind: "send" }> };
 const isSent = (one: Ready): one is Sending => one.kind === "writing" && one.plan.kind === "send";
+
+/** Why nothing of a transaction was sent to the origin. */
+export type UnsentTransaction =
+  | GateRefusal
+  | ProofReplayed
+  | PlanRefusal
+  | EntryReadRefusal
+  | TransactionRefusal;
 
 /**
  * A transaction: each entry is permitted by itself, or nothing is done. What its references and conditions search for is found among what
  * its client may see, so that the origin is asked nothing but to write, by the versions that were judged, all or nothing.
  */
-export async function transact({ entries }: BatchBundle, scene: BatchScene, trail: Trail): Promise<Response> {
-  const spent = await scene.gate.spendRequests(entries.length - 1);
-  if (!spent.ok) return trail.refuse(spent.error);
-  const atomic = await mayBeWhole(entries, scene);
-  if (!atomic.ok) return trail.refuse(atomic.error);
-  const ready = await prepare(entries, scene);
-  if (!ready.ok) return trail.refuse(ready.error);
-  const paid = await scene.gate.spendNames(scene.origin.concerned);
-  if (!paid.ok) return trail.refuse(paid.error);
-  const sending = ready.value.filter(isSent);
-  const still = await scene.gate.stillGood();
-  if (!still.ok) return trail.refuse(still.error);
+export async function transact(
+  { entries, prefer }: AskedBundle,
+  permission: Permission,
+  origin: OriginSession,
+  links: NextLinks,
+  gate: BundleGate,
+  record: BundleRecord,
+): Promise<Result<BundleOutcome, UnsentTransaction>> {
+  const spent = await gate.spendRequests(entries.length - 1);
+  if (!spent.ok) return spent;
+  const atomic = await mayBeWhole(entries, origin);
+  if (!atomic.ok) return atomic;
+  const ready = await prepare(entries, prefer, permission, origin);
+  if (!ready.ok) return ready;
+  const paid = await gate.spendNames(origin.concerned);
+  if (!paid.ok) return paid;
 
-  const ends = new Map<Ready, Extract<EntryEnd, { kind: "done" }>>();
-  if (sending.length > 0) {
-    const refused = await trail.intendParts(sending.map((one) => partOf("intent", one, scene)));
-    if (refused !== undefined) return refused;
-    const toSend = sending.map(({ entry: { fullUrl }, plan }) => ({ fullUrl, plan }));
-    const sent = await sendTransaction(toSend, scene.origin);
-    for (const { plan } of sending) scene.origin.held.give(plan.write.body?.length ?? 0);
-    const each = sending.map((one, index) => ({ one, end: sent.ok ? sent.value[index] : undefined }));
-    const parts = each.map(({ one, end }) => partOf("write", one, scene, outcomeOf(end, sent)));
-    for (const { one, end } of each) {
-      if (end?.kind !== "done") continue;
-      ends.set(one, end);
-      noteWritten(one.plan, scene.origin.residences);
-    }
-    if (ends.size < sending.length) {
-      const refusal = sent.ok
-        ? unfinished(ready.value, new Map(each.map(({ one, end }) => [one, end])))
-        : sent.error;
-      return trail.concludeParts(
-        [...parts, ...decidedParts(whole, faceOf(refusal).status, scene.origin)],
-        refusal,
-      );
-    }
-    await trail.noteParts(parts);
+  const sending = ready.value.filter(isSent);
+  const sent = await sendAll(sending, origin, gate, record);
+  if (!sent.ok) return sent;
+  const ends = new Map(
+    sending.map((one, index) => [one, sent.value.ok ? sent.value.value[index] : undefined]),
+  );
+  const parts = sending.map((one) => partOf("write", one, origin, outcomeOf(ends.get(one), sent.value)));
+  const done = new Map<Ready, Done>();
+  for (const [one, end] of ends) if (end?.kind === "done") done.set(one, end);
+  for (const one of sending) if (done.has(one)) noteWritten(one.plan, origin.residences);
+  if (done.size < sending.length) {
+    const said = sent.value.ok ? unfinished(ready.value, ends) : sent.value.error;
+    const decided = decidedParts(whole, faceOf(said).status, origin);
+    return ok({ kind: "transaction", parts: [...parts, ...decided], said });
   }
-  const parts: Part[] = [...decidedParts(whole, 200, scene.origin)];
-  const answers: EntryAnswer[] = [];
-  const room = { bytes: answerBytesMax };
-  for (const one of ready.value) answers.push(await answerTo(one, ends.get(one), scene, parts, room));
-  const empty: Part = { kind: "notice", what: whole, outcome: { status: 200 }, ...nobody };
-  const last = parts.length === 0 && sending.length === 0 ? [empty] : parts;
-  return trail.concludeParts(last, batchText("transaction", answers, scene.requestId));
+  if (parts.length > 0) await record.noteParts(parts);
+  const said: EntryOutcome[] = [];
+  for (const one of ready.value)
+    said.push(
+      one.kind === "reading" ? await read(one, permission, origin, links) : written(one, done, origin),
+    );
+  return ok({ kind: "transaction", parts: decidedParts(whole, 200, origin), said });
+}
+
+/** Sends all writes as one, when the intents of all of them are on record. Without any the client is asked about again all the same. */
+async function sendAll(
+  sending: readonly Sending[],
+  origin: OriginSession,
+  gate: BundleGate,
+  record: BundleRecord,
+): Promise<Result<Result<readonly EntryEnd[], SendRefusal>, GateRefusal | ProofReplayed>> {
+  if (sending.length === 0) {
+    const still = await gate.stillGood();
+    return still.ok ? ok(ok([])) : still;
+  }
+  const sent = await afterIntent(
+    gate,
+    () => record.intendParts(sending.map((one) => partOf("intent", one, origin))),
+    () =>
+      sendTransaction(
+        sending.map(({ entry: { fullUrl }, plan }) => ({ fullUrl, plan })),
+        origin,
+      ),
+  );
+  if (sent.ok) for (const { plan } of sending) origin.held.give(plan.write.body?.length ?? 0);
+  return sent;
 }
 
 /** Of one write there is no part. Asked before anything else, since the rows that entries mean must not decide it. */
 async function mayBeWhole(
   entries: readonly BatchEntry[],
-  { origin }: BatchScene,
-): Promise<Result<undefined, GatewayRefusal>> {
+  origin: OriginSession,
+): Promise<Result<undefined, TransactionRefusal>> {
   const writes = entries.filter(({ method }) => method !== "GET" && method !== "HEAD");
   const { transactions } = (await origin.traits()) ?? {};
   return writes.length > 1 && transactions === undefined
@@ -133,7 +146,7 @@ async function mayBeWhole(
 
 function outcomeOf(
   end: EntryEnd | undefined,
-  sent: Result<unknown, GatewayRefusal>,
+  sent: Result<unknown, SendRefusal>,
 ): NonNullable<Part["outcome"]> {
   if (end?.kind === "done") return { status: end.status };
   const refusal = end?.refusal ?? (sent.ok ? ({ reason: "write_answer_unfit" } as const) : sent.error);
@@ -141,7 +154,10 @@ function outcomeOf(
 }
 
 /** Where no entry was done, and that is known of each, the first says why; else each says what became of it. */
-function unfinished(ready: readonly Ready[], ends: ReadonlyMap<Ready, EntryEnd | undefined>): GatewayRefusal {
+function unfinished(
+  ready: readonly Ready[],
+  ends: ReadonlyMap<Ready, EntryEnd | undefined>,
+): SendRefusal | TransactionRefusal {
   const all = [...ends.values()];
   const [first] = all;
   const isKnown = (end: EntryEnd | undefined) => end?.kind === "refused" && !isUnanswered(end.refusal);
@@ -171,48 +187,55 @@ function issueOf(one: Ready, end: EntryEnd | undefined, expression: string): Ent
   return { severity: "error", code, text, expression };
 }
 
-async function answerTo(
-  one: Ready,
-  end: Extract<EntryEnd, { kind: "done" }> | undefined,
-  scene: BatchScene,
-  parts: Part[],
-  room: { bytes: number },
-): Promise<EntryAnswer> {
-  if (one.kind === "reading") return read(one, scene, parts, room);
-  const { plan } = one;
+/** The answer to a write. All writes together are settled: what the transaction tells of rows is on record once. */
+function written(one: Writing, done: ReadonlyMap<Ready, Done>, origin: OriginSession): EntryOutcome {
+  const { plan, entry, interaction } = one;
+  const outcome = new EntryOutcome(whatOf(entry, interaction), origin, true);
   switch (plan.kind) {
-    case "send":
+    case "send": {
+      const end = done.get(one);
       if (end === undefined) throw new Error("a write of a transaction without an end");
-      return end.location === undefined
-        ? { status: end.status }
-        : { status: end.status, location: end.location };
+      const { status, location } = end;
+      outcome.answer = location === undefined ? { status } : { status, location };
+      return outcome;
+    }
     case "found":
-      parts.push(partOf("write", one, scene, { status: 200 }));
-      return { status: 200, location: `${scene.origin.base}/${plan.type}/${plan.id}` };
+      outcome.parts.push(partOf("write", one, origin, { status: 200 }));
+      outcome.answer = { status: 200, location: `${origin.base}/${plan.type}/${plan.id}` };
+      return outcome;
     case "nothing":
-      parts.push(partOf("write", one, scene, { status: 204 }));
-      return { status: 204 };
+      outcome.parts.push(partOf("write", one, origin, { status: 204 }));
+      outcome.answer = { status: 204 };
+      return outcome;
   }
 }
+
+const whatOf = (entry: BatchEntry, interaction: Interaction) => ({
+  ...onRecord(interaction),
+  method: entry.method,
+  path: entry.segments.join("/"),
+});
 
 /** Everything that can be decided before anything is done; the first entry that is refused refuses the whole. */
 async function prepare(
   entries: readonly BatchEntry[],
-  scene: BatchScene,
-): Promise<Result<readonly Ready[], GatewayRefusal>> {
-  const places = await placesOf(entries, scene);
+  prefer: string | null,
+  permission: Permission,
+  origin: OriginSession,
+): Promise<Result<readonly Ready[], UnsentTransaction>> {
+  const places = await placesOf(entries, permission, origin);
   if (!places.ok) return places;
   const ready: Ready[] = [];
   for (const entry of entries) {
     const resource = entry.resource && referringTo(entry.resource, places.value);
-    const asked = readAsked(entry, resource, scene.origin.base, scene.prefer);
+    const asked = readAsked(entry, resource, origin.base, prefer);
     if (!asked.ok) return asked;
     const interaction =
       asked.value.kind === "reading" ? asked.value.interaction : asked.value.write.interaction;
-    const naming = scene.origin.nameAsked(patientsNamed(interaction), scene.access);
+    const naming = origin.nameAsked(patientsNamed(interaction), permission.access);
     if (!naming.ok) return naming;
     if (asked.value.kind === "reading") {
-      const grant = evaluate(scene.policy, scene.access, asked.value.interaction);
+      const grant = evaluate(permission.policy, permission.access, asked.value.interaction);
       if (!grant.ok) return grant;
       ready.push({
         kind: "reading",
@@ -222,7 +245,7 @@ async function prepare(
       });
       continue;
     }
-    const plan = await planWrite(asked.value.write, scene);
+    const plan = await planWrite(asked.value.write, permission, origin);
     if (!plan.ok) return plan;
     ready.push({ kind: "writing", entry, interaction: asked.value.write.interaction, plan: plan.value });
   }
@@ -238,8 +261,9 @@ const referringTo = (resource: JsonObject, places: ReadonlyMap<string, string>):
  */
 async function placesOf(
   entries: readonly BatchEntry[],
-  scene: BatchScene,
-): Promise<Result<ReadonlyMap<string, string>, GatewayRefusal>> {
+  permission: Permission,
+  origin: OriginSession,
+): Promise<Result<ReadonlyMap<string, string>, UnsentTransaction>> {
   const places = new Map<string, string>();
   for (const { fullUrl, method, segments } of entries) {
     const [type, id] = segments;
@@ -256,14 +280,19 @@ async function placesOf(
   if (searched.size + conditional.length > searchesMax) return err({ reason: "too_many_references" });
   for (const reference of searched) {
     const [type = "", query = ""] = splitAt(reference);
-    const found = await findOne(type, query, scene);
+    const found = await findOne(type, query, permission, origin);
     if (!found.ok) return found;
     if (found.value === undefined) return err({ reason: "reference_unresolved" });
     places.set(reference, `${type}/${found.value}`);
   }
   for (const { fullUrl = "", segments, header } of conditional) {
     const [type = ""] = segments;
-    const found = await findOne(type, (header("if-none-exist") ?? "").replace(/^\?/u, ""), scene);
+    const found = await findOne(
+      type,
+      (header("if-none-exist") ?? "").replace(/^\?/u, ""),
+      permission,
+      origin,
+    );
     if (!found.ok) return found;
     if (found.value !== undefined) places.set(fullUrl, `${type}/${found.value}`);
   }
@@ -278,65 +307,42 @@ const splitAt = (reference: string): readonly string[] => [
 async function findOne(
   type: string,
   query: string,
-  scene: BatchScene,
-): Promise<Result<string | undefined, GatewayRefusal>> {
+  permission: Permission,
+  origin: OriginSession,
+): Promise<Result<string | undefined, UnsentTransaction>> {
   if (!isResourceType(type)) return err({ reason: "resource_type_unknown" });
   const pairs = readQuery(query);
   if (!pairs.ok) return pairs;
-  const criteria = readCriteria(type, pairs.value, scene.origin.base);
-  return criteria.ok ? findByCriteria(criteria.value, scene) : criteria;
+  const criteria = readCriteria(type, pairs.value, origin.base);
+  return criteria.ok ? findByCriteria(criteria.value, permission, origin) : criteria;
 }
 
 function partOf(
   kind: "intent" | "write",
   { entry, interaction, plan }: Writing,
-  { origin }: BatchScene,
+  origin: OriginSession,
   outcome: NonNullable<Part["outcome"]> = {},
 ): Part {
   const place = plan.kind === "nothing" || plan.id === undefined ? {} : { type: plan.type, id: plan.id };
   const what = { ...onRecord(interaction), ...place, method: entry.method, path: entry.segments.join("/") };
-  return writePart(kind, what, plan.kind === "nothing" ? concernsNobody : plan.concerned, {
-    origin,
-    outcome,
-  });
+  const concerned = plan.kind === "nothing" ? concernsNobody : plan.concerned;
+  return writePart(kind, what, concerned, { origin, outcome });
 }
 
 /** Reads come last, and see what was written (FHIR R4 http §3.1.0.11.2). What was done stays done when one of them finds nothing. */
 async function read(
   { entry, interaction, isHead }: Extract<Ready, { kind: "reading" }>,
-  scene: BatchScene,
-  parts: Part[],
-  room: { bytes: number },
-): Promise<EntryAnswer> {
-  const { policy, access, at, who, pages } = scene;
-  const origin = scene.origin.forEntry();
-  const what = { ...onRecord(interaction), method: entry.method, path: entry.segments.join("/") };
+  { policy, access }: Permission,
+  whole: OriginSession,
+  links: NextLinks,
+): Promise<EntryOutcome> {
+  const outcome = new EntryOutcome(whatOf(entry, interaction), whole.forEntry());
+  const { origin } = outcome;
   const naming = origin.nameAsked(patientsNamed(interaction), access);
   const grant = naming.ok ? evaluate(policy, access, interaction) : naming;
-  const found = grant.ok
-    ? await gather({ origin, at, who, grant: grant.value, place: undefined }, pages)
-    : grant;
-  const joined =
-    found.ok && bytesOf(found.value) <= room.bytes && origin.held.take(bytesOf(found.value))
-      ? origin.concerned.join(found.value)
-      : undefined;
-  if (!found.ok || joined === undefined)
-    return refuse(found.ok ? { reason: "answer_too_large" } : found.error);
-  const still = await scene.gate.stillGood();
-  const spent = still.ok ? await scene.gate.spendRecords(found.value, origin.concerned) : still;
-  if (!spent.ok) return refuse(spent.error);
-  room.bytes -= bytesOf(found.value);
-  parts.push(...disclosedParts(what, 200, joined, origin));
-  return { status: 200, disclosure: found.value, bodiless: isHead };
-
-  async function refuse(decided: GatewayRefusal): Promise<EntryAnswer> {
-    const paid = await scene.gate.spendNames(origin.concerned);
-    const refusal = paid.ok ? decided : paid.error;
-    const { status } = faceOf(refusal);
-    parts.push(
-      refusedPart(what, status, refusal.reason, origin),
-      ...(paid.ok ? decidedParts(what, status, origin) : []),
-    );
-    return { status, refusal };
-  }
+  const found = grant.ok ? await gather(grant.value, undefined, origin, links) : grant;
+  if (!found.ok) outcome.refuse(found.error);
+  else if (!origin.held.take(bytesOf(found.value))) outcome.refuse({ reason: "answer_too_large" });
+  else outcome.answer = { status: 200, disclosure: found.value, bodiless: isHead };
+  return outcome;
 }

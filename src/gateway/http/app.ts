@@ -7,7 +7,8 @@ import { letPageRead } from "#gateway/answer/page-reads";
 import { addBrowserApps, registeredPage, type BrowserAppPorts } from "./browser-apps.ts";
 import { addDiscovery } from "./discovery.ts";
 import { addFloodFilter, type FloodPorts } from "./flood-filter.ts";
-import { serve, type GatewayPorts } from "#gateway/pipeline";
+import { serve } from "#gateway/pipeline";
+import type { GatewayPorts } from "#gateway/ports";
 import { TimelyBody } from "./timely-body.ts";
 
 export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, BrowserAppPorts, FloodPorts {

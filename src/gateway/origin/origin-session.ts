@@ -1,5 +1,6 @@
 import type { JsonObject } from "#fhir/json/json";
-import type { NamedPatient } from "#fhir/patients-named";
+import type { Interaction } from "#fhir/interaction";
+import { patientsNamed, type NamedPatient } from "#fhir/patients-named";
 import type { OriginQuestion, Origins, OriginTraits, OriginWrite, OriginWritten } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import type { Instant } from "#kernel/clock";
@@ -9,6 +10,7 @@ import { Discloser, type NamedBases, type DisclosureRefusal } from "#phi/disclos
 import { Residences } from "#residence/row-residences";
 import type { Grant } from "#policy/grant";
 import { mayAccessPatient, type Access } from "#policy/row-access";
+import { clientCertField } from "#identity/certificate/client-cert-field";
 import { HeldBytes } from "./held-bytes.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 
@@ -139,4 +141,21 @@ export class OriginSession {
   basesAt(origin: FhirBase): NamedBases {
     return { public: this.base, origin, name: this.name, residences: this.residences };
   }
+}
+
+/** Opens the session of a request that is understood. Nothing is known yet of what its asker may see of the patients whom it names. */
+export function openOrigin(
+  call: { readonly origin: string; readonly at: Instant; readonly tlsClientAuth: unknown },
+  certificate: string | undefined,
+  interaction: Interaction,
+  ports: { readonly origins: Origins; readonly fhirBase: (origin: string) => string },
+): OriginSession {
+  const session = new OriginSession(ports.origins, {
+    name: call.origin,
+    base: ports.fhirBase(call.origin),
+    at: call.at,
+    clientCert: clientCertField(call.tlsClientAuth, certificate),
+  });
+  session.nameUnjudged(patientsNamed(interaction));
+  return session;
 }

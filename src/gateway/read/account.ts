@@ -3,8 +3,6 @@ import type { AccountingCaller, Disclosures } from "#audit/accounting/disclosure
 import { type LinePlace, readLinePlace, writeLinePlace } from "#audit/accounting/line-place";
 import { accountingQuery, type AccountingRequest, type AccountingFormat } from "#fhir/accounting-request";
 import { joinBytes, utf8 } from "#fhir/json/bytes";
-import type { PageLinks } from "#fhir/ports";
-import type { Principal } from "#identity/principal";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { toBase64 } from "#ledger/bytes/base64";
@@ -16,7 +14,7 @@ import { accountingBundle } from "#audit/accounting/fhir";
 import { accountingPage, pagePolicy } from "#audit/accounting/html";
 import { composeAccounting, type Accounting } from "#audit/accounting/page";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { pageBinding, pageUrl, pageUrlBytesMax } from "#gateway/admission/page-links";
+import type { NextLinks, NextLinkRefusal } from "#gateway/admission/page-links";
 import { unitedPatients, type UniteRefusal } from "#gateway/origin/united-patients";
 
 export type AccountRefusal =
@@ -24,12 +22,12 @@ export type AccountRefusal =
   /** The token names another patient: the same as one who is not there, without asking. */
   | { readonly reason: "row_outside_access" }
   /** What was one individual's records on the page before is not now. */
-  | { readonly reason: "page_link_target_absent" | "page_link_too_long" };
+  | { readonly reason: "page_link_target_absent" }
+  | NextLinkRefusal;
 
 export interface AccountPorts {
   readonly disclosures: Disclosures;
   readonly accounting: AccountingFacts;
-  readonly pages: PageLinks;
 }
 
 interface Scene {
@@ -37,7 +35,7 @@ interface Scene {
   readonly grant: AccountingGrant;
   readonly origin: OriginSession;
   readonly at: Instant;
-  readonly who: Principal;
+  readonly links: NextLinks;
   readonly caller: AccountingCaller;
 }
 
@@ -55,7 +53,7 @@ export async function account(
   scene: Scene,
   ports: AccountPorts,
 ): Promise<Result<Disclosure, AccountRefusal>> {
-  const { asked, grant, at, who } = scene;
+  const { asked, grant, at, links } = scene;
   const { name: origin, base } = scene.origin;
   if (!grant.reaches(asked.id)) return err({ reason: "row_outside_access" });
   const united = await unitedPatients(asked.id, grant, scene.origin);
@@ -83,22 +81,12 @@ export async function account(
     to: new Date(to).toISOString(),
   });
   const path = `Patient/${asked.id}/$disclosures`;
-  const sealed =
-    found.next &&
-    (await ports.pages.seal(
-      {
-        question,
-        posted: false,
-        link: undefined,
-        after: writePagePlace({ after: found.next, records }),
-        seen: 0,
-      },
-      pageBinding(who, path),
-      at,
-    ));
-  const next =
-    sealed === undefined ? undefined : `${pageUrl(base, path, sealed)}${formatBeside[asked.format]}`;
-  if (next !== undefined && next.length > pageUrlBytesMax) return err({ reason: "page_link_too_long" });
+  const after = found.next && writePagePlace({ after: found.next, records });
+  const further =
+    after === undefined ? undefined : { question, posted: false, link: undefined, after, seen: 0 };
+  const linked = await links.to(path, further, parameterOf[asked.format]);
+  if (!linked.ok) return linked;
+  const next = linked.value;
   const { all, summed } = asked;
   const facts = {
     patient: `Patient/${asked.id}`,
@@ -175,7 +163,8 @@ function readPagePlace(text: string): EndOfPage {
 const recordsDigest = (ids: readonly string[]): string =>
   toBase64(sha256(utf8(JSON.stringify(ids.toSorted()))));
 
-const formatBeside: Readonly<Record<AccountingFormat, string>> = {
+/** In the link to the next page. */
+const parameterOf: Readonly<Record<AccountingFormat, string>> = {
   json: "",
   csv: "&_format=text/csv",
   html: "&_format=text/html",

@@ -12,15 +12,14 @@ import {
 } from "#fhir/json/json";
 import { bodyOutcome, operationOutcome } from "#fhir/outcome";
 import { validateResource } from "#fhir/validate/validate";
-import type { Origins } from "#fhir/ports";
 import type { AuthorizationServers } from "#registry/ports";
 import { err, ok, type Result } from "#kernel/result";
 import { capabilitiesOf } from "#policy/capabilities";
-import type { CompiledPolicy } from "#policy/compile";
 import { allowed } from "#policy/evaluate-listing";
 import type { PolicyRefusal } from "#policy/grant";
-import type { Access } from "#policy/row-access";
-import type { Arrival, Call } from "#gateway/admission/admit";
+import type { Arrival } from "#gateway/admission/admit";
+import type { Permission } from "#gateway/admission/permit";
+import type { OriginSession } from "#gateway/origin/origin-session";
 import { oauthUris } from "./oauth-uris.ts";
 import {
   hasMediaType,
@@ -37,44 +36,32 @@ export type LocalRefusal =
   /** Of `$validate`: a profile or a mode to judge by. */
   | { readonly reason: "parameter_not_supported"; readonly parameter: string };
 
-export interface TellPorts {
+export interface LocalPorts {
   readonly publicUrl: string;
   readonly authorizationServers: AuthorizationServers;
-  readonly origins: Pick<Origins, "traits">;
 }
 
-interface Scene {
-  readonly call: Call;
-  readonly policy: CompiledPolicy;
-  readonly access: Access;
-  readonly message: Pick<Arrival, "headers" | "body">;
+/** Answers `metadata` for a known caller: what its policy and its scopes let it do at this origin. */
+export async function capabilities(
+  { policy, access }: Permission,
+  origin: OriginSession,
+  ports: LocalPorts,
+): Promise<object> {
+  const { signIn } = await ports.authorizationServers.of(origin.name);
+  const traits = await origin.traits();
+  const types = capabilitiesOf(policy, access, { mayDelete: traits?.honoursIfMatchOnDelete === true });
+  return capabilityStatement(oauthUris(ports.publicUrl, signIn), types);
 }
 
-/** What is answered without the origin being asked for it: nothing of a patient's is in it. */
-export async function tell(
-  interaction: AnsweredLocally,
-  scene: Scene,
-  ports: TellPorts,
-): Promise<Result<object, LocalRefusal>> {
-  switch (interaction.kind) {
-    case "capabilities": {
-      const { signIn } = await ports.authorizationServers.of(scene.call.origin);
-      const traits = await ports.origins.traits(scene.call.origin);
-      const types = capabilitiesOf(scene.policy, scene.access, {
-        mayDelete: traits?.honoursIfMatchOnDelete === true,
-      });
-      return ok(capabilityStatement(oauthUris(ports.publicUrl, signIn), types));
-    }
-    case "validate":
-      return allowed(scene.policy, "validate") ?? validated(interaction, scene);
-  }
-}
-
-/** What was sent is in no record and comes back in no answer, but for the places in it that are wrong. */
-async function validated(
+/** Answers `$validate`. The resource that was sent is in no record and in no answer, except for the places in it that are wrong. */
+export async function validate(
   { type, id }: Extract<AnsweredLocally, { kind: "validate" }>,
-  { call, message }: Scene,
+  { policy }: Permission,
+  message: Pick<Arrival, "headers" | "body">,
+  requestId: string,
 ): Promise<Result<object, LocalRefusal>> {
+  const refusal = allowed(policy, "validate");
+  if (refusal !== undefined) return refusal;
   if (!hasMediaType(message.headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
   const bytes = await readResourceBody(message.body);
   if (!bytes.ok) return bytes;
@@ -85,13 +72,13 @@ async function validated(
   const own = property(resource.value, "id");
   if (id !== undefined && own !== undefined && own !== id) return err({ reason: "resource_id_mismatch" });
   const issues = validateResource(resource.value);
-  if (issues.length > 0) return ok(bodyOutcome(issues, call.id));
+  if (issues.length > 0) return ok(bodyOutcome(issues, requestId));
   return ok(
     operationOutcome({
       severity: "information",
       code: "informational",
       text: "The structure is that of R4.",
-      requestId: call.id,
+      requestId,
     }),
   );
 }

@@ -1,7 +1,5 @@
-import type { PageLinks, PagePlace } from "#fhir/ports";
-import type { Principal } from "#identity/principal";
-import type { Instant } from "#kernel/clock";
-import { err, type Result } from "#kernel/result";
+import type { PagePlace } from "#fhir/ports";
+import type { Result } from "#kernel/result";
 import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
 import { Page } from "#phi/page";
@@ -12,27 +10,17 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import { behindContext } from "./security-context.ts";
 import { referredTo } from "./witnesses.ts";
 import { resolveJoins } from "./resolve-joins.ts";
-import { pageBinding, pageUrl, pageUrlBytesMax } from "#gateway/admission/page-links";
+import type { NextLinkRefusal, NextLinks } from "#gateway/admission/page-links";
 
-export type GatherRefusal =
-  | PageRefusal
-  | DisclosureRefusal
-  | RowsRefusal
-  /** The question is too long for the link to its next page. */
-  | { readonly reason: "page_link_too_long" };
+export type GatherRefusal = PageRefusal | DisclosureRefusal | RowsRefusal | NextLinkRefusal;
 
-/** One read or search to be gathered. */
-export interface Gathering {
-  readonly origin: OriginSession;
-  readonly at: Instant;
-  readonly who: Principal;
-  readonly grant: Grant;
-  readonly place: PagePlace | undefined;
-}
-
-/** Asks the origin whatever the grant says, and makes of the answers what may leave. */
-export async function gather(asked: Gathering, pages: PageLinks): Promise<Result<Disclosure, GatherRefusal>> {
-  const { grant, origin } = asked;
+/** Asks the origin what the grant says, and makes of the answers what may leave. @param place of a further page. */
+export async function gather(
+  grant: Grant,
+  place: PagePlace | undefined,
+  origin: OriginSession,
+  links: NextLinks,
+): Promise<Result<Disclosure, GatherRefusal>> {
   const { expects } = grant;
   switch (expects.kind) {
     case "read": {
@@ -62,14 +50,16 @@ export async function gather(asked: Gathering, pages: PageLinks): Promise<Result
       return seen.ok ? old : seen;
     }
     case "search":
-      return searchPage(asked, expects, pages);
+      return searchPage(grant, expects, place, origin, links);
   }
 }
 
 async function searchPage(
-  { origin, at, who, grant, place }: Gathering,
+  grant: Grant,
   expects: SearchExpectation,
-  pages: PageLinks,
+  place: PagePlace | undefined,
+  origin: OriginSession,
+  links: NextLinks,
 ): Promise<Result<Disclosure, GatherRefusal>> {
   const resolved = await resolveJoins(expects.joins, origin);
   if (!resolved.ok) return resolved;
@@ -85,8 +75,6 @@ async function searchPage(
   );
   if (!filled.ok) return filled;
   const { page, next } = filled.value;
-  const link =
-    next && pageUrl(origin.base, expects.type, await pages.seal(next, pageBinding(who, expects.type), at));
-  if (link !== undefined && link.length > pageUrlBytesMax) return err({ reason: "page_link_too_long" });
-  return page.finish(link, place === undefined);
+  const link = await links.to(expects.type, next);
+  return link.ok ? page.finish(link.value, place === undefined) : link;
 }

@@ -1,7 +1,5 @@
-import type { PageLinks, PagePlace } from "#fhir/ports";
-import type { Principal } from "#identity/principal";
-import type { Instant } from "#kernel/clock";
-import { err, ok, type Result } from "#kernel/result";
+import type { PagePlace } from "#fhir/ports";
+import { ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
 import type { ListingGrant } from "#policy/evaluate-listing";
 import type { GatherRefusal } from "./gather.ts";
@@ -9,32 +7,27 @@ import { listEverything } from "./list-everything.ts";
 import { listHistory } from "./list-history.ts";
 import { listLastN } from "./list-last-n.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { pageBinding, pageUrl, pageUrlBytesMax } from "#gateway/admission/page-links";
+import type { NextLinks } from "#gateway/admission/page-links";
 
-/** One listing to be gathered. */
-export interface Listed {
-  readonly origin: OriginSession;
-  readonly at: Instant;
-  readonly who: Principal;
-  readonly grant: ListingGrant;
-  readonly place: PagePlace | undefined;
-}
-
-/** Asks the origin for what a listing needs, and makes of its answers what may leave. */
-export async function list(asked: Listed, pages: PageLinks): Promise<Result<Disclosure, GatherRefusal>> {
-  const { grant, place, origin } = asked;
+/** Asks the origin for what a listing needs, and makes of its answers what may leave. @param place of a further page. */
+export async function list(
+  grant: ListingGrant,
+  place: PagePlace | undefined,
+  origin: OriginSession,
+  links: NextLinks,
+): Promise<Result<Disclosure, GatherRefusal>> {
   switch (grant.kind) {
     case "history": {
       const filled = await listHistory(grant, start(grant.question, place), origin);
       if (!filled.ok) return filled;
       const path = grant.id === undefined ? `${grant.type}/_history` : `${grant.type}/${grant.id}/_history`;
-      const next = await linkTo(path, filled.value.next, asked, pages);
+      const next = await links.to(path, filled.value.next);
       return next.ok ? ok(filled.value.page.finish(next.value)) : next;
     }
     case "everything": {
       const filled = await listEverything(grant, start(grant.question, place), origin);
       if (!filled.ok) return filled;
-      const next = await linkTo(`Patient/${grant.id}/$everything`, filled.value.next, asked, pages);
+      const next = await links.to(`Patient/${grant.id}/$everything`, filled.value.next);
       return next.ok ? ok(filled.value.page.finish(next.value, place === undefined)) : next;
     }
     case "lastn":
@@ -44,14 +37,3 @@ export async function list(asked: Listed, pages: PageLinks): Promise<Result<Disc
 
 const start = (question: string, place: PagePlace | undefined): PagePlace =>
   place ?? { question, posted: false, link: undefined, after: undefined, seen: 0 };
-
-async function linkTo(
-  path: string,
-  next: PagePlace | undefined,
-  { who, at, origin }: Listed,
-  pages: PageLinks,
-): Promise<Result<string | undefined, GatherRefusal>> {
-  if (next === undefined) return ok(undefined);
-  const link = pageUrl(origin.base, path, await pages.seal(next, pageBinding(who, path), at));
-  return link.length > pageUrlBytesMax ? err({ reason: "page_link_too_long" }) : ok(link);
-}

@@ -4,9 +4,13 @@ import type { AuditEvent, EventKind } from "#audit/event";
 import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
 import type { Interaction } from "#fhir/interaction";
 import type { Principal } from "#identity/principal";
+import { err, ok } from "#kernel/result";
 import type { Sender } from "#ledger/shard-choice";
 import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
 import type { Arrival, Call } from "#gateway/admission/admit";
+import type { CallerFacts } from "#gateway/admission/authenticate-caller";
+import type { ReleaseGate } from "#gateway/admission/release-gate";
+import type { Intended } from "#gateway/write/after-intent";
 import { onRecord } from "./on-record.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import {
@@ -29,17 +33,14 @@ export interface RecorderPorts {
   readonly ledgerSpread: number;
 }
 
-/** What became known of a request on its way, one stage after the other. */
-export interface RequestFacts {
+/** Facts about a request, as its stages find them out. */
+export interface RequestFacts extends CallerFacts {
   readonly call?: Call;
-  /** `x5t#S256` of a verified certificate. */
-  readonly certificate?: string;
-  readonly principal?: Principal;
-  /** `kid` of the key that signed the request. */
-  readonly signedBy?: string | undefined;
+  /** Knows the client's budgets. */
+  readonly gate?: ReleaseGate;
   readonly interaction?: Interaction;
   readonly policyDigest?: string;
-  /** The origin's answers say where the patients of a record live. */
+  /** Knows where the patients of a record live, whom the question names, and which rows decided the answer. */
   readonly origin?: OriginSession;
 }
 
@@ -130,58 +131,58 @@ export class Recorder {
   }
 
   /** A write is about to be sent, with whom it is about. */
-  async intent(concerned: ConcernedBy): Promise<Appended> {
+  async intend(concerned: ConcernedBy): Promise<Intended> {
     const recorded = await this.#first([
       { ...this.#event("intent", {}), ...this.#written(concerned, onRecord(this.#facts.interaction)) },
     ]);
-    if (recorded !== "replayed") this.#intended = recorded;
-    return recorded;
+    return this.#keepIntent(recorded);
   }
 
-  /** How a write ended, in one append with what the answer discloses. Without an intent nothing was sent. Its receipt is that of its intent. */
+  #keepIntent(recorded: Appended): Intended {
+    if (recorded === "replayed") return err({ reason: "proof_replayed" });
+    this.#intended = recorded;
+    return ok(undefined);
+  }
+
+  /**
+   * How a write ended, in one append with what the answer discloses: the rows that it shows, cleared, else the rows that decided it.
+   * Without an intent nothing was sent. The receipt is that of the intent.
+   */
   async written({ status, type, id, reason, disclosure, concerned }: WriteOutcome): Promise<Appended> {
     const step = this.#intended === undefined ? 0 : 1;
     const event = this.#event("write", { status, reason });
     const what = { ...event.what, type, id };
-    const about = this.#disclosedBeside(disclosure).map(({ window, withheldPaths }, index) =>
-      Object.assign(this.#disclosed(window, withheldPaths, status), { what, step: step + 1 + index }),
+    const decided = disclosure === undefined ? this.#facts.origin?.concerned.alone() : undefined;
+    const windows = disclosure?.windows ?? (decided === undefined ? [] : [decided]);
+    const shown = windows.map((window, index) =>
+      Object.assign(this.#disclosed(window, disclosure?.withheldPaths ?? [], status), {
+        what,
+        step: step + 1 + index,
+      }),
     );
     const recorded = await this.#first([
       { ...event, ...this.#written(concerned, what), what, step },
-      ...about,
+      ...shown,
     ]);
     return recorded === "replayed" ? recorded : (this.#intended ?? recorded);
   }
 
-  /** What the answer to a write tells of rows: those that it shows, and those that decided it. */
-  #disclosedBeside(
-    disclosure: Disclosure | undefined,
-  ): readonly { window: DisclosedWindow; withheldPaths: readonly string[] }[] {
-    const concerned = this.#facts.origin?.concerned;
-    const joined = disclosure && (concerned?.join(disclosure) ?? disclosure);
-    const alone = joined === undefined || joined === disclosure ? concerned?.alone() : undefined;
-    return [
-      ...(joined?.windows ?? []).map((window) => ({ window, withheldPaths: joined?.withheldPaths ?? [] })),
-      ...(alone === undefined ? [] : [{ window: alone, withheldPaths: [] }]),
-    ];
-  }
-
   /** The writes of a batch or a transaction that are about to be sent. */
-  async intentParts(parts: readonly Part[]): Promise<Appended> {
-    const recorded = await this.#parts(parts);
-    if (recorded !== "replayed") this.#intended = recorded;
-    return recorded;
+  async intendParts(parts: readonly Part[]): Promise<Intended> {
+    return this.#keepIntent(await this.#parts(parts));
   }
 
   /** How the writes of a batch or a transaction ended. */
-  async endedParts(parts: readonly Part[]): Promise<void> {
+  async noteParts(parts: readonly Part[]): Promise<void> {
     await this.#parts(parts); // after the intent: a proof is used up by then
   }
 
-  /** All else that the answer to a batch or a transaction says and did. Its receipt is that of its first record. */
-  async lastParts(parts: readonly Part[]): Promise<Appended> {
+  /** All other events of a batch or a transaction, and at least one for the request. The receipt is that of its first record. */
+  async lastParts(kind: "batch" | "transaction", parts: readonly Part[]): Promise<Appended> {
+    const empty: Part = { kind: "notice", what: { interaction: kind }, outcome: { status: 200 }, ...nobody };
+    const last = parts.length === 0 ? [empty] : parts;
     const recorded =
-      parts.length === 0 && this.#intended !== undefined ? this.#intended : await this.#parts(parts);
+      parts.length === 0 && this.#intended !== undefined ? this.#intended : await this.#parts(last);
     return recorded === "replayed" ? recorded : (this.#intended ?? recorded);
   }
 

@@ -9,10 +9,11 @@ import { patientsMax } from "#phi/disclosure";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { inlineLabel } from "#policy/labels";
 import { concernedByChange, concernedByUnread } from "#gateway/origin/concerned-by-write";
+import type { Permission } from "#gateway/admission/permit";
+import type { OriginSession } from "#gateway/origin/origin-session";
 import { broken, type OriginRefusal } from "#gateway/origin/forward";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
 import { cutForWriter, isCurrent, reachedView, versionIn } from "./stored-row.ts";
-import type { CriteriaScene } from "./write-criteria.ts";
 
 // As much as one page of an origin's.
 const bytesMax = 33_554_432;
@@ -24,7 +25,8 @@ const bytesMax = 33_554_432;
 export async function planDelete(
   write: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "delete" },
   { ifMatch }: WriteConditions,
-  { policy, access, origin }: CriteriaScene,
+  { policy, access }: Permission,
+  origin: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type, id } = write;
   const grant = evaluateWrite(policy, access, write);

@@ -6,11 +6,10 @@ import type { Search } from "#fhir/search/search";
 import { err, ok, type Result } from "#kernel/result";
 import type { DecidingRow } from "#phi/additional-patients";
 import { Discloser } from "#phi/disclose";
-import type { CompiledPolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { PolicyRefusal } from "#policy/grant";
-import type { Access } from "#policy/row-access";
 import { allRows, type RowsRefusal } from "#gateway/origin/all-rows";
+import type { Permission } from "#gateway/admission/permit";
 import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-session";
 
 export type CriteriaRefusal =
@@ -21,21 +20,16 @@ export type CriteriaRefusal =
   /** More than one row that may be seen (FHIR R4 http §3.1.0.5.1). */
   | { readonly reason: "criteria_ambiguous" };
 
-export interface CriteriaScene {
-  readonly policy: CompiledPolicy;
-  readonly access: Access;
-  readonly origin: OriginSession;
-}
-
 // Criteria that find more name no resource.
 const rowsMax = 1_000;
 
 /** As {@link findRow}, by its id alone. */
 export async function findByCriteria(
   criteria: Search,
-  scene: CriteriaScene,
+  permission: Permission,
+  origin: OriginSession,
 ): Promise<Result<string | undefined, CriteriaRefusal>> {
-  const found = await findRow(criteria, scene);
+  const found = await findRow(criteria, permission, origin);
   return found.ok ? ok(found.value?.id) : found;
 }
 
@@ -48,9 +42,10 @@ export async function findByCriteria(
  */
 export async function findRow(
   criteria: Search,
-  scene: CriteriaScene,
+  permission: Permission,
+  origin: OriginSession,
 ): Promise<Result<DecidingRow | undefined, CriteriaRefusal>> {
-  const { origin, policy, access } = scene;
+  const { policy, access } = permission;
   const parameter = undecidable(criteria);
   if (parameter !== undefined) return err({ reason: "criteria_not_supported", parameter });
   const naming = origin.nameAsked(namedBy(criteria), access);

@@ -18,71 +18,82 @@ import {
   type WriteGrant,
 } from "#policy/evaluate-write";
 import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-by-write";
+import type { Permission } from "#gateway/admission/permit";
+import type { OriginSession } from "#gateway/origin/origin-session";
 import { planDelete } from "./plan-delete.ts";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
 import { cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
-import { findByCriteria, findRow, type CriteriaScene } from "./write-criteria.ts";
+import { findByCriteria, findRow } from "./write-criteria.ts";
 
 /** Decides about one write, up to the very bytes that the origin would be sent. Asks it to read, and never to write. */
 export async function planWrite(
   asked: AskedWrite,
-  scene: CriteriaScene,
+  permission: Permission,
+  origin: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
-  const planned = await decideWrite(asked, scene);
+  const planned = await decideWrite(asked, permission, origin);
   if (!planned.ok || planned.value.kind !== "send") return planned;
   // A text of a tree: it may be larger than what was sent, by all that is hidden of the stored resource.
-  return scene.origin.held.take(planned.value.write.body?.length ?? 0)
+  return origin.held.take(planned.value.write.body?.length ?? 0)
     ? planned
     : err({ reason: "plan_too_large" });
 }
 
 async function decideWrite(
   { interaction, body, conditions }: AskedWrite,
-  scene: CriteriaScene,
+  permission: Permission,
+  origin: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type } = interaction;
   if (interaction.kind === "delete" || interaction.kind === "conditional-delete") {
-    const permitted = evaluateWrite(scene.policy, scene.access, { kind: "delete", type, id: "any" });
+    const permitted = evaluateWrite(permission.policy, permission.access, {
+      kind: "delete",
+      type,
+      id: "any",
+    });
     if (!permitted.ok) return permitted;
     // Before anything is asked of the origin: no row decides it.
-    if ((await scene.origin.traits())?.honoursIfMatchOnDelete !== true)
+    if ((await origin.traits())?.honoursIfMatchOnDelete !== true)
       return err({ reason: "delete_not_conditional" });
   }
   switch (interaction.kind) {
     case "create": {
-      if (conditions.ifNoneExist === undefined) return planCreate(interaction, body, scene);
+      if (conditions.ifNoneExist === undefined) return planCreate(interaction, body, permission, origin);
       const pairs = readQuery(conditions.ifNoneExist);
       if (!pairs.ok) return pairs;
-      const criteria = readCriteria(type, pairs.value, scene.origin.base);
+      const criteria = readCriteria(type, pairs.value, origin.base);
       if (!criteria.ok) return criteria;
-      const found = await findRow(criteria.value, scene);
+      const found = await findRow(criteria.value, permission, origin);
       if (!found.ok) return found;
       return found.value === undefined
-        ? planCreate(interaction, body, scene)
+        ? planCreate(interaction, body, permission, origin)
         : ok({ kind: "found", type, id: found.value.id, concerned: found.value });
     }
     case "update":
     case "patch":
-      return planChange({ ...interaction, kind: interaction.kind }, body, conditions, scene);
+      return planChange({ ...interaction, kind: interaction.kind }, body, conditions, permission, origin);
     case "delete":
-      return planDelete({ ...interaction, kind: interaction.kind }, conditions, scene);
+      return planDelete({ ...interaction, kind: interaction.kind }, conditions, permission, origin);
     case "conditional-update":
     case "conditional-patch":
     case "conditional-delete": {
-      const found = await findByCriteria(interaction.criteria, scene);
+      const found = await findByCriteria(interaction.criteria, permission, origin);
       if (!found.ok) return found;
       const id = found.value;
       if (interaction.kind === "conditional-delete")
         return id === undefined
           ? ok({ kind: "nothing", type })
-          : planDelete({ kind: "delete", type, id }, conditions, scene);
+          : planDelete({ kind: "delete", type, id }, conditions, permission, origin);
       const kind = interaction.kind === "conditional-update" ? "update" : "patch";
-      if (id !== undefined) return planChange({ kind, type, id }, ofId(body, id), conditions, scene);
+      if (id !== undefined)
+        return planChange({ kind, type, id }, ofId(body, id), conditions, permission, origin);
       // Under an id of the client's choosing it would tell whether that id is taken: the same face as an update of what is not there.
       const isNew =
         kind === "update" && body.kind === "resource" && property(body.resource, "id") === undefined;
-      return isNew ? planCreate({ kind: "create", type }, body, scene) : err({ reason: "absent" });
+      return isNew
+        ? planCreate({ kind: "create", type }, body, permission, origin)
+        : err({ reason: "absent" });
     }
   }
 }
@@ -96,7 +107,8 @@ const ofId = (body: WriteBody, id: string): WriteBody =>
 async function planCreate(
   write: Extract<PlainWrite, { kind: "create" }>,
   body: WriteBody,
-  { policy, access, origin: { base } }: CriteriaScene,
+  { policy, access }: Permission,
+  { base }: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type } = write;
   const grant = evaluateWrite(policy, access, write);
@@ -136,7 +148,8 @@ async function planChange(
   write: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "update" | "patch" },
   body: WriteBody,
   conditions: WriteConditions,
-  { policy, access, origin }: CriteriaScene,
+  { policy, access }: Permission,
+  origin: OriginSession,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type, id } = write;
   const grant = evaluateWrite(policy, access, write);

@@ -10,8 +10,8 @@ import type { Disclosure } from "#phi/disclosure";
 import type { Residences } from "#residence/row-residences";
 import { evaluate } from "#policy/evaluate";
 import { readWhole } from "#gateway/origin/forward";
+import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import type { CriteriaScene } from "./write-criteria.ts";
 import type { PlannedWrite } from "./planned-write.ts";
 
 /** What the origin made of a write that it was sent. */
@@ -148,7 +148,8 @@ function placeIn(
 export async function represent(
   { type, id, body, base }: Pick<DoneWrite, "type" | "id" | "body" | "base">,
   wanted: Returned | undefined,
-  { policy, access, origin }: CriteriaScene,
+  { policy, access }: Permission,
+  origin: OriginSession,
 ): Promise<Disclosure | undefined> {
   if (id === undefined || wanted === "minimal" || wanted === "OperationOutcome") return undefined;
   const grant = evaluate(policy, access, { kind: "read", type, id });

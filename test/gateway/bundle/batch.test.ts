@@ -1,12 +1,12 @@
 import { test } from "vitest";
 import { readBatch } from "#fhir/batch";
 import { readJson } from "#fhir/json/json";
-import { answerBatch, answerBytesMax, type BatchScene } from "#gateway/bundle/batch";
+import type { Showing } from "#gateway/admission/release-gate";
+import { answerBatch } from "#gateway/bundle/batch";
+import { answerBytesMax, clearEntries } from "#gateway/bundle/entry-outcome";
 import type { Part } from "#gateway/record/parts";
-import type { Trail } from "#gateway/record/trail";
 import { transact } from "#gateway/bundle/transaction";
 import { parseScopes } from "#identity/scopes";
-import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import { compilePolicy } from "#policy/compile";
 import { policy, rule } from "../../policy/granting.ts";
@@ -39,53 +39,50 @@ async function post(
   const sent: string[] = [];
   const recorded: Part[] = [];
   const ask = async () => ok({ kind: "answered" as const, base: origin, body: body(JSON.stringify(large)) });
-  const scene = {
+  const permission = {
     policy: compilePolicy(
       policy(rule(["Observation"], "everything", { interactions: ["read", "search", "create"] })),
       "sha256:test",
     ),
     access: { scopes: scopes.value, patient: undefined },
-    origin: sessionOf(ask, {
-      base,
-      send: async (_origin, { method, path }) => {
-        sent.push(`${method} ${path}`);
-        return {
-          kind: "written",
-          status: 201,
-          isJson: true,
-          location: `${origin}/${path}/new`,
-          body: body(""),
-          base: origin,
-        };
-      },
-    }),
-    gate: {
-      stillGood: async () => (stillGood() ? ok(undefined) : err({ reason: "client_denied" as const })),
-      spendRecords: async () => ok(undefined),
-      spendNames: async () => ok(undefined),
-      spendRequests: async () => ok(undefined),
+  };
+  const session = sessionOf(ask, {
+    base,
+    send: async (_origin, { method, path }) => {
+      sent.push(`${method} ${path}`);
+      return {
+        kind: "written",
+        status: 201,
+        isJson: true,
+        location: `${origin}/${path}/new`,
+        body: body(""),
+        base: origin,
+      };
     },
-    requestId: "0".repeat(32),
-    who: {},
-    at: instant(0),
-    prefer: null,
-    pages: {},
-  } as unknown as BatchScene; // what no entry of these tests comes to is left out
-  const trail = {
-    intendParts: async (parts: readonly Part[]) => void recorded.push(...parts),
-    noteParts: async (parts: readonly Part[]) => void recorded.push(...parts),
-    concludeParts: async (parts: readonly Part[], said: Uint8Array<ArrayBuffer>) => {
+  });
+  const gate = {
+    stillGood: async () => (stillGood() ? ok(undefined) : err({ reason: "client_denied" as const })),
+    spendNames: async () => ok(undefined),
+    spendRequests: async () => ok(undefined),
+    clearEach: async (showings: readonly Showing[]) => showings.map(({ disclosure }) => ok(disclosure)),
+  };
+  const record = {
+    intendParts: async (parts: readonly Part[]) => {
       recorded.push(...parts);
-      return new Response(said);
+      return ok(undefined);
     },
-  } as unknown as Trail;
-  const reply = await (type === "batch" ? answerBatch : transact)(batch.value, scene, trail);
-  const answer: { entry: readonly { resource?: object; response: { status: string } }[] } = JSON.parse(
-    await reply.text(),
-  );
+    noteParts: async (parts: readonly Part[]) => void recorded.push(...parts),
+  };
+  const links = { to: async () => ok(undefined) };
+  const answer = type === "batch" ? answerBatch : transact;
+  const answered = await answer({ ...batch.value, prefer: null }, permission, session, links, gate, record);
+  if (!answered.ok || "reason" in answered.value.said) throw new Error("a test's own mistake");
+  const { said, parts } = answered.value;
+  const answers = await clearEntries(said, gate);
+  recorded.push(...parts, ...said.flatMap((entry) => entry.parts));
   return {
-    statuses: answer.entry.map(({ response }) => response.status),
-    shown: answer.entry.filter((one) => "resource" in one).length,
+    statuses: answers.map(({ status }) => String(status)),
+    shown: answers.filter(({ disclosure }) => disclosure !== undefined).length,
     sent,
     recorded,
   };

@@ -28,13 +28,14 @@ test("how many hidden rows an origin has does not decide whether criteria find o
       type: "searchset",
       entry: rows.map((resource) => ({ resource })),
     });
-    const found = await findByCriteria(criteria.value, {
-      policy: compilePolicy(policy(rule(["Observation"], "everything")), "sha256:test"),
-      access: { scopes: scopes.value, patient: "amara" },
-      origin: sessionOf(async () =>
-        ok({ kind: "answered", base: "https://origin.internal/fhir", body: body(text) }),
-      ),
-    });
+    const found = await findByCriteria(
+      criteria.value,
+      {
+        policy: compilePolicy(policy(rule(["Observation"], "everything")), "sha256:test"),
+        access: { scopes: scopes.value, patient: "amara" },
+      },
+      sessionOf(async () => ok({ kind: "answered", base: "https://origin.internal/fhir", body: body(text) })),
+    );
     return found.ok ? found.value : found.error.reason;
   };
   const many = (of: string) => Array.from({ length: 1_500 }, (_, n) => row(`o${n}`, of));

@@ -27,16 +27,16 @@ async function updated(stored: JsonObject, submitted: JsonObject): Promise<unkno
     {
       policy: compilePolicy(rules, "sha256:test"),
       access: { scopes: scopes.value, patient: "amara" },
-      origin: sessionOf(
-        async () =>
-          ok({
-            kind: "answered",
-            base: "https://origin.internal/fhir",
-            body: bytesOf({ resourceType: "Patient", id: "amara", meta: { versionId: "1" }, ...stored }),
-          }),
-        { base },
-      ),
     },
+    sessionOf(
+      async () =>
+        ok({
+          kind: "answered",
+          base: "https://origin.internal/fhir",
+          body: bytesOf({ resourceType: "Patient", id: "amara", meta: { versionId: "1" }, ...stored }),
+        }),
+      { base },
+    ),
   );
   if (!planned.ok) return planned.error.reason;
   if (planned.value.kind !== "send") return planned.value.kind;

@@ -1,0 +1,88 @@
+import type { Counted, Recorded } from "#audit/ports";
+import type { ProofVerifier } from "#identity/proof";
+import { formatReceipt } from "#ledger/receipt";
+import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
+import type { Arrival, Call } from "#gateway/admission/admit";
+import type { GatewayRefusal } from "#gateway/outcome";
+import { lastModified, type Validators } from "#gateway/read/etag";
+import type { RequestFacts } from "#gateway/record/recorder";
+import { baseHeaders } from "./answer.ts";
+import { acceptSignature, challenge, isOfSignature, scopeChallenge } from "./challenge.ts";
+import { letPageRead } from "./page-reads.ts";
+
+export interface AnswerHeadersPorts {
+  readonly proofs: ProofVerifier;
+  readonly publicUrl: string;
+  /** 0 ≤ x < 1. */
+  readonly jitter: () => number;
+}
+
+export const mediaTypeOf = ({ call }: RequestFacts): Call["mediaType"] =>
+  call?.mediaType ?? "application/fhir+json";
+
+/** Headers of every answer that is on record: its receipt, the next proof's nonce, and what is left of the client's quotas. */
+export function recordedHeaders(
+  arrival: Arrival,
+  { principal, gate }: RequestFacts,
+  recorded: Recorded | Counted,
+  ports: AnswerHeadersPorts,
+): Headers {
+  const headers = baseHeaders(arrival.id);
+  letPageRead(headers, readingPage(arrival, principal));
+  if (recorded !== "counted") headers.set("phylax-receipt", formatReceipt(recorded));
+  const jkt = principal?.proof?.jkt;
+  if (jkt !== undefined) headers.set("dpop-nonce", ports.proofs.nonce(jkt, arrival.at)); // RFC 9449 §8.2
+  if (gate !== undefined) setAll(headers, rateLimitHeaders(gate.budgets));
+  return headers;
+}
+
+/** Before the client is known every registered page may read why it was refused; then only the client's own pages. */
+function readingPage({ page }: Arrival, principal: RequestFacts["principal"]): string | undefined {
+  return page === undefined || principal === undefined || principal.client.corsOrigins.includes(page)
+    ? page
+    : undefined;
+}
+
+/** Adds what a refusal says in headers: when to try again, with which nonce, scope, method or signature. */
+export function addRefusalHeaders(
+  headers: Headers,
+  refusal: GatewayRefusal,
+  status: number,
+  arrival: Arrival,
+  { call, principal, gate }: RequestFacts,
+  ports: AnswerHeadersPorts,
+): void {
+  if ("nonce" in refusal) headers.set("dpop-nonce", refusal.nonce);
+  if ("retryAfterSeconds" in refusal) {
+    // A refusal for want of quota also tells the other quotas that were spent from.
+    const spent = gate?.budgets ?? [];
+    if ("policy" in refusal) setAll(headers, exhaustedHeaders(refusal, spent, ports.jitter()));
+    else headers.set("retry-after", String(refusal.retryAfterSeconds));
+  }
+  if (refusal.reason === "method_not_supported") headers.set("allow", refusal.allow.join(", ")); // RFC 9110 §15.5.6
+  if (isOfSignature(refusal)) headers.set("accept-signature", acceptSignature(arrival));
+  if (status === 401)
+    headers.set("www-authenticate", challenge(ports.publicUrl, call?.origin, call?.scheme, refusal));
+  if (refusal.reason === "scope_insufficient" && call?.scheme !== undefined)
+    headers.set("www-authenticate", scopeChallenge(call.scheme, principal?.patient, refusal));
+}
+
+/** Adds the media type and the validators of a representation, and the headers that its stage sets. */
+export function addBodyHeaders(
+  headers: Headers,
+  status: number,
+  mediaType: Call["mediaType"],
+  validators?: Validators,
+  further: Readonly<Record<string, string>> = {},
+): void {
+  if (status !== 304) headers.set("content-type", `${mediaType}; charset=utf-8`); // RFC 9110 §15.4.5
+  setAll(headers, further);
+  if (validators === undefined) return;
+  headers.set("etag", validators.etag);
+  const modified = lastModified(validators.lastUpdated);
+  if (modified !== undefined) headers.set("last-modified", modified);
+}
+
+function setAll(headers: Headers, values: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(values)) headers.set(name, value);
+}

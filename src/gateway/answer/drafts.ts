@@ -1,0 +1,186 @@
+import type { Counted, RecordProver, Recorded } from "#audit/ports";
+import { faceOf } from "#entrypoint/gateway-face";
+import { utf8 } from "#fhir/json/bytes";
+import { formatReceipt } from "#ledger/receipt";
+import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
+import type { Arrival } from "#gateway/admission/admit";
+import { asksForProof } from "#gateway/admission/asks-for-proof";
+import type { ReleaseGate } from "#gateway/admission/release-gate";
+import type { GatewayRefusal } from "#gateway/outcome";
+import { etagOf, isKnown } from "#gateway/read/etag";
+import type { Part } from "#gateway/record/parts";
+import type { Appended, Recorder, RequestFacts } from "#gateway/record/recorder";
+import type { WriteOutcome } from "#gateway/write/write-outcome";
+import { outcomeAnswer } from "./answer.ts";
+import {
+  addBodyHeaders,
+  addRefusalHeaders,
+  mediaTypeOf,
+  recordedHeaders,
+  type AnswerHeadersPorts,
+} from "./answer-headers.ts";
+import { signAnswer, type SignAnswerPorts, type SignedBody } from "./sign-answer.ts";
+import { sendWindows } from "./windows.ts";
+import { writeAnswer } from "./write-answer.ts";
+
+export interface AnswerPorts extends SignAnswerPorts, AnswerHeadersPorts {
+  readonly recordProver: RecordProver;
+  /** Lets work go on after the answer was begun: an answer in windows is still being written and recorded then. */
+  readonly keepAlive: (work: Promise<void>) => void;
+}
+
+/** An answer that is ready but for its record. There is no other way to a Response than through `record`. */
+export interface Draft {
+  readonly record: () => Promise<Appended>;
+  readonly answer: (recorded: Recorded | Counted) => Promise<Response>;
+}
+
+/** Drafts the answers to one request. What they show is cleared. */
+export class Drafts {
+  readonly #arrival: Arrival;
+  readonly #recorder: Recorder;
+  readonly #ports: AnswerPorts;
+
+  constructor(arrival: Arrival, recorder: Recorder, ports: AnswerPorts) {
+    this.#arrival = arrival;
+    this.#recorder = recorder;
+    this.#ports = ports;
+  }
+
+  get #facts(): RequestFacts {
+    return this.#recorder.facts;
+  }
+
+  /** @param decidedBy what the refusal tells of rows. */
+  refusal(refusal: GatewayRefusal, decidedBy?: DisclosedWindow): Draft {
+    return {
+      record: () => this.#recorder.refusal(faceOf(refusal).status, refusal.reason, decidedBy),
+      answer: (recorded) => this.#refused(refusal, recorded),
+    };
+  }
+
+  /** An answer with nothing of the origin's in it. */
+  local(resource: object): Draft {
+    const text = JSON.stringify(resource);
+    return {
+      record: () => this.#recorder.notice(200),
+      answer: (recorded) => this.#whole(this.#arrival.method === "HEAD" ? null : text, utf8(text), recorded),
+    };
+  }
+
+  written(outcome: WriteOutcome): Draft {
+    return {
+      record: () => this.#recorder.written(outcome),
+      answer: async (recorded) => {
+        const answer = writeAnswer(outcome, {
+          id: this.#arrival.id,
+          mediaType: mediaTypeOf(this.#facts),
+          policyDigest: this.#facts.policyDigest ?? "",
+          headers: this.#headers(recorded),
+        });
+        return this.#signed(answer, recorded, async () => [await answer.clone().bytes()]);
+      },
+    };
+  }
+
+  /** @param said the answer's text, or why there is none. */
+  bundle(
+    kind: "batch" | "transaction",
+    parts: readonly Part[],
+    said: Uint8Array<ArrayBuffer> | GatewayRefusal,
+  ): Draft {
+    return {
+      record: () => this.#recorder.lastParts(kind, parts),
+      answer: (recorded) =>
+        said instanceof Uint8Array ? this.#whole(said, said, recorded) : this.#refused(said, recorded),
+    };
+  }
+
+  /**
+   * A HEAD, and a condition that holds, are answered without the body and on record with all of it: their headers confirm a guess at it.
+   * Up to 1 MiB: one record before the first byte. Longer: the intent and the first window in one append, then each further window before
+   * its own bytes.
+   */
+  disclosure(disclosure: Disclosure, gate: Pick<ReleaseGate, "stillGood">): Draft {
+    const { windows, representation } = disclosure;
+    const [first, ...further] = windows;
+    if (first === undefined) throw new Error("a disclosure of nothing");
+    const { headers: asked, method } = this.#arrival;
+    const etag = representation && etagOf(first.body, this.#facts.policyDigest ?? "");
+    const validators = representation && etag !== undefined ? { etag, ...representation } : undefined;
+    const status = validators !== undefined && isKnown(asked, validators) ? 304 : 200;
+    const isBodiless = status === 304 || method === "HEAD";
+    const isOne = further.length === 0 && (isBodiless || first.body.length <= windowBytes);
+    const answerOf = async (recorded: Recorded | Counted) => {
+      const headers = this.#headers(recorded);
+      addBodyHeaders(headers, status, mediaTypeOf(this.#facts), validators, disclosure.headers);
+      return this.#signed({ status, headers }, recorded, () => windows.map(({ body }) => body));
+    };
+    const recordWindow = (window: DisclosedWindow, number: number) =>
+      this.#recorder.window(window, number, disclosure, status);
+    return {
+      record: () =>
+        isOne
+          ? this.#recorder.disclosure(first, disclosure, status)
+          : this.#recorder.firstWindow(disclosure, status),
+      answer: async (recorded) => {
+        const { headers } = await answerOf(recorded);
+        if (isOne) return new Response(isBodiless ? null : first.body, { status, headers });
+        if (isBodiless) {
+          for (const [index, window] of further.entries()) await recordWindow(window, index + 2);
+          return new Response(null, { status, headers });
+        }
+        const { readable, work } = sendWindows(windows, {
+          stillGood: async () => {
+            if (!(await gate.stillGood()).ok) throw new Error("denied in the middle of the answer");
+          },
+          record: recordWindow,
+          abort: (reason) => this.#recorder.aborted(reason, disclosure),
+        });
+        this.#ports.keepAlive(work);
+        return new Response(readable, { status: 200, headers });
+      },
+    };
+  }
+
+  async #refused(refusal: GatewayRefusal, recorded: Recorded | Counted): Promise<Response> {
+    const face = faceOf(refusal);
+    const headers = this.#headers(recorded);
+    addRefusalHeaders(headers, refusal, face.status, this.#arrival, this.#facts, this.#ports);
+    const issues = "issues" in refusal ? refusal.issues : [];
+    const answer = outcomeAnswer(this.#arrival.id, face, mediaTypeOf(this.#facts), headers, issues);
+    return this.#signed(answer, recorded, async () => [await answer.clone().bytes()]);
+  }
+
+  #whole(body: BodyInit | null, bytes: Uint8Array, recorded: Recorded | Counted): Promise<Response> {
+    const headers = this.#headers(recorded);
+    addBodyHeaders(headers, 200, mediaTypeOf(this.#facts));
+    return this.#signed(new Response(body, { status: 200, headers }), recorded, () => [bytes]);
+  }
+
+  #headers(recorded: Recorded | Counted): Headers {
+    return recordedHeaders(this.#arrival, this.#facts, recorded, this.#ports);
+  }
+
+  /** Each answer to a known caller passes here last: the signature covers the receipt, too. */
+  async #signed<T extends Pick<Response, "status" | "headers">>(
+    answer: T,
+    recorded: Recorded | Counted,
+    body: SignedBody,
+  ): Promise<T> {
+    const { status, headers } = answer;
+    await this.#addProof(headers, recorded);
+    await signAnswer({ status, headers, body }, this.#arrival, this.#facts, this.#ports);
+    return answer;
+  }
+
+  /** `Prefer: audit-proof` of a known caller: the receipt with its proof. An unknown caller can ask the ledger itself. */
+  async #addProof(headers: Headers, recorded: Recorded | Counted): Promise<void> {
+    const { principal } = this.#facts;
+    if (recorded === "counted" || principal === undefined || !asksForProof(this.#arrival.headers)) return;
+    const proof = await this.#ports.recordProver.prove(recorded);
+    if (proof === undefined) return;
+    headers.set("phylax-receipt", formatReceipt({ ...recorded, proof }));
+    headers.append("preference-applied", "audit-proof"); // RFC 7240 §3
+  }
+}

@@ -1,0 +1,106 @@
+import { faceOf } from "#entrypoint/gateway-face";
+import type { What } from "#audit/event";
+import type { Disclosure } from "#phi/disclosure";
+import type { PolicyRefusal } from "#policy/grant";
+import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-gate";
+import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-session";
+import type { GatherRefusal } from "#gateway/read/gather";
+import { decidedParts, disclosedParts, refusedPart, type Part } from "#gateway/record/parts";
+import type { PlanRefusal } from "#gateway/write/planned-write";
+import type { SendRefusal } from "#gateway/write/write-send";
+import type { EntryReadRefusal } from "./batch-entry.ts";
+
+/** Why one entry of a bundle is refused. */
+export type EntryRefusal =
+  | EntryReadRefusal
+  | PolicyRefusal
+  | NamingRefusal
+  | GatherRefusal
+  | PlanRefusal
+  | SendRefusal
+  | ClearingRefusal;
+
+/** The answer to one entry. */
+export interface EntryAnswer {
+  readonly status: number;
+  readonly refusal?: EntryRefusal | undefined;
+  /** Address of the stored resource, below the gateway's base. */
+  readonly location?: string | undefined;
+  readonly etag?: string | undefined;
+  /** A redacted resource or searchset. */
+  readonly disclosure?: Disclosure | undefined;
+  /** The answer to a HEAD: its disclosure goes on record, and no byte of it leaves. */
+  readonly bodiless?: boolean;
+}
+
+export const refusedEntry = (refusal: EntryRefusal): EntryAnswer => ({
+  status: faceOf(refusal).status,
+  refusal,
+});
+
+/** What a bundle's answer shows of its entries is held whole until all of it is on record. */
+export const answerBytesMax = 8_388_608;
+
+/** One entry of a bundle: its answer, and its events. */
+export class EntryOutcome {
+  readonly what: What;
+  /** With the names that this entry's question and rows bring: each entry is on record as a request of its own. */
+  readonly origin: OriginSession;
+  readonly parts: Part[] = [];
+  answer: EntryAnswer | undefined;
+  /** A write that was planned. It is answered by its status, even when nothing of it may be shown. */
+  isWrite = false;
+  /** The entries together paid for the names of their rows, and this one shows nothing. */
+  readonly isSettled: boolean;
+
+  constructor(what: What, origin: OriginSession, isSettled = false) {
+    this.what = what;
+    this.origin = origin;
+    this.isSettled = isSettled;
+  }
+
+  refuse(refusal: EntryRefusal): void {
+    this.answer = refusedEntry(refusal);
+    this.parts.length = 0; // an entry is refused once
+    this.parts.push(refusedPart(this.what, this.answer.status, refusal.reason, this.origin));
+  }
+
+  /** Shows nothing: a read is refused, and a write that was done keeps its status. */
+  withhold(refusal: EntryRefusal): void {
+    if (!this.isWrite) return this.refuse(refusal);
+    const { disclosure: _hidden, etag: _tag, ...done } = this.answer ?? refusedEntry(refusal);
+    this.answer = done;
+  }
+}
+
+/**
+ * Clears what the entries show. Where an entry shows no row, the rows that decided its answer are on record all the same, and their names
+ * are paid for; an entry for which there are no credits is refused, unless it is a write that was done.
+ */
+export async function clearEntries(
+  entries: readonly EntryOutcome[],
+  gate: Pick<ReleaseGate, "clearEach" | "spendNames">,
+): Promise<readonly EntryAnswer[]> {
+  const showing = entries.flatMap((entry) => {
+    const { answer, origin } = entry;
+    if (answer?.disclosure === undefined) return [];
+    return [{ entry, status: answer.status, disclosure: answer.disclosure, concerned: origin.concerned }];
+  });
+  const cleared = showing.length === 0 ? [] : await gate.clearEach(showing, answerBytesMax);
+  for (const [index, { entry, status }] of showing.entries()) {
+    const result = cleared[index];
+    if (result?.ok === true)
+      entry.parts.push(...disclosedParts(entry.what, status, result.value, entry.origin));
+    else entry.withhold(result?.error ?? { reason: "answer_too_large" });
+  }
+  for (const entry of entries) if (!entry.isSettled) await payNames(entry, gate);
+  return entries.map(({ answer }) => answer ?? refusedEntry({ reason: "origin_unreachable" }));
+}
+
+async function payNames(entry: EntryOutcome, gate: Pick<ReleaseGate, "spendNames">): Promise<void> {
+  const { answer, origin, what } = entry;
+  if (answer === undefined || answer.disclosure !== undefined) return;
+  const paid = await gate.spendNames(origin.concerned);
+  if (paid.ok || entry.isWrite) entry.parts.push(...decidedParts(what, answer.status, origin));
+  else if (answer.refusal?.reason !== paid.error.reason) entry.refuse(paid.error);
+}

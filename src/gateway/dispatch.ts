@@ -1,0 +1,132 @@
+import type { AccountingCaller } from "#audit/accounting/disclosures";
+import type { Interaction, Reading, Writing } from "#fhir/interaction";
+import type { Listing } from "#fhir/listing";
+import type { Result } from "#kernel/result";
+import type { Disclosure } from "#phi/disclosure";
+import { evaluate } from "#policy/evaluate";
+import { evaluateAccounting } from "#policy/evaluate-accounting";
+import { evaluateListing } from "#policy/evaluate-listing";
+import type { Call } from "#gateway/admission/admit";
+import type { Caller } from "#gateway/admission/authenticate-caller";
+import type { Question } from "#gateway/admission/interpret";
+import { nextLinks, type NextLinks } from "#gateway/admission/page-links";
+import type { Permission } from "#gateway/admission/permit";
+import type { ReleaseGate } from "#gateway/admission/release-gate";
+import { answerBatch } from "#gateway/bundle/batch";
+import { readBatchBody } from "#gateway/bundle/batch-entry";
+import type { BundleRecord } from "#gateway/bundle/bundle-outcome";
+import { transact } from "#gateway/bundle/transaction";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import { account } from "#gateway/read/account";
+import { capabilities, validate } from "#gateway/read/answer-locally";
+import { gather } from "#gateway/read/gather";
+import { list } from "#gateway/read/list";
+import type { IntentRecord } from "#gateway/write/after-intent";
+import { write } from "#gateway/write/write";
+import { readWrite } from "#gateway/write/write-body";
+import { refused, type GatewayRefusal, type Outcome } from "./outcome.ts";
+import type { GatewayPorts } from "./ports.ts";
+
+/** What a stage may put on record before the outcome: no stage has more of the recorder. */
+interface StageRecord extends IntentRecord, BundleRecord {
+  readonly caller: AccountingCaller;
+}
+
+/** A request that is understood, of a caller who is known: each answerer takes what it needs. */
+export interface KnownRequest {
+  readonly call: Call;
+  readonly caller: Caller;
+  readonly question: Question;
+  readonly permission: Permission;
+  readonly origin: OriginSession;
+  readonly gate: ReleaseGate;
+  readonly record: StageRecord;
+}
+
+type Kind = Interaction["kind"];
+/** The interactions of a kind. Some members of the union have several kinds. */
+type Of<K extends Kind, I = Interaction> = I extends { readonly kind: infer Kinds }
+  ? K extends Kinds
+    ? I
+    : never
+  : never;
+type Answerer<I> = (interaction: I, request: KnownRequest, ports: GatewayPorts) => Promise<Outcome>;
+
+const read: Answerer<Reading> = async (interaction, request, ports) => {
+  const { permission, question, origin } = request;
+  const grant = evaluate(permission.policy, permission.access, interaction);
+  if (!grant.ok) return refused(grant.error);
+  return disclosed(await gather(grant.value, question.place, origin, linksOf(request, ports)), request);
+};
+
+const listing: Answerer<Listing> = async (interaction, request, ports) => {
+  const { permission, question, origin } = request;
+  const grant = evaluateListing(permission.policy, permission.access, interaction);
+  if (!grant.ok) return refused(grant.error);
+  return disclosed(await list(grant.value, question.place, origin, linksOf(request, ports)), request);
+};
+
+const accounting: Answerer<Of<"disclosures">> = async (interaction, request, ports) => {
+  const { permission, caller, call, origin, record } = request;
+  const asking = { purpose: caller.who.purpose, asked: interaction };
+  const grant = evaluateAccounting(permission.policy, permission.access, asking);
+  if (!grant.ok) return refused(grant.error);
+  const links = linksOf(request, ports);
+  const scene = { asked: interaction, grant: grant.value, origin, at: call.at, links, caller: record.caller };
+  return disclosed(await account(scene, ports), request);
+};
+
+const writing: Answerer<Writing> = async (interaction, { caller, permission, origin, gate, record }) => {
+  const asked = await readWrite(interaction, caller.message);
+  if (!asked.ok) return refused(asked.error);
+  const written = await write(asked.value, permission, origin, gate, record);
+  return written.ok ? { kind: "written", write: written.value, gate, origin } : refused(written.error);
+};
+
+const bundle: Answerer<Of<"batch">> = async (_interaction, request, ports) => {
+  const { caller, permission, origin, gate, record } = request;
+  const asked = await readBatchBody(caller.message, origin.held);
+  if (!asked.ok) return refused(asked.error);
+  const answer = asked.value.kind === "batch" ? answerBatch : transact;
+  const answered = await answer(asked.value, permission, origin, linksOf(request, ports), gate, record);
+  return answered.ok ? { kind: "bundle", bundle: answered.value, gate, origin } : refused(answered.error);
+};
+
+/** What answers each kind of interaction. A new kind does not compile without a row. */
+const answerers: { readonly [K in Kind]: Answerer<Of<K>> } = {
+  read,
+  vread: read,
+  search: read,
+  history: listing,
+  everything: listing,
+  lastn: listing,
+  disclosures: accounting,
+  capabilities: async (_interaction, { permission, origin }, ports) => ({
+    kind: "local",
+    resource: await capabilities(permission, origin, ports),
+  }),
+  validate: async (interaction, { permission, caller, call }) => {
+    const judged = await validate(interaction, permission, caller.message, call.id);
+    return judged.ok ? { kind: "local", resource: judged.value } : refused(judged.error);
+  },
+  create: writing,
+  update: writing,
+  patch: writing,
+  delete: writing,
+  "conditional-update": writing,
+  "conditional-patch": writing,
+  "conditional-delete": writing,
+  batch: bundle,
+};
+
+export function dispatch(request: KnownRequest, ports: GatewayPorts): Promise<Outcome> {
+  const { interaction } = request.question;
+  const answerer = answerers[interaction.kind] as Answerer<Interaction>; // the row of a kind takes the interactions of that kind
+  return answerer(interaction, request, ports);
+}
+
+const linksOf = ({ caller, origin, call }: KnownRequest, { pages }: GatewayPorts): NextLinks =>
+  nextLinks(pages, caller.who, origin.base, call.at);
+
+const disclosed = (result: Result<Disclosure, GatewayRefusal>, { gate, origin }: KnownRequest): Outcome =>
+  result.ok ? { kind: "disclosed", disclosure: result.value, gate, origin } : refused(result.error);

@@ -1,0 +1,27 @@
+import type { Origins } from "#fhir/ports";
+import type { Clock } from "#kernel/clock";
+import type { Limiter } from "#limits/ports";
+import type { AuthenticatePorts } from "#gateway/admission/authenticate";
+import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
+import type { InterpretPorts } from "#gateway/admission/interpret";
+import type { ProveSignedPorts } from "#gateway/admission/prove-signed";
+import type { AnswerPorts } from "#gateway/answer/drafts";
+import type { AccountPorts } from "#gateway/read/account";
+import type { LocalPorts } from "#gateway/read/answer-locally";
+import type { RecorderPorts } from "#gateway/record/recorder";
+
+/** Everything outside that a request needs. Each stage takes a part of it. */
+export interface GatewayPorts
+  extends
+    AuthenticatePorts,
+    ProveSignedPorts,
+    InterpretPorts,
+    LocalPorts,
+    AccountPorts,
+    RecorderPorts,
+    AnswerPorts {
+  readonly origins: Origins;
+  readonly clock: Clock;
+  readonly limiter: Limiter;
+  readonly policies: CompiledPolicies;
+}

@@ -1,0 +1,98 @@
+import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import type { Arrival } from "#gateway/admission/admit";
+import type { ReleaseGate } from "#gateway/admission/release-gate";
+import { Drafts, type AnswerPorts, type Draft } from "#gateway/answer/drafts";
+import { bundleText } from "#gateway/bundle/bundle-text";
+import { clearEntries } from "#gateway/bundle/entry-outcome";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import type { Recorder, RequestFacts } from "#gateway/record/recorder";
+import type { WriteOutcome } from "#gateway/write/write-outcome";
+import type { GatewayRefusal, Outcome } from "./outcome.ts";
+
+/**
+ * The only way out (P1, P4). Everything that leaves the gateway leaves in this order: the client's lease is renewed, the registry is asked
+ * again, the record credits are spent, the answer goes on record, and then it is released. When a step throws, nothing leaves.
+ */
+export async function release(
+  outcome: Outcome,
+  arrival: Arrival,
+  recorder: Recorder,
+  ports: AnswerPorts,
+): Promise<Response> {
+  const drafts = new Drafts(arrival, recorder, ports);
+  const draft = await cleared(outcome, arrival.id, recorder.facts, drafts);
+  return recordAndAnswer(draft, drafts);
+}
+
+/** Of all requests with one proof, one is answered. */
+async function recordAndAnswer(draft: Draft, drafts: Drafts): Promise<Response> {
+  const recorded = await draft.record();
+  return recorded === "replayed"
+    ? recordAndAnswer(drafts.refusal({ reason: "proof_replayed" }), drafts)
+    : draft.answer(recorded);
+}
+
+/** Asks whether an outcome may be shown now, and drafts the answer: to the outcome, or to the refusal that took its place. */
+async function cleared(
+  outcome: Outcome,
+  requestId: string,
+  facts: RequestFacts,
+  drafts: Drafts,
+): Promise<Draft> {
+  switch (outcome.kind) {
+    case "refused":
+      return clearedRefusal(outcome.refusal, facts, drafts);
+    case "local":
+      return drafts.local(outcome.resource);
+    case "disclosed": {
+      const { disclosure, gate, origin } = outcome;
+      const may = await gate.clear({ disclosure, concerned: origin.concerned });
+      return may.ok ? drafts.disclosure(may.value, gate) : clearedRefusal(may.error, facts, drafts);
+    }
+    case "written":
+      return drafts.written(await clearedWrite(outcome.write, outcome.gate, outcome.origin));
+    case "bundle": {
+      const { kind, parts, said } = outcome.bundle;
+      if ("reason" in said) return drafts.bundle(kind, parts, said);
+      const answers = await clearEntries(said, outcome.gate);
+      const all = [...parts, ...said.flatMap((entry) => entry.parts)];
+      return drafts.bundle(kind, all, bundleText(kind, answers, requestId));
+    }
+  }
+}
+
+/** A refusal that rows decided tells of these rows: the names of their patients are paid for like those of an answer. */
+async function clearedRefusal(
+  refusal: GatewayRefusal,
+  { origin, gate }: RequestFacts,
+  drafts: Drafts,
+): Promise<Draft> {
+  // The request that used the proof first has the record; this one is refused whatever it asked.
+  if (refusal.reason === "proof_replayed" || origin === undefined) return drafts.refusal(refusal);
+  const { concerned } = origin;
+  const paid = concerned.due() === 0 ? undefined : await gate?.spendNames(concerned);
+  return paid?.ok === false ? drafts.refusal(paid.error) : drafts.refusal(refusal, concerned.alone());
+}
+
+/**
+ * The write is done whatever happens here: a client who may no longer be answered, or cannot be, learns its status and nothing else, and the
+ * record says why.
+ */
+async function clearedWrite(
+  write: WriteOutcome,
+  gate: ReleaseGate,
+  { concerned }: OriginSession,
+): Promise<WriteOutcome> {
+  const { disclosure, ...done } = write;
+  if (write.reason !== undefined) return done;
+  try {
+    if (disclosure === undefined) {
+      const may = await gate.stillGood();
+      return may.ok ? done : { ...done, reason: may.error.reason };
+    }
+    const may = await gate.clear({ disclosure, concerned });
+    return may.ok ? { ...done, disclosure: may.value } : { ...done, reason: may.error.reason };
+  } catch {
+    return { ...done, reason: "answer_unavailable" satisfies RecordedOnly };
+  }
+}
