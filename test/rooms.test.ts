@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, test } from "vitest";
+import { circlesIn, crowdedFolders, importGraph, roomGraph, sourcesOf } from "./support/import-graph.ts";
 
 const root = join(import.meta.dirname, "..");
 const planted: string[] = [];
@@ -78,4 +79,60 @@ test("a pure room may not read the clock, make randomness, fetch or log", ({ exp
   ];
   const said = lint(sources.map((source) => ["src/policy", `export const x = ${source};`] as const));
   for (const [index, source] of sources.entries()) expect(said[index], source).toContain("A pure room");
+});
+
+const sources = sourcesOf(root, ["src", "workers", "cli", "sandbox"]);
+const graph = importGraph(sources);
+const planting = (...files: readonly (readonly [file: string, text: string])[]) =>
+  importGraph(new Map([...sources, ...files]));
+
+/** Circles that are still there, each by its first file. The list may only get shorter. */
+const circlesLeft = ["cli/ledger-folder.ts", "sandbox/origin/call.ts"];
+
+test("no file imports itself by way of other files, type imports included", ({ expect }) => {
+  const circles = circlesIn(graph);
+  expect(circles.filter(([first = ""]) => !circlesLeft.includes(first))).toEqual([]);
+  const left = new Set(circles.map(([first]) => first));
+  expect(
+    circlesLeft.filter((first) => !left.has(first)),
+    "is no circle any longer: delete its row",
+  ).toEqual([]);
+});
+
+test("a planted circle of a type import and an import is found", ({ expect }) => {
+  const planted = planting(
+    ["src/kernel/planted-a.ts", 'import type { B } from "#kernel/planted-b";\nexport type A = B;'],
+    ["src/kernel/planted-b.ts", 'export {\n  A,\n} from "./planted-a.ts";'],
+  );
+  expect(circlesIn(planted)).toContainEqual(["src/kernel/planted-a.ts", "src/kernel/planted-b.ts"]);
+});
+
+/** The sub-room of a file of the gateway; each file beside the sub-rooms is a room of its own. */
+const subRoomOf = (file: string): string | undefined =>
+  /^src\/gateway\/(?<room>[^/]+)/u.exec(file)?.groups?.["room"];
+
+test("no sub-room of the gateway imports itself by way of the others, type imports included", ({
+  expect,
+}) => {
+  expect(circlesIn(roomGraph(graph, subRoomOf))).toEqual([]);
+});
+
+test("a planted circle of the gateway's sub-rooms is found", ({ expect }) => {
+  const planted = planting([
+    "src/gateway/origin/planted.ts",
+    'import type { Draft } from "#gateway/answer/drafts";\nexport type X = Draft;',
+  ]);
+  expect(circlesIn(roomGraph(planted, subRoomOf)).flat()).toContain("origin");
+});
+
+const filesMax = 25;
+
+test("no folder below src/ holds more than 25 files", ({ expect }) => {
+  const below = new Map([...sources].filter(([file]) => file.startsWith("src/")));
+  expect(crowdedFolders(below, filesMax)).toEqual([]);
+});
+
+test("a planted folder of 26 files is found", ({ expect }) => {
+  const many = Array.from({ length: filesMax + 1 }, (_, n) => [`src/planted/${n}.ts`, ""] as const);
+  expect(crowdedFolders(new Map(many), filesMax)).toEqual(["src/planted"]);
 });

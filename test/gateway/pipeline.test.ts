@@ -1,0 +1,258 @@
+import { test } from "vitest";
+import type { AuditEvent } from "#audit/event";
+import type { Recorded } from "#audit/ports";
+import type { Denied } from "#limits/ports";
+import type { Arrival } from "#gateway/admission/admit";
+import { serve } from "#gateway/pipeline";
+import type { GatewayPorts } from "#gateway/ports";
+import { err, ok } from "#kernel/result";
+import { instant } from "#kernel/clock";
+import { compilePolicy } from "#policy/compile";
+import { policy, rule } from "../policy/granting.ts";
+import { at, clientRecord, fhirBase, publicUrl } from "../support/credentials.ts";
+
+const scopes = [{ context: "system", type: "*", permissions: ["c", "r", "s"], categories: [] }] as const;
+const digest = "sha256:1";
+const compiled = compilePolicy(
+  policy(rule(["Patient"], "everything", { interactions: ["read", "search", "create"] })),
+  digest,
+);
+const budget = { limit: 10, windowSeconds: 60, remaining: 9, resetSeconds: 60, livesUntil: at };
+const amara = { resourceType: "Patient", id: "amara", gender: "female" };
+const unused = async () => {
+  throw new Error("no stage of these tests asks this");
+};
+
+async function* bodyOf(value: object) {
+  yield ok(new TextEncoder().encode(JSON.stringify(value)));
+}
+
+/** A world outside the gateway that writes down what it is asked, in order. */
+function world({ deniedAt = Infinity, failing = "" } = {}) {
+  const steps: string[] = [];
+  const events: AuditEvent[] = [];
+  const step = (name: string) => {
+    steps.push(name);
+    if (name === failing) throw new Error(name);
+  };
+  const recorded: Recorded = {
+    log: "log",
+    index: 0,
+    count: 1,
+    frame: 0,
+    leafHash: new Uint8Array(32),
+    frameHash: new Uint8Array(32),
+  };
+  const record = async (appended: readonly AuditEvent[]) => {
+    step(`record ${appended.map(({ kind }) => kind).join(" ")}`);
+    events.push(...appended);
+    return recorded;
+  };
+  const [grant] = clientRecord([]).grants;
+  if (grant === undefined) throw new Error("a test's own mistake");
+  const quota = { requests: 10, windowSeconds: 60, revision: 1 };
+  const quotas = { default: quota, records: quota };
+  const client = clientRecord([], {
+    certificates: [],
+    unboundUntil: instant(at + 1_000),
+    grants: [{ ...grant, policyDigest: digest, scopes, quotas }],
+  });
+  const clients = {
+    find: async () => {
+      step("registry");
+      return client;
+    },
+    findExternal: async () => undefined,
+  };
+  const denied: Denied = new Set();
+  const renew: GatewayPorts["limiter"]["renew"] = async (_spend, revoked) => {
+    step("lease");
+    const names = steps.filter((name) => name === "lease").length >= deniedAt ? clientDenied : denied;
+    const refusal = revoked(names);
+    return refusal === undefined ? ok({ ...budget, policy: "default" }) : err(refusal);
+  };
+  const ports: GatewayPorts = {
+    tokens: {
+      verify: async () =>
+        ok({
+          issuer: publicUrl,
+          issuedHere: true,
+          namesBase: true,
+          patient: undefined,
+          user: undefined,
+          subject: client.id,
+          client: client.id,
+          id: "jti",
+          expires: instant(at + 300_000),
+          scopes,
+          purposes: ["TREAT"],
+          keyId: "token-1",
+          binding: { kind: "none" },
+        }),
+    },
+    clients,
+    proofs: { verify: unused, nonce: () => "nonce" },
+    signatures: { verify: unused },
+    answers: { sign: unused, publicKeys: async () => [] },
+    recordProver: { prove: unused },
+    limiter: {
+      prepare: async () => undefined,
+      spend: async (spends) => {
+        step(`spend ${spends.map(({ policy: name, many }) => `${name} ${many}`).join(" ")}`.trim());
+        return ok(spends.map(({ policy: name }) => ({ ...budget, policy: name })));
+      },
+      renew,
+    },
+    policies: { byDigest: async (name) => (name === digest ? compiled : undefined) },
+    origins: {
+      traits: async () => undefined,
+      ask: async () => {
+        step("origin asked");
+        return { kind: "answered", base: "https://origin.internal/fhir", body: bodyOf(amara) };
+      },
+      send: async () => {
+        step("origin sent");
+        const location = "https://origin.internal/fhir/Patient/new";
+        const base = "https://origin.internal/fhir";
+        return {
+          kind: "written",
+          status: 201,
+          isJson: true,
+          location,
+          body: bodyOf({ ...amara, id: "new" }),
+          base,
+        };
+      },
+    },
+    ledger: { record, recordOnce: record },
+    ledgerSpread: 1,
+    pages: { seal: unused, open: async () => err({ reason: "page_link_malformed" }) },
+    disclosures: { linesOf: unused },
+    accounting: { recipients: {}, agreements: {}, protocols: [] },
+    authorizationServers: { of: async () => ({ signIn: undefined, external: [] }) },
+    publicUrl,
+    askedUrl: publicUrl,
+    fhirBase,
+    audienceOf: fhirBase,
+    clock: () => at,
+    jitter: () => 0,
+    keepAlive: () => undefined,
+  };
+  return { ports, steps, events };
+}
+
+const clientDenied: Denied = { has: (name: string) => name.includes("telehealth"), size: 1 };
+
+const get = (path: string, headers: Record<string, string> = { authorization: "Bearer token" }): Arrival => ({
+  id: "0".repeat(32),
+  at,
+  method: "GET",
+  url: `${fhirBase("main")}/${path}`,
+  headers: new Headers(headers),
+  tlsClientAuth: undefined,
+});
+
+function post(resource: object): Arrival {
+  const headers = { authorization: "Bearer token", "content-type": "application/fhir+json" };
+  async function* body() {
+    yield new TextEncoder().encode(JSON.stringify(resource));
+  }
+  return { ...get("Patient", headers), method: "POST", body: body() };
+}
+
+const knownCaller = ["registry", "spend default 1"];
+
+test("a read is released after the lease, the registry, the credits and the record, in this order", async ({
+  expect,
+}) => {
+  const { ports, steps } = world();
+  const answer = await serve(get("Patient/amara"), ports);
+  expect(answer.status).toBe(200);
+  expect(await answer.json()).toEqual(amara);
+  expect(answer.headers.get("phylax-receipt")).toContain("index=0");
+  expect(steps).toEqual([
+    ...knownCaller,
+    "origin asked",
+    "lease",
+    "registry",
+    "spend records 1",
+    "record disclosure",
+  ]);
+});
+
+test("the origin hears of a write after the lease, the registry and the record of the intent", async ({
+  expect,
+}) => {
+  const { ports, steps } = world();
+  const answer = await serve(post({ resourceType: "Patient", gender: "female" }), ports);
+  expect(answer.status).toBe(201);
+  expect(steps).toEqual([
+    ...knownCaller,
+    "spend",
+    "lease",
+    "registry",
+    "record intent",
+    "origin sent",
+    "lease",
+    "registry",
+    "spend records 1",
+    "record write disclosure",
+  ]);
+});
+
+test("a client who is denied while the origin answers is refused, and nothing of the answer leaves", async ({
+  expect,
+}) => {
+  const { ports, steps, events } = world({ deniedAt: 1 });
+  const answer = await serve(get("Patient/amara"), ports);
+  expect(answer.status).toBe(401);
+  expect(await answer.text()).not.toContain("female");
+  expect(steps.slice(-2)).toEqual(["lease", "record refusal"]);
+  expect(events[0]?.outcome?.reason).toBe("client_denied");
+});
+
+test("a client who is denied before its write is sent writes nothing; one who is denied after it learns the status alone", async ({
+  expect,
+}) => {
+  const before = world({ deniedAt: 1 });
+  expect((await serve(post({ resourceType: "Patient" }), before.ports)).status).toBe(401);
+  expect(before.steps).not.toContain("origin sent");
+  const after = world({ deniedAt: 2 });
+  const answer = await serve(post({ resourceType: "Patient" }), after.ports);
+  expect([answer.status, await answer.text()]).toEqual([201, ""]);
+  expect(answer.headers.get("location")).toBeNull();
+  expect(after.events.at(-1)).toMatchObject({
+    kind: "write",
+    outcome: { status: 201, reason: "client_denied" },
+  });
+});
+
+test.for(["record disclosure", "lease", "registry", "spend records 1"])(
+  "nothing is answered when this fails: %s",
+  async (failing, { expect }) => {
+    await expect(serve(get("Patient/amara"), world({ failing }).ports)).rejects.toThrow(failing);
+  },
+);
+
+test("the origin is sent nothing when the record of the intent fails", async ({ expect }) => {
+  const { ports, steps } = world({ failing: "record intent" });
+  await expect(serve(post({ resourceType: "Patient" }), ports)).rejects.toThrow("record intent");
+  expect(steps).not.toContain("origin sent");
+});
+
+test("a refusal is on record with what was known by then, and the origin is not asked", async ({
+  expect,
+}) => {
+  const { ports, steps, events } = world();
+  const answer = await serve(get("Patient/amara", {}), ports);
+  expect(answer.status).toBe(401);
+  expect(steps).toEqual(["record refusal"]);
+  expect(events[0]).toMatchObject({ kind: "refusal", outcome: { reason: "token_missing" }, why: undefined });
+});
+
+test("metadata of a known caller is answered without the origin, on record", async ({ expect }) => {
+  const { ports, steps } = world();
+  const answer = await serve(get("metadata"), ports);
+  expect(await answer.json()).toMatchObject({ resourceType: "CapabilityStatement" });
+  expect(steps).toEqual([...knownCaller, "record notice"]);
+});
