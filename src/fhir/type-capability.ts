@@ -41,8 +41,8 @@ const operationTexts: Readonly<Record<SupportedOperation, OperationText>> = {
   disclosures: {
     definition: "urn:phylax:operation:Patient-disclosures", // defined by Phylax only
     documentation:
-      "GET [base]/Patient/[id]/$disclosures: the accounting of disclosures (45 CFR 164.528), in pages that next links lead through. " +
-      "start, end (a date, or a dateTime with its zone; both included), all=true (also what the law does not ask for), summed=true (one entry " +
+      "GET [base]/Patient/[id]/$disclosures: the accounting of disclosures (45 CFR 164.528), in pages with next links. " +
+      "start, end (a date, or a dateTime with its zone; both included), all=true (also disclosures that the law does not require), summed=true (one entry " +
       "for repeated disclosures to one recipient for one purpose; without it each with its proof), recipient, purpose, for=individual, _count, _format.",
   },
 };

@@ -18,7 +18,7 @@ export class GrantWindows implements WindowStore {
 
   set(key: string, window: QuotaWindow): void {
     if (!this.#windows.has(key) && this.#windows.size >= keysMax)
-      throw new Error("a client has more quotas than a guard keeps");
+      throw new Error("a client has more quotas than a guard can count");
     this.#windows.set(key, window);
   }
 }

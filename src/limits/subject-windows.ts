@@ -32,7 +32,7 @@ export class SubjectWindows implements WindowStore {
 
   set(key: string, window: QuotaWindow): void {
     if (!this.#windows.has(key) && this.isFull)
-      throw new Error("a client has more subjects at once than a guard keeps");
+      throw new Error("a client has more subjects at once than a guard can count");
     this.#keep(key, window);
   }
 

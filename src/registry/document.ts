@@ -8,31 +8,33 @@ const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u);
 const purpose = z
   .string()
   .regex(purposePattern)
-  .meta({ description: "A code of v3-PurposeOfUse, such as TREAT." });
+  .meta({ description: "A code of v3-PurposeOfUse, for example TREAT." });
 const text = z.string().min(1).max(256);
 const secretName = z
   .string()
   .regex(/^[A-Z][A-Z0-9_]{0,63}$/u)
-  .meta({ description: "Name of a secret of the gateway; never the secret." });
+  .meta({ description: "Name of a secret in the gateway's configuration; never the secret itself." });
 const httpsUrl = z.url({ protocol: /^https$/u }).max(2_048);
 // The URL of a server that the gateway calls: no user, no fragment, no character that two URL parsers read
 // differently.
 const serverUrl = httpsUrl.regex(/^[^#@\s\\]*$/u);
 const moment = z
   .union([z.iso.datetime({ offset: true }), z.iso.date()])
-  .meta({ description: "RFC 3339. A date alone is its first moment in UTC." });
+  .meta({ description: "RFC 3339. A date alone means its first moment in UTC." });
 
 const claim = z
   .union([z.string().regex(/^[^.\s]+(?:\.[^.\s]+)*$/u), z.string().regex(/^https?:\/\/\S+$/u)])
   .check(z.maxLength(256))
   .meta({
     description:
-      "Dotted path of a claim (`a.b`, never through an array); a name that begins with https:// is one claim as it stands.",
+      "Dotted path of a claim (`a.b`, never through an array). A name that begins with https:// is a single claim, dots included.",
   });
 
 const introspection = z.strictObject({
-  endpoint: serverUrl.meta({ description: "Its introspection endpoint; a host of IDENTITY_HOSTS." }),
-  clientId: text.meta({ description: "What the issuer calls this gateway." }),
+  endpoint: serverUrl.meta({
+    description: "The introspection endpoint. Its host must be in IDENTITY_HOSTS.",
+  }),
+  clientId: text.meta({ description: "The gateway's client id at the issuer." }),
   credentials: z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("client_secret_basic"), secret: secretName }),
     z.strictObject({ kind: z.literal("private_key_jwt"), secret: secretName }),
@@ -66,34 +68,39 @@ const smartCapability = z.enum([
 ]);
 
 const signInEndpoints = z.strictObject({
-  authorization: serverUrl.meta({ description: "Where an app sends people." }),
+  authorization: serverUrl.meta({ description: "The authorization endpoint, to which an app sends people." }),
   token: serverUrl.meta({
-    description: "Where it exchanges the code. Code challenges of S256 must be held to there.",
+    description:
+      "The token endpoint, at which an app exchanges the code. It must enforce S256 code challenges.",
   }),
   jwks: serverUrl
     .optional()
-    .meta({ description: "Where the keys of ID tokens are. Default: jwksUri, if that is of keys." }),
+    .meta({ description: "URL of the keys for ID tokens. Default: jwksUri, if that is a URL of keys." }),
   introspection: serverUrl.optional(),
   revocation: serverUrl.optional(),
   registration: serverUrl.optional(),
-  management: serverUrl.optional().meta({ description: "Where people see and end what apps may do." }),
+  management: serverUrl
+    .optional()
+    .meta({ description: "The page on which people see and end the permissions of apps." }),
   capabilities: z.array(smartCapability).min(1).max(32).meta({
     description:
-      "By the names of SMART App Launch: what holds there and, of permission-…, here. Apps are told these and no others.",
+      "SMART App Launch capabilities of the issuer; for permission-…, also of this gateway. Apps see exactly this list.",
   }),
   scopes: z
     .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/u))
     .max(256)
     .default([])
-    .meta({ description: "What an app may ask for; published as it stands." }),
+    .meta({ description: "The scopes that an app may request; published unchanged." }),
 });
 
 const issuer = z.strictObject({
-  iss: httpsUrl.regex(/^[^?#@\s]*$/u).meta({ description: "Exactly as its tokens say it." }),
-  jwks: publicJwks.optional().meta({ description: "Its public keys; only these verify its tokens." }),
+  iss: httpsUrl.regex(/^[^?#@\s]*$/u).meta({ description: "The issuer's `iss`, exactly as in its tokens." }),
+  jwks: publicJwks
+    .optional()
+    .meta({ description: "The issuer's public keys; only these keys verify its tokens." }),
   jwksUri: serverUrl.optional().meta({
     description:
-      "Where it publishes its keys instead, or its metadata, which lead to them; hosts of IDENTITY_HOSTS.",
+      "In place of jwks: the URL of the issuer's keys, or of its metadata. The hosts must be in IDENTITY_HOSTS.",
   }),
   algs: z
     .array(z.enum(["PS256", "ES256", "EdDSA", "Ed25519"]))
@@ -101,15 +108,15 @@ const issuer = z.strictObject({
     .default([])
     .meta({
       description:
-        "What it signs its JWTs with; none only for an issuer without keys, which is asked about each token.",
+        "The algorithms of its JWTs. Empty only for an issuer without keys, which is asked about each token.",
     }),
   introspection: introspection
     .optional()
-    .meta({ description: "How it is asked about a token that is no JWT (RFC 7662)." }),
-  audience: text.meta({ description: "What the `aud` of its tokens must contain." }),
+    .meta({ description: "How the gateway asks the issuer about an opaque token (RFC 7662)." }),
+  audience: text.meta({ description: "The value that `aud` of its tokens must contain." }),
   purpose: z
     .union([z.strictObject({ claim }), z.strictObject({ fixed: z.array(purpose).min(1).max(16) })])
-    .meta({ description: "The purposes of use of its tokens: out of a claim, or always these." }),
+    .meta({ description: "The purposes of use of its tokens: from a claim, or a fixed list." }),
   claims: z
     .strictObject({
       client: claim.optional(),
@@ -119,11 +126,11 @@ const issuer = z.strictObject({
     })
     .default({})
     .meta({
-      description: "Where its tokens say what. Default: client_id or else azp, patient, fhirUser, scope.",
+      description: "Names of its tokens' claims. Default: client_id or else azp, patient, fhirUser, scope.",
     }),
   endpoints: signInEndpoints.optional().meta({
     description:
-      "Where apps have people sign in: what an origin with signInAt tells them. The gateway itself asks none of these.",
+      "Sign-in endpoints for apps, published by each origin with this issuer in signInAt. The gateway itself calls none of them.",
   }),
 });
 
@@ -159,33 +166,36 @@ const certificateSubject = z
   ])
   .meta({
     description:
-      "Any certificate of this name (subjectDn, or one subjectAltName) by this authority; not with self_signed_tls_client_auth.",
+      "Any certificate with this name (subjectDn, or a subjectAltName) from this authority; not with self_signed_tls_client_auth.",
   });
 
 const client = z.strictObject({
   id,
-  kind: slug.meta({ description: "What it is, for people who read: telehealth, payer, public-health …" }),
+  kind: slug.meta({
+    description: "The kind of client, for human readers: telehealth, payer, public-health …",
+  }),
   status: z.enum(["active", "suspended"]).default("active"),
   auth: z.enum(["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "external"]),
   issuer: httpsUrl
     .optional()
-    .meta({ description: "iss of the external issuer whose tokens it brings; only with auth external." }),
+    .meta({ description: "iss of the external issuer of the client's tokens; only with auth external." }),
   externalClientId: text
     .optional()
-    .meta({ description: "What that issuer calls it; only with auth external." }),
+    .meta({ description: "The client's id at that issuer; only with auth external." }),
   jwks: publicJwks.optional().meta({
-    description: "Its public keys: of its assertions (auth private_key_jwt) and of its signed requests.",
+    description:
+      "The client's public keys, for its assertions (auth private_key_jwt) and its signed requests.",
   }),
-  jwksUri: serverUrl
-    .optional()
-    .meta({ description: "Where it publishes its keys instead; a host of IDENTITY_HOSTS." }),
+  jwksUri: serverUrl.optional().meta({
+    description: "In place of jwks: the URL of the client's keys. Its host must be in IDENTITY_HOSTS.",
+  }),
   certificates: z
     .array(z.union([thumbprint, pem, certificateSubject]))
     .max(16)
     .default([])
     .meta({
       description:
-        "Each a PEM certificate, its x5t#S256, or a name under an authority; several at once for rotation.",
+        "Each item is a PEM certificate, its x5t#S256, or a name under an authority. Several are allowed for rotation.",
     }),
   corsOrigins: z
     .array(
@@ -197,12 +207,12 @@ const client = z.strictObject({
     .default([])
     .meta({
       description:
-        "Web pages whose scripts may read the answers, as browsers write them in Origin: https://app.example.org. http only on a loopback host.",
+        "Web pages with scripts that may read the answers, as browsers write them in Origin: https://app.example.org. http only on a loopback host.",
     }),
   assertionProfile: z.enum(["fapi2", "smart"] satisfies AssertionProfile[]).default("fapi2"),
   dpop: z.boolean().default(false).meta({
     description:
-      "true: its tokens are bound to a key that it proves with each request (RFC 9449), not to a certificate.",
+      "true: the client's tokens are bound to a key that it proves with each request (RFC 9449), not to a certificate.",
   }),
   patient: z
     .string()
@@ -210,11 +220,11 @@ const client = z.strictObject({
     .optional()
     .meta({
       description:
-        "Only narrows: the token's patient must equal it, and every scope is held to that patient. Only with auth external.",
+        "Only narrows: the token's patient must equal it, and every scope is limited to that patient. Only with auth external.",
     }),
   unboundUntil: moment.optional().meta({
     description:
-      "An exception: until then it may bring tokens that are bound to nothing; at most 90 days ahead when the file is read. Only with auth external.",
+      "An exception: until this time the client may use unbound tokens. At most 90 days ahead when the file is read. Only with auth external.",
   }),
 });
 
@@ -223,7 +233,7 @@ const agreement = z.strictObject({
   client: id,
   purposes: z.array(purpose).min(1).max(16),
   from: moment,
-  to: moment.meta({ description: "The first moment at which it is no longer in force." }),
+  to: moment.meta({ description: "The first moment at which the agreement is no longer in force." }),
   documentHash: z
     .string()
     .regex(/^[0-9a-f]{64}$/u)
@@ -245,7 +255,7 @@ const grant = z.strictObject({
   origin: slug,
   purpose,
   agreement: id,
-  policy: text.meta({ description: "Digest of a policy, or the name of one in this file." }),
+  policy: text.meta({ description: "Digest of a policy, or the name of a policy in this file." }),
   scopes: z
     .string()
     .min(1)
@@ -255,11 +265,11 @@ const grant = z.strictObject({
     default: requestQuota.meta({ description: "All requests of the client under this grant." }),
     perSubject: requestQuota.optional().meta({
       description:
-        "Beside it, those of each subject of its tokens: so one user cannot use up what is for all.",
+        "In addition, the requests of each subject of its tokens, so that a single user cannot use up the quota of all.",
     }),
     records: recordQuota.optional().meta({
       description:
-        "How many resources may leave, whatever number of requests asks for them; resources inside another count too.",
+        "The number of resources that may leave, over any number of requests. Nested resources count too.",
     }),
   }),
   signedRequests: z
@@ -282,7 +292,7 @@ const origin = z.strictObject({
   url: fhirBase.meta({ description: "FHIR base without a trailing slash. http only on a loopback host." }),
   alsoKnownAs: z.array(fhirBase).min(1).max(8).optional().meta({
     description:
-      "Other FHIR bases by which this server names itself in links, references and texts, each without a trailing slash. They are recognised and kept from clients as `url` is; none is ever asked.",
+      "Further FHIR bases that this server uses for itself in links, references and texts, each without a trailing slash. They are recognised and hidden from clients like `url`; the gateway never calls them.",
   }),
   credentials: z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("none") }),
@@ -291,29 +301,29 @@ const origin = z.strictObject({
       kind: z.literal("private_key_jwt"),
       secret: secretName,
       clientId: text,
-      tokenEndpoint: serverUrl.meta({ description: "A host of IDENTITY_HOSTS." }),
+      tokenEndpoint: serverUrl.meta({ description: "Its host must be in IDENTITY_HOSTS." }),
       audience: text.optional().meta({
         description:
-          "What its assertions are for. Default: tokenEndpoint (SMART); FAPI 2.0 wants the issuer.",
+          "The audience of the gateway's assertions. Default: tokenEndpoint (SMART); FAPI 2.0 requires the issuer.",
       }),
       scope: text.default("system/*.rs"),
     }),
     z.strictObject({ kind: z.literal("mtls"), binding: secretName }),
   ]),
   forwardClientCert: z.boolean().default(false).meta({
-    description: "true: it is sent the client's certificate, where there is one, as Client-Cert (RFC 9440).",
+    description:
+      "true: the server receives the client's certificate, if there is one, as Client-Cert (RFC 9440).",
   }),
   transactions: z.enum(["atomic", "partial"]).optional().meta({
     description:
-      "How the server does a transaction: atomic, all of its entries or none; partial, the operator accepts that it may do some of them. Without it a transaction of several writes is refused.",
+      "How the server does a transaction. atomic: all of its entries or none. partial: the operator accepts that it may do only some. Without this field a transaction of several writes is refused.",
   }),
   honoursIfMatchOnDelete: z.boolean().optional().meta({
     description:
-      "true: the server deletes no version but the one that If-Match names. Without it a DELETE is refused.",
+      "true: the server deletes only the version that If-Match names. Without this field a DELETE is refused.",
   }),
   signInAt: httpsUrl.optional().meta({
-    description:
-      "iss of the issuer, one with endpoints, at which SMART apps are told to have people sign in.",
+    description: "iss of an issuer with endpoints: SMART apps send people there to sign in.",
   }),
 });
 

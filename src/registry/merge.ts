@@ -70,7 +70,10 @@ export function mergeRegistry(
   const named = new Map(file.policies.map(({ name }, i) => [name, prepared.policies[i]]));
   if (named.size < file.policies.length)
     return err(
-      clash(["policies", firstRepeated(file.policies, ({ name }) => name), "name"], "is in this file twice"),
+      clash(
+        ["policies", firstRepeated(file.policies, ({ name }) => name), "name"],
+        "appears twice in this file",
+      ),
     );
   const digests = new Map(prepared.policies.map((policy) => [policy.digest, policy]));
   const issuerEntries = file.issuers.map(issuerEntry);
@@ -92,7 +95,12 @@ export function mergeRegistry(
     ({ id, status }) => status === "active" && there.clients.get(id)?.status === "suspended",
   );
   if (lifted !== -1)
-    return err(clash(["clients", lifted, "status"], "is suspended there; a file does not lift that"));
+    return err(
+      clash(
+        ["clients", lifted, "status"],
+        "is suspended in the registry, and a file cannot lift a suspension",
+      ),
+    );
   const agreements = weigh("agreements", agreementEntries, ({ id }) => id, there.agreements, "add");
   if (!agreements.ok) return agreements;
   const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, [
@@ -166,7 +174,7 @@ function weigh<T extends object>(
   later: readonly (keyof T & string)[] = [],
 ): Result<Changes<T>, RegistryProblem> {
   if (new Set(entries.map(key)).size < entries.length)
-    return err(clash([list, firstRepeated(entries, key)], "is in this file twice"));
+    return err(clash([list, firstRepeated(entries, key)], "appears twice in this file"));
   const [added, changed]: [T[], T[]] = [[], []];
   for (const [i, entry] of entries.entries()) {
     const known = there.get(key(entry));
@@ -198,7 +206,7 @@ function externalProblem(
     if (!all.issuers.has(client.issuer)) return missing(["clients", i, "issuer"]);
     const others = named.get(externalName(client))?.filter(({ id }) => id !== client.id) ?? [];
     if (others.length > 0)
-      return clash(["clients", i, "externalClientId"], "is another client's at this issuer");
+      return clash(["clients", i, "externalClientId"], "already names a different client of this issuer");
   }
   return undefined;
 }
@@ -217,13 +225,13 @@ function signInProblem(
     const issuer = all.issuers.get(signInAt);
     if (issuer === undefined) return missing(["origins", i, "signInAt"]);
     if (issuer.endpoints === undefined)
-      return invalid(["origins", i, "signInAt"], "is an issuer without endpoints");
+      return invalid(["origins", i, "signInAt"], "names an issuer without endpoints");
   }
   const needed = new Set([...all.origins.values()].map(({ signInAt }) => signInAt));
   const taken = issuers.findIndex(({ iss, endpoints }) => endpoints === undefined && needed.has(iss));
   return taken === -1
     ? undefined
-    : invalid(["issuers", taken, "endpoints"], "are needed: an origin has people sign in there");
+    : invalid(["issuers", taken, "endpoints"], "are missing: an origin sends people here to sign in");
 }
 
 function dangling(
@@ -246,9 +254,9 @@ function dangling(
   const policy = all.policies.get(grant.policy);
   if (policy === undefined) return missing([...at, "policy"]);
   if (!agreement.purposes.includes(grant.purpose))
-    return invalid([...at, "purpose"], "is not one that the agreement permits");
+    return invalid([...at, "purpose"], "is not permitted by the agreement");
   if (!policy.purposes.includes(grant.purpose))
-    return invalid([...at, "purpose"], "is not one that the policy may serve");
+    return invalid([...at, "purpose"], "is not a purpose of the policy");
   return undefined;
 }
 

@@ -50,7 +50,7 @@ function unsupported({ grants, origins }: RegistryDocument): RegistryProblem | u
     const read = parseScopes(scopes);
     if (read.ok) continue;
     if (read.error.reason === "scope_query_not_supported")
-      return not(["grants", i, "scopes"], "scopes by anything but category");
+      return not(["grants", i, "scopes"], "scope conditions other than category");
   }
   for (const [i, { credentials }] of origins.entries()) {
     const { kind } = credentials;
@@ -76,14 +76,14 @@ function inconsistent(
     if (Date.parse(from) >= Date.parse(to)) return bad(["agreements", i, "to"], "must be after from");
   }
   for (const [i, { scopes }] of grants.entries()) {
-    if (!parseScopes(scopes).ok) return bad(["grants", i, "scopes"], "not a list of SMART scopes");
+    if (!parseScopes(scopes).ok) return bad(["grants", i, "scopes"], "must be a list of SMART scopes");
   }
   for (const [i, { url, alsoKnownAs = [] }] of origins.entries()) {
     const { protocol, hostname } = new URL(url);
     if (protocol === "http:" && !loopback.has(hostname))
-      return bad(["origins", i, "url"], "https is needed but on a loopback host");
+      return bad(["origins", i, "url"], "must use https, except on a loopback host");
     const again = alsoKnownAs.findIndex((name, at) => name === url || alsoKnownAs.indexOf(name) < at);
-    if (again !== -1) return bad(["origins", i, "alsoKnownAs", again], "is there twice");
+    if (again !== -1) return bad(["origins", i, "alsoKnownAs", again], "appears twice");
   }
   return undefined;
 }
@@ -96,26 +96,30 @@ function issuerProblem(
   const { iss, jwks, jwksUri, introspection, algs, purpose } = issuer;
   // Any path counts: no other key may sign tokens that seem to come from the gateway's host.
   if (new URL(iss).origin === new URL(publicUrl).origin)
-    return bad([...at, "iss"], "is the gateway's own issuer");
+    return bad([...at, "iss"], "must not be the gateway's own host");
   const keyed = jwks !== undefined || jwksUri !== undefined;
   if (!keyed && introspection === undefined)
-    return bad([...at, "jwks"], "the issuer's public keys are needed, or jwksUri, or introspection");
-  if (keyed !== algs.length > 0) return bad([...at, "algs"], "keys and algorithms go together");
+    return bad([...at, "jwks"], "is missing: an issuer needs jwks, jwksUri or introspection");
+  if (keyed !== algs.length > 0)
+    return bad([...at, "algs"], "must be given exactly when the issuer has keys");
   if (jwks !== undefined && jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
   if (jwksUri !== undefined && isMetadataAddress(jwksUri) && !metadataAddresses(iss).includes(jwksUri))
-    return bad([...at, "jwksUri"], "is of another issuer's metadata");
+    return bad([...at, "jwksUri"], "is the metadata URL of a different issuer");
   const place = signInPlace(issuer);
   if (place?.capabilities.includes("sso-openid-connect") && place.jwks === undefined)
     return bad([...at, "endpoints", "jwks"], "is needed with sso-openid-connect"); // SMART App Launch 2.2, conformance
   const unkeyed = algs.findIndex((algorithm) => jwks?.keys.some((key) => fits(key, algorithm)) === false);
-  if (unkeyed !== -1) return bad([...at, "algs", unkeyed], "no key of jwks is for this algorithm");
+  if (unkeyed !== -1) return bad([...at, "algs", unkeyed], "no key in jwks fits this algorithm");
   const assumed = "fixed" in purpose ? purpose.fixed.findIndex((each) => neverAssumed.has(each)) : -1;
   return assumed === -1
     ? undefined
-    : bad([...at, "purpose", "fixed", assumed], "break-glass is said by a token, never assumed");
+    : bad(
+        [...at, "purpose", "fixed", assumed],
+        "break-glass must come from a token claim, so it cannot be fixed",
+      );
 }
 
-const keysTwice = "stands beside jwks: which of them counts?";
+const keysTwice = "must not be given together with jwks";
 
 type Client = RegistryDocument["clients"][number];
 
@@ -167,12 +171,12 @@ const fieldsOf: Readonly<
 function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProblem | undefined {
   if (client.jwks !== undefined && client.jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
   if (client.jwksUri !== undefined && isMetadataAddress(client.jwksUri))
-    return bad([...at, "jwksUri"], "is of an issuer's metadata");
+    return bad([...at, "jwksUri"], "is a metadata URL, and must be a URL of keys");
   for (const [field, rule] of Object.entries(fieldsOf[client.auth])) {
     const there =
       Reflect.get(client, field) !== undefined || (field === "jwks" && client.jwksUri !== undefined);
     if (rule === "needed" && !there) return bad([...at, field], "is needed with this auth");
-    if (rule === "none" && there) return bad([...at, field], "means nothing with this auth");
+    if (rule === "none" && there) return bad([...at, field], "is not allowed with this auth");
   }
   // The binding of the client's tokens, or its proof of identity: without either the client could never get
   // a token.
@@ -180,10 +184,14 @@ function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProb
   if (named !== -1 && client.auth === "self_signed_tls_client_auth")
     return bad(
       [...at, "certificates", named],
-      "nobody vouches for a name in a certificate that signed itself",
+      "a self-signed certificate must be registered itself, not by a name",
     );
   const foreign = client.corsOrigins.findIndex((origin) => URL.parse(origin)?.origin !== origin);
-  if (foreign !== -1) return bad([...at, "corsOrigins", foreign], "is not as browsers write it");
+  if (foreign !== -1)
+    return bad(
+      [...at, "corsOrigins", foreign],
+      "must be an origin as browsers write it, for example https://app.example.org",
+    );
   const byCertificate = client.auth === "tls_client_auth" || client.auth === "self_signed_tls_client_auth";
   const needsCertificate = byCertificate || (!client.dpop && client.unboundUntil === undefined);
   return needsCertificate && client.certificates.length === 0

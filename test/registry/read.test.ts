@@ -276,7 +276,7 @@ test("other names of an origin are bases like its own, of any scheme since none 
   expect(named(["https://fhir.example.org/r4"])).toEqual({
     reason: "invalid",
     pointer: "/origins/0/alsoKnownAs/0",
-    problem: "is there twice",
+    problem: "appears twice",
   });
   expect(named(["https://x.example/r4", "https://x.example/r4"])?.pointer).toBe("/origins/0/alsoKnownAs/1");
 });

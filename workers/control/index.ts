@@ -61,7 +61,7 @@ export class OperatorRoll extends WorkerEntrypoint<ControlEnv> {
       client: "",
       issuers: issuer === undefined ? [] : [issuer],
     }); // no client has this id
-    if (news.kind !== "whole") throw new Error("the whole was asked for");
+    if (news.kind !== "whole") throw new Error("the whole state was asked for");
     return news.denied.map(({ name }) => name);
   }
 }

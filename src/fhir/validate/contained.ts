@@ -71,6 +71,6 @@ function checkMeta(contained: JsonObject, place: Position, found: Findings): voi
       found.add(
         "invariant",
         below(below(place, "meta"), name),
-        `A contained resource does not have this (${rule}).`,
+        `A contained resource must not have this element (${rule}).`,
       );
 }

@@ -49,13 +49,17 @@ function checkInside(value: Json, at: Position, found: Findings, container: Scop
   if (type === undefined || !isObject(value)) return scope;
   checkMembers(value, type, at, found, scope);
   if (property(value, "contained") !== undefined)
-    found.add("invariant", below(at, "contained"), "A contained resource contains none itself (dom-2).");
+    found.add(
+      "invariant",
+      below(at, "contained"),
+      "A contained resource must not contain resources (dom-2).",
+    );
   return scope;
 }
 
 function typeOfResource(value: Json, at: Position, found: Findings): string | undefined {
   if (!isObject(value)) {
-    found.add("structure", at, "A resource is a JSON object.");
+    found.add("structure", at, "A resource must be a JSON object.");
     return undefined;
   }
   const type = textAt(value, "resourceType");
@@ -63,7 +67,7 @@ function typeOfResource(value: Json, at: Position, found: Findings): string | un
   found.add(
     type === undefined ? "required" : "structure",
     at,
-    "resourceType has to name a resource type of R4.",
+    "resourceType must name a FHIR R4 resource type.",
   );
   return undefined;
 }
@@ -86,7 +90,7 @@ function checkMembers(object: JsonObject, type: string, at: Position, found: Fin
     const other = present.get(slot.element.name);
     present.set(slot.element.name, form);
     if (shape.hasChoices && other !== undefined && other !== form)
-      found.add("structure", below(at, slot.step), "A choice of types has one value only.");
+      found.add("structure", below(at, slot.step), "Only one type of this choice element may be present.");
     if (isSibling && property(object, form) !== undefined) continue; // checked with its value
     checkElement(
       slot,
@@ -112,7 +116,9 @@ function refuseUnknown(name: string, at: Position, found: Findings): void {
   found.add(
     "structure",
     isName ? below(at, name) : at,
-    isName ? "R4 has no such element here." : "A member here has a name that no element of R4 has.",
+    isName
+      ? "FHIR R4 does not define this element here."
+      : "A member here has a name that is no FHIR R4 element.",
   );
 }
 
@@ -121,7 +127,7 @@ function checkExtension(present: ReadonlyMap<string, string>, at: Position, foun
     found.add(
       "invariant",
       at,
-      "An extension has either a value or extensions, not both and not neither (ext-1).",
+      "An extension must have either a value or nested extensions, and not both (ext-1).",
     );
 }
 
@@ -141,18 +147,23 @@ function checkElement(
   const sibling = slot.hasSibling ? extra : undefined;
   if (!slot.element.repeats) {
     if (value === null)
-      return found.add("structure", at, "null stands only in a list, where its sibling has something.");
+      return found.add(
+        "structure",
+        at,
+        "null is only valid in a list, at an index where the sibling list has a value.",
+      );
     return isArray(value) || isArray(sibling)
-      ? found.add("structure", at, "This element is not a list.")
+      ? found.add("structure", at, "This element must not be a list.")
       : checkOne(slot, value, sibling, at, found, scope);
   }
   for (const list of [value, sibling]) {
-    if (list !== undefined && !isArray(list)) return found.add("structure", at, "This element is a list.");
-    if (list?.length === 0) return found.add("structure", at, "A list is never empty.");
+    if (list !== undefined && !isArray(list))
+      return found.add("structure", at, "This element must be a list.");
+    if (list?.length === 0) return found.add("structure", at, "A list must not be empty.");
   }
   const [values, extras] = [isArray(value) ? value : undefined, isArray(sibling) ? sibling : undefined];
   if (values !== undefined && extras !== undefined && values.length !== extras.length)
-    return found.add("structure", at, "A list and its sibling with _ have the same length.");
+    return found.add("structure", at, "A list and its sibling with the prefix _ must have the same length.");
   const length = values?.length ?? extras?.length ?? 0;
   for (let index = 0; index < length && !found.full; index += 1)
     checkOne(
@@ -175,7 +186,7 @@ function checkOne(
   scope: Scope,
 ): void {
   if (value === undefined && sibling === undefined)
-    return found.add("structure", at, "null stands only where the other list has something.");
+    return found.add("structure", at, "null is only valid at an index where the other list has a value.");
   if (value !== undefined) {
     if (slot.isPrimitive) checkPrimitive(slot, value, at, found, scope);
     else if (slot.type !== "Resource") checkComplex(slot, value, at, found, scope);
@@ -183,39 +194,42 @@ function checkOne(
   }
   if (sibling === undefined) return;
   if (!isObject(sibling))
-    return found.add("structure", at, "The sibling with _ is a JSON object with id and extensions.");
+    return found.add(
+      "structure",
+      at,
+      "The sibling with the prefix _ must be a JSON object with id and extensions.",
+    );
   if (Object.keys(sibling).every((name) => name === "id" && value === undefined))
     return found.add(
       "invariant",
       at,
-      "Without a value there has to be an extension; an object is never empty (ele-1).",
+      "An element without a value must have an extension; an object must not be empty (ele-1).",
     );
   checkMembers(sibling, "Element", at, found, scope);
 }
 
 function checkPrimitive(slot: Slot, value: Json, at: Position, found: Findings, scope: Scope): void {
   const fault = primitiveFault(slot.type, value);
-  if (fault === "json_type")
-    return found.add("structure", at, `The JSON type is not that of R4's ${slot.type}.`);
-  if (fault === "grammar") return found.add("value", at, `Not a value of R4's ${slot.type}.`);
+  if (fault === "json_type") return found.add("structure", at, `Wrong JSON type for FHIR R4's ${slot.type}.`);
+  if (fault === "grammar") return found.add("value", at, `Not a valid FHIR R4 ${slot.type}.`);
   if (typeof value !== "string") return;
   if (slot.type === "xhtml" && !isHarmlessXhtml(value))
-    return found.add("invariant", at, "Not a div of XHTML that R4 allows in a narrative (txt-1).");
+    return found.add("invariant", at, "Not an XHTML div that FHIR R4 allows in a narrative (txt-1).");
   if (slot.binding?.codes.has(value) === false) found.add("code-invalid", at, notIn(slot.binding.list));
   if (value.startsWith("#") && (slot.type === "uri" || slot.type === "url" || slot.type === "canonical"))
     scope.fragments.add(value);
 }
 
-const notIn = (list: string) => `The value set ${list} is required here, and does not have this code.`;
+const notIn = (list: string) => `This code is not in the required value set ${list}.`;
 
 function checkComplex(slot: Slot, value: Json, at: Position, found: Findings, scope: Scope): void {
-  if (!isObject(value)) return found.add("structure", at, "This element is a JSON object.");
+  if (!isObject(value)) return found.add("structure", at, "This element must be a JSON object.");
   if (Object.keys(value).every((name) => name === "id"))
-    return found.add("invariant", at, "An element has a value or children (ele-1).");
+    return found.add("invariant", at, "An element must have a value or children (ele-1).");
   checkMembers(value, slot.type, at, found, scope);
   if (slot.type === "Reference") checkReference(value, at, found, scope);
   if (slot.isSimple && slot.type === "Quantity" && property(value, "comparator") !== undefined)
-    found.add("invariant", below(at, "comparator"), "A SimpleQuantity has no comparator (sqty-1).");
+    found.add("invariant", below(at, "comparator"), "A SimpleQuantity must not have a comparator (sqty-1).");
   if (slot.type === "CodeableConcept" && slot.binding !== undefined)
     checkConcept(slot.binding, value, at, found);
 }

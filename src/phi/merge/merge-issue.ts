@@ -17,7 +17,7 @@ export type MergeFault = keyof typeof faults;
 const faults = {
   /** P2: nothing is dropped silently either. */
   hidden: { code: "forbidden", text: "This may not be written: it is outside what may be seen here." },
-  unknown: { code: "structure", text: "R4 has no such element here." },
+  unknown: { code: "structure", text: "FHIR R4 does not define this element here." },
   malformed: { code: "structure", text: "This has not the JSON form of R4's element." },
   read_only: {
     code: "forbidden",
