@@ -12,7 +12,8 @@ beforeAll(() => {
 
 test("the CapabilityStatement is valid R4 by another validator", ({ expect }) => {
   const statement: unknown = capabilityStatement({ token: "https://api.example/oauth/token" });
-  expect(validateResource(statement as Parameters<typeof validateResource>[0])).toEqual([]); // what the validator is for
+  // the validator checks the type at run time
+  expect(validateResource(statement as Parameters<typeof validateResource>[0])).toEqual([]);
 });
 
 test("of one client only what it may do is in it, and it is valid R4 as well; of one that may do nothing there is no type", ({
@@ -24,12 +25,14 @@ test("of one client only what it may do is in it, and it is valid R4 as well; of
     oauth,
     some === undefined ? [] : [{ ...some, interactions: ["read"], parameters: [], operations: [] }],
   );
-  expect(validateResource(statement as unknown as Parameters<typeof validateResource>[0])).toEqual([]); // what the validator is for
+  // the validator checks the type at run time
+  expect(validateResource(statement as unknown as Parameters<typeof validateResource>[0])).toEqual([]);
   const [rest] = statement.rest;
   expect(rest?.resource).toMatchObject([{ type: "Observation", interaction: [{ code: "read" }] }]);
   expect(rest?.resource?.[0]).not.toHaveProperty("searchParam");
   expect(rest?.resource?.[0]).not.toHaveProperty("operation");
   const nothing = capabilityStatement(oauth, []);
-  expect(validateResource(nothing as unknown as Parameters<typeof validateResource>[0])).toEqual([]); // likewise
+  // the validator checks the type at run time
+  expect(validateResource(nothing as unknown as Parameters<typeof validateResource>[0])).toEqual([]);
   expect(nothing.rest[0]).not.toHaveProperty("resource");
 });

@@ -8,8 +8,8 @@ import { r4Bindings } from "#fhir/r4/structure.gen";
 import { r4Ties } from "#fhir/r4/ties.gen";
 import { searchParametersOf } from "#fhir/search/parameters";
 
-// The generated tables against HL7's definitions as another project packs them, so that nothing is shared with the generators.
-// Where that package and hl7.fhir.r4.core 4.0.1 differ, the difference stands here by name.
+// Compares the generated tables with HL7's definitions in a different package, which shares nothing with
+// the generators. Each difference between that package and hl7.fhir.r4.core 4.0.1 is listed here by name.
 
 interface ElementDefinition {
   readonly path: string;
@@ -46,10 +46,12 @@ const structures = ["profiles-resources", "profiles-types"]
     ({ resourceType, kind }) =>
       resourceType === "StructureDefinition" && kind !== "logical" && kind !== "primitive-type",
   )
-  // R4B's, and profiles of Quantity.
+  // R4B's types, and profiles of Quantity.
   .filter(({ name }) => !["SubscriptionStatus", "MoneyQuantity", "SimpleQuantity"].includes(name));
 
-/** Kept out of the tables: read from more than the resource itself, and refused by name. */
+/**
+ * Not in the tables: their values come from more than the resource itself, and they are refused by name.
+ */
 const withoutElements = ["DomainResource?_text", "Resource?_content", "Resource?_query"];
 /** Not in R4 4.0.1: the package takes them from later drafts. */
 const laterThanR4 = [
@@ -83,7 +85,9 @@ test("every (type, code) of R4's search parameters is in the table, once, and no
   expect(tabled.toSorted()).toEqual([...wanted, ...ofExtensions].toSorted());
 });
 
-/** 4.0.1 lists these targets more widely than the package: both patients and groups; and MeasureReport's, less widely. */
+/**
+ * 4.0.1 lists more targets than the package here: both patients and groups; and fewer for MeasureReport.
+ */
 const otherTargets = (type: string, code: string) =>
   code === "patient" ? ["Patient", "Group"] : type === "MeasureReport" ? undefined : [];
 
@@ -118,7 +122,10 @@ test("every search parameter of the table has the type, the targets and the elem
   }
 });
 
-/** `(Observation.value as Quantity)` → `Observation.valueQuantity`; what only narrows by the target or the system is left off. */
+/**
+ * `(Observation.value as Quantity)` → `Observation.valueQuantity`; conditions that only narrow the target
+ * or the system are dropped.
+ */
 function plain(term: string): string {
   return term
     .replace(/^\((?<inside>.*)\)$/u, "$<inside>")
@@ -130,7 +137,9 @@ function plain(term: string): string {
     .replace(/\.where\((?:resolve\(\) is \w+|system='\w+')\)$/u, "");
 }
 
-/** The package has more elements there than 4.0.1, or other ones: Medplum's own and those of later drafts. */
+/**
+ * The package has more or different elements there than 4.0.1: Medplum's own, and elements of later drafts.
+ */
 const changed =
   /^(?:Binary\.url|Bundle\.entry\.response\.outcome|HealthcareService\.offeredIn|ObservationDefinition\.publisher|Meta\.(?:project|author|onBehalfOf|accounts?|compartment|deleted)|DeviceDefinition\.(?:classification|bodySite)\b.*|ResearchStudy\.(?:name|label|studyDesign|region|descriptionSummary|classifier|associatedParty|progressStatus|whyStopped|recruitment|comparisonGroup|objective|outcomeMeasure|result)\b.*|EvidenceVariable\..*)$/u;
 
@@ -143,7 +152,8 @@ test("every element of R4's structures is in the table with its types, cardinali
     for (const { path, min, max, type = [], isModifier } of snapshot?.element ?? []) {
       if (!path.includes(".") || max === "0") continue;
       const types = type.map(({ code }) => code.replace("http://hl7.org/fhirpath/System.String", "string"));
-      const inside = types.every((code) => code === "BackboneElement" || code === "Element"); // also where it is like another element
+      // also if it equals a different element
+      const inside = types.every((code) => code === "BackboneElement" || code === "Element");
       wanted.set(
         path,
         `${min > 0} ${max === "*"} ${isModifier === true} ${inside ? "inside" : types.toSorted().join()}`,
@@ -171,7 +181,7 @@ test("every element of R4's structures is in the table with its types, cardinali
   ).toEqual([]);
 });
 
-/** MIME types, languages, currencies, units, and one answer list of LOINC. */
+/** MIME types, languages, currencies, units, and a LOINC answer list. */
 const unlisted = [
   "Attachment.contentType",
   "Binary.contentType",
@@ -213,7 +223,7 @@ test("every parameter of the patient compartment names an owner or a participant
   const { resource = [] } = readJson("fhir/r4/compartmentdefinition-patient.json") as Definition;
   expect(resource.length).toBeGreaterThan(140);
   for (const { code: type, param = [] } of resource) {
-    // Medplum has tasks in it; a Patient is owned by itself.
+    // Medplum includes Task; a Patient owns itself.
     if (type === "Patient" || type === "Task") continue;
     const wanted = param.flatMap(
       (code) =>
@@ -226,7 +236,7 @@ test("every parameter of the patient compartment names an owner or a participant
   }
 });
 
-/** Each about one element alone, or, where the package has another one than 4.0.1, about elements that 4.0.1 has not. */
+/** Invariants about a single element, or about elements that only the package has, not 4.0.1. */
 const untied =
   "bdl-8 cpb-9 cpb-12 csd-1 lnk-1 md-1 msq-3 org-2 org-3 que-2 ras-2 sdf-8b sdf-16 sdf-17 tcp-1 eld-3 eld-12 eld-13 eld-14 eld-16 eld-19 tim-4 tim-5 evv-1";
 
@@ -246,7 +256,7 @@ test("every invariant of R4 that is an error is in the table of what is checked 
   expect([...new Set(special)].filter((key) => !tied.has(key)).toSorted()).toEqual(
     untied.split(" ").toSorted(),
   );
-  // Every path of it leads through elements of R4.
+  // Every step of its path leads through elements of R4.
   for (const [type, texts] of Object.entries(r4Ties)) {
     for (const path of texts.split(" ").flatMap((text) => text.slice(text.indexOf(":") + 1).split(","))) {
       let at = [type];
@@ -257,7 +267,7 @@ test("every invariant of R4 that is an error is in the table of what is checked 
           ),
         );
         expect(at.length, `${type}: ${path}`).toBeGreaterThan(0);
-        if (at.includes("Resource")) break; // of whatever type
+        if (at.includes("Resource")) break; // any resource type
       }
     }
   }

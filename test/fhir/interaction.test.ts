@@ -478,7 +478,8 @@ test("no request makes the reader throw, and what it accepts it reads the same a
         if (!first.ok || first.value.kind !== "search") return;
         const rebuilt = searchQuery(first.value);
         expect(rebuilt).toMatch(/^[!-~]*$/u);
-        // A compartment's address is a criterion itself, which the rebuilt query has: it is read below the type's own address.
+        // The address of a compartment search is a criterion itself, which the rebuilt query contains, so
+        // it is read below the type's own address.
         const address =
           segments.length > 2 ? [first.value.type, ...(first.value.posted ? ["_search"] : [])] : segments;
         expect(readInteraction(method, address, rebuilt)).toEqual(first);

@@ -209,7 +209,7 @@ test("a resource inside belongs to its container, unless it names another owner"
   ]) {
     expect(inside(subject)).toBe(true);
   }
-  // Outside the compartment, and about somebody all the same.
+  // Outside the compartment, and still about a person.
   for (const [resourceType, element] of [
     ["Task", "for"],
     ["Device", "patient"],
@@ -227,7 +227,10 @@ test("a resource inside belongs to its container, unless it names another owner"
   expect(isOwnedByAnother({ resourceType: "Practitioner", id: "in" }, new Set(["amara"]), base)).toBe(false);
 });
 
-/** Of the resources of a folder: how many of the compartment are exactly one patient's, and those that are nobody's or several's. */
+/**
+ * Counts in the resources of a folder: compartment resources with exactly a single owner, and compartment
+ * resources with no owner or several owners.
+ */
 async function sorted(folder: string) {
   const { resources } = await readFolder(join(import.meta.dirname, "../../../shared/data/fhir", folder));
   const ids = resources.flatMap((one) =>
@@ -236,7 +239,7 @@ async function sorted(folder: string) {
   const ofCompartment = resources.filter(({ resourceType }) => isCompartmentType(resourceType));
   const owners = ofCompartment.map((one) =>
     ids.filter((id) => isOwnedBy(one as object as JsonObject, new Set([id]), base)),
-  ); // FHIR JSON as it was parsed
+  ); // FHIR JSON as parsed
   const not = (several: boolean) =>
     ofCompartment.flatMap(({ resourceType }, at) =>
       (owners[at]?.length ?? 0) > 1 === several && owners[at]?.length !== 1 ? [resourceType] : [],

@@ -61,18 +61,22 @@ test.skipIf(noSharedData)(
   },
 );
 
-// Medplum 5.2.13 passes over an empty value and some values of another JSON type, and does not align siblings.
+// Medplum 5.2.13 accepts an empty value and some values with a wrong JSON type, and does not align
+// siblings.
 const passedOver = /^(?:asBlank|asEmptyObject|asEmptyList|asTrue|asNumber|withSibling) /u;
-// It only collects required codes, reads no narrative, takes any id, any name that begins with that of a choice, and resourceType in a list.
+// Medplum only collects required codes, reads no narrative, and accepts any id, any name that begins with a
+// choice's name, and resourceType in a list.
 const oursAlone =
   /^code-invalid|^invariant|R4 id|not be empty|not define this element|no FHIR R4 element|resourceType/u;
-// It refuses white space in base64Binary, which R4 allows, and evaluates an invariant of fullUrl that its sibling breaks.
+// Medplum refuses white space in base64Binary, which R4 allows, and evaluates an invariant of fullUrl that
+// its sibling breaks.
 const theirsAlone = /^asSpaced at .*data$|^withSibling at .*fullUrl$/u;
 
-/** Whether Medplum finds nothing wrong but with invariants, of which it evaluates many more. */
+/** True if Medplum finds no fault except broken invariants, of which it evaluates many more. */
 function takes(resource: JsonObject): boolean {
   try {
-    oracle(JSON.parse(JSON.stringify(resource)) as Parameters<typeof oracle>[0]); // it reads whatever it is given
+    // the oracle accepts any value
+    oracle(JSON.parse(JSON.stringify(resource)) as Parameters<typeof oracle>[0]);
     return true;
   } catch (thrown) {
     return (
@@ -97,7 +101,7 @@ test.skipIf(noSharedData)(
   },
 );
 
-/** One change at one place of a resource. */
+/** A single change at a single place of a resource. */
 function mutate(resource: JsonObject, roll: () => number): { mutant: JsonObject; note: string } {
   const places = placesIn(resource, []);
   const path = places[Math.floor(roll() * places.length)] ?? [];
@@ -113,7 +117,7 @@ const placesIn = (value: Json, path: readonly Step[]): readonly (readonly Step[]
   ...(isObject(value) ? Object.entries(value).flatMap(([name, one]) => placesIn(one, [...path, name])) : []),
 ];
 
-/** What stands in a member's or item's place afterwards: nothing removes it, several names make several members. */
+/** The replacement of a member or item: none removes it, several names make several members. */
 type Change = (name: Step, value: Json) => readonly (readonly [Step, Json])[];
 
 function at(value: Json, [first, ...rest]: readonly Step[], change: Change): Json {

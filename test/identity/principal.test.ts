@@ -229,7 +229,8 @@ test("the holder of a proven key needs no certificate, and its proof goes on to 
     ok: true,
     value: { certificate: undefined, proof: { id: "proof-1", made: at } },
   });
-  // A certificate that the registry does not know of says nothing about the client; one that was registered may be left out.
+  // An unregistered certificate says nothing about the client, and the client may come without a registered
+  // certificate.
   expect(identify({ ...keyBound, certificate: vouched(x5t) })).toMatchObject({
     ok: true,
     value: { certificate: x5t },

@@ -17,7 +17,7 @@ test("T33: a nonce is good for at least 30 and less than 60 seconds, and never b
       const good = isFreshNonce(mac, freshNonce(mac, "jkt", instant(given)), "jkt", instant(given + later));
       if (later >= 0 && later <= 30_000) return good;
       if (later >= 60_000 || later <= -30_000) return !good;
-      return true; // in between the half-minute decides
+      return true; // in between, the half-minute decides
     }),
   );
 });

@@ -26,7 +26,7 @@ const scopes: fc.Arbitrary<Scopes> = fc.array(
   { minLength: 1, maxLength: 5 },
 );
 
-/** A row: whose it is, and its categories. */
+/** A row: its owners, and its categories. */
 interface Row {
   readonly of: readonly ("patient" | "user")[];
   readonly categories: readonly string[];

@@ -35,7 +35,7 @@ const answer = (more: Partial<LeaseAnswer> = {}): LeaseAnswer => ({
   incarnation: "one",
   ...more,
 });
-/** A lease that asked at 0 and was answered 40 ms later. */
+/** A lease that was asked for at 0 and answered 40 ms later. */
 const leased = (more: Partial<LeaseAnswer> = {}): IsolateLease =>
   settleAsk(beginAsk(emptyLease("default", at(0)), "first", 1, at(0)).lease, "first", answer(more), at(40));
 const busy = (lease: IsolateLease, requests: number, now: number): IsolateLease =>
@@ -265,7 +265,7 @@ const who = fc.nat(2);
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 30,
-    // One request, or the records of an answer.
+    // A single request, or the records of an answer.
     arbitrary: fc.record({
       do: fc.constant("request" as const),
       who,
@@ -285,7 +285,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 4,
-    // `whose` 3 is everybody's time; 0 to 2 is one isolate's clock drifting away from the guard's.
+    // `whose` 3 moves every clock; 0 to 2 makes an isolate's clock drift away from the guard's.
     arbitrary: fc.record({
       do: fc.constant("wait" as const),
       milliseconds: fc.integer({ min: -300, max: 1_500 }),
@@ -357,7 +357,8 @@ class Network {
         return;
       case "repeat": {
         const old = this.#sent.at(-1 - step.which);
-        if (old !== undefined) this.#carry(old); // the retry's answer is the same: to be told twice it would have to be two calls
+        // the retry gets the same answer; two answers would need two calls
+        if (old !== undefined) this.#carry(old);
         return;
       }
       case "answer":
@@ -382,7 +383,7 @@ class Network {
     }
   }
 
-  /** Everybody asks until the guard has nothing more. */
+  /** Every isolate asks until the guard has nothing more. */
   drain(): void {
     for (let n = 0; n < 500; n += 1) {
       this.#request(n % 3, 1);
@@ -427,7 +428,7 @@ class Network {
     if (outcome.kind === "empty" && mayAsk(lease, this.#time(who))) this.#ask(who, many);
   }
 
-  /** The last request of an isolate was refused by another quota: it counts as admitted no longer. */
+  /** A second quota refused the last request of an isolate: it does not count as admitted any more. */
   #putBack(who: number): void {
     const index = this.#spent.findLastIndex((each) => each.who === who);
     for (const { many, window, source } of index < 0 ? [] : this.#spent.splice(index, 1)) {
@@ -472,7 +473,8 @@ test("whatever is interleaved, repeated, lost, cancelled, restarted or skewed, n
   fc.assert(
     fc.property(
       fc.array(step, { minLength: 200, maxLength: 400, size: "max" }),
-      fc.subarray(["repeat", "lose", "cancel", "restart", "evict", "put back"] satisfies Step["do"][]), // what is lost hides what is gained
+      // lost leases would hide tokens that are granted twice
+      fc.subarray(["repeat", "lose", "cancel", "restart", "evict", "put back"] satisfies Step["do"][]),
       fc.oneof(fc.integer({ min: 1, max: 24 }), fc.integer({ min: 40, max: 140 })),
       fc.constantFrom("grant" as const, "subject" as const),
       (steps, troubles, requests, kind) => {

@@ -169,7 +169,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       who: fc.nat(3),
       want: fc.nat(12),
       giveBack: fc.nat(3).map((n) => n === 0),
-      lost: rarely, // a lost lease counts as spent, and would hide what is granted twice
+      lost: rarely, // a lost lease counts as spent, and would hide tokens that are granted twice
       again: rarely,
     }),
   },
@@ -188,7 +188,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant("replay" as const), which: fc.nat(6) }) },
 );
 
-/** An isolate as the protocol wants it: tokens leave the lease before they are sent back, and die with their window's lease. */
+/**
+ * An isolate as the protocol requires: tokens leave the lease before they are sent back, and die with their
+ * window's lease.
+ */
 interface Isolate {
   tokens: number;
   lease: LeaseAnswer | undefined;
@@ -261,7 +264,7 @@ test("whatever is interleaved, repeated, lost or restarted, no window admits mor
               break;
             case "replay": {
               const old = sent.at(-1 - now.which);
-              if (old !== undefined) send(old); // its answer reaches nobody
+              if (old !== undefined) send(old); // the answer is lost
               break;
             }
           }

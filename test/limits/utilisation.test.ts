@@ -14,11 +14,12 @@ import {
   type IsolateLease,
 } from "#limits/isolate-lease";
 
-// A discrete-event model: isolates near and far (4 to 124 ms), demand by Zipf's law, Poisson arrivals, one guard.
+// A discrete-event model: near and far isolates (4 to 124 ms), demand by Zipf's law, Poisson arrivals, a
+// single guard.
 interface Load {
   readonly requests: number;
   readonly isolates: number;
-  /** Of the quota. */
+  /** As a share of the quota. */
   readonly load: number;
   readonly windows: number;
 }
@@ -26,10 +27,10 @@ interface Load {
 interface Found {
   /** The fullest window's admissions and the quota. */
   readonly most: number;
-  /** Admitted of what could be: the lesser of demand and quota, window by window. */
+  /** Admitted requests as a share of the possible: the lesser of demand and quota, window by window. */
   readonly used: number;
   readonly callsPerRequest: number;
-  /** Of the admitted: those that waited for no call. */
+  /** The share of admitted requests that waited for no call. */
   readonly atOnce: number;
 }
 
@@ -98,7 +99,7 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
   const weights = Array.from({ length: isolates }, (_, n) => 1 / (n + 1) ** 0.8);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   for (const weight of weights) {
-    const trip = 2 + dice() * 60; // one way
+    const trip = 2 + dice() * 60; // a single direction
     let lease: IsolateLease = emptyLease("default", clock());
     const ask = (least: 0 | 1, then: (answer: Parameters<typeof settleAsk>[2]) => void) => {
       calls += 1;

@@ -25,7 +25,7 @@ function read(file: unknown) {
   return document.value;
 }
 
-/** The registry as it is once the sample is in it. */
+/** The registry after the sample was merged into it. */
 function filled(whole: unknown = sample): RegistryState {
   const file = read(whole);
   return {

@@ -96,13 +96,13 @@ test("T18, T39, T40: keys may be fetched, tokens asked about, and an origin may 
       "https://issuer.example.org/.well-known/openid-configuration",
       "https://issuer.example.org/.well-known/oauth-authorization-server",
     ].map((address) => ({ "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": address })),
-    // Keys, right below the metadata.
+    // Keys below the metadata URL.
     {
       "/issuers/0/jwks": undefined,
       "/issuers/0/jwksUri": "https://other.example.org/.well-known/openid-configuration/jwks",
     },
     { "/clients/0/jwks": undefined, "/clients/0/jwksUri": "https://client.example.org/jwks" },
-    { "/clients/1/jwksUri": "https://client.example.org/jwks" }, // of its signed requests
+    { "/clients/1/jwksUri": "https://client.example.org/jwks" }, // for its signed requests
     { "/issuers/0/introspection": introspection },
     { "/issuers/0/introspection": introspection, "/issuers/0/jwks": undefined, "/issuers/0/algs": [] },
     { "/origins/0/credentials": keyed },
@@ -138,7 +138,7 @@ const badExternal: readonly (readonly [string, string, unknown])[] = [
   ["/clients/0/issuer", "/clients/0/issuer", "https://issuer.example.org"],
   ["/clients/0/externalClientId", "/clients/0/externalClientId", "app"],
   ["/clients/0/patient", "/clients/0/patient", "amara"],
-  ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "https://issuer.example.org/jwks"], // beside jwks
+  ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "https://issuer.example.org/jwks"], // in addition to jwks
   ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "http://issuer.example.org/jwks"],
   ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "https://user:secret@issuer.example.org/jwks"],
   ["/issuers/0/algs", "/issuers/0/algs", []],
@@ -157,7 +157,7 @@ const badExternal: readonly (readonly [string, string, unknown])[] = [
     "/issuers/0/introspection",
     { ...introspection, credentials: { kind: "client_secret_basic", secret: "the secret itself" } },
   ],
-  ["/clients/0/jwksUri", "/clients/0/jwksUri", "https://client.example.org/jwks"], // beside jwks
+  ["/clients/0/jwksUri", "/clients/0/jwksUri", "https://client.example.org/jwks"], // in addition to jwks
   ["/clients/1/jwksUri", "/clients/1/jwksUri", "https://client.example.org/.well-known/openid-configuration"],
   ["/clients/1/jwksUri", "/clients/1/jwksUri", "http://client.example.org/jwks"],
   ["/clients/1/jwksUri", "/clients/1/jwksUri", "https://client.example.org/jwks#one"],
@@ -222,7 +222,8 @@ test("the format is published as a JSON Schema", ({ expect }) => {
   const published: unknown = JSON.parse(
     readFileSync(join(import.meta.dirname, "../../docs/registry.schema.json"), "utf8"),
   );
-  expect(published).toEqual(JSON.parse(JSON.stringify(schema))); // else: node scripts/generate-registry-schema.ts
+  // if this fails: node scripts/generate-registry-schema.ts
+  expect(published).toEqual(JSON.parse(JSON.stringify(schema)));
   expect(schema).toMatchObject({ type: "object", additionalProperties: false });
   expect(Object.keys(schema.properties ?? {}).sort()).toEqual([
     "$schema",

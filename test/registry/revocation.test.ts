@@ -170,7 +170,7 @@ const delta = (epoch: number, kind: Delta["kind"], name: string): Delta => {
 const standing = { bookmark: null, pending: [] };
 const start: RevocationState = { ...standing, epoch: 0, denied: new Map() };
 const past = (deltas: readonly Delta[]) => ({ from: 0, deltas });
-/** What is known after these, heard one by one. */
+/** The state after these deltas, applied in separate updates. */
 const after = (deltas: readonly Delta[]): RevocationState => {
   const heard = applyUpdate(
     start,
@@ -259,7 +259,8 @@ test("whatever name a token may have, an operator can deny it, and denies that o
   });
   fc.assert(
     fc.property(name, name, (id, other) => {
-      const asked: unknown = JSON.parse(JSON.stringify({ kind: "token", issuer: who.issuer, id, until: at })); // as it comes to the door
+      // as it arrives at the control worker
+      const asked: unknown = JSON.parse(JSON.stringify({ kind: "token", issuer: who.issuer, id, until: at }));
       const read = readDenial(asked);
       if (!read.ok) throw new Error(read.error.field);
       const denied = named(read.value);

@@ -154,7 +154,7 @@ test.skipIf(noSharedData)(
       );
       return patients.map((patient) => residenceOf(patient, at));
     };
-    // As their files say: each has one address, without a use.
+    // As in their files: each patient has a single address, without a use.
     expect(statesOf("synthea-2019")).toEqual(Array.from({ length: 7 }, () => "MA")); // written as Massachusetts
     expect(statesOf("synthea-2020")).toEqual(["WA", "WA", "WA"]);
     expect(statesOf("synthea-2024")).toEqual(["KS", "KS", "KS", "KS"]);

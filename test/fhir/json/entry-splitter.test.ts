@@ -6,7 +6,7 @@ import { readJson } from "#fhir/json/json";
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (slice: Uint8Array) => new TextDecoder().decode(slice);
 
-/** Everything that a reader of a page does: the slices and the rest, each read as JSON. */
+/** All that a reader of a page does: the slices and the frame, each read as JSON. */
 function split(
   body: Uint8Array,
   cuts: readonly number[] = [],
@@ -34,7 +34,8 @@ function split(
 
 const odd = fc.constantFrom('"', "\\", "entry", '"entry":[', "}", "]", "é", "𝄞", "\u2028", "\\u0065");
 const value = fc.jsonValue({ maxDepth: 3 });
-// Names without an escape: V8 (13.6) loses a member now and then where two have one, and then the entry is refused.
+// Names without an escape: V8 (13.6) sometimes loses a member if two names have escapes, and then the entry
+// is refused.
 const name = fc
   .oneof(fc.string({ maxLength: 6 }), odd)
   .map((text) => text.replaceAll(/["\\\p{Cc}\p{Cs}]/gu, "_"));
@@ -182,7 +183,7 @@ test("what is no JSON or no UTF-8 is refused, never thrown, and what passes is w
 
 const mebibyte = new Uint8Array(1_048_576).fill(0x61);
 
-/** What comes out of a Bundle whose second entry has a string of so many MiB, with this behind the string. */
+/** The result for a Bundle whose second entry has a string of this many MiB, followed by `behind`. */
 function withLarge(mebibytes: number, behind: string, string = mebibyte): unknown {
   const splitter = new EntrySplitter();
   const parts = [

@@ -96,7 +96,7 @@ test("any value that JSON.stringify writes is read back the same, and no bytes m
   );
 });
 
-/** How it was read before it was fast: every value is seen beside its own text. */
+/** The reader as it was before it was made fast: each value is read next to its own text. */
 function readSlowly(text: string): string {
   const members = [...text.matchAll(/"(?:[^"\\]|\\.)*"|(?<colon>:)/gu)].filter(
     ({ groups }) => groups?.["colon"] !== undefined,

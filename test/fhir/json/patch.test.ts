@@ -16,7 +16,7 @@ function patched(document: unknown, operations: unknown): string {
   return result.ok ? JSON.stringify(result.value) : result.error.reason;
 }
 
-// RFC 6902, Appendix A: the document, the patch, what becomes of it.
+// RFC 6902, Appendix A: the document, the patch, and the result.
 const examples: readonly (readonly [string, unknown, readonly object[], unknown])[] = [
   [
     "A.1 adding a member",
@@ -227,7 +227,10 @@ test("two hundred operations on one long object, or one long list, copy it once"
   ).toBe("patch_exceeds_limits");
 });
 
-/** An independent reading of RFC 6902, which copies everything each time; nothing where the patch does not apply. */
+/**
+ * An independent reading of RFC 6902, which copies everything each time; undefined if the patch does not
+ * apply.
+ */
 function twin(document: unknown, operations: readonly Operation[]): unknown {
   let whole: unknown = structuredClone(document);
   const fail = (): never => {
@@ -334,7 +337,7 @@ test("patches do what an independent reading of RFC 6902 makes of them, and leav
 });
 
 test("an object that stands in place of another one is told; a copy is nobody's", ({ expect }) => {
-  const document = tree({ list: [{ id: "1" }, { id: "2" }] }) as JsonObject; // an object, as it is written
+  const document = tree({ list: [{ id: "1" }, { id: "2" }] }) as JsonObject; // an object, as written
   const read = readPatch(
     tree([
       { op: "copy", from: "/list/0", path: "/list/-" },

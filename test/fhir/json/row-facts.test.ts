@@ -19,7 +19,7 @@ function factsOf(
     : facts.error.reason;
 }
 
-/** Nested so deep. */
+/** Lists, nested this deep. */
 const nested = (depth: number, inner = "1") => "[".repeat(depth) + inner + "]".repeat(depth);
 
 test("members that were asked for are read as they are, wherever they stand and however the text is cut", ({

@@ -94,7 +94,7 @@ test.skipIf(noSharedData)(
       ),
     );
     for (const [type, paths] of Object.entries(facts.paths)) {
-      if (type === "Patient") continue; // `link.other` is a mention (DESIGN §6)
+      if (type === "Patient") continue; // `link.other` is a mention, not an owner
       const ours = [r4Owners[type], r4Participants[type]].flatMap((list) => list?.split(" ") ?? []);
       expect(ours.toSorted(), type).toEqual(paths.toSorted());
     }

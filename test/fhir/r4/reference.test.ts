@@ -141,7 +141,7 @@ test("for the record, the short look at a plain reference finds whom a URL parse
   expect(found.size).toBeGreaterThan(3);
 });
 
-/** Every text through the URL parser. */
+/** Reads every text with the URL parser. */
 function patientParsed(text: string, bases: readonly string[]): string | undefined {
   if (!/patient|%/iu.test(text)) return undefined;
   for (const base of bases) {

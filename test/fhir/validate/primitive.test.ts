@@ -123,7 +123,7 @@ test.skipIf(!existsSync(folder)).for([...types, ...more])(
       ["invalid", false],
     ] as const) {
       for (const line of readFileSync(join(folder, `${file}.${kind}.ndjson`), "utf8").split("\n")) {
-        if (line === "" || line === "null") continue; // theirs means that there is no value
+        if (line === "" || line === "null") continue; // for the oracle these mean that there is no value
         const value = /^[-0-9]/u.test(line) ? numberIn(line) : line;
         if (value === undefined) continue;
         expect(

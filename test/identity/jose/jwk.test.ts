@@ -18,7 +18,7 @@ test("T7: an RSA key below 2048 bits is no key, nor one that is padded with zero
   );
   expect(
     createPublicKey({ key: { ...small, n: padded }, format: "jwk" }).asymmetricKeyDetails?.modulusLength,
-  ).toBe(1024); // others read it so
+  ).toBe(1024); // lenient decoders read it so
   expect(taken({ ...small, n: padded })).toBe(false);
 });
 
