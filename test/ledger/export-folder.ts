@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Export } from "./tampered-exports.ts";
 
-/** An export as files: the folder itself and, beside it, each earlier checkpoint. */
+/** An export as files: the folder itself and each earlier checkpoint next to it. */
 interface Written {
   readonly folder: string;
   readonly since: readonly string[];
 }
 
-/** Writes exports, asks about them, and removes them. */
+/** Writes exports, runs questions on them, and removes them. */
 export async function withFolders<T>(
   exports: readonly Export[],
   ask: (written: readonly Written[]) => Promise<T>,
@@ -33,7 +33,9 @@ function write(at: string, { files, since = [] }: Export): Written {
   return { folder, since: since.map((note, i) => put(join(at, `since-${i}`), note)) };
 }
 
-/** The arguments, the same of either verifier's command, for an export and what its verifier holds from elsewhere. */
+/**
+ * The arguments for an export and its verifier's evidence. Both verifiers' commands take the same arguments.
+ */
 export const argumentsOf = (
   made: Export,
   { folder, since }: Written = { folder: "", since: [] },

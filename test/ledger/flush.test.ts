@@ -64,7 +64,7 @@ test("joined frames split into what they were joined from, and into nothing when
   expect(splitFrames(joinFrames([]))).toBeUndefined();
 });
 
-/** An object as a stream of chunks of these lengths, over and over. */
+/** An object as a stream whose chunks have these lengths, repeated. */
 async function* chunked(bytes: Uint8Array, lengths: readonly number[]): AsyncGenerator<Uint8Array> {
   for (let [at, i] = [0, 0]; at < bytes.length; i++) {
     const length = lengths[i % lengths.length] ?? 1;

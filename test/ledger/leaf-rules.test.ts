@@ -7,7 +7,7 @@ import { tilePath } from "#ledger/tlog/tile";
 import { verifyLog } from "#ledger/verify";
 import { logOf, logOfFrames, readerOf, type SampleLog, sampleLog, sealLeaves } from "./sample-log.ts";
 
-// Each log here has every hash, link and signature right: only a rule about leaves can find what is wrong.
+// In each log here every hash, link and signature is right: only a rule about leaves can find the problem.
 const verify = (log: SampleLog) => verifyLog(readerOf(log), log.verifier);
 const small = await sampleLog([3]);
 const [open = none(), epoch = none(), one = none(), two = none()] = small.leaves;
@@ -44,7 +44,8 @@ test("leaves that break a rule are found even when everything around them is rig
     leaf_after_seal: [open, epoch, one, ...sealLeaves(3, 1).slice(0, 3), two],
     shard_seal_body: [open, epoch, one, ...sealLeaves(2, 1).slice(0, 3)],
     shard_seal_does_not_end_a_bundle: [open, epoch, one, ...sealLeaves(3, 1).slice(1)],
-    number_too_large: [open, epoch, Uint8Array.from(one, (byte, i) => (i === 7 ? 0x20 : byte))], // ctr 2^53 + 1
+    // ctr 2^53 + 1
+    number_too_large: [open, epoch, Uint8Array.from(one, (byte, i) => (i === 7 ? 0x20 : byte))],
     leaf_kind: [open, epoch, Uint8Array.from(one, (byte, i) => (i === 1 ? 4 : byte))],
     leaf_version: [open, epoch, Uint8Array.from(one, (byte, i) => (i === 0 ? 2 : byte))],
     leaf_length: [open, epoch, concat([one, Uint8Array.of(0)])],
@@ -167,7 +168,7 @@ test("a wrapped key that is not exactly the documented JWE, for this log and epo
     jwe((_, one) => Object.assign(one, { encrypted_key: undefined })),
     jwe((_, one) => Object.assign(one, { more: 1 })),
     jwe((_, { header }) => Object.assign(header, { alg: "ECDH-ES" })),
-    jwe((_, { header }) => Object.assign(header, { kid: "b" })), // the other's
+    jwe((_, { header }) => Object.assign(header, { kid: "b" })), // the second recipient's
     jwe((_, { header }) => Object.assign(header, { kid: 7 })),
     jwe((_, { header }) => delete header["kid"]),
     jwe((_, { header }) => Object.assign(header, { apu: "YQ" })),
@@ -178,7 +179,7 @@ test("a wrapped key that is not exactly the documented JWE, for this log and epo
     jwe((_, { header }) => Object.assign(header.epk, { d: "AA" })),
     otherEpk({ kty: "OKP", crv: "Ed25519", x: b64(new Uint8Array(32)) }),
     otherEpk({ kty: "constructor", crv: "", x: "" }),
-    key.wrapped.replace('"iv":', '"tag":"AA","iv":'), // a member twice, as JSON.parse does not see
+    key.wrapped.replace('"iv":', '"tag":"AA","iv":'), // a repeated member, which JSON.parse does not notice
     key.wrapped.replace('"kid":', '"k\\u0069d":"c", "kid" :'),
   ];
   for (const wrapped of wrong) {
@@ -233,7 +234,7 @@ test("a key-epoch without its record in the same frame, and a seal over two fram
   }
 });
 
-/** Leaves of epoch 1 after `one`; nobody opens them. */
+/** Leaves of epoch 1 after the first record; no test opens them. */
 const many = (count: number): Uint8Array[] =>
   Array.from({ length: count }, (_, i) => encodeLeaf({ ...read(one), counter: 100 + i }));
 

@@ -1,7 +1,7 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** A proof of transparency-dev/merkle's test data: the index and sizes that its kind has, hashes in base64. */
+/** A proof of transparency-dev/merkle's test data: the index and sizes of its kind, and hashes in base64. */
 export interface Vector {
   readonly leafIdx: number;
   readonly treeSize: number;

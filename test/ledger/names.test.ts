@@ -64,7 +64,8 @@ test("the choice of a log is the same everywhere, keeps a key in one place, and 
   ).toBe(1);
   expect(logs(256, (i) => chooseLog({ kind: "address", address: `203.0.113.${i}` }, 16, now)).size).toBe(1);
   expect(logs(256, (i) => chooseLog({ kind: "address", address: `203.0.${i}.1` }, 16, now)).size).toBe(16);
-  // Frozen: a gateway and a shard of different versions must agree. SHA-256("key" ‖ 00 ‖ "a"), first four bytes, mod 16.
+  // Frozen: a gateway and a shard of different versions must agree. SHA-256("key" ‖ 00 ‖ "a"), first four
+  // bytes, mod 16.
   expect(chooseLog({ kind: "key", jkt: "a" }, 16, now)).toBe("s8-2026h2");
 });
 

@@ -22,7 +22,8 @@ const leafOf = (checkpoint: Checkpoint): Uint8Array => signed(checkpointText(che
 const rootLog = (frames: readonly (readonly Uint8Array[])[], time = at): SampleLog =>
   logOfFrames(frames, time, "ledger.test/root");
 
-// One log, and another that begins with the same frame and has grown beyond it: both signed with the ledger's key.
+// A log, and a second log that begins with the same frame and has grown beyond it: both are signed with the
+// ledger's key.
 const { leaves } = await sampleLog([2, 8]);
 const first = leaves.slice(0, 4);
 const log = logOfFrames([first, leaves.slice(4, 6), leaves.slice(6, 7)]);
@@ -41,7 +42,7 @@ const witness: Verifier = {
   id: keyId("witness.test/w1", raw, signatureTypes.cosignature),
   publicKey: raw,
 };
-/** As the witness would have it: its cosignature below the log's signature. */
+/** The note as the witness shows it: its cosignature below the log's signature. */
 function cosign(of: SampleLog): SampleLog {
   const note = of.objects.get("checkpoint") ?? new Uint8Array();
   const text = fromUtf8(note)?.split("\n\n")[0] ?? "";
@@ -86,7 +87,7 @@ test.for<[string, readonly Uint8Array[]]>([
 const parent = mkdtempSync(join(tmpdir(), "phylax-root-"));
 afterAll(() => rmSync(parent, { recursive: true }));
 let folders = 0;
-/** What is found in an export of these logs: `<log>: …`, good ones without their root hash. */
+/** The findings in an export of these logs: `<log>: …`. Good logs are listed without their root hash. */
 async function found(
   logs: Readonly<Record<string, SampleLog>>,
   witnesses: readonly Verifier[] = [witness],

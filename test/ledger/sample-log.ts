@@ -30,7 +30,7 @@ export const config: LedgerConfig = readLedgerConfig({
   SUBJECT_KEY: randomBytes(32).toString("base64url"),
 });
 
-/** A log made by the code that makes real ones, with every public object in a map from its path to its bytes. */
+/** A log made by the production code, with all its public objects in a map from path to bytes. */
 export interface SampleLog {
   readonly objects: Map<string, Uint8Array>;
   readonly verifier: Verifier;
@@ -42,7 +42,7 @@ export const origin = "ledger.test/s0-2026h2";
 const start = Date.UTC(2026, 9, 1);
 const random32 = (): Uint8Array => new Uint8Array(randomBytes(32));
 
-/** `sizes`: sealed records of each frame; a new key epoch begins with every third frame. */
+/** `sizes`: sealed records of each frame. A new key epoch begins with every third frame. */
 export async function sampleLog(
   sizes: readonly number[],
   { seal = false, of = origin } = {},
@@ -76,7 +76,10 @@ export async function sampleLog(
   return { objects: objectsOf(head, frames, leaves, tiles), verifier: verifierOf(head.origin), leaves, head };
 }
 
-/** A log of these leaves, frame by frame, with every hash, link and signature right whatever the leaves are. */
+/**
+ * A log of these leaves, frame by frame. Every hash, link and signature is right, even if the leaves are
+ * not.
+ */
 export function logOfFrames(all: readonly (readonly Uint8Array[])[], at = start, of = origin): SampleLog {
   const tiles = new Map<string, Uint8Array>();
   let head = emptyHead(of);
@@ -95,7 +98,7 @@ export function logOfFrames(all: readonly (readonly Uint8Array[])[], at = start,
   };
 }
 
-/** The same of one frame, which `frameOf` changes before its hash is taken. */
+/** A log of a single frame, which `frameOf` changes before its hash is taken. */
 export function logOf(leaves: readonly Uint8Array[], frameOf = (frame: Uint8Array) => frame): SampleLog {
   const log = logOfFrames([leaves]);
   const frame = frameOf(log.objects.get("frame/0") ?? new Uint8Array());
@@ -104,7 +107,7 @@ export function logOf(leaves: readonly Uint8Array[], frameOf = (frame: Uint8Arra
   return { ...log, objects: new Map([...log.objects, ["frame/0", frame], ["checkpoint", checkpoint]]), head };
 }
 
-/** The same objects after something was put in place of one. */
+/** A log with one object replaced. */
 export const withObject = (log: SampleLog, path: string, bytes: Uint8Array | undefined): SampleLog => {
   const objects = new Map(log.objects);
   if (bytes === undefined) objects.delete(path);
@@ -122,7 +125,7 @@ export function readerOf({ objects }: SampleLog): LogReader {
   };
 }
 
-/** Signs any text as the log would: what an operator who holds the key could do. */
+/** Signs any text with the log's key, as an operator who has the key could. */
 export function signed(text: string, name = origin): Uint8Array {
   return utf8(
     noteOf(text, verifierOf(name), new Uint8Array(sign(null, utf8(text), config.checkpointKey.reveal()))),

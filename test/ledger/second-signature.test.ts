@@ -37,7 +37,7 @@ const right: readonly Signed[] = rfc8032.map(([key, message, signature]) => ({
 const flipped = (bytes: Uint8Array, bit: number): Uint8Array =>
   Uint8Array.from(bytes, (byte, i) => (i === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte));
 
-/** With S + L in place of S: the same by the equation, and refused by RFC 8032 §5.1.7. */
+/** A signature with S + L in place of S: it satisfies the equation, but RFC 8032 §5.1.7 refuses it. */
 function plusOrder(signature: Uint8Array): Uint8Array {
   const order = 2n ** 252n + 27742317777372353535851937790883648493n;
   const number = BigInt(`0x${Buffer.from(signature.subarray(32)).reverse().toString("hex")}`) + order;

@@ -19,8 +19,8 @@ import {
 } from "./sample-log.ts";
 import { askAll, packed, pythonIsMissing } from "./second-verifier.ts";
 
-// Logs that are wrong in one place or two, or only unusual, with every hash and signature made anew by whoever holds the key: what the
-// two verifiers must then agree on is the format itself, not the hashes.
+// Logs that are wrong in one or two places, or only unusual, with every hash and signature made again by an
+// owner of the key. The two verifiers must agree on the format itself, not only on the hashes.
 
 interface Case {
   readonly what: string;
@@ -28,7 +28,8 @@ interface Case {
 }
 type Frames = readonly (readonly Uint8Array[])[];
 
-const sample = await sampleLog([2, 1, 1, 1]); // open, key epoch, two records | one | one | key epoch, one
+// open, key epoch, two records | a record | a record | key epoch, a record
+const sample = await sampleLog([2, 1, 1, 1]);
 const frames: Frames = [
   sample.leaves.slice(0, 4),
   sample.leaves.slice(4, 5),
@@ -92,7 +93,7 @@ const seals = fc
     return { what: `seal: leaf ${at} ${how}`, log: logOfFrames([...sealed.slice(0, 2), ...tail]) };
   });
 
-/** The leaf with another body and the length that it then has. */
+/** The leaf with a different body and that body's length. */
 function withBody(leaf: Uint8Array, change: (body: Uint8Array) => Uint8Array): Uint8Array {
   const parsed = parseLeaf(leaf);
   if (!parsed.ok) throw new Error(parsed.error);
@@ -113,7 +114,7 @@ const body = fc
     ),
   }));
 
-/** One more member at the end of the body's map: a key that this version does not know, with this CBOR. */
+/** A further member at the end of the body's map: a key that this version does not know, with this CBOR. */
 const later = fc
   .tuple(
     cborAt,
@@ -183,7 +184,7 @@ const later = fc
     ),
   }));
 
-/** The key epoch's JWE as other text. Its length in CBOR has two bytes before and after. */
+/** The key epoch's JWE as different text. Its length in CBOR has two bytes before and after. */
 const jwe = fc
   .tuple(
     fc.nat(2000),
@@ -230,7 +231,7 @@ const jwe = fc
         withBody(leaf, (bytes) => {
           const at = Buffer.from(bytes).indexOf('{"');
           const text = fromUtf8(bytes.subarray(at)) ?? "";
-          // Half of them where a member begins, so that what is put in can be whole.
+          // Half of the insertions are where a member begins, so that the inserted text can be complete.
           const starts = [...text.matchAll(/(?<=[{,[])/g)].map(({ index }) => index);
           const where = offset % 2 === 0 ? (starts[offset % starts.length] ?? 0) : offset % text.length;
           const changed = utf8(text.slice(0, where) + by + text.slice(where + (offset % 2 === 0 ? 0 : gone)));
@@ -307,7 +308,9 @@ const name = fc.constantFrom(
   "ledger.test/s0-2026h2",
   "a\u180eb",
 );
-/** Mostly the first, which by itself is right: else two oddities together would hide each other. */
+/**
+ * Mostly the first value, which by itself is right: otherwise two oddities together would hide each other.
+ */
 const mostly = (right: string, ...odd: readonly string[]): fc.Arbitrary<string> =>
   fc.oneof({ weight: 3, arbitrary: fc.constant(right) }, { weight: 1, arbitrary: fc.constantFrom(...odd) });
 const encoded = mostly(
@@ -373,7 +376,8 @@ test.skipIf(pythonIsMissing)(
         .map((one) => `${one.what}: ${JSON.stringify(one.ours)} / ${one.theirs}`),
     ).toEqual([]);
     const good = verdicts.filter(({ theirs: wrong }) => wrong === null).length;
-    expect(Math.min(good, cases.length - good)).toBeGreaterThan(cases.length / 10); // of each enough to tell them apart
+    // enough cases of each kind to distinguish them
+    expect(Math.min(good, cases.length - good)).toBeGreaterThan(cases.length / 10);
   },
 );
 

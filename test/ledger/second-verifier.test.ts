@@ -17,7 +17,7 @@ import * as rooted from "./tampered-roots.ts";
 
 const good = [...plain.good, ...rooted.good];
 const tampered = [...plain.tampered, ...rooted.tampered];
-const withPython = test.skipIf(pythonIsMissing); // each name says so
+const withPython = test.skipIf(pythonIsMissing); // each test's name says so
 const keyOf = ({ verifier }: SampleLog): string => verifierKey(verifier.name, verifier.publicKey);
 
 withPython("the second verifier calls good what is good (skipped without python3)", async ({ expect }) => {
@@ -51,7 +51,8 @@ withPython(
   async ({ expect }) => {
     const log = await sampleLog([1, 1]);
     const asked = [...log.objects].map(([path, bytes]) => {
-      const step = Math.ceil((bytes.length * 8) / 400) | 1; // odd, and so it meets each of the eight positions of a bit
+      // an odd step reaches each of the eight positions of a bit
+      const step = Math.ceil((bytes.length * 8) / 400) | 1;
       const bits = Array.from({ length: Math.floor((bytes.length * 8) / step) }, (_, i) => i * step);
       return { ask: "flips", key: keyOf(log), objects: packed(log.objects), path, bits };
     });
@@ -92,7 +93,7 @@ withPython(
   async ({ expect }) => {
     await withFolders(good.slice(0, 1), async ([{ folder } = { folder: "" }]) => {
       writeFileSync(join(folder, "\u001b[2J\ngood root: 9 leaves"), "");
-      truncateSync(join(folder, "s0-2026h2/frame/1"), 2 ** 33); // takes no room on the disk
+      truncateSync(join(folder, "s0-2026h2/frame/1"), 2 ** 33); // a sparse file takes no space on the disk
       const { code, out } = await verifyLedger(folder);
       expect([code, out.includes("\u001b"), out.includes("\ngood root")]).toEqual([1, false, false]);
       expect(out).toContain("WRONG \\x1b[2J\\ngood root: 9 leaves: is no log of a key");

@@ -14,7 +14,7 @@ export interface Said {
   readonly out: string;
 }
 
-/** Runs the command as an auditor would. Python's flag -B: it leaves no compiled file. */
+/** Runs the command as an auditor would. Python's flag -B keeps it from leaving a compiled file. */
 export async function verifyLedger(...args: readonly string[]): Promise<Said> {
   const ran = promisify(execFile)("python3", ["-B", command, ...args], { encoding: "utf8" });
   return ran.then(
@@ -26,7 +26,10 @@ export async function verifyLedger(...args: readonly string[]): Promise<Said> {
   );
 }
 
-/** Asks one process many questions (second-verifier.py says which there are); an answer for each, in their order. */
+/**
+ * Asks one process many questions (second-verifier.py lists their kinds). The answers come in the same
+ * order.
+ */
 export async function askAll<T>(asked: readonly object[]): Promise<T[]> {
   const child = spawn("python3", ["-B", questions], { stdio: ["pipe", "pipe", "inherit"] });
   child.stdin.end(asked.map((one) => `${JSON.stringify(one)}\n`).join(""));
@@ -37,6 +40,6 @@ export async function askAll<T>(asked: readonly object[]): Promise<T[]> {
   return answers.map((line) => JSON.parse(line));
 }
 
-/** A log's objects as a question carries them. */
+/** A log's objects in the form of a question. */
 export const packed = (objects: ReadonlyMap<string, Uint8Array>): Record<string, string> =>
   Object.fromEntries([...objects].map(([path, bytes]) => [path, Buffer.from(bytes).toString("base64")]));

@@ -8,7 +8,7 @@ import * as rooted from "./tampered-roots.ts";
 
 const good = [...plain.good, ...rooted.good];
 const tampered = [...plain.tampered, ...rooted.tampered];
-/** What `phylax ledger verify` says in this process: its exit code, and the lines on standard error. */
+/** Runs `phylax ledger verify` in this process. Returns its exit code and its lines on standard error. */
 function verify(made: plain.Export): Promise<{ readonly code: number; readonly wrongs: readonly string[] }> {
   return withFolders([made], async ([written]) => {
     const [out, error] = [
@@ -22,7 +22,10 @@ function verify(made: plain.Export): Promise<{ readonly code: number; readonly w
   });
 }
 
-/** Whether a line names this path below the folder: `<log>: WRONG: <object> (frame 1): …`, or `<log or file>: WRONG: …`. */
+/**
+ * True when a line names this path below the folder: `<log>: WRONG: <object> (frame 1): …`, or `<log or
+ * file>: WRONG: …`.
+ */
 function names(line: string, path: string): boolean {
   const [top, ...object] = path.split("/");
   const told = `${top}: WRONG: ${object.join("/")}`;

@@ -9,7 +9,7 @@ import { keyId, noteOf, verifierKey } from "#ledger/tlog/signed-note";
 import { keysText } from "../../cli/ledger-folder.ts";
 import { logOfFrames, origin, type SampleLog, sampleLog, signed } from "./sample-log.ts";
 
-/** An exported folder as a verifier gets it, with what he holds from elsewhere. */
+/** An exported folder as a verifier gets it, with the evidence that he has from elsewhere. */
 export interface Export {
   readonly name: string;
   readonly files: ReadonlyMap<string, Uint8Array>; // by path below the folder
@@ -19,21 +19,21 @@ export interface Export {
   readonly witnesses?: readonly string[]; // their verifier keys
 }
 
-/** `named`: the objects of which one has to be named as wrong. */
+/** `named`: the findings must name one of these objects. */
 export interface Tampered extends Export {
   readonly named: readonly string[];
 }
 
 const [s0, s1] = ["s0-2026h2", "s1-2026h2"] as const;
-/** Two full tiles, every partial one, two full bundles; and beside it a small log of another shard. */
+/** Two full tiles, every partial tile, two full bundles; and a small log of a second shard. */
 export const large = await sampleLog([250, 200, 100]);
 export const small = await sampleLog([3, 1, 2, 2, 2], { of: `ledger.test/${s1}` });
-const stranger = await sampleLog([250, 200, 100]); // the same shape and name, other records
+const stranger = await sampleLog([250, 200, 100]); // equal shape and name, but different records
 
 export const keyOf = ({ verifier }: SampleLog): string => verifierKey(verifier.name, verifier.publicKey);
 const checkpointIn = (log: SampleLog): Uint8Array => log.objects.get("checkpoint") ?? new Uint8Array();
 
-/** What `phylax ledger export` would write of these logs. */
+/** The files that `phylax ledger export` would write for these logs. */
 export function exportOf(name: string, logs: readonly SampleLog[] = [large, small]): Export {
   const files = new Map([["keys", utf8(keysText(logs.map((log) => log.verifier)))]]);
   for (const log of logs) {
@@ -46,7 +46,7 @@ export function exportOf(name: string, logs: readonly SampleLog[] = [large, smal
 const whole = exportOf("whole");
 const bytesOf = (path: string): Uint8Array => whole.files.get(path) ?? new Uint8Array();
 
-/** The whole export with some files changed, taken away (undefined), or added. */
+/** The whole export with some files changed, removed (undefined), or added. */
 function changed(
   name: string,
   changes: Readonly<Record<string, Uint8Array | undefined>>,
@@ -63,7 +63,7 @@ function changed(
 const swapped = (one: string, two: string): Tampered =>
   changed(`${one} and ${two} swapped`, { [one]: bytesOf(two), [two]: bytesOf(one) });
 
-/** The whole export with one log in place of the large one, made by whoever holds its key. */
+/** The whole export with a log in place of the large log, made by an owner of its key. */
 const instead = (
   name: string,
   log: SampleLog,
@@ -86,7 +86,7 @@ function framesOf(log: SampleLog): (readonly Uint8Array[])[] {
     });
 }
 
-/** What the log's checkpoint said after one of its frames. */
+/** The log's checkpoint after one of its frames. */
 export function afterFrame(log: SampleLog, number: number): Checkpoint {
   const bytes = log.objects.get(`frame/${number}`) ?? new Uint8Array();
   const frame = parseFrame(bytes);
@@ -107,7 +107,7 @@ export const receiptOf = (log: SampleLog, index: number, frame: number): string 
     frameHash: frameHash(log.objects.get(`frame/${frame}`) ?? new Uint8Array()),
   });
 
-// One prefix, and what was appended to it in one place and in another.
+// A common prefix, and two different continuations.
 const [opening = [], second = [], third = [], fourth = []] = framesOf(await sampleLog([3, 1, 2, 2]));
 const [, secondOfStranger = []] = framesOf(await sampleLog([3, 1, 2, 2]));
 const prefix = logOfFrames([opening, second]);
@@ -150,7 +150,7 @@ const moved: readonly Tampered[] = [
     { [`${s1}/checkpoint`]: signed(checkpointText(afterFrame(small, 2)), small.verifier.name) },
     [
       `${s1}/frame/3`,
-      `${s1}/tile/0/000.p/8`, // the older size's, which an export of the newer does not have
+      `${s1}/tile/0/000.p/8`, // the older size's tile, which an export of the newer size does not have
       `${s1}/tile/entries/000.p/8`,
     ],
   ),
@@ -198,7 +198,8 @@ const rewritten: readonly Tampered[] = [
       since: [checkpointIn(prefix)],
     },
   ),
-  // A Durable Object put back to an older state that grew again: its own checkpoint is good, the published one is not in its chain.
+  // A Durable Object was put back to an older state and grew again: its own checkpoint is good, but the
+  // published checkpoint is not in its chain.
   instead(
     "a rolled-back shard that grew again",
     logOfFrames([opening, second, fourth, [nextOf(fourth)]]),
@@ -213,7 +214,10 @@ const rewritten: readonly Tampered[] = [
   ]),
 ];
 
-/** A further leaf for a log that ends in these: the last one cannot stand twice, so it takes the counter's next number. */
+/**
+ * A further leaf for a log that ends in these leaves. The last leaf cannot be repeated, so the new leaf
+ * takes the next counter.
+ */
 function nextOf(frame: readonly Uint8Array[]): Uint8Array {
   const leaf = Uint8Array.from(frame.at(-1) ?? []);
   leaf[13] = (leaf[13] ?? 0) + 1;
@@ -262,7 +266,10 @@ const other = generateKeyPairSync("ed25519");
 const otherPublic = new Uint8Array(
   Buffer.from(String(other.publicKey.export({ format: "jwk" }).x), "base64url"),
 );
-/** The large log's checkpoint as another key signs it, under that key's id or, falsely, under the log's own. */
+/**
+ * The large log's checkpoint signed by a different key, under that key's id or, falsely, under the log's own
+ * id.
+ */
 function byAnotherKey(id: number): Uint8Array {
   const text = checkpointText(checkpointOf(large.head));
   return utf8(

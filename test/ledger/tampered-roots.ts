@@ -16,7 +16,8 @@ import {
   type Tampered,
 } from "./tampered-exports.ts";
 
-// Exports with a root log (docs/ledger-format.md §12): the sample logs at one moment, and what is done to them or to it.
+// Exports with a root log (docs/ledger-format.md §12): the sample logs at one moment, and attacks on them or
+// on the root log.
 
 const at = Date.UTC(2026, 9, 1);
 const smallOrigin = small.verifier.name;
@@ -26,9 +27,11 @@ const opened = (of: string): Uint8Array => leafOf({ origin: of, size: 0, root: e
 const rootOf = (frames: readonly (readonly Uint8Array[])[], time = at): SampleLog =>
   logOfFrames(frames, time, "ledger.test/root");
 
-const opening = [opened(origin), opened(smallOrigin), opened("ledger.test/s2-2026h2")]; // of the last there is nothing else yet
+// the last log has nothing more yet
+const opening = [opened(origin), opened(smallOrigin), opened("ledger.test/s2-2026h2")];
 const middle = [leafOf(afterFrame(main, 0)), leafOf(afterFrame(small, 1))];
-const end = [leafOf(checkpointOf(main.head)), leafOf(afterFrame(small, 3))]; // the small log has one frame more
+// the small log has a further frame
+const end = [leafOf(checkpointOf(main.head)), leafOf(afterFrame(small, 3))];
 const root = rootOf([opening, middle, end]);
 
 const pair = generateKeyPairSync("ed25519");
@@ -40,7 +43,10 @@ const witness: Verifier = {
   id: keyId("witness.test/w1", publicKey, signatureTypes.cosignature),
   publicKey,
 };
-/** The log with a cosignature of the witness below its own, over this time and the text of that log's checkpoint. */
+/**
+ * The log with a cosignature of the witness below its own signature, over this time and the text of that
+ * log's checkpoint.
+ */
 function cosigned(
   log: SampleLog,
   text = textOf(log),
@@ -61,13 +67,13 @@ const evidence = {
   keys: [keyOf(root)],
   witnesses: [verifierKey(witness.name, publicKey, signatureTypes.cosignature)],
 };
-/** What one sees who has the root log's and the witness's key from elsewhere. */
+/** The export for a verifier who has the root log's and the witness's keys from elsewhere. */
 const seen = (name: string, logs: readonly SampleLog[]): Export => ({ ...exportOf(name, logs), ...evidence });
 const bad = (name: string, named: readonly string[], logs: readonly SampleLog[]): Tampered => ({
   ...seen(name, logs),
   named,
 });
-/** The root log in place of the one that was, made and cosigned anew by whoever holds the keys. */
+/** The root log replaced by a root log that an owner of the keys made and cosigned. */
 const badRoot = (name: string, frames: readonly (readonly Uint8Array[])[]): Tampered =>
   bad(
     name,
@@ -75,11 +81,11 @@ const badRoot = (name: string, frames: readonly (readonly Uint8Array[])[]): Tamp
     [main, small, cosigned(rootOf(frames))],
   );
 
-/** The files of an export of these logs, with a file of keys that has these others' too. */
+/** The files of an export of these logs, with a file of keys that has further logs' keys. */
 const withKeys = (keys: readonly SampleLog[], logs: readonly SampleLog[]): Export["files"] =>
   new Map([...exportOf("", logs).files, ["keys", exportOf("", keys).files.get("keys") ?? new Uint8Array()]]);
 
-/** A log of which the root log alone tells; and the root log that does, with the time of its last frame. */
+/** A log that only the root log names; and that root log, with the time of its last frame. */
 const goneLog = (halfYear: string): SampleLog => {
   const name = `ledger.test/s0-${halfYear}`;
   return { ...main, verifier: { ...main.verifier, name, id: keyId(name, main.verifier.publicKey) } };
@@ -97,7 +103,7 @@ const rootOfGone = (halfYear: string, time: number): SampleLog => {
     ),
   );
 };
-const goneIn = Date.UTC(2026, 6, 1); // those of the first half of 2020
+const goneIn = Date.UTC(2026, 6, 1); // logs of the first half of 2020
 export const good: readonly Export[] = [
   seen("a root log, by whose key every log is checked", [main, small, cosigned(root)]),
   { ...exportOf("a root log, every key, no witness", [main, small, root]), witnesses: [] },

@@ -54,8 +54,8 @@ test("a log cut back and signed anew by its own operator shows against an earlie
   const since = [before.value];
   expect(await verify(small, { since })).toMatchObject({ ok: true });
   const cut = await sampleLog([3, 1]); // shorter
-  const grown = await sampleLog([3, 1, 2, 9]); // longer, other history
-  const merged = await sampleLog([40]); // longer, in fewer frames than the checkpoint names
+  const grown = await sampleLog([3, 1, 2, 9]); // longer, with a different history
+  const merged = await sampleLog([40]); // longer, in fewer frames than the checkpoint has
   for (const [name, log] of Object.entries({ cut, grown, merged })) {
     expect((await verify(log)).ok, name).toBe(true);
     expect((await verify(log, { since })).ok, name).toBe(false);

@@ -30,7 +30,7 @@ test("each request that starts before it is on record records it for itself, as 
   const { events, waiting, configured } = isolate();
   const [first, second] = [configured(), configured()];
   expect(waiting).toHaveLength(2);
-  waiting[1]?.resolve(); // the second one's; the first is still in the air
+  waiting[1]?.resolve(); // the second call's; the first is still pending
   await second;
   await configured();
   expect(events).toEqual([events[0], events[0]]);

@@ -28,7 +28,10 @@ const keys = (kind: keyof typeof pairs, ...kids: string[]): string =>
   JSON.stringify({ keys: kids.map((kid) => publicJwk(kind, kid)) });
 const version = () => ({ id: random(), tag: "", timestamp: "2026-11-26T00:00:00Z" });
 
-/** Of each worker how its configuration is read, and how each of its variables and secrets is made: twice is two different ones. */
+/**
+ * For each worker, the reader of its configuration and a generator for each variable and secret. Two calls
+ * of a generator give two different values.
+ */
 const workers: Readonly<
   Record<
     string,
@@ -48,7 +51,8 @@ const workers: Readonly<
       ORIGIN_HOSTS: () => `fhir.example.org ${randomBytes(4).toString("hex")}`,
       IDENTITY_HOSTS: () => `idp.example.org ${randomBytes(4).toString("hex")}`,
       SECRET_HOSTS: () => `LAB_TOKEN@${randomBytes(4).toString("hex")}.example.org`,
-      ACCOUNTING: () => JSON.stringify({ recipients: { [random()]: { name: "x".repeat(6_000) } } }), // too long to be told as it is
+      // too long to be recorded unchanged
+      ACCOUNTING: () => JSON.stringify({ recipients: { [random()]: { name: "x".repeat(6_000) } } }),
       TOKEN_SIGNING_KEY: () => key("ES256", "token-1"),
       TOKEN_VERIFICATION_KEYS: () => keys("ES256", "token-0", "token-2"),
       RESPONSE_SIGNING_KEY: () => key("EdDSA"),
@@ -56,7 +60,8 @@ const workers: Readonly<
       PAGING_KEY: random,
       DPOP_NONCE_KEY: random,
       VERSION: version,
-      ORIGIN_TOKEN: () => `a guessable password ${randomBytes(4).toString("hex")}`, // that a registry entry names
+      // a registry entry names it
+      ORIGIN_TOKEN: () => `a guessable password ${randomBytes(4).toString("hex")}`,
       ORIGIN_KEY: () => key("ES256", "origin-1"),
     },
   },
@@ -87,7 +92,7 @@ const workers: Readonly<
   },
 };
 
-/** Never the same twice in a row. */
+/** Never gives the same value twice in a row. */
 function differing(make: () => string): () => string {
   let last = "";
   return () => {

@@ -3,7 +3,7 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { FetchedCopies, type Fetched } from "#platform/fetched-copies";
 
-/** Fresh for 100, good for 1,000, asked for once in 30; what its server says is up to the test. */
+/** Fresh for 100, good for 1,000, fetched at most once in 30. The test decides the server's answer. */
 function copies() {
   let now = 10_000;
   let asked = 0;
@@ -97,7 +97,7 @@ test("a fetch that was cut off holds nobody for longer than it may take: then on
 }) => {
   const { get, pass, asked, answerWith } = copies();
   answerWith(() => new Promise(() => {}));
-  void get(); // a caller that hung up
+  void get(); // a caller that disconnected
   const waiting = Array.from({ length: 100 }, () => get());
   answerWith(() => Promise.resolve("now"));
   pass(20);

@@ -12,7 +12,9 @@ const at: Recorded = {
 };
 type Shards = Parameters<typeof ledgerProver>[0];
 
-/** A ledger whose shard answers these, one after the other; what it was asked, and how long the prover waited. */
+/**
+ * A ledger whose shard gives these answers in order; with the calls it got, and how long the prover waited.
+ */
 function proverOf(...answers: readonly (() => Promise<Uint8Array | undefined>)[]) {
   const asked: (string | number)[] = [];
   let turn = 0;
@@ -23,7 +25,7 @@ function proverOf(...answers: readonly (() => Promise<Uint8Array | undefined>)[]
     },
   });
   const wait = async (milliseconds: number) => void asked.push(`waited ${milliseconds}`);
-  const shards = { getByName: shard } as unknown as Shards; // of a namespace nothing else is used
+  const shards = { getByName: shard } as unknown as Shards; // the prover uses nothing more of a namespace
   return { asked, prove: () => ledgerProver(shards, wait).prove(at) };
 }
 const proof = Uint8Array.of(1);

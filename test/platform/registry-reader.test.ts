@@ -6,7 +6,10 @@ import { applyRevocationDeltas } from "#platform/registry/apply-deltas";
 import { registryCache } from "#platform/registry/registry-cache";
 import { RegistryReader, type Subject } from "#platform/registry/registry-reader";
 
-/** A database of which a copy is behind, and that counts its writes. What a session says is the number of writes that its copy has. */
+/**
+ * A database whose copy is behind, and that counts its writes. A session's bookmark is the number of writes
+ * that its copy has.
+ */
 class LaggingD1 {
   writes = 0;
   copied = 0;
@@ -24,7 +27,8 @@ const bookmarkOf = (writes: number) => `${writes}`.padStart(8, "0");
 function isolate() {
   let now = instant(1_000_000);
   const d1 = new LaggingD1();
-  const reader = new RegistryReader(d1 as unknown as D1Database, () => now); // all of it that the reader calls
+  // the only methods that the reader calls
+  const reader = new RegistryReader(d1 as unknown as D1Database, () => now);
   const cacheOf = (subjectOf: (key: string) => Subject) => registryCache(reader, subjectOf, writesSeen);
   const caches = {
     client: cacheOf((id) => `client/${id}`),
@@ -174,15 +178,15 @@ test("a copy that is known to have a change already is not dropped for it", asyn
   expect(d1.asked.length).toBe(asked);
 });
 
-/** What `control` would tell. */
+/** The deltas that `control` would send. */
 class Teller {
   #standing: RegistryPosition = { epoch: 1, bookmark: bookmarkOf(0), pending: [] };
-  #told = 0; // the epoch up to which the isolate heard what changed
+  #told = 0; // the epoch of the isolate's last deltas
   readonly d1: LaggingD1;
   constructor(d1: LaggingD1) {
     this.d1 = d1;
   }
-  readonly done = new Map([[1, 0]]); // by epoch: the writes that were told as done
+  readonly done = new Map([[1, 0]]); // by epoch: the writes that were reported done
   begin() {
     this.#step({ pending: ["origin/main"] });
   }
@@ -205,9 +209,10 @@ class Teller {
   }
 }
 
-// The first answer of a guard names no changed record: what changed before it is unknown, and dropping every copy for each client that an
-// isolate hears of first would cost a read of each record. A copy that was read before that answer lives on until its ten seconds are over,
-// which is what P4 promises. From then on each change is named, and its copy is dropped at once.
+// The first answer of a guard names no changed record: earlier changes are unknown, and dropping every copy
+// for each new client of an isolate would cost a read of each record. A copy that was read before that
+// answer lives until its ten seconds are over, as P4 promises. From then on each change is named, and its
+// copy is dropped at once.
 test("however far the near copy is behind, no record older than ten seconds is read, and none without a change that the isolate was told of", async ({
   expect,
 }) => {

@@ -29,7 +29,7 @@ afterAll(() => {
     server.close();
   }
 });
-/** Asks a witness that answers like this. */
+/** Asks a witness that gives this answer. */
 async function ask(answer: RequestListener) {
   const server = createServer(answer);
   servers.push(server);

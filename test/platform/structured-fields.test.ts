@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parseDictionary } from "structured-headers";
 import { test } from "vitest";
 
-// httpwg/structured-field-tests, as it lies beside the project on some machines.
+// httpwg/structured-field-tests, which stand next to the project on some machines.
 const folder = join(import.meta.dirname, "../../../shared/data/security/structured-fields");
 
 interface Vector {

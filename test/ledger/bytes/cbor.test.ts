@@ -4,7 +4,8 @@ import { test } from "vitest";
 import { writeCbor } from "#ledger/bytes/cbor-writer";
 import { fromCbor, readCbor, readCborMap, toCbor } from "#ledger/bytes/cbor";
 
-const byTheLibrary = (value: unknown): Uint8Array => new Uint8Array(encode(value, rfc8949EncodeOptions)); // which may give a Buffer
+// the library may give a Buffer
+const byTheLibrary = (value: unknown): Uint8Array => new Uint8Array(encode(value, rfc8949EncodeOptions));
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
 
 test("what docs/ledger-format.md allows reads back as it was written, text to the last byte", ({
@@ -99,7 +100,7 @@ test("no two byte strings read as one value, and no bytes make the reader throw"
 });
 
 test("each thing that the format does not allow is refused by its name", ({ expect }) => {
-  // RFC 8949 appendix A has the encodings of the numbers, appendix F those of malformed items.
+  // RFC 8949 appendix A has the encodings of the numbers, appendix F malformed items.
   const refused: Record<string, readonly string[]> = {
     cbor_malformed: [
       "", // nothing
@@ -109,7 +110,7 @@ test("each thing that the format does not allow is refused by its name", ({ expe
       "9fff", // indefinite length
       "bf0101ff",
       "7f6161ff",
-      "a201010102", // a key twice
+      "a201010102", // a repeated key
       "c101", // a tag
       "c24101",
       "f7", // undefined
@@ -130,7 +131,7 @@ test("each thing that the format does not allow is refused by its name", ({ expe
       "a1410101", // a byte string as key
       "a1f501",
       "a18001",
-      "a20101616101", // integers and text as keys of one map
+      "a20101616101", // integers and text as keys of a single map
       "81".repeat(17) + "01",
     ],
     number_too_large: [

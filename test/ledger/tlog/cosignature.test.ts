@@ -11,7 +11,7 @@ import { utf8 } from "#ledger/bytes/bytes";
 import { cosignatureLine, cosignedAt, cosignedText, parseWitnessKey } from "#ledger/tlog/cosignature";
 import { keyId, parseVerifierKey, readNote, signatureTypes, verifierKey } from "#ledger/tlog/signed-note";
 
-// C2SP tlog-cosignature, its example of a cosigned checkpoint.
+// The specification's example of a cosigned checkpoint (C2SP tlog-cosignature).
 const example =
   "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n" +
   "— example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n" +
@@ -35,7 +35,8 @@ test("the specification's example is read: a timestamp of eight bytes and a sign
   const [, line] = read.ok ? read.value.signatures : [];
   expect(line).toMatchObject({ name: "witness.example.com/w1", id: 0x8d66cf3f });
   expect(line?.bytes.length).toBe(72);
-  expect(Buffer.from(line?.bytes ?? []).readBigUInt64BE()).toBe(1679315147n); // the time in the specification's example of the signed message
+  // the time in the specification's example of the signed message
+  expect(Buffer.from(line?.bytes ?? []).readBigUInt64BE()).toBe(1679315147n);
   expect(cosignedText(`${text}\n`, 1679315147)).toBe(
     "cosignature/v1\ntime 1679315147\nexample.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n",
   );

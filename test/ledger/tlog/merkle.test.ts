@@ -20,7 +20,8 @@ import { vectors, vectorsAreAbsent } from "../merkle-vectors.ts";
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
 
-// The eight leaves and roots of RFC 6962's reference implementation (certificate-transparency merkletree/merkle_tree_test).
+// The eight leaves and roots of RFC 6962's reference implementation (certificate-transparency
+// merkletree/merkle_tree_test).
 const leaves = [
   "",
   "00",
@@ -48,7 +49,7 @@ test("roots of one to eight leaves are those of the reference implementation of 
   for (const [i, root] of roots.entries()) expect(hex(rootOf(hashes.slice(0, i + 1)))).toBe(root);
 });
 
-/** RFC 6962 §2.1 as it is written. */
+/** RFC 6962 §2.1, written literally. */
 function mth(hashes: readonly Uint8Array[]): Uint8Array {
   const [only] = hashes;
   if (only === undefined) return emptyRoot;

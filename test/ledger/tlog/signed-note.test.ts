@@ -86,7 +86,8 @@ test("signatures of unknown keys are passed over, a wrong one of a known key ref
   });
   const [own = ""] = peterNote.split("\n\n").slice(1);
   const sameNameOtherId = own.replace(" x08g", " y08g");
-  // C2SP tlog-cosignature: key id, u64 time, signature; one of another key name and one of the log's own name.
+  // C2SP tlog-cosignature: key id, u64 time, signature. The first has a foreign key name, the second the
+  // log's own name.
   const cosignature = `— witness.example/w ${Buffer.alloc(4 + 8 + 64, 5).toString("base64")}\n`;
   const lines = [own, cosignature, sameNameOtherId, own];
   expect(openNote(utf8(`${peterText}\n${lines.join("")}`), known(peterKey))).toEqual({

@@ -12,7 +12,7 @@ const { privateKey, publicKey } = generateKeyPairSync("ed25519");
 const raw = new Uint8Array(publicKey.export({ format: "der", type: "spki" }).subarray(-32));
 const log: Verifier = { name: "log.test/root", id: keyId("log.test/root", raw), publicKey: raw };
 
-/** A tree of leaves, as far as they go. */
+/** The tree of these leaves. */
 const tree = (leaves: readonly string[]) => {
   const hashes = leaves.map((leaf) => leafHash(utf8(leaf)));
   const at = (level: number, index: number) =>

@@ -21,7 +21,7 @@ beforeAll(async () => {
   });
 });
 
-/** D1 with a book of what it was asked, that can be cut off. */
+/** A D1 that lists its queries and can be cut off. */
 function watched(): {
   database: D1Database;
   statements: string[];
@@ -36,7 +36,7 @@ function watched(): {
   };
   const database: D1Database = new Proxy(registry, {
     get(target, name) {
-      if (name === "withSession") return () => database; // which one is asked for: registry-reader.test.ts
+      if (name === "withSession") return () => database; // registry-reader.test.ts tests which copy is used
       if (name === "prepare") {
         return (sql: string) => {
           statements.push(sql);

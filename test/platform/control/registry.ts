@@ -9,7 +9,7 @@ export async function emptyRegistry(): Promise<D1Database> {
   return env.REGISTRY;
 }
 
-/** The sample file with a certificate that is one. */
+/** The sample file with a valid certificate. */
 export async function sampleFile(): Promise<RegistryFile> {
   return withValue(await registryFile(), "/clients/0/certificates", [env.CERTIFICATE.pem]);
 }
@@ -27,7 +27,7 @@ const tables = [
   "origins",
 ];
 
-/** Every row of the registry, to compare before and after. */
+/** All rows of the registry, to compare before and after. */
 export async function everything(registry: D1Database): Promise<unknown> {
   const answers = await registry.batch(
     tables.map((table) => registry.prepare(`SELECT * FROM ${table} ORDER BY 1, 2`)),

@@ -19,7 +19,7 @@ const denial: Denial = { kind: "client", client: "telehealth" };
 let registry: D1Database;
 let file: RegistryFile;
 
-/** The names that the news tells as changed, with those that come twice. */
+/** The names that an update lists as changed, with repetitions. */
 const changed = (news: RevocationUpdate) =>
   news.kind === "deltas" ? news.deltas.filter(({ kind }) => kind === "changed").map(({ name }) => name) : [];
 const pending = () =>
@@ -27,7 +27,7 @@ const pending = () =>
     revocations(),
     (_, { storage }) => storage.sql.exec("SELECT id FROM pending").toArray().length,
   );
-/** As if D1 took no writes. */
+/** Makes D1 refuse all writes. */
 const broken = () =>
   registry.exec("CREATE TRIGGER broken BEFORE INSERT ON clients BEGIN SELECT RAISE(ABORT, 'no writes'); END");
 
@@ -258,7 +258,8 @@ test("a pending change that cannot be made any more is told as over", async ({ e
   await broken();
   await failure(() => desk.apply(file, "add"));
   await registry.exec("DROP TRIGGER broken");
-  await desk.apply(withValue(file, "/clients/0/kind", "payer"), "add"); // somebody else was quicker: the file clashes now
+  // another writer was quicker: the file clashes now
+  await desk.apply(withValue(file, "/clients/0/kind", "payer"), "add");
   vi.setSystemTime(Date.now() + 10_000);
   await runDurableObjectAlarm(revocations());
   expect(await pending()).toBe(0);
@@ -309,7 +310,7 @@ test("guards can hear of the revocations, and nothing else", async ({ expect }) 
     const call: unknown = Reflect.get(exports.RevocationFeed, name);
     expect(await failure(async () => (call as (value: unknown) => Promise<unknown>)(denial)), name).not.toBe(
       "no failure",
-    ); // an RPC stub says so when called
+    ); // an RPC stub has its methods only when called
   }
 });
 
@@ -333,7 +334,7 @@ test("the built-in issuer ends tokens of its own, told to their client's guard a
     const asked: unknown = Reflect.get(issuer, call);
     expect(await failure(async () => (asked as (value: unknown) => Promise<unknown>)(denial)), call).not.toBe(
       "no failure",
-    ); // an RPC stub says so when called
+    ); // an RPC stub has its methods only when called
   }
 });
 

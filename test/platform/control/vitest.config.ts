@@ -7,9 +7,10 @@ import { defineProject } from "vitest/config";
 const here = (path: string) => new URL(path, import.meta.url).pathname;
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
-/** A certificate made anew for each run, with what a reader of it should find. */
+/** A certificate made anew for each run, with the facts that a reader of it should find. */
 async function certificate(): Promise<{ pem: string; x5t: string; from: number; to: number }> {
-  const keys = (await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as CryptoKeyPair; // ECDSA makes a pair
+  // ECDSA makes a pair
+  const keys = (await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as CryptoKeyPair;
   const [notBefore, notAfter] = [new Date("2026-01-01T00:00:00Z"), new Date("2036-01-01T00:00:00Z")];
   const made = await X509CertificateGenerator.createSelfSigned({
     name: "CN=telehealth",
@@ -35,6 +36,7 @@ export default defineProject({
       },
     }),
   ],
-  // One workerd for all files, which empty the registry before each test: to start one for each took 14 of 21 s of processor time.
+  // One workerd for all files, which empty the registry before each test: a workerd for each file took 14 of
+  // 21 s of processor time.
   test: { name: "control", include: ["**/*.test.ts"], isolate: false, sequence: { groupOrder: 3 } },
 });

@@ -9,11 +9,11 @@ import { guardMemory } from "#platform/guard/isolate/assertion-memory";
 
 const guards = env.CLIENT_GUARD;
 const clock = () => instant(Date.now());
-/** Each call of a limiter has an id of its own. */
+/** Each call of a limiter has its own id. */
 const isolate = (onCall = () => {}) => {
   const newId = () => (onCall(), crypto.randomUUID());
   const limiter = guardLimiter({ guards, clock, newId, waitUntil, onUpdate: () => {} });
-  const nothing = () => undefined; // is revoked here
+  const nothing = () => undefined; // no revocation here
   return {
     prepare: (of: Spend) => limiter.prepare(of),
     spend: async (of: Spend) => {
@@ -32,7 +32,10 @@ const hourly = (client: string, requests: number): Spend => ({
   issuer: "https://gateway.example",
 });
 
-/** The message of the error that a call ends in. (`expect(…).rejects` leaves the promise of an RPC call unhandled.) */
+/**
+ * The message of the error that a call ends in. (`expect(…).rejects` leaves the promise of an RPC call
+ * unhandled.)
+ */
 async function failure(call: () => Promise<unknown>): Promise<string> {
   try {
     await call();
@@ -43,7 +46,8 @@ async function failure(call: () => Promise<unknown>): Promise<string> {
 }
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-24T10:15:00Z") }); // so that no window ends in the middle of a test
+  // keeps windows from ending in the middle of a test
+  vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-24T10:15:00Z") });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -116,7 +120,7 @@ test("guards that are evicted in the middle of a window never over-admit, and lo
   for (let round = 0; round < 30; round += 1) {
     const spent = await Promise.all(Array.from({ length: 25 }, () => limiter.spend(spend)));
     admitted += spent.filter(({ ok }) => ok).length;
-    vi.setSystemTime(Date.now() + 6_000); // every lease is over: the guard is asked again
+    vi.setSystemTime(Date.now() + 6_000); // every lease has ended: the guard is asked again
     await limiter.renew(spend);
     await evictDurableObject(guards.getByName("evicted"));
   }

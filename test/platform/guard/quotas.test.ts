@@ -47,7 +47,7 @@ const rowsOf = (guard: DurableObjectStub) =>
   );
 
 beforeEach(() => {
-  // A quarter past an hour that is still to come: no window ends in the middle of a test, and no alarm rings by itself.
+  // A quarter past a future hour: no window ends in the middle of a test, and no alarm rings by itself.
   const nextHour = Math.ceil(Date.now() / 3_600_000) * 3_600_000;
   vi.useFakeTimers({ toFake: ["Date"], now: nextHour + 900_000 });
 });
@@ -103,7 +103,8 @@ test("a client that is over its own quota costs its subjects nothing of theirs",
   expect((await asks(1)).ok).toBe(true);
   for (let n = 0; n < 20; n += 1)
     expect(await asks(1)).toMatchObject({ ok: false, error: { reason: "quota_exhausted" } });
-  vi.setSystemTime(Date.now() + 6_000); // the leases are over: both are asked for anew, and what was put back goes back
+  // the leases have ended: both are asked for anew, and returned tokens go back
+  vi.setSystemTime(Date.now() + 6_000);
   const wealthy = { ...ofClient("poor", 100), quota: { ...hour(100), revision: 2 } };
   expect(await limiter.spend([wealthy, ofSubject("poor", "someone", 10)], nobody)).toMatchObject({
     ok: true,

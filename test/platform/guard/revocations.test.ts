@@ -73,7 +73,7 @@ test("T20: whatever is denied, no isolate admits it seven seconds later, and wha
       );
       return spent.some(({ ok }) => ok);
     };
-    // Leases of every age, and a guard that has just heard that all is well.
+    // Leases of every age, and a guard that has just read that there are no revocations.
     for (const limiter of limiters) {
       await limiter.spend([spendOf("measured")], refusesWhat(denial));
       pass(430 + n * 37);

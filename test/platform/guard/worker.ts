@@ -4,10 +4,10 @@ import { RevocationFeed } from "#platform/revocation/isolate/feed";
 export { ClientGuard } from "#platform/guard/object/client-guard";
 export { Revocations } from "#platform/revocation/object/revocations";
 
-/** What stands between a guard and the revocations, as a test wishes. */
+/** The connection between a guard and the revocations, as the test sets it. */
 export const line = { state: "up" as "up" | "down" | "silent", reads: 0, slowFor: "" };
 
-/** The feed of `control`, behind a line that can break. */
+/** The feed of `control`, behind a connection that can break. */
 export class Feed extends RevocationFeed {
   override async news(...asked: Parameters<RevocationFeed["news"]>): Promise<RevocationUpdate> {
     line.reads += 1;

@@ -21,7 +21,7 @@ const secretOf = async (name: keyof typeof keys, more: object = {}) =>
   );
 const signer = answerSigner({ key: await secretOf("ES256"), others: [], clock });
 
-/** What an asker with these fields has in its hands. */
+/** The signed answer for a client that sent these fields. */
 async function answered(
   fields: Readonly<Record<string, string>>,
   more: Partial<AnsweredRequest> = {},

@@ -127,7 +127,7 @@ test("2,000 malformed assertions: none is accepted and none throws", async ({ ex
   await fc.assert(
     fc.asyncProperty(required, odd, async (name, value) => {
       const read = await verify(await signed({ [name]: value }));
-      // What is still taken says the same, but for an id of its own or an end that is near enough.
+      // An assertion that still passes has the same content, except for a new id or a near enough end.
       if (read.ok) expect(name === "jti" || name === "exp" || value === claims[name]).toBe(true);
     }),
     { numRuns: 1_000 },

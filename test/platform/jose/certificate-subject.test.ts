@@ -1,12 +1,13 @@
 import { test } from "vitest";
 import { carries, type RegisteredSubject } from "#identity/certificate/subject";
 
-// Made once with OpenSSL 3 (`req -x509`); the keys were thrown away. In workerd, whose parser is the one that counts.
-// DNS:API.lab.example, URI:spiffe://lab.example/api, IP:192.0.2.7, IP:2001:db8::7, email:api@lab.example,
-// and a directory name whose O is "a, DNS:victim.example".
+// Made once with OpenSSL 3 (`req -x509`); the keys were deleted. The test runs in workerd, because
+// production uses workerd's parser. The names: DNS:API.lab.example, URI:spiffe://lab.example/api,
+// IP:192.0.2.7, IP:2001:db8::7, email:api@lab.example, and a directory name whose O is "a,
+// DNS:victim.example".
 const named =
   "MIICGTCCAb6gAwIBAgIUCW8MCkvZyR1Sf0mBNGZCrC8PSn8wCgYIKoZIzj0EAwIwJzEXMBUGA1UECgwOU3QuIE1hcnksIEluYy4xDDAKBgNVBAMMA2FwaTAgFw0yNjExMjQyMDQwMzdaGA8yMTI2MTAzMTIwNDAzN1owJzEXMBUGA1UECgwOU3QuIE1hcnksIEluYy4xDDAKBgNVBAMMA2FwaTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABMQaXYY5lKy8zXXTF05+1MHY8PL2gIh6knjWnBUhO7e3KleZjOORE2ydvsMhkON2Sq5+6xn9Lj56G37KkM4Uh+ijgcUwgcIwgaAGA1UdEQSBmDCBlYIPQVBJLmxhYi5leGFtcGxlhhhzcGlmZmU6Ly9sYWIuZXhhbXBsZS9hcGmHBMAAAgeHECABDbgAAAAAAAAAAAAAAAeBD2FwaUBsYWIuZXhhbXBsZaQ/MD0xGzAZBgNVBAMMEkROUzp2aWN0aW0uZXhhbXBsZTEeMBwGA1UECgwVYSwgRE5TOnZpY3RpbS5leGFtcGxlMB0GA1UdDgQWBBR3ys8JLw3oayeUBJGeOgntLUQVUjAKBggqhkjOPQQDAgNJADBGAiEAunjJvht9n+NvK5ywYj6UK95JpJRaLGbibyI1/g6gAUACIQDpgaHgoXK91fuHh4KgdGr2vN8Igcrs86lo84s27VMDmA==";
-// One URI: "https://evil.example/%22, DNS:victim.example".
+// A single URI: "https://evil.example/%22, DNS:victim.example".
 const hostile =
   "MIIBfDCCASKgAwIBAgIUbzpkHVP31JqKJ7nKigmUgOFitBEwCgYIKoZIzj0EAwIwDzENMAsGA1UEAwwEZXZpbDAgFw0yNjExMjQyMDQwMzdaGA8yMTI2MTAzMTIwNDAzN1owDzENMAsGA1UEAwwEZXZpbDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABBj4Oh7UCQH2a1J4EnFZQudlVIc2CM/gm1Oa6lUnRn5RTBORTaVucxVxMiQQQD+68ZoZYn9GbytG2HgJdqXIk0ijWjBYMDcGA1UdEQQwMC6GLGh0dHBzOi8vZXZpbC5leGFtcGxlLyUyMiwgRE5TOnZpY3RpbS5leGFtcGxlMB0GA1UdDgQWBBRM8ou9pK4kBdCErAHvxdHLsgRoEzAKBggqhkjOPQQDAgNIADBFAiAtyMuadkSL/q4cCpn9UjyeQ9rjry81skaZRY+XnZJJQgIhAMxeH1Qyzel11l0jiSAgPZWp0E50fe8XYAbdGu3NBimM";
 

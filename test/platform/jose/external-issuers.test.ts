@@ -15,7 +15,7 @@ import {
 } from "../../support/credentials.ts";
 import { noKeySets } from "../../support/key-sets.ts";
 
-// One kid for all, so that only the issuer tells the keys apart.
+// All keys have the same kid, so that only the issuer distinguishes them.
 const [own, first, second] = [
   await newKey("ES256", "k"),
   await newKey("ES256", "k"),
@@ -33,7 +33,8 @@ const trusted = (iss: string, audience: string, ...keys: readonly Key[]): Truste
 const issuers = [
   trusted("https://first.example.org", "phylax", first, rsa),
   trusted("https://second.example.org", "phylax-2", second),
-  trusted(publicUrl, "phylax", first), // what the registry cannot hold: another's keys under the gateway's own name
+  // an entry that the registry cannot hold: foreign keys under the gateway's own name
+  trusted(publicUrl, "phylax", first),
 ];
 const asked: string[] = [];
 const keys: TokenIssuer = {

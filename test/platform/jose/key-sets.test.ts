@@ -144,10 +144,11 @@ test("T41: metadata lead to an issuer's keys if they are that issuer's, by its e
     metadata = bad;
     now += 3_600_000;
     await expect(sets.at(address, iss), JSON.stringify(bad)).rejects.toThrow("an issuer's metadata");
-    expect(asked.at(-1)).toBe(address); // no key was asked for
+    expect(asked.at(-1)).toBe(address); // no request for keys was made
   }
   metadata = { issuer: iss, jwks_uri: `${uri}-2` };
   now += 3_600_000;
-  await expect(sets.at(address, iss)).rejects.toThrow("a fetched key set is not valid"); // metadata again: they lead to keys, not on
+  // metadata again: they lead to keys, not further
+  await expect(sets.at(address, iss)).rejects.toThrow("a fetched key set is not valid");
   expect(asked.slice(-2)).toEqual([address, `${uri}-2`]);
 });

@@ -60,7 +60,9 @@ const proofTaken = async (text: string) =>
   (await proofs.verify(new Secret(text), { method: "GET", url, at, token: { text: new Secret(token), jkt } }))
     .ok;
 
-/** Claims and header with one member replaced by a value that cannot be right, and the true key's signature over it. */
+/**
+ * Claims and header with one member replaced by an invalid value, and the true key's signature over them.
+ */
 type Members = Readonly<Record<string, unknown>>;
 function spoilt(claims: Members, header: Members, vital: readonly string[]) {
   const value = fc.oneof(
@@ -87,7 +89,7 @@ test(
   "tokens that the true key signed over a spoilt member are refused, and none throws",
   { timeout: 60_000 },
   async () => {
-    // Another client's id or another jti is not malformed: those two stay.
+    // A different client's id or a different jti is not malformed: these two stay.
     const vital = ["iss", "aud", "exp", "iat", "scope", "purpose_of_use", "cnf", "typ"];
     await fc.assert(
       fc.asyncProperty(

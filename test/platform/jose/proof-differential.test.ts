@@ -49,11 +49,11 @@ interface Draft {
   claims: Record<string, unknown>;
   header: Record<string, unknown>;
   signer: KeyPair;
-  /** Text of the proof once it is signed. */
+  /** Text of the proof after signing. */
   finish: (text: string) => string;
 }
 
-/** One way to make a proof, and what each of the two says of it when it is the only one. */
+/** A way to make a proof, and each library's verdict when it is the only way. */
 interface Way {
   readonly name: string;
   readonly ours: boolean;
@@ -68,13 +68,13 @@ const way = (name: string, ours: boolean, theirs: boolean, apply: Way["apply"]):
 });
 const good = (name: string, apply: Way["apply"]) => way(name, true, true, apply);
 const bad = (name: string, apply: Way["apply"]) => way(name, false, false, apply);
-// Where the two differ on purpose, each with the reason.
+// Cases where the two differ on purpose, each with its reason.
 const stricter = (name: string, apply: Way["apply"]) => way(name, false, true, apply);
 const looser = (name: string, apply: Way["apply"]) => way(name, true, false, apply);
 
 const hash = (text: string) => createHash("sha256").update(text).digest("base64url");
 
-/** One is taken of each list, so that every proof is a mixture. */
+/** Each proof takes one entry of each list, so that every proof is a mixture. */
 const lists: readonly (readonly Way[])[] = [
   [
     good("typ", () => undefined),
@@ -212,7 +212,7 @@ async function theirVerdict(proof: string, { token }: Sender): Promise<boolean> 
     });
     return true;
   } catch {
-    return false; // how that library says no
+    return false; // that library's way to refuse
   }
 }
 
@@ -250,9 +250,10 @@ test(
   "T50: on 2,000 mixtures of good and bad parts the two agree but for those reasons",
   { timeout: 60_000 },
   async ({ expect }) => {
-    // Most parts of most mixtures are good, so that acceptance is tried as often as refusal.
+    // Most parts of most mixtures are good, so that acceptance is tested as often as refusal.
     const mostlyFirst = (list: readonly Way[]) =>
-      fc.oneof({ weight: 9, arbitrary: fc.constant(list[0] as Way) }, fc.constantFrom(...list)); // no list is empty
+      // no list is empty
+      fc.oneof({ weight: 9, arbitrary: fc.constant(list[0] as Way) }, fc.constantFrom(...list));
     await fc.assert(
       fc.asyncProperty(fc.tuple(...lists.map(mostlyFirst)), fc.constantFrom(...senders), compare),
       { numRuns: 2_000 },

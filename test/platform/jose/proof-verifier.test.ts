@@ -25,7 +25,7 @@ const verify = (proof: string | undefined, changes: Partial<ProofExpectation> = 
 
 const claims = { jti: "proof-1", htm: "GET", htu: url, iat: now, ath, nonce: verifier.nonce(jkt, at) };
 
-/** A proof with changes that the library would not make; `undefined` takes a member away. */
+/** A proof with changes that the library would not make; `undefined` removes a member. */
 async function proof(
   changes: Readonly<Record<string, unknown>> = {},
   header: Readonly<Record<string, unknown>> = {},
@@ -90,7 +90,8 @@ test("T7, T26: the embedded key is public: with its private part, or symmetric, 
     publicExponent: new Uint8Array([1, 0, 1]),
     hash: "SHA-256",
   };
-  const pair = (await crypto.subtle.generateKey(rsa, true, ["sign", "verify"])) as CryptoKeyPair; // RSA makes a pair
+  // RSA makes a pair
+  const pair = (await crypto.subtle.generateKey(rsa, true, ["sign", "verify"])) as CryptoKeyPair;
   const weak = publicOf(await exportJWK(pair.publicKey));
   expect(await verify(await proof({}, { jwk: weak })), "T7").toMatchObject({
     ok: false,
@@ -193,7 +194,7 @@ test("T29: a proof by another key than the token is bound to", async ({ expect }
     ok: false,
     error: { reason: "proof_key_mismatch" },
   });
-  // The right key shown, another's signature.
+  // The right key is shown, but a different key signed.
   expect(await verify(await proof({}, {}, other))).toMatchObject({
     ok: false,
     error: { reason: "proof_signature_invalid" },

@@ -37,7 +37,8 @@ test("a signature is checked once; one that is wrong, or by another key of the s
   expect(checks).toBe(1);
   for (let i = 0; i < 3; i++) expect(await isSigned(token, namesake.jwk, "ES256")).toBe(false);
   expect(checks).toBe(4);
-  // But for the last sign, of which libraries ignore some bits: the strict reader before this check refuses all but one of its forms.
+  // All places but the last character, of which libraries ignore some bits: the strict reader before this
+  // check accepts only a single form.
   for (let place = 0; place < token.length - 1; place++) {
     const other = token.slice(0, place) + (token[place] === "A" ? "E" : "A") + token.slice(place + 1);
     expect(await isSigned(other, key.jwk, "ES256"), String(place)).toBe(false);

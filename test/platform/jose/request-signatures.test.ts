@@ -27,7 +27,7 @@ const nowhere = {
 };
 const signatures = requestSignatures(nowhere);
 
-/** A signed request; `more` spoils it after it was signed. */
+/** A signed request; `more` spoils it after signing. */
 async function verdict(
   key: Key,
   signing: Partial<Signing> = {},
@@ -342,8 +342,9 @@ describe("T37: the algorithm belongs to the key", () => {
   });
 });
 
-// RFC 9421 Appendix B. Not here: B.2.2 (`@query-param`) and B.2.4 (an answer), whose components this gateway does not read; the
-// signatures of B.2.1 and B.2.3 (RSASSA-PSS with SHA-512) and B.2.5 (HMAC), whose algorithms it does not take (FAPI 2.0 §5.4.1).
+// RFC 9421 Appendix B. Omitted: B.2.2 (`@query-param`) and B.2.4 (an answer), whose components this gateway
+// does not read; the signatures of B.2.1 and B.2.3 (RSASSA-PSS with SHA-512) and B.2.5 (HMAC), whose
+// algorithms it does not take (FAPI 2.0 §5.4.1).
 describe("RFC 9421 Appendix B", () => {
   const created = 1_618_884_473;
   const p256: PublicJwk = {

@@ -14,7 +14,7 @@ test.for(points)(
   "T7: an Ed25519 point of %s is no key: under it one signature is good for messages that nobody signed",
   async ([, bytes], { expect }) => {
     const jwk = { kty: "OKP", crv: "Ed25519", x: Buffer.from(bytes).toString("base64url") };
-    // R is the neutral point and s is 0: R = s·B − h·A holds wherever the order divides h.
+    // R is the neutral point and s is 0: R = s·B − h·A holds whenever the order divides h.
     const anybodys = Uint8Array.from([1, ...zeros(63)]);
     const key = await crypto.subtle.importKey("jwk", jwk, { name: "Ed25519" }, true, ["verify"]);
     const verdicts = await Promise.all(

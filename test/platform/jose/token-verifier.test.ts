@@ -39,7 +39,7 @@ const claims: JWTPayload = {
 
 const none = { find: () => Promise.resolve(undefined) };
 
-/** The verifier over any keys: what a JWKS of several would be. */
+/** A verifier over these keys, as for a JWKS of several keys. */
 function verifierOver(...keys: readonly PublicJwk[]) {
   const issuer: TokenIssuer = {
     lifetimeSeconds: 300,
@@ -231,7 +231,8 @@ test("T7: an RSA key of 1024 bits proves nothing, also when it got into the key 
     true,
     ["sign", "verify"],
   )) as CryptoKeyPair; // RSA makes a pair
-  const { n = "", e = "" } = (await crypto.subtle.exportKey("jwk", pair.publicKey)) as JsonWebKey; // the format that was asked for
+  // the format that was asked for
+  const { n = "", e = "" } = (await crypto.subtle.exportKey("jwk", pair.publicKey)) as JsonWebKey;
   const input = `${b64({ alg: "PS256", typ: "at+jwt", kid: "weak" })}.${b64(claims)}`;
   const signature = await crypto.subtle.sign(
     { name: "RSA-PSS", saltLength: 32 },

@@ -3,14 +3,15 @@ import { join } from "node:path";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineProject } from "vitest/config";
 
-// Vectors that lie beside the project on some machines; workerd has no file system, so they are handed in.
+// Vectors that stand next to the project on some machines; workerd has no file system, so they are passed
+// in.
 const folder = join(import.meta.dirname, "../../../../shared/data/security/wycheproof");
 const vectors = (name: string) => {
   const file = join(folder, `json_web_${name}_test.json`);
   return existsSync(file) ? readFileSync(file, "utf8") : "";
 };
 
-/** Signatures in workerd, whose cryptography is the one that counts. */
+/** Signatures in workerd, because production uses workerd's cryptography. */
 export default defineProject({
   plugins: [
     cloudflareTest({
@@ -24,6 +25,7 @@ export default defineProject({
       },
     }),
   ],
-  // One workerd for all files, which keep nothing in it: to start one for each took 13 of 21 s of processor time.
+  // One workerd for all files, which store nothing in it: a workerd for each file took 13 of 21 s of
+  // processor time.
   test: { name: "jose", include: ["**/*.test.ts"], isolate: false, sequence: { groupOrder: 3 } },
 });

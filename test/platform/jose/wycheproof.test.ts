@@ -6,7 +6,7 @@ import { readJwsHeader } from "#identity/jose/compact-jws";
 import { publicJwk, publicJwks, type PublicJwk } from "#identity/jose/jwk";
 import { proveSignature } from "#platform/keys/verify-signature";
 
-const { algorithms } = assertionRules.smart; // the widest list that any signature here is held to
+const { algorithms } = assertionRules.smart; // the widest list that any signature here must fit
 
 const group = z.object({
   comment: z.string(),
@@ -27,7 +27,10 @@ const vectors = z.object({ numberOfTests: z.number(), testGroups: z.array(group)
 interface Suite {
   readonly file: string;
   readonly text: string;
-  /** Ids that the vectors call valid and that are refused here, by the reason. Every other id gets its verdict. */
+  /**
+   * Ids of vectors that the suite calls valid and this code refuses, by reason. Every remaining id gets its
+   * verdict.
+   */
   readonly excluded: Readonly<Record<string, readonly number[]>>;
   readonly taken: number;
   readonly refused: number;
@@ -69,7 +72,7 @@ const suites: readonly Suite[] = [
   },
 ];
 
-/** As the registry reads them: a set with one key that it would not take is no set. */
+/** Key sets as the registry reads them: a set with a refused key is invalid. */
 function registered(material: unknown): readonly PublicJwk[] {
   const set = publicJwks.safeParse(material);
   if (set.success) return set.data.keys;

@@ -40,7 +40,7 @@ const active = {
   cnf: { "x5t#S256": x5t },
 };
 
-/** A gateway whose one issuer answers what the test says, behind a clock that it moves. */
+/** A gateway with a single issuer whose answers the test sets, behind a clock that the test moves. */
 function gateway(
   issuers: readonly TrustedIssuer[] = [trusted("https://issuer.example.org", basic)],
   secrets: object = { ISSUER_SECRET: "s3cret:+" },
@@ -79,7 +79,7 @@ function gateway(
       verifier.verify(new Secret(token), { audience: fhirBase("main"), at: time, certificate: by }),
     verdict: async (changes: object, token = "opaque-token") => {
       said = JSON.parse(JSON.stringify({ ...active, ...changes }));
-      time = instant(time + 10_000); // past what was remembered
+      time = instant(time + 10_000); // past the remembered answer
       const read = await verifier.verify(new Secret(token), {
         audience: fhirBase("main"),
         at: time,

@@ -38,7 +38,7 @@ const shelfName = (patient: string) => shelfNameOf(subjectKey(config.subjectKey,
 const shelf = (name: string) => ledger.ACCOUNTING_SHELF.getByName(name);
 const intake = (name: string) => ledger.ACCOUNTING_INTAKE.getByName(name);
 
-/** The real keepers, and who was called. */
+/** The real receivers, with a list of the calls. */
 function counted(): {
   readonly keepers: LineReceivers;
   readonly shelves: string[];
@@ -138,7 +138,7 @@ test(
   "a full intake passes on its fullest part within seconds, and no other shelf is called",
   { timeout: 120_000 },
   async ({ expect }) => {
-    const [full, other] = ["14b", "158"]; // of one intake, and of two parts of it
+    const [full, other] = ["14b", "158"]; // two parts of the same intake
     expect(intakeNameOf(full)).toBe(intakeNameOf(other));
     const [[line], [quiet]] = [linesFor(full, ownLog(), 1), linesFor(other, ownLog(), 1)] as [
       [ProvableLine],
@@ -222,7 +222,7 @@ test("each shelf has one intake, of its first six bits", ({ expect }) => {
   expect([...byIntake.values()].every((names) => names.length === 64)).toBe(true);
 });
 
-// From here on: tests that leave lines in every intake.
+// The tests from here on leave lines in every intake.
 test(
   "4,000 made-up patients in an append start no shelf: their lines are in 64 calls where they wait, and others' with them",
   {

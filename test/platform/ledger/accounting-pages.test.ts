@@ -24,7 +24,7 @@ vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy m
 
 const clock = () => instant(Date.now());
 const desk = new AccountingDesk(ledger, clock);
-/** Of a ledger of one shard: for lines that are on their shelves already. */
+/** A ledger of one shard, for lines that are already on their shelves. */
 const small = { ...ledger, LEDGER_SHARDS: "1" };
 const shelfDesk = (rowsMax?: number) => new AccountingDesk(small, clock, { rowsMax, checkpointMs: 0 });
 const asking = (patient: string, changes: Partial<LinesRequest> = {}): LinesRequest => ({
@@ -58,7 +58,7 @@ const shelved = (patient: string, log: string, index: number, event = disclosed(
   };
 };
 
-/** All pages to the end. `between` runs after each page but the last. */
+/** All pages to the end. `between` runs after each page except the last. */
 async function pages(
   asked: LinesRequest,
   between: (page: number) => Promise<unknown> = () => Promise.resolve(),
@@ -88,7 +88,8 @@ test(
       shard(log).append(Array.from({ length: count }, () => disclosed(patient)));
     await add(one, 30);
     await add(two, 25);
-    await runDurableObjectAlarm(shard(one)); // one log's lines are on the shelf, the other's still in the shard
+    // one log's lines are on the shelf, the second log's still in the shard
+    await runDurableObjectAlarm(shard(one));
     const asked = asking(patient);
     const all = await pages(asked, async (page) => {
       await add(one, 3);

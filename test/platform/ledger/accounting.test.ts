@@ -43,7 +43,7 @@ const found = async (patient: string, changes: Partial<LinesRequest> = {}) => {
   return lines;
 };
 const keepers = { shelves: ledger.ACCOUNTING_SHELF, intakes: ledger.ACCOUNTING_INTAKE };
-/** What is on a patient's shelf. */
+/** The lines on a patient's shelf. */
 const onShelf = async (patient: string) => {
   const subject = subjectKey(config.subjectKey, patient);
   const filter = { from: instant(0), to: clock() };
@@ -192,7 +192,8 @@ test("a look-up that cannot be recorded reads no line, and one that a shard cann
     linesAfter: () => Promise.resolve(void reads.push("linesAfter")),
     holdsOf: () => Promise.resolve([]),
   };
-  const shelves = { getByName: () => shelf } as unknown as typeof ledger.ACCOUNTING_SHELF; // what a desk asks of them
+  // the calls that a desk makes
+  const shelves = { getByName: () => shelf } as unknown as typeof ledger.ACCOUNTING_SHELF;
   const deskWith = (answers: object) => {
     const shards = { getByName: () => answers } as unknown as typeof ledger.LEDGER_SHARD;
     return new AccountingDesk({ ...ledger, LEDGER_SHARD: shards, ACCOUNTING_SHELF: shelves }, clock);
@@ -377,7 +378,7 @@ test("a shelf lets go of lines once no accounting of six years can reach them", 
   expect(await kept()).toEqual([logs[2], `s0-${now}h1`]);
 });
 
-// Last: the stopped log counts for all who ask.
+// Last: the stopped log affects all later look-ups.
 test("another line in the place of one stops the shard, and neither is lost; nobody gets an accounting that would lack its lines", async ({
   expect,
 }) => {

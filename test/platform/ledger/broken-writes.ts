@@ -3,7 +3,7 @@ import { ROOT_LOG } from "#ledger/root-log";
 import { originOf } from "./bucket.ts";
 import { ledger, shard } from "./worker.ts";
 
-/** The writes by which a record becomes provable, in their order. */
+/** The writes that make a record provable, in their order. */
 export const writes = [
   "frame insert",
   "sync",
@@ -15,15 +15,15 @@ export const writes = [
   "root append",
 ] as const;
 export type Write = (typeof writes)[number];
-/** An error either way: it was not done, or it was. */
+/** Two kinds of error: the write was not done, or it was done. */
 export const losses = ["lost", "persisted, but an error"] as const;
 export type Loss = (typeof losses)[number];
 
 const fault = () => new Error("made to fail by the test");
 
 /**
- * Makes the next such write of the object that runs now go wrong, once. What is broken is the object's own storage, which ends with it,
- * or a binding, which `mend` puts right. `hit`: whether it went wrong.
+ * Makes the next write of this kind by the running object fail, once. It breaks the object's own storage,
+ * which ends with the object, or a binding, which `mend` repairs. `hit`: true when a write failed.
  */
 export async function breakNext(
   log: string,
@@ -49,10 +49,10 @@ export async function breakNext(
   };
 }
 
-/** The object starts anew from what is stored. */
+/** Starts the object anew from its stored rows. */
 export async function reload(log: string): Promise<void> {
-  await scheduler.wait(50); // one that is about to end does so first
-  await evictDurableObject(shard(log)).catch(() => undefined); // one that broke has ended already
+  await scheduler.wait(50); // an object that is about to end does so first
+  await evictDurableObject(shard(log)).catch(() => undefined); // a broken object has ended already
 }
 
 function breakInsert(state: DurableObjectState, once: () => boolean, loss: Loss): void {
@@ -66,14 +66,14 @@ function breakInsert(state: DurableObjectState, once: () => boolean, loss: Loss)
     storage.sql.exec = ((query: string, ...values: unknown[]) => {
       if (query.startsWith("INSERT INTO frames") && once()) throw fault();
       return exec(query, ...values);
-    }) as typeof exec; // generic in its rows, which this leaves as they are
+    }) as typeof exec; // generic in its rows, which this leaves unchanged
     return;
   }
   storage.transactionSync = (run) => {
     const before = frames(storage);
     const done = transactionSync(run);
     if (frames(storage) === before || !once()) return done;
-    // Whoever tears the object down now does so once the disk has it: that is what is to be tried.
+    // The object is torn down only after the disk has its writes: the test needs this case.
     state.abort = (reason) => void storage.sync().then(() => abort(reason));
     throw fault();
   };
@@ -95,7 +95,7 @@ function breakSync(state: DurableObjectState, once: () => boolean, loss: Loss): 
   };
 }
 
-/** The row that says what a flush is about to do; the one that says that it is done has no note. */
+/** The row that says what a flush will do. The row that says it is done has no note. */
 function breakPlan({ storage }: DurableObjectState, once: () => boolean, loss: Loss): void {
   const exec = storage.sql.exec.bind(storage.sql);
   storage.sql.exec = ((query: string, ...values: unknown[]) => {
@@ -104,7 +104,7 @@ function breakPlan({ storage }: DurableObjectState, once: () => boolean, loss: L
     const rows = exec(query, ...values);
     if (isPlan) throw fault();
     return rows;
-  }) as typeof exec; // as above
+  }) as typeof exec; // like the cast above
 }
 
 const keys: Partial<Record<Write, string>> = {
@@ -125,7 +125,7 @@ function breakPut(prefix: string, once: () => boolean, loss: Loss): void {
     const done = await put(key, ...rest);
     if (isHit) throw fault();
     return done;
-  }) as typeof bucket.put; // overloaded by its options, which this leaves as they are
+  }) as typeof bucket.put; // overloaded by its options, which this leaves unchanged
 }
 
 function breakRoot(once: () => boolean, loss: Loss): void {

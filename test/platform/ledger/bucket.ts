@@ -10,7 +10,7 @@ import { ledger, shard } from "./worker.ts";
 export const bucket = ledger.LEDGER_BUCKET;
 export const originOf = (log: string): string => `ledger.test/${log}`;
 
-/** The keys that a log has in the bucket, without what all of them begin with. */
+/** A log's keys in the bucket, without their common prefix. */
 export async function keysOf(log: string): Promise<string[]> {
   const { objects } = await bucket.list({ prefix: `log/${originOf(log)}/` });
   return objects.map(({ key }) => key.slice(`log/${originOf(log)}/`.length)).sort();
@@ -20,7 +20,10 @@ export async function bytesAt(key: string): Promise<Uint8Array | undefined> {
   return (await bucket.get(key))?.bytes();
 }
 
-/** The log as the bucket has it: frames out of their containers; only what is not full yet comes from the shard. */
+/**
+ * The log as the bucket has it: frames out of their containers. Only unfinished tiles and bundles come from
+ * the shard.
+ */
 export function bucketReader(log: string): LogReader {
   const origin = originOf(log);
   const containers = keysOf(log).then((keys) =>
@@ -48,22 +51,28 @@ export function bucketReader(log: string): LogReader {
   };
 }
 
-/** Another instance over a log's storage, with this bucket, or with other variables too; resolves when its start is over. */
+/**
+ * A second instance over a log's storage, with this bucket, or with different variables too. Resolves when
+ * its start is over.
+ */
 export async function startWith(
   state: DurableObjectState,
   own: R2Bucket,
   others: Partial<LedgerEnv> = {},
 ): Promise<LedgerShard> {
   const instance = new LedgerShard(state, { ...ledger, LEDGER_BUCKET: own, ...others });
-  await scheduler.wait(1); // the start holds back whatever comes from outside, as this timer
+  await scheduler.wait(1); // the start delays all outside events, including this timer
   return instance;
 }
 
-/** Runs a log's flush on an instance of its own whose bucket is this one, over the same storage; then the object starts anew. */
+/**
+ * Runs a log's flush on a separate instance with this bucket, over the same storage; then the object starts
+ * anew.
+ */
 export async function flushWith(log: string, faulty: R2Bucket): Promise<void> {
   await runInDurableObject(shard(log), async (_, state) => {
     await (await startWith(state, faulty)).alarm();
-  }).catch(() => undefined); // a crash is what some of these are for
+  }).catch(() => undefined); // some of these tests want a crash
   await evictDurableObject(shard(log)).catch(() => undefined);
 }
 
@@ -71,10 +80,13 @@ export async function flushWith(log: string, faulty: R2Bucket): Promise<void> {
 export const flush = (log: string): Promise<void> =>
   runInDurableObject(shard(log), (instance) => instance.alarm());
 
-/** What becomes of one call of the bucket: not done and an error, done and an error, and the same with a crash instead. */
+/**
+ * The result of a bucket call: not done and an error, done and an error, and both with a crash instead of
+ * the error.
+ */
 export type Fault = "lost" | "done, but an error" | "crash before" | "crash after";
 
-/** A bucket whose nth call (from 0) and all later ones go wrong; `calls` counts them. */
+/** A bucket whose nth call (from 0) and all later calls fail; `calls` counts them. */
 export function faultyBucket(
   nth: number,
   fault: Fault,

@@ -29,7 +29,7 @@ import {
 const refusals = (count: number) => Array.from({ length: count }, () => refusal());
 const after = (log: string): number => (overAt(log) ?? 0) + 1000;
 
-/** At another time than now, on this log's object. */
+/** Runs work on this log's object at a different time. */
 function at<T>(
   log: string,
   time: number,
@@ -118,7 +118,8 @@ test("one clock that runs ahead seals no log: the root log's has to say the same
     getByName: (name: string) => {
       const root = ledger.LEDGER_ROOT.getByName(name);
       return {
-        open: async (one: string) => (one === log ? root.open(one) : undefined), // by its clock the next half-year is far off
+        // by its clock the next half-year is far off
+        open: async (one: string) => (one === log ? root.open(one) : undefined),
         add: (...given: Parameters<typeof root.add>) => root.add(...given),
       };
     },
@@ -144,7 +145,8 @@ test("a log that the root log knows otherwise neither copies nor seals, and its 
     frame: { number: 7, hash: new Uint8Array(32) },
   };
   const open = async () => signText(config, originOf(log), checkpointText(other));
-  const LEDGER_ROOT = { getByName: () => ({ open }) } as unknown as typeof ledger.LEDGER_ROOT; // the one call of a start
+  // the only call of a start
+  const LEDGER_ROOT = { getByName: () => ({ open }) } as unknown as typeof ledger.LEDGER_ROOT;
   await at(log, after(log), async (_, state) => {
     const stopped = await startWith(state, bucket, { LEDGER_ROOT } as object);
     await state.storage.deleteAlarm();
@@ -163,7 +165,7 @@ test("an idle log wakes when its time is over, and a sealed one never again", as
   own(await shard(log).append([refusal()]));
   expect(await alarm(), "and sooner when there is something to copy").toBeLessThan(Date.now() + 60_000);
   await seal(log);
-  await runDurableObjectAlarm(shard(log)); // which the commit of the seal had set
+  await runDurableObjectAlarm(shard(log)); // the commit of the seal had set it
   expect(await alarm()).toBeNull();
 });
 
@@ -216,16 +218,16 @@ test("refusals that were only counted go on record with no further append, or in
     );
   };
   const counted = await flood(1_200);
-  await flush(log); // settles the counts beside the copy
+  await flush(log); // settles the counts during the copy
   await expect.poll(() => talliesIn(log)).toMatchObject([{ token_missing: counted }]);
 
-  const late = await flood(30); // one each two seconds has a record of its own
+  const late = await flood(30); // every two seconds, one has its own record
   expect(late).toBeGreaterThan(0);
   const heirOf = (fails: boolean) =>
     ({
       getByName: (name: string) =>
         fails ? { append: () => Promise.reject(new Error("made to fail by the test")) } : shard(name),
-    }) as unknown as DurableObjectNamespace<LedgerShard>; // the one call that sealing makes
+    }) as unknown as DurableObjectNamespace<LedgerShard>; // the only call that sealing makes
   await at(log, after(log), async (_, state) => {
     const cut = await startWith(state, bucket, { LEDGER_SHARD: heirOf(true) } as object);
     await cut.alarm();
@@ -259,7 +261,8 @@ test("a log that was removed whole after six years is absent, not missed, and is
     const note = (await bytesAt(checkpointKey(originOf(log)))) ?? new Uint8Array();
     await bucket.put(checkpointKey(originOf(log)), "another text");
     await evictDurableObject(shard(log)).catch(() => undefined);
-    const whatR2Has = [200, 200, 200]; // which is what the log once committed: only a log in good order signs and proves
+    // bytes that the log once committed: only an intact log signs and proves
+    const whatR2Has = [200, 200, 200];
     expect(await statuses(), "it may be gone by then, but it is not").toEqual([503, ...whatR2Has, 503]);
     await bucket.put(checkpointKey(originOf(log)), note);
     await remove();

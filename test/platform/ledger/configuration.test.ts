@@ -19,12 +19,13 @@ import {
 
 const [hour, minute] = [3_600_000, 60_000];
 const now = () => instant(Date.now());
-const [all = "", next = ""] = configurationLogs(config.shards, now()); // take every worker's
-/** Another isolate's start, each with an event id of its own. */
+// these logs take all workers' configurations
+const [all = "", next = ""] = configurationLogs(config.shards, now());
+/** A second isolate's start; each has its own event id. */
 const startOf = (url: string, worker = "gateway"): AuditEvent =>
   configurationEvent(configurationOf(worker, [["URL", url]]), newId(), now());
 const start = (log: string, url: string, worker?: string) => shard(log).append([startOf(url, worker)]);
-/** Makes what a log took down older. */
+/** Makes a log's recorded configurations older. */
 const wait = (log: string, milliseconds: number, url?: string): Promise<unknown> =>
   runInDurableObject(shard(log), (_, { storage }) => {
     const digest = url === undefined ? "%" : configurationOf("gateway", [["URL", url]]).digest;
@@ -35,7 +36,8 @@ const recordsIn = async (log: string) => {
   return (await openAll(log, auditor)).flatMap((record) => record?.event.configuration ?? []);
 };
 
-beforeEach(async () => void (await shard(all).append([refusal()]))); // the ledger's own is on record: positions below are whole
+// the ledger's own configuration is recorded, so positions below are whole
+beforeEach(async () => void (await shard(all).append([refusal()])));
 
 test("a configuration is on record once an hour, from however many isolates and through evictions, and again after the hour", async ({
   expect,
@@ -67,7 +69,7 @@ test("another configuration, and the same of another worker, are recorded at onc
   await wait(log, minute);
   own(await start(log, "a"));
   expect(await start(log, "a")).toBe("known");
-  own(await start(log, "b")); // it is the older one now, and a minute old
+  own(await start(log, "b")); // it is the older configuration now, and a minute old
   expect((await recordsIn(log)).map(({ worker, settings }) => `${worker} ${settings[0]?.[1]}`)).toEqual([
     "gateway a",
     "gateway b",
@@ -143,7 +145,7 @@ test("the ledger's own is on record in that log before the first record of any l
   expect,
 }) => {
   const mine = config.described();
-  await wait(all, 2 * hour); // nobody recorded it of late
+  await wait(all, 2 * hour); // not recorded lately
   const count = async () => (await recordsIn(all)).filter(({ digest }) => digest === mine.digest).length;
   const before = await count();
   const log = ownLog();

@@ -33,23 +33,28 @@ const every = writes.flatMap((write) =>
     (["the same batch is retried", "another batch follows"] as const).map((next) => ({ write, loss, next })),
   ),
 );
-// A case of a tile of level 1 fills a log with 65,280 leaves, twelve seconds each: the slow lane has these four.
+// A case of a tile of level 1 fills a log with 65,280 leaves, twelve seconds each. The slow lane has these
+// four cases.
 const cases = every.filter(({ write }) => ledger.LANE !== "fast" || write !== "tile1 PUT");
 const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
-const sizes = new Map<string, number>(); // of each log, in the end
+const sizes = new Map<string, number>(); // of each log, at the end
 const batch = (count: number): AuditEvent[] => [
   disclosureOf(2),
   ...Array.from({ length: count - 1 }, () => refusal()),
 ];
 
-/** 65,280 leaves: the next 256 fill the first tile of level 1. Sealed and committed by the ledger's own code, but for the calls. */
+/**
+ * 65,280 leaves: the next 256 fill the first tile of level 1. The ledger's own code seals and commits them,
+ * without the calls.
+ */
 async function fillAlmost(log: string): Promise<void> {
   await shard(log).status(); // it is opened in the root log
   await runInDurableObject(shard(log), async (_, { storage }) => {
     const [store, draft] = [new LedgerStore(storage.sql), draftAppend([refusal()], config.subjectKey)];
     const epoch = await Epoch.begin(config, originOf(log), 1, instant(Date.now()));
     for (let head = emptyHead(originOf(log)); head.size < 65_280;) {
-      const drafts = Array.from({ length: head.size === 0 ? 254 : 256 }, () => draft); // after shard-open and key-epoch
+      // after shard-open and key-epoch
+      const drafts = Array.from({ length: head.size === 0 ? 254 : 256 }, () => draft);
       const { leaves } = sealBatch(config, head, Math.min(head.size, 1), epoch, drafts);
       const done = commit(head, leaves, instant(Date.now()));
       storage.transactionSync(() => store.insert(done, new Uint8Array(), undefined));
@@ -60,14 +65,18 @@ async function fillAlmost(log: string): Promise<void> {
   await reload(log);
 }
 
-/** How many leaves the root log has of it, and how many verify as it serves them and as its copy in R2 has them. */
+/**
+ * How many of the log's leaves the root log has; and how many verify from the log itself and from its copy
+ * in R2.
+ */
 async function verifiedSizes(log: string, receipts: readonly Recorded[]) {
   const standing = openCheckpoint(utf8((await root().open(log)) ?? ""), verifierOf(log));
   if (!standing.ok) throw new Error(standing.error);
   const claims = { receipts, since: [standing.value] };
   const shown = await publicReader(log).checkpoint();
   const first = shown && openCheckpoint(shown, verifierOf(log));
-  if (first?.ok === true && first.value.size < standing.value.size) await scheduler.wait(1001); // one is signed a second
+  // a log signs once a second
+  if (first?.ok === true && first.value.size < standing.value.size) await scheduler.wait(1001);
   const [served, copied] = [
     await verifyLog(publicReader(log), verifierOf(log), claims),
     await verifyLog(bucketReader(log), verifierOf(log), claims),
@@ -76,7 +85,7 @@ async function verifiedSizes(log: string, receipts: readonly Recorded[]) {
   return { root: standing.value.size, served: told(served), copied: told(copied) };
 }
 
-/** How often each event is in the log, as an auditor counts. */
+/** How often each event is in the log, by an auditor's count. */
 async function timesOnRecord(log: string, events: readonly AuditEvent[]): Promise<number[]> {
   const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
   const records = await openAll(log, auditor);
@@ -102,7 +111,7 @@ test.for(cases)(
       expect(await failure(() => shard(log).append(events)), "nobody is told of a position").not.toBe(
         "no failure",
       );
-    else for (let i = 0; i < 4 && !broken.hit(); i++) await flush(log); // one takes 8 MiB of frames
+    else for (let i = 0; i < 4 && !broken.hit(); i++) await flush(log); // a flush takes 8 MiB of frames
     expect(broken.hit(), "it went wrong").toBe(true);
     broken.mend();
     await reload(log);
@@ -111,7 +120,7 @@ test.for(cases)(
 
     if (next === "another batch follows") await append(batch(5));
     else if (isInAppend) await append(events);
-    for (let i = 0; i < 3; i++) await flush(log); // what was under way, the rest, and what was refused once
+    for (let i = 0; i < 3; i++) await flush(log); // the pending flush, the rest, and writes that failed once
     const { size: after, ...status } = await shard(log).status();
     expect(status).toMatchObject({ copied: after, health: "good", why: null });
     const receipts = acknowledged.map(({ at }) => at);
@@ -120,7 +129,7 @@ test.for(cases)(
     for (const { events: told, at } of acknowledged)
       expect(await shard(log).append(told), "who asks again is told the same").toEqual(at);
     expect(await shard(log).status()).toMatchObject({ size: after });
-    if (write === "tile1 PUT") return; // 65,536 leaves to open say no more of this than 300
+    if (write === "tile1 PUT") return; // opening 65,536 leaves proves no more here than opening 300
     const all = acknowledged.flatMap((one) => one.events);
     expect(await timesOnRecord(log, all)).toEqual([1]);
     if (isInAppend && next === "another batch follows")

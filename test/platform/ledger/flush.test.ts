@@ -131,7 +131,8 @@ test("whatever is changed, deleted or swapped in the bucket of a log of 602 leav
   expect(await named()).toBe("nothing");
 });
 
-// The calls of this flush, in order: the published checkpoint at the start, five create-only objects, the checkpoint read and written.
+// The calls of this flush, in order: reading the published checkpoint at the start, five create-only
+// objects, reading and writing the checkpoint.
 const calls = 8;
 const faults: readonly Fault[] = ["lost", "done, but an error", "crash before", "crash after"];
 
@@ -146,13 +147,14 @@ test.for(faults.flatMap((fault) => Array.from({ length: calls }, (_, nth) => ({ 
     await flushWith(log, cut.bucket);
     expect(cut.calls, "the fault took place").toBeGreaterThan(nth);
 
-    receipts.push(await fill(log, 3)); // life goes on before the next flush
+    receipts.push(await fill(log, 3)); // new records before the next flush
     await flush(log);
     await flush(log);
     const whole = ["tile/0/000", "tile/0/001", "tile/entries/000", "tile/entries/001"];
     const frames = (await keysOf(log)).filter((key) => !whole.includes(key));
     expect((await keysOf(log)).filter((key) => whole.includes(key))).toEqual(whole);
-    // What was planned before the fault is finished as it was planned; without a plan all four frames are one object.
+    // A plan from before the fault is finished as planned. Without a plan all four frames are a single
+    // object.
     expect([["frames/0-2", "frames/3-3"], ["frames/0-3"]]).toContainEqual(frames);
     expect(await shard(log).status()).toMatchObject({ size: 526, copied: 526, health: "good", why: null });
     expect(await verifyBucket(log)).toMatchObject({ ok: true, value: { size: 526 } });
@@ -175,7 +177,7 @@ test("a shard behind its published checkpoint, or with another past, neither add
   await fill(log, 5);
   await fill(log, 5);
   await flush(log);
-  // What a restore to a bookmark does: rows go back to an earlier moment, all of them together.
+  // Imitates a restore to a bookmark: all rows go back to an earlier moment together.
   await runInDurableObject(shard(log), (_, state) => {
     state.storage.sql.exec("DELETE FROM frames WHERE number = 1; DELETE FROM signed; DELETE FROM flush");
   });
@@ -349,6 +351,6 @@ test("a commit that was held up past the end of the half-year does not land in t
 test("the alarm is the runtime's alone: nobody calls it over RPC", async ({ expect }) => {
   const log = ownLog();
   expect(formatReceipt(await fill(log, 1))).toContain(log);
-  const stub = shard(log) as unknown as { alarm(): Promise<void> }; // what the types do not offer
+  const stub = shard(log) as unknown as { alarm(): Promise<void> }; // a method that the types do not have
   expect(await failure(() => stub.alarm())).not.toBe("no failure");
 });

@@ -13,7 +13,7 @@ const slowly = async <T>(call: () => Promise<T>): Promise<T> => {
   await scheduler.wait(3);
   return call();
 };
-/** A bucket that lets others go on while it answers. */
+/** A bucket that lets concurrent calls go on while it answers. */
 const slow = {
   get: (key: string) => slowly(() => bucket.get(key)),
   head: (key: string) => slowly(() => bucket.head(key)),
@@ -56,7 +56,7 @@ test(
         };
         const running = Promise.all([alarms(), reads(), reads()]);
         for (let i = 0; i < APPENDS; i++) {
-          vi.setSystemTime(began + i * 20_000); // so that what was appended a moment ago may be freed
+          vi.setSystemTime(began + i * 20_000); // so that even the latest append may be deleted
           receipts.push(
             own(await instance.append(Array.from({ length: 100 + (i % 3) * 70 }, () => refusal()))),
           );

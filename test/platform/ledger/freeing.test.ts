@@ -31,7 +31,7 @@ const fill = async (log: string, count: number) =>
   own(await shard(log).append(Array.from({ length: count }, () => refusal())));
 const keepNothing: Partial<LedgerEnv> = { LEDGER_KEEP_MIB: "0" };
 
-/** Ten minutes later, when nothing is recent any more. */
+/** Runs work ten minutes later, when nothing is recent any more. */
 async function later<T>(act: () => Promise<T>): Promise<T> {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 600_000 });
   try {
@@ -41,7 +41,7 @@ async function later<T>(act: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Runs three alarms of a log that keeps no copied frames; then its object starts anew. */
+/** Runs three alarms of a log that retains no copied frames; then its object starts anew. */
 async function free(log: string): Promise<void> {
   await runInDurableObject(shard(log), (_, state) =>
     later(async () => {
@@ -53,11 +53,11 @@ async function free(log: string): Promise<void> {
 }
 
 async function restart(log: string): Promise<void> {
-  await shard(log).status(); // only what runs can be evicted
+  await shard(log).status(); // only a running object can be evicted
   await evictDurableObject(shard(log));
 }
 
-/** What a log's object holds: how many bytes, which frames, which tiles. */
+/** The rows of a log's object: how many bytes, which frames, which tiles. */
 const rowsOf = (log: string) =>
   runInDurableObject(shard(log), (_, { storage: { sql } }) => ({
     bytes: sql.databaseSize,
@@ -68,7 +68,10 @@ const rowsOf = (log: string) =>
     ),
   }));
 
-/** A log whose appends are copied one by one, so that each frame is an object of its own, and freed as far as can be. */
+/**
+ * A log whose appends are copied one by one, so that each frame is its own object, and pruned as far as
+ * possible.
+ */
 async function freed(...counts: readonly number[]) {
   const log = ownLog();
   const receipts = [];
@@ -172,7 +175,7 @@ test(
 test("what stays: frames of an unfinished bundle, the last one, recent ones, and as many bytes as the configuration says", async ({
   expect,
 }) => {
-  const { log } = await freed(200, 200, 200, 100); // leaves: 202, 402, 602, 702, and a key's
+  const { log } = await freed(200, 200, 200, 100); // leaves: 202, 402, 602, 702, and a key-epoch leaf
   expect((await rowsOf(log)).frames).toEqual([2, 3]);
 
   const recent = ownLog();
@@ -342,7 +345,8 @@ test("a log read from its beginning fetches each object of frames once", async (
   await free(log);
   await runInDurableObject(shard(log), async (_, state) => {
     const asked: string[] = [];
-    const counting = { get: (key: string) => (asked.push(key), bucket.get(key)) } as unknown as R2Bucket; // all that reading needs
+    // all that reading needs
+    const counting = { get: (key: string) => (asked.push(key), bucket.get(key)) } as unknown as R2Bucket;
     const instance = await startWith(state, counting);
     for (let number = 0; number < 12; number++) expect(await instance.frame(number)).toBeDefined();
     expect(asked.filter((key) => key.includes("/frames/"))).toHaveLength(1);
@@ -378,7 +382,8 @@ test(
   { timeout: 60_000 },
   async ({ expect }) => {
     const root = ledger.LEDGER_ROOT.getByName(ROOT_LOG);
-    const logs = Array.from({ length: 40 }, ownLog); // which have no objects of their own: the root log goes by their checkpoints
+    // logs without objects: the root log uses only their checkpoints
+    const logs = Array.from({ length: 40 }, ownLog);
     const hashes = Array.from({ length: 8 }, (_, i) => leafHash(Uint8Array.of(i)));
     const tree = hashAtTiles(() => hashes);
     const handOver = async (size: number) => {
@@ -396,7 +401,7 @@ test(
       }
       await runDurableObjectAlarm(root);
     };
-    for (let size = 1; size <= 6; size++) await handOver(size); // 280 leaves: each log's opening too
+    for (let size = 1; size <= 6; size++) await handOver(size); // 280 leaves, including each log's opening
     const frames = () =>
       runInDurableObject(
         root,
@@ -405,7 +410,8 @@ test(
     const before = await frames();
     await runInDurableObject(root, (_, state) =>
       later(async () => {
-        const others = ledger as unknown as ConstructorParameters<typeof LedgerRoot>[1]; // what vitest.config.ts binds
+        // the bindings of vitest.config.ts
+        const others = ledger as unknown as ConstructorParameters<typeof LedgerRoot>[1];
         const instance = new LedgerRoot(state, { ...others, ...keepNothing });
         await scheduler.wait(1); // its start holds this timer back
         for (let i = 0; i < 3; i++) await instance.alarm();

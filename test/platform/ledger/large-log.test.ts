@@ -20,7 +20,7 @@ import { restoreHead } from "#platform/ledger/object/log/view";
 import { originOf } from "./bucket.ts";
 import { ownLog, shard } from "./worker.ts";
 
-// A log whose leaves are all the same: then every perfect subtree of one height is, and none of 2^24 leaves has to be made.
+// A log of equal leaves: all perfect subtrees of a height are equal, so 2^24 leaves need not be made.
 const leaf = new Uint8Array(100);
 const trees = [leafHash(leaf)];
 for (let height = 1; height <= 24; height++) trees.push(nodeHash(tree(height - 1), tree(height - 1)));
@@ -31,7 +31,7 @@ function tree(height: number): Uint8Array {
 const hashesOf = (level: number, count: number) => Array.from({ length: count }, () => tree(8 * level));
 const tileOf = (level: number) => concat(hashesOf(level, TILE_WIDTH));
 
-/** Such a log right before its last two tiles of a tree of 256^levels leaves. */
+/** A log of equal leaves right before its last two tiles of a tree of 256^levels leaves. */
 function headBefore(origin: string, levels: number): Head {
   const size = TILE_WIDTH ** levels - 2 * TILE_WIDTH;
   const heights = Array.from({ length: 24 }, (_, i) => 23 - i).filter(
@@ -49,7 +49,7 @@ function headBefore(origin: string, levels: number): Head {
   };
 }
 
-/** A second copy of it: full tiles, whichever are asked for. */
+/** Its second copy: any full tile. */
 const copies = {
   get: async (key: string) => {
     const [, level = ""] = /\/tile\/(\d)\/[x/\d]+$/.exec(key) ?? [];
@@ -77,7 +77,8 @@ test.for([2, 3])(
         head = done.head;
         earlier.push(checkpointOf(head));
         if (earlier.length > 1) continue;
-        // The tiles that were full before and whose roots are in no full tile: a start needs them, and so does what is freed later.
+        // The tiles that were full before and whose roots are in no full tile. A start needs them, and so
+        // does a later deletion.
         for (let level = 0; level < levels - 1; level++) {
           const full = from / TILE_WIDTH ** (level + 1);
           for (let number = Math.floor(full / TILE_WIDTH) * TILE_WIDTH; number < Math.floor(full); number++)

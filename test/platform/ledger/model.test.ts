@@ -7,7 +7,7 @@ import { ModelledLog } from "./modelled-log.ts";
 import { bucketIsAway, rootIsAway } from "./outages.ts";
 import { ledger } from "./worker.ts";
 
-/** What can happen to a log: how often in comparison, with what, and what is done. */
+/** An event in a log's life: its relative frequency, its arguments, and its action. */
 const happening = <T>(
   weight: number,
   given: fc.Arbitrary<T>,
@@ -53,9 +53,11 @@ const anything = fc.oneof(
   ...Object.entries(happenings).map(([name, { weight, named }]) => ({ weight, arbitrary: named(name) })),
 );
 
-// More with PHYLAX_MODEL=<runs>, and PHYLAX_MODEL_SEED=<seed> for the same again.
+// PHYLAX_MODEL=<runs> sets the number of runs, PHYLAX_MODEL_SEED=<seed> repeats a run.
 const { runs: numRuns, seed } = ledger.MODEL;
-const shards = 59; // of 64: a log for each run, in one half-year after the other; those before take configurations, and must not be sealed
+// of 64: each run has its own log, in successive half-years. The remaining shards take configurations and
+// must not be sealed.
+const shards = 59;
 let runs = 0;
 
 beforeAll(() => void vi.useFakeTimers({ toFake: ["Date"] }));
@@ -75,7 +77,8 @@ test(
           shard: 5 + (runs++ % shards),
           halfYear: `${2027 + Math.floor(half / 2)}h${(half % 2) + 1}`,
         };
-        for (const isAway of [bucketIsAway, rootIsAway]) isAway(false); // a run that failed may have left them so
+        // a failed run may have left them away
+        for (const isAway of [bucketIsAway, rootIsAway]) isAway(false);
         const log = new ModelledLog(logName(name), Date.UTC(2027 + Math.floor(half / 2), (half % 2) * 6 + 3));
         await log.append(1, false);
         for (const { happen } of sequence) {

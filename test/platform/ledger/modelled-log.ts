@@ -18,11 +18,11 @@ import { bucketIsAway, readBucket, rootIsAway, rootLog } from "./outages.ts";
 import { putBack, type Rows, rowsOf } from "./rows.ts";
 import { disclosureOf, failure, newId, publicReader, refusal, shard, verifierOf } from "./worker.ts";
 
-const REMEMBERED_MS = 130_000; // a proof, and whose an event is
+const REMEMBERED_MS = 130_000; // a proof, and the owner of an event id
 const DEGRADED_MS = 120_000;
 const REFUSE_MS = 1_800_000;
 const SHARDS = 64;
-const ROUNDING_MS = 10_000; // frames tell their time in steps of this
+const ROUNDING_MS = 10_000; // the step of the clock in frames
 const secondHistory = /the bucket holds another|a shelf holds another/u;
 
 interface Acknowledged {
@@ -30,41 +30,45 @@ interface Acknowledged {
   readonly proof: string | undefined;
   readonly at: Recorded;
   readonly times: readonly [earliest: number, latest: number]; // of its commit, by the clock or by its frame
-  readonly clock: number; // what it told
+  readonly clock: number; // the clock's time
 }
 
-/** What the model has to go back to, if the object goes back. */
+/** The state that the model returns to when the object goes back. */
 interface Moment {
   readonly rows: Rows;
   readonly size: number;
 }
 
-/** A log that things happen to, and what must be true of it. Each thing that happens ends with `look`. */
+/** A log with events in its life, and the facts that must hold. Each event ends with `look`. */
 export class ModelledLog {
   readonly #log: string;
   #acknowledged: Acknowledged[] = [];
-  #shown: Checkpoint[] = []; // every checkpoint that was seen anywhere: served, in R2, in the root log
+  #shown: Checkpoint[] = []; // every checkpoint that was ever seen: served, in R2, in the root log
   #moment: Moment | undefined;
   #now: number;
-  #latest: number; // what the clock told at most, ever
+  #latest: number; // the latest time that the clock ever had
   #latestFrame = 0; // frames never go back
   #isSealed = false;
-  #copied = 0; // leaves, when it was last asked
+  #copied = 0; // leaves, at the last status
   #isBucketAway = false;
   #isRootAway = false;
-  /** It runs and has seen both since it started. */
+  /** The log runs and has read both the bucket and the root log since its start. */
   #sawBucket = false;
   #sawRoot = false;
-  /** It went back to where nobody can tell: from here on two histories are possible, and the bucket may hold objects of the other. */
+  /**
+   * The log went back to a moment that no check can notice: from here on two histories are possible, and the
+   * bucket may have objects of the lost history.
+   */
   #isForked = false;
-  #unsure = 0; // commits whose answer was lost: how many frames there may be that nobody was told of
+  // commits whose answer was lost: the number of frames that may exist without an acknowledgement
+  #unsure = 0;
 
   constructor(log: string, now: number) {
     [this.#log, this.#now, this.#latest] = [log, now, now];
     vi.setSystemTime(now);
   }
 
-  /** Stopped for good, rightly: only after it forked. */
+  /** Stopped for good, rightly: only after a fork. */
   isOver = false;
 
   async append(count: number, proven: boolean): Promise<void> {
@@ -72,7 +76,7 @@ export class ModelledLog {
     await this.#append(events, proven ? createHash("sha256").update(newId()).digest("base64url") : undefined);
   }
 
-  /** The same events come again, as after a lost answer; they get their first position for as long as it is remembered. */
+  /** A retry after a lost answer; it gets its first position for as long as that is remembered. */
   async appendAgain(which: number): Promise<void> {
     const one = this.#acknowledged[which % Math.max(this.#acknowledged.length, 1)];
     if (one === undefined) return;
@@ -81,7 +85,7 @@ export class ModelledLog {
       expect(answer, "the same position").toEqual(one.at);
   }
 
-  /** Another request comes with a proof that was used up. */
+  /** A different request comes with a used proof. */
   async replay(which: number): Promise<void> {
     const used = this.#acknowledged.filter(({ proof }) => proof !== undefined);
     const one = used[which % Math.max(used.length, 1)];
@@ -113,7 +117,7 @@ export class ModelledLog {
     });
   }
 
-  /** With appends on their way: each is answered or it is not. */
+  /** Kills the object during appends: each append is answered or not. */
   async killAmidAppends(count: number): Promise<void> {
     const answers = Array.from({ length: count }, () =>
       this.#append([refusal()], undefined, false, () => true),
@@ -141,10 +145,11 @@ export class ModelledLog {
     this.#latest = Math.max(this.#latest, this.#now);
     vi.setSystemTime(this.#now);
     if (milliseconds < 50_000 || this.#isBucketAway) return;
-    for (const log of configurationLogs(SHARDS, instant(this.#now))) await runDurableObjectAlarm(shard(log)); // or they are late with their copies
+    // otherwise they are late with their copies
+    for (const log of configurationLogs(SHARDS, instant(this.#now))) await runDurableObjectAlarm(shard(log));
   }
 
-  /** The log's alarm comes, if it is set. It must be while something waits for its copy. */
+  /** The log's alarm comes, if it is set. It must be set while something waits for its copy. */
   async alarm(): Promise<void> {
     const wasSet = await runDurableObjectAlarm(shard(this.#log));
     const { size, copied, why } = await shard(this.#log).status();
@@ -152,7 +157,10 @@ export class ModelledLog {
       expect(wasSet, "an alarm is set while a record has no copy").toBe(true);
   }
 
-  /** The clock stands past the moment from which an alarm seals it. It may go back: what is sealed stays so. */
+  /**
+   * The clock passes the moment from which an alarm seals the log. It may go back: a sealed log stays
+   * sealed.
+   */
   async halfYearEnds(): Promise<void> {
     await this.clock(Math.max(0, overOf(this.#log) + 1_000 - this.#now));
   }
@@ -168,8 +176,9 @@ export class ModelledLog {
   }
 
   /**
-   * The object goes back to the remembered moment. When more was published or handed over it must refuse, and shows nothing until its rows
-   * are brought forward again; when nothing was, nobody can know: what came after is forgotten by all.
+   * The object goes back to the remembered moment. If more was published or handed over, it must refuse, and
+   * it shows nothing until its rows are brought forward again. If nothing was, no check can notice it: the
+   * later records are lost.
    */
   async rollBack(): Promise<void> {
     const moment = this.#moment;
@@ -208,7 +217,7 @@ export class ModelledLog {
     expect(await shard(this.#log).status(), "brought forward again it goes on").toMatchObject({ why: null });
   }
 
-  /** What must be true at every moment. */
+  /** The facts that must hold at every moment. */
   async look(): Promise<void> {
     await this.clock(1_500); // a checkpoint is signed once a second
     const { size, copied, health, why, sealed } = await shard(this.#log).status();
@@ -221,7 +230,7 @@ export class ModelledLog {
       return;
     }
     this.#copied = copied;
-    // The seal is a commit, too, that nobody is told of.
+    // The seal is a commit without an acknowledgement, too.
     if (copied === size) this.#unsure = sealed || this.#latest < overOf(this.#log) ? 0 : 1;
     const [certain, possible] = this.#late(copied);
     if (certain > REFUSE_MS) expect(health).toBe("refusing");
@@ -238,14 +247,19 @@ export class ModelledLog {
     }
   }
 
-  /** A log that is stopped: the door may repeat a checkpoint within a second, and no other. */
+  /**
+   * A stopped log: the public worker may repeat a checkpoint within a second, but shows no new checkpoint.
+   */
   async #showsNoNewCheckpoint(): Promise<void> {
     const last = await publicReader(this.#log).checkpoint();
     if (last !== undefined)
       expect(this.#shown, "what is stopped shows no new checkpoint").toContainEqual(this.#read(last));
   }
 
-  /** Everything that was away is back: after some alarms all is well, and all that was acknowledged or shown is in one history. */
+  /**
+   * All services are back: after some alarms the log is healthy, and everything that was acknowledged or
+   * shown is in one history.
+   */
   async settle(): Promise<void> {
     await this.bucketOutage(false);
     await this.rootOutage(false);
@@ -285,7 +299,7 @@ export class ModelledLog {
       });
   }
 
-  /** Answers the position; undefined when it was refused, rightly. */
+  /** Returns the position; undefined when the append was refused, rightly. */
   async #append(
     events: readonly AuditEvent[],
     proof: string | undefined,
@@ -310,23 +324,23 @@ export class ModelledLog {
     expect(this.#isSealed, "nothing is added to what is sealed").toBe(false);
     expect(late[0], "not so far behind its copy").toBeLessThanOrEqual(REFUSE_MS);
     if (broken === never) [this.#sawBucket, this.#sawRoot] = [true, true];
-    if (this.#acknowledged.some(({ at }) => at.index === answer.index)) return answer; // told again
+    if (this.#acknowledged.some(({ at }) => at.index === answer.index)) return answer; // acknowledged again
     this.#latestFrame = Math.max(this.#latestFrame, Math.floor(now / ROUNDING_MS) * ROUNDING_MS);
     const times = [Math.min(now, this.#latestFrame), Math.max(now, this.#latestFrame)] as const;
     this.#acknowledged.push({ events, proof, at: answer, times, clock: now });
     return answer;
   }
 
-  /** A log that has restarted takes nothing while no log takes down what it started with. */
+  /** A restarted log takes nothing while no log records its configuration. */
   async #takesConfigurations(): Promise<boolean> {
-    if (this.#isRootAway) return false; // one that was not opened yet cannot be
+    if (this.#isRootAway) return false; // an unopened log cannot be opened
     const logs = await Promise.all(
       configurationLogs(SHARDS, instant(this.#now)).map((log) => shard(log).status()),
     );
     return logs.some(({ open, health }) => open && health !== "refusing");
   }
 
-  /** Whether a stop is what the model says it is. */
+  /** Checks that a stop has the reason that the model expects. */
   #explain(why: string | null): void {
     const mustStop = (this.#isBucketAway && !this.#sawBucket) || (this.#isRootAway && !this.#sawRoot);
     if (why !== null && this.#isForked && secondHistory.test(why)) {
@@ -343,7 +357,7 @@ export class ModelledLog {
     if (!this.#isRootAway) this.#sawRoot = true;
   }
 
-  /** For how long the oldest record without a copy has waited, at least and at most. */
+  /** How long the oldest record without a copy has waited, at least and at most. */
   #late(copied: number): readonly [certain: number, possible: number] {
     const waiting = this.#acknowledged.filter(({ at }) => at.index >= copied).map(({ times }) => times);
     if (waiting.length === 0) return [0, 0];

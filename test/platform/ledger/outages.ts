@@ -3,7 +3,7 @@ import { ledger } from "./worker.ts";
 
 const down = (): Promise<never> => Promise.reject(new Error("made to be away by the test"));
 
-/** While it lasts no call to R2 is answered but with an error, by nobody's. */
+/** While it lasts, every call to R2 fails, for all callers. */
 export function bucketIsAway(isAway: boolean): void {
   const bucket = ledger.LEDGER_BUCKET;
   for (const call of ["get", "head", "put"] as const)
@@ -11,7 +11,7 @@ export function bucketIsAway(isAway: boolean): void {
     else Reflect.deleteProperty(bucket, call);
 }
 
-/** While it lasts no log can ask the root log. */
+/** While it lasts, no log can ask the root log. */
 export function rootIsAway(isAway: boolean): void {
   const namespace = ledger.LEDGER_ROOT;
   const away = { open: down, add: down };
@@ -19,8 +19,8 @@ export function rootIsAway(isAway: boolean): void {
   else Reflect.deleteProperty(namespace, "getByName");
 }
 
-/** R2 as the test itself sees it, whether it is away or not. */
+/** R2 as the test itself reads it, also during an outage. */
 export const readBucket = ledger.LEDGER_BUCKET.get.bind(ledger.LEDGER_BUCKET);
 
-/** The root log itself, whether it is away or not. */
+/** The root log itself, also during an outage. */
 export const rootLog = () => ledger.LEDGER_ROOT.get(ledger.LEDGER_ROOT.idFromName(ROOT_LOG));

@@ -16,9 +16,11 @@ const digest = (bytes: Uint8Array | undefined): string =>
 const shownAt = async (path: string): Promise<string> =>
   digest(new Uint8Array(await (await get(path)).arrayBuffer()));
 
-const bindings = ledger as unknown as LedgerDoorEnv; // what the worker's configuration binds
+const bindings = ledger as unknown as LedgerDoorEnv; // the bindings of the worker's configuration
 
-/** Until the test ends: which objects of a namespace are called by name, and which of their methods. */
+/**
+ * Records, until the test ends, which objects of a namespace are called by name, and which of their methods.
+ */
 function watched(namespace: "LEDGER_SHARD" | "LEDGER_ROOT") {
   const calls: { readonly name: string; readonly method: string }[] = [];
   const real = ledger[namespace];

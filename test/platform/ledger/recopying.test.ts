@@ -6,7 +6,7 @@ import { verifyLog } from "#ledger/verify";
 import { bucket, bucketReader, flush, keysOf, originOf, startWith } from "./bucket.ts";
 import { newId, own, ownLog, publicReader, refusal, shard, verifierOf } from "./worker.ts";
 
-/** A record of the largest size: 65,535 bytes as a leaf, so that few of them fill an object of 8 MiB. */
+/** A record of the largest size: 65,535 bytes as a leaf, so that few records fill an object of 8 MiB. */
 function large(): AuditEvent {
   const id = newId();
   return {
@@ -18,7 +18,7 @@ function large(): AuditEvent {
   };
 }
 
-/** One alarm ten minutes later, of an instance that keeps so much. */
+/** One alarm ten minutes later, of an instance that retains this much. */
 const alarmKeeping = (log: string, mebibytes: string) =>
   runInDurableObject(shard(log), async (_, state) => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 600_000 });
@@ -30,7 +30,7 @@ const alarmKeeping = (log: string, mebibytes: string) =>
   });
 
 async function restart(log: string): Promise<void> {
-  await shard(log).status(); // only what runs can be evicted
+  await shard(log).status(); // only a running object can be evicted
   await evictDurableObject(shard(log));
 }
 

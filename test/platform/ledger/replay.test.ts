@@ -22,7 +22,7 @@ import {
 
 const proofHash = (name: string) => createHash("sha256").update(name).digest("base64url");
 const ownCalls = new OwnCalls(config.accountingKey);
-/** As the log of the half-year that follows. */
+/** A claim by the log of the following half-year. */
 const claim = (log: string, proof: UsedProof) =>
   shard(log).ownCall(ownCalls.seal(log, { kind: "claim_proof", proof }));
 const rowsOf = (log: string) =>
@@ -35,13 +35,13 @@ const rowsOf = (log: string) =>
 test("T32: of 1,000 requests with one proof at the same moment, one is recorded", async ({ expect }) => {
   const log = ownLog();
   const proof = proofHash("one");
-  const stubs = Array.from({ length: 10 }, () => shard(log)); // as many places
+  const stubs = Array.from({ length: 10 }, () => shard(log)); // like ten places at once
   const asked = stubs.flatMap((stub) =>
     Array.from({ length: 100 }, async () => stub.append([disclosureOf(1)], proof)),
   );
   const answers = await Promise.all(asked);
   expect(answers.filter((answer) => answer === "replayed")).toHaveLength(999);
-  expect(await shard(log).status()).toMatchObject({ size: 3, frames: 1 }); // shard-open, key-epoch, one record
+  expect(await shard(log).status()).toMatchObject({ size: 3, frames: 1 }); // shard-open, key-epoch, a record
   expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true });
 });
 
@@ -89,11 +89,11 @@ test("rows are packed, hold no text of a client, and go once no proof in them is
     shard(log),
     (_, { storage }) => void storage.sql.exec("UPDATE proofs SET seconds = seconds - 132"),
   );
-  await evictDurableObject(shard(log)); // or it would look for old rows half a minute later
+  await evictDurableObject(shard(log)); // otherwise it would search for old rows half a minute later
   await shard(log).append([disclosureOf(1)], proofHash("later"));
   expect(await rowsOf(log)).toHaveLength(1);
   await evictDurableObject(shard(log));
-  // Longer than any proof is good for: identity/proof refuses it by its age.
+  // Longer than any proof is valid: identity/proof refuses it by its age.
   expect(await shard(log).append([disclosureOf(1)], proofHash("many-0"))).toMatchObject({ log });
 });
 
@@ -141,7 +141,7 @@ test("T32: whoever keeps a request open until its proof is forgotten finds that 
   vi.useFakeTimers({ toFake: ["Date"] });
   try {
     const sink = ledgerSink(ledger.LEDGER_SHARD, 1, () => instant(Date.now()));
-    const made = instant(Date.now() + 10_000); // by a clock that runs ahead as far as one may
+    const made = instant(Date.now() + 10_000); // by a clock that is ahead as far as allowed
     const proof = { jkt: proofHash("a patient thief's"), id: "jti-1", made };
     expect(await sink.recordOnce([disclosureOf(1)], proof)).toMatchObject({ count: 1 });
     for (const seconds of [60, 49, 2, 20, 600]) {
@@ -170,7 +170,7 @@ test("T32: a proof that the log of the ending half-year took is refused by the l
     expect(await shard(after).append([disclosureOf(1)], early)).toBe("replayed");
     expect(await shard(after).append([disclosureOf(1)], late)).toMatchObject({ log: after });
     expect(await shard(before).append([disclosureOf(1)], late)).toBe("replayed");
-    // A lost answer: the same event again is still no replay.
+    // A lost answer: the same event again is still not a replay.
     const [event, proof] = [disclosureOf(1), proofHash("twice")];
     const first = await shard(after).append([event], proof);
     expect(await shard(after).append([event], proof)).toEqual(first);

@@ -31,14 +31,14 @@ import {
 const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
 const fill = async (log: string, count: number) =>
   own(await shard(log).append(Array.from({ length: count }, () => refusal())));
-/** The checkpoints of a log in the root log, as its public addresses show them. */
+/** The checkpoints of a log in the root log, read from the public addresses. */
 async function standing(log: string): Promise<number[]> {
   const leaves = new RootLeaves(verifierOf(ROOT_LOG));
   const result = await verifyLog(publicReader(ROOT_LOG), verifierOf(ROOT_LOG), {}, leaves);
   if (!result.ok) throw new Error(`${result.error.object}: ${result.error.problem}`);
   return (leaves.seen.get(log) ?? []).map(({ size }) => size);
 }
-/** What the alarms of a log and of the root log do, more than a second after what the root log signed last. */
+/** Runs the alarms of a log and of the root log, more than a second after the root log's last signature. */
 async function handOver(log: string): Promise<void> {
   await flush(log);
   await scheduler.wait(1001);
@@ -118,11 +118,11 @@ test(
   "under load a log hands over beside its appends once ten seconds have gone by, and later in a ledger of many shards",
   { timeout: 30_000 },
   async ({ expect }) => {
-    const [log, ofMany] = [ownLog(), ownLog()]; // the second in the ledger of 64 shards that this file has: 38 s
+    const [log, ofMany] = [ownLog(), ownLog()]; // the second is in this file's ledger of 64 shards: 38 s
     const sizes: number[] = [];
     await runInDurableObject(shard(log), async (_, state) => {
       const instance = new LedgerShard(state, { ...ledger, LEDGER_SHARDS: "16" });
-      await scheduler.wait(1); // the start holds this timer back
+      await scheduler.wait(1); // the start delays this timer
       for (let i = 0; i < 7; i++) {
         own(await instance.append([refusal()]));
         await fill(ofMany, 1);
@@ -229,7 +229,8 @@ test("a log that goes on from an earlier state, because it believed an earlier r
   await fill(log, 4);
   await handOver(log);
   const late = await runInDurableObject(root(), (_, { storage }) => row(storage.sql));
-  // All of it is put back: the object, its copy, and what the root log says of it. The log starts and grows another way.
+  // Puts everything back: the object, its copy, and its entry in the root log. The log starts and grows
+  // differently.
   await runInDurableObject(shard(log), (_, { storage: { sql } }) => {
     for (const change of [
       "DELETE FROM frames WHERE number = 1",
@@ -297,16 +298,17 @@ test(
     await fill(log, 1);
     await flush(log);
     const key = verifierKey("witness.test/w1", config.checkpointPublicKey, signatureTypes.cosignature);
-    const witnessed = { ...ledger, WITNESSES: [{ url: "http://127.0.0.1:1", key }] }; // nobody listens there
+    // no server listens there
+    const witnessed = { ...ledger, WITNESSES: [{ url: "http://127.0.0.1:1", key }] };
     const round = async () => {
       const shown = await runInDurableObject(root(), async (_, state) => {
         const instance = new LedgerRoot(state, witnessed);
-        await scheduler.wait(1001); // the start, and the second that the last signature is good for
+        await scheduler.wait(1001); // the start, and the second that the last signature is used for
         await instance.alarm();
         const { cosigned } = await instance.status();
         return [sizeOf(await instance.checkpoint()), cosigned];
       });
-      await evictDurableObject(root()); // the next one begins with what this one stored, and without witnesses
+      await evictDurableObject(root()); // the next test begins with this test's rows, and without witnesses
       return shown;
     };
     expect(await round()).toEqual([before, true]);

@@ -3,7 +3,9 @@ import { shard } from "./worker.ts";
 
 type Row = Record<string, SqlStorageValue>;
 
-/** All rows of an object, as a bookmark of its storage would bring them back. Local workerd has no bookmarks to go back to. */
+/**
+ * All rows of an object, as a bookmark of its storage would restore them. Local workerd has no bookmarks.
+ */
 export type Rows = readonly { readonly name: string; readonly rows: readonly Row[] }[];
 
 const tables =
@@ -20,7 +22,7 @@ export function rowsOf(log: string): Promise<Rows> {
   );
 }
 
-/** Puts all of them back, and no other stays. The object that runs knows nothing of it. */
+/** Restores all rows and deletes further rows. The running object does not notice it. */
 export function putBack(log: string, all: Rows): Promise<void> {
   return runInDurableObject(shard(log), (_, { storage }) => {
     storage.transactionSync(() => {

@@ -82,7 +82,8 @@ test("who binds the shard without the ledger's key can claim no proof, shelve no
         "only the ledger itself calls this",
       );
   }
-  const alarm = shard(log) as unknown as { alarm(): Promise<void> }; // the runtime's, and no RPC by its type either
+  // the runtime calls it; its type is not an RPC method either
+  const alarm = shard(log) as unknown as { alarm(): Promise<void> };
   expect(await failure(async () => alarm.alarm())).toContain("alarm");
   const rows = await runInDurableObject(shard(log), (_, { storage: { sql } }) => [
     sql.exec("SELECT name FROM sqlite_master WHERE name = 'proofs'").toArray(),
@@ -147,7 +148,8 @@ test("a commit with disclosures has one sealed row of lines, one without has non
     state.storage.sql.exec("SELECT frame, box FROM lines").toArray(),
   );
   expect(rows.map(({ frame }) => frame)).toEqual([1]);
-  expect(new TextDecoder().decode(rows[0]?.["box"] as ArrayBuffer)).not.toContain("telehealth"); // the column is a BLOB
+  // the column is a BLOB
+  expect(new TextDecoder().decode(rows[0]?.["box"] as ArrayBuffer)).not.toContain("telehealth");
 });
 
 test("200 appends at once share few frames, each at a position of its own that is in the tree", async ({
@@ -182,7 +184,7 @@ test("a log of more than two full tiles verifies, and its tiles are served full 
   expect(await stub.tile(1, 0, 3)).toBeUndefined();
   await evictDurableObject(stub);
   await shard(log).append([refusal()]);
-  await scheduler.wait(1001); // the checkpoint just read stands for a second
+  await scheduler.wait(1001); // the checkpoint that was just read stays for a second
   expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({
     ok: true,
     value: { size: 604, frames: 4 },
@@ -393,7 +395,7 @@ test("the gateway's way in picks the log, and tries again when the object was re
           ? Promise.reject(Object.assign(new Error("reset"), { durableObjectReset: true }))
           : shard(name).append(events),
     }),
-  } as unknown as DurableObjectNamespace<LedgerShard>; // the one call that the sink makes
+  } as unknown as DurableObjectNamespace<LedgerShard>; // the only call that the sink makes
   const sink = ledgerSink(flaky, 1, () => instant(Date.now()));
   const event = disclosureOf(1);
   const recorded = own(

@@ -3,7 +3,7 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineProject } from "vitest/config";
 import { inLane, lane } from "../../support/lane.ts";
 
-/** Two auditors and the secrets of a ledger, made anew for each run: nothing here is a key that anybody uses. */
+/** Two auditors and the secrets of a ledger, made anew for each run: no key here is used anywhere. */
 const auditors = ["auditor-1", "auditor-2"].map((kid) => {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   return {
@@ -20,12 +20,12 @@ export default defineProject({
   plugins: [
     cloudflareTest({
       wrangler: { configPath: new URL("../../../workers/ledger/wrangler.toml", import.meta.url).pathname },
-      verbose: false, // these tests break the ledger on purpose, and the runtime would tell each broken call
+      verbose: false, // these tests break the ledger on purpose, and the runtime would log each broken call
       miniflare: {
         bindings: {
           LEDGER_NAME: "ledger.test",
           LEDGER_SHARDS: "64",
-          LEDGER_KEEP_MIB: "0", // what R2 has is freed as soon as it may be: everything must hold without it
+          LEDGER_KEEP_MIB: "0", // rows are deleted as soon as R2 has them: everything must work without rows
           AUDITOR_KEYS: { keys: auditors.map((one) => one.public) },
           CHECKPOINT_KEY: JSON.stringify(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" })),
           ACCOUNTING_KEY: secret(),

@@ -21,7 +21,7 @@ import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import type { Lane } from "../../support/lane.ts";
 
-// The bindings that vitest.config.ts beside this file gives to the worker under test.
+// The bindings of vitest.config.ts for the worker under test.
 export const ledger = env as unknown as LedgerEnv & {
   readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
   readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
@@ -35,22 +35,24 @@ export const ledger = env as unknown as LedgerEnv & {
 
 export const config = readLedgerConfig(ledger);
 
-let used = 5; // shard 0 is for the test that lets the sink choose, shards 3 and 4 take workers' configurations
-/** A log that no other test of this file touches. */
+// shard 0 is for the test that lets the sink choose, shards 3 and 4 take workers' configurations
+let used = 5;
+/** A log that no further test of this file uses. */
 export const ownLog = (): string => logName({ shard: used++, halfYear: halfYearOf(instant(Date.now())) });
 
 export const shard = (log: string): DurableObjectStub<LedgerShard> => ledger.LEDGER_SHARD.getByName(log);
 
-/** The position of an append that must not have been merely counted, nor refused. */
+/** The position of an append that must be neither counted nor refused. */
 export function own(answer: Recorded | Counted | Replayed | Known): Recorded {
   if (typeof answer === "string") throw new Error(`${answer}, not recorded`);
   return answer;
 }
 
 export const get = (path: string, init?: RequestInit): Promise<Response> =>
-  (exports as unknown as { readonly default: Fetcher }).default.fetch(`https://ledger.test${path}`, init); // the worker's own default export
+  // the worker's own default export
+  (exports as unknown as { readonly default: Fetcher }).default.fetch(`https://ledger.test${path}`, init);
 
-/** What a cache or a browser goes by: status, type, caching. */
+/** The parts of an answer that a cache or a browser uses: status, type, caching. */
 export async function seen(path: string, init?: RequestInit): Promise<(string | number | null)[]> {
   const { status, headers, body } = await get(path, init);
   await body?.cancel();
@@ -92,7 +94,10 @@ export async function leavesOf(log: string): Promise<Leaf[]> {
   return leaves;
 }
 
-/** What an auditor does: unwraps each epoch's key, checks its commitment, opens the leaves. Undefined where the key opens nothing. */
+/**
+ * Works as an auditor: unwraps each epoch's key, checks its commitment, opens the leaves. Undefined where
+ * the key opens nothing.
+ */
 export async function openAll(log: string, auditor: JWK): Promise<(AuditRecord | undefined)[]> {
   const origin = `ledger.test/${log}`;
   const records: (AuditRecord | undefined)[] = [];
@@ -147,7 +152,10 @@ export const refusal = (id = newId()): AuditEvent => ({
   counts: {},
 });
 
-/** The message of the error that a call ends in. (`expect(…).rejects` leaves the promise of an RPC call unhandled.) */
+/**
+ * The message of the error that a call ends in. (`expect(…).rejects` leaves the promise of an RPC call
+ * unhandled.)
+ */
 export async function failure(call: () => Promise<unknown>): Promise<string> {
   try {
     await call();

@@ -81,7 +81,7 @@ test("a secret goes to no host but those that the deployment names for it, whate
   }
   expect(() => at(bearer("LAB_TOKEN"), "a-token", none, new Map())).toThrow("LAB_TOKEN");
   expect(() => at(bearer("OTHER_TOKEN"), "a-token", none, only("fhir.example.org"))).toThrow("OTHER_TOKEN");
-  // A key signs for its token endpoint as well, and what is got there goes to the origin.
+  // A key signs for its token endpoint as well, and the token from there goes to the origin.
   const asked: OriginTokens = () => ({
     current: () => Promise.resolve(new Secret("x")),
     anew: () => Promise.resolve(new Secret("x")),

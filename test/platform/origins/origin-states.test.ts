@@ -7,7 +7,7 @@ import { instant } from "#kernel/clock";
 import { originProblems } from "#platform/origins/origin-state";
 import { originStates } from "#platform/origins/origin-states";
 
-// Real servers, each with a way of its own to name itself.
+// Real servers, each with its own way to name itself.
 let port = 0;
 const asked: string[] = [];
 const json =
@@ -97,7 +97,7 @@ test("readiness says of each origin what stands against it, and nothing of where
     entry("keyless", { credentials: { kind: "bearer", secret: "NO_TOKEN" } }),
   ];
   const { states } = statesOf(() => all);
-  // What comes too late is there for the next who ask; of nine origins eight are asked at a time.
+  // A late answer is used for the next requests; eight of nine origins are asked at a time.
   await expect.poll(states, { timeout: 8_000 }).toEqual({
     plain: "ready",
     says: "named_otherwise",

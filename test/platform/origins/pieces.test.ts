@@ -15,7 +15,7 @@ afterAll(() => {
   server.close();
 });
 
-/** The lengths of the pieces of a body that is sent in chunks of some length. */
+/** The lengths of the pieces of a body that is sent in chunks of this length. */
 async function lengthsOf(body: string, chunkLength: number): Promise<readonly number[]> {
   answer = (res) => {
     const send = (at: number) => {
