@@ -194,5 +194,5 @@ test("a body that is not the one of its digest is a fault, not a policy", async 
     .run();
   await expect(
     d1PolicyStore(new RegistryReader(registry, clock)).byDigest(`sha256:${"2".repeat(64)}`),
-  ).rejects.toThrow("not the one of its digest");
+  ).rejects.toThrow("does not match its digest");
 });

@@ -133,7 +133,7 @@ test("T41: metadata lead to an issuer's keys if they are that issuer's, by its e
   expect(await sets.anew(address, iss)).toEqual([first.jwk]);
   expect(asked).toEqual([address, uri]);
   for (const other of [`${iss}/`, "https://issuer.example.org/b", undefined])
-    await expect(sets.at(address, other), other).rejects.toThrow("name another one");
+    await expect(sets.at(address, other), other).rejects.toThrow("name another issuer");
 
   for (const bad of [
     { issuer: `${iss}/`, jwks_uri: uri },
