@@ -6,9 +6,7 @@ export interface LogExtent {
   readonly size: number;
 }
 
-/**
- * One create-only object of the bucket: a full bundle, a full tile, or frames `first` to `last` as copies.
- */
+/** A create-only object of the bucket: a full bundle, a full tile, or frames `first` to `last` as copies. */
 export type CopiedObject =
   | { readonly kind: "entries"; readonly index: number }
   | { readonly kind: "tile"; readonly level: number; readonly index: number }
@@ -19,19 +17,19 @@ export type CopyHealth = "good" | "degraded" | "refusing";
 
 export const emptyExtent: LogExtent = { frames: 0, size: 0 };
 
-// A flush writes one object of frames. The object and the frames it is joined from take 16 MiB of a Durable
-// Object's 128 MiB.
+// A flush writes a single object of frames. The object and the frames it is joined from take 16 MiB of a
+// Durable Object's 128 MiB.
 const FLUSH_BYTES_MAX = 8_388_608;
 const DEGRADED_AFTER_MS = 120_000; // two flushes were missed
-// After half an hour, the only copy of half an hour of records is in one account's Durable Object. The limit
-// leaves time to notice and repair an outage of R2.
+// After half an hour, the only copy of half an hour of records is in a single account's Durable Object. The
+// limit leaves time to notice and repair an outage of R2.
 const REFUSE_AFTER_MS = 1_800_000;
 // A Durable Object stores 10 GB. The remaining space is for flushing and for the log's seal.
 const DEGRADED_FROM_BYTES = 8_000_000_000;
 const REFUSE_FROM_BYTES = 9_500_000_000;
 
 /**
- * The end of the flush that begins with the first of these frames (in order): as many frames as fit one
+ * The end of the flush that begins with the first of these frames (in order): as many frames as fit an
  * object, at least one.
  */
 export function flushEnd(
@@ -47,8 +45,8 @@ export function flushEnd(
 }
 
 /**
- * All objects that a flush from one extent to another has to write. A pure function: a repeated flush writes
- * the same objects.
+ * All objects that a flush between two extents has to write. A pure function: a repeated flush writes the
+ * same objects.
  */
 export function objectsBetween(from: LogExtent, to: LogExtent): CopiedObject[] {
   const objects: CopiedObject[] = [{ kind: "frames", first: from.frames, last: to.frames - 1 }];

@@ -8,8 +8,8 @@ export const joinFrames = (frames: readonly Uint8Array[]): Uint8Array =>
   concat([magic, ...frames.flatMap((frame) => [u32(frame.length), frame])]);
 
 /**
- * The frames of an object that `joinFrames` made, as views into `bytes`. Undefined when the bytes are not at
- * least one whole frame.
+ * The frames of an object that `joinFrames` made, as views into `bytes`. Undefined when the bytes are not a
+ * whole number of frames, or are empty.
  */
 export function splitFrames(bytes: Uint8Array): Uint8Array[] | undefined {
   const cursor = new Cursor(bytes);
@@ -21,8 +21,8 @@ export function splitFrames(bytes: Uint8Array): Uint8Array[] | undefined {
 
 /**
  * The offsets at which the frames of an object begin; the last entry is where the next frame would begin.
- * Frame `i` is `offsets[i + 1] - 4 - offsets[i]` bytes long. Undefined when the object is not at least one
- * whole frame. Only one chunk of the object is in memory at a time.
+ * Frame `i` is `offsets[i + 1] - 4 - offsets[i]` bytes long. Undefined when the object is not a whole number
+ * of frames, or is empty. Only a chunk of the object is in memory at a time.
  */
 export async function frameOffsets(object: AsyncIterable<Uint8Array>): Promise<Uint32Array | undefined> {
   const offsets: number[] = [];

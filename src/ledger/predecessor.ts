@@ -2,7 +2,7 @@ import { instant, type Instant } from "#kernel/clock";
 import { halfYearOf, logName, parseLogName, SWITCH_SLACK_MS } from "./log-name.ts";
 
 /**
- * The same shard's log of the half-year before, while it must be asked about first uses (of proofs, for
+ * The log of the same shard in the half-year before, while it must be asked about first uses (of proofs, for
  * example). It may still take records for SWITCH_SLACK_MS past the switch, and its last records must be
  * remembered for as long again.
  */

@@ -11,7 +11,7 @@ import type { Verifier } from "#ledger/tlog/signed-note";
 import { type Edge, growTiles, partialWidth, TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
 
 /**
- * A problem in a log: the object's path below the log, the leaf or frame number if it has one, and the
+ * A problem in a log: the object's path below the log, the leaf or frame number if it has any, and the
  * reason.
  */
 export interface Finding {
@@ -63,8 +63,8 @@ function recordRules(origin: string): LeafRules {
 
 /**
  * Reads a whole log with only its public key and checks everything that can be checked without opening a
- * leaf (docs/ledger-format.md, "What a verifier checks"). One bundle and one frame are in memory at a time.
- * The first finding ends the check. Throws only the reader's errors.
+ * leaf (docs/ledger-format.md, "What a verifier checks"). A single bundle and a single frame are in memory
+ * at a time. The first finding ends the check. Throws only the reader's errors.
  */
 export async function verifyLog(
   reader: LogReader,
@@ -117,7 +117,7 @@ function beyondCheckpoint(
   );
 }
 
-/** One pass over the frames of a log, together with its entries and tiles. */
+/** A pass over the frames of a log, together with its entries and tiles. */
 class Walk {
   readonly #reader: LogReader;
   readonly #checkpoint: Checkpoint;

@@ -10,7 +10,7 @@ const keys = (from: number, to: number): string[] =>
     objectKey(origin, object),
   );
 
-test("flushes in any steps write the same bundles and tiles as one flush, each once", () =>
+test("flushes in any steps write the bundles and tiles of a single flush, each once", () =>
   assert(
     property(uniqueArray(integer({ min: 1, max: 200_000 }), { minLength: 1, maxLength: 6 }), (ends) => {
       const steps = [0, ...ends.sort((a, b) => a - b)];
@@ -21,7 +21,7 @@ test("flushes in any steps write the same bundles and tiles as one flush, each o
     }),
   ));
 
-test("a bundle and its tile go with the leaf that fills them, a higher tile with the one that fills it", ({
+test("a bundle and its tile are written with the leaf that fills them, a higher tile with the leaf that fills it", ({
   expect,
 }) => {
   const below = `log/${origin}`;
@@ -39,7 +39,7 @@ test("a bundle and its tile go with the leaf that fills them, a higher tile with
   ]);
 });
 
-test("a flush takes as many frames as fit one object, and always one", ({ expect }) => {
+test("a flush takes as many frames as fit an object, and at least one frame", ({ expect }) => {
   const frames = (bytes: readonly number[]) =>
     bytes.map((bytes, i) => ({ number: 7 + i, size: 100 + i, bytes }));
   expect(flushEnd([])).toBeUndefined();
@@ -51,7 +51,7 @@ test("a flush takes as many frames as fit one object, and always one", ({ expect
   ]);
 });
 
-test("joined frames split into what they were joined from, and into nothing when cut, padded or unmarked", async ({
+test("joined frames split into the original frames, and bytes that are cut, padded or unmarked do not split", async ({
   expect,
 }) => {
   const { objects } = await sampleLog([2, 1, 1]);

@@ -57,7 +57,7 @@ test("leaves that break a rule are found even when everything around them is rig
   expect(read(one).kind).toBe(leafKinds.sealed);
 });
 
-test("a clear body is in its one spelling, with unsigned keys, numbers within 2^53, no floats; keys of a later version may stand in it", async ({
+test("a clear body has a single spelling, with unsigned keys, numbers within 2^53, no floats; it may have keys of a later version", async ({
   expect,
 }) => {
   const { body } = read(open); // a map of four pairs, the first 1 → 1
@@ -107,7 +107,7 @@ test("a clear body is in its one spelling, with unsigned keys, numbers within 2^
   expect(await verify(logWith(notUtf8))).toMatchObject({ ok: false, error: { problem: "cbor_malformed" } });
 });
 
-test("a shard-open that names one auditor, none, or one twice is found", async ({ expect }) => {
+test("a shard-open that names fewer than two auditors, or an auditor twice, is found", async ({ expect }) => {
   for (const auditors of [[], ["a"], ["a", "a"], ["a", "b", "a"], ["a", 1]]) {
     const body = toCbor(new Map<number, unknown>([...(fromCborMap(read(open).body) ?? []), [4, auditors]]));
     const log = logOf([encodeLeaf({ ...read(open), body }), epoch, one]);

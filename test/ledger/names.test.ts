@@ -10,7 +10,7 @@ import { parseTilePath, tilePath } from "#ledger/tlog/tile";
 
 const at = (text: string) => instant(Date.parse(text));
 
-test("a log is named by shard and half-year in UTC, in one spelling", ({ expect }) => {
+test("a log is named by shard and half-year in UTC, in a single spelling", ({ expect }) => {
   expect(logName({ shard: 3, halfYear: halfYearOf(at("2026-06-30T23:59:59.999Z")) })).toBe("s3-2026h1");
   expect(halfYearOf(at("2026-07-01T00:00:00Z"))).toBe("2026h2");
   expect(parseLogName("s12-2026h2")).toEqual({ shard: 12, halfYear: "2026h2" });
@@ -47,7 +47,7 @@ test("a log takes records in its half-year and 130 s around it, and only below t
   ]);
 });
 
-test("the choice of a log is the same everywhere, keeps a key in one place, and spreads a client over its own shards", ({
+test("the choice of a log is equal everywhere, keeps a key on one log, and spreads a client over its own shards", ({
   expect,
 }) => {
   const now = at("2026-11-24T12:00:00Z");
@@ -69,7 +69,7 @@ test("the choice of a log is the same everywhere, keeps a key in one place, and 
   expect(chooseLog({ kind: "key", jkt: "a" }, 16, now)).toBe("s8-2026h2");
 });
 
-test("an address prefix is a /24 or a /48 in one spelling", ({ expect }) => {
+test("an address prefix is a /24 or a /48 in a single spelling", ({ expect }) => {
   expect(addressPrefix("203.0.113.77")).toBe("203.0.113");
   for (const same of ["2001:db8:0:1::1", "2001:0DB8::7", "2001:db8:0:0:0:0:0:1", "2001:db8::"])
     expect(addressPrefix(same), same).toBe("2001:db8:0");
@@ -77,7 +77,7 @@ test("an address prefix is a /24 or a /48 in one spelling", ({ expect }) => {
   expect(addressPrefix("")).toBe("");
 });
 
-test("tile paths are those of C2SP tlog-tiles, each in one spelling", ({ expect }) => {
+test("tile paths are the paths of C2SP tlog-tiles, each in a single spelling", ({ expect }) => {
   expect(tilePath(1_234_067, 256)).toBe("x001/x234/067");
   expect(tilePath(0, 112)).toBe("000.p/112");
   fc.assert(
@@ -104,7 +104,7 @@ test("tile paths are those of C2SP tlog-tiles, each in one spelling", ({ expect 
   }
 });
 
-test("addresses are read in one spelling, and what is none says whether it is malformed or unknown", ({
+test("addresses are read in a single spelling, and an invalid address is malformed or unknown", ({
   expect,
 }) => {
   expect(readAddress("/s0-2026h2/checkpoint")).toEqual({
@@ -178,7 +178,7 @@ test("a receipt with a proof reads back with it; a proof that is no byte string 
   expect(parseReceipt(text.replace("AQID", "AQI"))).toEqual({ ok: false, error: "bad_receipt" });
 });
 
-test("a receipt reads back as it was written, and nothing else is one", ({ expect }) => {
+test("a receipt reads back as it was written, and no further text is a receipt", ({ expect }) => {
   const receipt = {
     log: "s0-2026h2",
     index: 42,

@@ -25,7 +25,7 @@ test("six years are 2,192 days: whatever six they are", ({ expect }) => {
   }
 });
 
-test("a rule keeps a log when it holds for all of its objects and for six years from the upload of each", ({
+test("a lock rule counts for a log when it covers all its objects for six years from the upload of each", ({
   expect,
 }) => {
   expect(ruleOf(days(2200))).toBe("2200 days");
@@ -50,7 +50,7 @@ test("it may be removed when its last object is six years old and no rule holds 
   expect(removableOf(days(2200), days(0, { condition: { type: "Indefinite" } }))).toBeUndefined();
 });
 
-test("the root log is kept by age or for good, never to a date, and never removable", ({ expect }) => {
+test("the root log is locked by age or for good, never to a date, and is never removable", ({ expect }) => {
   const root = (rule: LockRule) => [
     lockOf("ledger.test/root", [rule]).rule?.id,
     lockOf("ledger.test/root", [rule]).removable,
@@ -60,13 +60,15 @@ test("the root log is kept by age or for good, never to a date, and never remova
   expect(root(until("2099-01-01T00:00:00Z"))).toEqual([undefined, undefined]);
 });
 
-test("a lock on checkpoints, which are overwritten, is found: also one on everything", ({ expect }) => {
+test("a lock on checkpoints, which are overwritten, is found, even if it is a lock on everything", ({
+  expect,
+}) => {
   const found = (prefix: string) => rulesOnCheckpoints([days(1, { prefix })]).length;
   expect(["", "c", "checkpoint/", "checkpoint/ledger.test/s0"].map(found)).toEqual([1, 1, 1, 1]);
   expect(["log/", "checkpoints/x", "log/checkpoint/"].map(found)).toEqual([0, 0, 0]);
 });
 
-test("rules read as the API answers them and as wrangler takes them; one that is not understood is never passed over", ({
+test("rules are read in the API's form and in wrangler's form; an unknown rule is never ignored", ({
   expect,
 }) => {
   const rules = [days(2200)];

@@ -56,7 +56,7 @@ function cosign(of: SampleLog): SampleLog {
 
 const verifyRoot = (of: SampleLog) => verifyLog(readerOf(of), of.verifier, {}, new RootLeaves(of.verifier));
 
-test("a root log verifies, frame by frame, and tells every checkpoint of each log", async ({ expect }) => {
+test("a root log verifies, frame by frame, and lists every checkpoint of each log", async ({ expect }) => {
   const rules = new RootLeaves(root.verifier);
   expect(await verifyLog(readerOf(root), root.verifier, {}, rules)).toMatchObject({
     ok: true,
@@ -138,7 +138,7 @@ test("a log that was cut, hidden, or rolled back and grown again does not fit th
   ]);
 });
 
-test("who holds the checkpoint key can make a root log for another history, but not the witness's cosignature on it", async ({
+test("an owner of the checkpoint key can make a root log for a different history, but not the witness's cosignature on it", async ({
   expect,
 }) => {
   const other = rootLog([[leafOf(opened)], [leafOf(begun)], [leafOf(checkpointOf(regrown.head))]]);
@@ -185,7 +185,7 @@ test("a log with records that was never opened in the root log is named, once it
   expect(await keyed(at + 30_000), "its opening may not be shown yet").toEqual([]);
 });
 
-test("a log may be gone six years after its half-year, and not a second before; its last checkpoint stays", async ({
+test("a log may be absent six years after its half-year, and not a second before; its last checkpoint stays", async ({
   expect,
 }) => {
   const late = Date.UTC(2099, 0, 1) / 1000;
@@ -209,7 +209,7 @@ test("a log may be gone six years after its half-year, and not a second before; 
   ]);
 });
 
-test("who holds the checkpoint key cannot make a log old that he wants gone: the verifier's own clock counts too", async ({
+test("an owner of the checkpoint key cannot make a log look old to delete it: the verifier's own clock counts too", async ({
   expect,
 }) => {
   const dated = rootLog([[leafOf(opened)], [leafOf(now)]], Date.UTC(2999, 0, 1));

@@ -52,7 +52,7 @@ const near: readonly Signed[] = right.flatMap(({ key, message, signature }) => [
   { key, message, signature: plusOrder(signature) },
 ]);
 
-test("our Ed25519 takes what RFC 8032 signs, and nothing near it", ({ expect }) => {
+test("our Ed25519 accepts the signatures of RFC 8032, and no altered signature", ({ expect }) => {
   const holds = [...right, ...near].map(({ key, message, signature }) =>
     isSignature(key, message, signature),
   );
@@ -60,7 +60,7 @@ test("our Ed25519 takes what RFC 8032 signs, and nothing near it", ({ expect }) 
 });
 
 test.skipIf(pythonIsMissing)(
-  "the second verifier's Ed25519 takes what RFC 8032 signs, and nothing near it (skipped without python3)",
+  "the second verifier's Ed25519 accepts the signatures of RFC 8032, and no altered signature (skipped without python3)",
   async ({ expect }) => {
     const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
     const asked = [...right, ...near].map(({ key, message, signature }) => ({

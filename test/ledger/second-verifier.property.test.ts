@@ -358,7 +358,7 @@ const anyCase: fc.Arbitrary<Case> = fc.oneof(
 );
 
 test.skipIf(pythonIsMissing)(
-  "of logs that are wrong or only unusual, all signed by the key, both verifiers accept the same (skipped without python3)",
+  "both verifiers accept the same logs among wrong and unusual logs, all signed by the key (skipped without python3)",
   async ({ expect }) => {
     const cases = fc.sample(anyCase, { numRuns: 500, seed: 962 });
     const ours = await Promise.all(cases.map(async ({ log }) => verifyLog(readerOf(log), log.verifier)));
@@ -410,7 +410,7 @@ const receipt = fc
   });
 
 test.skipIf(pythonIsMissing)(
-  "of receipts, right, unusual or changed, both verifiers accept the same (skipped without python3)",
+  "both verifiers accept the same receipts among right, unusual and changed receipts (skipped without python3)",
   async ({ expect }) => {
     const texts = fc.sample(receipt, { numRuns: 2000, seed: 962 });
     const ours = texts.map((text) => parseReceipt(text).ok);

@@ -20,7 +20,7 @@ const tampered = [...plain.tampered, ...rooted.tampered];
 const withPython = test.skipIf(pythonIsMissing); // each test's name says so
 const keyOf = ({ verifier }: SampleLog): string => verifierKey(verifier.name, verifier.publicKey);
 
-withPython("the second verifier calls good what is good (skipped without python3)", async ({ expect }) => {
+withPython("the second verifier accepts good exports (skipped without python3)", async ({ expect }) => {
   await withFolders(good, async (written) => {
     for (const [i, made] of good.entries()) {
       const said = await verifyLedger(...argumentsOf(made, written[i]));
@@ -62,7 +62,7 @@ withPython(
 );
 
 withPython(
-  "the second verifier follows no link, and says what a folder's own keys are worth (skipped without python3)",
+  "the second verifier follows no link, and states how far a folder's own keys can be trusted (skipped without python3)",
   async ({ expect }) => {
     await withFolders(good.slice(0, 1), async ([{ folder } = { folder: "" }]) => {
       const own = await verifyLedger(folder);
@@ -89,7 +89,7 @@ withPython(
 );
 
 withPython(
-  "a file of any name or size in the folder is told in one line of text (skipped without python3)",
+  "a file of any name or size in the folder is reported in one line of text (skipped without python3)",
   async ({ expect }) => {
     await withFolders(good.slice(0, 1), async ([{ folder } = { folder: "" }]) => {
       writeFileSync(join(folder, "\u001b[2J\ngood root: 9 leaves"), "");
@@ -177,7 +177,7 @@ test.skipIf(pythonIsMissing || vectorsAreAbsent)(
 );
 
 withPython(
-  "a receipt with its proof checks by the second verifier without the ledger; changed anywhere, or without one, it does not (skipped without python3)",
+  "a receipt with its proof checks by the second verifier without the ledger; a changed receipt, or a receipt without its proof, fails (skipped without python3)",
   async ({ expect }) => {
     const log = await sampleLog([3, 1, 2]);
     const index = 4;

@@ -32,7 +32,7 @@ function names(line: string, path: string): boolean {
   return line.startsWith(told) && (object.length === 0 || /^(?: \(|: )/.test(line.slice(told.length)));
 }
 
-test("an export that nobody touched is good: several tiles, a fork by itself, sealed, empty, with evidence of it", async ({
+test("an unchanged export is good: several tiles, a fork by itself, sealed, empty, with evidence of it", async ({
   expect,
 }) => {
   for (const made of good) expect(await verify(made), made.name).toEqual({ code: 0, wrongs: [] });

@@ -31,7 +31,7 @@ test("a missing object is found and named", async ({ expect }) => {
   }
 });
 
-test("two objects of a kind changed for each other are found", async ({ expect }) => {
+test("two exchanged objects of a kind are found", async ({ expect }) => {
   const pairs = [
     ["frame/0", "frame/1"],
     [`tile/entries/${tilePath(0, 256)}`, `tile/entries/${tilePath(1, 256)}`],
@@ -83,7 +83,7 @@ test("a log cut back and signed anew by its own operator shows against an earlie
   });
 });
 
-test("what the operator signs wrongly is found: another size, root, frame line, or no frame line", async ({
+test("wrong statements that the operator signs are found: size, root, frame line, or a missing frame line", async ({
   expect,
 }) => {
   const good = checkpointOf(small.head);
@@ -115,7 +115,7 @@ test("what the operator signs wrongly is found: another size, root, frame line, 
   ).toBe(false);
 });
 
-test("of two earlier checkpoints that name one frame both are checked, and an empty one is always extended", async ({
+test("two earlier checkpoints that name the same frame are both checked, and an empty checkpoint is always extended", async ({
   expect,
 }) => {
   const own = checkpointOf(small.head);
@@ -184,7 +184,7 @@ test("frame times are multiples of ten seconds and never run backwards, also whe
   expect([first.seconds, second.seconds]).toEqual([1_760_000_010, 1_760_000_010]);
 });
 
-test("entries split into what they were joined from, and into nothing when cut", ({ expect }) => {
+test("joined entries split into the original entries, and a cut bundle does not split", ({ expect }) => {
   const joined = concat(small.leaves.flatMap(entry));
   expect(splitEntries(joined)).toEqual(small.leaves);
   expect(splitEntries(joined.subarray(0, -1))).toBeUndefined();

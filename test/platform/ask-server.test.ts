@@ -66,7 +66,7 @@ test("T18: a redirect is not followed, and only 200 is an answer", async ({ expe
   }
 });
 
-test("T18: 64 KiB and not a byte more, one JSON document in UTF-8, no member twice; no fault quotes it", async ({
+test("T18: 64 KiB and not a byte more, one JSON document in UTF-8, no repeated member; no fault quotes it", async ({
   expect,
 }) => {
   const canary = "canary-4711";
@@ -97,7 +97,7 @@ test("T18: a server that does not get to the end is given up after two seconds",
   expect(Date.now() - before).toBeLessThan(4_000);
 });
 
-test("T2: a server whose certificate nobody vouches for is not asked", async ({ expect }) => {
+test("T2: a server without a verified certificate is not asked", async ({ expect }) => {
   says("{}");
   const trusting = getGlobalDispatcher();
   setGlobalDispatcher(untouched);

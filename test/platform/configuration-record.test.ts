@@ -24,7 +24,7 @@ function isolate() {
   };
 }
 
-test("each request that starts before it is on record records it for itself, as one event; from then on nothing is asked", async ({
+test("each request that starts before the configuration is recorded records it itself, as the same event; later requests make no call", async ({
   expect,
 }) => {
   const { events, waiting, configured } = isolate();

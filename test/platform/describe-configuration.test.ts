@@ -113,7 +113,7 @@ const describe = (name: string, env: Env) => {
 const names = Object.keys(workers);
 
 test.for(names)(
-  "a configuration of %s tells of every variable and secret, and its record is one that the ledger takes",
+  "a configuration of %s describes every variable and secret, and the ledger accepts its record",
   (name, { expect }) => {
     const env = envOf(name);
     const configuration = describe(name, env);
@@ -129,7 +129,7 @@ test.for(names)(
 );
 
 test.for(names)(
-  "any one variable or secret of %s that is another one gives another digest, and changes no other setting",
+  "a changed variable or secret of %s changes the digest and its own setting only",
   (name, { expect }) => {
     const makers = workers[name]?.make ?? {};
     // The key that credentials are hashed under changes their fingerprints too.
@@ -155,7 +155,7 @@ test.for(names)(
 );
 
 test.for(names)(
-  "no secret of %s, nor eight characters of one, is in its configuration",
+  "no secret of %s, nor eight characters of a secret, is in its configuration",
   (name, { expect }) => {
     fc.assert(
       fc.property(fc.constant(undefined), () => {
@@ -174,7 +174,7 @@ test.for(names)(
   },
 );
 
-test("of a private key it tells the kid and the thumbprint of the public half, and that the private part was changed beneath it", async ({
+test("a private key is described by the kid and the thumbprint of the public half, and shows a changed private part", async ({
   expect,
 }) => {
   const env = envOf("gateway");
@@ -193,7 +193,7 @@ test("of a private key it tells the kid and the thumbprint of the public half, a
   expect(told({ ...own, d: other.d }), "another private part under the old public one").not.toBe(told(own));
 });
 
-test("one random key has one fingerprint under any name and in any worker; a credential has another in each", ({
+test("a random key has the same fingerprint under any name and in any worker; a credential has a different fingerprint in each worker", ({
   expect,
 }) => {
   const [shared, credential] = [random(), "hunter2"];
@@ -216,7 +216,7 @@ test("one random key has one fingerprint under any name and in any worker; a cre
   ).toBe(3);
 });
 
-test("bindings are passed over, and a worker with more settings than a record holds has none that the ledger takes", ({
+test("bindings are ignored, and a worker with more settings than fit a record has no configuration that the ledger accepts", ({
   expect,
 }) => {
   const env = envOf("ops");

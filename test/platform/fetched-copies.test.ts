@@ -30,7 +30,7 @@ function copies() {
 }
 const down = () => Promise.reject(new Error("down"));
 
-test("what is fresh is not asked for, and what is not fresh once", async ({ expect }) => {
+test("a fresh value is not fetched, and a stale value is fetched once", async ({ expect }) => {
   const { get, pass, asked } = copies();
   expect(await get()).toBe("answer 1");
   pass(99);
@@ -40,7 +40,7 @@ test("what is fresh is not asked for, and what is not fresh once", async ({ expe
   expect(asked()).toBe(2);
 });
 
-test("a thousand that want something newer cost one question per interval", async ({ expect }) => {
+test("a thousand requests for a newer value cost one fetch per interval", async ({ expect }) => {
   const { get, pass, asked } = copies();
   await get();
   await Promise.all(Array.from({ length: 1_000 }, () => get(true)));
@@ -51,7 +51,7 @@ test("a thousand that want something newer cost one question per interval", asyn
   expect(new Set(answers), "they look out for what one of them fetches").toEqual(new Set(["answer 2"]));
 });
 
-test("while the server is down what is good goes on, and then there is nothing", async ({ expect }) => {
+test("while the server is down a good value is used, and afterwards there is none", async ({ expect }) => {
   const { get, pass, answerWith } = copies();
   await get();
   answerWith(down);
@@ -65,7 +65,7 @@ test("while the server is down what is good goes on, and then there is nothing",
   await expect(get()).rejects.toThrow("down");
 });
 
-test("who has nothing to go on gets what another one is fetching, without asking for it too", async ({
+test("a request without a value gets the value of a fetch in progress, without a second fetch", async ({
   expect,
 }) => {
   const { get, asked, answerWith } = copies();
@@ -77,7 +77,7 @@ test("who has nothing to go on gets what another one is fetching, without asking
   expect(asked()).toBe(1);
 });
 
-test("each fetch is kept alive for its own sake, and what is kept never fails", async ({ expect }) => {
+test("each fetch is kept alive on its own, and that promise never fails", async ({ expect }) => {
   const { get, pass, kept, answerWith } = copies();
   await get();
   answerWith(down);
@@ -92,7 +92,7 @@ test("each fetch is kept alive for its own sake, and what is kept never fails", 
   ]);
 });
 
-test("a fetch that was cut off holds nobody for longer than it may take: then one of those who wait asks, and one only", async ({
+test("a fetch that was cut off delays requests no longer than it may take: then one of the waiting requests fetches, and only one", async ({
   expect,
 }) => {
   const { get, pass, asked, answerWith } = copies();

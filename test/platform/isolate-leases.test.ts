@@ -16,7 +16,7 @@ const of = (client: string, issuer = "https://a.example", key = "main/TREAT"): S
 const nothing = { bookmark: null, pending: [], denied: new Map<string, null>() };
 const full = { ...emptyLease("default", at), tokens: 5 };
 
-test("each quota has a lease of its own, and what was heard belongs to a client and an issuer", ({
+test("each quota has its own lease, and the known revocations belong to a client and an issuer", ({
   expect,
 }) => {
   const leases = new IsolateLeases(() => at);
@@ -30,7 +30,7 @@ test("each quota has a lease of its own, and what was heard belongs to a client 
     expect(leases.revocations(other)).toBeUndefined();
 });
 
-test("with more than 2,000 clients the least lately used loses its leases together with what it had heard", ({
+test("with more than 2,000 clients the least recently used client loses its leases together with its revocations", ({
   expect,
 }) => {
   const leases = new IsolateLeases(() => at);
@@ -66,7 +66,7 @@ test("a subject's lease is its own, and with more than 10,000 of them the least 
   expect(leases.of(of("a")).tokens).toBe(5);
 });
 
-test("the records of a grant have a lease beside its requests", ({ expect }) => {
+test("the records of a grant have their own lease, separate from its requests", ({ expect }) => {
   const leases = new IsolateLeases(() => at);
   leases.set(of("a"), full);
   expect(leases.of({ ...of("a"), policy: "records" })).toMatchObject({ policy: "records", tokens: 0 });

@@ -61,7 +61,7 @@ function isolate() {
   };
 }
 
-test("an isolate that has heard nothing, or no bookmark, or nothing for five seconds, reads at the primary; else where its newest bookmark is", async ({
+test("an isolate without deltas, without a bookmark, or with deltas older than five seconds reads at the primary, and otherwise at its newest bookmark", async ({
   expect,
 }) => {
   const { d1, reader, hear, pass } = isolate();
@@ -87,7 +87,7 @@ test("an isolate that has heard nothing, or no bookmark, or nothing for five sec
   );
 });
 
-test("what a near copy does not have is asked of the primary", async ({ expect }) => {
+test("a record that a near copy lacks is read at the primary", async ({ expect }) => {
   const { d1, reader, hear } = isolate();
   hear({ epoch: 1, bookmark: bookmarkOf(1) });
   d1.writes = 2;
@@ -98,7 +98,7 @@ test("what a near copy does not have is asked of the primary", async ({ expect }
   expect(d1.asked).toEqual([bookmarkOf(1), "first-primary"]);
 });
 
-test("while a record is being written it is read at the primary each time and no copy is given or kept; others are kept", async ({
+test("while a record is being written it is read at the primary each time and no copy is used or stored; further records are cached", async ({
   expect,
 }) => {
   const { d1, caches, hear } = isolate();
@@ -123,7 +123,7 @@ test("while a record is being written it is read at the primary each time and no
   expect(await both()).toEqual([2, 0, 0, 2]);
 });
 
-test("a read that was under way when the record changed, or began to, is not kept", async ({ expect }) => {
+test("a read in progress when the record changed, or began to change, is not stored", async ({ expect }) => {
   for (const standing of [
     { epoch: 2, bookmark: bookmarkOf(1) },
     { epoch: 2, bookmark: bookmarkOf(0), pending: ["origin/main"] as const },
@@ -138,7 +138,7 @@ test("a read that was under way when the record changed, or began to, is not kep
   }
 });
 
-test("what was read before it was known that the record is being written is not kept, though nobody tells of the change again", async ({
+test("a read from before the isolate knew that the record is being written is not stored, even without a further delta", async ({
   expect,
 }) => {
   for (const when of ["before", "under way"]) {
@@ -155,7 +155,7 @@ test("what was read before it was known that the record is being written is not 
   }
 });
 
-test("a copy is as old as what was known when it was read: ten seconds after that it is given to nobody, also while D1 is down", async ({
+test("a copy is as old as the isolate's knowledge when it was read: ten seconds after that it is not used, also while D1 is down", async ({
   expect,
 }) => {
   const { d1, caches, hear, pass } = isolate();
@@ -213,7 +213,7 @@ class Teller {
 // for each new client of an isolate would cost a read of each record. A copy that was read before that
 // answer lives until its ten seconds are over, as P4 promises. From then on each change is named, and its
 // copy is dropped at once.
-test("however far the near copy is behind, no record older than ten seconds is read, and none without a change that the isolate was told of", async ({
+test("however far the near copy is behind, no record older than ten seconds is used, and none without a change whose delta the isolate has", async ({
   expect,
 }) => {
   const step = fc.oneof(

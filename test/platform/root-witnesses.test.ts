@@ -38,7 +38,7 @@ async function ask(answer: RequestListener) {
   return await askWitness({ url, verifier }, request);
 }
 
-test("a witness's cosignature is taken, and no other line of its answer; a size that it says it cosigned is told", async ({
+test("a witness's cosignature is accepted without any further line of its answer, and the size that it claims to have cosigned is returned", async ({
   expect,
 }) => {
   let seen = "";
@@ -84,7 +84,7 @@ test("a witness that answers nothing is given five seconds", async ({ expect }) 
   expect(performance.now() - begun).toBeLessThan(8000);
 });
 
-test("witnesses are configured with an https address and a witness's key, each name once; anything else is refused", ({
+test("witnesses are configured with an https address and a witness's key, each name once; any further configuration is refused", ({
   expect,
 }) => {
   const key = verifierKey(name, raw, signatureTypes.cosignature);

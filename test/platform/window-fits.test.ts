@@ -6,7 +6,7 @@ import { Secret } from "#kernel/secret";
 import { patientsMax } from "#phi/disclosure";
 import { draftAppend } from "#platform/ledger/object/append/draft";
 
-test("an intent and a window of as many patients as one may concern, all names and states as long as they can be, fit one append", ({
+test("an intent and a window of as many patients as a request may concern, all names and states at full length, fit a single append", ({
   expect,
 }) => {
   const long = (prefix: string, length: number) => prefix.padEnd(length, "x");

@@ -1,4 +1,4 @@
-/** The same bytes without Node's Buffer type, which changes on its way through an RPC call. */
+/** A view of these bytes without Node's Buffer type, which changes on its way through an RPC call. */
 export const plain = (bytes: Uint8Array): Uint8Array =>
   new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 

@@ -62,11 +62,11 @@ export function parseVerifierKey(
     : err("bad_verifier_key");
 }
 
-/** A note: the text (which must end in a newline), a blank line, and one signature line. */
+/** A note: the text (which must end in a newline), a blank line, and a signature line. */
 export const noteOf = (text: string, signer: Verifier, signature: Uint8Array): string =>
   `${text}\n${signatureLine(signer, signature)}`;
 
-/** One signature line of a note, with its newline. */
+/** A signature line of a note, with its newline. */
 export function signatureLine(signer: Verifier, signature: Uint8Array): string {
   const id = new Uint8Array(4);
   new DataView(id.buffer).setUint32(0, signer.id);
@@ -74,7 +74,7 @@ export function signatureLine(signer: Verifier, signature: Uint8Array): string {
 }
 
 /**
- * The text of a note that at least one known key signed. Signatures by unknown keys (for example witnesses'
+ * The text of a note that is signed by a known key. Signatures by unknown keys (for example witnesses'
  * cosignatures) are ignored, as the specification asks. A wrong signature by a known key refuses the note,
  * even next to a right signature.
  */

@@ -34,8 +34,8 @@ export interface GatewayConfig {
 }
 
 /**
- * The gateway's own secrets (wrangler.toml). An origin's entry must not name one as its bearer token,
- * because the gateway would send it to that origin.
+ * The gateway's own secrets (wrangler.toml). An origin's entry must not name any of them as its bearer
+ * token, because the gateway would send it to that origin.
  */
 export const ownSecrets: ReadonlySet<string> = new Set([
   "TOKEN_SIGNING_KEY",
@@ -82,8 +82,8 @@ export function gatewayConfig(env: GatewayVariables): GatewayConfig {
   if (ledgerSpread > ledgerShards) throw new ConfigError("LEDGER_SPREAD", "no more than LEDGER_SHARDS");
   if (!env.TOKEN_SIGNING_KEY) throw new ConfigError("TOKEN_SIGNING_KEY", "a private JWK");
   if (!env.RESPONSE_SIGNING_KEY) throw new ConfigError("RESPONSE_SIGNING_KEY", "a private JWK");
-  // One key has one use (NIST SP 800-57 part 1 §5.2): a resource server's signature must never pass for an
-  // issuer's signature.
+  // A key has a single use (NIST SP 800-57 part 1 §5.2): a resource server's signature must never pass for
+  // an issuer's signature.
   if (env.RESPONSE_SIGNING_KEY === env.TOKEN_SIGNING_KEY)
     throw new ConfigError("RESPONSE_SIGNING_KEY", "a key of its own");
   return {

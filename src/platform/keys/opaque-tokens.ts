@@ -27,12 +27,12 @@ const charactersMax = 4_096;
 // P4: a token that its issuer has revoked is refused within ten seconds.
 const believedMilliseconds = 10_000;
 const answersMax = 1_000;
-// For one certificate in an isolate: made-up tokens must not become a flood at the issuer.
+// For each certificate in an isolate: made-up tokens must not become a flood at the issuer.
 const questionsPerSecondMax = 100;
 
 /**
- * Proves tokens that are not JWTs by asking their issuer (RFC 7662), and leaves JWTs to `jwts`. Such a token
- * does not name its issuer, and no other server may see it. So it is shown only to the issuer with
+ * Proves tokens that are not JWTs by asking their issuer (RFC 7662), and leaves JWTs to `jwts`. An opaque
+ * token does not name its issuer, and no further server may see it. So it is shown only to the issuer with
  * introspection whose client has registered the certificate that comes with the token. Throws when that
  * issuer cannot be asked.
  */

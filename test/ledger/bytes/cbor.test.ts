@@ -8,7 +8,7 @@ import { fromCbor, readCbor, readCborMap, toCbor } from "#ledger/bytes/cbor";
 const byTheLibrary = (value: unknown): Uint8Array => new Uint8Array(encode(value, rfc8949EncodeOptions));
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
 
-test("what docs/ledger-format.md allows reads back as it was written, text to the last byte", ({
+test("every value that docs/ledger-format.md allows reads back as it was written, text to the last byte", ({
   expect,
 }) => {
   const { value } = fc.letrec((tie) => ({
@@ -34,7 +34,7 @@ test("what docs/ledger-format.md allows reads back as it was written, text to th
   );
 });
 
-test("the ledger's own writer writes what the library does, whatever it is given, and leaves it the rest", ({
+test("the ledger's own writer writes the library's bytes for any value, and leaves all remaining types to the library", ({
   expect,
 }) => {
   const numbers = fc.oneof(
@@ -90,7 +90,9 @@ test("the ledger's own writer writes what the library does, whatever it is given
   );
 });
 
-test("no two byte strings read as one value, and no bytes make the reader throw", ({ expect }) => {
+test("two different byte strings never read as the same value, and no bytes make the reader throw", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(fc.uint8Array(), (some) => {
       const read = readCbor(some);

@@ -17,7 +17,7 @@ function leafOf(bytes: Uint8Array) {
   return leaf.value;
 }
 
-test("the bytes of a leaf are those that docs/ledger-format.md lists", ({ expect }) => {
+test("the bytes of a leaf are the bytes that docs/ledger-format.md lists", ({ expect }) => {
   const bytes = encodeLeaf({
     kind: leafKinds.shardOpen,
     keyEpoch: 0x01020304,
@@ -30,7 +30,7 @@ test("the bytes of a leaf are those that docs/ledger-format.md lists", ({ expect
   );
 });
 
-test("what was padded comes back, its length hides in one of ten classes, and no other bytes unpad", ({
+test("padding is reversible, hides the length in one of ten classes, and unpadding refuses all remaining bytes", ({
   expect,
 }) => {
   fc.assert(
@@ -55,7 +55,7 @@ test("the longest record makes a leaf of exactly 65,535 bytes", ({ expect }) => 
   expect(sealLeaf(key, origin, header, new Uint8Array(PLAINTEXT_BYTES_MAX)).length).toBe(LEAF_BYTES_MAX);
 });
 
-test("a leaf opens with its key, log and untouched bytes, and with nothing else", ({ expect }) => {
+test("a leaf opens only with its key, log and unchanged bytes", ({ expect }) => {
   const plaintext = new TextEncoder().encode("record");
   const bytes = sealLeaf(key, origin, header, plaintext);
   expect(openLeaf(key, origin, leafOf(bytes))).toEqual({ ok: true, value: plaintext });
@@ -68,7 +68,7 @@ test("a leaf opens with its key, log and untouched bytes, and with nothing else"
   }
 });
 
-test("a key commitment fits one key, one log and one epoch", ({ expect }) => {
+test("a key commitment fits a single key, log and epoch", ({ expect }) => {
   const commitment = keyCommitment(key, origin, 7);
   expect(isCommittedKey(key, origin, 7, commitment)).toBe(true);
   expect(isCommittedKey(key, origin, 8, commitment)).toBe(false);
@@ -77,7 +77,7 @@ test("a key commitment fits one key, one log and one epoch", ({ expect }) => {
   expect(isCommittedKey(key, origin, 7, commitment.subarray(1))).toBe(false);
 });
 
-test("reading a leaf never throws, and what it reads is written back the same", ({ expect }) => {
+test("reading a leaf never throws, and a leaf that was read is written back unchanged", ({ expect }) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       const leaf = parseLeaf(bytes);

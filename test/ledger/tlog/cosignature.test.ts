@@ -42,7 +42,7 @@ test("the specification's example is read: a timestamp of eight bytes and a sign
   );
 });
 
-test("key id, verifier key and cosignature are what a second computation from the specification's text gives", ({
+test("key id, verifier key and cosignature equal a second computation from the specification's text", ({
   expect,
 }) => {
   const seconds = 1790000000;
@@ -65,7 +65,7 @@ test("key id, verifier key and cosignature are what a second computation from th
   expect(verify(null, message, createPublicKey(privateKey), cosigned(seconds))).toBe(true);
 });
 
-test("a note tells when its witness cosigned it; other lines are passed over, and a wrong one refuses it beside a right one", ({
+test("a note shows when its witness cosigned it; further lines are ignored, and a wrong cosignature refuses it even next to a right cosignature", ({
   expect,
 }) => {
   const line = (seconds: number, of?: string) => cosignatureLine(witness, seconds, cosigned(seconds, of));

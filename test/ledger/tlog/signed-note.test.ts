@@ -30,7 +30,7 @@ function known(...texts: readonly string[]): Verifier[] {
   });
 }
 
-test("the notes of two other implementations open with their keys, and each only with its own", ({
+test("the notes of two independent implementations open with their keys, and each only with its own", ({
   expect,
 }) => {
   expect(openNote(utf8(exampleNote), known(exampleKey))).toEqual({
@@ -45,7 +45,7 @@ test("the notes of two other implementations open with their keys, and each only
   expect(openNote(utf8(peterNote), [])).toEqual({ ok: false, error: "note_not_signed_by_a_known_key" });
 });
 
-test("a verifier key is read and written the same, and no mangled one is read", ({ expect }) => {
+test("a verifier key is written as it was read, and no mangled key is read", ({ expect }) => {
   for (const text of [exampleKey, peterKey]) {
     const [key] = known(text);
     expect(key && verifierKey(key.name, key.publicKey)).toBe(text);
@@ -59,7 +59,7 @@ test("a verifier key is read and written the same, and no mangled one is read", 
   }
 });
 
-test("no note with one byte changed or cut off opens", ({ expect }) => {
+test("a note with a byte changed or cut off never opens", ({ expect }) => {
   const bytes = utf8(peterNote);
   for (let i = 0; i < bytes.length; i++) {
     expect(openNote(bytes.subarray(0, i), known(peterKey)).ok, `cut at ${i}`).toBe(false);
@@ -75,7 +75,7 @@ test("no note with one byte changed or cut off opens", ({ expect }) => {
   }
 });
 
-test("signatures of unknown keys are passed over, a wrong one of a known key refuses the note, also beside a right one", ({
+test("signatures of unknown keys are ignored; a wrong signature of a known key refuses the note, even next to a right signature", ({
   expect,
 }) => {
   const [, stranger = ""] = exampleNote.split("\n\n");
@@ -129,7 +129,7 @@ test("control characters, missing newlines, spaces in names and floods of signat
   expect(openNote(Uint8Array.of(0xff, 0x0a, 0x0a), [signer]).ok).toBe(false);
 });
 
-test("the text of a checkpoint has one spelling, and extension lines of later versions after its own are passed over", ({
+test("the text of a checkpoint has a single spelling, and extension lines of later versions are ignored", ({
   expect,
 }) => {
   const hash = "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=";

@@ -38,7 +38,7 @@ const good = tree(leaves);
 const forked = tree([...leaves.slice(0, 5), "another", ...leaves.slice(6)]);
 const seen = (size: number): Remembered => ({ size, root: good.root(size) });
 
-test("a witness cosigns a log's first checkpoint, one that extends the last, and the last one again", ({
+test("a witness cosigns a log's first checkpoint, a checkpoint that extends the last, and the last checkpoint again", ({
   expect,
 }) => {
   const ask = (last: Remembered, to: number) =>
@@ -88,16 +88,14 @@ test.for([
   });
 });
 
-test("what a witness shows of a checkpoint has the log's own signatures, and none of strangers", ({
-  expect,
-}) => {
+test("a witness shows a checkpoint with only the log's own signatures", ({ expect }) => {
   const given = new TextDecoder().decode(checkpoint(7, good.root(7)));
   const stranger = `— somebody.test/else ${Buffer.alloc(72).toString("base64")}\n`;
   const judged = judge({ oldSize: 0, proof: [], checkpoint: utf8(given + stranger) }, nothingYet, [log]);
   expect(judged).toMatchObject({ verdict: "cosign", note: given });
 });
 
-test("a request is written and read the same; what is none, or too long, is not read", ({ expect }) => {
+test("a request is written as it was read; an invalid or too long request is not read", ({ expect }) => {
   const request = { oldSize: 7, proof: good.proof(7, 12), checkpoint: checkpoint(12, good.root(12)) };
   const body = writeAddCheckpoint(request);
   expect(readAddCheckpoint(body)).toEqual(request);
@@ -120,7 +118,7 @@ test("a request is written and read the same; what is none, or too long, is not 
   expect(readAddCheckpoint(Uint8Array.of(...utf8("old 7\n\n"), 0xff))).toBeUndefined();
 });
 
-test("whatever a log that forked asks, and in whatever order, all that a witness cosigns is one growing history", ({
+test("a forked log may ask anything in any order: all checkpoints that a witness cosigns form one growing history", ({
   expect,
 }) => {
   const step = fc.record({

@@ -27,7 +27,7 @@ const introspection = (secret: string) => ({
   credentials: { kind: "client_secret_basic", secret },
 });
 
-test("a file whose servers and secrets the deployment names is taken", ({ expect }) => {
+test("a file is accepted when the deployment lists its servers and secrets", ({ expect }) => {
   expect(problemOf(file)).toBeUndefined();
   const both = "ORIGIN_TOKEN@fhir.example.org ORIGIN_TOKEN@login.example.org";
   const asked = withValue(file, "/origins/0/credentials", keyed("https://login.example.org:8443/token"));

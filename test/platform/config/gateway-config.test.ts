@@ -21,7 +21,7 @@ const env = {
 };
 const { jwk, privateKey } = await newKey("ES256", "token-2");
 
-test("without a second host or other keys there are none", ({ expect }) => {
+test("a second host and further keys are absent unless configured", ({ expect }) => {
   expect(gatewayConfig(env)).toMatchObject({ mtlsUrl: undefined, tokenVerificationKeys: [] });
   const both = gatewayConfig({
     ...env,

@@ -8,7 +8,7 @@ const env = {
   DPOP_NONCE_KEY: Buffer.alloc(32, 7).toString("base64url"),
 };
 
-test("the operators' door is told its name, whom it may ask for keys and how to make nonces", ({
+test("the operators' worker is configured with its name, the servers that it may ask for keys, and the key for nonces", ({
   expect,
 }) => {
   const config = opsConfig(env);

@@ -17,7 +17,7 @@ beforeEach(async () => {
   registry = await emptyRegistry();
 });
 
-test("what a file says is what the gateway reads: client, certificate, agreement, grant, policy, origin", async ({
+test("the gateway reads the content of a registry file: client, certificate, agreement, grant, policy, origin", async ({
   expect,
 }) => {
   expect(await applyRegistry(registry, await sampleFile(), "add", desk)).toEqual({
@@ -64,7 +64,7 @@ test("what a file says is what the gateway reads: client, certificate, agreement
   expect(await clientDirectory(new RegistryReader(registry, clock)).find("nobody")).toBeUndefined();
 });
 
-test("what a file asks for beyond the usual is what the gateway reads, and taken back it is gone", async ({
+test("the gateway reads a file's optional fields, and a file that removes them removes them from the registry", async ({
   expect,
 }) => {
   const soon = new Date(clock() + 86_400_000).toISOString();
@@ -122,7 +122,7 @@ test("applied twice, a file changes nothing the second time", async ({ expect })
   expect(await everything(registry)).toEqual(before);
 });
 
-test("a policy may be named by the digest of one that is registered", async ({ expect }) => {
+test("a policy may be named by the digest of a registered policy", async ({ expect }) => {
   const file = await sampleFile();
   await applyRegistry(registry, withValue(file, "/grants", []), "add", desk);
   const { results } = await registry.prepare("SELECT digest FROM policies").all<{ digest: string }>();
@@ -195,7 +195,7 @@ test("a replaced grant gets a higher revision, also when the clock stands still"
   expect(grants?.[0]?.quotas.default).toEqual({ requests: 7, windowSeconds: 60, revision: at + 1 });
 });
 
-test("quotas of subjects and of records are kept, told with the grant's revision, and gone when the file has them no more", async ({
+test("quotas of subjects and of records are stored, read with the grant's revision, and absent when the file no longer has them", async ({
   expect,
 }) => {
   const file = await sampleFile();

@@ -17,7 +17,7 @@ beforeEach(async () => {
   registry = await emptyRegistry();
 });
 
-test("an external issuer and its client are what the gateway reads, by the issuer's names and no other", async ({
+test("the gateway reads an external issuer and its client, only by the issuer's exact names", async ({
   expect,
 }) => {
   expect(await applyRegistry(registry, file, "add", desk)).toEqual({
@@ -56,7 +56,7 @@ test("an external issuer and its client are what the gateway reads, by the issue
   expect(await clients.find("telehealth")).toMatchObject({ external: undefined, patient: undefined });
 });
 
-test("applied twice it changes nothing, and replaced it takes the new content, also a field that is gone", async ({
+test("a file that is applied twice changes nothing, and a replacing file's content counts, including removed fields", async ({
   expect,
 }) => {
   await applyRegistry(registry, file, "add", desk);
@@ -118,7 +118,7 @@ test.for([
   expect(await everything(registry)).toEqual(before);
 });
 
-test("issuers are read once in five seconds, whoever's name a token claims, and not believed past ten", async ({
+test("issuers are read once in five seconds, for any issuer that a token claims, and not used past ten", async ({
   expect,
 }) => {
   await applyRegistry(registry, file, "add", desk);

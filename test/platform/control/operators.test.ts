@@ -22,7 +22,7 @@ const signIn = {
 };
 const person = { id: "ada", kind: "person", x5t: "P".repeat(43), roles: ["revoker"], signIn } as const;
 
-test("an operator is found by the certificate it has now, and stays suspended whoever admits it again", async ({
+test("an operator is found by its present certificate, and stays suspended when it is admitted again", async ({
   expect,
 }) => {
   await admitOperator(registry, machine);
@@ -38,11 +38,11 @@ test("an operator is found by the certificate it has now, and stays suspended wh
   });
 });
 
-test("one certificate is one operator", async ({ expect }) => {
+test("a certificate belongs to a single operator", async ({ expect }) => {
   await expect(admitOperator(registry, { ...machine, id: "another", x5t: second })).rejects.toThrow();
 });
 
-test("a person has a demand, which may change; a machine that becomes a person gets one, and the other way round it goes", async ({
+test("a person has a sign-in, which may change; a machine that becomes a person gets a sign-in, and a person that becomes a machine loses it", async ({
   expect,
 }) => {
   await admitOperator(registry, person);
@@ -76,7 +76,7 @@ test.for([
   expect(await findOperator(registry, "N".repeat(43))).toBeUndefined();
 });
 
-test("nor by the database: a row says that it is a machine, or what its person has to show", async ({
+test("the database refuses it too: a row says that it is a machine, or has the sign-in that its person must show", async ({
   expect,
 }) => {
   const insert = (columns: string, values: string) =>
@@ -105,7 +105,7 @@ test("nor by the database: a row says that it is a machine, or what its person h
   await registry.prepare("UPDATE operators SET status = 'suspended' WHERE id = 'row'").run();
 });
 
-test("whoever was admitted by a certificate alone, before people had to sign in, is a person of whom nothing is demanded yet", async ({
+test("an operator that was admitted by a certificate alone, before people had to sign in, is a person without a sign-in", async ({
   expect,
 }) => {
   await reset();

@@ -10,7 +10,7 @@ import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 const clock = () => instant(Date.UTC(2026, 10, 24));
 const desk = { clock, publicUrl: "https://gateway.example.org" };
 
-test("the other names of an origin are stored, added to one without, read back, and taken away by a file that replaces", async ({
+test("the further names of an origin are stored, added to an origin without names, read back, and removed by a replacing file", async ({
   expect,
 }) => {
   const registry = await emptyRegistry();

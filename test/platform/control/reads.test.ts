@@ -98,7 +98,7 @@ test("a client is asked for once in five seconds, and again after", async ({ exp
   expect(roundTrips()).toBe(2);
 });
 
-test("when D1 is down a known client goes on for ten seconds from its reading and then is a fault, an unknown one at once", async ({
+test("while D1 is down a known client is served for ten seconds from its read and then is a fault; an unknown client is a fault at once", async ({
   expect,
 }) => {
   const { database, cut } = watched();
@@ -114,7 +114,7 @@ test("when D1 is down a known client goes on for ten seconds from its reading an
   expect((await directory.find("telehealth"))?.id).toBe("telehealth");
 });
 
-test("a record that has changed is read anew, and what was being read before it changed is not kept", async ({
+test("a changed record is read again, and a read that began before the change is not stored", async ({
   expect,
 }) => {
   const { database, roundTrips } = watched();
@@ -162,7 +162,7 @@ test("a record that has changed is read anew, and what was being read before it 
   expect(roundTrips()).toBe(before + 1);
 });
 
-test("what D1 itself says in a session from the bookmark of a write has the write, and is asked for nowhere else", async ({
+test("D1 itself, in a session from the bookmark of a write, returns that write without a second read", async ({
   expect,
 }) => {
   const session = registry.withSession("first-primary");
@@ -187,7 +187,7 @@ test("what D1 itself says in a session from the bookmark of a write has the writ
   await registry.exec("UPDATE clients SET status = 'active' WHERE id = 'telehealth'");
 });
 
-test("a body that is not the one of its digest is a fault, not a policy", async ({ expect }) => {
+test("a body that does not match its digest is a fault, not a policy", async ({ expect }) => {
   await registry
     .prepare("INSERT INTO policies VALUES (?, 'forged', '{\"format\":\"phylax.policy.v1\"}')")
     .bind(`sha256:${"2".repeat(64)}`)

@@ -49,7 +49,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("each record that a registry file writes is told of before it is written and after; a file that changes nothing tells nothing", async ({
+test("each record that a registry file writes gets a delta before the write and after it; a file that changes nothing makes no delta", async ({
   expect,
 }) => {
   expect(await desk.apply(file, "add")).toMatchObject({ ok: true });
@@ -65,7 +65,7 @@ test("each record that a registry file writes is told of before it is written an
   expect((await revocations().news(telehealth, 0)).epoch).toBe(news.epoch);
 });
 
-test("a grant, an agreement, a certificate or a client that changes is told as its client, and to its client alone", async ({
+test("a change of a grant, an agreement, a certificate or a client is a delta of its client, and only for its client", async ({
   expect,
 }) => {
   await desk.apply(file, "add");
@@ -86,7 +86,7 @@ test("a grant, an agreement, a certificate or a client that changes is told as i
   }
 });
 
-test("when D1 takes no writes the change stays pending, told as begun, and the alarm finishes it once D1 works again", async ({
+test("while D1 takes no writes a change stays pending, announced as begun, and the alarm finishes it once D1 works again", async ({
   expect,
 }) => {
   const before = await everything(registry);
@@ -117,7 +117,7 @@ const asking = (requests: number) => withValue(file, "/grants/0/quotas/default/r
 const brokenGrants = () =>
   registry.exec("CREATE TRIGGER broken BEFORE UPDATE ON grants BEGIN SELECT RAISE(ABORT, 'no writes'); END");
 
-test("a write that was cut off is done before a later one, so that it never undoes that", async ({
+test("a write that was cut off is done before a later write, so that it never undoes the later write", async ({
   expect,
 }) => {
   await desk.apply(file, "add");
@@ -131,7 +131,7 @@ test("a write that was cut off is done before a later one, so that it never undo
   expect(await pending()).toBe(0);
 });
 
-test("a write that cannot be done holds no later one up: it is given up, and told as over", async ({
+test("a write that cannot be done delays no later write: it is given up, and reported as over", async ({
   expect,
 }) => {
   await desk.apply(file, "add");
@@ -146,7 +146,7 @@ test("a write that cannot be done holds no later one up: it is given up, and tol
   expect(await quotas()).toEqual(file.grants.map(({ quotas: { default: of } }) => of.requests));
 });
 
-test("writes that come at once are done one after another, and the last one stands", async ({ expect }) => {
+test("simultaneous writes are done one after another, and the last write stands", async ({ expect }) => {
   await desk.apply(file, "add");
   const all = await Promise.all([2, 3, 4, 5].map((requests) => desk.apply(asking(requests), "replace")));
   for (const applied of all) expect(applied).toMatchObject({ ok: true });
@@ -154,7 +154,7 @@ test("writes that come at once are done one after another, and the last one stan
   expect(await pending()).toBe(0);
 });
 
-test("a change that is being made is told as pending to whom it concerns, and as done with the bookmark of its write", async ({
+test("a change in progress is reported as pending to the guards it concerns, and as done with the bookmark of its write", async ({
   expect,
 }) => {
   expect(await revocations().news(telehealth)).toMatchObject({ bookmark: null, pending: [] });
@@ -189,7 +189,7 @@ test("a change that is being made is told as pending to whom it concerns, and as
   expect((bookmark ?? "") > (first ?? "")).toBe(true);
 });
 
-test("a change that D1 has made is pending until it is told as done: when the object ends between the two, the alarm tells it, with a bookmark from after", async ({
+test("a change that D1 has made is pending until it is reported as done: when the object ends between the two, the alarm reports it, with a later bookmark", async ({
   expect,
 }) => {
   await broken();
@@ -214,7 +214,7 @@ test("a change that D1 has made is pending until it is told as done: when the ob
   expect(await everything(registry)).toEqual(before);
 });
 
-test("in whichever order writes are told as done, and with bookmarks lost, the bookmark has all of them, and never goes backwards", async ({
+test("writes may be reported as done in any order, and bookmarks may be lost: the bookmark has all of them, and never goes backwards", async ({
   expect,
 }) => {
   const kind = fc.oneof(
@@ -254,7 +254,7 @@ test("in whichever order writes are told as done, and with bookmarks lost, the b
   });
 });
 
-test("a pending change that cannot be made any more is told as over", async ({ expect }) => {
+test("a pending change that can no longer be made is reported as over", async ({ expect }) => {
   await broken();
   await failure(() => desk.apply(file, "add"));
   await registry.exec("DROP TRIGGER broken");
@@ -265,7 +265,7 @@ test("a pending change that cannot be made any more is told as over", async ({ e
   expect(await pending()).toBe(0);
 });
 
-test("what an operator denies is in force when the call returns, once, and until it is lifted", async ({
+test("an operator's denial is in force when the call returns, once, and until it is lifted", async ({
   expect,
 }) => {
   expect(await desk.revoke(denial)).toMatchObject({ ok: true });
@@ -293,7 +293,7 @@ test("a token's denial is only ever made longer", async ({ expect }) => {
   expect(await revocations().news(telehealth)).toMatchObject({ denied: [{ until: Date.now() + 600_000 }] });
 });
 
-test("what is no denial is refused with the name of the field", async ({ expect }) => {
+test("an invalid denial is refused with the name of the field", async ({ expect }) => {
   expect(await desk.revoke({ kind: "client" })).toEqual({
     ok: false,
     error: { reason: "denial_malformed", field: "client" },
@@ -301,7 +301,7 @@ test("what is no denial is refused with the name of the field", async ({ expect 
   expect(await desk.lift("everything")).toMatchObject({ ok: false });
 });
 
-test("guards can hear of the revocations, and nothing else", async ({ expect }) => {
+test("guards can read the revocations, and have no further right", async ({ expect }) => {
   await desk.revoke(denial);
   expect(await exports.RevocationFeed.news(telehealth)).toMatchObject({
     denied: [{ name: denialName(denial) }],
@@ -314,7 +314,7 @@ test("guards can hear of the revocations, and nothing else", async ({ expect }) 
   }
 });
 
-test("the built-in issuer ends tokens of its own, told to their client's guard alone, and can do nothing else", async ({
+test("the built-in issuer revokes its own tokens, only its client's guard gets the delta, and it has no further right", async ({
   expect,
 }) => {
   const until = instant(Date.now() + 300_000);

@@ -17,7 +17,7 @@ const rows = async <T>(sql: string, ...values: unknown[]): Promise<T[]> =>
       .all<T>()
   ).results;
 
-test("the migrated database has the tables of the schema and no others", async ({ expect }) => {
+test("the migrated database has exactly the tables of the schema", async ({ expect }) => {
   const there = await rows<{ name: string }>(
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\' AND name NOT LIKE 'd1\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
   );

@@ -41,7 +41,7 @@ beforeEach(async () => {
   registry = await emptyRegistry();
 });
 
-test("addresses of keys, introspection and an origin's token endpoint are what the gateway reads", async ({
+test("the gateway reads the addresses of keys, introspection and an origin's token endpoint", async ({
   expect,
 }) => {
   expect(await applyRegistry(registry, fetched, "add", desk)).toMatchObject({ ok: true });
@@ -109,7 +109,7 @@ test("an issuer of opaque tokens alone has no key, and the same file again is su
   });
 });
 
-test("nobody is sent a secret of the gateway's own", async ({ expect }) => {
+test("the gateway's own secrets are sent to no server", async ({ expect }) => {
   for (const own of ownSecrets) {
     const bad: readonly (readonly [string, object])[] = [
       ["/origins/0/credentials", { kind: "bearer", secret: own }],

@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 const at = (origin: string) => authorizationServers(new RegistryReader(registry, clock)).of(origin);
 
-test("an origin's place to sign in and the issuers of its clients are what the gateway reads; another origin's are none", async ({
+test("the gateway reads an origin's sign-in place and the issuers of its clients, without the issuers of a different origin", async ({
   expect,
 }) => {
   expect(await at("main")).toEqual({
@@ -28,7 +28,7 @@ test("an origin's place to sign in and the issuers of its clients are what the g
   expect(await at("elsewhere")).toEqual({ signIn: undefined, external: [] });
 });
 
-test("a suspended client's issuer is not named, and neither is one whose clients have grants elsewhere", async ({
+test("a suspended client's issuer is not named, and neither is an issuer whose clients have grants only at different origins", async ({
   expect,
 }) => {
   const second = { origins: [{ ...file.origins[0], name: "second", signInAt: undefined }] };
@@ -38,7 +38,7 @@ test("a suspended client's issuer is not named, and neither is one whose clients
   expect(await at("main")).toMatchObject({ signIn: { issuer: iss }, external: [] });
 });
 
-test("the same file again changes nothing, and taken back it is gone", async ({ expect }) => {
+test("a repeated file changes nothing, and a file that removes the entry deletes it", async ({ expect }) => {
   const before = await everything(registry);
   for (const mode of ["add", "replace"] as const)
     expect(await applyRegistry(registry, file, mode, desk)).toEqual({

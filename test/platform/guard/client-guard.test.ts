@@ -53,7 +53,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("of 500 requests at once from five isolates exactly the quota of 100 is admitted, and the others are told when to come back", async ({
+test("500 simultaneous requests from five isolates get exactly the quota of 100, and the refused requests learn when to come back", async ({
   expect,
 }) => {
   const isolates = Array.from({ length: 5 }, isolate);
@@ -92,7 +92,7 @@ test("looking at the budget again spends nothing of it, also when nothing is lef
   expect(budget.ok && budget.value.livesUntil).toBeGreaterThan(clock());
 });
 
-test("of 200 requests at once from four isolates on a quota of 100 exactly 100 are admitted, and the guard is not asked for each", async ({
+test("200 simultaneous requests from four isolates on a quota of 100 get exactly 100, and the guard is not asked for each", async ({
   expect,
 }) => {
   let calls = 0;
@@ -111,7 +111,7 @@ test("of 200 requests at once from four isolates on a quota of 100 exactly 100 a
   expect(calls).toBeLessThan(80);
 });
 
-test("guards that are evicted in the middle of a window never over-admit, and lose what was out and a step of the reserve each time", async ({
+test("guards that are evicted in the middle of a window never over-admit, and lose the granted shares and a step of the reserve each time", async ({
   expect,
 }) => {
   const limiter = isolate();
@@ -128,7 +128,7 @@ test("guards that are evicted in the middle of a window never over-admit, and lo
   expect(admitted).toBeGreaterThan(100);
 });
 
-test("a share asked for beside authentication is there when it is needed, and spends nothing when it is not", async ({
+test("a share that is asked for during authentication is there when it is needed, and spends nothing when it is not", async ({
   expect,
 }) => {
   const [limiter, other] = [isolate(), isolate()];
@@ -145,7 +145,7 @@ test("a share asked for beside authentication is there when it is needed, and sp
   ).not.toBe("no failure");
 });
 
-test("an isolate that spends slowly asks once in a while, and brings back what it did not spend", async ({
+test("an isolate that spends slowly asks once in a while, and returns its unspent share", async ({
   expect,
 }) => {
   const limiter = isolate();
@@ -155,7 +155,7 @@ test("an isolate that spends slowly asks once in a while, and brings back what i
   expect(await limiter.spend(spend)).toMatchObject({ ok: true, value: { remaining: 400 - 11 } });
 });
 
-test("after a restart a smaller quota is still known, and the larger one of a stale isolate is not believed", async ({
+test("after a restart a smaller quota is still known, and a stale isolate's larger quota is not believed", async ({
   expect,
 }) => {
   const limiter = isolate();
@@ -186,7 +186,7 @@ test("a malformed call throws and nothing is written", async ({ expect }) => {
   expect(rows).toEqual([]);
 });
 
-test("of 50 uses of one assertion at once exactly one is the first, also after an eviction", async ({
+test("among 50 simultaneous uses of an assertion exactly one is the first, also after an eviction", async ({
   expect,
 }) => {
   const memory = guardMemory(guards);
@@ -199,7 +199,7 @@ test("of 50 uses of one assertion at once exactly one is the first, also after a
   expect(await memory.first("another-client", assertion)).toBe(true);
 });
 
-test("used assertions are kept as hashes until they are over, then pruned", async ({ expect }) => {
+test("used assertions are stored as hashes until they expire, then pruned", async ({ expect }) => {
   const memory = guardMemory(guards);
   const guard = guards.getByName("pruned");
   const kept = () =>
@@ -218,9 +218,7 @@ test("used assertions are kept as hashes until they are over, then pruned", asyn
   expect(await kept()).toHaveLength(1);
 });
 
-test("what is no assertion's hash, or would be kept longer than any assertion lives, throws", async ({
-  expect,
-}) => {
+test("an invalid hash of an assertion, or an end beyond any assertion's life, throws", async ({ expect }) => {
   const guard = guards.getByName("strict");
   expect(await failure(() => guard.assertionOnce("short", instant(Date.now() + 1_000)))).not.toBe(
     "no failure",
@@ -233,7 +231,9 @@ test("what is no assertion's hash, or would be kept longer than any assertion li
   );
 });
 
-test("more live assertions than are kept is a fault, never a forgotten one", async ({ expect }) => {
+test("more live assertions than there is room for is a fault, never a forgotten assertion", async ({
+  expect,
+}) => {
   const guard = guards.getByName("flooded");
   await guard.assertionOnce("A".repeat(43), instant(Date.now() + 60_000));
   await runInDurableObject(guard, (_, { storage }) => {
@@ -247,7 +247,7 @@ test("more live assertions than are kept is a fault, never a forgotten one", asy
   );
 });
 
-test("the guard's calls are exactly lease, leaseOfSubject, denials, heed and assertionOnce, beside the runtime's alarm", ({
+test("the guard's calls are exactly lease, leaseOfSubject, denials, heed and assertionOnce, and the runtime's alarm", ({
   expect,
 }) => {
   expect(Object.getOwnPropertyNames(ClientGuard.prototype).sort()).toEqual([

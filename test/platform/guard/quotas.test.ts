@@ -55,7 +55,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("a subject that is over its quota is refused by it, the others go on, and what it asks for in vain costs the client's quota nothing", async ({
+test("a subject over its quota is refused by it, further subjects go on, and its refused requests cost the client's quota nothing", async ({
   expect,
 }) => {
   const limiter = isolate();
@@ -81,7 +81,7 @@ test("a subject that is over its quota is refused by it, the others go on, and w
   });
 });
 
-test("of a subject's requests from five isolates at once exactly its quota is admitted, and the client's count has exactly these", async ({
+test("simultaneous requests of a subject from five isolates get exactly its quota, and the client's count has exactly these", async ({
   expect,
 }) => {
   const isolates = Array.from({ length: 5 }, () => isolate());
@@ -96,7 +96,7 @@ test("of a subject's requests from five isolates at once exactly its quota is ad
   expect(rest.filter((one) => one?.ok === true)).toHaveLength(200);
 });
 
-test("a client that is over its own quota costs its subjects nothing of theirs", async ({ expect }) => {
+test("a client over its own quota costs its subjects nothing of their quotas", async ({ expect }) => {
   const limiter = isolate();
   const asks = (requests: number) =>
     limiter.spend([ofClient("poor", requests), ofSubject("poor", "someone", 10)], nobody);
@@ -124,7 +124,7 @@ test("an app that is over its quota makes no guard count subjects that it makes 
   expect(calls).toBe(0);
 });
 
-test("a denied request costs nobody anything", async ({ expect }) => {
+test("a denied request costs no quota", async ({ expect }) => {
   const limiter = isolate();
   const both = [ofClient("denied", 100), ofSubject("denied", "someone", 100)];
   for (let n = 0; n < 20; n += 1)
@@ -145,7 +145,7 @@ test("while leases are held a subject's requests ask no guard", async ({ expect 
   expect(calls, "renewals ahead, for which nobody waits, included").toBeLessThan(12);
 });
 
-test("records are spent page by page from several isolates, never beyond their quota, and a page too large leaves what is left to smaller ones", async ({
+test("records are spent page by page from several isolates, never beyond their quota, and a refused large page leaves the rest to smaller pages", async ({
   expect,
 }) => {
   const isolates = Array.from({ length: 4 }, () => isolate());
@@ -169,7 +169,7 @@ test("records are spent page by page from several isolates, never beyond their q
   expect((await isolates[0]?.spend([ofRecords("bulk", 1_000, 1_000)], nobody))?.ok).toBe(true);
 });
 
-test("of pages of 30 records at once from four isolates exactly those leave for which there are credits", async ({
+test("among simultaneous pages of 30 records from four isolates exactly the pages with credits are released", async ({
   expect,
 }) => {
   const isolates = Array.from({ length: 4 }, () => isolate());
@@ -184,9 +184,7 @@ test("of pages of 30 records at once from four isolates exactly those leave for 
   expect(pages).toBeGreaterThan(25);
 });
 
-test("what is denied is denied to records too, and an answer without any costs nothing", async ({
-  expect,
-}) => {
+test("a denial refuses records too, and an answer without records costs nothing", async ({ expect }) => {
   const limiter = isolate();
   expect(await limiter.spend([ofRecords("refused", 100, 10)], () => "denied")).toEqual({
     ok: false,
@@ -229,7 +227,7 @@ test("a subject is known to its guard by a hash alone, and forgotten by an alarm
   expect(await runDurableObjectAlarm(guard), "there is nothing more to forget").toBe(false);
 });
 
-test("with 50,000 subjects in one guard a further one gets a fault and no lease, and those that are counted go on", async ({
+test("with 50,000 subjects in one guard a further subject gets a fault and no lease, and the counted subjects go on", async ({
   expect,
 }) => {
   const limiter = isolate();

@@ -61,7 +61,7 @@ const each = (client: string): readonly Denial[] => [
   { kind: "policy", digest: `sha256:${"0".repeat(64)}` },
 ];
 
-test("T20: whatever is denied, no isolate admits it seven seconds later, and what is lifted is admitted again as soon", async ({
+test("T20: seven seconds after any denial no isolate admits the denied client, and a lifted denial admits it again as soon", async ({
   expect,
 }) => {
   let slowest = 0;
@@ -93,7 +93,7 @@ test("T20: whatever is denied, no isolate admits it seven seconds later, and wha
   expect(slowest, "the test sees leases that outlive the denial").toBeGreaterThan(1_000);
 });
 
-test("a request that was admitted before is refused at its end, and one that comes later spends nothing", async ({
+test("a request that was admitted before the denial is refused at its end, and a later request spends nothing", async ({
   expect,
 }) => {
   const [denial] = each("slow");
@@ -115,7 +115,7 @@ test("a request that was admitted before is refused at its end, and one that com
   });
 });
 
-test("other clients and other issuers' clients do not hear of what does not concern them", async ({
+test("a guard gets no deltas that concern only different clients or different issuers' clients", async ({
   expect,
 }) => {
   const names = async (client: string, iss: string) => {
@@ -151,7 +151,7 @@ test("a client that comes with another issuer's tokens from now on hears of that
   expect((await limiter.spend([spendOf("moving")], refusesWhat(denial))).ok, "and back").toBe(true);
 });
 
-test("a lease that is asked for with one issuer's tokens is never told another issuer's denials instead, whichever answer is quicker", async ({
+test("a lease with one issuer's tokens never gets a different issuer's denials, whichever answer is quicker", async ({
   expect,
 }) => {
   const denial: Denial = { kind: "token", issuer, id: "stolen", until: instant(Date.now() + 3_000_000) };
@@ -176,7 +176,7 @@ test("a lease that is asked for with one issuer's tokens is never told another i
   await revocations.lift(denial);
 });
 
-test("a guard asks what is revoked at most once in two seconds, however many leases it grants", async ({
+test("a guard reads the revocations at most once in two seconds, however many leases it grants", async ({
   expect,
 }) => {
   const limiters = Array.from({ length: 20 }, () => isolate());
@@ -214,7 +214,7 @@ test.for(["down", "silent"] as const)(
   },
 );
 
-test("a guard whose clock steps back asks again, and grants nothing while nobody answers", async ({
+test("a guard whose clock steps back asks again, and grants nothing without an answer", async ({
   expect,
 }) => {
   const denial: Denial = { kind: "client", client: "back" };
@@ -228,7 +228,7 @@ test("a guard whose clock steps back asks again, and grants nothing while nobody
   expect(await spend()).toEqual({ ok: false, error: "denied" });
 });
 
-test("a guard that was never told what is revoked grants nothing", async ({ expect }) => {
+test("a guard that never read the revocations grants nothing", async ({ expect }) => {
   line.state = "down";
   expect(await failure(() => isolate().spend([spendOf("never-told")], () => undefined))).toContain(
     "revocation state unavailable (older than 5 s)",
@@ -256,7 +256,7 @@ test.for(["evicted", "kept"] as const)(
   },
 );
 
-test("a lease brings where the registry is: its epoch, the bookmark of its last write, what is being written, and since when that is known", async ({
+test("a lease includes the registry's state: its epoch, the bookmark of its last write, the pending records, and the age of this state", async ({
   expect,
 }) => {
   const heard: AppliedUpdate[] = [];

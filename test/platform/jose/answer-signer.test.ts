@@ -41,7 +41,7 @@ async function answered(
 }
 const publicKeys = Object.values(keys).map(({ jwk }) => jwk);
 
-test("T38: the published signature of RFC 9421 §2.4 is over the base that is built here, and over no other", async ({
+test("T38: the published signature of RFC 9421 §2.4 is over exactly the base that is built here", async ({
   expect,
 }) => {
   const digest =
@@ -98,7 +98,7 @@ test.for(["ES256", "EdDSA"] as const)(
   },
 );
 
-test("T38: of several signatures of a request its own is covered, with all that this one covers", async ({
+test("T38: if a request has several signatures, its own is covered, with all components that this signature covers", async ({
   expect,
 }) => {
   const own =
@@ -131,7 +131,7 @@ test.for([
   expect(wrong({})).toBeUndefined();
 });
 
-test("keys that signed until lately are published beside the one that signs; one under its name is not", async ({
+test("keys that signed until lately are published with the signing key; a second key under its name is not", async ({
   expect,
 }) => {
   const impostor = { ...keys.EdDSA.jwk, kid: "es" };

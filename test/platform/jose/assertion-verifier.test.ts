@@ -87,7 +87,7 @@ test("smart: issuer or token endpoint as audience, and five minutes of life", as
   });
 });
 
-test("an end between two milliseconds is kept as a whole number, and no earlier: what remembers used assertions takes no other", async ({
+test("an end between two milliseconds is stored as a whole number, never earlier: the memory of used assertions accepts only whole numbers", async ({
   expect,
 }) => {
   const read = await verify(await signed({ exp: now + 59.00042 }));

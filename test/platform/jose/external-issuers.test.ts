@@ -113,7 +113,7 @@ test.for([
   expect(await verify(key, changes, header)).toMatchObject({ ok: false, error: { reason } });
 });
 
-test("whose name stands in a token decides alone: the built-in issuer is never looked up", async ({
+test("the issuer named in a token alone decides: the built-in issuer is never looked up", async ({
   expect,
 }) => {
   asked.length = 0;

@@ -65,7 +65,7 @@ test("T18: a thousand unknown kids cost one question per half minute", async ({ 
   expect(asked).toHaveLength(2);
 });
 
-test("T18: a new key proves tokens within half a minute, with a kid or without one", async ({ expect }) => {
+test("T18: a new key proves tokens within half a minute, with or without a kid", async ({ expect }) => {
   const { prove, pass, publish } = publisher(first.jwk);
   expect(await prove(first)).toBe("proven");
   publish({ keys: [second.jwk] });
@@ -90,7 +90,7 @@ test("T18: while the owner is down its keys are good for an hour, and then there
   await expect(prove(first)).rejects.toThrow();
 });
 
-test("T18: what a registry file may not say inline is not taken from an address either, and the keys before it stay", async ({
+test("T18: key sets that a registry file may not contain are refused from an address too, and the earlier keys stay", async ({
   expect,
 }) => {
   const { keys, pass, publish } = publisher(first.jwk);
@@ -112,7 +112,7 @@ test("T18: what a registry file may not say inline is not taken from an address 
   await expect(publisher().keys()).rejects.toThrow();
 });
 
-test("T41: metadata lead to an issuer's keys if they are that issuer's, by its exact name; those of another leave it without", async ({
+test("T41: metadata lead to an issuer's keys only if they name exactly that issuer; metadata of a different issuer leave it without keys", async ({
   expect,
 }) => {
   const iss = "https://issuer.example.org/a";

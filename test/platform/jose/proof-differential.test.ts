@@ -247,7 +247,7 @@ test("T50: each way to make a proof, alone, gets the verdict of oauth4webapi, or
 });
 
 test(
-  "T50: on 2,000 mixtures of good and bad parts the two agree but for those reasons",
+  "T50: on 2,000 mixtures of good and bad parts the two agree, except for those reasons",
   { timeout: 60_000 },
   async ({ expect }) => {
     // Most parts of most mixtures are good, so that acceptance is tested as often as refusal.

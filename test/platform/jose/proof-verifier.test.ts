@@ -154,7 +154,7 @@ test.for([
   expect(await verify(await proof(changes, header))).toMatchObject({ ok: false, error: { reason } });
 });
 
-test("T33: the refusal for want of a nonce brings one, and with it the same client gets through", async ({
+test("T33: a refusal for a missing nonce includes a nonce, and with it the same client succeeds", async ({
   expect,
 }) => {
   for (const nonce of [undefined, "long-ago"]) {
@@ -179,7 +179,7 @@ test.for([
   expect(await verify(await proof(changes))).toMatchObject({ ok: true });
 });
 
-test("T27: what was asked counts with its own spelling too", async ({ expect }) => {
+test("T27: the requested URI counts with its own spelling too", async ({ expect }) => {
   expect(await verify(await proof(), { url: url.replace("Patient", "%50atient") })).toMatchObject({
     ok: true,
   });
@@ -201,7 +201,9 @@ test("T29: a proof by another key than the token is bound to", async ({ expect }
   });
 });
 
-test("T6: algorithms: none, symmetric ones and those FAPI leaves out are refused", async ({ expect }) => {
+test("T6: algorithms: none, symmetric algorithms and algorithms that FAPI excludes are refused", async ({
+  expect,
+}) => {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
   for (const alg of ["none", "HS256", "RS256", "ES384", "es256", "", 7, undefined]) {
     const [, body] = (await proof()).split(".");
@@ -220,7 +222,7 @@ test("T6: algorithms: none, symmetric ones and those FAPI leaves out are refused
   }); // Ed25519 by its old name
 });
 
-test("T4, T14: none, two in one header, other spellings, oversize and repeated members are refused before anything is verified", async ({
+test("T4, T14: a missing proof, two in one header, alternative spellings, oversize and repeated members are refused before any verification", async ({
   expect,
 }) => {
   const good = await proof();

@@ -25,7 +25,7 @@ const claims = {
 };
 const token = await sign(key, claims, { typ: "at+jwt" });
 
-test("a signature is checked once; one that is wrong, or by another key of the same name, is checked each time", async ({
+test("a good signature is checked once; a wrong signature, or a signature by a different key of the same name, is checked each time", async ({
   expect,
 }) => {
   let checks = 0;

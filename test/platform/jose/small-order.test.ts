@@ -11,7 +11,7 @@ const points: readonly (readonly [string, readonly number[]])[] = [
 ];
 
 test.for(points)(
-  "T7: an Ed25519 point of %s is no key: under it one signature is good for messages that nobody signed",
+  "T7: an Ed25519 point of %s is not a key: under it a single signature is good for messages that were never signed",
   async ([, bytes], { expect }) => {
     const jwk = { kty: "OKP", crv: "Ed25519", x: Buffer.from(bytes).toString("base64url") };
     // R is the neutral point and s is 0: R = s·B − h·A holds whenever the order divides h.

@@ -59,7 +59,7 @@ const b64 = (value: unknown) =>
   Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 const good = await signed();
 
-test("what the issuer signs the verifier proves, by ES256 and by Ed25519, and the token lives five minutes", async ({
+test("the verifier proves the issuer's signatures, by ES256 and by Ed25519, and the token lives five minutes", async ({
   expect,
 }) => {
   for (const alg of ["ES256", "EdDSA"] as const) {
@@ -255,7 +255,7 @@ test("T10: a good token by another trusted server's key is refused", async ({ ex
   });
 });
 
-test("T14: of all the texts that a lenient reader takes for one token, only the canonical one is taken", async ({
+test("T14: among all texts that a lenient reader takes for the same token, only the canonical text is accepted", async ({
   expect,
 }) => {
   const [header = "", payload = "", signature = ""] = good.split(".");
@@ -318,7 +318,7 @@ test("T16: a critical header is refused, known to the library or not", async ({ 
   });
 });
 
-test("T17: keys of one kid are told apart by type and algorithm", async ({ expect }) => {
+test("T17: keys with the same kid are distinguished by type and algorithm", async ({ expect }) => {
   const [rsa, okp] = [await newKey("PS256", "token-1"), await newKey("EdDSA", "token-1")];
   const several = verifierOver(rsa.jwk, okp.jwk, key.jwk);
   for (const by of [rsa, okp, key])
@@ -361,7 +361,7 @@ test("2,000 malformed tokens: none is accepted and none throws", async ({ expect
   );
 });
 
-test("2,000 tokens of odd claims under a good signature: none throws, and one that is taken says what is asked of it", async ({
+test("2,000 tokens of odd claims under a good signature: none throws, and an accepted token has all required claims", async ({
   expect,
 }) => {
   const odd = fc.oneof(

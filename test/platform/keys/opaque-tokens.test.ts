@@ -90,7 +90,7 @@ function gateway(
   };
 }
 
-test("T40: an opaque token is what its issuer says it is, and the question is asked as the issuer wants it", async ({
+test("T40: an opaque token has exactly the content of its issuer's answer, and the question has the form that the issuer wants", async ({
   expect,
 }) => {
   const { verify, questions, jwtsSeen } = gateway();
@@ -141,7 +141,7 @@ test("T40: active is true or the token is none", async ({ expect }) => {
     expect(await verdict({ active: not }), JSON.stringify(not)).toBe("token_inactive");
 });
 
-test("T40: what a JWT of the issuer is held to, an opaque token is too", async ({ expect }) => {
+test("T40: an opaque token must pass all checks for a JWT of the issuer", async ({ expect }) => {
   const { verdict } = gateway();
   const bad: readonly (readonly [string, object])[] = [
     ["token_unbound", { cnf: { "x5t#S256": "short" } }],
@@ -225,7 +225,7 @@ test("T40: an answer is believed for ten seconds, and never past the token's end
   expect(questions, "what it said is not asked for again within the token's life").toHaveLength(4);
 });
 
-test("T40: a token is shown to nobody but the one issuer of its certificate's client", async ({ expect }) => {
+test("T40: a token is shown only to the issuer of its certificate's client", async ({ expect }) => {
   const one = trusted("https://one.example.org", basic);
   const other = trusted("https://other.example.org", {
     ...basic,

@@ -121,7 +121,7 @@ test("an intake passes lines on once there are many, each once, also when it fai
   for (const line of lines) expect(await linesOn(line)).toEqual([line]);
 });
 
-test("a line that an intake has twice is on its shelf once, and two lines of one place are a contradiction", async ({
+test("a repeated line in an intake is on its shelf once, and two different lines of one place are a contradiction", async ({
   expect,
 }) => {
   const name = "5e9";
@@ -135,7 +135,7 @@ test("a line that an intake has twice is on its shelf once, and two lines of one
 });
 
 test(
-  "a full intake passes on its fullest part within seconds, and no other shelf is called",
+  "a full intake passes on its fullest part within seconds, and calls no further shelf",
   { timeout: 120_000 },
   async ({ expect }) => {
     const [full, other] = ["14b", "158"]; // two parts of the same intake
@@ -160,7 +160,7 @@ test(
   },
 );
 
-test("another line in the place of one is found when it is passed on: it stays, its log stops, and other logs' lines go on", async ({
+test("a contradicting line is found when it is passed on: it stays, its log stops, and different logs' lines go on", async ({
   expect,
 }) => {
   const [log, other, name] = [ownLog(), ownLog(), "2c3"];
@@ -191,7 +191,7 @@ test("another line in the place of one is found when it is passed on: it stays, 
   );
 });
 
-test("what an intake keeps of a line shows neither whose nor to whom it is, and a batch in another's place does not open", async ({
+test("an intake's row of a line shows neither patient nor recipient, and a batch in a different place does not open", async ({
   expect,
 }) => {
   const name = "3d5";
@@ -215,7 +215,7 @@ test("what an intake keeps of a line shows neither whose nor to whom it is, and 
   expect(told).toContain("does not open");
 });
 
-test("each shelf has one intake, of its first six bits", ({ expect }) => {
+test("each shelf has one intake, named by its first six bits", ({ expect }) => {
   const shelves = Array.from({ length: 4_096 }, (_, i) => i.toString(16).padStart(3, "0"));
   const byIntake = Map.groupBy(shelves, intakeNameOf);
   expect(byIntake.size).toBe(64);
@@ -224,7 +224,7 @@ test("each shelf has one intake, of its first six bits", ({ expect }) => {
 
 // The tests from here on leave lines in every intake.
 test(
-  "4,000 made-up patients in an append start no shelf: their lines are in 64 calls where they wait, and others' with them",
+  "4,000 made-up patients in an append start no shelf: 64 calls bring their lines to intakes, together with real lines",
   {
     timeout: 120_000,
   },
@@ -248,7 +248,7 @@ test(
 );
 
 test(
-  "a flood of one client's keeps nobody else's line in the shard: so many calls bring all of it away",
+  "a flood of one client delays no further client's line in the shard: as many calls as needed take all of it away",
   { timeout: 300_000 },
   async ({ expect }) => {
     const log = ownLog();
@@ -287,7 +287,7 @@ test("a drain that failed midway brings nothing twice to the intakes that have i
   for (const i of [0, 100, 299]) expect((await found(patientOf(event, i))).lines).toHaveLength(1);
 });
 
-test("lines of a shelf that does not answer wait in its intake, and hold up no other shelf's", async ({
+test("lines of a shelf that does not answer wait in its intake, and delay no different shelf's lines", async ({
   expect,
 }) => {
   const log = ownLog();

@@ -77,7 +77,7 @@ async function pages(
 const places = (all: readonly (readonly FoundLine[])[]) => all.flat().map(placeText);
 
 test(
-  "an accounting is read to its end, each line once, while lines are drained and others come between its pages",
+  "an accounting is read to its end, each line once, while lines are drained and new lines come between its pages",
   {
     timeout: 120_000,
   },
@@ -118,7 +118,7 @@ test(
 );
 
 test(
-  "more than two thousand lines of one patient take nobody's accounting away: pages lead to the last, each line proven",
+  "a patient with more than two thousand lines gets a full accounting: pages lead to the last line, each line proven",
   {
     timeout: 120_000,
   },
@@ -165,7 +165,7 @@ test("each page is on record before it is read, with the place that it goes on f
   ).toBe("down");
 });
 
-test("what is excluded, out of the time, or not asked for is left out before it is counted: pages are full", async ({
+test("lines that are excluded, outside the time, or not requested are left out before counting: pages are full", async ({
   expect,
 }) => {
   const patient = `main/Patient/${newId()}`;
@@ -186,7 +186,9 @@ test("what is excluded, out of the time, or not asked for is left out before it 
   expect(await sizes({ from: at(10.5), to: at(10.9) })).toEqual([0]);
 });
 
-test("a page reads no more rows than it may, and the next one goes on behind them", async ({ expect }) => {
+test("a page reads no more rows than its limit, and the next page goes on behind them", async ({
+  expect,
+}) => {
   const patient = `main/Patient/${newId()}`;
   const line = (index: number) =>
     shelved(patient, "s1-2026h1", index, disclosed(patient, "a", index % 100 === 99 ? "PUBHLTH" : "TREAT"));
@@ -218,7 +220,7 @@ test(
   },
 );
 
-test("lines of several records of one individual are merged, and a fault on one page loses none of the next", async ({
+test("lines of several records of one individual are merged, and a fault on one page loses no line of the next", async ({
   expect,
 }) => {
   const patients = Array.from({ length: 3 }, () => `main/Patient/${newId()}`);
@@ -255,7 +257,7 @@ test("lines of several records of one individual are merged, and a fault on one 
   expect(new Set(shown).size).toBe(90);
 });
 
-test("sums tell the first, the number and the last, each recipient and purpose of each record once on a page, without proofs", async ({
+test("sums give the first, the number and the last line of each recipient and purpose of each record, once on a page, without proofs", async ({
   expect,
 }) => {
   const patient = `main/Patient/${newId()}`;
@@ -299,7 +301,7 @@ test("sums tell the first, the number and the last, each recipient and purpose o
   ]);
 });
 
-test("a page of no lines, of too many, or of nobody's is refused", async ({ expect }) => {
+test("a page of no lines, of too many, or for no patient is refused", async ({ expect }) => {
   for (const changes of [{ count: 0 }, { count: 1_001 }, { count: 1.5 }, { patients: [] }])
     expect(await failure(() => desk.linesOf(asking("main/Patient/1", changes)))).toContain("accounting: ");
 });

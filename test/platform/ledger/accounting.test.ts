@@ -117,7 +117,7 @@ test("a line proves itself with the log's public key alone, and whatever is chan
   expect(readLineProof(text.replace('"log"', '"lag"')).ok).toBe(false);
 });
 
-test("a crash between shelf and shard brings the lines to the shelf again, where they are kept once", async ({
+test("a crash between shelf and shard brings the lines to the shelf again, where they are stored once", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -158,7 +158,7 @@ test("while shelves do not answer the shard goes on, is degraded after two minut
   expect(await shard(log).status()).toMatchObject({ health: "good" });
 });
 
-test("each look-up is on record with who asked about whom before it answers", async ({ expect }) => {
+test("each look-up is recorded, with its caller and its patients, before it answers", async ({ expect }) => {
   const log = ownLog();
   const event = disclosureOf(1);
   await shard(log).append([event]);
@@ -184,7 +184,7 @@ test("an accounting that an intake cannot complete is none", async ({ expect }) 
   expect(await failure(() => without.linesOf(asking("main/Patient/1")))).toBe("down");
 });
 
-test("a look-up that cannot be recorded reads no line, and one that a shard cannot complete answers nothing", async ({
+test("a look-up that cannot be recorded reads no line, and a look-up that a shard cannot complete answers nothing", async ({
   expect,
 }) => {
   const reads: string[] = [];
@@ -208,7 +208,7 @@ test("a look-up that cannot be recorded reads no line, and one that a shard cann
   expect(reads).toEqual([]);
 });
 
-test("a suspension holds lines to its recipient back from the individual while it lasts, and from nobody else", async ({
+test("a suspension withholds lines to its recipient only from the individual, and only while it lasts", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -302,7 +302,7 @@ test("lines that are held back neither cut an individual's page short nor count 
   ]);
 });
 
-test("an officer sees which lines the individual is not told of, and until when", async ({ expect }) => {
+test("an officer sees which lines are withheld from the individual, and until when", async ({ expect }) => {
   const log = ownLog();
   const event = disclosureOf(1);
   await shard(log).append([event]);
@@ -324,7 +324,7 @@ test("an officer sees which lines the individual is not told of, and until when"
   ).toEqual([9]);
 });
 
-test("what a shelf keeps of a line shows neither recipient nor purpose, and a row that was moved to another patient does not open", async ({
+test("a shelf's row of a line shows neither recipient nor purpose, and a row that was moved to a different patient does not open", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -379,7 +379,7 @@ test("a shelf lets go of lines once no accounting of six years can reach them", 
 });
 
 // Last: the stopped log affects all later look-ups.
-test("another line in the place of one stops the shard, and neither is lost; nobody gets an accounting that would lack its lines", async ({
+test("a contradicting line stops the shard, and neither line is lost; an accounting that would lack its lines is refused", async ({
   expect,
 }) => {
   const log = ownLog();

@@ -99,7 +99,7 @@ test("nothing is ever added to a sealed log: not when the clock is set back, not
   expect(await shard(log).status()).toMatchObject({ size, frames, sealed: true });
 });
 
-test("a log is not sealed while its successor may still ask it whose a proof is, nor is one without records", async ({
+test("a log is not sealed while its successor may still ask it about proofs, nor is a log without records", async ({
   expect,
 }) => {
   const [log, empty] = [ownLog(), ownLog()];
@@ -111,7 +111,7 @@ test("a log is not sealed while its successor may still ask it whose a proof is,
   expect(await shard(empty).status()).toMatchObject({ sealed: false, size: 0 });
 });
 
-test("one clock that runs ahead seals no log: the root log's has to say the same", async ({ expect }) => {
+test("a single clock that runs ahead seals no log: the root log's clock must agree", async ({ expect }) => {
   const log = ownLog();
   own(await shard(log).append([refusal()]));
   const rootInTime = {
@@ -156,7 +156,7 @@ test("a log that the root log knows otherwise neither copies nor seals, and its 
   });
 });
 
-test("an idle log wakes when its time is over, and a sealed one never again", async ({ expect }) => {
+test("an idle log wakes when its time is over, and a sealed log never again", async ({ expect }) => {
   const log = ownLog();
   own(await shard(log).append([refusal()]));
   await flush(log);
@@ -178,7 +178,7 @@ test("the last checkpoint of a sealed log stands in the root log", async ({ expe
   expect(note?.split("\n")[1]).toBe(String(size));
 });
 
-test("when the commit of the seal fails, the log is what it was, and the next alarm seals it", async ({
+test("when the commit of the seal fails, the log is unchanged, and the next alarm seals it", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -201,7 +201,7 @@ test("when the commit of the seal fails, the log is what it was, and the next al
   });
 });
 
-test("refusals that were only counted go on record with no further append, or in the log that follows, once for whoever reads", async ({
+test("counted refusals are recorded without a further append, or in the following log, and readers count them once", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -241,7 +241,7 @@ test("refusals that were only counted go on record with no further append, or in
   expect(await talliesIn(heir)).toMatchObject([{ token_missing: late }]);
 });
 
-test("a log that was removed whole after six years is absent, not missed, and is not copied anew from what its object still has", async ({
+test("a log that was deleted whole after six years is absent, not missing, and is not copied again from its object's rows", async ({
   expect,
 }) => {
   const log = ownLog();

@@ -55,7 +55,7 @@ test("a configuration is on record once an hour, from however many isolates and 
   expect(await recordsIn(log)).toHaveLength(2);
 });
 
-test("another configuration, and the same of another worker, are recorded at once; one that is in force again, after a minute", async ({
+test("a changed configuration, and an equal configuration of a different worker, are recorded at once; a configuration that returns to force, after a minute", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -79,7 +79,7 @@ test("another configuration, and the same of another worker, are recorded at onc
   ]);
 });
 
-test("a clock that went back makes no configuration known, and rows of the last hour alone are kept", async ({
+test("a clock that went back makes no configuration known, and only rows of the last hour are stored", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -104,7 +104,7 @@ test("a log that has none yet takes every configuration anew: another half-year'
   expect([await start(one, "a"), await start(other, "a")]).toEqual(["known", "known"]);
 });
 
-test("it is known with its record or not at all: when either cannot be written there is neither, and all who wait are told", async ({
+test("a configuration is known together with its record or not at all: when either write fails there is neither, and all waiting callers get an error", async ({
   expect,
 }) => {
   for (const table of ["configurations", "frames"]) {
@@ -125,7 +125,7 @@ test("it is known with its record or not at all: when either cannot be written t
   }
 });
 
-test("one that does not come alone, or under another digest, or is of another kind, is refused before anything is written", async ({
+test("a configuration with further events, with a wrong digest, or in an event of a different kind is refused before anything is written", async ({
   expect,
 }) => {
   const [log, good] = [ownLog(), startOf("a")];
@@ -141,7 +141,7 @@ test("one that does not come alone, or under another digest, or is of another ki
   expect((await shard(log).status()).size).toBe(0);
 });
 
-test("the ledger's own is on record in that log before the first record of any log is answered, and the sink brings others' there", async ({
+test("the ledger's own configuration is in that log before the first record of any log is answered, and the sink brings further workers' configurations there", async ({
   expect,
 }) => {
   const mine = config.described();
@@ -171,7 +171,7 @@ test("the ledger's own is on record in that log before the first record of any l
   expect(await recordsIn(all)).toContainEqual(event.configuration);
 });
 
-test("while the one log takes no configurations the next shard's does; while neither does, a log that starts answers no record", async ({
+test("while the first log takes no configurations the next shard's log does; while neither does, a starting log answers no record", async ({
   expect,
 }) => {
   const mine = config.described();

@@ -93,7 +93,7 @@ async function timesOnRecord(log: string, events: readonly AuditEvent[]): Promis
 }
 
 test.for(cases)(
-  "$write: $loss; $next: all that was acknowledged is there once, what was served and its copy verify, and the root log has it",
+  "$write: $loss; $next: every acknowledged record is there once, the served log and its copy verify, and the root log has it",
   { timeout: 120_000 },
   async ({ write, loss, next }, { expect }) => {
     const log = ownLog();

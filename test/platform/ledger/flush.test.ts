@@ -236,7 +236,7 @@ test("while R2 cannot be read a shard does not start; each request looks again, 
   });
 });
 
-test("a bucket that takes nine seconds for each answer keeps no start waiting until the object is reset, after 30", async ({
+test("a bucket that takes nine seconds for each answer does not delay a start until the object is reset, after 30", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -274,7 +274,7 @@ test("a bucket that takes nine seconds for each answer keeps no start waiting un
   });
 });
 
-test("an object of the bucket with other content stops the log, for good until somebody mends it", async ({
+test("a bucket object with different content stops the log, until an operator repairs it", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -303,7 +303,9 @@ test("a bucket that lost its checkpoint is copied to again, and nothing in it is
   expect((await bucket.head(`log/${originOf(log)}/tile/0/000`))?.uploaded).toEqual(uploaded);
 });
 
-test("a shard tells when its copy is late, and takes no more when it is far too late", async ({ expect }) => {
+test("a shard reports when its copy is late, and takes no more records when it is far too late", async ({
+  expect,
+}) => {
   const log = ownLog();
   await fill(log, 1);
   await runInDurableObject(shard(log), async (shardItself) => {
@@ -348,7 +350,7 @@ test("a commit that was held up past the end of the half-year does not land in t
   });
 });
 
-test("the alarm is the runtime's alone: nobody calls it over RPC", async ({ expect }) => {
+test("the alarm belongs to the runtime: it cannot be called over RPC", async ({ expect }) => {
   const log = ownLog();
   expect(formatReceipt(await fill(log, 1))).toContain(log);
   const stub = shard(log) as unknown as { alarm(): Promise<void> }; // a method that the types do not have

@@ -133,7 +133,7 @@ test("rows of frames and tiles go once R2 has them, and every address answers th
   expect(await answers(log)).toEqual(shown);
 });
 
-test("a proof of any record verifies, wherever its hashes are now, alone and with others", async ({
+test("a proof of any record verifies, wherever its hashes are now, alone and together with further proofs", async ({
   expect,
 }) => {
   const { log } = large;
@@ -152,7 +152,7 @@ test("a proof of any record verifies, wherever its hashes are now, alone and wit
 });
 
 test(
-  "a log goes on after its rows were freed: it starts, appends, copies, hands over, and verifies from its first frame on",
+  "a log goes on after its rows were deleted: it starts, appends, copies, hands over, and verifies from its first frame on",
   { timeout: 60_000 },
   async ({ expect }) => {
     const { log } = large;
@@ -172,7 +172,7 @@ test(
   },
 );
 
-test("what stays: frames of an unfinished bundle, the last one, recent ones, and as many bytes as the configuration says", async ({
+test("these rows stay: frames of an unfinished bundle, the last frame, recent frames, and as many bytes as configured", async ({
   expect,
 }) => {
   const { log } = await freed(200, 200, 200, 100); // leaves: 202, 402, 602, 702, and a key-epoch leaf
@@ -232,7 +232,7 @@ test("when freeing fails in its midst every row is still there, the alarm comes 
   expect((await rowsOf(log)).frames).toEqual([2]);
 });
 
-test("what was signed long ago does not keep a log from starting, nor do its frames stay for that", async ({
+test("an old signature does not keep a log from starting, nor do its frames stay for that", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -250,7 +250,7 @@ test("what was signed long ago does not keep a log from starting, nor do its fra
   expect(await shard(log).checkpoint()).not.toEqual(early);
 });
 
-test("a bucket that shows an earlier checkpoint, or none, is copied to again from the first row on, and what was freed is still there", async ({
+test("a bucket that shows an earlier checkpoint, or none, gets a copy again from the first row on, and objects of deleted rows are still there", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -284,7 +284,7 @@ test("a bucket that shows an earlier checkpoint, or none, is copied to again fro
   }
 });
 
-test("a checkpoint of another history is found also where the log's own rows are gone", async ({
+test("a checkpoint of a different history is found even where the log's own rows are deleted", async ({
   expect,
 }) => {
   const { log } = await freed(254, 254, 254);
@@ -313,7 +313,7 @@ test("an object that the bucket lost is no answer of another content, nor of abs
   expect(await fill(log, 1)).toMatchObject({ frame: 3 });
 });
 
-test("while R2 cannot be read, what was freed is unavailable, what is here is served, and records are taken", async ({
+test("while R2 cannot be read, deleted rows are unavailable, present rows are served, and records are taken", async ({
   expect,
 }) => {
   const { log } = await freed(254, 254, 254);

@@ -58,7 +58,7 @@ const copies = {
 } as unknown as R2Bucket; // all that reading needs
 
 test.for([2, 3])(
-  "a log that grows over 256^%i leaves and is freed up to there starts, and proves every leaf and every earlier size",
+  "a log that grows over 256^%i leaves and is pruned up to there starts, and proves every leaf and every earlier size",
   async (levels, { expect }) => {
     const log = ownLog();
     await runInDurableObject(shard(log), async (_, { storage }) => {

@@ -67,7 +67,7 @@ afterAll(() => {
 });
 
 test(
-  "whatever happens to a log in whatever order: what was acknowledged stays, one root is shown a size, each checkpoint extends the one before, and it refuses, says why, and comes back as documented",
+  "after any events in any order: acknowledged records stay, each size has one root, each checkpoint extends its predecessor, and the log refuses, gives the reason, and recovers as documented",
   { timeout: 60_000 + numRuns * 10_000 },
   async () => {
     await fc.assert(

@@ -63,7 +63,7 @@ test("a made-up name of a log starts no object, and names of closed half-years c
   expect(roots.length).toBeLessThanOrEqual(1);
 });
 
-test("what R2 has is served from R2, and then from the cache: the object that commits is asked for none of it", async () => {
+test("objects in R2 are served from R2, and then from the cache: the committing object is not asked", async () => {
   const log = ownLog();
   for (let i = 0; i < 5; i++) await fill(log, 254);
   await flush(log); // five frames in one object
@@ -100,7 +100,7 @@ test("what R2 has is served from R2, and then from the cache: the object that co
   expect([shards.length, reads.mock.calls.length], "the cache has it").toEqual([asked, read]);
 });
 
-test("what is not in R2 yet is read from the object and kept in no cache; a checkpoint is asked for at most once a second", async () => {
+test("objects that are not in R2 yet are read from the object and never cached; a checkpoint is asked for at most once a second", async () => {
   const log = ownLog();
   await fill(log, 100);
   const shards = watched("LEDGER_SHARD");
@@ -112,7 +112,7 @@ test("what is not in R2 yet is read from the object and kept in no cache; a chec
   expect(count("checkpoint")).toBeLessThanOrEqual(3);
 });
 
-test("a proof is made from tiles and is the one that the log itself would give", async () => {
+test("a proof made from tiles equals the proof that the log itself gives", async () => {
   const log = ownLog();
   for (let i = 0; i < 3; i++) await fill(log, 254);
   await flush(log);
@@ -130,7 +130,7 @@ test("a proof is made from tiles and is the one that the log itself would give",
   expect(await shownAt("/root/proof/0")).toBe(digest(await root.proof(0)));
 });
 
-test("while the object cannot be asked, what R2 has is still there", async () => {
+test("while the object cannot be asked, the objects in R2 are still served", async () => {
   const log = ownLog();
   for (let i = 0; i < 2; i++) await fill(log, 254);
   await flush(log);
@@ -145,7 +145,7 @@ test("while the object cannot be asked, what R2 has is still there", async () =>
   expect((await seen(`/${log}/frame/1`))[0]).toBe(503);
 });
 
-test("a flood from one network is told to come again, before any object or R2 is asked; another network reads on", async () => {
+test("a flood from one network is refused for a while, before any object or R2 is asked; a different network reads on", async () => {
   const keys: string[] = [];
   const calls = {
     limit: ({ key }: { readonly key: string }) => {
@@ -172,7 +172,7 @@ test("a flood from one network is told to come again, before any object or R2 is
   expect(new Set(keys)).toEqual(new Set(["ledger 192.0.2", "ledger 198.51.100"]));
 });
 
-test("reads that only the object can answer have a limit of their own: what R2 has is read on, and checkpoints too", async () => {
+test("reads that only the object can answer have their own limit: objects in R2 and checkpoints are still served", async () => {
   const log = ownLog();
   for (let i = 0; i < 3; i++) await fill(log, 254);
   await flush(log);

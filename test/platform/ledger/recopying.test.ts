@@ -41,7 +41,7 @@ const firstRow = (log: string) =>
   );
 
 test(
-  "after a loss a log is copied again from its first row on, also when its next object ends before the bundle that its last freed leaf is in",
+  "after a loss a log is copied again from its first row on, also when its next object ends before the bundle of its last deleted leaf",
   { timeout: 60_000 },
   async ({ expect }) => {
     const log = ownLog();

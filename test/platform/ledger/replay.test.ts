@@ -32,7 +32,7 @@ const rowsOf = (log: string) =>
       .toArray(),
   );
 
-test("T32: of 1,000 requests with one proof at the same moment, one is recorded", async ({ expect }) => {
+test("T32: among 1,000 simultaneous requests with one proof, one is recorded", async ({ expect }) => {
   const log = ownLog();
   const proof = proofHash("one");
   const stubs = Array.from({ length: 10 }, () => shard(log)); // like ten places at once
@@ -97,7 +97,7 @@ test("rows are packed, hold no text of a client, and go once no proof in them is
   expect(await shard(log).append([disclosureOf(1)], proofHash("many-0"))).toMatchObject({ log });
 });
 
-test("records without a proof make no row for one", async ({ expect }) => {
+test("records without a proof make no row for a proof", async ({ expect }) => {
   const log = ownLog();
   await shard(log).append([disclosureOf(1)]);
   const tables = await runInDurableObject(shard(log), (_, state) =>
@@ -106,7 +106,7 @@ test("records without a proof make no row for one", async ({ expect }) => {
   expect(tables).toEqual([]);
 });
 
-test("around a switch of half-years the earlier log decides once, durably, whose a proof is", async ({
+test("around a switch of half-years the earlier log decides once, durably, which event owns a proof", async ({
   expect,
 }) => {
   const before = ownLog();
@@ -121,7 +121,7 @@ test("around a switch of half-years the earlier log decides once, durably, whose
   expect(await failure(() => claim(ended, { hash: proof, event }))).toContain("not open");
 });
 
-test("the sink sends a key's records to one log, and says when a proof was used before", async ({
+test("the sink sends a key's records to one log, and reports a proof that was used before", async ({
   expect,
 }) => {
   const sink = ledgerSink(ledger.LEDGER_SHARD, 1, () => instant(Date.now()));
@@ -135,7 +135,7 @@ test("the sink sends a key's records to one log, and says when a proof was used 
   );
 });
 
-test("T32: whoever keeps a request open until its proof is forgotten finds that it is too old to be used up", async ({
+test("T32: an attacker who keeps a request open until its proof is forgotten finds that the proof is too old", async ({
   expect,
 }) => {
   vi.useFakeTimers({ toFake: ["Date"] });
@@ -159,7 +159,7 @@ test("T32: whoever keeps a request open until its proof is forgotten finds that 
   }
 });
 
-test("T32: a proof that the log of the ending half-year took is refused by the log that follows, and the other way round", async ({
+test("T32: a proof that the ending half-year's log took is refused by the following log, and vice versa", async ({
   expect,
 }) => {
   const [before, after] = ["s63-2026h2", "s63-2027h1"];

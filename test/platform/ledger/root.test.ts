@@ -48,7 +48,7 @@ const sizeOf = (note: Uint8Array | string | undefined): string | undefined =>
   (typeof note === "string" ? note : fromUtf8(note ?? new Uint8Array()))?.split("\n")[1];
 
 test(
-  "a log is opened in the root log before its first record, and hands over what it has, once",
+  "a log is opened in the root log before its first record, and hands over its checkpoint, once",
   { timeout: 30_000 },
   async ({ expect }) => {
     const log = ownLog();
@@ -69,7 +69,7 @@ test(
   },
 );
 
-test("what a log had not handed over when it restarted while the root log or R2 was away is handed over by its alarm, without another record", async ({
+test("a checkpoint that was not handed over before a restart, while the root log or R2 was down, is handed over by the alarm, without a further record", async ({
   expect,
 }) => {
   for (const isAway of [rootIsAway, bucketIsAway]) {
@@ -115,7 +115,7 @@ test("in one round of ten seconds all logs' checkpoints are one frame", async ({
 });
 
 test(
-  "under load a log hands over beside its appends once ten seconds have gone by, and later in a ledger of many shards",
+  "under load a log hands over during its appends once ten seconds have gone by, and later in a ledger of many shards",
   { timeout: 30_000 },
   async ({ expect }) => {
     const [log, ofMany] = [ownLog(), ownLog()]; // the second is in this file's ledger of 64 shards: 38 s
@@ -288,7 +288,7 @@ test("a root log behind its own checkpoint in R2 opens nothing, shows nothing an
 });
 
 test(
-  "while a witness does not answer the last checkpoint with all cosignatures is shown for five minutes, then one without",
+  "while a witness does not answer, the last fully cosigned checkpoint is shown for five minutes, then a checkpoint without that witness",
   { timeout: 30_000 },
   async ({ expect }) => {
     const log = ownLog();
@@ -320,7 +320,7 @@ test(
   },
 );
 
-test("the root log is served like any log; a proof of one of its leaves is under the checkpoint that is shown", async ({
+test("the root log is served like any log; a proof of a leaf is under the published checkpoint", async ({
   expect,
 }) => {
   const log = ownLog();

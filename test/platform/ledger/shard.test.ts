@@ -32,7 +32,7 @@ import {
   verifierOf,
 } from "./worker.ts";
 
-test("the shard's calls are exactly append, status, readers of public data, and one that only the ledger can make", ({
+test("the shard's calls are exactly append, status, readers of public data, and a call that only the ledger can make", ({
   expect,
 }) => {
   expect(Object.getOwnPropertyNames(LedgerShard.prototype).sort()).toEqual([
@@ -52,7 +52,7 @@ test("the shard's calls are exactly append, status, readers of public data, and 
   ]);
 });
 
-test("who binds the shard without the ledger's key can claim no proof, shelve no line and run no alarm", async ({
+test("a worker that binds the shard without the ledger's key can claim no proof, shelve no line and run no alarm", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -115,7 +115,7 @@ test("an append of 3,000 patients is one frame, verifies without a key, and each
   }
 });
 
-test("the lines that a leaf commits to are those of the patients sealed in it", async ({ expect }) => {
+test("the lines that a leaf commits to are the lines of the patients sealed in it", async ({ expect }) => {
   const log = ownLog();
   const event = disclosureOf(3);
   await shard(log).append([event]);
@@ -140,7 +140,9 @@ test("the lines that a leaf commits to are those of the patients sealed in it", 
   ]);
 });
 
-test("a commit with disclosures has one sealed row of lines, one without has none", async ({ expect }) => {
+test("a commit with disclosures has one sealed row of lines, a commit without has none", async ({
+  expect,
+}) => {
   const log = ownLog();
   await shard(log).append([refusal()]);
   await shard(log).append([disclosureOf(2)]);
@@ -210,7 +212,7 @@ test("after an eviction the chain goes on with a new key, and a repeated append 
   expect((await openAll(log, auditor)).map((record) => record?.event.patients.length)).toEqual([2, 1]);
 });
 
-test("after an hour of one key the next record has a new one, wrapped to each auditor before it; within the hour it has not", async ({
+test("after an hour of one key the next record has a new key, wrapped to each auditor before it; within the hour it has not", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -246,7 +248,7 @@ test("after an hour of one key the next record has a new one, wrapped to each au
   }
 });
 
-test("the same append twice at once is recorded once; other events under its id are refused", async ({
+test("a simultaneous repeated append is recorded once; different events under its id are refused", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -315,7 +317,7 @@ test("a key that is no auditor's opens nothing", async ({ expect }) => {
   expect(await openAll(log, { ...(await exportJWK(privateKey)), kid: "auditor-1" })).toEqual([undefined]);
 });
 
-test("an event that is none, one that fits no frame, and a log that is not open are refused before anything is written", async ({
+test("an invalid event, an event that fits no frame, and a log that is not open are refused before anything is written", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -341,7 +343,7 @@ test("an event that is none, one that fits no frame, and a log that is not open 
   expect(await failure(() => shard("anything").append([good]))).toContain("not the name of a log");
 });
 
-test("checkpoints extend each other, are signed at most once a second, and never cover what is not committed", async ({
+test("checkpoints extend each other, are signed at most once a second, and never cover uncommitted records", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -356,7 +358,7 @@ test("checkpoints extend each other, are signed at most once a second, and never
   expect(second.split("\n")[1]).toBe("4");
 });
 
-test("a shard that lost what it once signed does not start", async ({ expect }) => {
+test("a shard that lost signed records does not start", async ({ expect }) => {
   const log = ownLog();
   await shard(log).append([refusal()]);
   await shard(log).append([refusal()]);
@@ -415,7 +417,7 @@ test("a refusal and a disclosure look the same from outside but for their size c
   expect(one?.linesRoot.some((byte) => byte !== 0)).toBe(true);
 });
 
-test("the public addresses serve what tlog-tiles asks, to anyone, and nothing else", async ({ expect }) => {
+test("the public addresses serve exactly the objects of tlog-tiles, to anyone", async ({ expect }) => {
   const log = ownLog();
   await shard(log).append(Array.from({ length: 254 }, () => refusal()));
   const [text, bytes] = ["text/plain; charset=utf-8", "application/octet-stream"];
@@ -453,7 +455,7 @@ test("the public addresses serve what tlog-tiles asks, to anyone, and nothing el
   expect((await get(`/${log}/checkpoint`, { method: "POST" })).status).toBe(405);
 });
 
-test("a proof of a record verifies offline with its leaf hash and the log's public key, and with no other leaf", async ({
+test("a proof of a record verifies offline, only with its leaf hash and the log's public key", async ({
   expect,
 }) => {
   const log = ownLog();

@@ -55,7 +55,7 @@ test("an origin's bearer token is the secret that its entry names, and its absen
   expect(() => at(bearer("LAB_TOKEN"), undefined)).toThrow("LAB_TOKEN");
 });
 
-test("no entry makes the gateway send one of its own secrets to an origin", ({ expect }) => {
+test("no entry makes the gateway send its own secrets to an origin", ({ expect }) => {
   const config = readFileSync(join(import.meta.dirname, "../../../wrangler.toml"), "utf8");
   const required = /^required = \[(.*)\]$/mu.exec(config)?.[1]?.match(/[A-Z_]+/gu) ?? [];
   expect(required.length).toBeGreaterThan(0);
@@ -66,7 +66,7 @@ test("no entry makes the gateway send one of its own secrets to an origin", ({ e
   }
 });
 
-test("a secret goes to no host but those that the deployment names for it, whatever the registry says", ({
+test("a secret goes only to the hosts that the deployment lists for it, whatever the registry contains", ({
   expect,
 }) => {
   const only = (host: string) => new Map([["LAB_TOKEN", new Set([host])]]);

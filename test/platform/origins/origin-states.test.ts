@@ -82,9 +82,7 @@ function statesOf(entries: () => readonly OriginEntry[]) {
   return { states, pass: (milliseconds: number) => (time += milliseconds) };
 }
 
-test("readiness says of each origin what stands against it, and nothing of where it is", async ({
-  expect,
-}) => {
+test("readiness shows the problem of each origin, but not its address", async ({ expect }) => {
   const all = [
     entry("plain"),
     entry("says"),
@@ -117,7 +115,7 @@ test("readiness says of each origin what stands against it, and nothing of where
   ]);
 });
 
-test("with the other name in its entry the origin is ready at once; an unchanged entry is asked once a minute, however many ask", async ({
+test("an origin whose entry lists its second name is ready at once; an unchanged entry is asked once a minute, for any number of requests", async ({
   expect,
 }) => {
   let current = entry("links");

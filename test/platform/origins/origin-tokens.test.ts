@@ -46,7 +46,7 @@ function endpoint(answer: object = {}, changes: object = {}, by = key) {
   };
 }
 
-test("T39: the assertion is for one string, good for sixty seconds, and never the same twice", async ({
+test("T39: the assertion is for one string, good for sixty seconds, and never repeated", async ({
   expect,
 }) => {
   const { source, questions, assertion, pass } = endpoint();
@@ -76,7 +76,7 @@ test("T39: the assertion is for one string, good for sixty seconds, and never th
   expect(decodeJwt(fapi.assertion()).aud).toBe("https://fhir.example.org");
 });
 
-test("T39: each kind of key signs by its own algorithm, and what is no key shows nothing of itself", async ({
+test("T39: each kind of key signs by its own algorithm, and an invalid key shows nothing of itself", async ({
   expect,
 }) => {
   const keys: readonly (readonly [string, Secret])[] = [
@@ -101,7 +101,7 @@ test("T39: each kind of key signs by its own algorithm, and what is no key shows
   }
 });
 
-test("T39: one token serves until the last quarter of its life, and none in its last tenth", async ({
+test("T39: a token serves until the last quarter of its life, and none in its last tenth", async ({
   expect,
 }) => {
   const { source, questions, pass } = endpoint();
@@ -125,7 +125,7 @@ test("T39: a token that the origin does not take is asked for anew, at most once
   expect(questions).toHaveLength(2);
 });
 
-test("T39: only a bearer token that a header can carry is one", async ({ expect }) => {
+test("T39: only a bearer token that a header can hold is accepted", async ({ expect }) => {
   for (const answer of [
     { token_type: "DPoP" },
     { token_type: undefined },

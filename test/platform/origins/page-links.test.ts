@@ -66,7 +66,7 @@ test("after fifteen minutes it opens no longer", async ({ expect }) => {
   expect(await reasonOf(sealed, binding, minutes(15))).toBe("page_link_expired");
 });
 
-test("it opens for no other client, origin, path, purpose, policy, patient or user, and with no other key", async ({
+test("it opens only for its client, origin, path, purpose, policy, patient, user and key", async ({
   expect,
 }) => {
   const sealed = await links.seal(place, binding, at);

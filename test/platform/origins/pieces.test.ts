@@ -30,7 +30,7 @@ async function lengthsOf(body: string, chunkLength: number): Promise<readonly nu
   return pieces.map(({ length }) => length);
 }
 
-test("a body comes in full pieces, however small the chunks that it was sent in, and an empty one has none", async ({
+test("a body comes in full pieces, for chunks of any size, and an empty body has none", async ({
   expect,
 }) => {
   const long = Array.from({ length: 4_000 }, (_, i) => String(i).padStart(10, "-")).join("");
@@ -40,7 +40,7 @@ test("a body comes in full pieces, however small the chunks that it was sent in,
   expect(await lengthsOf("", 1)).toEqual([]);
 });
 
-test("whoever stops reading hangs up", async ({ expect }) => {
+test("a reader that stops closes the connection", async ({ expect }) => {
   let hungUp: () => void = () => undefined;
   const ended = new Promise<void>((done) => (hungUp = done));
   answer = (res) => {

@@ -62,7 +62,7 @@ test("an origin is asked with its own credential, strictly, and with nothing of 
   });
 });
 
-test("T25: the asker's certificate goes with each question to an origin that wants it, and to no other", async ({
+test("T25: the client's certificate goes with each question to an origin that wants it, and to no further origin", async ({
   expect,
 }) => {
   answer = (res) => res.end("{}");
@@ -106,7 +106,7 @@ test("a redirect is not followed", async ({ expect }) => {
   expect(seen.length).toBe(before + 1);
 });
 
-test("404 and 410 are one absence; a broken connection is tried once more", async ({ expect }) => {
+test("404 and 410 are both absence; a broken connection is tried once more", async ({ expect }) => {
   for (const status of [404, 410]) {
     answer = (res) => res.writeHead(status).end();
     expect(await origins().ask("main", question)).toEqual({ kind: "absent" });
@@ -126,7 +126,7 @@ test("a host that the deployment does not name is never called, and an unknown o
   expect(seen.length).toBe(before);
 });
 
-test("a server that says it is down is left alone; one that fails a request of its own is not", async ({
+test("a server that reports itself down is left alone; a server that fails a request of its own is not", async ({
   expect,
 }) => {
   const own = origins();
@@ -139,7 +139,7 @@ test("a server that says it is down is left alone; one that fails a request of i
   expect(await own.ask("main", question)).toEqual({ kind: "circuit_open", retryAfterSeconds: 5 });
 });
 
-test("T39: a token that the origin takes no more is replaced once, and without one the origin is not asked", async ({
+test("T39: a token that the origin refuses is replaced once, and without a token the origin is not asked", async ({
   expect,
 }) => {
   const [old, renewed] = [new Secret("old"), new Secret("renewed")];
@@ -181,7 +181,7 @@ test("T39: a token that the origin takes no more is replaced once, and without o
   expect(await asked(down, down)).toEqual({ answer: { kind: "unreachable" }, tokens: [] });
 });
 
-test("a write goes once with the origin's credential and the version that was judged, and says what it brings", async ({
+test("a write goes once, with the origin's credential and the judged version, and returns the origin's answer", async ({
   expect,
 }) => {
   answer = (res) => res.writeHead(201, { location: "Observation/1/_history/1", etag: "its own" }).end("{}");
@@ -228,7 +228,7 @@ test("P10: a write is never sent twice, whatever becomes of it", async ({ expect
   await expect(origins(["other.example"]).send("main", write)).rejects.toThrow("ORIGIN_HOSTS");
 });
 
-test("a path that a URL parser would fold or cut is never asked: what arrived would not be what was judged", async ({
+test("a path that a URL parser would fold or cut is never sent: the origin would get a path that was not judged", async ({
   expect,
 }) => {
   answer = (res) => res.end("{}");

@@ -28,13 +28,13 @@ const patienceMilliseconds = 1_000;
 // snapshot.
 const pastMax = 256;
 
-// A client comes with one issuer's tokens, and asks the built-in issuer with its own keys. Further issuers
-// are attempts by an attacker.
+// A client comes with a single issuer's tokens, and asks the built-in issuer with its own keys. Further
+// issuers are attempts by an attacker.
 const issuersMax = 4;
 
 /**
- * A guard's knowledge of revocations, separate for each issuer that its client comes with: deltas for one
- * issuer say nothing about another issuer's tokens.
+ * A guard's knowledge of revocations, separate for each issuer that its client comes with: deltas for an
+ * issuer say nothing about a different issuer's tokens.
  */
 export class GuardEpochs {
   readonly #source: RevocationSource;
@@ -47,8 +47,8 @@ export class GuardEpochs {
   }
 
   /**
-   * The revocations for one issuer, good for one call: use the same object to read and to answer, so that
-   * both are of this issuer even if other calls come between.
+   * The revocations for an issuer, good for a single call: use the same object to read and to answer, so
+   * that both are of this issuer even if further calls come between.
    */
   of(client: string, issuer: string): GuardEpoch {
     const epoch =
@@ -62,8 +62,8 @@ export class GuardEpochs {
 }
 
 /**
- * The known revocations that concern one listener, and their age. They are in memory only: a guard that
- * starts asks for a snapshot.
+ * The known revocations that concern a listener, and their age. They are in memory only: a guard that starts
+ * asks for a snapshot.
  */
 class GuardEpoch {
   readonly #source: RevocationSource;
@@ -87,7 +87,7 @@ class GuardEpoch {
   async read(): Promise<Instant> {
     if (this.#age < 0) this.#read = instant(0); // a clock that stepped back proves no age
     if (this.#age >= freshMilliseconds) {
-      // Within a Durable Object all calls may wait for one promise: the runtime treats them as a single
+      // Within a Durable Object all calls may wait for the same promise: the runtime treats them as a single
       // context.
       this.#reading ??= this.#begin();
       await this.#reading;

@@ -32,13 +32,13 @@ type DeskEnv = LedgerEnv & {
   readonly ACCOUNTING_INTAKE: DurableObjectNamespace<AccountingIntake>;
 };
 
-const PATIENTS_MAX = 32; // ids of one individual
-const ENTRIES_MAX = 1_000; // of one page
+const PATIENTS_MAX = 32; // ids of an individual
+const ENTRIES_MAX = 1_000; // of a page
 const SUMS_MAX = 500;
-// The rows that one page may read, over all records of the individual. An individual with more rows gets a
+// The rows that a page may read, over all records of the individual. An individual with more rows gets a
 // shorter page.
 const ROWS_MAX = 20_000;
-const CHECKPOINT_MS = 1_050; // a log signs at most one checkpoint a second
+const CHECKPOINT_MS = 1_050; // a log signs at most once a second
 // Higher than any step of a request. The record of a look-up has the request's id.
 const STEP = 1_000_000;
 // A log that closed this long ago may still have lines. It takes no new lines, and drains within two minutes
@@ -121,7 +121,7 @@ export class AccountingDesk implements Disclosures {
   }
 
   /**
-   * Sums of the lines that one page may read. A recipient with further lines appears again on the next page.
+   * Sums of the lines that a page may read. A recipient with further lines appears again on the next page.
    */
   async #summed(
     query: LinesRequest,
@@ -166,7 +166,7 @@ export class AccountingDesk implements Disclosures {
 
   /**
    * Asks the shards first, then the intakes: a line that leaves a shard meanwhile is in an intake by then,
-   * or on its shelf. An object that cannot be asked may have lines that no other object has: then there is
+   * or on its shelf. An object that cannot be asked may have lines that no further object has: then there is
    * no answer.
    */
   async #shelveLines(shelves: readonly string[]): Promise<void> {
@@ -185,7 +185,7 @@ export class AccountingDesk implements Disclosures {
   }
 
   /**
-   * A suspension for one record applies to all records that the origin united with it, because they are the
+   * A suspension for a record applies to all records that the origin united with it, because they are the
    * same individual.
    */
   async #heldBack(subjects: readonly Subject[]): Promise<ReadonlyMap<string, number>> {

@@ -109,8 +109,8 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   }
 
   /**
-   * Runs one write at a time. Calls within a Durable Object may wait for each other: the runtime treats them
-   * as a single context.
+   * Runs a single write at a time. Calls within a Durable Object may wait for each other: the runtime treats
+   * them as a single context.
    */
   async #inTurn<T>(write: () => Promise<T>): Promise<T> {
     const before = this.#turn;

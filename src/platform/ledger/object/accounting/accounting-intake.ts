@@ -50,7 +50,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
   }
 
   /**
-   * Stores lines of one log, all or none. "other": a shelf has a different line in the place of an earlier
+   * Stores lines of a log, all or none. "other": a shelf has a different line in the place of an earlier
    * line, and nothing was stored.
    */
   async put(lines: readonly ProvableLine[]): Promise<"kept" | "other"> {

@@ -22,7 +22,7 @@ interface Put {
   readonly ended: "kept" | "other" | "failed";
 }
 
-const CALLS_MAX = 600; // of the thousand calls that one invocation may make
+const CALLS_MAX = 600; // of the thousand calls that an invocation may make
 // If lines are for more shelves than there are intakes, they go to the intakes: at most 64 calls, however
 // many patients are named.
 const SHELVES_MAX = 64;
@@ -80,7 +80,7 @@ export class LedgerDrain {
     return before < HURRY_BYTES && this.#waitingBytes >= HURRY_BYTES;
   }
 
-  /** Drains all waiting lines, or as many as one alarm may. Never throws. */
+  /** Drains all waiting lines, or as many as an alarm may. Never throws. */
   async run(): Promise<Drained> {
     this.#waitingBytes = 0;
     try {

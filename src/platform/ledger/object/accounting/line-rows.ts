@@ -4,7 +4,7 @@ import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { hkdf, labelled, nonceOf, openBox } from "#ledger/leaf/seal";
 import { boxLabel, type LeafLines, type LineBox } from "#platform/ledger/object/log/epoch";
 
-/** The sealed lines of one commit. */
+/** The sealed lines of a commit. */
 export interface LineRow extends LineBox {
   readonly frame: number;
 }
@@ -33,7 +33,7 @@ export class LineRows {
   }
 
   /**
-   * Rows beginning with a frame, in order: as many as are handled at once, at least one if there are any.
+   * Rows beginning with a frame, in order: as many as are handled at once, at least a row if there are any.
    */
   from(frame: number): readonly LineRow[] {
     const rows: LineRow[] = [];
@@ -55,7 +55,7 @@ export class LineRows {
     return rows;
   }
 
-  /** Call inside one transaction, once each line of these frames is on its shelf. */
+  /** Call inside a transaction, once all lines of these frames are on their shelves. */
   remove(frames: readonly number[]): void {
     for (const frame of frames) this.#sql.exec("DELETE FROM lines WHERE frame = ?", frame);
   }

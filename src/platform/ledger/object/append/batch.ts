@@ -22,7 +22,7 @@ export interface SealedBatch {
 
 const TALLY_BYTES_MAX = 16_384; // 200 reasons of 64 characters
 
-/** How many of the oldest waiting appends fit one frame and one row of lines; at least one. */
+/** How many of the oldest waiting appends fit a frame and a row of lines; at least 1. */
 export function howManyFit(waiting: Iterable<{ readonly draft: Draft }>): number {
   let [leaves, leafBytes, lineBytes, fit] = [2, 32_768, 0, 0]; // shard-open and key-epoch may come first
   for (const { draft } of waiting) {
@@ -74,7 +74,7 @@ function shardOpen(config: LedgerConfig, origin: string): Uint8Array {
   return encodeLeaf({ kind: leafKinds.shardOpen, keyEpoch: 0, counter: 0, linesRoot: random32(), body });
 }
 
-/** The leaves that end a log: as many as fill its last bundle, at least one. */
+/** The leaves that end a log: as many as fill its last bundle, at least 1. */
 export function sealLeaves({ size }: Head, keyEpoch: number): Uint8Array[] {
   const body = encodeShardSeal({ size });
   return Array.from({ length: TILE_WIDTH - (size % TILE_WIDTH) }, () =>

@@ -118,13 +118,13 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   }
 
   /**
-   * Records events, all in one frame, and returns the place of the first record. Throws for an invalid event
-   * (TypeError), for more events than a frame holds (RangeError), for a log that is not open or is stopped,
-   * and when the commit fails. After an error, no caller was told of a record. A repeated append with
-   * identical events and (id, step) within 130 s returns the first position. An anonymous refusal beyond the
-   * cap is counted instead. With the hash of a DPoP proof: returns "replayed", and records nothing, when a
-   * different event used that proof before, in this log or the log before it. A worker's configuration that
-   * was recorded lately returns "known".
+   * Records events, all in a single frame, and returns the place of the first record. Throws for an invalid
+   * event (TypeError), for more events than a frame holds (RangeError), for a log that is not open or is
+   * stopped, and when the commit fails. After an error, no caller was told of a record. A repeated append
+   * with identical events and (id, step) within 130 s returns the first position. An anonymous refusal
+   * beyond the cap is counted instead. With the hash of a DPoP proof: returns "replayed", and records
+   * nothing, when a different event used that proof before, in this log or the log before it. A worker's
+   * configuration that was recorded lately returns "known".
    */
   async append(
     events: readonly AuditEvent[],
@@ -148,9 +148,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   }
 
   /**
-   * Calls between the ledger's own objects. Calls from any other worker that binds this class are refused
+   * Calls between the ledger's own objects. Calls from any further worker that binds this class are refused
    * before anything is done.
-   * - Claim of a proof: around a switch of half-years two logs take records of one key, and the earlier log
+   * - Claim of a proof: around a switch of half-years two logs take records of a key, and the earlier log
    *   decides which event owns a proof. False: a different event owns it.
    * - Shelving: copies all accounting lines for some shelves there, so that the next reader finds every
    *   acknowledged disclosure. Discloses nothing. Throws when that cannot be done.
@@ -193,7 +193,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   }
 
   /**
-   * C2SP tlog-tiles: `width` hashes of a tile, 256 for a full tile; undefined when the log has no such tile.
+   * C2SP tlog-tiles: `width` hashes of a tile, 256 for a full tile; undefined when the log does not have the
+   * tile.
    */
   async tile(level: number, index: number, width: number): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
@@ -206,7 +207,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     return this.#reads.entries(index, width);
   }
 
-  /** Up to 64 leaves in one call; undefined for a leaf that the log does not have. */
+  /** Up to 64 leaves in a call; undefined for a leaf that the log does not have. */
   async leaves(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
     await this.#mayGoOn();
     // RPC callers may send any type
@@ -235,7 +236,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     return this.#reads.proof(index);
   }
 
-  /** Like {@link proof}, for up to 256 leaves in one call. */
+  /** Like {@link proof}, for up to 256 leaves in a call. */
   async proofs(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
     await this.#mayGoOn();
     // RPC callers may send any type

@@ -230,7 +230,7 @@ export class LedgerWriter {
     this.#ctx.abort(fault instanceof Error ? fault.message : "ledger: the commit failed");
   }
 
-  /** The oldest waiting appends that fit one frame and one row of lines; always at least one. */
+  /** The oldest waiting appends that fit a frame and a row of lines; always at least 1. */
   #takeBatch(): Waiting[] {
     // none when only refusals wait to be counted
     const batch = this.#queue.splice(0, howManyFit(this.#queue));
@@ -238,7 +238,7 @@ export class LedgerWriter {
     return batch;
   }
 
-  /** Commits one frame, one row of lines, and the tiles they fill, in one transaction; then answers. */
+  /** Commits a frame, a row of lines, and the tiles they fill, in a single transaction; then answers. */
   async #commit(batch: readonly Waiting[], epoch: Epoch): Promise<void> {
     const now = instant(Date.now());
     this.#isTallyDue = false;

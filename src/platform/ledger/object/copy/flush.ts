@@ -15,7 +15,7 @@ import type { LedgerStore } from "#platform/ledger/object/log/store";
 import { within } from "#platform/within";
 
 // A frame is in R2 within 60 s: a flush begins after `settleMilliseconds`, and the rest is for the flush.
-const BACKLOG_MS = 1_000; // R2 takes one write a second to one key, and each flush writes the checkpoint
+const BACKLOG_MS = 1_000; // R2 takes 1 write a second for each key, and each flush writes the checkpoint
 // A start may take 30 s, then the object is reset. If a read takes longer than this, the next request tries
 // it again. If a crash left unfinished work, it goes on during the first records.
 const READ_MS = 12_000;
@@ -122,8 +122,8 @@ export class LedgerFlush {
   }
 
   /**
-   * Runs one flush, one drain of accounting lines, and sets the next alarm. A failure of R2 or of a shelf is
-   * not a fault of the alarm: it is tried again, and the log's health shows it.
+   * Runs a flush, a drain of accounting lines, and sets the next alarm. A failure of R2 or of a shelf is not
+   * a fault of the alarm: it is tried again, and the log's health shows it.
    */
   async run(): Promise<void> {
     await this.start();
@@ -179,7 +179,7 @@ export class LedgerFlush {
     return undefined;
   }
 
-  /** Runs one flush at a time; true when it succeeded. */
+  /** Runs a single flush at a time; true when it succeeded. */
   #tryToCopy(): Promise<boolean> {
     this.#copying ??= this.#tried().finally(() => {
       this.#copying = undefined;

@@ -43,7 +43,7 @@ export class LedgerBucket {
     return object === null ? undefined : { bytes: await inTime(object.bytes()), etag: object.etag };
   }
 
-  /** Some bytes of an object; undefined when the bucket has no such object. */
+  /** Some bytes of an object; undefined when the bucket does not have the object. */
   async readPart(key: string, offset: number, length: number): Promise<Uint8Array | undefined> {
     const object = await inTime(this.#bucket.get(key, { range: { offset, length } }));
     return object === null ? undefined : inTime(object.bytes());
@@ -51,7 +51,7 @@ export class LedgerBucket {
 
   /**
    * An object as a stream, for objects that are too long to have several in memory; undefined when the
-   * bucket has no such object.
+   * bucket does not have the object.
    */
   async stream(key: string): Promise<ReadableStream<Uint8Array> | undefined> {
     return (await inTime(this.#bucket.get(key)))?.body;

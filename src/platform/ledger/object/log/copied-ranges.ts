@@ -1,6 +1,6 @@
 import { emptyExtent, type LogExtent } from "#ledger/flush";
 
-/** The frames in one object of the second copy. */
+/** The frames in an object of the second copy. */
 export interface CopiedRange {
   readonly first: number;
   readonly last: number;

@@ -43,7 +43,7 @@ export class LedgerStore {
   }
 
   /**
-   * Call inside one transaction: the frame, the tiles it filled and its lines are stored together or not at
+   * Call inside a transaction: the frame, the tiles it filled and its lines are stored together or not at
    * all.
    */
   insert(commit: Commit, recent: Uint8Array, lines: LineBox | undefined): void {
@@ -125,14 +125,14 @@ export class LedgerStore {
     yield* this.#sql.exec<{ number: number; size: number; bytes: number }>(query, number);
   }
 
-  /** Bytes of the frames from one number to another, both included. */
+  /** Bytes of the frames between two numbers, both included. */
   bytesOfFrames(first: number, last: number): number {
     const query = "SELECT sum(length(body)) AS bytes FROM frames WHERE number BETWEEN ? AND ?";
     return this.#sql.exec<{ bytes: number | null }>(query, first, last).one().bytes ?? 0;
   }
 
   /**
-   * Call inside one transaction. Deletes the frames before an extent, and on each level the tiles before it
+   * Call inside a transaction. Deletes the frames before an extent, and on each level the tiles before it
    * whose roots are in a full tile of the level above. A restart needs the remaining tiles (`tileRoots`),
    * and so do proofs about retained frames.
    */
@@ -147,7 +147,7 @@ export class LedgerStore {
     this.copied.setDeleted(to);
   }
 
-  /** The time of a frame in seconds since 1970, or undefined when there is no such frame. */
+  /** The time of a frame in seconds since 1970, or undefined when the frame does not exist. */
   frameSeconds(number: number): number | undefined {
     if (!this.#exists) return undefined;
     return this.#sql

@@ -37,8 +37,8 @@ export interface CheckpointTaken {
   readonly not?: NotTaken;
 }
 
-// One frame of the root log, one checkpoint and one round of the witnesses gather the checkpoints that all
-// logs handed over in this time.
+// A frame of the root log, a checkpoint and a round of the witnesses gather the checkpoints that all logs
+// handed over in this time.
 const GATHER_MS = 10_000;
 
 /** The public status of the root log. */
@@ -51,10 +51,10 @@ export interface RootStatus {
 }
 
 /**
- * The log of the ledger's checkpoints, which also opens its logs; a ledger has one such object. It takes a
- * checkpoint that a log signed and that extends, by proof, the checkpoint before. It never takes a smaller
- * checkpoint, nor one of a different history. So a log that was rolled back or rewritten no longer fits the
- * root log, and the root log is cosigned by external witnesses.
+ * The log of the ledger's checkpoints, which also opens its logs; a ledger has a single object of this
+ * class. It takes a checkpoint that a log signed and that extends, by proof, the checkpoint before. It never
+ * takes a smaller checkpoint, nor a checkpoint of a different history. So a log that was rolled back or
+ * rewritten no longer fits the root log, and the root log is cosigned by external witnesses.
  */
 export class LedgerRoot extends DurableObject<RootEnv> {
   readonly #config: LedgerConfig;
@@ -159,7 +159,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     };
   }
 
-  /** The last published checkpoint, at most a new one every ten seconds, with its cosignatures. */
+  /** The last published checkpoint, at most a new checkpoint every ten seconds, with its cosignatures. */
   async checkpoint(): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
     const shown =
