@@ -22,10 +22,10 @@ test("each quota has its own lease, and the known revocations belong to a client
   const leases = new IsolateLeases(() => at);
   leases.set(of("a"), full);
   leases.setRevocations(of("a"), { ...nothing, epoch: 3 });
-  expect(leases.of(of("a"))).toBe(full);
+  expect(leases.get(of("a"))).toBe(full);
   expect(leases.revocations(of("a", undefined, "main/HPAYMT"))?.epoch).toBe(3);
   for (const other of [of("b"), of("a", "https://b.example"), of("a", undefined, "main/HPAYMT")])
-    expect(leases.of(other).tokens).toBe(0);
+    expect(leases.get(other).tokens).toBe(0);
   for (const other of [of("b"), of("a", "https://b.example")])
     expect(leases.revocations(other)).toBeUndefined();
 });
@@ -40,9 +40,9 @@ test("with more than 2,000 clients the least recently used client loses its leas
   }
   leases.set(of("0"), full);
   leases.set(of("one more"), full);
-  expect(leases.of(of("1")).tokens).toBe(0);
+  expect(leases.get(of("1")).tokens).toBe(0);
   expect(leases.revocations(of("1"))).toBeUndefined();
-  expect(leases.of(of("0")).tokens).toBe(5);
+  expect(leases.get(of("0")).tokens).toBe(5);
 });
 
 test("a subject's lease is its own, and with more than 10,000 of them the least lately used is pushed out alone", ({
@@ -58,16 +58,16 @@ test("a subject's lease is its own, and with more than 10,000 of them the least 
   for (let n = 0; n < 10_000; n += 1) leases.set(subject(`${n}`), { ...full, policy: "subject", tokens: 1 });
   leases.set(subject("0"), { ...full, policy: "subject", tokens: 2 });
   leases.set(subject("one more"), full);
-  expect(["0", "1", "2"].map((name) => leases.of(subject(name)).tokens)).toEqual([2, 0, 1]);
+  expect(["0", "1", "2"].map((name) => leases.get(subject(name)).tokens)).toEqual([2, 0, 1]);
   expect(
-    leases.of({ ...of("b"), policy: "subject", subject: "https://a.example 0" }).tokens,
+    leases.get({ ...of("b"), policy: "subject", subject: "https://a.example 0" }).tokens,
     "another client's",
   ).toBe(0);
-  expect(leases.of(of("a")).tokens).toBe(5);
+  expect(leases.get(of("a")).tokens).toBe(5);
 });
 
 test("the records of a grant have their own lease, separate from its requests", ({ expect }) => {
   const leases = new IsolateLeases(() => at);
   leases.set(of("a"), full);
-  expect(leases.of({ ...of("a"), policy: "records" })).toMatchObject({ policy: "records", tokens: 0 });
+  expect(leases.get({ ...of("a"), policy: "records" })).toMatchObject({ policy: "records", tokens: 0 });
 });

@@ -80,7 +80,8 @@ function parse(text: string): unknown {
  * colon is a member's name.
  */
 function givesEachOnce(text: string, value: unknown): boolean {
-  const strings = [...text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)]; // each matched whole, so that none begins inside another
+  // Each string is matched whole, so that none begins inside a string.
+  const strings = [...text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)];
   return strings.filter(([, colon]) => colon !== undefined).length === membersIn(value);
 }
 

@@ -37,7 +37,7 @@ const questionsPerSecondMax = 100;
  * issuer cannot be asked.
  */
 export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): TokenVerifier {
-  const answers = new Map<string, { readonly issuerAnswer: IssuerAnswer; readonly until: Instant }>(); // oldest first
+  const answers = new Map<string, { readonly answer: IssuerAnswer; readonly until: Instant }>(); // oldest first
   const questions = new Map<string, { readonly second: number; count: number }>();
 
   /** Throws when a certificate asks more often than its share. */
@@ -59,13 +59,16 @@ export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): 
     const name = `${hash} ${issuer.iss}`;
     const at = ports.clock();
     const known = answers.get(name);
-    if (known !== undefined && at < known.until) return known.issuerAnswer;
+    if (known !== undefined && at < known.until) return known.answer;
     count(certificate, at);
     const issuerAnswer = await introspect(text, issuer, asks, ports);
     const ends =
       typeof issuerAnswer["exp"] === "number" ? issuerAnswer["exp"] * 1_000 : Number.POSITIVE_INFINITY;
     answers.delete(name);
-    bounded(answers).set(name, { issuerAnswer, until: instant(Math.min(at + believedMilliseconds, ends)) });
+    bounded(answers).set(name, {
+      answer: issuerAnswer,
+      until: instant(Math.min(at + believedMilliseconds, ends)),
+    });
     return issuerAnswer;
   };
 
@@ -123,7 +126,8 @@ async function introspect(
   let authorization: string | undefined;
   switch (credentials.kind) {
     case "client_secret_basic": // RFC 6749 §2.3.1: each part is form-encoded first
-      authorization = `Basic ${Buffer.from(`${encoded(clientId)}:${encoded(secret.reveal())}`).toString("base64")}`;
+      const pair = `${encoded(clientId)}:${encoded(secret.reveal())}`;
+      authorization = `Basic ${Buffer.from(pair).toString("base64")}`;
       break;
     case "private_key_jwt": {
       const proof = await signAssertion({ clientId, audience: iss, key: secret, at: clock() });
@@ -154,7 +158,8 @@ function judge(
   issuerAnswer: IssuerAnswer,
   { text, hash, issuer, bases, at }: Judging,
 ): Result<ProvenToken, AccessTokenRefusal> {
-  if (issuerAnswer["active"] !== true) return err({ reason: "token_inactive" }); // the text "true" is not true
+  // the text "true" is not true
+  if (issuerAnswer["active"] !== true) return err({ reason: "token_inactive" });
   const { token_type: type } = issuerAnswer;
   // RFC 7662 §2.1: the hint is not binding. The text may be a refresh token.
   if (type !== undefined && !(typeof type === "string" && /^(?:bearer|dpop)$/iu.test(type)))

@@ -27,7 +27,7 @@ export class IsolateLeases {
     this.#clock = clock;
   }
 
-  of(spend: Spend): IsolateLease {
+  get(spend: Spend): IsolateLease {
     const lease =
       spend.policy === "subject"
         ? this.#subjects.get(subjectOf(spend))

@@ -49,33 +49,33 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
   const ask = asker(options, leases);
   // Renews for later requests: the served request starts the renewal and does not wait. If it fails, the
   // later requests ask themselves and report the fault.
-  const renewAhead = (of: Spend) => {
-    if (renewalDue(leases.of(of), clock())) waitUntil(ask(of, 0).catch(() => {}));
+  const renewAhead = (charge: Spend) => {
+    if (renewalDue(leases.get(charge), clock())) waitUntil(ask(charge, 0).catch(() => {}));
   };
   const spendOne = async <R>(
-    of: Spend,
+    charge: Spend,
     revoked: (denied: Denied) => R | undefined,
   ): Promise<Result<Spent, Exhausted | R>> => {
-    leases.set(of, demanded(leases.of(of), of.many, clock()));
+    leases.set(charge, demanded(leases.get(charge), charge.many, clock()));
     for (let looks = 0; looks < looksMax; looks += 1) {
       let answer: LeaseAnswer | undefined;
-      const before = spend(leases.of(of), of.many, clock()).outcome.kind;
-      if (before === "empty" && mayAsk(leases.of(of), clock())) answer = await ask(of, of.many);
+      const before = spend(leases.get(charge), charge.many, clock()).outcome.kind;
+      if (before === "empty" && mayAsk(leases.get(charge), clock())) answer = await ask(charge, charge.many);
       // The denials are as young as the lease that is spent from, and a thief spends nothing of the quota.
       const refusal =
-        of.policy === "subject" || (answer === undefined && before === "empty")
+        charge.policy === "subject" || (answer === undefined && before === "empty")
           ? undefined
-          : revoked(leases.revocations(of)?.denied ?? nobodyKnows());
+          : revoked(leases.revocations(charge)?.denied ?? missingRevocations());
       if (refusal !== undefined) return err(refusal);
       const { lease, outcome } =
         answer === undefined
-          ? spend(leases.of(of), of.many, clock())
-          : spendAnswered(leases.of(of), of.many, answer, clock());
-      leases.set(of, lease);
+          ? spend(leases.get(charge), charge.many, clock())
+          : spendAnswered(leases.get(charge), charge.many, answer, clock());
+      leases.set(charge, lease);
       switch (outcome.kind) {
         case "spent":
-          renewAhead(of);
-          return ok({ of, budget: outcome.budget, source: outcome.source });
+          renewAhead(charge);
+          return ok({ charge, budget: outcome.budget, source: outcome.source });
         case "denied":
           return err(outcome.exhausted);
         case "empty":
@@ -86,45 +86,48 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
     throw new Error("the client's guard does not answer");
   };
   return {
-    async prepare(of) {
-      const lease = leases.of(of);
+    async prepare(charge) {
+      const lease = leases.get(charge);
       // A twentieth of a small quota is a single request: a caller who is not proven would take it from
       // another isolate.
       if (
-        of.quota.requests < 40 ||
+        charge.quota.requests < 40 ||
         spend(lease, 1, clock()).outcome.kind !== "empty" ||
         !mayAsk(lease, clock())
       )
         return;
-      const asked = ask(of, 1).catch(() => {});
+      const asked = ask(charge, 1).catch(() => {});
       // this request may be refused meanwhile, but the granted tokens belong to the isolate
       waitUntil(asked);
       await asked;
     },
     async spend(spends, revoked) {
-      for (const of of spends) {
-        const { outcome } = spend(leases.of(of), of.many, clock());
+      for (const charge of spends) {
+        const { outcome } = spend(leases.get(charge), charge.many, clock());
         if (outcome.kind !== "denied") continue;
         // The exhaustion is known without a call. A caller that goes on asking takes nothing of the other
         // quota, even for a moment, and causes no guard call.
-        leases.set(of, demanded(leases.of(of), of.many, clock()));
+        leases.set(charge, demanded(leases.get(charge), charge.many, clock()));
         const refusal =
-          of.policy === "subject" ? undefined : revoked(leases.revocations(of)?.denied ?? nobodyKnows());
+          charge.policy === "subject"
+            ? undefined
+            : revoked(leases.revocations(charge)?.denied ?? missingRevocations());
         return err(refusal ?? outcome.exhausted);
       }
-      const results = await Promise.all(spends.map((of) => spendOne(of, revoked)));
+      const results = await Promise.all(spends.map((charge) => spendOne(charge, revoked)));
       const refused = results.find((result) => !result.ok);
       const spent = results.flatMap((result) => (result.ok ? [result.value] : []));
       if (refused === undefined) return ok(spent.map(({ budget }) => budget));
-      for (const { of, source } of spent) leases.set(of, putBack(leases.of(of), of.many, source));
+      for (const { charge, source } of spent)
+        leases.set(charge, putBack(leases.get(charge), charge.many, source));
       return refused;
     },
-    async renew(of, revoked) {
-      if (standing(leases.of(of), clock())?.alive !== true) await ask(of, 0);
-      const refusal = revoked(leases.revocations(of)?.denied ?? nobodyKnows());
+    async renew(charge, revoked) {
+      if (standing(leases.get(charge), clock())?.alive !== true) await ask(charge, 0);
+      const refusal = revoked(leases.revocations(charge)?.denied ?? missingRevocations());
       if (refusal !== undefined) return err(refusal);
       // alive when the guard answered, even in the last moment of a window
-      const heard = standing(leases.of(of), clock());
+      const heard = standing(leases.get(charge), clock());
       if (heard === undefined) throw new Error("the client's guard answered too late");
       return ok(heard.budget);
     },
@@ -132,12 +135,12 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
 }
 
 interface Spent {
-  readonly of: Spend;
+  readonly charge: Spend;
   readonly budget: Budget;
   readonly source: Source;
 }
 
-function nobodyKnows(): never {
+function missingRevocations(): never {
   throw new Error("a lease came without revocations");
 }
 
@@ -145,19 +148,19 @@ function nobodyKnows(): never {
 function asker(
   { guards, clock, newId, onUpdate }: GuardLimiterOptions,
   leases: IsolateLeases,
-): (of: Spend, least: number) => Promise<LeaseAnswer> {
+): (charge: Spend, least: number) => Promise<LeaseAnswer> {
   let holder: string | undefined; // made in the first request: a Worker has no randomness before
-  const clientLease = async (of: Spend, call: LeaseCall): Promise<LeaseAnswer> => {
+  const clientLease = async (charge: Spend, call: LeaseCall): Promise<LeaseAnswer> => {
     const { client, issuer } = of;
-    const since = leases.revocations(of)?.epoch;
+    const since = leases.revocations(charge)?.epoch;
     const listener = { client, issuer, ...(since !== undefined && { since }) };
     const asked = clock();
     const { answer, news, newsAgeMilliseconds } = await send(guards, client, (guard) =>
       guard.lease(call, listener),
     );
-    const applied = applyUpdate(leases.revocations(of), news, clock());
+    const applied = applyUpdate(leases.revocations(charge), news, clock());
     if (applied === undefined) throw new Error("revocation deltas were missed");
-    leases.setRevocations(of, applied.state);
+    leases.setRevocations(charge, applied.state);
     onUpdate({
       client,
       standing: applied.state,
@@ -166,25 +169,25 @@ function asker(
     });
     return answer;
   };
-  return async (of, least) => {
+  return async (charge, least) => {
     holder ??= newId();
     const id = newId();
-    const { lease, call } = beginAsk(leases.of(of), id, least, clock());
-    leases.set(of, lease);
+    const { lease, call } = beginAsk(leases.get(charge), id, least, clock());
+    leases.set(charge, lease);
     try {
-      const answer = await (of.policy === "subject"
-        ? subjectLease(guards, of, { id, holder, quota: of.quota, ...call })
-        : clientLease(of, {
+      const answer = await (charge.policy === "subject"
+        ? subjectLease(guards, charge, { id, holder, quota: charge.quota, ...call })
+        : clientLease(charge, {
             id,
             holder,
-            key: of.policy === "default" ? of.key : `${of.key} ${of.policy}`,
-            quota: of.quota,
+            key: charge.policy === "default" ? charge.key : `${charge.key} ${charge.policy}`,
+            quota: charge.quota,
             ...call,
           }));
-      leases.set(of, settleAsk(leases.of(of), id, answer, clock()));
+      leases.set(charge, settleAsk(leases.get(charge), id, answer, clock()));
       return answer;
     } catch (fault) {
-      leases.set(of, abandonAsk(leases.of(of), id));
+      leases.set(charge, abandonAsk(leases.get(charge), id));
       throw fault;
     }
   };

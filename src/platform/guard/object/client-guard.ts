@@ -115,7 +115,8 @@ export class ClientGuard extends DurableObject {
 }
 
 const schema = `
-  CREATE TABLE IF NOT EXISTS assertions (id_hash TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS assertions (id_hash TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT,
+    WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS assertions_by_expiry ON assertions (expires);
 `;
 

@@ -10,7 +10,8 @@ export class GuardWindows {
     this.#sql = sql;
     this.#table = table;
     this.#sql.exec(`CREATE TABLE IF NOT EXISTS ${table} (
-      key TEXT PRIMARY KEY, requests INTEGER NOT NULL, window_seconds INTEGER NOT NULL, revision INTEGER NOT NULL,
+      key TEXT PRIMARY KEY, requests INTEGER NOT NULL, window_seconds INTEGER NOT NULL,
+      revision INTEGER NOT NULL,
       start INTEGER NOT NULL, reserved INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID`);
   }
@@ -21,7 +22,8 @@ export class GuardWindows {
 
   put({ key, quota, start, reserved }: StoredWindow): void {
     this.#sql.exec(
-      `INSERT OR REPLACE INTO ${this.#table} (key, requests, window_seconds, revision, start, reserved) VALUES (?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO ${this.#table} (key, requests, window_seconds, revision, start, reserved)
+        VALUES (?, ?, ?, ?, ?, ?)`,
       key,
       quota.requests,
       quota.windowSeconds,

@@ -159,7 +159,8 @@ export class RevocationStore {
   #standing(client: string): RegistryPosition & { readonly from: number } {
     const known = this.#sql
       .exec<{ from: number; epoch: number; bookmark: string | null }>(
-        `SELECT coalesce(min(epoch), 1) - 1 AS "from", coalesce(max(epoch), 0) AS epoch, (SELECT bookmark FROM standing WHERE lost_up_to IS NULL) AS bookmark FROM deltas`,
+        `SELECT coalesce(min(epoch), 1) - 1 AS "from", coalesce(max(epoch), 0) AS epoch,
+          (SELECT bookmark FROM standing WHERE lost_up_to IS NULL) AS bookmark FROM deltas`,
       )
       .one();
     const pending = this.#sql.exec<{ name: RecordName }>(
@@ -214,16 +215,20 @@ export class RevocationStore {
 const isReceiver = "(client IS NULL OR client = ?) AND (issuer IS NULL OR issuer IN (?, ?))";
 
 const schema = `
-  CREATE TABLE IF NOT EXISTS denials (name TEXT PRIMARY KEY, client TEXT, issuer TEXT, until INTEGER) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS denials (name TEXT PRIMARY KEY, client TEXT, issuer TEXT,
+    until INTEGER) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS denials_by_end ON denials (until);
   CREATE TABLE IF NOT EXISTS deltas (
-    epoch INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL, client TEXT, issuer TEXT, until INTEGER
+    epoch INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL, client TEXT,
+    issuer TEXT, until INTEGER
   ) STRICT;
   CREATE TABLE IF NOT EXISTS pending (
     id INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL, mode TEXT NOT NULL, begun INTEGER NOT NULL
   ) STRICT;
-  CREATE TABLE IF NOT EXISTS pending_records (pending INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (pending, name)) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS standing (only_row INTEGER PRIMARY KEY, bookmark TEXT NOT NULL, lost_up_to INTEGER) STRICT;
+  CREATE TABLE IF NOT EXISTS pending_records (pending INTEGER NOT NULL, name TEXT NOT NULL,
+    PRIMARY KEY (pending, name)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS standing (only_row INTEGER PRIMARY KEY, bookmark TEXT NOT NULL,
+    lost_up_to INTEGER) STRICT;
 `;
 
 interface DeltaRow extends Record<string, SqlStorageValue> {

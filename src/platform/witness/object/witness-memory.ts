@@ -70,7 +70,8 @@ export class WitnessMemory extends DurableObject<WitnessEnv> {
     );
     sql.exec("INSERT OR REPLACE INTO shown VALUES (1, ?)", note);
     sql.exec(
-      "CREATE TABLE IF NOT EXISTS last (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root TEXT NOT NULL) STRICT",
+      `CREATE TABLE IF NOT EXISTS last (id INTEGER PRIMARY KEY CHECK (id = 1),
+        size INTEGER NOT NULL, root TEXT NOT NULL) STRICT`,
     );
     sql.exec("INSERT OR REPLACE INTO last VALUES (1, ?, ?)", size, toBase64(root));
   }

@@ -40,9 +40,12 @@ export interface LineQuery {
 
 // The subject comes first: a patient's lines lie together, and no index costs a second row for each line.
 const schema = `
-  CREATE TABLE IF NOT EXISTS lines (subject BLOB NOT NULL, log TEXT NOT NULL, leaf INTEGER NOT NULL, line INTEGER NOT NULL,
-    commitment BLOB NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (subject, log, leaf, line)) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS holds (subject BLOB NOT NULL, id TEXT NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (subject, id)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS lines (subject BLOB NOT NULL, log TEXT NOT NULL, leaf INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    commitment BLOB NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (subject, log, leaf,
+    line)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS holds (subject BLOB NOT NULL, id TEXT NOT NULL, salt BLOB NOT NULL,
+    box BLOB NOT NULL, PRIMARY KEY (subject, id)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS swept (id INTEGER PRIMARY KEY CHECK (id = 1), half_year TEXT NOT NULL) STRICT;
 `;
 
@@ -218,8 +221,8 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
 
   /** The next rows of a patient in the log of a place. */
   #rowsAfter(subject: Uint8Array, { log, index, line }: LinePlace) {
-    const query =
-      "SELECT leaf, line, salt, box FROM lines WHERE subject = ? AND log = ? AND (leaf, line) > (?, ?) ORDER BY leaf, line LIMIT ?";
+    const query = `SELECT leaf, line, salt, box FROM lines
+      WHERE subject = ? AND log = ? AND (leaf, line) > (?, ?) ORDER BY leaf, line LIMIT ?`;
     return this.ctx.storage.sql
       .exec<{ leaf: number; line: number; salt: ArrayBuffer; box: ArrayBuffer }>(
         query,

@@ -7,8 +7,10 @@ type Named = Pick<Configuration, "worker" | "digest">;
 const AGAIN_MS = 3_600_000;
 // While a deployment spreads from place to place, isolates of both versions start by turns.
 const CHANGED_BACK_MS = 60_000;
-const schema =
-  "CREATE TABLE IF NOT EXISTS configurations (worker TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (worker, digest)) STRICT";
+const schema = `
+  CREATE TABLE IF NOT EXISTS configurations (worker TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (worker, digest)) STRICT
+`;
 
 /**
  * The configurations that a log recorded in the last hour. Thousands of isolates with one configuration

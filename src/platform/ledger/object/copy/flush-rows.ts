@@ -6,7 +6,8 @@ export interface FlushState {
   readonly pending?: { readonly to: LogExtent; readonly note: string }; // the signed checkpoint at `to`
 }
 
-const schema = `CREATE TABLE IF NOT EXISTS flush (id INTEGER PRIMARY KEY CHECK (id = 1), frames INTEGER NOT NULL, size INTEGER NOT NULL,
+const schema = `CREATE TABLE IF NOT EXISTS flush (id INTEGER PRIMARY KEY CHECK (id = 1),
+  frames INTEGER NOT NULL, size INTEGER NOT NULL,
   to_frames INTEGER, to_size INTEGER, note TEXT) STRICT`;
 
 /**

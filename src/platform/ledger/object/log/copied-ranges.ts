@@ -9,8 +9,10 @@ export interface CopiedRange {
 }
 
 const schema = `
-  CREATE TABLE IF NOT EXISTS copied (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, size INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
-  CREATE TABLE IF NOT EXISTS freed (id INTEGER PRIMARY KEY CHECK (id = 1), frames INTEGER NOT NULL, size INTEGER NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS copied (first INTEGER PRIMARY KEY, last INTEGER NOT NULL,
+    size INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS freed (id INTEGER PRIMARY KEY CHECK (id = 1), frames INTEGER NOT NULL,
+    size INTEGER NOT NULL) STRICT;
 `;
 
 // oxlint-disable-next-line typescript/consistent-type-definitions -- SqlStorage wants an index signature

@@ -18,9 +18,12 @@ export interface Published {
 }
 
 const schema = `
-  CREATE TABLE IF NOT EXISTS root_logs (log TEXT PRIMARY KEY, size INTEGER NOT NULL, root TEXT NOT NULL, frame INTEGER NOT NULL, note TEXT NOT NULL, waiting INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS root_published (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, note TEXT NOT NULL, whole INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
-  CREATE TABLE IF NOT EXISTS root_witnesses (name TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS root_logs (log TEXT PRIMARY KEY, size INTEGER NOT NULL, root TEXT NOT NULL,
+    frame INTEGER NOT NULL, note TEXT NOT NULL, waiting INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS root_published (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL,
+    note TEXT NOT NULL, whole INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS root_witnesses (name TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT,
+    WITHOUT ROWID;
 `;
 
 // oxlint-disable-next-line typescript/consistent-type-definitions -- SqlStorage wants an index signature
