@@ -46,8 +46,8 @@ export async function applyRegistry(
   if (tooLong !== undefined) return err(tooLong);
   const prepared = await prepareRegistry(file.value);
   if (!prepared.ok) return prepared;
-  const elsewhere = allowed && placeProblem(file.value, allowed);
-  if (elsewhere !== undefined) return err(elsewhere);
+  const notAllowed = allowed && placeProblem(file.value, allowed);
+  if (notAllowed !== undefined) return err(notAllowed);
 
   const settle = async (): Promise<Result<Applied, RegistryProblem>> => {
     // A new session each time: within one session, D1 may read a copy of the database that lacks another

@@ -3,7 +3,7 @@ import type { Clock } from "#kernel/clock";
 import type { Spend } from "#limits/ports";
 import { emptyLease, type IsolateLease } from "#limits/isolate-lease";
 
-interface Holding {
+interface ClientEntry {
   revocations: RevocationState | undefined;
   readonly leases: Map<string, IsolateLease>; // by the quota: at most two for each of the client's grants
 }
@@ -19,7 +19,7 @@ const subjectsMax = 10_000;
  * evicted first.
  */
 export class IsolateLeases {
-  readonly #holdings = new Map<string, Holding>();
+  readonly #clients = new Map<string, ClientEntry>();
   readonly #subjects = new Map<string, IsolateLease>();
   readonly #clock: Clock;
 
@@ -31,12 +31,13 @@ export class IsolateLeases {
     const lease =
       spend.policy === "subject"
         ? this.#subjects.get(subjectOf(spend))
-        : this.#holdings.get(holder(spend))?.leases.get(quotaOf(spend));
+        : this.#clients.get(clientKeyOf(spend))?.leases.get(quotaOf(spend));
     return lease ?? emptyLease(spend.policy, this.#clock());
   }
 
   set(spend: Spend, lease: IsolateLease): void {
-    if (spend.policy !== "subject") return void this.#touch(holder(spend)).leases.set(quotaOf(spend), lease);
+    if (spend.policy !== "subject")
+      return void this.#touch(clientKeyOf(spend)).leases.set(quotaOf(spend), lease);
     const key = subjectOf(spend);
     this.#subjects.delete(key);
     this.#subjects.set(key, lease);
@@ -45,27 +46,27 @@ export class IsolateLeases {
 
   /** Evicted together with the leases, so that a lease never outlives the revocations that came with it. */
   revocations(spend: Spend): RevocationState | undefined {
-    return this.#holdings.get(holder(spend))?.revocations;
+    return this.#clients.get(clientKeyOf(spend))?.revocations;
   }
 
   setRevocations(spend: Spend, revocations: RevocationState): void {
-    this.#touch(holder(spend)).revocations = revocations;
+    this.#touch(clientKeyOf(spend)).revocations = revocations;
   }
 
-  #touch(key: string): Holding {
-    const holding = this.#holdings.get(key) ?? {
+  #touch(key: string): ClientEntry {
+    const entry = this.#clients.get(key) ?? {
       revocations: undefined,
       leases: new Map<string, IsolateLease>(),
     };
-    this.#holdings.delete(key);
-    this.#holdings.set(key, holding);
-    if (this.#holdings.size > clientsMax) this.#holdings.delete(this.#holdings.keys().next().value ?? "");
-    return holding;
+    this.#clients.delete(key);
+    this.#clients.set(key, entry);
+    if (this.#clients.size > clientsMax) this.#clients.delete(this.#clients.keys().next().value ?? "");
+    return entry;
   }
 }
 
 /** Revocations for one issuer say nothing about another issuer's tokens. A client's id has no space. */
-const holder = ({ client, issuer }: Spend): string => `${client} ${issuer}`;
+const clientKeyOf = ({ client, issuer }: Spend): string => `${client} ${issuer}`;
 
 const quotaOf = ({ key, policy }: Spend): string => `${key} ${policy}`;
 

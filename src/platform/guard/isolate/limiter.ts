@@ -127,9 +127,9 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
       const refusal = revoked(leases.revocations(charge)?.denied ?? missingRevocations());
       if (refusal !== undefined) return err(refusal);
       // alive when the guard answered, even in the last moment of a window
-      const heard = standing(leases.get(charge), clock());
-      if (heard === undefined) throw new Error("the client's guard answered too late");
-      return ok(heard.budget);
+      const latest = standing(leases.get(charge), clock());
+      if (latest === undefined) throw new Error("the client's guard answered too late");
+      return ok(latest.budget);
     },
   };
 }
@@ -151,7 +151,7 @@ function asker(
 ): (charge: Spend, least: number) => Promise<LeaseAnswer> {
   let holder: string | undefined; // made in the first request: a Worker has no randomness before
   const clientLease = async (charge: Spend, call: LeaseCall): Promise<LeaseAnswer> => {
-    const { client, issuer } = of;
+    const { client, issuer } = charge;
     const since = leases.revocations(charge)?.epoch;
     const listener = { client, issuer, ...(since !== undefined && { since }) };
     const asked = clock();

@@ -69,7 +69,7 @@ class GuardEpoch {
   readonly #source: RevocationSource;
   readonly #clock: Clock;
   readonly #listener: Listener;
-  #heard: RevocationState | undefined;
+  #state: RevocationState | undefined;
   #past: { from: number; deltas: readonly Delta[] } = { from: 0, deltas: [] };
   #read = instant(0);
   #reading: Promise<void> | undefined;
@@ -92,7 +92,7 @@ class GuardEpoch {
       this.#reading ??= this.#begin();
       await this.#reading;
     }
-    if (this.#heard === undefined || this.#age > hardMilliseconds)
+    if (this.#state === undefined || this.#age > hardMilliseconds)
       throw new Error("revocation state unavailable (older than 5 s)");
     return this.#read;
   }
@@ -107,8 +107,8 @@ class GuardEpoch {
 
   /** Call it in the same turn in which `read` returned. */
   updateSince(since: number | undefined): RevocationUpdate {
-    if (this.#heard === undefined) throw new Error("no revocation state is known yet");
-    return updateSince(this.#heard, this.#past, since, this.#clock());
+    if (this.#state === undefined) throw new Error("no revocation state is known yet");
+    return updateSince(this.#state, this.#past, since, this.#clock());
   }
 
   get #age(): number {
@@ -130,20 +130,20 @@ class GuardEpoch {
 
   async #ask(): Promise<void> {
     const begun = this.#clock();
-    const news = await this.#source.news(this.#listener, this.#heard?.epoch);
+    const news = await this.#source.news(this.#listener, this.#state?.epoch);
     // An RPC result that is not disposed keeps this object awake for ever. The data in it stay usable.
     news[Symbol.dispose]?.();
-    const next = applyUpdate(this.#heard, news, this.#clock());
+    const next = applyUpdate(this.#state, news, this.#clock());
     if (next === undefined) throw new Error("revocation deltas were missed");
     if (begun < this.#read) return; // a later answer was quicker
-    const before = this.#heard?.epoch ?? 0;
+    const before = this.#state?.epoch ?? 0;
     if (news.kind === "deltas")
       this.#past = appendToPast(
         this.#past,
         news.deltas.filter(({ epoch }) => epoch > before),
       );
-    else if (next.state !== this.#heard) this.#past = { from: news.epoch, deltas: [] };
-    this.#heard = next.state;
+    else if (next.state !== this.#state) this.#past = { from: news.epoch, deltas: [] };
+    this.#state = next.state;
     this.#read = begun;
   }
 }

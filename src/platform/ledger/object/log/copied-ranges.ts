@@ -60,7 +60,7 @@ export class CopiedRanges {
   }
 
   /** The object that has a frame. */
-  holding(frame: number): CopiedRange | undefined {
+  rangeOf(frame: number): CopiedRange | undefined {
     const [row] = this.#rows("WHERE first <= ? ORDER BY first DESC LIMIT 1", frame);
     return row !== undefined && row.last >= frame ? row : undefined;
   }

@@ -49,7 +49,7 @@ export class LedgerObjects {
 
   /** The object of the second copy that has a frame; undefined while no object has it. */
   frameCopy(number: number): FrameCopy | undefined {
-    const range = this.#store.copied.holding(number);
+    const range = this.#store.copied.rangeOf(number);
     return range && { first: range.first, last: range.last };
   }
 
@@ -97,7 +97,7 @@ export class LedgerObjects {
   }
 
   async #copiedFrame(number: number): Promise<Uint8Array> {
-    const range = this.#store.copied.holding(number);
+    const range = this.#store.copied.rangeOf(number);
     if (range === undefined) throw missing();
     const held =
       this.#held.get(range.first) ??
