@@ -16,26 +16,26 @@ type Shards = Parameters<typeof ledgerProver>[0];
  * A ledger whose shard gives these answers in order; with the calls it got, and how long the prover waited.
  */
 function proverOf(...answers: readonly (() => Promise<Uint8Array | undefined>)[]) {
-  const asked: (string | number)[] = [];
+  const calls: (string | number)[] = [];
   let turn = 0;
   const shard = (log: string) => ({
     proof: async (index: number) => {
-      asked.push(log, index);
+      calls.push(log, index);
       return answers[turn++]?.();
     },
   });
-  const wait = async (milliseconds: number) => void asked.push(`waited ${milliseconds}`);
+  const wait = async (milliseconds: number) => void calls.push(`waited ${milliseconds}`);
   const shards = { getByName: shard } as unknown as Shards; // the prover uses nothing more of a namespace
-  return { asked, prove: () => ledgerProver(shards, wait).prove(at) };
+  return { calls, prove: () => ledgerProver(shards, wait).prove(at) };
 }
 const proof = Uint8Array.of(1);
 const later = () => Promise.resolve(undefined);
 
 test("a proof is had at once, or after the second that a checkpoint takes", async ({ expect }) => {
   const soon = proverOf(() => Promise.resolve(proof));
-  expect([await soon.prove(), soon.asked]).toEqual([proof, ["s0-2026h2", 7]]);
+  expect([await soon.prove(), soon.calls]).toEqual([proof, ["s0-2026h2", 7]]);
   const second = proverOf(later, () => Promise.resolve(proof));
-  expect([await second.prove(), second.asked]).toEqual([
+  expect([await second.prove(), second.calls]).toEqual([
     proof,
     ["s0-2026h2", 7, "waited 1050", "s0-2026h2", 7],
   ]);

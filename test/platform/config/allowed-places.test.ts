@@ -30,8 +30,8 @@ const introspection = (secret: string) => ({
 test("a file is accepted when the deployment lists its servers and secrets", ({ expect }) => {
   expect(problemOf(file)).toBeUndefined();
   const both = "ORIGIN_TOKEN@fhir.example.org ORIGIN_TOKEN@login.example.org";
-  const asked = withValue(file, "/origins/0/credentials", keyed("https://login.example.org:8443/token"));
-  expect(problemOf(asked, { SECRET_HOSTS: both })).toBeUndefined();
+  const withKey = withValue(file, "/origins/0/credentials", keyed("https://login.example.org:8443/token"));
+  expect(problemOf(withKey, { SECRET_HOSTS: both })).toBeUndefined();
 });
 
 test.for<readonly [string, string, unknown, string]>([

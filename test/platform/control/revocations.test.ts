@@ -331,10 +331,11 @@ test("the built-in issuer revokes its own tokens, only its client's guard gets t
     expect(await failure(() => issuer.revoke("telehealth", id, end)), `${id} ${end}`).not.toBe("no failure");
   }
   for (const call of ["deny", "lift", "apply", "news"]) {
-    const asked: unknown = Reflect.get(issuer, call);
-    expect(await failure(async () => (asked as (value: unknown) => Promise<unknown>)(denial)), call).not.toBe(
-      "no failure",
-    ); // an RPC stub has its methods only when called
+    const method: unknown = Reflect.get(issuer, call);
+    expect(
+      await failure(async () => (method as (value: unknown) => Promise<unknown>)(denial)),
+      call,
+    ).not.toBe("no failure"); // an RPC stub has its methods only when called
   }
 });
 

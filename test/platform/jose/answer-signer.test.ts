@@ -46,7 +46,7 @@ test("T38: the published signature of RFC 9421 §2.4 is over exactly the base th
 }) => {
   const digest =
     "sha-512=:0Y6iCBzGg5rZtoXS95Ijz03mslf6KAMCloESHObfwnHJDbkkWWQz6PhhU9kxsTbARtY2PTBOzq24uJFpHsMuAg==:";
-  const asked =
+  const bodyDigest =
     "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:";
   const parts = [
     { name: "@status", req: false, value: "503" },
@@ -55,7 +55,7 @@ test("T38: the published signature of RFC 9421 §2.4 is over exactly the base th
     { name: "@authority", req: true, value: "example.com" },
     { name: "@method", req: true, value: "POST" },
     { name: "@path", req: true, value: "/foo" },
-    { name: "content-digest", req: true, value: asked },
+    { name: "content-digest", req: true, value: bodyDigest },
   ];
   const names = parts.map(({ name, req }) => `"${name}"${req ? ";req" : ""}`).join(" ");
   const base = answerBase(parts, `(${names});created=1618884479;keyid="test-key-ecc-p256"`);
@@ -113,10 +113,10 @@ test("T38: if a request has several signatures, its own is covered, with all com
   expect(answer.headers["signature-input"]).toContain(
     '"@method";req "@target-uri";req "authorization";req "x-note";req "signature";req;key="sig" "signature-input";req;key="sig")',
   );
-  const kept = { ...fields, "signature-input": own, signature: "sig=:BBBB:;by=1" };
-  expect(wrong(kept)).toBeUndefined();
-  expect(wrong({ ...kept, "x-note": "m" })).toBe("another signature");
-  expect(wrong({ ...kept, signature: "sig=:BBBB:" })).toBe("another signature");
+  const intact = { ...fields, "signature-input": own, signature: "sig=:BBBB:;by=1" };
+  expect(wrong(intact)).toBeUndefined();
+  expect(wrong({ ...intact, "x-note": "m" })).toBe("another signature");
+  expect(wrong({ ...intact, signature: "sig=:BBBB:" })).toBe("another signature");
 });
 
 test.for([

@@ -36,7 +36,7 @@ const issuers = [
   // an entry that the registry cannot hold: foreign keys under the gateway's own name
   trusted(publicUrl, "phylax", first),
 ];
-const asked: string[] = [];
+const lookedUp: string[] = [];
 const keys: TokenIssuer = {
   lifetimeSeconds: 300,
   issue: () => Promise.reject(new Error("not here")),
@@ -47,7 +47,7 @@ const verifier = tokenVerifier({
   keys,
   issuers: {
     find: (iss) => {
-      asked.push(iss);
+      lookedUp.push(iss);
       return Promise.resolve(issuers.find((issuer) => issuer.iss === iss));
     },
   },
@@ -116,11 +116,11 @@ test.for([
 test("the issuer named in a token alone decides: the built-in issuer is never looked up", async ({
   expect,
 }) => {
-  asked.length = 0;
+  lookedUp.length = 0;
   const mine = await verify(own, { iss: publicUrl, aud: fhirBase("main"), scope: "system/*.rs" });
   expect(mine).toMatchObject({
     ok: true,
     value: { issuedHere: true, purposes: ["TREAT"], patient: undefined },
   });
-  expect(asked).toEqual([]);
+  expect(lookedUp).toEqual([]);
 });

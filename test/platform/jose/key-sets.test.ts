@@ -12,9 +12,9 @@ const [first, second] = [await newKey("ES256", "key-1"), await newKey("ES256", "
 function publisher(...keys: readonly PublicJwk[]) {
   let now = 1_000_000;
   let document: unknown = { keys };
-  const asked: string[] = [];
+  const requests: string[] = [];
   const ask = ({ url }: { readonly url: string }) => {
-    asked.push(url);
+    requests.push(url);
     return document === undefined ? Promise.reject(new Error("down")) : Promise.resolve(document);
   };
   const sets = keySets(ask, {
@@ -23,7 +23,7 @@ function publisher(...keys: readonly PublicJwk[]) {
     keepAlive: () => {},
   });
   return {
-    asked,
+    requests,
     pass: (seconds: number) => (now += seconds * 1_000),
     publish: (next: unknown) => (document = next),
     keys: () => sets.at(uri),
@@ -43,26 +43,26 @@ function publisher(...keys: readonly PublicJwk[]) {
 }
 
 test("T18: keys are fetched at the first token, and not again within five minutes", async ({ expect }) => {
-  const { prove, pass, asked } = publisher(first.jwk);
+  const { prove, pass, requests } = publisher(first.jwk);
   expect(await prove(first)).toBe("proven");
   pass(299);
   expect(await prove(first)).toBe("proven");
-  expect(asked).toEqual([uri]);
+  expect(requests).toEqual([uri]);
   pass(1);
   expect(await prove(first)).toBe("proven");
-  expect(asked).toHaveLength(2);
+  expect(requests).toHaveLength(2);
 });
 
 test("T18: a thousand unknown kids cost one question per half minute", async ({ expect }) => {
-  const { prove, pass, asked } = publisher(first.jwk);
+  const { prove, pass, requests } = publisher(first.jwk);
   expect(await prove(first)).toBe("proven");
   pass(30);
   const verdicts = await Promise.all(Array.from({ length: 1_000 }, (_, i) => prove(second, `made-up-${i}`)));
   expect(new Set(verdicts)).toEqual(new Set(["key_unknown"]));
-  expect(asked).toHaveLength(2);
+  expect(requests).toHaveLength(2);
   pass(29);
   expect(await prove(second, "one-more")).toBe("key_unknown");
-  expect(asked).toHaveLength(2);
+  expect(requests).toHaveLength(2);
 });
 
 test("T18: a new key proves tokens within half a minute, with or without a kid", async ({ expect }) => {
@@ -121,17 +121,17 @@ test("T41: metadata lead to an issuer's keys only if they name exactly that issu
     { issuer: iss, jwks_uri: uri, token_endpoint: "https://elsewhere.example.org" },
     1_000_000,
   ];
-  const asked: string[] = [];
+  const requests: string[] = [];
   const sets = keySets(
     async ({ url }) => {
-      asked.push(url);
+      requests.push(url);
       return url === uri ? { keys: [first.jwk] } : metadata;
     },
     { clock: () => instant(now), wait: (milliseconds) => scheduler.wait(milliseconds), keepAlive: () => {} },
   );
   expect(await sets.at(address, iss)).toEqual([first.jwk]);
   expect(await sets.anew(address, iss)).toEqual([first.jwk]);
-  expect(asked).toEqual([address, uri]);
+  expect(requests).toEqual([address, uri]);
   for (const other of [`${iss}/`, "https://issuer.example.org/b", undefined])
     await expect(sets.at(address, other), other).rejects.toThrow("name another issuer");
 
@@ -144,11 +144,11 @@ test("T41: metadata lead to an issuer's keys only if they name exactly that issu
     metadata = bad;
     now += 3_600_000;
     await expect(sets.at(address, iss), JSON.stringify(bad)).rejects.toThrow("an issuer's metadata");
-    expect(asked.at(-1)).toBe(address); // no request for keys was made
+    expect(requests.at(-1)).toBe(address); // no request for keys was made
   }
   metadata = { issuer: iss, jwks_uri: `${uri}-2` };
   now += 3_600_000;
   // metadata again: they lead to keys, not further
   await expect(sets.at(address, iss)).rejects.toThrow("a fetched key set is not valid");
-  expect(asked.slice(-2)).toEqual([address, `${uri}-2`]);
+  expect(requests.slice(-2)).toEqual([address, `${uri}-2`]);
 });

@@ -166,8 +166,8 @@ describe("T35: the components and parameters that a signature must have", () => 
     ["a name in capitals", '"Authorization"'],
   ])("nobody can read %s", async ([, part], { expect }) => {
     const field = `sig=("@method" "@target-uri" "authorization" ${part});created=${now};keyid="es";tag="fapi-2-request"`;
-    const said = await verdict(keys.ES256, {}, { headers: { "signature-input": field } });
-    expect(said).toMatchObject({ reason: "request_signature_component_unknown" });
+    const outcome = await verdict(keys.ES256, {}, { headers: { "signature-input": field } });
+    expect(outcome).toMatchObject({ reason: "request_signature_component_unknown" });
   });
 
   test.for([
@@ -198,14 +198,14 @@ describe("T35: the components and parameters that a signature must have", () => 
       "signature-input": `${mine["signature-input"]}, proxy=("@method");created=1;tag="${tag}"`,
       signature: `${mine.signature}, proxy=:AAAA:`,
     });
-    const said = async (tag: string) =>
+    const outcome = async (tag: string) =>
       signatures.verify(
         { ...request, headers: new Headers({ authorization: "Bearer token", ...both(tag) }), body: none },
         signer,
         at,
       );
-    expect(await said("proxy")).toEqual({ ok: true, value: "es" });
-    expect(await said("fapi-2-request")).toEqual({
+    expect(await outcome("proxy")).toEqual({ ok: true, value: "es" });
+    expect(await outcome("fapi-2-request")).toEqual({
       ok: false,
       error: { reason: "request_signature_malformed" },
     });
@@ -319,9 +319,9 @@ describe("T37: the algorithm belongs to the key", () => {
   });
 
   test("keys at an address are asked for anew when the name is not among them", async ({ expect }) => {
-    const asked: string[] = [];
+    const requests: string[] = [];
     const ask = (how: string, set: readonly PublicJwk[]) => (uri: string) => {
-      asked.push(`${how} ${uri}`);
+      requests.push(`${how} ${uri}`);
       return Promise.resolve(set);
     };
     const fetching = requestSignatures({ at: ask("at", []), anew: ask("anew", [keys.ES256.jwk]) });
@@ -336,7 +336,7 @@ describe("T37: the algorithm belongs to the key", () => {
       ok: true,
       value: "es",
     });
-    expect(asked).toEqual(["at https://keys.example", "anew https://keys.example"]);
+    expect(requests).toEqual(["at https://keys.example", "anew https://keys.example"]);
   });
 });
 

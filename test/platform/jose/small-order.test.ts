@@ -15,11 +15,11 @@ test.for(points)(
   async ([, bytes], { expect }) => {
     const jwk = { kty: "OKP", crv: "Ed25519", x: Buffer.from(bytes).toString("base64url") };
     // R is the neutral point and s is 0: R = s·B − h·A holds whenever the order divides h.
-    const anybodys = Uint8Array.from([1, ...zeros(63)]);
+    const universal = Uint8Array.from([1, ...zeros(63)]);
     const key = await crypto.subtle.importKey("jwk", jwk, { name: "Ed25519" }, true, ["verify"]);
     const verdicts = await Promise.all(
       Array.from({ length: 100 }, (_, i) =>
-        crypto.subtle.verify({ name: "Ed25519" }, key, anybodys, Uint8Array.of(i)),
+        crypto.subtle.verify({ name: "Ed25519" }, key, universal, Uint8Array.of(i)),
       ),
     );
     expect(verdicts, "the layer below takes it").toContain(true);

@@ -7,7 +7,7 @@ import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { intakeNameOf } from "#platform/ledger/object/accounting/accounting-intake";
 import { shelfNameOf, type ProvableLine } from "#platform/ledger/object/accounting/accounting-shelf";
 import { type LineReceivers, LedgerDrain } from "#platform/ledger/object/accounting/drain";
-import { config, disclosureOf, failure, ledger, newId, own, ownLog, shard } from "./worker.ts";
+import { config, disclosureOf, failure, ledger, newId, positionOf, ownLog, shard } from "./worker.ts";
 
 vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy machine takes its time
 
@@ -99,7 +99,7 @@ test("a look at an intake that nothing was put into leaves no trace", async ({ e
     sql.exec("SELECT name FROM sqlite_master WHERE name = 'batches'").toArray(),
   );
   expect(tables).toEqual([]);
-  expect(own(await shard(ownLog()).append([disclosureOf(1)])).count).toBe(1);
+  expect(positionOf(await shard(ownLog()).append([disclosureOf(1)])).count).toBe(1);
 });
 
 test("an intake passes lines on once there are many, each once, also when it fails before it forgets them", async ({
@@ -144,16 +144,16 @@ test(
       [ProvableLine],
       [ProvableLine],
     ];
-    const own = intake(intakeNameOf(full));
-    const at = () => runInDurableObject(own, (_, { storage }) => storage.getAlarm());
-    await own.put([quiet]);
+    const target = intake(intakeNameOf(full));
+    const at = () => runInDurableObject(target, (_, { storage }) => storage.getAlarm());
+    await target.put([quiet]);
     expect((await at()) ?? 0, "few lines wait").toBeGreaterThan(Date.now() + 86_400_000);
     const path = Array.from({ length: 20 }, () => new Uint8Array(32));
     const wide = Array.from({ length: 500 }, (_, index) => ({ ...line, path, index }));
     for (let i = 0; i < 22; i++)
-      await own.put(wide.map((one) => Object.assign({}, one, { index: i * 1_000 + one.index })));
+      await target.put(wide.map((one) => Object.assign({}, one, { index: i * 1_000 + one.index })));
     expect((await at()) ?? 0).toBeLessThan(Date.now() + 10_000);
-    await runDurableObjectAlarm(own);
+    await runDurableObjectAlarm(target);
     expect((await linesOn(line)).length).toBe(99);
     expect(await linesOn(quiet)).toEqual([]);
     expect(await batchesIn(intakeNameOf(full))).toBe(1);
@@ -178,14 +178,14 @@ test("a contradicting line is found when it is passed on: it stays, its log stop
       ...line.content.subarray(36),
     ]),
   };
-  const own = intake(intakeNameOf(name));
-  expect(await own.put([forged])).toBe("kept");
-  expect(await own.put([innocent])).toBe("kept");
-  await runDurableObjectAlarm(own);
+  const target = intake(intakeNameOf(name));
+  expect(await target.put([forged])).toBe("kept");
+  expect(await target.put([innocent])).toBe("kept");
+  await runDurableObjectAlarm(target);
   expect(await linesOn(innocent)).toHaveLength(1);
   expect(await batchesIn(intakeNameOf(name)), "neither is lost").toBe(1);
-  expect(await own.put([line]), "its shard is told when it comes again").toBe("other");
-  expect(await own.put([innocent])).toBe("kept");
+  expect(await target.put([line]), "its shard is told when it comes again").toBe("other");
+  expect(await target.put([innocent])).toBe("kept");
   expect(await failure(() => own.shelve([name])), "nobody gets an accounting that would lack it").toContain(
     "not on their shelves",
   );
@@ -196,7 +196,7 @@ test("an intake's row of a line shows neither patient nor recipient, and a batch
 }) => {
   const name = "3d5";
   await intake(intakeNameOf(name)).put(linesFor(name, ownLog(), 2));
-  const told = await runInDurableObject(
+  const failures = await runInDurableObject(
     intake(intakeNameOf(name)),
     async (instance, { storage: { sql } }) => {
       const rows = sql.exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM batches").toArray();
@@ -207,12 +207,12 @@ test("an intake's row of a line shows neither patient nor recipient, and a batch
       );
       expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1|Patient/u);
       sql.exec("UPDATE batches SET id = 77");
-      const said = await failure(() => instance.shelve([name]));
+      const message = await failure(() => instance.shelve([name]));
       sql.exec("UPDATE batches SET id = 1");
-      return said;
+      return message;
     },
   );
-  expect(told).toContain("does not open");
+  expect(failures).toContain("does not open");
 });
 
 test("each shelf has one intake, named by its first six bits", ({ expect }) => {

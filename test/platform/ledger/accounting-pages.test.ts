@@ -60,13 +60,13 @@ const shelved = (patient: string, log: string, index: number, event = disclosed(
 
 /** All pages to the end. `between` runs after each page except the last. */
 async function pages(
-  asked: LinesRequest,
+  query: LinesRequest,
   between: (page: number) => Promise<unknown> = () => Promise.resolve(),
   by = desk,
 ) {
   const all: (readonly FoundLine[])[] = [];
   for (let after: LinePlace | undefined, first = true; first || after !== undefined; first = false) {
-    const page = await by.linesOf({ ...asked, after, caller: { ...asked.caller, id: newId() } });
+    const page = await by.linesOf({ ...query, after, caller: { ...query.caller, id: newId() } });
     all.push(page.lines);
     after = page.next;
     if (after !== undefined) await between(all.length);
@@ -90,8 +90,8 @@ test(
     await add(two, 25);
     // one log's lines are on the shelf, the second log's still in the shard
     await runDurableObjectAlarm(shard(one));
-    const asked = asking(patient);
-    const all = await pages(asked, async (page) => {
+    const query = asking(patient);
+    const all = await pages(query, async (page) => {
       await add(one, 3);
       await add(two, 3);
       if (page === 1) await runDurableObjectAlarm(shard(two));
@@ -137,22 +137,22 @@ test(
 test("each page is on record before it is read, with the place that it goes on from", async ({ expect }) => {
   const patient = `main/Patient/${newId()}`;
   await shelfFor(patient).put(Array.from({ length: 45 }, (_, index) => shelved(patient, "s1-2026h1", index)));
-  const asked = asking(patient);
-  expect((await pages(asked, undefined, shelfDesk())).map((page) => page.length)).toEqual([20, 20, 5]);
+  const query = asking(patient);
+  expect((await pages(query, undefined, shelfDesk())).map((page) => page.length)).toEqual([20, 20, 5]);
   const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
   const half = ownLog().split("-")[1] ?? "";
   const records = (
     await Promise.all(Array.from({ length: 64 }, (_, i) => openAll(`s${i}-${half}`, auditor)))
   ).flat();
-  const own = records.filter(
+  const lookUps = records.filter(
     (record) => record?.event.kind === "accounting" && record.event.patients[0]?.patient === patient,
   );
-  const told = own.map(
+  const places = lookUps.map(
     (record) =>
       record?.event.what?.parameters?.map(([name, value]) => `${name}=${value.replaceAll(" ", "")}`).join() ??
       "",
   );
-  expect(told.toSorted()).toEqual(["", "after=s1-2026h1/20/-1", "after=s1-2026h1/40/-1"]);
+  expect(places.toSorted()).toEqual(["", "after=s1-2026h1/20/-1", "after=s1-2026h1/40/-1"]);
   const unrecorded = new AccountingDesk(
     {
       ...ledger,
@@ -161,7 +161,7 @@ test("each page is on record before it is read, with the place that it goes on f
     clock,
   );
   expect(
-    await failure(() => unrecorded.linesOf({ ...asked, after: { log: "s1-2026h1", index: 19, line: 0 } })),
+    await failure(() => unrecorded.linesOf({ ...query, after: { log: "s1-2026h1", index: 19, line: 0 } })),
   ).toBe("down");
 });
 
@@ -208,8 +208,8 @@ test(
     const paths = Array.from({ length: 500 }, (_, i) => `Patient.extension.${"x".repeat(70)}${i}`);
     const wide = (): AuditEvent => ({ ...disclosed(patient), withheld: { paths } }); // a leaf of 64 KiB
     for (let i = 0; i < 7; i++) await shard(log).append(Array.from({ length: 10 }, wide));
-    const asked = asking(patient, { count: 1_000 });
-    const all = await pages(asked);
+    const query = asking(patient, { count: 1_000 });
+    const all = await pages(query);
     expect(all.length).toBeGreaterThan(1);
     const bytes = all.map((page) =>
       page.reduce((sum, { proven }) => sum + (proven?.leaf.length ?? 0) + (proven?.note.length ?? 0), 0),
@@ -239,12 +239,12 @@ test("lines of several records of one individual are merged, and a fault on one 
   const flakyDesk = new AccountingDesk({ ...small, ACCOUNTING_SHELF: flaky as never }, clock, {
     checkpointMs: 0,
   });
-  const asked = asking(patients[0] ?? "", { patients });
+  const query = asking(patients[0] ?? "", { patients });
   const shown: string[] = [];
   let faults = 0;
   for (let after: LinePlace | undefined, isDone = false; !isDone && faults < 20;) {
     try {
-      const page = await flakyDesk.linesOf({ ...asked, after, caller: { ...asked.caller, id: newId() } });
+      const page = await flakyDesk.linesOf({ ...query, after, caller: { ...query.caller, id: newId() } });
       shown.push(...page.lines.toSorted(comparePlaces).map(placeText));
       after = page.next;
       isDone = after === undefined;

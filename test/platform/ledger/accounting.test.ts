@@ -17,7 +17,7 @@ import {
   ledger,
   newId,
   openAll,
-  own,
+  positionOf,
   ownLog,
   shard,
   verifierOf,
@@ -66,7 +66,7 @@ test("lines are found while the shard still has them and after its alarm brought
 }) => {
   const log = ownLog();
   const event = disclosureOf(20);
-  const { index } = own(await shard(log).append([event]));
+  const { index } = positionOf(await shard(log).append([event]));
   for (const when of ["before", "after"]) {
     for (const i of [0, 7, 19]) {
       const lines = await found(patientOf(event, i));
@@ -162,14 +162,14 @@ test("each look-up is recorded, with its caller and its patients, before it answ
   const log = ownLog();
   const event = disclosureOf(1);
   await shard(log).append([event]);
-  const asked = asking(patientOf(event));
-  await desk.linesOf(asked);
+  const query = asking(patientOf(event));
+  await desk.linesOf(query);
   const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
   const logs = Array.from({ length: 64 }, (_, i) => `s${i}-${log.slice(log.indexOf("-") + 1)}`);
   const records = (await Promise.all(logs.map((one) => openAll(one, auditor)))).flat();
-  const own = records.filter((record) => record?.event.id === asked.caller.id);
-  expect(own).toHaveLength(1);
-  expect(own[0]?.event).toMatchObject({
+  const lookUps = records.filter((record) => record?.event.id === query.caller.id);
+  expect(lookUps).toHaveLength(1);
+  expect(lookUps[0]?.event).toMatchObject({
     kind: "accounting",
     who: { client: "privacy-officer" },
     why: { purposes: ["HOPERAT"] },
@@ -332,23 +332,26 @@ test("a shelf's row of a line shows neither recipient nor purpose, and a row tha
   await shard(log).append([event]);
   await runDurableObjectAlarm(shard(log));
   const other = subjectKey(config.subjectKey, "main/Patient/other");
-  const said = await runInDurableObject(shelfFor(patientOf(event)), async (shelf: AccountingShelf, state) => {
-    const rows = state.storage.sql
-      .exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM lines")
-      .toArray();
-    const text = rows.flatMap((row) =>
-      Object.values(row).map((value) =>
-        value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value),
-      ),
-    );
-    expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1/u);
-    state.storage.sql.exec("UPDATE lines SET subject = ?", other);
-    const filter = { from: instant(0), to: clock() };
-    return failure(() =>
-      shelf.linesAfter({ subject: other, after: undefined, filter, without: [] }, { rows: 9, withheld: 9 }),
-    );
-  });
-  expect(said).toContain("does not open");
+  const message = await runInDurableObject(
+    shelfFor(patientOf(event)),
+    async (shelf: AccountingShelf, state) => {
+      const rows = state.storage.sql
+        .exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM lines")
+        .toArray();
+      const text = rows.flatMap((row) =>
+        Object.values(row).map((value) =>
+          value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value),
+        ),
+      );
+      expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1/u);
+      state.storage.sql.exec("UPDATE lines SET subject = ?", other);
+      const filter = { from: instant(0), to: clock() };
+      return failure(() =>
+        shelf.linesAfter({ subject: other, after: undefined, filter, without: [] }, { rows: 9, withheld: 9 }),
+      );
+    },
+  );
+  expect(message).toContain("does not open");
   expect(sameBytes(other, subjectKey(config.subjectKey, patientOf(event)))).toBe(false);
 });
 
@@ -367,15 +370,15 @@ test("a shelf lets go of lines once no accounting of six years can reach them", 
   const now = new Date().getUTCFullYear();
   const logs = [`s0-${now - 8}h1`, `s0-${now - 7}h2`, `s0-${now - 5}h1`];
   await shelfFor(patient).put(logs.map((log, i) => line(now - ([8, 7, 5][i] ?? 0), log)));
-  const kept = async () => (await onShelf(patient)).map(({ log }) => log);
-  expect(await kept()).toEqual(logs);
+  const retainedLogs = async () => (await onShelf(patient)).map(({ log }) => log);
+  expect(await retainedLogs()).toEqual(logs);
   await runInDurableObject(
     shelfFor(patient),
     (_, state) => state.storage.sql.exec("UPDATE swept SET half_year = '2020h1'").rowsWritten,
   );
   await evictDurableObject(shelfFor(patient));
   await shelfFor(patient).put([line(now, `s0-${now}h1`)]);
-  expect(await kept()).toEqual([logs[2], `s0-${now}h1`]);
+  expect(await retainedLogs()).toEqual([logs[2], `s0-${now}h1`]);
 });
 
 // Last: the stopped log affects all later look-ups.
@@ -384,7 +387,7 @@ test("a contradicting line stops the shard, and neither line is lost; an account
 }) => {
   const log = ownLog();
   const event = disclosureOf(1);
-  const { index } = own(await shard(log).append([event]));
+  const { index } = positionOf(await shard(log).append([event]));
   const subject = subjectKey(config.subjectKey, patientOf(event));
   const [content = new Uint8Array()] = accountingLines(
     { ...event, why: { purposes: ["HRESCH"] } },

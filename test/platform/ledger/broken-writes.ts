@@ -131,7 +131,7 @@ function breakPut(prefix: string, once: () => boolean, loss: Loss): void {
 function breakRoot(once: () => boolean, loss: Loss): void {
   const namespace = ledger.LEDGER_ROOT;
   const getByName = namespace.getByName.bind(namespace);
-  const asked = {
+  const rootStub = {
     open: (log: string) => getByName(ROOT_LOG).open(log),
     async add(...given: Parameters<ReturnType<typeof getByName>["add"]>) {
       const isHit = once();
@@ -141,5 +141,5 @@ function breakRoot(once: () => boolean, loss: Loss): void {
       return taken;
     },
   };
-  namespace.getByName = (() => asked) as unknown as typeof getByName; // the two calls that a log makes
+  namespace.getByName = (() => rootStub) as unknown as typeof getByName; // the two calls that a log makes
 }

@@ -17,7 +17,7 @@ import {
   leavesOf,
   ledger,
   openAll,
-  own,
+  positionOf,
   ownLog,
   publicReader,
   refusal,
@@ -57,7 +57,7 @@ test.for([
   async ([, count], { expect }) => {
     const log = ownLog();
     for (const some of [Math.min(count, 254), Math.max(0, count - 254)])
-      if (some > 0) own(await shard(log).append(refusals(some)));
+      if (some > 0) positionOf(await shard(log).append(refusals(some)));
     const { size } = await shard(log).status();
     await seal(log);
     const status = await shard(log).status();
@@ -86,7 +86,7 @@ test("nothing is ever added to a sealed log: not when the clock is set back, not
   expect,
 }) => {
   const log = ownLog();
-  own(await shard(log).append(refusals(3)));
+  positionOf(await shard(log).append(refusals(3)));
   await seal(log);
   const { size, frames } = await shard(log).status();
   expect(await failure(() => shard(log).append([refusal()])), "this very half-year, by the clock").toContain(
@@ -103,7 +103,7 @@ test("a log is not sealed while its successor may still ask it about proofs, nor
   expect,
 }) => {
   const [log, empty] = [ownLog(), ownLog()];
-  own(await shard(log).append([refusal()]));
+  positionOf(await shard(log).append([refusal()]));
   await at(log, after(log) - 2000, (shardItself) => shardItself.alarm());
   expect(await shard(log).status()).toMatchObject({ sealed: false });
   await shard(empty).status();
@@ -113,7 +113,7 @@ test("a log is not sealed while its successor may still ask it about proofs, nor
 
 test("a single clock that runs ahead seals no log: the root log's clock must agree", async ({ expect }) => {
   const log = ownLog();
-  own(await shard(log).append([refusal()]));
+  positionOf(await shard(log).append([refusal()]));
   const rootInTime = {
     getByName: (name: string) => {
       const root = ledger.LEDGER_ROOT.getByName(name);
@@ -130,14 +130,14 @@ test("a single clock that runs ahead seals no log: the root log's clock must agr
     expect(await ahead.status()).toMatchObject({ sealed: false, why: null });
   });
   await evictDurableObject(shard(log));
-  own(await shard(log).append([refusal()]));
+  positionOf(await shard(log).append([refusal()]));
 });
 
 test("a log that the root log knows otherwise neither copies nor seals, and its alarm comes no more", async ({
   expect,
 }) => {
   const log = ownLog();
-  own(await shard(log).append([refusal()]));
+  positionOf(await shard(log).append([refusal()]));
   const other = {
     origin: originOf(log),
     size: 9,
@@ -158,11 +158,11 @@ test("a log that the root log knows otherwise neither copies nor seals, and its 
 
 test("an idle log wakes when its time is over, and a sealed log never again", async ({ expect }) => {
   const log = ownLog();
-  own(await shard(log).append([refusal()]));
+  positionOf(await shard(log).append([refusal()]));
   await flush(log);
   const alarm = () => runInDurableObject(shard(log), (_, state) => state.storage.getAlarm());
   expect(await alarm()).toBe(overAt(log));
-  own(await shard(log).append([refusal()]));
+  positionOf(await shard(log).append([refusal()]));
   expect(await alarm(), "and sooner when there is something to copy").toBeLessThan(Date.now() + 60_000);
   await seal(log);
   await runDurableObjectAlarm(shard(log)); // the commit of the seal had set it
@@ -171,7 +171,7 @@ test("an idle log wakes when its time is over, and a sealed log never again", as
 
 test("the last checkpoint of a sealed log stands in the root log", async ({ expect }) => {
   const log = ownLog();
-  own(await shard(log).append([refusal()]));
+  positionOf(await shard(log).append([refusal()]));
   await seal(log);
   const { size } = await shard(log).status();
   const note = await ledger.LEDGER_ROOT.getByName(ROOT_LOG).open(log);
@@ -182,7 +182,7 @@ test("when the commit of the seal fails, the log is unchanged, and the next alar
   expect,
 }) => {
   const log = ownLog();
-  const recorded = own(await shard(log).append([refusal()]));
+  const recorded = positionOf(await shard(log).append([refusal()]));
   await runInDurableObject(shard(log), (_, state) => {
     state.storage.sql.exec(
       "CREATE TRIGGER broken BEFORE INSERT ON frames BEGIN SELECT RAISE(FAIL, 'made to fail by the test'); END",
@@ -245,7 +245,7 @@ test("a log that was deleted whole after six years is absent, not missing, and i
   expect,
 }) => {
   const log = ownLog();
-  own(await shard(log).append(refusals(3)));
+  positionOf(await shard(log).append(refusals(3)));
   await seal(log);
   const remove = async () => {
     for (const { key } of (await bucket.list({ prefix: `log/${originOf(log)}/` })).objects)

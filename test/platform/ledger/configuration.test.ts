@@ -11,7 +11,7 @@ import {
   ledger,
   newId,
   openAll,
-  own,
+  positionOf,
   ownLog,
   refusal,
   shard,
@@ -50,7 +50,7 @@ test("a configuration is on record once an hour, from however many isolates and 
   expect(await start(log, "a")).toBe("known");
   expect(await recordsIn(log)).toHaveLength(1);
   await wait(log, 10_000);
-  own(await start(log, "a"));
+  positionOf(await start(log, "a"));
   expect(await start(log, "a")).toBe("known");
   expect(await recordsIn(log)).toHaveLength(2);
 });
@@ -59,17 +59,17 @@ test("a changed configuration, and an equal configuration of a different worker,
   expect,
 }) => {
   const log = ownLog();
-  own(await start(log, "a"));
-  own(await start(log, "b"));
-  own(await start(log, "a", "ops"));
+  positionOf(await start(log, "a"));
+  positionOf(await start(log, "b"));
+  positionOf(await start(log, "a", "ops"));
   expect([await start(log, "a"), await start(log, "b")], "while a deployment goes round").toEqual([
     "known",
     "known",
   ]);
   await wait(log, minute);
-  own(await start(log, "a"));
+  positionOf(await start(log, "a"));
   expect(await start(log, "a")).toBe("known");
-  own(await start(log, "b")); // it is the older configuration now, and a minute old
+  positionOf(await start(log, "b")); // it is the older configuration now, and a minute old
   expect((await recordsIn(log)).map(({ worker, settings }) => `${worker} ${settings[0]?.[1]}`)).toEqual([
     "gateway a",
     "gateway b",
@@ -83,12 +83,12 @@ test("a clock that went back makes no configuration known, and only rows of the 
   expect,
 }) => {
   const log = ownLog();
-  own(await start(log, "a"));
+  positionOf(await start(log, "a"));
   await wait(log, -5 * hour);
-  own(await start(log, "a"));
+  positionOf(await start(log, "a"));
   expect(await start(log, "a")).toBe("known");
   await wait(log, 2 * hour);
-  own(await start(log, "b"));
+  positionOf(await start(log, "b"));
   const rows = await runInDurableObject(shard(log), (_, { storage }) =>
     storage.sql.exec("SELECT digest FROM configurations").toArray(),
   );
@@ -99,8 +99,8 @@ test("a log that has none yet takes every configuration anew: another half-year'
   expect,
 }) => {
   const [one, other] = [ownLog(), ownLog()];
-  own(await start(one, "a"));
-  own(await start(other, "a"));
+  positionOf(await start(one, "a"));
+  positionOf(await start(other, "a"));
   expect([await start(one, "a"), await start(other, "a")]).toEqual(["known", "known"]);
 });
 
@@ -109,7 +109,7 @@ test("a configuration is known together with its record or not at all: when eith
 }) => {
   for (const table of ["configurations", "frames"]) {
     const log = ownLog();
-    own(await start(log, "a"));
+    positionOf(await start(log, "a"));
     const before = (await shard(log).status()).size;
     const sql = (text: string) =>
       runInDurableObject(shard(log), (_, { storage }) => void storage.sql.exec(text));
@@ -121,7 +121,7 @@ test("a configuration is known together with its record or not at all: when eith
     ).toEqual(Array.from({ length: 5 }, () => "rejected"));
     await sql("DROP TRIGGER broken");
     expect((await shard(log).status()).size, table).toBe(before);
-    own(await start(log, "b"));
+    positionOf(await start(log, "b"));
   }
 });
 
@@ -149,13 +149,13 @@ test("the ledger's own configuration is in that log before the first record of a
   const count = async () => (await recordsIn(all)).filter(({ digest }) => digest === mine.digest).length;
   const before = await count();
   const log = ownLog();
-  own(await shard(log).append([disclosureOf(1)]));
+  positionOf(await shard(log).append([disclosureOf(1)]));
   expect(await count()).toBe(before + 1);
   await evictDurableObject(shard(log));
-  own(await shard(log).append([disclosureOf(1)]));
+  positionOf(await shard(log).append([disclosureOf(1)]));
   expect(await count(), "an hour has not passed").toBe(before + 1);
   expect(await recordsIn(log), "one log has them all").toEqual([]);
-  const told = new Map((await recordsIn(all)).find(({ digest }) => digest === mine.digest)?.settings);
+  const settings = new Map((await recordsIn(all)).find(({ digest }) => digest === mine.digest)?.settings);
   for (const name of [
     "CHECKPOINT_KEY",
     "ACCOUNTING_KEY",
@@ -164,7 +164,7 @@ test("the ledger's own configuration is in that log before the first record of a
     "WITNESSES",
     "LEDGER_NAME",
   ])
-    expect(told.has(name), name).toBe(true);
+    expect(settings.has(name), name).toBe(true);
 
   const event = startOf("by the sink");
   await ledgerSink(ledger.LEDGER_SHARD, config.shards, now).recordConfiguration(event);
@@ -191,7 +191,7 @@ test("while the first log takes no configurations the next shard's log does; whi
   for (let i = 0; i < 2; i++) expect(await failure(() => shard(log).append([event]))).not.toBe("no failure");
   await sql(next, "DROP TRIGGER broken");
   expect(
-    own(await shard(log).append([event])),
+    positionOf(await shard(log).append([event])),
     "it had its place: the same event has it again",
   ).toMatchObject({ index: 2 });
   expect((await recordsIn(next)).map(({ digest }) => digest)).toContain(mine.digest);

@@ -20,7 +20,7 @@ import {
   failure,
   ledger,
   openAll,
-  own,
+  positionOf,
   ownLog,
   publicReader,
   refusal,
@@ -81,8 +81,8 @@ async function verifiedSizes(log: string, receipts: readonly Recorded[]) {
     await verifyLog(publicReader(log), verifierOf(log), claims),
     await verifyLog(bucketReader(log), verifierOf(log), claims),
   ];
-  const told = (result: typeof served) => (result.ok ? result.value.size : result.error);
-  return { root: standing.value.size, served: told(served), copied: told(copied) };
+  const sizeOrError = (result: typeof served) => (result.ok ? result.value.size : result.error);
+  return { root: standing.value.size, served: sizeOrError(served), copied: sizeOrError(copied) };
 }
 
 /** How often each event is in the log, by an auditor's count. */
@@ -99,7 +99,7 @@ test.for(cases)(
     const log = ownLog();
     const acknowledged: { readonly events: readonly AuditEvent[]; readonly at: Recorded }[] = [];
     const append = async (events: readonly AuditEvent[]) =>
-      acknowledged.push({ events, at: own(await shard(log).append(events)) });
+      acknowledged.push({ events, at: positionOf(await shard(log).append(events)) });
     if (write === "tile1 PUT") await fillAlmost(log);
     await append(batch(200));
     await append(batch(100));
@@ -126,8 +126,8 @@ test.for(cases)(
     const receipts = acknowledged.map(({ at }) => at);
     expect(await verifiedSizes(log, receipts)).toEqual({ root: after, served: after, copied: after });
     sizes.set(log, after);
-    for (const { events: told, at } of acknowledged)
-      expect(await shard(log).append(told), "who asks again is told the same").toEqual(at);
+    for (const { events: repeated, at } of acknowledged)
+      expect(await shard(log).append(repeated), "a repeated append gets the same answer").toEqual(at);
     expect(await shard(log).status()).toMatchObject({ size: after });
     if (write === "tile1 PUT") return; // opening 65,536 leaves proves no more here than opening 300
     const all = acknowledged.flatMap((one) => one.events);

@@ -28,7 +28,7 @@ import {
   disclosureOf,
   failure,
   ledger,
-  own,
+  positionOf,
   ownLog,
   publicReader,
   refusal,
@@ -40,7 +40,7 @@ import {
 const fill = (log: string, count: number) =>
   shard(log)
     .append(Array.from({ length: count }, () => refusal()))
-    .then(own);
+    .then(positionOf);
 const verifyBucket = (log: string) => verifyLog(bucketReader(log), verifierOf(log));
 
 test("the first commit sets the alarm; it copies full bundles, tiles of each level and all frames, then the checkpoint", async ({
@@ -99,9 +99,9 @@ test("whatever is changed, deleted or swapped in the bucket of a log of 602 leav
     return result.ok ? "nothing" : result.error.object;
   };
   const put = (key: string, bytes: Uint8Array) => bucket.put(`log/${originOf(log)}/${key}`, bytes);
-  const kept = new Map<string, Uint8Array>();
-  for (const key of keys) kept.set(key, (await bytesAt(`log/${originOf(log)}/${key}`)) ?? new Uint8Array());
-  for (const [key, bytes] of kept) {
+  const before = new Map<string, Uint8Array>();
+  for (const key of keys) before.set(key, (await bytesAt(`log/${originOf(log)}/${key}`)) ?? new Uint8Array());
+  for (const [key, bytes] of before) {
     for (const at of [0, bytes.length >> 1, bytes.length - 1]) {
       const flipped = Uint8Array.from(bytes);
       flipped[at] = (flipped[at] ?? 0) ^ 8;
@@ -113,13 +113,13 @@ test("whatever is changed, deleted or swapped in the bucket of a log of 602 leav
     await put(key, bytes);
   }
   for (const [one = "", two = ""] of [keys.slice(0, 2), keys.slice(2, 4), keys.slice(4, 6)]) {
-    await put(one, kept.get(two) ?? new Uint8Array());
-    await put(two, kept.get(one) ?? new Uint8Array());
+    await put(one, before.get(two) ?? new Uint8Array());
+    await put(two, before.get(one) ?? new Uint8Array());
     expect(await named(), `${one} and ${two} swapped`).toMatch(
       new RegExp(`${objectOf(one).source}|${objectOf(two).source}`),
     );
-    await put(one, kept.get(one) ?? new Uint8Array());
-    await put(two, kept.get(two) ?? new Uint8Array());
+    await put(one, before.get(one) ?? new Uint8Array());
+    await put(two, before.get(two) ?? new Uint8Array());
   }
   const note = (await bytesAt(checkpointKey(originOf(log)))) ?? new Uint8Array();
   await bucket.put(
@@ -335,7 +335,7 @@ test("a commit that was held up past the end of the half-year does not land in t
   await runInDurableObject(shard(log), async (shardItself) => {
     vi.useFakeTimers({ toFake: ["Date"], now: last });
     try {
-      expect(own(await shardItself.append([disclosureOf(1)]))).toMatchObject({ frame: 0 });
+      expect(positionOf(await shardItself.append([disclosureOf(1)]))).toMatchObject({ frame: 0 });
       const late = failure(() => shardItself.append([disclosureOf(1)]));
       vi.setSystemTime(last + 20_000); // between the call, which came in time, and its commit
       expect(await late).toContain("this log is not open");

@@ -4,7 +4,7 @@ import type { AuditEvent } from "#audit/event";
 import { checkpointKey } from "#ledger/flush";
 import { verifyLog } from "#ledger/verify";
 import { bucket, bucketReader, flush, keysOf, originOf, startWith } from "./bucket.ts";
-import { newId, own, ownLog, publicReader, refusal, shard, verifierOf } from "./worker.ts";
+import { newId, positionOf, ownLog, publicReader, refusal, shard, verifierOf } from "./worker.ts";
 
 /** A record of the largest size: 65,535 bytes as a leaf, so that few records fill an object of 8 MiB. */
 function large(): AuditEvent {
@@ -47,7 +47,7 @@ test(
     const log = ownLog();
     const receipts = [];
     for (let i = 0; i < 22; i++) {
-      receipts.push(own(await shard(log).append(Array.from({ length: 15 }, large))));
+      receipts.push(positionOf(await shard(log).append(Array.from({ length: 15 }, large))));
       await flush(log);
     }
     await alarmKeeping(log, "18");
@@ -70,7 +70,7 @@ test("frames that an earlier version copied, without a note of where, are copied
   expect,
 }) => {
   const log = ownLog();
-  const fill = async () => own(await shard(log).append(Array.from({ length: 254 }, () => refusal())));
+  const fill = async () => positionOf(await shard(log).append(Array.from({ length: 254 }, () => refusal())));
   const receipts = [];
   for (let i = 0; i < 3; i++) {
     receipts.push(await fill());

@@ -13,7 +13,7 @@ import {
   failure,
   ledger,
   newId,
-  own,
+  positionOf,
   ownLog,
   publicReader,
   shard,
@@ -36,10 +36,10 @@ test("T32: among 1,000 simultaneous requests with one proof, one is recorded", a
   const log = ownLog();
   const proof = proofHash("one");
   const stubs = Array.from({ length: 10 }, () => shard(log)); // like ten places at once
-  const asked = stubs.flatMap((stub) =>
+  const appends = stubs.flatMap((stub) =>
     Array.from({ length: 100 }, async () => stub.append([disclosureOf(1)], proof)),
   );
-  const answers = await Promise.all(asked);
+  const answers = await Promise.all(appends);
   expect(answers.filter((answer) => answer === "replayed")).toHaveLength(999);
   expect(await shard(log).status()).toMatchObject({ size: 3, frames: 1 }); // shard-open, key-epoch, a record
   expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true });
@@ -50,7 +50,7 @@ test("T32: the same event again is a lost answer, not a replay: it gets its firs
 }) => {
   const log = ownLog();
   const [proof, event] = [proofHash("mine"), disclosureOf(1)];
-  const first = own(await shard(log).append([event], proof));
+  const first = positionOf(await shard(log).append([event], proof));
   expect(await shard(log).append([event], proof)).toEqual(first);
   expect(await shard(log).append([disclosureOf(1)], proof)).toBe("replayed");
   await evictDurableObject(shard(log));

@@ -19,7 +19,7 @@ import {
   failure,
   get,
   ledger,
-  own,
+  positionOf,
   ownLog,
   publicReader,
   refusal,
@@ -30,7 +30,7 @@ import {
 
 const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
 const fill = async (log: string, count: number) =>
-  own(await shard(log).append(Array.from({ length: count }, () => refusal())));
+  positionOf(await shard(log).append(Array.from({ length: count }, () => refusal())));
 /** The checkpoints of a log in the root log, read from the public addresses. */
 async function standing(log: string): Promise<number[]> {
   const leaves = new RootLeaves(verifierOf(ROOT_LOG));
@@ -124,7 +124,7 @@ test(
       const instance = new LedgerShard(state, { ...ledger, LEDGER_SHARDS: "16" });
       await scheduler.wait(1); // the start delays this timer
       for (let i = 0; i < 7; i++) {
-        own(await instance.append([refusal()]));
+        positionOf(await instance.append([refusal()]));
         await fill(ofMany, 1);
         await scheduler.wait(2000); // an idle object would be evicted after ten
         sizes.push(Number(sizeOf(await root().open(log))));
@@ -263,7 +263,7 @@ test("a root log behind its own checkpoint in R2 opens nothing, shows nothing an
   const log = ownLog();
   await fill(log, 1);
   await handOver(log);
-  const kept = await runInDurableObject(root(), (_, { storage: { sql } }) => {
+  const rows = await runInDurableObject(root(), (_, { storage: { sql } }) => {
     const last = sql.exec("SELECT * FROM frames ORDER BY number DESC LIMIT 1").one();
     const signed = sql.exec("SELECT * FROM signed").one();
     sql.exec("DELETE FROM frames WHERE number = ?", last["number"]);
@@ -278,10 +278,10 @@ test("a root log behind its own checkpoint in R2 opens nothing, shows nothing an
   expect(await failure(() => shard(next).append([refusal()])), "a log that starts now").toContain(
     "the root log cannot be asked",
   );
-  expect(own(await shard(log).append([refusal()])).index, "one that runs goes on").toBe(3);
+  expect(positionOf(await shard(log).append([refusal()])).index, "one that runs goes on").toBe(3);
   await runInDurableObject(root(), (_, { storage: { sql } }) => {
-    sql.exec("INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?)", ...kept.last);
-    sql.exec("INSERT INTO signed VALUES (?, ?, ?, ?)", ...kept.signed);
+    sql.exec("INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?)", ...rows.last);
+    sql.exec("INSERT INTO signed VALUES (?, ?, ?, ?)", ...rows.signed);
   });
   await evictDurableObject(root());
   await fill(next, 1);

@@ -23,7 +23,7 @@ import {
   ledger,
   newId,
   openAll,
-  own,
+  positionOf,
   ownLog,
   publicReader,
   refusal,
@@ -100,7 +100,7 @@ test("an append of 3,000 patients is one frame, verifies without a key, and each
 }) => {
   const log = ownLog();
   const event = disclosureOf(3000);
-  const recorded = own(await shard(log).append([event]));
+  const recorded = positionOf(await shard(log).append([event]));
   expect(recorded).toMatchObject({ log, index: 2, frame: 0 }); // after shard-open and key-epoch
   expect(recorded.count).toBeGreaterThanOrEqual(6);
   const verified = await verifyLog(publicReader(log), verifierOf(log));
@@ -160,7 +160,9 @@ test("200 appends at once share few frames, each at a position of its own that i
   const log = ownLog();
   const stub = shard(log);
   const answers = await Promise.all(
-    Array.from({ length: 200 }, (_, i) => stub.append([i % 2 === 0 ? disclosureOf(1) : refusal()]).then(own)),
+    Array.from({ length: 200 }, (_, i) =>
+      stub.append([i % 2 === 0 ? disclosureOf(1) : refusal()]).then(positionOf),
+    ),
   );
   const { frames, size } = await stub.status();
   expect(size).toBe(202);
@@ -223,7 +225,7 @@ test("after an hour of one key the next record has a new key, wrapped to each au
       for (const minutes of [0, 59, 60, 61, 121]) {
         vi.setSystemTime(start + minutes * 60_000);
         await shardItself.alarm(); // its copy is not late
-        own(await shardItself.append([refusal()]));
+        positionOf(await shardItself.append([refusal()]));
       }
     } finally {
       vi.useRealTimers();
@@ -266,7 +268,7 @@ test("when a commit breaks, every waiting append fails, nothing of it is in the 
   expect,
 }) => {
   const log = ownLog();
-  const first = own(await shard(log).append([disclosureOf(1)]));
+  const first = positionOf(await shard(log).append([disclosureOf(1)]));
   await runInDurableObject(shard(log), (_, state) => {
     state.storage.sql.exec(
       "CREATE TRIGGER broken BEFORE INSERT ON tiles BEGIN SELECT RAISE(ABORT, 'broken disk'); END",
@@ -276,8 +278,8 @@ test("when a commit breaks, every waiting append fails, nothing of it is in the 
   const outcomes = await Promise.allSettled(
     Array.from({ length: 260 }, () => shard(log).append([disclosureOf(1)])),
   );
-  const kept = outcomes.filter(({ status }) => status === "fulfilled").length;
-  expect(kept).toBeLessThan(254);
+  const recordedCount = outcomes.filter(({ status }) => status === "fulfilled").length;
+  expect(recordedCount).toBeLessThan(254);
   const { size } = await shard(log).status();
   expect(size).toBeLessThan(256);
   await runInDurableObject(shard(log), (_, state) => {
@@ -286,7 +288,7 @@ test("when a commit breaks, every waiting append fails, nothing of it is in the 
   await shard(log).append([disclosureOf(1)]);
   const receipts = [
     first,
-    ...outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [own(outcome.value)] : [])),
+    ...outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [positionOf(outcome.value)] : [])),
   ];
   expect(await verifyLog(publicReader(log), verifierOf(log), { receipts })).toMatchObject({ ok: true });
 });
@@ -400,7 +402,7 @@ test("the gateway's way in picks the log, and tries again when the object was re
   } as unknown as DurableObjectNamespace<LedgerShard>; // the only call that the sink makes
   const sink = ledgerSink(flaky, 1, () => instant(Date.now()));
   const event = disclosureOf(1);
-  const recorded = own(
+  const recorded = positionOf(
     await sink.record([event], { kind: "client", client: "telehealth", requestId: event.id, spread: 1 }),
   );
   expect(calls).toBe(2);
@@ -460,7 +462,7 @@ test("a proof of a record verifies offline, only with its leaf hash and the log'
 }) => {
   const log = ownLog();
   const answers = await Promise.all(
-    Array.from({ length: 9 }, () => shard(log).append([refusal()]).then(own)),
+    Array.from({ length: 9 }, () => shard(log).append([refusal()]).then(positionOf)),
   );
   for (const { index, leafHash } of answers) {
     const proof = (await shard(log).proof(index)) ?? new Uint8Array();

@@ -43,7 +43,7 @@ export const ownLog = (): string => logName({ shard: used++, halfYear: halfYearO
 export const shard = (log: string): DurableObjectStub<LedgerShard> => ledger.LEDGER_SHARD.getByName(log);
 
 /** The position of an append that must be neither counted nor refused. */
-export function own(answer: Recorded | Counted | Replayed | Known): Recorded {
+export function positionOf(answer: Recorded | Counted | Replayed | Known): Recorded {
   if (typeof answer === "string") throw new Error(`${answer}, not recorded`);
   return answer;
 }

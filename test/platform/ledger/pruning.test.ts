@@ -18,7 +18,7 @@ import {
   failure,
   get,
   ledger,
-  own,
+  positionOf,
   ownLog,
   publicReader,
   refusal,
@@ -28,7 +28,7 @@ import {
 } from "./worker.ts";
 
 const fill = async (log: string, count: number) =>
-  own(await shard(log).append(Array.from({ length: count }, () => refusal())));
+  positionOf(await shard(log).append(Array.from({ length: count }, () => refusal())));
 const keepNothing: Partial<LedgerEnv> = { LEDGER_KEEP_MIB: "0" };
 
 /** Runs work ten minutes later, when nothing is recent any more. */
@@ -72,7 +72,7 @@ const rowsOf = (log: string) =>
  * A log whose appends are copied one by one, so that each frame is its own object, and pruned as far as
  * possible.
  */
-async function freed(...counts: readonly number[]) {
+async function prunedLog(...counts: readonly number[]) {
   const log = ownLog();
   const receipts = [];
   for (const count of counts) {
@@ -175,7 +175,7 @@ test(
 test("these rows stay: frames of an unfinished bundle, the last frame, recent frames, and as many bytes as configured", async ({
   expect,
 }) => {
-  const { log } = await freed(200, 200, 200, 100); // leaves: 202, 402, 602, 702, and a key-epoch leaf
+  const { log } = await prunedLog(200, 200, 200, 100); // leaves: 202, 402, 602, 702, and a key-epoch leaf
   expect((await rowsOf(log)).frames).toEqual([2, 3]);
 
   const recent = ownLog();
@@ -212,7 +212,7 @@ test("frames stay while their accounting lines are on no shelf", async ({ expect
   expect((await rowsOf(log)).frames).toEqual([3]);
 });
 
-test("when freeing fails in its midst every row is still there, the alarm comes again, and it is done then", async ({
+test("when pruning fails halfway every row is still there, and the next alarm completes it", async ({
   expect,
 }) => {
   const log = ownLog();
@@ -287,8 +287,8 @@ test("a bucket that shows an earlier checkpoint, or none, gets a copy again from
 test("a checkpoint of a different history is found even where the log's own rows are deleted", async ({
   expect,
 }) => {
-  const { log } = await freed(254, 254, 254);
-  const other = await freed(254, 254, 254);
+  const { log } = await prunedLog(254, 254, 254);
+  const other = await prunedLog(254, 254, 254);
   const note = (await bytesAt(checkpointKey(originOf(log)))) ?? new Uint8Array();
   await bucket.put(
     checkpointKey(originOf(log)),
@@ -304,7 +304,7 @@ test("a checkpoint of a different history is found even where the log's own rows
 test("an object that the bucket lost is no answer of another content, nor of absence; appends go on", async ({
   expect,
 }) => {
-  const { log } = await freed(254, 254, 254);
+  const { log } = await prunedLog(254, 254, 254);
   await bucket.delete(framesKey(log, 0));
   await bucket.delete(objectKey(originOf(log), { kind: "entries", index: 0 }));
   expect(await seen(`/${log}/frame/0`)).toEqual(unavailable);
@@ -316,7 +316,7 @@ test("an object that the bucket lost is no answer of another content, nor of abs
 test("while R2 cannot be read, deleted rows are unavailable, present rows are served, and records are taken", async ({
   expect,
 }) => {
-  const { log } = await freed(254, 254, 254);
+  const { log } = await prunedLog(254, 254, 254);
   await runInDurableObject(shard(log), async (_, state) => {
     let isAway = false;
     const shaky = {
@@ -328,7 +328,7 @@ test("while R2 cannot be read, deleted rows are unavailable, present rows are se
     isAway = true;
     expect(await failure(() => instance.frame(0))).toContain("R2 is away");
     expect(await instance.frame(2)).toBeDefined();
-    expect(own(await instance.append([refusal()]))).toMatchObject({ frame: 3 });
+    expect(positionOf(await instance.append([refusal()]))).toMatchObject({ frame: 3 });
     await instance.alarm();
     expect(await instance.status()).toMatchObject({ size: 766, copied: 764, why: null });
     isAway = false;
@@ -344,19 +344,19 @@ test("a log read from its beginning fetches each object of frames once", async (
   await flush(log);
   await free(log);
   await runInDurableObject(shard(log), async (_, state) => {
-    const asked: string[] = [];
+    const reads: string[] = [];
     // all that reading needs
-    const counting = { get: (key: string) => (asked.push(key), bucket.get(key)) } as unknown as R2Bucket;
+    const counting = { get: (key: string) => (reads.push(key), bucket.get(key)) } as unknown as R2Bucket;
     const instance = await startWith(state, counting);
     for (let number = 0; number < 12; number++) expect(await instance.frame(number)).toBeDefined();
-    expect(asked.filter((key) => key.includes("/frames/"))).toHaveLength(1);
+    expect(reads.filter((key) => key.includes("/frames/"))).toHaveLength(1);
   });
 });
 
 test("many who read old frames at once do not fill the memory of the object that takes the records", async ({
   expect,
 }) => {
-  const { log } = await freed(...Array.from({ length: 9 }, () => 254));
+  const { log } = await prunedLog(...Array.from({ length: 9 }, () => 254));
   const frame = await shard(log).frame(0);
   expect(frame?.buffer.byteLength, "an answer brings no other frames of its object along").toBe(
     frame?.length,

@@ -6,7 +6,7 @@ import { openInclusionNote } from "#ledger/tlog/inclusion-note";
 import { leafHash } from "#ledger/tlog/merkle";
 import { verifyLog } from "#ledger/verify";
 import { bucket, startWith } from "./bucket.ts";
-import { own, ownLog, publicReader, refusal, shard, verifierOf } from "./worker.ts";
+import { positionOf, ownLog, publicReader, refusal, shard, verifierOf } from "./worker.ts";
 
 const APPENDS = 120;
 const slowly = async <T>(call: () => Promise<T>): Promise<T> => {
@@ -22,7 +22,7 @@ const slow = {
 } as unknown as R2Bucket; // the three calls that the ledger makes
 
 test(
-  "appends, copies, freeing and reads all at once: every frame, entry and proof that is asked for is right",
+  "appends, copies, pruning and reads at once: every frame, entry and proof that is read is right",
   { timeout: 60_000 },
   async ({ expect }) => {
     const log = ownLog();
@@ -58,7 +58,7 @@ test(
         for (let i = 0; i < APPENDS; i++) {
           vi.setSystemTime(began + i * 20_000); // so that even the latest append may be deleted
           receipts.push(
-            own(await instance.append(Array.from({ length: 100 + (i % 3) * 70 }, () => refusal()))),
+            positionOf(await instance.append(Array.from({ length: 100 + (i % 3) * 70 }, () => refusal()))),
           );
           await scheduler.wait(10);
         }
