@@ -187,7 +187,7 @@ test("a contradicting line is found when it is passed on: it stays, its log stop
   expect(await target.put([line]), "its shard is told when it comes again").toBe("other");
   expect(await target.put([innocent])).toBe("kept");
   expect(await failure(() => target.shelve([name])), "nobody gets an accounting that would lack it").toContain(
-    "not on their shelves",
+    "not on their accounting shelves",
   );
 });
 

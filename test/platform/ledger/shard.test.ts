@@ -79,7 +79,7 @@ test("a worker that binds the shard without the ledger's key can claim no proof,
       strangers.seal(log, call),
     ])
       expect(await failure(() => shard(log).ownCall(stranger as SealedCall))).toContain(
-        "only the ledger itself calls this",
+        "only the ledger may call this",
       );
   }
   // the runtime calls it; its type is not an RPC method either
