@@ -186,9 +186,10 @@ test("a contradicting line is found when it is passed on: it stays, its log stop
   expect(await batchesIn(intakeNameOf(name)), "neither is lost").toBe(1);
   expect(await target.put([line]), "its shard is told when it comes again").toBe("other");
   expect(await target.put([innocent])).toBe("kept");
-  expect(await failure(() => target.shelve([name])), "nobody gets an accounting that would lack it").toContain(
-    "not on their accounting shelves",
-  );
+  expect(
+    await failure(() => target.shelve([name])),
+    "nobody gets an accounting that would lack it",
+  ).toContain("not on their accounting shelves");
 });
 
 test("an intake's row of a line shows neither patient nor recipient, and a batch in a different place does not open", async ({
