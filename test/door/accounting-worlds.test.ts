@@ -11,7 +11,8 @@ import {
   type Seen,
 } from "../support/two-worlds.ts";
 
-// Whether a patient is there is nothing that an accounting tells: not by its lines, its words, its links, nor by what goes on record for it.
+// An accounting does not reveal whether a patient's record exists: not by its lines, its words, its links,
+// nor by the record of its disclosure.
 
 let worlds: TwoWorlds;
 let askers: Askers;
@@ -21,7 +22,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => worlds.close());
 
-const own = "ann"; // of the individual's tokens
+const own = "ann"; // the patient of the individual's tokens
 const restricted = {
   security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
 };
@@ -45,8 +46,8 @@ const nextPage = (by: Question["by"]) => (before: readonly Seen[]) => {
   return { by, path: link.find(({ relation }) => relation === "next")?.url ?? "no next page" };
 };
 /**
- * What the worlds differ in. Two ledgers have salts and keys of their own, so proofs count by their length; and a record, which is sealed, says
- * where a patient lives.
+ * The differences between the worlds. Each ledger has its own salts and keys, so proofs count by their
+ * length. A record is sealed and names the patient's State, so records are left out.
  */
 function told({ one, other, differences }: Comparison) {
   const text = ({ body }: Seen) =>
@@ -62,7 +63,7 @@ function told({ one, other, differences }: Comparison) {
   return [...bodies, ...beyond(differences, { body: /./u, records: /^\/\d+\/event\/patients\/0\/state$/u })];
 }
 
-test("a labelled patient, with links and an address, and one who was deleted have the same accounting, line by line and leaf by leaf", async ({
+test("a labelled patient with links and an address, and a deleted patient, have the same accounting, line by line and leaf by leaf", async ({
   expect,
 }) => {
   const ben: Resource = { resourceType: "Patient", id: "ben", link: replaces(own), address };
@@ -90,7 +91,7 @@ test("a labelled patient, with links and an address, and one who was deleted hav
   expect(one[5]?.body.toString("utf8").match(/"recorded"/gu)).toHaveLength(4);
 });
 
-test("whether a record that does not link back is there, is labelled or is not shows in no accounting of the individual's", async ({
+test("no accounting of the individual shows whether a linked record is absent, labelled, or does not link back", async ({
   expect,
 }) => {
   const amara: Resource = { resourceType: "Patient", id: own, link: replaces("ben") };

@@ -41,7 +41,7 @@ const immunization = (id: string, patient: string) => ({
   occurrenceDateTime: "2026-01-01",
 });
 const resources = [
-  // Her record took the place of an older one, which says so too. That it took Bela's, nobody says but she.
+  // Her record replaced an older record, and both say so. She alone says that it replaced Bela's record too.
   {
     resourceType: "Patient",
     id: "amara-okafor",
@@ -53,7 +53,7 @@ const resources = [
   { resourceType: "Patient", id: "locked", meta: { security: [restricted] } },
   { resourceType: "Patient", id: "locked-and-quiet", meta: { security: [restricted] } },
   immunization("of-locked", "locked"),
-  immunization("of-gone", "gone"), // whose Patient is not there any more
+  immunization("of-gone", "gone"), // the Patient of this row is deleted
   observation("of-amara", "amara-okafor"),
   observation("of-old", "amara-old"),
   observation("of-bela", "bela"),
@@ -97,7 +97,7 @@ beforeAll(async () => {
     ),
   );
 }, 120_000);
-/** As a patient's own app. */
+/** Asks as a patient's own app. */
 const askOwn = async (patient: string, path: string) =>
   askAs(
     phylax,
@@ -149,7 +149,7 @@ describe("an accounting of disclosures", () => {
     }
   }, 60_000);
 
-  test("the individual is told what the law asks for, of each record of theirs, and of nobody else's", async ({
+  test("an individual's accounting has the lines that the law requires, of each record of the individual and of no further patient", async ({
     expect,
   }) => {
     const { lines, words } = await accounting("patient-app", "amara-okafor");
@@ -170,7 +170,7 @@ describe("an accounting of disclosures", () => {
     expect(standing("public-health")).toEqual(["yes", "yes"]);
   });
 
-  test("the privacy officer is told of anyone, of two records as one only where both say so", async ({
+  test("the privacy officer gets any patient's accounting, and two records in one accounting only where both link to each other", async ({
     expect,
   }) => {
     expect(told((await accounting("privacy-officer", "bela")).lines)).toEqual(["public-health Patient/bela"]);
@@ -182,7 +182,7 @@ describe("an accounting of disclosures", () => {
     expect(told((await accounting("privacy-officer", "carl")).lines)).toEqual([]);
   });
 
-  test("each line is a valid AuditEvent whose proof holds with the log's public key, and says what the line says", async ({
+  test("each line is a valid AuditEvent, its proof holds with the log's public key, and the proven leaf states the line", async ({
     expect,
   }) => {
     const { lines } = await accounting("privacy-officer", "amara-okafor", "?all=true");
@@ -206,7 +206,7 @@ describe("an accounting of disclosures", () => {
     }
   });
 
-  test("as a page it has no script and forbids everything; as CSV it opens in a spreadsheet", async ({
+  test("the HTML form has no script and forbids all content; a spreadsheet opens the CSV form", async ({
     expect,
   }) => {
     const page = await ask("patient-app", "Patient/amara-okafor/$disclosures?_format=text/html");
@@ -233,7 +233,7 @@ describe("an accounting of disclosures", () => {
     expect(rows.some((row) => row.includes("payer"))).toBe(true);
   });
 
-  test("phylax accounting check proves each of the three forms offline, and names a line that was changed", async ({
+  test("phylax accounting check proves each of the three forms offline and names a changed line", async ({
     expect,
   }) => {
     const keys = Object.values(phylax.dev.logs).flatMap((key) => ["--key", key]);
@@ -263,7 +263,7 @@ describe("an accounting of disclosures", () => {
     expect((await command("accounting", "check", file)).code, "without a key").toBe(2);
   });
 
-  test("a suspension by the operators' door holds back from the individual what went to that recipient, and is not told", async ({
+  test("a suspension at the operators' door withholds the recipient's lines from the individual, and does not show", async ({
     expect,
   }) => {
     const at = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
@@ -307,7 +307,7 @@ describe("an accounting of disclosures", () => {
     expect(told((await accounting("patient-app", "amara-okafor")).lines)).toHaveLength(2);
   });
 
-  test("a time narrows it; what is malformed is refused", async ({ expect }) => {
+  test("a time narrows an accounting; a malformed parameter is refused", async ({ expect }) => {
     const today = new Date().toISOString().slice(0, 10);
     expect((await accounting("privacy-officer", "bela", `?start=${today}&end=${today}`)).lines).toHaveLength(
       1,
@@ -326,7 +326,7 @@ describe("an accounting of disclosures", () => {
     ).toBe(405);
   });
 
-  test("it is told by the id alone, where the patient is labelled or deleted: to the officer, and to the individual", async ({
+  test("an id alone gets the accounting of a labelled or deleted patient: for the officer and for the individual", async ({
     expect,
   }) => {
     for (const id of ["locked", "gone"]) {
@@ -342,7 +342,7 @@ describe("an accounting of disclosures", () => {
     }
   });
 
-  test("two worlds: a labelled patient and one who was never there have the same empty accounting, for officer and individual", async ({
+  test("two worlds: a labelled patient and a patient who was never there have the same empty accounting, for officer and individual", async ({
     expect,
   }) => {
     const world = async (id: string) => {
@@ -373,7 +373,7 @@ describe("an accounting of disclosures", () => {
   });
 
   test(
-    "it is paged to its end in each form, each page with its own record, and checks offline as one",
+    "an accounting is paged to its end in each form, each page has its own record, and the pages check offline together",
     { timeout: 60_000 },
     async ({ expect }) => {
       for (let i = 0; i < 7; i++) await ask("public-health", "Patient/carl");
@@ -418,7 +418,7 @@ describe("an accounting of disclosures", () => {
     },
   );
 
-  test("a page's link opens for nobody else, for no other patient, and with nothing beside it", async ({
+  test("a page's link opens for no further client and no further patient, and with no parameter added", async ({
     expect,
   }) => {
     const { headers } = await ask("privacy-officer", "Patient/carl/$disclosures?_count=3");
@@ -429,7 +429,7 @@ describe("an accounting of disclosures", () => {
     expect((await ask("privacy-officer", `${next}&all=true`)).status).toBe(400);
   });
 
-  test("repeated disclosures are summed on request, and the single ones of a sum are had by its recipient and purpose", async ({
+  test("repeated disclosures are summed on request, and recipient and purpose list the single lines of a sum", async ({
     expect,
   }) => {
     const summed = await accounting("privacy-officer", "carl", "?summed=true");
@@ -466,7 +466,7 @@ describe("an accounting of disclosures", () => {
     });
   });
 
-  test("nobody else gets one: by policy and type 403, and a patient who is not theirs is as absent as one who is not there", async ({
+  test("no further client gets an accounting: by policy and type 403, and an unrelated patient is as absent as a patient who does not exist", async ({
     expect,
   }) => {
     for (const client of ["telehealth", "payer", "operations", "public-health", "research"])
@@ -491,7 +491,7 @@ describe("an accounting of disclosures", () => {
     expect((await ask("privacy-officer", "Observation?patient=bela")).status).toBe(403);
   });
 
-  test("who was told what is on record: the look-up before it is answered, and the answer", async ({
+  test("an accounting is on record: the look-up before the answer, and the disclosure", async ({
     expect,
   }) => {
     await accounting("privacy-officer", "amara-okafor");

@@ -89,7 +89,7 @@ test("above the transport's limits the front answers 414 and 431 with an Operati
     expect(JSON.parse(text)).toMatchObject({ resourceType: "OperationOutcome" });
 });
 
-test("a method that is not carried is answered with those that are (RFC 9110 §15.5.6)", async ({
+test("an unsupported method is answered with the supported methods (RFC 9110 §15.5.6)", async ({
   expect,
 }) => {
   const { status, headers } = await phylax.ask("telehealth", "Patient/amara-okafor", { method: "OPTIONS" });
@@ -108,7 +108,7 @@ test("absent and unknown ids are the same 404", async ({ expect }) => {
   });
 });
 
-test("what is not FHIR answers problem details with a request id (RFC 9457)", async ({ expect }) => {
+test("a path outside FHIR answers problem details with a request id (RFC 9457)", async ({ expect }) => {
   for (const [path, method] of [
     ["/nothing", "GET"],
     ["/oauth/token/", "POST"],
@@ -125,7 +125,7 @@ test("what is not FHIR answers problem details with a request id (RFC 9457)", as
   }
 });
 
-test("liveness, readiness and the well-known documents answer without a certificate, and say what is true", async ({
+test("liveness, readiness and the well-known documents answer without a certificate, and are true", async ({
   expect,
 }) => {
   const get = async (path: string): Promise<Record<string, unknown>> => {

@@ -193,7 +193,7 @@ const eventsOf = async (reply: Reply) =>
     .map(({ event }) => event)
     .filter(({ id }) => id === reply.headers["x-request-id"]);
 
-test("a batch answers each entry as it would by itself: what is permitted, what is not, what is not there", async ({
+test("a batch answers each entry like a single request: permitted, refused and absent", async ({
   expect,
 }) => {
   const reply = await post(
@@ -248,7 +248,7 @@ test("a batch answers each entry as it would by itself: what is permitted, what 
   expect(await stored("Observation/pulse-bela")).toMatchObject({ id: "pulse-bela" });
 });
 
-test("each entry of a batch is on record as its own request: intents before anything is written, outcomes, refusals, disclosures", async ({
+test("each entry of a batch is on record as its own request: intents before the first write, results, refusals, disclosures", async ({
   expect,
 }) => {
   const reply = await post(
@@ -270,7 +270,7 @@ test("each entry of a batch is on record as its own request: intents before anyt
     ["intent", "update", undefined],
     ["write", "update", 200],
     ["disclosure", "read", 200],
-    ["disclosure", "update", 200], // that the row is there
+    ["disclosure", "update", 200], // the row exists
     ["refusal", "batch", 404],
   ]);
   expect(new Set(events.map(({ step }) => step)).size).toBe(5);
@@ -279,7 +279,7 @@ test("each entry of a batch is on record as its own request: intents before anyt
   expect(await stored("Observation/pulse-bela")).toMatchObject({ status: "amended" });
 });
 
-test("a transaction is done whole: its own names, conditional references and conditional creates are resolved among what may be seen", async ({
+test("a transaction is done whole: its names, conditional references and conditional creates are resolved among the rows that the client may see", async ({
   expect,
 }) => {
   const transaction = bundle(
@@ -328,10 +328,11 @@ test("a transaction is done whole: its own names, conditional references and con
     ...Array.from({ length: 4 }, () => "intent"),
     ...Array.from({ length: 4 }, () => "write"),
   ]);
-  expect(kinds.slice(8).sort()).toEqual(["disclosure", "disclosure", "write"]); // of whom rows decided, the read, and what was there already
+  // the rows that decided, the read, and the row that existed already
+  expect(kinds.slice(8).sort()).toEqual(["disclosure", "disclosure", "write"]);
 });
 
-test("one entry that is not permitted refuses a transaction whole, and the origin hears nothing of it", async ({
+test("a single forbidden entry refuses the whole transaction, and the origin gets no request", async ({
   expect,
 }) => {
   const good = asks("POST", "Observation", {
@@ -370,7 +371,7 @@ test("one entry that is not permitted refuses a transaction whole, and the origi
   expect(JSON.stringify(await stored("Observation?identifier=urn:t|never"))).not.toContain('"entry"');
 });
 
-test("a reference that is a search finds nothing hidden, and outside a transaction there is none", async ({
+test("a reference that is a search finds no hidden row, and is refused outside a transaction", async ({
   expect,
 }) => {
   const naming = (query: string) =>
@@ -387,7 +388,9 @@ test("a reference that is a search finds nothing hidden, and outside a transacti
   expect((await post("app", bundle("transaction", naming("identifier=urn:npi|1")))).status).toBe(403);
 });
 
-test("what is no batch, too long, or names one resource twice is refused by its form", async ({ expect }) => {
+test("a Bundle that is no batch, is too long, or names a resource twice is refused by its form", async ({
+  expect,
+}) => {
   expect((await post("clinic", { resourceType: "Bundle", type: "searchset" })).status).toBe(400);
   expect(
     (await post("clinic", bundle("batch", ...Array.from({ length: 51 }, () => asks("GET", "Patient/amara")))))
@@ -410,7 +413,7 @@ test("what is no batch, too long, or names one resource twice is refused by its 
 });
 
 test.skipIf(noSharedData)(
-  "a real Synthea transaction goes through, and each of its resources is there (needs ../shared/data)",
+  "a real Synthea transaction is accepted, and each of its resources exists (needs ../shared/data)",
   { timeout: 60_000 },
   async ({ expect }) => {
     const folder = join(import.meta.dirname, "../../../shared/data/fhir/synthea-2019");

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, test } from "vitest";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { requestOf } from "../support/in-process/mutual-tls.ts";
 
-// A request whose sender goes away in the middle of its body is on record like any other that is refused.
+// A request that breaks off in the middle of its body is on record like every refused request.
 
 let phylax: Door;
 beforeAll(async () => {

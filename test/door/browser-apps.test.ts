@@ -59,7 +59,7 @@ const preflight = (
 const corsOf = ({ headers }: Reply) =>
   Object.keys(headers).filter((name) => name.startsWith("access-control-"));
 
-test("a preflight is answered before any credential, for every registered page alike, and leaves no record", async ({
+test("a preflight is answered before any credential, the same for every registered page, and leaves no record", async ({
   expect,
 }) => {
   const before = (await openLedger(phylax.dev)).length;
@@ -81,7 +81,7 @@ test("a preflight is answered before any credential, for every registered page a
   expect(await openLedger(phylax.dev)).toHaveLength(before);
 });
 
-test("no other page is let in, however it spells itself", async ({ expect }) => {
+test("no further page is let in, in any spelling", async ({ expect }) => {
   for (const origin of [
     strange,
     "null",
@@ -100,7 +100,7 @@ test("no other page is let in, however it spells itself", async ({ expect }) => 
   }
 });
 
-test("an app reads a patient from its own page, with receipt, limits and the next nonce in reach", async ({
+test("an app reads a patient from its own page, and can read receipt, limits and the next nonce", async ({
   expect,
 }) => {
   const reply = await askWithProof(phylax, holder, token, path, { headers: { origin: page } });
@@ -116,7 +116,7 @@ test("an app reads a patient from its own page, with receipt, limits and the nex
   expect(reply.headers).not.toHaveProperty("access-control-allow-credentials");
 });
 
-test("another client's page reads no answer to this client, and an unregistered one none at all", async ({
+test("another client's page cannot read this client's answers, and an unregistered page can read none", async ({
   expect,
 }) => {
   for (const origin of [otherPage, strange]) {
@@ -129,7 +129,7 @@ test("another client's page reads no answer to this client, and an unregistered 
   }
 });
 
-test("an app may read why it was refused", async ({ expect }) => {
+test("an app can read the reason of a refusal", async ({ expect }) => {
   const anonymous = await send(phylax.dev, undefined, `${phylax.dev.fhir}/${path}`, {
     headers: { origin: page },
   });
@@ -147,7 +147,7 @@ test("an app may read why it was refused", async ({ expect }) => {
   expect(malformed.headers[allow]).toBe(page);
 });
 
-test("documents that need no credential are readable from registered pages, and the token endpoint from none", async ({
+test("registered pages can read the documents that need no credential, and no page can read the token endpoint", async ({
   expect,
 }) => {
   const documents = [
@@ -165,7 +165,9 @@ test("documents that need no credential are readable from registered pages, and 
   expect(corsOf(await preflight(phylax.dev.tokenEndpoint, page))).toEqual([]);
 });
 
-test("an OPTIONS that is no preflight is refused and on record like any other method", async ({ expect }) => {
+test("an OPTIONS request that is no preflight is refused and on record like every method", async ({
+  expect,
+}) => {
   const reply = await send(phylax.dev, undefined, `${phylax.dev.fhir}/${path}`, { method: "OPTIONS" });
   expect(reply.status).toBe(401);
   expect(reply.headers).toHaveProperty("phylax-receipt");

@@ -12,8 +12,8 @@ import {
 import { inLane } from "../support/lane.ts";
 import { TwoWorlds, type Question, type Seen } from "../support/two-worlds.ts";
 
-// P1, as a property: of two worlds of which one has one more row of a patient that the asker may see, the record of that world names the patient
-// in a disclosure wherever the two answers differ in anything but the presence of a `next` link.
+// P1 as a property. Two worlds differ in one row of a patient that the client may see. If the answers differ
+// (a `next` link does not count), the record of the second world names the patient in a disclosure.
 
 const scenes = inLane({ fast: 500, slow: 500, long: 10_000 });
 
@@ -33,7 +33,7 @@ const reached: Readonly<Record<AskerKind, readonly string[]>> = {
 const code = (value: string) => ({ code: { coding: [{ system: "urn:c", code: value }] } });
 const to = (reference: string) => ({ reference });
 
-/** One more row of a patient, called `more`. */
+/** An additional row of a patient, called `more`. */
 const rows: readonly ((of: string) => Resource)[] = [
   (of) => observation("more", of),
   (of) => observation("more", of, { ...code("b"), encounter: to("Encounter/anns-visit") }),
@@ -140,7 +140,10 @@ const questions: readonly ((of: string, type: string) => Plain)[] = [
   () => bundleOf("batch", { request: { method: "DELETE", url: "Observation?code=a" } }),
 ];
 
-/** What a client learns, without the presence of a link to a further page, and without the total, which stands where there is none. */
+/**
+ * The client's view of an answer, without the `next` link, and without the total, which stands only in an
+ * answer without that link.
+ */
 function told({ status, headers, body }: Seen): unknown {
   const { "x-request-id": _id, "content-length": _length, etag, ...others } = headers;
   const text = body.toString("utf8");
@@ -164,7 +167,7 @@ const names = ({ records }: Seen, patient: string): boolean =>
   );
 
 test(
-  "L40: where the answers of two worlds differ, the record names the patient of whom the one row more is",
+  "L40: if the answers of two worlds differ, the record names the patient of the additional row",
   { timeout: 60_000 + scenes * 200 },
   async ({ expect }) => {
     let differing = 0;

@@ -3,8 +3,9 @@ import { askersUnder, type AskerKind, type Askers } from "../support/askers.ts";
 import { commonWorld, concernedPolicy, encounter, observation } from "../support/concerned-world.ts";
 import { TwoWorlds, type Seen } from "../support/two-worlds.ts";
 
-// Whose names are on record (P1): of whom a row that the asker may see is in the answer or decided it, whom the question names within reach, and
-// apart from these whom it names beyond it. Each in a world where a row decides and in one where it is not there.
+// The names on record (P1): the patients of rows that the client may see and that are in the answer or
+// decided it, the patients whom the question names within the client's row access, and, separately, the
+// named patients beyond it. Each case runs in a world with the deciding row and in a world without it.
 
 let worlds: TwoWorlds;
 let askers: Askers;
@@ -41,7 +42,10 @@ async function ask(
   return seen;
 }
 
-/** The names in disclosures with the counts of each, those that are asked for, and the kinds of the events. */
+/**
+ * The patients in disclosures with their counts, the patients that were asked for, and the kinds of the
+ * events.
+ */
 const onRecord = ({ records }: Seen) => ({
   kinds: records.map(({ event }) => event.kind).filter((kind) => kind !== "configuration"),
   disclosed: Object.fromEntries(
@@ -52,7 +56,7 @@ const onRecord = ({ records }: Seen) => ({
   asked: [...new Set(records.flatMap(({ event }) => event.asked ?? []))],
 });
 
-test("a hop of a _has: the record names of whom the row was that led to the ward", async ({ expect }) => {
+test("a hop of a _has: the record names the patient of the row that led to the ward", async ({ expect }) => {
   const seen = await ask("system", { path: "Location?_has:Encounter:location:subject=Patient/bob" });
   expect(JSON.parse(seen.body.toString("utf8"))).toMatchObject({
     total: 1,
@@ -65,7 +69,9 @@ test("a hop of a _has: the record names of whom the row was that led to the ward
   });
 });
 
-test("a hop of a chain that names nobody: everybody whose rows it went through", async ({ expect }) => {
+test("a hop of a chain without a name: the record names all patients whose rows it passed", async ({
+  expect,
+}) => {
   const seen = await ask("system", { path: "Location?_has:Encounter:location:status=finished" });
   expect(onRecord(seen).disclosed).toEqual({
     "main/Patient/ann": { Encounter: 1 },
@@ -73,7 +79,7 @@ test("a hop of a chain that names nobody: everybody whose rows it went through",
   });
 });
 
-test("who is named beyond reach is asked for, and in no accounting: within reach of whoever may see them", async ({
+test("a patient named beyond the client's row access is on record as asked for, and in no accounting; a patient within it is a disclosure", async ({
   expect,
 }) => {
   for (const path of [
@@ -101,7 +107,7 @@ test("who is named beyond reach is asked for, and in no accounting: within reach
   });
 });
 
-test("a conditional reference in a transaction that is refused anyway: the refusal has a disclosure beside it", async ({
+test("a conditional reference in a refused transaction: the refusal has a disclosure too", async ({
   expect,
 }) => {
   const refused = (reference: string) => ({
@@ -138,7 +144,7 @@ test("a conditional reference in a transaction that is refused anyway: the refus
   expect(onRecord(absent)).toMatchObject({ kinds: ["refusal"], disclosed: {} });
 });
 
-test("a conditional PATCH that fails on purpose tells a value: of whom the row is, is on record", async ({
+test("a conditional PATCH that fails on purpose reveals a value: the row's patient is on record", async ({
   expect,
 }) => {
   const seen = await ask("system", {
@@ -154,7 +160,7 @@ test("a conditional PATCH that fails on purpose tells a value: of whom the row i
   });
 });
 
-test("an ambiguity names all whose rows are ambiguous", async ({ expect }) => {
+test("an ambiguous condition names the patients of all its rows", async ({ expect }) => {
   const twice = [...world, observation("bens-hiv", "ben", { code: { coding: [{ code: "hiv" }] } })];
   const seen = await ask("system", { path: "Observation?code=hiv", method: "DELETE" }, twice);
   expect(seen.status).toBe(412);
@@ -164,7 +170,7 @@ test("an ambiguity names all whose rows are ambiguous", async ({ expect }) => {
   });
 });
 
-test("a precondition that does not hold, a create that finds one, and a write that shows nothing have a disclosure beside them", async ({
+test("a failed precondition, a create that finds a row, and a write that shows nothing have a disclosure too", async ({
   expect,
 }) => {
   const body = observation("bobs-hiv", "bob");
@@ -196,7 +202,7 @@ test("a precondition that does not hold, a create that finds one, and a write th
     expect(onRecord(seen).disclosed).toEqual({ "main/Patient/bob": { Observation: 1 } });
 });
 
-test("a row that opens a practitioner to a reader decides: of whom it is, is on record", async ({
+test("the patient of the row that gives a reader access to a practitioner is on record", async ({
   expect,
 }) => {
   const visit = encounter("with-otto", "ann", {
@@ -207,7 +213,7 @@ test("a row that opens a practitioner to a reader decides: of whom it is, is on 
   expect(onRecord(seen).disclosed).toEqual({ "main/Patient/ann": { Encounter: 1 } });
 });
 
-test("each entry of a batch names those of its own question", async ({ expect }) => {
+test("each entry of a batch names the patients of its own question", async ({ expect }) => {
   const get = (url: string) => ({ request: { method: "GET", url } });
   const entry = [
     get("Location?_has:Encounter:location:subject=Patient/bob"),
@@ -226,7 +232,7 @@ test("each entry of a batch names those of its own question", async ({ expect })
   ]);
 });
 
-test("a question names 20 patients, or 100 by a system: more are refused by name, and the origin hears nothing", async ({
+test("a question may name 20 patients, or 100 by a system: a longer list is refused by name, and the origin gets no request", async ({
   expect,
 }) => {
   const naming = (many: number) => ({
@@ -252,7 +258,7 @@ test("a question names 20 patients, or 100 by a system: more are refused by name
   expect(two.status).toBe(400);
 });
 
-test("each name costs a record's credit: two places, and the two patients whose visits led to them, are four", async ({
+test("each named patient costs a record credit: two places, and the two patients whose visits led to them, are four", async ({
   expect,
 }) => {
   const by = await askers.by("system");

@@ -16,7 +16,7 @@ const recordOf = async (reply: { readonly headers: Readonly<Record<string, unkno
     .filter(({ event }) => event.id === reply.headers["x-request-id"])
     .map(({ event }) => event);
 
-test("a read has a tag of the gateway's own, of what leaves and by which policy; the origin is never asked conditionally", async ({
+test("the gateway computes its own ETag from the released text and the policy; the origin never gets a conditional request", async ({
   expect,
 }) => {
   const [first, again, cut] = [await ask("telehealth"), await ask("telehealth"), await ask("payer")];
@@ -28,11 +28,11 @@ test("a read has a tag of the gateway's own, of what leaves and by which policy;
   expect((await ask("telehealth", {}, "GET", `${path}/_history/${versionId}`)).headers["etag"]).toBe(
     first.headers["etag"],
   );
-  // The origin's own validators never come through, and hers are taken for nobody's.
+  // The origin's own validators never leave, and the gateway accepts none of them.
   expect((await ask("telehealth", { "if-none-match": `W/"${versionId}"` })).status).toBe(200);
 });
 
-test("what is known already is 304 without a body, after every check and on record as a disclosure", async ({
+test("a known resource is 304 without a body, after every check and on record as a disclosure", async ({
   expect,
 }) => {
   const etag = String((await ask("telehealth")).headers["etag"]);
@@ -52,12 +52,12 @@ test("what is known already is 304 without a body, after every check and on reco
       patients: [{ patient: "main/Patient/amara-okafor", counts: { Patient: 1 } }],
     },
   ]);
-  // Another's tag, of another view, opens nothing: the answer is whole.
+  // The tag of a different view does not match: the answer is whole.
   expect((await ask("payer", { "if-none-match": etag })).status).toBe(200);
   expect((await ask("telehealth", { "if-none-match": "*" }, "GET", "Patient/nobody")).status).toBe(404);
 });
 
-test("a time is compared only where the view shows when the resource changed", async ({ expect }) => {
+test("a time is compared only if the view shows the time of the last change", async ({ expect }) => {
   const shown = await ask("telehealth");
   const modified = String(shown.headers["last-modified"]);
   expect(new Date(modified).toUTCString()).toBe(modified);
@@ -72,7 +72,7 @@ test("a time is compared only where the view shows when the resource changed", a
   });
 });
 
-test("HEAD is its GET without the body: the same status, headers and record; the same 404 for what is not there", async ({
+test("HEAD is its GET without the body: the same status, headers and record; the same 404 for an absent resource", async ({
   expect,
 }) => {
   for (const at of [path, "Observation?patient=amara-okafor&_count=2", "Patient/nobody", "Basic/1"]) {
@@ -88,7 +88,7 @@ test("HEAD is its GET without the body: the same status, headers and record; the
   expect((await ask("telehealth", { authorization: "Bearer x" }, "HEAD")).status).toBe(401);
 });
 
-test("the search of a patient's compartment finds what the search by that patient finds", async ({
+test("the search of a patient's compartment finds the rows of the search by that patient", async ({
   expect,
 }) => {
   const ids = async (client: string, at: string) => {
@@ -110,7 +110,7 @@ test("the search of a patient's compartment finds what the search by that patien
   }
 });
 
-test("a projection is made of what leaves and never asked of the origin; over pages it stays, and what an include goes by stays with it", async ({
+test("a projection narrows the released text and is never sent to the origin; further pages keep it, with the elements that an include follows", async ({
   expect,
 }) => {
   const keys = (resource: object) => Object.keys(resource).toSorted();
@@ -125,7 +125,7 @@ test("a projection is made of what leaves and never asked of the origin; over pa
     "resourceType",
   ]);
   expect(one.headers["etag"]).not.toBe((await ask("telehealth")).headers["etag"]);
-  // The view of research hides the name: asking for it shows nothing.
+  // The view of research hides the name: a request for the name shows nothing.
   expect((await ask("research", {}, "GET", `${path}?_elements=name`)).text).not.toContain("Okafor");
 
   interface Page {

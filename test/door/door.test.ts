@@ -6,9 +6,10 @@ import { startDoor, type Door } from "../support/in-process/door.ts";
 import { among } from "../support/in-process/network.ts";
 import { send } from "../../cli/mutual-tls.ts";
 
-// The door in the test's own process: what it must do as sandbox/stack.ts does, and what it must not let pass.
+// The door in the test's own process: it must do the same as sandbox/stack.ts, and its watches must see each
+// leak.
 
-test("T46: a door is watched from its start: one that printed a token cannot be closed in peace", async ({
+test("T46: a door is watched from its start: a door that printed a token fails when it closes", async ({
   expect,
 }) => {
   const door = await startDoor({ resources: [] });
@@ -17,11 +18,11 @@ test("T46: a door is watched from its start: one that printed a token cannot be 
     headers: { authorization: `Bearer ${token}` },
   });
   expect(reply.status).toBe(401);
-  console.error(`refused: ${token}`); // what no line of ours may do
+  console.error(`refused: ${token}`); // no line of the project may do this
   await expect(door.close()).rejects.toThrow("a token, an assertion, a proof or a key was printed");
 });
 
-test("an answer that names the origin is seen, and so is a token in an error", async ({ expect }) => {
+test("the watch sees an answer that names the origin, and a token in an error", async ({ expect }) => {
   for (const [spoil, complaint] of [
     [(door: Door) => new Response(`see ${door.dev.origin}`), "stands in the answers to: GET https://door-"],
     [
@@ -38,9 +39,7 @@ test("an answer that names the origin is seen, and so is a token in an error", a
   }
 });
 
-test("each door is an isolate of its own: its registry, ledger and keys' audiences are not another's", async ({
-  expect,
-}) => {
+test("each door is its own isolate, with its own registry, ledger and audiences", async ({ expect }) => {
   const [one, other] = [await startDoor({ resources: [] }), await startDoor({ resources: [] })];
   const before = (await other.records()).length;
   expect((await one.ask("telehealth", "Patient/x")).status).toBe(404);
@@ -51,7 +50,7 @@ test("each door is an isolate of its own: its registry, ledger and keys' audienc
   await other.close();
 });
 
-test("a durable object that was torn down starts again from what it stored, and its calls in flight fail", async ({
+test("a durable object that was torn down starts again from its storage, and its calls in flight fail", async ({
   expect,
 }) => {
   let starts = 0;
@@ -87,11 +86,11 @@ test("a durable object that was torn down starts again from what it stored, and 
   await expect(stub().end()).rejects.toMatchObject({ message: "broken", durableObjectReset: true });
   expect(await stub().count(3)).toEqual({ sum: 5 });
   expect(starts).toBe(2);
-  await expect(stub().wrong()).rejects.toThrow(); // a function is no data
+  await expect(stub().wrong()).rejects.toThrow(); // a function cannot be copied
   counters.close();
 });
 
-test("the variables and limits of a door are those of the wrangler configurations", ({ expect }) => {
+test("the variables and limits of a door are the values of the wrangler configurations", ({ expect }) => {
   expect(workerVariables("wrangler.toml")).toMatchObject({
     LEDGER_SPREAD: "2",
     TOKEN_VERIFICATION_KEYS: "",

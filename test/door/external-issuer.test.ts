@@ -86,7 +86,7 @@ function must<T>(value: T | undefined): T {
 const entries = ({ text }: Reply): readonly { readonly resource: Readonly<Record<string, unknown>> }[] =>
   JSON.parse(text).entry ?? [];
 
-test("a patient's token of an external issuer reads the patient's own record, and whose token it was is in the ledger", async ({
+test("a patient's token of an external issuer reads the patient's own record, and the ledger names the token's patient", async ({
   expect,
 }) => {
   const reply = await ask(`Patient/${own}`);
@@ -108,14 +108,16 @@ test("a patient's token of an external issuer reads the patient's own record, an
   });
 });
 
-test("another patient's record looks exactly like one that is not there", async ({ expect }) => {
+test("another patient's record looks exactly like an absent record", async ({ expect }) => {
   const face = ({ status, text }: Reply) => [status, text.replaceAll(/[0-9a-f]{32}/gu, "id")];
   expect(JSON.parse((await phylax.ask("telehealth", `Patient/${other}`)).text)).toMatchObject({ id: other });
   expect(face(await ask(`Patient/${other}`))).toEqual(face(await ask("Patient/nobody-at-all")));
   expect((await ask(`Patient/${other}`)).status).toBe(404);
 });
 
-test("searches find the patient's rows only, and naming somebody else finds nothing", async ({ expect }) => {
+test("searches find the patient's rows only, and a search that names another patient finds nothing", async ({
+  expect,
+}) => {
   for (const query of ["Observation", `Observation?patient=${own}`, `Observation?subject=Patient/${own}`]) {
     const reply = await ask(query);
     expect(reply.status, reply.text).toBe(200);
@@ -138,7 +140,7 @@ test("searches find the patient's rows only, and naming somebody else finds noth
   expect(entries(await ask("Patient")).map(({ resource }) => resource["id"])).toEqual([own]);
 });
 
-test("what is no patient's is never searched for under a patient's scope, and read where the patient's record refers to it", async ({
+test("a resource of no patient is never searched for under a patient's scope, and is read if the patient's record refers to it", async ({
   expect,
 }) => {
   for (const path of ["Practitioner", "Organization", "ValueSet/1"])
@@ -147,7 +149,7 @@ test("what is no patient's is never searched for under a patient's scope, and re
   expect((await ask("Practitioner/1")).status).toBe(404);
 });
 
-test("a second issuer says why and for whom by names of its own; without a reason its client's only purpose counts", async ({
+test("a second issuer has its own names for purpose and patient; without a purpose its client's only purpose counts", async ({
   expect,
 }) => {
   for (const ext of [{ who: own, why: ["PATRQT"] }, { who: `Patient/${own}`, why: "PATRQT" }, { who: own }]) {
@@ -168,7 +170,7 @@ test("a second issuer says why and for whom by names of its own; without a reaso
   expect((await askAs(phylax, must(foreignApp), wrong, `Patient/${own}`)).status).toBe(403);
 });
 
-test("a token that is not this issuer's for this client and this gateway is 401, and the ledger knows why", async ({
+test("a token that is not this issuer's for this client and this gateway is 401, and the ledger has the reason", async ({
   expect,
 }) => {
   const now = Math.floor(Date.now() / 1000);
@@ -183,7 +185,8 @@ test("a token that is not this issuer's for this client and this gateway is 401,
     ["token_unbound", await token({ cnf: undefined })],
     ["certificate_mismatch", await token(), must(heldApp)],
     ["certificate_not_registered", await outsideToken(one, must(heldApp), claims), must(heldApp)],
-    // The second issuer's client is called `app` too: that name is not the first issuer's to give to its certificate.
+    // The second issuer's client is called `app` too: the first issuer cannot give that name to the second
+    // client's certificate.
     ["certificate_not_registered", await outsideToken(one, must(foreignApp), claims), must(foreignApp)],
     ["client_unknown", await token({ client_id: "outside-app" })],
     ["client_unknown", await token({ client_id: "telehealth" })],
@@ -209,7 +212,7 @@ test("a token that is not this issuer's for this client and this gateway is 401,
   );
 });
 
-test("a client that is held to one patient takes no token of another, and none without", async ({
+test("a client that is registered for one patient accepts no token of a different patient, and no token without a patient", async ({
   expect,
 }) => {
   const held = async (changes: Readonly<Record<string, unknown>>) => {

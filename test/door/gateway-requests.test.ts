@@ -19,12 +19,12 @@ import {
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
-// The request bodies of another gateway's own tests (google/fhir-gateway, Apache-2.0), whose names say which must be refused: as a patient's
-// app, and as staff of the clinic.
+// The request bodies of another gateway's own tests (google/fhir-gateway, Apache-2.0), sent as a patient's
+// app and as staff of the clinic. The file names say which requests must be refused.
 const folder = join(import.meta.dirname, "../../../shared/data/fhir/gateway-requests");
 const body = (name: string): string => readFileSync(join(folder, `${name}.json`), "utf8");
 
-const own = "be92a43f-de46-affa-b131-bbf9eea51140"; // whose token it is
+const own = "be92a43f-de46-affa-b131-bbf9eea51140"; // the patient of the token
 const other = "420e791b-e419-c19b-3144-29e101c2c12f";
 const to = (id: string) => ({ reference: `Patient/${id}`, display: "Name" });
 const observation = (id: string, patient: string) => ({
@@ -131,7 +131,7 @@ describe.skipIf(noSharedData)(
     const post = (who: Who, name: string) => send(who, "POST", "", body(name));
     const stored = async (path: string): Promise<Record<string, unknown>> =>
       (await fetch(`${phylax.dev.origin}/${path}`)).json();
-    /** Refused, and nothing was written. */
+    /** Fails unless the request is refused and nothing was written. */
     async function refused(
       expect: ExpectStatic,
       statuses: readonly number[],
@@ -172,7 +172,7 @@ describe.skipIf(noSharedData)(
       });
     });
 
-    test("transaction_bundle is done for staff, who may create patients and search everybody's observations", async ({
+    test("transaction_bundle is done for staff, who may create patients and search the observations of all patients", async ({
       expect,
     }) => {
       const reply = await post("staff", "transaction_bundle");
@@ -183,7 +183,7 @@ describe.skipIf(noSharedData)(
       expect(entry.map(({ response }) => response.status.slice(0, 3))).toEqual(["200", "201"]);
     });
 
-    test("patches of an observation: the own one is changed; one that moves it, or leaves nobody, is refused", async ({
+    test("patches of an observation: a patch of the patient's own row is done; a patch that moves the row or removes its patient is refused", async ({
       expect,
     }) => {
       const patch = (id: string, name: string) => send("app", "PATCH", `Observation/${id}`, body(name));
@@ -198,13 +198,13 @@ describe.skipIf(noSharedData)(
       });
     });
 
-    test("test_obs_no_subject is nobody's, and is not written by a patient's app", async ({ expect }) => {
+    test("test_obs_no_subject has no patient, and a patient's app cannot write it", async ({ expect }) => {
       await refused(expect, [403, 404], send("app", "POST", "Observation", body("test_obs_no_subject")));
       const { id } = JSON.parse(body("test_obs_no_subject"));
       await refused(expect, [403, 404], send("app", "PUT", `Observation/${id}`, body("test_obs_no_subject")));
     });
 
-    test("the other files of the folder are no requests: answers, and lists that another gateway reads its access from", ({
+    test("the remaining files of the folder are no requests: answers, and lists from which the tested gateway reads its access rules", ({
       expect,
     }) => {
       const tried = new Set(

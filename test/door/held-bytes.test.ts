@@ -4,7 +4,8 @@ import { askersUnder, type Askers } from "../support/askers.ts";
 import { commonWorld, concernedPolicy, encounter, observation } from "../support/concerned-world.ts";
 import { TwoWorlds, type Seen } from "../support/two-worlds.ts";
 
-// One budget for everything that a request holds: over it 413 or too-costly, on record, and nothing was sent.
+// One request has one budget for all bytes that it holds in memory. Over the budget it is refused with 413
+// or too-costly, on record, and nothing was sent.
 
 let worlds: TwoWorlds;
 let askers: Askers;
@@ -15,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => worlds.close());
 
 const json = { "content-type": "application/fhir+json" };
-const large = (bytes: number) => ({ note: [{ text: "x".repeat(bytes) }] }); // which the view hides
+const large = (bytes: number) => ({ note: [{ text: "x".repeat(bytes) }] }); // the view hides it
 const many = (count: number, row: (n: number) => Resource) => Array.from({ length: count }, (_, n) => row(n));
 
 interface Asked {
@@ -63,7 +64,7 @@ const fiveMiB = [
 const threeMiB = [...fiveMiB.slice(0, -8), encounter("v", "ann")];
 
 test(
-  "rows that are gone through for a decision are at most 4 MiB at once",
+  "the rows that one decision reads take at most 4 MiB at a time",
   { timeout: 60_000 },
   async ({ expect }) => {
     for (const asked of [
@@ -81,7 +82,8 @@ test(
       const over = await ask(fiveMiB, asked);
       const below = await ask(threeMiB, asked);
       if (asked.headers !== undefined) {
-        expect([over.status, below.status], asked.path).toEqual([201, 201]); // the origin finds none: nothing is held
+        // the origin finds no row: nothing is held
+        expect([over.status, below.status], asked.path).toEqual([201, 201]);
         continue;
       }
       expect([over.status, reasons(over)], asked.path).toEqual([403, ["too_many_rows"]]);
@@ -97,7 +99,7 @@ test(
 );
 
 test(
-  "the plans of a transaction or a batch are at most 8 MiB, with all that is hidden in them: 413, and nothing is sent",
+  "the plans of a transaction or a batch take at most 8 MiB, including the hidden elements: more is 413, and nothing is sent",
   {
     timeout: 60_000,
   },
@@ -123,7 +125,7 @@ test(
 const many8 = (status: string) => Array.from({ length: 8 }, () => status);
 
 test(
-  "what answers show, plans are no more held for: a batch reads as much after its writes",
+  "the plan's bytes are returned when its answer is written: a batch reads as much after its writes",
   { timeout: 60_000 },
   async ({ expect }) => {
     const world = [

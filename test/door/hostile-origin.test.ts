@@ -23,7 +23,7 @@ const spellings: readonly (HostileOptions & { readonly how: string })[] = [
 const types = ["Patient", "Observation", "DocumentReference"];
 
 describe.for(spellings)(
-  "an origin that says where it is wherever it can, registered $how",
+  "an origin that names its own address wherever it can, registered $how",
   ({ host, spell }) => {
     let origin: HostileOrigin;
     let phylax: Door;
@@ -36,7 +36,7 @@ describe.for(spellings)(
       await origin.close();
     });
 
-    /** All that a client sees of an answer. */
+    /** The client's whole view of an answer. */
     const seen = async (path: string, sending?: Parameters<Door["ask"]>[2]) => {
       const reply = await phylax.ask("telehealth", path, sending);
       return { ...reply, all: `${JSON.stringify(reply.headers)}\n${reply.text}` };
@@ -47,11 +47,12 @@ describe.for(spellings)(
         for (const id of origin.ids) {
           const { status, all, text } = await seen(`${type}/${id}`);
           expect(mentionsOf(origin.url, all), `${type}/${id}`).toEqual([]);
-          expect([status, JSON.parse(text)], text).toMatchObject([200, { resourceType: type, id }]); // it is answered, not refused
+          // it is answered, not refused
+          expect([status, JSON.parse(text)], text).toMatchObject([200, { resourceType: type, id }]);
         }
     });
 
-    test("is read by clients who see little, and in that little is no address", async ({ expect }) => {
+    test("is read by clients with a narrow view, and no address is in that view", async ({ expect }) => {
       for (const client of ["payer", "public-health"])
         for (const path of [
           "metadata",
@@ -64,7 +65,7 @@ describe.for(spellings)(
         }
     });
 
-    test("is searched, and what it adds to its answers stays behind: fullUrls, links, outcomes, other rows", async ({
+    test("is searched, and its additions do not leave: fullUrls, links, outcomes, foreign rows", async ({
       expect,
     }) => {
       for (const type of types) {
@@ -78,7 +79,7 @@ describe.for(spellings)(
       }
     });
 
-    test("ignores every parameter that narrows, and only what was asked for leaves", async ({ expect }) => {
+    test("ignores every parameter that narrows, and only the requested rows leave", async ({ expect }) => {
       for (const [query, ids] of [
         ["Patient?_id=spelled-3", ["spelled-3"]],
         ["Observation?patient=spelled-4", ["spelled-4"]],
@@ -100,7 +101,8 @@ describe.for(spellings)(
         body: "patient=spelled-2",
       };
       const posted = await seen("Observation/_search", form);
-      const version = await seen("Patient/spelled-0/_history/1"); // it answers another version than the one asked for
+      // it answers another version than the requested version
+      const version = await seen("Patient/spelled-0/_history/1");
       expect([posted.status, version.status]).toEqual([200, 502]);
       for (const { all } of [posted, version]) expect(mentionsOf(origin.url, all)).toEqual([]);
     });
@@ -114,7 +116,7 @@ describe.for(spellings)(
       origin.next = undefined;
     });
 
-    test("leads elsewhere with its paging links, and is not followed there", async ({ expect }) => {
+    test("points its paging links elsewhere, and is not followed there", async ({ expect }) => {
       const stranger = await startHostileOrigin();
       const { host: own } = new URL(origin.url);
       const { host: other } = new URL(stranger.url);
@@ -160,7 +162,7 @@ describe.for(spellings)(
       await stranger.close();
     });
 
-    test("L31: fails in every way a server can, and its words stay inside", async ({ expect }) => {
+    test("L31: fails in every way a server can, and its texts do not leave", async ({ expect }) => {
       const statuses = [
         "204",
         "206",

@@ -18,7 +18,7 @@ import {
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
-// Two families' records at one clinic: what joins could leak between them.
+// Two families' records at one clinic. Joins could leak between them.
 const to = (reference: string) => ({ reference });
 const category = (code: string) => [
   { coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code }] },
@@ -175,7 +175,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** As the patient amara, or as a user who signed in. */
+/** Asks as the patient amara, or as a signed-in user. */
 async function ask(
   path: string,
   claims: Readonly<Record<string, unknown>> = { patient: "amara", scope: "patient/*.rs" },
@@ -193,7 +193,7 @@ const ids = ({ text }: Reply): readonly string[] =>
     .sort();
 const face = ({ status, text }: Reply) => [status, text.replaceAll(/[0-9a-f]{32}/gu, "id")];
 
-test("a user reaches whom the policy's relations give, and nobody else: as a general practitioner, through the organization, by the panel", async ({
+test("a user has access to the patients of the policy's relations and to no further patient: as a general practitioner, through the organization, by the panel", async ({
   expect,
 }) => {
   expect(ids(await ask("Patient", asUser("Practitioner/vera")))).toEqual(["amara", "chidi", "dora"]);
@@ -210,7 +210,7 @@ test("a user reaches whom the policy's relations give, and nobody else: as a gen
   expect((await ask("Patient", { scope: "user/*.rs" })).status).toBe(403);
 });
 
-test("a scope by category reaches rows of that category, and takes nothing away that another scope gives", async ({
+test("a scope by category gives access to rows of that category, and takes no row away that another scope gives", async ({
   expect,
 }) => {
   const lab =
@@ -227,7 +227,9 @@ test("a scope by category reaches rows of that category, and takes nothing away 
   expect((await ask("Patient/amara", with_(lab))).status).toBe(403);
 });
 
-test("a chain and a _has find what their reader could have found step by step", async ({ expect }) => {
+test("a chain and a _has find the rows that their reader could have found step by step", async ({
+  expect,
+}) => {
   const vera = asUser("Practitioner/vera");
   expect(ids(await ask("Observation?patient.name=Okafor", vera))).toEqual([
     "lab-amara",
@@ -244,7 +246,7 @@ test("a chain and a _has find what their reader could have found step by step", 
   expect((await ask("Encounter?practitioner.name=Vera", vera)).status).toBe(403);
 });
 
-test("what is brought along is as little as the rows refer to", async ({ expect }) => {
+test("only resources that the rows refer to are included", async ({ expect }) => {
   expect(ids(await ask("Observation?_include=Observation:encounter"))).toEqual([
     "+e-amara",
     "lab-amara",
@@ -270,14 +272,14 @@ test("what is brought along is as little as the rows refer to", async ({ expect 
   });
 });
 
-test("a practitioner is read where the patient's own record refers to them, and is otherwise as absent", async ({
+test("a practitioner is read if the patient's own record refers to them, and is absent if not", async ({
   expect,
 }) => {
   expect(JSON.parse((await ask("Practitioner/vera")).text)).toMatchObject({
     id: "vera",
     name: [{ family: "Vera" }],
   });
-  // Only a labelled row of hers names Otto, and Bela's.
+  // A labelled row of hers names Otto, and a row of Bela's. No further row names him.
   expect(face(await ask("Practitioner/otto"))).toEqual(face(await ask("Practitioner/nobody")));
   expect((await ask("Practitioner/otto")).status).toBe(404);
   expect((await ask("Practitioner?name=Vera")).status).toBe(403);

@@ -10,8 +10,9 @@ import {
   type Who,
 } from "../support/leak-scene.ts";
 
-// The classes of docs/leaks.md about what stands around rows: paths, headers, forms, links, records. Each through all workers, against the sandbox's
-// origin and against one that heeds nothing. What must not reach Ann's app has `canary` in it.
+// The classes of docs/leaks.md about paths, headers, forms, links and records. Each test goes through all
+// workers, against the sandbox's origin and against an origin that ignores every question. A text with
+// `canary` in it must not reach Ann's app.
 
 let scene: LeakScene;
 beforeAll(async () => {
@@ -22,7 +23,7 @@ afterAll(() => scene.close());
 describe.for(origins)("at the origin %s:", (origin) => {
   const ask = (path: string, who: Who = "reader", sending = {}) => scene.ask(origin, who, path, sending);
 
-  test("L11: a path is rebuilt from its parts: an absolute one, `//host`, dots and escapes lead nowhere", async ({
+  test("L11: a path is rebuilt from its parts: an absolute URL, `//host`, dots and escapes lead nowhere", async ({
     expect,
   }) => {
     for (const path of [
@@ -40,7 +41,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       expect([400, 404], `${path} ${reply.status}`).toContain(reply.status);
       expect(scene.asked(origin).length, path).toBe(before);
     }
-    // In a batch the gateway reads addresses itself, and folds none.
+    // In a batch the gateway reads addresses itself, and folds no dot segments.
     for (const url of [
       "Observation/../Patient/ben",
       "Patient/..",
@@ -62,7 +63,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     }
   });
 
-  test("L12: no address of the origin is in a header, a link or an attachment that leaves; what is behind one is not fetched", async ({
+  test("L12: no header, link or attachment that leaves has an address of the origin; the gateway fetches nothing from such an address", async ({
     expect,
   }) => {
     const host = new URL(origin === "main" ? scene.phylax.dev.origin : scene.heedless.url).host;
@@ -83,7 +84,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     await expectRefused(expect, scene, origin, [400], "Patient/$export", "$export");
   });
 
-  test("L13: what an origin says of an error stays inside", async ({ expect }) => {
+  test("L13: the texts of the origin's errors do not leave", async ({ expect }) => {
     for (const path of ["Observation/nothing", "Observation/bens-pulse/_history/77", "Practitioner/nobody"]) {
       const reply = await ask(path);
       expect(reply.status, path).toBe(404);
@@ -92,7 +93,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     }
   });
 
-  test("L15: at the base there is no search, no page and no parameter beside a batch", async ({ expect }) => {
+  test("L15: the base has no search, no page and no parameter next to a batch", async ({ expect }) => {
     await expectRefused(
       expect,
       scene,
@@ -126,7 +127,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     );
   });
 
-  test("L29: a HEAD is judged and recorded as its GET; tags are of what leaves, and no validator of the origin's is", async ({
+  test("L29: a HEAD is judged and recorded as its GET; ETags are computed from the released text, and no validator of the origin leaves", async ({
     expect,
   }) => {
     const got = await ask("Observation/pulse");
@@ -151,7 +152,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     }
   });
 
-  test("L30: nothing on the way may keep an answer", async ({ expect }) => {
+  test("L30: no cache may store an answer", async ({ expect }) => {
     for (const path of [
       "Observation/pulse",
       "Observation",
@@ -163,7 +164,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       expect((await ask(path)).headers["cache-control"], path).toBe("no-store");
   });
 
-  test("L34: headers that say who somebody is, or what they consented to, say nothing here, and reach no origin", async ({
+  test("L34: headers that state an identity or a consent have no effect, and reach no origin", async ({
     expect,
   }) => {
     const headers = {
@@ -181,7 +182,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(scene.asked(origin).some((line) => line.startsWith("DELETE"))).toBe(false);
   });
 
-  test("L35: only strict JSON is answered, as it is: no other form, no other reading, decimals by their digits", async ({
+  test("L35: only strict JSON is answered, unchanged: no further form, no second reading, decimals by their digits", async ({
     expect,
   }) => {
     await expectRefused(
@@ -223,7 +224,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(create.status).toBe(403);
   });
 
-  test("L38: the record of a search that names somebody has them, sealed; in the clear there is neither name nor id", async ({
+  test("L38: the record of a search has the named patients, sealed; the public part has neither name nor id", async ({
     expect,
   }) => {
     const reply = await ask("Observation?patient=ben");

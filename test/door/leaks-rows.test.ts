@@ -14,8 +14,9 @@ import {
   type Who,
 } from "../support/leak-scene.ts";
 
-// The classes of docs/leaks.md about rows: whose they are, and how it is told that there are none. Each through all workers, against the sandbox's
-// origin and against one that heeds nothing. What must not reach Ann's app has `canary` in it.
+// The classes of docs/leaks.md about rows: the patient of a row, and the answer for an absent row. Each test
+// goes through all workers, against the sandbox's origin and against an origin that ignores every question.
+// A text with `canary` in it must not reach Ann's app.
 
 let scene: LeakScene;
 beforeAll(async () => {
@@ -26,7 +27,7 @@ afterAll(() => scene.close());
 describe.for(origins)("at the origin %s:", (origin) => {
   const ask = (path: string, who: Who = "reader", sending = {}) => scene.ask(origin, who, path, sending);
 
-  test("L1: the patient is the token's, whoever the URL names", async ({ expect }) => {
+  test("L1: the patient is the token's patient, whatever patient the URL names", async ({ expect }) => {
     expect((await ask("Patient/ann")).status).toBe(200);
     await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ben", "Patient/child");
     for (const query of [
@@ -40,7 +41,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(rowsOf(await ask("Observation"))).toEqual(anns);
   });
 
-  test("L2: an id is compared whole: neither its beginning nor another server's is hers", async ({
+  test("L2: ids are compared whole: a prefix of her id, or her id at another server, is not hers", async ({
     expect,
   }) => {
     await expectAbsent(
@@ -59,7 +60,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     );
   });
 
-  test("L3: a resource of any type that is read by its id is fetched, judged by its row, and otherwise as absent", async ({
+  test("L3: a resource of any type that is read by its id is fetched, judged by its row, and absent if the row is hidden", async ({
     expect,
   }) => {
     expect((await ask("Condition/asthma")).status).toBe(200);
@@ -82,7 +83,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     );
   });
 
-  test("L6: who is mentioned, took part or refers to her makes nothing hers; what two own is nobody's alone", async ({
+  test("L6: a mention, a participation or a reference makes no row hers; a row of two owners belongs to neither alone", async ({
     expect,
   }) => {
     await expectAbsent(
@@ -93,22 +94,24 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "Observation/bens-by-ann",
       "Observation/childs-fever",
     );
-    await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ben"); // whose `link` names her
+    await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ben"); // its `link` names her
     await expectAbsent(expect, scene, origin, "Appointment/nothing", "Appointment/both");
     for (const query of ["focus=Patient/ann", "performer=Patient/ann"])
-      expect(anns, query).toEqual(expect.arrayContaining([...rowsOf(await ask(`Observation?${query}`))])); // never the others that this finds
+      // never the further rows that this finds
+      expect(anns, query).toEqual(expect.arrayContaining([...rowsOf(await ask(`Observation?${query}`))]));
     expect(rowsOf(await ask("Appointment"))).toEqual([]);
   });
 
-  test("L9: absent and forbidden differ in nothing: bytes, headers, questions to the origin, records", async ({
+  test("L9: absent and forbidden are the same: bytes, headers, questions to the origin, records", async ({
     expect,
   }) => {
-    /** Everything that is told, with the id that was asked for put aside. */
+    /** The whole answer, with the requested id replaced. */
     const told = async (path: string, id: string, method: string) => {
       const before = scene.asked(origin).length;
       const reply = await ask(path.replace("ID", id), "app", { method });
       const asked = scene.asked(origin).slice(before);
-      const ofTheRequest = /^(?:date|x-request-id|ratelimit|phylax-receipt|content-length|etag)$/u; // the last two: of a page that repeats the id
+      // the last two depend on a page that repeats the id
+      const ofTheRequest = /^(?:date|x-request-id|ratelimit|phylax-receipt|content-length|etag)$/u;
       const headers = Object.entries(reply.headers).filter(([name]) => !ofTheRequest.test(name));
       expect(parseReceipt(String(reply.headers["phylax-receipt"])).ok).toBe(true);
       const [status, text] = faceOf(reply);
@@ -154,7 +157,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     }
   });
 
-  test("L18: operations are those that the policy lists; `$everything`, `$lastn` and a compartment's search give rows as searches do", async ({
+  test("L18: only the operations that the policy lists exist; `$everything`, `$lastn` and a compartment's search return the rows of searches", async ({
     expect,
   }) => {
     const everything = await ask("Patient/ann/$everything");
@@ -197,7 +200,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     ).toEqual(new Set(["Condition", "Patient"])); // each type by its own scope
   });
 
-  test("L20: each version is judged by itself and by the resource as it is now; of a type, or of everything, a patient gets no history", async ({
+  test("L20: each version is judged by itself and by the current resource; a patient gets no history of a type or of the server", async ({
     expect,
   }) => {
     const history = await ask("Observation/pulse/_history");
@@ -222,7 +225,8 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "Patient/_history",
     );
 
-    // What was deleted is as absent to whom only some rows are theirs: whose it was, nobody can tell any more.
+    // A deleted resource is absent for a client with access to some rows of its type: its patient is unknown
+    // by now.
     if (origin === "heedless") return; // it deletes nothing
     const body = JSON.stringify({
       resourceType: "Observation",
@@ -251,7 +255,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect((await ask(`Observation/${id}/_history`, "staff")).text).toContain('"method":"DELETE"');
   });
 
-  test("L22: what is inside goes by its own type's rule: contained resources, narrative, extensions, notes, bytes", async ({
+  test("L22: a nested resource follows the rule of its own type: contained resources, narrative, extensions, notes, bytes", async ({
     expect,
   }) => {
     const holds = JSON.parse((await ask("Observation/holds")).text);
@@ -265,15 +269,15 @@ describe.for(origins)("at the origin %s:", (origin) => {
     }
   });
 
-  test("L23: the `_` sibling of a primitive goes with what it belongs to", async ({ expect }) => {
+  test("L23: the `_` sibling of a primitive is shown with its primitive", async ({ expect }) => {
     const ann = JSON.parse((await ask("Patient/ann")).text);
     expect(ann).toMatchObject({ birthDate: "1980-01-02", name: [{ family: "Adams" }] });
-    expect(ann).not.toHaveProperty("_birthDate"); // its extension is shown by no rule
+    expect(ann).not.toHaveProperty("_birthDate"); // no rule shows its extension
     expect(ann).not.toHaveProperty("_gender");
     expect(Object.keys(ann.name[0])).toEqual(["family"]);
   });
 
-  test("L32: each row is decided by itself: one without a patient, or of another type, shifts nothing", async ({
+  test("L32: each row is decided by itself: a row without a patient or of a foreign type affects no further row", async ({
     expect,
   }) => {
     const shown = (bundleOf(await ask("Observation?_include=Observation:encounter")).entry ?? []).map(
@@ -284,24 +288,24 @@ describe.for(origins)("at the origin %s:", (origin) => {
       expect(JSON.stringify(resource)).toContain("Patient/ann");
   });
 
-  test("L33: a Consent that somebody stored opens nothing", async ({ expect }) => {
-    await expectAbsent(expect, scene, origin, "Observation/nothing", "Observation/bens-pulse"); // Ben's consent permits Ann
+  test("L33: a stored Consent opens nothing", async ({ expect }) => {
+    // Ben's consent permits Ann
+    await expectAbsent(expect, scene, origin, "Observation/nothing", "Observation/bens-pulse");
     await expectRefused(expect, scene, origin, [403], "Consent", "Consent/opens-all");
   });
 
-  test("L37: a practitioner has no rows for being one: only what the policy's relations give", async ({
-    expect,
-  }) => {
+  test("L37: a practitioner has no rows except by the policy's relations", async ({ expect }) => {
     const as = (fhirUser: string, path: string) =>
       scene.askWith(origin, "user", { scope: "user/*.rs", fhirUser }, path);
-    expect(rowsOf(await as("Practitioner/vera", "Patient"))).toEqual(["Patient/ann"]); // whose general practitioner she is
+    // she is his general practitioner
+    expect(rowsOf(await as("Practitioner/vera", "Patient"))).toEqual(["Patient/ann"]);
     expect((await as("Practitioner/vera", "Observation/bens-pulse")).status).toBe(404);
     expect((await as("Practitioner/nobody", "Patient")).status).toBe(403);
     expect((await as("Practitioner/vera", "Practitioner")).status).toBe(403);
     expect((await as("Device/x", "Patient")).status).toBe(403);
   });
 
-  test("a family: a coverage is its beneficiary's, a child's observation the child's, whoever holds the one and recorded the other", async ({
+  test("a family: a coverage is its beneficiary's and a child's observation is the child's, whoever is the policy holder or the author", async ({
     expect,
   }) => {
     const as = (patient: string, path: string) =>
@@ -310,12 +314,13 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(rowsOf(await as("child", "Coverage"))).toEqual(["Coverage/family"]);
     expect((await as("child", "Observation/childs-fever")).status).toBe(200);
     expect(rowsOf(await as("child", "Observation"))).toEqual(["Observation/childs-fever"]);
-    // The mother is policy holder and subscriber of the one, and performer of the other.
+    // The mother is policy holder and subscriber of the coverage, and performer of the observation.
     await expectAbsent(expect, scene, origin, "Coverage/nothing", "Coverage/family");
     await expectAbsent(expect, scene, origin, "Observation/nothing", "Observation/childs-fever");
     expect(rowsOf(await as("ann", "Coverage"))).toEqual([]);
     expect(rowsOf(await as("ann", "Observation"))).toEqual(anns);
-    // Unless she is permitted: signed in as the child's mother, under a policy that reaches a related person's patient.
+    // She is permitted if she signs in as the child's mother, under a policy with the relation to a related
+    // person's patient.
     const mother = (path: string) =>
       scene.askWith(origin, "user", { scope: "user/*.rs", fhirUser: "RelatedPerson/mother" }, path);
     expect((await mother("Observation/childs-fever")).status).toBe(200);

@@ -10,8 +10,9 @@ import {
   type Who,
 } from "../support/leak-scene.ts";
 
-// The classes of docs/leaks.md about searches: by what, through what, with what beside, and how far. Each through all workers, against the sandbox's
-// origin and against one that heeds nothing. What must not reach Ann's app has `canary` in it.
+// The classes of docs/leaks.md about searches: parameters, joins, included resources and paging. Each test
+// goes through all workers, against the sandbox's origin and against an origin that ignores every question.
+// A text with `canary` in it must not reach Ann's app.
 
 let scene: LeakScene;
 beforeAll(async () => {
@@ -22,7 +23,7 @@ afterAll(() => scene.close());
 describe.for(origins)("at the origin %s:", (origin) => {
   const ask = (path: string, who: Who = "reader", sending = {}) => scene.ask(origin, who, path, sending);
 
-  test("L4: what is included is judged like what was asked for: by hop, by type, by row; `*` and `:iterate` bring nothing more", async ({
+  test("L4: an included resource is judged like a requested resource: by hop, by type, by row; `*` and `:iterate` add nothing", async ({
     expect,
   }) => {
     for (const query of [
@@ -59,10 +60,11 @@ describe.for(origins)("at the origin %s:", (origin) => {
     );
   });
 
-  test("L5: a chain, a `_has` or a sort through what may not be read is refused before anything is asked; one that is permitted finds her own alone", async ({
+  test("L5: a chain, a `_has` or a sort through a hidden element is refused before the origin gets a request; a permitted chain finds her own rows alone", async ({
     expect,
   }) => {
-    expect(rowsOf(await ask("Observation?encounter.status=finished"))).toEqual(["Observation/pulse"]); // `odd` was at another's visit
+    // `odd` was at another patient's visit
+    expect(rowsOf(await ask("Observation?encounter.status=finished"))).toEqual(["Observation/pulse"]);
     expect(rowsOf(await ask("Encounter?_has:Observation:encounter:code=8867-4"))).toEqual([
       "Encounter/visit",
     ]);
@@ -83,10 +85,11 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "Observation?_sort=patient.name",
     );
     const scope = { scope: "patient/Observation.rs?code:in=http://x", patient: "ann" };
-    expect((await scene.askWith(origin, "reader", scope, "Observation")).status).toBe(401); // a scope whose condition cannot be held to
+    // the gateway cannot enforce the scope's condition
+    expect((await scene.askWith(origin, "reader", scope, "Observation")).status).toBe(401);
   });
 
-  test("L7: nothing is searched or sorted by what the view hides, by words or by filters", async ({
+  test("L7: a hidden element can be neither searched nor sorted by, nor reached by text search or filters", async ({
     expect,
   }) => {
     for (const who of ["reader", "staff"] as const)
@@ -113,15 +116,14 @@ describe.for(origins)("at the origin %s:", (origin) => {
         expect([400, 403], `${path} ${reply.status}`).toContain(reply.status);
         expect(scene.asked(origin).length, path).toBe(before);
       }
-    const lenient = { headers: { prefer: "handling=lenient" } }; // R4 lets a server pass over what it does not know: that would widen
+    // R4 lets a server ignore an unknown parameter: that would widen the search
+    const lenient = { headers: { prefer: "handling=lenient" } };
     expect((await ask("Patient?telecom=canary-phone-of-ann", "reader", lenient)).status).toBe(403);
     expect((await ask("Observation?favourite=1", "reader", lenient)).status).toBe(400);
     expect(rowsOf(await ask("Patient?identifier=urn:mrn%7Cmrn-ann"))).toEqual(["Patient/ann"]);
   });
 
-  test("L8: neither a total, a count nor the length of a page tells of rows that do not leave", async ({
-    expect,
-  }) => {
+  test("L8: neither a total, a count nor the length of a page reveals hidden rows", async ({ expect }) => {
     await expectRefused(
       expect,
       scene,
@@ -134,7 +136,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "Observation?_summary=true",
     );
     const whole = bundleOf(await ask("Observation"));
-    expect(whole.total).toBe(anns.length); // of what is there for her
+    expect(whole.total).toBe(anns.length); // the number of her rows
     const first = bundleOf(await ask("Observation?_count=3"));
     expect(first.entry).toHaveLength(3);
     expect(first).not.toHaveProperty("total");
@@ -143,7 +145,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect(next.link.some(({ relation }) => relation === "next")).toBe(false);
     expect(bundleOf(await ask("Observation?_count=4")).link.some(({ relation }) => relation === "next")).toBe(
       false,
-    ); // what comes after is hidden
+    ); // the rows after it are hidden
   });
 
   test("L10: a link to a further page is the gateway's own, sealed to its client and patient, and judged anew", async ({
@@ -186,7 +188,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect([400, 415]).toContain((await post("Observation/_search", "{}", "application/json")).status);
   });
 
-  test("L17: a parameter that is said twice, with several values or with a modifier narrows and never widens", async ({
+  test("L17: a repeated parameter, a parameter with several values or with a modifier narrows and never widens", async ({
     expect,
   }) => {
     expect(rowsOf(await ask("Observation?patient=ann,ben"))).toEqual(anns);
@@ -207,7 +209,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     );
   });
 
-  test("L21: no projection of the reader's widens the view, or takes away what the decision needs", async ({
+  test("L21: a client's projection neither widens the view nor removes an element that the decision needs", async ({
     expect,
   }) => {
     for (const path of [

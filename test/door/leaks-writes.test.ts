@@ -3,7 +3,8 @@ import type { Reply } from "../../cli/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import { faceOf, origins, startLeakScene, type LeakScene, type Who } from "../support/leak-scene.ts";
 
-// The classes of docs/leaks.md about writing and batches. The heedless origin says yes to every write, and answers with somebody else's record.
+// The classes of docs/leaks.md about writes and batches. The second origin accepts every write, and answers
+// with another patient's record.
 
 let scene: LeakScene;
 beforeAll(async () => {
@@ -40,7 +41,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
   const writes = () => scene.asked(origin).filter((line) => !/^(?:GET |POST \S*_search)/u.test(line));
-  /** Whatever is answered, the origin was not asked to write. */
+  /** Fails if the origin got a write, whatever the answer is. */
   const unwritten = async (
     expect: ExpectStatic,
     statuses: readonly number[],
@@ -54,7 +55,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     return reply;
   };
 
-  test("L14: each entry of a batch is judged as its own request; a transaction with one that is refused is refused whole", async ({
+  test("L14: each entry of a batch is judged as its own request; a transaction with a refused entry is refused whole", async ({
     expect,
   }) => {
     const get = (url: string) => ({ request: { method: "GET", url } });
@@ -127,7 +128,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     );
   });
 
-  test("L24: what is stored must be hers before it is replaced, whatever the body says; another's is as absent", async ({
+  test("L24: a stored row must be hers before it is replaced, whatever the body says; another patient's row is absent", async ({
     expect,
   }) => {
     const absent = await unwritten(expect, [404], () =>
@@ -154,7 +155,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     );
   });
 
-  test("L25: nothing is moved to another patient, by a body or by a patch, and a patch of another form is not understood", async ({
+  test("L25: nothing is moved to another patient, by a body or by a patch, and a patch of an unsupported form is refused", async ({
     expect,
   }) => {
     const seen = JSON.parse((await ask("Observation/weight")).text);
@@ -183,10 +184,10 @@ describe.for(origins)("at the origin %s:", (origin) => {
       );
   });
 
-  test("L26: a condition finds what its writer may see: a hidden match decides nothing", async ({
+  test("L26: a condition finds the rows that its writer may see: a hidden match decides nothing", async ({
     expect,
   }) => {
-    // Ben's has this identifier, and Ann's app may not know.
+    // Ben's row has this identifier, and Ann's app may not know.
     await unwritten(expect, [204], () => send("DELETE", "Observation?identifier=urn:lab%7Cbens"));
     const hidden = await send(
       "PUT",
@@ -224,7 +225,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     await unwritten(expect, [400, 412], () => send("DELETE", "Observation"));
   });
 
-  test("L27: what a write answers is what its reader may read of it, and nothing of whatever the origin says", async ({
+  test("L27: a write answers with the elements that its reader may read, and with no text of the origin", async ({
     expect,
   }) => {
     const replies = [
@@ -253,7 +254,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     if (origin === "main") expect([written.status, written.text]).toEqual([201, ""]);
   });
 
-  test("L28: a write is decided, and on record, before the origin hears of it", async ({ expect }) => {
+  test("L28: a write is decided, and on record, before the origin gets it", async ({ expect }) => {
     await unwritten(expect, [404], () => send("DELETE", "Observation/bens-pulse"));
     await unwritten(expect, [403], () => send("POST", "Observation", observation("Patient/ben")));
     await unwritten(expect, [403], () =>
@@ -264,7 +265,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     );
     const refused = await unwritten(expect, [404], () => send("DELETE", "Observation/childs-fever"));
     const done = await send("POST", "Observation", observation("Patient/ann"));
-    // Each request's records are in one log; which of the logs, its id decides.
+    // All records of a request are in one log. The request's id decides which log.
     const records = await openLedger(scene.phylax.dev);
     const kindsOf = (id: unknown) => records.flatMap(({ event }) => (event.id === id ? [event.kind] : []));
     expect(kindsOf(refused.headers["x-request-id"])).toEqual(["refusal"]);

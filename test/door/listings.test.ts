@@ -18,7 +18,7 @@ import { startDoor, type Door } from "../support/in-process/door.ts";
 let phylax: Door;
 let certificate: CertificateFiles;
 const issuer = await outsider("https://archive.example", "phylax");
-// The starter policies keep some rows of every type from everybody; this one keeps none of a place.
+// The starter policies hide some rows of every type. This policy hides no row of a Location.
 const archive = policy(rule(["Location"], "everything"));
 beforeAll(async () => {
   phylax = await startDoor();
@@ -88,7 +88,7 @@ const outcome = async (client: string, path: string, method = "GET") => {
   const reply = await ask(client, path, { method });
   return { status: reply.status, text: reply.text.replaceAll(/[0-9a-f]{32}/gu, "") };
 };
-/** At the origin, behind the gateway's back. */
+/** Asks the origin directly, without the gateway. */
 const atOrigin = async (method: string, path: string, resource?: object) => {
   const body = resource === undefined ? null : JSON.stringify(resource);
   const reply = await fetch(`${phylax.dev.origin}/${path}`, {
@@ -110,7 +110,7 @@ const labelled = {
   meta: { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] },
 };
 
-test("everything about a patient is what the searches by that patient find, whole over all its pages, and whom it refers to", async ({
+test("everything about a patient is the rows of the searches by that patient, whole over all its pages, and the resources that they refer to", async ({
   expect,
 }) => {
   const whole = await bundle("telehealth", "Patient/amara-okafor/$everything?_count=1000");
@@ -134,7 +134,7 @@ test("everything about a patient is what the searches by that patient find, whol
   }
 });
 
-test("everything can be narrowed by type, and its link to a further page opens for nothing and nobody else", async ({
+test("everything can be narrowed by type, and its link to a further page opens for no further request and no further client", async ({
   expect,
 }) => {
   const some = await bundle(
@@ -156,7 +156,7 @@ test("everything can be narrowed by type, and its link to a further page opens f
     expect([400, 410], path).toContain((await outcome(client, path)).status);
 });
 
-test("a patient's app gets everything about its own patient; another's is the 404 of one who is not there, for as many questions", async ({
+test("a patient's app gets everything about its own patient; another patient is the 404 of an absent patient, after as many questions", async ({
   expect,
 }) => {
   const { patient } = phylax.client("patient-app");
@@ -185,7 +185,7 @@ test("a patient's app gets everything about its own patient; another's is the 40
   }
 });
 
-test("the record of everything names the patient, counts what left by type, and how much stayed", async ({
+test("the record of everything names the patient, counts the released rows by type, and the withheld rows", async ({
   expect,
 }) => {
   const reply = await phylax.ask(
@@ -212,7 +212,7 @@ test("the record of everything names the patient, counts what left by type, and 
   });
 });
 
-test("the last of each kind is taken out of what may be seen: a labelled newer one leaves no gap", async ({
+test("the last of each kind is taken from the rows that the client may see: a newer labelled row leaves no gap", async ({
   expect,
 }) => {
   for (const [id, day, more] of [
@@ -231,7 +231,7 @@ test("the last of each kind is taken out of what may be seen: a labelled newer o
   expect((await outcome("telehealth", "Observation/$lastn?code=urn:test%7Clisted")).status).toBe(400);
 });
 
-test("a history is of each version as what it shows itself; a later label takes them all away", async ({
+test("each version in a history is shown by its own view; a later label hides all versions", async ({
   expect,
 }) => {
   for (const status of ["registered", "preliminary", "final"])
@@ -250,7 +250,7 @@ test("a history is of each version as what it shows itself; a later label takes 
     ["preliminary"],
     ["registered"],
   ]);
-  // The view of research shows no version and no time, and neither do the entries.
+  // The view of research shows no version and no time. The history entries show neither.
   const research = JSON.stringify(
     (await bundle("research", "Observation/history-1/_history").catch(() => ({ entry: [] }))).entry,
   );
@@ -269,7 +269,7 @@ const location = (id: string, more: object = {}) => ({
   ...more,
 });
 
-test("of a deleted resource those who may read the whole type see that it was deleted, and nobody sees more", async ({
+test("a reader of the whole type sees that a resource was deleted, and no reader sees more", async ({
   expect,
 }) => {
   await atOrigin("PUT", "Location/history-2", location("history-2"));
@@ -283,13 +283,13 @@ test("of a deleted resource those who may read the whole type see that it was de
     },
   ]);
   expect((await outcome("archive", "Location/history-none/_history")).status).toBe(404);
-  // Of observations some are nobody's to read here, so that one was there is told of none.
+  // Some observations are hidden here from every client, so a deletion shows for none of them.
   await atOrigin("PUT", "Observation/history-2", observation("history-2"));
   await atOrigin("DELETE", "Observation/history-2");
   expect((await outcome("telehealth", "Observation/history-2/_history")).status).toBe(404);
 });
 
-test("the history of a type is for those who may read all of it, each version by what the resource is now; the whole server's is nobody's", async ({
+test("the history of a type is for readers of all its rows, each version by the current resource; there is no history of the whole server", async ({
   expect,
 }) => {
   await atOrigin("PUT", "Location/history-3", location("history-3"));
@@ -317,9 +317,7 @@ test("the history of a type is for those who may read all of it, each version by
   });
 });
 
-test("asking by a time that is not shown is refused, as asking by any other hidden element is", async ({
-  expect,
-}) => {
+test("a search by a hidden time is refused, like a search by any hidden element", async ({ expect }) => {
   for (const query of ["_since=2026-01-01", "_at=2026"]) {
     const { status, text } = await outcome("research", `Observation/last-1/_history?${query}`);
     expect({ status, text }).toMatchObject({ status: 403, text: expect.stringContaining(query.slice(0, 3)) });
@@ -327,7 +325,7 @@ test("asking by a time that is not shown is refused, as asking by any other hidd
   expect((await outcome("telehealth", "Observation/last-1/_history?_since=2026-01-01")).status).toBe(200);
 });
 
-test("an operation that the policy does not allow is refused by it, one that is not known by its name; nothing is asked", async ({
+test("the policy refuses an operation that it does not allow, and an unknown operation is refused by its name; the origin gets no request", async ({
   expect,
 }) => {
   const before = phylax.forwarded.length;
@@ -405,7 +403,7 @@ test("a structure is validated without the origin and without its body on record
   expect(JSON.stringify(records)).not.toContain("canary");
 });
 
-test("metadata is of the gateway as a whole for nobody in particular, and for a client what it may do; a bad credential is 401", async ({
+test("anonymous metadata describes the gateway as a whole, a client's metadata its own rights; a bad credential is 401", async ({
   expect,
 }) => {
   interface Statement {
@@ -430,7 +428,7 @@ test("metadata is of the gateway as a whole for nobody in particular, and for a 
   expect(pay.find(({ type }) => type === "Patient")?.searchParam?.map(({ name }) => name)).not.toContain(
     "phone",
   );
-  // What it says is what a request meets.
+  // Requests agree with the statement.
   for (const { type, interaction } of pay.slice(0, 8)) {
     const searches = interaction.some(({ code }) => code === "search-type");
     expect((await outcome("payer", type)).status, type).toBe(searches ? 200 : 403);
@@ -452,14 +450,12 @@ test("metadata is of the gateway as a whole for nobody in particular, and for a 
   });
 });
 
-/** With a certificate, and no token. */
+/** Asks with a certificate and without a token. */
 async function fetchAnonymous(): Promise<string> {
   return (await send(phylax.dev, phylax.client("telehealth"), `${phylax.dev.fhir}/metadata`)).text;
 }
 
-test("handling=lenient widens nothing: a parameter that is not known is refused all the same", async ({
-  expect,
-}) => {
+test("handling=lenient widens nothing: an unknown parameter is refused all the same", async ({ expect }) => {
   for (const prefer of ["handling=lenient", "handling=strict"]) {
     const reply = await phylax.ask("telehealth", "Observation?patient=amara-okafor&colour=red", {
       headers: { prefer },

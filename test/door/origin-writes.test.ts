@@ -7,7 +7,8 @@ import { handlerOf } from "../support/in-process/door.ts";
 import type { Handler } from "../support/in-process/network.ts";
 import { TwoWorlds, type Seen } from "../support/two-worlds.ts";
 
-// What an origin's answer to a write comes to: only one that says so makes a write done, and what is not known is answered and recorded as that.
+// The meaning of an origin's answer to a write. A write is done only if the answer says so. An unknown
+// result is answered and recorded as unknown.
 
 let worlds: TwoWorlds;
 let askers: Askers;
@@ -26,7 +27,7 @@ interface Asked {
   readonly body?: object;
 }
 
-/** An origin that holds the world and answers writes so. */
+/** An origin with these rows that gives this answer to a write. */
 function writing(
   answer: (request: Request) => Response | undefined,
   world: readonly Resource[] = stored,
@@ -99,7 +100,7 @@ const answered = (...entries: readonly (object | string)[]) =>
 const login = () =>
   new Response("<html>Sign in</html>", { status: 200, headers: { "content-type": "text/html" } });
 
-test("a login page makes no write done: 504, and recorded as not known", async ({ expect }) => {
+test("a login page makes no write done: 504, and recorded as unknown", async ({ expect }) => {
   for (const asked of [put, create, remove, transaction]) {
     const seen = await ask(writing(login), asked);
     expect([seen.status, new Set(ended(seen).map(([, reason]) => reason))], asked.path).toEqual([
@@ -109,7 +110,7 @@ test("a login page makes no write done: 504, and recorded as not known", async (
   }
 });
 
-test("an answer that does not fit the write makes it not done: another type or id, no place of what was created, no JSON", async ({
+test("an answer that does not fit the write makes it not done: a foreign type or id, no Location of a created resource, no JSON", async ({
   expect,
 }) => {
   const other =
@@ -134,7 +135,7 @@ test("an answer that does not fit the write makes it not done: another type or i
   expect([placed.status, placed.headers["location"]]).toEqual([201, `${worlds.base}/Condition/7`]);
 });
 
-test("408 and 5xx after sending are not known, 429 is handed on as not done, and 503 stays the gateway's own", async ({
+test("408 and 5xx after sending are unknown, 429 is passed on as not done, and 503 stays the gateway's own", async ({
   expect,
 }) => {
   const saying = (status: number) =>
@@ -149,7 +150,7 @@ test("408 and 5xx after sending are not known, 429 is handed on as not done, and
       await ask(
         writing(() => undefined),
         { path: "Patient/ann", method: "GET" },
-      ); // so that the breaker stays closed
+      ); // so that the circuit breaker stays closed
     }
     const throttled = await ask(saying(429), asked);
     expect([throttled.status, throttled.headers["retry-after"], ended(throttled)[0]]).toEqual([
@@ -160,7 +161,7 @@ test("408 and 5xx after sending are not known, 429 is handed on as not done, and
   }
 });
 
-test("a read hands on the origin's 429 and 503 with its Retry-After, from 1 to 300 seconds", async ({
+test("a read passes on the origin's 429 and 503 with its Retry-After, from 1 to 300 seconds", async ({
   expect,
 }) => {
   for (const [status, said, told] of [
@@ -247,7 +248,7 @@ const main = (traits: object) => ({
   origins: [{ name: "main", url: worlds.originBase, credentials: { kind: "none" }, ...traits }],
 });
 
-test("where the registry does not say what a server does, neither transactions of several writes nor deletes are sent", async ({
+test("if the registry does not state the server's write behaviour, neither transactions of several writes nor deletes are sent", async ({
   expect,
 }) => {
   const unsaid = main({});

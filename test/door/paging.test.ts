@@ -36,7 +36,7 @@ const observation = (id: string, isHidden: boolean, more: object = {}): Row => (
   subject: { reference: "Patient/amara" },
   ...more,
 });
-// Every third is hidden from a payer, and so is a long run in the middle.
+// A payer sees neither every third row nor a long run in the middle.
 const hidden = (n: number) => n % 3 === 1 || (n > 20 && n < 33);
 const list = Array.from({ length: 50 }, (_, n) => observation(`o${n}`, hidden(n)));
 const visible = list.filter((_, n) => !hidden(n)).map(({ id }) => id);
@@ -69,7 +69,7 @@ async function pages(first: string): Promise<Reply[]> {
   return replies;
 }
 
-test("the whole on one page has its total; pages of any length join to it, each full but the last", async ({
+test("a list on one page has its total; pages of any length join to the list, each full except the last", async ({
   expect,
 }) => {
   const whole = await phylax.ask("payer", "Observation?patient=amara");
@@ -87,7 +87,8 @@ test("the whole on one page has its total; pages of any length join to it, each 
     const replies = await pages(`Observation?patient=amara&_count=${count}`);
     expect(replies.flatMap(ids), `${count} of ${pageMax}`).toEqual(visible);
     for (const [index, reply] of replies.entries()) {
-      if (index < replies.length - 1) expect(ids(reply)).toHaveLength(Math.min(count, pageMax)); // never longer than one of the origin's
+      // never longer than a page of the origin
+      if (index < replies.length - 1) expect(ids(reply)).toHaveLength(Math.min(count, pageMax));
       expect(searchset(reply).link[0]).toEqual({
         relation: "self",
         url: `${phylax.dev.fhir}/Observation?patient=amara&_count=${count}`,
@@ -98,9 +99,7 @@ test("the whole on one page has its total; pages of any length join to it, each 
   }
 });
 
-test("each page is a disclosure of its own on record, with its question and its patients", async ({
-  expect,
-}) => {
+test("each page is its own disclosure on record, with its question and its patients", async ({ expect }) => {
   const [, second] = await pages("Observation?patient=amara&_count=9");
   if (second === undefined) throw new Error("one page");
   expect(await recordOf(second)).toMatchObject({
@@ -111,7 +110,7 @@ test("each page is a disclosure of its own on record, with its question and its 
   });
 });
 
-test("the origin pages a hundred rows and more at a time, and is asked for five pages at most", async ({
+test("the origin pages at least a hundred rows at a time, and gets at most five requests for a page", async ({
   expect,
 }) => {
   origin.rows = [
@@ -126,7 +125,7 @@ test("the origin pages a hundred rows and more at a time, and is asked for five 
   expect(ids(await phylax.ask("payer", nextOf(first) ?? ""))).toEqual(["last"]);
 });
 
-test("a link opens for nobody else, not after its time, not altered, and with no parameter beside it", async ({
+test("a link opens for no further client, not after its time, not altered, and with no parameter added", async ({
   expect,
 }) => {
   const link = nextOf(await phylax.ask("payer", "Observation?patient=amara&_count=3")) ?? "";
@@ -173,7 +172,7 @@ test("a link opens for nobody else, not after its time, not altered, and with no
     expect((await phylax.ask("payer", link + beside)).status, beside).toBe(400);
 });
 
-test("a question in a link is judged as if it came now: what its client may not search by is refused", async ({
+test("the question in a link is judged anew: a parameter that its client may no longer use is refused", async ({
   expect,
 }) => {
   const key = readFileSync(phylax.dev.ca.replace(/pki\/.*$/u, "secrets/paging"), "utf8").trim();
@@ -220,7 +219,7 @@ test("a posted search answers as the same search by GET, on every page, and reac
   expect((await form("", "_search")).status).toBe(400);
 });
 
-test("a posted search may be longer than a URL's and still have further pages", async ({ expect }) => {
+test("a posted search may be longer than a URL and still have further pages", async ({ expect }) => {
   const codes = [
     "http://loinc.org|718-7",
     ...Array.from({ length: 90 }, (_, n) => `http://loinc.org|${String(n).repeat(50).slice(0, 50)}-${n}`),
@@ -235,7 +234,9 @@ test("a posted search may be longer than a URL's and still have further pages", 
   expect(ids(await phylax.ask("payer", nextOf(first) ?? ""))).toEqual(visible.slice(2, 4));
 });
 
-test("a search too long for a link of its own is told so when it has a second page", async ({ expect }) => {
+test("a search too long for its own link is refused by that reason when it has a second page", async ({
+  expect,
+}) => {
   const codes = [
     "http://loinc.org|718-7",
     ...Array.from({ length: 90 }, (_, n) => `http://loinc.org|${String(n).repeat(60).slice(0, 60)}`),
@@ -252,7 +253,7 @@ test("a search too long for a link of its own is told so when it has a second pa
   });
 });
 
-test("an origin's link that leads away is followed nowhere", async ({ expect }) => {
+test("the gateway does not follow an origin's link to another place", async ({ expect }) => {
   for (const away of ["http://evil.example/fhir?from=10", `${origin.url}x?from=10`, "//evil.example/fhir"]) {
     Object.assign(origin, { pageMax: 10, misleads: () => away });
     origin.requests.length = 0;
@@ -263,7 +264,7 @@ test("an origin's link that leads away is followed nowhere", async ({ expect }) 
   }
 });
 
-test("an answer of the origin's that breaks off in the middle is the origin's failure, and nothing of it leaves", async ({
+test("an origin's answer that breaks off in the middle is the origin's failure, and no byte of it leaves", async ({
   expect,
 }) => {
   origin.breaksAt = 900;
@@ -282,7 +283,7 @@ test("an answer of the origin's that breaks off in the middle is the origin's fa
   }
 });
 
-test("a version is read as the resource would be; a label that came later hides what was before it", async ({
+test("a version is read like the current resource; a later label hides earlier versions", async ({
   expect,
 }) => {
   const versions = (...labels: readonly boolean[]): readonly Row[] =>
@@ -326,7 +327,7 @@ test("a patient who was asked for in vain is named on the record of the refusal"
     });
 });
 
-test("metadata answers a client with its token by either name of JSON, the SMART configuration as application/json", async ({
+test("metadata answers a client with its token by either media type of JSON, the SMART configuration as application/json", async ({
   expect,
 }) => {
   for (const accept of ["application/json", "application/fhir+json"]) {

@@ -32,7 +32,7 @@ const appointment = (id: string, ...actors: object[]) => ({
 });
 const amara = to("Patient/amara");
 
-/** Whose each is, by its id: `own-…` is Amara's, everything else must never reach her. */
+/** The id names the patient of each row: `own-…` is Amara's. No further row may reach her. */
 const resources = (url: string) => [
   { resourceType: "Patient", id: "amara" },
   { resourceType: "Patient", id: "bela", link: [{ other: amara, type: "seealso" }] },
@@ -106,7 +106,7 @@ const found = async (path: string): Promise<readonly string[]> => {
 };
 const idsOf = (type: string) => resources("").flatMap((one) => (one.resourceType === type ? [one.id] : []));
 
-test("of an origin that ignores the question only the patient's own rows leave, and the question was narrowed all the same", async ({
+test("only the patient's own rows leave an origin that ignores the question, and the question was narrowed all the same", async ({
   expect,
 }) => {
   expect(await found("Observation?code=x")).toEqual(
@@ -127,7 +127,7 @@ test("of an origin that ignores the question only the patient's own rows leave, 
   }
 });
 
-test("a read gives the patient's own, and of everything else exactly what is given of what is not there", async ({
+test("a read gives the patient's own row, and for any further row exactly the answer for an absent row", async ({
   expect,
 }) => {
   const absent = (await ask("Observation/not-there")).text.replaceAll(/[0-9a-f]{32}/gu, "");
@@ -138,7 +138,7 @@ test("a read gives the patient's own, and of everything else exactly what is giv
     const own = id.startsWith("own-") || id === "amara";
     expect(reply.status, id).toBe(own ? 200 : 404);
     if (!own) expect(reply.text.replaceAll(/[0-9a-f]{32}/gu, ""), id).toBe(absent);
-    // Of a version too, also where the origin answers another one than was asked for, or fails at it.
+    // This holds for a version too, also if the origin answers with a wrong version or fails at it.
     for (const version of ["9", "fails"]) {
       const old = await ask(`${resourceType}/${id}/_history/${version}`);
       expect(old.status, `${id} ${version}`).toBe(own ? 502 : 404);
@@ -147,7 +147,7 @@ test("a read gives the patient's own, and of everything else exactly what is giv
   }
 });
 
-test("a type that is no patient's is never searched for, and read only where the policy names what refers to it", async ({
+test("a type of no patient is never searched for, and is read only if the policy names the reference to it", async ({
   expect,
 }) => {
   const before = origin.asked.length;
@@ -156,7 +156,7 @@ test("a type that is no patient's is never searched for, and read only where the
   expect(origin.asked.length).toBe(before);
 });
 
-test("a narrowed search is on record with the patient whom the token was for, and the rows that were dropped are counted", async ({
+test("a narrowed search is on record with the token's patient, and the dropped rows are counted", async ({
   expect,
 }) => {
   const id = (await ask("Observation")).headers["x-request-id"];

@@ -13,8 +13,9 @@ import {
 import { inLane } from "../support/lane.ts";
 import { TwoWorlds, type Question } from "../support/two-worlds.ts";
 
-// What anyone may see of the ledger (docs/ledger-format.md §9): of two worlds that an asker may not tell apart, each question makes as many public
-// leaves and as long ones, however long the question is: it is lengthened byte by byte over a whole class, by the id of its token.
+// The public part of the ledger (docs/ledger-format.md §9). In two worlds that a client may not tell apart,
+// each question makes the same number of public leaves with the same lengths, whatever the length of the
+// question. The id of its token lengthens it byte by byte over a whole padding class.
 
 const scenes = inLane({ fast: 500, slow: 500, long: 10_000 });
 const classBytes = 256;
@@ -33,7 +34,7 @@ const patch = { "content-type": "application/json-patch+json" };
 const many = (count: number, row: (n: number) => Resource) => Array.from({ length: count }, (_, n) => row(n));
 const shown = (more: object = {}) => observation("shown", "ann", { valueInteger: 1, ...more });
 
-/** Pairs of worlds that Ann's app may not tell apart: what is more in each. */
+/** Pairs of worlds that Ann's app may not tell apart: the additional rows of each world. */
 const pairs: Readonly<Record<string, readonly [readonly Resource[], readonly Resource[]]>> = {
   "a row of another patient's": [[], [observation("x", "ben")]],
   "a labelled row": [[], [observation("x", "ann", hidden.labelled)]],
@@ -145,7 +146,7 @@ const questions: Readonly<Record<string, Plain>> = {
 };
 
 test(
-  "L41: nothing that a hidden row decides shows in the number or the length of public leaves",
+  "L41: neither the number nor the length of public leaves depends on a hidden row",
   { timeout: 60_000 + scenes * 200 },
   async ({ expect }) => {
     const first = fc.nat({ max: classBytes - 1 });
@@ -179,7 +180,7 @@ test(
 );
 
 test(
-  "a longer question is a longer record at last, so that lengths are looked at",
+  "a longer question makes a longer record at some length, so the comparison of lengths is effective",
   { timeout: 60_000 },
   async ({ expect }) => {
     const lengths = new Set<number>();

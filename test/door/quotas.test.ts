@@ -16,7 +16,7 @@ import {
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
-// A day's windows: none ends in the middle of a test, but at midnight UTC.
+// Windows of a day: none ends in the middle of a test, except at midnight UTC.
 const day = 86_400;
 const own = "amara-okafor";
 
@@ -71,7 +71,7 @@ const itemOf = (header: unknown, policy: string) =>
 const leftOf = ({ headers }: Reply, policy: string) =>
   Number(/r=(\d+)/u.exec(itemOf(headers["ratelimit"], policy) ?? "")?.[1]);
 
-test("one user of an app uses up their own quota, another user of the same app goes on, and the headers name each policy", async ({
+test("a user of an app exhausts their own quota, a second user of the same app goes on, and the headers name each policy", async ({
   expect,
 }) => {
   const first = await ask(shared, "greedy", `Patient/${own}`);
@@ -102,7 +102,7 @@ test("one user of an app uses up their own quota, another user of the same app g
   expect(leftOf(other, "default"), "five were answered").toBe(95);
 });
 
-test("what leaves is paid for record by record; without credits for the whole page nothing of it leaves, and the refusal is on record", async ({
+test("each released record costs a credit; without credits for the whole page nothing of it leaves, and the refusal is on record", async ({
   expect,
 }) => {
   const one = await ask(bulk, "someone", `Patient/${own}`);

@@ -52,7 +52,7 @@ test("a disclosure's record names client, certificate, token, purpose, agreement
   expect(event?.withheld?.paths?.length).toBeGreaterThan(0);
 });
 
-test("a refusal's record has the reason that the caller is not told", async ({ expect }) => {
+test("a refusal's record has the reason that the caller does not get", async ({ expect }) => {
   const token = await phylax.token("payer");
   const stolen = await send(
     phylax.dev,
@@ -88,7 +88,7 @@ test("a token's issue is on record, and so is its refusal", async ({ expect }) =
   );
 });
 
-test("a quota is exact through the whole gateway, and its end is a 429 that says when to come back", async ({
+test("a quota is exact through the whole gateway, and its end is a 429 with the time to come back", async ({
   expect,
 }) => {
   const quotas = { default: { requests: 5, windowSeconds: 3_600 } };
@@ -108,11 +108,12 @@ test("a quota is exact through the whole gateway, and its end is a 429 that says
       },
     ],
   });
-  // The change reaches the gateway within its hard limit of ten seconds; the guard then counts by the newer quota.
+  // The change reaches the gateway within its hard limit of ten seconds. The guard then counts by the newer
+  // quota.
   let limit = "";
   for (let i = 0; i < 60 && limit !== "5"; i++) {
     await new Promise((later) => setTimeout(later, 250));
-    const reply = await phylax.ask("payer", "Patient/amara-okafor"); // keeps another client going meanwhile
+    const reply = await phylax.ask("payer", "Patient/amara-okafor"); // meanwhile a second client goes on
     expect(reply.status).toBe(200);
     const probe = await phylax.ask("public-health", "Patient/absent");
     limit = /q=(\d+)/u.exec(String(probe.headers["ratelimit-policy"]))?.[1] ?? "";

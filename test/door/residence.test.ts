@@ -17,7 +17,8 @@ import {
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
-// None but the registry may see an address. Of the synthetic patients Amara Okafor lives in Massachusetts, as her home address says.
+// No client of this test may see an address. Amara Okafor is a synthetic patient who lives in Massachusetts
+// by her home address.
 const desk = policy(
   rule(["Patient"], ["meta.versionId", "birthDate", "deceased[x]", "gender"], {
     interactions: ["read", "search", "update"],
@@ -39,7 +40,7 @@ const policies = {
 };
 type Who = keyof typeof policies;
 
-const canary = "canary-region"; // no State's name: the record keeps it as it is said
+const canary = "canary-region"; // not the name of a State: the record has the text unchanged
 const patient = (id: string, ...address: readonly object[]) => ({
   resourceType: "Patient",
   id,
@@ -71,7 +72,7 @@ const certificates = new Map<Who, CertificateFiles>();
 const tokens = new Map<Who, string>();
 let phylax: Door;
 
-/** At the origin, behind the gateway's back. */
+/** Writes to the origin directly, without the gateway. */
 async function store(resource: { readonly resourceType: string; readonly id: string }): Promise<void> {
   const { ok, status } = await fetch(`${phylax.dev.origin}/${resource.resourceType}/${resource.id}`, {
     method: "PUT",
@@ -148,11 +149,11 @@ async function scopeOf(client: string) {
   };
 }
 
-/** A checkpoint, and so what an auditor is served, may be a second behind. */
+/** A checkpoint, and so the part of the ledger that an auditor reads, may be a second behind. */
 const counted = { timeout: 20_000, interval: 1_000 };
 const byState = (client: string) => async () => (await scopeOf(client)).byState;
 
-test("a client that may not see the address reads a Patient, and whoever got only her observations is counted in her State too", async ({
+test("a client that may not see the address reads a Patient, and the count of her State includes a client that got only her observations", async ({
   expect,
 }) => {
   expect((await ask("labs", "Observation?patient=amara-okafor")).status).toBe(200);
@@ -168,7 +169,7 @@ test("a client that may not see the address reads a Patient, and whoever got onl
   ]);
 });
 
-test("every way that reads a Patient has the state on record, also where it is hidden, left out, or only led to the rows", async ({
+test("every way that reads a Patient has the State on record, even if it is hidden, left out, or only led to the rows", async ({
   expect,
 }) => {
   const version = JSON.parse((await ask("desk", "Patient/moved")).text).meta.versionId;
@@ -192,7 +193,7 @@ test("every way that reads a Patient has the state on record, also where it is h
     const reply = await ask("desk", path);
     expect([reply.status, await named(reply)], path).toEqual([200, events]);
   }
-  // The Patient that the origin brought along is no row that this client may see: it was in the body all the same.
+  // The client may not see the Patient that the origin included. Its State was in the body all the same.
   const dropped = await ask("women", "Observation?_id=of-moved&_include=Observation:subject");
   expect([dropped.text.includes('"Patient"'), await named(dropped)]).toEqual([
     false,
@@ -212,7 +213,7 @@ test("every way that reads a Patient has the state on record, also where it is h
   expect([batch.status, await named(batch)]).toEqual([200, ["disclosure moved: VT", "disclosure moved: VT"]]);
 });
 
-test("a write has the state of the stored Patient on record, before and after, and of who may not write it too", async ({
+test("a write has the State of the stored Patient on record, before and after, and so has a refused write", async ({
   expect,
 }) => {
   const seen = JSON.parse((await ask("desk", "Patient/moved")).text);
@@ -226,7 +227,7 @@ test("a write has the state of the stored Patient on record, before and after, a
   expect([refused.status, await named(refused)]).toEqual([
     412,
     ["refusal moved: VT", "disclosure moved: VT"],
-  ]); // that there is another version
+  ]); // a second version exists
 
   const written = await put({});
   expect([written.status, await named(written)]).toEqual([
@@ -235,7 +236,7 @@ test("a write has the state of the stored Patient on record, before and after, a
   ]);
 });
 
-test("a write that moves somebody has the state of before it in its intent, and the new one when it is done", async ({
+test("a write that moves a patient has the old State in its intent, and the new State in its result", async ({
   expect,
 }) => {
   const moving = (state: string) => JSON.stringify(patient("mover", { use: "home", state }));
@@ -245,7 +246,7 @@ test("a write that moves somebody has the state of before it in its intent, and 
   expect([put.status, await named(put)]).toEqual([
     200,
     ["intent mover: NH", "write mover: ME", "disclosure mover: ME"],
-  ]); // that it was there
+  ]); // the row existed
   let [before, state] = ["ME", "RI"];
   for (const type of ["batch", "transaction"]) {
     const entry = `{"resource":${moving(state)},"request":{"method":"PUT","url":"Patient/mover"}}`;
@@ -259,7 +260,9 @@ test("a write that moves somebody has the state of before it in its intent, and 
   }
 });
 
-test("where somebody moved to is known from the next record on, whoever caused it", async ({ expect }) => {
+test("a patient's new State is known from the next record on, whichever client caused it", async ({
+  expect,
+}) => {
   await ask("quiet", "Observation?patient=abroad");
   await expect.poll(byState("quiet"), counted).toEqual({ "outside US": 1 });
   await store(patient("abroad", { use: "home", state: "Guam", country: "GU" }));
@@ -267,7 +270,7 @@ test("where somebody moved to is known from the next record on, whoever caused i
   await expect.poll(byState("quiet"), counted).toEqual({ GU: 1 });
 });
 
-test("no accounting says where its patient lives, in any of its forms", async ({ expect }) => {
+test("no accounting names its patient's State, in any of its forms", async ({ expect }) => {
   const reply = await phylax.ask("privacy-officer", "Patient/somewhere/$disclosures?all=true");
   expect([reply.status, await named(reply)]).toEqual([
     200,

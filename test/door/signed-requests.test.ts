@@ -26,7 +26,7 @@ const key = await newKey("EdDSA", "requests-1");
 const path = "Patient/someone";
 const patient = { resourceType: "Patient", id: "someone", birthDate: "1980-01-01" };
 
-/** A FHIR server that keeps what it was asked with. */
+/** A FHIR server that records the requests that it got. */
 const seen: IncomingMessage[] = [];
 const origin = createServer((request, response) => {
   seen.push(request);
@@ -43,7 +43,8 @@ let [certificate, heldBack]: CertificateFiles[] = [];
 let holder: KeyHolder;
 beforeAll(async () => {
   await new Promise<void>((listening) => origin.listen(0, "127.0.0.1", listening));
-  const url = `http://127.0.0.1:${(origin.address() as AddressInfo).port}/fhir`; // a listening TCP server has one
+  // a listening TCP server has a port
+  const url = `http://127.0.0.1:${(origin.address() as AddressInfo).port}/fhir`;
   phylax = await startDoor({ origin: url });
   certificate = await certificateFor(phylax, "signing-app");
   heldBack = await certificateFor(phylax, "excepted-with-certificate");
@@ -103,7 +104,7 @@ const bound = (more: object = {}) =>
 const unbound = (client: string) =>
   outsideToken(issuer, must(certificate), { client_id: client, scope: "system/*.rs", cnf: undefined });
 
-/** Signs what is sent as a client should; `spoiled` changes it afterwards. */
+/** Signs a request as a client should. `spoiled` changes it afterwards. */
 async function askSigned(
   by: Key,
   { method = "GET", headers = {}, body = "" }: Sending & { readonly body?: string },
@@ -117,7 +118,7 @@ async function askSigned(
     body === ""
       ? {}
       : { "content-digest": `sha-256=:${createHash("sha256").update(body).digest("base64")}:` };
-  const sent = { ...(headers as Record<string, string>), ...digest }; // each of them once
+  const sent = { ...(headers as Record<string, string>), ...digest }; // each header once
   const parts = ["@method", "@target-uri", ...Object.keys(sent)];
   const url = `${phylax.dev.fhir}/${where}`;
   const created = Math.floor(Date.now() / 1000);
@@ -135,7 +136,7 @@ async function askSigned(
   });
 }
 
-test("T35: a signed request is answered, and whose key signed it is on record", async ({ expect }) => {
+test("T35: a signed request is answered, and the signing key is on record", async ({ expect }) => {
   const reply = await askSigned(key, { headers: { authorization: `Bearer ${await bound()}` } });
   expect(reply.status, reply.text).toBe(200);
   expect(await recordOf(reply)).toMatchObject({
@@ -144,7 +145,7 @@ test("T35: a signed request is answered, and whose key signed it is on record", 
   });
 });
 
-test("T35, T37: unsigned, signed by another's key or an older one, it is 401, says what to sign, and the origin hears nothing", async ({
+test("T35, T37: a request that is unsigned, or signed by a foreign key or an older key, is 401 with the components to sign, and the origin gets no request", async ({
   expect,
 }) => {
   const authorization = `Bearer ${await bound()}`;
@@ -187,7 +188,7 @@ test("T35, T37: unsigned, signed by another's key or an older one, it is 401, sa
   expect(seen.length).toBe(before);
 });
 
-test("T36: a posted search is signed with its body: another body, or none that is covered, is 401", async ({
+test("T36: a posted search is signed with its body: a changed body, or a body that is not covered, is 401", async ({
   expect,
 }) => {
   const headers = {
@@ -215,7 +216,7 @@ test("T36: a posted search is signed with its body: another body, or none that i
   expect(seen.length).toBe(before);
 });
 
-test("T35: under DPoP the proof is covered too, so that neither is good for another request", async ({
+test("T35: under DPoP the signature covers the proof, so that neither fits a second request", async ({
   expect,
 }) => {
   const token = await keyBoundToken(phylax, holder);
@@ -237,7 +238,7 @@ test("T35: under DPoP the proof is covered too, so that neither is good for anot
   expect(without.headers["accept-signature"]).toContain('"dpop"');
 });
 
-test("T24, T25: an origin that asks for it is told the certificate of the connection, never what a client says of one", async ({
+test("T24, T25: an origin that asks for it gets the certificate of the connection, never a client's claim about a certificate", async ({
   expect,
 }) => {
   const der = (files: CertificateFiles) =>
@@ -260,7 +261,7 @@ test("T24, T25: an origin that asks for it is told the certificate of the connec
   expect(seen.at(-1)?.headers["client-cert"]).toBeUndefined();
 });
 
-test("T5: an unbound token passes only under its client's exception, as Bearer, and each record says so", async ({
+test("T5: an unbound token is accepted only under its client's exception, as Bearer, and each record says so", async ({
   expect,
 }) => {
   const ask = (token: string, identity?: CertificateFiles, scheme = "Bearer") =>

@@ -27,7 +27,7 @@ let phylax: Door;
 let origin: PagingOrigin;
 let certificate: CertificateFiles;
 let key: Key;
-/** All that the verifier has of Phylax. */
+/** The verifier's whole knowledge of Phylax. */
 let keys: readonly JWK[];
 beforeAll(async () => {
   origin = await startPagingOrigin();
@@ -106,7 +106,7 @@ async function ask(
 const wrong = ({ reply, sent }: { readonly reply: Reply; readonly sent: Sent }) =>
   wrongWithSignature(reply, sent, keys);
 
-test("T38: who has only the published key accepts an answer, and nothing that was changed of it", async ({
+test("T38: a client with only the published key accepts an answer, and rejects each changed answer", async ({
   expect,
 }) => {
   const asked = await ask("Patient/someone");
@@ -131,7 +131,7 @@ test("T38: who has only the published key accepts an answer, and nothing that wa
   expect(wrong(said({ "signature-input": later }))).toBe("another signature");
 });
 
-test("T38: the answer to one request is none to another, not even to the same one asked again", async ({
+test("T38: the answer to a request fits no second request, not even the same request sent again", async ({
   expect,
 }) => {
   const [first, second] = [await ask("Patient/someone"), await ask("Patient?_id=someone")];
@@ -143,11 +143,12 @@ test("T38: the answer to one request is none to another, not even to the same on
   const other = await ask("Patient/_search", { method: "POST", body: "_id=another" });
   expect(wrong({ sent: posted.sent, reply: other.reply })).toBe("another signature");
   const again = await ask("Patient/someone");
-  expect(again.sent.headers["signature"]).not.toBe(first.sent.headers["signature"]); // ES256 never signs twice alike
+  // two ES256 signatures always differ
+  expect(again.sent.headers["signature"]).not.toBe(first.sent.headers["signature"]);
   expect(wrong({ sent: again.sent, reply: first.reply })).toBe("another signature");
 });
 
-test("T38: an answer in several windows is signed as one", async ({ expect }) => {
+test("T38: an answer in several windows has one signature", async ({ expect }) => {
   const note = (id: string): Row => ({
     resourceType: "Observation",
     id,
@@ -168,7 +169,7 @@ test("T38: an answer in several windows is signed as one", async ({ expect }) =>
   );
 });
 
-test("T38: a refusal is signed as any answer, also one for the request's own signature", async ({
+test("T38: a refusal is signed like every answer, also the refusal of the request's own signature", async ({
   expect,
 }) => {
   const ways = [
@@ -196,7 +197,7 @@ test("T38: a refusal is signed as any answer, also one for the request's own sig
   expect([unsigned.reply.status, wrong(unsigned)]).toEqual([401, undefined]);
 });
 
-test("T38: what answers HEAD has no body, so none is signed, and it does not pass for the answer to GET", async ({
+test("T38: the answer to HEAD has no body, so no body is signed, and it does not pass for the answer to GET", async ({
   expect,
 }) => {
   const asked = await ask("Patient/someone", { method: "HEAD" });
@@ -205,14 +206,14 @@ test("T38: what answers HEAD has no body, so none is signed, and it does not pas
   expect(wrong({ ...asked, sent: { ...asked.sent, method: "GET" } })).toBe('does not cover "content-digest"');
 });
 
-test("T38: nothing on the way is asked to compress it, and nothing does", async ({ expect }) => {
+test("T38: no intermediary is asked to compress it, and none does", async ({ expect }) => {
   const asked = await ask("Patient/someone", { more: { "accept-encoding": "gzip, br, zstd" } });
   expect(asked.reply.headers["cache-control"]).toBe("no-store, no-transform");
   expect(asked.reply.headers).not.toHaveProperty("content-encoding");
   expect(wrong(asked)).toBeUndefined();
 });
 
-test("T38: a grant may want signed answers to requests that are not signed; a signature that nobody looked at is not answered for", async ({
+test("T38: a grant may require signed answers to unsigned requests; the answer does not vouch for an unchecked request signature", async ({
   expect,
 }) => {
   const url = `${phylax.dev.fhir}/Patient/someone`;
@@ -248,7 +249,7 @@ test("T38: without such a grant, and before the client is known, answers carry n
   }
 });
 
-test("the key of signed answers is not among those that tokens are believed by", async ({ expect }) => {
+test("the key of signed answers is not among the keys that verify tokens", async ({ expect }) => {
   const { keys: ofTokens } = (await document(`${phylax.dev.gateway}/oauth/jwks`)) as {
     readonly keys: readonly JWK[];
   };

@@ -24,7 +24,10 @@ const folders = ["examples-r4", "us-core"].map((name) =>
 
 const packed = (text: string) => text.replaceAll(/(?<string>"(?:[^"\\]|\\.)*")|\s+/gu, "$<string>");
 
-/** The examples as they were written, but for white space between what they say; of two with one id the later. */
+/**
+ * The examples as written, except for white space between tokens. If two have one id, the later example
+ * counts.
+ */
 function examples(): readonly Verbatim[] {
   const all = new Map<string, Verbatim>();
   for (const folder of noSharedData ? [] : folders)
@@ -49,7 +52,8 @@ const labelled: readonly Verbatim[] = (noSharedData ? [] : resourcesIn("ds4p-lab
   },
 );
 
-// Of each of the two, whatever has a label beyond N (normal): withheld until there is a service that weighs labels.
+// The rows of the two patients with a label beyond N (normal). They are withheld until a service exists that
+// weighs labels.
 const sensitive = `Observation:SexualOrientation,OBHx,LMP Condition:IrregularPeriods,Chlamydia,MedicalAbortion,DandCAbortion Procedure:DandCProcedure
   DiagnosticReport:GCNAAT,HIVELISA,FirstTrimesterUS,QuadScreen MedicationRequest:Loestrin,Azithromycin,Descovy,Mifepristone,Misoprostol`;
 const withheld = new Set(
@@ -61,7 +65,7 @@ const withheld = new Set(
   }),
 );
 
-/** A total would count what may be dropped: of a Bundle that is read it never leaves. */
+/** A Bundle's total would count withheld rows, so it never leaves when the Bundle is read. */
 const asItLeaves = ({ type, text }: Verbatim) =>
   type === "Bundle" ? text.replace(/"total":\d+,/u, "") : text;
 
@@ -120,7 +124,7 @@ describe.skipIf(noSharedData)(
     });
     const ask = (path: string) => askAs(phylax, certificate, token, path);
 
-    test("each R4 and US Core example is read byte for byte, decimals included; of a Bundle but for its total", async ({
+    test("each R4 and US Core example is read byte for byte, including decimals; of a Bundle without its total", async ({
       expect,
     }) => {
       for (const example of all) {
@@ -132,7 +136,8 @@ describe.skipIf(noSharedData)(
         "66c8856b-ba11-4876-8aa8-467aad8c11a2",
         "allergyintolerance-provenance-example2",
       ]);
-      expect(all.some(({ text }) => /\d\.\d*0[,}\]]/u.test(text))).toBe(true); // decimals that a number would not keep
+      // decimals that a number would not preserve
+      expect(all.some(({ text }) => /\d\.\d*0[,}\]]/u.test(text))).toBe(true);
     });
 
     test("and is found byte for byte among the rows of its type", async ({ expect }) => {
@@ -143,7 +148,7 @@ describe.skipIf(noSharedData)(
       }
     });
 
-    test("of labelled records those without a label beyond normal come through; the others are listed here, and are as absent", async ({
+    test("labelled records without a label beyond normal leave; the remaining records are listed here and are absent", async ({
       expect,
     }) => {
       const absent = (await ask("Condition/nothing")).text.replaceAll(/[0-9a-f]{32}/gu, "");

@@ -4,7 +4,8 @@ import type { Handler } from "../support/in-process/network.ts";
 import { starterPolicy } from "../support/outside.ts";
 import { beyond, TwoWorlds, type Asking, type Seen } from "../support/two-worlds.ts";
 
-// The harness itself: it sees no difference between equal worlds, whatever they are asked, and a planted difference of each kind.
+// The harness itself: it sees no difference between equal worlds, for any question, and sees a planted
+// difference of each kind.
 
 let worlds: TwoWorlds;
 beforeAll(async () => {
@@ -45,7 +46,7 @@ const aspectsOf = (differences: readonly { readonly aspect: string }[]) => [
   ...new Set(differences.map(({ aspect }) => aspect)),
 ];
 
-test("worlds that differ in nothing give the same, whatever they are asked", async ({ expect }) => {
+test("equal worlds give equal answers, for any question", async ({ expect }) => {
   const resource = { "content-type": "application/fhir+json" };
   const asked: Asking[] = [
     read,
@@ -84,14 +85,16 @@ test("worlds that differ in nothing give the same, whatever they are asked", asy
   expect(one[0]?.questions).toEqual([{ method: "GET", path: "/fhir/Patient/ann", body: "" }]);
 });
 
-test("status: a row that is not there", async ({ expect }) => {
+test("status: an absent row", async ({ expect }) => {
   const { differences } = await worlds.compare({ origin: ann }, { origin: [patient("ben")] }, [read]);
   expect(differences.filter(({ aspect }) => aspect === "status")).toEqual([
     { question: 0, aspect: "status", at: "", one: 200, other: 404 },
   ]);
 });
 
-test("headers: a row with another value, asked for by HEAD, and nothing else", async ({ expect }) => {
+test("headers: a row with a different value, requested by HEAD, and no further difference", async ({
+  expect,
+}) => {
   const { differences } = await worlds.compare({ origin: ann }, { origin: [patient("ann", "Brown")] }, [
     { by, path: "Patient/ann", method: "HEAD" },
   ]);
@@ -109,7 +112,9 @@ test("body: the first byte that differs", async ({ expect }) => {
   ]);
 });
 
-test("questions to the origin: another way to the same page, and nothing else", async ({ expect }) => {
+test("questions to the origin: a second way to the same page, and no further difference", async ({
+  expect,
+}) => {
   const pages =
     (way: string): Handler =>
     (request) => {
@@ -155,7 +160,7 @@ const underAgreement = (id: string) => ({
   ],
 });
 
-test("records: under another agreement, and nothing else", async ({ expect }) => {
+test("records: under a different agreement, and no further difference", async ({ expect }) => {
   const { differences } = await worlds.compare(
     { origin: ann, registry: underAgreement("first") },
     { origin: ann, registry: underAgreement("other") },
@@ -182,7 +187,7 @@ test("leaves: a longer record, at some length of the question", async ({ expect 
   expect(differences.find(({ aspect }) => aspect === "leaves")?.at).toBe("/0/length");
 });
 
-test("leaves: how many there are", async ({ expect }) => {
+test("leaves: their number", async ({ expect }) => {
   const create = {
     by: "charting",
     path: "Observation",

@@ -18,7 +18,7 @@ afterAll(async () => {
   await origin.close();
 });
 
-/** A row of about `bytes`, about these patients. */
+/** A row of about `bytes` bytes, about these patients. */
 const document = (id: string, bytes: number, patients: readonly string[]): Row => ({
   resourceType: "Observation",
   id,
@@ -36,7 +36,7 @@ const eventsOf = async (requestId: unknown): Promise<readonly AuditEvent[]> =>
 const names = (event: AuditEvent | undefined) =>
   event?.patients.map(({ patient }) => patient.replace("main/Patient/", ""));
 
-/** Asks as telehealth, and has the head of the answer. */
+/** Asks as telehealth, and returns at the head of the answer. */
 async function ask(path: string): Promise<Response> {
   const { clientCa, fhir } = phylax.dev;
   const headers = { authorization: `Bearer ${await phylax.token("telehealth")}` };
@@ -45,7 +45,7 @@ async function ask(path: string): Promise<Response> {
   );
 }
 
-/** Reads an answer as far as it comes. */
+/** Reads an answer until it ends or breaks off. */
 async function readAsFarAsItComes({
   body,
 }: Response): Promise<{ readonly text: string; readonly end: "whole" | "broken" }> {
@@ -112,7 +112,7 @@ test("a single resource over 1 MiB is one window, complete, with its intent; up 
   ).toEqual([{ kind: "disclosure", window: undefined }]);
 });
 
-test("above 8 MiB a resource is as good as not there, whosever it is, and the rows beside it are answered", async ({
+test("above 8 MiB a resource is absent, whatever its patient, and the remaining rows are answered", async ({
   expect,
 }) => {
   origin.rows = [document("huge", 8_400_000, ["p"]), document("small", 1_000, ["p"])];
@@ -131,7 +131,9 @@ test("above 8 MiB a resource is as good as not there, whosever it is, and the ro
   expect(JSON.parse(page.text)).toMatchObject({ total: 1, entry: [{ resource: { id: "small" } }] });
 });
 
-test("a page of more than 8 MiB ends early, and its next link goes on where it ended", async ({ expect }) => {
+test("a page of more than 8 MiB ends early, and its next link continues where it ended", async ({
+  expect,
+}) => {
   origin.rows = Array.from({ length: 7 }, (_, n) => document(`o${n}`, 2_000_000, [`p${n}`]));
   const first: { entry: { resource: { id: string } }[]; link: { relation: string; url: string }[] } =
     JSON.parse((await phylax.ask("telehealth", "Observation")).text);
@@ -143,8 +145,9 @@ test("a page of more than 8 MiB ends early, and its next link goes on where it e
   ]);
 });
 
-// Through sockets, how many windows the buffers between here and the client take is the machine's: test/e2e/windows.test.ts.
-test("when the client leaves at the first byte, the windows handed on are on record without a gap, and so is how it ended", async ({
+// Through sockets, the buffers of the machine decide how many windows the client takes:
+// test/e2e/windows.test.ts.
+test("when the client leaves at the first byte, the windows handed on are on record without a gap, and so is the end", async ({
   expect,
 }) => {
   origin.rows = Array.from({ length: 26 }, (_, n) => document(`o${n}`, 300_000, [`p${n}`]));
@@ -157,17 +160,19 @@ test("when the client leaves at the first byte, the windows handed on are on rec
   const windows = events.flatMap(({ window }) => window?.number ?? []);
   expect(events[0]?.kind).toBe("intent");
   expect(windows).toEqual(windows.map((_, index) => index + 1));
-  expect(windows.length).toBeLessThan(7); // of 26 rows it takes seven to leave whole
+  expect(windows.length).toBeLessThan(7); // all 26 rows take seven windows
   expect(events.filter(({ kind }) => kind === "aborted").map(({ outcome }) => outcome?.reason)).toEqual([
     "client_disconnected",
   ]);
 });
 
-test("when the ledger fails at the third window the transfer breaks, two windows are on record, and the break is", async ({
+test("when the ledger fails at the third window the transfer breaks, two windows are on record, and so is the break", async ({
   expect,
 }) => {
-  await Promise.all(Array.from({ length: 20 }, () => phylax.ask("telehealth", "Patient/nobody"))); // every shard that this client uses has frames
-  // The third window alone names so many people that its frame is over 30 KB: the trigger below meets no other append of this request.
+  // every shard that this client uses has frames
+  await Promise.all(Array.from({ length: 20 }, () => phylax.ask("telehealth", "Patient/nobody")));
+  // The third window alone names so many people that its frame is over 30 KB: the trigger below meets no
+  // further append of this request.
   const crowd = Array.from({ length: 400 }, (_, n) => `third-window-${"x".repeat(20)}-${n}`);
   origin.rows = Array.from({ length: 16 }, (_, n) => document(`o${n}`, 300_000, n === 9 ? crowd : [`p${n}`]));
   phylax.inEachShard(

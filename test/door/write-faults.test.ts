@@ -17,7 +17,7 @@ import {
 import { breakLedger } from "../support/shards.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
-// What a write meets when the origin fails, lies, or answers more than it was asked.
+// Writes to an origin that fails, lies, or answers with more than the requested row.
 const observation = (id: string, patient: string, more: object = {}) => ({
   resourceType: "Observation",
   id,
@@ -113,9 +113,7 @@ async function eventsOf(reply: Reply) {
     .filter(({ id }) => id === reply.headers["x-request-id"]);
 }
 
-test("what goes to the origin is the whole resource as it is next, held to the version that was judged", async ({
-  expect,
-}) => {
+test("the origin gets the whole new resource, with the judged version in If-Match", async ({ expect }) => {
   origin.moods.set("Observation/a", 204);
   const reply = await send("PATCH", "Observation/a", change);
   expect(reply.status).toBe(200);
@@ -138,7 +136,7 @@ const faults: readonly (readonly [string, Mood, number, string])[] = [
   ["a connection that breaks", "hangs up", 504, "write_outcome_unknown"],
 ];
 test.for(faults)(
-  "%s has a face of the gateway's own, on record behind the intent, and is not tried again",
+  "%s has a status of the gateway's own, on record after the intent, and is not tried again",
   async ([, mood, status, reason], { expect }) => {
     origin.moods.set("Observation/a", mood);
     const from = origin.written.length;
@@ -151,27 +149,31 @@ test.for(faults)(
     expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([
       ["intent", undefined],
       ["write", reason],
-      ["disclosure", undefined], // that the row is there, and its status
+      ["disclosure", undefined], // the row exists, with its status
     ]);
     expect(events[1]?.patients).toEqual([{ patient: "main/Patient/amara", counts: {} }]);
     expect(events[2]?.patients).toEqual([{ patient: "main/Patient/amara", counts: { Observation: 1 } }]);
   },
 );
 
-test("no answer is 504, and the record says that nobody knows", { timeout: 30_000 }, async ({ expect }) => {
-  origin.moods.set("Observation/c", "silent");
-  const from = origin.written.length;
-  const reply = await send("PATCH", "Observation/c", change);
-  expect(reply.status).toBe(504);
-  expect(origin.written.length - from).toBe(1);
-  expect((await eventsOf(reply)).find(({ kind }) => kind === "write")?.outcome).toEqual({
-    status: 504,
-    reason: "write_outcome_unknown",
-  });
-});
+test(
+  "no answer is 504, and the record says that the result is unknown",
+  { timeout: 30_000 },
+  async ({ expect }) => {
+    origin.moods.set("Observation/c", "silent");
+    const from = origin.written.length;
+    const reply = await send("PATCH", "Observation/c", change);
+    expect(reply.status).toBe(504);
+    expect(origin.written.length - from).toBe(1);
+    expect((await eventsOf(reply)).find(({ kind }) => kind === "write")?.outcome).toEqual({
+      status: 504,
+      reason: "write_outcome_unknown",
+    });
+  },
+);
 
 test(
-  "a token that ends while the origin writes learns that it was written, and no more",
+  "a client whose token ends while the origin writes learns that the write is done, and no more",
   { timeout: 30_000 },
   async ({ expect }) => {
     origin.moods.set("Observation/a", "takes five seconds");
@@ -218,7 +220,7 @@ test(
   },
 );
 
-test("what the origin says that it holds is judged and cut like any read: another's resource, none, or too much is not shown", async ({
+test("the origin's answer to a write is judged and cut like any read: another patient's resource, no resource, or a too large resource is not shown", async ({
   expect,
 }) => {
   const next = observation("a", "amara", { status: "amended", meta: { versionId: "8" } });
@@ -244,7 +246,7 @@ test("what the origin says that it holds is judged and cut like any read: anothe
   }
 });
 
-test("a Location leads below the gateway's own base or is not there", async ({ expect }) => {
+test("a Location leads below the gateway's own base or is absent", async ({ expect }) => {
   const fresh = {
     resourceType: "Observation",
     status: "final",
@@ -271,14 +273,16 @@ test("a Location leads below the gateway's own base or is not there", async ({ e
     expect(await created({ says: "", location }), location).toBeUndefined();
 });
 
-test("a resource without a version that a write could be held to is not written", async ({ expect }) => {
+test("a resource without a version is not written, because the write could not be conditional", async ({
+  expect,
+}) => {
   const from = origin.written.length;
   expect((await send("PATCH", "Observation/unversioned", change)).status).toBe(412);
   expect((await send("DELETE", "Observation/strange")).status).toBe(412);
   expect(origin.written.length).toBe(from);
 });
 
-test("an origin that answers a condition with all it has: what is found is what meets it, of the client's own", async ({
+test("an origin that answers a condition with all its rows: only the client's own rows that meet the condition are found", async ({
   expect,
 }) => {
   const of = (value: string) => ({

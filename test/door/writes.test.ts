@@ -213,7 +213,7 @@ function patch(
 }
 const body = (reply: Reply) => JSON.parse(reply.text) as Resource;
 const read = async (who: Who, path: string) => body(await ask(who, path));
-/** As the origin has it. */
+/** The resource as the origin has it. */
 const stored = async (path: string): Promise<Resource> =>
   (await fetch(`${phylax.dev.origin}/${path}`)).json();
 const eventsOf = async (reply: Reply) =>
@@ -222,7 +222,7 @@ const eventsOf = async (reply: Reply) =>
     .filter(({ id }) => id === reply.headers["x-request-id"]);
 const versionOf = (resource: Resource) => (resource["meta"] as { versionId: string }).versionId;
 
-test("a client whose policy hides elements updates what it sees, and what is hidden survives at the origin", async ({
+test("a client whose policy hides elements updates the visible elements, and the hidden elements survive at the origin", async ({
   expect,
 }) => {
   const seen = await read("clinic", "Patient/amara");
@@ -249,7 +249,7 @@ test("a client whose policy hides elements updates what it sees, and what is hid
   expect(text, "a narrative that was generated from other elements is not kept").toBeUndefined();
 });
 
-test("writing back what was read is a new version of the same", async ({ expect }) => {
+test("an unchanged write of the read resource is a new version with the same content", async ({ expect }) => {
   const before = await stored("Patient/bela");
   const reply = await put("clinic", "Patient/bela", await read("clinic", "Patient/bela"));
   expect(reply.status).toBe(200);
@@ -258,7 +258,7 @@ test("writing back what was read is a new version of the same", async ({ expect 
   expect(now).toEqual(old);
 });
 
-test("the ledger has the intent with whom it is about, then the outcome, and what the answer showed as a disclosure", async ({
+test("the ledger has the intent with its patients, then the result, and the answer's content as a disclosure", async ({
   expect,
 }) => {
   const reply = await patch("clinic", "Observation/pulse-amara", [
@@ -279,7 +279,7 @@ test("the ledger has the intent with whom it is about, then the outcome, and wha
   expect(JSON.stringify(reply.headers)).toContain("index=");
 });
 
-test("when the ledger cannot record, the origin is not asked to write", async ({ expect }) => {
+test("when the ledger cannot record, the origin gets no write", async ({ expect }) => {
   const seen = await read("clinic", "Observation/pulse-bela");
   phylax.inEachShard(breakLedger);
   const from = phylax.forwarded.length;
@@ -294,7 +294,7 @@ test("when the ledger cannot record, the origin is not asked to write", async ({
   expect(await stored("Observation/pulse-bela")).toMatchObject({ status: "final" });
 });
 
-test("BOLA: a patient's app writes its own patient's records alone; another's, a labelled one and one that is not there are the same 404", async ({
+test("BOLA: a patient's app writes its own patient's records alone; another patient's, a labelled and an absent record are the same 404", async ({
   expect,
 }) => {
   const own = await read("app", "Observation/pulse-amara");
@@ -320,7 +320,7 @@ test("BOLA: a patient's app writes its own patient's records alone; another's, a
     expect(await stored(`Observation/${id}`)).toMatchObject({ status: "final" });
 });
 
-test("a user writes the records of whom the policy's relation gives, and no others, and not what decides whose these are", async ({
+test("a user writes the records of the patients by the policy's relation, no further records, and no element that decides a record's patient", async ({
   expect,
 }) => {
   const own = await read("doctor", "Observation/pulse-amara");
@@ -334,7 +334,7 @@ test("a user writes the records of whom the policy's relation gives, and no othe
   ).toBe(403);
 });
 
-test("no resource is moved to another patient: not by a body, not by a patch, not by who may write both", async ({
+test("no resource is moved to another patient: not by a body, not by a patch, not by a client that may write both patients' records", async ({
   expect,
 }) => {
   const own = await read("clinic", "Observation/lab-amara");
@@ -352,7 +352,7 @@ test("no resource is moved to another patient: not by a body, not by a patch, no
   expect(await stored("Observation/lab-amara")).toMatchObject({ subject: to("Patient/amara") });
 });
 
-test("scopes and rules: without c, u or d, without a rule, or outside the compartment a write is 403 before anything is asked", async ({
+test("scopes and rules: without c, u or d, without a rule, or outside the compartment a write is 403 before the origin gets a request", async ({
   expect,
 }) => {
   const own = await read("clinic", "Observation/lab-amara");
@@ -370,9 +370,7 @@ test("scopes and rules: without c, u or d, without a rule, or outside the compar
   expect(phylax.forwarded.length).toBe(from);
 });
 
-test("what may not be seen may not be written: 422 names each place, and quotes nothing", async ({
-  expect,
-}) => {
+test("a hidden element may not be written: 422 names each place, and quotes nothing", async ({ expect }) => {
   const seen = await read("clinic", "Patient/amara");
   const reply = await put("clinic", "Patient/amara", {
     ...seen,
@@ -401,7 +399,7 @@ test("what may not be seen may not be written: 422 names each place, and quotes 
   expect(invalid.text).not.toContain("canary");
 });
 
-test("a patch is of what is seen: a test of a hidden value finds none, whatever it is, and a place that is hidden is not there", async ({
+test("a patch applies to the visible resource: a test of a hidden value fails, whatever the value is, and a hidden place does not exist", async ({
   expect,
 }) => {
   const guesses = ["canary-ssn-of-amara", "wrong"];
@@ -422,7 +420,7 @@ test("a patch is of what is seen: a test of a hidden value finds none, whatever 
   ).toBe(422);
 });
 
-test("FHIRPath Patch, merge patch, XML, other encodings and what is no strict JSON are refused by their form", async ({
+test("FHIRPath Patch, merge patch, XML, further encodings and non-strict JSON are refused by their form", async ({
   expect,
 }) => {
   const send = async (
@@ -449,7 +447,7 @@ test("FHIRPath Patch, merge patch, XML, other encodings and what is no strict JS
   expect(await send("PUT", "application/fhir+json", "")).toBe(400);
 });
 
-test("conditional forms find by what their client may see: hidden matches neither count nor show", async ({
+test("conditional forms find the rows that their client may see: hidden matches neither count nor show", async ({
   expect,
 }) => {
   const { id: _id, note: _note, ...fresh } = observation("x", "amara");
@@ -494,7 +492,7 @@ test("conditional forms find by what their client may see: hidden matches neithe
   expect((await ask("clinic", "Observation?date=2020", { method: "DELETE" })).status).toBe(400);
 });
 
-test("who may create and not read is told that it was done, and nothing of it, whatever is preferred", async ({
+test("a client that may create and not read learns that the create is done, and no content, whatever it prefers", async ({
   expect,
 }) => {
   const condition = { resourceType: "Condition", subject: to("Patient/amara"), code: loinc("x") };
@@ -506,7 +504,7 @@ test("who may create and not read is told that it was done, and nothing of it, w
   expect((await post("clinic", "Condition", { ...condition, note: [{ text: "x" }] })).status).toBe(422);
 });
 
-test("Prefer says how much of it is answered; a version that is not the current one is 412 without a word of the current one", async ({
+test("Prefer decides the content of the answer; an outdated version is 412 without a word of the current version", async ({
   expect,
 }) => {
   const seen = await read("clinic", "Observation/lab-amara");
