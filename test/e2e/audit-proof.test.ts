@@ -14,7 +14,10 @@ afterAll(() => phylax.close());
 
 const asked = { headers: { prefer: "handling=strict, Audit-Proof" } };
 
-/** The receipt's leaf, when its own proof shows it in the log; checked with the log's public key and nothing else. */
+/**
+ * The receipt's leaf, if the receipt's own proof shows it in the log. The log's public key is the only
+ * input.
+ */
 function proven({ headers }: Reply): number | string {
   const receipt = parseReceipt(String(headers["phylax-receipt"]));
   if (!receipt.ok) return receipt.error;
@@ -25,7 +28,7 @@ function proven({ headers }: Reply): number | string {
   return opened.ok ? opened.value.index - index : `${opened.error}: ${fromUtf8(proof)}`;
 }
 
-test("who asks for it gets each answer's receipt with a proof that checks offline: reads, searches, writes, refusals, batches", async ({
+test("a client that asks for it gets each answer's receipt with a proof that checks offline: reads, searches, writes, refusals, batches", async ({
   expect,
 }) => {
   const write = { method: "PUT", body: JSON.stringify({ resourceType: "Patient", id: "amara-okafor" }) };
@@ -39,7 +42,8 @@ test("who asks for it gets each answer's receipt with a proof that checks offlin
     refusal: await phylax.ask("payer", "Observation?patient.name=x", asked),
     write: await phylax.ask("payer", "Patient/amara-okafor", { ...json, ...write }),
     batch: await phylax.ask("telehealth", "", { ...json, ...batch }),
-    unsigned: await phylax.ask("exchange", "Patient/amara-okafor", asked), // refused: its signature is missing
+    // refused: its signature is missing
+    unsigned: await phylax.ask("exchange", "Patient/amara-okafor", asked),
   };
   for (const [name, reply] of Object.entries(replies)) {
     expect(proven(reply), name).toBe(0);
@@ -47,14 +51,16 @@ test("who asks for it gets each answer's receipt with a proof that checks offlin
   }
 });
 
-test("many at once are all proven, though a checkpoint is signed once a second", async ({ expect }) => {
+test("concurrent requests all get a proof, though a checkpoint is signed once a second", async ({
+  expect,
+}) => {
   const replies = await Promise.all(
     Array.from({ length: 20 }, () => phylax.ask("payer", "Patient/amara-okafor", asked)),
   );
   expect(replies.map(proven)).toEqual(replies.map(() => 0));
 });
 
-test("without the preference, and for nobody, there is none", async ({ expect }) => {
+test("without the preference, and for an anonymous caller, there is no proof", async ({ expect }) => {
   const plain = await phylax.ask("payer", "Patient/amara-okafor");
   expect(proven(plain)).toBe("no proof");
   expect(plain.headers["preference-applied"]).toBeUndefined();

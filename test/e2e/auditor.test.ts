@@ -54,7 +54,7 @@ test("docs/auditors.md: each command runs as it is printed", { timeout: 120_000 
   }
 });
 
-test("phylax ledger read tells of a running ledger what an auditor finds in it by hand", async ({
+test("phylax ledger read prints the records of a running ledger that an auditor finds in it by hand", async ({
   expect,
 }) => {
   const { code, out, error } = await phylaxIn(home, "ledger", "read", "--key", auditor, "--json");
@@ -69,7 +69,7 @@ test("phylax ledger read tells of a running ledger what an auditor finds in it b
   expect(read.map(({ event }) => id(event)).sort()).toEqual(byHand.map(id).sort());
 });
 
-test("no worker but the ledger holds a key that a leaf is sealed or opened with, and none holds an auditor's", async ({
+test("no worker except the ledger has a key that seals or opens a leaf, and no worker has an auditor's key", async ({
   expect,
 }) => {
   const own = new Set<string>();
@@ -85,7 +85,7 @@ test("no worker but the ledger holds a key that a leaf is sealed or opened with,
     const texts = Object.values(bindings).filter((value) => typeof value === "string");
     expect(texts.length, worker).toBeGreaterThan(0);
     for (const text of texts) for (const d of own) expect(text.includes(d), worker).toBe(false);
-    // Every 32 bytes that any text has, as hex or base64, are tried as a key.
+    // The test tries every run of 32 bytes in any text, as hex or base64, as a key.
     const words = texts.flatMap((text) => text.match(/[A-Za-z0-9+/_-]{40,}/gu) ?? []);
     const keys = words
       .flatMap((word) => [Buffer.from(word, "base64url"), Buffer.from(word, "hex")])
@@ -113,7 +113,7 @@ async function firstLeaves(log: string) {
     .map((leaf) => ({ origin: frame.value.origin, leaf }));
 }
 
-test("the gateway's code has nothing that seals, opens, wraps or unwraps", async ({ expect }) => {
+test("the gateway's code has no function that seals, opens, wraps or unwraps", async ({ expect }) => {
   const inputsOf = async (worker: string): Promise<string[]> => {
     const { metafile } = await build({
       entryPoints: [join(root, `workers/${worker}/index.ts`)],
@@ -138,7 +138,8 @@ test("the gateway's code has nothing that seals, opens, wraps or unwraps", async
     "src/platform/ledger/object/log/key-wrap.ts",
     "src/platform/ledger/object/log/epoch.ts",
   ];
-  expect(await inputsOf("ledger")).toEqual(expect.arrayContaining(keepers)); // the look finds them where they are
+  // the search finds them in the worker that has them
+  expect(await inputsOf("ledger")).toEqual(expect.arrayContaining(keepers));
   const gateway = await inputsOf("gateway");
   expect(gateway.length).toBeGreaterThan(50);
   expect(gateway.filter((path) => keepers.includes(path))).toEqual([]);

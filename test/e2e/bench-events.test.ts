@@ -11,7 +11,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => phylax.close());
 
-/** Every member that is there, however deep, lists and counts as one. */
+/** Every member at any depth. A list counts as a single member. */
 function membersOf(value: unknown, path = ""): readonly string[] {
   if (value === undefined) return [];
   const isTable = path.endsWith("counts");
@@ -23,7 +23,7 @@ function membersOf(value: unknown, path = ""): readonly string[] {
 }
 const shape = (event: AuditEvent) =>
   [...new Set(membersOf(event))].filter((path) => path !== "/step").toSorted();
-/** As it is read back, like the real ones: an empty group of members is not written. */
+/** The event as it is read back, like the real events: an empty group of members is not written. */
 function asRead(event: AuditEvent): AuditEvent {
   const record = decodeRecord(encodeRecord(event, 1, 1, new Uint8Array(32)));
   if (!record.ok) throw new Error(record.error);
@@ -31,7 +31,7 @@ function asRead(event: AuditEvent): AuditEvent {
 }
 const bytes = (event: AuditEvent) => encodeRecord(event, 1, 1, new Uint8Array(32)).length;
 
-test("the records that the benchmark measures have every member of the gateway's own, and about their length", async ({
+test("the records that the benchmark measures have every member of the gateway's records, and about their length", async ({
   expect,
 }) => {
   const observation = {
@@ -60,7 +60,7 @@ test("the records that the benchmark measures have every member of the gateway's
   const compare = (name: AppendName, real: readonly AuditEvent[]) => {
     const made = appendOf(name, "e2e", 1, Date.now()).map(asRead);
     expect(real.map(shape), name).toEqual(made.map(shape));
-    // The stack's names are shorter (localhost, amara-okafor for a UUID), and of 20 patients it has 14.
+    // The stack's names are shorter (localhost, amara-okafor for a UUID), and it has 14 of 20 patients.
     if (name !== "list")
       for (const [i, event] of real.entries())
         expect(Math.abs(bytes(event) - bytes(made[i] ?? event)), name).toBeLessThan(140);

@@ -2,7 +2,7 @@ import { test } from "vitest";
 import { send } from "../../cli/mutual-tls.ts";
 import { startTestStack } from "../support/stack.ts";
 
-test("T46: each stack of these tests is watched from its start: one that printed a token cannot be closed in peace", async ({
+test("T46: each stack of these tests is watched from its start: a stack that printed a token fails when it closes", async ({
   expect,
 }) => {
   const phylax = await startTestStack();
@@ -11,6 +11,6 @@ test("T46: each stack of these tests is watched from its start: one that printed
     headers: { authorization: `Bearer ${token}` },
   });
   expect(reply.status).toBe(401);
-  console.error(`refused: ${token}`); // what no line of ours may do
+  console.error(`refused: ${token}`); // no line of the project may do this
   await expect(phylax.close()).rejects.toThrow("a token, an assertion, a proof or a key was printed");
 }, 60_000);

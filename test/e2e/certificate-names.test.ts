@@ -48,7 +48,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** As OpenSSL writes it and the edge hands it on. */
+/** The issuer's name as OpenSSL writes it and the edge passes it on. */
 async function issuerOf({ cert }: CertificateFiles): Promise<string> {
   const { execFileSync } = await import("node:child_process");
   const said = execFileSync("openssl", ["x509", "-in", cert, "-noout", "-issuer", "-nameopt", "RFC2253"], {
@@ -73,7 +73,7 @@ const serves = async (identity: CertificateFiles, client: string) => {
   return { read: (await askAs(phylax, identity, token, "Patient/amara-okafor")).status, token };
 };
 
-test("T21: any certificate of the registered name by the registered authority serves, so that it is renewed without a word", async ({
+test("T21: any certificate of the registered name by the registered authority is accepted, so it can be renewed without notice", async ({
   expect,
 }) => {
   const [first, renewed] = [
@@ -91,12 +91,12 @@ test("T21: any certificate of the registered name by the registered authority se
   ).toMatchObject({
     read: 200,
   });
-  // A token stays with the certificate that it was made over.
+  // A token stays bound to its own certificate.
   const token = typeof served === "string" ? "" : served.token;
   expect((await askAs(phylax, renewed, token, "Patient/amara-okafor")).status).toBe(401);
 });
 
-test("T21, T22: another name, another authority, or nobody's word serves nobody, and the ledger knows why", async ({
+test("T21, T22: a certificate of a different name or authority, or an unverified certificate, is accepted for no client, and the ledger has the reason", async ({
   expect,
 }) => {
   const host = { subject: "CN=x", names: [{ type: "dns" as const, value: "api.lab.example" }] };
@@ -127,7 +127,7 @@ test("T21, T22: another name, another authority, or nobody's word serves nobody,
   expect(faces.size).toBe(1);
 });
 
-test("T22: a certificate that signed itself serves the client that registered this very one, two at once, and nobody else", async ({
+test("T22: a self-signed certificate is accepted for the client that registered this very certificate, two at once, and for no further client", async ({
   expect,
 }) => {
   expect(await serves(own, "own")).toMatchObject({ read: 200 });
@@ -135,7 +135,7 @@ test("T22: a certificate that signed itself serves the client that registered th
   const cases = [
     ["certificate_not_registered", await make({ subject: "CN=own" }), "own"],
     ["certificate_not_registered", await byAuthority({ subject: "CN=own" }), "own"],
-    ["certificate_unverified", ownExpired, "own"], // OpenSSL tells its end last
+    ["certificate_unverified", ownExpired, "own"], // OpenSSL reports the expiry last
     ["certificate_missing", undefined, "own"],
     ["client_authentication_method_mismatch", own, "telehealth"],
     ["certificate_unverified", own, "by-host"],
@@ -147,9 +147,7 @@ test("T22: a certificate that signed itself serves the client that registered th
   }
 });
 
-test("T22: over a certificate that signed itself, a token of another client is refused", async ({
-  expect,
-}) => {
+test("T22: over a self-signed certificate, a token of a different client is refused", async ({ expect }) => {
   const reply = await askAs(phylax, own, await phylax.token("telehealth"), "Patient/amara-okafor");
   expect(reply.status).toBe(401);
   expect(await reasonOf(reply.headers["x-request-id"])).toBe("certificate_mismatch");

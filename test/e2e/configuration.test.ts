@@ -17,7 +17,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 const secret = (name: string): string => readFileSync(join(state, "secrets", name), "utf8").trim();
 const keyOf = (path: string): JWK => JSON.parse(readFileSync(join(state, path), "utf8"));
 
-/** As an auditor finds them, in the order in which they were recorded. */
+/** The configurations as an auditor finds them, in the order of their records. */
 async function configurations(worker: string): Promise<Configuration[]> {
   const key = join(state, "auditors/auditor-1.jwk.json");
   const { code, out, error } = await phylaxIn(
@@ -41,7 +41,7 @@ const settingsOf = (one: Configuration | undefined): ReadonlyMap<string, string>
 const told = (one: Configuration | undefined, name: string): unknown =>
   JSON.parse(settingsOf(one).get(name) ?? "null");
 
-/** Any request at each door: a refusal is on record as well, and no less under a configuration. */
+/** A request at each entrypoint. A refusal is on record too, and only under a recorded configuration. */
 const knock = async (phylax: TestStack): Promise<number[]> => {
   const { dev } = phylax;
   const [app, registrar] = [phylax.client("patient-app"), operatorOf(dev, "registrar")];
@@ -55,7 +55,7 @@ const knock = async (phylax: TestStack): Promise<number[]> => {
   ];
   return replies.map(({ status }) => status);
 };
-/** In both logs that take configurations. */
+/** Runs SQL in both logs that take configurations. */
 async function inBoth(phylax: TestStack, ...sql: readonly string[]): Promise<void> {
   for (const name of configurationLogs(Object.keys(phylax.dev.logs).length, instant(Date.now()))) {
     const storage = await phylax.stack.runtime.miniflare.unsafeGetDurableObjectStorage(
@@ -67,10 +67,11 @@ async function inBoth(phylax: TestStack, ...sql: readonly string[]): Promise<voi
   }
 }
 const table =
-  "CREATE TABLE IF NOT EXISTS configurations (worker TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (worker, digest)) STRICT"; // one that took none has none
+  // a log that took no configuration has no such table
+  "CREATE TABLE IF NOT EXISTS configurations (worker TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (worker, digest)) STRICT";
 
 test(
-  "each worker that reaches the ledger has its configuration on record; a key that was changed shows by its fingerprint, and no secret is told",
+  "each worker that reaches the ledger has its configuration on record; a changed key shows by its fingerprint, and no secret is on record",
   {
     timeout: 180_000,
   },
@@ -104,10 +105,11 @@ test(
       expect(everything, name).not.toContain(keyOf(`secrets/${name}.jwk.json`)["d"]);
     await first.close();
 
-    rmSync(join(state, "secrets/token-signing.jwk.json")); // the next start makes another
+    rmSync(join(state, "secrets/token-signing.jwk.json")); // the next start makes a new key
     const second = await startTestStack({ state });
     try {
-      // What isolates of these two start with cannot be recorded; all else can, in this log and in the others.
+      // Isolates of these two workers start with a configuration that this log and the second log cannot
+      // record. They can record everything more.
       await inBoth(
         second,
         "DELETE FROM configurations WHERE worker <> 'ledger'",

@@ -43,7 +43,7 @@ test("dev.json has every key of its contract", ({ expect }) => {
   }
 });
 
-describe("every client of the demonstration gets a token its own way and a view of its own", () => {
+describe("every client of the demonstration gets a token its own way and its own view", () => {
   test.for(["telehealth", "payer", "operations", "patient-app", "tiny"])(
     "%s reads a patient",
     async (id, { expect }) => {
@@ -79,12 +79,12 @@ describe("every client of the demonstration gets a token its own way and a view 
     expect(JSON.parse(second.text)).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
   });
 
-  test("patient-web gets one where people sign in, and nowhere else", async ({ expect }) => {
+  test("patient-web gets a token at the users' sign-in, and nowhere more", async ({ expect }) => {
     expect(phylax.client("patient-web")).toMatchObject({ auth: "external", dpop: true, patient: null });
     await expect(phylax.token("patient-web")).rejects.toThrow("docs/sign-in.md");
   });
 
-  test("lapsed gets none", async ({ expect }) => {
+  test("lapsed gets no token", async ({ expect }) => {
     await expect(phylax.token("lapsed")).rejects.toThrow("unauthorized_client");
   });
 });
@@ -117,21 +117,21 @@ test("the sandbox's issuer signs for its own purpose only", async ({ expect }) =
   await expect(phylax.token("patient-app", { purpose: "TREAT" })).rejects.toThrow("PATRQT only");
 });
 
-test("sampler is told when a page holds more than may leave to it", async ({ expect }) => {
+test("sampler is refused a page with more records than it may get, with the reason", async ({ expect }) => {
   expect((await phylax.ask("sampler", "Observation?_count=20")).status).toBe(200);
   const more = await phylax.ask("sampler", "Observation?_count=26");
   expect(more.status).toBe(429);
   expect(more.headers["ratelimit-policy"]).toContain('"records";q=25;w=60;qu="records"');
 });
 
-test("tiny has five requests a minute, and the sixth is told when to come back", async ({ expect }) => {
+test("tiny has five requests a minute, and the sixth answer says when to come back", async ({ expect }) => {
   const statuses: number[] = [];
   for (let i = 0; i < 7; i++) statuses.push((await phylax.ask("tiny", "Patient/amara-okafor")).status);
   expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(5);
   expect(statuses.at(-1)).toBe(429);
 });
 
-test("charting changes what it treats, and diary adds what the patient measured and changes nothing that is there", async ({
+test("charting changes the records that it treats, and diary adds the patient's measurements and changes no existing row", async ({
   expect,
 }) => {
   const write = (id: string, method: string, path: string, body: unknown, type = "application/fhir+json") =>

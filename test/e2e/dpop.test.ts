@@ -77,7 +77,7 @@ async function reasonOf(requestId: unknown): Promise<string | undefined> {
 test("oauth4webapi, unmodified and without a certificate, gets a key-bound token, follows the nonces and reads", async ({
   expect,
 }) => {
-  // Its fetch trusts the sandbox's authority; nothing else is changed.
+  // Its fetch trusts the sandbox's authority. This is the only change.
   const customFetch: (
     url: string,
     init: { method: string; headers: Record<string, string>; body?: unknown },
@@ -139,7 +139,8 @@ test("oauth4webapi, unmodified and without a certificate, gets a key-bound token
     });
   const refused: unknown = await read().catch((fault: unknown) => fault);
   expect(oauth.isDPoPNonceError(refused)).toBe(true);
-  expect(refused).toMatchObject({ cause: [{ scheme: "dpop", parameters: { error: "use_dpop_nonce" } }] }); // the one challenge
+  // the single challenge
+  expect(refused).toMatchObject({ cause: [{ scheme: "dpop", parameters: { error: "use_dpop_nonce" } }] });
   for (let times = 0; times < 3; times += 1) {
     const answer = await read();
     expect(answer.status).toBe(200);
@@ -170,7 +171,7 @@ test("a read under a proof is on record with the key's thumbprint and no certifi
 });
 
 test(
-  "T32: of 60 requests with one proof at once, exactly one is answered; each of the others is on record as a replay",
+  "T32: of 60 concurrent requests with one proof, exactly one is answered; each of the rest is on record as a replay",
   { timeout: 120_000 },
   async ({ expect }) => {
     const proof = await proofFor(phylax, holder, token, path);
@@ -198,7 +199,7 @@ test(
   },
 );
 
-test("T4, T27–T31, T33, T34: each bad proof is a 401 that says what to do, and the ledger knows which check it was", async ({
+test("T4, T27–T31, T33, T34: each bad proof is a 401 that says what to do, and the ledger has the failed check", async ({
   expect,
 }) => {
   const url = `${phylax.dev.fhir}/${path}`;
@@ -273,7 +274,7 @@ test("T4, T27–T31, T33, T34: each bad proof is a 401 that says what to do, and
   }
 });
 
-test("T30: a key-bound token is no bearer token, a certificate-bound one no DPoP token, and a proof goes with each request", async ({
+test("T30: a key-bound token is no bearer token, a certificate-bound token no DPoP token, and each request needs its own proof", async ({
   expect,
 }) => {
   const url = `${phylax.dev.fhir}/${path}`;
@@ -290,7 +291,7 @@ test("T30: a key-bound token is no bearer token, a certificate-bound one no DPoP
     expect(reply.status, reason).toBe(401);
     expect(await reasonOf(reply.headers["x-request-id"])).toBe(reason);
   }
-  // The scheme is not case-sensitive (RFC 9110 §11.1), and none of these used the proof up.
+  // The scheme is not case-sensitive (RFC 9110 §11.1), and none of these requests used the proof up.
   const reply = await askWithProof(phylax, holder, token, path, {
     proof,
     headers: { authorization: `dpop ${token}` },
@@ -298,7 +299,7 @@ test("T30: a key-bound token is no bearer token, a certificate-bound one no DPoP
   expect(reply.status, reply.text).toBe(200);
 });
 
-test("a refusal uses its proof up too, and a posted search is proven as what it is", async ({ expect }) => {
+test("a refusal uses its proof up too, and a posted search needs a proof for POST", async ({ expect }) => {
   const absent = "Patient/nobody";
   const proof = await proofFor(phylax, holder, token, absent);
   expect((await askWithProof(phylax, holder, token, absent, { proof })).status).toBe(404);
@@ -311,7 +312,7 @@ test("a refusal uses its proof up too, and a posted search is proven as what it 
   expect(search.status, search.text).toBe(200);
 });
 
-test("at the token endpoint: the nonce is asked for without using the assertion up, a proof is good once, and who is not registered for DPoP is told", async ({
+test("at the token endpoint: a nonce challenge does not use the assertion up, a proof is good once, and a client that is not registered for DPoP gets the reason", async ({
   expect,
 }) => {
   const other = await keyHolder(holder.id);
@@ -341,7 +342,7 @@ test("at the token endpoint: the nonce is asked for without using the assertion 
   expect([unregistered.status, JSON.parse(unregistered.text).error]).toEqual([400, "invalid_request"]);
 });
 
-test("a client may prove itself by its certificate and bind its token to a key: with that certificate or none it is served, with another not", async ({
+test("a client may authenticate by its certificate and bind its token to a key: it is accepted with that certificate or with none, and refused with a different certificate", async ({
   expect,
 }) => {
   const both = await keyHolder("both");
@@ -371,7 +372,7 @@ test("a client may prove itself by its certificate and bind its token to a key: 
   expect((await read(phylax.client("payer"))).status).toBe(401);
 });
 
-test("a patient's app without a certificate brings its own issuer's key-bound token and reads that patient", async ({
+test("a patient's app without a certificate uses its own issuer's key-bound token and reads that patient", async ({
   expect,
 }) => {
   const app = await keyHolder("signed-in");
@@ -388,14 +389,14 @@ test("a patient's app without a certificate brings its own issuer's key-bound to
     scope: "patient/*.rs",
   };
   const theirs = await sign(elsewhere.key, { ...claims, cnf: { jkt: app.jkt } }, { typ: "at+jwt" });
-  expect((await askWithProof(phylax, app, theirs, path)).status).toBe(401); // and brings the nonce
+  expect((await askWithProof(phylax, app, theirs, path)).status).toBe(401); // this answer carries the nonce
   expect((await askWithProof(phylax, app, theirs, path)).status).toBe(200);
-  // Another holder's proof does not help a token that was caught.
+  // A different holder's proof does not help a stolen token.
   holder.nonce = app.nonce;
   expect((await askWithProof(phylax, holder, theirs, path)).status).toBe(401);
 });
 
-test("T42: the metadata say that DPoP is taken, and where", async ({ expect }) => {
+test("T42: the metadata state that DPoP is supported, and where", async ({ expect }) => {
   const document = async (where: string) =>
     JSON.parse((await send(phylax.dev, undefined, `${phylax.dev.gateway}${where}`)).text);
   expect(await document("/.well-known/oauth-protected-resource/v1/fhir/main")).toMatchObject({

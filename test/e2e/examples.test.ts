@@ -54,7 +54,7 @@ test("fhir-kit-client: a read, a search, and a refusal that says what to do next
 
 const page = "http://127.0.0.1:4173";
 
-/** What a browser gives a page of that origin. Its fetch shows only what the answer permits the page to read. */
+/** The browser objects of a page at that origin. Its fetch reveals only the parts that CORS lets the page read. */
 class Page {
   readonly location: { href: string; assign: (url: string) => void };
   readonly #kept = new Map<string, string>();

@@ -14,12 +14,13 @@ import { inLane } from "../support/lane.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
 const parent = mkdtempSync(join(tmpdir(), "phylax-e2e-export-"));
-const settleSeconds = inLane({ fast: 3, slow: 45, long: 45 }); // the slow lane takes the period that is deployed
-const settledMilliseconds = (settleSeconds + 25) * 1_000; // the start of the stack counted in
+// the slow lane takes the period of a deployment
+const settleSeconds = inLane({ fast: 3, slow: 45, long: 45 });
+const settledMilliseconds = (settleSeconds + 25) * 1_000; // includes the start of the stack
 const state = join(parent, ".phylax");
 let phylax: TestStack;
 let receipt: string;
-let log: string; // that the receipt names
+let log: string; // named by the receipt
 const from = Date.now();
 beforeAll(async () => {
   phylax = await startTestStack({ state, settleSeconds });
@@ -35,7 +36,7 @@ afterAll(async () => {
   rmSync(parent, { recursive: true, force: true });
 });
 
-test("a running ledger is exported by its dev.json and verifies offline with a receipt, by either verifier; one flipped byte is named", async ({
+test("a running ledger is exported by its dev.json and verifies offline with a receipt, by either verifier; a single flipped byte is named", async ({
   expect,
 }) => {
   const exported = await phylaxProcess(parent, "ledger", "export", "copy");

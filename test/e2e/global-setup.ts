@@ -14,7 +14,7 @@ declare module "vitest" {
   }
 }
 
-/** Once for a run: builds the workers and makes the state that each stack starts from. */
+/** Runs once for a run: builds the workers and makes the state that each stack starts from. */
 export default async function setUp(project: TestProject): Promise<() => void> {
   const folder = mkdtempSync(join(tmpdir(), "phylax-test-"));
   const workers = await buildWorkerBundles(join(folder, "workers"));

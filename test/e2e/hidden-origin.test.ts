@@ -4,8 +4,9 @@ import { mentionsOf } from "../support/hidden-origin.ts";
 import { ownAddresses } from "../support/own-addresses.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
-// Every test of this folder asks through a stack that reads along and fails at its end when an answer named the origin. Here is shown
-// that it would: a search's answer names the gateway, so a watch for the gateway's own address must see it.
+// Every test of this folder asks through a stack that watches its answers and fails at its end if an answer
+// named the origin. This file shows that the watch works: a search's answer names the gateway, so a watch
+// for the gateway's own address must see it.
 let phylax: TestStack;
 beforeAll(async () => {
   phylax = await sharedTestStack();
@@ -13,7 +14,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => phylax.close());
 
-/** Waits until an answer was read to its end, which is a little after the client has it. */
+/** Waits until an answer was read to its end, which is shortly after the client has it. */
 async function watchFor(hidden: string, ask: () => Promise<unknown>): Promise<AnswerWatch> {
   const watch = new AnswerWatch(hidden);
   await ask();
@@ -34,7 +35,8 @@ test("an address in a header fails the run", async ({ expect }) => {
   const watch = await watchFor(phylax.dev.gateway, () =>
     phylax.ask("telehealth", "Patient/amara-okafor", { headers }),
   );
-  expect(() => watch.end()).toThrow(/GET \/v1\/fhir\/main\/Patient/u); // WWW-Authenticate names the resource's metadata (RFC 9728 §5.1)
+  // WWW-Authenticate names the resource's metadata (RFC 9728 §5.1)
+  expect(() => watch.end()).toThrow(/GET \/v1\/fhir\/main\/Patient/u);
 });
 
 test("an answer without the address is read and passes", async ({ expect }) => {
@@ -43,7 +45,7 @@ test("an answer without the address is read and passes", async ({ expect }) => {
   watch.end();
 });
 
-test("the public ledger names it nowhere either", async ({ expect }) => {
+test("no part of the public ledger names the origin either", async ({ expect }) => {
   for (const log of Object.keys(phylax.dev.logs))
     for (const object of ["checkpoint", "frame/0", "tile/0/000", "proof/0"]) {
       const answer = await fetch(`${phylax.dev.ledger}/${log}/${object}`);
@@ -52,7 +54,7 @@ test("the public ledger names it nowhere either", async ({ expect }) => {
     }
 });
 
-test("every spelling is seen in every place, and what is only alike is not", ({ expect }) => {
+test("every spelling is seen in every place, and a similar text is not", ({ expect }) => {
   const origin = "http://127.0.0.1:37213/fhir";
   for (const address of ownAddresses(origin))
     for (const text of [

@@ -24,10 +24,11 @@ import type { PolicyRule } from "#policy/schema";
 import { breakLedger, breakLedgerFrom, inEachShard } from "../support/shards.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
-/*
- * P1: while the ledger cannot record, nothing is disclosed, no write reaches the origin and no operator's act is done, whatever the way out.
- * Each way is taken three times: with a ledger that records (so it is a way out, and shows the canary if it shows anything), with a ledger
- * that does not, and once more when it does again (so the second time left nothing done).
+/**
+ * P1: while the ledger cannot record, nothing is disclosed, no write reaches the origin and no operator's
+ * act is done, by any way out. Each way is taken three times: with a ledger that records (so it is a way
+ * out, and a disclosure shows the canary), with a ledger that does not record, and once more when it records
+ * again (so the second time did nothing).
  */
 
 const canary = "canary-7f3a";
@@ -46,7 +47,8 @@ const patient = (id: string) => ({
   name: [{ family: canary }],
   birthDate: "1980-02-03",
 });
-// Whose answers are longer than one window; the third window alone names so many people that its frame is over 16 KB.
+// Patients with answers longer than one window. The third window alone names so many people that its frame
+// is over 16 KB.
 const crowd = Array.from({ length: 400 }, (_, n) => ({
   reference: `Patient/third-window-${"x".repeat(20)}-${n}`,
 }));
@@ -56,7 +58,7 @@ const long = (n: number) =>
     ...(n === 9 && { performer: crowd }),
   });
 
-/** A row of its own for each time that a way is taken: a write that was done cannot be done again. */
+/** A separate row for each time that a way is taken: a finished write cannot be done again. */
 const rounds = ["up", "down"] as const;
 type Round = (typeof rounds)[number];
 const written = (name: string) => rounds.map((round) => observation(`${name}-${round}`));
@@ -173,7 +175,7 @@ async function prepare(): Promise<void> {
   ownToken = await phylax.token("operations");
   await mobile("Patient/amara");
   for (const client of ["privacy-officer", "patient-app", "telehealth"])
-    await phylax.ask(client, "Patient/nobody"); // its token is kept
+    await phylax.ask(client, "Patient/nobody"); // its token is retained
 }
 async function mobile(path: string): Promise<Reply> {
   const url = `${phylax.dev.fhir}/${path}`;
@@ -188,9 +190,9 @@ async function mobile(path: string): Promise<Reply> {
 
 interface Way {
   readonly take: (round: Round) => Promise<Reply>;
-  /** With a ledger that records. */
+  /** The status with a ledger that records. */
   readonly status: number;
-  /** What it shows then has the canary in it. */
+  /** The answer with that status contains the canary. */
   readonly shows?: true;
 }
 const shown = (take: Way["take"]): Way => ({ take, status: 200, shows: true });
@@ -347,34 +349,29 @@ const atOrigin = async () =>
   (await fetch(`${phylax.dev.origin}/Observation?patient=amara&_count=1000`)).text();
 const entriesOf = (text: string): unknown => (JSON.parse(text) as { entry: unknown }).entry;
 
-test(
-  "each way out tells and does what it should while the ledger records",
-  { timeout: 120_000 },
-  async ({ expect }) => {
-    await prepare();
-    for (const [name, { take, status, shows }] of Object.entries(ways)) {
-      const reply = await take("up");
-      expect(reply.status, `${name}: ${reply.text.slice(0, 300)}`).toBe(status);
-      if (shows) expect(reply.text, name).toContain(canary);
-    }
-    // A revoked token is asked about no more.
-    ownToken = await phylax.token("operations");
-    // A log that has no frame yet would go on recording.
-    for (
-      let asked = 0;
-      asked < 40 && (await shardsWithFrames()) < Object.keys(phylax.dev.logs).length;
-      asked++
-    )
-      await Promise.all(
-        ["telehealth", "payer", "research", "public-health", "charting"].map((id) =>
-          phylax.ask(id, "Patient/nobody"),
-        ),
-      );
-    expect(await shardsWithFrames()).toBe(Object.keys(phylax.dev.logs).length);
-  },
-);
+test("each way out discloses and acts while the ledger records", { timeout: 120_000 }, async ({ expect }) => {
+  await prepare();
+  for (const [name, { take, status, shows }] of Object.entries(ways)) {
+    const reply = await take("up");
+    expect(reply.status, `${name}: ${reply.text.slice(0, 300)}`).toBe(status);
+    if (shows) expect(reply.text, name).toContain(canary);
+  }
+  // The issuer is not asked about a revoked token again.
+  ownToken = await phylax.token("operations");
+  // A log without a frame would go on recording.
+  for (let asked = 0; asked < 40 && (await shardsWithFrames()) < Object.keys(phylax.dev.logs).length; asked++)
+    await Promise.all(
+      ["telehealth", "payer", "research", "public-health", "charting"].map((id) =>
+        phylax.ask(id, "Patient/nobody"),
+      ),
+    );
+  expect(await shardsWithFrames()).toBe(Object.keys(phylax.dev.logs).length);
+});
 
-/** An OperationOutcome, or problem details (RFC 9457), that says no more than that it is not available. */
+/**
+ * True for an OperationOutcome, or problem details (RFC 9457), that says that the service is unavailable and
+ * no more.
+ */
 function isUnavailable(body: Record<string, unknown>): boolean {
   const [issue, ...others] = (body["issue"] ?? []) as readonly Record<string, unknown>[];
   if (body["resourceType"] === "OperationOutcome")
@@ -431,7 +428,7 @@ test(
   },
 );
 
-test("what is public is still told, and it names nobody", async ({ expect }) => {
+test("public documents are still answered, and name no patient", async ({ expect }) => {
   await inEachShard(phylax, breakLedger);
   const { dev } = phylax;
   const paths = [
@@ -449,21 +446,22 @@ test("what is public is still told, and it names nobody", async ({ expect }) => 
 });
 
 test(
-  "when it records again, each way goes on, and what was asked meanwhile was not done",
+  "when it records again, each way works, and the requests of the meantime had no effect",
   { timeout: 120_000 },
   async ({ expect }) => {
     for (const [name, { take, status, shows }] of Object.entries(ways)) {
       const reply = await take("down");
       expect(reply.status, `${name}: ${reply.text.slice(0, 300)}`).toBe(status);
       if (shows) expect(reply.text, name).toContain(canary);
-      if (name === "registry apply") expect(JSON.parse(reply.text)).toEqual({ added: 2, changed: 0 }); // the client and its certificate;
+      // the client and its certificate
+      if (name === "registry apply") expect(JSON.parse(reply.text)).toEqual({ added: 2, changed: 0 });
       if (name === "introspect") expect(JSON.parse(reply.text)).toMatchObject({ active: true });
       if (name === "revocation lifted") expect(JSON.parse(reply.text)).toEqual({ lifted: true });
     }
   },
 );
 
-/** Reads an answer as far as it comes. */
+/** Reads an answer until it ends or breaks off. */
 function readAsFarAsItComes(
   path: string,
 ): Promise<{ readonly status: number; readonly text: string; readonly isWhole: boolean }> {
@@ -491,7 +489,7 @@ function readAsFarAsItComes(
   });
 }
 
-test("when the ledger fails in the midst of a stream, the answer breaks before the window that is on no record", async ({
+test("when the ledger fails in the middle of a stream, the answer breaks before the window that is not on record", async ({
   expect,
 }) => {
   const whole = await readAsFarAsItComes("Observation?patient=carl&_count=50");

@@ -32,8 +32,8 @@ function isOutcome(reply: Reply): boolean {
   );
 }
 
-describe("a client proves itself, gets what its purpose needs, and the ledger proves it", () => {
-  test("a read comes back cut, marked as cut, with a receipt and the quota's headers", async ({ expect }) => {
+describe("a client authenticates, gets the view of its purpose, and the ledger proves it", () => {
+  test("a read is cut, marked as cut, with a receipt and the quota's headers", async ({ expect }) => {
     const reply = await phylax.ask("payer", patient);
     expect(reply.status).toBe(200);
     expect(reply.headers).toMatchObject({
@@ -57,7 +57,7 @@ describe("a client proves itself, gets what its purpose needs, and the ledger pr
     expect(shownInTreatment.length).toBeGreaterThan(shownToPayer.length);
   });
 
-  test("searches by patient come back cut, every entry of the asked type, with no address of the origin", async ({
+  test("searches by patient are cut, every entry has the requested type, and no address of the origin leaves", async ({
     expect,
   }) => {
     for (const type of ["Observation", "Condition"]) {
@@ -84,7 +84,7 @@ describe("a client proves itself, gets what its purpose needs, and the ledger pr
   });
 });
 
-describe("who is not who it says, or may not ask any more, is refused and recorded", () => {
+describe("a caller with a false identity or without a right to ask is refused and recorded", () => {
   const refused = async (reply: Reply, status: number, expect: ExpectStatic) => {
     expect(reply.status, reply.text).toBe(status);
     expect(isOutcome(reply)).toBe(true);
@@ -113,7 +113,7 @@ describe("who is not who it says, or may not ask any more, is refused and record
     expect((await read("payer", token)).status).toBe(200);
   });
 
-  test("alg none, an expired token, another audience, a foreign key and a changed claim are 401", async ({
+  test("alg none, an expired token, a foreign audience, a foreign key and a changed claim are 401", async ({
     expect,
   }) => {
     const good = await phylax.token("payer");
@@ -123,7 +123,8 @@ describe("who is not who it says, or may not ask any more, is refused and record
     const head: { kid: string; alg: string; typ: string } = JSON.parse(
       Buffer.from(header, "base64url").toString(),
     );
-    // The sandbox's own signing key, from its state folder: what an issuer would sign by mistake.
+    // The sandbox's own signing key, from its state folder: it signs a token that an issuer might sign by
+    // mistake.
     const jwk: JWK = JSON.parse(
       readFileSync(phylax.dev.ca.replace(/pki\/.*$/u, "secrets/token-signing.jwk.json"), "utf8"),
     );
@@ -151,7 +152,7 @@ describe("who is not who it says, or may not ask any more, is refused and record
     }
   });
 
-  test("a quota is exact, and its end is told with Retry-After", async ({ expect }) => {
+  test("a quota is exact, and its end is answered with Retry-After", async ({ expect }) => {
     const reply = await phylax.ask("payer", patient);
     const [before] = /r=(\d+)/u.exec(String(reply.headers["ratelimit"]))?.slice(1) ?? [];
     const [after] =

@@ -8,8 +8,8 @@ import { newKey, type Key } from "../support/credentials.ts";
 import { certificateFor, clientEntries, joined, starterPolicy, thumbprint } from "../support/outside.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
-// Both libraries as they are published, by both ways to prove oneself and both bindings. Only their fetch is given: it trusts the sandbox's
-// authority and holds the client's certificate.
+// Both libraries as npm has them, with both client authentication methods and both bindings. The test gives
+// them only a fetch, which trusts the sandbox's authority and has the client's certificate.
 const kinds = [
   { id: "assertion-certificate", auth: "private_key_jwt", dpop: false },
   { id: "assertion-key", auth: "private_key_jwt", dpop: true },
@@ -65,7 +65,7 @@ const fetchAs =
     return new Response(reply.text, { status: reply.status, headers });
   };
 
-/** The libraries take a key that signs, and nothing that could be exported. */
+/** The libraries take a key that signs and cannot be exported. */
 async function signingKey({ id }: Kind): Promise<CryptoKey> {
   const key = keys.get(id);
   if (key === undefined) throw new Error("not set up");
@@ -134,7 +134,7 @@ test.for(kinds)(
       await oauth.revocationRequest(server, client, authentication(), granted.access_token, options),
     );
     expect(await about()).toEqual({ active: false });
-    // P4: within ten seconds no lease is left that does not know it.
+    // P4: within ten seconds each lease has the denial.
     await expect
       .poll(
         async () =>

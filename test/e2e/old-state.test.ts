@@ -14,21 +14,22 @@ import { oldVersions, unpackOldState, type OldRecord, type OldState } from "../s
 import { shapeOf } from "../support/shape-of.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
-/*
- * Each version starts from the state of each earlier one, and reads and verifies its ledger. test/fixtures has the states, made by
- * scripts/make-old-state.ts. A start renews certificates that end, and a later half-year has logs of its own beside the old ones.
+/**
+ * Each version starts from the state of each earlier version, and reads and verifies its ledger.
+ * test/fixtures has the states, made by scripts/make-old-state.ts. A start renews expired certificates. A
+ * later half-year has its own logs in addition to the old logs.
  */
 
-const sixYearsMilliseconds = 6 * 365.25 * 86_400_000; // 45 CFR 164.528(a)(3): older lines may be gone
+const sixYearsMilliseconds = 6 * 365.25 * 86_400_000; // 45 CFR 164.528(a)(3): older lines may be deleted
 
-// Nearly every test runs a command or two, each a process of its own.
+// Nearly every test runs one or two commands, each in its own process.
 const patience = { timeout: 120_000 };
 
-/** An event as the command tells it: with the reasons of this version. */
+/** An event as the command prints it: with the reasons of this version. */
 const told = (event: AuditEvent): unknown => plain(withCurrentReasons(event));
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
-test("there is a state of an earlier version", ({ expect }) => {
+test("a state of an earlier version exists", ({ expect }) => {
   expect(oldVersions).toContain("7cc3e5d");
 });
 
@@ -81,7 +82,7 @@ for (const version of oldVersions) {
     });
 
     test(
-      "its ledger verifies from each old checkpoint and receipt on, before anything is asked",
+      "its ledger verifies from each old checkpoint and receipt on, before the first request",
       patience,
       async ({ expect }) => {
         expect(old.checkpoints.length).toBeGreaterThan(1);
@@ -99,7 +100,7 @@ for (const version of oldVersions) {
     );
 
     test(
-      "what that version exported verifies by either verifier, and a changed byte of it does not",
+      "the export of that version verifies by either verifier, and a changed byte of it does not",
       patience,
       async ({ expect }) => {
         const keys = [...Object.values(old.told.logs), old.told.root].flatMap((key) => ["--key", key]);
@@ -127,7 +128,7 @@ for (const version of oldVersions) {
     );
 
     test(
-      "an auditor opens every old record with the old key, and each says what it said",
+      "an auditor opens every old record with the old key, and each has the same content",
       patience,
       async ({ expect }) => {
         const now = new Map(
@@ -138,11 +139,11 @@ for (const version of oldVersions) {
           const read = now.get(`${log} ${leaf}`);
           expect(read, `${event.kind} ${event.id}`).toEqual(told(event));
         }
-        // Refusals that were counted alone take a thousand of them: the next test has their records.
+        // A counted refusal takes a thousand refusals: the next test has the records of counts.
         const kindsThen = new Set(old.vectors.map(({ event }) => String(event["kind"])));
         kindsThen.delete("refusals");
         expect(new Set(old.told.records.map(({ event }) => event.kind))).toEqual(kindsThen);
-        // Each reason has a face in this version's table, under its new name where it was renamed.
+        // Each reason has a face in this version's table, under its new name if it was renamed.
         const refused = old.told.records.filter(
           ({ event }) => event.kind !== "aborted" && event.outcome?.reason !== undefined,
         );
@@ -152,7 +153,9 @@ for (const version of oldVersions) {
       },
     );
 
-    test("a record of each kind, with each field, decodes to what that version encoded", ({ expect }) => {
+    test("a record of each kind, with each field, decodes to the content that the version encoded", ({
+      expect,
+    }) => {
       expect(old.vectors.map(({ event }) => event["kind"])).toEqual(
         expect.arrayContaining(["disclosure", "configuration", "refusals"]),
       );
@@ -164,7 +167,7 @@ for (const version of oldVersions) {
     });
 
     test(
-      "its clients read, write and are refused, what was revoked stays so, and its registry is as it was",
+      "its clients read, write and are refused, revocations stay, and its registry is unchanged",
       patience,
       async ({ expect }) => {
         const status = async (client: string, path: string) => (await phylax.ask(client, path)).status;
@@ -205,7 +208,7 @@ for (const version of oldVersions) {
     );
 
     test(
-      "the accounting answers from the old lines, suspensions among them, each with its proof",
+      "the accounting answers from the old lines, including suspensions, each with its proof",
       patience,
       async ({ expect }) => {
         const kept = (log: string) => Date.now() < Number(endOf(log)) + sixYearsMilliseconds;
@@ -249,7 +252,7 @@ for (const version of oldVersions) {
     );
 
     test(
-      "it goes on: new records verify beside the old ones, from each old checkpoint, by either verifier",
+      "it continues: new records verify next to the old records, from each old checkpoint, by either verifier",
       patience,
       async ({ expect }) => {
         const before = (await readLedger()).length;

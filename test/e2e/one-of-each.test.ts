@@ -39,7 +39,8 @@ import { startVerbatimOrigin } from "../support/verbatim-origin.ts";
 import { verifyLedger } from "../support/verify.ts";
 import { wrongWithSignature } from "../support/verify-answer.ts";
 
-// One case of each file of test/door, and what only sockets show: TLS, workerd, the front, processes of their own.
+// A case of each file of test/door, and the facts that only sockets show: TLS, workerd, the front, separate
+// processes.
 
 const own = "amara-okafor";
 const whole = policy(
@@ -61,7 +62,7 @@ const verbatim = {
   text: '{"resourceType":"Location","id":"v","position":{"longitude":1.50,"latitude":-0.0}}',
 };
 
-/** Servers beside the sandbox's own, by the names under which they are registered. */
+/** Servers in addition to the sandbox's own, by the names under which they are registered. */
 async function startServers() {
   return {
     paging: await startPagingOrigin(),
@@ -139,7 +140,7 @@ const tokenAt = (place: Place) =>
     client_id: `one-${place}`,
     ...(place === "careless" ? { scope: "patient/*.rs", patient: "p" } : { scope: "system/*.cruds" }),
   });
-/** As a client that may do everything at one of the servers. */
+/** Asks as a client with all rights at one of the servers. */
 async function askAt(place: Place, path: string, sending: Sending = {}): Promise<Reply> {
   const headers = { authorization: `Bearer ${await tokenAt(place)}`, ...sending.headers };
   return send(phylax.dev, certificateAt(place), `${phylax.dev.gateway}/v1/fhir/${place}/${path}`, {
@@ -164,7 +165,7 @@ interface Bundle {
 const bundleOf = ({ text }: Reply): Bundle => JSON.parse(text);
 const nextOf = (reply: Reply) => bundleOf(reply).link.find(({ relation }) => relation === "next")?.url;
 
-test("conditional reads: what is known already is 304 without a body, and HEAD is its GET without one", async ({
+test("conditional reads: a known resource is 304 without a body, and HEAD is its GET without a body", async ({
   expect,
 }) => {
   const get = await phylax.ask("telehealth", `Patient/${own}`);
@@ -183,7 +184,7 @@ test("conditional reads: what is known already is 304 without a body, and HEAD i
   });
 });
 
-test("leaks of rows: another patient's row is told as one that is not there, down to the length of HEAD's answer", async ({
+test("leaks of rows: another patient's row is answered like an absent row, down to the length of HEAD's answer", async ({
   expect,
 }) => {
   const told = async (id: string, method: string) => {
@@ -199,7 +200,7 @@ test("leaks of rows: another patient's row is told as one that is not there, dow
   }
 });
 
-test("leaks of searches: a page link opens for nobody else", async ({ expect }) => {
+test("leaks of searches: a page link opens for no further client", async ({ expect }) => {
   const first = await phylax.ask("telehealth", "Observation?_count=2");
   const next = nextOf(first) ?? "";
   expect((await phylax.ask("telehealth", next)).status).toBe(200);
@@ -246,7 +247,8 @@ test("listings: everything about a patient, over all its pages", async ({ expect
   const found: string[] = [];
   let reply = await phylax.ask("telehealth", `Patient/${own}/$everything?_count=20`);
   for (;;) {
-    const matches = (bundleOf(reply).entry ?? []).filter(({ search }) => search?.mode === "match"); // what is included may come again
+    // an included resource may come again on a further page
+    const matches = (bundleOf(reply).entry ?? []).filter(({ search }) => search?.mode === "match");
     found.push(...matches.map(({ resource }) => `${resource.resourceType}/${resource.id}`));
     const next = nextOf(reply);
     if (next === undefined) break;
@@ -257,7 +259,7 @@ test("listings: everything about a patient, over all its pages", async ({ expect
   expect(found).toContain(`Patient/${own}`);
 });
 
-test("joins: what is included comes with what it belongs to", async ({ expect }) => {
+test("joins: an included resource comes with the row that refers to it", async ({ expect }) => {
   const reply = await askAt("main", `Encounter?patient=${own}&_include=Encounter:subject`);
   expect((bundleOf(reply).entry ?? []).map(({ resource }) => resource.resourceType)).toEqual(
     expect.arrayContaining(["Encounter", "Patient"]),
@@ -301,7 +303,7 @@ test("batches: each entry is answered, and a transaction is done whole", async (
   }
 });
 
-/** fhir-kit-client as it comes from npm, over a certificate of its own. */
+/** fhir-kit-client as npm has it, over its own certificate. */
 async function clientAt(
   place: Place,
 ): Promise<{ readonly client: Client; readonly end: () => Promise<void> }> {
@@ -312,12 +314,12 @@ async function clientAt(
   const client = new Client({
     baseUrl: `${phylax.dev.gateway}/v1/fhir/${place}`,
     bearerToken: await tokenAt(place),
-    requestOptions: { dispatcher }, // Node's fetch takes it (undici)
+    requestOptions: { dispatcher }, // Node's fetch accepts it (undici)
   });
   return { client, end: () => dispatcher.close() };
 }
 
-test("writes: FHIR client, as it comes from npm: creates, reads, updates by version, patches, deletes", async ({
+test("writes: fhir-kit-client, as npm has it: creates, reads, updates by version, patches, deletes", async ({
   expect,
 }) => {
   const { client, end } = await clientAt("main");
@@ -360,7 +362,7 @@ test("writes: FHIR client, as it comes from npm: creates, reads, updates by vers
 });
 
 test(
-  "requests of other gateways: a real Synthea transaction goes through with that client (needs ../shared/data)",
+  "requests of other gateways: a real Synthea transaction is accepted with that client (needs ../shared/data)",
   {
     timeout: 60_000,
     skip: noSharedData,
@@ -401,7 +403,7 @@ test(
   },
 );
 
-test("faults of writes: an origin that hangs up is 504, and the record says that nobody knows", async ({
+test("faults of writes: an origin that hangs up is 504, and the record says that the result is unknown", async ({
   expect,
 }) => {
   servers.moody.moods.set("Observation/a", "hangs up");
@@ -435,14 +437,14 @@ test("paging: from page to page to the end, by sealed links alone", async ({ exp
   expect(ids).toEqual(["o0", "o1", "o2", "o3", "o4"]);
 });
 
-test("compartments: an origin that answers all it has tells a patient's app of that patient alone", async ({
+test("compartments: an origin that answers with all its rows reveals to a patient's app that patient alone", async ({
   expect,
 }) => {
   const reply = await askAt("careless", "Observation");
   expect((bundleOf(reply).entry ?? []).map(({ resource }) => resource.id)).toEqual(["of-p"]);
 });
 
-test("hostile origins: one that says where it is wherever it can is read, and its address does not leave", async ({
+test("hostile origins: an origin that names its address wherever it can is read, and its address does not leave", async ({
   expect,
 }) => {
   const { url, ids }: HostileOrigin = servers.hostile;
@@ -459,12 +461,12 @@ test("hostile origins: one that says where it is wherever it can is read, and it
   expect((await askAt("hostile", `Patient/${ids[0]}`)).status).toBe(200);
 });
 
-test("transparency: what a policy shows whole leaves byte for byte", async ({ expect }) => {
+test("transparency: a resource that the policy shows whole leaves byte for byte", async ({ expect }) => {
   const { status, text } = await askAt("verbatim", "Location/v");
   expect({ status, text }).toEqual({ status: 200, text: verbatim.text });
 });
 
-/** A row of about `bytes`, about these patients. */
+/** A row of about `bytes` bytes, about these patients. */
 const document = (id: string, bytes: number, patients: readonly string[]): Row => ({
   ...observation(id, patients[0]),
   performer: patients.slice(1).map((patient) => ({ reference: `Patient/${patient}` })),
@@ -486,7 +488,7 @@ async function begin(path: string) {
   return request(`${phylax.dev.gateway}/v1/fhir/paging/${path}`, { ...asking, headers });
 }
 
-/** Asks, and reads nothing but the head of the answer. */
+/** Asks, and reads the head of the answer only. */
 async function hold(path: string): Promise<{ readonly requestId: unknown; readonly leave: () => void }> {
   const asked = await begin(path);
   return new Promise((resolve, reject) => {
@@ -498,7 +500,7 @@ async function hold(path: string): Promise<{ readonly requestId: unknown; readon
   });
 }
 
-/** Reads an answer as far as it comes. */
+/** Reads an answer until it ends or breaks off. */
 async function readAsFarAsItComes(
   path: string,
 ): Promise<{ status: number; requestId: unknown; length: unknown; text: string; end: "whole" | "broken" }> {
@@ -521,7 +523,7 @@ async function readAsFarAsItComes(
   });
 }
 
-/** Waits until the events of a request are as they should be, or for ten seconds. */
+/** Waits until the events of a request are as expected, or for ten seconds. */
 async function eventsWhen(
   requestId: unknown,
   are: (events: readonly AuditEvent[]) => boolean,
@@ -534,7 +536,7 @@ async function eventsWhen(
   return events;
 }
 
-test("windows: a long answer leaves whole and without a length, and its receipt is of the intent", async ({
+test("windows: a long answer leaves whole and without a length, and its receipt covers the intent", async ({
   expect,
 }) => {
   servers.paging.rows = Array.from({ length: 5 }, (_, n) => document(`o${n}`, 300_000, [`p${n}`]));
@@ -551,8 +553,9 @@ test("windows: a long answer leaves whole and without a length, and its receipt 
   ).toMatchObject({ code: 0 });
 });
 
-// How many windows the buffers between here and the client take is the machine's; test/door/windows.test.ts has the break without them.
-test("windows: when the client leaves at the first byte, those handed on are on record without a gap, and so is how it ended", async ({
+// The buffers of the machine decide how many windows the client takes. test/door/windows.test.ts has the
+// break without them.
+test("windows: when the client leaves at the first byte, the windows handed on are on record without a gap, and so is the end", async ({
   expect,
 }) => {
   servers.paging.rows = Array.from({ length: 26 }, (_, n) => document(`o${n}`, 300_000, [`p${n}`]));
@@ -570,11 +573,13 @@ test("windows: when the client leaves at the first byte, those handed on are on 
   expect(aborted.length === 1 || events.some(isWhole)).toBe(true);
 });
 
-test("windows: when the ledger fails at the third the transfer breaks, two windows are on record, and the break is", async ({
+test("windows: when the ledger fails at the third the transfer breaks, two windows are on record, and so is the break", async ({
   expect,
 }) => {
-  await Promise.all(Array.from({ length: 20 }, () => askAt("paging", "Patient/nobody"))); // every shard that this client uses has frames
-  // The third window alone names so many people that its frame is over 30 KB: the trigger below meets no other append of this request.
+  // every shard that this client uses has frames
+  await Promise.all(Array.from({ length: 20 }, () => askAt("paging", "Patient/nobody")));
+  // The third window alone names so many people that its frame is over 30 KB: the trigger below meets no
+  // further append of this request.
   const crowd = Array.from({ length: 400 }, (_, n) => `third-window-${"x".repeat(20)}-${n}`);
   servers.paging.rows = Array.from({ length: 16 }, (_, n) =>
     document(`o${n}`, 300_000, n === 9 ? crowd : [`p${n}`]),
@@ -587,7 +592,7 @@ test("windows: when the ledger fails at the third the transfer breaks, two windo
   expect(started.status).toBe(200);
   expect(started.end, "a broken transfer never looks like a whole one").toBe("broken");
   const received = [...started.text.matchAll(/"id":"o(\d+)"/gu)].map(([, n]) => Number(n));
-  // What was on its way when it broke may be lost: never more arrives than is on record.
+  // Bytes on their way at the break may be lost. Never more bytes arrive than are on record.
   expect(received.length).toBeGreaterThanOrEqual(4);
   expect(received).toEqual([0, 1, 2, 3, 4, 5, 6, 7].slice(0, received.length));
   expect(started.text).not.toContain("third-window");
@@ -607,7 +612,7 @@ test("windows: when the ledger fails at the third the transfer breaks, two windo
   ]);
 });
 
-test("records: what was asked, by whom, why and about whom, is on record", async ({ expect }) => {
+test("records: the question, the client, the purpose and the patients are on record", async ({ expect }) => {
   const reply = await phylax.ask("payer", `Observation?patient=${own}`);
   expect(await eventsOf(reply.headers["x-request-id"])).toMatchObject([
     {
@@ -620,7 +625,7 @@ test("records: what was asked, by whom, why and about whom, is on record", async
 });
 
 test(
-  "residence: the command, in a process of its own, counts those affected by their State",
+  "residence: the command, in its own process, counts the affected patients by their State",
   { timeout: 40_000 },
   async ({ expect }) => {
     expect((await phylax.ask("operations", `Patient/${own}`)).status).toBe(200);
@@ -643,7 +648,7 @@ test(
   },
 );
 
-test("accounting: the individual is told, and the command, in a process of its own, proves each line", async ({
+test("accounting: the individual gets it, and the command, in its own process, proves each line", async ({
   expect,
 }) => {
   expect((await phylax.ask("public-health", `Patient/${own}`)).status).toBe(200);
@@ -676,7 +681,7 @@ test("accounting: the individual is told, and the command, in a process of its o
   expect(suspended.text).not.toContain("public-health");
 });
 
-test("signed requests and answers: both pass the verifier of the other side, and unsigned is 401", async ({
+test("signed requests and answers: both pass the independent verifier, and an unsigned request is 401", async ({
   expect,
 }) => {
   const jwk: JWK = JSON.parse(readFileSync(phylax.client("exchange").jwk ?? "", "utf8"));
@@ -711,14 +716,14 @@ test("quotas: of one client, counted across its requests", async ({ expect }) =>
   expect(replies.at(-1)?.headers["retry-after"]).toMatch(/^\d+$/u);
 });
 
-test("external issuers: an app's token of another issuer opens its own patient and no other", async ({
+test("external issuers: an app's token of an external issuer opens its own patient and no further patient", async ({
   expect,
 }) => {
   expect((await phylax.ask("patient-app", `Patient/${own}`)).status).toBe(200);
   expect((await phylax.ask("patient-app", "Patient/jose-nunez")).status).toBe(404);
 });
 
-test("browser apps: a registered page's preflight and request are let in, another page's is not", async ({
+test("browser apps: a registered page's preflight and request are accepted, and an unregistered page's are not", async ({
   expect,
 }) => {
   const token = await keyBoundToken(phylax, holder);

@@ -31,7 +31,7 @@ afterAll(async () => {
 
 const now = () => Math.floor(Date.now() / 1000);
 
-/** What an operator posts here: nothing to apply, so that only who may is tried. */
+/** An operator's request with nothing to apply, so that it tests the authentication alone. */
 const post = (
   headers: Readonly<Record<string, string>>,
   by: { cert: string; key: string } = officer,
@@ -65,7 +65,7 @@ function phylaxCommand(...args: string[]) {
   return { said: () => said, ended };
 }
 
-test("from a shell an operator signs in with two factors and applies a registry file; who did is on record, the token nowhere", async ({
+test("from a shell an operator signs in with two factors and applies a registry file; the operator is on record, the token nowhere", async ({
   expect,
 }) => {
   const [out, file] = [join(state, "officer.token"), join(state, "newcomer.json")];
@@ -116,7 +116,7 @@ test("from a shell an operator signs in with two factors and applies a registry 
   });
 });
 
-test("a sign-in with the password alone is answered with what is wanted (RFC 9470), and one with that is taken", async ({
+test("a sign-in with the password alone is answered with the required factors (RFC 9470), and a sign-in with both is accepted", async ({
   expect,
 }) => {
   const weak = await post(bearer(await signInAtDoor(phylax.dev, officer, officer)));
@@ -132,7 +132,7 @@ test("a sign-in with the password alone is answered with what is wanted (RFC 947
     },
   ]);
   const wanted = (name: string) => new RegExp(`${name}="([^"]*)"`, "u").exec(challengeOf(weak))?.[1] ?? "";
-  const [, patient] = phylax.dev.users; // whose code nobody has used up yet
+  const [, patient] = phylax.dev.users; // no test has used up this person's code yet
   if (patient === undefined) throw new Error("no other person");
   const asked = { acr_values: wanted("acr_values"), max_age: wanted("max_age") };
   const other = await post(bearer(await signInAtDoor(phylax.dev, patient, officer, asked)));
@@ -143,11 +143,11 @@ test("a sign-in with the password alone is answered with what is wanted (RFC 947
   expect((await recordsOf(other))[0]?.outcome?.reason).toBe("subject_mismatch");
   const strong = await post(
     bearer(await signInAtDoor(phylax.dev, officer, officer, asked, Date.now() + 30_000)),
-  ); // a code is good once: the next one
+  ); // a code is good once: the next code
   expect(strong.status, strong.text).toBe(200);
 });
 
-describe("a token opens the operators' door only when it is this operator's, for this door, over this certificate, fresh and strong", () => {
+describe("a token opens the operators' door only if it is this operator's, for this door, over this certificate, fresh and strong", () => {
   test("one that is all of it", async ({ expect }) => {
     expect((await post(bearer(await officerToken(phylax.dev, officer)))).status).toBe(200);
   });
@@ -208,7 +208,7 @@ describe("a token opens the operators' door only when it is this operator's, for
     ]);
   });
 
-  test("not as an ID token, with a changed signature, in another scheme, or over somebody else's certificate", async ({
+  test("not as an ID token, with a changed signature, in another scheme, or over a different person's certificate", async ({
     expect,
   }) => {
     const reason = async (reply: Reply) => [reply.status, (await recordsOf(reply))[0]?.outcome?.reason];
@@ -255,7 +255,7 @@ describe("a token opens the operators' door only when it is this operator's, for
   });
 });
 
-test("an issuer may publish its keys, and each operator has one issuer: another's word is none, though the registry trusts it", async ({
+test("an issuer may publish its keys, and each operator has one issuer: a second issuer's token is refused, though the registry trusts it", async ({
   expect,
 }) => {
   const iss = "https://login.example.org";
@@ -302,9 +302,7 @@ test("an issuer may publish its keys, and each operator has one issuer: another'
     expect((await recordsOf(reply))[0]?.outcome?.reason).toBe(reason);
 });
 
-test("a token that is bound to a key comes with a proof for this address, each good once", async ({
-  expect,
-}) => {
+test("a key-bound token needs a proof for this address, each good once", async ({ expect }) => {
   const key: JWK = {
     ...generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }),
     alg: "ES256",
@@ -344,7 +342,7 @@ test("a token that is bound to a key comes with a proof for this address, each g
   );
 });
 
-test("what is denied is refused here too, at once: the token, the key that signed it, the certificate", async ({
+test("a denial is refused here too, at once: the token, the key that signed it, the certificate", async ({
   expect,
 }) => {
   const registrar = operatorOf(phylax.dev, "registrar");

@@ -38,7 +38,7 @@ const post = (
     ...sending,
   });
 
-/** A client by its certificate alone: what a registry file of somebody else might bring. */
+/** A client with its certificate alone, as a foreign registry file might have it. */
 const fileWith = (id: string, x5t: string) => ({
   clients: [{ id, kind: "payer", auth: "tls_client_auth", certificates: [x5t] }],
   agreements: [
@@ -64,7 +64,7 @@ async function operator(id: string, roles: readonly string[]): Promise<Identity>
   return files;
 }
 
-/** The registrar's name on a certificate that our authority never saw. */
+/** A certificate with the registrar's name from an unknown authority. */
 async function stranger(): Promise<Identity> {
   const pki = join(state, "other-pki");
   await ensureAuthority(pki);
@@ -109,7 +109,7 @@ test("a registry file is applied for the registrar, again with nothing to do, an
   expect(records[1]?.outcome).toEqual({ status: 200 });
 });
 
-test("a client that came this way is believed at the gateway", async ({ expect }) => {
+test("a client from such a file is accepted at the gateway", async ({ expect }) => {
   const files = await issueClientCertificate(join(state, "pki"), "walk-in", "O=Test, CN=walk-in");
   const digest = (await recordsOf(await phylax.ask("telehealth", "Patient/amara-okafor")))[0]?.why?.policy;
   const file = fileWith("walk-in", x5tS256(readFileSync(files.cert, "utf8")));
@@ -133,7 +133,7 @@ test("a client that came this way is believed at the gateway", async ({ expect }
   expect(reply.status, reply.text).toBe(200);
 });
 
-test("a clash is 422 with the place in the file, and nothing of the file is there", async ({ expect }) => {
+test("a clash is 422 with the place in the file, and nothing of the file is applied", async ({ expect }) => {
   const file = fileWith("half", "H".repeat(43));
   const reply = await post({
     ...file,
@@ -153,7 +153,7 @@ test("a clash is 422 with the place in the file, and nothing of the file is ther
   expect(JSON.parse((await post(file)).text)).toEqual({ added: 3, changed: 0 });
 });
 
-test("phylax registry apply says what was added, and at what place of the file it was refused", async ({
+test("phylax registry apply prints the additions, and the place of the file at which it was refused", async ({
   expect,
 }) => {
   const good = join(state, "good.json");
@@ -203,7 +203,7 @@ test("phylax registry apply says what was added, and at what place of the file i
     ]);
 });
 
-test("phylax revoke denies and lifts by a word and names; what names nothing is refused before or by the operators' door", async ({
+test("phylax revoke denies and lifts by a word and names; an unknown name is refused by the command or by the operators' door", async ({
   expect,
 }) => {
   const tiny = async () => (await phylax.ask("tiny", "Patient?_count=1")).status;
@@ -249,7 +249,7 @@ function phylaxCommand(...args: string[]): Promise<readonly [number | null, stri
   return new Promise((done) => child.on("close", (code) => done([code, said])));
 }
 
-describe("nobody else is let in, and each refusal is on record", () => {
+describe("no further caller is let in, and each refusal is on record", () => {
   const file = fileWith("refused", "R".repeat(43));
   const cases: readonly (readonly [string, () => Promise<Reply>, number, string])[] = [
     ["no certificate", () => post(file, "nobody"), 403, "certificate_missing"],

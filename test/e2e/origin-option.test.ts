@@ -14,7 +14,7 @@ afterAll(async () => {
   for (const folder of [state, bundles]) rmSync(folder, { recursive: true, force: true });
 });
 
-/** A FHIR server that was there before Phylax, and what reaches it. */
+/** A FHIR server that existed before Phylax, and the requests that reach it. */
 async function serverWith(
   ...resources: Resource[]
 ): Promise<{ readonly url: string; readonly asked: string[] }> {
@@ -25,7 +25,7 @@ async function serverWith(
   return { url: server.url, asked };
 }
 
-test("a FHIR server of one's own stands behind the gateway instead of the sandbox's, and another one at the next start", async ({
+test("an operator's own FHIR server stands behind the gateway instead of the sandbox's, and a different server at the next start", async ({
   expect,
 }) => {
   const first = await serverWith({ resourceType: "Patient", id: "of-the-first", birthDate: "1970-01-01" });
@@ -49,7 +49,7 @@ test("a FHIR server of one's own stands behind the gateway instead of the sandbo
   await again.close();
 });
 
-test("with bundles of one's own the patient's app is held to the first patient in them", async ({
+test("with an operator's own bundles the patient's app is bound to the first patient in them", async ({
   expect,
 }) => {
   writeFileSync(
@@ -67,7 +67,7 @@ test("with bundles of one's own the patient's app is held to the first patient i
   await stack.close();
 });
 
-test("a server that does not answer is no reason not to start, and reads are refused until it does", async ({
+test("the stack starts without an answer of the server, and reads are refused until it answers", async ({
   expect,
 }) => {
   const gone = await startOrigin();

@@ -10,7 +10,7 @@ afterAll(() => rmSync(state, { recursive: true, force: true }));
 const bucketOf = ({ stack }: TestStack) =>
   stack.runtime.miniflare.getR2Bucket("LEDGER_BUCKET", "phylax-ledger");
 
-test("the ledger's bucket is kept with the state", async ({ expect }) => {
+test("the ledger's bucket is retained with the state", async ({ expect }) => {
   const first = await startTestStack({ state });
   await (await bucketOf(first)).put("kept", "by the test");
   await first.close();

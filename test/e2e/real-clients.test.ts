@@ -4,7 +4,8 @@ import { Agent } from "undici";
 import { afterAll, beforeAll, test } from "vitest";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
-// fhir-kit-client as it comes from npm: it is given what any client gets, a certificate, a token and the FHIR base.
+// fhir-kit-client as npm has it. It is given the same as any client: a certificate, a token and the FHIR
+// base.
 let phylax: TestStack;
 let dispatcher: Agent;
 let client: Client;
@@ -17,7 +18,7 @@ beforeAll(async () => {
   client = new Client({
     baseUrl: phylax.dev.fhir,
     bearerToken: await phylax.token("telehealth"),
-    requestOptions: { dispatcher }, // Node's fetch takes it (undici)
+    requestOptions: { dispatcher }, // Node's fetch accepts it (undici)
   });
 }, 60_000);
 afterAll(async () => {
@@ -31,10 +32,11 @@ type Bundle = FhirResource & {
 };
 const ids = ({ entry = [] }: Bundle) => entry.map(({ resource }) => resource["id"]);
 
-test("it discovers where tokens come from, in the capabilities and in SMART's document alike", async ({
+test("it discovers the token endpoint, in the capabilities and in SMART's document alike", async ({
   expect,
 }) => {
-  expect((await client.smartAuthMetadata()).tokenUrl?.href).toBe(phylax.dev.tokenEndpoint); // whichever was faster
+  // the faster of the two documents
+  expect((await client.smartAuthMetadata()).tokenUrl?.href).toBe(phylax.dev.tokenEndpoint);
   const statement = await client.capabilityStatement();
   expect(statement).toMatchObject({ resourceType: "CapabilityStatement", fhirVersion: "4.0.1" });
   expect(JSON.stringify(statement)).toContain(`{"url":"token","valueUri":"${phylax.dev.tokenEndpoint}"}`);
@@ -43,7 +45,7 @@ test("it discovers where tokens come from, in the capabilities and in SMART's do
   });
 });
 
-test("it reads, and follows a reference of what it read", async ({ expect }) => {
+test("it reads, and follows a reference of the read resource", async ({ expect }) => {
   const patient = await client.read({ resourceType: "Patient", id: "amara-okafor" });
   expect(patient).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
   const { entry = [] } = (await client.search({
@@ -84,7 +86,7 @@ test("it reads an earlier version", async ({ expect }) => {
   });
 });
 
-test("it searches by GET and by POST, and both say the same", async ({ expect }) => {
+test("it searches by GET and by POST, with the same answer", async ({ expect }) => {
   const search = { resourceType: "Observation", searchParams: { patient: "amara-okafor", _sort: "-date" } };
   const got = (await client.search(search)) as Bundle;
   const posted = (await client.search({ ...search, options: { postSearch: true } })) as Bundle;
@@ -135,7 +137,7 @@ test("it reads histories, compartments, everything about a patient and the gatew
   });
 });
 
-test("it is told in its own terms what it may not do", async ({ expect }) => {
+test("it gets refusals in the form that it expects", async ({ expect }) => {
   const refused = async (call: Promise<unknown>): Promise<{ status: number; data: unknown }> =>
     call.then(
       () => expect.fail("it was answered"),

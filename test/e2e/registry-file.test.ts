@@ -35,7 +35,7 @@ let certificate: CertificateFiles;
 let desk: Desk;
 const issuer = await outsider("https://login.example", "phylax");
 beforeAll(async () => {
-  // The whole file that docs/registry.md shows, as it stands.
+  // The whole file of docs/registry.md, unchanged.
   writeFileSync(join(folder, "registry.json"), shown);
   phylax = await startTestStack({ registry: join(folder, "registry.json") });
   certificate = await certificateFor(phylax, "file-app");
@@ -74,7 +74,7 @@ const read = async (client: string) => {
   return (await askAs(phylax, certificate, token, "Patient/amara-okafor")).status;
 };
 
-test("a file that is refused leaves nothing that works, and the same file put right works within seconds", async ({
+test("a refused file has no effect, and the same file, corrected, works within seconds", async ({
   expect,
 }) => {
   const good = file();
@@ -95,10 +95,11 @@ test("a file that is refused leaves nothing that works, and the same file put ri
   }
   const { ok } = await desk.apply(good);
   expect(ok).toBe(true);
-  await expect.poll(() => read("app"), { timeout: 15_000, interval: 500 }).toBe(200); // what was read is believed for five seconds
+  // a copy of a record lasts five seconds
+  await expect.poll(() => read("app"), { timeout: 15_000, interval: 500 }).toBe(200);
 });
 
-test("the same file again changes nothing, another content clashes by its pointer, and a second name at the issuer is a second client", async ({
+test("the same file again changes nothing, changed content clashes by its pointer, and a second name at the issuer is a second client", async ({
   expect,
 }) => {
   await desk.apply(file());
@@ -113,9 +114,7 @@ test("the same file again changes nothing, another content clashes by its pointe
   await expect.poll(() => read("app-2"), { timeout: 15_000, interval: 500 }).toBe(200);
 });
 
-test("the whole file that docs/registry.md shows was taken as it stands, at the start", async ({
-  expect,
-}) => {
+test("the whole file of docs/registry.md was accepted unchanged, at the start", async ({ expect }) => {
   expect(await desk.apply(JSON.parse(shown))).toEqual({ ok: true, value: { added: 0, changed: 0 } });
   const readiness = await send(phylax.dev, undefined, `${phylax.dev.gateway}/readyz`);
   expect(JSON.parse(readiness.text)).toMatchObject({
@@ -124,7 +123,7 @@ test("the whole file that docs/registry.md shows was taken as it stands, at the 
   });
 });
 
-test("a file with an origin that the gateway could not call is refused, and so is one that sends a secret elsewhere", async ({
+test("a file with an origin that the gateway could not call is refused, and so is a file that sends a secret to a different host", async ({
   expect,
 }) => {
   const beside = (origin: object) =>

@@ -28,7 +28,7 @@ const path = "Patient/amara-okafor";
 const read = async (url: string, token: string): Promise<Reply> =>
   send(phylax.dev, phylax.client("telehealth"), url, { headers: { authorization: `Bearer ${token}` } });
 
-test("metadata name the second host, and the issuer stays one", async ({ expect }) => {
+test("metadata name the second host, and the issuer stays the same", async ({ expect }) => {
   for (const host of [phylax.dev.gateway, mtls]) {
     const { text } = await send(phylax.dev, undefined, `${host}/.well-known/oauth-authorization-server`);
     expect(JSON.parse(text)).toMatchObject({
@@ -39,7 +39,7 @@ test("metadata name the second host, and the issuer stays one", async ({ expect 
   }
 });
 
-test("a token is good under both names, and an answer's links stay under the one that was asked", async ({
+test("a token is good under both names, and an answer's links stay under the requested name", async ({
   expect,
 }) => {
   const token = await phylax.token("telehealth");
@@ -54,7 +54,9 @@ test("a token is good under both names, and an answer's links stay under the one
   }
 });
 
-test("T27: a proof names the host that it was sent to, and is good at no other", async ({ expect }) => {
+test("T27: a proof names the host that it was sent to, and is good at no further host", async ({
+  expect,
+}) => {
   const ask = async (host: string, named: string): Promise<Reply> => {
     const dpop = await generateProof(holder.pair, `${fhirAt(named)}/${path}`, "GET", holder.nonce, keyToken);
     return send(phylax.dev, undefined, `${fhirAt(host)}/${path}`, {
@@ -67,7 +69,7 @@ test("T27: a proof names the host that it was sent to, and is good at no other",
   expect((await ask(phylax.dev.gateway, mtls)).status).toBe(401);
 });
 
-test("a name that is not configured counts as the public one, whatever Host says", async ({ expect }) => {
+test("a name that is not configured counts as the public name, whatever Host says", async ({ expect }) => {
   const token = await phylax.token("telehealth");
   const headers = { authorization: `Bearer ${token}`, host: "localhost:1" };
   const reply = await send(phylax.dev, phylax.client("telehealth"), `${phylax.dev.fhir}/Patient?_count=1`, {

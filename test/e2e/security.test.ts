@@ -36,7 +36,7 @@ async function reasonOf(requestId: unknown): Promise<string | undefined> {
   return (await openLedger(phylax.dev)).find(({ event }) => event.id === requestId)?.event.outcome?.reason;
 }
 
-test("T3: a token is taken from Authorization alone: in the URL it is 400, in a posted form it is nobody's", async ({
+test("T3: a token is taken from Authorization alone: in the URL it is 400, in a posted form it counts for nothing", async ({
   expect,
 }) => {
   expect((await send(phylax.dev, telehealth(), `${url}?access_token=${token}`)).status).toBe(400);
@@ -49,7 +49,7 @@ test("T3: a token is taken from Authorization alone: in the URL it is 400, in a 
   expect(await reasonOf(posted.headers["x-request-id"])).toBe("token_missing");
 });
 
-test("T4: two Authorization headers are no credential, even when each would do", async ({ expect }) => {
+test("T4: two Authorization headers are no credential, even if each would be good", async ({ expect }) => {
   const reply = await send(phylax.dev, telehealth(), url, {
     headers: { authorization: [`Bearer ${token}`, `Bearer ${token}`] },
   });
@@ -58,7 +58,7 @@ test("T4: two Authorization headers are no credential, even when each would do",
   expect(reply.text).not.toContain("Okafor");
 });
 
-test("T19: too little scope is 403 and says which scope would do", async ({ expect }) => {
+test("T19: a too narrow scope is 403 with the scope that would be enough", async ({ expect }) => {
   const narrow = await phylax.token("telehealth", { scope: "system/Patient.r" });
   const reply = await send(phylax.dev, telehealth(), `${phylax.dev.fhir}/Observation?patient=amara-okafor`, {
     headers: { authorization: `Bearer ${narrow}` },
@@ -69,7 +69,7 @@ test("T19: too little scope is 403 and says which scope would do", async ({ expe
   );
 });
 
-test("T21: a token under another good certificate, or under none, is 401 invalid_token", async ({
+test("T21: a token under a different good certificate, or under none, is 401 invalid_token", async ({
   expect,
 }) => {
   for (const identity of [phylax.client("payer"), undefined]) {
@@ -79,7 +79,7 @@ test("T21: a token under another good certificate, or under none, is 401 invalid
   }
 });
 
-test("T22: a certificate that has ended, and one of another authority, are 401 though they are shown", async ({
+test("T22: an expired certificate, and a certificate of a foreign authority, are 401 though the caller shows them", async ({
   expect,
 }) => {
   const pki = dirname(phylax.dev.clientCa.cert);
@@ -95,7 +95,7 @@ test("T22: a certificate that has ended, and one of another authority, are 401 t
   }
 });
 
-test("T22, T23: what the edge says of a certificate that is revoked, unverified or too large is 401, though it is the token's own", async ({
+test("T22, T23: a certificate that the edge reports as revoked, unverified or too large is 401, though it is the token's own", async ({
   expect,
 }) => {
   const der = readFileSync(telehealth().cert, "utf8").replaceAll(/-----[^-]+-----|\s/gu, "");
@@ -106,7 +106,8 @@ test("T22, T23: what the edge says of a certificate that is revoked, unverified 
     certRFC9440: `:${der}:`,
     certRFC9440TooLarge: false,
   };
-  // Behind the front, where the edge's word comes in: nothing on this machine revokes.
+  // Behind the front, at the point where the edge's facts arrive: no software on this machine revokes
+  // certificates.
   const { host, port } = phylax.stack.runtime.gateway;
   const behind = url.replace(phylax.dev.gateway, `http://${host}:${port}`);
   const ask = async (change: object) => {
@@ -135,7 +136,7 @@ test("T22, T23: what the edge says of a certificate that is revoked, unverified 
   }
 });
 
-test("T24: no header makes a certificate: what a proxy would say of one is dropped, whoever says it", async ({
+test("T24: no header makes a certificate: a proxy's header about a certificate is dropped, whichever caller sends it", async ({
   expect,
 }) => {
   const der = readFileSync(telehealth().cert, "utf8").replaceAll(/-----[^-]+-----|\s/gu, "");
@@ -160,7 +161,7 @@ test("T24: no header makes a certificate: what a proxy would say of one is dropp
   expect(await reasonOf(reply.headers["x-request-id"])).toBe("certificate_missing");
 });
 
-test("T45, T47: FHIR routes refuse by OperationOutcome, the others by problem details, and nothing may keep either", async ({
+test("T45, T47: FHIR routes refuse by OperationOutcome, the remaining routes by problem details, and no cache may store either", async ({
   expect,
 }) => {
   const routes = [
@@ -191,7 +192,7 @@ test("T45, T47: FHIR routes refuse by OperationOutcome, the others by problem de
   expect(read.headers["cache-control"]).toBe("no-store");
 });
 
-test("T45, T46, T47: of 1,000 refused requests that carry a canary, no answer and no printed line holds it, nor any token or key", async ({
+test("T45, T46, T47: of 1,000 refused requests that carry a canary, no answer and no printed line contains it, nor any token or key", async ({
   expect,
 }) => {
   const canary = `canary${randomUUID().replaceAll("-", "")}`;
@@ -228,7 +229,7 @@ test("T45, T46, T47: of 1,000 refused requests that carry a canary, no answer an
   ];
   const replies = [];
   for (let times = 0; times < 100; times += 1) replies.push(...(await Promise.all(ways.map((way) => way()))));
-  // Faults too, which do print a line each.
+  // Faults too: each prints a line.
   await inEachShard(phylax, breakLedger);
   const types = new Set<string>();
   for (const way of ways) {
@@ -277,7 +278,7 @@ test(
     const holder = await keyHolder("nobody");
     const proof = await proofFor(phylax, holder, token, "Patient/amara-okafor");
     const assertion = await clientAssertion(phylax.dev, telehealth());
-    // What a header can carry at all: the client's own library refuses the rest.
+    // The texts that a header can carry: the client's own library refuses the rest.
     const carried = (good: string) => mangled(good).filter((text) => /^[\x21-\x7e]*$/u.test(text));
     const form = "application/x-www-form-urlencoded";
     const tokenRequest = (text: string) =>
@@ -322,7 +323,8 @@ test("T49: ids of requests and tokens are 128 random bits: no two alike, each bi
   expect(new Set(ids).size).toBe(400);
   for (let bit = 0; bit < 128; bit += 1) {
     const set = ids.filter((id) => (BigInt(`0x${id}`) >> BigInt(bit)) & 1n).length;
-    // 200 ± 6 standard deviations of 10: a bit that is stuck or leans by a third shows, chance does not.
+    // 200 ± 6 standard deviations of 10: a bit that is stuck or leans by a third fails the test, chance does
+    // not.
     expect(set, `bit ${bit}`).toBeGreaterThan(140);
     expect(set, `bit ${bit}`).toBeLessThan(260);
   }
@@ -333,19 +335,19 @@ test("T49: ids of requests and tokens are 128 random bits: no two alike, each bi
 });
 
 test(
-  "T2: an origin whose certificate nobody vouches for is never asked: 502, and it hears of no request",
+  "T2: an origin with an unverified certificate is never asked: 502, and it gets no request",
   { timeout: 60_000 },
   async ({ expect }) => {
     const heard: string[] = [];
     const elsewhere = mkdtempSync(join(tmpdir(), "phylax-nobodys-ca-"));
-    await ensureAuthority(elsewhere); // the sandbox's own is one that its gateway believes
+    await ensureAuthority(elsewhere); // the gateway trusts the sandbox's own authority
     const { cert, key } = await ensureServerCertificate(elsewhere);
     const server = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, (request, response) => {
       heard.push(request.url ?? "");
       response.end("{}");
     });
     await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-    const { port } = server.address() as AddressInfo; // a listening TCP server has one
+    const { port } = server.address() as AddressInfo; // a listening TCP server has a port
     const other = await startTestStack({ origin: `https://localhost:${port}/fhir` });
     try {
       const reply = await other.ask("telehealth", "Patient/anybody");

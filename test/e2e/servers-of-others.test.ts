@@ -28,10 +28,11 @@ import {
 } from "../support/outside.ts";
 import { preparedState, startTestStack, type TestStack } from "../support/stack.ts";
 
-// Key sets, introspection and an origin's token endpoint, each at a real server by https, in front of all workers.
+// Key sets, introspection and an origin's token endpoint, each at a real server by https, in front of all
+// workers.
 
 const own = "amara-okafor";
-const guardedName = "http://guarded.internal:8080/R4"; // what the guarded origin calls itself
+const guardedName = "http://guarded.internal:8080/R4"; // the guarded origin's own name for itself
 const patient = {
   resourceType: "Patient",
   id: "guarded-1",
@@ -52,7 +53,7 @@ let keys: Readonly<Record<"client" | "gateway", Key>>;
 let certificates: Readonly<
   Record<"signed" | "down" | "described" | "posing" | "basic" | "keyed" | "client", CertificateFiles>
 >;
-/** Tokens that the issuers of opaque tokens know, and that the guarded origin takes. */
+/** Tokens that the issuers of opaque tokens recognize, and that the guarded origin accepts. */
 const opaque = new Map<string, object>();
 const taken = new Set<string>();
 const assertions: JWTPayload[] = [];
@@ -65,7 +66,10 @@ const guarded = createServer((req, res) => {
 
 const gatewayItself = { issuer: "phylax", subject: "phylax" };
 
-/** Whether the gateway proved itself by its key, for this audience, with an assertion that was never seen before. */
+/**
+ * True if the gateway authenticated by its key, for this audience, with an assertion that was never seen
+ * before.
+ */
 async function proven(assertion: string | undefined, audience: string): Promise<boolean> {
   try {
     const { payload } = await jwtVerify(assertion ?? "", await importPublicKey(keys.gateway.jwk, "ES256"), {
@@ -84,7 +88,7 @@ beforeAll(async () => {
   await ensureAuthority(pki);
   others = await startIdentityServer(pki);
   await new Promise<void>((listening) => guarded.listen(0, "127.0.0.1", listening));
-  const { port } = guarded.address() as AddressInfo; // a listening TCP server has one
+  const { port } = guarded.address() as AddressInfo; // a listening TCP server has a port
   const certificate = (name: string) => issueClientCertificate(pki, name, `O=Outside, CN=${name}`);
   signing = await outsider("https://signing.example", "phylax");
   down = await outsider("https://down.example", "phylax");
@@ -103,7 +107,8 @@ beforeAll(async () => {
 
   others.serve("/issuer/jwks", () => ({ keys: [signing.key.jwk] }));
   others.serve("/down/jwks", () => 503);
-  // Metadata, each at the place of RFC 8414 for a tenant of this host; the second one's are a copy of the first one's but for the keys.
+  // Metadata, at the place of RFC 8414 for a tenant of this host. The second issuer's are a copy of the
+  // first issuer's with different keys.
   const metadata = "/.well-known/oauth-authorization-server";
   others.serve(`${metadata}/described`, () => ({
     issuer: described.iss,
@@ -230,7 +235,7 @@ const readAs = async (files: CertificateFiles, token: string) =>
   await askAs(phylax, files, token, `Patient/${own}`);
 const times = (path: string) => others.asked.filter((each) => each === path).length;
 
-test("T18: an issuer whose keys cannot be had is 503, and nobody is let in", async ({ expect }) => {
+test("T18: an issuer with unreachable keys is 503, and no caller is let in", async ({ expect }) => {
   const token = await outsideToken(down, certificates.down, claims("down"));
   const reply = await readAs(certificates.down, token);
   expect(reply.status).toBe(503);
@@ -239,7 +244,7 @@ test("T18: an issuer whose keys cannot be had is 503, and nobody is let in", asy
   expect(times("/down/jwks"), "it is left alone for half a minute").toBe(1);
 });
 
-test("T41: an issuer's metadata lead to its keys; an issuer whose metadata name another is of no use, and neither is it that other one", async ({
+test("T41: an issuer's metadata lead to its keys; an issuer with metadata that name a second issuer is refused, and so is that second issuer", async ({
   expect,
 }) => {
   const read = await readAs(
@@ -261,7 +266,7 @@ test("T41: an issuer's metadata lead to its keys; an issuer whose metadata name 
   expect([times("/described/keys"), times("/posing/keys")]).toEqual([1, 0]);
 });
 
-test("T18: a client's keys are fetched where it publishes them", async ({ expect }) => {
+test("T18: a client's keys are fetched from the address that the client publishes", async ({ expect }) => {
   const now = Math.floor(Date.now() / 1000);
   const ask = async (key: Key, jti: string) => {
     const said = {
@@ -294,7 +299,7 @@ test("T18: a client's keys are fetched where it publishes them", async ({ expect
   expect(times("/client/jwks")).toBe(1);
 });
 
-/** A token that its issuer will know. */
+/** A token that its issuer recognizes. */
 function issued(client: string, files: CertificateFiles, changes: object = {}): string {
   const now = Math.floor(Date.now() / 1000);
   const token = `opaque-${randomUUID()}`;
@@ -310,7 +315,7 @@ function issued(client: string, files: CertificateFiles, changes: object = {}): 
   return token;
 }
 
-test("T40: an opaque token opens what its issuer says, whichever way the gateway proves itself there", async ({
+test("T40: an opaque token opens the rows that its issuer states, for each way in which the gateway authenticates there", async ({
   expect,
 }) => {
   for (const name of ["basic", "keyed"] as const) {
@@ -322,7 +327,7 @@ test("T40: an opaque token opens what its issuer says, whichever way the gateway
   }
 });
 
-test("T40: what is not active, not bound to this certificate, or not this client's is 401, and no record holds the token", async ({
+test("T40: a token that is not active, not bound to this certificate, or not this client's is 401, and no record contains the token", async ({
   expect,
 }) => {
   const { basic, keyed } = certificates;
@@ -335,7 +340,7 @@ test("T40: what is not active, not bound to this certificate, or not this client
     ["issuer_unknown", issued("basic", basic, { iss: "https://keyed.example" }), basic],
     ["client_unknown", issued("keyed", basic), basic],
     ["token_inactive", "opaque-of-nobody", keyed],
-    ["jws_malformed", issued("basic", basic), certificates.signed], // whose issuer has no such tokens
+    ["jws_malformed", issued("basic", basic), certificates.signed], // its issuer has no opaque tokens
   ];
   const ids: unknown[] = [];
   for (const [reason, token, files] of bad) {
@@ -350,7 +355,7 @@ test("T40: what is not active, not bound to this certificate, or not this client
   expect(JSON.stringify(records)).not.toContain("opaque-");
 });
 
-test("T39: an origin that demands assertions is asked with a token of its endpoint's, and with a new one when it ends that", async ({
+test("T39: an origin that demands assertions gets a token of its endpoint, and a new token when the origin rejects it", async ({
   expect,
 }) => {
   const token = await phylax.token("telehealth", { resource: `${phylax.dev.gateway}/v1/fhir/guarded` });
@@ -375,7 +380,7 @@ test("T39: an origin that demands assertions is asked with a token of its endpoi
   expect(assertions.every(({ aud }) => typeof aud === "string")).toBe(true);
 });
 
-// Last: what the anonymous are refused after so many is counted, not recorded.
+// The last test: after many refusals anonymous requests are counted, not recorded.
 test("T18: an issuer's keys are fetched once, and a thousand unknown kids cost no more than one question in half a minute", async ({
   expect,
 }) => {

@@ -34,7 +34,9 @@ function must<T>(value: T | undefined): T {
   return value;
 }
 
-test("a patient signs in, and the app reads that patient's record and nobody else's", async ({ expect }) => {
+test("a patient signs in, and the app reads that patient's record and no further record", async ({
+  expect,
+}) => {
   const mine = await app.signIn(must(amara), new Browser(phylax.dev));
   const answer = await app.read(mine, "Patient/amara-okafor");
   expect(answer.status).toBe(200);
@@ -63,7 +65,7 @@ test("a patient signs in, and the app reads that patient's record and nobody els
   expect((await app.read(theirs, "Patient/amara-okafor")).status).toBe(404);
 });
 
-test("the token says whose, why, how and when; the answer beside it gives the launch context", async ({
+test("the token states patient, purpose, method and time; the answer with it gives the launch context", async ({
   expect,
 }) => {
   const before = Math.floor(Date.now() / 1000);
@@ -102,7 +104,7 @@ test("the token says whose, why, how and when; the answer beside it gives the la
   expect(tokens.id_token).not.toContain("at+jwt");
 });
 
-test("a session does without the password until more is asked for: two factors, or a fresh sign-in", async ({
+test("a session needs no password until more is required: two factors, or a fresh sign-in", async ({
   expect,
 }) => {
   const browser = new Browser(phylax.dev);
@@ -126,7 +128,7 @@ test("a session does without the password until more is asked for: two factors, 
   expect(said(fresh).auth_time).toBeGreaterThan(said(raised).auth_time);
 });
 
-test("a session is not handed from one person to another", async ({ expect }) => {
+test("a session does not pass from one person to the next", async ({ expect }) => {
   const browser = new Browser(phylax.dev);
   await app.signIn(must(amara), browser);
   const page = await browser.open((await app.request({ prompt: "login consent" })).url);
@@ -135,7 +137,7 @@ test("a session is not handed from one person to another", async ({ expect }) =>
   expect(reply.text).toContain("Somebody else is signed in");
 });
 
-test("refresh tokens rotate, keep what was said of the sign-in, and a second use ends them all", async ({
+test("refresh tokens rotate, retain the facts of the sign-in, and a second use ends them all", async ({
   expect,
 }) => {
   const { tokens, DPoP } = await app.signIn(must(amara), new Browser(phylax.dev));
@@ -177,7 +179,7 @@ test("stolen tokens are worth nothing without the app's key", async ({ expect })
   ).toBeDefined(); // it was good all the time
 });
 
-test("an app that is done revokes its refresh token", async ({ expect }) => {
+test("an app can revoke its refresh token at the end", async ({ expect }) => {
   const { tokens, DPoP } = await app.signIn(must(amara), new Browser(phylax.dev));
   const refresh = must(tokens.refresh_token);
   await client.tokenRevocation(app.config, refresh);
@@ -201,7 +203,7 @@ test("a sign-in prints no password, secret, token or name", async () => {
   printed.end();
 });
 
-test("a code is worth nothing without its verifier or a key, nor at another address; and it is good once", async ({
+test("a code is worth nothing without its verifier or a key, nor at a different address; and it is good once", async ({
   expect,
 }) => {
   const browser = new Browser(phylax.dev);
@@ -257,7 +259,7 @@ test("an authorization request that is not this app's is answered on a page, nev
   expect(reply.status).toBe(400);
 });
 
-test("a request without S256, or for another server, goes back as an error without anybody signing in", async ({
+test("a request without S256, or for a different server, is redirected back as an error without a sign-in", async ({
   expect,
 }) => {
   const back = async (more: Readonly<Record<string, string>>) =>
@@ -273,9 +275,7 @@ test("a request without S256, or for another server, goes back as an error witho
   expect(await back({ prompt: "none" })).toBe("login_required");
 });
 
-test("whoever declines is taken at their word, and whoever says nothing has not agreed", async ({
-  expect,
-}) => {
+test("a refused consent is a refusal, and a missing answer is not a consent", async ({ expect }) => {
   const browser = new Browser(phylax.dev);
   const denied = await browser.submit(await browser.open((await app.request()).url), { decision: "deny" });
   expect(appOf(denied).searchParams.get("error")).toBe("access_denied");
@@ -287,7 +287,7 @@ test("whoever declines is taken at their word, and whoever says nothing has not 
   );
 });
 
-test("wrong passwords are slowed down, for names that nobody has as well; a form of another site is not taken", async ({
+test("wrong passwords are slowed down, for unknown names as well; a form of a different site is refused", async ({
   expect,
 }) => {
   const browser = new Browser(phylax.dev);
@@ -338,7 +338,7 @@ function printed(): readonly string[] {
   );
 }
 
-test("the commands of docs/sign-in.md work as printed: who can sign in, an app by hand, two factors, the code", async ({
+test("the commands of docs/sign-in.md work as printed: the users, an app by hand, two factors, the code", async ({
   expect,
   onTestFinished,
 }) => {
@@ -352,7 +352,7 @@ test("the commands of docs/sign-in.md work as printed: who can sign in, an app b
     detached: true,
   });
   onTestFinished(() => {
-    if (running.exitCode === null) process.kill(-must(running.pid), "SIGKILL"); // the shell and the app below it
+    if (running.exitCode === null) process.kill(-must(running.pid), "SIGKILL"); // the shell and its app
   });
   const lines = createInterface(running.stdout)[Symbol.asyncIterator]();
   const address = new URL(must((await lines.next()).value));

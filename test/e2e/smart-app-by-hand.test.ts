@@ -38,7 +38,7 @@ function printed(): readonly string[] {
   );
 }
 
-test("the commands of docs/sign-in.md work as printed: the base names where people sign in, and fhirclient reads the record of whoever does", async ({
+test("the commands of docs/sign-in.md work as printed: the base names the sign-in server, and fhirclient reads the signed-in patient's record", async ({
   expect,
   onTestFinished,
 }) => {
@@ -59,7 +59,7 @@ test("the commands of docs/sign-in.md work as printed: the base names where peop
     detached: true,
   });
   onTestFinished(() => {
-    if (running.exitCode === null) process.kill(-must(running.pid), "SIGKILL"); // the shell and the app below it
+    if (running.exitCode === null) process.kill(-must(running.pid), "SIGKILL"); // the shell and its app
   });
   const lines = createInterface(running.stdout)[Symbol.asyncIterator]();
   const home = await fetch(must((await lines.next()).value), { redirect: "manual" });

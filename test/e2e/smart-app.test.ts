@@ -55,7 +55,8 @@ function must<T>(value: T | undefined): T {
   if (value === undefined) throw new Error("not set up");
   return value;
 }
-const get = async (url: string) => (await fetch(url, { dispatcher } as RequestInit)).json(); // Node's fetch takes it (undici)
+// Node's fetch accepts it (undici)
+const get = async (url: string) => (await fetch(url, { dispatcher } as RequestInit)).json();
 const statusOf = (call: Promise<unknown>) =>
   call.then(
     () => 200,
@@ -67,7 +68,7 @@ interface Answered {
 const recordOf = async ({ response: { headers } }: Answered) =>
   (await openLedger(phylax.dev)).find(({ event }) => event.id === headers.get("x-request-id"))?.event;
 
-test("the FHIR base leads apps to the identity provider: both documents name the same places, and its own metadata bear them out", async ({
+test("the FHIR base leads apps to the identity provider: both documents name the same places, and its own metadata agree", async ({
   expect,
 }) => {
   const said = await get(`${phylax.dev.fhir}/.well-known/smart-configuration`);
@@ -82,8 +83,9 @@ test("the FHIR base leads apps to the identity provider: both documents name the
     expect(Reflect.get(said as object, name), name).toBe(Reflect.get(own as object, name));
   expect(own).toMatchObject({
     code_challenge_methods_supported: ["S256"],
-    grant_types_supported: expect.arrayContaining(["authorization_code", "refresh_token"]), // permission-offline
-    token_endpoint_auth_methods_supported: ["none"], // client-public, and no other
+    // permission-offline
+    grant_types_supported: expect.arrayContaining(["authorization_code", "refresh_token"]),
+    token_endpoint_auth_methods_supported: ["none"], // client-public, and no further method
     scopes_supported: expect.arrayContaining(["openid", "fhirUser", "launch/patient", "offline_access"]),
   });
   expect(said).toMatchObject({
@@ -105,7 +107,7 @@ test("the FHIR base leads apps to the identity provider: both documents name the
   });
 });
 
-test("machines find the built-in issuer through the base's metadata, and are served as before", async ({
+test("machines find the built-in issuer through the base's metadata, and get tokens as before", async ({
   expect,
 }) => {
   const options = {
@@ -126,7 +128,7 @@ test("machines find the built-in issuer through the base's metadata, and are ser
   expect((await phylax.ask("telehealth", "Patient/amara-okafor")).status).toBe(200);
 });
 
-test("openid-client signs a patient in from the FHIR base alone, with a key of its own (DPoP)", async ({
+test("openid-client signs a patient in from the FHIR base alone, with its own key (DPoP)", async ({
   expect,
   onTestFinished,
 }) => {
@@ -141,7 +143,7 @@ test("openid-client signs a patient in from the FHIR base alone, with a key of i
   expect((await web.read(mine, `Patient/${must(other).patient}`)).status).toBe(404);
 });
 
-test("T5: fhirclient binds its tokens to nothing: without an exception they are refused; with one, each patient's record is read, and recorded as unbound", async ({
+test("T5: fhirclient does not bind its tokens: without an exception they are refused; with an exception each patient's record is read, and recorded as unbound", async ({
   expect,
 }) => {
   const signIn = (user: DevUser) => app.signIn(user, new Browser(phylax.dev));
@@ -161,7 +163,7 @@ test("T5: fhirclient binds its tokens to nothing: without an exception they are 
     joined({ policies: [starterPolicy("patrqt")] }, smartApp({ unboundUntil: until })),
   );
   const again = async () => {
-    mine = await signIn(must(amara)); // after a 401 fhirclient has forgotten its token
+    mine = await signIn(must(amara)); // after a 401 fhirclient has dropped its token
     return statusOf(mine.patient.read());
   };
   await expect.poll(again, { timeout: 11_000, interval: 500 }).toBe(200); // P4

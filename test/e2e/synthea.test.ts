@@ -34,7 +34,7 @@ async function everyPage(phylax: TestStack, client: string, search: string): Pro
   return entries;
 }
 
-/** Every string and number below a value, for a comparison that knows nothing of views. */
+/** Every string and number below a value, for a comparison that does not use views. */
 function leaves(value: unknown): unknown[] {
   if (Array.isArray(value)) return value.flatMap(leaves);
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(leaves) : [value];
@@ -80,9 +80,10 @@ describe.skipIf(absent)("with real Synthea patients (skipped when ../shared/data
         expect(shown.length).toBe(whole.size);
         for (const { resource } of shown) {
           const original = new Set(leaves(whole.get(resource.id)));
-          const { meta: _meta, ...shownOf } = resource; // the origin's version and time, and the gateway's tag
+          // the origin's version and time, and the gateway's tag
+          const { meta: _meta, ...shownOf } = resource;
           for (const leaf of leaves(shownOf)) {
-            // The loader made `Patient/x` of `urn:uuid:x`.
+            // The loader changed `urn:uuid:x` to `Patient/x`.
             const loaded = typeof leaf === "string" ? leaf.replace(/^[A-Z][A-Za-z]+\//u, "urn:uuid:") : leaf;
             expect(
               original.has(leaf) || original.has(loaded),
@@ -94,7 +95,7 @@ describe.skipIf(absent)("with real Synthea patients (skipped when ../shared/data
     },
   );
 
-  test("what a payer's view hides is in no observation that it gets", async ({ expect }) => {
+  test("no observation that a payer gets has an element that its view hides", async ({ expect }) => {
     const patient = bundles[0]?.entry.find(({ resource }) => resource.resourceType === "Patient");
     for (const { resource } of await everyPage(
       phylax,

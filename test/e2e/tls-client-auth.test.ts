@@ -59,7 +59,7 @@ test("a client of tls_client_auth gets a token by its certificate alone and uses
   });
 });
 
-test("neither method serves a client of the other, nor another's certificate a name, and the ledger knows why", async ({
+test("each method refuses the other method's client, and each name another client's certificate, and the ledger has the reason", async ({
   expect,
 }) => {
   const telehealth = phylax.client("telehealth");

@@ -37,7 +37,7 @@ afterAll(async () => {
 });
 
 const log = () => httpLog(phylax.dev.ledger, "root");
-/** The root log's checkpoint once it is cosigned and of at least this many leaves. */
+/** The root log's checkpoint once it is cosigned and has at least this many leaves. */
 async function cosignedRoot(size: number) {
   for (const end = Date.now() + 80_000; ; await wait(500)) {
     const note = (await log().checkpoint()) ?? new Uint8Array();
@@ -51,7 +51,7 @@ const submit = async (body: Uint8Array, init: RequestInit = {}) => {
   const response = await fetch(place, { method: "POST", body: Buffer.from(body), ...init });
   return { status: response.status, type: response.headers.get("content-type"), text: await response.text() };
 };
-/** Signs as whoever holds the ledger's checkpoint key could. */
+/** Signs like an attacker with the ledger's checkpoint key. */
 function signedByLedger(size: number, hash: Uint8Array, origin = root.name): Uint8Array {
   const key = createPrivateKey({
     key: JSON.parse(readFileSync(join(state, "secrets", "checkpoint.jwk.json"), "utf8")),
@@ -62,14 +62,14 @@ function signedByLedger(size: number, hash: Uint8Array, origin = root.name): Uin
 }
 
 test(
-  "within 60 s of a record its log's checkpoint is under the cosigned root log; verify and export say so, with and without a network",
+  "within 60 s of a record its log's checkpoint is under the cosigned root log; verify and export report it, with and without a network",
   { timeout: 120_000 },
   async ({ expect }) => {
     const reply = await phylax.ask("telehealth", "Patient/amara-okafor");
     const receipt = String(reply.headers["phylax-receipt"]);
     const name = /log="([^"]+)"/.exec(receipt)?.[1] ?? "";
     const opened = await cosignedRoot(1);
-    await cosignedRoot(opened.checkpoint.size + 1); // what was handed over with the copy in R2
+    await cosignedRoot(opened.checkpoint.size + 1); // handed over with the copy in R2
 
     const verified = await phylaxIn(parent, "ledger", "verify", "--receipt", receipt);
     expect(verified, verified.error).toMatchObject({ code: 0, error: "" });
@@ -83,7 +83,7 @@ test(
     const offline = await phylaxIn(parent, "ledger", "verify", "copy", "--receipt", receipt);
     expect(offline, offline.error).toMatchObject({ code: 0, error: "" });
 
-    // The folder is right by itself without this log; what the witness cosigned names it.
+    // The folder is consistent by itself without this log. The witness's cosigned checkpoint names the log.
     rmSync(join(parent, "copy", name), { recursive: true });
     const hidden = await phylaxIn(parent, "ledger", "verify", "copy");
     expect(hidden).toMatchObject({ code: 1, error: `${name}: WRONG: its folder is missing\n` });
@@ -100,7 +100,7 @@ test(
 );
 
 test(
-  "the witness answers as C2SP tlog-witness says, and cosigns no second history, whoever signed it",
+  "the witness answers as C2SP tlog-witness says, and cosigns no second history, whichever key signed it",
   { timeout: 60_000 },
   async ({ expect }) => {
     const { note, checkpoint } = await cosignedRoot(1);
@@ -157,7 +157,7 @@ test(
 );
 
 test(
-  "when the stack starts again with the same state, the root log goes on and the witness cosigns it further",
+  "when the stack starts again with the same state, the root log continues and the witness cosigns it further",
   { timeout: 120_000 },
   async ({ expect }) => {
     const before = await cosignedRoot(1);

@@ -23,7 +23,7 @@ const leftovers = () =>
     ? readdirSync(join(root, ".phylax")).filter((name) => name.startsWith("bench-"))
     : [];
 
-// Not Linux: there is no /proc to read CPU time from, and the benchmark says so.
+// On systems without /proc the benchmark cannot read CPU time, and says so.
 test.skipIf(!existsSync("/proc/self/stat"))(
   "a short run answers from every peer, checks the cut and the ledgers, writes numbers, and leaves nothing behind",
   { timeout: 300_000 },
@@ -75,13 +75,15 @@ test.skipIf(!existsSync("/proc/self/stat"))(
     expect(ledger.appends).toHaveLength(3 * 4 * 4); // kinds of append, peers, numbers of callers
     for (const { peer, callers, appendsPerSecond, leavesPerFrame = 0 } of ledger.appends) {
       expect(appendsPerSecond).toBeGreaterThan(0);
-      if (peer === "ledger") expect(leavesPerFrame).toBeGreaterThan(callers === 1 ? 0.9 : 4); // a group commit
+      // a group commit
+      if (peer === "ledger") expect(leavesPerFrame).toBeGreaterThan(callers === 1 ? 0.9 : 4);
     }
     expect(ledger.served.map(({ what }) => what)).toEqual(["checkpoint", "proof", "tile", "entries"]);
     expect(ledger.verification).toMatchObject({ export: expect.any(Number), verify: expect.any(Number) });
 
     for (const { perFrame, frames, appended, settled, rooted } of ledger.counts) {
-      const tiles = Math.floor((perFrame * (frames + 1) + 2) / 256); // the first frame opens the log, with two leaves more
+      // the first frame opens the log, with two leaves more
+      const tiles = Math.floor((perFrame * (frames + 1) + 2) / 256);
       expect(appended["shard.rows"]).toBe(
         frames * (measured.rowsPerFrame + measured.rowsPerLinesRow) + tiles,
       );

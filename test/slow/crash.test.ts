@@ -16,7 +16,7 @@ import { loadedResources } from "../support/load-wishes.ts";
 import { mixedLoad } from "../support/mixed-load.ts";
 import { freePort } from "../support/free-port.ts";
 
-// PHYLAX_CRASH is another number of kills; PHYLAX_CRASH_SEED repeats the moments and the requests of a run.
+// PHYLAX_CRASH sets the number of kills; PHYLAX_CRASH_SEED repeats the moments and the requests of a run.
 const moments = Number(process.env["PHYLAX_CRASH"] ?? inLane({ fast: 3, slow: 10, long: 50 }));
 const countEvery = 10;
 const seed = Number(process.env["PHYLAX_CRASH_SEED"] ?? randomInt(2 ** 31));
@@ -37,7 +37,8 @@ test(
   async () => {
     console.log(`PHYLAX_CRASH_SEED=${seed}`);
     const random = seeded(seed);
-    const server = (origin = await startOrigin()); // it outlives every kill, as another company's server does
+    // it outlives every kill, as another company's server does
+    const server = (origin = await startOrigin());
     await server.load([...syntheticResources(), ...loadedResources()]);
     const port = await freePort();
     const start = () => (stack = startKillable(port, state, server.url));
@@ -59,7 +60,7 @@ test(
       await wait(at);
       const all = random.int(0, 1) === 1;
       const killed = all ? stack?.killAll() : stack?.killRuntime();
-      await wait(100); // what was sent before is read
+      await wait(100); // the earlier requests are read
       await load.end();
       await killed;
       await stack?.killAll();

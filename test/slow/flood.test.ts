@@ -11,13 +11,13 @@ afterAll(() => phylax.close());
 
 const limit = 3_000; // of wrangler.toml
 
-test("a flood without credentials is turned away by Cloudflare's own counter, and who has a certificate goes on", async ({
+test("a flood without credentials is refused by Cloudflare's own counter, and a client with a certificate is still served", async ({
   expect,
 }) => {
   const before = (await openLedger(phylax.dev)).length;
   const post = { method: "POST", headers: { "content-type": "text/plain" }, body: "x" };
   const statuses: number[] = [];
-  // Twice the limit and more: the counter's minute may end on the way.
+  // More than twice the limit: the counter's minute may end on the way.
   while (!statuses.includes(429) && statuses.length < 2 * limit + 100) {
     const round = Array.from({ length: 50 }, () =>
       send(phylax.dev, undefined, phylax.dev.tokenEndpoint, post),
@@ -28,7 +28,7 @@ test("a flood without credentials is turned away by Cloudflare's own counter, an
   expect(statuses.filter((status) => status === 415).length).toBeGreaterThanOrEqual(limit);
   expect(await phylax.token("telehealth")).toBeTypeOf("string");
   expect((await phylax.ask("telehealth", "Patient/amara-okafor")).status).toBe(200);
-  // Recorded up to the cap, then counted, and what was turned away is neither.
+  // Refusals are recorded up to the cap, then counted. A request that the counter refused is neither.
   const events = (await openLedger(phylax.dev)).slice(before);
   expect(events.length).toBeLessThan(limit);
 }, 120_000);

@@ -49,7 +49,7 @@ const token = (lives: number) =>
     exp: Math.floor(Date.now() / 1_000) + lives,
   });
 
-/** A search by POST, of whose form a letter comes each second, for so many seconds. */
+/** A search by POST. A letter of its form comes each second, for this number of seconds. */
 function trickle(seconds: number, authorization: string, by = certificate): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const { cert, key } = by;
@@ -140,7 +140,7 @@ test("a request that was admitted before its client was suspended, or its grant 
   expect(reasons).toEqual(["client_suspended", "grant_missing", undefined]);
 }, 60_000);
 
-test("a request that is kept open by its body is answered by what is true at its end, and for a quarter of a minute at most", async ({
+test("a request with a slow body is answered by the state at its end, and waits for a quarter of a minute at most", async ({
   expect,
 }) => {
   const [inTime, outlived, held] = await Promise.all([
@@ -183,7 +183,7 @@ function breakOff(
   });
 }
 
-test("a request whose sender breaks off in its body is on record, at each door", async ({ expect }) => {
+test("a request that breaks off in its body is on record, at each door", async ({ expect }) => {
   const before = (await openLedger(phylax.dev)).length;
   const form = { "content-type": "application/x-www-form-urlencoded" };
   await breakOff(

@@ -8,7 +8,8 @@ import { listenerOn } from "../support/listener.ts";
 import { residentMiB } from "../support/resident-memory.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
-// An isolate has 128 MB for all of its requests (Cloudflare Workers, limits): a request at its bound must leave room for others.
+// An isolate has 128 MB for all of its requests (Cloudflare Workers, limits): a request at its bound must
+// leave room for further requests.
 const growthMiBMax = 96;
 const warmUps = 50;
 
@@ -40,7 +41,10 @@ const patient = (id: string): Resource[] => [
 const rows = (count: number, of: string, bytes: number) =>
   Array.from({ length: count }, (_, n) => observation(`${of}-${n}`, of, bytes));
 
-/** `many` fills an origin's page (32 MiB), `trees` what is held as trees (4 MiB), `bytes` what is held as bytes (8 MiB). */
+/**
+ * `many` fills an origin's page (32 MiB), `trees` fills the budget for trees (4 MiB), `bytes` fills the
+ * budget for bytes (8 MiB).
+ */
 const world = (): Resource[] => [
   ...["small", "many", "trees", "bytes", "whole"].flatMap(patient),
   ...rows(3, "small", 10),
@@ -67,7 +71,7 @@ interface Kind {
   readonly client: string;
   readonly path: string;
   readonly sending?: Sending;
-  /** Of each answer. */
+  /** The status of each answer. */
   readonly status: number;
 }
 
@@ -153,7 +157,7 @@ afterAll(async () => {
   rmSync(bundles, { recursive: true, force: true });
 });
 
-/** How far the resident memory rose above its start while one piece of work ran. */
+/** The rise of the resident memory above its start during a piece of work. */
 async function growthOf(pid: number, work: () => Promise<void>): Promise<number> {
   const before = residentMiB(pid);
   let peak = before;

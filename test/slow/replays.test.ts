@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterAll(() => phylax.close());
 
 test(
-  "T32: of 1,000 requests with one proof at once, exactly one is answered; each of the others is on record as a replay",
+  "T32: of 1,000 concurrent requests with one proof, exactly one is answered; each of the rest is on record as a replay",
   { timeout: 120_000 },
   async ({ expect }) => {
     const proof = await proofFor(phylax, holder, token, path);

@@ -15,7 +15,7 @@ import { reading, subjects, type Subject } from "../support/revocable.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 import { steadyLoad } from "../support/steady-load.ts";
 
-// The long lane has 20 rounds, each asked twice as often, and prints what docs/revocation.md says.
+// The long lane has 20 rounds with twice as many requests, and prints the figures of docs/revocation.md.
 const [rounds, pauseMilliseconds] = inLane<[number, number]>({
   fast: [1, 200],
   slow: [1, 200],
@@ -26,11 +26,11 @@ const boundMilliseconds = 10_000;
 let phylax: TestStack;
 let state = "";
 let fronts: readonly Front[] = [];
-/** The FHIR base of each gateway, behind a TLS front of its own: these are asked steadily. */
+/** The FHIR base of each gateway, behind its own TLS front: these gateways are under steady load. */
 let bases: readonly string[] = [];
-/** One gateway more, which stands still at times. */
+/** An additional gateway, which is stopped at times. */
 let still: { readonly host: string; readonly port: number };
-/** The workerd process of each gateway, that of `still` first. */
+/** The workerd process of each gateway, first the process of `still`. */
 let processes: readonly number[] = [];
 beforeAll(async () => {
   state = mkdtempSync(join(tmpdir(), "phylax-revocation-"));
@@ -43,7 +43,7 @@ beforeAll(async () => {
   processes = [still, gateway, ...others].map(({ port }) => listenerOn(port));
 }, 120_000);
 afterAll(async () => {
-  for (const pid of processes) process.kill(pid, "SIGCONT"); // a failure may have left one still
+  for (const pid of processes) process.kill(pid, "SIGCONT"); // a failure may have left a process stopped
   for (const front of fronts) await front.close();
   await phylax.close();
   rmSync(state, { recursive: true, force: true });
@@ -58,7 +58,7 @@ const frontBefore = async (target: typeof still) =>
   });
 const baseOf = ({ port }: Front) => `https://localhost:${port}/v1/fhir/main`;
 
-/** What an operator does at the operators' door. */
+/** An operator's act at the operators' door. */
 async function operate(what: "revocations" | "revocations/lift", denial: Denial): Promise<number> {
   const reply = await send(phylax.dev, operatorOf(phylax.dev, undefined), `${phylax.dev.ops}/api/${what}`, {
     method: "POST",
@@ -70,14 +70,17 @@ async function operate(what: "revocations" | "revocations/lift", denial: Denial)
 const revoke = (denial: Denial) => operate("revocations", denial);
 const lift = (denial: Denial) => operate("revocations/lift", denial);
 
-/** What the gateways answer: one status when they agree. */
+/** The answer of the gateways: a single status if they agree. */
 async function everywhere(read: Subject["read"]): Promise<number | string> {
   const statuses = new Set(await Promise.all(bases.map(read)));
   const [only = 0] = statuses;
   return statuses.size === 1 ? only : [...statuses].join(" and ");
 }
 
-/** Milliseconds until an answer is so, asked for ten times a second; more than eleven seconds when it never is. */
+/**
+ * Milliseconds until the answer is `status`, with ten requests a second. More than eleven seconds when it
+ * never is.
+ */
 async function until(status: unknown, ask: () => Promise<unknown>): Promise<number> {
   const begun = Date.now();
   while (Date.now() - begun < 11_000) {
@@ -97,17 +100,22 @@ const isGivenToken = async (client: string) => {
   }
 };
 
-/** What one gateway under load did with one subject, from before the denial until a second past the bound. */
+/**
+ * The answers of a gateway under load to a subject, from before the denial until a second past the bound.
+ */
 interface Measured {
   readonly kind: Denial["kind"];
-  /** From the operator's 200 to the last answer with data; 0 when that came before. */
+  /** From the operator's 200 to the last answer with data; 0 if that answer came before. */
   readonly grantedForMilliseconds: number;
   readonly answersAfterTheBound: number;
   readonly statuses: ReadonlySet<number>;
   readonly refusedAs: number;
 }
 
-/** Denies each subject its own thing, at moments that chance takes from the life of a lease, while all read at all gateways. */
+/**
+ * Denies each subject its own item, at random moments in the life of a lease, while all subjects read at all
+ * gateways.
+ */
 async function denyUnderLoad(
   all: readonly Subject[],
   standStill: () => Promise<void>,
@@ -140,19 +148,23 @@ async function denyUnderLoad(
 }
 
 /**
- * The gateway whose process is stopped with live leases, and asked then: as one whose machine has no time for it. It answers when `goOn`
- * is called.
+ * The gateway that is stopped while it has live leases, and gets requests then, like a gateway on an
+ * overloaded machine. It answers when `goOn` is called.
  */
 async function stillGateway(reads: readonly Subject["read"][]) {
   const [pid = 0] = processes;
   const before = await frontBefore(still);
-  const after = await frontBefore(still); // its connections are new: workerd closes one that was idle for 5 s, be it stopped meanwhile
-  // So often that its leases have tokens left when it stops: else it would ask the guards first of all.
+  // its connections are new: workerd closes a connection that was idle for 5 s, even if it was stopped
+  // meanwhile
+  const after = await frontBefore(still);
+  // So many requests that its leases have tokens left when it stops: without tokens it would ask the guards
+  // first.
   const loads = [...reads, ...reads, ...reads].map((read) => steadyLoad(() => read(baseOf(before)), 50));
   let asked: Promise<readonly number[]> = Promise.resolve([]);
   return {
     async standStill() {
-      await Promise.all(loads.map((load) => load.end())); // no answer has passed the last check and waits to be sent
+      // no answer has passed the last check and waits to be sent
+      await Promise.all(loads.map((load) => load.end()));
       process.kill(pid, "SIGSTOP");
       asked = Promise.all(reads.map((read) => read(baseOf(after))));
     },
@@ -165,7 +177,7 @@ async function stillGateway(reads: readonly Subject["read"][]) {
   };
 }
 
-/** For docs/revocation.md. */
+/** Prints the figures of docs/revocation.md. */
 function say(measured: readonly Measured[]): void {
   for (const [kind, of] of Map.groupBy(measured, (one) => one.kind)) {
     const sorted = of.map(({ grantedForMilliseconds }) => grantedForMilliseconds).sort((a, b) => a - b);
@@ -175,14 +187,14 @@ function say(measured: readonly Measured[]): void {
 }
 
 test(
-  "T20: five gateway processes give nothing for a denied token, certificate, client, key, grant, agreement or policy after ten seconds",
+  "T20: ten seconds after a denial of a token, certificate, client, key, grant, agreement or policy, five gateway processes disclose nothing for it",
   async ({ expect }) => {
     expect(new Set(processes).size, "processes, one of which is all the other workers too").toBe(
       bases.length + 1,
     );
     const measured: Measured[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      const all = await subjects(phylax); // new tokens: those of a round before may have ended
+      const all = await subjects(phylax); // new tokens: a token of an earlier round may have expired
       for (const { read, denial } of all) expect(await everywhere(read), denial.kind).toBe(200);
       const kept = reading(phylax, phylax.client("telehealth"), await phylax.token("telehealth"));
       const keeping = bases.map((base) => steadyLoad(() => kept(base), pauseMilliseconds));
@@ -238,7 +250,7 @@ test("T20: ten seconds later a denied client, certificate or key gets no token, 
   expect(Math.max(...(await Promise.all(back)))).toBeLessThanOrEqual(boundMilliseconds);
 }, 30_000);
 
-test("a quota of five is five, asked for by 40 requests at once at four gateways", async ({ expect }) => {
+test("a quota of five is five, with 40 concurrent requests at four gateways", async ({ expect }) => {
   const read = reading(phylax, phylax.client("tiny"), await phylax.token("tiny"));
   const left = 60_000 - (Date.now() % 60_000); // windows begin with the minute
   if (left < 5_000) await wait(left + 100);

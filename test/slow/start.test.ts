@@ -25,7 +25,7 @@ afterAll(() => {
   if (telltales.length > 0) throw new Error("npm start printed a token or a key"); // T46
 });
 
-/** As somebody who just cloned would have it: without the folder of locked commands on the PATH. */
+/** The environment of a fresh clone: without the folder of locked commands on the PATH. */
 const env = {
   ...process.env,
   PATH: (process.env["PATH"] ?? "")
@@ -55,7 +55,10 @@ async function start(port: number, ...options: string[]): Promise<ChildProcess> 
   return child;
 }
 
-/** Sends a signal to npm's process alone, or to the whole group as a terminal's Ctrl-C does, and waits until nothing of it is left. */
+/**
+ * Sends a signal to npm's process alone, or to the whole group as a terminal's Ctrl-C does, and waits until
+ * no process of the group is left.
+ */
 async function end({ pid = 0 }: ChildProcess, signal: "SIGINT" | "SIGTERM", group: boolean): Promise<void> {
   process.kill(group ? -pid : pid, signal);
   const until = Date.now() + 10_000;
@@ -63,7 +66,7 @@ async function end({ pid = 0 }: ChildProcess, signal: "SIGINT" | "SIGTERM", grou
   if (isLeft(pid)) throw new Error(`a process of npm start is left 10 s after ${signal}`);
 }
 
-/** Whether any process of the group is left. */
+/** True if any process of the group is left. */
 function isLeft(group: number): boolean {
   try {
     return process.kill(-group, 0);
@@ -85,7 +88,7 @@ function readmeCommand(n: number, port: number): string {
 
 const shell = (command: string) => spawnSync("sh", ["-c", command], { cwd: root, env, encoding: "utf8" });
 
-/** A start that ends by itself: its exit code and what it said. */
+/** A start that ends by itself: its exit code and its output. */
 function failedStart(
   port: number,
   options: readonly string[],
@@ -97,11 +100,11 @@ function failedStart(
     env,
     encoding: "utf8",
     timeout: 30_000,
-  }); // one that starts after all would wait for ever
+  }); // a stack that starts after all would wait for ever
   return { code: status, said: stdout + stderr };
 }
 
-/** The processes of a group that run a program of this name, out of Linux's /proc. */
+/** The processes of a group that run a program of this name, read from Linux's /proc. */
 function processesOf(group: number, name: string): number[] {
   const pids = readdirSync("/proc").filter((entry) => /^[0-9]+$/u.test(entry));
   return pids.map(Number).filter((pid) => {
@@ -157,7 +160,7 @@ test.skipIf(withoutCurl)(
 );
 
 test(
-  "a second start on the same state, and an option that does not exist, are refused",
+  "a second start on the same state, and an unknown option, are refused",
   { timeout: 60_000 },
   async ({ expect }) => {
     const port = await freePort();

@@ -39,25 +39,21 @@ test(
     const titles = [...said.matchAll(/^\d+\. (.+)$/gmu)].map(([, title]) => title);
     expect(titles).toEqual(steps.map(({ title }) => title));
     expect(said).not.toContain("starting a Phylax");
-    expect(said).not.toContain("eyJ"); // no token in what people paste elsewhere
+    expect(said).not.toContain("eyJ"); // no token in a text that people paste into tickets
     expect((await phylax.ask("payer", "Patient/amara-okafor")).status).toBe(200);
   },
 );
 
-test(
-  "with nothing running the tour starts its own, and ends it",
-  { timeout: 120_000 },
-  async ({ expect }) => {
-    const { code, said } = await tour(join(state, "nothing-here"));
-    expect(code, said).toBe(0);
-    const [, port = ""] = /record at https:\/\/localhost:(\d+)$/mu.exec(said) ?? [];
-    const [fault] = await once(connect(Number(port), "127.0.0.1"), "error");
-    expect(fault).toMatchObject({ code: "ECONNREFUSED", port: Number(port) });
-  },
-);
+test("the tour starts a stack if none runs, and ends it", { timeout: 120_000 }, async ({ expect }) => {
+  const { code, said } = await tour(join(state, "nothing-here"));
+  expect(code, said).toBe(0);
+  const [, port = ""] = /record at https:\/\/localhost:(\d+)$/mu.exec(said) ?? [];
+  const [fault] = await once(connect(Number(port), "127.0.0.1"), "error");
+  expect(fault).toMatchObject({ code: "ECONNREFUSED", port: Number(port) });
+});
 
 test(
-  "a step that does not show what it says ends the tour there, by exit code too",
+  "a step that does not show its claim ends the tour there, by exit code too",
   { timeout: 120_000 },
   async ({ expect }) => {
     const [payer, telehealth] = [phylax.client("payer"), phylax.client("telehealth")];

@@ -45,7 +45,7 @@ export async function startIdentityServer(pki: string): Promise<IdentityServer> 
     (req, res) => void answer(req, res),
   );
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const { port } = server.address() as AddressInfo; // a listening TCP server has one
+  const { port } = server.address() as AddressInfo; // a listening TCP server has a port
   return {
     url: `https://localhost:${port}`,
     asked,

@@ -1,4 +1,4 @@
-import "reflect-metadata"; // before @peculiar/x509, whose containers need it
+import "reflect-metadata"; // before @peculiar/x509: its containers need it
 import { createPrivateKey, randomBytes, webcrypto } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -75,7 +75,7 @@ export function namesIn(sources: Sources): (kind: NameKind) => readonly string[]
 const migrationsIn = (sources: Sources): readonly (readonly [string, string])[] =>
   [...sources].filter(([path]) => path.endsWith(".sql")).sort(([one], [other]) => (one < other ? -1 : 1));
 
-/** `database/table.column type` of what a script makes. */
+/** `database/table.column type` for each column of the tables that a script makes. */
 function tablesOf(script: string, database: string): readonly string[] {
   const made = new DatabaseSync(":memory:");
   made.exec(script);

@@ -13,7 +13,7 @@ export interface SteadyLoad {
 }
 
 /**
- * Sends one request after another from now on, with a random pause between half of `pauseMilliseconds` and
+ * Sends requests in turn from now on, with a random pause between half of `pauseMilliseconds` and
  * one and a half times it.
  */
 export function steadyLoad(ask: () => Promise<number>, pauseMilliseconds: number): SteadyLoad {

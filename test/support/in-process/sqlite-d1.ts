@@ -94,6 +94,6 @@ class Statement {
   #inputs(): SQLInputValue[] {
     return this.#values.map((value) =>
       typeof value === "boolean" ? Number(value) : (value as SQLInputValue),
-    ); // SQLite refuses any other
+    ); // SQLite refuses a value of any further type
   }
 }
