@@ -1,14 +1,14 @@
 import { patientsMax, type DisclosedWindow, type Disclosure, type ConcernedPatients } from "./disclosure.ts";
 
-/** A row that the asker may see and that decided an answer. */
+/** A row that the client may see and that decided an answer. */
 export interface DecidingRow extends ConcernedPatients {
   readonly type: string;
   readonly id: string;
 }
 
 /**
- * Patients whom the answer to a question concerns beside those of the resources in it: whom the question
- * names within the asker's reach, and of whom a row that the asker may see decided the answer (a hop, a
+ * The patients that an answer concerns in addition to the patients of its resources: patients that the
+ * question names within the client's access, and patients of a visible row that decided the answer (a hop, a
  * criterion, a condition, an ambiguity).
  */
 export class AdditionalPatients {
@@ -16,20 +16,20 @@ export class AdditionalPatients {
   readonly #named = new Set<string>();
   readonly #rows = new Map<string, DecidingRow>();
   #patients = 0;
-  /** Whose names the client has paid for. */
+  /** The patients that the client has paid for by its record limit. */
   readonly #paid = new Set<string>();
 
-  /** @param origin name of the origin whose patients these are. */
+  /** @param origin the registry name of the patients' origin. */
   constructor(origin: string) {
     this.#origin = origin;
   }
 
-  /** The question names this patient, within reach. */
+  /** The question names this patient, within the client's access. */
   name(patient: string): void {
     this.#named.add(patient);
   }
 
-  /** @returns whether there is room: an append of the ledger takes so many names and no more. */
+  /** @returns whether there is room: an append of the ledger takes a limited number of names. */
   decide(row: DecidingRow): boolean {
     const key = `${row.type}/${row.id}`;
     if (this.#rows.has(key)) return true;
@@ -40,14 +40,14 @@ export class AdditionalPatients {
     return true;
   }
 
-  /** Those whom the question names, as records name them. */
+  /** The patients that the question names, in the form of records. */
   get named(): readonly string[] {
     return [...this.#named].map((patient) => this.#nameOf(patient));
   }
 
   /**
-   * How many names are not paid for: all, or those of rows that decided. A patient of a resource in the
-   * disclosure is paid for by that.
+   * The number of unpaid names: all names, or without a disclosure only those of deciding rows. A resource in
+   * the disclosure pays for its patients.
    */
   due(disclosure?: Disclosure): number {
     const paid = new Set(
@@ -59,14 +59,14 @@ export class AdditionalPatients {
       .length;
   }
 
-  /** All names of now are paid for. */
+  /** Marks all current names as paid. */
   pay(): void {
     for (const patient of [...this.#named, ...this.#deciding()]) this.#paid.add(patient);
   }
 
   /**
-   * What is disclosed by a refusal, or by a write that shows nothing: that rows of these patients are as the
-   * answer says.
+   * The disclosure of a refusal, or of a write that shows nothing: rows of these patients are as the answer
+   * says.
    */
   alone(): DisclosedWindow | undefined {
     if (this.#rows.size === 0) return undefined;
@@ -74,8 +74,8 @@ export class AdditionalPatients {
   }
 
   /**
-   * A disclosure with these names beside its own, in its first window: on record before the first byte.
-   * `undefined`: they have no room there.
+   * Adds these names to a disclosure, in its first window, so that they are on record before the first byte.
+   * `undefined`: the window has no room for them.
    */
   join(disclosure: Disclosure): Disclosure | undefined {
     const [first, ...others] = disclosure.windows;

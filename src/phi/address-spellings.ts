@@ -1,12 +1,12 @@
-/** What makes a text one that may be read in more than one way, so that a plain look at it is not enough. */
+/** Characters that give a text more than one reading, so that a plain comparison is not enough. */
 export const notPlain = /[%&\\]|[^\u0020-\u007e]/u;
 
 /**
- * Whether an address stands in a text, or in what JSON, a URL or HTML would decode it to, up to three times
- * over.
+ * Answers whether an address occurs in a text, or in the text as JSON, a URL or HTML would decode it, up to
+ * three times over.
  *
  * @param address pattern for lower-case text.
- * @param except what is no such address though it looks like one, in lower case.
+ * @param except a similar text that is permitted, in lower case.
  */
 export function spells(text: string, address: RegExp, except: string): boolean {
   let reading = folded(text);
@@ -20,7 +20,7 @@ export function spells(text: string, address: RegExp, except: string): boolean {
   return false;
 }
 
-// As the host of a URL is read (UTS 46): wide forms are plain ones, what nobody sees is not there.
+// The host of a URL as it is read (UTS 46): wide forms become plain forms, invisible characters disappear.
 const folded = (text: string) =>
   /[^\u0020-\u007e]/u.test(text)
     ? text

@@ -7,8 +7,8 @@ const subsetted: JsonObject = {
 };
 
 /**
- * Says that elements were removed (FHIR R4 §2.1.0.4, `meta.tag`). The origin's own mark is the same fact and
- * is not doubled.
+ * Marks that elements were removed (FHIR R4 §2.1.0.4, `meta.tag`). The origin's own mark states the same fact
+ * and is not doubled.
  */
 export function markSubsetted(resource: JsonObject): JsonObject {
   const meta = property(resource, "meta");
@@ -20,23 +20,23 @@ export function markSubsetted(resource: JsonObject): JsonObject {
 export const isSubsetted = (tag: Json): boolean =>
   isObject(tag) && tag["system"] === subsetted["system"] && tag["code"] === subsetted["code"];
 
-/** How the resources around it refer to a contained one; nothing can refer to one without an id. */
+/** The reference to a contained resource; a contained resource without an id has none. */
 export const fragmentOf = (contained: JsonObject): string => {
   const id = textAt(contained, "id");
   return id === undefined ? "" : `#${id}`;
 };
 
-/** A contained resource that may leave, and the contained resources that it refers to itself. */
+/** A contained resource that may leave, and the contained resources that it refers to. */
 export interface Inside {
   readonly resource: JsonObject;
   readonly refersTo: ReadonlySet<string>;
-  /** It and the resources inside it that leave, at any depth. */
+  /** The resource and the resources nested in it that leave, at any depth. */
   readonly records: number;
 }
 
 /**
- * Those that something left refers to, or that refer to the container (dom-3): a cut may have taken the
- * reference away. Linear.
+ * Keeps the contained resources that a released element refers to, or that refer to the container (dom-3): a
+ * redaction may have removed the reference. Linear.
  */
 export function keepReferred<T extends Inside>(
   refersTo: ReadonlySet<string>,
@@ -46,7 +46,7 @@ export function keepReferred<T extends Inside>(
   const reached = new Set(refersTo);
   for (const inside of contained.filter(refersToContainer))
     for (const fragment of inside.refersTo) reached.add(fragment);
-  // What is added to a set while it is walked is walked too.
+  // A set walk also visits the elements that are added during the walk.
   for (const fragment of reached)
     for (const inside of byFragment.get(fragment) ?? [])
       for (const next of inside.refersTo) reached.add(next);

@@ -39,43 +39,46 @@ import {
 } from "./redact.ts";
 import type { Residences } from "#residence/row-residences";
 
-/** Why nothing leaves. */
+/** The reason why nothing leaves. */
 export type DisclosureRefusal =
   | { readonly reason: `answer_${BundleRefusal["reason"]}` }
-  /** Another type, id or version than was asked for. */
+  /** A different type, id or version than the request names. */
   | { readonly reason: "answer_mismatch" }
-  /** The row is in no rule's reach. Decided by a row: the same public face as absent. */
+  /** No rule covers the row. A row decides this, so the public answer equals that for an absent row. */
   | { readonly reason: "row_outside_access" }
-  /** Decided by a row as well. */
+  /** A row decides this too. */
   | { readonly reason: "resource_withheld"; readonly because: RedactRefusal | UnreadableJson };
 
 /**
- * What became of reading a resource: what leaves its end certain says nothing about the answer, and must not
- * tell that the resource is there.
+ * The refusal for a body that could not be read. If the body's end is known for certain, the fault lies in
+ * the resource: the answer must then not reveal that the resource exists.
  */
 export const unread = ({ reason }: JsonRefusal): DisclosureRefusal =>
   endsForCertain(reason) ? { reason: "resource_withheld", because: reason } : { reason: `answer_${reason}` };
 
 /**
- * The two addresses of an origin's FHIR base, its name in the registry, and what notes where its patients
- * live.
+ * The two addresses of an origin's FHIR base, its name in the registry, and the store for its patients'
+ * residence.
  */
 export type NamedBases = Bases & { readonly name: string; readonly residences: Residences };
 
 /**
- * Decides about the resources of one answer and cuts each to its view. Never throws for a bad answer; nothing
- * is released but what a view shows.
+ * Decides about the resources of an answer and redacts each by its view. It never throws for a bad answer,
+ * and it releases only elements that a view shows.
  */
 export class Discloser {
   readonly #grant: Grant;
   readonly #bases: NamedBases;
   readonly #context: RedactContext;
-  /** Of what is brought along, by its type. */
-  readonly #contextOf: (brought: string) => RedactContext;
+  /** The context for included resources, by their type. */
+  readonly #contextOf: (included: string) => RedactContext;
   readonly #joined: readonly Joined[];
   readonly #narrowed = new Map<ResourceView, ResourceView>();
 
-  /** @param joined what the rows of a search have to refer to, or be, beside what was asked. */
+  /**
+   * @param joined the results of the joins: a row of the search has to refer to one of these resources, or be
+   * one.
+   */
   constructor(grant: Grant, bases: NamedBases, joined: readonly Joined[] = []) {
     this.#joined = joined;
     this.#grant = grant;
@@ -88,78 +91,78 @@ export class Discloser {
       mayLinkTo,
       viewInside: (inside, nesting) => grant.viewInside(inside, bases.origin, nesting),
     };
-    this.#contextOf = (brought) => ({
+    this.#contextOf = (included) => ({
       ...this.#context,
-      viewInside: (inside, nesting) => grant.viewInside(inside, bases.origin, nesting, brought),
+      viewInside: (inside, nesting) => grant.viewInside(inside, bases.origin, nesting, included),
     });
   }
 
   /** The answer to a read. */
   read(body: Uint8Array, type: string, id: string): Result<Disclosure, DisclosureRefusal> {
-    const resource = this.#askedIn(body, type, id);
+    const resource = this.#requestedIn(body, type, id);
     return resource.ok ? this.#whole(resource.value, this.#viewOf(resource.value)) : resource;
   }
 
   /**
-   * The answer to a vread. Nothing of an old version leaves but by a rule that reaches the resource as it is
-   * now too: a label or a condition that came later hides what was before it.
+   * The answer to a vread. An old version leaves only by a rule that also covers the current resource: a
+   * label or a condition that came later hides earlier versions too.
    */
   version(
     body: Uint8Array,
     current: Uint8Array,
-    { type, id, version }: AskedVersion,
+    { type, id, version }: RequestedVersion,
   ): Result<Disclosure, DisclosureRefusal> {
-    // first: what is wrong with a version of a hidden row must not decide the status
-    const now = this.#askedIn(current, type, id);
+    // first: a fault in a version of a hidden row must not decide the status
+    const now = this.#requestedIn(current, type, id);
     if (!now.ok) return now;
-    const old = this.#askedIn(body, type, id);
+    const old = this.#requestedIn(body, type, id);
     if (!old.ok) return old;
-    this.#bases.residences.note(now.value); // again: where its patient lives now
+    this.#bases.residences.note(now.value); // again: the patient's current residence counts
     const meta = property(old.value, "meta");
     if (!isObject(meta) || textAt(meta, "versionId") !== version) return err({ reason: "answer_mismatch" });
     const view = this.#viewOf(now.value);
     if (view === undefined) return err({ reason: "row_outside_access" });
-    const cut = redactResource(now.value, view, this.#context);
-    if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
-    return this.#whole(old.value, this.#viewOf(old.value, now.value), cut.value);
+    const redacted = redactResource(now.value, view, this.#context);
+    if (!redacted.ok) return err({ reason: "resource_withheld", because: redacted.error });
+    return this.#whole(old.value, this.#viewOf(old.value, now.value), redacted.value);
   }
 
   /** A resource as it is now, if it may leave. */
   current(body: Uint8Array, type: string, id: string): Result<JsonObject, DisclosureRefusal> {
-    const now = this.#askedIn(body, type, id);
+    const now = this.#requestedIn(body, type, id);
     return now.ok && !this.sees(now.value) ? err({ reason: "row_outside_access" }) : now;
   }
 
   /**
-   * One of a resource's versions, as {@link version} decides about it; nothing where it does not leave. Whom
-   * the resource is about now is concerned too.
+   * One version of a resource in a history, judged like {@link version}; `undefined` if it does not leave.
+   * The patients of the current resource are concerned too.
    */
   step(old: JsonObject, now: JsonObject): RedactedResource | undefined {
     this.#bases.residences.note(now);
     const [view, viewNow] = [this.#viewOf(old, now), this.#viewOf(now)];
     if (view === undefined || viewNow === undefined) return undefined;
-    const [cut, cutNow] = [
+    const [redacted, redactedNow] = [
       redactResource(old, view, this.#context),
       redactResource(now, viewNow, this.#context),
     ];
-    if (!cut.ok || !cutNow.ok) return undefined;
-    const named = concernedByBoth(cut.value, cutNow.value);
-    return named.patients.size > patientsMax ? undefined : { ...cut.value, ...named };
+    if (!redacted.ok || !redactedNow.ok) return undefined;
+    const named = concernedByBoth(redacted.value, redactedNow.value);
+    return named.patients.size > patientsMax ? undefined : { ...redacted.value, ...named };
   }
 
   /**
-   * A resource that comes along with rows that refer to it by these references (`Type:parameter`); nothing
-   * where it does not leave.
+   * A resource included for rows that refer to it by these references (`Type:parameter`); `undefined` if it
+   * does not leave.
    */
-  brought(resource: JsonObject, through: ReadonlySet<string>): Linked | undefined {
+  included(resource: JsonObject, through: ReadonlySet<string>): Linked | undefined {
     this.#bases.residences.note(resource);
     const view = this.#grant.viewIncluded(resource, this.#bases.origin, through);
     return view && this.#linked(resource, view, "include");
   }
 
   /**
-   * One entry of a searchset: a match that may leave, a resource that was brought along and may leave with
-   * one, or what else it is.
+   * An entry of a searchset: a match that may leave, an included resource that may leave with a match, or
+   * neither.
    */
   entry(bytes: EntryBytes, type: string): Result<DisclosedEntry, DisclosureRefusal> {
     const entry = readEntry(bytes);
@@ -167,16 +170,16 @@ export class Discloser {
     if (entry.value.mode === "outcome") return ok({ kind: "outcome" });
     if (entry.value.mode === "unreadable") return ok({ kind: "hidden" });
     const { mode, resource } = entry.value;
-    return mode === "include" ? this.#beside(resource) : this.row(resource, type);
+    return mode === "include" ? this.#includedEntry(resource) : this.row(resource, type);
   }
 
-  /** A row of a list that may leave, or one that does not. */
+  /** A row of a list: it may leave, or it is hidden. */
   row(
     resource: JsonObject,
     type: string,
   ): Result<Extract<DisclosedEntry, { kind: "match" | "hidden" }>, DisclosureRefusal> {
     this.#bases.residences.note(resource);
-    // The row first: what is wrong with a hidden one must not decide the status.
+    // The row first: a fault in a hidden row must not decide the status.
     const view = this.#matchesSearch(resource) ? this.#viewOf(resource) : undefined;
     if (view === undefined) return ok({ kind: "hidden" });
     if (property(resource, "resourceType") !== type) return err({ reason: "answer_mismatch" });
@@ -184,18 +187,18 @@ export class Discloser {
     return ok(linked === undefined ? { kind: "hidden" } : { kind: "match", ...linked });
   }
 
-  /** Whether a row of a search is one that was asked for and would leave: what its reader may know of. */
+  /** Answers whether a row matches the search and would leave: only such a row may decide an answer. */
   sees(row: JsonObject): boolean {
     return this.seen(row) !== undefined;
   }
 
-  /** As {@link sees}: such a row, and whom it concerns. */
+  /** Like {@link sees}: the row, and the patients it concerns. */
   seen(row: JsonObject): (DecidingRow & { readonly shown: JsonObject }) | undefined {
     this.#bases.residences.note(row);
     const view = this.#matchesSearch(row) ? this.#viewOf(row) : undefined;
-    const cut = view && redactResource(row, view, this.#context);
-    if (cut?.ok !== true || !this.#shows(row, cut.value.resource)) return undefined;
-    const { resource: shown, patients, unseen, room, unnamed } = cut.value;
+    const redacted = view && redactResource(row, view, this.#context);
+    if (redacted?.ok !== true || !this.#shows(row, redacted.value.resource)) return undefined;
+    const { resource: shown, patients, unseen, room, unnamed } = redacted.value;
     return {
       type: textAt(row, "resourceType") ?? "",
       id: textAt(row, "id") ?? "",
@@ -215,59 +218,63 @@ export class Discloser {
   }
 
   /**
-   * Whether a row shows what it has to: not by a value of another system that its origin took for the one
-   * asked for.
+   * Answers whether the redacted row itself meets the criteria: an origin may have matched a value of a
+   * hidden system.
    */
-  #shows(row: JsonObject, cut: JsonObject): boolean {
-    return meetsCriteria(cut, this.#grant.mustShow?.(row) ?? [], this.#bases.public);
+  #shows(row: JsonObject, redacted: JsonObject): boolean {
+    return meetsCriteria(redacted, this.#grant.mustShow?.(row) ?? [], this.#bases.public);
   }
 
-  #beside(resource: JsonObject): Result<DisclosedEntry, DisclosureRefusal> {
+  #includedEntry(resource: JsonObject): Result<DisclosedEntry, DisclosureRefusal> {
     this.#bases.residences.note(resource);
     const { includes, viewIncluded } = this.#grant;
-    // By any of the includes that could lead here; by which one does, the page knows at its end.
+    // The view by every include that could lead here; the page finds out at its end which include does.
     const view = viewIncluded(resource, this.#bases.origin, new Set(includes.map(({ name }) => name)));
     if (view === undefined) return ok({ kind: "dropped" });
     const linked = this.#linked(resource, view, "include");
     const through = (names: ReadonlySet<string>) => {
-      const own = viewIncluded(resource, this.#bases.origin, names);
-      return own === undefined || own === view ? own && linked : this.#linked(resource, own, "include");
+      const viewThrough = viewIncluded(resource, this.#bases.origin, names);
+      return viewThrough === undefined || viewThrough === view
+        ? viewThrough && linked
+        : this.#linked(resource, viewThrough, "include");
     };
     return ok(linked === undefined ? { kind: "dropped" } : { kind: "include", ...linked, through });
   }
 
   /**
-   * Nothing where it does not leave: what is wrong with one resource must not decide whether there is an
+   * `undefined` if it does not leave: a fault in a single resource must not decide whether there is an
    * answer.
    */
   #linked(resource: JsonObject, view: ResourceView, mode: "match" | "include"): Linked | undefined {
     const [type, id] = [textAt(resource, "resourceType") ?? "", textAt(resource, "id")];
-    const cut = redactResource(resource, view, mode === "match" ? this.#context : this.#contextOf(type));
+    const redacted = redactResource(resource, view, mode === "match" ? this.#context : this.#contextOf(type));
     if (
-      !cut.ok ||
+      !redacted.ok ||
       id === undefined ||
       !isId(id) ||
-      (mode === "match" && !this.#shows(resource, cut.value.resource))
+      (mode === "match" && !this.#shows(resource, redacted.value.resource))
     )
       return undefined;
-    const text = utf8(searchEntryText(this.#bases.public, { mode, type, id, resource: cut.value.resource }));
-    const links = this.#grant.includes.map(({ source, paths }) =>
-      source === type ? referredAt(cut.value.resource, paths, this.#bases.public) : none,
+    const text = utf8(
+      searchEntryText(this.#bases.public, { mode, type, id, resource: redacted.value.resource }),
     );
-    return { released: { ...cut.value, type, id, text }, shown: cut.value.resource, links };
+    const links = this.#grant.includes.map(({ source, paths }) =>
+      source === type ? referredAt(redacted.value.resource, paths, this.#bases.public) : none,
+    );
+    return { released: { ...redacted.value, type, id, text }, shown: redacted.value.resource, links };
   }
 
   /**
-   * The row first, as with an entry: that a hidden one comes under another id or version than it was asked
-   * for must not tell that it is there.
+   * The row first, as for an entry: a hidden row under a different id or version must not reveal that it
+   * exists.
    */
-  #askedIn(body: Uint8Array, type: string, id: string): Result<JsonObject, DisclosureRefusal> {
+  #requestedIn(body: Uint8Array, type: string, id: string): Result<JsonObject, DisclosureRefusal> {
     const answer = readJson(body);
     if (!answer.ok) return err(unread(answer.error));
     if (isObject(answer.value)) this.#bases.residences.note(answer.value);
     if (isObject(answer.value) && this.#viewOf(answer.value) === undefined)
       return err({ reason: "row_outside_access" });
-    return isAsked(answer.value, type, id) ? ok(answer.value) : err({ reason: "answer_mismatch" });
+    return isRequested(answer.value, type, id) ? ok(answer.value) : err({ reason: "answer_mismatch" });
   }
 
   #viewOf(resource: JsonObject, ...versions: readonly JsonObject[]): ResourceView | undefined {
@@ -285,23 +292,23 @@ export class Discloser {
     now?: ConcernedPatients,
   ): Result<Disclosure, DisclosureRefusal> {
     if (view === undefined) return err({ reason: "row_outside_access" });
-    const cut = redactResource(resource, view, this.#context);
-    if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
-    const text = utf8(JSON.stringify(cut.value.resource));
-    const named = now === undefined ? cut.value : concernedByBoth(cut.value, now);
-    // What stands for hidden elements may be longer than they were.
+    const redacted = redactResource(resource, view, this.#context);
+    if (!redacted.ok) return err({ reason: "resource_withheld", because: redacted.error });
+    const text = utf8(JSON.stringify(redacted.value.resource));
+    const named = now === undefined ? redacted.value : concernedByBoth(redacted.value, now);
+    // Placeholders may be longer than the elements they replace.
     if (text.length > resourceBytesMax) return err({ reason: "resource_withheld", because: "too_large" });
     if (named.patients.size > patientsMax)
       return err({ reason: "resource_withheld", because: "too_many_patients" });
     const tally = new Tally(this.#bases.name);
     tally.add({
-      ...cut.value,
+      ...redacted.value,
       ...named,
       type: textAt(resource, "resourceType") ?? "",
       id: textAt(resource, "id") ?? "",
       text,
     });
-    const meta = property(cut.value.resource, "meta");
+    const meta = property(redacted.value.resource, "meta");
     const lastUpdated = isObject(meta) ? textAt(meta, "lastUpdated") : undefined;
     return ok({ ...tally.disclosure(this.#grant.withheldPaths), representation: { lastUpdated } });
   }
@@ -315,15 +322,15 @@ export type DisclosedEntry =
   | { readonly kind: "dropped" | "outcome" };
 
 /**
- * What the other resources of a join are, as `Type/id`, and where a row refers to one; without paths the row
- * is one.
+ * The resources that a join found, as `Type/id`, and the paths by which a row must refer to one; without
+ * paths the row must be one of them.
  */
 export interface Joined {
   readonly paths: readonly (readonly string[])[] | undefined;
   readonly among: ReadonlySet<string>;
 }
 
-/** Strictly: an origin may have ignored it. */
+/** Checked here because an origin may have ignored the condition. */
 function meets(row: JsonObject, { paths, among }: Joined, base: FhirBase): boolean {
   if (paths === undefined) return among.has(`${textAt(row, "resourceType")}/${textAt(row, "id")}`);
   return [...referredAt(row, paths, base)].some((reference) => among.has(reference));
@@ -331,12 +338,12 @@ function meets(row: JsonObject, { paths, among }: Joined, base: FhirBase): boole
 
 const none: ReadonlySet<string> = new Set();
 
-/** A resource's version, as it was asked for. */
-export interface AskedVersion {
+/** The version of a resource that the request names. */
+export interface RequestedVersion {
   readonly type: string;
   readonly id: string;
   readonly version: string;
 }
 
-const isAsked = (value: Json, type: string, id: string): value is JsonObject =>
+const isRequested = (value: Json, type: string, id: string): value is JsonObject =>
   isObject(value) && property(value, "resourceType") === type && property(value, "id") === id;

@@ -1,68 +1,78 @@
 import { joinBytes, utf8 } from "#fhir/json/bytes";
 
-/** What may be released, and what the record must say of it before it is (P1). */
+/**
+ * A part of an answer that may be released, with the facts that the record must state before the release
+ * (P1).
+ */
 export interface Disclosure {
   /**
-   * In the order of the body, at least one. Each is whole entries, closed at the first end of one past 1 MiB;
-   * a single resource is never split.
+   * In the order of the body, at least one window. Each window holds whole entries and closes at the first
+   * entry end past 1 MiB; a single resource is never split.
    */
   readonly windows: readonly DisclosedWindow[];
-  /** The resources in it, as `Type/id`. */
+  /** The resources in the answer, as `Type/id`. */
   readonly released: ReadonlySet<string>;
   /** The element paths that the view hides. */
   readonly withheldPaths: readonly string[];
   /**
-   * Of one resource that is the whole answer: what its body shows of when it changed (`meta.lastUpdated`).
+   * For an answer of a single resource: the time of its last change as the body shows it
+   * (`meta.lastUpdated`).
    */
   readonly representation?: { readonly lastUpdated: string | undefined };
-  /** Of an answer that is no FHIR: its media type, and what guards it. */
+  /** For an answer that is not FHIR: its media type and its protective headers. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface DisclosedWindow {
   readonly body: Uint8Array<ArrayBuffer>;
   /**
-   * Every patient concerned, as `<origin name>/Patient/<id>`, with the released resources that concern them,
-   * by type: none for one who was asked for in vain.
+   * Every concerned patient, as `<origin name>/Patient/<id>`, with the released resources that concern the
+   * patient, by type. The counts are empty for a patient of a question that found nothing.
    */
   readonly patients: readonly {
     readonly patient: string;
     readonly counts: Readonly<Record<string, number>>;
   }[];
-  /** Released resources about somebody whom no reference names, as `Type/id`. */
+  /** Released resources about a person whom no reference names, as `Type/id`. */
   readonly unnamed: readonly string[];
   readonly counts: Readonly<Record<string, number>>;
   /**
-   * Resources that leave, with those inside another one: what the answer costs where the grant counts
-   * records.
+   * Resources that leave, including nested resources: the price of the answer if the grant counts records.
    */
   readonly records: number;
-  /** Resources dropped whole: for the record only, since the reader may not know how many there are. */
+  /**
+   * Resources that were dropped as a whole. Only the record states the number: the client must not learn it.
+   */
   readonly withheldResources: number;
-  /** Of the patients those whom nothing names that leaves. */
+  /** The patients that only hidden elements name. */
   readonly unseen: readonly string[];
-  /** For which the record of the window has room, whatever hidden elements name. */
+  /** The room that the window's record reserves, whatever hidden elements name. */
   readonly room: {
     readonly names: number;
     readonly unnamed: readonly string[];
-    /** The most that one of these patients can have. */
+    /** The highest counts that any of these patients can have. */
     readonly counts: Readonly<Record<string, number>>;
   };
 }
 
-/** Whom a resource concerns that is shown: for its record. */
+/** The patients that a released resource concerns, for its record. */
 export interface ConcernedPatients {
-  /** Ids of patients of the origin: whose it is, and to whom what leaves refers. */
+  /**
+   * Ids of the origin's patients: the owners of the resource, and the patients that released references name.
+   */
   readonly patients: ReadonlySet<string>;
-  /** Of these the ones whom nothing names that leaves. */
+  /** The patients in `patients` that only hidden elements name. */
   readonly unseen: ReadonlySet<string>;
-  /** For so many unseen ones its record has room: by the view and by what leaves, whatever is hidden. */
+  /**
+   * The number of unseen patients for which the record has room. The view and the released elements decide
+   * it, never the hidden ones.
+   */
   readonly room: number;
-  /** It is about somebody whom no reference names. */
+  /** The resource is about a person whom no reference names. */
   readonly unnamed: boolean;
 }
 
-/** Whom two versions of a resource concern, both of which may be seen. */
+/** The patients of two versions of a resource, both of which may be seen. */
 export function concernedByBoth(one: ConcernedPatients, other: ConcernedPatients): ConcernedPatients {
   const seen = new Set(
     [one, other].flatMap(({ patients, unseen }) => [...patients].filter((patient) => !unseen.has(patient))),
@@ -72,29 +82,32 @@ export function concernedByBoth(one: ConcernedPatients, other: ConcernedPatients
   return { patients, unseen, room: one.room + other.room, unnamed: one.unnamed };
 }
 
-/** A resource that leaves, cut and written out, and whom it concerns. */
+/** A resource that leaves, redacted and serialized, with the patients that it concerns. */
 export interface Released extends ConcernedPatients {
   readonly type: string;
   readonly id: string;
   readonly text: Uint8Array;
-  /** Resources inside it that were dropped whole. */
+  /** Nested resources that were dropped as a whole. */
   readonly withheld: number;
-  /** It and the resources inside it, at any depth. */
+  /** The resource and its nested resources, at any depth. */
   readonly records: number;
 }
 
-/** Of output. What is not longer is recorded at once, before its first byte. */
+/** Bytes of output. A shorter answer is recorded as a whole, before its first byte. */
 export const windowBytes = 1_048_576;
 
 /**
- * Of one window: so many accounting lines and names fit one append of the ledger, whatever their length
- * (platform/ledger/object/append/draft).
+ * Patients of one window. At any length, this many accounting lines and names fit into one append of the
+ * ledger (platform/ledger/object/append/draft).
  */
 export const patientsMax = 5_000;
 
 const comma = utf8(",");
 
-/** Puts the body of an answer together and counts, window by window, what leaves and whom it concerns. */
+/**
+ * Assembles the body of an answer. It counts, window by window, the released resources and the patients they
+ * concern.
+ */
 export class Tally {
   readonly #origin: string;
   readonly #closed: DisclosedWindow[] = [];
@@ -110,7 +123,7 @@ export class Tally {
   #unnamedRoom: string[] = [];
   #records = 0;
 
-  /** @param origin name of the origin whose patients these are. */
+  /** @param origin the registry name of the patients' origin. */
   constructor(origin: string) {
     this.#origin = origin;
   }
@@ -133,7 +146,7 @@ export class Tally {
     this.write(text);
   }
 
-  /** Text of the answer that is about nobody. */
+  /** Adds text that concerns no patient. */
   write(text: Uint8Array): void {
     this.#parts.push(text);
     this.#length += text.length;
@@ -143,7 +156,7 @@ export class Tally {
     this.#withheld += resources;
   }
 
-  /** The entries of a list with commas between them, and the text around them. */
+  /** Writes a list: its entries with commas between them, and the text around them. */
   writeList([before, after]: readonly [string, string], entries: readonly Released[]): void {
     this.write(utf8(before));
     for (const [index, entry] of entries.entries()) {
@@ -156,9 +169,9 @@ export class Tally {
     this.write(utf8(after));
   }
 
-  /** Ends the window when it is long enough, or the next resource has not room for whom it concerns. */
+  /** Closes the window if it is long enough, or if the patients of the next resource do not fit. */
   mayClose(next: Released): void {
-    // By the room for names and not by how many there are: hidden elements decide nothing about the windows.
+    // The room for names decides, not the number of names: hidden elements must not influence the windows.
     if (
       this.#length >= windowBytes ||
       this.#names + next.patients.size - next.unseen.size + next.room > patientsMax
@@ -171,7 +184,7 @@ export class Tally {
     return { windows: this.#closed, withheldPaths, released: this.#released };
   }
 
-  /** So many names, and references in their place, the record has room for. */
+  /** The number of names, and references in place of names, that the record has room for. */
   get #names(): number {
     const unseen = this.#patients.size - this.#seen.size;
     return this.#seen.size + Math.max(this.#room, unseen) + this.#unnamedRoom.length;

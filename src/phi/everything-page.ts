@@ -10,17 +10,17 @@ import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 import { pageBytesMax, type Offered } from "./page.ts";
 
 /**
- * A client's page of everything about a patient in the making. A row is taken when it is that patient's and
- * its own type's grants let it be found and read; what is no patient's comes along when a row on the page
- * shows a reference to it.
+ * A page of `$everything` under construction. A row is taken if the patient owns it and the grants of its own
+ * type permit to find and to read it. A resource that no patient owns is included if a row on the page shows
+ * a reference to it.
  */
 export class EverythingPage {
   readonly #grant: EverythingGrant;
   readonly #bases: NamedBases;
   readonly #disclosers: ReadonlyMap<string, Discloser>;
-  readonly #along: Discloser;
+  readonly #included: Discloser;
   readonly #rows: Linked[] = [];
-  readonly #brought: Released[] = [];
+  readonly #includedRows: Released[] = [];
   readonly #taken: Released[] = [];
   readonly #keys = new Set<string>();
   #bytes = 0;
@@ -35,10 +35,10 @@ export class EverythingPage {
     this.#disclosers = new Map(
       [...grant.rows].map(([type, { search }]) => [type, new Discloser(search, bases)]),
     );
-    this.#along = new Discloser(grant.patient, bases);
+    this.#included = new Discloser(grant.patient, bases);
   }
 
-  /** The rows that were taken, and one that had no room on any page: they decided a refusal. */
+  /** The rows that were taken, and a row that did not fit on any page: all of them decided a refusal. */
   get taken(): readonly Released[] {
     return this.#taken;
   }
@@ -70,7 +70,7 @@ export class EverythingPage {
     if (entry.value.mode === "unreadable") return this.#hide();
     const { resource } = entry.value;
     const type = textAt(resource, "resourceType") ?? "";
-    const discloser = this.#isTheirs(resource, type) ? this.#disclosers.get(type) : undefined;
+    const discloser = this.#isOfPatient(resource, type) ? this.#disclosers.get(type) : undefined;
     const decided = discloser?.row(resource, type) ?? ok({ kind: "hidden" } as const);
     if (!decided.ok) return decided;
     if (decided.value.kind === "match") return this.#take(decided.value);
@@ -82,8 +82,10 @@ export class EverythingPage {
     return ok("hidden");
   }
 
-  /** Strictly: an origin counts who took part too, and may have answered another question. */
-  #isTheirs(resource: JsonObject, type: string): boolean {
+  /**
+   * Checked here: an origin also returns rows of participants, and may have answered a different question.
+   */
+  #isOfPatient(resource: JsonObject, type: string): boolean {
     const read = this.#grant.rows.get(type)?.read;
     const { origin } = this.#bases;
     return (
@@ -105,8 +107,8 @@ export class EverythingPage {
   }
 
   /**
-   * What the rows on this page show a reference to and is no patient's, as `Type/id`, each with the
-   * references that lead there.
+   * The resources without an owner that the rows on this page show a reference to, as `Type/id`, each with
+   * the references that lead there.
    */
   get referred(): ReadonlyMap<string, ReadonlySet<string>> {
     const through = new Map<string, Set<string>>();
@@ -123,8 +125,9 @@ export class EverythingPage {
   }
 
   /**
-   * What the origin has of what is referred to. An earlier page that lists such a resource does not count: the origin may list it there for a
-   * hidden row, and an earlier page of the client's includes it only for rows of its own.
+   * Adds the referred resources that the origin has. A resource is included even if an earlier origin page
+   * listed it: the origin may have listed it there for a hidden row, and an earlier page of the client
+   * includes it only for that page's rows.
    */
   bring(resources: readonly JsonObject[]): Result<undefined, DisclosureRefusal> {
     const { referred } = this;
@@ -133,25 +136,25 @@ export class EverythingPage {
       const key = keyOf(resource);
       const through = referred.get(key);
       if (through === undefined || included.has(key)) continue;
-      const linked = this.#along.brought(resource, through);
+      const linked = this.#included.included(resource, through);
       if (linked === undefined) continue;
       included.add(key);
       this.#bytes += linked.released.text.length;
       if (this.#bytes > 2 * pageBytesMax) return err({ reason: "answer_too_large" });
-      this.#brought.push(linked.released);
+      this.#includedRows.push(linked.released);
     }
     return ok(undefined);
   }
 
   /**
-   * @param next link of the next page; @param isFirst without a next one it is the whole, and its length may
-   * be told.
+   * @param next link of the next page; @param isFirst if there is no next page, this page is the whole list,
+   * and its length may be stated.
    */
   finish(next: string | undefined, isFirst: boolean): Disclosure {
     const { id, question, rows } = this.#grant;
     const self = `${this.#bases.public}/Patient/${id}/$everything${question === "" ? "" : `?${question}`}`;
     const total = isFirst && next === undefined ? this.#rows.length : undefined;
-    const entries = [...this.#rows.map(({ released }) => released), ...this.#brought];
+    const entries = [...this.#rows.map(({ released }) => released), ...this.#includedRows];
     const tally = new Tally(this.#bases.name);
     tally.withhold(this.#withheld);
     tally.writeList(listText({ self, next, total }, entries.length > 0), entries);

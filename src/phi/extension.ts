@@ -3,8 +3,8 @@ import { dataAbsentReason } from "#policy/view/masked";
 import { showsExtension, type ExtensionList } from "#policy/view/view";
 
 /**
- * Data-absent-reason passes everywhere, so nothing may ride on it: only the code, and only one of R4's.
- * Elsewhere the policy says.
+ * Data-absent-reason is shown everywhere, so it must transport nothing: only the code, and only a code of R4.
+ * The policy decides about every further extension.
  */
 export function isShown(extension: JsonObject, shown: ExtensionList): boolean {
   const url = textAt(extension, "url") ?? "";

@@ -11,9 +11,9 @@ import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 import { pageBytesMax, type Offered } from "./page.ts";
 
 /**
- * A client's page of a history in the making. Each version is judged as a resource of its own and by the
- * resource as it is now; of one that is not there now nothing is shown but that it was deleted, to those who
- * may read every row of the type.
+ * A page of a history under construction. Each version is judged as a separate resource and by the current
+ * resource. For a deleted resource only the deletion is shown, and only to a principal with access to every
+ * row of the type.
  */
 export class HistoryPage {
   readonly #grant: HistoryGrant;
@@ -29,7 +29,7 @@ export class HistoryPage {
   /** The most rows. */
   #room: number;
 
-  /** @param nowOf the resource as it is now, where there is one that may be seen. */
+  /** @param nowOf the current resource, if it exists and may be seen. */
   constructor(grant: HistoryGrant, bases: NamedBases, nowOf: (id: string) => JsonObject | undefined) {
     this.#grant = grant;
     this.#room = grant.count;
@@ -38,7 +38,7 @@ export class HistoryPage {
     this.#nowOf = nowOf;
   }
 
-  /** The rows that were taken, and one that had no room on any page: they decided a refusal. */
+  /** The rows that were taken, and a row that did not fit on any page: all of them decided a refusal. */
   get taken(): readonly Released[] {
     return this.#taken;
   }
@@ -77,7 +77,7 @@ export class HistoryPage {
     const { type, showsDeleted } = this.#grant;
     if (entry.value.kind === "deletion") {
       const { id, version } = entry.value;
-      if (!showsDeleted || entry.value.type !== type || !this.#isAsked(id)) return this.#hide();
+      if (!showsDeleted || entry.value.type !== type || !this.#isRequested(id)) return this.#hide();
       const text = utf8(deletionText(this.#bases.public, type, id));
       const [patients, unseen] = [new Set(type === "Patient" ? [id] : []), new Set<string>()];
       const named = { patients, unseen, room: 0, unnamed: type !== "Patient" };
@@ -86,16 +86,16 @@ export class HistoryPage {
     const { resource, created } = entry.value;
     const id = textAt(resource, "id") ?? "";
     const now =
-      property(resource, "resourceType") === type && isId(id) && this.#isAsked(id)
+      property(resource, "resourceType") === type && isId(id) && this.#isRequested(id)
         ? this.#nowOf(id)
         : undefined;
-    const cut = now === undefined ? undefined : this.#discloser.step(resource, now);
-    if (cut === undefined) return this.#hide();
-    const text = utf8(versionText(this.#bases.public, type, id, cut.resource, created));
-    return this.#take(keyOf(resource), { ...cut, type, id, text });
+    const redacted = now === undefined ? undefined : this.#discloser.step(resource, now);
+    if (redacted === undefined) return this.#hide();
+    const text = utf8(versionText(this.#bases.public, type, id, redacted.resource, created));
+    return this.#take(keyOf(resource), { ...redacted, type, id, text });
   }
 
-  #isAsked(id: string): boolean {
+  #isRequested(id: string): boolean {
     return this.#grant.id === undefined || this.#grant.id === id;
   }
 
@@ -131,7 +131,7 @@ export class HistoryPage {
   }
 }
 
-/** A server that numbers no versions has one place for them all, and they are shown as one. */
+/** If a server does not number versions, all versions of a resource have one key and are shown once. */
 function keyOf(resource: JsonObject): string {
   const meta = property(resource, "meta");
   return `${textAt(resource, "id") ?? ""}/${(isObject(meta) && textAt(meta, "versionId")) || ""}`;

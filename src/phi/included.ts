@@ -3,66 +3,69 @@ import type { GrantedInclude } from "#policy/grant";
 import type { Released } from "./disclosure.ts";
 
 /**
- * A resource on a page, and where its references lead that an include follows: one set for each include, in
- * their order.
+ * A resource on a page, and the targets of its references that includes follow: a set for each include, in
+ * the order of the includes.
  */
 export interface Linked {
   readonly released: Released;
-  /** It, as it leaves. */
+  /** The resource as it leaves. */
   readonly shown: JsonObject;
-  /** As `Type/id`, read out of what leaves: a hidden reference brings nothing along. */
+  /** As `Type/id`, read from the redacted resource: a hidden reference includes nothing. */
   readonly links: readonly ReadonlySet<string>[];
 }
 
 /**
- * A resource that the origin brought along; it leaves when something that leaves leads to it in a way that
- * its view takes.
+ * A resource that the origin sent as included. It leaves if a resource that leaves refers to it by a
+ * reference that its view permits.
  */
 export interface Candidate extends Linked {
-  /** It, as it leaves where these references lead to it (`Type:parameter`); nothing where it does not. */
+  /**
+   * The resource as it leaves if these references lead to it (`Type:parameter`); `undefined` if it does not
+   * leave.
+   */
   readonly through: (names: ReadonlySet<string>) => Linked | undefined;
 }
 
 const keyOf = ({ released }: Linked): string => `${released.type}/${released.id}`;
 
 /**
- * Of what an origin brought along, what the includes mean: an origin may bring more than was asked for, or on
- * behalf of a row that does not leave. Each once, in the order of types and ids within a round, since the
- * origin's depends on the rows that do not leave; `:iterate` goes on from what was brought along. Linear in
- * the references: an origin may bring tens of thousands of resources, each led to by the last.
+ * Selects the included resources that the includes ask for: an origin may send more than that, or include
+ * resources for a row that does not leave. Each resource occurs once, in the order of types and ids within a
+ * round, since the origin's order depends on hidden rows. `:iterate` continues from the included resources.
+ * The time is linear in the references: an origin may send tens of thousands of resources in a single chain.
  *
- * @param candidates each once.
+ * @param candidates each resource once.
  */
 export function includedResources(
   matches: readonly Linked[],
   candidates: readonly Candidate[],
   includes: readonly GrantedInclude[],
 ): readonly Released[] {
-  const known = new Map(
+  const byKey = new Map(
     candidates.map((candidate) => [keyOf(candidate), { candidate, names: new Set<string>() }]),
   );
-  for (const match of matches) known.delete(keyOf(match));
-  const leads = leadsOf(candidates, includes);
-  const brought = new Map<string, Linked>();
-  let reached: readonly Linked[] = matches;
-  for (let round = 0; reached.length > 0; round += 1) {
-    const led = new Set<string>();
-    for (const row of reached) {
-      for (const { key, include } of leads(row)) {
-        const one = round === 0 || include.iterate ? known.get(key) : undefined;
-        if (one === undefined || one.names.has(include.name)) continue;
-        one.names.add(include.name);
-        led.add(key);
+  for (const match of matches) byKey.delete(keyOf(match));
+  const leadsFrom = leadsOf(candidates, includes);
+  const included = new Map<string, Linked>();
+  let current: readonly Linked[] = matches;
+  for (let round = 0; current.length > 0; round += 1) {
+    const referred = new Set<string>();
+    for (const row of current) {
+      for (const { key, include } of leadsFrom(row)) {
+        const candidateEntry = round === 0 || include.iterate ? byKey.get(key) : undefined;
+        if (candidateEntry === undefined || candidateEntry.names.has(include.name)) continue;
+        candidateEntry.names.add(include.name);
+        referred.add(key);
       }
     }
-    reached = [...led].sort().flatMap((key) => {
-      const one = known.get(key);
-      return one?.candidate.through(one.names) ?? [];
+    current = [...referred].sort().flatMap((key) => {
+      const candidateEntry = byKey.get(key);
+      return candidateEntry?.candidate.through(candidateEntry.names) ?? [];
     });
-    // another reference may show more of what is there already
-    for (const one of reached) brought.set(keyOf(one), one);
+    // a further reference may show more of the same resource
+    for (const row of current) included.set(keyOf(row), row);
   }
-  return [...brought.values()].map(({ released }) => released);
+  return [...included.values()].map(({ released }) => released);
 }
 
 interface Lead {
@@ -70,7 +73,9 @@ interface Lead {
   readonly include: GrantedInclude;
 }
 
-/** Where the includes lead from a row: what it refers to, and which of the candidates refer to it. */
+/**
+ * The targets of the includes from a row: the resources it refers to, and the candidates that refer to it.
+ */
 function leadsOf(
   candidates: readonly Candidate[],
   includes: readonly GrantedInclude[],
@@ -81,9 +86,9 @@ function leadsOf(
       if (include.direction === "include" || candidate.released.type !== include.source) continue;
       for (const reference of candidate.links[index] ?? []) {
         if (!include.targets.has(typeOf(reference))) continue;
-        const leads = back.get(reference) ?? [];
-        leads.push({ key: keyOf(candidate), include });
-        back.set(reference, leads);
+        const leadsFrom = back.get(reference) ?? [];
+        leadsFrom.push({ key: keyOf(candidate), include });
+        back.set(reference, leadsFrom);
       }
     }
   }

@@ -1,21 +1,24 @@
 import { isArray, isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 
 /**
- * Of each kind of observation the latest, at most `max` of it
- * (http://hl7.org/fhir/R4/observation-operation-lastn.html): those are of one kind that share a coding or,
- * without any, the text. By what of them leaves: what is hidden orders and parts nothing.
+ * The latest observations of each kind, at most `max`
+ * (http://hl7.org/fhir/R4/observation-operation-lastn.html). Observations are of the same kind if they share
+ * a coding or, without codings, the text. Only released elements count: a hidden element neither orders nor
+ * separates observations.
  */
 export function lastOfEach<T extends { readonly shown: JsonObject }>(
   observations: readonly T[],
   max: number,
 ): readonly T[] {
-  const newest = observations.map((one) => ({ one, at: timeOf(one.shown) })).toSorted((a, b) => b.at - a.at);
+  const newest = observations
+    .map((observation) => ({ observation, at: timeOf(observation.shown) }))
+    .toSorted((a, b) => b.at - a.at);
   const kinds = new Map<string, T[]>();
-  for (const { one } of newest) {
-    const names = namesOf(one.shown);
+  for (const { observation } of newest) {
+    const names = namesOf(observation.shown);
     const kind = names.map((name) => kinds.get(name)).find((known) => known !== undefined) ?? [];
     for (const name of names) if (!kinds.has(name)) kinds.set(name, kind);
-    kind.push(one);
+    kind.push(observation);
   }
   return [...new Set(kinds.values())].flatMap((kind) => kind.slice(0, max));
 }
@@ -30,7 +33,7 @@ function namesOf(observation: JsonObject): readonly string[] {
   return names.length > 0 ? names : [textAt(code, "text") ?? ""];
 }
 
-// The forms of `effective[x]`; of a period its end, and of one that goes on its beginning.
+// The forms of `effective[x]`. A period counts by its end; an open period by its start.
 const times = [
   ["effectiveDateTime"],
   ["effectiveInstant"],
@@ -39,7 +42,7 @@ const times = [
   ["effectiveTiming", "event"],
 ];
 
-/** ms since 1970; what is undated is older than anything. */
+/** ms since 1970; an observation without a date is older than every dated observation. */
 function timeOf(observation: JsonObject): number {
   for (const path of times) {
     const found = valuesAt(observation, path).flatMap((value) =>

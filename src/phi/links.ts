@@ -2,8 +2,8 @@ import { isObject, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 
 /**
- * The resources of this server that a resource refers to at these paths, as `Type/id`. `base`: the FHIR base
- * that it was written for.
+ * The local resources that a resource refers to at these paths, as `Type/id`. `base`: the FHIR base for which
+ * the resource was written.
  */
 export function referredAt(
   resource: JsonObject,

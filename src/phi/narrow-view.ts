@@ -1,6 +1,8 @@
 import type { ResourceView } from "#policy/compile";
 
-/** Shows of what a view shows these members of the resource alone (`_elements`); never more than the view. */
+/**
+ * Limits a view to these members of the resource (`_elements`). The result never shows more than the view.
+ */
 export function narrowView({ object, hidden }: ResourceView, kept: ReadonlySet<string>): ResourceView {
   const { type, extensions, required, elements } = object;
   const some = new Map([...elements].filter(([name]) => kept.has(name)));

@@ -1,35 +1,34 @@
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 import { notPlain } from "./address-spellings.ts";
 
-/** How an origin's address is found in a text, in plain sight and otherwise. */
+/** The patterns that find an origin's address in a text, in plain form or encoded. */
 export interface OriginPatterns {
   /**
-   * Every mention, in one of five groups: `ours` (the gateway's own base, to be left alone), `below`,
-   * `elsewhere`, `encoded`, `bare`.
+   * Every mention, in one of five groups: `ours` (the gateway's own base, which stays), `below`, `elsewhere`,
+   * `encoded`, `bare`.
    */
   readonly all: RegExp;
-  /** At the beginning alone, `ours`, `below` or `elsewhere`. */
+  /** Only at the beginning: `ours`, `below` or `elsewhere`. */
   readonly start: RegExp;
-  /** At the beginning, a URL below the origin's FHIR base that is none of the gateway's. */
+  /** At the beginning: a URL below the origin's FHIR base that is not a URL of the gateway. */
   readonly belowAtStart: RegExp;
-  /** For a text that was decoded and is in lower case: what must not be in it. */
+  /** For a decoded text in lower case: the addresses that it must not have. */
   readonly address: RegExp;
-  /** What a text in lower case holds when it mentions the address in plain sight. */
+  /** Parts of a lower-case text that mentions the address in plain form. */
   readonly needles: readonly string[];
   /**
-   * A text without any of these holds no address, in plain sight or otherwise: the one cheap look that nearly
-   * every text ends with.
+   * A text that does not match has no address, plain or encoded: this cheap test settles nearly every text.
    */
   readonly suspect: RegExp;
   /**
-   * For each name of the origin, in a URI in lower case: it is an address and no name. On an IP address and
-   * on `localhost` every one is, elsewhere those with the port. `suspect`: as above, for this name.
+   * For each name of the origin: the addresses in a lower-case URI that are more than a name. An IP address
+   * and `localhost` are always addresses, a host name only with its port. `suspect`: as above, for this name.
    */
   readonly notNames: readonly { readonly suspect: RegExp; readonly address: RegExp }[];
 }
 
-// What a loopback address is called: by name, as IPv4 of any notation (WHATWG URL §3.5), as IPv6. Which
-// server is meant, the port tells.
+// The spellings of a loopback address: by name, as IPv4 of any notation (WHATWG URL §3.5), as IPv6. The port
+// identifies the server.
 const loopback = [
   String.raw`localhost\.?`,
   String.raw`127(?:\.\d{1,3}){1,3}|0{1,8}177(?:\.[0-7]{1,4}){1,3}|0x7f(?:\.(?:0x)?[0-9a-f]{1,3}){1,3}`,
@@ -39,14 +38,14 @@ const loopback = [
 const loopbackEncoded = String.raw`(?:localhost|127(?:\.\d{1,3}){1,3}|%5B(?:[0-9a-f.]|%3A){2,45}%5D)`;
 
 /**
- * @param origin FHIR base of the origin: every name of it.
- * @param base the gateway's, which may be on the origin's host, even below its base.
+ * @param origin FHIR base of the origin, with all of its names.
+ * @param base the gateway's base. It may be on the origin's host, even below the origin's base.
  */
 export function originPatterns(origin: FhirBase, base: string): OriginPatterns {
-  // an origin may know itself by its public address
+  // an origin may use its public address for itself
   const isGateways = (name: string) => name.toLowerCase() === base.toLowerCase();
   const names = baseNames(origin).filter((name) => !isGateways(name));
-  // Of two names the longer one is read first: `/fhir/r4` may be a name beside `/fhir`.
+  // The longer of two names is matched first: `/fhir/r4` may be a name besides `/fhir`.
   const forms = names.toSorted((a, b) => b.length - a.length).map(formsOf);
   const any = (form: keyof NameForms) =>
     forms.length === 0 ? "(?!)" : either(...new Set(forms.map((each) => each[form])));
@@ -67,7 +66,7 @@ export function originPatterns(origin: FhirBase, base: string): OriginPatterns {
   };
 }
 
-/** The ways of writing one name of an origin's base, as sources of patterns. */
+/** The spellings of one name of an origin's base, as sources of patterns. */
 type NameForms = Readonly<
   Record<
     "below" | "elsewhere" | "encodedBelow" | "encodedElsewhere" | "bareBelow" | "bare" | "address",
@@ -95,7 +94,7 @@ function formsOf(name: string): NameForms {
   const encodedPath = escaped(encodeURIComponent(pathname.replace(/\/$/u, "")));
   const encodedServer = String.raw`(?:https?%3A)?%2F%2F${encodedHost}${hostEnd}`;
 
-  // A bare host name may be anybody's word; with the port it is this server's address.
+  // A bare host name may be an ordinary word; with the port it is this server's address.
   const bareHost = `(?<![A-Za-z0-9.-])${either(host, ...(isLoopback ? [loopback] : []))}`;
   const bare = String.raw`${bareHost}(?::|%3A)0{0,8}${port === "" ? "(?:80|443)" : port}(?!\d)`;
   return {
@@ -109,7 +108,7 @@ function formsOf(name: string): NameForms {
   };
 }
 
-// An IPv6 address has brackets. By another name of the loopback address, only the port gives it away.
+// An IPv6 address has brackets. An alias of the loopback address is recognized only by the port.
 function needlesOf(name: string): readonly string[] {
   const { hostname } = new URL(name);
   return [

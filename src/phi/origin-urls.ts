@@ -5,8 +5,8 @@ import { spells } from "./address-spellings.ts";
 import { originPatterns } from "./origin-patterns.ts";
 
 /**
- * The two addresses of one FHIR base: the origin's, of whose names none leaves (P8), and the gateway's,
- * without a trailing slash.
+ * The two addresses of a FHIR base, without a trailing slash: the origin's, which must not leave under any of
+ * its names (P8), and the gateway's.
  */
 export interface Bases {
   readonly origin: FhirBase;
@@ -14,21 +14,22 @@ export interface Bases {
 }
 
 /**
- * Takes the origin's address out of the strings of a resource. Below the origin's FHIR base a URL becomes the
- * gateway's in all of them; they differ in what becomes of any other URL of its host. A string whose address
- * only a decoder sees does not leave: `undefined`.
+ * Removes the origin's address from the strings of a resource. Each method turns a URL below the origin's
+ * FHIR base into a URL of the gateway; they differ about further URLs of the origin's host. `undefined`: the
+ * string does not leave, because only a decoder sees the address in it.
  */
 export interface OriginUrls {
   /**
-   * Free text: it becomes the gateway's base, wherever it stands, percent-encoded or without its scheme too.
+   * Free text: such a URL becomes the gateway's base, at any position, also percent-encoded or without a
+   * scheme.
    */
   readonly inText: (text: string) => string | undefined;
-  /** What is there to be followed: `undefined`, since the gateway has nothing there. */
+  /** A URL to follow: `undefined`, since the gateway has no resource there. */
   readonly address: (url: string) => string | undefined;
   /**
-   * What is there to be compared (`Identifier.system`, a canonical): it stays, because two names that become
-   * one say that two things are one (P9), and a public name says nothing about where the origin is. An IP
-   * address, `localhost` or a port number is in nobody's name: what has the origin's is treated as an
+   * A URI to compare (`Identifier.system`, a canonical). It stays: if two names became equal, two things
+   * would appear to be the same (P9), and a public name says nothing about the origin's location. An IP
+   * address, `localhost` or a port number is not part of a name: a URI with the origin's is treated as an
    * address.
    */
   readonly name: (uri: string) => string | undefined;
@@ -37,8 +38,8 @@ export interface OriginUrls {
 export const originUrls = ({ origin, public: base }: Bases): OriginUrls =>
   urlsOf(baseNames(origin).join(" "))(base);
 
-// 64 origins of one isolate, each below one base. Making the patterns takes longer than a read's use of them.
-// No name has a space in it.
+// For 64 origins of an isolate, each below its base. To compile the patterns takes longer than a read takes
+// to use them. No name has a space in it.
 const urlsOf = memo(64, (names) => {
   const [first = "", ...others] = names.split(" ");
   return memo(2, (base) => makeUrls([first, ...others], base));
@@ -52,7 +53,7 @@ function makeUrls(origin: FhirBase, base: string): OriginUrls {
     return needles.some((needle) => lower.includes(needle));
   };
   const inPlaceOf = (found: string, ...rest: readonly unknown[]) => {
-    // the last argument when a pattern has named groups (ES2018)
+    // the last argument if a pattern has named groups (ES2018)
     const groups = rest.at(-1) as Record<string, string | undefined>;
     if (groups["ours"] !== undefined) return found;
     return groups["encoded"] === undefined ? base : encodeURIComponent(base);
@@ -61,7 +62,7 @@ function makeUrls(origin: FhirBase, base: string): OriginUrls {
     if (!suspect.test(text)) return text;
     const mentioned = mentions(text);
     const rewritten = mentioned ? text.replace(all, inPlaceOf) : text;
-    // what is left is judged as its readers may decode it
+    // the remaining text is judged as its readers may decode it
     return spells(rewritten, address, ownBase) ? undefined : rewritten;
   };
   const addressOf = (url: string) => {

@@ -7,22 +7,24 @@ import { includedResources, type Candidate, type Linked } from "./included.ts";
 import { Discloser, type Joined, type NamedBases, type DisclosureRefusal } from "./disclose.ts";
 import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 
-/** Of a page's entries. Above it the page ends early, and the rest is behind its next link. */
+/**
+ * Bytes of a page's entries. At this length the page ends early, and the remaining rows follow on the next
+ * page.
+ */
 export const pageBytesMax = resourceBytesMax;
 
 /**
- * What became of an entry: `beyond` is the first row that may be seen and has no room, and that there is one
- * is all that may be told of it.
+ * The outcome of an entry. `beyond`: the first visible row without room; only its existence may be revealed.
  */
 export type Offered = "shown" | "hidden" | "no match" | "beyond";
 
-// Of what is brought along: as much again as the page's own rows. What an origin brought along for hidden
-// rows counts for nothing, but it has to be held until that is known.
-const besideBytesMax = pageBytesMax;
-const heldBytesMax = 2 * besideBytesMax;
+// Bytes of included resources: as many again as for the page's own rows. Resources that the origin included
+// for hidden rows do not count, but are held until that is known.
+const includedBytesMax = pageBytesMax;
+const heldBytesMax = 2 * includedBytesMax;
 
 /**
- * A client's page in the making: rows are offered in the origin's order, and those that may be seen are taken
+ * A client's page under construction: it is offered rows in the origin's order and takes the visible rows
  * until it is full.
  */
 export class Page {
@@ -48,7 +50,7 @@ export class Page {
     this.#discloser = new Discloser(grant, bases, joined);
   }
 
-  /** The rows that were taken, and one that had no room on any page: they decided a refusal. */
+  /** The rows that were taken, and a row that did not fit on any page: all of them decided a refusal. */
   get taken(): readonly Released[] {
     return this.#taken;
   }
@@ -58,7 +60,7 @@ export class Page {
     return this.#rows.at(-1)?.released.id;
   }
 
-  /** Id of a row on the way past this page; nothing for what is no row. */
+  /** Id of a row that is skipped before this page starts; `undefined` for an entry that is not a row. */
   keyOf(bytes: EntryBytes): Result<string | undefined, DisclosureRefusal> {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
@@ -70,12 +72,12 @@ export class Page {
     this.#room = Math.min(this.#room, rows);
   }
 
-  /** A row that an earlier page had, or may have had. */
+  /** Marks a row that an earlier page showed, or may have shown. */
   pass(id: string): void {
     this.#ids.add(id);
   }
 
-  /** The bytes of an entry. Whether it counts is known when its page was read to the end. */
+  /** Takes the bytes of an entry. The entry counts once its origin page was read to the end. */
   offer(entry: EntryBytes): Result<Offered, DisclosureRefusal> {
     const decided = this.#discloser.entry(entry, this.#expects.type);
     if (!decided.ok) return decided;
@@ -88,7 +90,7 @@ export class Page {
       case "hidden":
         return this.#hide();
       case "include":
-        return this.#offerBeside(decided.value);
+        return this.#offerIncluded(decided.value);
       case "match":
         return this.#offerRow(decided.value);
     }
@@ -96,12 +98,12 @@ export class Page {
 
   #offerRow(row: Linked): Result<Offered, DisclosureRefusal> {
     const { id, text } = row.released;
-    // A searchset has each row once (FHIR R4 §3.1.1.3): said twice, the place after it would be two, and the
-    // pages would never end.
+    // A searchset has each row once (FHIR R4 §3.1.1.3). A repeated row would give the position after it two
+    // meanings, and the pages would never end.
     if (this.#ids.has(id)) return ok("hidden");
     if (text.length > pageBytesMax) return this.#hide(); // masks made it longer than any page
     if (this.#rows.length < this.#room) this.#taken.push(row.released);
-    // After the cut: what is hidden must not decide whether a page is full.
+    // After the redaction: hidden elements must not decide whether a page is full.
     if (this.#rows.length >= this.#room || this.#bytes + text.length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
     this.#ids.add(id);
@@ -114,39 +116,39 @@ export class Page {
     return ok("hidden");
   }
 
-  #offerBeside(candidate: Candidate): Result<Offered, DisclosureRefusal> {
+  #offerIncluded(candidate: Candidate): Result<Offered, DisclosureRefusal> {
     const { type, id, text } = candidate.released;
     const key = `${type}/${id}`;
     if (this.#candidates.has(key)) return ok("no match");
     this.#candidates.set(key, candidate);
     this.#candidateBytes += text.length;
     if (this.#candidateBytes <= heldBytesMax) return ok("no match");
-    // An origin sends what comes along behind the rows that it belongs to: nothing that none of them leads to
-    // is waited for.
-    const brought = this.#brought();
-    this.#candidateBytes = lengthOf(brought);
-    const led = new Set(brought.map(({ type, id }) => `${type}/${id}`));
-    for (const key of this.#candidates.keys()) if (!led.has(key)) this.#candidates.delete(key);
-    return this.#candidateBytes > besideBytesMax ? err({ reason: "answer_too_large" }) : ok("no match");
+    // An origin sends an included resource after the rows that refer to it: a resource that no row has
+    // referred to by now can be dropped.
+    const included = this.#included();
+    this.#candidateBytes = lengthOf(included);
+    const referred = new Set(included.map(({ type, id }) => `${type}/${id}`));
+    for (const key of this.#candidates.keys()) if (!referred.has(key)) this.#candidates.delete(key);
+    return this.#candidateBytes > includedBytesMax ? err({ reason: "answer_too_large" }) : ok("no match");
   }
 
-  #brought(): readonly Released[] {
+  #included(): readonly Released[] {
     return includedResources(this.#rows, [...this.#candidates.values()], this.#grant.includes);
   }
 
   /**
-   * @param next link of the next page; @param isFirst without a next one it is the whole, and its length may
-   * be told.
+   * @param next link of the next page; @param isFirst if there is no next page, this page is the whole list,
+   * and its length may be stated.
    */
   finish(next: string | undefined, isFirst: boolean): Result<Disclosure, DisclosureRefusal> {
     const { type, question } = this.#expects;
     const self = `${this.#bases.public}/${type}${question === "" ? "" : `?${question}`}`;
     const total = isFirst && next === undefined ? this.#rows.length : undefined;
-    // nothing is brought along without a row
+    // without a row there is no included resource
     const text = listText({ self, next, total }, this.#rows.length > 0);
-    const brought = this.#brought();
-    if (lengthOf(brought) > besideBytesMax) return err({ reason: "answer_too_large" });
-    const entries = [...this.#rows.map(({ released }) => released), ...brought];
+    const included = this.#included();
+    if (lengthOf(included) > includedBytesMax) return err({ reason: "answer_too_large" });
+    const entries = [...this.#rows.map(({ released }) => released), ...included];
     const tally = new Tally(this.#bases.name);
     tally.withhold(this.#withheld);
     tally.writeList(text, entries);

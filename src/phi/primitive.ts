@@ -1,6 +1,6 @@
 import { isArray, isObject, type Json } from "#fhir/json/json";
 
-// FHIR R4 json §2.6.2.2: every other primitive is a string.
+// FHIR R4 json §2.6.2.2: every further primitive is a string.
 const jsonTypes: ReadonlyMap<string, "boolean" | "number"> = new Map([
   ["boolean", "boolean"],
   ["decimal", "number"],
@@ -9,7 +9,10 @@ const jsonTypes: ReadonlyMap<string, "boolean" | "number"> = new Map([
   ["unsignedInt", "number"],
 ]);
 
-/** Whether a value has the JSON type of an R4 primitive type: another one is not that element. */
+/**
+ * Answers whether a value has the JSON type of an R4 primitive type. A value of a different JSON type is not
+ * valid for the element.
+ */
 export function isOfType(value: Json, type: string): boolean {
   const wanted = jsonTypes.get(type) ?? "string";
   if (wanted !== "number") return typeof value === wanted;
@@ -17,10 +20,10 @@ export function isOfType(value: Json, type: string): boolean {
   return typeof value === "object" && value !== null && !isArray(value) && !isObject(value);
 }
 
-/** Primitive types that hold one URL and nothing else. */
+/** Primitive types that hold a single URL. */
 export const urlTypes: ReadonlySet<string> = new Set(["uri", "url", "canonical"]);
 
-// Elements of type `uri` whose definition says that they lead somewhere. Every other one is compared, not
+// Elements of type `uri` whose definition makes them a location. A `uri` that is not listed is compared, not
 // followed.
 const addressPaths = [
   "Bundle.entry.fullUrl",
@@ -40,6 +43,6 @@ const addressPaths = [
   "TestReport.participant.uri",
 ];
 const addresses = Map.groupBy(addressPaths, (path) => path.slice(0, path.lastIndexOf(".")));
-/** Whether an element is there to be followed. */
+/** Answers whether an element is a location to follow. */
 export const isAddress = (parent: string, name: string, type: string): boolean =>
   type === "url" || (type === "uri" && addresses.get(parent)?.includes(`${parent}.${name}`) === true);

@@ -7,18 +7,18 @@ import { patientsMax } from "./disclosure.ts";
 import type { Bases } from "./origin-urls.ts";
 import { containedMax } from "./redact.ts";
 
-/** How much of each a resource has that reading has a bound for, whatever the view. */
+/** The extent of a resource in each quantity that reading limits, whatever the view. */
 interface Extent {
   readonly bytes: number;
   readonly depth: number;
-  /** In one resource. */
+  /** The largest number in a resource. */
   readonly contained: number;
   readonly patients: number;
 }
 
-// An origin writes it out in its own way, into the entry of a Bundle: four levels less. Decisions hold rows
-// as trees, of 4 MiB together (gateway/held-bytes): one row fits, with room.
-const most: Extent = {
+// An origin serializes the resource in its own way, into an entry of a Bundle: four levels less. Decisions
+// hold rows as trees, of 4 MiB together (gateway/origin/held-bytes): a row fits, with room.
+const limits: Extent = {
   bytes: 3_145_728,
   depth: depthMax - 4,
   contained: containedMax,
@@ -26,9 +26,9 @@ const most: Extent = {
 };
 
 /**
- * Whether what a write makes of a resource can be read again by any of its readers. What was beyond a bound
- * before may stay, and not grow: nobody can be refused a change for what another client stored and this one
- * does not see.
+ * Answers whether every reader could read the result of a write. An extent that exceeded a limit before may
+ * stay but not grow: no client is refused a change because of content that a different client stored and that
+ * it cannot see.
  *
  * @param text of the result.
  */
@@ -40,17 +40,17 @@ export function isReadable(
 ): boolean {
   const extent = extentOf(result, text, bases);
   const names = ["bytes", "depth", "contained", "patients"] as const;
-  const beyond = names.filter((name) => extent[name] > most[name]);
+  const beyond = names.filter((name) => extent[name] > limits[name]);
   if (beyond.length === 0 || stored === undefined) return beyond.length === 0;
   const before = extentOf(stored, JSON.stringify(stored), bases);
   return beyond.every((name) => extent[name] <= before[name]);
 }
 
-function extentOf(resource: JsonObject, text: string, { origin, public: own }: Bases): Extent {
-  const bases = [origin, own];
+function extentOf(resource: JsonObject, text: string, { origin, public: publicBase }: Bases): Extent {
+  const bases = [origin, publicBase];
   let contained = 0;
-  for (const { resource: one } of nestedResources(resource)) {
-    const list = property(one, "contained");
+  for (const { resource: nested } of nestedResources(resource)) {
+    const list = property(nested, "contained");
     if (isArray(list)) contained = Math.max(contained, list.length);
   }
   const patients = new Set([...allConcernedBy(resource, bases).patients, ...patientsNamedIn(resource, bases)])

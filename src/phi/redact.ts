@@ -17,65 +17,62 @@ import { isShown } from "./extension.ts";
 import type { Bases, OriginUrls } from "./origin-urls.ts";
 import { isAddress, isOfType, urlTypes } from "./primitive.ts";
 
-/** What cutting needs to know beside the view, the same for all of one answer. */
+/** The facts that a redaction needs besides the view, equal for the whole answer. */
 export interface RedactContext {
   readonly bases: Bases;
   readonly urls: OriginUrls;
-  /** The view of a resource inside another one, by its own type's rule; `undefined`: it does not leave. */
+  /** The view of a nested resource, by the rules for its own type; `undefined`: it does not leave. */
   readonly viewInside: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
-  /**
-   * Whether the other record that a Patient is linked to may be told; one that may not stands as masked
-   * (DESIGN §6).
-   */
+  /** Answers whether the linked record of a Patient may be named; if not, the link is masked. */
   readonly mayLinkTo: (other: JsonObject) => boolean;
-  /** Told of every object that leaves, and what it was cut from. */
-  readonly note?: (cut: JsonObject, from: JsonObject) => void;
+  /** Called for every released object with the object it was made from. */
+  readonly note?: (redacted: JsonObject, from: JsonObject) => void;
 }
 
 export interface RedactedResource extends ConcernedPatients {
   readonly resource: JsonObject;
-  /** Resources inside that were dropped whole. */
+  /** Nested resources that were dropped as a whole. */
   readonly withheld: number;
-  /** It and the resources inside it that leave, at any depth: each is a record that is disclosed. */
+  /** The resource and the nested resources that leave, at any depth: each is a disclosed record. */
   readonly records: number;
-  /** What leaves refers to these contained resources (`#id`; `#`: the container). */
+  /** The contained resources that released elements refer to (`#id`; `#`: the container). */
   readonly refersTo: ReadonlySet<string>;
 }
 
 /**
- * Why a resource does not leave at all: a part of it that cannot be understood could change what the rest
- * means.
+ * The reason why a whole resource stays back: a part that cannot be understood could change the meaning of
+ * the remaining parts.
  */
 export type RedactRefusal =
   | "modifier_extension"
   | "implicit_rules"
   | "malformed"
-  /** No record names so many. */
+  /** More names than a record has room for. */
   | "too_many_patients";
 
-/** Why a resource that was not read is as good as hidden. */
+/** The reason why an unread resource counts as hidden. */
 export type UnreadableJson = "too_large" | "too_deep" | "duplicate_key";
 
 /**
- * Cuts one resource to its view: the plain engine, which the fast one is tested against. The resource itself
- * is not changed.
+ * Redacts a resource by its view. This is the plain engine, against which the fast engine is tested. The
+ * resource itself is not changed.
  */
 export function redactResource(
   resource: JsonObject,
   view: ResourceView,
   context: RedactContext,
 ): Result<RedactedResource, RedactRefusal> {
-  const cutter = new Cutter(context, resource, view, new Map());
-  const cut = cutter.cut();
-  if (cut === undefined) return err(cutter.fault ?? "malformed");
-  return cut.patients.size > patientsMax ? err("too_many_patients") : ok(cut);
+  const redaction = new Redaction(context, resource, view, new Map());
+  const redacted = redaction.redacted();
+  if (redacted === undefined) return err(redaction.fault ?? "malformed");
+  return redacted.patients.size > patientsMax ? err("too_many_patients") : ok(redacted);
 }
 
-/** An extension that is shown is shown whole. */
+/** A shown extension is shown whole. */
 export const extensionView = compileView("Extension", showsAll, { all: true, urls: new Set() });
 const siblingViews = new WeakMap<ExtensionList, ObjectView>();
 
-/** The view of `_birthDate` and its like: the id and extensions of a primitive, shown with it. */
+/** The view of `_birthDate` and similar members: the id and extensions of a primitive, shown with it. */
 export function siblingView(extensions: ExtensionList): ObjectView {
   const view = siblingViews.get(extensions) ?? compileView("Element", showsAll, extensions);
   siblingViews.set(extensions, view);
@@ -87,16 +84,17 @@ type PrimitiveView = Extract<ElementView, { kind: "primitive" }>;
 
 type Entries = Map<JsonObject, RedactedResource | undefined>;
 
-// Real resources hold a handful. A list is cut twice, so a long one would cost more than its bytes.
+// Real resources contain a handful. The list is redacted twice, so a long list would cost more than its
+// bytes.
 export const containedMax = 200;
 
-/** Whether what leaves of a reference says all that tells whom it means. */
-const tellsWhom = ({ elements }: ObjectView): boolean =>
+/** Answers whether the released part of a reference identifies its target. */
+const identifiesTarget = ({ elements }: ObjectView): boolean =>
   ["reference", "type", "identifier"].every((name) => elements.has(name));
 
 /**
- * Whether a view may hide whose a resource is: by the view, and by whether the resource has the owner
- * elements that it shows.
+ * Answers whether a view may hide the owner of a resource. The view decides, and the presence of the owner
+ * elements that the view shows.
  */
 function hidesOwner(resource: JsonObject, { object }: ResourceView): boolean {
   if (object.everything) return false;
@@ -108,42 +106,42 @@ function hidesOwner(resource: JsonObject, { object }: ResourceView): boolean {
 
 function showsReference(view: ObjectView, [first, ...below]: readonly string[]): boolean {
   if (view.everything) return true;
-  if (first === undefined) return tellsWhom(view);
+  if (first === undefined) return identifiesTarget(view);
   const element = view.elements.get(first);
   return element?.kind === "object" && element.others !== undefined && showsReference(element.others, below);
 }
 
 /**
- * Cuts one resource. A method gives nothing where nothing is left; once `fault` is set, nothing of the
+ * Redacts a resource. A method returns `undefined` if nothing remains; once `fault` is set, nothing of the
  * resource leaves.
  */
-class Cutter {
+class Redaction {
   fault: RedactRefusal | undefined;
   readonly #context: RedactContext;
   readonly #resource: JsonObject;
   readonly #isContained: boolean;
   readonly #view: ResourceView;
   /**
-   * What became of each resource in an entry, at any depth: a contained resource is cut twice, and an entry
-   * of it once.
+   * The result for each resource in an entry, at any depth: a contained resource is redacted twice, an entry
+   * in it only once.
    */
   readonly #entries: Entries;
   readonly #contained: readonly RedactedResource[];
-  /** Contained resources that leave; nothing else may be referred to by `#id`. */
+  /** The contained resources that leave; a `#id` may refer only to these. */
   readonly #fragments: ReadonlySet<string>;
   readonly #refersTo = new Set<string>();
-  /** Below which a patient is the origin's. */
+  /** The bases below which a Patient is a patient of the origin. */
   readonly #bases: readonly FhirBase[];
   readonly #patients = new Set<string>();
-  /** Of these the ones whom something names that leaves. */
+  /** The patients in `#patients` that a released element names. */
   readonly #seen = new Set<string>();
   #room = 0;
   #unnamed = false;
   #withheld = 0;
-  /** It, and resources inside it that are not contained. */
+  /** The resource, and nested resources that are not contained. */
   #records = 1;
 
-  /** @param container of a contained resource: which others of its container it may refer to. */
+  /** @param container for a contained resource: the siblings that it may refer to. */
   constructor(
     context: RedactContext,
     resource: JsonObject,
@@ -157,11 +155,11 @@ class Cutter {
     this.#isContained = container !== undefined;
     this.#view = view;
     this.#entries = entries;
-    this.#contained = container === undefined ? this.#cutContained() : [];
+    this.#contained = container === undefined ? this.#redactContained() : [];
     this.#fragments = container ?? new Set(this.#contained.map((inside) => fragmentOf(inside.resource)));
   }
 
-  cut(): RedactedResource | undefined {
+  redacted(): RedactedResource | undefined {
     const { object, subsetted } = this.#view;
     if (
       property(this.#resource, "implicitRules") !== undefined ||
@@ -193,14 +191,14 @@ class Cutter {
   }
 
   /**
-   * A contained Patient has no address: somebody is meant, and nobody can say who. Whom it refers to is named
-   * like everybody else.
+   * A contained Patient has no address: it means a person whom no reference names. The patients that it
+   * refers to are recorded as usual.
    */
   #concerned(): Concerned {
     const isPatient = property(this.#resource, "resourceType") === "Patient";
     if (this.#isContained && isPatient) return { patients: [], unnamed: true };
     const owners = ownersNamed(this.#resource, this.#bases);
-    if (isPatient) for (const patient of owners.patients) this.#seen.add(patient); // its id leaves always
+    if (isPatient) for (const patient of owners.patients) this.#seen.add(patient); // its id always leaves
     return owners;
   }
 
@@ -209,10 +207,10 @@ class Cutter {
   }
 
   /**
-   * Contained resources, each by its own type's rule, where the view lists them. One that is withheld takes
-   * the references to it along.
+   * Redacts the contained resources, each by the rules for its own type, if the view lists them. References
+   * to a withheld resource are removed.
    */
-  #cutContained(): readonly RedactedResource[] {
+  #redactContained(): readonly RedactedResource[] {
     const list = property(this.#resource, "contained");
     if (list === undefined || !this.#view.object.elements.has("contained")) return [];
     if (!isArray(list) || list.length > containedMax) return this.#fail("malformed") ?? [];
@@ -220,22 +218,22 @@ class Cutter {
       const view = this.#context.viewInside(inside, "contained");
       return view === undefined ? [] : [{ inside, view }];
     });
-    const cutAll = (of: typeof permitted) => {
+    const redactAll = (of: typeof permitted) => {
       const fragments = new Set(of.map(({ inside }) => fragmentOf(inside)));
-      return of.map((one) => ({
-        ...one,
-        cut: new Cutter(this.#context, one.inside, one.view, this.#entries, fragments).cut(),
+      return of.map((item) => ({
+        ...item,
+        redacted: new Redaction(this.#context, item.inside, item.view, this.#entries, fragments).redacted(),
       }));
     };
-    // Twice: a first time to see which leave at all, since only to those may the others refer.
-    const left = cutAll(cutAll(permitted).filter(({ cut }) => cut !== undefined));
+    // Twice: the first pass finds out which resources leave, since only these may be referred to.
+    const left = redactAll(redactAll(permitted).filter(({ redacted }) => redacted !== undefined));
     this.#withheld += list.length - left.length;
-    const cuts = left.flatMap(({ cut }) => cut ?? []);
-    this.#withheld += cuts.reduce((sum, { withheld }) => sum + withheld, 0);
-    return cuts;
+    const redactedList = left.flatMap(({ redacted }) => redacted ?? []);
+    this.#withheld += redactedList.reduce((sum, { withheld }) => sum + withheld, 0);
+    return redactedList;
   }
 
-  /** Whom a resource inside names that leaves. */
+  /** Adds the patients that a released nested resource names. */
   #name({ patients, unseen, room, unnamed }: ConcernedPatients): void {
     for (const patient of patients) {
       this.#patients.add(patient);
@@ -249,22 +247,22 @@ class Cutter {
     if (!isObject(input)) return this.#fail("malformed");
     const members = this.#members(input, view);
     if (members === undefined) return undefined;
-    // ele-1: an element has a value or children, and its id is not one of them.
+    // ele-1: an element has a value or children, and its id counts as neither.
     const names = Object.keys(members);
     if (names.length === 0 || (!hasValue && names.every((name) => name === "id"))) return undefined;
     if (view.type === "Reference") this.#mention(input, view);
-    const cut = this.#require(input, members, view);
-    this.#context.note?.(cut, input);
-    return cut;
+    const redacted = this.#require(input, members, view);
+    this.#context.note?.(redacted, input);
+    return redacted;
   }
 
-  /** A reference of which anything leaves means somebody, be it by the name in `display` alone. */
+  /** A reference of which any part leaves means a person, even if only `display` names that person. */
   #mention(reference: JsonObject, view: ObjectView): void {
     const mention = mentionOf(reference, this.#bases);
-    const isTold = tellsWhom(view);
-    if (!isTold) this.#room += 1;
+    const isIdentified = identifiesTarget(view);
+    if (!isIdentified) this.#room += 1;
     if (mention.kind === "patient") this.#patients.add(mention.id);
-    if (mention.kind === "patient" && isTold) this.#seen.add(mention.id);
+    if (mention.kind === "patient" && isIdentified) this.#seen.add(mention.id);
     this.#unnamed ||= mention.kind === "somebody";
   }
 
@@ -274,7 +272,7 @@ class Cutter {
     const hasSiblings = names.some((name) => name.startsWith("_"));
     for (const name of names) {
       const value = input[name] ?? null;
-      if (value === null) continue; // FHIR JSON knows null in arrays of primitives only
+      if (value === null) continue; // FHIR JSON allows null only in arrays of primitives
       if (name === "resourceType" && input === this.#resource) out[name] = value;
       else if (name === "extension") this.#put(out, name, this.#extensions(value, view.extensions));
       else if (name === "modifierExtension") this.#put(out, name, this.#modifiers(value, view.extensions));
@@ -284,7 +282,7 @@ class Cutter {
         if (element === undefined) continue;
         if (element.kind === "deceased") out["deceasedBoolean"] = true;
         else if (element.kind === "primitive" && !hasSiblings)
-          this.#put(out, name, this.#alone(value, name, element, view));
+          this.#put(out, name, this.#plainPrimitive(value, name, element, view));
         else if (element.kind === "primitive")
           this.#put(
             out,
@@ -292,26 +290,27 @@ class Cutter {
             this.#primitive(input, sibling ? name.slice(1) : name, element, view)[sibling ? 1 : 0],
           );
         else if (sibling) continue;
-        else if (element.kind === "object" && !this.#isOthers(value, name, view))
+        else if (element.kind === "object" && !this.#isLinkMasked(value, name, view))
           this.#put(out, name, this.#objects(value, element));
         else if (element.kind === "object") continue; // R4 requires it: `#require` puts the mask
-        else if (name === "contained") out[name] = []; // keeps the place of what `cut` puts there
+        else if (name === "contained") out[name] = []; // keeps the position of the members that `redacted` adds
         else {
           const inside = this.#inside(value, element.repeats);
-          // what is said about a resource that does not leave goes with it
+          // a statement about a withheld resource is withheld too
           if (inside === undefined) return undefined;
           out[name] = inside;
         }
       }
     }
-    if (view.type === "Bundle") delete out["total"]; // counts what was dropped
+    if (view.type === "Bundle") delete out["total"]; // counts the dropped entries
     return out;
   }
 
   /**
-   * The other Patient may be somebody else's record: nothing of the reference leaves, and nobody is named.
+   * The linked Patient may be the record of a different person: the whole reference stays back, and no
+   * patient is recorded.
    */
-  #isOthers(value: Json, name: string, { type }: ObjectView): boolean {
+  #isLinkMasked(value: Json, name: string, { type }: ObjectView): boolean {
     return type === "Patient.link" && name === "other" && isObject(value) && !this.#context.mayLinkTo(value);
   }
 
@@ -332,30 +331,32 @@ class Cutter {
     return view && this.#object(item, view);
   }
 
-  /**
-   * A primitive of an object that has no `_` sibling of any, as nearly all are: what `#primitive` makes of
-   * it, with less ado.
-   */
-  #alone(value: Json, name: string, { type, repeats }: PrimitiveView, view: ObjectView): Json | undefined {
+  /** A primitive in an object without `_` siblings, which is the usual case: a shortcut for `#primitive`. */
+  #plainPrimitive(
+    value: Json,
+    name: string,
+    { type, repeats }: PrimitiveView,
+    view: ObjectView,
+  ): Json | undefined {
     if (isArray(value) !== repeats) return this.#fail("malformed");
     if (!isArray(value)) return this.#scalar(value, name, type, view) ?? undefined;
     return value.map((item) => this.#scalar(item, name, type, view)).filter((item) => item !== null);
   }
 
-  /** A primitive and its `_` sibling, kept aligned where they repeat (FHIR R4 json §2.6.2.2). */
+  /** A primitive and its `_` sibling, aligned if they repeat (FHIR R4 json §2.6.2.2). */
   #primitive(input: JsonObject, name: string, { type, repeats }: PrimitiveView, view: ObjectView) {
-    const [value, beside] = [property(input, name) ?? undefined, property(input, `_${name}`) ?? undefined];
-    if ([value, beside].some((part) => part !== undefined && isArray(part) !== repeats))
+    const [value, sibling] = [property(input, name) ?? undefined, property(input, `_${name}`) ?? undefined];
+    if ([value, sibling].some((part) => part !== undefined && isArray(part) !== repeats))
       return [this.#fail("malformed"), undefined] as const;
     const values = isArray(value) ? value : value === undefined ? [] : [value];
-    const besides = isArray(beside) ? beside : beside === undefined ? [] : [beside];
+    const siblingValues = isArray(sibling) ? sibling : sibling === undefined ? [] : [sibling];
     const shown = siblingView(view.extensions);
-    const pairs = Array.from({ length: Math.max(values.length, besides.length) }, (_, index) => {
+    const pairs = Array.from({ length: Math.max(values.length, siblingValues.length) }, (_, index) => {
       const scalar = this.#scalar(values[index] ?? null, name, type, view);
-      const sibling = besides[index] ?? null;
+      const siblingValue = siblingValues[index] ?? null;
       return [
         scalar,
-        sibling === null ? null : (this.#object(sibling, shown, scalar !== null) ?? null),
+        siblingValue === null ? null : (this.#object(siblingValue, shown, scalar !== null) ?? null),
       ] as const;
     }).filter(([scalar, sibling]) => scalar !== null || sibling !== null);
     const [scalars, siblings] = [pairs.map(([scalar]) => scalar), pairs.map(([, sibling]) => sibling)];
@@ -402,8 +403,8 @@ class Cutter {
   }
 
   /**
-   * One that the policy does not name could negate what is shown (FHIR R4 §2.5.0.1): then nothing of the
-   * resource leaves.
+   * A modifier extension that the policy does not name could negate the shown elements (FHIR R4 §2.5.0.1):
+   * then nothing of the resource leaves.
    */
   #modifiers(value: Json, { urls }: ExtensionList): Json | undefined {
     if (!isArray(value)) return this.#fail("malformed");
@@ -413,35 +414,38 @@ class Cutter {
       : this.#fail("modifier_extension");
   }
 
-  /** Resources inside (Bundle.entry.resource, Parameters.parameter.resource), each by its own type's rule. */
+  /**
+   * Nested resources (Bundle.entry.resource, Parameters.parameter.resource), each by the rules for its own
+   * type.
+   */
   #inside(value: Json, repeats: boolean): Json | undefined {
     if (isArray(value) !== repeats) return this.#fail("malformed");
     const items = (isArray(value) ? value : [value]).flatMap((item) => {
-      const cut = isObject(item) ? this.#entry(item) : undefined;
-      if (cut === undefined) {
+      const redacted = isObject(item) ? this.#entry(item) : undefined;
+      if (redacted === undefined) {
         this.#withheld += 1;
         return [];
       }
-      this.#name(cut);
-      this.#withheld += cut.withheld;
-      this.#records += cut.records;
-      return [cut.resource];
+      this.#name(redacted);
+      this.#withheld += redacted.withheld;
+      this.#records += redacted.records;
+      return [redacted.resource];
     });
     return repeats ? items : items[0];
   }
 
-  /** Cut once, whatever holds it: nothing in it refers to what is around it. */
+  /** Redacted once for all containers: nothing in it refers to its surroundings. */
   #entry(resource: JsonObject): RedactedResource | undefined {
     if (this.#entries.has(resource)) return this.#entries.get(resource);
     const view = this.#context.viewInside(resource, "entry");
-    const cut = view && new Cutter(this.#context, resource, view, this.#entries).cut();
-    this.#entries.set(resource, cut);
-    return cut;
+    const redacted = view && new Redaction(this.#context, resource, view, this.#entries).redacted();
+    this.#entries.set(resource, redacted);
+    return redacted;
   }
 
   /**
-   * Puts data-absent-reason `masked` where R4 requires an element and the cut left none, so that the result
-   * is valid and says so.
+   * Puts data-absent-reason `masked` where R4 requires an element and the redaction removed it, so that the
+   * result is valid and says so.
    */
   #require(
     input: JsonObject,
@@ -450,7 +454,7 @@ class Cutter {
   ): JsonObject {
     for (const { names, at, value } of required) {
       if (names.some((name) => Object.hasOwn(members, name) || Object.hasOwn(members, `_${name}`))) continue;
-      // A keep-everything view hides nothing: what its origin left out stays out.
+      // A view that shows everything hides nothing: an element that the origin left out stays absent.
       const lacking = everything && extensions.all && !names.some((name) => Object.hasOwn(input, name));
       if (!lacking) members[at] = value;
     }

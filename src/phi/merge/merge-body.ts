@@ -9,37 +9,43 @@ import type { MergeIssue } from "./merge-issue.ts";
 import { mergeResource, type MergeContext, type Merged, type StoredResource } from "./merge.ts";
 
 export type BodyRefusal =
-  /** What is wrong with the body, place by place: nothing of it depends on what is hidden. */
+  /** The faults of the body, place by place. Hidden elements have no influence on them. */
   | { readonly reason: "body_invalid"; readonly issues: readonly MergeIssue[] }
-  /** With what is hidden of the stored one it would be no valid R4, and where is not to be told. */
+  /**
+   * Together with the hidden elements of the stored resource the result would not be valid R4. The place
+   * stays secret.
+   */
   | { readonly reason: "result_invalid" };
 
-/** The resource that a body means, checked against R4's structure as it is sent and as it would be stored. */
+/**
+ * The resource that a body means. R4's structure is checked for the body as sent and for the result as
+ * stored.
+ */
 export function mergeBody(
   submitted: JsonObject,
-  standing: StoredResource | undefined,
+  storedResource: StoredResource | undefined,
   view: ResourceView,
   context: MergeContext,
 ): Result<Merged, BodyRefusal> {
-  // What R4 requires and the view hides need not be said: it is there, or stands masked.
+  // The body need not have elements that R4 requires and the view hides: they are stored, or masked.
   const issues = validateResource(submitted).filter(
     ({ code, expression }) => code !== "required" || !isHidden(submitted, view.object, expression),
   );
   if (issues.length > 0) return err({ reason: "body_invalid", issues });
-  const merged = mergeResource(submitted, standing, view, context);
+  const merged = mergeResource(submitted, storedResource, view, context);
   if (!merged.ok) return err({ reason: "body_invalid", issues: merged.error });
   const faults = validateResource(merged.value.resource);
-  if (standing === undefined)
+  if (storedResource === undefined)
     return faults.length === 0 ? merged : err({ reason: "body_invalid", issues: faults });
-  // What was wrong before is nobody's doing now.
-  const before = new Set(validateResource(standing.stored).map(kindOf));
+  // Faults of the stored resource are not held against this write.
+  const before = new Set(validateResource(storedResource.stored).map(kindOf));
   return faults.every((fault) => before.has(kindOf(fault))) ? merged : err({ reason: "result_invalid" });
 }
 
 const kindOf = ({ code, expression, text }: MergeIssue) =>
   `${code} ${expression.replaceAll(/\[\d+\]/gu, "")} ${text}`;
 
-/** Whether the view hides the element at a path that the validator wrote. */
+/** Answers whether the view hides the element at a path that the validator wrote. */
 function isHidden(resource: JsonObject, view: ObjectView, expression: string): boolean {
   const steps = [...expression.matchAll(/\.(?<name>[^.[\]]+)(?:\[(?<index>\d+)\])?/gu)].map(
     ({ groups }) => groups,
@@ -62,44 +68,48 @@ function isHidden(resource: JsonObject, view: ObjectView, expression: string): b
 }
 
 /**
- * What a JSON Patch makes of a resource as its writer sees it, ready to be merged like a body. `sources` are
- * the merge's.
+ * Applies a JSON Patch to a resource as its writer sees it, so that the result can be merged like a body.
+ * `sources`: the sources of the merge.
  */
 export function patchShown(
   shown: JsonObject,
   operations: readonly PatchOperation[],
   sources: WeakMap<JsonObject, JsonObject>,
 ): Result<JsonObject, PatchRefusal | { readonly reason: "patch_not_a_resource" }> {
-  const carry = (object: JsonObject, of: JsonObject) => {
+  const keepSource = (object: JsonObject, of: JsonObject) => {
     const source = sources.get(of);
-    // what was moved here stays what it was
+    // a moved object keeps its source
     if (source !== undefined && !sources.has(object)) sources.set(object, source);
   };
-  const patched = applyPatch(shown, operations, carry);
+  const patched = applyPatch(shown, operations, keepSource);
   if (!patched.ok) return patched;
-  const left = withoutEmpty(patched.value, carry);
+  const left = withoutEmpty(patched.value, keepSource);
   return isObject(left) ? ok(left) : err({ reason: "patch_not_a_resource" });
 }
 
 /**
- * A list from which the last item is taken is gone: FHIR JSON knows none that is empty, and no patch can say
- * so in one step.
+ * Removes a list after its last item was removed: FHIR JSON knows no empty list, and a patch cannot remove
+ * both in a single step.
  */
-function withoutEmpty(value: Json, carry: (object: JsonObject, of: JsonObject) => void): Json | undefined {
+function withoutEmpty(
+  value: Json,
+  keepSource: (object: JsonObject, of: JsonObject) => void,
+): Json | undefined {
   if (isArray(value)) {
-    const items = value.map((item) => withoutEmpty(item, carry)).filter((item) => item !== undefined);
-    if (items.every((item) => item === null)) return undefined; // places of siblings, of which none is left
+    const items = value.map((item) => withoutEmpty(item, keepSource)).filter((item) => item !== undefined);
+    // only places of siblings remain
+    if (items.every((item) => item === null)) return undefined;
     return items.every((item, index) => item === value[index]) ? value : items;
   }
   if (!isObject(value)) return value;
   const members = Object.entries(value).map(
-    ([name, member]) => [name, member, withoutEmpty(member, carry)] as const,
+    ([name, member]) => [name, member, withoutEmpty(member, keepSource)] as const,
   );
   if (members.length === 0) return undefined;
   if (members.every(([, before, left]) => before === left)) return value;
   const object = Object.fromEntries(
     members.flatMap(([name, , left]) => (left === undefined ? [] : [[name, left] as const])),
   );
-  carry(object, value);
+  keepSource(object, value);
   return Object.keys(object).length === 0 ? undefined : object;
 }

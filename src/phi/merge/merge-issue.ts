@@ -1,8 +1,8 @@
 import type { IssueType } from "#fhir/outcome";
 
 /**
- * Why a body may not be written, and where: a fixed sentence that quotes no value, neither of the body nor of
- * what is stored.
+ * The reason why a body may not be written, and the place: a fixed sentence that quotes no value, neither of
+ * the body nor of the stored resource.
  */
 export interface MergeIssue {
   readonly severity: "error";
@@ -15,7 +15,7 @@ export interface MergeIssue {
 export type MergeFault = keyof typeof faults;
 
 const faults = {
-  /** P2: nothing is dropped silently either. */
+  /** P2: a write, too, drops nothing silently. */
   hidden: { code: "forbidden", text: "This may not be written: it is outside what may be seen here." },
   unknown: { code: "structure", text: "FHIR R4 does not define this element here." },
   malformed: { code: "structure", text: "This has not the JSON form of R4's element." },

@@ -1,21 +1,21 @@
-/** One submitted item, and which stored one it is; `undefined`: a new one. */
+/** A submitted item, and the index of the stored item that it is; `undefined`: it is new. */
 export interface Placed<T> {
   readonly value: T;
   readonly index: number | undefined;
 }
 
 /**
- * A list as it is stored next: the submitted items in their order, and what of the stored ones stays besides
- * (`kept`, by index) behind the item that it stood behind. As long as it takes to sort the indices.
+ * The next stored list: the submitted items in their order, and each retained item (`kept`, by index) behind
+ * the item that preceded it. The time is that of sorting the indices.
  */
 export function weave<T>(placed: readonly Placed<T>[], kept: ReadonlyMap<number, T>): readonly T[] {
-  const standing = placed
+  const placedIndices = placed
     .flatMap(({ index }) => (index === undefined ? [] : [index]))
     .toSorted((a, b) => a - b);
   const behind = new Map<number, T[]>();
   let [before, next] = [-1, 0];
   for (const [index, item] of [...kept].toSorted(([a], [b]) => a - b)) {
-    for (let after = standing[next]; after !== undefined && after < index; after = standing[next]) {
+    for (let after = placedIndices[next]; after !== undefined && after < index; after = placedIndices[next]) {
       before = after;
       next += 1;
     }
@@ -30,15 +30,15 @@ export function weave<T>(placed: readonly Placed<T>[], kept: ReadonlyMap<number,
   ];
 }
 
-/** By what a submitted item is known to be a stored one: both have this key. `undefined`: it has none. */
+/** A way to recognize a submitted item as a stored item: both have this key. `undefined`: it has no key. */
 export interface Likeness<S> {
   readonly ofSubmitted: (item: S) => unknown;
   readonly ofStored: (index: number) => unknown;
 }
 
 /**
- * For each submitted item the stored one that it is, by the first likeness that finds one which no other item
- * is. Linear, also where all are alike.
+ * Finds the stored item of each submitted item, by the first likeness that finds a free one. Linear, even if
+ * all items are alike.
  */
 export function matchItems<S>(
   submitted: readonly S[],

@@ -3,10 +3,10 @@ import { dataAbsentReason } from "#policy/view/masked";
 import { isSubsetted } from "#phi/contained";
 
 /**
- * Without what only a cut puts there: extensions that say `masked`, and what they leave empty. A list of
- * primitives keeps its places.
+ * Removes the parts that only a redaction adds: `masked` extensions and the objects that they leave empty. A
+ * list of primitives keeps its positions.
  *
- * @param carry told of every object that stands in place of another one.
+ * @param carry called for every object that replaces an object.
  */
 export function unmasked(
   resource: JsonObject,
@@ -41,14 +41,12 @@ export function unmasked(
 const isMasked = (extension: JsonObject): boolean =>
   extension["url"] === dataAbsentReason && textAt(extension, "valueCode") === "masked";
 
-/**
- * Of `meta` what a body can say: its versions are the server's, and SUBSETTED is the gateway's (DESIGN §6).
- */
+/** The part of `meta` that a body can set: versions belong to the server, and SUBSETTED to the gateway. */
 export function metaOf(resource: JsonObject): JsonObject | undefined {
   const meta = property(resource, "meta");
   if (!isObject(meta)) return undefined;
   const { versionId: _version, lastUpdated: _updated, tag, ...others } = meta;
-  const tags = isArray(tag) ? tag.filter((one) => !isSubsetted(one)) : [];
-  const said: JsonObject = tags.length === 0 ? others : { ...others, tag: tags };
-  return Object.keys(said).length === 0 ? undefined : said;
+  const tags = isArray(tag) ? tag.filter((item) => !isSubsetted(item)) : [];
+  const settable: JsonObject = tags.length === 0 ? others : { ...others, tag: tags };
+  return Object.keys(settable).length === 0 ? undefined : settable;
 }

@@ -42,46 +42,46 @@ export interface StoredResource {
 export interface MergeContext {
   readonly bases: Bases;
   /**
-   * What each object of `shown` was cut from, and what an object that a patch made stands in place of. Added
-   * to.
+   * The stored object of each object in `shown`, and of each object that a patch put in its place. The merge
+   * adds to it.
    */
   readonly sources: WeakMap<JsonObject, JsonObject>;
   /**
-   * The body is what a patch made of what is shown: it says all that it means, and leaves nothing out for
-   * want of knowing it.
+   * The body is the result of a patch on the shown resource: it is complete, and leaves no element out for
+   * lack of knowledge.
    */
   readonly patched?: boolean;
-  /** What may be written of a resource inside this one; `undefined`: nothing. */
+  /** The view by which a nested resource may be written; `undefined`: not at all. */
   readonly viewInside: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
   /**
-   * Whether the writer may be shown the other Patient of a link; a link to any other Patient is not written.
-   * In the origin's terms.
+   * Answers whether the writer may see the linked Patient of a link; only such a link is written. In the
+   * origin's terms.
    */
   readonly mayLinkTo: (other: JsonObject) => boolean;
 }
 
-/** A resource as it is stored next. */
+/** The resource in its next stored form. */
 export interface Merged {
   readonly resource: JsonObject;
   /**
-   * What becomes of it and of each resource inside it that is new or changes, at any depth. What is not among
-   * them is the very object that is stored.
+   * The changes of the resource and of each nested resource that is new or changed, at any depth. A resource
+   * without an entry here is the stored object itself.
    */
   readonly changes: readonly Change[];
 }
 
 /**
- * The resource that a body means (DESIGN §6 "Writes"): of what its writer sees, what the body says; of all
- * else, what is stored. A body that says what was read changes nothing, whatever the view, and none changes
- * what is hidden. What decides is the view and what is shown, never what is hidden: a refusal tells nothing
- * of that.
+ * The resource that a body means: the visible elements are as the body says, all further elements as they are
+ * stored. A body that repeats the shown resource changes nothing, whatever the view, and no body changes a
+ * hidden element. The view and the shown resource decide, never the hidden elements: a refusal reveals
+ * nothing about them.
  *
- * @param submitted structurally valid R4, of the id and type of the stored one.
+ * @param submitted structurally valid R4, with the id and type of the stored resource.
  * @param standing `undefined`: nothing is stored yet.
  */
 export function mergeResource(
   submitted: JsonObject,
-  standing: StoredResource | undefined,
+  storedResource: StoredResource | undefined,
   view: ResourceView,
   context: MergeContext,
 ): Result<Merged, readonly MergeIssue[]> {
@@ -90,13 +90,13 @@ export function mergeResource(
     const source = context.sources.get(of);
     if (source !== undefined) context.sources.set(object, source);
   };
-  const [body, shown] = [unmasked(submitted, carry), standing && unmasked(standing.shown, carry)];
+  const [body, shown] = [unmasked(submitted, carry), storedResource && unmasked(storedResource.shown, carry)];
   const at = textAt(submitted, "resourceType") ?? "";
-  const resource = merger.resource({ body, shown, stored: standing?.stored }, view, undefined, at);
+  const resource = merger.resource({ body, shown, stored: storedResource?.stored }, view, undefined, at);
   return merger.issues.length === 0 ? ok({ resource, changes: merger.changes }) : err(merger.issues);
 }
 
-// As many as of what R4 itself says (fhir/validate/findings).
+// As many as the structural check reports (fhir/validate/findings).
 const issuesMax = 20;
 
 class Merger {
@@ -108,17 +108,17 @@ class Merger {
     this.#context = context;
   }
 
-  /** A resource of its own, or one inside another. */
+  /** Merges the written resource, or a nested resource. */
   resource(
     { body, shown, stored }: ObjectVersions,
     view: ResourceView,
     nesting: Change["nesting"],
     at: string,
   ): JsonObject {
-    const seen = shown && metaOf(shown);
-    const meta = stored === undefined ? metaOf(body) : this.#meta(metaOf(body), seen, at);
+    const inShown = shown && metaOf(shown);
+    const meta = stored === undefined ? metaOf(body) : this.#meta(metaOf(body), inShown, at);
     const merged = this.#object(
-      { body: withMeta(body, meta), shown: shown && withMeta(shown, seen), stored },
+      { body: withMeta(body, meta), shown: shown && withMeta(shown, inShown), stored },
       view.object,
       at,
     );
@@ -128,28 +128,28 @@ class Merger {
   }
 
   /**
-   * Labels and profiles come from the stored version: a label that is asked for and not given would be a
-   * false assurance. Of tags a body that names none leaves those that are there (FHIR R4 resource, Meta), and
-   * a patch takes away what it says.
+   * Labels and profiles come from the stored version: to accept a requested label and not apply it would be a
+   * false assurance. A body without tags leaves the stored tags (FHIR R4 resource, Meta); a patch removes the
+   * tags that it names.
    */
-  #meta(said: JsonObject | undefined, seen: JsonObject | undefined, at: string): JsonObject | undefined {
+  #meta(inBody: JsonObject | undefined, inShown: JsonObject | undefined, at: string): JsonObject | undefined {
     const { patched } = this.#context;
-    const { profile, security, ...others } = said ?? {};
-    const of = (name: string) => seen && property(seen, name);
-    if (said !== undefined && (security !== undefined || patched) && !isSame(security, of("security")))
+    const { profile, security, ...others } = inBody ?? {};
+    const of = (name: string) => inShown && property(inShown, name);
+    if (inBody !== undefined && (security !== undefined || patched) && !isSame(security, of("security")))
       this.#fail("read_only", `${at}.meta.security`);
-    if (said !== undefined && patched && !isSame(profile, of("profile")))
+    if (inBody !== undefined && patched && !isSame(profile, of("profile")))
       this.#fail("read_only", `${at}.meta.profile`);
-    if (Object.keys(others).length === 0 && !patched) return seen;
-    const kept = ["profile", "security"].flatMap((name) => {
+    if (Object.keys(others).length === 0 && !patched) return inShown;
+    const inStored = ["profile", "security"].flatMap((name) => {
       const value = of(name);
       return value === undefined ? [] : [[name, value] as const];
     });
-    const meta = { ...others, ...Object.fromEntries(kept) };
+    const meta = { ...others, ...Object.fromEntries(inStored) };
     return Object.keys(meta).length === 0 ? undefined : meta;
   }
 
-  /** What a hidden narrative says was generated from the elements, and is not true of others (DESIGN §6). */
+  /** A hidden narrative was generated from the elements and becomes untrue if they change. */
   #underNarrative(merged: JsonObject, stored: JsonObject, view: ObjectView, at: string): JsonObject {
     const [text, element] = [property(stored, "text"), view.elements.get("text")];
     const isHidden =
@@ -165,143 +165,148 @@ class Merger {
     if (this.issues.length < issuesMax) this.issues.push(mergeIssue(fault, at));
   }
 
-  #object(three: ObjectVersions, view: ObjectView, at: string): JsonObject {
-    const { body, stored } = three;
-    const scene: ObjectMerge = { ...three, view, at, out: { ...stored } };
+  #object(versions: ObjectVersions, view: ObjectView, at: string): JsonObject {
+    const { body, stored } = versions;
+    const object: ObjectMerge = { ...versions, view, at, out: { ...stored } };
     const type = property(body, "resourceType");
-    if (type !== undefined && stored === undefined) scene.out["resourceType"] = type;
+    if (type !== undefined && stored === undefined) object.out["resourceType"] = type;
     const elements = elementsOf(view.type);
     const forms = new Set([...elements.values()].flatMap((element) => element.forms.map(({ name }) => name)));
     for (const name of Object.keys(body)) {
       const isElement = forms.has(name) || (name.startsWith("_") && forms.has(name.slice(1)));
-      // A name that no element has may be data itself.
+      // The name of an unknown member may itself be data.
       if (!isElement && !(name === "resourceType" && isResourceType(view.type)))
         this.#fail("unknown", /^_?[A-Za-z][A-Za-z0-9]{0,63}$/u.test(name) ? `${at}.${name}` : at);
     }
-    for (const element of elements.values()) this.#element(element, scene);
-    return scene.out;
+    for (const element of elements.values()) this.#element(element, object);
+    return object.out;
   }
 
-  #element(element: R4Element, scene: ObjectMerge): void {
+  #element(element: R4Element, object: ObjectMerge): void {
     const { name, forms } = element;
-    const { urls } = scene.view.extensions;
-    if (isAsShown(element, scene)) return;
+    const { urls } = object.view.extensions;
+    if (isAsShown(element, object)) return;
     if (name === "extension" || name === "modifierExtension") {
-      const list = property(scene.body, name);
+      const list = property(object.body, name);
       if (list !== undefined && !(isArray(list) && list.every(isObject)))
-        return this.#fail("malformed", pathOf(scene, name));
+        return this.#fail("malformed", pathOf(object, name));
     }
     if (name === "extension")
-      return this.#items(scene, name, { viewOf: (item) => shownExtension(item, scene.view.extensions) });
+      return this.#items(object, name, { viewOf: (item) => shownExtension(item, object.view.extensions) });
     if (name === "modifierExtension")
-      return this.#items(scene, name, {
+      return this.#items(object, name, {
         viewOf: (item) => (urls.has(textAt(item, "url") ?? "") ? extensionView : undefined),
       });
-    if (forms.length > 1) return this.#choice(element, scene);
-    const view = scene.view.elements.get(name);
-    if (view === undefined) return this.#refuse(element, scene);
-    return this.#member(name, view, scene);
+    if (forms.length > 1) return this.#choice(element, object);
+    const view = object.view.elements.get(name);
+    if (view === undefined) return this.#refuse(element, object);
+    return this.#member(name, view, object);
   }
 
-  /** Outside the view: the body may leave it out, and may not say anything of it. */
-  #refuse({ name, forms }: R4Element, scene: ObjectMerge): void {
-    const said = forms.some(
+  /** Outside the view: the body may leave the element out, and may not mention it. */
+  #refuse({ name, forms }: R4Element, object: ObjectMerge): void {
+    const inBody = forms.some(
       (form) =>
-        property(scene.body, form.name) !== undefined || property(scene.body, `_${form.name}`) !== undefined,
+        property(object.body, form.name) !== undefined ||
+        property(object.body, `_${form.name}`) !== undefined,
     );
-    if (said) this.#fail("hidden", pathOf(scene, name));
+    if (inBody) this.#fail("hidden", pathOf(object, name));
   }
 
-  /** All forms of a choice are one path (DESIGN §6). */
-  #choice(element: R4Element, scene: ObjectMerge): void {
-    const { view, out, body, shown } = scene;
-    const at = pathOf(scene, element.name);
+  /** All forms of a choice are one path. */
+  #choice(element: R4Element, object: ObjectMerge): void {
+    const { view, out, body, shown } = object;
+    const at = pathOf(object, element.name);
     const formIn = (of: JsonObject | undefined) =>
       of &&
       element.forms.find(
         ({ name }) => property(of, name) !== undefined || property(of, `_${name}`) !== undefined,
       )?.name;
-    const [next, now] = [formIn(body), formIn(shown)];
+    const [bodyForm, shownForm] = [formIn(body), formIn(shown)];
     const views = element.forms.map((form) => view.elements.get(form.name));
-    if (next !== undefined && (view.elements.get(next)?.kind ?? "deceased") === "deceased")
+    if (bodyForm !== undefined && (view.elements.get(bodyForm)?.kind ?? "deceased") === "deceased")
       return this.#fail("hidden", at);
-    // What is told of a hidden date is that it is there, in the form of a boolean that is not stored.
+    // Only the presence of a hidden date is shown, as a boolean that is not stored.
     if (
-      views.some((one) => one?.kind === "deceased") &&
-      now !== undefined &&
+      views.some((view) => view?.kind === "deceased") &&
+      shownForm !== undefined &&
       shown !== undefined &&
-      property(shown, now) === true
+      property(shown, shownForm) === true
     )
       return this.#fail("read_only", at);
-    if (now === undefined && views.some((one) => (one?.kind ?? "deceased") === "deceased")) {
-      if (next !== undefined) this.#fail("choice_hidden", at);
+    if (shownForm === undefined && views.some((view) => (view?.kind ?? "deceased") === "deceased")) {
+      if (bodyForm !== undefined) this.#fail("choice_hidden", at);
       return;
     }
-    if (now !== undefined && next !== undefined && next !== now && !view.extensions.all)
+    if (shownForm !== undefined && bodyForm !== undefined && bodyForm !== shownForm && !view.extensions.all)
       return this.#fail("read_only", at);
-    if (now !== undefined && next !== now) this.#form(now, scene);
-    if (now !== undefined && next !== undefined && next !== now) {
-      delete out[now];
-      delete out[`_${now}`];
+    if (shownForm !== undefined && bodyForm !== shownForm) this.#form(shownForm, object);
+    if (shownForm !== undefined && bodyForm !== undefined && bodyForm !== shownForm) {
+      delete out[shownForm];
+      delete out[`_${shownForm}`];
     }
-    if (next !== undefined) this.#form(next, scene);
+    if (bodyForm !== undefined) this.#form(bodyForm, object);
   }
 
-  #form(name: string, scene: ObjectMerge): void {
-    const view = scene.view.elements.get(name);
-    if (view !== undefined) this.#member(name, view, scene);
+  #form(name: string, object: ObjectMerge): void {
+    const view = object.view.elements.get(name);
+    if (view !== undefined) this.#member(name, view, object);
   }
 
-  #member(name: string, view: ElementView, scene: ObjectMerge): void {
-    if (!isFormed(name, view, scene.body)) return this.#fail("malformed", pathOf(scene, name));
+  #member(name: string, view: ElementView, object: ObjectMerge): void {
+    if (!isFormed(name, view, object.body)) return this.#fail("malformed", pathOf(object, name));
     switch (view.kind) {
       case "primitive":
         return view.repeats
-          ? this.#primitives(name, view.type, scene)
-          : this.#primitive(name, view.type, scene);
+          ? this.#primitives(name, view.type, object)
+          : this.#primitive(name, view.type, object);
       case "object":
-        return view.repeats ? this.#items(scene, name, view) : this.#one(name, view, scene);
+        return view.repeats ? this.#items(object, name, view) : this.#single(name, view, object);
       case "resource":
-        return name === "contained" ? this.#contained(scene) : this.#inside(name, view.repeats, scene);
+        return name === "contained" ? this.#contained(object) : this.#inside(name, view.repeats, object);
       case "deceased":
-        return this.#fail("read_only", pathOf(scene, name));
+        return this.#fail("read_only", pathOf(object, name));
     }
   }
 
-  #primitive(name: string, type: string, scene: ObjectMerge): void {
-    const { body, shown, stored, out, view } = scene;
-    const [said, seen, kept] = [
+  #primitive(name: string, type: string, object: ObjectMerge): void {
+    const { body, shown, stored, out, view } = object;
+    const [inBody, inShown, inStored] = [
       property(body, name),
       shown && property(shown, name),
       stored && property(stored, name),
     ];
-    if (!isSame(said, seen)) {
-      // A value that was not shown though the view shows it (a reference to what is hidden, the origin's
-      // address). A reference that may be such a one is never given another target: else whether it is one
-      // would tell.
+    if (!isSame(inBody, inShown)) {
+      // A value that is not shown though the view shows its element (a reference to a hidden resource, the
+      // origin's address). A reference that may be of this kind never gets a new target: otherwise the
+      // refusal would reveal which kind it is.
       const mayBeUnseen =
-        kept !== undefined
+        inStored !== undefined
           ? name !== "id"
           : shown !== undefined && view.type === "Reference" && name === "reference";
-      if (said === undefined) delete out[name];
-      else if (seen === undefined && mayBeUnseen) this.#fail("read_only", pathOf(scene, name));
-      else out[name] = this.#inward(said, name, type, view);
+      if (inBody === undefined) delete out[name];
+      else if (inShown === undefined && mayBeUnseen) this.#fail("read_only", pathOf(object, name));
+      else out[name] = this.#inward(inBody, name, type, view);
     }
-    const beside = `_${name}`;
-    const [extra, seenBeside, keptBeside] = [
-      property(body, beside),
-      shown && property(shown, beside),
-      stored && property(stored, beside),
+    const siblingName = `_${name}`;
+    const [bodySibling, shownSibling, storedSibling] = [
+      property(body, siblingName),
+      shown && property(shown, siblingName),
+      stored && property(stored, siblingName),
     ];
-    if (!isSame(extra, seenBeside))
-      this.#put(scene, beside, this.#beside(extra, seenBeside, keptBeside, scene));
-    const left = out[beside];
-    // Without a value an id is nobody's (ele-1).
-    if (out[name] === undefined && isObject(left) && Object.keys(left).every((one) => one === "id"))
-      delete out[beside];
+    if (!isSame(bodySibling, shownSibling))
+      this.#put(object, siblingName, this.#sibling(bodySibling, shownSibling, storedSibling, object));
+    const sibling = out[siblingName];
+    // Without a value an id belongs to nothing (ele-1).
+    if (
+      out[name] === undefined &&
+      isObject(sibling) &&
+      Object.keys(sibling).every((member) => member === "id")
+    )
+      delete out[siblingName];
   }
 
-  #beside(
+  #sibling(
     body: Json | undefined,
     shown: Json | undefined,
     stored: Json | undefined,
@@ -315,83 +320,84 @@ class Merger {
     );
   }
 
-  /** A value that is gone leaves the hidden extensions that stood beside it, in its place. */
-  #primitives(name: string, type: string, scene: ObjectMerge): void {
-    const { body, shown, stored, out, view } = scene;
-    const [said, seen, kept] = [
+  /** A removed value leaves its hidden extensions behind, in its place. */
+  #primitives(name: string, type: string, object: ObjectMerge): void {
+    const { body, shown, stored, out, view } = object;
+    const [inBody, inShown, inStored] = [
       primitivePairs(body, name),
       primitivePairs(shown, name),
       primitivePairs(stored, name),
     ];
-    const isSeen = ([value, beside]: Pair) =>
-      value !== null || (isObject(beside) && showsSome(beside, view.extensions));
-    const visible = kept.flatMap((pair, index) => (isSeen(pair) ? [index] : []));
-    if (visible.length !== seen.length) return this.#fail("read_only", pathOf(scene, name));
-    const seenAt = new Map(visible.map((index, at) => [index, seen[at] ?? noPair]));
+    const isSeen = ([value, sibling]: Pair) =>
+      value !== null || (isObject(sibling) && showsSome(sibling, view.extensions));
+    const visible = inStored.flatMap((pair, index) => (isSeen(pair) ? [index] : []));
+    if (visible.length !== inShown.length) return this.#fail("read_only", pathOf(object, name));
+    const seenAt = new Map(visible.map((index, at) => [index, inShown[at] ?? noPair]));
     const textOf = (pair: Pair) => canonicalText([...pair]);
-    const placed = matchItems(said, visible, [
+    const placed = matchItems(inBody, visible, [
       { ofSubmitted: textOf, ofStored: (index) => textOf(seenAt.get(index) ?? noPair) },
       {
         ofSubmitted: ([value]) => (value === null ? undefined : canonicalText(value)),
         ofStored: (index) => canonicalText(seenAt.get(index)?.[0] ?? null),
       },
     ]);
-    const becomes = placed.map(
+    const results = placed.map(
       ({ value: pair, index }): { readonly value: Pair; readonly index: number | undefined } => {
-        const before = index === undefined ? noPair : (kept[index] ?? noPair);
-        const before2 = index === undefined ? noPair : (seenAt.get(index) ?? noPair);
-        if (isSame([...pair], [...before2])) return { value: before, index };
-        const beside = this.#beside(pair[1], before2[1], before[1], scene);
+        const before = index === undefined ? noPair : (inStored[index] ?? noPair);
+        const shownBefore = index === undefined ? noPair : (seenAt.get(index) ?? noPair);
+        if (isSame([...pair], [...shownBefore])) return { value: before, index };
+        const sibling = this.#sibling(pair[1], shownBefore[1], before[1], object);
         const value = index === undefined ? this.#inward(pair[0], name, type, view) : before[0];
-        return { index, value: [value, Object.keys(beside).length === 0 ? null : beside] };
+        return { index, value: [value, Object.keys(sibling).length === 0 ? null : sibling] };
       },
     );
-    const standing = new Set(placed.map(({ index }) => index));
-    const left = kept.flatMap(([, beside], index): readonly (readonly [number, Pair])[] => {
-      if (standing.has(index)) return [];
-      if (!seenAt.has(index)) return [[index, [null, beside]]];
-      const hidden = this.#beside(undefined, seenAt.get(index)?.[1], beside, scene);
+    const matched = new Set(placed.map(({ index }) => index));
+    const retained = inStored.flatMap(([, sibling], index): readonly (readonly [number, Pair])[] => {
+      if (matched.has(index)) return [];
+      if (!seenAt.has(index)) return [[index, [null, sibling]]];
+      const hidden = this.#sibling(undefined, seenAt.get(index)?.[1], sibling, object);
       return Object.keys(hidden).some((member) => member !== "id") ? [[index, [null, hidden]]] : [];
     });
-    const pairs = weave(becomes, new Map(left));
-    const [values, besides] = [pairs.map(([value]) => value), pairs.map(([, beside]) => beside)];
+    const pairs = weave(results, new Map(retained));
+    const [values, siblings] = [pairs.map(([value]) => value), pairs.map(([, sibling]) => sibling)];
     delete out[name];
     delete out[`_${name}`];
     if (values.some((value) => value !== null)) out[name] = values;
-    if (besides.some((beside) => beside !== null)) out[`_${name}`] = besides;
+    if (siblings.some((sibling) => sibling !== null)) out[`_${name}`] = siblings;
   }
 
-  #one(name: string, { viewOf }: ObjectElement, scene: ObjectMerge): void {
-    const { body, shown, stored } = scene;
-    const [said, seen, kept] = [body, shown, stored].map((of) => of && property(of, name));
-    const at = pathOf(scene, name);
-    if (!isObject(said)) {
-      if (!isObject(seen) || !isObject(kept)) return;
-      const view = viewOf(kept);
-      if (view === undefined) return; // shown for reading, and not to be written
+  #single(name: string, { viewOf }: ObjectElement, object: ObjectMerge): void {
+    const { body, shown, stored } = object;
+    const [inBody, inShown, inStored] = [body, shown, stored].map((of) => of && property(of, name));
+    const at = pathOf(object, name);
+    if (!isObject(inBody)) {
+      if (!isObject(inShown) || !isObject(inStored)) return;
+      const view = viewOf(inStored);
+      if (view === undefined) return; // shown for reading, and not writable
       return mayLeaveUnwhole(view)
         ? this.#fail("not_removed", at)
-        : this.#put(scene, name, this.#erase(seen, kept, view, at));
+        : this.#put(object, name, this.#erase(inShown, inStored, view, at));
     }
-    const view = viewOf(said);
+    const view = viewOf(inBody);
     if (view === undefined) return this.#fail("hidden", at);
-    if (isObject(seen) && isObject(kept) && viewOf(kept) !== view) return this.#fail("read_only", at);
-    if (!isObject(seen) && !isCreatable(view)) return this.#fail("not_added", at);
-    const isOther = scene.view.type === "Patient.link" && name === "other";
-    // Beside a hidden reference a new name would mislead, and whether there is a reference at all would tell.
-    if (isOther && stored !== undefined && masksOther(scene.view, shown ?? {}))
+    if (isObject(inShown) && isObject(inStored) && viewOf(inStored) !== view)
       return this.#fail("read_only", at);
-    const three = {
-      body: said,
-      shown: isObject(seen) ? seen : undefined,
-      stored: isObject(kept) ? kept : undefined,
+    if (!isObject(inShown) && !isCreatable(view)) return this.#fail("not_added", at);
+    const isLinkTarget = object.view.type === "Patient.link" && name === "other";
+    // With a hidden reference a new name would mislead, and would reveal whether there is a reference.
+    if (isLinkTarget && stored !== undefined && masksOther(object.view, shown ?? {}))
+      return this.#fail("read_only", at);
+    const versions = {
+      body: inBody,
+      shown: isObject(inShown) ? inShown : undefined,
+      stored: isObject(inStored) ? inStored : undefined,
     };
-    const merged = this.#object(three, view, at);
-    if (isOther && !this.#context.mayLinkTo(merged)) return this.#fail("hidden", at);
-    this.#put(scene, name, merged);
+    const merged = this.#object(versions, view, at);
+    if (isLinkTarget && !this.#context.mayLinkTo(merged)) return this.#fail("hidden", at);
+    this.#put(object, name, merged);
   }
 
-  /** What is hidden of an object whose visible part goes. */
+  /** The hidden part of an object after its visible part was removed. */
   #erase(shown: JsonObject, stored: JsonObject, view: ObjectView, at: string): JsonObject {
     return this.#object({ body: {}, shown, stored }, view, at);
   }
@@ -406,64 +412,68 @@ class Merger {
   }
 
   /**
-   * Items of which nothing is hidden are the body's; those of which all is hidden stay where they are; the
-   * others have to be known again.
+   * Items without a hidden part are taken from the body; fully hidden items stay in place; the remaining
+   * items have to be recognized.
    */
-  #items(scene: ObjectMerge, name: string, { viewOf }: ObjectElement): void {
-    const { body, shown, stored, out } = scene;
-    const [said, seen, kept] = [body, shown, stored].map((of) => objectsIn(of, name));
-    if (said === undefined || seen === undefined || kept === undefined) return;
-    const at = pathOf(scene, name);
+  #items(object: ObjectMerge, name: string, { viewOf }: ObjectElement): void {
+    const { body, shown, stored, out } = object;
+    const [inBody, inShown, inStored] = [body, shown, stored].map((of) => objectsIn(of, name));
+    if (inBody === undefined || inShown === undefined || inStored === undefined) return;
+    const at = pathOf(object, name);
     const sources = this.#context.sources;
-    const indexOf = new Map(kept.map((item, index) => [item, index]));
+    const indexOf = new Map(inStored.map((item, index) => [item, index]));
     const seenAt = new Map<number, JsonObject>();
-    for (const item of seen) {
+    for (const item of inShown) {
       const source = sources.get(item);
       const index = source && indexOf.get(source);
       if (index !== undefined) seenAt.set(index, item);
     }
-    const views = kept.map(viewOf);
+    const views = inStored.map(viewOf);
     const placed = matchItems(
-      said,
+      inBody,
       [...seenAt.keys()],
       [
-        { ofSubmitted: (item) => sources.get(item), ofStored: (index) => kept[index] },
+        { ofSubmitted: (item) => sources.get(item), ofStored: (index) => inStored[index] },
         { ofSubmitted: (item) => textAt(item, "id"), ofStored: (index) => idOf(seenAt.get(index)) },
         { ofSubmitted: canonicalText, ofStored: (index) => canonicalText(seenAt.get(index) ?? null) },
       ],
     );
-    const standing = new Set(placed.map(({ index }) => index));
-    const gone = [...seenAt].flatMap(([index, item]) => {
-      const [view, before] = [views[index], kept[index]];
-      return standing.has(index) || view === undefined || before === undefined
+    const matched = new Set(placed.map(({ index }) => index));
+    const removed = [...seenAt].flatMap(([index, item]) => {
+      const [view, before] = [views[index], inStored[index]];
+      return matched.has(index) || view === undefined || before === undefined
         ? []
         : [{ index, item, view, before }];
     });
-    if (gone.some(({ view }) => !view.everything))
+    if (removed.some(({ view }) => !view.everything))
       return this.#fail(placed.some(({ index }) => index === undefined) ? "unmatched" : "not_removed", at);
-    if (gone.some(({ view, item }) => mayLeaveUnwhole(view) || masksOther(view, item)))
+    if (removed.some(({ view, item }) => mayLeaveUnwhole(view) || masksOther(view, item)))
       return this.#fail("not_removed", at);
 
-    const becomes = placed.map(({ value, index }, position) => {
+    const results = placed.map(({ value, index }, position) => {
       const place = `${at}[${position}]`;
       if (index === undefined) return { index, value: this.#newItem(value, viewOf(value), place) };
       return {
         index,
-        value: this.#sameItem({ body: value, shown: seenAt.get(index), stored: kept[index] }, viewOf, place),
+        value: this.#sameItem(
+          { body: value, shown: seenAt.get(index), stored: inStored[index] },
+          viewOf,
+          place,
+        ),
       };
     });
-    const left = new Map(
-      kept.flatMap((item, index) =>
-        standing.has(index) || seenAt.has(index) ? [] : [[index, item] as const],
+    const retained = new Map(
+      inStored.flatMap((item, index) =>
+        matched.has(index) || seenAt.has(index) ? [] : [[index, item] as const],
       ),
     );
-    for (const [index, item] of kept.entries())
-      if (!standing.has(index) && views[index] === undefined) left.set(index, item);
-    for (const { index, item, view, before } of gone) {
+    for (const [index, item] of inStored.entries())
+      if (!matched.has(index) && views[index] === undefined) retained.set(index, item);
+    for (const { index, item, view, before } of removed) {
       const hidden = this.#erase(item, before, view, at);
-      if (Object.keys(hidden).some((member) => member !== "id")) left.set(index, hidden);
+      if (Object.keys(hidden).some((member) => member !== "id")) retained.set(index, hidden);
     }
-    const items = weave(becomes, left);
+    const items = weave(results, retained);
     if (items.length > 0) out[name] = items;
     else delete out[name];
   }
@@ -482,7 +492,7 @@ class Merger {
   ): JsonObject {
     if (stored === undefined || isSame(body, shown)) return stored ?? body;
     const view = viewOf(body);
-    // One that was moved into another slice: what is hidden of it is not the same.
+    // The item was moved into a different slice, whose hidden elements are not the same.
     if (view === undefined || view !== viewOf(stored)) {
       this.#fail(view === undefined ? "hidden" : "read_only", at);
       return body;
@@ -490,42 +500,45 @@ class Merger {
     return this.#object({ body, shown, stored }, view, at);
   }
 
-  /** Known again by their ids, which are the resource's own; each is merged by its own type's rule. */
-  #contained(scene: ObjectMerge): void {
-    const { body, shown, stored, out } = scene;
-    const [said, seen, kept] = [body, shown, stored].map((of) => objectsIn(of, "contained"));
-    if (said === undefined || seen === undefined || kept === undefined) return;
-    if (stored === undefined) return this.#inside("contained", true, scene);
-    const at = pathOf(scene, "contained");
-    const byId = new Map(seen.map((item) => [idOf(item), item]));
+  /**
+   * Contained resources are recognized by their ids, which belong to the resource; each is merged by the
+   * rules for its own type.
+   */
+  #contained(object: ObjectMerge): void {
+    const { body, shown, stored, out } = object;
+    const [inBody, inShown, inStored] = [body, shown, stored].map((of) => objectsIn(of, "contained"));
+    if (inBody === undefined || inShown === undefined || inStored === undefined) return;
+    if (stored === undefined) return this.#inside("contained", true, object);
+    const at = pathOf(object, "contained");
+    const byId = new Map(inShown.map((item) => [idOf(item), item]));
     if (
       byId.has(undefined) ||
-      byId.size !== seen.length ||
-      said.length !== seen.length ||
-      !said.every((item) => byId.has(idOf(item)))
+      byId.size !== inShown.length ||
+      inBody.length !== inShown.length ||
+      !inBody.every((item) => byId.has(idOf(item)))
     )
       return this.#fail("contained", at);
-    const submitted = new Map(said.map((item, index) => [idOf(item), { item, index }]));
-    if (submitted.size !== said.length) return this.#fail("contained", at);
-    out["contained"] = kept.map((item) => {
-      const [next, now] = [submitted.get(idOf(item)), byId.get(idOf(item))];
-      if (next === undefined || now === undefined || isSame(next.item, now)) return item;
-      const place = `${at}[${next.index}]`;
+    const submitted = new Map(inBody.map((item, index) => [idOf(item), { item, index }]));
+    if (submitted.size !== inBody.length) return this.#fail("contained", at);
+    out["contained"] = inStored.map((item) => {
+      const [bodyItem, shownItem] = [submitted.get(idOf(item)), byId.get(idOf(item))];
+      if (bodyItem === undefined || shownItem === undefined || isSame(bodyItem.item, shownItem)) return item;
+      const place = `${at}[${bodyItem.index}]`;
       const view = this.#context.viewInside(item, "contained");
-      if (view === undefined || property(next.item, "resourceType") !== property(item, "resourceType")) {
+      if (view === undefined || property(bodyItem.item, "resourceType") !== property(item, "resourceType")) {
         this.#fail("read_only", place);
         return item;
       }
-      return this.resource({ body: next.item, shown: now, stored: item }, view, "contained", place);
+      return this.resource({ body: bodyItem.item, shown: shownItem, stored: item }, view, "contained", place);
     });
   }
 
-  /** Resources inside one that is new; where one is stored they stay as they are. */
-  #inside(name: string, repeats: boolean, scene: ObjectMerge): void {
-    const at = pathOf(scene, name);
-    if (scene.stored !== undefined) return this.#fail("read_only", at);
+  /** Nested resources are written only in a new resource; in a stored resource they stay as they are. */
+  #inside(name: string, repeats: boolean, object: ObjectMerge): void {
+    const at = pathOf(object, name);
+    if (object.stored !== undefined) return this.#fail("read_only", at);
     const nesting = name === "contained" ? "contained" : "entry";
-    const value = property(scene.body, name);
+    const value = property(object.body, name);
     const items = (isArray(value) ? value : [value ?? null]).map((item, index) => {
       const place = repeats ? `${at}[${index}]` : at;
       const view = isObject(item) ? this.#context.viewInside(item, nesting) : undefined;
@@ -535,10 +548,10 @@ class Merger {
       return null;
     });
     const [first = null] = items;
-    scene.out[name] = repeats ? items : first;
+    object.out[name] = repeats ? items : first;
   }
 
-  /** The origin's own address for what the gateway's names. */
+  /** The origin's own address in place of the gateway's. */
   #inward(value: Json, name: string, type: string, view: ObjectView): Json {
     const { bases } = this.#context;
     if (typeof value !== "string" || !value.startsWith(`${bases.public}/`)) return value;

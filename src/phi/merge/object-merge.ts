@@ -9,24 +9,21 @@ import { extensionView } from "#phi/redact";
 export type Members = Record<string, Json>;
 export type ObjectElement = Pick<Extract<ElementView, { kind: "object" }>, "viewOf">;
 
-/** One object, three times over. `shown` is missing where all that is stored of it is hidden. */
+/** Three versions of an object. `shown` is missing if all of the stored object is hidden. */
 export interface ObjectVersions {
   readonly body: JsonObject;
   readonly shown: JsonObject | undefined;
   readonly stored: JsonObject | undefined;
 }
 
-/**
- * Members of the same object, the view that says what may be written of them, and the object that becomes of
- * them.
- */
+/** The versions of an object, the view of its writable members, and the result. */
 export interface ObjectMerge extends ObjectVersions {
   readonly view: ObjectView;
   readonly out: Members;
   readonly at: string;
 }
 
-/** Whether the body says of an element what is shown of it: then all that is stored of it stays. */
+/** Answers whether the body repeats an element as it was shown: then the whole stored element stays. */
 export function isAsShown({ forms }: R4Element, { body, shown }: ObjectMerge): boolean {
   return forms.every(({ name }) =>
     [name, `_${name}`].every((member) =>
@@ -36,31 +33,34 @@ export function isAsShown({ forms }: R4Element, { body, shown }: ObjectMerge): b
 }
 
 /**
- * Whether what a body says of an element has its JSON form (FHIR R4 json §2.6.2): what has not is no value of
- * it, and nothing else either.
+ * Answers whether an element of the body has its JSON form (FHIR R4 json §2.6.2). A malformed element has no
+ * meaning at all.
  */
 export function isFormed(name: string, view: ElementView, body: JsonObject): boolean {
-  const [value, beside] = [property(body, name), property(body, `_${name}`)];
+  const [value, sibling] = [property(body, name), property(body, `_${name}`)];
   if (view.kind === "deceased") return true;
-  const each = (part: Json | undefined, isOne: (item: Json) => boolean): boolean => {
+  const each = (part: Json | undefined, isValid: (item: Json) => boolean): boolean => {
     if (part === undefined) return true;
     return view.repeats
-      ? isArray(part) && part.every((item) => isOne(item) || (view.kind === "primitive" && item === null))
-      : isOne(part);
+      ? isArray(part) && part.every((item) => isValid(item) || (view.kind === "primitive" && item === null))
+      : isValid(part);
   };
-  if (view.kind !== "primitive") return beside === undefined && each(value, isObject);
-  return each(value, (item) => isOfType(item, view.type)) && each(beside, isObject);
+  if (view.kind !== "primitive") return sibling === undefined && each(value, isObject);
+  return each(value, (item) => isOfType(item, view.type)) && each(sibling, isObject);
 }
 
-/** Whether R4 may require in it what is hidden: then it can be changed, and not made. */
+/**
+ * Answers whether the view shows every element that R4 requires. If not, the object can be changed but not
+ * created.
+ */
 export const isCreatable = ({ required, elements }: ObjectView): boolean =>
   required.every(({ names }) => names.some((name) => elements.has(name)));
 
-/** Whether what stays hidden of it, when its visible part goes, may lack what R4 requires. */
+/** Answers whether the hidden remainder, once the visible part is removed, may lack a required element. */
 export const mayLeaveUnwhole = ({ required, everything, extensions }: ObjectView): boolean =>
   required.length > 0 && !(everything && extensions.all);
 
-/** Whether R4's `Patient.link.other` of a link is shown as masked. `shown` has been cleared of marks. */
+/** Answers whether the `Patient.link.other` of a link is shown as masked. `shown` is free of marks. */
 export const masksOther = ({ type }: ObjectView, shown: JsonObject): boolean =>
   type === "Patient.link" && property(shown, "other") === undefined;
 
@@ -81,20 +81,20 @@ export function objectsIn(object: JsonObject | undefined, name: string): readonl
 }
 
 /** A primitive and its `_` sibling. */
-export type Pair = readonly [value: Json, beside: Json];
+export type Pair = readonly [value: Json, sibling: Json];
 export const noPair: Pair = [null, null];
 
 export function primitivePairs(object: JsonObject | undefined, name: string): readonly Pair[] {
-  const [values, besides] = [object && property(object, name), object && property(object, `_${name}`)].map(
+  const [values, siblings] = [object && property(object, name), object && property(object, `_${name}`)].map(
     (list) => (isArray(list) ? list : []),
   );
-  return Array.from({ length: Math.max(values?.length ?? 0, besides?.length ?? 0) }, (_, at): Pair => [
+  return Array.from({ length: Math.max(values?.length ?? 0, siblings?.length ?? 0) }, (_, at): Pair => [
     values?.[at] ?? null,
-    besides?.[at] ?? null,
+    siblings?.[at] ?? null,
   ]);
 }
 
-/** Whether anything of an element beside a primitive is shown when the primitive is not there. */
-export function showsSome(beside: JsonObject, shown: ExtensionList): boolean {
-  return objectsIn(beside, "extension").some((item) => isShown(item, shown));
+/** Answers whether the sibling of a primitive has a shown extension when the primitive is absent. */
+export function showsSome(sibling: JsonObject, shown: ExtensionList): boolean {
+  return objectsIn(sibling, "extension").some((item) => isShown(item, shown));
 }
