@@ -1,13 +1,13 @@
 import type { ProofSink } from "./ports.ts";
 
 /**
- * A ledger for one request, whose records count once what the isolate started with is on record as well.
- * Every way out of a request goes through a record, so nothing leaves, and no write is sent, under a
- * configuration that nobody could find. `configured` runs beside the request's other work, and is the
- * request's own: to await another's promise is to fail with it (DESIGN §4).
+ * A ledger for a request. A record counts only once the isolate's configuration is on record as well. Every
+ * answer and every write waits for a record, so nothing leaves, and no write is sent, under an unrecorded
+ * configuration. `configured` runs in parallel to the request, and belongs to the same request: a Worker that
+ * awaits a different request's promise fails with it.
  */
 export function afterConfiguration(ledger: ProofSink, configured: Promise<void>): ProofSink {
-  // it throws where it is awaited, which a request that ends before its first record does not get to
+  // it throws where it is awaited; a request that ends before its first record never awaits it
   configured.catch(() => {});
   const both = async <T>(recorded: Promise<T>): Promise<T> => (await Promise.all([recorded, configured]))[0];
   return {

@@ -2,17 +2,17 @@ import { outsideUs } from "#residence/residence";
 import { isUsState } from "#residence/us-states";
 
 /**
- * Who has to be told of a breach, and until when: 45 CFR 164.404 to 164.408. Dates are calendar days,
- * `2026-11-24`.
+ * The notices that a breach requires, and their deadlines: 45 CFR 164.404 to 164.408. Dates are calendar
+ * days, `2026-11-24`.
  */
 export interface BreachClocks {
   readonly discovered: string;
   /** 164.404(b): each individual, without unreasonable delay and not later. */
   readonly individuals: string;
   /**
-   * 164.406: the media of each State (160.103) with more than 500 residents among them, as soon and not
-   * later; `maybe` when those decide of whom none is known, {@link unknownState} being one where nobody is
-   * known to live.
+   * 164.406: the media of each State (160.103) with more than 500 affected residents, as soon and not later.
+   * `maybe`: States that pass 500 if individuals of unknown residence live there; {@link unknownState} is in
+   * it if they alone could pass 500.
    */
   readonly media: {
     readonly by: string;
@@ -20,8 +20,8 @@ export interface BreachClocks {
     readonly maybe: readonly string[];
   };
   /**
-   * 164.408: the Secretary; with the individuals from 500 on, else within 60 days after the year of the
-   * discovery.
+   * 164.408: the Secretary; together with the individuals from 500 on, below that within 60 days after the
+   * year of the discovery.
    */
   readonly secretary: { readonly by: string; readonly clause: "164.408(b)" | "164.408(c)" };
 }
@@ -30,13 +30,13 @@ const DAYS = 60;
 const RESIDENTS = 500; // 164.406(a): "more than 500 residents of a State or jurisdiction"
 const INDIVIDUALS = 500; // 164.408(b): "500 or more individuals"
 const DAY_MS = 86_400_000;
-/** The name under which those are counted whose state no record has. */
+/** The name that counts individuals whose state no record has. */
 export const unknownState = "unknown";
 
 /**
  * @param discovered ms since 1970: the first day on which the breach is known, or by reasonable diligence
- * would have been (164.404(a)(2)).
- * @param byState individuals by state of residence, those of no known state under {@link unknownState}.
+ * would have been known (164.404(a)(2)).
+ * @param byState individuals by state of residence; {@link unknownState} counts those without a known state.
  */
 export function breachClocks(discovered: number, byState: Readonly<Record<string, number>>): BreachClocks {
   const day = Math.floor(discovered / DAY_MS) * DAY_MS;
@@ -63,12 +63,14 @@ export function breachClocks(discovered: number, byState: Readonly<Record<string
 }
 
 /**
- * How many may live in any State: none is known, nor that it is none. What names no State (`Massachusets`,
- * `AE`) decides nothing.
+ * The number of individuals who may live in any State: neither their State nor a residence abroad is known. A
+ * text that names no State (`Massachusets`, `AE`) decides nothing.
  */
 export function undecided(byState: Readonly<Record<string, number>>): number {
-  const others = Object.entries(byState).filter(([state]) => !isUsState(state) && state !== outsideUs);
-  return others.reduce((sum, [, count]) => sum + count, 0);
+  const undecidedStates = Object.entries(byState).filter(
+    ([state]) => !isUsState(state) && state !== outsideUs,
+  );
+  return undecidedStates.reduce((sum, [, count]) => sum + count, 0);
 }
 
 const dateOf = (at: number): string => new Date(at).toISOString().slice(0, 10);

@@ -1,43 +1,43 @@
 import { unknownState } from "./breach-clocks.ts";
 import type { AuditEvent, Counts, PatientCounts } from "./event.ts";
 
-/** One whose health information a client got. */
+/** An individual whose health information a client received. */
 export interface Affected<Place> {
   readonly patient: string; // `<origin>/Patient/<id>`
-  /** Of residence, by the latest record that says one. */
+  /** State of residence, by the latest record that names one. */
   readonly state: string;
-  /** Which record that is. */
+  /** The record that names the state. */
   readonly stateFrom: Place | undefined;
   readonly first: number; // ms since 1970
   readonly last: number;
-  /** Resources by type, summed over the records: one that was read twice counts twice. */
+  /** Resources by type, summed over the records: a resource that was read twice counts twice. */
   readonly disclosed: Counts;
   /** Digests of the policies that the views came from. */
   readonly policies: readonly string[];
-  /** Element paths that no record let out; whatever else the resources had may have left. */
+  /** Element paths that were withheld in every record; all further elements may have left. */
   readonly withheld: readonly string[];
-  /** Numbers of the records that say so, as they were taken in. */
+  /** Numbers of the records that prove it, in the order of their addition. */
   readonly records: readonly number[];
 }
 
 export interface BreachScope<Place> {
   readonly affected: readonly Affected<Place>[]; // by patient
   readonly byState: Counts;
-  readonly disclosed: Counts; // as the records count it: a resource of several patients once
-  /** Patients who were asked for and of whom nothing was found. */
+  readonly disclosed: Counts; // as the records count: a resource of several patients counts once
+  /** Patients in questions that found nothing. */
   readonly askedInVain: readonly string[];
   /**
-   * Patients whom its questions name beyond its reach: the client was told nothing of them, and knew their
-   * ids.
+   * Patients that the client's questions name outside its access: the client learned nothing about them, and
+   * knew their ids.
    */
   readonly askedBeyondReach: readonly string[];
-  /** Disclosed resources that name no patient: whose they are, nobody but the origin knows. */
+  /** Disclosed resources that name no patient: only the origin knows the owner. */
   readonly unnamed: readonly string[];
-  /** Patients whom writes of the client concern: no disclosure, but their records may have been changed. */
+  /** Patients of the client's writes: not a disclosure, but their records may have been changed. */
   readonly written: readonly string[];
 }
 
-/** What a record says of where somebody lives. */
+/** A patient's residence according to a record. */
 interface Residence<Place> {
   readonly state: string;
   readonly at: number;
@@ -55,10 +55,10 @@ interface Person {
 }
 
 /**
- * Adds up what a client got (45 CFR 164.402: whose protected health information, and which). Windows of an
- * answer that broke off count: what they say may have left.
+ * Sums up the health information that a client received (45 CFR 164.402: the individuals, and the
+ * information). Windows of an answer that broke off count: their content may have left.
  *
- * @typeParam Place where a record stands, for who adds them up.
+ * @typeParam Place the caller's type for the position of a record.
  */
 export class BreachTally<Place> {
   readonly #people = new Map<string, Person>();
@@ -70,24 +70,24 @@ export class BreachTally<Place> {
   readonly #residences = new Map<string, Residence<Place>>();
 
   /**
-   * Takes in what an event says of where patients live: of any client and any time, since a search of
-   * observations has no Patient in its answer. Of two that differ the later request holds, of one request the
-   * later step: the notice goes to where people live now.
+   * Adds the patients' residences of an event: of any client and any time, since the answer to a search of
+   * observations has no Patient in it. If two records differ, the later request counts, and within a request
+   * the later step: the notice goes to the current residence.
    */
   locate(event: AuditEvent, from: Place): void {
     for (const { patient, state } of event.patients) {
       if (state === undefined) continue;
-      const [said, known] = [
+      const [stated, known] = [
         { state, at: event.at, step: event.step ?? 0, from },
         this.#residences.get(patient),
       ];
-      if (known === undefined || isLater(said, known)) this.#residences.set(patient, said);
+      if (known === undefined || isLater(stated, known)) this.#residences.set(patient, stated);
     }
   }
 
   /**
-   * Takes an event in. Whether it tells of a disclosure, of a write, or of a question beyond reach: what has
-   * to be proven.
+   * Adds an event. Returns whether it proves a disclosure, a write, or a question outside the client's
+   * access.
    */
   add(event: AuditEvent, record: number): boolean {
     const beyond = event.asked ?? [];
@@ -97,13 +97,14 @@ export class BreachTally<Place> {
 
   #addNamed(event: AuditEvent, record: number): boolean {
     if (event.kind === "write" || event.kind === "intent") {
-      // An intent without an outcome: nobody knows, so it counts. That of a long answer names nobody.
+      // An intent without an outcome counts, since its outcome is unknown. The intent of a long answer names
+      // no patients.
       for (const { patient } of event.patients) this.#written.add(patient);
       return event.patients.length > 0;
     }
     if (event.kind !== "disclosure") return false;
-    for (const one of event.patients) this.#addPatient(one, event, record);
-    for (const one of event.unnamed) this.#unnamed.add(one);
+    for (const item of event.patients) this.#addPatient(item, event, record);
+    for (const item of event.unnamed) this.#unnamed.add(item);
     addTo(this.#disclosed, event.counts);
     return true;
   }
@@ -125,13 +126,13 @@ export class BreachTally<Place> {
     };
   }
 
-  #addPatient(one: PatientCounts, event: AuditEvent, record: number): void {
-    if (Object.keys(one.counts).length === 0) {
-      this.#inVain.add(one.patient);
+  #addPatient(item: PatientCounts, event: AuditEvent, record: number): void {
+    if (Object.keys(item.counts).length === 0) {
+      this.#inVain.add(item.patient);
       return;
     }
     const withheld = new Set(event.withheld?.paths);
-    const person: Person = this.#people.get(one.patient) ?? {
+    const person: Person = this.#people.get(item.patient) ?? {
       first: event.at,
       last: event.at,
       disclosed: new Map(),
@@ -143,15 +144,18 @@ export class BreachTally<Place> {
     person.last = Math.max(person.last, event.at);
     person.withheld = new Set([...person.withheld].filter((path) => withheld.has(path)));
     if (event.why?.policy !== undefined) person.policies.add(event.why.policy);
-    addTo(person.disclosed, one.counts);
+    addTo(person.disclosed, item.counts);
     person.records.push(record);
-    this.#people.set(one.patient, person);
+    this.#people.set(item.patient, person);
   }
 }
 
-/** Of one moment in two logs neither is later: the same one, in whatever order they are read. */
-function isLater<Place>(one: Residence<Place>, other: Residence<Place>): boolean {
-  return (one.at - other.at || one.step - other.step || (one.state > other.state ? 1 : -1)) > 0;
+/**
+ * If two logs state different residences at the same moment, neither is later: the choice is constant, in any
+ * order of reading.
+ */
+function isLater<Place>(item: Residence<Place>, other: Residence<Place>): boolean {
+  return (item.at - other.at || item.step - other.step || (item.state > other.state ? 1 : -1)) > 0;
 }
 
 const asAffected = <Place>(

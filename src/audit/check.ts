@@ -9,7 +9,8 @@ export interface BadEvent {
   readonly field: string; // never its value
 }
 
-// Far above what a real request has: they bound what a broken caller can make the ledger keep.
+// Far above the needs of a real request: these bounds limit the data that a faulty caller can make the ledger
+// store.
 const TEXT_MAX = 16_384; // a whole URL: requests that are refused for their form are recorded too
 const PARAMETERS_MAX = 10_000;
 const PARAMETER_BYTES_MAX = 24_576;
@@ -37,7 +38,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 const patientReference = matches(/^[A-Za-z0-9_-]{1,64}\/Patient\/[A-Za-z0-9\-.]{1,64}$/);
-/** Whether it names a patient as records do: `<origin>/Patient/<id>`. */
+/** Answers whether a value names a patient in the form of records: `<origin>/Patient/<id>`. */
 export const isPatient = (value: unknown): value is string => patientReference(value);
 const typeCounts: Check = (value) =>
   isObject(value) &&
@@ -56,7 +57,7 @@ const parameter: Check = (value) =>
 const pairs =
   (max: number, bytesMax: number): Check =>
   (value) =>
-    // pairs of strings, as was just found
+    // pairs of strings, as checked before
     listOf(parameter, max)(value) && Buffer.byteLength((value as string[][]).flat().join("")) <= bytesMax;
 
 const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
@@ -110,7 +111,7 @@ const reserve: Check = (value) =>
   isObject(value) &&
   Object.keys(value).every((field) => ["names", "unseen", "counts", "unnamed"].includes(field)) &&
   count(value["names"]) &&
-  (value["names"] as number) <= ITEMS_MAX && // a count, as was just found
+  (value["names"] as number) <= ITEMS_MAX && // a count, as checked before
   listOf(patientReference, ITEMS_MAX)(value["unseen"]) &&
   typeCounts(value["counts"]) &&
   listOf(text, ITEMS_MAX)(value["unnamed"]);
@@ -123,9 +124,9 @@ const optional: Readonly<Record<string, Check>> = {
 };
 
 /**
- * Reads an event that came over a boundary: every field is known, of its type and within bounds, each patient
- * is named once. The answer is a copy with only the fields that are there, in one order, so that equal events
- * have equal bytes.
+ * Reads an event that crossed a boundary: every field is known, of its type and within bounds, and each
+ * patient is named once. The result is a copy with only the present fields, in a fixed order, so that equal
+ * events have equal bytes.
  */
 export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
   if (!isObject(value)) return bad("event");
@@ -145,18 +146,18 @@ export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
     if (typeof read === "string") return bad(`${group}.${read}`);
     event[group] = read;
   }
-  const stranger = Object.keys(value).find(
+  const unknownField = Object.keys(value).find(
     (field) => !(field in required) && !(field in optional) && !(field in groups),
   );
-  if (stranger !== undefined) return bad("unknown field");
+  if (unknownField !== undefined) return bad("unknown field");
   const whole = event as unknown as AuditEvent; // every field of AuditEvent was checked above
-  if (new Set(whole.patients.map((one) => one.patient)).size !== whole.patients.length)
+  if (new Set(whole.patients.map((item) => item.patient)).size !== whole.patients.length)
     return bad("patients: one is named twice");
   if (!isOfItsKind(whole)) return bad("configuration");
   return ok({ ...whole, at: instant(whole.at) });
 }
 
-/** A configuration is told whole, under its own digest, and in no event of another kind. */
+/** A configuration is complete, under its own digest, and only in an event of its own kind. */
 function isOfItsKind({ kind, configuration }: AuditEvent): boolean {
   if (configuration === undefined || kind !== "configuration")
     return configuration === undefined && kind !== "configuration";

@@ -6,7 +6,7 @@ import type { AuditEvent, Configuration } from "./event.ts";
 type Settings = Configuration["settings"];
 
 /**
- * SHA-256 over CBOR [worker, [[name, value], …]], in hex: two configurations with one digest are the same.
+ * SHA-256 over CBOR [worker, [[name, value], …]], in hex: two configurations with the same digest are equal.
  */
 export const configurationDigest = (worker: string, settings: Settings): string =>
   Buffer.from(sha256(toCbor([worker, settings]))).toString("hex");
@@ -17,7 +17,7 @@ export function configurationOf(worker: string, settings: Settings): Configurati
   return { worker, digest: configurationDigest(worker, ordered), settings: ordered };
 }
 
-/** It as an event. `id`: 16 random bytes in hex; `at`: when it began to be in force. */
+/** The configuration as an event. `id`: 16 random bytes in hex; `at`: the start of its validity. */
 export const configurationEvent = (configuration: Configuration, id: string, at: Instant): AuditEvent => ({
   id,
   at,

@@ -1,34 +1,34 @@
 import type { Instant } from "#kernel/clock";
 
 /**
- * The kinds of event that this version writes, and whether each disclosed something: a disclosure makes one
- * line in the accounting of every patient it names (45 CFR 164.528). Kinds are added here; readers keep kinds
+ * The kinds of event that this version writes, and whether each is a disclosure: a disclosure makes a line in
+ * the accounting of every patient it names (45 CFR 164.528). New kinds are added here; readers keep kinds
  * that they do not know.
  */
 export const eventKinds = {
   disclosure: { discloses: true },
   /**
-   * A long answer is about to leave in windows, each a `disclosure` of its own; or a write is about to be
-   * sent, about whom it names.
+   * A long answer is about to leave in windows, each a separate `disclosure`; or a write is about to be sent,
+   * with the patients it concerns.
    */
   intent: { discloses: false },
   /**
-   * How a write ended: after its intent, or alone when nothing had to be sent. What its answer shows is a
-   * `disclosure` of its own.
+   * The outcome of a write: after its intent, or alone if nothing had to be sent. The content of its answer
+   * is a separate `disclosure`.
    */
   write: { discloses: false },
-  /** It broke off: what the windows on record say may have left, nothing else. */
+  /** An answer broke off: the windows on record may have left, nothing more. */
   aborted: { discloses: false },
   /**
-   * An answer with nothing of the origin's in it: what a client may do, what is wrong with the structure of
-   * what it sent.
+   * An answer without data of the origin: the client's capabilities, or faults in the structure of a
+   * submitted resource.
    */
   notice: { discloses: false },
   refusal: { discloses: false },
   token: { discloses: false },
   /**
-   * A client asked about a token of its own, or wanted it ended: step 0 of a `revocation` that was done has
-   * no outcome, step 1 has.
+   * A client asked about its own token, or revoked it: step 0 of a completed `revocation` has no outcome,
+   * step 1 has.
    */
   introspection: { discloses: false },
   revocation: { discloses: false },
@@ -38,41 +38,41 @@ export const eventKinds = {
    */
   administration: { discloses: false },
   /**
-   * What a worker started with: before anything is disclosed, written or administered under it, and again
-   * when it changes (audit/configuration).
+   * The configuration of a started worker: recorded before any disclosure, write or change of the registry
+   * under it, and again if it changes (audit/configuration).
    */
   configuration: { discloses: false },
-  /** A patient's accounting lines were looked up, by whom and why: on record before they are handed out. */
-  accounting: { discloses: false },
   /**
-   * Refusals of nobody in particular that got no record of their own, counted exactly since the last such
-   * event: see `tally`.
+   * A look-up of a patient's accounting lines, with caller and purpose: on record before the lines are handed
+   * out.
    */
+  accounting: { discloses: false },
+  /** Anonymous refusals without their own record, counted exactly since the last such event: see `tally`. */
   refusals: { discloses: false },
 } as const;
 export type EventKind = keyof typeof eventKinds;
 
-/** How many of each: resources by type, `{ Observation: 12 }`. */
+/** Numbers by name: resources by type, `{ Observation: 12 }`. */
 export type Counts = Readonly<Record<string, number>>;
 
 export interface PatientCounts {
   readonly patient: string; // `<origin>/Patient/<id>`
   readonly counts: Counts;
   /**
-   * Of residence, when a body that was read for the request said it: a USPS code, `outside US`, or what the
-   * body says (fhir/residence).
+   * State of residence, if a body that was read for the request states it: a USPS code, `outside US`, or the
+   * body's text (residence/residence).
    */
   readonly state?: string | undefined;
 }
 
 /**
- * One thing that happened at a door. Plain data: it travels by RPC and is sealed whole, so patient data is
- * allowed anywhere in it.
+ * An event at a public surface. Plain data: it travels by RPC and is sealed whole, so patient data is allowed
+ * in every field.
  */
 export interface AuditEvent {
   readonly id: string; // the request id, 32 lower-case hex digits
   /**
-   * Counts the records of one request (intent, windows, outcome …) from 0; (id, step) names one append for
+   * Counts the records of a request (intent, windows, outcome …) from 0; (id, step) identifies an append for
    * good. Default 0.
    */
   readonly step?: number | undefined;
@@ -87,30 +87,30 @@ export interface AuditEvent {
   readonly unnamed: readonly string[]; // disclosed resources whose owner names no patient, as references
   readonly counts: Counts; // all disclosed resources by type
   readonly withheld?: WithheldCounts | undefined;
-  /** Of a disclosure that is part of a long answer. */
+  /** For a disclosure that is part of a long answer. */
   readonly window?: EventWindow | undefined;
   readonly traceId?: string | undefined;
   /**
-   * Patients whom the question names beyond the reach of whoever asked, as `<origin>/Patient/<id>`: told to
-   * nobody, and in no accounting.
+   * Patients that the question names outside the caller's access, as `<origin>/Patient/<id>`: in no answer,
+   * and in no accounting.
    */
   readonly asked?: readonly string[] | undefined;
-  /** Only on the way to the record, whose length it decides. */
+  /** Only on the way to the record; it decides the record's length. */
   readonly reserve?: Reserve | undefined;
-  /** How many refusals of each reason; only of kind `refusals`. */
+  /** The number of refusals by reason; only of kind `refusals`. */
   readonly tally?: Counts | undefined;
   /** Only of kind `configuration`. */
   readonly configuration?: Configuration | undefined;
 }
 
 /**
- * What rows decide of an event, so that its records are as long whatever they decide (audit/worst-case): what
- * the asker knows counts as it is, the rest at its longest.
+ * The parts of an event that rows decide. They make its records equally long whatever the rows are
+ * (audit/worst-case): facts that the caller knows count as they are, the remaining facts at their longest.
  */
 export interface Reserve {
-  /** Room for so many names of patients whom only hidden elements name. */
+  /** Room for this number of patients that only hidden elements name. */
   readonly names: number;
-  /** The patients of the event who take of that room. */
+  /** The patients of the event that use this room. */
   readonly unseen: readonly string[];
   /** The largest counts of such a patient. */
   readonly counts: Counts;
@@ -118,13 +118,10 @@ export interface Reserve {
   readonly unnamed: readonly string[];
 }
 
-/**
- * A worker's variables as they are, and of its secrets what shows that one was changed and tells nothing
- * else.
- */
+/** A worker's variables, and for each secret a value that changes with it and reveals nothing more. */
 export interface Configuration {
   readonly worker: string; // gateway, ops, ledger
-  readonly digest: string; // over the other two (audit/configuration), 64 lower-case hex digits
+  readonly digest: string; // over the two further fields (audit/configuration), 64 lower-case hex digits
   readonly settings: readonly (readonly [name: string, value: string])[]; // in order of their names
 }
 
@@ -138,8 +135,8 @@ export interface Who {
   readonly user?: string | undefined; // fhirUser
   readonly patient?: string | undefined; // FHIR id of the token's patient context
   readonly jkt?: string | undefined; // thumbprint of the key of a DPoP proof
-  readonly operator?: string | undefined; // who administers; never beside a client
-  // the token was bound to nothing: a dated exception of the registry let it pass
+  readonly operator?: string | undefined; // the operator; never together with a client
+  // the token had no binding: a dated exception of the registry permitted it
   readonly unbound?: true | undefined;
   readonly signedBy?: string | undefined; // kid of the key that signed the request (RFC 9421)
 }
@@ -156,7 +153,7 @@ export interface What {
   readonly id?: string | undefined;
   readonly parameters?: readonly (readonly [name: string, value: string])[] | undefined;
   readonly method?: string | undefined;
-  /** Below the FHIR base, as it was asked: also of a request that named no interaction. */
+  /** Below the FHIR base, as requested: also for a request without a known interaction. */
   readonly path?: string | undefined;
 }
 
@@ -169,17 +166,17 @@ export interface Why {
 
 export interface Outcome {
   readonly status?: number | undefined; // HTTP
-  readonly reason?: string | undefined; // of a refusal, as the room that refused names it
+  readonly reason?: string | undefined; // of a refusal, as named by the room that refused
 }
 
 export interface WithheldCounts {
   readonly paths?: readonly string[] | undefined; // element paths that the view removes
-  readonly resources?: number | undefined; // withheld whole
+  readonly resources?: number | undefined; // withheld as a whole
 }
 
 /**
- * A part of an answer that was recorded before its bytes left. Without a complete one the recorded windows
- * count as disclosed.
+ * A part of an answer, recorded before its bytes left. If no window is complete, the recorded windows count
+ * as disclosed.
  */
 export interface EventWindow {
   readonly number?: number | undefined; // from 1

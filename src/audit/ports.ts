@@ -2,35 +2,39 @@ import type { Instant } from "#kernel/clock";
 import type { Sender } from "#ledger/shard-choice";
 import type { AuditEvent } from "./event.ts";
 
-/** Where the first record of an append stands, durably. */
+/** The position of an append's first record; it is durable. */
 export interface Recorded {
   readonly log: string;
   readonly index: number; // of the first record
-  readonly count: number; // records of this append, one after another
+  readonly count: number; // records of this append, consecutive
   readonly frame: number;
   readonly leafHash: Uint8Array;
   readonly frameHash: Uint8Array;
 }
 
-/**
- * An anonymous refusal beyond the cap: counted exactly and durably, without a record or a receipt of its own.
- */
+/** An anonymous refusal beyond the cap: counted exactly and durably, without its own record or receipt. */
 export type Counted = "counted";
 
 /**
- * The ledger as the doors see it. When `record` resolves, the events are durable and in one frame; when it
- * throws, nothing may be released (P1). The same (id, step) again answers the stored position.
+ * The ledger as the public surfaces see it. When `record` resolves, the events are durable and in a single
+ * frame; when it throws, nothing may be released (P1). A repeated (id, step) returns the stored position.
  */
 export interface AuditSink {
   record(events: readonly AuditEvent[], sender: Sender): Promise<Recorded | Counted>;
 }
 
-/** What a worker started with is on record already, of late and unchanged: it was not recorded once more. */
+/**
+ * The configuration of the started worker is on record already, recently and unchanged: it was not recorded
+ * again.
+ */
 export type Known = "known";
 
-/** Takes down what a worker started with. */
+/** Records the configuration of a started worker. */
 export interface ConfigurationSink {
-  /** Resolves when it is on record, just now or of late; when it throws, nothing may be released under it. */
+  /**
+   * Resolves when the configuration is on record, now or recently; if it throws, nothing may be released
+   * under it.
+   */
   recordConfiguration(event: AuditEvent): Promise<void>;
 }
 
@@ -41,28 +45,25 @@ export interface ProofUse {
   readonly made: Instant;
 }
 
-/** Shows to others what was recorded. */
+/** Proves to third parties that a record exists. */
 export interface RecordProver {
   /**
-   * A C2SP tlog-proof that the first record is in its log, for whoever has the log's public key. Takes up to
-   * 2.7 s: a checkpoint is signed at most once a second. Undefined when none can be had in that time; the
+   * A C2SP tlog-proof that the first record is in its log, for holders of the log's public key. Takes up to
+   * 2.7 s: a checkpoint is signed at most once a second. Undefined if no proof is available in that time; the
    * record stands all the same. Never throws.
    */
   prove(at: Recorded): Promise<Uint8Array | undefined>;
 }
 
-/**
- * Another request came with this proof before, or may have: nothing was recorded, and nothing may be
- * released.
- */
+/** A second request with this proof, or possibly one: nothing was recorded, and nothing may be released. */
 export type Replayed = "replayed";
 
-/** The ledger as doors see it that take DPoP proofs (RFC 9449 §11.1). */
+/** The ledger for public surfaces that take DPoP proofs (RFC 9449 §11.1). */
 export interface ProofSink extends AuditSink {
   /**
-   * Like `record`, for the first append of a request: uses its proof up in the same commit, in the log of the
-   * proof's key. Of all requests with one proof, wherever they arrive at once, one is recorded. A proof that
-   * was made too long ago to be remembered is refused alike.
+   * Like `record`, for the first append of a request: it also uses up the request's proof in the same commit,
+   * in the log of the proof's key. If several requests present the same proof, at any places at once, only
+   * one is recorded. A proof that is too old to be remembered is refused alike.
    */
   recordOnce(events: readonly AuditEvent[], proof: ProofUse): Promise<Recorded | Replayed>;
 }

@@ -4,21 +4,21 @@ import { readEvent } from "./check.ts";
 import type { AuditEvent } from "./event.ts";
 import { worstCase } from "./worst-case.ts";
 
-/** What one kind 0 leaf holds: an event or part of one. */
+/** The content of a kind 0 leaf: an event or part of one. */
 export interface AuditRecord {
   readonly event: AuditEvent;
   readonly part: number; // from 1
   readonly parts: number;
   readonly seed: Uint8Array; // of the salts of this leaf's accounting lines, 32 bytes
-  /** Keys that this version does not know, kept for whoever reads on. */
+  /** Keys that this version does not know, kept for later readers. */
   readonly unknown: ReadonlyMap<number, unknown>;
 }
 
 const VERSION = 1;
 
 /**
- * The key table of the plaintext (docs/ledger-format.md). A number is never given a second meaning; new keys
- * get new numbers.
+ * The key table of the plaintext (docs/ledger-format.md). A number never gets a second meaning; new keys get
+ * new numbers.
  */
 const keys = {
   version: 1,
@@ -70,7 +70,7 @@ const groups = {
   configuration: { worker: 1, digest: 2, settings: 3 },
 } as const;
 type Group = keyof typeof groups;
-const groupNames = Object.keys(groups) as Group[]; // the keys of the table just above
+const groupNames = Object.keys(groups) as Group[]; // the keys of the table above
 
 /**
  * The plaintext of a record: a deterministic CBOR map with the integer keys above, as long as that of its
@@ -86,12 +86,12 @@ export function encodeRecord(event: AuditEvent, part: number, parts: number, see
   return toCbor(record.set(keys.fill, filling(Math.max(0, longest - length) + emptyFill)));
 }
 
-// The key is two bytes, the head of a byte string one at least.
+// The key is two bytes, the head of a byte string at least one.
 const emptyFill = 3;
 
 /**
- * What a record is made `bytes` longer by, its key included. A byte string of 24 has a longer head than one
- * of 23, so some lengths need an array around.
+ * The filler that makes a record `bytes` longer, its key included. A byte string of 24 has a longer head than
+ * a byte string of 23, so some lengths need an array around it.
  */
 function filling(bytes: number): unknown {
   const head = (length: number) => (length < 24 ? 1 : length < 256 ? 2 : 3);
@@ -131,9 +131,7 @@ function recordMap(event: AuditEvent, part: number, parts: number, seed: Uint8Ar
   return map;
 }
 
-/**
- * Reads the plaintext of an opened leaf. Keys it does not know are kept, known keys must be what they should.
- */
+/** Reads the plaintext of an opened leaf. Unknown keys are kept; known keys must have valid values. */
 export function decodeRecord(
   plaintext: Uint8Array,
 ): Result<AuditRecord, "bad_record" | "unknown_record_version"> {
@@ -184,13 +182,13 @@ const pairs = (value: unknown): unknown =>
       )
     : value;
 
-/** The patients with their states, which are as many; anything else is no record, and no patients. */
+/** Joins the patients with their states, of which there must be as many; any further form is invalid. */
 function located(patients: unknown, states: unknown): unknown {
   if (states === undefined) return patients;
   if (!Array.isArray(patients) || !Array.isArray(states) || patients.length !== states.length)
     return undefined;
-  return patients.map((one: object, i) =>
-    states[i] === null ? one : { ...one, state: states[i] as unknown },
+  return patients.map((item: object, i) =>
+    states[i] === null ? item : { ...item, state: states[i] as unknown },
   );
 }
 

@@ -2,9 +2,9 @@ import type { AuditEvent } from "./event.ts";
 import type { AuditRecord } from "./record.ts";
 
 /**
- * Whether a record goes on where the one before it ends: parts of one event stand one after another in one
- * frame, and say the same of who, when and why. A part that said something else would hide under what the
- * first one says.
+ * Answers whether a record continues the record before it: the parts of an event are consecutive in a frame,
+ * and equal in caller, time and purpose. A part with different facts would otherwise hide behind the facts of
+ * the first part.
  */
 export function isNextPart(last: AuditRecord, next: AuditRecord): boolean {
   return (
@@ -14,7 +14,7 @@ export function isNextPart(last: AuditRecord, next: AuditRecord): boolean {
   );
 }
 
-/** What `splitEvent` leaves in every part. */
+/** The fields that `splitEvent` leaves in every part. */
 const inEachPart = ({ id, step, at, kind, who, from, what, why, outcome, window }: AuditEvent): string =>
   JSON.stringify([
     id,
@@ -29,7 +29,7 @@ const inEachPart = ({ id, step, at, kind, who, from, what, why, outcome, window 
     window,
   ]);
 
-/** The event whose parts these are, in their order: what `splitEvent` took apart. Needs at least one. */
+/** Joins the parts that `splitEvent` made of an event, in their order. Needs at least one part. */
 export function rejoin(parts: readonly AuditRecord[]): AuditEvent {
   const [first] = parts;
   if (first === undefined) throw new RangeError("an event has at least one record");

@@ -1,8 +1,8 @@
 import type { AuditEvent, Counts } from "./event.ts";
 
 /**
- * Refusal reasons that records of earlier versions name otherwise: old → new. The bytes of a record stay as
- * they are; a reader is given the new code. No new code is an old code, so that a code is renamed once.
+ * Refusal reasons that earlier versions recorded under different codes: old → new. The bytes of a record
+ * stay; readers get the new code. No new code equals an old code, so that a code is renamed once.
  */
 export const renamedReasons: ReadonlyMap<string, string> = new Map([
   ["malformed_path", "path_malformed"],
@@ -104,12 +104,12 @@ export const renamedReasons: ReadonlyMap<string, string> = new Map([
   ["not_json", "body_not_json"],
 ]);
 
-/** A reason as this version names it, by its old code or its new one. */
+/** The current code of a reason, given by its old or current code. */
 export const currentReason = (reason: string): string => renamedReasons.get(reason) ?? reason;
 
 /**
- * An event of any version with the reasons of this version: that of its outcome and those of a tally. Equal
- * reasons are added up.
+ * An event of any version with current reasons, in its outcome and in a tally. Counts of equal reasons are
+ * added up.
  */
 export function withCurrentReasons(event: AuditEvent): AuditEvent {
   const { outcome, tally } = event;

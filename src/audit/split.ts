@@ -5,7 +5,7 @@ import type { AuditEvent } from "./event.ts";
 import { encodeRecord } from "./record.ts";
 import { nameRooms, partOf, unnamedRooms, worstCase, type NameRoom } from "./worst-case.ts";
 
-/** So that one record stays something a person can read, and an auditor can open in one piece. */
+/** A record of this size stays readable for a person, and an auditor can open it as a whole. */
 const PATIENTS_MAX = 500;
 // Room for the array headers of patients, states and unnamed, the longest part numbers, and the seed (already
 // counted once).
@@ -18,10 +18,10 @@ interface Part {
 }
 
 /**
- * An event as the events of its records: at most 500 patients each, and each fits the largest size class. The
- * first carries what is said once (parameters, counts, withheld, trace, asked); every one says who, from
- * where, what, why and how it ended. How many there are, and how long each is, the event's worst case
- * decides.
+ * Splits an event into the events of its records: at most 500 patients each, and each fits the largest size
+ * class. The first has the facts that are stated once (parameters, counts, withheld, trace, asked); each has
+ * the caller, address, interaction, purpose and outcome. The event's worst case decides the number of records
+ * and their lengths.
  */
 export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "event_too_large"> {
   const [names, unnamed] = [nameRooms(event), unnamedRooms(event)];
@@ -53,20 +53,20 @@ export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "ev
     parts.push(part);
     return part;
   };
-  for (const one of names) {
-    const { patient, counts, state } = one.worst;
-    place(toCbor([patient, counts]).length + toCbor(state ?? null).length).names.push(one);
+  for (const item of names) {
+    const { patient, counts, state } = item.worst;
+    place(toCbor([patient, counts]).length + toCbor(state ?? null).length).names.push(item);
   }
-  for (const one of unnamed) place(toCbor(one).length).unnamed.push(one);
+  for (const item of unnamed) place(toCbor(item).length).unnamed.push(item);
   const real = new Set(event.unnamed);
   const events = parts.map((part, i): AuditEvent =>
     Object.assign({}, i === 0 ? first : rest, {
-      patients: part.names.flatMap((one) => one.real ?? []),
-      unnamed: part.unnamed.filter((one) => real.has(one)),
+      patients: part.names.flatMap((item) => item.real ?? []),
+      unnamed: part.unnamed.filter((item) => real.has(item)),
       reserve: event.reserve && partOf(event.reserve, part.names, part.unnamed),
     }),
   );
-  return events.length > 0 && events.every((one) => size(one) <= PLAINTEXT_BYTES_MAX)
+  return events.length > 0 && events.every((item) => size(item) <= PLAINTEXT_BYTES_MAX)
     ? ok(events)
     : err("event_too_large");
 }
@@ -74,7 +74,7 @@ export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "ev
 const size = (event: AuditEvent): number => encodeRecord(event, 1, 100_000, noSeed).length;
 
 /**
- * Surely fits, without encoding it: each JSON character stands for at most three bytes of the CBOR, and 256
- * cover what JSON lacks.
+ * The event certainly fits, without encoding it: each JSON character stands for at most three bytes of the
+ * CBOR, and 256 cover the parts that JSON lacks.
  */
 const isSmall = (event: AuditEvent): boolean => JSON.stringify(event).length * 3 + 256 <= PLAINTEXT_BYTES_MAX;

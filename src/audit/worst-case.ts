@@ -1,7 +1,7 @@
 import { stateBytesMax } from "#residence/residence";
 import type { AuditEvent, PatientCounts, Reserve } from "./event.ts";
 
-/** Of a reason, as `tally` and the checks have it. */
+/** The longest reason in `tally` and in the checks. */
 const reasonLength = 64;
 const idLength = 64;
 const longestState = "x".repeat(stateBytesMax);
@@ -9,19 +9,18 @@ const longestReason = "x".repeat(reasonLength);
 // An integer in nine bytes.
 const largestCount = Number.MAX_SAFE_INTEGER;
 
-/** A patient of an event as its record has room for: `real` is absent where the record only has the room. */
+/** A patient of an event in the room of its record: `real` is absent for unused room. */
 export interface NameRoom {
   readonly worst: PatientCounts;
   readonly real: PatientCounts | undefined;
 }
 
 /**
- * The names of an event in the order of its record: patients whom its asker knows as they are, then the room
- * for those whom only a row could tell of. What the room does not hold stands behind it, and shows in the
- * length.
+ * The names of an event in the order of its record: first the patients that the caller knows, then the room
+ * for patients that only a row reveals. Patients beyond the room come after it, and show in the length.
  */
 export function nameRooms({ patients, reserve, what }: AuditEvent): readonly NameRoom[] {
-  if (reserve === undefined) return patients.map((one) => ({ worst: one, real: one }));
+  if (reserve === undefined) return patients.map((item) => ({ worst: item, real: item }));
   const unseen = new Set(reserve.unseen);
   const known = patients.filter(({ patient }) => !unseen.has(patient));
   const hidden = patients.filter(({ patient }) => unseen.has(patient));
@@ -30,7 +29,7 @@ export function nameRooms({ patients, reserve, what }: AuditEvent): readonly Nam
     worst: { patient: longest(n), counts: reserve.counts, state: longestState },
     real: hidden[n],
   }));
-  return [...known.map((one) => ({ worst: { ...one, state: longestState }, real: one })), ...rooms];
+  return [...known.map((item) => ({ worst: { ...item, state: longestState }, real: item })), ...rooms];
 }
 
 /** The references of `unnamed` that the record has room for: those of the event first. */
@@ -38,10 +37,7 @@ export const unnamedRooms = ({ unnamed, reserve }: AuditEvent): readonly string[
   ...new Set([...unnamed, ...(reserve?.unnamed ?? [])]),
 ];
 
-/**
- * The event with all that a row decides of it at its longest; without a reserve no row decides anything of
- * it.
- */
+/** The event with each part that rows decide at its longest; without a reserve, rows decide nothing of it. */
 export function worstCase(event: AuditEvent): AuditEvent {
   if (event.reserve === undefined) return event;
   const { kind, outcome, withheld } = event;
@@ -55,9 +51,14 @@ export function worstCase(event: AuditEvent): AuditEvent {
   };
 }
 
-/** The reserve of one part of an event: the room that stands in that part. */
+/** The reserve of a part of an event: the room within that part. */
 export const partOf = (reserve: Reserve, rooms: readonly NameRoom[], unnamed: readonly string[]): Reserve => {
   const known = new Set(reserve.unseen);
-  const own = rooms.filter(({ real }) => real === undefined || known.has(real.patient));
-  return { ...reserve, names: own.length, unseen: own.flatMap(({ real }) => real?.patient ?? []), unnamed };
+  const partRooms = rooms.filter(({ real }) => real === undefined || known.has(real.patient));
+  return {
+    ...reserve,
+    names: partRooms.length,
+    unseen: partRooms.flatMap(({ real }) => real?.patient ?? []),
+    unnamed,
+  };
 };

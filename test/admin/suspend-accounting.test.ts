@@ -33,7 +33,7 @@ function door(roles: readonly string[]) {
       hold(document) {
         const read = readSuspension(document);
         if (!read.ok) return Promise.resolve(read);
-        book.push(`held ${read.value.hold.id}`);
+        book.push(`held ${read.value.suspension.id}`);
         return Promise.resolve(ok(undefined));
       },
     },

@@ -131,7 +131,7 @@ test("an officer sees in each form until when a line is not to be told; an indiv
   const held = formsOf([lineOf("Patient/1", Date.UTC(2026, 11, 1)), lineOf("Patient/1")]);
   for (const form of held) {
     expect(form.match(/2026-12-01T00:00:00.000Z/gu)).toHaveLength(1);
-    expect(form).toContain("With for=individual this accounting is as the individual is told it.");
+    expect(form).toContain("Add for=individual to get the accounting that the individual may receive.");
   }
   for (const form of formsOf([lineOf("Patient/1")])) expect(form).not.toMatch(/suspen|individual is|held/u);
 });
@@ -272,7 +272,7 @@ test("each form leads to the next page and says that it is a part; a total stand
   expect(accountingCsv(accounting)).toContain(`\r\nThe next page: ${next}\r\n`);
   expect(accountingPage(accounting)).toContain(`<link rel="next" href="${next.replace("&", "&amp;")}">`);
   expect(accounting.words.join(" ")).toContain(
-    "This is the first page; the accounting is whole with all of its pages.",
+    "This is the first page; the accounting is complete only with all of its pages.",
   );
   const last = composeAccounting([], nothing, { ...period, isFirst: false, all: true });
   expect(accountingBundle(last, place)).not.toHaveProperty("total");

@@ -1,6 +1,6 @@
 import { countsText, purposeText, standingText, type Accounting, type AccountingEntry } from "./page.ts";
 
-/** Each column of the table, and what a line has there. */
+/** The columns of the table, each with its cell. */
 const columns: readonly (readonly [name: string, cell: (line: AccountingEntry) => string])[] = [
   ["time", ({ says }) => new Date(says.at).toISOString()],
   ["recipient", ({ recipient }) => recipient.name],
@@ -20,28 +20,28 @@ const columns: readonly (readonly [name: string, cell: (line: AccountingEntry) =
   ["proof", ({ proof }) => (proof === undefined ? "" : Buffer.from(proof).toString("base64"))],
 ];
 
-const ofSums = ["number", "last time", "disclosed in all", "last ledger line"];
+const sumColumns = ["number", "last time", "disclosed in all", "last ledger line"];
 
 /**
- * The accounting as CSV (RFC 4180), one entry a row; the words beside it are rows of their own at the end, in
- * the first column.
+ * The accounting as CSV (RFC 4180), an entry a row; the sentences follow as rows at the end, in the first
+ * column.
  */
 export function accountingCsv({ lines, words, summed }: Accounting): string {
-  // an individual's has not even the column
-  const isHeld = lines.some(({ heldUntil }) => heldUntil !== undefined);
-  const left = [...(isHeld ? [] : ["suspended until"]), ...(summed ? ["proof"] : ofSums)];
-  const shown = columns.filter(([name]) => !left.includes(name));
+  // an accounting for the individual has no column for suspensions
+  const isSuspended = lines.some(({ heldUntil }) => heldUntil !== undefined);
+  const omitted = [...(isSuspended ? [] : ["suspended until"]), ...(summed ? ["proof"] : sumColumns)];
+  const shown = columns.filter(([name]) => !omitted.includes(name));
   const rows = [
     shown.map(([name]) => name),
-    ...lines.map((line) => shown.map(([, of]) => of(line))),
+    ...lines.map((line) => shown.map(([, cellOf]) => cellOf(line))),
     ...words.map((sentence) => [sentence]),
   ];
   return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }
 
 /**
- * A spreadsheet takes what begins like a formula for one, in full width too: an apostrophe before it keeps it
- * text.
+ * A spreadsheet executes a cell that begins like a formula, also in full-width characters: an apostrophe in
+ * front keeps it text.
  */
 function cell(value: string): string {
   const safe = /^[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r\n]/u.test(value) ? `'${value}` : value;

@@ -3,17 +3,17 @@ import type { Counts, AuditEvent } from "#audit/event";
 import type { ExcludedAgreements } from "./exclusions.ts";
 import type { LinePlace } from "./line-place.ts";
 
-/** Who asks for a patient's accounting, as it goes on record. */
+/** The caller who requests a patient's accounting, in the form of its record. */
 export type AccountingCaller = Pick<AuditEvent, "id" | "at" | "who" | "from" | "why" | "traceId">;
 
-/** Which lines an accounting lists. */
+/** The lines that an accounting lists. */
 export interface LineFilter {
   /** Both included. */
   readonly from: Instant;
   readonly to: Instant;
   /**
-   * Lines that 45 CFR 164.528(a)(1) excludes are left out, with these agreements known; undefined: no line is
-   * left out for it.
+   * Omits the lines that 45 CFR 164.528(a)(1) excludes, judged with these agreements; undefined: omits no
+   * line for that reason.
    */
   readonly excluded?: ExcludedAgreements | undefined;
   /** Client id. */
@@ -23,20 +23,25 @@ export interface LineFilter {
 }
 
 export interface LinesRequest extends LineFilter {
-  /** As `<origin>/Patient/<id>`: one individual, under each id that the origin united. */
+  /** As `<origin>/Patient/<id>`: a single individual, under each id that the origin united. */
   readonly patients: readonly string[];
-  /** To an individual a line is withheld while an official's statement suspends it (45 CFR 164.528(a)(2)). */
+  /**
+   * For the individual, a line is withheld while an official's statement suspends it (45 CFR 164.528(a)(2)).
+   */
   readonly toldTo: "individual" | "officer";
   readonly caller: AccountingCaller;
-  /** Where the page before this one ended; undefined for the first page. */
+  /** The place where the previous page ended; undefined for the first page. */
   readonly after?: LinePlace | undefined;
   /** The most entries of the page. */
   readonly count: number;
-  /** Disclosures to one recipient for one purpose are one entry (45 CFR 164.528(b)(3)), without proofs. */
+  /**
+   * Disclosures to the same recipient for the same purpose are a single entry (45 CFR 164.528(b)(3)), without
+   * proofs.
+   */
   readonly summed?: boolean | undefined;
 }
 
-/** A line and what proves it: docs/ledger-format.md §5. */
+/** A line and its proof: docs/ledger-format.md §5. */
 export interface FoundLine extends LinePlace {
   readonly patient: string;
   readonly lines: number; // of the leaf
@@ -44,41 +49,41 @@ export interface FoundLine extends LinePlace {
   readonly salt: Uint8Array;
   readonly path: readonly Uint8Array[]; // to the leaf's lines_root
   /**
-   * The leaf, and a tlog-proof of it; undefined while no checkpoint reaches it, its log cannot be asked, or
-   * the page is summed.
+   * The leaf, and a tlog-proof of it; undefined while no checkpoint covers the leaf, if its log is
+   * unavailable, or if the page is summed.
    */
   readonly proven: { readonly leaf: Uint8Array; readonly note: Uint8Array } | undefined;
   /**
-   * To an officer: until when (ms since 1970) an official's statement keeps the individual from being told of
-   * it.
+   * For an officer: the end (ms since 1970) of the official's statement that suspends the line for the
+   * individual.
    */
   readonly heldUntil?: number | undefined;
-  /** Of a summed page, where the entry is more than one disclosure: the line is the first of these. */
+  /** On a summed page, if the entry stands for several disclosures: the line is the first of them. */
   readonly sum?: LineSum | undefined;
 }
 
 /**
- * Several disclosures to one recipient for one purpose, as 45 CFR 164.528(b)(3) has them told beside the
- * first.
+ * Several disclosures to the same recipient for the same purpose, as 45 CFR 164.528(b)(3) requires them in
+ * addition to the first.
  */
 export interface LineSum {
   readonly number: number;
   readonly last: LinePlace & { readonly at: number };
-  /** Of all of them. */
+  /** Sums over all disclosures of the entry. */
   readonly counts: Counts;
 }
 
-/** One page of an accounting. */
+/** A page of an accounting. */
 export interface LinesPage {
-  /** Oldest first in the page; pages follow the order of places (audit/line-place). */
+  /** Oldest first within the page; pages follow the order of places (audit/accounting/line-place). */
   readonly lines: readonly FoundLine[];
-  /** Where the page ended, when more may follow. */
+  /** The place where the page ended, if more lines may follow. */
   readonly next: LinePlace | undefined;
 }
 
 /**
- * The accounting lines of patients. Each call is on record before it answers; it throws when any part of them
- * cannot be had.
+ * The accounting lines of patients. Each call is on record before it answers; it throws if any part of the
+ * lines is unavailable.
  */
 export interface Disclosures {
   linesOf(asked: LinesRequest): Promise<LinesPage>;

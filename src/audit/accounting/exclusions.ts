@@ -1,7 +1,7 @@
 import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
 import type { AccountingLine } from "./line.ts";
 
-/** A clause of 45 CFR 164.528(a)(1): disclosures that an accounting need not list. */
+/** The clauses of 45 CFR 164.528(a)(1): disclosures that an accounting need not list. */
 export const exclusions = {
   i: "to carry out treatment, payment and health care operations (164.506)",
   ii: "to the individual about himself or herself (164.502)",
@@ -16,20 +16,20 @@ export const exclusions = {
 export type ExclusionClause = keyof typeof exclusions;
 
 /**
- * What an operator knows of an agreement that no line says: under it every disclosure falls under this
- * clause.
+ * An operator's knowledge about an agreement that the lines do not state: each disclosure under it falls
+ * under this clause.
  */
 export type ExcludedAgreements = Readonly<Record<string, ExclusionClause>>;
 
-/** Whether the law asks for a line (164.528(a)(1)), or by which clause it does not. */
+/** States whether the law requires a line (164.528(a)(1)), or the clause that excludes it. */
 export type AccountingDuty =
   | { readonly required: true }
   | { readonly required: false; readonly clause: ExclusionClause };
 
 /**
- * What a purpose of use says, for a code and those below it in v3-ActReason. A code that stands below an
- * excluded one and is a permission of its own in 164.512, or in doubt, is listed here as required; a code
- * that is not here, or not known, is required too: too much is told, never too little.
+ * The clause of a purpose of use, for a code and the codes below it in v3-ActReason. `required` marks a code
+ * below an excluded code that has a permission of its own in 164.512, or is in doubt. A code that is missing
+ * here, or unknown, is required too: the accounting rather lists too much than too little.
  */
 const byPurpose: Readonly<Record<string, ExclusionClause | "required">> = {
   TREAT: "i",
@@ -38,7 +38,7 @@ const byPurpose: Readonly<Record<string, ExclusionClause | "required">> = {
   DONAT: "required", // 164.512(h)
   GOV: "required", // 164.512(k)
   HDECD: "required", // 164.512(g)
-  HLEGAL: "required", // 164.512(e), where it is not legal services of one's own
+  HLEGAL: "required", // 164.512(e), unless the legal services are the entity's own
   MILCDM: "required", // 164.512(k)(1)
   MILDCRG: "required", // 164.512(k)(1)
   MLTRAINING: "required", // no operation that 164.501 names
@@ -52,8 +52,8 @@ const byPurpose: Readonly<Record<string, ExclusionClause | "required">> = {
 const COMPLIANCE = Date.UTC(2003, 3, 14); // 164.534(a): 14 April 2003
 
 /**
- * Whether an accounting must list a line. Of several purposes each must be excluded, and the first one's
- * clause is named.
+ * Answers whether an accounting must list a line. If a line has several purposes, each must be excluded, and
+ * the first purpose's clause is named.
  */
 export function accountingDutyOf(
   { at, purposes, agreement }: Pick<AccountingLine, "at" | "purposes" | "agreement">,

@@ -1,8 +1,8 @@
 import type { ExcludedAgreements } from "./exclusions.ts";
 
-/** What an entity adds to its accountings, since no line says it. */
+/** Facts that an entity adds to its accountings, since the lines do not state them. */
 export interface AccountingFacts {
-  /** Of clients, by their id: who received (45 CFR 164.528(b)(2)(ii)). */
+  /** The recipients, by client id (45 CFR 164.528(b)(2)(ii)). */
   readonly recipients: Readonly<
     Record<string, { readonly name: string; readonly address?: string | undefined }>
   >;
@@ -11,31 +11,31 @@ export interface AccountingFacts {
 }
 
 /**
- * A research activity for which the records of 50 or more individuals were disclosed, as
- * 164.528(b)(4)(i)(A)–(F) has it told.
+ * A research activity for which the records of 50 or more individuals were disclosed, with the facts that
+ * 164.528(b)(4)(i)(A)–(F) requires.
  */
 export interface ResearchProtocol {
   readonly name: string;
-  /** In plain language: its purpose, and by what records were selected. */
+  /** In plain language: its purpose, and the criteria by which records were selected. */
   readonly description: string;
   /** The kind of health information that was disclosed. */
   readonly information: string;
   /** Days, `YYYY-MM-DD`: the period of disclosures, with the date of the last one. */
   readonly from: string;
   readonly to: string;
-  /** Name, address and telephone number of the sponsor, and of the researcher to whom it was disclosed. */
+  /** Name, address and telephone number of the sponsor, and of the researcher who received the records. */
   readonly sponsor: string;
   readonly researcher: string;
 }
 
-/** The protocols whose period meets that of an accounting (days, both included). */
+/** The protocols whose period overlaps that of an accounting (days, both included). */
 export const protocolsWithin = (
   { protocols }: AccountingFacts,
   from: string,
   to: string,
 ): readonly ResearchProtocol[] => protocols.filter((protocol) => protocol.from <= to && protocol.to >= from);
 
-/** A protocol as one paragraph; its last sentence is that of 164.528(b)(4)(i)(F). */
+/** A protocol as a paragraph; its last sentence is that of 164.528(b)(4)(i)(F). */
 export const protocolText = ({
   name,
   description,

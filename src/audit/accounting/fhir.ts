@@ -6,7 +6,7 @@ const coding = (system: string, code: string, display: string) => ({ system, cod
 
 /**
  * The accounting as a searchset of AuditEvents, in the pattern of IHE BALP's privacy disclosures, and an
- * OperationOutcome with the words beside them.
+ * OperationOutcome with the sentences.
  */
 export function accountingBundle(
   { lines, words, isFirst, next }: Accounting,
@@ -21,7 +21,8 @@ export function accountingBundle(
   return {
     resourceType: "Bundle",
     type: "searchset",
-    ...(isFirst && next === undefined && { total: lines.length }), // of pages nobody has counted all
+    // the total over several pages is not known
+    ...(isFirst && next === undefined && { total: lines.length }),
     link: [{ relation: "self", url: self }, ...(next === undefined ? [] : [{ relation: "next", url: next }])],
     entry: [
       ...lines.map((line) => ({

@@ -10,13 +10,13 @@ const style =
   "code{display:block;word-break:break-all;font-size:.75rem}" +
   "@media print{body{font-size:10px;margin:0;max-width:none}tr{break-inside:avoid}}";
 
-/** No script, no other resource, no frame, no form: only the style that is in the page, by its hash. */
+/** Permits no script, resource, frame or form: only the style in the page, by its hash. */
 export const pagePolicy =
   `default-src 'none'; style-src 'sha256-${toBase64(sha256(utf8(style)))}'; ` +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 interface Shape {
-  /** Of several records of the individual each line says which. */
+  /** If the individual has several records, each line names its record. */
   readonly records: boolean;
   readonly summed: boolean;
 }
@@ -24,30 +24,21 @@ interface Shape {
 /** The accounting as a page for a person. */
 export function accountingPage({ lines, patients, words, summed, next }: Accounting): string {
   const shape = { records: patients.length > 1, summed };
-  const ofSums = summed ? ["How often", "Last", "What, in all"] : [];
+  const sumHeads = summed ? ["How often", "Last", "What in all"] : [];
   const record = shape.records ? ["Record"] : [];
   const last = summed ? [] : ["Proof"];
-  const head = [
-    "When",
-    "Who received it",
-    "Why",
-    "What",
-    ...ofSums,
-    ...record,
-    "The law asks for this line",
-    ...last,
-  ];
+  const head = ["When", "Who received it", "Why", "What", ...sumHeads, ...record, "Required by law", ...last];
   const heads = head.map((name) => `<th scope="col">${name}</th>`).join("");
   const rows = lines.map((line) => row(line, shape)).join("");
   const table =
     lines.length === 0
       ? "<p>Nothing is listed for this time.</p>"
       : `<table><caption>The disclosures, oldest first; times are UTC</caption><thead><tr>${heads}</tr></thead><tbody>${rows}</tbody></table>`;
-  const said = words.map((sentence) => `<p>${escape(sentence)}</p>`).join("");
+  const paragraphs = words.map((sentence) => `<p>${escape(sentence)}</p>`).join("");
   const link = next === undefined ? "" : `<link rel="next" href="${escape(next)}">`;
   return (
     `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">${link}` +
-    `<title>Accounting of disclosures</title><style>${style}</style></head><body><main><h1>Accounting of disclosures</h1>${said}${table}</main></body></html>`
+    `<title>Accounting of disclosures</title><style>${style}</style></head><body><main><h1>Accounting of disclosures</h1>${paragraphs}${table}</main></body></html>`
   );
 }
 
@@ -60,25 +51,27 @@ function row(
     recipient.address,
     recipient.name === recipient.id ? undefined : recipient.id,
   ].filter((text) => text !== undefined);
-  const asked =
+  const dutyText =
     standingText(standing) +
-    (heldUntil === undefined ? "" : `; suspended until ${heldUntil}: not to be told to the individual`);
+    (heldUntil === undefined
+      ? ""
+      : `; suspended until ${heldUntil}: do not disclose it to the individual before then`);
   const when = new Date(says.at).toISOString();
-  const ofSum = [String(sum?.number ?? 1), sum?.last ?? when, sum?.disclosed ?? countsText(says)];
+  const sumCells = [String(sum?.number ?? 1), sum?.last ?? when, sum?.disclosed ?? countsText(says)];
   const cells = [
     who.join(", "),
     purposeText(says),
     countsText(says),
-    ...(summed ? ofSum : []),
+    ...(summed ? sumCells : []),
     ...(records ? [patient] : []),
-    asked,
+    dutyText,
   ];
   const proven =
     proof === undefined
       ? "Not yet: ask again in a moment."
       : `<details><summary>Proof of ${escape(place)}</summary><code>${escape(Buffer.from(proof).toString("base64"))}</code></details>`;
-  const told = cells.map((text) => `<td>${escape(text)}</td>`).join("");
-  return `<tr><th scope="row">${when}</th>${told}${summed ? "" : `<td>${proven}</td>`}</tr>`;
+  const cellsHtml = cells.map((text) => `<td>${escape(text)}</td>`).join("");
+  return `<tr><th scope="row">${when}</th>${cellsHtml}${summed ? "" : `<td>${proven}</td>`}</tr>`;
 }
 
 const entities: Readonly<Record<string, string>> = {

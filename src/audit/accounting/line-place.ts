@@ -1,6 +1,6 @@
 import { parseLogName } from "#ledger/log-name";
 
-/** Where a line stands in the ledger: no two lines have one place. */
+/** The position of a line in the ledger: no two lines have the same place. */
 export interface LinePlace {
   readonly log: string;
   readonly index: number; // of the leaf
@@ -8,7 +8,7 @@ export interface LinePlace {
 }
 
 /**
- * The one order of places: half-year, shard, leaf, line. A log only grows, so that a new line stands after
+ * The total order of places: half-year, shard, leaf, line. A log only grows, so that a new line comes after
  * every older line of its log.
  */
 export function comparePlaces(one: LinePlace, other: LinePlace): number {
@@ -28,14 +28,14 @@ export const before = ({ log, index, line }: LinePlace): LinePlace => ({ log, in
 /** `<log>/<leaf index>/<line number>`. */
 export const placeText = ({ log, index, line }: LinePlace): string => `${log}/${index}/${line}`;
 
-// The longest log name, leaf index and line number: so the length of a place tells nothing of the place.
+// The longest log name, leaf index and line number: the length of a place then reveals nothing about it.
 const [logWidth, indexWidth, lineWidth] = [13, 16, 6] as const;
 
-/** A place as text of one length, whatever the place is. */
+/** A place as text of constant length. */
 export const writeLinePlace = ({ log, index, line }: LinePlace): string =>
   `${log.padEnd(logWidth)}/${String(index).padStart(indexWidth)}/${String(line).padStart(lineWidth)}`;
 
-/** Reads what `writePlace` wrote; undefined for any other text. */
+/** Reads a text of `writeLinePlace`; undefined for any text of a different form. */
 export function readLinePlace(text: string): LinePlace | undefined {
   const [log = "", index = "", line = "", more] = text.split("/").map((part) => part.trim());
   const isPlace =
@@ -46,5 +46,5 @@ export function readLinePlace(text: string): LinePlace | undefined {
   return isPlace ? { log, index: Number(index), line: Number(line) } : undefined;
 }
 
-/** Of a log whose name this version does not know the order is only the same each time. */
+/** A log whose name this version does not know gets an arbitrary but constant position. */
 const nameOf = (log: string) => parseLogName(log) ?? { halfYear: log, shard: 0 };

@@ -11,8 +11,8 @@ interface Group<L> {
 }
 
 /**
- * Sums up disclosures of one patient to one recipient for one purpose under one agreement: the first, how
- * many, and the date of the last (45 CFR 164.528(b)(3)).
+ * Sums up disclosures of a patient to the same recipient for the same purpose under the same agreement: the
+ * first, the number, and the date of the last (45 CFR 164.528(b)(3)).
  */
 export class LineSums<L extends LinePlace & { readonly patient: string; readonly content: Uint8Array }> {
   readonly #groups = new Map<string, Group<L>>();
@@ -23,7 +23,7 @@ export class LineSums<L extends LinePlace & { readonly patient: string; readonly
     this.#max = max;
   }
 
-  /** Whether there was room for it. */
+  /** Returns whether there was room for the line. */
   add(line: L): boolean {
     const says = readLine(line.content);
     if (says === undefined) throw new Error("accounting: a line that this version cannot read");
@@ -44,7 +44,7 @@ export class LineSums<L extends LinePlace & { readonly patient: string; readonly
     return true;
   }
 
-  /** The first line of each, and what is told beside it where there are more. */
+  /** The first line of each group, with its sum if the group has more lines. */
   get all(): readonly (L & { readonly sum: LineSum | undefined })[] {
     return [...this.#groups.values()].map(({ first, last, number, counts }) =>
       Object.assign({}, first.line, { sum: number === 1 ? undefined : { number, last, counts } }),

@@ -6,17 +6,18 @@ import { type AuditEvent, type Counts, type EventKind, eventKinds } from "#audit
 const LINE_VERSION = 1;
 
 /**
- * The name under which a patient's accounting lines are kept: HMAC-SHA-256(six-year key,
- * `<origin>/Patient/<id>`), 32 bytes. One key for six years (45 CFR 164.528(a)(3)), so that one look-up finds
- * them all.
+ * The key under which a patient's accounting lines are stored: HMAC-SHA-256(six-year key,
+ * `<origin>/Patient/<id>`), 32 bytes. The same key serves for six years (45 CFR 164.528(a)(3)), so that a
+ * single look-up finds all lines.
  */
 export const subjectKey = (key: Secret<Uint8Array>, patient: string): Uint8Array =>
   new Uint8Array(createHmac("sha256", key.reveal()).update(patient).digest());
 
 /**
- * The accounting lines of an event, one per patient in their order: what was disclosed of whom, to whom, when
- * and why (45 CFR 164.528(b)(2)). Each is the deterministic CBOR array [1, subject key, time in ms,
- * recipient, [purposes], agreement or null, { type: count }]. Frozen: commitments are over these bytes.
+ * The accounting lines of an event, one per patient in their order: the disclosed patient and resources, the
+ * recipient, the time and the purpose (45 CFR 164.528(b)(2)). Each is the deterministic CBOR array [1,
+ * subject key, time in ms, recipient, [purposes], agreement or null, { type: count }]. Frozen: commitments
+ * are over these bytes.
  */
 export function accountingLines(event: AuditEvent, key: Secret<Uint8Array>): readonly Uint8Array[] {
   if (!isKind(event.kind) || !eventKinds[event.kind].discloses) return [];
@@ -30,7 +31,7 @@ export function accountingLines(event: AuditEvent, key: Secret<Uint8Array>): rea
   );
 }
 
-/** One disclosure of one patient, as its line says it. */
+/** A disclosure of a patient, as its line states it. */
 export interface AccountingLine {
   readonly subject: Uint8Array; // the patient's subject key, 32 bytes
   readonly at: number; // ms since 1970
@@ -44,15 +45,15 @@ export interface AccountingLine {
 const head = [0x87, LINE_VERSION, 0x58, 32] as const;
 
 /**
- * The subject key of a line's content, without reading the rest; undefined for bytes that no version 1 of a
- * line has.
+ * The subject key of a line's content, without a full parse; undefined for bytes that are not version 1 of a
+ * line.
  */
 export const subjectOf = (content: Uint8Array): Uint8Array | undefined =>
   content.length > head.length + 32 && head.every((byte, at) => content[at] === byte)
     ? content.subarray(head.length, head.length + 32)
     : undefined;
 
-/** Reads a line's content; undefined for bytes that no version 1 of a line has. */
+/** Reads a line's content; undefined for bytes that are not version 1 of a line. */
 export function readLine(content: Uint8Array): AccountingLine | undefined {
   const value = fromCbor(content);
   if (!Array.isArray(value) || value.length !== 7) return undefined;
@@ -72,14 +73,14 @@ export function readLine(content: Uint8Array): AccountingLine | undefined {
 }
 
 const isTexts = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every((one) => typeof one === "string");
+  Array.isArray(value) && value.every((item) => typeof item === "string");
 const isCounts = (value: unknown): value is Map<string, number> =>
   value instanceof Map &&
   [...value].every(([type, count]) => typeof type === "string" && typeof count === "number" && count >= 0);
 
 /**
- * What a writer must know before a disclosure can be recorded: without recipient and purpose no patient could
- * be told about it.
+ * Answers whether an event has the facts that its disclosure needs for a record: without recipient and
+ * purpose no accounting could list it.
  */
 export function isAccountable(event: AuditEvent): boolean {
   if (!isKind(event.kind)) return false;

@@ -1,33 +1,33 @@
 import { before, comparePlaces, type LinePlace } from "./line-place.ts";
 
 /**
- * How many more rows of a source may be read for a page. Withheld rows have a budget of their own, and each
- * source has one of its own: so withheld rows do not show in where a page ends.
+ * The number of further rows of a source that may be read for a page. Withheld rows have a separate budget,
+ * and each source has its own: the end of a page then does not reveal withheld rows.
  */
 export interface RowBudget {
   readonly rows: number;
   readonly withheld: number;
 }
 
-/** A part of the lines of one source, in the order of their places. */
+/** A part of the lines of a source, in the order of their places. */
 export interface LinePart<L extends LinePlace> {
   readonly lines: readonly L[];
-  /** Everything up to this place was looked at; undefined: to the end. */
+  /** Every line up to this place was examined; undefined: up to the end. */
   readonly upTo: LinePlace | undefined;
-  /** What was read for it. */
+  /** The rows read for this part. */
   readonly read: RowBudget;
 }
 
-/** Lines that lie together: those of one patient. */
+/** The lines of a single patient, which are stored together. */
 export type LineSource<L extends LinePlace> = (
   after: LinePlace | undefined,
   left: RowBudget,
 ) => Promise<LinePart<L>>;
 
 /**
- * Takes the lines of all sources in the order of their places, from after a place on, until `take` says that
- * there is no room for one or a source's budget is used up. Answers the place after which the next page goes
- * on; undefined when there is no more.
+ * Takes the lines of all sources in the order of their places, starting after a place, until `take` refuses a
+ * line or a source's budget is used up. Returns the place after which the next page starts; undefined if
+ * there are no more lines.
  */
 export async function mergeLines<L extends LinePlace>(
   sources: readonly LineSource<L>[],

@@ -6,7 +6,7 @@ import { placeText } from "./line-place.ts";
 import { purposeInWords } from "./purpose-words.ts";
 import { exclusions, type AccountingDuty, accountingDutyOf } from "./exclusions.ts";
 
-/** A disclosure as an accounting tells it. */
+/** A disclosure as an accounting lists it. */
 export interface AccountingEntry {
   /** `<log>/<leaf index>/<line number>`. */
   readonly place: string;
@@ -14,14 +14,11 @@ export interface AccountingEntry {
   readonly recipient: { readonly id: string; readonly name: string; readonly address: string | undefined };
   readonly says: AccountingLine;
   readonly standing: AccountingDuty;
-  /**
-   * In an officer's: until when the individual is not to be told of it, as RFC 3339 writes it
-   * (164.528(a)(2)).
-   */
+  /** For an officer: the end of the suspension for the individual, as RFC 3339 writes it (164.528(a)(2)). */
   readonly heldUntil: string | undefined;
-  /** JSON; undefined while no checkpoint reaches it, and of a sum. */
+  /** JSON; undefined while no checkpoint covers the line, and for a sum. */
   readonly proof: string | undefined;
-  /** Where the entry is several disclosures: the line is the first of these. */
+  /** If the entry stands for several disclosures: the line is the first of them. */
   readonly sum: EntrySum | undefined;
 }
 
@@ -30,96 +27,98 @@ export interface EntrySum {
   /** As RFC 3339 writes it. */
   readonly last: string;
   readonly lastPlace: string;
-  /** Of all of them, as {@link countsText}. */
+  /** Sums over all disclosures of the entry, as {@link countsText}. */
   readonly disclosed: string;
 }
 
-/** An accounting, before it has a form. */
+/** An accounting, independent of its format. */
 export interface Accounting {
   readonly lines: readonly AccountingEntry[];
   /**
-   * The records of the one individual, as `Patient/<id>`: the one that was asked for first, and others that
-   * have lines here.
+   * The records of the individual, as `Patient/<id>`: first the requested record, then further records with
+   * lines here.
    */
   readonly patients: readonly string[];
   readonly from: string; // days or times, both included
   readonly to: string;
   readonly all: boolean;
-  /** Disclosures to one recipient for one purpose are one entry (45 CFR 164.528(b)(3)). */
+  /** Disclosures to the same recipient for the same purpose are a single entry (45 CFR 164.528(b)(3)). */
   readonly summed: boolean;
-  /** Whether no page came before this one. */
+  /** `true`: no page came before this page. */
   readonly isFirst: boolean;
-  /** The next page, when there is one. */
+  /** The next page, if there is one. */
   readonly next: string | undefined;
-  /** What is said beside the lines, sentence by sentence. */
+  /** The sentences that accompany the lines. */
   readonly words: readonly string[];
 }
 
-/** What a proof shows and what it does not: nobody may take the one for the other. */
-const ofProofs =
+/** States the strength and the limit of a proof, so that readers do not confuse the two. */
+const proofsSentences =
   "Each line has a proof that anyone can check with the ledger's public key: that this disclosure was on record when its checkpoint was signed. " +
   "No proof shows that no line is missing: only an auditor who opens every record can see that.";
 
-/** Beside sums alone, in every form. */
+/** Only with sums, in every format. */
 export const sumsSentence =
   "Disclosures to one recipient for one purpose are one entry: the first, how many, and the last";
 
-const ofSums =
+const sumsSentences =
   `${sumsSentence} (45 CFR 164.528(b)(3)). ` +
-  "Without summed=true each is listed with its proof; recipient and purpose narrow the list to one entry's.";
+  "To list each disclosure with its proof, leave out summed=true; recipient and purpose narrow the list to a single entry.";
 
-const ofFirstPage = "This is the first page; the accounting is whole with all of its pages.";
-const ofPage = "This is a further page; the accounting is whole with all of its pages.";
+const firstPageSentence = "This is the first page; the accounting is complete only with all of its pages.";
+const furtherPageSentence = "This is a further page; the accounting is complete only with all of its pages.";
 
 /**
- * The same of a record that is not there, may not be seen, or was not looked at: which it is is nothing to
- * tell.
+ * The sentence is equal for an absent record, a hidden record and a record that was not examined: the
+ * difference must not show.
  */
-const ofLinks =
-  "Not every link between this person's records could be confirmed: disclosures of another record of the same person may be missing here.";
+const linksSentence =
+  "Some links between this person's records could not be confirmed: disclosures of another record of the same person may be missing here.";
 
-/** Beside an officer's lines alone. */
-const ofHolds =
-  "Some lines are suspended (45 CFR 164.528(a)(2)): the individual is not to be told of them until the time they say. " +
-  "With for=individual this accounting is as the individual is told it.";
+/** Only with an officer's lines. */
+const suspensionSentences =
+  "Some lines are suspended (45 CFR 164.528(a)(2)): do not disclose them to the individual before the time that each line states. " +
+  "Add for=individual to get the accounting that the individual may receive.";
 
-interface Told extends Pick<Accounting, "from" | "to" | "all" | "summed" | "isFirst" | "next"> {
+interface AccountingScope extends Pick<Accounting, "from" | "to" | "all" | "summed" | "isFirst" | "next"> {
   readonly patient: string;
   readonly isWhole: boolean;
 }
 
-/** Judges the lines of a page and puts them into words. */
+/** Judges the lines of a page and writes the sentences that accompany them. */
 export function composeAccounting(
   found: readonly FoundLine[],
   facts: AccountingFacts,
-  told: Told,
+  scope: AccountingScope,
 ): Accounting {
-  const { patient, isWhole, from, to, all, summed, isFirst, next } = told;
+  const { patient, isWhole, from, to, all, summed, isFirst, next } = scope;
   const lines = found
-    .map((line) => toldLine(line, facts, summed))
+    .map((line) => entryOf(line, facts, summed))
     .toSorted((one, other) => one.says.at - other.says.at);
-  const scope = all
-    ? "Every disclosure is listed; each says whether 45 CFR 164.528 asks for it."
-    : "Listed is what 45 CFR 164.528 asks for; all=true lists the others as well.";
+  const scopeSentence = all
+    ? "Every disclosure is listed; each line says whether 45 CFR 164.528 requires it."
+    : "Only the disclosures that 45 CFR 164.528 requires are listed; add all=true to list all disclosures.";
   const patients = [...new Set([patient, ...lines.map((line) => line.patient)])];
   const words = [
-    `Disclosures of ${patients.join(" and ")} from ${from} to ${to}. ${scope}`,
-    ...(isFirst ? [] : [ofPage]),
-    ...(isFirst && next !== undefined ? [ofFirstPage] : []),
+    `Disclosures of ${patients.join(" and ")} from ${from} to ${to}. ${scopeSentence}`,
+    ...(isFirst ? [] : [furtherPageSentence]),
+    ...(isFirst && next !== undefined ? [firstPageSentence] : []),
     ...(next === undefined ? [] : [`${nextPage}${next}`]),
-    ...(summed ? [ofSums] : []),
-    ...(isWhole ? [] : [ofLinks]),
-    ...(lines.some(({ heldUntil }) => heldUntil !== undefined) ? [ofHolds] : []),
-    ...(summed ? [] : [ofProofs]),
+    ...(summed ? [sumsSentences] : []),
+    ...(isWhole ? [] : [linksSentence]),
+    ...(lines.some(({ heldUntil }) => heldUntil !== undefined) ? [suspensionSentences] : []),
+    ...(summed ? [] : [proofsSentences]),
     ...protocolsWithin(facts, from.slice(0, 10), to.slice(0, 10)).map(protocolText),
   ];
   return { lines, patients, from, to, all, summed, isFirst, next, words };
 }
 
-/** What the sentence begins with that names the next page: in a table it is all that names it. */
+/**
+ * The beginning of the sentence that names the next page; in a table it is the only mark of that sentence.
+ */
 export const nextPage = "The next page: ";
 
-function toldLine(
+function entryOf(
   line: FoundLine,
   { recipients, agreements }: AccountingFacts,
   summed: boolean,
@@ -144,11 +143,11 @@ function toldLine(
   };
 }
 
-/** Whether the law asks for a line, in words. */
+/** States in words whether the law requires a line. */
 export const standingText = (standing: AccountingDuty): string =>
   standing.required ? "yes" : `no: 164.528(a)(1)(${standing.clause}), ${exclusions[standing.clause]}`;
 
-/** What was disclosed: `Observation 12, Patient 1`. */
+/** The disclosed resources: `Observation 12, Patient 1`. */
 export const countsText = ({ counts }: Pick<AccountingLine, "counts">): string =>
   Object.entries(counts)
     .map(([type, count]) => `${type} ${count}`)

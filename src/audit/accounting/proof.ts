@@ -10,7 +10,7 @@ import type { Verifier } from "#ledger/tlog/signed-note";
 import { type AccountingLine, readLine } from "./line.ts";
 import type { FoundLine } from "./disclosures.ts";
 
-/** All that is needed to check a line offline with the log's public key (docs/accounting.md). */
+/** All data for an offline check of a line with the log's public key (docs/accounting.md). */
 export type LineProof = Omit<FoundLine, "patient" | "proven"> & NonNullable<FoundLine["proven"]>;
 
 export type LineProblem =
@@ -21,7 +21,7 @@ export type LineProblem =
   | "leaf_not_in_log"
   | "other_leaf_proven";
 
-/** The proof as one JSON text, byte strings in base64; undefined while no checkpoint reaches the leaf. */
+/** The proof as a JSON text, byte strings in base64; undefined while no checkpoint covers the leaf. */
 export function writeLineProof({
   log,
   index,
@@ -44,7 +44,7 @@ export function writeLineProof({
   return JSON.stringify({ log, index, line, lines, ...text });
 }
 
-/** Reads what `writeProof` wrote. */
+/** Reads a text of `writeLineProof`. */
 export function readLineProof(text: string): Result<LineProof, "proof_malformed"> {
   let value: unknown;
   try {
@@ -83,8 +83,8 @@ export function readLineProof(text: string): Result<LineProof, "proof_malformed"
 }
 
 /**
- * Checks that the log committed to a line: what it says, and the signed checkpoint that says so. `verifier`:
- * the log's public key.
+ * Checks that the log committed to a line; returns the line and the signed checkpoint that proves it.
+ * `verifier`: the log's public key.
  */
 export function checkLine(
   proof: LineProof,
@@ -104,6 +104,9 @@ export function checkLine(
     : err("other_leaf_proven");
 }
 
-/** Whether two lines are about one patient: nobody without the ledger's key can tell which. */
+/**
+ * Answers whether two lines are about the same patient: without the ledger's key nobody can tell which
+ * patient.
+ */
 export const sameSubject = (one: AccountingLine, other: AccountingLine): boolean =>
   sameBytes(one.subject, other.subject);

@@ -1,6 +1,6 @@
 import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
 
-/** Codes of v3-ActReason in plain words; one below them without words of its own has theirs. */
+/** Codes of v3-ActReason in plain words; a code below them without its own words takes theirs. */
 const words: Readonly<Record<string, string>> = {
   TREAT: "treatment",
   ETREAT: "emergency treatment",
@@ -28,7 +28,7 @@ const words: Readonly<Record<string, string>> = {
 };
 
 /**
- * A brief statement of why (45 CFR 164.528(b)(2)(iv)), with the code; a code that nobody knows stands alone.
+ * A brief statement of the purpose (45 CFR 164.528(b)(2)(iv)), with the code; an unknown code stands alone.
  */
 export function purposeInWords(purpose: string): string {
   for (

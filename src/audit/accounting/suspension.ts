@@ -2,27 +2,25 @@ import { err, ok, type Result } from "#kernel/result";
 import { isPatient } from "#audit/check";
 
 /**
- * A suspension of an individual's right to an accounting of what went to one recipient, for as long as a
- * health oversight agency or a law enforcement official states (45 CFR 164.528(a)(2)).
+ * A suspension of an individual's right to an accounting of the disclosures to a recipient, for the time that
+ * a health oversight agency or a law enforcement official states (45 CFR 164.528(a)(2)).
  */
 export interface Suspension {
   readonly id: string;
   /** Client id of the agency or official. */
   readonly recipient: string;
-  /** While the statement counts: ms since 1970, both included. */
+  /** The period of the statement: ms since 1970, both included. */
   readonly from: number;
   readonly to: number;
-  /**
-   * What was stated, by whom: (a)(2)(i) in writing, or (a)(2)(ii)(A) as it was documented after it was said.
-   */
+  /** The statement and its author: (a)(2)(i) in writing, or (a)(2)(ii)(A) oral and documented afterwards. */
   readonly statement: string;
   readonly oral: boolean;
 }
 
-/** A suspension of a patient's accounting, as an operator gives it. */
+/** A suspension of a patient's accounting, as an operator submits it. */
 export interface SuspensionRequest {
   readonly patient: string; // `<origin>/Patient/<id>`
-  readonly hold: Suspension;
+  readonly suspension: Suspension;
 }
 
 export interface SuspensionProblem {
@@ -35,14 +33,14 @@ const ORAL_MS = 30 * 86_400_000;
 const fields = ["id", "patient", "recipient", "from", "to", "statement", "oral"];
 
 /**
- * Reads what an operator sent: `{ id, patient, recipient, from, to, statement, oral }`, times as RFC 3339
+ * Reads an operator's document: `{ id, patient, recipient, from, to, statement, oral }`, times as RFC 3339
  * writes them. Never throws.
  */
 export function readSuspension(input: unknown): Result<SuspensionRequest, SuspensionProblem> {
   if (typeof input !== "object" || input === null || Array.isArray(input)) return bad("");
   const given = new Map<string, unknown>(Object.entries(input));
-  const stranger = [...given.keys()].find((field) => !fields.includes(field));
-  if (stranger !== undefined) return bad(/^[a-z]{1,32}$/iu.test(stranger) ? stranger : "");
+  const unknownField = [...given.keys()].find((field) => !fields.includes(field));
+  if (unknownField !== undefined) return bad(/^[a-z]{1,32}$/iu.test(unknownField) ? unknownField : "");
   const text = (field: string, pattern: RegExp): string | undefined => {
     const value = given.get(field);
     return typeof value === "string" && pattern.test(value) ? value : undefined;
@@ -62,15 +60,19 @@ export function readSuspension(input: unknown): Result<SuspensionRequest, Suspen
   if (statement === undefined) return bad("statement");
   if (typeof oral !== "boolean") return bad("oral");
   if (oral && to - from > ORAL_MS) return bad("to");
-  return ok({ patient, hold: { id, recipient, from, to, statement, oral } });
+  return ok({ patient, suspension: { id, recipient, from, to, statement, oral } });
 }
 
 /**
- * Recipients of whose disclosures the individual is not told at an instant, and until when, in ms since 1970.
+ * The recipients whose disclosures are withheld from the individual at an instant, each with the end of the
+ * suspension in ms since 1970.
  */
-export function suspendedRecipients(holds: readonly Suspension[], now: number): ReadonlyMap<string, number> {
+export function suspendedRecipients(
+  suspensions: readonly Suspension[],
+  now: number,
+): ReadonlyMap<string, number> {
   const until = new Map<string, number>();
-  for (const { recipient, from, to } of holds)
+  for (const { recipient, from, to } of suspensions)
     if (now >= from && now <= to) until.set(recipient, Math.max(to, until.get(recipient) ?? 0));
   return until;
 }

@@ -5,18 +5,18 @@ import { entitiesOf } from "./entities.ts";
 import { profileUrl, profileShapeOf, type ProfileShape } from "./profile.ts";
 import type { AuditEvent, PatientCounts } from "#audit/event";
 
-/** Where an event stands, and who recorded it. */
+/** The position of an event, and the server that recorded it. */
 export interface BalpPlace {
   readonly ledger: string; // the name of the ledger
   readonly receipt: Receipt; // of the event's first leaf
-  /** The gateway's URL, when it is known. */
+  /** The gateway's URL, if it is known. */
   readonly server?: string | undefined;
 }
 
 /**
  * An event as AuditEvents of FHIR R4 after IHE BALP 1.1 (https://profiles.ihe.net/ITI/BALP): one for each
- * patient it names, as the profiles ask, and one for an event that names none. Each says where in the ledger
- * it stands; references are to what was disclosed, below the origin's base.
+ * patient of the event, as the profiles require, or a single AuditEvent for an event without patients. Each
+ * states its place in the ledger; references to the disclosed resources are below the origin's base.
  */
 export function auditEventsOf(event: AuditEvent, place: BalpPlace): readonly JsonObject[] {
   return event.patients.length === 0
@@ -99,22 +99,22 @@ function agentsOf(
     ...(purposeOfUse.length === 0 ? {} : { purposeOfUse }),
     ...(policy !== undefined && isCode(policy) ? { policy: [policy] } : {}),
   };
-  const asked: JsonObject = {
+  const clientAgent: JsonObject = {
     type: shape.client,
     who: client === undefined ? { display: "not known" } : { identifier: { value: client } },
     requestor: person === undefined,
     network: address === undefined ? { _address: unknownValue } : { address, type: "2" },
     ...(person === undefined ? about : {}),
   };
-  const served: JsonObject = {
+  const serverAgent: JsonObject = {
     type: shape.server,
     who: server,
     requestor: false,
     network: url === undefined ? { _address: unknownValue } : { address: url, type: "5" },
   };
-  if (person === undefined) return [asked, served];
+  if (person === undefined) return [clientAgent, serverAgent];
   const issuer = stringOf(who?.issuer);
   const identifier =
     issuer !== undefined && !/\s/u.test(issuer) ? { system: issuer, value: person } : { value: person };
-  return [asked, served, { type: shape.user, who: { identifier }, requestor: true, ...about }];
+  return [clientAgent, serverAgent, { type: shape.user, who: { identifier }, requestor: true, ...about }];
 }

@@ -23,18 +23,18 @@ export const concept = (system: keyof typeof systems, code: string): JsonObject 
 });
 
 /**
- * A text as FHIR's `string` takes it: control characters and lone surrogates replaced, as a client's words
- * may have any; undefined when nothing is left.
+ * A text as FHIR's `string` takes it: control characters and lone surrogates are replaced, since a client may
+ * send any; undefined if nothing remains.
  */
 export function stringOf(text: string | undefined): string | undefined {
   const clean = (text ?? "").replaceAll(/[\p{Cc}\p{Cs}]/gu, "\uFFFD");
   return clean.trim() === "" ? undefined : clean;
 }
 
-/** The same for `code`; what is none is left out. */
+/** Answers whether a text is a FHIR `code`; a text that is not is left out. */
 export const isCode = (text: string): boolean => /^[\x21-\x7e]{1,64}$/u.test(text);
 
-/** For what FHIR asks for and nobody knows. */
+/** The placeholder for a value that FHIR requires and the record does not have. */
 export const unknownValue: JsonObject = {
   extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "unknown" }],
 };

@@ -13,7 +13,7 @@ interface OnRecord {
   readonly at: Receipt;
 }
 
-/** The request by its id, whose data it is, what was asked or told, and the record in the ledger. */
+/** The request by its id, the patient, the requested or disclosed data, and the record in the ledger. */
 export function entitiesOf(
   event: AuditEvent,
   patient: PatientCounts | undefined,
@@ -29,12 +29,14 @@ export function entitiesOf(
       ? []
       : [{ type: coding("entityType", "1"), role: coding("role", "1"), what: { reference: named } }];
   const subject =
-    event.configuration === undefined ? asked(event, place.way) : startedWith(event.configuration);
+    event.configuration === undefined
+      ? requestedData(event, place.way)
+      : startedConfiguration(event.configuration);
   return [transaction, ...person, subject, record(event, patient, place)];
 }
 
-/** A worker's settings, each a detail: as DICOM has it, an object in the role of a security resource. */
-function startedWith({ worker, digest, settings }: Configuration): JsonObject {
+/** A worker's settings, each a detail: DICOM has them as an object in the role of a security resource. */
+function startedConfiguration({ worker, digest, settings }: Configuration): JsonObject {
   const detail = settings.flatMap(([name, value]) => {
     const [type, valueString] = [stringOf(name), stringOf(value)];
     return type === undefined || valueString === undefined ? [] : [{ type, valueString }];
@@ -47,8 +49,8 @@ function startedWith({ worker, digest, settings }: Configuration): JsonObject {
   };
 }
 
-/** What was asked for: of a search the query, in base64, since that may hold anything. */
-function asked({ what }: AuditEvent, way: ProfileShape["way"]): JsonObject {
+/** The requested data: for a search the query, in base64, since a query may have any characters. */
+function requestedData({ what }: AuditEvent, way: ProfileShape["way"]): JsonObject {
   const type = coding("entityType", "2");
   const parameters = (what?.parameters ?? []).map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
   const path = what?.path ?? what?.type ?? "";
@@ -64,7 +66,7 @@ function asked({ what }: AuditEvent, way: ProfileShape["way"]): JsonObject {
   };
 }
 
-/** A reference to one resource; of more, or of none that has a name, its type. */
+/** A reference to a single resource; for several resources, or a resource without an id, its type. */
 function target(what: AuditEvent["what"]): JsonObject {
   const { type, id } = what ?? {};
   const isType = type !== undefined && /^[A-Za-z]{1,64}$/u.test(type);
@@ -74,8 +76,8 @@ function target(what: AuditEvent["what"]): JsonObject {
 }
 
 /**
- * The record: its place in the ledger, what was in it that BALP has no element for. Details are texts, each
- * with its name.
+ * The record: its place in the ledger, and the facts without an element in BALP. Details are texts, each with
+ * its name.
  */
 function record(
   event: AuditEvent,
@@ -118,8 +120,8 @@ function record(
     const valueString = stringOf(text);
     return valueString === undefined ? [] : [{ type, valueString }];
   });
-  // An origin line is a URL without its scheme (C2SP tlog-checkpoint); Identifier.system takes an absolute
-  // URI alone.
+  // An origin line is a URL without its scheme (C2SP tlog-checkpoint); Identifier.system takes only an
+  // absolute URI.
   const place = { identifier: { system: `https://${ledger}/${at.log}`, value: String(at.index) } };
   return { type: coding("entityType", "4"), what: place, name: "record in the ledger", detail };
 }

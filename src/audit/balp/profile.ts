@@ -4,20 +4,20 @@ import type { AuditEvent } from "#audit/event";
 
 type Way = "read" | "query" | "create" | "update" | "delete" | "disclosure" | "other";
 
-/**
- * What an AuditEvent says of itself by the kind of thing it tells of. `client` and `server` are the agents'
- * types.
- */
+/** The parts of an AuditEvent that the kind of event decides. `client` and `server` are the agents' types. */
 export interface ProfileShape {
   readonly way: Way;
-  /** Of IHE BALP 1.1: `IHE.BasicAudit.` and this, `Patient` before it when the event is a patient's. */
+  /**
+   * The profile of IHE BALP 1.1: `IHE.BasicAudit.` and this, with `Patient` before it if the event names a
+   * patient.
+   */
   readonly profile: string | undefined;
   readonly type: JsonObject;
   readonly subtype: readonly JsonObject[];
   readonly action: string;
   readonly client: JsonObject;
   readonly server: JsonObject;
-  /** A user is the author of what is written, and the recipient of what is read. */
+  /** A user is the author of written data, and the recipient of read data. */
   readonly user: JsonObject;
 }
 
@@ -27,8 +27,7 @@ const [recipient, author] = [concept("participation", "IRCP"), concept("particip
 const interaction = (code: string): JsonObject => coding("interaction", code);
 
 /**
- * Reads flow to the client; in a query and a write it is the client that sends something: so the profiles
- * have it.
+ * In a read, data flows to the client; in a query and a write the client sends data: the profiles have it so.
  */
 const shapes: Readonly<Record<Exclude<Way, "other">, Omit<ProfileShape, "way" | "subtype">>> = {
   read: { profile: "Read", type: rest, action: "R", client: destination, server: source, user: recipient },
@@ -53,7 +52,9 @@ const shapes: Readonly<Record<Exclude<Way, "other">, Omit<ProfileShape, "way" | 
   },
 };
 
-/** FHIR's restful-interaction for what records name; a conditional write is the write that it is. */
+/**
+ * FHIR's restful-interaction for the interactions of records; a conditional write counts as its plain write.
+ */
 const interactions: Readonly<
   Record<string, readonly [Exclude<Way, "other" | "disclosure"> | undefined, string]>
 > = {
@@ -78,10 +79,10 @@ const interactions: Readonly<
 };
 
 /**
- * Types of what has no profile (DICOM PS3.16 CID 400): who signs in, what operators change, and what workers
- * start with.
+ * Types of events without a profile (DICOM PS3.16 CID 400): sign-in, changes by operators, and start-up of
+ * workers.
  */
-const others: Readonly<Record<string, readonly [type: JsonObject, subtype: readonly JsonObject[]]>> = {
+const unprofiled: Readonly<Record<string, readonly [type: JsonObject, subtype: readonly JsonObject[]]>> = {
   token: [coding("dcm", "110114"), [coding("dcm", "110122")]],
   introspection: [coding("dcm", "110114"), []],
   revocation: [coding("dcm", "110114"), [coding("dcm", "110123")]],
@@ -91,9 +92,9 @@ const others: Readonly<Record<string, readonly [type: JsonObject, subtype: reado
 };
 
 /**
- * Which profile of IHE BALP an event is told by. They are for what was done: a refusal, an intent and what
- * went wrong have none. A disclosure that is neither a read nor a search (a history, an operation, the answer
- * to a write) is a privacy disclosure at its source.
+ * The IHE BALP profile of an event. The profiles are for completed actions: a refusal, an intent and a fault
+ * have none. A disclosure that is neither a read nor a search (a history, an operation, the answer to a
+ * write) is a privacy disclosure at its source.
  *
  * @param ofPatient whether the AuditEvent will name a patient.
  */
@@ -112,13 +113,13 @@ export function profileShapeOf(event: AuditEvent, ofPatient: boolean): ProfileSh
     };
   const isWrite = way === "create" || way === "update" || way === "delete";
   if (event.kind === "write" && isDone && isWrite) return { way, ...shapes[way], subtype };
-  const [type, own] = others[event.kind] ?? [rest, subtype];
+  const [type, eventSubtype] = unprofiled[event.kind] ?? [rest, subtype];
   const action = isWrite ? shapes[way].action : way === undefined ? "E" : shapes[way].action;
   return {
     way: "other",
     profile: undefined,
     type,
-    subtype: own,
+    subtype: eventSubtype,
     action,
     client: destination,
     server: source,

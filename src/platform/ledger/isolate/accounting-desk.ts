@@ -160,7 +160,7 @@ export class AccountingDesk implements Disclosures {
     const order = readSuspension(input);
     if (!order.ok) return order;
     const subject = subjectKey(this.#config.subjectKey, order.value.patient);
-    await this.#shelf(subject).hold(subject, order.value.hold);
+    await this.#shelf(subject).hold(subject, order.value.suspension);
     return ok(undefined);
   }
 
