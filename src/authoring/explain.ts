@@ -1,3 +1,4 @@
+import type { Operation } from "#fhir/operations";
 import type { AccountingRequest } from "#fhir/accounting-request";
 import type { Interaction, Reading, Writing } from "#fhir/interaction";
 import type { Listing } from "#fhir/listing";
@@ -13,7 +14,7 @@ import { explainSearch } from "./explain-search.ts";
 import { rulesNamed, type Explained, type ExplainStep } from "./explain-step.ts";
 import type { PolicyRefusal, SearchGrant } from "#policy/grant";
 import { canCover, rowAccessOf } from "#policy/row-access";
-import type { PolicyOperation, RuleInteraction } from "#policy/schema";
+import type { RuleInteraction } from "#policy/schema";
 
 /**
  * The reasons why a request would be permitted or refused. The verdict is the engine's; the steps show how
@@ -176,7 +177,7 @@ function ofListing(about: Explained, listing: Listing): Explanation {
   }
 }
 
-const operation = (policy: CompiledPolicy, name: PolicyOperation): ExplainStep => {
+const operation = (policy: CompiledPolicy, name: Operation): ExplainStep => {
   const isAllowed = policy.operations.has(name);
   return {
     ok: isAllowed,

@@ -1,3 +1,4 @@
+import { operationAt, operationTable } from "#fhir/operations";
 import { err, ok, type Result } from "#kernel/result";
 import { readAccounting, type AccountingRequest } from "./accounting-request.ts";
 import type { ResourceType } from "#fhir/r4/elements";
@@ -303,15 +304,18 @@ function inOperation(
   method: Method,
   { name, type, id }: Extract<Route, { kind: "operation" }>,
 ): Requested | UnsupportedInteraction | undefined {
-  if (name === "everything" && type === "Patient" && id !== undefined)
-    return method === "GET" ? { kind: "everything", id } : undefined;
-  if (name === "disclosures" && type === "Patient" && id !== undefined)
-    return method === "GET" ? { kind: "disclosures", id } : undefined;
-  if (name === "lastn" && type === "Observation" && id === undefined)
-    return method === "GET" ? { kind: "lastn" } : undefined;
-  if (name === "validate" && type !== undefined)
-    return method === "POST" ? { kind: "validate", type, id } : undefined;
-  return method === "GET" || method === "POST" ? "operation" : undefined;
+  const operation = operationAt(name, type, id);
+  if (operation === undefined) return method === "GET" || method === "POST" ? "operation" : undefined;
+  if (method !== operationTable[operation].method) return undefined;
+  switch (operation) {
+    case "everything":
+    case "disclosures":
+      return id === undefined ? undefined : { kind: operation, id };
+    case "lastn":
+      return { kind: operation };
+    case "validate":
+      return type === undefined ? undefined : { kind: operation, type, id };
+  }
 }
 
 function onType(method: Method, type: ResourceType): Requested {

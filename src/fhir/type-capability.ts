@@ -1,3 +1,4 @@
+import { operationsOn, operationTable, type Operation } from "#fhir/operations";
 import { isCompartmentType } from "#fhir/r4/compartment";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { isSupported } from "#fhir/search/search";
@@ -12,7 +13,7 @@ export interface TypeCapability {
   /** As `Type:parameter`. */
   readonly includes: readonly string[];
   readonly revincludes: readonly string[];
-  readonly operations: readonly SupportedOperation[];
+  readonly operations: readonly Operation[];
 }
 
 /** Codes of http://hl7.org/fhir/restful-interaction. */
@@ -26,26 +27,6 @@ export type TypeInteraction =
   | "update"
   | "patch"
   | "delete";
-
-export type SupportedOperation = "everything" | "lastn" | "validate" | "disclosures";
-
-interface OperationText {
-  readonly definition: string;
-  readonly documentation?: string;
-}
-
-const operationTexts: Readonly<Record<SupportedOperation, OperationText>> = {
-  everything: { definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything" },
-  lastn: { definition: "http://hl7.org/fhir/OperationDefinition/Observation-lastn" },
-  validate: { definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate" },
-  disclosures: {
-    definition: "urn:phylax:operation:Patient-disclosures", // defined by Phylax only
-    documentation:
-      "GET [base]/Patient/[id]/$disclosures: the accounting of disclosures (45 CFR 164.528), in pages with next links. " +
-      "start, end (a date, or a dateTime with its zone; both included), all=true (also disclosures that the law does not require), summed=true (one entry " +
-      "for repeated disclosures to one recipient for one purpose; without it each with its proof), recipient, purpose, for=individual, _count, _format.",
-  },
-};
 
 /** Every supported feature, for every type of R4: the union of all clients' permissions. */
 export const everyCapability = (): readonly TypeCapability[] =>
@@ -70,11 +51,7 @@ export const everyCapability = (): readonly TypeCapability[] =>
       parameters,
       includes: references.map(({ definition: { code } }) => `${type}:${code}`),
       revincludes: isCompartmentType(type) ? referencesTo(type) : [],
-      operations: [
-        ...(type === "Patient" ? (["everything", "disclosures"] as const) : []),
-        ...(type === "Observation" ? (["lastn"] as const) : []),
-        "validate",
-      ],
+      operations: operationsOn(type),
     };
   });
 
@@ -123,7 +100,12 @@ export function writtenCapability({
       })),
     }),
     ...(operations.length > 0 && {
-      operation: operations.map((name) => ({ name, ...operationTexts[name] })),
+      operation: operations.map(operationEntry),
     }),
   };
+}
+
+function operationEntry(name: Operation) {
+  const { definition, documentation } = operationTable[name];
+  return { name, definition, ...(documentation === undefined ? {} : { documentation }) };
 }

@@ -2,7 +2,8 @@ import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { isSupported } from "#fhir/search/search";
 import { searchParametersOf } from "#fhir/search/parameters";
-import type { SupportedOperation, TypeCapability, TypeInteraction } from "#fhir/type-capability";
+import { operationsOn, type Operation } from "#fhir/operations";
+import type { TypeCapability, TypeInteraction } from "#fhir/type-capability";
 import type { CompiledPolicy } from "./compile.ts";
 import { evaluate, evaluateSearch, mayBeMasked } from "./evaluate.ts";
 import { evaluateAccounting } from "./evaluate-accounting.ts";
@@ -100,8 +101,7 @@ function parametersOf(policy: CompiledPolicy, access: Access, type: string): Typ
   });
 }
 
-function operationsOf(policy: CompiledPolicy, access: Access, type: string): readonly SupportedOperation[] {
-  const operations: SupportedOperation[] = [];
+function operationsOf(policy: CompiledPolicy, access: Access, type: string): readonly Operation[] {
   const everything = {
     kind: "everything",
     type: "Patient",
@@ -112,17 +112,15 @@ function operationsOf(policy: CompiledPolicy, access: Access, type: string): rea
     end: undefined,
     count: undefined,
   } as const;
-  if (type === "Patient" && evaluateListing(policy, access, everything).ok) operations.push("everything");
-  const asked = { id: "any" };
-  const accounts = ["PATRQT", "HOPERAT"].some(
-    (purpose) => evaluateAccounting(policy, access, { purpose, asked }).ok,
-  );
-  if (type === "Patient" && accounts) operations.push("disclosures");
-  if (
-    type === "Observation" &&
-    evaluateListing(policy, access, { kind: "lastn", ...searchOf(type), includes: [], max: 1 }).ok
-  )
-    operations.push("lastn");
-  if (policy.operations.has("validate")) operations.push("validate");
-  return operations;
+  const isAllowed: Readonly<Record<Operation, () => boolean>> = {
+    everything: () => evaluateListing(policy, access, everything).ok,
+    lastn: () =>
+      evaluateListing(policy, access, { kind: "lastn", ...searchOf("Observation"), includes: [], max: 1 }).ok,
+    validate: () => policy.operations.has("validate"),
+    disclosures: () =>
+      ["PATRQT", "HOPERAT"].some(
+        (purpose) => evaluateAccounting(policy, access, { purpose, asked: { id: "any" } }).ok,
+      ),
+  };
+  return operationsOn(type).filter((name) => isAllowed[name]());
 }

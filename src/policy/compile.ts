@@ -1,16 +1,10 @@
+import type { Operation } from "#fhir/operations";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { isCodedAs, mayBeCodedAs } from "#policy/view/coding";
 import { hiddenPaths } from "#policy/view/hidden";
 import { readPath, type PathStep } from "#policy/view/element-path";
 import { resolvePath } from "#policy/view/resolve";
-import type {
-  PolicyDocument,
-  PolicyOperation,
-  PolicyRule,
-  RowCondition,
-  RuleInteraction,
-  UserRelation,
-} from "./schema.ts";
+import type { PolicyDocument, PolicyRule, RowCondition, RuleInteraction, UserRelation } from "./schema.ts";
 import { showsAll, shownBy, union, type Shown } from "#policy/view/shown";
 import { compileView, type ExtensionList, type ObjectView } from "#policy/view/view";
 
@@ -19,7 +13,7 @@ export interface CompiledPolicy {
   readonly digest: string;
   /** The relations by which `user/` scopes cover a patient's records. */
   readonly users: ReadonlySet<UserRelation>;
-  readonly operations: ReadonlySet<PolicyOperation>;
+  readonly operations: ReadonlySet<Operation>;
   /** The rules for a type, in the document's order. */
   readonly rulesFor: (type: string) => readonly CompiledRule[];
   /** The combined view of these rules, each of which covers the row. */

@@ -1,3 +1,4 @@
+import type { Operation } from "#fhir/operations";
 import { isCompartmentType } from "#fhir/r4/compartment";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import {
@@ -18,7 +19,6 @@ import { evaluate, evaluateSearch } from "./evaluate.ts";
 import type { Grant, PolicyRefusal, SearchGrant } from "./grant.ts";
 import { rowAccessOf, isUnrestricted, type Access } from "./row-access.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
-import type { PolicyOperation } from "./schema.ts";
 import { searchableBy } from "./searchable.ts";
 
 /** A permitted listing. The grant of its own type decides about each row. */
@@ -83,7 +83,7 @@ export function evaluateListing(
 /** The refusal of an operation that the policy does not allow; `undefined`: the operation is allowed. */
 export function allowed(
   policy: CompiledPolicy,
-  operation: PolicyOperation,
+  operation: Operation,
 ): Result<never, PolicyRefusal> | undefined {
   return policy.operations.has(operation) ? undefined : err({ reason: "operation_not_granted", operation });
 }

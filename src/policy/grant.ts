@@ -1,3 +1,4 @@
+import type { Operation } from "#fhir/operations";
 import type { Nesting } from "#fhir/r4/compartment";
 import type { FhirBase } from "#fhir/r4/reference";
 import type { ResourceType } from "#fhir/r4/elements";
@@ -6,7 +7,7 @@ import type { FhirQuestion } from "#fhir/ports";
 import type { SearchParameter } from "#fhir/search/search";
 import type { Result } from "#kernel/result";
 import type { ResourceView } from "./compile.ts";
-import type { PolicyOperation, RuleInteraction } from "./schema.ts";
+import type { RuleInteraction } from "./schema.ts";
 
 /**
  * A permitted request: the question for the origin, the expected form of the answer, and the parts of the
@@ -167,7 +168,7 @@ export type PolicyRefusal =
   | { readonly reason: "sort_hidden"; readonly parameter: string }
   /** The include could add nothing visible: the reference is hidden, or every type that it leads to. */
   | { readonly reason: "include_hidden"; readonly parameter: string }
-  | { readonly reason: "operation_not_granted"; readonly operation: PolicyOperation }
+  | { readonly reason: "operation_not_granted"; readonly operation: Operation }
   /**
    * The history of a type needs access to every row of the type: a partial history would reveal how many rows
    * are hidden.

@@ -1,3 +1,4 @@
+import { operationNames } from "#fhir/operations";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import * as z from "zod";
 import { pathGrammar } from "#policy/view/element-path";
@@ -63,13 +64,6 @@ export type RuleInteraction = (typeof ruleInteractions)[number];
 export const userRelations = ["practitioner", "organization", "panel", "related-person"] as const;
 export type UserRelation = (typeof userRelations)[number];
 
-/**
- * The operations that a policy can allow: R4's operations and Phylax's `disclosures`. A request for any
- * further operation is refused by its name.
- */
-export const policyOperations = ["everything", "lastn", "validate", "disclosures"] as const;
-export type PolicyOperation = (typeof policyOperations)[number];
-
 const rule = z.strictObject({
   types: z.array(z.enum(r4ResourceTypes)).min(1),
   interactions: z.array(z.enum(ruleInteractions)).min(1),
@@ -115,7 +109,7 @@ export const policySchema = z.strictObject({
     description:
       "Whose records a `user/` scope reaches, beside a patient's own: by what the one who signed in (fhirUser) is to the patient. Each adds to the others.",
   }),
-  operations: z.array(z.enum(policyOperations)).min(1).max(10).optional().meta({
+  operations: z.array(z.enum(operationNames)).min(1).max(10).optional().meta({
     description:
       "Operations that may be called, each within what the rules grant: `everything` of a patient (types that may be searched and read), `lastn` of observations (as their search), `validate` (the structure of what is sent; nothing is read), `disclosures` (who was told what of a patient: to the individual under PATRQT, to an officer under HOPERAT).",
   }),

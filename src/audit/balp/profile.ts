@@ -1,3 +1,4 @@
+import { operationNames } from "#fhir/operations";
 import type { JsonObject } from "#fhir/json/json";
 import { coding, concept } from "./codes.ts";
 import type { AuditEvent } from "#audit/event";
@@ -63,10 +64,7 @@ const interactions: Readonly<
   "search-type": ["query", "search-type"],
   "history-instance": [undefined, "history-instance"],
   "history-type": [undefined, "history-type"],
-  $everything: [undefined, "operation"],
-  $lastn: [undefined, "operation"],
-  $disclosures: [undefined, "operation"],
-  $validate: [undefined, "operation"],
+  ...Object.fromEntries(operationNames.map((name) => [`$${name}`, [undefined, "operation"] as const])),
   capabilities: [undefined, "capabilities"],
   batch: [undefined, "batch"],
   create: ["create", "create"],

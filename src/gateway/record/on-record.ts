@@ -30,14 +30,14 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
     }
     case "everything":
       return {
-        interaction: "$everything",
+        interaction: `$${interaction.kind}`,
         type: interaction.type,
         id: interaction.id,
         parameters: listed(interaction),
       };
     case "lastn":
       return {
-        interaction: "$lastn",
+        interaction: `$${interaction.kind}`,
         type: interaction.type,
         parameters: [...written(interaction), ["max", String(interaction.max)]],
       };
@@ -55,10 +55,10 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
       const parameters = Object.entries(said).flatMap(([name, value]) =>
         value === undefined ? [] : [[name, value] as const],
       );
-      return { interaction: "$disclosures", type, id, parameters };
+      return { interaction: `$${interaction.kind}`, type, id, parameters };
     }
     case "validate":
-      return { interaction: "$validate", type: interaction.type, id: interaction.id };
+      return { interaction: `$${interaction.kind}`, type: interaction.type, id: interaction.id };
     case "capabilities":
       return { interaction: "capabilities" };
     case "conditional-update":
