@@ -1,22 +1,25 @@
-import "reflect-metadata"; // before @peculiar/x509, whose containers need it
+import "reflect-metadata"; // before @peculiar/x509, because its containers need it
 import { createHash, KeyObject, randomBytes, webcrypto, X509Certificate } from "node:crypto";
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import * as x509 from "@peculiar/x509";
 
-/** Absolute paths of a certificate and its private key, both PEM. The key file is readable by its owner only. */
+/** Absolute paths of a certificate and its private key, both PEM. Only the owner can read the key file. */
 export interface CertificateFiles {
   readonly cert: string;
   readonly key: string;
 }
 
-/** Two authorities, so that a client certificate never passes for a server: one signs the front's, one the clients'. */
+/**
+ * Two authorities, so that a client certificate never passes for a server: one signs the front's certificate,
+ * the second signs the clients'.
+ */
 export interface Authority {
   readonly serverCa: CertificateFiles;
   readonly clientCa: CertificateFiles;
 }
 
-/** When a new certificate is valid; a test makes an expired one by a period in the past. */
+/** The validity period of a new certificate. A test makes an expired certificate by a period in the past. */
 export interface Validity {
   readonly notBefore: Date;
   readonly notAfter: Date;
@@ -25,7 +28,10 @@ export interface Validity {
 const day = 86_400_000;
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
-/** Makes both authorities below `dir`, or finds those of an earlier start. Certificates last ten years. */
+/**
+ * Makes both authorities below `dir`, or finds the authorities of an earlier start. Certificates last ten
+ * years.
+ */
 export async function ensureAuthority(dir: string): Promise<Authority> {
   const serverCa = await ensure(files(dir, "ca"), {
     subject: "O=Phylax sandbox, CN=Phylax sandbox server CA",
@@ -51,8 +57,9 @@ export function ensureServerCertificate(dir: string): Promise<CertificateFiles> 
 }
 
 /**
- * A client's certificate, signed by the client authority; the one of an earlier start when it still serves.
- * `name` names the files ([a-z0-9-]); `subject` is a distinguished name in encoding order: `O=Acme, CN=telehealth`.
+ * A client's certificate, signed by the client authority. The certificate of an earlier start is used again
+ * if it is still valid. `name` names the files ([a-z0-9-]); `subject` is a distinguished name in encoding
+ * order: `O=Acme, CN=telehealth`.
  */
 export function issueClientCertificate(
   dir: string,
@@ -71,7 +78,7 @@ export function issueClientCertificate(
   });
 }
 
-/** SHA-256 of the DER in base64url: what `cnf["x5t#S256"]` of a bound token holds (RFC 8705 §3.1). */
+/** SHA-256 of the DER in base64url: the value of `cnf["x5t#S256"]` in a bound token (RFC 8705 §3.1). */
 export function x5tS256(certificate: string | X509Certificate): string {
   const { raw } = typeof certificate === "string" ? new X509Certificate(certificate) : certificate;
   return createHash("sha256").update(raw).digest("base64url");
@@ -97,7 +104,10 @@ async function ensure(at: CertificateFiles, wanted: Wanted): Promise<Certificate
   return at;
 }
 
-/** Whether the files of an earlier start are a pair, of this subject and this issuer, and good for another day. */
+/**
+ * True if the files of an earlier start are a pair, of this subject and this issuer, and valid for another
+ * day.
+ */
 async function serves(
   at: CertificateFiles,
   { subject, validity }: Wanted,
@@ -108,7 +118,7 @@ async function serves(
     cert = new X509Certificate(await readFile(at.cert));
     key = KeyObject.from(await importKey(at.key));
   } catch {
-    return false; // absent, or torn by a crash: made anew
+    return false; // absent, or torn by a crash: made again
   }
   return (
     validity === undefined &&
@@ -130,7 +140,8 @@ async function issue(
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const authority = issued && new x509.X509Certificate(issued.raw);
   const cert = await x509.X509CertificateGenerator.create({
-    serialNumber: `4${randomBytes(16).toString("hex").slice(1)}`, // 127 random bits, positive and of even length (RFC 5280 §4.1.2.2)
+    // 127 random bits, positive and of even length (RFC 5280 §4.1.2.2)
+    serialNumber: `4${randomBytes(16).toString("hex").slice(1)}`,
     subject,
     issuer: authority?.subjectName ?? subject,
     notBefore: validity?.notBefore ?? new Date(Date.now() - 5 * 60_000), // clocks differ between machines
@@ -153,7 +164,7 @@ async function issue(
   await writeAtomically(at.cert, `${cert.toString("pem")}\n`, 0o644);
 }
 
-/** RFC 5280 §4.2.1: what a certificate may be used for, and by whom. */
+/** RFC 5280 §4.2.1: the permitted uses of a certificate. */
 const usages: Readonly<Record<Wanted["usage"], () => x509.Extension[]>> = {
   ca: () => [
     new x509.BasicConstraintsExtension(true, 0, true),

@@ -1,8 +1,8 @@
-/** A client of the demonstration: who it is, why it may ask, and what `npm start` says of it. */
+/** A client of the demonstration: its name, its purpose, and its description in the output of `npm start`. */
 export interface DemoClient {
   readonly id: string;
   readonly kind: string;
-  /** Of its certificate, in encoding order. */
+  /** Subject of its certificate, in encoding order. */
   readonly subject: string;
   readonly auth: "private_key_jwt" | "tls_client_auth" | "external";
   /** It proves a key with each request and has no certificate in the registry. */
@@ -14,11 +14,13 @@ export interface DemoClient {
   readonly policy: string;
   readonly scope: string;
   readonly quota: { readonly requests: number; readonly windowSeconds: number };
-  /** Beside it, of each user; and of the resources that leave. */
+  /** A second quota for each user, and for the disclosed resources. */
   readonly quotaPerSubject?: { readonly requests: number; readonly windowSeconds: number };
   readonly quotaOfRecords?: { readonly records: number; readonly windowSeconds: number };
   readonly agreement: { readonly from: string; readonly to: string };
-  /** Held to the one patient that the demonstration chose; left out where the data has none. */
+  /**
+   * Limited to the patient that the demonstration chose. The client is left out if the data has no patient.
+   */
   readonly ofPatient?: true;
   readonly describe: string;
 }

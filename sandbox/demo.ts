@@ -10,13 +10,13 @@ import { keptKey, publicHalf } from "./keys.ts";
 export interface DemoSetting {
   readonly state: string;
   readonly pki: string;
-  /** `isSandbox`: it does transactions as a whole, and deletes no version but the one that is named. */
+  /** `isSandbox`: it runs transactions as a whole, and deletes no version except the named version. */
   readonly origin: { readonly name: string; readonly url: string; readonly isSandbox: boolean };
   /** The built-in issuer. */
   readonly gateway: string;
   /** FHIR base: the audience of every token here. */
   readonly audience: string;
-  /** A patient that is there; undefined: no client is held to one. */
+  /** An existing patient; undefined: no client is limited to a patient. */
   readonly patient: string | undefined;
   readonly issuer: SandboxIssuer;
 }
@@ -27,7 +27,7 @@ export interface Demo {
   readonly clients: readonly Record<string, unknown>[];
 }
 
-/** A client with its certificate, and with the key by which it proves itself if that is its way. */
+/** A client with its certificate and, if it proves itself with a key, with that key. */
 interface Equipped {
   readonly client: DemoClient;
   readonly files: CertificateFiles;
@@ -35,7 +35,10 @@ interface Equipped {
   readonly patient: string | undefined;
 }
 
-/** Makes (or finds) each client's certificate and key below `state`, and writes the registry document for them. */
+/**
+ * Makes (or finds) each client's certificate and key below `state`, and writes the registry document for
+ * them.
+ */
 export async function demo(setting: DemoSetting): Promise<Demo> {
   const chosen = demoClients.filter(
     ({ ofPatient }) => ofPatient === undefined || setting.patient !== undefined,
@@ -74,7 +77,9 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
         audience: issuer.audience,
         purpose: { claim: "purpose_of_use" },
         claims: { client: "client_id", patient: "patient", fhirUser: "fhirUser", scope: "scope" },
-        endpoints: endpointsAt(issuer.iss), // which `main` does not name: it tells apps nothing until its entry says so (docs/sign-in.md)
+        // `main` names no issuer, so it offers apps no endpoints until its registry entry does
+        // (docs/sign-in.md)
+        endpoints: endpointsAt(issuer.iss),
       },
     ],
     policies: policies.map((name) => ({ name, body: policyBody(name) })),
@@ -118,7 +123,7 @@ function policyBody(name: string): unknown {
   return JSON.parse(readFileSync(join(import.meta.dirname, "..", "policies", `${name}.json`), "utf8"));
 }
 
-/** A client as `dev.json` says it: every key is there, null where it has no such thing. */
+/** A client in the form of `dev.json`: every key is present, with null for an absent value. */
 function devClient(
   { client, files, key, patient }: Equipped,
   { audience, gateway, issuer }: DemoSetting,
@@ -127,7 +132,7 @@ function devClient(
     id: client.id,
     kind: client.kind,
     auth: client.auth,
-    issuer: client.auth === "external" ? issuer.iss : gateway, // whose tokens it brings
+    issuer: client.auth === "external" ? issuer.iss : gateway, // the issuer of its tokens
     audience,
     cert: files.cert,
     key: files.key,

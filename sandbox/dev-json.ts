@@ -8,7 +8,7 @@ import { ROOT_LOG } from "#ledger/root-log";
 import { signatureTypes, verifierKey } from "#ledger/tlog/signed-note";
 import { publicHalf, writeWhole } from "./keys.ts";
 
-/** The ledger as far as `dev.json` names it. */
+/** The facts about the ledger in `dev.json`. */
 export interface DevLedger {
   readonly ledgerName: string;
   readonly shards: number;
@@ -18,18 +18,20 @@ export interface DevLedger {
 const lookMilliseconds = 30_000;
 
 /**
- * Writes `<state>/dev.json` (DESIGN §10), and again when a log is opened; removes it at the end. `logs` lists every log that took records
- * in this state or takes some, with the key that its checkpoints are checked with: a receipt of any of them may be asked about.
+ * Writes `<state>/dev.json`, and writes it again when a log is opened; removes it at the end. `logs` lists
+ * every log that took records in this state or takes some now, with the key of its checkpoints: a receipt of
+ * any of these logs may need a check.
  */
 export function keepDevFile<T extends object>(state: string, content: T, ledger: DevLedger) {
   const file = join(state, "dev.json");
   const kept = join(state, "logs.json");
-  const names = new Set(existsSync(kept) ? (JSON.parse(readFileSync(kept, "utf8")) as string[]) : []); // what is written below
+  // the array that is written below
+  const names = new Set(existsSync(kept) ? (JSON.parse(readFileSync(kept, "utf8")) as string[]) : []);
   const dev = { ...content, ledgerName: ledger.ledgerName, logs: {} as Readonly<Record<string, string>> };
   const renew = () => {
     const open = openLogs(ledger.shards, instant(Date.now()));
     if (open.every((log) => log in dev.logs)) return;
-    for (const log of open) names.add(log); // a half-year begins: its logs join the list, the old ones stay
+    for (const log of open) names.add(log); // a half-year begins: its logs join the list, the old logs stay
     dev.logs = verifierKeys(ledger, names);
     writeWhole(kept, JSON.stringify([...names]));
     writeWhole(file, `${JSON.stringify(dev, undefined, 2)}\n`);
@@ -54,7 +56,7 @@ export function verifierKeys(
   );
 }
 
-/** The verifier key of the root log: what verifies every log of the ledger, also those that begin later. */
+/** The verifier key of the root log. It verifies every log of the ledger, also the logs that begin later. */
 export const rootKey = ({ ledgerName, checkpointKey }: Omit<DevLedger, "shards">): string =>
   verifierKey(`${ledgerName}/${ROOT_LOG}`, publicBytes(checkpointKey));
 

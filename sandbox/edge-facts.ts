@@ -10,7 +10,10 @@ const ciphers: Readonly<Record<string, string>> = {
   TLS_CHACHA20_POLY1305_SHA256: "AEAD-CHACHA20-POLY1305-SHA256",
 };
 
-/** The headers by which Miniflare learns what the edge knows. The certificate does not change while its connection lasts. */
+/**
+ * The headers that give Miniflare the facts an edge knows. The certificate does not change while its
+ * connection lasts.
+ */
 export function edgeFacts(
   authorities: readonly X509Certificate[],
   revoked: ReadonlySet<string>,
@@ -42,6 +45,6 @@ export function edgeFacts(
   };
 }
 
-/** JSON as a header can carry it. */
+/** JSON in a form that a header permits. */
 const ascii = (json: string) =>
   json.replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);

@@ -6,7 +6,7 @@ import { syntheticResources } from "./synthetic/generate.ts";
 export interface FhirServerOptions {
   /** A folder of FHIR bundles; undefined: the synthetic patients. */
   readonly bundles: string | undefined;
-  /** Base of a FHIR server that is there already: nothing is started then. */
+  /** Base of an existing FHIR server: no server is started then. */
   readonly origin?: string | undefined;
   readonly onOriginRequest?:
     | ((request: { readonly method: string; readonly path: string }) => void)
@@ -17,9 +17,12 @@ export interface FhirServerOptions {
 export interface FhirServer {
   /** FHIR base without a trailing slash. */
   readonly url: string;
-  /** FHIR id of a patient that is there, for the client that is held to one; undefined when none is known. */
+  /**
+   * FHIR id of an existing patient, for the client that is limited to a patient; undefined when none is
+   * known.
+   */
   readonly patient: string | undefined;
-  /** FHIR ids of those who can sign in: that patient first, three at most. */
+  /** FHIR ids of the patients who can sign in: that patient first, three at most. */
   readonly patients: readonly string[];
   readonly describe: string;
   close(): Promise<void>;
@@ -29,7 +32,10 @@ export interface FhirServer {
 const amara = "amara-okafor";
 const patienceMilliseconds = 5_000;
 
-/** The sandbox's own FHIR server with its data loaded, or the one that is there already. Throws when the folder holds nothing. */
+/**
+ * The sandbox's own FHIR server with its data loaded, or the existing server. Throws when the folder has no
+ * resource.
+ */
 export async function openFhirServer({
   bundles,
   origin,
@@ -57,7 +63,7 @@ export async function openFhirServer({
   }
 }
 
-/** A server that does not answer now may answer later: it is registered all the same. */
+/** A server that does not answer now may answer later, so it is registered all the same. */
 async function askServer(url: string): Promise<FhirServer> {
   const there = { url, close: async () => {} };
   try {

@@ -17,15 +17,21 @@ import {
 } from "./transport-refusal.ts";
 
 export interface FrontOptions {
-  /** 0: a port of the system's choosing. */
+  /** 0: a port that the system chooses. */
   readonly port: number;
   readonly host?: string;
   readonly server: CertificateFiles;
-  /** Path of the authority (PEM) whose client certificates verify. */
+  /** Path of the authority (PEM) that signs valid client certificates. */
   readonly clientCa: string;
-  /** Certificates (x5t#S256) that the authority has revoked; read at each request, so a change takes effect at once. */
+  /**
+   * Certificates (x5t#S256) that the authority has revoked; read at each request, so a change takes effect at
+   * once.
+   */
   readonly revoked?: ReadonlySet<string>;
-  /** The Worker's plain HTTP socket. Whoever reaches it can forge `cf`: loopback, and a random port. */
+  /**
+   * The Worker's plain HTTP socket. Any process that connects to it can forge `cf`, so it is on loopback and
+   * a random port.
+   */
   readonly target: { readonly host: string; readonly port: number };
 }
 
@@ -35,14 +41,20 @@ export interface Front {
   close(): Promise<void>;
 }
 
-// What the parser takes before it gives up: far more than is allowed, so that an overlong URL is still seen to be one.
+// The parser's limit: far more than the permitted size, so that an overlong URL is still recognised as too
+// long.
 const parserBytesMax = 1_048_576;
-// Requests beyond these wait in the agent's queue: thousands at once never exhaust ports or workerd's descriptors.
+// Requests beyond these wait in the agent's queue: thousands at once never exhaust ports or workerd's
+// descriptors.
 const upstreamSocketsMax = 256;
-// workerd closes an idle connection after 5 s; leaving first means that no request is sent into a closing one.
+// workerd closes an idle connection after 5 s. The front closes first, so no request is sent into a closing
+// connection.
 const upstreamIdleMilliseconds = 3_000;
 
-/** Terminates TLS 1.3 as Cloudflare's edge does, and hands a local Worker `request.cf` that no client can forge. */
+/**
+ * Terminates TLS 1.3 as Cloudflare's edge does, and hands a local Worker `request.cf` that no client can
+ * forge.
+ */
 export async function startFront({
   port,
   host = "127.0.0.1",
@@ -60,7 +72,8 @@ export async function startFront({
   });
   const edge = edgeFacts([new X509Certificate(ca)], revoked);
   const answering = new WeakMap<Duplex, { readonly req: IncomingMessage; readonly res: ServerResponse }>();
-  const ending = new WeakSet<Duplex>(); // where a message was malformed: what follows it is no request
+  // connections with a malformed message: the bytes after it are not a request
+  const ending = new WeakSet<Duplex>();
 
   const server = createServer({
     cert,
@@ -69,7 +82,8 @@ export async function startFront({
     minVersion: "TLSv1.3",
     requestCert: true,
     rejectUnauthorized: false, // a failed certificate is a fact for the Worker to judge, as at Cloudflare
-    secureOptions: constants.SSL_OP_NO_TICKET, // a resumed session would carry its verdict past the certificate's end
+    // a resumed session would extend its verdict past the certificate's end
+    secureOptions: constants.SSL_OP_NO_TICKET,
     maxHeaderSize: parserBytesMax,
     requireHostHeader: false, // checked below, with a body
     headersTimeout: 15_000,
@@ -87,7 +101,8 @@ export async function startFront({
     }
     if (refusal !== undefined) return answer(res, refusal);
     if (req.headers.expect !== undefined) res.writeContinue();
-    forward(req, res, target, agent, edge(req.socket as TLSSocket)); // an https server's sockets are TLS sockets
+    // an https server's sockets are TLS sockets
+    forward(req, res, target, agent, edge(req.socket as TLSSocket));
   };
   server.on("request", serve);
   server.on("checkContinue", serve);
@@ -122,7 +137,10 @@ function answer(res: ServerResponse, refusal: TransportRefusal): void {
   res.writeHead(refusal.status, headers).end(body);
 }
 
-/** Answers on the bare socket, then reads on for a moment: closing on unread bytes would reset the answer away. */
+/**
+ * Answers on the bare socket, then reads on for a moment: closing on unread bytes would reset the answer
+ * away.
+ */
 function hangUp(socket: Duplex, refusal?: TransportRefusal): void {
   if (!socket.writable || socket.writableEnded) return;
   if (refusal === undefined) socket.end();
@@ -132,7 +150,7 @@ function hangUp(socket: Duplex, refusal?: TransportRefusal): void {
   setTimeout(() => socket.destroy(), 1_000).unref();
 }
 
-// Hop-by-hop (RFC 9110 §7.6.1) and what the front answers itself.
+// Hop-by-hop headers (RFC 9110 §7.6.1) and the headers that the front answers itself.
 const hop = new Set([
   "connection",
   "expect",
@@ -145,7 +163,7 @@ const hop = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-// What only an edge may say. Miniflare believes mf-*, a gateway may believe the others.
+// Headers that only an edge may set. Miniflare trusts mf-*, and a gateway may trust the rest.
 const forgeable =
   /^(?:mf-|cf-|x-forwarded-|x-front-|client-cert|x-real-ip$|x-client-ip$|true-client-ip$|cdn-loop$|forwarded$)/u;
 
@@ -168,7 +186,8 @@ function forward(
       ...edge,
     ],
   });
-  // Reads on what the client sends: it would wait for that for ever, and its next request would come behind the rest.
+  // Reads the rest of the client's body: the client would wait for that for ever, and its next request would
+  // come after the rest.
   const leave = () => {
     req.unpipe(upstream);
     req.resume();
@@ -187,7 +206,8 @@ function forward(
     reply.on("end", () => {
       if (!upstream.writableFinished) leave(); // the Worker answered and reads no further
     });
-    // When the body fails half-way, this destroys the client's connection: a broken transfer, never a clean end.
+    // When the body fails half-way, this destroys the client's connection: a broken transfer, never a clean
+    // end.
     pipeline(reply, res, () => {});
   });
   upstream.on("error", (fault: NodeJS.ErrnoException) => {
@@ -196,7 +216,7 @@ function forward(
     else answer(res, fault.code === "ECONNREFUSED" ? refusals.workerDown : refusals.workerBroke);
   });
   res.on("close", () => {
-    if (!res.writableFinished) upstream.destroy(); // the client left: the Worker need not go on
+    if (!res.writableFinished) upstream.destroy(); // the client left, so the Worker can stop
   });
   if (framed(req)) req.pipe(upstream);
   else upstream.end();
@@ -204,17 +224,23 @@ function forward(
 
 const framed = ({ headers }: IncomingMessage) =>
   headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
-// Content is not expected with these (RFC 9110 §8.6): without a length they have none.
+// No content is expected with these methods (RFC 9110 §8.6): without a length they have no content.
 const contentUnexpected = new Set(["GET", "HEAD", "DELETE", "OPTIONS"]);
 
-/** Framed by what the parser read, never by what passes as headers: an unframed body is a second request on a pooled connection. */
+/**
+ * Frames the body by the parser's result, never by a client's headers: an unframed body is a second request
+ * on a pooled connection.
+ */
 function framing({ method = "", headers }: IncomingMessage): string[] {
   if (headers["transfer-encoding"] !== undefined) return ["Transfer-Encoding", "chunked"];
   if (headers["content-length"] !== undefined) return ["Content-Length", headers["content-length"]];
   return contentUnexpected.has(method) ? [] : ["Content-Length", "0"];
 }
 
-/** A failure that the Worker did not word: Miniflare's stack, or workerd's bare 500, where an edge has a page of its own. */
+/**
+ * A failure without the Worker's own text: Miniflare's stack, or workerd's bare 500. An edge would show its
+ * own page.
+ */
 function threw({ statusCode, headers }: IncomingMessage): boolean {
   const json = /^application\/(?:[\w.-]+\+)?json(?:;|$)/iu.test(headers["content-type"] ?? "");
   return statusCode === 500 && (!json || headers["mf-experimental-error-stack"] !== undefined);

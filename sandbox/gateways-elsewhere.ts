@@ -12,33 +12,35 @@ import {
 
 type NamedWorker = V4WorkerOptions & { name: string };
 
-/** The first process, whose control, guards, ledger and registry the others use. */
+/** The first process. The added gateways use its control, guards, ledger and registry. */
 interface Home {
-  /** Where it keeps its state; what it was opened to the others with. */
+  /** Its state folder, and its options when it was opened to further processes. */
   readonly statePath: string;
   readonly gateway: NamedWorker;
   readonly ledgerUrl: string;
   readonly log: Log;
 }
 
-/** A gateway in a workerd process of its own. */
+/** A gateway in its own workerd process. */
 interface GatewayElsewhere {
   readonly host: string;
   readonly port: number;
 }
 
 /**
- * Opens the first process to others: they find its workers and Durable Objects by Miniflare's registry, call them by Cap'n Proto over
- * workerd's debug port, and ask its D1. That port is a random one on loopback and asks for no password, so nobody opens it unasked.
+ * Opens the first process to further processes. They find its workers and Durable Objects by Miniflare's
+ * registry, call them by Cap'n Proto over workerd's debug port, and query its D1. That port is a random port
+ * on loopback and needs no password, so it is opened only on request.
  */
 export function openToOthers(options: V4MiniflareOptions, statePath: string): Miniflare {
-  rmSync(elsewhere(statePath), { recursive: true, force: true }); // entries that a killed run left would count for 90 s
+  // entries that a killed run left would count for 90 s
+  rmSync(elsewhere(statePath), { recursive: true, force: true });
   return connected(options, statePath, statePath);
 }
 
 /**
- * The gateway once more, `count` times: each in a workerd process of its own, so that no two have any memory in common. The only ways from
- * one to another are the bindings of wrangler.toml, as between two cities.
+ * Starts the gateway `count` more times, each in its own workerd process, so that no two share memory. The
+ * bindings of wrangler.toml are the only connection between them, as between two cities.
  */
 export async function startElsewhere(count: number, { statePath, gateway, ledgerUrl, log }: Home) {
   await wakeShards(ledgerUrl, Number(gateway.bindings?.["LEDGER_SHARDS"]));
@@ -67,13 +69,16 @@ export async function startElsewhere(count: number, { statePath, gateway, ledger
   }
 }
 
-/** A shard that is never evicted, so that it keeps the name it was first called by. */
+/** A shard that is never evicted, so that it keeps the name of its first call. */
 export function keptAwake(ledger: NamedWorker): NamedWorker {
   const shards = { className: "LedgerShard", useSQLite: true, unsafePreventEviction: true };
   return { ...ledger, durableObjects: { ...ledger.durableObjects, LEDGER_SHARD: shards } };
 }
 
-/** Over the debug port an object is called by its id alone, and a shard knows its log by its name: someone at home calls it first. */
+/**
+ * Over the debug port an object is called by its id alone, and a shard learns its log from its name: the
+ * first process calls it first.
+ */
 async function wakeShards(ledgerUrl: string, shards: number): Promise<void> {
   for (const log of openLogs(shards, instant(Date.now()))) {
     const answer = await fetch(`${ledgerUrl}/${log}/checkpoint`);
@@ -82,7 +87,7 @@ async function wakeShards(ledgerUrl: string, shards: number): Promise<void> {
   }
 }
 
-/** The process that was there first owns the shared D1; all else that Miniflare keeps, each keeps for itself. */
+/** The first process owns the shared D1. Each process keeps every further file of Miniflare for itself. */
 function connected(options: V4MiniflareOptions, statePath: string, ownPath: string): Miniflare {
   const registry = join(elsewhere(statePath), "registry");
   return new Miniflare({

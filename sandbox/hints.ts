@@ -1,4 +1,7 @@
-/** The commands that `npm start` suggests. `folder` is the state folder, from the folder where they will be typed. */
+/**
+ * The commands that `npm start` suggests. `folder` is the state folder, from the folder where they will be
+ * typed.
+ */
 export function hints(ledger: string, folder: string): readonly string[] {
   const isDefault = folder === ".phylax"; // the command looks there without --state
   return [

@@ -2,7 +2,10 @@ import { join } from "node:path";
 import type { JWK } from "jose";
 import { keptKey, publicHalf } from "./keys.ts";
 
-/** The sandbox's identity provider, as far as the registry goes; whoever has its private key signs for it. Development only. */
+/**
+ * The sandbox's identity provider, as the registry describes it. The holder of its private key can sign for
+ * it. Development only.
+ */
 export interface SandboxIssuer {
   readonly iss: string;
   /** Absolute path of the private JWK. */
@@ -13,7 +16,10 @@ export interface SandboxIssuer {
   readonly publicKey: JWK;
 }
 
-/** Makes (or finds) the key of the provider at `iss`. It signs for those who sign in there; `phylax token` signs with it too. */
+/**
+ * Makes (or finds) the key of the provider at `iss`. It signs for the people who sign in there; `phylax
+ * token` signs with it too.
+ */
 export async function sandboxIssuer(state: string, iss: string, audience: string): Promise<SandboxIssuer> {
   const jwk = join(state, "issuers", "sandbox.jwk.json");
   const kid = "sandbox-issuer-1";

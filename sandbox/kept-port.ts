@@ -3,7 +3,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { writeWhole } from "./keys.ts";
 
-/** Listens on the port of the last start, which `file` keeps; when somebody else has it, on another one, which is kept from then on. Never on one of `taken`. */
+/**
+ * Listens on the port of the last start, stored in `file`. If the port is in use, listens on a new port and
+ * stores it. Never listens on a port in `taken`.
+ */
 export async function listenOnKeptPort(
   server: Server,
   file: string,
@@ -15,7 +18,7 @@ export async function listenOnKeptPort(
   return port;
 }
 
-/** Such a port for a server that starts later, and which is held until then. */
+/** Reserves the stored port for a server that starts later. */
 export async function holdKeptPort(
   file: string,
   taken: readonly number[],
@@ -25,7 +28,10 @@ export async function holdKeptPort(
   return { port, release: () => new Promise((closed) => holder.close(() => closed())) };
 }
 
-/** Below those that a system gives out by itself: no outgoing connection takes it between two starts. Above are those that tests choose. */
+/**
+ * Ports below the range that a system assigns by itself: no outgoing connection takes them between two
+ * starts. Tests choose ports above.
+ */
 const randomPort = (): number => randomInt(10_000, 20_000);
 
 /** False when the port is taken. */

@@ -3,14 +3,19 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { dirname } from "node:path";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 
-/** Writes a file so that a reader finds the old content or the new, never a half; readable by its owner only. */
+/**
+ * Writes a file so that a reader finds the old content or the new, never a part. Only the owner can read it.
+ */
 export function writeWhole(path: string, content: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   writeFileSync(`${path}.new`, content, { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }
 
-/** A private JWK that is made once and kept: with another key every token, checkpoint or sealed line of this state would be lost. */
+/**
+ * A private JWK that is made once and stored: with a different key every token, checkpoint or sealed line of
+ * this state would be lost.
+ */
 export async function keptKey(
   path: string,
   algorithm: "ES256" | "Ed25519" | "ECDH-ES+A256KW",
@@ -34,13 +39,13 @@ export async function keptKey(
   return key;
 }
 
-/** 32 random bytes in base64url, made once and kept. */
+/** 32 random bytes in base64url, made once and stored. */
 export function keptSecret(path: string): string {
   if (!existsSync(path)) writeWhole(path, `${randomBytes(32).toString("base64url")}\n`);
   return readFileSync(path, "utf8").trim();
 }
 
-/** The half of a JWK that others may know. */
+/** The public half of a JWK. */
 export function publicHalf({ d: _d, p: _p, q: _q, dp: _dp, dq: _dq, qi: _qi, ...rest }: JWK): JWK {
   return rest;
 }

@@ -9,42 +9,49 @@ import { resourceTypes } from "./origin/search-parameters.ts";
 import { resolveReferences, type Entry } from "./resolve-references.ts";
 import { StartRefusal } from "./start-refusal.ts";
 
-/** What a folder held. */
+/** The content of a folder. */
 export interface Folder {
-  /** Each with an id, its references resolved, numbers as they were written; of two with one type and id the later. */
+  /**
+   * Each resource has an id, resolved references, and its numbers in their written form. If two share a type
+   * and id, the later stays.
+   */
   readonly resources: Resource[];
-  /** Files, or lines of one (`file:3`), that could not be read, and why. */
+  /** Files, or lines of a file (`file:3`), that could not be read, each with the reason. */
   readonly unread: readonly { readonly file: string; readonly why: string }[];
-  /** How many references still name nothing of this folder: `urn:uuid:` or conditional ones. */
+  /** The number of references to nothing in this folder: `urn:uuid:` or conditional references. */
   readonly unresolved: number;
 }
 
 /**
- * The resources of a folder for `Origin.load`. Says what was read, by type, and what was not. Throws a StartRefusal when there is nothing to load.
+ * The resources of a folder for `Origin.load`. Prints the number of read resources by type, and the unread
+ * files. Throws a StartRefusal when there is no resource to load.
  */
 export async function loadFolder(
   dir: string,
   say: (line: string) => void = (line) => console.error(line),
 ): Promise<Resource[]> {
   if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true)
-    throw new StartRefusal(`--bundles: ${dir} is no folder`);
+    throw new StartRefusal(`--bundles: ${dir} is not a folder`);
   const { resources, unread, unresolved } = await readFolder(dir);
   for (const { file, why } of unread) say(`not loaded: ${file}: ${why}`);
   if (resources.length === 0)
     throw new StartRefusal(
-      `--bundles: ${dir} holds no FHIR resource in .json, .json.gz, .ndjson or .ndjson.gz`,
+      `--bundles: ${dir} has no FHIR resource in .json, .json.gz, .ndjson or .ndjson.gz`,
     );
   const counts = Map.groupBy(resources, ({ resourceType }) => resourceType);
   const listed = [...counts]
     .toSorted(([, a], [, b]) => b.length - a.length)
     .map(([type, of]) => `${of.length} ${type}`);
   say(
-    `read from ${dir}: ${listed.join(", ")}${unresolved === 0 ? "" : `; ${unresolved} references name nothing in it`}`,
+    `read from ${dir}: ${listed.join(", ")}${unresolved === 0 ? "" : `; ${unresolved} references have no target in it`}`,
   );
   return resources;
 }
 
-/** Reads every FHIR file below a folder, in the order of their names: Bundles of any kind, single resources, and lines of either. */
+/**
+ * Reads every FHIR file below a folder, in the order of their names: Bundles of any kind, single resources,
+ * and lines of either.
+ */
 export async function readFolder(dir: string): Promise<Folder> {
   const names = await readdir(dir, { recursive: true });
   const unread: { file: string; why: string }[] = [];
@@ -72,13 +79,17 @@ async function text(file: string): Promise<string | { readonly why: string }> {
   try {
     const bytes = await readFile(file);
     const plain = file.endsWith(".gz") ? await promisify(gunzip)(bytes) : bytes;
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(plain); // a byte-order mark is dropped
+    // a byte-order mark is dropped
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(plain);
   } catch (fault) {
     return { why: fault instanceof Error ? fault.message : "unreadable" };
   }
 }
 
-/** The resources of a document, or why there are none. A Bundle inside a Bundle is a resource like any other. */
+/**
+ * The resources of a document, or the reason why it has none. A Bundle inside a Bundle is a resource like any
+ * other resource.
+ */
 function entriesOf(json: string): Entry[] | string {
   let document: unknown;
   try {

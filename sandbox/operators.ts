@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { issueClientCertificate, x5tS256, type CertificateFiles } from "./certificates.ts";
 import { assurance } from "./identity-provider/assurance.ts";
 
-/** An operator of the demonstration, with the entry that admits it. */
+/** An operator of the demonstration, with its registry entry. */
 export interface DemoOperator extends CertificateFiles {
   readonly entry: {
     readonly id: string;
@@ -11,7 +11,7 @@ export interface DemoOperator extends CertificateFiles {
   };
 }
 
-/** A machine: scripts and checks come by its certificate alone. */
+/** A machine: scripts and checks need its certificate alone. */
 const machine = {
   id: "registrar",
   roles: ["registry-admin", "revoker", "privacy-officer"],
@@ -26,7 +26,7 @@ const person = {
 
 const maxAgeSeconds = 900;
 
-/** Makes (or finds) the certificate of each; `signsIn` says where the person does, and as whom. */
+/** Makes (or finds) the certificate of each operator. `signsIn` names the person's provider and subject. */
 export async function operators(pki: string, signsIn: { readonly iss: string; readonly sub: string }) {
   const { twoFactors } = assurance;
   return {

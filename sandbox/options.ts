@@ -2,29 +2,29 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { err, ok, type Result } from "#kernel/result";
 
-/** What `npm start` was asked for (DESIGN §10). Paths are absolute. */
+/** The options of `npm start`. Paths are absolute. */
 export interface StartOptions {
-  /** The front's port; 8443 unless told. */
+  /** The front's port; by default 8443. */
   readonly port: number;
-  /** Holds keys, certificates, the registry, the ledger, and dev.json. */
+  /** The folder for keys, certificates, the registry, the ledger, and dev.json. */
   readonly state: string;
   /** A folder of FHIR bundles instead of the synthetic patients. */
   readonly bundles: string | undefined;
-  /** Base of a FHIR R4 server that is there already, instead of the sandbox's; without a trailing slash. */
+  /** Base of an existing FHIR R4 server, instead of the sandbox's; without a trailing slash. */
   readonly origin: string | undefined;
   /** A registry file to merge after the demonstration's. */
   readonly registry: string | undefined;
-  /** Throw the state away first. */
+  /** Deletes the state first. */
   readonly reset: boolean;
 }
 
 export const usage = `usage: npm start -- [--port N] [--state DIR] [--bundles DIR | --origin URL] [--registry FILE] [--reset]
   --port N         port of the gateway (8443)
-  --state DIR      keys, certificates, registry and ledger; kept between starts (.phylax)
+  --state DIR      keys, certificates, registry and ledger; stored between starts (.phylax)
   --bundles DIR    serve these FHIR bundles (.json, .json.gz, .ndjson, .ndjson.gz) instead of the synthetic patients
-  --origin URL     stand in front of this FHIR R4 server instead of the sandbox's
+  --origin URL     protect this FHIR R4 server instead of the sandbox's
   --registry FILE  merge this registry file (docs/registry.md): issuers, clients, agreements, policies, grants, origins
-  --reset          throw the state away first, the ledger too`;
+  --reset          delete the state first, the ledger too`;
 
 interface Given {
   readonly port: string;
@@ -81,7 +81,7 @@ function parse(args: readonly string[]): Given {
 
 const loopback: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
-/** A FHIR base as the registry holds it. Never quotes what was given: a password may stand in it. */
+/** A FHIR base in the registry's form. An error never quotes the input, because it may contain a password. */
 function readBase(text: string): Result<string, string> {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:"))

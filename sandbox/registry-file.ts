@@ -3,25 +3,30 @@ import { repeatsMember } from "#identity/jose/repeated-member";
 import { isTooDeep } from "#identity/jose/too-deep";
 import { StartRefusal } from "./start-refusal.ts";
 
-/** A registry file as it was read; `control` judges what it says. */
+/** A registry file after parsing; `control` validates its content. */
 export interface RegistryFile {
   readonly path: string;
   readonly document: unknown;
   /** Names of its origins. */
   readonly origins: readonly string[];
-  /** Of its origins: whoever starts the stack with this file lets the gateway call them. */
+  /**
+   * Hosts of its origins. By starting the stack with this file the operator permits the gateway to call them.
+   */
   readonly hosts: readonly string[];
-  /** Likewise of the servers that it names for keys, introspection and access tokens. */
+  /**
+   * Hosts of the servers that it names for keys, introspection and access tokens. The gateway may call them
+   * too.
+   */
   readonly identityHosts: readonly string[];
   /** `NAME@host` for each secret that it names: the hosts of the entries that name it. */
   readonly secretHosts: readonly string[];
-  /** What it names by the name of a secret, out of the environment. */
+  /** The values of the secrets that it names, from the environment. */
   readonly secrets: Readonly<Record<string, string>>;
-  /** Those that are not there: the server for which one is cannot be asked. */
+  /** Names of the missing secrets: a server whose secret is missing cannot be called. */
   readonly missing: readonly string[];
 }
 
-/** Reads a registry file before anything is started. Throws a StartRefusal; never quotes what the file holds. */
+/** Reads a registry file before any process is started. Throws a StartRefusal and never quotes the file. */
 export function readRegistryFile(
   path: string,
   environment: Readonly<Record<string, string | undefined>>,
@@ -76,13 +81,14 @@ const hostsOf = (urls: readonly unknown[]): string[] =>
   urls.flatMap((url) => (typeof url === "string" ? (URL.parse(url)?.host ?? []) : []));
 
 function readText(path: string): string {
-  // A pipe that nobody writes to would hold the start for ever.
+  // A pipe without a writer would block the start for ever.
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true)
-    throw new StartRefusal(`${path}: cannot be read: it is no file`);
+    throw new StartRefusal(`${path}: cannot be read: it is not a file`);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
   } catch (fault) {
-    const why = fault instanceof TypeError ? "is not UTF-8" : "cannot be read"; // the decoder throws a TypeError
+    // the decoder throws a TypeError
+    const why = fault instanceof TypeError ? "is not UTF-8" : "cannot be read";
     throw new StartRefusal(`${path}: ${why}`, { cause: fault });
   }
 }
@@ -99,7 +105,7 @@ function parse(path: string, text: string): unknown {
   return document;
 }
 
-/** What looks like entries: whether they are, the registry's schema says later. */
+/** Members that look like entries. The registry's schema checks them later. */
 function entriesOf(document: unknown, list: string): unknown[] {
   const entries = member(document, list);
   return Array.isArray(entries) ? entries : [];

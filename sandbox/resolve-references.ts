@@ -3,15 +3,16 @@ import type { Resource } from "@medplum/fhirtypes";
 import { searchParametersOf } from "./origin/search-parameters.ts";
 import { text, valuesOf } from "./origin/values.ts";
 
-/** A resource as a file gave it, with the URL by which its neighbours know it. */
+/** A resource from a file, with the URL by which its neighbours refer to it. */
 export interface Entry {
   readonly fullUrl?: string;
   readonly resource: Resource;
 }
 
 /**
- * Gives each resource an id (its own, else that of its `urn:uuid:`, else a new one) and turns the references of a transaction
- * (`urn:uuid:…`, the full URL of an entry, `Practitioner?identifier=system|value`; R4 §3.1.0.11.2) into `Type/id`.
+ * Gives each resource an id (its own, or the id in its `urn:uuid:`, or a new id). Turns the references of a
+ * transaction (`urn:uuid:…`, the full URL of an entry, `Practitioner?identifier=system|value`; R4
+ * §3.1.0.11.2) into `Type/id`.
  */
 export function resolveReferences(entries: readonly Entry[]): {
   readonly resources: Resource[];
@@ -34,7 +35,7 @@ export function resolveReferences(entries: readonly Entry[]): {
   let unresolved = 0;
   const resolved = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(resolved);
-    // Raw numbers have no prototype and stay what they are.
+    // Raw numbers have no prototype and stay unchanged.
     if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) === null) return value;
     return Object.fromEntries(
       Object.entries(value).map(([key, inner]) => {

@@ -21,7 +21,10 @@ import {
 
 const root = join(import.meta.dirname, "..");
 
-/** What a worker gets in development beside its wrangler configuration: changed variables and the secrets. */
+/**
+ * The development settings of a worker, added to its wrangler configuration: changed variables, and the
+ * secrets.
+ */
 export interface WorkerSettings {
   readonly vars?: Readonly<Record<string, string>>;
   readonly secrets?: Readonly<Record<string, string>>;
@@ -32,18 +35,24 @@ interface Socket {
   readonly port: number;
 }
 
-/** The workers in one local workerd (and gateways elsewhere, when asked for), on loopback ports of its own choosing, their state on disk. */
+/**
+ * The workers in one local workerd (and gateways elsewhere, on request), on loopback ports that it chooses,
+ * with their state on disk.
+ */
 export interface Runtime {
   /** The gateway's port takes `MF-CF-Blob`: only the TLS front may know it. */
   readonly gateway: Socket;
   readonly gatewaysElsewhere: readonly Socket[];
-  /** Likewise the operators' door. */
+  /** The operators' API, whose port takes `MF-CF-Blob` too. */
   readonly ops: Socket;
   readonly ledgerUrl: string;
   readonly miniflare: Miniflare;
-  /** Writes a registry document by way of `control`, in place of what it names. Throws with a JSON pointer when it does not fit. */
+  /**
+   * Writes a registry document through `control`, replacing the entries that it names. Throws with a JSON
+   * pointer when it is not valid.
+   */
   applyRegistry(document: unknown): Promise<void>;
-  /** Merges a registry file by way of `control`: all of it, or nothing and what stands against it. */
+  /** Merges a registry file through `control`: all of it, or nothing and the first problem. */
   addRegistry(document: unknown): Promise<Result<Applied, RegistryProblem>>;
   admitOperator(operator: NewOperator): Promise<void>;
   close(): Promise<void>;
@@ -54,7 +63,10 @@ interface Applied {
   readonly changed: number;
 }
 
-/** The launcher's own way to `control`: in no deployment, on no port. Miniflare's RPC proxies would leave stubs behind, and workerd warns of them. */
+/**
+ * The launcher's own connection to `control`: in no deployment, on no port. Miniflare's RPC proxies would
+ * leave stubs behind, and workerd warns of them.
+ */
 const launcher: V4WorkerOptions & { name: string } = {
   name: "phylax-launcher",
   compatibilityDate: "2026-10-01",
@@ -75,17 +87,23 @@ const launcher: V4WorkerOptions & { name: string } = {
 export async function startRuntime(
   statePath: string,
   settings: {
-    /** The built workers; undefined: they are built beside the state. */
+    /** The built workers; undefined: they are built next to the state. */
     readonly bundles: WorkerBundles | undefined;
     readonly gateway: WorkerSettings;
     readonly control: WorkerSettings;
     readonly ledger: WorkerSettings;
     readonly ops: WorkerSettings;
-    /** Who cosigns the ledger's root log, in production elsewhere and under other hands. */
+    /**
+     * The witness that cosigns the ledger's root log. In production a witness runs elsewhere, under a
+     * different operator.
+     */
     readonly witness: WorkerSettings & { readonly port: number };
-    /** Gateways beside the first, as other cities have them: each in a process of its own, with the same guards, ledger and registry. */
+    /**
+     * Gateways besides the first, as in several cities: each in its own process, with the same guards, ledger
+     * and registry.
+     */
     readonly gatewaysElsewhere?: number;
-    /** Called at once when workerd dies by itself. Miniflare would start another, whose ports nobody knows. */
+    /** Called at once when workerd ends by itself. Miniflare would start a new workerd on unknown ports. */
     readonly onCrash: () => void;
     /** Lets a test look into (and break) a Durable Object's storage. */
     readonly inspectStorage?: boolean;
@@ -128,7 +146,8 @@ export async function startRuntime(
     return response;
   };
   const apply = async (registry: unknown, mode: "add" | "replace") =>
-    (await (await ask({ registry, mode })).json()) as Result<Applied, RegistryProblem>; // what RegistryDesk answers
+    // the answer of RegistryDesk
+    (await (await ask({ registry, mode })).json()) as Result<Applied, RegistryProblem>;
   return {
     gateway: { host: entry.hostname, port: Number(entry.port) },
     gatewaysElsewhere: elsewhere?.gateways ?? [],
@@ -148,7 +167,7 @@ export async function startRuntime(
   };
 }
 
-/** Miniflare tells of a dead workerd by its log alone, before it starts another. */
+/** Miniflare reports an ended workerd only in its log, before it starts a new workerd. */
 class CrashWatch extends Log {
   readonly #onCrash: () => void;
 
@@ -178,7 +197,9 @@ function worker(
   };
 }
 
-/** What `wrangler d1 migrations apply` does, in the same table, so that either can follow the other. */
+/**
+ * Works as `wrangler d1 migrations apply` does, in the same table, so that either can follow the other.
+ */
 async function migrate(registry: D1Database): Promise<void> {
   await registry.exec(
     "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",

@@ -21,30 +21,35 @@ export interface StackOptions {
   readonly port: number;
   readonly state: string;
   readonly bundles: string | undefined;
-  /** Base of a FHIR server that is there already, without a trailing slash; `bundles` are of no use then. */
+  /** Base of an existing FHIR server, without a trailing slash; `bundles` have no effect then. */
   readonly origin?: string | undefined;
   /** A registry file to merge after the demonstration's. */
   readonly registry?: string | undefined;
-  /** Throw the state away first. */
+  /** Deletes the state first. */
   readonly reset?: boolean;
-  /** Called when workerd dies by itself: nothing of the stack answers any more, and it is for the caller to close it. */
+  /**
+   * Called when workerd ends by itself: no part of the stack answers any more, and the caller must close it.
+   */
   readonly onCrash?: () => void;
   readonly say: (line: string) => void;
   readonly inspectStorage?: boolean;
   /** Workers that are built already; without them they are built into the state folder. */
   readonly workers?: WorkerBundles | undefined;
-  /** The ledger's LEDGER_SETTLE_SECONDS, when it is not the configured one. */
+  /** The ledger's LEDGER_SETTLE_SECONDS, if it differs from the configured value. */
   readonly settleSeconds?: number;
-  /** More isolates of the gateway, as other cities have them. */
+  /** More isolates of the gateway, as in several cities. */
   readonly gatewaysElsewhere?: number;
-  /** A second name for the gateway, 127.0.0.1, as production has one that asks for client certificates; here both do. */
+  /**
+   * A second name for the gateway, 127.0.0.1. In production a second name asks for client certificates; here
+   * both names do.
+   */
   readonly secondHost?: boolean;
-  /** Hears of each request that reaches the sandbox's origin. */
+  /** Called for each request that the sandbox's origin receives. */
   readonly onOriginRequest?: (request: { readonly method: string; readonly path: string }) => void;
 }
 
 export interface Stack {
-  /** The content of dev.json (DESIGN §10). */
+  /** The content of dev.json. */
   readonly dev: Readonly<Record<string, unknown>>;
   readonly runtime: Runtime;
   close(): Promise<void>;
@@ -56,12 +61,13 @@ const originName = "main";
 const witnessName = "witness.phylax.example/w1";
 
 /**
- * All of Phylax on this machine: origin, workers, TLS fronts, demo clients. Writes `<state>/dev.json` when all is up. Throws a
- * StartRefusal for a registry file that cannot be had.
+ * All of Phylax on this machine: origin, workers, TLS fronts, demo clients. Writes `<state>/dev.json` when
+ * every worker is up. Throws a StartRefusal for a registry file that cannot be used.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { port, state, say, reset = false } = options;
-  const file = options.registry === undefined ? undefined : readRegistryFile(options.registry, process.env); // before anything is thrown away
+  // before any state is deleted
+  const file = options.registry === undefined ? undefined : readRegistryFile(options.registry, process.env);
   const release = claim(state, reset);
   const closers: (() => Promise<void>)[] = [];
   const close = async () => {
@@ -155,7 +161,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       fhir,
       audience: fhir,
       tokenEndpoint: `${gateway}/oauth/token`,
-      worker: `http://${runtime.gateway.host}:${runtime.gateway.port}`, // behind the front, for the benchmark: this file names the CA key anyway
+      // behind the front, for the benchmark: this file names the CA key anyway
+      worker: `http://${runtime.gateway.host}:${runtime.gateway.port}`,
       ledger: runtime.ledgerUrl,
       ops,
       origin: origin.url,
@@ -188,7 +195,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
-/** What accountings of disclosures say of the demonstration beside their lines (docs/accounting.md). */
+/** Facts for the demonstration's accountings of disclosures, besides their lines (docs/accounting.md). */
 const accountingFacts = {
   recipients: {
     "public-health": { name: "State Department of Health", address: "1 Health Plaza, Springfield" },
@@ -197,12 +204,14 @@ const accountingFacts = {
   agreements: { "research-agreement": "viii" }, // a limited data set
 };
 
-/** Who signs in at the sandbox's provider as an operator. */
+/** The login of the operator at the sandbox's provider. */
 const officerLogin = "officer-1";
 
 const devOperator = ({ entry: { id, roles }, cert, key }: DemoOperator) => ({ id, roles, cert, key });
 
-/** What a stack signs, seals and names people by: made once, kept with the state. */
+/**
+ * The keys with which a stack signs, seals and derives names. They are made once and stored with the state.
+ */
 async function keysOf(state: string) {
   const secret = (name: string) => join(state, "secrets", name);
   const auditors = ["auditor-1", "auditor-2"].map(async (kid) => {
@@ -225,14 +234,14 @@ async function keysOf(state: string) {
 
 interface Place {
   readonly gateway: string;
-  /** The operators' door. */
+  /** The operators' API. */
   readonly ops: string;
   readonly originHosts: readonly string[];
   readonly identityHosts: readonly string[];
   readonly secretHosts: readonly string[];
-  /** The second name, or none. */
+  /** The second name, or "". */
   readonly mtls: string;
-  /** That the registry file names. */
+  /** The secrets that the registry file names. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly witnessPort: number;
   readonly settleSeconds: number | undefined;
@@ -309,5 +318,5 @@ async function addFile(
     ); // RFC 6901 §5: "" is the whole file
   say(`registry: ${path}: ${added.value.added} added, ${added.value.changed} changed`);
   for (const name of missing)
-    say(`registry: ${name} is not in the environment: the server for which it is cannot be asked`);
+    say(`registry: ${name} is not in the environment: its server cannot be called. Set it and start again`);
 }

@@ -1,4 +1,4 @@
-/** What the caller of `npm start` asked for and cannot have: exit 2, not a fault of the launcher. */
+/** A request of the caller of `npm start` that cannot be met: exit 2, not a fault of the launcher. */
 export class StartRefusal extends Error {
   override readonly name = "StartRefusal";
 }

@@ -1,4 +1,5 @@
-// `npm start`: the whole of Phylax on this machine (DESIGN §10). Ends at SIGINT or SIGTERM with everything it started.
+// `npm start`: the whole of Phylax on this machine. SIGINT or SIGTERM ends it, with every process that it
+// started.
 import { relative } from "node:path";
 import { hints } from "./hints.ts";
 import { readOptions, usage } from "./options.ts";
@@ -19,7 +20,7 @@ const { state } = options.value;
 
 let stack: Stack | undefined;
 let ending = false; // Ctrl-C comes twice: from the terminal, and from npm
-/** Ends everything that was started, and this process with it: at once if something hangs. */
+/** Ends every started process, and this process with it: at once if a process hangs. */
 const end = (code: number) => {
   if (ending) return;
   ending = true;
@@ -40,7 +41,7 @@ const onCrash = () => {
 
 try {
   stack = await startStack({ ...options.value, onCrash, say: (line) => console.log(line) });
-  endAtSignals(); // Miniflare has put listeners there which exit at once, before anything is closed
+  endAtSignals(); // Miniflare's listeners would exit at once, before a clean close
   const { dev } = stack;
   const folder = relative(process.cwd(), state) || ".";
   for (const line of hints(String(dev["ledger"]), relative(home, state) || ".")) console.log(line);

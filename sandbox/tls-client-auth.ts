@@ -1,9 +1,12 @@
-import "reflect-metadata"; // before @peculiar/x509, whose containers need it
+import "reflect-metadata"; // before @peculiar/x509, because its containers need it
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import * as x509 from "@peculiar/x509";
 
-/** `request.cf.tlsClientAuth`: the fields, in the formats, that Cloudflare's edge gives a Worker on a host with mTLS. */
+/**
+ * `request.cf.tlsClientAuth`: the fields, in the formats, that Cloudflare's edge gives a Worker on a host
+ * with mTLS.
+ */
 export type TlsClientAuth = Record<
   Exclude<keyof IncomingRequestCfPropertiesTLSClientAuth, TooLarge>,
   string
@@ -11,13 +14,15 @@ export type TlsClientAuth = Record<
   Record<TooLarge, boolean>;
 type TooLarge = "certRFC9440TooLarge" | "certChainRFC9440TooLarge";
 
-// developers.cloudflare.com/ssl/client-certificates/client-certificate-variables: the DER fields are left empty above these sizes.
+// developers.cloudflare.com/ssl/client-certificates/client-certificate-variables: the DER fields are left
+// empty above these sizes.
 const certBytesMax = 10_240;
 const chainBytesMax = 16_384;
 
 /**
- * What the edge says of the connection's client certificate. A revoked but otherwise valid one is `SUCCESS` with `certRevoked: "1"`.
- * `leaf`: as the socket gave it the first time: later it gives the certificate without its chain.
+ * The edge's facts about the connection's client certificate. A revoked but otherwise valid certificate is
+ * `SUCCESS` with `certRevoked: "1"`. `leaf` is the socket's first result: later the socket returns the
+ * certificate without its chain.
  */
 export function tlsClientAuth(
   socket: TLSSocket,
@@ -79,7 +84,7 @@ const none: TlsClientAuth = {
   certChainRFC9440TooLarge: false,
 };
 
-/** OpenSSL's words for its verdicts, by the names that Node gives them. */
+/** OpenSSL's words for its verdicts, by Node's names. */
 const failures: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: "self signed certificate",
   SELF_SIGNED_CERT_IN_CHAIN: "self signed certificate in certificate chain",
@@ -94,16 +99,17 @@ const failures: Readonly<Record<string, string>> = {
 
 function verdict(socket: TLSSocket): string {
   if (socket.authorized) return "SUCCESS";
-  // Typed as an Error, and in fact the code itself or an Error that has one, by Node's version.
+  // Typed as an Error, but by Node's version the code itself or an Error with a code.
   const fault: unknown = socket.authorizationError;
   const code = fault instanceof Error && "code" in fault ? fault.code : fault;
   const reason = typeof code === "string" ? failures[code] : undefined;
   return reason === undefined ? "FAILED" : `FAILED:${reason}`;
 }
 
-// Node writes one part of a name a line in encoding order, those of several attributes with " + ", escaped as RFC 2253 §2.4 asks.
+// Node writes each part of a name on its own line in encoding order. A part with several attributes has " + "
+// between them, escaped as RFC 2253 §2.4 requires.
 const attributes = (name: string) => name.split("\n").filter((line) => line !== "");
-/** As OpenSSL writes it: §2.1 reverses the order, and letters beyond ASCII are their bytes (§2.4). */
+/** OpenSSL's form: §2.1 reverses the order, and letters beyond ASCII are their bytes (§2.4). */
 const rfc2253 = (name: string) =>
   attributes(name)
     .toReversed()
@@ -122,7 +128,10 @@ const legacy = (name: string) =>
 /** RFC 9440 §2.1: a structured-field byte sequence of the DER. */
 const structuredBytes = (cert: X509Certificate) => `:${cert.raw.toString("base64")}:`;
 
-/** The client's own chain: what it sent between its certificate and an authority that the front knows. */
+/**
+ * The client's own chain: the certificates that it sent between its certificate and an authority that the
+ * front knows.
+ */
 function intermediates(leaf: X509Certificate, authorities: readonly X509Certificate[]): X509Certificate[] {
   const known = new Set([leaf, ...authorities].map((cert) => cert.fingerprint256));
   const chain: X509Certificate[] = [];

@@ -10,7 +10,7 @@ export interface TourReply {
   readonly text: string;
 }
 
-/** One GET over TLS 1.3, with a client's certificate or with none. */
+/** Sends one GET over TLS 1.3, with a client's certificate or without. */
 export function get(
   ca: string,
   client: { readonly cert: string; readonly key: string } | undefined,
@@ -36,7 +36,7 @@ export function get(
   });
 }
 
-/** Runs `phylax …` as an operator would: a process of its own, with nothing but what it is given. */
+/** Runs `phylax …` as an operator would: a process of its own, with its arguments alone. */
 export function phylax(
   ...args: readonly string[]
 ): Promise<{ readonly code: number | null; readonly said: string }> {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { startStack } from "./stack.ts";
 import { get } from "./tour-ask.ts";
 
-/** What the tour reads of dev.json (DESIGN §10). */
+/** The members of dev.json that the tour reads. */
 export interface TourDev {
   readonly gateway: string;
   readonly fhir: string;
@@ -23,12 +23,12 @@ export interface TourStack {
   readonly dev: TourDev;
   /** Path of dev.json. */
   readonly devFile: string;
-  /** The patient whose record is read: one of the synthetic ones, or the first that another FHIR server names. */
+  /** The patient of the tour: a synthetic patient, or the first patient of another FHIR server. */
   patient(): Promise<string>;
   close(): Promise<void>;
 }
 
-/** The stack that runs on `state`, or one of the tour's own, on a free port and in `own`, that `close` ends. */
+/** The stack that runs on `state`, or a new stack in `own` on a free port, which `close` ends. */
 export async function findOrStart(state: string, own: string): Promise<TourStack> {
   const running = join(state, "dev.json");
   if (existsSync(running)) {
@@ -36,7 +36,7 @@ export async function findOrStart(state: string, own: string): Promise<TourStack
     if (await answers(dev))
       return { dev, devFile: running, patient: () => patientOf(dev), close: async () => {} };
   }
-  console.log("Nothing runs on that state: starting a Phylax for the tour …");
+  console.log("No Phylax runs on that state: starting one for the tour …");
   const stack = await startStack({ port: await freePort(), state: own, bundles: undefined, say: () => {} });
   const devFile = join(own, "dev.json");
   const dev = read(devFile);
@@ -64,14 +64,14 @@ async function patientOf({ origin }: TourDev): Promise<string> {
     await (await fetch(`${origin}/Patient?_count=1`)).text(),
   );
   const id = page.entry?.[0]?.resource.id;
-  if (id === undefined) throw new Error("the FHIR server behind names no patient");
+  if (id === undefined) throw new Error("the FHIR server has no patient: load data with a Patient first");
   return id;
 }
 
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const { port } = server.address() as AddressInfo; // a listening TCP server has one
+  const { port } = server.address() as AddressInfo; // a listening TCP server has an AddressInfo
   await new Promise((closed) => server.close(closed));
   return port;
 }

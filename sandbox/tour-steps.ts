@@ -6,11 +6,11 @@ import { x5tS256 } from "./certificates.ts";
 import { get, phylax, type TourReply } from "./tour-ask.ts";
 import type { TourClient, TourDev } from "./tour-stack.ts";
 
-/** What the steps know, and what earlier ones saw. */
+/** The facts that a step knows, with results of earlier steps. */
 export interface Seen {
   readonly dev: TourDev;
   readonly devFile: string;
-  /** For what the tour writes; thrown away at its end. */
+  /** The folder for the tour's files; deleted at its end. */
   readonly folder: string;
   readonly patient: string;
   payerToken?: string;
@@ -20,7 +20,7 @@ export interface Seen {
 
 interface Step {
   readonly title: string;
-  /** Does it, checks it, and answers what there is to say. Throws with what was not as it should be. */
+  /** Runs the step, checks it, and returns the lines to print. Throws with the fact that was wrong. */
   readonly show: (seen: Seen) => Promise<readonly string[]>;
 }
 
@@ -39,7 +39,7 @@ export const steps: readonly Step[] = [
   { title: "A stolen token is worth nothing, and a lapsed agreement opens nothing", show: refusals },
   { title: "The plan's answer came with a receipt: the disclosure is on record", show: receipt },
   { title: "Anyone with the public keys can check the whole record, and that receipt in it", show: verified },
-  { title: "The record can be taken away, and checked where nobody of ours is", show: exported },
+  { title: "The record can be exported, and checked on a machine that is not ours", show: exported },
   { title: "A copy in which one bit was changed is caught, by the name of the object", show: tampered },
 ];
 
@@ -191,6 +191,6 @@ function opened({ status, text }: TourReply): Resource {
   return resource;
 }
 
-/** The elements of a resource that say something of the patient. */
+/** The elements of a resource that disclose facts about the patient. */
 const elements = (resource: Resource) =>
   Object.keys(resource).filter((name) => name !== "resourceType" && name !== "meta");

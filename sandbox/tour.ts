@@ -1,4 +1,5 @@
-// `npm run tour`: what Phylax does, shown on a running one and checked step by step. Ends with 0 only when every step showed what it says.
+// `npm run tour`: shows Phylax on a running stack and checks it step by step. Exits with 0 only when every
+// step was right.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -32,13 +33,13 @@ try {
       for (const line of await show(seen)) console.log(`   ${line}`);
       console.log("");
     }
-    console.log(`All ${steps.length} steps showed what they say.`);
+    console.log(`All ${steps.length} steps were right.`);
     exitCode = 0;
   } finally {
     await phylax.close();
   }
 } catch (fault) {
-  console.error(`   NOT SHOWN: ${fault instanceof Error ? fault.message : "something else went wrong"}`);
+  console.error(`   NOT SHOWN: ${fault instanceof Error ? fault.message : "unknown error"}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,6 +1,9 @@
 import { STATUS_CODES, type IncomingMessage } from "node:http";
 
-/** A refusal by the transport, before any worker is asked: unrecorded, as Cloudflare's edge would refuse without one. */
+/**
+ * A refusal by the transport, before any worker is called: unrecorded, as Cloudflare's edge would refuse
+ * without a record.
+ */
 export interface TransportRefusal {
   readonly status: number;
   /** From the FHIR value set issue-type. */
@@ -32,10 +35,11 @@ export const refusals = {
 // Cloudflare's edge: 16 KB of URL, 128 KB of headers (developers.cloudflare.com/workers/platform/limits).
 const urlBytesMax = 16_384;
 const headerBytesMax = 131_072;
-/** What the front itself refuses, in the order in which an edge would see it. */
+/** The refusals of the front itself, in the order in which an edge would find them. */
 export function refuse(req: IncomingMessage): TransportRefusal | undefined {
   const url = req.url ?? "";
-  if (req.httpVersion !== "1.1" && req.httpVersion !== "1.0") return refusals.malformed; // the parser takes 0.9 and 2.0 too
+  // the parser takes 0.9 and 2.0 too
+  if (req.httpVersion !== "1.1" && req.httpVersion !== "1.0") return refusals.malformed;
   if (url.length > urlBytesMax) return refusals.urlTooLong;
   if (req.rawHeaders.reduce((bytes, text) => bytes + text.length + 2, 0) > headerBytesMax)
     return refusals.headersTooLarge;
@@ -46,7 +50,8 @@ export function refuse(req: IncomingMessage): TransportRefusal | undefined {
     return refusals.malformed;
   if (req.method === undefined || !methods.has(req.method)) return refusals.method;
   if (req.headers.upgrade !== undefined) return refusals.upgrade;
-  // Miniflare has doors of its own there (its explorer, its triggers); at Cloudflare /cdn-cgi/ never reaches a Worker either.
+  // Miniflare has entry points of its own there (its explorer, its triggers). At Cloudflare /cdn-cgi/ never
+  // reaches a Worker either.
   if (/^\/(?:cdn-cgi|__cf_local)(?:\/|$)/u.test(new URL(`http://edge${url}`).pathname))
     return refusals.reserved;
   if (!isPlainPath(url) || repeatsWithNothing(req)) return refusals.malformed;
@@ -54,8 +59,9 @@ export function refuse(req: IncomingMessage): TransportRefusal | undefined {
 }
 
 /**
- * True of a path that a URL parser leaves as it stands. workerd folds dot segments, however they are encoded, and backslashes, and cuts a
- * fragment off, before the gateway sees the URL: what would be judged and recorded is then not what was asked.
+ * True of a path that a URL parser leaves unchanged. Before the gateway sees the URL, workerd folds dot
+ * segments, in any encoding, and backslashes, and removes a fragment: the gateway would then judge and record
+ * a different path than the requested path.
  */
 function isPlainPath(url: string): boolean {
   const [path = ""] = url.split("?", 1);
@@ -63,7 +69,8 @@ function isPlainPath(url: string): boolean {
   return path.split("/").every((segment) => !/^\.{1,2}$/u.test(segment.replaceAll(/%2e/giu, ".")));
 }
 
-// Fields that come once (RFC 9110 §5.3). Twice with values they reach the gateway joined by a comma, which it refuses and records.
+// Fields that may occur once (RFC 9110 §5.3). Two values reach the gateway joined by a comma; the gateway
+// refuses and records that.
 const single = new Set([
   "authorization",
   "dpop",
@@ -74,7 +81,10 @@ const single = new Set([
   "host",
 ]);
 
-/** True of such a field that comes twice and once without a value: workerd drops an empty `Authorization` before another. */
+/**
+ * True of such a field that occurs twice and once without a value: workerd drops an empty `Authorization`
+ * before a second.
+ */
 function repeatsWithNothing({ rawHeaders }: IncomingMessage): boolean {
   const values = new Map<string, string[]>();
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -85,20 +95,27 @@ function repeatsWithNothing({ rawHeaders }: IncomingMessage): boolean {
   return [...values.values()].some((all) => all.length > 1 && all.some((value) => value.trim() === ""));
 }
 
-/** True of a host that workerd's URL parser reads as it stands; at any other, workerd fails instead of refusing. */
+/**
+ * True of a host that workerd's URL parser leaves unchanged; at any other host, workerd fails instead of
+ * refusing.
+ */
 function readableHost(host: string): boolean {
   const name = /^(?<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/iu.exec(host)?.groups?.["name"];
   return name !== undefined && URL.parse(`http://${host}/`)?.hostname === name.toLowerCase();
 }
 
-/** True of a body of known length, a chunked one, or none (RFC 9112 §6.1, §6.3); another coding cannot be framed anew. */
+/**
+ * True of a body of known length, a chunked body, or an absent body (RFC 9112 §6.1, §6.3). A body in another
+ * transfer coding cannot be framed anew.
+ */
 function soundFraming({ headers, httpVersion }: IncomingMessage): boolean {
   const { "content-length": length, "transfer-encoding": coding } = headers;
   if (coding === undefined) return length === undefined || /^\d{1,15}$/u.test(length);
   return length === undefined && coding.toLowerCase() === "chunked" && httpVersion === "1.1";
 }
 
-// All that Connection may name. What it names is dropped on the way, so naming Content-Length, Host or Authorization is an attack.
+// Every header that Connection may name. A named header is dropped on the way, so naming Content-Length, Host
+// or Authorization is an attack.
 const hopNames = new Set([
   "close",
   "keep-alive",
@@ -115,14 +132,18 @@ const connectionNames = ({ headers }: IncomingMessage): string[] =>
     .split(/[\t ]*,[\t ]*/u)
     .filter((name) => name !== "");
 
-// Those that workerd reads, so that a gateway can refuse and record them; without CONNECT, TRACE and TRACK, which a Worker cannot hold.
+// The methods that workerd reads, so that a gateway can refuse and record them; without CONNECT, TRACE and
+// TRACK, which a Worker cannot represent.
 const methods = new Set(
   "GET HEAD POST PUT PATCH DELETE OPTIONS PURGE QUERY SEARCH REPORT COPY MOVE LOCK UNLOCK MKCOL PROPFIND PROPPATCH ACL MERGE CHECKOUT".split(
     " ",
   ),
 );
 
-/** The parser's faults as refusals; undefined for those of the connection itself, which nobody is left to read. */
+/**
+ * The parser's faults as refusals; undefined for faults of the connection itself, because no client is left
+ * to read an answer.
+ */
 export function parserRefusal(code: string | undefined): TransportRefusal | undefined {
   if (code === "HPE_HEADER_OVERFLOW") return refusals.headersTooLarge;
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return refusals.slow;
@@ -146,7 +167,10 @@ export function face({ code, text }: TransportRefusal): { body: Buffer; headers:
   };
 }
 
-/** The whole answer in HTTP/1.1 bytes, for a request that could not be parsed so far that there is an answer to write to. */
+/**
+ * The whole answer in HTTP/1.1 bytes, for a request that could not be parsed so far that there is an answer
+ * to write to.
+ */
 export function rawAnswer(refusal: TransportRefusal): Buffer {
   const { body, headers } = face(refusal);
   const lines = Object.entries({ ...headers, Date: new Date().toUTCString(), Connection: "close" }).map(

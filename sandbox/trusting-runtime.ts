@@ -5,9 +5,10 @@ import type * as runtime from "./runtime.ts";
 const variable = "NODE_EXTRA_CA_CERTS";
 
 /**
- * The runtime, whose workers believe servers of the sandbox's own authority too, so that they may run on this machine. Miniflare reads the
- * authorities beside the public ones once, when it is loaded, from where NODE_EXTRA_CA_CERTS says; `bundle` is written for that, and has
- * those that were there before. A second stack in one process believes the first one's authority.
+ * The runtime, with workers that also trust servers of the sandbox's own authority, so that those servers may
+ * run on this machine. Miniflare reads additional authorities once, when it is loaded, from the file in
+ * NODE_EXTRA_CA_CERTS. `bundle` is written for that, with the authorities of the earlier value. A second
+ * stack in one process trusts the first stack's authority.
  */
 export async function runtimeThatTrusts(ca: string, bundle: string): Promise<typeof runtime> {
   const said = process.env[variable];
@@ -17,7 +18,7 @@ export async function runtimeThatTrusts(ca: string, bundle: string): Promise<typ
   try {
     return await import("./runtime.ts");
   } finally {
-    // No child process is to look for it: the state may be gone by then.
+    // No child process may read it: the state may be deleted by then.
     if (said === undefined) delete process.env[variable];
     else process.env[variable] = said;
   }

@@ -2,7 +2,8 @@ import { rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
 
-// Before wrangler is loaded: it would warn that the secrets of wrangler.toml are in no .dev.vars file; they come from the state folder.
+// Set before wrangler is loaded: it would warn that the secrets of wrangler.toml are in no .dev.vars file.
+// They come from the state folder.
 process.env["WRANGLER_LOG"] ??= "error";
 process.env["WRANGLER_SEND_METRICS"] ??= "false";
 const { unstable_getMiniflareWorkerOptions: optionsOf } = await import("wrangler");
@@ -20,24 +21,26 @@ const configurations = {
 
 export type WorkerName = keyof typeof configurations;
 
-/** The absolute path of each worker's script: one file, named by its content. */
+/** The absolute path of each worker's script: a single file, named by its content. */
 export type WorkerBundles = Readonly<Record<WorkerName, string>>;
 
-export const workerNames = Object.keys(configurations) as readonly WorkerName[]; // the keys of the table above
+// the keys of the table above
+export const workerNames = Object.keys(configurations) as readonly WorkerName[];
 
-/** What a worker's wrangler configuration says, in Miniflare's words. */
+/** A worker's wrangler configuration as options of Miniflare. */
 export const configurationOf = (name: WorkerName) => optionsOf(join(root, configurations[name]));
 
 /**
- * Builds the five workers into `folder`, as wrangler would. What an earlier build left there is removed first. The source maps are files
- * beside the scripts: inside them they would be two thirds of what the runtime reads at each start.
+ * Builds the five workers into `folder`, as wrangler would. Files of an earlier build are removed first. The
+ * source maps are files next to the scripts: inside the scripts they would be two thirds of the bytes that
+ * the runtime reads at each start.
  */
 export async function buildWorkerBundles(folder: string): Promise<WorkerBundles> {
   rmSync(folder, { recursive: true, force: true });
   const built = await Promise.all(
     workerNames.map(async (name) => [name, await buildWorker(name, folder)] as const),
   );
-  return Object.fromEntries(built) as Record<WorkerName, string>; // one entry for each name
+  return Object.fromEntries(built) as Record<WorkerName, string>; // an entry for each name
 }
 
 async function buildWorker(name: WorkerName, folder: string): Promise<string> {

@@ -5,13 +5,17 @@ const firstWaitSeconds = 4;
 const waitSecondsMax = 900;
 
 /**
- * Slows the guessing of passwords: after three wrong ones a name waits four seconds, after each further one twice as long, up to a quarter of
- * an hour. Names that nobody has are treated alike, so the wait tells nothing; they share 65,536 counters, so a flood fills no memory.
+ * Slows the guessing of passwords. After three wrong passwords a name waits four seconds, after each further
+ * attempt twice as long, up to a quarter of an hour. Unknown names are treated alike, so the wait discloses
+ * nothing. Names share 65,536 counters, so a flood fills no memory.
  */
 export class Attempts {
   readonly #wrong = new Map<number, { readonly count: number; readonly freeAt: number }>();
 
-  /** Counts an attempt as wrong until it is proven right. Answers 0, or how many seconds to wait: then nothing may be checked. */
+  /**
+   * Counts an attempt as wrong until it is proven right. Returns 0, or the number of seconds to wait: no
+   * credential may be checked then.
+   */
   begin(login: string, atMilliseconds: number): number {
     const name = counterOf(login);
     const { count, freeAt } = this.#wrong.get(name) ?? { count: 0, freeAt: 0 };

@@ -9,7 +9,7 @@ import { accessTokenClaims, fhirScopes, launchScopes, signInClaims } from "./sma
 
 export interface ProviderSetting {
   readonly iss: string;
-  /** FHIR base: the only audience for which it makes access tokens for apps. */
+  /** FHIR base: the only audience of access tokens for apps. */
   readonly audience: string;
   /** Signs every token. */
   readonly key: JWK;
@@ -18,23 +18,24 @@ export interface ProviderSetting {
   readonly people: readonly Person[];
   /** Ids of the public clients: apps without a secret, on this machine. */
   readonly clients: readonly string[];
-  /** Likewise, of apps that cannot bind a token to anything: whoever has one of theirs can use it. */
+  /** Ids of the public clients that cannot bind a token to a key: any holder of such a token can use it. */
   readonly unboundClients: readonly string[];
   readonly operators: OperatorsSetting;
 }
 
 export interface OperatorsSetting {
-  /** The operators' door: the only audience for which it makes access tokens for operators. */
+  /** The operators' API: the only audience of access tokens for operators. */
   readonly audience: string;
   readonly accounts: readonly Account[];
 }
 
-// RFC 8252 §7.3: an app on this machine listens on loopback, on a port of the moment; oidc-provider takes any there.
+// RFC 8252 §7.3: an app on this machine listens on loopback, on a temporary port. oidc-provider accepts any
+// port there.
 const redirects = ["http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"];
 const accessTokenSeconds = 300;
 const hour = 3_600;
 
-/** What oidc-provider is told; what is not said here is its default. */
+/** The configuration of oidc-provider; every missing setting has its default. */
 export function configuration(setting: ProviderSetting): Readonly<Record<string, unknown>> {
   const { audience, key, secrets, people, clients, unboundClients, operators } = setting;
   const byLogin = new Map(people.map((person) => [person.login, person]));
@@ -59,7 +60,7 @@ export function configuration(setting: ProviderSetting): Readonly<Record<string,
     acrValues: Object.values(assurance).map(({ acr }) => acr),
     claims: { openid: ["sub", "acr", "amr", "auth_time"], fhirUser: ["fhirUser"] },
     conformIdTokenClaims: false,
-    extraParams: { aud: onlyThisAudience(audience) }, // of SMART apps
+    extraParams: { aud: onlyThisAudience(audience) }, // a parameter of SMART apps
     cookies: { keys: [secrets.cookies], long: cookie, short: cookie },
     interactions: {
       policy: policy(),
@@ -151,7 +152,7 @@ const appOf = (id: string) => ({
   dpop_bound_access_tokens: true,
 });
 
-/** No refresh tokens: bound to nothing, one would be worth a day of a stranger's reading. */
+/** No refresh tokens: an unbound refresh token would let a thief read for a day. */
 const unboundAppOf = (id: string) => ({
   ...publicClient,
   client_id: id,
@@ -166,7 +167,10 @@ const operatorsApp = {
   tls_client_certificate_bound_access_tokens: true,
 };
 
-/** SMART App Launch 2 §2.0.9: an app names the FHIR base in `aud`; a token for another server is what a fake one would be after. */
+/**
+ * SMART App Launch 2 §2.0.9: an app names the FHIR base in `aud`. A fake server would try to get a token for
+ * the real server.
+ */
 function onlyThisAudience(audience: string) {
   return (_: Context, aud: string | undefined) => {
     if (aud !== undefined && aud.replace(/\/$/u, "") !== audience)
@@ -174,7 +178,10 @@ function onlyThisAudience(audience: string) {
   };
 }
 
-/** Whoever asks for two factors is asked for them now: a session that had them earlier does not do. `max_age` is known to the base policy. */
+/**
+ * A request for two factors is always answered with a new sign-in: an earlier two-factor session does not
+ * count. The base policy handles `max_age`.
+ */
 function policy() {
   const base = interactionPolicy.base();
   const stepUp = ({ oidc }: Context) =>

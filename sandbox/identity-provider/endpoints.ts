@@ -1,6 +1,9 @@
 import { appScopes } from "./smart.ts";
 
-/** What the registry says of the provider to SMART apps: oidc-provider's own addresses, and what holds there for the apps of patients. */
+/**
+ * The registry's description of the provider for SMART apps: oidc-provider's own addresses, and the rules for
+ * the apps of patients.
+ */
 export const endpointsAt = (iss: string) => ({
   authorization: `${iss}/auth`,
   token: `${iss}/token`,

@@ -1,8 +1,8 @@
-/** What the sandbox uses of oidc-provider 9, which comes without types. */
+/** The part of oidc-provider 9 that the sandbox uses. The package has no types. */
 declare module "oidc-provider" {
   import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 
-  /** Koa's context. `oidc` is there once the provider itself has seen the request. */
+  /** Koa's context. `oidc` is present once the provider itself has seen the request. */
   export interface Context {
     readonly req: IncomingMessage;
     readonly res: ServerResponse;
@@ -23,7 +23,7 @@ declare module "oidc-provider" {
     readonly route: string;
     readonly params: Readonly<Record<string, string | undefined>>;
     readonly client?: Client;
-    /** What this step of an authorization request was answered with. */
+    /** The answer to this step of an authorization request. */
     readonly result?: { readonly login?: { readonly acr?: string } };
     readonly entities: {
       readonly Account?: Account;
@@ -33,7 +33,7 @@ declare module "oidc-provider" {
     };
   }
 
-  /** How and when somebody signed in; `authTime` in seconds since 1970. */
+  /** The method and time of a sign-in; `authTime` in seconds since 1970. */
   export interface SignedIn {
     readonly acr?: string;
     readonly amr?: readonly string[];
@@ -49,7 +49,7 @@ declare module "oidc-provider" {
     readonly clientId: string;
   }
 
-  /** An authorization request that waits for somebody to sign in or to agree. */
+  /** An authorization request that waits for a sign-in or for consent. */
   export interface Interaction {
     readonly uid: string;
     readonly prompt: {
@@ -82,7 +82,7 @@ declare module "oidc-provider" {
     on(event: "server_error", listener: (context: Context, fault: Error) => void): this;
     on(event: "error", listener: (fault: Error) => void): this;
     interactionDetails(req: IncomingMessage, res: ServerResponse): Promise<Interaction>;
-    /** Answers the address to go on at. */
+    /** Returns the address of the next step. */
     interactionResult(
       req: IncomingMessage,
       res: ServerResponse,

@@ -1,15 +1,15 @@
-/** A page is a few lines of HTML: no script, no style, nothing from elsewhere. */
+/** A page is a few lines of HTML: no script, no style, no external content. */
 const page = (title: string, body: string): string =>
   `<!doctype html>\n<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">\n<title>${text(title)}</title>\n<h1>${text(title)}</h1>\n${body}\n</html>\n`;
 
 export interface SignInPage {
   /** Asks for the second factor too. */
   readonly withCode: boolean;
-  /** Why the last attempt was not taken. */
+  /** The reason why the last attempt failed. */
   readonly problem?: string;
 }
 
-/** The form posts to the address that it came from. */
+/** The form is posted to the address of its page. */
 export function signInPage({ withCode, problem }: SignInPage): string {
   return page(
     "Sign in",
@@ -22,7 +22,7 @@ ${withCode ? '<p><label>Code of your authenticator <input name="code" required i
   );
 }
 
-/** What a client asks for, in its own words: the scopes. */
+/** The page for consent. It lists the scopes that the client requests. */
 export function consentPage(client: string, login: string, scopes: readonly string[]): string {
   return page(
     `${client} asks for access`,

@@ -3,11 +3,17 @@ import { join } from "node:path";
 import { keptSecret } from "../keys.ts";
 import { base32, TotpCheck } from "./totp.ts";
 
-/** Somebody who can sign in, as `dev.json` lists them: development only, so the password is there to be read. */
+/**
+ * An account of a person who can sign in, in the form of `dev.json`: development only, so the password is
+ * readable.
+ */
 export interface Account {
   readonly login: string;
   readonly password: string;
-  /** Secret of the second factor (RFC 6238) in base32, as authenticator apps take it: SHA-1, six digits, 30 seconds. */
+  /**
+   * Secret of the second factor (RFC 6238) in base32, as authenticator apps take it: SHA-1, six digits, 30
+   * seconds.
+   */
   readonly totp: string;
 }
 
@@ -19,7 +25,7 @@ export interface Person extends Account {
   readonly fhirUser: string;
 }
 
-/** An account whose secrets are made once and kept with the state. */
+/** An account with secrets that are made once and stored with the state. */
 export function accountOf(state: string, login: string): Account {
   const kept = (what: string) => keptSecret(join(state, "secrets", `${what}-of-${login}`));
   return {
@@ -29,7 +35,7 @@ export function accountOf(state: string, login: string): Account {
   };
 }
 
-/** One for each of these patients. A login says nothing about its patient. */
+/** An account for each of these patients. A login discloses nothing about its patient. */
 export function peopleOf(state: string, patients: readonly string[]): readonly Person[] {
   return patients.map((patient, index) => ({
     ...accountOf(state, `patient-${index + 1}`),
@@ -41,11 +47,11 @@ export function peopleOf(state: string, patients: readonly string[]): readonly P
 export interface Credentials {
   readonly login: string;
   readonly password: string;
-  /** Six digits; undefined where the second factor is not asked for. */
+  /** Six digits; undefined without a request for the second factor. */
   readonly code: string | undefined;
 }
 
-/** Knows by their credentials who stands at the door. */
+/** Authenticates people by their credentials. */
 export class Doorkeeper {
   readonly #people: ReadonlyMap<string, { readonly person: Account; readonly totp: TotpCheck }>;
 
@@ -55,7 +61,10 @@ export class Doorkeeper {
     );
   }
 
-  /** Whose credentials these are; undefined: nobody's. A code is good once, and only spent with the right password. */
+  /**
+   * The account with these credentials; undefined for wrong credentials. A code is valid once, and only spent
+   * with the right password.
+   */
   admit({ login, password, code }: Credentials, atMilliseconds: number): Account | undefined {
     const known = this.#people.get(login);
     const right =

@@ -3,12 +3,12 @@ interface Kept {
   readonly expires: number;
 }
 
-// Beyond these the oldest goes: whoever floods the sign-in page ends other people's sessions, not the process.
+// Over this number the oldest entry is deleted: a flood of the sign-in page ends sessions, not the process.
 const keptMax = 10_000;
 
 /**
- * What the provider remembers (sessions, codes, refresh tokens, grants), in memory: a restart signs everybody out. One store for each
- * kind, by oidc-provider's adapter interface.
+ * The provider's sessions, codes, refresh tokens and grants, in memory: a restart signs every person out. There
+ * is one store for each kind, by oidc-provider's adapter interface.
  */
 class ProviderStore {
   readonly #kept = new Map<string, Kept>();
@@ -27,14 +27,14 @@ class ProviderStore {
     return kept !== undefined && kept.expires > Date.now() ? kept.payload : undefined;
   }
 
-  /** A session by its other name. */
+  /** Finds a session by its second name. */
   async findByUid(uid: string): Promise<Record<string, unknown> | undefined> {
     for (const { payload, expires } of this.#kept.values())
       if (payload["uid"] === uid && expires > Date.now()) return payload;
     return undefined;
   }
 
-  /** Codes and rotated refresh tokens are kept as used, so that a second use is seen as one. */
+  /** Used codes and rotated refresh tokens stay stored as used, so that a second use is recognised. */
   async consume(id: string): Promise<void> {
     const payload = await this.find(id);
     if (payload !== undefined) payload["consumed"] = Math.floor(Date.now() / 1000);
@@ -49,7 +49,7 @@ class ProviderStore {
   }
 }
 
-/** Shelves of one provider, by kind. */
+/** The stores of one provider, by kind. */
 export function providerStores(): (kind: string) => ProviderStore {
   const made = new Map<string, ProviderStore>();
   return (kind) => {

@@ -6,9 +6,10 @@ import { signInPages } from "./sign-in.ts";
 import { launchContext } from "./smart.ts";
 
 /**
- * An OpenID provider for SMART apps of patients: authorization code with PKCE (S256), tokens bound to the app's key by DPoP (RFC 9449),
- * RFC 9068 access tokens for one FHIR base, refresh tokens that rotate, and a second factor on request. Operators sign in here as well:
- * their tokens are for the operators' door, and bound to their certificate (RFC 8705).
+ * An OpenID provider for SMART apps of patients: authorization code with PKCE (S256), tokens bound to the
+ * app's key by DPoP (RFC 9449), RFC 9068 access tokens for one FHIR base, refresh tokens that rotate, and a
+ * second factor on request. Operators sign in here as well: their tokens are for the operators' API, and
+ * bound to their certificate (RFC 8705).
  */
 export function identityProvider(setting: ProviderSetting, say: (line: string) => void): Provider {
   const provider = new Provider(setting.iss, configuration(setting));
@@ -27,13 +28,16 @@ export function identityProvider(setting: ProviderSetting, say: (line: string) =
       attempts: new Attempts(),
     }),
   );
-  // Its name only: a message may quote what somebody typed.
+  // The fault's name only: a message may quote a person's input.
   provider.on("server_error", (_context, fault) => say(`identity provider: ${fault.name}`));
   provider.on("error", (fault) => say(`identity provider: ${fault.name}`));
   return provider;
 }
 
-/** Its addresses are made of the Host header: another one would lead people, and proofs, to another server. */
+/**
+ * Its addresses are built from the Host header: a forged header would lead people, and proofs, to a different
+ * server.
+ */
 function onlyByItsName(host: string): Middleware {
   return async (context, next) => {
     context.set(
@@ -49,7 +53,10 @@ function onlyByItsName(host: string): Middleware {
   };
 }
 
-/** OpenID Connect Core §11 drops `offline_access` without `prompt=consent`. SMART apps do not send that; here everybody is asked anyway. */
+/**
+ * OpenID Connect Core §11 drops `offline_access` without `prompt=consent`. SMART apps do not send that
+ * parameter; every person is asked here anyway.
+ */
 const askBeforeOfflineAccess: Middleware = async (context, next) => {
   const { scope, prompt } = context.query;
   if (

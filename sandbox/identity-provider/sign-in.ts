@@ -16,7 +16,7 @@ export interface SignInPorts {
 
 const bodyBytesMax = 4_096;
 
-/** The pages on which somebody signs in and agrees, at `/interaction/…`. */
+/** The pages for sign-in and consent, at `/interaction/…`. */
 export function signInPages(ports: SignInPorts): Middleware {
   return async (context, next) => {
     if (!context.path.startsWith("/interaction/")) return next();
@@ -27,7 +27,7 @@ export function signInPages(ports: SignInPorts): Middleware {
       return show(context, 400, messagePage("Too late", "This sign-in has ended. Begin again at the app."));
     allowTheWayBack(context, interaction);
     if (context.method === "GET") return show(context, 200, firstPage(interaction));
-    // Cookies are SameSite=Lax already; browsers that send another site's form say so.
+    // Cookies are SameSite=Lax already. Browsers also name the origin of a form from a different site.
     const origin = context.get("origin");
     const form =
       context.method === "POST" && (origin === "" || origin === ports.issuer)
@@ -37,7 +37,8 @@ export function signInPages(ports: SignInPorts): Middleware {
       return show(context, 400, messagePage("Not understood", "Send the form of the sign-in page."));
     const decision = form.get("decision");
     if (decision === "deny") return goOn(ports, context, { error: "access_denied" }, false);
-    if (decision !== "allow") return show(context, 400, firstPage(interaction)); // silence is no consent
+    // a missing decision is no consent
+    if (decision !== "allow") return show(context, 400, firstPage(interaction));
     return interaction.prompt.name === "consent"
       ? agree(ports, context, interaction)
       : signIn(ports, context, interaction, form);
@@ -81,7 +82,7 @@ async function signIn(
   if (person === undefined)
     return show(context, 403, signInPage({ withCode, problem: "That is not right." }));
   ports.attempts.succeeded(person.login);
-  // A session of somebody else is not taken over: what that person agreed to would pass for this one's.
+  // A session of a different person is not taken over: that person's consent would pass for this person's.
   if (session?.accountId !== undefined && session.accountId !== person.login)
     return show(
       context,
@@ -127,7 +128,9 @@ function show(context: Context, status: number, html: string): void {
   context.body = html;
 }
 
-/** A form's answer leads back to the app in the end, and browsers hold `form-action` against every step of the way. */
+/**
+ * The answer to a form leads back to the app in the end, and browsers check `form-action` at every redirect.
+ */
 function allowTheWayBack(context: Context, { params }: Interaction): void {
   const app = URL.parse(params["redirect_uri"] ?? "")?.origin ?? "";
   context.set(

@@ -13,17 +13,17 @@ import { identityProvider } from "./provider.ts";
 export interface IdentityProviderOptions {
   readonly state: string;
   readonly server: CertificateFiles;
-  /** Path of the authority whose client certificates it believes. */
+  /** Path of the authority that signs valid client certificates. */
   readonly clientCa: string;
-  /** Ports that are not taken, though nobody may listen there yet. */
+  /** Ports that are reserved, even if no server listens there yet. */
   readonly portsOfOthers: readonly number[];
   /** FHIR base. */
   readonly audience: string;
-  /** FHIR ids of those who can sign in. */
+  /** FHIR ids of the patients who can sign in. */
   readonly patients: readonly string[];
   readonly clients: readonly string[];
   readonly unboundClients: readonly string[];
-  /** The operators' door, and the logins of those who can sign in for it. */
+  /** The operators' API, and the logins of its operators. */
   readonly operators: { readonly audience: string; readonly logins: readonly string[] };
   readonly say: (line: string) => void;
 }
@@ -35,7 +35,10 @@ export interface IdentityProvider {
   close(): Promise<void>;
 }
 
-/** Starts the sandbox's OpenID provider on a loopback port that is kept with the state, so that `iss` stays what clients know. */
+/**
+ * Starts the sandbox's OpenID provider on a loopback port that is stored with the state, so that `iss` stays
+ * the same for clients.
+ */
 export async function startIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
   const {
     state,
@@ -53,7 +56,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     key: readFileSync(files.key),
     minVersion: "TLSv1.3",
     ca: readFileSync(clientCa),
-    requestCert: true, // browsers ask only a user who has one of this authority's
+    requestCert: true, // browsers ask only a user who has a certificate of this authority
     rejectUnauthorized: false,
   });
   const port = await listenOnKeptPort(server, join(state, "identity-provider.port"), portsOfOthers);
@@ -75,7 +78,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
       say,
     ).callback(),
   );
-  say(`identity provider: ${issuer.iss}   who can sign in, and how: docs/sign-in.md`);
+  say(`identity provider: ${issuer.iss}   users and how to sign in: docs/sign-in.md`);
   return {
     issuer,
     people,

@@ -19,7 +19,7 @@ function fromBase32(text: string): Buffer {
   return Buffer.from((bits.match(/.{8}/gu) ?? []).map((byte) => Number.parseInt(byte, 2)));
 }
 
-/** The one-time code of a moment (RFC 6238 with SHA-1, the one that every authenticator app knows). */
+/** The one-time code of a moment (RFC 6238 with SHA-1, the hash that every authenticator app supports). */
 export function totp(secret: string, atMilliseconds: number, digits = 6): string {
   const counter = Buffer.alloc(8);
   counter.writeBigUInt64BE(BigInt(stepOf(atMilliseconds)));
@@ -30,7 +30,7 @@ export function totp(secret: string, atMilliseconds: number, digits = 6): string
 
 const stepOf = (atMilliseconds: number): number => Math.floor(atMilliseconds / stepMilliseconds);
 
-/** One person's second factor. */
+/** A person's second factor. */
 export class TotpCheck {
   readonly #secret: string;
   #lastStep = -1;
@@ -39,7 +39,10 @@ export class TotpCheck {
     this.#secret = secret;
   }
 
-  /** Whether the code is that of now, of the step before or of the one after, and of none that was taken already (RFC 6238 §5.2). */
+  /**
+   * True if the code is the code of now, of the step before or of the next step, and was not spent before
+   * (RFC 6238 §5.2).
+   */
   spend(code: string, atMilliseconds: number): boolean {
     const now = stepOf(atMilliseconds);
     const step = [now, now - 1, now + 1].find(

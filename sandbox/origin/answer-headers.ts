@@ -1,6 +1,6 @@
 import type { Answer } from "./call.ts";
 
-/** The headers that real servers give: validators, and their own absolute URLs (R4 http.html). */
+/** The headers of real servers: validators, and the server's own absolute URLs (R4 http.html). */
 export function headersOf({ status, about, raw }: Answer, base: string): Readonly<Record<string, string>> {
   return {
     "content-type": raw === undefined ? "application/fhir+json; charset=utf-8" : raw.type,

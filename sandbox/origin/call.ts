@@ -6,7 +6,7 @@ import { field, items, text } from "./values.ts";
 
 export type Pairs = readonly (readonly [string, string])[];
 
-/** What came with a request. */
+/** The body of a request. */
 export type Body =
   | { readonly kind: "none" }
   | { readonly kind: "json"; readonly value: unknown; readonly type: string; readonly bytes: Buffer }
@@ -22,15 +22,15 @@ export interface Call {
   readonly query: Pairs;
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: Body;
-  /** The id that a transaction gave to what is created, since other entries refer to it. */
+  /** The id that a transaction gave to the new resource, because another entry refers to it. */
   readonly assignedId?: string | undefined;
 }
 
 export interface Answer {
   readonly status: number;
-  /** A resource; none: no body. */
+  /** A resource; undefined: the answer has no body. */
   readonly body?: object | undefined;
-  /** The stored resource that the answer is about: its version, time and place are told in headers. */
+  /** The stored resource behind the answer: its version, time and place become headers. */
   readonly about?: Stored | undefined;
   /** The content of a Binary, instead of a resource. */
   readonly raw?: {
@@ -40,7 +40,10 @@ export interface Answer {
   };
 }
 
-/** All parameters of a request in order: of its URL, then of its form, or of the Parameters that an operation is posted with. */
+/**
+ * All parameters of a request in order: from its URL, then from its form, or from the Parameters of a posted
+ * operation.
+ */
 export function pairsOf({ query, body }: Call): Pairs {
   if (body.kind === "form") return [...query, ...body.pairs];
   return body.kind === "json" && field(body.value, "resourceType") === "Parameters"
@@ -48,15 +51,16 @@ export function pairsOf({ query, body }: Call): Pairs {
     : query;
 }
 
-/** R4 Parameters: one `value[x]` each. */
+/** R4 Parameters: one `value[x]` per parameter. */
 const fromParameters = (body: unknown): Pairs =>
   items(field(body, "parameter")).map((parameter) => {
     const key = Object.keys(Object(parameter)).find((name) => name.startsWith("value")) ?? "";
-    const value = numberOf(field(parameter, key))?.toString() ?? text(parameter, key) ?? ""; // no parameter here takes more than a primitive
+    // no parameter here takes more than a primitive
+    const value = numberOf(field(parameter, key))?.toString() ?? text(parameter, key) ?? "";
     return [text(parameter, "name") ?? "", value];
   });
 
-/** The resource that a write brings. */
+/** The resource in the body of a write. */
 export function resourceOf({ body }: Call): Record<string, unknown> & { readonly resourceType: string } {
   if (body.kind === "other" || body.kind === "form")
     throw new OriginRefusal(415, "not-supported", "Resources are read as application/fhir+json.");

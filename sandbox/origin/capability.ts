@@ -1,7 +1,7 @@
 import type { CapabilityStatement, CapabilityStatementRestResource } from "@medplum/fhirtypes";
 import { resourceTypes, searchParametersOf } from "./search-parameters.ts";
 
-/** What this origin does, per type the parameters that it searches by (R4 §5.1). */
+/** The origin's capabilities, and for each type its search parameters (R4 §5.1). */
 export function capabilityStatement(base: string, date: string): CapabilityStatement {
   return {
     resourceType: "CapabilityStatement",
@@ -69,7 +69,7 @@ function ofType(type: string): CapabilityStatementRestResource {
   };
 }
 
-/** By type, what can refer to it, as `_revinclude` names it. */
+/** By target type: the references to it, in the form of `_revinclude`. */
 const referring = new Map<string, string[]>();
 for (const source of resourceTypes)
   for (const [code, { type, target }] of searchParametersOf(source))

@@ -4,8 +4,8 @@ import type { Stored } from "./stored.ts";
 import { field, items } from "./values.ts";
 
 /**
- * The patients in whose compartment a resource is (R4 CompartmentDefinition/patient), each once; a Patient is in its own, and in those of
- * the patients that it links to.
+ * The patients whose compartments contain a resource (R4 CompartmentDefinition/patient), each once. A Patient
+ * is in its own compartment, and in the compartments of the patients that it links to.
  */
 export function patientsOf(resource: Stored, base: string): ReadonlySet<string> {
   const itself = resource.resourceType === "Patient";

@@ -7,8 +7,9 @@ const source = JSON as unknown as {
 };
 
 /**
- * Parses JSON so that `JSON.stringify` gives every number back as it was written: `1.10`, which FHIR tells from `1.1`
- * (R4 §2.24.0.1, decimal), and digits beyond a double. Only such numbers become raw values, the others are plain. Throws SyntaxError.
+ * Parses JSON so that `JSON.stringify` returns every number in its written form: `1.10`, which FHIR
+ * distinguishes from `1.1` (R4 §2.24.0.1, decimal), and digits beyond a double. Only such numbers become raw
+ * values; every other number is plain. Throws SyntaxError.
  */
 export function parseExact(text: string): unknown {
   return source.parse(text, (_key, value, context) =>
@@ -24,16 +25,20 @@ export function numberOf(value: unknown): number | undefined {
   return source.isRawJSON(value) ? Number(value.rawJSON) : undefined;
 }
 
-/** A copy that may be changed: no clone keeps raw values but this one. */
-export const copied = <T>(value: T): T => parseExact(JSON.stringify(value)) as T; // JSON in, the same JSON out
+/** A mutable copy, by JSON text: every other way to clone loses raw values. */
+export const copied = <T>(value: T): T => parseExact(JSON.stringify(value)) as T;
 
 /** A JSON object, and not a raw number, which is an object to JavaScript. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !source.isRawJSON(value);
 }
 
-/** A number to be written with just these digits: `7.10`. To the types a number, to `JSON.stringify` its text; arithmetic needs `numberOf`. */
+/**
+ * A number to be written with just these digits: `7.10`. To the types a number, to `JSON.stringify` its text;
+ * arithmetic needs `numberOf`.
+ */
 export function written(digits: string): number {
   const plain = Number(digits);
-  return String(plain) === digits ? plain : (source.rawJSON(digits) as unknown as number); // what JSON.stringify takes for one
+  // JSON.stringify accepts it as a number
+  return String(plain) === digits ? plain : (source.rawJSON(digits) as unknown as number);
 }

@@ -40,7 +40,7 @@ export function readHistoryQuery(
   return ok({ count, since });
 }
 
-/** Steps in the life of one resource or of many, in the order given. */
+/** The versions of one resource or of many, in the given order. */
 export function historyOf(versions: readonly Version[], self: string, base: string): Listing {
   return {
     type: "history",
@@ -55,7 +55,7 @@ const entryOf = (
   base: string,
 ): BundleEntry => ({
   fullUrl: `${base}/${type}/${id}`,
-  ...(resource && { resource: resource as unknown as Resource }), // stored as one
+  ...(resource && { resource: resource as unknown as Resource }), // it was stored as a resource
   request: { method, url: method === "POST" ? type : `${type}/${id}` },
   response: {
     status: method === "DELETE" ? "204" : versionId === "1" ? "201" : "200",
@@ -64,7 +64,7 @@ const entryOf = (
   },
 });
 
-/** The newest first, as R4 http.html#history asks; of one time the later stored. */
+/** The newest first, as R4 http.html#history requires; at an equal time the later stored version first. */
 export function newestFirst(versions: readonly Version[]): Version[] {
   const times = new Map(versions.map((version) => [version, dateSpan(version.lastUpdated)?.low ?? 0]));
   return versions.toReversed().sort((a, b) => (times.get(b) ?? 0) - (times.get(a) ?? 0));

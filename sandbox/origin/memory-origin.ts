@@ -9,16 +9,16 @@ import { OriginRouter } from "./router.ts";
 import { Store } from "./store.ts";
 
 export interface MemoryOriginOptions {
-  /** Hears of each request, before it is answered. */
+  /** Called for each request, before the answer. */
   readonly onRequest?: (request: OriginRequest) => void;
   readonly pages?: PagesOptions;
-  /** How a write to another version than the current is refused: 412 as R4 says, unless HAPI's 409 is wanted. */
+  /** The status for a write to a version that is not current: 412 as in R4, or HAPI's 409. */
   readonly staleVersion?: 412 | 409;
 }
 
 export interface OriginRequest {
   readonly method: string;
-  /** As it was sent, query included. */
+  /** The path as it was sent, query included. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
@@ -26,15 +26,15 @@ export interface OriginRequest {
 export interface OriginReply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** Undefined: none, not even an empty one. */
+  /** Undefined: no body, not even an empty body. */
   readonly body: Buffer | undefined;
 }
 
 /** A FHIR R4 server with everything in memory, and without a socket. */
 export interface MemoryOrigin {
-  /** Stores resources that have ids. A second one of the same type and id becomes its next version. */
+  /** Stores resources that have ids. A second resource with an equal type and id becomes its next version. */
   load(resources: Iterable<Resource>): void;
-  /** `readBody` may throw a refusal. Rejects when it throws anything else. */
+  /** `readBody` may throw a refusal. Rejects when it throws any other error. */
   answer(request: OriginRequest, readBody: () => Promise<Buffer>): Promise<OriginReply>;
 }
 
@@ -52,7 +52,7 @@ export function memoryOrigin(
     const [path = "", ...query] = below.split("?");
     const type = headers["content-type"];
     return router.carry({
-      method: method as HttpMethod, // any other finds no route
+      method: method as HttpMethod, // any unknown method finds no route
       path,
       query: [...new URLSearchParams(query.join("?"))],
       headers: Object.fromEntries(
@@ -86,7 +86,7 @@ export function memoryOrigin(
   };
 }
 
-/** The path below the FHIR base, with its query; of the base itself only the query. */
+/** The path below the FHIR base, with its query; for the base itself only the query. */
 function belowBase(path: string): string {
   if (!/^\/fhir(?:\/|(?=\?|$))/u.test(path)) throw notFound();
   return path.slice(basePath.length).replace(/^\//u, "");

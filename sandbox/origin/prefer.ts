@@ -1,12 +1,12 @@
-/** What a client would rather have (R4 http.html#ops and §3.1.1.3; RFC 7240). What is not understood is not preferred. */
+/** A client's preferences (R4 http.html#ops and §3.1.1.3; RFC 7240). An unknown preference has no effect. */
 export interface Preference {
-  /** What a write answers with. */
+  /** The content of the answer to a write. */
   readonly returns: "minimal" | "representation" | "OperationOutcome";
-  /** Search parameters that are not known are left out, instead of refused. */
+  /** Leaves unknown search parameters out, instead of refusing them. */
   readonly lenient: boolean;
 }
 
-/** The origin is strict and talkative unless told otherwise. */
+/** By default the origin is strict and returns the representation. */
 export function readPreference(header: string | undefined): Preference {
   const wishes = new Set((header ?? "").split(/[,;]/u).map((wish) => wish.trim().replaceAll('"', "")));
   const returns =

@@ -28,7 +28,7 @@ function shown(resource: Stored, call: Call): Answer {
   };
 }
 
-/** `_summary` and `_elements` of a read (R4 search.html#summary); it has no other parameters. */
+/** Reads `_summary` and `_elements` of a read (R4 search.html#summary); it has no further parameters. */
 function shapeAsked({ query }: Call): Shape {
   let shape: Shape = { kind: "whole" };
   for (const [name, value] of query) {
@@ -58,5 +58,6 @@ function isKnown({ meta }: Stored, { headers }: Call): boolean {
   if (versions !== undefined)
     return versions.trim() === "*" || versionsIn(versions)?.has(meta.versionId) === true;
   const since = Date.parse(headers["if-modified-since"] ?? "");
-  return Math.floor(Date.parse(meta.lastUpdated) / 1_000) * 1_000 <= since; // the header knows seconds
+  // the header has a precision of seconds
+  return Math.floor(Date.parse(meta.lastUpdated) / 1_000) * 1_000 <= since;
 }

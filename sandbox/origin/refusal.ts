@@ -1,7 +1,10 @@
 import type { OperationOutcome, OperationOutcomeIssue } from "@medplum/fhirtypes";
 import { normalizeOperationOutcome, OperationOutcomeError } from "@medplum/core";
 
-/** Why a request is not carried out. Thrown anywhere below the router, so that a transaction is undone by the first; answered with its status. */
+/**
+ * The reason why a request is refused. It is thrown anywhere below the router, so the first refusal undoes a
+ * transaction. It becomes the answer's status.
+ */
 export class OriginRefusal extends Error {
   readonly status: number;
   readonly outcome: OperationOutcome;
@@ -19,7 +22,10 @@ export class OriginRefusal extends Error {
 export const badRequest = (text: string): OriginRefusal => new OriginRefusal(400, "invalid", text);
 export const notFound = (): OriginRefusal => new OriginRefusal(404, "not-found", "Not found.");
 
-/** What a fault below the router says to the client: medplum's validation is one of those. Rethrows what is no refusal. */
+/**
+ * The status and outcome for a fault below the router, medplum's validation errors included. Rethrows every
+ * error that is not a refusal.
+ */
 export function refusalOf(fault: unknown): { readonly status: number; readonly outcome: OperationOutcome } {
   if (fault instanceof OriginRefusal) return fault;
   if (fault instanceof OperationOutcomeError)

@@ -5,7 +5,7 @@ import { searchParametersOf } from "./search-parameters.ts";
 import type { Stored } from "./stored.ts";
 import { valuesOf } from "./values.ts";
 
-/** Who refers to one target, by which search parameter. */
+/** The resources that refer to one target by one search parameter. */
 export interface Referrers {
   readonly type: string;
   readonly code: string;
@@ -14,7 +14,10 @@ export interface Referrers {
 
 const noResources: ReadonlySet<Stored> = new Set();
 
-/** The current versions, with an index of who refers to whom, so that a patient's records are found without a walk over everybody's. */
+/**
+ * The current versions, with an index of references and compartments: a patient's records are found without a
+ * scan of all records.
+ */
 export class ResourceIndex {
   readonly base: string;
   readonly #byType = new Map<string, Map<string, Stored>>();
@@ -22,7 +25,7 @@ export class ResourceIndex {
   readonly #referring = new Map<string, Map<string, Referrers & { readonly from: Set<Stored> }>>();
   readonly #compartments = new Map<string, Set<Stored>>();
 
-  /** `base`: this server's own URL, whose absolute references are local ones. */
+  /** `base`: this server's own URL; absolute references below it are local references. */
   constructor(base: string) {
     this.base = base;
   }
@@ -51,17 +54,19 @@ export class ResourceIndex {
     for (const patient of patientsOf(resource, this.base)) this.#compartments.get(patient)?.delete(resource);
   }
 
-  /** All that is in a patient's compartment, in the order of storing. */
+  /** All resources in a patient's compartment, in the order of storing. */
   compartment(patient: string): ReadonlySet<Stored> {
     return this.#compartments.get(patient) ?? noResources;
   }
 
-  /** Those of a type that refer to a target (`Type/id`, a URL, or an id alone) by a search parameter. */
+  /**
+   * The resources of a type that refer to a target (`Type/id`, a URL, or an id alone) by a search parameter.
+   */
   referring(type: string, code: string, target: string): ReadonlySet<Stored> {
     return this.#referring.get(target)?.get(`${type}?${code}`)?.from ?? noResources;
   }
 
-  /** The same for several targets; each resource once. */
+  /** Finds the referrers of several targets; each resource once. */
   referringToAny(type: string, code: string, targets: readonly string[]): ReadonlySet<Stored> {
     const all = new Set<Stored>();
     for (const target of targets)
@@ -69,12 +74,15 @@ export class ResourceIndex {
     return all;
   }
 
-  /** All that refer to a target. */
+  /** All resources that refer to a target. */
   referrers(target: string): Iterable<Referrers> {
     return this.#referring.get(target)?.values() ?? [];
   }
 
-  /** Those of a type that meet all criteria, each once, in the order of storing but where an index says where to look. */
+  /**
+   * The resources of a type that meet all criteria, each once. They are in the order of storing, except if an
+   * index supplies the candidates.
+   */
   matching(type: string, criteria: readonly Criterion[], within?: ReadonlySet<Stored>): Stored[] {
     const candidates =
       within ??
@@ -97,7 +105,7 @@ export class ResourceIndex {
     else known.from.add(resource);
   }
 
-  /** Each reference under what it points at and, for the bare form of a search, under the id alone. */
+  /** Yields each reference under its target and, for the bare form of a search, under the id alone. */
   *#references(resource: Stored): Iterable<{ readonly code: string; readonly target: string }> {
     for (const [code, parameter] of searchParametersOf(resource.resourceType)) {
       if (parameter.type !== "reference") continue;

@@ -30,7 +30,7 @@ import {
 
 type Handler = (call: Call, site: Site) => Answer;
 
-/** The interactions of R4 http.html by method and path; of two that fit, the one with fewer variables. */
+/** The interactions of R4 http.html by method and path. If two match, the path with fewer variables wins. */
 const routes: readonly (readonly [HttpMethod, string, Handler])[] = [
   [
     "GET",
@@ -70,7 +70,7 @@ const routes: readonly (readonly [HttpMethod, string, Handler])[] = [
   ["DELETE", ":type", conditionalRemove],
 ];
 
-/** Carries out requests, each whole before the next. */
+/** Runs requests, each to its end before the next. */
 export class OriginRouter {
   readonly #site: Site;
   readonly #router = new Router<Handler, undefined>();
@@ -81,7 +81,7 @@ export class OriginRouter {
     this.#router.add("POST", "", (call) => this.#bundle(call));
   }
 
-  /** Throws a refusal. A HEAD is a GET whose body is not sent. */
+  /** Throws a refusal. A HEAD is a GET without the body in its answer. */
   carry(call: Omit<Call, "params">): Answer {
     const route = this.#router.find(call.method === "HEAD" ? "GET" : call.method, call.path);
     const type = route?.params["type"];

@@ -3,11 +3,14 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import * as z from "zod";
 
-/** Where in a resource's JSON a search parameter finds values; made by scripts/generate-sandbox-definitions.ts. */
+/**
+ * A place in a resource's JSON where a search parameter finds values; made by
+ * scripts/generate-sandbox-definitions.ts.
+ */
 const place = z.object({
-  /** JSON keys joined by dots; `telecom[system=phone]` keeps only the items whose `system` is so. */
+  /** JSON keys joined by dots; `telecom[system=phone]` selects the items with that `system`. */
   path: z.string(),
-  /** FHIR type of the values; `present`: whether any of the keys (comma) holds something other than false. */
+  /** FHIR type of the values; `present`: true if any of the keys (comma) has a value except false. */
   type: z.string(),
   /** `where(resolve() is Patient)`: references to this type only. */
   only: z.string().optional(),
@@ -28,7 +31,7 @@ const { Resource: shared = {}, ...byType } = table;
 /** Every resource type of R4 4.0.1. */
 export const resourceTypes: ReadonlySet<string> = new Set(Object.keys(byType));
 
-/** The parameters by which this origin searches a type, by code; those of every resource (`_id` …) included. */
+/** The search parameters of a type, by code; the parameters of every resource (`_id` …) included. */
 export function searchParametersOf(type: string): ReadonlyMap<string, SearchParameter> {
   return merged.get(type) ?? new Map();
 }

@@ -5,14 +5,14 @@ import { basePath, memoryOrigin, type MemoryOriginOptions, type OriginReply } fr
 import { OriginRefusal } from "./refusal.ts";
 
 export interface OriginOptions extends MemoryOriginOptions {
-  /** 0 or none: a port of the system's choosing. */
+  /** 0 or undefined: a port that the system chooses. */
   readonly port?: number;
 }
 
 export interface Origin {
   /** The FHIR base, without a trailing slash. */
   readonly url: string;
-  /** Stores resources that have ids. A second one of the same type and id becomes its next version. */
+  /** Stores resources that have ids. A second resource with an equal type and id becomes its next version. */
   load(resources: Iterable<Resource>): Promise<void>;
   close(): Promise<void>;
 }
@@ -26,7 +26,8 @@ export async function startOrigin({ port = 0, ...options }: OriginOptions = {}):
     server.once("error", failed);
     server.listen({ port, host: "127.0.0.1", backlog: 4096 }, listening);
   });
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${basePath}`; // a TCP server that listens has a port
+  // a TCP server that listens has a port
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${basePath}`;
   const origin = memoryOrigin(url, options);
   server.on("request", (req, res) => {
     const request = { method: req.method ?? "", path: req.url ?? "", headers: req.headers };

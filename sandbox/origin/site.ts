@@ -1,10 +1,12 @@
 import type { Pages } from "./search/pages.ts";
 import type { Store } from "./store.ts";
 
-/** What the interactions work on. */
+/** The data and settings that the interactions use. */
 export interface Site {
   readonly store: Store;
   readonly pages: Pages;
-  /** How a write to another version than the current is refused: as R4 http.html#concurrency says, or as HAPI does. */
+  /**
+   * The status for a write to a version that is not current: as in R4 http.html#concurrency, or as in HAPI.
+   */
   readonly staleVersion: 412 | 409;
 }

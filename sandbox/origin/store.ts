@@ -5,20 +5,23 @@ import { ResourceIndex } from "./resource-index.ts";
 import { validate } from "./validate.ts";
 import { gone, Versions } from "./versions.ts";
 
-/** A resource to be stored: whatever its `meta` says of version and time is the server's to say. */
+/** A resource to be stored. The server sets the version and time in its `meta`. */
 export interface Submitted {
   readonly resourceType: string;
   readonly id: string;
   readonly meta?: object;
 }
 
-/** All resources in memory, with all their versions. Every step is done before it returns, so nothing happens between two steps of one call. */
+/**
+ * All resources in memory, with all their versions. Every step ends before it returns, so no event falls
+ * between two steps of a call.
+ */
 export class Store {
   readonly base: string;
   /** The current versions. */
   readonly index: ResourceIndex;
   readonly versions = new Versions();
-  /** How each write since a transaction began is undone; undefined: none is under way. */
+  /** Functions that undo the writes since a transaction began; undefined outside a transaction. */
   #undo: (() => void)[] | undefined;
 
   /** `base`: the URL below which it is served. */
@@ -27,14 +30,17 @@ export class Store {
     this.index = new ResourceIndex(base);
   }
 
-  /** Stores a resource of the sandbox's data as it is, but for `meta.versionId` and a missing `meta.lastUpdated`. */
+  /**
+   * Stores a resource of the sandbox's data unchanged, except for `meta.versionId` and a missing
+   * `meta.lastUpdated`.
+   */
   load(resource: Resource & { readonly id: string }): void {
     this.#keep(resource, "PUT", resource.meta?.lastUpdated);
   }
 
-  /** Throws medplum's OperationOutcomeError for what is not valid R4. */
+  /** Throws medplum's OperationOutcomeError for a resource that is not valid R4. */
   put(resource: Submitted, method: "POST" | "PUT"): Stored {
-    validate(resource as unknown as Resource); // that it is one is what is asked
+    validate(resource as unknown as Resource); // the validation decides if it is a resource
     return this.#keep(resource, method);
   }
 
@@ -57,7 +63,7 @@ export class Store {
     throw this.versions.of(type, id).length > 0 ? gone() : notFound();
   }
 
-  /** All of the writes or, when any step throws, none (R4 http.html#trules). */
+  /** Applies all of the writes or, when any step throws, none (R4 http.html#trules). */
   atomically<T>(steps: () => T): T {
     const undo: (() => void)[] = [];
     this.#undo = undo;

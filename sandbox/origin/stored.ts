@@ -1,4 +1,4 @@
-/** A resource as it is stored: never changed, so it can be handed out without a copy. Its numbers are those of `parseExact`. */
+/** A stored resource. It never changes, so it is shared without a copy. `parseExact` made its numbers. */
 export interface Stored {
   readonly resourceType: string;
   readonly id: string;

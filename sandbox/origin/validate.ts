@@ -14,16 +14,20 @@ let indexed = false;
 function index(): void {
   if (indexed) return;
   const file = readFileSync(join(import.meta.dirname, "structure-definitions.gen.json.gz"));
-  const structures = JSON.parse(gunzipSync(file).toString("utf8")) as StructureDefinition[]; // written so by the generator
+  // the generator wrote it in this form
+  const structures = JSON.parse(gunzipSync(file).toString("utf8")) as StructureDefinition[];
   indexStructureDefinitionBundle(structures);
   indexed = true;
 }
 
-/** Throws medplum's OperationOutcomeError unless the resource is structurally valid R4; gives the warnings of one that is. */
+/**
+ * Throws medplum's OperationOutcomeError unless the resource is structurally valid R4. Returns the warnings
+ * of a valid resource.
+ */
 export function validate(resource: Resource): OperationOutcomeIssue[] {
   index();
-  // Raw numbers become plain ones: the validator knows no others.
-  return validateResource(JSON.parse(JSON.stringify(resource)) as Resource); // the same resource
+  // Turns raw numbers into plain numbers, because the validator knows only these.
+  return validateResource(JSON.parse(JSON.stringify(resource)) as Resource); // an equal resource
 }
 
 /** The elements of a resource type. */

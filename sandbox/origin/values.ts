@@ -1,13 +1,13 @@
 import type { SearchParameter } from "./search-parameters.ts";
 
-/** One value that a search parameter finds in a resource. */
+/** A value that a search parameter finds in a resource. */
 export interface Value {
   /** FHIR type: `CodeableConcept`, `dateTime` … */
   readonly type: string;
   readonly value: unknown;
 }
 
-/** Everything that a search parameter finds in a resource, in document order of each place. */
+/** Every value that a search parameter finds in a resource, in document order of each place. */
 export function valuesOf(resource: object, { at }: SearchParameter): Value[] {
   return at.flatMap(({ path, type, only }) => {
     if (type === "present")
@@ -19,14 +19,14 @@ export function valuesOf(resource: object, { at }: SearchParameter): Value[] {
   });
 }
 
-/** The value of a key, or undefined: also when there is no object to have one. */
+/** The value of a key; undefined also when `from` is not an object. */
 export function field(from: unknown, key: string): unknown {
   return typeof from === "object" && from !== null && Object.hasOwn(from, key)
     ? (from as Record<string, unknown>)[key]
-    : undefined; // an object, just seen
+    : undefined; // an object, by the check before
 }
 
-/** A value's text, when it is one. */
+/** A value's text, if it is a string. */
 export function text(from: unknown, key: string): string | undefined {
   const value = field(from, key);
   return typeof value === "string" ? value : undefined;

@@ -1,7 +1,7 @@
 import { notFound, OriginRefusal } from "./refusal.ts";
 import type { Stored } from "./stored.ts";
 
-/** One step in the life of a resource; a deletion is a version too, without a resource (R4 §3.1.0.7.1). */
+/** A step in the life of a resource. A deletion is a version too, without a resource (R4 §3.1.0.7.1). */
 export interface Version {
   readonly type: string;
   readonly id: string;
@@ -16,12 +16,12 @@ export class Versions {
   readonly #byPlace = new Map<string, Version[]>();
   readonly #all: Version[] = [];
 
-  /** Oldest first; empty for a resource that never was. */
+  /** Oldest first; empty for a resource that never existed. */
   of(type: string, id: string): readonly Version[] {
     return this.#byPlace.get(`${type}/${id}`) ?? [];
   }
 
-  /** Of every resource, or of all of a type; in the order of storing. */
+  /** The versions of every resource, or of all of a type; in the order of storing. */
   all(type?: string): readonly Version[] {
     return type === undefined ? this.#all : this.#all.filter((version) => version.type === type);
   }
@@ -38,7 +38,7 @@ export class Versions {
     this.#all.push(version);
   }
 
-  /** Forgets the latest of all: a transaction is undone backwards. */
+  /** Removes the latest version of all: a transaction is undone backwards. */
   takeBack(): void {
     const version = this.#all.pop();
     if (version === undefined) return;
@@ -48,7 +48,7 @@ export class Versions {
     if (versions?.length === 0) this.#byPlace.delete(place);
   }
 
-  /** Throws a 404 when there was no such version, a 410 when it was the deletion. */
+  /** Throws a 404 for a version that never existed, a 410 for a deletion. */
   read(type: string, id: string, versionId: string): Stored {
     const version = this.of(type, id).find((one) => one.versionId === versionId);
     if (version === undefined) throw notFound();

@@ -1,9 +1,9 @@
 const day = 86_400_000;
 
-/** The day on which the synthetic world stands still: what it says never depends on when it is made. */
+/** Today in the synthetic world, which never changes: the data does not depend on the day of its making. */
 export const today = "2026-11-01";
 
-/** `YYYY-MM-DD`, so many days before that day. */
+/** `YYYY-MM-DD`, a number of days before that day. */
 export function daysAgo(days: number): string {
   return new Date(Date.parse(today) - days * day).toISOString().slice(0, 10);
 }

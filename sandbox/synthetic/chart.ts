@@ -2,16 +2,19 @@ import type { Patient, Reference, Resource } from "@medplum/fhirtypes";
 import type { Person } from "./people.ts";
 import type { Random } from "./random.ts";
 
-/** One patient's records while they are written: the person, the ids, the chances. */
+/** The state of a patient's chart while it is written: the person, the ids, the random choices. */
 export interface Chart {
   readonly person: Person;
   readonly patient: Reference<Patient> & { readonly reference: string };
   readonly random: Random;
-  /** The next id of a type: `observation-17`. Counts over all patients, so an id tells nothing about whose it is. */
+  /**
+   * The next id of a type: `observation-17`. It counts over all patients, so an id does not disclose its
+   * patient.
+   */
   readonly id: (type: Resource["resourceType"]) => string;
 }
 
-/** Someone's visit to a clinic, to which most records belong. */
+/** A visit to a clinic. Most records belong to a visit. */
 export interface Visit {
   readonly encounter: string;
   /** `YYYY-MM-DD`. */

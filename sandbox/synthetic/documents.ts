@@ -3,7 +3,7 @@ import { at } from "./calendar.ts";
 import { to, type Chart, type Visit } from "./chart.ts";
 import { concept, hl7, loinc, narrative } from "./vocabulary.ts";
 
-/** A note in prose: the words that no field of a policy can take apart. */
+/** A note in prose: words that no field of a policy can separate. */
 export function note(
   chart: Chart,
   visit: Visit,
@@ -38,5 +38,5 @@ export function note(
 }
 
 export const progressNote = { code: "11506-3", display: "Progress note" };
-/** 45 CFR 164.501, psychotherapy notes: kept apart from the rest of the record. */
+/** 45 CFR 164.501, psychotherapy notes: separate from the rest of the record. */
 export const psychotherapyNote = { code: "80741-8", display: "Psychotherapy Note" };

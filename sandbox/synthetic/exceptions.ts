@@ -6,7 +6,7 @@ import { newborn } from "./patient.ts";
 import { firstPatient } from "./people.ts";
 import { concept, hl7, rxnorm } from "./vocabulary.ts";
 
-/** The records that a gateway is most easily wrong about, in the charts of those whom they happen to. */
+/** The records that a gateway most easily mishandles, each in the chart of its patient. */
 export function exceptions(chart: Chart, visit: Visit): Resource[] {
   switch (chart.person.id) {
     case firstPatient:
@@ -29,7 +29,9 @@ function heartbeatOfTheUnborn(chart: Chart, visit: Visit): Observation {
   };
 }
 
-/** Of the child, performed by the mother: two patients in one resource, and only the child owns it. */
+/**
+ * The child's observation, performed by the mother: two patients in one resource, and only the child owns it.
+ */
 function seenByTheMother(chart: Chart, visit: Visit): Observation {
   return {
     ...observation(chart, visit, "survey", "8339-4", "Birth weight Measured"),
@@ -49,7 +51,10 @@ function mother({ patient, id }: Chart): RelatedPerson {
   };
 }
 
-/** A modifier extension turns the whole record around: whoever does not understand it must not show the rest (R4 §2.4.1). */
+/**
+ * A modifier extension negates the whole record: a reader that does not understand it must not show the rest
+ * (R4 §2.4.1).
+ */
 function prescriptionThatIsNotOne({ patient, id }: Chart, visit: Visit): MedicationRequest {
   return {
     resourceType: "MedicationRequest",

@@ -15,8 +15,9 @@ import { sensitive } from "./sensitive.ts";
 import { encounter, visits } from "./visits.ts";
 
 /**
- * The sandbox's own data: synthetic patients rich enough to show every feature, valid R4, and the same for the same seed on any day.
- * References come after what they point at. Numbers such as 7.10 keep their digits through `JSON.stringify` (`written`).
+ * The sandbox's own data: synthetic patients rich enough to show every feature, valid R4, and equal for an
+ * equal seed on any day. References follow the resources that they name. Numbers such as 7.10 keep their
+ * digits through `JSON.stringify` (`written`).
  */
 export function syntheticResources(seed = 1): Resource[] {
   const id = counter();
@@ -56,7 +57,7 @@ function records(chart: Chart): Resource[] {
   ];
 }
 
-/** The place in the family contract; alone in one's own. */
+/** The member's number in the family contract; 1 without a family. */
 function memberNumber(person: Person): number {
   return (
     people

@@ -2,7 +2,7 @@ import type { Resource } from "@medplum/fhirtypes";
 import { to } from "./chart.ts";
 import { concept, hl7, narrative, snomed } from "./vocabulary.ts";
 
-/** Where the cast is treated and who pays: shared by all of them, so that one record is referred to from many charts. */
+/** The clinics and the payer, shared by all people: many charts refer to a single record. */
 export const clinics = ["harbor-health", "northern-valley-clinic", "charles-river-hospital"] as const;
 export const insurer = "commonwealth-mutual";
 export const practitioners = [

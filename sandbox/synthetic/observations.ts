@@ -3,7 +3,7 @@ import { at, daysAgo } from "./calendar.ts";
 import { to, type Chart, type Visit } from "./chart.ts";
 import { concept, hl7, loinc, ucum } from "./vocabulary.ts";
 
-/** What is measured at a visit: blood pressure in its two components, height and weight, temperature. */
+/** The measurements of a visit: blood pressure in its two components, height and weight, temperature. */
 export function vitals(chart: Chart, visit: Visit): Observation[] {
   const { random } = chart;
   const adult = visit.date.slice(0, 4) > String(Number(chart.person.birthDate.slice(0, 4)) + 14);
@@ -71,7 +71,7 @@ export function laboratory(chart: Chart, visit: Visit): Resource[] {
   return [...results, report];
 }
 
-/** A year of blood glucose measured at home, one value a day: a history long enough to page through. */
+/** A year of blood glucose measured at home, one value a day: a history long enough for several pages. */
 export function homeGlucose({ patient, random, id }: Chart): Observation[] {
   return Array.from({ length: 320 }, (_, i) => ({
     resourceType: "Observation" as const,

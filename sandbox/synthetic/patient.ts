@@ -4,7 +4,10 @@ import { to, type Chart } from "./chart.ts";
 import { coding, hl7, narrative } from "./vocabulary.ts";
 import { firstPatient } from "./people.ts";
 
-/** The Patient itself, with everything by which someone can be told: names, numbers, addresses, telephones, relations. */
+/**
+ * The Patient itself, with every kind of identifying element: names, numbers, addresses, telephones,
+ * relations.
+ */
 export function patient({ person, random }: Chart): Patient {
   const name = [...person.given, person.family].join(" ");
   return {
@@ -80,7 +83,7 @@ export const newborn = `${firstPatient}-newborn`;
 const current = "priya-raman";
 const duplicate = "priya-raman-2019";
 
-/** One person in two records (R4 §8.1.2): what is said of the old one is said of the new one. */
+/** A person with two records (R4 §8.1.2): a statement about the old record applies to the new record. */
 function links(id: string): Pick<Patient, "link"> {
   if (id === current) return { link: [{ other: to("Patient", duplicate), type: "replaces" }] };
   if (id === duplicate) return { link: [{ other: to("Patient", current), type: "replaced-by" }] };

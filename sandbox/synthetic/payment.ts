@@ -5,7 +5,10 @@ import { to, type Chart, type Visit } from "./chart.ts";
 import { insurer } from "./institutions.ts";
 import { concept, hl7, icd10 } from "./vocabulary.ts";
 
-/** A member's coverage. A family is one contract: each member has a Coverage with the same subscriber and subscriber number. */
+/**
+ * A member's coverage. A family is one contract: each member has a Coverage with the same subscriber and
+ * subscriber number.
+ */
 export function coverage({ person, patient, id }: Chart, memberNumber: number): Coverage {
   const subscriber = person.subscriber ?? person.id;
   const self = subscriber === person.id;
@@ -40,7 +43,7 @@ export function coverage({ person, patient, id }: Chart, memberNumber: number): 
 const number = (subscriber: string) =>
   `CM${subscriber.split("").reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 1_000_000, 7)}`;
 
-/** What a visit cost, and what the insurer said. */
+/** The cost of a visit, and the insurer's answer. */
 export function claim(
   { patient, random, id }: Chart,
   visit: Visit,

@@ -1,6 +1,6 @@
 import type { Sensitivity } from "./vocabulary.ts";
 
-/** One of the cast: who they are and what of the sandbox they show. Nobody of them exists. */
+/** A person of the cast: their data and the part of the sandbox that they show. No person here exists. */
 export interface Person {
   readonly id: string;
   readonly given: readonly string[];
@@ -13,9 +13,9 @@ export interface Person {
   readonly zip: string;
   readonly ailments: readonly Ailment[];
   readonly deceased?: string | true;
-  /** Whose family coverage pays: the subscriber's id. */
+  /** The subscriber's id of the family coverage that pays. */
   readonly subscriber?: string;
-  /** What makes records of theirs sensitive. */
+  /** The reasons why some of their records are sensitive. */
   readonly sensitive?: readonly Sensitivity[];
   readonly language?: string;
 }
@@ -47,7 +47,7 @@ export const people: readonly Person[] = [
     sensitive: ["PSYTHPN"],
   },
   {
-    // Its id begins with its mother's: a comparison by prefix would give hers away.
+    // Its id begins with its mother's id: a comparison by prefix would disclose the mother's records.
     id: "amara-okafor-newborn",
     given: ["Chidi"],
     family: "Okafor",
@@ -127,7 +127,7 @@ export const people: readonly Person[] = [
     sensitive: ["PSY"],
   },
   {
-    // The same person, registered twice.
+    // A second registration of the same person.
     id: "priya-raman-2019",
     given: ["Pria"],
     family: "Raman",

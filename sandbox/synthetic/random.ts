@@ -5,7 +5,7 @@ export interface Random {
   /** From `low` to `high`, both included. */
   int(low: number, high: number): number;
   pick<T>(from: readonly [T, ...T[]]): T;
-  /** Written with just so many places, trailing zeros included, as laboratories report. */
+  /** Written with a fixed number of places, trailing zeros included, as laboratories report. */
   decimal(low: number, high: number, places: number): number;
 }
 

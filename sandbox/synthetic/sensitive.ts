@@ -14,7 +14,7 @@ const diagnoses: Record<Exclude<Sensitivity, "PSYTHPN">, readonly [code: string,
   GDIS: ["93461009", "Gender dysphoria"],
 };
 
-/** Records that carry labels (`meta.security`) saying that they are restricted, and because of what. */
+/** Records with labels (`meta.security`) that mark them as restricted and give the reason. */
 export function sensitive(chart: Chart, visit: Visit, sensitivity: Sensitivity): Resource[] {
   const meta = labelled(sensitivity);
   if (sensitivity === "PSYTHPN")

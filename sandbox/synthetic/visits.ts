@@ -4,7 +4,7 @@ import { to, type Chart, type Visit } from "./chart.ts";
 import { clinics, locationOf, practitioners } from "./institutions.ts";
 import { coding, concept, icd10, narrative, snomed } from "./vocabulary.ts";
 
-/** The visits of the last years, oldest first: about two a year, none before birth or after death. */
+/** The visits of the last years, oldest first: about two a year, and no visit before birth or after death. */
 export function visits({ person, random, id }: Chart): Visit[] {
   const last = typeof person.deceased === "string" ? person.deceased.slice(0, 10) : today;
   const days = Array.from({ length: 6 }, (_, i) => (5 - i) * 180 + random.int(10, 160));

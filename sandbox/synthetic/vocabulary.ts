@@ -12,7 +12,7 @@ export function concept(system: string, code: string, display: string): Codeable
   return { coding: [{ system, code, display }], text: display };
 }
 
-/** A concept of one of HL7's own code systems. */
+/** A concept of HL7's own code systems. */
 export function hl7(system: string, code: string, display?: string): CodeableConcept {
   return { coding: [coding(system, code, display)] };
 }
@@ -24,7 +24,7 @@ export function coding(system: string, code: string, display?: string): Coding {
 /** Why a record is sensitive: a code of v3-ActCode's InformationSensitivityPolicy. */
 export type Sensitivity = "ETH" | "ETHUD" | "PSY" | "PSYTHPN" | "HIV" | "SDV" | "STD" | "GDIS";
 
-/** The labels of a record: restricted, because of what, and for Part 2 records under which law (HL7 DS4P). */
+/** The labels of a record: restricted, the reason, and for Part 2 records the law (HL7 DS4P). */
 export function labelled(sensitivity: Sensitivity): Meta {
   const part2 = sensitivity === "ETH" || sensitivity === "ETHUD";
   return {
@@ -36,7 +36,7 @@ export function labelled(sensitivity: Sensitivity): Meta {
   };
 }
 
-/** Generated narrative: what the record says, in words. */
+/** Generated narrative: the record in words. */
 export function narrative(...sentences: readonly string[]): { status: "generated"; div: string } {
   const escaped = sentences.map(
     (sentence) => `<p>${sentence.replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</p>`,

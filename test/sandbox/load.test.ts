@@ -162,7 +162,7 @@ test("a folder without anything to load is an error that names it", async ({ exp
   const dir = folder({ "notes.txt": "nothing" });
   await expect(loadFolder(dir, () => {})).rejects.toThrow(StartRefusal);
   await expect(loadFolder(join(dir, "nowhere"), () => {})).rejects.toThrow(StartRefusal);
-  await expect(loadFolder(folder({ "a.json": "{" }), () => {})).rejects.toThrow("holds no FHIR resource");
+  await expect(loadFolder(folder({ "a.json": "{" }), () => {})).rejects.toThrow("has no FHIR resource");
 });
 
 test("numbers keep their digits", async ({ expect }) => {

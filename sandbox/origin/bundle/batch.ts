@@ -3,10 +3,10 @@ import type { Answer, Call } from "../call.ts";
 import { refusalOf } from "../refusal.ts";
 import { answered, entriesOf, readEntry } from "./entry.ts";
 
-/** Carries out one request; throws a refusal. */
+/** Runs one request; throws a refusal. */
 export type Carry = (call: Omit<Call, "params">) => Answer;
 
-/** Each entry on its own, in order, whatever becomes of the others (R4 http.html#brules). */
+/** Runs each entry by itself, in order; a failure does not stop the next entry (R4 http.html#brules). */
 export function batch(bundle: unknown, call: Call, base: string, carry: Carry): Answer {
   const entry = entriesOf(bundle).map((one) => {
     try {

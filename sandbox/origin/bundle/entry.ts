@@ -6,7 +6,7 @@ import { parseExact } from "../exact-json.ts";
 import { badRequest } from "../refusal.ts";
 import { field, items, text } from "../values.ts";
 
-/** An entry of a batch or transaction, as the request that it stands for (R4 http.html#transaction). */
+/** An entry of a batch or transaction, as the request in it (R4 http.html#transaction). */
 export interface Entry {
   readonly fullUrl: string | undefined;
   readonly call: Omit<Call, "params">;
@@ -27,7 +27,10 @@ const conditions = {
   ifNoneExist: "if-none-exist",
 };
 
-/** Reads one entry of a Bundle. The headers of the whole say what the answers look like; conditions are each entry's own. */
+/**
+ * Reads one entry of a Bundle. The headers of the whole request decide the form of the answers; each entry
+ * has its own conditions.
+ */
 export function readEntry(entry: unknown, { headers }: Call): Entry {
   const request = field(entry, "request");
   const [method = "", url = ""] = [text(request, "method"), text(request, "url")];
@@ -40,7 +43,7 @@ export function readEntry(entry: unknown, { headers }: Call): Entry {
     [text(request, key) ?? []].flat().map((value) => [name, value] as const),
   );
   const call = {
-    method: method as HttpMethod, // one of them
+    method: method as HttpMethod, // a method of the table
     path,
     query: [...new URLSearchParams(query.join("?"))],
     headers: { prefer: headers["prefer"], accept: "application/fhir+json", ...Object.fromEntries(own) },
@@ -49,13 +52,13 @@ export function readEntry(entry: unknown, { headers }: Call): Entry {
   return { fullUrl: text(entry, "fullUrl"), call };
 }
 
-/** What a bundle holds. */
+/** The entries of a bundle. */
 export const entriesOf = (bundle: unknown): unknown[] => items(field(bundle, "entry"));
 
 export const bodyOf = (value: unknown, type = "application/fhir+json"): Body =>
   value === undefined ? { kind: "none" } : { kind: "json", value, type, bytes: Buffer.alloc(0) };
 
-/** A JSON Patch comes as a Binary (R4 http.html#transaction), a FHIRPath Patch as Parameters. */
+/** A JSON Patch is sent as a Binary (R4 http.html#transaction), a FHIRPath Patch as Parameters. */
 function patchIn(resource: unknown): Body {
   const [type = "", data] = [text(resource, "contentType"), text(resource, "data")];
   if (data === undefined) return bodyOf(resource);
@@ -72,13 +75,15 @@ export function answered(answer: Answer, base: string): BundleEntry {
   const failed = answer.status >= 400;
   return {
     ...(answer.about && { fullUrl: `${base}/${answer.about.resourceType}/${answer.about.id}` }),
-    ...(answer.body !== undefined && !failed && { resource: answer.body as Resource }), // every body is one
+    // every body is a resource
+    ...(answer.body !== undefined && !failed && { resource: answer.body as Resource }),
     response: {
       status: String(answer.status),
       ...((location ?? place) !== undefined && { location: location ?? place }),
       ...(etag !== undefined && { etag }),
       ...(answer.about && { lastModified: answer.about.meta.lastUpdated }),
-      ...(failed && { outcome: answer.body as OperationOutcome }), // a refusal's is one
+      // the body of a refusal is an OperationOutcome
+      ...(failed && { outcome: answer.body as OperationOutcome }),
     },
   };
 }

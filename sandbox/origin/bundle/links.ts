@@ -1,9 +1,13 @@
 import { isObject } from "../exact-json.ts";
 
-// Where R4 http.html#trules has links replaced: references, elements of the types uri, url, oid, uuid and canonical, and links in narratives.
+// The elements in which R4 http.html#trules has links replaced: references, elements of the types uri, url,
+// oid, uuid and canonical, and links in narratives.
 const linking = /^(?:reference|url|div|\w*(?:Uri|Url|Uuid|Oid|Canonical))$/u;
 
-/** A resource whose links to other entries lead to where these are stored; a conditional reference leads to what `resolve` finds. */
+/**
+ * A resource with links to the stored places of the linked entries. A conditional reference leads to the
+ * result of `resolve`.
+ */
 export function relinked(
   value: unknown,
   places: ReadonlyMap<string, string>,

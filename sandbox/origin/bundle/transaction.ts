@@ -10,18 +10,18 @@ import { responseOf, type Carry } from "./batch.ts";
 import { answered, bodyOf, entriesOf, readEntry, type Entry } from "./entry.ts";
 import { relinked } from "./links.ts";
 
-/** An entry of which it is known what it is about, before anything is written. */
+/** An entry with its target, known before any write. */
 interface Plan extends Entry {
-  /** `Type/id` that it writes or, when it is a creation that is not needed, that is there already. */
+  /** The `Type/id` that it writes, or the existing resource if it is a creation that is not needed. */
   readonly place?: string;
-  /** Already known, since the condition of the entry was or was not met. */
+  /** The answer, if the condition of the entry already decides it. */
   readonly answer?: Answer;
 }
 
-/** R4 http.html#trules: the order in which the entries are carried out, whatever order they are in. */
+/** R4 http.html#trules: the order in which the entries run, in any order of the Bundle. */
 const order = ["DELETE", "POST", "PUT", "PATCH", "GET", "HEAD"];
 
-/** All entries, or none: the first refusal undoes what was done and is the answer. */
+/** Runs all entries or none: the first refusal undoes every write and is the answer. */
 export function transaction(bundle: unknown, call: Call, store: Store, carry: Carry): Answer {
   return store.atomically(() => {
     const plans = entriesOf(bundle).map((one) => planOf(readEntry(one, call), store));
@@ -58,7 +58,7 @@ function planOf(entry: Entry, store: Store): Plan {
     const match = condition === undefined ? undefined : onlyMatch(store, path, conditionIn(condition));
     if (match !== undefined) return { ...entry, place: placeOf(match), answer: written(200, match, headers) };
     const assignedId = crypto.randomUUID();
-    // Its condition is met; met again, it would find what another entry created.
+    // Its condition is met. A second evaluation would find the resource that another entry created.
     return {
       ...entry,
       place: `${path}/${assignedId}`,
@@ -81,7 +81,9 @@ function planOf(entry: Entry, store: Store): Plan {
 
 const placeOf = ({ resourceType, id }: Stored): string => `${resourceType}/${id}`;
 
-/** A conditional write whose resource is known is a plain one; a resource without an id takes that one. */
+/**
+ * A conditional write with a known resource becomes a plain write. A resource without an id takes that id.
+ */
 function at(entry: Entry, id: string, place: string): Plan {
   const { call } = entry;
   const body =
@@ -95,14 +97,18 @@ function refuseOverlaps(plans: readonly Plan[]): void {
   const writing = plans.flatMap(({ place, answer }) =>
     place === undefined || answer !== undefined ? [] : [place],
   );
-  if (new Set(writing).size < writing.length) throw badRequest("Two entries write the same resource."); // R4 http.html#trules
+  // R4 http.html#trules
+  if (new Set(writing).size < writing.length) throw badRequest("Two entries write the same resource.");
   const names = plans.flatMap(({ fullUrl, place }) =>
     place === undefined || fullUrl === undefined ? [] : [fullUrl],
   );
   if (new Set(names).size < names.length) throw badRequest("Two entries have the same fullUrl.");
 }
 
-/** Finds what a conditional reference means, among what is stored and what this transaction writes: exactly one (R4 http.html#trules). */
+/**
+ * Finds the resource of a conditional reference, among the stored resources and the writes of this
+ * transaction: exactly one (R4 http.html#trules).
+ */
 function resolver(plans: readonly Plan[], store: Store): (condition: string) => string {
   const known = new Map<string, string>();
   return (condition) => {

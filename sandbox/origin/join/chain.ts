@@ -4,7 +4,10 @@ import { resourceTypes, searchParametersOf } from "../search-parameters.ts";
 import type { Stored } from "../stored.ts";
 import type { ResourceIndex } from "../resource-index.ts";
 
-/** Compiles the last link of a chain; the reader of all criteria, which reads chains by this room. */
+/**
+ * Compiles the last link of a chain. It is the reader of all criteria, which itself reads chains with this
+ * folder.
+ */
 export type ReadCriterion = (
   type: string,
   name: string,
@@ -15,8 +18,9 @@ export type ReadCriterion = (
 const anyTypeMax = 20;
 
 /**
- * `subject:Patient.name=peter`, `patient.organization.name=…`, `patient._has:Group:member:_id=…`: what refers to something that meets the
- * rest, which may be a chain itself (R4 search.html#chaining). Without a type all that the reference may point at are followed.
+ * `subject:Patient.name=peter`, `patient.organization.name=…`, `patient._has:Group:member:_id=…`: selects the
+ * resources that refer to a resource which meets the rest. The rest may be a chain itself (R4
+ * search.html#chaining). Without a type, every target type of the reference is followed.
  */
 export function readChain(
   type: string,
@@ -33,7 +37,8 @@ export function readChain(
   const targets = parameter.target ?? [...resourceTypes];
   if (parameter.type !== "reference" || (only !== undefined && !targets.includes(only)))
     return err({ reason: "unsupported", text: `${link} does not lead to another resource.` });
-  // 146 types each way grow to millions within three links; few parameters point at every type, and those can name one.
+  // 146 types each way grow to millions within three links. Few parameters point at every type, and a client
+  // can name a type there.
   if (only === undefined && targets.length > anyTypeMax && /\.|^_has:/u.test(rest))
     return err({ reason: "unsupported", text: `${link} must name a type to be followed further.` });
 
@@ -44,7 +49,7 @@ export function readChain(
     if (criterion.ok) hops.push({ target, criterion: criterion.value });
     else refusal = criterion.error;
   }
-  // R4: a parameter that only some of the targets have is asked of those.
+  // R4: a parameter that only some target types have applies to those types.
   if (hops.length === 0) return err(refusal);
   return ok(joined(() => linked()));
 
@@ -55,9 +60,10 @@ export function readChain(
   }
 }
 
-/** A criterion that is met by a set, found when it is first asked for. */
+/** A criterion that is met by the members of a set. The set is computed at its first use. */
 export function joined(find: () => Iterable<Stored>): Criterion {
   let found: ReadonlySet<Stored> | undefined;
   const all = () => (found ??= new Set(find()));
-  return { meets: (resource) => all().has(resource as Stored), candidates: all }; // what is not stored is in no set
+  // a resource that is not stored is in no set
+  return { meets: (resource) => all().has(resource as Stored), candidates: all };
 }

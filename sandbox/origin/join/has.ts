@@ -7,8 +7,8 @@ import { valuesOf } from "../values.ts";
 import { joined, type ReadCriterion } from "./chain.ts";
 
 /**
- * `_has:Observation:patient:code=1234-5`: what something that meets the rest refers to; the rest may be a `_has` or a chain itself
- * (R4 search.html#has).
+ * `_has:Observation:patient:code=1234-5`: selects the targets of the resources that meet the rest. The rest
+ * may be a `_has` or a chain itself (R4 search.html#has).
  */
 export function readHas(
   type: string,

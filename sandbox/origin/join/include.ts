@@ -6,21 +6,21 @@ import type { Stored } from "../stored.ts";
 import type { ResourceIndex } from "../resource-index.ts";
 import { valuesOf } from "../values.ts";
 
-/** What else comes with the resources that were found (R4 search.html#revinclude). */
+/** A rule for resources that are included with the matches (R4 search.html#revinclude). */
 export interface Include {
-  /** `_revinclude`: those that refer to what was found, not those that it refers to. */
+  /** `_revinclude`: includes the referrers of a match, not its targets. */
   readonly reverse: boolean;
-  /** `:iterate`: of what was included, too. */
+  /** `:iterate`: also applies to included resources. */
   readonly iterate: boolean;
-  /** The type that refers; `*`: any. */
+  /** The type of the referrer; `*`: any. */
   readonly source: string;
-  /** The search parameter by which it refers; `*`: any. */
+  /** The search parameter of the reference; `*`: any. */
   readonly code: string;
   /** Only references to this type. */
   readonly target: string | undefined;
 }
 
-// `:recurse` is what STU3 called it; servers in use still take it.
+// `:recurse` is the STU3 name; servers in use still accept it.
 const form = /^_(?<way>rev)?include(?<again>:iterate|:recurse)?$/u;
 
 /** Undefined: the parameter is no include. */
@@ -47,10 +47,13 @@ export function readInclude(name: string, written: string): Result<Include, Sear
 const reaches = (targets: readonly string[] | undefined, target: string): boolean =>
   targets?.includes(target) ?? resourceTypes.has(target);
 
-// 10,000: everything of any one Synthea patient, and a page still stays below what a client can hold.
+// 10,000: all records of any Synthea patient, and a page still stays below the size that a client can read.
 const includedMax = 10_000;
 
-/** What is included beside the matches of a page, each once and none that is among the matches; `cut`: there was more than the limit. */
+/**
+ * The resources that are included with the matches of a page, each once and without the matches; `cut`: the
+ * limit was exceeded.
+ */
 export function includedWith(
   matches: readonly Stored[],
   includes: readonly Include[],
@@ -58,7 +61,7 @@ export function includedWith(
 ): { readonly included: readonly Stored[]; readonly cut: boolean } {
   const found = new Set(matches);
   const known = new Set(matches);
-  // A set is walked while it grows: what was included is followed by the includes that iterate.
+  // The loop visits the set while it grows: the includes that iterate also follow included resources.
   for (const resource of known) {
     const first = found.has(resource);
     for (const include of includes) {

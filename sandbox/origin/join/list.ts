@@ -4,7 +4,10 @@ import type { ResourceIndex } from "../resource-index.ts";
 import { field, items } from "../values.ts";
 import { joined } from "./chain.ts";
 
-/** `_list=42`: what a List names, by its id; functional lists (`$current-…`) are none that is stored (R4 search.html#list). */
+/**
+ * `_list=42`: the members of the List with this id. Functional lists (`$current-…`) are not stored here (R4
+ * search.html#list).
+ */
 export function readList(type: string, written: string, index: ResourceIndex): Criterion {
   return joined(() =>
     items(field(index.get("List", written.replace(/^List\//u, "")), "entry")).flatMap((entry) => {

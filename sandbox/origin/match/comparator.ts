@@ -14,7 +14,7 @@ export function readComparator(text: string): { readonly comparator: Comparator;
   return comparator === undefined ? { comparator: "eq", rest: text } : { comparator, rest: text.slice(2) };
 }
 
-/** R4 §3.1.1.4.5: compares the span that a resource's value covers with the one that the searched value covers. */
+/** R4 §3.1.1.4.5: compares the span of a resource's value with the span of the searched value. */
 export function compares(comparator: Comparator, { low, high }: Span, search: Span, margin: number): boolean {
   const within = search.low <= low && high <= search.high;
   switch (comparator) {

@@ -4,9 +4,13 @@ import type { Span } from "./comparator.ts";
 const form =
   /^(?<year>\d{4})(?:-(?<month>\d\d)(?:-(?<day>\d\d)(?:T(?<hour>\d\d):(?<minute>\d\d)(?::(?<second>\d\d)(?<fraction>\.\d+)?)?(?<zone>Z|[+-]\d\d:\d\d)?)?)?)?$/u;
 
-const at = (year: number, month: number, day: number) => new Date(0).setUTCFullYear(year, month, day); // Date.UTC takes the year 99 for 1999
+// Date.UTC takes the year 99 for 1999
+const at = (year: number, month: number, day: number) => new Date(0).setUTCFullYear(year, month, day);
 
-/** The time that a date, dateTime or instant of any precision covers, in ms since 1970; without an offset it is read as UTC. */
+/**
+ * The time that a date, dateTime or instant of any precision covers, in ms since 1970; without an offset it
+ * is read as UTC.
+ */
 export function dateSpan(value: string): Span | undefined {
   const parts = form.exec(value)?.groups;
   if (parts === undefined) return undefined;
@@ -40,7 +44,10 @@ function offset(zone: string | undefined): number {
   return (zone.startsWith("-") ? -minutes : minutes) * 60_000;
 }
 
-/** The time that a resource's value covers. A Period may be open (R4 §3.1.1.4.7); of a Timing, its events or its bounds. */
+/**
+ * The time span of a resource's value. A Period may be open (R4 §3.1.1.4.7); a Timing counts by its events or
+ * its bounds.
+ */
 export function dateValue({ type, value }: Value): Span | undefined {
   switch (type) {
     case "date":

@@ -2,7 +2,10 @@ import { numberOf } from "../exact-json.ts";
 import { field, text, type Value } from "../values.ts";
 import { compares, type Comparator, type Span } from "./comparator.ts";
 
-/** A searched number: its value, and the span that its written precision covers (R4 §3.1.1.4.6: 100 is 99.5 to 100.5). */
+/**
+ * A searched number: its value, and the span that its written precision covers (R4 §3.1.1.4.6: 100 is 99.5 to
+ * 100.5).
+ */
 export interface SearchedNumber {
   readonly exact: number;
   readonly span: Span;
@@ -27,7 +30,7 @@ export function compareNumber(
   return compares(comparator, { low, high }, { low: exact, high: exact }, Math.abs(exact) / 10);
 }
 
-/** What a resource's number, Quantity, Money or Range covers. */
+/** The span of a resource's number, Quantity, Money or Range. */
 export function numberValue({ value }: Value): Span | undefined {
   const plain = numberOf(value) ?? numberOf(field(value, "value"));
   if (plain !== undefined) return { low: plain, high: plain };
@@ -40,7 +43,10 @@ export function numberValue({ value }: Value): Span | undefined {
     : { low: low ?? Number.NEGATIVE_INFINITY, high: high ?? Number.POSITIVE_INFINITY };
 }
 
-/** Whether a quantity is in the unit asked for: `|system|code`, or `||code` for a code or unit of any system (R4 §3.1.1.4.12). */
+/**
+ * True if a quantity is in the searched unit: `|system|code`, or `||code` for a code or unit of any system
+ * (R4 §3.1.1.4.12).
+ */
 export function inUnit({ value }: Value, system: string, code: string): boolean {
   if (system !== "" && text(value, "system") !== system) return false;
   return (

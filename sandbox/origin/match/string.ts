@@ -5,7 +5,7 @@ const parts: Readonly<Record<string, readonly string[]>> = {
   Address: ["text", "line", "city", "district", "state", "postalCode", "country"],
 };
 
-/** The texts of a value: of a name or an address, each of its parts (R4 §3.1.1.4.8). */
+/** The texts of a value: for a name or an address, each of its parts (R4 §3.1.1.4.8). */
 export function stringsOf({ type, value }: Value): string[] {
   const keys = parts[type];
   const found = keys === undefined ? [value] : keys.flatMap((key) => items(field(value, key)));

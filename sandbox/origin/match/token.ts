@@ -2,7 +2,10 @@ import { field, items, text, type Value } from "../values.ts";
 import { splitEscaped, unescaped } from "./escape.ts";
 
 interface Token {
-  /** Undefined: none. `any`: the element's own, from the binding of a `code`, which a client may name or not. */
+  /**
+   * Undefined: the value has no system. `any`: the system comes from the binding of a `code`, and a client
+   * may name it or not.
+   */
   readonly system: string | undefined | { readonly any: true };
   readonly code: string;
 }

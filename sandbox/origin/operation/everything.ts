@@ -10,11 +10,13 @@ import type { Stored } from "../stored.ts";
 import type { ResourceIndex } from "../resource-index.ts";
 import { items, valuesOf } from "../values.ts";
 
-/** What `Patient/[id]/$everything` is asked for (http://hl7.org/fhir/R4/operation-patient-everything.html). */
+/**
+ * The parameters of `Patient/[id]/$everything` (http://hl7.org/fhir/R4/operation-patient-everything.html).
+ */
 export interface EverythingQuery {
-  /** Only what was given or under way then; undated records always come. */
+  /** Selects care that was given or under way in this span. Undated records are always returned. */
   readonly care: Span;
-  /** Only what changed since, in ms since 1970. */
+  /** Selects resources changed since then, in ms since 1970. */
   readonly since: number;
   readonly types: ReadonlySet<string>;
   readonly count: number;
@@ -63,7 +65,10 @@ export function readEverything(pairs: Pairs): Result<EverythingQuery, SearchRefu
   return ok({ care, since, types, count });
 }
 
-/** The patient, what is in its compartment, and whom and what that refers to among people, places and things shared by patients. */
+/**
+ * The patient, the patient's compartment, and the shared people, places and things that these records refer
+ * to.
+ */
 export function everythingAbout(
   index: ResourceIndex,
   patient: Stored,
@@ -71,9 +76,9 @@ export function everythingAbout(
 ): Stored[] {
   const own = [...index.compartment(patient.id)]
     .filter(({ resourceType }) => resourceType !== "Patient")
-    .filter((resource) => isOfTime(resource, care)); // linked ones are others
+    .filter((resource) => isOfTime(resource, care)); // linked patients are different people
   const found = new Set([patient, ...own]);
-  // A set is walked while it grows: a PractitionerRole brings its Practitioner.
+  // The loop visits the set while it grows: a PractitionerRole adds its Practitioner.
   for (const resource of found)
     for (const target of targetsIn(resource, index.base)) {
       const { type = "", id = "" } = localParts(target) ?? {};
@@ -104,7 +109,7 @@ function* targetsIn(value: unknown, base: string): Iterable<string> {
   }
 }
 
-// The parameters that say when care was given, best first. Birth dates, and dates of the record alone, are none.
+// The parameters with the date of care, best first. Birth dates, and dates of the record alone, do not count.
 const careDates =
   "date period onset-date occurrence effective effective-time whenhandedover started collected sent start-date event-date datetime datewritten identified when authored authored-on authoredon created".split(
     " ",

@@ -5,7 +5,10 @@ import { searchParametersOf } from "../search-parameters.ts";
 import type { Stored } from "../stored.ts";
 import { field, items, text, valuesOf } from "../values.ts";
 
-/** `max` of `Observation/$lastn`, and the search that it is of: one subject's (http://hl7.org/fhir/R4/observation-operation-lastn.html). */
+/**
+ * `max` of `Observation/$lastn`, and its search, for one subject
+ * (http://hl7.org/fhir/R4/observation-operation-lastn.html).
+ */
 export function readLastN(pairs: Pairs): { readonly max: number; readonly search: Pairs } {
   const written = pairs.find(([name]) => name === "max")?.[1] ?? "1";
   if (!/^[1-9]\d{0,8}$/u.test(written)) throw badRequest("max is no number.");
@@ -14,7 +17,10 @@ export function readLastN(pairs: Pairs): { readonly max: number; readonly search
   return { max: Number(written), search: pairs.filter(([name]) => name !== "max") };
 }
 
-/** The latest of each kind, kind by kind: observations are of one kind when they share a coding or, with none, their text. */
+/**
+ * The latest observations of each kind, kind by kind. Observations are of one kind when they share a coding
+ * or, without codings, their text.
+ */
 export function lastOfEach(observations: readonly Stored[], max: number): Stored[] {
   const newest = observations
     .map((resource) => ({ resource, at: timeOf(resource) }))
@@ -37,7 +43,7 @@ function namesOf(observation: Stored): string[] {
   return codings.length > 0 ? codings : [text(code, "text") ?? ""];
 }
 
-/** When it was made, in ms since 1970; an undated one is older than any. */
+/** The time of the observation, in ms since 1970. An undated observation is older than any. */
 function timeOf(observation: Stored): number {
   const date = searchParametersOf("Observation").get("date");
   return Math.max(

@@ -5,12 +5,16 @@ import type { Site } from "../site.ts";
 import { validate } from "../validate.ts";
 import { field, items, text } from "../values.ts";
 
-/** `$validate`, of what is posted or of what is stored: 200 whatever was found (http://hl7.org/fhir/R4/resource-operation-validate.html). */
+/**
+ * `$validate` of a posted or a stored resource: 200 for every result
+ * (http://hl7.org/fhir/R4/resource-operation-validate.html).
+ */
 export function validateOperation(call: Call, { store }: Site): Answer {
   const { type = "", id } = call.params;
   const subject = call.method === "GET" && id !== undefined ? store.current(type, id) : submitted(call);
   const issue =
-    text(subject, "resourceType") === type ? issuesOf(subject as Resource) : [problem(`This is no ${type}.`)]; // what is asked is whether it is one
+    // the validation decides if it is a resource
+    text(subject, "resourceType") === type ? issuesOf(subject as Resource) : [problem(`This is no ${type}.`)];
   return {
     status: 200,
     body: {

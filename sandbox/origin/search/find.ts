@@ -4,7 +4,7 @@ import { searchParametersOf } from "../search-parameters.ts";
 import { sortKey } from "./sort-key.ts";
 import type { Stored } from "../stored.ts";
 
-/** Everything that matches, in the order asked for. The caller takes `query.count` of it. */
+/** Every match, in the requested order. The caller takes `query.count` of them. */
 export function find(index: ResourceIndex, { of, patient, sort }: Query): Stored[] {
   const within = patient === undefined ? undefined : index.compartment(patient);
   const found = of.flatMap(({ type, criteria }) => index.matching(type, criteria, within));
@@ -20,7 +20,7 @@ export function find(index: ResourceIndex, { of, patient, sort }: Query): Stored
   return found;
 }
 
-/** Resources without the value come last, whichever way is sorted. */
+/** Resources without the value are last, in both directions. */
 function compareKeys(
   a: string | number | undefined,
   b: string | number | undefined,

@@ -1,30 +1,38 @@
 import type { Bundle, BundleEntry } from "@medplum/fhirtypes";
 
-/** An answer that may take more than one page. */
+/** A list of entries that may need more than one page. */
 export interface Listing {
   readonly type: "searchset" | "history";
-  /** The URL that was asked: what the first page calls itself. */
+  /** The requested URL, which is the first page's `self` link. */
   readonly self: string;
-  /** How many there were when it was asked. Later writes move nothing from one page to another. */
+  /**
+   * The number of entries at the time of the request. Later writes move no entry from one page to another.
+   */
   readonly length: number;
-  /** Whether the number is told; unless it is said otherwise, yes. */
+  /** False: the answer leaves the number out. The default is true. */
   readonly total?: boolean;
-  /** What stands from one place up to another now, without what was deleted meanwhile, and what comes with it. */
+  /**
+   * The current entries from one position up to another, without entries deleted meanwhile, with their
+   * included resources.
+   */
   readonly entries: (from: number, to: number) => BundleEntry[];
 }
 
 export interface PagesOptions {
-  /** Searches with more than one page that are kept; the oldest goes first. */
+  /** The maximum number of stored searches with more than one page; the oldest is deleted first. */
   readonly searchesMax?: number;
   readonly keptMilliseconds?: number;
 }
 
-/** Pages behind opaque links on the FHIR base, in HAPI's manner: `?_getpages=<id>&_getpagesoffset=20&_count=20`. */
+/**
+ * Pages behind opaque links on the FHIR base, in HAPI's manner:
+ * `?_getpages=<id>&_getpagesoffset=20&_count=20`.
+ */
 export class Pages {
   readonly #base: string;
   readonly #searchesMax: number;
   readonly #keptMilliseconds: number;
-  /** In the order of their making, which is that of their end. */
+  /** In the order of their creation, which is the order of their expiry. */
   readonly #kept = new Map<string, { readonly listing: Listing; readonly until: number }>();
 
   // 2,000: one search of 10,000 rows takes 80 KB here. An hour is HAPI's default.
@@ -34,13 +42,13 @@ export class Pages {
     this.#keptMilliseconds = keptMilliseconds;
   }
 
-  /** The first page. A search is kept only when there are more. */
+  /** The first page. A search is stored only if it has more pages. */
   first(listing: Listing, count: number): Bundle {
     const more = count > 0 && listing.length > count;
     return this.#page(listing, more ? this.#keep(listing) : undefined, 0, count, listing.self);
   }
 
-  /** A further page; undefined when the search is not kept, or no longer. */
+  /** A further page; undefined when the search was never stored, or has expired. */
   turn(id: string, offset: number, count: number): Bundle | undefined {
     this.#forget();
     const listing = this.#kept.get(id)?.listing;
@@ -75,7 +83,7 @@ export class Pages {
       id: crypto.randomUUID(),
       meta: { lastUpdated: new Date().toISOString() },
       type,
-      ...((total || count === 0) && { total: length }), // the total alone is all that a count of 0 asks for
+      ...((total || count === 0) && { total: length }), // a count of 0 requests the total alone
       link: [
         { relation: "self", url: self },
         ...(id === undefined || count === 0 ? [] : this.#around(id, offset, count, length)),

@@ -12,28 +12,30 @@ import type { ResourceIndex } from "../resource-index.ts";
 export interface Query {
   /** Per type; all criteria must be met. */
   readonly of: readonly { readonly type: string; readonly criteria: readonly Criterion[] }[];
-  /** Only what is in the compartment of this patient. */
+  /** Limits the search to this patient's compartment. */
   readonly patient?: string | undefined;
   readonly sort: readonly { readonly code: string; readonly descending: boolean }[];
-  /** At most so many matches on a page; 0: only the total. */
+  /** The maximum number of matches on a page; 0: only the total. */
   readonly count: number;
-  /** Whether the number of matches is told. */
+  /** True if the answer has the number of matches. */
   readonly total: boolean;
   readonly shape: Shape;
   readonly includes: readonly Include[];
-  /** The parameters that were heeded: what the link `self` names (R4 search.html#conformance). */
+  /** The applied parameters: the link `self` names them (R4 search.html#conformance). */
   readonly heeded: Pairs;
 }
 
 export interface QueryOptions {
-  /** What is not known is left out, instead of refused. */
+  /** Leaves unknown parameters out, instead of refusing them. */
   readonly lenient?: boolean;
   readonly patient?: string;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Reads the pairs of a query string or a form, in order. Repeated parameters must all be met (R4 §3.1.1.4.3). */
+/**
+ * Reads the pairs of a query string or a form, in order. Repeated parameters must all be met (R4 §3.1.1.4.3).
+ */
 export function readQuery(
   types: readonly string[],
   pairs: Pairs,
@@ -58,11 +60,12 @@ export function readQuery(
     else if (!lenient || refusal.reason === "bad_value") return err(refusal);
   }
   if (query.shape.kind === "text" && query.includes.length > 0)
-    return err({ reason: "unsupported", text: "Narratives alone come without includes." }); // R4 search.html#summary
+    // R4 search.html#summary
+    return err({ reason: "unsupported", text: "Narratives alone come without includes." });
   return ok(query);
 }
 
-/** The parameters that say how the result comes; undefined: it is none of these. */
+/** Reads a parameter that controls the result; undefined: the parameter is not of this kind. */
 function readControl(query: Mutable<Query>, name: string, value: string): SearchRefusal | "done" | undefined {
   switch (name) {
     case "_format":
@@ -102,7 +105,7 @@ function readControl(query: Mutable<Query>, name: string, value: string): Search
   }
 }
 
-/** By codes that every searched type has. */
+/** Reads sort codes that every searched type has. */
 function readSort(query: Mutable<Query>, value: string): SearchRefusal | "done" {
   const sort = value
     .split(",")
@@ -113,7 +116,7 @@ function readSort(query: Mutable<Query>, value: string): SearchRefusal | "done" 
   return "done";
 }
 
-/** Several types are searched only by what all of them have (R4 §3.1.1.3). */
+/** A search over several types uses only the parameters that all of them have (R4 §3.1.1.3). */
 function readCriteria(
   of: readonly { readonly type: string; readonly criteria: Criterion[] }[],
   name: string,
@@ -135,6 +138,6 @@ const badValue = (name: string): SearchRefusal => ({
   text: `The value of ${name} cannot be read.`,
 });
 
-/** Whether a `_format` asks for JSON, which is all that is spoken here. */
+/** True if a `_format` asks for JSON, the only supported format. */
 export const asksForJson = (written: string): boolean =>
   /^(?:json|application\/(?:fhir\+)?json)(?:;.*)?$/u.test(written);

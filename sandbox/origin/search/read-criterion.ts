@@ -68,7 +68,10 @@ export function readCriterion(
   return ok({ meets: any, candidates: () => index.referringToAny(type, code, targets) });
 }
 
-/** How one alternative is tested; "modifier": not with this one; undefined: the value cannot be read. */
+/**
+ * The test for one alternative; "modifier": the modifier is not supported; undefined: the value cannot be
+ * read.
+ */
 function readTest(
   parameter: SearchParameter,
   modifier: string | undefined,
@@ -102,7 +105,9 @@ function readTest(
   return parameter.type satisfies never;
 }
 
-/** `id`, `Type/id` or a URL; with `:Type`, an id of that type; with `:identifier`, a token (R4 §3.1.1.4.11). */
+/**
+ * `id`, `Type/id` or a URL; with `:Type`, an id of that type; with `:identifier`, a token (R4 §3.1.1.4.11).
+ */
 function readReference(
   { target = [] }: SearchParameter,
   modifier: string | undefined,

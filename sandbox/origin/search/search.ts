@@ -21,7 +21,10 @@ export function searchType(call: Call, site: Site): Answer {
   return search([type], type, pairsOf(call), call, site);
 }
 
-/** `Patient/x/Observation?…`, `Patient/x/*?_type=…`: what is in the compartment of a patient (R4 compartmentdefinition.html). */
+/**
+ * `Patient/x/Observation?…`, `Patient/x/*?_type=…`: the resources in the compartment of a patient (R4
+ * compartmentdefinition.html).
+ */
 export function searchCompartment(call: Call, site: Site): Answer {
   const { type = "", id = "", inner = "" } = call.params;
   if (type !== "Patient")
@@ -80,7 +83,7 @@ export function everything(call: Call, { store, pages }: Site): Answer {
   return first(searchset(found, self(store.base, call.path, pairs), store.index), query.count, pages);
 }
 
-/** For everybody, which R4 knows too. */
+/** `$everything` for all patients, which R4 defines too. */
 export function everythingOfAll({ params }: Call): Answer {
   if (params["type"] !== "Patient") throw notFound();
   throw new OriginRefusal(400, "not-supported", "$everything is answered for one patient.");
@@ -95,7 +98,7 @@ export function lastN(call: Call, { store, pages }: Site): Answer {
   return first(searchset(found, self(store.base, call.path, pairs), store.index, query), query.count, pages);
 }
 
-/** Of one resource, of a type, or of all (R4 http.html#history). */
+/** History of one resource, of a type, or of all (R4 http.html#history). */
 export function history(call: Call, { store, pages }: Site): Answer {
   const { type, id } = call.params;
   const pairs = pairsOf(call);
@@ -108,7 +111,7 @@ export function history(call: Call, { store, pages }: Site): Answer {
   return first(historyOf(versions, self(store.base, call.path, pairs), store.base), count, pages);
 }
 
-/** A further page of any of these. */
+/** A further page of any of these results. */
 export function page(call: Call, { pages }: Site): Answer {
   const asked = new Map(pairsOf(call));
   const offset = Number(/^\d{1,9}$/u.exec(asked.get("_getpagesoffset") ?? "0")?.[0]);

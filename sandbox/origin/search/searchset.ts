@@ -12,8 +12,9 @@ export interface SearchsetOptions {
 }
 
 /**
- * What a search found, with absolute URLs as real servers give them (R4 §3.1.1.1.1). Pages keep their rows; a row shows what it is when
- * its page is asked for, and each page brings what its own rows include.
+ * The result of a search, with absolute URLs as in real servers (R4 §3.1.1.1.1). Pages store their rows. A
+ * row shows its current content when its page is requested, and each page includes the resources for its own
+ * rows.
  */
 export function searchset(
   found: readonly Stored[],
@@ -23,7 +24,7 @@ export function searchset(
 ): Listing {
   const entry = (resource: Stored, mode: "match" | "include"): BundleEntry => ({
     fullUrl: `${index.base}/${resource.resourceType}/${resource.id}`,
-    resource: shaped(resource, shape, mode === "include") as Resource, // stored as one
+    resource: shaped(resource, shape, mode === "include") as Resource, // it was stored as a resource
     search: { mode },
   });
   return {

@@ -4,11 +4,11 @@ import { field, items } from "../values.ts";
 import type { Stored } from "../stored.ts";
 import { structureOf } from "../validate.ts";
 
-/** How much of each resource is shown (R4 search.html#summary and #elements). */
+/** The part of each resource that is returned (R4 search.html#summary and #elements). */
 export type Shape =
   | { readonly kind: "whole" }
   | { readonly kind: "summary" | "text" | "data" }
-  /** Elements by name; of one type only: `Patient.name`. */
+  /** Elements by name, or by type and name: `Patient.name`. */
   | { readonly kind: "elements"; readonly names: readonly string[] };
 
 /** Reads `_summary` (but `count`) or `_elements`. */
@@ -32,8 +32,8 @@ const always = ["resourceType", "id", "meta"];
 const subsetted = { system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", code: "SUBSETTED" };
 
 /**
- * A resource cut to a shape, marked SUBSETTED; what R4 requires stays. `included`: it is beside the matches, where `_elements` means only
- * those that are named with their type.
+ * A resource reduced to a shape and marked SUBSETTED; elements that R4 requires stay. `included`: the
+ * resource is not a match, so `_elements` applies only with the name of its type.
  */
 export function shaped(resource: Stored, shape: Shape, included = false): object {
   if (shape.kind === "whole") return resource;
@@ -44,7 +44,7 @@ export function shaped(resource: Stored, shape: Shape, included = false): object
   return { ...Object.fromEntries(kept), meta: { ...meta, tag: [...items(field(meta, "tag")), subsetted] } };
 }
 
-/** Undefined: all of them. */
+/** Undefined: all keys. */
 function keysOf(
   type: string,
   shape: Exclude<Shape, { kind: "whole" }>,

@@ -5,8 +5,9 @@ import type { SearchParameter } from "../search-parameters.ts";
 import { field, items, text, valuesOf, type Value } from "../values.ts";
 
 /**
- * By what a resource sorts: of several values the least, or descending the greatest (R4 §3.1.1.5.1). Dates sort as times: a date, a
- * Period or anything else that covers a span by its start, or descending by its end.
+ * The sort key of a resource: the least of several values, or descending the greatest (R4 §3.1.1.5.1).
+ * Dates sort as times: a date, a Period or any value that covers a span sorts by its start, or
+ * descending by its end.
  */
 export function sortKey(
   resource: object,

@@ -2,7 +2,10 @@ import type { Answer, Call } from "../call.ts";
 import type { Stored } from "../stored.ts";
 import { field, text } from "../values.ts";
 
-/** A Binary made of content of any type but FHIR's own (R4 binary.html); undefined: the body is the resource itself, or no content. */
+/**
+ * A Binary made of content of any type except FHIR's own (R4 binary.html); undefined: the body is the
+ * resource itself, or has no content.
+ */
 export function submittedBinary({
   body,
   params,
@@ -24,7 +27,10 @@ export function submittedBinary({
   };
 }
 
-/** The content of a Binary, to whoever does not ask for FHIR; undefined: the resource is asked for. */
+/**
+ * The raw content of a Binary, for a client that does not ask for FHIR; undefined: the client asks for the
+ * resource.
+ */
 export function binaryContent(stored: Stored, { headers, query }: Call): Answer["raw"] {
   const format = new Map(query).get("_format");
   if (format !== undefined || /\bapplication\/(?:fhir\+)?json\b/u.test(headers["accept"] ?? ""))

@@ -6,8 +6,9 @@ import type { Stored } from "../stored.ts";
 import type { Store } from "../store.ts";
 
 /**
- * The only resource that a conditional write can mean; undefined: there is none. Throws 412 when there are several, and 400 when a
- * parameter is not known, however lenient the client is: a condition that is left out would mean every resource (R4 http.html#ccreate).
+ * The only resource that meets the condition of a write; undefined: no match. Throws 412 for several matches,
+ * and 400 for an unknown parameter, even for a lenient client: an ignored condition would match every
+ * resource (R4 http.html#ccreate).
  */
 export function onlyMatch(store: Store, type: string, condition: Pairs): Stored | undefined {
   const [match, ...more] = allMatches(store, type, condition);

@@ -2,7 +2,10 @@ import { copied, isObject, numberOf } from "../exact-json.ts";
 import { badRequest, OriginRefusal } from "../refusal.ts";
 import { field, text } from "../values.ts";
 
-/** A document after a JSON Patch (RFC 6902), or none of it: throws 400 for what is no patch, 422 for one that cannot be applied. */
+/**
+ * A document after a JSON Patch (RFC 6902), applied whole or not at all. Throws 400 for an invalid patch, 422
+ * for a patch that cannot be applied.
+ */
 export function jsonPatched(document: object, patch: unknown): unknown {
   if (!Array.isArray(patch)) throw badRequest("A JSON Patch is an array.");
   return patch.reduce<unknown>(apply, copied(document));
@@ -13,7 +16,7 @@ function apply(document: unknown, operation: unknown): unknown {
   const value = () => {
     if (!isObject(operation) || !Object.hasOwn(operation, "value"))
       throw badRequest("An operation of the patch has no value.");
-    return copied(operation["value"]); // else two places of the document would be one
+    return copied(operation["value"]); // a copy, so that two places of the document never share an object
   };
   switch (field(operation, "op")) {
     case "add":
@@ -26,7 +29,7 @@ function apply(document: unknown, operation: unknown): unknown {
     case "move": {
       const from = pointer(text(operation, "from"));
       const moved = at(document, from);
-      // RFC 6902 §4.4: nothing moves into itself.
+      // RFC 6902 §4.4: a value cannot be moved into itself.
       if (path.length > from.length && from.every((token, i) => token === path[i]))
         throw unfit("A move would be into itself.");
       return added(removed(document, from), path, moved);
@@ -51,7 +54,7 @@ function pointer(written: string | undefined): string[] {
   return tokens.map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
-/** What stands at a path. */
+/** The value at a path. */
 const at = (document: unknown, path: readonly string[]): unknown => path.reduce(child, document);
 
 function child(node: unknown, token: string): unknown {
@@ -76,7 +79,8 @@ function added(document: unknown, path: readonly string[], value: unknown): unkn
   const parent = at(document, path.slice(0, -1));
   if (Array.isArray(parent))
     parent.splice(last === "-" ? parent.length : index(last, parent.length), 0, value);
-  else if (isObject(parent) && last !== "__proto__") parent[last] = value; // to JavaScript that name is no member
+  // to JavaScript that name is not a member
+  else if (isObject(parent) && last !== "__proto__") parent[last] = value;
   else throw unfit("A path of the patch leads where nothing can be added.");
   return document;
 }
@@ -91,7 +95,7 @@ function removed(document: unknown, path: readonly string[]): unknown {
   return document;
 }
 
-/** RFC 6902 §4.6: numbers by their value, objects whatever the order of their members. */
+/** RFC 6902 §4.6: compares numbers by value, and objects in any order of their members. */
 function equal(a: unknown, b: unknown): boolean {
   if (Array.isArray(a))
     return Array.isArray(b) && a.length === b.length && a.every((item, i) => equal(item, b[i]));

@@ -13,7 +13,10 @@ import type { Submitted } from "../store.ts";
 import { field } from "../values.ts";
 import { jsonPatched } from "./json-patch.ts";
 
-/** A resource after a patch: JSON Patch, or FHIRPath Patch in Parameters (R4 http.html#patch). Its type and id stay. */
+/**
+ * A resource after a patch: JSON Patch, or FHIRPath Patch in Parameters (R4 http.html#patch). Its type and id
+ * stay.
+ */
 export function patched(resource: Stored, body: Body): Submitted {
   const after = applied(resource, body);
   if (!isObject(after) || after["resourceType"] !== resource.resourceType || after["id"] !== resource.id)
@@ -26,12 +29,12 @@ function applied(resource: Stored, body: Body): unknown {
   if (body.kind === "json" && body.type.startsWith("application/json-patch+json"))
     return jsonPatched(resource, body.value);
   if (body.kind === "json" && field(body.value, "resourceType") === "Parameters")
-    return fhirpathPatched(resource, body.value as Parameters); // seen just now
+    return fhirpathPatched(resource, body.value as Parameters); // checked just above
   throw new OriginRefusal(415, "not-supported", "Patches are read as JSON Patch, or FHIRPath Patch.");
 }
 
 function fhirpathPatched(resource: Stored, patch: Parameters): unknown {
-  const copy = copied(resource) as unknown as Resource; // stored as one
+  const copy = copied(resource) as unknown as Resource; // it was stored as a resource
   try {
     fhirpathPatchTypedValue(toTypedValue(copy), parseFhirPathPatchParameters(patch));
   } catch (fault) {

@@ -1,7 +1,10 @@
 import { badRequest, OriginRefusal } from "../refusal.ts";
 import type { Stored } from "../stored.ts";
 
-/** The version ids of an `If-Match` or `If-None-Match`: `W/"3"`, weak or not, in a list. Undefined: not such a header. */
+/**
+ * The version ids of an `If-Match` or `If-None-Match`: `W/"3"`, weak or not, in a list. Undefined: not a
+ * valid header.
+ */
 export function versionsIn(header: string): ReadonlySet<string> | undefined {
   const tags = header
     .split(",")
@@ -9,7 +12,10 @@ export function versionsIn(header: string): ReadonlySet<string> | undefined {
   return tags.includes(undefined) ? undefined : new Set(tags.flatMap((tag) => tag ?? []));
 }
 
-/** Throws unless the version that the client has seen is the current one (R4 http.html#concurrency). `stale`: the status that says so. */
+/**
+ * Throws unless the version that the client has seen is current (R4 http.html#concurrency). `stale`: the
+ * status of the refusal.
+ */
 export function requireVersion(
   ifMatch: string | undefined,
   current: Stored | undefined,

@@ -8,7 +8,7 @@ import { conditionIn, onlyMatch } from "./conditional.ts";
 import { patched } from "./patch.ts";
 import { requireVersion } from "./version-match.ts";
 
-/** R4 http.html#create: the server gives the id. With `If-None-Exist` only when nothing matches yet. */
+/** R4 http.html#create: the server gives the id. With `If-None-Exist` it creates only without a match. */
 export function create(call: Call, { store }: Site): Answer {
   const type = call.params["type"] ?? "";
   const { id: _given, ...resource } = resourceFor(call, type);
@@ -22,7 +22,7 @@ export function create(call: Call, { store }: Site): Answer {
   );
 }
 
-/** R4 http.html#update: the next version, or the first one under an id of the client's choosing. */
+/** R4 http.html#update: the next version, or the first version under an id of the client's choice. */
 export function update(call: Call, site: Site): Answer {
   const { type = "", id = "" } = call.params;
   const resource = resourceFor(call, type);
@@ -30,7 +30,7 @@ export function update(call: Call, site: Site): Answer {
   return putAt(resource, id, call, site);
 }
 
-/** R4 http.html#cond-update: of nothing that matches, a creation; under the id that the resource names, if that is free. */
+/** R4 http.html#cond-update: without a match, a creation, under the id in the resource if that id is free. */
 export function conditionalUpdate(call: Call, site: Site): Answer {
   const type = call.params["type"] ?? "";
   const resource = resourceFor(call, type);
@@ -52,7 +52,8 @@ function putAt(
   if (!/^[A-Za-z0-9.-]{1,64}$/u.test(id)) throw badRequest("This is no FHIR id.");
   const before = store.index.get(resource.resourceType, id);
   requireVersion(call.headers["if-match"], before, staleVersion);
-  return written(before === undefined ? 201 : 200, store.put({ ...resource, id }, "PUT"), call.headers); // 201: born again, too
+  // 201 also for a resource that was deleted before
+  return written(before === undefined ? 201 : 200, store.put({ ...resource, id }, "PUT"), call.headers);
 }
 
 export function patch(call: Call, site: Site): Answer {
@@ -71,7 +72,7 @@ function patchOf(before: Stored, call: Call, { store, staleVersion }: Site): Ans
   return written(200, store.put(patched(before, call.body), "PUT"), call.headers);
 }
 
-/** R4 http.html#delete: of what is not there, too, since then it is as it should be. */
+/** R4 http.html#delete: an absent resource is also deleted successfully, because the result is right. */
 export function remove(call: Call, { store, staleVersion }: Site): Answer {
   const { type = "", id = "" } = call.params;
   requireVersion(call.headers["if-match"], store.index.get(type, id), staleVersion);
@@ -96,7 +97,7 @@ const deleted = ({ headers }: Call): Answer =>
     ? { status: 200, body: done }
     : { status: 204 };
 
-/** What a write answers with, as its client prefers. */
+/** The answer to a write, in the form that its client prefers. */
 export function written(status: number, stored: Stored, headers: Call["headers"]): Answer {
   switch (readPreference(headers["prefer"]).returns) {
     case "minimal":
