@@ -95,9 +95,7 @@ test.for<[string, Json]>([
   expect(reason(body)).toBe(expected);
 });
 
-test("an entry may call its resource as its address does, and the searches that references stand for are found", ({
-  expect,
-}) => {
+test("an entry's fullUrl may equal its URL, and conditional references are found", ({ expect }) => {
   expect(
     reason(
       bundle(
@@ -120,13 +118,13 @@ test("an entry may call its resource as its address does, and the searches that 
     expect(conditionalReferences({ performer: [{ reference }] })).toEqual([reference]);
 });
 
-test("a batch may read one resource twice; a transaction as well", ({ expect }) => {
+test("a batch may read a resource twice, and so may a transaction", ({ expect }) => {
   for (const type of ["batch", "transaction"])
     expect(reason(bundle(type, entry("GET", "Patient/1"), entry("GET", "Patient/1")))).toBe("read");
   expect(reason({ resourceType: "Bundle", type: "batch" })).toBe("read");
 });
 
-test("whatever the body is, reading it never throws", ({ expect }) => {
+test("reading a body never throws", ({ expect }) => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.jsonValue(), (item, request) => {
       const read = readJson(
@@ -137,7 +135,7 @@ test("whatever the body is, reading it never throws", ({ expect }) => {
   );
 });
 
-test("references are replaced wherever they are, and nothing else is", ({ expect }) => {
+test("references are replaced at any position, and no further texts are", ({ expect }) => {
   const resource: Json = {
     subject: { reference: "urn:uuid:1", display: "urn:uuid:1" },
     performer: [{ reference: "urn:uuid:2" }, { reference: "Practitioner/1" }],

@@ -10,13 +10,13 @@ beforeAll(() => {
     indexStructureDefinitionBundle(readJson(`fhir/r4/${file}.json`));
 });
 
-test("the CapabilityStatement is valid R4 by another validator", ({ expect }) => {
+test("the CapabilityStatement is valid R4 by an independent validator", ({ expect }) => {
   const statement: unknown = capabilityStatement({ token: "https://api.example/oauth/token" });
   // the validator checks the type at run time
   expect(validateResource(statement as Parameters<typeof validateResource>[0])).toEqual([]);
 });
 
-test("of one client only what it may do is in it, and it is valid R4 as well; of one that may do nothing there is no type", ({
+test("a client's CapabilityStatement lists only its permissions and is valid R4; without permissions it lists no type", ({
   expect,
 }) => {
   const oauth = { token: "https://api.example/oauth/token" };

@@ -77,7 +77,7 @@ test.for([
   expect(refusal(method, path)).toEqual({ reason: "interaction_not_supported", interaction });
 });
 
-test("writes are read by method and place; a conditional one names what it means, and HEAD is the GET of it", ({
+test("writes are read by method and route; a conditional write has criteria, and HEAD is read as GET", ({
   expect,
 }) => {
   expect(read("POST", "Patient")).toEqual({ ok: true, value: { kind: "create", type: "Patient" } });
@@ -116,7 +116,7 @@ test("writes are read by method and place; a conditional one names what it means
   expect(read("HEAD", "Patient", "name=a")).toEqual(read("GET", "Patient", "name=a"));
 });
 
-test("what FHIR does not know is refused: method, type, path, id", ({ expect }) => {
+test("an unknown method, type, path or id is refused", ({ expect }) => {
   const allow = ["GET", "HEAD", "PUT", "PATCH", "DELETE"];
   expect(refusal("TRACE", "Patient/1")).toEqual({ reason: "method_not_supported", allow });
   expect(refusal("get", "Patient/1")).toEqual({ reason: "method_not_supported", allow });
@@ -130,7 +130,7 @@ test("what FHIR does not know is refused: method, type, path, id", ({ expect }) 
   expect(refusal("GET", `Patient/${"a".repeat(65)}`)).toEqual({ reason: "resource_id_malformed" });
 });
 
-test("a path that means another one is refused: dot segments, encoded slashes, absolute URLs, empty segments", ({
+test("a path that could mean a different path is refused: dot segments, encoded slashes, absolute URLs, empty segments", ({
   expect,
 }) => {
   for (const path of [
@@ -158,7 +158,7 @@ test("a path that means another one is refused: dot segments, encoded slashes, a
   }
 });
 
-test("a search is rebuilt from what was understood: repeated parameters in order, comma lists kept", ({
+test("a search is rebuilt from its parsed parts: repeated parameters in order, comma lists unchanged", ({
   expect,
 }) => {
   expect(
@@ -176,7 +176,7 @@ test("a search is rebuilt from what was understood: repeated parameters in order
   expect(search("_format=json&_count=9999999999")).toBe("_count=1000000000");
 });
 
-test("chains, reverse chains, includes and modifiers are read, and rebuilt from what was understood", ({
+test("chains, reverse chains, includes and modifiers are read, and rebuilt from their parsed parts", ({
   expect,
 }) => {
   for (const [asked, rebuilt = asked] of [
@@ -308,7 +308,7 @@ test.for([
   expect(refusal("GET", "Observation", query)).toEqual(error);
 });
 
-test("the elements that a reader wants are the type's own, at its top level", ({ expect }) => {
+test("_elements names elements of the type itself, at its top level", ({ expect }) => {
   expect(read("GET", "Patient/1", "_elements=name,deceased[x],birthDate")).toMatchObject({
     value: { elements: ["name", "deceased", "birthDate"] },
   });
@@ -343,7 +343,7 @@ test("a read takes no search parameter", ({ expect }) => {
   expect(refusal("GET", "Patient/1", "_format=xml")).toEqual({ reason: "format_not_supported" });
 });
 
-test("a reference may be the full URL that an answer gave, below the base that the client calls and no other", ({
+test("a reference may be the full URL of an answer, but only below the base that the client calls", ({
   expect,
 }) => {
   const base = "https://gateway.example/v1/fhir/main";
@@ -371,13 +371,13 @@ test("a reference may be the full URL that an answer gave, below the base that t
   }
 });
 
-test("a type modifier of a reference is Type/id by another spelling", ({ expect }) => {
+test("a type modifier of a reference is a second spelling of Type/id", ({ expect }) => {
   expect(search("subject:Patient=1&patient:Patient=2,Patient/3")).toBe(
     "subject=Patient%2F1&patient=Patient%2F2,Patient%2F3",
   );
 });
 
-test("what the answer is anyway may be asked for, and is not passed on", ({ expect }) => {
+test("the default presentation may be requested, and is not passed on to the origin", ({ expect }) => {
   for (const asked of [
     "_pretty=true",
     "_pretty=false",
@@ -390,7 +390,7 @@ test("what the answer is anyway may be asked for, and is not passed on", ({ expe
   }
 });
 
-test("the raw plus of a time zone is read as one, and written so that it stays one", ({ expect }) => {
+test("the raw plus of a time zone is read as a plus, and written so that it stays a plus", ({ expect }) => {
   const encoded = "date=ge2020-01-01T00%3A00%3A00%2B05%3A30";
   expect(search("date=ge2020-01-01T00:00:00+05:30")).toBe(encoded);
   expect(search("date=ge2020-01-01T00:00:00%2B05:30")).toBe(encoded);
@@ -425,7 +425,7 @@ test("a comma and a bar that are escaped belong to the value", ({ expect }) => {
   });
 });
 
-test("no request makes the reader throw, and what it accepts it reads the same again", ({ expect }) => {
+test("no request makes the reader throw, and an accepted request is read the same again", ({ expect }) => {
   const piece = fc.oneof(
     fc.constantFrom(
       "Patient",

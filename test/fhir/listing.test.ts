@@ -8,7 +8,7 @@ const read = (path: string, query = "", method = "GET") => {
   return interaction.ok ? interaction.value : interaction.error;
 };
 
-test("a history is of one resource or of a type, since a time or at one", ({ expect }) => {
+test("a history is for a resource or a type, since a time or at a time", ({ expect }) => {
   const of = { kind: "history", type: "Patient", since: undefined, at: undefined, count: undefined };
   expect(read("Patient/1/_history")).toEqual({ ...of, id: "1" });
   expect(read("Patient/_history", "_format=json")).toEqual({ ...of, id: undefined });
@@ -44,9 +44,7 @@ test("a history is of one resource or of a type, since a time or at one", ({ exp
   });
 });
 
-test("everything about a patient may be narrowed by type and time, and by nothing that R4 does not name", ({
-  expect,
-}) => {
+test("$everything may be narrowed by type and time, and only by parameters that R4 defines", ({ expect }) => {
   expect(
     read(
       "Patient/1/$everything",
@@ -80,7 +78,7 @@ test("everything about a patient may be narrowed by type and time, and by nothin
   });
 });
 
-test("what a listing asks is written as it is read", ({ expect }) => {
+test("a listing's query is written as it is read", ({ expect }) => {
   for (const [path, query] of [
     [
       "Patient/1/$everything",
@@ -96,9 +94,7 @@ test("what a listing asks is written as it is read", ({ expect }) => {
   }
 });
 
-test("the last of each kind is of one patient's or subject's observations, with no order and no pages of its own", ({
-  expect,
-}) => {
+test("$lastn needs a patient or subject, and has no order and no pages", ({ expect }) => {
   expect(read("Observation/$lastn", "patient=1&category=laboratory&max=3")).toMatchObject({
     kind: "lastn",
     type: "Observation",

@@ -39,13 +39,13 @@ test.for([
   expect(linkBelow(base, link)).toBeUndefined();
 });
 
-test("a base without a path has everything of its host below it, and nothing else", ({ expect }) => {
+test("a base without a path has exactly its host's URLs below it", ({ expect }) => {
   expect(linkBelow("http://origin.internal", "http://origin.internal/Patient?x=1")).toBe("/Patient?x=1");
   expect(linkBelow("http://origin.internal", "http://origin.internal:80?x=1")).toBe("/?x=1");
   expect(linkBelow("http://origin.internal", "http://origin.internal:81?x=1")).toBeUndefined();
 });
 
-test("on the loopback address a server may go by another name, on its own port only", ({ expect }) => {
+test("on the loopback address a server may use a different host name, on its own port only", ({ expect }) => {
   const local = "http://127.0.0.1:8080/fhir";
   for (const host of ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "127.1:8080"])
     expect(linkBelow(local, `http://${host}/fhir?page=2`), host).toBe("?page=2");

@@ -50,7 +50,7 @@ describe("an owner element decides", () => {
   });
 });
 
-test("a Patient is its own, by its id alone: links and references make nobody its owner", ({ expect }) => {
+test("a Patient owns itself by its id alone: links and references do not make an owner", ({ expect }) => {
   expect(owned({ resourceType: "Patient", id: "amara" })).toBe(true);
   for (const patient of [
     { id: "bela", link: [{ other: to("Patient/amara") }] },
@@ -61,7 +61,7 @@ test("a Patient is its own, by its id alone: links and references make nobody it
   }
 });
 
-test("a participant counts only where no owner element is there in any form, and where no other patient may have taken part", ({
+test("a participant counts only without any owner element, and only if no second patient may have taken part", ({
   expect,
 }) => {
   const performed = (more: JsonObject, ...performer: Json[]) =>
@@ -80,7 +80,7 @@ test("a participant counts only where no owner element is there in any form, and
   expect(performed({})).toBe(false);
 });
 
-test("where there are several owners, each must be the patient or nobody's", ({ expect }) => {
+test("if there are several owners, each must be the patient or a thing without a patient", ({ expect }) => {
   const meeting = (...actors: Json[]) =>
     owned({ resourceType: "Appointment", participant: actors.map((actor) => ({ actor })) });
   expect(
@@ -107,7 +107,7 @@ test("where there are several owners, each must be the patient or nobody's", ({ 
   ).toBe(false);
 });
 
-test("a mention is no membership: focus, policy holder beside a beneficiary, author beside a subject", ({
+test("a mention is no ownership: focus, policy holder next to a beneficiary, author next to a subject", ({
   expect,
 }) => {
   expect(
@@ -122,7 +122,9 @@ test("a mention is no membership: focus, policy holder beside a beneficiary, aut
   ).toBe(false);
 });
 
-test("types outside the compartment are nobody's, also those that name whom they are about", ({ expect }) => {
+test("types outside the compartment have no owner, even if they name the patient they are about", ({
+  expect,
+}) => {
   for (const type of [
     "Practitioner",
     "Organization",
@@ -163,7 +165,7 @@ const otherOwner = fc.constantFrom<Json>(
   {},
 );
 
-test("no resource of any type that has another owner, or one that nobody can name, is the patient's", ({
+test("a resource of any type with a different owner, or with an owner that cannot be identified, is not the patient's", ({
   expect,
 }) => {
   const kinds = fc.constantFrom(...Object.entries(r4Owners));
@@ -188,7 +190,9 @@ test("no resource of any type that has another owner, or one that nobody can nam
   );
 });
 
-test("a resource inside belongs to its container, unless it names another owner", ({ expect }) => {
+test("a nested resource belongs to its container's owner, unless it names a different owner", ({
+  expect,
+}) => {
   const inside = (subject?: Json) =>
     isOwnedByAnother(
       { resourceType: "Observation", id: "in", ...(subject === undefined ? {} : { subject }) },
@@ -263,7 +267,7 @@ test.skipIf(noSharedData).for(["synthea-2019", "synthea-2020", "synthea-2024"])(
   },
 );
 
-test("two resources belong alike when they are the same patients', however these are named; who took part is told apart", ({
+test("two resources belong to the same patients in any spelling of the references; participants are compared separately", ({
   expect,
 }) => {
   const of = (more: JsonObject, type = "Observation") => belongingOf({ resourceType: type, ...more }, base);
@@ -302,7 +306,7 @@ test("two resources belong alike when they are the same patients', however these
   });
 });
 
-test("a resource inside another one is another patient's by who took part, where it says nothing of whose it is", ({
+test("without an owner element, a nested resource belongs to a different patient if that patient took part", ({
   expect,
 }) => {
   const is = (inside: JsonObject, nesting?: "entry") =>

@@ -9,7 +9,7 @@ function named(request: string, method = "GET"): readonly string[] {
   return patientsNamed(read.value).map(({ patient, type }) => `${type}: ${patient}`);
 }
 
-test("a question names the patient of its address", ({ expect }) => {
+test("a request names the patient in its URL", ({ expect }) => {
   for (const path of ["Patient/7", "Patient/7/_history/1", "Patient/7/_history", "Patient/7/$everything"])
     expect(named(path), path).toEqual(["Patient: 7"]);
   for (const method of ["PUT", "PATCH", "DELETE"])
@@ -18,7 +18,7 @@ test("a question names the patient of its address", ({ expect }) => {
     expect(named(path), path).toEqual([]);
 });
 
-test("a question names the patients of its criteria: by reference wherever one stands, by a bare id where only a patient is meant", ({
+test("a request names the patients in its criteria: by reference anywhere, by a bare id if only a patient can be meant", ({
   expect,
 }) => {
   expect(named("Observation?patient=7")).toEqual(["Observation: 7"]);
@@ -32,7 +32,7 @@ test("a question names the patients of its criteria: by reference wherever one s
   expect(named("Observation?patient=7&code=a", "DELETE")).toEqual(["Observation: 7"]);
 });
 
-test("a question names the patients of its chains, each with the type of the rows at that hop", ({
+test("a request names the patients in its chains, each with the type of the rows at that hop", ({
   expect,
 }) => {
   expect(named("Location?_has:Encounter:location:subject=Patient/bob")).toEqual(["Encounter: bob"]);

@@ -30,7 +30,7 @@ test("a period holds from its start to the end of what its end names", ({ expect
     expect(holdsAt(period, noon), JSON.stringify(period)).toBe(false);
 });
 
-test("what is no period holds never: nobody can tell when it ended", ({ expect }) => {
+test("a malformed period includes no time, because its end is unknown", ({ expect }) => {
   for (const period of [
     null,
     "2026",

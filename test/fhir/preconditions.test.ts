@@ -20,7 +20,7 @@ test("If-Match is a list of entity tags, weak or strong, or any", ({ expect }) =
     expect(read({ "if-match": wrong }), wrong).toBe("precondition_malformed");
 });
 
-test("a precondition that a write is not held to is refused, never passed over", ({ expect }) => {
+test("a precondition that is not supported is refused, never ignored", ({ expect }) => {
   expect(read({ "if-none-match": "*" })).toBe("precondition_not_supported");
   expect(read({ "if-unmodified-since": "Tue, 24 Nov 2026 00:00:00 GMT" })).toBe("precondition_not_supported");
   expect(read({ "if-modified-since": "Tue, 24 Nov 2026 00:00:00 GMT" })).toMatchObject({
@@ -28,7 +28,9 @@ test("a precondition that a write is not held to is refused, never passed over",
   }); // RFC 9110 §13.1.3
 });
 
-test("of preferences the first return counts, in any case, and what is unknown is none", ({ expect }) => {
+test("the first `return` preference counts, in any case, and an unknown preference is ignored", ({
+  expect,
+}) => {
   expect(read({ prefer: "return=minimal" })).toMatchObject({ returns: "minimal" });
   expect(read({ prefer: 'respond-async, return="representation"; x=1, return=minimal' })).toMatchObject({
     returns: "representation",

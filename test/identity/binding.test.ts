@@ -3,7 +3,7 @@ import { boundTo, confirmation } from "#identity/binding";
 
 const thumbprint = "A".repeat(43);
 
-test("a token is bound to one thing, by a method that is known", ({ expect }) => {
+test("a token has exactly one binding, by a known method", ({ expect }) => {
   for (const cnf of [{ "x5t#S256": thumbprint }, { jkt: thumbprint }]) {
     const binding = boundTo(cnf);
     expect(binding.ok && confirmation(binding.value)).toEqual(cnf);

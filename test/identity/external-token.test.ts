@@ -35,7 +35,7 @@ const read = (changes: Readonly<Record<string, unknown>> = {}, by: Partial<Trust
     { bases: [fhirBase("main"), `${mtlsUrl}/v1/fhir/main`], at },
   );
 
-test("what an external token says is read by the names that its issuer has for it", ({ expect }) => {
+test("an external token's claims are read by its issuer's claim names", ({ expect }) => {
   expect(read()).toMatchObject({
     ok: true,
     value: {
@@ -62,7 +62,7 @@ test("what an external token says is read by the names that its issuer has for i
   expect(mapped.ok && formatScopes(mapped.value.scopes)).toBe("patient/*.r");
 });
 
-test("the client is client_id, or else azp; a mapped name stands alone", ({ expect }) => {
+test("the client is client_id, or else azp; a mapped claim name has no fallback", ({ expect }) => {
   expect(read({ azp: "other" })).toMatchObject({ value: { client: "app" } });
   expect(read({ client_id: undefined, azp: "other" })).toMatchObject({ value: { client: "other" } });
   expect(read({ azp: "other" }, { claims: { client: "appid" } })).toEqual({
@@ -109,7 +109,7 @@ test.for([
   expect(read(changes)).toMatchObject({ ok: false, error: { reason } });
 });
 
-test("T11: an hour is the longest life, and a token that names a FHIR base is for that base", ({
+test("T11: a token lives an hour at most, and a token that names a FHIR base is for that base only", ({
   expect,
 }) => {
   expect(read({ exp: now + 3_600 }).ok).toBe(true);
@@ -128,7 +128,7 @@ test("T11: an hour is the longest life, and a token that names a FHIR base is fo
   expect(read({ aud: fhirBase("other") }, { audience: fhirBase("other") }).ok).toBe(false);
 });
 
-describe("purposes out of a claim", () => {
+describe("purposes from a claim", () => {
   const said = (pou: unknown) => read({ ext: { pou } }, { purpose: { claim: "ext.pou" } });
   test.for([
     ["PATRQT", ["PATRQT"]],
@@ -147,12 +147,12 @@ describe("purposes out of a claim", () => {
       expect(said(pou)).toEqual({ ok: false, error: { reason: "claim_malformed", claim: "purpose" } });
     },
   );
-  test("a fixed purpose is not the token's to change", ({ expect }) => {
+  test("a token cannot change a fixed purpose", ({ expect }) => {
     expect(read({ purpose_of_use: ["TREAT"] })).toMatchObject({ value: { purposes: ["PATRQT"] } });
   });
 });
 
-test("a path leads through own properties of objects and nothing else", ({ expect }) => {
+test("a path leads only through own properties of objects", ({ expect }) => {
   const tree = {
     a: { b: "deep", list: [{ c: "in a list" }] },
     "a.b": "flat",
@@ -176,7 +176,7 @@ test("a path leads through own properties of objects and nothing else", ({ expec
   }
 });
 
-test("odd claims are refused or read, never thrown at, and never make a token that its binding and audience do not carry", ({
+test("odd claims are refused or read without an exception, and never make a token without its binding and audience", ({
   expect,
 }) => {
   const odd = fc.oneof(

@@ -36,21 +36,21 @@ const registeredFor = (from: number, to: number): ClientRecord => ({
   certificates: [{ x5t, from: instant(from), to: instant(to) }],
 });
 
-test("who, why and under which grant come out of a token, its certificate and the registry", ({ expect }) => {
+test("caller, purpose and grant follow from a token, its certificate and the registry", ({ expect }) => {
   expect(identify(evidence)).toMatchObject({
     ok: true,
     value: { purpose: "TREAT", agreement: "baa", certificate: x5t, tokenId: "jti" },
   });
 });
 
-test("a token made before its grant was narrowed is narrowed with it", ({ expect }) => {
+test("a token made before its grant was narrowed is narrowed too", ({ expect }) => {
   const who = identify(evidence);
   expect(who.ok && who.value.scopes).toEqual([
     { context: "system", type: "Patient", permissions: ["r"], categories: [] },
   ]);
 });
 
-test("whoever is identified again rests on the same only while purpose, policy, agreement and scopes are the same", ({
+test("a principal that is identified again rests on the same grant only while purpose, policy, agreement and scopes are unchanged", ({
   expect,
 }) => {
   const by = (changes: Partial<ClientGrant>) => {
@@ -89,7 +89,7 @@ test("an agreement is in force from its first moment until, and not at, its last
   expect(identify({ ...evidence, at: instant(at + 999) }).ok).toBe(true);
 });
 
-test("an agreement that does not name the purpose permits nothing, whatever the grant says", ({ expect }) => {
+test("an agreement that does not name the purpose permits nothing, whatever the grant has", ({ expect }) => {
   const agreements = client.agreements.map(({ id, from, to }) => ({ id, from, to, purposes: ["HPAYMT"] }));
   expect(identify({ ...evidence, client: { ...client, agreements } })).toMatchObject({
     error: { reason: "purpose_not_in_agreement" },
@@ -120,7 +120,7 @@ const granting = (scopes: ClientGrant["scopes"], more: Partial<ClientRecord> = {
 });
 const saying = (changes: Partial<Evidence["token"]>): Evidence["token"] => ({ ...theirs.token, ...changes });
 
-test("an issuer speaks of its own clients only", ({ expect }) => {
+test("an issuer speaks only for its own clients", ({ expect }) => {
   expect(identify(theirs)).toMatchObject({
     ok: true,
     value: { client: { id: "patient-app" }, patient: "amara", user: "Patient/amara" },
@@ -140,7 +140,7 @@ test("an issuer speaks of its own clients only", ({ expect }) => {
   }
 });
 
-test("a token that does not say why has the client's only purpose at that origin; with several, or with break-glass, it has none", ({
+test("a token without a purpose gets the client's only purpose at that origin; it gets none if there are several, or only break-glass", ({
   expect,
 }) => {
   const token = saying({ purposes: [] });
@@ -160,7 +160,7 @@ test("a token that does not say why has the client's only purpose at that origin
   }
 });
 
-test("a scope that either side holds to a patient needs the token's patient, and stays held", ({
+test("a scope that either side limits to a patient needs the token's patient, and stays limited", ({
   expect,
 }) => {
   const rs = (context: "patient" | "system") => [
@@ -179,7 +179,7 @@ test("a scope that either side holds to a patient needs the token's patient, and
   }
 });
 
-test("a client that is held to one patient is that patient's, whatever scope its token and its grant have", ({
+test("a client limited to a patient sees only that patient, whatever scope its token and its grant have", ({
   expect,
 }) => {
   const rs = [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }] as const;
@@ -196,7 +196,7 @@ test("a client that is held to one patient is that patient's, whatever scope its
   });
 });
 
-test("where a client has grants at several origins, a patient is one of the origin that the token's audience names", ({
+test("if a client has grants at several origins, the patient belongs to the origin in the token's audience", ({
   expect,
 }) => {
   const two = { ...app, grants: app.grants.flatMap((grant) => [grant, { ...grant, origin: "second" }]) };
@@ -222,7 +222,7 @@ const keyBound: Evidence = {
 };
 const withCertificates: ClientRecord = { ...client, tokensBoundTo: "key" };
 
-test("the holder of a proven key needs no certificate, and its proof goes on to be used up once", ({
+test("the holder of a proven key needs no certificate, and its proof is still to be used once", ({
   expect,
 }) => {
   expect(identify(keyBound)).toMatchObject({
@@ -260,9 +260,7 @@ test.for([
   expect(identify({ ...keyBound, ...change })).toMatchObject({ ok: false, error: { reason } });
 });
 
-test("T30: a certificate-bound token of a client that was registered for DPoP since is refused", ({
-  expect,
-}) => {
+test("T30: a certificate-bound token is refused once the client is registered for DPoP", ({ expect }) => {
   expect(identify({ ...evidence, client: withCertificates })).toMatchObject({
     ok: false,
     error: { reason: "binding_mismatch" },
@@ -286,7 +284,7 @@ test.for([
   expect(who.ok || who.error.reason).toBe(verdict);
 });
 
-test("T22: one that signed itself is refused also where none is needed", ({ expect }) => {
+test("T22: a self-signed certificate is refused even if no certificate is needed", ({ expect }) => {
   const certificate = signedItself(at - 1, at + 1);
   expect(identify({ ...keyBound, certificate })).toMatchObject({
     ok: false,
@@ -294,7 +292,7 @@ test("T22: one that signed itself is refused also where none is needed", ({ expe
   });
 });
 
-test("T21: a name serves only by an authority's word, and one with names registered comes with no other certificate", ({
+test("T21: a name counts only in an authority's certificate, and a client with registered names may use no further certificate", ({
   expect,
 }) => {
   const subject = { issuerDn: "CN=ca", field: "subjectDn" as const, value: "CN=telehealth" };

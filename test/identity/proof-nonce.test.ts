@@ -11,7 +11,7 @@ const macOf =
 const mac = macOf(randomBytes(32));
 const moment = fc.integer({ min: 0, max: 4_102_444_800_000 });
 
-test("T33: a nonce is good for at least 30 and less than 60 seconds, and never before it was given", () => {
+test("T33: a nonce is valid for at least 30 and less than 60 seconds, and never before it was issued", () => {
   fc.assert(
     fc.property(moment, fc.integer({ min: -90_000, max: 90_000 }), (given, later) => {
       const good = isFreshNonce(mac, freshNonce(mac, "jkt", instant(given)), "jkt", instant(given + later));
@@ -22,7 +22,7 @@ test("T33: a nonce is good for at least 30 and less than 60 seconds, and never b
   );
 });
 
-test("T33: a nonce is of one key and one gateway: another key's, or one made with another secret, is not good", ({
+test("T33: a nonce belongs to a key and a gateway: it is invalid for a second key, or if made with a different secret", ({
   expect,
 }) => {
   const at = instant(1_795_521_600_000);

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { choosePurpose, requestedPurposes } from "#identity/purpose";
 
-test("without a purpose named, a token is for the only one granted", ({ expect }) => {
+test("a token request without a purpose gets the only granted purpose", ({ expect }) => {
   expect(requestedPurposes(undefined, ["TREAT"])).toEqual({ ok: true, value: ["TREAT"] });
   expect(requestedPurposes(undefined, ["TREAT", "HPAYMT"])).toMatchObject({
     ok: false,
@@ -14,7 +14,7 @@ test("without a purpose named, a token is for the only one granted", ({ expect }
   });
 });
 
-test("break-glass is said, never assumed", ({ expect }) => {
+test("break-glass must be requested, never assumed", ({ expect }) => {
   expect(requestedPurposes(undefined, ["BTG"])).toMatchObject({
     ok: false,
     error: { reason: "purpose_not_chosen" },
@@ -49,7 +49,7 @@ test("a request chooses within its token's purposes and never beyond", ({ expect
   });
 });
 
-test("whatever is asked, what comes out was granted", ({ expect }) => {
+test("the chosen purpose was always granted", ({ expect }) => {
   const code = fc.constantFrom("TREAT", "HPAYMT", "BTG", "HRESCH", "x");
   fc.assert(
     fc.property(

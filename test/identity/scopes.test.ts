@@ -93,7 +93,7 @@ test.for([
   expect(parseScopes(text)).toEqual({ ok: false, error: { reason } });
 });
 
-test("what is formatted is read as the same", ({ expect }) => {
+test("formatted scopes are read back the same", ({ expect }) => {
   fc.assert(
     fc.property(scopes, (some) => {
       expect(formatScopes(read(formatScopes(some)))).toBe(formatScopes(some));
@@ -101,7 +101,7 @@ test("what is formatted is read as the same", ({ expect }) => {
   );
 });
 
-test("an intersection reaches only rows that both reach, and all of them but for a patient's beside a user's", ({
+test("an intersection reaches only rows that both sides reach, and all of them except between patient and user scopes", ({
   expect,
 }) => {
   fc.assert(
@@ -124,7 +124,9 @@ test("an intersection reaches only rows that both reach, and all of them but for
   );
 });
 
-test("narrowed scopes reach no row that the grant does not, also of types of tomorrow", ({ expect }) => {
+test("narrowed scopes reach no row beyond the grant, also for resource types of later versions", ({
+  expect,
+}) => {
   fc.assert(
     fc.property(
       scopes,
@@ -141,7 +143,7 @@ test("narrowed scopes reach no row that the grant does not, also of types of tom
   );
 });
 
-test("taking a scope away never widens, and a hold to one patient reaches nobody else's rows", ({
+test("removing a scope never widens, and scopes limited to a patient reach only that patient's rows", ({
   expect,
 }) => {
   fc.assert(
@@ -161,9 +163,7 @@ test("taking a scope away never widens, and a hold to one patient reaches nobody
   );
 });
 
-test("of what a token says about the sign-in nothing is taken, and nothing else is passed over", ({
-  expect,
-}) => {
+test("sign-in scopes of a token grant nothing, and no further scopes are ignored", ({ expect }) => {
   const said =
     "openid fhirUser profile launch launch/patient launch/encounter offline_access online_access patient/*.rs".split(
       " ",

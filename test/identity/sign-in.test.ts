@@ -46,7 +46,7 @@ describe("a sign-in is", () => {
     expect(verdict(changes)).toBe(expected);
   });
 
-  test("held to its age alone where nothing more is demanded", ({ expect }) => {
+  test("checked by its age alone if nothing more is demanded", ({ expect }) => {
     const age = { iss: demand.iss, sub: demand.sub, maxAgeSeconds: 60 };
     expect(verdict({ acr: undefined, amr: [] }, age)).toBe("taken");
     expect(verdict({ acr: undefined, amr: [], authTime: now - 61 }, age)).toBe("sign_in_too_old");

@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { memo } from "#kernel/memo";
 
-test("what is memo is made once, and only the newest of it is kept", ({ expect }) => {
+test("a memoized answer is computed once, and only the newest answers are kept", ({ expect }) => {
   const made: string[] = [];
   const lengthOf = memo(2, (text) => made.push(text) && text.length);
   expect(["a", "bb", "a", "bb"].map(lengthOf)).toEqual([1, 2, 1, 2]);
@@ -10,7 +10,7 @@ test("what is memo is made once, and only the newest of it is kept", ({ expect }
   expect(made).toEqual(["a", "bb", "ccc", "a"]);
 });
 
-test("an answer that was thrown is no answer", ({ expect }) => {
+test("an exception is not memoized", ({ expect }) => {
   let times = 0;
   const failing = memo(2, () => {
     times += 1;

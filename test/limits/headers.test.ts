@@ -13,7 +13,7 @@ const budget = {
   livesUntil: instant(0),
 };
 
-test("the headers are those of draft-ietf-httpapi-ratelimit-headers-11", ({ expect }) => {
+test("the headers follow draft-ietf-httpapi-ratelimit-headers-11", ({ expect }) => {
   expect(rateLimitHeaders([budget])).toEqual({
     "RateLimit-Policy": '"default";q=6000;w=60',
     RateLimit: '"default";r=412;t=17',
@@ -27,7 +27,7 @@ test("the headers are those of draft-ietf-httpapi-ratelimit-headers-11", ({ expe
   });
 });
 
-test("each header is a list of strings by RFC 9651, the same policies in both, whatever is counted", ({
+test("each header is a list of strings by RFC 9651, with the same policies in both, for every quota", ({
   expect,
 }) => {
   const name = fc.constantFrom("default" as const, "subject" as const, "records" as const);
@@ -72,7 +72,7 @@ test("each header is a list of strings by RFC 9651, the same policies in both, w
   );
 });
 
-test("Retry-After is a whole number and never earlier than t, whatever the jitter", ({ expect }) => {
+test("Retry-After is a whole number and never earlier than t, for any jitter", ({ expect }) => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 86_400 }),

@@ -41,9 +41,7 @@ const leased = (more: Partial<LeaseAnswer> = {}): IsolateLease =>
 const busy = (lease: IsolateLease, requests: number, now: number): IsolateLease =>
   Array.from({ length: requests }).reduce<IsolateLease>((busier) => demanded(busier, 1, at(now)), lease);
 
-test("a lease is spent token by token, and tells what is left of the whole quota as far as it knows", ({
-  expect,
-}) => {
+test("a lease is spent token by token, and reports the remaining quota as far as it knows", ({ expect }) => {
   const { lease, outcome } = spend(leased(), 1, at(100));
   expect(outcome).toMatchObject({
     kind: "spent",
@@ -59,7 +57,7 @@ test("a lease is spent token by token, and tells what is left of the whole quota
   expect(lease.tokens).toBe(9);
 });
 
-test("a lease lives five seconds less the drift of clocks from when it was asked for, however late its answer came", ({
+test("a lease lives five seconds less the clock drift from the time it was asked for, however late its answer came", ({
   expect,
 }) => {
   const late = settleAsk(
@@ -78,7 +76,9 @@ test("a clock that steps back before the lease was asked for ends it", ({ expect
   expect(spend(leased(), 1, at(-101)).outcome.kind).toBe("empty");
 });
 
-test("the end of the window is told as late as it may be, and a lease ends as early", ({ expect }) => {
+test("the window's end is reported as late as it may be, and a lease ends as early as it may", ({
+  expect,
+}) => {
   const ending = leased({ windowMillisecondsLeft: 2_980, lifeMilliseconds: 2_980 });
   expect(spend(ending, 1, at(40)).outcome).toMatchObject({
     kind: "spent",
@@ -108,7 +108,7 @@ test("a denial is remembered as long as the guard said, never past its window, a
   expect(spend(ending, 1, at(300)).outcome.kind, "the next window may have tokens").toBe("empty");
 });
 
-test("an answer serves the request that asked even where the window ends before the lease could live", ({
+test("an answer serves the request that asked even if the window ends before the lease could live", ({
   expect,
 }) => {
   const ending = answer({ granted: 1, windowMillisecondsLeft: 100, lifeMilliseconds: 100 });
@@ -120,7 +120,9 @@ test("an answer serves the request that asked even where the window ends before 
   });
 });
 
-test("what goes back leaves the lease before it is sent, and names where it came from", ({ expect }) => {
+test("returned tokens leave the lease before they are sent, and name their window and incarnation", ({
+  expect,
+}) => {
   const { lease, call } = beginAsk(leased(), "back", 0, at(6_000));
   expect(call).toMatchObject({ returned: 10, incarnation: "one", windowStart: at(0) });
   expect(lease.tokens).toBe(0);
@@ -130,7 +132,7 @@ test("what goes back leaves the lease before it is sent, and names where it came
   ).toBe("empty");
 });
 
-test("a living lease keeps what it will spend: it asks for what is missing and brings back only the surplus", ({
+test("a living lease keeps the tokens that it will spend: it asks for the missing tokens and returns only the surplus", ({
   expect,
 }) => {
   expect(beginAsk(busy(leased(), 30, 2_500), "more", 0, at(2_500)).call).toEqual({
@@ -144,7 +146,7 @@ test("a living lease keeps what it will spend: it asks for what is missing and b
   });
 });
 
-test("what others have asked for already is not asked for again", ({ expect }) => {
+test("tokens that a call under way has asked for are not asked for again", ({ expect }) => {
   let lease = busy(emptyLease("default", at(0)), 6, 0);
   const wants = ["a", "b", "c"].map((id) => {
     const begun = beginAsk(lease, id, 1, at(0));
@@ -164,14 +166,14 @@ test("eight requests ask at once and no more, until a call is two seconds old", 
   expect(mayAsk(lease, at(2_000))).toBe(true);
 });
 
-test("a lease is renewed from half its life on, by one request at a time", ({ expect }) => {
+test("a lease is renewed from half its life on, by a single request at a time", ({ expect }) => {
   expect(renewalDue(leased(), at(2_499))).toBe(false);
   expect(renewalDue(leased(), at(2_500))).toBe(true);
   expect(renewalDue(beginAsk(leased(), "renewing", 0, at(2_500)).lease, at(2_501))).toBe(false);
   expect(renewalDue(leased(), at(4_750)), "a dead one: whoever needs a token asks").toBe(false);
 });
 
-test("a renewal comes early when what is left would be spent before its answer", ({ expect }) => {
+test("a renewal comes early if the remaining tokens would be spent before its answer", ({ expect }) => {
   const slow = settleAsk(
     beginAsk(emptyLease("default", at(0)), "x", 1, at(0)).lease,
     "x",
@@ -182,14 +184,12 @@ test("a renewal comes early when what is left would be spent before its answer",
   expect(renewalDue(busy(slow, 60, 400), at(400)), "60 requests in 5 s are 7.2 in 600 ms").toBe(true);
 });
 
-test("nothing is asked for ahead out of a quota so small that a lease is one token", ({ expect }) => {
+test("nothing is asked for ahead from a quota so small that a lease is a single token", ({ expect }) => {
   expect(renewalDue(busy(leased({ limit: 39 }), 60, 2_500), at(2_500))).toBe(false);
   expect(renewalDue(busy(leased({ limit: 40 }), 60, 2_500), at(2_500))).toBe(true);
 });
 
-test("answers that overtake each other add up in one window and one incarnation, and nowhere else", ({
-  expect,
-}) => {
+test("answers that overtake each other add up only within the same window and incarnation", ({ expect }) => {
   let { lease } = beginAsk(emptyLease("default", at(0)), "old", 1, at(0));
   ({ lease } = beginAsk(lease, "new", 1, at(10)));
   lease = settleAsk(lease, "new", answer({ granted: 4, remaining: 50 }), at(60));
@@ -212,13 +212,13 @@ test("answers that overtake each other add up in one window and one incarnation,
   ).toBe(2);
 });
 
-test("an answer that comes after its call has stopped to count is worth nothing", ({ expect }) => {
+test("an answer that comes after its call has expired adds nothing", ({ expect }) => {
   let { lease } = beginAsk(emptyLease("default", at(0)), "slow", 1, at(0));
   ({ lease } = beginAsk(lease, "other", 1, at(2_100)));
   expect(settleAsk(lease, "slow", answer(), at(2_200)).tokens).toBe(0);
 });
 
-test("records are spent all at once or not at all: what is missing is asked for, and nothing goes back that is needed", ({
+test("records are spent all at once or not at all: missing tokens are asked for, and needed tokens do not go back", ({
   expect,
 }) => {
   expect(spend(leased(), 10, at(100)).lease.tokens).toBe(0);
@@ -231,7 +231,7 @@ test("records are spent all at once or not at all: what is missing is asked for,
   });
 });
 
-test("whoever wanted too much is refused and told what is left, and whoever wants less is served or asks", ({
+test("a request that wants too much is refused with the remaining budget, and a smaller request is served or asks", ({
   expect,
 }) => {
   const denied = leased({ granted: 0, remaining: 30, denyMilliseconds: 1_000 });
@@ -244,7 +244,7 @@ test("whoever wanted too much is refused and told what is left, and whoever want
   expect(spend({ ...denied, tokens: 4 }, 4, at(100)).outcome.kind).toBe("spent");
 });
 
-test("what was spent for nothing goes back into the same window's lease, and into no other", ({ expect }) => {
+test("tokens spent in vain go back only into the lease of the same window", ({ expect }) => {
   const { lease, outcome } = spend(leased(), 3, at(100));
   if (outcome.kind !== "spent") throw new Error("a full lease");
   expect(putBack(lease, 3, outcome.source).tokens).toBe(10);
@@ -466,7 +466,7 @@ class Network {
   }
 }
 
-test("whatever is interleaved, repeated, lost, cancelled, restarted or skewed, no window admits more than its quota", ({
+test("with calls interleaved, repeated, lost or cancelled, guards restarted and clocks skewed, no window admits more than its quota", ({
   expect,
 }) => {
   let full = 0;

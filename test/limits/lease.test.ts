@@ -19,7 +19,7 @@ const call = (id: string, more: Partial<LeaseCall> = {}): LeaseCall => ({
 });
 const start = instant(60_000 * 1000);
 
-test("a quota of 100 asked for 500 times one at a time grants exactly 100, and says when the window ends", ({
+test("a quota of 100 grants exactly 100 of 500 single requests, and reports the end of the window", ({
   expect,
 }) => {
   const book = new LeaseBook("one", new GrantWindows([]));
@@ -61,7 +61,7 @@ test("a call repeated with its id is answered as before and changes nothing", ({
   expect(book.lease(call("y", back), start, start).answer.remaining).toBe(98);
 });
 
-test("tokens of another incarnation or another window come back as spent", ({ expect }) => {
+test("tokens of a different incarnation or window come back as spent", ({ expect }) => {
   const book = new LeaseBook("two", new GrantWindows([]));
   const { windowStart } = book.lease(call("x", { want: 5 }), start, start).answer;
   expect(
@@ -75,7 +75,7 @@ test("tokens of another incarnation or another window come back as spent", ({ ex
   ).toBe(95);
 });
 
-test("when a call that brought tokens back is forgotten, returns count as spent until its window is over", ({
+test("after a call that returned tokens is forgotten, returns count as spent until its window is over", ({
   expect,
 }) => {
   const book = new LeaseBook("one", new GrantWindows([]));
@@ -90,7 +90,7 @@ test("when a call that brought tokens back is forgotten, returns count as spent 
   ).toBe(999_960);
 });
 
-test("a larger quota from a stale isolate is not believed, and a smaller one of the same revision is", ({
+test("a larger quota from a stale isolate is not believed, and a smaller quota of the same revision is", ({
   expect,
 }) => {
   const book = new LeaseBook("one", new GrantWindows([]));
@@ -116,7 +116,7 @@ test("a window whose length changes while it runs hands its count on", ({ expect
   ).toBe(1);
 });
 
-test("a lease lives five seconds, and never past seven after the guard last asked what is revoked", ({
+test("a lease lives five seconds, and never past seven seconds after the guard last asked for revocations", ({
   expect,
 }) => {
   const lifeAfter = (age: number) =>
@@ -127,7 +127,7 @@ test("a lease lives five seconds, and never past seven after the guard last aske
   ]);
 });
 
-test("leases shrink to one near the limit, and are never over a twentieth of the quota", ({ expect }) => {
+test("leases shrink to 1 near the limit, and are never over a twentieth of the quota", ({ expect }) => {
   expect(grantSize({ limit: 1_000, remaining: 1_000, holders: 1, want: 900, need: 0 })).toBe(50);
   expect(grantSize({ limit: 1_000, remaining: 40, holders: 4, want: 900, need: 0 })).toBe(5);
   expect(grantSize({ limit: 1_000, remaining: 3, holders: 4, want: 900, need: 0 })).toBe(1);
@@ -135,7 +135,9 @@ test("leases shrink to one near the limit, and are never over a twentieth of the
   expect(grantSize({ limit: 1_000, remaining: 1_000, holders: 1, want: 0, need: 0 })).toBe(0);
 });
 
-test("what a request needs at once is granted whole or not at all, and shows what is left", ({ expect }) => {
+test("the need of a request is granted whole or not at all, and the answer shows the remaining tokens", ({
+  expect,
+}) => {
   expect(grantSize({ limit: 1_000, remaining: 1_000, holders: 1, want: 500, need: 400 })).toBe(400);
   expect(grantSize({ limit: 1_000, remaining: 399, holders: 1, want: 500, need: 400 })).toBe(0);
   expect(grantSize({ limit: 1_000, remaining: 400, holders: 9, want: 400, need: 400 })).toBe(400);
@@ -198,7 +200,7 @@ interface Isolate {
   diesAt: number;
 }
 
-test("whatever is interleaved, repeated, lost or restarted, no window admits more than its quota", ({
+test("with calls interleaved, repeated or lost and guards restarted, no window admits more than its quota", ({
   expect,
 }) => {
   fc.assert(
@@ -277,7 +279,7 @@ test("whatever is interleaved, repeated, lost or restarted, no window admits mor
   );
 });
 
-test("without crashes the whole quota can be used, and a crash costs at most one step of the reserve", ({
+test("without crashes the whole quota can be used, and a crash costs at most a step of the reserve", ({
   expect,
 }) => {
   fc.assert(

@@ -22,7 +22,7 @@ const call = (id: string, subject: string, more: Partial<LeaseCall> = {}): Lease
 const bookOf = (windows: SubjectWindows, incarnation = "one") => new LeaseBook(incarnation, windows, 2);
 const ask = (book: LeaseBook, made: LeaseCall, at: Instant) => book.lease(made, at, at).answer;
 
-test("one subject that is over its quota leaves every other subject its own", ({ expect }) => {
+test("a subject over its quota leaves every further subject its own quota", ({ expect }) => {
   const book = bookOf(new SubjectWindows([]));
   for (let n = 0; n < 10; n += 1) expect(ask(book, call(`${n}`, "greedy"), start).granted).toBe(1);
   expect(ask(book, call("more", "greedy"), start)).toMatchObject({
@@ -33,7 +33,7 @@ test("one subject that is over its quota leaves every other subject its own", ({
   expect(ask(book, call("other", "modest"), start)).toMatchObject({ granted: 1, remaining: 9 });
 });
 
-test("with 50,000 subjects counted another one gets nothing, and none of theirs is begun anew", ({
+test("with 50,000 subjects counted a further subject gets nothing, and no running window begins anew", ({
   expect,
 }) => {
   const stored = Array.from({ length: 49_999 }, (_, n) => ({
@@ -54,7 +54,7 @@ test("with 50,000 subjects counted another one gets nothing, and none of theirs 
   expect(ask(book, call("room", "one more"), after(120_000)).granted).toBe(1);
 });
 
-test("when a subject is forgotten the grant's newest quota is not: what a stale isolate says is not believed, after a restart neither", ({
+test("a forgotten subject leaves the grant's newest quota, so a stale isolate is not believed, even after a restart", ({
   expect,
 }) => {
   const stored = new Map<string, StoredWindow>();
@@ -76,7 +76,7 @@ test("when a subject is forgotten the grant's newest quota is not: what a stale 
     });
 });
 
-test("what may be forgotten next is known, after a restart too", ({ expect }) => {
+test("the time of the next forgetting is known, also after a restart", ({ expect }) => {
   const windows = new SubjectWindows([]);
   expect(windows.nextEnd).toBeUndefined();
   const { store } = bookOf(windows).lease(call("x", "a"), start, start);
@@ -106,7 +106,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("forget" as const, "restart" as const) }) },
 );
 
-test("whatever is forgotten, repeated or restarted, no subject is granted more than its quota in a window", ({
+test("with windows forgotten, calls repeated and guards restarted, no subject gets more than its quota in a window", ({
   expect,
 }) => {
   let full = 0;

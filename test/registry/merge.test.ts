@@ -62,7 +62,7 @@ function merge(there: RegistryState, file: unknown, mode: MergeMode = "add") {
   );
 }
 
-test("into an empty registry everything is added, and the second time nothing", ({ expect }) => {
+test("an empty registry gets every entry, and the second merge adds nothing", ({ expect }) => {
   const once = merge(nothing, sample);
   expect(once).toMatchObject({
     ok: true,
@@ -121,7 +121,7 @@ test("replacing takes the file's content, but neither changes an agreement nor l
   });
 });
 
-test("a new certificate is added beside the old one; only replacing takes the old one out", ({ expect }) => {
+test("a new certificate is added next to the old certificate, which only `replace` removes", ({ expect }) => {
   const rotated = withValue(sample, "/clients/0/certificates", ["B".repeat(43)]);
   expect(merge(filled(), rotated)).toMatchObject({
     ok: true,
@@ -159,7 +159,7 @@ test.for([
   });
 });
 
-test("an agreement of another client gives no grant", ({ expect }) => {
+test("a different client's agreement gives no grant", ({ expect }) => {
   const [client] = sample.clients;
   const two = { ...sample, clients: client === undefined ? [] : [client, { ...client, id: "other" }] };
   expect(merge(nothing, withValue(two, "/grants/0/client", "other"))).toMatchObject({
@@ -168,7 +168,7 @@ test("an agreement of another client gives no grant", ({ expect }) => {
   });
 });
 
-test("an external issuer and its client are added, clash where they differ, and are replaced", ({
+test("an external issuer and its client are added, conflict if they differ, and are replaced", ({
   expect,
 }) => {
   expect(merge(nothing, external)).toMatchObject({
@@ -199,7 +199,7 @@ test("an external issuer and its client are added, clash where they differ, and 
   }
 });
 
-test("a client of an issuer that is nowhere, and two clients of one name at an issuer, are refused", ({
+test("a client of an unknown issuer, and two clients with the same name at an issuer, are refused", ({
   expect,
 }) => {
   expect(merge(nothing, withValue(external, "/issuers", []))).toMatchObject({
@@ -215,19 +215,19 @@ test("a client of an issuer that is nowhere, and two clients of one name at an i
   });
 });
 
-test("only a client of an external issuer may be granted what is its token's patient's", ({ expect }) => {
+test("only a client of an external issuer may have patient/ scopes", ({ expect }) => {
   expect(merge(nothing, withValue(external, "/grants/0/scopes", "system/*.rs patient/*.rs"))).toMatchObject({
     error: { reason: "invalid", pointer: "/grants/0/scopes" },
   });
 });
 
-test("a date alone is its first moment in UTC, and an offset is kept to", ({ expect }) => {
+test("a date alone means its first moment in UTC, and an offset is respected", ({ expect }) => {
   const [agreement] = read(sample).agreements.map(agreementEntry);
   expect(agreement?.from).toBe(instant(Date.UTC(2026, 0, 1)));
   expect(agreement?.to).toBe(instant(Date.UTC(2028, 0, 1, 5)));
 });
 
-test("a name under an authority is added once, beside what is there, and taken away by a file that replaces without it", ({
+test("a name under an authority is added once, next to existing certificates, and removed by a replacing file without it", ({
   expect,
 }) => {
   const name = { issuerDn: "CN=ca", field: "sanDns", value: "lab.example" };
@@ -257,7 +257,7 @@ test("a name under an authority is added once, beside what is there, and taken a
   });
 });
 
-test("T35: a grant that asks for signatures needs a client with a key that can make them", ({ expect }) => {
+test("T35: a grant that requires signatures needs a client with a key that can sign", ({ expect }) => {
   const asking = withValue(sample, "/grants/0/signedRequests", true);
   expect(merge(nothing, asking)).toMatchObject({
     ok: true,
@@ -280,7 +280,7 @@ test("T35: a grant that asks for signatures needs a client with a key that can m
   expect(merge(nothing, elsewhere).ok).toBe(true);
 });
 
-test("an origin names a place to sign in only at an issuer that is there and has one, and an issuer keeps it as long as it is named", async ({
+test("signInAt must name a registered issuer with endpoints, and the issuer keeps its endpoints while an origin names it", async ({
   expect,
 }) => {
   const signIn = await withSignIn(sample);
@@ -307,7 +307,7 @@ test("an origin names a place to sign in only at an issuer that is there and has
   expect(merge(there, { issuers, origins }, "replace")).toMatchObject({ ok: true });
 });
 
-test("a place to sign in may be given to what is there without one; with it nothing else changes, and another one is a clash", async ({
+test("sign-in endpoints may be added to an issuer without any; no further field changes, and different endpoints are a conflict", async ({
   expect,
 }) => {
   const signIn = await withSignIn(sample);

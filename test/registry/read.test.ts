@@ -56,7 +56,7 @@ test.for(bad)("what is wrong at %s is refused by its pointer", ([at, pointer, va
 
 const external = await withExternalClient(file);
 
-test("a file with an external issuer and its client is read, and one with a client that proves itself by its certificate alone", ({
+test("a file with an external issuer and its client is read, and a file with a client that authenticates by its certificate alone", ({
   expect,
 }) => {
   expect(readRegistry(external, publicUrl)).toMatchObject({
@@ -82,7 +82,7 @@ const keyed = {
   tokenEndpoint: "https://fhir.example.org/token",
 };
 
-test("T18, T39, T40: keys may be fetched, tokens asked about, and an origin may want assertions", ({
+test("T18, T39, T40: keys may be fetched, tokens may be introspected, and an origin may require assertions", ({
   expect,
 }) => {
   const changed = (changes: Readonly<Record<string, unknown>>) =>
@@ -198,7 +198,7 @@ test.for(unsupported)(
   },
 );
 
-test("no refusal quotes a value of the file", ({ expect }) => {
+test("no refusal quotes a value from the file", ({ expect }) => {
   const placed = [
     ...bad.map(([at, , value]) => [at, value] as const),
     ...[...badExternal, ...unsupported].map(([, at, value]) => [at, value] as const),
@@ -236,7 +236,7 @@ test("the format is published as a JSON Schema", ({ expect }) => {
   ]);
 });
 
-test("a client whose tokens are bound to a key needs no certificate, unless a certificate is how it proves itself", ({
+test("a client with key-bound tokens needs no certificate, unless it authenticates by certificate", ({
   expect,
 }) => {
   const keyBound = withValue(withValue(external, "/clients/0/dpop", true), "/clients/0/certificates", []);
@@ -257,7 +257,7 @@ test("a client whose tokens are bound to a key needs no certificate, unless a ce
   expect(readRegistry(signedIn, publicUrl)).toMatchObject({ ok: true });
 });
 
-test("other names of an origin are bases like its own, of any scheme since none is asked, and none is there twice", ({
+test("alsoKnownAs has FHIR bases of any scheme, since they are never called, and each only once", ({
   expect,
 }) => {
   const named = (alsoKnownAs: unknown) => {
@@ -282,7 +282,7 @@ test("other names of an origin are bases like its own, of any scheme since none 
   expect(named(["https://x.example/r4", "https://x.example/r4"])?.pointer).toBe("/origins/0/alsoKnownAs/1");
 });
 
-test("T2: an origin is asked by https, plain http is for a loopback host alone", ({ expect }) => {
+test("T2: an origin is called by https; plain http is for a loopback host only", ({ expect }) => {
   const at = (url: string) => readRegistry(withValue(external, "/origins/0/url", url), publicUrl).ok;
   for (const url of ["https://fhir.example.org/r4", "http://localhost:8080/r4", "http://127.0.0.1/r4"])
     expect(at(url), url).toBe(true);
@@ -297,7 +297,7 @@ test("T2: an origin is asked by https, plain http is for a loopback host alone",
 
 const name = { issuerDn: "CN=Partner CA", sanDns: "api.lab.example" };
 
-test("T21: certificates may be named in any of five ways, beside thumbprints, and only where somebody vouches for names", ({
+test("T21: certificates may be registered by thumbprint or by five kinds of names, and names only under an authority", ({
   expect,
 }) => {
   const names = [
@@ -365,7 +365,7 @@ test("the pages of browser apps are exact origins, as browsers write them", ({ e
     expect(read(origin), origin).toMatchObject({ error: { pointer: "/clients/0/corsOrigins/0" } });
 });
 
-test("T41: of metadata only an issuer's own are named, by where RFC 8414 and OpenID Connect put them", ({
+test("T41: only an issuer's own metadata URL is accepted, as RFC 8414 and OpenID Connect place it", ({
   expect,
 }) => {
   const verdict = (iss: string, jwksUri: string) => {
@@ -425,9 +425,7 @@ test.for<readonly [string, string, unknown]>([
   });
 });
 
-test("where the keys of ID tokens are is known from the issuer's own address of keys, not from that of its metadata", ({
-  expect,
-}) => {
+test("the keys of ID tokens default to the issuer's key URL, not to its metadata URL", ({ expect }) => {
   const verdict = (jwksUri: string) => {
     const changes = {
       "/issuers/0/endpoints/jwks": undefined,
@@ -448,7 +446,7 @@ test("where the keys of ID tokens are is known from the issuer's own address of 
   });
 });
 
-test("what docs/registry.md shows of where apps have people sign in is read as it stands", ({ expect }) => {
+test("the sign-in example in docs/registry.md is read unchanged", ({ expect }) => {
   const page = readFileSync(join(import.meta.dirname, "../../docs/registry.md"), "utf8");
   const shown: unknown = JSON.parse(
     /sign in\n\n```json\n(?<body>[\s\S]*?)```/u.exec(page)?.groups?.["body"] ?? "",

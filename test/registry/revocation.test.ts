@@ -84,14 +84,12 @@ test.for<readonly [string, Denial]>([
   expect(deniedPrincipal(named(denial), who)).toBeUndefined();
 });
 
-test("what is denied first decides: a stolen key is a matter of who asks, not of what", ({ expect }) => {
+test("the first denial decides: credentials come before permissions", ({ expect }) => {
   expect(deniedPrincipal(named(...Object.values(denials)), who)).toEqual({ reason: "client_denied" });
   expect(deniedPrincipal(named(denials.policy, denials.token), who)).toEqual({ reason: "token_denied" });
 });
 
-test("a key that is denied signs no requests of its client, whatever else the request proves", ({
-  expect,
-}) => {
+test("a denied key signs no requests of its client, whatever the request proves besides", ({ expect }) => {
   const denied = new Set([denialName({ kind: "key", issuer: "telehealth", keyId: "requests-1" })]);
   expect(deniedSigner(denied, { id: "telehealth" }, "requests-1")).toEqual({ reason: "key_denied" });
   expect(deniedSigner(denied, { id: "payer" }, "requests-1")).toBeUndefined();
@@ -116,7 +114,7 @@ test("a client's own key is denied under the client's id", ({ expect }) => {
   expect(deniedCredential(named(denials.key), { ...credentials, keyId: undefined })).toBeUndefined();
 });
 
-test("no two denials share a name, whatever their parts hold", ({ expect }) => {
+test("no two denials share a name, whatever their parts contain", ({ expect }) => {
   const text = fc.string({ minLength: 1, maxLength: 6 });
   fc.assert(
     fc.property(text, text, text, text, (issuer, id, otherIssuer, otherId) => {
@@ -131,15 +129,13 @@ test("no two denials share a name, whatever their parts hold", ({ expect }) => {
   );
 });
 
-test("a denial is told to whom it may concern: its client, its issuer's clients, or everybody", ({
-  expect,
-}) => {
+test("a denial reaches its listeners: its client, its issuer's clients, or all clients", ({ expect }) => {
   expect(denialScope(denials.grant)).toEqual({ client: "telehealth", issuer: null });
   expect(denialScope(denials.token)).toEqual({ client: null, issuer: "https://issuer.example" });
   expect(denialScope(denials.certificate)).toEqual({ client: null, issuer: null });
 });
 
-test("a denial that is none is refused by the name of its field, never by its value", ({ expect }) => {
+test("a malformed denial is refused with the name of its field, never with its value", ({ expect }) => {
   for (const denial of Object.values(denials))
     expect(readDenial({ ...denial })).toEqual({ ok: true, value: denial });
   expect(readDenial({ kind: "certificate", x5t: "secret" })).toEqual({
@@ -180,7 +176,7 @@ const after = (deltas: readonly Delta[]): RevocationState => {
   return heard?.state ?? start;
 };
 
-test("however news is split, repeated, late or lost, a listener knows what the teller knew, and nothing of its past stays cached", ({
+test("with updates split, repeated, late or lost, a listener knows the sender's state, and no stale record stays cached", ({
   expect,
 }) => {
   const kinds = fc.constantFrom<Delta["kind"]>("denied", "lifted", "changed");
@@ -226,7 +222,9 @@ test("however news is split, repeated, late or lost, a listener knows what the t
   );
 });
 
-test("news that begins after what is known is refused, so that all is asked for", ({ expect }) => {
+test("an update that begins after the known epoch is refused, so that the whole state is asked for", ({
+  expect,
+}) => {
   const later = {
     ...standing,
     kind: "deltas",
@@ -239,7 +237,7 @@ test("news that begins after what is known is refused, so that all is asked for"
   expect(applyUpdate({ ...start, epoch: 5 }, later, at)?.state.denied.has("a")).toBe(true);
 });
 
-test("who was away for too long hears the whole and drops every copy; who is new has none to drop", ({
+test("a listener that was away too long gets the whole state and drops every copy; a new listener has none to drop", ({
   expect,
 }) => {
   const whole = updateSince(after([delta(1, "denied", "a")]), { from: 1, deltas: [] }, 0, at);
@@ -248,7 +246,7 @@ test("who was away for too long hears the whole and drops every copy; who is new
   expect(applyUpdate(undefined, whole, at)?.stale).toEqual([]);
 });
 
-test("whatever name a token may have, an operator can deny it, and denies that one alone", ({ expect }) => {
+test("an operator can deny a token of any name, and denies only that token", ({ expect }) => {
   const name = fc.string({
     unit: fc.oneof(
       fc.constantFrom('"', ",", "[", "\\", "\u0000", "\ud800", "\u2028"),
@@ -279,22 +277,22 @@ const timed = new Map([
   ["for good", null],
 ]);
 
-test("the denial of a token is told for two minutes past its end, whoever's clock says when that is, and no longer", ({
-  expect,
-}) => {
+test("a token's denial stays in updates for exactly two minutes past its end, by any clock", ({ expect }) => {
   const whole = updateSince({ ...standing, epoch: 1, denied: timed }, past([]), undefined, at);
   expect(whole).toMatchObject({
     denied: [{ name: "just over, by one clock of several" }, { name: "for good" }],
   });
 });
 
-test("a listener lets go of what is over when it hears of more: nothing piles up", ({ expect }) => {
+test("a listener drops expired denials at the next update, so that they do not pile up", ({ expect }) => {
   const news = updateSince(after([delta(1, "denied", "a")]), past([delta(1, "denied", "a")]), 0, at);
   const heard = applyUpdate({ ...standing, epoch: 0, denied: timed }, news, at)?.state.denied;
   expect([...(heard ?? new Map()).keys()]).toEqual(["just over, by one clock of several", "for good", "a"]);
 });
 
-test("where the registry is comes with the newest news, and late news takes nothing back", ({ expect }) => {
+test("the registry's position comes from the newest update, and a late update takes nothing back", ({
+  expect,
+}) => {
   const [older, newer] = [
     { ...start, epoch: 4, bookmark: "4", pending: ["client/a"] },
     { ...start, epoch: 6, bookmark: "6", pending: [] },

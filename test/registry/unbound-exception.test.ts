@@ -45,7 +45,7 @@ const evidence: Evidence = {
   at,
 };
 
-test("T5: an external token without cnf is read as bound to nothing; one whose cnf is empty or unknown is refused", ({
+test("T5: an external token without cnf is unbound; a token with an empty or unknown cnf is refused", ({
   expect,
 }) => {
   const issuer = {
@@ -74,7 +74,7 @@ test("T5: an external token without cnf is read as bound to nothing; one whose c
   expect(read({ cnf: { kid: "k" } })).toEqual({ ok: false, error: { reason: "binding_not_supported" } });
 });
 
-test("T5: such a token is refused without an exception, taken until its end, and refused from then on", ({
+test("T5: an unbound token is refused without an exception, accepted until the exception ends, and refused from then on", ({
   expect,
 }) => {
   expect(identify({ ...evidence, client: app })).toEqual({ ok: false, error: { reason: "token_unbound" } });
@@ -88,7 +88,7 @@ test("T5: such a token is refused without an exception, taken until its end, and
   });
 });
 
-test("T5: an exception asks no less of the connection: where certificates are registered, one of them must be there", ({
+test("T5: an exception asks no less of the connection: if certificates are registered, the connection needs a registered certificate", ({
   expect,
 }) => {
   const [registered, other] = [shown("telehealth"), shown("payer")];
@@ -105,9 +105,7 @@ test("T5: an exception asks no less of the connection: where certificates are re
   }
 });
 
-test("T5: a token that is bound stays bound under an exception, and a suspended client stays out", ({
-  expect,
-}) => {
+test("T5: a bound token stays bound under an exception, and a suspended client stays out", ({ expect }) => {
   const token = {
     ...evidence.token,
     binding: { kind: "certificate", x5t: presented("telehealth").x5t },
@@ -135,7 +133,9 @@ test("T5: an exception is for clients of external issuers, and at most ninety da
   expect(read(0, until(1))).toMatchObject({ ok: false, error: { pointer: "/clients/0/unboundUntil" } });
 });
 
-test("an excepted client needs no certificate, one without an exception does", async ({ expect }) => {
+test("a client with an exception needs no certificate, and a client without an exception does", async ({
+  expect,
+}) => {
   const file = withValue(await withExternalClient(await registryFile()), "/clients/1/certificates", []);
   expect(readRegistry(file, "https://g.example")).toMatchObject({
     ok: false,

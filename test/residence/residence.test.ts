@@ -9,7 +9,7 @@ import { noSharedData, resourcesIn } from "../phi/shared-data.ts";
 const at = instant(Date.parse("2026-11-24T12:00:00Z"));
 const lives = (...address: readonly JsonObject[]) => residenceOf({ resourceType: "Patient", address }, at);
 
-test("a State is named by its code, its name or ISO 3166-2, however that is written, and stands as USPS has it", ({
+test("a State is named by its code, its name or ISO 3166-2 in any spelling, and the result is the USPS code", ({
   expect,
 }) => {
   for (const [text, code] of [
@@ -39,7 +39,7 @@ test("a State is named by its code, its name or ISO 3166-2, however that is writ
   ]);
 });
 
-test("a country other than the United States is outside, whatever the state; one of its territories is a State (45 CFR 160.103)", ({
+test("a country outside the United States is outside for any state; a US territory is a State (45 CFR 160.103)", ({
   expect,
 }) => {
   for (const country of [
@@ -71,7 +71,7 @@ test("a country other than the United States is outside, whatever the state; one
   expect(lives({ country: "US" })).toBeUndefined();
 });
 
-test("home comes before others, what is for the post alone behind its like, and what is old, ended or not begun never", ({
+test("home comes first, postal-only addresses come last within their use, and old, ended or future addresses never count", ({
   expect,
 }) => {
   const [home, work, plain] = [{ use: "home", state: "MA" }, { use: "work", state: "NY" }, { state: "VT" }];
@@ -98,9 +98,7 @@ test("home comes before others, what is for the post alone behind its like, and 
   expect(lives({ ...home, use: "old" })).toBeUndefined();
 });
 
-test("nothing is guessed: not from a postal code, a city or a line, nor from what is no address", ({
-  expect,
-}) => {
+test("nothing is guessed from a postal code, a city, a line or a malformed address", ({ expect }) => {
   expect(
     lives({ use: "home", postalCode: "02139", city: "Boston", text: "Boston, MA 02139", line: ["MA"] }),
   ).toBeUndefined();
@@ -116,7 +114,7 @@ test("nothing is guessed: not from a postal code, a city or a line, nor from wha
   expect(residenceOf({ resourceType: "Patient" }, at)).toBeUndefined();
 });
 
-test("what names no State is kept as it is said, in one line of at most 32 bytes; what is longer is no state", ({
+test("a text that names no State stays as written, on a single line of at most 32 bytes; a longer text is no state", ({
   expect,
 }) => {
   expect(lives({ state: " Massa\u001b[31m\n  chusets\u202e " })).toBe("Massa [31m chusets");

@@ -8,7 +8,7 @@ const patient = (id: string, state: string) => ({
   address: [{ use: "home", state }],
 });
 
-test("a Patient is known by its own body, and by a copy inside another only until then", ({ expect }) => {
+test("a Patient's own body decides, and a copy inside a resource counts only until then", ({ expect }) => {
   const residences = new Residences(instant(0));
   const document = {
     resourceType: "Bundle",
@@ -26,7 +26,9 @@ test("a Patient is known by its own body, and by a copy inside another only unti
   expect(residences.of("a")).toBe("MA");
 });
 
-test("a contained Patient, and what is no Patient, says nothing of anybody", ({ expect }) => {
+test("a contained Patient, and a resource of a different type, says nothing about any patient", ({
+  expect,
+}) => {
   const residences = new Residences(instant(0));
   residences.note({
     resourceType: "Observation",

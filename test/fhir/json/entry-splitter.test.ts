@@ -55,7 +55,7 @@ const bundle = fc
     return Object.fromEntries(members);
   });
 
-test("however a Bundle is cut into chunks, its slices are its entries and the rest is the rest", ({
+test("at any chunk boundaries, the slices are the Bundle's entries and the frame is the rest", ({
   expect,
 }) => {
   fc.assert(
@@ -76,7 +76,9 @@ test("however a Bundle is cut into chunks, its slices are its entries and the re
   );
 });
 
-test("byte by byte is as good as whole, characters of several bytes included", ({ expect }) => {
+test("a Bundle read byte by byte gives the same result, including characters of several bytes", ({
+  expect,
+}) => {
   const body = bytes(
     '{"resourceType":"Bundle","entry":[{"a":"𝄞é\\"}]"},\n {"b":[{"c":{}}]}],"link":[{"relation":"next"}]}',
   );
@@ -88,7 +90,7 @@ test("byte by byte is as good as whole, characters of several bytes included", (
   });
 });
 
-test("the key may be spelled with escapes, and an entry anywhere but at the top is none", ({ expect }) => {
+test("the key may be spelled with escapes, and a nested `entry` does not count", ({ expect }) => {
   expect(split(bytes(String.raw`{"\u0065ntry":[{"a":1}]}`))).toMatchObject({ entries: [{ a: 1 }] });
   expect(split(bytes('{"link":[{"entry":[{"a":1}]}],"x":{"entry":[{"b":1}]}}'))).toMatchObject({
     entries: [],
@@ -130,7 +132,7 @@ test.for([
   expect(split(bytes(body))).toBe(reason);
 });
 
-test("what is no JSON or no UTF-8 is refused, never thrown, and what passes is what JSON.parse reads", ({
+test("invalid JSON and invalid UTF-8 are refused without an exception, and accepted bodies are read as JSON.parse reads them", ({
   expect,
 }) => {
   const letters = fc.constantFrom(
@@ -201,7 +203,7 @@ function withLarge(mebibytes: number, behind: string, string = mebibyte): unknow
   return end.ok ? [...entries, text(end.value)] : end.error.reason;
 }
 
-test("an entry over 8 MiB is passed over, and those beside it are read; where it ends is certain, or all is refused", ({
+test("an entry over 8 MiB is skipped and its neighbours are read; if its end is uncertain, the body is refused", ({
   expect,
 }) => {
   const rest = ' , {"c":[{}]}],"total":3}';
@@ -223,7 +225,7 @@ test("an entry over 8 MiB is passed over, and those beside it are read; where it
   expect(withLarge(8, `"}${rest}`, new Uint8Array(1_048_576).fill(0x0a))).toBe("not_json");
 });
 
-test("a rest over 256 KiB is refused as soon as it is", ({ expect }) => {
+test("a frame over 256 KiB is refused at once", ({ expect }) => {
   expect(split(bytes(`{"x":"${"a".repeat(frameBytesMax)}","entry":[]}`))).toBe("too_large");
   expect(split(bytes(`{"x":"${"a".repeat(frameBytesMax - 100)}","entry":[]}`))).toMatchObject({
     entries: [],

@@ -24,7 +24,7 @@ test.skipIf(absent)(
   },
 );
 
-test("a number keeps its text, whatever its size or precision", ({ expect }) => {
+test("a number keeps its text, at any size and precision", ({ expect }) => {
   for (const number of [
     "1.10",
     "0.0",
@@ -39,7 +39,9 @@ test("a number keeps its text, whatever its size or precision", ({ expect }) => 
   }
 });
 
-test("an object that names one key twice is refused, also nested and spelled with escapes", ({ expect }) => {
+test("an object that repeats a key is refused, also when it is nested or spelled with escapes", ({
+  expect,
+}) => {
   expect(reason('{"a":1,"a":2}')).toBe("duplicate_key");
   expect(reason(String.raw`{"a":1,"\u0061":2}`)).toBe("duplicate_key");
   expect(reason('[{"x":{"b":1,"c":{"d":1,"d":1}}}]')).toBe("duplicate_key");
@@ -121,7 +123,7 @@ const raw = JSON as unknown as {
   rawJSON(text: string): unknown;
 };
 
-test("numbers keep their text and their place, whatever order the parser gives names, and what is no number is refused", ({
+test("numbers keep their text and their place in any order of names, and malformed numbers are refused", ({
   expect,
 }) => {
   const number = fc.oneof(

@@ -109,14 +109,14 @@ test.for(examples)("RFC 6902 %s", ([, document, operations, expected], { expect 
   );
 });
 
-test("RFC 6902 A.13: a patch that says one thing twice is refused as JSON", ({ expect }) => {
+test("RFC 6902 A.13: a patch with a repeated member is refused as JSON", ({ expect }) => {
   expect(
     readJson(new TextEncoder().encode('[{ "op": "add", "path": "/baz", "value": "qux", "op": "remove" }]'))
       .ok,
   ).toBe(false);
 });
 
-test("what names no place that is there does not apply, and nothing of the patch does", ({ expect }) => {
+test("an operation on an absent location fails, and the whole patch with it", ({ expect }) => {
   const document = { foo: ["a"], bar: { x: 1 }, empty: null };
   const wrong = [
     [{ op: "replace", path: "/nowhere", value: 1 }],
@@ -140,7 +140,7 @@ test("what names no place that is there does not apply, and nothing of the patch
   expect(patched(document, [{ op: "add", path: "/__proto__", value: 1 }])).toContain('"__proto__":1');
 });
 
-test("what is no JSON Patch is not read", ({ expect }) => {
+test("a malformed JSON Patch is refused", ({ expect }) => {
   const wrong = [
     {},
     [[]],
@@ -156,7 +156,7 @@ test("what is no JSON Patch is not read", ({ expect }) => {
     expect(patched({}, operations), JSON.stringify(operations).slice(0, 60)).toBe("patch_malformed");
 });
 
-test("numbers are told apart digit by digit, and keep theirs", ({ expect }) => {
+test("numbers are compared digit by digit, and keep their digits", ({ expect }) => {
   expect(patched('{"a":1.10}', '[{"op":"test","path":"/a","value":1.1}]')).toBe("patch_not_applicable");
   expect(
     patched('{"a":1.10}', '[{"op":"test","path":"/a","value":1.10},{"op":"copy","from":"/a","path":"/b"}]'),
@@ -170,7 +170,7 @@ test("copies that double do not fill the memory", ({ expect }) => {
 
 const nested = (depth: number): unknown => (depth === 0 ? "deep" : [nested(depth - 1)]);
 
-test("text that is copied counts, and what is put deeper than a body may be", ({ expect }) => {
+test("copied text counts, and a value placed too deep is refused", ({ expect }) => {
   const text = { a: "x".repeat(1_000_000), b: [] };
   const copies = (number: number) =>
     Array.from({ length: number }, () => ({ op: "copy", from: "/a", path: "/b/-" }));
@@ -200,7 +200,7 @@ function listed(object: JsonObject): { readonly object: JsonObject; readonly tim
   return { object: new Proxy(object, { ownKeys }), times: () => times };
 }
 
-test("two hundred operations on one long object, or one long list, copy it once", ({ expect }) => {
+test("two hundred operations on a long object or list copy it only once", ({ expect }) => {
   const members = Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => [`m${n}`, n % 2 === 0]));
   const { object, times } = listed(tree(members) as JsonObject);
   const read = readPatch(
@@ -291,7 +291,7 @@ interface Operation {
   readonly value?: unknown;
 }
 
-test("patches do what an independent reading of RFC 6902 makes of them, and leave the tree as it was", ({
+test("patches agree with an independent reading of RFC 6902, and leave the original tree unchanged", ({
   expect,
 }) => {
   const step = fc.constantFrom("a", "b", "0", "1", "-");
@@ -336,7 +336,7 @@ test("patches do what an independent reading of RFC 6902 makes of them, and leav
   expect(applied).toBeGreaterThan(300);
 });
 
-test("an object that stands in place of another one is told; a copy is nobody's", ({ expect }) => {
+test("a replacing object is reported, and a copy replaces nothing", ({ expect }) => {
   const document = tree({ list: [{ id: "1" }, { id: "2" }] }) as JsonObject; // an object, as written
   const read = readPatch(
     tree([

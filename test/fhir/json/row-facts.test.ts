@@ -22,9 +22,7 @@ function factsOf(
 /** Lists, nested this deep. */
 const nested = (depth: number, inner = "1") => "[".repeat(depth) + inner + "]".repeat(depth);
 
-test("members that were asked for are read as they are, wherever they stand and however the text is cut", ({
-  expect,
-}) => {
+test("requested members are read unchanged, at any position and any chunk boundaries", ({ expect }) => {
   const value = fc.jsonValue({ maxDepth: 4 });
   const names = fc.constantFrom("id", "meta", "subject", "other", "identifier", "é", '"', "\\");
   const objects = fc.dictionary(names, value).filter((object) => !Object.hasOwn(object, "__proto__"));
@@ -47,9 +45,7 @@ test("members that were asked for are read as they are, wherever they stand and 
   );
 });
 
-test("whatever is wrong with the other members, and with what is deep in these, is passed over", ({
-  expect,
-}) => {
+test("faults in further members, and deep inside the requested members, are ignored", ({ expect }) => {
   const row = (rest: string) =>
     `{"note":${rest},"id":"1","subject":{"reference":"Patient/1","extension":${rest}}}`;
   for (const rest of [nested(5_000), `"${"x".repeat(100_000)}"`, '{"a":1,"a":2}'])
@@ -64,7 +60,7 @@ test("whatever is wrong with the other members, and with what is deep in these, 
   expect(JSON.stringify(factsOf(row(nested(23)), undefined)), "and no deeper").toContain(nested(22, "null"));
 });
 
-test("a member that was asked for twice, in whatever spelling, and a repeated name in it are no facts", ({
+test("a repeated requested member, in any spelling, or a repeated name inside it gives no facts", ({
   expect,
 }) => {
   expect(factsOf('{"id":"1","id":"2"}')).toBe("duplicate_key");
@@ -73,7 +69,7 @@ test("a member that was asked for twice, in whatever spelling, and a repeated na
   expect(factsOf('{"other":1,"other":2,"id":"1"}')).toEqual({ row: { id: "1" }, holdsText: false });
 });
 
-test("what is no JSON, or no UTF-8, has no facts", ({ expect }) => {
+test("invalid JSON or invalid UTF-8 has no facts", ({ expect }) => {
   for (const text of [
     "",
     "{",
@@ -90,7 +86,7 @@ test("what is no JSON, or no UTF-8, has no facts", ({ expect }) => {
   expect(factsOf("[]")).toEqual({ row: {}, holdsText: false });
 });
 
-test("the text is found wherever it is a value, in any spelling, and nowhere else", ({ expect }) => {
+test("the text is found as any value in any spelling, and not as a name", ({ expect }) => {
   const holds = (text: string) => (factsOf(text) as { holdsText: boolean }).holdsText;
   expect(holds(`{"id":"${mark}"}`)).toBe(true);
   expect(holds(`{"other":${nested(300, `{"url":"${mark}"}`)}}`)).toBe(true);
@@ -99,7 +95,7 @@ test("the text is found wherever it is a value, in any spelling, and nowhere els
   expect(holds(`{"other":["${mark}2","a${mark}"],"${mark}":1}`)).toBe(false);
 });
 
-test("what is asked for may be 8 MiB together", ({ expect }) => {
+test("requested members may have 8 MiB together", ({ expect }) => {
   expect(factsOf(`{"id":"${"x".repeat(8_388_608)}"}`, undefined, 65_536)).toBe("too_large");
   expect(factsOf(`{"other":"${"x".repeat(9_000_000)}","id":"1"}`, undefined, 65_536)).toEqual({
     row: { id: "1" },

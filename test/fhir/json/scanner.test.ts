@@ -13,7 +13,7 @@ function parses(text: string): boolean {
   }
 }
 
-test("what the scanner takes is what JSON.parse takes", ({ expect }) => {
+test("the scanner accepts exactly the texts that JSON.parse accepts", ({ expect }) => {
   const signs = fc.constantFrom(
     ...Array.from('{}[],:"\\ \n\t01-+.eEutrfalsn\u0001é'),
     "true",
@@ -70,7 +70,7 @@ test.for([
   expect(isJson(utf8(text))).toBe(parses(text));
 });
 
-test("however deep it is, and no deeper than a million", ({ expect }) => {
+test("the scanner accepts a million levels and no more", ({ expect }) => {
   const nested = (depth: number) => utf8("[".repeat(depth) + "]".repeat(depth));
   expect(isJson(nested(200_000))).toBe(true);
   expect(isJson(nested(200_000).subarray(1))).toBe(false);

@@ -48,7 +48,7 @@ test("a Patient is about itself, and a link is a mention", ({ expect }) => {
     expect(about({ resourceType: "Patient", id }), id).toEqual({ patients: [], unnamed: true });
 });
 
-test("an owner that names no patient of this origin leaves somebody unnamed", ({ expect }) => {
+test("an owner that names no patient of this origin is an unidentified patient", ({ expect }) => {
   for (const subject of [
     to("Group/1"),
     to("https://elsewhere.example/fhir/Patient/1"),
@@ -75,7 +75,7 @@ test("an owner that names no patient of this origin leaves somebody unnamed", ({
   });
 });
 
-test("types outside the compartment concern those whom they name, and nobody else", ({ expect }) => {
+test("types outside the compartment concern only the patients that they name", ({ expect }) => {
   expect(about({ resourceType: "Organization", name: "x" })).toEqual({ patients: [], unnamed: false });
   expect(about({ resourceType: "Task", for: to("Patient/1") })).toEqual({ patients: ["1"], unnamed: false });
   expect(about({ resourceType: "Device", patient: to("Patient/1") })).toEqual({
@@ -102,7 +102,7 @@ test.skipIf(noSharedData)(
   },
 );
 
-test("a reference that a reader could follow to a patient names that patient, and one that only means a patient names nobody", ({
+test("a reference that a reader could follow to a patient names that patient; a reference that only means a patient names none", ({
   expect,
 }) => {
   const condition = (subject: object) => about({ resourceType: "Condition", subject: { ...subject } });

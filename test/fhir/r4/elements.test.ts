@@ -17,7 +17,7 @@ test("R4 has 146 resource types, and every type that an element names is known",
   }
 });
 
-test("choices, backbones, content references, cardinalities and modifiers are read as R4 says", ({
+test("choices, backbones, content references, cardinalities and modifiers are read as R4 defines them", ({
   expect,
 }) => {
   const observation = elementsOf("Observation");

@@ -5,7 +5,7 @@ import { isId, mentionOf, parseReference, patientIn } from "#fhir/r4/reference";
 const base = "https://origin.example/fhir";
 const parse = (text: string) => parseReference(text, base);
 
-test("a local reference is read from its relative and its absolute form, a version being the same resource", ({
+test("a local reference is read from its relative and its absolute form, and a version is the same resource", ({
   expect,
 }) => {
   const patient = { kind: "local", type: "Patient", id: "1" };
@@ -18,7 +18,9 @@ test("a local reference is read from its relative and its absolute form, a versi
     expect(parse(text), text).toEqual(patient);
 });
 
-test("below any name of the base a reference is local, one name being below another too", ({ expect }) => {
+test("a reference below any name of the base is local, even if a name is below a second name", ({
+  expect,
+}) => {
   const names = ["https://proxy.example/fhir", "http://ehr.internal", "http://ehr.internal/r4"] as const;
   const local = { kind: "local", type: "Patient", id: "1" };
   for (const name of names) expect(parseReference(`${name}/Patient/1`, names), name).toEqual(local);
@@ -31,7 +33,7 @@ test("below any name of the base a reference is local, one name being below anot
   expect(patientIn("http://EHR.internal:80/r4//Patient/1?x", [names, "https://gateway.example"])).toBe("1");
 });
 
-test("Patient/1 is not Patient/12, and the base is no prefix of another base", ({ expect }) => {
+test("Patient/1 is not Patient/12, and a base is no prefix of a longer base", ({ expect }) => {
   expect(parse("Patient/12")).toEqual({ kind: "local", type: "Patient", id: "12" });
   for (const text of [
     `${base}2/Patient/1`,
@@ -67,7 +69,7 @@ test("fragments and URNs are neither local nor foreign", ({ expect }) => {
   expect(parse("urn:uuid:1d2c3b4a-0000-4000-8000-000000000000")).toEqual({ kind: "urn" });
 });
 
-test("for the record, a text names the patient to whom a reader who follows it gets, though it is no reference of R4", ({
+test("for the record, a text names the patient that a reader would reach by following it, even if it is no reference of R4", ({
   expect,
 }) => {
   const bases = [base, "https://api.example/v1/fhir/main"];
@@ -104,7 +106,9 @@ test("for the record, a text names the patient to whom a reader who follows it g
     expect(patientIn(text, bases), text).toBeUndefined();
 });
 
-test("for the record, the short look at a plain reference finds whom a URL parser would", ({ expect }) => {
+test("for the record, the fast path for a plain reference finds the same patient as a URL parser", ({
+  expect,
+}) => {
   const bases = [base, `${base}/v1`, "http://127.0.0.1:38123/%66hir", "https://origin.example"];
   const part = fc.oneof(
     fc.constantFrom(
@@ -167,7 +171,9 @@ function decodedPath(path: string): string {
   }
 }
 
-test("for the record, a reference that means a patient without an id here means somebody", ({ expect }) => {
+test("for the record, a reference to a patient without a local id counts as an unidentified patient", ({
+  expect,
+}) => {
   const mention = (reference: Record<string, string>) => mentionOf(reference, [base]).kind;
   for (const reference of [
     "https://e.example/Patient/x",
@@ -191,7 +197,7 @@ test("for the record, a reference that means a patient without an id here means 
     expect(mention({ reference }), reference).toBe("nobody");
 });
 
-test("an id of dots alone is none: it would fold the path in which it is asked for", ({ expect }) => {
+test("an id of dots only is no id: it would fold the path of the request", ({ expect }) => {
   for (const text of [
     "Patient/..",
     "Patient/.",

@@ -74,14 +74,14 @@ test.for(Object.entries(bad))(
   },
 );
 
-test("what has the wrong JSON type is told from what has the wrong grammar", ({ expect }) => {
+test("a wrong JSON type is distinguished from a wrong grammar", ({ expect }) => {
   expect(primitiveFault("date", number("2020"))).toBe("json_type");
   expect(primitiveFault("date", "x")).toBe("grammar");
   expect(primitiveFault("integer", "1")).toBe("json_type");
   expect(primitiveFault("integer", number("1.5"))).toBe("grammar");
 });
 
-test("a text of eight megabytes is answered, whatever it was made of to be slow", ({ expect }) => {
+test("any text of eight megabytes is answered, even if it was made to be slow", ({ expect }) => {
   const long = (sign: string) => sign.repeat(8_000_000 / sign.length);
   const texts = ["x", " ", "a ", "1.", "=", "QUJD"].map(long);
   for (const text of [

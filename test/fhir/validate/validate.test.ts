@@ -336,7 +336,7 @@ test.for<[string, () => string[], string[]]>([
   expect(found()).toEqual(wanted);
 });
 
-test("resources in Bundles and Parameters are checked, each as one of its own", ({ expect }) => {
+test("resources in Bundles and Parameters are checked independently", ({ expect }) => {
   const wrong = { resourceType: "Patient", contained: [organization], birthDate: "x" };
   const bundle = {
     resourceType: "Bundle",
@@ -355,7 +355,7 @@ test("resources in Bundles and Parameters are checked, each as one of its own", 
   ]);
 });
 
-test("a content reference is checked as what it refers to", ({ expect }) => {
+test("a content reference is checked as its target", ({ expect }) => {
   const item = (inside: object) => ({
     resourceType: "Questionnaire",
     status: "draft",
@@ -391,7 +391,7 @@ test("an issue quotes no value and no name that could be data", ({ expect }) => 
   expect(JSON.stringify(found)).not.toMatch(/canary/iu);
 });
 
-test("at most twenty issues are told", ({ expect }) => {
+test("at most twenty issues are reported", ({ expect }) => {
   expect(patient({ name: Array.from({ length: 1_000 }, () => ({})) })).toHaveLength(20);
   expect(
     patient(Object.fromEntries(Array.from({ length: 1_000 }, (_one, index) => [`x${index}`, 1]))),
@@ -406,7 +406,7 @@ test("the deepest body that is read is checked to its end", ({ expect }) => {
   ]);
 });
 
-test("what is wrong with a body is told as an OperationOutcome of R4", ({ expect }) => {
+test("the faults of a body are reported as an OperationOutcome of R4", ({ expect }) => {
   const outcome = bodyOutcome(
     validateResource(body({ resourceType: "Patient", gender: "f", birthDate: "x" })),
     "r1",

@@ -16,7 +16,7 @@ test.for([
   expect(isHarmlessXhtml(inDiv(inside))).toBe(true);
 });
 
-test("a div may stand without its namespace and with white space around it", ({ expect }) => {
+test("a div may have no namespace and white space around it", ({ expect }) => {
   expect(isHarmlessXhtml(" <div>x</div>\n")).toBe(true);
 });
 

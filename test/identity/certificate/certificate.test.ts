@@ -5,7 +5,7 @@ import { presented } from "../../support/credentials.ts";
 
 const { tlsClientAuth: good, x5t } = presented("telehealth");
 
-test("T21: the thumbprint is the SHA-256 of the DER, never a fingerprint string that came with it", async ({
+test("T21: the thumbprint is the SHA-256 of the DER, never a supplied fingerprint text", async ({
   expect,
 }) => {
   expect(await readCertificate(good)).toMatchObject({
@@ -14,7 +14,7 @@ test("T21: the thumbprint is the SHA-256 of the DER, never a fingerprint string 
   });
 });
 
-test("none presented is not a failure, and is told from one", async ({ expect }) => {
+test("an absent certificate is no failure, and differs from a failed certificate", async ({ expect }) => {
   for (const none of [
     undefined,
     null,
@@ -48,7 +48,7 @@ const signedItself = {
   certNotAfter: "Nov 24 12:00:00 2027 GMT",
 };
 
-test("T22: one that signed itself counts only where somebody asks who vouches, and with its dates", async ({
+test("T22: a self-signed certificate counts only for a caller that checks the voucher, and only within its dates", async ({
   expect,
 }) => {
   expect(await readCertificate(signedItself)).toEqual({
@@ -78,7 +78,7 @@ test("T22: one that signed itself counts only where somebody asks who vouches, a
   });
 });
 
-test("whatever the edge says, it throws nothing, and only a whole verified certificate is one", async ({
+test("no input from the edge makes the reader throw, and only a complete verified certificate is accepted", async ({
   expect,
 }) => {
   const field = fc.constantFrom(

@@ -5,7 +5,7 @@ import { publicJwk, publicJwks } from "#identity/jose/jwk";
 
 const taken = (jwk: unknown) => publicJwk.safeParse(jwk).success;
 
-test("T7: an RSA key below 2048 bits is no key, nor one that is padded with zeros to look longer", async ({
+test("T7: an RSA key below 2048 bits is refused, and so is a key padded with zeros to look longer", async ({
   expect,
 }) => {
   const rsa = (bits: number) =>
@@ -22,7 +22,7 @@ test("T7: an RSA key below 2048 bits is no key, nor one that is padded with zero
   expect(taken({ ...small, n: padded })).toBe(false);
 });
 
-test("a key has one spelling: an RSA exponent has no zeros before it, or one key would have several thumbprints", ({
+test("a key has only one spelling: an RSA exponent with leading zeros would give a key several thumbprints", ({
   expect,
 }) => {
   const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ format: "jwk" });
@@ -37,7 +37,7 @@ test("a key has one spelling: an RSA exponent has no zeros before it, or one key
   }
 });
 
-test("a key has one spelling: other bits in the last character, a short coordinate and a private member are refused", async ({
+test("a key has only one spelling: stray bits in the last character, a short coordinate and a private member are refused", async ({
   expect,
 }) => {
   const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
@@ -50,7 +50,7 @@ test("a key has one spelling: other bits in the last character, a short coordina
   expect(taken(await exportJWK(privateKey))).toBe(false);
 });
 
-test("a key set is taken as issuers publish it: what is not understood is passed over, what is for something else left out, and nothing private is", async ({
+test("a key set is accepted as issuers publish it: unknown members are ignored, keys for a different use are left out, and private keys are refused", async ({
   expect,
 }) => {
   const make = async (alg: string) =>

@@ -14,7 +14,7 @@ test.for([
   expect(repeatsMember(json)).toBe(true);
 });
 
-test("a value that is written once names nothing twice, whatever its strings hold", () => {
+test("a value with unique names has no repeated member, whatever its strings contain", () => {
   fc.assert(
     fc.property(
       fc.jsonValue(),
