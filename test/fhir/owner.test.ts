@@ -257,7 +257,7 @@ async function sorted(folder: string) {
 }
 
 test.skipIf(noSharedData).for(["synthea-2019", "synthea-2020", "synthea-2024"])(
-  "in %s every record is exactly one patient's, but for Provenance, whose targets nobody follows yet (needs ../shared/data)",
+  "in %s every record has exactly a single owner, except Provenance, because its targets are not followed yet (needs ../shared/data)",
   async (folder, { expect }) => {
     const { patients, total, nobodys, severals } = await sorted(folder);
     expect(patients).toBeGreaterThan(0);

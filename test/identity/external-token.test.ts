@@ -115,7 +115,7 @@ test("T11: a token lives an hour at most, and a token that names a FHIR base is 
   expect(read({ exp: now + 3_600 }).ok).toBe(true);
   expect(read()).toMatchObject({ value: { namesBase: false } });
   expect(read({ aud: ["phylax", fhirBase("main")] })).toMatchObject({ value: { namesBase: true } });
-  expect(read({ aud: ["phylax", `${mtlsUrl}/v1/fhir/main`] }), "the other name").toMatchObject({
+  expect(read({ aud: ["phylax", `${mtlsUrl}/v1/fhir/main`] }), "the second name").toMatchObject({
     value: { namesBase: true },
   });
   expect(read({ aud: ["phylax", "https://elsewhere.example.org/v1/fhir/other"] })).toMatchObject({

@@ -20,7 +20,7 @@ test.for([
   "https://gateway.example.org/v1/fhir/main/patient/a~1",
   "https://gateway.example.org/v1/fhir/main/Patient/a~1/",
   "https://gateway.example.org/v1/fhir/main/Patient%2Fa~1", // an encoded slash separates nothing
-])("%s is another address", (other, { expect }) => {
+])("%s is a different address", (other, { expect }) => {
   expect(normalHttpUri(other)).toBeDefined();
   expect(normalHttpUri(other)).not.toBe(normalHttpUri(asked));
 });
@@ -36,6 +36,6 @@ test.for([
   "https://gateway.example.org/v1/fhir/main/Patient/ä",
   "https://",
   "",
-])("what only a lenient parser takes for an https address is none: %s", (text, { expect }) => {
+])("a text that only lenient parsers accept as an https address is refused: %s", (text, { expect }) => {
   expect(normalHttpUri(text)).toBeUndefined();
 });

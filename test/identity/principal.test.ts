@@ -251,7 +251,7 @@ test.for([
   ],
   ["T30: the client's tokens are bound to its certificate", "binding_mismatch", { client }],
   [
-    "another certificate than those that are registered",
+    "a certificate that is not among the registered certificates",
     "certificate_not_registered",
     { client: withCertificates, certificate: vouched("A".repeat(43)) },
   ],

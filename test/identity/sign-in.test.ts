@@ -38,7 +38,7 @@ describe("a sign-in is", () => {
     ["too weak without one amr", { amr: ["otp", "user"] }, "sign_in_too_weak"],
     ["not this operator's under another sub", { subject: "Ada" }, "subject_mismatch"],
     [
-      "not told to be weak or old when it is somebody else's",
+      "not reported as weak or old if it belongs to a different person",
       { subject: "eve", acr: undefined, authTime: 0 },
       "subject_mismatch",
     ],

@@ -170,7 +170,7 @@ test("a lease is renewed from half its life on, by a single request at a time", 
   expect(renewalDue(leased(), at(2_499))).toBe(false);
   expect(renewalDue(leased(), at(2_500))).toBe(true);
   expect(renewalDue(beginAsk(leased(), "renewing", 0, at(2_500)).lease, at(2_501))).toBe(false);
-  expect(renewalDue(leased(), at(4_750)), "a dead one: whoever needs a token asks").toBe(false);
+  expect(renewalDue(leased(), at(4_750)), "a dead lease: a request that needs a token asks").toBe(false);
 });
 
 test("a renewal comes early if the remaining tokens would be spent before its answer", ({ expect }) => {
@@ -490,5 +490,8 @@ test("with calls interleaved, repeated, lost or cancelled, guards restarted and 
     ),
     { numRuns: 500 },
   );
-  expect(full, "windows used to the last request, where one more would be seen").toBeGreaterThan(30);
+  expect(
+    full,
+    "windows used to the last request, so that a single extra request would be seen",
+  ).toBeGreaterThan(30);
 });

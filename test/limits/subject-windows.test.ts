@@ -152,5 +152,5 @@ test("with windows forgotten, calls repeated and guards restarted, no subject ge
     }),
     { numRuns: 300 },
   );
-  expect(full, "windows used up, where one more would be seen").toBeGreaterThan(30);
+  expect(full, "windows used up, so that a single extra token would be seen").toBeGreaterThan(30);
 });

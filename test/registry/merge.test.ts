@@ -86,7 +86,7 @@ test.for([
   ["/grants/0/quotas/default/requests", "/grants/0/quotas", 7],
   ["/origins/0/url", "/origins/0/url", "https://elsewhere.example.org/r4"],
 ] as const)(
-  "an entry that differs at %s from what is registered is a clash, by its pointer",
+  "an entry that differs at %s from the registry is a conflict, with its pointer",
   ([at, pointer, value], { expect }) => {
     expect(merge(filled(), withValue(sample, at, value))).toMatchObject({
       ok: false,

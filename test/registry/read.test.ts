@@ -47,7 +47,7 @@ const bad: readonly (readonly [string, string, unknown])[] = [
   ["/policies/0/name", "/policies/0/name", "Treat"],
 ];
 
-test.for(bad)("what is wrong at %s is refused by its pointer", ([at, pointer, value], { expect }) => {
+test.for(bad)("a fault at %s is refused with its pointer", ([at, pointer, value], { expect }) => {
   expect(readRegistry(withValue(file, at, value), publicUrl)).toMatchObject({
     ok: false,
     error: { reason: "invalid", pointer },
@@ -169,7 +169,7 @@ const badExternal: readonly (readonly [string, string, unknown])[] = [
 ];
 
 test.for(badExternal)(
-  "what is wrong with an external issuer or client at %s is refused by its pointer",
+  "a fault of an external issuer or client at %s is refused with its pointer",
   ([pointer, at, value], { expect }) => {
     expect(readRegistry(withValue(external, at, value), publicUrl)).toMatchObject({
       ok: false,
@@ -417,13 +417,16 @@ test.for<readonly [string, string, unknown]>([
   ["/issuers/0/endpoints/scopes/0", "/issuers/0/endpoints/scopes", ["openid fhirUser"]],
   ["/issuers/0/endpoints/jwks", "/issuers/0/endpoints/jwks", undefined], // with sso-openid-connect
   ["/origins/0/signInAt", "/origins/0/signInAt", "http://issuer.example.org"],
-])("what apps would be told at %s is refused by its pointer", ([pointer, at, value], { expect }) => {
-  expect(readRegistry(signIn, publicUrl)).toMatchObject({ ok: true });
-  expect(readRegistry(withValue(signIn, at, value), publicUrl)).toMatchObject({
-    ok: false,
-    error: { reason: "invalid", pointer },
-  });
-});
+])(
+  "a fault of the sign-in endpoints at %s is refused with its pointer",
+  ([pointer, at, value], { expect }) => {
+    expect(readRegistry(signIn, publicUrl)).toMatchObject({ ok: true });
+    expect(readRegistry(withValue(signIn, at, value), publicUrl)).toMatchObject({
+      ok: false,
+      error: { reason: "invalid", pointer },
+    });
+  },
+);
 
 test("the keys of ID tokens default to the issuer's key URL, not to its metadata URL", ({ expect }) => {
   const verdict = (jwksUri: string) => {

@@ -62,7 +62,7 @@ const who: Principal = {
 const named = (...some: readonly Denial[]) => new Set(some.map(denialName));
 
 test.for(Object.values(denials))(
-  "a denied $kind is refused by its own name, also when asked for with other things denied",
+  "a denied $kind is refused by its own name, also if further things are denied",
   (denial, { expect }) => {
     expect(deniedPrincipal(named(denial), who)).toEqual({ reason: `${denial.kind}_denied` });
     expect(deniedPrincipal(new Set(), who)).toBeUndefined();

@@ -82,9 +82,9 @@ test("home comes first, postal-only addresses come last within their use, and ol
   expect(lives({ ...home, type: "postal", state: "NH" }, { ...home, type: "both" })).toBe("MA");
   expect(
     lives({ ...home, type: "postal", state: "NH" }, work),
-    "a post box at home says more than a desk",
+    "a post box at home counts more than a desk",
   ).toBe("NH");
-  expect(lives({ use: "home", city: "Boston" }, work), "the first that says one").toBe("NY");
+  expect(lives({ use: "home", city: "Boston" }, work), "the first address with a state").toBe("NY");
   for (const period of [
     { end: "2025" },
     { end: "2026-11-23" },
@@ -144,7 +144,7 @@ test("a text that names no State stays as written, on a single line of at most 3
 });
 
 test.skipIf(noSharedData)(
-  "real patients live where their home address says (needs ../shared/data)",
+  "real patients live in the state of their home address (needs ../shared/data)",
   ({ expect }) => {
     const statesOf = (folder: string) => {
       const patients = resourcesIn(folder).filter(

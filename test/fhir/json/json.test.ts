@@ -13,7 +13,7 @@ const reason = (text: string) => {
 };
 
 test.skipIf(absent)(
-  "JSONTestSuite: what must be refused is refused, what must be accepted is accepted but for duplicate keys (needs ../shared/data)",
+  "JSONTestSuite: invalid files are refused, and valid files are accepted except for duplicate keys (needs ../shared/data)",
   ({ expect }) => {
     for (const file of readdirSync(suite).filter((name) => name.endsWith(".json"))) {
       const read = readJson(readFileSync(join(suite, file)));

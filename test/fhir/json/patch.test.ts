@@ -83,7 +83,7 @@ const examples: readonly (readonly [string, unknown, readonly object[], unknown]
     { foo: "bar", baz: "qux" },
   ],
   [
-    "A.12 adding to what is not there",
+    "A.12 adding to an absent parent",
     { foo: "bar" },
     [{ op: "add", path: "/baz/bat", value: "qux" }],
     "patch_not_applicable",

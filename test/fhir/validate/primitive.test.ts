@@ -62,12 +62,12 @@ const bad: Record<string, readonly Json[]> = {
   base64Binary: ["Q", "QUJ", "QQ=Q", "Q===", "QUJ*", "====", " "],
 };
 
-test.for(Object.entries(good))("%s takes what R4's grammar takes", ([type, values], { expect }) => {
+test.for(Object.entries(good))("%s accepts the values of R4's grammar", ([type, values], { expect }) => {
   for (const value of values) expect(primitiveFault(type, value)).toBeUndefined();
 });
 
 test.for(Object.entries(bad))(
-  "%s refuses what R4's grammar or the calendar refuses",
+  "%s refuses values outside R4's grammar or the calendar",
   ([type, values], { expect }) => {
     for (const value of values)
       expect(primitiveFault(type, value), JSON.stringify(value).slice(0, 40)).toBeDefined();
@@ -115,7 +115,7 @@ const types = [
 const more = ["positiveInt", "string", "time", "unsignedInt", "uri", "url", "uuid"];
 
 test.skipIf(!existsSync(folder)).for([...types, ...more])(
-  "google's vectors of %s are told apart (needs ../shared/data)",
+  "google's valid and invalid vectors of %s are distinguished (needs ../shared/data)",
   (type, { expect }) => {
     const file = type.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`);
     for (const [kind, wanted] of [

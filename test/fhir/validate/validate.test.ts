@@ -49,12 +49,12 @@ test.for<[string, () => string[], string[]]>([
   ["an object where a text belongs", () => patient({ birthDate: {} }), ["structure Patient.birthDate"]],
   ["a text where a boolean belongs", () => patient({ active: "true" }), ["structure Patient.active"]],
   [
-    "a text where a number belongs",
+    "a text in place of a number",
     () => patient({ multipleBirthInteger: "2" }),
     ["structure Patient.multipleBirth"],
   ],
   [
-    "a fraction where an integer belongs",
+    "a fraction in place of an integer",
     () => patient({ multipleBirthInteger: 1.5 }),
     ["value Patient.multipleBirth"],
   ],
@@ -134,7 +134,7 @@ test.for<[string, () => string[], string[]]>([
     ["code-invalid Observation.status"],
   ],
   [
-    "a concept whose required codes are others",
+    "a concept without a code from the required list",
     () =>
       issues({
         resourceType: "Condition",
@@ -144,7 +144,7 @@ test.for<[string, () => string[], string[]]>([
     ["code-invalid Condition.clinicalStatus"],
   ],
   [
-    "a concept of only a text where codes are required",
+    "a concept with only a text, although codes are required",
     () =>
       issues({ resourceType: "Condition", subject: { display: "x" }, clinicalStatus: { text: "active" } }),
     ["code-invalid Condition.clinicalStatus"],
@@ -210,7 +210,7 @@ test.for<[string, () => string[], string[]]>([
     ["invariant Patient.extension[0]"],
   ],
   [
-    "an extension of a primitive that is wrong",
+    "a wrong extension of a primitive",
     () => patient({ _birthDate: { extension: [{ url: "a b", valueString: "x" }] } }),
     ["value Patient.birthDate.extension[0].url"],
   ],
@@ -237,7 +237,7 @@ test.for<[string, () => string[], string[]]>([
     () => patient({ name: [{ resourceType: "HumanName", family: "x" }] }),
     ["structure Patient.name[0].resourceType"],
   ],
-])("%s is refused where it stands", ([, found, wanted], { expect }) => {
+])("%s is refused with its place", ([, found, wanted], { expect }) => {
   expect(found()).toEqual(wanted);
 });
 
@@ -298,7 +298,7 @@ test.for<[string, () => string[], string[]]>([
     ["invariant Patient.managingOrganization.reference"],
   ],
   [
-    "refers to others of the same container",
+    "refers to a sibling in the same container",
     () =>
       container([
         { ...organization, partOf: { reference: "#p" } },

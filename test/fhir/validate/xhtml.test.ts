@@ -68,7 +68,7 @@ test.for([
   "<!DOCTYPE html><div>x</div>",
   "<divx>y</divx>",
   "</div>",
-])("%s is not one div", (text, { expect }) => {
+])("%s is not a single div", (text, { expect }) => {
   expect(isHarmlessXhtml(text)).toBe(false);
 });
 

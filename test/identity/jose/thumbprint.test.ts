@@ -10,7 +10,7 @@ const file = join(import.meta.dirname, "../../../../shared/data/security/rfc9421
 const vectors = z.array(z.object({ jwk: z.string(), thumbprint: z.string() }));
 
 test.skipIf(!existsSync(file))(
-  "the vectors of RFC 7638 §3.1 and RFC 8037 A.3 (skipped where ../shared/data is not at hand)",
+  "the vectors of RFC 7638 §3.1 and RFC 8037 A.3 (needs ../shared/data)",
   async ({ expect }) => {
     for (const vector of vectors.parse(JSON.parse(readFileSync(file, "utf8")))) {
       const { kty, n, e, crv, x } = JSON.parse(vector.jwk);
@@ -22,7 +22,7 @@ test.skipIf(!existsSync(file))(
 );
 
 test.for(["ES256", "ES384", "Ed25519", "PS256"])(
-  "a key for %s has the thumbprint that jose gives it, whatever else it says of itself",
+  "a key for %s has the thumbprint that jose computes, whatever further members it has",
   async (alg, { expect }) => {
     const { publicKey } = await generateKeyPair(alg, { extractable: true });
     const jwk = await exportJWK(publicKey);
