@@ -142,7 +142,7 @@ test("an owner of the checkpoint key can make a root log for a different history
   expect,
 }) => {
   const other = rootLog([[leafOf(opened)], [leafOf(begun)], [leafOf(checkpointOf(regrown.head))]]);
-  expect(await found({ root: other, "s0-2026h2": regrown }, []), "nobody outside to say so").toEqual([
+  expect(await found({ root: other, "s0-2026h2": regrown }, []), "no external witness shows it").toEqual([
     "root: good to 3",
     "s0-2026h2: good to 8",
   ]);

@@ -190,7 +190,7 @@ test("a private key is described by the kid and the thumbprint of the public hal
       .update("phylax configuration v1")
       .digest("base64url"),
   });
-  expect(told({ ...own, d: other.d }), "another private part under the old public one").not.toBe(told(own));
+  expect(told({ ...own, d: other.d }), "a new private part under the old public part").not.toBe(told(own));
 });
 
 test("a random key has the same fingerprint under any name and in any worker; a credential has a different fingerprint in each worker", ({

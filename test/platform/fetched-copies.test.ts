@@ -48,7 +48,7 @@ test("a thousand requests for a newer value cost one fetch per interval", async 
   pass(30);
   const answers = await Promise.all(Array.from({ length: 1_000 }, () => get(true)));
   expect(fetches()).toBe(2);
-  expect(new Set(answers), "they look out for what one of them fetches").toEqual(new Set(["answer 2"]));
+  expect(new Set(answers), "they wait for the first request's fetch").toEqual(new Set(["answer 2"]));
 });
 
 test("while the server is down a good value is used, and afterwards there is none", async ({ expect }) => {
@@ -122,5 +122,5 @@ test("a fetch that was cut off while something good is known costs its server no
   expect(fetches()).toBe(2);
   answerWith(() => Promise.resolve("now"));
   pass(10);
-  expect(await get(true), "the next interval has a question of its own").toBe("now");
+  expect(await get(true), "the next interval has its own question").toBe("now");
 });

@@ -73,13 +73,13 @@ test("an isolate without deltas, without a bookmark, or with deltas older than f
   hear({ epoch: 4, bookmark: bookmarkOf(5) }, { age: 1_000 });
   expect(await read()).toMatchObject({ value: 5, epoch: 4, asOf: 1_000_000 - 1_000 });
   hear({ epoch: 2, bookmark: bookmarkOf(1) }, { client: "b" });
-  expect(await read(), "late news takes nothing back").toMatchObject({ value: 5, epoch: 4 });
+  expect(await read(), "a late update reverts nothing").toMatchObject({ value: 5, epoch: 4 });
   pass(3_999);
   expect(await read()).toMatchObject({ value: 5 });
   pass(1);
   expect(await read()).toMatchObject({ value: 7, epoch: 4 });
   hear({ epoch: 4, bookmark: bookmarkOf(5) });
-  expect(await read(), "the same news, heard anew").toMatchObject({ value: 5 });
+  expect(await read(), "the same update, read again").toMatchObject({ value: 5 });
   pass(-1_000);
   expect(await read(), "a clock that stepped back").toMatchObject({ value: 7 });
   expect(d1.asked.filter((from) => from !== "first-primary")).toEqual(
@@ -112,12 +112,14 @@ test("while a record is being written it is read at the primary each time and no
   expect(await both()).toEqual([0, 0, 0, 0]);
   hear({ epoch: 2, bookmark: bookmarkOf(0), pending: ["client/a", "issuer/https://issuer.example"] });
   d1.writes = 1;
-  expect(await both(), "also the copies from before").toEqual([1, 0, 0, 1]);
+  expect(await both(), "earlier copies too").toEqual([1, 0, 0, 1]);
   d1.writes = 2;
   expect(await both()).toEqual([2, 0, 0, 2]);
   hear({ epoch: 1, bookmark: bookmarkOf(0) });
   hear({ epoch: 2, bookmark: bookmarkOf(0), pending: ["issuer/https://issuer.example"] }, { client: "b" });
-  expect(await both(), "neither late news nor another client's says that it is over").toEqual([2, 0, 0, 2]);
+  expect(await both(), "neither a late update nor a different client's says that it is over").toEqual([
+    2, 0, 0, 2,
+  ]);
   hear({ epoch: 3, bookmark: bookmarkOf(2) }, { stale: ["client/a", "issuer/https://issuer.example"] });
   d1.writes = 3;
   expect(await both()).toEqual([2, 0, 0, 2]);

@@ -72,7 +72,7 @@ test("a note shows when its witness cosigned it; further lines are ignored, and 
   expect(cosignedAt(note(line(5)), witness)).toEqual({ ok: true, value: 5 });
   expect(cosignedAt(note(line(5), line(9), line(7)), witness)).toEqual({ ok: true, value: 9 });
   expect(cosignedAt(note(), witness)).toEqual({ ok: false, error: "not_cosigned" });
-  expect(cosignedAt(note(line(5, `${text}\nframe 1 x\n`)), witness), "of another text").toEqual({
+  expect(cosignedAt(note(line(5, `${text}\nframe 1 x\n`)), witness), "of a different text").toEqual({
     ok: false,
     error: "cosignature_wrong",
   });

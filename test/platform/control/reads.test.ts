@@ -147,7 +147,7 @@ test("a changed record is read again, and a read that began before the change is
   const first = await readAll();
   expect(await readAll()).toBe(first);
   stale(["client/nobody", "origin/other"]);
-  expect(await readAll(), "the client that there was none of").toBe(first + 1);
+  expect(await readAll(), "the client that was absent").toBe(first + 1);
   stale(["client/telehealth", "issuer/https://issuer.example.org"]);
   expect(await readAll()).toBe(first + 3);
   stale("all");

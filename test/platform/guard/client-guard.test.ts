@@ -105,7 +105,9 @@ test("200 simultaneous requests from four isolates on a quota of 100 get exactly
   };
   expect(await admitted(hourly("two-hundred", 100))).toBe(100);
   calls = 0;
-  expect(await admitted(hourly("two-hundred", 100)), "the others are refused by what is known").toBe(0);
+  expect(await admitted(hourly("two-hundred", 100)), "the remaining requests are refused from memory").toBe(
+    0,
+  );
   expect(calls).toBe(0);
   expect(await admitted(hourly("ten-thousand", 10_000))).toBe(200);
   expect(calls).toBeLessThan(80);

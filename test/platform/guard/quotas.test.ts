@@ -142,7 +142,7 @@ test("while leases are held a subject's requests ask no guard", async ({ expect 
   for (let n = 0; n < 40; n += 1) await limiter.spend(spends, nobody);
   calls = 0;
   for (let n = 0; n < 40; n += 1) expect((await limiter.spend(spends, nobody)).ok).toBe(true);
-  expect(calls, "renewals ahead, for which nobody waits, included").toBeLessThan(12);
+  expect(calls, "including renewals ahead, which no request waits for").toBeLessThan(12);
 });
 
 test("records are spent page by page from several isolates, never beyond their quota, and a refused large page leaves the rest to smaller pages", async ({
@@ -223,7 +223,7 @@ test("a subject is known to its guard by a hash alone, and forgotten by an alarm
   expect(await rowsOf(guard)).toHaveLength(1);
   vi.setSystemTime(Date.now() + 1);
   expect(await runDurableObjectAlarm(guard)).toBe(true);
-  expect(await rowsOf(guard), "the grant's quota is no subject").toEqual([{ key: "main/PATRQT" }]);
+  expect(await rowsOf(guard), "the grant's quota is not a subject").toEqual([{ key: "main/PATRQT" }]);
   expect(await runDurableObjectAlarm(guard), "there is nothing more to forget").toBe(false);
 });
 

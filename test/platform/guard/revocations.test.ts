@@ -166,7 +166,7 @@ test("a lease with one issuer's tokens never gets a different issuer's denials, 
       isolate().spend([beside], refusesWhat(denial)),
     ]);
     expect(stolen).toEqual({ ok: false, error: "denied" });
-    expect(other.ok, "and one does not make the other wait in vain").toBe(true);
+    expect(other.ok, "neither makes the second call wait").toBe(true);
     pass(6_000);
     expect(await thief.spend([spendOf(client)], refusesWhat(denial)), "nor later").toEqual({
       ok: false,
@@ -252,7 +252,7 @@ test.for(["evicted", "kept"] as const)(
     if (guard === "evicted") await evictDurableObject(guards.getByName(`away-${guard}`));
     pass(6_000);
     expect((await limiter.spend([spend], refusesWhat(denial))).ok).toBe(false);
-    expect(stale, "nobody knows which records changed meanwhile").toEqual([[], "all"]);
+    expect(stale, "the records that changed meanwhile are unknown").toEqual([[], "all"]);
   },
 );
 

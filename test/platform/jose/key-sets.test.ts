@@ -72,7 +72,7 @@ test("T18: a new key proves tokens within half a minute, with or without a kid",
   expect(await prove(second)).toBe("key_unknown");
   pass(30);
   expect(await prove(second)).toBe("proven");
-  expect(await prove(first), "what the owner took back").toBe("key_unknown");
+  expect(await prove(first), "the withdrawn key").toBe("key_unknown");
   publish({ keys: [first.jwk] });
   pass(30);
   expect(await prove({ ...first, jwk: { ...first.jwk, kid: undefined } }, undefined)).toBe("proven");

@@ -222,7 +222,7 @@ test("T40: an answer is believed for ten seconds, and never past the token's end
   expect(await verify()).toMatchObject({ ok: true });
   pass(5_000);
   expect(await verify()).toMatchObject({ error: { reason: "token_expired" } });
-  expect(questions, "what it said is not asked for again within the token's life").toHaveLength(4);
+  expect(questions, "its answer is used for the token's life").toHaveLength(4);
 });
 
 test("T40: a token is shown only to the issuer of its certificate's client", async ({ expect }) => {
@@ -244,7 +244,7 @@ test("T40: a token is shown only to the issuer of its certificate's client", asy
   }
   const { questions, say, verify } = gateway([one, trusted("https://other.example.org")]);
   say({ ...active, iss: one.iss });
-  expect(await verify(), "one that signs its tokens is not asked").toMatchObject({ ok: true });
+  expect(await verify(), "an issuer that signs its tokens is not asked").toMatchObject({ ok: true });
   expect(questions).toHaveLength(1);
 });
 

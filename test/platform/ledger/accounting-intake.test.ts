@@ -131,7 +131,7 @@ test("a repeated line in an intake is on its shelf once, and two different lines
   expect(await linesOn(line)).toEqual([line]);
   const [fresh] = linesFor(name, ownLog(), 1) as [ProvableLine];
   expect(await shelf(name).put([fresh, { ...fresh, salt: new Uint8Array(32).fill(1) }])).toBe("other");
-  expect(await linesOn(fresh), "nothing was kept").toEqual([]);
+  expect(await linesOn(fresh), "nothing was stored").toEqual([]);
 });
 
 test(
@@ -184,7 +184,7 @@ test("a contradicting line is found when it is passed on: it stays, its log stop
   await runDurableObjectAlarm(target);
   expect(await linesOn(innocent)).toHaveLength(1);
   expect(await batchesIn(intakeNameOf(name)), "neither is lost").toBe(1);
-  expect(await target.put([line]), "its shard is told when it comes again").toBe("other");
+  expect(await target.put([line]), "its shard gets the error at the next put").toBe("other");
   expect(await target.put([innocent])).toBe("kept");
   expect(
     await failure(() => target.shelve([name])),

@@ -240,7 +240,7 @@ test("a suspension withholds lines to its recipient only from the individual, an
   expect(await recipients("officer")).toEqual(["agency", "telehealth"]);
   await desk.hold({ ...hold, to: at(-0.5) });
   expect(await recipients("individual"), "it is over").toEqual(["agency", "telehealth"]);
-  expect(await desk.hold({ ...hold, oral: true, to: at(40) }), "said and not written: 30 days").toEqual({
+  expect(await desk.hold({ ...hold, oral: true, to: at(40) }), "reported and not written: 30 days").toEqual({
     ok: false,
     error: { reason: "suspension_invalid", field: "to" },
   });
@@ -296,7 +296,7 @@ test("lines that are held back neither cut an individual's page short nor count 
     return sizes;
   };
   await desk.hold({ ...hold, patient: united });
-  expect(await pages([patient]), "of another record").toEqual([20, 20, 20, 20, 10]);
+  expect(await pages([patient]), "of a different record").toEqual([20, 20, 20, 20, 10]);
   expect(await pages([patient, united]), "none is short, and none is empty behind the last").toEqual([
     20, 20, 20,
   ]);

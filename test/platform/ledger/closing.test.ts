@@ -231,7 +231,7 @@ test("counted refusals are recorded without a further append, or in the followin
   await at(log, after(log), async (_, state) => {
     const cut = await startWith(state, bucket, { LEDGER_SHARD: heirOf(true) } as object);
     await cut.alarm();
-    expect(await cut.status(), "not while nobody has its counts").toMatchObject({ sealed: false });
+    expect(await cut.status(), "not while its counts are recorded nowhere").toMatchObject({ sealed: false });
     const whole = await startWith(state, bucket);
     await whole.alarm();
     expect(await whole.status()).toMatchObject({ sealed: true });
@@ -263,7 +263,7 @@ test("a log that was deleted whole after six years is absent, not missing, and i
     await evictDurableObject(shard(log)).catch(() => undefined);
     // bytes that the log once committed: only an intact log signs and proves
     const whatR2Has = [200, 200, 200];
-    expect(await statuses(), "it may be gone by then, but it is not").toEqual([503, ...whatR2Has, 503]);
+    expect(await statuses(), "it may be deleted by then, but it is not").toEqual([503, ...whatR2Has, 503]);
     await bucket.put(checkpointKey(originOf(log)), note);
     await remove();
     expect(await statuses()).toEqual([404, 404, 404, 404, 404]);

@@ -154,7 +154,7 @@ test("the ledger's own configuration is in that log before the first record of a
   await evictDurableObject(shard(log));
   positionOf(await shard(log).append([disclosureOf(1)]));
   expect(await count(), "an hour has not passed").toBe(before + 1);
-  expect(await recordsIn(log), "one log has them all").toEqual([]);
+  expect(await recordsIn(log), "a single log has them all").toEqual([]);
   const settings = new Map((await recordsIn(all)).find(({ digest }) => digest === mine.digest)?.settings);
   for (const name of [
     "CHECKPOINT_KEY",

@@ -108,7 +108,7 @@ test.for(cases)(
     if (!isInAppend) await append(events);
     const broken = await breakNext(log, write, loss);
     if (isInAppend)
-      expect(await failure(() => shard(log).append(events)), "nobody is told of a position").not.toBe(
+      expect(await failure(() => shard(log).append(events)), "no caller gets a position").not.toBe(
         "no failure",
       );
     else for (let i = 0; i < 4 && !broken.hit(); i++) await flush(log); // a flush takes 8 MiB of frames
@@ -116,7 +116,7 @@ test.for(cases)(
     broken.mend();
     await reload(log);
     const { size } = await shard(log).status();
-    expect(size - before, "what is stored of the batch").toBe(isInAppend && loss === "lost" ? 0 : 7);
+    expect(size - before, "the stored appends of the batch").toBe(isInAppend && loss === "lost" ? 0 : 7);
 
     if (next === "another batch follows") await append(batch(5));
     else if (isInAppend) await append(events);

@@ -211,7 +211,7 @@ export class ModelledLog {
       [await reader.entries(0, TILE_WIDTH), bundle],
       [await reader.tile(0, 0, TILE_WIDTH), tile],
     ] as const)
-      expect([undefined, copy], "nothing but what R2 has").toContainEqual(shown);
+      expect([undefined, copy], "only objects in R2").toContainEqual(shown);
     await putBack(this.#log, later);
     await this.#restart(() => reload(this.#log));
     expect(await shard(this.#log).status(), "brought forward again it goes on").toMatchObject({ why: null });
@@ -222,7 +222,7 @@ export class ModelledLog {
     await this.clock(1_500); // a checkpoint is signed once a second
     const { size, copied, health, why, sealed } = await shard(this.#log).status();
     this.#explain(why);
-    if (this.#isSealed) expect([sealed, size % TILE_WIDTH], "what is sealed stays so").toEqual([true, 0]);
+    if (this.#isSealed) expect([sealed, size % TILE_WIDTH], "a sealed log stays sealed").toEqual([true, 0]);
     this.#isSealed = sealed;
     if (why !== null) {
       expect(health).toBe("refusing");
@@ -237,13 +237,13 @@ export class ModelledLog {
     else if (certain > DEGRADED_MS) expect(health).not.toBe("good");
     if (possible < DEGRADED_MS && this.#unsure === 0) expect(health).not.toBe("refusing");
     const last = this.#acknowledged.reduce((most, { at }) => Math.max(most, at.index + at.count), 0);
-    expect(size, "what was acknowledged is there").toBeGreaterThanOrEqual(last);
+    expect(size, "acknowledged records are there").toBeGreaterThanOrEqual(last);
     const served = await publicReader(this.#log).checkpoint();
     for (const one of [served && this.#read(served), await this.#published(), await this.#standing()]) {
       if (one === undefined || one.size === 0) continue;
       const same = this.#shown.find((earlier) => earlier.size === one.size);
       if (same === undefined) this.#shown.push(one);
-      else expect(one, "one root a size").toEqual(same);
+      else expect(one, "each size has one root").toEqual(same);
     }
   }
 
@@ -253,7 +253,7 @@ export class ModelledLog {
   async #showsNoNewCheckpoint(): Promise<void> {
     const last = await publicReader(this.#log).checkpoint();
     if (last !== undefined)
-      expect(this.#shown, "what is stopped shows no new checkpoint").toContainEqual(this.#read(last));
+      expect(this.#shown, "a stopped log shows no new checkpoint").toContainEqual(this.#read(last));
   }
 
   /**
@@ -321,7 +321,7 @@ export class ModelledLog {
     }
     if (answer === "replayed" && isReplay) return undefined;
     if (typeof answer === "string") throw new Error(`${answer}, and it was not`);
-    expect(this.#isSealed, "nothing is added to what is sealed").toBe(false);
+    expect(this.#isSealed, "nothing is added to a sealed log").toBe(false);
     expect(late[0], "not so far behind its copy").toBeLessThanOrEqual(REFUSE_MS);
     if (broken === never) [this.#sawBucket, this.#sawRoot] = [true, true];
     if (this.#acknowledged.some(({ at }) => at.index === answer.index)) return answer; // acknowledged again

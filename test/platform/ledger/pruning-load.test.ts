@@ -65,7 +65,7 @@ test(
         run.isOver = true;
         await running;
         const first = state.storage.sql.exec<{ n: number }>("SELECT min(number) AS n FROM frames").one().n;
-        expect(first, "rows were freed meanwhile").toBeGreaterThan(APPENDS / 2);
+        expect(first, "rows were deleted meanwhile").toBeGreaterThan(APPENDS / 2);
       } finally {
         vi.useRealTimers();
       }

@@ -309,7 +309,7 @@ test("an object that the bucket lost is no answer of another content, nor of abs
   await bucket.delete(objectKey(originOf(log), { kind: "entries", index: 0 }));
   expect(await seen(`/${log}/frame/0`)).toEqual(unavailable);
   expect(await seen(`/${log}/tile/entries/000`)).toEqual(unavailable);
-  expect(await seen(`/${log}/frame/9`), "which the log has not").toEqual([404, ...unavailable.slice(1)]);
+  expect(await seen(`/${log}/frame/9`), "absent from the log").toEqual([404, ...unavailable.slice(1)]);
   expect(await fill(log, 1)).toMatchObject({ frame: 3 });
 });
 
@@ -332,7 +332,7 @@ test("while R2 cannot be read, deleted rows are unavailable, present rows are se
     await instance.alarm();
     expect(await instance.status()).toMatchObject({ size: 766, copied: 764, why: null });
     isAway = false;
-    expect(await instance.frame(0), "asked again once it is back").toBeDefined();
+    expect(await instance.frame(0), "asked again once the server is back").toBeDefined();
   });
 });
 
@@ -358,9 +358,7 @@ test("many who read old frames at once do not fill the memory of the object that
 }) => {
   const { log } = await prunedLog(...Array.from({ length: 9 }, () => 254));
   const frame = await shard(log).frame(0);
-  expect(frame?.buffer.byteLength, "an answer brings no other frames of its object along").toBe(
-    frame?.length,
-  );
+  expect(frame?.buffer.byteLength, "an answer contains no further frames of its object").toBe(frame?.length);
   await runInDurableObject(shard(log), async (_, state) => {
     let [now, most] = [0, 0];
     const counting = {

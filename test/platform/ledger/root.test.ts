@@ -254,7 +254,7 @@ test("a log that goes on from an earlier state, because it believed an earlier r
     "a checkpoint stands in the root log that this log does not extend",
   );
   expect(await failure(() => shard(log).append([refusal()]))).toContain("does not extend");
-  expect(Number(sizeOf(await root().open(log))), "what was taken stays").toBe(late["size"]);
+  expect(Number(sizeOf(await root().open(log))), "taken records stay").toBe(late["size"]);
 });
 
 test("a root log behind its own checkpoint in R2 opens nothing, shows nothing and vouches for no log", async ({
@@ -278,7 +278,7 @@ test("a root log behind its own checkpoint in R2 opens nothing, shows nothing an
   expect(await failure(() => shard(next).append([refusal()])), "a log that starts now").toContain(
     "the root log cannot be asked",
   );
-  expect(positionOf(await shard(log).append([refusal()])).index, "one that runs goes on").toBe(3);
+  expect(positionOf(await shard(log).append([refusal()])).index, "a running log goes on").toBe(3);
   await runInDurableObject(root(), (_, { storage: { sql } }) => {
     sql.exec("INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?)", ...rows.last);
     sql.exec("INSERT INTO signed VALUES (?, ?, ?, ?)", ...rows.signed);

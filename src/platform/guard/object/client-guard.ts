@@ -6,7 +6,6 @@ import { LeaseBook } from "#limits/lease";
 import { readLeaseCall, type LeaseAnswer, type LeaseCall } from "#limits/lease-call";
 import { GuardEpochs, type RevocationSource } from "./epoch.ts";
 import { GuardSubjects } from "./subjects.ts";
-import type { GuardReply } from "./reply.ts";
 import { GuardWindows } from "./windows.ts";
 
 // The most assertions that a client can have alive at once: 300 seconds at 30 a second.
@@ -29,6 +28,16 @@ interface Asker {
   /** The issuer of the client's tokens. */
   readonly issuer: string;
   readonly since?: number;
+}
+
+/**
+ * A guard's complete reply: the share of the quota, and the revocations that an isolate must know to use it.
+ */
+interface GuardReply {
+  readonly answer: LeaseAnswer;
+  readonly news: RevocationUpdate;
+  /** How long ago the guard read them. */
+  readonly newsAgeMilliseconds: number;
 }
 
 /**
