@@ -1,26 +1,13 @@
 import type { Resource } from "@medplum/fhirtypes";
-import { afterAll, beforeAll, test } from "vitest";
-import { askersUnder, type Askers } from "../support/askers.ts";
+import { test } from "vitest";
 import { starterPolicy } from "../support/outside.ts";
-import {
-  beyond,
-  TwoWorlds,
-  type Asking,
-  type Comparison,
-  type Question,
-  type Seen,
-} from "../support/two-worlds.ts";
+import { beyond, type Asking, type Comparison, type Question, type Seen } from "../support/two-worlds.ts";
+import { worldsUnder } from "../support/worlds-under.ts";
 
 // An accounting does not reveal whether a patient's record exists: not by its lines, its words, its links,
 // nor by the record of its disclosure.
 
-let worlds: TwoWorlds;
-let askers: Askers;
-beforeAll(async () => {
-  askers = await askersUnder(starterPolicy("patrqt").body);
-  worlds = await TwoWorlds.open({ registry: askers.registry });
-}, 60_000);
-afterAll(() => worlds.close());
+const worlds = worldsUnder(starterPolicy("patrqt").body);
 
 const own = "ann"; // the patient of the individual's tokens
 const restricted = {
@@ -74,7 +61,7 @@ test("a labelled patient with links and an address, and a deleted patient, have 
     link: replaces("ben"),
     address,
   };
-  const by = await askers.by("patient");
+  const by = await worlds.by("patient");
   const asked: readonly Asking[] = [
     ...disclosed,
     { by: "privacy-officer", path: accounting },
@@ -95,7 +82,7 @@ test("no accounting of the individual shows whether a linked record is absent, l
   expect,
 }) => {
   const amara: Resource = { resourceType: "Patient", id: own, link: replaces("ben") };
-  const by = await askers.by("patient");
+  const by = await worlds.by("patient");
   const individual: readonly Asking[] = [...disclosed, { by, path: accounting }, nextPage(by)];
   const without = { origin: [...rows, amara] };
   for (const ben of [

@@ -7,7 +7,7 @@ import type { Reply } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { noSharedData } from "../phi/shared-data.ts";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
-import { openLedger } from "../support/auditor.ts";
+import { eventsOf } from "../support/auditor.ts";
 import {
   askAs,
   certificateFor,
@@ -20,8 +20,8 @@ import {
   type Outsider,
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { to } from "../support/fhir-parts.ts";
 
-const to = (reference: string) => ({ reference });
 const code = { coding: [{ system: "http://loinc.org", code: "8867-4" }] };
 const observation = (patient: string, more: object = {}) => ({
   resourceType: "Observation",
@@ -188,10 +188,6 @@ const statuses = ({ entries }: { readonly entries: readonly Entry[] }) =>
   entries.map(({ response }) => response.status);
 const stored = async (path: string): Promise<Record<string, unknown>> =>
   (await fetch(`${phylax.dev.origin}/${path}`)).json();
-const eventsOf = async (reply: Reply) =>
-  (await openLedger(phylax.dev))
-    .map(({ event }) => event)
-    .filter(({ id }) => id === reply.headers["x-request-id"]);
 
 test("a batch answers each entry like a single request: permitted, refused and absent", async ({
   expect,
@@ -263,7 +259,7 @@ test("each entry of a batch is on record as its own request: intents before the 
     ),
   );
   expect(statuses(reply)).toEqual(["200", "200", "404"]);
-  const events = await eventsOf(reply);
+  const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
   expect(
     events.map(({ kind, what, outcome }) => [kind, what?.interaction ?? what?.path, outcome?.status]),
   ).toEqual([
@@ -323,7 +319,7 @@ test("a transaction is done whole: its names, conditional references and conditi
   });
   expect(reply.entries[5]?.resource).toMatchObject({ status: "amended" });
   expect(reply.text).not.toContain("canary");
-  const kinds = (await eventsOf(reply)).map(({ kind }) => kind);
+  const kinds = (await eventsOf(phylax.dev, reply.headers["x-request-id"])).map(({ kind }) => kind);
   expect(kinds.slice(0, 8)).toEqual([
     ...Array.from({ length: 4 }, () => "intent"),
     ...Array.from({ length: 4 }, () => "write"),
@@ -429,9 +425,9 @@ test.skipIf(noSharedData)(
         ({ response }) => response.location?.replace(`${phylax.dev.fhir}/`, "").split("/")[0],
       );
       expect(at).toEqual(transaction.entry.map(({ resource }) => resource.resourceType));
-      expect((await eventsOf(reply)).filter(({ kind }) => kind === "intent")).toHaveLength(
-        transaction.entry.length,
-      );
+      expect(
+        (await eventsOf(phylax.dev, reply.headers["x-request-id"])).filter(({ kind }) => kind === "intent"),
+      ).toHaveLength(transaction.entry.length);
     }
   },
 );

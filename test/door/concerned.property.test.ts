@@ -1,7 +1,7 @@
 import type { Resource } from "@medplum/fhirtypes";
 import * as fc from "fast-check";
-import { afterAll, beforeAll, test } from "vitest";
-import { askerKinds, askersUnder, type AskerKind, type Askers } from "../support/askers.ts";
+import { test } from "vitest";
+import { askerKinds, type AskerKind } from "../support/askers.ts";
 import {
   commonWorld,
   concernedPolicy,
@@ -10,20 +10,16 @@ import {
   observation,
 } from "../support/concerned-world.ts";
 import { inLane } from "../support/lane.ts";
-import { TwoWorlds, type Question, type Seen } from "../support/two-worlds.ts";
+import { type Question, type Seen } from "../support/two-worlds.ts";
+import { worldsUnder } from "../support/worlds-under.ts";
+import { fhirJson, jsonPatch, to } from "../support/fhir-parts.ts";
 
 // P1 as a property. Two worlds differ in one row of a patient that the client may see. If the answers differ
 // (a `next` link does not count), the record of the second world names the patient in a disclosure.
 
 const scenes = inLane({ fast: 500, slow: 500, long: 10_000 });
 
-let worlds: TwoWorlds;
-let askers: Askers;
-beforeAll(async () => {
-  askers = await askersUnder(concernedPolicy);
-  worlds = await TwoWorlds.open({ registry: askers.registry });
-}, 60_000);
-afterAll(() => worlds.close());
+const worlds = worldsUnder(concernedPolicy);
 
 const reached: Readonly<Record<AskerKind, readonly string[]>> = {
   patient: ["ann"],
@@ -31,7 +27,6 @@ const reached: Readonly<Record<AskerKind, readonly string[]>> = {
   system: ["ann", "ben", "cy"],
 };
 const code = (value: string) => ({ code: { coding: [{ system: "urn:c", code: value }] } });
-const to = (reference: string) => ({ reference });
 
 /** An additional row of a patient, called `more`. */
 const rows: readonly ((of: string) => Resource)[] = [
@@ -49,12 +44,10 @@ const rows: readonly ((of: string) => Resource)[] = [
 ];
 
 type Plain = Omit<Question, "by" | "body"> & { readonly body?: object };
-const json = { "content-type": "application/fhir+json" };
-const patch = { "content-type": "application/json-patch+json" };
 const bundleOf = (type: string, ...entry: readonly object[]): Plain => ({
   path: "",
   method: "POST",
-  headers: json,
+  headers: fhirJson,
   body: { resourceType: "Bundle", type, entry },
 });
 const get = (url: string) => ({ request: { method: "GET", url } });
@@ -95,33 +88,33 @@ const questions: readonly ((of: string, type: string) => Plain)[] = [
   (of) => ({
     path: `Condition?patient=${of}`,
     method: "PATCH",
-    headers: patch,
+    headers: jsonPatch,
     body: [{ op: "test", path: "/code", value: 1 }],
   }),
-  (of) => ({ path: "Observation?code=b", method: "PUT", headers: json, body: observation("x", of) }),
+  (of) => ({ path: "Observation?code=b", method: "PUT", headers: fhirJson, body: observation("x", of) }),
   (of, type) => ({ path: `${type}/more`, method: "DELETE", headers: { "if-match": `"${of}"` } }),
   (_, type) => ({
     path: `${type}/more`,
     method: "PATCH",
-    headers: patch,
+    headers: jsonPatch,
     body: [{ op: "test", path: "/status", value: "x" }],
   }),
   (of) => ({
     path: "Observation/more",
     method: "PUT",
-    headers: { ...json, "if-match": '"x"' },
+    headers: { ...fhirJson, "if-match": '"x"' },
     body: observation("more", of),
   }),
   (of) => ({
     path: "Observation/more",
     method: "PUT",
-    headers: { ...json, prefer: "return=minimal" },
+    headers: { ...fhirJson, prefer: "return=minimal" },
     body: observation("more", of),
   }),
   () => ({
     path: "Observation",
     method: "POST",
-    headers: { ...json, "if-none-exist": "code=a" },
+    headers: { ...fhirJson, "if-none-exist": "code=a" },
     body: observation("x", "ann"),
   }),
   () =>
@@ -187,7 +180,7 @@ test(
             : [];
           const world = [...commonWorld, ...others];
           const question = {
-            by: await askers.by(kind),
+            by: await worlds.by(kind),
             ...asked,
             ...(body !== undefined && { body: JSON.stringify(body) }),
           };

@@ -1,21 +1,16 @@
-import { afterAll, beforeAll, expect as always, test } from "vitest";
-import { askersUnder, type AskerKind, type Askers } from "../support/askers.ts";
+import { expect as always, test } from "vitest";
+import { type AskerKind } from "../support/askers.ts";
 import { commonWorld, concernedPolicy, encounter, observation } from "../support/concerned-world.ts";
-import { TwoWorlds, type Seen } from "../support/two-worlds.ts";
+import { type Seen } from "../support/two-worlds.ts";
+import { worldsUnder } from "../support/worlds-under.ts";
+import { fhirJson } from "../support/fhir-parts.ts";
 
 // The names on record (P1): the patients of rows that the client may see and that are in the answer or
 // decided it, the patients whom the question names within the client's row access, and, separately, the
 // named patients beyond it. Each case runs in a world with the deciding row and in a world without it.
 
-let worlds: TwoWorlds;
-let askers: Askers;
-beforeAll(async () => {
-  askers = await askersUnder(concernedPolicy, { records: { records: 10_000, windowSeconds: 60 } });
-  worlds = await TwoWorlds.open({ registry: askers.registry });
-}, 60_000);
-afterAll(() => worlds.close());
+const worlds = worldsUnder(concernedPolicy, { records: { records: 10_000, windowSeconds: 60 } });
 
-const json = { "content-type": "application/fhir+json" };
 const world = [
   ...commonWorld,
   encounter("bobs-visit", "bob"),
@@ -31,10 +26,10 @@ interface Asked {
 
 async function ask(
   kind: AskerKind,
-  { path, method = "GET", body, headers = json }: Asked,
+  { path, method = "GET", body, headers = fhirJson }: Asked,
   origin = world,
 ): Promise<Seen> {
-  const by = await askers.by(kind);
+  const by = await worlds.by(kind);
   const question = { by, path, method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
   const { one } = await worlds.compare({ origin }, { origin }, [question]);
   const [seen] = one;
@@ -177,21 +172,21 @@ test("a failed precondition, a create that finds a row, and a write that shows n
   const stale = await ask("system", {
     path: "Observation/bobs-hiv",
     method: "PUT",
-    headers: { ...json, "if-match": '"no"' },
+    headers: { ...fhirJson, "if-match": '"no"' },
     body,
   });
   expect([stale.status, onRecord(stale)]).toMatchObject([412, { kinds: ["refusal", "disclosure"] }]);
   const found = await ask("system", {
     path: "Observation",
     method: "POST",
-    headers: { ...json, "if-none-exist": "subject=Patient/bob&code=hiv", prefer: "return=minimal" },
+    headers: { ...fhirJson, "if-none-exist": "subject=Patient/bob&code=hiv", prefer: "return=minimal" },
     body: observation("x", "ben"),
   });
   expect([found.status, onRecord(found)]).toMatchObject([200, { kinds: ["write", "disclosure"] }]);
   const written = await ask("system", {
     path: "Observation/bobs-hiv",
     method: "PUT",
-    headers: { ...json, prefer: "return=minimal" },
+    headers: { ...fhirJson, prefer: "return=minimal" },
     body,
   });
   expect([written.status, onRecord(written)]).toMatchObject([
@@ -261,9 +256,9 @@ test("a question may name 20 patients, or 100 by a system: a longer list is refu
 test("each named patient costs a record credit: two places, and the two patients whose visits led to them, are four", async ({
   expect,
 }) => {
-  const by = await askers.by("system");
+  const by = await worlds.by("system");
   const hop = { by, path: "Location?_has:Encounter:location:status=finished" };
-  const stale = { ...json, "if-match": '"no"' };
+  const stale = { ...fhirJson, "if-match": '"no"' };
   const refused = {
     by,
     path: "Observation/bobs-hiv",

@@ -1,21 +1,15 @@
 import type { Resource } from "@medplum/fhirtypes";
-import { afterAll, beforeAll, test } from "vitest";
-import { askersUnder, type Askers } from "../support/askers.ts";
+import { test } from "vitest";
 import { commonWorld, concernedPolicy, encounter, observation } from "../support/concerned-world.ts";
-import { TwoWorlds, type Seen } from "../support/two-worlds.ts";
+import { type Seen } from "../support/two-worlds.ts";
+import { worldsUnder } from "../support/worlds-under.ts";
+import { fhirJson } from "../support/fhir-parts.ts";
 
 // One request has one budget for all bytes that it holds in memory. Over the budget it is refused with 413
 // or too-costly, on record, and nothing was sent.
 
-let worlds: TwoWorlds;
-let askers: Askers;
-beforeAll(async () => {
-  askers = await askersUnder(concernedPolicy);
-  worlds = await TwoWorlds.open({ registry: askers.registry });
-}, 60_000);
-afterAll(() => worlds.close());
+const worlds = worldsUnder(concernedPolicy);
 
-const json = { "content-type": "application/fhir+json" };
 const large = (bytes: number) => ({ note: [{ text: "x".repeat(bytes) }] }); // the view hides it
 const many = (count: number, row: (n: number) => Resource) => Array.from({ length: count }, (_, n) => row(n));
 
@@ -28,10 +22,10 @@ interface Asked {
 
 async function ask(
   world: readonly Resource[],
-  { path, method = "GET", body, headers = json }: Asked,
+  { path, method = "GET", body, headers = fhirJson }: Asked,
 ): Promise<Seen> {
   const question = {
-    by: await askers.by("system"),
+    by: await worlds.by("system"),
     path,
     method,
     headers,
@@ -75,7 +69,7 @@ test(
       {
         path: "Observation",
         method: "POST",
-        headers: { ...json, "if-none-exist": "code=zzz" },
+        headers: { ...fhirJson, "if-none-exist": "code=zzz" },
         body: observation("x", "ann"),
       },
     ]) {

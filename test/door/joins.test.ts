@@ -17,9 +17,9 @@ import {
   type Outsider,
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { to } from "../support/fhir-parts.ts";
 
 // Two families' records at one clinic. Joins could leak between them.
-const to = (reference: string) => ({ reference });
 const category = (code: string) => [
   { coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code }] },
 ];

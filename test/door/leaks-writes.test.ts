@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
 import type { Reply } from "../../cli/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import { faceOf, origins, startLeakScene, type LeakScene, type Who } from "../support/leak-scene.ts";
+import { to } from "../support/fhir-parts.ts";
 
 // The classes of docs/leaks.md about writes and batches. The second origin accepts every write, and answers
 // with another patient's record.
@@ -12,7 +13,6 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => scene.close());
 
-const to = (reference: string) => ({ reference });
 const observation = (subject: string, more: object = {}) => ({
   resourceType: "Observation",
   status: "final",

@@ -1,24 +1,18 @@
 import type { Resource } from "@medplum/fhirtypes";
-import { afterAll, beforeAll, test } from "vitest";
+import { test } from "vitest";
 import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";
-import { askersUnder, type Askers } from "../support/askers.ts";
 import { commonWorld, concernedPolicy, condition, observation } from "../support/concerned-world.ts";
 import { handlerOf } from "../support/in-process/door.ts";
 import type { Handler } from "../support/in-process/network.ts";
-import { TwoWorlds, type Seen } from "../support/two-worlds.ts";
+import { type Seen } from "../support/two-worlds.ts";
+import { worldsUnder } from "../support/worlds-under.ts";
+import { fhirJson } from "../support/fhir-parts.ts";
 
 // The meaning of an origin's answer to a write. A write is done only if the answer says so. An unknown
 // result is answered and recorded as unknown.
 
-let worlds: TwoWorlds;
-let askers: Askers;
-beforeAll(async () => {
-  askers = await askersUnder(concernedPolicy);
-  worlds = await TwoWorlds.open({ registry: askers.registry });
-}, 60_000);
-afterAll(() => worlds.close());
+const worlds = worldsUnder(concernedPolicy);
 
-const json = { "content-type": "application/fhir+json" };
 const stored = [...commonWorld, observation("o1", "ann"), observation("o2", "ann")];
 
 interface Asked {
@@ -47,10 +41,10 @@ async function ask(
   registry?: object,
 ): Promise<Seen> {
   const question = {
-    by: await askers.by("system"),
+    by: await worlds.by("system"),
     path,
     method,
-    headers: json,
+    headers: fhirJson,
     ...(body !== undefined && { body: JSON.stringify(body) }),
   };
   const world = { origin, ...(registry && { registry }) };
@@ -95,7 +89,7 @@ const answered = (...entries: readonly (object | string)[]) =>
         response: typeof response === "string" ? { status: response } : response,
       })),
     },
-    { headers: json },
+    { headers: fhirJson },
   );
 const login = () =>
   new Response("<html>Sign in</html>", { status: 200, headers: { "content-type": "text/html" } });
@@ -116,7 +110,7 @@ test("an answer that does not fit the write makes it not done: a foreign type or
   const other =
     (body: object, status = 200) =>
     () =>
-      Response.json(body, { status, headers: json });
+      Response.json(body, { status, headers: fhirJson });
   for (const [asked, answer] of [
     [put, other(observation("o2", "ann"))],
     [put, other({ resourceType: "Patient", id: "o1" })],
@@ -124,7 +118,7 @@ test("an answer that does not fit the write makes it not done: a foreign type or
     [create, () => new Response(null, { status: 204 })],
     [create, other({ resourceType: "OperationOutcome", issue: [] })],
     [create, other(observation("o2", "ann"), 201)],
-    [put, () => new Response("{", { status: 200, headers: json })],
+    [put, () => new Response("{", { status: 200, headers: fhirJson })],
   ] as const)
     expect((await ask(writing(answer), asked)).status).toBe(504);
   const place = { location: "4_0_1/Condition/7" };

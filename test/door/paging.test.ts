@@ -4,7 +4,7 @@ import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { pageLinks } from "#platform/origins/page-links";
 import type { Reply } from "../../cli/mutual-tls.ts";
-import { openLedger } from "../support/auditor.ts";
+import { eventsOf } from "../support/auditor.ts";
 import { startPagingOrigin, type PagingOrigin, type Row } from "../support/paging-origin.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
@@ -53,10 +53,7 @@ interface Searchset {
 const searchset = ({ text }: Reply): Searchset => JSON.parse(text);
 const ids = (reply: Reply) => (searchset(reply).entry ?? []).map(({ resource }) => resource.id);
 const nextOf = (reply: Reply) => searchset(reply).link.find(({ relation }) => relation === "next")?.url;
-const recordOf = async (reply: Reply) =>
-  (await openLedger(phylax.dev))
-    .map(({ event }) => event)
-    .find(({ id }) => id === reply.headers["x-request-id"]);
+const recordOf = async (reply: Reply) => (await eventsOf(phylax.dev, reply.headers["x-request-id"]))[0];
 
 async function pages(first: string): Promise<Reply[]> {
   const replies: Reply[] = [];

@@ -15,8 +15,8 @@ import {
   thumbprint,
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { to } from "../support/fhir-parts.ts";
 
-const to = (reference: string) => ({ reference });
 const observation = (id: string, more: object) => ({
   resourceType: "Observation",
   id,

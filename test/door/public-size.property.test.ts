@@ -1,7 +1,6 @@
 import type { Resource } from "@medplum/fhirtypes";
 import * as fc from "fast-check";
-import { afterAll, beforeAll, test } from "vitest";
-import { askersUnder, type Askers } from "../support/askers.ts";
+import { test } from "vitest";
 import {
   commonWorld,
   concernedPolicy,
@@ -11,7 +10,9 @@ import {
   observation,
 } from "../support/concerned-world.ts";
 import { inLane } from "../support/lane.ts";
-import { TwoWorlds, type Question } from "../support/two-worlds.ts";
+import { type Question } from "../support/two-worlds.ts";
+import { worldsUnder } from "../support/worlds-under.ts";
+import { fhirJson, jsonPatch, to } from "../support/fhir-parts.ts";
 
 // The public part of the ledger (docs/ledger-format.md §9). In two worlds that a client may not tell apart,
 // each question makes the same number of public leaves with the same lengths, whatever the length of the
@@ -20,17 +21,8 @@ import { TwoWorlds, type Question } from "../support/two-worlds.ts";
 const scenes = inLane({ fast: 500, slow: 500, long: 10_000 });
 const classBytes = 256;
 
-let worlds: TwoWorlds;
-let askers: Askers;
-beforeAll(async () => {
-  askers = await askersUnder(concernedPolicy);
-  worlds = await TwoWorlds.open({ registry: askers.registry });
-}, 60_000);
-afterAll(() => worlds.close());
+const worlds = worldsUnder(concernedPolicy);
 
-const to = (reference: string) => ({ reference });
-const json = { "content-type": "application/fhir+json" };
-const patch = { "content-type": "application/json-patch+json" };
 const many = (count: number, row: (n: number) => Resource) => Array.from({ length: count }, (_, n) => row(n));
 const shown = (more: object = {}) => observation("shown", "ann", { valueInteger: 1, ...more });
 
@@ -67,7 +59,7 @@ type Plain = Omit<Question, "by" | "body"> & { readonly body?: object };
 const bundleOf = (type: string, ...entry: readonly object[]): Plain => ({
   path: "",
   method: "POST",
-  headers: json,
+  headers: fhirJson,
   body: { resourceType: "Bundle", type, entry },
 });
 const entry = (method: string, url: string, resource?: object) => ({
@@ -90,38 +82,38 @@ const questions: Readonly<Record<string, Plain>> = {
   everything: { path: "Patient/ann/$everything" },
   "everything about another": { path: "Patient/x/$everything" },
   lastn: { path: "Observation/$lastn?patient=ann" },
-  put: { path: "Observation/x", method: "PUT", headers: json, body: observation("x", "ann") },
+  put: { path: "Observation/x", method: "PUT", headers: fhirJson, body: observation("x", "ann") },
   patch: {
     path: "Observation/x",
     method: "PATCH",
-    headers: patch,
+    headers: jsonPatch,
     body: [{ op: "test", path: "/status", value: "x" }],
   },
   delete: { path: "Observation/x", method: "DELETE" },
-  create: { path: "Condition", method: "POST", headers: json, body: condition("new", "ann") },
+  create: { path: "Condition", method: "POST", headers: fhirJson, body: condition("new", "ann") },
   "conditional create": {
     path: "Observation",
     method: "POST",
-    headers: { ...json, "if-none-exist": "code=zzz" },
+    headers: { ...fhirJson, "if-none-exist": "code=zzz" },
     body: observation("n", "ann"),
   },
   "conditional delete": { path: "Observation?identifier=urn:i|1", method: "DELETE" },
   "put of a shown one": {
     path: "Observation/shown",
     method: "PUT",
-    headers: json,
+    headers: fhirJson,
     body: shown({ valueInteger: 2 }),
   },
   "patch of a shown one": {
     path: "Observation/shown",
     method: "PATCH",
-    headers: patch,
+    headers: jsonPatch,
     body: [{ op: "replace", path: "/valueInteger", value: 2 }],
   },
   "put that is refused": {
     path: "Observation/shown",
     method: "PUT",
-    headers: { ...json, "if-match": '"x"' },
+    headers: { ...fhirJson, "if-match": '"x"' },
     body: shown(),
   },
   batch: bundleOf(
@@ -161,7 +153,7 @@ test(
           const [interaction, { body, ...asked }] = asking;
           const longer = "x".repeat((at + step) % classBytes);
           step += 1;
-          const by = await askers.by("patient", { jti: `t${step}-${longer}` });
+          const by = await worlds.by("patient", { jti: `t${step}-${longer}` });
           const question = { by, ...asked, ...(body !== undefined && { body: JSON.stringify(body) }) };
           const behind = (more: readonly Resource[]) => ({ origin: [...commonWorld, ...more] });
           const {
@@ -185,7 +177,7 @@ test(
   async ({ expect }) => {
     const lengths = new Set<number>();
     for (const more of [0, classBytes / 2, classBytes]) {
-      const by = await askers.by("patient", { jti: `l${"x".repeat(more)}` });
+      const by = await worlds.by("patient", { jti: `l${"x".repeat(more)}` });
       const { one } = await worlds.compare({ origin: commonWorld }, { origin: commonWorld }, [
         { by, path: "Observation/x" },
       ]);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
-import { openLedger } from "../support/auditor.ts";
+import { eventsOf, openLedger } from "../support/auditor.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { send } from "../../cli/mutual-tls.ts";
 
@@ -9,17 +9,12 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => phylax.close());
 
-const recordOf = async (requestId: unknown) => {
-  const records = (await openLedger(phylax.dev)).filter(({ event }) => event.id === requestId);
-  return records.map(({ event }) => event);
-};
-
 test("a disclosure's record names client, certificate, token, purpose, agreement, policy, question and every patient", async ({
   expect,
 }) => {
   const reply = await phylax.ask("payer", "Observation?patient=amara-okafor");
   const entries: { entry?: unknown[] } = JSON.parse(reply.text);
-  const [event, ...more] = await recordOf(reply.headers["x-request-id"]);
+  const [event, ...more] = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
   expect(more).toEqual([]);
   expect(event).toMatchObject({
     kind: "disclosure",
@@ -70,7 +65,7 @@ test("a refusal's record has the reason that the caller does not get", async ({ 
     [hidden, "parameter_hidden"],
     [chained, "parameter_hidden"],
   ] as const) {
-    const [event] = await recordOf(reply.headers["x-request-id"]);
+    const [event] = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
     expect(event).toMatchObject({ kind: "refusal", outcome: { status: reply.status, reason }, patients: [] });
     expect(told).not.toContain(reason);
   }
@@ -93,7 +88,10 @@ test("a quota is exact through the whole gateway, and its end is a 429 with the 
 }) => {
   const quotas = { default: { requests: 5, windowSeconds: 3_600 } };
   const policy = (
-    await recordOf((await phylax.ask("public-health", "Patient/amara-okafor")).headers["x-request-id"])
+    await eventsOf(
+      phylax.dev,
+      (await phylax.ask("public-health", "Patient/amara-okafor")).headers["x-request-id"],
+    )
   )[0]?.why?.policy;
   await phylax.applyRegistry({
     grants: [

@@ -3,7 +3,7 @@ import type { Reply, Sending } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { commandIn } from "../support/in-process/command.ts";
 import { policy, rule } from "../policy/granting.ts";
-import { openLedger } from "../support/auditor.ts";
+import { eventsOf } from "../support/auditor.ts";
 import { LogWatch } from "../support/log-watch.ts";
 import {
   askAs,
@@ -16,6 +16,7 @@ import {
   thumbprint,
 } from "../support/outside.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { fhirJson } from "../support/fhir-parts.ts";
 
 // No client of this test may see an address. Amara Okafor is a synthetic patient who lives in Massachusetts
 // by her home address.
@@ -114,12 +115,9 @@ async function ask(who: Who, path: string, sending: Sending = {}): Promise<Reply
     if (said.includes(told)) throw new Error(`${path} tells ${told}`);
   return reply;
 }
-const json = { "content-type": "application/fhir+json" };
-const eventsOf = async ({ headers }: Reply) =>
-  (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => id === headers["x-request-id"]);
 /** The patients of each of a request's events, as `id` or `id: state`. */
 async function named(reply: Reply): Promise<string[]> {
-  const events = await eventsOf(reply);
+  const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
   return events.map(({ kind, patients }) => {
     const each = patients.map(
       ({ patient, state }) =>
@@ -207,7 +205,7 @@ test("every way that reads a Patient has the State on record, even if it is hidd
   ];
   const batch = await ask("desk", "", {
     method: "POST",
-    headers: json,
+    headers: fhirJson,
     body: JSON.stringify({ resourceType: "Bundle", type: "batch", entry }),
   });
   expect([batch.status, await named(batch)]).toEqual([200, ["disclosure moved: VT", "disclosure moved: VT"]]);
@@ -220,7 +218,7 @@ test("a write has the State of the stored Patient on record, before and after, a
   const put = (headers: Record<string, string>) =>
     ask("desk", "Patient/moved", {
       method: "PUT",
-      headers: { ...json, ...headers },
+      headers: { ...fhirJson, ...headers },
       body: JSON.stringify({ ...seen, gender: "female" }),
     });
   const refused = await put({ "if-match": 'W/"another"' });
@@ -241,7 +239,7 @@ test("a write that moves a patient has the old State in its intent, and the new 
 }) => {
   const moving = (state: string) => JSON.stringify(patient("mover", { use: "home", state }));
   await store(patient("mover", { use: "home", state: "NH" }));
-  const headers = { ...json, prefer: "return=minimal" };
+  const headers = { ...fhirJson, prefer: "return=minimal" };
   const put = await send("registry", "Patient/mover", { method: "PUT", headers, body: moving("Maine") });
   expect([put.status, await named(put)]).toEqual([
     200,

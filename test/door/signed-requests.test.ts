@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, test } from "vitest";
 import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
-import { openLedger } from "../support/auditor.ts";
+import { eventsOf } from "../support/auditor.ts";
 import { newKey, type Key } from "../support/credentials.ts";
 import { keyBoundToken, keyHolder, keyHolderEntry, proofFor, type KeyHolder } from "../support/key-holder.ts";
 import {
@@ -97,8 +97,7 @@ function must<T>(value: T | undefined): T {
   if (value === undefined) throw new Error("not set up");
   return value;
 }
-const recordOf = async ({ headers }: Reply) =>
-  (await openLedger(phylax.dev)).find(({ event }) => event.id === headers["x-request-id"])?.event;
+const recordOf = async (reply: Reply) => (await eventsOf(phylax.dev, reply.headers["x-request-id"]))[0];
 const bound = (more: object = {}) =>
   outsideToken(issuer, must(certificate), { client_id: "signing-app", scope: "system/*.rs", ...more });
 const unbound = (client: string) =>

@@ -3,7 +3,7 @@ import type { AuditEvent } from "#audit/event";
 import { parseReceipt } from "#ledger/receipt";
 import { commandIn } from "../support/in-process/command.ts";
 import { requestOf } from "../support/in-process/mutual-tls.ts";
-import { openLedger } from "../support/auditor.ts";
+import { eventsOf } from "../support/auditor.ts";
 import { startPagingOrigin, type PagingOrigin, type Row } from "../support/paging-origin.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
@@ -28,11 +28,6 @@ const document = (id: string, bytes: number, patients: readonly string[]): Row =
   performer: patients.slice(1).map((patient) => ({ reference: `Patient/${patient}` })),
   note: [{ text: "n".repeat(bytes) }],
 });
-const eventsOf = async (requestId: unknown): Promise<readonly AuditEvent[]> =>
-  (await openLedger(phylax.dev))
-    .map(({ event }) => event)
-    .filter(({ id }) => id === requestId)
-    .sort((a, b) => (a.step ?? 0) - (b.step ?? 0));
 const names = (event: AuditEvent | undefined) =>
   event?.patients.map(({ patient }) => patient.replace("main/Patient/", ""));
 
@@ -71,7 +66,7 @@ test("an answer over 1 MiB leaves in windows, each on record with its own patien
     ids: origin.rows.map(({ id }) => id),
   });
 
-  const [intent, ...windows] = await eventsOf(reply.headers["x-request-id"]);
+  const [intent, ...windows] = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
   expect(intent).toMatchObject({ kind: "intent", who: { client: "telehealth" }, patients: [] });
   expect(windows.map(({ kind, step, window, counts }) => ({ kind, step, window, counts }))).toEqual(
     [1, 2, 3].map((number) => ({
@@ -101,14 +96,14 @@ test("a single resource over 1 MiB is one window, complete, with its intent; up 
     length: true,
   });
   expect(
-    (await eventsOf(large.headers["x-request-id"])).map(({ kind, window }) => ({ kind, window })),
+    (await eventsOf(phylax.dev, large.headers["x-request-id"])).map(({ kind, window }) => ({ kind, window })),
   ).toEqual([
     { kind: "intent", window: undefined },
     { kind: "disclosure", window: { number: 1, complete: true } },
   ]);
   const small = await phylax.ask("telehealth", "Observation/small");
   expect(
-    (await eventsOf(small.headers["x-request-id"])).map(({ kind, window }) => ({ kind, window })),
+    (await eventsOf(phylax.dev, small.headers["x-request-id"])).map(({ kind, window }) => ({ kind, window })),
   ).toEqual([{ kind: "disclosure", window: undefined }]);
 });
 
@@ -154,9 +149,9 @@ test("when the client leaves at the first byte, the windows handed on are on rec
   const response = await ask("Observation?_count=50");
   await response.body?.cancel();
   await expect
-    .poll(async () => (await eventsOf(response.headers.get("x-request-id"))).at(-1)?.kind)
+    .poll(async () => (await eventsOf(phylax.dev, response.headers.get("x-request-id"))).at(-1)?.kind)
     .toBe("aborted");
-  const events = await eventsOf(response.headers.get("x-request-id"));
+  const events = await eventsOf(phylax.dev, response.headers.get("x-request-id"));
   const windows = events.flatMap(({ window }) => window?.number ?? []);
   expect(events[0]?.kind).toBe("intent");
   expect(windows).toEqual(windows.map((_, index) => index + 1));
@@ -189,8 +184,8 @@ test("when the ledger fails at the third window the transfer breaks, two windows
   phylax.inEachShard("DROP TRIGGER broken");
 
   const requestId = response.headers.get("x-request-id");
-  await expect.poll(async () => (await eventsOf(requestId)).length).toBe(4);
-  const events = await eventsOf(requestId);
+  await expect.poll(async () => (await eventsOf(phylax.dev, requestId)).length).toBe(4);
+  const events = await eventsOf(phylax.dev, requestId);
   expect(events.map(({ kind, step, window }) => ({ kind, step, window }))).toEqual([
     { kind: "intent", step: undefined, window: undefined },
     { kind: "disclosure", step: 1, window: { number: 1, complete: false } },

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, test } from "vitest";
 import type { Reply } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
-import { openLedger } from "../support/auditor.ts";
+import { eventsOf } from "../support/auditor.ts";
 import { startMoodyOrigin, type Mood } from "../support/moody-origin.ts";
 import {
   askAs,
@@ -107,11 +107,6 @@ const send = (
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
 const change = [{ op: "replace", path: "/status", value: "amended" }];
-async function eventsOf(reply: Reply) {
-  return (await openLedger(phylax.dev))
-    .map(({ event }) => event)
-    .filter(({ id }) => id === reply.headers["x-request-id"]);
-}
 
 test("the origin gets the whole new resource, with the judged version in If-Match", async ({ expect }) => {
   origin.moods.set("Observation/a", 204);
@@ -145,7 +140,7 @@ test.for(faults)(
     expect(reply.text).toContain('"OperationOutcome"');
     expect(reply.text + JSON.stringify(reply.headers)).not.toMatch(/canary|origin-tag/u);
     expect(origin.written.length - from).toBe(1);
-    const events = await eventsOf(reply);
+    const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
     expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([
       ["intent", undefined],
       ["write", reason],
@@ -165,7 +160,10 @@ test(
     const reply = await send("PATCH", "Observation/c", change);
     expect(reply.status).toBe(504);
     expect(origin.written.length - from).toBe(1);
-    expect((await eventsOf(reply)).find(({ kind }) => kind === "write")?.outcome).toEqual({
+    expect(
+      (await eventsOf(phylax.dev, reply.headers["x-request-id"])).find(({ kind }) => kind === "write")
+        ?.outcome,
+    ).toEqual({
       status: 504,
       reason: "write_outcome_unknown",
     });
@@ -191,7 +189,7 @@ test(
     });
     expect([reply.status, reply.text]).toEqual([200, ""]);
     expect(reply.headers).not.toHaveProperty("etag");
-    const events = await eventsOf(reply);
+    const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
     expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([
       ["intent", undefined],
       ["write", "token_expired"],
@@ -213,7 +211,7 @@ test(
     phylax.inEachShard("DROP TRIGGER broken");
     expect(reply.status).toBe(503);
     expect(reply.headers).not.toHaveProperty("phylax-receipt");
-    const events = await eventsOf(reply);
+    const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
     expect(events.map(({ kind, patients }) => [kind, patients[0]?.patient])).toEqual([
       ["intent", "main/Patient/amara"],
     ]);

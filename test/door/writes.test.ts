@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
 import type { Reply, Sending } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
-import { openLedger } from "../support/auditor.ts";
+import { eventsOf } from "../support/auditor.ts";
 import {
   askAs,
   certificateFor,
@@ -18,8 +18,8 @@ import {
 } from "../support/outside.ts";
 import { breakLedger } from "../support/shards.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
+import { to } from "../support/fhir-parts.ts";
 
-const to = (reference: string) => ({ reference });
 const loinc = (code: string) => ({ coding: [{ system: "http://loinc.org", code }] });
 const observation = (id: string, patient: string, more: object = {}) => ({
   resourceType: "Observation",
@@ -216,10 +216,6 @@ const read = async (who: Who, path: string) => body(await ask(who, path));
 /** The resource as the origin has it. */
 const stored = async (path: string): Promise<Resource> =>
   (await fetch(`${phylax.dev.origin}/${path}`)).json();
-const eventsOf = async (reply: Reply) =>
-  (await openLedger(phylax.dev))
-    .map(({ event }) => event)
-    .filter(({ id }) => id === reply.headers["x-request-id"]);
 const versionOf = (resource: Resource) => (resource["meta"] as { versionId: string }).versionId;
 
 test("a client whose policy hides elements updates the visible elements, and the hidden elements survive at the origin", async ({
@@ -269,7 +265,7 @@ test("the ledger has the intent with its patients, then the result, and the answ
     valueQuantity: { value: 80 },
     note: [{ text: "canary-note-of-pulse-amara" }],
   });
-  const events = await eventsOf(reply);
+  const events = await eventsOf(phylax.dev, reply.headers["x-request-id"]);
   expect(events.map(({ kind }) => kind)).toEqual(["intent", "write", "disclosure"]);
   for (const event of events) {
     expect(event.what).toMatchObject({ interaction: "patch", type: "Observation", id: "pulse-amara" });
@@ -457,7 +453,7 @@ test("conditional forms find the rows that their client may see: hidden matches 
   const found = await post("clinic", "Observation", of("one"), criteria("one"));
   expect(found.status).toBe(200);
   expect(found.headers["location"]).toBe(`${phylax.dev.fhir}/Observation/lab-amara`);
-  const events = await eventsOf(found);
+  const events = await eventsOf(phylax.dev, found.headers["x-request-id"]);
   expect(events.map(({ kind, patients }) => [kind, patients[0]?.patient])).toEqual([
     ["write", "main/Patient/amara"],
     ["disclosure", "main/Patient/amara"],
@@ -500,7 +496,10 @@ test("a client that may create and not read learns that the create is done, and 
   expect(reply.status).toBe(201);
   expect(reply.text).toBe("");
   expect(reply.headers["location"]).toMatch(/\/v1\/fhir\/main\/Condition\/[\w.-]+\/_history\/1$/u);
-  expect((await eventsOf(reply)).map(({ kind }) => kind)).toEqual(["intent", "write"]);
+  expect((await eventsOf(phylax.dev, reply.headers["x-request-id"])).map(({ kind }) => kind)).toEqual([
+    "intent",
+    "write",
+  ]);
   expect((await post("clinic", "Condition", { ...condition, note: [{ text: "x" }] })).status).toBe(422);
 });
 
@@ -517,7 +516,10 @@ test("Prefer decides the content of the answer; an outdated version is 412 witho
   });
   const stale = await put("clinic", "Observation/lab-amara", seen, { "if-match": 'W/"1"' });
   expect(stale.status).toBe(412);
-  expect(await eventsOf(stale), "that it is not current tells of the row").toMatchObject([
+  expect(
+    await eventsOf(phylax.dev, stale.headers["x-request-id"]),
+    "that it is not current tells of the row",
+  ).toMatchObject([
     { kind: "refusal" },
     { kind: "disclosure", patients: [{ patient: "main/Patient/amara", counts: { Observation: 1 } }] },
   ]);

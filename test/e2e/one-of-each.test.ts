@@ -16,7 +16,7 @@ import { publicHalf } from "../../sandbox/keys.ts";
 import { phylaxIn } from "../cli/phylax.ts";
 import { noSharedData } from "../phi/shared-data.ts";
 import { policy, rule } from "../policy/granting.ts";
-import { openLedger } from "../support/auditor.ts";
+import { eventsOf } from "../support/auditor.ts";
 import { startCarelessOrigin } from "../support/careless-origin.ts";
 import { mentionsOf } from "../support/hidden-origin.ts";
 import { startHostileOrigin, type HostileOrigin } from "../support/hostile-origin.ts";
@@ -38,6 +38,7 @@ import { startTestStack, type TestStack } from "../support/stack.ts";
 import { startVerbatimOrigin } from "../support/verbatim-origin.ts";
 import { verifyLedger } from "../support/verify.ts";
 import { wrongWithSignature } from "../support/verify-answer.ts";
+import { fhirJson } from "../support/fhir-parts.ts";
 
 // A case of each file of test/door, and the facts that only sockets show: TLS, workerd, the front, separate
 // processes.
@@ -148,13 +149,8 @@ async function askAt(place: Place, path: string, sending: Sending = {}): Promise
     headers,
   });
 }
-const fhirJson = { "content-type": "application/fhir+json" };
-const eventsOf = async (requestId: unknown): Promise<readonly AuditEvent[]> =>
-  (await openLedger(phylax.dev))
-    .map(({ event }) => event)
-    .filter(({ id }) => id === requestId)
-    .sort((a, b) => (a.step ?? 0) - (b.step ?? 0));
-const kinds = async ({ headers }: Reply) => (await eventsOf(headers["x-request-id"])).map(({ kind }) => kind);
+const kinds = async ({ headers }: Reply) =>
+  (await eventsOf(phylax.dev, headers["x-request-id"])).map(({ kind }) => kind);
 interface Bundle {
   readonly link: readonly { readonly relation: string; readonly url: string }[];
   readonly entry?: readonly {
@@ -531,7 +527,7 @@ async function eventsWhen(
   let events: readonly AuditEvent[] = [];
   for (let i = 0; i < 40 && !are(events); i++) {
     if (i > 0) await new Promise((later) => setTimeout(later, 250));
-    events = await eventsOf(requestId);
+    events = await eventsOf(phylax.dev, requestId);
   }
   return events;
 }
@@ -614,7 +610,7 @@ test("windows: when the ledger fails at the third the transfer breaks, two windo
 
 test("records: the question, the client, the purpose and the patients are on record", async ({ expect }) => {
   const reply = await phylax.ask("payer", `Observation?patient=${own}`);
-  expect(await eventsOf(reply.headers["x-request-id"])).toMatchObject([
+  expect(await eventsOf(phylax.dev, reply.headers["x-request-id"])).toMatchObject([
     {
       kind: "disclosure",
       who: { client: "payer" },

@@ -7,6 +7,7 @@ import type { Sending } from "../../cli/mutual-tls.ts";
 import { listenerOn } from "../support/listener.ts";
 import { residentMiB } from "../support/resident-memory.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
+import { fhirJson } from "../support/fhir-parts.ts";
 
 // An isolate has 128 MB for all of its requests (Cloudflare Workers, limits): a request at its bound must
 // leave room for further requests.
@@ -54,15 +55,14 @@ const world = (): Resource[] => [
   ...rows(1, "whole", 4_000_000),
 ];
 
-const json = { "content-type": "application/fhir+json" };
 const bundleOf = (type: "batch" | "transaction", entry: readonly object[]): Sending => ({
   method: "POST",
-  headers: json,
+  headers: fhirJson,
   body: JSON.stringify({ resourceType: "Bundle", type, entry }),
 });
 const sent = (method: string, resource: object, headers: Readonly<Record<string, string>> = {}): Sending => ({
   method,
-  headers: { ...json, ...headers },
+  headers: { ...fhirJson, ...headers },
   body: JSON.stringify(resource),
 });
 const { id: _id, ...newRow } = observation("", "small", 1_040_000);

@@ -1,3 +1,4 @@
+import type { AuditEvent } from "#audit/event";
 import type { AuditRecord } from "#audit/record";
 import type { DevFile } from "../../cli/dev-file.ts";
 import { LedgerReader } from "./ledger-reader.ts";
@@ -29,4 +30,9 @@ export async function openLedger(dev: DevFile): Promise<readonly AuditRecord[]> 
   );
   await ledger.reading;
   return [...ledger.records];
+}
+
+/** The events of a request, in the order of its log. */
+export async function eventsOf(dev: DevFile, requestId: unknown): Promise<readonly AuditEvent[]> {
+  return (await openLedger(dev)).map(({ event }) => event).filter(({ id }) => id === requestId);
 }

@@ -1,6 +1,6 @@
 import type { Resource } from "@medplum/fhirtypes";
+import { to } from "./fhir-parts.ts";
 
-const to = (reference: string) => ({ reference });
 const restricted = {
   security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
 };

@@ -1,6 +1,6 @@
 import type { Held } from "./heedless-origin.ts";
+import { to } from "./fhir-parts.ts";
 
-const to = (reference: string) => ({ reference });
 const coding = (system: string, code: string) => ({ coding: [{ system, code }] });
 const category = (code: string) => [
   coding("http://terminology.hl7.org/CodeSystem/observation-category", code),

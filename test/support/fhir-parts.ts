@@ -1,0 +1,6 @@
+// Parts of FHIR requests and resources that many tests repeat.
+
+export const fhirJson = { "content-type": "application/fhir+json" } as const;
+export const jsonPatch = { "content-type": "application/json-patch+json" } as const;
+
+export const to = (reference: string) => ({ reference });
