@@ -10,14 +10,17 @@ import { readDocument } from "./read-document.ts";
 import { publicFaces, type AdminRefusal, type RejectionReason } from "./refusal.ts";
 import { Trail, type Arrival } from "./trail.ts";
 
-/** A request at the operators' door: who asks, and what a verb reads of it after the operator is proven. */
+/**
+ * A request at the operators' door: the caller's evidence, and the document that a verb reads after the
+ * operator is proven.
+ */
 export interface Submission extends Arrival, Omit<SignedCall, "method" | "url"> {
   readonly tlsClientAuth: unknown;
   readonly contentType: string | null;
   readonly body: ReadableStream<Uint8Array> | null;
 }
 
-/** What control does not do, and why. */
+/** A document that control rejects, and the reason. */
 export interface Rejected {
   readonly reason: RejectionReason;
   /** RFC 6901, into the document. */
@@ -25,22 +28,23 @@ export interface Rejected {
   readonly detail: string;
 }
 
-/** Something that an operator with a role may have done to the registry or beside it, by a document. */
+/** An action that an operator with a role may ask for, by a document. */
 export interface Verb {
   /** For the record. */
   readonly interaction: string;
-  /** Of its address. */
+  /** Path of its address. */
   readonly path: string;
   readonly role: Role;
   readonly act: (document: unknown) => Promise<Result<object, Rejected>>;
 }
 
-// The gateway's as well; a megabyte takes so long at 560 kbit/s.
+// The same limit as at the gateway; a megabyte takes this time at 560 kbit/s.
 const bodyPatienceMilliseconds = 15_000;
 
 /**
- * Does what an operator asks for. On record before it is done and after; when the first record fails this throws and nothing is
- * done. Every verb can be asked for again with the same document, so a lost answer is no loss.
+ * Runs a verb for an operator. It is on record before it is done and after; when the first record fails,
+ * this throws and nothing is done. Every verb can be repeated with the same document, so a lost answer does
+ * no harm.
  */
 export async function administer(
   submission: Submission,
@@ -67,7 +71,7 @@ export async function administer(
   if (!operator.ok) return refuse(operator.error);
   const document = await readDocument(submission.contentType, submission.body);
   if (!document.ok) return refuse(document.error);
-  // Sent slowly, it would let whoever was proven at its first byte act long after being suspended, denied or due to sign in again.
+  // A slow body could let an operator act long after a suspension, a denial or the end of the sign-in.
   if (ports.clock() - at > bodyPatienceMilliseconds) return refuse({ reason: "body_timed_out" });
 
   const receipt = await trail.intends(await sha256(document.value.bytes));
@@ -90,7 +94,7 @@ export async function administer(
   return json(id, 200, done.value, headers);
 }
 
-/** For whoever has proven a key (RFC 9449 §8.2). */
+/** The nonce for a caller who has proven a key (RFC 9449 §8.2). */
 function nextNonce(
   { proof }: Seen,
   { proofs }: Pick<AdminPorts, "proofs">,

@@ -1,4 +1,4 @@
-/** Headers of every answer: nothing may keep it, guess its type or go back to plain HTTP. */
+/** Headers of every answer: no cache may store it, no browser may guess its type or go back to plain HTTP. */
 const baseHeaders = (requestId: string): Record<string, string> => ({
   "x-request-id": requestId,
   "cache-control": "no-store",

@@ -16,7 +16,8 @@ export function adminApp(ports: AdminPorts): Hono {
   const app = new Hono();
 
   app.get("/healthz", () => json(ports.newId(), 200, { status: "ok" }));
-  // Before certificates, sign-ins, registry and ledger. What is turned away here is in no record: a flood could fill the ledger otherwise.
+  // The filter stands before certificates, sign-ins, registry and ledger. It records nothing: otherwise a
+  // flood could fill the ledger.
   app.use(async ({ req: { raw } }, next) => {
     const caller = { certificate: certificateAtEdge(tlsClientAuthOf(raw)), address: addressOf(raw) };
     if (await isBelowFlood(ports.calls, "ops", caller)) return next();
@@ -44,11 +45,11 @@ export function adminApp(ports: AdminPorts): Hono {
       try {
         const ledger = afterConfiguration(ports.ledger, ports.configured());
         const answer = administer(submissionOf(raw, id, ports.clock()), { ...ports, ledger }, verb);
-        // A sender who breaks off ends its connection, and with it this request: what was refused or done is on record all the same.
+        // A sender who breaks off ends this request. Its refusal or its action still goes on record.
         ports.keepAlive(answer.then(nothing, nothing));
         return await answer;
       } catch (fault) {
-        // Under the id of the request, which the ledger may have an intent of.
+        // The answer has the id of the request: the ledger may have an intent under it.
         return unavailable(id, fault, ports);
       }
     });

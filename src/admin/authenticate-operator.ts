@@ -22,7 +22,10 @@ export type OperatorRefusal =
         | "role_missing";
     };
 
-/** Proves an operator by the certificate of this connection, a person by a token as well, and that the operator holds a role. `seen` keeps what was learnt on the way. */
+/**
+ * Proves an operator by the certificate of this connection, a person also by a token, and checks the role.
+ * `seen` collects the facts on the way.
+ */
 export async function authenticateOperator(
   call: SignedCall & { readonly tlsClientAuth: unknown },
   role: Role,
@@ -41,8 +44,9 @@ export async function authenticateOperator(
 }
 
 /**
- * Whether an operator who was proven may still act, by what `control` knows now: a slow body and the record of the intent lie between the
- * proof and the act, and a denial, a suspension or another role counts at once. Throws when `control` does not answer.
+ * Checks with `control` that a proven operator may still act: a slow body and the record of the intent lie
+ * between the proof and the act, and a denial, a suspension or a changed role counts at once. It throws when
+ * `control` does not answer.
  */
 export async function mayStillAct(
   role: Role,
@@ -53,12 +57,13 @@ export async function mayStillAct(
   const operator = await ports.operators.find(seen.certificate ?? "");
   if (operator === undefined || operator.id !== seen.operator) return err({ reason: "operator_unknown" });
   return judge(operator, role, ports, seen, async (demand) => {
-    if (seen.signIn?.issuer !== demand.iss) return err({ reason: "token_missing" }); // the operator's entry names another issuer now
+    // the operator's entry names a different issuer now
+    if (seen.signIn?.issuer !== demand.iss) return err({ reason: "token_missing" });
     return judgeSignIn(seen.signIn, demand, at);
   });
 }
 
-/** What both ask: status, sign-in, denials, role. */
+/** The common checks: status, sign-in, denials, role. */
 async function judge(
   operator: Operator,
   role: Role,

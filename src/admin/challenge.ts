@@ -3,8 +3,9 @@ import type { SignInDemand } from "#identity/sign-in";
 import { publicFaces, type AdminRefusal } from "./refusal.ts";
 
 /**
- * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1): what was wrong, under the scheme that was used, and after a sign-in that is too
- * weak or too old what one would have to be (RFC 9470 §3). Without a credential both schemes, and no error to name.
+ * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1): the error, under the scheme that the caller
+ * used. After a sign-in that is too weak or too old it says which sign-in is required (RFC 9470 §3). Without
+ * a credential it has both schemes and no error.
  */
 export function challenge(
   { reason }: AdminRefusal,

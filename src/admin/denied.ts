@@ -5,7 +5,7 @@ export interface TokenDenied {
   readonly reason: "token_denied";
 }
 
-/** Which of an operator's credentials is denied (P4): a denial is made for one that is lost, whoever held it. */
+/** Finds a denied credential of an operator (P4): a denial of a lost credential holds for every holder. */
 export function denied(
   names: ReadonlySet<string>,
   certificate: string,

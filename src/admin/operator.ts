@@ -1,27 +1,30 @@
 import type { Proof } from "#identity/proof";
 import type { SignIn, SignInDemand } from "#identity/sign-in";
 
-/** What a role lets its holder do; one that this version does not know lets nothing. */
+/** The roles of operators. A role that this version does not know allows nothing. */
 export type Role = "registry-admin" | "revoker" | "privacy-officer";
 
-/** A person or a machine that administers, by a certificate; a person by having signed in as well. */
+/** A person or a machine that administers. Both have a certificate; a person also signs in. */
 export interface Operator {
   readonly id: string;
   readonly status: "active" | "suspended";
   readonly roles: readonly string[];
   readonly kind: "person" | "machine";
-  /** Of a person; `undefined`: the registry makes no demand that can be held to, and the person is refused. */
+  /**
+   * The sign-in that the registry demands of a person. `undefined`: there is no usable demand, and a person
+   * is refused.
+   */
   readonly signIn: SignInDemand | undefined;
 }
 
-/** What became known of a caller before the verdict. */
+/** The facts about a caller that were found before the verdict. */
 export interface Seen {
   certificate?: string;
   operator?: string;
-  /** What this operator has to show: for the challenge. */
+  /** The demanded sign-in, for the challenge. */
   demand?: SignInDemand;
-  /** Proven: signature, issuer, audience, times, and that the caller holds what the token is bound to. */
+  /** Proven are signature, issuer, audience, times, and the token's binding to the caller. */
   signIn?: SignIn;
-  /** Not yet known to be its first use. */
+  /** Its first use is not checked yet. */
   proof?: Proof;
 }

@@ -9,13 +9,13 @@ import type { Result } from "#kernel/result";
 import type { CallCounter } from "#limits/flood";
 import type { Operator } from "./operator.ts";
 
-/** Who may administer, as `control` knows it. Throws when it cannot be known. */
+/** The operators, as `control` knows them. Throws when `control` does not answer. */
 export interface OperatorRoll {
-  /** By `x5t#S256` of a certificate, suspended ones too. */
+  /** Finds an operator by `x5t#S256` of a certificate, even a suspended operator. */
   find(x5t: string): Promise<Operator | undefined>;
 }
 
-/** How many entries a registry file brought: both 0 when all of it was there. */
+/** The numbers of new and changed entries of a registry file: both are 0 when all entries were there. */
 export interface Applied {
   readonly added: number;
   readonly changed: number;
@@ -23,7 +23,10 @@ export interface Applied {
 
 /** The registry's only writer. */
 export interface RegistryDesk {
-  /** Merges a registry file, never in place of what is there: all of it, or nothing and what stands against it. */
+  /**
+   * Merges a registry file and never replaces an entry in place: either the whole file, or nothing and the
+   * problem.
+   */
   apply(document: unknown): Promise<Result<Applied, RegistryProblem>>;
   /** In force when it returns, and everywhere within ten seconds. */
   revoke(denial: unknown): Promise<Result<void, DenialProblem>>;
@@ -38,26 +41,29 @@ export interface AccountingHolds {
 
 export interface AdminPorts {
   readonly operators: OperatorRoll;
-  /** Names of all that is denied at this moment and may concern an operator, one whose tokens are of this issuer. Throws when nobody says. */
+  /**
+   * The currently denied names that may concern an operator with tokens of this issuer. Throws when they are
+   * unavailable.
+   */
   readonly denials: (issuer: string | undefined) => Promise<ReadonlySet<string>>;
   readonly signIns: SignInVerifier;
   readonly proofs: ProofVerifier;
   readonly registry: RegistryDesk;
   readonly accountings: AccountingHolds;
   readonly ledger: ProofSink;
-  /** Of all callers, by certificate or by network. */
+  /** Counts all callers, by certificate or by network. */
   readonly calls: CallCounter;
-  /** Puts what this isolate started with on record, unless that was done. Throws when it cannot be. */
+  /** Puts the configuration of this isolate on record, unless that was done. Throws when it cannot. */
   readonly configured: () => Promise<void>;
   /** `https://host[:port]`: the configured name of this door, which proofs and tokens name. */
   readonly url: string;
   readonly clock: Clock;
   /** 16 random bytes in hex. */
   readonly newId: () => string;
-  /** Whether each dependency answers; the keys are shown. */
+  /** Says for each dependency whether it answers; the keys are shown. */
   readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
   /** Lets work come to its end after the connection is gone. */
   readonly keepAlive: (work: Promise<unknown>) => void;
-  /** Called with the kind of fault, never with its message: that may quote what the outside said. */
+  /** Called with the kind of a fault, never with its message: the message may quote data. */
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
 }

@@ -8,11 +8,11 @@ import type { Secret } from "#kernel/secret";
 import type { Seen } from "./operator.ts";
 import type { AdminPorts } from "./ports.ts";
 
-/** What of a request shows who has signed in. */
+/** The parts of a request that prove a sign-in. */
 export interface SignedCall {
   readonly at: Instant;
   readonly method: string;
-  /** By the configured name of this door: what a proof has to name. */
+  /** The URL under the configured name of this door: a proof must name it. */
   readonly url: string;
   /** `Authorization` and `DPoP`, as they came. */
   readonly authorization: Secret | undefined;
@@ -27,8 +27,9 @@ export type SignInProblem =
   | { readonly reason: "token_missing" | "token_scheme_mismatch" | "certificate_mismatch" };
 
 /**
- * Proves that this operator has signed in as demanded: by an access token of the demanded issuer for this door, which is bound to the
- * certificate of this connection or to a key that the request proves. `seen` hears of the token once the caller is known to hold that.
+ * Proves that this operator has signed in as demanded: by an access token of the demanded issuer for this
+ * door, which is bound to the certificate of this connection or to a key that the request proves. `seen`
+ * gets the token after its binding to the caller is proven.
  */
 export async function proveSignIn(
   call: SignedCall,
@@ -50,7 +51,10 @@ export async function proveSignIn(
   return judgeSignIn(signIn.value, demand, call.at);
 }
 
-/** Whether the caller holds what the token is bound to, and the proof of it. RFC 9449 §7.2: each kind of token has its own scheme. */
+/**
+ * Checks the token's binding to the caller, and returns the proof of a key. RFC 9449 §7.2: each kind of
+ * token has its own scheme.
+ */
 async function holding(
   { method, url, at, dpop }: SignedCall,
   { scheme, token }: Presented,

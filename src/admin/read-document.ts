@@ -10,18 +10,22 @@ export type DocumentRefusal = {
   readonly reason: "body_type_not_supported" | "body_incomplete" | "body_too_large" | "body_not_json";
 };
 
-/** A document and the bytes that it was read from. */
+/** A document and its source bytes. */
 export interface Document {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly value: unknown;
 }
 
-/** Reads a JSON body strictly: at most 1 MiB, UTF-8 without a byte-order mark, no member twice in an object, at most 100 levels. */
+/**
+ * Reads a JSON body strictly: at most 1 MiB, UTF-8 without a byte-order mark, no member twice in an object,
+ * at most 100 levels.
+ */
 export async function readDocument(
   contentType: string | null,
   body: ReadableStream<Uint8Array> | null,
 ): Promise<Result<Document, DocumentRefusal>> {
-  // Only this type: a page on another site can make an operator's browser post a form or plain text, certificate and all, but not JSON.
+  // Only this type is accepted: a page on a foreign site can make an operator's browser post a form or plain
+  // text with its certificate, but not JSON.
   if (!/^application\/json *(?:; *charset="?utf-8"? *)?$/iu.test(contentType ?? ""))
     return err({ reason: "body_type_not_supported" });
   const bytes = await readAtMost(body, documentBytesMax).catch(() => null);

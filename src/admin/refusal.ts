@@ -5,7 +5,7 @@ import type { SuspensionProblem } from "#audit/accounting/suspension";
 import type { OperatorRefusal } from "./authenticate-operator.ts";
 import type { DocumentRefusal } from "./read-document.ts";
 
-/** Why control does not do what a document asks for. */
+/** Why control rejects a document. */
 export type RejectionReason =
   | `registry_${RegistryProblem["reason"]}`
   | DenialProblem["reason"]

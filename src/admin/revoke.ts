@@ -3,7 +3,10 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Rejected, Verb } from "./administer.ts";
 import type { RegistryDesk } from "./ports.ts";
 
-/** Denies a token, key, certificate, client, agreement, grant or policy for an operator with the role `revoker`: docs/revocation.md. */
+/**
+ * Denies a token, key, certificate, client, agreement, grant or policy for an operator with the role
+ * `revoker`: docs/revocation.md.
+ */
 export const revoke = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
   interaction: "revoke",
   path: "api/revocations",

@@ -2,7 +2,10 @@ import { err, ok } from "#kernel/result";
 import type { Verb } from "./administer.ts";
 import type { AccountingHolds } from "./ports.ts";
 
-/** Suspends an individual's right to be told of disclosures to one recipient (45 CFR 164.528(a)(2)), for an operator with the role `privacy-officer`. */
+/**
+ * Suspends an individual's right to be told of disclosures to a recipient (45 CFR 164.528(a)(2)), for an
+ * operator with the role `privacy-officer`.
+ */
 export const suspendAccounting = (holds: AccountingHolds): Verb => ({
   interaction: "suspend-accounting",
   path: "api/accounting/suspensions",

@@ -5,14 +5,17 @@ import { formatReceipt } from "#ledger/receipt";
 import type { Sender } from "#ledger/shard-choice";
 import type { Seen } from "./operator.ts";
 
-/** A request at the operators' door, as far as each record of it goes. */
+/** The parts of a request at the operators' door that each of its records has. */
 export interface Arrival {
   readonly id: string;
   readonly at: Instant;
   readonly address: string;
 }
 
-/** Puts what an operator does on record. Each call throws when it cannot, and then nothing may be changed or answered. */
+/**
+ * Puts the actions of an operator on record. Each call throws when it cannot: then nothing may be changed or
+ * answered.
+ */
 export class Trail {
   readonly seen: Seen = {};
   readonly #arrival: Arrival;
@@ -33,7 +36,10 @@ export class Trail {
     return receiptOf(recorded === "replayed" ? await this.#record(event) : recorded); // refused either way
   }
 
-  /** Before the change: a crash after it leaves this record, which says that it may have been made. `replayed`: it may not be made. */
+  /**
+   * The record before the change: after a crash it says that the change may have been made. `replayed`: the
+   * change must not be made.
+   */
   async intends(documentDigest: string): Promise<Receipt | Replayed> {
     const recorded = await this.#recordFirst(
       this.#event({ kind: "administration", step: 0, what: { ...this.#what, id: documentDigest } }),
@@ -45,7 +51,10 @@ export class Trail {
     await this.#record(this.#event({ kind: "administration", step: 1, outcome }));
   }
 
-  /** Uses the proof up with the first record: of all requests with one proof, one gets past here (RFC 9449 §11.1). */
+  /**
+   * Uses the proof up with the first record: only a single request with a proof gets past here (RFC 9449
+   * §11.1).
+   */
   #recordFirst(event: AuditEvent): Promise<Recorded | Counted | Replayed> {
     const { proof } = this.seen;
     if (proof === undefined || this.#proofSpent) return this.#record(event);
@@ -75,7 +84,10 @@ export class Trail {
     };
   }
 
-  /** Few records: one log for an operator, and a flood without a certificate stays with its address and that log's cap. */
+  /**
+   * Operators make few records, so each has a single log. A flood without a certificate stays with its
+   * address and the cap of that log.
+   */
   #sender(): Sender {
     const { operator } = this.seen;
     return operator === undefined

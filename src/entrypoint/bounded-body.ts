@@ -3,7 +3,7 @@ import { joinBytes } from "#fhir/json/bytes";
 /** A request's body. Reading it throws when its sender breaks off. */
 export type IncomingBody = AsyncIterable<Uint8Array> | null | undefined;
 
-/** Reads a body to its end. @returns `undefined` when the body is larger: then the rest is left unread, and nothing is held. */
+/** Reads a body to its end. @returns `undefined` when the body is larger: the rest stays unread. */
 export async function readAtMost(
   body: IncomingBody,
   bytesMax: number,

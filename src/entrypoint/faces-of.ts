@@ -4,14 +4,17 @@ import { refusalReasons } from "./refusal-reasons.ts";
 type Door = keyof RefusalRow;
 type Rows = typeof refusalReasons;
 
-/** The reasons that have a face at a door. */
+/** The reasons with a face at a door. */
 export type ReasonsAt<D extends Door> = {
   [Reason in keyof Rows]: Rows[Reason] extends Readonly<Record<D, unknown>> ? Reason : never;
 }[keyof Rows];
 
 type Faces<D extends Door, Reason extends string> = Readonly<Record<Reason, NonNullable<RefusalRow[D]>>>;
 
-/** The faces of a door, where its table has those of `Reason` and no others; else a type that no table has, which names the difference. */
+/**
+ * The faces of a door, if the table has exactly the reasons of `Reason`; otherwise a type that does not fit
+ * any table and names the difference.
+ */
 export type ExactFaces<D extends Door, Reason extends string> = [Exclude<ReasonsAt<D>, Reason>] extends [
   never,
 ]

@@ -14,7 +14,10 @@ export interface FacedRefusal {
 
 export const gatewayFaces = facesOf("gateway");
 
-/** The public face of a refusal. The text names a parameter, operation or interaction: the names are FHIR's own, never values. */
+/**
+ * The public face of a refusal. The text names a parameter, operation or interaction: the names are FHIR's
+ * own, never values.
+ */
 export function faceOf(refusal: FacedRefusal): GatewayFace {
   const face = gatewayFaces[refusal.reason];
   const name = nameIn(refusal);

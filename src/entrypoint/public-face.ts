@@ -1,6 +1,6 @@
 import type { IssueType } from "#fhir/outcome";
 
-/** What a refused caller of the FHIR API reads: an HTTP status and the issue of an OperationOutcome. */
+/** A refusal at the FHIR API: an HTTP status and the issue of an OperationOutcome. */
 export interface GatewayFace {
   readonly status: number;
   readonly code: IssueType;
@@ -12,7 +12,7 @@ export interface GatewayFace {
 /** RFC 6750 §3.1, RFC 9449 §7.1 and §9. A client library repeats a request on `use_dpop_nonce` by itself. */
 export type ChallengeError = "invalid_dpop_proof" | "use_dpop_nonce" | "invalid_request";
 
-/** What a refused caller of the token endpoint reads: RFC 6749 §5.2, RFC 8707 §2, RFC 9449 §5 and §8. */
+/** A refusal at the token endpoint: RFC 6749 §5.2, RFC 8707 §2, RFC 9449 §5 and §8. */
 export interface OAuthFace {
   readonly status: 400 | 401 | 413 | 415;
   readonly error:
@@ -28,7 +28,7 @@ export interface OAuthFace {
   readonly description: string;
 }
 
-/** What a refused caller of the admin API reads: problem details (RFC 9457 §3.1). */
+/** A refusal at the admin API: problem details (RFC 9457 §3.1). */
 export interface AdminFace {
   readonly status: number;
   readonly title: string;
@@ -36,14 +36,17 @@ export interface AdminFace {
   readonly challengeError?: ChallengeError | "insufficient_user_authentication";
 }
 
-/** The public side of one refusal reason, by the doors that give it. Coarser than the record wherever detail would help an attacker. */
+/**
+ * The public faces of a reason, by door. They are coarser than the record wherever detail would help an
+ * attacker.
+ */
 export interface RefusalRow {
   readonly gateway?: GatewayFace;
   readonly token?: OAuthFace;
   readonly admin?: AdminFace;
 }
 
-/** One row for many reasons: a caller cannot tell them apart. */
+/** A shared row for several reasons: a caller cannot tell them apart. */
 export const rowFor = <const Reason extends string, Row extends RefusalRow>(
   reasons: readonly Reason[],
   row: Row,

@@ -1,11 +1,13 @@
 import { admin, fhir, oauth, rowFor, type RefusalRow } from "./public-face.ts";
 
 /**
- * Every reason for which a door refuses a request, with the answer's status and a text that says what to do next. Each door checks its own
- * union of reasons against this table: a reason without a row does not compile, nor a row without a reason.
+ * Every reason for which a door refuses a request, with the answer's status and a text that says what to do
+ * next. Each door checks its own union of reasons against this table: a reason without a row does not
+ * compile, nor a row without a reason.
  *
- * What a caller sent and can see (no token, no certificate on the connection, the token's own `exp` and `aud`) has a text of its own. Which
- * check of a credential failed, and what the registry has of a client, has one text: the record has the exact reason.
+ * Facts that a caller sent and can see (no token, no certificate on the connection, the token's own `exp`
+ * and `aud`) have texts of their own. All failed checks of a credential, and all facts of the registry about
+ * a client, share a text: the record has the exact reason.
  */
 
 const recordHint = "The operator finds the exact reason in the ledger under this request's id.";
@@ -65,7 +67,7 @@ const pageEnded = fhir(
   "expired",
   "The link to this page is not valid any more. Send the search again from its first page.",
 );
-// Whatever a row decided has the same face as what is absent.
+// A refusal that a row decided has the face of an absent row.
 const notFound = fhir(
   404,
   "not-found",
@@ -133,7 +135,7 @@ export const refusalReasons = {
     ...oauth("invalid_request", "The body is too large. Send only the parameters of this endpoint.", 413),
   },
 
-  // Credentials: what the caller itself sent, or did not send
+  // Credentials: facts about the request that the caller itself sent
   token_missing: {
     ...fhir(
       401,
@@ -193,14 +195,14 @@ export const refusalReasons = {
       "login",
       "There is no client certificate on this connection, and the token is bound to one. Connect with that certificate.",
     ),
-    ...invalidClient, // here it would tell how a client of this name is registered
+    ...invalidClient, // a text of its own would tell how a client of this name is registered
     ...admin(
       403,
       "There is no client certificate on this connection. Connect with the operator's certificate.",
     ),
   },
 
-  // Credentials: one face for every check that fails
+  // Credentials: every failed check has the same face
   ...rowFor(
     [
       "certificate_malformed",
@@ -307,7 +309,8 @@ export const refusalReasons = {
     "This client is not registered for DPoP. Send the request without the DPoP header.",
   ),
 
-  // Signatures of requests. No error of RFC 6750 §3.1 is about a signature: the request is not whole, and the token is as good as before.
+  // Signatures of requests. RFC 6750 §3.1 has no error for a signature: the request is incomplete, and the
+  // token stays valid.
   ...rowFor(
     [
       "request_signature_missing",
@@ -406,7 +409,7 @@ export const refusalReasons = {
     ),
   ),
 
-  // What is asked
+  // The question
   interaction_not_supported: fhir(
     400,
     "not-supported",
@@ -625,7 +628,7 @@ export const refusalReasons = {
     wait("The FHIR server behind the gateway is not available at present."),
   ),
 
-  // Writes: what is wrong with the request whatever is stored
+  // Writes: errors of the request that do not depend on stored rows
   precondition_malformed: fhir(
     400,
     "value",
@@ -682,7 +685,7 @@ export const refusalReasons = {
     "The body is not a JSON Patch (RFC 6902) that this gateway supports. Send a list of operations with op and path.",
   ),
 
-  // Writes: what is wrong with the request for what may be seen of the stored resource
+  // Writes: errors of the request that depend on the visible part of the stored resource
   criteria_ambiguous: fhir(
     412,
     "processing",
@@ -710,7 +713,8 @@ export const refusalReasons = {
     "processing",
     "The patch leaves no resource. Delete the resource instead, or patch less.",
   ),
-  body_invalid: fhir(422, "processing", "The resource cannot be written. Correct what each issue names."), // told place by place
+  // the issues name the places
+  body_invalid: fhir(422, "processing", "The resource cannot be written. Correct what each issue names."),
   result_invalid: fhir(
     422,
     "processing",
@@ -737,7 +741,7 @@ export const refusalReasons = {
     "Not permitted: a resource may not change its patient. Create a resource for the other patient.",
   ),
 
-  // Writes: what the FHIR server behind the gateway answered
+  // Writes: answers of the FHIR server behind the gateway
   write_conflict: fhir(
     409,
     "conflict",
@@ -852,7 +856,7 @@ export const refusalReasons = {
   suspension_invalid: admin(422, "This is no suspension. Correct what pointer and detail name."),
 } as const satisfies Readonly<Record<string, RefusalRow>>;
 
-/** Reasons of records of which no caller reads a text: the answer broke off, or it was another answer than an error. */
+/** Reasons that only records have: the answer broke off, or it was not an error. */
 export const recordedOnly = {
   client_disconnected: "The client ended the connection before the whole answer was sent.",
   lease_lost:

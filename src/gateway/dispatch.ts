@@ -27,12 +27,12 @@ import { readWrite } from "#gateway/write/write-body";
 import { refused, type GatewayRefusal, type Outcome } from "./outcome.ts";
 import type { GatewayPorts } from "./ports.ts";
 
-/** What a stage may put on record before the outcome: no stage has more of the recorder. */
+/** The part of the recorder that stages get: it puts on record what must be there before the outcome. */
 interface StageRecord extends IntentRecord, BundleRecord {
   readonly caller: AccountingCaller;
 }
 
-/** A request that is understood, of a caller who is known: each answerer takes what it needs. */
+/** A parsed request of a known caller. Each answerer takes the parts that it needs. */
 export interface KnownRequest {
   readonly call: Call;
   readonly caller: Caller;
@@ -92,7 +92,7 @@ const bundle: Answerer<Of<"batch">> = async (_interaction, request, ports) => {
   return answered.ok ? { kind: "bundle", bundle: answered.value, gate, origin } : refused(answered.error);
 };
 
-/** What answers each kind of interaction. A new kind does not compile without a row. */
+/** The answerer for each kind of interaction. A new kind does not compile without a row. */
 const answerers: { readonly [K in Kind]: Answerer<Of<K>> } = {
   read,
   vread: read,
@@ -121,7 +121,8 @@ const answerers: { readonly [K in Kind]: Answerer<Of<K>> } = {
 
 export function dispatch(request: KnownRequest, ports: GatewayPorts): Promise<Outcome> {
   const { interaction } = request.question;
-  const answerer = answerers[interaction.kind] as Answerer<Interaction>; // the row of a kind takes the interactions of that kind
+  // the row of a kind takes the interactions of that kind
+  const answerer = answerers[interaction.kind] as Answerer<Interaction>;
   return answerer(interaction, request, ports);
 }
 

@@ -19,7 +19,7 @@ import type { WriteRefusal } from "#gateway/write/write";
 import type { WriteBodyRefusal } from "#gateway/write/write-body";
 import type { WriteOutcome } from "#gateway/write/write-outcome";
 
-/** What became of a request. Only the pipeline makes a Response of it: each outcome passes `release`. */
+/** The outcome of a request. Only the pipeline makes a Response of it: each outcome passes `release`. */
 export type Outcome =
   | { readonly kind: "refused"; readonly refusal: GatewayRefusal }
   /** Answered without any resource of the origin. */
@@ -54,5 +54,7 @@ export type GatewayRefusal =
   | WriteBodyRefusal
   | WriteRefusal;
 
-/** A refusal reason without a row in the table of public faces does not compile, nor a row without a reason. */
+/**
+ * A refusal reason without a row in the table of public faces does not compile, nor a row without a reason.
+ */
 gatewayFaces satisfies ExactFaces<"gateway", GatewayRefusal["reason"]>;

@@ -11,14 +11,17 @@ import { refused, type Outcome } from "./outcome.ts";
 import type { GatewayPorts } from "./ports.ts";
 import { release } from "./release.ts";
 
-/** Answers a request, on record. Throws when the outside fails: then nothing is disclosed. */
+/** Answers a request, on record. It throws when a dependency fails: then nothing is disclosed. */
 export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Response> {
   const recorder = new Recorder(arrival, ports);
   const outcome = await pass(arrival, recorder, ports).catch(brokenBody);
   return release(outcome, arrival, recorder, ports);
 }
 
-/** A request's way through, top to bottom. Each stage needs what the stages above made; the recorder learns it for the record. */
+/**
+ * The stages of a request, top to bottom. Each stage needs the results of the stages above it; the recorder
+ * learns them for the record.
+ */
 async function pass(arrival: Arrival, recorder: Recorder, ports: GatewayPorts): Promise<Outcome> {
   const call = admit(arrival);
   if (!call.ok) return refused(call.error);

@@ -10,7 +10,7 @@ import type { AccountPorts } from "#gateway/read/account";
 import type { LocalPorts } from "#gateway/read/answer-locally";
 import type { RecorderPorts } from "#gateway/record/recorder";
 
-/** Everything outside that a request needs. Each stage takes a part of it. */
+/** All dependencies of a request. Each stage takes a part of them. */
 export interface GatewayPorts
   extends
     AuthenticatePorts,

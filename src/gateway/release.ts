@@ -10,8 +10,9 @@ import type { WriteOutcome } from "#gateway/write/write-outcome";
 import type { GatewayRefusal, Outcome } from "./outcome.ts";
 
 /**
- * The only way out (P1, P4). Everything that leaves the gateway leaves in this order: the client's lease is renewed, the registry is asked
- * again, the record credits are spent, the answer goes on record, and then it is released. When a step throws, nothing leaves.
+ * The only way out (P1, P4). Every answer leaves in this order: the client's lease is renewed, the registry
+ * is asked again, the record credits are spent, the answer goes on record, and then it is released. When a
+ * step throws, nothing leaves.
  */
 export async function release(
   outcome: Outcome,
@@ -24,7 +25,7 @@ export async function release(
   return recordAndAnswer(draft, drafts);
 }
 
-/** Of all requests with one proof, one is answered. */
+/** Only a single request with a proof is answered. */
 async function recordAndAnswer(draft: Draft, drafts: Drafts): Promise<Response> {
   const recorded = await draft.record();
   return recorded === "replayed"
@@ -32,7 +33,10 @@ async function recordAndAnswer(draft: Draft, drafts: Drafts): Promise<Response> 
     : draft.answer(recorded);
 }
 
-/** Asks whether an outcome may be shown now, and drafts the answer: to the outcome, or to the refusal that took its place. */
+/**
+ * Asks whether an outcome may be shown now, and drafts the answer: to the outcome, or to the refusal that
+ * took its place.
+ */
 async function cleared(
   outcome: Outcome,
   requestId: string,
@@ -61,13 +65,15 @@ async function cleared(
   }
 }
 
-/** A refusal that rows decided tells of these rows: the names of their patients are paid for like those of an answer. */
+/**
+ * A refusal that rows decided discloses these rows: it pays for the names of their patients like an answer.
+ */
 async function clearedRefusal(
   refusal: GatewayRefusal,
   { origin, gate }: RequestFacts,
   drafts: Drafts,
 ): Promise<Draft> {
-  // The request that used the proof first has the record; this one is refused whatever it asked.
+  // The first request with the proof has the record. A replay is refused whatever it asks.
   if (refusal.reason === "proof_replayed" || origin === undefined) return drafts.refusal(refusal);
   const { concerned } = origin;
   const paid = concerned.due() === 0 ? undefined : await gate?.spendNames(concerned);
@@ -75,8 +81,8 @@ async function clearedRefusal(
 }
 
 /**
- * The write is done whatever happens here: a client who may no longer be answered, or cannot be, learns its status and nothing else, and the
- * record says why.
+ * The write is done whatever happens here. A client who may no longer be answered, or who cannot be
+ * answered, learns only its status, and the record says why.
  */
 async function clearedWrite(
   write: WriteOutcome,

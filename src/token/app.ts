@@ -14,18 +14,21 @@ import { formBytesMax } from "./token-request.ts";
 export interface TokenAppPorts extends TokenPorts, IntrospectionPorts, RevocationPorts {
   /** The issuer: `https://host[:port]`. */
   readonly publicUrl: string;
-  /** The host name that asks for client certificates, where the issuer's own does not: `https://host[:port]`. */
+  /** The host that asks for client certificates, if the issuer's own host does not: `https://host[:port]`. */
   readonly mtlsUrl: string | undefined;
   readonly clock: Clock;
-  /** Puts what this isolate started with on record, unless that was done. Throws when it cannot be. */
+  /** Puts the configuration of this isolate on record, unless that was done. Throws when it cannot. */
   readonly configured: () => Promise<void>;
   /** Lets work come to its end after the connection is gone. */
   readonly keepAlive: (work: Promise<unknown>) => void;
-  /** Called with the kind of fault, never with its message: that may quote what the outside said. */
+  /** Called with the kind of a fault, never with its message: the message may quote data. */
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
 }
 
-/** The built-in issuer's HTTP surface, for `system/` clients only; people sign in at external issuers. Without registry, guard or ledger there is no token: 503. */
+/**
+ * The built-in issuer's HTTP surface, for `system/` clients only; people sign in at external issuers.
+ * Without registry, guard or ledger there is no token: 503.
+ */
 export function tokenApp(ports: TokenAppPorts): Hono {
   const app = new Hono();
   const arrivalOf = async (
@@ -36,7 +39,7 @@ export function tokenApp(ports: TokenAppPorts): Hono {
     const body = await readAtMost(raw.body, formBytesMax).catch(() => undefined); // its sender broke off
     return {
       id: ports.newId(),
-      at: ports.clock(), // of the last byte: whoever sends slowly is judged by what is true at the end
+      at: ports.clock(), // time of the last byte: a slow sender is judged by the facts at the end
       interaction,
       contentType: raw.headers.get("content-type") ?? undefined,
       hasAuthorization: raw.headers.has("authorization"),
@@ -48,7 +51,7 @@ export function tokenApp(ports: TokenAppPorts): Hono {
 
   const portsOfOne = () => ({ ...ports, ledger: afterConfiguration(ports.ledger, ports.configured()) });
 
-  /** A sender who breaks off ends its connection, and with it the request: what was refused is on record all the same. */
+  /** A sender who breaks off ends the request. Its refusal still goes on record. */
   const onRecord = async (answer: Promise<Response>): Promise<Response> => {
     ports.keepAlive(answer.then(nothing, nothing));
     return await answer;
@@ -75,7 +78,8 @@ export function tokenApp(ports: TokenAppPorts): Hono {
   app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(ports)));
   for (const path of ["/oauth/token", "/oauth/introspect", "/oauth/revoke"])
     app.all(path, () => problem(ports.newId(), 405, "Method Not Allowed", { allow: "POST" }));
-  // Here and not in the app that mounts this one: Hono's own answer is a 500, and it would log the fault's message.
+  // The handler stands here and not in the mounting app: Hono's own answer is a 500, and it would log the
+  // fault's message.
   app.onError((fault) => {
     const requestId = ports.newId();
     ports.onFault({ requestId, name: fault.name });
@@ -103,7 +107,7 @@ function problem(
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-/** RFC 8414 §2: says only what is true. */
+/** RFC 8414 §2. The metadata list only supported features. */
 function metadata({ publicUrl: issuer, mtlsUrl }: Pick<TokenAppPorts, "publicUrl" | "mtlsUrl">) {
   const algorithms = [...new Set(Object.values(assertionRules).flatMap((rules) => rules.algorithms))];
   const endpoints = (url: string) => ({
@@ -130,7 +134,7 @@ function metadata({ publicUrl: issuer, mtlsUrl }: Pick<TokenAppPorts, "publicUrl
   };
 }
 
-/** Stops one byte past the limit, so that a large body is seen to be too large and never held. */
+/** Stops a byte past the limit: the caller sees that the body is too large, and memory stays bounded. */
 async function readAtMost(body: ReadableStream<Uint8Array> | null, bytesMax: number): Promise<Uint8Array> {
   const bytes: number[] = [];
   for await (const chunk of body ?? []) {

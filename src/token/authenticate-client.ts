@@ -18,9 +18,9 @@ import type { ClientCredential } from "./token-request.ts";
 
 export interface AuthenticatedClient {
   readonly client: ClientRecord;
-  /** What its token will be bound to. */
+  /** The binding of its token. */
   readonly binding: Binding;
-  /** The proof of the key that the token will be bound to; not yet known to be its first use. */
+  /** The proof of the key to which the token will be bound. Its first use is not checked yet. */
   readonly proof: Proof | undefined;
 }
 
@@ -49,7 +49,7 @@ export interface ClientAuthenticationPorts {
   readonly tokenEndpoint: string;
 }
 
-/** What a client brings to prove itself. `proof`, where a token is to be had: the value of the `DPoP` header. */
+/** The evidence of a client. `proof`: the value of the `DPoP` header in a token request. */
 export interface ClientEvidence {
   readonly credential: ClientCredential;
   /** `cf.tlsClientAuth` as the edge gave it. */
@@ -58,9 +58,9 @@ export interface ClientEvidence {
 }
 
 /**
- * Proves a client by the one method that it is registered with, never by the other, and what its token will be bound to: a certificate of
- * its own or a key that it proves now, so that whoever holds a stolen assertion alone gets none. Clients of external issuers get no token
- * here. `seen` hears of a verified certificate even when the rest fails.
+ * Proves a client by its registered method only, and proves the binding of its token: a certificate of the
+ * client, or a key that it proves now. A thief with only a stolen assertion gets no token. Clients of
+ * external issuers get no token here. `seen` gets a verified certificate even when a later check fails.
  */
 export function authenticateClient(
   evidence: ClientEvidence & { readonly proof: Secret | undefined },
@@ -72,7 +72,7 @@ export function authenticateClient(
   );
 }
 
-/** The same for a client that asks about a token and gets none: with nothing to bind, it need not prove a key. */
+/** Proves a client that asks about a token. It gets no token, so it need not prove a key. */
 export function authenticateAsker(
   evidence: ClientEvidence,
   ports: ClientAuthenticationPorts,
@@ -97,21 +97,22 @@ async function proveClient<B extends { readonly proof: Proof | undefined }>(
   const claimed = claimedClient(credential);
   if (!claimed.ok) return claimed;
   const registered = await ports.clients.find(claimed.value.id);
-  // One without keys is refused in the time that one with some takes.
+  // A client without keys is refused in the same time as a client with keys.
   const decoy = decoyClient(claimed.value.id, claimed.value.kid);
   const keyed =
     registered !== undefined && (registered.keys.length > 0 || registered.jwksUri !== undefined)
       ? registered
       : decoy;
   const assertion = await provenAssertion(credential, keyed, at, ports);
-  // So is one of whose keys none was tried: a made-up `kid` would tell who is registered.
+  // The time is also the same if no key was tried: otherwise an invented `kid` would tell which clients are
+  // registered.
   if (!assertion.ok && untried.has(assertion.error.reason) && keyed !== decoy)
     await provenAssertion(credential, decoy, at, ports);
   if (registered === undefined) return err({ reason: "client_unknown" });
   if (methodOf(registered) !== credential.method)
     return err({ reason: "client_authentication_method_mismatch" });
   if (!assertion.ok) return assertion;
-  // RFC 8705 §2.1: here the registered certificate is the credential, whatever the token is bound to.
+  // RFC 8705 §2.1: here the registered certificate is the credential, whatever the token's binding.
   if (credential.method === "tls_client_auth" && certificate.value === undefined)
     return err({ reason: "certificate_missing" });
   const admitted = admitClient(registered, certificate.value, at);
@@ -123,10 +124,11 @@ async function proveClient<B extends { readonly proof: Proof | undefined }>(
     certificate: certificate.value?.x5t,
     proof: bound.value.proof,
     keyId: assertion.value?.keyId,
-    issuer: registered.id, // of the keys that a client signs its assertions with
+    issuer: registered.id, // the issuer of assertions is the client
   });
   if (denied !== undefined) return err(denied);
-  // Last: an assertion that fails otherwise must not be used up by whoever caught it on the way, nor by a client that has no nonce yet.
+  // This check is last: a thief must not use up an assertion that fails for a different reason, and neither
+  // must a client without a nonce.
   if (assertion.value !== undefined && !(await ports.memory.first(registered.id, assertion.value))) {
     return err({ reason: "assertion_replayed" });
   }
@@ -144,7 +146,7 @@ async function bindingOf(
 ): Promise<Result<Bound, ClientAuthenticationRefusal>> {
   switch (client.tokensBoundTo) {
     case "certificate":
-      // Ignored, it would get a token of another type than the client means to use.
+      // An ignored proof would give the client a token of a type that it does not expect.
       if (text !== undefined) return err({ reason: "proof_not_expected" });
       if (certificate === undefined) return err({ reason: "certificate_missing" });
       return ok({ binding: { kind: "certificate", x5t: certificate.x5t }, proof: undefined });
@@ -155,7 +157,7 @@ async function bindingOf(
   }
 }
 
-/** Whose certificate or keys to look for: the request's own, still unproven, word. */
+/** The client id that the request claims, unproven: its certificate or keys are looked up. */
 function claimedClient(
   credential: ClientCredential,
 ): Result<{ readonly id: string; readonly kid: unknown }, ClientAuthenticationRefusal> {
@@ -175,18 +177,21 @@ function claimedClient(
     : err({ reason: "client_id_mismatch" });
 }
 
-/** One with a certificate of its own making sends what one with an authority's sends. */
+/**
+ * A client with a self-signed certificate sends the same parameters as a client with an authority's
+ * certificate.
+ */
 const methodOf = ({ authentication }: ClientRecord) =>
   authentication === "self_signed_tls_client_auth" ? "tls_client_auth" : authentication;
 
-const idCharactersMax = 64; // of a registered client
+const idCharactersMax = 64; // limit for a registered client's id
 
 const untried: ReadonlySet<AssertionRefusal["reason"]> = new Set([
   "key_unknown",
   "algorithm_not_allowed",
 ] as const);
 
-/** The assertion that is left to be accepted once; none where the method has none. */
+/** The assertion that may be used once; `undefined` for a method without an assertion. */
 async function provenAssertion(
   credential: ClientCredential,
   client: ClientRecord,

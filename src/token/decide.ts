@@ -8,13 +8,13 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { TokenRequest } from "./token-request.ts";
 
-/** What a token may say for this client and this request. */
+/** The content of a token for this client and this request. */
 export interface Decision {
   readonly origin: string;
   readonly audience: string;
   readonly purposes: readonly Purpose[];
   readonly scopes: Scopes;
-  /** Ids of the agreements in force that it rests on. */
+  /** Ids of the agreements in force on which it rests. */
   readonly agreements: readonly string[];
 }
 
@@ -24,7 +24,10 @@ export type DecisionRefusal =
   | AgreementRefusal
   | ScopeRefusal;
 
-/** Decides from the registry alone: origin, purposes, agreements in force, scopes. Each may only narrow what is granted. */
+/**
+ * Decides from the registry alone: origin, purposes, agreements in force, scopes. Each of them can only
+ * narrow the grants.
+ */
 export function decide(
   client: ClientRecord,
   request: TokenRequest,
@@ -58,7 +61,7 @@ export function decide(
   });
 }
 
-/** RFC 8707 §2: the FHIR base that was named, or the only one the client has a grant at. */
+/** RFC 8707 §2: the named FHIR base, or the only base where the client has a grant. */
 function targetOf(
   client: ClientRecord,
   resource: string | undefined,
@@ -73,7 +76,10 @@ function targetOf(
   return only === undefined || origins.length > 1 ? err({ reason: "target_not_chosen" }) : ok(only);
 }
 
-/** What was asked for if every purpose's grant holds it; by default what they all hold. Only `system/`: nobody signs in here, so no token names a patient. */
+/**
+ * The requested scopes, if the grant of every purpose has them; by default the scopes that all grants have.
+ * Only `system/`: no person signs in here, so no token names a patient.
+ */
 function scopesOf(grants: readonly ClientGrant[], asked: string | undefined): Result<Scopes, ScopeRefusal> {
   const common = grants
     .map(({ scopes }) => scopes)
@@ -89,5 +95,8 @@ function scopesOf(grants: readonly ClientGrant[], asked: string | undefined): Re
 
 const isOfSystem = ({ context }: Scopes[number]): boolean => context === "system";
 
-/** RFC 6749 §7.1: how the token is to be presented. One bound to a certificate is still a Bearer token (RFC 8705 §3), one to a key is not. */
+/**
+ * RFC 6749 §7.1: the scheme of the token. A token with a certificate binding is a Bearer token (RFC 8705
+ * §3), a token with a key binding is not.
+ */
 export const tokenTypes: Readonly<Record<Binding["kind"], string>> = { certificate: "Bearer", key: "DPoP" };

@@ -2,8 +2,9 @@ import type { ClientRecord } from "#identity/client";
 import type { PublicJwk } from "#identity/jose/jwk";
 
 /**
- * Stands in for a client that is not registered, so that its assertion costs as much to refuse as a bad one of a client that is.
- * The private halves were thrown away when these were made; a signature that proved one of them would still be refused.
+ * Stands in for an unregistered client, so that refusing its assertion takes as long as refusing a bad
+ * assertion of a registered client. The private halves were thrown away when these were made; a signature
+ * that proved one of them would still be refused.
  */
 export function decoyClient(id: string, kid: unknown): ClientRecord {
   return {

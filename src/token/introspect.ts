@@ -10,8 +10,9 @@ import { questionOfOwn, type QuestionPorts } from "./question-of-own.ts";
 export type IntrospectionPorts = QuestionPorts;
 
 /**
- * RFC 7662: whether a token of the asking client's own is good at this moment, revocations and agreements counted in. Of all else it is
- * only said that it is not active (§2.2). On record before the answer.
+ * RFC 7662: says whether a token of the asking client is valid now, with revocations and agreements taken
+ * into account. For every further token the answer is only "not active" (§2.2). The question is on record
+ * before the answer.
  */
 export async function serveIntrospection(
   arrival: IssuerArrival,

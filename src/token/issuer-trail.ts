@@ -7,7 +7,7 @@ import type { Sender } from "#ledger/shard-choice";
 import { oauthErrors, type TokenRefusal } from "./oauth-error.ts";
 import type { TokenMessage } from "./token-request.ts";
 
-/** A request at one of the issuer's endpoints, read whole. */
+/** A request at an endpoint of the issuer, read whole. */
 export interface IssuerArrival extends TokenMessage {
   readonly id: string;
   readonly at: Instant;
@@ -22,7 +22,7 @@ export interface IssuerTrailPorts {
   readonly ledgerSpread: number;
 }
 
-/** What became known of a caller on the way. */
+/** The known facts about a caller. */
 export interface Who {
   readonly client?: ClientRecord;
   readonly certificate: string | undefined;
@@ -30,7 +30,7 @@ export interface Who {
   readonly tokenId?: string | undefined;
 }
 
-/** One request at the issuer as the ledger keeps it. */
+/** The event of a request at the issuer. */
 export function eventOf(
   arrival: IssuerArrival,
   kind: EventKind,
@@ -63,7 +63,7 @@ export function senderOf(
     : { kind: "client", client: client.id, requestId: id, spread: ledgerSpread };
 }
 
-/** On record first; when the record fails, this throws and nothing is answered. */
+/** The record comes first: when it fails, this throws and nothing is answered. */
 export async function refuse(
   arrival: IssuerArrival,
   refusal: TokenRefusal,
@@ -87,7 +87,7 @@ export function receiptOf(recorded: Recorded | Counted): Record<string, string> 
   return recorded === "counted" ? {} : { "phylax-receipt": formatReceipt(recorded) };
 }
 
-/** JSON, or nothing where the RFC has nothing to say. */
+/** JSON, or no body where the RFC has none. */
 export function answer(
   { id }: IssuerArrival,
   status: number,

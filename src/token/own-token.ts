@@ -16,17 +16,18 @@ export interface OwnTokenPorts {
   readonly fhirBase: (origin: string) => string;
 }
 
-/** A token of the built-in issuer that is still in time, and the FHIR base that it is for. */
+/** An unexpired token of the built-in issuer, and its FHIR base. */
 export interface OwnToken {
   readonly token: ProvenToken;
-  /** This issuer makes no unbound ones. */
+  /** This issuer makes no unbound tokens. */
   readonly binding: Binding;
   readonly audience: string;
 }
 
 /**
- * Reads a token as this issuer's own and this client's own: what is anything else is nobody's business here, and is asked about nowhere.
- * Its resource server is this gateway alone, so no other party has a reason to ask about it (RFC 7662 §4).
+ * Reads a token of this issuer and of this client. Every further token is unknown here, and no further
+ * issuer is asked about it. The resource server is this gateway alone, so no third party has a reason to ask
+ * (RFC 7662 §4).
  */
 export async function readOwnToken(
   text: Secret,
@@ -36,7 +37,7 @@ export async function readOwnToken(
 ): Promise<OwnToken | undefined> {
   const jws = readCompactJws(text.reveal());
   if (!jws.ok || jws.value.claims["iss"] !== publicUrl) return undefined;
-  const audience = jws.value.claims["aud"]; // this issuer writes one
+  const audience = jws.value.claims["aud"]; // this issuer writes a single audience
   if (typeof audience !== "string") return undefined;
   const token = await tokens.verify(text, { audience, at });
   if (!token.ok || token.value.client !== client.id) return undefined;
@@ -44,7 +45,10 @@ export async function readOwnToken(
   return binding.kind === "none" ? undefined : { token: token.value, binding, audience };
 }
 
-/** The purposes for which the token would open its FHIR base at this moment: none once it, or all that it rests on, is over. */
+/**
+ * The purposes for which the token is valid now: none when the token, or everything on which it rests, has
+ * ended.
+ */
 export function purposesInForce(
   { token, binding, audience }: OwnToken,
   client: ClientRecord,

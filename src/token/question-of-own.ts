@@ -7,14 +7,20 @@ import { readTokenQuestion } from "./token-request.ts";
 
 export type QuestionPorts = ClientAuthenticationPorts & OwnTokenPorts & IssuerTrailPorts;
 
-/** A client that proved itself, and the token of its own that it asks about; `own` is undefined for any other token. */
+/**
+ * A proven client, and the token about which it asks. `own` is undefined if the token is not the client's
+ * own.
+ */
 export interface QuestionOfOwn {
   readonly client: ClientRecord;
   readonly own: OwnToken | undefined;
   readonly who: Who;
 }
 
-/** Reads what introspection (RFC 7662 §2.1) and revocation (RFC 7009 §2.1) are asked alike. An error is the answer, on record already. */
+/**
+ * Reads the common part of introspection (RFC 7662 §2.1) and revocation (RFC 7009 §2.1). An error is the
+ * answer, already on record.
+ */
 export async function questionOfOwn(
   arrival: IssuerArrival,
   ports: QuestionPorts,

@@ -5,7 +5,10 @@ import { questionOfOwn, type QuestionPorts } from "./question-of-own.ts";
 
 /** Ends a token of the built-in issuer before its time. */
 export interface TokenRevoker {
-  /** `id`: its `jti`. True: in force. False: the client has ended too many lately. Throws when nobody took it. */
+  /**
+   * `id`: its `jti`. True: in force. False: the client ended too many tokens lately. Throws when the end was
+   * not stored.
+   */
   revoke(client: string, id: string, expires: Instant): Promise<boolean>;
 }
 
@@ -13,11 +16,12 @@ export interface RevocationPorts extends QuestionPorts {
   readonly revoker: TokenRevoker;
 }
 
-const retryAfterSeconds = "300"; // RFC 7009 §2.2.1; by then the tokens that it ended are over
+const retryAfterSeconds = "300"; // RFC 7009 §2.2.1; by then the ended tokens have expired
 
 /**
- * RFC 7009: ends a token of the asking client's own. One that is not, or is over already, is answered the same (§2.2), and nothing is done.
- * On record before it is done, as wanted, and again once it is in force: after a crash between the two the client asks again.
+ * RFC 7009: ends a token of the asking client. A token of a different client, or an expired token, gets the
+ * same answer (§2.2), and nothing is done. The wish is on record before it is done, and the end is on record
+ * when it is in force: after a crash in between the client asks again.
  */
 export async function serveRevocation(arrival: IssuerArrival, ports: RevocationPorts): Promise<Response> {
   const question = await questionOfOwn(arrival, ports);

@@ -29,7 +29,10 @@ export interface TokenArrival extends IssuerArrival {
   readonly proof: Secret | undefined;
 }
 
-/** Issues a token or says why not. Both are on record before the answer; when the record fails, this throws and no token leaves. */
+/**
+ * Issues a token or says why not. Both are on record before the answer; when the record fails, this throws
+ * and no token leaves.
+ */
 export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Promise<Response> {
   let who: Who = { certificate: undefined };
   const no = (refusal: TokenRefusal) => refuse(arrival, refusal, who, ports);
@@ -77,7 +80,7 @@ export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Prom
   return answer(arrival, 200, grant, { ...receiptOf(recorded), ...nonce });
 }
 
-/** What a token rests on. */
+/** The facts on which a token rests. */
 function grounds({ origin, purposes, agreements }: Decision): Pick<AuditEvent, "what" | "why"> {
   return {
     what: { interaction: "token", origin, method: "POST" },

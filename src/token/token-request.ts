@@ -7,15 +7,15 @@ export interface TokenRequest {
   readonly scope: string | undefined;
   /** `purpose_of_use`: v3 ActReason codes, space separated. */
   readonly purposes: string | undefined;
-  /** RFC 8707: the FHIR base that the token is for. */
+  /** RFC 8707: the FHIR base of the token. */
   readonly resource: string | undefined;
 }
 
-/** How the client means to prove itself, beside the certificate that every one of them needs. */
+/** The method by which the client proves itself, in addition to its certificate. */
 export type ClientCredential =
-  /** private_key_jwt (RFC 7523 §2.2). `clientId` only repeats what the assertion says (RFC 7521 §4.2). */
+  /** private_key_jwt (RFC 7523 §2.2). `clientId` only repeats the assertion (RFC 7521 §4.2). */
   | { readonly method: "private_key_jwt"; readonly assertion: Secret; readonly clientId: string | undefined }
-  /** tls_client_auth (RFC 8705 §2.1): the certificate alone, and a name to look it up by. */
+  /** tls_client_auth (RFC 8705 §2.1): the certificate alone, and a name for its look-up. */
   | { readonly method: "tls_client_auth"; readonly clientId: string };
 
 export type TokenRequestRefusal = {
@@ -33,7 +33,10 @@ export type TokenRequestRefusal = {
     | "token_parameter_missing";
 };
 
-/** A well-formed question about a token, or the wish that it end (RFC 7662 §2.1, RFC 7009 §2.1). A `token_type_hint` tells nothing here. */
+/**
+ * A well-formed question about a token, or the wish to end it (RFC 7662 §2.1, RFC 7009 §2.1). A
+ * `token_type_hint` is ignored.
+ */
 export interface TokenQuestion {
   readonly credential: ClientCredential;
   readonly token: Secret;
@@ -46,24 +49,27 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 type Form = (name: string) => string | undefined;
 
-/** Reads a form. Parameters that this server does not know are ignored, as RFC 6749 §3.2 says; one without a value counts as left out. */
+/**
+ * Reads a form. Unknown parameters are ignored (RFC 6749 §3.2); a parameter without a value counts as
+ * absent.
+ */
 function readForm({ contentType, body }: TokenMessage): Result<Form, TokenRequestRefusal> {
   if (body === undefined) return err({ reason: "body_incomplete" });
   if (contentType?.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded")
     return err({ reason: "form_type_not_supported" });
   if (body.length > formBytesMax) return err({ reason: "form_too_large" });
   const text = new TextDecoder().decode(body);
-  // Every value that is taken from here is ASCII: other bytes, escaped or not, mean that something else was sent.
+  // Every value of this form is ASCII: a byte outside ASCII, escaped or not, is an error.
   if (!/^[\x21-\x7e]*$/u.test(text)) return err({ reason: "form_malformed" });
   const form = new URLSearchParams(text);
   if (new Set(form.keys()).size !== form.size) return err({ reason: "parameter_repeated" }); // RFC 6749 §3.2
   return ok((name) => form.get(name) || undefined);
 }
 
-/** What of a request at the issuer says who asks, and what is asked. */
+/** The parts of a request at the issuer that name the caller and the question. */
 export interface TokenMessage {
   readonly contentType: string | undefined;
-  /** Whether there is an `Authorization` field, even an empty one. No client authenticates by that field here. */
+  /** True for an `Authorization` field, even if it is empty. No client authenticates by that field here. */
   readonly hasAuthorization: boolean;
   /** Undefined when its sender broke off. */
   readonly body: Uint8Array | undefined;
@@ -106,7 +112,7 @@ function readCredential(
     value("client_assertion_type"),
     value("client_id"),
   ];
-  // RFC 6749 §2.3: one method a request. Ignored, the field would be a credential that nobody checked.
+  // RFC 6749 §2.3: a request has a single method. An ignored field would be an unchecked credential.
   if (hasAuthorization) {
     return err({
       reason:
@@ -118,7 +124,7 @@ function readCredential(
   }
   if (assertion !== undefined && type !== undefined)
     return ok({ method: "private_key_jwt", assertion: new Secret(assertion), clientId });
-  // Half an assertion is a mistake, not another method.
+  // Half an assertion is a mistake, not a second method.
   if (assertion !== undefined || type !== undefined || clientId === undefined)
     return err({ reason: "client_authentication_missing" });
   return ok({ method: "tls_client_auth", clientId });

@@ -3,7 +3,7 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { Secret } from "#kernel/secret";
 
-/** One request past the door: parsed once, nothing raw is kept but the query string, which the FHIR grammar reads. */
+/** An admitted request: parsed once. Only the query string stays raw, for the FHIR grammar. */
 export interface Call {
   /** 16 random bytes in hex: the request id, also the id of its record. */
   readonly id: string;
@@ -15,7 +15,7 @@ export interface Call {
   readonly segments: readonly string[];
   /** Without the `?`. */
   readonly query: string;
-  /** The path as it was asked, without the query: what a proof names. */
+  /** The path as requested, without the query: a proof names it. */
   readonly path: string;
   /** How the token was presented, when one was sent. */
   readonly scheme: Scheme | undefined;
@@ -46,7 +46,7 @@ export type AdmitReason =
   | "body_not_expected"
   | "not_acceptable";
 
-/** Everything of a request that admission needs, so that it can be tried without a server. */
+/** The parts of a request that admission needs: a test needs no server. */
 export interface Arrival {
   readonly id: string;
   readonly at: Instant;
@@ -56,11 +56,12 @@ export interface Arrival {
   readonly tlsClientAuth: unknown;
   /** The web page whose script asks, when any client is registered with it. */
   readonly page?: string | undefined;
-  /** Read by nobody before the caller is known. */
+  /** It is not read before the caller is known. */
   readonly body?: AsyncIterable<Uint8Array> | null;
 }
 
-// The edge refuses a URL over 16 KB and headers over 128 KB. Only the link of a search's page is long: a question may take half (fhir/query).
+// The edge refuses a URL over 16 KB and headers over 128 KB. Only the link of a search page is long: its
+// question may take half of that (fhir/search/query).
 const urlBytesMax = 16_384;
 const headerBytesMax = 32_768;
 const headerCountMax = 100;
@@ -68,7 +69,7 @@ const headerCountMax = 100;
 const fhirPath = /^\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})(?<rest>(?:\/(?:[A-Za-z0-9$_.-]+|\*))*)\/?$/u;
 const traceparent = /^00-(?<id>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u;
 
-/** Takes a request in or says why not. Proves nothing about the caller. */
+/** Admits a request or says why not. It proves nothing about the caller. */
 export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
   const { headers } = arrival;
   if (arrival.url.length > urlBytesMax) return err({ reason: "url_too_long" });
@@ -76,7 +77,8 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
 
   const url = new URL(arrival.url);
   const path = fhirPath.exec(url.pathname)?.groups;
-  // A dot segment would have been folded by the URL parser; one that is left hides behind an encoding that the grammar has no room for.
+  // The URL parser folds dot segments. A remaining dot segment hides behind an encoding that the grammar
+  // does not allow.
   if (path?.["origin"] === undefined) return err({ reason: "path_malformed" });
   const segments = (path["rest"] ?? "").split("/").slice(1);
 
@@ -129,8 +131,9 @@ const jsonTypes: Readonly<Record<string, Call["mediaType"]>> = {
 };
 
 /**
- * JSON only (FHIR R4 http §3.1.0.1.6), as `application/json` for clients that ask for it by that name (fhirclient does).
- * `_format` overrides the header (§3.1.0.1.11); whether its value is JSON, the reading of the query decides.
+ * JSON only (FHIR R4 http §3.1.0.1.6), as `application/json` for clients that ask for it by that name
+ * (fhirclient does). `_format` overrides the header (§3.1.0.1.11); reading the query decides whether its
+ * value is JSON.
  */
 export function acceptable(header: string | null, query: string): Call["mediaType"] | undefined {
   if (header === null || header.trim() === "" || /(?:^|&)_format=/u.test(query))

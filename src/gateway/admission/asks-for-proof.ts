@@ -1,4 +1,7 @@
-/** Whether `Prefer` (RFC 7240 §2) has `audit-proof` in it: the receipt is to come with its proof, and the answer may take that long. */
+/**
+ * True when `Prefer` (RFC 7240 §2) asks for `audit-proof`: then the receipt has its proof, and the answer
+ * may take longer.
+ */
 export const asksForProof = (headers: Headers): boolean =>
   (headers.get("prefer") ?? "")
     .split(",")

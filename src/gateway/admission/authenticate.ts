@@ -19,7 +19,9 @@ export type AuthenticateRefusal =
   | ProofRefusal
   | PrincipalRefusal;
 
-/** Who asks, and whether the registry still says so at a later moment: its word is ten seconds old at most. */
+/**
+ * The caller, and a check that the registry still says so later; registry data is ten seconds old at most.
+ */
 export interface Authenticated {
   readonly who: Principal;
   readonly stillStands: (at: Instant) => Promise<Result<undefined, PrincipalRefusal>>;
@@ -29,15 +31,18 @@ export interface AuthenticatePorts {
   readonly tokens: TokenVerifier;
   readonly proofs: ProofVerifier;
   readonly clients: ClientDirectory;
-  /** `https://host[:port]`, the configured name that the request came to: the one that its proof names. */
+  /** `https://host[:port]`: the configured name to which the request came, and which its proof names. */
   readonly askedUrl: string;
-  /** FHIR base of an origin under the public name: the audience that its tokens name, whichever name is asked. */
+  /**
+   * FHIR base of an origin under the public name: tokens name it as their audience, whatever name the
+   * request came to.
+   */
   readonly audienceOf: (origin: string) => string;
 }
 
 /**
- * Certificate, token, what the token is bound to, and the registry's word on the client: all must hold. `seen` hears of a verified
- * certificate even when the rest fails.
+ * Checks the certificate, the token, its binding and the client's entry in the registry: all must hold.
+ * `seen` gets a verified certificate even when a later check fails.
  */
 export async function authenticate(
   call: Call,
@@ -84,7 +89,10 @@ export async function authenticate(
   return ok({ who: who.value, stillStands });
 }
 
-/** RFC 9449 §7.2: a token that is bound to a key comes under its own scheme, so that no server takes it for a bearer token, and no other token does. */
+/**
+ * RFC 9449 §7.2: only a token that is bound to a key has the scheme `DPoP`, so that no server takes it for a
+ * bearer token.
+ */
 async function proofOf(
   { scheme, proof, method, path, at }: Call,
   text: Secret,

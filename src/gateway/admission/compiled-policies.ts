@@ -4,7 +4,9 @@ import { readPublishedPolicy } from "#policy/document";
 
 /** Policies ready for use, by the digest that a grant names. */
 export interface CompiledPolicies {
-  /** `undefined`: there is none of that digest, or this version cannot read it. Either way nothing is granted. */
+  /**
+   * `undefined`: no policy has that digest, or this version cannot read it. Either way nothing is granted.
+   */
   byDigest(digest: string): Promise<CompiledPolicy | undefined>;
 }
 
@@ -18,7 +20,7 @@ export function compiledPolicies(shelf: PolicyStore): CompiledPolicies {
       const known = compiled.get(digest);
       if (known !== undefined) return known;
       const published = await readPublishedPolicy(await shelf.byDigest(digest));
-      // A document that is not what its digest says was changed where it is kept.
+      // The document does not match its digest: it was changed in the store.
       if (!published.ok || published.value.digest !== digest) return undefined;
       const policy = compilePolicy(published.value.granted, digest);
       const [oldest] = compiled.keys();

@@ -13,9 +13,10 @@ export interface EarlySharePorts {
 }
 
 /**
- * Has a share of the client's quota ready, where none is at hand, by the time that the token is proven. Spends nothing and never
- * throws: whoever is refused after all leaves the share to the others. Only for a certificate that the client named in the
- * token has registered, so that nobody else keeps its guard busy; and not of a subject, who may be made up.
+ * Prepares a share of the client's quota while the token is proven, when the isolate has no share. It spends
+ * nothing and never throws: a refused request leaves the share to later requests. The certificate must be
+ * registered for the client that the token names, so that a stranger cannot load that client's guard. A
+ * subject's quota is not prepared: the subject may be invented.
  */
 export async function askEarly(
   call: Pick<Call, "token" | "origin" | "purpose" | "at">,
@@ -26,11 +27,14 @@ export async function askEarly(
     const spend = await claimedSpend(call, certificate, ports);
     if (spend !== undefined) await ports.limiter.prepare(spend);
   } catch {
-    // No JSON, or the registry does not answer: authentication says so.
+    // The claims are not JSON, or the registry does not answer: authentication reports it.
   }
 }
 
-/** The quota by the token's still unproven word, where the usual claims tell. Decides nothing, so it is not read strictly. */
+/**
+ * The quota that the unproven claims of the token name. It decides nothing, so the claims are not read
+ * strictly.
+ */
 async function claimedSpend(
   { token, origin, purpose, at }: Parameters<typeof askEarly>[0],
   certificate: Certificate,
@@ -39,17 +43,18 @@ async function claimedSpend(
   const payload = token?.reveal().split(".", 2)[1] ?? "";
   const claims: unknown = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
   if (typeof claims !== "object" || claims === null) return undefined;
-  const { iss, client_id: id, purpose_of_use: purposes } = claims as Readonly<Record<string, unknown>>; // every object is one
+  // every object is one
+  const { iss, client_id: id, purpose_of_use: purposes } = claims as Readonly<Record<string, unknown>>;
   if (!isName(iss) || !isName(id)) return undefined;
   const client = await (iss === publicUrl ? clients.find(id) : clients.findExternal({ issuer: iss, id }));
-  // The built-in issuer has no word on another issuer's client, whatever its id.
+  // The built-in issuer does not speak for a client of an external issuer, whatever its id.
   if (client === undefined || (iss === publicUrl) !== (client.external === undefined)) return undefined;
   if (!admitClient(client, certificate, at).ok) return undefined;
   const grant = grantOf(client, origin, purpose ?? onlyOne(purposes));
   return grant && clientSpend({ client, grant, issuer: iss });
 }
 
-/** As long as a proven token's may be (identity/token): what nobody has proven is looked up, and the looking up is remembered. */
+/** The limit of a proven token (identity/token): the look-up of an unproven name is remembered. */
 const isName = (claim: unknown): claim is string => typeof claim === "string" && claim.length <= 256;
 
 const onlyOne = (purposes: unknown): unknown =>

@@ -13,22 +13,25 @@ export type InterpretRefusal =
   | InteractionRefusal
   | PageLinkRefusal
   | { readonly reason: "form_type_not_supported" }
-  /** The question is in the link: what stands beside it would be a second one. */
+  /** The question is in the link: further parameters would be a second question. */
   | { readonly reason: "page_link_with_parameters" };
 
-/** What is being asked, and from which place on when it is a further page of a search. */
+/** The interaction, and the place where a further page begins. */
 export interface Question {
   readonly interaction: Interaction;
   readonly place: PagePlace | undefined;
 }
 
 export interface InterpretPorts {
-  /** Under the configured name that the request came to. */
+  /** Under the configured name to which the request came. */
   readonly fhirBase: (origin: string) => string;
   readonly pages: PageLinks;
 }
 
-/** Reads the question: from the URL, from a posted form, or out of a page's link, whose question is read as if it came now. */
+/**
+ * Reads the question from the URL, from a posted form, or from the link of a page, which is judged again
+ * like a new question.
+ */
 export async function interpret(
   call: Call,
   { who, message }: Pick<Caller, "who" | "message">,
@@ -54,7 +57,7 @@ async function openPage(
   const place = await ports.pages.open(sealed, pageBinding(who, call.segments.join("/")), call.at);
   if (!place.ok) return place;
   const { question, posted } = place.value;
-  // As a form: what was posted may be longer than a query.
+  // Read as a form: a posted question may be longer than a query.
   const asked = readInteraction(
     "GET",
     call.segments,
@@ -72,7 +75,7 @@ async function openPage(
   return ok({ interaction: asked.value, place: place.value });
 }
 
-/** Only `_search` takes a body, and only a form. Any other is left unread: it is refused by its method. */
+/** Only `_search` takes a form. A further body is not read here: its method or its stage refuses it. */
 async function readForm(
   call: Call,
   { headers, body }: Pick<Arrival, "headers" | "body">,
@@ -83,7 +86,8 @@ async function readForm(
   if (mediaType !== "application/x-www-form-urlencoded") return err({ reason: "form_type_not_supported" });
   const bytes = await readAtMost(body, searchFormBytesMax);
   if (bytes === undefined) return err({ reason: "form_too_large" });
-  // A form is ASCII (WHATWG URL §5): any other byte becomes a sign that the query's grammar has no room for.
+  // A form is ASCII (WHATWG URL §5): a byte outside ASCII becomes a character that the query's grammar
+  // refuses.
   return ok(latin1.decode(bytes));
 }
 

@@ -10,8 +10,8 @@ export function pageBinding({ client, grant, patient, user }: Principal, path: s
 }
 
 /**
- * The sealed text of a page's link, and the parts of the query beside it. Phylax's own parameter: FHIR leaves the form of paging links to
- * the server (R4 §3.1.1.3.2).
+ * The sealed text of a page's link, and the remaining parts of the query. `_page` is Phylax's own parameter:
+ * FHIR leaves the form of paging links to the server (R4 §3.1.1.3.2).
  */
 export function sealedIn(
   query: string,
@@ -27,12 +27,12 @@ export function sealedIn(
 /** The question is too long for the link to its next page. */
 export type NextLinkRefusal = { readonly reason: "page_link_too_long" };
 
-/** Makes the links to further pages of one caller's answers. */
+/** Makes the links to further pages of a caller's answers. */
 export interface NextLinks {
   /**
    * @param path below the FHIR base.
-   * @param place where the next page begins; `undefined`: there is no next page, and no link.
-   * @param parameters further ones, each with its `&`.
+   * @param place the beginning of the next page. `undefined`: there is no next page, and no link.
+   * @param parameters further parameters, each with its `&`.
    */
   to(
     path: string,

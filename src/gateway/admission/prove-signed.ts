@@ -10,7 +10,7 @@ export type SignedRefusal =
   | RequestSignatureRefusal
   | { readonly reason: "form_too_large" | "body_too_large" };
 
-/** The configured name that the request came to: `https://host[:port]`. */
+/** The configured name to which the request came: `https://host[:port]`. */
 export interface AskedName {
   readonly askedUrl: string;
 }
@@ -19,19 +19,19 @@ export interface ProveSignedPorts extends AskedName {
   readonly signatures: RequestSignatures;
 }
 
-/** `@target-uri` (RFC 9421 §2.2.2): the address as it was asked. */
+/** `@target-uri` (RFC 9421 §2.2.2): the address as requested. */
 export const targetUri = ({ askedUrl }: AskedName, { path, query }: Call): string =>
   askedUrl + path + (query === "" ? "" : `?${query}`);
 
-/** What of a request may be read on, and the `kid` of the key that signed it. */
+/** The message that later stages read, and the `kid` of the key that signed it. */
 interface Proven {
   readonly message: Pick<Arrival, "headers" | "body">;
   readonly signedBy: string | undefined;
 }
 
 /**
- * Has the request's signature proven where the grant asks for one. The body is read here, whole, and those bytes are what is read on: no
- * second reading could find others.
+ * Proves the request's signature where the grant asks for it. It reads the whole body, and later stages get
+ * the same bytes: a second reading cannot find different bytes.
  */
 export async function proveSigned(
   call: Call,

@@ -17,18 +17,18 @@ export type GateRefusal =
 
 type Passed = Result<unknown, GateRefusal>;
 
-/** A disclosure that an answer would show, and the patients whom it concerns besides its own. */
+/** A disclosure that an answer would show, and the further patients that it concerns. */
 export interface Showing {
   readonly disclosure: Disclosure;
   readonly concerned: AdditionalPatients;
 }
 
-/** `answer_too_large`: the names of all patients whom it concerns have no room in its record. */
+/** `answer_too_large`: the names of all its patients have no room in its record. */
 export type ClearingRefusal = GateRefusal | { readonly reason: "answer_too_large" };
 
 const tooLarge = err({ reason: "answer_too_large" } as const);
 
-/** Opens the gate for a caller: spends what the request itself costs. */
+/** Opens the gate for a caller: spends the cost of the request itself. */
 export async function openReleaseGate(
   caller: Caller,
   ports: { readonly limiter: Limiter; readonly clock: Clock },
@@ -38,7 +38,10 @@ export async function openReleaseGate(
   return admitted.ok ? ok(gate) : admitted;
 }
 
-/** Whether the client of one request may be answered, and what the answer costs: asked at the start, and again before a release. */
+/**
+ * Decides whether the client of a request may be answered, and spends what the answer costs: at the start,
+ * and again before a release.
+ */
 export class ReleaseGate {
   readonly #who: Principal;
   readonly #stillStands: Authenticated["stillStands"];
@@ -60,19 +63,19 @@ export class ReleaseGate {
     this.#clock = clock;
   }
 
-  /** What is left of each quota that the request spent from. */
+  /** The rest of each quota from which the request spent. */
   get budgets(): readonly Budget[] {
     return this.#budgets;
   }
 
-  /** Spends what the request itself costs. */
+  /** Spends the cost of the request itself. */
   async admit(): Promise<Passed> {
     const spent = await this.#limiter.spend(requestSpends(this.#who), this.#denied);
     if (spent.ok) this.#budgets = spent.value;
     return spent;
   }
 
-  /** Spends what the further requests inside a batch cost. */
+  /** Spends the cost of the further requests inside a batch. */
   spendRequests(many: number): Promise<Passed> {
     return this.#limiter.spend(many < 1 ? [] : requestSpends(this.#who, many), this.#denied);
   }
@@ -84,10 +87,11 @@ export class ReleaseGate {
   }
 
   /**
-   * Asks whether disclosures may leave now (P4): renews the client's lease, asks the registry again, and spends the record credits of each.
-   * A cleared disclosure has the names of all patients whom it concerns. Put it on record before any byte of it leaves (P1).
+   * Asks whether disclosures may leave now (P4): renews the client's lease, asks the registry again, and
+   * spends the record credits of each. A cleared disclosure has the names of all its patients. Put it on
+   * record before any byte of it leaves (P1).
    *
-   * @param bytesMax for all disclosures together; one that has no room left is refused, and costs nothing.
+   * @param bytesMax for all disclosures together. A disclosure without room is refused and costs nothing.
    */
   async clearEach(
     showings: readonly Showing[],
@@ -113,12 +117,12 @@ export class ReleaseGate {
     return spent.ok ? ok(joined) : spent;
   }
 
-  /** Spends what an answer costs: its records, and the names of those whom it concerns beside them. */
+  /** Spends the cost of an answer: its records, and its further patients. */
   async spendRecords(disclosure: Disclosure, concerned: AdditionalPatients): Promise<Passed> {
     return this.#spend(recordsOf(disclosure) + concerned.due(disclosure), concerned);
   }
 
-  /** Spends what the names cost of those of whom a row decided an answer that shows none. */
+  /** Spends the cost of the patients whose rows decided an answer that shows no row. */
   async spendNames(concerned: AdditionalPatients): Promise<Passed> {
     return this.#spend(concerned.due(), concerned);
   }
@@ -132,13 +136,16 @@ export class ReleaseGate {
     return spent;
   }
 
-  /** Whether the client may still be answered: the origin may take longer than the lease lives. Nothing is spent; no answer is a no. */
+  /**
+   * Asks whether the client may still be answered: the origin may take longer than the lease lives. It
+   * spends nothing. It throws when the guard or the registry does not answer.
+   */
   async stillGood(): Promise<Passed> {
     const lease = await this.#limiter.renew(clientSpend(this.#who), this.#denied);
     return lease.ok ? this.#stillStands(this.#clock()) : lease;
   }
 
-  // A denied token is named until it ends: past that, only the clock says so.
+  // The list of denied names has a token until it expires; after that only the clock refuses it.
   readonly #denied = (
     names: DeniedNames,
   ): PrincipalDenied | { readonly reason: "token_expired" } | undefined =>

@@ -15,7 +15,10 @@ export class BodyNotWhole extends Error {
 
 export type ResourceBodyRefusal = { readonly reason: "body_too_large" | "body_missing" };
 
-/** Limit for a write's body. Read, merged, checked and written out it takes ten times as much of an isolate's 128 MB. */
+/**
+ * Limit for a write's body. Read, merged, checked and written out it takes ten times as much of an isolate's
+ * 128 MB.
+ */
 export const writeBytesMax = 1_048_576;
 
 export const resourceTypes: ReadonlySet<string> = new Set(["application/fhir+json", "application/json"]);

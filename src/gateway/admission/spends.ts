@@ -5,25 +5,26 @@ import type { Disclosure } from "#phi/disclosure";
 interface Spender {
   readonly client: { readonly id: string };
   readonly grant: ClientGrant;
-  /** Of the token. */
+  /** Issuer of the token. */
   readonly issuer: string;
 }
 
-/** The client's own quota, of which each request is one. */
+/** A spend from the client's own quota: each request costs a single unit. */
 export function clientSpend({ client, grant, issuer }: Spender): Spend {
   return { ...counterOf({ client, grant, issuer }), policy: "default", quota: grant.quotas.default, many: 1 };
 }
 
 /**
- * All that a request costs: one of the client's, and one of its token's subject where the grant counts those.
+ * The cost of a request: a unit of the client's quota, and a unit of the subject's quota where the grant
+ * counts subjects.
  *
- * @param many of a batch: each of its entries is a request.
+ * @param many the number of requests: each entry of a batch is a request.
  */
 export function requestSpends(who: Spender & { readonly subject: string }, many = 1): readonly Spend[] {
   const { perSubject } = who.grant.quotas;
   const ofClient: Spend = { ...clientSpend(who), many };
   if (perSubject === undefined) return [ofClient];
-  // An issuer's URL has no space: no two subjects are one.
+  // An issuer's URL has no space: two subjects never share a name.
   return [
     ofClient,
     {
@@ -36,7 +37,10 @@ export function requestSpends(who: Spender & { readonly subject: string }, many 
   ];
 }
 
-/** What the resources of an answer cost: one record each, at whatever depth, and one more for each further patient of whom they are. */
+/**
+ * The record credits of an answer: a credit for each resource at any depth, or for each patient, if there
+ * are more patients.
+ */
 export function recordsOf({ windows }: Disclosure): number {
   const resources = windows.reduce((sum, { records }) => sum + records, 0);
   const isOfResource = ({ counts }: { readonly counts: object }) => Object.keys(counts).length > 0;
@@ -46,7 +50,7 @@ export function recordsOf({ windows }: Disclosure): number {
   return Math.max(resources, patients.size);
 }
 
-/** What an answer costs where the grant counts records. An answer without any costs nothing. */
+/** The cost of an answer where the grant counts records. An answer without records costs nothing. */
 export function recordSpends(who: Spender, many: number): readonly Spend[] {
   const { records } = who.grant.quotas;
   return records === undefined || many === 0

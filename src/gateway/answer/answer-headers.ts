@@ -20,7 +20,10 @@ export interface AnswerHeadersPorts {
 export const mediaTypeOf = ({ call }: RequestFacts): Call["mediaType"] =>
   call?.mediaType ?? "application/fhir+json";
 
-/** Headers of every answer that is on record: its receipt, the next proof's nonce, and what is left of the client's quotas. */
+/**
+ * Headers of every recorded answer: its receipt, the nonce of the next proof, and the rest of the client's
+ * quotas.
+ */
 export function recordedHeaders(
   arrival: Arrival,
   { principal, gate }: RequestFacts,
@@ -36,14 +39,17 @@ export function recordedHeaders(
   return headers;
 }
 
-/** Before the client is known every registered page may read why it was refused; then only the client's own pages. */
+/**
+ * Before the client is known every registered page may read why it was refused; then only the client's own
+ * pages.
+ */
 function readingPage({ page }: Arrival, principal: RequestFacts["principal"]): string | undefined {
   return page === undefined || principal === undefined || principal.client.corsOrigins.includes(page)
     ? page
     : undefined;
 }
 
-/** Adds what a refusal says in headers: when to try again, with which nonce, scope, method or signature. */
+/** Adds the headers of a refusal: when to try again, and with which nonce, scope, method or signature. */
 export function addRefusalHeaders(
   headers: Headers,
   refusal: GatewayRefusal,
@@ -54,12 +60,13 @@ export function addRefusalHeaders(
 ): void {
   if ("nonce" in refusal) headers.set("dpop-nonce", refusal.nonce);
   if ("retryAfterSeconds" in refusal) {
-    // A refusal for want of quota also tells the other quotas that were spent from.
+    // A refusal for an exhausted quota also tells the remaining quotas from which the request spent.
     const spent = gate?.budgets ?? [];
     if ("policy" in refusal) setAll(headers, exhaustedHeaders(refusal, spent, ports.jitter()));
     else headers.set("retry-after", String(refusal.retryAfterSeconds));
   }
-  if (refusal.reason === "method_not_supported") headers.set("allow", refusal.allow.join(", ")); // RFC 9110 §15.5.6
+  // RFC 9110 §15.5.6
+  if (refusal.reason === "method_not_supported") headers.set("allow", refusal.allow.join(", "));
   if (isOfSignature(refusal)) headers.set("accept-signature", acceptSignature(arrival));
   if (status === 401)
     headers.set("www-authenticate", challenge(ports.publicUrl, call?.origin, call?.scheme, refusal));

@@ -2,7 +2,7 @@ import type { GatewayFace } from "#entrypoint/public-face";
 import { bodyOutcome, operationOutcome } from "#fhir/outcome";
 import type { Call } from "#gateway/admission/admit";
 
-/** Headers of every answer: nothing may keep it, guess its type or go back to plain HTTP. */
+/** Headers of every answer: no cache may store it, no browser may guess its type or go back to plain HTTP. */
 export function baseHeaders(requestId: string): Headers {
   return new Headers({
     "x-request-id": requestId,
@@ -13,9 +13,10 @@ export function baseHeaders(requestId: string): Headers {
 }
 
 /**
- * The public side of a refusal as an OperationOutcome (FHIR R4 http §3.1.0.1.4), with the id under which the ledger knows more.
+ * The public side of a refusal as an OperationOutcome (FHIR R4 http §3.1.0.1.4), with the id under which the
+ * ledger knows more.
  *
- * @param issues what is wrong with a body, place by place, where that is the refusal.
+ * @param issues the errors of a body, place by place, if they are the refusal.
  */
 export function outcomeAnswer(
   requestId: string,

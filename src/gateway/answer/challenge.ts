@@ -5,9 +5,10 @@ import { faceOf } from "#entrypoint/gateway-face";
 import type { GatewayRefusal } from "#gateway/outcome";
 
 /**
- * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1): what was wrong, under the scheme that was used and alone, since
- * client libraries follow a nonce only where it is the one challenge. Without a credential there is no error to name, and under the wrong
- * scheme the other one is worth telling: then both that are taken.
+ * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1). It has a single challenge with
+ * the error, under the scheme that the client used: client libraries follow a nonce only in a single
+ * challenge. Without a credential there is no error to name, and a client that used the wrong scheme needs
+ * the right scheme: then the header has a challenge for each accepted scheme.
  */
 export function challenge(
   publicUrl: string,
@@ -27,7 +28,7 @@ export function challenge(
   return used === "bearer" ? asBearer : asDpop;
 }
 
-/** `WWW-Authenticate` of the 403 for want of a scope, and the scope that would do (RFC 6750 §3.1). */
+/** `WWW-Authenticate` of the 403 for a missing scope, with the sufficient scope (RFC 6750 §3.1). */
 export function scopeChallenge(
   used: Scheme,
   patient: string | undefined,
@@ -39,11 +40,14 @@ export function scopeChallenge(
 
 type OutOfScope = Extract<GatewayRefusal, { readonly reason: "scope_insufficient" }>;
 
-/** Whether a refusal is about the request's signature. */
+/** True when a refusal is about the request's signature. */
 export const isOfSignature = (refusal: GatewayRefusal): boolean =>
   faceOf(refusal).challengeError === "invalid_request";
 
-/** `Accept-Signature` (RFC 9421 §5.1): what the signature of the same request has to cover and to say. */
+/**
+ * `Accept-Signature` (RFC 9421 §5.1): the components and parameters that the signature of the same request
+ * must have.
+ */
 export function acceptSignature({
   method,
   headers,

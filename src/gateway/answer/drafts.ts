@@ -25,17 +25,22 @@ import { writeAnswer } from "./write-answer.ts";
 
 export interface AnswerPorts extends SignAnswerPorts, AnswerHeadersPorts {
   readonly recordProver: RecordProver;
-  /** Lets work go on after the answer was begun: an answer in windows is still being written and recorded then. */
+  /**
+   * Lets work go on after the answer was begun: an answer in windows is still being written and recorded
+   * then.
+   */
   readonly keepAlive: (work: Promise<void>) => void;
 }
 
-/** An answer that is ready but for its record. There is no other way to a Response than through `record`. */
+/**
+ * A drafted answer. `answer` needs the receipt that `record` returns: no Response leaves without a record.
+ */
 export interface Draft {
   readonly record: () => Promise<Appended>;
   readonly answer: (recorded: Recorded | Counted) => Promise<Response>;
 }
 
-/** Drafts the answers to one request. What they show is cleared. */
+/** Drafts the answers to a request. Their disclosures are cleared. */
 export class Drafts {
   readonly #arrival: Arrival;
   readonly #recorder: Recorder;
@@ -51,7 +56,7 @@ export class Drafts {
     return this.#recorder.facts;
   }
 
-  /** @param decidedBy what the refusal tells of rows. */
+  /** @param decidedBy the rows that the refusal discloses. */
   refusal(refusal: GatewayRefusal, decidedBy?: DisclosedWindow): Draft {
     return {
       record: () => this.#recorder.refusal(faceOf(refusal).status, refusal.reason, decidedBy),
@@ -59,7 +64,7 @@ export class Drafts {
     };
   }
 
-  /** An answer with nothing of the origin's in it. */
+  /** An answer without any resource of the origin. */
   local(resource: object): Draft {
     const text = JSON.stringify(resource);
     return {
@@ -97,9 +102,9 @@ export class Drafts {
   }
 
   /**
-   * A HEAD, and a condition that holds, are answered without the body and on record with all of it: their headers confirm a guess at it.
-   * Up to 1 MiB: one record before the first byte. Longer: the intent and the first window in one append, then each further window before
-   * its own bytes.
+   * The answer to a HEAD, and a 304, have no body, but the whole body is on record: their headers confirm a
+   * guess at it. Up to 1 MiB there is a single record before the first byte. A longer answer has an append
+   * with the intent and the first window, then an append for each further window before its bytes.
    */
   disclosure(disclosure: Disclosure, gate: Pick<ReleaseGate, "stillGood">): Draft {
     const { windows, representation } = disclosure;
@@ -162,7 +167,7 @@ export class Drafts {
     return recordedHeaders(this.#arrival, this.#facts, recorded, this.#ports);
   }
 
-  /** Each answer to a known caller passes here last: the signature covers the receipt, too. */
+  /** This is the last step of each answer: the signature covers the receipt, too. */
   async #signed<T extends Pick<Response, "status" | "headers">>(
     answer: T,
     recorded: Recorded | Counted,
@@ -174,7 +179,10 @@ export class Drafts {
     return answer;
   }
 
-  /** `Prefer: audit-proof` of a known caller: the receipt with its proof. An unknown caller can ask the ledger itself. */
+  /**
+   * `Prefer: audit-proof` of a known caller: the receipt with its proof. An unknown caller can ask the
+   * ledger itself.
+   */
   async #addProof(headers: Headers, recorded: Recorded | Counted): Promise<void> {
     const { principal } = this.#facts;
     if (recorded === "counted" || principal === undefined || !asksForProof(this.#arrival.headers)) return;

@@ -1,4 +1,4 @@
-/** What an app needs to read of an answer beside its body: receipts, limits, nonces, challenges. */
+/** The headers that the script of an app needs to read: receipts, limits, nonces, challenges. */
 const exposed = [
   "X-Request-Id",
   "Phylax-Receipt",
@@ -22,8 +22,9 @@ const exposed = [
 ].join(", ");
 
 /**
- * Lets the script of a page read an answer (Fetch Standard §3.2). Never with credentials: a token comes in a header that the script itself
- * sets, so nothing that a browser adds by itself may count. `page`: undefined for one that may not, which is told the same but for this.
+ * Lets the script of a page read an answer (Fetch Standard §3.2). Credentials are never allowed: the script
+ * itself sets the header with the token, so a credential that a browser adds by itself must not count.
+ * `page`: `undefined` for a page that may not read; the rest of its answer is the same.
  */
 export function letPageRead(headers: Headers, page: string | undefined): void {
   headers.append("vary", "Origin");

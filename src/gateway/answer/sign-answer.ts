@@ -7,7 +7,7 @@ export interface SignAnswerPorts extends AskedName {
   readonly answers: AnswerSigner;
 }
 
-/** All of it, as it will leave; asked for only where it is to be signed. */
+/** The whole body as it will leave. It is made only for a signature. */
 export type SignedBody = () => readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
 
 /** An answer before its first byte. */
@@ -18,8 +18,9 @@ interface Unsigned {
 }
 
 /**
- * Signs an answer where the client's grant asks for it: its headers get the fields. Nothing may be set or changed on it afterwards. Throws
- * when it cannot be signed: then it must not leave. Who asks is known by then; an answer before that is nobody's to ask for.
+ * Adds the signature fields to an answer if the client's grant asks for them. The headers must not change
+ * afterwards. It throws when the answer cannot be signed: then the answer must not leave. Answers to unknown
+ * callers are not signed.
  */
 export async function signAnswer(
   { status, headers, body }: Unsigned,
@@ -28,9 +29,11 @@ export async function signAnswer(
   ports: SignAnswerPorts,
 ): Promise<void> {
   if (call === undefined || principal?.grant.signedResponses !== true) return;
-  headers.set("cache-control", "no-store, no-transform"); // RFC 9111 §5.2.2.6: who compresses on the way changes the bytes of the digest
+  // RFC 9111 §5.2.2.6: compression on the way would change the bytes of the digest
+  headers.set("cache-control", "no-store, no-transform");
   const fields = await ports.answers.sign(
-    { status, headers, body: method === "HEAD" || status === 304 ? undefined : await body() }, // RFC 9110 §6.4.1: no body follows
+    // RFC 9110 §6.4.1: no body follows
+    { status, headers, body: method === "HEAD" || status === 304 ? undefined : await body() },
     { method, url: targetUri(ports, call), headers: asked, signatureRead: principal.grant.signedRequests },
   );
   for (const [name, value] of Object.entries(fields)) headers.set(name, value);

@@ -2,7 +2,7 @@ import type { DisclosedWindow } from "#phi/disclosure";
 import type { BreakReason } from "#gateway/record/recorder";
 
 export interface WindowDesk {
-  /** Throws when the client may not be answered any longer, or nobody knows. */
+  /** Throws when the client may no longer be answered, or when that is unknown. */
   readonly stillGood: () => Promise<void>;
   /** Puts a window on record, durably. Throws when it cannot. */
   readonly record: (window: DisclosedWindow, number: number) => Promise<void>;
@@ -11,9 +11,9 @@ export interface WindowDesk {
 }
 
 /**
- * Writes the windows of an answer whose first one is on record: each further one is recorded before its first byte is written. When that
- * fails, or the client has gone, the body is errored and never ended, so that no part passes for the whole. `work` ends with the body and
- * never throws.
+ * Writes the windows of an answer whose first window is on record. Each further window is recorded before
+ * its first byte is written. If that fails, or the client leaves, the body ends in an error, so that a part
+ * cannot pass for the whole. `work` ends with the body and never throws.
  */
 export function sendWindows(
   windows: readonly DisclosedWindow[],
@@ -42,7 +42,7 @@ async function write(
     }
     await writer.close();
   } catch {
-    // Best effort, both: the client may be gone already, and the ledger may be what failed.
+    // Both are best effort: the client may have left, and the ledger may have failed.
     await writer.abort(new Error("the answer broke off")).catch(() => undefined);
     await desk.abort(at).catch(() => undefined);
   }

@@ -5,7 +5,10 @@ import { etagOf, lastModified } from "#gateway/read/etag";
 import { faceOf } from "#entrypoint/gateway-face";
 import type { WriteOutcome } from "#gateway/write/write-outcome";
 
-/** The answer to a write, once it is on record (FHIR R4 http §3.1.0.4, §3.1.0.8). Nothing of the origin's is in it but what was cut. */
+/**
+ * The answer to a recorded write (FHIR R4 http §3.1.0.4, §3.1.0.8). It contains only the redacted resource
+ * of the origin.
+ */
 export function writeAnswer(
   { status, refusal, reason, location, returns, disclosure }: WriteOutcome,
   {

@@ -16,7 +16,7 @@ import type { HeldBytes } from "#gateway/origin/held-bytes";
 import { hasMediaType, readResourceBody, resourceTypes } from "#gateway/admission/resource-body";
 import type { AskedWrite, WriteBody, WriteBodyRefusal } from "#gateway/write/write-body";
 
-/** One request of a batch, as far as it can be read without asking anybody. */
+/** An entry of a bundle, as far as it can be read without the origin and the policy. */
 export type AskedEntry =
   | { readonly kind: "reading"; readonly interaction: Reading; readonly isHead: boolean }
   | { readonly kind: "writing"; readonly write: AskedWrite };
@@ -25,15 +25,16 @@ export type EntryReadRefusal = InteractionRefusal | WriteBodyRefusal;
 
 export type BatchBodyRefusal = WriteBodyRefusal | BatchRefusal;
 
-// As a tree it is ten times as much, and what is made of its resources as much again, of an isolate's 128 MB. Synthea's are 0.1–1 MB.
+// As a tree a bundle takes ten times as much of an isolate's 128 MB, and its results as much again.
+// Synthea's bundles have 0.1–1 MB.
 const batchBytesMax = 4_194_304;
 
-/** A bundle that is read, and `Prefer` of its request: it holds for each entry. */
+/** A parsed bundle, and `Prefer` of its request, which holds for each entry. */
 export interface AskedBundle extends BatchBundle {
   readonly prefer: string | null;
 }
 
-/** Reads what was posted to the base. */
+/** Reads the bundle that was posted to the base. */
 export async function readBatchBody(
   { headers, body }: Pick<Arrival, "headers" | "body">,
   held: HeldBytes,
@@ -49,11 +50,11 @@ export async function readBatchBody(
 }
 
 /**
- * Reads one entry as the request that it is. Nothing in it reaches further than a request of its own would: no `$operation`, no batch in a
- * batch.
+ * Reads an entry as a request. An entry may do no more than a request of its own, and neither an
+ * `$operation` nor a batch in a batch.
  *
  * @param resource as the entry has it, or with its references replaced.
- * @param prefer of the whole request.
+ * @param prefer `Prefer` of the whole request.
  */
 export function readAsked(
   { method, segments, query, header }: BatchEntry,
@@ -78,7 +79,8 @@ export function readAsked(
 function bodyOf(interaction: Writing, resource: JsonObject | undefined): Result<WriteBody, WriteBodyRefusal> {
   switch (interaction.kind) {
     case "delete":
-    case "conditional-delete": // what stands beside it is nobody's to read (google's gateway tests have such an entry)
+    // a resource in the entry is not read (google's gateway tests have such an entry)
+    case "conditional-delete":
       return ok({ kind: "none" });
     case "patch":
     case "conditional-patch":

@@ -31,11 +31,14 @@ interface Entry {
   done?: DoneWrite;
 }
 
-// A Worker has six connections open at once.
+// A Worker has at most six open connections.
 const atOnce = 6;
 const order = ["DELETE", "POST", "PUT", "PATCH"] as const; // FHIR R4 http §3.1.0.11.2; reads come last
 
-/** A batch: each entry is a request of its own, permitted, refused and recorded as one; none depends on another. */
+/**
+ * A batch: each entry is permitted, refused and recorded as a request of its own. Entries do not depend on
+ * each other.
+ */
 export async function answerBatch(
   { entries: asked, prefer }: AskedBundle,
   permission: Permission,
@@ -90,7 +93,10 @@ async function plan(one: Entry, permission: Permission, gate: BundleGate): Promi
   outcome.isWrite = true;
 }
 
-/** Sends the writes one after the other, when the intents of all of them are on record; then their ends go on record. */
+/**
+ * Sends the writes one after the other, when the intents of all of them are on record; then their ends go on
+ * record.
+ */
 async function sendAll(
   sending: readonly Entry[],
   gate: BundleGate,
@@ -145,7 +151,7 @@ async function send(one: Entry): Promise<void> {
   if (status !== 204) one.done = sent.value;
 }
 
-/** The write is done: what cannot be shown of it is left out. */
+/** The write is done: a part that cannot be shown is left out. */
 async function showWritten({ asked, done, outcome }: Entry, permission: Permission): Promise<void> {
   const returns =
     asked.ok && asked.value.kind === "writing" ? asked.value.write.conditions.returns : undefined;
@@ -157,7 +163,7 @@ async function showWritten({ asked, done, outcome }: Entry, permission: Permissi
   outcome.answer = { ...outcome.answer, disclosure, ...tag };
 }
 
-/** Nothing had to be done: what was to be created is there, what was to be deleted is not. */
+/** Nothing had to be done: the resource to create exists, or the resource to delete does not. */
 function answerUnsent({ outcome }: Entry, planned: Exclude<PlannedWrite, { kind: "send" }>): void {
   const { origin } = outcome;
   const { type } = planned;
@@ -175,7 +181,7 @@ async function readAll(entries: readonly Entry[], permission: Permission, links:
   for (let from = 0; from < reading.length; from += atOnce) {
     const some = reading.slice(from, from + atOnce);
     await Promise.all(some.map((one) => read(one, permission, links)));
-    // What has no room is let go of at once: fifty answers of 8 MiB are more than an isolate has.
+    // An answer without room is dropped at once: fifty answers of 8 MiB are more than an isolate has.
     for (const { outcome } of some) {
       const { disclosure } = outcome.answer ?? {};
       if (disclosure !== undefined && !outcome.origin.held.take(bytesOf(disclosure)))

@@ -4,23 +4,28 @@ import type { Intended } from "#gateway/write/after-intent";
 import type { SendRefusal } from "#gateway/write/write-send";
 import type { EntryOutcome } from "./entry-outcome.ts";
 
-/** Puts the writes of a bundle on record: before they are sent, and how they ended. Throws when the ledger cannot. */
+/**
+ * Puts the writes of a bundle on record before they are sent, and their ends. Throws when the ledger cannot.
+ */
 export interface BundleRecord {
   intendParts(parts: readonly Part[]): Promise<Intended>;
   noteParts(parts: readonly Part[]): Promise<void>;
 }
 
 export type TransactionRefusal =
-  /** A reference that is a search finds no resource that may be seen, or several (FHIR R4 http §3.1.0.11.2). */
+  /** A reference by search finds no visible resource, or several (FHIR R4 http §3.1.0.11.2). */
   | { readonly reason: "reference_unresolved" | "too_many_references" }
-  /** The registry does not say that this origin does all of a transaction or nothing, nor that its operator accepts a part. */
+  /**
+   * The registry says neither that this origin does all of a transaction or nothing, nor that its operator
+   * accepts a part.
+   */
   | { readonly reason: "transaction_not_atomic" }
-  /** The origin did a part of it: what became of each entry. */
+  /** The origin did a part of the transaction: the end of each entry. */
   | { readonly reason: "transaction_incomplete"; readonly issues: readonly EntryIssue[] };
 
 export type EntryIssue = Parameters<typeof bodyOutcome>[0][number];
 
-/** The end of a batch or a transaction: what goes on record, and what is said. */
+/** The end of a batch or a transaction, for the record and for the answer. */
 export interface BundleOutcome {
   readonly kind: "batch" | "transaction";
   /** Goes on record before the parts of the entries. */

@@ -10,7 +10,7 @@ import type { PlanRefusal } from "#gateway/write/planned-write";
 import type { SendRefusal } from "#gateway/write/write-send";
 import type { EntryReadRefusal } from "./batch-entry.ts";
 
-/** Why one entry of a bundle is refused. */
+/** Why an entry of a bundle is refused. */
 export type EntryRefusal =
   | EntryReadRefusal
   | PolicyRefusal
@@ -20,7 +20,7 @@ export type EntryRefusal =
   | SendRefusal
   | ClearingRefusal;
 
-/** The answer to one entry. */
+/** The answer to an entry. */
 export interface EntryAnswer {
   readonly status: number;
   readonly refusal?: EntryRefusal | undefined;
@@ -38,19 +38,22 @@ export const refusedEntry = (refusal: EntryRefusal): EntryAnswer => ({
   refusal,
 });
 
-/** What a bundle's answer shows of its entries is held whole until all of it is on record. */
+/** Limit for the disclosures of a bundle's answer: they stay in memory until all of them are on record. */
 export const answerBytesMax = 8_388_608;
 
-/** One entry of a bundle: its answer, and its events. */
+/** An entry of a bundle: its answer, and its events. */
 export class EntryOutcome {
   readonly what: What;
-  /** With the names that this entry's question and rows bring: each entry is on record as a request of its own. */
+  /**
+   * It collects the patients of this entry's question and rows: each entry is on record as a request of its
+   * own.
+   */
   readonly origin: OriginSession;
   readonly parts: Part[] = [];
   answer: EntryAnswer | undefined;
-  /** A write that was planned. It is answered by its status, even when nothing of it may be shown. */
+  /** True for a planned write: it is answered by its status, even when nothing of it may be shown. */
   isWrite = false;
-  /** The entries together paid for the names of their rows, and this one shows nothing. */
+  /** True for an entry that shows nothing, when all entries together paid for the names of their rows. */
   readonly isSettled: boolean;
 
   constructor(what: What, origin: OriginSession, isSettled = false) {
@@ -61,7 +64,7 @@ export class EntryOutcome {
 
   refuse(refusal: EntryRefusal): void {
     this.answer = refusedEntry(refusal);
-    this.parts.length = 0; // an entry is refused once
+    this.parts.length = 0; // an entry has a single refusal
     this.parts.push(refusedPart(this.what, this.answer.status, refusal.reason, this.origin));
   }
 
@@ -74,8 +77,9 @@ export class EntryOutcome {
 }
 
 /**
- * Clears what the entries show. Where an entry shows no row, the rows that decided its answer are on record all the same, and their names
- * are paid for; an entry for which there are no credits is refused, unless it is a write that was done.
+ * Clears the disclosures of the entries. If an entry shows no row, the rows that decided its answer still go
+ * on record, and their names are paid for. An entry without credits is refused, unless it is a write that
+ * was done.
  */
 export async function clearEntries(
   entries: readonly EntryOutcome[],

@@ -8,19 +8,22 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import type { PlannedWrite } from "#gateway/write/planned-write";
 import { refusalOf, type SendRefusal } from "#gateway/write/write-send";
 
-/** A write of a transaction, and what the others call its resource. */
+/** A write of a transaction, and the name by which its entries refer to the resource. */
 export interface EntryToSend {
   readonly fullUrl: BatchEntry["fullUrl"];
   readonly plan: Extract<PlannedWrite, { kind: "send" }>;
 }
 
-/** What became of one write of a transaction, by its own status in the origin's answer. */
+/** The end of a write of a transaction, by its own status in the origin's answer. */
 export type EntryEnd =
   | { readonly kind: "done"; readonly status: 200 | 201 | 204; readonly location: string | undefined }
-  /** It was not done, or nobody knows: the reason says which. */
+  /** The write was not done, or its outcome is unknown: the reason says so. */
   | { readonly kind: "refused"; readonly refusal: SendRefusal };
 
-/** All the writes as one, sent once: how each ended, or why none was done, or nobody knows of any. */
+/**
+ * Sends all writes as a single transaction, once. Returns the end of each write, or a refusal: nothing was
+ * done, or all outcomes are unknown.
+ */
 export async function sendTransaction(
   sending: readonly EntryToSend[],
   origin: OriginSession,
@@ -31,7 +34,8 @@ export async function sendTransaction(
     case undefined:
       return err({ reason: "origin_unknown" });
     case "absent":
-      return err({ reason: "origin_refused", status: 404 }); // the base itself: this server takes no transactions
+      // the base itself: this server takes no transactions
+      return err({ reason: "origin_refused", status: 404 });
     case "refused":
       return err(refusalOf(answer));
     case "unreachable":
@@ -59,10 +63,11 @@ async function entriesOf({
   return isArray(entries) ? entries : undefined;
 }
 
-// A name that is an address could be that of another entry's patient, and the origin would lead there what was judged as it stands.
+// A name that is an address could be the address of a further entry's patient: the origin would redirect
+// references that were judged already.
 const ownName = /^urn:(?:uuid|oid):[0-9A-Za-z.-]{1,64}$/u;
 
-/** One write as the origin is asked to do it. */
+/** A write as an entry for the origin. */
 export function entryText({
   fullUrl,
   plan: { write },
@@ -79,7 +84,10 @@ export function entryText({
 
 const done = { POST: 201, PUT: 200, DELETE: 204 } as const;
 
-/** Of what the origin says of an entry its status and its place are taken, and the place told below the gateway's own base. */
+/**
+ * The end of an entry. It takes only status and address from the origin's answer, and the address is
+ * rewritten below the gateway's base.
+ */
 function endOf(
   { write, type, id }: EntryToSend["plan"],
   said: Json,

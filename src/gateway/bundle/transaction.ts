@@ -28,10 +28,10 @@ import { EntryOutcome } from "./entry-outcome.ts";
 import { sendTransaction, type EntryEnd } from "./transaction-send.ts";
 
 const whole = { interaction: "transaction" } as const;
-// Each is a search of its own.
+// Each reference is a search of its own.
 const searchesMax = 100;
 
-/** An entry that is permitted. */
+/** A permitted entry. */
 type Ready =
   | {
       readonly kind: "reading";
@@ -41,7 +41,7 @@ type Ready =
     }
   | Writing;
 
-/** One that writes, and what it comes to. */
+/** A permitted write, with its plan. */
 interface Writing {
   readonly kind: "writing";
   readonly entry: BatchEntry;
@@ -51,7 +51,7 @@ interface Writing {
 
 type Done = Extract<EntryEnd, { kind: "done" }>;
 
-/** One that the origin is sent. */
+/** A write that goes to the origin. */
 type Sending = Writing & { readonly plan: Extract<PlannedWrite, { kind: "send" }> };
 const isSent = (one: Ready): one is Sending => one.kind === "writing" && one.plan.kind === "send";
 
@@ -64,8 +64,9 @@ export type UnsentTransaction =
   | TransactionRefusal;
 
 /**
- * A transaction: each entry is permitted by itself, or nothing is done. What its references and conditions search for is found among what
- * its client may see, so that the origin is asked nothing but to write, by the versions that were judged, all or nothing.
+ * A transaction: each entry is permitted by itself, or nothing is done. The gateway resolves references and
+ * conditions among the rows that the client may see. The origin only gets the writes, conditioned on the
+ * judged versions, all or nothing.
  */
 export async function transact(
   { entries, prefer }: AskedBundle,
@@ -108,7 +109,10 @@ export async function transact(
   return ok({ kind: "transaction", parts: decidedParts(whole, 200, origin), said });
 }
 
-/** Sends all writes as one, when the intents of all of them are on record. Without any the client is asked about again all the same. */
+/**
+ * Sends all writes as a single transaction, when all intents are on record. Without writes the gate is asked
+ * again all the same.
+ */
 async function sendAll(
   sending: readonly Sending[],
   origin: OriginSession,
@@ -132,7 +136,9 @@ async function sendAll(
   return sent;
 }
 
-/** Of one write there is no part. Asked before anything else, since the rows that entries mean must not decide it. */
+/**
+ * A single write has no parts. This check comes first, because the rows of the entries must not decide it.
+ */
 async function mayBeWhole(
   entries: readonly BatchEntry[],
   origin: OriginSession,
@@ -153,7 +159,10 @@ function outcomeOf(
   return { status: faceOf(refusal).status, reason: refusal.reason };
 }
 
-/** Where no entry was done, and that is known of each, the first says why; else each says what became of it. */
+/**
+ * If the gateway knows that no entry was done, the refusal of the first entry is the answer; otherwise each
+ * entry has its own end.
+ */
 function unfinished(
   ready: readonly Ready[],
   ends: ReadonlyMap<Ready, EntryEnd | undefined>,
@@ -187,7 +196,7 @@ function issueOf(one: Ready, end: EntryEnd | undefined, expression: string): Ent
   return { severity: "error", code, text, expression };
 }
 
-/** The answer to a write. All writes together are settled: what the transaction tells of rows is on record once. */
+/** The answer to a write. All writes are settled together: the rows that decided them are on record once. */
 function written(one: Writing, done: ReadonlyMap<Ready, Done>, origin: OriginSession): EntryOutcome {
   const { plan, entry, interaction } = one;
   const outcome = new EntryOutcome(whatOf(entry, interaction), origin, true);
@@ -216,7 +225,7 @@ const whatOf = (entry: BatchEntry, interaction: Interaction) => ({
   path: entry.segments.join("/"),
 });
 
-/** Everything that can be decided before anything is done; the first entry that is refused refuses the whole. */
+/** Decides about all entries before anything is done. The first refused entry refuses the whole. */
 async function prepare(
   entries: readonly BatchEntry[],
   prefer: string | null,
@@ -253,11 +262,12 @@ async function prepare(
 }
 
 const referringTo = (resource: JsonObject, places: ReadonlyMap<string, string>): JsonObject =>
-  withReferences(resource, (reference) => places.get(reference)) as JsonObject; // of an object it makes an object
+  withReferences(resource, (reference) => places.get(reference)) as JsonObject; // an object stays an object
 
 /**
- * Where references lead that are no address yet: what an entry calls a resource that is there already, by its `fullUrl`, and what a search
- * in place of an address finds. What the transaction creates keeps its `urn:`, which the origin resolves.
+ * Resolves references that are not addresses: the `fullUrl` of an entry for an existing resource, and a
+ * search in place of an address. A resource that the transaction creates keeps its `urn:`, which the origin
+ * resolves.
  */
 async function placesOf(
   entries: readonly BatchEntry[],
@@ -329,7 +339,10 @@ function partOf(
   return writePart(kind, what, concerned, { origin, outcome });
 }
 
-/** Reads come last, and see what was written (FHIR R4 http §3.1.0.11.2). What was done stays done when one of them finds nothing. */
+/**
+ * Reads come last and see the written rows (FHIR R4 http §3.1.0.11.2). The writes stay done when a read
+ * finds nothing.
+ */
 async function read(
   { entry, interaction, isHead }: Extract<Ready, { kind: "reading" }>,
   { policy, access }: Permission,

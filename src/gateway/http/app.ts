@@ -17,13 +17,16 @@ export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, Browse
   readonly newId: () => string;
   readonly clock: Clock;
   readonly authorizationServers: AuthorizationServers;
-  /** Puts what this isolate started with on record, unless that was done. Throws when it cannot be. */
+  /** Puts the configuration of this isolate on record, unless that was done. Throws when it cannot. */
   readonly configured: () => Promise<void>;
-  /** Whether each dependency answers; the keys are shown. */
+  /** Says for each dependency whether it answers; the keys are shown. */
   readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
-  /** How each origin stands, by name. An origin that is down or set up wrongly keeps the gateway from nothing else. */
+  /**
+   * The state of each origin, by name. A failed or wrongly configured origin does not make the gateway
+   * unready.
+   */
   readonly originStates?: () => Promise<Readonly<Record<string, string>>>;
-  /** Called with the kind of fault, never with its message: that may quote what the outside said. */
+  /** Called with the kind of a fault, never with its message: the message may quote data. */
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
 }
 
@@ -47,7 +50,8 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   app.all("/v1/fhir/*", async (context) => {
     const { raw } = context.req;
     const id = ports.newId();
-    const ledger = afterConfiguration(ports.ledger, ports.configured()); // beside authentication and the origin
+    // during authentication and the origin's answer
+    const ledger = afterConfiguration(ports.ledger, ports.configured());
     const page = await registeredPage(raw.headers, ports.browserPages);
     const keepAlive = (work: Promise<void>) => context.executionCtx.waitUntil(work);
     try {
@@ -58,13 +62,13 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
       const body = raw.body && new TimelyBody(raw.body);
       const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page };
       const answer = serve(arrival, { ...ports, ledger, keepAlive });
-      // A sender that went away would end the work on its request, and there would be no record of that.
+      // Without this the runtime ends the work when the sender leaves, and there is no record of the request.
       if (raw.body !== null) keepAlive(settled(answer));
       const made = await answer;
       await body?.dropRest();
       return made;
     } catch (fault) {
-      // The outside failed, the ledger perhaps: nothing is disclosed, and nothing is said but the id.
+      // A dependency failed, perhaps the ledger: nothing is disclosed, and the answer says only the id.
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
       const headers = new Headers();
       letPageRead(headers, page);
@@ -77,7 +81,7 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     }
   });
 
-  // RFC 9457, for what is not FHIR.
+  // RFC 9457, for addresses outside FHIR.
   app.notFound(() => problem(ports.newId(), 404, "Not Found"));
   app.onError((fault) => {
     const id = ports.newId();
@@ -88,7 +92,7 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
 }
 
 async function settled(work: Promise<unknown>): Promise<void> {
-  await work.catch(() => undefined); // whoever awaits the answer hears of a fault
+  await work.catch(() => undefined); // the caller that awaits the answer handles the fault
 }
 
 function problem(requestId: string, status: number, title: string): Response {

@@ -2,7 +2,7 @@ import type { Hono } from "hono";
 import { baseHeaders } from "#gateway/answer/answer";
 import { letPageRead } from "#gateway/answer/page-reads";
 
-/** Which web pages any client is registered with. */
+/** Knows the web pages of all registered clients. */
 export interface BrowserPages {
   /** `page`: an `Origin` as browsers write it. Throws when it cannot be known. */
   has(page: string): Promise<boolean>;
@@ -14,7 +14,7 @@ export interface BrowserAppPorts {
   readonly newId: () => string;
 }
 
-/** What an app may send beside what every page may: all that this gateway reads. */
+/** The headers that an app may send: all headers that this gateway reads. */
 const allowed = [
   "Authorization",
   "DPoP",
@@ -31,10 +31,11 @@ const allowed = [
   "If-None-Exist",
 ].join(", ");
 
-// Browsers ask anew after this; what is taken from the registry meanwhile shows at the answer itself.
+// Browsers ask again after this time. A page that is deleted from the registry meanwhile cannot read the
+// answer itself.
 const preflightSeconds = 600;
 
-/** The web page that asks, when it is a registered one. One that cannot be looked up is treated as none: its script reads nothing. */
+/** The page that asks, if it is registered. If the look-up fails, the script of the page reads nothing. */
 export async function registeredPage(headers: Headers, pages: BrowserPages): Promise<string | undefined> {
   const page = headers.get("origin");
   if (page === null) return undefined;
@@ -46,8 +47,8 @@ export async function registeredPage(headers: Headers, pages: BrowserPages): Pro
 }
 
 /**
- * Answers preflights, which carry no credential, from the set of all registered pages: they tell nothing about any one client, and are in
- * no record. The documents that need no credential are readable for the same pages.
+ * Answers preflights from the set of all registered pages. A preflight has no credential, tells nothing
+ * about a single client, and is not recorded. The same pages may read the documents that need no credential.
  */
 export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPorts): void {
   for (const path of ["/v1/fhir/*", "/.well-known/*"]) {

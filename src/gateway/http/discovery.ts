@@ -13,7 +13,7 @@ import { faceOf } from "#entrypoint/gateway-face";
 import { oauthUris } from "#gateway/read/oauth-uris";
 import { appConfiguration, backendConfiguration } from "./smart-configuration.ts";
 
-/** What the well-known documents say about this gateway. */
+/** The facts about this gateway in the well-known documents. */
 export interface Discovery {
   /** Public URL without a trailing slash: the issuer, and the prefix of each FHIR base. */
   readonly publicUrl: string;
@@ -36,11 +36,12 @@ function protectedResource(
     resource: base,
     authorization_servers: servers,
     bearer_methods_supported: ["header"],
-    // Each token is bound to one or the other, but for a client with a dated exception; which, the client's registration says.
+    // Each token is bound to a certificate or to a key, as the client's registration says, except for a
+    // client with a dated exception.
     tls_client_certificate_bound_access_tokens: true,
     dpop_bound_access_tokens_required: false,
     dpop_signing_alg_values_supported: proofAlgorithms,
-    // Of signed answers, which a grant may ask for: the resource's own keys, which sign no token.
+    // The keys of signed answers, which a grant may ask for. These keys sign no tokens.
     jwks_uri: publicUrl + answerKeysPath,
     resource_signing_alg_values_supported: [
       ...new Set(answerKeys.flatMap((key) => requestAlgorithm(key)?.algorithm ?? [])),
@@ -53,14 +54,14 @@ const noPlace = {};
 
 const origin = ":origin{[a-z][a-z0-9-]{0,31}}";
 
-/** Documents that are nobody's secret: they need no credential, tell nothing about a patient, and are in no record. */
+/** Public documents: they need no credential, tell nothing about a patient, and are not recorded. */
 export function addDiscovery(
   app: Hono,
   { publicUrl, newId, answers, authorizationServers }: Discovery,
 ): void {
   app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async (context) => {
     const name = context.req.param("origin");
-    // The built-in issuer is first: clients that take no other one, machines mostly, take the first.
+    // The built-in issuer is first: most machines take the first issuer.
     const servers = [publicUrl, ...(await authorizationServers.of(name)).external];
     return context.json(
       protectedResource(`${publicUrl}/v1/fhir/${name}`, servers, publicUrl, await answers.publicKeys()),
@@ -68,7 +69,8 @@ export function addDiscovery(
   });
   app.get(answerKeysPath, async (context) => context.json({ keys: await answers.publicKeys() }));
   const backend = JSON.stringify(backendConfiguration(publicUrl));
-  // It is no FHIR resource: application/json, whatever `Accept` asks for (SMART App Launch 2, "Using Well-Known").
+  // This is not a FHIR resource: it is application/json, whatever `Accept` asks for (SMART App Launch 2,
+  // "Using Well-Known").
   app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, async (context) => {
     const { signIn } = await authorizationServers.of(context.req.param("origin"));
     return json(
@@ -77,10 +79,12 @@ export function addDiscovery(
       newId(),
     );
   });
-  // Made when first asked for: every type with its parameters. Of a place to sign in as long as it is known by one reading of the registry.
+  // Every type with its parameters, made at the first request. A statement for a sign-in place lives as long
+  // as that reading of the registry.
   const statements = new WeakMap<SignInPlace | typeof noPlace, string>();
   app.get(`/v1/fhir/${origin}/metadata`, async (context, next) => {
-    if (context.req.raw.headers.has("authorization")) return next(); // who is known is told what they may do, and is on record like anybody
+    // a known caller gets its own capabilities, on record
+    if (context.req.raw.headers.has("authorization")) return next();
     const { signIn } = await authorizationServers.of(context.req.param("origin"));
     const statement =
       statements.get(signIn ?? noPlace) ?? JSON.stringify(capabilityStatement(oauthUris(publicUrl, signIn)));
@@ -89,7 +93,10 @@ export function addDiscovery(
   });
 }
 
-/** JSON by the name that is asked for, by header or `_format`; every client probes with what it would send with a read. */
+/**
+ * JSON with the requested media type, from the header or `_format`: clients probe with the headers of a
+ * read.
+ */
 function answer({ url, headers: asked }: Request, body: string, requestId: string): Response {
   const { search, searchParams } = new URL(url);
   const mediaType = acceptable(asked.get("accept"), search.slice(1));

@@ -6,11 +6,16 @@ import { letPageRead } from "#gateway/answer/page-reads";
 import { registeredPage, type BrowserPages } from "./browser-apps.ts";
 
 export interface FloodPorts {
-  /** Of callers that bring nothing to a FHIR base, and of all elsewhere that have no certificate. By network. */
+  /**
+   * Counts, by network, callers without a token at a FHIR base, and callers without a certificate at all
+   * further addresses.
+   */
   readonly anonymousCalls: CallCounter;
-  /** Of callers that bring a token over no certificate. By network. */
+  /** Counts, by network, callers with a token and without a certificate. */
   readonly unprovenCalls: CallCounter;
-  /** Of callers with a certificate that the edge verified and does not know as revoked. By certificate. */
+  /**
+   * Counts, by certificate, callers with a certificate that the edge verified and does not know as revoked.
+   */
   readonly provenCalls: CallCounter;
   readonly browserPages: BrowserPages;
   /** 16 random bytes in hex. */
@@ -18,9 +23,10 @@ export interface FloodPorts {
 }
 
 /**
- * Keeps a flood from signatures, registry and ledger, at every door but `/healthz`. A caller is counted by its certificate when the edge
- * verified the certificate and does not know it as revoked, else by its network (/24, /48), since nothing else of the caller is proven.
- * What the filter turns away is in no record, like what the edge turns away itself: a flood could fill the ledger otherwise.
+ * Keeps a flood from signatures, registry and ledger, at every address but `/healthz`. A caller counts by
+ * its certificate if the edge verified the certificate and does not know it as revoked; otherwise by its
+ * network (/24, /48), because nothing more of the caller is proven. Requests that the filter turns away are
+ * not recorded, like requests that the edge turns away: otherwise a flood could fill the ledger.
  */
 export function addFloodFilter(app: Hono, ports: FloodPorts): void {
   app.use("/v1/fhir/*", async ({ req: { raw } }, next) => {

@@ -4,8 +4,8 @@ import { proofAlgorithms } from "#identity/proof";
 import type { SignInPlace } from "#registry/sign-in-place";
 
 /**
- * SMART App Launch 2.2, conformance (`.well-known/smart-configuration`), of an origin that names no place to sign in: backend services only,
- * so there is no authorization endpoint to name, and no code challenge to make there.
+ * SMART App Launch 2.2, conformance (`.well-known/smart-configuration`), for an origin without a sign-in
+ * place. It has only backend services: no authorization endpoint and no code challenge.
  */
 export function backendConfiguration(publicUrl: string) {
   return {
@@ -26,7 +26,10 @@ export function backendConfiguration(publicUrl: string) {
   };
 }
 
-/** The same of an origin that names one: what an app needs there. The document has room for one token endpoint, so it is that issuer's. */
+/**
+ * The document for an origin with a sign-in place. It has room for a single token endpoint: the endpoint of
+ * that issuer.
+ */
 export function appConfiguration(place: SignInPlace) {
   return {
     issuer: place.issuer,

@@ -1,15 +1,16 @@
 import { BodyNotWhole } from "#gateway/admission/resource-body";
 
-// A search of 8 KB comes in one packet or two; a bad line has this long.
+// A search of 8 KB comes in a packet or two; a bad connection has this time.
 const patienceMilliseconds = 15_000;
 
-// A sender hears of a refusal only if it can send all that it wants to: its connection is closed on bytes that nobody reads.
+// A sender gets a refusal only if its whole body is read: unread bytes close the connection.
 const droppedBytesMax = 16_777_216;
 const droppedMilliseconds = 2_000;
 
 /**
- * A request's body for as long as its sender may take: then reading it throws `BodyNotWhole`, as it does when the sender breaks off. A request is
- * judged by what was true when it came. Whoever kept it open by its body would be answered long after its token had ended, and its grant was taken away.
+ * A request's body, with a time limit for its sender: after it, or when the sender breaks off, reading
+ * throws `BodyNotWhole`. A request is judged by the facts at its arrival. Without the limit a sender could
+ * keep a request open until long after its token expired or its grant was withdrawn.
  */
 export class TimelyBody implements AsyncIterable<Uint8Array> {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
@@ -20,7 +21,10 @@ export class TimelyBody implements AsyncIterable<Uint8Array> {
     this.#milliseconds = milliseconds;
   }
 
-  /** Does not cancel a body that is not read to its end: workerd would close the connection before the answer. */
+  /**
+   * It does not cancel a body that is not read to its end: workerd would close the connection before the
+   * answer.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     const late = deadline(this.#milliseconds);
     try {
@@ -36,8 +40,8 @@ export class TimelyBody implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Reads the rest of the body, up to 16 MiB and two seconds, and keeps nothing of it. Call it before each answer: a sender whose bytes are
-   * not read loses its connection, and the answer with it.
+   * Reads the rest of the body, up to 16 MiB and two seconds, and keeps nothing of it. Call it before each
+   * answer: a sender whose bytes are not read loses its connection, and the answer with it.
    */
   async dropRest(): Promise<void> {
     const late = deadline(droppedMilliseconds);
@@ -65,7 +69,7 @@ function deadline(milliseconds: number): { readonly passed: Promise<"late">; cle
   return { passed, clear: () => clearTimeout(timer) };
 }
 
-/** The runtime's own words for it are not said on: they may name the sender's address. */
+/** The runtime's own message is dropped: it may name the sender's address. */
 function brokenOff(): never {
   throw new BodyNotWhole("body_incomplete");
 }

@@ -10,29 +10,31 @@ import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";
 export type RowsRefusal =
   | OriginPageRefusal
   | { readonly reason: "answer_link_outside_origin" }
-  /** More rows than the gateway goes through for one decision. */
+  /** The search finds more rows than the gateway reads for a decision. */
   | { readonly reason: "too_many_rows" };
 
 export interface Rows {
   readonly rows: readonly JsonObject[];
   /** FHIR base of the origin that answered. */
   readonly base: FhirBase;
-  /** What they are held for, until they are let go of. */
+  /** The bytes that they hold in the request's budget, until the caller returns these. */
   readonly bytes: number;
 }
 
-// Servers cap their pages at fifty rows and more, whatever is asked for.
+// Servers cap a page at fifty rows or more, whatever `_count` asks for.
 const pagesUsual = 20;
 
-/** What a decision asks an origin by. */
+/** The part of the session that a decision needs. */
 type Asking = Pick<OriginSession, "ask" | "held">;
 
 /**
- * The matches of a search that the gateway asks for its own decisions, of all its pages. They are the origin's word: whoever decides by
- * them checks each, since an origin may have ignored the question. They are held until they are let go of.
+ * All matches of a search that the gateway asks for a decision of its own, from all pages. The origin may
+ * have ignored the question, so the caller checks each row. The rows hold bytes of the request's budget
+ * until the caller returns these.
  *
- * @param counts which rows are kept, and count: one that nobody may know of must not decide that there are too many. Where the origin's pages
- * are small only half of the rows on so many of them may be kept, or else a single hidden one could be what begins a page too many.
+ * @param counts whether a row is retained and counted: a hidden row must not decide that there are too many
+ * rows. An origin with small pages may have only half of the rows of so many pages retained; otherwise a
+ * single hidden row could begin a page too many.
  */
 export async function allRows(
   question: FhirQuestion,
@@ -63,12 +65,15 @@ export async function allRows(
 }
 
 interface RowsOfPage extends Rows {
-  /** How many matches there were, kept or not. */
+  /** The number of matches, retained or not. */
   readonly matches: number;
   readonly next: string | undefined;
 }
 
-/** The matches of one page that can be read and are kept, and the origin's link to the next one, as it wrote it. A row that is not kept is let go of at once. */
+/**
+ * The readable, retained matches of a page, and the origin's own link to the next page. Rows that are not
+ * retained hold no bytes.
+ */
 export async function rowsOf(
   question: OriginQuestion,
   origin: Asking,

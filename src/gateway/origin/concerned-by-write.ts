@@ -4,10 +4,13 @@ import { patientsNamedIn } from "#fhir/r4/reference";
 import { patientsMax, type ConcernedPatients } from "#phi/disclosure";
 import type { Bases } from "#phi/origin-urls";
 
-/** Whom a write is about, as the record names them: `unseen` are those of a stored row whom its writer does not see in it. */
+/**
+ * The patients of a write, as its record names them. `unseen`: patients of a stored row that its writer does
+ * not see.
+ */
 export type ConcernedBy = ConcernedPatients;
 
-/** Of nobody. */
+/** A write that concerns no patient. */
 export const concernsNobody: ConcernedBy = {
   patients: new Set(),
   unseen: new Set(),
@@ -15,10 +18,14 @@ export const concernsNobody: ConcernedBy = {
   unnamed: false,
 };
 
-// Room in the record of a change for patients whom hidden elements name: a ninth shows in its length (docs/ledger-format.md §9).
+// The record of a change has room for eight patients whom hidden elements name: a ninth shows in its length
+// (docs/ledger-format.md §9).
 const unseenMax = 8;
 
-/** Whom a new resource and those inside it are about, and whom else it names: its writer said it all. */
+/**
+ * The patients of a new resource and of the resources inside it, and all further patients in it: its writer
+ * knows them all.
+ */
 export function concernedByCreate(resource: JsonObject, base: string): ConcernedBy {
   const { patients, unnamed } = allConcernedBy(resource, [base]);
   return {
@@ -32,16 +39,17 @@ export function concernedByCreate(resource: JsonObject, base: string): Concerned
 /** A change of a stored row. */
 interface Changed {
   readonly stored: JsonObject;
-  /** Whom what is seen of it concerns. */
+  /** The patients of the visible part of the row. */
   readonly named: ConcernedPatients;
-  /** What its writer sent, and what becomes of the row; of a deletion neither. */
+  /** The submitted resource, and the resource as it will be stored. A deletion has neither. */
   readonly sent?: JsonObject;
   readonly result?: JsonObject;
 }
 
 /**
- * Whom the row, what becomes of it and the resources inside these are about, and whom else the body names. What its writer sees in the row and
- * sends is known; what else the row and the result name only hidden elements do.
+ * The patients of the stored row, of the result and of the resources inside both, and all further patients
+ * in the body. The writer knows the patients in the visible part of the row and in the body; the remaining
+ * patients are in hidden elements, and so `unseen`.
  */
 export function concernedByChange(
   { stored, named, sent, result }: Changed,
@@ -61,8 +69,9 @@ export function concernedByChange(
 }
 
 /**
- * Whom a row is about that its writer cannot see in full, and deletes: owners first, as many as a record names. What could not be read may be
- * about somebody else too.
+ * The patients of a row that is deleted and that its writer cannot see in full: owners first, at most as
+ * many as a record names. The part that the gateway cannot read may concern further patients, so the row
+ * counts as unnamed.
  */
 export function concernedByUnread(row: JsonObject, { origin, public: own }: Bases): ConcernedBy {
   const bases = [origin, own];

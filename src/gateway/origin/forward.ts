@@ -3,7 +3,7 @@ import { resourceBytesMax } from "#fhir/json/json";
 import type { OriginAnswer, OriginBody, OriginFault, OriginQuestion, Origins } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
 
-/** What the origin's answer becomes when it is not one to disclose. */
+/** Why an answer of the origin is not disclosed. */
 export type OriginRefusal =
   | {
       readonly reason:
@@ -14,18 +14,21 @@ export type OriginRefusal =
         | "origin_timed_out";
     }
   | { readonly reason: "origin_refused" | "origin_rejected_search"; readonly status: number }
-  /** The gateway asks it nothing just now; or it says itself that it takes no more, or is not there. */
+  /** The circuit breaker is open; or the origin itself answers 429 or 503. */
   | {
       readonly reason: "origin_circuit_open" | "origin_throttled" | "origin_unavailable";
       readonly retryAfterSeconds: number;
     }
-  /** One resource that is larger than any that is read: as good as hidden, since whose it is was not read either. */
+  /**
+   * The resource is too large to be read. The gateway does not know its patient, so the resource counts as
+   * hidden.
+   */
   | { readonly reason: "resource_withheld"; readonly because: "too_large" };
 
-/** An answer of the origin's that may be read on. */
+/** An answer of the origin with a body to read. */
 export type Answered = Extract<OriginAnswer, { kind: "answered" }>;
 
-/** Asks an origin. Only an answer goes on; the origin's own words for anything else stay inside. */
+/** Asks an origin. Only the body of an answer goes on; the origin's text for an error never leaves. */
 export async function forward(
   origins: Pick<Origins, "ask">,
   origin: string,
@@ -50,7 +53,7 @@ export async function forward(
   }
 }
 
-/** 429 and 503 are the origin's own word on when to ask again, and that is handed on. */
+/** A 429 or 503 says when to ask again; the client is told that time. */
 function refusedRead({
   status,
   retryAfterSeconds = 1,
@@ -60,17 +63,20 @@ function refusedRead({
   return { reason: "origin_refused", status };
 }
 
-/** A connection that failed, before the answer or in the middle of it. */
+/** The connection failed, before the answer or in the middle of it. */
 export const broken = ({ kind }: OriginFault): OriginRefusal => ({ reason: `origin_${kind}` });
 
-/** One resource's body, whole. Content-Length may lie or be missing, so the bytes themselves are counted. */
+/**
+ * Reads the whole body of a resource. It counts the bytes, because Content-Length may be wrong or missing.
+ */
 export async function readWhole(body: OriginBody): Promise<Result<Uint8Array, OriginRefusal>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of body) {
     if (!chunk.ok) return err(broken(chunk.error));
     length += chunk.value.length;
-    if (length > resourceBytesMax) return err({ reason: "resource_withheld", because: "too_large" }); // leaving the loop hangs up
+    // leaving the loop hangs up
+    if (length > resourceBytesMax) return err({ reason: "resource_withheld", because: "too_large" });
     chunks.push(chunk.value);
   }
   return ok(joinBytes(chunks));

@@ -1,14 +1,17 @@
-/** Of bodies, plans and answers as bytes. */
+/** Limit for bodies, plans and answers as bytes. */
 const bytesMax = 8_388_608;
-/** Of resources as trees, by the bytes that they were read from: a tree is ten times as much, of an isolate's 128 MB. */
+/**
+ * Limit for resources as trees, by their source bytes: a tree takes ten times as much of an isolate's 128
+ * MB.
+ */
 const treesMax = 4_194_304;
 
-/** What one request holds at once: one budget for all of its questions, plans, rows and answers. */
+/** The memory budget of a request: all its questions, plans, rows and answers share it. */
 export class HeldBytes {
   #bytes = 0;
   #trees = 0;
 
-  /** @returns whether there is room. What has none is not held. */
+  /** @returns whether there is room. Without room nothing is taken. */
   take(bytes: number): boolean {
     if (this.#bytes + bytes > bytesMax) return false;
     this.#bytes += bytes;
@@ -19,7 +22,7 @@ export class HeldBytes {
     this.#bytes -= bytes;
   }
 
-  /** As {@link take}, of a resource that is held as a tree. @param bytes that it was read from. */
+  /** As {@link take}, for a resource as a tree. @param bytes its source bytes. */
   takeTree(bytes: number): boolean {
     if (this.#trees + bytes > treesMax) return false;
     this.#trees += bytes;

@@ -6,11 +6,12 @@ import { broken, type OriginRefusal } from "./forward.ts";
 
 export type OriginPageRefusal = OriginRefusal | { readonly reason: `answer_${BundleRefusal["reason"]}` };
 
-// For one page: hidden rows may make an answer short, never the origin's work long.
+// Limits for a page: hidden rows may make an answer short, but never the origin's work long.
 const bytesMax = 33_554_432;
-const entriesMax = 10_000; // a thousand are asked for; each costs some microseconds, however short it is
+// the gateway asks for a thousand; each entry costs some microseconds, however short
+const entriesMax = 10_000;
 
-/** Reads one page of the origin's to its end, each entry's bytes as they come. What `take` gives back ends the reading. */
+/** Reads a page of the origin to its end, entry by entry. A refusal that `take` returns ends the reading. */
 export async function readOriginPage<R>(
   body: OriginBody,
   take: (entry: EntryBytes) => R | undefined,

@@ -21,37 +21,38 @@ export interface OriginSessionScene {
   readonly base: string;
   /** When the request arrived. */
   readonly at: Instant;
-  /** The verified certificate of the connection, as RFC 9440 writes it: for an origin that is to be told. */
+  /** The verified certificate of the connection in the form of RFC 9440: for an origin that wants it. */
   readonly clientCert: string | undefined;
 }
 
-/** One resource of an origin's, whole. */
+/** The whole answer of an origin that is a single resource. */
 export interface WholeAnswer {
   readonly body: Uint8Array;
   /** FHIR base of the origin that answered. */
   readonly base: FhirBase;
 }
 
-/** A question names more patients than its asker may ask about at once. */
+/** The question names more patients than its caller may ask about at once. */
 export type NamingRefusal = { readonly reason: "too_many_patients" };
 
-// A patient's or a user's app asks about a family or a ward, a system about a worklist.
+// The app of a patient or a user asks about a family or a ward; a system asks about a worklist.
 const [namesMax, namesMaxOfSystem] = [20, 100];
 
 /**
- * One request's dealings with its origin: every question of the request and every byte of the answers pass here. The session holds what
- * the record of the request has to say beside the answer: where patients live, whom the question names, and of whom a row decided the answer.
+ * All traffic of a request with its origin: every question and every byte of the answers pass here. The
+ * session collects what the record says besides the answer: the states of patients, the patients in the
+ * question, and the patients of rows that decided the answer.
  */
 export class OriginSession {
   readonly name: string;
   readonly base: string;
   readonly residences: Residences;
   readonly concerned: AdditionalPatients;
-  /** What the request holds, its entries together. */
+  /** The memory budget of the request and of all its entries. */
   readonly held: HeldBytes;
   readonly #origins: Origins;
   readonly #scene: OriginSessionScene;
-  /** Patients whom the question names, and nobody knows to be within the asker's reach. */
+  /** Patients in the question without known access of the caller. */
   readonly #beyond = new Set<string>();
 
   constructor(
@@ -69,18 +70,21 @@ export class OriginSession {
     this.#scene = scene;
   }
 
-  /** The session of one entry of a batch: with the same origin, and with names of its own. */
+  /** A session for an entry of a bundle: it has the same origin, and names of its own. */
   forEntry(): OriginSession {
     return new OriginSession(this.#origins, this.#scene, this.residences, this.held);
   }
 
-  /** Whom a question names, while nobody knows yet whom its asker reaches. */
+  /** Notes the patients in a question, before the caller's access is known. */
   nameUnjudged(named: readonly NamedPatient[]): void {
     if (named.length > namesMaxOfSystem) return; // the question is on record with all of them
     for (const { patient } of named) this.#beyond.add(patient);
   }
 
-  /** Whom a question names: those within its asker's reach are concerned by the answer, the others are asked for and nothing more. */
+  /**
+   * Notes the patients in a question. The answer concerns each patient that the caller may access; the
+   * question only asks for the rest.
+   */
   nameAsked(named: readonly NamedPatient[], access: Access): Result<undefined, NamingRefusal> {
     const patients = new Set(named.map(({ patient }) => patient));
     const isSystem = access.scopes.some(({ context }) => context === "system");
@@ -96,7 +100,7 @@ export class OriginSession {
     return ok(undefined);
   }
 
-  /** Patients whom the question names beyond its asker's reach, as records name them. */
+  /** Patients in the question that the caller may not access, as records name them. */
   get asked(): readonly string[] {
     return [...this.#beyond].map((patient) => `${this.name}/Patient/${patient}`);
   }
@@ -105,7 +109,7 @@ export class OriginSession {
     return forward(this.#origins, this.name, question, this.#scene.clientCert);
   }
 
-  /** The whole body of an answer that is one resource. */
+  /** Reads the whole body of an answer that is a single resource. */
   async read(question: OriginQuestion): Promise<Result<WholeAnswer, OriginRefusal>> {
     const answer = await this.ask(question);
     if (!answer.ok) return answer;
@@ -113,7 +117,7 @@ export class OriginSession {
     return body.ok ? ok({ body: body.value, base: answer.value.base }) : body;
   }
 
-  /** What this origin is known to do with writes. */
+  /** The origin's registered behaviour with writes. */
   traits(): Promise<OriginTraits | undefined> {
     return this.#origins.traits(this.name);
   }
@@ -123,7 +127,10 @@ export class OriginSession {
     return this.#origins.send(this.name, write, this.#scene.clientCert);
   }
 
-  /** A resource as it is now, if its asker may see it. That it is there decides what is answered. */
+  /**
+   * A resource as it is now, if the caller may see it. Its presence decides the answer, so its patients go
+   * on record.
+   */
   standing(
     grant: Grant,
     { body, base }: WholeAnswer,
@@ -137,13 +144,13 @@ export class OriginSession {
     return now;
   }
 
-  /** What an answer from this base of the origin's is cut with. */
+  /** The bases by which an answer of the origin is redacted. */
   basesAt(origin: FhirBase): NamedBases {
     return { public: this.base, origin, name: this.name, residences: this.residences };
   }
 }
 
-/** Opens the session of a request that is understood. Nothing is known yet of what its asker may see of the patients whom it names. */
+/** Opens the session of a parsed request. The caller's access to its patients is not known yet. */
 export function openOrigin(
   call: { readonly origin: string; readonly at: Instant; readonly tlsClientAuth: unknown },
   certificate: string | undefined,

@@ -4,7 +4,7 @@ import type { Answered } from "./forward.ts";
 // A page of an ordinary history or record.
 const passedOverMax = 8_388_608;
 
-/** Reads an answer that is not needed to its end: that it was asked for must not show. */
+/** Reads an answer that is not needed to its end, so that timing does not show that it was not needed. */
 export async function passOver(answer: Result<Answered, unknown>): Promise<void> {
   if (!answer.ok) return;
   let length = 0;

@@ -12,13 +12,14 @@ import type { OriginSession } from "./origin-session.ts";
 
 export type RelateRefusal = RowsRefusal;
 
-// A list of patients goes into the question to the origin, and each row is checked against it.
+// The list of patients goes into the question to the origin, and each row is checked against the list.
 const patientsMax = 1_000;
 const rolesMax = 50;
 
 /**
- * Whose records a `user/` scope means: by what the one who signed in is to each patient, as the origin's own records say and the policy
- * takes it. Asks as much of the origin whatever is found. Without a user whom this origin knows nobody is reached.
+ * Finds the patients whose records a `user/` scope means: by the relation of the signed-in user to each
+ * patient, as the origin's records say it and the policy lists it. The origin gets the same questions
+ * whatever it finds. A user unknown to the origin has no patients.
  */
 export async function relate(
   who: Pick<Principal, "scopes" | "patient" | "user">,
@@ -48,7 +49,7 @@ async function patientsOf(
     return ofRelatedPerson(user, origin, at);
   if (user.type === "Practitioner" || user.type === "PractitionerRole")
     return ofPractitioner(user, relations, origin, at);
-  return ok(new Set()); // no one else is anything to a patient
+  return ok(new Set()); // no further type has a relation to a patient
 }
 
 async function ofRelatedPerson({ id }: Local, origin: OriginSession, at: Instant): Promise<Patients> {
@@ -75,7 +76,7 @@ async function ofPractitioner(
 ): Promise<Patients> {
   const roles = await rolesOf(user, origin, at);
   if (!roles.ok) return roles;
-  // Who signed in as a role is that role for as long as it is active.
+  // A user who signed in as a role has that role as long as the role is active.
   const selves = new Set([
     ...(user.type === "Practitioner" ? [written(user)] : []),
     ...roles.value.map(({ role }) => role),
@@ -130,7 +131,7 @@ interface Role {
   readonly organizations: readonly string[];
 }
 
-/** The active roles of a practitioner, or the one that signed in as a role. */
+/** The active roles of a practitioner, or the role as which the user signed in. */
 async function rolesOf(
   user: Local,
   origin: OriginSession,
@@ -197,7 +198,7 @@ function namedAt(row: JsonObject, path: readonly string[], base: FhirBase): read
 const written = ({ type, id }: Local) => `${type}/${id}`;
 const isOf = (row: JsonObject, type: string) => property(row, "resourceType") === type;
 const isOn = (row: JsonObject, name: string) => (property(row, name) ?? true) === true;
-/** Servers keep relations that ended as they are, but for their period. */
+/** Servers retain relations that ended: only the period says so. */
 const isActive = (row: JsonObject, at: Instant) =>
   isOn(row, "active") && holdsAt(property(row, "period"), at);
 const idOf = (row: JsonObject): readonly string[] => {

@@ -9,22 +9,24 @@ import type { OriginSession, WholeAnswer } from "./origin-session.ts";
 
 export type UniteRefusal = OriginRefusal | DisclosureRefusal;
 
-// Merges of one patient's records that count as one.
+// Limit for the merged records of a patient.
 const patientsMax = 16;
-// Each other record that a link names is read, whoever wrote the link: one writer could have the origin asked thousands of times.
+// The gateway reads each record that a link names. Without a limit a single writer of links could cause
+// thousands of questions.
 const readsMax = 64;
 
 /** The records of one individual. */
 export interface United {
   readonly ids: readonly string[];
-  /** Whether the record was read, and each record that it links to links back; else there may be more records. */
+  /** Whether the record was read and every linked record links back. If not, there may be more records. */
   readonly isWhole: boolean;
 }
 
 /**
- * The ids of one individual: the one asked for, and those that the origin united with it by `Patient.link` (replaces, replaced-by). Both
- * records must say so: whoever may write one record could otherwise have another person's accounting told beside it. A record that is not
- * there, and one that may not be seen, is one alone: nobody's accounting is taken away with the row.
+ * The ids of an individual: the requested id, and the ids that the origin united with it by `Patient.link`
+ * (replaces, replaced-by). Both records must say so; otherwise a writer of one record could get the
+ * accounting of a further person. A record that is absent or hidden counts alone: an individual does not
+ * lose the accounting together with the row.
  */
 export async function unitedPatients(
   id: string,
@@ -40,11 +42,11 @@ export async function unitedPatients(
     id,
   );
   if (!seen.ok) return needsRow ? seen : ok(alone);
-  const linksOf = new Map([[id, linked(seen.value, first.value.base)]]); // of every record that was read
+  const linksOf = new Map([[id, linked(seen.value, first.value.base)]]); // for every record that was read
   const ids = [id];
   let isWhole = true;
   for (const one of ids) {
-    // `ids` grows on the way: what is united with a united record is of the same individual.
+    // `ids` grows in the loop: a record that is united with a united record is of the same individual.
     for (const other of linksOf.get(one) ?? []) {
       if (ids.includes(other)) continue;
       if (ids.length >= patientsMax || (!linksOf.has(other) && linksOf.size > readsMax)) {
@@ -56,7 +58,8 @@ export async function unitedPatients(
         if (!read.ok && isFault(read.error)) return read;
         linksOf.set(other, read.ok ? linksIn(read.value, other) : []);
       }
-      // Of one that does not link back the same is said as of one that cannot be read: whether it is there is nothing to tell an individual.
+      // A record that does not link back gives the same answer as an unreadable record: its existence is not
+      // disclosed.
       if (linksOf.get(other)?.includes(one) === true) ids.push(other);
       else isWhole = false;
     }
@@ -72,7 +75,10 @@ export async function unitedPatients(
   }
 }
 
-/** What is no row's doing, and passes: to ask again is better than an accounting that may lack a record's lines. */
+/**
+ * Transient faults, which no row causes: asking again is better than an accounting that may lack lines of a
+ * record.
+ */
 const faults: readonly OriginRefusal["reason"][] = [
   "origin_unknown",
   "origin_unreachable",
@@ -93,7 +99,10 @@ function seenBy(
   return seen.ok ? seen.value : undefined;
 }
 
-/** An individual's other record is outside their scope: it is read for its links alone, and nothing of it leaves. */
+/**
+ * The further record of an individual is outside the scope: the gateway reads only its links, and nothing of
+ * it leaves.
+ */
 function plainly(body: Uint8Array, id: string): JsonObject | undefined {
   const json = readJson(body);
   if (!json.ok || !isObject(json.value)) return undefined;
@@ -102,7 +111,7 @@ function plainly(body: Uint8Array, id: string): JsonObject | undefined {
     : undefined;
 }
 
-/** Ids of the origin's own patients to whom it links as another record of the same person that takes, or took, its place. */
+/** The origin's own patients to whom a record links as replacing it, or as replaced by it. */
 function linked(resource: JsonObject, base: FhirBase): readonly string[] {
   const links = property(resource, "link");
   if (!isArray(links)) return [];
@@ -111,7 +120,8 @@ function linked(resource: JsonObject, base: FhirBase): readonly string[] {
     const other = property(link, "other");
     const reference = isObject(other) ? parseReference(textAt(other, "reference") ?? "", base) : undefined;
     const isPatient =
-      reference?.kind === "local" && reference.type === "Patient" && !/^\.+$/u.test(reference.id); // a dot is no path
+      // a dot is no path
+      reference?.kind === "local" && reference.type === "Patient" && !/^\.+$/u.test(reference.id);
     return isPatient ? [reference.id] : [];
   });
 }

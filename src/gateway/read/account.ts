@@ -19,9 +19,12 @@ import { unitedPatients, type UniteRefusal } from "#gateway/origin/united-patien
 
 export type AccountRefusal =
   | UniteRefusal
-  /** The token names another patient: the same as one who is not there, without asking. */
+  /**
+   * The token names a different patient: the refusal is the same as for an absent patient, and the origin is
+   * not asked.
+   */
   | { readonly reason: "row_outside_access" }
-  /** What was one individual's records on the page before is not now. */
+  /** The individual's records are no longer the records of the previous page. */
   | { readonly reason: "page_link_target_absent" }
   | NextLinkRefusal;
 
@@ -39,15 +42,17 @@ interface Scene {
   readonly caller: AccountingCaller;
 }
 
-// 45 CFR 164.528(a)(1): in the six years before the date of the request.
+// 45 CFR 164.528(a)(1): the six years before the date of the request.
 const yearsBack = 6;
-// Between two isolates' clocks: a disclosure that the asker has seen is in the accounting that they ask for next.
+// Difference between the clocks of two isolates: a disclosure that the caller has seen is in the next
+// accounting.
 const CLOCKS_MS = 5_000;
 const countUsual = 500;
 
 /**
- * One page of a patient's accounting of disclosures, in the form that was asked for. The ledger has the look-up on record before it answers.
- * The first page fixes until when disclosures are listed; each further one goes on where the one before it ended.
+ * A page of a patient's accounting of disclosures, in the requested form. The ledger records the look-up
+ * before it answers. The first page fixes the end of the listed period; each further page begins at the end
+ * of the previous page.
  */
 export async function account(
   scene: Scene,
@@ -102,7 +107,8 @@ export async function account(
     isFirst: place === undefined,
   });
   const { text, headers } = written(accounting, { ...scene, self: `${base}/${path}?${question}` });
-  // One bundle, however many lines are in it: a count would be a line of the next accounting, and tell an individual how many an officer saw.
+  // A single bundle, whatever the number of lines: a count would be in the next accounting, and tell an
+  // individual how many lines an officer saw.
   const counts = { Bundle: 1 };
   const patients = ids.map((id) => ({ patient: `${origin}/Patient/${id}`, counts }));
   return ok({
@@ -126,7 +132,7 @@ export async function account(
 
 const DAY_MS = 86_400_000;
 
-/** Never further back than the law goes: what is older is another half-year's ledger, which may be gone. */
+/** The period never begins before the legal period: older ledgers may be deleted. */
 function timesOf(
   { start, end }: AccountingRequest,
   at: Instant,
@@ -139,13 +145,13 @@ function timesOf(
   };
 }
 
-/** A day where it is one, by the time of day that the day begins or ends with. */
+/** A date, if the time is the beginning or the end of a day; otherwise a date and time. */
 function timeText(at: Instant, ofDay: number): string {
   const text = new Date(at).toISOString();
   return at % DAY_MS === ofDay ? text.slice(0, 10) : text;
 }
 
-/** Where a page ended, and of which records it was: sealed in the link to the next one. */
+/** The end of a page, and the records that it lists: sealed in the link to the next page. */
 interface EndOfPage {
   readonly after: LinePlace;
   readonly records: string;
@@ -156,14 +162,15 @@ const writePagePlace = ({ after, records }: EndOfPage): string => `${writeLinePl
 function readPagePlace(text: string): EndOfPage {
   const at = text.lastIndexOf(" ");
   const after = readLinePlace(text.slice(0, at));
-  if (after === undefined) throw new Error("accounting: a link that opened and says nothing"); // sealed by this deployment
+  // sealed by this deployment
+  if (after === undefined) throw new Error("accounting: a link that opened and says nothing");
   return { after, records: text.slice(at + 1) };
 }
 
 const recordsDigest = (ids: readonly string[]): string =>
   toBase64(sha256(utf8(JSON.stringify(ids.toSorted()))));
 
-/** In the link to the next page. */
+/** The format, as a parameter of the link to the next page. */
 const parameterOf: Readonly<Record<AccountingFormat, string>> = {
   json: "",
   csv: "&_format=text/csv",

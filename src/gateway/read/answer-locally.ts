@@ -33,7 +33,7 @@ export type LocalRefusal =
   | ResourceBodyRefusal
   | { readonly reason: "body_type_not_supported" | "resource_type_mismatch" | "resource_id_mismatch" }
   | { readonly reason: `body_${JsonRefusal["reason"]}` }
-  /** Of `$validate`: a profile or a mode to judge by. */
+  /** `$validate` with a profile or a mode. */
   | { readonly reason: "parameter_not_supported"; readonly parameter: string };
 
 export interface LocalPorts {
@@ -41,7 +41,10 @@ export interface LocalPorts {
   readonly authorizationServers: AuthorizationServers;
 }
 
-/** Answers `metadata` for a known caller: what its policy and its scopes let it do at this origin. */
+/**
+ * Answers `metadata` for a known caller: the interactions that its policy and its scopes allow at this
+ * origin.
+ */
 export async function capabilities(
   { policy, access }: Permission,
   origin: OriginSession,
@@ -53,7 +56,10 @@ export async function capabilities(
   return capabilityStatement(oauthUris(ports.publicUrl, signIn), types);
 }
 
-/** Answers `$validate`. The resource that was sent is in no record and in no answer, except for the places in it that are wrong. */
+/**
+ * Answers `$validate`. The record and the answer contain nothing of the submitted resource but the places of
+ * its errors.
+ */
 export async function validate(
   { type, id }: Extract<AnsweredLocally, { kind: "validate" }>,
   { policy }: Permission,
@@ -83,7 +89,10 @@ export async function validate(
   );
 }
 
-/** Sent as it is, or as the one parameter `resource` (http://hl7.org/fhir/R4/resource-operation-validate.html). */
+/**
+ * The body is the resource, or Parameters with the single parameter `resource`
+ * (http://hl7.org/fhir/R4/resource-operation-validate.html).
+ */
 function resourceIn(body: Json, type: string): Result<JsonObject, LocalRefusal> {
   if (!isObject(body)) return err({ reason: "resource_type_mismatch" });
   if (textAt(body, "resourceType") === type) return ok(body);

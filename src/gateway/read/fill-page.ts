@@ -16,44 +16,47 @@ import { readOriginPage, type OriginPageRefusal } from "#gateway/origin/origin-p
 export type PageRefusal =
   | OriginPageRefusal
   | DisclosureRefusal
-  /** The origin has more than it gave: a part is never passed off as the whole. */
+  /** The origin has more rows than it sent: a part must not pass for the whole. */
   | { readonly reason: "answer_incomplete" }
-  /** A paging link that leads away from the origin's own base, or back to a page that was read. */
+  /** A paging link leaves the origin's own base, or returns to a page that was read. */
   | { readonly reason: "answer_link_outside_origin" | "answer_link_loops" }
-  /** The origin does not know its own paging link any longer, or the row that the last page ended with. */
+  /** The origin no longer knows its own paging link, or the last row of the previous page. */
   | { readonly reason: "page_link_target_absent" };
 
-/** A client's page in the making, of whatever list. Its rows have keys by which a further page finds its place. */
+/**
+ * A client's page that is being filled, of any list. A further page finds its place by the keys of the rows.
+ */
 export interface Fillable {
-  /** The rows that may be seen and were gone through for it. */
+  /** The visible rows that were read for it. */
   readonly taken: readonly DecidingRow[];
-  /** Key of the last row that was taken. */
+  /** Key of the last taken row. */
   readonly last: string | undefined;
-  /** Key of a row on the way past this page; nothing for what is no row. */
+  /** Key of a row before this page; `undefined` for an entry that is not a row. */
   keyOf(entry: EntryBytes): Result<string | undefined, DisclosureRefusal>;
-  /** A row that an earlier page had, or may have had. */
+  /** Passes a row that an earlier page showed, or may have shown. */
   pass(key: string): void;
   offer(entry: EntryBytes): Result<Offered, DisclosureRefusal>;
-  /** It takes no more rows than these. */
+  /** Limits the number of rows. */
   holdTo(rows: number): void;
-  /** What has to be known of all entries of one of the origin's pages before any is offered. */
+  /** Asks for facts about all entries of an origin page, before the first is offered. */
   prepare?(entries: readonly EntryBytes[]): Promise<PageRefusal | RowsRefusal | undefined>;
 }
 
 export interface Filled<P> {
   readonly page: P;
-  /** Where the next page begins, when there is one. */
+  /** The beginning of the next page, if there is a next page. */
   readonly next: PagePlace | undefined;
 }
 
-// For one answer: hidden rows may make it short, never the origin's work long. A page is no longer than one of the origin's, so that it is
-// short only where four of five rows are hidden: else its length would tell how many are, at an origin of small pages.
+// Limit for an answer: hidden rows may make it short, but never the origin's work long. A page is at most as
+// long as an origin page, so it is short only if over 80 % of the rows are hidden; otherwise its length
+// would tell their number at an origin with small pages.
 const originPagesMax = 5;
 
 /**
- * Fills a client's page from the origin's, from a place on. It is full when a row that may be seen found no room, so that what is hidden
- * behind the last one shows neither in the page's length nor in its having a next link; only after five of the origin's pages it is given
- * as it is.
+ * Fills a client's page from origin pages, beginning at a place. The page is full when a visible row has no
+ * room, so hidden rows after the last row show neither in the page's length nor in its next link. After five
+ * origin pages the page is answered as it is.
  */
 export async function fillPage(
   grant: Grant,
@@ -72,7 +75,7 @@ export async function fillPage(
   );
 }
 
-/** As {@link fillPage}, of any list. @param open begins the page, once the origin's base is known. */
+/** As {@link fillPage}, for any list. @param open begins the page when the origin's base is known. */
 export async function fill<P extends Fillable>(
   first: { readonly ask: FhirQuestion; readonly type: ListType },
   start: PagePlace,
@@ -112,7 +115,7 @@ async function fillFrom<P extends Fillable>(
 
     const seen = at.seen + rows.matches;
     if (read.value.next === undefined) {
-      // Some servers cut a list short without a `next` link; their total still tells.
+      // Some servers cut a list short without a `next` link; their total still shows it.
       return (read.value.total ?? 0) > seen
         ? err({ reason: "answer_incomplete" })
         : ok({ page, next: undefined });
@@ -125,7 +128,7 @@ async function fillFrom<P extends Fillable>(
   }
 }
 
-/** As of any page, of which the entries are held until something is known of them. */
+/** Reads a page whose entries wait in memory until their facts are known. */
 async function prepared(
   origin: OriginSession,
   page: Fillable,
@@ -153,12 +156,12 @@ async function prepared(
   return refusal === undefined ? read : err(refusal);
 }
 
-/** Of what is held of an entry. */
+/** The bytes of an entry that are in memory. */
 const lengthOf = (entry: EntryBytes): number => (entry === "too_large" ? 0 : entry.length);
 
 function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefusal {
   if (isFurtherPage && refusal.reason === "absent") return { reason: "page_link_target_absent" };
-  // A search that is well-formed by R4 and that this server does not know: the client can ask otherwise.
+  // The search is well-formed by R4, but this server does not support it: the client can ask differently.
   const isRejected =
     refusal.reason === "origin_refused" && (refusal.status === 400 || refusal.status === 422);
   return isRejected && !isFurtherPage
@@ -166,9 +169,9 @@ function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefu
     : refusal;
 }
 
-/** The rows of one page of the origin's on their way into the client's. */
+/** The rows of an origin page on their way into the client's page. */
 class Rows {
-  /** `before`: the row that the last page ended with did not come yet. */
+  /** `before`: the last row of the previous page did not come yet. */
   stage: "before" | "filling" | "full";
   matches = 0;
   last: string | undefined;
@@ -191,7 +194,10 @@ class Rows {
     return undefined;
   }
 
-  /** An entry of another page than this: of a row its place alone is read. What is no row may belong to rows of this page, or say that the search failed. */
+  /**
+   * An entry before this page: only the place of a row is read. An entry that is not a row may belong to
+   * rows of this page, or report a failed search.
+   */
   #pass(bytes: EntryBytes): DisclosureRefusal | undefined {
     const key = this.#page.keyOf(bytes);
     if (!key.ok) return key.error;

@@ -14,7 +14,11 @@ import type { NextLinkRefusal, NextLinks } from "#gateway/admission/page-links";
 
 export type GatherRefusal = PageRefusal | DisclosureRefusal | RowsRefusal | NextLinkRefusal;
 
-/** Asks the origin what the grant says, and makes of the answers what may leave. @param place of a further page. */
+/**
+ * Asks the origin the question of the grant and redacts the answers.
+ *
+ * @param place the beginning of a further page.
+ */
 export async function gather(
   grant: Grant,
   place: PagePlace | undefined,
@@ -25,7 +29,7 @@ export async function gather(
   switch (expects.kind) {
     case "read": {
       const [one, known] = await Promise.all([origin.read(grant.ask), referredTo(grant, expects, origin)]);
-      // First: what is wrong with a resource that nothing leads to must not tell that it is there.
+      // This comes first: a fault of a resource without referrers must not tell that it exists.
       if (!known.ok) return known;
       if (!one.ok) return one;
       const seen = await behindContext(known.value, expects, one.value, origin);
@@ -45,7 +49,7 @@ export async function gather(
       if (!current.ok) return current;
       const discloser = new Discloser(known.value, origin.basesAt(current.value.base));
       if (old.ok) return discloser.version(old.value.body, current.value.body, expects);
-      // How an origin fails at a version must not tell that there is a row which is not to be seen.
+      // The fault of the origin at a version must not tell that a hidden row exists.
       const seen = origin.standing(known.value, current.value, expects.type, expects.id);
       return seen.ok ? old : seen;
     }

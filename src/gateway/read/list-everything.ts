@@ -9,13 +9,14 @@ import type { GatherRefusal } from "./gather.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { passOver } from "#gateway/origin/pass-over";
 
-// Of one page, what its rows refer to: practitioners, organizations, places.
+// Limit for the resources to which the rows of a page refer: practitioners, organizations, locations.
 const referredMax = 1_000;
 const idsMax = 200;
 
 /**
- * A page of everything about a patient. It asks for the patient and then for the rest, whatever the first answer was; then, by their ids,
- * for what the rows on this page refer to and is no patient's: an origin may bring it along on another page, or not at all.
+ * A page of everything about a patient. It asks for the patient and then for the rest, whatever the first
+ * answer was. Then it asks, by id, for the resources outside all compartments to which the rows of this page
+ * refer: an origin may send them on a different page, or not at all.
  */
 export async function listEverything(
   grant: EverythingGrant,
@@ -34,7 +35,7 @@ export async function listEverything(
     origin,
     (base) => new EverythingPage(grant, origin.basesAt(base)),
   );
-  // The patient is there: a server that has no such operation says so like this.
+  // The patient exists: a server without this operation answers like this.
   if (!filled.ok)
     return filled.error.reason === "absent" ? err({ reason: "origin_rejected_search", status: 404 }) : filled;
   const { page } = filled.value;

@@ -12,8 +12,8 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import { passOver } from "#gateway/origin/pass-over";
 
 /**
- * A page of a history. Of one resource it asks for the resource as it is now and then for its versions, whatever the first answer was: what
- * is not there, and what may not be seen, cause the same two questions.
+ * A page of a history. For a single resource it asks for the current resource and then for its versions,
+ * whatever the first answer was: an absent resource and a hidden resource cause the same two questions.
  */
 export async function listHistory(
   grant: HistoryGrant,
@@ -40,10 +40,10 @@ export async function listHistory(
   return !now.ok && filled.ok && filled.value.page.isEmpty && filled.value.next === undefined ? now : filled;
 }
 
-/** How many current resources one question asks for. */
+/** The number of current resources for which a question asks. */
 const idsMax = 200;
 
-/** Asks for the resources of each of the origin's pages as they are now. */
+/** Asks for the current resources of each origin page. */
 class HistoryOfType extends HistoryPage {
   readonly #type: string;
   readonly #origin: OriginSession;

@@ -16,8 +16,8 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 const [rowsMax, pagesMax] = [10_000, 20];
 
 /**
- * The last of each kind, out of all rows of the search that may be seen. The origin's own `$lastn` is not asked: where the latest is hidden
- * it would leave a gap that tells so.
+ * The last observations of each kind, among all visible rows of the search. The origin's own `$lastn` is not
+ * asked: a hidden latest observation would leave a gap that tells of it.
  */
 export async function listLastN(
   { search, question, max }: LastNGrant,
@@ -29,7 +29,7 @@ export async function listLastN(
     if (isVisible) counted.push({ row, base });
     return isVisible;
   };
-  /** All of the rows decided that there is no answer. */
+  /** All rows together decided the refusal. */
   const refused = <R>(refusal: R): R => {
     for (const { row, base } of counted) {
       const seen = new Discloser(search, origin.basesAt(base)).seen(row);

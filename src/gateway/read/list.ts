@@ -9,7 +9,11 @@ import { listLastN } from "./list-last-n.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NextLinks } from "#gateway/admission/page-links";
 
-/** Asks the origin for what a listing needs, and makes of its answers what may leave. @param place of a further page. */
+/**
+ * Asks the origin for the rows of a listing and redacts the answers.
+ *
+ * @param place the beginning of a further page.
+ */
 export async function list(
   grant: ListingGrant,
   place: PagePlace | undefined,

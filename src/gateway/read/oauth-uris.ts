@@ -1,7 +1,7 @@
 import type { OAuthUris } from "#fhir/capability";
 import type { SignInPlace } from "#registry/sign-in-place";
 
-/** Where the CapabilityStatement of an origin says that tokens come from: as in the SMART configuration. */
+/** The OAuth endpoints in the CapabilityStatement of an origin: the same as in its SMART configuration. */
 export function oauthUris(publicUrl: string, place: SignInPlace | undefined): OAuthUris {
   if (place === undefined) return { token: `${publicUrl}/oauth/token` };
   const {

@@ -9,19 +9,19 @@ import type { GrantedJoin } from "#policy/grant";
 import { allRows, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginSession } from "#gateway/origin/origin-session";
 
-/** What the joins of a search led to: to be asked beside it, and checked on each row. */
+/** The resolved joins of a search: the origin is asked for them, and each row is checked against them. */
 export interface Resolved {
   readonly parameters: readonly SearchParameter[];
   readonly joined: readonly Joined[];
 }
 
-// Of one hop: as many ids go into the next question. A list that long is a question about everybody.
+// Limit for a hop: its ids go into the next question. A longer list is a question about all patients.
 const rowsMax = 500;
 
 /**
- * Resolves the joins of a search, each by a search of its own for rows that its reader may see: so a chain or a `_has` finds out nothing
- * that its reader could not have asked for step by step, whatever the origin's own joins do. `undefined`: one led nowhere, so no row can be
- * meant.
+ * Resolves the joins of a search, each by a search of its own for rows that the reader may see. A chain or a
+ * `_has` finds out no more than the reader could ask step by step, whatever the origin's own joins do.
+ * `undefined`: a join found no row, so no row can match.
  */
 export async function resolveJoins(
   joins: readonly GrantedJoin[],
@@ -43,7 +43,7 @@ export async function resolveJoins(
   return ok({ parameters, joined });
 }
 
-/** What the hop's rows are (`chain`), or what they refer to (`has`), as `Type/id`. */
+/** The rows of the hop (`chain`), or the resources to which they refer (`has`), as `Type/id`. */
 async function leadOf(
   { kind, by, hop }: GrantedJoin,
   origin: OriginSession,
@@ -64,7 +64,7 @@ async function leadOf(
   if (!found.ok) return found;
   if (!hasRoom) return err({ reason: "too_many_rows" });
   const { rows: seen, base, bytes } = found.value;
-  origin.held.giveTrees(bytes); // all that goes on is where they lead
+  origin.held.giveTrees(bytes); // only the references of the rows go on
   if (kind === "chain") return ok(new Set(seen.map((row) => `${hop.expects.type}/${textAt(row, "id")}`)));
   const led = new Set<string>();
   for (const row of seen) for (const reference of referredAt(row, by.paths ?? [], base)) led.add(reference);

@@ -6,8 +6,9 @@ import type { OriginSession, WholeAnswer } from "#gateway/origin/origin-session"
 import { referredTo } from "./witnesses.ts";
 
 /**
- * What may be read of a Binary that stands behind another resource (`securityContext`): all that its rule shows when that resource may be
- * seen now, and else nothing. Asks for that resource when the Binary names one of this origin's that could be read at all.
+ * The grant for a Binary that has a `securityContext`: the whole view of its rule if the context resource is
+ * visible now, otherwise nothing. The origin is asked for the context resource only if the Binary names a
+ * resource of this origin that the caller could read.
  */
 export async function behindContext(
   grant: Grant,

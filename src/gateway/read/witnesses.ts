@@ -8,9 +8,9 @@ import { rowsOf, type RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginSession } from "#gateway/origin/origin-session";
 
 /**
- * What may be read of a resource by those of the policy's references through which rows that the reader may see lead to it, where it is
- * nobody's own (DESIGN §6, PATRQT). Asks the same of the origin whether it is there or not, one page for each reference that the policy
- * lists. What is somebody's needs no witness.
+ * The grant for a resource outside all compartments: it may be read through the references of the policy by
+ * which a visible row refers to it. The origin gets the same questions whether the resource exists or not: a
+ * page for each reference that the policy lists. A resource of a patient needs no referrer.
  */
 export async function referredTo(
   grant: Grant,
@@ -43,10 +43,10 @@ async function hasWitness(
     const seen = discloser.seen(row);
     isLed = seen !== undefined;
     if (seen !== undefined) hasRoom = origin.concerned.decide(seen);
-    return false; // that there is one is all that is held
+    return false; // the gateway only needs to know that a referrer exists
   };
   const found = await rowsOf(search.ask, origin, leads);
-  // A server that does not know this parameter has no such row to show.
+  // A server that does not support this parameter has no referrer.
   if (!found.ok) return isUnknown(found.error) ? ok(false) : found;
   return hasRoom ? ok(isLed) : err({ reason: "too_many_rows" });
 }

@@ -5,7 +5,7 @@ import { listingQuery, type EverythingRequest, type HistoryRequest } from "#fhir
 import type { Search } from "#fhir/search/search";
 import { conditionTexts } from "#fhir/search/condition";
 
-/** The interaction as the record names it; search values may name a patient, and the record is sealed. */
+/** The interaction as the record names it. Search values may name a patient; the record is sealed. */
 export function onRecord(interaction: Interaction | undefined): NonNullable<AuditEvent["what"]> {
   if (interaction === undefined) return {};
   switch (interaction.kind) {
@@ -74,7 +74,7 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
   }
 }
 
-/** Chains and includes by the names that a query gives them. */
+/** Chains and includes, by their names in a query. */
 function written({ parameters, joins, includes }: Search): readonly (readonly [string, string])[] {
   return [...conditionTexts({ parameters, joins }), ...includes.map(includeText)].map(pairOf);
 }

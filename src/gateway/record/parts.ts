@@ -3,16 +3,21 @@ import { patientsMax, type DisclosedWindow, type Disclosure } from "#phi/disclos
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 
-/** Whom an event names, what of them, and for whom its record has room. */
+/**
+ * The patients of an event, the counts of their resources, and the room for further patients in its record.
+ */
 export type Named = Pick<AuditEvent, "patients" | "unnamed" | "counts" | "reserve">;
 
-/** One of the requests in a batch or a transaction, as the record has it: an event of its own, whose `what` says which. */
+/**
+ * An entry of a batch or a transaction, as the record has it: an event of its own, whose `what` says the
+ * entry.
+ */
 export interface Part extends Named, Pick<AuditEvent, "withheld" | "outcome" | "asked"> {
   readonly kind: EventKind;
   readonly what: What;
 }
 
-/** Of nobody; a row decides the reason at most. */
+/** No patient is named; a row decides the reason at most. */
 export const nobody: Named = {
   patients: [],
   unnamed: [],
@@ -20,13 +25,16 @@ export const nobody: Named = {
   reserve: { names: 0, unseen: [], counts: {}, unnamed: [] },
 };
 
-/** Whom a refusal names: whom the question names within reach. Those of whom a row decided it are in a disclosure beside it. */
+/**
+ * The patients of a refusal: the question names them, and the caller may access them. Patients of rows that
+ * decided it are in a disclosure of their own.
+ */
 export const refusalNames = (origin: OriginSession | undefined): Named => ({
   ...nobody,
   patients: (origin?.concerned.named ?? []).map((patient) => ({ patient, counts: {} })),
 });
 
-/** Whom a write is about, before it is sent and after. */
+/** The patients of a write, before it is sent and after. */
 export function writeNames(
   { patients, unseen, room, unnamed }: ConcernedBy,
   origin: string,
@@ -42,10 +50,10 @@ export function writeNames(
   };
 }
 
-// A record keeps as many (audit/check); the policy digest beside them names the view that they come from.
+// A record has room for as many (audit/check); its policy digest names the view from which they come.
 export const withheldPathsMax = 1_000;
 
-/** What leaves in a window, and whom it concerns. */
+/** The disclosed content of a window, and its patients. */
 export function windowNames(
   { patients, unnamed, counts, withheldResources, unseen, room }: DisclosedWindow,
   withheldPaths: readonly string[],
@@ -63,7 +71,7 @@ export const refusedPart = (what: What, status: number, reason: string, origin: 
   ...refusalNames(origin),
 });
 
-/** A write that is about to be sent, or was: with whom it is about. */
+/** A write that is about to be sent, or was sent, with its patients. */
 export const writePart = (
   kind: "intent" | "write",
   what: What,
@@ -71,7 +79,7 @@ export const writePart = (
   { origin, outcome = {} }: { readonly origin: OriginSession; readonly outcome?: AuditEvent["outcome"] },
 ): Part => ({ kind, what, outcome, asked: origin.asked, ...writeNames(concerned, origin.name, what) });
 
-/** What leaves in the answer to a part. */
+/** The disclosures in the answer to a part. */
 export const disclosedParts = (
   what: What,
   status: number,
@@ -86,17 +94,17 @@ export const disclosedParts = (
     ...windowNames(window, withheldPaths),
   }));
 
-/** That rows are as the answer to a part says, which shows none of them. */
+/** The rows that decided the answer to a part, when the answer shows no row. */
 export function decidedParts(what: What, status: number, origin: OriginSession): readonly Part[] {
   const window = origin.concerned.alone();
   if (window === undefined) return [];
   return [{ kind: "disclosure", what, outcome: { status }, asked: origin.asked, ...windowNames(window, []) }];
 }
 
-// Of one append: far below what a commit of the ledger holds (256 leaves, 1 MiB), whatever the parts say.
+// Limit for an append: far below a commit of the ledger (256 leaves, 1 MiB), whatever the parts say.
 const partsMax = 40;
 
-/** The parts in groups that one append each has room for. */
+/** Groups of parts, each for an append of its own. */
 export function inAppends(parts: readonly Part[]): readonly (readonly Part[])[] {
   const groups: Part[][] = [];
   let patients = 0;

@@ -29,37 +29,43 @@ import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 
 export interface RecorderPorts {
   readonly ledger: ProofSink;
-  /** Over how many logs one client's records are spread. */
+  /** The number of logs over which the records of a client are spread. */
   readonly ledgerSpread: number;
 }
 
-/** Facts about a request, as its stages find them out. */
+/** Facts about a request, collected from its stages. */
 export interface RequestFacts extends CallerFacts {
   readonly call?: Call;
   /** Knows the client's budgets. */
   readonly gate?: ReleaseGate;
   readonly interaction?: Interaction;
   readonly policyDigest?: string;
-  /** Knows where the patients of a record live, whom the question names, and which rows decided the answer. */
+  /**
+   * Knows the states of patients, the patients whom the question names, and the rows that decided the
+   * answer.
+   */
   readonly origin?: OriginSession;
 }
 
-/** What an answer broke off at. Of a client that left nothing more is known than that it does not take what is written. */
+/** Why an answer broke off. A client that left is known only by not reading. */
 export type BreakReason = Extract<RecordedOnly, "lease_lost" | "window_not_recorded" | "client_disconnected">;
 
-/** What an append of a request came to: `replayed` when another request used its proof before. */
+/** Result of an append. `replayed`: a further request used the proof before. */
 export type Appended = Recorded | Counted | Replayed;
 
-/** Puts on record what happens to one request: makes the events of it, uses its proof up with the first append. Throws when an append fails. */
+/**
+ * Puts a request on record: makes its events, and uses its proof up with the first append. It throws when an
+ * append fails.
+ */
 export class Recorder {
   readonly #arrival: Arrival;
   readonly #ports: RecorderPorts;
   #facts: RequestFacts = {};
-  /** The request's proof was used up by its first record, or by another request before it. */
+  /** The first record used the request's proof up, or a further request did so before. */
   #proofSpent = false;
-  /** The first record of a write that was sent: its receipt. */
+  /** The first record of a write that was sent, for its receipt. */
   #intended: Recorded | Counted | undefined;
-  /** Of the parts of a batch: each event has a step of its own. */
+  /** The number of recorded parts of a bundle: each event has a step of its own. */
   #partsRecorded = 0;
 
   constructor(arrival: Arrival, ports: RecorderPorts) {
@@ -75,13 +81,13 @@ export class Recorder {
     this.#facts = { ...this.#facts, ...facts };
   }
 
-  /** Who asks, for what the ledger records of it itself. */
+  /** The caller, for the events that the ledger itself records. */
   get caller(): AccountingCaller {
     const { id, at, who, from, why, traceId } = this.#event("notice", undefined);
     return { id, at, who, from, why, traceId };
   }
 
-  /** @param decidedBy beside it, what the refusal tells of rows. */
+  /** @param decidedBy the rows that the refusal discloses; they are recorded in the same append. */
   refusal(status: number, reason: string, decidedBy: DisclosedWindow | undefined): Promise<Appended> {
     const refusal = { ...this.#event("refusal", { status, reason }), ...refusalNames(this.#facts.origin) };
     return this.#first(
@@ -89,12 +95,12 @@ export class Recorder {
     );
   }
 
-  /** An answer with nothing of the origin's in it. */
+  /** An answer without any resource of the origin. */
   notice(status: number): Promise<Appended> {
     return this.#first([this.#event("notice", { status })]);
   }
 
-  /** An answer that is one window. */
+  /** An answer of a single window. */
   disclosure(
     window: DisclosedWindow,
     { withheldPaths }: Pick<Disclosure, "withheldPaths">,
@@ -126,11 +132,12 @@ export class Recorder {
 
   /** An answer in windows broke off. */
   async aborted(reason: BreakReason, { windows }: Disclosure): Promise<void> {
-    // After every window there could be: one whose record got no answer may be on record all the same, under its own step.
+    // The step follows all possible windows: a window whose append got no answer may be on record under its
+    // own step.
     await this.#append([{ ...this.#event("aborted", { reason }), step: windows.length + 1 }]);
   }
 
-  /** A write is about to be sent, with whom it is about. */
+  /** A write that is about to be sent, with the patients whom it concerns. */
   async intend(concerned: ConcernedBy): Promise<Intended> {
     const recorded = await this.#first([
       { ...this.#event("intent", {}), ...this.#written(concerned, onRecord(this.#facts.interaction)) },
@@ -145,8 +152,9 @@ export class Recorder {
   }
 
   /**
-   * How a write ended, in one append with what the answer discloses: the rows that it shows, cleared, else the rows that decided it.
-   * Without an intent nothing was sent. The receipt is that of the intent.
+   * The end of a write, in a single append with the disclosures of its answer: the cleared rows that it
+   * shows, else the rows that decided it. Without an intent nothing was sent. The receipt is the receipt of
+   * the intent.
    */
   async written({ status, type, id, reason, disclosure, concerned }: WriteOutcome): Promise<Appended> {
     const step = this.#intended === undefined ? 0 : 1;
@@ -172,12 +180,15 @@ export class Recorder {
     return this.#keepIntent(await this.#parts(parts));
   }
 
-  /** How the writes of a batch or a transaction ended. */
+  /** The ends of the writes of a batch or a transaction. */
   async noteParts(parts: readonly Part[]): Promise<void> {
-    await this.#parts(parts); // after the intent: a proof is used up by then
+    await this.#parts(parts); // after the intent, which used the proof up
   }
 
-  /** All other events of a batch or a transaction, and at least one for the request. The receipt is that of its first record. */
+  /**
+   * All remaining events of a batch or a transaction, and at least a notice. The receipt is the receipt of
+   * the first record.
+   */
   async lastParts(kind: "batch" | "transaction", parts: readonly Part[]): Promise<Appended> {
     const empty: Part = { kind: "notice", what: { interaction: kind }, outcome: { status: 200 }, ...nobody };
     const last = parts.length === 0 ? [empty] : parts;
@@ -203,7 +214,7 @@ export class Recorder {
     return { ...event, ...about, what: { ...event.what, ...what }, step };
   }
 
-  /** The first append of this request uses its proof up: of all requests with one proof, one gets past here. */
+  /** The first append uses the proof up: only a single request with a proof gets past here. */
   async #first(events: readonly AuditEvent[]): Promise<Appended> {
     const proof = this.#facts.principal?.proof;
     if (proof === undefined || this.#proofSpent) return this.#append(events);
@@ -230,7 +241,7 @@ export class Recorder {
       ...this.#disclosed(window, withheldPaths, status),
       step: number, // the intent is step 0
       window: { number, complete: number === windows.length },
-      ...(number > 1 && { asked: [] }), // said once
+      ...(number > 1 && { asked: [] }), // the first window says it
     };
   }
 
@@ -254,7 +265,8 @@ export class Recorder {
         jkt: principal?.proof?.jkt,
         issuer: principal?.issuer,
         tokenId: principal?.tokenId,
-        subject: principal?.client.external && principal.subject, // of the built-in issuer the client itself
+        // the built-in issuer's subject is the client itself
+        subject: principal?.client.external && principal.subject,
         user: principal?.user,
         patient: principal?.patient,
         unbound: principal?.unbound === true ? true : undefined,
@@ -275,7 +287,7 @@ export class Recorder {
       },
       outcome,
       ...nobody,
-      // Of a caller who is not known no row was looked at.
+      // The gateway reads no row for an unknown caller.
       reserve: principal === undefined ? undefined : nobody.reserve,
       asked: this.#facts.origin?.asked,
       traceId: call?.traceId,

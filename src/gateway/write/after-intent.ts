@@ -2,7 +2,7 @@ import { ok, type Result } from "#kernel/result";
 import type { GateRefusal, ReleaseGate } from "#gateway/admission/release-gate";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 
-/** Another request used the proof of this one. */
+/** A further request used this proof before. */
 export type ProofReplayed = { readonly reason: "proof_replayed" };
 
 export type Intended = Result<undefined, ProofReplayed>;
@@ -13,8 +13,9 @@ export interface IntentRecord {
 }
 
 /**
- * The only way in which the origin hears of a write: the client's lease is renewed and the registry asked again (P4), the intent goes on
- * record (P1), and then the write is sent, once. A crash after that leaves the intent, which names the patients whom the write concerns.
+ * The only way in which the origin hears of a write: the client's lease is renewed and the registry asked
+ * again (P4), the intent goes on record (P1), and then the write is sent, once. A crash after that leaves
+ * the intent, which names the patients whom the write concerns.
  */
 export async function afterIntent<T>(
   gate: Pick<ReleaseGate, "stillGood">,

@@ -15,12 +15,13 @@ import { broken, type OriginRefusal } from "#gateway/origin/forward";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
 import { cutForWriter, isCurrent, reachedView, versionIn } from "./stored-row.ts";
 
-// As much as one page of an origin's.
+// The size of a page of an origin.
 const bytesMax = 33_554_432;
 
 /**
- * Decides about a deletion by the row's type, id, owners, labels, modifiers and what the rules ask of it, and by nothing else: a row that nobody
- * can read must be one that can be deleted. What nobody can understand stays (P9). Whom else it is about goes on record where it can be read.
+ * Decides about a deletion by the row's type, id, owners, labels, modifiers and the members that the rules
+ * test, and by nothing more: an unreadable row can be deleted. A row with an unknown modifier stays (P9).
+ * Further patients of the row go on record if they can be read.
  */
 export async function planDelete(
   write: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "delete" },
@@ -46,7 +47,7 @@ export async function planDelete(
     return err({ reason: "resource_withheld", because: cut.error });
   const shown = whole !== undefined && cut.ok ? cut.value : undefined;
   if (whole !== undefined) origin.residences.note(whole);
-  // Whatever becomes of the write, that the row is there is told.
+  // Every answer from here on tells that the row exists.
   if (!origin.concerned.decide({ type, id, ...(shown ?? concernedByUnread(whole ?? row, bases)) }))
     return err({ reason: "answer_too_large" });
   if (!isCurrent(ifMatch, shown?.resource, grant.value.policyDigest))
@@ -68,7 +69,7 @@ export async function planDelete(
 }
 
 type Facts = RowFacts & {
-  /** All of it, where it can be read. */
+  /** The whole row, if it can be read. */
   readonly whole: JsonObject | undefined;
 };
 
@@ -82,7 +83,8 @@ async function readFacts(
   for await (const chunk of body) {
     if (!chunk.ok) return err(broken(chunk.error));
     length += chunk.value.length;
-    if (length > bytesMax) return err({ reason: "resource_withheld", because: "too_large" }); // leaving the loop hangs up
+    // leaving the loop hangs up
+    if (length > bytesMax) return err({ reason: "resource_withheld", because: "too_large" });
     reader.push(chunk.value);
     if (length > resourceBytesMax) chunks = undefined;
     else chunks?.push(chunk.value);

@@ -20,36 +20,39 @@ export type PlanRefusal =
   | BodyRefusal
   | DisclosureRefusal
   | { readonly reason: "answer_too_large" }
-  /** With the other plans of the request it is more than is held at once. */
+  /** All plans of the request together exceed its memory budget. */
   | { readonly reason: "plan_too_large" }
   | { readonly reason: "patch_not_a_resource" | "resource_type_mismatch" | "resource_id_mismatch" }
-  /** It is not the version that the client has seen, or has none that a write could be held to. */
+  /**
+   * The stored version is not the version that the client saw, or the row has no version to condition the
+   * write on.
+   */
   | { readonly reason: "version_not_current" | "version_missing" }
-  /** What becomes of it, or of a resource inside it, may not be. */
+  /** The result, or a resource inside it, is not permitted. */
   | { readonly reason: ResultFault }
-  /** What becomes of it could not be read again: it is too large, too deep or about too many patients. */
+  /** The result could not be read again: it is too large, too deep or about too many patients. */
   | { readonly reason: "result_exceeds_limits" }
-  /** The origin is not known to heed the version that a DELETE is held to. */
+  /** The origin is not registered as honouring `If-Match` on DELETE. */
   | { readonly reason: "delete_not_conditional" }
-  /** It names what it refers to by a search, which an origin would answer with what its writer may not find. */
+  /** A reference is a search: the origin could answer it with a row that the writer may not find. */
   | { readonly reason: "conditional_reference_not_supported" };
 
-/** What a write comes to, all decided and nothing done. */
+/** A decided write: nothing is sent yet. */
 export type PlannedWrite =
   | {
       readonly kind: "send";
       readonly write: OriginWrite;
       readonly type: PlainWrite["type"];
-      /** `undefined`: the origin will give it one. */
+      /** `undefined`: the origin will assign the id. */
       readonly id: string | undefined;
       readonly concerned: ConcernedBy;
     }
-  /** `If-None-Exist`, and there is one: nothing is created. */
+  /** `If-None-Exist` found a row: nothing is created. */
   | {
       readonly kind: "found";
       readonly type: PlainWrite["type"];
       readonly id: string;
       readonly concerned: ConcernedBy;
     }
-  /** A conditional delete of what is not there. */
+  /** A conditional delete found no row. */
   | { readonly kind: "nothing"; readonly type: PlainWrite["type"] };

@@ -10,24 +10,24 @@ import type { ResourceView } from "#policy/compile";
 import type { WriteGrant } from "#policy/evaluate-write";
 import { etagOf } from "#gateway/read/etag";
 
-/** A stored resource, and what its writer may see and write of it. */
+/** A stored resource, with the parts that its writer may see and write. */
 export interface StoredRow {
   readonly stored: JsonObject;
   readonly shown: JsonObject;
   readonly sources: WeakMap<JsonObject, JsonObject>;
   readonly view: ResourceView;
   readonly version: string | undefined;
-  /** Whom what is seen of it concerns. */
+  /** The patients whom the visible part concerns. */
   readonly named: ConcernedPatients;
 }
 
-/** Where it is, as the write names it. */
+/** The address of the row, as the write names it. */
 export interface Place {
   readonly type: string;
   readonly id: string;
 }
 
-/** The stored resource as the origin gave it, judged; the row first, as with a read: what is wrong with a hidden one must not show. */
+/** Judges the stored resource. The row comes first, as with a read: a fault of a hidden row must not show. */
 export function storedRow(
   bytes: Uint8Array,
   place: Place,
@@ -53,7 +53,10 @@ export function storedRow(
   });
 }
 
-/** By which a stored row is written; of a row that its writer does not reach nothing but that. Needs its deciding members alone. */
+/**
+ * The view by which a stored row is written. A row that the writer may not access has a single refusal. Only
+ * the deciding members are needed.
+ */
 export function reachedView(
   row: JsonObject,
   { type, id }: Place,
@@ -67,7 +70,7 @@ export function reachedView(
   return isAsked ? ok(view) : err({ reason: "answer_mismatch" });
 }
 
-/** What a row that its writer reaches shows its writer. */
+/** The part of an accessible row that its writer sees. */
 export function cutForWriter(
   row: JsonObject,
   { seen }: WriteGrant,
@@ -75,7 +78,8 @@ export function cutForWriter(
   note?: RedactContext["note"],
 ): Result<RedactedResource, RedactRefusal> {
   const view = seen?.viewOf(row, bases.origin);
-  if (seen === undefined || view === undefined) return err("malformed"); // out of reach, which was asked before
+  // not accessible, which the caller checked before
+  if (seen === undefined || view === undefined) return err("malformed");
   return redactResource(row, view, {
     bases,
     urls: originUrls(bases),
@@ -85,14 +89,17 @@ export function cutForWriter(
   });
 }
 
-/** The version that a write is held to; it goes into a header. */
+/** The version that conditions a write; it goes into a header. */
 export function versionIn(row: JsonObject): string | undefined {
   const meta = property(row, "meta");
   const said = isObject(meta) ? textAt(meta, "versionId") : undefined;
   return said !== undefined && /^[A-Za-z0-9.-]{1,64}$/u.test(said) ? said : undefined;
 }
 
-/** RFC 9110 §13.1.1 by what the client can know: the gateway's own tag, compared strongly, or the version where the view shows it. */
+/**
+ * RFC 9110 §13.1.1, by facts that the client can know: the gateway's own tag, compared strongly, or the
+ * version if the view shows it.
+ */
 export function isCurrent(
   ifMatch: WriteConditions["ifMatch"],
   shown: JsonObject | undefined,

@@ -11,13 +11,13 @@ import {
   type ResourceBodyRefusal,
 } from "#gateway/admission/resource-body";
 
-/** What a write brings: nothing, a whole resource, or what is to change of one. */
+/** The content of a write: nothing, a whole resource, or a patch. */
 export type WriteBody =
   | { readonly kind: "none" }
   | { readonly kind: "resource"; readonly resource: JsonObject }
   | { readonly kind: "patch"; readonly operations: readonly PatchOperation[] };
 
-/** A write as it was asked: the same for a request of its own and for an entry of a Bundle. */
+/** A requested write: a request of its own, or an entry of a Bundle. */
 export interface AskedWrite {
   readonly interaction: Writing;
   readonly body: WriteBody;
@@ -30,10 +30,10 @@ export type WriteBodyRefusal =
   | { readonly reason: `body_${Exclude<JsonRefusal["reason"], "too_large">}` }
   | ResourceBodyRefusal
   | { readonly reason: "body_type_not_supported" | "patch_type_not_supported" }
-  /** Not of the type of the address, or not of its id (FHIR R4 http §3.1.0.4). */
+  /** The type or the id does not match the URL (FHIR R4 http §3.1.0.4). */
   | { readonly reason: "resource_type_mismatch" | "resource_id_mismatch" };
 
-/** Reads what a write brings, and what it asks beside. Everything that is wrong with it whatever is stored. */
+/** Reads the body and the conditions of a write. Refusals here do not depend on stored rows. */
 export async function readWrite(
   interaction: Writing,
   { headers, body }: Pick<Arrival, "headers" | "body">,
@@ -67,5 +67,5 @@ export function bodyOf(interaction: Writing, bytes: Uint8Array): Result<WriteBod
   return ok({ kind: "resource", resource });
 }
 
-// FHIRPath Patch and XML Patch could change what this gateway does not see them change.
+// FHIRPath Patch and XML Patch could make changes that this gateway does not see.
 const patchTypes: ReadonlySet<string> = new Set(["application/json-patch+json"]);

@@ -17,13 +17,13 @@ export type CriteriaRefusal =
   | RowsRefusal
   | NamingRefusal
   | { readonly reason: "criteria_not_supported"; readonly parameter: string }
-  /** More than one row that may be seen (FHIR R4 http §3.1.0.5.1). */
+  /** Several visible rows meet the criteria (FHIR R4 http §3.1.0.5.1). */
   | { readonly reason: "criteria_ambiguous" };
 
-// Criteria that find more name no resource.
+// Criteria that find more rows do not name a resource.
 const rowsMax = 1_000;
 
-/** As {@link findRow}, by its id alone. */
+/** As {@link findRow}, but returns only the id. */
 export async function findByCriteria(
   criteria: Search,
   permission: Permission,
@@ -34,11 +34,12 @@ export async function findByCriteria(
 }
 
 /**
- * The one resource that a conditional form means: among what its writer may search for and see, judged row by row, so that a hidden row
- * neither counts nor shows. The origin is never given the condition itself, since it would count hidden rows. Each row that meets the criteria
- * decides what is answered, and so does each that may be seen where there are too many.
+ * Finds the resource that a conditional form means, among the rows that its writer may search for and see.
+ * Each row is judged by itself, so a hidden row neither counts nor shows. The origin never gets the
+ * condition itself, because it would count hidden rows. Each row that meets the criteria decides the answer;
+ * if there are too many rows, each visible row does.
  *
- * @returns `undefined`: there is none.
+ * @returns `undefined`: no row meets the criteria.
  */
 export async function findRow(
   criteria: Search,
@@ -54,7 +55,8 @@ export async function findRow(
   if (!grant.ok) return grant;
   const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
   const counts = (row: JsonObject, base: FhirBase) => {
-    const isVisible = grant.value.viewOf(row, base) !== undefined; // how many are hidden must not decide
+    // the number of hidden rows must not decide
+    const isVisible = grant.value.viewOf(row, base) !== undefined;
     if (isVisible) counted.push({ row, base });
     return isVisible;
   };
@@ -72,7 +74,7 @@ export async function findRow(
   for (const row of rows) {
     const seen = textAt(row, "resourceType") === criteria.type ? discloser.seen(row) : undefined;
     if (seen === undefined || !isId(seen.id)) continue;
-    // By what may be seen of it: a value that is hidden finds nothing.
+    // Only the visible part is compared: a hidden value finds nothing.
     const isMatch =
       meets(seen.shown, criteria.parameters, base) || meets(seen.shown, criteria.parameters, origin.base);
     if (!isMatch) continue;

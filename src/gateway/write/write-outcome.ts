@@ -3,12 +3,12 @@ import type { Disclosure } from "#phi/disclosure";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { SendRefusal } from "./write-send.ts";
 
-/** How a write ended, for the record and for the answer. */
+/** The end of a write, for the record and for the answer. */
 export interface WriteOutcome {
   readonly status: number;
-  /** It was not done, or nobody knows. */
+  /** The write was not done, or its outcome is unknown. */
   readonly refusal?: SendRefusal | undefined;
-  /** For the record: of the refusal, or why a write that was done is answered with its status alone. */
+  /** For the record: the reason of the refusal, or why a done write is answered with its status alone. */
   readonly reason?: string | undefined;
   readonly type: string;
   readonly id?: string | undefined;

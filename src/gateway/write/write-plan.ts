@@ -26,7 +26,7 @@ import { cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row
 import type { AskedWrite, WriteBody } from "./write-body.ts";
 import { findByCriteria, findRow } from "./write-criteria.ts";
 
-/** Decides about one write, up to the very bytes that the origin would be sent. Asks it to read, and never to write. */
+/** Decides about a write, down to the bytes that the origin would get. It only reads at the origin. */
 export async function planWrite(
   asked: AskedWrite,
   permission: Permission,
@@ -34,7 +34,7 @@ export async function planWrite(
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const planned = await decideWrite(asked, permission, origin);
   if (!planned.ok || planned.value.kind !== "send") return planned;
-  // A text of a tree: it may be larger than what was sent, by all that is hidden of the stored resource.
+  // The text may be larger than the submitted text, by the hidden part of the stored resource.
   return origin.held.take(planned.value.write.body?.length ?? 0)
     ? planned
     : err({ reason: "plan_too_large" });
@@ -53,7 +53,7 @@ async function decideWrite(
       id: "any",
     });
     if (!permitted.ok) return permitted;
-    // Before anything is asked of the origin: no row decides it.
+    // This comes before any question to the origin: no row decides it.
     if ((await origin.traits())?.honoursIfMatchOnDelete !== true)
       return err({ reason: "delete_not_conditional" });
   }
@@ -88,7 +88,8 @@ async function decideWrite(
       const kind = interaction.kind === "conditional-update" ? "update" : "patch";
       if (id !== undefined)
         return planChange({ kind, type, id }, ofId(body, id), conditions, permission, origin);
-      // Under an id of the client's choosing it would tell whether that id is taken: the same face as an update of what is not there.
+      // A create under an id of the client's choice would tell whether that id is taken: it has the face of
+      // an update of an absent row.
       const isNew =
         kind === "update" && body.kind === "resource" && property(body.resource, "id") === undefined;
       return isNew
@@ -98,7 +99,7 @@ async function decideWrite(
   }
 }
 
-/** FHIR R4 http §3.1.0.5.1: without an id the body means the one that was found. */
+/** FHIR R4 http §3.1.0.5.1: a body without an id means the found resource. */
 const ofId = (body: WriteBody, id: string): WriteBody =>
   body.kind === "resource" && property(body.resource, "id") === undefined
     ? { ...body, resource: { ...body.resource, id } }
@@ -114,8 +115,8 @@ async function planCreate(
   const grant = evaluateWrite(policy, access, write);
   if (!grant.ok) return grant;
   if (body.kind !== "resource") return err({ reason: "resource_type_mismatch" });
-  const { id: _given, ...submitted } = body.resource; // the server gives it (FHIR R4 http §3.1.0.8)
-  // The origin's own base is not known yet, and a body names what it refers to by the gateway's.
+  const { id: _given, ...submitted } = body.resource; // the server assigns it (FHIR R4 http §3.1.0.8)
+  // The origin's own base is not known yet; references of a body are below the gateway's base.
   const bases = { origin: base, public: base };
   const view = grant.value.writable(submitted, base);
   if (view === undefined) return err({ reason: "result_outside_access" });
@@ -160,13 +161,13 @@ async function planChange(
   const found = storedRow(answer.value.body, write, grant.value, bases);
   if (!found.ok) return found;
   origin.residences.note(found.value.stored);
-  // Whatever becomes of the write, that the row is there is told.
+  // Every answer from here on tells that the row exists.
   if (!origin.concerned.decide({ type, id, ...found.value.named }))
     return err({ reason: "answer_too_large" });
   return decideChange(write, body, conditions, { grant: grant.value, row: found.value, bases });
 }
 
-/** A row that its writer sees, and what is to become of it. */
+/** Decides about a change of a visible row. */
 function decideChange(
   { type, id, kind }: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "update" | "patch" },
   body: WriteBody,
@@ -205,7 +206,7 @@ function decideChange(
   if (!isReadable(result, text, stored, bases) || !cutForWriter(result, grant, bases).ok)
     return err({ reason: "result_exceeds_limits" });
   const concerned = concernedByChange({ stored, named: row.named, sent: submitted.value, result }, bases);
-  // The record of the write has room for no more.
+  // The record of the write has no room for more patients.
   if (concerned.patients.size > patientsMax) return err({ reason: "result_exceeds_limits" });
   return ok({
     kind: "send",
@@ -216,7 +217,7 @@ function decideChange(
   });
 }
 
-/** The first thing that may not become of the resource, or of one inside it. */
+/** The first forbidden change of the resource, or of a resource inside it. */
 function faultIn(
   changes: readonly Change[],
   { faultOf }: WriteGrant,

@@ -14,7 +14,7 @@ import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { PlannedWrite } from "./planned-write.ts";
 
-/** What the origin made of a write that it was sent. */
+/** Why a sent write is not known as done. */
 export type SendRefusal =
   | { readonly reason: "origin_unknown" | "absent" }
   | { readonly reason: "origin_circuit_open" | "origin_throttled"; readonly retryAfterSeconds: number }
@@ -22,23 +22,26 @@ export type SendRefusal =
       readonly reason: "origin_refused" | "write_conflict" | "write_precondition_failed" | "write_rejected";
       readonly status: number;
     }
-  /** Nobody knows whether it was done: the origin did not answer, the connection broke, or what it answered says neither that it was done nor that not. */
+  /**
+   * The outcome is unknown: the origin did not answer, the connection broke, or the answer neither confirms
+   * nor denies the write.
+   */
   | { readonly reason: "write_outcome_unknown" | "write_answer_unfit" };
 
 /** A write that was done. */
 export interface DoneWrite {
   readonly status: 200 | 201 | 204;
   readonly type: ResourceType;
-  /** `undefined`: the origin did not say under which it created it. */
+  /** `undefined`: the origin did not say the id of the created resource. */
   readonly id: string | undefined;
-  /** Of what is stored now, where the origin says it. */
+  /** The stored version, if the origin says it. */
   readonly version: string | undefined;
-  /** What the origin says that it holds now, before anything is decided about it; `undefined`: nothing. */
+  /** The stored resource according to the origin, not judged yet. `undefined`: the origin sent none. */
   readonly body: Uint8Array | undefined;
   readonly base: FhirBase;
 }
 
-/** Where a Patient lives now that the write is done. */
+/** Notes the new state of residence of a written Patient. */
 export function noteWritten(
   { type, write }: Extract<PlannedWrite, { kind: "send" }>,
   residences: Residences,
@@ -67,7 +70,7 @@ export async function sendWrite(
     case "circuit_open":
       return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
     case "written": {
-      const whole = await readWhole(answer.body); // that it breaks off says nothing about the write
+      const whole = await readWhole(answer.body); // a broken body says nothing about the write
       const body = whole.ok && whole.value.length > 0 ? whole.value : undefined;
       const said = placeIn(answer, type, body);
       if (!isAnswerTo(planned, answer, whole.ok ? body : "broken", said.id))
@@ -79,8 +82,8 @@ export async function sendWrite(
 }
 
 /**
- * Whether a 200, 201 or 204 is an answer to the write: a page to sign in at is none. A create is answered 201, or names what it made; a body is
- * the resource, or says how it went.
+ * True when a 200, 201 or 204 is an answer to the write: a sign-in page is not. The answer to a create is a
+ * 201, or it names the created resource; its body is the resource or an OperationOutcome.
  */
 function isAnswerTo(
   { write, type, id }: Extract<PlannedWrite, { kind: "send" }>,
@@ -101,8 +104,8 @@ function isAnswerTo(
 }
 
 /**
- * 409 and 412: somebody else was there in between. 400 and 422: it is not taken by rules of the origin's own. 429: not now. 408, 5xx and
- * whatever says neither yes nor no: nobody knows.
+ * 409 and 412: a further writer changed the row in between. 400 and 422: the origin's own rules refuse the
+ * write. 429: not now. 408, 5xx and all further statuses: the outcome is unknown.
  */
 export function refusalOf({
   status,
@@ -116,7 +119,10 @@ export function refusalOf({
   return { reason: "origin_refused", status };
 }
 
-/** Where a resource stands now: by the body, or by `Location`, which is the origin's own address and never leaves. */
+/**
+ * The address of the resource: from the body, or from `Location`, which is the origin's own address and
+ * never leaves.
+ */
 function placeIn(
   { location, base }: Extract<OriginWritten, { kind: "written" }>,
   type: string,
@@ -129,7 +135,7 @@ function placeIn(
       : undefined;
   const meta = resource && property(resource, "meta");
   const [below] = readingsBelow(location ?? "", base);
-  // Below whatever path the server calls its base; an address elsewhere is none of its own.
+  // The address is below the server's base; an address outside the base does not count.
   const { of, id, at } =
     /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u.exec(
       below ?? "",
@@ -144,7 +150,10 @@ function placeIn(
   };
 }
 
-/** What of a stored resource may be in the answer to a write: what its writer may read of it, cut as for a read; nothing where that is not so. */
+/**
+ * The part of a stored resource in the answer to a write: the part that its writer may read, redacted as for
+ * a read, or nothing.
+ */
 export async function represent(
   { type, id, body, base }: Pick<DoneWrite, "type" | "id" | "body" | "base">,
   wanted: Returned | undefined,

@@ -13,7 +13,7 @@ import type { WriteOutcome } from "./write-outcome.ts";
 import { planWrite } from "./write-plan.ts";
 import { noteWritten, represent, sendWrite, type DoneWrite, type SendRefusal } from "./write-send.ts";
 
-/** Why the origin heard of no write. */
+/** Why the origin got no write. */
 export type WriteRefusal = PlanRefusal | GateRefusal | ProofReplayed;
 
 /** A write: everything is decided, the intent is on record, the origin is asked once. */
@@ -65,7 +65,7 @@ async function done(
   return { status, type, id, returns, location: locationOf(write, origin.base), concerned, ...shown };
 }
 
-/** The address of what was created: only that has a new one. */
+/** The address of a created resource; an existing resource has no new address. */
 function locationOf(
   { status, type, id, version }: Pick<DoneWrite, "status" | "type" | "id" | "version">,
   base: string,
@@ -90,7 +90,10 @@ async function unsent(
   return { status: 200, type, id, returns, location, concerned, ...shown };
 }
 
-/** The write is done, even if its resource cannot be shown: then the answer is its status alone, and the record says why. */
+/**
+ * The write is done even if its resource cannot be shown: then the answer is its status alone, and the
+ * record says why.
+ */
 async function shownBy(
   represented: () => ReturnType<typeof represent>,
 ): Promise<Pick<WriteOutcome, "disclosure" | "reason">> {
