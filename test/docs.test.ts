@@ -10,7 +10,7 @@ const pages = execFileSync("git", ["ls-files", "*.md"], { cwd: root, encoding: "
   .filter((path) => path !== "" && existsSync(join(root, path)));
 const withoutCode = (text: string) => text.replaceAll(/```[\s\S]*?```/gu, "");
 
-/** The anchors of a page, as GitHub makes them from its headings, and those that it sets itself. */
+/** The anchors of a page: GitHub's, made from its headings, and the page's explicit anchors. */
 function anchorsOf(text: string): Set<string> {
   const headings = [...withoutCode(text).matchAll(/^#{1,6} +(?<title>.+)$/gmu)].map(({ groups }) =>
     (groups?.["title"] ?? "")
@@ -42,7 +42,7 @@ test("each source and test that a page names exists", ({ expect }) => {
   const named =
     /`(?<path>(?:src|test|sandbox|cli|scripts|workers|policies|bench|examples)\/[\w./-]+\.\w+)`/gu;
   const missing = pages
-    .filter((page) => page !== "CHANGELOG.md") // it names files of its day
+    .filter((page) => page !== "CHANGELOG.md") // it names the files of its day
     .flatMap((page) => [...read(page).matchAll(named)].map(({ groups }) => `${page}: ${groups?.["path"]}`))
     .filter((line) => !existsSync(join(root, line.slice(line.indexOf(": ") + 2))));
   expect(missing).toEqual([]);

@@ -6,8 +6,9 @@ import { nameKinds, namesIn, type NameKind, type Sources } from "./support/names
 import { shapeOf } from "./support/shape-of.ts";
 
 /*
- * Never renamed: old state and old ledgers hold these names, and deployed workers know each other by them (CODE-STYLE.md, "Names"). A name
- * that is gone or changed fails here; a new name is added to frozen-names.json on purpose, with the change that needs it.
+ * Never renamed: old state and old ledgers contain these names, and deployed workers know each other by them
+ * (CODE-STYLE.md, "Names"). A missing or changed name fails here. A new name is added to frozen-names.json on
+ * purpose, with the change that needs it.
  */
 
 const root = join(import.meta.dirname, "..");
@@ -47,7 +48,7 @@ for (const kind of nameKinds) {
   });
 }
 
-/** The sources with one text replaced in the one file that has it. */
+/** The sources, with a text replaced in the only file that has it. */
 function planted(path: RegExp, before: string, after: string): Sources {
   const fitting = [...sources].filter(([name, text]) => path.test(name) && text.includes(before));
   if (fitting.length !== 1) throw new Error(`${fitting.length} files have ${before}`);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { areaOf, comments, complaints, figuresOf, isNumber, markdownProse } from "../scripts/prose.ts";
 
-/** Whether each "one" of a sentence is read as a number. */
+/** The verdict on each "one" of a sentence: true for a number. */
 const readings = (sentence: string): boolean[] =>
   [...sentence.matchAll(/\bone\b/giu)].map(({ index }) =>
     isNumber(sentence.slice(0, index), sentence.slice(index + 3)),

@@ -10,7 +10,7 @@ const writes =
 const speaksToRegistry = (file: string, text: string): boolean =>
   file.startsWith("src/") && /"drizzle-orm|\bD1Database\b/u.test(text);
 
-/** The files in a worker's bundle that speak to the registry and write to it. */
+/** The files in a worker's bundle that use the registry and write to it. */
 async function writersIn(entry: string): Promise<readonly string[]> {
   const { metafile } = await build({
     entryPoints: [join(root, entry)],

@@ -7,7 +7,10 @@ import { circlesIn, crowdedFolders, importGraph, roomGraph, sourcesOf } from "./
 const root = join(import.meta.dirname, "..");
 const planted: string[] = [];
 
-/** Plants each source in a folder of its own inside its room, lints all of them in one run, and gives what the linter said of each. */
+/**
+ * Plants each source in its own folder inside its room, lints all of them in one run, and returns the
+ * linter's report for each.
+ */
 function lint(cases: readonly (readonly [room: string, source: string])[]): string[] {
   const folders = cases.map(([room], index) =>
     join(room, `planted-${process.pid}-${planted.length + index}`),
@@ -98,7 +101,7 @@ test("a planted circle of a type import and an import is found", ({ expect }) =>
   expect(circlesIn(planted)).toContainEqual(["src/kernel/planted-a.ts", "src/kernel/planted-b.ts"]);
 });
 
-/** The sub-room of a file of the gateway; each file beside the sub-rooms is a room of its own. */
+/** The sub-room of a file of the gateway. Each file next to the sub-rooms counts as a room. */
 const subRoomOf = (file: string): string | undefined =>
   /^src\/gateway\/(?<room>[^/]+)/u.exec(file)?.groups?.["room"];
 

@@ -30,7 +30,7 @@ const peer = async (name: string, isFull: boolean, body: unknown, status = 200):
   isFull,
   target: { host: "127.0.0.1", port: await serving(body, status) },
   headers: async () => [],
-  // never measured here
+  // this test measures nothing
   process: { child: process as never, ready: {}, cpuMicros: () => 0, close: async () => {} },
 });
 

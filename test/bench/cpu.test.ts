@@ -26,7 +26,7 @@ test.skipIf(!isLinux)(
       const living = cpuMicros(parent.pid ?? 0);
       expect(await said()).toBe("ended");
       const after = cpuMicros(parent.pid ?? 0);
-      // The child alone was busy for half a second, unless others had the machine.
+      // The child alone was busy for half a second, unless other processes used the machine.
       expect(living).toBeGreaterThan(100_000);
       expect(after).toBeGreaterThanOrEqual(living);
     } finally {

@@ -92,5 +92,5 @@ test("alone an append waits for one commit, and under load each commit takes mor
 test("a client that is spread wider leaves its busiest shard with less", ({ expect }) => {
   const [two, eight] = [2, 8].map((spread) => simulateBalance(300, 1, 50, spread).peak);
   expect(eight).toBeLessThan((two ?? 0) / 2);
-  expect(simulateBalance(300, 0, 1, 2).peak).toBeCloseTo(1); // all on one
+  expect(simulateBalance(300, 0, 1, 2).peak).toBeCloseTo(1); // all requests on a single shard
 });

@@ -22,7 +22,7 @@ const { serverCa, clientCa } = await ensureAuthority(dir);
 const server = await ensureServerCertificate(dir);
 const client = await issueClientCertificate(dir, "telehealth", "O=St. Mary\\, Inc., CN=telehealth");
 const hasCurl = spawnSync("curl", ["--version"]).status === 0;
-const openssl = "openssl"; // a tool of the machine, not of a package
+const openssl = "openssl"; // the machine's own tool, not from a package
 const hasOpenssl = spawnSync(openssl, ["version"]).status === 0;
 
 function tlsServer(): Promise<{ port: number; peer: Promise<TLSSocket>; close: () => void }> {

@@ -30,7 +30,7 @@ export interface Answer {
   readonly body: string;
 }
 
-/** One request over a connection of its own; rejects when the transfer breaks. */
+/** Sends one request over its own connection. Rejects when the transfer breaks. */
 export async function ask({
   port,
   ca,
@@ -57,7 +57,10 @@ export async function ask({
   return { status: response.statusCode ?? 0, headers: response.headers, body: await text(response) };
 }
 
-/** Bytes as they are, over TLS: for what no HTTP client would send. Gives the first answer, head and whole body. */
+/**
+ * Sends raw bytes over TLS, for messages that no HTTP client would send. Returns the first answer, head and
+ * whole body.
+ */
 export async function askRaw(port: number, ca: string, bytes: string): Promise<string> {
   const socket = await open(port, ca);
   socket.write(bytes, "latin1");
@@ -67,12 +70,16 @@ export async function askRaw(port: number, ca: string, bytes: string): Promise<s
     const length = Number(
       /^content-length: (?<length>\d+)\r$/imu.exec(answer)?.groups?.["length"] ?? Number.NaN,
     );
-    if (answer.length >= answer.indexOf("\r\n\r\n") + 4 + length) break; // leaving the loop destroys the socket
+    // leaving the loop destroys the socket
+    if (answer.length >= answer.indexOf("\r\n\r\n") + 4 + length) break;
   }
   return answer;
 }
 
-/** Bytes as they are, and all that comes back until the front ends the connection, or for two seconds. */
+/**
+ * Sends raw bytes and returns every byte that the front sends until it ends the connection, or for two
+ * seconds.
+ */
 export async function everything(port: number, ca: string, bytes: string): Promise<string> {
   const socket = await open(port, ca);
   const late = setTimeout(() => socket.destroy(), 2_000);
@@ -101,7 +108,7 @@ export function open(port: number, ca: string, as?: CertificateFiles): Promise<T
 export const pair = (as: CertificateFiles | undefined) =>
   as && { cert: readFileSync(as.cert), key: readFileSync(as.key) };
 
-/** A server in the Worker's place. */
+/** A server in place of the Worker. */
 export async function worker(answer: (...asked: Parameters<RequestListener>) => unknown): Promise<{
   readonly target: { host: string; port: number };
   readonly server: Server;
@@ -118,7 +125,9 @@ export async function worker(answer: (...asked: Parameters<RequestListener>) => 
   return { target: { host: "127.0.0.1", port: (server.address() as AddressInfo).port }, server, close };
 }
 
-/** A TCP server that shows the bytes it got since it was last asked, and answers 200 at the end of each HTTP request. */
+/**
+ * A TCP server that returns the bytes since the last call, and answers 200 at the end of each HTTP request.
+ */
 export async function rawTarget(): Promise<{
   host: string;
   port: number;
@@ -148,7 +157,7 @@ export async function rawTarget(): Promise<{
   return { host: "127.0.0.1", port, take, close };
 }
 
-/** By its own reading of RFC 9112 §6.3, apart from the parser under test. */
+/** Reads by RFC 9112 §6.3 itself, without the parser under test. */
 function complete(bytes: string): boolean {
   const end = bytes.indexOf("\r\n\r\n") + 4;
   if (end < 4) return false;

@@ -104,7 +104,7 @@ test("on the wire to the worker every method is framed once, as the parser read 
       const what = `${method} ${sent.join()}`;
       const head = [`${method} /outer HTTP/1.1`, "Host: localhost", ...sent].join("\r\n");
       expect(await askRaw(port, ca, `${head}\r\n\r\n${body}`), what).toMatch(/^HTTP\/1\.1 200 /u);
-      const bytes = target.take(); // what one request left behind would begin the next one's
+      const bytes = target.take(); // a remainder of one request would begin the next request
       const end = bytes.indexOf("\r\n\r\n");
       const [first, ...lines] = bytes.slice(0, end).split("\r\n");
       expect(first, what).toBe(`${method} /outer HTTP/1.1`);
@@ -163,8 +163,9 @@ test("bodies stream both ways, whole and in time", async ({ expect }) => {
   const sent = request({ host: "localhost", port, method: "POST", agent: false, ca: readFileSync(ca) });
   for (let i = 0; i < 48; i++) sent.write(Buffer.alloc(65_536));
   sent.end();
-  const [response] = (await once(sent, "response")) as [IncomingMessage]; // what the event gives
-  const [first] = (await once(response, "data")) as [Buffer]; // arrives while the worker still holds the rest
+  const [response] = (await once(sent, "response")) as [IncomingMessage]; // the event's argument
+  // arrives while the worker has not sent the rest yet
+  const [first] = (await once(response, "data")) as [Buffer];
   expect(first.toString()).toBe(String(48 * 65_536));
   half.resolve();
   expect((await once(response, "data")).toString()).toBe(" bytes");
@@ -227,7 +228,7 @@ test("a client that sends on after its answer is read to the end, and its connec
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   closers.push(() => agent.destroy());
   let connections = 0;
-  agent.on("keylog", () => (connections += 1)); // of each new connection a few lines
+  agent.on("keylog", () => (connections += 1)); // a new connection writes a few lines
   const body = "x".repeat(5_000_000);
   const answers = [await ask({ port, ca, method: "POST", body, agent })];
   const ofTheFirst = connections;
@@ -253,7 +254,7 @@ test("Expect: 100-continue is answered, and not passed on", async ({ expect }) =
   sent.flushHeaders();
   await once(sent, "continue");
   sent.end("body");
-  const [response] = (await once(sent, "response")) as [IncomingMessage]; // what the event gives
+  const [response] = (await once(sent, "response")) as [IncomingMessage]; // the event's argument
   expect((await once(response, "data")).toString()).toBe("body");
   expect(expectation).toBeUndefined();
 });
@@ -315,7 +316,7 @@ test("hundreds of requests at once wait for one of 256 connections, and all are 
   const full = Promise.withResolvers<void>();
   const upstream = await worker(async (_req, res) => {
     await full.promise;
-    await pause(300); // time enough for a 257th to come, were it let
+    await pause(300); // time enough for a 257th request to arrive, if it were allowed
     res.end("ok");
   });
   closers.push(upstream.close);

@@ -21,7 +21,7 @@ import { StartRefusal } from "../../sandbox/start-refusal.ts";
 const root = mkdtempSync(join(tmpdir(), "phylax-load-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-/** A folder with these files: objects as JSON, packed when the name says so. */
+/** A folder with these files: objects as JSON, compressed when the name says so. */
 function folder(files: Record<string, unknown>): string {
   const dir = join(root, randomUUID());
   mkdirSync(dir);
@@ -172,12 +172,12 @@ test("numbers keep their digits", async ({ expect }) => {
   expect(JSON.stringify(resources)).toContain('"value":1.10}');
 });
 
-// The real thing, in a folder beside the project that a fresh clone does not have.
+// Real data, in a folder next to the project that a fresh clone does not have.
 const synthea = ["synthea-2019", "synthea-2020", "synthea-2024"].map((name) =>
   fileURLToPath(new URL(`../../../shared/data/fhir/${name}`, import.meta.url).href),
 );
 
-/** The files' resources by nothing but JSON.parse: what the loader's counts are held against. */
+/** The files' resources, read by JSON.parse alone: the loader's counts are compared with them. */
 function raw(dir: string): Resource[] {
   return readdirSync(dir).flatMap((name) => {
     const text = gunzipSync(readFileSync(join(dir, name))).toString();
@@ -231,7 +231,7 @@ test.skipIf(!synthea.every((dir) => existsSync(dir)))(
             [`Patient/${id}`, `urn:uuid:${id}`].includes(
               (resource.subject as { reference: string }).reference,
             ),
-        ); // these four have one
+        ); // these four have a contract
         for (const written of [`patient=${id}`, `patient=Patient/${id}`, `subject=${id}`]) {
           const { total, entry } = await search(`${type}?${written}`);
           expect(

@@ -11,7 +11,8 @@ import { startFront, type Front } from "../../sandbox/front.ts";
 import { newKey, sign } from "../support/credentials.ts";
 import { SecretWatch } from "../support/secret-watch.ts";
 
-// What the watch over the end-to-end tests would see if something went wrong: a server behind a front that says what it was told to.
+// Shows that the watch over the end-to-end tests reports a leak: a server behind a front that answers as the
+// test orders.
 const state = mkdtempSync(join(tmpdir(), "phylax-watch-"));
 const key = await newKey("ES256", "k");
 const { d: privatePart = "" } = await exportJWK(key.privateKey);
@@ -30,7 +31,7 @@ beforeAll(async () => {
   mkdirSync(join(state, "secrets"), { recursive: true });
   writeFileSync(join(state, "secrets", "paging"), "kept-secret-of-the-state-folder\n");
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const { port } = server.address() as AddressInfo; // a listening TCP server has one
+  const { port } = server.address() as AddressInfo; // a listening TCP server has an AddressInfo
   front = await startFront({
     port: 0,
     server: await ensureServerCertificate(join(state, "pki")),
@@ -44,7 +45,7 @@ afterAll(async () => {
   rmSync(state, { recursive: true, force: true });
 });
 
-/** What the watch finds when this is done under it. */
+/** The watch's finding after this action. */
 async function found(doing: () => unknown): Promise<string | undefined> {
   const watch = new SecretWatch(state);
   await doing();
@@ -52,7 +53,7 @@ async function found(doing: () => unknown): Promise<string | undefined> {
     watch.end();
     return undefined;
   } catch (fault) {
-    return (fault as Error).message; // the watch throws nothing else
+    return (fault as Error).message; // the watch throws only Errors
   }
 }
 async function ask(

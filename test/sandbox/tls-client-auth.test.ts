@@ -70,7 +70,10 @@ async function selfSigned(): Promise<CertificateFiles> {
   return files;
 }
 
-/** RFC 5280 §4.2.1.2 (1): SHA-1 of the public key's bits, here the last 65 bytes of a P-256 SubjectPublicKeyInfo. */
+/**
+ * RFC 5280 §4.2.1.2 (1): SHA-1 of the public key's bits, here the last 65 bytes of a P-256
+ * SubjectPublicKeyInfo.
+ */
 const keyIdentifier = (cert: X509Certificate) =>
   createHash("sha1")
     .update(cert.publicKey.export({ type: "spki", format: "der" }).subarray(-65))
@@ -84,7 +87,8 @@ test("a good certificate is described in the fields and formats of Cloudflare", 
     new X509Certificate(readFileSync(clientCa.cert)),
   ];
   const cloudflareDate =
-    /^(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 1-3]\d \d\d:\d\d:\d\d \d{4} GMT$/u; // Dec 22 19:39:00 2018 GMT
+    // Dec 22 19:39:00 2018 GMT
+    /^(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 1-3]\d \d\d:\d\d:\d\d \d{4} GMT$/u;
   expect(connection).toEqual({
     httpProtocol: "HTTP/1.1",
     tlsVersion: "TLSv1.3",
@@ -122,7 +126,7 @@ test("a name of several attributes is written as OpenSSL does", async ({ expect 
   const files = await namedCertificate(dir, "several", { subject, authority: clientCa });
   const { tlsClientAuth } = await cfOf(files);
   expect(tlsClientAuth["certVerified"]).toBe("SUCCESS");
-  // What OpenSSL 3.5 prints with `-nameopt RFC2253`.
+  // The output of OpenSSL 3.5 with `-nameopt RFC2253`.
   expect(tlsClientAuth["certSubjectDNRFC2253"]).toBe("CN=b+OU=a,O=Klinik M\\C3\\BCller\\, S\\C3\\B6hne,C=DE");
 });
 
@@ -161,14 +165,16 @@ test("a certificate that fails is passed on with its reason, and still with its 
     "FAILED:certificate is not yet valid",
   );
   expect(await verdictOf(await selfSigned())).toBe("FAILED:self signed certificate");
-  expect(await verdictOf(await ensureServerCertificate(dir))).toMatch(/^FAILED/u); // signed by the other authority, for servers
+  // signed by the authority for servers
+  expect(await verdictOf(await ensureServerCertificate(dir))).toMatch(/^FAILED/u);
 });
 
 test("a certificate whose chain names the authority but was signed by another is not verified", async ({
   expect,
 }) => {
   const forgedDir = join(dir, "forged");
-  const { clientCa: forgedCa } = await ensureAuthority(forgedDir); // the same subject as the real one, another key
+  // the real authority's subject with a different key
+  const { clientCa: forgedCa } = await ensureAuthority(forgedDir);
   const forged = await issueClientCertificate(forgedDir, "forged", "CN=pacs-01");
   const withChain = { cert: join(dir, "forged-chain.pem"), key: forged.key };
   writeFileSync(withChain.cert, readFileSync(forged.cert, "utf8") + readFileSync(forgedCa.cert, "utf8"));

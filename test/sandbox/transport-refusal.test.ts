@@ -8,7 +8,7 @@ import { ensureAuthority, ensureServerCertificate } from "../../sandbox/certific
 import { startFront } from "../../sandbox/front.ts";
 import { ask, askRaw, everything } from "./front-client.ts";
 
-// A real Worker in a real workerd behind the front: what it gets is what the gateway would get.
+// A real Worker in a real workerd behind the front: it gets the requests that the gateway would get.
 const source = `const paths = [];
 export default { async fetch(request) {
   const { pathname } = new URL(request.url);
@@ -89,7 +89,7 @@ test("a URL over 16 KB is 414, headers over 128 KB are 431, just under both pass
     [500_000, 0, 414],
     [1, 131_072, 431],
     [1, 500_000, 431],
-    [1, 2_000_000, 431], // past what the parser holds
+    [1, 2_000_000, 431], // over the parser's limit
   ] as const) {
     const answer = await sized(path, header);
     expect(

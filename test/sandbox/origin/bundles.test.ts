@@ -77,7 +77,8 @@ test("R4 http.html#brules: the entries of a batch succeed and fail each on its o
     etag: 'W/"1"',
     location: `${origin.url}/Patient/${made?.resource?.id}/_history/1`,
   });
-  expect(absent?.response?.outcome).toMatchObject({ resourceType: "OperationOutcome" }); // a failed entry has one
+  // a failed entry has an outcome
+  expect(absent?.response?.outcome).toMatchObject({ resourceType: "OperationOutcome" });
   expect(search?.resource).toMatchObject({ type: "searchset", total: 1 });
   expect(put?.fullUrl).toBe(`${origin.url}/Patient/batched`);
 });
@@ -137,7 +138,8 @@ test("R4 http.html#trules: references by urn:uuid lead to what was created, wher
   expect(there).toMatchObject({
     identifier: [{ value: uuid(2) }], // an identifier is no link
     extension: [{ valueUri: `Observation/${first?.id}` }],
-    generalPractitioner: [{ reference: "urn:uuid:00000000-0000-4000-8000-999999999999" }], // of no entry
+    // no entry has this URL
+    generalPractitioner: [{ reference: "urn:uuid:00000000-0000-4000-8000-999999999999" }],
   });
   expect(there.text?.div).toContain(`<a href="Observation/${first?.id}">x</a> ${uuid(1)}`);
   expect(await total(`Observation?patient=${second?.id}`)).toBe(2);
@@ -160,7 +162,7 @@ test("R4 http.html#trules: whatever their order, deletions come before creations
     write("PUT", "Patient/a", patient("Order", { id: "a" })),
     write("DELETE", "Patient/old"),
   ]);
-  expect(statuses(bundle)).toEqual(["200", "200", "201", "201", "204"]); // in the order that they were sent in
+  expect(statuses(bundle)).toEqual(["200", "200", "201", "201", "204"]); // in the order of the entries
   expect(bundle.entry?.[0]?.resource).toMatchObject({ total: 3 });
   expect((await get<Patient>("Patient/kept")).gender).toBe("other");
 });
@@ -230,7 +232,8 @@ test("conditions of a transaction: created once, changed where it matches, delet
   const ids = (entry: BundleEntry[] = []) => entry.slice(0, 2).map(({ resource }) => resource?.id);
   expect(ids(second.bundle.entry)).toEqual(ids(first.bundle.entry));
   const [id] = ids(first.bundle.entry);
-  expect(await total(`Encounter?practitioner=${id}`)).toBe(2); // the first time of an entry, then of what was stored
+  // once for the entry, once for the stored resource
+  expect(await total(`Encounter?practitioner=${id}`)).toBe(2);
   expect(await total(`Patient?general-practitioner=${id}`)).toBe(1);
 });
 
@@ -274,7 +277,8 @@ test.skipIf(files.length === 0)(
     const client = new Client({ baseUrl: origin.url });
     for (const file of files) {
       const sent = JSON.parse(gunzipSync(readFileSync(file)).toString()) as Bundle & { type: "transaction" };
-      const response = (await client.transaction({ body: sent as never })) as unknown as Bundle; // a transaction-response
+      // a transaction-response
+      const response = (await client.transaction({ body: sent as never })) as unknown as Bundle;
       expect(new Set(statuses(response)), file).toEqual(new Set(["201"]));
       const stored = response.entry?.map(({ resource }) => resource) ?? [];
       expect(stored).toHaveLength(sent.entry?.length ?? 0);

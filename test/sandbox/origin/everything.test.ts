@@ -45,7 +45,7 @@ const stored: object[] = [
     ...final,
     subject: to("Patient/ben"),
     focus: [to("Patient/ann")],
-  }, // a mention is no membership
+  }, // a mention is not membership
   {
     resourceType: "Encounter",
     id: "stay",

@@ -10,7 +10,10 @@ const files = ["examples-r4", "us-core"].flatMap((dir) => {
   return existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
 });
 
-/** Without what a server gives: `meta.versionId`, `meta.lastUpdated`; numbers as they were written. */
+/**
+ * The text without the members that a server sets: `meta.versionId`, `meta.lastUpdated`; numbers in their
+ * written form.
+ */
 function ownOf(text: string): string {
   const { meta, ...rest } = Object(parseExact(text)) as Record<string, unknown>; // of a resource
   const { versionId: _version, lastUpdated: _time, ...own } = isObject(meta) ? meta : {};

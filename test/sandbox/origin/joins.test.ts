@@ -115,7 +115,7 @@ test("R4 search.html#chaining: a chain matches by what is referred to, over one 
   for (const [query, expected] of [
     ["Observation?patient.name=arb", ["height", "sugar"]],
     ["Observation?subject:Patient.name=arb", ["height", "sugar"]],
-    ["Observation?subject.name=arb", ["height", "sugar"]], // asked of those types that have names
+    ["Observation?subject.name=arb", ["height", "sugar"]], // applies to the types with a name
     ["Observation?subject:Device.patient.gender=female", ["devices"]],
     ["Observation?patient.family:exact=arbor", []],
     ["Observation?patient.gender:not=female", ["bens", "derived"]],
@@ -210,15 +210,17 @@ test("R4 search.html#revinclude: an include brings what is referred to, once, ma
     search: { mode: "include" },
   });
   for (const [query, expected] of [
-    ["Observation?_id=sugar,height&_include=Observation:patient", ["Patient/ann"]], // of two the same
+    // both refer to the same patient
+    ["Observation?_id=sugar,height&_include=Observation:patient", ["Patient/ann"]],
     ["Observation?_id=devices,sugar&_include=Observation:subject:Device", ["Device/meter"]],
-    ["Observation?_id=derived,bens&_include=Observation:derived-from", []], // is a match already
+    ["Observation?_id=derived,bens&_include=Observation:derived-from", []], // is already a match
     ["Observation?_id=sugar&_include=*", ["Encounter/visit", "Patient/ann", "PractitionerRole/role"]],
     [
       "Observation?_id=sugar&_include=Observation:*",
       ["Encounter/visit", "Patient/ann", "PractitionerRole/role"],
     ],
-    ["Observation?_id=sugar&_include=Patient:organization", []], // of a type that is not found
+    // the reference's source type is not among the matches
+    ["Observation?_id=sugar&_include=Patient:organization", []],
     ["Patient?_id=ann&_revinclude=Observation:patient", ["Observation/height", "Observation/sugar"]],
     ["Patient?_id=ann&_revinclude=Observation:subject:Group", []],
     [
@@ -368,7 +370,7 @@ test("a page never holds more than ten thousand included resources, and says whe
     [
       { resourceType: "Patient", id: "crowd" },
       ...Array.from({ length: 10_005 }, (_, i) => observation(`crowd-${i}`, "crowd", "1-1")),
-    ] as Resource[], // each of them one
+    ] as Resource[], // each of them is a resource
   );
   const { total, entry = [] }: Bundle = await (
     await fetch(`${crowd.url}/Patient?_revinclude=Observation:patient`)

@@ -117,8 +117,10 @@ test("R4 search.html#summary, #elements: _elements and _summary cut what is show
   expect,
 }) => {
   const shown = async (query: string) => {
-    const search = (await get<Bundle>(`Patient?_id=ann&${query}`)).body.entry?.[0]?.resource as Patient; // one Patient
-    expect((await get<Patient>(`Patient/ann?${query}`)).body).toEqual(search); // a read is cut the same
+    // the only Patient
+    const search = (await get<Bundle>(`Patient?_id=ann&${query}`)).body.entry?.[0]?.resource as Patient;
+    // a read is reduced in the same way
+    expect((await get<Patient>(`Patient/ann?${query}`)).body).toEqual(search);
     expect(search.meta?.tag).toEqual([
       { system: "urn:t", code: "kept" },
       { system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", code: "SUBSETTED" },
@@ -148,7 +150,8 @@ test("R4 search.html#summary, #elements: _elements and _summary cut what is show
     false,
   ]);
   const cut = (await get<Observation>("Observation/w1?_elements=subject")).body;
-  expect(Object.keys(cut).toSorted()).toEqual(["code", "id", "meta", "resourceType", "status", "subject"]); // code and status are required
+  // code and status are required
+  expect(Object.keys(cut).toSorted()).toEqual(["code", "id", "meta", "resourceType", "status", "subject"]);
   expect((await get<Patient>("Patient/ann?_summary=false")).body.maritalStatus).toBeDefined();
 });
 
@@ -337,7 +340,8 @@ test("R4 http.html#history: the history of a type and of all, the newest first, 
     "next",
     "last",
   ]);
-  expect(((await get<Bundle>("_history?_count=1000")).body.entry ?? []).at(-1)?.resource?.id).toBe("ann"); // loaded with the oldest time
+  // loaded with the oldest time
+  expect(((await get<Bundle>("_history?_count=1000")).body.entry ?? []).at(-1)?.resource?.id).toBe("ann");
   expect((await get<Bundle>("Basic/_history")).body.total).toBe(0);
   expect((await get("Dragon/_history")).status).toBe(404);
 });

@@ -9,7 +9,7 @@ import { readFolder } from "../../../sandbox/load.ts";
 const data = join(import.meta.dirname, "../../../../shared/data/fhir");
 const folders = ["synthea-2019", "synthea-2020", "synthea-2024"].map((name) => join(data, name));
 
-/** The same resources under other ids, which their references follow. */
+/** Copies of the resources under new ids, with their references adjusted. */
 const again = (resources: readonly Resource[], copy: number): Resource[] => {
   const text = JSON.stringify(resources)
     .replaceAll(/("resourceType":"[A-Za-z]+","id":"[^"]+)"/gu, `$1-${copy}"`)

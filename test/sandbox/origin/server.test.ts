@@ -154,7 +154,8 @@ test("numbers keep their digits through load, read, search, create and patch", a
     "application/json-patch+json",
   );
   expect(patched.text).toContain('"value":7.00');
-  expect(await found("Observation?value-quantity=7.00")).toEqual([made.body.id]); // and are found by their value
+  // and are found by their value
+  expect(await found("Observation?value-quantity=7.00")).toEqual([made.body.id]);
 });
 
 test("writes are counted versions under ids that the server gives; deleted is gone", async ({ expect }) => {
@@ -203,7 +204,7 @@ test("writes are counted versions under ids that the server gives; deleted is go
     ["POST", "1"],
   ]);
   expect(await found(`Patient?_id=${id}`)).toEqual([]);
-  expect((await put("other")).headers.get("etag")).toBe('W/"4"'); // born again, and counted on
+  expect((await put("other")).headers.get("etag")).toBe('W/"4"'); // created again, with the count continued
   expect(await history()).toEqual(["4", undefined, "2", "1"]);
   expect((await send("PUT", "Patient/new-one", '{"resourceType":"Patient","id":"new-one"}')).status).toBe(
     201,

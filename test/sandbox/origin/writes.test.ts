@@ -10,7 +10,7 @@ interface Answered<T> {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** Undefined: no body, or none in JSON. */
+  /** Undefined: no body, or a body without JSON. */
   readonly body: T;
 }
 async function send<T = Patient>(
@@ -157,7 +157,8 @@ test("R4 http.html#cond-update: a conditional update creates, changes the one th
   expect((await put("family=still-nobody", named("Nobody", { id: "chosen" }))).status).toBe(409);
   await send("POST", "Patient", named("Upsert"));
   expect((await put("family=upsert", named("Upsert"))).status).toBe(412);
-  expect((await send("PUT", "Patient", named("Upsert"))).status).toBe(400); // no condition would be any patient
+  // an empty condition would match any patient
+  expect((await send("PUT", "Patient", named("Upsert"))).status).toBe(400);
 });
 
 test("R4 http.html#delete: a conditional delete takes one, or none, never many, and never all", async ({

@@ -54,7 +54,8 @@ test("without _count twenty come, and next leads through everything, each once, 
 test("links are absolute, opaque and on the base, and lead back, to the first page and to the last", async ({
   expect,
 }) => {
-  const [first, second] = (await pages("Observation?patient=many&_count=60")) as [Page, Page]; // three pages, as the next line shows
+  // three pages, as the next line shows
+  const [first, second] = (await pages("Observation?patient=many&_count=60")) as [Page, Page];
   expect([...first.links.keys()]).toEqual(["self", "first", "next", "last"]);
   expect(first.links.get("self")).toBe(`${origin.url}/Observation?patient=many&_count=60`);
   const next = first.links.get("next") ?? "";
@@ -67,7 +68,8 @@ test("links are absolute, opaque and on the base, and lead back, to the first pa
     expect((await page(second.links.get(relation) ?? "")).ids).toEqual(first.ids);
   const last = await page(second.links.get("last") ?? "");
   expect([last.ids.length, last.links.has("next")]).toEqual([30, false]);
-  expect((await page(next.replace("?", "/?"))).ids).toEqual(second.ids); // some clients put the slash of the base back
+  // some clients put the slash of the base back
+  expect((await page(next.replace("?", "/?"))).ids).toEqual(second.ids);
 });
 
 test("no page holds more than a thousand", async ({ expect }) => {

@@ -71,7 +71,8 @@ test("references match by bare id, by type and id, by this server's URL, in list
     ["subject:missing", "maybe", "bad_value"],
   ] as const)
     expect(meets("Observation", name, value), `${name}=${value}`).toBe(expected);
-  expect(meets("Patient", "general-practitioner", "Practitioner/x")).toBe(true); // a version of it is it
+  // a version of a resource is still that resource
+  expect(meets("Patient", "general-practitioner", "Practitioner/x")).toBe(true);
 });
 
 test("tokens match system and code as R4 §3.1.1.4.10 says", ({ expect }) => {
@@ -83,7 +84,7 @@ test("tokens match system and code as R4 §3.1.1.4.10 says", ({ expect }) => {
     ["Observation", "code", "|8302-2", false],
     ["Observation", "code", "8302", false],
     ["Observation", "code", "1,8302-2", true],
-    ["Observation", "code", "Height", false], // a text is no code
+    ["Observation", "code", "Height", false], // a text is not a code
     ["Observation", "code:text", "hei", true],
     ["Observation", "code:text", "body", true],
     ["Observation", "code:not", "8302-2", false],
@@ -135,9 +136,10 @@ test("dates compare as the spans of time that they are", ({ expect }) => {
     ["Patient", "birthdate", "sa1990-04", true],
     ["Patient", "birthdate", "eb1990-06", true],
     ["Observation", "date", "2024", true],
-    ["Observation", "date", "2024-02", false], // it goes on into March
+    ["Observation", "date", "2024-02", false], // it continues in March
     ["Observation", "date", "ge2024-03-01", true],
-    ["Observation", "date", "ge2024-03-02", false], // it ends with that day: neither within it nor after it
+    // it ends with that day: neither within the day nor after it
+    ["Observation", "date", "ge2024-03-02", false],
     ["Observation", "date", "lt2024-02-29", false], // 23:00 at -05:00 is the 29th in UTC
     ["Observation", "date", "lt2024-03-01", true],
     ["Observation", "_lastUpdated", "gt2026-02-28", true],
@@ -204,7 +206,8 @@ test("eq and ne are opposites, and a time lies before, within or after any other
       expect(is("eq")).toBe(!is("ne"));
       expect(is("ge")).toBe(is("eq") || is("gt"));
       expect(is("le")).toBe(is("eq") || is("lt"));
-      expect([is("eb"), is("eq"), is("sa")].filter(Boolean)).toHaveLength(1); // an instant is never wider than what is searched
+      // an instant is never wider than the searched span
+      expect([is("eb"), is("eq"), is("sa")].filter(Boolean)).toHaveLength(1);
     }),
   );
 });
