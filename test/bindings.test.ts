@@ -24,7 +24,7 @@ test("every worker with a public door counts floods there, in a namespace of its
   expect(new Set(counters.map(({ name }) => name))).toEqual(new Set(["gateway", "ledger", "ops", "witness"])); // control answers nothing by HTTP
 });
 
-test("the ledger worker alone binds the bucket, the root log and the shelves, and the witness is bound to nobody", ({
+test("the ledger worker alone binds the bucket, the root log and the line stores, and no worker binds the witness", ({
   expect,
 }) => {
   expect(bindersOf(/LedgerShard/u), "this check can find a binding").toEqual(["gateway", "ledger", "ops"]);

@@ -35,7 +35,7 @@ function differences(names: ReturnType<typeof namesIn>, kind: NameKind) {
 const nothing = { gone: [], added: [] };
 const names = namesIn(sources);
 
-test("every kind of frozen name is held, and holds some", () => {
+test("every kind of frozen name is listed, and has at least one name", () => {
   expect(new Set(Object.keys(frozen))).toEqual(new Set([...nameKinds, "dev.json keys"]));
   expect(frozen["dev.json keys"].length, "test/e2e/old-state.test.ts compares them").toBeGreaterThan(50);
   for (const kind of nameKinds)
@@ -43,7 +43,7 @@ test("every kind of frozen name is held, and holds some", () => {
 });
 
 for (const kind of nameKinds) {
-  test(`${kind}: each stands as it is written in old state, and a new one is added on purpose`, () => {
+  test(`${kind}: each name is as in old state, and a new name is added on purpose`, () => {
     expect(differences(names, kind)).toEqual(nothing);
   });
 }

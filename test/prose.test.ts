@@ -13,7 +13,7 @@ const frontedSentence =
   "// Of a log that is stopped the auditor may want every row, and the operator keeps each.\n";
 const file = (path: string, line: string, times = 20) => ({ path, text: `${line}\n`.repeat(times) });
 
-describe("what is measured", () => {
+describe("the measure", () => {
   test("comments of TypeScript: lines, blocks and the end of a line of code, each as one paragraph", () => {
     const text = [
       "// First line",

@@ -32,7 +32,7 @@ async function writersIn(entry: string): Promise<readonly string[]> {
     .sort();
 }
 
-test("the control worker writes the registry, and nothing that the other workers are built from does", async ({
+test("the control worker writes the registry, and no source of any further worker does", async ({
   expect,
 }) => {
   expect(await writersIn("workers/control/index.ts"), "this check can find a writer").toEqual([

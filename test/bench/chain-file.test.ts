@@ -7,9 +7,7 @@ import { ChainFile, verifyChain } from "../../bench/peers/chain-file.ts";
 const folder = mkdtempSync(join(tmpdir(), "phylax-chain-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("what is appended at once goes into one chain, each event at the place that was answered", async ({
-  expect,
-}) => {
+test("concurrent appends go into one chain, each event at the place in its answer", async ({ expect }) => {
   const path = join(folder, "good.jsonl");
   const file = await ChainFile.create(path);
   const places = await Promise.all(Array.from({ length: 100 }, (_, n) => file.append({ n })));

@@ -54,7 +54,9 @@ test("peers that pass on, and peers that all cut alike, are measured", async ({ 
   ]);
 });
 
-test("a peer that does less than the others is named, and nothing is measured", async ({ expect }) => {
+test("a peer that does less work than the rest is named, and the benchmark measures nothing", async ({
+  expect,
+}) => {
   const good = await peer("good", true, cut);
   const check = async (bad: Peer) => checkAnswers([good, bad], payload, origin);
   await expect(check(await peer("lazy", true, whole))).rejects.toThrow("lazy answers something else");

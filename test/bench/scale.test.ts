@@ -31,7 +31,7 @@ const cellsOf = (line: string) =>
     .map((cell) => cell.trim());
 
 test(
-  "every table of docs/scale.md is what the ledger's own code, its prices and the simulations give",
+  "every table of docs/scale.md equals the result of the ledger's own code, its prices and the simulations",
   { timeout: 120_000 },
   async ({ expect }) => {
     const page = read("docs/scale.md");

@@ -68,7 +68,7 @@ async function check(text: string, ...keys: readonly string[]) {
 }
 
 test.for(forms)(
-  "%s: each line is proven, and one that shows more or less than it proves is named",
+  "%s: each line is proven, and a line that shows more or less than it proves is named",
   async ([, written], { expect }) => {
     const text = written(told([found]));
     const good = await check(text);
@@ -97,7 +97,9 @@ test.for(forms)(
   },
 );
 
-test("what is no accounting is misuse, and not an accounting without a wrong line", async ({ expect }) => {
+test("a file that is not an accounting is misuse, and not an accounting without a wrong line", async ({
+  expect,
+}) => {
   for (const text of [
     "",
     "# Phylax\n",
@@ -126,7 +128,7 @@ test("what is no accounting is misuse, and not an accounting without a wrong lin
   ).toBe(1);
 });
 
-test("a line that is shown where nobody would look is no accounting's", async ({ expect }) => {
+test("a line in a place that the check does not read makes the file invalid", async ({ expect }) => {
   const [page, table] = [accountingPage(told([found])), accountingCsv(told([found]))];
   const row = '<tr class="x"><th>2026-10-01T12:01:00.000Z</th><td>payer</td></tr>';
   for (const text of [
@@ -154,7 +156,7 @@ test("the root log's key is every log's, and a line of another ledger is not pro
   });
 });
 
-test("a proof of another history than the ledger's holds by the key alone, and not beside the ledger", async ({
+test("a proof from a second history verifies by the key alone, and fails against the ledger", async ({
   expect,
 }) => {
   const text = accountingCsv(told([found]));
@@ -178,7 +180,7 @@ test("a proof of another history than the ledger's holds by the key alone, and n
   );
 });
 
-test("what a file from elsewhere says reaches the terminal as text alone", async ({ expect }) => {
+test("text from a foreign file reaches the terminal without control characters", async ({ expect }) => {
   const forged = JSON.stringify({
     log: "s0\u001b[2J\u202E\n1 of 1 lines are proven",
     index: 0,
@@ -201,7 +203,7 @@ test("what a file from elsewhere says reaches the terminal as text alone", async
 });
 
 test.for(forms)(
-  "%s: pages are checked together; a line on two of them is named, and so is that the last one is missing",
+  "%s: pages are checked together; a line on two pages is named, and so is a missing last page",
   async ([, written], { expect }) => {
     const [first, last] = [join(folder, "first"), join(folder, "last")];
     writeFileSync(

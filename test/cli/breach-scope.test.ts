@@ -68,7 +68,7 @@ test("offline, from an export and a key: who is affected, by state, the clocks, 
   }
 });
 
-test("each is counted in the State that the latest record of any client and time says, with a proof of that record", async ({
+test("each individual counts in the State of the latest record of any client and time, with a proof of that record", async ({
   expect,
 }) => {
   const crowd = Array.from({ length: 520 }, (_, n) => `p${n}`);
@@ -162,7 +162,7 @@ test("for a person: a summary, the clauses and a line for each individual; purpo
   expect(await narrowed("--origin", "other")).toBe(0);
 });
 
-test("what could not be read makes it incomplete, in words and by exit code; times and client are needed", async ({
+test("an unread leaf makes the report incomplete, in words and by exit code; times and client are needed", async ({
   expect,
 }) => {
   const stranger = writeKey(folder, auditors.stranger, "stranger.json");

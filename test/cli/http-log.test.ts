@@ -16,15 +16,15 @@ async function ledger(refusals: number, retryAfter: string) {
   return { log: httpLog(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, "s0-2026h2"), asked };
 }
 
-test("a reader that was told to come again does, and reads the object then", async ({ expect }) => {
+test("a reader that gets 429 waits as long as the answer says, and reads the object then", async ({
+  expect,
+}) => {
   const { log, asked } = await ledger(2, "0");
   expect(new TextDecoder().decode(await log.frame(7))).toBe("a frame");
   expect(asked).toEqual(Array.from({ length: 3 }, () => "/s0-2026h2/frame/7"));
 });
 
-test("a reader that is told to wait for longer than a flood is counted, or without a time, says so at once", async ({
-  expect,
-}) => {
+test("a 429 with a wait over two minutes, or without a time, is an error at once", async ({ expect }) => {
   for (const retryAfter of ["86400", "soon"]) {
     const { log, asked } = await ledger(1, retryAfter);
     await expect(log.checkpoint()).rejects.toThrow("answered 429");

@@ -40,7 +40,7 @@ test("each event is a line for each patient, valid R4, in a file of its own that
   expect((await exportTo(to, "--key", key)).code, "the file is there already").toBe(2);
 });
 
-test("what cannot be opened is told, and the answer is 1; the filters of `read` choose here too", async ({
+test("unopened leaves are reported, and the exit code is 1; the filters of `read` apply here too", async ({
   expect,
 }) => {
   const stranger = await exportTo(

@@ -69,7 +69,7 @@ async function wrongs(changes: Readonly<Record<string, Uint8Array | undefined>>)
 const bytesOf = (path: string): Uint8Array => new Uint8Array(readFileSync(join(whole, path)));
 const named = (path: string): string => path.replace(/^keys$/, "keys/is missing or not as");
 
-test("an export is exactly the objects under its checkpoint, and the keys, which it says prove nothing", ({
+test("an export is exactly the objects under its checkpoint, and the keys with the note that they prove nothing", ({
   expect,
 }) => {
   expect(filesIn(whole)).toEqual(
@@ -121,7 +121,7 @@ test("two objects of a kind in each other's place are found, and one of them nam
   }
 });
 
-test("what does not belong into an export is named: a frame too many, another width, another log, a link", async ({
+test("a file that does not belong into an export is named: a frame too many, a wrong width, a foreign log, a link", async ({
   expect,
 }) => {
   for (const stray of [
@@ -179,7 +179,7 @@ test("phylax ledger verify DIR: 0 for a whole export; 1 and the object's name fo
   expect((await phylax("ledger", "verify", join(folder, "nowhere"), "--key", key)).code).toBe(2);
 });
 
-test("without a key of one's own, the running stack's are taken; else the folder's, and it is said what these are worth", async ({
+test("without given keys, the running stack's keys are used; without a stack the folder's, with a note on how little they prove", async ({
   expect,
 }) => {
   const alone = await phylax("ledger", "verify", whole);
@@ -226,7 +226,7 @@ test("an export of a ledger that lacks anything fails, names it, and leaves noth
   expect((await phylax("ledger", "export", target, url)).code, "no key").toBe(2);
 });
 
-test("a key whose log has no log's name is no key: an export would write, and remove, what lies beside its folder", async ({
+test("a key with an invalid log name is refused: an export would write, and remove, files next to its folder", async ({
   expect,
 }) => {
   const beside = join(folder, "beside");

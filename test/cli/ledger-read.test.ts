@@ -55,7 +55,7 @@ test("an auditor's key opens every event, each once and whole, with where it sta
   }
 });
 
-test("an event hides no other that has its id and step", async ({ expect }) => {
+test("an event never hides a different event with the same id and step", async ({ expect }) => {
   const decoy = { ...disclosure(4, "telehealth", { nobody: { Patient: 1 } }), at: fourth.at };
   const twoOf = [
     disclosure(4, "payer", { amara: { Patient: 1 } }),
@@ -109,7 +109,7 @@ test("without --json each event is a line that a person can read", async ({ expe
   );
 });
 
-test("--kind chooses one kind of event, and one that there is not is a misuse", async ({ expect }) => {
+test("--kind chooses one kind of event, and an unknown kind is a misuse", async ({ expect }) => {
   const { lines } = await read("--key", key, "--kind", "refusal");
   expect(lines.map(({ event }) => event.id)).toEqual([refusal.id]);
   const misspelt = await read("--key", key, "--kind", "refused");
@@ -119,7 +119,7 @@ test("--kind chooses one kind of event, and one that there is not is a misuse", 
   ]);
 });
 
-test("what a worker started with is a line with its digest and each setting by its name", async ({
+test("a worker's configuration is a line with its digest and each setting by its name", async ({
   expect,
 }) => {
   const configuration = configurationOf("gateway", [
@@ -146,9 +146,7 @@ test("what a worker started with is a line with its digest and each setting by i
   ]);
 });
 
-test("what a record says cannot reach a terminal but as text: no escape, no line of its own, no reversal", async ({
-  expect,
-}) => {
+test("text of a record reaches a terminal without escapes, line breaks or reversal", async ({ expect }) => {
   const code = "\u001b[2J\u009b31m\u202E\n2026-10-01T00:00:00.000Z s0-2026h2/9 disclosure nobody";
   const event = disclosure(
     1,
@@ -194,7 +192,7 @@ test("a key that opens nothing gives one line: how many leaves of which logs, an
   );
 });
 
-test("a leaf whose accounting lines are not what it committed to says so, and a log that is wrong is not read", async ({
+test("a leaf with uncommitted accounting lines is reported, and a log that fails its check is not read", async ({
   expect,
 }) => {
   const lying = writeLog(
@@ -213,7 +211,7 @@ test("a leaf whose accounting lines are not what it committed to says so, and a 
   expect(wrong.error).toMatch(/^s0-2026h2: WRONG: frame\/1 \(frame 1\): frame magic/u);
 });
 
-test("by the root log's word: its key alone opens every log, and one that was cut back, or is hidden, is wrong", async ({
+test("with the root log's key alone every log is read, and a log that was cut back or hidden is wrong", async ({
   expect,
 }) => {
   const { root, key: rootKey } = rootOf(log);
@@ -256,7 +254,7 @@ test("a log that was removed after its six years is said to be: there may have b
   expect(await phylax("ledger", "read", place, ...keys)).toEqual({ code: 0, out: "", error: said });
 });
 
-test("misuse is 2: no key, a public key, times that are none, a patient by name", async ({ expect }) => {
+test("misuse is 2: no key, a public key, invalid times, a patient by name", async ({ expect }) => {
   const { d: _, ...publicKey } = auditors.one;
   for (const args of [
     [],
@@ -274,7 +272,7 @@ test("misuse is 2: no key, a public key, times that are none, a patient by name"
   }
 });
 
-test("a served checkpoint that is a second behind the root log is asked for once more, before the log is called wrong", async ({
+test("a served checkpoint that is a second behind the root log is read once more before the log is called wrong", async ({
   expect,
 }) => {
   const { root, key: rootKey } = rootOf(log);

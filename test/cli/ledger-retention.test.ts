@@ -31,7 +31,7 @@ const locked = rulesFile("locked.json", rule(190_080_000));
 const check = (rules: string, at: string, place = ledger, ...args: readonly string[]) =>
   phylax("ledger", "retention", "check", rules, "--ledger", place, "--log-key", key, "--at", at, ...args);
 
-test("a lock of 2,200 days keeps each log, says from when it may go, and that the root log keeps its checkpoint", async ({
+test("with a lock of 2,200 days the report gives the first day on which each log may be deleted, and its checkpoint in the root log", async ({
   expect,
 }) => {
   const over = await check(locked, "2027-02-01");
@@ -50,7 +50,7 @@ test("a lock of 2,200 days keeps each log, says from when it may go, and that th
   });
 });
 
-test("what is missing is named: a lock that is too short or none, one on checkpoints, a final checkpoint that the root log lacks", async ({
+test("each defect is named: a short or absent lock, a lock on checkpoints, a final checkpoint that the root log lacks", async ({
   expect,
 }) => {
   const six = await check(rulesFile("short.json", rule(2191 * 86_400)), "2027-02-01");
@@ -77,7 +77,7 @@ test("what is missing is named: a lock that is too short or none, one on checkpo
   });
 });
 
-test("the rules come from an API, too: with the token of a file, and no word of it in what is said", async ({
+test("the rules may come from an API, with the token of a file, which the output never contains", async ({
   expect,
 }) => {
   const seen: (string | undefined)[] = [];

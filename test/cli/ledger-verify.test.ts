@@ -61,9 +61,7 @@ test("phylax ledger verify answers 0 for a good log, with the key, a dev.json, a
   expect((await phylax("ledger", "verify", url, "--key", key, "--log", "s0-2026h2")).code).toBe(0);
 });
 
-test("phylax ledger verify answers 1 and names log, object and place of what is wrong", async ({
-  expect,
-}) => {
+test("phylax ledger verify returns 1 and names log, object and place of the error", async ({ expect }) => {
   const frame = Uint8Array.from(log.objects.get("frame/1") ?? []);
   frame[frame.length - 1] = (frame.at(-1) ?? 0) ^ 1;
   served = { ...log, objects: new Map([...log.objects, ["frame/1", frame]]) };
@@ -85,7 +83,7 @@ test("phylax ledger verify answers 1 and names log, object and place of what is 
   );
 });
 
-test("a ledger that cannot be reached is not a good one", async ({ expect }) => {
+test("an unreachable ledger is not good", async ({ expect }) => {
   const { code, error } = await phylax("ledger", "verify", "http://127.0.0.1:1/", "--key", key);
   expect(code).toBe(1);
   expect(error).toContain("cannot be reached");
@@ -140,7 +138,7 @@ test("a receipt may be the header's whole line, as curl prints it", async ({ exp
   expect(out).toContain("has the receipt's leaf 5");
 });
 
-test("--help says how each command is used, and nothing else happens", async ({ expect }) => {
+test("--help prints the usage of each command and does nothing more", async ({ expect }) => {
   const all = await phylax("--help");
   expect({ code: all.code, error: all.error }).toEqual({ code: 0, error: "" });
   for (const command of ["ledger verify", "ledger export", "registry apply", "token"])
@@ -148,7 +146,7 @@ test("--help says how each command is used, and nothing else happens", async ({ 
   expect((await phylax("ledger", "verify", "--help")).out).toMatch(/^usage: phylax ledger verify .+\n$/u);
 });
 
-test("misuse answers 2, and above all a check without a key of one's own", async ({ expect }) => {
+test("misuse returns 2, above all a check without a given key", async ({ expect }) => {
   const keyless = file("keyless.json", JSON.stringify({ logs: {} }));
   const misuses = [
     ["ledger"],

@@ -53,7 +53,7 @@ test.for(commands)("docs/policy.md prints what `$line` prints", async ({ line, p
   expect(out).toBe(printed);
 });
 
-test("policy check tells every problem of every file with its place, and exits 2", async () => {
+test("policy check prints every problem of every file with its place, and exits with 2", async () => {
   put("broken.json", {
     ...policy,
     surprise: 1,
@@ -106,7 +106,7 @@ test("policy check tells every problem of every file with its place, and exits 2
   ]);
 });
 
-test("the starter policies check; each grants what it grants itself, and not what another does", async () => {
+test("the starter policies pass the check; each equals itself in a diff, and differs from every further policy", async () => {
   const starters = readdirSync(join(root, "policies")).map((file) => join(root, "policies", file));
   expect((await phylax("policy", "check", ...starters)).code).toBe(0);
   const [first = "", second = ""] = starters;
@@ -170,7 +170,7 @@ test.for<[string, readonly string[], number, RegExp]>([
   expect(explained.code, explained.error).toBe(code);
 });
 
-test("a user's scope is explained by what the policy makes of the one who signed in", async () => {
+test("a user's scope is explained by the policy's relations for the signed-in user", async () => {
   const by = (...args: readonly string[]) =>
     phylax(
       "policy",
@@ -196,7 +196,7 @@ test("a user's scope is explained by what the policy makes of the one who signed
   expect(await by("--user", "https://elsewhere.example/fhir/Practitioner/1")).toMatchObject({ code: 2 });
 });
 
-test("as JSON an explanation holds verdict, steps, questions and the sample before and after", async () => {
+test("as JSON an explanation has the verdict, the steps, the queries and the sample before and after", async () => {
   const { out } = await phylax(
     "policy",
     "explain",

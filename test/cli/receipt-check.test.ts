@@ -77,7 +77,7 @@ test("a receipt with its proof checks offline, against the checkpoint it came wi
   expect((await check(bare, "--ledger", ledger)).code).toBe(0);
 });
 
-test("what is wrong is named: another leaf, another proof, a forged or short checkpoint, a frame, a fork", async ({
+test("each error is named: a wrong leaf, a wrong proof, a forged or short checkpoint, a frame, a fork", async ({
   expect,
 }) => {
   const forged = fileOf("forged", checkpoint.replace("\n11\n", "\n12\n"));

@@ -38,7 +38,7 @@ async function read(...args: readonly string[]) {
   return { code, events: lines.map(({ event }) => event) };
 }
 
-test("ledger read shows the new code of a record that has the old one, in an outcome and in a tally", async ({
+test("ledger read shows the new code of a record with the old code, in an outcome and in a tally", async ({
   expect,
 }) => {
   const { code, events } = await read();
@@ -54,9 +54,7 @@ test("ledger read shows the new code of a record that has the old one, in an out
   expect(out).not.toMatch(/no_rule|client_gone/u);
 });
 
-test("--reason takes the old code and the new one, and finds records of both and tallies", async ({
-  expect,
-}) => {
+test("--reason takes the old and the new code, and finds records and tallies of both", async ({ expect }) => {
   for (const reason of ["no_rule", "rule_missing"])
     expect((await read("--reason", reason)).events.map(({ id }) => Number.parseInt(id, 16))).toEqual([1, 2]);
   for (const reason of ["proof_nonce_old", "proof_nonce_expired"])

@@ -96,7 +96,7 @@ test.skipIf(!hasCurl)("curl accepts the chain (skipped without curl)", async ({ 
 });
 
 test.skipIf(!hasOpenssl)(
-  "OpenSSL finds each certificate good for its own purpose and no other (skipped without openssl)",
+  "OpenSSL accepts each certificate for its own purpose alone (skipped without openssl)",
   ({ expect }) => {
     const verify = (ca: string, purpose: string, cert: string) =>
       spawnSync(openssl, ["verify", "-x509_strict", "-CAfile", ca, "-purpose", purpose, cert]).status;

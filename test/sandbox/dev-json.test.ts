@@ -6,7 +6,7 @@ import { test, vi } from "vitest";
 import { parseVerifierKey } from "#ledger/tlog/signed-note";
 import { keepDevFile } from "../../sandbox/dev-json.ts";
 
-test("dev.json lists the logs of half-years that ended too, after a switch and after a restart: their receipts can still be asked about", async ({
+test("dev.json also lists the logs of ended half-years, after a switch and after a restart: their receipts can still be checked", async ({
   expect,
 }) => {
   const state = mkdtempSync(join(tmpdir(), "phylax-dev-json-"));

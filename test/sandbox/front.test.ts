@@ -289,7 +289,7 @@ test("T1: TLS 1.2 is refused, and no session is ever resumed", async ({ expect }
   again.destroy();
 });
 
-test("without a worker, or with one that breaks off, the answer is an OperationOutcome that says no more", async ({
+test("without a worker, or if the worker breaks off, the answer is an OperationOutcome without details", async ({
   expect,
 }) => {
   const closed = await worker(() => {});

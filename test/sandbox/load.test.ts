@@ -36,7 +36,7 @@ function folder(files: Record<string, unknown>): string {
 const patient = (id: string, more: object = {}) => ({ resourceType: "Patient", id, ...more });
 const uuid = "11111111-2222-4333-8444-555555555555";
 
-test("every form of file is read, in folders within folders, and others are left alone", async ({
+test("every form of file is read, in nested folders, and files of a different form are ignored", async ({
   expect,
 }) => {
   const { resources, unread } = await readFolder(
@@ -124,7 +124,7 @@ test("references of a transaction come out as type and id, and ids stay", async 
   expect(unresolved).toBe(1);
 });
 
-test("what cannot be read is named with its line, without a word of its content, and the rest is loaded", async ({
+test("unreadable text is named with its line, without its content, and the rest is loaded", async ({
   expect,
 }) => {
   const said: string[] = [];

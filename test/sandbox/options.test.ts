@@ -17,7 +17,7 @@ test("without options the gateway listens on 8443, keeps its state in .phylax an
   });
 });
 
-test("an unknown option, a missing value and a port that is none are errors", ({ expect }) => {
+test("an unknown option, a missing value and an invalid port are errors", ({ expect }) => {
   for (const args of [
     ["--prot", "1"],
     ["--port"],
@@ -30,7 +30,9 @@ test("an unknown option, a missing value and a port that is none are errors", ({
   }
 });
 
-test("relative files and folders are those of the folder in which the command was given", ({ expect }) => {
+test("relative files and folders are resolved from the folder in which the command was given", ({
+  expect,
+}) => {
   expect(readOptions(["--registry", "ops/registry.json", "--bundles", "data"], "/home/ops")).toMatchObject({
     value: { registry: "/home/ops/ops/registry.json", bundles: "/home/ops/data" },
   });
@@ -66,7 +68,7 @@ test.for([
   },
 );
 
-test("--origin and --bundles contradict each other", ({ expect }) => {
+test("--origin and --bundles exclude each other", ({ expect }) => {
   expect(readOptions(["--origin", "https://fhir.example.org", "--bundles", "data"], "/")).toMatchObject({
     ok: false,
     error: expect.stringContaining("--bundles"),

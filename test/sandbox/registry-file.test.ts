@@ -12,7 +12,7 @@ function read(document: unknown, environment: Readonly<Record<string, string>> =
   return readRegistryFile(path, environment);
 }
 
-test("whoever starts with a file lets the gateway ask the servers that it names, each kind where it belongs, and gives it their secrets", ({
+test("a start with a file permits the gateway to call the servers that it names, each kind in its place, and gives it their secrets", ({
   expect,
 }) => {
   const keyed = {
@@ -51,7 +51,7 @@ test("whoever starts with a file lets the gateway ask the servers that it names,
   expect(file.missing).toEqual(["FHIR_KEY"]);
 });
 
-test("what is no registry file at all is read all the same, for the registry's schema to refuse", ({
+test("a file that is not a registry file is read all the same, for the registry's schema to refuse", ({
   expect,
 }) => {
   for (const document of [

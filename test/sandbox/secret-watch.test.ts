@@ -102,7 +102,7 @@ test("T46: a token that was issued is known from then on, and may leave in an an
   expect(await found(later)).toContain("printed");
 });
 
-test("T46: ordinary lines and errors are nothing to it, and what was replaced is put back", async ({
+test("T46: the watch ignores ordinary lines and errors, and restores the functions that it replaced", async ({
   expect,
 }) => {
   const print = console.error;

@@ -130,7 +130,7 @@ test("a name of several attributes is written as OpenSSL does", async ({ expect 
   expect(tlsClientAuth["certSubjectDNRFC2253"]).toBe("CN=b+OU=a,O=Klinik M\\C3\\BCller\\, S\\C3\\B6hne,C=DE");
 });
 
-test("without a certificate every field is there and says so", async ({ expect }) => {
+test("without a certificate every field is present and says so", async ({ expect }) => {
   const { tlsClientAuth } = await cfOf();
   expect(Object.keys(tlsClientAuth).toSorted()).toEqual(
     Object.keys((await cfOf(client)).tlsClientAuth).toSorted(),
@@ -169,7 +169,7 @@ test("a certificate that fails is passed on with its reason, and still with its 
   expect(await verdictOf(await ensureServerCertificate(dir))).toMatch(/^FAILED/u);
 });
 
-test("a certificate whose chain names the authority but was signed by another is not verified", async ({
+test("a certificate with a chain that names the authority, but signed by a different authority, is not verified", async ({
   expect,
 }) => {
   const forgedDir = join(dir, "forged");

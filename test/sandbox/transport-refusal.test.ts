@@ -148,7 +148,7 @@ test("T48: a malformed request is 400 with an OperationOutcome, whatever is wron
   }
 });
 
-test("T48: what is refused is answered once, and the connection ends: no second answer waits for the next request", async ({
+test("T48: a refused request is answered once, and the connection ends: no second answer waits for the next request", async ({
   expect,
 }) => {
   const host = "Host: localhost\r\n";
@@ -172,7 +172,9 @@ test("T48: what is refused is answered once, and the connection ends: no second 
   }
 });
 
-test("a Host that no URL can hold is 400, one that a URL can hold reaches the Worker", async ({ expect }) => {
+test("a Host that no URL can contain is 400, a Host that a URL can contain reaches the Worker", async ({
+  expect,
+}) => {
   const from = async (host: string) =>
     read(await askRaw(port, ca, `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`));
   for (const host of [
@@ -216,7 +218,7 @@ test("T48: a request within a request's body stays a body, whatever Connection n
   }
 });
 
-test("methods that a Worker cannot hold are 405, an unknown expectation is 417, the others reach the Worker", async ({
+test("methods that a Worker cannot represent are 405, an unknown expectation is 417, and every further method reaches the Worker", async ({
   expect,
 }) => {
   const line = (first: string, more = "") =>

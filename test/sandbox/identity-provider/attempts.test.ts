@@ -18,7 +18,7 @@ test("after three attempts a name waits four seconds, then each doubles the wait
   expect(waits).toEqual([4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900, 900]);
 });
 
-test("of attempts at the same moment no more are checked than one after the other", ({ expect }) => {
+test("simultaneous attempts get no more checks than attempts in sequence", ({ expect }) => {
   const attempts = new Attempts();
   expect(
     Array.from({ length: 100 }, () => attempts.begin("somebody", 5)).filter((wait) => wait === 0),

@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { consentPage, messagePage, signInPage } from "../../../sandbox/identity-provider/pages.ts";
 
-test("nothing that a page says can become markup", ({ expect }) => {
+test("no text on a page can become markup", ({ expect }) => {
   const mark = `<img src=x onerror="a('b')">&`;
   for (const page of [
     consentPage(mark, mark, [mark]),
@@ -13,7 +13,7 @@ test("nothing that a page says can become markup", ({ expect }) => {
   }
 });
 
-test("the second factor is asked for only where it counts", ({ expect }) => {
+test("a page requests the second factor only if it is needed", ({ expect }) => {
   expect(signInPage({ withCode: false })).not.toContain('name="code"');
   expect(signInPage({ withCode: true })).toContain('name="code"');
 });

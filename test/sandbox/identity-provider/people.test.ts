@@ -23,7 +23,7 @@ test("people keep their passwords with the state, each has their own, and a logi
   expect(peopleOf(state, ["amara-okafor", "jose-nunez"])).toEqual(people);
 });
 
-test("only the right password of that login is taken, and a code that is asked for must be right as well", ({
+test("only the right password of that login is accepted, and a requested code must be right as well", ({
   expect,
 }) => {
   const person = (login: string, password: string) => ({

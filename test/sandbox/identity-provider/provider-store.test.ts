@@ -4,7 +4,7 @@ import { providerStores } from "../../../sandbox/identity-provider/provider-stor
 beforeEach(() => void vi.useFakeTimers({ now: 0 }));
 afterEach(() => void vi.useRealTimers());
 
-test("what is kept is found by its kind until its time is over", async ({ expect }) => {
+test("an entry is found by its kind until it expires", async ({ expect }) => {
   const store = providerStores();
   await store("Session").upsert("a", { uid: "u" }, 10);
   expect(await store("Session").find("a")).toEqual({ uid: "u" });
@@ -16,7 +16,9 @@ test("what is kept is found by its kind until its time is over", async ({ expect
   expect(await store("Session").findByUid("u")).toBeUndefined();
 });
 
-test("what was used is kept as used; what a grant holds goes with the grant", async ({ expect }) => {
+test("a used entry stays stored as used; the entries of a grant are deleted with the grant", async ({
+  expect,
+}) => {
   const tokens = providerStores()("RefreshToken");
   await tokens.upsert("one", { grantId: "g" }, 10);
   await tokens.upsert("two", { grantId: "h" }, 10);

@@ -72,7 +72,7 @@ test("the issuer and its key stay the same over restarts, and its documents say 
   });
 });
 
-test("when somebody else has its port it takes another and keeps that; the gateway's is never taken", async ({
+test("if its port is in use it takes a new port and stores it; it never takes the gateway's port", async ({
   expect,
 }) => {
   await holding(async (_state, start) => {
@@ -94,7 +94,7 @@ test("when somebody else has its port it takes another and keeps that; the gatew
   });
 });
 
-test("a proof without the server's nonce is sent back for one", async ({ expect }) => {
+test("a proof without the server's nonce is refused with a nonce", async ({ expect }) => {
   await holding(async (state, start) => {
     const provider = await start();
     const url = `${provider.issuer.iss}/token`;
@@ -125,7 +125,7 @@ test("a proof without the server's nonce is sent back for one", async ({ expect 
   });
 });
 
-test("an app in a browser on this machine is answered by CORS, one from elsewhere is not", async ({
+test("an app in a browser on this machine is answered by CORS, an app from a different host is not", async ({
   expect,
 }) => {
   await holding(async (state, start) => {

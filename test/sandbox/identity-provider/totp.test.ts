@@ -4,7 +4,7 @@ import { base32, totp, TotpCheck } from "../../../sandbox/identity-provider/totp
 const secret = base32(Buffer.from("12345678901234567890"));
 const seconds = (n: number) => n * 1000;
 
-test("base32 writes what RFC 4648 §10 writes, without its padding", ({ expect }) => {
+test("base32 agrees with RFC 4648 §10, without its padding", ({ expect }) => {
   const vectors = {
     "": "",
     f: "MY",
@@ -17,7 +17,7 @@ test("base32 writes what RFC 4648 §10 writes, without its padding", ({ expect }
   for (const [text, said] of Object.entries(vectors)) expect(base32(Buffer.from(text))).toBe(said);
 });
 
-test("codes are those of RFC 6238 appendix B", ({ expect }) => {
+test("codes agree with RFC 6238 appendix B", ({ expect }) => {
   const vectors: readonly (readonly [number, string])[] = [
     [59, "94287082"],
     [1_111_111_109, "07081804"],
@@ -29,7 +29,7 @@ test("codes are those of RFC 6238 appendix B", ({ expect }) => {
   for (const [at, code] of vectors) expect(totp(secret, seconds(at), 8)).toBe(code);
 });
 
-test("a code is good in its half-minute and the two beside it, once, and no earlier one after it", ({
+test("a code is valid in its half-minute and the two adjacent half-minutes, once, and no earlier code after it", ({
   expect,
 }) => {
   const at = seconds(1_111_111_109);

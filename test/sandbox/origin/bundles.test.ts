@@ -83,7 +83,7 @@ test("R4 http.html#brules: the entries of a batch succeed and fail each on its o
   expect(put?.fullUrl).toBe(`${origin.url}/Patient/batched`);
 });
 
-test("R4 http.html#trules: references by urn:uuid lead to what was created, wherever they stand, and digits stay", async ({
+test("R4 http.html#trules: references by urn:uuid lead to the created resources, in every place, and digits stay", async ({
   expect,
 }) => {
   const text = JSON.stringify({
@@ -204,7 +204,7 @@ test("a transaction is all or nothing: the first refusal undoes creations, chang
   expect(after.entry).toEqual(before.entry);
 });
 
-test("conditions of a transaction: created once, changed where it matches, deleted if there, and referred to by what is known of it", async ({
+test("conditions of a transaction: create once, change a match, delete an existing resource, and refer by known values", async ({
   expect,
 }) => {
   const doctor = { resourceType: "Practitioner", identifier: [{ system: "urn:npi", value: "99" }] };
@@ -237,7 +237,9 @@ test("conditions of a transaction: created once, changed where it matches, delet
   expect(await total(`Patient?general-practitioner=${id}`)).toBe(1);
 });
 
-test("two entries that write the same resource, or have one name, are no transaction", async ({ expect }) => {
+test("a transaction with two entries for the same resource, or with one name twice, is refused", async ({
+  expect,
+}) => {
   await send("PUT", "Patient/twice", patient("Twice", { id: "twice" }));
   const put = write("PUT", "Patient/twice", patient("Twice", { id: "twice" }));
   for (const entry of [

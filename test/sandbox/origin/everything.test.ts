@@ -114,7 +114,7 @@ async function everything(
   };
 }
 
-test("everything of a patient is its compartment and who and what that refers to, the patient first", async ({
+test("$everything of a patient is its compartment and the targets of its references, the patient first", async ({
   expect,
 }) => {
   const { bundle, names } = await everything("Patient/ann/$everything?_count=100");
@@ -146,7 +146,9 @@ test("a time of care, a time of change and types narrow it; undated records stay
   ).toEqual(["Observation/by-ann", "Observation/new", "Observation/old", "Practitioner/doc"]);
 });
 
-test("it is paged by the links of a search, and is asked by POST with Parameters too", async ({ expect }) => {
+test("$everything is paged by the links of a search, and also takes a POST with Parameters", async ({
+  expect,
+}) => {
   const first = await everything("Patient/ann/$everything", {
     method: "POST",
     headers: { "content-type": "application/fhir+json" },
@@ -171,7 +173,7 @@ test("it is paged by the links of a search, and is asked by POST with Parameters
 
 const link = (bundle: Bundle) => bundle.link?.find(({ relation }) => relation === "next")?.url;
 
-test("for everybody, for nobody, for another type, and with what it does not know it is refused", async ({
+test("$everything is refused for all patients, an unknown patient, a different type, and unknown parameters", async ({
   expect,
 }) => {
   for (const [path, status] of [
@@ -188,7 +190,7 @@ test("for everybody, for nobody, for another type, and with what it does not kno
   }
 });
 
-test("of each synthetic patient comes what names that patient, what it refers to, and no other patient", async ({
+test("$everything of each synthetic patient returns its referrers and targets, and no second patient", async ({
   expect,
 }) => {
   const synthetic = await startOrigin();

@@ -109,7 +109,7 @@ async function search(
 const matches = async (query: string) => (await search(query)).matches.map((place) => place.split("/")[1]);
 const status = async (query: string) => (await fetch(`${origin.url}/${query}`)).status;
 
-test("R4 search.html#chaining: a chain matches by what is referred to, over one hop and several, with a type and without", async ({
+test("R4 search.html#chaining: a chain matches by the target, over one hop and several, with a type and without", async ({
   expect,
 }) => {
   for (const [query, expected] of [
@@ -140,7 +140,7 @@ test("R4 search.html#chaining: a chain matches by what is referred to, over one 
     expect(await matches(query), query).toEqual(expected);
 });
 
-test("R4 search.html#has: _has matches by what refers, nested and with chains", async ({ expect }) => {
+test("R4 search.html#has: _has matches by the referrer, nested and with chains", async ({ expect }) => {
   for (const [query, expected] of [
     ["Patient?_has:Observation:patient:code=2339-0", ["ann", "ben"]],
     ["Patient?_has:Observation:patient:code=http://loinc.org|8302-2", ["ann"]],
@@ -192,7 +192,7 @@ test("joins answer the same by POST, by fhir-kit-client, and inside a batch", as
   expect(response.entry?.[0]?.resource).toMatchObject({ total: 1 });
 });
 
-test("R4 search.html#revinclude: an include brings what is referred to, once, marked as such, and the total counts matches only", async ({
+test("R4 search.html#revinclude: an include returns the target, once, marked as included, and the total counts matches only", async ({
   expect,
 }) => {
   const {
@@ -244,7 +244,7 @@ test("R4 search.html#revinclude: an include brings what is referred to, once, ma
     expect((await search(query)).included, query).toEqual(expected);
 });
 
-test("R4 search.html#revinclude: only :iterate goes on from what was included, and it ends where things go round", async ({
+test("R4 search.html#revinclude: only :iterate follows included resources, and it ends at a cycle", async ({
   expect,
 }) => {
   const medicine = "MedicationRequest?_id=rx&_include=MedicationRequest:medication";
@@ -272,7 +272,7 @@ test("R4 search.html#revinclude: only :iterate goes on from what was included, a
   expect(new Set(everything.included).size).toBe(everything.included.length);
 });
 
-test("each page brings what its own matches include", async ({ expect }) => {
+test("each page includes the resources for its own matches", async ({ expect }) => {
   const first = await search("Observation?code=2339-0&_include=Observation:patient&_count=1&_sort=_id");
   expect([first.matches, first.included]).toEqual([["Observation/bens"], ["Patient/ben"]]);
   const next = first.bundle.link?.find(({ relation }) => relation === "next")?.url ?? "";
@@ -286,7 +286,7 @@ test("each page brings what its own matches include", async ({ expect }) => {
   ]);
 });
 
-test("a join that names what is not there is refused, not ignored", async ({ expect }) => {
+test("a join with an unknown name is refused, not ignored", async ({ expect }) => {
   for (const query of [
     "Observation?patient.colour=red",
     "Observation?colour.name=red",
@@ -306,7 +306,7 @@ test("a join that names what is not there is refused, not ignored", async ({ exp
     expect(await status(query), query).toBe(400);
 });
 
-test("Prefer: handling=lenient leaves out what is not known, from the search and from its self link; a bad value stays bad", async ({
+test("Prefer: handling=lenient leaves unknown parameters out of the search and its self link; a bad value stays bad", async ({
   expect,
 }) => {
   const lenient = { headers: { prefer: "handling=lenient" } };
@@ -323,7 +323,7 @@ test("Prefer: handling=lenient leaves out what is not known, from the search and
   expect((await fetch(`${origin.url}/Observation?date=soon`, lenient)).status).toBe(400);
 });
 
-test("R4 compartmentdefinition.html: a compartment search finds what is in it, of one type or of all, joined and sorted like any other", async ({
+test("R4 compartmentdefinition.html: a compartment search finds its resources, of one type or of all, joined and sorted like any search", async ({
   expect,
 }) => {
   expect(await matches("Patient/ann/Observation")).toEqual(["height", "sugar"]); // what the meter measured of itself is in nobody's
@@ -354,7 +354,7 @@ test("R4 compartmentdefinition.html: a compartment search finds what is in it, o
   expect((await search("Patient/ann/Observation/_search", form)).matches).toEqual(["Observation/height"]);
 });
 
-test("R4 search.html: several types are searched by what all have", async ({ expect }) => {
+test("R4 search.html: several types are searched by their common parameters", async ({ expect }) => {
   expect((await search("?_type=Patient,Device&_id=ann,meter,doc")).matches).toEqual([
     "Device/meter",
     "Patient/ann",
@@ -362,7 +362,7 @@ test("R4 search.html: several types are searched by what all have", async ({ exp
   expect(await status("?_type=Patient,Device&gender=male")).toBe(400);
 });
 
-test("a page never holds more than ten thousand included resources, and says when there are more", async ({
+test("a page never has more than ten thousand included resources, and reports when there are more", async ({
   expect,
 }) => {
   const crowd = await startOrigin();

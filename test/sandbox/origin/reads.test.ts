@@ -83,7 +83,7 @@ async function get<T>(
 const ids = async (path: string) =>
   ((await get<Bundle>(path)).body.entry ?? []).map(({ resource }) => resource?.id);
 
-test("R4 http.html#cread: a conditional read answers 304 for what the client has, by version before time", async ({
+test("R4 http.html#cread: a conditional read answers 304 for the client's current version, by version before time", async ({
   expect,
 }) => {
   for (const [headers, status] of [
@@ -104,7 +104,7 @@ test("R4 http.html#cread: a conditional read answers 304 for what the client has
   expect((await get("Patient/nobody", { "if-none-match": "*" })).status).toBe(404);
 });
 
-test("HEAD answers what GET would, without its body", async ({ expect }) => {
+test("HEAD answers as GET would, without its body", async ({ expect }) => {
   for (const path of ["Patient/ann", "Patient?_id=ann", "metadata", "Patient/nobody", "Patient?colour=red"]) {
     const [head, whole] = [await get(path, {}, "HEAD"), await get(path)];
     expect([head.status, head.text], path).toEqual([whole.status, ""]);
@@ -113,7 +113,7 @@ test("HEAD answers what GET would, without its body", async ({ expect }) => {
   }
 });
 
-test("R4 search.html#summary, #elements: _elements and _summary cut what is shown, keep what R4 requires, and say so", async ({
+test("R4 search.html#summary, #elements: _elements and _summary reduce a resource, keep the required elements, and mark it", async ({
   expect,
 }) => {
   const shown = async (query: string) => {
@@ -155,7 +155,9 @@ test("R4 search.html#summary, #elements: _elements and _summary cut what is show
   expect((await get<Patient>("Patient/ann?_summary=false")).body.maritalStatus).toBeDefined();
 });
 
-test("_elements cuts the matches, and of what is included only what it names by type", async ({ expect }) => {
+test("_elements reduces the matches, and included resources only if it names their type", async ({
+  expect,
+}) => {
   const keys = async (query: string) =>
     ((await get<Bundle>(`Observation?_id=w1&_include=Observation:patient&${query}`)).body.entry ?? []).map(
       ({ resource }) => Object.keys(resource ?? {}).length,
@@ -205,7 +207,7 @@ test("R4 search.html, parameters of all resources and modifiers: by tag, label, 
     expect(await ids(`Patient?${query}`), query).toEqual(found);
 });
 
-test("R4 search.html#content, #list: by words of the narrative or of the whole, and by what a list names", async ({
+test("R4 search.html#content, #list: by words of the narrative or of the whole, and by the members of a list", async ({
   expect,
 }) => {
   await origin.load([
@@ -231,7 +233,7 @@ test("R4 search.html#content, #list: by words of the narrative or of the whole, 
     expect(await ids(query), query).toEqual(found);
 });
 
-test("$lastn: the latest of each kind of one subject's observations, those that share a coding being of one kind", async ({
+test("$lastn: the latest of each kind of one subject's observations; a shared coding makes them one kind", async ({
   expect,
 }) => {
   expect(await ids("Observation/$lastn?patient=ann&category=vital-signs")).toEqual(["w2", "h2", "u2"]);
@@ -268,7 +270,7 @@ test("$lastn: the latest of each kind of one subject's observations, those that 
   expect((await get("Patient/$lastn?patient=ann")).status).toBe(404);
 });
 
-test("$validate answers 200 with what is wrong, of a posted resource or a stored one, and stores nothing", async ({
+test("$validate answers 200 with the errors of a posted or stored resource, and stores nothing", async ({
   expect,
 }) => {
   const post = async (path: string, body: object) => {

@@ -70,7 +70,7 @@ test("a read has the validators and the absolute URLs of a real server", async (
   expect(body.meta).toEqual({ versionId: "1", lastUpdated: "2020-05-05T05:05:05Z" });
 });
 
-test("a search answers what matches with absolute URLs, and when that is all, without a link to a further page", async ({
+test("a search returns its matches with absolute URLs, and without a further page no link to it", async ({
   expect,
 }) => {
   const { body } = await call<Bundle>("Observation?patient=ann&_sort=date");
@@ -103,7 +103,7 @@ test("the same search by POST and inside a batch is as strict", async ({ expect 
   expect((await batch("Observation?colour=red")).body.entry?.[0]?.response?.status).toBe("400");
 });
 
-test("what is unknown is refused with an OperationOutcome: id, type, parameter, modifier, value, path, body", async ({
+test("an unknown id, type, parameter, modifier, value, path or body is refused with an OperationOutcome", async ({
   expect,
 }) => {
   for (const [path, status] of [
@@ -158,7 +158,9 @@ test("numbers keep their digits through load, read, search, create and patch", a
   expect(await found("Observation?value-quantity=7.00")).toEqual([made.body.id]);
 });
 
-test("writes are counted versions under ids that the server gives; deleted is gone", async ({ expect }) => {
+test("writes are counted versions under ids that the server gives; a deleted resource answers 410", async ({
+  expect,
+}) => {
   const made = await send<Patient>(
     "POST",
     "Patient",
@@ -234,7 +236,7 @@ test("a conditional create asks the same search", async ({ expect }) => {
   expect((await create("colour=red")).status).toBe(400);
 });
 
-test("what is not valid R4 is not stored", async ({ expect }) => {
+test("a resource that is not valid R4 is not stored", async ({ expect }) => {
   for (const body of [
     '{"resourceType":"Patient","birthDate":"never"}',
     '{"resourceType":"Patient","colour":"red"}',
@@ -264,7 +266,7 @@ test("metadata names every type with the parameters that it is searched by", asy
     expect((await call(`Condition?_revinclude=${name}`)).status, name).toBe(200);
 });
 
-test("whoever listens hears of each request, with its query", async ({ expect }) => {
+test("the listener gets each request, with its query", async ({ expect }) => {
   requests.length = 0;
   await call("Patient?_id=ann");
   expect(requests.map(({ method, path }) => [method, path])).toEqual([["GET", "/fhir/Patient?_id=ann"]]);

@@ -76,7 +76,7 @@ test("R4 http.html#update: update wants the id in its body, creates under it, an
   expect((await send("PUT", `Patient/${"x".repeat(65)}`, patient({ id: "x".repeat(65) }))).status).toBe(400);
 });
 
-test("R4 http.html#concurrency: If-Match holds a write to the version that was seen: 412, or 409 where the origin is like HAPI", async ({
+test("R4 http.html#concurrency: If-Match limits a write to the version that was read: otherwise 412, or 409 in HAPI's mode", async ({
   expect,
 }) => {
   const hapi = await startOrigin({ staleVersion: 409 });
@@ -102,7 +102,7 @@ test("R4 http.html#concurrency: If-Match holds a write to the version that was s
   await hapi.close();
 });
 
-test("R4 http.html#delete: delete answers 204, of nothing too; what was deleted is gone, unfound, in its history, and can be born again", async ({
+test("R4 http.html#delete: delete answers 204, also for an absent resource; a deleted resource answers 410, is not found, stays in its history, and can be created again", async ({
   expect,
 }) => {
   await send("PUT", "Patient/short", patient({ id: "short" }));
@@ -119,7 +119,7 @@ test("R4 http.html#delete: delete answers 204, of nothing too; what was deleted 
   expect([again.status, again.headers.get("etag")]).toEqual([201, 'W/"3"']);
 });
 
-test("R4 http.html#ccreate: If-None-Exist creates once, and never where it cannot say what it means", async ({
+test("R4 http.html#ccreate: If-None-Exist creates once, and never with an ambiguous condition", async ({
   expect,
 }) => {
   const create = (condition: string) =>
@@ -140,7 +140,7 @@ test("R4 http.html#ccreate: If-None-Exist creates once, and never where it canno
   ).toBe(400);
 });
 
-test("R4 http.html#cond-update: a conditional update creates, changes the one that matches, and refuses the rest", async ({
+test("R4 http.html#cond-update: a conditional update creates, changes the only match, and refuses every further case", async ({
   expect,
 }) => {
   const named = (family: string, more: object = {}) => patient({ name: [{ family }], ...more });
@@ -161,7 +161,7 @@ test("R4 http.html#cond-update: a conditional update creates, changes the one th
   expect((await send("PUT", "Patient", named("Upsert"))).status).toBe(400);
 });
 
-test("R4 http.html#delete: a conditional delete takes one, or none, never many, and never all", async ({
+test("R4 http.html#delete: a conditional delete deletes one resource or nothing, never many, and never all", async ({
   expect,
 }) => {
   const made = (await send("POST", "Patient", patient({ name: [{ family: "Leaving" }] }))).body;
@@ -240,7 +240,7 @@ test("a patch that cannot be applied whole is not applied at all", async ({ expe
   expect((await send("PATCH", "Patient/nobody", [change], jsonPatch)).status).toBe(404);
 });
 
-test("R4 http.html#patch: a FHIRPath Patch, and a conditional patch of the one that matches", async ({
+test("R4 http.html#patch: a FHIRPath Patch, and a conditional patch of the only match", async ({
   expect,
 }) => {
   await send("PUT", "Patient/path", patient({ id: "path", name: [{ family: "Path" }] }));
@@ -271,7 +271,9 @@ test("R4 http.html#patch: a FHIRPath Patch, and a conditional patch of the one t
   expect((await send("PATCH", "Patient?family=pair", gender, jsonPatch)).status).toBe(412);
 });
 
-test("R4 http.html#ops: Prefer says what a write answers with; its headers stay", async ({ expect }) => {
+test("R4 http.html#ops: Prefer decides the body of the answer to a write; its headers stay", async ({
+  expect,
+}) => {
   for (const [method, path, body, headers] of [
     ["POST", "Patient", patient(), {}],
     ["PUT", "Patient/prefer", patient({ id: "prefer" }), {}],
@@ -296,9 +298,7 @@ test("R4 http.html#ops: Prefer says what a write answers with; its headers stay"
   expect([deleted.status, deleted.body.resourceType]).toEqual([200, "OperationOutcome"]);
 });
 
-test("bodies that are no resource, or not FHIR JSON, are refused by what is wrong with them", async ({
-  expect,
-}) => {
+test("a body that is not a resource, or not FHIR JSON, is refused with its error", async ({ expect }) => {
   for (const [body, type, status] of [
     ["", "application/fhir+json", 400],
     ["[]", "application/fhir+json", 400],

@@ -19,7 +19,9 @@ test("every resource is valid R4, for any seed", ({ expect }) => {
       expect(() => validate(resource), place(resource)).not.toThrow();
 });
 
-test("the same seed gives the same bytes, another one other values of the same cast", ({ expect }) => {
+test("an equal seed gives equal bytes, a different seed gives different values of the same cast", ({
+  expect,
+}) => {
   expect(JSON.stringify(syntheticResources(1))).toBe(json);
   const other = syntheticResources(2);
   expect(JSON.stringify(other)).not.toBe(json);
@@ -37,7 +39,7 @@ test("every reference points at a resource that is there, and no two share a pla
   expect(referred.filter((reference) => !places.has(reference))).toEqual([]);
 });
 
-test("there are enough patients, and the README's one has every kind of record", ({ expect }) => {
+test("there are enough patients, and the README's patient has every kind of record", ({ expect }) => {
   expect(all("Patient").length).toBeGreaterThanOrEqual(12);
   const about = (type: ResourceType) =>
     resources.filter(
@@ -103,7 +105,7 @@ test("sensitive records carry restricted labels of each kind, and psychotherapy 
   expect(all("DocumentReference").filter((note) => labels(note).includes("PSYTHPN"))).toHaveLength(1);
 });
 
-test("notes and narrative hold in prose what fields hold in codes", ({ expect }) => {
+test("notes and narrative repeat in prose the content of coded fields", ({ expect }) => {
   for (const { content } of all("DocumentReference"))
     expect(Buffer.from(content?.[0]?.attachment?.data ?? "", "base64").toString()).toContain("born ");
   for (const { text, name } of all("Patient")) expect(text?.div).toContain(name?.[0]?.family);

@@ -60,9 +60,7 @@ function found(index: ResourceIndex, type: string, ...pairs: (readonly [string, 
 const where = <T>(all: readonly T[], is: (one: T) => boolean) =>
   new Set([...all.keys()].filter((id) => all[id] !== undefined && is(all[id])));
 
-test("in any world a chain and a _has find what a walk over everything finds, over one hop and two", ({
-  expect,
-}) => {
+test("in any world a chain and a _has find the same as a full scan, over one hop and two", ({ expect }) => {
   fc.assert(
     fc.property(worlds, fc.constantFrom("male", "female", "other"), place, (world, gender, top) => {
       const index = shelfOf(world);
@@ -90,7 +88,7 @@ test("in any world a chain and a _has find what a walk over everything finds, ov
   );
 });
 
-test("in any world an iterated include is what can be reached, and never what is a match", ({ expect }) => {
+test("in any world an iterated include returns the reachable resources, and never a match", ({ expect }) => {
   fc.assert(
     fc.property(worlds, fc.uniqueArray(place, { minLength: 1 }), (world, chosen) => {
       const index = shelfOf(world);
@@ -106,7 +104,7 @@ test("in any world an iterated include is what can be reached, and never what is
   );
 });
 
-test("in any world what is replaced or removed is found no longer by what it referred to", ({ expect }) => {
+test("in any world a replaced or removed resource is no longer found by its old references", ({ expect }) => {
   fc.assert(
     fc.property(worlds, worlds, (before, after) => {
       const index = shelfOf(before);

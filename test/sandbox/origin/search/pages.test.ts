@@ -72,7 +72,7 @@ test("links are absolute, opaque and on the base, and lead back, to the first pa
   expect((await page(next.replace("?", "/?"))).ids).toEqual(second.ids);
 });
 
-test("no page holds more than a thousand", async ({ expect }) => {
+test("no page has more than a thousand entries", async ({ expect }) => {
   const all = await pages("Observation?patient=crowd&_count=5000");
   expect(all.map(({ ids, total }) => [ids.length, total])).toEqual([
     [1_000, 1_200],
@@ -80,9 +80,7 @@ test("no page holds more than a thousand", async ({ expect }) => {
   ]);
 });
 
-test("the last page of a full number of pages has no next, and what fits one page has no links but self", async ({
-  expect,
-}) => {
+test("the last full page has no next link, and a single page has only its self link", async ({ expect }) => {
   expect((await pages("Observation?patient=many&_count=75")).map(({ ids }) => ids.length)).toEqual([75, 75]);
   expect([...(await page("Observation?patient=many&_count=150")).links.keys()]).toEqual(["self"]);
 });
@@ -105,7 +103,7 @@ test("a search by POST pages by the same links", async ({ expect }) => {
   expect(all[0]?.links.get("self")).toBe(`${origin.url}/Observation?patient=many&_count=50`);
 });
 
-test("what is written after a search moves nothing between its pages; what is deleted is missing from its own", async ({
+test("a write after a search moves no entry between its pages; a deleted entry is missing from its own page", async ({
   expect,
 }) => {
   await origin.load(observations("moving", numbered(6, "moving")));
@@ -122,7 +120,7 @@ test("what is written after a search moves nothing between its pages; what is de
   ]);
 });
 
-test("searches that are too old or too many are forgotten, with a 410 that says so", async ({ expect }) => {
+test("searches that are too old or too many are deleted, and their links answer 410", async ({ expect }) => {
   const small = await startOrigin({ pages: { searchesMax: 2, keptMilliseconds: 500 } });
   await small.load(observations("many", numbered(3, "o")));
   const search = async () =>

@@ -75,7 +75,7 @@ test("references match by bare id, by type and id, by this server's URL, in list
   expect(meets("Patient", "general-practitioner", "Practitioner/x")).toBe(true);
 });
 
-test("tokens match system and code as R4 §3.1.1.4.10 says", ({ expect }) => {
+test("tokens match system and code as R4 §3.1.1.4.10 defines", ({ expect }) => {
   for (const [type, name, value, expected] of [
     ["Observation", "code", "8302-2", true],
     ["Observation", "code", "http://loinc.org|8302-2", true],
@@ -173,7 +173,7 @@ test("numbers match within their written precision, quantities in their unit", (
     expect(meets("Observation", "value-quantity", value), value).toBe(expected);
 });
 
-test("what the origin does not know or cannot do is refused, never ignored", ({ expect }) => {
+test("an unknown or unsupported parameter is refused, never ignored", ({ expect }) => {
   for (const [name, reason] of [
     ["colour", "parameter_unknown"],
     ["code.name", "unsupported"], // leads nowhere
@@ -190,7 +190,7 @@ test("what the origin does not know or cannot do is refused, never ignored", ({ 
     expect(meets("Observation", name, "x"), name).toBe(reason);
 });
 
-test("eq and ne are opposites, and a time lies before, within or after any other", ({ expect }) => {
+test("eq and ne are opposites, and a time is before, within or after any given time", ({ expect }) => {
   const instants = fc
     .date({ min: new Date("1900-01-01"), max: new Date("2100-01-01"), noInvalidDate: true })
     .map((date) => date.toISOString());

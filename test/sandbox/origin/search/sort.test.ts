@@ -26,7 +26,7 @@ test("dates sort as times of their own zone and precision, not as texts", async 
   expect(await sorted("Observation?_sort=date")).toEqual(["a", "b", "c", "d", "e", "none"]);
 });
 
-test("a period sorts by its start, descending by its end, and one that goes on is the latest", async ({
+test("a period sorts by its start, descending by its end, and an open period is the latest", async ({
   expect,
 }) => {
   const encounter = (id: string, period: object) =>
@@ -83,7 +83,7 @@ test("strings sort without case and accents, by several keys, and equals stay in
   ]);
 });
 
-test("of several values the least counts, descending the greatest", async ({ expect }) => {
+test("the least of several values counts, descending the greatest", async ({ expect }) => {
   const patient = (id: string, ...given: string[]) =>
     ({ resourceType: "Patient", id, name: given.map((name) => ({ given: [name] })) }) as Resource;
   await origin.load([patient("wide", "a", "z"), patient("mid", "m")]);

@@ -3,7 +3,7 @@ import { jsonPatched } from "../../../../sandbox/origin/write/json-patch.ts";
 
 const parsed = (text: string): object => JSON.parse(text);
 
-test("RFC 6902, appendix A: each example comes out as it says", ({ expect }) => {
+test("RFC 6902, appendix A: each example has the documented result", ({ expect }) => {
   for (const [name, document, patch, expected] of [
     ["A.1", '{"foo":"bar"}', '[{"op":"add","path":"/baz","value":"qux"}]', '{"baz":"qux","foo":"bar"}'],
     [
@@ -86,7 +86,7 @@ test("RFC 6902, appendix A: each example comes out as it says", ({ expect }) => 
   }
 });
 
-test("the document that is patched stays what it was, and so does the patch", ({ expect }) => {
+test("a patch changes neither the original document nor the patch itself", ({ expect }) => {
   const document = { list: [{ a: 1 }] };
   const value = { deep: [1] };
   const patch = [
