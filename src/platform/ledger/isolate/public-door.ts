@@ -30,7 +30,7 @@ export type LedgerDoorEnv = Pick<LedgerEnv, "LEDGER_NAME" | "LEDGER_SHARDS"> & {
 
 /**
  * Serves the public addresses of the ledger. Every object is public and checks itself, so anyone may read
- * (P2).
+ * (P5).
  */
 export class LedgerDoor {
   readonly #env: LedgerDoorEnv;
