@@ -129,7 +129,7 @@ test("T11: a token lives an hour at most, and a token that names a FHIR base is 
 });
 
 describe("purposes from a claim", () => {
-  const said = (pou: unknown) => read({ ext: { pou } }, { purpose: { claim: "ext.pou" } });
+  const purposesOf = (pou: unknown) => read({ ext: { pou } }, { purpose: { claim: "ext.pou" } });
   test.for([
     ["PATRQT", ["PATRQT"]],
     ["PATRQT TREAT", ["PATRQT", "TREAT"]],
@@ -139,12 +139,12 @@ describe("purposes from a claim", () => {
     ],
     [undefined, []],
   ] as const)("%j means %j", ([pou, purposes], { expect }) => {
-    expect(said(pou)).toMatchObject({ ok: true, value: { purposes } });
+    expect(purposesOf(pou)).toMatchObject({ ok: true, value: { purposes } });
   });
   test.for([[""], ["patrqt"], [[]], [null], [{ code: "PATRQT" }], [["PATRQT", 1]], ["PATRQT  TREAT"]])(
     "%j is refused",
     ([pou], { expect }) => {
-      expect(said(pou)).toEqual({ ok: false, error: { reason: "claim_malformed", claim: "purpose" } });
+      expect(purposesOf(pou)).toEqual({ ok: false, error: { reason: "claim_malformed", claim: "purpose" } });
     },
   );
   test("a token cannot change a fixed purpose", ({ expect }) => {

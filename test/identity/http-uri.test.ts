@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { normalHttpUri } from "#identity/http-uri";
 
-const asked = "https://gateway.example.org/v1/fhir/main/Patient/a~1";
+const requested = "https://gateway.example.org/v1/fhir/main/Patient/a~1";
 
 test.for([
   "https://gateway.example.org/v1/fhir/main/Patient/a~1",
@@ -11,7 +11,7 @@ test.for([
   "https://gateway.example.org/v1/fhir/main/x/../Patient/a~1",
   "https://gateway.example.org/v1/fhir/main/Patient/a~1?_summary=true#part",
 ])("RFC 3986 calls %s the same address", (other, { expect }) => {
-  expect(normalHttpUri(other)).toBe(normalHttpUri(asked));
+  expect(normalHttpUri(other)).toBe(normalHttpUri(requested));
 });
 
 test.for([
@@ -22,7 +22,7 @@ test.for([
   "https://gateway.example.org/v1/fhir/main/Patient%2Fa~1", // an encoded slash separates nothing
 ])("%s is a different address", (other, { expect }) => {
   expect(normalHttpUri(other)).toBeDefined();
-  expect(normalHttpUri(other)).not.toBe(normalHttpUri(asked));
+  expect(normalHttpUri(other)).not.toBe(normalHttpUri(requested));
 });
 
 test.for([

@@ -28,11 +28,11 @@ const scopes: fc.Arbitrary<Scopes> = fc.array(
 
 /** A row: its owners, and its categories. */
 interface Row {
-  readonly of: readonly ("patient" | "user")[];
+  readonly owners: readonly ("patient" | "user")[];
   readonly categories: readonly string[];
 }
 const rows: fc.Arbitrary<Row> = fc.record({
-  of: fc.subarray(["patient", "user"] as const),
+  owners: fc.subarray(["patient", "user"] as const),
   categories: fc.subarray(categories),
 });
 
@@ -40,7 +40,7 @@ const rows: fc.Arbitrary<Row> = fc.record({
 const reaches = (some: Scopes, type: string, permission: Permission, row: Row): boolean =>
   reachesOf(some, type, permission).some(
     (reach) =>
-      (reach.context === "system" || row.of.includes(reach.context)) &&
+      (reach.context === "system" || row.owners.includes(reach.context)) &&
       reach.categories.every((codes) => codes.some((code) => row.categories.includes(code))),
   );
 const read = (text: string): Scopes => {
@@ -156,22 +156,22 @@ test("removing a scope never widens, and scopes limited to a patient reach only 
       (some, at, type, permission, row) => {
         const fewer = some.filter((_scope, index) => index !== at % some.length);
         if (reaches(fewer, type, permission, row)) expect(reaches(some, type, permission, row)).toBe(true);
-        const held = heldToPatient(some);
-        expect(reaches(held, type, permission, { ...row, of: ["user"] })).toBe(false);
+        const limited = heldToPatient(some);
+        expect(reaches(limited, type, permission, { ...row, owners: ["user"] })).toBe(false);
       },
     ),
   );
 });
 
 test("sign-in scopes of a token grant nothing, and no further scopes are ignored", ({ expect }) => {
-  const said =
+  const written =
     "openid fhirUser profile launch launch/patient launch/encounter offline_access online_access patient/*.rs".split(
       " ",
     );
-  const scopes = parseSignedInScopes(said);
+  const scopes = parseSignedInScopes(written);
   expect(scopes.ok && formatScopes(scopes.value)).toBe("patient/*.rs");
   expect(parseSignedInScopes(["openid"])).toEqual({ ok: true, value: [] });
   for (const other of ["email", "openid2", "launch/practitioner", ""]) {
-    expect(parseSignedInScopes([...said, other]).ok, other).toBe(false);
+    expect(parseSignedInScopes([...written, other]).ok, other).toBe(false);
   }
 });

@@ -46,12 +46,12 @@ test("each header is a list of strings by RFC 9651, with the same policies in bo
   fc.assert(
     fc.property(budgets, (spent) => {
       const { "RateLimit-Policy": policies = "", RateLimit: limits = "" } = rateLimitHeaders(spent);
-      const told = parseList(limits).map(([policy, parameters]) => [
+      const written = parseList(limits).map(([policy, parameters]) => [
         policy,
         parameters.get("r"),
         parameters.get("t"),
       ]);
-      expect(told).toEqual(
+      expect(written).toEqual(
         spent.map(({ policy, remaining, resetSeconds }) => [policy, remaining, resetSeconds]),
       );
       const known = parseList(policies).map(([policy, parameters]) => [

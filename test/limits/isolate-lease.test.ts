@@ -257,7 +257,7 @@ type Step =
   | { readonly do: "request"; readonly who: number; readonly many: number }
   | { readonly do: "renew" | "evict" | "put back"; readonly who: number }
   | { readonly do: "carry" | "repeat" | "answer" | "lose" | "cancel"; readonly which: number }
-  | { readonly do: "wait"; readonly milliseconds: number; readonly whose: number }
+  | { readonly do: "wait"; readonly milliseconds: number; readonly clock: number }
   | { readonly do: "restart" };
 
 const pick = fc.nat(3);
@@ -289,7 +289,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant("wait" as const),
       milliseconds: fc.integer({ min: -300, max: 1_500 }),
-      whose: fc.nat(9),
+      clock: fc.nat(9),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
@@ -373,7 +373,7 @@ class Network {
         this.#answers.splice(step.which % Math.max(1, this.#answers.length), 1);
         return;
       case "wait":
-        if (step.whose < 3) this.#skews[step.whose] = (this.#skews[step.whose] ?? 0) + step.milliseconds;
+        if (step.clock < 3) this.#skews[step.clock] = (this.#skews[step.clock] ?? 0) + step.milliseconds;
         else this.#now += step.milliseconds;
         return this.#forget();
       case "restart":

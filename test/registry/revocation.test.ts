@@ -163,17 +163,17 @@ const delta = (epoch: number, kind: Delta["kind"], name: string): Delta => {
       return { epoch, kind, name: `client/${name}` };
   }
 };
-const standing = { bookmark: null, pending: [] };
-const start: RevocationState = { ...standing, epoch: 0, denied: new Map() };
+const position = { bookmark: null, pending: [] };
+const start: RevocationState = { ...position, epoch: 0, denied: new Map() };
 const past = (deltas: readonly Delta[]) => ({ from: 0, deltas });
 /** The state after these deltas, applied in separate updates. */
 const after = (deltas: readonly Delta[]): RevocationState => {
-  const heard = applyUpdate(
+  const known = applyUpdate(
     start,
-    { ...standing, kind: "deltas", since: 0, epoch: deltas.at(-1)?.epoch ?? 0, deltas },
+    { ...position, kind: "deltas", since: 0, epoch: deltas.at(-1)?.epoch ?? 0, deltas },
     at,
   );
-  return heard?.state ?? start;
+  return known?.state ?? start;
 };
 
 test("with updates split, repeated, late or lost, a listener knows the sender's state, and no stale record stays cached", ({
@@ -188,14 +188,14 @@ test("with updates split, repeated, late or lost, a listener knows the sender's 
       }),
       (steps, talks) => {
         const all = steps.map(([kind, name], i) => delta(i + 1, kind, name));
-        let heard: RevocationState | undefined;
+        let known: RevocationState | undefined;
         const stale = new Set<string>();
-        const held: Parameters<typeof applyUpdate>[1][] = [];
-        const take = (news: Parameters<typeof applyUpdate>[1]) => {
-          const since = heard?.epoch;
-          const next = applyUpdate(heard, news, at);
+        const lateUpdates: Parameters<typeof applyUpdate>[1][] = [];
+        const take = (update: Parameters<typeof applyUpdate>[1]) => {
+          const since = known?.epoch;
+          const next = applyUpdate(known, update, at);
           if (next === undefined) {
-            expect(news.kind).toBe("deltas");
+            expect(update.kind).toBe("deltas");
             return;
           }
           for (const name of next.stale === "all" ? ["client/a", "client/b", "client/c"] : next.stale)
@@ -204,18 +204,23 @@ test("with updates split, repeated, late or lost, a listener knows the sender's 
           expect([...next.state.denied.keys()].sort()).toEqual(
             [...after(all.slice(0, next.state.epoch)).denied.keys()].sort(),
           );
-          heard = next.state;
+          known = next.state;
         };
         take(updateSince(start, past([]), undefined, at));
         for (const { upTo, kept, lost, late } of talks) {
-          const told = all.slice(0, upTo);
-          const gone = Math.max(0, told.length - kept);
-          const news = updateSince(after(told), { from: gone, deltas: told.slice(gone) }, heard?.epoch, at);
-          if (late) held.push(news);
-          else if (!lost) take(news);
+          const sent = all.slice(0, upTo);
+          const dropped = Math.max(0, sent.length - kept);
+          const update = updateSince(
+            after(sent),
+            { from: dropped, deltas: sent.slice(dropped) },
+            known?.epoch,
+            at,
+          );
+          if (late) lateUpdates.push(update);
+          else if (!lost) take(update);
         }
-        for (const news of held) take(news);
-        for (const { kind, name } of all.slice(0, heard?.epoch))
+        for (const update of lateUpdates) take(update);
+        for (const { kind, name } of all.slice(0, known?.epoch))
           if (kind === "changed") expect(stale).toContain(name);
       },
     ),
@@ -226,7 +231,7 @@ test("an update that begins after the known epoch is refused, so that the whole 
   expect,
 }) => {
   const later = {
-    ...standing,
+    ...position,
     kind: "deltas",
     since: 5,
     epoch: 6,
@@ -258,8 +263,10 @@ test("an operator can deny a token of any name, and denies only that token", ({ 
   fc.assert(
     fc.property(name, name, (id, other) => {
       // as it arrives at the control worker
-      const asked: unknown = JSON.parse(JSON.stringify({ kind: "token", issuer: who.issuer, id, until: at }));
-      const read = readDenial(asked);
+      const request: unknown = JSON.parse(
+        JSON.stringify({ kind: "token", issuer: who.issuer, id, until: at }),
+      );
+      const read = readDenial(request);
       if (!read.ok) throw new Error(read.error.field);
       const denied = named(read.value);
       expect(deniedPrincipal(denied, { ...who, tokenId: id })).toEqual({ reason: "token_denied" });
@@ -278,16 +285,16 @@ const timed = new Map([
 ]);
 
 test("a token's denial stays in updates for exactly two minutes past its end, by any clock", ({ expect }) => {
-  const whole = updateSince({ ...standing, epoch: 1, denied: timed }, past([]), undefined, at);
+  const whole = updateSince({ ...position, epoch: 1, denied: timed }, past([]), undefined, at);
   expect(whole).toMatchObject({
     denied: [{ name: "just over, by one clock of several" }, { name: "for good" }],
   });
 });
 
 test("a listener drops expired denials at the next update, so that they do not pile up", ({ expect }) => {
-  const news = updateSince(after([delta(1, "denied", "a")]), past([delta(1, "denied", "a")]), 0, at);
-  const heard = applyUpdate({ ...standing, epoch: 0, denied: timed }, news, at)?.state.denied;
-  expect([...(heard ?? new Map()).keys()]).toEqual(["just over, by one clock of several", "for good", "a"]);
+  const update = updateSince(after([delta(1, "denied", "a")]), past([delta(1, "denied", "a")]), 0, at);
+  const known = applyUpdate({ ...position, epoch: 0, denied: timed }, update, at)?.state.denied;
+  expect([...(known ?? new Map()).keys()]).toEqual(["just over, by one clock of several", "for good", "a"]);
 });
 
 test("the registry's position comes from the newest update, and a late update takes nothing back", ({
@@ -306,8 +313,8 @@ test("the registry's position comes from the newest update, and a late update ta
       bookmark: "4",
       pending: ["client/a"],
     });
-    const heard = applyUpdate(known, early, at)?.state;
-    expect(heard).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
-    expect(applyUpdate(heard, late, at)?.state).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
+    const later = applyUpdate(known, early, at)?.state;
+    expect(later).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
+    expect(applyUpdate(later, late, at)?.state).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
   }
 });

@@ -130,9 +130,11 @@ test("a text that names no State stays as written, on a single line of at most 3
   });
   fc.assert(
     fc.property(any, (address) => {
-      const said = lives(address);
-      const isPlain = said === undefined || (said !== "" && said.trim() === said && !/[\p{C}\n]/u.test(said));
-      return isPlain && Buffer.byteLength(said ?? "") <= stateBytesMax;
+      const written = lives(address);
+      const isPlain =
+        written === undefined ||
+        (written !== "" && written.trim() === written && !/[\p{C}\n]/u.test(written));
+      return isPlain && Buffer.byteLength(written ?? "") <= stateBytesMax;
     }),
   );
   fc.assert(
