@@ -36,7 +36,7 @@ const nextPage = (by: Question["by"]) => (before: readonly Seen[]) => {
  * The differences between the worlds. Each ledger has its own salts and keys, so proofs count by their
  * length. A record is sealed and names the patient's State, so records are left out.
  */
-function told({ one, other, differences }: Comparison) {
+function visible({ one, other, differences }: Comparison) {
   const text = ({ body }: Seen) =>
     body
       .toString("utf8")
@@ -73,7 +73,7 @@ test("a labelled patient with links and an address, and a deleted patient, have 
   ];
   const compared = await worlds.compare({ origin: [...rows, labelled, ben] }, { origin: rows }, asked);
   const { one } = compared;
-  expect(told(compared)).toEqual([]);
+  expect(visible(compared)).toEqual([]);
   expect(one.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 404]);
   expect(one[5]?.body.toString("utf8").match(/"recorded"/gu)).toHaveLength(4);
 });
@@ -89,6 +89,6 @@ test("no accounting of the individual shows whether a linked record is absent, l
     { resourceType: "Patient", id: "ben" } satisfies Resource,
     { resourceType: "Patient", id: "ben", meta: restricted } satisfies Resource,
   ]) {
-    expect(told(await worlds.compare({ origin: [...rows, amara, ben] }, without, individual))).toEqual([]);
+    expect(visible(await worlds.compare({ origin: [...rows, amara, ben] }, without, individual))).toEqual([]);
   }
 });

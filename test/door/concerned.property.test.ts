@@ -21,7 +21,7 @@ const scenes = inLane({ fast: 500, slow: 500, long: 10_000 });
 
 const worlds = worldsUnder(concernedPolicy);
 
-const reached: Readonly<Record<AskerKind, readonly string[]>> = {
+const patientsOf: Readonly<Record<AskerKind, readonly string[]>> = {
   patient: ["ann"],
   user: ["ann", "ben"],
   system: ["ann", "ben", "cy"],
@@ -29,15 +29,17 @@ const reached: Readonly<Record<AskerKind, readonly string[]>> = {
 const code = (value: string) => ({ code: { coding: [{ system: "urn:c", code: value }] } });
 
 /** An additional row of a patient, called `more`. */
-const rows: readonly ((of: string) => Resource)[] = [
-  (of) => observation("more", of),
-  (of) => observation("more", of, { ...code("b"), encounter: to("Encounter/anns-visit") }),
-  (of) => observation("more", of, { identifier: [{ system: "urn:i", value: "1" }], valueInteger: 1 }),
-  (of) => encounter("more", of),
-  (of) => encounter("more", of, { status: "planned", location: [{ location: to("Location/lobby") }] }),
-  (of) => condition("more", of),
-  (of) =>
-    condition("more", of, {
+const rows: readonly ((patient: string) => Resource)[] = [
+  (patient) => observation("more", patient),
+  (patient) => observation("more", patient, { ...code("b"), encounter: to("Encounter/anns-visit") }),
+  (patient) =>
+    observation("more", patient, { identifier: [{ system: "urn:i", value: "1" }], valueInteger: 1 }),
+  (patient) => encounter("more", patient),
+  (patient) =>
+    encounter("more", patient, { status: "planned", location: [{ location: to("Location/lobby") }] }),
+  (patient) => condition("more", patient),
+  (patient) =>
+    condition("more", patient, {
       encounter: to("Encounter/anns-visit"),
       clinicalStatus: { coding: [{ code: "active" }] },
     }),
@@ -60,7 +62,7 @@ const referring = (reference: string) => ({
   },
 });
 
-const questions: readonly ((of: string, type: string) => Plain)[] = [
+const questions: readonly ((patient: string, type: string) => Plain)[] = [
   (_, type) => ({ path: `${type}/more` }),
   (_, type) => ({ path: `${type}/more`, method: "HEAD" }),
   (_, type) => ({ path: `${type}/more/_history` }),
@@ -68,48 +70,53 @@ const questions: readonly ((of: string, type: string) => Plain)[] = [
   (_, type) => ({ path: `${type}/more/_history/7` }),
   (_, type) => ({ path: type }),
   (_, type) => ({ path: `${type}?_count=1` }),
-  (of, type) => ({ path: `${type}?patient=${of}` }),
-  (of, type) => ({ path: `${type}?_id=more&patient=${of},nobody` }),
+  (patient, type) => ({ path: `${type}?patient=${patient}` }),
+  (patient, type) => ({ path: `${type}?_id=more&patient=${patient},nobody` }),
   () => ({ path: "Observation?code=a" }),
   () => ({ path: "Observation?identifier=urn:i|1" }),
   () => ({ path: "Observation?encounter:Encounter.status=finished" }),
   () => ({ path: "Observation?encounter:Encounter.status=planned,finished&_include=Observation:encounter" }),
-  (of) => ({ path: `Location?_has:Encounter:location:subject=Patient/${of}` }),
+  (patient) => ({ path: `Location?_has:Encounter:location:subject=Patient/${patient}` }),
   () => ({ path: "Location?_has:Encounter:location:status=finished" }),
   () => ({ path: "Location?_has:Encounter:location:_has:Observation:encounter:code=b" }),
   () => ({ path: "Patient?_has:Observation:patient:code=a" }),
   () => ({ path: "Patient?_has:Condition:patient:clinical-status=active" }),
   () => ({ path: "Patient?_revinclude=Observation:patient" }),
-  (of) => ({ path: `Patient/${of}/$everything` }),
-  (of) => ({ path: `Observation/$lastn?patient=${of}` }),
+  (patient) => ({ path: `Patient/${patient}/$everything` }),
+  (patient) => ({ path: `Observation/$lastn?patient=${patient}` }),
   () => ({ path: "Practitioner/otto" }),
   () => ({ path: "Observation?code=a", method: "DELETE" }),
   () => ({ path: "Observation?identifier=urn:i|1", method: "DELETE" }),
-  (of) => ({
-    path: `Condition?patient=${of}`,
+  (patient) => ({
+    path: `Condition?patient=${patient}`,
     method: "PATCH",
     headers: jsonPatch,
     body: [{ op: "test", path: "/code", value: 1 }],
   }),
-  (of) => ({ path: "Observation?code=b", method: "PUT", headers: fhirJson, body: observation("x", of) }),
-  (of, type) => ({ path: `${type}/more`, method: "DELETE", headers: { "if-match": `"${of}"` } }),
+  (patient) => ({
+    path: "Observation?code=b",
+    method: "PUT",
+    headers: fhirJson,
+    body: observation("x", patient),
+  }),
+  (patient, type) => ({ path: `${type}/more`, method: "DELETE", headers: { "if-match": `"${patient}"` } }),
   (_, type) => ({
     path: `${type}/more`,
     method: "PATCH",
     headers: jsonPatch,
     body: [{ op: "test", path: "/status", value: "x" }],
   }),
-  (of) => ({
+  (patient) => ({
     path: "Observation/more",
     method: "PUT",
     headers: { ...fhirJson, "if-match": '"x"' },
-    body: observation("more", of),
+    body: observation("more", patient),
   }),
-  (of) => ({
+  (patient) => ({
     path: "Observation/more",
     method: "PUT",
     headers: { ...fhirJson, prefer: "return=minimal" },
-    body: observation("more", of),
+    body: observation("more", patient),
   }),
   () => ({
     path: "Observation",
@@ -121,8 +128,12 @@ const questions: readonly ((of: string, type: string) => Plain)[] = [
     bundleOf("transaction", referring("Observation?code=a"), {
       request: { method: "DELETE", url: "Location/ward" },
     }),
-  (of) =>
-    bundleOf("transaction", referring(`Encounter?subject=Patient/${of}&status=finished`), get("Patient/ann")),
+  (patient) =>
+    bundleOf(
+      "transaction",
+      referring(`Encounter?subject=Patient/${patient}&status=finished`),
+      get("Patient/ann"),
+    ),
   (_, type) =>
     bundleOf(
       "batch",
@@ -137,7 +148,7 @@ const questions: readonly ((of: string, type: string) => Plain)[] = [
  * The client's view of an answer, without the `next` link, and without the total, which stands only in an
  * answer without that link.
  */
-function told({ status, headers, body }: Seen): unknown {
+function visible({ status, headers, body }: Seen): unknown {
   const { "x-request-id": _id, "content-length": _length, etag, ...others } = headers;
   const text = body.toString("utf8");
   if (text === "") return { status, others, etag };
@@ -172,9 +183,9 @@ test(
         fc.constantFrom(...questions),
         fc.boolean(),
         async (kind, which, rowOf, questionOf, isBusy) => {
-          const of = reached[kind][which % reached[kind].length] ?? "ann";
-          const row = rowOf(of);
-          const { body, ...asked } = questionOf(of, row.resourceType);
+          const patient = patientsOf[kind][which % patientsOf[kind].length] ?? "ann";
+          const row = rowOf(patient);
+          const { body, ...asked } = questionOf(patient, row.resourceType);
           const others = isBusy
             ? [encounter("others", "ben"), observation("others", "ben"), condition("others", "ben")]
             : [];
@@ -189,11 +200,11 @@ test(
           ]);
           const [without, having] = [one[0], other[0]];
           if (without === undefined || having === undefined) throw new Error("each world answered");
-          if (JSON.stringify(told(without)) === JSON.stringify(told(having))) return;
+          if (JSON.stringify(visible(without)) === JSON.stringify(visible(having))) return;
           differing += 1;
           expect(
-            names(having, `main/Patient/${of}`),
-            `${kind} ${asked.method} ${asked.path} ${row.resourceType} of ${of}`,
+            names(having, `main/Patient/${patient}`),
+            `${kind} ${asked.method} ${asked.path} ${row.resourceType} of ${patient}`,
           ).toBe(true);
         },
       ),

@@ -66,7 +66,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
   test("L12: no header, link or attachment that leaves has an address of the origin; the gateway fetches nothing from such an address", async ({
     expect,
   }) => {
-    const host = new URL(origin === "main" ? scene.phylax.dev.origin : scene.heedless.url).host;
+    const host = new URL(origin === "main" ? scene.phylax.dev.origin : scene.ignoring.url).host;
     for (const path of [
       "DocumentReference/letter",
       "DocumentReference?patient=ann",

@@ -106,7 +106,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     expect,
   }) => {
     /** The whole answer, with the requested id replaced. */
-    const told = async (path: string, id: string, method: string) => {
+    const answered = async (path: string, id: string, method: string) => {
       const before = scene.asked(origin).length;
       const reply = await ask(path.replace("ID", id), "app", { method });
       const asked = scene.asked(origin).slice(before);
@@ -143,7 +143,10 @@ describe.for(origins)("at the origin %s:", (origin) => {
       [200, "Observation?patient=ID&_include=Observation:encounter", "ben", "nob"],
     ] as const)
       for (const method of ["GET", "HEAD", ...(path === "Observation/ID" ? ["DELETE"] : [])]) {
-        const [hidden, nothing] = [await told(path, forbidden, method), await told(path, absent, method)];
+        const [hidden, nothing] = [
+          await answered(path, forbidden, method),
+          await answered(path, absent, method),
+        ];
         expect(hidden.status, `${method} ${path}`).toBe(status);
         expect(hidden.all, `${method} ${path}`).toBe(nothing.all);
         requests.push([hidden.request, nothing.request]);
@@ -227,7 +230,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
 
     // A deleted resource is absent for a client with access to some rows of its type: its patient is unknown
     // by now.
-    if (origin === "heedless") return; // it deletes nothing
+    if (origin === "ignoring") return; // it deletes nothing
     const body = JSON.stringify({
       resourceType: "Observation",
       status: "final",

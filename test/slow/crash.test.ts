@@ -12,7 +12,7 @@ import { syntheticResources } from "../../sandbox/synthetic/generate.ts";
 import { KeptPromises } from "../support/kept-promises.ts";
 import { inLane } from "../support/lane.ts";
 import { type KillableStack, startKillable } from "../support/killable-stack.ts";
-import { loadedResources } from "../support/load-wishes.ts";
+import { loadedResources } from "../support/load-requests.ts";
 import { mixedLoad } from "../support/mixed-load.ts";
 import { freePort } from "../support/free-port.ts";
 
@@ -65,7 +65,7 @@ test(
       await killed;
       await stack?.killAll();
       closeConnections();
-      promises.take(load.told);
+      promises.take(load.exchanges);
 
       await start().ready;
       const dev = readDevFile(state);
@@ -76,8 +76,8 @@ test(
           ? await promises.count(dev)
           : undefined;
       closeConnections();
-      const whole = load.told.filter((one) => one.whole).length;
-      const broken = load.told.filter((one) => one.status !== undefined && !one.whole).length;
+      const whole = load.exchanges.filter((one) => one.whole).length;
+      const broken = load.exchanges.filter((one) => one.status !== undefined && !one.whole).length;
       const where = `${all ? "all" : "runtime"} ${at} ms after ${isFresh ? "it was started" : "the load began"}`;
       console.log(
         JSON.stringify({

@@ -4,7 +4,7 @@ import { startOrigin, type Origin } from "../../sandbox/origin/server.ts";
 import { syntheticResources } from "../../sandbox/synthetic/generate.ts";
 import { inLane } from "../support/lane.ts";
 import { listenerOn } from "../support/listener.ts";
-import { loadedResources } from "../support/load-wishes.ts";
+import { loadedResources } from "../support/load-requests.ts";
 import { mixedLoad } from "../support/mixed-load.ts";
 import { residentMiB } from "../support/resident-memory.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
@@ -49,7 +49,7 @@ test(
     const after = await medianResidentMiB(pid, quarter);
     await load.end();
 
-    const whole = load.told.filter((request) => request.whole);
+    const whole = load.exchanges.filter((request) => request.whole);
     console.log(
       JSON.stringify({
         minutes,

@@ -12,8 +12,8 @@ import { httpLog } from "../../cli/http-log.ts";
 import { send } from "../../cli/mutual-tls.ts";
 import { accountingLine, type AccountedEvent, disclosureLine } from "./accounting-lines.ts";
 import { openLedger } from "./auditor.ts";
-import { newOnes } from "./load-wishes.ts";
-import type { Told } from "./mixed-load.ts";
+import { createdSystem } from "./load-requests.ts";
+import type { Exchange } from "./mixed-load.ts";
 
 // a proof is good for a minute: a proof of this age can be refused for its use alone
 const proofSeconds = 40;
@@ -22,7 +22,7 @@ const proofSeconds = 40;
  * The part of an answer that makes a promise. The text is dropped: a stream is more than 1 MiB, and there
  * are thousands.
  */
-interface Promised extends Omit<Told, "text"> {
+interface Promised extends Omit<Exchange, "text"> {
   readonly patients: readonly string[]; // the patients that it disclosed, also where it broke off
   readonly created: number; // the number of resources that it reported as created
 }
@@ -32,27 +32,27 @@ interface Promised extends Omit<Told, "text"> {
  * the accountings agree with them.
  */
 export class KeptPromises {
-  readonly #told: Promised[] = [];
+  readonly #promised: Promised[] = [];
   readonly #receipts: Receipt[] = [];
   readonly #checkpoints = new Map<string, Checkpoint[]>(); // every verified checkpoint, by log
   readonly #replays: string[] = []; // request ids
 
   get summary(): { readonly receipts: number; readonly created: number; readonly replays: number } {
-    const created = this.#told.filter(
+    const created = this.#promised.filter(
       ({ creates, status }) => creates.length > 0 && status !== undefined && status < 300,
     ).length;
     return { receipts: this.#receipts.length, created, replays: this.#replays.length };
   }
 
   /** Adds the answers up to a kill. A client that got an answer has a receipt. */
-  take(told: readonly Told[]): void {
-    for (const one of told) {
-      this.#told.push(promisedBy(one));
-      const receipt = one.headers["phylax-receipt"];
+  take(exchanges: readonly Exchange[]): void {
+    for (const exchange of exchanges) {
+      this.#promised.push(promisedBy(exchange));
+      const receipt = exchange.headers["phylax-receipt"];
       if (receipt === undefined) {
         expect(
-          one.status === undefined || one.status >= 400,
-          `${one.method} ${one.path}: ${one.status} without a receipt`,
+          exchange.status === undefined || exchange.status >= 400,
+          `${exchange.method} ${exchange.path}: ${exchange.status} without a receipt`,
         ).toBe(true);
         continue;
       }
@@ -92,7 +92,7 @@ export class KeptPromises {
 
   /** A proof that was used up before the kill is used up after it. */
   async replay(dev: DevFile): Promise<void> {
-    const used = this.#told.filter(
+    const used = this.#promised.filter(
       ({ proof, status, at }) =>
         proof !== undefined && status === 200 && Date.now() - at < proofSeconds * 1_000,
     );
@@ -131,7 +131,7 @@ export class KeptPromises {
   }
 
   #answersAreOnRecord(byRequest: ReadonlyMap<string, readonly AuditEvent[]>): void {
-    for (const { headers, patients, method, path } of this.#told) {
+    for (const { headers, patients, method, path } of this.#promised) {
       if (headers["phylax-receipt"] === undefined) continue;
       const own = byRequest.get(String(headers["x-request-id"])) ?? [];
       expect(own.length, `${method} ${path} is on record`).toBeGreaterThan(0);
@@ -142,7 +142,7 @@ export class KeptPromises {
       );
       expect(
         patients.filter((id) => !named.has(`main/Patient/${id}`)),
-        `${method} ${path} told of them`,
+        `${method} ${path} disclosed them`,
       ).toEqual([]);
     }
   }
@@ -158,7 +158,7 @@ export class KeptPromises {
     const held = await namesAt(dev.origin);
     expect(new Set(held).size, "nothing was written twice").toBe(held.length);
     const there = new Set(held);
-    for (const { creates, traceId, method, path, created } of this.#told) {
+    for (const { creates, traceId, method, path, created } of this.#promised) {
       const own = byTrace.get(traceId) ?? [];
       const done = own.filter(({ kind, outcome }) => kind === "write" && outcome?.status === 201).length;
       const found = creates.filter((name) => there.has(name)).length;
@@ -173,11 +173,11 @@ export class KeptPromises {
   }
 }
 
-function promisedBy({ text, ...told }: Told): Promised {
-  const { status = 0, whole, creates } = told;
+function promisedBy({ text, ...exchange }: Exchange): Promised {
+  const { status = 0, whole, creates } = exchange;
   const isDone = whole && status < 300 && creates.length > 0;
   return {
-    ...told,
+    ...exchange,
     patients: status < 300 ? [...new Set(text.match(/\b(?:load|large)-\d+/gu))] : [],
     created: !isDone ? 0 : status === 201 ? 1 : [...text.matchAll(/"status":"201/gu)].length,
   };
@@ -200,7 +200,7 @@ interface Page {
 async function namesAt(origin: string): Promise<string[]> {
   const names: string[] = [];
   let next: string | undefined =
-    `${origin}/Observation?identifier=${encodeURIComponent(`${newOnes}|`)}&_count=1000`;
+    `${origin}/Observation?identifier=${encodeURIComponent(`${createdSystem}|`)}&_count=1000`;
   while (next !== undefined) {
     const { entry = [], link }: Page = await (await fetch(next)).json();
     names.push(...entry.flatMap(({ resource }) => resource.identifier.map(({ value }) => value)));

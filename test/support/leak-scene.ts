@@ -2,7 +2,7 @@ import type { ExpectStatic } from "vitest";
 import type { Resource } from "@medplum/fhirtypes";
 import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
-import { startHeedlessOrigin, type HeedlessOrigin } from "./heedless-origin.ts";
+import { startIgnoringOrigin, type IgnoringOrigin } from "./ignoring-origin.ts";
 import { leakPolicy } from "./leak-policy.ts";
 import { leakWorld } from "./leak-world.ts";
 import {
@@ -18,7 +18,7 @@ import {
 import { startDoor, type Door } from "./in-process/door.ts";
 
 /** The two origins with the same rows: one answers as asked, the second ignores every question. */
-export const origins = ["main", "heedless"] as const;
+export const origins = ["main", "ignoring"] as const;
 export type OriginName = (typeof origins)[number];
 
 /**
@@ -100,7 +100,7 @@ export async function expectAbsent(
  */
 export interface LeakScene {
   readonly phylax: Door;
-  readonly heedless: HeedlessOrigin;
+  readonly ignoring: IgnoringOrigin;
   /** `path` is relative to the origin's FHIR base, unless it is a whole URL. */
   ask(origin: OriginName, who: Who, path: string, sending?: Sending): Promise<Reply>;
   /** Asks with the given claims: `scope`, `patient`, `fhirUser`. */
@@ -119,11 +119,11 @@ export interface LeakScene {
 }
 
 export async function startLeakScene(): Promise<LeakScene> {
-  const heedless = await startHeedlessOrigin(leakWorld);
+  const ignoring = await startIgnoringOrigin(leakWorld);
   const phylax = await startDoor({
     // strict R4, except elements that an origin would not check
     resources: leakWorld("https://origin.example/fhir") as Iterable<Resource>,
-    originHosts: [new URL(heedless.url).host],
+    originHosts: [new URL(ignoring.url).host],
   });
   const issuer = await outsider("https://leaks.example", "phylax");
   const certificates = new Map<string, CertificateFiles>();
@@ -150,8 +150,8 @@ export async function startLeakScene(): Promise<LeakScene> {
       {
         origins: [
           {
-            name: "heedless",
-            url: heedless.url,
+            name: "ignoring",
+            url: ignoring.url,
             credentials: { kind: "none" },
             transactions: "atomic",
             honoursIfMatchOnDelete: true,
@@ -167,18 +167,18 @@ export async function startLeakScene(): Promise<LeakScene> {
   const askWith = askAt(phylax, issuer, certificates, base);
   return {
     phylax,
-    heedless,
+    ignoring,
     base,
     askWith,
     ask: (origin, who, path, sending) =>
       askWith(origin, who, { scope: scopes[who], patient: patients[who] }, path, sending),
     asked: (origin) =>
-      origin === "heedless"
-        ? heedless.asked
+      origin === "ignoring"
+        ? ignoring.asked
         : phylax.forwarded.map((line) => decodeURIComponent(line.replace("/fhir/", ""))),
     async close() {
       await phylax.close();
-      await heedless.close();
+      await ignoring.close();
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Held } from "./heedless-origin.ts";
+import type { Held } from "./ignoring-origin.ts";
 import { to } from "./fhir-parts.ts";
 
 const coding = (system: string, code: string) => ({ coding: [{ system, code }] });

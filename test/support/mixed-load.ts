@@ -8,15 +8,15 @@ import { accessToken } from "../../cli/access-token.ts";
 import { clientOf, type DevClient, type DevFile } from "../../cli/dev-file.ts";
 import { keyProof } from "../../cli/key-proof.ts";
 import { seeded } from "../../sandbox/synthetic/random.ts";
-import { type Wish, wishes } from "./load-wishes.ts";
+import { type LoadRequest, loadRequests } from "./load-requests.ts";
 
 /** A request, and the part of its answer that came. `whole`: the answer came to its end. */
-export interface Told {
+export interface Exchange {
   readonly client: string;
   readonly method: string;
   readonly path: string;
   readonly traceId: string;
-  /** Names of the resources that it was to create, as `identifier` of `newOnes`. */
+  /** Names of the resources that it was to create, as `identifier` of `createdSystem`. */
   readonly creates: readonly string[];
   readonly authorization: string;
   readonly proof: string | undefined;
@@ -32,7 +32,7 @@ const tokenSeconds = 60; // each client gets a new token this often: tokens are 
 
 export interface MixedLoad {
   /** All requests since the start, in the order of sending. */
-  readonly told: readonly Told[];
+  readonly exchanges: readonly Exchange[];
   /** Resolves when no client asks any more and every answer has come or broken. */
   end(): Promise<void>;
 }
@@ -42,20 +42,24 @@ export interface MixedLoad {
  * connections.
  */
 export function mixedLoad(dev: DevFile, seed: number): MixedLoad {
-  const told: Told[] = [];
+  const exchanges: Exchange[] = [];
   const clients = new Clients(dev);
   const ending = new AbortController();
   const going = Array.from({ length: askersAtOnce }, async (_, n) => {
     const random = seeded(seed + n);
     while (!ending.signal.aborted) {
       await clients
-        .ask(random.pick(wishes as [(typeof wishes)[number]])(random, dev), told, ending.signal)
+        .ask(
+          random.pick(loadRequests as [(typeof loadRequests)[number]])(random, dev),
+          exchanges,
+          ending.signal,
+        )
         .catch(() => undefined);
       await wait(random.int(10, 150));
     }
   });
   return {
-    told,
+    exchanges,
     async end() {
       ending.abort();
       await Promise.all(going);
@@ -76,8 +80,8 @@ class Clients {
   }
 
   async ask(
-    { client: id, path, method = "GET", body, creates = [] }: Wish,
-    told: Told[],
+    { client: id, path, method = "GET", body, creates = [] }: LoadRequest,
+    exchanges: Exchange[],
     signal: AbortSignal,
   ): Promise<void> {
     const client = clientOf(this.#dev, id);
@@ -87,7 +91,7 @@ class Clients {
       ? await keyProof(keyOf(client), { url, method, nonce: this.#nonce, token })
       : undefined;
     const traceId = randomUUID().replaceAll("-", "");
-    const answer: Told = {
+    const answer: Exchange = {
       client: id,
       method,
       path,
@@ -101,7 +105,7 @@ class Clients {
       text: "",
       whole: false,
     };
-    told.push(answer);
+    exchanges.push(answer);
     await this.#send(client, url, answer, body === undefined ? undefined : JSON.stringify(body), signal);
     this.#nonce = answer.headers["dpop-nonce"]?.toString() ?? this.#nonce;
     if (answer.status === 401) this.#tokens.delete(id);
@@ -114,7 +118,7 @@ class Clients {
   #send(
     client: DevClient,
     url: string,
-    answer: Told,
+    answer: Exchange,
     body: string | undefined,
     signal: AbortSignal,
   ): Promise<void> {

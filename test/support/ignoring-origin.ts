@@ -7,7 +7,7 @@ export interface Held {
   readonly [element: string]: unknown;
 }
 
-export interface HeedlessOrigin {
+export interface IgnoringOrigin {
   readonly url: string;
   /** The questions in order, decoded: `GET Patient/1?…`. A posted form stands in the place of the query. */
   readonly asked: string[];
@@ -21,9 +21,9 @@ export interface HeedlessOrigin {
  * all rows of all types, a read with any row of that id, and a write with success and another patient's
  * record. Its validators are the same for all rows. Its headers name the server and a person.
  */
-export async function startHeedlessOrigin(
+export async function startIgnoringOrigin(
   worldOf: (base: string) => readonly Held[],
-): Promise<HeedlessOrigin> {
+): Promise<IgnoringOrigin> {
   const [asked, written]: [string[], unknown[]] = [[], []];
   const server = createServer();
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));

@@ -4,7 +4,7 @@ import { clientOf, type DevFile } from "../../cli/dev-file.ts";
 import type { Random } from "../../sandbox/synthetic/random.ts";
 
 /** The system of the `identifier` by which created resources are recognized. */
-export const newOnes = "urn:phylax:load";
+export const createdSystem = "urn:phylax:load";
 const plain = Array.from({ length: 60 }, (_, n) => `load-${n}`);
 // a search of the observations of one of these patients is more than 1 MiB
 const large = ["large-0", "large-1", "large-2"];
@@ -32,7 +32,7 @@ export function loadedResources(): Resource[] {
 }
 
 /** A request of a client of the demonstration, and the names of the resources that it creates. */
-export interface Wish {
+export interface LoadRequest {
   readonly client: string;
   readonly path: string;
   readonly method?: string;
@@ -43,7 +43,7 @@ export interface Wish {
 const newObservation = (patient: string, name: string) => ({
   resourceType: "Observation",
   status: "final",
-  identifier: [{ system: newOnes, value: name }],
+  identifier: [{ system: createdSystem, value: name }],
   category: [
     {
       coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }],
@@ -58,7 +58,7 @@ const newObservation = (patient: string, name: string) => ({
  * Reads, searches, refusals, streams, writes, batches and accountings, by every kind of client of the
  * demonstration.
  */
-export const wishes: readonly ((random: Random, dev: DevFile) => Wish)[] = [
+export const loadRequests: readonly ((random: Random, dev: DevFile) => LoadRequest)[] = [
   (random) => ({ client: "telehealth", path: `Patient/${random.int(0, 59) === 0 ? "nobody" : one(random)}` }),
   (random) => ({ client: "payer", path: `Patient?_id=${one(random)},${one(random)},${one(random)}` }),
   (random) => ({ client: "public-health", path: `Observation?patient=${one(random)}` }),
@@ -100,7 +100,7 @@ export const wishes: readonly ((random: Random, dev: DevFile) => Wish)[] = [
 ];
 const one = (random: Random): string => plain[random.int(0, plain.length - 1)] ?? "";
 
-function creates(client: string, patient: string): Wish {
+function creates(client: string, patient: string): LoadRequest {
   const name = randomUUID();
   return {
     client,
