@@ -10,7 +10,7 @@ import { at, presented } from "../support/credentials.ts";
 const registrar = presented("registrar");
 const id = "0123456789abcdef0123456789abcdef";
 
-/** The operators' door with a roll of one, and a book of what happened in which order. */
+/** The operators' door with a single operator, and the list of steps in order. */
 function door(changes: Partial<AdminPorts> = {}) {
   const book: string[] = [];
   const events: AuditEvent[] = [];

@@ -4,7 +4,7 @@ import { err } from "#kernel/result";
 import { nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
 
-/** The operators' door with room for two calls of a sender, and a book of what it asked. */
+/** The operators' door with room for two calls of a sender, and the list of its questions. */
 function door() {
   const [keys, book]: [string[], string[]] = [[], []];
   const unused = () => Promise.resolve(err({ reason: "conflict", pointer: "", problem: "" } as const));

@@ -11,7 +11,7 @@ const { x5t, tlsClientAuth } = presented("on-call");
 const roles = ["revoker", "registry-admin", "privacy-officer"];
 const operator: Operator = { ...machine, id: "on-call", roles };
 
-/** What may happen to an operator while a request of theirs is on its way to the act. */
+/** Changes to an operator between the proof of a request and its act. */
 const changes = {
   "the certificate is denied": { denials: new Set([denialName({ kind: "certificate", x5t })]) },
   "the operator is suspended": { operator: { ...operator, status: "suspended" } },
@@ -21,7 +21,7 @@ const changes = {
   Record<string, { readonly denials?: ReadonlySet<string>; readonly operator?: Operator | undefined }>
 >;
 
-/** The operators' door, where the change takes place with the record of what is intended. */
+/** The operators' door. The change happens together with the record of the intent. */
 function door(change: object | "no answer" | undefined) {
   const [acts, events]: [string[], AuditEvent[]] = [[], []];
   let now: { readonly operator: Operator | undefined; readonly denials: ReadonlySet<string> } | "no answer" =

@@ -9,7 +9,7 @@ import { at, presented } from "../support/credentials.ts";
 const { x5t, tlsClientAuth } = presented("on-call");
 const denial = { kind: "client", client: "payer" };
 
-/** The operators' door, control behind it, and a book of what happened in which order. */
+/** The operators' door with control behind it, and the list of steps in order. */
 function door(roles: readonly string[] = ["revoker"], configured = nobodySignsIn.configured) {
   const book: string[] = [];
   const events: AuditEvent[] = [];

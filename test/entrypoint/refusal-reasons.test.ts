@@ -12,7 +12,10 @@ const rows: readonly (readonly [string, RefusalRow])[] = Object.entries(refusalR
 const textsOf = ({ gateway, token, admin }: RefusalRow): readonly string[] =>
   [gateway?.text, token?.description, admin?.title].filter((text) => text !== undefined);
 
-/** Both differences are types that no table has: the compiler checks these lines, and so the check itself. */
+/**
+ * Both differences are types that do not fit any table. The compiler checks these lines, and so the check
+ * itself.
+ */
 type AdminReason = AdminRefusal["reason"] | RejectionReason;
 const withoutRow: ExactFaces<"admin", AdminReason | "new_reason"> = { reasonsWithoutRow: "new_reason" };
 const withoutReason: ExactFaces<"admin", Exclude<AdminReason, "role_missing">> = {
@@ -53,7 +56,8 @@ test("a description of the token endpoint keeps to the characters of RFC 6749 §
 });
 
 test("a client that does not prove itself reads one text, whatever failed", ({ expect }) => {
-  const ofRequest = ["client_authentication_missing", "client_authentication_not_supported"]; // what the form itself says
+  // errors of the form itself
+  const ofRequest = ["client_authentication_missing", "client_authentication_not_supported"];
   const faces = rows.filter(
     ([reason, { token }]) => token?.error === "invalid_client" && !ofRequest.includes(reason),
   );

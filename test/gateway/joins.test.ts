@@ -17,7 +17,7 @@ const restricted = {
   security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
 };
 
-/** Two patients' world, told in full to whoever asks: an origin that ignores every parameter, and brings everything along. */
+/** A world of two patients. Its origin ignores every parameter and includes every row in every answer. */
 const world: readonly {
   readonly resourceType: string;
   readonly id: string;
@@ -91,7 +91,10 @@ async function* body(text: string) {
   yield ok(new TextEncoder().encode(text));
 }
 
-/** Asks the world through policy and scopes: what leaves, as `Type/id`, or why nothing does; and what the origin was asked. */
+/**
+ * Asks the world through policy and scopes. Returns the disclosed rows as `Type/id` or the refusal, and the
+ * questions to the origin.
+ */
 async function ask(document: PolicyDocument, request: string, scope: string, patient?: string, rows = world) {
   const [path = "", query = ""] = request.split("?", 2);
   const interaction = readInteraction("GET", path.split("/"), query, base);
@@ -163,7 +166,7 @@ test("a chain is resolved by searches that its reader may make, hop by hop, and 
     "Encounter?participant=Practitioner/vera,Practitioner/otto,Practitioner/secret&_count=1000",
     "Observation?encounter=Encounter/e1,Encounter/e2&_count=400",
   ]);
-  // The origin ignored the name, and still nothing but what refers to what came leaves: o4 is labelled.
+  // The origin ignored the name. Still only rows that refer to the found rows leave: o4 is labelled.
   expect(chained.leaves).toEqual(["Observation/o1", "Observation/o2", "Observation/o3"]);
 });
 
@@ -175,7 +178,7 @@ test("under a patient's scope a chain goes through nobody else's rows, and finds
     "Encounter?status=finished&patient=Patient/amara&_count=1000",
     "Observation?patient=Patient/amara&encounter=Encounter/e1&_count=400",
   ]);
-  // o3 is hers, and its encounter is Bela's: what that is like is not for her to find out.
+  // o3 is Amara's row, and its encounter is Bela's: Amara must not find out anything about it.
   expect(chained.leaves).toEqual(["Observation/o1"]);
 });
 
@@ -257,7 +260,7 @@ test("an include brings along only what a row that leaves refers to by it, whate
   expect(
     (await ask(open, "Observation?_include=Observation:subject", "patient/*.rs", "bela")).leaves,
   ).toEqual(["Observation/o2", "+Patient/bela"]);
-  // A row that is hers may refer to another's: it does not come along.
+  // A row of Amara may refer to a row of Bela: Bela's row is not included.
   expect(
     (await ask(open, "Observation?_include=Observation:encounter", "patient/*.rs", "amara")).leaves,
   ).toEqual(["Observation/o1", "Observation/o3", "+Encounter/e1"]);
@@ -445,7 +448,7 @@ test("each reference brings along what its own rule shows of it, and several tog
   expect(await along(participant)).toEqual([true, false]);
   expect(await along(`${subject}&${gp}`)).toEqual([false, true]);
   expect(await along(`${participant}&${subject}&${gp}`)).toEqual([true, true]);
-  // The include that could bring more leads nowhere here.
+  // The include that could add rows finds none here.
   expect(await along(`${participant}&${gp}`)).toEqual([true, false]);
 });
 
@@ -510,7 +513,7 @@ test("what is inside a resource that is brought along is judged by whose that on
   const hers = await along("patient/*.rs", "amara");
   expect(hers.leaves).toEqual(["Observation/o", "+Encounter/e"]);
   expect(hers.text).toContain("canary");
-  // Any Encounter may come along; whose a Condition is that names nobody, nobody can tell.
+  // Every Encounter may be included; a Condition without a subject has no known patient.
   const anybodys = await along("patient/Observation.rs patient/Condition.r system/Encounter.r", "bela");
   expect(anybodys.leaves).toEqual(["Observation/o", "+Encounter/e"]);
   expect(anybodys.text).not.toContain("canary");
@@ -522,7 +525,8 @@ test("what is wrong with a resource that nothing leads to does not tell that it 
   let deep: unknown = "no JSON that is taken is as deep";
   for (let level = 0; level < 150; level += 1) deep = [deep];
   const plain = { resourceType: "Practitioner", id: "odd" };
-  const odd = { ...plain, toJSON: (key: string) => (key === "resource" ? plain : { ...plain, deep }) }; // deep where it is read by itself
+  // it is deep only when it is read by itself
+  const odd = { ...plain, toJSON: (key: string) => (key === "resource" ? plain : { ...plain, deep }) };
   const read = async (scope: string) =>
     (await ask(directory, "Practitioner/odd", scope, "amara", [...world, odd])).refused;
   expect(await read("patient/*.rs")).toBe("row_outside_access");
@@ -594,7 +598,7 @@ test("a row is not found by what is hidden of it, however its origin reads syste
   expect(await leaves("Patient?identifier=urn:a|1")).toEqual(["Patient/amara"]);
   expect(await leaves("Patient?identifier=urn:a|1&_elements=name")).toEqual(["Patient/amara"]);
   expect(await leaves("Observation?patient.identifier=urn:a|1")).toEqual(["Observation/o"]);
-  // This origin takes every row for one that was asked for; another may part this value at its comma.
+  // This origin treats every row as a match; a different origin may split this value at its comma.
   for (const value of ["urn:a|2", "urn:a|1%5C,2"]) {
     expect(await leaves(`Patient?identifier=${value}`), value).toEqual([]);
     expect(await leaves(`Observation?patient.identifier=${value}`), value).toEqual([]);
@@ -692,7 +696,8 @@ test("hidden rows do not decide that a join leads to too many", async ({ expect 
     undefined,
     [list],
   );
-  expect(listed.refused).toBe("too_many_rows"); // one row, and its six hundred references go into the next question
+  // a single row, whose six hundred references go into the next question
+  expect(listed.refused).toBe("too_many_rows");
   const visible = many.map(({ resourceType, id, status, subject }) => ({
     resourceType,
     id,

@@ -10,7 +10,7 @@ import { evaluate } from "#policy/evaluate";
 import { policy, rule } from "../policy/granting.ts";
 import { sessionOf } from "../support/origin-session.ts";
 
-// A server that was registered by one address and names itself by another in all that it says.
+// The server is registered by an address, and names itself by a different address in all its answers.
 const gateway = "https://api.example/v1/fhir/main";
 const asked = "https://proxy.internal/fhir";
 const own = "http://ehr-7.hospital.internal:8080/openmrs/ws/fhir2/R4";
@@ -26,7 +26,7 @@ const row = (id: string, patient: string) => ({
 });
 const rows = ["a1", "a2", "b1", "a3"].map((id) => row(id, id.startsWith("a") ? "amara" : "bela"));
 
-/** Two rows a page; its links are below its own name. */
+/** A page has two rows; its links are below the server's own name. */
 function answerTo(question: OriginQuestion): unknown {
   if ("link" in question) return page(Number(/page=(?<at>\d+)/u.exec(question.link)?.groups?.["at"]));
   const [type, id] = question.path.split("/");

@@ -27,7 +27,7 @@ async function* bodyOf(value: object) {
   yield ok(new TextEncoder().encode(JSON.stringify(value)));
 }
 
-/** A world outside the gateway that writes down what it is asked, in order. */
+/** The dependencies of a gateway. They note each call, in order. */
 function world({ deniedAt = Infinity, failing = "" } = {}) {
   const steps: string[] = [];
   const events: AuditEvent[] = [];

@@ -27,7 +27,10 @@ function read(value: object): JsonObject {
   return json.value;
 }
 
-/** A write by a user who reaches Amara, as it is planned. A stored resource may be given as the text that its origin answers with. */
+/**
+ * The plan of a write by a user who may access Amara. The stored resource may be given as the text of the
+ * origin's answer.
+ */
 export async function plan(
   document: PolicyDocument,
   scope: string,
@@ -43,7 +46,7 @@ export async function plan(
   return planned(document, scope, stored, interaction, { kind: "resource", resource });
 }
 
-/** As {@link plan}, of a JSON Patch. */
+/** As {@link plan}, for a JSON Patch. */
 export async function planPatch(
   document: PolicyDocument,
   scope: string,
@@ -57,7 +60,7 @@ export async function planPatch(
   return planned(document, scope, stored, interaction, { kind: "patch", operations: patch.value });
 }
 
-/** As {@link plan}, of a deletion. */
+/** As {@link plan}, for a deletion. */
 export async function planDelete(
   document: PolicyDocument,
   scope: string,
@@ -97,11 +100,11 @@ async function planned(
   );
 }
 
-/** What becomes of a write. */
+/** The kind of the planned write, or the reason of the refusal. */
 export const outcomeOf = (planned: Awaited<ReturnType<typeof plan>>): string =>
   planned.ok ? planned.value.kind : planned.error.reason;
 
-/** Whom the record of a write names. */
+/** The patients in the record of a write. */
 export function namedBy(planned: Awaited<ReturnType<typeof plan>>) {
   const concerned = planned.ok && "concerned" in planned.value ? planned.value.concerned : undefined;
   return { patients: [...(concerned?.patients ?? [])].toSorted(), unnamed: concerned?.unnamed ?? false };

@@ -12,7 +12,7 @@ import { base, origin, plan, residences, to } from "./planning.ts";
 
 const interactions = ["read", "search", "create", "update"] as const;
 
-/** What becomes of it. */
+/** The outcome of the planned write. */
 async function write(...asked: Parameters<typeof plan>): Promise<string> {
   const planned = await plan(...asked);
   return planned.ok ? planned.value.kind : planned.error.reason;
@@ -49,7 +49,7 @@ test("who may say of which rows a resource is does not read by that what is hidd
   expect(await become("lab")).toBe("send");
   expect(await become("vital")).toBe("result_widens_access");
   expect(await become("lab", "vital")).toBe("result_widens_access");
-  expect(await become("lab", "plain")).toBe("send"); // shows nothing more
+  expect(await become("lab", "plain")).toBe("send"); // it shows no more than before
 });
 
 const elements = ["category", "note", "value[x]", "method", "bodySite"] as const;
@@ -71,7 +71,7 @@ const someCategories = fc.subarray(["a", "b", "c", "d"], { minLength: 1 });
 
 const scopes = ["system/*.cruds", "system/*.cru", "system/*.cru system/Observation.rs?category=urn:c|b"];
 
-/** How an observation is stored: as a row, or inside of one. */
+/** Ways to store an observation: as a row, or inside a row. */
 const holders: Record<
   string,
   { readonly wrap: (row: JsonObject) => JsonObject; readonly paths: readonly string[]; readonly at: string }
@@ -145,7 +145,7 @@ test.for(Object.keys(holders))(
   },
 );
 
-/** All that a read and a search show of a resource, and what a read does. */
+/** The visible parts of a resource in a read and in a search, and the outcome of the read. */
 function shownBy(
   document: PolicyDocument,
   resource: object,
@@ -230,7 +230,8 @@ test("a user writes nothing by which it is somebody to a patient, where the poli
     "send",
   );
   expect(await write(open(all), "user/*.cruds", patient, joined)).toBe("result_widens_access");
-  expect(await write(open(["panel"]), "user/*.cruds", patient, joined)).toBe("send"); // nobody reaches anybody by it
+  // it gives no access to any patient
+  expect(await write(open(["panel"]), "user/*.cruds", patient, joined)).toBe("send");
   expect(await write(open(all), "user/*.cruds", related, { ...related, period: { end: "2036" } })).toBe(
     "result_widens_access",
   );
@@ -238,7 +239,7 @@ test("a user writes nothing by which it is somebody to a patient, where the poli
   expect(
     await write(open(all), "user/*.cruds", undefined, { ...group, managingEntity: to("Practitioner/otto") }),
   ).toBe("result_widens_access");
-  // A scope for everybody's rows in the same token reaches further, and gives no more.
+  // A scope for all patients' rows in the same token gives wider access, and no further widening.
   expect(await write(open(all), "user/*.rs system/PractitionerRole.c", undefined, role)).toBe(
     "result_widens_access",
   );

@@ -32,7 +32,7 @@ const document: PolicyDocument = {
   users: ["practitioner"],
 };
 
-/** A row as its origin writes it. */
+/** A row, as the text that the origin sends. */
 interface Row {
   readonly type: string;
   readonly id: string;
@@ -75,7 +75,7 @@ const world: readonly Row[] = [
 ];
 
 const nested = "[".repeat(180) + "]".repeat(180);
-/** What makes a row unreadable: put into its text. */
+/** Faults that make a row unreadable when they are put into its text. */
 const faults: Record<string, (text: string) => string> = {
   "too deep": (text) => `{"extension":[{"url":"urn:deep","x":${nested}}],${text.slice(1)}`,
   "too large": (text) => `{"language":"${"x".repeat(9_000_000)}",${text.slice(1)}`,
@@ -90,10 +90,10 @@ const faults: Record<string, (text: string) => string> = {
   "an unknown modifier": (text) =>
     `{"modifierExtension":[{"url":"urn:unknown","valueBoolean":true}],${text.slice(1)}`,
 };
-/** As if it were not JSON: nobody can tell where it ends. */
+/** As if the row were not JSON: its end cannot be found. */
 const broken = (text: string) => `{"language":tru,${text.slice(1)}`;
 
-/** What would be asked of it, and which row stands in the way. */
+/** The questions to the world, and the row that is unreadable in each. */
 const monsters: Record<string, Row> = {
   Observation: row(observation("m", { effectiveDateTime: "2020-01-03" })),
   Practitioner: row({ resourceType: "Practitioner", id: "m" }),
@@ -117,7 +117,7 @@ async function* chunks(text: string): OriginBody {
   for (let at = 0; at < bytes.length; at += 100_000) yield ok(bytes.subarray(at, at + 100_000));
 }
 
-/** Answers every question with all that it has, whatever was asked. */
+/** Answers every question with all rows. */
 function ask(
   rows: readonly Row[],
   question: OriginQuestion,
@@ -172,7 +172,7 @@ const withheldIn = (disclosed: Result<Disclosure, GatewayRefusal>) =>
     ? disclosed.value.windows.reduce((sum, { withheldResources }) => sum + withheldResources, 0)
     : 0;
 
-/** The world with a row in its midst. */
+/** The world with an additional row in the middle. */
 const withRow = (one: Row): readonly Row[] => [...world.slice(0, 2), one, ...world.slice(2)];
 
 describe.for(Object.keys(faults))("a row that cannot be read: %s", (name) => {
@@ -188,7 +188,8 @@ describe.for(Object.keys(faults))("a row that cannot be read: %s", (name) => {
     ];
     expect(without.ok, textOf(without)).toBe(true);
     expect(textOf(beside)).toBe(textOf(without));
-    // It would have been shown, so that the test can fail; $lastn and histories show what is asked for alone.
+    // The readable row would be shown, so the test can fail; $lastn and histories show only the requested
+    // rows.
     if (request !== "Observation/a/_history" && !request.includes("_has") && monster === "Observation")
       expect(textOf(await gathered(request, withRow(monsters[monster] ?? spoilt(monster))))).not.toBe(
         textOf(without),
@@ -217,7 +218,8 @@ describe.for(Object.keys(faults))("a row that cannot be read: %s", (name) => {
     const rows = [row(observation("a")), spoilt("Observation")];
     const permission = { policy: compilePolicy(document, "sha256:test"), access };
     expect(await findByCriteria(criteria.value, permission, session(rows))).toEqual(ok("a"));
-    if (name === "too many patients" || name === "an unknown modifier") return; // relations read no more than they need
+    // relations read only the members that they need
+    if (name === "too many patients" || name === "an unknown modifier") return;
     const one = row({ resourceType: "Patient", id: "bela", generalPractitioner: [to("Practitioner/vera")] });
     const who = { scopes: scopes.value, patient: undefined, user: "Practitioner/vera" };
     const beside = session([...world, { ...one, text: faults[name]?.(one.text) ?? "" }]);

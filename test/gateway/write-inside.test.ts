@@ -15,7 +15,7 @@ const observation = (more: object = {}) => ({
   ...more,
 });
 
-/** Ways for a resource to be inside another: how a report holds it, and how deep. */
+/** Ways to put a resource inside a report, and their depths. */
 const wrapped = {
   "contained in a report": (inside: object) => ({
     resourceType: "DiagnosticReport",
@@ -29,7 +29,7 @@ const wrapped = {
   }),
 } as const;
 
-/** What the policy shows of a contained observation by its category: labs without their note. */
+/** The visible part of a contained observation by its category: labs without their note. */
 const uneven = policy(
   rule(["DiagnosticReport", "Bundle", "Parameters"], "everything", all),
   rule(["Observation"], ["status", "category", "code", "subject", "performer"], {
@@ -286,7 +286,7 @@ describe("no row is moved to another patient, whatever its type", () => {
     Linkage: {},
     VerificationResult: { status: "attested" },
   };
-  // Where R4 demands nothing else beside the path.
+  // Only paths beside which R4 demands no further element.
   const cases = [
     ["Task", "for", {}],
     ["Device", "patient", {}],
@@ -355,7 +355,7 @@ describe("no row is moved to another patient, whatever its type", () => {
       expect(outcomeOf(await plan(hidden, "system/*.cruds", before(patient), next)), patient).toBe(
         "result_changes_patient",
       );
-    // Whether there is a hidden subject must not decide whether a performer may change.
+    // A hidden subject must not decide whether a performer may change.
     const seen = (performer: string) =>
       observation({ id: "o", meta: { versionId: "1" }, performer: [to(performer)] });
     for (const subject of [{}, { subject: to("Patient/amara") }])

@@ -31,7 +31,7 @@ const write = (document: PolicyDocument, stored: object | undefined, body: objec
 const patch = (stored: ReturnType<typeof observation>, ...operations: object[]) =>
   planPatch(open, "system/*.cruds", stored, operations);
 
-/** Whether what would be sent is read again, by itself and on a page. */
+/** Says whether the planned text can be read again, by itself and on a page. */
 function isRead(planned: Awaited<ReturnType<typeof plan>>): boolean {
   if (!planned.ok || planned.value.kind !== "send") throw new Error("nothing is sent");
   const resource = (planned.value.write.body ?? "").replace(
@@ -140,7 +140,7 @@ describe("a row that cannot be read can be deleted", () => {
     expect(namedBy(planned).patients).toContain("amara");
     expect(namedBy(planned)).toMatchObject({ unnamed: true });
     expect(namedBy(planned).patients.length).toBeLessThanOrEqual(5_000);
-    // A user's own patients' rows, and no others.
+    // Only rows of the user's own patients.
     expect(outcomeOf(await remove(row, "user/*.cruds"))).toBe("send");
     expect(outcomeOf(await remove(row.replace("Patient/amara", "Patient/bela"), "user/*.cruds"))).toBe(
       "row_outside_access",

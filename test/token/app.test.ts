@@ -57,7 +57,8 @@ test("no token leaves, and no refusal is told, before what the isolate started w
   const { promise, resolve } = Promise.withResolvers<void>();
   const waiting = endpoint({ configured: () => promise });
   const answer = ask(waiting, post(await form()));
-  while (waiting.events.length === 0) await new Promise((turn) => setTimeout(turn)); // its own record is made beside it
+  // its record is made at the same time
+  while (waiting.events.length === 0) await new Promise((turn) => setTimeout(turn));
   expect(
     await Promise.race([
       answer.then(() => "answered"),
@@ -106,7 +107,7 @@ test("an assertion that ended while the form was on its way is over", async ({ e
     time = instant(at + 61_000);
     controller.close();
   };
-  const slow = new ReadableStream({ pull }, { highWaterMark: 0 }); // asked for when it is read
+  const slow = new ReadableStream({ pull }, { highWaterMark: 0 }); // pulled only when it is read
   const request = new Request(tokenEndpoint, {
     method: "POST",
     headers,
@@ -202,7 +203,7 @@ const forBoth = {
   agreements: record.agreements.map(({ id, from, to }) => ({ id, from, to, purposes: ["TREAT", "HPAYMT"] })),
 };
 
-/** The form of a client that has nothing but its certificate. */
+/** The form of a client with only a certificate. */
 const byCertificate = (id: string) => ({
   client_id: id,
   client_assertion: undefined,

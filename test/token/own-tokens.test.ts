@@ -163,7 +163,7 @@ test.for<readonly [string, { readonly client?: ClientRecord; readonly denied?: r
   };
   const token = await issued(endpoint());
   const { body } = await about(endpoint({ client: withDigest, denied }), introspection, token);
-  // With the certificate its client is denied, too, and cannot even ask.
+  // The denial of the certificate also denies the client: it cannot even ask.
   expect(body).toMatchObject(
     reason === "its certificate is denied" ? { error: "invalid_client" } : { active: false },
   );
@@ -268,7 +268,8 @@ test("the signing key changes without a gap: the next one is published before, t
   ).toMatchObject({
     body: { active: false },
   });
-  // The current key's own public half beside it is the same key; another one under its name is not believed.
+  // The public half of the current key beside it is the same key; a different key under its name is not
+  // trusted.
   const impostor = await newKey("ES256", "token-1");
   const misnamed = endpoint({ others: [impostor.jwk] });
   expect(await kids(misnamed)).toEqual(["token-1"]);

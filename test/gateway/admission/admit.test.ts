@@ -47,7 +47,8 @@ test("a path that hides something behind an encoding, a dot segment or a second 
   ];
   for (const path of paths) {
     const reason = reasonOf(base + path);
-    // The URL parser folds %2e%2e into a dot segment before anyone sees it: what is left is another admitted path, not a climb.
+    // The URL parser folds %2e%2e like a dot segment before the gateway sees it: the rest is an ordinary
+    // admitted path.
     if (path.includes("%2e%2e")) expect(reason).toBe("admitted");
     else expect(reason, path).toBe("path_malformed");
   }

@@ -12,7 +12,7 @@ const { x5t } = presented("telehealth");
 const claims = { iss: publicUrl, client_id: "telehealth", purpose_of_use: ["TREAT"] };
 const call = { token: tokenOf(claims), origin: "main", purpose: undefined, at };
 
-/** What a door would ask for early, with these clients in the registry. */
+/** The share that a door would prepare, with these clients in the registry. */
 async function asked(
   changes: Partial<typeof call> | { readonly purpose: string } = {},
   certificate = vouched(x5t),
@@ -105,7 +105,7 @@ test.for<readonly [string, Secret]>([
   ["a purpose without a grant", tokenOf({ ...claims, purpose_of_use: ["HRESCH"] })],
 ])("a token with %s asks for nothing and fails nothing", async ([what, token], { expect }) => {
   const spends = await asked({ token });
-  // With one grant it is plain which quota a token without one purpose would spend from.
+  // A client with a single grant has a single quota, even if its token names no single purpose.
   expect(spends).toHaveLength(what === "two purposes" ? 1 : 0);
 });
 

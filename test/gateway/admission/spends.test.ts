@@ -20,9 +20,9 @@ const who = {
     purpose: "TREAT",
     quotas: { default: { requests: 1, windowSeconds: 1 }, records: { records: 100, windowSeconds: 60 } },
   },
-} as unknown as Parameters<typeof recordSpends>[0]; // of a grant these alone are counted
+} as unknown as Parameters<typeof recordSpends>[0]; // only these members of a grant are counted
 
-/** What a read of a resource costs. */
+/** The cost of a read of a resource. */
 function costOf(resource: {
   readonly resourceType: string;
   readonly id: string;

@@ -13,7 +13,7 @@ const windows = ["one", "two", "three"].map((text): DisclosedWindow => ({
   room: { names: 0, unnamed: [], counts: {} },
 }));
 
-/** A desk that writes down what is done, and fails where it is told to. */
+/** A desk that notes each step, and fails at the named step. */
 function desk(failing?: string): WindowDesk & { readonly done: string[] } {
   const done: string[] = [];
   const step = (name: string) => {
@@ -29,7 +29,7 @@ function desk(failing?: string): WindowDesk & { readonly done: string[] } {
   };
 }
 
-/** Reads a body one chunk at a time and notes each among what the desk did. */
+/** Reads a body chunk by chunk, and notes each chunk among the steps of the desk. */
 async function read(readable: ReadableStream<Uint8Array>, done: string[]): Promise<string> {
   const reader = readable.getReader();
   for (;;) {

@@ -26,7 +26,10 @@ async function* body(text: string) {
 }
 const bytes = (value: object) => new TextEncoder().encode(JSON.stringify(value));
 
-/** A client that may do everything, until `stillGood` says no; what the origin was sent, and what is on record. */
+/**
+ * Posts a bundle of a client that may do everything, until `stillGood` says no. Returns the writes at the
+ * origin and the record.
+ */
 async function post(
   type: "batch" | "transaction",
   entry: readonly object[],

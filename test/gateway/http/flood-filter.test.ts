@@ -3,7 +3,7 @@ import { test } from "vitest";
 import { addFloodFilter } from "#gateway/http/flood-filter";
 import type { CallCounter } from "#limits/flood";
 
-/** A door that lets three of a key in, and notes the keys. */
+/** A door that admits three calls of a key, and notes the keys. */
 function door(fails = false) {
   const keys: string[] = [];
   const counter = (kind: string): CallCounter => ({
@@ -27,7 +27,7 @@ function door(fails = false) {
 }
 
 const none = { certPresented: "0", certVerified: "NONE", certRevoked: "0" };
-/** As the edge tells of the certificate with this number. */
+/** The edge's report of the certificate with this number. */
 const certificate = (n: number, told: object = {}) => ({
   certPresented: "1",
   certVerified: "SUCCESS",

@@ -7,7 +7,7 @@ async function read(body: AsyncIterable<Uint8Array>): Promise<string> {
   return text;
 }
 
-/** Sends a letter each so many milliseconds, `letters` of them, and then nothing more, without an end. */
+/** Sends `letters` letters at a fixed interval, and then nothing: the body has no end. */
 function trickle(letters: number, milliseconds: number, ends: boolean) {
   const state = { cancelled: false };
   const stream = new ReadableStream<Uint8Array>({

@@ -12,7 +12,7 @@ async function* body(text: string) {
   yield ok(new TextEncoder().encode(text));
 }
 
-/** How many rows of a list are found that count, of an origin that pages by `size`; or why none are. */
+/** The number of counted rows of a list at an origin with pages of `size` rows, or the refusal. */
 async function found(visible: readonly boolean[], size: number, rowsMax: number) {
   const ask = async (question: OriginQuestion) => {
     const from = "link" in question ? Number(/from=(\d+)/u.exec(question.link)?.[1]) : 0;

@@ -12,7 +12,7 @@ const origin = "https://origin.internal/fhir";
 const at = instant(Date.parse("2026-11-24T12:00:00Z"));
 const to = (reference: string) => ({ reference });
 
-/** An origin that answers a search with every row of the type, whatever was asked. */
+/** An origin that answers every search with all rows of the type. */
 const world: Readonly<Record<string, readonly object[]>> = {
   PractitionerRole: [
     {

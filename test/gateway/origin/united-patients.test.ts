@@ -27,7 +27,10 @@ async function* body(resource: object) {
   yield ok(new TextEncoder().encode(JSON.stringify(resource)));
 }
 
-/** Who is one with p0 at an origin whose Patients have these links, and how many of them were read. */
+/**
+ * The records that are united with p0 at an origin with these links, and the number of records that were
+ * read.
+ */
 async function united(
   links: Readonly<Record<string, readonly string[]>>,
   meta: Readonly<Record<string, object>> = {},

@@ -47,7 +47,7 @@ test("If-Modified-Since is compared in whole seconds with the time that the answ
   expect(known(undefined)).toBe(false);
   expect(known("2026-07")).toBe(false);
   expect(known("2026-07-01T10:00:00Z", { "if-modified-since": "2026-07-02" })).toBe(false);
-  // RFC 9110 §13.1.3: a tag that does not match is not outvoted by a time that does.
+  // RFC 9110 §13.1.3: a matching time does not overrule a tag that does not match.
   expect(known("2026-07-01T10:00:00Z", { "if-modified-since": since, "if-none-match": '"x"' })).toBe(false);
   expect(lastModified("2026-07-01T12:00:00.900+02:00")).toBe(since);
   expect(lastModified(undefined)).toBeUndefined();

@@ -30,7 +30,7 @@ async function* chunks(text: string, size = 1_000): OriginBody {
   for (let at = 0; at < bytes.length; at += size) yield ok(bytes.subarray(at, at + size));
 }
 
-/** Answers a request with a page; counts what it is asked. */
+/** Answers a request with a page, and counts the questions to the origin. */
 interface Origin {
   readonly asked: OriginQuestion[];
   readonly ask: Parameters<typeof sessionOf>[0];
@@ -129,7 +129,8 @@ test("pages join to exactly what may be seen, in the origin's order, whatever is
           const origin = paged(list, size);
           const { ids, next, total } = await page(origin, count, place);
           expect(origin.asked.length).toBeLessThanOrEqual(5);
-          // Only at the limit of five pages may a page be shorter than it was asked to be, or than one of the origin's, when another follows.
+          // A page that has a next page may be shorter than `_count` and than an origin page only at the
+          // limit of five pages.
           if (next !== undefined && origin.asked.length < 5) expect(ids.length).toBe(Math.min(count, size));
           expect(total).toBe(place === undefined && next === undefined ? ids.length : undefined);
           seen.push(...ids);

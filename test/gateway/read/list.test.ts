@@ -45,7 +45,10 @@ async function* chunks(value: unknown): OriginBody {
   yield ok(new TextEncoder().encode(JSON.stringify(value)));
 }
 
-/** Has current resources, and lists (a history, an operation's answer) that it pages by `size`. */
+/**
+ * An origin with current resources, and with lists (a history, an operation's answer) in pages of `size`
+ * entries.
+ */
 function originOf(
   current: readonly Resource[],
   lists: Readonly<Record<string, { readonly type: string; readonly entry: readonly object[] }>>,
@@ -92,7 +95,7 @@ interface Page {
   }[];
   readonly total?: number;
 }
-/** All pages of a listing, as the gateway's links would lead from one to the next. */
+/** All pages of a listing, along the gateway's next links. */
 async function pagesOf(
   request: string,
   { ask }: ReturnType<typeof originOf>,
@@ -274,7 +277,7 @@ test("a patient who may not be seen and one who is not there cause the same ques
     const before = origin.asked.length;
     expect(await pagesOf(request, origin)).toBe("row_outside_access");
     const questions = origin.asked.length - before;
-    expect(await pagesOf(absent, origin)).toBe("absent"); // one face for both: gateway/refusal
+    expect(await pagesOf(absent, origin)).toBe("absent"); // both have the same face: entrypoint/gateway-face
     expect(origin.asked.length - before).toBe(2 * questions);
   }
 });

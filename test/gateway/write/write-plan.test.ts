@@ -13,7 +13,10 @@ async function* bytesOf(resource: JsonObject) {
   yield ok(new TextEncoder().encode(JSON.stringify(resource)));
 }
 
-/** The body that the origin would be sent for an update of amara's own Patient under a patient's scope; or why none is sent. */
+/**
+ * The body for the origin of an update of amara's own Patient under a patient's scope, or the reason of the
+ * refusal.
+ */
 async function updated(stored: JsonObject, submitted: JsonObject): Promise<unknown> {
   const scopes = parseScopes("patient/*.crus");
   const rules = policy(rule(["Patient"], "everything", { interactions: ["read", "update"] }));
