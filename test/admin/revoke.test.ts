@@ -80,7 +80,7 @@ test("a denial, and its end, are on record before they are made and after", asyn
   expect(events[2]).toMatchObject({ what: { interaction: "lift-revocation" } });
 });
 
-test("nothing is changed, and no refusal told, when what the isolate started with cannot be put on record", async ({
+test("nothing is changed, and no refusal is answered, when the configuration of the isolate cannot be put on record", async ({
   expect,
 }) => {
   const { post, book } = door(undefined, () => Promise.reject(new Error("no ledger")));
@@ -99,7 +99,7 @@ test("who may change the registry may not revoke by that, nor the other way roun
   expect((await door().post("api/registry", {}))[0]).toBe(403);
 });
 
-test("what can not be denied is 422 with the place in the document, and nothing is denied", async ({
+test("a document that cannot be denied is a 422 with the place in the document, and nothing is denied", async ({
   expect,
 }) => {
   const { post, book, events } = door();

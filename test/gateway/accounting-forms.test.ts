@@ -136,7 +136,7 @@ test("an officer sees in each form until when a line is not to be told; an indiv
   for (const form of formsOf([lineOf("Patient/1")])) expect(form).not.toMatch(/suspen|individual is|held/u);
 });
 
-test("each form says whose disclosures they are, and of two records which line is whose", ({ expect }) => {
+test("each form names the individual, and for two records the record of each line", ({ expect }) => {
   for (const form of formsOf([lineOf("Patient/1"), lineOf("Patient/old")])) {
     expect(form).toContain("Disclosures of Patient/1 and Patient/old from 2020-11-24 to 2026-11-24.");
     expect(form.match(/Patient\/old/gu)).toHaveLength(2);
@@ -156,7 +156,7 @@ test("a page's table has a caption, and a header for each of its rows and column
   expect(page.match(/<tr><th scope="row">[^<]+<\/th>(?:<td>.*?<\/td>){6}<\/tr>/gu)).toHaveLength(2);
 });
 
-test("a purpose is told in words, those of the code above it where it has none of its own", ({ expect }) => {
+test("a purpose is shown in words, or in the words of its parent code", ({ expect }) => {
   expect(["HLEGAL", "CLINTRCHNPC", "ELIGVER", "DONAT", "NEWCODE", "constructor"].map(purposeInWords)).toEqual(
     [
       "legal proceedings (HLEGAL)",
@@ -170,7 +170,7 @@ test("a purpose is told in words, those of the code above it where it has none o
   for (const code of Object.keys(purposeOfUse)) expect(purposeInWords(code)).toMatch(/^[a-z].* \([A-Z]+\)$/u);
 });
 
-test("a configuration that is none names its key and never its value", ({ expect }) => {
+test("a malformed configuration names its key and never its value", ({ expect }) => {
   for (const text of [
     "{",
     '{"agreements":{"x":"x"}}',
@@ -183,7 +183,7 @@ test("a configuration that is none names its key and never its value", ({ expect
     );
 });
 
-test("what an accounting may be asked for, and by which method", ({ expect }) => {
+test("the parameters and the method of an accounting", ({ expect }) => {
   const read = (query: string, method = "GET", path = ["Patient", "1", "$disclosures"]) =>
     readInteraction(method, path, query);
   expect(read("")).toEqual({
@@ -257,7 +257,7 @@ test("what an accounting may be asked for, and by which method", ({ expect }) =>
     });
 });
 
-test("each form leads to the next page and says that it is a part; a total stands where one page is all", ({
+test("each form links to the next page and says that it is a part; a single page has a total", ({
   expect,
 }) => {
   const next = "https://gateway.test/v1/fhir/main/Patient/1/$disclosures?_page=x&_format=text/html";
@@ -282,7 +282,7 @@ test("each form leads to the next page and says that it is a part; a total stand
   });
 });
 
-test("a sum tells the first, how many, the last and what in all, in each form, and no proof", ({
+test("a sum shows the first and last disclosure, their number and all counts, in each form, and no proof", ({
   expect,
 }) => {
   const last = { log: "s1-2026h2", index: 9, line: 2, at: at + 86_400_000 };

@@ -153,7 +153,7 @@ const all = ["Patient", "Encounter", "Observation", "Practitioner"] as const;
 const open = policy(rule([...all], "everything"));
 const everybody = "system/*.rs";
 
-test("a chain is resolved by searches that its reader may make, hop by hop, and its rows are checked against what it led to", async ({
+test("a chain is resolved by searches that its reader may make, hop by hop, and the rows are checked against the result", async ({
   expect,
 }) => {
   const chained = await ask(
@@ -170,9 +170,7 @@ test("a chain is resolved by searches that its reader may make, hop by hop, and 
   expect(chained.leaves).toEqual(["Observation/o1", "Observation/o2", "Observation/o3"]);
 });
 
-test("under a patient's scope a chain goes through nobody else's rows, and finds nobody else's", async ({
-  expect,
-}) => {
+test("under a patient's scope a chain passes and finds only rows of that patient", async ({ expect }) => {
   const chained = await ask(open, "Observation?encounter:Encounter.status=finished", "patient/*.rs", "amara");
   expect(chained.asked).toEqual([
     "Encounter?status=finished&patient=Patient/amara&_count=1000",
@@ -182,7 +180,7 @@ test("under a patient's scope a chain goes through nobody else's rows, and finds
   expect(chained.leaves).toEqual(["Observation/o1"]);
 });
 
-test("a chain through what is hidden, to a type without a grant or a scope, is refused before anything is asked", async ({
+test("a chain through a hidden element, or to a type without a grant or a scope, is refused before the origin is asked", async ({
   expect,
 }) => {
   const named = policy(rule(["Patient"], ["name"]), rule(["Observation"], ["status", "subject", "code"]));
@@ -216,7 +214,7 @@ test("a chain through what is hidden, to a type without a grant or a scope, is r
   ]);
 });
 
-test("_has finds whom rows that may be seen refer to: no hidden value can be searched out by it", async ({
+test("_has finds the resources to which visible rows refer: it cannot search for a hidden value", async ({
   expect,
 }) => {
   const found = await ask(open, "Patient?_has:Observation:patient:code=a", everybody);
@@ -248,7 +246,7 @@ test("a labelled row is no way to anybody: hop, reverse hop or witness", async (
   expect(found.asked).toEqual(["Observation?code=d&_count=1000"]);
 });
 
-test("an include brings along only what a row that leaves refers to by it, whatever the origin sends", async ({
+test("an include adds only resources to which a disclosed row refers by it, whatever the origin sends", async ({
   expect,
 }) => {
   const found = await ask(open, "Encounter?_include=Encounter:participant", everybody);
@@ -290,7 +288,7 @@ test("Condition has the subject of its definition, not that of HL7's example: it
   );
 });
 
-test("_revinclude brings along what refers to a row that leaves, and :iterate goes on, each once", async ({
+test("_revinclude adds the rows that refer to a disclosed row, and :iterate goes on; each row comes once", async ({
   expect,
 }) => {
   expect(
@@ -311,7 +309,7 @@ test("_revinclude brings along what refers to a row that leaves, and :iterate go
   ]);
 });
 
-test("an include through a hidden reference or of a type without a grant is refused; where a reference may be of several types only what may be read comes", async ({
+test("an include through a hidden reference or of a type without a grant is refused; a reference with several types includes only readable types", async ({
   expect,
 }) => {
   const narrow = policy(rule(["Patient"], ["name"]), rule(["Observation"], ["status", "subject", "code"]));
@@ -337,7 +335,7 @@ const directory = policy(
   rule(["Practitioner"], ["name"], { referredBy: ["Encounter:participant", "Observation:performer"] }),
 );
 
-test("who is nobody's own is read when a row that may be seen refers to it, and is otherwise as absent: the same questions, the same face", async ({
+test("a resource outside all compartments is read when a visible row refers to it; otherwise it counts as absent, with the same questions and the same face", async ({
   expect,
 }) => {
   const read = (id: string) => ask(directory, `Practitioner/${id}`, "patient/*.rs", "amara");
@@ -363,7 +361,7 @@ test("who is nobody's own is read when a row that may be seen refers to it, and 
   expect((await ask(directory, "Practitioner/secret", everybody)).text).toContain("Secret");
 });
 
-test("who is nobody's own comes along by a reference that its rule lists, and by no other", async ({
+test("a resource outside all compartments is included by a reference that its rule lists, and by no further reference", async ({
   expect,
 }) => {
   expect(
@@ -376,7 +374,7 @@ test("who is nobody's own comes along by a reference that its rule lists, and by
   });
 });
 
-test("several rules for what is nobody's own: each shows its part to whom its own references lead there", async ({
+test("several rules for a resource outside all compartments: each shows its part to readers who come by its own references", async ({
   expect,
 }) => {
   const both = policy(
@@ -401,7 +399,7 @@ test("several rules for what is nobody's own: each shows its part to whom its ow
   expect(byBoth.text).toContain("telecom");
 });
 
-test("what is nobody's own and tells of a patient is not reached by another's reference, which whoever may write can make", async ({
+test("a resource outside all compartments that tells of a patient is not accessible by a different patient's reference, which any writer can make", async ({
   expect,
 }) => {
   const devices = policy(
@@ -428,7 +426,7 @@ test("what is nobody's own and tells of a patient is not reached by another's re
   expect(await read({ patient: { identifier: { value: "bela" } } })).toEqual([false, false]);
 });
 
-test("each reference brings along what its own rule shows of it, and several together what all of theirs show", async ({
+test("each reference includes the part that its own rule shows, and several references together include all these parts", async ({
   expect,
 }) => {
   const both = policy(
@@ -452,7 +450,7 @@ test("each reference brings along what its own rule shows of it, and several tog
   expect(await along(`${participant}&${gp}`)).toEqual([true, false]);
 });
 
-test("a scope of some categories holds for what is nobody's own as well, read or brought along", async ({
+test("a scope with categories also limits resources outside all compartments, read or included", async ({
   expect,
 }) => {
   const substances = policy(
@@ -488,7 +486,7 @@ test("a scope of some categories holds for what is nobody's own as well, read or
   ]);
 });
 
-test("what is inside a resource that is brought along is judged by whose that one may be, not by whose the rows are", async ({
+test("a resource inside an included resource is judged by the possible patients of the included resource, not of the rows", async ({
   expect,
 }) => {
   const inside = [{ resourceType: "Condition", id: "c", code: { text: "canary" } }];
@@ -519,9 +517,7 @@ test("what is inside a resource that is brought along is judged by whose that on
   expect(anybodys.text).not.toContain("canary");
 });
 
-test("what is wrong with a resource that nothing leads to does not tell that it is there", async ({
-  expect,
-}) => {
+test("a fault of a resource without referrers does not tell that it exists", async ({ expect }) => {
   let deep: unknown = "no JSON that is taken is as deep";
   for (let level = 0; level < 150; level += 1) deep = [deep];
   const plain = { resourceType: "Practitioner", id: "odd" };
@@ -533,7 +529,7 @@ test("what is wrong with a resource that nothing leads to does not tell that it 
   expect(await read(everybody)).toBe("resource_withheld");
 });
 
-test("a Binary that stands behind another resource is read by whoever may see that one, and nothing else shows it", async ({
+test("a Binary with a securityContext is readable only for a reader who may see that resource", async ({
   expect,
 }) => {
   const binaries = policy(
@@ -576,9 +572,7 @@ test("a Binary that stands behind another resource is read by whoever may see th
   expect(await read(to("DocumentReference/d"), {}, "Binary?_count=5")).toBe(false);
 });
 
-test("a row is not found by what is hidden of it, however its origin reads system|code", async ({
-  expect,
-}) => {
+test("a row is not found by its hidden part, however its origin reads system|code", async ({ expect }) => {
   const sliced = policy(
     rule(["Patient"], ["identifier[system=urn:a]", "name"]),
     rule(["Observation"], "everything"),
@@ -605,7 +599,7 @@ test("a row is not found by what is hidden of it, however its origin reads syste
   }
 });
 
-test("the other record that a Patient is linked to is told to whom it is within reach of, and is else masked: DESIGN 6", async ({
+test("the linked record of a Patient is shown to a reader who may access it, and is masked otherwise", async ({
   expect,
 }) => {
   const linked = (reference: object) => [

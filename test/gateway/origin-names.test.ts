@@ -95,7 +95,7 @@ test("an origin that names itself by another base is paged to its end, each page
   );
 });
 
-test("absolute references below any name say whose a row is", async ({ expect }) => {
+test("absolute references below any name decide the owner of a row", async ({ expect }) => {
   expect((await ask([asked, own], "DocumentReference/a1")).text).toContain('"a1"');
   expect((await ask([asked, own], "DocumentReference/b1")).refused).toBe("row_outside_access");
   expect((await ask(asked, "DocumentReference/a1")).refused).toBe("row_outside_access");

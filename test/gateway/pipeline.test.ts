@@ -211,7 +211,7 @@ test("a client who is denied while the origin answers is refused, and nothing of
   expect(events[0]?.outcome?.reason).toBe("client_denied");
 });
 
-test("a client who is denied before its write is sent writes nothing; one who is denied after it learns the status alone", async ({
+test("a client who is denied before its write is sent writes nothing; a client who is denied after it learns only the status", async ({
   expect,
 }) => {
   const before = world({ deniedAt: 1 });
@@ -240,7 +240,7 @@ test("the origin is sent nothing when the record of the intent fails", async ({ 
   expect(steps).not.toContain("origin sent");
 });
 
-test("a refusal is on record with what was known by then, and the origin is not asked", async ({
+test("a refusal is on record with the facts that were known by then, and the origin is not asked", async ({
   expect,
 }) => {
   const { ports, steps, events } = world();

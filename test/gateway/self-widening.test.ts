@@ -30,9 +30,7 @@ const observation = {
   note: [{ text: "hidden of labs" }],
 };
 
-test("who may say of which rows a resource is does not read by that what is hidden of it", async ({
-  expect,
-}) => {
+test("a writer of the owner of a resource does not read its hidden part by that", async ({ expect }) => {
   const visible = ["status", "category", "code", "subject"];
   const rows = (code: string) => [{ path: "category", in: [`urn:c|${code}`] }];
   const uneven = policy(
@@ -177,7 +175,7 @@ function shownBy(
   };
 }
 
-test("what is only found and never read counts as shown", async ({ expect }) => {
+test("a resource that is only found and never read counts as shown", async ({ expect }) => {
   const found = policy(
     rule(["Observation"], ["status", "category", "code", "subject"], { interactions: [...interactions] }),
     rule(["Observation"], "everything", {
@@ -191,7 +189,7 @@ test("what is only found and never read counts as shown", async ({ expect }) => 
   );
 });
 
-test("a user writes nothing by which it is somebody to a patient, where the policy goes by that", async ({
+test("a user cannot write a relation to a patient if the policy grants by that relation", async ({
   expect,
 }) => {
   const all = ["practitioner", "organization", "panel", "related-person"] as const;

@@ -198,7 +198,7 @@ describe.for(Object.keys(faults))("a row that cannot be read: %s", (name) => {
       expect(withheldIn(beside)).toBe(withheldIn(without) + 1);
   });
 
-  test("a read, a version and a history of it are those of what is not there", async ({ expect }) => {
+  test("its read, version and history have the answers of an absent row", async ({ expect }) => {
     for (const request of ["Observation/m", "Observation/m/_history/1", "Observation/m/_history"]) {
       const [absent, there] = [
         await gathered(request, world),
@@ -209,7 +209,7 @@ describe.for(Object.keys(faults))("a row that cannot be read: %s", (name) => {
     }
   });
 
-  test("it is no match of a condition, and nobody is related by it", async ({ expect }) => {
+  test("it matches no condition and gives no relation", async ({ expect }) => {
     const scopes = parseScopes("user/*.cruds system/*.cruds");
     const criteria = readInteraction("GET", ["Observation"], "subject=Patient/amara&status=final", base);
     if (!scopes.ok || !criteria.ok || criteria.value.kind !== "search")
@@ -229,7 +229,7 @@ describe.for(Object.keys(faults))("a row that cannot be read: %s", (name) => {
 });
 
 test.for(requests)(
-  "of a row that does not end for certain nobody can tell what stands behind it: %s is refused",
+  "the text after a row without a certain end is unknown: %s is refused",
   async ([request, monster], { expect }) => {
     const one = monsters[monster] ?? row(observation("m"));
     const refused = await gathered(request, withRow({ ...one, text: broken(one.text) }));

@@ -75,7 +75,7 @@ describe("what is contained is written by the rules of its own type", () => {
     expect(await become({ subject: undefined })).toBe("result_changes_patient");
   });
 
-  test("nor by one who took part, where it has no owner", async ({ expect }) => {
+  test("nor by a participant, if it has no owner", async ({ expect }) => {
     const taken = (performer: string) =>
       report(observation({ category: category("lab"), performer: [to(performer)] }));
     const change = (performer: string) =>
@@ -120,7 +120,9 @@ describe("what is contained is written by the rules of its own type", () => {
     expect(outcomeOf(await change)).toBe("result_outside_access");
   });
 
-  test("the record names whom it is about, before and after, of what is hidden too", async ({ expect }) => {
+  test("the record names the patients of the row before and after, hidden elements included", async ({
+    expect,
+  }) => {
     const before = report(
       observation({
         category: category("lab"),
@@ -145,7 +147,9 @@ describe("what is contained is written by the rules of its own type", () => {
     });
   });
 
-  test("a new one names whom it is about, and whom it mentions", async ({ expect }) => {
+  test("a new resource names the patients whom it is about, and the patients whom it mentions", async ({
+    expect,
+  }) => {
     const body = report(
       observation({ category: category("vital"), subject: to("Patient/bela"), focus: [to("Patient/cleo")] }),
     );
@@ -249,7 +253,7 @@ describe("resources in a Bundle or in Parameters, at any depth", () => {
     expect(await create(observation({ category: category("vital"), ...labelled }))).toBe("body_invalid");
   });
 
-  test("one that is stored stays as it is, and one that comes with a new entry is judged as it is stored next", async ({
+  test("a stored resource stays as it is, and a resource in a new entry is judged as it will be stored", async ({
     expect,
   }) => {
     const bundle = (...entry: object[]) => ({ resourceType: "Bundle", ...stored, type: "collection", entry });
@@ -318,7 +322,7 @@ describe("no row is moved to another patient, whatever its type", () => {
     );
   });
 
-  test("who only took part in it changes where it says whose it is", async ({ expect }) => {
+  test("a participant changes the element that names the owner", async ({ expect }) => {
     const task = (owner: string) => ({
       resourceType: "Task",
       id: "t",
@@ -332,7 +336,7 @@ describe("no row is moved to another patient, whatever its type", () => {
     );
   });
 
-  test("whose a row is, is not found out by naming the same one again", async ({ expect }) => {
+  test("naming the same owner again does not find out the owner of a row", async ({ expect }) => {
     const hidden = policy(
       rule(["RequestGroup"], ["status", "intent", "action[code=urn:a|shown]", "action.title"], all),
       rule(["Observation"], ["status", "code", "performer"], all),

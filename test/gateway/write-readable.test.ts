@@ -48,7 +48,7 @@ function isRead(planned: Awaited<ReturnType<typeof plan>>): boolean {
 }
 
 describe("what a write makes of a resource is held to what is read of one, before anything is sent", () => {
-  test("depth: by a body, and by a patch that puts one deep value into another", async ({ expect }) => {
+  test("depth: by a body, and by a patch that nests deep values", async ({ expect }) => {
     const [shallow, deep] = [
       await write(open, undefined, observation({ extension: nested(40) })),
       nested(48),
@@ -84,7 +84,7 @@ describe("what a write makes of a resource is held to what is read of one, befor
     expect([outcomeOf(await copies(2)), isRead(await copies(2))]).toEqual(["send", true]);
   });
 
-  test("what is larger already may change, and not grow", async ({ expect }) => {
+  test("a row that is already larger may change, but not grow", async ({ expect }) => {
     const large = observation({ note: Array.from({ length: 7 }, () => ({ text: "x".repeat(930_000) })) });
     expect(outcomeOf(await patch(large, { op: "replace", path: "/code/text", value: "b" }))).toBe("send");
     expect(outcomeOf(await patch(large, { op: "replace", path: "/code/text", value: "bc" }))).toBe(
@@ -95,7 +95,7 @@ describe("what a write makes of a resource is held to what is read of one, befor
     );
   });
 
-  test("patients: 5,100 in an element that says nothing of whose it is", async ({ expect }) => {
+  test("patients: 5,100 in an element that does not decide the owner", async ({ expect }) => {
     const focused = (number: number) => Array.from({ length: number }, (_, n) => to(`Patient/p${n}`));
     const focus = (number: number) => observation({ focus: focused(number) });
     expect(outcomeOf(await write(open, undefined, focus(5_100)))).toBe("result_exceeds_limits");
@@ -147,9 +147,7 @@ describe("a row that cannot be read can be deleted", () => {
     );
   });
 
-  test("not where a rule does not reach it, nor what is labelled, however deep the label is", async ({
-    expect,
-  }) => {
+  test("not a row outside the rules, nor a labelled row, however deep the label is", async ({ expect }) => {
     const labs = policy(
       rule(["Observation"], "everything", { ...all, where: [{ path: "category", in: ["urn:c|lab"] }] }),
     );
@@ -171,7 +169,7 @@ describe("a row that cannot be read can be deleted", () => {
       ).toBe("row_outside_access");
   });
 
-  test("not what nobody can understand, be it ever so large", async ({ expect }) => {
+  test("not a row with an unknown modifier, whatever its size", async ({ expect }) => {
     const modifier = '"modifierExtension":[{"url":"urn:unknown","valueBoolean":true}]';
     for (const member of [modifier, '"implicitRules":"urn:x"'])
       for (const more of ["", `"language":"${"x".repeat(9_000_000)}",`])
@@ -180,7 +178,7 @@ describe("a row that cannot be read can be deleted", () => {
         );
   });
 
-  test("nor what has no labels, owners or id that can be read, nor what is no JSON", async ({ expect }) => {
+  test("nor a row without readable labels, owners or id, nor a text that is not JSON", async ({ expect }) => {
     expect(outcomeOf(await remove(`{"meta":{"versionId":"1"},${text.slice(1)}`))).toBe("resource_withheld");
     expect(
       outcomeOf(await remove(text.replace('"versionId"', '"security":[],"security":[],"versionId"'))),

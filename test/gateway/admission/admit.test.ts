@@ -59,9 +59,7 @@ test("a token in the URL is refused, in any letter case and place (RFC 6750 §5.
   expect(reasonOf(`${base}/Patient/a?b=c&ACCESS_TOKEN=x`)).toBe("token_in_url");
 });
 
-test("a token comes under one of two schemes, in any letter case, and its proof beside it is a secret", ({
-  expect,
-}) => {
+test("a token has one of two schemes, in any letter case, and its proof is a secret", ({ expect }) => {
   for (const scheme of ["DPoP", "dpop", "Bearer", "BEARER"]) {
     const call = admit(
       arrival(`${base}/Patient/a?_summary=false`, { authorization: `${scheme} token`, dpop: "canary" }),
@@ -78,7 +76,7 @@ test("a token comes under one of two schemes, in any letter case, and its proof 
   );
 });
 
-test("only one well-formed bearer credential is taken", ({ expect }) => {
+test("only a single well-formed bearer credential is accepted", ({ expect }) => {
   const url = `${base}/Patient/a`;
   for (const header of [
     "Bearer",
@@ -104,7 +102,7 @@ test("long URLs, many or large headers and a body on a read are refused", ({ exp
   expect(reasonOf(`${base}/Patient/a`, { "content-length": "3" })).toBe("body_not_expected");
 });
 
-test("the answer's media type is the one asked for, and XML is refused", ({ expect }) => {
+test("the answer has the requested media type, and XML is refused", ({ expect }) => {
   const typeOf = (accept: string) => {
     const call = admit(arrival(`${base}/Patient/a`, { accept }));
     return call.ok ? call.value.mediaType : call.error.reason;

@@ -32,7 +32,7 @@ async function asked(
   return spends;
 }
 
-test("a share is asked for by what the token claims, before it is proven", async ({ expect }) => {
+test("a share is prepared by the claims of the token, before it is proven", async ({ expect }) => {
   const quota = { requests: 10, windowSeconds: 60, revision: 1 };
   expect(await asked()).toEqual([
     { client: "telehealth", key: "main/TREAT", policy: "default", quota, many: 1, issuer: publicUrl },
@@ -57,7 +57,7 @@ test("a client of another issuer is found by that issuer's name for it alone", a
   expect(await of("app")).toEqual([]);
 });
 
-test("nothing is asked for with a certificate that the named client has not registered, so nobody keeps its guard busy", async ({
+test("no share is prepared for a certificate that the named client has not registered, so a stranger cannot load its guard", async ({
   expect,
 }) => {
   expect(await asked({}, vouched(presented("payer").x5t))).toEqual([]);

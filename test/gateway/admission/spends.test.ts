@@ -82,7 +82,7 @@ test("each resource that leaves costs a record, in a Bundle, in Parameters and c
   expect(costOf(bundle("b", [bundle("c", [contained, bundle("d", [observation("e")])])]))).toBe(7);
 });
 
-test("what does not leave costs nothing", ({ expect }) => {
+test("undisclosed resources cost nothing", ({ expect }) => {
   expect(
     costOf(
       bundle("b", [

@@ -97,7 +97,7 @@ const create = {
 };
 const read = { request: { method: "GET", url: "Observation/large" } };
 
-test("who is denied in the midst of a batch writes no more: what was done is told, the rest is refused and on record as that", async ({
+test("a client who is denied during a batch writes no more: done writes are answered, the rest is refused, and the record says both", async ({
   expect,
 }) => {
   let asked = 0;
@@ -115,7 +115,7 @@ test("who is denied in the midst of a batch writes no more: what was done is tol
 });
 
 test.for(["batch", "transaction"] as const)(
-  "of a %s no more is held than one answer may be; what has no room is refused, and not on record as disclosed",
+  "a %s holds at most a single answer's bytes; an entry without room is refused, and is not on record as disclosed",
   async (type, { expect }) => {
     const { statuses, shown, recorded } = await post(type, [read, read, read]);
     expect(statuses).toEqual(["200", "502", "502"]);

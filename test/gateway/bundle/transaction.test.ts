@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { entryText } from "#gateway/bundle/transaction-send";
 
-test("an entry keeps a name of its own, and none that is an address: another entry could be about that patient", ({
+test("an entry keeps a urn: name and loses a name that is an address: a further entry could be about that patient", ({
   expect,
 }) => {
   const write = { method: "PUT", path: "Patient/bela", body: "{}", version: "1" } as const;

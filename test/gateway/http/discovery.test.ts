@@ -50,7 +50,7 @@ const sample: Readonly<Record<string, string>> = {
   reference: "1",
 };
 
-test("the CapabilityStatement says what is carried: each interaction and search parameter of it is read, no other parameter is", async ({
+test("the CapabilityStatement is exact: each of its interactions and search parameters is supported, and no further parameter is", async ({
   expect,
 }) => {
   const statement: Statement = await (await get("metadata")).json();
@@ -93,12 +93,12 @@ test("the CapabilityStatement says what is carried: each interaction and search 
     expect(observation).not.toContain(name);
 });
 
-test("whoever brings a credential is answered further on, by what it is worth", async ({ expect }) => {
+test("a caller with a credential is answered by a later stage", async ({ expect }) => {
   const reply = await app.request(`${base}/metadata`, { headers: { authorization: "Bearer x" } });
   expect(reply.status).toBe(404); // nothing more is here
 });
 
-test("the SMART configuration names the token endpoint and what it takes, and no endpoint that is not there", async ({
+test("the SMART configuration names the token endpoint and its methods, and no missing endpoint", async ({
   expect,
 }) => {
   const configuration: unknown = await (await get(".well-known/smart-configuration")).json();
@@ -146,7 +146,7 @@ test("nothing may keep either, and each answer has an id", async ({ expect }) =>
   }
 });
 
-test("T38, T42: a base's metadata name where the keys of signed answers are, and by which algorithms these sign", async ({
+test("T38, T42: a base's metadata name the address and the algorithms of the keys of signed answers", async ({
   expect,
 }) => {
   const metadata = await app.request("https://api.example/.well-known/oauth-protected-resource/v1/fhir/main");
@@ -155,7 +155,7 @@ test("T38, T42: a base's metadata name where the keys of signed answers are, and
   expect(await (await app.request(where)).json()).toEqual({ keys: answerKeys });
 });
 
-test("T41: where people sign in elsewhere, the SMART configuration is about that issuer alone, and names nothing that it does not have", async ({
+test("T41: if people sign in at an external issuer, the SMART configuration is about that issuer alone, and names only its features", async ({
   expect,
 }) => {
   expect(await (await app.request(`${chart}/.well-known/smart-configuration`)).json()).toEqual({
@@ -191,7 +191,7 @@ test("the CapabilityStatement names the same places as the SMART configuration",
     });
 });
 
-test("the metadata of a base name the built-in issuer first, then whose tokens count there too", async ({
+test("the metadata of a base name the built-in issuer first, then the external issuers of the base", async ({
   expect,
 }) => {
   const servers = async (name: string) => {
@@ -209,7 +209,7 @@ test("the metadata of a base name the built-in issuer first, then whose tokens c
   expect(await servers("main")).toEqual(["https://api.example"]);
 });
 
-test("while the registry cannot be read nothing is said of either: apps would keep what is not so", async ({
+test("while the registry cannot be read there is no answer: apps would keep a wrong answer", async ({
   expect,
   onTestFinished,
 }) => {

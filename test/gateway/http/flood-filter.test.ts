@@ -50,7 +50,7 @@ const call = (
   );
 const fhir = "/v1/fhir/main/Patient/_search";
 
-test("a flood from one network is turned away before anything is proven, and another network is not", async ({
+test("a flood from a network is turned away before anything is proven, and a different network is not", async ({
   expect,
 }) => {
   const { app } = door();
@@ -110,7 +110,7 @@ test("each certificate that the edge verified is counted for itself, whatever ne
   );
 });
 
-test("a certificate that is revoked, that the edge did not verify, or that has no fingerprint is nobody's: its network is counted", async ({
+test("a certificate that is revoked, unverified by the edge, or without a fingerprint does not count: the network is counted", async ({
   expect,
 }) => {
   for (const told of [
@@ -147,7 +147,7 @@ test("readiness, key sets and metadata are counted too; liveness is not", async 
   expect(keys).toHaveLength(counted);
 });
 
-test("when nobody counts, everybody is let in: it only spares work", async ({ expect }) => {
+test("when the counter fails, every caller is admitted: the filter only saves work", async ({ expect }) => {
   const { app } = door(true);
   for (let n = 0; n < 9; n += 1) expect((await app.fetch(call(fhir, "192.0.2.1"))).status).toBe(200);
 });

@@ -41,9 +41,7 @@ test.for([
   },
 );
 
-test("what was not read of a body is read and dropped before the answer, up to 16 MiB", async ({
-  expect,
-}) => {
+test("the unread rest of a body is read and dropped before the answer, up to 16 MiB", async ({ expect }) => {
   for (const [mebibytes, isCancelled] of [
     [5, false],
     [40, true],
@@ -64,7 +62,7 @@ test("what was not read of a body is read and dropped before the answer, up to 1
   }
 });
 
-test("a body whose sender breaks off says so, and not how the connection broke", async ({ expect }) => {
+test("a body whose sender breaks off reports that, and not how the connection broke", async ({ expect }) => {
   const broken = new ReadableStream<Uint8Array>({
     pull: (controller) => {
       controller.enqueue(new TextEncoder().encode("half of a form"));

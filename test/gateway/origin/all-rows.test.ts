@@ -36,7 +36,7 @@ async function found(visible: readonly boolean[], size: number, rowsMax: number)
   return rows.ok ? rows.value.rows.length : rows.error.reason;
 }
 
-test("where no more rows are hidden than are not, only these decide whether there are too many, however small the origin's pages", async ({
+test("while at most half of the rows are hidden, only visible rows decide whether there are too many, whatever the size of the origin's pages", async ({
   expect,
 }) => {
   await fc.assert(
@@ -53,7 +53,7 @@ test("where no more rows are hidden than are not, only these decide whether ther
   );
 });
 
-test("a list is gone through to its end, up to as many rows as a decision takes", async ({ expect }) => {
+test("a list is read to its end, up to the limit of rows for a decision", async ({ expect }) => {
   expect(
     await found(
       Array.from({ length: 190 }, () => true),

@@ -128,7 +128,7 @@ async function patientsOf(user: string | undefined, relations: readonly UserRela
   };
 }
 
-test("a practitioner reaches who names her, or an active role of hers, as general practitioner, and nobody whom the origin only sent along", async ({
+test("a practitioner may access patients who name her or her active role as general practitioner, and no patient whom the origin only sent along", async ({
   expect,
 }) => {
   expect((await patientsOf("Practitioner/vera", ["practitioner"])).patients).toEqual(["by-role", "own"]);
@@ -141,7 +141,9 @@ test("a practitioner reaches who names her, or an active role of hers, as genera
     expect((await patientsOf(`PractitionerRole/${role}`, ["practitioner"])).patients, role).toEqual([]);
 });
 
-test("where the patients live whose records were read for it is known to the request", async ({ expect }) => {
+test("the request knows the states of the patients whose records were read for the relation", async ({
+  expect,
+}) => {
   const { residences } = await patientsOf("Practitioner/vera", ["practitioner"]);
   expect([residences.of("own"), residences.of("by-role")]).toEqual(["ME", undefined]);
 });
@@ -159,7 +161,7 @@ test("a panel is an actual group of persons that she manages, of its active memb
   expect((await patientsOf("Practitioner/vera", ["panel"])).patients).toEqual(["member"]);
 });
 
-test("a related person reaches the patient while the relation is active, a patient herself, and nobody else anybody", async ({
+test("a related person may access the patient while the relation is active, a patient may access herself, and no further user may access any patient", async ({
   expect,
 }) => {
   expect((await patientsOf("RelatedPerson/mother", ["related-person"])).patients).toEqual(["child"]);
@@ -172,7 +174,9 @@ test("a related person reaches the patient while the relation is active, a patie
   expect((await patientsOf("Practitioner/vera", [])).patients).toMatchObject([]);
 });
 
-test("without a user whom this origin knows nobody is reached and nothing is asked", async ({ expect }) => {
+test("a user unknown to this origin may access no patient, and the origin is not asked", async ({
+  expect,
+}) => {
   for (const user of [
     undefined,
     "vera",
@@ -191,7 +195,9 @@ test("without a user whom this origin knows nobody is reached and nothing is ask
   });
 });
 
-test("as much is asked whoever is found, and only by what the policy takes", async ({ expect }) => {
+test("the questions are the same whatever is found, and follow only the relations of the policy", async ({
+  expect,
+}) => {
   expect((await patientsOf("Practitioner/vera", ["practitioner"])).asked).toMatchObject([
     "PractitionerRole?practitioner=Practitioner/vera&active=true&_count=1000",
     "Patient?general-practitioner=Practitioner/vera,PractitionerRole/cardio&_count=1000",

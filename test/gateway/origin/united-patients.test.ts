@@ -52,7 +52,7 @@ async function united(
   const found = await unitedPatients("p0", by, sessionOf(ask));
   return found.ok ? { ...found.value, reads: read.length } : found.error.reason;
 }
-test("records that say it of each other are one individual's, also over a third; nobody else's word counts", async ({
+test("records that link to each other are of the same individual, also through a third record; a link in one direction does not count", async ({
   expect,
 }) => {
   const links = {
@@ -68,7 +68,7 @@ test("records that say it of each other are one individual's, also over a third;
   });
 });
 
-test("a record that is not there has an accounting of its own, as one that may not be seen, and the same of both", async ({
+test("an absent record and a hidden record each have an accounting of their own, and both answers are the same", async ({
   expect,
 }) => {
   const labelled = [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }];
@@ -77,7 +77,7 @@ test("a record that is not there has an accounting of its own, as one that may n
   expect(await united({ p0: ["p1"], p1: ["p0"] }, { p0: { security: labelled } })).toEqual(absent);
 });
 
-test("of a link to a record that is not there, that may not be seen or that does not link back the same is said", async ({
+test("links to an absent record, to a hidden record and to a record that does not link back have the same answer", async ({
   expect,
 }) => {
   const labelled = [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }];
@@ -121,7 +121,7 @@ test("a record with thousands of links has the origin asked 64 times, and it is 
   });
 });
 
-test("of more than sixteen records it is said that there are more", async ({ expect }) => {
+test("the accounting of more than sixteen records says that there are more", async ({ expect }) => {
   const chain = (length: number) =>
     Object.fromEntries(
       Array.from({ length }, (_, i): [string, string[]] => [

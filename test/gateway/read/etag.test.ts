@@ -15,7 +15,7 @@ test("a tag is strong, the same for the same bytes by the same policy, and anoth
   expect(etagOf(utf8('{"resourceType":"Patient","id":"2"}'), "sha256:a")).not.toBe(etag);
 });
 
-test("If-None-Match is a list of tags, compared weakly, or a star; what is no tag matches nothing", ({
+test("If-None-Match is a list of tags, compared weakly, or a star; a malformed tag matches nothing", ({
   expect,
 }) => {
   const known = (tags: string) => isKnown(asked({ "if-none-match": tags }), { etag, lastUpdated: undefined });
@@ -33,7 +33,7 @@ test("If-None-Match is a list of tags, compared weakly, or a star; what is no ta
     expect(known(tags), tags).toBe(false);
 });
 
-test("If-Modified-Since is compared in whole seconds with the time that the answer shows, and with nothing where it shows none", ({
+test("If-Modified-Since is compared in whole seconds with the time that the answer shows, and is ignored if it shows none", ({
   expect,
 }) => {
   const since = "Wed, 01 Jul 2026 10:00:00 GMT";

@@ -113,7 +113,7 @@ test("a row that the origin gives twice leaves once, and the pages come to an en
   expect((await page(paged(list, 4), 10)).ids).toEqual(["o0", "o1", "o2", "o3"]);
 });
 
-test("pages join to exactly what may be seen, in the origin's order, whatever is hidden between and however it pages", async ({
+test("the pages together are exactly the visible rows, in the origin's order, whatever is hidden in between and whatever the size of its pages", async ({
   expect,
 }) => {
   await fc.assert(
@@ -143,7 +143,7 @@ test("pages join to exactly what may be seen, in the origin's order, whatever is
   );
 });
 
-test("pages are as long as if nothing were hidden, however small the origin's are, where up to two of three rows are", async ({
+test("while up to two of three rows are hidden, pages are as long as without hidden rows, whatever the size of the origin's pages", async ({
   expect,
 }) => {
   const pagesOf = async (list: readonly Row[], count: number, size: number) => {
@@ -178,9 +178,7 @@ test("pages are as long as if nothing were hidden, however small the origin's ar
   );
 });
 
-test("what is hidden behind the last row that may be seen gives the page no next link", async ({
-  expect,
-}) => {
+test("hidden rows after the last visible row give the page no next link", async ({ expect }) => {
   const { ids, next, total } = await page(paged(rows([true, true, false, false, false]), 2), 2);
   expect({ ids, next, total }).toEqual({ ids: ["o0", "o1"], next: undefined, total: 2 });
 });
@@ -222,7 +220,7 @@ test("after five pages of the origin a page is given as it is, and goes on from 
   expect(await page(paged(list, 2), 3, first.next)).toMatchObject({ ids: ["o12"], next: undefined });
 });
 
-test("an origin's link that leads elsewhere or in a circle, and a list that is not whole, are refused", async ({
+test("an origin's link that leaves its base or forms a circle, and an incomplete list, are refused", async ({
   expect,
 }) => {
   const linking = (url: string) =>

@@ -262,7 +262,7 @@ test("each page includes what its own rows refer to, wherever the origin lists i
   }
 });
 
-test("a patient who may not be seen and one who is not there cause the same questions and the same answer", async ({
+test("a hidden patient and an absent patient cause the same questions and the same answer", async ({
   expect,
 }) => {
   const lists = {
@@ -282,7 +282,7 @@ test("a patient who may not be seen and one who is not there cause the same ques
   }
 });
 
-test("of a type's history each version is judged by what the resource is now, and what is gone is told as deleted alone", async ({
+test("in the history of a type each version is judged by the current resource, and a deleted resource shows only its deletion", async ({
   expect,
 }) => {
   const place = (id: string, more: object = {}) => ({

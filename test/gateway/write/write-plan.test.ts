@@ -47,7 +47,7 @@ async function updated(stored: JsonObject, submitted: JsonObject): Promise<unkno
   return sent.ok && isObject(sent.value) ? sent.value : "no body";
 }
 
-test("under a patient's scope a link names that patient alone: a hidden one is neither overwritten, named nor taken away", async ({
+test("under a patient's scope a link names that patient alone: a hidden link is neither overwritten, named nor deleted", async ({
   expect,
 }) => {
   const link = (other: JsonObject) => ({ link: [{ type: "seealso", other }] });
