@@ -79,7 +79,7 @@ const event: fc.Arbitrary<AuditEvent> = fc.record(
   { requiredKeys: ["id", "at", "kind", "patients", "unnamed", "counts"] },
 );
 
-/** The event without what says nothing: absent, empty groups, step 0. */
+/** The event without empty parts: absent fields, empty groups, step 0. */
 const plain = (one: AuditEvent): unknown =>
   Object.fromEntries(
     Object.entries(one).filter(
@@ -343,8 +343,8 @@ test("only a disclosure makes accounting lines, one a patient, and it must say t
   expect(isAccountable({ ...big(1), kind: "toString" })).toBe(false);
 });
 
-// Frozen bytes: made here once, checked by the standard library of another language (docs/ledger-format.md,
-// "Test vector").
+// Frozen bytes: made here once, checked by the standard library of a different language
+// (docs/ledger-format.md, "Test vector").
 test("the bytes of a line, its salt and its commitment do not change", ({ expect }) => {
   const key = new Secret(new Uint8Array(32).fill(3));
   const [line = new Uint8Array()] = accountingLines(

@@ -106,7 +106,7 @@ const documents = fc
   .filter((document) => readPolicyDocument(document).ok);
 
 /**
- * The same grants in other words: the rules backwards and one for each interaction, paths, codes and
+ * Equal grants in different words: the rules backwards and split by interaction, paths, codes and
  * conditions backwards and twice.
  */
 function reworded(document: PolicyDocument): PolicyDocument {
@@ -133,7 +133,7 @@ const backwards = (condition: RowCondition): RowCondition =>
     ? { path: condition.path, in: condition.in.toReversed() }
     : { path: condition.path, notIn: condition.notIn.toReversed() };
 
-// ---- What the engine decides.
+// ---- The engine's decisions.
 
 const tree = (value: unknown): JsonObject => {
   const read = readJson(new TextEncoder().encode(JSON.stringify(value)));
@@ -238,7 +238,7 @@ const requests = [
   ...searches,
   "Observation/1",
   "Encounter/1",
-  "Encounter", // which a policy may permit that shows nothing behind any parameter
+  "Encounter", // a policy may permit it without a shown element behind any parameter
   "Encounter?patient=1",
   "Encounter?class=urn%3Aclass%7CAMB",
   "Location/1",
@@ -255,7 +255,7 @@ function access(scope: string, patient?: string) {
   return { scopes: scopes.value, patient };
 }
 
-/** What leaves of each row, by each request; a refusal is the same as that nothing does. */
+/** The released part of each row, by each request; a refusal counts as an empty release. */
 function decisions(document: PolicyDocument): string {
   const compiled = compilePolicy(document, "sha256:test");
   const cuts = cutter();
@@ -299,7 +299,7 @@ function referred(compiled: CompiledPolicy, cuts: ReturnType<typeof cutter>): re
   );
 }
 
-/** Cuts each row by each view once. */
+/** Redacts each row by each view once. */
 function cutter() {
   const bases = { origin, public: "https://api.example" };
   const context = { bases, urls: originUrls(bases), viewInside: () => undefined, mayLinkTo: () => true };

@@ -23,7 +23,7 @@ const starters = readdirSync(folder).map((file) => {
   return compilePolicy(read.value, "");
 });
 
-/** The paths of all values, with positions; but for what stands for hidden elements. */
+/** The paths of all values, with positions, except placeholders of hidden elements. */
 function leaves(value: Json, at = ""): readonly string[] {
   if (isArray(value)) return value.flatMap((item, index) => leaves(item, `${at}[${index}]`));
   if (isObject(value) && value["url"] === dataAbsentReason) return [];

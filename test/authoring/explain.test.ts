@@ -39,7 +39,7 @@ function asked(request: string): Interaction {
 const explained = (document: PolicyDocument, request: string, scope = "system/*.cruds", patient?: string) =>
   explain(about(document, scope, patient), asked(request));
 
-/** What the engine says itself. */
+/** The engine's own verdict. */
 function reason({ policy, access }: Explained, interaction: Interaction): string | undefined {
   const decided = isReading(interaction)
     ? evaluate(policy, access, interaction)
@@ -135,7 +135,7 @@ test.for(readdirSync(folder))(
         }
       }
     }
-    // the privacy office may read one type
+    // the privacy office may read a single type
     expect(Math.min(verdicts.permitted, verdicts.refused)).toBeGreaterThan(20);
   },
 );
@@ -169,7 +169,7 @@ test("a hidden parameter is told with the rule that hides it and the element beh
     ok: false,
     details: ["/rules/1 allows it as system|code of urn:mrn, without a modifier"],
   });
-  // nobody's number is repeated in a decision's words
+  // the explanation repeats no patient's number
   expect(JSON.stringify(identifier)).not.toContain("999-11-2222");
   expect(explained(member, "GET Patient?_id=1").steps.at(-1)).toMatchObject({
     ok: false,

@@ -22,7 +22,7 @@ async function serving(body: unknown, status = 200): Promise<number> {
   );
   servers.push(server);
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  return (server.address() as AddressInfo).port; // a TCP server that listens has a port
+  return (server.address() as AddressInfo).port; // a listening TCP server has a port
 }
 const peer = async (name: string, isFull: boolean, body: unknown, status = 200): Promise<Peer> => ({
   name,

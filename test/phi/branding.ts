@@ -1,15 +1,15 @@
 import { isArray, isObject, readJson, type Json, type JsonObject } from "#fhir/json/json";
 
-/** One primitive of a branded resource: where it is, and the value that occurs nowhere else. */
+/** A primitive of a branded resource: its place, and its unique value. */
 export interface Brand {
   /** Names from the resource down, choices in their JSON form; `_birthDate` counts as `birthDate`. */
   readonly path: readonly string[];
-  /** Position among the items of each repeating element on the way. */
+  /** Positions among the items of each repeating element of the path. */
   readonly items: readonly number[];
   readonly mark: string;
 }
 
-/** Replaces every primitive of a resource by a canary of its own, so that one that gets out is seen. */
+/** Replaces every primitive of a resource by a unique canary, so that a leaked primitive is noticed. */
 export function brand(resource: JsonObject): {
   readonly resource: JsonObject;
   readonly brands: readonly Brand[];
@@ -25,7 +25,7 @@ export function brand(resource: JsonObject): {
         }),
       );
     }
-    // there are two only: neither can be a canary
+    // only two values exist: neither can be a canary
     if (value === null || typeof value === "boolean") return value;
     const mark =
       typeof value === "object"

@@ -309,7 +309,7 @@ test("a version leaves only by a rule that reaches the resource as it is now too
   ])
     expect(version(wrong, now)).toBe("answer_mismatch");
   expect(version(old, { ...now, id: "2" })).toBe("answer_mismatch");
-  // A hidden row that comes otherwise than it was asked for looks like any hidden row.
+  // A hidden row under a different id or version looks like any hidden row.
   const hidden = observation("1", { category: [] });
   for (const wrong of [
     { ...old, id: "2" },
@@ -320,7 +320,7 @@ test("a version leaves only by a rule that reaches the resource as it is now too
   expect(version(old, { ...hidden, id: "2" })).toBe("row_outside_access");
   expect(reason("Observation/1", { ...hidden, id: "2" })).toBe("row_outside_access");
 
-  // Two rules of one type: what is now in the narrow one's rows alone never shows by the wide one.
+  // Two rules of the same type: a row that only the narrow rule covers now never shows by the wide rule.
   const code = (value: string) => ({ category: [{ coding: [{ system: "urn:c", code: value }] }] });
   const two = policy(
     rule(["Observation"], ["category", "note"], { where: [{ path: "category", in: ["urn:c|lab"] }] }),
@@ -382,7 +382,7 @@ test("what an origin brought along for hidden rows does not decide that there is
       (n) => n % 10 === 0,
     ),
   ).toBe(4);
-  // 10 MB leave, beside 30 MB and beside nothing.
+  // 10 MB leave, with 30 MB of further data and without it.
   expect(
     bring(
       () => 1_000_000,

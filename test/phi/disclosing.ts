@@ -7,7 +7,7 @@ import { Page } from "#phi/page";
 import type { PolicyDocument } from "#policy/schema";
 import { decide } from "../policy/granting.ts";
 
-/** What leaves of one answer of an origin's, whole: for a search its only page. */
+/** The released part of an origin's answer, as a whole: for a search its only page. */
 export function disclose(
   body: Uint8Array,
   document: PolicyDocument,
@@ -33,7 +33,7 @@ function pageOf(body: Uint8Array, page: Page): Result<Disclosure, DisclosureRefu
   const splitter = new EntrySplitter();
   const entries = splitter.push(body);
   if (!entries.ok) return err({ reason: `answer_${entries.error.reason}` });
-  let isFull = false; // what comes behind a full page is nobody's concern here
+  let isFull = false; // entries after a full page play no part here
   for (const entry of entries.value) {
     const offered = page.offer(entry);
     if (!offered.ok) return offered;

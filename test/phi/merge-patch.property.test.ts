@@ -22,8 +22,8 @@ function places(value: Json, at = ""): readonly (readonly [string, Json])[] {
 const pick = <T>(list: readonly T[], roll: Roll): T | undefined => list[Math.floor(roll() * list.length)];
 
 /**
- * Operations by somebody who knows what is shown, and guesses at what is not: places and values of the stored
- * resource too.
+ * Operations of a writer who knows the shown elements and guesses at the hidden ones: they use places and
+ * values of the stored resource too.
  */
 function randomPatch({ shown, stored }: Look, roll: Roll): readonly PatchOperation[] {
   const [seen, all] = [places(shown), places(stored)];
@@ -46,7 +46,7 @@ function randomPatch({ shown, stored }: Look, roll: Roll): readonly PatchOperati
 }
 
 /**
- * A null in a list of primitives beside no sibling: FHIR R4 json §2.6.2.2 has no such value, and `mergeBody`
+ * A null without a sibling in a list of primitives: FHIR R4 json §2.6.2.2 has no such value, and `mergeBody`
  * refuses it before a merge.
  */
 function hasLoneNull(value: Json): boolean {
@@ -60,11 +60,11 @@ function hasLoneNull(value: Json): boolean {
   });
 }
 
-/** What becomes of a resource by a patch: the next one and what its writer meant; or why there is none. */
+/** The result of a patch: the next resource and the writer's intended one, or the reason of a refusal. */
 function patched(seen: Look, operations: readonly PatchOperation[]) {
   const body = patchShown(seen.shown, operations, seen.sources);
   if (!body.ok) return { refused: JSON.stringify(body.error) };
-  // The gateway's own checks, before anything is merged.
+  // The gateway's own checks, before the merge.
   if (hasLoneNull(body.value)) return { refused: "not R4" };
   if (["resourceType", "id"].some((name) => body.value[name] !== seen.shown[name]))
     return { refused: "another resource" };
@@ -72,13 +72,10 @@ function patched(seen: Look, operations: readonly PatchOperation[]) {
   return isRefused(merged) ? { refused: JSON.stringify(merged) } : { next: merged, meant: body.value };
 }
 
-/** Not half of the mark that stands for what is hidden. */
+/** A resource without parts of the `masked` placeholder. */
 const isWhole = (resource: JsonObject) => !said(resource).includes('"masked');
 
-/**
- * A random patch of a random resource, under the law that the test below is named for. `undefined`: no view,
- * or refused.
- */
+/** A random patch of a random resource, under the law of the test below. `undefined`: no view, or refused. */
 function lawOfPatches(type: string, seed: number): "written" | undefined {
   const roll = dice(seed);
   const { text: _text, ...plain } = randomResource(type, roll);

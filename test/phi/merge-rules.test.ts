@@ -5,10 +5,7 @@ import { readPatch } from "#fhir/json/patch";
 import type { ResourceView } from "#policy/compile";
 import { asRead, bases, isRefused, look, merge, viewOf } from "./merging.ts";
 
-/**
- * What becomes of a stored resource when its writer changes what it sees of it; or where and why nothing
- * does.
- */
+/** The stored resource after its writer changed the shown one; or the place and reason of a refusal. */
 function written(
   stored: JsonObject,
   view: ResourceView,
@@ -17,7 +14,7 @@ function written(
 ) {
   const seen = look(stored, view, beside);
   if (seen === undefined) throw new Error("it does not leave");
-  const body = asRead(seen.shown) as Record<string, Json>; // an object, as it was
+  const body = asRead(seen.shown) as Record<string, Json>; // an object, as before
   change(body);
   const merged = merge(seen, body);
   return isRefused(merged) ? merged.map(({ expression }) => expression) : merged;
@@ -378,7 +375,7 @@ test("what R4 requires and the view hides can be changed around, and not be made
   ]);
 });
 
-// What Patient.link.other may hold: the law must not depend on which of these a writer outside its reach
+// Possible values of Patient.link.other: the law must not depend on the value that a writer without access
 // cannot see.
 const hiddenOthers: readonly JsonObject[] = [
   { reference: "Patient/hidden" },

@@ -9,7 +9,7 @@ import { asRead, look, viewOf, type Look } from "./merging.ts";
 export type Roll = () => number;
 const one = <T>(list: readonly T[], roll: Roll): T | undefined => list[Math.floor(roll() * list.length)];
 
-/** Some paths and extensions of those that a resource has. */
+/** Some paths and extensions of a resource. */
 export function randomView(resource: JsonObject, roll: Roll): ResourceView {
   const { brands } = brand(resource);
   const named = brands.filter(
@@ -39,10 +39,7 @@ function extensionUrls(value: Json): readonly string[] {
   );
 }
 
-/**
- * A body as somebody changed it: members gone or other, items gone, new, moved, and things that may not be
- * seen set.
- */
+/** A changed body: members removed or replaced, items removed, added, moved, and hidden elements set. */
 export function edited(value: Json, type: string, often: number, roll: Roll): Json | undefined {
   if (roll() < often / 2 && type !== "resource") return undefined;
   if (isArray(value)) {
@@ -53,7 +50,7 @@ export function edited(value: Json, type: string, often: number, roll: Roll): Js
   }
   if (isObject(value)) {
     if (value["url"] === dataAbsentReason) return value;
-    // A primitive goes with its sibling, or the body would be no R4.
+    // A primitive is removed with its sibling, otherwise the body would not be valid R4.
     const gone = new Set(
       Object.keys(value).filter((name) => Object.hasOwn(value, `_${name}`) && roll() < often),
     );
@@ -73,8 +70,8 @@ export function edited(value: Json, type: string, often: number, roll: Roll): Js
 }
 
 /**
- * Without what nobody writes: versions of the server's, marks of the gateway's. And without the ids of
- * elements, which are shown or not by whether anything else of the element is (ele-1).
+ * Removes the parts that no writer sets: the server's versions and the gateway's marks. Also removes the ids
+ * of elements: an id is shown only with a further part of its element (ele-1).
  */
 export function said(resource: JsonObject): string {
   const { meta: _meta, ...others } = unmasked(resource, () => {});
@@ -93,7 +90,7 @@ function filled(value: Json): Json | undefined {
     const items = value
       .map((item) => (item === null ? null : filled(item)))
       .filter((item) => item !== undefined);
-    // a list of siblings may end where the last one of them is
+    // a list of siblings may end at its last sibling
     const last = items.findLastIndex((item) => item !== null);
     return last === -1 ? undefined : items.slice(0, last + 1);
   }
@@ -105,7 +102,7 @@ function filled(value: Json): Json | undefined {
   return members.length === 0 ? undefined : Object.fromEntries(members);
 }
 
-/** The same resource to whoever sees it so: some of what is hidden is gone, or other. */
+/** A resource that looks the same in this view: some hidden elements are removed or replaced. */
 export function otherwiseHidden({ stored, shown, view }: Look, roll: Roll): JsonObject {
   const isSeen = (resource: JsonObject) =>
     canonicalText(look(resource, view)?.shown ?? null) === canonicalText(shown);

@@ -15,7 +15,7 @@ const urls = {
   name: (text: string) => text,
 };
 
-/** The view of these paths, and of these extensions; `all`: of every one. */
+/** The view of these paths and extensions; `all`: of every extension. */
 export function viewOf(
   type: string,
   paths: readonly string[],
@@ -28,12 +28,12 @@ export function viewOf(
 }
 
 /**
- * What a look decides beside its view: by default nothing inside leaves, and no linked Patient is within
- * reach.
+ * The parts of a look besides its view: by default no nested resource leaves, and no linked Patient is
+ * accessible.
  */
 type Beside = Pick<MergeContext, "viewInside" | "mayLinkTo">;
 
-/** What is shown of a resource, and from what; `undefined`: it does not leave. */
+/** The shown part of a resource, with its sources; `undefined`: it does not leave. */
 export function look(stored: JsonObject, view: ResourceView, beside: Partial<Beside> = {}) {
   const { viewInside, mayLinkTo }: Beside = {
     viewInside: () => undefined,
@@ -47,7 +47,7 @@ export function look(stored: JsonObject, view: ResourceView, beside: Partial<Bes
 }
 export type Look = NonNullable<ReturnType<typeof look>>;
 
-/** What becomes of the stored one by a body; or why nothing does. */
+/** The stored resource after a body was merged; or the reason of a refusal. */
 export function merge(
   seen: Look,
   submitted: JsonObject,
@@ -59,7 +59,7 @@ export function merge(
   return merged.ok ? merged.value.resource : merged.error;
 }
 
-/** Each resource inside the result is the very object that was stored, or among those that are judged. */
+/** Each nested resource of the result is the stored object itself, or is listed among the changes. */
 function everyResourceIsTold(stored: JsonObject, { resource, changes }: Merged): void {
   const known = new Set(
     [...nestedResources(stored), ...changes.map(({ result }) => ({ resource: result }))].map(
@@ -73,7 +73,7 @@ function everyResourceIsTold(stored: JsonObject, { resource, changes }: Merged):
 export const isRefused = (merged: JsonObject | readonly MergeIssue[]): merged is readonly MergeIssue[] =>
   Array.isArray(merged);
 
-/** As whoever read it has it: the same text, and no object of it is one that was cut. */
+/** The tree as its reader has it: equal text, and no object in common with the redacted tree. */
 export function asRead(value: Json): Json {
   if (isArray(value)) return value.map(asRead);
   if (!isObject(value)) return value;

@@ -295,7 +295,7 @@ test("each name of the origin is hidden as its only one would be, whichever way 
       ])
         expect((use(spelled) ?? "").toLowerCase(), spelled).not.toContain(new URL(name).host);
   }
-  // A public host names things too; an address of the network does not.
+  // A public host is also a name; a network address is not.
   expect(several.name("https://ehr.example.org/ids/mrn%20x")).toBe("https://ehr.example.org/ids/mrn%20x");
   expect(several.name("https://ehr.example.org/R4/sid/mrn")).toBe(`${gateway}/sid/mrn`);
   expect(several.name("http://10.0.0.7/mrn")).toBeUndefined();
@@ -372,7 +372,7 @@ test("a text that one cheap look lets pass is one that every careful look leaves
   expect(changed.size).toBe(3);
 });
 
-/** Every look at every text. */
+/** Applies every pattern to every text. */
 function carefulUrls({ origin, public: base }: Bases): OriginUrls {
   const { all, start, belowAtStart, address, needles, notNames } = originPatterns(origin, base);
   const mentions = (text: string) => needles.some((needle) => text.toLowerCase().includes(needle));

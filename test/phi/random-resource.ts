@@ -3,10 +3,7 @@ import type { Json, JsonObject } from "#fhir/json/json";
 import { r4Elements } from "#fhir/r4/elements.gen";
 import { number } from "./branding.ts";
 
-/**
- * Bundle and Parameters are containers: what is in them is decided resource by resource, which other tests
- * are about.
- */
+/** Bundle and Parameters are containers: their content is decided resource by resource, in separate tests. */
 export const plainTypes = Object.keys(r4Elements).filter(
   (type) => isResourceType(type) && type !== "Bundle" && type !== "Parameters",
 );
@@ -23,8 +20,8 @@ export function dice(seed: number): () => number {
 }
 
 /**
- * A resource with the structure of R4 and values of no meaning: required elements always, others now and
- * then, extensions among them.
+ * A resource with the structure of R4 and meaningless values: always with required elements, sometimes with
+ * optional elements and extensions.
  */
 export function randomResource(type: string, roll: () => number): JsonObject {
   return { resourceType: type, id: "r1", ...members(type, roll, 0) };

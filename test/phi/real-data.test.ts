@@ -70,7 +70,7 @@ test.skipIf(noSharedData)(
         mayLinkTo: () => true,
       });
       const { total: _total, ...without } = resource;
-      // a total counts what may be dropped
+      // a total counts entries that may be dropped
       const wanted = JSON.stringify(typeOf(resource) === "Bundle" ? without : resource);
       expect(cut.ok && JSON.stringify(cut.value.resource)).toBe(wanted);
     }
@@ -134,7 +134,7 @@ test.skipIf(noSharedData).for(["treat", "hpaymt", "pubhlth", "hoperat", "hresch"
         continue;
       }
       const cut: unknown = JSON.parse(new TextDecoder().decode(result.value.body));
-      // what the validator is for
+      // the purpose of the validator
       expect(() => validateResource(cut as Parameters<typeof validateResource>[0])).not.toThrow();
       const text = JSON.stringify(cut);
       released += 1;

@@ -70,7 +70,7 @@ function expected(
         step === path[index] ||
         (step.endsWith("[x]") && isForm(step.slice(0, -3), path.slice(0, index), path[index])),
     );
-  // `participantEffectiveTimeFromStart` is an element of its own beside `participantEffective[x]`.
+  // `participantEffectiveTimeFromStart` is a separate element besides `participantEffective[x]`.
   const isForm = (stem: string, parent: readonly string[], name = "") =>
     name.startsWith(stem) && !elementsOf(typeAt(type, parent)).has(name);
   // an id alone is no element (ele-1)
@@ -164,7 +164,7 @@ test.skipIf(noSharedData)(
   },
 );
 
-/** With a `_` sibling of nothing in each object, no primitive counts as alone, and nothing else changes. */
+/** With an empty `_` sibling in each object no primitive counts as alone, and nothing more changes. */
 const withSiblings = (value: Json): Json => {
   if (isArray(value)) return value.map(withSiblings);
   if (!isObject(value)) return value;
@@ -195,7 +195,7 @@ test("a primitive without a sibling is cut as one that has an empty one, also wh
       const { resourceType: _, ...members } = randomResource(type, roll);
       const mangled = misshapen(members, roll);
       const resource = { ...(isObject(mangled) ? mangled : {}), resourceType: type };
-      const beside = { ...resource, ...(withSiblings(resource) as JsonObject) }; // an object, as it was
+      const beside = { ...resource, ...(withSiblings(resource) as JsonObject) }; // an object, as before
       const [alone, paired] = [cut(resource, whole(type)), cut(beside, whole(type))];
       outcomes.add(typeof alone);
       if (typeof alone === "string" || typeof paired === "string") expect(alone).toBe(paired);
@@ -467,7 +467,7 @@ test("contained resources are cut by their own type's rule, and nothing refers t
     medicationReference: { reference: "#drug" },
     subject: masked,
   });
-  // nothing shown refers to the maker any more
+  // no shown element refers to the maker any more
   expect(JSON.stringify(left(request, view, inside))).not.toMatch(/maker|Atlantic|pat|secret/u);
   expect(left(request, viewOf("MedicationRequest", ["medication[x]", "subject"]), inside)).toMatchObject({
     subject: { display: "Amara" },
@@ -545,7 +545,7 @@ test.for(["Bundle", "Parameters"])(
           ? []
           : [
               { resourceType: type, id: "in", ...hold(nest(depth - 1)) },
-              // Does not leave, so that what refers to it has to be cut again.
+              // Does not leave, so a resource that refers to it is redacted again.
               {
                 resourceType: "Observation",
                 id: "gone",
@@ -566,7 +566,7 @@ test.for(["Bundle", "Parameters"])(
       inside,
     );
     expect(JSON.stringify(result).match(/"Observation"/gu)?.length).toBe(depth + 1);
-    expect(asked.length).toBe(3 * depth); // the container's two, and what is in the first of them
+    expect(asked.length).toBe(3 * depth); // the two of the container, and the content of the first
     expect(Math.max(...visits.values())).toBeLessThanOrEqual(2);
   },
 );
@@ -794,7 +794,7 @@ test("no object makes the engine throw", ({ expect }) => {
       (value, name) => {
         const resource = JSON.parse(
           JSON.stringify({ resourceType: "Patient", id: "p", [name]: value }),
-        ) as JsonObject; // numbers are no JsonNumber here: a wrong shape too
+        ) as JsonObject; // numbers are no JsonNumber here: a wrong form too
         const result = cut(
           resource,
           viewOf("Patient", ["name", "contained", "gender", "meta", "identifier[system=a]"]),

@@ -5,10 +5,10 @@ import { isArray, isObject, property, readJson, type Json, type JsonObject } fro
 
 const root = join(import.meta.dirname, "../../../shared/data");
 
-/** Whether the folder of real data lies beside the project, as it does for its developers. */
+/** `true` if the folder of real data is missing next to the project. */
 export const noSharedData = !existsSync(root);
 
-/** Every resource of a folder of real data, those in Bundles and NDJSON one by one. */
+/** Every resource of a folder of real data; resources in Bundles and NDJSON count singly. */
 export function resourcesIn(...folders: readonly string[]): readonly JsonObject[] {
   return folders.flatMap((folder) => {
     const at = join(root, "fhir", folder);
@@ -22,13 +22,13 @@ export function resourcesIn(...folders: readonly string[]): readonly JsonObject[
 }
 
 /**
- * As a body would be read, but for the size limit: a patient's whole record is larger than an answer may be.
+ * Parses like a body, without the size limit: a patient's whole record is larger than the limit of an answer.
  */
 function parse(text: string): Json {
   const value: unknown = JSON.parse(text, (_key, member: unknown, { source }: { source?: string } = {}) =>
     typeof member === "number" && source !== undefined ? raw(source) : member,
   );
-  return value as Json; // JSON.parse makes nothing else, and numbers became their text
+  return value as Json; // JSON.parse returns only these types, and numbers became their text
 }
 
 /** The reader's own form of a number. */

@@ -44,7 +44,7 @@ test("a client is told the types and interactions that its policy and its scopes
     operations: [],
   });
   expect(capabilities(document, "system/Immunization.rs")).toEqual([]);
-  expect(capabilities(document, "patient/*.rs")).toEqual([]); // of no patient
+  expect(capabilities(document, "patient/*.rs")).toEqual([]); // no patient owns it
 });
 
 test("of search parameters those that the view allows, and those that need their system say so", ({

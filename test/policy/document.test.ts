@@ -161,7 +161,7 @@ test("docs/policy.schema.json is the schema that documents are read by", ({ expe
   const published: unknown = JSON.parse(
     readFileSync(join(import.meta.dirname, "../../docs/policy.schema.json"), "utf8"),
   );
-  // else: node scripts/generate-policy-schema.ts
+  // on failure: node scripts/generate-policy-schema.ts
   expect(published).toEqual(JSON.parse(JSON.stringify(z.toJSONSchema(policySchema))));
 });
 

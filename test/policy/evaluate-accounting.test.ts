@@ -22,7 +22,7 @@ function accessOf(scope: string) {
   return { scopes: scopes.value, patient: "1", usersPatients: new Set(["1"]) };
 }
 
-/** Whom it is told to, or why nobody. */
+/** The reader of the accounting, or the reason of the refusal. */
 function decided(name: string, purpose: string, scope: string): string {
   const granted = evaluateAccounting(starter(name).policy, accessOf(scope), { purpose, asked: { id: "1" } });
   return granted.ok ? granted.value.toldTo : granted.error.reason;

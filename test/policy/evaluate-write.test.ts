@@ -43,7 +43,7 @@ function granted(
 ): WriteGrant | string {
   const scopes = parseScopes(scope);
   if (!scopes.ok) throw new Error("no scopes");
-  const write = { kind, type, id: "o" } as PlainWrite; // of types and kinds that there are
+  const write = { kind, type, id: "o" } as PlainWrite; // of existing types and kinds
   const decision = evaluateWrite(compilePolicy(of, "sha256:test"), { scopes: scopes.value, patient }, write);
   return decision.ok ? decision.value : decision.error.reason;
 }

@@ -313,7 +313,7 @@ test("a search that one of two rules hides reaches the rows of the other alone",
   expect(byCode.ask.query).toBe("code=urn%3Aa%7Cb&category=urn%3Ac%7Clab&_count=400");
   expect(byCode.viewOf(row("vital"))).toBeUndefined();
   expect(byCode.viewOf(row("lab"))?.object.elements.has("valueQuantity")).toBe(false);
-  // A row that is both was granted by each rule.
+  // Each of two rules granted a row that both cover.
   expect(byCode.viewOf(row("lab", "vital"))?.object.elements.has("valueQuantity")).toBe(true);
   expect(decide(two, "Observation?code=urn:a%7Cb&value-quantity=5")).toEqual({
     reason: "parameter_hidden",

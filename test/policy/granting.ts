@@ -32,7 +32,7 @@ export function policy(...rules: readonly PolicyRule[]): PolicyDocument {
   };
 }
 
-/** What the policy makes of a GET below the FHIR base, with these scopes. */
+/** The policy's decision about a GET below the FHIR base, with these scopes. */
 export function decide(
   document: PolicyDocument,
   request: string,
@@ -53,7 +53,7 @@ export function decide(
   return decision.ok ? decision.value : decision.error;
 }
 
-/** FHIR base of the origin that answers. */
+/** FHIR base of the answering origin. */
 export const origin = "https://origin.example.org/r4";
 
 /** A grant whose rows come from that origin. */

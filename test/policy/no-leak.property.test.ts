@@ -32,8 +32,7 @@ import { twinOf } from "./twin-world.ts";
 import { Knowable, type Asker } from "./what-may-be-known.ts";
 import { inLane } from "../support/lane.ts";
 
-// Random policies, scopes and questions over a small world whose every element holds a value that is nowhere
-// else.
+// Random policies, scopes and questions over a small world in which every element has a unique value.
 
 const fhirBase = "https://api.example/v1/fhir/main";
 const origins = {
@@ -44,9 +43,9 @@ const origins = {
 interface Answered {
   readonly status: number;
   readonly text: string;
-  /** What the origin was asked, in order. */
+  /** The questions to the origin, in order. */
   readonly asked: readonly string[];
-  /** How many records it takes. */
+  /** The number of records. */
   readonly appends: number;
 }
 
@@ -85,7 +84,7 @@ interface Asking {
   readonly place: PagePlace | undefined;
 }
 
-/** One page, as the pipeline makes it, past the proof of who asks; and where the next one begins. */
+/** A page as the pipeline makes it after authentication, and the position of the next page. */
 async function disclose(
   interaction: Interaction,
   { document, asker, origin, place }: Asking,
@@ -108,7 +107,7 @@ async function disclose(
     open: async () => ({ ok: false, error: { reason: "page_link_malformed" } }),
   };
   const granted = { origin: "main", purpose: "TREAT", policyDigest: "sha256:test" };
-  // what a link's seal binds, and no more
+  // only the parts that a link's seal binds
   const who = { client: { id: "test" }, patient: asker.patient, grant: granted } as Principal;
   const asking = { ...origin, traits: async () => undefined, send: async () => undefined };
   const session = new OriginSession(asking, {
@@ -128,14 +127,14 @@ async function disclose(
   return { disclosed, next };
 }
 
-/** One question of one asker to one world. */
+/** A question of an asker to a world. */
 interface Scene {
   readonly world: readonly Kept[];
   readonly document: PolicyDocument;
   readonly asker: Asker;
   readonly request: string;
   readonly tape: Tape;
-  /** For a report that can be read: of the world the ids say enough. */
+  /** A readable report: the ids represent the world. */
   readonly [fc.toStringMethod]: () => string;
 }
 
@@ -162,7 +161,7 @@ const scenes = fc
 const runs = { numRuns: inLane({ fast: 300, slow: 1_000, long: 1_000 }) };
 
 /**
- * A search, and an operation, shows rows by the rules to search, and brings others along by those to read.
+ * A search or an operation shows rows by the rules to search, and included resources by the rules to read.
  */
 const interactionsOf = (request: string) =>
   /^[A-Z]\w+\?|\$/u.test(request) ? (["read", "search"] as const) : (["read"] as const);
@@ -184,7 +183,7 @@ test.for(Object.entries(origins))(
       }),
       runs,
     );
-    expect(answers).toBeGreaterThan(runs.numRuns / 10); // it was asked what can be answered
+    expect(answers).toBeGreaterThan(runs.numRuns / 10); // the property asked enough answerable questions
   },
 );
 
@@ -230,8 +229,8 @@ test.for(Object.entries(origins))(
                 open(world),
               );
         if (whole.status !== 200) expect(fewer.status).not.toBe(200);
-        // Whose a resource inside another is, only one that holds it can tell: with a scope for everybody's
-        // rows beside, fewer may go with theirs.
+        // Only a resource's container decides its owner: a further scope without a patient limit may reduce
+        // the nested resources that leave with a row.
         const inside = world.flatMap(({ now, before }) =>
           canariesIn(JSON.stringify([now["contained"], before?.["contained"]])),
         );

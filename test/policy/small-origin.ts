@@ -9,13 +9,13 @@ import type { Kept, Row } from "./small-world.ts";
 
 export const base = "https://origin.internal/fhir";
 
-/** The world behind a FHIR server without a network: what it was asked, in order, and how it answers. */
+/** The world behind a FHIR server without a network, with the questions it got, in order, and its answers. */
 export interface SmallOrigin {
   readonly asked: readonly string[];
   readonly ask: Origins["ask"];
 }
 
-/** The sandbox's own repository: it answers chains, `_has` and includes for real. */
+/** The sandbox's own repository: it really answers chains, `_has` and includes. */
 export function realOrigin(world: readonly Kept[]): SmallOrigin {
   const store = new Store(base);
   for (const { now, before } of world)
@@ -37,10 +37,7 @@ export function realOrigin(world: readonly Kept[]): SmallOrigin {
   });
 }
 
-/**
- * Ignores every parameter: what is a list is answered with all there is, of every type, and a version with
- * whichever there is.
- */
+/** Ignores every parameter: it answers a list with all rows of every type, and a version with any version. */
 export function carelessOrigin(world: readonly Kept[]): SmallOrigin {
   const versions = world.map(({ now, before }) =>
     before === undefined ? [ofVersion(now, "1")] : [ofVersion(now, "2"), ofVersion(before, "1")],

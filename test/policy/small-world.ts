@@ -3,8 +3,8 @@ import type { PolicyDocument, PolicyRule } from "#policy/schema";
 import { policy, rule } from "./granting.ts";
 
 /**
- * Choices that a property test makes, in order; an exhausted tape goes on with zeros, so that it shrinks to
- * the plainest case.
+ * The choices of a property test, in order; an exhausted tape continues with zeros, so that it shrinks to the
+ * plainest case.
  */
 export class Tape {
   readonly #choices: readonly number[];
@@ -31,7 +31,7 @@ export class Tape {
 
 export type Row = JsonObject & { readonly resourceType: string; readonly id: string };
 
-/** A resource as it is, and as it was before that. */
+/** A resource in its current and its earlier version. */
 export interface Kept {
   readonly now: Row;
   readonly before: Row | undefined;
@@ -50,20 +50,17 @@ const practitioners = ["vera", "otto"] as const;
 const to = (reference: string) => ({ reference, display: canary() });
 
 let counter = 0;
-/** A text that is nowhere else in any world: where it turns up, that element leaked. */
+/** A text that is unique in all worlds: if it appears, its element leaked. */
 const canary = (): string => `k${(counter += 1)}z`;
 const day = (): string => {
   counter += 1;
   return new Date(Date.UTC(1950, 0, 1) + counter * 86_400_000).toISOString().slice(0, 10);
 };
-/** Every canary of a text, and every date, each of which is one. */
+/** Every canary of a text, and every date, each of which is a canary. */
 export const canariesIn = (text: string): readonly string[] =>
   text.match(/k\d+z|\d{4}-\d{2}-\d{2}(?!T)/gu) ?? [];
 
-/**
- * Two patients' records and a third's, of one clinic; whose each is, how it is labelled and what refers to
- * what is chosen.
- */
+/** The records of two patients and a third, of the same clinic; owners, labels and references are chosen. */
 export function worldOf(tape: Tape): readonly Kept[] {
   counter = 0;
   const kept = (make: () => Row): Kept => {
@@ -142,7 +139,7 @@ const encounter = (id: string, tape: Tape): Row => ({
   reasonCode: [coded()],
 });
 
-/** Of a subject or, where there is none, of the one who took part; and whoever else is mentioned. */
+/** An observation of a subject or, without a subject, of a participant; it may mention further patients. */
 function observation(id: string, tape: Tape): Row {
   const hasSubject = tape.below(5) !== 1;
   return {
@@ -267,7 +264,7 @@ function ruleOf(type: (typeof types)[number], tape: Tape): PolicyRule {
   });
 }
 
-/** Some scopes, as a token has them. */
+/** Some scopes, in the form of a token. */
 export function scopesOf(tape: Tape): readonly string[] {
   return Array.from({ length: 1 + tape.below(3) }, () => {
     const query = tape.of("", "", "", "", "?category=urn:c|lab", "?category=vital");
@@ -275,7 +272,7 @@ export function scopesOf(tape: Tape): readonly string[] {
   });
 }
 
-// What a slice shows in part is asked for more often: it is the narrowest of the gates.
+// Elements that a slice shows in part are asked for more often: such a condition is the hardest to meet.
 const parameters: Readonly<Record<string, readonly string[]>> = {
   Patient: [
     "_id",
@@ -394,8 +391,8 @@ const target = (join: string, type: string): string => {
 };
 
 /**
- * A read, an older version, a list, or a search by what is there and by what is not: values of the world,
- * whoever may know them.
+ * A read, an older version, a list, or a search by existing or absent values of the world, known to the asker
+ * or not.
  */
 export function requestOf(tape: Tape, world: readonly Kept[]): string {
   const { now } = tape.of(...(world as readonly [Kept, ...Kept[]])); // there are seventeen
@@ -447,9 +444,7 @@ const searched: Readonly<Record<string, string>> = {
   "value-string": "valueString",
 };
 
-/**
- * A value that some row of the type has where the parameter looks, or elsewhere; with a system or without.
- */
+/** A value that a row of the type has in the parameter's element, or elsewhere; with a system or without. */
 function valueOf(tape: Tape, world: readonly Kept[], type: string, name: string): string {
   const rows = world.filter(({ now }) => now.resourceType === type);
   const row = rows[tape.below(rows.length)]?.now;

@@ -134,7 +134,7 @@ test.for<[string, Added, boolean]>([
   };
   const view = create.value.writable(resource, "https://origin.example");
   expect(view !== undefined).toBe(may);
-  expect(view?.object.elements.has("performer") ?? false).toBe(false); // whom nobody could check
+  expect(view?.object.elements.has("performer") ?? false).toBe(false); // a type that nobody could check
 });
 
 interface Added {

@@ -3,8 +3,8 @@ import { canariesIn, patients, type Kept, type Row, type Tape } from "./small-wo
 import type { Knowable, Step } from "./what-may-be-known.ts";
 
 /**
- * A world that its asker cannot tell from this one: hidden values are others, hidden references lead
- * elsewhere, hidden elements are gone, hidden rows are gone or there are more of them.
+ * A world that its asker cannot distinguish from this one: hidden values differ, hidden references have new
+ * targets, hidden elements are removed, hidden rows are removed or added.
  */
 export function twinOf(world: readonly Kept[], knowable: Knowable, tape: Tape): readonly Kept[] {
   const known = knowable.canaries(["read", "search"]);
@@ -98,7 +98,7 @@ function changeText(
     .reduce((changed, canary) => changed.replace(canary, other(canary)), text);
 }
 
-/** Another date or text of no other world's either. */
+/** A new date or text, unique in all worlds. */
 const other = (canary: string): string =>
   canary.startsWith("k")
     ? `k9${canary.slice(1, -1)}99z`

@@ -2,7 +2,7 @@ import { isArray, isObject, type Json, type JsonObject } from "#fhir/json/json";
 import type { PolicyDocument, PolicyRule, RuleInteraction } from "#policy/schema";
 import { canariesIn, type Kept, type Row } from "./small-world.ts";
 
-/** Who asks, in the words of a token. */
+/** The asker, by the claims of a token. */
 export interface Asker {
   readonly scopes: readonly string[];
   readonly patient: string;
@@ -10,8 +10,8 @@ export interface Asker {
 }
 
 /**
- * What a policy and scopes let somebody know of a small world, by a reading of DESIGN §6 that shares no code
- * with the engine: it knows the types, elements and conditions of the small world alone.
+ * The elements of a small world that a policy and scopes let an asker know. It reads the rules independently
+ * and shares no code with the engine: it knows only the types, elements and conditions of the small world.
  */
 export class Knowable {
   readonly #rules: readonly PolicyRule[];
@@ -24,7 +24,7 @@ export class Knowable {
     this.#world = world;
   }
 
-  /** All canaries that may stand in an answer to an interaction. */
+  /** All canaries that an answer to an interaction may have. */
   canaries(interactions: readonly RuleInteraction[]): ReadonlySet<string> {
     return new Set(
       this.#world.flatMap(({ now, before }) => [
@@ -34,12 +34,12 @@ export class Knowable {
     );
   }
 
-  /** Whether there is anything of the row, as it is now, to be known. */
+  /** Answers whether the asker may know any element of the current row. */
   reaches(row: Row): boolean {
     return this.#rulesOf([row], ["read", "search"]).length > 0;
   }
 
-  /** Whether what stands at a place of a row may be known by any interaction. */
+  /** Answers whether the asker may know the value at a place of a row, by any interaction. */
   shows(versions: readonly Row[], trail: readonly Step[]): boolean {
     return isShown(this.#rulesOf(versions, ["read", "search"]), trail);
   }
@@ -54,7 +54,7 @@ export class Knowable {
       : shown;
   }
 
-  /** What is inside goes by the rules to read its own type; it is nobody's but its container's. */
+  /** A nested resource leaves by the rules to read its own type; it belongs to the owner of its container. */
   #inside(inside: Json): readonly string[] {
     if (!isObject(inside)) return [];
     const rules = this.#rules.filter(
@@ -82,7 +82,7 @@ export class Knowable {
     );
   }
 
-  /** Whether a scope reaches the row: everybody's, or whose it is; of its categories. */
+  /** Answers whether a scope covers the row: by its owner, or every row; and by its categories. */
   #holds(row: Row, interactions: readonly RuleInteraction[]): boolean {
     const letters = interactions.map((interaction) => (interaction === "read" ? "r" : "s"));
     return this.#asker.scopes.some((scope) => {
@@ -131,8 +131,8 @@ function meets({ where = [] }: PolicyRule, row: Row): boolean {
 }
 
 /**
- * Ids of the patients whose it is: a subject's, or of who took part where there is none; an appointment is
- * everybody's who comes.
+ * Ids of the owners: the subject or, without a subject, the participants; an appointment belongs to all of
+ * its participants.
  */
 export function ownersOf(row: Row): readonly string[] {
   const named = (value: Json | undefined) =>
@@ -149,7 +149,7 @@ export interface Step {
   readonly item: JsonObject;
 }
 
-/** Every text of a resource, with the way to it: each step's name, and what stands there. */
+/** Every text of a resource, with its path: the name of each step, and the value there. */
 export function leavesOf(
   value: Json,
   trail: readonly Step[] = [],
@@ -169,8 +169,8 @@ export function leavesOf(
 }
 
 /**
- * Each rule granted its part for this very row: together they show an extension that any of them lists, on
- * whatever any of them shows.
+ * Each rule grants its part for this row: together they show an extension that any of them lists, on each
+ * element that any of them shows.
  */
 function isShown(rules: readonly PolicyRule[], trail: readonly Step[]): boolean {
   if (rules.some(({ show }) => show === "everything")) return true;

@@ -34,7 +34,7 @@ test("disclosures to one recipient for one purpose are one sum: the first, the n
   const sums = new LineSums<ReturnType<typeof lineAt>>(9);
   const lines = [
     lineAt(1, eventAt(now + day, "a", "PUBHLTH")),
-    lineAt(2, eventAt(now, "a", "PUBHLTH")), // begun before the one that was recorded before it
+    lineAt(2, eventAt(now, "a", "PUBHLTH")), // began before the event that was recorded first
     lineAt(3, eventAt(now + 2 * day, "a", "PUBHLTH")),
     lineAt(4, eventAt(now, "b", "PUBHLTH")),
     lineAt(5, eventAt(now, "a", "HRESCH")),

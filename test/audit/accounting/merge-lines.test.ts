@@ -20,7 +20,7 @@ const rowOf = fc.record({
   line: fc.nat(3),
   fate: fc.constantFrom("listed" as const, "passed" as const, "withheld" as const),
 });
-/** Each place is one source's. */
+/** Each place belongs to a single source. */
 const worldOf = fc
   .tuple(fc.uniqueArray(rowOf, { selector: placeText, maxLength: 60 }), fc.integer({ min: 1, max: 4 }))
   .map(([rows, sources]) =>
@@ -31,7 +31,9 @@ const worldOf = fc
 
 let calls = 0; // in one run of a property
 
-/** As a shelf answers: so many rows and lines a call, and never past its budget. */
+/**
+ * Answers like the accounting index: a limited number of rows and lines a call, and never past its budget.
+ */
 const sourceOf =
   (rows: readonly Row[], most: { readonly rows: number; readonly lines: number }): LineSource<Row> =>
   (after, left) => {

@@ -236,9 +236,7 @@ interface Rule {
   readonly code: string; // `system#code`, or `#code`
 }
 
-/**
- * The fixed values of a profile, those of the one it comes from first: `* agent[client].type = DCM#110152`.
- */
+/** The fixed values of a profile, after those of its parent profile: `* agent[client].type = DCM#110152`. */
 function rulesOf(name: string): readonly Rule[] {
   for (const file of [
     "PatientRead",
@@ -265,14 +263,14 @@ function rulesOf(name: string): readonly Rule[] {
   throw new Error(`no profile ${name}`);
 }
 
-/** Every `system#code` at a place, whatever slice it is in. */
+/** Every `system#code` at a place, in any slice. */
 function codesAt(value: Json | undefined, steps: readonly string[]): readonly string[] {
   const [step, ...rest] = steps;
   if (Array.isArray(value)) return value.flatMap((one: Json) => codesAt(one, steps));
   if (typeof value === "string") return [`#${value}`];
   const object = value as
     | (Record<string, Json> & { readonly system?: string; readonly code?: string })
-    | undefined; // JSON that is no list and no text
+    | undefined; // JSON that is neither a list nor a text
   if (object === undefined) return [];
   if (step !== undefined) return codesAt(object[step], rest);
   if (object["coding"] !== undefined) return codesAt(object["coding"], []);
@@ -303,7 +301,7 @@ test.skipIf(!existsSync(fsh))(
         const found = codesAt(json, path.replaceAll(/\[\w+\]/gu, "").split("."));
         expect(found, `${name}: ${path}`).toContain(
           ["outcome", "action"].includes(path) ? code.slice(code.indexOf("#")) : code,
-        ); // of `code` FHIR gives no system
+        ); // FHIR gives a `code` no system
         checked += 1;
       }
       const agents = json["agent"] as unknown as { type: unknown; who?: unknown; network?: unknown }[];

@@ -3,8 +3,8 @@ import { test } from "vitest";
 import { matchItems, weave, type Likeness, type Placed } from "#phi/merge/merge-list";
 
 /**
- * As it says itself: each kept item goes behind the nearest stored one before it that still stands. Looks at
- * every index on the way.
+ * The plain definition: each kept item follows the nearest stored item before it that is still present. It
+ * examines every index on the way.
  */
 function twin<T>(placed: readonly Placed<T>[], kept: ReadonlyMap<number, T>): readonly T[] {
   const behind = (at: number | undefined) =>
@@ -41,7 +41,7 @@ test("what stays of a list stands where a reading item by item puts it", ({ expe
   );
 });
 
-/** A map whose keys are counted as they are read: how often a list is gone through. */
+/** A map that counts the reads of its keys: it shows how often a list is walked. */
 class Counted<V> extends Map<number, V> {
   reads = 0;
   override get(key: number): V | undefined {

@@ -11,7 +11,7 @@ import { dice, plainTypes, randomResource } from "../random-resource.ts";
 import { noSharedData, resourcesIn } from "../shared-data.ts";
 
 /**
- * A resource as somebody sees it, and the canaries in it that are values: an element's id goes with the
+ * A resource as its writer sees it, and its canaries that are values: the id of an element counts with the
  * element.
  */
 function seenOf(
@@ -59,7 +59,7 @@ test("writing back exactly what was read leaves the stored resource as it is, wh
       if (seen !== undefined)
         expect(canonicalText(merge(seen, asRead(seen.shown) as JsonObject) as JsonObject)).toBe(
           canonicalText(resource),
-        ); // an object, as it was
+        ); // an object, as before
     }),
     { numRuns: inLane({ fast: 750, slow: 1_500, long: 1_500 }) },
   );
@@ -80,7 +80,7 @@ test.skipIf(noSharedData)(
           : viewOf(textAt(one, "resourceType") ?? "", ["code", "name", "identifier"], "all");
       const seen = look(resource, view, { viewInside: inside });
       if (seen === undefined) continue;
-      const body = asRead(seen.shown) as JsonObject; // an object, as it was
+      const body = asRead(seen.shown) as JsonObject; // an object, as before
       expect(canonicalText(merge(seen, body) as JsonObject), textAt(resource, "resourceType")).toBe(
         canonicalText(resource),
       );
@@ -130,7 +130,7 @@ test("whether a body is refused, and why, does not depend on what is hidden", ({
       const other = seen && look(otherwiseHidden(seen, roll), seen.view);
       if (seen === undefined || other === undefined) return;
       if (other.stored !== seen.stored) others += 1;
-      const body = edited(asRead(seen.shown), "resource", 0.08, roll) as JsonObject; // an object, as it was
+      const body = edited(asRead(seen.shown), "resource", 0.08, roll) as JsonObject; // an object, as before
       const verdict = (of: Look) => {
         const merged = merge(of, body);
         return isRefused(merged) ? merged : "written";
@@ -159,7 +159,7 @@ test.skipIf(noSharedData)(
       const seen = look(plain, randomView(plain, roll));
       const other = seen && look(otherwiseHidden(seen, roll), seen.view);
       if (seen === undefined || other === undefined || other.stored === seen.stored) continue;
-      const body = edited(asRead(seen.shown), "resource", 0.03, roll) as JsonObject; // an object, as it was
+      const body = edited(asRead(seen.shown), "resource", 0.03, roll) as JsonObject; // an object, as before
       const verdict = ({ stored, shown, sources, view, viewInside, mayLinkTo }: typeof seen) => {
         const merged = mergeBody(body, { stored, shown }, view, { bases, sources, viewInside, mayLinkTo });
         return merged.ok ? "written" : JSON.stringify(merged.error);

@@ -20,7 +20,8 @@ const published = (
   return read.ok ? "published" : `${read.error.pointer} ${read.error.problem}`;
 };
 
-// What a writer shifts, and what the server then tells of: each by an invariant of R4 or a pair of bounds.
+// The element that a writer changes, and the element that the server then reveals: each by an invariant of R4
+// or a pair of bounds.
 test.for<readonly [PolicyRule["types"][number], readonly string[], string]>([
   ["Encounter", ["status", "class", "period.start"], "per-1"],
   ["Patient", ["name.family", "name.period.end"], "per-1"],
@@ -87,7 +88,7 @@ test("each pair that is checked together is refused by its first element alone, 
     for (const text of (r4Ties[type] ?? "").split(" ")) {
       const [key = "", paths = ""] = text.split(":");
       const first = paths.split(",").find((path) => !path.includes("*")) ?? "";
-      // A resource inside is cut by its own rule; modifier elements are always shown.
+      // A nested resource is redacted by its own rule; modifier elements are always shown.
       const isShownAnyway = (path: string) =>
         elementsOf(type).get(path.split(".")[0] ?? "")?.isModifier === true;
       if (
