@@ -72,7 +72,9 @@ function diffType(type: string, a: CompiledPolicy, b: CompiledPolicy): readonly 
   if (all.length === 0) return [];
   const kinds = rowKinds(type, all);
   if (kinds === undefined)
-    throw new TooManyKinds(`${type}: its rules tell too many kinds of rows apart to be compared`);
+    throw new TooManyKinds(
+      `${type}: the rules distinguish too many kinds of rows to compare; simplify their conditions`,
+    );
   return [
     ...ruleInteractions.flatMap((interaction) => diffInteraction({ type, a, b, kinds, interaction })),
     ...diffReferred(type, a, b, kinds),

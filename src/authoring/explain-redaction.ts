@@ -57,7 +57,7 @@ class Walk {
     const subsetted: RedactionChange = {
       kind: "added",
       path: `${at}meta.tag`,
-      why: "SUBSETTED: the view is not everything, whatever the resource held",
+      why: "SUBSETTED: the view does not show everything, whatever the resource has",
     };
     return [...this.#members(before, after, view.object, at), ...(view.subsetted ? [subsetted] : [])];
   }
@@ -76,7 +76,7 @@ class Walk {
     // SUBSETTED, which is listed once
     if (name === "meta" || (name === "tag" && view.type === "Meta")) return [];
     if (name === "deceasedBoolean")
-      return [{ kind: "added", path: at + name, why: "the death is told, its time is not" }];
+      return [{ kind: "added", path: at + name, why: "only the fact of death is shown, not its time" }];
     return [maskedAt(at + name)];
   }
 
@@ -148,16 +148,16 @@ class Walk {
   }
 
   #whyItem(name: string, item: Json, element: ElementView | undefined, view: ObjectView): string {
-    if (name === "extension") return "no rule that reaches this row lists its URL";
+    if (name === "extension") return "no rule that covers this row lists its URL";
     if (element?.kind === "resource" && isObject(item)) {
       const type = textAt(item, "resourceType") ?? "";
       return this.#context.viewInside(item, nestingOf(name)) === undefined
-        ? `no rule and scope to read ${type} reaches it`
-        : "nothing that is left refers to it";
+        ? `no rule and scope to read ${type} covers it`
+        : "no remaining element refers to it";
     }
     if (element?.kind === "object" && isObject(item) && element.viewOf(item) === undefined)
-      return "it is in none of the slices that are shown";
-    return element === undefined ? whyHidden(name, view) : "nothing of it is shown";
+      return "it is in none of the shown slices";
+    return element === undefined ? whyHidden(name, view) : "no part of it is shown";
   }
 }
 
@@ -166,7 +166,7 @@ const nestingOf = (name: string): Nesting => (name === "contained" ? "contained"
 const maskedAt = (path: string): RedactionChange => ({
   kind: "added",
   path,
-  why: "masked: R4 requires it, and what is there is hidden",
+  why: "masked: R4 requires it, and its value is hidden",
 });
 
 function viewBelow(
@@ -183,16 +183,16 @@ function viewBelow(
 function whyHidden(name: string, view: ObjectView): string {
   const bare = name.replace(/^_/u, "");
   const element = view.elements.get(bare);
-  if (name === "extension") return "no rule that reaches this row lists its URL";
-  if (element?.kind === "deceased") return "the death is told, its time is not";
-  if (element?.kind === "resource") return "no rule and scope to read it reaches it";
+  if (name === "extension") return "no rule that covers this row lists its URL";
+  if (element?.kind === "deceased") return "only the fact of death is shown, not its time";
+  if (element?.kind === "resource") return "no rule and scope to read it covers it";
   if (element !== undefined)
     return name === bare
-      ? "nothing of it is shown, or it means what does not leave"
-      : "no rule that reaches this row lists its extensions";
-  if (view.type === "Bundle" && name === "total") return "it counts what was dropped";
+      ? "no part of it is shown, or it refers to a withheld resource"
+      : "no rule that covers this row lists its extensions";
+  if (view.type === "Bundle" && name === "total") return "it counts dropped entries";
   const known = [...elementsOf(view.type).values()].some(({ forms }) =>
     forms.some((form) => form.name === bare),
   );
-  return known ? "no rule that reaches this row shows it" : "R4 does not know it";
+  return known ? "no rule that covers this row shows it" : "R4 does not define it";
 }

@@ -24,10 +24,10 @@ export function explainRow(
   const reasons: string[] = [];
   if (rowAccess === undefined) reasons.push(`no scope permits "${permission}" of ${type}`);
   else if (!coversRowOrShared(rowAccess, resource, type, base))
-    reasons.push("it is not, or not provably, within the scopes: another patient's, or of another category");
+    reasons.push("the scopes do not cover it, or not provably: its patient or its category differs");
   if (isLabelled(resource))
     reasons.push(
-      "it carries a sensitivity label beyond N (normal), or labels inside: withheld from everybody until labels are weighed",
+      "it has a security label above N (normal), or labels inside: withheld from every client until labels are weighed",
     );
   if (rules.length === 0) reasons.push(`no rule grants ${interaction} of ${type}`);
   const unmet = rules.map(({ name, rule }) => ({
@@ -38,7 +38,7 @@ export function explainRow(
   }));
   if (unmet.length > 0 && unmet.every(({ conditions }) => conditions.length > 0)) {
     for (const { name, conditions } of unmet)
-      reasons.push(`${name} is about other rows: ${conditions.map(conditionText).join("; ")}`);
+      reasons.push(`${name} covers only rows where ${conditions.map(conditionText).join("; ")}`);
   }
   return reasons;
 }

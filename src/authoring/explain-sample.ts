@@ -28,9 +28,10 @@ export interface SampleExplanation {
 }
 
 const refusals: Readonly<Record<RedactRefusal, string>> = {
-  modifier_extension: "it holds a modifier extension that no rule names, which could negate what is shown",
-  implicit_rules: "it has implicitRules, which could negate what is shown",
-  malformed: "it has not the structure of R4",
+  modifier_extension:
+    "it has a modifier extension that no rule names, and that could negate the shown elements",
+  implicit_rules: "it has implicitRules, which could negate the shown elements",
+  malformed: "it does not have the structure of R4",
   too_many_patients: "it names more patients than one record has room for",
 };
 
@@ -55,7 +56,7 @@ export function explainSample(
     after: undefined,
     changes: [],
   };
-  if (part === undefined) return { ...withheld, kept: [`the request is about no ${type}`] };
+  if (part === undefined) return { ...withheld, kept: [`the request concerns no ${type}`] };
   const right = rightOf(part);
   const { view, viewNested, mayLinkTo, elements, isRequested } =
     part.does === "read" ? viewsToRead(about, part.what, resource) : viewsToWrite(about, part.what, resource);
@@ -63,10 +64,10 @@ export function explainSample(
     const why = explainRow(about, resource, right, bases.origin);
     return {
       ...withheld,
-      kept: why.length > 0 ? why : ["the request is refused, or no rule that allows the search is about it"],
+      kept: why.length > 0 ? why : ["the request is refused, or no rule that permits the search covers it"],
     };
   }
-  if (!isRequested) return { ...withheld, kept: ["it is not what the parameters ask for"] };
+  if (!isRequested) return { ...withheld, kept: ["it does not match the search parameters"] };
   if (part.what.kind === "create") {
     const problems = createProblems(about, part.what.type, resource, bases);
     if (problems.length > 0) return { ...withheld, kept: problems };

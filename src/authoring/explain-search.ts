@@ -38,7 +38,7 @@ export function explainSearch(
       ({ named, searchable }) => `${named.name} ${spoken(about, type, named, definition, searchable)}`,
     );
     const ok = passing.length > 0;
-    steps.push({ ok, of, says: ok ? text : `${text}: no rule that is left allows it`, details });
+    steps.push({ ok, of, says: ok ? text : `${text}: no remaining rule permits it`, details });
     usable = passing;
     return ok;
   };
@@ -69,7 +69,7 @@ export function explainSearch(
       : [];
     const says = granted.ok
       ? includeText(include)
-      : `${includeText(include)}: the reference is hidden, or nothing that it leads to may be read`;
+      : `${includeText(include)}: the reference is hidden, or no type that it leads to may be read`;
     steps.push({ ok: granted.ok, of: "include", says, details });
   }
   return steps;
@@ -85,8 +85,8 @@ function explainHop(about: Explained, { kind, by, of }: Criteria["joins"][number
       ? "no rule grants that search"
       : rowAccess === undefined
         ? "no scope permits it"
-        : `a ${of.type} is no patient's: it is never searched for`;
-  const says = `a search of its own on ${of.type}${isCompartmentType(of.type) ? ", held to the same patients" : ""}${ok ? "" : `: ${why}`}`;
+        : `no patient owns rows of ${of.type}: they are never searched for`;
+  const says = `a separate search of ${of.type}${isCompartmentType(of.type) ? ", limited to the same patients" : ""}${ok ? "" : `: ${why}`}`;
   const within = explainSearch(about, { ...of, sort: [], includes: [] }, kind === "has" ? by : undefined);
   return [
     { ok, of: "join", says, details: rules.map(({ name }) => `${name} grants search`) },
@@ -111,12 +111,12 @@ function spoken(
   definition: SearchParameterDefinition,
   searchable: Searchable,
 ): string {
-  if (searchable.kind === "free") return "shows all that it reads";
+  if (searchable.kind === "free") return "shows every element that it reads";
   if (searchable.kind === "named") {
     const { systems } = searchable;
     return `allows it as system|code${systems === undefined ? "" : ` of ${[...systems].join(", ")}`}, without a modifier`;
   }
-  if (rule.search?.has(definition.code) === false) return "leaves it out of its own list of parameters";
+  if (rule.search?.has(definition.code) === false) return "leaves it out of its `search` list";
   const view = policy.viewOf(type, [rule]).object;
   const hidden = (definition.paths ?? []).filter(
     (path) => searchableBy(view, { ...definition, paths: [path] }).kind === "hidden",

@@ -43,10 +43,11 @@ export function explain(about: Explained, interaction: Interaction): Explanation
 }
 
 const listingRefusals: Readonly<Partial<Record<PolicyRefusal["reason"], string>>> = {
-  history_needs_unrestricted_access: "the history of a type is for whoever may read every row of it",
-  parameter_hidden: "to ask by time is to find the time out, which a rule hides",
-  sort_hidden: "the latest are known by their time, which a rule hides",
-  outside_patient_compartment: "rows of this type are no patient's: only as they are now, and by reference",
+  history_needs_unrestricted_access: "the history of a type needs access to every row of the type",
+  parameter_hidden: "a request by time reveals the time, which a rule hides",
+  sort_hidden: "time decides which rows are the latest, and a rule hides it",
+  outside_patient_compartment:
+    "no patient owns rows of this type: they are readable only as they are now, and by reference",
 };
 
 function explainKind(about: Explained, interaction: Interaction): Explanation {
@@ -77,7 +78,7 @@ function explainKind(about: Explained, interaction: Interaction): Explanation {
       return {
         refused: undefined,
         steps: [
-          { ok: true, of: "request", says: "metadata says what a client may do, and nothing of anybody" },
+          { ok: true, of: "request", says: "metadata states the client's permissions and no patient data" },
         ],
         asks: [],
       };
@@ -88,7 +89,7 @@ function explainKind(about: Explained, interaction: Interaction): Explanation {
           {
             ok: true,
             of: "request",
-            says: "each entry of a bundle is judged as a request of its own: explain them one by one",
+            says: "each entry of a bundle is a separate request: explain them one by one",
           },
         ],
         asks: [],
@@ -182,7 +183,7 @@ const operation = (policy: CompiledPolicy, name: Operation): ExplainStep => {
   return {
     ok: isAllowed,
     of: "operation",
-    says: isAllowed ? `the policy allows $${name}` : `the policy's operations leave $${name} out`,
+    says: isAllowed ? `the policy allows $${name}` : `the policy's operations do not list $${name}`,
   };
 };
 
@@ -262,7 +263,7 @@ function access(about: Explained, type: string, interaction: RuleInteraction): r
     of: "scope",
     says:
       rowAccess === undefined
-        ? `no scope permits "${permission}" of ${type} for anybody who is known`
+        ? `no scope permits "${permission}" of ${type} for a known patient`
         : `scopes that permit "${permission}" of ${type}`,
     details: permitting.map(({ context, categories }) => {
       const of = categories.map((codes) => `, of category ${codes.join(" or ")}`).join("");
@@ -274,22 +275,22 @@ function access(about: Explained, type: string, interaction: RuleInteraction): r
     rule.referredBy.size === 0 ? [] : [`${name}: ${[...rule.referredBy].join(", ")}`],
   );
   const isOpened = interaction === "read" && by.length > 0;
-  const says = `a ${type} is no patient's: it is ${isOpened ? "read when a row that may be seen refers to it" : "not within a patient's or a user's scope"}`;
+  const says = `no patient owns rows of ${type}: they are ${isOpened ? "read if a visible row refers to them" : "outside patient and user scopes"}`;
   return [byRule, byScope, { ok: isOpened, of: "compartment", says, details: by }];
 }
 
 function rowsOf({ access, users }: Explained, context: "patient" | "user" | "system"): string {
   switch (context) {
     case "system":
-      return "everybody's rows";
+      return "the rows of every patient";
     case "patient":
       return access.patient === undefined
-        ? "nobody's, for the token names no patient"
+        ? "no rows: the token names no patient"
         : `the rows of Patient/${access.patient}`;
     case "user": {
       const patients = [...(access.usersPatients ?? [])].map((id) => `Patient/${id}`);
       const by = users === undefined ? "" : ` (${users})`;
-      return patients.length === 0 ? `nobody's${by}` : `the rows of ${patients.join(", ")}${by}`;
+      return patients.length === 0 ? `no rows${by}` : `the rows of ${patients.join(", ")}${by}`;
     }
   }
 }

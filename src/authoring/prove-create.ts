@@ -8,9 +8,9 @@ import { mergeBody } from "#phi/merge/merge-body";
 import type { Bases } from "#phi/origin-urls";
 
 const words: Readonly<Record<ResultFault, string>> = {
-  result_outside_access: "it, or a resource inside it, would become no row that may be created",
-  result_changes_patient: "it would be moved to another patient",
-  result_widens_access: "it would decide whose records its writer reaches",
+  result_outside_access: "it, or a nested resource, would not be a row that may be created",
+  result_changes_patient: "it would be moved to a different patient",
+  result_widens_access: "it would change the writer's own access to patients",
 };
 
 /**
@@ -28,7 +28,7 @@ export function createProblems(
   const { writable, writableInside, mayLinkTo, faultOf } = granted.value;
   const { id: _given, ...submitted } = sent; // the server assigns it (FHIR R4 http §3.1.0.8)
   const view = writable(submitted, bases.origin);
-  if (view === undefined) return ["it is no row that may be created"];
+  if (view === undefined) return ["it is not a row that may be created"];
   const viewInside = (inside: JsonObject, nesting: Nesting) => writableInside(inside, bases.origin, nesting);
   const linked = (other: JsonObject) => mayLinkTo(other, bases.origin);
   const merged = mergeBody(submitted, undefined, view, {

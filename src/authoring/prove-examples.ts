@@ -69,13 +69,13 @@ function refuteResource(
   const [resource, expected] = [tree(example.resource), tree(example.becomes)];
   const type = isObject(resource) ? textAt(resource, "resourceType") : undefined;
   if (!isObject(resource) || type === undefined || !types.includes(type))
-    return "the resource is of no type of this rule";
+    return "the resource's type is not a type of this rule";
   const became = leaves(policy, resource);
   if (became === undefined) return expected === "withheld" ? undefined : "the resource is withheld";
   const wanted = isObject(expected) && became.subsetted ? markSubsetted(expected) : expected;
   return sorted(became.resource) === sorted(wanted)
     ? undefined
-    : `what leaves is ${JSON.stringify(became.resource)}`;
+    : `the released resource is ${JSON.stringify(became.resource)}`;
 }
 
 function leaves(
@@ -109,7 +109,7 @@ function refuteCreate(
   const resource = tree(creates);
   const type = isObject(resource) ? textAt(resource, "resourceType") : undefined;
   if (!isObject(resource) || type === undefined || !isResourceType(type) || !types.includes(type))
-    return "the resource is of no type of this rule";
+    return "the resource's type is not a type of this rule";
   const problems = createProblems({ policy, access: everyScope }, type, resource, bases);
   if (problems.length === 0) return is === "permitted" ? undefined : "it may be created";
   return is === "refused" ? undefined : `it may not be created: ${problems.join(" ")}`;

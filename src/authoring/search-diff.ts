@@ -31,7 +31,7 @@ function lacking(first: Allowed, second: readonly Allowed[]): readonly string[] 
   const [nearest = [...first]] = gaps.toSorted((a, b) => a.length - b.length);
   return nearest.map(([code, how]) => {
     const alone = second.some((allowed) => isWithin(how, allowed.get(code)));
-    if (alone) return `${code} beside other parameters`;
+    if (alone) return `${code} with further parameters`;
     const named = second.some((allowed) => allowed.has(code));
     return how.kind === "free" && !named
       ? code

@@ -20,7 +20,7 @@ export function checkPolicy({ purposes, operations = [], rules }: PolicyDocument
   return [
     ...purposes.flatMap((purpose, index) => {
       const problem = !Object.hasOwn(purposeOfUse, purpose)
-        ? "is no purpose of use of v3-ActReason"
+        ? "is not a purpose of use of v3-ActReason"
         : repeated(purposes, index);
       return problem === undefined ? [] : [{ pointer: `/purposes/${index}`, problem }];
     }),
@@ -74,24 +74,33 @@ function writeProblems(rule: PolicyRule, at: string): readonly PolicyProblem[] {
     problem,
   }));
   const idle = deletes !== undefined && !interactions.includes("delete");
-  return idle ? [...problems, { pointer: `${at}/deletes`, problem: "the rule grants no delete" }] : problems;
+  return idle
+    ? [
+        ...problems,
+        {
+          pointer: `${at}/deletes`,
+          problem: "the rule does not grant delete: add it to interactions, or remove deletes",
+        },
+      ]
+    : problems;
 }
 
 function conditionProblem(type: string, condition: RowCondition): string | undefined {
   const steps = readPath(condition.path);
   if (steps.some(({ name, slice }) => slice !== undefined || name.endsWith("[x]")))
-    return "a condition's path has no slices and names one form of a choice";
+    return "use a path without slices, with one form of each choice";
   const resolved = resolvePath(type, steps);
   if (!resolved.ok) return resolved.error;
   const codes = "in" in condition ? condition.in : condition.notIn;
   if (resolved.value === "CodeableConcept" || resolved.value === "Coding") {
     return codes.every((code) => code.includes("|"))
       ? undefined
-      : "these codes need their system: `system|code`";
+      : "write each code with its system: `system|code`";
   }
-  if (!isPrimitive(resolved.value)) return `${resolved.value} is not coded`;
+  if (!isPrimitive(resolved.value))
+    return `${resolved.value} is not coded: a condition needs a coded element`;
   return codes.some((code) => code.includes("|"))
-    ? "this element is a plain code, without a system"
+    ? "this element is a plain code: leave out the system"
     : undefined;
 }
 
@@ -109,7 +118,9 @@ function brokenInvariants(type: string, shown: Shown): readonly string[] {
       ({ shows, needs }) =>
         (shows === "*" || has(shows)) && !has(needs) && elementsOf(type).get(needs)?.isModifier !== true,
     )
-    .map(({ shows, needs, key }) => `${type}.${shows} is shown without ${needs} (${key})`);
+    .map(
+      ({ shows, needs, key }) => `${type}.${shows} is shown without ${needs} (${key}): show ${needs} as well`,
+    );
   const below = [...elementsOf(type).values()].flatMap(({ name, forms }) =>
     forms.flatMap((form) => {
       const child = union(
@@ -131,7 +142,12 @@ function searchProblems(
 ): readonly PolicyProblem[] {
   if (search === undefined) return [];
   if (!interactions.includes("search"))
-    return [{ pointer: `${at}/search`, problem: "the rule grants no search" }];
+    return [
+      {
+        pointer: `${at}/search`,
+        problem: "the rule does not grant search: add it to interactions, or remove search",
+      },
+    ];
   const { shown } = compileRule({
     types,
     show,
@@ -149,7 +165,12 @@ function searchProblems(
     );
     return possible
       ? []
-      : [{ pointer: `${at}/search/${index}`, problem: "is no search parameter that this view allows" }];
+      : [
+          {
+            pointer: `${at}/search/${index}`,
+            problem: "is not a search parameter of R4 whose elements this view shows",
+          },
+        ];
   });
 }
 
@@ -162,11 +183,11 @@ function referredByProblems(
     const definition = searchParametersOf(source).get(code);
     const isReference = definition?.type === "reference" && definition.paths !== undefined;
     const problem = !interactions.includes("read")
-      ? "the rule grants no read"
+      ? "the rule does not grant read: add it to interactions, or remove referredBy"
       : !isReference || !types.some((type) => definition.targets?.has(type) !== false)
-        ? "is no reference parameter of R4 that leads to a type of this rule"
+        ? "is not a reference parameter of R4 that leads to a type of this rule"
         : types.some(isCompartmentType)
-          ? "is for types that are no patient's"
+          ? "is only for types that no patient owns"
           : undefined;
     return problem === undefined ? [] : [{ pointer: `${at}/referredBy/${index}`, problem }];
   });
@@ -188,7 +209,7 @@ function overlaps(rule: PolicyRule, before: readonly PolicyRule[], at: string): 
       .filter((type) => !disjoint(type, rule, other) && !repeating(type, rule, other))
       .map((type) => ({
         pointer: at,
-        problem: `overlaps /rules/${index} for ${type}: one row could fall under both`,
+        problem: `overlaps /rules/${index} for ${type}: a row could match both; give the two rules different codes in where`,
       })),
   );
 }

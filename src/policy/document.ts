@@ -27,7 +27,8 @@ interface PublishedPolicy {
  */
 export async function readPublishedPolicy(body: unknown): Promise<Result<PublishedPolicy, PolicyProblem>> {
   const published = policySchema.safeParse(body);
-  if (!published.success) return err({ pointer: "", problem: "is no policy document" });
+  if (!published.success)
+    return err({ pointer: "", problem: "is not a policy document: see docs/policy.schema.json" });
   const rules = published.data.rules.map((rule) => {
     const unsafe = new Set(unsafeWrites(rule).map(({ interaction }) => interaction));
     return { ...rule, interactions: rule.interactions.filter((interaction) => !unsafe.has(interaction)) };
@@ -45,9 +46,10 @@ export function readPolicyDocument(
 ): Result<PolicyDocument, readonly [PolicyProblem, ...PolicyProblem[]]> {
   const parsed = policySchema.safeParse(body);
   if (!parsed.success) {
-    const [first = { pointer: "", problem: "is no policy document" }, ...more] = parsed.error.issues.flatMap(
-      (issue) => problemsOf(issue, []),
-    );
+    const [
+      first = { pointer: "", problem: "is not a policy document: see docs/policy.schema.json" },
+      ...more
+    ] = parsed.error.issues.flatMap((issue) => problemsOf(issue, []));
     return err([first, ...more]);
   }
   const [first, ...more] = checkPolicy(parsed.data);

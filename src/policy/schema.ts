@@ -20,7 +20,7 @@ const sentence = z.string().min(10).max(2_000);
 const condition = z
   .union([z.strictObject({ path, in: codes }), z.strictObject({ path, notIn: codes })])
   .meta({
-    description: "Which rows the rule is about: a coded element that is, or is not, one of these codes.",
+    description: "The rows that the rule covers: a coded element that is, or is not, one of these codes.",
   });
 
 const fragment = z.record(z.string(), z.json());
@@ -31,7 +31,7 @@ const example = z.union([
     resource: fragment.meta({ description: "A synthetic resource." }),
     becomes: z
       .union([fragment, z.literal("withheld")])
-      .meta({ description: "What leaves, exactly, but for the SUBSETTED tag; or that it does not." }),
+      .meta({ description: "The exact resource that leaves, without the SUBSETTED tag; or `withheld`." }),
   }),
   z.strictObject({
     says: sentence,
@@ -67,10 +67,10 @@ export type UserRelation = (typeof userRelations)[number];
 const rule = z.strictObject({
   types: z.array(z.enum(r4ResourceTypes)).min(1),
   interactions: z.array(z.enum(ruleInteractions)).min(1),
-  where: z.array(condition).min(1).max(20).optional().meta({ description: "All must hold for the row." }),
+  where: z.array(condition).min(1).max(20).optional().meta({ description: "The row must meet all of them." }),
   show: z.union([z.literal("everything"), z.array(path).min(1).max(500)]).meta({
     description:
-      "What of the resource leaves. Modifier elements of visible parents, `id` and `resourceType` are implicit.",
+      "The elements of the resource that leave. Modifier elements of visible parents, `id` and `resourceType` are implicit.",
   }),
   extensions: z.array(z.url()).min(1).max(100).optional().meta({
     description:
@@ -78,7 +78,7 @@ const rule = z.strictObject({
   }),
   deletes: z.literal("unseen").optional().meta({
     description:
-      "With `delete`, where the view does not show everything: that what is deleted takes along what its client never saw. Only a row that the client may see is ever deleted.",
+      "Needed for `delete` if the view does not show everything: the delete also removes elements that its client never saw. Only a row that the client may see is ever deleted.",
   }),
   search: z.array(z.string().min(1).max(100)).optional().meta({
     description: "Narrows the search parameters further than the view does. It never adds one.",
@@ -90,7 +90,7 @@ const rule = z.strictObject({
     .optional()
     .meta({
       description:
-        "For types that are no patient's (Practitioner, Organization …): under a patient's or a user's scope such a resource is read when a row that may be seen refers to it by one of these, as `Type:search-parameter`. Never searched for.",
+        "For types that no patient owns (Practitioner, Organization …): under a patient's or a user's scope such a resource is read if a visible row refers to it by one of these references, as `Type:search-parameter`. It is never searched for.",
     }),
   why: sentence.meta({ description: "The clause or contract that grants this." }),
   examples: z.array(example).min(1).max(50),
@@ -104,14 +104,17 @@ export const policySchema = z.strictObject({
   format: z.literal("phylax.policy.v1"),
   name: z.string().regex(/^[a-z][a-z0-9-]{0,63}$/u),
   title: z.string().min(1).max(200),
-  purposes: z.array(z.string()).min(1).meta({ description: "v3-ActReason codes that it may serve." }),
+  purposes: z
+    .array(z.string())
+    .min(1)
+    .meta({ description: "The v3-ActReason codes that the policy may serve." }),
   users: z.array(z.enum(userRelations)).min(1).max(4).optional().meta({
     description:
-      "Whose records a `user/` scope reaches, beside a patient's own: by what the one who signed in (fhirUser) is to the patient. Each adds to the others.",
+      "The relations between the signed-in user (fhirUser) and a patient by which a `user/` scope covers the patient's records, in addition to a patient's own records. Each relation adds patients.",
   }),
   operations: z.array(z.enum(operationNames)).min(1).max(10).optional().meta({
     description:
-      "Operations that may be called, each within what the rules grant: `everything` of a patient (types that may be searched and read), `lastn` of observations (as their search), `validate` (the structure of what is sent; nothing is read), `disclosures` (who was told what of a patient: to the individual under PATRQT, to an officer under HOPERAT).",
+      "The operations that clients may call, each within the rules: `everything` of a patient (types that may be searched and read), `lastn` of observations (like their search), `validate` (checks the structure of a submitted resource; reads nothing), `disclosures` (the disclosures of a patient: to the individual under PATRQT, to an officer under HOPERAT).",
   }),
   rules: z.array(rule).min(1).max(500),
 });

@@ -17,7 +17,7 @@ export function unsafeWrites(rule: PolicyRule): readonly UnsafeWrite[] {
   const { types, interactions, show, deletes } = rule;
   const unsafe: UnsafeWrite[] = [];
   if (!interactions.includes("read")) {
-    const problem = "needs `read` beside it: what may not be seen is not to be lost";
+    const problem = "needs `read` as well: a client must not lose elements that it cannot see";
     for (const interaction of ["update", "delete"] as const)
       if (interactions.includes(interaction)) unsafe.push({ interaction, problem });
     return unsafe;
@@ -28,12 +28,12 @@ export function unsafeWrites(rule: PolicyRule): readonly UnsafeWrite[] {
       const [tie] = tiesOf(compileView(type, shown, extensions));
       if (tie === undefined) continue;
       const by = tie.key === "bounds" ? "which bounds it" : `by ${tie.key}`;
-      const problem = `would find out ${type}.${tie.hidden}, which is hidden: a server checks it against ${tie.shown}, ${by}; show both or neither`;
+      const problem = `would reveal ${type}.${tie.hidden}, which is hidden: a server checks it against ${tie.shown}, ${by}; show both or neither`;
       unsafe.push({ interaction: "update", problem });
     }
   }
   if (interactions.includes("delete") && show !== "everything" && deletes !== "unseen") {
-    const problem = "would destroy what the view hides: show everything, or say `deletes: unseen`";
+    const problem = "would destroy elements that the view hides: show everything, or add `deletes: unseen`";
     unsafe.push({ interaction: "delete", problem });
   }
   return unsafe;

@@ -118,18 +118,18 @@ test("each thing that a cut takes away is told with why", () => {
   expect(kept).toEqual([]);
   expect(rules).toEqual(["/rules/0"]);
   expect(changes.map(({ kind, path, why }) => `${kind} ${path}: ${why}`)).toEqual([
-    "removed contained[0]: no rule and scope to read Patient reaches it",
-    "removed extension: no rule that reaches this row lists its URL",
-    "removed code.text: no rule that reaches this row shows it",
-    "removed subject.display: no rule that reaches this row shows it",
-    "removed component[1]: it is in none of the slices that are shown",
-    "removed note: no rule that reaches this row shows it",
-    "added meta.tag: SUBSETTED: the view is not everything, whatever the resource held",
+    "removed contained[0]: no rule and scope to read Patient covers it",
+    "removed extension: no rule that covers this row lists its URL",
+    "removed code.text: no rule that covers this row shows it",
+    "removed subject.display: no rule that covers this row shows it",
+    "removed component[1]: it is in none of the shown slices",
+    "removed note: no rule that covers this row shows it",
+    "added meta.tag: SUBSETTED: the view does not show everything, whatever the resource has",
   ]);
 });
 
 test.for([
-  ["another patient's", "patient/*.rs", observation, /not, or not provably, within the scopes/u],
+  ["another patient's", "patient/*.rs", observation, /the scopes do not cover it, or not provably/u],
   [
     "under a sensitivity label",
     "system/*.rs",
@@ -137,19 +137,19 @@ test.for([
       ...observation,
       meta: { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] },
     },
-    /sensitivity label/u,
+    /security label above N/u,
   ],
   [
     "outside every rule's condition",
     "system/*.rs",
     { ...observation, status: "preliminary" },
-    /^\/rules\/0 is about other rows: status is final$/u,
+    /^\/rules\/0 covers only rows where status is final$/u,
   ],
   [
     "of a type without a rule",
     "system/*.rs",
     { resourceType: "Encounter", id: "e" },
-    /the request is about no Encounter/u,
+    /the request concerns no Encounter/u,
   ],
   [
     "with an unknown modifier extension",
@@ -179,10 +179,10 @@ test("what `_elements` leaves out is told apart from what is hidden, and a row t
   expect(changes).toContainEqual({
     kind: "removed",
     path: "note",
-    why: "no rule that reaches this row shows it",
+    why: "no rule that covers this row shows it",
   });
   expect(read("subject=Patient/2")).toMatchObject({
-    kept: ["it is not what the parameters ask for"],
+    kept: ["it does not match the search parameters"],
     after: undefined,
   });
 });
@@ -203,6 +203,6 @@ test("a sample of a write is judged by the rule to write", () => {
   expect(refused).toMatchObject({
     writes: true,
     after: undefined,
-    kept: ["/rules/0 is about other rows: status is final"],
+    kept: ["/rules/0 covers only rows where status is final"],
   });
 });

@@ -158,7 +158,7 @@ test("a hidden parameter is told with the rule that hides it and the element beh
       {
         ok: false,
         of: "parameter",
-        says: "performer: no rule that is left allows it",
+        says: "performer: no remaining rule permits it",
         details: ["/rules/0 hides performer, or a part of it"],
       },
     ],
@@ -173,7 +173,7 @@ test("a hidden parameter is told with the rule that hides it and the element beh
   expect(JSON.stringify(identifier)).not.toContain("999-11-2222");
   expect(explained(member, "GET Patient?_id=1").steps.at(-1)).toMatchObject({
     ok: false,
-    details: ["/rules/1 leaves it out of its own list of parameters"],
+    details: ["/rules/1 leaves it out of its `search` list"],
   });
 });
 

@@ -88,11 +88,13 @@ test("an example of what may be created is proven by the engine that creates", (
   expect(of({ gender: "female" }, "refused")).toEqual(["it may be created"]);
   expect(of({ gender: "male" }, "refused")).toEqual([]);
   expect(of({ gender: "male" }, "permitted")).toEqual([
-    "it may not be created: it is no row that may be created",
+    "it may not be created: it is not a row that may be created",
   ]);
   expect(of({ gender: "female", birthDate: "2000" }, "permitted")).toEqual([
-    "it may not be created: Patient.birthDate: This may not be written: it is outside what may be seen here.",
+    "it may not be created: Patient.birthDate: This may not be written: the policy does not show this element. Leave it out.",
   ]);
   expect(of({ gender: "female", birthDate: "2000" }, "refused")).toEqual([]);
-  expect(of({ resourceType: "Device" }, "refused")).toEqual(["the resource is of no type of this rule"]);
+  expect(of({ resourceType: "Device" }, "refused")).toEqual([
+    "the resource's type is not a type of this rule",
+  ]);
 });

@@ -183,7 +183,7 @@ test("a user's scope is explained by the policy's relations for the signed-in us
       "GET Observation?code=x",
     );
   expect((await by()).out).toMatch(
-    /^refused: scope_insufficient[\s\S]*nobody's \(no user signed in: --user\)/u,
+    /^refused: scope_insufficient[\s\S]*no rows \(no user signed in: --user\)/u,
   );
   const vera = await by("--user", "Practitioner/vera", "--user-patient", "1", "--user-patient", "2");
   expect(vera.out).toContain(
@@ -215,7 +215,7 @@ test("as JSON an explanation has the verdict, the steps, the queries and the sam
       before: { telecom: [{}] },
       after: { birthDate: "1984-03-02" },
       changes: expect.arrayContaining([
-        { kind: "removed", path: "telecom", why: "no rule that reaches this row shows it" },
+        { kind: "removed", path: "telecom", why: "no rule that covers this row shows it" },
       ]),
     },
   });

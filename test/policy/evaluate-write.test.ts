@@ -173,11 +173,11 @@ test("P9: a rule deletes only what it shows whole, or says that what is deleted 
     );
     return read.ok ? "published" : `${read.error.pointer} ${read.error.problem}`;
   };
-  expect(of(["name"])).toMatch(/^\/rules\/0\/interactions\/1 would destroy what the view hides/u);
+  expect(of(["name"])).toMatch(/^\/rules\/0\/interactions\/1 would destroy elements that the view hides/u);
   expect(of("everything")).toBe("published");
   expect(of(["name"], { deletes: "unseen" })).toBe("published");
   expect(of(["name"], { deletes: "unseen", interactions: ["read", "search"] })).toBe(
-    "/rules/0/deletes the rule grants no delete",
+    "/rules/0/deletes the rule does not grant delete: add it to interactions, or remove deletes",
   );
   expect(of("everything", { deletes: "all" as never })).toMatch(/^\/rules\/0\/deletes /u);
 });

@@ -16,36 +16,39 @@ export type MergeFault = keyof typeof faults;
 
 const faults = {
   /** P2: a write, too, drops nothing silently. */
-  hidden: { code: "forbidden", text: "This may not be written: it is outside what may be seen here." },
+  hidden: {
+    code: "forbidden",
+    text: "This may not be written: the policy does not show this element. Leave it out.",
+  },
   unknown: { code: "structure", text: "FHIR R4 does not define this element here." },
-  malformed: { code: "structure", text: "This has not the JSON form of R4's element." },
+  malformed: { code: "structure", text: "Not valid FHIR R4 JSON for this element." },
   read_only: {
     code: "forbidden",
-    text: "This may not be written: leave it as it was read, and change what stands beside it with PATCH.",
+    text: "This may not be changed: leave it as you read it, and change the elements next to it with PATCH.",
   },
   unmatched: {
     code: "forbidden",
-    text: "Parts of these items may not be seen, so that it must be certain which is which: name them by id, or use PATCH.",
+    text: "Parts of these items are hidden, so each item must be identifiable: give the items ids, or use PATCH.",
   },
   not_removed: {
     code: "forbidden",
-    text: "Parts of this may not be seen, and are not to be lost: it is not removed.",
+    text: "Parts of this are hidden and must not be lost: it cannot be removed.",
   },
   not_added: {
     code: "forbidden",
-    text: "This is not added: what R4 requires in it may not be seen, and so not be written.",
+    text: "This cannot be added: R4 requires an element in it that is hidden and so cannot be written.",
   },
   choice_hidden: {
     code: "forbidden",
-    text: "Another form of this may be stored that may not be seen: it is not set.",
+    text: "A hidden form of this may be stored: it cannot be set.",
   },
   contained: {
     code: "not-supported",
-    text: "An update changes contained resources by their ids; it neither adds nor removes any.",
+    text: "An update changes contained resources by their ids; it cannot add or remove them.",
   },
   narrative: {
     code: "forbidden",
-    text: "The narrative says more than the elements and may not be seen: nothing can be changed under it.",
+    text: "The narrative says more than the elements and is hidden: the elements under it cannot be changed.",
   },
 } as const satisfies Readonly<Record<string, Pick<MergeIssue, "code" | "text">>>;
 

@@ -12,12 +12,15 @@ export function resolvePath(type: string, steps: readonly PathStep[]): Result<st
   for (const [index, { name, slice }] of steps.entries()) {
     if (name === "extension") return err("extensions are shown by URL: list them in `extensions`");
     if (name === "modifierExtension" || name === "implicitRules")
-      return err(`${name} cannot be shown or hidden: one that is not known withholds the resource`);
+      return err(
+        `${name} cannot be shown or hidden: remove this path; an unknown one withholds the resource`,
+      );
     const last = index === steps.length - 1;
     const found = stepType(at, name);
     if (found === undefined) return err(`${at} has no element ${name} in R4`);
     if (name.endsWith("[x]") && !last) return err(`${name} is shown whole; name one form of it to go below`);
-    if (found === "Resource" && !last) return err("a resource inside is cut by the rule of its own type");
+    if (found === "Resource" && !last)
+      return err("a nested resource is redacted by the rules of its own type: end the path here");
     if (slice !== undefined && !elementsOf(found).has(slice.by))
       return err(`${found} has no ${slice.by} to slice by`);
     at = found;

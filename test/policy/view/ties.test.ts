@@ -42,7 +42,7 @@ test.for<readonly [PolicyRule["types"][number], readonly string[], string]>([
   ["Observation", ["status", "valueRange.low.value", "valueRange.high"], "obs-6"],
 ])("an update of %s that shows %j alone is not published: %s", ([type, show, key], { expect }) => {
   const answer = published(type, [...show]);
-  expect(answer).toMatch(/^\/rules\/0\/interactions\/2 would find out /u);
+  expect(answer).toMatch(/^\/rules\/0\/interactions\/2 would reveal /u);
   expect(answer).toContain(key);
   expect(
     published(type, [...show], { interactions: ["read", "search"] }),
