@@ -282,7 +282,7 @@ describe("an accounting of disclosures", () => {
     expect(await command("accounting", "suspend", file)).toEqual({
       code: 2,
       out: "",
-      error: `${file} is not there\n`,
+      error: `${file} does not exist: name the file of the suspension\n`,
     });
     expect(await suspend(held)).toMatchObject({ code: 2, error: expect.stringContaining("/statement") });
     const statement = "The Attorney General states in writing that telling would impede an inquiry.";
@@ -333,7 +333,7 @@ describe("an accounting of disclosures", () => {
       expect((await ask("privacy-officer", `Patient/${id}`)).status, id).toBe(404);
       const officer = await accounting("privacy-officer", id);
       expect(told(officer.lines)).toEqual([`public-health Patient/${id}`]);
-      expect(officer.words).toContain("Not every link between this person's records could be confirmed");
+      expect(officer.words).toContain("links between this person's records could not be confirmed");
       expect((await askOwn(id, `Patient/${id}`)).status, id).toBe(404);
       const reply = await askOwn(id, `Patient/${id}/$disclosures`);
       expect(reply.status, reply.text).toBe(200);
