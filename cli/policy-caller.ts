@@ -2,7 +2,7 @@ import { inForce } from "#identity/agreement";
 import { choosePurpose, requestedPurposes } from "#identity/purpose";
 import { readRegistry } from "#registry/read";
 import type { RegistryDocument } from "#registry/document";
-import { formatScopes, heldToPatient, intersectScopes, parseScopes, type Scopes } from "#identity/scopes";
+import { formatScopes, limitToPatient, intersectScopes, parseScopes, type Scopes } from "#identity/scopes";
 import { instant, type Instant } from "#kernel/clock";
 import type { ExplainStep } from "#authoring/explain-step";
 import { policyDigest, readPolicyDocument, type PolicyDocument } from "#policy/document";
@@ -138,7 +138,7 @@ function patientStep(held: string | undefined, scopes: Scopes, patient: string |
 function scopesOf(granted: string, patient: string | undefined, { scope }: CallerOptions): Scopes {
   const common =
     scope === undefined ? scopesIn(granted) : intersectScopes(scopesIn(scope), scopesIn(granted));
-  return patient === undefined ? common : heldToPatient(common);
+  return patient === undefined ? common : limitToPatient(common);
 }
 
 /** A policy by its name in the file, or by its digest in the file or in `--policy`. */

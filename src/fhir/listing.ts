@@ -102,14 +102,14 @@ export function readLastN(pairs: readonly QueryPair[], base?: string): Result<La
   );
   if (!search.ok) return search;
   const { parameters, joins, includes, sort, count, elements } = search.value;
-  const beside = [
+  const unsupported = [
     ["_sort", sort.length > 0],
     ["_count", count !== undefined],
     ["_include", includes.length > 0],
     ["_has", joins.length > 0],
     ["_elements", elements !== undefined], // kinds and times are derived from the disclosed elements
   ] as const;
-  const refused = beside.find(([, isThere]) => isThere);
+  const refused = unsupported.find(([, isThere]) => isThere);
   if (refused !== undefined) return err({ reason: "parameter_not_supported", parameter: refused[0] });
   if (!parameters.some(({ definition: { code } }) => code === "patient" || code === "subject"))
     return err({ reason: "subject_missing" });

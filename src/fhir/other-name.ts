@@ -6,7 +6,7 @@ import type { FhirBase } from "#fhir/r4/reference";
  * True if a CapabilityStatement (`implementation.url`) or a page of a list (`link`) names a FHIR base
  * outside this list.
  */
-export function namesAnotherBase(answer: Json, base: FhirBase): boolean {
+export function namesForeignBase(answer: Json, base: FhirBase): boolean {
   if (!isObject(answer)) return false;
   const implementation = property(answer, "implementation");
   const named = isObject(implementation)

@@ -4,7 +4,7 @@ import type { Agreement } from "./agreement.ts";
 import type { AssertionProfile } from "./assertion.ts";
 import type { Binding } from "./binding.ts";
 import type { Certificate } from "#identity/certificate/certificate";
-import { carries, type RegisteredSubject } from "#identity/certificate/subject";
+import { hasRegisteredName, type RegisteredSubject } from "#identity/certificate/subject";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { Purpose } from "./purpose.ts";
 import { equalInConstantTime } from "#kernel/constant-time";
@@ -45,7 +45,7 @@ export interface ClientRecord {
   readonly unboundUntil: Instant | undefined;
   /** Several at once for rotation. */
   readonly certificates: readonly RegisteredCertificate[];
-  /** Names under an authority, each good for any certificate that carries it. */
+  /** Names under an authority, each good for any certificate that hasRegisteredName it. */
   readonly certificateSubjects: readonly RegisteredSubject[];
   /** Web pages (`https://host[:port]`) with scripts that may read the answers to the client's requests. */
   readonly corsOrigins: readonly string[];
@@ -138,7 +138,8 @@ export function admitClient(
 
 /** The edge checks the dates of a certificate that is registered by its name. */
 function namedBy({ certificateSubjects }: ClientRecord, { voucher }: Certificate): Validity | undefined {
-  return voucher.kind === "authority" && certificateSubjects.some((subject) => carries(voucher, subject))
+  return voucher.kind === "authority" &&
+    certificateSubjects.some((subject) => hasRegisteredName(voucher, subject))
     ? {}
     : undefined;
 }

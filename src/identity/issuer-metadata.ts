@@ -7,7 +7,7 @@ const oauth = "/.well-known/oauth-authorization-server";
  * The URLs at which an issuer publishes its metadata: OpenID Connect Discovery §4.1 puts the name behind
  * its path, RFC 8414 §3.1 before it.
  */
-export function metadataAddresses(iss: string): readonly string[] {
+export function metadataUrls(iss: string): readonly string[] {
   const { origin, pathname } = new URL(iss);
   const path = pathname.replace(/\/$/u, "");
   return [`${origin}${path}${openId}`, `${origin}${oauth}${path}`];
@@ -16,7 +16,7 @@ export function metadataAddresses(iss: string): readonly string[] {
 /**
  * True for the URL of metadata, false for the URL of keys. Some issuers publish their keys right below.
  */
-export function isMetadataAddress(address: string): boolean {
+export function isMetadataUrl(address: string): boolean {
   const { pathname } = new URL(address);
   return pathname.endsWith(openId) || pathname === oauth || pathname.startsWith(`${oauth}/`);
 }

@@ -7,7 +7,7 @@ import { admitClient, type ClientGrant, type ClientRecord, type ClientRefusal } 
 import { choosePurpose, requestedPurposes, type Purpose, type PurposeRefusal } from "./purpose.ts";
 import type { Proof } from "./proof.ts";
 import { equalInConstantTime } from "#kernel/constant-time";
-import { heldToPatient, intersectScopes, type Scopes } from "./scopes.ts";
+import { limitToPatient, intersectScopes, type Scopes } from "./scopes.ts";
 import type { AccessToken, ProvenToken } from "./token.ts";
 
 /** The caller, its purpose and its grant: all proven. */
@@ -136,7 +136,7 @@ export function identify({
  * True if a principal that was identified again has the same grant and scopes as before: an answer was made
  * for exactly that grant.
  */
-export function restsOnTheSame(now: Principal, before: Principal): boolean {
+export function hasSameGround(now: Principal, before: Principal): boolean {
   const ground = ({ client, purpose, grant, agreement, scopes, patient }: Principal) =>
     JSON.stringify([
       client.id,
@@ -201,7 +201,7 @@ function scopesOf(
   grant: ClientGrant,
 ): Result<Scopes, PrincipalRefusal> {
   const common = intersectScopes(token.scopes, grant.scopes);
-  const scopes = client.patient === undefined ? common : heldToPatient(common);
+  const scopes = client.patient === undefined ? common : limitToPatient(common);
   const needed = client.patient !== undefined || scopes.some(({ context }) => context === "patient");
   const byUser = scopes.some(({ context }) => context === "user") && !(token.user ?? "").startsWith("https:");
   if (needed && token.patient === undefined) return err({ reason: "patient_missing" });

@@ -167,7 +167,7 @@ export function intersectScopes(left: Scopes, right: Scopes): Scopes {
 const isWithin = (narrow: Category, wide: Category): boolean => narrow.every((code) => wide.includes(code));
 
 /** Each scope, limited to the token's patient. */
-export const heldToPatient = (scopes: Scopes): Scopes =>
+export const limitToPatient = (scopes: Scopes): Scopes =>
   scopes
     .filter(({ context }) => context !== "user")
     .map(({ type, permissions, categories }) => ({ context: "patient", type, permissions, categories }));

@@ -30,12 +30,12 @@ export const floodRetrySeconds = 60;
  */
 export async function isBelowFlood(
   counter: CallCounter,
-  door: string,
+  entryPoint: string,
   { certificate, address }: Caller,
 ): Promise<boolean> {
   const sender = certificate === undefined ? addressPrefix(address) : `certificate ${certificate}`;
   try {
-    return (await counter.limit({ key: `${door} ${sender}` })).success;
+    return (await counter.limit({ key: `${entryPoint} ${sender}` })).success;
   } catch {
     return true;
   }

@@ -40,8 +40,8 @@ export const remaining = ({ quota, granted }: QuotaWindow): number => Math.max(0
  * The window that counts now. A clock that steps back stays in the later window, and a window that changes
  * its length while it runs hands its count on. Neither gives a client a second allowance.
  */
-export function windowAt(last: QuotaWindow | undefined, heard: Quota, at: Instant): QuotaWindow {
-  const quota = newest(last?.quota, heard);
+export function windowAt(last: QuotaWindow | undefined, seen: Quota, at: Instant): QuotaWindow {
+  const quota = newest(last?.quota, seen);
   const milliseconds = quota.windowSeconds * 1000;
   const start = instant(Math.floor(at / milliseconds) * milliseconds);
   if (last === undefined || at >= windowEnd(last)) return { quota, start, granted: 0, reserved: 0 };
@@ -50,10 +50,10 @@ export function windowAt(last: QuotaWindow | undefined, heard: Quota, at: Instan
 }
 
 /** If two isolates disagree within a revision, the smaller quota counts. */
-function newest(known: Quota | undefined, heard: Quota): Quota {
-  if (known === undefined || heard.revision > known.revision) return heard;
-  if (heard.revision < known.revision) return known;
-  return heard.requests < known.requests ? { ...known, requests: heard.requests } : known;
+function newest(known: Quota | undefined, seen: Quota): Quota {
+  if (known === undefined || seen.revision > known.revision) return seen;
+  if (seen.revision < known.revision) return known;
+  return seen.requests < known.requests ? { ...known, requests: seen.requests } : known;
 }
 
 /** Takes tokens out of a window; the caller stores the window before it answers when `stored` is new. */

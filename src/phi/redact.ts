@@ -263,7 +263,7 @@ class Redaction {
     if (!isIdentified) this.#room += 1;
     if (mention.kind === "patient") this.#patients.add(mention.id);
     if (mention.kind === "patient" && isIdentified) this.#seen.add(mention.id);
-    this.#unnamed ||= mention.kind === "somebody";
+    this.#unnamed ||= mention.kind === "unidentified";
   }
 
   #members(input: JsonObject, view: ObjectView): Members | undefined {

@@ -21,7 +21,8 @@ interface Moving {
 export function isMoved({ stored, shown, result, isContained }: Moving, base: FhirBase): boolean {
   const [before, after] = [belongingOf(stored, base), belongingOf(result, base)];
   if (!isEqual(before.owners, after.owners)) return true;
-  if ((shown === undefined || !showsOwner(shown)) && !isEqual(before.takers, after.takers)) return true;
+  if ((shown === undefined || !showsOwner(shown)) && !isEqual(before.participants, after.participants))
+    return true;
   // A contained Patient is identified only by its identifiers: it has no address of its own.
   return (
     isContained &&

@@ -1,8 +1,8 @@
 import {
-  isAboutNoOther,
+  isAboutOnly,
   isCompartmentType,
   isOwnedBy,
-  isOwnedByAnother,
+  mayBelongToAnother,
   type Nesting,
 } from "#fhir/r4/compartment";
 import { textAt, valuesAt, type JsonObject } from "#fhir/json/json";
@@ -110,7 +110,7 @@ export const coversRowOrShared = (
     ? coversRow(rowAccess, row, type, base)
     : rowAccess.some(
         ({ owners, categories }) =>
-          owners !== undefined && isAboutNoOther(row, owners, base) && isOfCategories(row, type, categories),
+          owners !== undefined && isAboutOnly(row, owners, base) && isOfCategories(row, type, categories),
       );
 
 /** Answers whether a reference names a Patient that an access to Patients covers. */
@@ -141,7 +141,7 @@ export function coversNested(
     return (
       containerAccess.every(
         (part) => part.owners !== undefined && [...part.owners].every((patient) => owners.has(patient)),
-      ) && !isOwnedByAnother(resource, owners, base, nesting)
+      ) && !mayBelongToAnother(resource, owners, base, nesting)
     );
   });
 }

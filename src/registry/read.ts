@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
-import { isMetadataAddress, metadataAddresses } from "#identity/issuer-metadata";
+import { isMetadataUrl, metadataUrls } from "#identity/issuer-metadata";
 import { fits } from "#identity/jose/jwk";
 import { signInPlace } from "./sign-in-place.ts";
 import { neverAssumed } from "#identity/purpose";
@@ -103,7 +103,7 @@ function issuerProblem(
   if (keyed !== algs.length > 0)
     return bad([...at, "algs"], "must be given exactly when the issuer has keys");
   if (jwks !== undefined && jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
-  if (jwksUri !== undefined && isMetadataAddress(jwksUri) && !metadataAddresses(iss).includes(jwksUri))
+  if (jwksUri !== undefined && isMetadataUrl(jwksUri) && !metadataUrls(iss).includes(jwksUri))
     return bad([...at, "jwksUri"], "is the metadata URL of a different issuer");
   const place = signInPlace(issuer);
   if (place?.capabilities.includes("sso-openid-connect") && place.jwks === undefined)
@@ -170,7 +170,7 @@ const fieldsOf: Readonly<
 
 function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProblem | undefined {
   if (client.jwks !== undefined && client.jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
-  if (client.jwksUri !== undefined && isMetadataAddress(client.jwksUri))
+  if (client.jwksUri !== undefined && isMetadataUrl(client.jwksUri))
     return bad([...at, "jwksUri"], "is a metadata URL, and must be a URL of keys");
   for (const [field, rule] of Object.entries(fieldsOf[client.auth])) {
     const there =

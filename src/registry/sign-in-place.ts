@@ -1,4 +1,4 @@
-import { isMetadataAddress } from "#identity/issuer-metadata";
+import { isMetadataUrl } from "#identity/issuer-metadata";
 import type { IssuerEntry } from "./state.ts";
 
 /** The registered sign-in endpoints for SMART apps: settled plain data, so that requests may share it. */
@@ -13,6 +13,6 @@ export function signInPlace({
   endpoints,
 }: Pick<IssuerEntry, "iss" | "jwksUri" | "endpoints">): SignInPlace | undefined {
   if (endpoints === undefined) return undefined;
-  const ofKeys = jwksUri === undefined || isMetadataAddress(jwksUri) ? undefined : jwksUri;
+  const ofKeys = jwksUri === undefined || isMetadataUrl(jwksUri) ? undefined : jwksUri;
   return { ...endpoints, issuer: iss, jwks: endpoints.jwks ?? ofKeys };
 }

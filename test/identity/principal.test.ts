@@ -2,7 +2,7 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import type { Certificate } from "#identity/certificate/certificate";
 import type { ClientGrant, ClientRecord } from "#identity/client";
-import { identify, restsOnTheSame, type Evidence } from "#identity/principal";
+import { identify, hasSameGround, type Evidence } from "#identity/principal";
 import { at, clientRecord, presented, vouched, publicUrl } from "../support/credentials.ts";
 
 const { x5t } = presented("telehealth");
@@ -62,9 +62,9 @@ test("a principal that is identified again rests on the same grant only while pu
     return who.value;
   };
   const quotas = { default: { requests: 1, windowSeconds: 1, revision: 2 } };
-  expect(restsOnTheSame(by({ quotas }), by({})), "a quota has a count of its own").toBe(true);
+  expect(hasSameGround(by({ quotas }), by({})), "a quota has a count of its own").toBe(true);
   for (const changes of [{ policyDigest: "sha256:2" }, { signedRequests: true }, { scopes: [] }])
-    expect(restsOnTheSame(by(changes), by({})), JSON.stringify(changes)).toBe(false);
+    expect(hasSameGround(by(changes), by({})), JSON.stringify(changes)).toBe(false);
 });
 
 test.for([

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import {
   formatScopes,
-  heldToPatient,
+  limitToPatient,
   intersectScopes,
   narrowScopes,
   parseScopes,
@@ -156,7 +156,7 @@ test("removing a scope never widens, and scopes limited to a patient reach only 
       (some, at, type, permission, row) => {
         const fewer = some.filter((_scope, index) => index !== at % some.length);
         if (reaches(fewer, type, permission, row)) expect(reaches(some, type, permission, row)).toBe(true);
-        const limited = heldToPatient(some);
+        const limited = limitToPatient(some);
         expect(reaches(limited, type, permission, { ...row, owners: ["user"] })).toBe(false);
       },
     ),

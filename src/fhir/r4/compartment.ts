@@ -81,10 +81,10 @@ export function concernedBy(resource: JsonObject, bases: readonly FhirBase[]): C
   const patients = new Set(
     [...owning, ...taking].flatMap((mention) => (mention.kind === "patient" ? [mention.id] : [])),
   );
-  const nobody = owners.has(type) && patients.size === 0;
+  const noPatients = owners.has(type) && patients.size === 0;
   const unnamed =
-    owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "somebody");
-  return { patients: [...patients], unnamed: nobody || unnamed };
+    owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "unidentified");
+  return { patients: [...patients], unnamed: noPatients || unnamed };
 }
 
 /** The element paths that {@link ownersNamed} reads: participants count if no owner element is present. */
@@ -110,7 +110,7 @@ export function ownersNamed(resource: JsonObject, bases: readonly FhirBase[]): C
     [...owning, ...taking].flatMap((mention) => (mention.kind === "patient" ? [mention.id] : [])),
   );
   const unnamed =
-    owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "somebody");
+    owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "unidentified");
   return { patients: [...patients], unnamed: unnamed || (owners.has(type) && patients.size === 0) };
 }
 
@@ -133,7 +133,7 @@ export function allConcernedBy(resource: JsonObject, bases: readonly FhirBase[])
 const nobodyNamed: Concerned = { patients: [], unnamed: true };
 
 const mentionIn = (value: Json, bases: readonly FhirBase[]): Mention =>
-  isObject(value) ? mentionOf(value, bases) : { kind: "nobody" };
+  isObject(value) ? mentionOf(value, bases) : { kind: "none" };
 
 /** True if rows of the type can belong to a patient (FHIR R4 CompartmentDefinition/patient). */
 export const isCompartmentType = (type: string): boolean =>
@@ -157,9 +157,12 @@ export function isOwnedBy(resource: JsonObject, patients: ReadonlySet<string>, b
       .map((value) => standingOf(value, patients, base));
   const owning = at(owners);
   if (owning.length > 0)
-    return owning.includes("theirs") && owning.every((one) => one === "theirs" || one === "nobody's");
+    return (
+      owning.includes("listed") &&
+      owning.every((standing) => standing === "listed" || standing === "no-patient")
+    );
   const taking = at(participants);
-  return taking.includes("theirs") && !taking.includes("unproven");
+  return taking.includes("listed") && !taking.includes("unproven");
 }
 
 /**
@@ -175,7 +178,7 @@ export type Nesting = "contained" | "entry";
  * Device discloses its patient just as well. Without any owner element, a participating patient outside the
  * list counts.
  */
-export function isOwnedByAnother(
+export function mayBelongToAnother(
   inside: JsonObject,
   patients: ReadonlySet<string>,
   base: FhirBase,
@@ -185,7 +188,7 @@ export function isOwnedByAnother(
   if (nesting === "entry" && textAt(inside, "resourceType") === "Patient")
     return !patients.has(textAt(inside, "id") ?? "");
   const owning = owningIn(inside);
-  if (owning.length === 0) return isTakenByAnother(inside, patients, base);
+  if (owning.length === 0) return mayInvolveAnother(inside, patients, base);
   return owning.some((value) => !isFragment(value) && standingOf(value, patients, base) === "unproven");
 }
 
@@ -194,17 +197,17 @@ export function isOwnedByAnother(
  * a Device's `patient` says that it belongs to a person. As strict as {@link isOwnedBy} if the resource
  * names a patient; most name none.
  */
-export function isAboutNoOther(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
+export function isAboutOnly(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
   const owning = owningIn(resource);
-  if (owning.length === 0) return !isTakenByAnother(resource, patients, base);
-  return owning.every((value) => ["theirs", "nobody's"].includes(standingOf(value, patients, base)));
+  if (owning.length === 0) return !mayInvolveAnother(resource, patients, base);
+  return owning.every((value) => ["listed", "no-patient"].includes(standingOf(value, patients, base)));
 }
 
 /** True if a patient outside this list took part, or a patient that no reference identifies. */
-function isTakenByAnother(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
+function mayInvolveAnother(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
   return takingIn(resource).some((value) => {
     const mention = mentionIn(value, [base]);
-    return mention.kind === "somebody" || (mention.kind === "patient" && !patients.has(mention.id));
+    return mention.kind === "unidentified" || (mention.kind === "patient" && !patients.has(mention.id));
   });
 }
 
@@ -231,8 +234,8 @@ function presentIn(
 
 const isFragment = (value: Json) => isObject(value) && (textAt(value, "reference") ?? "").startsWith("#");
 
-/** `somebody's`: it belongs to a patient, and only that resource itself could say to which patient. */
-type Standing = "theirs" | "nobody's" | "somebody's" | "unproven";
+/** `unidentified`: it belongs to a patient, and only that resource itself could say to which patient. */
+type Standing = "listed" | "no-patient" | "unidentified" | "unproven";
 
 function standingOf(value: Json, patients: ReadonlySet<string>, base: FhirBase): Standing {
   if (!isObject(value)) return "unproven";
@@ -241,9 +244,9 @@ function standingOf(value: Json, patients: ReadonlySet<string>, base: FhirBase):
   // A `type` that contradicts the reference: two readers would follow it to two places.
   if (reference.kind !== "local" || (statedType !== null && !namesType(statedType, reference.type)))
     return "unproven";
-  if (reference.type === "Patient") return patients.has(reference.id) ? "theirs" : "unproven";
+  if (reference.type === "Patient") return patients.has(reference.id) ? "listed" : "unproven";
   if (reference.type === "Group") return "unproven"; // its members are patients
-  return isCompartmentType(reference.type) || concerned.has(reference.type) ? "somebody's" : "nobody's";
+  return isCompartmentType(reference.type) || concerned.has(reference.type) ? "unidentified" : "no-patient";
 }
 
 /** `Reference.type` is relative to the base of R4's own definitions (FHIR R4 §2.3.0.1). */
@@ -258,7 +261,7 @@ export interface Belonging {
   /** From owner elements. Things without a patient (a practitioner, a place) are left out. */
   readonly owners: readonly string[];
   /** From participant elements; they decide the owner if there is no owner element. */
-  readonly takers: readonly string[];
+  readonly participants: readonly string[];
 }
 
 /**
@@ -273,13 +276,13 @@ export function belongingOf(resource: JsonObject, base: FhirBase): Belonging {
       reference?.kind === "local" && (statedType === null || namesType(statedType, reference.type));
     return isPlain ? `${reference.type}/${reference.id}` : canonicalText(value);
   };
-  const isSomebodys = (value: Json) => standingOf(value, nobody, base) !== "nobody's";
+  const namesOwner = (value: Json) => standingOf(value, noPatients, base) !== "no-patient";
   // An element that may refer to any type (the focus of a Task) states an owner only if it names a patient.
-  const isPatients = (value: Json) => mentionIn(value, [base]).kind !== "nobody";
+  const isPatients = (value: Json) => mentionIn(value, [base]).kind !== "none";
   return {
-    owners: owningIn(resource).filter(isSomebodys).map(write).toSorted(),
-    takers: [
-      ...presentIn(resource, participants).filter(isSomebodys),
+    owners: owningIn(resource).filter(namesOwner).map(write).toSorted(),
+    participants: [
+      ...presentIn(resource, participants).filter(namesOwner),
       ...presentIn(resource, involved).filter(isPatients),
     ]
       .map(write)
@@ -293,7 +296,7 @@ export const showsOwner = (shown: JsonObject): boolean =>
     (value) => !isObject(value) || Object.keys(value).some((name) => name !== "id" && name !== "extension"),
   );
 
-const nobody: ReadonlySet<string> = new Set();
+const noPatients: ReadonlySet<string> = new Set();
 
 /** Every value at a path, in any form: null and malformed references are included. */
 function presentAt(value: Json | undefined, path: readonly string[]): readonly Json[] {

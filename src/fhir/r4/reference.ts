@@ -60,8 +60,8 @@ export function parseReference(text: string, base: FhirBase): Reference {
 export type Mention =
   | { readonly kind: "patient"; readonly id: string }
   /** A patient with an unknown id: on a foreign server, by identifier, by a search. */
-  | { readonly kind: "somebody" }
-  | { readonly kind: "nobody" };
+  | { readonly kind: "unidentified" }
+  | { readonly kind: "none" };
 
 /**
  * The patient that a Reference means, **for the record only**: a reader may follow a text that is no
@@ -76,7 +76,7 @@ export function mentionOf(reference: JsonObject, bases: readonly FhirBase[]): Me
   const meant =
     /^Patient$|(?:^|[/\\])Patient[/\\?]/iu.test(text.trim()) ||
     /(?:^|\/)Patient$/u.test(textAt(reference, "type") ?? "");
-  return { kind: meant ? "somebody" : "nobody" };
+  return { kind: meant ? "unidentified" : "none" };
 }
 
 /**

@@ -4,7 +4,7 @@ import {
   type CertificateRefusal,
 } from "#identity/certificate/certificate";
 import type { ClientDirectory, TokenVerifier } from "#identity/ports";
-import { identify, restsOnTheSame, type Principal, type PrincipalRefusal } from "#identity/principal";
+import { identify, hasSameGround, type Principal, type PrincipalRefusal } from "#identity/principal";
 import type { Proof, ProofRefusal, ProofVerifier } from "#identity/proof";
 import type { AccessToken, AccessTokenRefusal } from "#identity/token";
 import type { Instant } from "#kernel/clock";
@@ -82,7 +82,7 @@ export async function authenticate(
   const stillStands = async (at: Instant): Promise<Result<undefined, PrincipalRefusal>> => {
     const now = await identifyAt(at);
     if (!now.ok) return now;
-    return restsOnTheSame(now.value, who.value)
+    return hasSameGround(now.value, who.value)
       ? ok(undefined)
       : err({ reason: "grant_missing", purpose: who.value.purpose });
   };

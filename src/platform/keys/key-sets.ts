@@ -1,4 +1,4 @@
-import { isMetadataAddress, readMetadata, type IssuerMetadata } from "#identity/issuer-metadata";
+import { isMetadataUrl, readMetadata, type IssuerMetadata } from "#identity/issuer-metadata";
 import { publicJwks, type PublicJwk } from "#identity/jose/jwk";
 import type { KeySets } from "#identity/ports";
 import { instant, type Instant } from "#kernel/clock";
@@ -39,7 +39,7 @@ export function keySets(ask: AskServer, place: FetchingPlace): KeySets {
    * would speak for a whole host.
    */
   const addressOf = async (uri: string, iss: string | undefined): Promise<string> => {
-    if (!isMetadataAddress(uri)) return uri;
+    if (!isMetadataUrl(uri)) return uri;
     const { issuer, jwksUri } = await metadata.get(uri, (at) => loadMetadata(uri, at));
     if (issuer !== iss) throw new Error("an issuer's metadata name another issuer");
     return jwksUri;

@@ -1,6 +1,6 @@
 import { readJson } from "#fhir/json/json";
 import { joinBytes } from "#fhir/json/bytes";
-import { namesAnotherBase } from "#fhir/other-name";
+import { namesForeignBase } from "#fhir/other-name";
 import type { FhirQuestion, OriginAnswer, OriginBody, Origins } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import type { OriginEntry } from "#registry/state";
@@ -97,7 +97,7 @@ async function answered(
     case "answered": {
       const text = await boundedText(answer.body);
       const read = text === undefined ? undefined : readJson(text);
-      return read?.ok === true && namesAnotherBase(read.value, base) ? "named_otherwise" : "ready";
+      return read?.ok === true && namesForeignBase(read.value, base) ? "named_otherwise" : "ready";
     }
     case "refused":
       if (answer.status === 401 || answer.status === 403) return "credentials_refused";

@@ -183,9 +183,9 @@ test("for the record, a reference to a patient without a local id counts as an u
     "../Patient/x",
     "Patient/%zz",
   ])
-    expect(mention({ reference }), reference).toBe("somebody");
-  expect(mention({ type: "Patient" })).toBe("somebody");
-  expect(mention({ type: "http://hl7.org/fhir/StructureDefinition/Patient" })).toBe("somebody");
+    expect(mention({ reference }), reference).toBe("unidentified");
+  expect(mention({ type: "Patient" })).toBe("unidentified");
+  expect(mention({ type: "http://hl7.org/fhir/StructureDefinition/Patient" })).toBe("unidentified");
   for (const reference of [
     "Group/1",
     "#p",
@@ -194,7 +194,7 @@ test("for the record, a reference to a patient without a local id counts as an u
     "Observation/patient",
     "",
   ])
-    expect(mention({ reference }), reference).toBe("nobody");
+    expect(mention({ reference }), reference).toBe("none");
 });
 
 test("an id of dots only is no id: it would fold the path of the request", ({ expect }) => {
