@@ -8,7 +8,8 @@ import { appOf, Browser } from "../support/browser.ts";
 import { typed } from "../support/patient-web.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
-// examples/ as a reader runs it. examples/fhirclient.mjs runs in smart-app-by-hand.test.ts, which registers its client.
+// examples/ as a reader runs it. examples/fhirclient.mjs runs in smart-app-by-hand.test.ts, which registers
+// its client.
 const root = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
 
@@ -54,7 +55,10 @@ test("fhir-kit-client: a read, a search, and a refusal that says what to do next
 
 const page = "http://127.0.0.1:4173";
 
-/** The browser objects of a page at that origin. Its fetch reveals only the parts that CORS lets the page read. */
+/**
+ * The browser objects of a page at that origin. Its fetch reveals only the parts that CORS lets the page
+ * read.
+ */
 class Page {
   readonly location: { href: string; assign: (url: string) => void };
   readonly #kept = new Map<string, string>();

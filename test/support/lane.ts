@@ -1,6 +1,9 @@
 const lanes = ["fast", "slow", "long"] as const;
 
-/** `npm test` runs the fast lane, `npm run test:slow` (CI runs it too) the slow lane, `npm run test:long` the long lane. */
+/**
+ * `npm test` runs the fast lane, `npm run test:slow` (CI runs it too) the slow lane, `npm run test:long` the
+ * long lane.
+ */
 export type Lane = (typeof lanes)[number];
 
 function readLane(name = "fast"): Lane {

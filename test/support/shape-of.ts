@@ -1,4 +1,7 @@
-/** The paths of a JSON document's members: `clients[].id`. The members of an object at one of `maps` are names, so `*`. */
+/**
+ * The paths of a JSON document's members: `clients[].id`. The members of an object at one of `maps` are
+ * names, so `*`.
+ */
 export function shapeOf(document: unknown, maps: ReadonlySet<string>): readonly string[] {
   return [...new Set(pathsIn(document, "", maps))].sort();
 }

@@ -11,7 +11,9 @@ interface Conditions {
   readonly sha256?: Uint8Array;
 }
 
-/** An R2 bucket in memory, as far as the ledger uses it: conditional writes, heads, whole objects and parts. */
+/**
+ * An R2 bucket in memory, as far as the ledger uses it: conditional writes, heads, whole objects and parts.
+ */
 export class MemoryBucket {
   readonly #objects = new Map<string, Stored>();
 
