@@ -99,6 +99,15 @@ test("README.md names each client of the demonstration, and docs/starter-policie
     expect(read("docs/starter-policies.md")).toContain(`\`${file.replace(".json", "")}\``);
 });
 
+test("each page says in its first line for whom it is", ({ expect }) => {
+  const first = (page: string) =>
+    read(page)
+      .split("\n")
+      .find((line) => line !== "" && !line.startsWith("#"));
+  const shown = pages.filter((page) => !/^docs\/adr\/\d|^CHANGELOG/u.test(page));
+  expect(shown.filter((page) => !/^For /u.test(first(page) ?? ""))).toEqual([]);
+});
+
 test("no page cites a document that is not in the repository", ({ expect }) => {
   for (const page of pages) expect(read(page), page).not.toMatch(/DESIGN §|\bDESIGN\.md|CODE-STYLE/u);
 });
