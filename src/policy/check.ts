@@ -194,9 +194,9 @@ function referredByProblems(
 }
 
 /**
- * Two rules for one type must cover different rows by a single-valued element, or by a repeating element, and
- * then a row that both cover has two grants. Otherwise one row would have two meanings (medplum#3332: hidden
- * fields applied to the wrong rows).
+ * Two rules for the same type must cover different rows by a single-valued element, or by a repeating
+ * element, and then a row that both cover has two grants. Otherwise a row would have two meanings
+ * (medplum#3332: hidden fields applied to the wrong rows).
  */
 function overlaps(rule: PolicyRule, before: readonly PolicyRule[], at: string): readonly PolicyProblem[] {
   return before.flatMap((other, index) =>

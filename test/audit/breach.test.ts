@@ -18,7 +18,7 @@ const event = (about: Partial<AuditEvent>): AuditEvent => ({
 const patient = (id: string, counts: Record<string, number>, state?: string): PatientCounts =>
   Object.assign({ patient: `main/Patient/${id}`, counts }, state === undefined ? {} : { state });
 
-test("each individual once, with what was disclosed, from which views, and what no record let out", ({
+test("each individual is listed once, with the disclosed resources, the policies of the views, and the paths that no record released", ({
   expect,
 }) => {
   const tally = new BreachTally<string>();
@@ -69,7 +69,7 @@ test("each individual once, with what was disclosed, from which views, and what 
   ]);
 });
 
-test("a state is the latest that any record says, whoever caused it, and the same in whatever order the records are read", ({
+test("the state is the latest that any record names, of any client, and equal in any order of reading", ({
   expect,
 }) => {
   const said = (time: string, state: string | undefined, about: Partial<AuditEvent> = {}) =>
@@ -103,7 +103,7 @@ test("a state is the latest that any record says, whoever caused it, and the sam
   ).toEqual(["MA", "refusal"]);
 });
 
-test("who was asked for in vain, whose resources nobody knows, and whom writes concern are told apart", ({
+test("patients of questions that found nothing, resources of unknown owners, and patients of writes are listed separately", ({
   expect,
 }) => {
   const tally = new BreachTally<string>();
@@ -138,7 +138,7 @@ test("60 days from the discovery; from 500 individuals on the Secretary with the
   );
 });
 
-test("media are told in a state with more than 500 residents, and it is said where those of unknown state decide", ({
+test("media are notified in a state with more than 500 residents, and states that unknown residences may decide are named", ({
   expect,
 }) => {
   const states = (byState: Record<string, number>) => {
@@ -161,7 +161,7 @@ test("media are told in a state with more than 500 residents, and it is said whe
   expect(undecided({ OH: 499, AE: 1, Massachusets: 1, unknown: 3, "outside US": 9 })).toBe(5);
 });
 
-test("whom a client's questions name beyond its reach is listed apart: nobody told it of them, and the record that says so is proven", ({
+test("patients that a client's questions name outside its access are listed separately: it learned nothing about them, and the record is proven", ({
   expect,
 }) => {
   const tally = new BreachTally<string>();

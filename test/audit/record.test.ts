@@ -177,7 +177,7 @@ test("keys of a later version are kept, a later format is refused, broken bytes 
   fc.assert(fc.property(fc.uint8Array(), (bytes) => !decodeRecord(bytes).ok));
 });
 
-test("states stand beside their patients or nowhere: a record that is not so is none, and one without them reads as it did", ({
+test("states match their patients or are absent: a record that violates this is invalid, and a record without states reads as before", ({
   expect,
 }) => {
   const patients = [
@@ -322,7 +322,7 @@ test("whatever is known of where its patients live, an event splits into records
   );
 });
 
-test("only a disclosure makes accounting lines, one a patient, and it must say to whom and why", ({
+test("only a disclosure makes accounting lines, one a patient, and it must name recipient and purpose", ({
   expect,
 }) => {
   const key = new Secret(new Uint8Array(32).fill(3));
@@ -364,7 +364,7 @@ test("the bytes of a line, its salt and its commitment do not change", ({ expect
   );
 });
 
-test("what a row decides of an event does not show in how many records it has, nor in how long each is", ({
+test("the parts of an event that rows decide show neither in the number of its records nor in their lengths", ({
   expect,
 }) => {
   const knownOnes = fc.uniqueArray(name, { maxLength: 12 });

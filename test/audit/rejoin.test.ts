@@ -51,7 +51,7 @@ test("a record goes on only with the next part of the same event", ({ expect }) 
   expect(isNextPart(first, { ...second, parts: 4 })).toBe(false);
 });
 
-test("a part that says another client, time, reason or outcome than the one before it is no part of its event", ({
+test("a part with a different client, time, reason or outcome does not continue the event before it", ({
   expect,
 }) => {
   const [first, second] = recordsOf(event);

@@ -20,7 +20,7 @@ test("an event of an earlier version is read with the reasons of this version, a
   expect(old.outcome.reason).toBe("no_rule");
 });
 
-test("a tally of refusals adds up what has one name now", ({ expect }) => {
+test("a tally of refusals adds up reasons that have the same name now", ({ expect }) => {
   const tally = { repeated_parameter: 2, parameter_repeated: 3, token_missing: 1 };
   expect(withCurrentReasons({ ...base, kind: "refusals", tally }).tally).toEqual({
     parameter_repeated: 5,

@@ -421,7 +421,7 @@ test.for<[string, PolicyDocument, PolicyDocument, readonly string[]]>([
   expect(says(before, after)).toEqual(expected);
 });
 
-test("two rules are not one: an old version leaves by a rule that reaches it and the row as it is now", () => {
+test("two rules differ from a single rule for both: an old version leaves by a rule that covers it and the current row", () => {
   const of = (...codes: readonly string[]) =>
     rule(["Observation"], ["status"], {
       interactions: ["read"],

@@ -36,7 +36,7 @@ function leaves(value: Json, at = ""): readonly string[] {
 const isBelow = (path: string, of: readonly string[]) =>
   of.some((one) => path === one || path.startsWith(`${one}.`) || path.startsWith(`${one}[`));
 
-test("of any resource and view, what is not told as removed leaves, and what is told as removed or added accounts for the rest", () => {
+test("for any resource and view, each value leaves unless it is listed as removed, and the listed changes account for every difference", () => {
   const bases = { origin: "https://origin.invalid/fhir", public: "https://api.example" };
   const context = { bases, urls: originUrls(bases), viewInside: () => undefined, mayLinkTo: () => true };
   let cutSome = 0;
@@ -109,7 +109,7 @@ const observation = {
   note: [{ text: "see chart" }],
 };
 
-test("each thing that a cut takes away is told with why", () => {
+test("each removed element is listed with its reason", () => {
   const { kept, rules, changes } = explainSample(
     about(document, "system/*.rs"),
     asked("GET", "Observation/o1"),
@@ -157,7 +157,7 @@ test.for([
     { ...observation, modifierExtension: [{ url: "urn:m", valueBoolean: true }] },
     /modifier extension/u,
   ],
-] as const)("a sample that is %s does not leave, and it is told why", ([, scope, sample, why]) => {
+] as const)("a sample that is %s does not leave, and the reason is stated", ([, scope, sample, why]) => {
   const { kept, after } = explainSample(
     about(document, scope, "2"),
     asked("GET", "Observation/o1"),
@@ -168,7 +168,7 @@ test.for([
   expect(kept[0]).toMatch(why);
 });
 
-test("what `_elements` leaves out is told apart from what is hidden, and a row that is not asked for from one that may not leave", () => {
+test("elements that `_elements` leaves out are distinguished from hidden elements, and rows outside the search from rows that may not leave", () => {
   const read = (query: string) => {
     const interaction = readInteraction("GET", ["Observation"], query);
     if (!interaction.ok) throw new Error("a test's own mistake");

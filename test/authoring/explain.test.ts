@@ -177,7 +177,7 @@ test("a hidden parameter is told with the rule that hides it and the element beh
   });
 });
 
-test("what the origin would be asked is told with the narrowing, hop by hop", ({ expect }) => {
+test("the questions for the origin are listed with the narrowing, hop by hop", ({ expect }) => {
   expect(
     explained(member, "GET Observation?subject:Patient.family=Okafor", "patient/*.rs", "1").asks,
   ).toEqual([

@@ -73,7 +73,7 @@ test("withheld means that nothing leaves; an example of another type proves noth
   );
 });
 
-test("an example of what may be created is proven by the engine that creates", ({ expect }) => {
+test("an example of a create is proven by the engine that creates", ({ expect }) => {
   const of = (creates: Readonly<Record<string, string>>, is: "permitted" | "refused") =>
     proveExamples(
       policy(

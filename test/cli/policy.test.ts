@@ -163,7 +163,7 @@ test.for<[string, readonly string[], number, RegExp]>([
   ["a client that is not there", ["--client", "nobody", "GET Patient/1"], 2, /^$/u],
   ["a purpose that is not granted", ["--client", "lab", "--purpose", "HPAYMT", "GET Patient/1"], 2, /^$/u],
   ["no request", ["--client", "lab"], 2, /^$/u],
-])("policy explain says what comes of %s", async ([, args, code, says]) => {
+])("policy explain gives the verdict on %s", async ([, args, code, says]) => {
   const at = args.includes("--at") ? [] : ["--at", "2026-06-01"];
   const explained = await explain(...at, ...args);
   expect(explained.out).toMatch(says);

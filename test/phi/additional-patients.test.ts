@@ -20,7 +20,7 @@ function shown(...rows: readonly DecidingRow[]): Disclosure {
 const namesIn = (disclosure: Disclosure | undefined) =>
   Object.fromEntries(disclosure?.windows[0]?.patients.map(({ patient, counts }) => [patient, counts]) ?? []);
 
-test("a row that is in the answer and decided it counts once; who is named and of whom nothing is found counts nothing", ({
+test("a row that is in the answer and decided it counts once; a named patient of whom nothing is found counts nothing", ({
   expect,
 }) => {
   const concerned = new AdditionalPatients("main");
@@ -47,7 +47,9 @@ test("each name is paid for once: by a resource in the answer, or by itself", ({
   expect([concerned.due(), concerned.due(disclosure)]).toEqual([0, 0]);
 });
 
-test("without a row that decided there is nothing beside a refusal, whoever was named", ({ expect }) => {
+test("without a deciding row a refusal discloses nothing, whichever patients the question names", ({
+  expect,
+}) => {
   const concerned = new AdditionalPatients("main");
   concerned.name("c");
   expect(concerned.alone()).toBeUndefined();

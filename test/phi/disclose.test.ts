@@ -167,7 +167,9 @@ test("a Bundle tells nothing of the origin's beside its entries: no total, score
   expect(JSON.parse(released("Observation", bundle([])).text)).not.toHaveProperty("entry");
 });
 
-test("an origin that ignores whose rows were asked for releases nobody else's", ({ expect }) => {
+test("rows of a different patient stay back when an origin ignores the patient of the search", ({
+  expect,
+}) => {
   const rows = [
     observation("1"),
     observation("2", { subject: { reference: "Patient/2", display: "secret" } }),
@@ -256,7 +258,7 @@ test("hidden rows do not decide whether a page is full, nor whether more is said
   });
 });
 
-test("a contained patient has no address and is somebody; whom it refers to is on record by name", ({
+test("a contained patient has no address and is recorded as a person; the patients it refers to are on record by name", ({
   expect,
 }) => {
   const document = policy(
@@ -336,7 +338,7 @@ function windowsOf(page: Page): readonly DisclosedWindow[] {
   return finished.value.windows;
 }
 
-test("what an origin brought along for hidden rows does not decide that there is too much; what leaves does", ({
+test("resources included for hidden rows do not make an answer too large; only released resources do", ({
   expect,
 }) => {
   const grant = decide(
@@ -550,7 +552,7 @@ test("each kind of element keeps what it means: names stay apart, addresses lead
   expect(text).not.toMatch(/feed|files|Practitioner\/1/u);
 });
 
-test("every patient of whom a row leaves is named, and everybody whom what leaves names, each with its counts; nobody else whom hidden elements name", ({
+test("every owner of a released row is named, and every patient that released elements name, each with its counts; patients that only hidden elements name are not", ({
   expect,
 }) => {
   const hiding = policy(rule(["Observation"], ["code"]), rule(["Encounter"], ["participant.individual"]));
@@ -582,7 +584,7 @@ test("every patient of whom a row leaves is named, and everybody whom what leave
   expect(mention.patients.map(({ patient }) => patient)).toEqual(["main/Patient/1", "main/Patient/relative"]);
 });
 
-test("whoever is named by what leaves is on record, however the reference is written", ({ expect }) => {
+test("a patient named by a released element is on record, in any form of the reference", ({ expect }) => {
   const encounters = policy(
     rule(["Encounter"], ["participant.individual", "length"], { extensions: ["urn:e"] }),
   );
@@ -648,7 +650,7 @@ test("a resource that cannot be understood is withheld: 404 for a read, missing 
   });
 });
 
-test("what is withheld by the view is named from the view, the same for every instance", ({ expect }) => {
+test("the withheld paths come from the view and are equal for every instance", ({ expect }) => {
   const paths = (body: object) =>
     released("Patient/1", { resourceType: "Patient", id: "1", ...body }).withheldPaths;
   expect(paths({})).toEqual(paths({ birthDate: "2000", telecom: [{ value: "x" }] }));
@@ -675,7 +677,7 @@ test("numbers keep their text on the way through", ({ expect }) => {
   expect(text).toContain('"value":1.10,');
 });
 
-test("no bytes and no JSON make the disclosure throw, and what is refused holds none of the body", ({
+test("no bytes and no JSON make the disclosure throw, and a refusal has no part of the body", ({
   expect,
 }) => {
   fc.assert(

@@ -82,7 +82,9 @@ const linked = (includes: number) =>
     fc.subarray(["a", "b", "c"]),
   );
 
-test("what comes along is what a row that leaves leads to, in ways that its view takes", ({ expect }) => {
+test("a resource is included if a released row leads to it by a reference that its view permits", ({
+  expect,
+}) => {
   const worlds = fc
     .array(include, { minLength: 1, maxLength: 4 })
     .chain((includes) =>

@@ -8,7 +8,7 @@ const coded = (...codes: string[]) => ({
 const ids = (observations: Parameters<typeof lastOfEach<ReturnType<typeof observation>>>[0], max: number) =>
   lastOfEach(observations, max).map(({ id }) => id);
 
-test("of each kind the latest, whatever form its time has; an undated one is older than any", ({
+test("the latest of each kind leaves, in any form of time; an observation without a date is older than all dated ones", ({
   expect,
 }) => {
   const all = [
@@ -23,7 +23,7 @@ test("of each kind the latest, whatever form its time has; an undated one is old
   expect(ids(all, 9)).toEqual(["newer", "new", "old", "undated", "other"]);
 });
 
-test("those are of one kind that share a coding or, without any, the text", ({ expect }) => {
+test("observations that share a coding or, without codings, the text are of the same kind", ({ expect }) => {
   const all = [
     observation("1", { ...coded("a", "b"), effectiveDateTime: "2026-03" }),
     observation("2", { ...coded("b", "c"), effectiveDateTime: "2026-02" }),

@@ -100,7 +100,7 @@ function lawOfPatches(type: string, seed: number): "written" | undefined {
   return "written";
 }
 
-test("no patch changes what is hidden, and what it makes of what is shown is what is shown next", () => {
+test("no patch changes a hidden element, and its result on the shown elements is shown next", () => {
   let written = 0;
   fc.assert(
     fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
@@ -118,7 +118,7 @@ test("the law of patches holds where managingOrganization is copied to link.othe
   ).toBeUndefined();
 });
 
-test("whether a patch is done, and why not, does not depend on what is hidden: tests and copies of hidden places among them", () => {
+test("the outcome of a patch, and the reason of a refusal, do not depend on hidden elements: tests and copies of hidden places among them", () => {
   let others = 0;
   fc.assert(
     fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
@@ -141,7 +141,7 @@ test("whether a patch is done, and why not, does not depend on what is hidden: t
   expect(others).toBeGreaterThan(150);
 });
 
-test("whether a null alone is R4 is decided before a merge", () => {
+test("a null without a sibling is refused before a merge", () => {
   const names = (name: JsonObject): JsonObject => ({ resourceType: "Person", id: "p", name: [name] });
   const extension = [{ url: "urn:x", valueString: "x" }];
   const cases: readonly (readonly [JsonObject, boolean])[] = [

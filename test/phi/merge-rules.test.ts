@@ -120,7 +120,7 @@ test("items that are hidden in part are known by their id, or by what PATCH name
   ).toHaveLength(1);
 });
 
-test("what a patch moves stays what it was, wherever it passes", ({ expect }) => {
+test("a moved object keeps its source, along any path of moves", ({ expect }) => {
   const stored = patient({
     extension: [{ url: "urn:a", valueString: "a" }],
     maritalStatus: { extension: [{ url: "urn:b", valueString: "b" }], text: "m" },
@@ -132,7 +132,7 @@ test("what a patch moves stays what it was, wherever it passes", ({ expect }) =>
   expect(moved).toEqual(patient({}));
 });
 
-test("positions of a patch are those of what is seen", ({ expect }) => {
+test("the positions of a patch count the shown items", ({ expect }) => {
   const stored = patient({
     identifier: [
       { system: "urn:ssn", value: "1" },
@@ -178,7 +178,7 @@ test("a choice is one path: a form that is hidden is never overwritten by one th
   });
 });
 
-test("what is shown generalised or masked stays as it is stored: sent back it is kept, changed it is refused", ({
+test("a generalised or masked element stays as it is stored: sent back it is kept, changed it is refused", ({
   expect,
 }) => {
   const dead = patient({ birthDate: "1980-01-01", deceasedDateTime: "2020-01-01" });
@@ -362,7 +362,9 @@ test("a reference below the gateway's address is stored as one of the origin, an
   });
 });
 
-test("what R4 requires and the view hides can be changed around, and not be made anew", ({ expect }) => {
+test("an object with a hidden required element can be changed around it, and cannot be created", ({
+  expect,
+}) => {
   const view = viewOf("Patient", ["communication.preferred"], "all");
   const one = patient({ communication: [{ language: { text: "hidden" }, preferred: true }] });
   expect(

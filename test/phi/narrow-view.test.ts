@@ -37,7 +37,7 @@ const patient = {
 };
 const keys = (resource: object) => Object.keys(resource).toSorted();
 
-test("of what may be seen the elements that were asked for leave, with what R4 requires and what changes their meaning", ({
+test("the requested elements leave if they may be seen, with the elements that R4 requires or that change their meaning", ({
   expect,
 }) => {
   const narrowed = left("Patient/1?_elements=birthDate", patient, everything);

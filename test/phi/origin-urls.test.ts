@@ -42,7 +42,7 @@ test("no other URL of the origin's host leaves", ({ expect }) => {
   }
 });
 
-test("what is not the origin's stays as it is", ({ expect }) => {
+test("a URL that is not the origin's stays as it is", ({ expect }) => {
   for (const text of [
     "Patient/1",
     "https://origin.internal.evil.example/fhir/Patient/1",
@@ -211,7 +211,7 @@ test("by another name of the loopback address with the origin's port, it is the 
   }
 });
 
-test("what only a decoder reads as the origin's address does not leave", ({ expect }) => {
+test("a text that only a decoder reads as the origin's address does not leave", ({ expect }) => {
   const origin = "http://127.0.0.1:37213/fhir";
   const url = `${origin}/Patient/1`;
   const local = originUrls({ origin, public: gateway });

@@ -633,7 +633,7 @@ test("a Bundle inside a Bundle is cut entry by entry, each resource by its own r
   expect(text).not.toMatch(/secret|Device|total/u);
 });
 
-test("what R4 does not know is removed even where everything is shown; a wrong shape withholds", ({
+test("an element that R4 does not define is removed even if everything is shown; a wrong form withholds", ({
   expect,
 }) => {
   expect(

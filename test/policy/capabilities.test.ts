@@ -47,7 +47,7 @@ test("a client is told the types and interactions that its policy and its scopes
   expect(capabilities(document, "patient/*.rs")).toEqual([]); // no patient owns it
 });
 
-test("of search parameters those that the view allows, and those that need their system say so", ({
+test("search parameters are listed if the view allows them, and marked if they need a system", ({
   expect,
 }) => {
   const [patient] = capabilities(document, "system/Patient.rs");
@@ -57,7 +57,7 @@ test("of search parameters those that the view allows, and those that need their
   expect(parameters.has("phone")).toBe(false);
 });
 
-test("a parameter that reads what stands masked under a patient's scope is not told there", ({ expect }) => {
+test("a parameter that reads a masked element is not listed under a patient's scope", ({ expect }) => {
   const open = policy(rule(["Patient"], "everything"));
   const parameters = (scope: string) =>
     capabilities(open, scope, "amara")[0]?.parameters.map(({ definition }) => definition.code);
@@ -76,7 +76,7 @@ test("includes lead to types that may be read, and back from types that may be s
   expect(of("Patient")?.revincludes).toContain("Observation:subject");
 });
 
-test("under a patient's scope what is no patient's can be read by reference alone, and a type's history is nobody's", ({
+test("under a patient's scope a type without an owner is readable only by reference, and no type history is listed", ({
   expect,
 }) => {
   const told = capabilities(document, "patient/*.crs", "amara");
@@ -85,7 +85,7 @@ test("under a patient's scope what is no patient's can be read by reference alon
   expect(told.find(({ type }) => type === "Observation")?.interactions).not.toContain("history-type");
 });
 
-test("operations are those that the policy allows, where they are", ({ expect }) => {
+test("operations are listed for their type if the policy allows them", ({ expect }) => {
   const told = capabilities(document, "system/*.rs");
   expect(told.map(({ type, operations }) => [type, operations])).toEqual([
     ["Observation", ["lastn"]],

@@ -35,7 +35,7 @@ test("it is told to the individual by patient scopes, and to an officer by syste
   expect(decided("privacy-office", "HCOMPL", "system/*.rs"), "compliance is an operation").toBe("officer");
 });
 
-test("no other context of a scope counts, and both types must be in reach", ({ expect }) => {
+test("only the right scope context counts, and the scopes must cover both types", ({ expect }) => {
   for (const scope of [
     "system/*.rs",
     "user/*.rs",
@@ -75,7 +75,7 @@ test("a policy that does not list the operation, and a purpose that is neither, 
     );
 });
 
-test("whose accounting it may be is decided without the patient's row", ({ expect }) => {
+test("the patient of an accounting is decided without the patient's row", ({ expect }) => {
   const granted = (name: string, purpose: string, scope: string) => {
     const grant = evaluateAccounting(starter(name).policy, accessOf(scope), { purpose, asked: { id: "2" } });
     if (!grant.ok) throw new Error(grant.error.reason);
@@ -91,7 +91,7 @@ test("whose accounting it may be is decided without the patient's row", ({ expec
   expect([officer.reaches("1"), officer.reaches("2"), officer.needsRow]).toEqual([true, true, false]);
 });
 
-test("an officer whose policy is about some patients only needs the row, but labels alone take no accounting away", ({
+test("an officer with a policy for certain patients needs the row, but labels alone take no accounting away", ({
   expect,
 }) => {
   const { document } = starter("privacy-office");
@@ -119,7 +119,7 @@ test("an officer whose policy is about some patients only needs the row, but lab
   ]);
 });
 
-test("phylax policy explain says the same", ({ expect }) => {
+test("phylax policy explain gives the same verdict", ({ expect }) => {
   const asked = readInteraction("GET", ["Patient", "1", "$disclosures"], "");
   if (!asked.ok) throw new Error(asked.error.reason);
   const refused = (name: string, scope: string) =>

@@ -72,7 +72,7 @@ test("everything is of the types that may be both searched and read, and of the 
   });
 });
 
-test("a type whose view does not show whose its rows are is not in it, and by time only what shows its times", ({
+test("everything leaves out a type whose view hides its owner, and by time a type whose view hides its times", ({
   expect,
 }) => {
   const document = {
@@ -90,7 +90,7 @@ test("a type whose view does not show whose its rows are is not in it, and by ti
   expect(types("?_since=2026-01-01")).toEqual(["Immunization", "Patient"]);
 });
 
-test("an operation is for whom the policy allows it", ({ expect }) => {
+test("an operation needs a policy that allows it", ({ expect }) => {
   const none = policy(rule(["Patient", "Observation"], "everything"));
   expect(decide(none, "Patient/amara/$everything")).toEqual({
     reason: "operation_not_granted",
@@ -144,7 +144,7 @@ test("a history is of a resource that may be read; of a type only where every ro
   });
 });
 
-test("what is no patient's and read for the sake of who refers to it has no history", ({ expect }) => {
+test("a resource without an owner, readable only by reference, has no history", ({ expect }) => {
   const document = policy(
     rule(["Observation"], "everything"),
     rule(["Practitioner"], "everything", { interactions: ["read"], referredBy: ["Observation:performer"] }),
@@ -155,7 +155,7 @@ test("what is no patient's and read for the sake of who refers to it has no hist
   expect(decide(document, "Practitioner/p/_history", "system/*.rs")).toMatchObject({ kind: "history" });
 });
 
-test("a version is judged by what it shows itself and by the resource as it is now", ({ expect }) => {
+test("a version is judged by its own content and by the current resource", ({ expect }) => {
   const labs = policy(
     rule(["Observation"], "everything", { where: [{ path: "category", in: ["urn:c|lab"] }] }),
   );

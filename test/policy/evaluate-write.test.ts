@@ -86,7 +86,7 @@ test("a row is written by a rule for that very interaction which reaches it, and
   expect(writes(update, labelled)).toBe(false);
 });
 
-test("under a patient's scope only that patient's rows are written, none of another and none that nobody can tell", ({
+test("under a patient's scope only that patient's rows are written, no row of a different or an uncertain owner", ({
   expect,
 }) => {
   for (const kind of ["create", "update"] as const) {
@@ -112,7 +112,7 @@ test("under a patient's scope only that patient's rows are written, none of anot
   ).toBe("outside_patient_compartment");
 });
 
-test("a scope by category holds what is stored and what becomes of it to that category", ({ expect }) => {
+test("a scope by category limits the stored row and the result to that category", ({ expect }) => {
   const grant = granted(
     "update",
     "Observation",
@@ -123,7 +123,7 @@ test("a scope by category holds what is stored and what becomes of it to that ca
   expect(writes(grant, observation("amara"))).toBe(false);
 });
 
-test("what is contained is written by a rule to write its own type", ({ expect }) => {
+test("a contained resource is written by a rule to write its own type", ({ expect }) => {
   const grant = granted("update", "Observation", "system/*.ru");
   if (typeof grant === "string") throw new Error(grant);
   const inside = (resource: JsonObject) => grant.writableInside(resource, origin, "contained");
@@ -132,9 +132,7 @@ test("what is contained is written by a rule to write its own type", ({ expect }
   expect(inside({ resourceType: "Condition", id: "c" })).toBeUndefined();
 });
 
-test("a policy that would have overwritten or deleted what may not be read is not published", ({
-  expect,
-}) => {
+test("a policy that could overwrite or delete hidden elements is not published", ({ expect }) => {
   const of = (...interactions: PolicyRule["interactions"]) =>
     parsePolicyDocument(policy(rule(["Patient"], "everything", { interactions })));
   expect(of("create", "update")).toMatchObject({ error: { pointer: "/rules/0/interactions/1" } });
@@ -164,7 +162,7 @@ test("a link is written to a Patient that its writer may read, or a create may m
   ).toBe(false);
 });
 
-test("P9: a rule deletes only what it shows whole, or says that what is deleted takes along what nobody saw", ({
+test("P9: a rule deletes only rows that it shows as a whole, unless it says that hidden elements are deleted too", ({
   expect,
 }) => {
   const of = (show: PolicyRule["show"], more: Partial<PolicyRule> = {}) => {
@@ -182,7 +180,7 @@ test("P9: a rule deletes only what it shows whole, or says that what is deleted 
   expect(of("everything", { deletes: "all" as never })).toMatch(/^\/rules\/0\/deletes /u);
 });
 
-test("of a policy that an earlier version published, what writes unsafely is not granted, and all else is", async ({
+test("a policy of an earlier version grants its safe interactions and none of its unsafe writes", async ({
   expect,
 }) => {
   const earlier = policy(

@@ -10,7 +10,7 @@ import { decide, grant, policy, rule } from "./granting.ts";
 const lab = { path: "category", in: ["urn:c|lab"] };
 const vital = { path: "category", in: ["urn:c|vital"] };
 
-test("what no rule grants is refused: type, interaction", ({ expect }) => {
+test("a request that no rule grants is refused: type, interaction", ({ expect }) => {
   const readOnly = policy(rule(["Patient"], ["gender"], { interactions: ["read"] }));
   expect(decide(readOnly, "Observation/1")).toEqual({
     reason: "rule_missing",
@@ -78,7 +78,7 @@ test.for([
   },
 );
 
-test("whoever may read a resource may read its versions, and is asked for the current one too", ({
+test("a right to read a resource includes its versions, and the current version is read too", ({
   expect,
 }) => {
   const readOnly = policy(rule(["Patient"], ["gender"], { interactions: ["read"] }));
@@ -192,9 +192,7 @@ test("a row condition narrows the question beside the client's own parameter, an
   expect(viewOf({ resourceType: "Observation", category: [{ text: "lab" }] })).toBeUndefined();
 });
 
-test("a condition on what a row must not be keeps those out, and cannot narrow the question", ({
-  expect,
-}) => {
+test("a condition on excluded codes keeps these rows out, and cannot narrow the question", ({ expect }) => {
   const open = policy(
     rule(["Observation"], "everything", { where: [{ path: "meta.security", notIn: ["urn:s|R"] }] }),
   );
@@ -255,9 +253,7 @@ test.for([
   },
 );
 
-test("what cannot be read where a label or a code would be keeps the row in: meta, a plain code", ({
-  expect,
-}) => {
+test("an unreadable label or code keeps the row in: meta, a plain code", ({ expect }) => {
   const { viewOf } = grant(unlabelled, "Observation/1");
   for (const resource of [
     { meta: "R" },
@@ -300,7 +296,9 @@ test("a row with a label of nothing beyond normal, or with none, leaves", ({ exp
   expect(note({ system: "http://loinc.org", code: "80741-8" })).toBeUndefined();
 });
 
-test("a search that one of two rules hides reaches the rows of the other alone", ({ expect }) => {
+test("a search by an element that the first of two rules hides finds only the rows of the second", ({
+  expect,
+}) => {
   const two = policy(
     rule(["Observation"], ["code", "category"], { where: [lab] }),
     rule(["Observation"], ["category", "valueQuantity", "valueSampledData"], { where: [vital] }),

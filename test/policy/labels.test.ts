@@ -9,9 +9,7 @@ const inline: JsonObject = {
   valueCoding: { system: `${v3}Confidentiality`, code: "R" },
 };
 
-test("what is normal or less is not withheld, and neither is what says nothing about sensitivity", ({
-  expect,
-}) => {
+test("labels up to normal, and labels that say nothing about sensitivity, withhold nothing", ({ expect }) => {
   for (const code of ["U", "L", "M", "N"])
     expect(labelled({ system: `${v3}Confidentiality`, code }), code).toBe(false);
   expect(labelled({ system: "urn:oid:2.16.840.1.113883.5.25", code: "N" })).toBe(false);
@@ -25,7 +23,7 @@ test("what is normal or less is not withheld, and neither is what says nothing a
   expect(isLabelled({ resourceType: "Observation" })).toBe(false);
 });
 
-test("any label beyond normal withholds, beside others too, and so does one that nobody knows or can read", ({
+test("any label above normal withholds, also among further labels, and so does an unknown or unreadable label", ({
   expect,
 }) => {
   for (const label of [

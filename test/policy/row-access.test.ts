@@ -37,7 +37,7 @@ test("a search under a patient's scope is narrowed to the patient, beside whatev
   }
 });
 
-test("every type of the compartment has a search parameter that says whose it is", ({ expect }) => {
+test("every type of the compartment has a search parameter for its owner", ({ expect }) => {
   for (const type of ["Patient", ...Object.keys(r4Owners)]) {
     expect(
       isResourceType(type) && accessParameters([{ owners: new Set(["amara"]), categories: [] }], type, []),
@@ -46,7 +46,7 @@ test("every type of the compartment has a search parameter that says whose it is
   }
 });
 
-test("what is asked in the client's name is the client's question alone", ({ expect }) => {
+test("the client's parameters are only those of the client's question", ({ expect }) => {
   expect(held("Observation?code=a").clientParameters.map(({ definition }) => definition.code)).toEqual([
     "code",
   ]);

@@ -25,7 +25,7 @@ test.for(names)(
   },
 );
 
-test("docs/starter-policies.md says of each type what each policy grants", ({ expect }) => {
+test("docs/starter-policies.md states the grants of each policy for each type", ({ expect }) => {
   const columns = ["treat", "patrqt", "hpaymt", "hoperat", "pubhlth", "hresch"].map((name) => {
     const document = parsePolicyDocument(body(`${name}.json`));
     if (!document.ok) throw new Error(document.error.problem);
@@ -54,7 +54,7 @@ const policyOf = (name: string) => {
   return document.value;
 };
 
-test("no starter policy deletes, the narrow ones write nothing, and none writes what decides whose records a user reaches", ({
+test("no starter policy deletes, the narrow policies write nothing, and none writes an element that relations are read from", ({
   expect,
 }) => {
   const written = (name: string) =>
@@ -78,7 +78,7 @@ test("no starter policy deletes, the narrow ones write nothing, and none writes 
   }
 });
 
-test("patrqt shows every type of the patient compartment but audit events and trials, and reads whom a record refers to by reference alone", ({
+test("patrqt shows every type of the patient compartment but audit events and trials, and reads referred persons only by reference", ({
   expect,
 }) => {
   const { rules } = policyOf("patrqt");

@@ -18,7 +18,7 @@ test("treatment, payment and operations, the individual, and who is involved in 
   expect(["FAMRQT", "SUPNWK", "HDIRECT"].map((code) => standing([code]))).toEqual(["v", "v", "v"]);
 });
 
-test("every other purpose is listed: permissions of 164.512, marketing, what this version does not know, none at all", ({
+test("every further purpose is listed: permissions of 164.512, marketing, unknown codes, no purpose at all", ({
   expect,
 }) => {
   const codes = [
@@ -40,13 +40,13 @@ test("every other purpose is listed: permissions of 164.512, marketing, what thi
   expect(standing([])).toBe("required");
 });
 
-test("one purpose that is to be listed decides for a line of several", ({ expect }) => {
+test("a single purpose that must be listed decides for a line with several", ({ expect }) => {
   expect(standing(["TREAT", "PUBHLTH"])).toBe("required");
   expect(standing(["PUBHLTH", "TREAT"])).toBe("required");
   expect(standing(["HPAYMT", "PATRQT"])).toBe("i");
 });
 
-test("what an operator knows of an agreement decides, and nothing before the compliance date is listed", ({
+test("an operator's facts about an agreement decide, and nothing before the compliance date is listed", ({
   expect,
 }) => {
   expect([

@@ -56,7 +56,7 @@ test("disclosures to one recipient for one purpose are one sum: the first, the n
   ]);
 });
 
-test("of more sums than there is room for the next one is not taken, and lines of those that are there still are", ({
+test("a new sum is refused when there is no room, and lines of existing sums are still taken", ({
   expect,
 }) => {
   const sums = new LineSums<ReturnType<typeof lineAt>>(1);

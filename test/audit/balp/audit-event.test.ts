@@ -79,7 +79,7 @@ test("one AuditEvent for each patient, with the patient's counts, the view's dig
   expect(auditEventsOf({ ...base, patients: [] }, place)).toHaveLength(1);
 });
 
-test("each kind of thing is told by its profile, and what was not done by none", ({ expect }) => {
+test("each kind of action has its profile, and an action that was not done has none", ({ expect }) => {
   const done = (interaction: string) => asking(interaction, { kind: "write" });
   expect(profilesOf(base)).toEqual(["IHE.BasicAudit.PatientRead", "IHE.BasicAudit.PatientRead"]);
   expect(profilesOf(asking("search-type"))[0]).toBe("IHE.BasicAudit.PatientQuery");
@@ -107,7 +107,7 @@ test("a refusal says so: outcome 4 with the internal reason; a fault is 8", ({ e
   expect(auditEventsOf(base, place)[0]).toMatchObject({ outcome: "0" });
 });
 
-test("what a worker started with is an application start, with each setting by its name and no client", ({
+test("the configuration of a worker is an application start, with each setting by its name and no client", ({
   expect,
 }) => {
   const settings = [

@@ -22,7 +22,7 @@ function twin<T>(placed: readonly Placed<T>[], kept: ReadonlyMap<number, T>): re
   ];
 }
 
-test("what stays of a list stands where a reading item by item puts it", ({ expect }) => {
+test("the retained items of a list stay in the places of the plain definition", ({ expect }) => {
   const indices = fc.uniqueArray(fc.nat({ max: 30 }), { maxLength: 20 });
   fc.assert(
     fc.property(
@@ -54,7 +54,7 @@ class Counted<V> extends Map<number, V> {
   }
 }
 
-test("a hundred thousand that stay behind one another are each put in place once", ({ expect }) => {
+test("a hundred thousand retained items in a row are each placed once", ({ expect }) => {
   const kept = new Counted(Array.from({ length: 100_000 }, (_, index) => [index + 1, index + 1] as const));
   let reads = 0;
   const placed: Placed<number>[] = [

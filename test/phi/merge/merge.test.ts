@@ -90,7 +90,7 @@ test.skipIf(noSharedData)(
   },
 );
 
-test("no body changes what is hidden, and what it says is what is stored: generated resources of every type", ({
+test("no body changes a hidden element, and its own elements are stored as it says: generated resources of every type", ({
   expect,
 }) => {
   const outcomes = { written: 0, refused: 0 };
@@ -121,7 +121,7 @@ test.skipIf(noSharedData)(
   },
 );
 
-test("whether a body is refused, and why, does not depend on what is hidden", ({ expect }) => {
+test("the refusal of a body, and its reason, do not depend on hidden elements", ({ expect }) => {
   let others = 0;
   fc.assert(
     fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
