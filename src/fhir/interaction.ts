@@ -183,8 +183,8 @@ export function readInteraction(
 }
 
 /**
- * Reads the criteria of a conditional form. They must find no more than a single resource, so sorting and paging are
- * refused, and so is an empty list of criteria, which would match every resource.
+ * Reads the criteria of a conditional form. They must find no more than a single resource, so sorting and
+ * paging are refused, and so is an empty list of criteria, which would match every resource.
  */
 export function readCriteria(
   type: ResourceType,

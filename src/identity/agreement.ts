@@ -2,7 +2,10 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Purpose } from "./purpose.ts";
 
-/** A business associate agreement (45 CFR 164.504(e)), data use agreement (164.514(e)) or patient authorization (164.508). */
+/**
+ * A business associate agreement (45 CFR 164.504(e)), data use agreement (164.514(e)) or patient
+ * authorization (164.508).
+ */
 export interface Agreement {
   readonly id: string;
   readonly purposes: readonly Purpose[];

@@ -101,7 +101,8 @@ export function readAssertion(
   // The client's clock counts if the assertion has `iat`, otherwise our clock.
   if (exp - (iat ?? now) > assertionRules[expected.profile].lifetimeSecondsMax)
     return err({ reason: "assertion_lifetime_too_long" });
-  return ok({ id: jti, expires: instant(Math.ceil(exp * 1000)) }); // RFC 7519 §2: a NumericDate may have any fraction
+  // RFC 7519 §2: a NumericDate may have any fraction
+  return ok({ id: jti, expires: instant(Math.ceil(exp * 1000)) });
 }
 
 const audienceFits: Readonly<

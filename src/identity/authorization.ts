@@ -13,7 +13,8 @@ export type AuthorizationRefusal = {
   readonly reason: "authorization_malformed" | "authorization_scheme_unknown";
 };
 
-const authorization = /^(?<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+) +(?<token>[A-Za-z0-9._~+/=-]+)$/u; // RFC 9110 §11.4, RFC 6750 §2.1
+// RFC 9110 §11.4, RFC 6750 §2.1
+const authorization = /^(?<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+) +(?<token>[A-Za-z0-9._~+/=-]+)$/u;
 
 /**
  * Reads `Authorization`. Two such headers arrive joined by a comma, which no token contains, so they are

@@ -45,7 +45,7 @@ export interface ClientRecord {
   readonly unboundUntil: Instant | undefined;
   /** Several at once for rotation. */
   readonly certificates: readonly RegisteredCertificate[];
-  /** Names under an authority, each good for any certificate that hasRegisteredName it. */
+  /** Names under an authority, each good for any certificate that carries it. */
   readonly certificateSubjects: readonly RegisteredSubject[];
   /** Web pages (`https://host[:port]`) with scripts that may read the answers to the client's requests. */
   readonly corsOrigins: readonly string[];

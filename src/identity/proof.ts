@@ -57,7 +57,10 @@ export interface ProofExpectation {
   readonly token: { readonly text: Secret; readonly jkt: string } | undefined;
 }
 
-/** Proves that a request comes from the holder of a key. Never throws for a bad proof: a bad proof is an answer. */
+/**
+ * Proves that a request comes from the holder of a key. Never throws for a bad proof: a bad proof is an
+ * answer.
+ */
 export interface ProofVerifier {
   /** `text`: the value of the only `DPoP` header. */
   verify(text: Secret | undefined, expected: ProofExpectation): Promise<Result<Proof, ProofRefusal>>;
@@ -78,7 +81,8 @@ export function readProofKey({ typ, alg, crit, jwk }: CompactJws["header"]): Res
     return err({ reason: "proof_type_invalid" });
   if (!proofAlgorithms.some((allowed) => allowed === alg))
     return err({ reason: "proof_algorithm_not_allowed" });
-  if (crit !== undefined) return err({ reason: "proof_critical_header_not_supported" }); // RFC 7515 §4.1.11: no extension is understood here
+  // RFC 7515 §4.1.11: no extension is understood here
+  if (crit !== undefined) return err({ reason: "proof_critical_header_not_supported" });
   const key = publicJwk.safeParse(jwk); // strict: a private member is refused like any unknown member
   return key.success ? ok(key.data) : err({ reason: "proof_key_unusable" });
 }
@@ -111,7 +115,8 @@ export async function readDpopProof(
   if (!read.success) return err({ reason: "proof_malformed" });
   const { jti, htm, htu, iat, exp, nbf, ath, nonce } = read.data;
 
-  if (htm !== expected.method) return err({ reason: "proof_method_mismatch" }); // RFC 9110 §9.1: methods are case-sensitive
+  // RFC 9110 §9.1: methods are case-sensitive
+  if (htm !== expected.method) return err({ reason: "proof_method_mismatch" });
   const url = normalHttpUri(htu);
   if (url === undefined || url !== normalHttpUri(expected.url)) return err({ reason: "proof_url_mismatch" });
   if (expected.token !== undefined) {

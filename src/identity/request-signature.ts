@@ -42,7 +42,10 @@ export type RequestSignatureRefusal =
       readonly part: string;
     };
 
-/** Proves that a client's key signed a request (RFC 9421, FAPI 2.0 HTTP Signatures). Never throws for a bad signature. */
+/**
+ * Proves that a client's key signed a request (RFC 9421, FAPI 2.0 HTTP Signatures). Never throws for a bad
+ * signature.
+ */
 export interface RequestSignatures {
   /** Returns the `kid` of the key. Throws when keys have to be fetched and cannot be. */
   verify(

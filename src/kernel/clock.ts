@@ -1,4 +1,7 @@
-/** Milliseconds since the Unix epoch. Branded, so that seconds (JWT times) are never compared with it by accident. */
+/**
+ * Milliseconds since the Unix epoch. Branded, so that seconds (JWT times) are never compared with it by
+ * accident.
+ */
 export type Instant = number & { readonly unit: "ms since 1970" };
 
 /** The only way time enters a pure room: as a function that the shell passes in. */

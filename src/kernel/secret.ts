@@ -1,6 +1,9 @@
 const shown = "[secret]";
 
-/** A value that cannot be printed: string conversion, JSON and `console.log` all show `[secret]`. Only `reveal` gives it. */
+/**
+ * A value that cannot be printed: string conversion, JSON and `console.log` all show `[secret]`. Only
+ * `reveal` gives it.
+ */
 export class Secret<T = string> {
   readonly #value: T;
 
@@ -8,7 +11,10 @@ export class Secret<T = string> {
     this.#value = value;
   }
 
-  /** The value itself: call it where it is used up (a key import, a header), never to store or to compare with `===`. */
+  /**
+   * The value itself: call it where it is used up (a key import, a header), never to store or to compare
+   * with `===`.
+   */
   reveal(): T {
     return this.#value;
   }

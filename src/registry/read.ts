@@ -107,7 +107,8 @@ function issuerProblem(
     return bad([...at, "jwksUri"], "is the metadata URL of a different issuer");
   const place = signInPlace(issuer);
   if (place?.capabilities.includes("sso-openid-connect") && place.jwks === undefined)
-    return bad([...at, "endpoints", "jwks"], "is needed with sso-openid-connect"); // SMART App Launch 2.2, conformance
+    // SMART App Launch 2.2, conformance
+    return bad([...at, "endpoints", "jwks"], "is needed with sso-openid-connect");
   const unkeyed = algs.findIndex((algorithm) => jwks?.keys.some((key) => fits(key, algorithm)) === false);
   if (unkeyed !== -1) return bad([...at, "algs", unkeyed], "no key in jwks fits this algorithm");
   const assumed = "fixed" in purpose ? purpose.fixed.findIndex((each) => neverAssumed.has(each)) : -1;

@@ -1,6 +1,7 @@
 /**
- * The States of HIPAA (45 CFR 160.103: also the District of Columbia, Puerto Rico, the Virgin Islands, Guam, American Samoa and the Northern
- * Mariana Islands), by their codes of USPS Publication 28, Appendix B. It has more codes (`MH`, `AE`), which are no State of 160.103.
+ * The States of HIPAA (45 CFR 160.103: also the District of Columbia, Puerto Rico, the Virgin Islands,
+ * Guam, American Samoa and the Northern Mariana Islands), by their codes of USPS Publication 28, Appendix
+ * B. It has more codes (`MH`, `AE`), which are no State of 160.103.
  */
 const states = {
   AL: "Alabama",
@@ -97,7 +98,8 @@ const folded = (text: string): string => text.toLowerCase().replace(/[\s\p{P}]/g
 
 const codes = Object.keys(states) as UsState[]; // the keys of the table above
 const byText = new Map<string, UsState>([
-  ...codes.flatMap((code) => [code, `US-${code}`, states[code]].map((text) => [folded(text), code] as const)), // `US-MA`: ISO 3166-2
+  // `US-MA`: ISO 3166-2
+  ...codes.flatMap((code) => [code, `US-${code}`, states[code]].map((text) => [folded(text), code] as const)),
   ...Object.entries(otherNames).map(([name, code]) => [folded(name), code] as const),
 ]);
 const byCountry = new Map<string, UsState>([

@@ -314,7 +314,10 @@ interface Answered extends Sent {
   readonly answer: LeaseAnswer;
 }
 
-/** A guard, three isolates with their leases and clocks, and the calls and answers between them, each moved by a step. */
+/**
+ * A guard, three isolates with their leases and clocks, and the calls and answers between them, each moved
+ * by a step.
+ */
 class Network {
   readonly admitted = new Map<number, number>();
   readonly #stored = new Map<string, StoredWindow>();

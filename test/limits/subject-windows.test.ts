@@ -130,7 +130,8 @@ test("with windows forgotten, calls repeated and guards restarted, no subject ge
             break;
           }
           case "wait":
-            at = Math.max(at + now.milliseconds, latest - 59_000); // a clock may step back by less than the grace
+            // a clock may step back by less than the grace
+            at = Math.max(at + now.milliseconds, latest - 59_000);
             latest = Math.max(latest, at);
             break;
           case "forget": {

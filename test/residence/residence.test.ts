@@ -155,7 +155,8 @@ test.skipIf(noSharedData)(
       return patients.map((patient) => residenceOf(patient, at));
     };
     // As in their files: each patient has a single address, without a use.
-    expect(statesOf("synthea-2019")).toEqual(Array.from({ length: 7 }, () => "MA")); // written as Massachusetts
+    // written as Massachusetts
+    expect(statesOf("synthea-2019")).toEqual(Array.from({ length: 7 }, () => "MA"));
     expect(statesOf("synthea-2020")).toEqual(["WA", "WA", "WA"]);
     expect(statesOf("synthea-2024")).toEqual(["KS", "KS", "KS", "KS"]);
     expect(statesOf("us-core")).toEqual(["OK", "OK"]); // one has an old address beside it

@@ -15,7 +15,8 @@ export const frameBytesMax = 262_144;
 const [quote, backslash, colon, comma] = [0x22, 0x5c, 0x3a, 0x2c];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
 const utf8 = new TextDecoder();
-const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09; // RFC 8259 §2
+// RFC 8259 §2
+const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
 /**
  * Extracts the elements of a Bundle's `entry` array from its bytes as they arrive, at any chunk boundaries.

@@ -1,7 +1,10 @@
 import { err, ok, type Result } from "#kernel/result";
 import { isJson } from "./scanner.ts";
 
-/** A JSON value as FHIR needs it: a number is its own text, so that `1.10` stays `1.10` (FHIR R4 datatypes, decimal). */
+/**
+ * A JSON value as FHIR needs it: a number is its own text, so that `1.10` stays `1.10` (FHIR R4 datatypes,
+ * decimal).
+ */
 export type Json = string | boolean | null | JsonNumber | readonly Json[] | JsonObject;
 export interface JsonObject {
   readonly [name: string]: Json;
@@ -35,7 +38,8 @@ interface JsonWithRaw {
   rawJSON(text: string): JsonNumber;
   isRawJSON(value: unknown): value is JsonNumber;
 }
-const json = JSON as unknown as JsonWithRaw; // "JSON.parse source text access" (ES2026) is in Node 24 and workerd, not yet in TypeScript's lib
+// "JSON.parse source text access" (ES2026) is in Node 24 and workerd, not yet in TypeScript's lib
+const json = JSON as unknown as JsonWithRaw;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

@@ -22,7 +22,10 @@ const formTextBytesMax = 24_576;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Reads a raw query string (no `?`), and a form, as application/x-www-form-urlencoded (WHATWG URL §5), strictly: nothing is repaired. */
+/**
+ * Reads a raw query string (no `?`), and a form, as application/x-www-form-urlencoded (WHATWG URL §5),
+ * strictly: nothing is repaired.
+ */
 export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], QueryRefusal> {
   if (raw.length > lengthMax) return err({ reason: "query_too_long" });
   if (form.length > searchFormBytesMax) return err({ reason: "form_too_large" });

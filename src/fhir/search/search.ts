@@ -58,7 +58,10 @@ const jsonFormats: ReadonlySet<string> = new Set([
   "text/json",
 ]);
 
-/** Reads the decoded query of a search on `type`. `base`: the FHIR base that the client calls, for references below it. */
+/**
+ * Reads the decoded query of a search on `type`. `base`: the FHIR base that the client calls, for
+ * references below it.
+ */
 export function readSearch(
   type: ResourceType,
   pairs: readonly QueryPair[],

@@ -86,7 +86,8 @@ function readDate(raw: string): SearchValue | undefined {
   const text = raw.replace(/ (?=\d\d:\d\d$)/u, "+");
   const { year, month, day } = date.exec(text)?.groups ?? {};
   if (year === undefined) return undefined;
-  const days = new Date(Date.UTC(2000 + (Number(year) % 400), Number(month ?? 1), 0)).getUTCDate(); // the calendar repeats every 400 years
+  // the calendar repeats every 400 years
+  const days = new Date(Date.UTC(2000 + (Number(year) % 400), Number(month ?? 1), 0)).getUTCDate();
   return Number(day ?? 1) <= days ? { kind: "other", text } : undefined;
 }
 

@@ -235,8 +235,8 @@ function checkComplex(slot: Slot, value: Json, at: Position, found: Findings, sc
 }
 
 /**
- * A coding must be from the list; further codings are free. If the concept has only extensions, they state why there
- * is none.
+ * A coding must be from the list; further codings are free. If the concept has only extensions, they state
+ * why there is none.
  */
 function checkConcept(
   { codes, list }: NonNullable<Slot["binding"]>,

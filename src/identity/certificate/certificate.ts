@@ -54,7 +54,8 @@ export async function readCertificate(
 export async function readAnyCertificate(
   tlsClientAuth: unknown,
 ): Promise<Result<Certificate | undefined, CertificateRefusal>> {
-  if (tlsClientAuth === undefined || tlsClientAuth === null) return ok(undefined); // a host name that asks for no certificate
+  // a host name that asks for no certificate
+  if (tlsClientAuth === undefined || tlsClientAuth === null) return ok(undefined);
   if (typeof tlsClientAuth !== "object") return err({ reason: "certificate_malformed" });
   const field = (name: string): unknown => Reflect.get(tlsClientAuth, name);
 

@@ -22,7 +22,8 @@ export interface RegisteredSubject {
 }
 
 /**
- * True if an authority's certificate hasRegisteredName the registered name and is issued by the registered authority.
+ * True if an authority's certificate carries the registered name and is issued by the registered
+ * authority.
  */
 export function hasRegisteredName(
   voucher: Extract<Voucher, { kind: "authority" }>,

@@ -39,7 +39,8 @@ export const publicJwk = z.discriminatedUnion("kty", [
       x: base64url.max(64),
       y: base64url.max(64),
     })
-    .refine(({ crv, x, y }) => [x, y].every(({ length }) => length === (crv === "P-256" ? 43 : 64))), // RFC 7518 §6.2.1.2: the full size
+    // RFC 7518 §6.2.1.2: the full size
+    .refine(({ crv, x, y }) => [x, y].every(({ length }) => length === (crv === "P-256" ? 43 : 64))),
   z.strictObject({
     ...common,
     kty: z.literal("OKP"),
@@ -60,8 +61,8 @@ const inTheWild = z.looseObject({
 
 /**
  * A key set as issuers publish it. Unknown members (`x5c`, `x5t`) are ignored (RFC 7517 §4, §5), and so are
- * keys for a different use (encryption, an unknown curve or algorithm); a set without any usable key is refused.
- * Each remaining key must be complete.
+ * keys for a different use (encryption, an unknown curve or algorithm); a set without any usable key is
+ * refused. Each remaining key must be complete.
  */
 export const publicJwks = z.object({ keys: z.array(inTheWild).min(1).max(32) }).transform((set, context) => {
   const keys: PublicJwk[] = [];

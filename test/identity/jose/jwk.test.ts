@@ -44,7 +44,8 @@ test("a key has only one spelling: stray bits in the last character, a short coo
   const jwk = await exportJWK(publicKey);
   expect(taken(jwk)).toBe(true);
   const last = jwk.x?.at(-1) ?? "";
-  const next = String.fromCharCode(last.charCodeAt(0) + 1); // the 43rd character carries two unused bits, zero here
+  // the 43rd character carries two unused bits, zero here
+  const next = String.fromCharCode(last.charCodeAt(0) + 1);
   expect(taken({ ...jwk, x: `${jwk.x?.slice(0, -1)}${next}` })).toBe(false);
   expect(taken({ ...jwk, x: jwk.x?.slice(0, 42) })).toBe(false);
   expect(taken(await exportJWK(privateKey))).toBe(false);
