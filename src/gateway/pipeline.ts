@@ -18,10 +18,7 @@ export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Resp
   return release(outcome, arrival, recorder, ports);
 }
 
-/**
- * The stages of a request, top to bottom. Each stage needs the results of the stages above it; the recorder
- * learns them for the record.
- */
+/** The stages of a request. Each needs the results of the stages above it; the recorder learns them. */
 async function pass(arrival: Arrival, recorder: Recorder, ports: GatewayPorts): Promise<Outcome> {
   const call = admit(arrival);
   if (!call.ok) return refused(call.error);

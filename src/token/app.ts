@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { readAtMost } from "#entrypoint/bounded-body";
 import { afterConfiguration } from "#audit/after-configuration";
 import { assertionRules } from "#identity/assertion";
 import { clientAuthenticationMethods } from "#identity/client";
@@ -9,7 +10,7 @@ import { serveIntrospection, type IntrospectionPorts } from "./introspect.ts";
 import type { IssuerArrival } from "./issuer-trail.ts";
 import { serveRevocation, type RevocationPorts } from "./revoke.ts";
 import { serveToken, type TokenPorts } from "./serve-token.ts";
-import { formBytesMax } from "./token-request.ts";
+import { tokenFormBytesMax } from "./token-request.ts";
 
 export interface TokenAppPorts extends TokenPorts, IntrospectionPorts, RevocationPorts {
   /** The issuer: `https://host[:port]`. */
@@ -36,7 +37,10 @@ export function tokenApp(ports: TokenAppPorts): Hono {
     raw: Request,
   ): Promise<IssuerArrival> => {
     const cf: unknown = Reflect.get(raw, "cf");
-    const body = await readAtMost(raw.body, formBytesMax).catch(() => undefined); // its sender broke off
+    const body = await readAtMost(raw.body, tokenFormBytesMax).then(
+      (bytes) => bytes ?? "too_large",
+      () => "incomplete" as const,
+    );
     return {
       id: ports.newId(),
       at: ports.clock(), // time of the last byte: a slow sender is judged by the facts at the end
@@ -132,14 +136,4 @@ function metadata({ publicUrl: issuer, mtlsUrl }: Pick<TokenAppPorts, "publicUrl
     tls_client_certificate_bound_access_tokens: true,
     dpop_signing_alg_values_supported: proofAlgorithms,
   };
-}
-
-/** Stops a byte past the limit: the caller sees that the body is too large, and memory stays bounded. */
-async function readAtMost(body: ReadableStream<Uint8Array> | null, bytesMax: number): Promise<Uint8Array> {
-  const bytes: number[] = [];
-  for await (const chunk of body ?? []) {
-    for (const byte of chunk.subarray(0, bytesMax + 1 - bytes.length)) bytes.push(byte);
-    if (bytes.length > bytesMax) break;
-  }
-  return Uint8Array.from(bytes);
 }

@@ -43,7 +43,7 @@ export interface TokenQuestion {
 }
 
 /** An assertion is at most 8 KiB (identity/compact-jws), the rest a few hundred bytes. */
-export const formBytesMax = 16_384;
+export const tokenFormBytesMax = 16_384;
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -54,10 +54,10 @@ type Form = (name: string) => string | undefined;
  * absent.
  */
 function readForm({ contentType, body }: TokenMessage): Result<Form, TokenRequestRefusal> {
-  if (body === undefined) return err({ reason: "body_incomplete" });
+  if (body === "incomplete") return err({ reason: "body_incomplete" });
   if (contentType?.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded")
     return err({ reason: "form_type_not_supported" });
-  if (body.length > formBytesMax) return err({ reason: "form_too_large" });
+  if (body === "too_large") return err({ reason: "form_too_large" });
   const text = new TextDecoder().decode(body);
   // Every value of this form is ASCII: a byte outside ASCII, escaped or not, is an error.
   if (!/^[\x21-\x7e]*$/u.test(text)) return err({ reason: "form_malformed" });
@@ -71,8 +71,8 @@ export interface TokenMessage {
   readonly contentType: string | undefined;
   /** True for an `Authorization` field, even if it is empty. No client authenticates by that field here. */
   readonly hasAuthorization: boolean;
-  /** Undefined when its sender broke off. */
-  readonly body: Uint8Array | undefined;
+  /** `incomplete`: its sender broke off. */
+  readonly body: Uint8Array | "too_large" | "incomplete";
 }
 
 /** Reads the body of `POST /oauth/introspect` and of `POST /oauth/revoke`. */
