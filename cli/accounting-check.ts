@@ -110,7 +110,8 @@ async function printHistory(
     const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { since }));
     if (result.ok)
       console.log(
-        `${logOf(verifier)}: the ledger, whole at ${result.value.size} leaves, has the proofs' checkpoints in its past`,
+        `${logOf(verifier)}: the ledger, whole at ${result.value.size} leaves, ` +
+          "has the proofs' checkpoints in its past",
       );
     else console.log(printable(`${logOf(verifier)}: WRONG: ${wordsOf(result.error)}`));
     isInPast &&= result.ok;

@@ -113,7 +113,8 @@ export async function breachScope(args: readonly string[]): Promise<number> {
     for (const line of unread.lines) console.error(line);
     if (unread.count > 0)
       console.error(
-        "INCOMPLETE: the unread leaves may name more individuals and their States; run again with the keys of all auditors",
+        "INCOMPLETE: the unread leaves may name more individuals and their States; " +
+          "run again with the keys of all auditors",
       );
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
@@ -165,7 +166,8 @@ function print(report: Report): void {
     `by state of residence: ${countsOf(byState)}`,
     ...(report.undecided > 0
       ? [
-          `${report.undecided} in no known State: 164.406 may count each in any State, so ask the origin where they live`,
+          `${report.undecided} in no known State: 164.406 may count each in any State, ` +
+            "so ask the origin where they live",
         ]
       : []),
     `disclosed: ${countsOf(disclosed)}`,
@@ -176,7 +178,8 @@ function print(report: Report): void {
       : []),
     ...(unnamed.length > 0
       ? [
-          `disclosed, with no patient in the record: ${unnamed.join(", ")}: ask the origin whose records these are`,
+          `disclosed, with no patient in the record: ${unnamed.join(", ")}: ` +
+            "ask the origin whose records these are",
         ]
       : []),
     ...(written.length > 0 ? [`concerned by its writes: ${written.join(", ")}`] : []),

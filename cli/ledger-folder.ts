@@ -12,7 +12,8 @@ import { type Place, rootKeyOf, verifyLogs } from "./ledger-root.ts";
 
 export const keysFile = "keys";
 const keysHead =
-  "# The C2SP verifier keys of these logs. They prove nothing by themselves: whoever can change this folder can change them too.\n";
+  "# The C2SP verifier keys of these logs. They prove nothing by themselves: " +
+  "whoever can change this folder can change them too.\n";
 
 export const keysText = (keys: readonly Verifier[]): string =>
   keysHead +

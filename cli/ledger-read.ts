@@ -76,7 +76,8 @@ function asLine({ log, leaves, parts, event }: EventOnRecord): string {
     outcome?.status,
     outcome?.reason,
     configuration &&
-      `sha-256 ${configuration.digest}: ${configuration.settings.map(([name, value]) => `${name}=${value}`).join(", ")}`,
+      `sha-256 ${configuration.digest}: ` +
+        configuration.settings.map(([name, value]) => `${name}=${value}`).join(", "),
     patients.length > 0 && `patients: ${patients.join(", ")}`,
     (event.asked?.length ?? 0) > 0 && `requested outside row access: ${event.asked?.join(", ")}`,
     event.unnamed.length > 0 && `without a patient in the record: ${event.unnamed.join(", ")}`,

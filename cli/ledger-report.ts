@@ -7,7 +7,8 @@ import { printable } from "./printable.ts";
 export function sentence(wrong: Finding | string): string {
   if (typeof wrong === "string") return wrong;
   const { object, index, problem } = wrong;
-  return `${object}${index === undefined ? "" : ` (${object.startsWith("frame/") ? "frame" : "leaf"} ${index})`}: ${problem.replaceAll("_", " ")}`;
+  const place = index === undefined ? "" : ` (${object.startsWith("frame/") ? "frame" : "leaf"} ${index})`;
+  return `${object}${place}: ${problem.replaceAll("_", " ")}`;
 }
 
 /** Prints a report: good on standard output, wrong on standard error. Returns true when it is good. */

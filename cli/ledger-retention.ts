@@ -15,7 +15,8 @@ import { readerAt } from "./reader-at.ts";
 import { readLocks } from "./lock-rules.ts";
 
 export const ledgerRetentionUsage =
-  "phylax ledger retention check RULES.JSON|URL [--token-file FILE] [--ledger URL|DIR] [--log-key VKEY]… [--keys DEV.JSON]… [--at TIME] [--json]";
+  "phylax ledger retention check RULES.JSON|URL [--token-file FILE] [--ledger URL|DIR] " +
+  "[--log-key VKEY]… [--keys DEV.JSON]… [--at TIME] [--json]";
 
 interface LogRetention {
   readonly log: string;
@@ -66,7 +67,8 @@ export async function ledgerRetention(args: readonly string[]): Promise<number> 
       for (const id of blocked)
         console.error(
           printable(
-            `checkpoint/: WRONG: rule ${id} locks it, but checkpoints are overwritten, so the ledger stops: remove the rule`,
+            `checkpoint/: WRONG: rule ${id} locks it, but checkpoints are overwritten, ` +
+              "so the ledger stops: remove the rule",
           ),
         );
       for (const log of logs) print(log);
@@ -161,7 +163,11 @@ function endWrong(note: Uint8Array, verifier: Verifier, { kept, seconds }: ByRoo
   const final = openCheckpoint(note, verifier);
   if (!final.ok) return `its checkpoint: ${final.error.replaceAll("_", " ")}`;
   if (seconds === undefined || final.value.size === kept?.size) return undefined;
-  return `its final checkpoint of ${final.value.size} leaves is not in the root log (${kept === undefined ? "none" : `${kept.size} leaves`}): do not delete the log`;
+  const inRootLog = kept === undefined ? "none" : `${kept.size} leaves`;
+  return (
+    `its final checkpoint of ${final.value.size} leaves is not in the root log (${inRootLog}): ` +
+    "do not delete the log"
+  );
 }
 
 async function inTurn<T, U>(all: readonly T[], look: (item: T) => Promise<U>): Promise<readonly U[]> {

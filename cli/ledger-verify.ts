@@ -13,7 +13,8 @@ import { printReport } from "./ledger-report.ts";
 import { type Place, rootKeyOf, verifyLogs } from "./ledger-root.ts";
 
 export const ledgerVerifyUsage =
-  "phylax ledger verify [URL|DIR] [--key VKEY]… [--keys DEV.JSON]… [--witness VKEY]… [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
+  "phylax ledger verify [URL|DIR] [--key VKEY]… [--keys DEV.JSON]… [--witness VKEY]… [--log NAME]… " +
+  "[--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
 
 /**
  * Checks every log of a known public key, over HTTP or in an exported folder, and names the object that is

@@ -68,7 +68,8 @@ export async function callerByRegistry(options: CallerOptions, at: Instant): Pro
   if (grant === undefined) {
     const purposes = granted.map((each) => each.purpose).join(", ") || "none";
     throw new Misuse(
-      `${file}: ${client.id} has no single matching grant at ${origin}; its purposes there: ${purposes}: choose with --purpose`,
+      `${file}: ${client.id} has no single matching grant at ${origin}; ` +
+        `its purposes there: ${purposes}: choose with --purpose`,
     );
   }
   const document = await policyOf(grant.policy, registry, options);

@@ -12,7 +12,8 @@ import { Misuse, printFault } from "./ledger-keys.ts";
 import { callerByPolicy, callerByRegistry, type PolicyCaller } from "./policy-caller.ts";
 
 export const policyExplainUsage = [
-  "phylax policy explain (--registry FILE --client ID | --policy FILE) REQUEST [--purpose CODE] [--origin NAME] [--scope SCOPES]",
+  "phylax policy explain (--registry FILE --client ID | --policy FILE) REQUEST " +
+    "[--purpose CODE] [--origin NAME] [--scope SCOPES]",
   "    [--patient ID] [--user REFERENCE [--user-patient ID]…] [--at TIME] [--sample RESOURCE.json] [--json]",
   "    REQUEST: 'GET Observation?patient=1', 'PUT Observation/1' …; below the FHIR base",
 ].join("\n");
@@ -134,12 +135,13 @@ function explainedBy(
       : patients.length > 0 || reference === undefined
         ? patients
         : [standIn];
+  const relations = [...policy.users].join(", ") || "nothing, because the policy names no relation";
   const users =
     reference === undefined
       ? "no user signed in: --user"
       : reference.type === "Patient"
         ? "themself"
-        : `the patients that the origin's records link to this user as ${[...policy.users].join(", ") || "nothing, because the policy names no relation"}`;
+        : `the patients that the origin's records link to this user as ${relations}`;
   const accessible =
     reference !== undefined && (reference.type === "Patient" || policy.users.size > 0)
       ? new Set(usersPatients)
@@ -182,9 +184,8 @@ function print({ refused, steps, asks, sample }: Report): void {
     console.log(sample.writes ? "the sample may not be written" : "the sample is not disclosed");
   for (const why of sample.kept) console.log(`  ${why}`);
   if (sample.after === undefined) return;
-  console.log(
-    `${sample.writes ? "the part of the sample that may be written" : "the sample is disclosed"}, by ${sample.rules.join(", ")}`,
-  );
+  const verdict = sample.writes ? "the part of the sample that may be written" : "the sample is disclosed";
+  console.log(`${verdict}, by ${sample.rules.join(", ")}`);
   for (const { kind, path, why } of sample.changes) console.log(`  ${kind} ${path}: ${why}`);
   console.log(JSON.stringify(sample.after, null, 2));
 }

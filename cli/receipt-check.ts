@@ -14,7 +14,8 @@ import { keyOfLog } from "./ledger-root.ts";
 import { readerAt } from "./reader-at.ts";
 
 export const receiptCheckUsage =
-  "phylax receipt check RECEIPT|FILE [--proof FILE] [--checkpoint FILE] [--ledger URL|DIR] [--log-key VKEY]… [--keys DEV.JSON]… [--json]";
+  "phylax receipt check RECEIPT|FILE [--proof FILE] [--checkpoint FILE] [--ledger URL|DIR] " +
+  "[--log-key VKEY]… [--keys DEV.JSON]… [--json]";
 
 /** The result of a check: sentences that state the facts shown, or the error. */
 interface Verdict {
@@ -108,7 +109,9 @@ async function check(
     return {
       ...about,
       shown,
-      wrong: `its proof (${proven.size} leaves) and the checkpoint (${given.size} leaves) differ in size: give the ledger too (--ledger)`,
+      wrong:
+        `its proof (${proven.size} leaves) and the checkpoint (${given.size} leaves) differ in size: ` +
+        "give the ledger too (--ledger)",
     };
   }
   return {
@@ -134,7 +137,8 @@ function checkProof(
 }
 
 const shownBy = ({ size, root }: Checkpoint): string =>
-  `leaf is in the log, under a signed checkpoint of ${size} leaves, root ${toBase64(root)}; a proof does not show the frame`;
+  `leaf is in the log, under a signed checkpoint of ${size} leaves, root ${toBase64(root)}; ` +
+  "a proof does not show the frame";
 
 /** Finds contradictions: two histories that one key signed are the worst finding. */
 function compare(receipt: Receipt, proven: Checkpoint | undefined, given: Checkpoint): string | undefined {

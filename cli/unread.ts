@@ -54,7 +54,8 @@ export class UnreadList {
     if (count === 0) return [];
     return [
       `${count} ${count === 1 ? "leaf" : "leaves"} of ${[...logs].join(", ")} could not be opened: ` +
-        "their keys are not wrapped to the auditor of --key. Add the key of an auditor who was configured then",
+        "their keys are not wrapped to the auditor of --key. " +
+        "Add the key of an auditor who was configured then",
     ];
   }
 }

@@ -8,6 +8,7 @@ export function hints(ledger: string, folder: string): readonly string[] {
     `ledger: ${ledger}   verify it: npx phylax ledger verify ${ledger} --keys ${folder}/dev.json`,
     isDefault
       ? "a token: npx phylax token telehealth   what to try: README.md"
-      : `a token: npx phylax token telehealth --state ${folder}   what to try: README.md, with ${folder} for .phylax`,
+      : `a token: npx phylax token telehealth --state ${folder}   ` +
+        `what to try: README.md, with ${folder} for .phylax`,
   ];
 }

@@ -43,7 +43,8 @@ export async function loadFolder(
     .toSorted(([, a], [, b]) => b.length - a.length)
     .map(([type, of]) => `${of.length} ${type}`);
   say(
-    `read from ${dir}: ${listed.join(", ")}${unresolved === 0 ? "" : `; ${unresolved} references have no target in it`}`,
+    `read from ${dir}: ${listed.join(", ")}` +
+      (unresolved === 0 ? "" : `; ${unresolved} references have no target in it`),
   );
   return resources;
 }

@@ -10,7 +10,8 @@ if (process.argv.includes("--help")) {
   console.log(usage);
   process.exit(0);
 }
-const home = process.env["INIT_CWD"] ?? process.cwd(); // npm changes the folder and leaves the caller's in INIT_CWD
+// npm changes the working directory and leaves the caller's in INIT_CWD.
+const home = process.env["INIT_CWD"] ?? process.cwd();
 const options = readOptions(process.argv.slice(2), home);
 if (!options.ok) {
   console.error(`${options.error}\n${usage}`);
@@ -34,7 +35,8 @@ const endAtSignals = () => {
 endAtSignals();
 const onCrash = () => {
   console.error(
-    "the Workers runtime died, so everything stops. Acknowledged requests are stored: start again with the same --state",
+    "the Workers runtime died, so everything stops. " +
+      "Acknowledged requests are stored: start again with the same --state",
   );
   end(1);
 };

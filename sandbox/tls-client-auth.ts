@@ -154,6 +154,7 @@ function keyIdentifiers(leaf: X509Certificate): { certSKI: string; certIssuerSKI
       certIssuerSKI: cert.getExtension(x509.AuthorityKeyIdentifierExtension)?.keyId?.toUpperCase() ?? "",
     };
   } catch {
-    return { certSKI: "", certIssuerSKI: "" }; // a stranger's certificate that OpenSSL reads and this library does not
+    // A foreign certificate that OpenSSL reads and this library does not.
+    return { certSKI: "", certIssuerSKI: "" };
   }
 }

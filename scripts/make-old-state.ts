@@ -437,7 +437,8 @@ async function main(checkout: string, version: string): Promise<void> {
   );
   if (existsSync(join(state, "dev.json")) || existsSync(join(state, "running.pid")))
     throw new Error("it did not stop by itself");
-  rmSync(join(state, "pki", "trusted.pem")); // the system's authorities beside the stack's own: each start writes it
+  // The system's authorities and the stack's own: each start writes this file.
+  rmSync(join(state, "pki", "trusted.pem"));
   refuseOwnNames(folder, checkout);
   const file = resolve(import.meta.dirname, "..", "test", "fixtures", `state-${version}.tar.gz`);
   const order = ["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=2026-01-01"];

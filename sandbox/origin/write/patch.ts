@@ -38,7 +38,8 @@ function fhirpathPatched(resource: Stored, patch: Parameters): unknown {
   try {
     fhirpathPatchTypedValue(toTypedValue(copy), parseFhirPathPatchParameters(patch));
   } catch (fault) {
-    throw new OriginRefusal(422, "processing", normalizeErrorString(fault)); // medplum's parser and its evaluator throw plain errors
+    // medplum's parser and its evaluator throw plain errors.
+    throw new OriginRefusal(422, "processing", normalizeErrorString(fault));
   }
   return copy;
 }
