@@ -34,7 +34,7 @@ export async function checkAnswers(
     const answer: unknown = JSON.parse(body.toString());
     if (peer.isFull) cut ??= answer;
     if (!isDeepStrictEqual(answer, peer.isFull ? cut : whole))
-      throw new Error(`${peer.name} answers something else to ${payload.path}`);
+      throw new Error(`${peer.name} gives a wrong answer to ${payload.path}`);
     if (peer.isFull && !isCut(body.toString())) throw new Error(`${peer.name} does not cut ${payload.path}`);
     lengths.set(peer, body.length);
   }

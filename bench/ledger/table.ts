@@ -81,7 +81,9 @@ function sizeTable({ sizes }: LedgerReport): string {
     return row(name, [jsonBytes, plaintextBytes, records, leafBytes, lines, lineBytes].map(String));
   });
   const overhead = Object.entries(sizes.frameOverhead).map(([leaves, bytes]) => `${bytes} with ${leaves}`);
-  const rest = `a frame has beside its leaves ${overhead.join(", ")}; its row ${sizes.recentBytes} more for each append; a key epoch ${sizes.keyEpochLeafBytes}; a leaf of the root log ${sizes.rootLeafBytes}`;
+  const rest =
+    `a frame without its leaves has ${overhead.join(", ")}; its row ${sizes.recentBytes} more for each append; ` +
+    `a key epoch ${sizes.keyEpochLeafBytes}; a leaf of the root log ${sizes.rootLeafBytes}`;
   return `${textTable([head, ...rows])}\n${rest}`;
 }
 
@@ -109,7 +111,9 @@ function countTable({ counts, shelf }: LedgerReport): string {
       String(many ?? 0),
     );
   });
-  const line = `an accounting line on a shelf: ${shelf.rowsPerLine.toFixed(2)} rows, ${shelf.storedBytesPerLine.toFixed(0)} bytes stored`;
+  const line =
+    `an accounting line in its store: ${shelf.rowsPerLine.toFixed(2)} rows, ` +
+    `${shelf.storedBytesPerLine.toFixed(0)} bytes stored`;
   return `${textTable([head, ...rows])}\n${line}`;
 }
 
