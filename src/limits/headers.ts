@@ -20,7 +20,7 @@ export function rateLimitHeaders(budgets: readonly Budget[]): Readonly<Record<st
 }
 
 /**
- * The same headers for a refused request, and `Retry-After` (RFC 9110 §10.2.3). `jitter` (0 ≤ jitter < 1)
+ * A refused request gets the same headers, and `Retry-After` (RFC 9110 §10.2.3). `jitter` (0 ≤ jitter < 1)
  * spreads the clients that wait for the end of the same window. `Retry-After` is never earlier than `t`.
  */
 export function exhaustedHeaders(

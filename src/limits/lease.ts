@@ -15,7 +15,7 @@ import {
 // The time in which a revocation takes effect (P4), however old the guard's own revocation state was.
 const leaseMillisecondsMax = 5_000;
 const afterEpochMillisecondsMax = 7_000;
-// Tokens in another isolate may come back soon. If no other isolate has tokens, only the end of the window
+// Tokens in another isolate may come back soon. If no further isolate has tokens, only the end of the window
 // brings more.
 const denyMilliseconds = { othersHold: 250, alone: 1_000 };
 const holdersMax = 10_000;
@@ -45,7 +45,7 @@ export class LeaseBook {
   /**
    * `store` must be durable before the answer leaves.
    *
-   * @param epochRead when the guard last asked what is revoked.
+   * @param epochRead when the guard last asked for revocations.
    */
   lease(
     call: LeaseCall,

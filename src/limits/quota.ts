@@ -1,5 +1,5 @@
 /**
- * The amount in each fixed window: requests of a client, requests of one of its subjects, or released
+ * The amount in each fixed window: requests of a client, requests of a subject of the client, or released
  * records.
  */
 export interface Quota {

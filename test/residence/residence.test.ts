@@ -159,7 +159,7 @@ test.skipIf(noSharedData)(
     expect(statesOf("synthea-2019")).toEqual(Array.from({ length: 7 }, () => "MA"));
     expect(statesOf("synthea-2020")).toEqual(["WA", "WA", "WA"]);
     expect(statesOf("synthea-2024")).toEqual(["KS", "KS", "KS", "KS"]);
-    expect(statesOf("us-core")).toEqual(["OK", "OK"]); // one has an old address beside it
+    expect(statesOf("us-core")).toEqual(["OK", "OK"]); // the second patient also has an old address
     expect(statesOf("examples-r4")).toEqual([undefined, undefined, undefined, undefined]);
   },
 );
