@@ -81,10 +81,6 @@ export function isReading(interaction: Interaction): interaction is Reading {
   return interaction.kind === "read" || interaction.kind === "vread" || interaction.kind === "search";
 }
 
-export function isAnsweredLocally(interaction: Interaction): interaction is AnsweredLocally {
-  return interaction.kind === "capabilities" || interaction.kind === "validate";
-}
-
 export function isListing(interaction: Interaction): interaction is Listing {
   return interaction.kind === "history" || interaction.kind === "everything" || interaction.kind === "lastn";
 }
