@@ -10,9 +10,10 @@ import type { WriteOutcome } from "#gateway/write/write-outcome";
 import type { GatewayRefusal, Outcome } from "./outcome.ts";
 
 /**
- * The only way out (P1, P4). Every answer leaves in this order: the client's lease is renewed, the registry
- * is asked again, the record credits are spent, the answer goes on record, and then it is released. When a
- * step throws, nothing leaves.
+ * The only way out (P1, P4). An answer with patient data leaves in this order: the client's lease is renewed
+ * with the denials that go with it, the registry's data is asked again (ten seconds old at most), the record
+ * credits are spent, the answer goes on record, and then it is released. A refusal and an answer without
+ * patient data skip the first steps, never the record. When a step throws, nothing leaves.
  */
 export async function release(
   outcome: Outcome,

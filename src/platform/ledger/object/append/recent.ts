@@ -4,7 +4,10 @@ import { concat, sameBytes } from "#ledger/bytes/bytes";
 import { Cursor } from "#ledger/bytes/cursor";
 import type { Draft } from "./draft.ts";
 
-/** How long a repeated append gets its first answer. */
+/**
+ * How long a repeated append gets its first answer, and how long a used proof of possession is remembered. A
+ * shorter time lets a proof be used twice (see PROOF_MS in isolate/sink).
+ */
 export const RECENT_MS = 130_000;
 const ENTRY_BYTES = 78;
 
