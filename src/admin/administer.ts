@@ -1,3 +1,5 @@
+import type { IncomingBody } from "#entrypoint/bounded-body";
+import { bodyPatienceMilliseconds } from "#entrypoint/timely-body";
 import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import { json, problem } from "./answer.ts";
@@ -17,7 +19,7 @@ import { Trail, type Arrival } from "./trail.ts";
 export interface Submission extends Arrival, Omit<SignedCall, "method" | "url"> {
   readonly tlsClientAuth: unknown;
   readonly contentType: string | null;
-  readonly body: ReadableStream<Uint8Array> | null;
+  readonly body: IncomingBody;
 }
 
 /** A document that control rejects, and the reason. */
@@ -37,9 +39,6 @@ export interface Verb {
   readonly role: Role;
   readonly act: (document: unknown) => Promise<Result<object, Rejected>>;
 }
-
-// The same limit as at the gateway; a megabyte takes this time at 560 kbit/s.
-const bodyPatienceMilliseconds = 15_000;
 
 /**
  * Runs a verb for an operator. It is on record before it is done and after; when the first record fails,

@@ -1,5 +1,7 @@
 import { Hono } from "hono";
 import { afterConfiguration } from "#audit/after-configuration";
+import type { IncomingBody } from "#entrypoint/bounded-body";
+import { TimelyBody } from "#entrypoint/timely-body";
 import { certificateAtEdge } from "#identity/certificate/certificate";
 import type { Instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
@@ -42,15 +44,18 @@ export function adminApp(ports: AdminPorts): Hono {
   ]) {
     app.post(`/${verb.path}`, async ({ req: { raw } }) => {
       const id = ports.newId();
+      const body = raw.body && new TimelyBody(raw.body);
       try {
         const ledger = afterConfiguration(ports.ledger, ports.configured());
-        const answer = administer(submissionOf(raw, id, ports.clock()), { ...ports, ledger }, verb);
+        const answer = administer(submissionOf(raw, body, id, ports.clock()), { ...ports, ledger }, verb);
         // A sender who breaks off ends this request. Its refusal or its action still goes on record.
         ports.keepAlive(answer.then(nothing, nothing));
         return await answer;
       } catch (fault) {
         // The answer has the id of the request: the ledger may have an intent under it.
         return unavailable(id, fault, ports);
+      } finally {
+        await body?.dropRest();
       }
     });
     app.all(`/${verb.path}`, () =>
@@ -63,8 +68,8 @@ export function adminApp(ports: AdminPorts): Hono {
   return app;
 }
 
-function submissionOf(request: Request, id: string, at: Instant): Submission {
-  const { headers, body } = request;
+function submissionOf(request: Request, body: IncomingBody, id: string, at: Instant): Submission {
+  const { headers } = request;
   const secret = (name: string) => {
     const value = headers.get(name);
     return value === null ? undefined : new Secret(value);

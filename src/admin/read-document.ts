@@ -1,4 +1,5 @@
-import { readAtMost } from "#entrypoint/bounded-body";
+import { readAtMost, type IncomingBody } from "#entrypoint/bounded-body";
+import { BodyNotWhole } from "#entrypoint/timely-body";
 import { repeatsMember } from "#identity/jose/repeated-member";
 import { isTooDeep } from "#identity/jose/too-deep";
 import { err, ok, type Result } from "#kernel/result";
@@ -7,7 +8,7 @@ import { err, ok, type Result } from "#kernel/result";
 export const documentBytesMax = 1_048_576;
 
 export type DocumentRefusal = {
-  readonly reason: "body_type_not_supported" | "body_incomplete" | "body_too_large" | "body_not_json";
+  readonly reason: BodyNotWhole["reason"] | "body_type_not_supported" | "body_too_large" | "body_not_json";
 };
 
 /** A document and its source bytes. */
@@ -22,14 +23,14 @@ export interface Document {
  */
 export async function readDocument(
   contentType: string | null,
-  body: ReadableStream<Uint8Array> | null,
+  body: IncomingBody,
 ): Promise<Result<Document, DocumentRefusal>> {
   // Only this type is accepted: a page on a foreign site can make an operator's browser post a form or plain
   // text with its certificate, but not JSON.
   if (!/^application\/json *(?:; *charset="?utf-8"? *)?$/iu.test(contentType ?? ""))
     return err({ reason: "body_type_not_supported" });
-  const bytes = await readAtMost(body, documentBytesMax).catch(() => null);
-  if (bytes === null) return err({ reason: "body_incomplete" });
+  const bytes = await readAtMost(body, documentBytesMax).catch(reasonOf);
+  if (typeof bytes === "string") return err({ reason: bytes });
   if (bytes === undefined) return err({ reason: "body_too_large" });
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -39,3 +40,6 @@ export async function readDocument(
     return err({ reason: "body_not_json" });
   }
 }
+
+const reasonOf = (fault: unknown): BodyNotWhole["reason"] =>
+  fault instanceof BodyNotWhole ? fault.reason : "body_incomplete";

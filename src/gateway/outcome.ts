@@ -7,7 +7,7 @@ import type { AuthenticateRefusal } from "#gateway/admission/authenticate";
 import type { InterpretRefusal } from "#gateway/admission/interpret";
 import type { SignedRefusal } from "#gateway/admission/prove-signed";
 import type { ClearingRefusal, ReleaseGate } from "#gateway/admission/release-gate";
-import type { BodyNotWhole } from "#gateway/admission/resource-body";
+import type { BodyNotWhole } from "#entrypoint/timely-body";
 import type { BatchBodyRefusal } from "#gateway/bundle/batch-entry";
 import type { BundleOutcome, TransactionRefusal } from "#gateway/bundle/bundle-outcome";
 import type { EntryRefusal } from "#gateway/bundle/entry-outcome";

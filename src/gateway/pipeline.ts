@@ -3,7 +3,7 @@ import { authenticateCaller } from "#gateway/admission/authenticate-caller";
 import { interpret } from "#gateway/admission/interpret";
 import { permit } from "#gateway/admission/permit";
 import { openReleaseGate } from "#gateway/admission/release-gate";
-import { BodyNotWhole } from "#gateway/admission/resource-body";
+import { BodyNotWhole } from "#entrypoint/timely-body";
 import { openOrigin } from "#gateway/origin/origin-session";
 import { Recorder } from "#gateway/record/recorder";
 import { dispatch } from "./dispatch.ts";

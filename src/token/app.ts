@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { readAtMost } from "#entrypoint/bounded-body";
+import { TimelyBody } from "#entrypoint/timely-body";
 import { afterConfiguration } from "#audit/after-configuration";
 import { assertionRules } from "#identity/assertion";
 import { clientAuthenticationMethods } from "#identity/client";
@@ -37,10 +38,12 @@ export function tokenApp(ports: TokenAppPorts): Hono {
     raw: Request,
   ): Promise<IssuerArrival> => {
     const cf: unknown = Reflect.get(raw, "cf");
-    const body = await readAtMost(raw.body, tokenFormBytesMax).then(
+    const sent = raw.body && new TimelyBody(raw.body);
+    const body = await readAtMost(sent, tokenFormBytesMax).then(
       (bytes) => bytes ?? "too_large",
       () => "incomplete" as const,
     );
+    await sent?.dropRest();
     return {
       id: ports.newId(),
       at: ports.clock(), // time of the last byte: a slow sender is judged by the facts at the end

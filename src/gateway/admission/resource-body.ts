@@ -2,17 +2,6 @@ import { readAtMost } from "#entrypoint/bounded-body";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival } from "./admit.ts";
 
-/** The sender of a body was too slow, or broke off: reading the body throws this. */
-export class BodyNotWhole extends Error {
-  override readonly name = "BodyNotWhole";
-  readonly reason: "body_timed_out" | "body_incomplete";
-
-  constructor(reason: BodyNotWhole["reason"]) {
-    super();
-    this.reason = reason;
-  }
-}
-
 export type ResourceBodyRefusal = { readonly reason: "body_too_large" | "body_missing" };
 
 /**

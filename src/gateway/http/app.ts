@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { afterConfiguration } from "#audit/after-configuration";
+import { TimelyBody } from "#entrypoint/timely-body";
 import type { AuthorizationServers } from "#registry/ports";
 import type { Clock } from "#kernel/clock";
 import { baseHeaders, outcomeAnswer } from "#gateway/answer/answer";
@@ -9,7 +10,6 @@ import { addDiscovery } from "./discovery.ts";
 import { addFloodFilter, type FloodPorts } from "./flood-filter.ts";
 import { serve } from "#gateway/pipeline";
 import type { GatewayPorts } from "#gateway/ports";
-import { TimelyBody } from "./timely-body.ts";
 
 export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, BrowserAppPorts, FloodPorts {
   readonly publicUrl: string;
@@ -54,19 +54,17 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     const ledger = afterConfiguration(ports.ledger, ports.configured());
     const page = await registeredPage(raw.headers, ports.browserPages);
     const keepAlive = (work: Promise<void>) => context.executionCtx.waitUntil(work);
+    const body = raw.body && new TimelyBody(raw.body);
     try {
       const cf: unknown = Reflect.get(raw, "cf");
       const tlsClientAuth: unknown =
         typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
       const { method, url, headers } = raw;
-      const body = raw.body && new TimelyBody(raw.body);
       const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page };
       const answer = serve(arrival, { ...ports, ledger, keepAlive });
       // Without this the runtime ends the work when the sender leaves, and there is no record of the request.
       if (raw.body !== null) keepAlive(settled(answer));
-      const made = await answer;
-      await body?.dropRest();
-      return made;
+      return await answer;
     } catch (fault) {
       // A dependency failed, perhaps the ledger: nothing is disclosed, and the answer says only the id.
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
@@ -78,6 +76,8 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
         "application/fhir+json",
         headers,
       );
+    } finally {
+      await body?.dropRest();
     }
   });
 

@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { TimelyBody } from "#gateway/http/timely-body";
+import { TimelyBody } from "#entrypoint/timely-body";
 
 async function read(body: AsyncIterable<Uint8Array>): Promise<string> {
   let text = "";

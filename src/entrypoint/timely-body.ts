@@ -1,7 +1,16 @@
-import { BodyNotWhole } from "#gateway/admission/resource-body";
+/** The sender of a body was too slow, or broke off: reading the body throws this. */
+export class BodyNotWhole extends Error {
+  override readonly name = "BodyNotWhole";
+  readonly reason: "body_timed_out" | "body_incomplete";
 
-// A search of 8 KB comes in a packet or two; a bad connection has this time.
-const patienceMilliseconds = 15_000;
+  constructor(reason: BodyNotWhole["reason"]) {
+    super();
+    this.reason = reason;
+  }
+}
+
+// A search of 8 KB comes in a packet or two, and a megabyte takes this time at 560 kbit/s.
+export const bodyPatienceMilliseconds = 15_000;
 
 // A sender gets a refusal only if its whole body is read: unread bytes close the connection.
 const droppedBytesMax = 16_777_216;
@@ -16,7 +25,7 @@ export class TimelyBody implements AsyncIterable<Uint8Array> {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #milliseconds: number;
 
-  constructor(body: ReadableStream<Uint8Array>, milliseconds = patienceMilliseconds) {
+  constructor(body: ReadableStream<Uint8Array>, milliseconds = bodyPatienceMilliseconds) {
     this.#reader = body.getReader();
     this.#milliseconds = milliseconds;
   }
