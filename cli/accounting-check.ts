@@ -12,7 +12,7 @@ import { err, type Result } from "#kernel/result";
 import type { Checkpoint } from "#ledger/tlog/checkpoint";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
-import { countsText } from "#audit/accounting/page";
+import { countsText } from "#audit/accounting/compose";
 import { accountingShown, type ShownLine } from "./accounting-lines.ts";
 import { onceMoreIfLate } from "./late-checkpoint.ts";
 import { givenKeys, logOf, Misuse, printFault } from "./ledger-keys.ts";

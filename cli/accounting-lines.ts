@@ -1,4 +1,4 @@
-import { nextPage, sumsSentence } from "#audit/accounting/page";
+import { nextPage, sumsSentence } from "#audit/accounting/compose";
 import { Misuse } from "./ledger-keys.ts";
 
 /**

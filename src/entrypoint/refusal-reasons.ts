@@ -81,7 +81,7 @@ const unknownPath = fhir(
 const jsonOnly = fhir(
   406,
   "not-supported",
-  "Only JSON is answered. Accept application/fhir+json, and leave out any other _format.",
+  "The answer is JSON only. Accept application/fhir+json, and leave out any other _format. $disclosures also has _format=text/csv and text/html.",
 );
 const stale = fhir(
   412,

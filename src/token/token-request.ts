@@ -42,7 +42,7 @@ export interface TokenQuestion {
   readonly token: Secret;
 }
 
-/** An assertion is at most 8 KiB (identity/compact-jws), the rest a few hundred bytes. */
+/** An assertion is at most 8 KiB (identity/jose/compact-jws), the rest a few hundred bytes. */
 export const tokenFormBytesMax = 16_384;
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

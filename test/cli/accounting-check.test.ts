@@ -7,7 +7,7 @@ import type { FoundLine } from "#audit/accounting/disclosures";
 import { accountingBundle } from "#audit/accounting/fhir";
 import { accountingCsv } from "#audit/accounting/csv";
 import { accountingPage } from "#audit/accounting/html";
-import { type Accounting, composeAccounting } from "#audit/accounting/page";
+import { type Accounting, composeAccounting } from "#audit/accounting/compose";
 import { fromUtf8, utf8 } from "#ledger/bytes/bytes";
 import { inclusionNote } from "#ledger/tlog/inclusion-note";
 import { lineSalt, linesRoot } from "#ledger/leaf/lines";

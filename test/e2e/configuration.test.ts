@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { calculateJwkThumbprint, type JWK } from "jose";
 import { afterAll, test } from "vitest";
 import type { AuditEvent, Configuration } from "#audit/event";
-import { configurationLogs } from "#platform/ledger/isolate/sink";
+import { configurationLogs } from "#platform/ledger/client/sink";
 import { instant } from "#kernel/clock";
 import { operatorOf } from "../../cli/dev-file.ts";
 import { send } from "../../cli/mutual-tls.ts";

@@ -10,7 +10,7 @@ import { accountingBundle } from "../../src/audit/accounting/fhir.ts";
 import { purposeInWords } from "../../src/audit/accounting/purpose-words.ts";
 import { accountingCsv } from "../../src/audit/accounting/csv.ts";
 import { accountingPage } from "../../src/audit/accounting/html.ts";
-import { composeAccounting } from "../../src/audit/accounting/page.ts";
+import { composeAccounting } from "#audit/accounting/compose";
 
 const at = Date.UTC(2026, 10, 24, 12);
 const line = (recipient: string, purpose: string): FoundLine => ({

@@ -2,7 +2,7 @@ import { test } from "vitest";
 import { configurationOf } from "#audit/configuration";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
-import { configurationRecord } from "#platform/ledger/configuration-record";
+import { configurationRecord } from "#platform/ledger/client/configuration-record";
 
 /** An isolate whose ledger answers when the test says so. */
 function isolate() {

@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import type { Recorded } from "#audit/ports";
-import { ledgerProver } from "#platform/ledger/isolate/prover";
+import { ledgerProver } from "#platform/ledger/client/prover";
 
 const at: Recorded = {
   log: "s0-2026h2",

@@ -1,4 +1,4 @@
-import { countsText, purposeText, standingText, type Accounting, type AccountingEntry } from "./page.ts";
+import { countsText, purposeText, standingText, type Accounting, type AccountingEntry } from "./compose.ts";
 
 /** The columns of the table, each with its cell. */
 const columns: readonly (readonly [name: string, cell: (line: AccountingEntry) => string])[] = [

@@ -1,5 +1,5 @@
 import { operationOutcome } from "#fhir/outcome";
-import { countsText, standingText, type Accounting, type AccountingEntry } from "./page.ts";
+import { countsText, standingText, type Accounting, type AccountingEntry } from "./compose.ts";
 
 const dicom = "http://dicom.nema.org/resources/ontology/DCM";
 const coding = (system: string, code: string, display: string) => ({ system, code, display });

@@ -1,7 +1,7 @@
 import { toBase64 } from "#ledger/bytes/base64";
 import { utf8 } from "#ledger/bytes/bytes";
 import { sha256 } from "#ledger/bytes/hash";
-import { countsText, purposeText, standingText, type Accounting, type AccountingEntry } from "./page.ts";
+import { countsText, purposeText, standingText, type Accounting, type AccountingEntry } from "./compose.ts";
 
 const style =
   "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#111;background:#fff}" +

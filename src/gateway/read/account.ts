@@ -12,7 +12,7 @@ import type { AccountingGrant } from "#policy/evaluate-accounting";
 import { accountingCsv } from "#audit/accounting/csv";
 import { accountingBundle } from "#audit/accounting/fhir";
 import { accountingPage, pagePolicy } from "#audit/accounting/html";
-import { composeAccounting, type Accounting } from "#audit/accounting/page";
+import { composeAccounting, type Accounting } from "#audit/accounting/compose";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { NextLinks, NextLinkRefusal } from "#gateway/admission/page-links";
 import { unitedPatients, type UniteRefusal } from "#gateway/origin/united-patients";

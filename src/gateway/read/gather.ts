@@ -8,7 +8,7 @@ import { fillPage, type PageRefusal } from "./fill-page.ts";
 import type { RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { behindContext } from "./security-context.ts";
-import { referredTo } from "./witnesses.ts";
+import { referredTo } from "./referrers.ts";
 import { resolveJoins } from "./resolve-joins.ts";
 import type { NextLinkRefusal, NextLinks } from "#gateway/admission/page-links";
 

@@ -3,7 +3,7 @@ import { parseReference } from "#fhir/r4/reference";
 import { hasContext } from "#policy/labels";
 import type { Grant, ReadExpectation } from "#policy/grant";
 import type { OriginSession, WholeAnswer } from "#gateway/origin/origin-session";
-import { referredTo } from "./witnesses.ts";
+import { referredTo } from "./referrers.ts";
 
 /**
  * The grant for a Binary that has a `securityContext`: the whole view of its rule if the context resource is

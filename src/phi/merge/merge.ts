@@ -77,7 +77,7 @@ export interface Merged {
  * nothing about them.
  *
  * @param submitted structurally valid R4, with the id and type of the stored resource.
- * @param standing `undefined`: nothing is stored yet.
+ * @param storedResource `undefined`: nothing is stored yet.
  */
 export function mergeResource(
   submitted: JsonObject,

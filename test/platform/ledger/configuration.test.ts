@@ -3,7 +3,7 @@ import { beforeEach, test } from "vitest";
 import { configurationEvent, configurationOf } from "#audit/configuration";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
-import { configurationLogs, ledgerSink } from "#platform/ledger/isolate/sink";
+import { configurationLogs, ledgerSink } from "#platform/ledger/client/sink";
 import {
   config,
   disclosureOf,

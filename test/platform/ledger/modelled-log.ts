@@ -11,7 +11,7 @@ import { overAt, SWITCH_SLACK_MS } from "#ledger/log-name";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import { instant } from "#kernel/clock";
 import { verifyLog } from "#ledger/verify";
-import { configurationLogs } from "#platform/ledger/isolate/sink";
+import { configurationLogs } from "#platform/ledger/client/sink";
 import { breakNext, type Loss, reload } from "./broken-writes.ts";
 import { bucketReader, bytesAt, type Fault, faultyBucket, flushWith, originOf } from "./bucket.ts";
 import { bucketIsAway, readBucket, rootIsAway, rootLog } from "./outages.ts";

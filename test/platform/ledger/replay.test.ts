@@ -6,7 +6,7 @@ import { predecessor } from "#ledger/predecessor";
 import { verifyLog } from "#ledger/verify";
 import { OwnCalls } from "#platform/ledger/object/append/own-calls";
 import type { UsedProof } from "#platform/ledger/object/append/used-proofs";
-import { ledgerSink } from "#platform/ledger/isolate/sink";
+import { ledgerSink } from "#platform/ledger/client/sink";
 import {
   config,
   disclosureOf,

@@ -13,7 +13,7 @@ import { verifyLog } from "#ledger/verify";
 import { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { shelfNameOf } from "#platform/ledger/object/accounting/accounting-shelf";
 import { OwnCalls, type SealedCall } from "#platform/ledger/object/append/own-calls";
-import { ledgerSink } from "#platform/ledger/isolate/sink";
+import { ledgerSink } from "#platform/ledger/client/sink";
 import {
   config,
   disclosureOf,

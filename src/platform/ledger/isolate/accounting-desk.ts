@@ -23,7 +23,7 @@ import { inTurns } from "#platform/in-turns";
 import { readLedgerConfig, type LedgerConfig, type LedgerEnv } from "#platform/ledger/config";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { OwnCalls } from "#platform/ledger/object/append/own-calls";
-import { ledgerSink } from "./sink.ts";
+import { ledgerSink } from "#platform/ledger/client/sink";
 import { LineProofs, type UnprovenLine } from "./line-proofs.ts";
 
 type DeskEnv = LedgerEnv & {

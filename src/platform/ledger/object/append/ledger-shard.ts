@@ -9,7 +9,7 @@ import { predecessor } from "#ledger/predecessor";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import type { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
 import type { AccountingShelf } from "#platform/ledger/object/accounting/accounting-shelf";
-import { ledgerConfigurationRecord } from "#platform/ledger/configuration-record";
+import { ledgerConfigurationRecord } from "#platform/ledger/client/configuration-record";
 import { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import { LedgerClosing } from "./closing.ts";
 import { type LedgerEnv, readLedgerConfig } from "#platform/ledger/config";

@@ -6,7 +6,7 @@ import type { Draft } from "./draft.ts";
 
 /**
  * How long a repeated append gets its first answer, and how long a used proof of possession is remembered. A
- * shorter time lets a proof be used twice (see PROOF_MS in isolate/sink).
+ * shorter time lets a proof be used twice (see PROOF_MS in client/sink).
  */
 export const RECENT_MS = 130_000;
 const ENTRY_BYTES = 78;

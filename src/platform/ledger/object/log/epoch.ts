@@ -15,7 +15,7 @@ export const boxLabel = "phylax accounting lines v1";
 
 /**
  * The accounting lines of a leaf. A line's number is its place in `contents`; its salt comes from the seed
- * (ledger/lines).
+ * (ledger/leaf/lines).
  */
 export interface LeafLines {
   readonly index: number;

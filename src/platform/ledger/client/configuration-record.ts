@@ -3,8 +3,8 @@ import { configurationEvent } from "#audit/configuration";
 import type { AuditEvent, Configuration } from "#audit/event";
 import type { ConfigurationSink } from "#audit/ports";
 import { instant, type Clock } from "#kernel/clock";
-import type { LedgerConfig } from "./config.ts";
-import { type AppendingShards, ledgerSink, type OwnLog } from "#platform/ledger/isolate/sink";
+import type { LedgerConfig } from "#platform/ledger/config";
+import { type AppendingShards, ledgerSink, type OwnLog } from "./sink.ts";
 
 /**
  * Records the configuration that a worker started with. Every request that arrives before this is done
