@@ -37,6 +37,7 @@ interface Acknowledged {
 interface Moment {
   readonly rows: Rows;
   readonly size: number;
+  readonly unsure: number;
 }
 
 /** A log with events in its life, and the facts that must hold. Each event ends with `look`. */
@@ -172,7 +173,7 @@ export class ModelledLog {
   async remember(): Promise<void> {
     if (!(await this.#runs())) return;
     const { size } = await shard(this.#log).status();
-    this.#moment = { rows: await rowsOf(this.#log), size };
+    this.#moment = { rows: await rowsOf(this.#log), size, unsure: this.#unsure };
   }
 
   /**
@@ -192,7 +193,7 @@ export class ModelledLog {
     if (Math.max(published?.size ?? 0, standing?.size ?? 0) <= moment.size) {
       this.#isForked = true;
       this.#isSealed = false;
-      this.#unsure = 0;
+      this.#unsure = moment.unsure; // a frame without an acknowledgement may wait for its copy again
       this.#acknowledged = this.#acknowledged.filter(({ at }) => at.index < moment.size);
       this.#shown = this.#shown.filter(({ size }) => size <= moment.size);
       return;
