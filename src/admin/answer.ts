@@ -1,10 +1,5 @@
-/** Headers of every answer: no cache may store it, no browser may guess its type or go back to plain HTTP. */
-const baseHeaders = (requestId: string): Record<string, string> => ({
-  "x-request-id": requestId,
-  "cache-control": "no-store",
-  "x-content-type-options": "nosniff",
-  "strict-transport-security": "max-age=63072000",
-});
+import { baseHeaders, setAll } from "#entrypoint/base-headers";
+import { problemAnswer, type Problem } from "#entrypoint/problem";
 
 export function json(
   requestId: string,
@@ -12,23 +7,13 @@ export function json(
   body: unknown,
   extra: Readonly<Record<string, string>> = {},
 ): Response {
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { ...baseHeaders(requestId), "content-type": "application/json", ...extra },
-  });
+  const headers = baseHeaders(requestId);
+  setAll(headers, { "content-type": "application/json", ...extra });
+  return new Response(JSON.stringify(body), { status, headers });
 }
 
-/** RFC 9457 problem details. */
-export function problem(
+export const problem = (
   requestId: string,
-  face: {
-    readonly status: number;
-    readonly title: string;
-    readonly pointer?: string;
-    readonly detail?: string;
-  },
+  face: Problem,
   extra: Readonly<Record<string, string>> = {},
-): Response {
-  const body = { type: "about:blank", ...face, instance: `urn:phylax:request:${requestId}` };
-  return json(requestId, face.status, body, { ...extra, "content-type": "application/problem+json" });
-}
+): Response => problemAnswer(requestId, face, baseHeaders(requestId), extra);

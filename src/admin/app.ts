@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { afterConfiguration } from "#audit/after-configuration";
 import type { IncomingBody } from "#entrypoint/bounded-body";
+import { addressOf, tlsClientAuthOf } from "#entrypoint/edge";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { certificateAtEdge } from "#identity/certificate/certificate";
 import type { Instant } from "#kernel/clock";
@@ -21,7 +22,7 @@ export function adminApp(ports: AdminPorts): Hono {
   // The filter stands before certificates, sign-ins, registry and ledger. It records nothing: otherwise a
   // flood could fill the ledger.
   app.use(async ({ req: { raw } }, next) => {
-    const caller = { certificate: certificateAtEdge(tlsClientAuthOf(raw)), address: addressOf(raw) };
+    const caller = { certificate: certificateAtEdge(tlsClientAuthOf(raw)), address: addressOf(raw.headers) };
     if (await isBelowFlood(ports.calls, "ops", caller)) return next();
     return problem(
       ports.newId(),
@@ -77,7 +78,7 @@ function submissionOf(request: Request, body: IncomingBody, id: string, at: Inst
   return {
     id,
     at,
-    address: addressOf(request),
+    address: addressOf(headers),
     tlsClientAuth: tlsClientAuthOf(request),
     authorization: secret("authorization"),
     dpop: secret("dpop"),
@@ -87,13 +88,6 @@ function submissionOf(request: Request, body: IncomingBody, id: string, at: Inst
 }
 
 const nothing = () => undefined;
-
-function tlsClientAuthOf(request: Request): unknown {
-  const cf: unknown = Reflect.get(request, "cf");
-  return typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
-}
-
-const addressOf = ({ headers }: Request): string => headers.get("cf-connecting-ip") ?? "";
 
 function unavailable(requestId: string, fault: unknown, ports: AdminPorts): Response {
   ports.onFault({ requestId, name: fault instanceof Error ? fault.name : "unknown" });

@@ -1,7 +1,7 @@
 import type { AuditEvent, Outcome } from "#audit/event";
-import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
+import type { ProofSink, Replayed } from "#audit/ports";
+import { receiptHeader, RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
 import type { Instant } from "#kernel/clock";
-import { formatReceipt } from "#ledger/receipt";
 import type { Sender } from "#ledger/shard-choice";
 import type { Seen } from "./operator.ts";
 
@@ -19,13 +19,12 @@ export interface Arrival {
 export class Trail {
   readonly seen: Seen = {};
   readonly #arrival: Arrival;
-  readonly #ledger: ProofSink;
+  readonly #records: RequestRecords;
   readonly #what: NonNullable<AuditEvent["what"]>;
-  #proofSpent = false;
 
   constructor(arrival: Arrival, ledger: ProofSink, what: NonNullable<AuditEvent["what"]>) {
     this.#arrival = arrival;
-    this.#ledger = ledger;
+    this.#records = new RequestRecords(ledger);
     this.#what = what;
   }
 
@@ -33,7 +32,8 @@ export class Trail {
   async refused(outcome: Outcome): Promise<Receipt> {
     const event = this.#event({ kind: "refusal", step: 0, outcome });
     const recorded = await this.#recordFirst(event);
-    return receiptOf(recorded === "replayed" ? await this.#record(event) : recorded); // refused either way
+    // refused either way
+    return receiptHeader(recorded === "replayed" ? await this.#record(event) : recorded);
   }
 
   /**
@@ -44,26 +44,19 @@ export class Trail {
     const recorded = await this.#recordFirst(
       this.#event({ kind: "administration", step: 0, what: { ...this.#what, id: documentDigest } }),
     );
-    return recorded === "replayed" ? recorded : receiptOf(recorded);
+    return recorded === "replayed" ? recorded : receiptHeader(recorded);
   }
 
   async ended(outcome: Outcome): Promise<void> {
     await this.#record(this.#event({ kind: "administration", step: 1, outcome }));
   }
 
-  /**
-   * Uses the proof up with the first record: only a single request with a proof gets past here (RFC 9449
-   * §11.1).
-   */
-  #recordFirst(event: AuditEvent): Promise<Recorded | Counted | Replayed> {
-    const { proof } = this.seen;
-    if (proof === undefined || this.#proofSpent) return this.#record(event);
-    this.#proofSpent = true;
-    return this.#ledger.recordOnce([event], proof);
+  #recordFirst(event: AuditEvent): Promise<Appended> {
+    return this.#records.first([event], this.#sender(), this.seen.proof);
   }
 
-  #record(event: AuditEvent): Promise<Recorded | Counted> {
-    return this.#ledger.record([event], this.#sender());
+  #record(event: AuditEvent): ReturnType<RequestRecords["further"]> {
+    return this.#records.further([event], this.#sender());
   }
 
   #event(part: Pick<AuditEvent, "kind" | "step" | "outcome" | "what">): AuditEvent {
@@ -90,13 +83,9 @@ export class Trail {
    */
   #sender(): Sender {
     const { operator } = this.seen;
-    return operator === undefined
-      ? { kind: "address", address: this.#arrival.address }
-      : { kind: "client", client: `operator ${operator}`, requestId: this.#arrival.id, spread: 1 };
+    const name = operator === undefined ? undefined : `operator ${operator}`;
+    return senderOf(this.#arrival, name, undefined, 1);
   }
 }
 
-type Receipt = Readonly<Record<string, string>>;
-
-const receiptOf = (recorded: Recorded | Counted): Receipt =>
-  recorded === "counted" ? {} : { "phylax-receipt": formatReceipt(recorded) };
+type Receipt = ReturnType<typeof receiptHeader>;

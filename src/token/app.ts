@@ -1,5 +1,7 @@
 import { Hono } from "hono";
 import { readAtMost } from "#entrypoint/bounded-body";
+import { addressOf, tlsClientAuthOf } from "#entrypoint/edge";
+import { problemAnswer } from "#entrypoint/problem";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { afterConfiguration } from "#audit/after-configuration";
 import { assertionRules } from "#identity/assertion";
@@ -37,7 +39,6 @@ export function tokenApp(ports: TokenAppPorts): Hono {
     interaction: IssuerArrival["interaction"],
     raw: Request,
   ): Promise<IssuerArrival> => {
-    const cf: unknown = Reflect.get(raw, "cf");
     const sent = raw.body && new TimelyBody(raw.body);
     const body = await readAtMost(sent, tokenFormBytesMax).then(
       (bytes) => bytes ?? "too_large",
@@ -51,8 +52,8 @@ export function tokenApp(ports: TokenAppPorts): Hono {
       contentType: raw.headers.get("content-type") ?? undefined,
       hasAuthorization: raw.headers.has("authorization"),
       body,
-      tlsClientAuth: typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
-      address: raw.headers.get("cf-connecting-ip") ?? "",
+      tlsClientAuth: tlsClientAuthOf(raw),
+      address: addressOf(raw.headers),
     };
   };
 
@@ -97,21 +98,14 @@ export function tokenApp(ports: TokenAppPorts): Hono {
 
 const nothing = () => undefined;
 
-/** RFC 9457. */
 function problem(
   requestId: string,
   status: number,
   title: string,
   extra: Readonly<Record<string, string>> = {},
 ): Response {
-  const body = { type: "about:blank", title, status, instance: `urn:phylax:request:${requestId}` };
-  const headers = {
-    "content-type": "application/problem+json",
-    "cache-control": "no-store",
-    "x-request-id": requestId,
-    ...extra,
-  };
-  return new Response(JSON.stringify(body), { status, headers });
+  const headers = new Headers({ "cache-control": "no-store", "x-request-id": requestId });
+  return problemAnswer(requestId, { title, status }, headers, extra);
 }
 
 /** RFC 8414 §2. The metadata list only supported features. */

@@ -1,9 +1,10 @@
 import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import { receiptHeader } from "#entrypoint/request-records";
 import { confirmation } from "#identity/binding";
 import { formatScopes } from "#identity/scopes";
 import { epochSeconds } from "#kernel/clock";
 import { tokenTypes } from "./decide.ts";
-import { answer, eventOf, receiptOf, senderOf, type IssuerArrival } from "./issuer-trail.ts";
+import { answer, callerSender, eventOf, type IssuerArrival } from "./issuer-trail.ts";
 import { purposesInForce, type OwnToken } from "./own-token.ts";
 import { questionOfOwn, type QuestionPorts } from "./question-of-own.ts";
 
@@ -30,9 +31,14 @@ export async function serveIntrospection(
     : { status: 200, reason: "token_not_active" satisfies RecordedOnly };
   const recorded = await ports.ledger.record(
     [eventOf(arrival, "introspection", who, outcome)],
-    senderOf(arrival, who, ports),
+    callerSender(arrival, who, ports),
   );
-  return answer(arrival, 200, active ? description(own, purposes) : { active: false }, receiptOf(recorded));
+  return answer(
+    arrival,
+    200,
+    active ? description(own, purposes) : { active: false },
+    receiptHeader(recorded),
+  );
 }
 
 function description({ token, binding, audience }: OwnToken, purposes: readonly string[]) {

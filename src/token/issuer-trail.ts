@@ -1,8 +1,8 @@
 import type { AuditEvent, EventKind } from "#audit/event";
-import type { Counted, ProofSink, Recorded } from "#audit/ports";
+import type { ProofSink } from "#audit/ports";
+import { receiptHeader, senderOf } from "#entrypoint/request-records";
 import type { ClientRecord } from "#identity/client";
 import type { Instant } from "#kernel/clock";
-import { formatReceipt } from "#ledger/receipt";
 import type { Sender } from "#ledger/shard-choice";
 import { oauthErrors, type TokenRefusal } from "./oauth-error.ts";
 import type { TokenMessage } from "./token-request.ts";
@@ -52,16 +52,11 @@ export function eventOf(
   };
 }
 
-export function senderOf(
-  { id, address }: IssuerArrival,
+export const callerSender = (
+  arrival: IssuerArrival,
   { client, jkt }: Who,
   { ledgerSpread }: IssuerTrailPorts,
-): Sender {
-  if (jkt !== undefined) return { kind: "key", jkt };
-  return client === undefined
-    ? { kind: "address", address }
-    : { kind: "client", client: client.id, requestId: id, spread: ledgerSpread };
-}
+): Sender => senderOf(arrival, client?.id, jkt, ledgerSpread);
 
 /** The record comes first: when it fails, this throws and nothing is answered. */
 export async function refuse(
@@ -72,19 +67,15 @@ export async function refuse(
 ): Promise<Response> {
   const { status, error, description } = oauthErrors[refusal.reason];
   const event = eventOf(arrival, "refusal", who, { status, reason: refusal.reason });
-  const recorded = await ports.ledger.record([event], senderOf(arrival, who, ports));
+  const recorded = await ports.ledger.record([event], callerSender(arrival, who, ports));
   const challenge = status === 401 ? { "www-authenticate": 'Bearer realm="phylax"' } : {};
   const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : {};
   return answer(
     arrival,
     status,
     { error, error_description: description },
-    { ...receiptOf(recorded), ...challenge, ...nonce },
+    { ...receiptHeader(recorded), ...challenge, ...nonce },
   );
-}
-
-export function receiptOf(recorded: Recorded | Counted): Record<string, string> {
-  return recorded === "counted" ? {} : { "phylax-receipt": formatReceipt(recorded) };
 }
 
 /** JSON, or no body where the RFC has none. */

@@ -1,6 +1,7 @@
 import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import { receiptHeader } from "#entrypoint/request-records";
 import type { Instant } from "#kernel/clock";
-import { answer, eventOf, receiptOf, senderOf, type IssuerArrival } from "./issuer-trail.ts";
+import { answer, callerSender, eventOf, type IssuerArrival } from "./issuer-trail.ts";
 import { questionOfOwn, type QuestionPorts } from "./question-of-own.ts";
 
 /** Ends a token of the built-in issuer before its time. */
@@ -27,7 +28,7 @@ export async function serveRevocation(arrival: IssuerArrival, ports: RevocationP
   const question = await questionOfOwn(arrival, ports);
   if (!question.ok) return question.error;
   const { client, own, who } = question.value;
-  const sender = senderOf(arrival, who, ports);
+  const sender = callerSender(arrival, who, ports);
   if (own === undefined) {
     const recorded = await ports.ledger.record(
       [
@@ -38,7 +39,7 @@ export async function serveRevocation(arrival: IssuerArrival, ports: RevocationP
       ],
       sender,
     );
-    return answer(arrival, 200, undefined, receiptOf(recorded));
+    return answer(arrival, 200, undefined, receiptHeader(recorded));
   }
   const wanted = await ports.ledger.record([eventOf(arrival, "revocation", who, undefined)], sender);
   const done = await ports.revoker.revoke(client.id, own.token.id, own.token.expires);
@@ -47,7 +48,7 @@ export async function serveRevocation(arrival: IssuerArrival, ports: RevocationP
     : { status: 503, reason: "too_many_revocations" satisfies RecordedOnly };
   await ports.ledger.record([{ ...eventOf(arrival, "revocation", who, outcome), step: 1 }], sender);
   return answer(arrival, outcome.status, undefined, {
-    ...receiptOf(wanted),
+    ...receiptHeader(wanted),
     ...(!done && { "retry-after": retryAfterSeconds }),
   });
 }

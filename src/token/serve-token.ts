@@ -1,4 +1,5 @@
 import type { AuditEvent } from "#audit/event";
+import { receiptHeader, RequestRecords } from "#entrypoint/request-records";
 import type { TokenIssuer } from "#identity/ports";
 import { formatScopes } from "#identity/scopes";
 import type { Secret } from "#kernel/secret";
@@ -6,10 +7,9 @@ import { authenticateClient, type ClientAuthenticationPorts } from "./authentica
 import { decide, tokenTypes, type Decision } from "./decide.ts";
 import {
   answer,
+  callerSender,
   eventOf,
-  receiptOf,
   refuse,
-  senderOf,
   type IssuerArrival,
   type IssuerTrailPorts,
   type Who,
@@ -65,9 +65,8 @@ export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Prom
     ...eventOf(arrival, "token", { ...who, tokenId }, { status: 200 }),
     ...grounds(decision.value),
   };
-  const recorded = await (proof === undefined
-    ? ports.ledger.record([event], senderOf(arrival, who, ports))
-    : ports.ledger.recordOnce([event], proof));
+  const records = new RequestRecords(ports.ledger);
+  const recorded = await records.first([event], callerSender(arrival, who, ports), proof);
   if (recorded === "replayed") return no({ reason: "proof_replayed" });
   const grant = {
     access_token: token.reveal(),
@@ -77,7 +76,7 @@ export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Prom
     purpose_of_use: purposes,
   };
   const nonce = proof === undefined ? {} : { "dpop-nonce": ports.proofs.nonce(proof.jkt, at) };
-  return answer(arrival, 200, grant, { ...receiptOf(recorded), ...nonce });
+  return answer(arrival, 200, grant, { ...receiptHeader(recorded), ...nonce });
 }
 
 /** The facts on which a token rests. */

@@ -1,3 +1,4 @@
+import { addressOf } from "#entrypoint/edge";
 import { readAuthorization, type AuthorizationRefusal, type Scheme } from "#identity/authorization";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
@@ -106,7 +107,7 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
     token: presented.value?.token,
     proof: proof === null ? undefined : new Secret(proof),
     tlsClientAuth: arrival.tlsClientAuth,
-    address: headers.get("cf-connecting-ip") ?? "",
+    address: addressOf(headers),
     purpose: headers.get("phylax-purpose") || undefined,
     mediaType,
     traceId: traceparent.exec(headers.get("traceparent") ?? "")?.groups?.["id"],

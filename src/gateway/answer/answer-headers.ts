@@ -1,12 +1,12 @@
 import type { Counted, Recorded } from "#audit/ports";
+import { baseHeaders, setAll } from "#entrypoint/base-headers";
+import { receiptHeader } from "#entrypoint/request-records";
 import type { ProofVerifier } from "#identity/proof";
-import { formatReceipt } from "#ledger/receipt";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
 import type { Arrival, Call } from "#gateway/admission/admit";
 import type { GatewayRefusal } from "#gateway/outcome";
 import { lastModified, type Validators } from "#gateway/read/etag";
 import type { RequestFacts } from "#gateway/record/recorder";
-import { baseHeaders } from "./answer.ts";
 import { acceptSignature, challenge, isOfSignature, scopeChallenge } from "./challenge.ts";
 import { letPageRead } from "./page-reads.ts";
 
@@ -32,7 +32,7 @@ export function recordedHeaders(
 ): Headers {
   const headers = baseHeaders(arrival.id);
   letPageRead(headers, readingPage(arrival, principal));
-  if (recorded !== "counted") headers.set("phylax-receipt", formatReceipt(recorded));
+  setAll(headers, receiptHeader(recorded));
   const jkt = principal?.proof?.jkt;
   if (jkt !== undefined) headers.set("dpop-nonce", ports.proofs.nonce(jkt, arrival.at)); // RFC 9449 §8.2
   if (gate !== undefined) setAll(headers, rateLimitHeaders(gate.budgets));
@@ -88,8 +88,4 @@ export function addBodyHeaders(
   headers.set("etag", validators.etag);
   const modified = lastModified(validators.lastUpdated);
   if (modified !== undefined) headers.set("last-modified", modified);
-}
-
-function setAll(headers: Headers, values: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(values)) headers.set(name, value);
 }

@@ -1,16 +1,7 @@
+import { baseHeaders } from "#entrypoint/base-headers";
 import type { GatewayFace } from "#entrypoint/public-face";
 import { bodyOutcome, operationOutcome } from "#fhir/outcome";
 import type { Call } from "#gateway/admission/admit";
-
-/** Headers of every answer: no cache may store it, no browser may guess its type or go back to plain HTTP. */
-export function baseHeaders(requestId: string): Headers {
-  return new Headers({
-    "x-request-id": requestId,
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "strict-transport-security": "max-age=63072000",
-  });
-}
 
 /**
  * The public side of a refusal as an OperationOutcome (FHIR R4 http §3.1.0.1.4), with the id under which the

@@ -1,7 +1,8 @@
 import type { Counted, RecordProver, Recorded } from "#audit/ports";
 import { faceOf } from "#entrypoint/gateway-face";
 import { utf8 } from "#fhir/json/bytes";
-import { formatReceipt } from "#ledger/receipt";
+import { setAll } from "#entrypoint/base-headers";
+import { receiptHeader, type Appended } from "#entrypoint/request-records";
 import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { Arrival } from "#gateway/admission/admit";
 import { asksForProof } from "#gateway/admission/asks-for-proof";
@@ -9,7 +10,7 @@ import type { ReleaseGate } from "#gateway/admission/release-gate";
 import type { GatewayRefusal } from "#gateway/outcome";
 import { etagOf, isKnown } from "#gateway/read/etag";
 import type { Part } from "#gateway/record/parts";
-import type { Appended, Recorder, RequestFacts } from "#gateway/record/recorder";
+import type { Recorder, RequestFacts } from "#gateway/record/recorder";
 import type { WriteOutcome } from "#gateway/write/write-outcome";
 import { outcomeAnswer } from "./answer.ts";
 import {
@@ -188,7 +189,7 @@ export class Drafts {
     if (recorded === "counted" || principal === undefined || !asksForProof(this.#arrival.headers)) return;
     const proof = await this.#ports.recordProver.prove(recorded);
     if (proof === undefined) return;
-    headers.set("phylax-receipt", formatReceipt({ ...recorded, proof }));
+    setAll(headers, receiptHeader(recorded, proof));
     headers.append("preference-applied", "audit-proof"); // RFC 7240 §3
   }
 }

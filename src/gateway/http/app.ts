@@ -3,7 +3,10 @@ import { afterConfiguration } from "#audit/after-configuration";
 import { TimelyBody } from "#entrypoint/timely-body";
 import type { AuthorizationServers } from "#registry/ports";
 import type { Clock } from "#kernel/clock";
-import { baseHeaders, outcomeAnswer } from "#gateway/answer/answer";
+import { baseHeaders } from "#entrypoint/base-headers";
+import { tlsClientAuthOf } from "#entrypoint/edge";
+import { problemAnswer } from "#entrypoint/problem";
+import { outcomeAnswer } from "#gateway/answer/answer";
 import { letPageRead } from "#gateway/answer/page-reads";
 import { addBrowserApps, registeredPage, type BrowserAppPorts } from "./browser-apps.ts";
 import { addDiscovery } from "./discovery.ts";
@@ -30,8 +33,6 @@ export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, Browse
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
 }
 
-const problemType = "application/problem+json";
-
 /** The gateway's HTTP surface. Hono's context ends here. */
 export function gatewayApp(ports: GatewayAppPorts): Hono {
   const app = new Hono();
@@ -56,9 +57,7 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     const keepAlive = (work: Promise<void>) => context.executionCtx.waitUntil(work);
     const body = raw.body && new TimelyBody(raw.body);
     try {
-      const cf: unknown = Reflect.get(raw, "cf");
-      const tlsClientAuth: unknown =
-        typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
+      const tlsClientAuth = tlsClientAuthOf(raw);
       const { method, url, headers } = raw;
       const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page };
       const answer = serve(arrival, { ...ports, ledger, keepAlive });
@@ -95,14 +94,5 @@ async function settled(work: Promise<unknown>): Promise<void> {
   await work.catch(() => undefined); // the caller that awaits the answer handles the fault
 }
 
-function problem(requestId: string, status: number, title: string): Response {
-  const headers = baseHeaders(requestId);
-  headers.set("content-type", problemType);
-  return new Response(
-    JSON.stringify({ type: "about:blank", title, status, instance: `urn:phylax:request:${requestId}` }),
-    {
-      status,
-      headers,
-    },
-  );
-}
+const problem = (requestId: string, status: number, title: string): Response =>
+  problemAnswer(requestId, { title, status }, baseHeaders(requestId));

@@ -1,5 +1,5 @@
 import type { Hono } from "hono";
-import { baseHeaders } from "#gateway/answer/answer";
+import { baseHeaders } from "#entrypoint/base-headers";
 import { letPageRead } from "#gateway/answer/page-reads";
 
 /** Knows the web pages of all registered clients. */

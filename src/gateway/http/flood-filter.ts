@@ -1,7 +1,10 @@
 import type { Hono } from "hono";
 import { certificateAtEdge } from "#identity/certificate/certificate";
 import { type CallCounter, floodRetrySeconds, isBelowFlood } from "#limits/flood";
-import { baseHeaders, outcomeAnswer } from "#gateway/answer/answer";
+import { baseHeaders } from "#entrypoint/base-headers";
+import { addressOf, tlsClientAuthOf } from "#entrypoint/edge";
+import { problemAnswer } from "#entrypoint/problem";
+import { outcomeAnswer } from "#gateway/answer/answer";
 import { letPageRead } from "#gateway/answer/page-reads";
 import { registeredPage, type BrowserPages } from "./browser-apps.ts";
 
@@ -55,11 +58,8 @@ async function letsIn(
   door: string,
   { anonymousCalls, unprovenCalls, provenCalls }: FloodPorts,
 ): Promise<boolean> {
-  const cf: unknown = Reflect.get(raw, "cf");
-  const certificate = certificateAtEdge(
-    typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
-  );
-  const caller = { certificate, address: raw.headers.get("cf-connecting-ip") ?? "" };
+  const certificate = certificateAtEdge(tlsClientAuthOf(raw));
+  const caller = { certificate, address: addressOf(raw.headers) };
   if (certificate !== undefined) return isBelowFlood(provenCalls, door, caller);
   return isBelowFlood(
     door === "fhir" && raw.headers.has("authorization") ? unprovenCalls : anonymousCalls,
@@ -69,14 +69,6 @@ async function letsIn(
 }
 
 function tooMany(id: string): Response {
-  const headers = baseHeaders(id);
-  headers.set("content-type", "application/problem+json");
-  headers.set("retry-after", String(floodRetrySeconds));
-  const body = {
-    type: "about:blank",
-    title: "Too Many Requests",
-    status: 429,
-    instance: `urn:phylax:request:${id}`,
-  };
-  return new Response(JSON.stringify(body), { status: 429, headers });
+  const problem = { title: "Too Many Requests", status: 429 };
+  return problemAnswer(id, problem, baseHeaders(id), { "retry-after": String(floodRetrySeconds) });
 }

@@ -1,9 +1,10 @@
+import { addressOf } from "#entrypoint/edge";
 import type { RecordedOnly } from "#entrypoint/refusal-reasons";
+import { RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
 import type { AccountingCaller } from "#audit/accounting/disclosures";
 import type { AuditEvent, EventKind } from "#audit/event";
-import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
+import type { Counted, ProofSink, Recorded } from "#audit/ports";
 import type { Interaction } from "#fhir/interaction";
-import type { Principal } from "#identity/principal";
 import { err, ok } from "#kernel/result";
 import type { Sender } from "#ledger/shard-choice";
 import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
@@ -50,27 +51,24 @@ export interface RequestFacts extends CallerFacts {
 /** Why an answer broke off. A client that left is known only by not reading. */
 export type BreakReason = Extract<RecordedOnly, "lease_lost" | "window_not_recorded" | "client_disconnected">;
 
-/** Result of an append. `replayed`: a further request used the proof before. */
-export type Appended = Recorded | Counted | Replayed;
-
 /**
  * Puts a request on record: makes its events, and uses its proof up with the first append. It throws when an
  * append fails.
  */
 export class Recorder {
   readonly #arrival: Arrival;
-  readonly #ports: RecorderPorts;
+  readonly #records: RequestRecords;
+  readonly #spread: number;
   #facts: RequestFacts = {};
-  /** The first record used the request's proof up, or a further request did so before. */
-  #proofSpent = false;
   /** The first record of a write that was sent, for its receipt. */
   #intended: Recorded | Counted | undefined;
   /** The number of recorded parts of a bundle: each event has a step of its own. */
   #partsRecorded = 0;
 
-  constructor(arrival: Arrival, ports: RecorderPorts) {
+  constructor(arrival: Arrival, { ledger, ledgerSpread }: RecorderPorts) {
     this.#arrival = arrival;
-    this.#ports = ports;
+    this.#records = new RequestRecords(ledger);
+    this.#spread = ledgerSpread;
   }
 
   get facts(): RequestFacts {
@@ -215,15 +213,12 @@ export class Recorder {
   }
 
   /** The first append uses the proof up: only a single request with a proof gets past here. */
-  async #first(events: readonly AuditEvent[]): Promise<Appended> {
-    const proof = this.#facts.principal?.proof;
-    if (proof === undefined || this.#proofSpent) return this.#append(events);
-    this.#proofSpent = true;
-    return this.#ports.ledger.recordOnce(this.#located(events), proof);
+  #first(events: readonly AuditEvent[]): Promise<Appended> {
+    return this.#records.first(this.#located(events), this.#sender, this.#facts.principal?.proof);
   }
 
   #append(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
-    return this.#ports.ledger.record(this.#located(events), this.#sender(this.#facts.principal));
+    return this.#records.further(this.#located(events), this.#sender);
   }
 
   #located(events: readonly AuditEvent[]): readonly AuditEvent[] {
@@ -295,19 +290,13 @@ export class Recorder {
   }
 
   get #address(): string {
-    return this.#arrival.headers.get("cf-connecting-ip") ?? "";
+    return addressOf(this.#arrival.headers);
   }
 
   /** An anonymous refusal stays with its address, so that a flood meets one log and its cap. */
-  #sender(principal: Principal | undefined): Sender {
-    if (principal === undefined) return { kind: "address", address: this.#address };
-    const { client, proof } = principal;
-    if (proof !== undefined) return { kind: "key", jkt: proof.jkt };
-    return {
-      kind: "client",
-      client: client.id,
-      requestId: this.#arrival.id,
-      spread: this.#ports.ledgerSpread,
-    };
+  get #sender(): Sender {
+    const { principal } = this.#facts;
+    const request = { id: this.#arrival.id, address: this.#address };
+    return senderOf(request, principal?.client.id, principal?.proof?.jkt, this.#spread);
   }
 }

@@ -1,0 +1,60 @@
+import type { AuditEvent } from "#audit/event";
+import type { Counted, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
+import { formatReceipt } from "#ledger/receipt";
+import type { Sender } from "#ledger/shard-choice";
+
+/** Result of an append. `replayed`: a further request used the proof before. */
+export type Appended = Recorded | Counted | Replayed;
+
+/** The ledger for the records of a single request. An append that fails throws: then nothing may leave. */
+export class RequestRecords {
+  readonly #ledger: ProofSink;
+  /** The first record used the request's proof up, or a further request did so before. */
+  #isProofSpent = false;
+
+  constructor(ledger: ProofSink) {
+    this.#ledger = ledger;
+  }
+
+  /**
+   * Appends, and uses the proof up with the first append of a request that has a proof: only a single
+   * request with a proof gets past here (RFC 9449 §11.1).
+   */
+  async first(events: readonly AuditEvent[], sender: Sender, proof: ProofUse | undefined): Promise<Appended> {
+    if (proof === undefined || this.#isProofSpent) return this.further(events, sender);
+    this.#isProofSpent = true;
+    return this.#ledger.recordOnce(events, proof);
+  }
+
+  /** Appends and leaves the proof as it is. */
+  further(events: readonly AuditEvent[], sender: Sender): Promise<Recorded | Counted> {
+    return this.#ledger.record(events, sender);
+  }
+}
+
+/** The sender of a request's records. An anonymous request stays with its address. */
+export function senderOf(
+  { id, address }: { readonly id: string; readonly address: string },
+  /** A client's id. Each client has a name of its own here, and so has each operator. */
+  client: string | undefined,
+  jkt: string | undefined,
+  /** The number of logs over which the records of a client are spread. */
+  spread: number,
+): Sender {
+  if (jkt !== undefined) return { kind: "key", jkt };
+  return client === undefined
+    ? { kind: "address", address }
+    : { kind: "client", client, requestId: id, spread };
+}
+
+/**
+ * `Phylax-Receipt` of an answer: the place of its first record. A refusal that was only counted has no
+ * receipt.
+ *
+ * @param proof C2SP tlog-proof of the leaf.
+ */
+export const receiptHeader = (
+  recorded: Recorded | Counted,
+  proof?: Uint8Array,
+): Readonly<Record<string, string>> =>
+  recorded === "counted" ? {} : { "phylax-receipt": formatReceipt({ ...recorded, proof }) };

@@ -1,0 +1,65 @@
+import { expect, test } from "vitest";
+import type { AuditEvent } from "#audit/event";
+import type { ProofSink, Recorded } from "#audit/ports";
+import { instant } from "#kernel/clock";
+import { receiptHeader, RequestRecords, senderOf } from "#entrypoint/request-records";
+
+const recorded: Recorded = {
+  log: "main.0.2026h2",
+  index: 7,
+  count: 1,
+  frame: 3,
+  leafHash: new Uint8Array(32),
+  frameHash: new Uint8Array(32),
+};
+const events: readonly AuditEvent[] = [];
+const proof = { jkt: "thumbprint", id: "jti", made: instant(0) };
+const byAddress = { kind: "address", address: "192.0.2.1" } as const;
+
+/** A ledger that notes which way each append took. */
+function noting(): { readonly ledger: ProofSink; readonly ways: string[] } {
+  const ways: string[] = [];
+  const note = (way: string, result: Recorded | "replayed") => {
+    ways.push(way);
+    return Promise.resolve(result);
+  };
+  return {
+    ledger: {
+      record: (_, sender) => note(sender.kind, recorded) as Promise<Recorded>,
+      recordOnce: () => note("proof", "replayed"),
+    },
+    ways,
+  };
+}
+
+test("the first append of a request with a proof uses the proof up, and no further append does", async () => {
+  const { ledger, ways } = noting();
+  const records = new RequestRecords(ledger);
+  expect(await records.first(events, byAddress, proof)).toBe("replayed");
+  expect(await records.first(events, byAddress, proof)).toBe(recorded);
+  expect(await records.further(events, byAddress)).toBe(recorded);
+  expect(ways).toEqual(["proof", "address", "address"]);
+});
+
+test("a proof that is known only after a first record is still used up", async () => {
+  const { ledger, ways } = noting();
+  const records = new RequestRecords(ledger);
+  await records.first(events, byAddress, undefined);
+  await records.first(events, byAddress, proof);
+  expect(ways).toEqual(["address", "proof"]);
+});
+
+test("a record goes with its sender's key, else with its client, else with its address", () => {
+  const request = { id: "request", address: "192.0.2.1" };
+  expect(senderOf(request, "app", "thumbprint", 4)).toEqual({ kind: "key", jkt: "thumbprint" });
+  const byClient = { kind: "client", client: "app", requestId: "request", spread: 4 };
+  expect(senderOf(request, "app", undefined, 4)).toEqual(byClient);
+  expect(senderOf(request, undefined, undefined, 4)).toEqual(byAddress);
+});
+
+test("a refusal that was only counted has no receipt", () => {
+  expect(receiptHeader("counted")).toEqual({});
+  const [bare, proven] = [receiptHeader(recorded), receiptHeader(recorded, Uint8Array.of(1))];
+  expect(bare["phylax-receipt"]).toMatch(/^log="main\.0\.2026h2", index=7, /u);
+  expect(proven["phylax-receipt"]).toBe(`${bare["phylax-receipt"]}, proof=:AQ==:`);
+});
