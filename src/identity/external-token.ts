@@ -11,7 +11,7 @@ import { commonClaims, withinTimes, type AccessToken, type AccessTokenRefusal } 
  * One hour: a token's statement about a person's session is believed for at most this long, whatever the
  * issuer's practice.
  */
-const lifetimeSecondsMax = 3_600;
+export const externalLifetimeSecondsMax = 3_600;
 
 export interface ExternalExpectation {
   /** The requested FHIR base, under each of the gateway's own names. */
@@ -46,7 +46,7 @@ export function readExternalToken(
 
   if (iss !== issuer.iss) return err({ reason: "issuer_unknown" });
   if (!isFor(aud, issuer.audience, expected.bases)) return err({ reason: "audience_mismatch" });
-  const times = withinTimes(read.data, expected.at, lifetimeSecondsMax);
+  const times = withinTimes(read.data, expected.at, externalLifetimeSecondsMax);
   if (!times.ok) return times;
   // Without any `cnf` the client's entry decides if the token may be used. An empty or unknown `cnf` does
   // not count as "none".

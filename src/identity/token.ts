@@ -139,6 +139,11 @@ export interface Times {
   readonly nbf?: number | undefined;
 }
 
+const timesSchema = z.object({ exp: seconds, iat: seconds, nbf: seconds.optional() });
+
+/** The times of claims that were read as a token before. Throws for further claims. */
+export const timesOf = (claims: Readonly<Record<string, unknown>>): Times => timesSchema.parse(claims);
+
 export type TimesRefusal = {
   readonly reason: "token_expired" | "token_not_yet_valid" | "token_lifetime_too_long";
 };

@@ -25,6 +25,7 @@ interface TokenIssuerOptions {
  */
 export function tokenIssuer({ issuer, key, others = [] }: TokenIssuerOptions): TokenIssuer {
   const signer = signingKey(key);
+  let published: readonly PublicJwk[] | undefined;
   return {
     lifetimeSeconds,
     async issue({ client, audience, scopes, purposes, binding, id, at }) {
@@ -50,7 +51,7 @@ export function tokenIssuer({ issuer, key, others = [] }: TokenIssuerOptions): T
       const { publicJwk } = await signer();
       // One name stands for one key: a public half under the signing key's name is that key, or a mistake
       // that must not be accepted.
-      return [publicJwk, ...others.filter(({ kid }) => kid !== publicJwk.kid)];
+      return (published ??= [publicJwk, ...others.filter(({ kid }) => kid !== publicJwk.kid)]);
     },
   };
 }
