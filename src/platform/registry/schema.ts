@@ -1,6 +1,5 @@
 import {
   foreignKey,
-  index,
   integer,
   primaryKey,
   sqliteTable,
@@ -169,25 +168,6 @@ export const grants = sqliteTable(
       foreignColumns: [policyPurposes.policy, policyPurposes.purpose],
     }),
   ],
-);
-
-export const consents = sqliteTable(
-  "consents",
-  {
-    id: text("id").primaryKey(),
-    origin: text("origin")
-      .notNull()
-      .references(() => origins.name),
-    patient: text("patient").notNull(),
-    purpose: text("purpose").notNull(),
-    client: text("client").references(() => clients.id),
-    decision: text("decision", { enum: ["permit", "deny"] }).notNull(),
-    madeBy: text("made_by", { enum: ["patient", "registrar", "origin"] }).notNull(),
-    registrar: text("registrar").references(() => clients.id),
-    begins: moment("begins").notNull(),
-    ends: moment("ends"),
-  },
-  (table) => [index("consents_of_patient").on(table.origin, table.patient)],
 );
 
 export const operators = sqliteTable("operators", {
