@@ -34,7 +34,7 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   residence: { rooms: ["kernel", "fhir"], from: [] },
   registry: { rooms: ["kernel", "identity"], from: ["zod"] },
   audit: { rooms: ["kernel", "fhir", "residence", "ledger"], from: ["node:crypto"] },
-  policy: { rooms: ["kernel", "fhir", "identity"], from: ["zod"] },
+  policy: { rooms: ["kernel", "fhir", "residence", "identity"], from: ["zod"] },
   phi: { rooms: ["kernel", "fhir", "residence", "policy"], from: [] },
   // Code that no request runs: the operators' command and the publishing of a policy use it.
   authoring: { rooms: ["kernel", "fhir", "identity", "policy", "phi"], from: [] },

@@ -1,7 +1,9 @@
 import type { FhirBase } from "#fhir/r4/reference";
 import { textAt, type JsonObject } from "#fhir/json/json";
+import type { Facts } from "#fhir/json/facts";
 import type { Permission } from "#identity/scopes";
 import { isRowOf } from "#policy/compile";
+import { factListsOf, factsFor } from "#policy/facts";
 import { rulesNamed, type Explained } from "./explain-step.ts";
 import { rowAccessOf, coversRowOrShared } from "#policy/row-access";
 import { isLabelled } from "#policy/labels";
@@ -19,22 +21,21 @@ export function explainRow(
   base: FhirBase,
 ): readonly string[] {
   const type = textAt(resource, "resourceType") ?? "";
+  const facts = factsToExplain(about, resource);
   const rowAccess = rowAccessOf(about.access, type, permission);
   const rules = rulesNamed(about, type).filter(({ rule }) => rule.interactions.has(interaction));
   const reasons: string[] = [];
   if (rowAccess === undefined) reasons.push(`no scope permits "${permission}" of ${type}`);
-  else if (!coversRowOrShared(rowAccess, resource, type, base))
+  else if (!coversRowOrShared(rowAccess, facts, type, base))
     reasons.push("the scopes do not cover it, or not provably: its patient or its category differs");
-  if (isLabelled(resource))
+  if (isLabelled(facts))
     reasons.push(
       "it has a security label above N (normal), or labels inside: withheld from every client until labels are weighed",
     );
   if (rules.length === 0) reasons.push(`no rule grants ${interaction} of ${type}`);
   const unmet = rules.map(({ name, rule }) => ({
     name,
-    conditions: rule.conditions.filter(
-      (condition) => !isRowOf({ ...rule, conditions: [condition] }, resource),
-    ),
+    conditions: rule.conditions.filter((condition) => !isRowOf({ ...rule, conditions: [condition] }, facts)),
   }));
   if (unmet.length > 0 && unmet.every(({ conditions }) => conditions.length > 0)) {
     for (const { name, conditions } of unmet)
@@ -43,12 +44,17 @@ export function explainRow(
   return reasons;
 }
 
+const factsToExplain = ({ policy, access }: Explained, resource: JsonObject): Facts =>
+  factsFor(factListsOf(policy, access, textAt(resource, "resourceType") ?? ""), resource);
+
 /** The rules that cover a row, by their places. */
-export const rulesOf = (
+export function rulesOf(
   about: Explained,
   resource: JsonObject,
   interaction: RuleInteraction,
-): readonly string[] =>
-  rulesNamed(about, textAt(resource, "resourceType") ?? "")
-    .filter(({ rule }) => rule.interactions.has(interaction) && isRowOf(rule, resource))
+): readonly string[] {
+  const facts = factsToExplain(about, resource);
+  return rulesNamed(about, textAt(resource, "resourceType") ?? "")
+    .filter(({ rule }) => rule.interactions.has(interaction) && isRowOf(rule, facts))
     .map(({ name }) => name);
+}

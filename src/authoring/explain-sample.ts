@@ -6,6 +6,7 @@ import { textAt, type JsonObject } from "#fhir/json/json";
 import type { ResourceView } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import { evaluateWrite, type PlainWrite } from "#policy/evaluate-write";
+import { factsFor } from "#policy/facts";
 import { explainRow, rulesOf } from "./explain-row.ts";
 import type { Explained } from "./explain-step.ts";
 import { explainRedaction, type RedactionChange } from "./explain-redaction.ts";
@@ -179,11 +180,12 @@ function viewsToRead({ policy, access }: Explained, reading: Reading, resource: 
   const granted = evaluate(policy, access, reading);
   if (!granted.ok) return none;
   const { viewOf, viewInside, mayLinkTo, elements, clientParameters } = granted.value;
+  const facts = factsFor(granted.value, resource);
   return {
-    isRequested: matchesSearch(resource, clientParameters, bases.origin),
+    isRequested: matchesSearch(facts, clientParameters, bases.origin),
     elements,
-    view: viewOf(resource, bases.origin),
-    viewNested: (nested, nesting) => viewInside(nested, bases.origin, nesting),
+    view: viewOf(facts, bases.origin),
+    viewNested: (nested, nesting) => viewInside(factsFor(granted.value, nested), bases.origin, nesting),
     mayLinkTo: (other) => mayLinkTo(other, bases.origin),
   };
 }
@@ -192,6 +194,12 @@ function viewsToWrite({ policy, access }: Explained, write: PlainWrite, resource
   const granted = evaluateWrite(policy, access, write);
   if (!granted.ok) return none;
   const { writable, writableInside } = granted.value;
-  const viewNested = (nested: JsonObject, nesting: Nesting) => writableInside(nested, bases.origin, nesting);
-  return { ...none, view: writable(resource, bases.origin), viewNested, mayLinkTo: () => true };
+  const viewNested = (nested: JsonObject, nesting: Nesting) =>
+    writableInside(factsFor(granted.value, nested), bases.origin, nesting);
+  return {
+    ...none,
+    view: writable(factsFor(granted.value, resource), bases.origin),
+    viewNested,
+    mayLinkTo: () => true,
+  };
 }

@@ -3,6 +3,7 @@ import type { ResourceType } from "#fhir/r4/elements";
 import type { JsonObject } from "#fhir/json/json";
 import type { CompiledPolicy } from "#policy/compile";
 import { evaluateWrite, type ResultFault } from "#policy/evaluate-write";
+import { factsFor } from "#policy/facts";
 import type { Access } from "#policy/row-access";
 import { mergeBody } from "#phi/merge/merge-body";
 import type { Bases } from "#phi/origin-urls";
@@ -27,9 +28,10 @@ export function createProblems(
   if (!granted.ok) return [granted.error.reason];
   const { writable, writableInside, mayLinkTo, faultOf } = granted.value;
   const { id: _given, ...submitted } = sent; // the server assigns it (FHIR R4 http §3.1.0.8)
-  const view = writable(submitted, bases.origin);
+  const view = writable(factsFor(granted.value, submitted), bases.origin);
   if (view === undefined) return ["it is not a row that may be created"];
-  const viewInside = (inside: JsonObject, nesting: Nesting) => writableInside(inside, bases.origin, nesting);
+  const viewInside = (inside: JsonObject, nesting: Nesting) =>
+    writableInside(factsFor(granted.value, inside), bases.origin, nesting);
   const linked = (other: JsonObject) => mayLinkTo(other, bases.origin);
   const merged = mergeBody(submitted, undefined, view, {
     bases,

@@ -5,6 +5,7 @@ import { err, type Result } from "#kernel/result";
 import { compilePolicy, type CompiledPolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import { evaluateListing } from "#policy/evaluate-listing";
+import { factsFor } from "#policy/facts";
 import type { Grant } from "#policy/grant";
 import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schema";
 import { markSubsetted } from "#phi/contained";
@@ -88,13 +89,13 @@ function leaves(
     "",
   );
   if (!grant.ok) return undefined;
-  const view = grant.value.viewOf(resource, bases.origin);
+  const view = grant.value.viewOf(factsFor(grant.value, resource), bases.origin);
   if (view === undefined) return undefined;
   const { viewInside, mayLinkTo } = grant.value;
   const context: RedactContext = {
     bases,
     urls: originUrls(bases),
-    viewInside: (inside, nesting) => viewInside(inside, bases.origin, nesting),
+    viewInside: (inside, nesting) => viewInside(factsFor(grant.value, inside), bases.origin, nesting),
     mayLinkTo: (other) => mayLinkTo(other, bases.origin),
   };
   const cut = redactResource(resource, view, context);

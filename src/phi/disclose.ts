@@ -2,6 +2,7 @@ import { matchesSearch } from "#fhir/search/match";
 import { meets as meetsCriteria } from "#fhir/search/criteria";
 import { utf8 } from "#fhir/json/bytes";
 import { searchEntryText, readEntry, type BundleRefusal } from "#fhir/bundle";
+import type { Facts } from "#fhir/json/facts";
 import type { EntryBytes } from "#fhir/json/entry-splitter";
 import {
   endsForCertain,
@@ -17,6 +18,7 @@ import {
 import { isId, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
+import { factsFor } from "#policy/facts";
 import type { Grant } from "#policy/grant";
 import type { Candidate, Linked } from "./included.ts";
 import type { DecidingRow } from "./additional-patients.ts";
@@ -74,6 +76,7 @@ export class Discloser {
   readonly #contextOf: (included: string) => RedactContext;
   readonly #joined: readonly Joined[];
   readonly #narrowed = new Map<ResourceView, ResourceView>();
+  readonly #facts = new WeakMap<JsonObject, Facts>();
 
   /**
    * @param joined the results of the joins: a row of the search has to refer to one of these resources, or be
@@ -89,11 +92,12 @@ export class Discloser {
       bases,
       urls,
       mayLinkTo,
-      viewInside: (inside, nesting) => grant.viewInside(inside, bases.origin, nesting),
+      viewInside: (inside, nesting) => grant.viewInside(this.#factsOf(inside), bases.origin, nesting),
     };
     this.#contextOf = (included) => ({
       ...this.#context,
-      viewInside: (inside, nesting) => grant.viewInside(inside, bases.origin, nesting, included),
+      viewInside: (inside, nesting) =>
+        grant.viewInside(this.#factsOf(inside), bases.origin, nesting, included),
     });
   }
 
@@ -117,7 +121,7 @@ export class Discloser {
     if (!now.ok) return now;
     const old = this.#requestedIn(body, type, id);
     if (!old.ok) return old;
-    this.#bases.residences.note(now.value); // again: the patient's current residence counts
+    this.#bases.residences.note(this.#factsOf(now.value)); // again: the patient's current residence counts
     const meta = property(old.value, "meta");
     if (!isObject(meta) || textAt(meta, "versionId") !== version) return err({ reason: "answer_mismatch" });
     const view = this.#viewOf(now.value);
@@ -138,7 +142,7 @@ export class Discloser {
    * The patients of the current resource are concerned too.
    */
   step(old: JsonObject, now: JsonObject): RedactedResource | undefined {
-    this.#bases.residences.note(now);
+    this.#bases.residences.note(this.#factsOf(now));
     const [view, viewNow] = [this.#viewOf(old, now), this.#viewOf(now)];
     if (view === undefined || viewNow === undefined) return undefined;
     const [redacted, redactedNow] = [
@@ -155,8 +159,8 @@ export class Discloser {
    * does not leave.
    */
   included(resource: JsonObject, through: ReadonlySet<string>): Linked | undefined {
-    this.#bases.residences.note(resource);
-    const view = this.#grant.viewIncluded(resource, this.#bases.origin, through);
+    this.#bases.residences.note(this.#factsOf(resource));
+    const view = this.#grant.viewIncluded(this.#factsOf(resource), this.#bases.origin, through);
     return view && this.#linked(resource, view, "include");
   }
 
@@ -178,7 +182,7 @@ export class Discloser {
     resource: JsonObject,
     type: string,
   ): Result<Extract<DisclosedEntry, { kind: "match" | "hidden" }>, DisclosureRefusal> {
-    this.#bases.residences.note(resource);
+    this.#bases.residences.note(this.#factsOf(resource));
     // The row first: a fault in a hidden row must not decide the status.
     const view = this.#matchesSearch(resource) ? this.#viewOf(resource) : undefined;
     if (view === undefined) return ok({ kind: "hidden" });
@@ -194,7 +198,7 @@ export class Discloser {
 
   /** Like {@link sees}: the row, and the patients it concerns. */
   seen(row: JsonObject): (DecidingRow & { readonly shown: JsonObject }) | undefined {
-    this.#bases.residences.note(row);
+    this.#bases.residences.note(this.#factsOf(row));
     const view = this.#matchesSearch(row) ? this.#viewOf(row) : undefined;
     const redacted = view && redactResource(row, view, this.#context);
     if (redacted?.ok !== true || !this.#shows(row, redacted.value.resource)) return undefined;
@@ -211,9 +215,10 @@ export class Discloser {
   }
 
   #matchesSearch(row: JsonObject): boolean {
+    const facts = this.#factsOf(row);
     return (
-      matchesSearch(row, this.#grant.clientParameters, this.#bases.origin) &&
-      this.#joined.every((joined) => meets(row, joined, this.#bases.origin))
+      matchesSearch(facts, this.#grant.clientParameters, this.#bases.origin) &&
+      this.#joined.every((joined) => meets(facts, joined, this.#bases.origin))
     );
   }
 
@@ -222,18 +227,22 @@ export class Discloser {
    * hidden system.
    */
   #shows(row: JsonObject, redacted: JsonObject): boolean {
-    return meetsCriteria(redacted, this.#grant.mustShow?.(row) ?? [], this.#bases.public);
+    return meetsCriteria(redacted, this.#grant.mustShow?.(this.#factsOf(row)) ?? [], this.#bases.public);
   }
 
   #includedEntry(resource: JsonObject): Result<DisclosedEntry, DisclosureRefusal> {
-    this.#bases.residences.note(resource);
+    this.#bases.residences.note(this.#factsOf(resource));
     const { includes, viewIncluded } = this.#grant;
     // The view by every include that could lead here; the page finds out at its end which include does.
-    const view = viewIncluded(resource, this.#bases.origin, new Set(includes.map(({ name }) => name)));
+    const view = viewIncluded(
+      this.#factsOf(resource),
+      this.#bases.origin,
+      new Set(includes.map(({ name }) => name)),
+    );
     if (view === undefined) return ok({ kind: "dropped" });
     const linked = this.#linked(resource, view, "include");
     const through = (names: ReadonlySet<string>) => {
-      const viewThrough = viewIncluded(resource, this.#bases.origin, names);
+      const viewThrough = viewIncluded(this.#factsOf(resource), this.#bases.origin, names);
       return viewThrough === undefined || viewThrough === view
         ? viewThrough && linked
         : this.#linked(resource, viewThrough, "include");
@@ -271,14 +280,22 @@ export class Discloser {
   #requestedIn(body: Uint8Array, type: string, id: string): Result<JsonObject, DisclosureRefusal> {
     const answer = readJson(body);
     if (!answer.ok) return err(unread(answer.error));
-    if (isObject(answer.value)) this.#bases.residences.note(answer.value);
+    if (isObject(answer.value)) this.#bases.residences.note(this.#factsOf(answer.value));
     if (isObject(answer.value) && this.#viewOf(answer.value) === undefined)
       return err({ reason: "row_outside_access" });
     return isRequested(answer.value, type, id) ? ok(answer.value) : err({ reason: "answer_mismatch" });
   }
 
+  /** The facts of a resource, or of a resource inside it: read once, whatever asks for them. */
+  #factsOf(resource: JsonObject): Facts {
+    const facts = this.#facts.get(resource) ?? factsFor(this.#grant, resource);
+    this.#facts.set(resource, facts);
+    return facts;
+  }
+
   #viewOf(resource: JsonObject, ...versions: readonly JsonObject[]): ResourceView | undefined {
-    const view = this.#grant.viewOf(resource, this.#bases.origin, ...versions);
+    const [facts, ...further] = [resource, ...versions].map((version) => this.#factsOf(version));
+    const view = facts && this.#grant.viewOf(facts, this.#bases.origin, ...further);
     const { elements } = this.#grant;
     if (view === undefined || elements === undefined) return view;
     const narrowed = this.#narrowed.get(view) ?? narrowView(view, elements);
@@ -331,7 +348,7 @@ export interface Joined {
 }
 
 /** Checked here because an origin may have ignored the condition. */
-function meets(row: JsonObject, { paths, among }: Joined, base: FhirBase): boolean {
+function meets(row: Facts, { paths, among }: Joined, base: FhirBase): boolean {
   if (paths === undefined) return among.has(`${textAt(row, "resourceType")}/${textAt(row, "id")}`);
   return [...referredAt(row, paths, base)].some((reference) => among.has(reference));
 }

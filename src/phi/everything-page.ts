@@ -4,6 +4,7 @@ import type { EntryBytes } from "#fhir/json/entry-splitter";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { EverythingGrant } from "#policy/evaluate-listing";
+import { factsFor } from "#policy/facts";
 import type { Linked } from "./included.ts";
 import { Discloser, type NamedBases, type DisclosureRefusal } from "./disclose.ts";
 import { Tally, type Disclosure, type Released } from "./disclosure.ts";
@@ -88,9 +89,9 @@ export class EverythingPage {
   #isOfPatient(resource: JsonObject, type: string): boolean {
     const read = this.#grant.rows.get(type)?.read;
     const { origin } = this.#bases;
-    return (
-      read?.viewOf(resource, origin) !== undefined && isOwnedBy(resource, new Set([this.#grant.id]), origin)
-    );
+    if (read === undefined) return false;
+    const facts = factsFor(read, resource);
+    return read.viewOf(facts, origin) !== undefined && isOwnedBy(facts, new Set([this.#grant.id]), origin);
   }
 
   #take(row: Linked): Result<Offered, DisclosureRefusal> {

@@ -1,5 +1,6 @@
 import type { Operation } from "#fhir/operations";
-import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
+import type { Facts } from "#fhir/json/facts";
+import { isArray, isObject, property, textAt, valuesAt, type Json } from "#fhir/json/json";
 import { isCodedAs, mayBeCodedAs } from "#policy/view/coding";
 import { hiddenPaths } from "#policy/view/hidden";
 import { readPath, type PathStep } from "#policy/view/element-path";
@@ -97,7 +98,7 @@ function unionView(type: string, rules: readonly CompiledRule[]): ResourceView {
 /**
  * Answers whether a rule covers a row. If a code cannot be read with certainty, `in` and `notIn` both say no.
  */
-export function isRowOf(rule: CompiledRule, resource: JsonObject): boolean {
+export function isRowOf(rule: CompiledRule, resource: Facts): boolean {
   return rule.conditions.every((condition) => {
     if ("in" in condition) return isCodedAs(valuesAt(resource, condition.elements), condition.in);
     const type = resolvePath(textAt(resource, "resourceType") ?? "", condition.steps);

@@ -1,14 +1,15 @@
 import type { FhirBase } from "#fhir/r4/reference";
 import type { ResourceType } from "#fhir/r4/elements";
-import { namingElements, type Nesting } from "#fhir/r4/compartment";
+import type { Nesting } from "#fhir/r4/compartment";
+import { Facts } from "#fhir/json/facts";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule, type ResourceView } from "./compile.ts";
 import { evaluate } from "./evaluate.ts";
+import { factListsOf, factsFor, type FactLists } from "./facts.ts";
 import type { Grant, PolicyRefusal } from "./grant.ts";
 import {
   canCover,
-  categoryElements,
   rowAccessOf,
   coversRow,
   coversNested,
@@ -29,7 +30,7 @@ export type PlainWrite =
   | { readonly kind: "update" | "patch" | "delete"; readonly type: ResourceType; readonly id: string };
 
 /** A permitted write: the rows it covers, and the elements of a row that it may write. */
-export interface WriteGrant {
+export interface WriteGrant extends Pick<FactLists, "factPaths"> {
   readonly policyDigest: string;
   /**
    * The writer's view of the stored resource; `undefined` for a create. `writable` decides what may be
@@ -40,21 +41,17 @@ export interface WriteGrant {
    * The view by which a row may be written; `undefined`: the rules or scopes do not cover the row. It must
    * exist for the stored row and for the result, or for the created row. `base`: the origin's.
    */
-  readonly writable: (resource: JsonObject, base: FhirBase) => ResourceView | undefined;
+  readonly writable: (resource: Facts, base: FhirBase) => ResourceView | undefined;
   /**
    * Answers whether a link to a second Patient may be written: the writer may see that Patient, or may create
    * it. `base`: the origin's.
    */
   readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   /** The view by which a nested resource may be written, by the rules for its own type. */
-  readonly writableInside: (
-    resource: JsonObject,
-    base: FhirBase,
-    nesting: Nesting,
-  ) => ResourceView | undefined;
+  readonly writableInside: (resource: Facts, base: FhirBase, nesting: Nesting) => ResourceView | undefined;
   /**
-   * The members of a stored row that decisions read: type, id, labels, modifiers, owners, and the elements
-   * that rules and scopes test.
+   * The members of a stored row that a deletion reads: the members with its facts, and the modifiers of the
+   * whole resource.
    */
   readonly decidingMembers: ReadonlySet<string>;
   /**
@@ -115,7 +112,8 @@ export function evaluateWrite(
     return err({ reason: "outside_patient_compartment", type });
 
   const patients = rowAccessOf(access, "Patient", permission);
-  const basis = { policy, access, type, rowAccess, interaction, permission };
+  const { factPaths } = factListsOf(policy, access, type);
+  const basis = { policy, access, type, rowAccess, interaction, permission, factPaths };
   const writable: WriteGrant["writable"] = (resource, base) => {
     if (!coversRow(rowAccess, resource, type, base) || isLabelled(resource)) return undefined;
     return viewBy(policy, type, rules, resource);
@@ -131,20 +129,12 @@ export function evaluateWrite(
         ? patients !== undefined && coversNamedPatient(patients, other, base)
         : read.value.mayLinkTo(other, base),
     writableInside,
+    factPaths,
     decidingMembers: new Set([
-      "resourceType",
-      "id",
-      "meta",
+      ...factPaths(type).map(([member]) => member),
       "modifierExtension",
       "implicitRules",
       "_implicitRules",
-      "securityContext",
-      "_securityContext",
-      ...namingElements(type),
-      ...categoryElements(type),
-      ...policy
-        .rulesFor(type)
-        .flatMap(({ conditions }) => conditions.map(({ elements: [first = ""] }) => first)),
     ]),
     faultOf: (change, base) => faultOf(change, base, basis, { writable, writableInside, seen: read?.value }),
   });
@@ -156,23 +146,26 @@ export function evaluateWrite(
 function faultOf(
   { nesting, stored, shown, result, view }: Change,
   base: FhirBase,
-  { policy, access, type }: WriteBasis,
+  { policy, access, type, factPaths }: WriteBasis,
   { writable, writableInside, seen }: Pick<WriteGrant, "writable" | "writableInside" | "seen">,
 ): ResultFault | undefined {
   if (stored !== undefined && isMoved({ stored, shown, result, isContained: nesting === "contained" }, base))
     return "result_changes_patient";
-  const writableNext = nesting === undefined ? writable(result, base) : writableInside(result, base, nesting);
+  const next = factsFor({ factPaths }, result);
+  const writableNext = nesting === undefined ? writable(next, base) : writableInside(next, base, nesting);
   // One view writes a new resource: the submitted content must not select a first view and the result a
   // second.
   if (writableNext === undefined || (stored === undefined && writableNext !== view))
     return "result_outside_access";
   if (stored !== undefined) {
-    const nextView =
-      nesting === undefined ? seen?.viewOf(result, base) : seen?.viewInside(result, base, nesting);
+    const nextView = nesting === undefined ? seen?.viewOf(next, base) : seen?.viewInside(next, base, nesting);
     if (nextView === undefined) return "result_outside_access";
     const resultType = textAt(result, "resourceType") ?? "";
     const row = { type: resultType, container: nesting === undefined ? undefined : { type, nesting } };
-    if (showsMore(policy, row, stored, result) || widensAccess(policy, access, row, stored, result, base))
+    // the rules for the result's type judge both
+    const paths = [...factPaths(textAt(stored, "resourceType") ?? ""), ...factPaths(resultType)];
+    const before = Facts.of(stored, paths);
+    if (showsMore(policy, row, before, next) || widensAccess(policy, access, row, before, next, base))
       return "result_widens_access";
   }
   return access.usersPatients !== undefined && changesRelation(policy.users, stored, result)
@@ -184,13 +177,13 @@ function viewBy(
   policy: CompiledPolicy,
   type: string,
   rules: readonly CompiledRule[],
-  resource: JsonObject,
+  resource: Facts,
 ): ResourceView | undefined {
   const covering = rules.filter((rule) => isRowOf(rule, resource));
   return covering.length === 0 ? undefined : policy.viewOf(type, covering);
 }
 
-interface WriteBasis {
+interface WriteBasis extends Pick<FactLists, "factPaths"> {
   readonly policy: CompiledPolicy;
   readonly access: Access;
   /** Type of the written resource. */
@@ -202,7 +195,7 @@ interface WriteBasis {
 
 function insideBy(
   { policy, access, rowAccess, interaction, permission }: WriteBasis,
-  resource: JsonObject,
+  resource: Facts,
   base: FhirBase,
   nesting: Nesting,
 ): ResourceView | undefined {

@@ -1,5 +1,6 @@
 import type { Reading } from "#fhir/interaction";
-import { property, type JsonObject } from "#fhir/json/json";
+import type { Facts } from "#fhir/json/facts";
+import { property } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search/search";
 import { retainedElements } from "#fhir/search/element-list";
@@ -7,6 +8,7 @@ import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
+import { factListsOf } from "./facts.ts";
 import type {
   Expectation,
   Grant,
@@ -144,7 +146,7 @@ export function evaluateSearch(
     const free = searchRules.filter((rule) => !isNamed(parameter)(rule));
     return free.length === searchRules.length ? [] : [{ parameter, free }];
   });
-  const mustShow = (row: JsonObject) =>
+  const mustShow = (row: Facts) =>
     named.flatMap(({ parameter, free }) => (free.some((rule) => isRowOf(rule, row)) ? [] : [parameter]));
   const basis: GrantBasis = {
     policy,
@@ -278,11 +280,7 @@ function granted(
   clientParameters: readonly SearchParameter[] = [],
   includes: readonly GrantedInclude[] = [],
 ): Grant {
-  const readableBy = (
-    resource: JsonObject,
-    type: string,
-    may: (rule: CompiledRule) => boolean = () => true,
-  ) => {
+  const readableBy = (resource: Facts, type: string, may: (rule: CompiledRule) => boolean = () => true) => {
     const readable = policy
       .rulesFor(type)
       .filter((rule) => rule.interactions.has("read") && isRowOf(rule, resource) && may(rule));
@@ -295,7 +293,13 @@ function granted(
     if (!readAccess.has(type)) readAccess.set(type, rowAccessOf(access, type, "r"));
     return readAccess.get(type);
   };
+  const lists = factListsOf(policy, access, type, {
+    parameters: clientParameters.map(({ definition }) => definition),
+    joins: expects.kind === "search" ? expects.joins : [],
+    links: includes,
+  });
   return {
+    ...lists,
     policyDigest: policy.digest,
     ask,
     expects,

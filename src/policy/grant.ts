@@ -2,18 +2,20 @@ import type { Operation } from "#fhir/operations";
 import type { Nesting } from "#fhir/r4/compartment";
 import type { FhirBase } from "#fhir/r4/reference";
 import type { ResourceType } from "#fhir/r4/elements";
+import type { Facts } from "#fhir/json/facts";
 import type { JsonObject } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
 import type { SearchParameter } from "#fhir/search/search";
 import type { Result } from "#kernel/result";
 import type { ResourceView } from "./compile.ts";
+import type { FactLists } from "./facts.ts";
 import type { RuleInteraction } from "./schema.ts";
 
 /**
  * A permitted request: the question for the origin, the expected form of the answer, and the parts of the
- * answer that may leave.
+ * answer that may leave. Its decisions take facts at the paths of {@link FactLists}.
  */
-export interface Grant {
+export interface Grant extends FactLists {
   readonly policyDigest: string;
   readonly ask: FhirQuestion;
   readonly expects: Expectation;
@@ -24,7 +26,7 @@ export interface Grant {
    * and an origin may read `system|code` in its own way. A parameter is exempt if a rule that covers the row
    * shows everything that the parameter reads: that rule alone would let the client find the row.
    */
-  readonly mustShow?: (row: JsonObject) => readonly SearchParameter[];
+  readonly mustShow?: (row: Facts) => readonly SearchParameter[];
   /**
    * The element paths that a covering rule hides. They come from the compiled views, so that they say nothing
    * about an instance.
@@ -36,16 +38,16 @@ export interface Grant {
    * `base`: the origin's.
    */
   readonly viewOf: (
-    resource: JsonObject,
+    resource: Facts,
     base: FhirBase,
-    ...versions: readonly JsonObject[]
+    ...versions: readonly Facts[]
   ) => ResourceView | undefined;
   /**
    * The view of a resource nested in a row that leaves: by the rules to read its own type. Without `nesting`
    * the resource is contained. `included`: type of the container if the container is an included resource.
    */
   readonly viewInside: (
-    resource: JsonObject,
+    resource: Facts,
     base: FhirBase,
     nesting?: Nesting,
     included?: string,
@@ -55,13 +57,13 @@ export interface Grant {
    * to it, as `Type:parameter`.
    */
   readonly viewIncluded: (
-    resource: JsonObject,
+    resource: Facts,
     base: FhirBase,
     through: ReadonlySet<string>,
   ) => ResourceView | undefined;
   /**
    * Answers whether the principal has access to the linked record of a Patient, so that the link may be
-   * named.
+   * named. It reads only `reference` of this Reference.
    */
   readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   readonly includes: readonly GrantedInclude[];

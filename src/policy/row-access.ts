@@ -5,6 +5,7 @@ import {
   mayBelongToAnother,
   type Nesting,
 } from "#fhir/r4/compartment";
+import type { Facts } from "#fhir/json/facts";
 import { textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 import { ownedBy, readsOwners } from "#fhir/search/owner-parameter";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
@@ -89,7 +90,7 @@ export const isUnrestricted = (rowAccess: RowAccess): boolean =>
   rowAccess.some(({ owners, categories }) => owners === undefined && categories.length === 0);
 
 /** Answers whether the access covers a row. `base`: the origin's FHIR base. */
-export const coversRow = (rowAccess: RowAccess, row: JsonObject, type: string, base: FhirBase): boolean =>
+export const coversRow = (rowAccess: RowAccess, row: Facts, type: string, base: FhirBase): boolean =>
   rowAccess.some(
     ({ owners, categories }) =>
       (owners === undefined || isOwnedBy(row, owners, base)) && isOfCategories(row, type, categories),
@@ -100,12 +101,7 @@ export const coversRow = (rowAccess: RowAccess, row: JsonObject, type: string, b
  * the categories and must name no patient outside the access: the reference that led to it could have been
  * written by any client with write access.
  */
-export const coversRowOrShared = (
-  rowAccess: RowAccess,
-  row: JsonObject,
-  type: string,
-  base: FhirBase,
-): boolean =>
+export const coversRowOrShared = (rowAccess: RowAccess, row: Facts, type: string, base: FhirBase): boolean =>
   canCover(rowAccess, type)
     ? coversRow(rowAccess, row, type, base)
     : rowAccess.some(
@@ -113,7 +109,7 @@ export const coversRowOrShared = (
           owners !== undefined && isAboutOnly(row, owners, base) && isOfCategories(row, type, categories),
       );
 
-/** Answers whether a reference names a Patient that an access to Patients covers. */
+/** Answers whether a Reference names a Patient that an access to Patients covers. It reads only `reference`. */
 export function coversNamedPatient(rowAccess: RowAccess, reference: JsonObject, base: FhirBase): boolean {
   const named = parseReference(textAt(reference, "reference") ?? "", base);
   return rowAccess.some(
@@ -130,7 +126,7 @@ export function coversNamedPatient(rowAccess: RowAccess, reference: JsonObject, 
 export function coversNested(
   nestedAccess: RowAccess,
   containerAccess: RowAccess,
-  resource: JsonObject,
+  resource: Facts,
   type: string,
   base: FhirBase,
   nesting: Nesting | undefined,
@@ -148,9 +144,9 @@ export function coversNested(
 
 // Cached for each row that is judged: a token's scopes may name a thousand categories, and a row may have
 // thousands of codes.
-const categoriesOfRow = new WeakMap<JsonObject, ReadonlySet<string>>();
+const categoriesOfRow = new WeakMap<Facts, ReadonlySet<string>>();
 
-function isOfCategories(row: JsonObject, type: string, categories: readonly Category[]): boolean {
+function isOfCategories(row: Facts, type: string, categories: readonly Category[]): boolean {
   if (categories.length === 0) return true;
   const found =
     categoriesOfRow.get(row) ??

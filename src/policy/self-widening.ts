@@ -1,4 +1,5 @@
 import type { Nesting } from "#fhir/r4/compartment";
+import type { Facts } from "#fhir/json/facts";
 import { property, textAt, type JsonObject } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { isSame } from "#fhir/json/same";
@@ -50,12 +51,7 @@ export interface WrittenRow {
  * the row's category could otherwise read elements that are hidden now. Every rule counts, whatever the
  * scopes of this token: a second token may have more scopes.
  */
-export function showsMore(
-  policy: CompiledPolicy,
-  row: WrittenRow,
-  stored: JsonObject,
-  result: JsonObject,
-): boolean {
+export function showsMore(policy: CompiledPolicy, row: WrittenRow, stored: Facts, result: Facts): boolean {
   const rules = policy.rulesFor(row.type).filter((rule) => isShowing(rule, row));
   return isMore(
     policy,
@@ -74,14 +70,14 @@ export function widensAccess(
   policy: CompiledPolicy,
   access: Access,
   row: WrittenRow,
-  stored: JsonObject,
-  result: JsonObject,
+  stored: Facts,
+  result: Facts,
   base: FhirBase,
 ): boolean {
   const ways =
     row.container === undefined ? waysToRow(access, row.type) : waysInside(access, row.type, row.container);
   const rules = policy.rulesFor(row.type).filter((rule) => isShowing(rule, row));
-  const rulesShowing = (candidate: JsonObject) => {
+  const rulesShowing = (candidate: Facts) => {
     const open = ways.filter(({ covers }) => covers(candidate, base));
     return rules.filter(
       (rule) => isRowOf(rule, candidate) && open.some(({ by }) => rule.interactions.has(by)),
@@ -97,7 +93,7 @@ const isShowing = ({ interactions }: CompiledRule, { container }: WrittenRow): b
 /** The interaction that shows a resource, and the rows that it covers. */
 interface Way {
   readonly by: "read" | "search";
-  readonly covers: (row: JsonObject, base: FhirBase) => boolean;
+  readonly covers: (row: Facts, base: FhirBase) => boolean;
 }
 
 function waysToRow(access: Access, type: string): readonly Way[] {
@@ -105,7 +101,7 @@ function waysToRow(access: Access, type: string): readonly Way[] {
     const rowAccess = rowAccessOf(access, type, by === "read" ? "r" : "s");
     return rowAccess === undefined
       ? []
-      : [{ by, covers: (row: JsonObject, base: FhirBase) => coversRowOrShared(rowAccess, row, type, base) }];
+      : [{ by, covers: (row: Facts, base: FhirBase) => coversRowOrShared(rowAccess, row, type, base) }];
   });
 }
 
@@ -124,7 +120,7 @@ function waysInside(
       !canCover(containerAccess, container.type)
     )
       return [];
-    const covers = (nested: JsonObject, base: FhirBase) =>
+    const covers = (nested: Facts, base: FhirBase) =>
       coversNested(nestedAccess, containerAccess, nested, type, base, container.nesting);
     return [{ by: "read" as const, covers }];
   });
@@ -133,9 +129,9 @@ function waysInside(
 function isMore(
   policy: CompiledPolicy,
   type: string,
-  rulesOf: (row: JsonObject) => readonly CompiledRule[],
-  stored: JsonObject,
-  result: JsonObject,
+  rulesOf: (row: Facts) => readonly CompiledRule[],
+  stored: Facts,
+  result: Facts,
 ): boolean {
   const [before, after] = [
     policy.viewOf(type, rulesOf(stored)).object,

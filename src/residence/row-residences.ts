@@ -1,3 +1,4 @@
+import { Facts, type FactPath } from "#fhir/json/facts";
 import { isObject, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 import { residenceOf } from "./residence.ts";
 import type { Instant } from "#kernel/clock";
@@ -19,10 +20,10 @@ export class Residences {
   }
 
   /**
-   * Notes a whole, current resource of the origin: a Patient, or a resource that contains Patients with
-   * ids. A contained resource has no id.
+   * Notes a current resource of the origin by its facts at {@link residencePaths}: a Patient, or a resource
+   * that contains Patients with ids. A contained resource has no id.
    */
-  note(resource: JsonObject): void {
+  note(resource: Facts): void {
     this.#note(resource, this.#states);
   }
 
@@ -43,7 +44,21 @@ export class Residences {
   }
 }
 
-const insides = new Map([
+const insides = new Map<string, readonly [string, string]>([
   ["Bundle", ["entry", "resource"]],
   ["Parameters", ["parameter", "resource"]],
 ]);
+
+/** The members that {@link Residences.note} reads of a resource of this type. */
+export function residencePaths(type: string): readonly FactPath[] {
+  const [member] = insides.get(type) ?? [];
+  return [
+    ["resourceType"],
+    ...(type === "Patient" ? ([["id"], ["address"]] as const) : []),
+    ...(member === undefined ? [] : [[member] as const]),
+  ];
+}
+
+/** The facts of a resource for {@link Residences.note}. */
+export const residenceFacts = (resource: JsonObject): Facts =>
+  Facts.of(resource, residencePaths(textAt(resource, "resourceType") ?? ""));

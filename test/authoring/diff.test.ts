@@ -9,6 +9,7 @@ import { compilePolicy, type CompiledPolicy, type ResourceView } from "#policy/c
 import { diffPolicies } from "#authoring/diff";
 import { readPolicyDocument } from "#policy/document";
 import { evaluate } from "#policy/evaluate";
+import { factsFor } from "#policy/facts";
 import { evaluateWrite } from "#policy/evaluate-write";
 import type { PolicyDocument, PolicyRule, RowCondition } from "#policy/schema";
 import { origin, policy, rule } from "../policy/granting.ts";
@@ -263,14 +264,18 @@ function decisions(document: PolicyDocument): string {
     const grant = evaluate(compiled, everybody, interaction);
     if (!grant.ok) return [];
     const { viewOf, includes } = grant.value;
-    const rows = path.startsWith("Observation") ? [...observations, ...withOtherValue] : encounters;
+    const rows = (path.startsWith("Observation") ? [...observations, ...withOtherValue] : encounters).map(
+      (row) => ({ row, facts: factsFor(grant.value, row) }),
+    );
     const pairs =
       interaction.kind === "read"
         ? rows.flatMap((old) =>
-            rows.filter((_, index) => index % 3 === 0).map((now) => cuts(old, viewOf(old, origin, now))),
+            rows
+              .filter((_, index) => index % 3 === 0)
+              .map((now) => cuts(old.row, viewOf(old.facts, origin, now.facts))),
           )
         : [];
-    const left = [...rows.map((row) => cuts(row, viewOf(row, origin))), ...pairs];
+    const left = [...rows.map(({ row, facts }) => cuts(row, viewOf(facts, origin))), ...pairs];
     const along = includes.map(({ name, targets }) => `${name}>${[...targets].sort().join()}`).sort();
     return left.every((one) => one === "") ? [] : [left, along];
   });
@@ -281,7 +286,9 @@ function written(compiled: CompiledPolicy, cuts: ReturnType<typeof cutter>): rea
   const rowsOf = { Observation: observations, Encounter: encounters };
   return (["Observation", "Encounter"] as const).map((type) => {
     const create = evaluateWrite(compiled, everybody, { kind: "create", type });
-    const created = create.ok ? rowsOf[type].map((row) => cuts(row, create.value.writable(row, origin))) : [];
+    const created = create.ok
+      ? rowsOf[type].map((row) => cuts(row, create.value.writable(factsFor(create.value, row), origin)))
+      : [];
     return created.every((one) => one === "") ? [] : created;
   });
 }
@@ -295,7 +302,7 @@ function referred(compiled: CompiledPolicy, cuts: ReturnType<typeof cutter>): re
   });
   if (!read.ok || !held.ok) throw new Error("a test's own mistake");
   return ["Observation:performer", "Encounter:participant"].map((name) =>
-    cuts(practitioner, held.value.viewIncluded(practitioner, origin, new Set([name]))),
+    cuts(practitioner, held.value.viewIncluded(factsFor(held.value, practitioner), origin, new Set([name]))),
   );
 }
 

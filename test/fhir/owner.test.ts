@@ -1,15 +1,26 @@
 import * as fc from "fast-check";
 import { join } from "node:path";
 import { describe, test } from "vitest";
-import { belongingOf, isCompartmentType, isOwnedBy, mayBelongToAnother } from "#fhir/r4/compartment";
-import type { Json, JsonObject } from "#fhir/json/json";
+import {
+  belongingOf,
+  isCompartmentType,
+  isOwnedBy,
+  mayBelongToAnother,
+  namingElements,
+} from "#fhir/r4/compartment";
+import { Facts } from "#fhir/json/facts";
+import { textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
 import { readFolder } from "../../sandbox/load.ts";
 import { noSharedData } from "../phi/shared-data.ts";
 
 const base = "https://origin.example.org/r4";
 const to = (reference: string): JsonObject => ({ reference });
-const owned = (resource: JsonObject) => isOwnedBy(resource, new Set(["amara"]), base);
+const facts = (resource: JsonObject): Facts => {
+  const elements = namingElements(textAt(resource, "resourceType") ?? "").map((name) => [name] as const);
+  return Facts.of(resource, [["resourceType"], ["id"], ...elements]);
+};
+const owned = (resource: JsonObject) => isOwnedBy(facts(resource), new Set(["amara"]), base);
 
 describe("an owner element decides", () => {
   test.for<[string, Json, boolean]>([
@@ -195,7 +206,7 @@ test("a nested resource belongs to its container's owner, unless it names a diff
 }) => {
   const inside = (subject?: Json) =>
     mayBelongToAnother(
-      { resourceType: "Observation", id: "in", ...(subject === undefined ? {} : { subject }) },
+      facts({ resourceType: "Observation", id: "in", ...(subject === undefined ? {} : { subject }) }),
       new Set(["amara"]),
       base,
     );
@@ -220,21 +231,25 @@ test("a nested resource belongs to its container's owner, unless it names a diff
     ["Contract", "subject"],
   ] as const) {
     expect(
-      mayBelongToAnother({ resourceType, id: "in", [element]: to("Patient/bela") }, new Set(["amara"]), base),
+      mayBelongToAnother(
+        facts({ resourceType, id: "in", [element]: to("Patient/bela") }),
+        new Set(["amara"]),
+        base,
+      ),
       resourceType,
     ).toBe(true);
     expect(
       mayBelongToAnother(
-        { resourceType, id: "in", [element]: to("Patient/amara") },
+        facts({ resourceType, id: "in", [element]: to("Patient/amara") }),
         new Set(["amara"]),
         base,
       ),
       resourceType,
     ).toBe(false);
   }
-  expect(mayBelongToAnother({ resourceType: "Practitioner", id: "in" }, new Set(["amara"]), base)).toBe(
-    false,
-  );
+  expect(
+    mayBelongToAnother(facts({ resourceType: "Practitioner", id: "in" }), new Set(["amara"]), base),
+  ).toBe(false);
 });
 
 /**
@@ -248,7 +263,7 @@ async function sorted(folder: string) {
   );
   const ofCompartment = resources.filter(({ resourceType }) => isCompartmentType(resourceType));
   const owners = ofCompartment.map((one) =>
-    ids.filter((id) => isOwnedBy(one as object as JsonObject, new Set([id]), base)),
+    ids.filter((id) => isOwnedBy(facts(one as object as JsonObject), new Set([id]), base)),
   ); // FHIR JSON as parsed
   const not = (several: boolean) =>
     ofCompartment.flatMap(({ resourceType }, at) =>
@@ -316,7 +331,7 @@ test("without an owner element, a nested resource belongs to a different patient
   expect,
 }) => {
   const is = (inside: JsonObject, nesting?: "entry") =>
-    mayBelongToAnother(inside, new Set(["amara"]), base, nesting);
+    mayBelongToAnother(facts(inside), new Set(["amara"]), base, nesting);
   expect(is({ resourceType: "Observation", performer: [to("Patient/bela")] })).toBe(true);
   expect(is({ resourceType: "Observation", performer: [{ type: "Patient", display: "Bela" }] })).toBe(true);
   expect(

@@ -5,6 +5,7 @@ import { parseScopes } from "#identity/scopes";
 import { compilePolicy } from "#policy/compile";
 import { evaluateListing, type ListingGrant } from "#policy/evaluate-listing";
 import type { PolicyRefusal } from "#policy/grant";
+import { factsFor } from "#policy/facts";
 import type { PolicyDocument } from "#policy/schema";
 import { policy, rule } from "./granting.ts";
 
@@ -169,7 +170,7 @@ test("a version is judged by its own content and by the current resource", ({ ex
   const grant = decide(labs, "Observation/1/_history", "patient/*.rs");
   if (!("kind" in grant) || grant.kind !== "history") throw new Error("refused");
   const seen = (old: ReturnType<typeof version>, now: ReturnType<typeof version>) =>
-    grant.read.viewOf(old, "https://o", now) !== undefined;
+    grant.read.viewOf(factsFor(grant.read, old), "https://o", factsFor(grant.read, now)) !== undefined;
   expect(seen(version("lab"), version("lab"))).toBe(true);
   expect(seen(version("lab"), version("notes"))).toBe(false);
   expect(seen(version("notes"), version("lab"))).toBe(false);

@@ -5,6 +5,7 @@ import { parseScopes } from "#identity/scopes";
 import { compilePolicy } from "#policy/compile";
 import { compiledPolicies } from "#gateway/admission/compiled-policies";
 import { parsePolicyDocument, policyDigest, type PolicyDocument } from "#policy/document";
+import { factsFor } from "#policy/facts";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { origin, policy, rule } from "./granting.ts";
 
@@ -48,7 +49,7 @@ function granted(
   return decision.ok ? decision.value : decision.error.reason;
 }
 const writes = (grant: WriteGrant | string, row: JsonObject): boolean =>
-  typeof grant === "object" && grant.writable(row, origin) !== undefined;
+  typeof grant === "object" && grant.writable(factsFor(grant, row), origin) !== undefined;
 
 test("a write needs a rule and a scope for its interaction; a change and a deletion need the right to read as well", ({
   expect,
@@ -126,7 +127,8 @@ test("a scope by category limits the stored row and the result to that category"
 test("a contained resource is written by a rule to write its own type", ({ expect }) => {
   const grant = granted("update", "Observation", "system/*.ru");
   if (typeof grant === "string") throw new Error(grant);
-  const inside = (resource: JsonObject) => grant.writableInside(resource, origin, "contained");
+  const inside = (resource: JsonObject) =>
+    grant.writableInside(factsFor(grant, resource), origin, "contained");
   expect(inside({ resourceType: "Medication", id: "m" })?.object.elements.has("code")).toBe(true);
   expect(inside({ resourceType: "Substance", id: "s" }), "that it may be read is not enough").toBeUndefined();
   expect(inside({ resourceType: "Condition", id: "c" })).toBeUndefined();

@@ -4,6 +4,7 @@ import type { JsonObject } from "#fhir/json/json";
 import { compilePolicy, type ResourceView } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { Grant, PolicyRefusal } from "#policy/grant";
+import { factsFor } from "#policy/facts";
 import type { PolicyDocument, PolicyRule } from "#policy/schema";
 
 /** A rule that shows these paths, for tests that are not about `why` and `examples`. */
@@ -68,7 +69,7 @@ export function grant(document: PolicyDocument, request: string, scope?: string,
   const { viewOf, viewInside, ...rest } = decision;
   return {
     ...rest,
-    viewOf: (resource) => viewOf(resource, origin),
-    viewInside: (resource) => viewInside(resource, origin),
+    viewOf: (resource) => viewOf(factsFor(decision, resource), origin),
+    viewInside: (resource) => viewInside(factsFor(decision, resource), origin),
   };
 }

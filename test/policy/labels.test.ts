@@ -1,8 +1,10 @@
 import { test } from "vitest";
+import { Facts } from "#fhir/json/facts";
 import type { Json, JsonObject } from "#fhir/json/json";
-import { isLabelled } from "#policy/labels";
+import { isLabelled as factsAreLabelled } from "#policy/labels";
 
 const v3 = "http://terminology.hl7.org/CodeSystem/v3-";
+const isLabelled = (resource: JsonObject) => factsAreLabelled(Facts.of(resource, [["meta", "security"]]));
 const labelled = (...security: Json[]) => isLabelled({ resourceType: "Observation", meta: { security } });
 const inline: JsonObject = {
   url: "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label",

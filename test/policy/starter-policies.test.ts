@@ -9,6 +9,7 @@ import { ruleInteractions } from "#policy/schema";
 import { compilePolicy } from "#policy/compile";
 import { isCompartmentType } from "#fhir/r4/compartment";
 import { evaluateWrite } from "#policy/evaluate-write";
+import { factsFor } from "#policy/facts";
 import { evaluate } from "#policy/evaluate";
 
 const folder = join(import.meta.dirname, "../../policies");
@@ -132,7 +133,7 @@ test.for<[string, Added, boolean]>([
     code: { text: "said at home" },
     subject: { reference: `Patient/${patient}` },
   };
-  const view = create.value.writable(resource, "https://origin.example");
+  const view = create.value.writable(factsFor(create.value, resource), "https://origin.example");
   expect(view !== undefined).toBe(may);
   expect(view?.object.elements.has("performer") ?? false).toBe(false); // a type that nobody could check
 });

@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
-import { Residences } from "#residence/row-residences";
+import { residenceFacts, Residences } from "#residence/row-residences";
 
 const patient = (id: string, state: string) => ({
   resourceType: "Patient",
@@ -16,13 +16,15 @@ test("a Patient's own body decides, and a copy inside a resource counts only unt
     entry: [{ resource: patient("a", "Vermont") }, { resource: patient("b", "ME") }, {}],
   };
   const outer = { resourceType: "Bundle", entry: [{ resource: document }] };
-  residences.note(outer);
-  residences.note({ resourceType: "Parameters", parameter: [{ name: "p", resource: patient("c", "RI") }] });
+  residences.note(residenceFacts(outer));
+  residences.note(
+    residenceFacts({ resourceType: "Parameters", parameter: [{ name: "p", resource: patient("c", "RI") }] }),
+  );
   expect(["a", "b", "c", "d"].map((id) => residences.of(id))).toEqual(["VT", "ME", "RI", undefined]);
-  residences.note(patient("a", "Massachusetts"));
-  residences.note(outer);
+  residences.note(residenceFacts(patient("a", "Massachusetts")));
+  residences.note(residenceFacts(outer));
   expect(["a", "b"].map((id) => residences.of(id))).toEqual(["MA", "ME"]);
-  residences.note({ resourceType: "Patient", id: "a" }); // a body without an address says nothing
+  residences.note(residenceFacts({ resourceType: "Patient", id: "a" })); // a body without an address says nothing
   expect(residences.of("a")).toBe("MA");
 });
 
@@ -30,14 +32,16 @@ test("a contained Patient, and a resource of a different type, says nothing abou
   expect,
 }) => {
   const residences = new Residences(instant(0));
-  residences.note({
-    resourceType: "Observation",
-    id: "o",
-    contained: [patient("a", "MA")],
-    address: [{ state: "MA" }],
-  });
-  residences.note({ resourceType: "Patient", address: [{ state: "MA" }] });
-  residences.note({ resourceType: "constructor", id: "a" });
+  residences.note(
+    residenceFacts({
+      resourceType: "Observation",
+      id: "o",
+      contained: [patient("a", "MA")],
+      address: [{ state: "MA" }],
+    }),
+  );
+  residences.note(residenceFacts({ resourceType: "Patient", address: [{ state: "MA" }] }));
+  residences.note(residenceFacts({ resourceType: "constructor", id: "a" }));
   expect([residences.of("a"), residences.of("o"), residences.of("constructor")]).toEqual([
     undefined,
     undefined,

@@ -1,3 +1,4 @@
+import type { Facts } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { r4Concerned, r4Involved, r4Owners, r4Participants } from "./compartment.gen.ts";
 import { isId, mentionOf, parseReference, type FhirBase, type Mention } from "./reference.ts";
@@ -148,7 +149,7 @@ export const isCompartmentType = (type: string): boolean =>
  * reference that cannot be followed here (`#id`, an identifier, a foreign server) could mean any patient.
  * @param base FHIR base of the origin, without a trailing slash.
  */
-export function isOwnedBy(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
+export function isOwnedBy(resource: Facts, patients: ReadonlySet<string>, base: FhirBase): boolean {
   const type = textAt(resource, "resourceType") ?? "";
   if (type === "Patient") return patients.has(textAt(resource, "id") ?? "");
   const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
@@ -179,7 +180,7 @@ export type Nesting = "contained" | "entry";
  * list counts.
  */
 export function mayBelongToAnother(
-  inside: JsonObject,
+  inside: Facts,
   patients: ReadonlySet<string>,
   base: FhirBase,
   nesting: Nesting = "contained",
@@ -197,14 +198,14 @@ export function mayBelongToAnother(
  * a Device's `patient` says that it belongs to a person. As strict as {@link isOwnedBy} if the resource
  * names a patient; most name none.
  */
-export function isAboutOnly(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
+export function isAboutOnly(resource: Facts, patients: ReadonlySet<string>, base: FhirBase): boolean {
   const owning = owningIn(resource);
   if (owning.length === 0) return !mayInvolveAnother(resource, patients, base);
   return owning.every((value) => ["listed", "no-patient"].includes(standingOf(value, patients, base)));
 }
 
 /** True if a patient outside this list took part, or a patient that no reference identifies. */
-function mayInvolveAnother(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
+function mayInvolveAnother(resource: Facts, patients: ReadonlySet<string>, base: FhirBase): boolean {
   return takingIn(resource).some((value) => {
     const mention = mentionIn(value, [base]);
     return mention.kind === "unidentified" || (mention.kind === "patient" && !patients.has(mention.id));

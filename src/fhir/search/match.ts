@@ -1,5 +1,6 @@
 import { isCompartmentPath } from "#fhir/r4/compartment";
-import { isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
+import type { Facts } from "#fhir/json/facts";
+import { isObject, property, textAt, valuesAt } from "#fhir/json/json";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
 
@@ -32,11 +33,7 @@ export function patientsSearchedFor(
  * that server's names.
  * @param base FHIR base of the origin, without a trailing slash.
  */
-export function matchesSearch(
-  row: JsonObject,
-  parameters: readonly SearchParameter[],
-  base: FhirBase,
-): boolean {
+export function matchesSearch(row: Facts, parameters: readonly SearchParameter[], base: FhirBase): boolean {
   const type = textAt(row, "resourceType") ?? "";
   return parameters.every(({ definition, values }) => {
     if (definition.code === "_id")

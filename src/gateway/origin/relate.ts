@@ -9,6 +9,7 @@ import type { Access } from "#policy/row-access";
 import type { UserRelation } from "#policy/schema";
 import { allRows, type Rows, type RowsRefusal } from "./all-rows.ts";
 import type { OriginSession } from "./origin-session.ts";
+import { residenceFacts } from "#residence/row-residences";
 
 export type RelateRefusal = RowsRefusal;
 
@@ -91,7 +92,7 @@ async function ofPractitioner(
     if (!found.ok) return found;
     origin.held.giveTrees(found.value.bytes);
     for (const row of found.value.rows) {
-      origin.residences.note(row);
+      origin.residences.note(residenceFacts(row));
       for (const patient of of(row, found.value.base)) patients.add(patient);
     }
     return patients.size > patientsMax ? err({ reason: "too_many_rows" } as const) : found;

@@ -6,6 +6,7 @@ import type { AccountingGrant } from "#policy/evaluate-accounting";
 import type { Grant } from "#policy/grant";
 import type { OriginRefusal } from "./forward.ts";
 import type { OriginSession, WholeAnswer } from "./origin-session.ts";
+import { residenceFacts } from "#residence/row-residences";
 
 export type UniteRefusal = OriginRefusal | DisclosureRefusal;
 
@@ -70,7 +71,7 @@ export async function unitedPatients(
     const resource =
       toldTo === "officer" ? seenBy(patient(other), read, other, origin) : plainly(read.body, other);
     if (resource === undefined) return [];
-    origin.residences.note(resource);
+    origin.residences.note(residenceFacts(resource));
     return linked(resource, read.base);
   }
 }

@@ -7,6 +7,7 @@ import { Discloser } from "#phi/disclose";
 import { Tally, type Disclosure } from "#phi/disclosure";
 import { lastOfEach } from "#phi/last-of-each";
 import { pageBytesMax } from "#phi/page";
+import { factsFor } from "#policy/facts";
 import type { LastNGrant } from "#policy/evaluate-listing";
 import { allRows } from "#gateway/origin/all-rows";
 import type { GatherRefusal } from "./gather.ts";
@@ -25,7 +26,7 @@ export async function listLastN(
 ): Promise<Result<Disclosure, GatherRefusal>> {
   const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
   const counts = (row: JsonObject, base: FhirBase) => {
-    const isVisible = search.viewOf(row, base) !== undefined;
+    const isVisible = search.viewOf(factsFor(search, row), base) !== undefined;
     if (isVisible) counted.push({ row, base });
     return isVisible;
   };

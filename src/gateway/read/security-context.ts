@@ -1,5 +1,6 @@
 import { isObject, property, readJson, textAt } from "#fhir/json/json";
 import { parseReference } from "#fhir/r4/reference";
+import { factsFor } from "#policy/facts";
 import { hasContext } from "#policy/labels";
 import type { Grant, ReadExpectation } from "#policy/grant";
 import type { OriginSession, WholeAnswer } from "#gateway/origin/origin-session";
@@ -17,7 +18,7 @@ export async function behindContext(
   origin: OriginSession,
 ): Promise<Grant> {
   const read = type === "Binary" ? readJson(body) : undefined;
-  if (read?.ok !== true || !isObject(read.value) || !hasContext(read.value)) return grant;
+  if (read?.ok !== true || !isObject(read.value) || !hasContext(factsFor(grant, read.value))) return grant;
   const context = property(read.value, "securityContext");
   const reference = parseReference(isObject(context) ? (textAt(context, "reference") ?? "") : "", base);
   const other = reference.kind === "local" ? behind(reference.type, reference.id) : undefined;

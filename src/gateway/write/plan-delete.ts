@@ -2,18 +2,19 @@ import { isObject, readJson, resourceBytesMax, type JsonObject } from "#fhir/jso
 import { joinBytes } from "#fhir/json/bytes";
 import type { OriginBody } from "#fhir/ports";
 import type { WriteConditions } from "#fhir/preconditions";
+import { inlineLabel } from "#fhir/json/facts";
 import { RowFactsReader, type RowFacts } from "#fhir/json/row-facts";
 import { err, ok, type Result } from "#kernel/result";
 import { unread, type DisclosureRefusal } from "#phi/disclose";
 import { patientsMax } from "#phi/disclosure";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
-import { inlineLabel } from "#policy/labels";
 import { concernedByChange, concernedByUnread } from "#gateway/origin/concerned-by-write";
 import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { broken, type OriginRefusal } from "#gateway/origin/forward";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
 import { cutForWriter, isCurrent, reachedView, versionIn } from "./stored-row.ts";
+import { residenceFacts } from "#residence/row-residences";
 
 // The size of a page of an origin.
 const bytesMax = 33_554_432;
@@ -46,7 +47,7 @@ export async function planDelete(
   if (!cut.ok && (cut.error === "modifier_extension" || cut.error === "implicit_rules"))
     return err({ reason: "resource_withheld", because: cut.error });
   const shown = whole !== undefined && cut.ok ? cut.value : undefined;
-  if (whole !== undefined) origin.residences.note(whole);
+  if (whole !== undefined) origin.residences.note(residenceFacts(whole));
   // Every answer from here on tells that the row exists.
   if (!origin.concerned.decide({ type, id, ...(shown ?? concernedByUnread(whole ?? row, bases)) }))
     return err({ reason: "answer_too_large" });

@@ -8,6 +8,7 @@ import { originUrls, type Bases } from "#phi/origin-urls";
 import { redactResource, type RedactContext, type RedactRefusal, type RedactedResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
 import type { WriteGrant } from "#policy/evaluate-write";
+import { factsFor } from "#policy/facts";
 import { etagOf } from "#gateway/read/etag";
 
 /** A stored resource, with the parts that its writer may see and write. */
@@ -60,11 +61,12 @@ export function storedRow(
 export function reachedView(
   row: JsonObject,
   { type, id }: Place,
-  { seen, writable }: WriteGrant,
+  grant: WriteGrant,
   { origin }: Bases,
 ): Result<ResourceView, DisclosureRefusal> {
-  const view = writable(row, origin);
-  if (seen?.viewOf(row, origin) === undefined || view === undefined)
+  const facts = factsFor(grant, row);
+  const view = grant.writable(facts, origin);
+  if (grant.seen?.viewOf(facts, origin) === undefined || view === undefined)
     return err({ reason: "row_outside_access" });
   const isAsked = property(row, "resourceType") === type && property(row, "id") === id;
   return isAsked ? ok(view) : err({ reason: "answer_mismatch" });
@@ -73,17 +75,17 @@ export function reachedView(
 /** The part of an accessible row that its writer sees. */
 export function cutForWriter(
   row: JsonObject,
-  { seen }: WriteGrant,
+  { seen, factPaths }: WriteGrant,
   bases: Bases,
   note?: RedactContext["note"],
 ): Result<RedactedResource, RedactRefusal> {
-  const view = seen?.viewOf(row, bases.origin);
+  const view = seen?.viewOf(factsFor({ factPaths }, row), bases.origin);
   // not accessible, which the caller checked before
   if (seen === undefined || view === undefined) return err("malformed");
   return redactResource(row, view, {
     bases,
     urls: originUrls(bases),
-    viewInside: (inside, nesting) => seen.viewInside(inside, bases.origin, nesting),
+    viewInside: (inside, nesting) => seen.viewInside(factsFor({ factPaths }, inside), bases.origin, nesting),
     mayLinkTo: (other) => seen.mayLinkTo(other, bases.origin),
     ...(note === undefined ? {} : { note }),
   });

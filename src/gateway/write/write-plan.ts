@@ -17,6 +17,7 @@ import {
   type ResultFault,
   type WriteGrant,
 } from "#policy/evaluate-write";
+import { factsFor } from "#policy/facts";
 import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-by-write";
 import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -25,6 +26,7 @@ import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
 import { cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
 import { findByCriteria, findRow } from "./write-criteria.ts";
+import { residenceFacts } from "#residence/row-residences";
 
 /** Decides about a write, down to the bytes that the origin would get. It only reads at the origin. */
 export async function planWrite(
@@ -118,12 +120,13 @@ async function planCreate(
   const { id: _given, ...submitted } = body.resource; // the server assigns it (FHIR R4 http §3.1.0.8)
   // The origin's own base is not known yet; references of a body are below the gateway's base.
   const bases = { origin: base, public: base };
-  const view = grant.value.writable(submitted, base);
+  const view = grant.value.writable(factsFor(grant.value, submitted), base);
   if (view === undefined) return err({ reason: "result_outside_access" });
   const context = {
     bases,
     sources: new WeakMap<JsonObject, JsonObject>(),
-    viewInside: (inside: JsonObject, nesting: Nesting) => grant.value.writableInside(inside, base, nesting),
+    viewInside: (inside: JsonObject, nesting: Nesting) =>
+      grant.value.writableInside(factsFor(grant.value, inside), base, nesting),
     mayLinkTo: (other: JsonObject) => grant.value.mayLinkTo(other, base),
   };
   const merged = mergeBody(submitted, undefined, view, context);
@@ -160,7 +163,7 @@ async function planChange(
   const bases = { origin: answer.value.base, public: origin.base };
   const found = storedRow(answer.value.body, write, grant.value, bases);
   if (!found.ok) return found;
-  origin.residences.note(found.value.stored);
+  origin.residences.note(residenceFacts(found.value.stored));
   // Every answer from here on tells that the row exists.
   if (!origin.concerned.decide({ type, id, ...found.value.named }))
     return err({ reason: "answer_too_large" });
@@ -186,7 +189,8 @@ function decideChange(
   if (!submitted.ok) return submitted;
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
   if (property(submitted.value, "id") !== id) return err({ reason: "resource_id_mismatch" });
-  const viewInside = (inside: JsonObject, nesting: Nesting) => grant.writableInside(inside, origin, nesting);
+  const viewInside = (inside: JsonObject, nesting: Nesting) =>
+    grant.writableInside(factsFor(grant, inside), origin, nesting);
   const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, origin);
   const merged = mergeBody(submitted.value, { stored, shown }, view, {
     bases,

@@ -13,6 +13,7 @@ import { readWhole } from "#gateway/origin/forward";
 import type { Permission } from "#gateway/admission/permit";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { PlannedWrite } from "./planned-write.ts";
+import { residenceFacts } from "#residence/row-residences";
 
 /** Why a sent write is not known as done. */
 export type SendRefusal =
@@ -47,7 +48,7 @@ export function noteWritten(
   residences: Residences,
 ): void {
   const read = type === "Patient" && write.body !== undefined ? readJson(utf8(write.body)) : undefined;
-  if (read?.ok === true && isObject(read.value)) residences.note(read.value);
+  if (read?.ok === true && isObject(read.value)) residences.note(residenceFacts(read.value));
 }
 
 /** Sends a write, once. */

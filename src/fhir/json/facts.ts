@@ -1,0 +1,95 @@
+import { isArray, isObject, property, type Json, type JsonObject } from "./json.ts";
+
+/**
+ * The label of one element (DS4P `extension-inline-sec-label`), on any element at any depth. Only a labelling
+ * service can weigh it.
+ */
+export const inlineLabel =
+  "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
+
+/**
+ * A member of a resource that a decision reads, with everything inside it; below `meta` one member of `meta`.
+ * If a value on the way is neither an object nor a list (malformed), it is a fact as it stands.
+ */
+export type FactPath = readonly [member: string] | readonly ["meta", member: string];
+
+const labels = Symbol("inline labels");
+
+/**
+ * The part of a resource that decisions read: the members at some {@link FactPath}s, and the inline labels of
+ * the whole resource. A decision takes this record and never a tree, so that the resource's bytes alone are
+ * enough to decide, before the resource is read whole. Only {@link Facts.of} and {@link Facts.captured} make
+ * it: a tree, or a copy of facts with further members, is not of this type.
+ */
+export class Facts {
+  readonly [name: string]: Json;
+  private readonly [labels]: readonly JsonObject[];
+
+  private constructor(members: JsonObject, inlineLabels: readonly JsonObject[]) {
+    Object.assign(this, members);
+    this[labels] = inlineLabels;
+  }
+
+  static of(resource: JsonObject, paths: readonly FactPath[]): Facts {
+    const found: JsonObject[] = [];
+    findInlineLabels(resource, found);
+    return new Facts(pick(resource, paths), found);
+  }
+
+  /**
+   * The same facts for an engine that reads bytes.
+   *
+   * @param captured the members found at the paths; every member that no path names is left out.
+   * @param inlineLabels every object of the whole resource, at any depth, with {@link inlineLabel} as its
+   * `url`.
+   */
+  static captured(
+    captured: JsonObject,
+    paths: readonly FactPath[],
+    inlineLabels: readonly JsonObject[],
+  ): Facts {
+    return new Facts(pick(captured, paths), inlineLabels);
+  }
+
+  /** The extensions (or what stands in their place) that label an element inside the resource. */
+  static inlineLabelsOf(facts: Facts): readonly JsonObject[] {
+    return facts[labels];
+  }
+}
+
+function pick(resource: JsonObject, paths: readonly FactPath[]): JsonObject {
+  const picked: Record<string, Json> = {};
+  for (const [member, below] of paths) {
+    const value = property(resource, member);
+    if (value === undefined) continue;
+    if (below === undefined) picked[member] = value;
+    else picked[member] ??= metaOf(value, paths);
+  }
+  return picked;
+}
+
+/** `meta` with the members that paths name. R4 has no list here; a list stays a list. */
+function metaOf(value: Json, paths: readonly FactPath[]): Json {
+  if (isArray(value)) return value.map((item) => metaOf(item, paths));
+  if (!isObject(value)) return value;
+  const picked: Record<string, Json> = {};
+  for (const [member, below] of paths) {
+    const found = member === "meta" && below !== undefined ? property(value, below) : undefined;
+    if (below !== undefined && found !== undefined) picked[below] = found;
+  }
+  return picked;
+}
+
+/** Every element may have an inline label, in its extensions or in the extensions of a primitive. */
+function findInlineLabels(value: Json, found: JsonObject[]): void {
+  if (isArray(value)) {
+    for (const item of value) if (typeof item === "object") findInlineLabels(item, found);
+    return;
+  }
+  if (!isObject(value)) return;
+  for (const name in value) {
+    const member = value[name];
+    if (typeof member === "object") findInlineLabels(member, found);
+    else if (name === "url" && member === inlineLabel) found.push(value);
+  }
+}
