@@ -1,7 +1,8 @@
-import { fromCborMap, toCbor } from "#ledger/bytes/cbor";
+import { fromCborMap } from "#ledger/bytes/cbor";
+import { CborWriter } from "#ledger/bytes/cbor-writer";
 import { err, ok, type Result } from "#kernel/result";
 import { readEvent } from "./check.ts";
-import type { AuditEvent } from "./event.ts";
+import type { AuditEvent, Counts } from "./event.ts";
 import { worstCase } from "./worst-case.ts";
 
 /** The content of a kind 0 leaf: an event or part of one. */
@@ -68,22 +69,32 @@ const groups = {
   withheld: { paths: 1, resources: 2 },
   window: { number: 1, complete: 2 },
   configuration: { worker: 1, digest: 2, settings: 3 },
-} as const;
-type Group = keyof typeof groups;
+} as const satisfies { readonly [G in Group]: Readonly<Record<keyof NonNullable<AuditEvent[G]>, number>> };
+type Group = "who" | "from" | "what" | "why" | "outcome" | "withheld" | "window" | "configuration";
 const groupNames = Object.keys(groups) as Group[]; // the keys of the table above
+
+/** The plaintext of a record whose seed is still 32 zeros, and the place of the seed in it. */
+export interface UnseededRecord {
+  readonly plaintext: Uint8Array;
+  readonly seedAt: number;
+}
 
 /**
  * The plaintext of a record: a deterministic CBOR map with the integer keys above, as long as that of its
  * worst case.
  */
 export function encodeRecord(event: AuditEvent, part: number, parts: number, seed: Uint8Array): Uint8Array {
-  const record = recordMap(event, part, parts, seed);
-  if (event.reserve === undefined) return toCbor(record);
-  const [length, longest] = [
-    toCbor(record).length,
-    toCbor(recordMap(worstCase(event), part, parts, seed)).length,
-  ];
-  return toCbor(record.set(keys.fill, filling(Math.max(0, longest - length) + emptyFill)));
+  const { plaintext, seedAt } = encodeUnseeded(event, part, parts);
+  plaintext.set(seed, seedAt);
+  return plaintext;
+}
+
+/** Like `encodeRecord`, without the seed: equal events have equal bytes. */
+export function encodeUnseeded(event: AuditEvent, part: number, parts: number): UnseededRecord {
+  if (event.reserve === undefined) return recordBytes(event, part, parts);
+  const length = recordBytes(event, part, parts).plaintext.length;
+  const longest = recordBytes(worstCase(event), part, parts).plaintext.length;
+  return recordBytes(event, part, parts, Math.max(0, longest - length) + emptyFill);
 }
 
 // The key is two bytes, the head of a byte string at least one.
@@ -101,35 +112,96 @@ function filling(bytes: number): unknown {
   return plain === undefined ? [new Uint8Array(wrapped ?? 0)] : new Uint8Array(plain);
 }
 
-function recordMap(event: AuditEvent, part: number, parts: number, seed: Uint8Array): Map<number, unknown> {
-  const map = new Map<number, unknown>([
-    [keys.version, VERSION],
-    [keys.id, new Uint8Array(Buffer.from(event.id, "hex"))],
-    [keys.at, event.at],
-    [keys.kind, event.kind],
-    [keys.part, part],
-    [keys.parts, parts],
-    [keys.seed, seed],
-  ]);
-  if (event.step) map.set(keys.step, event.step);
-  if (event.traceId !== undefined) map.set(keys.traceId, event.traceId);
-  if (event.tally !== undefined) map.set(keys.tally, event.tally);
-  if (event.patients.length > 0)
-    map.set(
-      keys.patients,
-      event.patients.map(({ patient, counts }) => [patient, counts]),
-    );
-  const states = event.patients.map(({ state }) => state ?? null);
-  if (states.some((state) => state !== null)) map.set(keys.states, states);
-  if (event.asked !== undefined && event.asked.length > 0) map.set(keys.asked, event.asked);
-  if (event.unnamed.length > 0) map.set(keys.unnamed, event.unnamed);
-  if (Object.keys(event.counts).length > 0) map.set(keys.counts, event.counts);
-  for (const group of groupNames) {
-    const packed = pack(event[group], groups[group]);
-    if (packed.size > 0) map.set(keys[group], packed);
-  }
-  return map;
+const noSeed: Uint8Array = new Uint8Array(32);
+
+/** Writes a record in the order of its keys. `fill`: bytes of the filler, its key included. */
+function recordBytes(event: AuditEvent, part: number, parts: number, fill?: number): UnseededRecord {
+  const writer = new CborWriter();
+  let seedAt = 0;
+  const under = (key: number): 1 => {
+    writer.unsigned(key);
+    return 1;
+  };
+  const value = (key: number, value: unknown): 0 | 1 => {
+    if (value === undefined) return 0;
+    writer.unsigned(key);
+    writer.item(value);
+    return 1;
+  };
+  // the table of the group has all of its fields
+  const group = (name: Group): 0 | 1 =>
+    writeGroup(writer, name, event[name] as Readonly<Record<string, unknown>> | undefined);
+  const { patients } = event;
+  writer.mapOf(() => {
+    let count = value(keys.version, VERSION);
+    count += value(keys.id, Buffer.from(event.id, "hex"));
+    count += value(keys.at, event.at);
+    count += value(keys.kind, event.kind);
+    if (event.step) count += value(keys.step, event.step);
+    count += value(keys.part, part) + value(keys.parts, parts) + value(keys.seed, noSeed);
+    seedAt = writer.length - noSeed.length;
+    count += group("who") + group("from") + group("what") + group("why") + group("outcome");
+    if (patients.length > 0) {
+      count += under(keys.patients);
+      writer.array(patients.length);
+      for (const { patient, counts } of patients) {
+        writer.array(2);
+        writer.text(patient);
+        writer.item(counts);
+      }
+    }
+    if (event.unnamed.length > 0) count += value(keys.unnamed, event.unnamed);
+    if (hasMembers(event.counts)) count += value(keys.counts, event.counts);
+    count += group("withheld") + value(keys.traceId, event.traceId) + value(keys.tally, event.tally);
+    count += group("window");
+    if (patients.some(({ state }) => state !== undefined)) {
+      count += under(keys.states);
+      writer.array(patients.length);
+      for (const { state } of patients) writer.item(state ?? null);
+    }
+    count += group("configuration");
+    if (event.asked !== undefined && event.asked.length > 0) count += value(keys.asked, event.asked);
+    if (fill !== undefined) count += value(keys.fill, filling(fill));
+    return count;
+  });
+  return { plaintext: writer.finish(), seedAt };
 }
+
+// The fields of each group in the order of their keys.
+const fieldsOf: Readonly<Record<Group, readonly (readonly [field: string, key: number])[]>> =
+  Object.fromEntries(
+    groupNames.map((name) => [name, Object.entries<number>(groups[name]).toSorted(([, a], [, b]) => a - b)]),
+  ) as Record<Group, [string, number][]>; // each group is there
+
+/** A group with at least one field, under its key; returns the number of entries that it added. */
+function writeGroup(
+  writer: CborWriter,
+  name: Group,
+  value: Readonly<Record<string, unknown>> | undefined,
+): 0 | 1 {
+  if (value === undefined) return 0;
+  const before = writer.length;
+  writer.unsigned(keys[name]);
+  const count = writer.mapOf(() => {
+    let count = 0;
+    for (const [field, key] of fieldsOf[name]) {
+      const content = value[field];
+      if (content === undefined) continue;
+      writer.unsigned(key);
+      writer.item(content);
+      count++;
+    }
+    return count;
+  });
+  if (count > 0) return 1;
+  writer.takeBack(before);
+  return 0;
+}
+
+const hasMembers = (counts: Counts): boolean => {
+  for (const _ in counts) return true;
+  return false;
+};
 
 /** Reads the plaintext of an opened leaf. Unknown keys are kept; known keys must have valid values. */
 export function decodeRecord(
@@ -165,11 +237,6 @@ export function decodeRecord(
   return event.ok ? ok({ event: event.value, part, parts, seed, unknown }) : err("bad_record");
 }
 
-function pack(value: object | undefined, table: Readonly<Record<string, number>>): Map<number, unknown> {
-  const known = Object.entries(value ?? {}).filter(([, field]) => field !== undefined);
-  return new Map(known.map(([field, content]) => [table[field] ?? unpacked(), content]));
-}
-
 function unpack(value: unknown, table: Readonly<Record<string, number>>): unknown {
   if (!(value instanceof Map)) return value;
   return Object.fromEntries(Object.entries(table).map(([field, key]) => [field, value.get(key)]));
@@ -195,7 +262,3 @@ function located(patients: unknown, states: unknown): unknown {
 const fromMap = (value: unknown): unknown => (value instanceof Map ? Object.fromEntries(value) : value);
 
 const isCount = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value);
-
-function unpacked(): never {
-  throw new Error("a field without a key in the record's table");
-}

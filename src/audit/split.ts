@@ -2,19 +2,41 @@ import { toCbor } from "#ledger/bytes/cbor";
 import { PLAINTEXT_BYTES_MAX } from "#ledger/leaf/padding";
 import { err, ok, type Result } from "#kernel/result";
 import type { AuditEvent } from "./event.ts";
-import { encodeRecord } from "./record.ts";
-import { nameRooms, partOf, unnamedRooms, worstCase, type NameRoom } from "./worst-case.ts";
+import { encodeUnseeded, type UnseededRecord } from "./record.ts";
+import { nameRooms, partOf, unnamedRooms, type NameRoom } from "./worst-case.ts";
 
 /** A record of this size stays readable for a person, and an auditor can open it as a whole. */
 const PATIENTS_MAX = 500;
 // Room for the array headers of patients, states and unnamed, the longest part numbers, and the seed (already
 // counted once).
 const SLACK = 64;
-const noSeed: Uint8Array = new Uint8Array(32);
+// 100,000 parts in place of one: five bytes of CBOR instead of one.
+const NUMBERS_SLACK = 4;
 
 interface Part {
   readonly names: NameRoom[];
   readonly unnamed: string[];
+}
+
+/** A record of an event: the event or part of it, and its bytes. */
+export interface EventRecord extends UnseededRecord {
+  readonly event: AuditEvent;
+}
+
+/** The records of an event: its parts as `splitEvent` makes them. An event that fits a record is written once. */
+export function recordsOf(event: AuditEvent): Result<readonly EventRecord[], "event_too_large"> {
+  if (namesFew(event)) {
+    const whole = encodeUnseeded(event, 1, 1);
+    if (whole.plaintext.length + NUMBERS_SLACK <= PLAINTEXT_BYTES_MAX) return ok([{ event, ...whole }]);
+  }
+  const parts = splitEvent(event);
+  if (!parts.ok) return parts;
+  return ok(
+    parts.value.map((part, i) => {
+      const { plaintext, seedAt } = encodeUnseeded(part, i + 1, parts.value.length);
+      return { event: part, plaintext, seedAt };
+    }),
+  );
 }
 
 /**
@@ -24,9 +46,8 @@ interface Part {
  * and their lengths.
  */
 export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "event_too_large"> {
+  if (namesFew(event) && size(event) <= PLAINTEXT_BYTES_MAX) return ok([event]);
   const [names, unnamed] = [nameRooms(event), unnamedRooms(event)];
-  const few = names.length <= PATIENTS_MAX && names.length + unnamed.length <= PATIENTS_MAX;
-  if (few && (isSmall(worstCase(event)) || size(event) <= PLAINTEXT_BYTES_MAX)) return ok([event]);
 
   const first: AuditEvent = {
     ...event,
@@ -71,10 +92,9 @@ export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "ev
     : err("event_too_large");
 }
 
-const size = (event: AuditEvent): number => encodeRecord(event, 1, 100_000, noSeed).length;
+const namesFew = (event: AuditEvent): boolean =>
+  event.reserve === undefined
+    ? event.patients.length + new Set(event.unnamed).size <= PATIENTS_MAX
+    : nameRooms(event).length + unnamedRooms(event).length <= PATIENTS_MAX;
 
-/**
- * The event certainly fits, without encoding it: each JSON character stands for at most three bytes of the
- * CBOR, and 256 cover the parts that JSON lacks.
- */
-const isSmall = (event: AuditEvent): boolean => JSON.stringify(event).length * 3 + 256 <= PLAINTEXT_BYTES_MAX;
+const size = (event: AuditEvent): number => encodeUnseeded(event, 1, 1).plaintext.length + NUMBERS_SLACK;

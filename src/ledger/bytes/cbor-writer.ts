@@ -16,27 +16,106 @@ const [FALSE, TRUE, NULL] = [0xf4, 0xf5, 0xf6];
 export function writeCbor(value: unknown): Uint8Array {
   const writer = new CborWriter();
   writer.item(value);
-  return writer.written();
+  return writer.finish();
 }
 
-class CborWriter {
-  #bytes = new Uint8Array(1_024);
+// Writers share a buffer, one after another: a new buffer for each of an append's items would cost more than
+// its bytes.
+let spare: Uint8Array | undefined;
+const SPARE_BYTES_MAX = 131_072;
+
+/** Writes items one after another: `writeCbor` for callers that know the form of their data. */
+export class CborWriter {
+  #bytes = spare ?? new Uint8Array(4_096);
   #at = 0;
 
-  written(): Uint8Array {
-    return this.#bytes.slice(0, this.#at);
+  constructor() {
+    spare = undefined; // a second writer before `finish` gets a buffer of its own
+  }
+
+  /** The number of bytes so far. */
+  get length(): number {
+    return this.#at;
+  }
+
+  /** A copy of all bytes. The writer is not used again. */
+  finish(): Uint8Array {
+    const written = this.#bytes.slice(0, this.#at);
+    if (this.#bytes.length <= SPARE_BYTES_MAX) spare = this.#bytes;
+    return written;
   }
 
   item(value: unknown): void {
-    if (typeof value === "string") this.#text(value);
+    if (typeof value === "string") this.text(value);
     else if (typeof value === "number") this.#number(value);
-    else if (value instanceof Uint8Array) this.#byteString(value);
+    else if (value instanceof Uint8Array) this.byteString(value);
     else if (Array.isArray(value)) {
-      this.#head(majors.array, value.length);
+      this.array(value.length);
       for (const one of value) this.item(one);
     } else if (value === null) this.#byte(NULL);
     else if (typeof value === "boolean") this.#byte(value ? TRUE : FALSE);
     else this.#map(value instanceof Map ? [...(value as ReadonlyMap<unknown, unknown>)] : membersOf(value));
+  }
+
+  /** A whole number of at least 0. */
+  unsigned(value: number): void {
+    this.#head(majors.unsigned, value);
+  }
+
+  /** The head of an array; its items follow. */
+  array(length: number): void {
+    this.#head(majors.array, length);
+  }
+
+  byteString(value: Uint8Array): void {
+    this.#head(majors.bytes, value.length);
+    this.#append(value);
+  }
+
+  text(text: string): void {
+    const { length } = text;
+    const before = this.#at;
+    this.#head(majors.text, length);
+    this.#reserve(length);
+    const [bytes, from] = [this.#bytes, this.#at];
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) {
+        this.#at = before;
+        return this.#encodedText(text);
+      }
+      bytes[from + i] = code;
+    }
+    this.#at = from + length;
+  }
+
+  #encodedText(text: string): void {
+    const bytes = encoder.encode(text);
+    this.#head(majors.text, bytes.length);
+    this.#append(bytes);
+  }
+
+  /**
+   * Writes a map whose number of entries shows only at its end. `entries` writes keys and values in the order
+   * of RFC 8949 §4.2.1 and returns their number; less than 2^16. Returns that number.
+   */
+  mapOf(entries: () => number): number {
+    const head = this.#at;
+    this.#head(majors.map, 0);
+    const count = entries();
+    const end = this.#at;
+    const wider = count < 24 ? 0 : count < 0x1_00 ? 1 : 2; // the head's further bytes
+    this.#reserve(wider);
+    if (wider > 0) this.#bytes.copyWithin(head + 1 + wider, head + 1, end);
+    this.#at = head;
+    this.#head(majors.map, count);
+    this.#at = end + wider;
+    return count;
+  }
+
+  /** Takes back all bytes after the first `length`. */
+  takeBack(length: number): void {
+    this.#at = Math.min(this.#at, length);
   }
 
   #number(value: number): void {
@@ -45,25 +124,10 @@ class CborWriter {
     else this.#head(majors.negative, -1 - value);
   }
 
-  #byteString(value: Uint8Array): void {
-    this.#head(majors.bytes, value.length);
-    this.#reserve(value.length);
-    this.#bytes.set(value, this.#at);
-    this.#at += value.length;
-  }
-
-  #text(text: string): void {
-    if (!isAscii(text)) {
-      const bytes = encoder.encode(text);
-      this.#head(majors.text, bytes.length);
-      this.#reserve(bytes.length);
-      this.#bytes.set(bytes, this.#at);
-      this.#at += bytes.length;
-      return;
-    }
-    this.#head(majors.text, text.length);
-    this.#reserve(text.length);
-    for (let i = 0; i < text.length; i++) this.#bytes[this.#at++] = text.charCodeAt(i);
+  #append(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#at);
+    this.#at += bytes.length;
   }
 
   #map(entries: [unknown, unknown][]): void {
@@ -78,11 +142,17 @@ class CborWriter {
   /** Writes the shortest head. */
   #head(major: number, count: number): void {
     this.#reserve(9);
-    const type = major << 5;
-    if (count < 24) return this.#byte(type | count);
-    const width = count < 0x1_00 ? 1 : count < 0x1_0000 ? 2 : count < 0x1_0000_0000 ? 4 : 8;
-    this.#byte(type | (24 + Math.log2(width)));
-    for (let shift = width - 1; shift >= 0; shift--) this.#byte(Math.floor(count / 256 ** shift) % 256);
+    const [bytes, type] = [this.#bytes, major << 5];
+    if (count < 24) bytes[this.#at++] = type | count;
+    else if (count < 0x1_00) {
+      bytes[this.#at++] = type | 24;
+      bytes[this.#at++] = count;
+    } else {
+      const width = count < 0x1_0000 ? 2 : count < 0x1_0000_0000 ? 4 : 8;
+      bytes[this.#at++] = type | (24 + Math.log2(width));
+      for (let shift = width - 1; shift >= 0; shift--)
+        bytes[this.#at++] = Math.floor(count / 256 ** shift) % 256;
+    }
   }
 
   #byte(byte: number): void {
@@ -99,8 +169,9 @@ class CborWriter {
 }
 
 function membersOf(value: unknown): [string, unknown][] {
-  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype)
-    throw new NotPlain();
+  if (typeof value !== "object" || value === null) throw new NotPlain();
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) throw new NotPlain();
   return Object.entries(value);
 }
 

@@ -23,14 +23,19 @@ const MARK = 0x80;
 /** The longest plaintext that fits: one byte always goes to the mark. */
 export const PLAINTEXT_BYTES_MAX = BODY_BYTES_MAX - TAG_BYTES - 1;
 
+/** The size class of a plaintext of this length. Throws when longer than PLAINTEXT_BYTES_MAX. */
+export function paddedLength(length: number): number {
+  const size = sizeClasses.find((size) => size > length);
+  if (size === undefined) throw new RangeError("longer than the largest size class");
+  return size;
+}
+
 /**
  * ISO/IEC 7816-4 padding (0x80, then zeros) to the next size class. Throws when longer than
  * PLAINTEXT_BYTES_MAX.
  */
 export function pad(plaintext: Uint8Array): Uint8Array {
-  const size = sizeClasses.find((size) => size > plaintext.length);
-  if (size === undefined) throw new RangeError("longer than the largest size class");
-  const padded = new Uint8Array(size);
+  const padded = new Uint8Array(paddedLength(plaintext.length));
   padded.set(plaintext);
   padded[plaintext.length] = MARK;
   return padded;
@@ -41,5 +46,5 @@ export function unpad(padded: Uint8Array): Uint8Array | undefined {
   const end = padded.findLastIndex((byte) => byte !== 0);
   if (padded[end] !== MARK || !sizeClasses.includes(padded.length)) return undefined;
   const plaintext = padded.subarray(0, end);
-  return pad(plaintext).length === padded.length ? plaintext : undefined;
+  return paddedLength(plaintext.length) === padded.length ? plaintext : undefined;
 }

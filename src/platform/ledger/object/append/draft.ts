@@ -2,21 +2,20 @@ import type { Secret } from "#kernel/secret";
 import { accountingLines, isAccountable } from "#audit/accounting/line";
 import { readEvent } from "#audit/check";
 import type { AuditEvent } from "#audit/event";
-import { encodeRecord } from "#audit/record";
-import { splitEvent } from "#audit/split";
-import { utf8 } from "#ledger/bytes/bytes";
+import { type EventRecord, recordsOf } from "#audit/split";
 import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
 import { sha256 } from "#ledger/bytes/hash";
 import { LEAF_HEADER_BYTES } from "#ledger/leaf/leaf";
 import { linesRoot } from "#ledger/leaf/lines";
-import { pad, TAG_BYTES } from "#ledger/leaf/padding";
+import { paddedLength, TAG_BYTES } from "#ledger/leaf/padding";
 import { random32 } from "#platform/ledger/object/log/epoch";
 
 /** An append, ready to be sealed: everything that does not depend on its place in the log. */
 export interface Draft {
   readonly id: string; // of the first event
   readonly step: number;
-  // the first 16 bytes of SHA-256 over the events: distinguishes a retry from a different event with its id
+  // the first 16 bytes of SHA-256 over the records without their seeds: distinguishes a retry from a different
+  // event with its id
   readonly digest: Uint8Array;
   readonly records: readonly DraftRecord[];
   readonly leafBytes: number;
@@ -47,9 +46,11 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
   if (!Array.isArray(input) || input.length === 0 || input.length > RECORDS_MAX)
     throw new TypeError("ledger: an append is 1 to 254 events");
   const events = input.map(readWritable);
-  const records = events.flatMap((event) => recordsOf(event, subjectKey));
+  const written = events.flatMap(writtenOf);
+  const digest = sha256(...written.map(({ plaintext }) => plaintext)).subarray(0, 16); // before their seeds
+  const records = written.map((record) => draftRecord(record, subjectKey));
   const leafBytes = records.reduce(
-    (sum, { plaintext }) => sum + LEAF_HEADER_BYTES + pad(plaintext).length + TAG_BYTES,
+    (sum, { plaintext }) => sum + LEAF_HEADER_BYTES + paddedLength(plaintext.length) + TAG_BYTES,
     0,
   );
   const lineBytes = records.reduce((sum, { lines }) => sum + bytesOfLines(lines), 0);
@@ -62,8 +63,6 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
   }
   const [first] = events;
   if (first === undefined) throw new TypeError("ledger: an append is 1 to 254 events");
-  // a retry sends the identical object: same fields, same order
-  const digest = sha256(utf8(JSON.stringify(events))).subarray(0, 16);
   return { id: first.id, step: first.step ?? 0, digest, records, leafBytes, lineBytes };
 }
 
@@ -75,15 +74,18 @@ function readWritable(input: unknown): AuditEvent {
   return event.value;
 }
 
-function recordsOf(event: AuditEvent, subjectKey: Secret<Uint8Array>): DraftRecord[] {
-  const parts = splitEvent(event);
-  if (!parts.ok) throw new RangeError("ledger: an event is too large for a record even without its patients");
-  return parts.value.map((part, i) => {
-    const seed = random32();
-    const lines = accountingLines(part, subjectKey);
-    const plaintext = encodeRecord(part, i + 1, parts.value.length, seed);
-    return { plaintext, seed, lines, linesRoot: lines.length === 0 ? random32() : linesRoot(seed, lines) };
-  });
+function writtenOf(event: AuditEvent): readonly EventRecord[] {
+  const records = recordsOf(event);
+  if (!records.ok)
+    throw new RangeError("ledger: an event is too large for a record even without its patients");
+  return records.value;
+}
+
+function draftRecord({ event, plaintext, seedAt }: EventRecord, subjectKey: Secret<Uint8Array>): DraftRecord {
+  const seed = random32();
+  plaintext.set(seed, seedAt);
+  const lines = accountingLines(event, subjectKey);
+  return { plaintext, seed, lines, linesRoot: lines.length === 0 ? random32() : linesRoot(seed, lines) };
 }
 
 const bytesOfLines = (lines: readonly Uint8Array[]): number =>

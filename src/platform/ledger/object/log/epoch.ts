@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { concat } from "#ledger/bytes/bytes";
@@ -117,4 +116,4 @@ export class Epoch {
   }
 }
 
-export const random32 = (): Uint8Array => new Uint8Array(randomBytes(32));
+export const random32 = (): Uint8Array => crypto.getRandomValues(new Uint8Array(32));
