@@ -1,24 +1,29 @@
 import { parseArgs } from "node:util";
 import { err, ok, type Result } from "#kernel/result";
 
+/** short: one round of moments, to see that everything answers. quick: every figure within five minutes. */
+export type Duration = "full" | "quick" | "short";
+
 export interface BenchOptions {
   /** The file for all figures as JSON. */
   readonly json: string | undefined;
-  /** One short round, to see that every peer answers. Its figures mean little. */
-  readonly isShort: boolean;
+  readonly duration: Duration;
   readonly rounds: number;
   /** The groups to measure. */
   readonly groups: readonly Group[];
 }
 
-const groups = ["requests", "ledger"] as const;
+export const groups = ["requests", "ledger"] as const;
 export type Group = (typeof groups)[number];
 
-export const usage = `usage: npm run bench -- [--json FILE] [--rounds N] [--only GROUP] [--short]
-  --json FILE  write every figure to a file, too
-  --rounds N   interleaved rounds, of which the medians are shown (5)
-  --only GROUP requests or ledger (both, one after the other)
-  --short      one round of moments, to see that everything answers`;
+const roundsOf: Readonly<Record<Duration, number>> = { full: 5, quick: 3, short: 1 };
+
+export const usage = `usage: npm run bench -- [--quick | --short] [--only GROUP]… [--rounds N] [--json FILE]
+  --quick       fewer and shorter rounds: every figure within five minutes
+  --short       one round of moments, to see that everything answers; its figures mean nothing
+  --only GROUP  ${groups.join(", ")} (all, one after the other)
+  --rounds N    interleaved rounds, of which the medians are shown (5; 3 with --quick)
+  --json FILE   write every figure to a file, too`;
 
 export function readOptions(args: readonly string[]): Result<BenchOptions, string> {
   try {
@@ -26,18 +31,21 @@ export function readOptions(args: readonly string[]): Result<BenchOptions, strin
       args: [...args],
       options: {
         json: { type: "string" },
+        quick: { type: "boolean", default: false },
         short: { type: "boolean", default: false },
-        rounds: { type: "string", default: "5" },
+        rounds: { type: "string" },
         only: { type: "string", multiple: true },
       },
     });
-    const rounds = values.short ? 1 : Number(values.rounds);
+    if (values.quick && values.short) return err("--quick and --short: give one of the two");
+    const duration = values.short ? "short" : values.quick ? "quick" : "full";
+    const rounds = Number(values.rounds ?? roundsOf[duration]);
     if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
       return err("--rounds: expected a number from 1 to 100");
     const unknown = values.only?.find((name) => !groups.some((group) => group === name));
     if (unknown !== undefined) return err(`--only: expected ${groups.join(" or ")}`);
     const asked = groups.filter((group) => values.only?.includes(group) ?? true);
-    return ok({ json: values.json, isShort: values.short, rounds, groups: asked });
+    return ok({ json: values.json, duration, rounds, groups: asked });
   } catch (problem) {
     return err(problem instanceof Error ? problem.message : "unreadable options");
   }

@@ -11,7 +11,7 @@ const { unstable_getMiniflareWorkerOptions: optionsOf } = await import("wrangler
 const root = join(import.meta.dirname, "..");
 
 /** Each deployable worker's wrangler configuration, below the project's root. */
-const configurations = {
+export const configurations = {
   gateway: "wrangler.toml",
   control: "workers/control/wrangler.toml",
   ledger: "workers/ledger/wrangler.toml",

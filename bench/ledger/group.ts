@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { verifierKey } from "#ledger/tlog/signed-note";
-import { start } from "../process.ts";
+import { start } from "../process/process.ts";
 import type { Counted, ShelfCounted } from "./asks.ts";
 import { benchLedgerName } from "./environment.ts";
 import {
@@ -51,11 +51,11 @@ export async function runLedgerGroup(
 ): Promise<LedgerReport> {
   const state = join(folder, "ledger-state");
   mkdirSync(state);
-  const running = await start(
-    "measured",
-    [process.execPath, join(import.meta.dirname, "server.ts"), state],
-    /^listening (?<driver>\S+) (?<ledger>\S+) (?<key>\S+)$/mu,
-  );
+  const running = await start({
+    place: "measured",
+    command: [process.execPath, join(import.meta.dirname, "server.ts"), state],
+    ready: [/^listening (?<driver>\S+) (?<ledger>\S+) (?<key>\S+)$/mu],
+  });
   const driver = driverOf(running);
   const pace = isShort ? shortLedgerPace : fullLedgerPace;
   const leaves = isShort ? 300 : 10_000;

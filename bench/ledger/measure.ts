@@ -1,7 +1,7 @@
 import { halfYearOf } from "#ledger/log-name";
 import { instant } from "#kernel/clock";
-import { median } from "../measure.ts";
-import type { Running } from "../process.ts";
+import { median } from "../median.ts";
+import type { Running } from "../process/process.ts";
 import { appendPeers, type Ask, type AskOutcome, type AppendPeer, served, type Served } from "./asks.ts";
 import type { AppendName } from "./events.ts";
 

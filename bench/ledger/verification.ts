@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { endedChildrenMicros } from "../cpu.ts";
+import { endedChildrenMicros } from "../process/cpu.ts";
 
 const root = join(import.meta.dirname, "../..");
 

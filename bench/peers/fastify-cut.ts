@@ -10,7 +10,12 @@ interface Cut {
   readonly [element: string]: unknown;
 }
 
-const system = "urn:oid:1.2.36.146.595.217.0.1";
+const systems: ReadonlySet<unknown> = new Set([
+  "http://hospital.smarthealthit.org",
+  "https://github.com/synthetichealth/synthea",
+  "urn:oid:1.2.36.146.595.217.0.1",
+  "https://commonwealth-mutual.example/member",
+]);
 const subsetted = {
   system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
   code: "SUBSETTED",
@@ -28,7 +33,7 @@ const views: Readonly<Record<string, Members>> = {
     name: { use: true, family: true, given: true, prefix: true, suffix: true },
     gender: true,
     birthDate: true,
-    address: true,
+    address: { use: true, type: true, line: true, city: true, state: true, postalCode: true, country: true },
   },
   Observation: {
     resourceType: true,
@@ -56,7 +61,7 @@ export function cutResource(resource: Cut): Cut | undefined {
   return {
     ...cut,
     ...(Array.isArray(identifiers) && {
-      identifier: identifiers.filter((one: Cut) => one["system"] === system),
+      identifier: identifiers.filter((one: Cut) => systems.has(one["system"])),
     }),
     meta: { ...(cut["meta"] as Cut | undefined), tag: [subsetted] }, // an object where it is there: FHIR's Meta
   };

@@ -13,7 +13,13 @@ function bench(...args: readonly string[]): Promise<{ readonly code: number | nu
 }
 
 test("an option that does not exist is refused, never ignored", { timeout: 30_000 }, async ({ expect }) => {
-  for (const args of [["--rouns", "3"], ["--rounds", "0"], ["--short=yes"], ["--only", "ledgers"]]) {
+  for (const args of [
+    ["--rouns", "3"],
+    ["--rounds", "0"],
+    ["--short=yes"],
+    ["--only", "ledgers"],
+    ["--quick", "--short"],
+  ]) {
     const { code, said } = await bench(...args);
     expect(code).toBe(2);
     expect(said).toContain("usage: npm run bench");

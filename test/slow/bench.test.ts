@@ -4,7 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, test } from "vitest";
 import { measured } from "../../bench/scale/measured.ts";
+import { targets } from "../../bench/measures.ts";
+import { peerNames } from "../../bench/peers/peer.ts";
 import type { Report } from "../../bench/report.ts";
+import { plans } from "../../bench/requests/measure.ts";
 
 const root = join(import.meta.dirname, "../..");
 const folder = mkdtempSync(join(tmpdir(), "phylax-bench-test-"));
@@ -33,28 +36,31 @@ test.skipIf(!existsSync("/proc/self/stat"))(
     const { code, said } = await bench("--short", "--only", "requests", "--json", json);
     expect(code, said).toBe(0);
     expect(said).toContain("these figures mean nothing");
-    expect(said.match(/^ledger good: /gmu)).toHaveLength(3);
+    // The records of Phylax, of the stock peer and of both tuned peers.
+    expect(said.match(/^ledger good: /gmu)).toHaveLength(4);
+    expect(said).toContain("all peers give the same answers");
 
-    const report: Report = JSON.parse(readFileSync(json, "utf8"));
-    expect(report.peers.map(({ name }) => name)).toEqual([
-      "proxy",
-      "proxy-dev",
-      "phylax",
-      "phylax-tls",
-      "fastify",
-      "fastify-cache",
-    ]);
-    expect(report.figures).toHaveLength(6 * 2 * 3);
-    for (const { requestsPerSecond, p50Milliseconds, p99Milliseconds } of report.figures)
-      for (const figure of [requestsPerSecond, p50Milliseconds, p99Milliseconds])
+    const { measures, requests }: Report = JSON.parse(readFileSync(json, "utf8"));
+    if (requests === null) return expect(requests).not.toBeNull();
+    expect(requests.peers.map(({ name }) => name)).toEqual(peerNames);
+    const perRound = plans.reduce((sum, { peers }) => sum + peers.length, 0);
+    expect(requests.figures).toHaveLength(perRound);
+    for (const {
+      cpuMicrosPerRequest,
+      requestsPerSecond,
+      p50Milliseconds,
+      p99Milliseconds,
+    } of requests.figures)
+      for (const figure of [cpuMicrosPerRequest, requestsPerSecond, p50Milliseconds, p99Milliseconds])
         expect(figure).toBeGreaterThan(0);
-    for (const { cpuMicrosPerRequest, cpuRatios } of report.figures.filter(
-      ({ load }) => load.perSecond === undefined,
-    )) {
-      expect(cpuMicrosPerRequest).toBeGreaterThan(0);
-      expect(cpuRatios).toEqual({ proxy: expect.any(Number), fastify: expect.any(Number) });
+    for (const { originBytes, answerBytes } of requests.payloads)
+      expect(answerBytes).toBeLessThan(originBytes);
+    const ids = Object.keys(targets).filter((id) => /^(?:cpu|rps|open-loop)-/u.test(id));
+    expect(measures.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+    for (const { value, unit } of measures) {
+      expect(value).toEqual(expect.any(Number));
+      if (unit === "×") expect(value).toBeGreaterThan(0);
     }
-    for (const { originBytes, answerBytes } of report.payloads) expect(answerBytes).toBeLessThan(originBytes);
     expect(leftovers()).toEqual(before);
   },
 );
@@ -69,8 +75,8 @@ test.skipIf(!existsSync("/proc/self/stat"))(
     expect(code, said).toBe(0);
     expect(said).toContain("these figures mean nothing");
 
-    const { peers, ledger }: Report = JSON.parse(readFileSync(json, "utf8"));
-    expect(peers).toEqual([]);
+    const { requests, ledger }: Report = JSON.parse(readFileSync(json, "utf8"));
+    expect(requests).toBeNull();
     if (ledger === null) return expect(ledger).not.toBeNull();
     expect(ledger.appends).toHaveLength(3 * 4 * 4); // kinds of append, peers, numbers of callers
     for (const { peer, callers, appendsPerSecond, leavesPerFrame = 0 } of ledger.appends) {

@@ -1,13 +1,13 @@
-import { start } from "./process.ts";
+import { start } from "../process/process.ts";
 import type { Target } from "./connection.ts";
 
 /** One run of the load generator against one peer. */
 export interface Order {
   readonly target: Target;
-  /** The bytes of the whole request. */
-  readonly request: string;
-  /** Length of the body that every answer must have. */
-  readonly bytes: number;
+  /** Each path, with the length of the body that its answer must have. Requests take them in turn. */
+  readonly paths: readonly { readonly path: string; readonly bytes: number }[];
+  /** The header lines of each token. Requests take them in turn. */
+  readonly headers: readonly (readonly string[])[];
   readonly connections: number;
   readonly seconds: number;
   /** Undefined: a closed loop. */
@@ -27,13 +27,23 @@ export interface Generator {
   run(order: Order): Promise<Outcome>;
 }
 
+/** The bytes of a whole request. */
+export const requestText = (path: string, port: number, headers: readonly string[]): string =>
+  [
+    `GET /v1/fhir/main/${path} HTTP/1.1`,
+    `Host: localhost:${port}`,
+    "Accept: application/fhir+json",
+    ...headers,
+    "\r\n",
+  ].join("\r\n");
+
 export async function startGenerator(): Promise<Generator> {
-  const { child } = await start(
-    "beside",
-    [process.execPath, `${import.meta.dirname}/load.ts`],
-    /^ready/mu,
-    true,
-  );
+  const { child } = await start({
+    place: "beside",
+    command: [process.execPath, `${import.meta.dirname}/load.ts`],
+    ready: [/^ready/mu],
+    ipc: true,
+  });
   return {
     run: (order) =>
       new Promise((done, failed) => {

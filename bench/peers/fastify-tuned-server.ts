@@ -1,14 +1,14 @@
-// The peer with the same duties, on Fastify: authentication, purpose, quota, minimum necessary, and a durable
-// record before the answer.
+// A peer with Phylax's duties, on Fastify, as fast as its authors would make it: authentication bound to the
+// certificate, purpose, quota, minimum necessary, and a durable record before the answer, many in one commit.
 import { createHash, randomBytes } from "node:crypto";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet, type JWTPayload } from "jose";
 import { Pool } from "undici";
 import { ChainFile } from "./chain-file.ts";
 import { cutAnswer } from "./fastify-cut.ts";
-import type { FastifySettings } from "./fastify.ts";
+import type { TunedSettings } from "./fastify.ts";
 
-const settings: FastifySettings = JSON.parse(process.argv[2] ?? "{}");
+const settings: TunedSettings = JSON.parse(process.argv[2] ?? "{}");
 const keys = createLocalJWKSet(JSON.parse(settings.jwks) as JSONWebKeySet); // the issuer's published key set
 const ledger = await ChainFile.create(settings.ledger);
 const { origin, pathname } = new URL(settings.origin);

@@ -1,7 +1,7 @@
 // The load generator: a process of its own, so that its CPU time counts for no peer. It takes one order at a
 // time over IPC.
 import { connect, type Answer, type Connection } from "./connection.ts";
-import type { Order, Outcome } from "./order.ts";
+import { requestText, type Order, type Outcome } from "./order.ts";
 
 const milliseconds = () => performance.now();
 
@@ -15,12 +15,44 @@ async function carryOut(order: Order): Promise<Outcome> {
   const connections = await Promise.all(
     Array.from({ length: order.connections }, () => connect(order.target)),
   );
+  const requests = new Requests(order);
   try {
     return await (order.perSecond === undefined
-      ? closedLoop(order, connections)
-      : openLoop(order, order.perSecond, connections));
+      ? closedLoop(order, requests, connections)
+      : openLoop(order, order.perSecond, requests, connections));
   } finally {
     for (const connection of connections) connection.close();
+  }
+}
+
+interface Asked {
+  readonly bytes: Buffer;
+  /** Length of the body that the answer must have. */
+  readonly length: number;
+}
+
+/** The requests of an order in turn: the n-th takes the n-th path and the n-th token. */
+class Requests {
+  readonly #order: Order;
+  readonly #made = new Map<number, Asked>();
+  #next = 0;
+
+  constructor(order: Order) {
+    this.#order = order;
+  }
+
+  next(): Asked {
+    const { paths, headers, target } = this.#order;
+    const n = this.#next;
+    this.#next = (n + 1) % (paths.length * headers.length);
+    const known = this.#made.get(n);
+    if (known !== undefined) return known;
+    const [asked, lines] = [paths[n % paths.length], headers[n % headers.length]];
+    if (asked === undefined || lines === undefined) throw new Error("an order without requests");
+    const { path, bytes } = asked;
+    const made = { bytes: Buffer.from(requestText(path, target.port, lines)), length: bytes };
+    this.#made.set(n, made);
+    return made;
   }
 }
 
@@ -31,15 +63,10 @@ async function carryOut(order: Order): Promise<Outcome> {
 class Tally {
   answers = 0;
   wrong = 0;
-  readonly #order: Order;
   readonly #latencies: number[] = [];
 
-  constructor(order: Order) {
-    this.#order = order;
-  }
-
-  count(answer: Answer | undefined, since: number): void {
-    if (answer?.status !== 200 || answer.body.length !== this.#order.bytes) this.wrong += 1;
+  count(answer: Answer | undefined, { length }: Asked, since: number): void {
+    if (answer?.status !== 200 || answer.body.length !== length) this.wrong += 1;
     else {
       this.answers += 1;
       this.#latencies.push(milliseconds() - since);
@@ -61,9 +88,12 @@ class Tally {
 }
 
 /** Each connection sends its next request as soon as it has an answer. */
-async function closedLoop(order: Order, connections: readonly Connection[]): Promise<Outcome> {
-  const request = Buffer.from(order.request);
-  const tally = new Tally(order);
+async function closedLoop(
+  order: Order,
+  requests: Requests,
+  connections: readonly Connection[],
+): Promise<Outcome> {
+  const tally = new Tally();
   const begun = milliseconds();
   const until = begun + order.seconds * 1000;
   await Promise.all(
@@ -73,8 +103,9 @@ async function closedLoop(order: Order, connections: readonly Connection[]): Pro
           const next = () => {
             const since = milliseconds();
             if (since >= until) return done();
-            connection.ask(request, (answer) => {
-              tally.count(answer, since);
+            const asked = requests.next();
+            connection.ask(asked.bytes, (answer) => {
+              tally.count(answer, asked, since);
               if (answer === undefined) done();
               else next();
             });
@@ -93,19 +124,21 @@ async function closedLoop(order: Order, connections: readonly Connection[]): Pro
 async function openLoop(
   order: Order,
   perSecond: number,
+  requests: Requests,
   connections: readonly Connection[],
 ): Promise<Outcome> {
-  const request = Buffer.from(order.request);
-  const tally = new Tally(order);
+  const tally = new Tally();
   const free = [...connections];
   const waiting: number[] = [];
-  const send = (connection: Connection, since: number) =>
-    connection.ask(request, (answer) => {
-      tally.count(answer, since);
+  const send = (connection: Connection, since: number) => {
+    const asked = requests.next();
+    connection.ask(asked.bytes, (answer) => {
+      tally.count(answer, asked, since);
       const next = waiting.shift();
       if (next === undefined) free.push(connection);
       else send(connection, next);
     });
+  };
   const begun = milliseconds();
   const total = Math.floor(order.seconds * perSecond);
   for (let sent = 0; sent < total;) {

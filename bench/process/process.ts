@@ -6,59 +6,70 @@ import { cpuMicros } from "./cpu.ts";
 /** A process that the benchmark started, with all processes below it. */
 export interface Running {
   readonly child: ChildProcess;
-  /** The facts in its ready line: the groups of the pattern. */
+  /** The facts in its ready lines: the groups of the patterns. */
   readonly ready: Readonly<Record<string, string>>;
   /** CPU time so far, in microseconds. */
   cpuMicros(): number;
+  /** Its last 64 KiB of standard output and standard error. */
+  said(): string;
   close(): Promise<void>;
 }
 
 /** The core of a process: peers have a core of their own, the measuring processes run on the other core. */
 export type Place = "measured" | "beside";
 
+/** A command with its own place; `ready`: patterns that its output matches, each once, when it can work. */
+export interface Command {
+  readonly place: Place;
+  readonly command: readonly [string, ...string[]];
+  readonly ready: readonly RegExp[];
+  readonly ipc?: boolean;
+}
+
 // One core for the measured peer, so that each peer has the same core; the generator and the origin never
 // compete with it.
 const cores: Readonly<Record<Place, string>> = { beside: "0", measured: "1" };
 
+const has = (program: string, ...args: readonly string[]) => spawnSync(program, args).status === 0;
 /** True if processes are pinned to cores. Without pinning (one core, or no taskset) the figures vary more. */
-export const isPinned = availableParallelism() > 1 && spawnSync("taskset", ["--version"]).status === 0;
+export const isPinned = availableParallelism() > 1 && has("taskset", "--version");
+// The kernel kills the process when the benchmark itself is killed, so that even SIGKILL leaves none behind.
+const tied = has("setpriv", "--pdeathsig", "KILL", "true") ? ["setpriv", "--pdeathsig", "KILL"] : [];
 
 const patienceMilliseconds = 60_000;
 const groups = new Set<number>();
 // A process group of its own gets no Ctrl-C, so the groups are killed here, however the benchmark ends.
 process.on("exit", () => groups.forEach((group) => signal(group, "SIGKILL")));
 
-/**
- * Starts a command and waits until its standard output matches the pattern. Throws with its output when it
- * never does.
- */
-export async function start(
-  place: Place,
-  command: readonly [string, ...string[]],
-  ready: RegExp,
-  ipc = false,
-): Promise<Running> {
-  const [program, ...args] = isPinned ? (["taskset", "-c", cores[place], ...command] as const) : command;
+/** Starts a command and waits until it is ready. Throws with its output when it never is. */
+export async function start({ place, command, ready, ipc = false }: Command): Promise<Running> {
+  const pinned = isPinned ? ["taskset", "-c", cores[place]] : [];
+  const [program = "", ...args] = [...tied, ...pinned, ...command];
   const child = spawn(program, args, {
     detached: true,
     stdio: ["ignore", "pipe", "pipe", ...(ipc ? (["ipc"] as const) : [])],
   });
+  const failed = new Promise<never>((_, reject) => child.once("error", reject));
+  failed.catch(() => {}); // waitUntilReady reports it
   const pid = child.pid;
-  if (pid === undefined) throw new Error(`${program} does not start`);
+  if (pid === undefined) return await failed;
   groups.add(pid);
   let said = "";
   for (const stream of [child.stdout, child.stderr])
     stream?.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-65_536)));
   const until = Date.now() + patienceMilliseconds;
-  while (!ready.test(said)) {
-    if (child.exitCode !== null || Date.now() > until)
-      throw new Error(`${command.join(" ")} is not ready: ${said}`);
-    await wait(50);
+  while (!ready.every((pattern) => pattern.test(said))) {
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`${command.join(" ")} ended before it was ready:\n${said}`);
+    if (Date.now() > until)
+      throw new Error(`${command.join(" ")} is not ready after ${patienceMilliseconds / 1_000} s:\n${said}`);
+    await wait(5);
   }
   return {
     child,
-    ready: { ...ready.exec(said)?.groups },
+    ready: Object.assign({}, ...ready.map((pattern) => pattern.exec(said)?.groups)) as Record<string, string>,
     cpuMicros: () => cpuMicros(pid),
+    said: () => said,
     close: () => end(pid),
   };
 }
@@ -71,7 +82,7 @@ export async function endAll(): Promise<void> {
 async function end(group: number): Promise<void> {
   signal(group, "SIGTERM");
   const until = Date.now() + 10_000;
-  while (signal(group, 0) && Date.now() < until) await wait(50);
+  while (signal(group, 0) && Date.now() < until) await wait(20);
   signal(group, "SIGKILL");
   groups.delete(group);
 }

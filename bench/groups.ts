@@ -1,0 +1,26 @@
+import { loadavg } from "node:os";
+import { runLedgerGroup } from "./ledger/group.ts";
+import type { BenchOptions } from "./options.ts";
+import { endAll } from "./process/process.ts";
+import { machineOf, type Report } from "./report.ts";
+import { runRequestsGroup } from "./requests/group.ts";
+
+/** One group after another: none works while another is measured. */
+export async function runGroups(folder: string, { duration, rounds, groups }: BenchOptions): Promise<Report> {
+  const before = loadavg()[0] ?? 0;
+  const requests = groups.includes("requests") ? await runRequestsGroup(folder, duration, rounds) : null;
+  await endAll();
+  const ledger = groups.includes("ledger")
+    ? await runLedgerGroup(folder, duration === "short", rounds)
+    : null;
+  await endAll();
+  return {
+    format: "phylax.bench.v2",
+    at: new Date().toISOString(),
+    duration,
+    machine: machineOf([before, loadavg()[0] ?? 0]),
+    measures: requests?.measures ?? [],
+    requests: requests?.report ?? null,
+    ledger,
+  };
+}

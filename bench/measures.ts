@@ -1,0 +1,193 @@
+import { median } from "./median.ts";
+
+/** A bound on a value, as the issue of the figure sets it. */
+type Bound = { readonly atMost: number } | { readonly atLeast: number };
+
+interface Target {
+  /** Both quantities and their relation. */
+  readonly says: string;
+  readonly unit: string;
+  /** Undefined: the value is reported only. */
+  readonly must?: Bound;
+  readonly goal?: Bound;
+}
+
+const cpu = (payload: string, peer: string) =>
+  `CPU per request, Phylax ÷ ${peer}, ${payload}, 32 connections`;
+const rate = (payload: string, connections: number) =>
+  `requests/s on one core, Phylax ÷ fastify-stock, ${payload}, ${connections} connections`;
+const redact = (payload: string) => `speed of Discloser ÷ JSON.parse + JSON.stringify in workerd, ${payload}`;
+
+/** Every figure of the benchmark, with the value that it must have and the value that it should have. */
+export const targets = {
+  "cpu-2k-vs-bare": { says: cpu("2 KB", "proxy"), unit: "×", must: { atMost: 4 }, goal: { atMost: 2.8 } },
+  "cpu-60k-vs-bare": { says: cpu("60 KB", "proxy"), unit: "×", must: { atMost: 4.5 }, goal: { atMost: 3 } },
+  "cpu-half-vs-bare": { says: cpu("60 KB, half of the rows hidden", "proxy"), unit: "×" },
+  "rps-2k-vs-stock": { says: rate("2 KB", 32), unit: "×", must: { atLeast: 0.6 }, goal: { atLeast: 0.85 } },
+  "rps-60k-vs-stock": { says: rate("60 KB", 32), unit: "×", must: { atLeast: 1.5 }, goal: { atLeast: 2.2 } },
+  "rps-half-vs-stock": { says: rate("60 KB, half of the rows hidden", 32), unit: "×" },
+  "rps-2k-c4-vs-stock": { says: rate("2 KB", 4), unit: "×", must: { atLeast: 0.4 }, goal: { atLeast: 0.6 } },
+  "cpu-2k-vs-tuned": { says: cpu("2 KB", "fastify-tuned"), unit: "×", goal: { atMost: 2 } },
+  "cpu-60k-vs-tuned": { says: cpu("60 KB", "fastify-tuned"), unit: "×", goal: { atMost: 1 } },
+  "cpu-2k-vs-tuned-cache": { says: cpu("2 KB", "fastify-tuned-cache"), unit: "×" },
+  "cpu-60k-vs-tuned-cache": { says: cpu("60 KB", "fastify-tuned-cache"), unit: "×" },
+  "open-loop-p50-added-ms": {
+    says: "p50 of Phylax − p50 of proxy, 60 KB, 50 requests/s",
+    unit: "ms",
+    must: { atMost: 2.5 },
+    goal: { atMost: 1.2 },
+  },
+  "open-loop-p99-vs-stock": {
+    says: "p99 of Phylax ÷ p99 of fastify-stock, 60 KB, 50 requests/s",
+    unit: "×",
+    must: { atMost: 2 },
+    goal: { atMost: 1 },
+  },
+  "open-loop-400-p50-added-ms": { says: "p50 of Phylax − p50 of proxy, 60 KB, 400 requests/s", unit: "ms" },
+  "open-loop-400-p99-vs-stock": {
+    says: "p99 of Phylax ÷ p99 of fastify-stock, 60 KB, 400 requests/s",
+    unit: "×",
+  },
+  "redact-2k": { says: redact("2 KB"), unit: "×", must: { atLeast: 0.8 }, goal: { atLeast: 3.5 } },
+  "redact-60k": { says: redact("60 KB"), unit: "×", must: { atLeast: 1 }, goal: { atLeast: 3.5 } },
+  "redact-1500k": { says: redact("1.5 MB"), unit: "×", must: { atLeast: 1 }, goal: { atLeast: 3.5 } },
+  "redact-keep-all-60k": {
+    says: redact("60 KB, a view that keeps everything"),
+    unit: "×",
+    must: { atLeast: 1 },
+    goal: { atLeast: 3.5 },
+  },
+  "redact-stream-share": {
+    says: "speed of the streaming engine ÷ the engine on a whole body",
+    unit: "×",
+    must: { atLeast: 0.7 },
+    goal: { atLeast: 0.85 },
+  },
+  "append-1": {
+    says: "appends/s, ledger ÷ a row for each event, 1 caller",
+    unit: "×",
+    must: { atLeast: 0.9 },
+    goal: { atLeast: 1 },
+  },
+  "append-256": {
+    says: "appends/s, ledger ÷ a row for each event, 256 callers",
+    unit: "×",
+    must: { atLeast: 5 },
+    goal: { atLeast: 8 },
+  },
+  "append-tail-256": {
+    says: "p99 of an append, ledger ÷ a row for each event, 256 callers",
+    unit: "×",
+    must: { atMost: 0.3 },
+    goal: { atMost: 0.2 },
+  },
+  "leaf-bytes": {
+    says: "bytes stored for a read's record, its accounting line and `fill` included",
+    unit: "bytes",
+    must: { atMost: 1_175 },
+    goal: { atMost: 920 },
+  },
+  "verify-vs-sha256": {
+    says: "CPU of verifying a log ÷ hashing its bytes twice",
+    unit: "×",
+    must: { atMost: 4 },
+    goal: { atMost: 2 },
+  },
+  "origin-rows-per-row": {
+    says: "rows that the origin sent ÷ rows answered, a patient's results paged by ten",
+    unit: "×",
+    must: { atMost: 2 },
+    goal: { atMost: 1.2 },
+  },
+  "origin-requests-per-request": {
+    says: "requests to the origin ÷ requests answered, the same pages",
+    unit: "×",
+  },
+  "start-up-vs-empty": {
+    says: "time to the first 200 of a fresh workerd, gateway ÷ empty Worker",
+    unit: "×",
+  },
+  "bundle-gz-kb": {
+    says: "the gateway's minified bundle after gzip",
+    unit: "KiB",
+    must: { atMost: 250 },
+    goal: { atMost: 180 },
+  },
+} as const satisfies Readonly<Record<string, Target>>;
+
+export type MeasureId = keyof typeof targets;
+
+/** One figure, as `--json` writes it. */
+export interface Measure {
+  readonly id: MeasureId;
+  /** The median over the rounds of `a` with `b`, paired round by round. Null: not measured, `why` says why. */
+  readonly value: number | null;
+  readonly unit: string;
+  /** Medians of the two quantities; null where there is only one. */
+  readonly a: number | null;
+  readonly b: number | null;
+  readonly rounds: number;
+  /** The value of each round. */
+  readonly values: readonly number[];
+  readonly why?: string;
+}
+
+/** The two quantities of one round. */
+export interface Pair {
+  readonly a: number;
+  readonly b: number;
+}
+
+export const ratioOf = (id: MeasureId, pairs: readonly Pair[]): Measure =>
+  combined(id, pairs, ({ a, b }) => a / b);
+export const differenceOf = (id: MeasureId, pairs: readonly Pair[]): Measure =>
+  combined(id, pairs, ({ a, b }) => a - b);
+export const valueOf = (id: MeasureId, values: readonly number[]): Measure => ({
+  ...combined(
+    id,
+    values.map((a) => ({ a, b: 0 })),
+    ({ a }) => a,
+  ),
+  b: null,
+});
+export const notMeasured = (id: MeasureId, why: string): Measure => ({
+  id,
+  value: null,
+  unit: targets[id].unit,
+  a: null,
+  b: null,
+  rounds: 0,
+  values: [],
+  why,
+});
+
+function combined(id: MeasureId, pairs: readonly Pair[], combine: (pair: Pair) => number): Measure {
+  const values = pairs.map(combine);
+  if (!values.every(Number.isFinite) || values.length === 0) throw new Error(`${id} has no finite value`);
+  return {
+    id,
+    value: median(values),
+    unit: targets[id].unit,
+    a: median(pairs.map(({ a }) => a)),
+    b: median(pairs.map(({ b }) => b)),
+    rounds: pairs.length,
+    values,
+  };
+}
+
+/** "goal", "must" (met, but not the goal), "missed", "report" (nothing is required), or "not measured". */
+export function verdictOf({ id, value }: Pick<Measure, "id" | "value">): string {
+  const { must, goal }: Target = targets[id];
+  if (value === null) return "not measured";
+  if (goal !== undefined && meets(value, goal)) return "goal";
+  if (must === undefined) return goal === undefined ? "report" : "report, goal missed";
+  return meets(value, must) ? "must" : "MISSED";
+}
+
+const meets = (value: number, bound: Bound) =>
+  "atMost" in bound ? value <= bound.atMost : value >= bound.atLeast;
+
+export const boundText = (bound: Bound | undefined): string =>
+  bound === undefined ? "report" : "atMost" in bound ? `≤ ${bound.atMost}` : `≥ ${bound.atLeast}`;
+
+export const targetOf = (id: MeasureId): Target => targets[id];

@@ -1,0 +1,93 @@
+import type { PayloadName } from "../data/payloads.ts";
+import type { Generator, Order } from "../load/order.ts";
+import type { Peer, PeerName } from "../peers/peer.ts";
+import type { Expected } from "./check.ts";
+
+/**
+ * The load on a peer: a number of connections that send as fast as they get answers, or a number of requests
+ * a second, however slow the answers are.
+ */
+export interface Load {
+  readonly connections: number;
+  readonly perSecond?: number;
+}
+
+/** The duration of each measurement, in seconds. */
+export interface Pace {
+  readonly warm: number;
+  readonly closed: number;
+  readonly open: number;
+}
+
+/** What is asked of whom under which load, in each round. */
+export interface Plan {
+  readonly payload: PayloadName;
+  readonly load: Load;
+  readonly peers: readonly PeerName[];
+}
+
+const all = ["proxy", "phylax", "fastify-stock", "fastify-tuned", "fastify-tuned-cache"] as const;
+const core = ["proxy", "phylax", "fastify-stock"] as const;
+// 50 a second is below half of the slowest peer's maximum on one core, so that no queue grows. There are
+// enough connections that no request waits for one.
+export const plans: readonly Plan[] = [
+  { payload: "2k", load: { connections: 32 }, peers: all },
+  { payload: "60k", load: { connections: 32 }, peers: all },
+  { payload: "half", load: { connections: 32 }, peers: core },
+  { payload: "2k", load: { connections: 4 }, peers: core },
+  { payload: "60k", load: { connections: 64, perSecond: 50 }, peers: core },
+  { payload: "60k", load: { connections: 64, perSecond: 400 }, peers: core },
+];
+
+export interface Figure {
+  readonly round: number;
+  readonly peer: PeerName;
+  readonly payload: PayloadName;
+  readonly load: Load;
+  readonly cpuMicrosPerRequest: number;
+  readonly requestsPerSecond: number;
+  readonly p50Milliseconds: number;
+  readonly p99Milliseconds: number;
+  /** Answers of the measurement and of the warming before it. */
+  readonly answers: number;
+}
+
+/** A rate that a peer may not reach is kept up for a shorter time, because its queue has to be answered, too. */
+function secondsOf({ perSecond }: Load, { closed, open }: Pace): number {
+  if (perSecond === undefined) return closed;
+  return perSecond > 100 ? open / 3 : open;
+}
+
+/** One figure of one round. A wrong answer in it throws: a peer that refuses under load is not fast. */
+export async function measure(
+  generator: Generator,
+  peer: Peer,
+  paths: readonly Expected[],
+  { payload, load }: Plan,
+  pace: Pace,
+  round: number,
+): Promise<Figure> {
+  const order: Omit<Order, "seconds"> = {
+    target: peer.target,
+    paths,
+    headers: await peer.headers(),
+    ...load,
+  };
+  const warm = await generator.run({ ...order, seconds: pace.warm });
+  const before = peer.process.cpuMicros();
+  const outcome = await generator.run({ ...order, seconds: secondsOf(load, pace) });
+  const cpu = peer.process.cpuMicros() - before;
+  if (warm.wrong + outcome.wrong > 0)
+    throw new Error(`${peer.name}: ${warm.wrong + outcome.wrong} wrong answers to ${payload}`);
+  return {
+    round,
+    peer: peer.name,
+    payload,
+    load,
+    cpuMicrosPerRequest: cpu / outcome.answers,
+    requestsPerSecond: outcome.answers / outcome.seconds,
+    p50Milliseconds: outcome.p50Milliseconds,
+    p99Milliseconds: outcome.p99Milliseconds,
+    answers: warm.answers + outcome.answers,
+  };
+}

@@ -1,0 +1,41 @@
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { configurations } from "../../sandbox/worker-bundles.ts";
+
+const root = join(import.meta.dirname, "../..");
+const require = createRequire(import.meta.url);
+const wrangler = join(dirname(require.resolve("wrangler/package.json")), "bin/wrangler.js");
+
+/** The workers on the path of a request. `ops` and `witness` have no part in it. */
+export const deployedWorkers = ["gateway", "control", "ledger"] as const;
+export type DeployedWorker = (typeof deployedWorkers)[number];
+
+/**
+ * Bundles a worker by wrangler itself, as `wrangler deploy --minify` uploads it, into `<folder>/<worker>`.
+ * Returns the paths of its modules; the first is the entry.
+ */
+export async function deployedBundle(worker: DeployedWorker, folder: string): Promise<readonly string[]> {
+  const out = join(folder, worker);
+  const args = ["deploy", "--dry-run", "--minify", "--outdir", out, "-c", join(root, configurations[worker])];
+  const child = spawn(process.execPath, [wrangler, ...args], {
+    cwd: root,
+    env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_LOG: "error", CI: "true" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  const code = await new Promise((done) => child.once("close", done));
+  if (code !== 0) throw new Error(`wrangler cannot bundle ${worker}:\n${said}`);
+  return modulesOf(out);
+}
+
+/** The modules that wrangler wrote: the entry `index.js`, and files that it imports, such as WebAssembly. */
+function modulesOf(folder: string): readonly string[] {
+  const names = readdirSync(folder).filter((name) => /\.(?:js|wasm)$/u.test(name));
+  return names
+    .toSorted((a, b) => Number(b === "index.js") - Number(a === "index.js"))
+    .map((name) => join(folder, name));
+}

@@ -1,0 +1,160 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { build } from "esbuild";
+import { start, type Running } from "../process/process.ts";
+import { workerdBinary } from "./binary.ts";
+import { deployedBundle, deployedWorkers, type DeployedWorker } from "./bundles.ts";
+import { embed, workerdConfig, type CapnpStruct } from "./capnp.ts";
+import { deployedWorker, serviceOf } from "./deployed-worker.ts";
+import type { Preparation } from "./launcher-worker.ts";
+import { d1Binding, standIn, standInExtensions } from "./stand-ins.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+/** The deployed Workers in plain `workerd serve`. */
+export interface RawWorkerd {
+  readonly process: Running;
+  /** The gateway's socket takes the facts of a connection in the header `MF-CF-Blob`. */
+  readonly gatewayPort: number;
+  readonly ledgerPort: number;
+  /** The debugger's port, if it was asked for. */
+  readonly inspectorPort: number | undefined;
+  /** Runs the migrations of D1 and puts a registry document in. Throws when the document is refused. */
+  prepare(registry: unknown): Promise<void>;
+}
+
+export type Vars = Readonly<Record<string, string>>;
+
+/**
+ * Bundles the Workers as `wrangler deploy` would and serves them, with their state below `folder`. Every
+ * socket is on 127.0.0.1, on a free port. D1, R2 and the rate limiter are stand-ins.
+ */
+export async function serveDeployed(
+  folder: string,
+  vars: Readonly<Record<DeployedWorker, Vars>>,
+  isInspected: boolean,
+): Promise<RawWorkerd> {
+  const state = join(folder, "state");
+  const put = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return name;
+  };
+  const stateOf = (name: string) => {
+    mkdirSync(join(state, name), { recursive: true });
+    return join(state, name);
+  };
+  const bundles = await Promise.all(
+    deployedWorkers.map((worker) => deployedBundle(worker, join(folder, "bundles"))),
+  );
+  const services = deployedWorkers.flatMap((worker, i) =>
+    deployedWorker(worker, {
+      modules: (bundles[i] ?? []).map((path) => relative(folder, path)),
+      vars: vars[worker],
+      state: stateOf(worker),
+    }),
+  );
+  const address = "127.0.0.1:0";
+  const config: CapnpStruct = {
+    services: [
+      ...services,
+      ...(["d1", "r2", "ratelimit"] as const).flatMap((product) => standIn(product, stateOf(product), put)),
+      await launcher(folder),
+      { name: "internet", network: { allow: ["private"] } },
+    ],
+    sockets: [
+      { name: "gateway", address, service: serviceOf("gateway"), http: { cfBlobHeader: "MF-CF-Blob" } },
+      { name: "ledger", address, service: serviceOf("ledger"), http: {} },
+      { name: "launcher", address, service: "launcher", http: {} },
+    ],
+    extensions: standInExtensions(put),
+  };
+  const running = await serveConfig(folder, "phylax", config, ["gateway", "ledger", "launcher"], isInspected);
+  const port = (name: string) => Number(running.ready[name]);
+  return {
+    process: running,
+    gatewayPort: port("gateway"),
+    ledgerPort: port("ledger"),
+    inspectorPort: isInspected ? port("inspector") : undefined,
+    prepare: (registry) => prepare(port("launcher"), { statements: migrations(), registry }),
+  };
+}
+
+/**
+ * Starts `workerd serve` on a configuration, written to `<folder>/<name>.capnp`, and waits until it listens on
+ * the named sockets.
+ */
+export function serveConfig(
+  folder: string,
+  name: string,
+  config: CapnpStruct,
+  sockets: readonly string[],
+  isInspected = false,
+): Promise<Running> {
+  const file = join(folder, `${name}.capnp`);
+  writeFileSync(file, workerdConfig(config));
+  // workerd writes its ports to the given descriptor, here its standard output.
+  const flags = [
+    "--experimental",
+    "--control-fd=1",
+    ...(isInspected ? ["--inspector-addr=127.0.0.1:0"] : []),
+  ];
+  return start({
+    place: "measured",
+    command: [workerdBinary(), "serve", file, ...flags],
+    ready: [
+      ...sockets.map((name) => new RegExp(`"socket":"${name}","port":(?<${name}>\\d+)`, "u")),
+      ...(isInspected ? [/"event":"listen-inspector","port":(?<inspector>\d+)/u] : []),
+    ],
+  });
+}
+
+async function launcher(folder: string): Promise<CapnpStruct> {
+  const file = await bundleWorker(join(import.meta.dirname, "launcher-worker.ts"), folder);
+  return {
+    name: "launcher",
+    worker: {
+      compatibilityDate: "2026-10-01",
+      modules: [{ name: "launcher.js", esModule: embed(file) }],
+      bindings: [
+        d1Binding("REGISTRY", "00000000-0000-0000-0000-000000000000"),
+        { name: "REGISTRY_DESK", service: { name: serviceOf("control"), entrypoint: "RegistryDesk" } },
+      ],
+    },
+  };
+}
+
+/** Bundles one of the benchmark's own Workers into a folder. Returns the file's name. */
+export async function bundleWorker(path: string, folder: string): Promise<string> {
+  const name = `${path.replace(/^.*\/|\.ts$/gu, "")}.js`;
+  await build({
+    entryPoints: [path],
+    outfile: join(folder, name),
+    bundle: true,
+    format: "esm",
+    target: "es2024",
+    external: ["cloudflare:*", "node:*"],
+    conditions: ["workerd", "worker", "browser"],
+    minify: true,
+    absWorkingDir: root,
+    logLevel: "error",
+  });
+  return name;
+}
+
+function migrations(): readonly string[] {
+  return readdirSync(join(root, "migrations"))
+    .filter((file) => file.endsWith(".sql"))
+    .toSorted()
+    .flatMap((file) => readFileSync(join(root, "migrations", file), "utf8").split("--> statement-breakpoint"))
+    .filter((sql) => sql.trim() !== "");
+}
+
+async function prepare(port: number, preparation: Preparation): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${port}/`, {
+    method: "POST",
+    body: JSON.stringify(preparation),
+  });
+  const text = await response.text();
+  const applied: { readonly ok: boolean } = response.ok ? JSON.parse(text) : { ok: false };
+  if (!applied.ok) throw new Error(`the registry of the benchmark is refused (${response.status}): ${text}`);
+}

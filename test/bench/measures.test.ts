@@ -1,0 +1,46 @@
+import { test } from "vitest";
+import { differenceOf, notMeasured, ratioOf, verdictOf } from "../../bench/measures.ts";
+import { measureRow } from "../../bench/report.ts";
+import { workerdConfig } from "../../bench/workerd/capnp.ts";
+
+test("a value is the median of the rounds' own ratios, so that a slow round weighs no more than the rest", ({
+  expect,
+}) => {
+  const pairs = [
+    { a: 40, b: 10 },
+    { a: 900, b: 300 },
+    { a: 20, b: 10 },
+  ];
+  const found = ratioOf("cpu-2k-vs-bare", pairs);
+  expect(found).toMatchObject({ value: 3, a: 40, b: 10, rounds: 3, values: [4, 3, 2] });
+  expect(differenceOf("open-loop-p50-added-ms", [{ a: 5, b: 3 }]).value).toBe(2);
+});
+
+test("a verdict says what was met, missed, or not measured at all", ({ expect }) => {
+  const verdict = (id: "cpu-2k-vs-bare" | "rps-2k-vs-stock" | "bundle-gz-kb", value: number) =>
+    verdictOf(ratioOf(id, [{ a: value, b: 1 }]));
+  expect(verdict("cpu-2k-vs-bare", 2.8)).toBe("goal");
+  expect(verdict("cpu-2k-vs-bare", 4)).toBe("must");
+  expect(verdict("cpu-2k-vs-bare", 4.1)).toBe("MISSED");
+  expect(verdict("rps-2k-vs-stock", 0.59)).toBe("MISSED");
+  expect(verdict("rps-2k-vs-stock", 0.9)).toBe("goal");
+  const absent = notMeasured("redact-stream-share", "no streaming engine");
+  expect(verdictOf(absent)).toBe("not measured");
+  expect(measureRow(absent)).toContain("not measured");
+  expect(() => ratioOf("cpu-2k-vs-bare", [{ a: 1, b: 0 }])).toThrow("no finite value");
+  expect(() => ratioOf("cpu-2k-vs-bare", [])).toThrow("no finite value");
+});
+
+test("a configuration of workerd keeps quotes and backslashes, and refuses what the language cannot say", ({
+  expect,
+}) => {
+  const text = workerdConfig({
+    name: 'a"b\\c',
+    json: '{"k":"v"}',
+    gone: undefined,
+    list: [1, true, { x: "y" }],
+  });
+  expect(text).toContain('(name = "a\\"b\\\\c", json = "{\\"k\\":\\"v\\"}", list = [1,\ntrue,\n(x = "y")])');
+  expect(workerdConfig({ path: String.raw`C:\u0041` })).toContain(String.raw`"C:\\u0041"`);
+  expect(() => workerdConfig({ name: "a\u0001b" })).toThrow("control character");
+});
