@@ -9,7 +9,7 @@ export const inlineLabel =
 
 /**
  * A member of a resource that a decision reads, with everything inside it; below `meta` one member of `meta`.
- * If a value on the way is neither an object nor a list (malformed), it is a fact as it stands.
+ * A value of `meta` that is neither an object nor a list (malformed) is a fact as it stands.
  */
 export type FactPath = readonly [member: string] | readonly ["meta", member: string];
 
@@ -37,7 +37,7 @@ export class Facts {
   }
 
   /**
-   * The same facts for an engine that reads bytes.
+   * Makes the record for an engine that reads bytes.
    *
    * @param captured the members found at the paths; every member that no path names is left out.
    * @param inlineLabels every object of the whole resource, at any depth, with {@link inlineLabel} as its

@@ -1,0 +1,154 @@
+import { isAboutOnly, isOwnedBy, mayBelongToAnother } from "#fhir/r4/compartment";
+import type { ResourceType } from "#fhir/r4/elements";
+import type { FactPath, Facts } from "#fhir/json/facts";
+import { textAt, type JsonObject } from "#fhir/json/json";
+import { matchesSearch } from "#fhir/search/match";
+import { instant } from "#kernel/clock";
+import { isRowOf, type CompiledPolicy } from "#policy/compile";
+import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
+import { factListsOf } from "#policy/facts";
+import type { Grant } from "#policy/grant";
+import { hasContext, isLabelled } from "#policy/labels";
+import {
+  coversNested,
+  coversRow,
+  coversRowOrShared,
+  rowAccessOf,
+  type Access,
+  type RowAccess,
+} from "#policy/row-access";
+import { showsMore, widensAccess } from "#policy/self-widening";
+import { Residences } from "#residence/row-residences";
+import { origin } from "./granting.ts";
+
+/** A grant, and the request that it was made from. */
+export interface Granting {
+  readonly policy: CompiledPolicy;
+  readonly access: Access;
+  readonly grant: Grant;
+  /** Ids of patients, within the access and outside it. */
+  readonly patients: readonly string[];
+}
+
+/** Makes facts: whole, or at the paths of a list. */
+export type FactsMaker = (resource: JsonObject, listed: (type: string) => readonly FactPath[]) => Facts;
+
+/** Answers by every decision about a resource; `other`: a second version of it, or its container. */
+type Decide = (asked: {
+  readonly resource: JsonObject;
+  readonly other: JsonObject;
+  readonly make: FactsMaker;
+  readonly granting: Granting;
+}) => unknown;
+
+const typeOf = (resource: JsonObject): string => textAt(resource, "resourceType") ?? "";
+
+/** Decides with the lists of the grant, once with all paths and once, for the view, with the deciding part. */
+const byGrant =
+  (decide: (facts: (resource: JsonObject) => Facts, asked: Parameters<Decide>[0]) => unknown): Decide =>
+  (asked) => {
+    const { factPaths } = asked.granting.grant;
+    return decide((resource) => asked.make(resource, factPaths), asked);
+  };
+const byDecidingPaths =
+  (decide: (facts: (resource: JsonObject) => Facts, asked: Parameters<Decide>[0]) => unknown): Decide =>
+  (asked) => {
+    const { decidingPaths } = asked.granting.grant;
+    return decide((resource) => asked.make(resource, decidingPaths), asked);
+  };
+
+/** Decides for each access to rows of the type that the scopes give. */
+const byAccess = (decide: (facts: Facts, rowAccess: RowAccess, type: string) => unknown): Decide =>
+  byGrant((facts, { resource, granting: { access } }) => {
+    const rowAccess = rowAccessOf(access, typeOf(resource), "r");
+    return rowAccess && decide(facts(resource), rowAccess, typeOf(resource));
+  });
+
+const byPatients = (decide: (facts: Facts, patients: ReadonlySet<string>) => unknown): Decide =>
+  byGrant((facts, { resource, granting }) =>
+    granting.patients.map((patient) => decide(facts(resource), new Set([patient]))),
+  );
+
+/** Decides about an update of the resource, if it is permitted. */
+const byWrite = (decide: (facts: Facts, grant: WriteGrant) => unknown): Decide =>
+  function ({ resource, make, granting: { policy, access } }) {
+    // an unknown type is refused by the evaluation itself
+    const write: PlainWrite = { kind: "create", type: typeOf(resource) as ResourceType };
+    const granted = evaluateWrite(policy, access, write);
+    return granted.ok ? decide(make(resource, granted.value.factPaths), granted.value) : granted.error.reason;
+  };
+
+const widening = (decide: typeof widensAccess): Decide =>
+  function ({ resource, other, make, granting: { policy, access } }) {
+    const type = typeOf(resource);
+    const { factPaths } = factListsOf(policy, access, type);
+    // the rules for the result's type judge both
+    const both = (found: string) => [...factPaths(found), ...factPaths(type)];
+    const [before, after] = [make(other, both), make(resource, both)];
+    return [undefined, { type, nesting: "contained" as const }].map((container) =>
+      decide(policy, access, { type, container }, before, after, origin),
+    );
+  };
+
+/** Every decision that takes facts, by the file and the name of its declaration. */
+export const decisions: Readonly<Record<string, Decide>> = {
+  "policy/grant viewOf": byDecidingPaths((facts, { resource, other, granting: { grant } }) => [
+    grant.viewOf(facts(resource), origin),
+    grant.viewOf(facts(resource), origin, facts(other)),
+  ]),
+  "policy/grant viewIncluded": byDecidingPaths((facts, { resource, granting: { grant } }) =>
+    [new Set<string>(), new Set(grant.includes.map(({ name }) => name)), referring].map((through) =>
+      grant.viewIncluded(facts(resource), origin, through),
+    ),
+  ),
+  "policy/grant viewInside": byDecidingPaths((facts, { resource, other, granting: { grant } }) =>
+    ([undefined, "contained", "entry"] as const).flatMap((nesting) => [
+      grant.viewInside(facts(resource), origin, nesting),
+      grant.viewInside(facts(resource), origin, nesting, typeOf(other)),
+    ]),
+  ),
+  "policy/grant mustShow": byDecidingPaths((facts, { resource, granting: { grant } }) =>
+    grant.mustShow?.(facts(resource)).map(({ definition }) => definition.code),
+  ),
+  "fhir/search/match matchesSearch": byDecidingPaths((facts, { resource, granting: { grant } }) =>
+    matchesSearch(facts(resource), grant.clientParameters, origin),
+  ),
+  "policy/labels isLabelled": byDecidingPaths((facts, { resource }) => isLabelled(facts(resource))),
+  "policy/labels hasContext": byDecidingPaths((facts, { resource }) => hasContext(facts(resource))),
+  "policy/compile isRowOf": byDecidingPaths((facts, { resource, granting: { policy } }) =>
+    policy.rulesFor(typeOf(resource)).map((rule) => isRowOf(rule, facts(resource))),
+  ),
+  "policy/row-access coversRow": byAccess((facts, rowAccess, type) =>
+    coversRow(rowAccess, facts, type, origin),
+  ),
+  "policy/row-access coversRowOrShared": byAccess((facts, rowAccess, type) =>
+    coversRowOrShared(rowAccess, facts, type, origin),
+  ),
+  "policy/row-access coversNested": byAccess((facts, rowAccess, type) =>
+    ([undefined, "contained", "entry"] as const).map((nesting) =>
+      coversNested(rowAccess, rowAccess, facts, type, origin, nesting),
+    ),
+  ),
+  "fhir/r4/compartment isOwnedBy": byPatients((facts, patients) => isOwnedBy(facts, patients, origin)),
+  "fhir/r4/compartment isAboutOnly": byPatients((facts, patients) => isAboutOnly(facts, patients, origin)),
+  "fhir/r4/compartment mayBelongToAnother": byPatients((facts, patients) =>
+    (["contained", "entry"] as const).map((nesting) => mayBelongToAnother(facts, patients, origin, nesting)),
+  ),
+  "residence/row-residences note": byGrant((facts, { resource, granting: { patients } }) => {
+    const residences = new Residences(instant(0));
+    residences.note(facts(resource));
+    return [...patients, textAt(resource, "id") ?? ""].map((patient) => residences.of(patient));
+  }),
+  "policy/evaluate-write writable": byWrite((facts, { writable }) => writable(facts, origin)),
+  "policy/evaluate-write writableInside": byWrite((facts, { writableInside }) => [
+    writableInside(facts, origin, "contained"),
+    writableInside(facts, origin, "entry"),
+  ]),
+  "policy/self-widening showsMore": widening((policy, _access, row, stored, result) =>
+    showsMore(policy, row, stored, result),
+  ),
+  "policy/self-widening widensAccess": widening(widensAccess),
+};
+
+/** References by which small worlds and real records name resources without an owner. */
+const referring = new Set(["Encounter:participant", "Observation:performer", "Patient:general-practitioner"]);

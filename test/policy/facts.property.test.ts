@@ -1,0 +1,356 @@
+import * as fc from "fast-check";
+import { join } from "node:path";
+import { describe, test } from "vitest";
+import { parseAst } from "vitest/node";
+import { Facts, type FactPath } from "#fhir/json/facts";
+import { isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
+import { isListing, isReading, readInteraction } from "#fhir/interaction";
+import { searchParametersOf } from "#fhir/search/parameters";
+import { parseScopes } from "#identity/scopes";
+import { compilePolicy, type CompiledPolicy } from "#policy/compile";
+import { evaluate } from "#policy/evaluate";
+import { evaluateListing } from "#policy/evaluate-listing";
+import { factsFor } from "#policy/facts";
+import type { Grant } from "#policy/grant";
+import type { Access } from "#policy/row-access";
+import type { PolicyRule } from "#policy/schema";
+import { resourcesIn, noSharedData } from "../phi/shared-data.ts";
+import { sourcesOf } from "../support/import-graph.ts";
+import { inLane } from "../support/lane.ts";
+import { child, children, nameOf, nodesBelow, type Node } from "../support/syntax-tree.ts";
+import { decisions, type Granting } from "./decisions.ts";
+import { policy, rule } from "./granting.ts";
+import { mutatedRow } from "./mutated-row.ts";
+import { patients, policyOf, requestOf, scopesOf, Tape, worldOf } from "./small-world.ts";
+import { UnlistedFact, watched } from "./watched-facts.ts";
+
+/** Every member of a resource as a fact: what a decision about the tree itself would read. */
+const whole = (resource: JsonObject): Facts =>
+  Facts.of(
+    resource,
+    Object.keys(resource).map((name) => [name] as const),
+  );
+const listed = (resource: JsonObject, listOf: (type: string) => readonly FactPath[]): Facts => {
+  const paths = listOf(textAt(resource, "resourceType") ?? "");
+  return watched(Facts.of(resource, paths), paths);
+};
+
+/** Every grant that a request leads to. */
+function grantsOf(policy: CompiledPolicy, access: Access, request: string): readonly Grant[] {
+  const [path = "", query = ""] = request.split("?", 2);
+  const interaction = readInteraction("GET", path.split("/"), query);
+  if (!interaction.ok) return [];
+  const further = (grant: Grant): readonly Grant[] =>
+    grant.expects.kind === "search"
+      ? [grant, ...grant.expects.joins.flatMap(({ hop }) => further(hop))]
+      : [
+          grant,
+          grant.expects.whenContextIsSeen(),
+          grant.expects.referredBy(new Set(["Observation:performer"])),
+          ...grant.expects.referrers.map(({ search }) => search),
+        ];
+  if (isReading(interaction.value)) {
+    const granted = evaluate(policy, access, interaction.value);
+    return granted.ok ? further(granted.value) : [];
+  }
+  if (!isListing(interaction.value)) return [];
+  const granted = evaluateListing(policy, access, interaction.value);
+  if (!granted.ok) return [];
+  switch (granted.value.kind) {
+    case "history":
+      return further(granted.value.read);
+    case "lastn":
+      return further(granted.value.search);
+    case "everything":
+      return [
+        granted.value.patient,
+        ...[...granted.value.rows.values()].flatMap(({ search, read }) => [search, read]),
+      ];
+  }
+}
+
+/** The decisions that differ between the tree and its facts, or read more than the facts. */
+function differences(granting: Granting, resource: JsonObject, other: JsonObject): readonly string[] {
+  return Object.entries(decisions).flatMap(([name, decide]) => {
+    const said = (make: Parameters<typeof decide>[0]["make"]): unknown => {
+      try {
+        return decide({ resource, other, make, granting });
+      } catch (error) {
+        if (error instanceof UnlistedFact) return `reads ${error.message}`;
+        throw error;
+      }
+    };
+    const [expected, found] = [said(whole), said(listed)];
+    return isAlike(expected, found) ? [] : [`${name}: ${shown(expected)} became ${shown(found)}`];
+  });
+}
+
+/** Views are compared by identity: a policy has one for each set of rules. */
+const isAlike = (one: unknown, other: unknown): boolean =>
+  Array.isArray(one) && Array.isArray(other)
+    ? one.length === other.length && one.every((item, index) => isAlike(item, other[index]))
+    : one === other;
+const shown = (value: unknown): string =>
+  JSON.stringify(value, (key, member: unknown) => (key === "object" ? "a view" : member)) ?? "nothing";
+
+const accessOf = (scopes: readonly string[], patient: string, users: readonly string[]): Access => {
+  const parsed = parseScopes(scopes.join(" "));
+  if (!parsed.ok) throw new Error("a test's own mistake");
+  return { scopes: parsed.value, patient, usersPatients: new Set(users) };
+};
+
+test("every decision on the facts of a resource equals the decision on the resource, and reads no unlisted member", ({
+  expect,
+}) => {
+  let [granted, covered] = [0, 0];
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat({ max: 10_000 }), { minLength: 700, maxLength: 700, size: "max" }),
+      (choices) => {
+        const tape = new Tape(choices);
+        const world = worldOf(tape).flatMap(({ now, before }) =>
+          before === undefined ? [now] : [now, before],
+        );
+        const access = accessOf(scopesOf(tape), tape.of(...patients), tape.some(patients));
+        const compiled = compilePolicy(policyOf(tape), "sha256:test");
+        const grants = grantsOf(
+          compiled,
+          access,
+          requestOf(
+            tape,
+            world.map((now) => ({ now, before: undefined })),
+          ),
+        );
+        for (const grant of grants.slice(0, 3)) {
+          granted += 1;
+          for (let rows = 6; rows > 0; rows -= 1) {
+            const [one, two] = [world, world].map((some) => some[tape.below(some.length)] ?? {});
+            const row = rows > 2 ? mutatedRow(one ?? {}, tape) : (one ?? {});
+            const facts = factsFor(grant, row);
+            if (grant.viewOf(facts, "https://origin.example.org/r4") !== undefined) covered += 1;
+            const granting = { policy: compiled, access, grant, patients };
+            expect(differences(granting, row, two ?? {}), JSON.stringify(row)).toEqual([]);
+          }
+        }
+      },
+    ),
+    { numRuns: inLane({ fast: 40, slow: 400, long: 1_000 }) },
+  );
+  expect(granted).toBeGreaterThan(20);
+  expect(covered).toBeGreaterThan(20); // the property asked about rows that leave
+});
+
+/** The declarations in a source that take a parameter of this type: exported functions, members, methods. */
+function takersOf(type: string, file: string, text: string): readonly string[] {
+  if (!text.includes(type)) return [];
+  const takes = (node: Node | undefined): boolean =>
+    children(node, "params").some((parameter) => {
+      const inner = parameter.type === "RestElement" ? child(parameter, "argument") : parameter;
+      const annotations = [child(parameter, "typeAnnotation"), child(inner, "typeAnnotation")];
+      return annotations.some(
+        (annotation) =>
+          annotation !== undefined &&
+          nodesBelow(annotation).some(
+            (node) => node.type === "TSTypeReference" && nameOf(child(node, "typeName")) === type,
+          ),
+      );
+    });
+  const named = nodesBelow(parseAst(text, { lang: "ts" }, file) as object as Node).flatMap((node) => {
+    switch (node.type) {
+      case "FunctionDeclaration":
+        return takes(node) ? [nameOf(child(node, "id"))] : [];
+      case "VariableDeclarator":
+        return takes(child(node, "init")) ? [nameOf(child(node, "id"))] : [];
+      case "MethodDefinition":
+        return takes(child(node, "value")) ? [nameOf(child(node, "key"))] : [];
+      case "TSMethodSignature":
+        return takes(node) ? [nameOf(child(node, "key"))] : [];
+      case "TSPropertySignature":
+        return takes(child(child(node, "typeAnnotation"), "typeAnnotation"))
+          ? [nameOf(child(node, "key"))]
+          : [];
+      default:
+        return [];
+    }
+  });
+  return named.map((name) => `${file.replace(/^src\/|\.ts$/gu, "")} ${name ?? ""}`);
+}
+
+/** Declarations that the decisions of their files are made of, and the reading of the labels themselves. */
+const inner: readonly string[] = [
+  "fhir/json/facts inlineLabelsOf",
+  "fhir/r4/compartment mayInvolveAnother",
+  "phi/disclose meets",
+  "policy/evaluate mustShow",
+  "policy/evaluate readableBy",
+  "policy/evaluate-write insideBy",
+  "policy/evaluate-write viewBy",
+  "policy/row-access isOfCategories",
+  "policy/self-widening covers",
+  "policy/self-widening isMore",
+  "policy/self-widening rulesShowing",
+];
+
+const reader = "reads the paths that it is given, of facts or of a released resource";
+const reference = "takes a Reference, of which it reads `reference`";
+const change = "compares the whole results of a write";
+const record = "names patients for the record, of a resource that leaves; owners are facts too";
+/** The declarations that take a tree, and why facts are not enough or not meant. */
+const trees: Readonly<Record<string, string>> = {
+  "fhir/r4/compartment allConcernedBy": record,
+  "fhir/r4/compartment belongingOf": change,
+  "fhir/r4/compartment concernedBy": record,
+  "fhir/r4/compartment owningIn": reader,
+  "fhir/r4/compartment ownersNamed": record,
+  "fhir/r4/compartment presentIn": reader,
+  "fhir/r4/compartment showsOwner": change,
+  "fhir/r4/compartment takingIn": reader,
+  "phi/links referredAt": reader,
+  "policy/evaluate-write mayLinkTo": reference,
+  "policy/facts factsFor": "makes the facts",
+  "policy/grant mayLinkTo": reference,
+  "policy/moving identifiersOf": change,
+  "policy/row-access coversNamedPatient": reference,
+  "policy/self-widening changesRelation": change,
+  "policy/view/coding holdsCoding": "takes a CodeableConcept",
+  "policy/view/view viewOf": "takes an item of a list: its slice decides, inside the cut",
+  "residence/residence rankOf": "takes an Address",
+  "residence/residence residenceOf": "takes facts, or a Patient inside a Bundle",
+  "residence/residence stateIn": "takes an Address",
+  "residence/row-residences note": "goes on into the Patients inside a Bundle",
+  "residence/row-residences residenceFacts": "makes the facts",
+};
+
+test("a list that lacks any of its paths is noticed: some decision reads each deciding path", ({
+  expect,
+}) => {
+  const compiled = compilePolicy(
+    policy(
+      rule(["Observation", "Patient", "Binary", "Appointment"], "everything", {
+        where: [
+          { path: "meta.tag", notIn: ["urn:t|x"] },
+          { path: "meta.security", notIn: ["urn:t|x"] },
+        ],
+      }),
+      rule(["Observation"], "everything", { where: [{ path: "code", in: ["urn:c|lab"] }] }),
+    ),
+    "sha256:test",
+  );
+  const access = accessOf(
+    ["patient/*.rs?category=urn:c|lab", "patient/*.crus", "system/Binary.r"],
+    "ann",
+    [],
+  );
+  for (const [request, resource] of [
+    ["Observation?_id=o&subject=Patient/ann", { resourceType: "Observation", id: "o", meta: {} }],
+    ["Patient/ann", { resourceType: "Patient", id: "ann", meta: {} }],
+    ["Binary/b", { resourceType: "Binary", id: "b", meta: {} }],
+    ["Appointment/a", { resourceType: "Appointment", id: "a", meta: {} }],
+  ] as const) {
+    const [grant] = grantsOf(compiled, access, request);
+    if (grant === undefined) throw new Error(request);
+    const paths = grant.decidingPaths(resource.resourceType);
+    for (const path of paths) {
+      const lacking = (made: JsonObject): Facts => {
+        const some = paths.filter((other) => other !== path);
+        return watched(Facts.of(made, some), some);
+      };
+      const noticed = Object.values(decisions).some((decide) => {
+        try {
+          decide({
+            resource,
+            other: resource,
+            make: lacking,
+            granting: { policy: compiled, access, grant, patients },
+          });
+          return false;
+        } catch (error) {
+          return error instanceof UnlistedFact;
+        }
+      });
+      expect(noticed, `${request} ${path.join(".")}`).toBe(true);
+    }
+  }
+});
+
+describe.skipIf(noSharedData)("on real and labelled resources (needs ../shared/data)", () => {
+  /** Rules for every type, with a condition of each kind wherever R4 has a coded element to search by. */
+  const everyType = (resources: readonly JsonObject[]) => {
+    const types = [...new Set(resources.map((resource) => textAt(resource, "resourceType") ?? ""))];
+    return policy(
+      ...types.flatMap((type) => {
+        const coded = [...searchParametersOf(type).values()].flatMap(({ type: kind, paths }) =>
+          kind === "token" && paths?.length === 1 ? [paths[0]?.join(".") ?? ""] : [],
+        );
+        const types = [type] as PolicyRule["types"]; // types that real resources have
+        return [
+          rule(types, "everything", {
+            where: coded.slice(0, 3).map((path) => ({ path, notIn: ["urn:c|x"] })),
+          }),
+          rule(types, ["id"], { interactions: ["read", "search", "create"] }),
+        ];
+      }),
+    );
+  };
+
+  test.for([
+    ["us-core", 8],
+    ["examples-r4", 24],
+    ["ds4p-labelled-bundles", 2],
+    ["synthea-2020", 400],
+  ] as const)(
+    "of %s every decision on facts equals the decision on the tree",
+    ([folder, every], { expect }) => {
+      const all = resourcesIn(folder);
+      const step = inLane({ fast: every, slow: Math.ceil(every / 20), long: 1 });
+      const some = all.filter((_, index) => index % step === 0);
+      const compiled = compilePolicy(everyType(some), "sha256:test");
+      const named = (resource: JsonObject) =>
+        ["subject", "patient", "beneficiary"]
+          .flatMap((name) => valuesAt(resource, [name, "reference"]))
+          .flatMap((reference) => (typeof reference === "string" ? [reference.replace("Patient/", "")] : []));
+      for (const resource of some) {
+        const type = textAt(resource, "resourceType") ?? "";
+        const [patient = textAt(resource, "id") ?? "x"] = named(resource);
+        for (const scopes of [["patient/*.cruds"], ["user/*.rs?category=vital-signs", "system/*.r"]]) {
+          const access = accessOf(scopes, patient, [patient]);
+          for (const grant of [
+            ...grantsOf(compiled, access, `${type}?_id=${textAt(resource, "id") ?? "x"}`),
+            ...grantsOf(compiled, access, `${type}/x`),
+          ]) {
+            const granting: Granting = { policy: compiled, access, grant, patients: [patient, "other"] };
+            expect(
+              differences(granting, resource, resource),
+              JSON.stringify(property(resource, "id")),
+            ).toEqual([]);
+            const list = property(resource, "contained");
+            const inside = Array.isArray(list) ? list.filter((item) => isObject(item)) : [];
+            for (const nested of inside) expect(differences(granting, nested, resource)).toEqual([]);
+          }
+        }
+      }
+    },
+  );
+});
+
+describe("no decision is forgotten", () => {
+  const sources = sourcesOf(join(import.meta.dirname, "../.."), ["src"]);
+
+  test("every declaration that takes facts is in the table of decisions, or is called by a decision of its file", ({
+    expect,
+  }) => {
+    const takers = [...sources].flatMap(([file, text]) => takersOf("Facts", file, text));
+    expect([...new Set(takers)].sort()).toEqual([...Object.keys(decisions), ...inner].sort());
+  });
+
+  test("in the files that decide, a declaration takes a tree only for a purpose that is named here", ({
+    expect,
+  }) => {
+    const deciding =
+      /^src\/(?:policy\/.*|residence\/.*|fhir\/r4\/compartment|fhir\/search\/match|phi\/links)\.ts$/u;
+    const takers = [...sources].flatMap(([file, text]) =>
+      deciding.test(file) ? takersOf("JsonObject", file, text) : [],
+    );
+    expect([...new Set(takers)].sort()).toEqual(Object.keys(trees).sort());
+  });
+});
