@@ -79,5 +79,6 @@ export async function readWhole(body: OriginBody): Promise<Result<Uint8Array, Or
     if (length > resourceBytesMax) return err({ reason: "resource_withheld", because: "too_large" });
     chunks.push(chunk.value);
   }
-  return ok(joinBytes(chunks));
+  const [only] = chunks;
+  return ok(chunks.length === 1 && only !== undefined ? only : joinBytes(chunks));
 }

@@ -1,25 +1,44 @@
 // Each piece is filled before it is given, even when the chunks that arrive are small. Each chunk (4 KiB in
 // workerd) would cost a turn of the event loop, and pieces that are mostly empty would cost memory.
 const pieceBytes = 16_384;
+// A body up to this length comes as a single piece: nearly every resource and page.
+const wholeBytesMax = 1_048_576;
 
 /**
- * A body in pieces of 16 KiB, the last piece shorter; an empty body has none. A reader that stops closes the
- * connection. Throws when the body breaks off.
+ * A body in filled pieces; an empty body has none. A reader that stops closes the connection. Throws when the
+ * body breaks off.
+ *
+ * @param declared the body's length as its sender declares it (Content-Length). It only chooses the size of
+ * the first piece, so that a truthful body up to 1 MiB takes a single read. A sender may declare a wrong
+ * length next to a chunked or compressed body: the rest then follows in pieces of 16 KiB.
  */
-export async function* piecesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
+export async function* piecesOf(
+  body: ReadableStream<Uint8Array> | null,
+  declared?: number,
+): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   const reader = body.getReader({ mode: "byob" }) as FillingReader;
   let isWhole = false;
+  // A byte more than the body has: the read that reaches the end is the last read.
+  let size = declared !== undefined && declared <= wholeBytesMax ? declared + 1 : pieceBytes;
   try {
     while (!isWhole) {
-      const { done, value } = await reader.read(new Uint8Array(pieceBytes), { min: pieceBytes });
-      isWhole = done;
+      const { done, value } = await reader.read(new Uint8Array(size), { min: size });
+      // Only the end makes a piece shorter than `min`.
+      isWhole = done || value === undefined || value.length < size;
       if (value !== undefined && value.length > 0) yield value;
+      size = pieceBytes;
     }
   } finally {
     // it may have failed already, and that fault was thrown
     if (!isWhole) await reader.cancel().catch(() => undefined);
   }
+}
+
+/** Reads `Content-Length` (RFC 9110 §8.6). `undefined` if the sender declares no single length. */
+export function declaredLength(headers: Pick<Headers, "get">): number | undefined {
+  const text = headers.get("content-length");
+  return text !== null && /^\d{1,9}$/u.test(text) ? Number(text) : undefined;
 }
 
 /** A read with `min` (WHATWG Streams §4.5.3). workerd and Node know it, workers-types do not yet. */

@@ -16,7 +16,7 @@ import { isAt } from "#platform/config/allowed-places";
 import { afterFailure, healthy, openForSeconds, type OriginHealth } from "./breaker.ts";
 import { ConfigError } from "#platform/config/config-error";
 import type { BearerSource } from "./origin-tokens.ts";
-import { piecesOf } from "./pieces.ts";
+import { declaredLength, piecesOf } from "./pieces.ts";
 
 /** A registered origin, ready to be called. */
 export interface OriginAddress {
@@ -258,9 +258,9 @@ function addressOf(
  * A body that breaks off yields its fault as the last item, and the fault counts against the origin. A
  * reader that stops closes the connection.
  */
-async function* bodyOf({ body }: Response, onEnd: (failed: boolean) => void): OriginBody {
+async function* bodyOf({ body, headers }: Response, onEnd: (failed: boolean) => void): OriginBody {
   try {
-    for await (const piece of piecesOf(body)) yield ok(piece);
+    for await (const piece of piecesOf(body, declaredLength(headers))) yield ok(piece);
     onEnd(false);
   } catch (fault) {
     onEnd(true);
