@@ -1,15 +1,24 @@
 /**
- * True if two URIs name the same code system: THO's canonical, FHIR STU3's URL, or the OID
+ * The name of a code system that stands for all its names: THO's canonical, FHIR STU3's URL, or the OID
  * (terminology.hl7.org, `identifier` of each system). Case, `https`, a trailing slash and a `|version` make
  * no difference. For decisions that fail closed: it equates more URIs than R4 does.
  */
-export function isSameSystem(a: string, b: string): boolean {
-  const [left, right] = [named(a), named(b)];
-  return left === right || names.some((all) => all.includes(left) && all.includes(right));
+export function systemName(uri: string): string {
+  const name = uri
+    .trim()
+    .toLowerCase()
+    .replace(/\|.*$/u, "")
+    .replace(/\/+$/u, "")
+    .replace(/^https:/u, "http:")
+    .replace(/^urn:oid:/u, "");
+  return canonicals.get(name) ?? name;
 }
 
-// The systems of security labels (FHIR R4 security-labels): the same label may have any of these systems.
-const names: readonly (readonly string[])[] = [
+/** True if two URIs name the same code system. */
+export const isSameSystem = (a: string, b: string): boolean => systemName(a) === systemName(b);
+
+// The systems of security labels (FHIR R4 security-labels) and of clinical codes, each with its other names.
+const names: readonly (readonly [canonical: string, ...others: string[]])[] = [
   [
     "http://terminology.hl7.org/codesystem/v3-confidentiality",
     "http://hl7.org/fhir/v3/confidentiality",
@@ -25,13 +34,12 @@ const names: readonly (readonly string[])[] = [
     "http://hl7.org/fhir/v3/actusprivacylaw",
     "2.16.840.1.113883.5.1138",
   ],
+  ["http://snomed.info/sct", "2.16.840.1.113883.6.96"],
+  ["http://loinc.org", "2.16.840.1.113883.6.1"],
+  ["http://www.nlm.nih.gov/research/umls/rxnorm", "2.16.840.1.113883.6.88"],
+  ["http://hl7.org/fhir/sid/icd-10-cm", "2.16.840.1.113883.6.90"],
+  ["http://hl7.org/fhir/sid/icd-10", "2.16.840.1.113883.6.3"],
 ];
-
-const named = (uri: string): string =>
-  uri
-    .trim()
-    .toLowerCase()
-    .replace(/\|.*$/u, "")
-    .replace(/\/+$/u, "")
-    .replace(/^https:/u, "http:")
-    .replace(/^urn:oid:/u, "");
+const canonicals: ReadonlyMap<string, string> = new Map(
+  names.flatMap(([canonical, ...others]) => others.map((other) => [other, canonical] as const)),
+);

@@ -1,6 +1,6 @@
 import { isCompartmentType } from "#fhir/r4/compartment";
 import { elementsOf, isPrimitive } from "#fhir/r4/elements";
-import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
+import { isPurposeOfUse } from "#fhir/r4/purpose-of-use";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { compileRule } from "./compile.ts";
 import { requiredWith } from "#policy/view/invariants";
@@ -19,7 +19,7 @@ import { compileView } from "#policy/view/view";
 export function checkPolicy({ purposes, operations = [], rules }: PolicyDocument): readonly PolicyProblem[] {
   return [
     ...purposes.flatMap((purpose, index) => {
-      const problem = !Object.hasOwn(purposeOfUse, purpose)
+      const problem = !isPurposeOfUse(purpose)
         ? "is not a purpose of use of v3-ActReason"
         : repeated(purposes, index);
       return problem === undefined ? [] : [{ pointer: `/purposes/${index}`, problem }];

@@ -1,5 +1,5 @@
 import type { AccountingRequest } from "#fhir/accounting-request";
-import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
+import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import type { ScopeContext } from "#identity/scopes";
 import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
@@ -68,13 +68,4 @@ export function evaluateAccounting(
 const selects = ({ conditions }: CompiledRule): boolean =>
   conditions.some(({ path }) => path !== "meta.security");
 
-function isOperations(purpose: string): boolean {
-  for (
-    let current: string | undefined = purpose;
-    current;
-    current = Object.hasOwn(purposeOfUse, current) ? purposeOfUse[current] : undefined
-  ) {
-    if (current === "HOPERAT") return true;
-  }
-  return false;
-}
+const isOperations = (purpose: string): boolean => coversPurpose("HOPERAT", purpose);

@@ -1,4 +1,4 @@
-import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
+import { purposesAbove } from "#fhir/r4/purpose-of-use";
 import type { AccountingLine } from "./line.ts";
 
 /** The clauses of 45 CFR 164.528(a)(1): disclosures that an accounting need not list. */
@@ -72,11 +72,7 @@ export function accountingDutyOf(
 }
 
 function clauseOf(purpose: string): ExclusionClause | "required" {
-  for (
-    let code: string | undefined = purpose;
-    code;
-    code = Object.hasOwn(purposeOfUse, code) ? purposeOfUse[code] : undefined
-  ) {
+  for (const code of purposesAbove(purpose)) {
     const clause = Object.hasOwn(byPurpose, code) ? byPurpose[code] : undefined;
     if (clause !== undefined) return clause;
   }

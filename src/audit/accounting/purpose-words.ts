@@ -1,4 +1,4 @@
-import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
+import { purposesAbove } from "#fhir/r4/purpose-of-use";
 
 /** Codes of v3-ActReason in plain words; a code below them without its own words takes theirs. */
 const words: Readonly<Record<string, string>> = {
@@ -31,11 +31,7 @@ const words: Readonly<Record<string, string>> = {
  * A brief statement of the purpose (45 CFR 164.528(b)(2)(iv)), with the code; an unknown code stands alone.
  */
 export function purposeInWords(purpose: string): string {
-  for (
-    let code: string | undefined = purpose;
-    code;
-    code = Object.hasOwn(purposeOfUse, code) ? purposeOfUse[code] : undefined
-  )
+  for (const code of purposesAbove(purpose))
     if (Object.hasOwn(words, code)) return `${words[code]} (${purpose})`;
   return purpose;
 }

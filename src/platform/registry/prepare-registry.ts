@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from "node:crypto";
-import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
+import { isPurposeOfUse } from "#fhir/r4/purpose-of-use";
 import type { RegisteredSubject } from "#identity/certificate/subject";
 import type { RegisteredCertificate } from "#identity/client";
 import type { Prepared } from "#registry/merge";
@@ -18,13 +18,12 @@ import { isPublicKey } from "#platform/keys/public-key";
  */
 export async function prepareRegistry(file: RegistryDocument): Promise<Result<Prepared, RegistryProblem>> {
   for (const [i, { purposes }] of file.agreements.entries()) {
-    const unknown = purposes.findIndex((purpose) => !Object.hasOwn(purposeOfUse, purpose));
+    const unknown = purposes.findIndex((purpose) => !isPurposeOfUse(purpose));
     if (unknown !== -1)
       return err(invalid(["agreements", i, "purposes", unknown], "is not a code of v3-PurposeOfUse"));
   }
   for (const [i, { purpose }] of file.issuers.entries()) {
-    const unknown =
-      "fixed" in purpose ? purpose.fixed.findIndex((each) => !Object.hasOwn(purposeOfUse, each)) : -1;
+    const unknown = "fixed" in purpose ? purpose.fixed.findIndex((each) => !isPurposeOfUse(each)) : -1;
     if (unknown !== -1)
       return err(invalid(["issuers", i, "purpose", "fixed", unknown], "is not a code of v3-PurposeOfUse"));
   }

@@ -1,0 +1,90 @@
+import { systemName } from "#fhir/code-system";
+import type { TimeSpan } from "./time-span.ts";
+
+/**
+ * A Consent (FHIR R4) as far as decisions need it: ids and codes, no prose. Plain data, so that it can be
+ * stored, and compared by its digest.
+ */
+export interface ConsentRules {
+  /** Only an active Consent is in force (FHIR R4 Consent.status); each other status is as if there were none. */
+  readonly isActive: boolean;
+  /** FHIRPath of the first part that is not understood and may change the meaning of the whole Consent. */
+  readonly unclear?: string;
+  /** When the Consent was given; undefined if the Consent does not say. */
+  readonly given?: TimeSpan;
+  /** How the root may be read: once for a root with a type, twice for a root that is ambiguous without one. */
+  readonly readings: readonly RootReading[];
+}
+
+export interface RootReading {
+  readonly root: Provision;
+  /** Applies in force, and outside of the root's frame. */
+  readonly outside: Effect | "silent";
+  /**
+   * `closed`: a permit with limits on data permits nothing but that (IHE PCF volume 1 §53.4.2); `open`: rows
+   * beyond the limits have the effect of `outside`.
+   */
+  readonly world: "closed" | "open";
+}
+
+export type Effect = "permit" | "deny";
+
+/** A part that is not understood: it may apply or not. */
+export const unclear = null;
+export type Unclear = typeof unclear;
+
+/** A list: a single item suffices. An absent list does not restrict. */
+export interface Provision {
+  /** FHIRPath from the Consent, `provision.provision[1]`. */
+  readonly path: string;
+  readonly effect: Effect | Unclear;
+  /** The number of kinds of criteria, with the criteria of the provisions around it. */
+  readonly specificity: number;
+  /** A member of the provision is not understood. */
+  readonly isUnclear: boolean;
+  readonly frame: Frame;
+  readonly limits: Limits;
+  readonly exceptions: readonly Provision[];
+}
+
+/** The requests that a provision concerns. */
+export interface Frame {
+  readonly period?: TimeSpan | Unclear;
+  /** Codes of v3-ActReason; `system|code` of a different code system. */
+  readonly purposes?: readonly (string | Unclear)[];
+  readonly actions?: readonly ("read" | "write" | "none" | Unclear)[];
+  /** The persons and organizations that ask. */
+  readonly recipients?: readonly (Party | Unclear)[];
+  /** The organizations that hold the data and disclose it. */
+  readonly holders?: readonly (Party | Unclear)[];
+  /** Actors in a role that is neither. */
+  readonly hasOtherActors?: true;
+}
+
+/** The rows that a provision concerns. */
+export interface Limits {
+  readonly dataPeriod?: TimeSpan | Unclear;
+  readonly labels?: readonly (LabelLimit | Unclear)[];
+  readonly types?: readonly (ClassLimit | Unclear)[];
+  /** By {@link codeName}. */
+  readonly codes?: readonly (string | Unclear)[];
+  readonly data?: readonly (DataLimit | Unclear)[];
+}
+
+export type LabelLimit = { readonly level: number } | { readonly sensitivity: string };
+export type ClassLimit = { readonly type: string } | { readonly profile: string };
+export type DataMeaning = "instance" | "related" | "dependents" | "authoredby";
+export interface DataLimit {
+  readonly meaning: DataMeaning;
+  /** `Type/id`. */
+  readonly reference: string;
+}
+
+/** An actor, by a reference at the origin (`Type/id`) or by an identifier (`system|value`). */
+export type Party =
+  | { readonly reference: string; readonly identifier?: string }
+  | { readonly reference?: undefined; readonly identifier: string };
+
+/** `system|code` of a Coding by the system's canonical name; `|code` without a system. */
+export const codeName = (system: string | undefined, code: string): string =>
+  `${system === undefined ? "" : systemName(system)}|${code}`;

@@ -1,0 +1,91 @@
+import type { Instant } from "#kernel/clock";
+import type { ConsentRules } from "./consent.ts";
+import { judgeConsent, type ConsentRequest, type ConsentVerdict } from "./judge-consent.ts";
+import type { RowFacts } from "./row-facts.ts";
+
+/** A Consent of a patient as it was filed. */
+export interface FiledConsent {
+  /** SHA-256 of the Consent's compiled form. */
+  readonly digest: string;
+  readonly rules: ConsentRules;
+  readonly filedAt: Instant;
+  /**
+   * The patient, a consent registrar or a verifying origin filed it. Otherwise only its denials count: a client
+   * cannot widen its access by a Consent that it wrote.
+   */
+  readonly mayPermit: boolean;
+}
+
+/**
+ * The rule that combines several Consents about the same row. `deny-overrides`: any denial denies.
+ * `most-specific`: the verdict that rests on the most kinds of criteria. `most-recent`: the Consent that was
+ * given last (Consent.dateTime). A denial wins every tie.
+ */
+export type Combining = "deny-overrides" | "most-specific" | "most-recent";
+
+/** `honoured`: permit unless a Consent denies. `required`: deny unless a Consent permits. */
+export type ConsentBase = "honoured" | "required";
+
+export interface ConsentPolicy {
+  readonly base: ConsentBase;
+  readonly combining: Combining;
+}
+
+export interface ConsentDecision {
+  readonly isPermitted: boolean;
+  /** The Consent and the provision that decided; undefined if the base policy did. */
+  readonly because: { readonly digest: string; readonly path: string } | undefined;
+}
+
+/** Decides about a row by the Consents of a patient whom the row concerns. */
+export function decideByConsents(
+  consents: readonly FiledConsent[],
+  request: ConsentRequest,
+  row: RowFacts,
+  { base, combining }: ConsentPolicy,
+): ConsentDecision {
+  const verdicts = consents
+    .map((consent): Spoken => ({ consent, ...judgeConsent(consent.rules, request, row) }))
+    .filter(({ verdict, consent }) => verdict === "deny" || (verdict === "permit" && consent.mayPermit));
+  const counted = strongest(verdicts, combining);
+  const decisive = counted.find(({ verdict }) => verdict === "deny") ?? counted[0];
+  if (decisive === undefined) return { isPermitted: base === "honoured", because: undefined };
+  return {
+    isPermitted: decisive.verdict === "permit",
+    because: { digest: decisive.consent.digest, path: decisive.path },
+  };
+}
+
+interface Spoken extends ConsentVerdict {
+  readonly consent: FiledConsent;
+}
+
+/** The verdicts that count. Each rule drops a verdict only when a further verdict certainly precedes it. */
+function strongest(verdicts: readonly Spoken[], combining: Combining): readonly Spoken[] {
+  switch (combining) {
+    case "deny-overrides":
+      return verdicts;
+    case "most-specific": {
+      const most = Math.max(...verdicts.map(({ specificity }) => specificity));
+      return verdicts.filter(({ specificity }) => specificity === most);
+    }
+    case "most-recent":
+      return verdicts.filter(
+        (verdict) => !verdicts.some((other) => givenBetween(other)[0] >= givenBetween(verdict)[1]),
+      );
+  }
+}
+
+/**
+ * The time in which a Consent was given, from and until. A Consent cannot be given after it was filed; a
+ * denial without a date may be the latest, a permit without a date the earliest.
+ */
+function givenBetween({
+  consent: { rules, filedAt },
+  verdict,
+}: Spoken): readonly [from: number, until: number] {
+  const end = filedAt + 1;
+  if (rules.given === undefined) return verdict === "deny" ? [filedAt, end] : [-Infinity, -Number.MAX_VALUE];
+  const [from, until] = rules.given.utc;
+  return [Math.min(from, filedAt), Math.min(until, end)];
+}

@@ -1,0 +1,349 @@
+import type { Instant } from "#kernel/clock";
+import { coversPurpose } from "#fhir/r4/purpose-of-use";
+import {
+  confidentialityCodes,
+  coversSensitivity,
+  restricted,
+  type RowLabels,
+} from "#policy/sensitivity/row-labels";
+import {
+  unclear,
+  type ClassLimit,
+  type ConsentRules,
+  type DataLimit,
+  type Effect,
+  type Frame,
+  type LabelLimit,
+  type Party,
+  type Provision,
+  type RootReading,
+  type Unclear,
+} from "./consent.ts";
+import { allOf, anyOf, type Match } from "./match.ts";
+import type { RowFacts } from "./row-facts.ts";
+import { includesInstant, liesInside } from "./time-span.ts";
+
+/** A request as Consents see it: recipient, holder of the data, purpose, action and time. */
+export interface ConsentRequest {
+  readonly recipient: KnownParty;
+  /** The organization that this gateway discloses for. */
+  readonly holder: KnownParty;
+  /** A code of v3-ActReason. */
+  readonly purpose: string;
+  readonly action: "read" | "write";
+  readonly at: Instant;
+}
+
+/** The names of a party: person, organizations, groups and care teams at the time of the request. */
+export interface KnownParty {
+  /** `Type/id` at the origin. */
+  readonly references: ReadonlySet<string>;
+  /** `system|value`. */
+  readonly identifiers: ReadonlySet<string>;
+  /** Resource types of which `references` is complete, beyond those that it names. */
+  readonly complete?: ReadonlySet<string>;
+}
+
+export interface ConsentVerdict {
+  readonly verdict: "permit" | "deny" | "silent";
+  /** FHIRPath of the provision that decided. */
+  readonly path: string;
+  /** The number of kinds of criteria that led to that provision. */
+  readonly specificity: number;
+}
+
+/**
+ * The verdict of a Consent about a request for a row. Each part that is not understood, and each fact that is not
+ * known, may apply or not: a possible denial denies, and a permit permits only when no other effect is
+ * possible.
+ */
+export function judgeConsent(consent: ConsentRules, request: ConsentRequest, row: RowFacts): ConsentVerdict {
+  const { permit, deny, isSilent } = possibleEffects(consent, request, row);
+  if (deny !== undefined) return { verdict: "deny", ...deny };
+  return permit === undefined || isSilent ? silence : { verdict: "permit", ...permit };
+}
+
+/** The provision by which a Consent denies every row of a request; undefined if a row may decide otherwise. */
+export function deniesEveryRow(consent: ConsentRules, request: ConsentRequest): Decided | undefined {
+  const { permit, deny, isSilent } = possibleEffects(consent, request, undefined);
+  return permit === undefined && !isSilent ? deny : undefined;
+}
+
+const silence: ConsentVerdict = { verdict: "silent", path: "", specificity: 0 };
+
+/** The provision behind an effect: its FHIRPath, and the number of kinds of criteria that led to it. */
+interface Decided {
+  readonly path: string;
+  readonly specificity: number;
+}
+
+/** The effects that are possible; a row of unknown facts leaves several. */
+interface Possible {
+  readonly permit?: Decided | undefined;
+  readonly deny?: Decided | undefined;
+  readonly isSilent: boolean;
+}
+const silent: Possible = { isSilent: true };
+
+function possibleEffects(
+  consent: ConsentRules,
+  request: ConsentRequest,
+  row: RowFacts | undefined,
+): Possible {
+  if (!consent.isActive) return silent;
+  if (consent.unclear !== undefined)
+    return { deny: { path: consent.unclear, specificity: 0 }, isSilent: false };
+  return consent.readings
+    .map((reading) => readingOf(reading, request, row))
+    .reduce(either, { isSilent: false });
+}
+
+function readingOf(
+  { root, outside, world }: RootReading,
+  request: ConsentRequest,
+  row: RowFacts | undefined,
+): Possible {
+  const inForce = periodMatch(root.frame, request.at);
+  if (inForce === "no") return silent;
+  const framed = allOf([frameMatch(root, request), root.isUnclear ? "unknown" : "yes"]);
+  const beyond = effectOf(outside, root);
+  const limited = limitsMatch(root, row);
+  const own =
+    world === "closed" ? closedWorld(root, limited) : select(limited, effectOf(root.effect, root), beyond);
+  const inside = unless(exceptionsOf(root, request, row), own);
+  return select(inForce, select(framed, inside, beyond), silent);
+}
+
+/** A root permit with limits permits nothing but that; a root deny with limits denies nothing but that. */
+function closedWorld(root: Provision, limited: Match): Possible {
+  const [within, beyond] = [
+    effectOf(root.effect, root),
+    effectOf(root.effect === "deny" ? "silent" : "deny", root),
+  ];
+  return select(limited, within, beyond);
+}
+
+/**
+ * A nested provision concerns the requests of the provisions around it. The root's limits on data do not hold
+ * for it, or an exception could never widen ("N for all, PSY for one practitioner"); the limits of a nested
+ * provision do.
+ */
+function provisionOf(provision: Provision, request: ConsentRequest, row: RowFacts | undefined): Possible {
+  const within = allOf([
+    periodMatch(provision.frame, request.at),
+    frameMatch(provision, request),
+    limitsMatch(provision, row),
+    provision.isUnclear ? "unknown" : "yes",
+  ]);
+  if (within === "no") return silent;
+  return select(
+    within,
+    unless(exceptionsOf(provision, request, row), effectOf(provision.effect, provision)),
+    silent,
+  );
+}
+
+/** Siblings that contradict each other deny. */
+function exceptionsOf(
+  { exceptions }: Provision,
+  request: ConsentRequest,
+  row: RowFacts | undefined,
+): Possible {
+  return exceptions
+    .map((exception) => provisionOf(exception, request, row))
+    .reduce(
+      (all, next): Possible => ({
+        deny: stronger(all.deny, next.deny),
+        permit: mayNotDeny(all) && mayNotDeny(next) ? stronger(all.permit, next.permit) : undefined,
+        isSilent: all.isSilent && next.isSilent,
+      }),
+      silent,
+    );
+}
+
+const mayNotDeny = ({ permit, isSilent }: Possible): boolean => permit !== undefined || isSilent;
+
+/** The exceptions decide; `rest` does where they are silent. */
+const unless = (exceptions: Possible, rest: Possible): Possible =>
+  exceptions.isSilent ? either({ ...exceptions, isSilent: false }, rest) : exceptions;
+
+/** The effect of a criterion that applies, or of a criterion that does not; both, if the match is unknown. */
+const select = (match: Match, applies: Possible, otherwise: Possible): Possible =>
+  match === "yes" ? applies : match === "no" ? otherwise : either(applies, otherwise);
+
+const either = (a: Possible, b: Possible): Possible => ({
+  permit: stronger(a.permit, b.permit),
+  deny: stronger(a.deny, b.deny),
+  isSilent: a.isSilent || b.isSilent,
+});
+
+const stronger = (a: Decided | undefined, b: Decided | undefined): Decided | undefined =>
+  a === undefined || (b !== undefined && b.specificity > a.specificity) ? b : a;
+
+function effectOf(effect: Effect | Unclear | "silent", { path, specificity }: Provision): Possible {
+  const decided = { path, specificity };
+  switch (effect) {
+    case "permit":
+      return { permit: decided, isSilent: false };
+    case "deny":
+      return { deny: decided, isSilent: false };
+    case "silent":
+      return silent;
+    case null:
+      return { permit: decided, deny: decided, isSilent: false };
+  }
+}
+
+function periodMatch({ period }: Frame, at: Instant): Match {
+  if (period === undefined) return "yes";
+  return period === unclear ? "unknown" : yesOrNo(includesInstant(period, at));
+}
+
+function frameMatch(
+  { frame: { purposes, actions, recipients, holders, hasOtherActors } }: Provision,
+  request: ConsentRequest,
+): Match {
+  return allOf([
+    item(purposes, (purpose) => yesOrNo(coversPurpose(purpose, request.purpose))),
+    item(actions, (action) => yesOrNo(action === request.action)),
+    item(recipients, (party) => isParty(party, request.recipient)),
+    item(holders, (party) => isParty(party, request.holder)),
+    hasOtherActors === true ? "unknown" : "yes",
+  ]);
+}
+
+/** An absent list does not restrict. */
+const item = <T extends object | string>(
+  items: readonly (T | Unclear)[] | undefined,
+  match: (item: T) => Match,
+): Match =>
+  items === undefined ? "yes" : anyOf(items.map((each) => (each === unclear ? "unknown" : match(each))));
+
+const yesOrNo = (is: boolean): Match => (is ? "yes" : "no");
+
+/**
+ * Answers whether a party is the party of a request. A request whose practitioner is known is not of a
+ * different practitioner; a request without a known organization may be of any organization.
+ */
+function isParty({ reference, identifier }: Party, known: KnownParty): Match {
+  if (reference !== undefined && known.references.has(reference)) return "yes";
+  if (identifier !== undefined && known.identifiers.has(identifier)) return "yes";
+  const isOther =
+    (reference !== undefined && knowsAll(known, reference.slice(0, reference.indexOf("/")))) ||
+    (identifier !== undefined && namesInSystem(known, identifier.slice(0, identifier.indexOf("|") + 1)));
+  return isOther ? "no" : "unknown";
+}
+
+const manyFold: ReadonlySet<string> = new Set(["Group", "CareTeam"]); // a party may be in several
+
+const knowsAll = ({ references, complete }: KnownParty, type: string): boolean =>
+  complete?.has(type) === true ||
+  (!manyFold.has(type) && [...references].some((reference) => reference.startsWith(`${type}/`)));
+
+const namesInSystem = ({ identifiers }: KnownParty, system: string): boolean =>
+  [...identifiers].some((identifier) => identifier.startsWith(system));
+
+function limitsMatch({ limits, effect }: Provision, row: RowFacts | undefined): Match {
+  const { dataPeriod, labels, types, codes, data } = limits;
+  if (row === undefined)
+    return [dataPeriod, labels, types, codes, data].every((limit) => limit === undefined) ? "yes" : "unknown";
+  return allOf([
+    dataPeriod === undefined
+      ? "yes"
+      : dataPeriod === unclear || row.time === undefined
+        ? "unknown"
+        : liesInside(row.time, dataPeriod),
+    labels === undefined ? "yes" : labelsMatch(labels, row.labels, effect),
+    item(types, (limit) => classMatch(limit, row)),
+    item(codes, (code) => codeMatch(code, row.codes)),
+    item(data, (limit) => dataMatch(limit, row)),
+  ]);
+}
+
+function labelsMatch(
+  limits: readonly (LabelLimit | Unclear)[],
+  row: RowLabels,
+  effect: Effect | Unclear,
+): Match {
+  if (effect === "permit") return isPermitted(limits, row);
+  if (effect === "deny") return item(limits, (limit) => isDenied(limit, row));
+  const [permitted, denied] = [isPermitted(limits, row), item(limits, (limit) => isDenied(limit, row))];
+  return permitted === denied ? permitted : "unknown";
+}
+
+/**
+ * A permit covers its level and the levels below (IHE PCF: N and R does not cover V). Beyond that level a row
+ * needs each of its sensitivities permitted: HIV is not permitted by PSY, also where a row has both.
+ */
+function isPermitted(limits: readonly (LabelLimit | Unclear)[], row: RowLabels): Match {
+  const level = Math.max(
+    ...limits.map((limit) => (limit !== unclear && "level" in limit ? limit.level : -1)),
+  );
+  if (row.level <= level && (!row.hasUnknown || level === mostProtective)) return "yes";
+  const permits = (sensitivity: string) =>
+    limits.some(
+      (limit) =>
+        limit !== unclear && "sensitivity" in limit && coversSensitivity(limit.sensitivity, sensitivity),
+    );
+  const isPermittedByKind =
+    row.sensitivities.size > 0 &&
+    row.level <= Math.max(level, restricted) &&
+    [...row.sensitivities].every(permits);
+  if (isPermittedByKind && !row.hasUnknown) return "yes";
+  return limits.includes(unclear) || row.hasUnknown ? "unknown" : "no";
+}
+
+const mostProtective = confidentialityCodes.length - 1;
+
+/**
+ * A deny covers its level and the levels above, and its sensitivity with the codes above and below: a row
+ * that is labelled SPI may be about any of these codes.
+ */
+function isDenied(limit: LabelLimit, row: RowLabels): Match {
+  if ("level" in limit) return row.level >= limit.level ? "yes" : row.hasUnknown ? "unknown" : "no";
+  const meant = [limit.sensitivity, ...(sameKinds.find((kinds) => kinds.includes(limit.sensitivity)) ?? [])];
+  for (const sensitivity of row.sensitivities)
+    if (meant.some((code) => coversSensitivity(code, sensitivity) || coversSensitivity(sensitivity, code)))
+      return "yes";
+  return row.hasUnknown ? "unknown" : "no";
+}
+
+// IHE PCF places ETHUD and OPIOIDUD below ETH, THO below SUD. Value sets label mental health PSY, BH or MH.
+const sameKinds: readonly (readonly string[])[] = [
+  ["ETH", "SUD"],
+  ["PSY", "BH", "MH", "PSYTHPN"],
+];
+
+/**
+ * A profile is the origin's own claim about a row, and a writer may leave the claim out. So a profile never
+ * permits, and a denial by profile denies every row.
+ */
+const classMatch = (limit: ClassLimit, row: RowFacts): Match =>
+  "type" in limit ? yesOrNo(limit.type === row.type) : "unknown";
+
+function codeMatch(code: string, codes: ReadonlySet<string>): Match {
+  if (codes.has(code)) return code.startsWith("|") ? "unknown" : "yes";
+  const bare = code.slice(code.indexOf("|"));
+  if (bare === code) return [...codes].some((each) => each.endsWith(code)) ? "unknown" : "no";
+  return codes.has(bare) ? "unknown" : "no";
+}
+
+/**
+ * `related` to an encounter, an episode or a plan: the rows that belong to it (IHE PCF), and for a denial each
+ * row that refers to it. `related` to any further resource: the resources that it refers to, which the row
+ * does not state. `dependents`: each row that refers to the resource (FHIR R4 consent-data-meaning).
+ */
+function dataMatch({ meaning, reference }: DataLimit, row: RowFacts): Match {
+  if (meaning === "authoredby")
+    return row.authors.known.has(reference) ? "yes" : row.authors.hasUnknown ? "unknown" : "no";
+  if (row.reference === reference) return "yes";
+  switch (meaning) {
+    case "instance":
+      return "no";
+    case "dependents":
+      return yesOrNo(row.refersTo.has(reference));
+    case "related":
+      if (!/^(?:Encounter|EpisodeOfCare|CarePlan)\//u.test(reference)) return "unknown";
+      return row.belongsTo.has(reference) ? "yes" : row.refersTo.has(reference) ? "unknown" : "no";
+  }
+}

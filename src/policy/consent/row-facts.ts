@@ -1,0 +1,199 @@
+import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
+import { elementsOf } from "#fhir/r4/elements";
+import { parseReference, type FhirBase } from "#fhir/r4/reference";
+import { inlineLabel } from "#policy/labels";
+import { rowLabels, type RowLabels } from "#policy/sensitivity/row-labels";
+import { sensitivitiesOf } from "#policy/sensitivity/sensitive-codes";
+import { codeName } from "./consent.ts";
+import { spanOf, type TimeSpan } from "./time-span.ts";
+
+/** The facts of a row that a Consent may ask for. */
+export interface RowFacts {
+  /** `Type/id` at the origin. */
+  readonly reference: string;
+  readonly type: string;
+  readonly profiles: ReadonlySet<string>;
+  /** `system|code` of every Coding anywhere in the row; `|code` without a system. */
+  readonly codes: ReadonlySet<string>;
+  /** The clinically relevant time; undefined if the row states none, or none that is understood. */
+  readonly time: TimeSpan | undefined;
+  readonly authors: Authors;
+  /** `Type/id` of every local reference in the row. */
+  readonly refersTo: ReadonlySet<string>;
+  /** `Type/id` of the encounter, episode or plan that the row belongs to. */
+  readonly belongsTo: ReadonlySet<string>;
+  readonly labels: RowLabels;
+}
+
+interface Authors {
+  /** `Type/id`. */
+  readonly known: ReadonlySet<string>;
+  /** The row has an author that is not known by a local reference to a person or device. */
+  readonly hasUnknown: boolean;
+}
+
+/**
+ * The clinically relevant time of the data by element, the most relevant first: the first element that a row
+ * has decides. (FHIR R4 Consent.provision.dataPeriod: "clinically relevant time"; five-Ws `FiveWs.done`,
+ * `FiveWs.recorded` of each resource.)
+ */
+const timeElements: readonly (readonly string[])[] = [
+  ...["effective", "performed", "occurrence", "onset", "identified", "occurred"].flatMap((name) =>
+    ["DateTime", "Period", "Instant", "Date"].map((type) => [`${name}${type}`]),
+  ),
+  ["collection", "collectedDateTime"],
+  ["collection", "collectedPeriod"],
+  ["whenHandedOver"],
+  ["whenPrepared"],
+  ["servicedDate"],
+  ["servicedPeriod"],
+  ["billablePeriod"],
+  ["started"],
+  ["context", "period"],
+  ["period"],
+  ["sent"],
+  ["start"],
+  ["startDate"],
+  ["authoredOn"],
+  ["authored"],
+  ["recordedDate"],
+  ["recorded"],
+  ["createdDateTime"],
+  ["createdPeriod"],
+  ["created"],
+  ["dateWritten"],
+  ["dateTime"],
+  ["date"],
+  ["dateAsserted"],
+  ["recordedOn"],
+  ["issued"],
+];
+
+const authorElements = ["performer", "recorder", "asserter", "author", "enterer"] as const;
+/** Elements of persons who may have written the row: enough for a deny, too little for a permit. */
+const perhapsAuthors = [
+  "requester",
+  "informationSource",
+  "sender",
+  "provider",
+  "resultsInterpreter",
+] as const;
+/** The elements that place a row in an encounter, an episode or a plan. */
+const belongingElements: readonly (readonly string[])[] = [
+  ["encounter"],
+  ["context"],
+  ["context", "encounter"],
+  ["item", "encounter"],
+  ["episodeOfCare"],
+  ["basedOn"],
+  ["partOf"],
+  ["carePlan"],
+];
+
+/** Reads the facts of a row. `base`: the origin's FHIR base. */
+export function rowFactsOf(row: JsonObject, base: FhirBase): RowFacts {
+  const [type, id] = [textAt(row, "resourceType") ?? "", textAt(row, "id") ?? ""];
+  const found = walk(row, base);
+  const meta = property(row, "meta");
+  const security = isObject(meta) ? property(meta, "security") : undefined;
+  return {
+    reference: `${type}/${id}`,
+    type,
+    profiles: new Set(valuesAt(meta, ["profile"]).filter((each) => typeof each === "string")),
+    codes: found.codes,
+    time: timeOf(row),
+    authors: authorsOf(row, type, base),
+    refersTo: found.references,
+    belongsTo: localReferences(
+      belongingElements.flatMap((path) => valuesAt(row, path)),
+      base,
+    ),
+    labels: rowLabels(
+      [...(security === undefined ? [] : isArray(security) ? security : [security]), ...found.labels],
+      found.sensitivities,
+    ),
+  };
+}
+
+function timeOf(row: JsonObject): TimeSpan | undefined {
+  for (const path of timeElements) {
+    const values = valuesAt(row, path);
+    if (values.length === 0) continue;
+    const spans = values.map(spanOf).filter((span) => span !== null);
+    return spans.length === values.length ? spans.reduce(joined) : undefined;
+  }
+  return undefined;
+}
+
+/** The span from the first to the last of two times. */
+const joined = (a: TimeSpan, b: TimeSpan): TimeSpan => ({
+  utc: [Math.min(a.utc[0], b.utc[0]), Math.max(a.utc[1], b.utc[1])],
+  local: [Math.min(a.local[0], b.local[0]), Math.max(a.local[1], b.local[1])],
+  isZoned: a.isZoned && b.isZoned,
+});
+
+function authorsOf(row: JsonObject, type: string, base: FhirBase): Authors {
+  const elements = elementsOf(type);
+  const stated = authorElements.flatMap((name) => valuesAt(row, [name]));
+  // a performer may be an object around its actor (Procedure.performer.actor)
+  const references = stated.flatMap((value) => {
+    const actor = isObject(value) ? property(value, "actor") : undefined;
+    return actor === undefined ? [value] : [actor];
+  });
+  const perhaps = perhapsAuthors.flatMap((name) => valuesAt(row, [name]));
+  const known = localReferences(references, base);
+  const couldHave = authorElements.some((name) => elements.has(name));
+  return {
+    known,
+    hasUnknown:
+      perhaps.length > 0 ||
+      (couldHave && references.length === 0) ||
+      references.some((reference) => localOf(reference, base) === undefined) ||
+      // the person behind a role, or in an organization, is not stated
+      [...known].some((reference) => /^(?:PractitionerRole|Organization|CareTeam|Group)\//u.test(reference)),
+  };
+}
+
+function localOf(reference: Json, base: FhirBase): string | undefined {
+  const found = parseReference((isObject(reference) && textAt(reference, "reference")) || "", base);
+  return found.kind === "local" ? `${found.type}/${found.id}` : undefined;
+}
+
+const localReferences = (references: readonly Json[], base: FhirBase): ReadonlySet<string> =>
+  new Set(references.map((reference) => localOf(reference, base)).filter((local) => local !== undefined));
+
+interface Found {
+  readonly codes: Set<string>;
+  readonly sensitivities: Set<string>;
+  readonly references: Set<string>;
+  readonly labels: Json[];
+}
+
+/** Every Coding, reference and inline label of a row, contained resources included. */
+function walk(row: JsonObject, base: FhirBase): Found {
+  const found: Found = { codes: new Set(), sensitivities: new Set(), references: new Set(), labels: [] };
+  const visit = (value: Json): void => {
+    if (isArray(value)) value.forEach(visit);
+    else if (isObject(value)) {
+      const code = textAt(value, "code");
+      const system = textAt(value, "system");
+      if (code !== undefined) {
+        found.codes.add(codeName(system, code));
+        for (const sensitivity of sensitivitiesOf(system, code)) found.sensitivities.add(sensitivity);
+      }
+      if (property(value, "url") === inlineLabel) found.labels.push(property(value, "valueCoding") ?? null);
+      const reference = textAt(value, "reference") === undefined ? undefined : localOf(value, base);
+      if (reference !== undefined) found.references.add(reference);
+      for (const name in value) {
+        const member = value[name];
+        if (typeof member === "object" && member !== null) visit(member);
+      }
+    }
+  };
+  for (const name in row) {
+    const member = row[name];
+    // the row's own meta holds labels and tags, which are no codes of the data
+    if (name !== "meta" && typeof member === "object" && member !== null) visit(member);
+  }
+  return found;
+}

@@ -1,0 +1,38 @@
+import { systemName } from "#fhir/code-system";
+import { sensitiveCodes } from "./sensitivity.gen.ts";
+
+const icd10cm = "http://hl7.org/fhir/sid/icd-10-cm";
+// WHO's ICD-10 and its clinical modification share the codes of the value sets.
+const plainName = (system: string): string =>
+  systemName(system) === "http://hl7.org/fhir/sid/icd-10" ? icd10cm : systemName(system);
+
+const none: readonly string[] = [];
+/** `system|code` and, for a Coding without a system, `|code` → sensitivities. */
+const sensitivitiesByCode: ReadonlyMap<string, readonly string[]> = index();
+
+function index(): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, readonly string[]>();
+  for (const [key, codes] of Object.entries(sensitiveCodes)) {
+    const [label = "", system = ""] = key.split(" ");
+    // a law is no sensitivity; the set names the sensitivity beside it
+    if (label === "42CFRPart2") continue;
+    for (const code of codes.split(" "))
+      for (const name of [`${plainName(system)}|${code}`, `|${code}`])
+        found.set(name, [...new Set([...(found.get(name) ?? none), label])]);
+  }
+  return found;
+}
+
+/**
+ * The sensitivities of a code by the published value sets. A code of ICD-10-CM below a listed code counts
+ * (F11.1 covers F11.120). A Coding without a system counts as every system: a label may only add protection.
+ */
+export function sensitivitiesOf(system: string | undefined, code: string): readonly string[] {
+  const name = system === undefined ? "" : plainName(system);
+  const exact = sensitivitiesByCode.get(`${name}|${code}`) ?? none;
+  if (name !== icd10cm) return exact;
+  const above = new Set(exact);
+  for (let length = code.length - 1; length >= 3; length--)
+    for (const label of sensitivitiesByCode.get(`${name}|${code.slice(0, length)}`) ?? none) above.add(label);
+  return [...above];
+}

@@ -1,0 +1,85 @@
+import { test } from "vitest";
+import { instant } from "#kernel/clock";
+import {
+  decideByConsents,
+  type Combining,
+  type ConsentBase,
+  type FiledConsent,
+} from "#policy/consent/decide-by-consents";
+import { readConsent } from "#policy/consent/read-consent";
+import { rowFactsOf } from "#policy/consent/row-facts";
+import { base, consent, observation, purpose, recipient, requestOf, type Asking } from "./scene.ts";
+
+const row = rowFactsOf(observation(), base);
+const filed = (digest: string, provision: object, more: object = {}, mayPermit = true): FiledConsent => ({
+  digest,
+  rules: readConsent(consent(provision, more), base),
+  filedAt: instant(Date.parse("2026-06-01T00:00:00Z")),
+  mayPermit,
+});
+const decide = (
+  consents: readonly FiledConsent[],
+  combining: Combining = "deny-overrides",
+  asking: Asking = {},
+  ground: ConsentBase = "required",
+) => decideByConsents(consents, requestOf(asking), row, { base: ground, combining });
+
+const permit = filed("permit", { type: "permit" });
+const deny = filed("deny", { type: "deny" });
+
+test("without a word of any Consent the base policy decides", ({ expect }) => {
+  const research = filed("research", { type: "deny", purpose: [purpose("HRESCH")] });
+  for (const consents of [[], [research]]) {
+    expect(decide(consents, "deny-overrides", {}, "honoured")).toEqual({
+      isPermitted: true,
+      because: undefined,
+    });
+    expect(decide(consents)).toEqual({ isPermitted: false, because: undefined });
+  }
+});
+
+test("a denial overrides a permit, and the decision names the Consent and its provision", ({ expect }) => {
+  for (const consents of [
+    [permit, deny],
+    [deny, permit],
+  ])
+    expect(decide(consents)).toEqual({ isPermitted: false, because: { digest: "deny", path: "provision" } });
+  expect(decide([permit])).toEqual({ isPermitted: true, because: { digest: "permit", path: "provision" } });
+});
+
+test("the most specific verdict wins where the policy says so; a denial wins a tie", ({ expect }) => {
+  const forOne = filed("one", {
+    type: "permit",
+    purpose: [purpose("TREAT")],
+    actor: [recipient({ reference: "Practitioner/p" })],
+  });
+  expect(decide([deny, forOne], "most-specific").isPermitted).toBe(true);
+  expect(decide([deny, forOne], "most-specific", { who: ["Practitioner/q"] }).isPermitted).toBe(false);
+  expect(decide([deny, permit], "most-specific").isPermitted).toBe(false);
+});
+
+test("the Consent that was given last wins where the policy says so; a denial wins when dates do not tell", ({
+  expect,
+}) => {
+  const given = (type: string, dateTime: string | undefined) => filed(type, { type }, { dateTime });
+  const wins = (denied: string | undefined, permitted: string | undefined) =>
+    decide([given("deny", denied), given("permit", permitted)], "most-recent").isPermitted;
+  expect(wins("2025-01-01", "2026-01-01")).toBe(true);
+  expect(wins("2026-01-01", "2025-01-01")).toBe(false);
+  expect(wins("2026-01-01", "2026-01-01")).toBe(false);
+  expect(wins("2026-01-01", "2026")).toBe(false);
+  expect(wins(undefined, "2026-01-01")).toBe(false);
+  expect(wins("2025-01-01", undefined)).toBe(false);
+  // a date after the filing is no date in its favour
+  expect(wins("2026-05-31", "2999-01-01")).toBe(true);
+  expect(wins("2999-01-01", "2999-01-02")).toBe(false);
+  expect(decide([given("permit", undefined)], "most-recent").isPermitted).toBe(true);
+});
+
+test("a Consent of those who profit permits nothing, and still denies", ({ expect }) => {
+  expect(decide([filed("own", { type: "permit" }, {}, false)])).toEqual({
+    isPermitted: false,
+    because: undefined,
+  });
+  expect(decide([permit, filed("own", { type: "deny" }, {}, false)]).isPermitted).toBe(false);
+});
