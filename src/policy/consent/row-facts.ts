@@ -1,7 +1,7 @@
+import { inlineLabel } from "#fhir/json/facts";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
 import { elementsOf } from "#fhir/r4/elements";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
-import { inlineLabel } from "#policy/labels";
 import { rowLabels, type RowLabels } from "#policy/sensitivity/row-labels";
 import { sensitivitiesOf } from "#policy/sensitivity/sensitive-codes";
 import { codeName } from "./consent.ts";
