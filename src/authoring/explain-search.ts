@@ -6,7 +6,8 @@ import type { SearchParameterDefinition } from "#fhir/search/parameters";
 import { rulesNamed, type Explained, type NamedRule, type ExplainStep } from "./explain-step.ts";
 import { canCover, rowAccessOf } from "#policy/row-access";
 import { grantIncludes } from "#policy/includes";
-import { isWithin, searchableBy, type Searchable } from "#policy/searchable";
+import { searchableByRule } from "#policy/relations";
+import { permitsParameter, searchableBy, type Searchable } from "#policy/searchable";
 
 /**
  * The steps of a search, in the engine's order. Each parameter keeps only the rules that show the elements it
@@ -31,7 +32,7 @@ export function explainSearch(
   ) => {
     const judged = usable.map((named) => ({
       named,
-      searchable: searchableUnder(about, type, named, definition),
+      searchable: searchableByRule(about.policy, type, named.rule, definition),
     }));
     const passing = judged.filter(({ searchable }) => passes(searchable)).map(({ named }) => named);
     const details = judged.map(
@@ -45,7 +46,7 @@ export function explainSearch(
   for (const parameter of search.parameters) {
     if (
       !ask("parameter", textOf(parameter), parameter.definition, (searchable) =>
-        isWithin(searchable, parameter),
+        permitsParameter(searchable, parameter),
       )
     )
       return steps;
@@ -92,16 +93,6 @@ function explainHop(about: Explained, { kind, by, of }: Criteria["joins"][number
     { ok, of: "join", says, details: rules.map(({ name }) => `${name} grants search`) },
     ...(ok ? within : []),
   ];
-}
-
-function searchableUnder(
-  { policy }: Explained,
-  type: string,
-  { rule }: NamedRule,
-  definition: SearchParameterDefinition,
-): Searchable {
-  if (rule.search?.has(definition.code) === false) return { kind: "hidden" };
-  return searchableBy(policy.viewOf(type, [rule]).object, definition);
 }
 
 function spoken(

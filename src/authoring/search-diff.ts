@@ -1,6 +1,7 @@
 import { searchParametersOf } from "#fhir/search/parameters";
 import type { CompiledPolicy, CompiledRule } from "#policy/compile";
-import { searchableBy, type Searchable } from "#policy/searchable";
+import { coversSearches, permitsNoSearch, searchableByRule, showsInFull } from "#policy/relations";
+import type { Searchable } from "#policy/searchable";
 
 /**
  * How far a rule permits a search by each parameter of a type; a parameter that is not in the map is not
@@ -27,10 +28,12 @@ export function searchesBeyond(
 
 /** The difference from the closest rule. */
 function lacking(first: Allowed, second: readonly Allowed[]): readonly string[] {
-  const gaps = second.map((allowed) => [...first].filter(([code, how]) => !isWithin(how, allowed.get(code))));
+  const gaps = second.map((allowed) =>
+    [...first].filter(([code, how]) => !isCovered(how, allowed.get(code))),
+  );
   const [nearest = [...first]] = gaps.toSorted((a, b) => a.length - b.length);
   return nearest.map(([code, how]) => {
-    const alone = second.some((allowed) => isWithin(how, allowed.get(code)));
+    const alone = second.some((allowed) => isCovered(how, allowed.get(code)));
     if (alone) return `${code} with further parameters`;
     const named = second.some((allowed) => allowed.has(code));
     return how.kind === "free" && !named
@@ -42,26 +45,14 @@ function lacking(first: Allowed, second: readonly Allowed[]): readonly string[] 
 const spoken = (systems: ReadonlySet<string> | undefined) =>
   systems === undefined ? "by system|code" : `by ${[...systems].sort().join(", ")}`;
 
-function isWithin(first: Searchable, second: Searchable | undefined): boolean {
-  if (second === undefined || second.kind === "hidden") return false;
-  if (first.kind === "hidden" || second.kind === "free") return true;
-  if (first.kind === "free") return false;
-  const { systems } = second;
-  return (
-    systems === undefined ||
-    (first.systems !== undefined && [...first.systems].every((system) => systems.has(system)))
-  );
-}
+const isCovered = (how: Searchable, by: Searchable | undefined): boolean =>
+  by !== undefined && coversSearches(by, how);
 
 function allowedBy(policy: CompiledPolicy, type: string, rule: CompiledRule): Allowed {
-  const { object } = policy.viewOf(type, [rule]);
   return new Map(
     [...searchParametersOf(type).values()].flatMap((definition) => {
-      const how =
-        rule.search?.has(definition.code) === false
-          ? ({ kind: "hidden" } as const)
-          : searchableBy(object, definition);
-      return how.kind === "hidden" ? [] : [[definition.code, how] as const];
+      const how = searchableByRule(policy, type, rule, definition);
+      return how.kind === "hidden" || permitsNoSearch(how) ? [] : [[definition.code, how] as const];
     }),
   );
 }
@@ -82,7 +73,7 @@ export function includesBeyond(
   const missing = rules.flatMap((rule) => {
     const first = allowedBy(policy, type, rule);
     const wider = second.filter(({ allowed }) =>
-      [...first].every(([code, how]) => isWithin(how, allowed.get(code))),
+      [...first].every(([code, how]) => isCovered(how, allowed.get(code))),
     );
     if (wider.length === 0) return []; // the search itself is missing
     return [...referencesOf(policy, type, [rule])].filter(
@@ -100,8 +91,7 @@ export function referencesOf(
 ): ReadonlySet<string> {
   const shown = [...searchParametersOf(type).values()].filter(
     (definition) =>
-      definition.type === "reference" &&
-      rules.some((rule) => searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "free"),
+      definition.type === "reference" && rules.some((rule) => showsInFull(policy, type, rule, definition)),
   );
   return new Set(shown.map(({ code }) => code));
 }

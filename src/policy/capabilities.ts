@@ -10,7 +10,7 @@ import { evaluateAccounting } from "./evaluate-accounting.ts";
 import { evaluateListing } from "./evaluate-listing.ts";
 import { evaluateWrite } from "./evaluate-write.ts";
 import type { Access } from "./row-access.ts";
-import { searchableBy } from "./searchable.ts";
+import { searchableByRule } from "./relations.ts";
 
 /**
  * The interactions that policy ∩ scopes permit this client now, for each type. The decisions are the same as
@@ -93,9 +93,7 @@ function parametersOf(policy: CompiledPolicy, access: Access, type: string): Typ
     (definition) => isSupported(definition) && !mayBeMasked(access, type, definition),
   );
   return known.flatMap((definition): TypeCapability["parameters"] => {
-    const kinds = rules
-      .filter(({ search }) => search?.has(definition.code) ?? true)
-      .map((rule) => searchableBy(policy.viewOf(type, [rule]).object, definition).kind);
+    const kinds = rules.map((rule) => searchableByRule(policy, type, rule, definition).kind);
     if (kinds.includes("free")) return [{ definition, named: false }];
     return kinds.includes("named") ? [{ definition, named: true }] : [];
   });

@@ -17,9 +17,9 @@ import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy } from "./compile.ts";
 import { evaluate, evaluateSearch } from "./evaluate.ts";
 import type { Grant, PolicyRefusal, SearchGrant } from "./grant.ts";
+import { showsInFull } from "./relations.ts";
 import { rowAccessOf, isUnrestricted, type Access } from "./row-access.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
-import { searchableBy } from "./searchable.ts";
 
 /** A permitted listing. The grant of its own type decides about each row. */
 export type ListingGrant = HistoryGrant | EverythingGrant | LastNGrant;
@@ -112,7 +112,7 @@ function evaluateHistory(
   const changed = searchParametersOf(type).get("_lastUpdated");
   const byTime = listing.since !== undefined ? "_since" : listing.at !== undefined ? "_at" : undefined;
   const showsTime = (definition: SearchParameterDefinition) =>
-    rules.every((rule) => searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "free");
+    rules.every((rule) => showsInFull(policy, type, rule, definition));
   if (byTime !== undefined && (changed === undefined || !showsTime(changed)))
     return err({ reason: "parameter_hidden", parameter: byTime });
 

@@ -5,8 +5,8 @@ import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search
 import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
 import type { GrantedInclude, PolicyRefusal } from "./grant.ts";
+import { showsInFull } from "./relations.ts";
 import { canCover, rowAccessOf, type Access } from "./row-access.ts";
-import { searchableBy } from "./searchable.ts";
 
 /**
  * The permitted includes: references that are shown, between types that may be read. An include that could
@@ -27,9 +27,7 @@ export function grantIncludes(
         : readable(policy, access, include.source);
     const some = definitionsOf(include).flatMap((definition) => {
       const paths = definition.paths ?? [];
-      const isShown = rules.some(
-        (rule) => searchableBy(policy.viewOf(include.source, [rule]).object, definition).kind === "free",
-      );
+      const isShown = rules.some((rule) => showsInFull(policy, include.source, rule, definition));
       const name = `${include.source}:${definition.code}`;
       const targets = isShown ? targetsOf(policy, access, include, definition, type) : [];
       const { direction, iterate, source } = include;

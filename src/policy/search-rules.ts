@@ -3,7 +3,8 @@ import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
 import type { PolicyRefusal } from "./grant.ts";
-import { isWithin, searchableBy, type Searchable } from "./searchable.ts";
+import { searchableByRule } from "./relations.ts";
+import { permitsParameter, type Searchable } from "./searchable.ts";
 
 /**
  * The rules that a search may find rows by. A rule that hides an element that the search reads is left out,
@@ -21,9 +22,7 @@ export function rulesForSearch(
   isMasked: (definition: SearchParameter["definition"]) => boolean,
 ): Result<readonly CompiledRule[], PolicyRefusal> {
   const searchable = (rule: CompiledRule, definition: SearchParameter["definition"]): Searchable =>
-    rule.search?.has(definition.code) === false || isMasked(definition)
-      ? { kind: "hidden" }
-      : searchableBy(policy.viewOf(search.type, [rule]).object, definition);
+    isMasked(definition) ? { kind: "hidden" } : searchableByRule(policy, search.type, rule, definition);
   const isFree = (definition: SearchParameter["definition"]) => (rule: CompiledRule) =>
     searchable(rule, definition).kind === "free";
 
@@ -31,7 +30,7 @@ export function rulesForSearch(
   for (const searched of search.parameters) {
     const parameter = searched.definition.code;
     const named = usable.some((rule) => searchable(rule, searched.definition).kind === "named");
-    usable = usable.filter((rule) => isWithin(searchable(rule, searched.definition), searched));
+    usable = usable.filter((rule) => permitsParameter(searchable(rule, searched.definition), searched));
     if (usable.length === 0)
       return err({ reason: named ? "parameter_needs_system" : "parameter_hidden", parameter });
   }

@@ -23,7 +23,7 @@ export function searchableBy(view: ObjectView, definition: SearchParameterDefini
 }
 
 /** Answers whether these search values are permitted. */
-export function isWithin(searchable: Searchable, { values, modifier }: SearchParameter): boolean {
+export function permitsParameter(searchable: Searchable, { values, modifier }: SearchParameter): boolean {
   switch (searchable.kind) {
     case "hidden":
       return false;

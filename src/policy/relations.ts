@@ -1,0 +1,44 @@
+import type { SearchParameterDefinition } from "#fhir/search/parameters";
+import type { CompiledPolicy, CompiledRule } from "./compile.ts";
+import { searchableBy, type Searchable } from "./searchable.ts";
+
+/*
+ * How search permissions of rules relate. Views relate in policy/view/view-diff, scopes in identity/scopes.
+ */
+
+/** How far a rule permits a search by a parameter of a type. */
+export const searchableByRule = (
+  policy: CompiledPolicy,
+  type: string,
+  rule: CompiledRule,
+  definition: SearchParameterDefinition,
+): Searchable =>
+  rule.search?.has(definition.code) === false
+    ? { kind: "hidden" }
+    : searchableBy(policy.viewOf(type, [rule]).object, definition);
+
+/**
+ * True when a rule shows every element that a parameter reads, whether or not it permits a search by it:
+ * included resources leave by a shown reference.
+ */
+export const showsInFull = (
+  policy: CompiledPolicy,
+  type: string,
+  rule: CompiledRule,
+  definition: SearchParameterDefinition,
+): boolean => searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "free";
+
+/** True when no search passes: values of disjoint lists of systems, too. */
+export const permitsNoSearch = (searchable: Searchable): boolean =>
+  searchable.kind === "hidden" || (searchable.kind === "named" && searchable.systems?.size === 0);
+
+/** True when the wide permission lets every search through that the narrow permission lets through. */
+export function coversSearches(wide: Searchable, narrow: Searchable): boolean {
+  if (permitsNoSearch(narrow) || wide.kind === "free") return true;
+  if (narrow.kind !== "named" || wide.kind === "hidden") return false;
+  const { systems } = wide;
+  return (
+    systems === undefined ||
+    (narrow.systems !== undefined && [...narrow.systems].every((system) => systems.has(system)))
+  );
+}
