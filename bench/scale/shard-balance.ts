@@ -1,4 +1,6 @@
+import { createHash } from "node:crypto";
 import { instant } from "#kernel/clock";
+import { layoutWithoutRegions } from "#ledger/layout";
 import { chooseLog } from "#ledger/shard-choice";
 
 /**
@@ -19,12 +21,14 @@ const at = instant(Date.UTC(2026, 10, 26));
 export function simulateBalance(clients: number, skew: number, shards: number, spread: number): Balance {
   const weights = Array.from({ length: clients }, (_, rank) => (rank + 1) ** -skew);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const layout = layoutWithoutRegions(shards);
   const loads = new Map<string, number>();
   for (const [number, weight] of weights.entries()) {
     const requests = requestsOf(number);
     for (let request = 0; request < requests; request++) {
-      const requestId = `${number}-${request}`;
-      const log = chooseLog({ kind: "client", client: `client-${number}`, requestId, spread }, shards, at);
+      // request ids are random hex digits; a hash stands for them, so that each run has the same
+      const requestId = createHash("sha256").update(`request\0${number}-${request}`).digest("hex");
+      const log = chooseLog({ kind: "client", client: `client-${number}`, requestId, spread }, layout, at);
       loads.set(log, (loads.get(log) ?? 0) + weight / requests / total);
     }
   }

@@ -83,8 +83,8 @@ export class Trail {
    */
   #sender(): Sender {
     const { operator } = this.seen;
-    const name = operator === undefined ? undefined : `operator ${operator}`;
-    return senderOf(this.#arrival, name, undefined, 1);
+    const sender = operator === undefined ? undefined : { id: `operator ${operator}` };
+    return senderOf(this.#arrival, sender, undefined, 1);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Instant } from "#kernel/clock";
+import type { Home } from "#kernel/region";
 import type { Sender } from "#ledger/shard-choice";
 import type { AuditEvent } from "./event.ts";
 
@@ -43,6 +44,8 @@ export interface ProofUse {
   readonly jkt: string;
   readonly id: string;
   readonly made: Instant;
+  /** The home of the client whose key it is. */
+  readonly home?: Home | undefined;
 }
 
 /** Proves to third parties that a record exists. */

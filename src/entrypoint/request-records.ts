@@ -1,5 +1,6 @@
 import type { AuditEvent } from "#audit/event";
 import type { Counted, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
+import type { Home } from "#kernel/region";
 import { formatReceipt } from "#ledger/receipt";
 import type { Sender } from "#ledger/shard-choice";
 
@@ -34,18 +35,29 @@ export class RequestRecords {
 
 /** The sender of a request's records. An anonymous request stays with its address. */
 export function senderOf(
-  { id, address }: { readonly id: string; readonly address: string },
-  /** A client's id. Each client has a name of its own here, and so has each operator. */
-  client: string | undefined,
+  {
+    id,
+    address,
+    continent,
+  }: { readonly id: string; readonly address: string; readonly continent?: string | undefined },
+  /** Each client has a name of its own here, and so has each operator. */
+  client: { readonly id: string; readonly home?: Home | undefined } | undefined,
   jkt: string | undefined,
   /** The number of logs over which the records of a client are spread. */
   spread: number,
 ): Sender {
-  if (jkt !== undefined) return { kind: "key", jkt };
+  const home = client?.home?.region;
+  if (jkt !== undefined) return { kind: "key", jkt, home };
   return client === undefined
-    ? { kind: "address", address }
-    : { kind: "client", client, requestId: id, spread };
+    ? { kind: "address", address, continent }
+    : { kind: "client", client: client.id, requestId: id, spread, home, continent };
 }
+
+/** A proof with the home of the client whose key it is: there is the log that takes the proof once. */
+export const proofAtHome = (
+  proof: ProofUse | undefined,
+  client: { readonly home?: Home | undefined } | undefined,
+): ProofUse | undefined => proof && { ...proof, home: client?.home };
 
 /**
  * `Phylax-Receipt` of an answer: the place of its first record. A refusal that was only counted has no

@@ -7,6 +7,7 @@ import type { Certificate } from "#identity/certificate/certificate";
 import { hasRegisteredName, type RegisteredSubject } from "#identity/certificate/subject";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { Purpose } from "./purpose.ts";
+import type { Home } from "#kernel/region";
 import { equalInConstantTime } from "#kernel/constant-time";
 import type { Scopes } from "./scopes.ts";
 
@@ -49,6 +50,8 @@ export interface ClientRecord {
   readonly certificateSubjects: readonly RegisteredSubject[];
   /** Web pages (`https://host[:port]`) with scripts that may read the answers to the client's requests. */
   readonly corsOrigins: readonly string[];
+  /** Undefined: it is at home nowhere. */
+  readonly home?: Home | undefined;
   readonly agreements: readonly Agreement[];
   /** No two grants have the same origin and purpose. */
   readonly grants: readonly ClientGrant[];

@@ -56,13 +56,16 @@ export interface AssertionVerifier {
   ): Promise<Result<ProvenAssertion, AssertionRefusal>>;
 }
 
+/** A client as its guard is found: by its id, in its home region. */
+export type GuardedClient = Pick<ClientRecord, "id" | "home">;
+
 /** Knows the current denials. */
 export interface DenialList {
   /**
    * Names of all denials that concern a client with tokens or keys of this issuer, at most ten seconds old.
    * Throws when they are unavailable.
    */
-  of(client: string, issuer: string): Promise<DeniedNames>;
+  of(client: GuardedClient, issuer: string): Promise<DeniedNames>;
 }
 
 /** Remembers used assertions. */
@@ -71,7 +74,7 @@ export interface AssertionMemory {
    * True exactly once for a client and an assertion's id, however many callers ask at once. Throws when the
    * answer is unavailable.
    */
-  first(client: string, assertion: Assertion): Promise<boolean>;
+  first(client: GuardedClient, assertion: Assertion): Promise<boolean>;
 }
 
 /**

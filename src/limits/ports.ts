@@ -1,4 +1,5 @@
 import type { Instant } from "#kernel/clock";
+import type { Region } from "#kernel/region";
 import type { Result } from "#kernel/result";
 import type { Quota } from "./quota.ts";
 
@@ -44,6 +45,8 @@ interface SpendOfGrant {
   readonly many: number;
   /** The issuer of the client's tokens: denials for this issuer come with the client's leases. */
   readonly issuer: string;
+  /** The client's home region: its guard is there. */
+  readonly home?: Region | undefined;
 }
 
 /** Names of all denials, as in the guard's last answer. */

@@ -2,6 +2,7 @@ import * as z from "zod";
 import type { AssertionProfile } from "#identity/assertion";
 import { publicJwks } from "#identity/jose/jwk";
 import { purposePattern } from "#identity/purpose";
+import { regions } from "#kernel/region";
 
 const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/u);
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u);
@@ -222,6 +223,10 @@ const client = z.strictObject({
       description:
         "Only narrows: the token's patient must equal it, and every scope is limited to that patient. Only with auth external.",
     }),
+  region: z.enum(regions).optional().meta({
+    description:
+      "The client's home: the location hint of its guard and of the logs of its DPoP keys, such as weur. If LEDGER_REGIONS is set, one of its regions.",
+  }),
   unboundUntil: moment.optional().meta({
     description:
       "An exception: until this time the client may use unbound tokens. At most 90 days ahead when the file is read. Only with auth external.",

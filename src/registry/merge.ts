@@ -20,8 +20,8 @@ import {
 import { parseScopes } from "#identity/scopes";
 
 /**
- * `add`: an entry that is registered with different content is a conflict; only sign-in endpoints may be
- * added to an entry that has none. `replace`: the entry takes the file's content, except for facts that a
+ * `add`: an entry that is registered with different content is a conflict; only a few facts, such as sign-in
+ * endpoints and a client's region, may be added to an entry that has none. `replace`: the entry takes the file's content, except for facts that a
  * file must not undo: an agreement (a signed document: a new document has a new id) and a suspension.
  */
 export type MergeMode = "add" | "replace";
@@ -77,7 +77,9 @@ export function mergeRegistry(
     );
   const digests = new Map(prepared.policies.map((policy) => [policy.digest, policy]));
   const issuerEntries = file.issuers.map(issuerEntry);
-  const clientEntries = file.clients.map(clientEntry);
+  const clientEntries = file.clients
+    .map(clientEntry)
+    .map((entry) => withRegion(entry, there.clients.get(entry.id), mode));
   const agreementEntries = file.agreements.map(agreementEntry);
   const originEntries = file.origins
     .map(originEntry)
@@ -89,7 +91,7 @@ export function mergeRegistry(
 
   const issuers = weigh("issuers", issuerEntries, ({ iss }) => iss, there.issuers, mode, ["endpoints"]);
   if (!issuers.ok) return issuers;
-  const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode);
+  const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode, ["region"]);
   if (!clients.ok) return clients;
   const lifted = file.clients.findIndex(
     ({ id, status }) => status === "active" && there.clients.get(id)?.status === "suspended",
@@ -160,6 +162,10 @@ const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: Me
         transactions: entry.transactions ?? known.transactions,
         honoursIfMatchOnDelete: entry.honoursIfMatchOnDelete ?? known.honoursIfMatchOnDelete,
       };
+
+/** If a file in mode `add` omits a client's region, the registered region stays. */
+const withRegion = (entry: ClientEntry, known: ClientEntry | undefined, mode: MergeMode): ClientEntry =>
+  mode === "replace" ? entry : { ...entry, region: entry.region ?? known?.region };
 
 /**
  * Sorts entries into new and changed, and finds the first conflict with another entry of the file or with

@@ -91,8 +91,20 @@ export const originEntry = ({
 });
 
 export const clientEntry = (client: Of<"clients">): ClientEntry => {
-  const { id, kind, status, auth, issuer, externalClientId, jwks, jwksUri, assertionProfile, dpop, patient } =
-    client;
+  const {
+    id,
+    kind,
+    status,
+    auth,
+    issuer,
+    externalClientId,
+    jwks,
+    jwksUri,
+    assertionProfile,
+    dpop,
+    patient,
+    region,
+  } = client;
   const unboundUntil =
     client.unboundUntil === undefined ? undefined : instant(Date.parse(client.unboundUntil));
   const corsOrigins = client.corsOrigins.toSorted();
@@ -108,6 +120,7 @@ export const clientEntry = (client: Of<"clients">): ClientEntry => {
     assertionProfile,
     dpop,
     patient,
+    region,
     unboundUntil,
     corsOrigins,
   };

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { readAtMost } from "#entrypoint/bounded-body";
-import { addressOf, tlsClientAuthOf } from "#entrypoint/edge";
+import { addressOf, continentOf, tlsClientAuthOf } from "#entrypoint/edge";
 import { problemAnswer } from "#entrypoint/problem";
 import { TimelyBody } from "#entrypoint/timely-body";
 import { afterConfiguration } from "#audit/after-configuration";
@@ -53,6 +53,7 @@ export function tokenApp(ports: TokenAppPorts): Hono {
       hasAuthorization: raw.headers.has("authorization"),
       body,
       tlsClientAuth: tlsClientAuthOf(raw),
+      continent: continentOf(raw),
       address: addressOf(raw.headers),
     };
   };

@@ -119,7 +119,7 @@ async function proveClient<B extends { readonly proof: Proof | undefined }>(
   if (!admitted.ok) return admitted;
   const bound = await bind(registered, certificate.value);
   if (!bound.ok) return bound;
-  const denied = deniedCredential(await ports.denials.of(registered.id, registered.id), {
+  const denied = deniedCredential(await ports.denials.of(registered, registered.id), {
     client: registered.id,
     certificate: certificate.value?.x5t,
     proof: bound.value.proof,
@@ -129,7 +129,7 @@ async function proveClient<B extends { readonly proof: Proof | undefined }>(
   if (denied !== undefined) return err(denied);
   // This check is last: a thief must not use up an assertion that fails for a different reason, and neither
   // must a client without a nonce.
-  if (assertion.value !== undefined && !(await ports.memory.first(registered.id, assertion.value))) {
+  if (assertion.value !== undefined && !(await ports.memory.first(registered, assertion.value))) {
     return err({ reason: "assertion_replayed" });
   }
   return ok({ client: registered, ...bound.value });

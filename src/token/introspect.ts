@@ -24,7 +24,7 @@ export async function serveIntrospection(
   const { client, own, who } = question.value;
   const { at } = arrival;
   const purposes =
-    own && purposesInForce(own, client, await ports.denials.of(client.id, ports.publicUrl), at, ports);
+    own && purposesInForce(own, client, await ports.denials.of(client, ports.publicUrl), at, ports);
   const active = own !== undefined && purposes !== undefined && purposes.length > 0;
   const outcome = active
     ? { status: 200 }

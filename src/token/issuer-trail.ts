@@ -15,6 +15,8 @@ export interface IssuerArrival extends TokenMessage {
   /** `cf.tlsClientAuth` as the edge gave it. */
   readonly tlsClientAuth: unknown;
   readonly address: string;
+  /** `cf.continent`. */
+  readonly continent?: string | undefined;
 }
 
 export interface IssuerTrailPorts {
@@ -56,7 +58,7 @@ export const callerSender = (
   arrival: IssuerArrival,
   { client, jkt }: Who,
   { ledgerSpread }: IssuerTrailPorts,
-): Sender => senderOf(arrival, client?.id, jkt, ledgerSpread);
+): Sender => senderOf(arrival, client, jkt, ledgerSpread);
 
 /** The record comes first: when it fails, this throws and nothing is answered. */
 export async function refuse(

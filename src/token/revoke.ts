@@ -1,5 +1,6 @@
 import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import { receiptHeader } from "#entrypoint/request-records";
+import type { GuardedClient } from "#identity/ports";
 import type { Instant } from "#kernel/clock";
 import { answer, callerSender, eventOf, type IssuerArrival } from "./issuer-trail.ts";
 import { questionOfOwn, type QuestionPorts } from "./question-of-own.ts";
@@ -10,7 +11,7 @@ export interface TokenRevoker {
    * `id`: its `jti`. True: in force. False: the client ended too many tokens lately. Throws when the end was
    * not stored.
    */
-  revoke(client: string, id: string, expires: Instant): Promise<boolean>;
+  revoke(client: GuardedClient, id: string, expires: Instant): Promise<boolean>;
 }
 
 export interface RevocationPorts extends QuestionPorts {
@@ -42,7 +43,7 @@ export async function serveRevocation(arrival: IssuerArrival, ports: RevocationP
     return answer(arrival, 200, undefined, receiptHeader(recorded));
   }
   const wanted = await ports.ledger.record([eventOf(arrival, "revocation", who, undefined)], sender);
-  const done = await ports.revoker.revoke(client.id, own.token.id, own.token.expires);
+  const done = await ports.revoker.revoke(client, own.token.id, own.token.expires);
   const outcome = done
     ? { status: 200 }
     : { status: 503, reason: "too_many_revocations" satisfies RecordedOnly };

@@ -1,5 +1,5 @@
 import type { AuditEvent } from "#audit/event";
-import { receiptHeader, RequestRecords } from "#entrypoint/request-records";
+import { proofAtHome, receiptHeader, RequestRecords } from "#entrypoint/request-records";
 import type { TokenIssuer } from "#identity/ports";
 import { formatScopes } from "#identity/scopes";
 import type { Secret } from "#kernel/secret";
@@ -66,7 +66,8 @@ export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Prom
     ...grounds(decision.value),
   };
   const records = new RequestRecords(ports.ledger);
-  const recorded = await records.first([event], callerSender(arrival, who, ports), proof);
+  const sender = callerSender(arrival, who, ports);
+  const recorded = await records.first([event], sender, proofAtHome(proof, client));
   if (recorded === "replayed") return no({ reason: "proof_replayed" });
   const grant = {
     access_token: token.reveal(),

@@ -6,6 +6,7 @@ import { afterAll, test } from "vitest";
 import type { AuditEvent, Configuration } from "#audit/event";
 import { configurationLogs } from "#platform/ledger/client/sink";
 import { instant } from "#kernel/clock";
+import { layoutWithoutRegions } from "#ledger/layout";
 import { operatorOf } from "../../cli/dev-file.ts";
 import { send } from "../../cli/mutual-tls.ts";
 import { phylaxIn } from "../cli/phylax.ts";
@@ -57,7 +58,10 @@ const knock = async (phylax: TestStack): Promise<number[]> => {
 };
 /** Runs SQL in both logs that take configurations. */
 async function inBoth(phylax: TestStack, ...sql: readonly string[]): Promise<void> {
-  for (const name of configurationLogs(Object.keys(phylax.dev.logs).length, instant(Date.now()))) {
+  for (const name of configurationLogs(
+    layoutWithoutRegions(Object.keys(phylax.dev.logs).length),
+    instant(Date.now()),
+  )) {
     const storage = await phylax.stack.runtime.miniflare.unsafeGetDurableObjectStorage(
       "phylax-ledger",
       "LedgerShard",

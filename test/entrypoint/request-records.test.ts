@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import type { ProofSink, Recorded } from "#audit/ports";
 import { instant } from "#kernel/clock";
-import { receiptHeader, RequestRecords, senderOf } from "#entrypoint/request-records";
+import { proofAtHome, receiptHeader, RequestRecords, senderOf } from "#entrypoint/request-records";
 
 const recorded: Recorded = {
   log: "main.0.2026h2",
@@ -51,10 +51,22 @@ test("a proof that is known only after a first record is still used up", async (
 
 test("a record goes with its sender's key, else with its client, else with its address", () => {
   const request = { id: "request", address: "192.0.2.1" };
-  expect(senderOf(request, "app", "thumbprint", 4)).toEqual({ kind: "key", jkt: "thumbprint" });
+  const app = { id: "app" };
+  expect(senderOf(request, app, "thumbprint", 4)).toEqual({ kind: "key", jkt: "thumbprint" });
   const byClient = { kind: "client", client: "app", requestId: "request", spread: 4 };
-  expect(senderOf(request, "app", undefined, 4)).toEqual(byClient);
+  expect(senderOf(request, app, undefined, 4)).toEqual(byClient);
   expect(senderOf(request, undefined, undefined, 4)).toEqual(byAddress);
+});
+
+test("a key's record goes to its client's home, and every other record says where the request arrived", () => {
+  const request = { id: "request", address: "192.0.2.1", continent: "EU" };
+  const home = { region: "enam", since: undefined } as const;
+  const app = { id: "app", home };
+  expect(senderOf(request, app, "thumbprint", 4)).toEqual({ kind: "key", jkt: "thumbprint", home: "enam" });
+  expect(senderOf(request, app, undefined, 4)).toMatchObject({ home: "enam", continent: "EU" });
+  expect(senderOf(request, undefined, undefined, 4)).toEqual({ ...byAddress, continent: "EU" });
+  expect(proofAtHome(proof, app)).toEqual({ ...proof, home });
+  expect(proofAtHome(undefined, app)).toBeUndefined();
 });
 
 test("a refusal that was only counted has no receipt", () => {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
@@ -5,6 +6,7 @@ import { addressPath, readAddress } from "#ledger/address";
 import { halfYearOf, isOpenLog, logName, openLogs, parseLogName } from "#ledger/log-name";
 import { formatReceipt, parseReceipt } from "#ledger/receipt";
 import { addressPrefix } from "#kernel/address-prefix";
+import { layoutWithoutRegions } from "#ledger/layout";
 import { chooseLog } from "#ledger/shard-choice";
 import { parseTilePath, tilePath } from "#ledger/tlog/tile";
 
@@ -51,22 +53,29 @@ test("the choice of a log is equal everywhere, keeps a key on one log, and sprea
   expect,
 }) => {
   const now = at("2026-11-24T12:00:00Z");
+  const sixteen = layoutWithoutRegions(16);
+  const idOf = (i: number) => createHash("sha256").update(`request ${i}`).digest("hex");
   const logs = (count: number, log: (i: number) => string) =>
     new Set(Array.from({ length: count }, (_, i) => log(i)));
   const client = (spread: number) => (i: number) =>
-    chooseLog({ kind: "client", client: "telehealth", requestId: `r${i}`, spread }, 16, now);
+    chooseLog({ kind: "client", client: "telehealth", requestId: idOf(i), spread }, sixteen, now);
   expect(logs(200, client(1)).size).toBe(1);
   expect(logs(200, client(3)).size).toBe(3);
   expect(logs(2000, client(99)).size).toBe(16);
   expect(
-    logs(50, () => chooseLog({ kind: "key", jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }, 16, now))
-      .size,
+    logs(50, () =>
+      chooseLog({ kind: "key", jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }, sixteen, now),
+    ).size,
   ).toBe(1);
-  expect(logs(256, (i) => chooseLog({ kind: "address", address: `203.0.113.${i}` }, 16, now)).size).toBe(1);
-  expect(logs(256, (i) => chooseLog({ kind: "address", address: `203.0.${i}.1` }, 16, now)).size).toBe(16);
+  expect(logs(256, (i) => chooseLog({ kind: "address", address: `203.0.113.${i}` }, sixteen, now)).size).toBe(
+    1,
+  );
+  expect(logs(256, (i) => chooseLog({ kind: "address", address: `203.0.${i}.1` }, sixteen, now)).size).toBe(
+    16,
+  );
   // Frozen: a gateway and a shard of different versions must agree. SHA-256("key" ‖ 00 ‖ "a"), first four
   // bytes, mod 16.
-  expect(chooseLog({ kind: "key", jkt: "a" }, 16, now)).toBe("s8-2026h2");
+  expect(chooseLog({ kind: "key", jkt: "a" }, sixteen, now)).toBe("s8-2026h2");
 });
 
 test("an address prefix is a /24 or a /48 in a single spelling", ({ expect }) => {

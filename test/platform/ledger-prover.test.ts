@@ -10,7 +10,6 @@ const at: Recorded = {
   leafHash: new Uint8Array(32),
   frameHash: new Uint8Array(32),
 };
-type Shards = Parameters<typeof ledgerProver>[0];
 
 /**
  * A ledger whose shard gives these answers in order; with the calls it got, and how long the prover waited.
@@ -25,8 +24,7 @@ function proverOf(...answers: readonly (() => Promise<Uint8Array | undefined>)[]
     },
   });
   const wait = async (milliseconds: number) => void calls.push(`waited ${milliseconds}`);
-  const shards = { getByName: shard } as unknown as Shards; // the prover uses nothing more of a namespace
-  return { calls, prove: () => ledgerProver(shards, wait).prove(at) };
+  return { calls, prove: () => ledgerProver(shard, wait).prove(at) };
 }
 const proof = Uint8Array.of(1);
 const later = () => Promise.resolve(undefined);

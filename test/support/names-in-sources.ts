@@ -42,7 +42,7 @@ const readers = {
   "log events": ({ scan }) => logged(scan).found,
   "log calls without an event": ({ scan }) => logged(scan).without,
   "names of Durable Objects": ({ scan }) =>
-    scan.constantsAt(argument("getByName", 0), argument("idFromName", 0)),
+    scan.constantsAt(argument("getByName", 0), argument("idFromName", 0), argument("rootOf", 0)),
   "tables of Durable Objects": ({ scan }) =>
     scan.textsLike(/CREATE TABLE/u).flatMap((script) => tablesOf(script, firstTable(script))),
   "R2 keys": ({ scan }) => scan.returnedBy("objectKey", "checkpointKey"),

@@ -68,7 +68,7 @@ export function endpoint({
   let ids = 0;
   let left = endings;
   const memory: AssertionMemory = {
-    first: (id, assertion) => {
+    first: ({ id }, assertion) => {
       const name = `${id} ${assertion.id}`;
       return Promise.resolve(used.size < used.add(name).size);
     },

@@ -24,6 +24,7 @@ import { guardLimiter } from "#platform/guard/isolate/limiter";
 import { guardMemory } from "#platform/guard/isolate/assertion-memory";
 import { ledgerProver } from "#platform/ledger/client/prover";
 import { ledgerSink } from "#platform/ledger/client/sink";
+import { logStubs } from "#platform/ledger/client/stubs";
 import { answerSigner } from "#platform/keys/answer-signer";
 import { assertionVerifier } from "#platform/keys/assertion-verifier";
 import { keySets } from "#platform/keys/key-sets";
@@ -47,7 +48,7 @@ export { ClientGuard };
 /** The gateway worker: joins the gateway and the built-in issuer to their Cloudflare bindings. */
 function open(env: GatewayEnv): (request: Request) => Hono {
   const config = gatewayConfig(env);
-  const { publicUrl, mtlsUrl, ledgerShards, ledgerSpread } = config;
+  const { publicUrl, mtlsUrl, placement, ledgerSpread } = config;
   const clock = () => instant(Date.now());
   const newId = () =>
     Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
@@ -59,7 +60,8 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     base,
     ...(mtlsUrl === undefined ? [] : [mtlsUrl + base.slice(publicUrl.length)]),
   ];
-  const ledger = ledgerSink(env.LEDGER_SHARD, ledgerShards, clock);
+  const logOf = logStubs(env.LEDGER_SHARD, placement);
+  const ledger = ledgerSink(logOf, placement.layout, clock);
   const registry = new RegistryReader(env.REGISTRY, clock);
   const clients = clientDirectory(registry);
   const origins = originDirectory(registry);
@@ -105,7 +107,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   };
   const serving = {
     ...shared,
-    recordProver: ledgerProver(env.LEDGER_SHARD, place.wait),
+    recordProver: ledgerProver(logOf, place.wait),
     audienceOf,
     tokens: withOpaqueTokens(jwts, {
       issuers,
@@ -145,11 +147,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     // the state `registry` reports that the registry cannot be read
     originStates: () => states().catch(() => ({})),
     dependencies: () =>
-      readiness(
-        env.REGISTRY,
-        env.LEDGER_SHARD,
-        chooseLog({ kind: "address", address: "" }, ledgerShards, clock()),
-      ),
+      readiness(env.REGISTRY, logOf, chooseLog({ kind: "address", address: "" }, placement.layout, clock())),
   };
   /**
    * The whole surface under one configured name: proofs, assertions and links carry the name that the

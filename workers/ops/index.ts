@@ -5,6 +5,7 @@ import { instant } from "#kernel/clock";
 import { askServer } from "#platform/ask-server";
 import { configurationRecord } from "#platform/ledger/client/configuration-record";
 import { ledgerSink } from "#platform/ledger/client/sink";
+import { logStubs } from "#platform/ledger/client/stubs";
 import { proofVerifier } from "#platform/keys/proof-verifier";
 import { signInVerifier } from "#platform/keys/sign-in-verifier";
 import { keySets } from "#platform/keys/key-sets";
@@ -14,13 +15,14 @@ import { opsReadiness } from "#platform/config/ops-readiness";
 
 /** The ops worker: joins the operators' verbs to their Cloudflare bindings. */
 function open(env: OpsEnv): Hono {
-  const { url, ledgerShards, identityHosts, dpopNonceKey, described } = opsConfig(env);
+  const { url, placement, identityHosts, dpopNonceKey, described } = opsConfig(env);
   const clock = () => instant(Date.now());
   const newId = () =>
     Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
       "",
     );
-  const ledger = ledgerSink(env.LEDGER_SHARD, ledgerShards, clock);
+  const logOf = logStubs(env.LEDGER_SHARD, placement);
+  const ledger = ledgerSink(logOf, placement.layout, clock);
   const keysOfIssuers = keySets(askServer(identityHosts), {
     clock,
     wait: (milliseconds) => scheduler.wait(milliseconds),
@@ -47,7 +49,7 @@ function open(env: OpsEnv): Hono {
     url,
     clock,
     newId,
-    dependencies: () => opsReadiness(env.OPERATOR_ROLL, env.LEDGER_SHARD, ledgerShards, clock()),
+    dependencies: () => opsReadiness(env.OPERATOR_ROLL, logOf, placement.layout, clock()),
     keepAlive: waitUntil,
     onFault: (fault) => log({ event: "fault", ...fault }),
   });

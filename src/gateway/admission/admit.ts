@@ -55,6 +55,8 @@ export interface Arrival {
   readonly url: string;
   readonly headers: Headers;
   readonly tlsClientAuth: unknown;
+  /** `cf.continent`: where the request reached the edge. */
+  readonly continent?: string | undefined;
   /** The web page whose script asks, when any client is registered with it. */
   readonly page?: string | undefined;
   /** It is not read before the caller is known. */

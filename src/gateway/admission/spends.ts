@@ -1,9 +1,9 @@
-import type { ClientGrant } from "#identity/client";
+import type { ClientGrant, ClientRecord } from "#identity/client";
 import type { Spend } from "#limits/ports";
 import type { Disclosure } from "#phi/disclosure";
 
 interface Spender {
-  readonly client: { readonly id: string };
+  readonly client: Pick<ClientRecord, "id" | "home">;
   readonly grant: ClientGrant;
   /** Issuer of the token. */
   readonly issuer: string;
@@ -62,4 +62,5 @@ const counterOf = ({ client, grant, issuer }: Spender) => ({
   client: client.id,
   key: `${grant.origin}/${grant.purpose}`,
   issuer,
+  home: client.home?.region,
 });

@@ -4,7 +4,7 @@ import { TimelyBody } from "#entrypoint/timely-body";
 import type { AuthorizationServers } from "#registry/ports";
 import type { Clock } from "#kernel/clock";
 import { baseHeaders } from "#entrypoint/base-headers";
-import { tlsClientAuthOf } from "#entrypoint/edge";
+import { continentOf, tlsClientAuthOf } from "#entrypoint/edge";
 import { problemAnswer } from "#entrypoint/problem";
 import { outcomeAnswer } from "#gateway/answer/answer";
 import { letPageRead } from "#gateway/answer/page-reads";
@@ -57,9 +57,9 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     const keepAlive = (work: Promise<void>) => context.executionCtx.waitUntil(work);
     const body = raw.body && new TimelyBody(raw.body);
     try {
-      const tlsClientAuth = tlsClientAuthOf(raw);
+      const [tlsClientAuth, continent] = [tlsClientAuthOf(raw), continentOf(raw)];
       const { method, url, headers } = raw;
-      const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page };
+      const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, continent, page };
       const answer = serve(arrival, { ...ports, ledger, keepAlive });
       // Without this the runtime ends the work when the sender leaves, and there is no record of the request.
       if (raw.body !== null) keepAlive(settled(answer));

@@ -1,6 +1,6 @@
 import { addressOf } from "#entrypoint/edge";
 import type { RecordedOnly } from "#entrypoint/refusal-reasons";
-import { RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
+import { proofAtHome, RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
 import type { AccountingCaller } from "#audit/accounting/disclosures";
 import type { AuditEvent, EventKind } from "#audit/event";
 import type { Counted, ProofSink, Recorded } from "#audit/ports";
@@ -214,7 +214,8 @@ export class Recorder {
 
   /** The first append uses the proof up: only a single request with a proof gets past here. */
   #first(events: readonly AuditEvent[]): Promise<Appended> {
-    return this.#records.first(this.#located(events), this.#sender, this.#facts.principal?.proof);
+    const { proof, client } = this.#facts.principal ?? {};
+    return this.#records.first(this.#located(events), this.#sender, proofAtHome(proof, client));
   }
 
   #append(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
@@ -296,7 +297,8 @@ export class Recorder {
   /** An anonymous refusal stays with its address, so that a flood meets one log and its cap. */
   get #sender(): Sender {
     const { principal } = this.#facts;
-    const request = { id: this.#arrival.id, address: this.#address };
-    return senderOf(request, principal?.client.id, principal?.proof?.jkt, this.#spread);
+    const { id, continent } = this.#arrival;
+    const request = { id, address: this.#address, continent };
+    return senderOf(request, principal?.client, principal?.proof?.jkt, this.#spread);
   }
 }

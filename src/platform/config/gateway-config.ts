@@ -3,13 +3,14 @@ import { publicJwks, type PublicJwk } from "#identity/jose/jwk";
 import { Secret } from "#kernel/secret";
 import { allowedPlaces, type AllowedPlaces, type PlaceVariables } from "./allowed-places.ts";
 import { ConfigError } from "./config-error.ts";
+import { type LedgerPlacement, type PlacementVariables, readPlacement } from "#platform/ledger/placement";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
 
 /** The gateway's configuration, read once in each isolate. */
 export interface GatewayConfig {
   /** `https://host[:port]` without a trailing slash. */
   readonly publicUrl: string;
-  readonly ledgerShards: number;
+  readonly placement: LedgerPlacement;
   readonly ledgerSpread: number;
   readonly allowed: AllowedPlaces;
   /** A private JWK in JSON (ES256 or Ed25519). */
@@ -44,9 +45,8 @@ export const ownSecrets: ReadonlySet<string> = new Set([
   "DPOP_NONCE_KEY",
 ]);
 
-interface GatewayVariables extends PlaceVariables {
+interface GatewayVariables extends PlaceVariables, PlacementVariables {
   readonly PUBLIC_URL: string;
-  readonly LEDGER_SHARDS: string;
   readonly LEDGER_SPREAD: string;
   readonly TOKEN_SIGNING_KEY: string;
   readonly TOKEN_VERIFICATION_KEYS: string;
@@ -61,6 +61,8 @@ const variableForms = {
   PUBLIC_URL: "plain",
   MTLS_URL: "plain",
   LEDGER_SHARDS: "plain",
+  LEDGER_REGIONS: "plain",
+  LEDGER_JURISDICTION: "plain",
   LEDGER_SPREAD: "plain",
   ORIGIN_HOSTS: "plain",
   IDENTITY_HOSTS: "plain",
@@ -77,9 +79,12 @@ const variableForms = {
 
 export function gatewayConfig(env: GatewayVariables): GatewayConfig {
   const publicUrl = httpsOrigin("PUBLIC_URL", env.PUBLIC_URL);
-  const ledgerShards = count("LEDGER_SHARDS", env.LEDGER_SHARDS);
+  const placement = readPlacement(env, (variable, expected) => {
+    throw new ConfigError(variable, expected);
+  });
   const ledgerSpread = count("LEDGER_SPREAD", env.LEDGER_SPREAD);
-  if (ledgerSpread > ledgerShards) throw new ConfigError("LEDGER_SPREAD", "no more than LEDGER_SHARDS");
+  if (ledgerSpread > placement.layout.shards)
+    throw new ConfigError("LEDGER_SPREAD", "no more than LEDGER_SHARDS");
   if (!env.TOKEN_SIGNING_KEY) throw new ConfigError("TOKEN_SIGNING_KEY", "a private JWK");
   if (!env.RESPONSE_SIGNING_KEY) throw new ConfigError("RESPONSE_SIGNING_KEY", "a private JWK");
   // A key has a single use (NIST SP 800-57 part 1 §5.2): a resource server's signature must never pass for
@@ -88,7 +93,7 @@ export function gatewayConfig(env: GatewayVariables): GatewayConfig {
     throw new ConfigError("RESPONSE_SIGNING_KEY", "a key of its own");
   return {
     publicUrl,
-    ledgerShards,
+    placement,
     ledgerSpread,
     allowed: allowedPlaces(env),
     tokenSigningKey: new Secret(env.TOKEN_SIGNING_KEY),

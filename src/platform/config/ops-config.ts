@@ -3,13 +3,14 @@ import type { Secret } from "#kernel/secret";
 import { hosts } from "./allowed-places.ts";
 import { httpsOrigin, key32 } from "./gateway-config.ts";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
-import { readShardCount } from "#platform/ledger/config";
+import type { LedgerPlacement, PlacementVariables } from "#platform/ledger/placement";
+import { readLedgerPlacement } from "#platform/ledger/config";
 
 /** The configuration of the operators' worker, read once in each isolate. */
 export interface OpsConfig {
   /** `https://host[:port]` without a trailing slash: the audience of operators' tokens. */
   readonly url: string;
-  readonly ledgerShards: number;
+  readonly placement: LedgerPlacement;
   /** `host` or `host:port`: only these servers may be asked for an issuer's keys. */
   readonly identityHosts: ReadonlySet<string>;
   /** 32 bytes, equal in every location. */
@@ -18,9 +19,8 @@ export interface OpsConfig {
   readonly described: () => Configuration;
 }
 
-interface OpsVariables {
+interface OpsVariables extends PlacementVariables {
   readonly OPS_URL: string;
-  readonly LEDGER_SHARDS: string;
   readonly IDENTITY_HOSTS: string;
   readonly DPOP_NONCE_KEY: string;
 }
@@ -28,6 +28,8 @@ interface OpsVariables {
 const variableForms = {
   OPS_URL: "plain",
   LEDGER_SHARDS: "plain",
+  LEDGER_REGIONS: "plain",
+  LEDGER_JURISDICTION: "plain",
   IDENTITY_HOSTS: "plain",
   DPOP_NONCE_KEY: "random key",
   VERSION: "plain",
@@ -37,7 +39,7 @@ const variableForms = {
 export function opsConfig(env: OpsVariables): OpsConfig {
   return {
     url: httpsOrigin("OPS_URL", env.OPS_URL),
-    ledgerShards: readShardCount(env),
+    placement: readLedgerPlacement(env),
     identityHosts: hosts(env.IDENTITY_HOSTS),
     dpopNonceKey: key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
     described: () => describeConfiguration("ops", env, variableForms, "DPOP_NONCE_KEY"),

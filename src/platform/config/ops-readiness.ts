@@ -1,7 +1,7 @@
 import type { Instant } from "#kernel/clock";
+import type { LedgerLayout } from "#ledger/layout";
 import { chooseLog } from "#ledger/shard-choice";
-import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
-import { alive, takesRecords } from "./readiness.ts";
+import { alive, type StatusOf, takesRecords } from "./readiness.ts";
 
 // No certificate has this thumbprint: the list of operators is read, and no operator is found.
 const unusedThumbprint = "A".repeat(43);
@@ -12,14 +12,14 @@ const unusedThumbprint = "A".repeat(43);
  */
 export async function opsReadiness(
   roll: { find(x5t: string): Promise<unknown> },
-  shards: DurableObjectNamespace<LedgerShard>,
-  count: number,
+  statusOf: StatusOf,
+  layout: LedgerLayout,
   at: Instant,
 ): Promise<Readonly<Record<"control" | "ledger", boolean>>> {
-  const log = chooseLog({ kind: "address", address: "" }, count, at);
+  const log = chooseLog({ kind: "address", address: "" }, layout, at);
   const [control, ledger] = await Promise.all([
     alive(roll.find(unusedThumbprint)),
-    alive(takesRecords(shards, log)),
+    alive(takesRecords(statusOf, log)),
   ]);
   return { control, ledger };
 }

@@ -1,23 +1,27 @@
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import type { StubOf } from "#platform/ledger/client/stubs";
+
+/** The ledger's logs, for their status. */
+export type StatusOf = StubOf<Pick<LedgerShard, "status">>;
 
 const patienceMilliseconds = 2_000;
 
 /** Asks each dependency of the gateway for a sign of life. Never throws: a fault is `false`. */
 export async function readiness(
   registry: D1Database,
-  shards: DurableObjectNamespace<LedgerShard>,
+  logOf: StatusOf,
   log: string,
 ): Promise<Readonly<Record<"registry" | "ledger", boolean>>> {
   const [registryAnswers, ledgerAnswers] = await Promise.all([
     alive(registry.prepare("SELECT count(*) FROM origins").first()),
-    alive(takesRecords(shards, log)),
+    alive(takesRecords(logOf, log)),
   ]);
   return { registry: registryAnswers, ledger: ledgerAnswers };
 }
 
 /** Resolves when a log could take a record now. A log that is only late with its copy can. */
-export async function takesRecords(shards: DurableObjectNamespace<LedgerShard>, log: string): Promise<void> {
-  const { health } = await shards.getByName(log).status();
+export async function takesRecords(logOf: StatusOf, log: string): Promise<void> {
+  const { health } = await logOf(log).status();
   if (health === "refusing") throw new Error("ledger: takes no records");
 }
 

@@ -4,11 +4,11 @@ import { Secret } from "#kernel/secret";
 import type { Configuration } from "#audit/event";
 import { keyId, type Verifier } from "#ledger/tlog/signed-note";
 import { describeConfiguration, type VariableForms } from "#platform/describe-configuration";
+import { type LedgerPlacement, type PlacementVariables, readPlacement } from "./placement.ts";
 
 /** Variables and secrets of the ledger worker, in wrangler's form. */
-export interface LedgerEnv {
+export interface LedgerEnv extends PlacementVariables {
   readonly LEDGER_NAME: string;
-  readonly LEDGER_SHARDS: string;
   readonly LEDGER_KEEP_MIB: string;
   readonly LEDGER_SETTLE_SECONDS: string;
   readonly AUDITOR_KEYS: unknown; // a JWK set, as an object or as its JSON
@@ -23,7 +23,7 @@ export interface AuditorKey {
   readonly jwk: { readonly kty: string; readonly crv: string; readonly x: string; readonly y?: string };
 }
 
-export interface LedgerConfig {
+export interface LedgerConfig extends LedgerPlacement {
   /** First part of every origin line; it is never the listening URL. */
   readonly name: string;
   readonly shards: number;
@@ -42,6 +42,8 @@ export interface LedgerConfig {
 const variableForms = {
   LEDGER_NAME: "plain",
   LEDGER_SHARDS: "plain",
+  LEDGER_REGIONS: "plain",
+  LEDGER_JURISDICTION: "plain",
   LEDGER_KEEP_MIB: "plain",
   LEDGER_SETTLE_SECONDS: "plain",
   AUDITOR_KEYS: "public keys",
@@ -85,7 +87,7 @@ const privateJwk = z.object({
 
 /** Reads the configuration. Throws an error that names the wrong key, never its value. */
 export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
-  const shards = readShardCount(env);
+  const placement = readLedgerPlacement(env);
   if (
     typeof env.LEDGER_NAME !== "string" ||
     !/^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/.test(env.LEDGER_NAME) ||
@@ -101,7 +103,8 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
   if (!jwk.success) return bad("CHECKPOINT_KEY");
   return {
     name: env.LEDGER_NAME,
-    shards,
+    ...placement,
+    shards: placement.layout.shards,
     retainBytes: readRetainMebibytes(env) * 1_048_576,
     settleMilliseconds: readSettleSeconds(env) * 1_000,
     auditors: auditors.data.keys.map(({ kid, kty, crv, x, y }) => ({
@@ -142,11 +145,9 @@ export const readAccountingKey = ({
   ACCOUNTING_KEY,
 }: Pick<LedgerEnv, "ACCOUNTING_KEY">): Secret<Uint8Array> => key32("ACCOUNTING_KEY", ACCOUNTING_KEY);
 
-/** How many shards the ledger has. Throws like `readLedgerConfig`. */
-export function readShardCount(env: Pick<LedgerEnv, "LEDGER_SHARDS">): number {
-  const shards = Number(env.LEDGER_SHARDS);
-  return Number.isSafeInteger(shards) && shards >= 1 && shards <= 10_000 ? shards : bad("LEDGER_SHARDS");
-}
+/** Where the ledger's objects are. Throws like `readLedgerConfig`. */
+export const readLedgerPlacement = (env: PlacementVariables): LedgerPlacement =>
+  readPlacement(env, (variable, expected) => bad(`${variable}: ${expected}`));
 
 /** The verifier of a log's checkpoint key, under the log's own name. */
 export const signerOf = (config: LedgerConfig, origin: string): Verifier => ({

@@ -1,6 +1,6 @@
 import { mergeRegistry, type MergeMode, type RegistryChanges } from "#registry/merge";
 import { readRegistry } from "#registry/read";
-import type { RegistryProblem } from "#registry/document";
+import { pointer, type RegistryDocument, type RegistryProblem } from "#registry/document";
 import type { RecordName } from "#registry/revocation";
 import { exceptionProblem } from "#registry/unbound-exception";
 import type { Clock } from "#kernel/clock";
@@ -21,6 +21,8 @@ export interface ApplyPorts {
   readonly publicUrl: string;
   /** The servers and secrets that this deployment allows, as far as this worker knows them. */
   readonly allowed?: AllowedPlaces | undefined;
+  /** The regions of the ledger's shards, if this worker knows them. */
+  readonly regions?: ReadonlySet<string> | undefined;
   /** Receives the records that are about to be written. Nothing is written before it resolves. */
   readonly begin?: (records: readonly RecordName[]) => Promise<void>;
   /**
@@ -38,7 +40,7 @@ export async function applyRegistry(
   registry: D1Database,
   document: unknown,
   mode: MergeMode,
-  { clock, publicUrl, allowed, begin, seen }: ApplyPorts,
+  { clock, publicUrl, allowed, regions, begin, seen }: ApplyPorts,
 ): Promise<Result<Applied, RegistryProblem>> {
   const file = readRegistry(document, publicUrl);
   if (!file.ok) return file;
@@ -48,6 +50,8 @@ export async function applyRegistry(
   if (!prepared.ok) return prepared;
   const notAllowed = allowed && placeProblem(file.value, allowed);
   if (notAllowed !== undefined) return err(notAllowed);
+  const noShards = regions && regionProblem(file.value, regions);
+  if (noShards !== undefined) return err(noShards);
 
   const settle = async (): Promise<Result<Applied, RegistryProblem>> => {
     // A new session each time: within one session, D1 may read a copy of the database that lacks another
@@ -69,6 +73,21 @@ export async function applyRegistry(
     // more.
     return await settle();
   }
+}
+
+/** A client at home in a region without shards: its keys' logs would be anywhere in the world. */
+function regionProblem(
+  { clients }: RegistryDocument,
+  regions: ReadonlySet<string>,
+): RegistryProblem | undefined {
+  const i = clients.findIndex(({ region }) => region !== undefined && !regions.has(region));
+  return i === -1
+    ? undefined
+    : {
+        reason: "invalid",
+        pointer: pointer(["clients", i, "region"]),
+        problem: "has no shards: LEDGER_REGIONS of this deployment does not list it",
+      };
 }
 
 /** The records that readers cache. Agreements, certificates and grants are part of their client's record. */

@@ -80,6 +80,10 @@ async function readClient(
         : { issuer: client.issuer, id: client.externalClientId },
     patient: client.patient ?? undefined,
     unboundUntil: client.unboundUntil ?? undefined,
+    home:
+      client.region === null && client.regionSince === null
+        ? undefined
+        : { region: client.region ?? undefined, since: client.regionSince ?? undefined },
     certificates: itsCertificates.map(({ x5t, notBefore, notAfter }) => ({
       x5t,
       from: notBefore ?? undefined,

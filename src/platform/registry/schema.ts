@@ -12,6 +12,7 @@ import type { SubjectField } from "#identity/certificate/subject";
 import type { PublicJwk } from "#identity/jose/jwk";
 import type { IssuerEntry, OriginEntry } from "#registry/state";
 import type { Instant } from "#kernel/clock";
+import type { Region } from "#kernel/region";
 
 // The registry's tables as migrations/ makes them. CHECKs and triggers live in the SQL alone;
 // test/platform/control/schema.test.ts holds the two together.
@@ -44,6 +45,8 @@ export const clients = sqliteTable(
     assertionProfile: text("assertion_profile").$type<AssertionProfile>().notNull(),
     dpop: integer("dpop", { mode: "boolean" }).notNull(),
     patient: text("patient"),
+    region: text("region").$type<Region>(),
+    regionSince: moment("region_since"),
     unboundUntil: moment("unbound_until"),
     selfSigned: integer("self_signed", { mode: "boolean" }).notNull().default(false),
     corsOrigins: text("cors_origins", { mode: "json" }).$type<readonly string[]>().notNull().default([]),

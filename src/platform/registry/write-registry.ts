@@ -59,7 +59,10 @@ export async function writeRegistry(
       db.insert(clients).values({ id: client.id, ...columns(client) }),
     ),
     ...changes.clients.changed.map((client) =>
-      db.update(clients).set(columns(client)).where(eq(clients.id, client.id)),
+      db
+        .update(clients)
+        .set({ ...columns(client), regionSince: regionSince(client, at) })
+        .where(eq(clients.id, client.id)),
     ),
     ...changes.certificates.removed.map(({ client, x5t }) =>
       db.delete(certificates).where(and(eq(certificates.client, client), eq(certificates.x5t, x5t))),
@@ -119,6 +122,10 @@ const keysOf = ({ jwks, jwksUri }: Pick<IssuerEntry, "jwks" | "jwksUri">) => ({
   jwksUri: jwksUri ?? null,
 });
 
+/** Set by a change of the region, whichever writer makes it: a proof of before is not taken after it. */
+const regionSince = ({ region }: ClientEntry, at: Instant) =>
+  sql`CASE WHEN ${clients.region} IS NOT ${region ?? null} THEN ${at} ELSE ${clients.regionSince} END`;
+
 /** All columns, so that a value that the client no longer has is removed: `undefined` would leave it. */
 const columns = ({
   kind,
@@ -131,6 +138,7 @@ const columns = ({
   assertionProfile,
   dpop,
   patient,
+  region,
   unboundUntil,
   corsOrigins,
 }: ClientEntry) => ({
@@ -145,6 +153,7 @@ const columns = ({
   assertionProfile,
   dpop,
   patient: patient ?? null,
+  region: region ?? null,
   unboundUntil: unboundUntil ?? null,
   corsOrigins,
 });

@@ -1,3 +1,4 @@
+import { layoutWithoutRegions } from "#ledger/layout";
 import { test } from "vitest";
 import { opsConfig } from "#platform/config/ops-config";
 
@@ -14,7 +15,7 @@ test("the operators' worker is configured with its name, the servers that it may
   const config = opsConfig(env);
   expect(config).toMatchObject({
     url: env.OPS_URL,
-    ledgerShards: 4,
+    placement: { layout: layoutWithoutRegions(4), jurisdiction: undefined },
     identityHosts: new Set(["login.example.org", "localhost:8445"]),
   });
   expect(config.dpopNonceKey.reveal()).toHaveLength(32);

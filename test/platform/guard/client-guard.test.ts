@@ -193,12 +193,14 @@ test("among 50 simultaneous uses of an assertion exactly one is the first, also 
 }) => {
   const memory = guardMemory(guards);
   const assertion = { id: crypto.randomUUID(), expires: instant(Date.now() + 60_000) };
-  const uses = await Promise.all(Array.from({ length: 50 }, () => memory.first("replayed", assertion)));
+  const uses = await Promise.all(
+    Array.from({ length: 50 }, () => memory.first({ id: "replayed" }, assertion)),
+  );
   expect(uses.filter(Boolean)).toHaveLength(1);
   await evictDurableObject(guards.getByName("replayed"));
-  expect(await memory.first("replayed", assertion)).toBe(false);
-  expect(await memory.first("replayed", { ...assertion, id: crypto.randomUUID() })).toBe(true);
-  expect(await memory.first("another-client", assertion)).toBe(true);
+  expect(await memory.first({ id: "replayed" }, assertion)).toBe(false);
+  expect(await memory.first({ id: "replayed" }, { ...assertion, id: crypto.randomUUID() })).toBe(true);
+  expect(await memory.first({ id: "another-client" }, assertion)).toBe(true);
 });
 
 test("used assertions are stored as hashes until they expire, then pruned", async ({ expect }) => {
@@ -208,15 +210,18 @@ test("used assertions are stored as hashes until they expire, then pruned", asyn
     runInDurableObject(guard, (_, { storage }) =>
       storage.sql.exec<{ id_hash: string }>("SELECT id_hash FROM assertions").toArray(),
     );
-  await memory.first("pruned", { id: "patient-of-interest", expires: instant(Date.now() + 60_000) });
+  await memory.first({ id: "pruned" }, { id: "patient-of-interest", expires: instant(Date.now() + 60_000) });
   expect(JSON.stringify(await kept())).not.toContain("patient-of-interest");
   vi.setSystemTime(Date.now() + 119_000);
   expect(
-    await memory.first("pruned", { id: "patient-of-interest", expires: instant(Date.now() - 59_000) }),
+    await memory.first(
+      { id: "pruned" },
+      { id: "patient-of-interest", expires: instant(Date.now() - 59_000) },
+    ),
     "within the grace for clocks that differ",
   ).toBe(false);
   vi.setSystemTime(Date.now() + 2_000);
-  await memory.first("pruned", { id: "next", expires: instant(Date.now() + 60_000) });
+  await memory.first({ id: "pruned" }, { id: "next", expires: instant(Date.now() + 60_000) });
   expect(await kept()).toHaveLength(1);
 });
 

@@ -46,8 +46,8 @@ function counted(): {
 } {
   const [shelves, intakes]: [string[], string[]] = [[], []];
   const keepers = {
-    shelves: { getByName: (name: string) => (shelves.push(name), shelf(name)) },
-    intakes: { getByName: (name: string) => (intakes.push(name), intake(name)) },
+    shelves: (name: string) => (shelves.push(name), shelf(name)),
+    intakes: (name: string) => (intakes.push(name), intake(name)),
   };
   return { keepers, shelves, intakes };
 }
@@ -275,11 +275,9 @@ test("a drain that failed midway brings nothing twice to the intakes that have i
   const { keepers, intakes } = counted();
   let isDown = true;
   const flaky = (name: string) =>
-    isDown && name > "20"
-      ? { put: () => Promise.reject(new Error("down")) }
-      : keepers.intakes.getByName(name);
+    isDown && name > "20" ? { put: () => Promise.reject(new Error("down")) } : keepers.intakes(name);
   await runInDurableObject(shard(log), async (_, { storage }) => {
-    const one = new LedgerDrain(storage, config, log, { ...keepers, intakes: { getByName: flaky as never } });
+    const one = new LedgerDrain(storage, config, log, { ...keepers, intakes: flaky });
     expect(await one.run()).toBe("failed");
     isDown = false;
     expect(await one.run()).toBe("done");
@@ -296,10 +294,8 @@ test("lines of a shelf that does not answer wait in its intake, and delay no dif
   await shard(log).append([event]);
   const ill = shelfName(patientOf(event));
   const { keepers } = counted();
-  const shelves = {
-    getByName: (name: string) =>
-      (name === ill ? { put: () => Promise.reject(new Error("down")) } : shelf(name)) as never,
-  };
+  const shelves = (name: string) =>
+    (name === ill ? { put: () => Promise.reject(new Error("down")) } : shelf(name)) as never;
   expect(await drain(log, { ...keepers, shelves })).toEqual(["done"]);
   expect(await batchesIn(intakeNameOf(ill))).toBeGreaterThan(0);
   for (let i = 0; i < 12; i++)

@@ -1,3 +1,4 @@
+import { accountingStubs } from "#platform/ledger/client/stubs";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
 import { accountingLines, readLine, subjectKey } from "#audit/accounting/line";
@@ -42,7 +43,10 @@ const found = async (patient: string, changes: Partial<LinesRequest> = {}) => {
   if (next !== undefined) throw new Error("more than a page");
   return lines;
 };
-const keepers = { shelves: ledger.ACCOUNTING_SHELF, intakes: ledger.ACCOUNTING_INTAKE };
+const keepers = {
+  shelves: accountingStubs(ledger.ACCOUNTING_SHELF, config),
+  intakes: accountingStubs(ledger.ACCOUNTING_INTAKE, config),
+};
 /** The lines on a patient's shelf. */
 const onShelf = async (patient: string) => {
   const subject = subjectKey(config.subjectKey, patient);
@@ -144,7 +148,7 @@ test("while shelves do not answer the shard goes on, is degraded after two minut
   const log = ownLog();
   await shard(log).append([disclosureOf(3)]);
   await runInDurableObject(shard(log), async (_, state) => {
-    const down = { getByName: () => ({ put: () => Promise.reject(new Error("down")) }) } as never;
+    const down = () => ({ put: () => Promise.reject(new Error("down")) }) as never;
     expect(await new LedgerDrain(state.storage, config, log, { shelves: down, intakes: down }).run()).toBe(
       "failed",
     );

@@ -20,7 +20,7 @@ import {
 const [hour, minute] = [3_600_000, 60_000];
 const now = () => instant(Date.now());
 // these logs take all workers' configurations
-const [all = "", next = ""] = configurationLogs(config.shards, now());
+const [all = "", next = ""] = configurationLogs(config.layout, now());
 /** A second isolate's start; each has its own event id. */
 const startOf = (url: string, worker = "gateway"): AuditEvent =>
   configurationEvent(configurationOf(worker, [["URL", url]]), newId(), now());
@@ -167,7 +167,7 @@ test("the ledger's own configuration is in that log before the first record of a
     expect(settings.has(name), name).toBe(true);
 
   const event = startOf("by the sink");
-  await ledgerSink(ledger.LEDGER_SHARD, config.shards, now).recordConfiguration(event);
+  await ledgerSink(shard, config.layout, now).recordConfiguration(event);
   expect(await recordsIn(all)).toContainEqual(event.configuration);
 });
 
@@ -197,6 +197,6 @@ test("while the first log takes no configurations the next shard's log does; whi
   expect((await recordsIn(next)).map(({ digest }) => digest)).toContain(mine.digest);
   await sql(all, "DROP TRIGGER broken");
   const event2 = startOf("by the sink, in the first again");
-  await ledgerSink(ledger.LEDGER_SHARD, config.shards, now).recordConfiguration(event2);
+  await ledgerSink(shard, config.layout, now).recordConfiguration(event2);
   expect(await recordsIn(all)).toContainEqual(event2.configuration);
 });

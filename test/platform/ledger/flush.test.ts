@@ -27,7 +27,6 @@ import {
   config,
   disclosureOf,
   failure,
-  ledger,
   positionOf,
   ownLog,
   publicReader,
@@ -192,9 +191,7 @@ test("a shard behind its published checkpoint, or with another past, neither add
   ]);
   expect(await seen(`/${log}/frame/0`)).toEqual([503, "application/problem+json", "no-store"]);
 
-  expect(await failure(() => takesRecords(ledger.LEDGER_SHARD, log)), "and it is not ready").toContain(
-    "takes no records",
-  );
+  expect(await failure(() => takesRecords(shard, log)), "and it is not ready").toContain("takes no records");
 
   const lost = ownLog();
   await fill(lost, 5);
@@ -313,9 +310,7 @@ test("a shard reports when its copy is late, and takes no more records when it i
     try {
       expect(await shardItself.status()).toMatchObject({ health: "degraded" });
       expect(await shardItself.append([refusal()])).toMatchObject({ frame: 1 });
-      expect(await failure(() => takesRecords(ledger.LEDGER_SHARD, log)), "late is still ready").toBe(
-        "no failure",
-      );
+      expect(await failure(() => takesRecords(shard, log)), "late is still ready").toBe("no failure");
       vi.setSystemTime(Date.now() + 1_800_000);
       expect(await shardItself.status()).toMatchObject({ health: "refusing", why: null });
       expect(await failure(() => shardItself.append([refusal()]))).toContain("too far behind its copy");

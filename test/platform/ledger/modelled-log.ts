@@ -1,3 +1,4 @@
+import { layoutWithoutRegions } from "#ledger/layout";
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { createHash } from "node:crypto";
 import { expect, vi } from "vitest";
@@ -147,7 +148,8 @@ export class ModelledLog {
     vi.setSystemTime(this.#now);
     if (milliseconds < 50_000 || this.#isBucketAway) return;
     // otherwise they are late with their copies
-    for (const log of configurationLogs(SHARDS, instant(this.#now))) await runDurableObjectAlarm(shard(log));
+    for (const log of configurationLogs(layoutWithoutRegions(SHARDS), instant(this.#now)))
+      await runDurableObjectAlarm(shard(log));
   }
 
   /** The log's alarm comes, if it is set. It must be set while something waits for its copy. */
@@ -336,7 +338,7 @@ export class ModelledLog {
   async #takesConfigurations(): Promise<boolean> {
     if (this.#isRootAway) return false; // an unopened log cannot be opened
     const logs = await Promise.all(
-      configurationLogs(SHARDS, instant(this.#now)).map((log) => shard(log).status()),
+      configurationLogs(layoutWithoutRegions(SHARDS), instant(this.#now)).map((log) => shard(log).status()),
     );
     return logs.some(({ open, health }) => open && health !== "refusing");
   }

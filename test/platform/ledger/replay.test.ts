@@ -1,3 +1,4 @@
+import { layoutWithoutRegions } from "#ledger/layout";
 import { createHash } from "node:crypto";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
@@ -11,7 +12,6 @@ import {
   config,
   disclosureOf,
   failure,
-  ledger,
   newId,
   positionOf,
   ownLog,
@@ -124,7 +124,7 @@ test("around a switch of half-years the earlier log decides once, durably, which
 test("the sink sends a key's records to one log, and reports a proof that was used before", async ({
   expect,
 }) => {
-  const sink = ledgerSink(ledger.LEDGER_SHARD, 1, () => instant(Date.now()));
+  const sink = ledgerSink(shard, layoutWithoutRegions(1), () => instant(Date.now()));
   const proof = { jkt: proofHash("a key"), id: "jti-1", made: instant(Date.now()) };
   const first = await sink.recordOnce([disclosureOf(1)], proof);
   expect(first).toMatchObject({ log: expect.stringMatching(/^s0-/u) });
@@ -140,7 +140,7 @@ test("T32: an attacker who keeps a request open until its proof is forgotten fin
 }) => {
   vi.useFakeTimers({ toFake: ["Date"] });
   try {
-    const sink = ledgerSink(ledger.LEDGER_SHARD, 1, () => instant(Date.now()));
+    const sink = ledgerSink(shard, layoutWithoutRegions(1), () => instant(Date.now()));
     const made = instant(Date.now() + 10_000); // by a clock that is ahead as far as allowed
     const proof = { jkt: proofHash("a patient thief's"), id: "jti-1", made };
     expect(await sink.recordOnce([disclosureOf(1)], proof)).toMatchObject({ count: 1 });

@@ -1,3 +1,4 @@
+import { layoutWithoutRegions } from "#ledger/layout";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { exportJWK, generateKeyPair } from "jose";
 import { test, vi } from "vitest";
@@ -392,15 +393,13 @@ test("the gateway's way in picks the log, and tries again when the object was re
   expect,
 }) => {
   let calls = 0;
-  const flaky = {
-    getByName: (name: string) => ({
-      append: (events: Parameters<LedgerShard["append"]>[0]) =>
-        ++calls === 1
-          ? Promise.reject(Object.assign(new Error("reset"), { durableObjectReset: true }))
-          : shard(name).append(events),
-    }),
-  } as unknown as DurableObjectNamespace<LedgerShard>; // the only call that the sink makes
-  const sink = ledgerSink(flaky, 1, () => instant(Date.now()));
+  const flaky = (name: string) => ({
+    append: (events: Parameters<LedgerShard["append"]>[0]) =>
+      ++calls === 1
+        ? Promise.reject(Object.assign(new Error("reset"), { durableObjectReset: true }))
+        : shard(name).append(events),
+  });
+  const sink = ledgerSink(flaky, layoutWithoutRegions(1), () => instant(Date.now()));
   const event = disclosureOf(1);
   const recorded = positionOf(
     await sink.record([event], { kind: "client", client: "telehealth", requestId: event.id, spread: 1 }),

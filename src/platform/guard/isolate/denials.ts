@@ -1,4 +1,5 @@
-import type { DenialList } from "#identity/ports";
+import type { DenialList, GuardedClient } from "#identity/ports";
+import { guardStub } from "./guard-stub.ts";
 import { applyUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import type { ClientGuard } from "#platform/guard/object/client-guard";
@@ -12,7 +13,7 @@ export function guardDenials(guards: DurableObjectNamespace<ClientGuard>): Denia
     async of(client, issuer) {
       const applied = applyUpdate(
         undefined,
-        await guards.getByName(client).denials({ client, issuer }),
+        await guardStub(guards, client.id, client.home?.region).denials({ client: client.id, issuer }),
         instant(0),
       );
       if (applied === undefined) throw new Error("a guard sent deltas where a snapshot was needed");
@@ -27,23 +28,22 @@ export function guardDenials(guards: DurableObjectNamespace<ClientGuard>): Denia
  * answer learns of it by the usual delta.
  */
 export function refreshingGuard(
-  revoker: OwnTokens,
+  revoker: OwnTokenRevoker,
   guards: DurableObjectNamespace<ClientGuard>,
   issuer: string,
-): OwnTokens {
+): { revoke(client: GuardedClient, id: string, expires: Instant): Promise<boolean> } {
   return {
     async revoke(client, id, expires) {
-      const done = await revoker.revoke(client, id, expires);
+      const done = await revoker.revoke(client.id, id, expires);
       if (done)
-        await guards
-          .getByName(client)
-          .heed({ client, issuer })
+        await guardStub(guards, client.id, client.home?.region)
+          .heed({ client: client.id, issuer })
           .catch(() => {});
       return done;
     },
   };
 }
 
-interface OwnTokens {
+interface OwnTokenRevoker {
   revoke(client: string, id: string, expires: Instant): Promise<boolean>;
 }

@@ -18,6 +18,7 @@ import {
 import { instant, type Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { ClientGuard } from "#platform/guard/object/client-guard";
+import { guardStub } from "./guard-stub.ts";
 import { IsolateLeases } from "./isolate-leases.ts";
 
 export interface GuardLimiterOptions {
@@ -151,12 +152,13 @@ function asker(
 ): (charge: Spend, least: number) => Promise<LeaseAnswer> {
   let holder: string | undefined; // made in the first request: a Worker has no randomness before
   const clientLease = async (charge: Spend, call: LeaseCall): Promise<LeaseAnswer> => {
-    const { client, issuer } = charge;
+    const { client, issuer, home } = charge;
     const since = leases.revocations(charge)?.epoch;
     const listener = { client, issuer, ...(since !== undefined && { since }) };
     const asked = clock();
-    const { answer, news, newsAgeMilliseconds } = await send(guards, client, (guard) =>
-      guard.lease(call, listener),
+    const { answer, news, newsAgeMilliseconds } = await send(
+      () => guardStub(guards, client, home),
+      (guard) => guard.lease(call, listener),
     );
     const applied = applyUpdate(leases.revocations(charge), news, clock());
     if (applied === undefined) throw new Error("revocation deltas were missed");
@@ -198,13 +200,14 @@ function asker(
  */
 function subjectLease(
   guards: DurableObjectNamespace<ClientGuard>,
-  { client, key, subject }: Spend & { readonly policy: "subject" },
+  { client, key, subject, home }: Spend & { readonly policy: "subject" },
   call: Omit<LeaseCall, "key">,
 ): Promise<LeaseAnswer> {
   const hash = createHash("sha256").update(subject).digest();
   const name = `${client} ${(hash[0] ?? 0) % subjectGuards}`;
-  return send(guards, name, (guard) =>
-    guard.leaseOfSubject({ ...call, key: `${key} ${hash.toString("base64url")}` }),
+  return send(
+    () => guardStub(guards, name, home),
+    (guard) => guard.leaseOfSubject({ ...call, key: `${key} ${hash.toString("base64url")}` }),
   );
 }
 
@@ -213,14 +216,13 @@ function subjectLease(
  * stub and the same id.
  */
 async function send<T>(
-  guards: DurableObjectNamespace<ClientGuard>,
-  name: string,
+  newStub: () => DurableObjectStub<ClientGuard>,
   ask: (guard: DurableObjectStub<ClientGuard>) => Promise<T>,
 ): Promise<T> {
   try {
-    return await ask(guards.getByName(name));
+    return await ask(newStub());
   } catch (fault) {
     if (!(fault instanceof Error) || Reflect.get(fault, "durableObjectReset") !== true) throw fault;
-    return await ask(guards.getByName(name));
+    return await ask(newStub());
   }
 }

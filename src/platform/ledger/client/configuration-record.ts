@@ -4,7 +4,8 @@ import type { AuditEvent, Configuration } from "#audit/event";
 import type { ConfigurationSink } from "#audit/ports";
 import { instant, type Clock } from "#kernel/clock";
 import type { LedgerConfig } from "#platform/ledger/config";
-import { type AppendingShards, ledgerSink, type OwnLog } from "./sink.ts";
+import { type AppendingLog, ledgerSink, type OwnLog } from "./sink.ts";
+import type { StubOf } from "./stubs.ts";
 
 /**
  * Records the configuration that a worker started with. Every request that arrives before this is done
@@ -28,12 +29,12 @@ export function configurationRecord(
 
 /** Records the configuration for one log of the ledger. */
 export function ledgerConfigurationRecord(
-  { described, shards: count }: LedgerConfig,
-  shards: AppendingShards,
+  { described, layout }: LedgerConfig,
+  logOf: StubOf<AppendingLog>,
   own: OwnLog,
 ): () => Promise<void> {
   const clock = () => instant(Date.now());
-  return configurationRecord(described, ledgerSink(shards, count, clock, own), {
+  return configurationRecord(described, ledgerSink(logOf, layout, clock, own), {
     clock,
     newId: () => randomBytes(16).toString("hex"),
   });

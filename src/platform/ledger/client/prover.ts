@@ -1,5 +1,6 @@
 import type { RecordProver } from "#audit/ports";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import type { StubOf } from "./stubs.ts";
 import { within } from "#platform/within";
 
 // A lease may be 7 s old when an answer is recorded, and a revoked client is refused within 10 s. Two calls
@@ -9,17 +10,13 @@ const CHECKPOINT_MS = 1050;
 
 /** Proofs over the Durable Objects of the ledger. */
 export function ledgerProver(
-  shards: DurableObjectNamespace<LedgerShard>,
+  logOf: StubOf<Pick<LedgerShard, "proof">>,
   wait: (milliseconds: number) => Promise<unknown>,
 ): RecordProver {
   return {
     async prove({ log, index }) {
       const proof = () =>
-        within<Uint8Array | undefined>(
-          PATIENCE_MS,
-          shards.getByName(log).proof(index),
-          "ledger: no proof in time",
-        );
+        within<Uint8Array | undefined>(PATIENCE_MS, logOf(log).proof(index), "ledger: no proof in time");
       try {
         const first = await proof();
         if (first !== undefined) return first;

@@ -10,8 +10,10 @@ import type {
   Replayed,
 } from "#audit/ports";
 import type { Clock, Instant } from "#kernel/clock";
+import type { LedgerLayout } from "#ledger/layout";
 import { halfYearOf, logName, parseLogName } from "#ledger/log-name";
 import { chooseLog, type Sender } from "#ledger/shard-choice";
+import type { StubOf } from "./stubs.ts";
 import { within } from "#platform/within";
 
 const TRIES = 3;
@@ -20,15 +22,18 @@ const PATIENCE_MS = 5000;
 // forgotten at 120 s at the earliest. A proof older than 100 s could be a second use, by an attacker who
 // kept a request open that long. The remaining 20 s allow for three tries and for clocks.
 const PROOF_MS = 100_000;
+// A client's new home region is known everywhere 10 s after it was written, and a proof may be made 10 s after
+// the clock of the gateway that takes it. The remaining 10 s allow for clocks.
+const MOVED_MS = 30_000;
 
 /**
  * The logs of a half-year that take configurations: the first log, which knows the recent configurations,
  * and the next shard's log while the first fails. So no single object keeps all new isolates from serving.
  */
-export function configurationLogs(count: number, at: Instant): readonly string[] {
-  const first = chooseLog({ kind: "address", address: "" }, count, at);
+export function configurationLogs(layout: LedgerLayout, at: Instant): readonly string[] {
+  const first = chooseLog({ kind: "address", address: "" }, layout, at);
   const { shard, halfYear } = parseLogName(first) ?? { shard: 0, halfYear: halfYearOf(at) };
-  return [...new Set([first, logName({ shard: (shard + 1) % count, halfYear })])];
+  return [...new Set([first, logName({ shard: (shard + 1) % layout.shards, halfYear })])];
 }
 
 /** Does the work in the first log where it succeeds. Throws the last log's error. */
@@ -49,11 +54,9 @@ export interface OwnLog {
   readonly append: (events: readonly AuditEvent[]) => Promise<Answer>;
 }
 
-/** The Durable Objects that append to the ledger's logs, by the name of the log. */
-export interface AppendingShards {
-  getByName(log: string): {
-    append(events: readonly AuditEvent[], proofHash?: string): Promise<Answer>;
-  };
+/** The Durable Object that appends to a log of the ledger. */
+export interface AppendingLog {
+  append(events: readonly AuditEvent[], proofHash?: string): Promise<Answer>;
 }
 
 type Answer = Recorded | Counted | Replayed | Known;
@@ -63,8 +66,8 @@ type Answer = Recorded | Counted | Replayed | Known;
  * overloaded object never.
  */
 export function ledgerSink(
-  shards: AppendingShards,
-  count: number,
+  logOf: StubOf<AppendingLog>,
+  layout: LedgerLayout,
   clock: Clock,
   own?: OwnLog,
 ): ProofSink & ConfigurationSink {
@@ -74,18 +77,14 @@ export function ledgerSink(
       try {
         // A new stub each time: a stub whose object was reset stays broken. A repeated (id, step) is
         // recorded only once.
-        return await within(
-          PATIENCE_MS,
-          shards.getByName(log).append(events, proof),
-          "ledger: no answer in time",
-        );
+        return await within(PATIENCE_MS, logOf(log).append(events, proof), "ledger: no answer in time");
       } catch (fault) {
         if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
       }
     }
   };
   const append = (events: readonly AuditEvent[], sender: Sender, proof?: string) =>
-    appendTo(chooseLog(sender, count, clock()), events, proof);
+    appendTo(chooseLog(sender, layout, clock()), events, proof);
   return {
     async record(events, sender) {
       const answer = await append(events, sender);
@@ -94,18 +93,26 @@ export function ledgerSink(
       return answer;
     },
     async recordOnce(events, proof) {
-      if (clock() - proof.made > PROOF_MS) return "replayed";
-      const answer = await append(events, { kind: "key", jkt: proof.jkt }, hashOf(proof));
+      if (clock() - proof.made > PROOF_MS || mayBeUsedElsewhere(proof)) return "replayed";
+      const sender = { kind: "key", jkt: proof.jkt, home: proof.home?.region } as const;
+      const answer = await append(events, sender, hashOf(proof));
       if (answer === "counted" || answer === "known") throw new Error(`ledger: ${answer} with a proof`);
       return answer;
     },
     async recordConfiguration(event) {
-      const answer = await inFirst(configurationLogs(count, clock()), (log) => appendTo(log, [event]));
+      const answer = await inFirst(configurationLogs(layout, clock()), (log) => appendTo(log, [event]));
       if (answer === "counted" || answer === "replayed")
         throw new Error(`ledger: ${answer}, a configuration`);
     },
   };
 }
+
+/**
+ * True for a proof of a time in which some gateway may have sent it to the client's earlier region. No proof
+ * is taken by both regions, however its client moves.
+ */
+const mayBeUsedElsewhere = ({ made, home }: ProofUse): boolean =>
+  home?.since !== undefined && made <= home.since + MOVED_MS;
 
 /** No `jkt` has a dot in it, so two proofs never share a text. */
 function hashOf({ jkt, id }: ProofUse): string {

@@ -24,6 +24,7 @@ import { readLedgerConfig, type LedgerConfig, type LedgerEnv } from "#platform/l
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { OwnCalls } from "#platform/ledger/object/append/own-calls";
 import { ledgerSink } from "#platform/ledger/client/sink";
+import { accountingStubs, logStubs, type StubOf } from "#platform/ledger/client/stubs";
 import { LineProofs, type UnprovenLine } from "./line-proofs.ts";
 
 type DeskEnv = LedgerEnv & {
@@ -56,6 +57,7 @@ export class AccountingDesk implements Disclosures {
   readonly #config: LedgerConfig;
   readonly #clock: Clock;
   readonly #proofs: LineProofs;
+  readonly #logOf: StubOf<DurableObjectStub<LedgerShard>>;
   readonly #rowsMax: number;
 
   /** @param checkpointMs how long to wait for a checkpoint that covers a leaf. */
@@ -63,8 +65,9 @@ export class AccountingDesk implements Disclosures {
     this.#rowsMax = rowsMax;
     this.#env = env;
     this.#config = readLedgerConfig(env);
+    this.#logOf = logStubs(env.LEDGER_SHARD, this.#config);
     this.#clock = clock;
-    this.#proofs = new LineProofs(env.LEDGER_SHARD, checkpointMs);
+    this.#proofs = new LineProofs(this.#logOf, checkpointMs);
   }
 
   /**
@@ -78,7 +81,7 @@ export class AccountingDesk implements Disclosures {
       throw new RangeError("accounting: 1 to 32 patients");
     if (!Number.isSafeInteger(count) || count < 1 || count > ENTRIES_MAX)
       throw new RangeError("accounting: pages of 1 to 1000 lines");
-    const sink = ledgerSink(this.#env.LEDGER_SHARD, this.#config.shards, this.#clock);
+    const sink = ledgerSink(this.#logOf, this.#config.layout, this.#clock);
     await sink.record([lookUp(query)], {
       kind: "client",
       client: caller.who?.client ?? "",
@@ -175,12 +178,10 @@ export class AccountingDesk implements Disclosures {
     const ownCalls = new OwnCalls(accountingKey);
     const logs = new Set([...openLogs(shards, now), ...openLogs(shards, instant(now - CLOSED_MS))]);
     await inTurns([...logs], async (log) => {
-      await this.#env.LEDGER_SHARD.getByName(log).ownCall(
-        ownCalls.seal(log, { kind: "shelve", shelves: [...shelves] }),
-      );
+      await this.#logOf(log).ownCall(ownCalls.seal(log, { kind: "shelve", shelves: [...shelves] }));
     });
     await inTurns([...Map.groupBy(shelves, intakeNameOf)], ([intake, intakeShelves]) =>
-      this.#env.ACCOUNTING_INTAKE.getByName(intake).shelve(intakeShelves),
+      accountingStubs(this.#env.ACCOUNTING_INTAKE, this.#config)(intake).shelve(intakeShelves),
     );
   }
 
@@ -195,7 +196,7 @@ export class AccountingDesk implements Disclosures {
   }
 
   #shelf(subject: Uint8Array): DurableObjectStub<AccountingShelf> {
-    return this.#env.ACCOUNTING_SHELF.getByName(shelfNameOf(subject));
+    return accountingStubs(this.#env.ACCOUNTING_SHELF, this.#config)(shelfNameOf(subject));
   }
 }
 

@@ -1,9 +1,11 @@
 import type { FoundLine } from "#audit/accounting/disclosures";
 import { placeText } from "#audit/accounting/line-place";
 import { inTurns } from "#platform/in-turns";
+import type { StubOf } from "#platform/ledger/client/stubs";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 
 export type UnprovenLine = Omit<FoundLine, "proven" | "heldUntil" | "sum">;
+type LeavesOf = StubOf<Pick<LedgerShard, "leaves" | "proofs">>;
 type Proven = NonNullable<FoundLine["proven"]>;
 
 const LINES_AT_ONCE = 64; // of one call: a leaf may be 64 KiB
@@ -12,11 +14,11 @@ const BYTES_MAX = 3_145_728;
 
 /** Proves lines with data that anyone could fetch from their logs: the leaves, and a tlog-proof for each. */
 export class LineProofs {
-  readonly #shards: Pick<DurableObjectNamespace<LedgerShard>, "getByName">;
+  readonly #logOf: LeavesOf;
   readonly #checkpointMs: number;
 
-  constructor(shards: Pick<DurableObjectNamespace<LedgerShard>, "getByName">, checkpointMs: number) {
-    this.#shards = shards;
+  constructor(logOf: LeavesOf, checkpointMs: number) {
+    this.#logOf = logOf;
     this.#checkpointMs = checkpointMs;
   }
 
@@ -52,7 +54,7 @@ export class LineProofs {
   async #addProofs(proofs: Map<string, Proven>, lines: readonly UnprovenLine[]): Promise<void> {
     await inTurns([...Map.groupBy(lines, ({ log }) => log)], async ([log, logLines]) => {
       const indexes = [...new Set(logLines.map(({ index }) => index))];
-      const shard = this.#shards.getByName(log);
+      const shard = this.#logOf(log);
       const leaves = await shard.leaves(indexes).catch(() => []);
       const notes = await shard.proofs(indexes).catch(() => []);
       for (const [i, index] of indexes.entries()) {

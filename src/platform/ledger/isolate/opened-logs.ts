@@ -1,6 +1,7 @@
 import { type Clock, type Instant, instant } from "#kernel/clock";
 import { halfYearOf, openHalfYears, overAt, parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
+import type { StubOf } from "#platform/ledger/client/stubs";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { within } from "#platform/within";
 
@@ -10,6 +11,8 @@ const HALF_YEAR_MS = 184 * 86_400_000;
 const PATIENCE_MS = 5_000;
 const RECENT_MS = 1_000;
 const SET_BACK_MS = 60_000;
+
+type RootOf = StubOf<Pick<DurableObjectStub<LedgerRoot>, "logsOf">>;
 
 interface HalfYear {
   readonly logs: ReadonlySet<string>;
@@ -22,14 +25,14 @@ interface HalfYear {
  * log once for a closed half-year.
  */
 export class OpenedLogs {
-  readonly #root: DurableObjectNamespace<LedgerRoot>;
+  readonly #root: RootOf;
   readonly #shards: number;
   readonly #clock: Clock;
   // two for each year since the first: no made-up name adds an entry
   readonly #halfYears = new Map<string, HalfYear>();
   #latest: Instant = instant(0);
 
-  constructor(root: DurableObjectNamespace<LedgerRoot>, shards: number, clock: Clock) {
+  constructor(root: RootOf, shards: number, clock: Clock) {
     this.#root = root;
     this.#shards = shards;
     this.#clock = clock;
@@ -56,7 +59,7 @@ export class OpenedLogs {
       return known.logs;
     const answer = await within(
       PATIENCE_MS,
-      this.#root.getByName(ROOT_LOG).logsOf(halfYear),
+      this.#root(ROOT_LOG).logsOf(halfYear),
       "ledger: no answer in time",
     );
     const logs = new Set(answer);

@@ -5,7 +5,9 @@ import { retainedUntil, ROOT_LOG } from "#ledger/root-log";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import { type CallCounter, floodRetrySeconds, isBelowFlood } from "#limits/flood";
 import { LedgerBucket } from "#platform/ledger/object/log/bucket";
-import { type LedgerEnv, readShardCount } from "#platform/ledger/config";
+import { type LedgerEnv, readLedgerPlacement } from "#platform/ledger/config";
+import { logStubs } from "#platform/ledger/client/stubs";
+import type { LedgerPlacement, PlacementVariables } from "#platform/ledger/placement";
 import { REMOVED } from "#platform/ledger/object/copy/flush";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
@@ -19,7 +21,7 @@ const fresh = "public, max-age=1";
 const open = { "access-control-allow-origin": "*", "x-content-type-options": "nosniff" };
 
 /** The bindings and variables that the ledger's public worker needs. */
-export type LedgerDoorEnv = Pick<LedgerEnv, "LEDGER_NAME" | "LEDGER_SHARDS"> & {
+export type LedgerDoorEnv = Pick<LedgerEnv, "LEDGER_NAME" | keyof PlacementVariables> & {
   readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
   readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
   readonly LEDGER_BUCKET: R2Bucket;
@@ -34,6 +36,7 @@ export type LedgerDoorEnv = Pick<LedgerEnv, "LEDGER_NAME" | "LEDGER_SHARDS"> & {
  */
 export class LedgerDoor {
   readonly #env: LedgerDoorEnv;
+  readonly #placement: LedgerPlacement;
   readonly #bucket: LedgerBucket;
   readonly #logs: OpenedLogs;
   readonly #memory = new PublicLogCache();
@@ -42,7 +45,9 @@ export class LedgerDoor {
   constructor(env: LedgerDoorEnv) {
     this.#env = env;
     this.#bucket = new LedgerBucket(env.LEDGER_BUCKET);
-    this.#logs = new OpenedLogs(env.LEDGER_ROOT, readShardCount(env), this.#clock);
+    this.#placement = readLedgerPlacement(env);
+    const rootOf = logStubs(env.LEDGER_ROOT, this.#placement);
+    this.#logs = new OpenedLogs(rootOf, this.#placement.layout.shards, this.#clock);
   }
 
   async serve(request: Request): Promise<Response> {
@@ -103,7 +108,9 @@ export class LedgerDoor {
   }
 
   #objectOf(log: string): DurableObjectStub<LedgerShard> | DurableObjectStub<LedgerRoot> {
-    return log === ROOT_LOG ? this.#env.LEDGER_ROOT.getByName(log) : this.#env.LEDGER_SHARD.getByName(log);
+    return log === ROOT_LOG
+      ? logStubs(this.#env.LEDGER_ROOT, this.#placement)(log)
+      : logStubs(this.#env.LEDGER_SHARD, this.#placement)(log);
   }
 }
 

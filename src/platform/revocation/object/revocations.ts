@@ -4,6 +4,7 @@ import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/document";
 import type { RevocationUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
+import { namedRegions } from "#ledger/layout";
 import type { Result } from "#kernel/result";
 import { allowedPlaces, type PlaceVariables } from "#platform/config/allowed-places";
 import { applyRegistry, type Applied } from "#platform/registry/apply-registry";
@@ -15,6 +16,7 @@ export interface RevocationsEnv extends PlaceVariables {
   readonly REVOCATIONS: DurableObjectNamespace<Revocations>;
   readonly REGISTRY: D1Database;
   readonly PUBLIC_URL: string;
+  readonly LEDGER_REGIONS?: string;
 }
 
 /** The only object of its class. It is global, no request waits for it, and guards read it (P4). */
@@ -135,6 +137,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
       clock: now,
       publicUrl: this.env.PUBLIC_URL,
       allowed: this.env.ORIGIN_HOSTS === "" ? undefined : allowedPlaces(this.env),
+      regions: this.env.LEDGER_REGIONS ? namedRegions(this.env.LEDGER_REGIONS) : undefined,
       begin: async (records) => {
         id = this.#store.begin(id, JSON.stringify(document), mode, records, now());
         await this.ctx.storage.setAlarm(now() + redriveMilliseconds);

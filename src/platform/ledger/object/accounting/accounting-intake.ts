@@ -4,7 +4,8 @@ import type { Secret } from "#kernel/secret";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { openRow, sealRow } from "./box.ts";
 import { type AccountingShelf, shelfNameOf, type ProvableLine } from "./accounting-shelf.ts";
-import { type LedgerEnv, readAccountingKey } from "#platform/ledger/config";
+import { accountingStubs } from "#platform/ledger/client/stubs";
+import { type LedgerEnv, readAccountingKey, readLedgerPlacement } from "#platform/ledger/config";
 import { putLines } from "./put-lines.ts";
 
 type IntakeEnv = LedgerEnv & { readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf> };
@@ -123,7 +124,8 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
       .filter(({ subject }) => isMeant(shelfNameOf(subject)));
     const left: ProvableLine[] = [];
     const refused: ProvableLine[] = []; // a call stores nothing if a single log's line contradicts
-    const shelfNamed = (name: string) => this.env.ACCOUNTING_SHELF.getByName(name.slice(0, shelfDigits));
+    const shelfOf = accountingStubs(this.env.ACCOUNTING_SHELF, readLedgerPlacement(this.env));
+    const shelfNamed = (name: string) => shelfOf(name.slice(0, shelfDigits));
     await putLines(
       Map.groupBy(lines, ({ subject }) => shelfNameOf(subject)),
       shelfNamed,

@@ -5,6 +5,7 @@ import { lineCommitment, lineSalt } from "#ledger/leaf/lines";
 import { type AccountingIntake, intakeNameOf } from "./accounting-intake.ts";
 import { type AccountingShelf, shelfNameOf, type ProvableLine } from "./accounting-shelf.ts";
 import type { LeafLines } from "#platform/ledger/object/log/epoch";
+import type { StubOf } from "#platform/ledger/client/stubs";
 import { type LineRow, LineRows, openLines } from "./line-rows.ts";
 import { type LineReceiver, putLines } from "./put-lines.ts";
 
@@ -13,8 +14,8 @@ export type Drained = "done" | "more" | "failed" | "other";
 
 /** The objects that take lines. */
 export interface LineReceivers {
-  readonly shelves: Pick<DurableObjectNamespace<AccountingShelf>, "getByName">;
-  readonly intakes: Pick<DurableObjectNamespace<AccountingIntake>, "getByName">;
+  readonly shelves: StubOf<Pick<DurableObjectStub<AccountingShelf>, "put">>;
+  readonly intakes: StubOf<Pick<DurableObjectStub<AccountingIntake>, "put">>;
 }
 
 interface Put {
@@ -110,7 +111,7 @@ export class LedgerDrain {
       rows = this.#rows.from((rows.at(-1)?.frame ?? 0) + 1)
     ) {
       const byShelf = await this.#linesOf(rows, (shelf) => shelves.includes(shelf));
-      const { ended } = await put(byShelf, (shelf) => this.#receivers.shelves.getByName(shelf));
+      const { ended } = await put(byShelf, this.#receivers.shelves);
       if (ended !== "kept") throw new Error("ledger: the lines are not on their accounting shelves");
     }
   }
@@ -126,14 +127,11 @@ export class LedgerDrain {
    * other shelf's lines.
    */
   async #put(byShelf: ReadonlyMap<string, readonly ProvableLine[]>, done: Set<string>): Promise<Put> {
-    const direct =
-      byShelf.size > SHELVES_MAX
-        ? undefined
-        : await put(byShelf, (shelf) => this.#receivers.shelves.getByName(shelf), done);
+    const direct = byShelf.size > SHELVES_MAX ? undefined : await put(byShelf, this.#receivers.shelves, done);
     if (direct !== undefined && direct.ended !== "failed") return direct;
     const left = [...byShelf].filter(([shelf]) => !done.has(shelf)).flatMap(([, lines]) => lines);
     const byIntake = Map.groupBy(left, ({ subject }) => intakeNameOf(shelfNameOf(subject)));
-    const { calls, ended } = await put(byIntake, (intake) => this.#receivers.intakes.getByName(intake), done);
+    const { calls, ended } = await put(byIntake, this.#receivers.intakes, done);
     return { calls: calls + (direct?.calls ?? 0), ended };
   }
 

@@ -10,6 +10,7 @@ import { TILE_WIDTH } from "#ledger/tlog/tile";
 import type { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
 import type { AccountingShelf } from "#platform/ledger/object/accounting/accounting-shelf";
 import { ledgerConfigurationRecord } from "#platform/ledger/client/configuration-record";
+import { accountingStubs, logStubs, type StubOf } from "#platform/ledger/client/stubs";
 import { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import { LedgerClosing } from "./closing.ts";
 import { type LedgerEnv, readLedgerConfig } from "#platform/ledger/config";
@@ -65,6 +66,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #store: LedgerStore;
   readonly #configured: () => Promise<void>;
   readonly #ownCalls: OwnCalls;
+  readonly #logOf: StubOf<DurableObjectStub<LedgerShard>>;
 
   constructor(ctx: DurableObjectState, env: ShardEnv) {
     super(ctx, env);
@@ -73,6 +75,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     if (parseLogName(this.#log) === undefined)
       throw new Error("ledger: the object's name is not the name of a log");
     this.#ownCalls = new OwnCalls(config.accountingKey);
+    this.#logOf = logStubs(env.LEDGER_SHARD, config);
     const store = new LedgerStore(ctx.storage.sql);
     const restored = restore(store, `${config.name}/${this.#log}`);
     const head = () => this.#writer.head;
@@ -89,12 +92,13 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const signer = new CheckpointSigner(config, store, restored.head);
     this.#reads = new LedgerReads(objects, signer, head);
     // A broken stub is not used twice.
-    const root = () => env.LEDGER_ROOT.getByName(ROOT_LOG);
+    const rootOf = logStubs(env.LEDGER_ROOT, config);
+    const root = () => rootOf(ROOT_LOG);
     this.#root = new LedgerRootLink(root, this.#log, config, objects, head);
     this.#store = store;
     this.#drain = new LedgerDrain(ctx.storage, config, this.#log, {
-      shelves: env.ACCOUNTING_SHELF,
-      intakes: env.ACCOUNTING_INTAKE,
+      shelves: accountingStubs(env.ACCOUNTING_SHELF, config),
+      intakes: accountingStubs(env.ACCOUNTING_INTAKE, config),
     });
     const parts = { storage: ctx.storage, config, store, bucket, objects, signer, head };
     this.#flush = new LedgerFlush({
@@ -106,13 +110,13 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       idleUntil: () => (this.#writer.isSealed || head().size === 0 ? undefined : overAt(this.#log)),
     });
     const ownLog = { log: this.#log, append: (events: readonly AuditEvent[]) => this.#writer.append(events) };
-    this.#configured = ledgerConfigurationRecord(config, env.LEDGER_SHARD, ownLog);
+    this.#configured = ledgerConfigurationRecord(config, this.#logOf, ownLog);
     this.#closing = new LedgerClosing({
       log: this.#log,
       shards: config.shards,
       writer: this.#writer,
       root: this.#root,
-      append: (log, event) => env.LEDGER_SHARD.getByName(log).append([event]),
+      append: (log, event) => this.#logOf(log).append([event]),
     });
     void ctx.blockConcurrencyWhile(() => this.#start());
   }
@@ -138,7 +142,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     if (proofHash !== undefined && before !== undefined) {
       const proof = { hash: proofHash, event: events[0]?.id ?? "" };
       const claim = this.#ownCalls.seal(before, { kind: "claim_proof", proof });
-      if (!(await this.env.LEDGER_SHARD.getByName(before).ownCall(claim))) return "replayed";
+      if (!(await this.#logOf(before).ownCall(claim))) return "replayed";
     }
     // A configuration does not wait for this log's own configuration: two logs that stand in for each other
     // would wait for each other.
