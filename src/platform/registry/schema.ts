@@ -45,11 +45,11 @@ export const clients = sqliteTable(
     assertionProfile: text("assertion_profile").$type<AssertionProfile>().notNull(),
     dpop: integer("dpop", { mode: "boolean" }).notNull(),
     patient: text("patient"),
-    region: text("region").$type<Region>(),
-    regionSince: moment("region_since"),
     unboundUntil: moment("unbound_until"),
     selfSigned: integer("self_signed", { mode: "boolean" }).notNull().default(false),
     corsOrigins: text("cors_origins", { mode: "json" }).$type<readonly string[]>().notNull().default([]),
+    region: text("region").$type<Region>(),
+    regionSince: moment("region_since"),
   },
   (table) => [uniqueIndex("clients_external").on(table.issuer, table.externalClientId)],
 );
