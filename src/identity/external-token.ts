@@ -4,7 +4,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { boundTo, type Unbound } from "./binding.ts";
 import { claimAt, type TrustedIssuer } from "./issuer.ts";
 import { purposePattern, type Purpose } from "./purpose.ts";
-import { parseSignedInScopes } from "./scopes.ts";
+import { parseEnforceableScopes } from "./scopes.ts";
 import { commonClaims, withinTimes, type AccessToken, type AccessTokenRefusal } from "./token.ts";
 
 /**
@@ -23,7 +23,7 @@ const claimsSchema = z.object(commonClaims);
 const name = z.string().min(1).max(256);
 const scopeTokens = z.union([
   z.string().max(4_096).transform(words),
-  z.array(z.string().min(1).max(256)).max(64),
+  z.array(z.string().min(1).max(256)).max(256),
 ]);
 const purposes = z
   .union([z.string().max(300).transform(words), z.array(z.string())])
@@ -100,13 +100,13 @@ function readMapped(
   const user = name.optional().safeParse(claimAt(claims, fhirUser));
   if (!user.success) return malformed("fhirUser");
   const tokens = scopeTokens.safeParse(claimAt(claims, scope));
-  const scopes = tokens.success ? parseSignedInScopes(tokens.data) : tokens;
+  const scopes = tokens.success ? parseEnforceableScopes(tokens.data) : tokens;
   if (!("value" in scopes)) return malformed("scope");
   const why = readPurposes(claims, issuer.purpose);
   if (why === undefined) return malformed("purpose");
   return ok({
     client: named.data,
-    scopes: scopes.value,
+    scopes: scopes.value.scopes,
     purposes: why,
     patient: context.data,
     user: user.data,

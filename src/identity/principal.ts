@@ -201,8 +201,13 @@ function scopesOf(
   grant: ClientGrant,
 ): Result<Scopes, PrincipalRefusal> {
   const common = intersectScopes(token.scopes, grant.scopes);
-  const scopes = client.patient === undefined ? common : limitToPatient(common);
-  const needed = client.patient !== undefined || scopes.some(({ context }) => context === "patient");
+  const limited = client.patient === undefined ? common : limitToPatient(common);
+  // Without a patient a `patient/` scope grants nothing; the token's remaining scopes stand.
+  const scopes =
+    token.patient === undefined && client.patient === undefined && !limited.every(isOfPatient)
+      ? limited.filter((scope) => !isOfPatient(scope))
+      : limited;
+  const needed = client.patient !== undefined || scopes.some(isOfPatient);
   const byUser = scopes.some(({ context }) => context === "user") && !(token.user ?? "").startsWith("https:");
   if (needed && token.patient === undefined) return err({ reason: "patient_missing" });
   // An id means a patient, or a user, of a single origin; at a second origin the same id is a different
@@ -215,6 +220,8 @@ function scopesOf(
     return err({ reason: "patient_mismatch" });
   return ok(scopes);
 }
+
+const isOfPatient = ({ context }: Scopes[number]): boolean => context === "patient";
 
 /** Id of the agreement of a grant, if the agreement is in force for the grant's purpose. */
 export function agreementOf(

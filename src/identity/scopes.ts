@@ -50,37 +50,11 @@ const version1: ReadonlyMap<string, string> = new Map([
 ]); // SMART App Launch 2 §3.0.2
 
 /**
- * SMART's scopes for signing in and launching (SMART App Launch 2 §3.0.4–3.0.6): a token may carry them,
- * and they grant no resource.
- */
-const ofSignIn: ReadonlySet<string> = new Set([
-  "openid",
-  "fhirUser",
-  "profile",
-  "launch",
-  "launch/patient",
-  "launch/encounter",
-  "offline_access",
-  "online_access",
-]);
-
-/**
  * Reads the value of `scope` (RFC 6749 §3.3, single spaces). Features that this version cannot enforce are
  * recognised and refused.
  */
 export function parseScopes(text: string): Result<Scopes, ScopeRefusal> {
-  return parseEach(text.split(" "));
-}
-
-/**
- * As {@link parseScopes}, for a token of an issuer that signs people in: scopes about the sign-in are
- * ignored.
- */
-export function parseSignedInScopes(tokens: readonly string[]): Result<Scopes, ScopeRefusal> {
-  return parseEach(tokens.filter((token) => !ofSignIn.has(token)));
-}
-
-function parseEach(tokens: readonly string[]): Result<Scopes, ScopeRefusal> {
+  const tokens = text.split(" ");
   if (tokens.length > scopesMax) return err({ reason: "scope_malformed" });
   const scopes: Scope[] = [];
   for (const token of tokens) {
@@ -89,6 +63,26 @@ function parseEach(tokens: readonly string[]): Result<Scopes, ScopeRefusal> {
     scopes.push(scope.value);
   }
   return ok(scopes);
+}
+
+/**
+ * Reads the scopes of a list that this version can enforce, for a token of a different issuer or a request
+ * (RFC 6749 §3.3: a server may ignore a scope). A scope that is not understood (`openid`, `launch`, an
+ * extension), or whose filter cannot be enforced, grants nothing as a whole: a scope without its filter would
+ * grant more.
+ * @returns the enforceable scopes, and the first refusal among the remaining ones.
+ */
+export function parseEnforceableScopes(
+  tokens: readonly string[],
+): Result<{ readonly scopes: Scopes; readonly ignored: ScopeRefusal | undefined }, ScopeRefusal> {
+  const scopes: Scope[] = [];
+  let ignored: ScopeRefusal | undefined;
+  for (const token of tokens) {
+    const scope = parseScope(token);
+    if (scope.ok) scopes.push(scope.value);
+    else ignored ??= scope.error;
+  }
+  return scopes.length > scopesMax ? err({ reason: "scope_malformed" }) : ok({ scopes, ignored });
 }
 
 function parseScope(token: string): Result<Scope, ScopeRefusal> {

@@ -3,7 +3,13 @@ import type { Binding } from "#identity/binding";
 import type { ClientGrant, ClientRecord } from "#identity/client";
 import { agreementOf } from "#identity/principal";
 import { requestedPurposes, type Purpose, type PurposeRefusal } from "#identity/purpose";
-import { intersectScopes, narrowScopes, parseScopes, type ScopeRefusal, type Scopes } from "#identity/scopes";
+import {
+  intersectScopes,
+  narrowScopes,
+  parseEnforceableScopes,
+  type ScopeRefusal,
+  type Scopes,
+} from "#identity/scopes";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { TokenRequest } from "./token-request.ts";
@@ -77,7 +83,7 @@ function targetOf(
 }
 
 /**
- * The requested scopes, if the grant of every purpose has them; by default the scopes that all grants have.
+ * The requested scopes that can be enforced, if the grant of every purpose has them; by default the scopes that all grants have.
  * Only `system/`: no person signs in here, so no token names a patient.
  */
 function scopesOf(grants: readonly ClientGrant[], asked: string | undefined): Result<Scopes, ScopeRefusal> {
@@ -86,10 +92,12 @@ function scopesOf(grants: readonly ClientGrant[], asked: string | undefined): Re
     .reduce(intersectScopes)
     .filter(isOfSystem);
   if (asked === undefined) return common.length === 0 ? err({ reason: "scope_exceeds_grant" }) : ok(common);
-  const requested = parseScopes(asked);
+  const requested = parseEnforceableScopes(asked.split(" "));
   if (!requested.ok) return requested;
-  return requested.value.every(isOfSystem)
-    ? narrowScopes(requested.value, common)
+  const { scopes, ignored } = requested.value;
+  if (scopes.length === 0 && ignored !== undefined) return err(ignored);
+  return scopes.every(isOfSystem)
+    ? narrowScopes(scopes, common)
     : err({ reason: "scope_context_not_supported" });
 }
 

@@ -179,6 +179,17 @@ test("a scope that either side limits to a patient needs the token's patient, an
   }
 });
 
+test("a `patient/` scope without a patient grants nothing, and the token's remaining scopes stand", ({
+  expect,
+}) => {
+  const scope = (context: "patient" | "system", type: string) =>
+    ({ context, type, permissions: ["r"], categories: [] }) as const;
+  const scopes = [scope("patient", "Patient"), scope("system", "Organization")];
+  const all = [{ context: "system", type: "*", permissions: ["r"], categories: [] }] as const;
+  const who = { ...theirs, token: { ...saying({ scopes }), patient: undefined }, client: granting(all) };
+  expect(identify(who)).toMatchObject({ ok: true, value: { scopes: [scope("system", "Organization")] } });
+});
+
 test("a client limited to a patient sees only that patient, whatever scope its token and its grant have", ({
   expect,
 }) => {

@@ -6,7 +6,7 @@ import {
   intersectScopes,
   narrowScopes,
   parseScopes,
-  parseSignedInScopes,
+  parseEnforceableScopes,
   reachesOf,
   type Permission,
   type Scopes,
@@ -163,15 +163,16 @@ test("removing a scope never widens, and scopes limited to a patient reach only 
   );
 });
 
-test("sign-in scopes of a token grant nothing, and no further scopes are ignored", ({ expect }) => {
+test("a scope that is not understood, or whose filter cannot be enforced, grants nothing as a whole; the rest stands", ({
+  expect,
+}) => {
   const written =
-    "openid fhirUser profile launch launch/patient launch/encounter offline_access online_access patient/*.rs".split(
-      " ",
-    );
-  const scopes = parseSignedInScopes(written);
-  expect(scopes.ok && formatScopes(scopes.value)).toBe("patient/*.rs");
-  expect(parseSignedInScopes(["openid"])).toEqual({ ok: true, value: [] });
-  for (const other of ["email", "openid2", "launch/practitioner", ""]) {
-    expect(parseSignedInScopes([...written, other]).ok, other).toBe(false);
-  }
+    "openid email profile launch/practitioner need_patient_banner patient/*.rs patient/Observation.cud?code=1 patient/Patient.x";
+  const read = parseEnforceableScopes(written.split(" "));
+  expect(read.ok && [formatScopes(read.value.scopes), read.value.ignored]).toEqual([
+    "patient/*.rs",
+    { reason: "scope_unknown" },
+  ]);
+  expect(parseEnforceableScopes(["openid"])).toMatchObject({ ok: true, value: { scopes: [] } });
+  expect(parseEnforceableScopes(Array.from({ length: 65 }, () => "patient/*.rs")).ok).toBe(false);
 });
