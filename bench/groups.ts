@@ -3,24 +3,27 @@ import { runLedgerGroup } from "./ledger/group.ts";
 import type { BenchOptions } from "./options.ts";
 import { endAll } from "./process/process.ts";
 import { machineOf, type Report } from "./report.ts";
+import { runRedactGroup } from "./redact/group.ts";
 import { runRequestsGroup } from "./requests/group.ts";
+import { runStartGroup } from "./start/group.ts";
 
 /** One group after another: none works while another is measured. */
 export async function runGroups(folder: string, { duration, rounds, groups }: BenchOptions): Promise<Report> {
   const before = loadavg()[0] ?? 0;
   const requests = groups.includes("requests") ? await runRequestsGroup(folder, duration, rounds) : null;
   await endAll();
-  const ledger = groups.includes("ledger")
-    ? await runLedgerGroup(folder, duration === "short", rounds)
-    : null;
+  const redact = groups.includes("redact") ? await runRedactGroup(folder, duration, rounds) : [];
   await endAll();
+  const ledger = groups.includes("ledger") ? await runLedgerGroup(folder, duration, rounds) : null;
+  await endAll();
+  const start = groups.includes("start") ? await runStartGroup(folder, duration) : [];
   return {
     format: "phylax.bench.v2",
     at: new Date().toISOString(),
     duration,
     machine: machineOf([before, loadavg()[0] ?? 0]),
-    measures: requests?.measures ?? [],
+    measures: [...(requests?.measures ?? []), ...redact, ...(ledger?.measures ?? []), ...start],
     requests: requests?.report ?? null,
-    ledger,
+    ledger: ledger?.report ?? null,
   };
 }

@@ -13,7 +13,7 @@ export interface BenchOptions {
   readonly groups: readonly Group[];
 }
 
-export const groups = ["requests", "ledger"] as const;
+export const groups = ["requests", "redact", "ledger", "start"] as const;
 export type Group = (typeof groups)[number];
 
 const roundsOf: Readonly<Record<Duration, number>> = { full: 5, quick: 3, short: 1 };

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Bundle, Observation, Patient, Resource } from "@medplum/fhirtypes";
+import type { Bundle, Claim, Observation, Patient, Resource } from "@medplum/fhirtypes";
 import { readFolder } from "../../sandbox/load.ts";
 import { syntheticResources } from "../../sandbox/synthetic/generate.ts";
 
@@ -36,6 +36,7 @@ export interface Sample {
   readonly patients: readonly Patient[];
   readonly laboratory: readonly Observation[];
   readonly vitals: readonly Observation[];
+  readonly claims: readonly Claim[];
 }
 
 const patientCount = 200;
@@ -76,6 +77,7 @@ function sampleOf(source: string, resources: readonly Resource[]): Sample {
       .map((patient) => ofTwoKilobytes(stamped(patient))),
     laboratory: inCategory("laboratory"),
     vitals: inCategory("vital-signs"),
+    claims: resources.filter((resource) => resource.resourceType === "Claim").map(stamped),
   };
 }
 
@@ -102,29 +104,39 @@ function ofTwoKilobytes(patient: Patient): Patient {
   };
 }
 
-/** A searchset of rows about one patient, up to a number of bytes; the rows start at an offset and repeat. */
-export function searchset(rows: readonly Observation[], patient: string, bytes: number, offset = 0): string {
+/**
+ * The answer to a search for rows of one patient, up to a number of bytes; the rows start at an offset and
+ * repeat.
+ */
+export function searchset(
+  request: string,
+  rows: readonly (Observation | Claim)[],
+  patient: string,
+  bytes: number,
+  offset = 0,
+): string {
+  const reference = `Patient/${patient}`;
   const entry: NonNullable<Bundle["entry"]> = [];
-  const self = `{base}/Observation?patient=${patient}`;
   let length = 200;
   for (let n = offset; ; n++) {
     const row = rows[n % rows.length];
     if (row === undefined) throw new Error("no row to make a page of");
     const id = n < offset + rows.length ? (row.id ?? "") : uuid(`${row.id} ${n}`); // an id stands once on a page
-    const resource = { ...row, id, subject: { reference: `Patient/${patient}` } };
-    const next = { fullUrl: `{base}/Observation/${id}`, resource, search: { mode: "match" as const } };
+    const resource: Observation | Claim =
+      row.resourceType === "Claim"
+        ? { ...row, id, patient: { reference } }
+        : { ...row, id, subject: { reference } };
+    const next = {
+      fullUrl: `{base}/${row.resourceType}/${id}`,
+      resource,
+      search: { mode: "match" as const },
+    };
     length += JSON.stringify(next).length + 1;
     if (length > bytes) break;
     entry.push(next);
   }
-  const total = entry.length;
-  return JSON.stringify({
-    resourceType: "Bundle",
-    type: "searchset",
-    total,
-    link: [{ relation: "self", url: self }],
-    entry,
-  });
+  const link = [{ relation: "self", url: `{base}/${request}` }];
+  return JSON.stringify({ resourceType: "Bundle", type: "searchset", total: entry.length, link, entry });
 }
 
 /** Vital signs, which the payer's policy hides, and laboratory results in turn. */
@@ -159,8 +171,10 @@ export async function writePayloads(folder: string): Promise<Data> {
   };
 }
 
-const pageOf = (rows: readonly Observation[], patient: string, n: number) =>
-  [`Observation?patient=${patient}`, searchset(rows, patient, pageBytes, 7 * n)] as const;
+function pageOf(rows: readonly Observation[], patient: string, n: number): readonly [string, string] {
+  const request = `Observation?patient=${patient}`;
+  return [request, searchset(request, rows, patient, pageBytes, 7 * n)];
+}
 
 /** An id of the form that most servers use, the same in every run. */
 export function uuid(name: string): string {

@@ -1,26 +1,32 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { verifierKey } from "#ledger/tlog/signed-note";
+import { ratioOf, valueOf, type Measure } from "../measures.ts";
+import type { Duration } from "../options.ts";
 import { start } from "../process/process.ts";
 import type { Counted, ShelfCounted } from "./asks.ts";
 import { benchLedgerName } from "./environment.ts";
 import {
   appendRound,
   driverOf,
+  everyAppend,
   fill,
   fullLedgerPace,
   mediansOf,
+  plainAppends,
   serveRound,
   settle,
   shortLedgerPace,
   type AppendFigure,
   type Driver,
+  type LedgerPace,
   type ServedFigure,
 } from "./measure.ts";
 import { measureSizes, type Sizes } from "./sizes.ts";
-import { measureVerification, type Verification } from "./verification.ts";
+import { measureVerification, type LogKey, type Verification } from "./verification.ts";
+import { verifyBesideHashing } from "./verify-beside-hashing.ts";
 
-/** All results of the ledger group. */
+/** All details of the ledger group. */
 export interface LedgerReport {
   /** Medians over the rounds. */
   readonly appends: readonly AppendFigure[];
@@ -38,17 +44,39 @@ export interface LedgerReport {
 }
 
 // Shards that no other part of the run uses. Rounds take the shards from 0 on.
-const shards = { copied: 56, warm: 57, drained: 58, short: 59, counted: 60 };
+const shards = { verified: 54, warm: 55, copied: 56, drained: 58, short: 59, counted: 60 };
+
+interface Extent extends LedgerPace {
+  /** Leaves that are copied, drained and read. */
+  readonly leaves: number;
+  /** Leaves of the log for `verify-vs-sha256`. */
+  readonly verified: number;
+  readonly shelfLines: number;
+  readonly countedFrames: number;
+}
+
+const extents: Readonly<Record<Duration, Extent>> = {
+  full: { ...fullLedgerPace, leaves: 10_000, verified: 100_000, shelfLines: 20_000, countedFrames: 64 },
+  quick: {
+    ...fullLedgerPace,
+    milliseconds: 1_000,
+    leaves: 0,
+    verified: 10_000,
+    shelfLines: 5_000,
+    countedFrames: 0,
+  },
+  short: { ...shortLedgerPace, leaves: 300, verified: 300, shelfLines: 2_000, countedFrames: 4 },
+};
 
 /**
  * Runs the group in its own workerd, with its state below `folder`. Throws when an answer, a count or a log
- * is wrong.
+ * is wrong. A quick run has the measures and no details.
  */
 export async function runLedgerGroup(
   folder: string,
-  isShort: boolean,
+  duration: Duration,
   rounds: number,
-): Promise<LedgerReport> {
+): Promise<{ readonly report: LedgerReport | null; readonly measures: readonly Measure[] }> {
   const state = join(folder, "ledger-state");
   mkdirSync(state);
   const running = await start({
@@ -57,58 +85,111 @@ export async function runLedgerGroup(
     ready: [/^listening (?<driver>\S+) (?<ledger>\S+) (?<key>\S+)$/mu],
   });
   const driver = driverOf(running);
-  const pace = isShort ? shortLedgerPace : fullLedgerPace;
-  const leaves = isShort ? 300 : 10_000;
+  const extent = extents[duration];
+  const keyOf = (log: string, size: number): LogKey => ({
+    key: verifierKey(
+      `${benchLedgerName}/${log}`,
+      new Uint8Array(Buffer.from(running.ready["key"] ?? "", "base64url")),
+    ),
+    size,
+  });
 
-  const counts: Counted[] = [];
-  for (const [i, perFrame] of [1, 8, 64].entries())
-    counts.push(await countFrames(driver, driver.log(shards.counted + i), perFrame, isShort ? 4 : 64));
-  const shelf = await driver.ask<ShelfCounted>({ kind: "count-shelf", lines: isShort ? 2_000 : 20_000 });
-
+  const shelf = await driver.ask<ShelfCounted>({ kind: "count-shelf", lines: extent.shelfLines });
   const appends: AppendFigure[] = [];
   for (let round = 0; round < rounds; round++) {
     console.error(`ledger: round ${round + 1} of ${rounds} …`);
-    appends.push(...(await appendRound(driver, driver.log(round % shards.copied), pace)));
+    const plan = duration === "quick" ? plainAppends : everyAppend;
+    appends.push(...(await appendRound(driver, driver.log(round % shards.verified), plan, extent)));
   }
+  const few = keyOf(driver.log(shards.short), await fill(driver, driver.log(shards.short), "read", 1));
+  console.error(`ledger: verifying ${extent.verified} leaves …`);
+  const verified = driver.log(shards.verified);
+  const whole = keyOf(verified, await fill(driver, verified, "read", extent.verified));
+  const pairs = verifyBesideHashing(driver.ledgerUrl, folder, few, whole, duration === "full" ? 3 : 1);
 
-  const [copied, drained, short] = [
-    driver.log(shards.copied),
-    driver.log(shards.drained),
-    driver.log(shards.short),
+  const sizes = await measureSizes();
+  const measures = [
+    ...appendMeasures(appends),
+    valueOf("leaf-bytes", [sizes.appends.read.leafBytes + shelf.storedBytesPerLine]),
+    ratioOf("verify-vs-sha256", pairs),
   ];
-  const refusals = await fill(driver, copied, "refusal", leaves);
-  const copy = ((await settle(driver, copied)) / refusals) * 1_000;
-  if (!isShort) await fill(driver, driver.log(shards.warm), "read", leaves);
-  if (!isShort) await settle(driver, driver.log(shards.warm)); // most line stores exist after that
-  const reads = await fill(driver, drained, "read", leaves);
-  const drain = ((await settle(driver, drained)) / reads) * 1_000 - copy;
-
-  const servedFigures: ServedFigure[] = [];
-  for (let round = 0; round < rounds; round++)
-    servedFigures.push(...(await serveRound(driver, drained, reads, pace)));
-
-  const keyOf = (log: string) =>
-    verifierKey(
-      `${benchLedgerName}/${log}`,
-      new Uint8Array(Buffer.from(running.ready["key"] ?? "", "base64url")),
-    );
-  const few = await fill(driver, short, "read", 1);
-  const verification = measureVerification(
-    driver.ledgerUrl,
-    folder,
-    { key: keyOf(short), size: few },
-    { key: keyOf(drained), size: reads },
-  );
+  const details =
+    duration === "quick"
+      ? null
+      : await detailsOf(driver, folder, duration === "short", extent, rounds, keyOf, few);
   await running.close();
-  return {
+  const report = details && {
+    ...details,
     appends: mediansOf(appends, ({ append, peer, callers }) => `${append} ${peer} ${callers}`),
-    served: mediansOf(servedFigures, ({ what }) => what),
-    afterwards: { copy, drain },
-    verification,
-    sizes: await measureSizes(),
-    counts,
+    sizes,
     shelf,
   };
+  return { report, measures };
+}
+
+/** The parts of the report that no measure needs. */
+async function detailsOf(
+  driver: Driver,
+  folder: string,
+  isShort: boolean,
+  extent: Extent,
+  rounds: number,
+  keyOf: (log: string, size: number) => LogKey,
+  few: LogKey,
+): Promise<Pick<LedgerReport, "counts" | "afterwards" | "served" | "verification">> {
+  const counts: Counted[] = [];
+  for (const [i, perFrame] of [1, 8, 64].entries())
+    counts.push(await countFrames(driver, driver.log(shards.counted + i), perFrame, extent.countedFrames));
+
+  const [copied, warm, drained] = [shards.copied, shards.warm, shards.drained].map((shard) =>
+    driver.log(shard),
+  );
+  if (copied === undefined || warm === undefined || drained === undefined) throw new Error("three logs");
+  const refusals = await fill(driver, copied, "refusal", extent.leaves);
+  const copy = ((await settle(driver, copied)) / refusals) * 1_000;
+  if (!isShort) await fill(driver, warm, "read", extent.leaves);
+  if (!isShort) await settle(driver, warm); // most line stores exist after that
+  const reads = await fill(driver, drained, "read", extent.leaves);
+  const drain = ((await settle(driver, drained)) / reads) * 1_000 - copy;
+
+  const served: ServedFigure[] = [];
+  for (let round = 0; round < rounds; round++)
+    served.push(...(await serveRound(driver, drained, reads, extent)));
+  return {
+    counts,
+    afterwards: { copy, drain },
+    served: mediansOf(served, ({ what }) => what),
+    verification: measureVerification(driver.ledgerUrl, folder, few, keyOf(drained, reads)),
+  };
+}
+
+/** A read's append of the ledger beside a plain row for the same event, round by round. */
+function appendMeasures(figures: readonly AppendFigure[]): readonly Measure[] {
+  const pairs = (callers: number, quantity: (figure: AppendFigure) => number) => {
+    const of = (peer: string) =>
+      figures.filter(
+        (figure) => figure.append === "read" && figure.callers === callers && figure.peer === peer,
+      );
+    const rows = of("row");
+    return of("ledger").flatMap((figure, round) => {
+      const against = rows[round];
+      return against === undefined ? [] : [{ a: quantity(figure), b: quantity(against) }];
+    });
+  };
+  return [
+    ratioOf(
+      "append-1",
+      pairs(1, (figure) => figure.appendsPerSecond),
+    ),
+    ratioOf(
+      "append-256",
+      pairs(256, (figure) => figure.appendsPerSecond),
+    ),
+    ratioOf(
+      "append-tail-256",
+      pairs(256, (figure) => figure.p99Milliseconds),
+    ),
+  ];
 }
 
 async function countFrames(driver: Driver, log: string, perFrame: number, frames: number): Promise<Counted> {

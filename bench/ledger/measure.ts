@@ -37,8 +37,19 @@ export interface LedgerPace {
 export const fullLedgerPace: LedgerPace = { warmMilliseconds: 300, milliseconds: 1_500 };
 export const shortLedgerPace: LedgerPace = { warmMilliseconds: 30, milliseconds: 100 };
 
-export const measuredAppends: readonly AppendName[] = ["read", "list", "refusal"];
-const callerCounts = [1, 16, 64, 256];
+/** The appends of one round: each kind, from each number of callers, to each peer. */
+export interface AppendPlan {
+  readonly appends: readonly AppendName[];
+  readonly callers: readonly number[];
+  readonly peers: readonly AppendPeer[];
+}
+export const everyAppend: AppendPlan = {
+  appends: ["read", "list", "refusal"],
+  callers: [1, 16, 64, 256],
+  peers: appendPeers,
+};
+/** The figures of the measures: a quick run measures only these figures. */
+export const plainAppends: AppendPlan = { appends: ["read"], callers: [1, 256], peers: ["ledger", "row"] };
 const serveCallers = 16;
 
 /** The driver in the measured runtime, and the CPU time that the runtime has used. */
@@ -72,11 +83,16 @@ export function driverOf(running: Running): Driver {
  * Measures every append of every peer in turn, so that other work of the machine affects all peers alike.
  * Each round has its own logs.
  */
-export async function appendRound(driver: Driver, log: string, pace: LedgerPace): Promise<AppendFigure[]> {
+export async function appendRound(
+  driver: Driver,
+  log: string,
+  plan: AppendPlan,
+  pace: LedgerPace,
+): Promise<AppendFigure[]> {
   const figures: AppendFigure[] = [];
-  for (const append of measuredAppends)
-    for (const callers of callerCounts)
-      for (const peer of appendPeers)
+  for (const append of plan.appends)
+    for (const callers of plan.callers)
+      for (const peer of plan.peers)
         figures.push(await measureAppend(driver, { kind: "append", peer, append, log, callers }, pace));
   return figures;
 }
@@ -134,7 +150,7 @@ export async function fill(driver: Driver, log: string, append: AppendName, leav
       log,
       run: driver.newRun(),
       callers: 64,
-      milliseconds: 50,
+      milliseconds: leaves - size > 5_000 ? 500 : 50,
     });
     ({ size } = await driver.ask<LogReach>({ kind: "status", log }));
   }

@@ -15,8 +15,8 @@ export interface Verification {
   readonly python: number | null;
 }
 
-/** One exported and verified log. */
-interface Log {
+/** A log by the verifier key of its checkpoints, with its number of leaves. */
+export interface LogKey {
   readonly key: string;
   readonly size: number;
 }
@@ -25,7 +25,7 @@ interface Log {
  * Takes the difference between a long log and a short log, both verified as an outsider with the public key
  * would. Throws when a log does not verify.
  */
-export function measureVerification(url: string, folder: string, short: Log, long: Log): Verification {
+export function measureVerification(url: string, folder: string, short: LogKey, long: LogKey): Verification {
   const [few, many] = [short, long].map((log, i) => costs(url, join(folder, `export-${i}`), log));
   if (few === undefined || many === undefined) throw new Error("nothing was verified");
   const each = (of: (cost: Costs) => number) => ((of(many) - of(few)) / (long.size - short.size)) * 1_000;
@@ -43,20 +43,22 @@ interface Costs {
   readonly python: number | undefined;
 }
 
-function costs(url: string, folder: string, { key }: Log): Costs {
+function costs(url: string, folder: string, { key }: LogKey): Costs {
   mkdirSync(folder);
-  const phylax = (...args: readonly string[]) =>
-    cpuOf(process.execPath, [join(root, "cli/main.ts"), "ledger", ...args, "--key", key]);
   const hasPython =
     spawnSync("python3", ["-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).status === 0;
   return {
-    export: phylax("export", folder, url),
-    verify: phylax("verify", folder),
+    export: ledgerCommand(key, "export", folder, url),
+    verify: ledgerCommand(key, "verify", folder),
     python: hasPython
       ? cpuOf("python3", [join(root, "scripts/verify-ledger.py"), folder, "--key", key])
       : undefined,
   };
 }
+
+/** CPU microseconds of `phylax ledger`. Throws when it fails, so only a log that verifies is measured. */
+export const ledgerCommand = (key: string, ...args: readonly string[]): number =>
+  cpuOf(process.execPath, [join(root, "cli/main.ts"), "ledger", ...args, "--key", key]);
 
 function cpuOf(program: string, args: readonly string[]): number {
   const before = endedChildrenMicros();

@@ -63,11 +63,14 @@ class Requests {
 class Tally {
   answers = 0;
   wrong = 0;
+  #firstWrong: string | undefined;
   readonly #latencies: number[] = [];
 
   count(answer: Answer | undefined, { length }: Asked, since: number): void {
-    if (answer?.status !== 200 || answer.body.length !== length) this.wrong += 1;
-    else {
+    if (answer?.status !== 200 || answer.body.length !== length) {
+      this.wrong += 1;
+      this.#firstWrong ??= answer === undefined ? "a broken connection" : textOf(answer);
+    } else {
       this.answers += 1;
       this.#latencies.push(milliseconds() - since);
     }
@@ -80,12 +83,16 @@ class Tally {
     return {
       answers: this.answers,
       wrong: this.wrong,
+      firstWrong: this.#firstWrong,
       seconds: (milliseconds() - since) / 1000,
       p50Milliseconds: quantile(0.5),
       p99Milliseconds: quantile(0.99),
     };
   }
 }
+
+const textOf = ({ status, body }: Answer) =>
+  `${status}, ${body.length} bytes: ${body.toString("utf8", 0, 300)}`;
 
 /** Each connection sends its next request as soon as it has an answer. */
 async function closedLoop(

@@ -18,6 +18,8 @@ export interface Outcome {
   readonly answers: number;
   /** Answers that differ from the expected answer, and broken connections. */
   readonly wrong: number;
+  /** The first of them: its status and the begin of its body. */
+  readonly firstWrong: string | undefined;
   readonly seconds: number;
   readonly p50Milliseconds: number;
   readonly p99Milliseconds: number;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { instant } from "#kernel/clock";
 import { openLogs } from "#ledger/log-name";
 import { verifierKeys } from "../../sandbox/dev-json.ts";
-import { serveDeployed } from "../workerd/serve.ts";
+import { serveDeployed, type Deployment } from "../workerd/serve.ts";
 import { Crowd, edgeFacts } from "./crowd.ts";
 import type { Peer } from "./peer.ts";
 
@@ -34,10 +34,10 @@ export interface Phylax {
 }
 
 /** Starts the deployed Workers in raw workerd before an origin, with the benchmark's clients registered. */
-export async function startPhylax(folder: string, origin: string, isInspected: boolean): Promise<Phylax> {
+export async function startPhylax(folder: string, origin: string, deployment: Deployment): Promise<Phylax> {
   const crowd = await Crowd.create(folder);
   const checkpointKey = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
-  const raw = await serveDeployed(folder, varsOf(new URL(origin).host, checkpointKey), isInspected);
+  const raw = await serveDeployed(folder, varsOf(new URL(origin).host, checkpointKey), deployment);
   await raw.prepare(registryOf(crowd, origin));
 
   const gateway = `http://127.0.0.1:${raw.gatewayPort}`;

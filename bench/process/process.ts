@@ -49,22 +49,28 @@ export async function start({ place, command, ready, ipc = false }: Command): Pr
     detached: true,
     stdio: ["ignore", "pipe", "pipe", ...(ipc ? (["ipc"] as const) : [])],
   });
-  const failed = new Promise<never>((_, reject) => child.once("error", reject));
-  failed.catch(() => {}); // waitUntilReady reports it
-  const pid = child.pid;
-  if (pid === undefined) return await failed;
+  const spawned = new Promise<number>((done, failed) => {
+    child.once("spawn", () => done(child.pid ?? 0));
+    child.once("error", failed); // such as a missing program
+  });
+  const pid = await spawned;
   groups.add(pid);
   let said = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-65_536)));
-  const until = Date.now() + patienceMilliseconds;
-  while (!ready.every((pattern) => pattern.test(said))) {
-    if (child.exitCode !== null || child.signalCode !== null)
-      throw new Error(`${command.join(" ")} ended before it was ready:\n${said}`);
-    if (Date.now() > until)
-      throw new Error(`${command.join(" ")} is not ready after ${patienceMilliseconds / 1_000} s:\n${said}`);
-    await wait(5);
-  }
+  await new Promise<void>((listens, failed) => {
+    const fail = (why: string) => failed(new Error(`${command.join(" ")} ${why}:\n${said}`));
+    const patience = setTimeout(
+      () => fail(`is not ready after ${patienceMilliseconds / 1_000} s`),
+      patienceMilliseconds,
+    );
+    child.once("close", () => fail("ended before it was ready"));
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on("data", (chunk: Buffer) => {
+        said = (said + chunk.toString()).slice(-65_536);
+        if (!ready.every((pattern) => pattern.test(said))) return;
+        clearTimeout(patience);
+        listens();
+      });
+  });
   return {
     child,
     ready: Object.assign({}, ...ready.map((pattern) => pattern.exec(said)?.groups)) as Record<string, string>,

@@ -9,6 +9,7 @@ import type { Peer, PeerName } from "../peers/peer.ts";
 import { startPhylax, type Phylax } from "../peers/phylax.ts";
 import { startProxy } from "../peers/proxy.ts";
 import { start } from "../process/process.ts";
+import type { Deployment } from "../workerd/serve.ts";
 import { checkAnswers, type Expected } from "./check.ts";
 import { measure, plans, type Figure, type Load, type Pace } from "./measure.ts";
 
@@ -38,7 +39,11 @@ export async function runRequestsGroup(
   duration: Duration,
   rounds: number,
 ): Promise<{ readonly report: RequestsReport; readonly measures: readonly Measure[] }> {
-  const { payloads, source, origin, phylax } = await startOriginAndPhylax(folder, false);
+  const { payloads, source, origin, phylax } = await startOriginAndPhylax(folder, {
+    bundles: join(folder, "bundles"),
+    form: "minified",
+    isInspected: false,
+  });
   const peers = [
     await startProxy(folder, origin),
     phylax.peer,
@@ -79,7 +84,7 @@ export async function runRequestsGroup(
 /** The origin with all answers, and Phylax before it. */
 export async function startOriginAndPhylax(
   folder: string,
-  isInspected: boolean,
+  deployment: Deployment,
 ): Promise<{
   readonly payloads: readonly Payload[];
   readonly source: string;
@@ -95,7 +100,7 @@ export async function startOriginAndPhylax(
   const origin = ready["base"] ?? "";
   const stack = join(folder, "phylax");
   mkdirSync(stack);
-  return { payloads, source, origin, phylax: await startPhylax(stack, origin, isInspected) };
+  return { payloads, source, origin, phylax: await startPhylax(stack, origin, deployment) };
 }
 
 /** Puts every load on every peer in turn, so that other work of the machine affects all peers alike. */

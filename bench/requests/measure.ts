@@ -77,8 +77,10 @@ export async function measure(
   const before = peer.process.cpuMicros();
   const outcome = await generator.run({ ...order, seconds: secondsOf(load, pace) });
   const cpu = peer.process.cpuMicros() - before;
-  if (warm.wrong + outcome.wrong > 0)
-    throw new Error(`${peer.name}: ${warm.wrong + outcome.wrong} wrong answers to ${payload}`);
+  if (warm.wrong + outcome.wrong > 0) {
+    const first = warm.firstWrong ?? outcome.firstWrong ?? "";
+    throw new Error(`${peer.name}: ${warm.wrong + outcome.wrong} wrong answers to ${payload}: ${first}`);
+  }
   return {
     round,
     peer: peer.name,

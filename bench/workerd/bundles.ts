@@ -12,13 +12,30 @@ const wrangler = join(dirname(require.resolve("wrangler/package.json")), "bin/wr
 export const deployedWorkers = ["gateway", "control", "ledger"] as const;
 export type DeployedWorker = (typeof deployedWorkers)[number];
 
+/** `minified` is deployed. `readable` is the same code with the names and the file comments of the sources. */
+export type BundleForm = "minified" | "readable";
+
+const made = new Map<string, Promise<readonly string[]>>();
+
 /**
- * Bundles a worker by wrangler itself, as `wrangler deploy --minify` uploads it, into `<folder>/<worker>`.
- * Returns the paths of its modules; the first is the entry.
+ * Bundles a worker by wrangler itself, as `wrangler deploy --minify` uploads it, once in a run, into
+ * `<folder>/<form>/<worker>`. Returns the paths of its modules; the first is the entry.
  */
-export async function deployedBundle(worker: DeployedWorker, folder: string): Promise<readonly string[]> {
-  const out = join(folder, worker);
-  const args = ["deploy", "--dry-run", "--minify", "--outdir", out, "-c", join(root, configurations[worker])];
+export function deployedBundle(
+  worker: DeployedWorker,
+  folder: string,
+  form: BundleForm = "minified",
+): Promise<readonly string[]> {
+  const out = join(folder, form, worker);
+  const making = made.get(out) ?? bundle(worker, out, form);
+  made.set(out, making);
+  return making;
+}
+
+async function bundle(worker: DeployedWorker, out: string, form: BundleForm): Promise<readonly string[]> {
+  const minify = form === "minified" ? ["--minify"] : [];
+  const config = join(root, configurations[worker]);
+  const args = ["deploy", "--dry-run", ...minify, "--outdir", out, "-c", config];
   const child = spawn(process.execPath, [wrangler, ...args], {
     cwd: root,
     env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_LOG: "error", CI: "true" },

@@ -1,9 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { build } from "esbuild";
 import { start, type Running } from "../process/process.ts";
 import { workerdBinary } from "./binary.ts";
-import { deployedBundle, deployedWorkers, type DeployedWorker } from "./bundles.ts";
+import { deployedBundle, deployedWorkers, type BundleForm, type DeployedWorker } from "./bundles.ts";
 import { embed, workerdConfig, type CapnpStruct } from "./capnp.ts";
 import { deployedWorker, serviceOf } from "./deployed-worker.ts";
 import type { Preparation } from "./launcher-worker.ts";
@@ -25,6 +25,13 @@ export interface RawWorkerd {
 
 export type Vars = Readonly<Record<string, string>>;
 
+/** The place of the bundles, which many stacks of a run share, and their form. */
+export interface Deployment {
+  readonly bundles: string;
+  readonly form: BundleForm;
+  readonly isInspected: boolean;
+}
+
 /**
  * Bundles the Workers as `wrangler deploy` would and serves them, with their state below `folder`. Every
  * socket is on 127.0.0.1, on a free port. D1, R2 and the rate limiter are stand-ins.
@@ -32,32 +39,25 @@ export type Vars = Readonly<Record<string, string>>;
 export async function serveDeployed(
   folder: string,
   vars: Readonly<Record<DeployedWorker, Vars>>,
-  isInspected: boolean,
+  { bundles, form, isInspected }: Deployment,
 ): Promise<RawWorkerd> {
-  const state = join(folder, "state");
-  const put = (name: string, text: string) => {
-    writeFileSync(join(folder, name), text);
-    return name;
-  };
-  const stateOf = (name: string) => {
-    mkdirSync(join(state, name), { recursive: true });
-    return join(state, name);
-  };
-  const bundles = await Promise.all(
-    deployedWorkers.map((worker) => deployedBundle(worker, join(folder, "bundles"))),
+  const services = await Promise.all(
+    deployedWorkers.map(async (worker) =>
+      deployedWorker(worker, {
+        modules: copied(await deployedBundle(worker, bundles, form), folder, worker),
+        vars: vars[worker],
+        state: stateOf(folder, worker),
+      }),
+    ),
   );
-  const services = deployedWorkers.flatMap((worker, i) =>
-    deployedWorker(worker, {
-      modules: (bundles[i] ?? []).map((path) => relative(folder, path)),
-      vars: vars[worker],
-      state: stateOf(worker),
-    }),
-  );
+  const put = putInto(folder);
   const address = "127.0.0.1:0";
   const config: CapnpStruct = {
     services: [
-      ...services,
-      ...(["d1", "r2", "ratelimit"] as const).flatMap((product) => standIn(product, stateOf(product), put)),
+      ...services.flat(),
+      ...(["d1", "r2", "ratelimit"] as const).flatMap((product) =>
+        standIn(product, stateOf(folder, product), put),
+      ),
       await launcher(folder),
       { name: "internet", network: { allow: ["private"] } },
     ],
@@ -77,6 +77,32 @@ export async function serveDeployed(
     inspectorPort: isInspected ? port("inspector") : undefined,
     prepare: (registry) => prepare(port("launcher"), { statements: migrations(), registry }),
   };
+}
+
+/** The folder of a service's state. */
+export function stateOf(folder: string, name: string): string {
+  const path = join(folder, "state", name);
+  mkdirSync(path, { recursive: true });
+  return path;
+}
+
+export const putInto = (folder: string) => (name: string, text: string) => {
+  writeFileSync(join(folder, name), text);
+  return name;
+};
+
+/** Copies modules below a configuration, since `embed` takes no path outside. Returns their relative paths. */
+export function copied(
+  modules: readonly string[],
+  folder: string,
+  worker: DeployedWorker,
+): readonly string[] {
+  mkdirSync(join(folder, worker));
+  return modules.map((path) => {
+    const name = join(worker, basename(path));
+    copyFileSync(path, join(folder, name));
+    return name;
+  });
 }
 
 /**

@@ -1,0 +1,123 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { sampleResources } from "../data/payloads.ts";
+import { notMeasured, ratioOf, type Measure, type Pair } from "../measures.ts";
+import type { Duration } from "../options.ts";
+import type { Running } from "../process/process.ts";
+import { embed } from "../workerd/capnp.ts";
+import { bundleWorker, serveConfig } from "../workerd/serve.ts";
+import { redactCases, type RedactCase } from "./cases.ts";
+import type { RedactTask } from "./redact-worker.ts";
+
+/** CPU microseconds that each turn should take: long beside the request that orders it. */
+const turnMicros: Readonly<Record<Duration, number>> = { full: 200_000, quick: 100_000, short: 5_000 };
+// Each round has some turns of either kind in a row, so that other work of the machine affects both alike.
+const turnsOf: Readonly<Record<Duration, number>> = { full: 3, quick: 3, short: 1 };
+
+/**
+ * The speed of the disclosure engine in raw workerd: bytes of an origin's answer in, bytes that may leave out,
+ * with every check and capture, by `Discloser` as the gateway calls it. It is compared with decoding, JSON.parse,
+ * JSON.stringify and encoding of the same bytes.
+ */
+export async function runRedactGroup(
+  folder: string,
+  duration: Duration,
+  rounds: number,
+): Promise<readonly Measure[]> {
+  const place = join(folder, "redact");
+  mkdirSync(place);
+  const worker = await startWorker(place);
+  const measures: Measure[] = [];
+  for (const one of redactCases(await sampleResources())) {
+    console.error(`${one.id}: ${one.body.length} bytes …`);
+    await worker.load(one);
+    check(one, await worker.bytesOf("engine"));
+    measures.push(ratioOf(one.id, await measureCase(worker, duration, rounds)));
+  }
+  measures.push(
+    notMeasured(
+      "redact-stream-share",
+      "there is no streaming engine yet: Discloser takes whole entries only",
+    ),
+  );
+  return measures;
+}
+
+interface RedactWorker {
+  load(one: RedactCase): Promise<void>;
+  bytesOf(how: RedactTask["how"]): Promise<string>;
+  /** CPU microseconds each time. */
+  time(how: RedactTask["how"], times: number): Promise<number>;
+}
+
+async function startWorker(folder: string): Promise<RedactWorker> {
+  const script = await bundleWorker(join(import.meta.dirname, "redact-worker.ts"), folder);
+  const worker = {
+    modules: [{ name: "redact.js", esModule: embed(script) }],
+    compatibilityDate: "2026-10-01",
+  };
+  const running: Running = await serveConfig(
+    folder,
+    "redact",
+    {
+      services: [{ name: "redact", worker }],
+      sockets: [{ name: "http", address: "127.0.0.1:0", http: {}, service: "redact" }],
+    },
+    ["http"],
+  );
+  const url = `http://127.0.0.1:${running.ready["http"]}/`;
+  const send = async (method: string, content: unknown) => {
+    const response = await fetch(url, { method, body: JSON.stringify(content) });
+    if (!response.ok) throw new Error(`redact: ${response.status}\n${running.said()}`);
+    return await response.text();
+  };
+  return {
+    load: async (one) => void (await send("PUT", one)),
+    bytesOf: (how) => send("POST", { how, times: 1, show: true } satisfies RedactTask),
+    async time(how, times) {
+      const before = running.cpuMicros();
+      await send("POST", { how, times, show: false } satisfies RedactTask);
+      return (running.cpuMicros() - before) / times;
+    },
+  };
+}
+
+/** Speeds, so a ratio above 1 says that the engine is faster: `a` and `b` are runs a CPU second. */
+async function measureCase(
+  worker: RedactWorker,
+  duration: Duration,
+  rounds: number,
+): Promise<readonly Pair[]> {
+  const timesOf = async (how: RedactTask["how"]) => {
+    for (let times = 1; ; times *= 2) {
+      const each = await worker.time(how, times);
+      if (each * times >= turnMicros[duration] / 2)
+        return Math.max(1, Math.round(turnMicros[duration] / each));
+    }
+  };
+  const [engineTimes, jsonTimes] = [await timesOf("engine"), await timesOf("json")]; // warms both
+  const pairs: Pair[] = [];
+  for (let turn = 0; turn < rounds * turnsOf[duration]; turn++) {
+    const engine = await worker.time("engine", engineTimes);
+    const json = await worker.time("json", jsonTimes);
+    pairs.push({ a: 1_000_000 / engine, b: 1_000_000 / json });
+  }
+  return pairs;
+}
+
+interface Bundle {
+  readonly entry: readonly { readonly resource: unknown }[];
+}
+
+/** The engine has to do its work: a share of the bytes leaves, and where all is shown, all of it. */
+function check({ id, body, share, originBase }: RedactCase, out: string): void {
+  const found = out.length / body.length;
+  console.error(`${id}: ${(100 * found).toFixed(0)} % of the bytes leave`);
+  if (Math.abs(found - share) > 0.1) throw new Error(`${id}: ${found} of the bytes leave, not ${share}`);
+  if (share < 1) return;
+  const [given, left]: readonly Bundle[] = [body, out].map((text) => JSON.parse(text));
+  const resources = (bundle: Bundle | undefined) => bundle?.entry.map(({ resource }) => resource);
+  if (out.includes(originBase) || !isDeepStrictEqual(resources(given), resources(left)))
+    throw new Error(`${id}: the engine changes what it should keep`);
+}

@@ -1,0 +1,105 @@
+// Cuts one body many times by the gateway's own way from an origin's answer to the bytes that leave, or does
+// the same number of JSON.parse and JSON.stringify. The benchmark reads the CPU time from outside, because the
+// runtime's clock stands still while a Worker computes.
+import { isReading, readInteraction } from "#fhir/interaction";
+import type { OriginBody, Origins } from "#fhir/ports";
+import { fillPage } from "#gateway/read/fill-page";
+import { OriginSession } from "#gateway/origin/origin-session";
+import { parseScopes } from "#identity/scopes";
+import { instant } from "#kernel/clock";
+import { ok, type Result } from "#kernel/result";
+import { Discloser } from "#phi/disclose";
+import type { Disclosure } from "#phi/disclosure";
+import { compilePolicy } from "#policy/compile";
+import { parsePolicyDocument } from "#policy/document";
+import { evaluate } from "#policy/evaluate";
+import type { Grant } from "#policy/grant";
+import type { RedactCase } from "./cases.ts";
+
+/** What to do how often. The answer is the number of bytes that left, or with `show` the bytes. */
+export interface RedactTask {
+  readonly how: "engine" | "json";
+  readonly times: number;
+  readonly show: boolean;
+}
+
+const base = "https://phylax.bench.example/v1/fhir/main";
+
+/** The case that is loaded. */
+interface Loaded {
+  readonly grant: Grant;
+  readonly originBase: string;
+  readonly body: Uint8Array;
+  readonly origins: Origins;
+}
+let loaded: Loaded | undefined;
+
+export default {
+  async fetch(request) {
+    if (request.method === "PUT") {
+      loaded = load(await request.json());
+      return new Response(null, { status: 204 });
+    }
+    if (loaded === undefined) return new Response("no case is loaded", { status: 409 });
+    const { how, times, show }: RedactTask = await request.json();
+    const run = how === "engine" ? cut : parseAndStringify;
+    let out: readonly Uint8Array[] = [];
+    let bytes = 0;
+    for (let n = 0; n < times; n++) {
+      out = await run(loaded);
+      for (const part of out) bytes += part.length;
+    }
+    return show ? new Response(out.map((part) => decoder.decode(part)).join("")) : Response.json(bytes);
+  },
+} satisfies ExportedHandler;
+
+function load({ policy, request, originBase, body: text }: RedactCase): Loaded {
+  const document = value(parsePolicyDocument(policy));
+  const [path = "", query = ""] = request.split("?", 2);
+  const interaction = value(readInteraction("GET", path.split("/"), query));
+  if (!isReading(interaction)) throw new Error(`${request} is no read and no search`);
+  const grant = value(evaluate(compilePolicy(document, "sha256:bench"), access(), interaction));
+  const body = new TextEncoder().encode(text);
+  const whole: OriginBody = {
+    async *[Symbol.asyncIterator]() {
+      yield ok(body);
+    },
+  };
+  const origins: Origins = {
+    traits: async () => undefined,
+    ask: async () => ({ kind: "answered", body: whole, base: originBase }),
+    send: async () => undefined,
+  };
+  return { grant, originBase, body, origins };
+}
+
+const access = () => ({ scopes: value(parseScopes("system/*.rs")), patient: undefined });
+
+/** With a session for each answer, as the gateway has it: nothing is remembered that a request would not find. */
+async function cut({ grant, originBase, body, origins }: Loaded): Promise<readonly Uint8Array[]> {
+  const at = instant(0);
+  const session = new OriginSession(origins, { name: "main", base, at, clientCert: undefined });
+  const { expects } = grant;
+  if (expects.kind === "vread") throw new Error("a vread has two answers");
+  if (expects.kind === "read")
+    return bytesOf(
+      value(new Discloser(grant, session.basesAt(originBase)).read(body, expects.type, expects.id)),
+    );
+  const { page, next } = value(await fillPage(grant, expects, undefined, session));
+  if (next !== undefined) throw new Error("the body does not fit on a page");
+  return bytesOf(value(page.finish(undefined, true)));
+}
+
+const bytesOf = ({ windows }: Disclosure) => windows.map(({ body }) => body);
+
+const [decoder, encoder] = [new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }), new TextEncoder()];
+
+async function parseAndStringify({ body }: Loaded): Promise<readonly Uint8Array[]> {
+  const parsed: unknown = JSON.parse(decoder.decode(body));
+  return [encoder.encode(JSON.stringify(parsed))];
+}
+
+function value<T>(result: Result<T, unknown>): T {
+  if (!result.ok) throw new Error(`refused: ${JSON.stringify(result.error)}`);
+  return result.value;
+}

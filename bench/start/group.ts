@@ -1,0 +1,107 @@
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { ratioOf, valueOf, type Measure, type Pair } from "../measures.ts";
+import type { Duration } from "../options.ts";
+import { deployedBundle } from "../workerd/bundles.ts";
+import type { CapnpStruct } from "../workerd/capnp.ts";
+import { deployedWorker, serviceOf } from "../workerd/deployed-worker.ts";
+import { copied, putInto, serveConfig, stateOf } from "../workerd/serve.ts";
+import { standIn, standInExtensions } from "../workerd/stand-ins.ts";
+
+const startsIn: Readonly<Record<Duration, number>> = { full: 15, quick: 7, short: 1 };
+
+/**
+ * The size of the gateway's bundle, and the time from the start of a fresh workerd to the first 200 of the
+ * gateway's `/healthz`, beside an empty Worker in the same configuration.
+ */
+export async function runStartGroup(folder: string, duration: Duration): Promise<readonly Measure[]> {
+  const modules = await deployedBundle("gateway", join(folder, "bundles"));
+  const bytes = modules.reduce((sum, path) => sum + gzipSync(readFileSync(path)).length, 0);
+  const starts = Array.from({ length: startsIn[duration] }, (_, n) => n);
+  console.error(`start: ${starts.length} starts of each …`);
+  const pairs: Pair[] = [];
+  for (const n of starts) {
+    const [gateway, empty] = [join(folder, `start-${n}`), join(folder, `start-empty-${n}`)];
+    const a = await firstAnswer(gateway, () => gatewayServices(gateway, modules));
+    pairs.push({ a, b: await firstAnswer(empty, emptyServices) });
+  }
+  return [ratioOf("start-up-vs-empty", pairs), valueOf("bundle-gz-kb", [bytes / 1_024])];
+}
+
+/** Milliseconds from the start of the process to its first 200. */
+async function firstAnswer(folder: string, gateway: () => readonly CapnpStruct[]): Promise<number> {
+  mkdirSync(folder);
+  const put = putInto(folder);
+  const config = {
+    services: [
+      ...gateway(),
+      neighbour("control", ["RevocationFeed", "OwnTokenRevocation"], []),
+      neighbour("ledger", ["Disclosures"], ["LedgerShard"]),
+      { name: "neighbours", disk: { path: stateOf(folder, "neighbours"), writable: true } },
+      ...(["d1", "ratelimit"] as const).flatMap((product) => standIn(product, stateOf(folder, product), put)),
+      { name: "internet", network: { allow: ["private"] } },
+    ],
+    sockets: [{ name: "http", address: "127.0.0.1:0", http: {}, service: serviceOf("gateway") }],
+    extensions: standInExtensions(put),
+  };
+  const begun = performance.now();
+  const running = await serveConfig(folder, "start", config, ["http"]);
+  const response = await fetch(`http://127.0.0.1:${running.ready["http"]}/healthz`);
+  await response.text();
+  const took = performance.now() - begun;
+  if (response.status !== 200) throw new Error(`the first answer is ${response.status}: ${running.said()}`);
+  await running.close();
+  return took;
+}
+
+function gatewayServices(folder: string, modules: readonly string[]): readonly CapnpStruct[] {
+  const secret = () => randomBytes(32).toString("base64url");
+  const key = (pair: { readonly privateKey: { export(options: { format: "jwk" }): object } }, kid: string) =>
+    JSON.stringify({ ...pair.privateKey.export({ format: "jwk" }), kid });
+  return deployedWorker("gateway", {
+    modules: copied(modules, folder, "gateway"),
+    vars: {
+      TOKEN_SIGNING_KEY: key(generateKeyPairSync("ec", { namedCurve: "P-256" }), "token-1"),
+      RESPONSE_SIGNING_KEY: key(generateKeyPairSync("ed25519"), "answers-1"),
+      PAGING_KEY: secret(),
+      DPOP_NONCE_KEY: secret(),
+    },
+    state: stateOf(folder, "gateway"),
+  });
+}
+
+const emptyServices = (): readonly CapnpStruct[] => [
+  {
+    name: serviceOf("gateway"),
+    worker: {
+      modules: [{ name: "empty.js", esModule: 'export default { fetch: () => new Response("ok") };' }],
+      compatibilityDate: "2026-10-01",
+    },
+  },
+];
+
+/** A Worker that has the names to which the gateway is bound, and no code: its start is not measured. */
+function neighbour(
+  worker: "control" | "ledger",
+  entrypoints: readonly string[],
+  objects: readonly string[],
+): CapnpStruct {
+  const classes = [
+    ...entrypoints.map((name) => `export class ${name} extends WorkerEntrypoint {}`),
+    ...objects.map((name) => `export class ${name} extends DurableObject {}`),
+  ];
+  const script =
+    'import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";' +
+    `${classes.join("")}export default { fetch: () => new Response() };`;
+  return {
+    name: serviceOf(worker),
+    worker: {
+      modules: [{ name: "neighbour.js", esModule: script }],
+      compatibilityDate: "2026-10-01",
+      durableObjectNamespaces: objects.map((className) => ({ className, uniqueKey: className })),
+      ...(objects.length > 0 && { durableObjectStorage: { localDisk: "neighbours" } }),
+    },
+  };
+}
