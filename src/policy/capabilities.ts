@@ -88,7 +88,7 @@ const searchOf = (type: ResourceType) => ({
 });
 
 function parametersOf(policy: CompiledPolicy, access: Access, type: string): TypeCapability["parameters"] {
-  const rules = policy.rulesFor(type).filter(({ interactions }) => interactions.has("search"));
+  const rules = policy.rulesTo(type, "search");
   const known = [...searchParametersOf(type).values()].filter(
     (definition) => isSupported(definition) && !mayBeMasked(access, type, definition),
   );

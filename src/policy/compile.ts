@@ -17,8 +17,12 @@ export interface CompiledPolicy {
   readonly operations: ReadonlySet<Operation>;
   /** The rules for a type, in the document's order. */
   readonly rulesFor: (type: string) => readonly CompiledRule[];
-  /** The combined view of these rules, each of which covers the row. */
+  /** The rules for a type that grant an interaction: the same list for the same question. */
+  readonly rulesTo: (type: string, interaction: RuleInteraction) => readonly CompiledRule[];
+  /** The combined view of these rules, each of which covers the row: the same view for the same rules. */
   readonly viewOf: (type: string, rules: readonly CompiledRule[]) => ResourceView;
+  /** The element paths that any of these rules hides. */
+  readonly withheldBy: (type: string, rules: readonly CompiledRule[]) => readonly string[];
 }
 
 export interface CompiledRule {
@@ -55,20 +59,57 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
     const compiled = compileRule(rule);
     for (const type of rule.types) byType.set(type, [...(byType.get(type) ?? []), compiled]);
   }
-  const rulesFor = (type: string) => byType.get(type) ?? [];
-  const views = new Map<string, ResourceView>();
+  const rulesFor = (type: string) => byType.get(type) ?? none;
+  const granting = new Map<string, readonly CompiledRule[]>();
+  const viewOf = byRules(unionView);
+  const hiddenBy = (type: string, rules: readonly CompiledRule[]) => [
+    ...new Set(rules.flatMap((rule) => viewOf(type, [rule]).hidden)),
+  ];
   return {
     digest,
     users: new Set(document.users),
     operations: new Set(document.operations),
     rulesFor,
-    viewOf: (type, rules) => {
-      const key = [type, ...rules.map((rule) => rulesFor(type).indexOf(rule))].join();
-      const view = views.get(key) ?? unionView(type, rules);
-      views.set(key, view); // at most one entry for each set of rules of one type
-      return view;
+    rulesTo: (type, interaction) => {
+      const all = rulesFor(type);
+      if (all.length === 0) return all; // an unknown type must not fill the memory
+      const key = `${type} ${interaction}`;
+      const rules = granting.get(key) ?? all.filter((rule) => rule.interactions.has(interaction));
+      granting.set(key, rules);
+      return rules;
     },
+    viewOf,
+    withheldBy: byRules(hiddenBy),
   };
+}
+
+const none: readonly CompiledRule[] = [];
+
+interface Step<Value> {
+  readonly next: Map<CompiledRule, Step<Value>>;
+  made: { readonly value: Value } | undefined;
+}
+
+/** Remembers what follows from rules of one type, by the rules: at most one value for each list of rules. */
+function byRules<Value>(
+  make: (type: string, rules: readonly CompiledRule[]) => Value,
+): (type: string, rules: readonly CompiledRule[]) => Value {
+  const types = new Map<string, Step<Value>>();
+  return (type, rules) => {
+    let step = stepAt(types, type);
+    for (const rule of rules) step = stepAt(step.next, rule);
+    step.made ??= { value: make(type, rules) };
+    return step.made.value;
+  };
+}
+
+function stepAt<Key, Value>(steps: Map<Key, Step<Value>>, key: Key): Step<Value> {
+  let step = steps.get(key);
+  if (step === undefined) {
+    step = { next: new Map(), made: undefined };
+    steps.set(key, step);
+  }
+  return step;
 }
 
 export function compileRule(rule: PolicyRule): CompiledRule {

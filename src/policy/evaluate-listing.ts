@@ -100,7 +100,7 @@ function evaluateHistory(
   // A resource that no patient owns is readable only as it is now, because a row refers to it now.
   if (expects.kind !== "search" && expects.referrers.length > 0)
     return err({ reason: "outside_patient_compartment", type });
-  const rules = policy.rulesFor(type).filter(({ interactions }) => interactions.has("read"));
+  const rules = policy.rulesTo(type, "read");
   const rowAccess = rowAccessOf(access, type, "r");
   const coversAll =
     rowAccess !== undefined &&

@@ -99,7 +99,7 @@ export function evaluateWrite(
 ): Result<WriteGrant, PolicyRefusal> {
   const { type } = write;
   const { interaction, permission } = grants[write.kind];
-  const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
+  const rules = policy.rulesTo(type, interaction);
   if (rules.length === 0) return err({ reason: "rule_missing", type, interaction });
   const rowAccess = rowAccessOf(access, type, permission);
   if (rowAccess === undefined) return err({ reason: "scope_insufficient", type, interaction });
@@ -203,6 +203,6 @@ function insideBy(
   const nestedAccess = type === undefined ? undefined : rowAccessOf(access, type, permission);
   if (type === undefined || nestedAccess === undefined || isLabelled(resource)) return undefined;
   if (!coversNested(nestedAccess, rowAccess, resource, type, base, nesting)) return undefined;
-  const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
+  const rules = policy.rulesTo(type, interaction);
   return viewBy(policy, type, rules, resource);
 }

@@ -201,7 +201,7 @@ function rulesOf(
   type: string,
   interaction: "read" | "search", // a right to read a resource includes its versions
 ): Result<{ readonly rules: readonly CompiledRule[]; readonly rowAccess: RowAccess }, PolicyRefusal> {
-  const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
+  const rules = policy.rulesTo(type, interaction);
   if (rules.length === 0) return err({ reason: "rule_missing", type, interaction });
   const rowAccess = rowAccessOf(access, type, interaction === "read" ? "r" : "s");
   return rowAccess === undefined
@@ -281,9 +281,7 @@ function granted(
   includes: readonly GrantedInclude[] = [],
 ): Grant {
   const readableBy = (resource: Facts, type: string, may: (rule: CompiledRule) => boolean = () => true) => {
-    const readable = policy
-      .rulesFor(type)
-      .filter((rule) => rule.interactions.has("read") && isRowOf(rule, resource) && may(rule));
+    const readable = policy.rulesTo(type, "read").filter((rule) => may(rule) && isRowOf(rule, resource));
     return readable.length === 0 || isLabelled(resource) || hasContext(resource)
       ? undefined
       : policy.viewOf(type, readable);
@@ -306,7 +304,7 @@ function granted(
     clientParameters,
     includes,
     elements,
-    withheldPaths: [...new Set(searchRules.flatMap((rule) => policy.viewOf(type, [rule]).hidden))],
+    withheldPaths: policy.withheldBy(type, searchRules),
     viewOf: (resource, base, ...versions) => {
       const all = [resource, ...versions];
       const covers = (rule: CompiledRule) => all.every((version) => isRowOf(rule, version));

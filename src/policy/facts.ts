@@ -30,11 +30,24 @@ interface SearchReads {
   readonly parameters: readonly SearchParameter["definition"][];
   /** A row must refer to a resource that a chain found, or be a resource that a `_has` found. */
   readonly joins: readonly { readonly kind: "chain" | "has"; readonly by: SearchParameter["definition"] }[];
-  /** References of rows of these types that includes follow. */
-  readonly links: readonly { readonly source: string; readonly paths: readonly (readonly string[])[] }[];
+  /** References of rows that includes follow, by their name `Type:parameter`. */
+  readonly links: readonly {
+    readonly source: string;
+    readonly name: string;
+    readonly paths: readonly (readonly string[])[];
+  }[];
 }
 
-/** @param type of the requested or written rows. @param reads for a search. */
+// A request brings its parameters and includes, by names of R4 alone. There are more sets of them than an
+// isolate can remember.
+const listsMax = 256;
+const remembered = new WeakMap<CompiledPolicy, Map<string, FactLists>>();
+
+/**
+ * The lists of a grant; the same object for the same question.
+ *
+ * @param type of the requested or written rows. @param reads for a search.
+ */
 export function factListsOf(
   policy: CompiledPolicy,
   { scopes }: Pick<Access, "scopes">,
@@ -42,6 +55,21 @@ export function factListsOf(
   reads: SearchReads = { parameters: [], joins: [], links: [] },
 ): FactLists {
   const byCategory = scopes.some(({ categories }) => categories.length > 0);
+  let key = byCategory ? `${type} by category` : type;
+  for (const { code } of reads.parameters) key += `,${code}`;
+  for (const { kind, by } of reads.joins) key += `,${kind} ${by.code}`;
+  for (const { name } of reads.links) key += `,${name}`;
+  let known = remembered.get(policy);
+  if (known === undefined) remembered.set(policy, (known = new Map<string, FactLists>()));
+  let lists = known.get(key);
+  if (lists === undefined) {
+    if (known.size >= listsMax) known.delete(known.keys().next().value ?? "");
+    known.set(key, (lists = makeLists(policy, byCategory, type, reads)));
+  }
+  return lists;
+}
+
+function makeLists(policy: CompiledPolicy, byCategory: boolean, type: string, reads: SearchReads): FactLists {
   const chained = reads.joins.flatMap(({ kind, by }) => (kind === "chain" ? [by] : []));
   const searched = [...reads.parameters, ...chained];
   const byId =

@@ -77,7 +77,7 @@ function readable(
 ): readonly CompiledRule[] {
   const rowAccess = rowAccessOf(access, type, "r");
   if (rowAccess === undefined) return [];
-  const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has("read"));
+  const rules = policy.rulesTo(type, "read");
   return canCover(rowAccess, type)
     ? rules
     : rules.filter((rule) => through !== undefined && rule.referredBy.has(through));

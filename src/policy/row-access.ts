@@ -150,19 +150,15 @@ function isOfCategories(row: Facts, type: string, categories: readonly Category[
   if (categories.length === 0) return true;
   const found =
     categoriesOfRow.get(row) ??
-    findersOf(categoryOf(type)?.paths.flatMap((path) => valuesAt(row, path)) ?? []);
+    findersOf(categoryOf(type)?.paths?.flatMap((path) => valuesAt(row, path)) ?? []);
   categoriesOfRow.set(row, found);
   return categories.every((codes) => codes.some((code) => found.has(code)));
 }
 
 /** The parameter that SMART's `?category=` filters by; `undefined` if R4 has none for the type. */
-function categoryOf(
-  type: string,
-): (SearchParameterDefinition & { readonly paths: readonly (readonly string[])[] }) | undefined {
+function categoryOf(type: string): SearchParameterDefinition | undefined {
   const definition = searchParametersOf(type).get("category");
-  return definition?.type === "token" && definition.paths !== undefined
-    ? { ...definition, paths: definition.paths }
-    : undefined;
+  return definition?.type === "token" && definition.paths !== undefined ? definition : undefined;
 }
 
 /** The elements of a type that hold a row's category. */

@@ -16,8 +16,18 @@ export type Searchable =
 const hidden: Searchable = { kind: "hidden" };
 const free: Searchable = { kind: "free" };
 
+const known = new WeakMap<ObjectView, Map<SearchParameterDefinition, Searchable>>();
+
 /** The weakest permission over all elements that the parameter reads. */
 export function searchableBy(view: ObjectView, definition: SearchParameterDefinition): Searchable {
+  let ofView = known.get(view);
+  if (ofView === undefined) known.set(view, (ofView = new Map()));
+  let searchable = ofView.get(definition);
+  if (searchable === undefined) ofView.set(definition, (searchable = judged(view, definition)));
+  return searchable;
+}
+
+function judged(view: ObjectView, definition: SearchParameterDefinition): Searchable {
   if (definition.paths === undefined) return hidden;
   return definition.paths.map((path) => atPath(view, path, definition)).reduce(narrower, free);
 }
