@@ -1,6 +1,6 @@
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 
-const subsetted: JsonObject = {
+export const subsetted: JsonObject = {
   system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
   code: "SUBSETTED",
   display: "Subsetted",

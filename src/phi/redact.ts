@@ -89,14 +89,14 @@ type Entries = Map<JsonObject, RedactedResource | undefined>;
 export const containedMax = 200;
 
 /** Answers whether the released part of a reference identifies its target. */
-const identifiesTarget = ({ elements }: ObjectView): boolean =>
+export const identifiesTarget = ({ elements }: ObjectView): boolean =>
   ["reference", "type", "identifier"].every((name) => elements.has(name));
 
 /**
  * Answers whether a view may hide the owner of a resource. The view decides, and the presence of the owner
  * elements that the view shows.
  */
-function hidesOwner(resource: JsonObject, { object }: ResourceView): boolean {
+export function hidesOwner(resource: JsonObject, { object }: ResourceView): boolean {
   if (object.everything) return false;
   const { owners, participants } = ownerPathsOf(textAt(resource, "resourceType") ?? "");
   const isHidden = (path: readonly string[]) => !showsReference(object, path);

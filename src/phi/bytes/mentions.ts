@@ -1,0 +1,131 @@
+import type { JsonObject } from "#fhir/json/json";
+import { mentionOf, patientIn, type FhirBase } from "#fhir/r4/reference";
+
+/** A reference text whose patient is known. */
+interface Known {
+  readonly bytes: Uint8Array;
+  readonly patient: string | undefined;
+  /** The reference means a patient whom it does not identify. */
+  readonly isMeant: boolean;
+}
+
+// The rows of a page refer to a handful of patients.
+const knownMax = 8;
+const decoder = new TextDecoder();
+
+/**
+ * The patients that the written elements of a resource name, in the order of the elements, as `Redaction` in
+ * redact.ts finds them.
+ */
+export class Mentions {
+  readonly patients: string[] = [];
+  /** For each of the patients: a released element names it. */
+  readonly areSeen: boolean[] = [];
+  unnamed = false;
+  /** References whose view hides a part that identifies the target. */
+  room = 0;
+  #bases: readonly FhirBase[] = [];
+  #known: Known[] = [];
+  #oldest = 0;
+
+  /** For an answer of an origin. @param bases the bases below which a Patient is a patient of the origin. */
+  begin(bases: readonly FhirBase[]): void {
+    this.#bases = bases;
+    this.#known = [];
+    this.#oldest = 0;
+    this.reset();
+  }
+
+  /** For a resource. */
+  reset(): void {
+    this.patients.length = 0;
+    this.areSeen.length = 0;
+    this.unnamed = false;
+    this.room = 0;
+  }
+
+  /** A text that a reader may follow, between its quotes; its bytes are plain. */
+  followPlain(bytes: Uint8Array, from: number, to: number): void {
+    if (!mayNamePatient(bytes, from, to)) return;
+    const { patient } = this.#read(bytes, from, to);
+    if (patient !== undefined) this.#add(patient, true);
+  }
+
+  follow(text: string): void {
+    const patient = patientIn(text, this.#bases);
+    if (patient !== undefined) this.#add(patient, true);
+  }
+
+  /**
+   * A Reference of which any part leaves.
+   *
+   * @param from and `to`: its `reference` between the quotes, with plain bytes alone; `to` is 0 if it has none.
+   */
+  mention(bytes: Uint8Array, from: number, to: number, isIdentified: boolean): void {
+    if (!isIdentified) this.room += 1;
+    if (to === 0 || !mayNamePatient(bytes, from, to)) return;
+    const { patient, isMeant } = this.#read(bytes, from, to);
+    if (patient !== undefined) this.#add(patient, isIdentified);
+    else if (isMeant) this.unnamed = true;
+  }
+
+  mentionRead(reference: JsonObject, isIdentified: boolean): void {
+    if (!isIdentified) this.room += 1;
+    const mention = mentionOf(reference, this.#bases);
+    if (mention.kind === "patient") this.#add(mention.id, isIdentified);
+    if (mention.kind === "unidentified") this.unnamed = true;
+  }
+
+  #add(patient: string, isSeen: boolean): void {
+    this.patients.push(patient);
+    this.areSeen.push(isSeen);
+  }
+
+  #read(bytes: Uint8Array, from: number, to: number): Known {
+    for (const known of this.#known) if (isSame(known.bytes, bytes, from, to)) return known;
+    const own = bytes.slice(from, to);
+    const reference = decoder.decode(own);
+    const patient = patientIn(reference, this.#bases);
+    const isMeant = mentionOf({ reference }, this.#bases).kind === "unidentified";
+    const known = { bytes: own, patient, isMeant };
+    this.#known[this.#oldest] = known;
+    this.#oldest = (this.#oldest + 1) % knownMax;
+    return known;
+  }
+}
+
+export function isSame(own: Uint8Array, bytes: Uint8Array, from: number, to: number): boolean {
+  const { length } = own;
+  if (to - from !== length) return false;
+  for (let at = 0; at < length; at += 1) if (own[at] !== bytes[from + at]) return false;
+  return true;
+}
+
+/**
+ * True if a text of plain bytes contains `patient`, in any case. Without it `patientIn` finds none, because a
+ * plain text has no `%`.
+ */
+export function mayNamePatient(bytes: Uint8Array, from: number, to: number): boolean {
+  let at = from + 6;
+  while (at < to) {
+    const last = bytes[at] ?? 0;
+    const shift = shifts[last] ?? 7;
+    if (shift === 0) {
+      if (isPatient(bytes, at - 6)) return true;
+      at += 4; // the other t
+    } else at += shift;
+  }
+  return false;
+}
+
+const patientText = "patient";
+/** How far the text moves on for a byte at its end (Horspool). */
+const shifts = new Uint8Array(256).fill(7);
+for (const [index, sign] of Array.from(patientText).entries())
+  for (const spelling of [sign, sign.toUpperCase()]) shifts[spelling.charCodeAt(0)] = 6 - index;
+
+function isPatient(bytes: Uint8Array, from: number): boolean {
+  for (let at = 0; at < 7; at += 1)
+    if (((bytes[from + at] ?? 0) | 0x20) !== patientText.charCodeAt(at)) return false;
+  return true;
+}

@@ -1,0 +1,132 @@
+import { ownersNamed } from "#fhir/r4/compartment";
+import { isObject, property, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { byteClassesOf } from "#phi/bytes/byte-classes";
+import { ByteCutter } from "#phi/bytes/cutter";
+import type { FactPath } from "#phi/bytes/fact-paths";
+import { Plan } from "#phi/bytes/plan";
+import { unusual } from "#phi/bytes/unusual";
+import { originUrls, type Bases } from "#phi/origin-urls";
+import { hidesOwner, redactResource } from "#phi/redact";
+import type { ResourceView } from "#policy/compile";
+import { isLabelled } from "#policy/labels";
+
+/** Bases whose addresses the hostile texts of the fuzzing contain. */
+export const bases: Bases = {
+  origin: "http://origin.internal:8080/fhir",
+  public: "https://api.example/v1/fhir/main",
+};
+
+/** The facts that the engine is asked for: some that exist, and some that hardly do. */
+export const facts: readonly FactPath[] = [
+  ["resourceType"],
+  ["id"],
+  ["meta", "security"],
+  ["meta", "versionId"],
+  ["subject"],
+  ["patient"],
+  ["category"],
+  ["code"],
+  ["address"],
+  ["performer"],
+  ["value"],
+];
+
+const cutter = new ByteCutter();
+const urls = originUrls(bases);
+const classes = byteClassesOf(bases);
+const plans = new WeakMap<ResourceView, Plan | "unusual">();
+
+/** As a policy would decide: some links may be named. */
+const mayLinkTo = (other: JsonObject) => (textAt(other, "reference") ?? "").length % 2 === 0;
+
+export type Verdict = "equal" | "left to the plain engine";
+
+/**
+ * Cuts a text by both engines. It throws if the byte engine releases anything that the plain engine does not
+ * release in the same bytes, or reads other facts.
+ *
+ * @param fastView for a test of this comparison: the byte engine's view, if it is a different view.
+ */
+export function compare(bytes: Uint8Array, view: ResourceView, fastView: ResourceView = view): Verdict {
+  const fast = cutFast(bytes, fastView);
+  if (fast === undefined) return "left to the plain engine";
+  const shown = (text: string) => `${text}\n${new TextDecoder().decode(bytes)}`;
+  const read = readJson(bytes);
+  if (!read.ok || !isObject(read.value))
+    throw new Error(shown("the byte engine accepts what readJson refuses"));
+  const resource = read.value;
+  // The facts alone decide about labels, so a label inside has to be left to the plain engine.
+  const { meta: _meta, ...unlabelled } = resource;
+  if (isLabelled(unlabelled)) throw new Error(shown("an inline label passes"));
+  const found = redactResource(resource, view, { bases, urls, mayLinkTo, viewInside: () => undefined });
+  if (!found.ok) throw new Error(shown(`the plain engine refuses: ${found.error}`));
+  const { patients, unseen, room, unnamed, withheld, records } = found.value;
+  const plain = {
+    text: JSON.stringify(found.value.resource),
+    patients: [...patients],
+    unseen: [...unseen],
+    room,
+    unnamed,
+    withheld,
+    records,
+    facts: facts.map((path) => JSON.stringify(factAt(resource, path))),
+  };
+  const owners = ownersNamed(resource, [bases.origin, bases.public]);
+  const all = new Set([...owners.patients, ...fast.patients]);
+  const seen = new Set(fast.patients.filter((_, index) => fast.areSeen[index] === true));
+  if (textAt(resource, "resourceType") === "Patient")
+    for (const patient of owners.patients) seen.add(patient);
+  const other = {
+    text: fast.text,
+    patients: [...all],
+    unseen: [...all].filter((patient) => !seen.has(patient)),
+    room: fast.room + (hidesOwner(resource, view) ? 1 : 0),
+    unnamed: owners.unnamed || fast.unnamed,
+    withheld: 0,
+    records: 1,
+    facts: fast.facts,
+  };
+  if (JSON.stringify(plain) !== JSON.stringify(other))
+    throw new Error(shown(`two results:\n${JSON.stringify(plain)}\n${JSON.stringify(other)}`));
+  const changed = found.value.resource["meta"];
+  const lastUpdated = isObject(changed) ? textAt(changed, "lastUpdated") : undefined;
+  if (lastUpdated !== fast.lastUpdated) throw new Error(shown(`lastUpdated: ${fast.lastUpdated}`));
+  return "equal";
+}
+
+function factAt(resource: JsonObject, [first, second]: FactPath): Json | undefined {
+  const value = property(resource, first);
+  return second === undefined ? value : isObject(value) ? property(value, second) : undefined;
+}
+
+function cutFast(bytes: Uint8Array, view: ResourceView) {
+  try {
+    const plan = plans.get(view) ?? new Plan(view, facts);
+    if (plan === "unusual") return undefined;
+    plans.set(view, plan);
+    cutter.begin({ bases, urls, classes, mayLinkTo });
+    cutter.load(bytes);
+    cutter.next();
+    cutter.cut(plan);
+    if (!cutter.isAtEnd) return undefined;
+    const { mentions, factStart, factEnd } = cutter;
+    return {
+      text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(cutter.output),
+      patients: [...mentions.patients],
+      areSeen: [...mentions.areSeen],
+      room: mentions.room,
+      unnamed: mentions.unnamed,
+      lastUpdated: cutter.lastUpdated,
+      facts: facts.map((_, index) => {
+        const end = factEnd[index] ?? 0;
+        if (end === 0) return undefined;
+        const value = readJson(cutter.bytes.subarray(factStart[index], end));
+        return value.ok ? JSON.stringify(value.value) : "unread";
+      }),
+    };
+  } catch (fault) {
+    if (fault !== unusual) throw fault;
+    if (!plans.has(view)) plans.set(view, "unusual");
+    return undefined;
+  }
+}
