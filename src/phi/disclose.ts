@@ -19,7 +19,7 @@ import { isId, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import { factsFor } from "#policy/facts";
-import type { Grant } from "#policy/grant";
+import type { Grant, GrantedInclude } from "#policy/grant";
 import type { Candidate, Linked } from "./included.ts";
 import type { DecidingRow } from "./additional-patients.ts";
 import {
@@ -28,7 +28,9 @@ import {
   Tally,
   type Disclosure,
   type ConcernedPatients,
+  type Released,
 } from "./disclosure.ts";
+import { RowCutter, type CutRow } from "./bytes/row-cutter.ts";
 import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
@@ -75,14 +77,21 @@ export class Discloser {
   /** The context for included resources, by their type. */
   readonly #contextOf: (included: string) => RedactContext;
   readonly #joined: readonly Joined[];
-  readonly #narrowed = new Map<ResourceView, ResourceView>();
+  readonly #engine: "bytes" | "plain";
+  readonly #cutters = new Map<string, RowCutter>();
   readonly #facts = new WeakMap<JsonObject, Facts>();
 
   /**
    * @param joined the results of the joins: a row of the search has to refer to one of these resources, or be
-   * one.
+   * one. @param engine `plain`: without the byte engine, which is compared with the plain engine.
    */
-  constructor(grant: Grant, bases: NamedBases, joined: readonly Joined[] = []) {
+  constructor(
+    grant: Grant,
+    bases: NamedBases,
+    joined: readonly Joined[] = [],
+    engine: "bytes" | "plain" = "bytes",
+  ) {
+    this.#engine = engine;
     this.#joined = joined;
     this.#grant = grant;
     this.#bases = bases;
@@ -103,6 +112,10 @@ export class Discloser {
 
   /** The answer to a read. */
   read(body: Uint8Array, type: string, id: string): Result<Disclosure, DisclosureRefusal> {
+    const cut = this.#engine === "bytes" ? this.#cutterFor(type, "read").resource(body) : undefined;
+    // Whatever is refused, the plain engine refuses.
+    if (typeof cut === "object" && cut.released.id === id)
+      return ok(this.#disclosure(cut.released, cut.lastUpdated));
     const resource = this.#requestedIn(body, type, id);
     return resource.ok ? this.#whole(resource.value, this.#viewOf(resource.value)) : resource;
   }
@@ -169,6 +182,17 @@ export class Discloser {
    * neither.
    */
   entry(bytes: EntryBytes, type: string): Result<DisclosedEntry, DisclosureRefusal> {
+    const cut =
+      this.#engine === "bytes" && bytes !== "too_large"
+        ? this.#cutterFor(type, "search").entry(bytes)
+        : undefined;
+    if (cut === "hidden") return ok({ kind: "hidden" });
+    if (cut !== undefined) {
+      const match = new CutMatch(cut, this.#grant.includes, this.#bases.public);
+      const isShown =
+        cut.mustShow.length === 0 || meetsCriteria(match.shown, cut.mustShow, this.#bases.public);
+      return ok(isShown ? match : { kind: "hidden" });
+    }
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok({ kind: "outcome" });
@@ -214,8 +238,33 @@ export class Discloser {
     };
   }
 
+  #cutterFor(type: string, part: "read" | "search"): RowCutter {
+    const key = `${part} ${type}`;
+    const known = this.#cutters.get(key);
+    if (known !== undefined) return known;
+    const { viewOf, mustShow, mayLinkTo } = this.#grant;
+    const { origin, residences } = this.#bases;
+    const cutter = new RowCutter(
+      {
+        lists: this.#grant,
+        viewOf: (facts) =>
+          part === "read" || this.#isFound(facts) ? this.#narrow(viewOf(facts, origin)) : undefined,
+        mustShow: (facts) => (part === "read" ? [] : (mustShow?.(facts) ?? [])),
+        note: (facts) => residences.note(facts),
+        mayLinkTo: (other) => mayLinkTo(other, origin),
+      },
+      this.#bases,
+      type,
+    );
+    this.#cutters.set(key, cutter);
+    return cutter;
+  }
+
   #matchesSearch(row: JsonObject): boolean {
-    const facts = this.#factsOf(row);
+    return this.#isFound(this.#factsOf(row));
+  }
+
+  #isFound(facts: Facts): boolean {
     return (
       matchesSearch(facts, this.#grant.clientParameters, this.#bases.origin) &&
       this.#joined.every((joined) => meets(facts, joined, this.#bases.origin))
@@ -295,12 +344,12 @@ export class Discloser {
 
   #viewOf(resource: JsonObject, ...versions: readonly JsonObject[]): ResourceView | undefined {
     const [facts, ...further] = [resource, ...versions].map((version) => this.#factsOf(version));
-    const view = facts && this.#grant.viewOf(facts, this.#bases.origin, ...further);
+    return this.#narrow(facts && this.#grant.viewOf(facts, this.#bases.origin, ...further));
+  }
+
+  #narrow(view: ResourceView | undefined): ResourceView | undefined {
     const { elements } = this.#grant;
-    if (view === undefined || elements === undefined) return view;
-    const narrowed = this.#narrowed.get(view) ?? narrowView(view, elements);
-    this.#narrowed.set(view, narrowed);
-    return narrowed;
+    return view === undefined || elements === undefined ? view : narrowView(view, elements);
   }
 
   #whole(
@@ -317,18 +366,54 @@ export class Discloser {
     if (text.length > resourceBytesMax) return err({ reason: "resource_withheld", because: "too_large" });
     if (named.patients.size > patientsMax)
       return err({ reason: "resource_withheld", because: "too_many_patients" });
-    const tally = new Tally(this.#bases.name);
-    tally.add({
-      ...redacted.value,
-      ...named,
-      type: textAt(resource, "resourceType") ?? "",
-      id: textAt(resource, "id") ?? "",
-      text,
-    });
     const meta = property(redacted.value.resource, "meta");
     const lastUpdated = isObject(meta) ? textAt(meta, "lastUpdated") : undefined;
-    return ok({ ...tally.disclosure(this.#grant.withheldPaths), representation: { lastUpdated } });
+    const [type, id] = [textAt(resource, "resourceType") ?? "", textAt(resource, "id") ?? ""];
+    return ok(this.#disclosure({ ...redacted.value, ...named, type, id, text }, lastUpdated));
   }
+
+  #disclosure(released: Released, lastUpdated: string | undefined): Disclosure {
+    const tally = new Tally(this.#bases.name);
+    tally.add(released);
+    return { ...tally.disclosure(this.#grant.withheldPaths), representation: { lastUpdated } };
+  }
+}
+
+/** A row that the byte engine cut. Few pages look into its rows: they are read when they do. */
+class CutMatch implements Linked {
+  readonly kind = "match";
+  readonly released: Released;
+  readonly #row: CutRow;
+  readonly #includes: readonly GrantedInclude[];
+  readonly #base: string;
+  #shown: JsonObject | undefined;
+  #links: readonly ReadonlySet<string>[] | undefined;
+
+  constructor(row: CutRow, includes: readonly GrantedInclude[], base: string) {
+    this.released = row.released;
+    this.#row = row;
+    this.#includes = includes;
+    this.#base = base;
+  }
+
+  get shown(): JsonObject {
+    const { start, end, released } = this.#row;
+    this.#shown ??= readShown(released.text.subarray(start, end));
+    return this.#shown;
+  }
+
+  get links(): readonly ReadonlySet<string>[] {
+    this.#links ??= this.#includes.map(({ source, paths }) =>
+      source === this.released.type ? referredAt(this.shown, paths, this.#base) : none,
+    );
+    return this.#links;
+  }
+}
+
+function readShown(text: Uint8Array): JsonObject {
+  const read = readJson(text);
+  if (!read.ok || !isObject(read.value)) throw new Error("the byte engine wrote no object");
+  return read.value;
 }
 
 export type DisclosedEntry =

@@ -1,15 +1,15 @@
 import { utf8 } from "#fhir/json/bytes";
-import { inlineLabel } from "#policy/labels";
+import { inlineLabel } from "#fhir/json/facts";
 import { depthMax, isObject, readJson, resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
 import { subsetted } from "#phi/contained";
 import { isShown } from "#phi/extension";
 import type { Bases, OriginUrls } from "#phi/origin-urls";
 import type { ObjectView } from "#policy/view/view";
-import { factsMax } from "./fact-paths.ts";
 import { byteClass, strictClasses, type ByteClasses, type Needle } from "./byte-classes.ts";
 import { isSame, mayNamePatient, Mentions } from "./mentions.ts";
 import {
   absentReasonUrl,
+  factsMax,
   groupSize,
   hashOf,
   memberField,
@@ -92,6 +92,7 @@ export class ByteCutter {
   /** The members that were written, by their index in the plan, if asked for. */
   #journal: number[] | undefined;
 
+  #context: CutContext | undefined;
   #classes: Uint8Array = strictClasses;
   #needles: readonly Needle[] = [];
   #urls: OriginUrls | undefined;
@@ -104,8 +105,11 @@ export class ByteCutter {
   /** True if a fact contains a number, whose own text counts. */
   factHasNumber = false;
 
-  /** Before the resources of an answer; the patients of its references are remembered until the next. */
-  begin({ bases, classes, urls, mayLinkTo }: CutContext): void {
+  /** Before a text of an answer; the patients of its references are remembered until the next answer. */
+  begin(context: CutContext): void {
+    if (context === this.#context) return;
+    const { bases, classes, urls, mayLinkTo } = context;
+    this.#context = context;
     this.#classes = classes.table;
     this.#needles = classes.needles;
     this.#urls = urls;
@@ -183,6 +187,13 @@ export class ByteCutter {
     return hash;
   }
 
+  /** Answers whether the last name is this one: another name may have its hash. */
+  isKey(name: Uint8Array): boolean {
+    return isSame(name, this.#bytes, this.#keyEnd - name.length, this.#keyEnd)
+      ? this.#bytes[this.#keyEnd - name.length - 1] === 0x22
+      : false;
+  }
+
   /** At a value that does not leave: past it. @param hash of its name, if it is part of a resource. */
   skip(hash = 0): void {
     this.#at = this.#skip(this.#at, this.#bytes[this.#at] ?? 0, hash);
@@ -217,11 +228,9 @@ export class ByteCutter {
     this.#flush();
   }
 
-  /** Goes back to a place where a resource begins, to cut it again. */
-  rewind(at: number, depth: number, namesUsed: number): void {
+  /** Goes back to where the last resource began, to cut it again. */
+  rewind(at: number): void {
     this.#at = at;
-    this.#depth = depth;
-    this.#namesUsed = namesUsed;
   }
 
   /** At an opening brace, where a run ends: past the object. True if anything was written. */

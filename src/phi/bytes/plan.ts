@@ -1,12 +1,15 @@
 import { utf8 } from "#fhir/json/bytes";
+import type { FactPath } from "#fhir/json/facts";
 import type { JsonObject } from "#fhir/json/json";
 import { isAddress, urlTypes } from "#phi/primitive";
 import { extensionView, identifiesTarget, siblingView } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
 import { dataAbsentReason } from "#policy/view/masked";
 import type { ElementView, ObjectView } from "#policy/view/view";
-import { factsMax, type FactPath } from "./fact-paths.ts";
 import { unusual } from "./unusual.ts";
+
+/** A plan with more facts is left to the plain engine. */
+export const factsMax = 64;
 
 /**
  * The fields of a node, which stands for an object view, as offsets into its record in `Plan.table`. Offset 0

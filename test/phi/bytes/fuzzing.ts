@@ -44,7 +44,8 @@ function sliced(path: readonly string[], roll: () => number): readonly string[] 
   return ["identifier[system=urn:mrn,x]", ...path.slice(1)];
 }
 
-function pathsIn(value: Json, path: readonly string[], type: string): readonly (readonly string[])[] {
+/** The element paths of a resource that a policy can name. */
+export function pathsIn(value: Json, path: readonly string[], type: string): readonly (readonly string[])[] {
   if (isArray(value)) return value.flatMap((item) => pathsIn(item, path, type));
   if (!isObject(value) || isPrimitive(type)) return path.length === 0 ? [] : [path];
   return Object.keys(value).flatMap((name) => {

@@ -1,8 +1,8 @@
 import { ownersNamed } from "#fhir/r4/compartment";
+import { Facts, type FactPath } from "#fhir/json/facts";
 import { isObject, property, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { byteClassesOf } from "#phi/bytes/byte-classes";
 import { ByteCutter } from "#phi/bytes/cutter";
-import type { FactPath } from "#phi/bytes/fact-paths";
 import { Plan } from "#phi/bytes/plan";
 import { unusual } from "#phi/bytes/unusual";
 import { originUrls, type Bases } from "#phi/origin-urls";
@@ -56,8 +56,7 @@ export function compare(bytes: Uint8Array, view: ResourceView, fastView: Resourc
     throw new Error(shown("the byte engine accepts what readJson refuses"));
   const resource = read.value;
   // The facts alone decide about labels, so a label inside has to be left to the plain engine.
-  const { meta: _meta, ...unlabelled } = resource;
-  if (isLabelled(unlabelled)) throw new Error(shown("an inline label passes"));
+  if (isLabelled(Facts.of(resource, [["resourceType"]]))) throw new Error(shown("an inline label passes"));
   const found = redactResource(resource, view, { bases, urls, mayLinkTo, viewInside: () => undefined });
   if (!found.ok) throw new Error(shown(`the plain engine refuses: ${found.error}`));
   const { patients, unseen, room, unnamed, withheld, records } = found.value;

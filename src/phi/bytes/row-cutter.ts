@@ -1,0 +1,379 @@
+import { utf8 } from "#fhir/json/bytes";
+import { Facts, type FactPath } from "#fhir/json/facts";
+import { isObject, property, readJson, resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
+import { ownersNamed, type Concerned } from "#fhir/r4/compartment";
+import { isId } from "#fhir/r4/reference";
+import type { SearchParameter } from "#fhir/search/search";
+import { patientsMax, type Released } from "#phi/disclosure";
+import { hidesOwner } from "#phi/redact";
+import { originUrls, type Bases } from "#phi/origin-urls";
+import type { ResourceView } from "#policy/compile";
+import type { FactLists } from "#policy/facts";
+import { byteClassesOf } from "./byte-classes.ts";
+import { ByteCutter, type CutContext } from "./cutter.ts";
+import { isSame } from "./mentions.ts";
+import { hashOf, type Plan } from "./plan.ts";
+import { factsView, planOf } from "./plans.ts";
+import { unusual } from "./unusual.ts";
+
+/** The decisions of a grant about the resources of an answer. They read facts alone. */
+export interface Judge {
+  readonly lists: FactLists;
+  /** The view of a row that leaves; `undefined`: the row is hidden. */
+  readonly viewOf: (facts: Facts) => ResourceView | undefined;
+  /** The criteria that the written row itself must meet. */
+  readonly mustShow: (facts: Facts) => readonly SearchParameter[];
+  /** Called for each Patient, also for a hidden Patient. */
+  readonly note: (facts: Facts) => void;
+  readonly mayLinkTo: (other: JsonObject) => boolean;
+}
+
+/** A row that leaves. */
+export interface CutRow {
+  readonly released: Released;
+  /** The range of the resource in `released.text`. */
+  readonly start: number;
+  readonly end: number;
+  readonly mustShow: readonly SearchParameter[];
+}
+
+/** The decision about the rows with the same facts. */
+interface Decision {
+  /** `undefined`: hidden. */
+  readonly plan: Plan | undefined;
+  readonly patients: ReadonlySet<string>;
+  readonly unnamed: boolean;
+  readonly room: number;
+  readonly mustShow: readonly SearchParameter[];
+}
+
+/** A decision, with the facts that led to it. */
+interface Remembered {
+  readonly lengths: readonly number[];
+  readonly bytes: Uint8Array;
+  readonly decision: Decision;
+}
+
+// Further facts are judged anew each time.
+const rememberedMax = 64;
+/** After this many hidden rows in a row, the facts of the next are read before it is cut. */
+const hiddenMax = 8;
+const chunkBytesMin = 16_384;
+
+const resourceName = utf8("resource");
+const searchName = utf8("search");
+const [resourceHash, searchHash] = [hashOf("resource"), hashOf("search")];
+const matchMode = utf8('{"mode":"match"}');
+const entryMiddle = utf8('","resource":');
+const entryEnd = utf8(',"search":{"mode":"match"}}');
+const nobody: ReadonlySet<string> = new Set();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+// Used between two awaits only: one serves every answer of an isolate.
+const cutter = new ByteCutter();
+
+/**
+ * Decides about the resources of one answer, and cuts those that leave, in one pass over their bytes. The view
+ * of the last row is tried while its facts are captured; a different decision cuts the row again. `undefined`:
+ * it is left to the plain engine, which also decides every refusal.
+ */
+export class RowCutter {
+  readonly #judge: Judge;
+  readonly #bases: Bases;
+  readonly #context: CutContext;
+  readonly #type: string;
+  readonly #typeText: Uint8Array;
+  readonly #facts: readonly FactPath[];
+  readonly #factsKey: string;
+  /** Indices of the facts that decide, of the id and of the type. */
+  readonly #deciding: readonly number[];
+  readonly #idFact: number;
+  readonly #typeFact: number;
+  readonly #entryStart: Uint8Array;
+  #remembered: Remembered[] = [];
+  #shown: Plan | undefined;
+  #hiddenInARow = 0;
+  #chunk = new Uint8Array();
+  #used = 0;
+
+  /** @param type of the requested resources. */
+  constructor(judge: Judge, bases: Bases, type: string) {
+    this.#judge = judge;
+    this.#bases = bases;
+    this.#type = type;
+    this.#typeText = utf8(JSON.stringify(type));
+    this.#context = {
+      bases,
+      classes: byteClassesOf(bases),
+      urls: originUrls(bases),
+      mayLinkTo: judge.mayLinkTo,
+    };
+    const { factPaths, decidingPaths } = judge.lists;
+    this.#facts = factPaths(type);
+    const names = this.#facts.map((path) => path.join("."));
+    this.#factsKey = names.join();
+    this.#deciding = decidingPaths(type).map((path) => names.indexOf(path.join(".")));
+    this.#idFact = names.indexOf("id");
+    this.#typeFact = names.indexOf("resourceType");
+    this.#entryStart = utf8(`{"fullUrl":${JSON.stringify(`${bases.public}/${type}/`).slice(0, -1)}`);
+  }
+
+  /** A whole body: a resource. Its text is the redacted resource. */
+  resource(body: Uint8Array): (CutRow & { readonly lastUpdated: string | undefined }) | "hidden" | undefined {
+    return this.#unlessUnusual(() => {
+      cutter.load(body);
+      cutter.next();
+      const decision = this.#cut();
+      if (!cutter.isAtEnd) throw unusual;
+      if (decision === undefined) return "hidden";
+      const { output, lastUpdated } = cutter;
+      if (output.length > resourceBytesMax) throw unusual;
+      const text = output.slice();
+      const row = this.#released(decision, this.#id(), text);
+      return { released: row, start: 0, end: text.length, mustShow: decision.mustShow, lastUpdated };
+    });
+  }
+
+  /** An entry of a searchset. Its text is the entry as it leaves. */
+  entry(bytes: Uint8Array): CutRow | "hidden" | undefined {
+    return this.#unlessUnusual(() => {
+      cutter.load(bytes);
+      cutter.next();
+      const base = cutter.enter();
+      let row: CutRow | "hidden" | undefined;
+      if (cutter.next() !== 0x7d) {
+        for (;;) {
+          const hash = cutter.key(base);
+          const valueAt = cutter.at;
+          if (hash === resourceHash) {
+            if (!cutter.isKey(resourceName)) throw unusual;
+            row = this.#row();
+          } else {
+            cutter.skip();
+            if (hash === searchHash) this.#passMode(valueAt);
+          }
+          if (cutter.next() === 0x7d) break;
+          cutter.pass(0x2c);
+          cutter.next();
+        }
+      }
+      cutter.leave(base);
+      if (!cutter.isAtEnd || row === undefined) throw unusual;
+      return row;
+    });
+  }
+
+  #unlessUnusual<T>(read: () => T): T | undefined {
+    try {
+      cutter.begin(this.#context);
+      return read();
+    } catch (fault) {
+      if (fault === unusual) return undefined;
+      throw fault;
+    }
+  }
+
+  /** Behind the value of `search`: an entry that is no match is left to the plain engine. */
+  #passMode(valueAt: number): void {
+    if (!cutter.isKey(searchName)) throw unusual;
+    if (isSame(matchMode, cutter.bytes, valueAt, cutter.at)) return;
+    const search = readJson(cutter.bytes.subarray(valueAt, cutter.at));
+    if (!search.ok || !isObject(search.value) || property(search.value, "mode") !== "match") throw unusual;
+  }
+
+  /** At the resource of an entry. */
+  #row(): CutRow | "hidden" {
+    const decision = this.#cut();
+    if (decision === undefined) return "hidden";
+    const { output } = cutter;
+    const idStart = (cutter.factStart[this.#idFact] ?? 0) + 1;
+    const idEnd = (cutter.factEnd[this.#idFact] ?? 0) - 1;
+    const id = this.#id();
+    const length =
+      this.#entryStart.length + idEnd - idStart + entryMiddle.length + output.length + entryEnd.length;
+    const chunk = this.#room(length);
+    const start = this.#used;
+    let at = start;
+    chunk.set(this.#entryStart, at);
+    at += this.#entryStart.length;
+    const { bytes } = cutter;
+    for (let each = idStart; each < idEnd; each += 1) chunk[at++] = bytes[each] ?? 0;
+    chunk.set(entryMiddle, at);
+    at += entryMiddle.length;
+    const resourceStart = at - start;
+    chunk.set(output, at);
+    at += output.length;
+    const resourceEnd = at - start;
+    chunk.set(entryEnd, at);
+    this.#used = at + entryEnd.length;
+    const text = chunk.subarray(start, this.#used);
+    const released = this.#released(decision, id, text);
+    return { released, start: resourceStart, end: resourceEnd, mustShow: decision.mustShow };
+  }
+
+  /** At a resource: past it. Its output is that of its own decision; `undefined`: it is hidden. */
+  #cut(): Decision | undefined {
+    const at = cutter.at;
+    const tried =
+      this.#shown !== undefined && this.#hiddenInARow < hiddenMax
+        ? this.#shown
+        : planOf(factsView(this.#type), this.#facts, this.#factsKey);
+    cutter.cut(tried);
+    const typeStart = cutter.factStart[this.#typeFact] ?? 0;
+    // A row of another type: judged as a whole.
+    if (!isSame(this.#typeText, cutter.bytes, typeStart, cutter.factEnd[this.#typeFact] ?? 0)) throw unusual;
+    const decision = this.#decide();
+    const { plan } = decision;
+    if (plan === undefined) {
+      this.#hiddenInARow += 1;
+      return undefined;
+    }
+    this.#hiddenInARow = 0;
+    this.#shown = plan;
+    if (plan !== tried) {
+      const end = cutter.at;
+      cutter.rewind(at);
+      cutter.cut(plan);
+      if (cutter.at !== end) throw unusual;
+    }
+    return decision;
+  }
+
+  #decide(): Decision {
+    // The residence of each Patient is noted, and each has its own id.
+    if (this.#type === "Patient") return this.#judged();
+    for (const [index, remembered] of this.#remembered.entries()) {
+      if (!this.#isAsRemembered(remembered)) continue;
+      if (index > 0) {
+        this.#remembered.splice(index, 1);
+        this.#remembered.unshift(remembered);
+      }
+      return remembered.decision;
+    }
+    const decision = this.#judged();
+    if (this.#remembered.length < rememberedMax) this.#remembered.unshift(this.#asRemembered(decision));
+    return decision;
+  }
+
+  #isAsRemembered({ lengths, bytes: own }: Remembered): boolean {
+    const { bytes, factStart, factEnd } = cutter;
+    for (let index = 0; index < lengths.length; index += 1) {
+      const fact = this.#deciding[index] ?? 0;
+      const end = factEnd[fact] ?? 0;
+      if ((end === 0 ? -1 : end - (factStart[fact] ?? 0)) !== lengths[index]) return false;
+    }
+    let at = 0;
+    for (let index = 0; index < lengths.length; index += 1) {
+      const fact = this.#deciding[index] ?? 0;
+      const end = factEnd[fact] ?? 0;
+      if (end === 0) continue;
+      for (let each = factStart[fact] ?? 0; each < end; each += 1)
+        if (bytes[each] !== own[at++]) return false;
+    }
+    return true;
+  }
+
+  #asRemembered(decision: Decision): Remembered {
+    const ranges = this.#deciding.map((fact) => this.#range(fact));
+    const lengths = ranges.map((range) => range?.length ?? -1);
+    const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + Math.max(0, length), 0));
+    let at = 0;
+    for (const range of ranges) {
+      if (range === undefined) continue;
+      bytes.set(range, at);
+      at += range.length;
+    }
+    return { lengths, bytes, decision };
+  }
+
+  #range(fact: number): Uint8Array | undefined {
+    const end = cutter.factEnd[fact] ?? 0;
+    return end === 0 ? undefined : cutter.bytes.subarray(cutter.factStart[fact], end);
+  }
+
+  #judged(): Decision {
+    const { lists, note, viewOf, mustShow } = this.#judge;
+    // An inline label is unusual: there is none.
+    const facts = Facts.captured(this.#captured(), lists.factPaths(this.#type), []);
+    note(facts);
+    const view = viewOf(facts);
+    if (view === undefined) return hidden;
+    const owners: Concerned = ownersNamed(facts, [this.#bases.origin, this.#bases.public]);
+    return {
+      plan: planOf(view, this.#facts, this.#factsKey),
+      patients: new Set(owners.patients),
+      unnamed: owners.unnamed,
+      room: hidesOwner(facts, view) ? 1 : 0,
+      mustShow: mustShow(facts),
+    };
+  }
+
+  #captured(): JsonObject {
+    const members: string[] = [];
+    const below: string[] = [];
+    for (const [index, [name, second]] of this.#facts.entries()) {
+      const range = this.#range(index);
+      if (range === undefined) continue;
+      (second === undefined ? members : below).push(
+        `${JSON.stringify(second ?? name)}:${decoder.decode(range)}`,
+      );
+    }
+    // The whole of `meta`, if it is a fact, has all that is below.
+    if (below.length > 0 && this.#facts.every(([name, second]) => name !== "meta" || second !== undefined))
+      members.push(`"meta":{${below.join()}}`);
+    const text = `{${members.join()}}`;
+    const read: Json | undefined = cutter.factHasNumber ? readText(text) : (JSON.parse(text) as Json); // was read strictly
+    if (!isObject(read)) throw unusual;
+    return read;
+  }
+
+  #id(): string {
+    const range = this.#range(this.#idFact);
+    if (range === undefined || range.length > 66) throw unusual;
+    const id = decoder.decode(range.subarray(1, -1));
+    if (range[0] !== 0x22 || !isId(id)) throw unusual;
+    return id;
+  }
+
+  #released(decision: Decision, id: string, text: Uint8Array): Released {
+    const { mentions } = cutter;
+    let { patients } = decision;
+    if (mentions.patients.some((patient) => !patients.has(patient)))
+      patients = new Set([...patients, ...mentions.patients]);
+    if (patients.size > patientsMax) throw unusual;
+    // the id of a Patient always leaves
+    const seen = new Set(this.#type === "Patient" ? decision.patients : []);
+    for (const [index, patient] of mentions.patients.entries())
+      if (mentions.areSeen[index] === true) seen.add(patient);
+    const unseen = [...patients].filter((patient) => !seen.has(patient));
+    return {
+      type: this.#type,
+      id,
+      text,
+      patients,
+      unseen: unseen.length === 0 ? nobody : new Set(unseen),
+      room: decision.room + mentions.room,
+      unnamed: decision.unnamed || mentions.unnamed,
+      withheld: 0,
+      records: 1,
+    };
+  }
+
+  /** A chunk with room for an entry. Chunks are never written again: the texts of rows are parts of them. */
+  #room(length: number): Uint8Array {
+    if (this.#used + length > this.#chunk.length) {
+      this.#chunk = new Uint8Array(
+        Math.max(chunkBytesMin, 2 * Math.min(this.#chunk.length, 524_288), length),
+      );
+      this.#used = 0;
+    }
+    return this.#chunk;
+  }
+}
+
+function readText(text: string): Json | undefined {
+  const read = readJson(utf8(text));
+  return read.ok ? read.value : undefined;
+}
+
+const hidden: Decision = { plan: undefined, patients: nobody, unnamed: false, room: 0, mustShow: [] };

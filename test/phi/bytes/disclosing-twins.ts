@@ -1,0 +1,167 @@
+import { textAt, type JsonObject } from "#fhir/json/json";
+import { instant } from "#kernel/clock";
+import { Discloser, type DisclosedEntry, type NamedBases } from "#phi/disclose";
+import type { Released } from "#phi/disclosure";
+import { Residences } from "#residence/row-residences";
+import type { Grant } from "#policy/grant";
+import type { PolicyRule } from "#policy/schema";
+import { decide, policy, rule } from "../../policy/granting.ts";
+import { pathsIn, utf8 } from "./fuzzing.ts";
+import { mutate } from "./hostile-texts.ts";
+import { bases } from "./twins.ts";
+
+/** The twins of one answer: with the byte engine, and the plain engine alone. */
+class Twins {
+  readonly #fast: Discloser;
+  readonly #plain: Discloser;
+  readonly #residences: readonly [Residences, Residences];
+
+  constructor(grant: Grant) {
+    const made = (engine: "bytes" | "plain") => {
+      const residences = new Residences(instant(0));
+      const named: NamedBases = { ...bases, name: "main", residences };
+      return { discloser: new Discloser(grant, named, [], engine), residences };
+    };
+    const [fast, plain] = [made("bytes"), made("plain")];
+    [this.#fast, this.#plain] = [fast.discloser, plain.discloser];
+    this.#residences = [fast.residences, plain.residences];
+  }
+
+  entry(bytes: Uint8Array, type: string): string {
+    const [fast, plain] = [this.#fast.entry(bytes, type), this.#plain.entry(bytes, type)];
+    const [one, other] = [fast, plain].map((result) =>
+      JSON.stringify(result.ok ? described(result.value) : result.error),
+    );
+    this.#same(one, other, bytes);
+    return plain.ok ? plain.value.kind : plain.error.reason;
+  }
+
+  read(body: Uint8Array, type: string, id: string): string {
+    const [fast, plain] = [this.#fast.read(body, type, id), this.#plain.read(body, type, id)];
+    const [one, other] = [fast, plain].map((result) =>
+      result.ok
+        ? JSON.stringify({ ...result.value, released: [...result.value.released] })
+        : JSON.stringify(result.error),
+    );
+    this.#same(one, other, body);
+    return plain.ok ? "released" : plain.error.reason;
+  }
+
+  #same(fast: string | undefined, plain: string | undefined, bytes: Uint8Array): void {
+    const states = this.#residences.map((residences) =>
+      ["1", "r1", "2", "other", "example"].map((id) => residences.of(id)),
+    );
+    if (fast === plain && JSON.stringify(states[0]) === JSON.stringify(states[1])) return;
+    throw new Error(
+      `two results:\n${plain}\n${fast}\n${JSON.stringify(states)}\n${new TextDecoder().decode(bytes)}`,
+    );
+  }
+}
+
+const releasedText = ({ type, id, text, patients, unseen, room, unnamed, withheld, records }: Released) => ({
+  ...{ type, id, room, unnamed, withheld, records },
+  ...{ text: new TextDecoder().decode(text), patients: [...patients], unseen: [...unseen] },
+});
+
+function described(entry: DisclosedEntry): unknown {
+  if (entry.kind !== "match" && entry.kind !== "include") return entry.kind;
+  const { kind, released, shown, links } = entry;
+  return { kind, released: releasedText(released), shown, links: links.map((each) => [...each]) };
+}
+
+const labels = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+const scopes = ["system/*.rs", "system/*.rs", "patient/*.rs", "patient/*.rs?category=vital-signs"];
+
+/**
+ * One answer under a random policy: rows of the type by both engines. The counts of its outcomes.
+ */
+export function fuzzAnswer(resources: readonly JsonObject[], roll: () => number): Map<string, number> {
+  const pick = <T>(list: readonly T[]): T => {
+    const found = list[Math.floor(roll() * list.length)];
+    if (found === undefined) throw new Error("an empty list");
+    return found;
+  };
+  const counts = new Map<string, number>();
+  const first = pick(resources);
+  const type = textAt(first, "resourceType") ?? "";
+  const rows = resources.filter((one) => textAt(one, "resourceType") === type || roll() < 0.02);
+  const rules = Array.from({ length: 1 + Math.floor(roll() * 3) }, () => randomRule(type, pick(rows), roll));
+  const questions = [
+    type,
+    `${type}?_id=1,r1,example`,
+    `${type}?_elements=status,code,name,subject`,
+    `${type}?patient=1`,
+    `${type}?_include=${type}:subject`,
+    `${type}?identifier=urn:mrn|1`,
+  ];
+  const grant = decide(policy(...rules, rule(["Patient"], ["name"])), pick(questions), pick(scopes), "1");
+  const read = decide(
+    policy(...rules),
+    `${type}/1${roll() < 0.3 ? "?_elements=status,name" : ""}`,
+    pick(scopes),
+    "1",
+  );
+  const search = "reason" in grant ? undefined : new Twins(grant);
+  const reading = "reason" in read ? undefined : new Twins(read);
+  for (let row = 0; row < 12; row += 1) {
+    const text = ofPatientOne(pick(rows), roll);
+    const resource = roll() < 0.5 ? mutate(text, roll) : text;
+    for (const outcome of [
+      search?.entry(entryOf(resource, roll), type),
+      reading?.read(resource, type, roll() < 0.9 ? "1" : "2"),
+    ])
+      if (outcome !== undefined) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+  }
+  return counts;
+}
+
+function randomRule(type: string, resource: JsonObject, roll: () => number): PolicyRule {
+  const share = roll();
+  const paths = pathsIn(resource, [], type)
+    .filter(() => roll() < share)
+    .map((path) => path.slice(0, 1 + Math.floor(roll() * path.length)).join("."));
+  const conditions = [
+    { path: "meta.security", notIn: [`${labels}|R`, `${labels}|V`] },
+    { path: "category", in: ["http://terminology.hl7.org/CodeSystem/observation-category|vital-signs"] },
+    { path: "status", in: ["final", "active"] },
+    { path: "code", notIn: ["http://loinc.org|8302-2"] },
+  ].filter(({ path }) => roll() < 0.3 && (path === "meta.security" || Object.hasOwn(resource, path)));
+  return rule(
+    [type as PolicyRule["types"][number]],
+    roll() < 0.1 ? "everything" : [...new Set(paths), "id"],
+    {
+      where: conditions,
+      extensions: roll() < 0.5 ? ["urn:x"] : [],
+    },
+  );
+}
+
+/** A copy with id 1 that mostly belongs to Patient 1. */
+function ofPatientOne(resource: JsonObject, roll: () => number): Uint8Array {
+  const id = roll() < 0.8 ? { id: "1" } : {};
+  const text = JSON.stringify({ ...resource, ...id }, undefined, roll() < 0.1 ? 1 : undefined);
+  return utf8(roll() < 0.8 ? text.replaceAll(/"(?:urn:uuid:|Patient\/)[^"]*"/gu, '"Patient/1"') : text);
+}
+
+function entryOf(resource: Uint8Array, roll: () => number): Uint8Array {
+  const parts = [
+    utf8('"fullUrl":"http://origin.internal:8080/fhir/Observation/1"'),
+    Buffer.concat([utf8('"resource":'), resource]),
+    ...(roll() < 0.9 ? [utf8(`"search":${searches[Math.floor(roll() * searches.length)]}`)] : []),
+  ];
+  if (roll() < 0.3) parts.reverse();
+  const members = parts.flatMap((part, index) => (index === 0 ? [part] : [utf8(","), part]));
+  return Uint8Array.from(Buffer.concat([utf8("{"), ...members, utf8("}")]));
+}
+
+const searches = [
+  ...Array.from({ length: 12 }, () => '{"mode":"match"}'),
+  '{ "mode" : "match", "score": 1 }',
+  "{}",
+  '{"mode":"include"}',
+  '{"mode":"outcome"}',
+  '{"mode":"\\u006datch"}',
+  '{"mode":"match","mode":"include"}',
+  "null",
+  '{"mode":5}',
+];
