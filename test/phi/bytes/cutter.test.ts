@@ -132,7 +132,7 @@ test("the comparison notices a member that leaves although its view hides it", (
 
 /** Another name with the hash of a name: its last letters in another combination. */
 function namesLike(name: string): string {
-  const [second = 0, last = 0] = [name.charCodeAt(name.length - 2), name.charCodeAt(name.length - 1)];
+  const [second, last] = [name.charCodeAt(name.length - 2), name.charCodeAt(name.length - 1)];
   const shift = last + 31 > 126 ? 1 : -1; // 31 times the first letter counts
   return name.slice(0, -2) + String.fromCodePoint(second + shift, last - 31 * shift);
 }

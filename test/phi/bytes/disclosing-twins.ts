@@ -1,7 +1,6 @@
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { instant } from "#kernel/clock";
 import { Discloser, type DisclosedEntry, type NamedBases } from "#phi/disclose";
-import type { Released } from "#phi/disclosure";
 import { Residences } from "#residence/row-residences";
 import type { Grant } from "#policy/grant";
 import type { PolicyRule } from "#policy/schema";
@@ -58,15 +57,13 @@ class Twins {
   }
 }
 
-const releasedText = ({ type, id, text, patients, unseen, room, unnamed, withheld, records }: Released) => ({
-  ...{ type, id, room, unnamed, withheld, records },
-  ...{ text: new TextDecoder().decode(text), patients: [...patients], unseen: [...unseen] },
-});
-
 function described(entry: DisclosedEntry): unknown {
   if (entry.kind !== "match" && entry.kind !== "include") return entry.kind;
   const { kind, released, shown, links } = entry;
-  return { kind, released: releasedText(released), shown, links: links.map((each) => [...each]) };
+  const { type, id, text, patients, unseen, room, unnamed, withheld, records } = released;
+  const named = { patients: [...patients], unseen: [...unseen], room, unnamed };
+  const linked = links.map((each) => JSON.stringify([...each]));
+  return { kind, type, id, text: new TextDecoder().decode(text), named, withheld, records, shown, linked };
 }
 
 const labels = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
