@@ -147,7 +147,7 @@ test("an app can read the reason of a refusal", async ({ expect }) => {
   expect(malformed.headers[allow]).toBe(page);
 });
 
-test("registered pages can read the documents that need no credential, and no page can read the token endpoint", async ({
+test("any page can read the documents that need no credential, and no page can read the token endpoint", async ({
   expect,
 }) => {
   const documents = [
@@ -159,7 +159,7 @@ test("registered pages can read the documents that need no credential, and no pa
   for (const url of documents) {
     const read = (origin: string) => send(phylax.dev, undefined, url, { headers: { origin } });
     expect(await read(page), url).toMatchObject({ status: 200, headers: { [allow]: page, vary: "Origin" } });
-    expect(corsOf(await read(strange)), url).toEqual([]);
+    expect((await read(strange)).headers[allow], url).toBe("*");
     expect((await preflight(url, page)).headers[allow]).toBe(page);
   }
   expect(corsOf(await preflight(phylax.dev.tokenEndpoint, page))).toEqual([]);

@@ -71,7 +71,7 @@ export function addRefusalHeaders(
   if (status === 401)
     headers.set("www-authenticate", challenge(ports.publicUrl, call?.origin, call?.scheme, refusal));
   if (refusal.reason === "scope_insufficient" && call?.scheme !== undefined)
-    headers.set("www-authenticate", scopeChallenge(call.scheme, principal?.patient, refusal));
+    headers.set("www-authenticate", scopeChallenge(call.scheme, principal ?? {}, refusal));
 }
 
 /** Adds the media type and the validators of a representation, and the headers that its stage sets. */

@@ -1,8 +1,10 @@
 import type { Scheme } from "#identity/authorization";
+import type { Permission, ScopeContext } from "#identity/scopes";
 import { proofAlgorithms } from "#identity/proof";
 import { mustCover, requestTag } from "#identity/request-signature";
 import { faceOf } from "#entrypoint/gateway-face";
 import type { GatewayRefusal } from "#gateway/outcome";
+import type { RuleInteraction } from "#policy/schema";
 
 /**
  * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1). It has a single challenge with
@@ -20,7 +22,11 @@ export function challenge(
     origin === undefined
       ? []
       : [`resource_metadata="${publicUrl}/.well-known/oauth-protected-resource/v1/fhir/${origin}"`];
-  const error = [`error="${faceOf(refusal).challengeError ?? "invalid_token"}"`];
+  const { challengeError = "invalid_token", text } = faceOf(refusal);
+  const error = [
+    `error="${challengeError}"`,
+    ...(provenReasons.has(refusal.reason) ? [`error_description="${text}"`] : []),
+  ];
   const bearer = [...metadata, ...(used === "bearer" ? error : [])];
   const dpop = [`algs="${proofAlgorithms.join(" ")}"`, ...metadata, ...(used === "dpop" ? error : [])];
   const [asBearer, asDpop] = [`Bearer ${bearer.join(", ") || 'realm="phylax"'}`, `DPoP ${dpop.join(", ")}`];
@@ -28,15 +34,37 @@ export function challenge(
   return used === "bearer" ? asBearer : asDpop;
 }
 
+/**
+ * Refusals of a token whose signature was proven: they tell its sender nothing new. Each further refusal of a
+ * token has the same `invalid_token`, so that a forger learns nothing.
+ */
+const provenReasons: ReadonlySet<string> = new Set<GatewayRefusal["reason"]>([
+  "token_expired",
+  "token_scheme_mismatch",
+]);
+
 /** `WWW-Authenticate` of the 403 for a missing scope, with the sufficient scope (RFC 6750 §3.1). */
-export function scopeChallenge(
-  used: Scheme,
-  patient: string | undefined,
-  { type, interaction }: OutOfScope,
-): string {
-  const scope = `${patient === undefined ? "system" : "patient"}/${type}.${interaction === "read" ? "r" : "s"}`;
+export function scopeChallenge(used: Scheme, who: ScopeHolder, { type, interaction }: OutOfScope): string {
+  const scope = `${contextOf(who)}/${type}.${letters[interaction]}`;
   return `${used === "bearer" ? "Bearer" : "DPoP"} error="insufficient_scope", scope="${scope}"`;
 }
+
+/** The caller, as far as it decides which scopes it can get. */
+interface ScopeHolder {
+  readonly patient?: string | undefined;
+  readonly user?: string | undefined;
+}
+
+const contextOf = ({ patient, user }: ScopeHolder): ScopeContext =>
+  patient !== undefined ? "patient" : user === undefined ? "system" : "user";
+
+const letters: Readonly<Record<RuleInteraction, Permission>> = {
+  read: "r",
+  search: "s",
+  create: "c",
+  update: "u",
+  delete: "d",
+};
 
 type OutOfScope = Extract<GatewayRefusal, { readonly reason: "scope_insufficient" }>;
 

@@ -48,7 +48,7 @@ export async function registeredPage(headers: Headers, pages: BrowserPages): Pro
 
 /**
  * Answers preflights from the set of all registered pages. A preflight has no credential, tells nothing
- * about a single client, and is not recorded. The same pages may read the documents that need no credential.
+ * about a single client, and is not recorded. Any page may read the documents that need no credential.
  */
 export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPorts): void {
   for (const path of ["/v1/fhir/*", "/.well-known/*"]) {
@@ -65,8 +65,11 @@ export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPor
     app.use(path, async (context, next) => {
       const page = await registeredPage(context.req.raw.headers, browserPages);
       await next();
-      if (context.req.method === "GET" && !context.req.raw.headers.has("authorization"))
-        letPageRead(context.res.headers, page);
+      if (context.req.method !== "GET" || context.req.raw.headers.has("authorization")) return;
+      letPageRead(context.res.headers, page);
+      // Every page may read a public document (SMART App Launch 2.2, "Using Well-Known": CORS), as every
+      // program may.
+      if (page === undefined) context.res.headers.set("access-control-allow-origin", "*");
     });
   }
 }
