@@ -1,5 +1,6 @@
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { Facts, type FactPath } from "#fhir/json/facts";
+import { isResourceType } from "#fhir/r4/elements";
 import { namingElements } from "#fhir/r4/compartment";
 import type { SearchParameter } from "#fhir/search/search";
 import { residencePaths } from "#residence/row-residences";
@@ -115,9 +116,11 @@ function distinct(paths: readonly FactPath[]): readonly FactPath[] {
 
 type ListOf = (type: string) => readonly FactPath[];
 
+/** A list for each type of R4, and a single list for every text that is no type: an origin may send any. */
 function once(make: ListOf): ListOf {
   const made = new Map<string, readonly FactPath[]>();
-  return (type) => {
+  return (text) => {
+    const type = isResourceType(text) ? text : "";
     const list = made.get(type) ?? make(type);
     made.set(type, list);
     return list;

@@ -70,6 +70,8 @@ test("the lists of facts are one object for one question, and a policy remembers
   expect(by(first)).toBe(known);
   expect(known.factPaths("Observation")).toBe(known.factPaths("Observation"));
   expect(by(second)).not.toBe(known);
+  for (const text of ["Nothing", "constructor", ""])
+    expect(known.factPaths(text), "an origin may send any text as a type").toBe(known.factPaths("no type"));
   let others = 0;
   for (const one of definitions)
     for (const two of definitions) if (others < 300 && by(one, two) !== undefined) others += 1;
