@@ -1,4 +1,5 @@
-import type { AuditEvent } from "#audit/event";
+import { DefinitionIndex } from "#audit/definition-index";
+import { type AuditEvent, definitionKind } from "#audit/event";
 import type { AuditRecord } from "#audit/record";
 import { isNextPart, rejoin } from "#audit/rejoin";
 import { withCurrentReasons } from "#audit/renamed-reasons";
@@ -54,7 +55,9 @@ interface Found {
  * Every event of every log, log by log, in the order of the records. A log is checked whole before any of its
  * events is yielded; a log that fails yields only the failure. With the root log's key, the root log decides
  * which logs exist and which checkpoints they must extend. An event that was recorded twice, after a lost
- * answer, is yielded once. Two events that differ are both yielded, even under the same id.
+ * answer, is yielded once. Two events that differ are both yielded, even under the same id. Definitions are
+ * not yielded: each event has the content that it names; an event whose definition is absent comes without
+ * it, next to the failure.
  */
 export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRecord | Unread> {
   const seen = new Set<string>();
@@ -69,20 +72,27 @@ export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRe
       continue;
     }
     const log = checked.value;
+    const definitions = new DefinitionIndex();
     let parts: Found[] = [];
     for await (const found of recordsOf(log, new LeafOpener(log.origin, source.auditors))) {
       if ("why" in found) {
         yield found;
         continue;
       }
+      if (found.record.event.kind === definitionKind) {
+        const added = definitions.add(found.record);
+        if (!added.ok)
+          yield { log: log.name, wrong: `leaf ${found.index}: the definition is not what its digest names` };
+        continue;
+      }
       const last = parts.at(-1);
       if (last !== undefined && isNextPart(last.record, found.record)) parts.push(found);
       else {
-        yield* firstCopy(seen, log, parts);
+        yield* firstCopy(seen, log, parts, definitions);
         parts = [found];
       }
     }
-    yield* firstCopy(seen, log, parts);
+    yield* firstCopy(seen, log, parts, definitions);
   }
 }
 
@@ -127,7 +137,12 @@ async function* recordsOf(log: CheckedLog, opener: LeafOpener): AsyncGenerator<F
   }
 }
 
-function* firstCopy(seen: Set<string>, log: CheckedLog, found: readonly Found[]): Generator<EventOnRecord> {
+function* firstCopy(
+  seen: Set<string>,
+  log: CheckedLog,
+  found: readonly Found[],
+  definitions: DefinitionIndex,
+): Generator<EventOnRecord | Unread> {
   const [first] = found;
   if (first === undefined) return;
   const { record, frame } = first;
@@ -140,5 +155,12 @@ function* firstCopy(seen: Set<string>, log: CheckedLog, found: readonly Found[])
   seen.add(digest);
   const leaves = found.map(({ index, hash }) => ({ index, hash }));
   const unknownKeys = [...new Set(found.flatMap((part) => [...part.record.unknown.keys()]))];
-  yield { log, frame, leaves, parts: record.parts, event: withCurrentReasons(event), unknownKeys };
+  const resolved = definitions.resolve(event);
+  if (!resolved.ok)
+    yield {
+      log: log.name,
+      wrong: `leaf ${leaves[0]?.index} names withheld paths that no leaf before it defines`,
+    };
+  const whole = withCurrentReasons(resolved.ok ? resolved.value : event);
+  yield { log, frame, leaves, parts: record.parts, event: whole, unknownKeys };
 }

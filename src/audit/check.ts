@@ -2,7 +2,7 @@ import { stateBytesMax } from "#residence/residence";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { configurationDigest } from "./configuration.ts";
-import type { AuditEvent } from "./event.ts";
+import { type AuditEvent, definitionKind } from "./event.ts";
 
 export interface BadEvent {
   readonly reason: "bad_event";
@@ -21,6 +21,8 @@ const PATHS_MAX = 1000;
 const SETTINGS_MAX = 500;
 const SETTINGS_BYTES_MAX = 49_152; // a record holds 65,468
 const TALLY_MAX = 200; // this version has about a hundred reasons
+/** A chunk of a definition, its record and its padding fit the largest size class. */
+export const chunkBytesMax = 61_440;
 const reasonName = /^[a-z][a-z0-9_]{0,63}$/;
 
 type Check = (value: unknown) => boolean;
@@ -60,6 +62,12 @@ const pairs =
     // pairs of strings, as checked before
     listOf(parameter, max)(value) && Buffer.byteLength((value as string[][]).flat().join("")) <= bytesMax;
 
+const hexDigest = matches(/^[0-9a-f]{64}$/);
+const isChunk: Check = (value) =>
+  value instanceof Uint8Array && value.length > 0 && value.length <= chunkBytesMax;
+/** Answers whether a value is a list of element paths, as a record or a definition has it. */
+export const isPathList = (value: unknown): value is readonly string[] => listOf(text, PATHS_MAX)(value);
+
 const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   who: {
     client: text,
@@ -87,13 +95,14 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   },
   why: { purposes: listOf(matches(/^[A-Za-z0-9_-]{1,64}$/), 16), agreement: text, policy: text, grant: text },
   outcome: { status: count, reason: text },
-  withheld: { paths: listOf(text, PATHS_MAX), resources: count },
+  withheld: { paths: isPathList, pathsDigest: hexDigest, resources: count },
   window: { number: count, complete: (value) => typeof value === "boolean" },
   configuration: {
     worker: matches(/^[a-z]{1,32}$/),
-    digest: matches(/^[0-9a-f]{64}$/),
+    digest: hexDigest,
     settings: pairs(SETTINGS_MAX, SETTINGS_BYTES_MAX),
   },
+  definition: { contentDigest: hexDigest, chunk: isChunk },
 };
 const required: Readonly<Record<string, Check>> = {
   id: matches(/^[0-9a-f]{32}$/),
@@ -154,6 +163,9 @@ export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
   if (new Set(whole.patients.map((item) => item.patient)).size !== whole.patients.length)
     return bad("patients: one is named twice");
   if (!isOfItsKind(whole)) return bad("configuration");
+  if (!isDefinition(whole)) return bad("definition");
+  if (whole.withheld?.paths !== undefined && whole.withheld.pathsDigest !== undefined)
+    return bad("withheld: paths and their digest");
   return ok({ ...whole, at: instant(whole.at) });
 }
 
@@ -164,6 +176,12 @@ function isOfItsKind({ kind, configuration }: AuditEvent): boolean {
   // each field of a group may be absent
   const { worker, digest, settings }: Partial<typeof configuration> = configuration;
   return worker !== undefined && settings !== undefined && digest === configurationDigest(worker, settings);
+}
+
+/** A definition is complete, and only in a record of its own kind. */
+function isDefinition({ kind, definition }: AuditEvent): boolean {
+  const isPresent = definition?.contentDigest !== undefined && definition.chunk !== undefined;
+  return kind === definitionKind ? isPresent : definition === undefined;
 }
 
 function readGroup(

@@ -51,6 +51,8 @@ export const eventKinds = {
   refusals: { discloses: false },
 } as const;
 export type EventKind = keyof typeof eventKinds;
+/** The kind of the records that have definitions. They are no events: no surface sends this kind. */
+export const definitionKind = "definition";
 
 /** Numbers by name: resources by type, `{ Observation: 12 }`. */
 export type Counts = Readonly<Record<string, number>>;
@@ -101,6 +103,8 @@ export interface AuditEvent {
   readonly tally?: Counts | undefined;
   /** Only of kind `configuration`. */
   readonly configuration?: Configuration | undefined;
+  /** Only of kind `definition`, which the ledger alone writes (audit/definition). */
+  readonly definition?: DefinitionChunk | undefined;
 }
 
 /**
@@ -116,6 +120,12 @@ export interface Reserve {
   readonly counts: Counts;
   /** References for which `unnamed` has room. */
   readonly unnamed: readonly string[];
+}
+
+/** A piece of a definition's content, at most 60 KiB; the part numbers of the records are its order. */
+export interface DefinitionChunk {
+  readonly contentDigest: string; // SHA-256 of the whole content, 64 lower-case hex digits
+  readonly chunk: Uint8Array;
 }
 
 /** A worker's variables, and for each secret a value that changes with it and reveals nothing more. */
@@ -171,6 +181,8 @@ export interface Outcome {
 
 export interface WithheldCounts {
   readonly paths?: readonly string[] | undefined; // element paths that the view removes
+  /** The digest of the definition that has the paths: as sent to the ledger, and in a record, in their place. */
+  readonly pathsDigest?: string | undefined;
   readonly resources?: number | undefined; // withheld as a whole
 }
 

@@ -39,6 +39,11 @@ export interface ConfigurationSink {
   recordConfiguration(event: AuditEvent): Promise<void>;
 }
 
+/**
+ * The log lacks a definition that the events name, and its content did not come along: nothing was recorded.
+ */
+export type DefinitionMissing = "definition missing";
+
 /** A DPoP proof as the ledger knows it: thumbprint of its key, `jti` and `iat`. */
 export interface ProofUse {
   readonly jkt: string;

@@ -46,6 +46,7 @@ const keys = {
   configuration: 22,
   asked: 23,
   fill: 24,
+  definition: 25,
 } as const;
 const groups = {
   who: {
@@ -66,11 +67,23 @@ const groups = {
   what: { interaction: 1, origin: 2, type: 3, id: 4, parameters: 5, method: 6, path: 7 },
   why: { purposes: 1, agreement: 2, policy: 3, grant: 4 },
   outcome: { status: 1, reason: 2 },
-  withheld: { paths: 1, resources: 2 },
+  withheld: { paths: 1, resources: 2, pathsDigest: 3 },
   window: { number: 1, complete: 2 },
   configuration: { worker: 1, digest: 2, settings: 3 },
+  definition: { contentDigest: 1, chunk: 2 },
 } as const satisfies { readonly [G in Group]: Readonly<Record<keyof NonNullable<AuditEvent[G]>, number>> };
-type Group = "who" | "from" | "what" | "why" | "outcome" | "withheld" | "window" | "configuration";
+// Hex in an event, 32 bytes in a record.
+const digestFields: ReadonlySet<string> = new Set(["pathsDigest", "contentDigest"]);
+type Group =
+  | "who"
+  | "from"
+  | "what"
+  | "why"
+  | "outcome"
+  | "withheld"
+  | "window"
+  | "configuration"
+  | "definition";
 const groupNames = Object.keys(groups) as Group[]; // the keys of the table above
 
 /** The plaintext of a record whose seed is still 32 zeros, and the place of the seed in it. */
@@ -162,7 +175,7 @@ function recordBytes(event: AuditEvent, part: number, parts: number, fill?: numb
     count += group("configuration");
     if (event.asked !== undefined && event.asked.length > 0) count += value(keys.asked, event.asked);
     if (fill !== undefined) count += value(keys.fill, filling(fill));
-    return count;
+    return count + group("definition");
   });
   return { plaintext: writer.finish(), seedAt };
 }
@@ -188,7 +201,7 @@ function writeGroup(
       const content = value[field];
       if (content === undefined) continue;
       writer.unsigned(key);
-      writer.item(content);
+      writer.item(digestFields.has(field) ? Buffer.from(String(content), "hex") : content);
       count++;
     }
     return count;
@@ -239,8 +252,19 @@ export function decodeRecord(
 
 function unpack(value: unknown, table: Readonly<Record<string, number>>): unknown {
   if (!(value instanceof Map)) return value;
-  return Object.fromEntries(Object.entries(table).map(([field, key]) => [field, value.get(key)]));
+  return Object.fromEntries(
+    Object.entries(table).map(([field, key]) => [
+      field,
+      digestFields.has(field) ? hexOf(value.get(key)) : value.get(key),
+    ]),
+  );
 }
+
+/** A digest that is not 32 bytes becomes null, which no check accepts. */
+const hexOf = (digest: unknown): string | null | undefined => {
+  if (digest === undefined) return undefined;
+  return digest instanceof Uint8Array && digest.length === 32 ? Buffer.from(digest).toString("hex") : null;
+};
 
 const pairs = (value: unknown): unknown =>
   Array.isArray(value)

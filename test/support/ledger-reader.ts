@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { JWK } from "jose";
+import { DefinitionIndex } from "#audit/definition-index";
+import { definitionKind } from "#audit/event";
 import { decodeRecord, type AuditRecord } from "#audit/record";
 import { readKeyEpoch } from "#ledger/leaf/clear-body";
 import { parseFrame } from "#ledger/leaf/frame";
@@ -18,7 +20,10 @@ export interface PublicLeaf {
   readonly length: number;
 }
 
-/** The additions to the ledger: as the public sees them, and as an auditor opens them. */
+/**
+ * The additions to the ledger: as the public sees them, and as an auditor opens them. Definitions are among
+ * the leaves alone; each record has the content that it names.
+ */
 export interface Added {
   readonly leaves: readonly PublicLeaf[];
   readonly records: readonly AuditRecord[];
@@ -29,6 +34,7 @@ export class LedgerReader {
   readonly #dev: Pick<DevFile, "auditors" | "logs" | "ledger" | "ledgerName">;
   readonly #auditor: JWK;
   readonly #next = new Map<string, number>();
+  readonly #definitions = new Map<string, DefinitionIndex>();
   readonly #secrets = new Map<string, AuditorSecrets | undefined>();
 
   constructor(dev: Pick<DevFile, "auditors" | "logs" | "ledger" | "ledgerName">) {
@@ -51,11 +57,25 @@ export class LedgerReader {
         for (const bytes of frame.value.leaves) {
           const { kind, record } = await this.#open(log, bytes);
           leaves.push({ log, frame: number, kind, length: bytes.length });
-          if (record !== undefined) records.push(record);
+          if (record !== undefined) records.push(...this.#resolved(log, record));
         }
       }
     }
     return { leaves, records };
+  }
+
+  /** The record with the content that it names; none for a definition, which is a leaf alone. */
+  #resolved(log: string, record: AuditRecord): readonly AuditRecord[] {
+    const definitions = this.#definitions.get(log) ?? new DefinitionIndex();
+    this.#definitions.set(log, definitions);
+    if (record.event.kind === definitionKind) {
+      const added = definitions.add(record);
+      if (!added.ok) throw new Error(added.error);
+      return [];
+    }
+    const event = definitions.resolve(record.event);
+    if (!event.ok) throw new Error(event.error);
+    return [{ ...record, event: event.value }];
   }
 
   async #open(

@@ -50,15 +50,19 @@ export function writeNames(
   };
 }
 
-// A record has room for as many (audit/check); its policy digest names the view from which they come.
-export const withheldPathsMax = 1_000;
+// A record names as many (audit/check); its policy digest names the view from which they come.
+const withheldPathsMax = 1_000;
+
+/** The paths that a record names. The same list, if it has room for all: the ledger then knows its digest. */
+export const firstPaths = (paths: readonly string[]): readonly string[] =>
+  paths.length <= withheldPathsMax ? paths : paths.slice(0, withheldPathsMax);
 
 /** The disclosed content of a window, and its patients. */
 export function windowNames(
   { patients, unnamed, counts, withheldResources, unseen, room }: DisclosedWindow,
   withheldPaths: readonly string[],
 ): Named & Pick<AuditEvent, "withheld"> {
-  const withheld = { paths: withheldPaths.slice(0, withheldPathsMax), resources: withheldResources };
+  const withheld = { paths: firstPaths(withheldPaths), resources: withheldResources };
   const reserve = { names: room.names, unseen, counts: room.counts, unnamed: room.unnamed };
   return { patients, unnamed, counts, withheld, reserve };
 }

@@ -15,11 +15,11 @@ import type { Intended } from "#gateway/write/after-intent";
 import { onRecord } from "./on-record.ts";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import {
+  firstPaths,
   inAppends,
   nobody,
   refusalNames,
   windowNames,
-  withheldPathsMax,
   writeNames,
   type Named,
   type Part,
@@ -111,7 +111,7 @@ export class Recorder {
   firstWindow(disclosure: Disclosure, status: number): Promise<Appended> {
     const [first] = disclosure.windows;
     if (first === undefined) throw new Error("a disclosure of nothing");
-    const withheld = { paths: disclosure.withheldPaths.slice(0, withheldPathsMax) };
+    const withheld = { paths: firstPaths(disclosure.withheldPaths) };
     return this.#first([
       { ...this.#event("intent", { status }), withheld },
       this.#numbered(first, 1, disclosure, status),

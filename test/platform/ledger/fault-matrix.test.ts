@@ -15,7 +15,9 @@ import { LedgerStore } from "#platform/ledger/object/log/store";
 import { breakNext, losses, reload, writes } from "./broken-writes.ts";
 import { bucketReader, flush, originOf } from "./bucket.ts";
 import {
+  appendNamed,
   config,
+  definitionsOf,
   disclosureOf,
   failure,
   ledger,
@@ -38,8 +40,9 @@ const every = writes.flatMap((write) =>
 const cases = every.filter(({ write }) => ledger.LANE !== "fast" || write !== "tile1 PUT");
 const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
 const sizes = new Map<string, number>(); // of each log, at the end
-const batch = (count: number): AuditEvent[] => [
-  disclosureOf(2),
+/** Its disclosure names a list of withheld paths, which the log gets by its digest. */
+const batch = (count: number, path = "name"): AuditEvent[] => [
+  { ...disclosureOf(2), withheld: { paths: [path] } },
   ...Array.from({ length: count - 1 }, () => refusal()),
 ];
 
@@ -93,22 +96,22 @@ async function timesOnRecord(log: string, events: readonly AuditEvent[]): Promis
 }
 
 test.for(cases)(
-  "$write: $loss; $next: every acknowledged record is there once, the served log and its copy verify, and the root log has it",
+  "$write: $loss; $next: every acknowledged record is there once, with its definition before it, the served log and its copy verify, and the root log has it",
   { timeout: 120_000 },
   async ({ write, loss, next }, { expect }) => {
     const log = ownLog();
     const acknowledged: { readonly events: readonly AuditEvent[]; readonly at: Recorded }[] = [];
     const append = async (events: readonly AuditEvent[]) =>
-      acknowledged.push({ events, at: positionOf(await shard(log).append(events)) });
+      acknowledged.push({ events, at: positionOf(await appendNamed(log, events)) });
     if (write === "tile1 PUT") await fillAlmost(log);
     await append(batch(200));
     await append(batch(100));
     const { size: before } = await shard(log).status();
-    const [events, isInAppend] = [batch(7), write === "frame insert" || write === "sync"];
+    const [events, isInAppend] = [batch(7, "photo"), write === "frame insert" || write === "sync"];
     if (!isInAppend) await append(events);
     const broken = await breakNext(log, write, loss);
     if (isInAppend)
-      expect(await failure(() => shard(log).append(events)), "no caller gets a position").not.toBe(
+      expect(await failure(() => appendNamed(log, events)), "no caller gets a position").not.toBe(
         "no failure",
       );
     else for (let i = 0; i < 4 && !broken.hit(); i++) await flush(log); // a flush takes 8 MiB of frames
@@ -116,7 +119,9 @@ test.for(cases)(
     broken.mend();
     await reload(log);
     const { size } = await shard(log).status();
-    expect(size - before, "the stored appends of the batch").toBe(isInAppend && loss === "lost" ? 0 : 7);
+    expect(size - before, "the records of the batch and its definition, or neither").toBe(
+      isInAppend && loss === "lost" ? 0 : 8,
+    );
 
     if (next === "another batch follows") await append(batch(5));
     else if (isInAppend) await append(events);
@@ -127,11 +132,12 @@ test.for(cases)(
     expect(await verifiedSizes(log, receipts)).toEqual({ root: after, served: after, copied: after });
     sizes.set(log, after);
     for (const { events: repeated, at } of acknowledged)
-      expect(await shard(log).append(repeated), "a repeated append gets the same answer").toEqual(at);
+      expect(await appendNamed(log, repeated), "a repeated append gets the same answer").toEqual(at);
     expect(await shard(log).status()).toMatchObject({ size: after });
     if (write === "tile1 PUT") return; // opening 65,536 leaves proves no more here than opening 300
     const all = acknowledged.flatMap((one) => one.events);
     expect(await timesOnRecord(log, all)).toEqual([1]);
+    expect((await definitionsOf(log)).lists.length).toBeGreaterThanOrEqual(acknowledged.length);
     if (isInAppend && next === "another batch follows")
       expect(await timesOnRecord(log, events)).toEqual([loss === "lost" ? 0 : 1]);
   },

@@ -24,7 +24,7 @@ const nothing = fc.constant("");
 const faults: readonly Fault[] = ["lost", "done, but an error", "crash before", "crash after"];
 const jumps = [-3_600_000, -60_000, -5_000, 5_000, 50_000, 140_000, 1_900_000, 3_700_000];
 const happenings = {
-  append: happening(8, fc.tuple(fc.constantFrom(1, 7, 100, 254), fc.boolean()), (log, [count, proven]) =>
+  append: happening(8, fc.tuple(fc.constantFrom(1, 7, 100, 253), fc.boolean()), (log, [count, proven]) =>
     log.append(count, proven),
   ),
   appendAgain: happening(2, fc.nat(99), (log, which) => log.appendAgain(which)),

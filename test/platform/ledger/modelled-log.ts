@@ -17,7 +17,17 @@ import { breakNext, type Loss, reload } from "./broken-writes.ts";
 import { bucketReader, bytesAt, type Fault, faultyBucket, flushWith, originOf } from "./bucket.ts";
 import { bucketIsAway, readBucket, rootIsAway, rootLog } from "./outages.ts";
 import { putBack, type Rows, rowsOf } from "./rows.ts";
-import { disclosureOf, failure, newId, publicReader, refusal, shard, verifierOf } from "./worker.ts";
+import {
+  appendNamed,
+  definitionsOf,
+  disclosureOf,
+  failure,
+  newId,
+  publicReader,
+  refusal,
+  shard,
+  verifierOf,
+} from "./worker.ts";
 
 const REMEMBERED_MS = 130_000; // a proof, and the owner of an event id
 const DEGRADED_MS = 120_000;
@@ -74,7 +84,8 @@ export class ModelledLog {
   isOver = false;
 
   async append(count: number, proven: boolean): Promise<void> {
-    const events = [disclosureOf(1), ...Array.from({ length: count - 1 }, () => refusal())];
+    const withheld = { paths: [count > 50 ? "name" : "photo"] };
+    const events = [{ ...disclosureOf(1), withheld }, ...Array.from({ length: count - 1 }, () => refusal())];
     await this.#append(events, proven ? createHash("sha256").update(newId()).digest("base64url") : undefined);
   }
 
@@ -291,6 +302,9 @@ export class ModelledLog {
         value: { size },
       });
     }
+    const { lists } = await definitionsOf(this.#log); // throws when a record's epoch lacks its definition
+    const disclosed = this.#acknowledged.filter(({ events }) => events[0]?.kind === "disclosure");
+    expect(lists.length, "disclosures with their paths").toBeGreaterThanOrEqual(disclosed.length);
     const proofs = await shard(this.#log).proofs(this.#acknowledged.map(({ at }) => at.index));
     for (const [i, { at }] of this.#acknowledged.entries())
       expect(
@@ -310,9 +324,7 @@ export class ModelledLog {
     broken = never,
   ): Promise<Recorded | undefined> {
     const [now, late] = [this.#now, this.#late(this.#copied)];
-    const answer = await shard(this.#log)
-      .append(events, proof)
-      .catch((fault: Error) => fault);
+    const answer = await appendNamed(this.#log, events, proof).catch((fault: Error) => fault);
     if (answer instanceof Error) {
       if (broken() || !(await this.#takesConfigurations())) this.#unsure++;
       else if (answer.message.includes("too far behind its copy"))

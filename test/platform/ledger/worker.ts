@@ -1,8 +1,9 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
-import type { Counted, Known, Recorded, Replayed } from "#audit/ports";
+import type { Counted, DefinitionMissing, Known, Recorded, Replayed } from "#audit/ports";
 import { env, exports } from "cloudflare:workers";
 import type { JWK } from "jose";
 import type { AuditEvent } from "#audit/event";
+import { DefinitionIndex } from "#audit/definition-index";
 import { type AuditRecord, decodeRecord } from "#audit/record";
 import { instant } from "#kernel/clock";
 import { readKeyEpoch } from "#ledger/leaf/clear-body";
@@ -13,6 +14,7 @@ import type { LogReader } from "#ledger/ports";
 import { isCommittedKey, openLeaf } from "#ledger/leaf/seal";
 import { parseVerifierKey, type Verifier, verifierKey } from "#ledger/tlog/signed-note";
 import { TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
+import { withNames } from "#platform/ledger/client/definitions";
 import { type LedgerEnv, readLedgerConfig } from "#platform/ledger/config";
 import { type AuditorSecrets, unwrapForAuditor } from "#platform/ledger/object/log/key-wrap";
 import type { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
@@ -43,7 +45,7 @@ export const ownLog = (): string => logName({ shard: used++, halfYear: halfYearO
 export const shard = (log: string): DurableObjectStub<LedgerShard> => ledger.LEDGER_SHARD.getByName(log);
 
 /** The position of an append that must be neither counted nor refused. */
-export function positionOf(answer: Recorded | Counted | Replayed | Known): Recorded {
+export function positionOf(answer: Recorded | Counted | Replayed | Known | DefinitionMissing): Recorded {
   if (typeof answer === "string") throw new Error(`${answer}, not recorded`);
   return answer;
 }
@@ -94,13 +96,16 @@ export async function leavesOf(log: string): Promise<Leaf[]> {
   return leaves;
 }
 
-/**
- * Works as an auditor: unwraps each epoch's key, checks its commitment, opens the leaves. Undefined where
- * the key opens nothing.
- */
-export async function openAll(log: string, auditor: JWK): Promise<(AuditRecord | undefined)[]> {
+/** The records of a key epoch; undefined where the key opens nothing. */
+export interface OpenedEpoch {
+  readonly number: number;
+  readonly records: (AuditRecord | undefined)[];
+}
+
+/** Works as an auditor: unwraps each epoch's key, checks its commitment, opens the leaves. */
+export async function openEpochs(log: string, auditor: JWK): Promise<readonly OpenedEpoch[]> {
   const origin = `ledger.test/${log}`;
-  const records: (AuditRecord | undefined)[] = [];
+  const epochs: OpenedEpoch[] = [];
   let secrets: AuditorSecrets | undefined;
   for (const leaf of await leavesOf(log)) {
     if (leaf.kind === leafKinds.keyEpoch) {
@@ -108,13 +113,58 @@ export async function openAll(log: string, auditor: JWK): Promise<(AuditRecord |
       secrets = body && (await unwrapForAuditor(body.wrapped, auditor, origin, leaf.keyEpoch));
       if (secrets && body && !isCommittedKey(secrets.dataKey, origin, leaf.keyEpoch, body.commitment))
         throw new Error("not the committed key");
+      epochs.push({ number: leaf.keyEpoch, records: [] });
     }
     if (leaf.kind !== leafKinds.sealed) continue;
     const plaintext = secrets && openLeaf(secrets.dataKey, origin, leaf);
     const record = plaintext?.ok ? decodeRecord(plaintext.value) : undefined;
-    records.push(record?.ok ? record.value : undefined);
+    epochs.at(-1)?.records.push(record?.ok ? record.value : undefined);
   }
-  return records;
+  return epochs;
+}
+
+/** All records of a log, with an auditor's key; undefined where it opens nothing. */
+export const openAll = async (log: string, auditor: JWK): Promise<(AuditRecord | undefined)[]> =>
+  (await openEpochs(log, auditor)).flatMap(({ records }) => records);
+
+/**
+ * Checks that each record's definition stands before it in its own key epoch, and in each epoch once. Returns
+ * the lists of withheld paths of the events, and the number of definitions by epoch.
+ */
+export async function definitionsOf(log: string) {
+  const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
+  const lists: (readonly string[])[] = [];
+  const written = new Map<number, number>();
+  for (const { number, records } of await openEpochs(log, auditor)) {
+    const [index, digests] = [new DefinitionIndex(), [] as string[]];
+    for (const record of records) {
+      if (record === undefined) throw new Error("a leaf did not open");
+      const { definition } = record.event;
+      if (definition !== undefined) {
+        if (!index.add(record).ok) throw new Error("a definition is not its digest's");
+        if (record.part === 1) digests.push(definition.contentDigest);
+        continue;
+      }
+      const event = index.resolve(record.event);
+      if (!event.ok) throw new Error(`${event.error} in key epoch ${number}`);
+      if (event.value.withheld?.paths !== undefined) lists.push(event.value.withheld.paths);
+    }
+    if (new Set(digests).size !== digests.length) throw new Error("a definition stands twice in an epoch");
+    if (digests.length > 0) written.set(number, digests.length);
+  }
+  return { lists, written: [...written.values()] };
+}
+
+/** Appends as the gateway's sink does: the content of definitions comes along when the log lacks one. */
+export async function appendNamed(log: string, input: readonly AuditEvent[], proof?: string) {
+  const { events, definitions } = withNames(input);
+  const answer = await shard(log).append(events, proof);
+  if (answer !== "definition missing") return answer;
+  return shard(log).append(
+    events,
+    proof,
+    [...definitions.values()].map(({ content }) => content),
+  );
 }
 
 export const newId = (): string => crypto.randomUUID().replaceAll("-", "");

@@ -3,12 +3,14 @@ import { createHash } from "node:crypto";
 import type {
   ConfigurationSink,
   Counted,
+  DefinitionMissing,
   Known,
   ProofSink,
   ProofUse,
   Recorded,
   Replayed,
 } from "#audit/ports";
+import { ConfirmedDefinitions, withNames } from "./definitions.ts";
 import type { Clock, Instant } from "#kernel/clock";
 import type { LedgerLayout } from "#ledger/layout";
 import { halfYearOf, logName, parseLogName } from "#ledger/log-name";
@@ -51,19 +53,24 @@ async function inFirst<T>(logs: readonly string[], act: (log: string) => Promise
 /** The log that records its own configuration: a Durable Object does not call itself. */
 export interface OwnLog {
   readonly log: string;
-  readonly append: (events: readonly AuditEvent[]) => Promise<Answer>;
+  readonly append: (events: readonly AuditEvent[]) => Promise<Answer | DefinitionMissing>;
 }
 
 /** The Durable Object that appends to a log of the ledger. */
 export interface AppendingLog {
-  append(events: readonly AuditEvent[], proofHash?: string): Promise<Answer>;
+  append(
+    events: readonly AuditEvent[],
+    proofHash?: string,
+    contents?: readonly Uint8Array[],
+  ): Promise<Answer | DefinitionMissing>;
 }
 
 type Answer = Recorded | Counted | Replayed | Known;
 
 /**
  * The ledger over its Durable Objects, with a call for each append. A broken object is asked again, an
- * overloaded object never.
+ * overloaded object never. Lists of withheld paths go by their digests; their content comes along unless the
+ * log took it within the last ten seconds.
  */
 export function ledgerSink(
   logOf: StubOf<AppendingLog>,
@@ -71,15 +78,32 @@ export function ledgerSink(
   clock: Clock,
   own?: OwnLog,
 ): ProofSink & ConfigurationSink {
-  const appendTo = async (log: string, events: readonly AuditEvent[], proof?: string): Promise<Answer> => {
-    if (log === own?.log) return own.append(events);
+  const confirmed = new ConfirmedDefinitions();
+  const appendTo = async (log: string, input: readonly AuditEvent[], proof?: string): Promise<Answer> => {
+    const { events, definitions } = withNames(input);
+    const contents = [...definitions.values()].map(({ content }) => content);
+    if (log === own?.log) return answered(await own.append(events));
+    let toSend = confirmed.unconfirmed(log, definitions, clock());
     for (let attempt = 1; ; attempt++) {
       try {
         // A new stub each time: a stub whose object was reset stays broken. A repeated (id, step) is
         // recorded only once.
-        return await within(PATIENCE_MS, logOf(log).append(events, proof), "ledger: no answer in time");
+        const send = () =>
+          within(
+            PATIENCE_MS,
+            logOf(log).append(events, proof, toSend.length === 0 ? undefined : toSend),
+            "ledger: no answer in time",
+          );
+        let answer = await send();
+        if (answer === "definition missing" && toSend.length < contents.length) {
+          toSend = contents; // the object lost its memory since it confirmed them
+          answer = await send();
+        }
+        if (typeof answer !== "string") confirmed.confirm(log, definitions, clock());
+        return answered(answer);
       } catch (fault) {
         if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
+        toSend = contents;
       }
     }
   };
@@ -113,6 +137,11 @@ export function ledgerSink(
  */
 const mayBeUsedElsewhere = ({ made, home }: ProofUse): boolean =>
   home?.since !== undefined && made <= home.since + MOVED_MS;
+
+function answered(answer: Answer | DefinitionMissing): Answer {
+  if (answer === "definition missing") throw new Error("ledger: a definition is missing that was sent");
+  return answer;
+}
 
 /** No `jkt` has a dot in it, so two proofs never share a text. */
 function hashOf({ jkt, id }: ProofUse): string {

@@ -5,7 +5,8 @@ import { encodeLeaf, leafKinds } from "#ledger/leaf/leaf";
 import { parseLogName } from "#ledger/log-name";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import type { LedgerConfig } from "#platform/ledger/config";
-import { type Draft, LINE_BYTES_MAX } from "./draft.ts";
+import type { SizedDefinition } from "./definitions.ts";
+import { type Draft, LEAF_BYTES_MAX, LINE_BYTES_MAX, RECORDS_MAX } from "./draft.ts";
 import { type Epoch, type LeafLines, random32 } from "#platform/ledger/object/log/epoch";
 
 /** The leaves of a commit, the offset of each append's first leaf, and the accounting lines. */
@@ -22,10 +23,38 @@ export interface SealedBatch {
 
 const TALLY_BYTES_MAX = 16_384; // 200 reasons of 64 characters
 
-/** How many of the oldest waiting appends fit a frame and a row of lines; at least 1. */
-export function howManyFit(waiting: Iterable<{ readonly draft: Draft }>): number {
+/** An append that waits for its frame, and the definitions that it names. */
+export interface Sealable {
+  readonly draft: Draft;
+  readonly definitions: readonly SizedDefinition[];
+}
+
+/** The bytes of an append's leaves, with all its definitions. Throws a RangeError when no frame holds them. */
+export function leafBytesOf({ draft, definitions }: Sealable): number {
+  const leaves = definitions.reduce((sum, one) => sum + one.leaves, draft.records.length);
+  const bytes = definitions.reduce((sum, one) => sum + one.leafBytes, draft.leafBytes);
+  if (leaves > RECORDS_MAX || bytes > LEAF_BYTES_MAX)
+    throw new RangeError("ledger: an append and its definitions fit no frame");
+  return bytes;
+}
+
+/**
+ * How many of the oldest waiting appends fit a frame and a row of lines; at least 1. `isWritten`: the key
+ * epoch has the definition with this digest.
+ */
+export function howManyFit(
+  waiting: Iterable<Sealable>,
+  isWritten: (digest: string) => boolean = () => false,
+): number {
   let [leaves, leafBytes, lineBytes, fit] = [2, 32_768, 0, 0]; // shard-open and key-epoch may come first
-  for (const { draft } of waiting) {
+  const counted = new Set<string>();
+  for (const { draft, definitions } of waiting) {
+    for (const definition of definitions) {
+      if (counted.has(definition.digest) || isWritten(definition.digest)) continue;
+      counted.add(definition.digest);
+      leaves += definition.leaves;
+      leafBytes += definition.leafBytes;
+    }
     leaves += draft.records.length;
     leafBytes += draft.leafBytes;
     lineBytes += draft.lineBytes;
@@ -44,7 +73,7 @@ export function sealBatch(
   head: Head,
   keyEpoch: number,
   epoch: Epoch,
-  drafts: readonly Draft[],
+  drafts: readonly Pick<Draft, "records">[],
 ): SealedBatch {
   const leaves: Uint8Array[] = [];
   const lines: LeafLines[] = [];

@@ -17,12 +17,13 @@ export interface Draft {
   // the first 16 bytes of SHA-256 over the records without their seeds: distinguishes a retry from a different
   // event with its id
   readonly digest: Uint8Array;
+  readonly definitions: readonly string[]; // digests that the events name, each once
   readonly records: readonly DraftRecord[];
   readonly leafBytes: number;
   readonly lineBytes: number;
 }
 
-interface DraftRecord {
+export interface DraftRecord {
   readonly plaintext: Uint8Array;
   readonly seed: Uint8Array;
   readonly lines: readonly Uint8Array[];
@@ -30,8 +31,8 @@ interface DraftRecord {
 }
 
 // A frame must also hold a shard-open leaf and a key-epoch leaf (16 auditors: about 7 KB each at most).
-const RECORDS_MAX = FRAME_LEAVES_MAX - 2;
-const LEAF_BYTES_MAX = FRAME_LEAF_BYTES_MAX - 32_768;
+export const RECORDS_MAX = FRAME_LEAVES_MAX - 2;
+export const LEAF_BYTES_MAX = FRAME_LEAF_BYTES_MAX - 32_768;
 /** The lines of a commit are one row; the row limit is 2 MB. */
 export const LINE_BYTES_MAX = 1_400_000;
 const LINE_OVERHEAD_BYTES = 8; // CBOR around a line
@@ -63,7 +64,8 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
   }
   const [first] = events;
   if (first === undefined) throw new TypeError("ledger: an append is 1 to 254 events");
-  return { id: first.id, step: first.step ?? 0, digest, records, leafBytes, lineBytes };
+  const definitions = [...new Set(events.flatMap(({ withheld }) => withheld?.pathsDigest ?? []))];
+  return { id: first.id, step: first.step ?? 0, digest, definitions, records, leafBytes, lineBytes };
 }
 
 function readWritable(input: unknown): AuditEvent {

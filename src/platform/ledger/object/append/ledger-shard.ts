@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "#audit/event";
-import type { Counted, Known, Recorded, Replayed } from "#audit/ports";
+import type { Counted, DefinitionMissing, Known, Recorded, Replayed } from "#audit/ports";
 import { instant } from "#kernel/clock";
 import type { CopyHealth } from "#ledger/flush";
 import { overAt, parseLogName } from "#ledger/log-name";
@@ -128,12 +128,15 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * with identical events and (id, step) within 130 s returns the first position. An anonymous refusal
    * beyond the cap is counted instead. With the hash of a DPoP proof: returns "replayed", and records
    * nothing, when a different event used that proof before, in this log or the log before it. A worker's
-   * configuration that was recorded lately returns "known".
+   * configuration that was recorded lately returns "known". `contents`: of definitions that the events name by
+   * digest. Without the content of a definition that this log lacks, it returns "definition missing" and
+   * records nothing.
    */
   async append(
     events: readonly AuditEvent[],
     proofHash?: string,
-  ): Promise<Recorded | Counted | Replayed | Known> {
+    contents?: readonly Uint8Array[],
+  ): Promise<Recorded | Counted | Replayed | Known | DefinitionMissing> {
     if (this.#stopped !== undefined) await this.#mayGoOn();
     if (!this.#root.isOpened) await this.#mayBegin();
     if (this.#flush.health(instant(Date.now())) === "refusing")
@@ -147,7 +150,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     // A configuration does not wait for this log's own configuration: two logs that stand in for each other
     // would wait for each other.
     const configured = hasConfiguration(events) ? undefined : this.#configured();
-    const [answer] = await Promise.all([this.#writer.append(events, proofHash), configured]);
+    const [answer] = await Promise.all([this.#writer.append(events, proofHash, contents), configured]);
     return answer;
   }
 

@@ -1,11 +1,12 @@
 import type { AuditEvent, Configuration } from "#audit/event";
-import type { Counted, Known, Recorded, Replayed } from "#audit/ports";
+import type { Counted, DefinitionMissing, Known, Recorded, Replayed } from "#audit/ports";
 import { instant, type Instant } from "#kernel/clock";
 import { commit, type Head } from "#ledger/commit";
 import { isOpenLog, SWITCH_SLACK_MS } from "#ledger/log-name";
-import { howManyFit, sealBatch, sealLeaves } from "./batch.ts";
+import { howManyFit, leafBytesOf, type Sealable, sealBatch, sealLeaves } from "./batch.ts";
 import type { LedgerConfig } from "#platform/ledger/config";
-import { type Draft, draftAppend } from "./draft.ts";
+import { LogDefinitions, recordsOfDefinition, type SizedDefinition } from "./definitions.ts";
+import { draftAppend } from "./draft.ts";
 import { Epoch } from "#platform/ledger/object/log/epoch";
 import { UsedProofs, type UsedProof } from "./used-proofs.ts";
 import { packRecent, RECENT_MS, RecentAppends } from "./recent.ts";
@@ -14,8 +15,8 @@ import { LedgerTally } from "./tally.ts";
 import type { Restored } from "#platform/ledger/object/log/view";
 import { RecordedConfigurations } from "./recorded-configurations.ts";
 
-interface Waiting {
-  readonly draft: Draft;
+interface Waiting extends Sealable {
+  readonly leafBytes: number;
   readonly proof: UsedProof | undefined;
   readonly configuration: Configuration | undefined;
   readonly resolve: (recorded: Recorded) => void;
@@ -49,6 +50,7 @@ export class LedgerWriter {
   readonly #recent = new RecentAppends();
   readonly #proofs: UsedProofs;
   readonly #configurations: RecordedConfigurations;
+  readonly #definitions = new LogDefinitions();
   #head: Head;
   #keyEpoch: number;
   #epoch: Epoch | undefined;
@@ -97,11 +99,15 @@ export class LedgerWriter {
     return !this.#isSealed && isOpenLog(this.#log, this.#config.shards, instant(Date.now()));
   }
 
-  /** `proofHash`: the hash of the proof that a request's first append uses up. */
+  /**
+   * `proofHash`: the hash of the proof that a request's first append uses up. `contents`: of definitions that
+   * the events name.
+   */
   async append(
     events: readonly AuditEvent[],
     proofHash?: string,
-  ): Promise<Recorded | Counted | Replayed | Known> {
+    contents?: readonly Uint8Array[],
+  ): Promise<Recorded | Counted | Replayed | Known | DefinitionMissing> {
     const now = instant(Date.now());
     if (!this.isOpen) throw notOpen();
     const draft = draftAppend(events, this.#config.subjectKey);
@@ -110,16 +116,19 @@ export class LedgerWriter {
     const configuration = configurationIn(events);
     const known = configuration && this.#configurations.find(configuration, now);
     if (known !== undefined) return known;
+    const definitions = this.#definitions.find(draft.definitions, contents, now);
+    if (definitions === undefined) return "definition missing";
+    const leafBytes = leafBytesOf({ draft, definitions });
     if (this.#tally.takes(events, now)) return this.#count(events[0]?.outcome?.reason ?? "unknown");
-    if (this.#waitingBytes + draft.leafBytes > WAITING_BYTES_MAX) throw new Error("ledger: overloaded");
+    if (this.#waitingBytes + leafBytes > WAITING_BYTES_MAX) throw new Error("ledger: overloaded");
     const proof = proofHash === undefined ? undefined : { hash: proofHash, event: draft.id };
     // Taken before it is stored: of two simultaneous appends the second is refused, even if the first
     // append's commit then fails.
     if (proof !== undefined && !this.#proofs.take(proof, now)) return "replayed";
     const recorded = new Promise<Recorded>((resolve, reject) => {
-      this.#queue.push({ draft, proof, configuration, resolve, reject });
+      this.#queue.push({ draft, definitions, leafBytes, proof, configuration, resolve, reject });
     });
-    this.#waitingBytes += draft.leafBytes;
+    this.#waitingBytes += leafBytes;
     this.#recent.add(draft, recorded, now);
     if (configuration !== undefined) this.#configurations.expect(configuration, recorded);
     this.#pump();
@@ -208,7 +217,7 @@ export class LedgerWriter {
         if (this.#epoch === undefined || this.#epoch.isSpent(now)) {
           this.#epoch = await Epoch.begin(this.#config, this.#head.origin, this.#keyEpoch + 1, now);
         }
-        batch = this.#takeBatch();
+        batch = this.#takeBatch(this.#epoch.number);
         if (this.#tally.isWaiting) {
           await this.#tally.store();
           this.#listener.counted();
@@ -231,11 +240,23 @@ export class LedgerWriter {
   }
 
   /** The oldest waiting appends that fit a frame and a row of lines; always at least 1. */
-  #takeBatch(): Waiting[] {
+  #takeBatch(epoch: number): Waiting[] {
+    const isWritten = (digest: string) => this.#definitions.isWritten(digest, epoch);
     // none when only refusals wait to be counted
-    const batch = this.#queue.splice(0, howManyFit(this.#queue));
-    for (const { draft } of batch) this.#waitingBytes -= draft.leafBytes;
+    const batch = this.#queue.splice(0, howManyFit(this.#queue, isWritten));
+    for (const { leafBytes } of batch) this.#waitingBytes -= leafBytes;
     return batch;
+  }
+
+  /** The definitions that the key epoch lacks, each with the first append that names it. */
+  #definitionsToWrite(batch: readonly Waiting[], epoch: number): readonly (readonly SizedDefinition[])[] {
+    const written = new Set<string>();
+    return batch.map(({ definitions }) =>
+      definitions.filter(({ digest }) => {
+        const isFirst = !written.has(digest) && !this.#definitions.isWritten(digest, epoch);
+        return isFirst && written.add(digest);
+      }),
+    );
   }
 
   /** Commits a frame, a row of lines, and the tiles they fill, in a single transaction; then answers. */
@@ -249,12 +270,17 @@ export class LedgerWriter {
       return;
     }
     const drafts = batch.map(({ draft }) => draft);
+    const defined = this.#definitionsToWrite(batch, epoch.number);
     const { leaves, offsets, lines, roomForTally } = sealBatch(
       this.#config,
       this.#head,
       this.#keyEpoch,
       epoch,
-      drafts,
+      // an append's definitions stand right before it
+      drafts.flatMap((draft, i) => [
+        { records: (defined[i] ?? []).flatMap((definition) => recordsOfDefinition(definition, now)) },
+        draft,
+      ]),
     );
     // after the batch, so that no position moves
     const tally = roomForTally ? this.#tally.draft(now) : undefined;
@@ -264,7 +290,7 @@ export class LedgerWriter {
     );
     const done = commit(this.#head, [...leaves, ...counted], now);
     const answers = drafts.map((draft, i) => {
-      const offset = offsets[i] ?? 0;
+      const offset = offsets[2 * i + 1] ?? 0;
       const leafHash = done.leafHashes[offset] ?? new Uint8Array();
       const at = { log: this.#log, frame: done.number, frameHash: done.frameHash };
       return {
@@ -289,6 +315,7 @@ export class LedgerWriter {
     this.#store.created();
     this.#head = done.head;
     this.#keyEpoch = epoch.number;
+    this.#definitions.wrote(defined.flat(), epoch.number);
     if (tally !== undefined) this.#tally.recorded(now);
     this.#recent.prune(now);
     for (const [i, { recorded }] of answers.entries()) batch[i]?.resolve(recorded);

@@ -1,0 +1,72 @@
+import { fromCbor, toCbor } from "#ledger/bytes/cbor";
+import { sha256 } from "#ledger/bytes/hash";
+import type { Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { chunkBytesMax, isPathList } from "./check.ts";
+import { type AuditEvent, definitionKind } from "./event.ts";
+
+/** The types of content that a definition can have, each with its value. */
+interface Contents {
+  /** The element paths that a view removes, as `withheld.paths` has them. */
+  readonly "withheld-paths": readonly string[];
+}
+export type ContentType = keyof Contents;
+
+/** The typed value of a definition. */
+export type Defined = {
+  [Type in ContentType]: { readonly type: Type; readonly value: Contents[Type] };
+}[ContentType];
+
+const checks: { readonly [Type in ContentType]: (value: unknown) => value is Contents[Type] } = {
+  "withheld-paths": isPathList,
+};
+
+/** Long content that records name by its digest. */
+export interface Definition {
+  readonly digest: string; // SHA-256 of the content, 64 lower-case hex digits
+  readonly content: Uint8Array; // deterministic CBOR [type, value]
+}
+
+/** Eight leaves of the largest class: half of a commit. */
+export const definitionBytesMax = 8 * chunkBytesMax;
+
+/** Throws a RangeError for a value of over 480 KiB. */
+export function define({ type, value }: Defined): Definition {
+  const content = toCbor([type, value]);
+  if (content.length > definitionBytesMax) throw new RangeError("a definition is too large");
+  return { digest: digestOf(content), content };
+}
+
+/** The digest of content from outside, if it is the content of a definition in its only encoding. */
+export function readContent(
+  content: unknown,
+): Result<Definition & { readonly defined: Defined }, "bad_content"> {
+  if (!(content instanceof Uint8Array) || content.length > definitionBytesMax) return err("bad_content");
+  const read = fromCbor(content);
+  if (!Array.isArray(read) || read.length !== 2) return err("bad_content");
+  const [type, value]: unknown[] = read;
+  if (!isContentType(type) || !checks[type](value)) return err("bad_content");
+  return ok({ digest: digestOf(content), content, defined: { type, value } });
+}
+
+/** The records of a definition, in their order; each is a part with the next chunk of the content. */
+export function definitionRecords({ digest, content }: Definition, at: Instant): readonly AuditEvent[] {
+  const chunks = Math.ceil(content.length / chunkBytesMax);
+  return Array.from({ length: chunks }, (_, i) => ({
+    id: digest.slice(0, 32), // a definition belongs to no request
+    at,
+    kind: definitionKind,
+    definition: {
+      contentDigest: digest,
+      chunk: content.subarray(i * chunkBytesMax, (i + 1) * chunkBytesMax),
+    },
+    patients: [],
+    unnamed: [],
+    counts: {},
+  }));
+}
+
+export const digestOf = (content: Uint8Array): string => Buffer.from(sha256(content)).toString("hex");
+
+const isContentType = (type: unknown): type is ContentType =>
+  typeof type === "string" && Object.hasOwn(checks, type);

@@ -1,0 +1,69 @@
+import { type Definition, define } from "#audit/definition";
+import type { AuditEvent } from "#audit/event";
+import type { Instant } from "#kernel/clock";
+import { memo } from "#kernel/memo";
+
+/** An append as it is sent: long content is named by its digest. */
+export interface NamedEvents {
+  readonly events: readonly AuditEvent[];
+  readonly definitions: ReadonlyMap<string, Definition>;
+}
+
+// Each distinct list of withheld paths comes from a policy, scopes, a type and an interaction.
+const LISTS_MAX = 256;
+const definitionOfText = memo(LISTS_MAX, (paths) =>
+  define({ type: "withheld-paths", value: JSON.parse(paths) as readonly string[] }),
+); // JSON.stringify made the text from such a list
+const definitionsOfLists = new WeakMap<readonly string[], Definition>();
+
+function definitionOf(paths: readonly string[]): Definition {
+  const known = definitionsOfLists.get(paths);
+  if (known !== undefined) return known;
+  const definition = definitionOfText(JSON.stringify(paths));
+  definitionsOfLists.set(paths, definition);
+  return definition;
+}
+
+/** Replaces each list of withheld paths by the digest of its definition. An empty list needs none. */
+export function withNames(events: readonly AuditEvent[]): NamedEvents {
+  const definitions = new Map<string, Definition>();
+  const named = events.map((event): AuditEvent => {
+    const { paths, ...withheld } = event.withheld ?? {};
+    if (paths === undefined || paths.length === 0) return event;
+    const definition = definitionOf(paths);
+    definitions.set(definition.digest, definition);
+    return { ...event, withheld: { ...withheld, pathsDigest: definition.digest } };
+  });
+  return { events: named, definitions };
+}
+
+// A Durable Object stays in memory for at least ten seconds after a call.
+const CONFIRMED_MS = 10_000;
+const CONFIRMED_MAX = 4_096;
+
+/**
+ * The definitions that each log took lately. Their content is not sent again: a log that lost its memory in
+ * between answers that it lacks the definition.
+ */
+export class ConfirmedDefinitions {
+  readonly #until = new Map<string, number>(); // by log and digest, in order of time
+
+  /** The contents that an append must bring along. */
+  unconfirmed(log: string, definitions: NamedEvents["definitions"], now: Instant): readonly Uint8Array[] {
+    return [...definitions.values()].flatMap(({ digest, content }) =>
+      (this.#until.get(`${log} ${digest}`) ?? 0) > now ? [] : content,
+    );
+  }
+
+  confirm(log: string, definitions: NamedEvents["definitions"], now: Instant): void {
+    for (const digest of definitions.keys()) {
+      const name = `${log} ${digest}`;
+      this.#until.delete(name);
+      this.#until.set(name, now + CONFIRMED_MS);
+    }
+    for (const name of this.#until.keys()) {
+      if (this.#until.size <= CONFIRMED_MAX) return;
+      this.#until.delete(name);
+    }
+  }
+}
