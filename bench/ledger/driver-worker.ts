@@ -1,6 +1,7 @@
 // Calls an object as fast as a number of callers can, each of which waits for its answer. The driver is in
 // the measured runtime, so no socket is measured.
 import type { Recorded } from "#audit/ports";
+import { withNames } from "#platform/ledger/client/definitions";
 import { appendOf } from "./events.ts";
 import type { Ask, AskOutcome } from "./asks.ts";
 import type { CountedRoot, CountedShard, CountedShelf, LedgerShard } from "./ledger-worker.ts";
@@ -50,7 +51,11 @@ function appender({ peer, append, log, run }: Extract<Ask, { kind: "append" }>, 
     case "ledger": {
       const shard = env.LEDGER_SHARD.getByName(log);
       return async (n) => {
-        const answer = await shard.append(events(n));
+        const { events: named, definitions } = withNames(events(n));
+        const contents = [...definitions.values()].map(({ content }) => content);
+        const first = await shard.append(named);
+        // At the start of the log alone: it lacks the definition.
+        const answer = first === "definition missing" ? await shard.append(named, undefined, contents) : first;
         return typeof answer === "object" && (answer as Recorded).log === log; // "counted" and "replayed" are no records
       };
     }

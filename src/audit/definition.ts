@@ -10,7 +10,7 @@ interface Contents {
   /** The element paths that a view removes, as `withheld.paths` has them. */
   readonly "withheld-paths": readonly string[];
 }
-export type ContentType = keyof Contents;
+type ContentType = keyof Contents;
 
 /** The typed value of a definition. */
 export type Defined = {

@@ -9,6 +9,8 @@ import { emptyRoot } from "#ledger/tlog/merkle";
 import { encodeShardOpen } from "#ledger/leaf/clear-body";
 import { encodeLeaf, leafKinds } from "#ledger/leaf/leaf";
 import { verifierKey } from "#ledger/tlog/signed-note";
+import type { NamedEvents } from "#platform/ledger/client/definitions";
+import { recordsOfDefinition } from "#platform/ledger/object/append/definitions";
 import { draftAppend } from "#platform/ledger/object/append/draft";
 import { Epoch } from "#platform/ledger/object/log/epoch";
 import { config, logOfFrames, origin, type SampleLog, signed } from "../ledger/sample-log.ts";
@@ -37,16 +39,25 @@ const random32 = () => crypto.getRandomValues(new Uint8Array(32));
 /**
  * A log of the events of each append, with a frame and a key epoch per append. The ledger's own code makes
  * it.
+ *
+ * @param define makes an append's events and definitions; as in records from before definitions, if absent.
  */
 export async function logOfEvents(
   appends: readonly (readonly AuditEvent[])[],
   commitTo = (linesRoot: Uint8Array) => linesRoot,
+  define: (events: readonly AuditEvent[]) => NamedEvents = (events) => ({ events, definitions: new Map() }),
 ): Promise<SampleLog> {
   const open = encodeShardOpen({ origin, halfYear: "2026h2", auditors: ["auditor-1", "auditor-2"] });
   const frames: Uint8Array[][] = [];
   for (const [i, events] of appends.entries()) {
     const epoch = await Epoch.begin(ledger as typeof config, origin, i + 1, instant(Date.UTC(2026, 9, 1)));
-    const records = draftAppend(events, ledger.subjectKey).records.map(({ plaintext, linesRoot }) =>
+    const named = define(events);
+    const defined = [...named.definitions.values()].flatMap((definition) =>
+      recordsOfDefinition(definition, instant(Date.UTC(2026, 9, 1))).map(({ plaintext, linesRoot }) =>
+        epoch.seal(plaintext, linesRoot),
+      ),
+    );
+    const records = draftAppend(named.events, ledger.subjectKey).records.map(({ plaintext, linesRoot }) =>
       epoch.seal(plaintext, commitTo(linesRoot)),
     );
     const first = encodeLeaf({
@@ -56,7 +67,7 @@ export async function logOfEvents(
       linesRoot: random32(),
       body: open,
     });
-    frames.push([...(i === 0 ? [first] : []), epoch.leaf, ...records]);
+    frames.push([...(i === 0 ? [first] : []), epoch.leaf, ...defined, ...records]);
   }
   return logOfFrames(frames);
 }

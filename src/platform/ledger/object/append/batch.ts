@@ -44,7 +44,7 @@ export function leafBytesOf({ draft, definitions }: Sealable): number {
  */
 export function howManyFit(
   waiting: Iterable<Sealable>,
-  isWritten: (digest: string) => boolean = () => false,
+  isWritten: (digest: string) => boolean,
 ): number {
   let [leaves, leafBytes, lineBytes, fit] = [2, 32_768, 0, 0]; // shard-open and key-epoch may come first
   const counted = new Set<string>();
