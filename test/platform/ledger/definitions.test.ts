@@ -11,6 +11,7 @@ import { chooseLog } from "#ledger/shard-choice";
 import { flush } from "./bucket.ts";
 import {
   appendNamed,
+  config,
   definitionsOf,
   disclosureOf,
   failure,
@@ -113,7 +114,7 @@ test("a new key epoch has the definition anew: after an hour without asking for 
 }) => {
   const log = ownLog();
   positionOf(await append(log, [withheld(names)], [contentOf(names)]));
-  for (const copied of [log, ...configurationLogs(64, instant(Date.now()))]) await flush(copied);
+  for (const copied of [log, ...configurationLogs(config.layout, instant(Date.now()))]) await flush(copied);
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_601_000 });
   positionOf(await append(log, [withheld(names)]));
   positionOf(await append(log, [withheld(names)]));
@@ -127,19 +128,17 @@ test("the sink sends content at first and after ten seconds, and an append still
   expect,
 }) => {
   const calls: number[] = [];
-  const counted = {
-    getByName: (name: string) => ({
-      append: (...args: Parameters<ReturnType<typeof shard>["append"]>) => {
-        calls.push(args[2]?.length ?? 0);
-        return shard(name).append(...args);
-      },
-    }),
-  };
+  const counted = (log: string) => ({
+    append: (...args: Parameters<ReturnType<typeof shard>["append"]>) => {
+      calls.push(args[2]?.length ?? 0);
+      return shard(log).append(...args);
+    },
+  });
   let now = Date.now();
   const clock = () => instant(now);
-  const sink = ledgerSink(counted, 64, clock);
+  const sink = ledgerSink(counted, config.layout, clock);
   const sender = { kind: "key", jkt: "of the sink" } as const;
-  const log = chooseLog(sender, 64, clock());
+  const log = chooseLog(sender, config.layout, clock());
   const record = async () => {
     calls.length = 0;
     const answer = await sink.record([withheld(names)], sender);
@@ -208,7 +207,7 @@ test("the log of the next half-year takes definitions anew, so that each log is 
   expect,
 }) => {
   const clock = () => instant(Date.now());
-  const sink = ledgerSink(ledger.LEDGER_SHARD, 64, clock);
+  const sink = ledgerSink(shard, config.layout, clock);
   const sender = { kind: "key", jkt: "around the switch" } as const;
   vi.useFakeTimers({ toFake: ["Date"], now: (endOf(ownLog()) ?? 0) - 1_000 });
   const before = positionOf(await sink.record([withheld(names)], sender));
