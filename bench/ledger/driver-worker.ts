@@ -55,7 +55,8 @@ function appender({ peer, append, log, run }: Extract<Ask, { kind: "append" }>, 
         const contents = [...definitions.values()].map(({ content }) => content);
         const first = await shard.append(named);
         // At the start of the log alone: it lacks the definition.
-        const answer = first === "definition missing" ? await shard.append(named, undefined, contents) : first;
+        const answer =
+          first === "definition missing" ? await shard.append(named, undefined, contents) : first;
         return typeof answer === "object" && (answer as Recorded).log === log; // "counted" and "replayed" are no records
       };
     }

@@ -42,10 +42,7 @@ export function leafBytesOf({ draft, definitions }: Sealable): number {
  * How many of the oldest waiting appends fit a frame and a row of lines; at least 1. `isWritten`: the key
  * epoch has the definition with this digest.
  */
-export function howManyFit(
-  waiting: Iterable<Sealable>,
-  isWritten: (digest: string) => boolean,
-): number {
+export function howManyFit(waiting: Iterable<Sealable>, isWritten: (digest: string) => boolean): number {
   let [leaves, leafBytes, lineBytes, fit] = [2, 32_768, 0, 0]; // shard-open and key-epoch may come first
   const counted = new Set<string>();
   for (const { draft, definitions } of waiting) {
