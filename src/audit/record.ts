@@ -201,7 +201,9 @@ function writeGroup(
       const content = value[field];
       if (content === undefined) continue;
       writer.unsigned(key);
-      writer.item(digestFields.has(field) ? Buffer.from(String(content), "hex") : content);
+      writer.item(
+        typeof content === "string" && digestFields.has(field) ? Buffer.from(content, "hex") : content,
+      );
       count++;
     }
     return count;
