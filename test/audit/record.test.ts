@@ -318,7 +318,7 @@ test("whatever is known of where its patients live, an event splits into records
       });
       expect(read).toEqual(one.patients);
     }),
-    { numRuns: 60 },
+    { numRuns: inLane({ fast: 25, slow: 60, long: 60 }) },
   );
 });
 
@@ -419,6 +419,6 @@ test("the parts of an event that rows decide show neither in the number of its r
         expect(lengths[1]).toEqual(lengths[0]);
       },
     ),
-    { numRuns: inLane({ fast: 500, slow: 500, long: 10_000 }) },
+    { numRuns: inLane({ fast: 200, slow: 500, long: 10_000 }) },
   );
 });

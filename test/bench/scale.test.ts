@@ -8,6 +8,7 @@ import { commitRule, simulateCommits } from "../../bench/scale/group-commit.ts";
 import { simulateBalance } from "../../bench/scale/shard-balance.ts";
 import { pricesOf } from "../../bench/scale/prices.ts";
 import { scaleTables, sustained } from "../../bench/scale/tables.ts";
+import { lane } from "../support/lane.ts";
 
 const root = join(import.meta.dirname, "../..");
 const read = (path: string) => readFileSync(join(root, path), "utf8");
@@ -30,8 +31,8 @@ const cellsOf = (line: string) =>
     .slice(1, -1)
     .map((cell) => cell.trim());
 
-test(
-  "every table of docs/scale.md equals the result of the ledger's own code, its prices and the simulations",
+test.skipIf(lane === "fast")(
+  "every table of docs/scale.md equals the result of the ledger's own code, its prices and the simulations (slow lane)",
   { timeout: 120_000 },
   async ({ expect }) => {
     const page = read("docs/scale.md");

@@ -9,6 +9,7 @@ import { evaluate } from "#policy/evaluate";
 import type { PolicyDocument, RowCondition } from "#policy/schema";
 import { policy, rule } from "../policy/granting.ts";
 import { base, origin, plan, residences, to } from "./planning.ts";
+import { inLane } from "../support/lane.ts";
 
 const interactions = ["read", "search", "create", "update"] as const;
 
@@ -137,9 +138,9 @@ test.for(Object.keys(holders))(
           for (const [canary] of next.matchAll(/canary-\w+/gu)) expect(text).toContain(canary);
         },
       ),
-      { numRuns: 500 },
+      { numRuns: inLane({ fast: 200, slow: 500, long: 500 }) },
     );
-    expect(Math.min(sent, refused)).toBeGreaterThan(20);
+    expect(Math.min(sent, refused)).toBeGreaterThan(8);
   },
 );
 

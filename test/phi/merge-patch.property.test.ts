@@ -8,6 +8,7 @@ import { brand } from "./branding.ts";
 import { asRead, isRefused, look, merge, type Look } from "./merging.ts";
 import { otherwiseHidden, randomView, said, type Roll } from "./merge-worlds.ts";
 import { dice, plainTypes, randomResource } from "./random-resource.ts";
+import { inLane } from "../support/lane.ts";
 
 /** Every place in a tree, as a JSON Pointer, with its value. */
 function places(value: Json, at = ""): readonly (readonly [string, Json])[] {
@@ -106,9 +107,9 @@ test("no patch changes a hidden element, and its result on the shown elements is
     fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
       if (lawOfPatches(type, seed) === "written") written += 1;
     }),
-    { numRuns: 2_000 },
+    { numRuns: inLane({ fast: 700, slow: 2_000, long: 2_000 }) },
   );
-  expect(written).toBeGreaterThan(200);
+  expect(written).toBeGreaterThan(70);
 });
 
 test("the law of patches holds where managingOrganization is copied to link.other, which is shown as masked", () => {
@@ -136,9 +137,9 @@ test("the outcome of a patch, and the reason of a refusal, do not depend on hidd
         `${JSON.stringify(operations)} of ${JSON.stringify(resource)} and ${JSON.stringify(other.stored)}`,
       ).toBe(verdict(seen));
     }),
-    { numRuns: 800 },
+    { numRuns: inLane({ fast: 300, slow: 800, long: 800 }) },
   );
-  expect(others).toBeGreaterThan(150);
+  expect(others).toBeGreaterThan(50);
 });
 
 test("a null without a sibling is refused before a merge", () => {

@@ -15,6 +15,7 @@ import { policy, rule } from "../policy/granting.ts";
 import { disclose } from "./disclosing.ts";
 import { dice } from "./random-resource.ts";
 import { noSharedData, resourcesIn } from "./shared-data.ts";
+import { inLane } from "../support/lane.ts";
 
 const typeOf = (resource: JsonObject) => textAt(resource, "resourceType") ?? "";
 const starter = (name: string) => {
@@ -34,6 +35,10 @@ const noUrls = {
   bases,
   urls: { inText: (text: string) => text, address: (text: string) => text, name: (text: string) => text },
 };
+
+/** All resources in the slow lane, every third in the fast lane. */
+const sampled = (resources: readonly JsonObject[]): readonly JsonObject[] =>
+  resources.filter((_, index) => index % inLane({ fast: 3, slow: 1, long: 1 }) === 0);
 
 beforeAll(() => {
   // Medplum's definitions of R4: an oracle that shares nothing with our tables.
@@ -83,7 +88,8 @@ test.skipIf(noSharedData)(
   ({ expect }) => {
     const roll = dice(11);
     let cuts = 0;
-    for (const resource of resourcesIn("examples-r4", "us-core").filter((one) => typeOf(one) !== "Bundle")) {
+    const all = resourcesIn("examples-r4", "us-core").filter((one) => typeOf(one) !== "Bundle");
+    for (const resource of sampled(all)) {
       const paths = [
         ...new Set(
           pathsIn(resource, [])
@@ -120,7 +126,7 @@ test.skipIf(noSharedData).for(["treat", "hpaymt", "pubhlth", "hoperat", "hresch"
   (name, { expect }) => {
     const document = starter(name);
     let released = 0;
-    for (const resource of resourcesIn("synthea-2019", "synthea-2020")) {
+    for (const resource of sampled(resourcesIn("synthea-2019", "synthea-2020"))) {
       const [type, id] = [typeOf(resource), textAt(resource, "id") ?? ""];
       if (!["Patient", "Observation", "Condition"].includes(type)) continue;
       const result = disclose(
@@ -143,7 +149,7 @@ test.skipIf(noSharedData).for(["treat", "hpaymt", "pubhlth", "hoperat", "hresch"
       if (name !== "hpaymt" && type === "Patient") expect(cut).not.toHaveProperty("name");
       expect(text).toContain("SUBSETTED");
     }
-    expect(released).toBeGreaterThan(50);
+    expect(released).toBeGreaterThan(15);
   },
 );
 

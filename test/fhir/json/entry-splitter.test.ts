@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { EntrySplitter, frameBytesMax } from "#fhir/json/entry-splitter";
 import { readJson } from "#fhir/json/json";
+import { inLane } from "../../support/lane.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (slice: Uint8Array) => new TextDecoder().decode(slice);
@@ -72,7 +73,7 @@ test("at any chunk boundaries, the slices are the Bundle's entries and the frame
         });
       },
     ),
-    { numRuns: 500 },
+    { numRuns: inLane({ fast: 200, slow: 500, long: 500 }) },
   );
 });
 
@@ -179,7 +180,7 @@ test("invalid JSON and invalid UTF-8 are refused without an exception, and accep
         expect(got.entries).toEqual(isList ? entries : []);
       },
     ),
-    { numRuns: 3_000 },
+    { numRuns: inLane({ fast: 1_000, slow: 3_000, long: 3_000 }) },
   );
 });
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { readJson } from "#fhir/json/json";
+import { inLane } from "../../support/lane.ts";
 
 const suite = join(import.meta.dirname, "../../../../shared/data/security/JSONTestSuite");
 const absent = !existsSync(suite);
@@ -178,7 +179,7 @@ test("numbers keep their text and their place in any order of names, and malform
       expect(said, text).toBe(readSlowly(text));
       seen.add(read.ok ? "read" : read.error.reason);
     }),
-    { numRuns: 5_000 },
+    { numRuns: inLane({ fast: 2_000, slow: 5_000, long: 5_000 }) },
   );
   expect(seen).toEqual(new Set(["read", "duplicate_key", "not_json"]));
 });

@@ -6,6 +6,7 @@ import type { Page } from "#phi/page";
 import { err, ok, type Result } from "#kernel/result";
 import { decide, policy, rule } from "../../policy/granting.ts";
 import { sessionOf } from "../../support/origin-session.ts";
+import { inLane } from "../../support/lane.ts";
 
 const base = "https://origin.internal/fhir";
 const labs = policy(
@@ -139,7 +140,7 @@ test("the pages together are exactly the visible rows, in the origin's order, wh
         expect(seen).toEqual(list.filter(({ isVisible }) => isVisible).map(({ id }) => id));
       },
     ),
-    { numRuns: 300 },
+    { numRuns: inLane({ fast: 120, slow: 300, long: 300 }) },
   );
 });
 
@@ -174,7 +175,7 @@ test("while up to two of three rows are hidden, pages are as long as without hid
         expect(await pagesOf(mixed, count, size)).toEqual(await pagesOf(visible, count, size));
       },
     ),
-    { numRuns: 200 },
+    { numRuns: inLane({ fast: 80, slow: 200, long: 200 }) },
   );
 });
 

@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { writeCbor } from "#ledger/bytes/cbor-writer";
 import { fromCbor, readCbor, readCborMap, toCbor } from "#ledger/bytes/cbor";
+import { inLane } from "../../support/lane.ts";
 
 // the library may give a Buffer
 const byTheLibrary = (value: unknown): Uint8Array => new Uint8Array(encode(value, rfc8949EncodeOptions));
@@ -67,7 +68,7 @@ test("the ledger's own writer writes the library's bytes for any value, and leav
     fc.property(value, (one) => {
       expect(writeCbor(one)).toEqual(byTheLibrary(one));
     }),
-    { numRuns: 300 },
+    { numRuns: inLane({ fast: 120, slow: 300, long: 300 }) },
   );
   const rest = fc.anything({
     withBigInt: true,
@@ -86,7 +87,7 @@ test("the ledger's own writer writes the library's bytes for any value, and leav
     fc.property(rest, (one) => {
       expect(outcome(() => new Uint8Array(toCbor(one)))).toEqual(outcome(() => byTheLibrary(one)));
     }),
-    { numRuns: 300 },
+    { numRuns: inLane({ fast: 120, slow: 300, long: 300 }) },
   );
 });
 

@@ -105,7 +105,12 @@ const at = hashAtTiles((level, index) => {
   const tile = full.find((one) => one.level === level && one.index === index);
   return tile === undefined ? (edge[level] ?? []) : splitHashes(tile.hashes);
 });
-const rootOfFirst = (size: number): Uint8Array => rootOf(many.slice(0, size));
+const rootsOfFirst = new Map<number, Uint8Array>();
+function rootOfFirst(size: number): Uint8Array {
+  const root = rootsOfFirst.get(size) ?? rootOf(many.slice(0, size));
+  rootsOfFirst.set(size, root);
+  return root;
+}
 
 test("a proof from tiles verifies only for its leaf, index, size and root", ({ expect }) => {
   fc.assert(

@@ -61,18 +61,22 @@ test("writing back exactly what was read leaves the stored resource as it is, wh
           canonicalText(resource),
         ); // an object, as before
     }),
-    { numRuns: inLane({ fast: 750, slow: 1_500, long: 1_500 }) },
+    { numRuns: inLane({ fast: 300, slow: 1_500, long: 1_500 }) },
   );
 });
+
+/** Real resources: all of them in the slow lane, every third in the fast lane. */
+const realResources = (): readonly JsonObject[] =>
+  resourcesIn("examples-r4", "us-core", "synthea-2019")
+    .filter((one) => textAt(one, "resourceType") !== "Bundle")
+    .filter((_, index) => index % inLane({ fast: 3, slow: 1, long: 1 }) === 0);
 
 test.skipIf(noSharedData)(
   "writing back exactly what was read leaves real resources as they are (needs ../shared/data)",
   ({ expect }) => {
     const roll = dice(5);
     let merges = 0;
-    for (const resource of resourcesIn("examples-r4", "us-core", "synthea-2019").filter(
-      (one) => textAt(one, "resourceType") !== "Bundle",
-    )) {
+    for (const resource of realResources()) {
       const view = randomView(resource, roll);
       const inside = (one: JsonObject) =>
         roll() < 0
@@ -86,7 +90,7 @@ test.skipIf(noSharedData)(
       );
       merges += 1;
     }
-    expect(merges).toBeGreaterThan(400);
+    expect(merges).toBeGreaterThan(130);
   },
 );
 
@@ -100,10 +104,10 @@ test("no body changes a hidden element, and its own elements are stored as it sa
       const seen = seenOf(randomResource(type, roll), roll);
       if (seen !== undefined) outcomes[keepsWhatIsHidden(expect, seen, roll) ? "written" : "refused"] += 1;
     }),
-    { numRuns: inLane({ fast: 1_000, slow: 3_000, long: 3_000 }) },
+    { numRuns: inLane({ fast: 350, slow: 3_000, long: 3_000 }) },
   );
-  expect(outcomes.written).toBeGreaterThan(500);
-  expect(outcomes.refused).toBeGreaterThan(100);
+  expect(outcomes.written).toBeGreaterThan(150);
+  expect(outcomes.refused).toBeGreaterThan(30);
 });
 
 test.skipIf(noSharedData)(
@@ -111,13 +115,11 @@ test.skipIf(noSharedData)(
   ({ expect }) => {
     const roll = dice(9);
     let written = 0;
-    for (const resource of resourcesIn("examples-r4", "us-core", "synthea-2019").filter(
-      (one) => textAt(one, "resourceType") !== "Bundle",
-    )) {
+    for (const resource of realResources()) {
       const seen = seenOf(withoutContained(resource), roll);
       if (seen !== undefined && keepsWhatIsHidden(expect, seen, roll)) written += 1;
     }
-    expect(written).toBeGreaterThan(150);
+    expect(written).toBeGreaterThan(50);
   },
 );
 
@@ -140,9 +142,9 @@ test("the refusal of a body, and its reason, do not depend on hidden elements", 
         `${JSON.stringify(body)} over ${JSON.stringify(seen.stored)} and ${JSON.stringify(other.stored)}`,
       ).toEqual(verdict(seen));
     }),
-    { numRuns: 1_000 },
+    { numRuns: inLane({ fast: 350, slow: 1_000, long: 1_000 }) },
   );
-  expect(others).toBeGreaterThan(200);
+  expect(others).toBeGreaterThan(70);
 });
 
 const withoutContained = ({ contained: _contained, ...others }: JsonObject): JsonObject => others;
@@ -152,9 +154,7 @@ test.skipIf(noSharedData)(
   ({ expect }) => {
     const roll = dice(13);
     const verdicts = new Map<string, number>();
-    for (const resource of resourcesIn("examples-r4", "us-core", "synthea-2019").filter(
-      (one) => textAt(one, "resourceType") !== "Bundle",
-    )) {
+    for (const resource of realResources()) {
       const { text: _text, ...plain } = withoutContained(resource);
       const seen = look(plain, randomView(plain, roll));
       const other = seen && look(otherwiseHidden(seen, roll), seen.view);
@@ -172,7 +172,7 @@ test.skipIf(noSharedData)(
       const kind = of === "written" ? of : "refused";
       verdicts.set(kind, (verdicts.get(kind) ?? 0) + 1);
     }
-    expect(verdicts.get("written")).toBeGreaterThan(50);
-    expect(verdicts.get("refused")).toBeGreaterThan(50);
+    expect(verdicts.get("written")).toBeGreaterThan(15);
+    expect(verdicts.get("refused")).toBeGreaterThan(15);
   },
 );

@@ -5,6 +5,7 @@ import { test } from "vitest";
 import { parseExact } from "../../../sandbox/origin/exact-json.ts";
 import { startOrigin } from "../../../sandbox/origin/server.ts";
 import { readFolder } from "../../../sandbox/load.ts";
+import { lane } from "../../support/lane.ts";
 
 const data = join(import.meta.dirname, "../../../../shared/data/fhir");
 const folders = ["synthea-2019", "synthea-2020", "synthea-2024"].map((name) => join(data, name));
@@ -17,8 +18,8 @@ const again = (resources: readonly Resource[], copy: number): Resource[] => {
   return parseExact(text) as Resource[]; // as before
 };
 
-test.skipIf(!folders.every((folder) => existsSync(folder)))(
-  "with the charts of more than a hundred patients a join takes well below a second (skipped without ../shared/data)",
+test.skipIf(lane === "fast" || !folders.every((folder) => existsSync(folder)))(
+  "with the charts of more than a hundred patients a join takes well below a second (slow lane; skipped without ../shared/data)",
   async ({ expect }) => {
     const one = (await Promise.all(folders.map(async (folder) => await readFolder(folder)))).flatMap(
       ({ resources }) =>
