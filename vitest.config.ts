@@ -18,6 +18,21 @@ const withProperties = readdirSync("test", { recursive: true, encoding: "utf8" }
   .map((path) => join("test", path))
   .filter((path) => readFileSync(path, "utf8").includes('from "fast-check"'));
 
+/**
+ * Files without properties whose full form is the slow lane's: the fast lane takes a sample of them, or a
+ * shorter period than the deployed one.
+ */
+const sampledInFastLane = [
+  "test/bench/scale.test.ts",
+  "test/e2e/export.test.ts",
+  "test/e2e/security.test.ts",
+  "test/e2e/servers-of-others.test.ts",
+  "test/fhir/validate-real-data.test.ts",
+  "test/ledger/tamper.test.ts",
+  "test/phi/real-data.test.ts",
+  "test/sandbox/origin/scale.test.ts",
+];
+
 export default defineConfig({
   test: {
     // End-to-end files mostly wait (for alarms, leases, a whole stack): two run at a time.
@@ -57,8 +72,7 @@ export default defineConfig({
         // Kills, floods, real starts: alone on the machine, one file after another.
         test: {
           name: "slow",
-          // export.test.ts here has the deployed period
-          include: ["test/slow/**/*.test.ts", "test/e2e/export.test.ts"],
+          include: ["test/slow/**/*.test.ts", ...sampledInFastLane],
           globalSetup: ["test/e2e/global-setup.ts"],
           fileParallelism: false,
           testTimeout: 90_000,

@@ -20,6 +20,7 @@ import { LogWatch } from "../support/log-watch.ts";
 import { mangled } from "../support/mangled.ts";
 import { breakLedger, inEachShard } from "../support/shards.ts";
 import { sharedTestStack, startTestStack, type TestStack } from "../support/stack.ts";
+import { inLane, lane } from "../support/lane.ts";
 
 let phylax: TestStack;
 let token: string;
@@ -192,7 +193,7 @@ test("T45, T47: FHIR routes refuse by OperationOutcome, the remaining routes by 
   expect(read.headers["cache-control"]).toBe("no-store");
 });
 
-test("T45, T46, T47: of 1,000 refused requests that carry a canary, no answer and no printed line contains it, nor any token or key", async ({
+test("T45, T46, T47: of 1,000 refused requests (250 in the fast lane) that carry a canary, no answer and no printed line contains it, nor any token or key", async ({
   expect,
 }) => {
   const canary = `canary${randomUUID().replaceAll("-", "")}`;
@@ -228,7 +229,9 @@ test("T45, T46, T47: of 1,000 refused requests that carry a canary, no answer an
       }),
   ];
   const replies = [];
-  for (let times = 0; times < 100; times += 1) replies.push(...(await Promise.all(ways.map((way) => way()))));
+  const rounds = inLane({ fast: 25, slow: 100, long: 100 });
+  for (let times = 0; times < rounds; times += 1)
+    replies.push(...(await Promise.all(ways.map((way) => way()))));
   // Faults too: each prints a line.
   await inEachShard(phylax, breakLedger);
   const types = new Set<string>();
@@ -247,7 +250,7 @@ test("T45, T46, T47: of 1,000 refused requests that carry a canary, no answer an
   const lines = printed.lines;
   printed.end();
   expect(lines).toBeGreaterThanOrEqual(1);
-  expect(replies.length).toBeGreaterThanOrEqual(1_000);
+  expect(replies.length).toBeGreaterThanOrEqual(10 * rounds);
   for (const { status, text, headers } of replies) {
     expect(status).toBeGreaterThanOrEqual(400);
     const answer = `${text}${JSON.stringify(headers)}`;
@@ -308,8 +311,11 @@ test(
           }),
       ],
     ];
+    const samples = inLane({ fast: 40, slow: 150, long: 150 });
     for (const [texts, way] of ways) {
-      const statuses = await Promise.all(fc.sample(texts, 150).map(async (text) => (await way(text)).status));
+      const statuses = await Promise.all(
+        fc.sample(texts, samples).map(async (text) => (await way(text)).status),
+      );
       expect(statuses.filter((status) => status < 400 || status > 499)).toEqual([]);
     }
   },
@@ -318,15 +324,15 @@ test(
 test("T49: ids of requests and tokens are 128 random bits: no two alike, each bit as often set as not", async ({
   expect,
 }) => {
-  const replies = await Promise.all(Array.from({ length: 400 }, () => send(phylax.dev, undefined, url)));
+  const length = inLane({ fast: 200, slow: 400, long: 400 });
+  const replies = await Promise.all(Array.from({ length }, () => send(phylax.dev, undefined, url)));
   const ids = replies.map(({ headers }) => String(headers["x-request-id"]));
-  expect(new Set(ids).size).toBe(400);
+  expect(new Set(ids).size).toBe(length);
+  // Six standard deviations: a bit that is stuck or leans by a third fails the test, chance does not.
+  const tolerance = 3 * Math.sqrt(length);
   for (let bit = 0; bit < 128; bit += 1) {
     const set = ids.filter((id) => (BigInt(`0x${id}`) >> BigInt(bit)) & 1n).length;
-    // 200 ± 6 standard deviations of 10: a bit that is stuck or leans by a third fails the test, chance does
-    // not.
-    expect(set, `bit ${bit}`).toBeGreaterThan(140);
-    expect(set, `bit ${bit}`).toBeLessThan(260);
+    expect(Math.abs(set - length / 2), `bit ${bit}`).toBeLessThan(tolerance);
   }
   const tokens = await Promise.all(Array.from({ length: 50 }, () => phylax.token("telehealth")));
   const names = tokens.map((each) => String(decodeJwt(each).jti));
@@ -334,8 +340,8 @@ test("T49: ids of requests and tokens are 128 random bits: no two alike, each bi
   for (const name of names) expect(name, "of each token").toMatch(/^[0-9a-f]{32}$/u);
 });
 
-test(
-  "T2: an origin with an unverified certificate is never asked: 502, and it gets no request",
+test.skipIf(lane === "fast")(
+  "T2: an origin with an unverified certificate is never asked: 502, and it gets no request (slow lane)",
   { timeout: 60_000 },
   async ({ expect }) => {
     const heard: string[] = [];

@@ -162,13 +162,18 @@ test(
   },
 );
 
+const bucketOf = ({ stack }: TestStack) =>
+  stack.runtime.miniflare.getR2Bucket("LEDGER_BUCKET", "phylax-ledger");
+
 test(
-  "when the stack starts again with the same state, the root log continues and the witness cosigns it further",
+  "when the stack starts again with the same state, the bucket is retained, the root log continues, and the witness cosigns it further",
   { timeout: 120_000 },
   async ({ expect }) => {
     const before = await cosignedRoot(1);
+    await (await bucketOf(phylax)).put("kept", "by the test");
     await phylax.close();
     phylax = await startTestStack({ state });
+    expect(await (await (await bucketOf(phylax)).get("kept"))?.text(), "the bucket").toBe("by the test");
     await phylax.ask("telehealth", "Patient/amara-okafor");
     const after = await cosignedRoot(before.checkpoint.size + 1);
     writeFileSync(join(parent, "earlier"), before.note);

@@ -87,26 +87,45 @@ const framesKey = (log: string, frame: number) =>
   objectKey(originOf(log), { kind: "frames", first: frame, last: frame });
 const unavailable = [503, "application/problem+json", "no-store"];
 
-// 65,536 leaves and some more: its first 256 tiles are under a full tile of level 1.
+/**
+ * In the slow lane a log of 65,536 leaves and some more: its first 256 tiles are under a full tile of level 1.
+ * In the fast lane a log of 4,574 leaves, with frames and tiles of level 0 alone.
+ */
+const { appends, paths, indexes, tilesBefore, tilesAfter } =
+  ledger.LANE === "fast"
+    ? {
+        appends: [8, 8, 2],
+        paths:
+          "frame/0 frame/9 frame/17 tile/0/000 tile/0/000.p/7 tile/0/016 tile/entries/000 tile/entries/000.p/3 tile/entries/016",
+        indexes: [0, 1, 255, 256, 4_351, 4_352],
+        tilesBefore: 17,
+        tilesAfter: Array.from({ length: 17 }, (_, tile) => `0/${tile}`),
+      }
+    : {
+        appends: [130, 130, 2],
+        paths:
+          "frame/0 frame/137 frame/261 tile/0/000 tile/0/000.p/7 tile/0/255 tile/0/256 tile/1/000 tile/1/000.p/9 tile/entries/000 tile/entries/000.p/3 tile/entries/255 tile/entries/256 tile/entries/258",
+        indexes: [0, 1, 255, 256, 40_000, 65_535, 65_536],
+        tilesBefore: 260,
+        tilesAfter: ["0/256", "0/257", "0/258", "1/0"],
+      };
 const large = {
   log: "",
   shown: [] as string[],
   before: { bytes: 0, frames: [] as number[], tiles: [] as string[] },
 };
-const paths =
-  "frame/0 frame/137 frame/261 tile/0/000 tile/0/000.p/7 tile/0/255 tile/0/256 tile/1/000 tile/1/000.p/9 tile/entries/000 tile/entries/000.p/3 tile/entries/255 tile/entries/256 tile/entries/258".split(
-    " ",
-  );
 const answers = (log: string) =>
   Promise.all(
-    paths.map(async (path) =>
-      Buffer.from(await (await get(`/${log}/${path}`)).arrayBuffer()).toString("base64"),
-    ),
+    paths
+      .split(" ")
+      .map(async (path) =>
+        Buffer.from(await (await get(`/${log}/${path}`)).arrayBuffer()).toString("base64"),
+      ),
   );
 
 beforeAll(async () => {
   large.log = ownLog();
-  for (const count of [130, 130, 2]) {
+  for (const count of appends) {
     for (let i = 0; i < count; i++) await fill(large.log, 254);
     for (
       let status = await shard(large.log).status();
@@ -127,8 +146,8 @@ test("rows of frames and tiles go once R2 has them, and every address answers th
   const after = await rowsOf(log);
   expect(after.frames.length).toBeLessThan(before.frames.length / 2);
   expect(after.bytes).toBeLessThan(before.bytes / 2);
-  expect(before.tiles).toHaveLength(260);
-  expect(after.tiles).toEqual(["0/256", "0/257", "0/258", "1/0"]);
+  expect(before.tiles).toHaveLength(tilesBefore);
+  expect(after.tiles.toSorted()).toEqual(tilesAfter.toSorted());
   expect(shown.every((bytes) => bytes.length > 100)).toBe(true);
   expect(await answers(log)).toEqual(shown);
 });
@@ -138,9 +157,9 @@ test("a proof of any record verifies, wherever its hashes are now, alone and tog
 }) => {
   const { log } = large;
   const { size } = await shard(log).status();
-  const indexes = [0, 1, 255, 256, 40_000, 65_535, 65_536, size - 1];
-  const together = await shard(log).proofs(indexes);
-  for (const [i, index] of indexes.entries()) {
+  const asked = [...indexes, size - 1];
+  const together = await shard(log).proofs(asked);
+  for (const [i, index] of asked.entries()) {
     const bundle = await shard(log).entries(Math.floor(index / 256), (index % 256) + 1);
     const leaf = leafHash(splitEntries(bundle ?? new Uint8Array())?.at(-1) ?? new Uint8Array());
     for (const note of [together[i], await shard(log).proof(index)])
