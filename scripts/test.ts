@@ -19,7 +19,7 @@ const groups: Readonly<Record<typeof lane, readonly (readonly string[])[]>> = {
     ["guard", "ledger"],
     ["e2e", "control", "jose"],
   ],
-  slow: [["slow", "fuzz", "ledger"]],
+  slow: [["slow", "fuzz", "ledger", "door"]],
   long: [["slow", "fuzz", "ledger", "door"]],
 };
 
