@@ -1,6 +1,7 @@
 import { loadavg } from "node:os";
 import { runLedgerGroup } from "./ledger/group.ts";
 import type { BenchOptions } from "./options.ts";
+import { runPagingGroup } from "./paging/group.ts";
 import { endAll } from "./process/process.ts";
 import { machineOf, type Report } from "./report.ts";
 import { runRedactGroup } from "./redact/group.ts";
@@ -16,13 +17,15 @@ export async function runGroups(folder: string, { duration, rounds, groups }: Be
   await endAll();
   const ledger = groups.includes("ledger") ? await runLedgerGroup(folder, duration, rounds) : null;
   await endAll();
+  const paging = groups.includes("paging") ? await runPagingGroup(folder) : [];
+  await endAll();
   const start = groups.includes("start") ? await runStartGroup(folder, duration) : [];
   return {
     format: "phylax.bench.v2",
     at: new Date().toISOString(),
     duration,
     machine: machineOf([before, loadavg()[0] ?? 0]),
-    measures: [...(requests?.measures ?? []), ...redact, ...(ledger?.measures ?? []), ...start],
+    measures: [...(requests?.measures ?? []), ...redact, ...(ledger?.measures ?? []), ...paging, ...start],
     requests: requests?.report ?? null,
     ledger: ledger?.report ?? null,
   };

@@ -7,23 +7,26 @@ export type Duration = "full" | "quick" | "short";
 export interface BenchOptions {
   /** The file for all figures as JSON. */
   readonly json: string | undefined;
+  /** The folder for CPU profiles; nothing else is measured then. */
+  readonly profile: string | undefined;
   readonly duration: Duration;
   readonly rounds: number;
   /** The groups to measure. */
   readonly groups: readonly Group[];
 }
 
-export const groups = ["requests", "redact", "ledger", "start"] as const;
+export const groups = ["requests", "redact", "ledger", "paging", "start"] as const;
 export type Group = (typeof groups)[number];
 
 const roundsOf: Readonly<Record<Duration, number>> = { full: 5, quick: 3, short: 1 };
 
-export const usage = `usage: npm run bench -- [--quick | --short] [--only GROUP]… [--rounds N] [--json FILE]
+export const usage = `usage: npm run bench -- [--quick | --short] [--only GROUP]… [--rounds N] [--json FILE] [--profile DIR]
   --quick       fewer and shorter rounds: every figure within five minutes
   --short       one round of moments, to see that everything answers; its figures mean nothing
   --only GROUP  ${groups.join(", ")} (all, one after the other)
   --rounds N    interleaved rounds, of which the medians are shown (5; 3 with --quick)
-  --json FILE   write every figure to a file, too`;
+  --json FILE   write every figure to a file, too
+  --profile DIR only write CPU profiles of Phylax's isolates under load (docs/performance.md)`;
 
 export function readOptions(args: readonly string[]): Result<BenchOptions, string> {
   try {
@@ -31,6 +34,7 @@ export function readOptions(args: readonly string[]): Result<BenchOptions, strin
       args: [...args],
       options: {
         json: { type: "string" },
+        profile: { type: "string" },
         quick: { type: "boolean", default: false },
         short: { type: "boolean", default: false },
         rounds: { type: "string" },
@@ -45,7 +49,7 @@ export function readOptions(args: readonly string[]): Result<BenchOptions, strin
     const unknown = values.only?.find((name) => !groups.some((group) => group === name));
     if (unknown !== undefined) return err(`--only: expected ${groups.join(" or ")}`);
     const asked = groups.filter((group) => values.only?.includes(group) ?? true);
-    return ok({ json: values.json, duration, rounds, groups: asked });
+    return ok({ json: values.json, profile: values.profile, duration, rounds, groups: asked });
   } catch (problem) {
     return err(problem instanceof Error ? problem.message : "unreadable options");
   }

@@ -23,14 +23,17 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true, maxRetri
 
 // Loaded now: a wrong option need not wait for wrangler and the FHIR tables.
 const { runGroups } = await import("./groups.ts");
+const { profilePhylax } = await import("./profile/group.ts");
 const { endAll } = await import("./process/process.ts");
 const { table } = await import("./report.ts");
 let exitCode = 1;
 try {
-  const found = await runGroups(folder, options.value);
-  console.log(table(found));
-  if (options.value.json !== undefined)
-    writeFileSync(options.value.json, `${JSON.stringify(found, undefined, 2)}\n`);
+  if (options.value.profile === undefined) {
+    const found = await runGroups(folder, options.value);
+    console.log(table(found));
+    if (options.value.json !== undefined)
+      writeFileSync(options.value.json, `${JSON.stringify(found, undefined, 2)}\n`);
+  } else console.log(await profilePhylax(folder, options.value.profile));
   exitCode = 0;
 } catch (fault) {
   console.error(fault instanceof Error ? fault.message : fault);

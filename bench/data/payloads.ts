@@ -105,8 +105,8 @@ function ofTwoKilobytes(patient: Patient): Patient {
 }
 
 /**
- * The answer to a search for rows of one patient, up to a number of bytes; the rows start at an offset and
- * repeat.
+ * The answer to a search for rows of one patient, up to a number of bytes and of rows; the rows start at an
+ * offset and repeat.
  */
 export function searchset(
   request: string,
@@ -114,11 +114,12 @@ export function searchset(
   patient: string,
   bytes: number,
   offset = 0,
+  count = Number.MAX_SAFE_INTEGER,
 ): string {
   const reference = `Patient/${patient}`;
   const entry: NonNullable<Bundle["entry"]> = [];
   let length = 200;
-  for (let n = offset; ; n++) {
+  for (let n = offset; n < offset + count; n++) {
     const row = rows[n % rows.length];
     if (row === undefined) throw new Error("no row to make a page of");
     const id = n < offset + rows.length ? (row.id ?? "") : uuid(`${row.id} ${n}`); // an id stands once on a page

@@ -7,7 +7,7 @@ import type { Duration } from "../options.ts";
 import { deployedBundle } from "../workerd/bundles.ts";
 import type { CapnpStruct } from "../workerd/capnp.ts";
 import { deployedWorker, serviceOf } from "../workerd/deployed-worker.ts";
-import { copied, putInto, serveConfig, stateOf } from "../workerd/serve.ts";
+import { copied, putInto, rateLimiterIn, serveConfig, stateOf } from "../workerd/serve.ts";
 import { standIn, standInExtensions } from "../workerd/stand-ins.ts";
 
 const startsIn: Readonly<Record<Duration, number>> = { full: 15, quick: 7, short: 1 };
@@ -40,11 +40,11 @@ async function firstAnswer(folder: string, gateway: () => readonly CapnpStruct[]
       neighbour("control", ["RevocationFeed", "OwnTokenRevocation"], []),
       neighbour("ledger", ["Disclosures"], ["LedgerShard"]),
       { name: "neighbours", disk: { path: stateOf(folder, "neighbours"), writable: true } },
-      ...(["d1", "ratelimit"] as const).flatMap((product) => standIn(product, stateOf(folder, product), put)),
+      ...standIn("d1", stateOf(folder, "d1"), put),
       { name: "internet", network: { allow: ["private"] } },
     ],
     sockets: [{ name: "http", address: "127.0.0.1:0", http: {}, service: serviceOf("gateway") }],
-    extensions: standInExtensions(put),
+    extensions: standInExtensions(put, await rateLimiterIn(folder)),
   };
   const begun = performance.now();
   const running = await serveConfig(folder, "start", config, ["http"]);

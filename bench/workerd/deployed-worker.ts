@@ -20,7 +20,6 @@ interface WranglerConfig {
   readonly r2_buckets: readonly { readonly binding: string; readonly bucket_name: string }[];
   readonly ratelimits: readonly {
     readonly name: string;
-    readonly namespace_id: string;
     readonly simple: { readonly limit: number; readonly period: number };
   }[];
   readonly version_metadata?: { readonly binding: string };
@@ -83,9 +82,7 @@ export function deployedWorker(
     })),
     ...config.d1_databases.map(({ binding, database_id }) => d1Binding(binding, database_id)),
     ...config.r2_buckets.map(({ binding, bucket_name }) => r2Binding(binding, bucket_name)),
-    ...config.ratelimits.map(({ name, namespace_id, simple }) =>
-      ratelimitBinding(name, namespace_id, simple),
-    ),
+    ...config.ratelimits.map(({ name, simple }) => ratelimitBinding(name, simple)),
     ...[config.version_metadata ?? []].flat().map(({ binding }) => ({
       name: binding,
       json: JSON.stringify({ id: "bench", tag: "", timestamp: new Date().toISOString() }),

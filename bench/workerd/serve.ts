@@ -55,9 +55,7 @@ export async function serveDeployed(
   const config: CapnpStruct = {
     services: [
       ...services.flat(),
-      ...(["d1", "r2", "ratelimit"] as const).flatMap((product) =>
-        standIn(product, stateOf(folder, product), put),
-      ),
+      ...(["d1", "r2"] as const).flatMap((product) => standIn(product, stateOf(folder, product), put)),
       await launcher(folder),
       { name: "internet", network: { allow: ["private"] } },
     ],
@@ -66,7 +64,7 @@ export async function serveDeployed(
       { name: "ledger", address, service: serviceOf("ledger"), http: {} },
       { name: "launcher", address, service: "launcher", http: {} },
     ],
-    extensions: standInExtensions(put),
+    extensions: standInExtensions(put, await rateLimiterIn(folder)),
   };
   const running = await serveConfig(folder, "phylax", config, ["gateway", "ledger", "launcher"], isInspected);
   const port = (name: string) => Number(running.ready[name]);
@@ -148,6 +146,9 @@ async function launcher(folder: string): Promise<CapnpStruct> {
     },
   };
 }
+
+export const rateLimiterIn = (folder: string): Promise<string> =>
+  bundleWorker(join(import.meta.dirname, "rate-limiter.ts"), folder);
 
 /** Bundles one of the benchmark's own Workers into a folder. Returns the file's name. */
 export async function bundleWorker(path: string, folder: string): Promise<string> {

@@ -4,38 +4,41 @@ import { fileURLToPath } from "node:url";
 import { embed, type CapnpStruct } from "./capnp.ts";
 
 /**
- * Stand-ins for the three products of Cloudflare that are not in workerd: D1, R2 and the rate limiter. They
- * are Miniflare's own Workers, taken from its package, without the Workers that Miniflare puts before and
- * behind each Worker. None of them is on the path of a read.
+ * Stand-ins for the two stores of Cloudflare that are not in workerd: D1 and R2. They are Miniflare's own
+ * Workers, taken from its package, without the Workers that Miniflare puts before and behind each Worker. None
+ * of them is on the path of a read.
  */
 const products = {
-  d1: { entry: "d1/entry.worker.js", object: "d1/database.worker.js", className: "D1DatabaseObject" },
-  r2: { entry: "shared/object-entry.worker.js", object: "r2/bucket.worker.js", className: "R2BucketObject" },
-  ratelimit: {
-    entry: "shared/object-entry.worker.js",
-    object: "ratelimit/ratelimit-object.worker.js",
-    className: "RateLimiterObject",
+  d1: {
+    entry: "d1/entry.worker.js",
+    object: "d1/database.worker.js",
+    className: "D1DatabaseObject",
   },
+  r2: { entry: "shared/object-entry.worker.js", object: "r2/bucket.worker.js", className: "R2BucketObject" },
 } as const;
 export type Product = keyof typeof products;
 
 const workers = join(dirname(fileURLToPath(import.meta.resolve("miniflare"))), "workers");
 
 /** Modules that the stand-ins import by name. */
-const extensions = [
-  { name: "miniflare:shared", file: "shared/index.worker.js", internal: false },
-  { name: "miniflare:zod", file: "shared/zod.worker.js", internal: false },
-  { name: "cloudflare-internal:ratelimit:module", file: "ratelimit/ratelimit.worker.js", internal: true },
+const imported = [
+  { name: "miniflare:shared", file: "shared/index.worker.js" },
+  { name: "miniflare:zod", file: "shared/zod.worker.js" },
 ] as const;
+const rateLimiter = "bench:rate-limiter";
 
 /** Writes the text of one of Miniflare's modules through `put`, which returns its path. */
 type Put = (name: string, text: string) => string;
 const source = (file: string, put: Put) =>
   embed(put(file.replaceAll("/", "-"), readFileSync(join(workers, file), "utf8")));
 
-export const standInExtensions = (put: Put): readonly CapnpStruct[] => [
+/** The modules of the stand-ins; `limiter`: path of the bundled `rate-limiter.ts` in the same folder. */
+export const standInExtensions = (put: Put, limiter: string): readonly CapnpStruct[] => [
   {
-    modules: extensions.map(({ name, file, internal }) => ({ name, esModule: source(file, put), internal })),
+    modules: [
+      ...imported.map(({ name, file }) => ({ name, esModule: source(file, put) })),
+      { name: rateLimiter, esModule: embed(limiter), internal: true },
+    ],
   },
 ];
 
@@ -89,14 +92,12 @@ export const r2Binding = (name: string, id: string): CapnpStruct => ({ name, r2B
 
 export const ratelimitBinding = (
   name: string,
-  id: string,
   { limit, period }: { readonly limit: number; readonly period: number },
 ): CapnpStruct => ({
   name,
   wrapped: {
-    moduleName: "cloudflare-internal:ratelimit:module",
+    moduleName: rateLimiter,
     innerBindings: [
-      { name: "fetcher", service: namespace("ratelimit", id) },
       { name: "limit", json: String(limit) },
       { name: "period", json: String(period) },
     ],

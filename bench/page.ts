@@ -1,0 +1,58 @@
+// Makes the results of docs/performance.md from a file that `npm run bench -- --json FILE` wrote: prints them, or
+// writes them into the page between its two marks.
+import { readFileSync, writeFileSync } from "node:fs";
+import { boundText, targetOf, verdictOf } from "./measures.ts";
+import { measureRow, type Report } from "./report.ts";
+import { requestRows, requestTitles } from "./requests/table.ts";
+
+const [file, page] = process.argv.slice(2);
+if (file === undefined) {
+  console.error("usage: node bench/page.ts FILE [PAGE]");
+  process.exit(2);
+}
+const report: Report = JSON.parse(readFileSync(file, "utf8"));
+if (report.format !== "phylax.bench.v2") {
+  console.error(`${file} is not written by this version of the benchmark`);
+  process.exit(2);
+}
+
+const markdown = (rows: readonly (readonly string[])[]): string => {
+  const [head = [], ...rest] = rows;
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map((_, i) => (i === 0 ? "---" : "--:"))), ...rest.map(line)].join("\n");
+};
+
+const { machine, measures, requests, at, duration } = report;
+const [before, after] = machine.load.map((value) => value.toFixed(1));
+const command = `npm run bench${duration === "full" ? "" : ` -- --${duration}`}`;
+const text = [
+  `${at.slice(0, 10)}, \`${command}\`: ${machine.cores} cores of ${machine.cpu}, Linux ${machine.kernel}, ` +
+    `Node ${machine.node}, workerd ${machine.workerd}; load average ${before} before and ${after} after.`,
+  markdown([
+    ["id", "quantity", "value", "lowest", "highest", "must", "goal", "verdict"],
+    ...measures.map((measure) => {
+      const [id = "", value = "", unit = "", , , lowest = "", highest = ""] = measureRow(measure);
+      const { says, must, goal } = targetOf(measure.id);
+      const shown = unit === "×" || value === "–" ? value : `${value} ${unit}`;
+      const bounds = [boundText(must), goal === undefined ? "" : boundText(goal)];
+      return [`\`${id}\``, says, shown, lowest, highest, ...bounds, verdictOf(measure)];
+    }),
+  ]),
+  ...measures.flatMap(({ id, why }) => (why === undefined ? [] : [`\`${id}\`: ${why}.`])),
+  ...(requests === null ? [] : requestTitles(requests)).flatMap((title, i) => [
+    `**${title}**`,
+    markdown(requests === null ? [] : (requestRows(requests)[i] ?? [])),
+  ]),
+  ...(requests === null ? [] : [`Payloads: ${requests.source}.`]),
+].join("\n\n");
+
+if (page === undefined) console.log(text);
+else {
+  const marked = /(?<=<!-- results -->\n).*(?=<!-- end of results -->)/su;
+  const old = readFileSync(page, "utf8");
+  if (!marked.test(old)) throw new Error(`${page} has no marks for the results`);
+  writeFileSync(
+    page,
+    old.replace(marked, () => `\n${text}\n\n`),
+  );
+}
