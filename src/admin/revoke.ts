@@ -28,7 +28,12 @@ export const lift = (registry: Pick<RegistryDesk, "lift">): Verb => ({
   },
 });
 
+const details: Readonly<Record<DenialProblem["reason"], string>> = {
+  denial_malformed: "is missing, malformed or not known",
+  denial_unregistered: "names no entry of the registry: nothing is denied; check the spelling",
+};
+
 function rejected({ reason, field }: DenialProblem): Result<never, Rejected> {
   const pointer = field === "" ? "" : `/${field}`;
-  return err({ reason, pointer, detail: "is missing, malformed or not known" });
+  return err({ reason, pointer, detail: details[reason] });
 }

@@ -853,6 +853,10 @@ export const refusalReasons = {
     422,
     "This denies nothing that can be denied. Correct what pointer and detail name.",
   ),
+  denial_unregistered: admin(
+    422,
+    "The registry has no entry of this name, so nothing is denied. Correct the name in pointer.",
+  ),
   suspension_invalid: admin(422, "This is no suspension. Correct what pointer and detail name."),
 } as const satisfies Readonly<Record<string, RefusalRow>>;
 

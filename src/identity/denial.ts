@@ -39,7 +39,8 @@ export type Denial = z.output<typeof schema>;
 type DeniedThing = Exclude<Denial, { kind: "token" }> | Omit<Extract<Denial, { kind: "token" }>, "until">;
 
 export interface DenialProblem {
-  readonly reason: "denial_malformed";
+  /** `denial_unregistered`: the field is well formed and names no entry of the registry. */
+  readonly reason: "denial_malformed" | "denial_unregistered";
   /** The name of the field, never its value. */
   readonly field: string;
 }

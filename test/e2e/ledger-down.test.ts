@@ -305,16 +305,13 @@ const ways: Readonly<Record<string, Way>> = {
 
   "registry apply": answered(200, (round) => operate("api/registry", newcomer(round))),
   "registry apply refused": answered(422, () => operate("api/registry", { unheard: [] })),
-  revocation: answered(200, (round) =>
-    operate("api/revocations", { kind: "client", client: `denied-${round}` }),
-  ),
-  "revocation lifted": answered(200, (round) =>
-    operate("api/revocations/lift", { kind: "client", client: `denied-${round}` }),
-  ),
+  revocation: answered(200, (round) => operate("api/revocations", deniedIn(round))),
+  "revocation lifted": answered(200, (round) => operate("api/revocations/lift", deniedIn(round))),
   suspension: answered(200, (round) => operate("api/accounting/suspensions", suspensionOf(round))),
   "suspension refused": answered(422, () => operate("api/accounting/suspensions", { id: "x" })),
 };
 
+const deniedIn = (round: Round) => ({ kind: "certificate", x5t: (round === "up" ? "V" : "W").repeat(43) });
 const newcomer = (round: Round) => ({
   clients: [
     {

@@ -2,8 +2,9 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/document";
 import { readDenial, type DenialProblem } from "#identity/denial";
-import { ok, type Result } from "#kernel/result";
+import { err, ok, type Result } from "#kernel/result";
 import type { Applied } from "#platform/registry/apply-registry";
+import { unregisteredField } from "#platform/registry/denied-entry";
 import { admitOperator, type NewOperator } from "#platform/registry/admit-operator";
 import {
   findOperator,
@@ -28,11 +29,17 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
   }
 
   /**
-   * Denies a token, key, certificate, client, agreement, grant or policy from now on (docs/revocation.md).
+   * Denies a token, key, certificate, client, agreement, grant or policy from now on (docs/revocation.md). A
+   * name that is not registered is refused: a misspelt client would stay admitted. While the registry does not
+   * answer, the denial is made without that check.
    */
   async revoke(denial: unknown): Promise<Result<void, DenialProblem>> {
     const read = readDenial(denial);
-    return read.ok ? ok(await revocationsOf(this.env).deny(read.value)) : read;
+    if (!read.ok) return read;
+    const { REGISTRY, PUBLIC_URL } = this.env;
+    const field = await unregisteredField(REGISTRY, read.value, PUBLIC_URL).catch(() => undefined);
+    if (field !== undefined) return err({ reason: "denial_unregistered", field });
+    return ok(await revocationsOf(this.env).deny(read.value));
   }
 
   /** Ends a denial; `false` when there was none. */

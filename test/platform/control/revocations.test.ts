@@ -31,6 +31,12 @@ const pending = () =>
 const broken = () =>
   registry.exec("CREATE TRIGGER broken BEFORE INSERT ON clients BEGIN SELECT RAISE(ABORT, 'no writes'); END");
 
+/** Writes the file's entries without a delta. */
+const registerWithoutDeltas = async () => {
+  const ports = { clock: () => instant(Date.now()), publicUrl: env.PUBLIC_URL };
+  if (!(await applyRegistry(registry, file, "add", ports)).ok) throw new Error("the file is not applied");
+};
+
 async function failure(call: () => Promise<unknown>): Promise<string> {
   try {
     await call();
@@ -268,6 +274,7 @@ test("a pending change that can no longer be made is reported as over", async ({
 test("an operator's denial is in force when the call returns, once, and until it is lifted", async ({
   expect,
 }) => {
+  await registerWithoutDeltas();
   expect(await desk.revoke(denial)).toMatchObject({ ok: true });
   const news = await revocations().news(telehealth);
   expect(news).toMatchObject({ kind: "whole", denied: [{ name: denialName(denial), until: null }] });
@@ -285,12 +292,14 @@ test("an operator's denial is in force when the call returns, once, and until it
 test("a token's denial is only ever made longer", async ({ expect }) => {
   const until = (seconds: number) => ({
     kind: "token",
-    issuer: "https://gateway.example",
+    issuer: env.PUBLIC_URL,
     id: "jti",
     until: Date.now() + seconds * 1_000,
   });
   for (const seconds of [300, 60, 600]) await desk.revoke(until(seconds));
-  expect(await revocations().news(telehealth)).toMatchObject({ denied: [{ until: Date.now() + 600_000 }] });
+  expect(await revocations().news({ ...telehealth, issuers: [env.PUBLIC_URL] })).toMatchObject({
+    denied: [{ until: Date.now() + 600_000 }],
+  });
 });
 
 test("an invalid denial is refused with the name of the field", async ({ expect }) => {
@@ -301,7 +310,30 @@ test("an invalid denial is refused with the name of the field", async ({ expect 
   expect(await desk.lift("everything")).toMatchObject({ ok: false });
 });
 
+test("a denial of something that is not registered is refused with the name of the field, and denies nothing", async ({
+  expect,
+}) => {
+  await registerWithoutDeltas();
+  const grant = { kind: "grant", client: "telehealth", origin: "main", purpose: "TREAT" };
+  for (const [unknown, field] of [
+    [{ kind: "client", client: "telehaelth" }, "client"],
+    [{ kind: "agreement", client: "nobody", agreement: "a" }, "client"],
+    [{ kind: "agreement", client: "telehealth", agreement: "no-such" }, "agreement"],
+    [{ ...grant, origin: "elsewhere" }, "origin"],
+    [{ ...grant, purpose: "HRESCH" }, "purpose"],
+    [{ kind: "policy", digest: `sha256:${"0".repeat(64)}` }, "digest"],
+    [{ kind: "key", issuer: "https://elsewhere.example", keyId: "k" }, "issuer"],
+    [{ kind: "token", issuer: "https://elsewhere.example", id: "t", until: Date.now() + 1_000 }, "issuer"],
+  ] as const)
+    expect(await desk.revoke(unknown), field).toEqual({
+      ok: false,
+      error: { reason: "denial_unregistered", field },
+    });
+  expect(await revocations().news(telehealth)).toMatchObject({ denied: [] });
+});
+
 test("guards can read the revocations, and have no further right", async ({ expect }) => {
+  await registerWithoutDeltas();
   await desk.revoke(denial);
   expect(await exports.RevocationFeed.news(telehealth)).toMatchObject({
     denied: [{ name: denialName(denial) }],
