@@ -119,20 +119,30 @@ export interface CredentialDenied {
 /** The names of all live denials. */
 export type DeniedNames = Pick<ReadonlySet<string>, "has" | "size">;
 
+type NameOfCredential = readonly [name: string, reason: CredentialDenied["reason"]];
+
+function namesOfCredentials({
+  client,
+  certificate: x5t,
+  proof,
+  keyId,
+  issuer,
+}: Credentials): readonly NameOfCredential[] {
+  const names: NameOfCredential[] = [[denialName({ kind: "client", client }), "client_denied"]];
+  if (x5t !== undefined) names.push([denialName({ kind: "certificate", x5t }), "certificate_denied"]);
+  if (proof !== undefined)
+    names.push([denialName({ kind: "proof_key", jkt: proof.jkt }), "proof_key_denied"]);
+  if (keyId !== undefined) names.push([denialName({ kind: "key", issuer, keyId }), "key_denied"]);
+  return names;
+}
+
 /** The first of the credentials that is denied. */
 export function deniedCredential(
   denied: DeniedNames,
   credentials: Credentials,
 ): CredentialDenied | undefined {
   if (denied.size === 0) return undefined;
-  const { client, certificate: x5t, proof, keyId, issuer } = credentials;
-  if (denied.has(denialName({ kind: "client", client }))) return { reason: "client_denied" };
-  if (x5t !== undefined && denied.has(denialName({ kind: "certificate", x5t })))
-    return { reason: "certificate_denied" };
-  if (proof !== undefined && denied.has(denialName({ kind: "proof_key", jkt: proof.jkt })))
-    return { reason: "proof_key_denied" };
-  if (keyId !== undefined && denied.has(denialName({ kind: "key", issuer, keyId })))
-    return { reason: "key_denied" };
+  for (const [name, reason] of namesOfCredentials(credentials)) if (denied.has(name)) return { reason };
   return undefined;
 }
 
@@ -155,19 +165,29 @@ export type PrincipalDenied =
   | CredentialDenied
   | { readonly reason: "token_denied" | "agreement_denied" | "grant_denied" | "policy_denied" };
 
+type NameOf = readonly [name: string, reason: PrincipalDenied["reason"]];
+
+/** The names of the denials that would concern a principal, made once for each principal. */
+const namesOfPrincipals = new WeakMap<Principal, readonly NameOf[]>();
+
+function namesOf(who: Principal): readonly NameOf[] {
+  const client = who.client.id;
+  const { origin, purpose, policyDigest } = who.grant;
+  return [
+    ...namesOfCredentials({ ...who, client }),
+    // The name of a denied token does not include its end, which only says how long the denial is stored.
+    [denialName({ kind: "token", issuer: who.issuer, id: who.tokenId }), "token_denied"],
+    [denialName({ kind: "agreement", client, agreement: who.agreement }), "agreement_denied"],
+    [denialName({ kind: "grant", client, origin, purpose }), "grant_denied"],
+    [denialName({ kind: "policy", digest: policyDigest }), "policy_denied"],
+  ];
+}
+
 /** The first denial that concerns a proven principal: its credentials first, then its permissions. */
 export function deniedPrincipal(denied: DeniedNames, who: Principal): PrincipalDenied | undefined {
   if (denied.size === 0) return undefined;
-  const client = who.client.id;
-  const credential = deniedCredential(denied, { ...who, client });
-  if (credential !== undefined) return credential;
-  const { origin, purpose, policyDigest } = who.grant;
-  // The name of a denied token does not include its end, which only says how long the denial is stored.
-  if (denied.has(denialName({ kind: "token", issuer: who.issuer, id: who.tokenId })))
-    return { reason: "token_denied" };
-  if (denied.has(denialName({ kind: "agreement", client, agreement: who.agreement })))
-    return { reason: "agreement_denied" };
-  if (denied.has(denialName({ kind: "grant", client, origin, purpose }))) return { reason: "grant_denied" };
-  if (denied.has(denialName({ kind: "policy", digest: policyDigest }))) return { reason: "policy_denied" };
+  let names = namesOfPrincipals.get(who);
+  if (names === undefined) namesOfPrincipals.set(who, (names = namesOf(who)));
+  for (const [name, reason] of names) if (denied.has(name)) return { reason };
   return undefined;
 }

@@ -1,4 +1,4 @@
-import type { Instant } from "#kernel/clock";
+import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { inForce, type AgreementRefusal } from "./agreement.ts";
 import type { Binding, Unbound } from "./binding.ts";
@@ -130,6 +130,28 @@ export function identify({
     proof: token.binding.kind === "key" ? proof : undefined,
     unbound,
   });
+}
+
+/**
+ * The first moment after `at` at which `identify` may decide differently about the same evidence. Until then
+ * the time lies on the same side of every date that `identify` compares it with: the end of an exception for
+ * unbound tokens, and the validity of certificates and agreements.
+ */
+export function nextDate(client: ClientRecord, certificate: Certificate | undefined, at: Instant): Instant {
+  let next: number = Infinity;
+  const consider = (date: Instant | undefined): void => {
+    if (date !== undefined && date > at && date < next) next = date;
+  };
+  consider(client.unboundUntil);
+  for (const { from, to } of [...client.certificates, ...client.agreements]) {
+    consider(from);
+    consider(to);
+  }
+  if (certificate?.voucher.kind === "itself") {
+    consider(certificate.voucher.from);
+    consider(certificate.voucher.to);
+  }
+  return instant(next);
 }
 
 /**

@@ -1,8 +1,9 @@
+import * as fc from "fast-check";
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import type { Certificate } from "#identity/certificate/certificate";
 import type { ClientGrant, ClientRecord } from "#identity/client";
-import { identify, hasSameGround, type Evidence } from "#identity/principal";
+import { identify, hasSameGround, nextDate, type Evidence } from "#identity/principal";
 import { at, clientRecord, presented, vouched, publicUrl } from "../support/credentials.ts";
 
 const { x5t } = presented("telehealth");
@@ -321,4 +322,47 @@ test("T21: a name counts only in an authority's certificate, and a client with r
   expect(identify({ ...keyBound, client: withKey, certificate: vouched(x5t) })).toMatchObject({
     error: { reason: "certificate_not_registered" },
   });
+});
+
+test("until the next date nothing but the evidence decides, and no date is later than the answer changes", ({
+  expect,
+}) => {
+  const when = fc.integer({ min: -5, max: 5 }).map((hours) => instant(at + hours * 3_600_000));
+  const maybe = fc.option(when, { nil: undefined });
+  const dated = fc.record({
+    unboundUntil: maybe,
+    bound: fc.boolean(),
+    ownCertificate: fc.boolean(),
+    certificate: fc.record({ from: maybe, to: maybe }),
+    voucher: fc.record({ from: when, to: when }),
+    agreement: fc.record({ from: when, to: when }),
+  });
+  const changes = { seen: 0 };
+  fc.assert(
+    fc.property(dated, when, fc.integer({ min: 0, max: 20_000_000 }), (given, first, after) => {
+      const asked: Evidence = {
+        ...evidence,
+        token: given.bound ? evidence.token : { ...evidence.token, binding: { kind: "none" } },
+        certificate: given.ownCertificate
+          ? { x5t, voucher: { kind: "itself", ...given.voucher } }
+          : vouched(x5t),
+        client: {
+          ...client,
+          authentication: given.ownCertificate ? "self_signed_tls_client_auth" : client.authentication,
+          unboundUntil: given.unboundUntil,
+          certificates: [{ x5t, ...given.certificate }],
+          agreements: [{ id: "baa", purposes: ["TREAT"], ...given.agreement }],
+        },
+      };
+      const { client: record, certificate } = asked;
+      if (record === undefined) throw new Error("a test's own mistake");
+      const until = nextDate(record, certificate, first);
+      const said = (time: number) => identify({ ...asked, at: instant(time) });
+      const now = said(first);
+      expect(said(Math.min(first + after, until - 1))).toEqual(now);
+      if (until < Infinity && said(until).ok !== now.ok) changes.seen += 1;
+    }),
+    { numRuns: 300 },
+  );
+  expect(changes.seen).toBeGreaterThan(10);
 });

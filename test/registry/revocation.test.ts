@@ -318,3 +318,22 @@ test("the registry's position comes from the newest update, and a late update ta
     expect(applyUpdate(later, late, at)?.state).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
   }
 });
+
+test("a list of denials never changes: a denial or its lifting makes a new list, and an update without any keeps the same list", ({
+  expect,
+}) => {
+  const position = { bookmark: null, pending: [] };
+  const known: RevocationState = { ...position, epoch: 1, denied: new Map([["a", null]]) };
+  const next = (delta: Delta) =>
+    applyUpdate(known, { ...position, kind: "deltas", since: 1, epoch: 2, deltas: [delta] }, at)?.state
+      .denied;
+  expect(next({ epoch: 2, kind: "changed", name: "client/telehealth" })).toBe(known.denied);
+  expect(next({ epoch: 2, kind: "denied", name: "b", until: null })).toEqual(
+    new Map([
+      ["a", null],
+      ["b", null],
+    ]),
+  );
+  expect(next({ epoch: 2, kind: "lifted", name: "a" })).toEqual(new Map());
+  expect(known.denied).toEqual(new Map([["a", null]]));
+});

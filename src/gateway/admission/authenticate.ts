@@ -4,9 +4,17 @@ import {
   type CertificateRefusal,
 } from "#identity/certificate/certificate";
 import type { ClientDirectory, TokenVerifier } from "#identity/ports";
-import { identify, hasSameGround, type Principal, type PrincipalRefusal } from "#identity/principal";
+import type { ClientRecord } from "#identity/client";
+import {
+  identify,
+  hasSameGround,
+  nextDate,
+  type Evidence,
+  type Principal,
+  type PrincipalRefusal,
+} from "#identity/principal";
 import type { Proof, ProofRefusal, ProofVerifier } from "#identity/proof";
-import type { AccessToken, AccessTokenRefusal } from "#identity/token";
+import type { AccessToken, AccessTokenRefusal, ProvenToken } from "#identity/token";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
@@ -63,7 +71,6 @@ export async function authenticate(
   const proof = await proofOf(call, call.token, token.value, ports);
   if (!proof.ok) return proof;
 
-  const { issuedHere, issuer, client } = token.value;
   const evidence = {
     token: token.value,
     certificate: certificate.value,
@@ -71,22 +78,75 @@ export async function authenticate(
     origin: call.origin,
     purpose: call.purpose,
   };
-  const identifyAt = async (at: Instant) => {
-    const registered = await (issuedHere
-      ? ports.clients.find(client)
-      : ports.clients.findExternal({ issuer, id: client }));
-    return identify({ ...evidence, client: registered, at });
-  };
-  const who = await identifyAt(call.at);
-  if (!who.ok) return who;
+  const client = await registered(token.value, ports.clients);
+  const identified = identifiedBefore(evidence, client, call.at) ?? identifyNow(evidence, client, call.at);
+  if (!identified.ok) return identified;
+  const { who } = identified.value;
   const stillStands = async (at: Instant): Promise<Result<undefined, PrincipalRefusal>> => {
-    const now = await identifyAt(at);
-    if (!now.ok) return now;
-    return hasSameGround(now.value, who.value)
+    const latest = await registered(evidence.token, ports.clients);
+    if (isUnchanged(identified.value, latest, at)) return ok(undefined);
+    const again = identify({ ...evidence, client: latest, at });
+    if (!again.ok) return again;
+    return hasSameGround(again.value, who)
       ? ok(undefined)
-      : err({ reason: "grant_missing", purpose: who.value.purpose });
+      : err({ reason: "grant_missing", purpose: who.purpose });
   };
-  return ok({ who: who.value, stillStands });
+  return ok({ who, stillStands });
+}
+
+type Presented = Omit<Evidence, "client" | "at">;
+
+/** A principal, and the evidence and the time for which nothing can change it. */
+interface Identified {
+  readonly who: Principal;
+  readonly client: ClientRecord | undefined;
+  readonly presented: Presented;
+  readonly from: Instant;
+  /** See {@link nextDate}. */
+  readonly until: Instant;
+}
+
+/**
+ * The last principal of each proven token. A token that is remembered is the same object at each request
+ * (ADR 28), and so is its certificate.
+ */
+const lastIdentified = new WeakMap<ProvenToken, Identified>();
+
+/** The registry's record of a token's client: the same object until the registry is read anew. */
+const registered = (
+  { issuedHere, issuer, client }: ProvenToken,
+  clients: ClientDirectory,
+): Promise<ClientRecord | undefined> =>
+  issuedHere ? clients.find(client) : clients.findExternal({ issuer, id: client });
+
+const isUnchanged = ({ client, from, until }: Identified, latest: ClientRecord | undefined, at: Instant) =>
+  latest === client && at >= from && at < until;
+
+function identifiedBefore(
+  { token, certificate, proof, origin, purpose }: Presented,
+  client: ClientRecord | undefined,
+  at: Instant,
+): Result<Identified, never> | undefined {
+  const known = lastIdentified.get(token);
+  if (known === undefined || proof !== undefined || !isUnchanged(known, client, at)) return undefined;
+  const { presented } = known;
+  const isSame =
+    presented.certificate === certificate && presented.origin === origin && presented.purpose === purpose;
+  return isSame ? ok(known) : undefined;
+}
+
+function identifyNow(
+  presented: Presented,
+  client: ClientRecord | undefined,
+  at: Instant,
+): Result<Identified, PrincipalRefusal> {
+  const who = identify({ ...presented, client, at });
+  if (!who.ok) return who;
+  const until = nextDate(who.value.client, presented.certificate, at);
+  const identified = { who: Object.freeze(who.value), client, presented, from: at, until };
+  // A principal with a proof is of a single request.
+  if (presented.proof === undefined) lastIdentified.set(presented.token, identified);
+  return ok(identified);
 }
 
 /**

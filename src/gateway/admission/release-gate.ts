@@ -49,6 +49,8 @@ export class ReleaseGate {
   readonly #limiter: Limiter;
   readonly #clock: Clock;
   #budgets: readonly Budget[] = [];
+  /** The denials that were last asked, and do not concern this request. */
+  #clearedBy: DeniedNames | undefined;
 
   /** @param signedBy `kid` of the key that signed the request. */
   constructor(
@@ -148,10 +150,17 @@ export class ReleaseGate {
   // The list of denied names has a token until it expires; after that only the clock refuses it.
   readonly #denied = (
     names: DeniedNames,
-  ): PrincipalDenied | { readonly reason: "token_expired" } | undefined =>
-    deniedPrincipal(names, this.#who) ??
-    deniedSigner(names, this.#who.client, this.#signedBy) ??
-    this.#ended();
+  ): PrincipalDenied | { readonly reason: "token_expired" } | undefined => {
+    // A list of denials never changes: each new denial makes a new list (registry/revocation).
+    if (names !== this.#clearedBy) {
+      const denied =
+        deniedPrincipal(names, this.#who) ??
+        (this.#signedBy === undefined ? undefined : deniedSigner(names, this.#who.client, this.#signedBy));
+      if (denied !== undefined) return denied;
+      this.#clearedBy = names;
+    }
+    return this.#ended();
+  };
 
   #ended(): { readonly reason: "token_expired" } | undefined {
     return this.#clock() < this.#who.tokenExpires ? undefined : { reason: "token_expired" };

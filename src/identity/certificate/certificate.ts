@@ -27,6 +27,8 @@ export type Voucher =
    */
   | { readonly kind: "itself"; readonly from: Instant; readonly to: Instant };
 
+type ByAuthority = Extract<Voucher, { readonly kind: "authority" }>;
+
 export type CertificateRefusal = {
   readonly reason:
     | "certificate_malformed"
@@ -67,12 +69,34 @@ export async function readAnyCertificate(
   if (field("certRevoked") !== "0") return err({ reason: "certificate_revoked" });
   if (field("certRFC9440TooLarge") === true) return err({ reason: "certificate_too_large" });
 
-  const der = decodeByteSequence(field("certRFC9440"));
+  const written = field("certRFC9440");
+  const known = verdict === selfSigned ? undefined : verifiedCertificates.get(written);
+  if (known !== undefined && hasNames(known.voucher, field)) return ok(known);
+
+  const der = decodeByteSequence(written);
   if (der === undefined) return err({ reason: "certificate_malformed" });
   const voucher = verdict === selfSigned ? itself(field) : authority(field, der);
   if (voucher === undefined) return err({ reason: "certificate_unverified" });
-  return ok({ x5t: toBase64url(new Uint8Array(await crypto.subtle.digest("SHA-256", der))), voucher });
+  const x5t = toBase64url(new Uint8Array(await crypto.subtle.digest("SHA-256", der)));
+  if (voucher.kind === "itself") return ok({ x5t, voucher });
+  const verified = Object.freeze({ x5t, voucher: Object.freeze(voucher) });
+  if (verifiedCertificates.size >= verifiedMax)
+    verifiedCertificates.delete(verifiedCertificates.keys().next().value);
+  verifiedCertificates.set(written, verified);
+  return ok(verified);
 }
+
+// Certificates in use at a time in an isolate; the edge gives a text of at most 10 KB.
+const verifiedMax = 1_024;
+/**
+ * Certificates of authorities by their text (RFC 9440): the thumbprint depends on the text alone. The edge's
+ * verdict on the connection is judged before each look-up, and the names that the edge read are compared.
+ * Self-signed certificates do not enter: anyone can make them, and they would fill the memory.
+ */
+const verifiedCertificates = new Map<unknown, Certificate & { readonly voucher: ByAuthority }>(); // oldest first
+
+const hasNames = ({ subjectDn, issuerDn }: ByAuthority, field: Field): boolean =>
+  subjectDn === text(field("certSubjectDNRFC2253")) && issuerDn === text(field("certIssuerDNRFC2253"));
 
 /**
  * The fingerprint of a certificate that the edge verified and does not know as revoked, for counting calls
@@ -98,7 +122,7 @@ type Field = (name: string) => unknown;
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
-function authority(field: Field, der: Uint8Array): Voucher {
+function authority(field: Field, der: Uint8Array): ByAuthority {
   return {
     kind: "authority",
     subjectDn: text(field("certSubjectDNRFC2253")),
@@ -108,7 +132,7 @@ function authority(field: Field, der: Uint8Array): Voucher {
 }
 
 /** The edge's verdict stops at the missing authority, so the edge has not checked the validity period. */
-function itself(field: Field): Voucher | undefined {
+function itself(field: Field): Extract<Voucher, { readonly kind: "itself" }> | undefined {
   const [from, to] = [Date.parse(text(field("certNotBefore"))), Date.parse(text(field("certNotAfter")))];
   return from < to ? { kind: "itself", from: instant(from), to: instant(to) } : undefined;
 }

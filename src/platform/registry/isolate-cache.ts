@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { instant, type Clock, type Instant } from "#kernel/clock";
 import type { DatedValue } from "./registry-reader.ts";
 
@@ -108,21 +109,25 @@ export class IsolateCache<T> implements EvictableCache {
    * The value, which is also stored unless it may lack a change. A read that began earlier never replaces a
    * read that began later.
    */
-  #keep(key: string, { value, epoch, asOf }: DatedValue<T | undefined>, at: Instant): T | undefined {
-    if (epoch < this.#forgotten || !this.#store.settled(key)) return value;
-    const newer = this.#present.get(key);
-    if (newer !== undefined && newer.read > at) return newer.value;
+  #keep(key: string, { value: fresh, epoch, asOf }: DatedValue<T | undefined>, at: Instant): T | undefined {
+    if (epoch < this.#forgotten || !this.#store.settled(key)) return fresh;
+    const known = this.#present.get(key);
+    if (known !== undefined && known.read > at) return known.value;
     this.#present.delete(key);
     this.#absent.delete(key);
-    if (value === undefined) bounded(this.#absent, this.#limits.entriesMax).set(key, at);
-    else
-      bounded(this.#present, this.#limits.entriesMax).set(key, {
-        value,
-        epoch,
-        asOf,
-        read: at,
-        claimed: instant(0),
-      });
+    if (fresh === undefined) {
+      bounded(this.#absent, this.#limits.entriesMax).set(key, at);
+      return undefined;
+    }
+    // An unchanged record stays the same object: what was derived from it stays valid (ADR 28).
+    const value = known !== undefined && isDeepStrictEqual(known.value, fresh) ? known.value : fresh;
+    bounded(this.#present, this.#limits.entriesMax).set(key, {
+      value,
+      epoch,
+      asOf,
+      read: at,
+      claimed: instant(0),
+    });
     return value;
   }
 }

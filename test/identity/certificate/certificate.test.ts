@@ -115,3 +115,64 @@ test("no input from the edge makes the reader throw, and only a complete verifie
     { numRuns: 500 },
   );
 });
+
+test("T22: a certificate that was accepted before is refused with any other verdict of the edge", async ({
+  expect,
+}) => {
+  expect((await readAnyCertificate(good)).ok).toBe(true);
+  for (const [change, reason] of [
+    [{ certVerified: "FAILED:certificate has expired" }, "certificate_unverified"],
+    [{ certVerified: "NONE" }, "certificate_unverified"],
+    [{ certRevoked: "1" }, "certificate_revoked"],
+    [{ certRevoked: undefined }, "certificate_revoked"],
+    [{ certPresented: "0" }, "certificate_malformed"],
+    [{ certRFC9440TooLarge: true }, "certificate_too_large"],
+    // self-signed, without a validity period
+    [{ certVerified: "FAILED:self signed certificate" }, "certificate_unverified"],
+  ] as const)
+    expect(await readAnyCertificate({ ...good, ...change })).toEqual({ ok: false, error: { reason } });
+  expect((await readAnyCertificate(good)).ok).toBe(true);
+});
+
+test("T21: the same text vouches for itself only when the edge says that it is self-signed, and names follow the edge", async ({
+  expect,
+}) => {
+  const byAuthority = await readAnyCertificate({ ...good, certSubjectDNRFC2253: "CN=a" });
+  expect(byAuthority).toMatchObject({ value: { x5t, voucher: { kind: "authority", subjectDn: "CN=a" } } });
+  const selfSigned = {
+    ...good,
+    certVerified: "FAILED:self signed certificate",
+    certNotBefore: "Nov  1 00:00:00 2026 GMT",
+    certNotAfter: "Dec  1 00:00:00 2026 GMT",
+  };
+  expect(await readAnyCertificate(selfSigned)).toMatchObject({ value: { x5t, voucher: { kind: "itself" } } });
+  expect(await readAnyCertificate({ ...good, certSubjectDNRFC2253: "CN=b" })).toMatchObject({
+    value: { x5t, voucher: { kind: "authority", subjectDn: "CN=b" } },
+  });
+  expect(await readAnyCertificate({ ...good, certIssuerDNRFC2253: "CN=other-ca" })).toMatchObject({
+    value: { x5t, voucher: { kind: "authority", issuerDn: "CN=other-ca" } },
+  });
+});
+
+test("a verified certificate is read once; self-signed certificates, which anyone can make, do not displace it", async ({
+  expect,
+}) => {
+  const first = await readAnyCertificate(good);
+  const again = await readAnyCertificate({ ...good });
+  if (!first.ok || !again.ok) throw new Error("not accepted");
+  expect(again.value).toBe(first.value);
+  const made = (n: number) => ({ ...good, certRFC9440: `:${Buffer.from(`made ${n}`).toString("base64")}:` });
+  for (let n = 0; n < 1_100; n += 1)
+    await readAnyCertificate({
+      ...made(n),
+      certVerified: "FAILED:self signed certificate",
+      certNotBefore: "Nov  1 00:00:00 2026 GMT",
+      certNotAfter: "Dec  1 00:00:00 2026 GMT",
+    });
+  const later = await readAnyCertificate(good);
+  expect(later.ok && later.value).toBe(first.value);
+  for (let n = 0; n < 1_024; n += 1) await readAnyCertificate(made(n));
+  const evicted = await readAnyCertificate(good);
+  expect(evicted.ok && evicted.value === first.value).toBe(false);
+  expect(evicted).toEqual(first);
+});

@@ -1,0 +1,72 @@
+import { test } from "vitest";
+import { instant } from "#kernel/clock";
+import { IsolateCache } from "#platform/registry/isolate-cache";
+import { registryLimits } from "#platform/registry/registry-limits";
+
+/** A cache over a store that a test changes, and its clock. */
+function world<T>(first: T) {
+  const state = { at: 1_000_000, value: first as T | undefined, epoch: 1, reads: 0 };
+  const cache = new IsolateCache<T>(registryLimits, () => instant(state.at), {
+    settled: () => true,
+    load: async () => {
+      state.reads += 1;
+      return { value: structuredClone(state.value), epoch: state.epoch, asOf: instant(state.at) };
+    },
+  });
+  return { state, cache };
+}
+
+const record = () => ({ id: "a", until: undefined as number | undefined, grants: [{ scopes: ["r"] }] });
+
+test("a record that was read again unchanged stays the same object, and a changed record is a new object", async ({
+  expect,
+}) => {
+  const { state, cache } = world(record());
+  const first = await cache.get("a");
+  state.at += registryLimits.freshMilliseconds;
+  expect(await cache.get("a")).toBe(first);
+  expect(state.reads).toBe(2);
+  for (const value of [
+    { ...record(), grants: [{ scopes: ["r", "s"] }] },
+    { ...record(), until: 5 },
+    { ...record(), grants: [] },
+  ]) {
+    const before = await cache.get("a");
+    state.value = value;
+    state.at += registryLimits.freshMilliseconds;
+    const now = await cache.get("a");
+    expect(now).toEqual(value);
+    expect(now).not.toBe(before);
+  }
+});
+
+test("the content of a map counts, and not only its type", async ({ expect }) => {
+  const { state, cache } = world(new Map([["a", { keys: ["1"] }]]));
+  const first = await cache.get("all");
+  state.at += registryLimits.freshMilliseconds;
+  expect(await cache.get("all")).toBe(first);
+  state.value = new Map([["a", { keys: ["2"] }]]);
+  state.at += registryLimits.freshMilliseconds;
+  expect((await cache.get("all"))?.get("a")).toEqual({ keys: ["2"] });
+});
+
+test("an unchanged record has the age of its last reading", async ({ expect }) => {
+  const { state, cache } = world(record());
+  await cache.get("a");
+  state.at += registryLimits.hardMilliseconds - 1;
+  await cache.get("a");
+  state.at += registryLimits.freshMilliseconds - 1;
+  const { reads } = state;
+  await cache.get("a");
+  expect(state.reads).toBe(reads);
+});
+
+test("a record that a delta named is read again, whatever it was", async ({ expect }) => {
+  const { state, cache } = world(record());
+  const first = await cache.get("a");
+  cache.forget("a", 2);
+  state.epoch = 2;
+  const second = await cache.get("a");
+  expect(second).toEqual(first);
+  expect(state.reads).toBe(2);
+});
