@@ -70,3 +70,33 @@ test("a record that a delta named is read again, whatever it was", async ({ expe
   expect(second).toEqual(first);
   expect(state.reads).toBe(2);
 });
+
+test("the oldest records leave when their number or their weight is too large, and a dropped record weighs nothing", async ({
+  expect,
+}) => {
+  const reads: string[] = [];
+  const limits = { ...registryLimits, entriesMax: 3, weightMax: 10 };
+  const cache = new IsolateCache<string>(limits, () => instant(1_000_000), {
+    settled: () => true,
+    load: async (key) => {
+      reads.push(key);
+      return { value: key, epoch: 1, asOf: instant(1_000_000) };
+    },
+    weight: (value) => value.length,
+  });
+  const readsOf = async (...keys: readonly string[]) => {
+    reads.length = 0;
+    for (const key of keys) await cache.get(key);
+    return reads.join(" ");
+  };
+  expect(await readsOf("a", "b", "c", "a", "b", "c")).toBe("a b c");
+  expect(await readsOf("d", "b", "c", "d", "a")).toBe("d a"); // "a" left for "d"
+  expect(await readsOf("eeeeeeee", "d", "a", "eeeeeeee")).toBe("eeeeeeee"); // ten: "c" left by number
+  expect(await readsOf("ff", "a", "eeeeeeee", "ff")).toBe("ff a eeeeeeee ff");
+  for (let n = 0; n < 5; n += 1) {
+    cache.forget("gggg", n + 2);
+    await cache.get("gggg");
+  }
+  cache.forgetAll(9);
+  expect(await readsOf("h", "iiii", "h", "iiii")).toBe("h iiii h iiii"); // read before the change: not stored
+});

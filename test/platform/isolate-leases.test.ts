@@ -30,11 +30,11 @@ test("each quota has its own lease, and the known revocations belong to a client
     expect(leases.revocations(other)).toBeUndefined();
 });
 
-test("with more than 2,000 clients the least recently used client loses its leases together with its revocations", ({
+test("with more than 10,000 clients the least recently used client loses its leases together with its revocations", ({
   expect,
 }) => {
   const leases = new IsolateLeases(() => at);
-  for (let n = 0; n < 2_000; n += 1) {
+  for (let n = 0; n < 10_000; n += 1) {
     leases.set(of(`${n}`), full);
     leases.setRevocations(of(`${n}`), { ...nothing, epoch: 1 });
   }
@@ -70,4 +70,25 @@ test("the records of a grant have their own lease, separate from its requests", 
   const leases = new IsolateLeases(() => at);
   leases.set(of("a"), full);
   expect(leases.get({ ...of("a"), policy: "records" })).toMatchObject({ policy: "records", tokens: 0 });
+});
+
+test("clients with the same denials share a list, and a different denial or end makes a different list", ({
+  expect,
+}) => {
+  const leases = new IsolateLeases(() => at);
+  const listOf = (client: string, ...denied: readonly [string, number | null][]) => {
+    const ends = denied.map(([name, until]) => [name, until === null ? null : instant(until)] as const);
+    leases.setRevocations(of(client), { ...nothing, epoch: 1, denied: new Map(ends) });
+    return leases.revocations(of(client))?.denied;
+  };
+  const first = listOf("a", ["x", null], ["y", 5]);
+  expect(listOf("b", ["x", null], ["y", 5])).toBe(first);
+  expect(listOf("c")).toBe(listOf("d"));
+  const other = listOf("e", ["x", null], ["y", 6]);
+  expect(other).not.toBe(first);
+  expect([...(other ?? [])]).toEqual([
+    ["x", null],
+    ["y", 6],
+  ]);
+  expect(listOf("f", ["x", null])?.has("y")).toBe(false);
 });

@@ -4,6 +4,7 @@ import type { ClientDirectory } from "#identity/ports";
 import { parseScopes } from "#identity/scopes";
 import type { EvictableCache } from "./isolate-cache.ts";
 import { registryCache } from "./registry-cache.ts";
+import { clientLimits } from "./registry-limits.ts";
 import type { RegistryReader } from "./registry-reader.ts";
 import type { drizzled } from "./registry-sql.ts";
 import {
@@ -23,6 +24,7 @@ export function clientDirectory(registry: RegistryReader): ClientDirectory & Evi
     registry,
     (id) => `client/${id}`,
     (db, id) => readClient(db, eq(clients.id, id)),
+    clientLimits,
   );
   const byName = registryCache(
     registry,
@@ -31,6 +33,7 @@ export function clientDirectory(registry: RegistryReader): ClientDirectory & Evi
       const [issuer = "", id = ""] = JSON.parse(name) as string[]; // the key that is made below
       return readClient(db, and(eq(clients.issuer, issuer), eq(clients.externalClientId, id)));
     },
+    clientLimits,
   );
   return {
     find: (id) => byId.get(id),

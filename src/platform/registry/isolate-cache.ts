@@ -10,6 +10,8 @@ export interface CacheLimits {
   /** How long an absent record is remembered as absent. */
   readonly absentMilliseconds: number;
   readonly entriesMax: number;
+  /** The greatest sum of the weights of present records. Without it every record weighs nothing. */
+  readonly weightMax?: number;
 }
 
 /**
@@ -26,10 +28,13 @@ interface Store<T> {
   load(key: string): Promise<DatedValue<T | undefined>>;
   /** False while the record of a key may change at any moment: then no copy is given and none is stored. */
   settled(key: string): boolean;
+  /** About its size in memory, in characters of JSON. */
+  weight?(value: T): number;
 }
 
 interface Entry<T> extends DatedValue<T> {
   readonly read: Instant;
+  readonly weight: number;
   claimed: Instant;
 }
 
@@ -47,6 +52,7 @@ export class IsolateCache<T> implements EvictableCache {
   readonly #store: Store<T>;
   readonly #present = new Map<string, Entry<T>>(); // oldest first
   readonly #absent = new Map<string, Instant>(); // separate, so that made-up keys evict no present record
+  #weight = 0; // of the present records
   #forgotten = 0; // the newest epoch of an eviction: a read that may lack that change is not stored
 
   constructor(limits: CacheLimits, clock: Clock, store: Store<T>) {
@@ -58,7 +64,7 @@ export class IsolateCache<T> implements EvictableCache {
   /** Throws the error of `load` when no copy is young enough. */
   async get(key: string): Promise<T | undefined> {
     if (!this.#store.settled(key)) {
-      this.#present.delete(key);
+      this.#drop(key);
       return (await this.#read(key)).value;
     }
     const at = this.#clock();
@@ -88,13 +94,13 @@ export class IsolateCache<T> implements EvictableCache {
   /** Drops the copy of a key whose record has changed, up to an epoch. */
   forget(key: string, epoch: number): void {
     this.#forgotten = Math.max(this.#forgotten, epoch);
-    if ((this.#present.get(key)?.epoch ?? 0) < epoch) this.#present.delete(key);
+    if ((this.#present.get(key)?.epoch ?? 0) < epoch) this.#drop(key);
     this.#absent.delete(key);
   }
 
   forgetAll(epoch: number): void {
     this.#forgotten = Math.max(this.#forgotten, epoch);
-    for (const [key, entry] of this.#present) if (entry.epoch < epoch) this.#present.delete(key);
+    for (const [key, entry] of this.#present) if (entry.epoch < epoch) this.#drop(key);
     this.#absent.clear();
   }
 
@@ -113,7 +119,7 @@ export class IsolateCache<T> implements EvictableCache {
     if (epoch < this.#forgotten || !this.#store.settled(key)) return fresh;
     const known = this.#present.get(key);
     if (known !== undefined && known.read > at) return known.value;
-    this.#present.delete(key);
+    this.#drop(key);
     this.#absent.delete(key);
     if (fresh === undefined) {
       bounded(this.#absent, this.#limits.entriesMax).set(key, at);
@@ -121,14 +127,20 @@ export class IsolateCache<T> implements EvictableCache {
     }
     // An unchanged record stays the same object: what was derived from it stays valid (ADR 28).
     const value = known !== undefined && isDeepStrictEqual(known.value, fresh) ? known.value : fresh;
-    bounded(this.#present, this.#limits.entriesMax).set(key, {
-      value,
-      epoch,
-      asOf,
-      read: at,
-      claimed: instant(0),
-    });
+    const weight = this.#store.weight?.(value) ?? 0;
+    this.#present.set(key, { value, epoch, asOf, read: at, weight, claimed: instant(0) });
+    this.#weight += weight;
+    const { entriesMax, weightMax = Infinity } = this.#limits;
+    for (const oldest of this.#present.keys()) {
+      if (this.#present.size <= entriesMax && this.#weight <= weightMax) break;
+      this.#drop(oldest);
+    }
     return value;
+  }
+
+  #drop(key: string): void {
+    this.#weight -= this.#present.get(key)?.weight ?? 0;
+    this.#present.delete(key);
   }
 }
 

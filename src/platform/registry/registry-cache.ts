@@ -1,4 +1,4 @@
-import { IsolateCache } from "./isolate-cache.ts";
+import { IsolateCache, type CacheLimits } from "./isolate-cache.ts";
 import { registryLimits } from "./registry-limits.ts";
 import type { RegistryReader, Subject } from "./registry-reader.ts";
 import type { drizzled } from "./registry-sql.ts";
@@ -10,9 +10,11 @@ export function registryCache<T>(
   registry: RegistryReader,
   subjectOf: (key: string) => Subject,
   query: (db: ReturnType<typeof drizzled>, key: string) => Promise<T | undefined>,
+  limits: CacheLimits = registryLimits,
 ): IsolateCache<T> {
-  return new IsolateCache<T>(registryLimits, registry.clock, {
+  return new IsolateCache<T>(limits, registry.clock, {
     load: (key) => registry.read(subjectOf(key), (db) => query(db, key)),
     settled: (key) => registry.settled(subjectOf(key)),
+    ...(limits.weightMax !== undefined && { weight: (value: T) => JSON.stringify(value).length }),
   });
 }

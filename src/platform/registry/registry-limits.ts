@@ -9,3 +9,9 @@ export const registryLimits: CacheLimits = {
   absentMilliseconds: 2_000,
   entriesMax: 1_000,
 };
+
+/**
+ * As many clients as an isolate has leases (guard/isolate). A record with two grants has 1.2 KB as JSON and
+ * 4 KB in memory, so that all together take at most about 30 MB.
+ */
+export const clientLimits: CacheLimits = { ...registryLimits, entriesMax: 10_000, weightMax: 8_388_608 };

@@ -17,12 +17,18 @@ import {
 } from "#limits/isolate-lease";
 import { instant, type Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import type { ClientGuard } from "#platform/guard/object/client-guard";
-import { guardStub } from "./guard-stub.ts";
+import type { Asker, GuardReply } from "#platform/guard/object/client-guard";
+import { guardStub, type NamedGuards } from "./guard-stub.ts";
 import { IsolateLeases } from "./isolate-leases.ts";
 
+/** A guard as a limiter calls it. */
+interface Guard {
+  lease(call: LeaseCall, asker: Asker): Promise<GuardReply>;
+  leaseOfSubject(call: LeaseCall): Promise<LeaseAnswer>;
+}
+
 export interface GuardLimiterOptions {
-  readonly guards: DurableObjectNamespace<ClientGuard>;
+  readonly guards: NamedGuards<Guard>;
   readonly clock: Clock;
   /** 128 random bits as text, new for each call. */
   readonly newId: () => string;
@@ -199,7 +205,7 @@ function asker(
  * Each subject is counted by one of the client's further guards, under a hash. A client's id has no space.
  */
 function subjectLease(
-  guards: DurableObjectNamespace<ClientGuard>,
+  guards: NamedGuards<Guard>,
   { client, key, subject, home }: Spend & { readonly policy: "subject" },
   call: Omit<LeaseCall, "key">,
 ): Promise<LeaseAnswer> {
@@ -215,10 +221,7 @@ function subjectLease(
  * A guard that was just restarted fails the calls in flight and breaks its stub: one more try with a new
  * stub and the same id.
  */
-async function send<T>(
-  newStub: () => DurableObjectStub<ClientGuard>,
-  ask: (guard: DurableObjectStub<ClientGuard>) => Promise<T>,
-): Promise<T> {
+async function send<T>(newStub: () => Guard, ask: (guard: Guard) => Promise<T>): Promise<T> {
   try {
     return await ask(newStub());
   } catch (fault) {

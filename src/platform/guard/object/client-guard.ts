@@ -23,7 +23,7 @@ interface GuardEnv {
  * The client whose lease is asked for, and the isolate that asks: it knows the revocations up to `since`, or
  * none.
  */
-interface Asker {
+export interface Asker {
   readonly client: string;
   /** The issuer of the client's tokens. */
   readonly issuer: string;
@@ -33,7 +33,7 @@ interface Asker {
 /**
  * A guard's complete reply: the share of the quota, and the revocations that an isolate must know to use it.
  */
-interface GuardReply {
+export interface GuardReply {
   readonly answer: LeaseAnswer;
   readonly news: RevocationUpdate;
   /** How long ago the guard read them. */
