@@ -1,6 +1,6 @@
-import { isDeepStrictEqual } from "node:util";
 import { instant, type Clock, type Instant } from "#kernel/clock";
 import type { DatedValue } from "./registry-reader.ts";
+import { isSameRecord } from "./same-record.ts";
 
 export interface CacheLimits {
   /** For this long after its read, an answer is given without reading again. */
@@ -126,7 +126,7 @@ export class IsolateCache<T> implements EvictableCache {
       return undefined;
     }
     // An unchanged record stays the same object: what was derived from it stays valid (ADR 28).
-    const value = known !== undefined && isDeepStrictEqual(known.value, fresh) ? known.value : fresh;
+    const value = known !== undefined && isSameRecord(known.value, fresh) ? known.value : fresh;
     const weight = this.#store.weight?.(value) ?? 0;
     this.#present.set(key, { value, epoch, asOf, read: at, weight, claimed: instant(0) });
     this.#weight += weight;
