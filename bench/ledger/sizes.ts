@@ -5,7 +5,7 @@ import { emptyHead } from "#ledger/commit";
 import { encodeFrame, firstPrevious } from "#ledger/leaf/frame";
 import { HASH_BYTES, rangeWidth } from "#ledger/tlog/merkle";
 import { withNames } from "#platform/ledger/client/definitions";
-import { sealBatch } from "#platform/ledger/object/append/batch";
+import { sealBatch, type SealedBatch } from "#platform/ledger/object/append/batch";
 import { readLedgerConfig } from "#platform/ledger/config";
 import { draftAppend } from "#platform/ledger/object/append/draft";
 import { Epoch } from "#platform/ledger/object/log/epoch";
@@ -51,11 +51,12 @@ export async function measureSizes(): Promise<Sizes> {
   const config = readLedgerConfig(ledgerEnvironment());
   const origin = `${config.name}/s17-2026h2`;
   const epoch = await Epoch.begin(config, origin, 1_000, instant(at));
-  const sizesOf = (name: AppendName): AppendSizes => {
+  const boxBytes = async (lines: SealedBatch["lines"]) => (await epoch.sealLines(100_000, lines)).box.length;
+  const sizesOf = async (name: AppendName): Promise<AppendSizes> => {
     const events = appendOf(name, "5e", 700_000, at);
     // The definition of the withheld paths is one leaf an hour.
     const draft = draftAppend(withNames(events).events, config.subjectKey);
-    const { leaves, lines } = sealBatch(
+    const { leaves, lines } = await sealBatch(
       config,
       { ...emptyHead(origin), size: sizeAfter },
       epoch.number,
@@ -69,16 +70,13 @@ export async function measureSizes(): Promise<Sizes> {
       plaintextBytes: draft.records.reduce((sum, { plaintext }) => sum + plaintext.length, 0),
       leafBytes: concat(leaves).length,
       lines: contents,
-      lineBytes:
-        contents === 0
-          ? 0
-          : epoch.sealLines(100_000, lines).box.length - epoch.sealLines(100_000, []).box.length,
+      lineBytes: contents === 0 ? 0 : (await boxBytes(lines)) - (await boxBytes([])),
     };
   };
-  const appends = Object.fromEntries(appendNames.map((name) => [name, sizesOf(name)])) as Record<
-    AppendName,
-    AppendSizes
-  >; // each name is there once
+  const measured = await Promise.all(
+    appendNames.map(async (name) => [name, await sizesOf(name)] satisfies [AppendName, AppendSizes]),
+  );
+  const appends = Object.fromEntries(measured) as Record<AppendName, AppendSizes>; // each name is there once
   const draft = draftAppend(appendOf("read", "5e", 1, at), config.subjectKey);
   const checkpoint = {
     origin,

@@ -67,7 +67,7 @@ export async function logOfEvents(
       linesRoot: random32(),
       body: open,
     });
-    frames.push([...(i === 0 ? [first] : []), epoch.leaf, ...defined, ...records]);
+    frames.push([...(i === 0 ? [first] : []), epoch.leaf, ...(await Promise.all([...defined, ...records]))]);
   }
   return logOfFrames(frames);
 }

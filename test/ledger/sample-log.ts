@@ -67,10 +67,8 @@ export async function sampleLog(
       first.push(epoch.leaf);
     }
     const use = epoch;
-    put([
-      ...first,
-      ...Array.from({ length: size }, (_, n) => use.seal(utf8(`record ${i}.${n}`), random32())),
-    ]);
+    const records = Array.from({ length: size }, (_, n) => use.seal(utf8(`record ${i}.${n}`), random32()));
+    put([...first, ...(await Promise.all(records))]);
   }
   if (seal) put(sealLeaves(head.size, epoch?.number ?? 0));
   return { objects: objectsOf(head, frames, leaves, tiles), verifier: verifierOf(head.origin), leaves, head };

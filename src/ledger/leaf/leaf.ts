@@ -11,6 +11,8 @@ export type LeafKind = (typeof leafKinds)[keyof typeof leafKinds];
 
 const LEAF_VERSION = 1;
 export const LEAF_HEADER_BYTES = 50;
+// Offsets in the header.
+export const [COUNTER_AT, LINES_ROOT_AT, LENGTH_AT] = [6, 14, 46] as const;
 /** tlog-tiles gives each entry a u16 length. */
 export const LEAF_BYTES_MAX = 65_535;
 export const BODY_BYTES_MAX = LEAF_BYTES_MAX - LEAF_HEADER_BYTES;
@@ -45,9 +47,9 @@ export function encodeLeafHeader(header: LeafHeader, bodyLength: number): Uint8A
   view.setUint8(0, LEAF_VERSION);
   view.setUint8(1, header.kind);
   view.setUint32(2, header.keyEpoch);
-  view.setBigUint64(6, BigInt(header.counter));
-  bytes.set(header.linesRoot, 14);
-  view.setUint32(46, bodyLength);
+  view.setBigUint64(COUNTER_AT, BigInt(header.counter));
+  bytes.set(header.linesRoot, LINES_ROOT_AT);
+  view.setUint32(LENGTH_AT, bodyLength);
   return bytes;
 }
 

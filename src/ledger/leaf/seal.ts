@@ -3,14 +3,16 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import { concat, utf8 } from "#ledger/bytes/bytes";
 import {
-  encodeLeaf,
+  COUNTER_AT,
   encodeLeafHeader,
   type Leaf,
-  type LeafHeader,
   LEAF_HEADER_BYTES,
   leafKinds,
+  LENGTH_AT,
+  LINES_ROOT_AT,
 } from "./leaf.ts";
-import { pad, TAG_BYTES, unpad } from "./padding.ts";
+import { HASH_BYTES } from "#ledger/tlog/merkle";
+import { pad, paddedLength, TAG_BYTES, unpad } from "./padding.ts";
 
 /**
  * The AES-256 key of a key epoch, 32 bytes. It exists in the memory of one Durable Object incarnation and,
@@ -19,24 +21,58 @@ import { pad, TAG_BYTES, unpad } from "./padding.ts";
 export type DataKey = Secret<Uint8Array>;
 
 /**
- * A kind 0 leaf: the plaintext padded and sealed with AES-256-GCM. The caller never uses (epoch, counter)
- * twice with one key.
+ * Seals the kind 0 leaves of a key epoch: the plaintext padded and sealed with AES-256-GCM, header and AAD
+ * prepared once. It holds the key where nothing can read it. The caller never uses a counter twice with one
+ * key.
  */
-export function sealLeaf(
-  key: DataKey,
-  origin: string,
-  header: Omit<LeafHeader, "kind">,
-  plaintext: Uint8Array,
-): Uint8Array {
-  const padded = pad(plaintext);
-  const full: LeafHeader = { ...header, kind: leafKinds.sealed };
-  const body = sealBox(
-    key,
-    nonceOf(header),
-    associated(origin, encodeLeafHeader(full, padded.length + TAG_BYTES)),
-    padded,
-  );
-  return encodeLeaf({ ...full, body });
+export class LeafSealer {
+  readonly #key: CryptoKey;
+  readonly #aad: Uint8Array; // with the header of the epoch's leaves at its end
+  readonly #nonce: Uint8Array<ArrayBuffer>;
+
+  private constructor(key: CryptoKey, origin: string, keyEpoch: number) {
+    const header = { kind: leafKinds.sealed, keyEpoch, counter: 0, linesRoot: new Uint8Array(HASH_BYTES) };
+    this.#key = key;
+    this.#aad = associated(origin, encodeLeafHeader(header, 0));
+    this.#nonce = nonceOf({ keyEpoch, counter: 0 });
+  }
+
+  static async of(key: DataKey, origin: string, keyEpoch: number): Promise<LeafSealer> {
+    return new LeafSealer(await sealingKey(key), origin, keyEpoch);
+  }
+
+  async seal(counter: number, linesRoot: Uint8Array, plaintext: Uint8Array): Promise<Uint8Array> {
+    if (linesRoot.length !== HASH_BYTES) throw new RangeError("not a leaf");
+    const padded = pad(plaintext);
+    const length = padded.length + TAG_BYTES;
+    const additionalData = this.#aad.slice();
+    const at = additionalData.length - LEAF_HEADER_BYTES;
+    const header = new DataView(additionalData.buffer, at);
+    header.setBigUint64(COUNTER_AT, BigInt(counter));
+    additionalData.set(linesRoot, at + LINES_ROOT_AT);
+    header.setUint32(LENGTH_AT, length);
+    const iv = this.#nonce.slice();
+    new DataView(iv.buffer).setBigUint64(4, BigInt(counter));
+    const body = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, this.#key, padded);
+    const leaf = new Uint8Array(LEAF_HEADER_BYTES + length);
+    leaf.set(additionalData.subarray(at));
+    leaf.set(new Uint8Array(body), LEAF_HEADER_BYTES);
+    return leaf;
+  }
+}
+
+/** The bytes of the kind 0 leaf around a plaintext of this length. */
+export const leafLength = (plaintext: number): number =>
+  LEAF_HEADER_BYTES + paddedLength(plaintext) + TAG_BYTES;
+
+/** An AES-256-GCM key that seals and that nothing can read. */
+export async function sealingKey(key: Secret<Uint8Array>): Promise<CryptoKey> {
+  const raw = Uint8Array.from(key.reveal());
+  try {
+    return await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt"]);
+  } finally {
+    raw.fill(0);
+  }
 }
 
 /**
@@ -109,7 +145,10 @@ export const labelled = (label: string, origin: string, epoch: number): Uint8Arr
   concat([utf8(label), Uint8Array.of(0), lengthPrefixed(origin), u32(epoch)]);
 
 /** The 12-byte nonce: key_epoch u32 ‖ ctr u64. */
-export function nonceOf(at: { readonly keyEpoch: number; readonly counter: number }): Uint8Array {
+export function nonceOf(at: {
+  readonly keyEpoch: number;
+  readonly counter: number;
+}): Uint8Array<ArrayBuffer> {
   const nonce = new Uint8Array(12);
   const view = new DataView(nonce.buffer);
   view.setUint32(0, at.keyEpoch);

@@ -4,12 +4,13 @@ import { test } from "vitest";
 import { Secret } from "#kernel/secret";
 import { encodeLeaf, LEAF_BYTES_MAX, leafKinds, parseLeaf } from "#ledger/leaf/leaf";
 import { pad, PLAINTEXT_BYTES_MAX, sizeClasses, unpad } from "#ledger/leaf/padding";
-import { isCommittedKey, keyCommitment, openLeaf, sealLeaf } from "#ledger/leaf/seal";
+import { isCommittedKey, keyCommitment, LeafSealer, nonceOf, openLeaf, sealBox } from "#ledger/leaf/seal";
 
 const random32 = (): Uint8Array => new Uint8Array(randomBytes(32));
 const key = new Secret(random32());
 const origin = "ledger.test/s0-2026h2";
-const header = { keyEpoch: 7, counter: 2 ** 40 + 1, linesRoot: random32() };
+const [counter, linesRoot] = [2 ** 40 + 1, random32()];
+const sealer = await LeafSealer.of(key, origin, 7);
 
 function leafOf(bytes: Uint8Array) {
   const leaf = parseLeaf(bytes);
@@ -51,13 +52,34 @@ test("padding is reversible, hides the length in one of ten classes, and unpaddi
   expect(() => pad(new Uint8Array(PLAINTEXT_BYTES_MAX + 1))).toThrow(RangeError);
 });
 
-test("the longest record makes a leaf of exactly 65,535 bytes", ({ expect }) => {
-  expect(sealLeaf(key, origin, header, new Uint8Array(PLAINTEXT_BYTES_MAX)).length).toBe(LEAF_BYTES_MAX);
+test("the longest record makes a leaf of exactly 65,535 bytes", async ({ expect }) => {
+  const longest = await sealer.seal(counter, linesRoot, new Uint8Array(PLAINTEXT_BYTES_MAX));
+  expect(longest.length).toBe(LEAF_BYTES_MAX);
+  await expect(sealer.seal(counter, linesRoot, new Uint8Array(PLAINTEXT_BYTES_MAX + 1))).rejects.toThrow(
+    RangeError,
+  );
 });
 
-test("a leaf opens only with its key, log and unchanged bytes", ({ expect }) => {
+test("leaves that are sealed at once are the leaves that a second implementation seals one by one", async ({
+  expect,
+}) => {
+  const plaintexts = [0, 1, 255, 256, 1_000, 40_000].map((length) => new Uint8Array(length).fill(7));
+  const sealed = await Promise.all(
+    plaintexts.map((plaintext, i) => sealer.seal(counter + i, linesRoot, plaintext)),
+  );
+  for (const [i, plaintext] of plaintexts.entries()) {
+    const padded = pad(plaintext);
+    const head = { kind: leafKinds.sealed, keyEpoch: 7, counter: counter + i, linesRoot };
+    const header = encodeLeaf({ ...head, body: new Uint8Array(padded.length + 16) }).subarray(0, 50);
+    const aad = Buffer.concat([Uint8Array.of(0, origin.length), Buffer.from(origin), header]);
+    const nonce = nonceOf(head);
+    expect(sealed[i]).toEqual(encodeLeaf({ ...head, body: sealBox(key, nonce, aad, padded) }));
+  }
+});
+
+test("a leaf opens only with its key, log and unchanged bytes", async ({ expect }) => {
   const plaintext = new TextEncoder().encode("record");
-  const bytes = sealLeaf(key, origin, header, plaintext);
+  const bytes = await sealer.seal(counter, linesRoot, plaintext);
   expect(openLeaf(key, origin, leafOf(bytes))).toEqual({ ok: true, value: plaintext });
   expect(openLeaf(new Secret(random32()), origin, leafOf(bytes)).ok).toBe(false);
   expect(openLeaf(key, `${origin}x`, leafOf(bytes)).ok).toBe(false);

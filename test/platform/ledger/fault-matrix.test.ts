@@ -58,7 +58,7 @@ async function fillAlmost(log: string): Promise<void> {
     for (let head = emptyHead(originOf(log)); head.size < 65_280;) {
       // after shard-open and key-epoch
       const drafts = Array.from({ length: head.size === 0 ? 254 : 256 }, () => draft);
-      const { leaves } = sealBatch(config, head, Math.min(head.size, 1), epoch, drafts);
+      const { leaves } = await sealBatch(config, head, Math.min(head.size, 1), epoch, drafts);
       const done = commit(head, leaves, instant(Date.now()));
       storage.transactionSync(() => store.insert(done, new Uint8Array(), undefined));
       store.created();

@@ -2,25 +2,24 @@ import { encodeShardOpen, encodeShardSeal } from "#ledger/leaf/clear-body";
 import type { Head } from "#ledger/commit";
 import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
 import { encodeLeaf, leafKinds } from "#ledger/leaf/leaf";
+import { leafLength } from "#ledger/leaf/seal";
 import { parseLogName } from "#ledger/log-name";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import type { LedgerConfig } from "#platform/ledger/config";
 import type { SizedDefinition } from "./definitions.ts";
 import { type Draft, LEAF_BYTES_MAX, LINE_BYTES_MAX, RECORDS_MAX } from "./draft.ts";
-import { type Epoch, type LeafLines, random32 } from "#platform/ledger/object/log/epoch";
+import { type Epoch, type LeafLines, type LineBox, random32 } from "#platform/ledger/object/log/epoch";
 
 /** The leaves of a commit, the offset of each append's first leaf, and the accounting lines. */
 export interface SealedBatch {
   readonly leaves: readonly Uint8Array[];
   readonly offsets: readonly number[];
   readonly lines: readonly LeafLines[];
-  /**
-   * True when there is room for a record of counted refusals too. A full frame is followed by a further
-   * frame at once.
-   */
-  readonly roomForTally: boolean;
+  /** The lines as their row; undefined without lines. */
+  readonly box: LineBox | undefined;
 }
 
+const FIRST_LEAF_BYTES_MAX = 16_384; // shard-open and key-epoch, of sixteen auditors
 const TALLY_BYTES_MAX = 16_384; // 200 reasons of 64 characters
 
 /** An append that waits for its frame, and the definitions that it names. */
@@ -62,20 +61,40 @@ export function howManyFit(waiting: Iterable<Sealable>, isWritten: (digest: stri
 }
 
 /**
- * Seals appends for the end of a log, after the leaves that the log or its epoch must begin with.
- * `keyEpoch`: the last key epoch that the log introduced.
+ * True when a frame of these records has room for a record of counted refusals too. A full frame is followed
+ * by a further frame at once.
  */
-export function sealBatch(
+export function hasRoomForTally(
+  { size }: Head,
+  keyEpoch: number,
+  epoch: Epoch,
+  drafts: readonly Pick<Draft, "records">[],
+): boolean {
+  const first = (size === 0 ? 1 : 0) + (epoch.number > keyEpoch ? 1 : 0);
+  const records = drafts.flatMap((draft) => draft.records);
+  const bytes = records.reduce((sum, { plaintext }) => sum + leafLength(plaintext.length), 0);
+  return (
+    first + records.length < FRAME_LEAVES_MAX &&
+    first * FIRST_LEAF_BYTES_MAX + bytes + TALLY_BYTES_MAX < FRAME_LEAF_BYTES_MAX
+  );
+}
+
+/**
+ * Seals appends for the end of a log, after the leaves that the log or its epoch must begin with, all at
+ * once. `keyEpoch`: the last key epoch that the log introduced. The epoch's counters are taken before the
+ * first await.
+ */
+export async function sealBatch(
   config: LedgerConfig,
   head: Head,
   keyEpoch: number,
   epoch: Epoch,
   drafts: readonly Pick<Draft, "records">[],
-): SealedBatch {
-  const leaves: Uint8Array[] = [];
+): Promise<SealedBatch> {
+  const leaves: Promise<Uint8Array>[] = [];
   const lines: LeafLines[] = [];
-  if (head.size === 0) leaves.push(shardOpen(config, head.origin));
-  if (epoch.number > keyEpoch) leaves.push(epoch.leaf);
+  if (head.size === 0) leaves.push(Promise.resolve(shardOpen(config, head.origin)));
+  if (epoch.number > keyEpoch) leaves.push(Promise.resolve(epoch.leaf));
   const offsets = drafts.map((draft) => {
     const offset = leaves.length;
     for (const record of draft.records) {
@@ -85,13 +104,10 @@ export function sealBatch(
     }
     return offset;
   });
-  const bytes = leaves.reduce((sum, leaf) => sum + leaf.length, 0);
-  return {
-    leaves,
-    offsets,
-    lines,
-    roomForTally: leaves.length < FRAME_LEAVES_MAX && bytes + TALLY_BYTES_MAX < FRAME_LEAF_BYTES_MAX,
-  };
+  const frame = head.frame === undefined ? 0 : head.frame.number + 1;
+  const box = lines.length === 0 ? Promise.resolve(undefined) : epoch.sealLines(frame, lines);
+  const [sealed, lineBox] = await Promise.all([Promise.all(leaves), box]);
+  return { leaves: sealed, offsets, lines, box: lineBox };
 }
 
 function shardOpen(config: LedgerConfig, origin: string): Uint8Array {

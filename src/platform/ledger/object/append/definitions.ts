@@ -1,8 +1,7 @@
 import { type Definition, definitionBytesMax, definitionRecords, readContent } from "#audit/definition";
 import { encodeRecord } from "#audit/record";
 import type { Instant } from "#kernel/clock";
-import { LEAF_HEADER_BYTES } from "#ledger/leaf/leaf";
-import { paddedLength, TAG_BYTES } from "#ledger/leaf/padding";
+import { leafLength } from "#ledger/leaf/seal";
 import { random32 } from "#platform/ledger/object/log/epoch";
 import type { DraftRecord } from "./draft.ts";
 
@@ -101,10 +100,7 @@ export function recordsOfDefinition(definition: Definition, at: Instant): DraftR
 
 function sized(definition: Definition, now: Instant): SizedDefinition {
   const records = recordsOfDefinition(definition, now);
-  const leafBytes = records.reduce(
-    (sum, { plaintext }) => sum + LEAF_HEADER_BYTES + paddedLength(plaintext.length) + TAG_BYTES,
-    0,
-  );
+  const leafBytes = records.reduce((sum, { plaintext }) => sum + leafLength(plaintext.length), 0);
   return { ...definition, leaves: records.length, leafBytes };
 }
 

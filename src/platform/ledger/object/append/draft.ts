@@ -5,9 +5,8 @@ import type { AuditEvent } from "#audit/event";
 import { type EventRecord, recordsOf } from "#audit/split";
 import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
 import { sha256 } from "#ledger/bytes/hash";
-import { LEAF_HEADER_BYTES } from "#ledger/leaf/leaf";
 import { linesRoot } from "#ledger/leaf/lines";
-import { paddedLength, TAG_BYTES } from "#ledger/leaf/padding";
+import { leafLength } from "#ledger/leaf/seal";
 import { random32 } from "#platform/ledger/object/log/epoch";
 
 /** An append, ready to be sealed: everything that does not depend on its place in the log. */
@@ -50,10 +49,7 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
   const written = events.flatMap(writtenOf);
   const digest = sha256(...written.map(({ plaintext }) => plaintext)).subarray(0, 16); // before their seeds
   const records = written.map((record) => draftRecord(record, subjectKey));
-  const leafBytes = records.reduce(
-    (sum, { plaintext }) => sum + LEAF_HEADER_BYTES + paddedLength(plaintext.length) + TAG_BYTES,
-    0,
-  );
+  const leafBytes = records.reduce((sum, { plaintext }) => sum + leafLength(plaintext.length), 0);
   const lineBytes = records.reduce((sum, { lines }) => sum + bytesOfLines(lines), 0);
   if (records.length > RECORDS_MAX || leafBytes > LEAF_BYTES_MAX || lineBytes > LINE_BYTES_MAX) {
     const patients = events.reduce((sum, event) => sum + event.patients.length, 0);

@@ -3,10 +3,10 @@ import type { Counted, DefinitionMissing, Known, Recorded, Replayed } from "#aud
 import { instant, type Instant } from "#kernel/clock";
 import { commit, type Head } from "#ledger/commit";
 import { isOpenLog, SWITCH_SLACK_MS } from "#ledger/log-name";
-import { howManyFit, leafBytesOf, type Sealable, sealBatch, sealLeaves } from "./batch.ts";
+import { hasRoomForTally, howManyFit, leafBytesOf, type Sealable, sealBatch, sealLeaves } from "./batch.ts";
 import type { LedgerConfig } from "#platform/ledger/config";
 import { LogDefinitions, recordsOfDefinition, type SizedDefinition } from "./definitions.ts";
-import { draftAppend } from "./draft.ts";
+import { type Draft, draftAppend } from "./draft.ts";
 import { Epoch } from "#platform/ledger/object/log/epoch";
 import { UsedProofs, type UsedProof } from "./used-proofs.ts";
 import { packRecent, RECENT_MS, RecentAppends } from "./recent.ts";
@@ -171,7 +171,7 @@ export class LedgerWriter {
    * True when the log is sealed now.
    */
   async seal(recordedCounts: Readonly<Record<string, number>>): Promise<boolean> {
-    await this.#pumping; // appends that were taken before the log closed are decided
+    while (this.#pumping !== undefined) await this.#pumping; // earlier appends are decided
     if (this.#isSealed) return true;
     if (
       this.isOpen ||
@@ -261,34 +261,32 @@ export class LedgerWriter {
 
   /** Commits a frame, a row of lines, and the tiles they fill, in a single transaction; then answers. */
   async #commit(batch: readonly Waiting[], epoch: Epoch): Promise<void> {
-    const now = instant(Date.now());
+    const head = this.#head;
     this.#isTallyDue = false;
+    const begun = instant(Date.now());
+    const drafts = batch.map(({ draft }) => draft);
+    const defined = this.#definitionsToWrite(batch, epoch.number);
+    // an append's definitions stand right before it
+    const all: Pick<Draft, "records">[] = drafts.flatMap((draft, i) => [
+      { records: (defined[i] ?? []).flatMap((definition) => recordsOfDefinition(definition, begun)) },
+      draft,
+    ]);
+    // after the batch, so that no position moves
+    const isRecorded = this.#tally.isDue(begun) && hasRoomForTally(head, this.#keyEpoch, epoch, all);
+    const tally = isRecorded ? this.#tally.draft(begun) : undefined;
+    if (drafts.length === 0 && tally === undefined) return;
+    if (tally !== undefined) all.push(tally);
+    const { leaves, offsets, box } = await sealBatch(this.#config, head, this.#keyEpoch, epoch, all);
+    // The rest up to the transaction is one turn of the event loop. Only this method and `seal` add to the log,
+    // and neither runs beside the other.
+    const now = instant(Date.now());
     if (!this.isOpen) {
       // The append waited past the end of the half-year. No verifier would accept its record here, and its
       // sender finds the next log.
       for (const { reject } of batch) reject(notOpen());
       return;
     }
-    const drafts = batch.map(({ draft }) => draft);
-    const defined = this.#definitionsToWrite(batch, epoch.number);
-    const { leaves, offsets, lines, roomForTally } = sealBatch(
-      this.#config,
-      this.#head,
-      this.#keyEpoch,
-      epoch,
-      // an append's definitions stand right before it
-      drafts.flatMap((draft, i) => [
-        { records: (defined[i] ?? []).flatMap((definition) => recordsOfDefinition(definition, now)) },
-        draft,
-      ]),
-    );
-    // after the batch, so that no position moves
-    const tally = roomForTally ? this.#tally.draft(now) : undefined;
-    if (drafts.length === 0 && tally === undefined) return;
-    const counted = (tally?.records ?? []).map(({ plaintext, linesRoot }) =>
-      epoch.seal(plaintext, linesRoot),
-    );
-    const done = commit(this.#head, [...leaves, ...counted], now);
+    const done = commit(head, leaves, now);
     const answers = drafts.map((draft, i) => {
       const offset = offsets[2 * i + 1] ?? 0;
       const leafHash = done.leafHashes[offset] ?? new Uint8Array();
@@ -298,7 +296,6 @@ export class LedgerWriter {
         recorded: { ...at, index: done.first + offset, count: draft.records.length, leafHash },
       };
     });
-    const box = lines.length === 0 ? undefined : epoch.sealLines(done.number, lines);
     this.#ctx.storage.transactionSync(() => {
       this.#store.insert(done, packRecent(answers), box);
       this.#proofs.store(

@@ -4,7 +4,15 @@ import { concat } from "#ledger/bytes/bytes";
 import { toCbor } from "#ledger/bytes/cbor";
 import { encodeKeyEpoch } from "#ledger/leaf/clear-body";
 import { encodeLeaf, leafKinds } from "#ledger/leaf/leaf";
-import { type DataKey, hkdf, keyCommitment, labelled, nonceOf, sealBox, sealLeaf } from "#ledger/leaf/seal";
+import {
+  type DataKey,
+  hkdf,
+  keyCommitment,
+  labelled,
+  LeafSealer,
+  nonceOf,
+  sealingKey,
+} from "#ledger/leaf/seal";
 import type { LedgerConfig } from "#platform/ledger/config";
 import { wrapForAuditors } from "./key-wrap.ts";
 
@@ -38,33 +46,32 @@ export class Epoch {
   /** The key-epoch leaf. It goes into the log before any leaf that this epoch seals. */
   readonly leaf: Uint8Array;
   readonly number: number;
-  readonly #origin: string;
   readonly #since: Instant;
-  readonly #dataKey: DataKey;
-  readonly #lineKey: Secret<Uint8Array>;
+  readonly #sealer: LeafSealer;
+  readonly #lineKey: CryptoKey;
   readonly #lineSalt: Uint8Array;
+  readonly #lineLabel: Uint8Array;
   #records = 0;
   #boxes = 0;
 
   private constructor(
-    config: LedgerConfig,
-    origin: string,
-    number: number,
+    parts: {
+      readonly number: number;
+      readonly sealer: LeafSealer;
+      readonly lineKey: CryptoKey;
+      readonly lineSalt: Uint8Array;
+      readonly lineLabel: Uint8Array;
+      readonly leaf: Uint8Array;
+    },
     now: Instant,
-    dataKey: DataKey,
-    leaf: Uint8Array,
   ) {
-    this.leaf = leaf;
-    this.number = number;
-    this.#origin = origin;
+    this.leaf = parts.leaf;
+    this.number = parts.number;
     this.#since = now;
-    this.#dataKey = dataKey;
-    // An epoch number can repeat after a lost commit or a restored backup. The salt keeps the subkey from
-    // repeating with it.
-    this.#lineSalt = random32();
-    this.#lineKey = new Secret(
-      hkdf(config.accountingKey, this.#lineSalt, labelled(boxLabel, origin, number)),
-    );
+    this.#sealer = parts.sealer;
+    this.#lineKey = parts.lineKey;
+    this.#lineSalt = parts.lineSalt;
+    this.#lineLabel = parts.lineLabel;
   }
 
   static async begin(config: LedgerConfig, origin: string, number: number, now: Instant): Promise<Epoch> {
@@ -83,36 +90,45 @@ export class Epoch {
       linesRoot: random32(),
       body,
     });
-    return new Epoch(config, origin, number, now, dataKey, leaf);
+    // An epoch number can repeat after a lost commit or a restored backup. The salt keeps the subkey from
+    // repeating with it.
+    const lineSalt = random32();
+    const lineLabel = labelled(boxLabel, origin, number);
+    const [sealer, lineKey] = await Promise.all([
+      LeafSealer.of(dataKey, origin, number),
+      sealingKey(new Secret(hkdf(config.accountingKey, lineSalt, lineLabel))),
+    ]);
+    dataKey.reveal().fill(0); // from here on only the crypto library has it
+    return new Epoch({ number, sealer, lineKey, lineSalt, lineLabel, leaf }, now);
   }
 
   isSpent(now: Instant): boolean {
     return this.#records >= RECORDS_MAX || now - this.#since >= AGE_MAX_MS;
   }
 
-  /** A kind 0 leaf around a record's plaintext. */
-  seal(plaintext: Uint8Array, linesRoot: Uint8Array): Uint8Array {
+  /**
+   * A kind 0 leaf around a record's plaintext. The counter is taken before this returns, so leaves have the
+   * order of the calls.
+   */
+  seal(plaintext: Uint8Array, linesRoot: Uint8Array): Promise<Uint8Array> {
     this.#records++;
-    return sealLeaf(
-      this.#dataKey,
-      this.#origin,
-      { keyEpoch: this.number, counter: this.#records, linesRoot },
-      plaintext,
-    );
+    return this.#sealer.seal(this.#records, linesRoot, plaintext);
   }
 
   /** CBOR [[leaf index, seed, [line, …]], …], sealed for this log, epoch and frame. */
-  sealLines(frame: number, lines: readonly LeafLines[]): LineBox {
+  async sealLines(frame: number, lines: readonly LeafLines[]): Promise<LineBox> {
     const counter = this.#boxes++;
     const plaintext = toCbor(lines.map(({ index, seed, contents }) => [index, seed, contents]));
-    const aad = concat([labelled(boxLabel, this.#origin, this.number), toCbor(frame)]);
-    const nonce = nonceOf({ keyEpoch: this.number, counter });
-    return {
-      epoch: this.number,
-      counter,
-      salt: this.#lineSalt,
-      box: sealBox(this.#lineKey, nonce, aad, plaintext),
-    };
+    const box = await crypto.subtle.encrypt(
+      {
+        name: "AES-GCM",
+        iv: nonceOf({ keyEpoch: this.number, counter }),
+        additionalData: concat([this.#lineLabel, toCbor(frame)]),
+      },
+      this.#lineKey,
+      plaintext,
+    );
+    return { epoch: this.number, counter, salt: this.#lineSalt, box: new Uint8Array(box) };
   }
 }
 
