@@ -1,24 +1,14 @@
 import type { Instant } from "#kernel/clock";
 import { encodeFrame, firstPrevious, FRAME_TIME_STEP_SECONDS, frameHash } from "#ledger/leaf/frame";
 import { sameBytes } from "#ledger/bytes/bytes";
-import {
-  type CompactRange,
-  consistencyProof,
-  extendRange,
-  type HashAt,
-  leafHash,
-  rangeRoot,
-  verifyConsistency,
-} from "#ledger/tlog/merkle";
+import { consistencyProof, type HashAt, leafHash, rangeRoot, verifyConsistency } from "#ledger/tlog/merkle";
 import type { Checkpoint } from "#ledger/tlog/checkpoint";
-import { type Edge, growTiles, type Tile } from "#ledger/tlog/tile";
+import { growTree, type Tile, type TreeEdge } from "#ledger/tlog/tile";
 
 /** Everything that the next commit of a log depends on. */
-export interface Head {
+export interface Head extends TreeEdge {
   readonly origin: string;
   readonly size: number;
-  readonly range: CompactRange;
-  readonly edge: Edge;
   readonly frame?: { readonly number: number; readonly hash: Uint8Array; readonly seconds: number };
 }
 
@@ -42,7 +32,7 @@ export function commit(head: Head, leaves: readonly Uint8Array[], now: Instant):
   const coarse = Math.floor(now / 1000 / FRAME_TIME_STEP_SECONDS) * FRAME_TIME_STEP_SECONDS;
   const seconds = Math.max(coarse, head.frame?.seconds ?? 0);
   const leafHashes = leaves.map(leafHash);
-  const range = extendRange(head.range, head.size, leafHashes);
+  const { range, edge, full } = growTree(head, head.size, leafHashes);
   const size = head.size + leaves.length;
   const previous = head.frame?.hash ?? firstPrevious;
   const frame = encodeFrame({
@@ -56,7 +46,6 @@ export function commit(head: Head, leaves: readonly Uint8Array[], now: Instant):
     leaves,
   });
   const hash = frameHash(frame);
-  const { edge, full } = growTiles(head.edge, head.size, leafHashes);
   const after: Head = { origin: head.origin, size, range, edge, frame: { number, hash, seconds } };
   return { number, first: head.size, seconds, frame, frameHash: hash, leafHashes, tiles: full, head: after };
 }

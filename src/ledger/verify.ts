@@ -4,11 +4,11 @@ import { type Checkpoint, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { firstPrevious, type Frame, frameHash, parseFrame, splitEntries } from "#ledger/leaf/frame";
 import { parseLeaf } from "#ledger/leaf/leaf";
 import { beforeFirstLeaf, endFrame, follow } from "./leaf-rules.ts";
-import { type CompactRange, extendRange, leafHash, rangeRoot } from "#ledger/tlog/merkle";
+import { leafHash, rangeRoot } from "#ledger/tlog/merkle";
 import type { LogReader } from "./ports.ts";
 import type { Receipt } from "./receipt.ts";
 import type { Verifier } from "#ledger/tlog/signed-note";
-import { type Edge, growTiles, partialWidth, TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
+import { growTree, partialWidth, type TreeEdge, TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
 
 /**
  * A problem in a log: the object's path below the log, the leaf or frame number if it has any, and the
@@ -121,20 +121,19 @@ function beyondCheckpoint(
 class Walk {
   readonly #reader: LogReader;
   readonly #checkpoint: Checkpoint;
-  readonly #claims: Claims;
   readonly #rules: LeafRules;
   // earlier checkpoints by their frame: a root log has thousands
   readonly #since: ReadonlyMap<number, readonly Checkpoint[]>;
+  readonly #receipts: ReadonlyMap<number, readonly Receipt[]>;
   #size = 0;
-  #range: CompactRange = [];
-  #edge: Edge = [];
+  #tree: TreeEdge = { range: [], edge: [] };
   #previous: Pick<Frame, "seconds"> & { readonly hash: Uint8Array } = { seconds: 0, hash: firstPrevious };
   #bundle: readonly Uint8Array[] = [];
 
   constructor(reader: LogReader, checkpoint: Checkpoint, claims: Claims, rules: LeafRules) {
     this.#reader = reader;
     this.#checkpoint = checkpoint;
-    this.#claims = claims;
+    this.#receipts = Map.groupBy(claims.receipts ?? [], ({ index }) => index);
     this.#rules = rules;
     this.#since = Map.groupBy(claims.since ?? [], ({ frame }) => frame?.number ?? -1);
   }
@@ -156,13 +155,15 @@ class Walk {
     if (frame.seconds < this.#previous.seconds) return wrong("frame_time_runs_backwards");
 
     const hash = frameHash(bytes);
-    for (const leaf of frame.leaves) {
-      const finding = await this.#leaf(leaf, hash, wrong);
+    for (let done = 0; done < frame.leaves.length;) {
+      const leaves = frame.leaves.slice(done, done + TILE_WIDTH - (this.#size % TILE_WIDTH));
+      const finding = await this.#leaves(leaves, hash, wrong);
       if (finding !== undefined) return finding;
+      done += leaves.length;
     }
     const end = this.#rules.frameEnd(frame.seconds);
     if (end !== undefined) return wrong(end);
-    if (!sameBytes(concat(frame.range), concat(this.#range))) return wrong("frame_compact_range");
+    if (!sameBytes(concat(frame.range), concat(this.#tree.range))) return wrong("frame_compact_range");
     this.#previous = { seconds: frame.seconds, hash };
     const earlier = this.#since.get(number) ?? [];
     return earlier.every((checkpoint) => this.#isHere(checkpoint))
@@ -175,12 +176,12 @@ class Walk {
     const { size, root, frame } = this.#checkpoint;
     if (this.#size !== size)
       return { object: "checkpoint", index: size, problem: "size_is_not_that_of_its_frame" };
-    if (!sameBytes(rangeRoot(this.#range), root))
+    if (!sameBytes(rangeRoot(this.#tree.range), root))
       return { object: "checkpoint", index: size, problem: "root_is_not_that_of_the_leaves" };
     if (frame !== undefined && !sameBytes(frame.hash, this.#previous.hash)) {
       return { object: "checkpoint", index: size, problem: "frame_line_is_not_the_last_frame" };
     }
-    for (const [level, hashes] of this.#edge.entries()) {
+    for (const [level, hashes] of this.#tree.edge.entries()) {
       if (hashes.length === 0) continue;
       const finding = await this.#tile(
         level,
@@ -193,38 +194,41 @@ class Walk {
     return undefined;
   }
 
-  async #leaf(
-    bytes: Uint8Array,
+  /** Checks the next leaves, all of one bundle. */
+  async #leaves(
+    leaves: readonly Uint8Array[],
     frame: Uint8Array,
     wrongFrame: (problem: string) => Finding,
   ): Promise<Finding | undefined> {
-    const index = this.#size;
-    const width = Math.min(TILE_WIDTH, this.#checkpoint.size - Math.floor(index / TILE_WIDTH) * TILE_WIDTH);
-    const object = `tile/entries/${tilePath(Math.floor(index / TILE_WIDTH), width)}`;
-    if (index % TILE_WIDTH === 0) {
-      const bundle = await this.#reader.entries(index / TILE_WIDTH, width);
-      if (bundle === undefined) return { object, index, problem: "is missing" };
+    const first = this.#size;
+    const number = Math.floor(first / TILE_WIDTH);
+    const width = Math.min(TILE_WIDTH, this.#checkpoint.size - number * TILE_WIDTH);
+    const object = `tile/entries/${tilePath(number, width)}`;
+    if (first % TILE_WIDTH === 0) {
+      const bundle = await this.#reader.entries(number, width);
+      if (bundle === undefined) return { object, index: first, problem: "is missing" };
       const entries = splitEntries(bundle);
-      if (entries?.length !== width) return { object, index, problem: "entries_count" };
+      if (entries?.length !== width) return { object, index: first, problem: "entries_count" };
       this.#bundle = entries;
     }
-    const entry = this.#bundle[index % TILE_WIDTH];
-    // The tile shows which of the two was changed.
-    if (entry === undefined || !sameBytes(entry, bytes))
-      return this.#blame(index, leafHash(bytes), object, wrongFrame);
-    const broken = this.#rules.leaf(bytes);
-    if (broken !== undefined) return { object, index, problem: broken };
-
-    const hash = leafHash(bytes);
-    const receipt = this.#claims.receipts?.find(
-      ({ index: at, leafHash, frameHash }) =>
-        at === index && !(sameBytes(leafHash, hash) && sameBytes(frameHash, frame)),
-    );
-    if (receipt !== undefined) return { object, index, problem: "is_not_what_the_receipt_says" };
-    const grown = growTiles(this.#edge, index, [hash]);
-    this.#range = extendRange(this.#range, index, [hash]);
-    this.#edge = grown.edge;
-    this.#size = index + 1;
+    const hashes: Uint8Array[] = [];
+    for (const leaf of leaves) {
+      const index = first + hashes.length;
+      const hash = leafHash(leaf);
+      const entry = this.#bundle[index % TILE_WIDTH];
+      // The tile shows which of the two was changed.
+      if (entry === undefined || !sameBytes(entry, leaf)) return this.#blame(index, hash, object, wrongFrame);
+      const broken = this.#rules.leaf(leaf);
+      if (broken !== undefined) return { object, index, problem: broken };
+      const isAsReceived = this.#receipts
+        .get(index)
+        ?.every((receipt) => sameBytes(receipt.leafHash, hash) && sameBytes(receipt.frameHash, frame));
+      if (isAsReceived === false) return { object, index, problem: "is_not_what_the_receipt_says" };
+      hashes.push(hash);
+    }
+    const grown = growTree(this.#tree, first, hashes);
+    this.#tree = grown;
+    this.#size = first + leaves.length;
     for (const tile of grown.full) {
       const finding = await this.#tile(tile.level, tile.index, TILE_WIDTH, tile.hashes);
       if (finding !== undefined) return finding;
@@ -267,6 +271,6 @@ class Walk {
   /** True when an earlier checkpoint states exactly the log's present state after the frame just read. */
   #isHere(earlier: Checkpoint): boolean {
     const sameFrame = earlier.frame !== undefined && sameBytes(earlier.frame.hash, this.#previous.hash);
-    return sameFrame && earlier.size === this.#size && sameBytes(rangeRoot(this.#range), earlier.root);
+    return sameFrame && earlier.size === this.#size && sameBytes(rangeRoot(this.#tree.range), earlier.root);
   }
 }

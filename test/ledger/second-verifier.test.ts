@@ -7,7 +7,7 @@ import { inclusionNote } from "#ledger/tlog/inclusion-note";
 import { consistencyProof, inclusionProof, leafHash, rootOf } from "#ledger/tlog/merkle";
 import { formatReceipt, type Receipt } from "#ledger/receipt";
 import { verifierKey } from "#ledger/tlog/signed-note";
-import { growTiles, hashAtTiles, splitHashes } from "#ledger/tlog/tile";
+import { growTree, hashAtTiles, splitHashes } from "#ledger/tlog/tile";
 import { argumentsOf, withFolders } from "./export-folder.ts";
 import { vectors, vectorsAreAbsent } from "./merkle-vectors.ts";
 import { sampleLog, type SampleLog } from "./sample-log.ts";
@@ -115,7 +115,7 @@ const hashes = leaves.map(leafHash);
 withPython(
   "the second verifier has the roots, and accepts the proofs, that our tree and its tiles give (skipped without python3)",
   async ({ expect }) => {
-    const { full, edge } = growTiles([], 0, hashes);
+    const { full, edge } = growTree({ range: [], edge: [] }, 0, hashes);
     const at = hashAtTiles((level, index) => {
       const tile = full.find((one) => one.level === level && one.index === index);
       return tile === undefined ? (edge[level] ?? []) : splitHashes(tile.hashes);
@@ -186,7 +186,7 @@ withPython(
     const log = await sampleLog([3, 1, 2]);
     const index = 4;
     const checkpoint = new TextDecoder().decode(log.objects.get("checkpoint"));
-    const { edge } = growTiles([], 0, log.leaves.map(leafHash));
+    const { edge } = growTree({ range: [], edge: [] }, 0, log.leaves.map(leafHash));
     const path = inclusionProof(
       index,
       log.leaves.length,

@@ -8,6 +8,8 @@ export const plain = (bytes: Uint8Array): Uint8Array =>
  */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
+  // the library compares words; a call of it costs as much as a few dozen bytes here
+  if (a.length > 64) return Buffer.compare(a, b) === 0;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }
@@ -23,8 +25,27 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+const encoder = new TextEncoder();
+
 /** UTF-8 text as bytes. */
-export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+export const utf8 = (text: string): Uint8Array => encoder.encode(text);
+
+/** The bytes of lower-case hex digits. Throws for a text that is not. */
+export function fromHex(hex: string): Uint8Array {
+  if (hex.length % 2 === 1) throw notHex();
+  const bytes = new Uint8Array(hex.length / 2);
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = digitOf(hex.charCodeAt(i * 2)) * 16 + digitOf(hex.charCodeAt(i * 2 + 1));
+  return bytes;
+}
+
+function digitOf(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  if (code >= 0x61 && code <= 0x66) return code - 0x57;
+  throw notHex();
+}
+
+const notHex = (): Error => new RangeError("not lower-case hex digits");
 
 /** The text of strict UTF-8 (a byte order mark stays a character), or undefined. */
 export function fromUtf8(bytes: Uint8Array): string | undefined {

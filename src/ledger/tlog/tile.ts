@@ -1,5 +1,5 @@
 import { concat } from "#ledger/bytes/bytes";
-import { HASH_BYTES, type HashAt, nodeHash, rootOf } from "./merkle.ts";
+import { type CompactRange, HASH_BYTES, type HashAt, nodeHash } from "./merkle.ts";
 
 /** C2SP tlog-tiles: a full tile is 256 hashes, a full bundle 256 entries. */
 export const TILE_WIDTH = 256;
@@ -15,31 +15,48 @@ export interface Tile {
 /** The hashes of the unfinished tile of each level, level 0 first: everything right of the last full tile. */
 export type Edge = readonly (readonly Uint8Array[])[];
 
+/** The right side of a tree, from which it grows: its compact range and its unfinished tiles. */
+export interface TreeEdge {
+  readonly range: CompactRange;
+  readonly edge: Edge;
+}
+
+const LEVELS_A_TILE = 8; // 2^8 hashes
+
 /**
  * Adds leaf hashes at the right of a tree of `size` leaves. Returns the new edge, and the tiles that became
- * full, lower levels first.
+ * full, lower levels first. Each node is hashed once: the node over a full tile is its root.
  */
-export function growTiles(
-  edge: Edge,
+export function growTree(
+  tree: TreeEdge,
   size: number,
   leaves: readonly Uint8Array[],
-): { readonly edge: Edge; readonly full: readonly Tile[] } {
-  const levels = edge.map((hashes) => [...hashes]);
+): TreeEdge & { readonly full: readonly Tile[] } {
+  const nodes = [...tree.range];
+  const levels = tree.edge.map((hashes) => [...hashes]);
   const full: Tile[] = [];
   leaves.forEach((leaf, i) => {
-    let [hash, count] = [leaf, size + i + 1]; // count: hashes in this level, this hash included
-    for (let level = 0; ; level++) {
-      const hashes = (levels[level] ??= []);
-      hashes.push(hash);
-      if (hashes.length < TILE_WIDTH) return;
-      count /= TILE_WIDTH;
-      const tile = { level, index: count - 1, hashes: concat(hashes), root: rootOf(hashes) };
-      full.push(tile);
+    (levels[0] ??= []).push(leaf);
+    let node = leaf;
+    let height = 0;
+    // Sizes go up to 2^53; JavaScript's bit operators end at 32 bits.
+    for (let rest = size + i; rest % 2 === 1; rest = Math.floor(rest / 2)) {
+      node = nodeHash(nodes.pop() ?? missing(), node);
+      height++;
+      if (height % LEVELS_A_TILE !== 0) continue;
+      const level = height / LEVELS_A_TILE - 1;
+      const hashes = concat(levels[level] ?? missing());
+      full.push({ level, index: Math.floor((rest - 1) / 2), hashes, root: node });
       levels[level] = [];
-      hash = tile.root;
+      (levels[level + 1] ??= []).push(node);
     }
+    nodes.push(node);
   });
-  return { edge: levels, full };
+  return { range: nodes, edge: levels, full };
+}
+
+function missing(): never {
+  throw new Error("the edge of a tree does not fit its size");
 }
 
 /**

@@ -14,7 +14,7 @@ import {
   verifyConsistency,
   verifyInclusion,
 } from "#ledger/tlog/merkle";
-import { growTiles, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tlog/tile";
+import { growTree, hashAtTiles, splitHashes, TILE_WIDTH, type TreeEdge } from "#ledger/tlog/tile";
 import { vectors, vectorsAreAbsent } from "../merkle-vectors.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -68,25 +68,24 @@ test("a tree grown in any pieces has the root that RFC 6962 defines, by compact 
 }) => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 300 }), { maxLength: 6 }), (pieces) => {
-      let [range, edge, size]: [readonly Uint8Array[], readonly (readonly Uint8Array[])[], number] = [
-        [],
-        [],
-        0,
-      ];
+      let [tree, size]: [TreeEdge, number] = [{ range: [], edge: [] }, 0];
       const tiles = new Map<string, readonly Uint8Array[]>();
       for (const piece of pieces) {
         const added = many.slice(size, size + piece);
-        range = extendRange(range, size, added);
-        const grown = growTiles(edge, size, added);
-        for (const tile of grown.full) tiles.set(`${tile.level}/${tile.index}`, splitHashes(tile.hashes));
-        edge = grown.edge;
+        const grown = growTree(tree, size, added);
+        expect(grown.range, "the compact range by itself").toEqual(extendRange(tree.range, size, added));
+        for (const tile of grown.full) {
+          expect(tile.root, "the root of a tile by itself").toEqual(rootOf(splitHashes(tile.hashes)));
+          tiles.set(`${tile.level}/${tile.index}`, splitHashes(tile.hashes));
+        }
+        tree = grown;
         size += added.length;
       }
-      for (const [level, hashes] of edge.entries())
+      for (const [level, hashes] of tree.edge.entries())
         tiles.set(`${level}/${Math.floor(size / TILE_WIDTH ** (level + 1))}`, hashes);
       const root = hex(mth(many.slice(0, size)));
-      expect(hex(rangeRoot(range))).toBe(root);
-      expect(range.length).toBe(rangeWidth(size));
+      expect(hex(rangeRoot(tree.range))).toBe(root);
+      expect(tree.range.length).toBe(rangeWidth(size));
       expect(
         hex(
           rootAt(
@@ -100,7 +99,7 @@ test("a tree grown in any pieces has the root that RFC 6962 defines, by compact 
   );
 });
 
-const { full, edge } = growTiles([], 0, many);
+const { full, edge } = growTree({ range: [], edge: [] }, 0, many);
 const at = hashAtTiles((level, index) => {
   const tile = full.find((one) => one.level === level && one.index === index);
   return tile === undefined ? (edge[level] ?? []) : splitHashes(tile.hashes);
