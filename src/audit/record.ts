@@ -1,3 +1,4 @@
+import { fromHex } from "#ledger/bytes/bytes";
 import { fromCborMap } from "#ledger/bytes/cbor";
 import { CborWriter } from "#ledger/bytes/cbor-writer";
 import { err, ok, type Result } from "#kernel/result";
@@ -147,7 +148,7 @@ function recordBytes(event: AuditEvent, part: number, parts: number, fill?: numb
   const { patients } = event;
   writer.mapOf(() => {
     let count = value(keys.version, VERSION);
-    count += value(keys.id, Buffer.from(event.id, "hex"));
+    count += value(keys.id, fromHex(event.id));
     count += value(keys.at, event.at);
     count += value(keys.kind, event.kind);
     if (event.step) count += value(keys.step, event.step);

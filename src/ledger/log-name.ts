@@ -45,11 +45,26 @@ export const openHalfYears = (now: Instant): readonly string[] => [
   ...new Set([now, now - SWITCH_SLACK_MS, now + SWITCH_SLACK_MS].map((at) => halfYearOf(instant(at)))),
 ];
 
-/** True when a log takes records now, in a ledger of this many shards. */
-export function isOpenLog(text: string, shards: number, now: Instant): boolean {
-  const name = parseLogName(text);
-  return name !== undefined && name.shard < shards && openHalfYears(now).includes(name.halfYear);
+/** A span of time, its end excluded. */
+export interface Span {
+  readonly from: Instant;
+  readonly until: Instant;
 }
+
+/** When a log takes records, in a ledger of this many shards; undefined for never. */
+export function openTimes(text: string, shards: number): Span | undefined {
+  const [name, end] = [parseLogName(text), endOf(text)];
+  if (name === undefined || end === undefined || name.shard >= shards) return undefined;
+  const start = Date.UTC(Number(name.halfYear.slice(0, 4)), name.halfYear.endsWith("h1") ? 0 : 6);
+  return { from: instant(start - SWITCH_SLACK_MS), until: instant(end + SWITCH_SLACK_MS) };
+}
+
+export const isWithin = (span: Span | undefined, at: Instant): boolean =>
+  span !== undefined && at >= span.from && at < span.until;
+
+/** True when a log takes records now, in a ledger of this many shards. */
+export const isOpenLog = (text: string, shards: number, now: Instant): boolean =>
+  isWithin(openTimes(text, shards), now);
 
 /** Every log that takes records now. */
 export const openLogs = (shards: number, now: Instant): readonly string[] =>

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { addressPath, readAddress } from "#ledger/address";
-import { halfYearOf, isOpenLog, logName, openLogs, parseLogName } from "#ledger/log-name";
+import { halfYearOf, isOpenLog, logName, openHalfYears, openLogs, parseLogName } from "#ledger/log-name";
 import { formatReceipt, parseReceipt } from "#ledger/receipt";
 import { addressPrefix } from "#kernel/address-prefix";
 import { layoutWithoutRegions } from "#ledger/layout";
@@ -41,6 +41,28 @@ test("a log takes records in its half-year and 130 s around it, and only below t
   expect(open("s0-2026h1", "2026-07-01T00:02:11Z")).toBe(false);
   expect(open("s0-2027h1", "2026-12-31T23:57:51Z")).toBe(true);
   expect(open("s0-2027h1", "2026-12-31T23:57:49Z")).toBe(false);
+  const halfYears = fc.tuple(fc.integer({ min: 2020, max: 2040 }), fc.constantFrom(1, 2));
+  fc.assert(
+    fc.property(
+      halfYears,
+      fc.constantFrom(0, 6),
+      fc.integer({ min: -130_003, max: 130_003 }),
+      ([year, half], month, off) => {
+        const now = instant(Date.UTC(year, month) + off);
+        for (const name of [`${year}h${half}`, `${year - 1}h2`])
+          expect(isOpenLog(`s0-${name}`, 4, now)).toBe(openHalfYears(now).includes(name));
+      },
+    ),
+    {
+      numRuns: 300,
+      examples: [
+        [[2026, 2], 6, -130_000],
+        [[2026, 2], 6, -130_001],
+        [[2026, 1], 6, 129_999],
+        [[2026, 1], 6, 130_000],
+      ],
+    },
+  );
   expect(openLogs(2, at("2026-06-30T23:59:00Z"))).toEqual([
     "s0-2026h1",
     "s1-2026h1",

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
-import { concat, fromUtf8, utf8 } from "#ledger/bytes/bytes";
+import { fromUtf8, utf8 } from "#ledger/bytes/bytes";
 import { Cursor } from "#ledger/bytes/cursor";
 import { sha256 } from "#ledger/bytes/hash";
 import { type CompactRange, HASH_BYTES, rangeWidth } from "#ledger/tlog/merkle";
@@ -47,22 +47,39 @@ export const firstPrevious: Uint8Array = new Uint8Array(HASH_BYTES);
  */
 export function encodeFrame(frame: Frame): Uint8Array {
   const origin = utf8(frame.origin);
-  const before = new Uint8Array(magic.length + 2 + origin.length + 18);
-  const view = new DataView(before.buffer);
-  before.set(magic);
-  view.setUint16(4, origin.length);
-  before.set(origin, 6);
-  view.setBigUint64(6 + origin.length, BigInt(frame.number));
-  view.setBigUint64(14 + origin.length, BigInt(frame.first));
-  view.setUint16(22 + origin.length, frame.leaves.length);
-  return concat([
-    before,
-    frame.previous,
-    u64(frame.size),
-    ...frame.range,
-    u64(frame.seconds),
-    ...frame.leaves.flatMap(entry),
-  ]);
+  const fixed = magic.length + 2 + origin.length + 18 + HASH_BYTES + 8 + 8;
+  let length = fixed + frame.range.length * HASH_BYTES;
+  for (const leaf of frame.leaves) length += 2 + leaf.length;
+  const bytes = new Uint8Array(length);
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  const put = (part: Uint8Array): void => {
+    bytes.set(part, at);
+    at += part.length;
+  };
+  const u16 = (value: number): void => {
+    view.setUint16(at, value);
+    at += 2;
+  };
+  const u64 = (value: number): void => {
+    view.setBigUint64(at, BigInt(value));
+    at += 8;
+  };
+  put(magic);
+  u16(origin.length);
+  put(origin);
+  u64(frame.number);
+  u64(frame.first);
+  u16(frame.leaves.length);
+  put(frame.previous);
+  u64(frame.size);
+  for (const node of frame.range) put(node);
+  u64(frame.seconds);
+  for (const leaf of frame.leaves) {
+    u16(leaf.length);
+    put(leaf);
+  }
+  return bytes;
 }
 
 /**
@@ -109,10 +126,4 @@ export function splitEntries(bundle: Uint8Array): Uint8Array[] | undefined {
     if (cursor.short) return undefined;
   }
   return entries;
-}
-
-function u64(value: number): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
-  return bytes;
 }

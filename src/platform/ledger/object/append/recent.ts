@@ -1,6 +1,6 @@
 import type { Recorded } from "#audit/ports";
 import type { Instant } from "#kernel/clock";
-import { concat, sameBytes } from "#ledger/bytes/bytes";
+import { fromHex, sameBytes } from "#ledger/bytes/bytes";
 import { Cursor } from "#ledger/bytes/cursor";
 import type { Draft } from "./draft.ts";
 
@@ -62,19 +62,18 @@ export class RecentAppends {
 export function packRecent(
   appends: readonly { readonly draft: Draft; readonly recorded: Recorded }[],
 ): Uint8Array {
-  return concat(
-    appends.map(({ draft, recorded }) => {
-      const bytes = new Uint8Array(ENTRY_BYTES);
-      const view = new DataView(bytes.buffer);
-      bytes.set(Buffer.from(draft.id, "hex"));
-      view.setUint32(16, draft.step);
-      bytes.set(draft.digest, 20);
-      view.setBigUint64(36, BigInt(recorded.index));
-      view.setUint16(44, recorded.count);
-      bytes.set(recorded.leafHash, 46);
-      return bytes;
-    }),
-  );
+  const bytes = new Uint8Array(appends.length * ENTRY_BYTES);
+  const view = new DataView(bytes.buffer);
+  for (const [i, { draft, recorded }] of appends.entries()) {
+    const at = i * ENTRY_BYTES;
+    bytes.set(fromHex(draft.id), at);
+    view.setUint32(at + 16, draft.step);
+    bytes.set(draft.digest, at + 20);
+    view.setBigUint64(at + 36, BigInt(recorded.index));
+    view.setUint16(at + 44, recorded.count);
+    bytes.set(recorded.leafHash, at + 46);
+  }
+  return bytes;
 }
 
 const name = (draft: Pick<Draft, "id" | "step">): string => `${draft.id}.${draft.step}`;

@@ -28,11 +28,14 @@ export class LedgerTally {
   readonly #cap = new AnonymousCap();
   #waiting: Uncounted[] = [];
   #recordedAt = instant(0); // when the counts were last recorded
+  // No commit reads the rows to find none: this object alone writes them.
+  #isCounted: boolean;
 
   constructor(storage: DurableObjectStorage, store: LedgerStore, subjectKey: Secret<Uint8Array>) {
     this.#storage = storage;
     this.#store = store;
     this.#subjectKey = subjectKey;
+    this.#isCounted = Object.keys(store.tally()).length > 0;
   }
 
   /** True when these events are to be counted instead of recorded. */
@@ -53,12 +56,12 @@ export class LedgerTally {
 
   /** The counts that are not recorded yet, by reason. */
   get counts(): Readonly<Record<string, number>> {
-    return this.#store.tally();
+    return this.#isCounted ? this.#store.tally() : {};
   }
 
   /** True when there are counts whose minute is over. */
   isDue(now: Instant): boolean {
-    return now - this.#recordedAt >= EVERY_MS && Object.keys(this.counts).length > 0;
+    return this.#isCounted && now - this.#recordedAt >= EVERY_MS;
   }
 
   async store(): Promise<void> {
@@ -73,6 +76,7 @@ export class LedgerTally {
       throw fault;
     }
     this.#store.created();
+    this.#isCounted = true;
     for (const { resolve } of waiting) resolve("counted");
   }
 
@@ -92,6 +96,7 @@ export class LedgerTally {
 
   recorded(now: Instant): void {
     this.#recordedAt = now;
+    this.#isCounted = false;
   }
 }
 

@@ -2,7 +2,7 @@ import type { AuditEvent, Configuration } from "#audit/event";
 import type { Counted, DefinitionMissing, Known, Recorded, Replayed } from "#audit/ports";
 import { instant, type Instant } from "#kernel/clock";
 import { commit, type Head } from "#ledger/commit";
-import { isOpenLog, SWITCH_SLACK_MS } from "#ledger/log-name";
+import { isWithin, openTimes, type Span, SWITCH_SLACK_MS } from "#ledger/log-name";
 import { hasRoomForTally, howManyFit, leafBytesOf, type Sealable, sealBatch, sealLeaves } from "./batch.ts";
 import type { LedgerConfig } from "#platform/ledger/config";
 import { LogDefinitions, recordsOfDefinition, type SizedDefinition } from "./definitions.ts";
@@ -51,6 +51,7 @@ export class LedgerWriter {
   readonly #proofs: UsedProofs;
   readonly #configurations: RecordedConfigurations;
   readonly #definitions = new LogDefinitions();
+  readonly #openTimes: Span | undefined;
   #head: Head;
   #keyEpoch: number;
   #epoch: Epoch | undefined;
@@ -73,6 +74,7 @@ export class LedgerWriter {
     this.#config = config;
     this.#store = store;
     this.#log = log;
+    this.#openTimes = openTimes(log, config.shards);
     this.#listener = listener;
     this.#tally = new LedgerTally(ctx.storage, store, config.subjectKey);
     this.#proofs = new UsedProofs(ctx.storage.sql, instant(Date.now()));
@@ -96,7 +98,7 @@ export class LedgerWriter {
   }
 
   get isOpen(): boolean {
-    return !this.#isSealed && isOpenLog(this.#log, this.#config.shards, instant(Date.now()));
+    return !this.#isSealed && isWithin(this.#openTimes, instant(Date.now()));
   }
 
   /**
@@ -141,8 +143,7 @@ export class LedgerWriter {
    */
   async claimProof(proof: UsedProof): Promise<boolean> {
     const now = instant(Date.now());
-    if (!this.isOpen && !isOpenLog(this.#log, this.#config.shards, instant(now - SWITCH_SLACK_MS)))
-      throw notOpen();
+    if (!this.isOpen && !isWithin(this.#openTimes, instant(now - SWITCH_SLACK_MS))) throw notOpen();
     if (!this.#proofs.take(proof, now)) return false;
     this.#ctx.storage.transactionSync(() => this.#proofs.store([proof], now));
     await this.#ctx.storage.sync();
