@@ -35,6 +35,7 @@ const keptBytesMax = 1_048_576;
 
 const urlHash = hashOf("url");
 const systemHash = hashOf("system");
+const systemName = utf8("system");
 const urlName = utf8('"url"');
 const label = utf8(inlineLabel);
 const subsettedText = JSON.stringify(subsetted);
@@ -573,7 +574,7 @@ export class ByteCutter {
     if (this.next() !== 0x7d) {
       for (;;) {
         const hash = this.key(base);
-        const isSystem = hash === systemHash;
+        const isSystem = hash === systemHash && this.isKey(systemName);
         const valueAt = this.#at;
         this.skip(hash);
         if (isSystem && bytes[valueAt] === 0x22) {

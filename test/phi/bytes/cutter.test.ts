@@ -74,6 +74,7 @@ test.for([
   // a name of the hash of a shown name, and names of one hash
   ['"statut":1', "equal"],
   [`"${namesLike("subject")}":{"reference":"Patient/9"}`, "equal"],
+  [`"identifier":[{"${namesLike("system")}":"urn:mrn","value":"1"}]`, "equal"],
   [`"hidden":{"Aa":1,"BB":2}`, "left to the plain engine"],
   ['"hidden":{"a":{"b":1,"b":2}}', "left to the plain engine"],
   ['"status":"final"', "left to the plain engine"],
