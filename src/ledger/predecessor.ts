@@ -1,5 +1,19 @@
 import { instant, type Instant } from "#kernel/clock";
+import type { LedgerLayout } from "./layout.ts";
+import { logOf, type Sender } from "./shard-choice.ts";
 import { halfYearOf, logName, parseLogName, SWITCH_SLACK_MS } from "./log-name.ts";
+
+// longer than any clock may differ: the log itself decides whether its predecessor counts
+const ASKED_MS = 86_400_000;
+
+/**
+ * The log of a sender in the half-year before, if that ended lately: a shard of the sender's region then, which
+ * may have a different number. Undefined at any further time.
+ */
+export function earlierLog(sender: Sender, layout: LedgerLayout, at: Instant): string | undefined {
+  const halfYear = halfYearOf(instant(at - ASKED_MS));
+  return halfYear === halfYearOf(at) ? undefined : logOf(sender, layout, halfYear);
+}
 
 /**
  * The log of the same shard in the half-year before, while it must be asked about first uses (of proofs, for

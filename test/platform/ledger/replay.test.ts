@@ -1,4 +1,4 @@
-import { layoutWithoutRegions } from "#ledger/layout";
+import { layoutWithoutRegions, readLayout } from "#ledger/layout";
 import { createHash } from "node:crypto";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
@@ -119,6 +119,52 @@ test("around a switch of half-years the earlier log decides once, durably, which
   expect(await failure(() => claim(before, { hash: "short", event }))).toContain("not a proof");
   const ended = predecessor(before, instant(0)) ?? ""; // long before now
   expect(await failure(() => claim(ended, { hash: proof, event }))).toContain("not open");
+});
+
+test("where a key's shard changed with the half-year, the log that took its records before decides", async ({
+  expect,
+}) => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  try {
+    const list = readLayout("weur:20 enam:20; 2031h1 enam:20 weur:20", 40);
+    if (!list.ok) throw new Error(list.error);
+    const sinkAt = (now: number) => ledgerSink(shard, list.value, () => instant(now));
+    const [before, after] = [Date.UTC(2030, 11, 31, 23, 59, 30), Date.UTC(2031, 0, 1, 0, 0, 10)];
+    const home = { region: "weur", since: undefined } as const;
+    const proof = { jkt: proofHash("a key that moves"), id: "jti-1", made: instant(before), home };
+    vi.setSystemTime(after);
+    // This gateway's clock is behind: it uses the log of the half-year before, on a shard of its region then.
+    const first = positionOf(await sinkAt(before).recordOnce([disclosureOf(1)], proof));
+    expect(first.log).toMatch(/^s1?\d-2030h2$/u);
+    expect(await sinkAt(after).recordOnce([disclosureOf(1)], proof)).toBe("replayed");
+    const fresh = { ...proof, id: "jti-2" };
+    const second = positionOf(await sinkAt(after).recordOnce([disclosureOf(1)], fresh));
+    expect(second.log).toMatch(/^s[23]\d-2031h1$/u);
+    expect(await sinkAt(before).recordOnce([disclosureOf(1)], fresh)).toBe("replayed");
+    const wrong = () => shard(second.log).append([disclosureOf(1)], proofHash("x"), undefined, "s1-2029h2");
+    expect(await failure(wrong)).toContain("half-year before");
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("while a client's home changes, no proof is taken by both regions", async ({ expect }) => {
+  const list = readLayout("weur:1 enam:1", 2);
+  if (!list.ok) throw new Error(list.error);
+  const since = instant(Date.now());
+  const sink = ledgerSink(shard, list.value, () => instant(Date.now()));
+  const to = (region: "weur" | "enam", changed: boolean, madeAfter: number) =>
+    sink.recordOnce([disclosureOf(1)], {
+      jkt: proofHash("moved"),
+      id: `jti-${madeAfter}`,
+      made: instant(since + madeAfter),
+      home: { region, since: changed ? since : undefined },
+    });
+  expect(await to("enam", true, -5_000)).toBe("replayed");
+  expect(await to("enam", true, 30_000)).toBe("replayed");
+  expect(positionOf(await to("enam", true, 30_001)).log).toMatch(/^s1-/u);
+  // A gateway that does not know of the change takes the proofs of the time before it alone.
+  expect(positionOf(await to("weur", false, -5_000)).log).toMatch(/^s0-/u);
 });
 
 test("the sink sends a key's records to one log, and reports a proof that was used before", async ({

@@ -340,3 +340,35 @@ test("the root log is served like any log; a proof of a leaf is under the publis
     "not the name of the root log",
   );
 });
+
+test("a ledger that began in another jurisdiction does not go on: its bucket says so", async ({ expect }) => {
+  const key = `jurisdiction/${config.name}`;
+  expect(await (await ledger.LEDGER_BUCKET.get(key))?.text(), "kept when the ledger began").toBe("");
+  await ledger.LEDGER_BUCKET.put(key, "eu");
+  await evictDurableObject(root());
+  const why = "LEDGER_JURISDICTION is not the jurisdiction in which this ledger began";
+  expect(await root().status()).toMatchObject({ health: "refusing", why });
+  const log = ownLog();
+  expect(await failure(() => root().open(log))).toContain(why);
+  expect(await failure(() => shard(log).append([refusal()]))).toContain("cannot be asked");
+  await ledger.LEDGER_BUCKET.put(key, "");
+  await evictDurableObject(root());
+  expect(await root().status()).toMatchObject({ why: null });
+  expect(await root().open(log)).toBeDefined();
+});
+
+test("while its jurisdiction cannot be read or stored the root log waits, and then goes on", async ({
+  expect,
+}) => {
+  const key = `jurisdiction/${config.name}`;
+  await ledger.LEDGER_BUCKET.delete(key); // as in a ledger of before
+  await evictDurableObject(root());
+  bucketIsAway(true);
+  try {
+    expect((await root().status()).why).toContain("cannot be read");
+  } finally {
+    bucketIsAway(false);
+  }
+  expect(await root().status()).toMatchObject({ why: null });
+  expect(await (await ledger.LEDGER_BUCKET.get(key))?.text()).toBe("");
+});

@@ -14,7 +14,8 @@ import { ConfirmedDefinitions, withNames } from "./definitions.ts";
 import type { Clock, Instant } from "#kernel/clock";
 import type { LedgerLayout } from "#ledger/layout";
 import { halfYearOf, logName, parseLogName } from "#ledger/log-name";
-import { chooseLog, type Sender } from "#ledger/shard-choice";
+import { earlierLog } from "#ledger/predecessor";
+import { chooseLog } from "#ledger/shard-choice";
 import type { StubOf } from "./stubs.ts";
 import { within } from "#platform/within";
 
@@ -62,6 +63,7 @@ export interface AppendingLog {
     events: readonly AuditEvent[],
     proofHash?: string,
     contents?: readonly Uint8Array[],
+    earlierLog?: string,
   ): Promise<Answer | DefinitionMissing>;
 }
 
@@ -79,7 +81,12 @@ export function ledgerSink(
   own?: OwnLog,
 ): ProofSink & ConfigurationSink {
   const confirmed = new ConfirmedDefinitions();
-  const appendTo = async (log: string, input: readonly AuditEvent[], proof?: string): Promise<Answer> => {
+  const appendTo = async (
+    log: string,
+    input: readonly AuditEvent[],
+    proof?: string,
+    earlier?: string,
+  ): Promise<Answer> => {
     const { events, definitions } = withNames(input);
     const contents = [...definitions.values()].map(({ content }) => content);
     if (log === own?.log) return answered(await own.append(events));
@@ -91,7 +98,7 @@ export function ledgerSink(
         const send = () =>
           within(
             PATIENCE_MS,
-            logOf(log).append(events, proof, toSend.length === 0 ? undefined : toSend),
+            logOf(log).append(events, proof, toSend.length === 0 ? undefined : toSend, earlier),
             "ledger: no answer in time",
           );
         let answer = await send();
@@ -107,11 +114,9 @@ export function ledgerSink(
       }
     }
   };
-  const append = (events: readonly AuditEvent[], sender: Sender, proof?: string) =>
-    appendTo(chooseLog(sender, layout, clock()), events, proof);
   return {
     async record(events, sender) {
-      const answer = await append(events, sender);
+      const answer = await appendTo(chooseLog(sender, layout, clock()), events);
       if (answer === "replayed" || answer === "known")
         throw new Error(`ledger: ${answer} without a proof or a configuration`);
       return answer;
@@ -119,7 +124,9 @@ export function ledgerSink(
     async recordOnce(events, proof) {
       if (clock() - proof.made > PROOF_MS || mayBeUsedElsewhere(proof)) return "replayed";
       const sender = { kind: "key", jkt: proof.jkt, home: proof.home?.region } as const;
-      const answer = await append(events, sender, hashOf(proof));
+      const now = clock();
+      const log = chooseLog(sender, layout, now);
+      const answer = await appendTo(log, events, hashOf(proof), earlierLog(sender, layout, now));
       if (answer === "counted" || answer === "known") throw new Error(`ledger: ${answer} with a proof`);
       return answer;
     },

@@ -74,6 +74,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     this.#log = ctx.id.name ?? "";
     if (parseLogName(this.#log) === undefined)
       throw new Error("ledger: the object's name is not the name of a log");
+    const { jurisdiction } = ctx.id; // workerd knows none
+    if (jurisdiction !== undefined && jurisdiction !== config.jurisdiction)
+      throw new Error("configuration: LEDGER_JURISDICTION differs between the ledger and a caller");
     this.#ownCalls = new OwnCalls(config.accountingKey);
     this.#logOf = logStubs(env.LEDGER_SHARD, config);
     const store = new LedgerStore(ctx.storage.sql);
@@ -127,21 +130,22 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * stopped, and when the commit fails. After an error, no caller was told of a record. A repeated append
    * with identical events and (id, step) within 130 s returns the first position. An anonymous refusal
    * beyond the cap is counted instead. With the hash of a DPoP proof: returns "replayed", and records
-   * nothing, when a different event used that proof before, in this log or the log before it. A worker's
-   * configuration that was recorded lately returns "known". `contents`: of definitions that the events name by
-   * digest. Without the content of a definition that this log lacks, it returns "definition missing" and
-   * records nothing.
+   * nothing, when a different event used that proof before, in this log or the log before it (`earlierLog`, if
+   * the shards of the key's region changed with the half-year). A worker's configuration that was recorded
+   * lately returns "known". `contents`: of definitions that the events name by digest. Without the content of a
+   * definition that this log lacks, it returns "definition missing" and records nothing.
    */
   async append(
     events: readonly AuditEvent[],
     proofHash?: string,
     contents?: readonly Uint8Array[],
+    earlierLog?: string,
   ): Promise<Recorded | Counted | Replayed | Known | DefinitionMissing> {
     if (this.#stopped !== undefined) await this.#mayGoOn();
     if (!this.#root.isOpened) await this.#mayBegin();
     if (this.#flush.health(instant(Date.now())) === "refusing")
       throw new Error("ledger: too far behind its copy in R2");
-    const before = proofHash === undefined ? undefined : predecessor(this.#log, instant(Date.now()));
+    const before = proofHash === undefined ? undefined : this.#before(earlierLog);
     if (proofHash !== undefined && before !== undefined) {
       const proof = { hash: proofHash, event: events[0]?.id ?? "" };
       const claim = this.#ownCalls.seal(before, { kind: "claim_proof", proof });
@@ -288,6 +292,15 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   async #mayGoOn(): Promise<void> {
     await this.#start();
     if (this.#stopped !== undefined) throw new Error(`ledger: ${this.#stopped}`);
+  }
+
+  /** The log that must be asked about the first use of a proof now. */
+  #before(earlierLog: string | undefined): string | undefined {
+    const own = predecessor(this.#log, instant(Date.now()));
+    if (own === undefined || earlierLog === undefined) return own;
+    if (parseLogName(earlierLog)?.halfYear !== parseLogName(own)?.halfYear)
+      throw new TypeError("ledger: not a log of the half-year before");
+    return earlierLog;
   }
 
   /**

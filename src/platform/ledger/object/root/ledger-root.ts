@@ -13,6 +13,7 @@ import { checkpointRefusal, type CheckpointRefusal } from "#ledger/tlog/witness"
 import type { AddCheckpoint } from "#ledger/tlog/witness-request";
 import { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import { type LedgerConfig, type LedgerEnv, readLedgerConfig, signerOf } from "#platform/ledger/config";
+import { LedgerJurisdiction } from "./jurisdiction.ts";
 import { LedgerFlush } from "#platform/ledger/object/copy/flush";
 import { type FrameCopy, LedgerObjects } from "#platform/ledger/object/log/objects";
 import { LedgerReads } from "#platform/ledger/object/log/reads";
@@ -63,6 +64,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
   readonly #objects: LedgerObjects;
   readonly #reads: LedgerReads;
   readonly #flush: LedgerFlush;
+  readonly #jurisdiction: LedgerJurisdiction;
   readonly #publisher: RootPublisher;
   #head: Head;
 
@@ -77,6 +79,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     const signer = new CheckpointSigner(this.#config, this.#store, this.#head);
     const head = () => this.#head;
     const bucket = new LedgerBucket(env.LEDGER_BUCKET);
+    this.#jurisdiction = new LedgerJurisdiction(bucket, this.#config);
     this.#objects = new LedgerObjects(this.#store, bucket, head);
     this.#reads = new LedgerReads(this.#objects, signer, head);
     const { retainBytes } = this.#config;
@@ -97,7 +100,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
       readWitnesses(env.WITNESSES),
       head,
     );
-    void ctx.blockConcurrencyWhile(() => this.#flush.start());
+    void ctx.blockConcurrencyWhile(() => this.#start());
   }
 
   /**
@@ -149,12 +152,12 @@ export class LedgerRoot extends DurableObject<RootEnv> {
   }
 
   async status(): Promise<RootStatus> {
-    await this.#flush.start();
+    await this.#start();
     return {
       size: this.#head.size,
       copied: this.#flush.copied,
-      health: this.#flush.health(instant(Date.now())),
-      why: this.#flush.stopped ?? null,
+      health: this.#stopped === undefined ? this.#flush.health(instant(Date.now())) : "refusing",
+      why: this.#stopped ?? null,
       cosigned: this.#rows.published()?.whole ?? false,
     };
   }
@@ -208,8 +211,9 @@ export class LedgerRoot extends DurableObject<RootEnv> {
    * is refused.
    */
   override async alarm(): Promise<void> {
-    await this.#flush.start();
-    const whole = this.#flush.stopped !== undefined || (await this.#publishWaiting());
+    await this.#start();
+    if (this.#jurisdiction.stopped !== undefined) return this.#gather(); // nothing of it may reach the bucket
+    const whole = this.#stopped !== undefined || (await this.#publishWaiting());
     await this.#flush.run();
     if (!whole) this.#gather(); // a witness is missing: ask again
   }
@@ -247,7 +251,19 @@ export class LedgerRoot extends DurableObject<RootEnv> {
 
   /** A root log that was rolled back must not show itself, nor vouch for any log. */
   async #mayGoOn(): Promise<void> {
+    await this.#start();
+    if (this.#stopped !== undefined) throw new Error(`ledger: ${this.#stopped}`);
+  }
+
+  get #stopped(): string | undefined {
+    return this.#jurisdiction.stopped ?? this.#flush.stopped;
+  }
+
+  /** Compares the log with its bucket, and compares again after a failed read. */
+  async #start(): Promise<void> {
+    if (!this.#jurisdiction.isKept) await this.#jurisdiction.compare();
+    if (this.#jurisdiction.stopped !== undefined) return;
     await this.#flush.start();
-    if (this.#flush.stopped !== undefined) throw new Error(`ledger: ${this.#flush.stopped}`);
+    if (!this.#jurisdiction.isKept && this.#flush.stopped === undefined) await this.#jurisdiction.keep();
   }
 }
