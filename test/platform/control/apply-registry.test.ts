@@ -94,6 +94,31 @@ test("the gateway reads a file's optional fields, and a file that removes them r
   expect(await registered()).toEqual({ signed: false, answered: false, until: undefined, told: false });
 });
 
+test("a client's home has the time of its last change, which no other change of the client moves", async ({
+  expect,
+}) => {
+  const file = await sampleFile();
+  const home = async (
+    region: string | undefined,
+    mode: "add" | "replace",
+    hours: number,
+    kind = "telehealth",
+  ) => {
+    const changed = withValue(withValue(file, "/clients/0/region", region), "/clients/0/kind", kind);
+    const then = instant(at + hours * 3_600_000);
+    const applied = await applyRegistry(registry, changed, mode, { ...desk, clock: () => then });
+    if (!applied.ok) return applied.error.pointer;
+    const { home } = (await clientDirectory(new RegistryReader(registry, clock)).find("telehealth")) ?? {};
+    return home && [home.region, home.since && (home.since - at) / 3_600_000];
+  };
+  expect(await home(undefined, "add", 0)).toBeUndefined();
+  expect(await home("weur", "add", 1)).toEqual(["weur", 1]);
+  expect(await home("enam", "add", 2)).toBe("/clients/0/region");
+  expect(await home("weur", "replace", 3, "payer")).toEqual(["weur", 1]);
+  expect(await home("enam", "replace", 4)).toEqual(["enam", 4]);
+  expect(await home(undefined, "replace", 5)).toEqual([undefined, 5]);
+});
+
 test("T5: an exception that is longer than ninety days ahead is refused, and nothing of its file is taken", async ({
   expect,
 }) => {

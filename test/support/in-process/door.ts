@@ -30,6 +30,7 @@ import { MemoryBucket } from "./memory-bucket.ts";
 import { onExchange, send, type Reply, type Sending } from "./mutual-tls.ts";
 import { among, serveAt, type Handler } from "./network.ts";
 import { LedgerReader, type PublicLeaf } from "../ledger-reader.ts";
+import { direct, type Remote, remoteNamespace, remoteStub } from "./remote.ts";
 import { rateLimit } from "./rate-limit.ts";
 import { SqliteD1 } from "./sqlite-d1.ts";
 import { workerRateLimits, workerVariables } from "./worker-variables.ts";
@@ -56,6 +57,10 @@ export interface DoorOptions {
   readonly alarms?: Alarms;
   /** Texts of the gateway's variables and secrets, in addition to the texts of a development stack. */
   readonly gateway?: Readonly<Record<string, string>>;
+  /** LEDGER_REGIONS of all workers: regions for four shards. */
+  readonly regions?: string;
+  /** Stands between the gateway and every part that is not in its isolate. */
+  readonly remote?: Remote;
 }
 
 export interface Hosts {
@@ -84,6 +89,10 @@ export interface Door {
   ask(id: string, path: string, sending?: Sending): Promise<Reply>;
   /** Asks the gateway, with the caller's facts from `requestOf`. */
   fetch(request: Request): Promise<Response>;
+  /** A further isolate of the gateway, as in another city: it shares no memory with the first. */
+  elsewhere(): Promise<(request: Request) => Promise<Response>>;
+  /** The location hint of the first call of each Durable Object, by its class and name. */
+  hints(): ReadonlyMap<string, string | undefined>;
   /** Runs a function in which `fetch` and `send` find this door's hosts. */
   within<T>(act: () => T): T;
   /**
@@ -143,7 +152,8 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   origin.load(resources);
 
   const file = options.registry === undefined ? undefined : readRegistryFile(options.registry, process.env);
-  const workers = await startWorkers(number, keys, `https://${hosts.ops}`, options.alarms, {
+  const { remote = direct } = options;
+  const workers = await startWorkers(number, keys, `https://${hosts.ops}`, options, {
     PUBLIC_URL: gateway,
     ORIGIN_HOSTS: [new URL(url).host, ...(options.originHosts ?? []), ...(file?.hosts ?? [])].join(" "),
     IDENTITY_HOSTS: ["localhost", ...(file?.identityHosts ?? [])].join(" "),
@@ -155,7 +165,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   const places = new Map<string, Handler>([
     [hosts.gateway, workers.gateway],
     [hosts.ops, workers.ops],
-    [hosts.origin, options.answer ?? handlerOf(origin)],
+    [hosts.origin, remoteHandler(options.answer ?? handlerOf(origin), remote)],
     [hosts.ledger, workers.ledger],
   ]);
   if (options.hosts === undefined) for (const [host, handler] of places) closers.push(serveAt(host, handler));
@@ -241,6 +251,8 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
       return within(() => send(dev, client(id), url, { ...sending, headers }));
     },
     fetch: async (request) => workers.gateway(request),
+    elsewhere: () => workers.elsewhere(),
+    hints: () => workers.hints(),
     within,
     applyRegistry: (document) => workers.apply(document, "replace"),
     addRegistry: (document) => workers.add(document),
@@ -274,6 +286,11 @@ async function resourcesOf({ bundles, resources }: DoorOptions): Promise<readonl
   return bundles === undefined ? (synthetic ??= syntheticResources()) : await loadFolder(bundles);
 }
 
+const remoteHandler =
+  (handler: Handler, remote: Remote): Handler =>
+  (request) =>
+    remote("origin", async () => await handler(request));
+
 /** The sandbox's FHIR server as `fetch` finds it. */
 export const handlerOf =
   (origin: MemoryOrigin): Handler =>
@@ -297,11 +314,11 @@ async function startWorkers(
   number: number,
   keys: DoorKeys,
   opsUrl: string,
-  alarms: Alarms | undefined,
+  { alarms, regions = "", remote = direct }: DoorOptions,
   variables: Readonly<Record<string, string>>,
 ) {
   const REGISTRY = new SqliteD1();
-  const shards = { LEDGER_SHARDS: String(ledgerShards) };
+  const shards = { LEDGER_SHARDS: String(ledgerShards), LEDGER_REGIONS: regions };
   const namespaces: ObjectNamespace[] = [];
   const namespace = (objectClass: ConstructorParameters<typeof ObjectNamespace>[0], env: () => object) => {
     const made = new ObjectNamespace(objectClass, env, alarms);
@@ -323,6 +340,7 @@ async function startWorkers(
   const controlEnv: Env = {
     ...workerVariables("workers/control/wrangler.toml"),
     PUBLIC_URL: variables["PUBLIC_URL"],
+    LEDGER_REGIONS: regions,
     REGISTRY,
     REVOCATIONS: namespace(control.Revocations, () => controlEnv),
   };
@@ -344,6 +362,7 @@ async function startWorkers(
     LEDGER_BUCKET: new MemoryBucket(),
     ...rateLimitsOf("workers/ledger/wrangler.toml"),
   };
+  const guards = namespace(gateway.ClientGuard, () => gatewayEnv);
   const gatewayEnv: Env = {
     ...workerVariables("wrangler.toml"),
     ...shards,
@@ -354,12 +373,16 @@ async function startWorkers(
     DPOP_NONCE_KEY: keys.dpopNonce,
     ...variables,
     ...rateLimitsOf("wrangler.toml"),
-    REGISTRY,
-    REVOCATION_FEED: service(control.RevocationFeed, () => controlEnv),
+    REGISTRY: REGISTRY.through(remote),
+    REVOCATION_FEED: remoteStub(
+      service(control.RevocationFeed, () => controlEnv),
+      "revocations",
+      remote,
+    ),
     OWN_TOKEN_REVOCATION: service(control.OwnTokenRevocation, () => controlEnv),
     DISCLOSURES: service(ledger.Disclosures, () => ledgerEnv),
-    CLIENT_GUARD: namespace(gateway.ClientGuard, () => gatewayEnv),
-    LEDGER_SHARD: shardObjects,
+    CLIENT_GUARD: remoteNamespace(guards, "guard", remote),
+    LEDGER_SHARD: remoteNamespace(shardObjects, "ledger", remote),
   };
   const opsEnv: Env = {
     ...workerVariables("workers/ops/wrangler.toml"),
@@ -376,9 +399,22 @@ async function startWorkers(
   };
   const desk = service(control.RegistryDesk, () => controlEnv) as Pick<control.RegistryDesk, "apply">;
   const admission = service(control.OperatorDesk, () => controlEnv) as Pick<control.OperatorDesk, "admit">;
+  let isolates = 0;
   const context = { waitUntil, passThroughOnException: () => {} };
   return {
     gateway: (request: Request) => gateway.default.fetch(request, gatewayEnv, context),
+    async elsewhere() {
+      const further = (await import(
+        /* @vite-ignore */ `../../../workers/gateway/index.ts?door=${number}-${++isolates}`
+      )) as GatewayModule;
+      return async (request: Request) => await further.default.fetch(request, gatewayEnv, context);
+    },
+    hints: () =>
+      new Map(
+        namespaces.flatMap((each) =>
+          [...each.hints].map(([name, hint]) => [`${each.className} ${name}`, hint] as const),
+        ),
+      ),
     ops: async (request: Request) => {
       const ops = (await import(
         /* @vite-ignore */ `../../../workers/ops/index.ts?door=${number}`

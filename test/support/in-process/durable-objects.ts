@@ -19,17 +19,23 @@ export type Alarms = "timer" | "asked";
  */
 export class ObjectNamespace {
   readonly #objects = new Map<string, MemoryObject>();
+  readonly className: string;
+  /** The location hint of each object's first call, by the object's name. */
+  readonly hints = new Map<string, string | undefined>();
   readonly #make: (ctx: DurableObjectState) => object;
   readonly #alarms: Alarms;
 
   /** `env` is called when an object starts: the bindings of workers name each other. */
   constructor(objectClass: ObjectClass, env: () => object, alarms: Alarms = "timer") {
     this.#alarms = alarms;
+    this.className = objectClass.name;
     // the worker's own class, with the bindings that its configuration names
     this.#make = (ctx) => new objectClass(ctx, env() as never);
   }
 
-  getByName(name: string): object {
+  getByName(name: string, options?: { readonly locationHint?: string }): object {
+    // as in production, the first call places the object for good
+    if (!this.#objects.has(name)) this.hints.set(name, options?.locationHint);
     const object = this.#objects.get(name) ?? new MemoryObject(name, this.#make, this.#alarms);
     this.#objects.set(name, object);
     return stubOf((method, args) => object.call(method, args));

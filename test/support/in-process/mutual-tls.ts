@@ -55,13 +55,15 @@ export function requestOf(
   certificate: string | undefined,
   url: string,
   { method = "GET", headers = {}, body }: Sending,
+  /** Further facts that the edge reports, such as `continent`. */
+  further: object = {},
 ) {
   const request = new Request(url, {
     method,
     headers: headersOf(headers),
     ...(body !== undefined && { body: bytesOf(body) }),
   });
-  Object.defineProperty(request, "cf", { value: edgeFacts(certificate, authority) });
+  Object.defineProperty(request, "cf", { value: { ...edgeFacts(certificate, authority), ...further } });
   return request;
 }
 

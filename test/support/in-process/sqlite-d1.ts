@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Remote } from "./remote.ts";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 
 const folder = join(import.meta.dirname, "../../../migrations");
@@ -48,6 +49,17 @@ export class SqliteD1 {
   close(): void {
     this.#database.close();
   }
+
+  /** The same database, called through `remote`. */
+  through(remote: Remote): object {
+    const prepare = (sql: string) => new RemoteStatement(remote, this.#database, sql, []);
+    const batch = (statements: readonly Statement[]) => remote("registry", () => this.batch(statements));
+    return {
+      prepare,
+      batch,
+      withSession: () => ({ ...this.withSession(), prepare, batch }),
+    };
+  }
 }
 
 class Statement {
@@ -95,5 +107,36 @@ class Statement {
     return this.#values.map((value) =>
       typeof value === "boolean" ? Number(value) : (value as SQLInputValue),
     ); // SQLite refuses a value of any further type
+  }
+}
+
+class RemoteStatement extends Statement {
+  readonly #remote: Remote;
+  readonly #made: ConstructorParameters<typeof Statement>;
+
+  constructor(remote: Remote, ...made: ConstructorParameters<typeof Statement>) {
+    super(...made);
+    this.#remote = remote;
+    this.#made = made;
+  }
+
+  override bind(...values: readonly unknown[]): Statement {
+    return new RemoteStatement(this.#remote, this.#made[0], this.#made[1], values);
+  }
+
+  override all() {
+    return this.#remote("registry", () => super.all());
+  }
+
+  override run() {
+    return this.#remote("registry", () => super.run());
+  }
+
+  override first(column?: string): Promise<unknown> {
+    return this.#remote("registry", () => super.first(column));
+  }
+
+  override raw(): Promise<readonly (readonly unknown[])[]> {
+    return this.#remote("registry", () => super.raw());
   }
 }

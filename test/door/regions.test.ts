@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { parseLogName } from "#ledger/log-name";
+import { requestOf } from "../support/in-process/mutual-tls.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+import { keyBoundToken, keyHolder, keyHolderEntry, proofFor, type KeyHolder } from "../support/key-holder.ts";
+import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
+
+type Edge = (request: Request) => Promise<Response>;
+
+// Shards 0 and 1 are in Western Europe, 2 and 3 in Eastern North America.
+const regions = "weur:2 enam:2";
+const path = "Patient/amara-okafor";
+
+let phylax: Door;
+let further: Edge;
+const holders = new Map<string, KeyHolder>();
+beforeAll(async () => {
+  phylax = await startDoor({ regions });
+  further = await phylax.elsewhere();
+  const files: ReturnType<typeof clientEntries>[] = [];
+  for (const region of ["enam", undefined]) {
+    const holder = await keyHolder(`holder-${region ?? "nowhere"}`);
+    holders.set(holder.id, holder);
+    files.push(clientEntries({ ...keyHolderEntry(holder), region }, "TREAT", "treat", "system/*.rs"));
+  }
+  await phylax.applyRegistry(joined({ policies: [starterPolicy("treat")] }, ...files));
+}, 120_000);
+afterAll(() => phylax.close());
+
+/** A request as it arrives at an edge of this continent. */
+function arriving(continent: string, headers: Readonly<Record<string, string>>, client?: string): Request {
+  const { clientCa, fhir } = phylax.dev;
+  const certificate = client === undefined ? undefined : phylax.client(client).cert;
+  return requestOf(clientCa.cert, certificate, `${fhir}/${path}`, { headers }, { continent });
+}
+
+const shardOf = (response: Response): number | undefined => {
+  const log = /log="(?<log>[^"]+)"/u.exec(response.headers.get("phylax-receipt") ?? "")?.groups?.["log"];
+  return parseLogName(log ?? "")?.shard;
+};
+
+test.for([
+  ["holder-enam", [2, 3]],
+  ["holder-nowhere", [0, 1, 2, 3]],
+] as const)(
+  "T32: of the requests of %s with one proof, at edges of two continents at once, one is answered",
+  async ([id, shards]) => {
+    const holder = holders.get(id);
+    if (holder === undefined) throw new Error("not set up");
+    const token = await phylax.within(() => keyBoundToken(phylax, holder));
+    const used = new Set<number | undefined>();
+    for (let round = 0; round < 3; round++) {
+      const dpop = await proofFor(phylax, holder, token, path);
+      const headers = { authorization: `DPoP ${token}`, dpop };
+      const replies = await Promise.all(
+        Array.from({ length: 10 }, (_, i) =>
+          i % 2 === 0 ? phylax.fetch(arriving("EU", headers)) : further(arriving("NA", headers)),
+        ),
+      );
+      const answered = replies.filter(({ status }) => status === 200);
+      expect(answered).toHaveLength(1);
+      expect(replies.filter(({ status }) => status === 401)).toHaveLength(9);
+      for (const reply of replies) used.add(shardOf(reply));
+    }
+    // One key, one log, wherever the request arrived.
+    expect(used.size).toBe(1);
+    for (const shard of used) expect(shards).toContain(shard);
+  },
+);
+
+test("a client with a certificate is recorded on the continent where its request arrived", async () => {
+  const token = await phylax.token("telehealth");
+  const headers = { authorization: `Bearer ${token}` };
+  const shards = async (continent: string, edge: Edge) => {
+    const found = new Set<number | undefined>();
+    for (let i = 0; i < 6; i++) {
+      const reply = await edge(arriving(continent, headers, "telehealth"));
+      expect(reply.status).toBe(200);
+      found.add(shardOf(reply));
+    }
+    return found;
+  };
+  for (const shard of await shards("EU", phylax.fetch)) expect([0, 1]).toContain(shard);
+  for (const shard of await shards("NA", further)) expect([2, 3]).toContain(shard);
+  for (const shard of await shards("AF", further)) expect([0, 1]).toContain(shard);
+});
+
+test("a refusal without a known caller is recorded on the continent where it arrived", async () => {
+  const reply = await further(arriving("NA", {}));
+  expect(reply.status).toBe(401);
+  expect([2, 3]).toContain(shardOf(reply));
+});
+
+test("each log, the root log and each guard are first called with the hint of their region", () => {
+  const hints = phylax.hints();
+  const logs = [...hints].flatMap(([name, hint]) => {
+    const shard = parseLogName(name.replace("LedgerShard ", ""))?.shard;
+    return shard === undefined ? [] : [[shard < 2 ? "weur" : "enam", hint] as const];
+  });
+  expect(logs.length).toBeGreaterThanOrEqual(4);
+  for (const [region, hint] of logs) expect(hint).toBe(region);
+  expect(hints.get("LedgerRoot root")).toBe("weur");
+  expect(hints.get("ClientGuard holder-enam")).toBe("enam");
+  expect([...hints]).toContainEqual(["ClientGuard holder-nowhere", undefined]);
+});
+
+test("a client's home is one of the ledger's regions; a file may add it, and a file without it leaves it", async () => {
+  const holder = holders.get("holder-nowhere");
+  if (holder === undefined) throw new Error("not set up");
+  const entry = keyHolderEntry(holder);
+  const add = (region?: string) =>
+    phylax.addRegistry({ clients: [{ ...entry, ...(region !== undefined && { region }) }] });
+  const refused = (reason: string) => ({ ok: false, error: { reason, pointer: "/clients/0/region" } });
+  expect(await add("moon")).toMatchObject(refused("invalid"));
+  expect(await add("oc")).toMatchObject(refused("invalid"));
+  expect(await add()).toMatchObject({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await add("enam")).toMatchObject({ ok: true, value: { added: 0, changed: 1 } });
+  expect(await add()).toMatchObject({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await add("weur")).toMatchObject(refused("conflict"));
+});
