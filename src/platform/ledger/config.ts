@@ -145,7 +145,7 @@ export const readAccountingKey = ({
   ACCOUNTING_KEY,
 }: Pick<LedgerEnv, "ACCOUNTING_KEY">): Secret<Uint8Array> => key32("ACCOUNTING_KEY", ACCOUNTING_KEY);
 
-/** Where the ledger's objects are. Throws like `readLedgerConfig`. */
+/** Reads the place of the ledger's objects. Throws like `readLedgerConfig`. */
 export const readLedgerPlacement = (env: PlacementVariables): LedgerPlacement =>
   readPlacement(env, (variable, expected) => bad(`${variable}: ${expected}`));
 

@@ -1,13 +1,13 @@
 import { type LedgerLayout, readLayout } from "#ledger/layout";
 
-/** Variables that say where the ledger's objects are. Every worker that calls them has the same values. */
+/** The variables of the ledger's place. Every worker that calls them has the same values. */
 export interface PlacementVariables {
   readonly LEDGER_SHARDS: string;
   readonly LEDGER_REGIONS?: string;
   readonly LEDGER_JURISDICTION?: string;
 }
 
-/** Where the ledger's objects are. */
+/** The place of the ledger's objects. */
 export interface LedgerPlacement {
   readonly layout: LedgerLayout;
   /** All objects of the ledger are in it; undefined: in none. */
