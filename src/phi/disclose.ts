@@ -3,7 +3,7 @@ import { meets as meetsCriteria } from "#fhir/search/criteria";
 import { utf8 } from "#fhir/json/bytes";
 import { searchEntryText, readEntry, type BundleRefusal } from "#fhir/bundle";
 import type { Facts } from "#fhir/json/facts";
-import type { EntryBytes } from "#fhir/json/entry-splitter";
+import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
 import {
   endsForCertain,
   isObject,
@@ -30,7 +30,7 @@ import {
   type ConcernedPatients,
   type Released,
 } from "./disclosure.ts";
-import { RowCutter, type CutRow } from "./bytes/row-cutter.ts";
+import { RowCutter, type CutEntry, type CutRow } from "./bytes/row-cutter.ts";
 import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
@@ -79,6 +79,8 @@ export class Discloser {
   readonly #joined: readonly Joined[];
   readonly #engine: "bytes" | "plain";
   readonly #cutters = new Map<string, RowCutter>();
+  /** The entry that was read ahead. */
+  #ahead: { readonly bytes: Uint8Array; readonly cut: CutEntry | undefined } | undefined;
   readonly #facts = new WeakMap<JsonObject, Facts>();
 
   /**
@@ -182,16 +184,13 @@ export class Discloser {
    * neither.
    */
   entry(bytes: EntryBytes, type: string): Result<DisclosedEntry, DisclosureRefusal> {
-    const cut =
-      this.#engine === "bytes" && bytes !== "too_large"
-        ? this.#cutterFor(type, "search").entry(bytes)
-        : undefined;
-    if (cut === "hidden") return ok({ kind: "hidden" });
-    if (cut !== undefined) {
+    const cut = this.#cutEntry(bytes, type);
+    if (cut?.kind === "hidden") return ok(hiddenEntry);
+    if (cut?.kind === "row") {
       const match = new CutMatch(cut, this.#grant.includes, this.#bases.public);
       const isShown =
         cut.mustShow.length === 0 || meetsCriteria(match.shown, cut.mustShow, this.#bases.public);
-      return ok(isShown ? match : { kind: "hidden" });
+      return ok(isShown ? match : hiddenEntry);
     }
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
@@ -199,6 +198,47 @@ export class Discloser {
     if (entry.value.mode === "unreadable") return ok({ kind: "hidden" });
     const { mode, resource } = entry.value;
     return mode === "include" ? this.#includedEntry(resource) : this.row(resource, type);
+  }
+
+  /**
+   * Reads entries of a searchset where they begin: {@link entry} and {@link keyAhead} then have the result.
+   *
+   * @param part of the next entry: its key is read without any decision.
+   */
+  ahead(type: string, part: () => "row" | "key"): AheadReader {
+    const cutter = this.#cutterFor(type, "search");
+    let chunk: Uint8Array = new Uint8Array();
+    return {
+      begin: (next) => {
+        chunk = next;
+        cutter.begin(next);
+      },
+      entryAt: (at) => {
+        const cut = this.#engine === "plain" ? undefined : cutter.entryAt(at, part());
+        const bytes = chunk.subarray(at, cut?.entryEnd);
+        this.#ahead = { bytes, cut };
+        return cut && bytes;
+      },
+    };
+  }
+
+  /** The id of an entry that was read ahead: of a match, whether it leaves or not. */
+  keyAhead(bytes: EntryBytes): string | undefined {
+    return this.#ahead?.bytes === bytes ? this.#ahead.cut?.id : undefined;
+  }
+
+  #cutEntry(bytes: EntryBytes, type: string): CutEntry | undefined {
+    if (this.#engine === "plain" || bytes === "too_large") return undefined;
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead?.bytes === bytes && ahead.cut?.kind !== "key") return ahead.cut;
+    // It was tried ahead, and left to the plain engine.
+    const isLeft =
+      ahead !== undefined &&
+      ahead.cut === undefined &&
+      ahead.bytes.buffer === bytes.buffer &&
+      ahead.bytes.byteOffset === bytes.byteOffset;
+    return isLeft ? undefined : this.#cutterFor(type, "search").entry(bytes);
   }
 
   /** A row of a list: it may leave, or it is hidden. */
@@ -439,6 +479,7 @@ function meets(row: Facts, { paths, among }: Joined, base: FhirBase): boolean {
 }
 
 const none: ReadonlySet<string> = new Set();
+const hiddenEntry = { kind: "hidden" } as const;
 
 /** The version of a resource that the request names. */
 export interface RequestedVersion {

@@ -41,6 +41,7 @@ export function includedResources(
   candidates: readonly Candidate[],
   includes: readonly GrantedInclude[],
 ): readonly Released[] {
+  if (candidates.length === 0) return [];
   const byKey = new Map(
     candidates.map((candidate) => [keyOf(candidate), { candidate, names: new Set<string>() }]),
   );

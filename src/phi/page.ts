@@ -1,5 +1,5 @@
 import { listText, readEntry } from "#fhir/bundle";
-import type { EntryBytes } from "#fhir/json/entry-splitter";
+import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
 import { resourceBytesMax, textAt } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { Grant, SearchExpectation } from "#policy/grant";
@@ -60,8 +60,14 @@ export class Page {
     return this.#rows.at(-1)?.released.id;
   }
 
+  ahead(part: () => "row" | "key"): AheadReader {
+    return this.#discloser.ahead(this.#expects.type, part);
+  }
+
   /** Id of a row that is skipped before this page starts; `undefined` for an entry that is not a row. */
   keyOf(bytes: EntryBytes): Result<string | undefined, DisclosureRefusal> {
+    const key = this.#discloser.keyAhead(bytes);
+    if (key !== undefined) return ok(key);
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "unreadable") return ok("");

@@ -6,6 +6,17 @@ import { JsonScanner } from "./scanner.ts";
 /** The bytes of an entry. For an entry over the size limit: only the fact that it was there, and ended. */
 export type EntryBytes = Uint8Array | "too_large";
 
+/** A reader that reads most elements whole where they begin, so that their ends need not be found first. */
+export interface AheadReader {
+  /** For the elements that begin in this chunk. */
+  begin(chunk: Uint8Array): void;
+  /**
+   * The element that begins at a position of the chunk, once it was read as strictly as `readJson` reads it;
+   * `undefined` if it cannot be read here.
+   */
+  entryAt(at: number): Uint8Array | undefined;
+}
+
 /**
  * The limit for all parts of a Bundle outside its entries: links, identifier, total. The links of a page
  * are some KB at most.
@@ -44,6 +55,8 @@ export class EntrySplitter {
   #keyNext = false;
   #entryNext: "no" | "colon" | "array" = "no";
   #gap: "element or end" | "element" | "comma or end" = "element or end";
+  /** The entry that just ended. */
+  #entry: EntryBytes | undefined;
   #parts: Uint8Array[] = [];
   #partsLength = 0;
   /** For an entry that is too large to store. */
@@ -53,13 +66,41 @@ export class EntrySplitter {
   /** The elements that end in this chunk, in order. */
   push(chunk: Uint8Array): Result<readonly EntryBytes[], JsonRefusal> {
     const entries: EntryBytes[] = [];
+    const read = this.read(chunk, (entry) => void entries.push(entry));
+    return read.ok ? ok(entries) : read;
+  }
+
+  /**
+   * Calls `take` for each element that ends in this chunk, in order, until `take` returns a refusal.
+   *
+   * @param ahead may find the end of an element by itself.
+   */
+  read<R>(
+    chunk: Uint8Array,
+    take: (entry: EntryBytes) => R | undefined,
+    ahead?: AheadReader,
+  ): Result<R | undefined, JsonRefusal> {
+    ahead?.begin(chunk);
     let at = 0;
     while (at < chunk.length && this.#fault === undefined) {
       if (this.#mode === "frame") at = this.#readFrame(chunk, at);
       else if (this.#mode === "gap") at = this.#readGap(chunk, at);
-      else at = this.#readEntry(chunk, at, entries);
+      else {
+        const isWhole = this.#parts.length === 0 && this.#scanner === undefined;
+        let entry: EntryBytes | undefined = isWhole ? ahead?.entryAt(at) : undefined;
+        if (entry === undefined) {
+          at = this.#readEntry(chunk, at);
+          entry = this.#entry;
+          this.#entry = undefined;
+        } else {
+          at += entry.length;
+          this.#passEntry();
+        }
+        const refusal = entry === undefined ? undefined : take(entry);
+        if (refusal !== undefined) return ok(refusal);
+      }
     }
-    return this.#fault === undefined ? ok(entries) : err(this.#fault);
+    return this.#fault === undefined ? ok(undefined) : err(this.#fault);
   }
 
   /** The Bundle without its entries, as JSON text; an incomplete Bundle gives text that is no JSON. */
@@ -144,7 +185,12 @@ export class EntrySplitter {
     return chunk.length;
   }
 
-  #readEntry(chunk: Uint8Array, from: number, entries: EntryBytes[]): number {
+  #passEntry(): void {
+    this.#mode = "gap";
+    this.#gap = "comma or end";
+  }
+
+  #readEntry(chunk: Uint8Array, from: number): number {
     const end = this.#endOfEntry(chunk, from);
     const part = chunk.subarray(from, end ?? chunk.length);
     this.#partsLength += part.length;
@@ -154,14 +200,13 @@ export class EntrySplitter {
       if (fault !== undefined) return this.#fail(fault, chunk);
     }
     if (end === undefined) return chunk.length;
-    if (this.#scanner === undefined) entries.push(this.#parts.length === 1 ? part : joinBytes(this.#parts));
+    if (this.#scanner === undefined) this.#entry = this.#parts.length === 1 ? part : joinBytes(this.#parts);
     else if (!this.#scanner.isWhole) return this.#fail("not_json", chunk);
-    else entries.push("too_large");
+    else this.#entry = "too_large";
     this.#parts = [];
     this.#partsLength = 0;
     this.#scanner = undefined;
-    this.#mode = "gap";
-    this.#gap = "comma or end";
+    this.#passEntry();
     return end;
   }
 

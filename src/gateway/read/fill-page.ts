@@ -1,6 +1,6 @@
 import type { FhirBase } from "#fhir/r4/reference";
 import type { ListType, SearchFrame } from "#fhir/bundle";
-import type { EntryBytes } from "#fhir/json/entry-splitter";
+import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginBody, PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
@@ -36,6 +36,8 @@ export interface Fillable {
   /** Passes a row that an earlier page showed, or may have shown. */
   pass(key: string): void;
   offer(entry: EntryBytes): Result<Offered, DisclosureRefusal>;
+  /** Reads entries before they are offered. `part`: the next is offered, or asked for its key. */
+  ahead?(part: () => "row" | "key"): AheadReader;
   /** Limits the number of rows. */
   holdTo(rows: number): void;
   /** Asks for facts about all entries of an origin page, before the first is offered. */
@@ -105,7 +107,7 @@ async function fillFrom<P extends Fillable>(
     page ??= open(base);
     const rows = new Rows(page, at.after);
     const read = await (page.prepare === undefined
-      ? readOriginPage(body, (entry) => rows.take(entry), first.type)
+      ? readOriginPage(body, (entry) => rows.take(entry), first.type, rows.ahead)
       : prepared(origin, page, rows, body, first.type));
     if (!read.ok) return read;
     if (rows.stage === "before") return err({ reason: "page_link_target_absent" });
@@ -182,6 +184,10 @@ class Rows {
     this.#page = page;
     this.#after = after;
     this.stage = after === undefined ? "filling" : "before";
+  }
+
+  get ahead(): AheadReader | undefined {
+    return this.#page.ahead?.(() => (this.stage === "filling" ? "row" : "key"));
   }
 
   take(entry: EntryBytes): DisclosureRefusal | undefined {

@@ -234,6 +234,22 @@ export class ByteCutter {
     this.#at = at;
   }
 
+  /** Goes to where a text begins inside the text that was loaded. */
+  start(at: number): void {
+    this.#at = at;
+    this.#depth = 0;
+    this.#namesUsed = 0;
+  }
+
+  /** Writes the output of the last resource into an array. */
+  copyOutput(target: Uint8Array, at: number): void {
+    target.set(this.#out.subarray(0, this.#written), at);
+  }
+
+  get outputLength(): number {
+    return this.#written;
+  }
+
   /** At an opening brace, where a run ends: past the object. True if anything was written. */
   #object(plan: Plan, node: number): boolean {
     const bytes = this.#bytes;

@@ -2,7 +2,6 @@ import { utf8 } from "#fhir/json/bytes";
 import { Facts, type FactPath } from "#fhir/json/facts";
 import { isObject, property, readJson, resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
 import { ownersNamed, type Concerned } from "#fhir/r4/compartment";
-import { isId } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
 import { patientsMax, type Released } from "#phi/disclosure";
 import { hidesOwner } from "#phi/redact";
@@ -30,6 +29,7 @@ export interface Judge {
 
 /** A row that leaves. */
 export interface CutRow {
+  readonly kind: "row";
   readonly released: Released;
   /** The range of the resource in `released.text`. */
   readonly start: number;
@@ -37,11 +37,21 @@ export interface CutRow {
   readonly mustShow: readonly SearchParameter[];
 }
 
+/** An entry that was cut, or only read: with the id of its resource and its end in the text. */
+export type CutEntry = (
+  | CutRow
+  | { readonly kind: "hidden" }
+  /** Read without a decision. */
+  | { readonly kind: "key" }
+) & { readonly id: string; readonly entryEnd: number };
+
 /** The decision about the rows with the same facts. */
 interface Decision {
   /** `undefined`: hidden. */
   readonly plan: Plan | undefined;
   readonly patients: ReadonlySet<string>;
+  /** None, if the references that leave name all of the patients. */
+  readonly unseen: ReadonlySet<string>;
   readonly unnamed: boolean;
   readonly room: number;
   readonly mustShow: readonly SearchParameter[];
@@ -58,7 +68,7 @@ interface Remembered {
 const rememberedMax = 64;
 /** After this many hidden rows in a row, the facts of the next are read before it is cut. */
 const hiddenMax = 8;
-const chunkBytesMin = 16_384;
+const [chunkBytesMin, chunkBytesMax] = [16_384, 524_288];
 
 const resourceName = utf8("resource");
 const searchName = utf8("search");
@@ -68,9 +78,16 @@ const entryMiddle = utf8('","resource":');
 const entryEnd = utf8(',"search":{"mode":"match"}}');
 const nobody: ReadonlySet<string> = new Set();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const latin1 = new TextDecoder("latin1");
+/** 1 for each byte that the id of a resource may have. */
+const idSigns = new Uint8Array(256);
+for (const sign of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
+  idSigns[sign.charCodeAt(0)] = 1;
 
 // Used between two awaits only: one serves every answer of an isolate.
 const cutter = new ByteCutter();
+/** Changes with each text that the cutter loads. */
+let lastLoad: object = {};
 
 /**
  * Decides about the resources of one answer, and cuts those that leave, in one pass over their bytes. The view
@@ -91,9 +108,15 @@ export class RowCutter {
   readonly #typeFact: number;
   readonly #entryStart: Uint8Array;
   #remembered: Remembered[] = [];
+  /** The facts of the Patient in the text that is being read. */
+  #patient: Facts | undefined;
   #shown: Plan | undefined;
   #hiddenInARow = 0;
-  #chunk = new Uint8Array();
+  /** The chunk that entries are read from, and the proof that the cutter has it loaded. */
+  #chunk: Uint8Array = new Uint8Array();
+  #loaded: object | undefined;
+  /** The texts of rows. */
+  #texts = new Uint8Array();
   #used = 0;
 
   /** @param type of the requested resources. */
@@ -120,62 +143,110 @@ export class RowCutter {
 
   /** A whole body: a resource. Its text is the redacted resource. */
   resource(body: Uint8Array): (CutRow & { readonly lastUpdated: string | undefined }) | "hidden" | undefined {
-    return this.#unlessUnusual(() => {
-      cutter.load(body);
+    try {
+      this.#load(body);
       cutter.next();
       const decision = this.#cut();
       if (!cutter.isAtEnd) throw unusual;
+      this.#note();
       if (decision === undefined) return "hidden";
       const { output, lastUpdated } = cutter;
       if (output.length > resourceBytesMax) throw unusual;
       const text = output.slice();
-      const row = this.#released(decision, this.#id(), text);
-      return { released: row, start: 0, end: text.length, mustShow: decision.mustShow, lastUpdated };
-    });
-  }
-
-  /** An entry of a searchset. Its text is the entry as it leaves. */
-  entry(bytes: Uint8Array): CutRow | "hidden" | undefined {
-    return this.#unlessUnusual(() => {
-      cutter.load(bytes);
-      cutter.next();
-      const base = cutter.enter();
-      let row: CutRow | "hidden" | undefined;
-      if (cutter.next() !== 0x7d) {
-        for (;;) {
-          const hash = cutter.key(base);
-          const valueAt = cutter.at;
-          if (hash === resourceHash) {
-            if (!cutter.isKey(resourceName)) throw unusual;
-            row = this.#row();
-          } else {
-            cutter.skip();
-            if (hash === searchHash) this.#passMode(valueAt);
-          }
-          if (cutter.next() === 0x7d) break;
-          cutter.pass(0x2c);
-          cutter.next();
-        }
-      }
-      cutter.leave(base);
-      if (!cutter.isAtEnd || row === undefined) throw unusual;
-      return row;
-    });
-  }
-
-  #unlessUnusual<T>(read: () => T): T | undefined {
-    try {
-      cutter.begin(this.#context);
-      return read();
+      const released = this.#released(decision, this.#id(), text);
+      const { mustShow } = decision;
+      return { kind: "row", released, start: 0, end: text.length, mustShow, lastUpdated };
     } catch (fault) {
       if (fault === unusual) return undefined;
       throw fault;
     }
   }
 
+  /** An entry of a searchset. Its text is the entry as it leaves. */
+  entry(bytes: Uint8Array): CutEntry | undefined {
+    try {
+      this.#load(bytes);
+      this.#loaded = undefined;
+      const entry = this.#entry("row");
+      if (!cutter.isAtEnd) throw unusual;
+      return entry;
+    } catch (fault) {
+      if (fault === unusual) return undefined;
+      throw fault;
+    }
+  }
+
+  /** For the entries that begin in this chunk, which is not changed until the next. */
+  begin(chunk: Uint8Array): void {
+    this.#chunk = chunk;
+    this.#loaded = undefined;
+  }
+
+  /** The entry that begins at a position of the chunk. @param part see `CutEntry`. */
+  entryAt(at: number, part: "row" | "key"): CutEntry | undefined {
+    try {
+      if (this.#loaded === undefined || this.#loaded !== lastLoad) this.#load(this.#chunk);
+      cutter.start(at);
+      return this.#entry(part);
+    } catch (fault) {
+      if (fault === unusual) return undefined;
+      throw fault;
+    }
+  }
+
+  #load(text: Uint8Array): void {
+    cutter.begin(this.#context);
+    cutter.load(text);
+    lastLoad = {};
+    this.#loaded = lastLoad;
+    this.#patient = undefined;
+  }
+
+  #entry(part: "row" | "key"): CutEntry {
+    this.#patient = undefined;
+    cutter.next();
+    const base = cutter.enter();
+    let row: CutRow | "hidden" | "key" | undefined;
+    let id = "";
+    if (cutter.next() !== 0x7d) {
+      for (;;) {
+        const hash = cutter.key(base);
+        const valueAt = cutter.at;
+        // another name may have the hash of one of these
+        if (hash === resourceHash && !cutter.isKey(resourceName)) throw unusual;
+        if (hash === searchHash && !cutter.isKey(searchName)) throw unusual;
+        if (hash === resourceHash) {
+          row = part === "row" ? this.#row() : this.#key();
+          id = typeof row === "object" ? row.released.id : this.#idOrNone();
+        } else cutter.skip();
+        if (hash === searchHash) this.#passMode(valueAt);
+        if (cutter.next() === 0x7d) break;
+        cutter.pass(0x2c);
+        cutter.next();
+      }
+    }
+    cutter.leave(base);
+    if (row === undefined) throw unusual;
+    this.#note();
+    const entryEnd = cutter.at;
+    if (row === "hidden" || row === "key") return { kind: row, id, entryEnd };
+    const { released, start, end, mustShow } = row;
+    return { kind: "row", released, start, end, mustShow, id, entryEnd };
+  }
+
+  /** At a resource of which only the id is read. */
+  #key(): "key" {
+    cutter.cut(planOf(factsView(this.#type), this.#facts, this.#factsKey));
+    return "key";
+  }
+
+  /** Once the whole text was read: the plain engine notes no Patient of a text that it refuses. */
+  #note(): void {
+    if (this.#patient !== undefined) this.#judge.note(this.#patient);
+  }
+
   /** Behind the value of `search`: an entry that is no match is left to the plain engine. */
   #passMode(valueAt: number): void {
-    if (!cutter.isKey(searchName)) throw unusual;
     if (isSame(matchMode, cutter.bytes, valueAt, cutter.at)) return;
     const search = readJson(cutter.bytes.subarray(valueAt, cutter.at));
     if (!search.ok || !isObject(search.value) || property(search.value, "mode") !== "match") throw unusual;
@@ -185,30 +256,24 @@ export class RowCutter {
   #row(): CutRow | "hidden" {
     const decision = this.#cut();
     if (decision === undefined) return "hidden";
-    const { output } = cutter;
-    const idStart = (cutter.factStart[this.#idFact] ?? 0) + 1;
-    const idEnd = (cutter.factEnd[this.#idFact] ?? 0) - 1;
     const id = this.#id();
-    const length =
-      this.#entryStart.length + idEnd - idStart + entryMiddle.length + output.length + entryEnd.length;
-    const chunk = this.#room(length);
-    const start = this.#used;
-    let at = start;
-    chunk.set(this.#entryStart, at);
-    at += this.#entryStart.length;
-    const { bytes } = cutter;
-    for (let each = idStart; each < idEnd; each += 1) chunk[at++] = bytes[each] ?? 0;
-    chunk.set(entryMiddle, at);
+    const prefix = this.#entryStart;
+    const outputLength = cutter.outputLength;
+    const length = prefix.length + id.length + entryMiddle.length + outputLength + entryEnd.length;
+    const texts = this.#room(length);
+    const from = this.#used;
+    texts.set(prefix, from);
+    let at = from + prefix.length;
+    for (let each = 0; each < id.length; each += 1) texts[at++] = id.charCodeAt(each);
+    texts.set(entryMiddle, at);
     at += entryMiddle.length;
-    const resourceStart = at - start;
-    chunk.set(output, at);
-    at += output.length;
-    const resourceEnd = at - start;
-    chunk.set(entryEnd, at);
+    const start = at - from;
+    cutter.copyOutput(texts, at);
+    at += outputLength;
+    texts.set(entryEnd, at);
     this.#used = at + entryEnd.length;
-    const text = chunk.subarray(start, this.#used);
-    const released = this.#released(decision, id, text);
-    return { released, start: resourceStart, end: resourceEnd, mustShow: decision.mustShow };
+    const released = this.#released(decision, id, texts.subarray(from, this.#used));
+    return { kind: "row", released, start, end: start + outputLength, mustShow: decision.mustShow };
   }
 
   /** At a resource: past it. Its output is that of its own decision; `undefined`: it is hidden. */
@@ -292,16 +357,17 @@ export class RowCutter {
   }
 
   #judged(): Decision {
-    const { lists, note, viewOf, mustShow } = this.#judge;
+    const { lists, viewOf, mustShow } = this.#judge;
     // An inline label is unusual: there is none.
     const facts = Facts.captured(this.#captured(), lists.factPaths(this.#type), []);
-    note(facts);
+    if (this.#type === "Patient") this.#patient = facts;
     const view = viewOf(facts);
     if (view === undefined) return hidden;
     const owners: Concerned = ownersNamed(facts, [this.#bases.origin, this.#bases.public]);
     return {
       plan: planOf(view, this.#facts, this.#factsKey),
       patients: new Set(owners.patients),
+      unseen: nobody,
       unnamed: owners.unnamed,
       room: hidesOwner(facts, view) ? 1 : 0,
       mustShow: mustShow(facts),
@@ -327,31 +393,42 @@ export class RowCutter {
     return read;
   }
 
+  /** The id of a resource that leaves; see `isId`. */
   #id(): string {
-    const range = this.#range(this.#idFact);
-    if (range === undefined || range.length > 66) throw unusual;
-    const id = decoder.decode(range.subarray(1, -1));
-    if (range[0] !== 0x22 || !isId(id)) throw unusual;
+    const id = this.#idOrNone();
+    if (id === "" || id === "." || id.startsWith("..")) throw unusual;
     return id;
+  }
+
+  /** The id of any resource; empty for a resource without one. */
+  #idOrNone(): string {
+    const { bytes, factStart, factEnd } = cutter;
+    const end = factEnd[this.#idFact] ?? 0;
+    if (end === 0) return "";
+    const start = factStart[this.#idFact] ?? 0;
+    if (bytes[start] !== 0x22 || end - start > 66) throw unusual;
+    for (let at = start + 1; at < end - 1; at += 1) if (idSigns[bytes[at] ?? 0] === 0) throw unusual;
+    return latin1.decode(bytes.subarray(start + 1, end - 1));
   }
 
   #released(decision: Decision, id: string, text: Uint8Array): Released {
     const { mentions } = cutter;
-    let { patients } = decision;
-    if (mentions.patients.some((patient) => !patients.has(patient)))
-      patients = new Set([...patients, ...mentions.patients]);
-    if (patients.size > patientsMax) throw unusual;
-    // the id of a Patient always leaves
-    const seen = new Set(this.#type === "Patient" ? decision.patients : []);
-    for (const [index, patient] of mentions.patients.entries())
-      if (mentions.areSeen[index] === true) seen.add(patient);
-    const unseen = [...patients].filter((patient) => !seen.has(patient));
+    let { patients, unseen } = decision;
+    if (!this.#isUsual(decision)) {
+      patients = new Set([...decision.patients, ...mentions.patients]);
+      if (patients.size > patientsMax) throw unusual;
+      // the id of a Patient always leaves
+      const seen = new Set(this.#type === "Patient" ? decision.patients : []);
+      for (const [index, patient] of mentions.patients.entries())
+        if (mentions.areSeen[index] === true) seen.add(patient);
+      unseen = new Set([...patients].filter((patient) => !seen.has(patient)));
+    }
     return {
       type: this.#type,
       id,
       text,
       patients,
-      unseen: unseen.length === 0 ? nobody : new Set(unseen),
+      unseen,
       room: decision.room + mentions.room,
       unnamed: decision.unnamed || mentions.unnamed,
       withheld: 0,
@@ -359,15 +436,27 @@ export class RowCutter {
     };
   }
 
-  /** A chunk with room for an entry. Chunks are never written again: the texts of rows are parts of them. */
+  /** The released references name the owners that the facts name, and no further patient. */
+  #isUsual({ patients }: Decision): boolean {
+    if (patients.size > 1) return false;
+    const { patients: named, areSeen } = cutter.mentions;
+    let isSeen = this.#type === "Patient" || patients.size === 0;
+    for (let index = 0; index < named.length; index += 1) {
+      const patient = named[index] ?? "";
+      if (!patients.has(patient)) return false;
+      if (areSeen[index] === true) isSeen = true;
+    }
+    return isSeen;
+  }
+
+  /** An array with room for an entry. It is never written again: the texts of rows are parts of it. */
   #room(length: number): Uint8Array {
-    if (this.#used + length > this.#chunk.length) {
-      this.#chunk = new Uint8Array(
-        Math.max(chunkBytesMin, 2 * Math.min(this.#chunk.length, 524_288), length),
-      );
+    if (this.#used + length > this.#texts.length) {
+      const wanted = Math.max(chunkBytesMin, 2 * Math.min(this.#texts.length, chunkBytesMax), length);
+      this.#texts = new Uint8Array(wanted);
       this.#used = 0;
     }
-    return this.#chunk;
+    return this.#texts;
   }
 }
 
@@ -376,4 +465,11 @@ function readText(text: string): Json | undefined {
   return read.ok ? read.value : undefined;
 }
 
-const hidden: Decision = { plan: undefined, patients: nobody, unnamed: false, room: 0, mustShow: [] };
+const hidden: Decision = {
+  plan: undefined,
+  patients: nobody,
+  unseen: nobody,
+  unnamed: false,
+  room: 0,
+  mustShow: [],
+};
