@@ -6,6 +6,7 @@ import { readJson } from "#fhir/json/json";
 import { dice, plainTypes, randomResource } from "../random-resource.ts";
 import { noSharedData, resourcesIn } from "../shared-data.ts";
 import { fuzz, utf8, viewOf, wholeView } from "./fuzzing.ts";
+import { namesLike } from "./hostile-texts.ts";
 import { compare } from "./twins.ts";
 
 const observation = (member: string) =>
@@ -130,10 +131,3 @@ test("the comparison notices a member that leaves although its view hides it", (
   expect(() => compare(text, status, viewOf("Observation", ["status", "value[x]"]))).toThrow("two results");
   expect(() => compare(text, viewOf("Observation", ["status", "value[x]"]), status)).toThrow("two results");
 });
-
-/** Another name with the hash of a name: its last letters in another combination. */
-function namesLike(name: string): string {
-  const [second, last] = [name.charCodeAt(name.length - 2), name.charCodeAt(name.length - 1)];
-  const shift = last + 31 > 126 ? 1 : -1; // 31 times the first letter counts
-  return name.slice(0, -2) + String.fromCodePoint(second + shift, last - 31 * shift);
-}

@@ -159,6 +159,13 @@ const spaces = [" ", "\n", "\t", "\r\n", "    ", "\u00a0", "\u000b"];
 
 const decoder = new TextDecoder();
 
+/** Another name with the engine's hash of a name: its last two letters in another combination. */
+export function namesLike(name: string): string {
+  const [second, last] = [name.charCodeAt(name.length - 2), name.charCodeAt(name.length - 1)];
+  const shift = last + 31 > 126 ? 1 : -1; // 31 times the first letter counts
+  return name.slice(0, -2) + String.fromCodePoint(second + shift, last - 31 * shift);
+}
+
 /** A text with one to four changes; `roll` gives numbers ≥ 0 and < 1. */
 export function mutate(text: Uint8Array, roll: () => number): Uint8Array {
   let mutated = text;
@@ -186,7 +193,7 @@ function mutateOnce(bytes: Uint8Array, roll: () => number): Uint8Array {
     return text.slice(0, place.index) + by(place[0]) + text.slice(place.index + place[0].length);
   };
   const made = (): string => {
-    switch (Math.floor(roll() * 16)) {
+    switch (Math.floor(roll() * 17)) {
       case 0:
       case 1:
         return replaceOne(/:"[^"\\]*"/gu, () => `:"${utf8(pick(strings))}"`);
@@ -233,6 +240,8 @@ function mutateOnce(bytes: Uint8Array, roll: () => number): Uint8Array {
           ? text.slice(0, at)
           : text.slice(0, at) + text.slice(at + 1 + Math.floor(roll() * 20));
       }
+      case 15:
+        return replaceOne(/"[A-Za-z]{2,}":/gu, (found) => `"${namesLike(found.slice(1, -2))}":`);
       default: {
         // the last member first
         return replaceOne(/\{("[A-Za-z]+":"[^"\\]*"),("[A-Za-z]+":"[^"\\]*")/gu, (found) => {
