@@ -176,8 +176,15 @@ function takersOf(type: string, file: string, text: string): readonly string[] {
   return named.map((name) => `${file.replace(/^src\/|\.ts$/gu, "")} ${name ?? ""}`);
 }
 
-/** Declarations that the decisions of their files are made of, and the reading of the labels themselves. */
+/**
+ * Declarations that the decisions of their files are made of, the reading of the labels themselves, and what
+ * asks a grant's decisions for an engine.
+ */
 const inner: readonly string[] = [
+  "phi/bytes/row-cutter mustShow",
+  "phi/bytes/row-cutter note",
+  "phi/bytes/row-cutter viewOf",
+  "phi/disclose isFound",
   "fhir/json/facts inlineLabelsOf",
   "fhir/r4/compartment mayInvolveAnother",
   "phi/disclose meets",

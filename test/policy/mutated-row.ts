@@ -28,7 +28,7 @@ export function mutatedRow(row: JsonObject, tape: Tape): JsonObject {
   let mutated = row;
   for (let changes = 1 + tape.below(4); changes > 0; changes -= 1) {
     const type = textAt(mutated, "resourceType") ?? "";
-    const name = tape.of<string>(
+    const among = [
       "resourceType",
       "id",
       "meta",
@@ -44,7 +44,9 @@ export function mutatedRow(row: JsonObject, tape: Tape): JsonObject {
       ...namingElements(type),
       ...namingElements(type),
       ...Object.keys(mutated),
-    );
+    ];
+    // Labels decide about every type.
+    const name = tape.below(4) === 1 ? "meta" : (among[tape.below(among.length)] ?? "meta");
     if (tape.below(6) === 1) {
       const { [name]: _left, ...others } = mutated;
       mutated = others;
@@ -120,5 +122,7 @@ const metaOf = (tape: Tape): Json => {
     { versionId: "2", extension: [label(tape)] },
     [{ security }],
     [security],
+    null,
+    { security: null, tag: null },
   );
 };

@@ -365,6 +365,8 @@ export class ByteCutter {
               isTypePlain = false;
             }
           } else if (sign === 0x6e && kind !== memberKind.unusual) {
+            // A fact below a `meta` of null is null, not absent: a rule for rows without a label covers it not.
+            if ((flags & memberFlag.meta) !== 0) throw unusual;
             at = this.#word(at, 0x75, 0x6c, 0x6c, 4); // FHIR JSON allows null only in lists of primitives
           } else {
             const written = this.#written;
