@@ -13,7 +13,8 @@ import type { GatewayRefusal, Outcome } from "./outcome.ts";
  * The only way out (P1, P4). An answer with patient data leaves in this order: the client's lease is renewed
  * with the denials that go with it, the registry's data is asked again (ten seconds old at most), the record
  * credits are spent, the answer goes on record, and then it is released. A refusal and an answer without
- * patient data skip the first steps, never the record. When a step throws, nothing leaves.
+ * patient data skip the first steps, never the record. When a step throws, nothing leaves:
+ * also when too many answers wait for the ledger already.
  */
 export async function release(
   outcome: Outcome,
@@ -23,14 +24,14 @@ export async function release(
 ): Promise<Response> {
   const drafts = new Drafts(arrival, recorder, ports);
   const draft = await cleared(outcome, arrival.id, recorder.facts, drafts);
-  return recordAndAnswer(draft, drafts);
+  return recordAndAnswer(draft, drafts, ports);
 }
 
 /** Only a single request with a proof is answered. */
-async function recordAndAnswer(draft: Draft, drafts: Drafts): Promise<Response> {
-  const recorded = await draft.record();
+async function recordAndAnswer(draft: Draft, drafts: Drafts, ports: AnswerPorts): Promise<Response> {
+  const recorded = await ports.ledgerQueue.holding(draft.bytes ?? 0, draft.record);
   return recorded === "replayed"
-    ? recordAndAnswer(drafts.refusal({ reason: "proof_replayed" }), drafts)
+    ? recordAndAnswer(drafts.refusal({ reason: "proof_replayed" }), drafts, ports)
     : draft.answer(recorded);
 }
 

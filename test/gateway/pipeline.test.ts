@@ -3,6 +3,8 @@ import type { AuditEvent } from "#audit/event";
 import type { Recorded } from "#audit/ports";
 import type { Denied } from "#limits/ports";
 import type { Arrival } from "#gateway/admission/admit";
+import { LedgerBusy, LedgerQueue } from "#gateway/answer/ledger-queue";
+import { gatewayApp } from "#gateway/http/app";
 import { serve } from "#gateway/pipeline";
 import type { GatewayPorts } from "#gateway/ports";
 import { err, ok } from "#kernel/result";
@@ -28,7 +30,7 @@ async function* bodyOf(value: object) {
 }
 
 /** The dependencies of a gateway. They note each call, in order. */
-function world({ deniedAt = Infinity, failing = "" } = {}) {
+function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueue() } = {}) {
   const steps: string[] = [];
   const events: AuditEvent[] = [];
   const step = (name: string) => {
@@ -124,6 +126,7 @@ function world({ deniedAt = Infinity, failing = "" } = {}) {
         };
       },
     },
+    ledgerQueue,
     ledger: { record, recordOnce: record },
     ledgerSpread: 1,
     pages: { seal: unused, open: async () => err({ reason: "page_link_malformed" }) },
@@ -255,4 +258,68 @@ test("metadata of a known caller is answered without the origin, on record", asy
   const answer = await serve(get("metadata"), ports);
   expect(await answer.json()).toMatchObject({ resourceType: "CapabilityStatement" });
   expect(steps).toEqual([...knownCaller, "record notice"]);
+});
+
+/** A queue in which answers of this size wait for a ledger that does not answer. */
+function waiting(bytes: number) {
+  const queue = new LedgerQueue();
+  const freed = Promise.withResolvers<void>();
+  const held = queue.holding(bytes, () => freed.promise);
+  return { queue, free: () => (freed.resolve(), held) };
+}
+
+test("P1: with 32 MiB of answers waiting for the ledger a further answer is given up, without a record, and later answers go on", async ({
+  expect,
+}) => {
+  const { queue, free } = waiting(33_554_432);
+  const { ports, steps } = world({ ledgerQueue: queue });
+  await expect(serve(get("Patient/amara"), ports)).rejects.toThrow(LedgerBusy);
+  expect(steps).toContain("origin asked");
+  expect(steps.filter((name) => name.startsWith("record"))).toEqual([]);
+  await free();
+  expect((await serve(get("Patient/amara"), ports)).status).toBe(200);
+});
+
+test("P10: a write that was sent goes on record, and a refusal too, however many answers wait", async ({
+  expect,
+}) => {
+  const { queue } = waiting(33_554_432);
+  const { ports, steps } = world({ ledgerQueue: queue });
+  expect((await serve(post({ resourceType: "Patient" }), ports)).status).toBe(201);
+  expect(steps.at(-1)).toBe("record write disclosure");
+  expect((await serve(get("Patient/amara", {}), ports)).status).toBe(401);
+  expect(steps.at(-1)).toBe("record refusal");
+});
+
+test("a request that arrives while the ledger is behind is 503 with Retry-After: nothing is asked, and the log names the fault", async ({
+  expect,
+}) => {
+  const { queue, free } = waiting(40_000_000);
+  const { ports, steps } = world({ ledgerQueue: queue });
+  const faults: string[] = [];
+  const counter = { limit: async () => ({ success: true }) };
+  const app = gatewayApp({
+    ...ports,
+    newId: () => "1".repeat(32),
+    configured: async () => undefined,
+    dependencies: async () => ({}),
+    onFault: ({ name }) => faults.push(name),
+    anonymousCalls: counter,
+    unprovenCalls: counter,
+    provenCalls: counter,
+    browserPages: { has: async () => false },
+  });
+  const context = { waitUntil: () => undefined, passThroughOnException: () => undefined, props: {} };
+  const ask = () =>
+    app.fetch(
+      new Request(get("Patient/amara").url, { headers: { authorization: "Bearer token" } }),
+      {},
+      context,
+    );
+  const answer = await ask();
+  expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "2"]);
+  expect(await answer.json()).toMatchObject({ resourceType: "OperationOutcome" });
+  expect([steps, faults]).toEqual([[], ["LedgerBusy"]]);
+  await free();
+  expect((await ask()).status).toBe(200);
 });

@@ -2,6 +2,7 @@ import { waitUntil } from "cloudflare:workers";
 import type { Hono } from "hono";
 import type { LinesRequest } from "#audit/accounting/disclosures";
 import { gatewayApp } from "#gateway/http/app";
+import { LedgerQueue } from "#gateway/answer/ledger-queue";
 import { compiledPolicies } from "#gateway/admission/compiled-policies";
 import { instant } from "#kernel/clock";
 import { chooseLog } from "#ledger/shard-choice";
@@ -107,6 +108,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   };
   const serving = {
     ...shared,
+    ledgerQueue: new LedgerQueue(),
     recordProver: ledgerProver(logOf, place.wait),
     audienceOf,
     tokens: withOpaqueTokens(jwts, {

@@ -6,7 +6,7 @@ import { receiptHeader, type Appended } from "#entrypoint/request-records";
 import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { Arrival } from "#gateway/admission/admit";
 import { asksForProof } from "#gateway/admission/asks-for-proof";
-import type { ReleaseGate } from "#gateway/admission/release-gate";
+import { bytesOf, type ReleaseGate } from "#gateway/admission/release-gate";
 import type { GatewayRefusal } from "#gateway/outcome";
 import { etagOf, isKnown } from "#gateway/read/etag";
 import type { Part } from "#gateway/record/parts";
@@ -20,11 +20,13 @@ import {
   recordedHeaders,
   type AnswerHeadersPorts,
 } from "./answer-headers.ts";
+import type { LedgerQueue } from "./ledger-queue.ts";
 import { signAnswer, type SignAnswerPorts, type SignedBody } from "./sign-answer.ts";
 import { sendWindows } from "./windows.ts";
 import { writeAnswer } from "./write-answer.ts";
 
 export interface AnswerPorts extends SignAnswerPorts, AnswerHeadersPorts {
+  readonly ledgerQueue: LedgerQueue;
   readonly recordProver: RecordProver;
   /**
    * Lets work go on after the answer was begun: an answer in windows is still being written and recorded
@@ -37,6 +39,11 @@ export interface AnswerPorts extends SignAnswerPorts, AnswerHeadersPorts {
  * A drafted answer. `answer` needs the receipt that `record` returns: no Response leaves without a record.
  */
 export interface Draft {
+  /**
+   * Size of an answer that may still be given up before its record. Undefined where something was done
+   * already, which must go on record.
+   */
+  readonly bytes?: number;
   readonly record: () => Promise<Appended>;
   readonly answer: (recorded: Recorded | Counted) => Promise<Response>;
 }
@@ -69,6 +76,7 @@ export class Drafts {
   local(resource: object): Draft {
     const text = JSON.stringify(resource);
     return {
+      bytes: text.length,
       record: () => this.#recorder.notice(200),
       answer: (recorded) => this.#whole(this.#arrival.method === "HEAD" ? null : text, utf8(text), recorded),
     };
@@ -125,6 +133,7 @@ export class Drafts {
     const recordWindow = (window: DisclosedWindow, number: number) =>
       this.#recorder.window(window, number, disclosure, status);
     return {
+      bytes: bytesOf(disclosure),
       record: () =>
         isOne
           ? this.#recorder.disclosure(first, disclosure, status)

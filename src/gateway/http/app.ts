@@ -7,6 +7,7 @@ import { baseHeaders } from "#entrypoint/base-headers";
 import { continentOf, tlsClientAuthOf } from "#entrypoint/edge";
 import { problemAnswer } from "#entrypoint/problem";
 import { outcomeAnswer } from "#gateway/answer/answer";
+import { LedgerBusy } from "#gateway/answer/ledger-queue";
 import { letPageRead } from "#gateway/answer/page-reads";
 import { addBrowserApps, registeredPage, type BrowserAppPorts } from "./browser-apps.ts";
 import { addDiscovery } from "./discovery.ts";
@@ -52,11 +53,12 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     const { raw } = context.req;
     const id = ports.newId();
     // during authentication and the origin's answer
-    const ledger = afterConfiguration(ports.ledger, ports.configured());
+    const ledger = ports.ledgerQueue.counted(afterConfiguration(ports.ledger, ports.configured()));
     const page = await registeredPage(raw.headers, ports.browserPages);
     const keepAlive = (work: Promise<void>) => context.executionCtx.waitUntil(work);
     const body = raw.body && new TimelyBody(raw.body);
     try {
+      ports.ledgerQueue.admit();
       const [tlsClientAuth, continent] = [tlsClientAuthOf(raw), continentOf(raw)];
       const { method, url, headers } = raw;
       const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, continent, page };
@@ -69,6 +71,7 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
       const headers = new Headers();
       letPageRead(headers, page);
+      if (fault instanceof LedgerBusy) headers.set("retry-after", String(fault.retryAfterSeconds));
       return outcomeAnswer(
         id,
         { status: 503, code: "transient", text: "Not available just now." },

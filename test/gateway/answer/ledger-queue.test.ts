@@ -1,0 +1,66 @@
+import { test } from "vitest";
+import type { ProofSink } from "#audit/ports";
+import { LedgerBusy, LedgerQueue } from "#gateway/answer/ledger-queue";
+
+const mebibyte = 1_048_576;
+const sender = { kind: "address", address: "192.0.2.1" } as const;
+const proof = { jkt: "j", id: "1", made: 0 as never };
+
+/** A ledger that answers when it is told to. */
+function slowLedger() {
+  const waiting: PromiseWithResolvers<"counted">[] = [];
+  const append = () => {
+    const one = Promise.withResolvers<"counted">();
+    waiting.push(one);
+    return one.promise;
+  };
+  const sink: ProofSink = {
+    record: append,
+    recordOnce: async () => (await append(), "replayed"),
+  };
+  return { sink, waiting };
+}
+
+test("with 512 appends under way no further request is admitted, until an append is answered or fails", async ({
+  expect,
+}) => {
+  const queue = new LedgerQueue();
+  const { sink, waiting } = slowLedger();
+  const ledger = queue.counted(sink);
+  const appends = Array.from({ length: 511 }, () => ledger.record([], sender).catch(() => "failed"));
+  queue.admit();
+  appends.push(ledger.recordOnce([], proof).catch(() => "failed"));
+  expect(() => queue.admit()).toThrow(LedgerBusy);
+  waiting[0]?.resolve("counted");
+  await appends[0];
+  queue.admit();
+
+  appends.push(ledger.record([], sender).catch(() => "failed"));
+  expect(() => queue.admit()).toThrow(LedgerBusy);
+  waiting[1]?.reject(new Error("the ledger failed"));
+  expect(await appends[1]).toBe("failed");
+  queue.admit();
+  expect(waiting).toHaveLength(513); // no append was refused
+});
+
+test("answers that wait have 32 MiB together, and an answer of any size waits alone", async ({ expect }) => {
+  const queue = new LedgerQueue();
+  const held: PromiseWithResolvers<void>[] = [];
+  const hold = (bytes: number) =>
+    queue.holding(bytes, () => {
+      const one = Promise.withResolvers<void>();
+      held.push(one);
+      return one.promise;
+    });
+  const first = hold(31 * mebibyte);
+  const second = hold(mebibyte);
+  expect(() => queue.admit()).toThrow(LedgerBusy);
+  await expect(hold(1)).rejects.toThrow(LedgerBusy);
+  const done = hold(0); // a write that was sent
+  expect(held).toHaveLength(3);
+  for (const { resolve } of held) resolve();
+  await Promise.all([first, second, done]);
+  queue.admit();
+  void hold(100 * mebibyte);
+  await expect(hold(1)).rejects.toThrow(LedgerBusy);
+});
