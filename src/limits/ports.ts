@@ -58,11 +58,6 @@ export type Denied = Pick<ReadonlySet<string>, "has" | "size">;
  */
 export interface Limiter {
   /**
-   * Asks for a share if the isolate has no tokens, and spends nothing: for a client that is not proven yet.
-   * Not for a subject's quota. Never throws.
-   */
-  prepare(spend: Spend): Promise<void>;
-  /**
    * Spends from every given quota or from none, out of the isolate's leases if they suffice. A revoked
    * request spends nothing. At least one quota is not a subject's, because denials come with the client's
    * own leases only.

@@ -98,7 +98,6 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
     answers: { sign: unused, publicKeys: async () => [] },
     recordProver: { prove: unused },
     limiter: {
-      prepare: async () => undefined,
       spend: async (spends) => {
         step(`spend ${spends.map(({ policy: name, many }) => `${name} ${many}`).join(" ")}`.trim());
         return ok(spends.map(({ policy: name }) => ({ ...budget, policy: name })));

@@ -7,7 +7,6 @@ import {
   type AuthenticatePorts,
   type AuthenticateRefusal,
 } from "./authenticate.ts";
-import { askEarly, type EarlySharePorts } from "./early-share.ts";
 import { proveSigned, type ProveSignedPorts, type SignedRefusal } from "./prove-signed.ts";
 
 /** A caller who is proven, and the message as the later stages read it. */
@@ -29,17 +28,12 @@ export interface CallerFacts {
 export async function authenticateCaller(
   call: Call,
   arrival: Arrival,
-  ports: AuthenticatePorts & EarlySharePorts & ProveSignedPorts,
+  ports: AuthenticatePorts & ProveSignedPorts,
   learn: (facts: CallerFacts) => void,
 ): Promise<Result<Caller, AuthenticateRefusal | SignedRefusal>> {
-  let share = Promise.resolve();
-  const proven = await authenticate(call, ports, (certificate) => {
-    learn({ certificate: certificate.x5t });
-    share = askEarly(call, certificate, ports); // while the token is proven
-  });
+  const proven = await authenticate(call, ports, ({ x5t }) => learn({ certificate: x5t }));
   if (!proven.ok) return proven;
   learn({ principal: proven.value.who });
-  await share;
   const signed = await proveSigned(call, arrival, proven.value.who, ports);
   if (!signed.ok) return signed;
   learn({ signedBy: signed.value.signedBy });

@@ -47,7 +47,6 @@ function world() {
     asks: 0,
   };
   const limiter: Limiter = {
-    prepare: async () => undefined,
     spend: async (_spends, revoked) => {
       const refusal = revoked(state.denied);
       return refusal === undefined ? ok([]) : err(refusal);

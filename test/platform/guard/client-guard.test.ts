@@ -15,7 +15,6 @@ const isolate = (onCall = () => {}) => {
   const limiter = guardLimiter({ guards, clock, newId, waitUntil, onUpdate: () => {} });
   const nothing = () => undefined; // no revocation here
   return {
-    prepare: (of: Spend) => limiter.prepare(of),
     spend: async (of: Spend) => {
       const spent = await limiter.spend<never>([of], nothing);
       return spent.ok ? { ok: true as const, value: spent.value[0] } : spent;
@@ -128,23 +127,6 @@ test("guards that are evicted in the middle of a window never over-admit, and lo
   }
   expect(admitted).toBeLessThanOrEqual(200);
   expect(admitted).toBeGreaterThan(100);
-});
-
-test("a share that is asked for during authentication is there when it is needed, and spends nothing when it is not", async ({
-  expect,
-}) => {
-  const [limiter, other] = [isolate(), isolate()];
-  const spend = hourly("prepared", 100);
-  await limiter.prepare(spend);
-  await limiter.prepare(spend);
-  expect(await limiter.renew(spend)).toMatchObject({ ok: true, value: { limit: 100, remaining: 100 } });
-  await evictDurableObject(guards.getByName("prepared"));
-  expect((await limiter.spend(spend)).ok, "by the share alone").toBe(true);
-  await other.prepare(hourly("prepared-small", 39));
-  expect(
-    await failure(() => evictDurableObject(guards.getByName("prepared-small"))),
-    "a small quota is left alone",
-  ).not.toBe("no failure");
 });
 
 test("an isolate that spends slowly asks once in a while, and returns its unspent share", async ({

@@ -93,21 +93,6 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
     throw new Error("the client's guard does not answer");
   };
   return {
-    async prepare(charge) {
-      const lease = leases.get(charge);
-      // A twentieth of a small quota is a single request: a caller who is not proven would take it from
-      // another isolate.
-      if (
-        charge.quota.requests < 40 ||
-        spend(lease, 1, clock()).outcome.kind !== "empty" ||
-        !mayAsk(lease, clock())
-      )
-        return;
-      const asked = ask(charge, 1).catch(() => {});
-      // this request may be refused meanwhile, but the granted tokens belong to the isolate
-      waitUntil(asked);
-      await asked;
-    },
     async spend(spends, revoked) {
       for (const charge of spends) {
         const { outcome } = spend(leases.get(charge), charge.many, clock());
