@@ -95,11 +95,12 @@ function ofTwoKilobytes(patient: Patient): Patient {
     (_, last) => bytes({ ...rest, extension: extension.slice(0, last + 1) }) <= resourceBytes,
   );
   const fitting = kept === -1 ? rest : { ...rest, extension: extension.slice(0, kept + 1) };
-  const missing = resourceBytes - bytes(fitting) - 96; // the narrative's own members and tags
-  if (missing <= 0) return fitting;
+  if (bytes(fitting) > 0.95 * resourceBytes) return fitting;
+  const { text: _short, ...bare } = fitting;
+  const missing = Math.max(0, resourceBytes - bytes(bare) - 96); // 96: the narrative's own members and tags
   const words = "Seen for a visit, well, advised. ".repeat(Math.ceil(missing / 33)).slice(0, missing);
   return {
-    ...fitting,
+    ...bare,
     text: { status: "generated", div: `<div xmlns="http://www.w3.org/1999/xhtml">${words}</div>` },
   };
 }
@@ -145,8 +146,7 @@ export const halfHidden = ({ laboratory, vitals }: Sample): readonly Observation
   laboratory.flatMap((row, i) => [row, vitals[i % vitals.length] ?? row]);
 
 /** Makes the answers of the benchmark's origin and writes them to `<folder>/answers.json`, by path. */
-export async function writePayloads(folder: string): Promise<Data> {
-  const sample = await sampleResources();
+export function writePayloads(folder: string, sample: Sample): Data {
   const mixed = halfHidden(sample);
   const numbers = Array.from({ length: patientCount }, (_, n) => n);
   const patientOf = (n: number) => sample.patients[n % sample.patients.length];

@@ -56,19 +56,23 @@ class Requests {
   }
 }
 
+const busy: ReadonlySet<number> = new Set([429, 503, 504]);
+
 /**
  * Counts answers. An answer with an unexpected status or length is wrong, so a refusal never passes for a
  * fast answer.
  */
 class Tally {
   answers = 0;
+  refused = 0;
   wrong = 0;
   #firstWrong: string | undefined;
   readonly #latencies: number[] = [];
 
   count(answer: Answer | undefined, { length }: Asked, since: number): void {
     if (answer?.status !== 200 || answer.body.length !== length) {
-      this.wrong += 1;
+      if (answer !== undefined && busy.has(answer.status)) this.refused += 1;
+      else this.wrong += 1;
       this.#firstWrong ??= answer === undefined ? "a broken connection" : textOf(answer);
     } else {
       this.answers += 1;
@@ -82,6 +86,7 @@ class Tally {
       sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
     return {
       answers: this.answers,
+      refused: this.refused,
       wrong: this.wrong,
       firstWrong: this.#firstWrong,
       seconds: (milliseconds() - since) / 1000,
@@ -157,6 +162,7 @@ async function openLoop(
     }
     await new Promise((later) => setTimeout(later, 1));
   }
-  while (tally.answers + tally.wrong < total) await new Promise((later) => setTimeout(later, 1));
+  while (tally.answers + tally.refused + tally.wrong < total)
+    await new Promise((later) => setTimeout(later, 1));
   return tally.outcome(begun);
 }

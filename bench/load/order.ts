@@ -16,9 +16,11 @@ export interface Order {
 
 export interface Outcome {
   readonly answers: number;
-  /** Answers that differ from the expected answer, and broken connections. */
+  /** Answers that say that the peer is too busy (429, 503, 504). */
+  readonly refused: number;
+  /** Further answers that differ from the expected answer, and broken connections. */
   readonly wrong: number;
-  /** The first of them: its status and the begin of its body. */
+  /** The first refused or wrong answer: its status and the beginning of its body. */
   readonly firstWrong: string | undefined;
   readonly seconds: number;
   readonly p50Milliseconds: number;

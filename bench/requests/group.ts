@@ -1,6 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { payloadNames, writePayloads, type Payload, type PayloadName } from "../data/payloads.ts";
+import {
+  payloadNames,
+  sampleResources,
+  writePayloads,
+  type Payload,
+  type PayloadName,
+} from "../data/payloads.ts";
 import { startGenerator, type Generator } from "../load/order.ts";
 import { differenceOf, ratioOf, type Measure, type Pair } from "../measures.ts";
 import type { Duration } from "../options.ts";
@@ -91,7 +97,7 @@ export async function startOriginAndPhylax(
   readonly origin: string;
   readonly phylax: Phylax;
 }> {
-  const { payloads, source } = await writePayloads(folder);
+  const { payloads, source } = writePayloads(folder, await sampleResources());
   const { ready } = await start({
     place: "beside",
     command: [process.execPath, join(import.meta.dirname, "../data/origin.ts"), join(folder, "answers.json")],

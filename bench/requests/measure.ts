@@ -48,14 +48,19 @@ export interface Figure {
   readonly requestsPerSecond: number;
   readonly p50Milliseconds: number;
   readonly p99Milliseconds: number;
+  /** Requests that a rate above the peer's own made it refuse; no further load may have any. */
+  readonly refused: number;
   /** Answers of the measurement and of the warming before it. */
   readonly answers: number;
 }
 
+/** True for a rate that a peer may not reach: it may refuse a part then, as it should. */
+const mayRefuse = ({ perSecond = 0 }: Load) => perSecond > 100;
+
 /** A rate that a peer may not reach is kept up for a shorter time, because its queue has to be answered, too. */
-function secondsOf({ perSecond }: Load, { closed, open }: Pace): number {
-  if (perSecond === undefined) return closed;
-  return perSecond > 100 ? open / 3 : open;
+function secondsOf(load: Load, { closed, open }: Pace): number {
+  if (load.perSecond === undefined) return closed;
+  return mayRefuse(load) ? open / 3 : open;
 }
 
 /** One figure of one round. A wrong answer in it throws: a peer that refuses under load is not fast. */
@@ -77,9 +82,10 @@ export async function measure(
   const before = peer.process.cpuMicros();
   const outcome = await generator.run({ ...order, seconds: secondsOf(load, pace) });
   const cpu = peer.process.cpuMicros() - before;
-  if (warm.wrong + outcome.wrong > 0) {
+  const [wrong, refused] = [warm.wrong + outcome.wrong, warm.refused + outcome.refused];
+  if (wrong > 0 || (refused > 0 && !mayRefuse(load))) {
     const first = warm.firstWrong ?? outcome.firstWrong ?? "";
-    throw new Error(`${peer.name}: ${warm.wrong + outcome.wrong} wrong answers to ${payload}: ${first}`);
+    throw new Error(`${peer.name}: ${wrong + refused} wrong answers to ${payload}: ${first}`);
   }
   return {
     round,
@@ -90,6 +96,7 @@ export async function measure(
     requestsPerSecond: outcome.answers / outcome.seconds,
     p50Milliseconds: outcome.p50Milliseconds,
     p99Milliseconds: outcome.p99Milliseconds,
+    refused: outcome.refused,
     answers: warm.answers + outcome.answers,
   };
 }

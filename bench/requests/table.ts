@@ -4,7 +4,7 @@ import { textTable } from "../text-table.ts";
 import type { RequestsReport } from "./group.ts";
 import type { Figure, Load } from "./measure.ts";
 
-const columns = ["", "CPU µs", "× proxy", "× stock", "req/s", "p50 ms", "p99 ms"];
+const columns = ["", "CPU µs", "× proxy", "× stock", "req/s", "p50 ms", "p99 ms", "refused"];
 
 /** One table for each payload and load: medians over the rounds. */
 export function requestTables(report: RequestsReport): readonly string[] {
@@ -50,6 +50,7 @@ export const requestRows = (report: RequestsReport): readonly (readonly (readonl
         of(name, (figure) => figure.requestsPerSecond).toFixed(0),
         of(name, (figure) => figure.p50Milliseconds).toFixed(2),
         of(name, (figure) => figure.p99Milliseconds).toFixed(2),
+        of(name, (figure) => figure.refused).toFixed(0),
       ]);
     return [columns].concat(rowsOf);
   });

@@ -65,6 +65,45 @@ test.skipIf(!existsSync("/proc/self/stat"))(
   },
 );
 
+/** Ids of the processes that work in this checkout's folders for benchmarks. */
+const workers = () =>
+  readdirSync("/proc").filter((pid) => {
+    if (!/^\d+$/u.test(pid)) return false;
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(join(root, ".phylax/bench-"));
+    } catch {
+      return false; // it ended meanwhile
+    }
+  });
+
+test.skipIf(!existsSync("/proc/self/stat"))(
+  "an interrupted or killed run leaves no process behind",
+  { timeout: 300_000 },
+  async ({ expect }) => {
+    const [before, folders] = [new Set(workers()), new Set(leftovers())];
+    const left = () => workers().filter((pid) => !before.has(pid));
+    for (const signal of ["SIGINT", "SIGKILL"] as const) {
+      const child = spawn(process.execPath, [join(root, "bench/run.ts"), "--short", "--only", "requests"]);
+      const ended = new Promise((done) => child.once("close", done));
+      let said = "";
+      await new Promise<void>((measuring, failed) => {
+        child.once("close", () => failed(new Error(said)));
+        child.stderr.on("data", (chunk: Buffer) => {
+          said += chunk.toString();
+          if (said.includes("all peers give the same answers")) measuring();
+        });
+      });
+      expect(left().length).toBeGreaterThan(4);
+      child.kill(signal);
+      await ended;
+      await expect.poll(left, { timeout: 10_000 }).toEqual([]);
+    }
+    // what a killed run could not delete
+    for (const name of leftovers().filter((folder) => !folders.has(folder)))
+      rmSync(join(root, ".phylax", name), { recursive: true, force: true });
+  },
+);
+
 test.skipIf(!existsSync("/proc/self/stat"))(
   "a short run of the ledger appends beside every peer, counts what docs/scale.md counts with, verifies what it wrote, and leaves nothing behind",
   { timeout: 300_000 },

@@ -1,0 +1,37 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, test } from "vitest";
+import { payloadNames, sampleResources, writePayloads } from "../../bench/data/payloads.ts";
+import { redactCases } from "../../bench/redact/cases.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "phylax-payloads-test-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const shared = join(import.meta.dirname, "../../../shared/data/fhir");
+
+for (const [name, place] of [
+  ["Synthea", shared],
+  ["the project's own synthetic data", join(folder, "absent")],
+] as const)
+  test.skipIf(name === "Synthea" && !existsSync(shared))(
+    `payloads from ${name} have the sizes that they are named by, for 200 patients`,
+    async ({ expect }) => {
+      const sample = await sampleResources(place);
+      expect(sample.source).toContain(name);
+      const { payloads } = writePayloads(folder, sample);
+      expect(payloads.map((payload) => payload.name)).toEqual(payloadNames);
+      for (const { name, paths, originBytes } of payloads) {
+        expect(new Set(paths).size).toBe(200);
+        expect(originBytes / (name === "2k" ? 2_048 : 60_000)).toBeGreaterThan(0.95);
+        expect(originBytes / (name === "2k" ? 2_048 : 60_000)).toBeLessThan(1.2);
+      }
+      const answers: readonly (readonly [string, string])[] = JSON.parse(
+        readFileSync(join(folder, "answers.json"), "utf8"),
+      );
+      const half = answers.find(([path]) => path === payloads[2]?.paths[0])?.[1] ?? "";
+      const [hidden, shown] = [half.split('"vital-signs"').length, half.split('"laboratory"').length];
+      expect(hidden / shown).toBeGreaterThan(0.8);
+      for (const { body, id } of redactCases(sample))
+        expect(body.length, id).toBeGreaterThan(id === "redact-1500k" ? 1_300_000 : 1_900);
+    },
+  );
