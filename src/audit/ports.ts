@@ -16,27 +16,18 @@ export interface Recorded {
 /** An anonymous refusal beyond the cap: counted exactly and durably, without its own record or receipt. */
 export type Counted = "counted";
 
-/**
- * The ledger as the public surfaces see it. When `record` resolves, the events are durable and in a single
- * frame; when it throws, nothing may be released (P1). A repeated (id, step) returns the stored position.
- */
-export interface AuditSink {
-  record(events: readonly AuditEvent[], sender: Sender): Promise<Recorded | Counted>;
+/** A worker that records its configuration: a single log of a half-year takes it, or its stand-in. */
+export interface StartedWorker {
+  readonly kind: "worker";
 }
 
 /**
- * The configuration of the started worker is on record already, recently and unchanged: it was not recorded
- * again.
+ * The ledger as the public surfaces see it. When `record` resolves, the events are durable and in a single
+ * frame; when it throws, nothing may be released (P1). A repeated (id, step) returns the stored position, and
+ * so does a configuration that is on record already, recently and unchanged.
  */
-export type Known = "known";
-
-/** Records the configuration of a started worker. */
-export interface ConfigurationSink {
-  /**
-   * Resolves when the configuration is on record, now or recently; if it throws, nothing may be released
-   * under it.
-   */
-  recordConfiguration(event: AuditEvent): Promise<void>;
+export interface AuditSink {
+  record(events: readonly AuditEvent[], sender: Sender | StartedWorker): Promise<Recorded | Counted>;
 }
 
 /**

@@ -1,16 +1,17 @@
 import { test } from "vitest";
 import { configurationOf } from "#audit/configuration";
 import type { AuditEvent } from "#audit/event";
+import type { AuditSink, Counted } from "#audit/ports";
 import { instant } from "#kernel/clock";
 import { configurationRecord } from "#platform/ledger/client/configuration-record";
 
 /** An isolate whose ledger answers when the test says so. */
 function isolate() {
-  const waiting: PromiseWithResolvers<void>[] = [];
+  const waiting: PromiseWithResolvers<Counted>[] = [];
   const events: AuditEvent[] = [];
-  const recordConfiguration = (event: AuditEvent) => {
-    const one = Promise.withResolvers<void>();
-    events.push(event);
+  const record: AuditSink["record"] = (recorded, { kind }) => {
+    const one = Promise.withResolvers<Counted>();
+    if (kind === "worker") events.push(...recorded);
     waiting.push(one);
     return one.promise;
   };
@@ -20,7 +21,7 @@ function isolate() {
   return {
     events,
     waiting,
-    configured: configurationRecord(describe, { recordConfiguration }, { clock: () => instant(7), newId }),
+    configured: configurationRecord(describe, { record }, { clock: () => instant(7), newId }),
   };
 }
 
@@ -30,7 +31,7 @@ test("each request that starts before the configuration is recorded records it i
   const { events, waiting, configured } = isolate();
   const [first, second] = [configured(), configured()];
   expect(waiting).toHaveLength(2);
-  waiting[1]?.resolve(); // the second call's; the first is still pending
+  waiting[1]?.resolve("counted"); // the second call's; the first is still pending
   await second;
   await configured();
   expect(events).toEqual([events[0], events[0]]);
@@ -46,7 +47,7 @@ test("a failure is the request's own and is not remembered", async ({ expect }) 
   waiting[0]?.reject(new Error("no ledger"));
   await expect(first).rejects.toThrow("no ledger");
   const second = configured();
-  waiting[1]?.resolve();
+  waiting[1]?.resolve("counted");
   await second;
 });
 
@@ -56,7 +57,7 @@ test("a configuration that cannot be described is a rejection, not an exception"
   };
   const configured = configurationRecord(
     broken,
-    { recordConfiguration: () => Promise.resolve() },
+    { record: () => Promise.resolve("counted" as const) },
     { clock: () => instant(7), newId: () => "" },
   );
   await expect(configured()).rejects.toThrow("no such key");

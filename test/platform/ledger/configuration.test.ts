@@ -3,6 +3,7 @@ import { beforeEach, test } from "vitest";
 import { configurationEvent, configurationOf } from "#audit/configuration";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
+import { verifyLog } from "#ledger/verify";
 import { configurationLogs, ledgerSink } from "#platform/ledger/client/sink";
 import {
   config,
@@ -12,9 +13,11 @@ import {
   newId,
   openAll,
   positionOf,
+  publicReader,
   ownLog,
   refusal,
   shard,
+  verifierOf,
 } from "./worker.ts";
 
 const [hour, minute] = [3_600_000, 60_000];
@@ -24,7 +27,13 @@ const [all = "", next = ""] = configurationLogs(config.layout, now());
 /** A second isolate's start; each has its own event id. */
 const startOf = (url: string, worker = "gateway"): AuditEvent =>
   configurationEvent(configurationOf(worker, [["URL", url]]), newId(), now());
-const start = (log: string, url: string, worker?: string) => shard(log).append([startOf(url, worker)]);
+/** The position that a started isolate gets. */
+const start = async (log: string, url: string, worker?: string) => {
+  const { index, count, frame, leafHash, frameHash } = positionOf(
+    await shard(log).append([startOf(url, worker)]),
+  );
+  return { log, index, count, frame, leafHash, frameHash };
+};
 /** Makes a log's recorded configurations older. */
 const wait = (log: string, milliseconds: number, url?: string): Promise<unknown> =>
   runInDurableObject(shard(log), (_, { storage }) => {
@@ -44,14 +53,18 @@ test("a configuration is on record once an hour, from however many isolates and 
 }) => {
   const log = ownLog();
   const answers = await Promise.all(Array.from({ length: 50 }, () => start(log, "a")));
-  expect(answers.filter((answer) => answer === "known")).toHaveLength(49);
+  const [first] = answers;
+  expect(answers, "the position of one record").toEqual(answers.map(() => first));
   await evictDurableObject(shard(log));
   await wait(log, hour - 10_000);
-  expect(await start(log, "a")).toBe("known");
+  expect(await start(log, "a")).toEqual(first);
   expect(await recordsIn(log)).toHaveLength(1);
+  const receipts = first === undefined ? [] : [first];
+  expect(await verifyLog(publicReader(log), verifierOf(log), { receipts })).toMatchObject({ ok: true });
   await wait(log, 10_000);
-  positionOf(await start(log, "a"));
-  expect(await start(log, "a")).toBe("known");
+  const second = await start(log, "a");
+  expect(second).not.toEqual(first);
+  expect(await start(log, "a")).toEqual(second);
   expect(await recordsIn(log)).toHaveLength(2);
 });
 
@@ -59,17 +72,14 @@ test("a changed configuration, and an equal configuration of a different worker,
   expect,
 }) => {
   const log = ownLog();
-  positionOf(await start(log, "a"));
-  positionOf(await start(log, "b"));
-  positionOf(await start(log, "a", "ops"));
-  expect([await start(log, "a"), await start(log, "b")], "while a deployment goes round").toEqual([
-    "known",
-    "known",
-  ]);
+  const a = await start(log, "a");
+  const b = await start(log, "b");
+  await start(log, "a", "ops");
+  expect([await start(log, "a"), await start(log, "b")], "while a deployment goes round").toEqual([a, b]);
   await wait(log, minute);
-  positionOf(await start(log, "a"));
-  expect(await start(log, "a")).toBe("known");
-  positionOf(await start(log, "b")); // it is the older configuration now, and a minute old
+  const again = await start(log, "a");
+  expect(await start(log, "a")).toEqual(again);
+  await start(log, "b"); // it is the older configuration now, and a minute old
   expect((await recordsIn(log)).map(({ worker, settings }) => `${worker} ${settings[0]?.[1]}`)).toEqual([
     "gateway a",
     "gateway b",
@@ -83,33 +93,50 @@ test("a clock that went back makes no configuration known, and only rows of the 
   expect,
 }) => {
   const log = ownLog();
-  positionOf(await start(log, "a"));
+  const first = await start(log, "a");
   await wait(log, -5 * hour);
-  positionOf(await start(log, "a"));
-  expect(await start(log, "a")).toBe("known");
+  const second = await start(log, "a");
+  expect(second).not.toEqual(first);
+  expect(await start(log, "a")).toEqual(second);
   await wait(log, 2 * hour);
-  positionOf(await start(log, "b"));
-  const rows = await runInDurableObject(shard(log), (_, { storage }) =>
-    storage.sql.exec("SELECT digest FROM configurations").toArray(),
-  );
-  expect(rows).toEqual([{ digest: configurationOf("gateway", [["URL", "b"]]).digest }]);
+  await start(log, "b");
+  const { digest } = configurationOf("gateway", [["URL", "b"]]);
+  for (const table of ["configurations", "configuration_places"]) {
+    const rows = await runInDurableObject(shard(log), (_, { storage }) =>
+      storage.sql.exec(`SELECT digest FROM ${table}`).toArray(),
+    );
+    expect(rows).toEqual([{ digest }]);
+  }
 });
 
 test("a log that has none yet takes every configuration anew: another half-year's is another log", async ({
   expect,
 }) => {
   const [one, other] = [ownLog(), ownLog()];
-  positionOf(await start(one, "a"));
-  positionOf(await start(other, "a"));
-  expect([await start(one, "a"), await start(other, "a")]).toEqual(["known", "known"]);
+  const places = [await start(one, "a"), await start(other, "a")];
+  expect([await start(one, "a"), await start(other, "a")]).toEqual(places);
+});
+
+test("a log that the version before wrote has no positions, and records a configuration once more", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  const first = await start(log, "a");
+  await runInDurableObject(
+    shard(log),
+    (_, { storage }) => void storage.sql.exec("DROP TABLE configuration_places"),
+  );
+  const second = await start(log, "a");
+  expect(second.index).toBeGreaterThan(first.index);
+  expect(await start(log, "a")).toEqual(second);
 });
 
 test("a configuration is known together with its record or not at all: when either write fails there is neither, and all waiting callers get an error", async ({
   expect,
 }) => {
-  for (const table of ["configurations", "frames"]) {
+  for (const table of ["configurations", "configuration_places", "frames"]) {
     const log = ownLog();
-    positionOf(await start(log, "a"));
+    await start(log, "a");
     const before = (await shard(log).status()).size;
     const sql = (text: string) =>
       runInDurableObject(shard(log), (_, { storage }) => void storage.sql.exec(text));
@@ -121,7 +148,7 @@ test("a configuration is known together with its record or not at all: when eith
     ).toEqual(Array.from({ length: 5 }, () => "rejected"));
     await sql("DROP TRIGGER broken");
     expect((await shard(log).status()).size, table).toBe(before);
-    positionOf(await start(log, "b"));
+    await start(log, "b");
   }
 });
 
@@ -167,7 +194,7 @@ test("the ledger's own configuration is in that log before the first record of a
     expect(settings.has(name), name).toBe(true);
 
   const event = startOf("by the sink");
-  await ledgerSink(shard, config.layout, now).recordConfiguration(event);
+  await ledgerSink(shard, config.layout, now).record([event], { kind: "worker" });
   expect(await recordsIn(all)).toContainEqual(event.configuration);
 });
 
@@ -197,6 +224,6 @@ test("while the first log takes no configurations the next shard's log does; whi
   expect((await recordsIn(next)).map(({ digest }) => digest)).toContain(mine.digest);
   await sql(all, "DROP TRIGGER broken");
   const event2 = startOf("by the sink, in the first again");
-  await ledgerSink(shard, config.layout, now).recordConfiguration(event2);
+  await ledgerSink(shard, config.layout, now).record([event2], { kind: "worker" });
   expect(await recordsIn(all)).toContainEqual(event2.configuration);
 });

@@ -1,5 +1,5 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
-import type { Counted, DefinitionMissing, Known, Recorded, Replayed } from "#audit/ports";
+import type { Counted, DefinitionMissing, Recorded, Replayed } from "#audit/ports";
 import { env, exports } from "cloudflare:workers";
 import type { JWK } from "jose";
 import type { AuditEvent } from "#audit/event";
@@ -45,7 +45,7 @@ export const ownLog = (): string => logName({ shard: used++, halfYear: halfYearO
 export const shard = (log: string): DurableObjectStub<LedgerShard> => ledger.LEDGER_SHARD.getByName(log);
 
 /** The position of an append that must be neither counted nor refused. */
-export function positionOf(answer: Recorded | Counted | Replayed | Known | DefinitionMissing): Recorded {
+export function positionOf(answer: Recorded | Counted | Replayed | DefinitionMissing): Recorded {
   if (typeof answer === "string") throw new Error(`${answer}, not recorded`);
   return answer;
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { configurationEvent } from "#audit/configuration";
 import type { AuditEvent, Configuration } from "#audit/event";
-import type { ConfigurationSink } from "#audit/ports";
+import type { AuditSink } from "#audit/ports";
 import { instant, type Clock } from "#kernel/clock";
 import type { LedgerConfig } from "#platform/ledger/config";
 import { type AppendingLog, ledgerSink, type OwnLog } from "./sink.ts";
@@ -14,7 +14,7 @@ import type { StubOf } from "./stubs.ts";
  */
 export function configurationRecord(
   describe: () => Configuration,
-  sink: ConfigurationSink,
+  sink: AuditSink,
   { clock, newId }: { readonly clock: Clock; readonly newId: () => string },
 ): () => Promise<void> {
   let event: AuditEvent | undefined;
@@ -22,7 +22,7 @@ export function configurationRecord(
   return async () => {
     if (isOnRecord) return;
     event ??= configurationEvent(describe(), newId(), clock());
-    await sink.recordConfiguration(event);
+    await sink.record([event], { kind: "worker" });
     isOnRecord = true;
   };
 }

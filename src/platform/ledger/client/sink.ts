@@ -1,15 +1,6 @@
 import type { AuditEvent } from "#audit/event";
 import { createHash } from "node:crypto";
-import type {
-  ConfigurationSink,
-  Counted,
-  DefinitionMissing,
-  Known,
-  ProofSink,
-  ProofUse,
-  Recorded,
-  Replayed,
-} from "#audit/ports";
+import type { Counted, DefinitionMissing, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
 import { ConfirmedDefinitions, withNames } from "./definitions.ts";
 import type { Clock, Instant } from "#kernel/clock";
 import type { LedgerLayout } from "#ledger/layout";
@@ -67,7 +58,7 @@ export interface AppendingLog {
   ): Promise<Answer | DefinitionMissing>;
 }
 
-type Answer = Recorded | Counted | Replayed | Known;
+type Answer = Recorded | Counted | Replayed;
 
 /**
  * The ledger over its Durable Objects, with a call for each append. A broken object is asked again, an
@@ -79,7 +70,7 @@ export function ledgerSink(
   layout: LedgerLayout,
   clock: Clock,
   own?: OwnLog,
-): ProofSink & ConfigurationSink {
+): ProofSink {
   const confirmed = new ConfirmedDefinitions();
   const appendTo = async (
     log: string,
@@ -116,9 +107,11 @@ export function ledgerSink(
   };
   return {
     async record(events, sender) {
-      const answer = await appendTo(chooseLog(sender, layout, clock()), events);
-      if (answer === "replayed" || answer === "known")
-        throw new Error(`ledger: ${answer} without a proof or a configuration`);
+      const answer =
+        sender.kind === "worker"
+          ? await inFirst(configurationLogs(layout, clock()), (log) => appendTo(log, events))
+          : await appendTo(chooseLog(sender, layout, clock()), events);
+      if (answer === "replayed") throw new Error("ledger: replayed without a proof");
       return answer;
     },
     async recordOnce(events, proof) {
@@ -127,13 +120,8 @@ export function ledgerSink(
       const now = clock();
       const log = chooseLog(sender, layout, now);
       const answer = await appendTo(log, events, hashOf(proof), earlierLog(sender, layout, now));
-      if (answer === "counted" || answer === "known") throw new Error(`ledger: ${answer} with a proof`);
+      if (answer === "counted") throw new Error(`ledger: ${answer} with a proof`);
       return answer;
-    },
-    async recordConfiguration(event) {
-      const answer = await inFirst(configurationLogs(layout, clock()), (log) => appendTo(log, [event]));
-      if (answer === "counted" || answer === "replayed")
-        throw new Error(`ledger: ${answer}, a configuration`);
     },
   };
 }

@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "#audit/event";
-import type { Counted, DefinitionMissing, Known, Recorded, Replayed } from "#audit/ports";
+import type { Counted, DefinitionMissing, Recorded, Replayed } from "#audit/ports";
 import { instant } from "#kernel/clock";
 import type { CopyHealth } from "#ledger/flush";
 import { overAt, parseLogName } from "#ledger/log-name";
@@ -132,15 +132,16 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * beyond the cap is counted instead. With the hash of a DPoP proof: returns "replayed", and records
    * nothing, when a different event used that proof before, in this log or the log before it (`earlierLog`, if
    * the shards of the key's region changed with the half-year). A worker's configuration that was recorded
-   * lately returns "known". `contents`: of definitions that the events name by digest. Without the content of a
-   * definition that this log lacks, it returns "definition missing" and records nothing.
+   * lately returns the position of its record. `contents`: of definitions that the events name by digest.
+   * Without the content of a definition that this log lacks, it returns "definition missing" and records
+   * nothing.
    */
   async append(
     events: readonly AuditEvent[],
     proofHash?: string,
     contents?: readonly Uint8Array[],
     earlierLog?: string,
-  ): Promise<Recorded | Counted | Replayed | Known | DefinitionMissing> {
+  ): Promise<Recorded | Counted | Replayed | DefinitionMissing> {
     if (this.#stopped !== undefined) await this.#mayGoOn();
     if (!this.#root.isOpened) await this.#mayBegin();
     if (this.#flush.health(instant(Date.now())) === "refusing")

@@ -1,5 +1,5 @@
 import type { AuditEvent, Configuration } from "#audit/event";
-import type { Counted, DefinitionMissing, Known, Recorded, Replayed } from "#audit/ports";
+import type { Counted, DefinitionMissing, Recorded, Replayed } from "#audit/ports";
 import { instant, type Instant } from "#kernel/clock";
 import { commit, type Head } from "#ledger/commit";
 import { isWithin, openTimes, type Span, SWITCH_SLACK_MS } from "#ledger/log-name";
@@ -78,7 +78,7 @@ export class LedgerWriter {
     this.#listener = listener;
     this.#tally = new LedgerTally(ctx.storage, store, config.subjectKey);
     this.#proofs = new UsedProofs(ctx.storage.sql, instant(Date.now()));
-    this.#configurations = new RecordedConfigurations(ctx.storage.sql);
+    this.#configurations = new RecordedConfigurations(ctx.storage.sql, log);
     ({ head: this.#head, keyEpoch: this.#keyEpoch, isSealed: this.#isSealed } = restored);
     if (this.#head.frame === undefined) return;
     const since = Math.floor((Date.now() - RECENT_MS) / 1000) - 10; // frame times are rounded down to 10 s
@@ -109,15 +109,15 @@ export class LedgerWriter {
     events: readonly AuditEvent[],
     proofHash?: string,
     contents?: readonly Uint8Array[],
-  ): Promise<Recorded | Counted | Replayed | Known | DefinitionMissing> {
+  ): Promise<Recorded | Counted | Replayed | DefinitionMissing> {
     const now = instant(Date.now());
     if (!this.isOpen) throw notOpen();
     const draft = draftAppend(events, this.#config.subjectKey);
     const earlier = this.#recent.find(draft);
     if (earlier !== undefined) return earlier;
     const configuration = configurationIn(events);
-    const known = configuration && this.#configurations.find(configuration, now);
-    if (known !== undefined) return known;
+    const recent = configuration && this.#configurations.find(configuration, now);
+    if (recent !== undefined) return recent;
     const definitions = this.#definitions.find(draft.definitions, contents, now);
     if (definitions === undefined) return "definition missing";
     const leafBytes = leafBytesOf({ draft, definitions });
@@ -304,7 +304,10 @@ export class LedgerWriter {
         now,
       );
       this.#configurations.store(
-        batch.flatMap(({ configuration }) => configuration ?? []),
+        batch.flatMap(({ configuration }, i) => {
+          const at = answers[i]?.recorded;
+          return configuration === undefined || at === undefined ? [] : { named: configuration, at };
+        }),
         now,
       );
       if (tally !== undefined) this.#store.clearTally();
@@ -323,7 +326,7 @@ export class LedgerWriter {
 
 /**
  * The configuration that a worker started with. Throws a TypeError when further events come with it: a
- * configuration may be answered without a record.
+ * configuration may be answered with an earlier record.
  */
 function configurationIn(events: readonly AuditEvent[]): Configuration | undefined {
   const [configuration] = events.flatMap(({ configuration }) => configuration ?? []);
