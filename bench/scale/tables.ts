@@ -13,6 +13,7 @@ import {
   type RequestKind,
   total,
 } from "./cost.ts";
+import { beforeAndAfter, cities, nearAndFar, requestRounds, roundTrip } from "./latency.ts";
 import { simulateCommits } from "./group-commit.ts";
 import { simulateBalance } from "./shard-balance.ts";
 
@@ -40,6 +41,7 @@ export function scaleTables(sizes: Sizes): readonly Table[] {
     balanceTable(),
     drainTable(sizes),
     ceilingTable(sizes),
+    ...latencyTables(),
   ];
 }
 
@@ -47,6 +49,57 @@ export const asMarkdown = ([head = [], ...rows]: Table): string => {
   const delimiters = head.map((_, i) => (i === 0 ? "---" : "---:"));
   return [head, delimiters, ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 };
+
+const milliseconds = (value: number): string => value.toFixed(0);
+const change = ([before = NaN, after = NaN]: readonly number[]): string =>
+  `${milliseconds(before)} → ${milliseconds(after)}`;
+
+const latencyTables = (): readonly Table[] => [
+  [
+    ["answer", "waits for, one after the other"],
+    ...Object.entries(requestRounds).map(([kind, rounds]) => [
+      kind,
+      rounds.map((calls) => calls.join(" and ")).join(", "),
+    ]),
+  ],
+  [
+    ["", ...cities],
+    ...cities.map((a) =>
+      row(
+        a,
+        cities.map((b) => milliseconds(roundTrip(a, b))),
+      ),
+    ),
+  ],
+  [
+    [
+      "origin, shard, guard",
+      "read",
+      "read that waits for its guard",
+      "write",
+      "read, recorded beside the origin",
+    ],
+    ...nearAndFar().map(({ places: { origin, ledger, guard }, read, withGuard, write, beside }) =>
+      row(
+        [origin, ledger, guard].map((city) => (city === "Frankfurt" ? "near" : "far")).join(", "),
+        [read, withGuard, write, beside].map(milliseconds),
+      ),
+    ),
+  ],
+  [
+    [
+      "client in",
+      "its shard then",
+      "read, origin near",
+      "read, origin in Ashburn",
+      "write, origin near",
+      "first read of an isolate",
+    ],
+    ...beforeAndAfter().map(({ edge, shard, readHere, readFar, writeHere, firstHere }) =>
+      row(edge, [shard, change(readHere), change(readFar), change(writeHere), change(firstHere)]),
+    ),
+  ],
+];
 
 const sizeTable = ({ appends }: Sizes): Table => [
   ["append", "as JSON", "as CBOR", "records", "leaf bytes", "lines", "line bytes"],

@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { parseLogName } from "#ledger/log-name";
+import { requestRounds } from "../../bench/scale/latency.ts";
 import { requestOf } from "../support/in-process/mutual-tls.ts";
+import { RemoteTrace } from "../support/in-process/remote.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { keyBoundToken, keyHolder, keyHolderEntry, proofFor, type KeyHolder } from "../support/key-holder.ts";
 import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
@@ -11,11 +13,12 @@ type Edge = (request: Request) => Promise<Response>;
 const regions = "weur:2 enam:2";
 const path = "Patient/amara-okafor";
 
+const trace = new RemoteTrace();
 let phylax: Door;
 let further: Edge;
 const holders = new Map<string, KeyHolder>();
 beforeAll(async () => {
-  phylax = await startDoor({ regions });
+  phylax = await startDoor({ regions, remote: trace.remote });
   further = await phylax.elsewhere();
   const files: ReturnType<typeof clientEntries>[] = [];
   for (const region of ["enam", undefined]) {
@@ -23,15 +26,48 @@ beforeAll(async () => {
     holders.set(holder.id, holder);
     files.push(clientEntries({ ...keyHolderEntry(holder), region }, "TREAT", "treat", "system/*.rs"));
   }
-  await phylax.applyRegistry(joined({ policies: [starterPolicy("treat")] }, ...files));
+  const writer = await keyHolder("holder-writes");
+  holders.set(writer.id, writer);
+  files.push(clientEntries(keyHolderEntry(writer), "TREAT", "writer", "system/*.cruds"));
+  const policies = [starterPolicy("treat"), { name: "writer", body: writing }];
+  await phylax.applyRegistry(joined({ policies }, ...files));
 }, 120_000);
 afterAll(() => phylax.close());
+
+const writing = {
+  format: "phylax.policy.v1",
+  name: "writer",
+  title: "Writes",
+  purposes: ["TREAT"],
+  rules: [
+    {
+      types: ["Observation"],
+      interactions: ["read", "create"],
+      show: "everything",
+      why: "45 CFR 164.506(c)(2): treatment activities of a provider.",
+      examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
+    },
+  ],
+};
 
 /** A request as it arrives at an edge of this continent. */
 function arriving(continent: string, headers: Readonly<Record<string, string>>, client?: string): Request {
   const { clientCa, fhir } = phylax.dev;
   const certificate = client === undefined ? undefined : phylax.client(client).cert;
   return requestOf(clientCa.cert, certificate, `${fhir}/${path}`, { headers }, { continent });
+}
+
+/** A new Observation, as it arrives at an edge. */
+function creating(headers: Readonly<Record<string, string>>): Request {
+  const { clientCa, fhir } = phylax.dev;
+  const body = JSON.stringify({
+    resourceType: "Observation",
+    status: "final",
+    code: { text: "pulse" },
+    subject: { reference: path },
+  });
+  const sending = { method: "POST", headers: { ...headers, "content-type": "application/fhir+json" }, body };
+  return requestOf(clientCa.cert, undefined, `${fhir}/Observation`, sending, { continent: "EU" });
 }
 
 const shardOf = (response: Response): number | undefined => {
@@ -117,4 +153,42 @@ test("a client's home is one of the ledger's regions; a file may add it, and a f
   expect(await add("enam")).toMatchObject({ ok: true, value: { added: 0, changed: 1 } });
   expect(await add()).toMatchObject({ ok: true, value: { added: 0, changed: 0 } });
   expect(await add("weur")).toMatchObject(refused("conflict"));
+});
+
+test("the latency model of docs/scale.md has the gateway's own sequence of remote calls", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] }); // leases and copies of the registry age only where the test says so
+  try {
+    vi.setSystemTime(Date.now() + 10_000); // the guard's own copy of the revocations is old
+    const edge = await phylax.elsewhere();
+    const headers = { authorization: `Bearer ${await phylax.token("telehealth")}` };
+    const roundsOf = async (request: () => Request, status: number) =>
+      trace.roundsOf(async () => expect((await edge(request())).status).toBe(status));
+    const read = () => roundsOf(() => arriving("EU", headers, "telehealth"), 200);
+    expect(await read()).toEqual(requestRounds["first read of an isolate"]);
+    const reads: unknown[] = [];
+    while (reads.length < 12 && reads.slice(-3).join() !== Array(3).fill(requestRounds.read).join())
+      reads.push(await read());
+    // A new isolate has small shares at first, then a share for each read.
+    const { read: plain, "read without a share left": waiting } = requestRounds;
+    expect(new Set(reads.map((rounds) => JSON.stringify(rounds)))).toEqual(
+      new Set([JSON.stringify(waiting), JSON.stringify(plain)]),
+    );
+    expect(reads.slice(-3)).toEqual([plain, plain, plain]);
+    vi.setSystemTime(Date.now() + 5_500);
+    expect(await read()).toEqual(requestRounds["read after a pause"]);
+    expect(await read()).toEqual(plain);
+
+    const holder = holders.get("holder-writes");
+    if (holder === undefined) throw new Error("not set up");
+    const token = await phylax.within(() => keyBoundToken(phylax, holder));
+    const writes: (readonly (readonly string[])[])[] = [];
+    for (let i = 0; i < 4; i++) {
+      const dpop = await proofFor(phylax, holder, token, "Observation", "POST");
+      writes.push(await roundsOf(() => creating({ authorization: `DPoP ${token}`, dpop }), 201));
+    }
+    const shared = writes.slice(1).map((rounds) => rounds.filter((calls) => calls.join() !== "guard"));
+    for (const rounds of shared) expect(rounds).toEqual(requestRounds.write);
+  } finally {
+    vi.useRealTimers();
+  }
 });
