@@ -6,7 +6,7 @@ import { externalToken } from "./external-token.ts";
 import { keyProof } from "./key-proof.ts";
 import { send, type Reply } from "./mutual-tls.ts";
 
-export interface TokenRequest {
+export interface AccessTokenRequest {
   /** v3 ActReason codes, space separated; default: the client's only granted purpose. */
   readonly purpose?: string | undefined;
   readonly scope?: string | undefined;
@@ -66,7 +66,7 @@ async function proof(dev: DevFile, client: DevClient): Promise<Record<string, st
 export async function requestToken(
   dev: DevFile,
   client: DevClient,
-  request: TokenRequest = {},
+  request: AccessTokenRequest = {},
 ): Promise<Reply> {
   if (!client.dpop) return ask(dev, client, request);
   const first = await ask(
@@ -85,7 +85,12 @@ export async function requestToken(
   );
 }
 
-async function ask(dev: DevFile, client: DevClient, request: TokenRequest, dpop?: string): Promise<Reply> {
+async function ask(
+  dev: DevFile,
+  client: DevClient,
+  request: AccessTokenRequest,
+  dpop?: string,
+): Promise<Reply> {
   const form = new URLSearchParams({
     grant_type: "client_credentials",
     ...(await proof(dev, client)),
@@ -107,7 +112,7 @@ async function ask(dev: DevFile, client: DevClient, request: TokenRequest, dpop?
 export async function accessToken(
   dev: DevFile,
   client: DevClient,
-  request: TokenRequest = {},
+  request: AccessTokenRequest = {},
 ): Promise<string> {
   if (client.auth === "external") return externalToken(dev, client, request);
   const reply = await requestToken(dev, client, request);

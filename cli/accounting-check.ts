@@ -15,7 +15,7 @@ import { verifyLog } from "#ledger/verify";
 import { countsText } from "#audit/accounting/compose";
 import { accountingShown, type ShownLine } from "./accounting-lines.ts";
 import { onceMoreIfLate } from "./late-checkpoint.ts";
-import { givenKeys, logOf, Misuse, printFault } from "./ledger-keys.ts";
+import { givenKeys, logOfVerifier, Misuse, printFault } from "./ledger-keys.ts";
 import { sentence as wordsOf } from "./ledger-report.ts";
 import { readerAt } from "./reader-at.ts";
 import { keyOfLog } from "./ledger-root.ts";
@@ -106,14 +106,14 @@ async function printHistory(
   for (const [origin, since] of Map.groupBy(checkpoints, (checkpoint) => checkpoint.origin)) {
     const verifier = keyOfLog(keys, origin.slice(origin.lastIndexOf("/") + 1));
     if (verifier === undefined) continue; // without the log's key no line was good
-    const reader = readerAt(ledger, logOf(verifier));
+    const reader = readerAt(ledger, logOfVerifier(verifier));
     const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { since }));
     if (result.ok)
       console.log(
-        `${logOf(verifier)}: the ledger, whole at ${result.value.size} leaves, ` +
+        `${logOfVerifier(verifier)}: the ledger, whole at ${result.value.size} leaves, ` +
           "has the proofs' checkpoints in its past",
       );
-    else console.log(printable(`${logOf(verifier)}: WRONG: ${wordsOf(result.error)}`));
+    else console.log(printable(`${logOfVerifier(verifier)}: WRONG: ${wordsOf(result.error)}`));
     isInPast &&= result.ok;
   }
   return isInPast;

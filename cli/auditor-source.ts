@@ -6,7 +6,7 @@ import type { Verifier } from "#ledger/tlog/signed-note";
 import { folderLog } from "./folder-log.ts";
 import { httpLog } from "./http-log.ts";
 import { ownKeys } from "./ledger-folder.ts";
-import { givenKeys, logOf, Misuse } from "./ledger-keys.ts";
+import { givenKeys, logOfVerifier, Misuse } from "./ledger-keys.ts";
 
 const many = { type: "string", multiple: true, default: [] as string[] } as const;
 
@@ -54,7 +54,7 @@ export async function auditorSource(
   if (keys === undefined) throw new Misuse("no public key to check with: give one with --log-key or --keys");
   if (given === undefined)
     console.error("keys: the folder's own, so this shows only that the folder agrees with itself");
-  const unknown = values.log.find((log) => !keys.some((verifier) => logOf(verifier) === log));
+  const unknown = values.log.find((log) => !keys.some((verifier) => logOfVerifier(verifier) === log));
   if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}: give it with --log-key`);
   const readerOf = (log: string): LogReader => (isUrl ? httpLog(place, log) : folderLog(join(folder, log)));
   return { keys, auditors, only: values.log, readerOf };

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { type Affected, type BreachScope, BreachTally } from "#audit/breach";
 import { breachClocks, undecided, type BreachClocks } from "#audit/breach-clocks";
 import type { AuditEvent, Counts } from "#audit/event";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { formatReceipt } from "#ledger/receipt";
 import { auditorOptions, auditorSource, auditorUsage } from "./auditor-source.ts";
 import { eventFilter, timeOf } from "./event-filter.ts";

@@ -8,7 +8,7 @@ import type { LogReader } from "#ledger/ports";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { hashAtTiles, splitHashes } from "#ledger/tlog/tile";
 import { type Finding, verifyLog } from "#ledger/verify";
-import { logOf } from "./ledger-keys.ts";
+import { logOfVerifier } from "./ledger-keys.ts";
 
 /**
  * A log that was checked whole, with the hashes needed to read it again and to prove its content: 32 bytes
@@ -24,7 +24,7 @@ export class CheckedLog {
   readonly #at: HashAt;
 
   private constructor(reader: LogReader, verifier: Verifier, seen: Seen, size: number) {
-    this.name = logOf(verifier);
+    this.name = logOfVerifier(verifier);
     this.origin = verifier.name;
     this.size = size;
     this.checkpoint = fromUtf8(seen.checkpoint) ?? "";

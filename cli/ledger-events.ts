@@ -4,7 +4,7 @@ import type { AuditRecord } from "#audit/record";
 import { isNextPart, rejoin } from "#audit/rejoin";
 import { withCurrentReasons } from "#audit/renamed-reasons";
 import { toBase64 } from "#ledger/bytes/base64";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { sha256 } from "#ledger/bytes/hash";
 import { parseLeaf } from "#ledger/leaf/leaf";
 import { leafHash } from "#ledger/tlog/merkle";
@@ -15,7 +15,7 @@ import type { AuditorSource } from "./auditor-source.ts";
 import { CheckedLog } from "./checked-log.ts";
 import { onceMoreIfLate } from "./late-checkpoint.ts";
 import { LeafOpener, type Unopened } from "./leaf-opener.ts";
-import { logOf } from "./ledger-keys.ts";
+import { logOfVerifier } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
 import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
 
@@ -65,10 +65,10 @@ export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRe
   if (wrong !== undefined) yield { log: ROOT_LOG, wrong };
   for (const { verifier, since } of logs) {
     const checked = await onceMoreIfLate(() =>
-      CheckedLog.check(source.readerOf(logOf(verifier)), verifier, since),
+      CheckedLog.check(source.readerOf(logOfVerifier(verifier)), verifier, since),
     );
     if (!checked.ok) {
-      yield { log: logOf(verifier), wrong: sentence(checked.error) };
+      yield { log: logOfVerifier(verifier), wrong: sentence(checked.error) };
       continue;
     }
     const log = checked.value;
@@ -101,8 +101,9 @@ export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRe
  * left out.
  */
 async function logsOf({ keys, only, readerOf }: AuditorSource) {
-  const isSelected = (verifier: Verifier): boolean => only.length === 0 || only.includes(logOf(verifier));
-  const logs = keys.filter((key) => logOf(key) !== ROOT_LOG && isSelected(key));
+  const isSelected = (verifier: Verifier): boolean =>
+    only.length === 0 || only.includes(logOfVerifier(verifier));
+  const logs = keys.filter((key) => logOfVerifier(key) !== ROOT_LOG && isSelected(key));
   const root = rootKeyOf(keys);
   if (root === undefined) return { logs: logs.map((verifier) => ({ verifier, since: [] })) };
   const leaves = new RootLeaves(root);
@@ -111,7 +112,7 @@ async function logsOf({ keys, only, readerOf }: AuditorSource) {
     return { wrong: sentence(result.error), logs: logs.map((verifier) => ({ verifier, since: [] })) };
   const present = [];
   for (const verifier of keysWithRoot(logs, root, leaves).filter(isSelected)) {
-    const name = logOf(verifier);
+    const name = logOfVerifier(verifier);
     if (
       mayBeDeleted(name, leaves.seconds, Date.now() / 1000) &&
       (await readerOf(name).checkpoint()) === undefined

@@ -10,7 +10,7 @@ import { tilePath } from "#ledger/tlog/tile";
 import { type LeafRules, verifyLog } from "#ledger/verify";
 import { httpLog } from "./http-log.ts";
 import { keysFile, keysText, verifyFolder } from "./ledger-folder.ts";
-import { givenKeys, logOf, Misuse, printFault } from "./ledger-keys.ts";
+import { givenKeys, logOfVerifier, Misuse, printFault } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
 import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
 import { CHECKPOINT_LAG_MS } from "./late-checkpoint.ts";
@@ -48,7 +48,7 @@ async function write(
 ): Promise<void> {
   const checkpoints = new Map<string, Uint8Array>();
   const copy = async (verifier: Verifier, rules?: LeafRules): Promise<void> => {
-    const log = logOf(verifier);
+    const log = logOfVerifier(verifier);
     written.add(log);
     const reader = copying(httpLog(url, log), join(folder, log), (note) => checkpoints.set(log, note));
     const result = await verifyLog(reader, verifier, {}, rules);
@@ -83,7 +83,7 @@ async function withoutDeleted(
 ): Promise<Verifier[]> {
   const present: Verifier[] = [];
   for (const key of keys) {
-    const log = logOf(key);
+    const log = logOfVerifier(key);
     if (
       !mayBeDeleted(log, leaves.seconds, Date.now() / 1000) ||
       (await httpLog(url, log).checkpoint()) !== undefined

@@ -6,9 +6,9 @@ import { siblingOf } from "#ledger/root-log";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { type Claims, verifyLog } from "#ledger/verify";
 import { folderLog, readObject, strayObjects } from "./folder-log.ts";
-import { keyText, logOf, parseLogKey } from "./ledger-keys.ts";
+import { keyText, logOfVerifier, parseLogKey } from "./ledger-keys.ts";
 import type { LogReport } from "./log-report.ts";
-import { type Place, rootKeyOf, verifyLogs } from "./ledger-root.ts";
+import { type RootPlace, rootKeyOf, verifyLogs } from "./ledger-root.ts";
 
 export const keysFile = "keys";
 const keysHead =
@@ -51,14 +51,14 @@ export async function verifyFolder(
   );
   reports.push(...checked);
   if (only.length > 0) return reports;
-  const known = new Set([keysFile, ...keys.map(logOf), ...checked.map(({ name }) => name)]);
+  const known = new Set([keysFile, ...keys.map(logOfVerifier), ...checked.map(({ name }) => name)]);
   const stray = entries
     .filter((name) => !known.has(name))
     .map((name) => ({ name, wrong: "is neither a log of a known key nor the file of keys" }));
   // A log in the file of keys was in the export. It is missed even by an auditor who has the key of another
   // log only.
   const hidden = ((await ownKeys(folder)) ?? [])
-    .map(logOf)
+    .map(logOfVerifier)
     .filter((name) => !known.has(name) && !entries.includes(name));
   const missing = hidden.map((name) => ({ name, wrong: "its folder is missing" }));
   return [...reports, ...[...stray, ...missing].sort((a, b) => (a.name < b.name ? -1 : 1))];
@@ -70,15 +70,15 @@ export async function verifyFolder(
 function withSiblings(keys: readonly Verifier[], entries: readonly string[]): readonly Verifier[] {
   const root = rootKeyOf(keys);
   const named = entries.filter(
-    (name) => parseLogName(name) !== undefined && !keys.some((key) => logOf(key) === name),
+    (name) => parseLogName(name) !== undefined && !keys.some((key) => logOfVerifier(key) === name),
   );
   return root === undefined ? keys : [...keys, ...named.sort().map((name) => siblingOf(root, name))];
 }
 
-const folderPlace = (folder: string): Place => ({
+const folderPlace = (folder: string): RootPlace => ({
   readerOf: (log) => folderLog(join(folder, log)),
   async verify(reader, verifier, claims, rules) {
-    const name = logOf(verifier);
+    const name = logOfVerifier(verifier);
     // The target of a link is not in the folder: the next reader may find a different file there.
     if ((await lstat(join(folder, name)).catch(() => undefined))?.isSymbolicLink() === true)
       return { name, wrong: "is a link" };
@@ -102,7 +102,7 @@ async function checkKeys(
   const other = keys.find((key) => !texts.includes(keyText(key)));
   return other === undefined
     ? { name: keysFile }
-    : { name: keysFile, wrong: `does not have the key of ${logOf(other)} that was given` };
+    : { name: keysFile, wrong: `does not have the key of ${logOfVerifier(other)} that was given` };
 }
 
 const hasEntry = async (folder: string, name: string): Promise<boolean> =>

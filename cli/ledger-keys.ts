@@ -59,7 +59,8 @@ export function givenKeys(key: readonly string[], files: readonly string[]): Giv
  */
 export function parseLogKey(text: string): Verifier | undefined {
   const key = parseVerifierKey(text);
-  return key.ok && (parseLogName(logOf(key.value)) !== undefined || logOf(key.value) === ROOT_LOG)
+  return key.ok &&
+    (parseLogName(logOfVerifier(key.value)) !== undefined || logOfVerifier(key.value) === ROOT_LOG)
     ? key.value
     : undefined;
 }
@@ -71,7 +72,7 @@ export function readWitnessKey(text: string): Verifier {
   return key.value;
 }
 
-export const logOf = ({ name }: Verifier): string => name.slice(name.lastIndexOf("/") + 1);
+export const logOfVerifier = ({ name }: Verifier): string => name.slice(name.lastIndexOf("/") + 1);
 
 export const keyText = ({ name, publicKey }: Verifier): string => verifierKey(name, publicKey);
 
@@ -100,7 +101,7 @@ function readKeyFile(file: string): KeyFile {
   });
   const keys = named.map(([log, text]) => {
     const key = readKey(String(text));
-    if (logOf(key) !== log) throw new Misuse(`${file}: the key of ${log} belongs to another log`);
+    if (logOfVerifier(key) !== log) throw new Misuse(`${file}: the key of ${log} belongs to another log`);
     return key;
   });
   return {

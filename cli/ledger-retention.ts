@@ -7,7 +7,7 @@ import { mayBeDeleted, ROOT_LOG, RootLeaves } from "#ledger/root-log";
 import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { timeOf } from "./event-filter.ts";
-import { givenKeys, logOf, Misuse, printFault } from "./ledger-keys.ts";
+import { givenKeys, logOfVerifier, Misuse, printFault } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
 import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
 import { printable } from "./printable.ts";
@@ -93,7 +93,7 @@ async function look(
 ): Promise<readonly LogRetention[]> {
   const root = rootKeyOf(keys);
   const leaves = root && new RootLeaves(root);
-  const logs = keys.filter((key) => logOf(key) !== ROOT_LOG);
+  const logs = keys.filter((key) => logOfVerifier(key) !== ROOT_LOG);
   if (root === undefined || leaves === undefined) {
     return await inTurn(logs, (verifier) =>
       lookAt(verifier, place, rules, now, {
@@ -106,7 +106,7 @@ async function look(
   const all = keysWithRoot(logs, root, leaves);
   return await inTurn([...all, root], (verifier) =>
     lookAt(verifier, place, rules, now, {
-      kept: leaves.seen.get(logOf(verifier))?.at(-1),
+      kept: leaves.seen.get(logOfVerifier(verifier))?.at(-1),
       seconds: leaves.seconds,
       notes: [],
     }),
@@ -127,7 +127,7 @@ async function lookAt(
   now: number,
   root: ByRoot,
 ): Promise<LogRetention> {
-  const log = logOf(verifier);
+  const log = logOfVerifier(verifier);
   const { rule, removable } = lockOf(verifier.name, rules);
   const about = {
     log,

@@ -6,7 +6,7 @@ import { mayBeDeleted, ROOT_LOG, RootLeaves, siblingOf } from "#ledger/root-log"
 import type { Verifier } from "#ledger/tlog/signed-note";
 import type { Claims, LeafRules } from "#ledger/verify";
 import type { LogReport } from "./log-report.ts";
-import { logOf } from "./ledger-keys.ts";
+import { logOfVerifier } from "./ledger-keys.ts";
 
 /** The logs to check, and the keys to check them with. */
 export interface Check {
@@ -17,7 +17,7 @@ export interface Check {
 }
 
 /** How to read and check one log at its place: over HTTP, or in a folder. */
-export interface Place {
+export interface RootPlace {
   readerOf(log: string): LogReader;
   verify(reader: LogReader, verifier: Verifier, claims: Claims, rules?: LeafRules): Promise<LogReport>;
 }
@@ -28,7 +28,7 @@ const CLOCKS_MAY_DIFFER_SECONDS = 60;
 
 /** The key of the root log among `keys`. */
 export const rootKeyOf = (keys: readonly Verifier[]): Verifier | undefined =>
-  keys.find((key) => logOf(key) === ROOT_LOG);
+  keys.find((key) => logOfVerifier(key) === ROOT_LOG);
 
 /**
  * The key of a log: from `keys`, or derived from the root log's key, because one key pair signs every log of
@@ -37,13 +37,13 @@ export const rootKeyOf = (keys: readonly Verifier[]): Verifier | undefined =>
 export function keyOfLog(keys: readonly Verifier[], log: string): Verifier | undefined {
   const root = rootKeyOf(keys);
   const sibling = root !== undefined && parseLogName(log) !== undefined ? siblingOf(root, log) : undefined;
-  return keys.find((key) => logOf(key) === log) ?? sibling;
+  return keys.find((key) => logOfVerifier(key) === log) ?? sibling;
 }
 
 /** `keys`, and the keys of every other log that has leaves according to the root log. */
 export function keysWithRoot(keys: readonly Verifier[], root: Verifier, { seen }: RootLeaves): Verifier[] {
   const named = [...seen].filter(
-    ([log, all]) => (all.at(-1)?.size ?? 0) > 0 && !keys.some((key) => logOf(key) === log),
+    ([log, all]) => (all.at(-1)?.size ?? 0) > 0 && !keys.some((key) => logOfVerifier(key) === log),
   );
   return [...keys, ...named.map(([log]) => siblingOf(root, log))];
 }
@@ -55,14 +55,15 @@ export function keysWithRoot(keys: readonly Verifier[], root: Verifier, { seen }
  */
 export async function verifyLogs(
   { keys, witnesses, only, claimsOf }: Check,
-  place: Place,
+  place: RootPlace,
 ): Promise<LogReport[]> {
-  const isSelected = (verifier: Verifier): boolean => only.length === 0 || only.includes(logOf(verifier));
-  const logs = keys.filter((key) => logOf(key) !== ROOT_LOG && isSelected(key));
+  const isSelected = (verifier: Verifier): boolean =>
+    only.length === 0 || only.includes(logOfVerifier(verifier));
+  const logs = keys.filter((key) => logOfVerifier(key) !== ROOT_LOG && isSelected(key));
   const root = rootKeyOf(keys.filter(isSelected));
   if (root === undefined)
     return await inTurn(logs, (verifier) =>
-      place.verify(place.readerOf(logOf(verifier)), verifier, claimsOf(verifier)),
+      place.verify(place.readerOf(logOfVerifier(verifier)), verifier, claimsOf(verifier)),
     );
   const leaves = new RootLeaves(root);
   const report = await verifyRoot(root, leaves, { witnesses, claimsOf }, place);
@@ -79,7 +80,7 @@ async function verifyRoot(
   root: Verifier,
   leaves: RootLeaves,
   { witnesses, claimsOf }: Pick<Check, "witnesses" | "claimsOf">,
-  place: Place,
+  place: RootPlace,
 ): Promise<LogReport> {
   const reader = place.readerOf(ROOT_LOG);
   // read once: the checkpoint with the checked cosignatures is the checkpoint that the log is checked against
@@ -106,9 +107,9 @@ async function verifyAgainst(
   root: RootLeaves,
   verifier: Verifier,
   claims: Claims,
-  place: Place,
+  place: RootPlace,
 ): Promise<LogReport> {
-  const name = logOf(verifier);
+  const name = logOfVerifier(verifier);
   const reader = place.readerOf(name);
   const seen = root.seen.get(name);
   const last = seen?.at(-1);

@@ -8,9 +8,9 @@ import { type Claims, verifyLog } from "#ledger/verify";
 import { httpLog } from "./http-log.ts";
 import { keysFile, ownKeys, verifyFolder } from "./ledger-folder.ts";
 import { onceMoreIfLate } from "./late-checkpoint.ts";
-import { givenKeys, logOf, Misuse, readWitnessKey, printFault } from "./ledger-keys.ts";
+import { givenKeys, logOfVerifier, Misuse, readWitnessKey, printFault } from "./ledger-keys.ts";
 import { printReport } from "./ledger-report.ts";
-import { type Place, rootKeyOf, verifyLogs } from "./ledger-root.ts";
+import { type RootPlace, rootKeyOf, verifyLogs } from "./ledger-root.ts";
 
 export const ledgerVerifyUsage =
   "phylax ledger verify [URL|DIR] [--key VKEY]… [--keys DEV.JSON]… [--witness VKEY]… [--log NAME]… " +
@@ -31,7 +31,7 @@ export async function ledgerVerify(args: readonly string[]): Promise<number> {
         ? await verifyFolder(target.path, keys, claimsOf, only, witnesses)
         : await verifyLogs({ keys, claimsOf, only, witnesses }, servedPlace(target.url));
     const good = reports.map((report) => {
-      const verifier = keys.find((key) => logOf(key) === report.name);
+      const verifier = keys.find((key) => logOfVerifier(key) === report.name);
       return printReport(report, verifier === undefined ? {} : claimsOf(verifier));
     });
     return good.every(Boolean) ? 0 : 1;
@@ -40,10 +40,10 @@ export async function ledgerVerify(args: readonly string[]): Promise<number> {
   }
 }
 
-const servedPlace = (url: string): Place => ({
+const servedPlace = (url: string): RootPlace => ({
   readerOf: (log) => httpLog(url, log),
   async verify(reader, verifier, claims, rules) {
-    const name = logOf(verifier);
+    const name = logOfVerifier(verifier);
     const result = await onceMoreIfLate(() => verifyLog(reader, verifier, claims, rules));
     return result.ok ? { name, good: result.value } : { name, wrong: result.error };
   },
@@ -83,11 +83,11 @@ async function readRequest(args: readonly string[]): Promise<VerifyRequest> {
   // A check without a witness's cosignature must not pass for the check that `--witness` asks for.
   if (values.witness.length > 0 && rootKeyOf(keys) === undefined)
     throw new Misuse("witnesses cosign the root log: give the root log's key with --key or --keys");
-  const unknown = values.log.find((log) => !keys.some((verifier) => logOf(verifier) === log));
+  const unknown = values.log.find((log) => !keys.some((verifier) => logOfVerifier(verifier) === log));
   if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}: give it with --key`);
   // A claim about a log that is not checked would pass unseen.
   const lookedAt =
-    values.log.length === 0 ? keys : keys.filter((verifier) => values.log.includes(logOf(verifier)));
+    values.log.length === 0 ? keys : keys.filter((verifier) => values.log.includes(logOfVerifier(verifier)));
   const since = values.since.map((file) => ownCheckpoint(file, lookedAt));
   const receipts = values.receipt.map((text) => ownReceipt(text, lookedAt));
   return {
@@ -120,7 +120,7 @@ const claimsFor = (
     const opened = openCheckpoint(note, verifier);
     return opened.ok ? [opened.value] : [];
   }),
-  receipts: receipts.filter(({ log }) => log === logOf(verifier)),
+  receipts: receipts.filter(({ log }) => log === logOfVerifier(verifier)),
 });
 
 function ownCheckpoint(file: string, verifiers: readonly Verifier[]): Uint8Array {
@@ -141,7 +141,7 @@ function readBytes(file: string): Buffer {
 function ownReceipt(text: string, verifiers: readonly Verifier[]): Receipt {
   const receipt = parseReceipt(text.replace(/^phylax-receipt:/iu, "").trim());
   if (!receipt.ok) throw new Misuse(`not a receipt: ${text}`);
-  if (verifiers.some((verifier) => logOf(verifier) === receipt.value.log)) return receipt.value;
+  if (verifiers.some((verifier) => logOfVerifier(verifier) === receipt.value.log)) return receipt.value;
   throw new Misuse(
     `the receipt is of log ${receipt.value.log}: give the key of that log, or name the log with --log`,
   );

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { toBase64 } from "#ledger/bytes/base64";
-import { sameBytes, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { sameBytes } from "#ledger/bytes/bytes";
 import { type Checkpoint, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { openInclusionNote } from "#ledger/tlog/inclusion-note";
 import { parseReceipt, type Receipt } from "#ledger/receipt";

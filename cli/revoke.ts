@@ -28,7 +28,7 @@ export const revokeUsage = [
  * Denies a token, key, client and so on everywhere within ten seconds, or lifts the denial
  * (docs/revocation.md). Returns 0 when it is done, 2 when it is refused.
  */
-export async function revoke(args: readonly string[]): Promise<number> {
+export async function revokeCommand(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,

@@ -12,7 +12,7 @@ import { policyDiff, policyDiffUsage } from "./policy-diff.ts";
 import { policyExplain, policyExplainUsage } from "./policy-explain.ts";
 import { receiptCheck, receiptCheckUsage } from "./receipt-check.ts";
 import { registryApply, registryApplyUsage } from "./registry-apply.ts";
-import { revoke, revokeUsage } from "./revoke.ts";
+import { revokeCommand, revokeUsage } from "./revoke.ts";
 import { token, tokenUsage } from "./token.ts";
 
 /** `phylax <words> …`: each command returns an exit code (0 good, 1 error found or failure, 2 misuse). */
@@ -35,7 +35,7 @@ const commands: readonly {
   { words: ["policy", "explain"], usage: policyExplainUsage, run: policyExplain },
   { words: ["registry", "apply"], usage: registryApplyUsage, run: registryApply },
   { words: ["operator", "sign-in"], usage: operatorSignInUsage, run: operatorSignIn },
-  { words: ["revoke"], usage: revokeUsage, run: revoke },
+  { words: ["revoke"], usage: revokeUsage, run: revokeCommand },
   { words: ["token"], usage: tokenUsage, run: token },
 ];
 

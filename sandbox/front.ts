@@ -12,7 +12,7 @@ import {
   parserRefusal,
   rawAnswer,
   refusals,
-  refuse,
+  refuseTransport,
   type TransportRefusal,
 } from "./transport-refusal.ts";
 
@@ -94,7 +94,7 @@ export async function startFront({
   const serve = (req: IncomingMessage, res: ServerResponse) => {
     if (ending.has(req.socket)) return;
     answering.set(req.socket, { req, res });
-    const refusal = refuse(req);
+    const refusal = refuseTransport(req);
     if (refusal === refusals.malformed) {
       ending.add(req.socket);
       res.setHeader("Connection", "close");

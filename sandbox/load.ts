@@ -5,8 +5,8 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Resource } from "@medplum/fhirtypes";
 import { parseExact } from "./origin/exact-json.ts";
-import { resourceTypes } from "./origin/search-parameters.ts";
-import { resolveReferences, type Entry } from "./resolve-references.ts";
+import { servedTypes } from "./origin/search-parameters.ts";
+import { resolveReferences, type LoadedEntry } from "./resolve-references.ts";
 import { StartRefusal } from "./start-refusal.ts";
 
 /** The content of a folder. */
@@ -56,7 +56,7 @@ export async function loadFolder(
 export async function readFolder(dir: string): Promise<Folder> {
   const names = await readdir(dir, { recursive: true });
   const unread: { file: string; why: string }[] = [];
-  const entries: Entry[] = [];
+  const entries: LoadedEntry[] = [];
   for (const name of names.filter((file) => /\.(?:nd)?json(?:\.gz)?$/u.test(file)).toSorted()) {
     const read = await text(join(dir, name));
     if (typeof read !== "string") {
@@ -91,7 +91,7 @@ async function text(file: string): Promise<string | { readonly why: string }> {
  * The resources of a document, or the reason why it has none. A Bundle inside a Bundle is a resource like any
  * other resource.
  */
-function entriesOf(json: string): Entry[] | string {
+function entriesOf(json: string): LoadedEntry[] | string {
   let document: unknown;
   try {
     document = parseExact(json);
@@ -100,7 +100,7 @@ function entriesOf(json: string): Entry[] | string {
   }
   if (!isResource(document)) return "not a FHIR R4 resource";
   if (document.resourceType !== "Bundle") return [{ resource: document }];
-  const entries = (document.entry ?? []).flatMap(({ fullUrl, resource }): Entry[] =>
+  const entries = (document.entry ?? []).flatMap(({ fullUrl, resource }): LoadedEntry[] =>
     isResource(resource) ? [{ resource, ...(fullUrl !== undefined && { fullUrl }) }] : [],
   );
   return entries.length === 0 ? "a Bundle without resources" : entries;
@@ -111,6 +111,6 @@ function isResource(value: unknown): value is Resource {
     typeof value === "object" &&
     value !== null &&
     "resourceType" in value &&
-    resourceTypes.has(String(value.resourceType))
+    servedTypes.has(String(value.resourceType))
   );
 }

@@ -27,7 +27,7 @@ const person = {
 const maxAgeSeconds = 900;
 
 /** Makes (or finds) the certificate of each operator. `signsIn` names the person's provider and subject. */
-export async function operators(pki: string, signsIn: { readonly iss: string; readonly sub: string }) {
+export async function sandboxOperators(pki: string, signsIn: { readonly iss: string; readonly sub: string }) {
   const { twoFactors } = assurance;
   return {
     machine: await equip(pki, machine, { kind: "machine" } as const),

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { Resource } from "@medplum/fhirtypes";
-import { searchParametersOf } from "./origin/search-parameters.ts";
+import { servedParametersOf } from "./origin/search-parameters.ts";
 import { text, valuesOf } from "./origin/values.ts";
 
 /** A resource from a file, with the URL by which its neighbours refer to it. */
-export interface Entry {
+export interface LoadedEntry {
   readonly fullUrl?: string;
   readonly resource: Resource;
 }
@@ -14,7 +14,7 @@ export interface Entry {
  * transaction (`urn:uuid:…`, the full URL of an entry, `Practitioner?identifier=system|value`; R4
  * §3.1.0.11.2) into `Type/id`.
  */
-export function resolveReferences(entries: readonly Entry[]): {
+export function resolveReferences(entries: readonly LoadedEntry[]): {
   readonly resources: Resource[];
   readonly unresolved: number;
 } {
@@ -50,7 +50,7 @@ export function resolveReferences(entries: readonly Entry[]): {
 }
 
 function identifiersOf(resource: Resource): string[] {
-  const parameter = searchParametersOf(resource.resourceType).get("identifier");
+  const parameter = servedParametersOf(resource.resourceType).get("identifier");
   if (parameter === undefined) return [];
   return valuesOf(resource, parameter).flatMap(({ value }) => {
     const [system, code] = [text(value, "system"), text(value, "value")];

@@ -14,7 +14,7 @@ import {
 import { keptAwake, openToOthers, startElsewhere } from "./gateways-elsewhere.ts";
 import {
   buildWorkerBundles,
-  configurationOf,
+  workerConfigurationOf,
   type WorkerBundles,
   type WorkerName,
 } from "./worker-bundles.ts";
@@ -187,7 +187,7 @@ function worker(
   script: string,
   { vars, secrets }: WorkerSettings,
 ): V4WorkerOptions & { name: string } {
-  const { modulesRules: _rules, ...options } = configurationOf(name).workerOptions;
+  const { modulesRules: _rules, ...options } = workerConfigurationOf(name).workerOptions;
   return {
     ...options,
     name: `phylax-${name}`,

@@ -10,7 +10,7 @@ import { operatorsClient } from "./identity-provider/operators.ts";
 import { startIdentityProvider } from "./identity-provider/start.ts";
 import { holdKeptPort } from "./kept-port.ts";
 import { keptKey, keptSecret, publicHalf } from "./keys.ts";
-import { operators, type DemoOperator } from "./operators.ts";
+import { sandboxOperators, type DemoOperator } from "./operators.ts";
 import { readRegistryFile, type RegistryFile } from "./registry-file.ts";
 import type { Runtime } from "./runtime.ts";
 import type { WorkerBundles } from "./worker-bundles.ts";
@@ -140,7 +140,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       issuer,
     });
     await runtime.applyRegistry(registry);
-    const { machine, person } = await operators(pki, { iss: issuer.iss, sub: officerLogin });
+    const { machine, person } = await sandboxOperators(pki, { iss: issuer.iss, sub: officerLogin });
     for (const { entry } of [machine, person]) await runtime.admitOperator(entry);
     if (file !== undefined) await addFile(runtime, file, say);
 

@@ -7,7 +7,7 @@ import { get, phylax, type TourReply } from "./tour-ask.ts";
 import type { TourClient, TourDev } from "./tour-stack.ts";
 
 /** The facts that a step knows, with results of earlier steps. */
-export interface Seen {
+export interface SeenInTour {
   readonly dev: TourDev;
   readonly devFile: string;
   /** The folder for the tour's files; deleted at its end. */
@@ -21,7 +21,7 @@ export interface Seen {
 interface Step {
   readonly title: string;
   /** Runs the step, checks it, and returns the lines to print. Throws with the fact that was wrong. */
-  readonly show: (seen: Seen) => Promise<readonly string[]>;
+  readonly show: (seen: SeenInTour) => Promise<readonly string[]>;
 }
 
 interface Resource {
@@ -43,7 +43,7 @@ export const steps: readonly Step[] = [
   { title: "A copy in which one bit was changed is caught, by the name of the object", show: tampered },
 ];
 
-async function token(seen: Seen) {
+async function token(seen: SeenInTour) {
   const { dev } = seen;
   const { code, said } = await phylax("token", "payer", "--state", dirname(seen.devFile));
   must(code === 0, `no token: ${said}`);
@@ -61,7 +61,7 @@ async function token(seen: Seen) {
   ];
 }
 
-async function cutRead(seen: Seen) {
+async function cutRead(seen: SeenInTour) {
   const { dev, patient, payerToken } = seen;
   const reply = await get(dev.ca, clientOf(dev, "payer"), `${dev.fhir}/Patient/${patient}`, payerToken);
   const shown = opened(reply);
@@ -85,7 +85,7 @@ async function cutRead(seen: Seen) {
   ];
 }
 
-async function otherPurpose(seen: Seen) {
+async function otherPurpose(seen: SeenInTour) {
   const { dev, patient, toPayer = {} } = seen;
   const { code, said } = await phylax("token", "telehealth", "--state", dirname(seen.devFile));
   must(code === 0, `no token: ${said}`);
@@ -101,7 +101,7 @@ async function otherPurpose(seen: Seen) {
   return ["$ npx phylax token telehealth", `shown as well: ${more.join(", ")}`];
 }
 
-async function refusals(seen: Seen) {
+async function refusals(seen: SeenInTour) {
   const { dev, patient, payerToken } = seen;
   const stolen = await get(dev.ca, clientOf(dev, "telehealth"), `${dev.fhir}/Patient/${patient}`, payerToken);
   must(stolen.status === 401, `the plan's token with another's certificate: ${stolen.status}`);
@@ -119,7 +119,7 @@ async function refusals(seen: Seen) {
   ];
 }
 
-async function receipt({ receipt: text = "" }: Seen) {
+async function receipt({ receipt: text = "" }: SeenInTour) {
   const read = parseReceipt(text);
   must(read.ok, "there is no receipt");
   return [
@@ -128,14 +128,14 @@ async function receipt({ receipt: text = "" }: Seen) {
   ];
 }
 
-async function verified({ devFile, receipt: text = "" }: Seen) {
+async function verified({ devFile, receipt: text = "" }: SeenInTour) {
   const { code, said } = await phylax("ledger", "verify", "--keys", devFile, "--receipt", text);
   must(code === 0, said);
   must(said.includes("has the receipt's leaf"), "the receipt was not looked for");
   return ["$ npx phylax ledger verify --keys dev.json --receipt …", ...said.split("\n")];
 }
 
-async function exported({ devFile, folder, receipt: text = "" }: Seen) {
+async function exported({ devFile, folder, receipt: text = "" }: SeenInTour) {
   const copy = join(folder, "copy");
   const taken = await phylax("ledger", "export", copy, "--keys", devFile);
   must(taken.code === 0, taken.said);
@@ -149,7 +149,7 @@ async function exported({ devFile, folder, receipt: text = "" }: Seen) {
   ];
 }
 
-async function tampered({ devFile, folder, receipt: text = "" }: Seen) {
+async function tampered({ devFile, folder, receipt: text = "" }: SeenInTour) {
   const read = parseReceipt(text);
   must(read.ok, "there is no receipt");
   const { log } = read.value;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { findOrStart } from "./tour-stack.ts";
-import { steps, type Seen } from "./tour-steps.ts";
+import { steps, type SeenInTour } from "./tour-steps.ts";
 
 const usage =
   "usage: npm run tour -- [--state DIR]\n  --state DIR  of a running npm start (.phylax); without one the tour starts its own and ends it";
@@ -27,7 +27,12 @@ try {
   const phylax = await findOrStart(state, join(folder, "state"));
   try {
     console.log(`A health plan, a telehealth service and a patient's record at ${phylax.dev.gateway}\n`);
-    const seen: Seen = { dev: phylax.dev, devFile: phylax.devFile, folder, patient: await phylax.patient() };
+    const seen: SeenInTour = {
+      dev: phylax.dev,
+      devFile: phylax.devFile,
+      folder,
+      patient: await phylax.patient(),
+    };
     for (const [i, { title, show }] of steps.entries()) {
       console.log(`${i + 1}. ${title}`);
       for (const line of await show(seen)) console.log(`   ${line}`);

@@ -36,7 +36,7 @@ export const refusals = {
 const urlBytesMax = 16_384;
 const headerBytesMax = 131_072;
 /** The refusals of the front itself, in the order in which an edge would find them. */
-export function refuse(req: IncomingMessage): TransportRefusal | undefined {
+export function refuseTransport(req: IncomingMessage): TransportRefusal | undefined {
   const url = req.url ?? "";
   // the parser takes 0.9 and 2.0 too
   if (req.httpVersion !== "1.1" && req.httpVersion !== "1.0") return refusals.malformed;

@@ -28,7 +28,7 @@ export type WorkerBundles = Readonly<Record<WorkerName, string>>;
 export const workerNames = Object.keys(configurations) as readonly WorkerName[];
 
 /** A worker's wrangler configuration as options of Miniflare. */
-export const configurationOf = (name: WorkerName) => optionsOf(join(root, configurations[name]));
+export const workerConfigurationOf = (name: WorkerName) => optionsOf(join(root, configurations[name]));
 
 /**
  * Builds the five workers into `folder`, as wrangler would. Files of an earlier build are removed first. The
@@ -44,7 +44,7 @@ export async function buildWorkerBundles(folder: string): Promise<WorkerBundles>
 }
 
 async function buildWorker(name: WorkerName, folder: string): Promise<string> {
-  const { main, define } = configurationOf(name);
+  const { main, define } = workerConfigurationOf(name);
   if (main === undefined) throw new Error(`${configurations[name]} has no main`);
   const { metafile } = await build({
     entryPoints: { [name]: main },

@@ -70,7 +70,7 @@ beforeAll(() => {
     ...goodImports,
     ...impurities,
   ]);
-});
+}, 90_000);
 
 test("the linter reports an import that the room table does not allow", ({ expect }) => {
   for (const [room, source, expected] of badImports)
@@ -119,7 +119,7 @@ test("no sub-room of the gateway imports itself by way of further sub-rooms, typ
 test("a planted circle of the gateway's sub-rooms is found", ({ expect }) => {
   const planted = planting("src/gateway/", [
     "src/gateway/origin/planted.ts",
-    'import type { Draft } from "#gateway/answer/drafts";\nexport type X = Draft;',
+    'import type { AnswerDraft } from "#gateway/answer/drafts";\nexport type X = AnswerDraft;',
   ]);
   expect(circlesIn(roomGraph(planted, subRoomOf)).flat()).toContain("origin");
 });
@@ -134,4 +134,37 @@ test("no folder below src/ has more than 25 files", ({ expect }) => {
 test("a planted folder of 26 files is found", ({ expect }) => {
   const many = Array.from({ length: filesMax + 1 }, (_, n) => [`src/planted/${n}.ts`, ""] as const);
   expect(crowdedFolders(new Map(many), filesMax)).toEqual(["src/planted"]);
+});
+
+const exported =
+  /^export (?:abstract |async |declare )*(?:const|let|function\*?|class|interface|type|enum) (?<name>[\w$]+)/gmu;
+
+/**
+ * Names that several files declare and export. An entry point in `workers/` may have the name of the port that
+ * it serves: both mean the same, and the binding has that name.
+ */
+function namesWithTwoMeanings(sources: ReadonlyMap<string, string>): readonly string[] {
+  const declaredIn = new Map<string, Set<string>>();
+  for (const [file, text] of sources) {
+    if (file.startsWith("workers/")) continue;
+    for (const { groups } of text.matchAll(exported)) {
+      const name = groups?.["name"] ?? "";
+      declaredIn.set(name, (declaredIn.get(name) ?? new Set()).add(file));
+    }
+  }
+  return [...declaredIn].flatMap(([name, files]) =>
+    files.size > 1 ? [`${name}: ${[...files].join(", ")}`] : [],
+  );
+}
+
+test("an exported name means one thing: no two files declare it", ({ expect }) => {
+  expect(namesWithTwoMeanings(sources)).toEqual([]);
+});
+
+test("a planted second declaration of an exported name is found", ({ expect }) => {
+  const planted = new Map([
+    ["src/kernel/a.ts", "export const twice = 1;"],
+    ["sandbox/b.ts", "export interface Once {}\nexport async function twice() {}"],
+  ]);
+  expect(namesWithTwoMeanings(planted)).toEqual(["twice: src/kernel/a.ts, sandbox/b.ts"]);
 });

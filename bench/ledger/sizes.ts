@@ -1,5 +1,6 @@
 import { instant } from "#kernel/clock";
-import { concat, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat } from "#ledger/bytes/bytes";
 import { checkpointText } from "#ledger/tlog/checkpoint";
 import { emptyHead } from "#ledger/commit";
 import { encodeFrame, firstPrevious } from "#ledger/leaf/frame";

@@ -44,7 +44,7 @@ export function peopleOf(state: string, patients: readonly string[]): readonly P
   }));
 }
 
-export interface Credentials {
+export interface SignInCredentials {
   readonly login: string;
   readonly password: string;
   /** Six digits; undefined without a request for the second factor. */
@@ -65,7 +65,7 @@ export class Doorkeeper {
    * The account with these credentials; undefined for wrong credentials. A code is valid once, and only spent
    * with the right password.
    */
-  admit({ login, password, code }: Credentials, atMilliseconds: number): Account | undefined {
+  admit({ login, password, code }: SignInCredentials, atMilliseconds: number): Account | undefined {
     const known = this.#people.get(login);
     const right =
       timingSafeEqual(sha256(known?.person.password ?? ""), sha256(password)) && known !== undefined;

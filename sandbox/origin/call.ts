@@ -1,6 +1,6 @@
 import type { HttpMethod } from "@medplum/fhir-router";
-import { isObject, numberOf } from "./exact-json.ts";
-import { badRequest, OriginRefusal } from "./refusal.ts";
+import { isExactObject, numberOf } from "./exact-json.ts";
+import { badRequest, ServerRefusal } from "./refusal.ts";
 import type { Stored } from "./stored.ts";
 import { field, items, text } from "./values.ts";
 
@@ -14,7 +14,7 @@ export type Body =
   | { readonly kind: "other"; readonly type: string; readonly bytes: Buffer };
 
 /** One interaction: a request by HTTP, or an entry of a batch or transaction. */
-export interface Call {
+export interface OriginCall {
   readonly method: HttpMethod;
   /** Below the FHIR base, without the query and without a leading slash. */
   readonly path: string;
@@ -44,7 +44,7 @@ export interface Answer {
  * All parameters of a request in order: from its URL, then from its form, or from the Parameters of a posted
  * operation.
  */
-export function pairsOf({ query, body }: Call): Pairs {
+export function pairsOf({ query, body }: OriginCall): Pairs {
   if (body.kind === "form") return [...query, ...body.pairs];
   return body.kind === "json" && field(body.value, "resourceType") === "Parameters"
     ? [...query, ...fromParameters(body.value)]
@@ -61,11 +61,13 @@ const fromParameters = (body: unknown): Pairs =>
   });
 
 /** The resource in the body of a write. */
-export function resourceOf({ body }: Call): Record<string, unknown> & { readonly resourceType: string } {
+export function resourceOf({
+  body,
+}: OriginCall): Record<string, unknown> & { readonly resourceType: string } {
   if (body.kind === "other" || body.kind === "form")
-    throw new OriginRefusal(415, "not-supported", "Resources are read as application/fhir+json.");
+    throw new ServerRefusal(415, "not-supported", "Resources are read as application/fhir+json.");
   const value = body.kind === "none" ? undefined : body.value;
-  if (!isObject(value) || typeof value["resourceType"] !== "string")
+  if (!isExactObject(value) || typeof value["resourceType"] !== "string")
     throw badRequest("The body is no resource.");
   return { ...value, resourceType: value["resourceType"] };
 }

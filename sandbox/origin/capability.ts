@@ -1,8 +1,8 @@
 import type { CapabilityStatement, CapabilityStatementRestResource } from "@medplum/fhirtypes";
-import { resourceTypes, searchParametersOf } from "./search-parameters.ts";
+import { servedTypes, servedParametersOf } from "./search-parameters.ts";
 
 /** The origin's capabilities, and for each type its search parameters (R4 §5.1). */
-export function capabilityStatement(base: string, date: string): CapabilityStatement {
+export function originCapability(base: string, date: string): CapabilityStatement {
   return {
     resourceType: "CapabilityStatement",
     status: "active",
@@ -15,7 +15,7 @@ export function capabilityStatement(base: string, date: string): CapabilityState
     rest: [
       {
         mode: "server",
-        resource: [...resourceTypes].map(ofType),
+        resource: [...servedTypes].map(ofType),
         interaction: [
           { code: "batch" },
           { code: "transaction" },
@@ -44,7 +44,7 @@ const operation = (name: string, of: string) => ({
 });
 
 function ofType(type: string): CapabilityStatementRestResource {
-  const parameters = [...searchParametersOf(type)];
+  const parameters = [...servedParametersOf(type)];
   return {
     type: type as NonNullable<CapabilityStatementRestResource["type"]>, // R4's types are among medplum's
     interaction: interactions.map((code) => ({ code })),
@@ -71,7 +71,7 @@ function ofType(type: string): CapabilityStatementRestResource {
 
 /** By target type: the references to it, in the form of `_revinclude`. */
 const referring = new Map<string, string[]>();
-for (const source of resourceTypes)
-  for (const [code, { type, target }] of searchParametersOf(source))
+for (const source of servedTypes)
+  for (const [code, { type, target }] of servedParametersOf(source))
     if (type === "reference")
       for (const to of target ?? []) referring.set(to, [...(referring.get(to) ?? []), `${source}:${code}`]);

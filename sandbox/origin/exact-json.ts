@@ -29,7 +29,7 @@ export function numberOf(value: unknown): number | undefined {
 export const copied = <T>(value: T): T => parseExact(JSON.stringify(value)) as T;
 
 /** A JSON object, and not a raw number, which is an object to JavaScript. */
-export function isObject(value: unknown): value is Record<string, unknown> {
+export function isExactObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !source.isRawJSON(value);
 }
 
@@ -37,7 +37,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
  * A number to be written with just these digits: `7.10`. To the types a number, to `JSON.stringify` its text;
  * arithmetic needs `numberOf`.
  */
-export function written(digits: string): number {
+export function exactText(digits: string): number {
   const plain = Number(digits);
   // JSON.stringify accepts it as a number
   return String(plain) === digits ? plain : (source.rawJSON(digits) as unknown as number);

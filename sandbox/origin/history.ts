@@ -1,9 +1,9 @@
 import type { BundleEntry, Resource } from "@medplum/fhirtypes";
 import { err, ok, type Result } from "#kernel/result";
-import type { SearchRefusal } from "./search/criterion.ts";
+import type { CriterionRefusal } from "./search/criterion.ts";
 import { dateSpan } from "./match/date.ts";
 import { pageSizes, readPageSize } from "./search/page-size.ts";
-import type { Listing } from "./search/pages.ts";
+import type { PagedListing } from "./search/pages.ts";
 import type { Version } from "./versions.ts";
 
 export interface HistoryQuery {
@@ -15,7 +15,7 @@ export interface HistoryQuery {
 /** Reads the parameters of `_history` (R4 http.html#history). */
 export function readHistoryQuery(
   pairs: Iterable<readonly [string, string]>,
-): Result<HistoryQuery, SearchRefusal> {
+): Result<HistoryQuery, CriterionRefusal> {
   let [count, since]: [number, number] = [pageSizes.default, Number.NEGATIVE_INFINITY];
   for (const [name, value] of pairs) {
     const bad = err({ reason: "bad_value" as const, text: `The value of ${name} cannot be read.` });
@@ -41,7 +41,7 @@ export function readHistoryQuery(
 }
 
 /** The versions of one resource or of many, in the given order. */
-export function historyOf(versions: readonly Version[], self: string, base: string): Listing {
+export function historyOf(versions: readonly Version[], self: string, base: string): PagedListing {
   return {
     type: "history",
     self,

@@ -4,7 +4,7 @@ import { headersOf } from "./answer-headers.ts";
 import type { Answer, Body } from "./call.ts";
 import { parseExact } from "./exact-json.ts";
 import { Pages, type PagesOptions } from "./search/pages.ts";
-import { badRequest, notFound, refusalOf } from "./refusal.ts";
+import { badRequest, notFound, serverRefusalOf } from "./refusal.ts";
 import { OriginRouter } from "./router.ts";
 import { Store } from "./store.ts";
 
@@ -79,7 +79,7 @@ export function memoryOrigin(
         const below = belowBase(request.path); // before its body is read
         return replyOf(carry(request, below, await readBody()), url);
       } catch (fault) {
-        const { status, outcome } = refusalOf(fault);
+        const { status, outcome } = serverRefusalOf(fault);
         return replyOf({ status, body: outcome }, url);
       }
     },

@@ -1,5 +1,5 @@
 import { asksForJson } from "./search/query.ts";
-import type { Answer, Call } from "./call.ts";
+import type { Answer, OriginCall } from "./call.ts";
 import { badRequest } from "./refusal.ts";
 import { readShape, shaped, type Shape } from "./search/shape.ts";
 import type { Stored } from "./stored.ts";
@@ -7,17 +7,17 @@ import type { Site } from "./site.ts";
 import { binaryContent } from "./write/binary.ts";
 import { versionsIn } from "./write/version-match.ts";
 
-export function read(call: Call, { store }: Site): Answer {
+export function read(call: OriginCall, { store }: Site): Answer {
   const { type = "", id = "" } = call.params;
   return shown(store.current(type, id), call);
 }
 
-export function readVersion(call: Call, { store }: Site): Answer {
+export function readVersion(call: OriginCall, { store }: Site): Answer {
   const { type = "", id = "", version = "" } = call.params;
   return shown(store.versions.read(type, id, version), call);
 }
 
-function shown(resource: Stored, call: Call): Answer {
+function shown(resource: Stored, call: OriginCall): Answer {
   const shape = shapeAsked(call);
   if (isKnown(resource, call)) return { status: 304, about: resource };
   const raw = resource.resourceType === "Binary" ? binaryContent(resource, call) : undefined;
@@ -29,7 +29,7 @@ function shown(resource: Stored, call: Call): Answer {
 }
 
 /** Reads `_summary` and `_elements` of a read (R4 search.html#summary); it has no further parameters. */
-function shapeAsked({ query }: Call): Shape {
+function shapeAsked({ query }: OriginCall): Shape {
   let shape: Shape = { kind: "whole" };
   for (const [name, value] of query) {
     switch (name) {
@@ -53,7 +53,7 @@ function shapeAsked({ query }: Call): Shape {
 }
 
 /** R4 http.html#cread; with both headers the version counts (RFC 9110 §13.2.2). */
-function isKnown({ meta }: Stored, { headers }: Call): boolean {
+function isKnown({ meta }: Stored, { headers }: OriginCall): boolean {
   const versions = headers["if-none-match"];
   if (versions !== undefined)
     return versions.trim() === "*" || versionsIn(versions)?.has(meta.versionId) === true;

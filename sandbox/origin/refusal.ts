@@ -5,7 +5,7 @@ import { normalizeOperationOutcome, OperationOutcomeError } from "@medplum/core"
  * The reason why a request is refused. It is thrown anywhere below the router, so the first refusal undoes a
  * transaction. It becomes the answer's status.
  */
-export class OriginRefusal extends Error {
+export class ServerRefusal extends Error {
   readonly status: number;
   readonly outcome: OperationOutcome;
 
@@ -19,15 +19,18 @@ export class OriginRefusal extends Error {
   }
 }
 
-export const badRequest = (text: string): OriginRefusal => new OriginRefusal(400, "invalid", text);
-export const notFound = (): OriginRefusal => new OriginRefusal(404, "not-found", "Not found.");
+export const badRequest = (text: string): ServerRefusal => new ServerRefusal(400, "invalid", text);
+export const notFound = (): ServerRefusal => new ServerRefusal(404, "not-found", "Not found.");
 
 /**
  * The status and outcome for a fault below the router, medplum's validation errors included. Rethrows every
  * error that is not a refusal.
  */
-export function refusalOf(fault: unknown): { readonly status: number; readonly outcome: OperationOutcome } {
-  if (fault instanceof OriginRefusal) return fault;
+export function serverRefusalOf(fault: unknown): {
+  readonly status: number;
+  readonly outcome: OperationOutcome;
+} {
+  if (fault instanceof ServerRefusal) return fault;
   if (fault instanceof OperationOutcomeError)
     return { status: 400, outcome: normalizeOperationOutcome(fault) };
   throw fault;

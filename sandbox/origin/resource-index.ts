@@ -1,7 +1,7 @@
 import { patientsOf } from "./compartment.ts";
 import type { Criterion } from "./search/criterion.ts";
 import { localParts, targetOf } from "./match/reference.ts";
-import { searchParametersOf } from "./search-parameters.ts";
+import { servedParametersOf } from "./search-parameters.ts";
 import type { Stored } from "./stored.ts";
 import { valuesOf } from "./values.ts";
 
@@ -107,7 +107,7 @@ export class ResourceIndex {
 
   /** Yields each reference under its target and, for the bare form of a search, under the id alone. */
   *#references(resource: Stored): Iterable<{ readonly code: string; readonly target: string }> {
-    for (const [code, parameter] of searchParametersOf(resource.resourceType)) {
+    for (const [code, parameter] of servedParametersOf(resource.resourceType)) {
       if (parameter.type !== "reference") continue;
       for (const value of valuesOf(resource, parameter)) {
         const target = targetOf(value, this.base);

@@ -1,12 +1,12 @@
 import { Router, type HttpMethod } from "@medplum/fhir-router";
 import { batch } from "./bundle/batch.ts";
 import { transaction } from "./bundle/transaction.ts";
-import { resourceOf, type Answer, type Call } from "./call.ts";
-import { capabilityStatement } from "./capability.ts";
+import { resourceOf, type Answer, type OriginCall } from "./call.ts";
+import { originCapability } from "./capability.ts";
 import { validateOperation } from "./operation/validate.ts";
 import { read, readVersion } from "./read.ts";
 import { badRequest, notFound } from "./refusal.ts";
-import { resourceTypes } from "./search-parameters.ts";
+import { servedTypes } from "./search-parameters.ts";
 import {
   everything,
   everythingOfAll,
@@ -28,7 +28,7 @@ import {
   update,
 } from "./write/write.ts";
 
-type Handler = (call: Call, site: Site) => Answer;
+type Handler = (call: OriginCall, site: Site) => Answer;
 
 /** The interactions of R4 http.html by method and path. If two match, the path with fewer variables wins. */
 const routes: readonly (readonly [HttpMethod, string, Handler])[] = [
@@ -41,7 +41,7 @@ const routes: readonly (readonly [HttpMethod, string, Handler])[] = [
   [
     "GET",
     "metadata",
-    (_call, { store }) => ({ status: 200, body: capabilityStatement(store.base, new Date().toISOString()) }),
+    (_call, { store }) => ({ status: 200, body: originCapability(store.base, new Date().toISOString()) }),
   ],
   ["GET", "_history", history],
   ["GET", ":type/_history", history],
@@ -82,16 +82,16 @@ export class OriginRouter {
   }
 
   /** Throws a refusal. A HEAD is a GET without the body in its answer. */
-  carry(call: Omit<Call, "params">): Answer {
+  carry(call: Omit<OriginCall, "params">): Answer {
     const route = this.#router.find(call.method === "HEAD" ? "GET" : call.method, call.path);
     const type = route?.params["type"];
-    if (route === undefined || (type !== undefined && !resourceTypes.has(type))) throw notFound();
+    if (route === undefined || (type !== undefined && !servedTypes.has(type))) throw notFound();
     return route.handler({ ...call, params: route.params }, this.#site);
   }
 
-  #bundle(call: Call): Answer {
+  #bundle(call: OriginCall): Answer {
     const bundle = resourceOf(call);
-    const carry = (one: Omit<Call, "params">) => this.carry(one);
+    const carry = (one: Omit<OriginCall, "params">) => this.carry(one);
     const { store } = this.#site;
     if (bundle.resourceType === "Bundle" && bundle["type"] === "batch")
       return batch(bundle, call, store.base, carry);

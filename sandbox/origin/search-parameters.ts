@@ -20,7 +20,7 @@ const searchParameter = z.object({
   target: z.array(z.string()).optional(),
   at: z.array(place),
 });
-export type SearchParameter = z.infer<typeof searchParameter>;
+export type ServedParameter = z.infer<typeof searchParameter>;
 
 const file = join(import.meta.dirname, "search-parameters.gen.json.gz");
 const table = z
@@ -29,10 +29,10 @@ const table = z
 const { Resource: shared = {}, ...byType } = table;
 
 /** Every resource type of R4 4.0.1. */
-export const resourceTypes: ReadonlySet<string> = new Set(Object.keys(byType));
+export const servedTypes: ReadonlySet<string> = new Set(Object.keys(byType));
 
 /** The search parameters of a type, by code; the parameters of every resource (`_id` …) included. */
-export function searchParametersOf(type: string): ReadonlyMap<string, SearchParameter> {
+export function servedParametersOf(type: string): ReadonlyMap<string, ServedParameter> {
   return merged.get(type) ?? new Map();
 }
 

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { Resource } from "@medplum/fhirtypes";
 import { basePath, memoryOrigin, type MemoryOriginOptions, type OriginReply } from "./memory-origin.ts";
-import { OriginRefusal } from "./refusal.ts";
+import { ServerRefusal } from "./refusal.ts";
 
 export interface OriginOptions extends MemoryOriginOptions {
   /** 0 or undefined: a port that the system chooses. */
@@ -56,7 +56,7 @@ async function readBody(req: IncomingMessage): Promise<Buffer> {
   for await (const chunk of req as AsyncIterable<Buffer>) {
     // no encoding is set, so chunks are buffers
     length += chunk.length;
-    if (length > bodyBytesMax) throw new OriginRefusal(413, "too-long", "The body is too large.");
+    if (length > bodyBytesMax) throw new ServerRefusal(413, "too-long", "The body is too large.");
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -2,7 +2,7 @@ import type { Resource } from "@medplum/fhirtypes";
 import { notFound } from "./refusal.ts";
 import type { Stored } from "./stored.ts";
 import { ResourceIndex } from "./resource-index.ts";
-import { validate } from "./validate.ts";
+import { checkStructure } from "./validate.ts";
 import { gone, Versions } from "./versions.ts";
 
 /** A resource to be stored. The server sets the version and time in its `meta`. */
@@ -40,7 +40,7 @@ export class Store {
 
   /** Throws medplum's OperationOutcomeError for a resource that is not valid R4. */
   put(resource: Submitted, method: "POST" | "PUT"): Stored {
-    validate(resource as unknown as Resource); // the validation decides if it is a resource
+    checkStructure(resource as unknown as Resource); // the validation decides if it is a resource
     return this.#keep(resource, method);
   }
 

@@ -24,7 +24,7 @@ function index(): void {
  * Throws medplum's OperationOutcomeError unless the resource is structurally valid R4. Returns the warnings
  * of a valid resource.
  */
-export function validate(resource: Resource): OperationOutcomeIssue[] {
+export function checkStructure(resource: Resource): OperationOutcomeIssue[] {
   index();
   // Turns raw numbers into plain numbers, because the validator knows only these.
   return validateResource(JSON.parse(JSON.stringify(resource)) as Resource); // an equal resource

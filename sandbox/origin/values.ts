@@ -1,4 +1,4 @@
-import type { SearchParameter } from "./search-parameters.ts";
+import type { ServedParameter } from "./search-parameters.ts";
 
 /** A value that a search parameter finds in a resource. */
 export interface Value {
@@ -8,7 +8,7 @@ export interface Value {
 }
 
 /** Every value that a search parameter finds in a resource, in document order of each place. */
-export function valuesOf(resource: object, { at }: SearchParameter): Value[] {
+export function valuesOf(resource: object, { at }: ServedParameter): Value[] {
   return at.flatMap(({ path, type, only }) => {
     if (type === "present")
       return [{ type: "boolean", value: path.split(",").some((key) => truthy(field(resource, key))) }];

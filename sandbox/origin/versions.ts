@@ -1,4 +1,4 @@
-import { notFound, OriginRefusal } from "./refusal.ts";
+import { notFound, ServerRefusal } from "./refusal.ts";
 import type { Stored } from "./stored.ts";
 
 /** A step in the life of a resource. A deletion is a version too, without a resource (R4 §3.1.0.7.1). */
@@ -57,4 +57,4 @@ export class Versions {
   }
 }
 
-export const gone = (): OriginRefusal => new OriginRefusal(410, "deleted", "Deleted.");
+export const gone = (): ServerRefusal => new ServerRefusal(410, "deleted", "Deleted.");

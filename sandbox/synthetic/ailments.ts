@@ -2,7 +2,7 @@ import type { Condition, MedicationRequest, Resource } from "@medplum/fhirtypes"
 import { at } from "./calendar.ts";
 import { to, type Chart, type Visit } from "./chart.ts";
 import type { Ailment } from "./people.ts";
-import { concept, hl7, icd10, narrative, rxnorm, snomed } from "./vocabulary.ts";
+import { conceptOf, hl7, icd10, narrative, rxnorm, snomed } from "./vocabulary.ts";
 
 interface Treatment {
   readonly snomed: string;
@@ -98,7 +98,7 @@ function prescription(
     id: id("MedicationRequest"),
     status: "active",
     intent: "order",
-    medicationCodeableConcept: concept(rxnorm, treatment.rxnorm, treatment.drug),
+    medicationCodeableConcept: conceptOf(rxnorm, treatment.rxnorm, treatment.drug),
     subject: patient,
     encounter: to("Encounter", visit.encounter),
     authoredOn: at(visit.date, visit.hour, 25),

@@ -1,10 +1,10 @@
 import type { Patient, Reference, Resource } from "@medplum/fhirtypes";
-import type { Person } from "./people.ts";
+import type { SyntheticPerson } from "./people.ts";
 import type { Random } from "./random.ts";
 
 /** The state of a patient's chart while it is written: the person, the ids, the random choices. */
 export interface Chart {
-  readonly person: Person;
+  readonly person: SyntheticPerson;
   readonly patient: Reference<Patient> & { readonly reference: string };
   readonly random: Random;
   /**

@@ -1,7 +1,7 @@
 import type { DocumentReference } from "@medplum/fhirtypes";
 import { at } from "./calendar.ts";
 import { to, type Chart, type Visit } from "./chart.ts";
-import { concept, hl7, loinc, narrative } from "./vocabulary.ts";
+import { conceptOf, hl7, loinc, narrative } from "./vocabulary.ts";
 
 /** A note in prose: words that no field of a policy can separate. */
 export function note(
@@ -18,7 +18,7 @@ export function note(
     text: narrative(words),
     status: "current",
     docStatus: "final",
-    type: concept(loinc, kind.code, kind.display),
+    type: conceptOf(loinc, kind.code, kind.display),
     category: [hl7("v3-ActClass", "DOC")],
     subject: patient,
     date: at(visit.date, visit.hour, 45),

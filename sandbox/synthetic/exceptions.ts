@@ -4,7 +4,7 @@ import { to, type Chart, type Visit } from "./chart.ts";
 import { observation, quantity } from "./observations.ts";
 import { newborn } from "./patient.ts";
 import { firstPatient } from "./people.ts";
-import { concept, hl7, rxnorm } from "./vocabulary.ts";
+import { conceptOf, hl7, rxnorm } from "./vocabulary.ts";
 
 /** The records that a gateway most easily mishandles, each in the chart of its patient. */
 export function exceptions(chart: Chart, visit: Visit): Resource[] {
@@ -64,7 +64,7 @@ function prescriptionThatIsNotOne({ patient, id }: Chart, visit: Visit): Medicat
     ],
     status: "active",
     intent: "proposal",
-    medicationCodeableConcept: concept(rxnorm, "855332", "Warfarin Sodium 5 MG Oral Tablet"),
+    medicationCodeableConcept: conceptOf(rxnorm, "855332", "Warfarin Sodium 5 MG Oral Tablet"),
     subject: patient,
     authoredOn: at(visit.date, visit.hour, 28),
     requester: to("Practitioner", visit.practitioner),

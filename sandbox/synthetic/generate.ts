@@ -7,8 +7,8 @@ import { exceptions } from "./exceptions.ts";
 import { institutions } from "./institutions.ts";
 import { homeGlucose, laboratory, vitals } from "./observations.ts";
 import { patient } from "./patient.ts";
-import { claim, coverage } from "./payment.ts";
-import { people, type Person } from "./people.ts";
+import { claimOf, coverage } from "./payment.ts";
+import { people, type SyntheticPerson } from "./people.ts";
 import { allergy, immunization, procedure } from "./prevention.ts";
 import { seeded } from "./random.ts";
 import { sensitive } from "./sensitive.ts";
@@ -41,7 +41,7 @@ function records(chart: Chart): Resource[] {
       ...laboratory(chart, visit),
     ]),
     ...seen.map((visit) => immunization(chart, visit)),
-    ...seen.flatMap((visit) => claim(chart, visit, covered.id ?? "")),
+    ...seen.flatMap((visit) => claimOf(chart, visit, covered.id ?? "")),
     procedure(chart, first),
     allergy(chart, first),
     ...chart.person.ailments.flatMap((name) => ailment(chart, name, first)),
@@ -58,7 +58,7 @@ function records(chart: Chart): Resource[] {
 }
 
 /** The member's number in the family contract; 1 without a family. */
-function memberNumber(person: Person): number {
+function memberNumber(person: SyntheticPerson): number {
   return (
     people
       .filter(({ subscriber }) => subscriber !== undefined && subscriber === person.subscriber)

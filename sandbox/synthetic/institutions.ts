@@ -1,6 +1,6 @@
 import type { Resource } from "@medplum/fhirtypes";
 import { to } from "./chart.ts";
-import { concept, hl7, narrative, snomed } from "./vocabulary.ts";
+import { conceptOf, hl7, narrative, snomed } from "./vocabulary.ts";
 
 /** The clinics and the payer, shared by all people: many charts refer to a single record. */
 export const clinics = ["harbor-health", "northern-valley-clinic", "charles-river-hospital"] as const;
@@ -85,7 +85,7 @@ function practitioner(id: (typeof practitioners)[number], index: number): Resour
       active: true,
       practitioner: to("Practitioner", id),
       organization: to("Organization", clinics[index % clinics.length] ?? clinics[0]),
-      code: [concept(snomed, "59058001", "General physician")],
+      code: [conceptOf(snomed, "59058001", "General physician")],
     },
   ];
 }

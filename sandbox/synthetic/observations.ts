@@ -1,7 +1,7 @@
 import type { DiagnosticReport, Observation, Quantity, Resource } from "@medplum/fhirtypes";
 import { at, daysAgo } from "./calendar.ts";
 import { to, type Chart, type Visit } from "./chart.ts";
-import { concept, hl7, loinc, ucum } from "./vocabulary.ts";
+import { conceptOf, hl7, loinc, ucum } from "./vocabulary.ts";
 
 /** The measurements of a visit: blood pressure in its two components, height and weight, temperature. */
 export function vitals(chart: Chart, visit: Visit): Observation[] {
@@ -12,11 +12,11 @@ export function vitals(chart: Chart, visit: Visit): Observation[] {
       ...observation(chart, visit, "vital-signs", "85354-9", "Blood pressure panel"),
       component: [
         {
-          code: concept(loinc, "8480-6", "Systolic blood pressure"),
+          code: conceptOf(loinc, "8480-6", "Systolic blood pressure"),
           valueQuantity: quantity(random.int(104, 158), "mm[Hg]"),
         },
         {
-          code: concept(loinc, "8462-4", "Diastolic blood pressure"),
+          code: conceptOf(loinc, "8462-4", "Diastolic blood pressure"),
           valueQuantity: quantity(random.int(62, 98), "mm[Hg]"),
         },
       ],
@@ -60,7 +60,7 @@ export function laboratory(chart: Chart, visit: Visit): Resource[] {
     id: chart.id("DiagnosticReport"),
     status: "final",
     category: [hl7("v2-0074", "LAB", "Laboratory")],
-    code: concept(loinc, "24323-8", "Comprehensive metabolic panel"),
+    code: conceptOf(loinc, "24323-8", "Comprehensive metabolic panel"),
     subject: chart.patient,
     encounter: to("Encounter", visit.encounter),
     effectiveDateTime: at(visit.date, visit.hour, 15),
@@ -78,7 +78,7 @@ export function homeGlucose({ patient, random, id }: Chart): Observation[] {
     id: id("Observation"),
     status: "final" as const,
     category: [hl7("observation-category", "laboratory", "Laboratory")],
-    code: concept(loinc, "2339-0", "Glucose [Mass/volume] in Blood"),
+    code: conceptOf(loinc, "2339-0", "Glucose [Mass/volume] in Blood"),
     subject: patient,
     effectiveDateTime: at(daysAgo(320 - i), 7, random.int(0, 59)),
     performer: [patient],
@@ -99,7 +99,7 @@ export function observation(
     id: chart.id("Observation"),
     status: "final",
     category: [hl7("observation-category", category)],
-    code: concept(loinc, code, display),
+    code: conceptOf(loinc, code, display),
     subject: chart.patient,
     encounter: to("Encounter", visit.encounter),
     effectiveDateTime: at(visit.date, visit.hour, 10),

@@ -1,7 +1,7 @@
 import type { Patient } from "@medplum/fhirtypes";
 import { clinics, practitioners } from "./institutions.ts";
 import { to, type Chart } from "./chart.ts";
-import { coding, hl7, narrative } from "./vocabulary.ts";
+import { codingOf, hl7, narrative } from "./vocabulary.ts";
 import { firstPatient } from "./people.ts";
 
 /**
@@ -74,7 +74,7 @@ export function patient({ person, random }: Chart): Patient {
     managingOrganization: to("Organization", random.pick(clinics)),
     ...links(person.id),
     ...(person.sensitive?.includes("SDV") === true && {
-      meta: { security: [coding("v3-Confidentiality", "R", "restricted"), coding("v3-ActCode", "SDV")] },
+      meta: { security: [codingOf("v3-Confidentiality", "R", "restricted"), codingOf("v3-ActCode", "SDV")] },
     }),
   };
 }

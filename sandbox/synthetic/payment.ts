@@ -1,9 +1,9 @@
 import type { Claim, Coverage, ExplanationOfBenefit, Money } from "@medplum/fhirtypes";
-import { written } from "../origin/exact-json.ts";
+import { exactText } from "../origin/exact-json.ts";
 import { at, daysAgo } from "./calendar.ts";
 import { to, type Chart, type Visit } from "./chart.ts";
 import { insurer } from "./institutions.ts";
-import { concept, hl7, icd10 } from "./vocabulary.ts";
+import { conceptOf, hl7, icd10 } from "./vocabulary.ts";
 
 /**
  * A member's coverage. A family is one contract: each member has a Coverage with the same subscriber and
@@ -44,7 +44,7 @@ const number = (subscriber: string) =>
   `CM${subscriber.split("").reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 1_000_000, 7)}`;
 
 /** The cost of a visit, and the insurer's answer. */
-export function claim(
+export function claimOf(
   { patient, random, id }: Chart,
   visit: Visit,
   coverageId: string,
@@ -68,14 +68,14 @@ export function claim(
     diagnosis: [
       {
         sequence: 1,
-        diagnosisCodeableConcept: concept(icd10, "Z00.00", "General adult medical examination"),
+        diagnosisCodeableConcept: conceptOf(icd10, "Z00.00", "General adult medical examination"),
       },
     ],
     item: [
       {
         sequence: 1,
         diagnosisSequence: [1],
-        productOrService: concept(
+        productOrService: conceptOf(
           "http://www.ama-assn.org/go/cpt",
           "99213",
           "Office or other outpatient visit",
@@ -103,7 +103,7 @@ export function claim(
     item: [
       {
         sequence: 1,
-        productOrService: concept(
+        productOrService: conceptOf(
           "http://www.ama-assn.org/go/cpt",
           "99213",
           "Office or other outpatient visit",
@@ -121,4 +121,4 @@ export function claim(
   return [claimed, explained];
 }
 
-const dollars = (cents: number): Money => ({ value: written((cents / 100).toFixed(2)), currency: "USD" });
+const dollars = (cents: number): Money => ({ value: exactText((cents / 100).toFixed(2)), currency: "USD" });

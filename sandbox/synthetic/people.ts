@@ -1,7 +1,7 @@
 import type { Sensitivity } from "./vocabulary.ts";
 
 /** A person of the cast: their data and the part of the sandbox that they show. No person here exists. */
-export interface Person {
+export interface SyntheticPerson {
   readonly id: string;
   readonly given: readonly string[];
   readonly family: string;
@@ -31,7 +31,7 @@ export type Ailment =
 /** The patient of the README's first request. */
 export const firstPatient = "amara-okafor";
 
-export const people: readonly Person[] = [
+export const people: readonly SyntheticPerson[] = [
   {
     id: firstPatient,
     given: ["Amara", "Ngozi"],

@@ -1,14 +1,14 @@
 import type { AllergyIntolerance, Immunization, Procedure } from "@medplum/fhirtypes";
 import { at } from "./calendar.ts";
 import { to, type Chart, type Visit } from "./chart.ts";
-import { concept, hl7, snomed } from "./vocabulary.ts";
+import { conceptOf, hl7, snomed } from "./vocabulary.ts";
 
 export function immunization({ patient, random, id }: Chart, visit: Visit): Immunization {
   return {
     resourceType: "Immunization",
     id: id("Immunization"),
     status: "completed",
-    vaccineCode: concept(
+    vaccineCode: conceptOf(
       "http://hl7.org/fhir/sid/cvx",
       "140",
       "Influenza, seasonal, injectable, preservative free",
@@ -27,7 +27,7 @@ export function procedure({ patient, id }: Chart, visit: Visit): Procedure {
     resourceType: "Procedure",
     id: id("Procedure"),
     status: "completed",
-    code: concept(snomed, "430193006", "Medication reconciliation"),
+    code: conceptOf(snomed, "430193006", "Medication reconciliation"),
     subject: patient,
     encounter: to("Encounter", visit.encounter),
     performedPeriod: { start: at(visit.date, visit.hour, 5), end: at(visit.date, visit.hour, 15) },
@@ -45,9 +45,9 @@ export function allergy({ patient, id }: Chart, visit: Visit): AllergyIntoleranc
     type: "allergy",
     category: ["medication"],
     criticality: "high",
-    code: concept(snomed, "91936005", "Allergy to penicillin"),
+    code: conceptOf(snomed, "91936005", "Allergy to penicillin"),
     patient,
     recordedDate: at(visit.date, visit.hour, 20),
-    reaction: [{ manifestation: [concept(snomed, "271807003", "Eruption of skin")], severity: "moderate" }],
+    reaction: [{ manifestation: [conceptOf(snomed, "271807003", "Eruption of skin")], severity: "moderate" }],
   };
 }

@@ -1,4 +1,4 @@
-import { written } from "../origin/exact-json.ts";
+import { exactText } from "../origin/exact-json.ts";
 
 /** Pseudo-random choices that a seed repeats. */
 export interface Random {
@@ -21,6 +21,6 @@ export function seeded(seed: number): Random {
   return {
     int: (low, high) => low + Math.floor(next() * (high - low + 1)),
     pick: (from) => from[Math.floor(next() * from.length)] ?? from[0],
-    decimal: (low, high, places) => written((low + next() * (high - low)).toFixed(places)),
+    decimal: (low, high, places) => exactText((low + next() * (high - low)).toFixed(places)),
   };
 }

@@ -2,7 +2,7 @@ import type { Condition, Resource } from "@medplum/fhirtypes";
 import { at } from "./calendar.ts";
 import { to, type Chart, type Visit } from "./chart.ts";
 import { note, progressNote, psychotherapyNote } from "./documents.ts";
-import { concept, hl7, labelled, narrative, snomed, type Sensitivity } from "./vocabulary.ts";
+import { conceptOf, hl7, sensitivityLabel, narrative, snomed, type Sensitivity } from "./vocabulary.ts";
 
 const diagnoses: Record<Exclude<Sensitivity, "PSYTHPN">, readonly [code: string, display: string]> = {
   ETH: ["66590003", "Alcohol dependence"],
@@ -16,7 +16,7 @@ const diagnoses: Record<Exclude<Sensitivity, "PSYTHPN">, readonly [code: string,
 
 /** Records with labels (`meta.security`) that mark them as restricted and give the reason. */
 export function sensitive(chart: Chart, visit: Visit, sensitivity: Sensitivity): Resource[] {
-  const meta = labelled(sensitivity);
+  const meta = sensitivityLabel(sensitivity);
   if (sensitivity === "PSYTHPN")
     return [
       {
@@ -34,7 +34,7 @@ export function sensitive(chart: Chart, visit: Visit, sensitivity: Sensitivity):
     clinicalStatus: hl7("condition-clinical", "active"),
     verificationStatus: hl7("condition-ver-status", "confirmed"),
     category: [hl7("condition-category", "encounter-diagnosis", "Encounter Diagnosis")],
-    code: concept(snomed, code, display),
+    code: conceptOf(snomed, code, display),
     subject: patient,
     encounter: to("Encounter", visit.encounter),
     recordedDate: at(visit.date, visit.hour, 20),

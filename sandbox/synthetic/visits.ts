@@ -2,7 +2,7 @@ import type { Encounter } from "@medplum/fhirtypes";
 import { at, daysAgo, today } from "./calendar.ts";
 import { to, type Chart, type Visit } from "./chart.ts";
 import { clinics, locationOf, practitioners } from "./institutions.ts";
-import { coding, concept, icd10, narrative, snomed } from "./vocabulary.ts";
+import { codingOf, conceptOf, icd10, narrative, snomed } from "./vocabulary.ts";
 
 /** The visits of the last years, oldest first: about two a year, and no visit before birth or after death. */
 export function visits({ person, random, id }: Chart): Visit[] {
@@ -28,12 +28,12 @@ export function encounter({ person, patient }: Chart, visit: Visit): Encounter {
     id: visit.encounter,
     text: narrative(`${person.given[0] ?? ""} ${person.family} was seen on ${visit.date}.`),
     status: "finished",
-    class: coding("v3-ActCode", "AMB", "ambulatory"),
-    type: [concept(snomed, "185349003", "Encounter for check up")],
+    class: codingOf("v3-ActCode", "AMB", "ambulatory"),
+    type: [conceptOf(snomed, "185349003", "Encounter for check up")],
     subject: patient,
     participant: [{ individual: to("Practitioner", visit.practitioner) }],
     period: { start: at(visit.date, visit.hour), end: at(visit.date, visit.hour, 30) },
-    reasonCode: [concept(icd10, "Z00.00", "General adult medical examination")],
+    reasonCode: [conceptOf(icd10, "Z00.00", "General adult medical examination")],
     location: [{ location: to("Location", visit.location) }],
     serviceProvider: to("Organization", visit.organization),
   };

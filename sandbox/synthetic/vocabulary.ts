@@ -8,16 +8,16 @@ export const ucum = "http://unitsofmeasure.org";
 
 const terminology = "http://terminology.hl7.org/CodeSystem";
 
-export function concept(system: string, code: string, display: string): CodeableConcept {
+export function conceptOf(system: string, code: string, display: string): CodeableConcept {
   return { coding: [{ system, code, display }], text: display };
 }
 
 /** A concept of HL7's own code systems. */
 export function hl7(system: string, code: string, display?: string): CodeableConcept {
-  return { coding: [coding(system, code, display)] };
+  return { coding: [codingOf(system, code, display)] };
 }
 
-export function coding(system: string, code: string, display?: string): Coding {
+export function codingOf(system: string, code: string, display?: string): Coding {
   return { system: `${terminology}/${system}`, code, ...(display !== undefined && { display }) };
 }
 
@@ -25,13 +25,13 @@ export function coding(system: string, code: string, display?: string): Coding {
 export type Sensitivity = "ETH" | "ETHUD" | "PSY" | "PSYTHPN" | "HIV" | "SDV" | "STD" | "GDIS";
 
 /** The labels of a record: restricted, the reason, and for Part 2 records the law (HL7 DS4P). */
-export function labelled(sensitivity: Sensitivity): Meta {
+export function sensitivityLabel(sensitivity: Sensitivity): Meta {
   const part2 = sensitivity === "ETH" || sensitivity === "ETHUD";
   return {
     security: [
-      coding("v3-Confidentiality", "R", "restricted"),
-      coding("v3-ActCode", sensitivity),
-      ...(part2 ? [coding("v3-ActUSPrivacyLaw", "42CFRPart2")] : []),
+      codingOf("v3-Confidentiality", "R", "restricted"),
+      codingOf("v3-ActCode", sensitivity),
+      ...(part2 ? [codingOf("v3-ActUSPrivacyLaw", "42CFRPart2")] : []),
     ],
   };
 }

@@ -3,20 +3,20 @@ import { bodyPatienceMilliseconds } from "#entrypoint/timely-body";
 import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import { json, problem } from "./answer.ts";
-import { challenge } from "./challenge.ts";
+import { operatorChallenge } from "./challenge.ts";
 import { authenticateOperator, mayStillAct } from "./authenticate-operator.ts";
-import type { Role, Seen } from "./operator.ts";
+import type { Role, SeenOfOperator } from "./operator.ts";
 import type { AdminPorts } from "./ports.ts";
 import type { SignedCall } from "./prove-sign-in.ts";
 import { readDocument } from "./read-document.ts";
 import { publicFaces, type AdminRefusal, type RejectionReason } from "./refusal.ts";
-import { Trail, type Arrival } from "./trail.ts";
+import { Trail, type OperatorArrival } from "./trail.ts";
 
 /**
  * A request at the operators' door: the caller's evidence, and the document that a verb reads after the
  * operator is proven.
  */
-export interface Submission extends Arrival, Omit<SignedCall, "method" | "url"> {
+export interface Submission extends OperatorArrival, Omit<SignedCall, "method" | "url"> {
   readonly tlsClientAuth: unknown;
   readonly contentType: string | null;
   readonly body: IncomingBody;
@@ -55,7 +55,7 @@ export async function administer(
   const answerRefusal = (refusal: AdminRefusal, receipt: Readonly<Record<string, string>>) => {
     const face = publicFaces[refusal.reason];
     const challenged = face.status === 401 && {
-      "www-authenticate": challenge(refusal, authorization?.reveal() ?? "", trail.seen.demand),
+      "www-authenticate": operatorChallenge(refusal, authorization?.reveal() ?? "", trail.seen.demand),
     };
     const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : nextNonce(trail.seen, ports, at);
     return problem(id, { status: face.status, title: face.title }, { ...receipt, ...challenged, ...nonce });
@@ -95,7 +95,7 @@ export async function administer(
 
 /** The nonce for a caller who has proven a key (RFC 9449 §8.2). */
 function nextNonce(
-  { proof }: Seen,
+  { proof }: SeenOfOperator,
   { proofs }: Pick<AdminPorts, "proofs">,
   at: Instant,
 ): Readonly<Record<string, string>> {

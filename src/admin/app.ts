@@ -9,10 +9,10 @@ import { Secret } from "#kernel/secret";
 import { floodRetrySeconds, isBelowFlood } from "#limits/flood";
 import { administer, type Submission } from "./administer.ts";
 import { json, problem } from "./answer.ts";
-import { applyRegistry } from "./apply-registry.ts";
+import { applyRegistryVerb } from "./apply-registry.ts";
 import type { AdminPorts } from "./ports.ts";
-import { lift, revoke } from "./revoke.ts";
-import { suspendAccounting } from "./suspend-accounting.ts";
+import { liftVerb, revokeVerb } from "./revoke.ts";
+import { suspendAccountingVerb } from "./suspend-accounting.ts";
 
 /** The operators' HTTP surface. Hono's context ends here. */
 export function adminApp(ports: AdminPorts): Hono {
@@ -38,10 +38,10 @@ export function adminApp(ports: AdminPorts): Hono {
   });
 
   for (const verb of [
-    applyRegistry(ports.registry),
-    revoke(ports.registry),
-    lift(ports.registry),
-    suspendAccounting(ports.accountings),
+    applyRegistryVerb(ports.registry),
+    revokeVerb(ports.registry),
+    liftVerb(ports.registry),
+    suspendAccountingVerb(ports.accountings),
   ]) {
     app.post(`/${verb.path}`, async ({ req: { raw } }) => {
       const id = ports.newId();

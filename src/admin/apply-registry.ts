@@ -3,7 +3,7 @@ import type { Verb } from "./administer.ts";
 import type { RegistryDesk } from "./ports.ts";
 
 /** Merges a registry file for an operator with the role `registry-admin`. */
-export const applyRegistry = (registry: Pick<RegistryDesk, "apply">): Verb => ({
+export const applyRegistryVerb = (registry: Pick<RegistryDesk, "apply">): Verb => ({
   interaction: "apply-registry",
   path: "api/registry",
   role: "registry-admin",

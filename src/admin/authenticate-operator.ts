@@ -4,7 +4,7 @@ import { judgeSignIn, type SignInDemand } from "#identity/sign-in";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { denied, type TokenDenied } from "./denied.ts";
-import type { Operator, Role, Seen } from "./operator.ts";
+import type { Operator, Role, SeenOfOperator } from "./operator.ts";
 import type { AdminPorts } from "./ports.ts";
 import { proveSignIn, type SignedCall, type SignInProblem } from "./prove-sign-in.ts";
 
@@ -30,7 +30,7 @@ export async function authenticateOperator(
   call: SignedCall & { readonly tlsClientAuth: unknown },
   role: Role,
   ports: Pick<AdminPorts, "operators" | "denials" | "signIns" | "proofs">,
-  seen: Seen,
+  seen: SeenOfOperator,
 ): Promise<Result<Operator, OperatorRefusal>> {
   const certificate = await readCertificate(call.tlsClientAuth);
   if (!certificate.ok) return certificate;
@@ -51,7 +51,7 @@ export async function authenticateOperator(
 export async function mayStillAct(
   role: Role,
   ports: Pick<AdminPorts, "operators" | "denials">,
-  seen: Seen,
+  seen: SeenOfOperator,
   at: Instant,
 ): Promise<Result<Operator, OperatorRefusal>> {
   const operator = await ports.operators.find(seen.certificate ?? "");
@@ -68,7 +68,7 @@ async function judge(
   operator: Operator,
   role: Role,
   ports: Pick<AdminPorts, "denials">,
-  seen: Seen,
+  seen: SeenOfOperator,
   proveSignedIn: (demand: SignInDemand) => Promise<Result<void, SignInProblem>>,
 ): Promise<Result<Operator, OperatorRefusal>> {
   if (operator.status !== "active") return err({ reason: "operator_suspended" });

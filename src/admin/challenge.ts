@@ -7,7 +7,7 @@ import { publicFaces, type AdminRefusal } from "./refusal.ts";
  * used. After a sign-in that is too weak or too old it says which sign-in is required (RFC 9470 §3). Without
  * a credential it has both schemes and no error.
  */
-export function challenge(
+export function operatorChallenge(
   { reason }: AdminRefusal,
   authorization: string,
   demand: SignInDemand | undefined,

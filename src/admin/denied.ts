@@ -1,5 +1,5 @@
 import { deniedCredential, denialName, type CredentialDenied } from "#identity/denial";
-import type { Seen } from "./operator.ts";
+import type { SeenOfOperator } from "./operator.ts";
 
 export interface TokenDenied {
   readonly reason: "token_denied";
@@ -9,7 +9,7 @@ export interface TokenDenied {
 export function denied(
   names: ReadonlySet<string>,
   certificate: string,
-  { signIn, proof }: Pick<Seen, "signIn" | "proof">,
+  { signIn, proof }: Pick<SeenOfOperator, "signIn" | "proof">,
 ): CredentialDenied | TokenDenied | undefined {
   const issuer = signIn?.issuer ?? "";
   const of = { client: "", certificate, proof, keyId: signIn?.keyId, issuer }; // no client has this id

@@ -18,7 +18,7 @@ export interface Operator {
 }
 
 /** The facts about a caller that were found before the verdict. */
-export interface Seen {
+export interface SeenOfOperator {
   certificate?: string;
   operator?: string;
   /** The demanded sign-in, for the challenge. */

@@ -5,7 +5,7 @@ import type { AccessTokenRefusal } from "#identity/token";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
-import type { Seen } from "./operator.ts";
+import type { SeenOfOperator } from "./operator.ts";
 import type { AdminPorts } from "./ports.ts";
 
 /** The parts of a request that prove a sign-in. */
@@ -36,7 +36,7 @@ export async function proveSignIn(
   demand: SignInDemand,
   x5t: string,
   ports: Pick<AdminPorts, "signIns" | "proofs">,
-  seen: Seen,
+  seen: SeenOfOperator,
 ): Promise<Result<void, SignInProblem>> {
   seen.demand = demand;
   const presented = readAuthorization(call.authorization?.reveal() ?? null);

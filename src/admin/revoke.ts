@@ -7,7 +7,7 @@ import type { RegistryDesk } from "./ports.ts";
  * Denies a token, key, certificate, client, agreement, grant or policy for an operator with the role
  * `revoker`: docs/revocation.md.
  */
-export const revoke = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
+export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
   interaction: "revoke",
   path: "api/revocations",
   role: "revoker",
@@ -18,7 +18,7 @@ export const revoke = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
 });
 
 /** Ends a denial. `lifted` is false when there was none. */
-export const lift = (registry: Pick<RegistryDesk, "lift">): Verb => ({
+export const liftVerb = (registry: Pick<RegistryDesk, "lift">): Verb => ({
   interaction: "lift-revocation",
   path: "api/revocations/lift",
   role: "revoker",

@@ -6,7 +6,7 @@ import type { AccountingHolds } from "./ports.ts";
  * Suspends an individual's right to be told of disclosures to a recipient (45 CFR 164.528(a)(2)), for an
  * operator with the role `privacy-officer`.
  */
-export const suspendAccounting = (holds: AccountingHolds): Verb => ({
+export const suspendAccountingVerb = (holds: AccountingHolds): Verb => ({
   interaction: "suspend-accounting",
   path: "api/accounting/suspensions",
   role: "privacy-officer",

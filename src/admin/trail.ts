@@ -1,12 +1,12 @@
-import type { AuditEvent, Outcome } from "#audit/event";
+import type { AuditEvent, EventOutcome } from "#audit/event";
 import type { ProofSink, Replayed } from "#audit/ports";
 import { receiptHeader, RequestRecords, senderOf, type Appended } from "#entrypoint/request-records";
 import type { Instant } from "#kernel/clock";
 import type { Sender } from "#ledger/shard-choice";
-import type { Seen } from "./operator.ts";
+import type { SeenOfOperator } from "./operator.ts";
 
 /** The parts of a request at the operators' door that each of its records has. */
-export interface Arrival {
+export interface OperatorArrival {
   readonly id: string;
   readonly at: Instant;
   readonly address: string;
@@ -17,19 +17,19 @@ export interface Arrival {
  * answered.
  */
 export class Trail {
-  readonly seen: Seen = {};
-  readonly #arrival: Arrival;
+  readonly seen: SeenOfOperator = {};
+  readonly #arrival: OperatorArrival;
   readonly #records: RequestRecords;
   readonly #what: NonNullable<AuditEvent["what"]>;
 
-  constructor(arrival: Arrival, ledger: ProofSink, what: NonNullable<AuditEvent["what"]>) {
+  constructor(arrival: OperatorArrival, ledger: ProofSink, what: NonNullable<AuditEvent["what"]>) {
     this.#arrival = arrival;
     this.#records = new RequestRecords(ledger);
     this.#what = what;
   }
 
   /** Nothing was changed, and nothing will be. */
-  async refused(outcome: Outcome): Promise<Receipt> {
+  async refused(outcome: EventOutcome): Promise<Receipt> {
     const event = this.#event({ kind: "refusal", step: 0, outcome });
     const recorded = await this.#recordFirst(event);
     // refused either way
@@ -47,7 +47,7 @@ export class Trail {
     return recorded === "replayed" ? recorded : receiptHeader(recorded);
   }
 
-  async ended(outcome: Outcome): Promise<void> {
+  async ended(outcome: EventOutcome): Promise<void> {
     await this.#record(this.#event({ kind: "administration", step: 1, outcome }));
   }
 

@@ -84,7 +84,7 @@ export interface AuditEvent {
   readonly from?: From | undefined;
   readonly what?: What | undefined;
   readonly why?: Why | undefined;
-  readonly outcome?: Outcome | undefined;
+  readonly outcome?: EventOutcome | undefined;
   readonly patients: readonly PatientCounts[]; // each patient once
   readonly unnamed: readonly string[]; // disclosed resources whose owner names no patient, as references
   readonly counts: Counts; // all disclosed resources by type
@@ -174,7 +174,7 @@ export interface Why {
   readonly grant?: string | undefined;
 }
 
-export interface Outcome {
+export interface EventOutcome {
   readonly status?: number | undefined; // HTTP
   readonly reason?: string | undefined; // of a refusal, as named by the room that refused
 }

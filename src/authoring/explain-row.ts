@@ -1,7 +1,7 @@
 import type { FhirBase } from "#fhir/r4/reference";
 import { textAt, type JsonObject } from "#fhir/json/json";
 import type { Facts } from "#fhir/json/facts";
-import type { Permission } from "#identity/scopes";
+import type { ScopePermission } from "#identity/scopes";
 import { isRowOf } from "#policy/compile";
 import { factListsOf, factsFor } from "#policy/facts";
 import { rulesNamed, type Explained } from "./explain-step.ts";
@@ -17,7 +17,10 @@ import type { RuleInteraction } from "#policy/schema";
 export function explainRow(
   about: Explained,
   resource: JsonObject,
-  { interaction, permission }: { readonly interaction: RuleInteraction; readonly permission: Permission },
+  {
+    interaction,
+    permission,
+  }: { readonly interaction: RuleInteraction; readonly permission: ScopePermission },
   base: FhirBase,
 ): readonly string[] {
   const type = textAt(resource, "resourceType") ?? "";

@@ -3,7 +3,7 @@ import type { AccountingRequest } from "#fhir/accounting-request";
 import type { Interaction, Reading, Writing } from "#fhir/interaction";
 import type { Listing } from "#fhir/listing";
 import type { FhirQuestion } from "#fhir/ports";
-import { reachesOf, type Permission } from "#identity/scopes";
+import { reachesOf, type ScopePermission } from "#identity/scopes";
 import type { Result } from "#kernel/result";
 import type { CompiledPolicy } from "#policy/compile";
 import { evaluateAccounting } from "#policy/evaluate-accounting";
@@ -230,7 +230,7 @@ function ofPlain(
   };
 }
 
-const permissions: Readonly<Record<RuleInteraction, Permission>> = {
+const permissions: Readonly<Record<RuleInteraction, ScopePermission>> = {
   read: "r",
   search: "s",
   create: "c",

@@ -1,7 +1,7 @@
 import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import type { Arrival } from "#gateway/admission/admit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
-import { Drafts, type AnswerPorts, type Draft } from "#gateway/answer/drafts";
+import { Drafts, type AnswerPorts, type AnswerDraft } from "#gateway/answer/drafts";
 import { bundleText } from "#gateway/bundle/bundle-text";
 import { clearEntries } from "#gateway/bundle/entry-outcome";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -28,7 +28,7 @@ export async function release(
 }
 
 /** Only a single request with a proof is answered. */
-async function recordAndAnswer(draft: Draft, drafts: Drafts, ports: AnswerPorts): Promise<Response> {
+async function recordAndAnswer(draft: AnswerDraft, drafts: Drafts, ports: AnswerPorts): Promise<Response> {
   const recorded = await ports.ledgerQueue.holding(draft.bytes ?? 0, draft.record);
   return recorded === "replayed"
     ? recordAndAnswer(drafts.refusal({ reason: "proof_replayed" }), drafts, ports)
@@ -44,7 +44,7 @@ async function cleared(
   requestId: string,
   facts: RequestFacts,
   drafts: Drafts,
-): Promise<Draft> {
+): Promise<AnswerDraft> {
   switch (outcome.kind) {
     case "refused":
       return clearedRefusal(outcome.refusal, facts, drafts);
@@ -74,7 +74,7 @@ async function clearedRefusal(
   refusal: GatewayRefusal,
   { origin, gate }: RequestFacts,
   drafts: Drafts,
-): Promise<Draft> {
+): Promise<AnswerDraft> {
   // The first request with the proof has the record. A replay is refused whatever it asks.
   if (refusal.reason === "proof_replayed" || origin === undefined) return drafts.refusal(refusal);
   const { concerned } = origin;

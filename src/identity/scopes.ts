@@ -10,7 +10,7 @@ interface Scope {
   /** A resource type, or `*` for every type. */
   readonly type: string;
   /** Not empty, in the order of `cruds`. */
-  readonly permissions: readonly Permission[];
+  readonly permissions: readonly ScopePermission[];
   /** `?category=…`: all of them must hold. Empty: rows of every category. */
   readonly categories: readonly Category[];
 }
@@ -33,13 +33,13 @@ export type ScopeRefusal = {
     | "scope_exceeds_grant";
 };
 
-export type Permission = "c" | "r" | "u" | "d" | "s";
+export type ScopePermission = "c" | "r" | "u" | "d" | "s";
 
 /** The rows that a permission reaches, by owner and category. */
 export type ScopeReach = Pick<Scope, "context" | "categories">;
 
 const scopesMax = 64;
-const cruds: readonly Permission[] = ["c", "r", "u", "d", "s"];
+const cruds: readonly ScopePermission[] = ["c", "r", "u", "d", "s"];
 const resourceScope =
   /^(?<context>patient|user|system)\/(?<type>\*|[A-Z][A-Za-z]{1,63})\.(?<permissions>[a-z*]+)(?<query>\?.*)?$/u;
 const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/u; // RFC 6749 §3.3
@@ -132,7 +132,7 @@ function codesOf(text: string): Category | undefined {
 /**
  * The scopes through which a permission reaches rows of this type; each adds to the rest. Empty: no rows.
  */
-export function reachesOf(scopes: Scopes, type: string, permission: Permission): readonly ScopeReach[] {
+export function reachesOf(scopes: Scopes, type: string, permission: ScopePermission): readonly ScopeReach[] {
   return scopes.filter(
     (scope) => (scope.type === "*" || scope.type === type) && scope.permissions.includes(permission),
   );

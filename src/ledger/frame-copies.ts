@@ -1,4 +1,5 @@
-import { concat, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat } from "#ledger/bytes/bytes";
 import { Cursor } from "#ledger/bytes/cursor";
 
 const magic = utf8("PXC1");

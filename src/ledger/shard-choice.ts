@@ -2,7 +2,7 @@ import { addressPrefix } from "#kernel/address-prefix";
 import type { Instant } from "#kernel/clock";
 import { memo } from "#kernel/memo";
 import type { Region } from "#kernel/region";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { sha256 } from "#ledger/bytes/hash";
 import { type LedgerLayout, regionsIn, type ShardRange } from "./layout.ts";
 import { halfYearOf, logName } from "./log-name.ts";

@@ -10,7 +10,7 @@ export interface CallCounter {
 }
 
 /** The sender of a call, as far as the edge vouches for it. */
-export interface Caller {
+export interface CountedCaller {
   /** A client certificate that the edge verified and does not know as revoked, by its fingerprint. */
   readonly certificate: string | undefined;
   /** IP address, or the empty text when the edge names none. */
@@ -31,7 +31,7 @@ export const floodRetrySeconds = 60;
 export async function isBelowFlood(
   counter: CallCounter,
   entryPoint: string,
-  { certificate, address }: Caller,
+  { certificate, address }: CountedCaller,
 ): Promise<boolean> {
   const sender = certificate === undefined ? addressPrefix(address) : `certificate ${certificate}`;
   try {

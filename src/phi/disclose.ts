@@ -1,6 +1,6 @@
 import { matchesSearch } from "#fhir/search/match";
 import { meets as meetsCriteria } from "#fhir/search/criteria";
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import { searchEntryText, readEntry, type BundleRefusal } from "#fhir/bundle";
 import type { Facts } from "#fhir/json/facts";
 import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";

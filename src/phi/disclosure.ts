@@ -1,4 +1,5 @@
-import { joinBytes, utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
+import { joinBytes } from "#fhir/json/bytes";
 
 /**
  * A part of an answer that may be released, with the facts that the record must state before the release

@@ -1,4 +1,4 @@
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import { listText } from "#fhir/bundle";
 import { deletionText, readHistoryEntry, versionText } from "#fhir/history-entry";
 import type { EntryBytes } from "#fhir/json/entry-splitter";

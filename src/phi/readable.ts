@@ -1,4 +1,4 @@
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import { allConcernedBy } from "#fhir/r4/compartment";
 import { depthMax, depthOf, isArray, property, type JsonObject } from "#fhir/json/json";
 import { patientsNamedIn } from "#fhir/r4/reference";

@@ -11,7 +11,13 @@ import { ownedBy, readsOwners } from "#fhir/search/owner-parameter";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
-import { reachesOf, type Category, type Permission, type ScopeReach, type Scopes } from "#identity/scopes";
+import {
+  reachesOf,
+  type Category,
+  type ScopePermission,
+  type ScopeReach,
+  type Scopes,
+} from "#identity/scopes";
 import { findersOf } from "#policy/view/coding";
 
 /** The principal's scopes, and the patients that the scope contexts `patient` and `user` stand for. */
@@ -40,7 +46,11 @@ interface AccessPart {
  * `undefined`: no scope permits access. A `patient` or `user` scope permits nothing while its patient is
  * unknown.
  */
-export function rowAccessOf(access: Access, type: string, permission: Permission): RowAccess | undefined {
+export function rowAccessOf(
+  access: Access,
+  type: string,
+  permission: ScopePermission,
+): RowAccess | undefined {
   const parts = reachesOf(access.scopes, type, permission).flatMap((reach) => partsOf(access, type, reach));
   const unrestricted = parts.find(
     ({ owners, categories }) => owners === undefined && categories.length === 0,
@@ -75,7 +85,7 @@ function partsOf(
 export const mayAccessPatient = (
   access: Access,
   type: string,
-  permission: Permission,
+  permission: ScopePermission,
   patient: string,
 ): boolean =>
   rowAccessOf(access, type, permission)?.some(({ owners }) => owners === undefined || owners.has(patient)) ===

@@ -2,7 +2,7 @@ import type { Nesting } from "#fhir/r4/compartment";
 import type { Facts } from "#fhir/json/facts";
 import { property, textAt, type JsonObject } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
-import { isSame } from "#fhir/json/same";
+import { isSameJson } from "#fhir/json/same";
 import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
 import { canCover, rowAccessOf, coversRowOrShared, coversNested, type Access } from "./row-access.ts";
 import type { UserRelation } from "./schema.ts";
@@ -35,7 +35,7 @@ export function changesRelation(
     const elements = Object.hasOwn(relationElements[relation], type)
       ? (relationElements[relation][type] ?? [])
       : [];
-    return elements.some((name) => !isSame(stored && property(stored, name), property(result, name)));
+    return elements.some((name) => !isSameJson(stored && property(stored, name), property(result, name)));
   });
 }
 

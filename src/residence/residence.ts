@@ -1,5 +1,5 @@
 import type { Instant } from "#kernel/clock";
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import { isArray, isObject, property, textAt, type JsonObject } from "#fhir/json/json";
 import { holdsAt } from "#fhir/period";
 import { countryNamed, stateNamed } from "./us-states.ts";

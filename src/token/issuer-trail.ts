@@ -25,7 +25,7 @@ export interface IssuerTrailPorts {
 }
 
 /** The known facts about a caller. */
-export interface Who {
+export interface KnownCaller {
   readonly client?: ClientRecord;
   readonly certificate: string | undefined;
   readonly jkt?: string | undefined;
@@ -36,7 +36,7 @@ export interface Who {
 export function eventOf(
   arrival: IssuerArrival,
   kind: EventKind,
-  who: Who,
+  who: KnownCaller,
   outcome: AuditEvent["outcome"],
 ): AuditEvent {
   const { client, certificate, jkt, tokenId } = who;
@@ -56,15 +56,15 @@ export function eventOf(
 
 export const callerSender = (
   arrival: IssuerArrival,
-  { client, jkt }: Who,
+  { client, jkt }: KnownCaller,
   { ledgerSpread }: IssuerTrailPorts,
 ): Sender => senderOf(arrival, client, jkt, ledgerSpread);
 
 /** The record comes first: when it fails, this throws and nothing is answered. */
-export async function refuse(
+export async function refuseCaller(
   arrival: IssuerArrival,
   refusal: TokenRefusal,
-  who: Who,
+  who: KnownCaller,
   ports: IssuerTrailPorts,
 ): Promise<Response> {
   const { status, error, description } = oauthErrors[refusal.reason];

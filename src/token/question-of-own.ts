@@ -1,7 +1,7 @@
 import type { ClientRecord } from "#identity/client";
 import { err, ok, type Result } from "#kernel/result";
 import { authenticateAsker, type ClientAuthenticationPorts } from "./authenticate-client.ts";
-import { refuse, type IssuerArrival, type IssuerTrailPorts, type Who } from "./issuer-trail.ts";
+import { refuseCaller, type IssuerArrival, type IssuerTrailPorts, type KnownCaller } from "./issuer-trail.ts";
 import { readOwnToken, type OwnToken, type OwnTokenPorts } from "./own-token.ts";
 import { readTokenQuestion } from "./token-request.ts";
 
@@ -14,7 +14,7 @@ export type QuestionPorts = ClientAuthenticationPorts & OwnTokenPorts & IssuerTr
 export interface QuestionOfOwn {
   readonly client: ClientRecord;
   readonly own: OwnToken | undefined;
-  readonly who: Who;
+  readonly who: KnownCaller;
 }
 
 /**
@@ -25,13 +25,13 @@ export async function questionOfOwn(
   arrival: IssuerArrival,
   ports: QuestionPorts,
 ): Promise<Result<QuestionOfOwn, Response>> {
-  let who: Who = { certificate: undefined };
+  let who: KnownCaller = { certificate: undefined };
   const question = readTokenQuestion(arrival);
-  if (!question.ok) return err(await refuse(arrival, question.error, who, ports));
+  if (!question.ok) return err(await refuseCaller(arrival, question.error, who, ports));
   const { tlsClientAuth, at } = arrival;
   const evidence = { credential: question.value.credential, tlsClientAuth, at };
   const proven = await authenticateAsker(evidence, ports, ({ x5t }) => (who = { certificate: x5t }));
-  if (!proven.ok) return err(await refuse(arrival, proven.error, who, ports));
+  if (!proven.ok) return err(await refuseCaller(arrival, proven.error, who, ports));
   const { client } = proven.value;
   const own = await readOwnToken(question.value.token, client, at, ports);
   return ok({ client, own, who: { ...who, client, tokenId: own?.token.id } });

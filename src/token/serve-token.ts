@@ -9,10 +9,10 @@ import {
   answer,
   callerSender,
   eventOf,
-  refuse,
+  refuseCaller,
   type IssuerArrival,
   type IssuerTrailPorts,
-  type Who,
+  type KnownCaller,
 } from "./issuer-trail.ts";
 import type { TokenRefusal } from "./oauth-error.ts";
 import { readTokenRequest } from "./token-request.ts";
@@ -34,8 +34,8 @@ export interface TokenArrival extends IssuerArrival {
  * and no token leaves.
  */
 export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Promise<Response> {
-  let who: Who = { certificate: undefined };
-  const no = (refusal: TokenRefusal) => refuse(arrival, refusal, who, ports);
+  let who: KnownCaller = { certificate: undefined };
+  const no = (refusal: TokenRefusal) => refuseCaller(arrival, refusal, who, ports);
 
   const request = readTokenRequest(arrival);
   if (!request.ok) return no(request.error);

@@ -8,11 +8,11 @@ import {
   parseScopes,
   parseEnforceableScopes,
   reachesOf,
-  type Permission,
+  type ScopePermission,
   type Scopes,
 } from "#identity/scopes";
 
-const cruds: readonly Permission[] = ["c", "r", "u", "d", "s"];
+const cruds: readonly ScopePermission[] = ["c", "r", "u", "d", "s"];
 const types = ["*", "Patient", "Observation"];
 const contexts = ["patient", "user", "system"] as const;
 const categories = ["a", "b", "s|a"];
@@ -37,7 +37,7 @@ const rows: fc.Arbitrary<Row> = fc.record({
 });
 
 /** The plain meaning of scopes: some scope reaches the row. */
-const reaches = (some: Scopes, type: string, permission: Permission, row: Row): boolean =>
+const reaches = (some: Scopes, type: string, permission: ScopePermission, row: Row): boolean =>
   reachesOf(some, type, permission).some(
     (reach) =>
       (reach.context === "system" || row.owners.includes(reach.context)) &&

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { instant } from "#kernel/clock";
-import { concat, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat } from "#ledger/bytes/bytes";
 import { checkpointText } from "#ledger/tlog/checkpoint";
 import { encodeShardOpen, encodeShardSeal } from "#ledger/leaf/clear-body";
 import { checkpointOf, commit, emptyHead, type Head } from "#ledger/commit";

@@ -1,5 +1,6 @@
 import { test } from "vitest";
-import { concat, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat } from "#ledger/bytes/bytes";
 import { isSignature } from "#ledger/tlog/signed-note";
 import { askAll, pythonIsMissing } from "./second-verifier.ts";
 

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { concat, fromUtf8, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat, fromUtf8 } from "#ledger/bytes/bytes";
 import { checkpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf } from "#ledger/commit";
 import { encodeLeaf, type LeafKind, parseLeaf } from "#ledger/leaf/leaf";

@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { frameHash } from "#ledger/leaf/frame";
 import { inclusionNote } from "#ledger/tlog/inclusion-note";
 import { consistencyProof, inclusionProof, leafHash, rootOf } from "#ledger/tlog/merkle";

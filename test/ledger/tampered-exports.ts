@@ -1,5 +1,5 @@
 import { generateKeyPairSync, sign } from "node:crypto";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { type Checkpoint, checkpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf } from "#ledger/commit";
 import { frameHash, parseFrame } from "#ledger/leaf/frame";

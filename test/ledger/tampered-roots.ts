@@ -1,5 +1,6 @@
 import { generateKeyPairSync, sign } from "node:crypto";
-import { concat, fromUtf8, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat, fromUtf8 } from "#ledger/bytes/bytes";
 import { type Checkpoint, checkpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf } from "#ledger/commit";
 import { cosignatureLine, cosignedText } from "#ledger/tlog/cosignature";

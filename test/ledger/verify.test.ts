@@ -1,5 +1,6 @@
 import { test } from "vitest";
-import { concat, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat } from "#ledger/bytes/bytes";
 import { checkpointText, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { checkpointOf, commit, emptyHead } from "#ledger/commit";
 import { encodeFrame, entry, type Frame, frameHash, parseFrame, splitEntries } from "#ledger/leaf/frame";

@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, test } from "vitest";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { cosignatureLine, cosignedText } from "#ledger/tlog/cosignature";
 import { keyId, signatureTypes, verifierKey } from "#ledger/tlog/signed-note";
 import { readWitnesses } from "#platform/ledger/object/root/config";

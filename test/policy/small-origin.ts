@@ -2,7 +2,7 @@ import type { Resource } from "@medplum/fhirtypes";
 import type { OriginAnswer, OriginBody, OriginQuestion, Origins } from "#fhir/ports";
 import { ok } from "#kernel/result";
 import { Pages } from "../../sandbox/origin/search/pages.ts";
-import { refusalOf } from "../../sandbox/origin/refusal.ts";
+import { serverRefusalOf } from "../../sandbox/origin/refusal.ts";
 import { OriginRouter } from "../../sandbox/origin/router.ts";
 import { Store } from "../../sandbox/origin/store.ts";
 import type { Kept, Row } from "./small-world.ts";
@@ -32,7 +32,7 @@ export function realOrigin(world: readonly Kept[]): SmallOrigin {
         body: { kind: "none" },
       });
     } catch (fault) {
-      return { status: refusalOf(fault).status };
+      return { status: serverRefusalOf(fault).status };
     }
   });
 }

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { accessToken, type TokenRequest } from "../../cli/access-token.ts";
+import { accessToken, type AccessTokenRequest } from "../../cli/access-token.ts";
 import { clientOf, readDevFile, type DevClient, type DevFile } from "../../cli/dev-file.ts";
 import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import { startStack, type Stack } from "../../sandbox/stack.ts";
@@ -22,7 +22,7 @@ export interface TestStack {
   /** Every request that reached the FHIR server: `GET /fhir/Patient/x`. */
   readonly forwarded: string[];
   client(id: string): DevClient;
-  token(id: string, request?: TokenRequest): Promise<string>;
+  token(id: string, request?: AccessTokenRequest): Promise<string>;
   /** Asks as a client with its own certificate and its own token. A path is relative to the FHIR base. */
   ask(id: string, path: string, sending?: Sending): Promise<Reply>;
   /** Throws when any answer named the origin, or when a secret was printed or stood in an error. */
@@ -126,7 +126,7 @@ function watched(
   const watch = new AnswerWatch(dev.origin);
   const tokens = new Map<string, Promise<string>>();
   const client = (id: string) => clientOf(dev, id);
-  const token = (id: string, request: TokenRequest = {}) => accessToken(dev, client(id), request);
+  const token = (id: string, request: AccessTokenRequest = {}) => accessToken(dev, client(id), request);
   return {
     dev,
     state,

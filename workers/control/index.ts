@@ -3,7 +3,7 @@ import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/document";
 import { readDenial, type DenialProblem } from "#identity/denial";
 import { err, ok, type Result } from "#kernel/result";
-import type { Applied } from "#platform/registry/apply-registry";
+import type { RegistryCounts } from "#platform/registry/apply-registry";
 import { unregisteredField } from "#platform/registry/denied-entry";
 import { admitOperator, type NewOperator } from "#platform/registry/admit-operator";
 import {
@@ -24,7 +24,7 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
    * Merges a registry file (docs/registry.md): the whole file, or nothing and a JSON pointer to the
    * conflict.
    */
-  async apply(document: unknown, mode: MergeMode = "add"): Promise<Result<Applied, RegistryProblem>> {
+  async apply(document: unknown, mode: MergeMode = "add"): Promise<Result<RegistryCounts, RegistryProblem>> {
     return await revocationsOf(this.env).apply(document, mode);
   }
 

@@ -1,18 +1,18 @@
 import type { Bundle } from "@medplum/fhirtypes";
-import type { Answer, Call } from "../call.ts";
-import { refusalOf } from "../refusal.ts";
-import { answered, entriesOf, readEntry } from "./entry.ts";
+import type { Answer, OriginCall } from "../call.ts";
+import { serverRefusalOf } from "../refusal.ts";
+import { answered, entriesOf, readBundleEntry } from "./entry.ts";
 
 /** Runs one request; throws a refusal. */
-export type Carry = (call: Omit<Call, "params">) => Answer;
+export type Carry = (call: Omit<OriginCall, "params">) => Answer;
 
 /** Runs each entry by itself, in order; a failure does not stop the next entry (R4 http.html#brules). */
-export function batch(bundle: unknown, call: Call, base: string, carry: Carry): Answer {
+export function batch(bundle: unknown, call: OriginCall, base: string, carry: Carry): Answer {
   const entry = entriesOf(bundle).map((one) => {
     try {
-      return answered(carry(readEntry(one, call).call), base);
+      return answered(carry(readBundleEntry(one, call).call), base);
     } catch (fault) {
-      const { status, outcome } = refusalOf(fault);
+      const { status, outcome } = serverRefusalOf(fault);
       return answered({ status, body: outcome }, base);
     }
   });

@@ -1,7 +1,7 @@
 import type { HttpMethod } from "@medplum/fhir-router";
 import type { BundleEntry, OperationOutcome, Resource } from "@medplum/fhirtypes";
 import { headersOf } from "../answer-headers.ts";
-import type { Answer, Body, Call } from "../call.ts";
+import type { Answer, Body, OriginCall } from "../call.ts";
 import { parseExact } from "../exact-json.ts";
 import { badRequest } from "../refusal.ts";
 import { field, items, text } from "../values.ts";
@@ -9,7 +9,7 @@ import { field, items, text } from "../values.ts";
 /** An entry of a batch or transaction, as the request in it (R4 http.html#transaction). */
 export interface Entry {
   readonly fullUrl: string | undefined;
-  readonly call: Omit<Call, "params">;
+  readonly call: Omit<OriginCall, "params">;
 }
 
 const methods: readonly string[] = [
@@ -31,7 +31,7 @@ const conditions = {
  * Reads one entry of a Bundle. The headers of the whole request decide the form of the answers; each entry
  * has its own conditions.
  */
-export function readEntry(entry: unknown, { headers }: Call): Entry {
+export function readBundleEntry(entry: unknown, { headers }: OriginCall): Entry {
   const request = field(entry, "request");
   const [method = "", url = ""] = [text(request, "method"), text(request, "url")];
   if (!methods.includes(method)) throw badRequest("An entry has no method.");
@@ -47,7 +47,7 @@ export function readEntry(entry: unknown, { headers }: Call): Entry {
     path,
     query: [...new URLSearchParams(query.join("?"))],
     headers: { prefer: headers["prefer"], accept: "application/fhir+json", ...Object.fromEntries(own) },
-    body: method === "PATCH" ? patchIn(field(entry, "resource")) : bodyOf(field(entry, "resource")),
+    body: method === "PATCH" ? patchIn(field(entry, "resource")) : entryBodyOf(field(entry, "resource")),
   };
   return { fullUrl: text(entry, "fullUrl"), call };
 }
@@ -55,15 +55,15 @@ export function readEntry(entry: unknown, { headers }: Call): Entry {
 /** The entries of a bundle. */
 export const entriesOf = (bundle: unknown): unknown[] => items(field(bundle, "entry"));
 
-export const bodyOf = (value: unknown, type = "application/fhir+json"): Body =>
+export const entryBodyOf = (value: unknown, type = "application/fhir+json"): Body =>
   value === undefined ? { kind: "none" } : { kind: "json", value, type, bytes: Buffer.alloc(0) };
 
 /** A JSON Patch is sent as a Binary (R4 http.html#transaction), a FHIRPath Patch as Parameters. */
 function patchIn(resource: unknown): Body {
   const [type = "", data] = [text(resource, "contentType"), text(resource, "data")];
-  if (data === undefined) return bodyOf(resource);
+  if (data === undefined) return entryBodyOf(resource);
   try {
-    return bodyOf(parseExact(Buffer.from(data, "base64").toString("utf8")), type);
+    return entryBodyOf(parseExact(Buffer.from(data, "base64").toString("utf8")), type);
   } catch {
     throw badRequest("A patch is not JSON."); // the parser's message would quote it
   }

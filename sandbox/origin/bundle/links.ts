@@ -1,4 +1,4 @@
-import { isObject } from "../exact-json.ts";
+import { isExactObject } from "../exact-json.ts";
 
 // The elements in which R4 http.html#trules has links replaced: references, elements of the types uri, url,
 // oid, uuid and canonical, and links in narratives.
@@ -14,7 +14,7 @@ export function relinked(
   resolve: (condition: string) => string,
 ): unknown {
   if (Array.isArray(value)) return value.map((item) => relinked(item, places, resolve));
-  if (!isObject(value)) return value;
+  if (!isExactObject(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [
       key,

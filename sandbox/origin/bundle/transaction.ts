@@ -1,13 +1,13 @@
-import { resourceOf, type Answer, type Call } from "../call.ts";
-import { readQuery } from "../search/query.ts";
-import { badRequest, notFound, OriginRefusal } from "../refusal.ts";
+import { resourceOf, type Answer, type OriginCall } from "../call.ts";
+import { readSearchQuery } from "../search/query.ts";
+import { badRequest, notFound, ServerRefusal } from "../refusal.ts";
 import type { Stored } from "../stored.ts";
 import type { Store } from "../store.ts";
 import { field } from "../values.ts";
 import { allMatches, conditionIn, onlyMatch } from "../write/conditional.ts";
 import { written } from "../write/write.ts";
 import { responseOf, type Carry } from "./batch.ts";
-import { answered, bodyOf, entriesOf, readEntry, type Entry } from "./entry.ts";
+import { answered, entryBodyOf, entriesOf, readBundleEntry, type Entry } from "./entry.ts";
 import { relinked } from "./links.ts";
 
 /** An entry with its target, known before any write. */
@@ -22,9 +22,9 @@ interface Plan extends Entry {
 const order = ["DELETE", "POST", "PUT", "PATCH", "GET", "HEAD"];
 
 /** Runs all entries or none: the first refusal undoes every write and is the answer. */
-export function transaction(bundle: unknown, call: Call, store: Store, carry: Carry): Answer {
+export function transaction(bundle: unknown, call: OriginCall, store: Store, carry: Carry): Answer {
   return store.atomically(() => {
-    const plans = entriesOf(bundle).map((one) => planOf(readEntry(one, call), store));
+    const plans = entriesOf(bundle).map((one) => planOf(readBundleEntry(one, call), store));
     refuseOverlaps(plans);
     const places = new Map(
       plans.flatMap(({ fullUrl, place }) =>
@@ -75,7 +75,7 @@ function planOf(entry: Entry, store: Store): Plan {
   const named = field(resourceOf({ ...entry.call, params: {} }), "id");
   const id = typeof named === "string" ? named : crypto.randomUUID();
   if (store.index.get(path, id) !== undefined)
-    throw new OriginRefusal(409, "conflict", "Nothing matches, and the id is in use.");
+    throw new ServerRefusal(409, "conflict", "Nothing matches, and the id is in use.");
   return at(entry, id, `${path}/${id}`);
 }
 
@@ -88,7 +88,7 @@ function at(entry: Entry, id: string, place: string): Plan {
   const { call } = entry;
   const body =
     call.method === "PUT" && call.body.kind === "json"
-      ? bodyOf({ id, ...Object(call.body.value) })
+      ? entryBodyOf({ id, ...Object(call.body.value) })
       : call.body;
   return { ...entry, place, call: { ...call, path: place, query: [], body } };
 }
@@ -119,7 +119,7 @@ function resolver(plans: readonly Plan[], store: Store): (condition: string) => 
 
   function find(condition: string): string {
     const type = condition.slice(0, condition.indexOf("?"));
-    const query = readQuery([type], conditionIn(condition), store.index);
+    const query = readSearchQuery([type], conditionIn(condition), store.index);
     const criteria = query.ok ? query.value.of.flatMap(({ criteria }) => criteria) : [];
     const stored = allMatches(store, type, conditionIn(condition)).map(placeOf);
     const sent = plans.flatMap(({ call: { body }, place, answer }) => {
@@ -132,7 +132,7 @@ function resolver(plans: readonly Plan[], store: Store): (condition: string) => 
     });
     const [match, ...more] = new Set([...stored, ...sent]);
     if (match === undefined || more.length > 0)
-      throw new OriginRefusal(412, "multiple-matches", "A conditional reference does not mean one resource.");
+      throw new ServerRefusal(412, "multiple-matches", "A conditional reference does not mean one resource.");
     return match;
   }
 }

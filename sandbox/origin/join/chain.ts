@@ -1,6 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { Criterion, SearchRefusal } from "../search/criterion.ts";
-import { resourceTypes, searchParametersOf } from "../search-parameters.ts";
+import type { Criterion, CriterionRefusal } from "../search/criterion.ts";
+import { servedTypes, servedParametersOf } from "../search-parameters.ts";
 import type { Stored } from "../stored.ts";
 import type { ResourceIndex } from "../resource-index.ts";
 
@@ -13,7 +13,7 @@ export type ReadCriterion = (
   name: string,
   written: string,
   index: ResourceIndex,
-) => Result<Criterion, SearchRefusal>;
+) => Result<Criterion, CriterionRefusal>;
 
 const anyTypeMax = 20;
 
@@ -28,13 +28,13 @@ export function readChain(
   written: string,
   index: ResourceIndex,
   read: ReadCriterion,
-): Result<Criterion, SearchRefusal> {
+): Result<Criterion, CriterionRefusal> {
   const [link, rest] = [name.slice(0, name.indexOf(".")), name.slice(name.indexOf(".") + 1)];
   const [code = "", only] = link.split(":");
-  const parameter = searchParametersOf(type).get(code);
+  const parameter = servedParametersOf(type).get(code);
   if (parameter === undefined)
     return err({ reason: "parameter_unknown", text: `${type} has no search parameter ${code}.` });
-  const targets = parameter.target ?? [...resourceTypes];
+  const targets = parameter.target ?? [...servedTypes];
   if (parameter.type !== "reference" || (only !== undefined && !targets.includes(only)))
     return err({ reason: "unsupported", text: `${link} does not lead to another resource.` });
   // 146 types each way grow to millions within three links. Few parameters point at every type, and a client
@@ -43,7 +43,7 @@ export function readChain(
     return err({ reason: "unsupported", text: `${link} must name a type to be followed further.` });
 
   const hops: { readonly target: string; readonly criterion: Criterion }[] = [];
-  let refusal: SearchRefusal = { reason: "parameter_unknown", text: `${link} leads nowhere.` };
+  let refusal: CriterionRefusal = { reason: "parameter_unknown", text: `${link} leads nowhere.` };
   for (const target of only === undefined ? targets : [only]) {
     const criterion = read(target, rest, written, index);
     if (criterion.ok) hops.push({ target, criterion: criterion.value });

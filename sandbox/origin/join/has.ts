@@ -1,7 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { Criterion, SearchRefusal } from "../search/criterion.ts";
+import type { Criterion, CriterionRefusal } from "../search/criterion.ts";
 import { localParts, targetOf } from "../match/reference.ts";
-import { searchParametersOf } from "../search-parameters.ts";
+import { servedParametersOf } from "../search-parameters.ts";
 import type { ResourceIndex } from "../resource-index.ts";
 import { valuesOf } from "../values.ts";
 import { joined, type ReadCriterion } from "./chain.ts";
@@ -16,13 +16,13 @@ export function readHas(
   written: string,
   index: ResourceIndex,
   read: ReadCriterion,
-): Result<Criterion, SearchRefusal> {
+): Result<Criterion, CriterionRefusal> {
   const {
     source = "",
     code = "",
     rest = "",
   } = /^_has:(?<source>\w+):(?<code>[\w-]+):(?<rest>.+)$/u.exec(name)?.groups ?? {};
-  const parameter = searchParametersOf(source).get(code);
+  const parameter = servedParametersOf(source).get(code);
   if (parameter === undefined)
     return err({ reason: "parameter_unknown", text: `${name} names no search parameter.` });
   if (parameter.type !== "reference" || parameter.target?.includes(type) === false)

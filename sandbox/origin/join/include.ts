@@ -1,13 +1,13 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { SearchRefusal } from "../search/criterion.ts";
+import type { CriterionRefusal } from "../search/criterion.ts";
 import { localParts, targetOf } from "../match/reference.ts";
-import { resourceTypes, searchParametersOf } from "../search-parameters.ts";
+import { servedTypes, servedParametersOf } from "../search-parameters.ts";
 import type { Stored } from "../stored.ts";
 import type { ResourceIndex } from "../resource-index.ts";
 import { valuesOf } from "../values.ts";
 
 /** A rule for resources that are included with the matches (R4 search.html#revinclude). */
-export interface Include {
+export interface AskedInclude {
   /** `_revinclude`: includes the referrers of a match, not its targets. */
   readonly reverse: boolean;
   /** `:iterate`: also applies to included resources. */
@@ -24,15 +24,18 @@ export interface Include {
 const form = /^_(?<way>rev)?include(?<again>:iterate|:recurse)?$/u;
 
 /** Undefined: the parameter is no include. */
-export function readInclude(name: string, written: string): Result<Include, SearchRefusal> | undefined {
+export function readAskedInclude(
+  name: string,
+  written: string,
+): Result<AskedInclude, CriterionRefusal> | undefined {
   const parts = form.exec(name)?.groups;
   if (parts === undefined) return undefined;
   const [source = "", code = source === "*" ? "*" : "", target, ...more] = written.split(":");
-  const parameter = searchParametersOf(source).get(code);
+  const parameter = servedParametersOf(source).get(code);
   const known =
     source === "*"
       ? code === "*"
-      : resourceTypes.has(source) && (code === "*" || parameter?.type === "reference");
+      : servedTypes.has(source) && (code === "*" || parameter?.type === "reference");
   if (!known || more.length > 0 || (target !== undefined && !reaches(parameter?.target, target)))
     return err({ reason: "bad_value", text: `The value of ${name} names no reference.` });
   return ok({
@@ -45,7 +48,7 @@ export function readInclude(name: string, written: string): Result<Include, Sear
 }
 
 const reaches = (targets: readonly string[] | undefined, target: string): boolean =>
-  targets?.includes(target) ?? resourceTypes.has(target);
+  targets?.includes(target) ?? servedTypes.has(target);
 
 // 10,000: all records of any Synthea patient, and a page still stays below the size that a client can read.
 const includedMax = 10_000;
@@ -56,7 +59,7 @@ const includedMax = 10_000;
  */
 export function includedWith(
   matches: readonly Stored[],
-  includes: readonly Include[],
+  includes: readonly AskedInclude[],
   index: ResourceIndex,
 ): { readonly included: readonly Stored[]; readonly cut: boolean } {
   const found = new Set(matches);
@@ -74,7 +77,7 @@ export function includedWith(
   return { included: [...known].slice(matches.length), cut: false };
 }
 
-function* followed(resource: Stored, include: Include, index: ResourceIndex): Iterable<Stored> {
+function* followed(resource: Stored, include: AskedInclude, index: ResourceIndex): Iterable<Stored> {
   if (include.reverse) {
     if (include.target !== undefined && include.target !== resource.resourceType) return;
     for (const { type, code, from } of index.referrers(`${resource.resourceType}/${resource.id}`))
@@ -82,7 +85,7 @@ function* followed(resource: Stored, include: Include, index: ResourceIndex): It
     return;
   }
   if (!covers(include.source, resource.resourceType)) return;
-  for (const [code, parameter] of searchParametersOf(resource.resourceType)) {
+  for (const [code, parameter] of servedParametersOf(resource.resourceType)) {
     if (parameter.type !== "reference" || !covers(include.code, code)) continue;
     for (const value of valuesOf(resource, parameter)) {
       const { type = "", id = "" } = localParts(targetOf(value, index.base) ?? "") ?? {};

@@ -3,7 +3,7 @@ const comparators = ["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"] as co
 export type Comparator = (typeof comparators)[number];
 
 /** A span of values: from `low`, up to and without `high`. */
-export interface Span {
+export interface ComparedSpan {
   readonly low: number;
   readonly high: number;
 }
@@ -15,7 +15,12 @@ export function readComparator(text: string): { readonly comparator: Comparator;
 }
 
 /** R4 §3.1.1.4.5: compares the span of a resource's value with the span of the searched value. */
-export function compares(comparator: Comparator, { low, high }: Span, search: Span, margin: number): boolean {
+export function compares(
+  comparator: Comparator,
+  { low, high }: ComparedSpan,
+  search: ComparedSpan,
+  margin: number,
+): boolean {
   const within = search.low <= low && high <= search.high;
   switch (comparator) {
     case "eq":

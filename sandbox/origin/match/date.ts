@@ -1,5 +1,5 @@
 import { items, text, type Value } from "../values.ts";
-import type { Span } from "./comparator.ts";
+import type { ComparedSpan } from "./comparator.ts";
 
 const form =
   /^(?<year>\d{4})(?:-(?<month>\d\d)(?:-(?<day>\d\d)(?:T(?<hour>\d\d):(?<minute>\d\d)(?::(?<second>\d\d)(?<fraction>\.\d+)?)?(?<zone>Z|[+-]\d\d:\d\d)?)?)?)?$/u;
@@ -11,7 +11,7 @@ const at = (year: number, month: number, day: number) => new Date(0).setUTCFullY
  * The time that a date, dateTime or instant of any precision covers, in ms since 1970; without an offset it
  * is read as UTC.
  */
-export function dateSpan(value: string): Span | undefined {
+export function dateSpan(value: string): ComparedSpan | undefined {
   const parts = form.exec(value)?.groups;
   if (parts === undefined) return undefined;
   const { year, month, day, hour, minute, second, fraction, zone } = parts;
@@ -48,7 +48,7 @@ function offset(zone: string | undefined): number {
  * The time span of a resource's value. A Period may be open (R4 §3.1.1.4.7); a Timing counts by its events or
  * its bounds.
  */
-export function dateValue({ type, value }: Value): Span | undefined {
+export function dateValue({ type, value }: Value): ComparedSpan | undefined {
   switch (type) {
     case "date":
     case "dateTime":
@@ -66,7 +66,7 @@ export function dateValue({ type, value }: Value): Span | undefined {
   }
 }
 
-function period(value: unknown): Span | undefined {
+function period(value: unknown): ComparedSpan | undefined {
   if (value === undefined) return undefined;
   const [start, end] = [text(value, "start"), text(value, "end")];
   return {
@@ -75,7 +75,7 @@ function period(value: unknown): Span | undefined {
   };
 }
 
-function hull(events: unknown): Span | undefined {
+function hull(events: unknown): ComparedSpan | undefined {
   const spans = items(events).flatMap((event) => (typeof event === "string" ? (dateSpan(event) ?? []) : []));
   return spans.length === 0
     ? undefined

@@ -1,6 +1,6 @@
 import { numberOf } from "../exact-json.ts";
 import { field, text, type Value } from "../values.ts";
-import { compares, type Comparator, type Span } from "./comparator.ts";
+import { compares, type Comparator, type ComparedSpan } from "./comparator.ts";
 
 /**
  * A searched number: its value, and the span that its written precision covers (R4 §3.1.1.4.6: 100 is 99.5 to
@@ -8,7 +8,7 @@ import { compares, type Comparator, type Span } from "./comparator.ts";
  */
 export interface SearchedNumber {
   readonly exact: number;
-  readonly span: Span;
+  readonly span: ComparedSpan;
 }
 
 export function searchedNumber(written: string): SearchedNumber | undefined {
@@ -23,7 +23,7 @@ export function searchedNumber(written: string): SearchedNumber | undefined {
 /** Equality honours the written precision, the order comparisons the value itself (R4 §3.1.1.4.6). */
 export function compareNumber(
   comparator: Comparator,
-  { low, high }: Span,
+  { low, high }: ComparedSpan,
   { exact, span }: SearchedNumber,
 ): boolean {
   if (comparator === "eq" || comparator === "ne") return compares(comparator, { low, high }, span, 0);
@@ -31,7 +31,7 @@ export function compareNumber(
 }
 
 /** The span of a resource's number, Quantity, Money or Range. */
-export function numberValue({ value }: Value): Span | undefined {
+export function numberValue({ value }: Value): ComparedSpan | undefined {
   const plain = numberOf(value) ?? numberOf(field(value, "value"));
   if (plain !== undefined) return { low: plain, high: plain };
   const [low, high] = [

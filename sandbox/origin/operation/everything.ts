@@ -1,11 +1,11 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { Pairs } from "../call.ts";
-import type { SearchRefusal } from "../search/criterion.ts";
-import type { Span } from "../match/comparator.ts";
+import type { CriterionRefusal } from "../search/criterion.ts";
+import type { ComparedSpan } from "../match/comparator.ts";
 import { dateSpan, dateValue } from "../match/date.ts";
 import { localParts, targetOf } from "../match/reference.ts";
 import { pageSizes, readPageSize } from "../search/page-size.ts";
-import { resourceTypes, searchParametersOf } from "../search-parameters.ts";
+import { servedTypes, servedParametersOf } from "../search-parameters.ts";
 import type { Stored } from "../stored.ts";
 import type { ResourceIndex } from "../resource-index.ts";
 import { items, valuesOf } from "../values.ts";
@@ -15,18 +15,18 @@ import { items, valuesOf } from "../values.ts";
  */
 export interface EverythingQuery {
   /** Selects care that was given or under way in this span. Undated records are always returned. */
-  readonly care: Span;
+  readonly care: ComparedSpan;
   /** Selects resources changed since then, in ms since 1970. */
   readonly since: number;
   readonly types: ReadonlySet<string>;
   readonly count: number;
 }
 
-export function readEverything(pairs: Pairs): Result<EverythingQuery, SearchRefusal> {
-  let [care, since, types, count]: [Span, number, ReadonlySet<string>, number] = [
+export function readEverythingCall(pairs: Pairs): Result<EverythingQuery, CriterionRefusal> {
+  let [care, since, types, count]: [ComparedSpan, number, ReadonlySet<string>, number] = [
     { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY },
     Number.NEGATIVE_INFINITY,
-    resourceTypes,
+    servedTypes,
     pageSizes.default,
   ];
   for (const [name, value] of pairs) {
@@ -48,7 +48,7 @@ export function readEverything(pairs: Pairs): Result<EverythingQuery, SearchRefu
         since = span.low;
         break;
       case "_type":
-        if (!named.every((type) => resourceTypes.has(type))) return bad;
+        if (!named.every((type) => servedTypes.has(type))) return bad;
         types = new Set(named);
         break;
       case "_count":
@@ -115,8 +115,8 @@ const careDates =
     " ",
   );
 
-function isOfTime(resource: Stored, care: Span): boolean {
-  const parameters = searchParametersOf(resource.resourceType);
+function isOfTime(resource: Stored, care: ComparedSpan): boolean {
+  const parameters = servedParametersOf(resource.resourceType);
   for (const code of careDates) {
     const parameter = parameters.get(code);
     const spans =

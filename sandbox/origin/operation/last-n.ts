@@ -1,7 +1,7 @@
 import type { Pairs } from "../call.ts";
 import { dateValue } from "../match/date.ts";
 import { badRequest } from "../refusal.ts";
-import { searchParametersOf } from "../search-parameters.ts";
+import { servedParametersOf } from "../search-parameters.ts";
 import type { Stored } from "../stored.ts";
 import { field, items, text, valuesOf } from "../values.ts";
 
@@ -9,7 +9,7 @@ import { field, items, text, valuesOf } from "../values.ts";
  * `max` of `Observation/$lastn`, and its search, for one subject
  * (http://hl7.org/fhir/R4/observation-operation-lastn.html).
  */
-export function readLastN(pairs: Pairs): { readonly max: number; readonly search: Pairs } {
+export function readLastNCall(pairs: Pairs): { readonly max: number; readonly search: Pairs } {
   const written = pairs.find(([name]) => name === "max")?.[1] ?? "1";
   if (!/^[1-9]\d{0,8}$/u.test(written)) throw badRequest("max is no number.");
   if (!pairs.some(([name]) => /^(?:patient|subject)\b/u.test(name)))
@@ -21,7 +21,7 @@ export function readLastN(pairs: Pairs): { readonly max: number; readonly search
  * The latest observations of each kind, kind by kind. Observations are of one kind when they share a coding
  * or, without codings, their text.
  */
-export function lastOfEach(observations: readonly Stored[], max: number): Stored[] {
+export function newestOfEach(observations: readonly Stored[], max: number): Stored[] {
   const newest = observations
     .map((resource) => ({ resource, at: timeOf(resource) }))
     .toSorted((a, b) => b.at - a.at);
@@ -45,7 +45,7 @@ function namesOf(observation: Stored): string[] {
 
 /** The time of the observation, in ms since 1970. An undated observation is older than any. */
 function timeOf(observation: Stored): number {
-  const date = searchParametersOf("Observation").get("date");
+  const date = servedParametersOf("Observation").get("date");
   return Math.max(
     -8.64e15,
     ...(date ? valuesOf(observation, date).map((value) => dateValue(value)?.low ?? -8.64e15) : []),

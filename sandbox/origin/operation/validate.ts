@@ -1,15 +1,15 @@
 import { normalizeOperationOutcome, OperationOutcomeError } from "@medplum/core";
 import type { OperationOutcome, OperationOutcomeIssue, Resource } from "@medplum/fhirtypes";
-import { resourceOf, type Answer, type Call } from "../call.ts";
+import { resourceOf, type Answer, type OriginCall } from "../call.ts";
 import type { Site } from "../site.ts";
-import { validate } from "../validate.ts";
+import { checkStructure } from "../validate.ts";
 import { field, items, text } from "../values.ts";
 
 /**
  * `$validate` of a posted or a stored resource: 200 for every result
  * (http://hl7.org/fhir/R4/resource-operation-validate.html).
  */
-export function validateOperation(call: Call, { store }: Site): Answer {
+export function validateOperation(call: OriginCall, { store }: Site): Answer {
   const { type = "", id } = call.params;
   const subject = call.method === "GET" && id !== undefined ? store.current(type, id) : submitted(call);
   const issue =
@@ -25,7 +25,7 @@ export function validateOperation(call: Call, { store }: Site): Answer {
 }
 
 /** The resource, alone or in Parameters. */
-function submitted(call: Call): unknown {
+function submitted(call: OriginCall): unknown {
   const body = resourceOf(call);
   if (body.resourceType !== "Parameters") return body;
   return field(
@@ -36,7 +36,7 @@ function submitted(call: Call): unknown {
 
 function issuesOf(resource: Resource): OperationOutcomeIssue[] {
   try {
-    return validate(resource);
+    return checkStructure(resource);
   } catch (fault) {
     if (fault instanceof OperationOutcomeError) return normalizeOperationOutcome(fault).issue;
     throw fault;

@@ -14,7 +14,7 @@ export interface Criterion {
  * The reason why the origin refuses a search: it is strict and ignores no parameter (R4 §3.1.1.3, `Prefer:
  * handling=strict`).
  */
-export type SearchRefusal = {
+export type CriterionRefusal = {
   readonly reason: "parameter_unknown" | "unsupported" | "bad_value";
   readonly text: string;
 };

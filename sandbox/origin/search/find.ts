@@ -1,6 +1,6 @@
 import type { Query } from "./query.ts";
 import type { ResourceIndex } from "../resource-index.ts";
-import { searchParametersOf } from "../search-parameters.ts";
+import { servedParametersOf } from "../search-parameters.ts";
 import { sortKey } from "./sort-key.ts";
 import type { Stored } from "../stored.ts";
 
@@ -11,7 +11,7 @@ export function find(index: ResourceIndex, { of, patient, sort }: Query): Stored
   for (const { code, descending } of sort.toReversed()) {
     const keys = new Map(
       found.map((resource) => {
-        const by = searchParametersOf(resource.resourceType).get(code);
+        const by = servedParametersOf(resource.resourceType).get(code);
         return [resource, by && sortKey(resource, by, descending)];
       }),
     );

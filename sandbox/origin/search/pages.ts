@@ -1,7 +1,7 @@
 import type { Bundle, BundleEntry } from "@medplum/fhirtypes";
 
 /** A list of entries that may need more than one page. */
-export interface Listing {
+export interface PagedListing {
   readonly type: "searchset" | "history";
   /** The requested URL, which is the first page's `self` link. */
   readonly self: string;
@@ -33,7 +33,7 @@ export class Pages {
   readonly #searchesMax: number;
   readonly #keptMilliseconds: number;
   /** In the order of their creation, which is the order of their expiry. */
-  readonly #kept = new Map<string, { readonly listing: Listing; readonly until: number }>();
+  readonly #kept = new Map<string, { readonly listing: PagedListing; readonly until: number }>();
 
   // 2,000: one search of 10,000 rows takes 80 KB here. An hour is HAPI's default.
   constructor(base: string, { searchesMax = 2_000, keptMilliseconds = 3_600_000 }: PagesOptions = {}) {
@@ -43,7 +43,7 @@ export class Pages {
   }
 
   /** The first page. A search is stored only if it has more pages. */
-  first(listing: Listing, count: number): Bundle {
+  first(listing: PagedListing, count: number): Bundle {
     const more = count > 0 && listing.length > count;
     return this.#page(listing, more ? this.#keep(listing) : undefined, 0, count, listing.self);
   }
@@ -55,7 +55,7 @@ export class Pages {
     return listing && this.#page(listing, id, offset, count, this.#link(id, offset, count));
   }
 
-  #keep(listing: Listing): string {
+  #keep(listing: PagedListing): string {
     const id = crypto.randomUUID();
     this.#kept.set(id, { listing, until: Date.now() + this.#keptMilliseconds });
     this.#forget();
@@ -71,7 +71,7 @@ export class Pages {
   }
 
   #page(
-    { type, length, total = true, entries }: Listing,
+    { type, length, total = true, entries }: PagedListing,
     id: string | undefined,
     offset: number,
     count: number,

@@ -1,10 +1,10 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { Pairs } from "../call.ts";
 import { readCriterion } from "./read-criterion.ts";
-import type { Criterion, SearchRefusal } from "./criterion.ts";
-import { readInclude, type Include } from "../join/include.ts";
+import type { Criterion, CriterionRefusal } from "./criterion.ts";
+import { readAskedInclude, type AskedInclude } from "../join/include.ts";
 import { pageSizes, readPageSize } from "./page-size.ts";
-import { searchParametersOf } from "../search-parameters.ts";
+import { servedParametersOf } from "../search-parameters.ts";
 import { readShape, type Shape } from "./shape.ts";
 import type { ResourceIndex } from "../resource-index.ts";
 
@@ -20,7 +20,7 @@ export interface Query {
   /** True if the answer has the number of matches. */
   readonly total: boolean;
   readonly shape: Shape;
-  readonly includes: readonly Include[];
+  readonly includes: readonly AskedInclude[];
   /** The applied parameters: the link `self` names them (R4 search.html#conformance). */
   readonly heeded: Pairs;
 }
@@ -36,12 +36,12 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /**
  * Reads the pairs of a query string or a form, in order. Repeated parameters must all be met (R4 §3.1.1.4.3).
  */
-export function readQuery(
+export function readSearchQuery(
   types: readonly string[],
   pairs: Pairs,
   index: ResourceIndex,
   { lenient = false, patient }: QueryOptions = {},
-): Result<Query, SearchRefusal> {
+): Result<Query, CriterionRefusal> {
   const of = types.map((type) => ({ type, criteria: [] as Criterion[] }));
   const heeded: (readonly [string, string])[] = [];
   const query: Mutable<Query> = {
@@ -66,7 +66,11 @@ export function readQuery(
 }
 
 /** Reads a parameter that controls the result; undefined: the parameter is not of this kind. */
-function readControl(query: Mutable<Query>, name: string, value: string): SearchRefusal | "done" | undefined {
+function readControl(
+  query: Mutable<Query>,
+  name: string,
+  value: string,
+): CriterionRefusal | "done" | undefined {
   switch (name) {
     case "_format":
       return asksForJson(value) ? "done" : { reason: "bad_value", text: "Only JSON is spoken here." };
@@ -96,7 +100,7 @@ function readControl(query: Mutable<Query>, name: string, value: string): Search
     case "_sort":
       return readSort(query, value);
     default: {
-      const include = readInclude(name, value);
+      const include = readAskedInclude(name, value);
       if (include === undefined) return undefined;
       if (!include.ok) return include.error;
       query.includes = [...query.includes, include.value];
@@ -106,11 +110,11 @@ function readControl(query: Mutable<Query>, name: string, value: string): Search
 }
 
 /** Reads sort codes that every searched type has. */
-function readSort(query: Mutable<Query>, value: string): SearchRefusal | "done" {
+function readSort(query: Mutable<Query>, value: string): CriterionRefusal | "done" {
   const sort = value
     .split(",")
     .map((written) => ({ code: written.replace(/^-/u, ""), descending: written.startsWith("-") }));
-  if (!sort.every(({ code }) => query.of.every(({ type }) => searchParametersOf(type).has(code))))
+  if (!sort.every(({ code }) => query.of.every(({ type }) => servedParametersOf(type).has(code))))
     return { reason: "parameter_unknown", text: "_sort names no search parameter of this type." };
   query.sort = [...query.sort, ...sort];
   return "done";
@@ -122,7 +126,7 @@ function readCriteria(
   name: string,
   value: string,
   index: ResourceIndex,
-): SearchRefusal | undefined {
+): CriterionRefusal | undefined {
   const read: Criterion[] = [];
   for (const { type } of of) {
     const criterion = readCriterion(type, name, value, index);
@@ -133,7 +137,7 @@ function readCriteria(
   return undefined;
 }
 
-const badValue = (name: string): SearchRefusal => ({
+const badValue = (name: string): CriterionRefusal => ({
   reason: "bad_value",
   text: `The value of ${name} cannot be read.`,
 });

@@ -6,12 +6,12 @@ import { compareNumber, inUnit, numberValue, searchedNumber } from "../match/num
 import { local, localParts, targetOf } from "../match/reference.ts";
 import { folded, stringsOf } from "../match/string.ts";
 import { matchesToken, matchesTokenText, matchesTypedIdentifier } from "../match/token.ts";
-import type { Criterion, SearchRefusal } from "./criterion.ts";
+import type { Criterion, CriterionRefusal } from "./criterion.ts";
 import { readChain } from "../join/chain.ts";
 import { readHas } from "../join/has.ts";
 import { readList } from "../join/list.ts";
 import { contentHas, narrativeHas } from "../match/words.ts";
-import { searchParametersOf, type SearchParameter } from "../search-parameters.ts";
+import { servedParametersOf, type ServedParameter } from "../search-parameters.ts";
 import type { ResourceIndex } from "../resource-index.ts";
 import { field, valuesOf, type Value } from "../values.ts";
 
@@ -25,7 +25,7 @@ export function readCriterion(
   name: string,
   written: string,
   index: ResourceIndex,
-): Result<Criterion, SearchRefusal> {
+): Result<Criterion, CriterionRefusal> {
   if (name.startsWith("_has:")) return readHas(type, name, written, index, readCriterion);
   if (name.includes(".")) return readChain(type, name, written, index, readCriterion);
   if (["_list", "_text", "_content"].includes(name) && written.trim() === "")
@@ -35,7 +35,7 @@ export function readCriterion(
   if (name === "_content") return ok({ meets: (resource) => contentHas(resource, written) });
   const { base } = index;
   const [code = "", modifier] = name.split(":");
-  const parameter = searchParametersOf(type).get(code);
+  const parameter = servedParametersOf(type).get(code);
   if (notHere.has(code)) return err({ reason: "unsupported", text: `${name} is not supported.` });
   if (parameter === undefined)
     return err({ reason: "parameter_unknown", text: `${type} has no search parameter ${code}.` });
@@ -73,7 +73,7 @@ export function readCriterion(
  * read.
  */
 function readTest(
-  parameter: SearchParameter,
+  parameter: ServedParameter,
   modifier: string | undefined,
   written: string,
   base: string,
@@ -109,7 +109,7 @@ function readTest(
  * `id`, `Type/id` or a URL; with `:Type`, an id of that type; with `:identifier`, a token (R4 §3.1.1.4.11).
  */
 function readReference(
-  { target = [] }: SearchParameter,
+  { target = [] }: ServedParameter,
   modifier: string | undefined,
   written: string,
   base: string,

@@ -1,13 +1,13 @@
 import type { BundleEntry, Resource } from "@medplum/fhirtypes";
-import { includedWith, type Include } from "../join/include.ts";
-import type { Listing } from "./pages.ts";
+import { includedWith, type AskedInclude } from "../join/include.ts";
+import type { PagedListing } from "./pages.ts";
 import { shaped, type Shape } from "./shape.ts";
 import type { Stored } from "../stored.ts";
 import type { ResourceIndex } from "../resource-index.ts";
 
 export interface SearchsetOptions {
   readonly shape?: Shape;
-  readonly includes?: readonly Include[];
+  readonly includes?: readonly AskedInclude[];
   readonly total?: boolean;
 }
 
@@ -21,7 +21,7 @@ export function searchset(
   self: string,
   index: ResourceIndex,
   { shape = { kind: "whole" }, includes = [], total = true }: SearchsetOptions = {},
-): Listing {
+): PagedListing {
   const entry = (resource: Stored, mode: "match" | "include"): BundleEntry => ({
     fullUrl: `${index.base}/${resource.resourceType}/${resource.id}`,
     resource: shaped(resource, shape, mode === "include") as Resource, // it was stored as a resource

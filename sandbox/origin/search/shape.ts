@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { SearchRefusal } from "./criterion.ts";
+import type { CriterionRefusal } from "./criterion.ts";
 import { field, items } from "../values.ts";
 import type { Stored } from "../stored.ts";
 import { structureOf } from "../validate.ts";
@@ -12,7 +12,7 @@ export type Shape =
   | { readonly kind: "elements"; readonly names: readonly string[] };
 
 /** Reads `_summary` (but `count`) or `_elements`. */
-export function readShape(name: "_summary" | "_elements", written: string): Result<Shape, SearchRefusal> {
+export function readShape(name: "_summary" | "_elements", written: string): Result<Shape, CriterionRefusal> {
   if (name === "_elements")
     return ok({ kind: "elements", names: written.split(",").map((one) => one.trim()) });
   switch (written) {

@@ -1,7 +1,7 @@
 import { dateValue } from "../match/date.ts";
 import { numberValue } from "../match/number.ts";
 import { folded, stringsOf } from "../match/string.ts";
-import type { SearchParameter } from "../search-parameters.ts";
+import type { ServedParameter } from "../search-parameters.ts";
 import { field, items, text, valuesOf, type Value } from "../values.ts";
 
 /**
@@ -11,14 +11,14 @@ import { field, items, text, valuesOf, type Value } from "../values.ts";
  */
 export function sortKey(
   resource: object,
-  by: SearchParameter,
+  by: ServedParameter,
   descending: boolean,
 ): string | number | undefined {
   const keys = valuesOf(resource, by).flatMap((value) => keyOf(by, value, descending) ?? []);
   return keys.toSorted((a, b) => (a < b ? -1 : 1)).at(descending ? -1 : 0);
 }
 
-function keyOf({ type }: SearchParameter, value: Value, descending: boolean): string | number | undefined {
+function keyOf({ type }: ServedParameter, value: Value, descending: boolean): string | number | undefined {
   switch (type) {
     case "date":
       return dateValue(value)?.[descending ? "high" : "low"];

@@ -1,4 +1,4 @@
-import type { Answer, Call } from "../call.ts";
+import type { Answer, OriginCall } from "../call.ts";
 import type { Stored } from "../stored.ts";
 import { field, text } from "../values.ts";
 
@@ -10,7 +10,7 @@ export function submittedBinary({
   body,
   params,
   headers,
-}: Call): (Record<string, unknown> & { readonly resourceType: string }) | undefined {
+}: OriginCall): (Record<string, unknown> & { readonly resourceType: string }) | undefined {
   if (body.kind !== "other" && body.kind !== "json") return undefined;
   if (
     body.kind === "json" &&
@@ -31,7 +31,7 @@ export function submittedBinary({
  * The raw content of a Binary, for a client that does not ask for FHIR; undefined: the client asks for the
  * resource.
  */
-export function binaryContent(stored: Stored, { headers, query }: Call): Answer["raw"] {
+export function binaryContent(stored: Stored, { headers, query }: OriginCall): Answer["raw"] {
   const format = new Map(query).get("_format");
   if (format !== undefined || /\bapplication\/(?:fhir\+)?json\b/u.test(headers["accept"] ?? ""))
     return undefined;

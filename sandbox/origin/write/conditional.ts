@@ -1,7 +1,7 @@
 import { find } from "../search/find.ts";
 import type { Pairs } from "../call.ts";
-import { readQuery } from "../search/query.ts";
-import { badRequest, OriginRefusal } from "../refusal.ts";
+import { readSearchQuery } from "../search/query.ts";
+import { badRequest, ServerRefusal } from "../refusal.ts";
 import type { Stored } from "../stored.ts";
 import type { Store } from "../store.ts";
 
@@ -12,12 +12,12 @@ import type { Store } from "../store.ts";
  */
 export function onlyMatch(store: Store, type: string, condition: Pairs): Stored | undefined {
   const [match, ...more] = allMatches(store, type, condition);
-  if (more.length > 0) throw new OriginRefusal(412, "multiple-matches", "More than one resource matches.");
+  if (more.length > 0) throw new ServerRefusal(412, "multiple-matches", "More than one resource matches.");
   return match;
 }
 
 export function allMatches({ index }: Store, type: string, condition: Pairs): Stored[] {
-  const query = readQuery([type], condition, index);
+  const query = readSearchQuery([type], condition, index);
   if (!query.ok) throw badRequest(query.error.text);
   if (query.value.of.every(({ criteria }) => criteria.length === 0))
     throw badRequest("A condition needs a criterion.");

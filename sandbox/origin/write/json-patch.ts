@@ -1,5 +1,5 @@
-import { copied, isObject, numberOf } from "../exact-json.ts";
-import { badRequest, OriginRefusal } from "../refusal.ts";
+import { copied, isExactObject, numberOf } from "../exact-json.ts";
+import { badRequest, ServerRefusal } from "../refusal.ts";
 import { field, text } from "../values.ts";
 
 /**
@@ -14,7 +14,7 @@ export function jsonPatched(document: object, patch: unknown): unknown {
 function apply(document: unknown, operation: unknown): unknown {
   const path = pointer(text(operation, "path"));
   const value = () => {
-    if (!isObject(operation) || !Object.hasOwn(operation, "value"))
+    if (!isExactObject(operation) || !Object.hasOwn(operation, "value"))
       throw badRequest("An operation of the patch has no value.");
     return copied(operation["value"]); // a copy, so that two places of the document never share an object
   };
@@ -44,7 +44,7 @@ function apply(document: unknown, operation: unknown): unknown {
   }
 }
 
-const unfit = (why: string): OriginRefusal => new OriginRefusal(422, "processing", why);
+const unfit = (why: string): ServerRefusal => new ServerRefusal(422, "processing", why);
 
 /** RFC 6901. */
 function pointer(written: string | undefined): string[] {
@@ -60,7 +60,7 @@ const at = (document: unknown, path: readonly string[]): unknown => path.reduce(
 function child(node: unknown, token: string): unknown {
   const found = Array.isArray(node)
     ? (node as unknown[])[index(token, node.length - 1)]
-    : isObject(node)
+    : isExactObject(node)
       ? field(node, token)
       : undefined;
   if (found === undefined) throw unfit("A path of the patch leads nowhere.");
@@ -80,7 +80,7 @@ function added(document: unknown, path: readonly string[], value: unknown): unkn
   if (Array.isArray(parent))
     parent.splice(last === "-" ? parent.length : index(last, parent.length), 0, value);
   // to JavaScript that name is not a member
-  else if (isObject(parent) && last !== "__proto__") parent[last] = value;
+  else if (isExactObject(parent) && last !== "__proto__") parent[last] = value;
   else throw unfit("A path of the patch leads where nothing can be added.");
   return document;
 }
@@ -99,10 +99,10 @@ function removed(document: unknown, path: readonly string[]): unknown {
 function equal(a: unknown, b: unknown): boolean {
   if (Array.isArray(a))
     return Array.isArray(b) && a.length === b.length && a.every((item, i) => equal(item, b[i]));
-  if (isObject(a)) {
+  if (isExactObject(a)) {
     const keys = Object.keys(a);
     return (
-      isObject(b) &&
+      isExactObject(b) &&
       keys.length === Object.keys(b).length &&
       keys.every((key) => Object.hasOwn(b, key) && equal(a[key], b[key]))
     );

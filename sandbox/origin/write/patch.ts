@@ -6,8 +6,8 @@ import {
 } from "@medplum/core";
 import type { Parameters, Resource } from "@medplum/fhirtypes";
 import type { Body } from "../call.ts";
-import { copied, isObject } from "../exact-json.ts";
-import { badRequest, OriginRefusal } from "../refusal.ts";
+import { copied, isExactObject } from "../exact-json.ts";
+import { badRequest, ServerRefusal } from "../refusal.ts";
 import type { Stored } from "../stored.ts";
 import type { Submitted } from "../store.ts";
 import { field } from "../values.ts";
@@ -19,8 +19,8 @@ import { jsonPatched } from "./json-patch.ts";
  */
 export function patched(resource: Stored, body: Body): Submitted {
   const after = applied(resource, body);
-  if (!isObject(after) || after["resourceType"] !== resource.resourceType || after["id"] !== resource.id)
-    throw new OriginRefusal(422, "processing", "A patch changes neither type nor id.");
+  if (!isExactObject(after) || after["resourceType"] !== resource.resourceType || after["id"] !== resource.id)
+    throw new ServerRefusal(422, "processing", "A patch changes neither type nor id.");
   return { ...after, resourceType: resource.resourceType, id: resource.id };
 }
 
@@ -30,7 +30,7 @@ function applied(resource: Stored, body: Body): unknown {
     return jsonPatched(resource, body.value);
   if (body.kind === "json" && field(body.value, "resourceType") === "Parameters")
     return fhirpathPatched(resource, body.value as Parameters); // checked just above
-  throw new OriginRefusal(415, "not-supported", "Patches are read as JSON Patch, or FHIRPath Patch.");
+  throw new ServerRefusal(415, "not-supported", "Patches are read as JSON Patch, or FHIRPath Patch.");
 }
 
 function fhirpathPatched(resource: Stored, patch: Parameters): unknown {
@@ -39,7 +39,7 @@ function fhirpathPatched(resource: Stored, patch: Parameters): unknown {
     fhirpathPatchTypedValue(toTypedValue(copy), parseFhirPathPatchParameters(patch));
   } catch (fault) {
     // medplum's parser and its evaluator throw plain errors.
-    throw new OriginRefusal(422, "processing", normalizeErrorString(fault));
+    throw new ServerRefusal(422, "processing", normalizeErrorString(fault));
   }
   return copy;
 }

@@ -1,4 +1,4 @@
-import { badRequest, OriginRefusal } from "../refusal.ts";
+import { badRequest, ServerRefusal } from "../refusal.ts";
 import type { Stored } from "../stored.ts";
 
 /**
@@ -26,5 +26,5 @@ export function requireVersion(
   const versions = ifMatch.trim() === "*" ? new Set<string>() : versionsIn(ifMatch);
   if (versions === undefined) throw badRequest("If-Match is no version.");
   if (current === undefined || !versions.has(current.meta.versionId))
-    throw new OriginRefusal(stale, "conflict", "This is not the current version.");
+    throw new ServerRefusal(stale, "conflict", "This is not the current version.");
 }

@@ -1,5 +1,5 @@
 import { toBase64 } from "#ledger/bytes/base64";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { sha256 } from "#ledger/bytes/hash";
 import { countsText, purposeText, standingText, type Accounting, type AccountingEntry } from "./compose.ts";
 

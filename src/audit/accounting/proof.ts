@@ -1,6 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
 import { fromBase64, toBase64 } from "#ledger/bytes/base64";
-import { fromUtf8, sameBytes, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { fromUtf8, sameBytes } from "#ledger/bytes/bytes";
 import type { Checkpoint } from "#ledger/tlog/checkpoint";
 import { openInclusionNote } from "#ledger/tlog/inclusion-note";
 import { leafKinds, parseLeaf } from "#ledger/leaf/leaf";

@@ -1,6 +1,6 @@
 import type { JsonObject } from "#fhir/json/json";
 import { toBase64 } from "#ledger/bytes/base64";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import type { Receipt } from "#ledger/receipt";
 import { coding, stringOf } from "./codes.ts";
 import type { ProfileShape } from "./profile.ts";

@@ -1,8 +1,3 @@
-const encoder = new TextEncoder();
-
-/** The UTF-8 bytes of a text. */
-export const utf8 = (text: string): Uint8Array => encoder.encode(text);
-
 /** Joins the parts of a body, never in shared memory. */
 export function joinBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));

@@ -9,7 +9,7 @@ import {
   type Json,
   type JsonObject,
 } from "./json.ts";
-import { isSame } from "./same.ts";
+import { isSameJson } from "./same.ts";
 
 /**
  * An operation of a JSON Patch (RFC 6902 §4); `path` and `from` are the unescaped tokens of a JSON Pointer
@@ -133,7 +133,7 @@ class Patcher {
         return this.#change(tree, path, { kind: "remove" });
       case "test": {
         const found = at(tree, path);
-        return found !== undefined && isSame(found, operation.value) ? tree : undefined;
+        return found !== undefined && isSameJson(found, operation.value) ? tree : undefined;
       }
       case "copy": {
         const value = at(tree, operation.from);

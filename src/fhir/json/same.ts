@@ -4,17 +4,17 @@ import { isArray, isObject, property, type Json } from "./json.ts";
  * True if two values are equal: members in any order, numbers digit by digit, since `1.10` says more than
  * `1.1` (FHIR R4 datatypes, decimal).
  */
-export function isSame(a: Json | undefined, b: Json | undefined): boolean {
+export function isSameJson(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
   if (a === undefined || b === undefined) return false;
   if (isArray(a))
-    return isArray(b) && a.length === b.length && a.every((item, index) => isSame(item, b[index]));
+    return isArray(b) && a.length === b.length && a.every((item, index) => isSameJson(item, b[index]));
   if (isObject(a)) {
     if (!isObject(b)) return false;
     const names = Object.keys(a);
     return (
       names.length === Object.keys(b).length &&
-      names.every((name) => isSame(property(a, name), property(b, name)))
+      names.every((name) => isSameJson(property(a, name), property(b, name)))
     );
   }
   const [left, right] = [numberOf(a), numberOf(b)];
@@ -26,7 +26,7 @@ const numberOf = (value: Json): Json | undefined =>
     ? value["rawJSON"]
     : undefined;
 
-/** The same text for all values that are equal by {@link isSame}. */
+/** The same text for all values that are equal by {@link isSameJson}. */
 export function canonicalText(value: Json): string {
   return JSON.stringify(value, (_name, member: Json) =>
     isObject(member)

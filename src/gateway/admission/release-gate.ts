@@ -7,7 +7,7 @@ import type { AdditionalPatients } from "#phi/additional-patients";
 import type { Disclosure } from "#phi/disclosure";
 import type { Authenticated } from "./authenticate.ts";
 import type { Caller } from "./authenticate-caller.ts";
-import { clientSpend, recordsOf, recordSpends, requestSpends } from "./spends.ts";
+import { clientSpend, recordsSpent, recordSpends, requestSpends } from "./spends.ts";
 
 export type GateRefusal =
   | Exhausted
@@ -121,7 +121,7 @@ export class ReleaseGate {
 
   /** Spends the cost of an answer: its records, and its further patients. */
   async spendRecords(disclosure: Disclosure, concerned: AdditionalPatients): Promise<Passed> {
-    return this.#spend(recordsOf(disclosure) + concerned.due(disclosure), concerned);
+    return this.#spend(recordsSpent(disclosure) + concerned.due(disclosure), concerned);
   }
 
   /** Spends the cost of the patients whose rows decided an answer that shows no row. */

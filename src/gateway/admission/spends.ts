@@ -41,7 +41,7 @@ export function requestSpends(who: Spender & { readonly subject: string }, many 
  * The record credits of an answer: a credit for each resource at any depth, or for each patient, if there
  * are more patients.
  */
-export function recordsOf({ windows }: Disclosure): number {
+export function recordsSpent({ windows }: Disclosure): number {
   const resources = windows.reduce((sum, { records }) => sum + records, 0);
   const isOfResource = ({ counts }: { readonly counts: object }) => Object.keys(counts).length > 0;
   const patients = new Set(

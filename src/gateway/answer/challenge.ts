@@ -1,5 +1,5 @@
 import type { Scheme } from "#identity/authorization";
-import type { Permission, ScopeContext } from "#identity/scopes";
+import type { ScopePermission, ScopeContext } from "#identity/scopes";
 import { proofAlgorithms } from "#identity/proof";
 import { mustCover, requestTag } from "#identity/request-signature";
 import { faceOf } from "#entrypoint/gateway-face";
@@ -58,7 +58,7 @@ interface ScopeHolder {
 const contextOf = ({ patient, user }: ScopeHolder): ScopeContext =>
   patient !== undefined ? "patient" : user === undefined ? "system" : "user";
 
-const letters: Readonly<Record<RuleInteraction, Permission>> = {
+const letters: Readonly<Record<RuleInteraction, ScopePermission>> = {
   read: "r",
   search: "s",
   create: "c",

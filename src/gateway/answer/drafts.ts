@@ -1,6 +1,6 @@
 import type { Counted, RecordProver, Recorded } from "#audit/ports";
 import { faceOf } from "#entrypoint/gateway-face";
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import { setAll } from "#entrypoint/base-headers";
 import { receiptHeader, type Appended } from "#entrypoint/request-records";
 import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
@@ -38,7 +38,7 @@ export interface AnswerPorts extends SignAnswerPorts, AnswerHeadersPorts {
 /**
  * A drafted answer. `answer` needs the receipt that `record` returns: no Response leaves without a record.
  */
-export interface Draft {
+export interface AnswerDraft {
   /**
    * Size of an answer that may still be given up before its record. Undefined where something was done
    * already, which must go on record.
@@ -65,7 +65,7 @@ export class Drafts {
   }
 
   /** @param decidedBy the rows that the refusal discloses. */
-  refusal(refusal: GatewayRefusal, decidedBy?: DisclosedWindow): Draft {
+  refusal(refusal: GatewayRefusal, decidedBy?: DisclosedWindow): AnswerDraft {
     return {
       record: () => this.#recorder.refusal(faceOf(refusal).status, refusal.reason, decidedBy),
       answer: (recorded) => this.#refused(refusal, recorded),
@@ -73,7 +73,7 @@ export class Drafts {
   }
 
   /** An answer without any resource of the origin. */
-  local(resource: object): Draft {
+  local(resource: object): AnswerDraft {
     const text = JSON.stringify(resource);
     return {
       bytes: text.length,
@@ -82,7 +82,7 @@ export class Drafts {
     };
   }
 
-  written(outcome: WriteOutcome): Draft {
+  written(outcome: WriteOutcome): AnswerDraft {
     return {
       record: () => this.#recorder.written(outcome),
       answer: async (recorded) => {
@@ -102,7 +102,7 @@ export class Drafts {
     kind: "batch" | "transaction",
     parts: readonly Part[],
     said: Uint8Array<ArrayBuffer> | GatewayRefusal,
-  ): Draft {
+  ): AnswerDraft {
     return {
       record: () => this.#recorder.lastParts(kind, parts),
       answer: (recorded) =>
@@ -115,7 +115,7 @@ export class Drafts {
    * guess at it. Up to 1 MiB there is a single record before the first byte. A longer answer has an append
    * with the intent and the first window, then an append for each further window before its bytes.
    */
-  disclosure(disclosure: Disclosure, gate: Pick<ReleaseGate, "stillGood">): Draft {
+  disclosure(disclosure: Disclosure, gate: Pick<ReleaseGate, "stillGood">): AnswerDraft {
     const { windows, representation } = disclosure;
     const [first, ...further] = windows;
     if (first === undefined) throw new Error("a disclosure of nothing");

@@ -1,4 +1,5 @@
-import { joinBytes, utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
+import { joinBytes } from "#fhir/json/bytes";
 import { bodyOutcome, operationOutcome } from "#fhir/outcome";
 import { faceOf } from "#entrypoint/gateway-face";
 import type { EntryAnswer } from "./entry-outcome.ts";

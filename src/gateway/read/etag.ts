@@ -1,4 +1,4 @@
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import { sha256 } from "#ledger/bytes/hash";
 
 /**

@@ -1,4 +1,4 @@
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import { isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
 import type { WriteConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";

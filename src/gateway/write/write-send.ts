@@ -1,4 +1,4 @@
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import type { ResourceType } from "#fhir/r4/elements";
 import { isObject, property, readJson, textAt } from "#fhir/json/json";
 import type { OriginWritten } from "#fhir/ports";

@@ -1,6 +1,7 @@
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { fromBase64, toBase64url } from "#identity/jose/base64url";
+import { toBase64url } from "#kernel/encoded";
+import { decodeBase64 } from "#identity/jose/base64url";
 
 /** A client certificate with a key that was proven on this connection. */
 export interface Certificate {
@@ -143,5 +144,5 @@ function decodeByteSequence(value: unknown): Uint8Array<ArrayBuffer> | undefined
     typeof value === "string"
       ? /^:((?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?):$/u.exec(value)?.[1]
       : undefined;
-  return base64 === undefined ? undefined : fromBase64(base64);
+  return base64 === undefined ? undefined : decodeBase64(base64);
 }

@@ -1,3 +1,5 @@
+import { toBase64url } from "#kernel/encoded";
+
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /**
@@ -16,12 +18,5 @@ export async function sha256Base64url(text: string): Promise<string> {
 }
 
 /** The bytes of a text in base64 or base64url; the caller has checked its form. */
-export const fromBase64 = (text: string): Uint8Array<ArrayBuffer> =>
+export const decodeBase64 = (text: string): Uint8Array<ArrayBuffer> =>
   new Uint8Array(Buffer.from(text, "base64"));
-
-export function toBase64url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
-}

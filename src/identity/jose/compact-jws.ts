@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
-import { fromBase64, isBase64url } from "./base64url.ts";
+import { decodeBase64, isBase64url } from "./base64url.ts";
 import { repeatsMember } from "./repeated-member.ts";
 
 /** The parts of a compact JWS (RFC 7515 §7.1); nothing in it is proven. */
@@ -36,7 +36,7 @@ export function readJwsHeader(text: string): Result<CompactJws["header"], JwsRef
 
 function json(part: string): Record<string, unknown> | undefined {
   try {
-    const text = strict.decode(fromBase64(part));
+    const text = strict.decode(decodeBase64(part));
     const value: unknown = JSON.parse(text);
     if (typeof value !== "object" || value === null || Array.isArray(value) || repeatsMember(text))
       return undefined;

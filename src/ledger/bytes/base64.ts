@@ -1,3 +1,4 @@
+import { toBase64url } from "#kernel/encoded";
 import { plain } from "./bytes.ts";
 
 /** RFC 4648 §4, with padding: C2SP formats and our receipts use it. */
@@ -9,10 +10,6 @@ export function fromBase64(text: string): Uint8Array | undefined {
   const bytes = plain(Buffer.from(text, "base64"));
   return toBase64(bytes) === text ? bytes : undefined;
 }
-
-/** RFC 4648 §5, without padding: JOSE uses it. */
-export const toBase64url = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
 
 /** The bytes of canonical base64url, or undefined. */
 export function fromBase64url(text: string): Uint8Array | undefined {

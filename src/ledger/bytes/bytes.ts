@@ -25,11 +25,6 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-const encoder = new TextEncoder();
-
-/** UTF-8 text as bytes. */
-export const utf8 = (text: string): Uint8Array => encoder.encode(text);
-
 /** The bytes of lower-case hex digits. Throws for a text that is not. */
 export function fromHex(hex: string): Uint8Array {
   if (hex.length % 2 === 1) throw notHex();

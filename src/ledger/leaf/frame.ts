@@ -1,5 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
-import { fromUtf8, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { fromUtf8 } from "#ledger/bytes/bytes";
 import { Cursor } from "#ledger/bytes/cursor";
 import { sha256 } from "#ledger/bytes/hash";
 import { type CompactRange, HASH_BYTES, rangeWidth } from "#ledger/tlog/merkle";

@@ -1,7 +1,8 @@
 import { createCipheriv, createDecipheriv, hkdfSync, timingSafeEqual } from "node:crypto";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
-import { concat, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat } from "#ledger/bytes/bytes";
 import {
   COUNTER_AT,
   encodeLeafHeader,

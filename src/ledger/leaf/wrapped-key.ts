@@ -1,5 +1,5 @@
-import { fromBase64url, toBase64url } from "#ledger/bytes/base64";
-import { utf8 } from "#ledger/bytes/bytes";
+import { toBase64url, utf8 } from "#kernel/encoded";
+import { fromBase64url } from "#ledger/bytes/base64";
 
 /** The public facts of a key epoch's wrapped key. */
 export interface WrappedKey {

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
-import { concat, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat } from "#ledger/bytes/bytes";
 import { Cursor } from "#ledger/bytes/cursor";
 import {
   isSignature,

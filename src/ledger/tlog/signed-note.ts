@@ -1,7 +1,8 @@
 import { createPublicKey, verify } from "node:crypto";
 import { err, ok, type Result } from "#kernel/result";
 import { fromBase64, toBase64 } from "#ledger/bytes/base64";
-import { concat, fromUtf8, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat, fromUtf8 } from "#ledger/bytes/bytes";
 import { sha256 } from "#ledger/bytes/hash";
 
 /**

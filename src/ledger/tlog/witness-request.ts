@@ -1,5 +1,6 @@
 import { fromBase64, toBase64 } from "#ledger/bytes/base64";
-import { concat, fromUtf8, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat, fromUtf8 } from "#ledger/bytes/bytes";
 import { decimal } from "./checkpoint.ts";
 import { HASH_BYTES } from "./merkle.ts";
 

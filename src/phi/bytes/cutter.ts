@@ -1,4 +1,4 @@
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import { inlineLabel } from "#fhir/json/facts";
 import { depthMax, isObject, readJson, resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
 import { subsetted } from "#phi/contained";

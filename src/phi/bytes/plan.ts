@@ -1,4 +1,4 @@
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import type { FactPath } from "#fhir/json/facts";
 import type { JsonObject } from "#fhir/json/json";
 import { isAddress, urlTypes } from "#phi/primitive";

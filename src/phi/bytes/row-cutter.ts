@@ -1,4 +1,4 @@
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import { Facts, type FactPath } from "#fhir/json/facts";
 import { isObject, property, readJson, resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
 import { ownersNamed, type Concerned } from "#fhir/r4/compartment";

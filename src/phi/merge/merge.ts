@@ -1,7 +1,7 @@
 import type { Nesting } from "#fhir/r4/compartment";
 import { elementsOf, isResourceType, type R4Element } from "#fhir/r4/elements";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
-import { isSame, canonicalText } from "#fhir/json/same";
+import { isSameJson, canonicalText } from "#fhir/json/same";
 import { baseNames } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
@@ -136,9 +136,9 @@ class Merger {
     const { patched } = this.#context;
     const { profile, security, ...others } = inBody ?? {};
     const of = (name: string) => inShown && property(inShown, name);
-    if (inBody !== undefined && (security !== undefined || patched) && !isSame(security, of("security")))
+    if (inBody !== undefined && (security !== undefined || patched) && !isSameJson(security, of("security")))
       this.#fail("read_only", `${at}.meta.security`);
-    if (inBody !== undefined && patched && !isSame(profile, of("profile")))
+    if (inBody !== undefined && patched && !isSameJson(profile, of("profile")))
       this.#fail("read_only", `${at}.meta.profile`);
     if (Object.keys(others).length === 0 && !patched) return inShown;
     const inStored = ["profile", "security"].flatMap((name) => {
@@ -154,7 +154,7 @@ class Merger {
     const [text, element] = [property(stored, "text"), view.elements.get("text")];
     const isHidden =
       element === undefined || (element.kind === "object" && element.others?.elements.has("div") !== true);
-    if (!isObject(text) || !isHidden || isSame(merged, stored)) return merged;
+    if (!isObject(text) || !isHidden || isSameJson(merged, stored)) return merged;
     const status = textAt(text, "status");
     if (status === "empty") return merged;
     if (status !== "generated" && status !== "extensions") this.#fail("narrative", `${at}.text`);
@@ -276,7 +276,7 @@ class Merger {
       shown && property(shown, name),
       stored && property(stored, name),
     ];
-    if (!isSame(inBody, inShown)) {
+    if (!isSameJson(inBody, inShown)) {
       // A value that is not shown though the view shows its element (a reference to a hidden resource, the
       // origin's address). A reference that may be of this kind never gets a new target: otherwise the
       // refusal would reveal which kind it is.
@@ -294,7 +294,7 @@ class Merger {
       shown && property(shown, siblingName),
       stored && property(stored, siblingName),
     ];
-    if (!isSame(bodySibling, shownSibling))
+    if (!isSameJson(bodySibling, shownSibling))
       this.#put(object, siblingName, this.#sibling(bodySibling, shownSibling, storedSibling, object));
     const sibling = out[siblingName];
     // Without a value an id belongs to nothing (ele-1).
@@ -345,7 +345,7 @@ class Merger {
       ({ value: pair, index }): { readonly value: Pair; readonly index: number | undefined } => {
         const before = index === undefined ? noPair : (inStored[index] ?? noPair);
         const shownBefore = index === undefined ? noPair : (seenAt.get(index) ?? noPair);
-        if (isSame([...pair], [...shownBefore])) return { value: before, index };
+        if (isSameJson([...pair], [...shownBefore])) return { value: before, index };
         const sibling = this.#sibling(pair[1], shownBefore[1], before[1], object);
         const value = index === undefined ? this.#inward(pair[0], name, type, view) : before[0];
         return { index, value: [value, Object.keys(sibling).length === 0 ? null : sibling] };
@@ -490,7 +490,7 @@ class Merger {
     viewOf: ObjectElement["viewOf"],
     at: string,
   ): JsonObject {
-    if (stored === undefined || isSame(body, shown)) return stored ?? body;
+    if (stored === undefined || isSameJson(body, shown)) return stored ?? body;
     const view = viewOf(body);
     // The item was moved into a different slice, whose hidden elements are not the same.
     if (view === undefined || view !== viewOf(stored)) {
@@ -522,7 +522,8 @@ class Merger {
     if (submitted.size !== inBody.length) return this.#fail("contained", at);
     out["contained"] = inStored.map((item) => {
       const [bodyItem, shownItem] = [submitted.get(idOf(item)), byId.get(idOf(item))];
-      if (bodyItem === undefined || shownItem === undefined || isSame(bodyItem.item, shownItem)) return item;
+      if (bodyItem === undefined || shownItem === undefined || isSameJson(bodyItem.item, shownItem))
+        return item;
       const place = `${at}[${bodyItem.index}]`;
       const view = this.#context.viewInside(item, "contained");
       if (view === undefined || property(bodyItem.item, "resourceType") !== property(item, "resourceType")) {

@@ -1,6 +1,6 @@
 import type { R4Element } from "#fhir/r4/elements";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
-import { isSame } from "#fhir/json/same";
+import { isSameJson } from "#fhir/json/same";
 import type { ElementView, ExtensionList, ObjectView } from "#policy/view/view";
 import { isShown } from "#phi/extension";
 import { isOfType } from "#phi/primitive";
@@ -27,7 +27,7 @@ export interface ObjectMerge extends ObjectVersions {
 export function isAsShown({ forms }: R4Element, { body, shown }: ObjectMerge): boolean {
   return forms.every(({ name }) =>
     [name, `_${name}`].every((member) =>
-      isSame(property(body, member), shown === undefined ? undefined : property(shown, member)),
+      isSameJson(property(body, member), shown === undefined ? undefined : property(shown, member)),
     ),
   );
 }

@@ -11,7 +11,7 @@ import { readRegistryState } from "./read-registry-state.ts";
 import { writeRegistry } from "./write-registry.ts";
 
 /** How many entries a registry file added or changed. Both are 0 when the registry already had all of it. */
-export interface Applied {
+export interface RegistryCounts {
   readonly added: number;
   readonly changed: number;
 }
@@ -41,7 +41,7 @@ export async function applyRegistry(
   document: unknown,
   mode: MergeMode,
   { clock, publicUrl, allowed, regions, begin, seen }: ApplyPorts,
-): Promise<Result<Applied, RegistryProblem>> {
+): Promise<Result<RegistryCounts, RegistryProblem>> {
   const file = readRegistry(document, publicUrl);
   if (!file.ok) return file;
   const tooLong = exceptionProblem(file.value, clock());
@@ -53,7 +53,7 @@ export async function applyRegistry(
   const noShards = regions && regionProblem(file.value, regions);
   if (noShards !== undefined) return err(noShards);
 
-  const settle = async (): Promise<Result<Applied, RegistryProblem>> => {
+  const settle = async (): Promise<Result<RegistryCounts, RegistryProblem>> => {
     // A new session each time: within one session, D1 may read a copy of the database that lacks another
     // writer's change.
     const session = registry.withSession("first-primary");
@@ -128,7 +128,7 @@ function count({
   policies,
   grants,
   origins,
-}: RegistryChanges): Applied {
+}: RegistryChanges): RegistryCounts {
   const weighed = [issuers, clients, agreements, grants, origins];
   return {
     added: weighed.reduce(

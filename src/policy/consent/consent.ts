@@ -42,13 +42,13 @@ export interface Provision {
   readonly specificity: number;
   /** A member of the provision is not understood. */
   readonly isUnclear: boolean;
-  readonly frame: Frame;
+  readonly frame: ProvisionFrame;
   readonly limits: Limits;
   readonly exceptions: readonly Provision[];
 }
 
 /** The requests that a provision concerns. */
-export interface Frame {
+export interface ProvisionFrame {
   readonly period?: TimeSpan | Unclear;
   /** Codes of v3-ActReason; `system|code` of a different code system. */
   readonly purposes?: readonly (string | Unclear)[];

@@ -1,7 +1,7 @@
 import type { Instant } from "#kernel/clock";
 import type { ConsentRules } from "./consent.ts";
 import { judgeConsent, type ConsentRequest, type ConsentVerdict } from "./judge-consent.ts";
-import type { RowFacts } from "./row-facts.ts";
+import type { ConsentRowFacts } from "./row-facts.ts";
 
 /** A Consent of a patient as it was filed. */
 export interface FiledConsent {
@@ -41,7 +41,7 @@ export interface ConsentDecision {
 export function decideByConsents(
   consents: readonly FiledConsent[],
   request: ConsentRequest,
-  row: RowFacts,
+  row: ConsentRowFacts,
   { base, combining }: ConsentPolicy,
 ): ConsentDecision {
   const verdicts = consents

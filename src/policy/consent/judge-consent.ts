@@ -12,7 +12,7 @@ import {
   type ConsentRules,
   type DataLimit,
   type Effect,
-  type Frame,
+  type ProvisionFrame,
   type LabelLimit,
   type Party,
   type Provision,
@@ -20,7 +20,7 @@ import {
   type Unclear,
 } from "./consent.ts";
 import { allOf, anyOf, type Match } from "./match.ts";
-import type { RowFacts } from "./row-facts.ts";
+import type { ConsentRowFacts } from "./row-facts.ts";
 import { includesInstant, liesInside } from "./time-span.ts";
 
 /** A request as Consents see it: recipient, holder of the data, purpose, action and time. */
@@ -57,7 +57,11 @@ export interface ConsentVerdict {
  * known, may apply or not: a possible denial denies, and a permit permits only when no other effect is
  * possible.
  */
-export function judgeConsent(consent: ConsentRules, request: ConsentRequest, row: RowFacts): ConsentVerdict {
+export function judgeConsent(
+  consent: ConsentRules,
+  request: ConsentRequest,
+  row: ConsentRowFacts,
+): ConsentVerdict {
   const { permit, deny, isSilent } = possibleEffects(consent, request, row);
   if (deny !== undefined) return { verdict: "deny", ...deny };
   return permit === undefined || isSilent ? silence : { verdict: "permit", ...permit };
@@ -88,7 +92,7 @@ const silent: Possible = { isSilent: true };
 function possibleEffects(
   consent: ConsentRules,
   request: ConsentRequest,
-  row: RowFacts | undefined,
+  row: ConsentRowFacts | undefined,
 ): Possible {
   if (!consent.isActive) return silent;
   if (consent.unclear !== undefined)
@@ -101,7 +105,7 @@ function possibleEffects(
 function readingOf(
   { root, outside, world }: RootReading,
   request: ConsentRequest,
-  row: RowFacts | undefined,
+  row: ConsentRowFacts | undefined,
 ): Possible {
   const inForce = periodMatch(root.frame, request.at);
   if (inForce === "no") return silent;
@@ -128,7 +132,11 @@ function closedWorld(root: Provision, limited: Match): Possible {
  * for it, or an exception could never widen ("N for all, PSY for one practitioner"); the limits of a nested
  * provision do.
  */
-function provisionOf(provision: Provision, request: ConsentRequest, row: RowFacts | undefined): Possible {
+function provisionOf(
+  provision: Provision,
+  request: ConsentRequest,
+  row: ConsentRowFacts | undefined,
+): Possible {
   const within = allOf([
     periodMatch(provision.frame, request.at),
     frameMatch(provision, request),
@@ -147,7 +155,7 @@ function provisionOf(provision: Provision, request: ConsentRequest, row: RowFact
 function exceptionsOf(
   { exceptions }: Provision,
   request: ConsentRequest,
-  row: RowFacts | undefined,
+  row: ConsentRowFacts | undefined,
 ): Possible {
   return exceptions
     .map((exception) => provisionOf(exception, request, row))
@@ -194,7 +202,7 @@ function effectOf(effect: Effect | Unclear | "silent", { path, specificity }: Pr
   }
 }
 
-function periodMatch({ period }: Frame, at: Instant): Match {
+function periodMatch({ period }: ProvisionFrame, at: Instant): Match {
   if (period === undefined) return "yes";
   return period === unclear ? "unknown" : yesOrNo(includesInstant(period, at));
 }
@@ -243,7 +251,7 @@ const knowsAll = ({ references, complete }: KnownParty, type: string): boolean =
 const namesInSystem = ({ identifiers }: KnownParty, system: string): boolean =>
   [...identifiers].some((identifier) => identifier.startsWith(system));
 
-function limitsMatch({ limits, effect }: Provision, row: RowFacts | undefined): Match {
+function limitsMatch({ limits, effect }: Provision, row: ConsentRowFacts | undefined): Match {
   const { dataPeriod, labels, types, codes, data } = limits;
   if (row === undefined)
     return [dataPeriod, labels, types, codes, data].every((limit) => limit === undefined) ? "yes" : "unknown";
@@ -318,7 +326,7 @@ const sameKinds: readonly (readonly string[])[] = [
  * A profile is the origin's own claim about a row, and a writer may leave the claim out. So a profile never
  * permits, and a denial by profile denies every row.
  */
-const classMatch = (limit: ClassLimit, row: RowFacts): Match =>
+const classMatch = (limit: ClassLimit, row: ConsentRowFacts): Match =>
   "type" in limit ? yesOrNo(limit.type === row.type) : "unknown";
 
 function codeMatch(code: string, codes: ReadonlySet<string>): Match {
@@ -333,7 +341,7 @@ function codeMatch(code: string, codes: ReadonlySet<string>): Match {
  * row that refers to it. `related` to any further resource: the resources that it refers to, which the row
  * does not state. `dependents`: each row that refers to the resource (FHIR R4 consent-data-meaning).
  */
-function dataMatch({ meaning, reference }: DataLimit, row: RowFacts): Match {
+function dataMatch({ meaning, reference }: DataLimit, row: ConsentRowFacts): Match {
   if (meaning === "authoredby")
     return row.authors.known.has(reference) ? "yes" : row.authors.hasUnknown ? "unknown" : "no";
   if (row.reference === reference) return "yes";

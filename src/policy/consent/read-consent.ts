@@ -11,7 +11,7 @@ import {
   type DataLimit,
   type DataMeaning,
   type Effect,
-  type Frame,
+  type ProvisionFrame,
   type LabelLimit,
   type Limits,
   type Party,
@@ -24,7 +24,7 @@ import { spanOf, spanOfPeriod } from "./time-span.ts";
 const thp = "http://terminology.hl7.org/CodeSystem/";
 
 /** Nested provisions below the root. IHE PCF and HL7 FAST stop at one level; R4 sets no bound. */
-export const depthMax = 4;
+export const provisionDepthMax = 4;
 /** Provisions of one Consent; a longer Consent is not understood. */
 export const provisionsMax = 200;
 
@@ -115,7 +115,7 @@ class ConsentReader {
     };
     if (!isArray(nested) || !isReadable) return own;
     // an exception beyond the bounds is not read, so it may be a denial of every row
-    if (depth >= depthMax || this.tooMany) return { ...own, exceptions: [overDeep(own)] };
+    if (depth >= provisionDepthMax || this.tooMany) return { ...own, exceptions: [overDeep(own)] };
     return {
       ...own,
       exceptions: nested
@@ -124,7 +124,7 @@ class ConsentReader {
     };
   }
 
-  #frame(object: JsonObject): Frame {
+  #frame(object: JsonObject): ProvisionFrame {
     const period = property(object, "period");
     const purposes = list(object, "purpose", purposeOf);
     const actions = list(object, "action", (concept) => actionOf(codingsOf(concept)));

@@ -8,7 +8,7 @@ import { codeName } from "./consent.ts";
 import { spanOf, type TimeSpan } from "./time-span.ts";
 
 /** The facts of a row that a Consent may ask for. */
-export interface RowFacts {
+export interface ConsentRowFacts {
   /** `Type/id` at the origin. */
   readonly reference: string;
   readonly type: string;
@@ -91,7 +91,7 @@ const belongingElements: readonly (readonly string[])[] = [
 ];
 
 /** Reads the facts of a row. `base`: the origin's FHIR base. */
-export function rowFactsOf(row: JsonObject, base: FhirBase): RowFacts {
+export function rowFactsOf(row: JsonObject, base: FhirBase): ConsentRowFacts {
   const [type, id] = [textAt(row, "resourceType") ?? "", textAt(row, "id") ?? ""];
   const found = walk(row, base);
   const meta = property(row, "meta");

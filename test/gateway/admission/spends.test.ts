@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { recordsOf, recordSpends } from "#gateway/admission/spends";
+import { recordsSpent, recordSpends } from "#gateway/admission/spends";
 import { instant } from "#kernel/clock";
 import { Residences } from "#residence/row-residences";
 import { disclose } from "../../phi/disclosing.ts";
@@ -36,7 +36,7 @@ function costOf(resource: {
   );
   if (!disclosed.ok) throw new Error(disclosed.error.reason);
   const { withheldPaths, ...window } = disclosed.value;
-  return recordSpends(who, recordsOf({ windows: [window], withheldPaths, released: new Set() }))[0]?.many;
+  return recordSpends(who, recordsSpent({ windows: [window], withheldPaths, released: new Set() }))[0]?.many;
 }
 const observation = (id: string, more: object = {}) => ({
   resourceType: "Observation",
@@ -99,6 +99,6 @@ test("undisclosed resources cost nothing", ({ expect }) => {
   );
   if (!searched.ok) throw new Error(searched.error.reason);
   expect(
-    recordSpends(who, recordsOf({ windows: [searched.value], withheldPaths: [], released: new Set() })),
+    recordSpends(who, recordsSpent({ windows: [searched.value], withheldPaths: [], released: new Set() })),
   ).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import { etagOf, isKnown, lastModified } from "#gateway/read/etag";
 
 const body = utf8('{"resourceType":"Patient","id":"1"}');

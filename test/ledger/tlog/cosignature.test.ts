@@ -7,7 +7,7 @@ import {
   verify,
 } from "node:crypto";
 import { test } from "vitest";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { cosignatureLine, cosignedAt, cosignedText, parseWitnessKey } from "#ledger/tlog/cosignature";
 import { keyId, parseVerifierKey, readNote, signatureTypes, verifierKey } from "#ledger/tlog/signed-note";
 

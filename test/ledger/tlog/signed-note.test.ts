@@ -1,6 +1,6 @@
 import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "vitest";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { openCheckpoint, parseCheckpointText } from "#ledger/tlog/checkpoint";
 import {
   keyId,

@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { toBase64 } from "#ledger/bytes/base64";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { consistencyProof, emptyRoot, leafHash, rootAt, rootOf } from "#ledger/tlog/merkle";
 import { keyId, noteOf, type Verifier } from "#ledger/tlog/signed-note";
 import { judge, nothingYet, type Remembered } from "#ledger/tlog/witness";

@@ -3,7 +3,7 @@ import { test } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import type { Recorded } from "#audit/ports";
 import { instant } from "#kernel/clock";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { openCheckpoint } from "#ledger/tlog/checkpoint";
 import { commit, emptyHead } from "#ledger/commit";
 import { RootLeaves, ROOT_LOG } from "#ledger/root-log";

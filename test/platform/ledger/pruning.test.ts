@@ -1,6 +1,6 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeAll, test, vi } from "vitest";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { checkpointText } from "#ledger/tlog/checkpoint";
 import { checkpointKey, objectKey } from "#ledger/flush";
 import { splitEntries } from "#ledger/leaf/frame";

@@ -1,6 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
-import { fromUtf8, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { fromUtf8 } from "#ledger/bytes/bytes";
 import { checkpointText, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { checkpointKey } from "#ledger/flush";
 import { openInclusionNote } from "#ledger/tlog/inclusion-note";

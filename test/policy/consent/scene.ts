@@ -1,5 +1,5 @@
 import { readJson, isObject, type JsonObject } from "#fhir/json/json";
-import { utf8 } from "#fhir/json/bytes";
+import { utf8 } from "#kernel/encoded";
 import { instant } from "#kernel/clock";
 import { judgeConsent, type ConsentRequest, type KnownParty } from "#policy/consent/judge-consent";
 import { readConsent } from "#policy/consent/read-consent";

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
-import { isObject, parseExact } from "../../../sandbox/origin/exact-json.ts";
+import { isExactObject, parseExact } from "../../../sandbox/origin/exact-json.ts";
 import { startOrigin } from "../../../sandbox/origin/server.ts";
 
 const data = join(import.meta.dirname, "../../../../shared/data/fhir");
@@ -16,7 +16,7 @@ const files = ["examples-r4", "us-core"].flatMap((dir) => {
  */
 function ownOf(text: string): string {
   const { meta, ...rest } = Object(parseExact(text)) as Record<string, unknown>; // of a resource
-  const { versionId: _version, lastUpdated: _time, ...own } = isObject(meta) ? meta : {};
+  const { versionId: _version, lastUpdated: _time, ...own } = isExactObject(meta) ? meta : {};
   return JSON.stringify([rest, own]);
 }
 

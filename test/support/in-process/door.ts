@@ -5,13 +5,13 @@ import type { MergeMode } from "#registry/merge";
 import { instant } from "#kernel/clock";
 import { openLogs } from "#ledger/log-name";
 import type { AuditRecord } from "#audit/record";
-import { accessToken, type TokenRequest } from "../../../cli/access-token.ts";
+import { accessToken, type AccessTokenRequest } from "../../../cli/access-token.ts";
 import { clientOf, type DevClient, type DevFile } from "../../../cli/dev-file.ts";
 import { demo } from "../../../sandbox/demo.ts";
 import { rootKey, verifierKeys } from "../../../sandbox/dev-json.ts";
 import { sandboxIssuer } from "../../../sandbox/issuer.ts";
 import { publicHalf } from "../../../sandbox/keys.ts";
-import { operators, type DemoOperator } from "../../../sandbox/operators.ts";
+import { sandboxOperators, type DemoOperator } from "../../../sandbox/operators.ts";
 import { loadFolder } from "../../../sandbox/load.ts";
 import { openFhirServer } from "../../../sandbox/fhir-server.ts";
 import { memoryOrigin, type MemoryOrigin } from "../../../sandbox/origin/memory-origin.ts";
@@ -84,7 +84,7 @@ export interface Door {
   /** The sandbox's FHIR server, unless `origin` named another server. */
   readonly origin: MemoryOrigin;
   client(id: string): DevClient;
-  token(id: string, request?: TokenRequest): Promise<string>;
+  token(id: string, request?: AccessTokenRequest): Promise<string>;
   /** Asks as a client with its own certificate and its own token. A path is relative to the FHIR base. */
   ask(id: string, path: string, sending?: Sending): Promise<Reply>;
   /** Asks the gateway, with the caller's facts from `requestOf`. */
@@ -186,7 +186,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     issuer,
   });
   await workers.apply(registry, "replace");
-  const { machine, person } = await operators(keys.pki, { iss: issuer.iss, sub: "officer-1" });
+  const { machine, person } = await sandboxOperators(keys.pki, { iss: issuer.iss, sub: "officer-1" });
   for (const { entry } of [machine, person]) await workers.admit(entry);
   if (file !== undefined) await workers.apply(file.document, "add");
 
@@ -234,7 +234,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   );
   const tokens = new Map<string, Promise<string>>();
   const client = (id: string) => clientOf(dev, id);
-  const token = (id: string, request: TokenRequest = {}) =>
+  const token = (id: string, request: AccessTokenRequest = {}) =>
     within(() => accessToken(dev, client(id), request));
   return {
     dev,

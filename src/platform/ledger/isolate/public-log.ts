@@ -1,6 +1,7 @@
 import type { Clock, Instant } from "#kernel/clock";
 import { type Address, addressPath } from "#ledger/address";
-import { concat, utf8, fromUtf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat, fromUtf8 } from "#ledger/bytes/bytes";
 import { type CopiedObject, objectKey } from "#ledger/flush";
 import { entry, splitEntries } from "#ledger/leaf/frame";
 import { frameOffsets } from "#ledger/frame-copies";

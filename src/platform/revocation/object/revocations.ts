@@ -7,7 +7,7 @@ import { instant, type Instant } from "#kernel/clock";
 import { namedRegions } from "#ledger/layout";
 import type { Result } from "#kernel/result";
 import { allowedPlaces, type PlaceVariables } from "#platform/config/allowed-places";
-import { applyRegistry, type Applied } from "#platform/registry/apply-registry";
+import { applyRegistry, type RegistryCounts } from "#platform/registry/apply-registry";
 import type { Listener } from "#platform/guard/object/epoch";
 import { RevocationStore } from "./store.ts";
 import { within } from "#platform/within";
@@ -81,7 +81,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
    * Merges a registry file (see `applyRegistry`) after earlier writes. Throws when D1 fails: the alarm
    * repeats a write that had begun, until another write comes.
    */
-  async apply(document: unknown, mode: MergeMode): Promise<Result<Applied, RegistryProblem>> {
+  async apply(document: unknown, mode: MergeMode): Promise<Result<RegistryCounts, RegistryProblem>> {
     return await this.#inTurn(async () => {
       // An earlier write that was cut off must come first. After this write it would undo it: a grant that
       // is being narrowed would be wide again, without a delta.
@@ -130,7 +130,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     document: unknown,
     mode: MergeMode,
     again: number | undefined,
-  ): Promise<Result<Applied, RegistryProblem>> {
+  ): Promise<Result<RegistryCounts, RegistryProblem>> {
     let id = again;
     let bookmark: string | null = null;
     const applied = await applyRegistry(this.env.REGISTRY, document, mode, {

@@ -1,4 +1,4 @@
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { sha256 } from "#ledger/bytes/hash";
 import { claimedOrigin } from "#ledger/tlog/witness";
 import { readAddCheckpoint, REQUEST_BYTES_MAX } from "#ledger/tlog/witness-request";

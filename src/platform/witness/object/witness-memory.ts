@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { sign } from "node:crypto";
 import { fromBase64, toBase64 } from "#ledger/bytes/base64";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { cosignatureLine, cosignedText } from "#ledger/tlog/cosignature";
 import { judge, type Judgement, nothingYet, type Remembered } from "#ledger/tlog/witness";
 import type { AddCheckpoint } from "#ledger/tlog/witness-request";

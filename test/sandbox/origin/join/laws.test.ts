@@ -1,8 +1,8 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { find } from "../../../../sandbox/origin/search/find.ts";
-import { includedWith, readInclude } from "../../../../sandbox/origin/join/include.ts";
-import { readQuery } from "../../../../sandbox/origin/search/query.ts";
+import { includedWith, readAskedInclude } from "../../../../sandbox/origin/join/include.ts";
+import { readSearchQuery } from "../../../../sandbox/origin/search/query.ts";
 import { ResourceIndex } from "../../../../sandbox/origin/resource-index.ts";
 
 interface World {
@@ -53,7 +53,7 @@ function shelfOf({ patients, observations, organizations }: World): ResourceInde
   return index;
 }
 function found(index: ResourceIndex, type: string, ...pairs: (readonly [string, string])[]): Set<number> {
-  const query = readQuery([type], pairs, index);
+  const query = readSearchQuery([type], pairs, index);
   if (!query.ok) throw new Error(query.error.text);
   return new Set(find(index, query.value).map(({ id }) => Number(id)));
 }
@@ -93,7 +93,7 @@ test("in any world an iterated include returns the reachable resources, and neve
     fc.property(worlds, fc.uniqueArray(place, { minLength: 1 }), (world, chosen) => {
       const index = shelfOf(world);
       const matches = chosen.flatMap((id) => index.get("Organization", String(id)) ?? []);
-      const include = readInclude("_include:iterate", "Organization:partof");
+      const include = readAskedInclude("_include:iterate", "Organization:partof");
       if (include?.ok !== true) throw new Error("no include");
       const reached = new Set(chosen);
       for (const id of reached) reached.add(world.organizations[id]?.partOf ?? id);

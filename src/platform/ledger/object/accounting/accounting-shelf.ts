@@ -6,7 +6,8 @@ import { compareLogs, type LinePlace, placeText } from "#audit/accounting/line-p
 import type { LinePart, RowBudget } from "#audit/accounting/merge-lines";
 import { type Instant, instant } from "#kernel/clock";
 import type { Secret } from "#kernel/secret";
-import { fromUtf8, sameBytes, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { fromUtf8, sameBytes } from "#ledger/bytes/bytes";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { lineCommitment } from "#ledger/leaf/lines";
 import { endOf, halfYearOf } from "#ledger/log-name";

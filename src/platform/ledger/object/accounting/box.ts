@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Secret } from "#kernel/secret";
-import { concat, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat } from "#ledger/bytes/bytes";
 import { toCbor } from "#ledger/bytes/cbor";
 import { hkdf, openBox, sealBox } from "#ledger/leaf/seal";
 

@@ -7,7 +7,7 @@ import { parseLogName } from "#ledger/log-name";
 import { TILE_WIDTH } from "#ledger/tlog/tile";
 import type { LedgerConfig } from "#platform/ledger/config";
 import type { SizedDefinition } from "./definitions.ts";
-import { type Draft, LEAF_BYTES_MAX, LINE_BYTES_MAX, RECORDS_MAX } from "./draft.ts";
+import { type Draft, APPEND_LEAF_BYTES_MAX, LINE_BYTES_MAX, RECORDS_MAX } from "./draft.ts";
 import { type Epoch, type LeafLines, type LineBox, random32 } from "#platform/ledger/object/log/epoch";
 
 /** The leaves of a commit, the offset of each append's first leaf, and the accounting lines. */
@@ -32,7 +32,7 @@ export interface Sealable {
 export function leafBytesOf({ draft, definitions }: Sealable): number {
   const leaves = definitions.reduce((sum, one) => sum + one.leaves, draft.records.length);
   const bytes = definitions.reduce((sum, one) => sum + one.leafBytes, draft.leafBytes);
-  if (leaves > RECORDS_MAX || bytes > LEAF_BYTES_MAX)
+  if (leaves > RECORDS_MAX || bytes > APPEND_LEAF_BYTES_MAX)
     throw new RangeError("ledger: an append and its definitions fit no frame");
   return bytes;
 }

@@ -1,6 +1,6 @@
 import type { AuditEvent } from "#audit/event";
 import { type Instant, instant } from "#kernel/clock";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { sha256 } from "#ledger/bytes/hash";
 import { halfYearOf, logName, overAt, parseLogName } from "#ledger/log-name";
 import type { LedgerRootLink } from "#platform/ledger/object/root/link";

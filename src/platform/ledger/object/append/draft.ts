@@ -31,7 +31,7 @@ export interface DraftRecord {
 
 // A frame must also hold a shard-open leaf and a key-epoch leaf (16 auditors: about 7 KB each at most).
 export const RECORDS_MAX = FRAME_LEAVES_MAX - 2;
-export const LEAF_BYTES_MAX = FRAME_LEAF_BYTES_MAX - 32_768;
+export const APPEND_LEAF_BYTES_MAX = FRAME_LEAF_BYTES_MAX - 32_768;
 /** The lines of a commit are one row; the row limit is 2 MB. */
 export const LINE_BYTES_MAX = 1_400_000;
 const LINE_OVERHEAD_BYTES = 8; // CBOR around a line
@@ -51,11 +51,11 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
   const records = written.map((record) => draftRecord(record, subjectKey));
   const leafBytes = records.reduce((sum, { plaintext }) => sum + leafLength(plaintext.length), 0);
   const lineBytes = records.reduce((sum, { lines }) => sum + bytesOfLines(lines), 0);
-  if (records.length > RECORDS_MAX || leafBytes > LEAF_BYTES_MAX || lineBytes > LINE_BYTES_MAX) {
+  if (records.length > RECORDS_MAX || leafBytes > APPEND_LEAF_BYTES_MAX || lineBytes > LINE_BYTES_MAX) {
     const patients = events.reduce((sum, event) => sum + event.patients.length, 0);
     throw new RangeError(
       `ledger: an append of ${patients} patients fits no frame: ${records.length} records of ${RECORDS_MAX}, ` +
-        `${leafBytes} leaf bytes of ${LEAF_BYTES_MAX}, ${lineBytes} line bytes of ${LINE_BYTES_MAX}`,
+        `${leafBytes} leaf bytes of ${APPEND_LEAF_BYTES_MAX}, ${lineBytes} line bytes of ${LINE_BYTES_MAX}`,
     );
   }
   const [first] = events;

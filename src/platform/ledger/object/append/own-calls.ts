@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { Secret } from "#kernel/secret";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { hkdf } from "#ledger/leaf/seal";
 import type { UsedProof } from "./used-proofs.ts";
 

@@ -1,4 +1,4 @@
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { checkpointText } from "#ledger/tlog/checkpoint";
 import type { Head } from "#ledger/commit";
 import { type CopiedObject, flushEnd, objectKey, objectsBetween, type LogExtent } from "#ledger/flush";

@@ -1,5 +1,6 @@
 import { instant } from "#kernel/clock";
-import { concat, utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { concat } from "#ledger/bytes/bytes";
 import type { Head } from "#ledger/commit";
 import { splitEntries } from "#ledger/leaf/frame";
 import { inclusionNote } from "#ledger/tlog/inclusion-note";

@@ -2,7 +2,7 @@ import { sign } from "node:crypto";
 import type { Instant } from "#kernel/clock";
 import { type Checkpoint, checkpointText, parseCheckpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf, hasInPast, type Head } from "#ledger/commit";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { noteOf } from "#ledger/tlog/signed-note";
 import { type LedgerConfig, signerOf } from "#platform/ledger/config";
 import type { LedgerStore } from "./store.ts";

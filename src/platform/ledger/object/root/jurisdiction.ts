@@ -1,4 +1,4 @@
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import type { LedgerConfig } from "#platform/ledger/config";
 import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import { within } from "#platform/within";

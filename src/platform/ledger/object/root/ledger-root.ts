@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { instant } from "#kernel/clock";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { checkpointText } from "#ledger/tlog/checkpoint";
 import { commit, type Head } from "#ledger/commit";
 import type { CopyHealth } from "#ledger/flush";

@@ -1,5 +1,5 @@
 import { type Instant, instant } from "#kernel/clock";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import { checkpointText, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { checkpointOf, type Head } from "#ledger/commit";
 import { consistencyProof } from "#ledger/tlog/merkle";

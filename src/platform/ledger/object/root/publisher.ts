@@ -1,5 +1,5 @@
 import { instant } from "#kernel/clock";
-import { utf8 } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
 import type { Head } from "#ledger/commit";
 import { consistencyProof } from "#ledger/tlog/merkle";
 import type { LedgerObjects } from "#platform/ledger/object/log/objects";

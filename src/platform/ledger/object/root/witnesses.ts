@@ -1,4 +1,5 @@
-import { fromUtf8, utf8, concat } from "#ledger/bytes/bytes";
+import { utf8 } from "#kernel/encoded";
+import { fromUtf8, concat } from "#ledger/bytes/bytes";
 import { decimal } from "#ledger/tlog/checkpoint";
 import { cosignedAt } from "#ledger/tlog/cosignature";
 import { readNote, signatureLine } from "#ledger/tlog/signed-note";
