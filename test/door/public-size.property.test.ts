@@ -1,6 +1,7 @@
 import type { Resource } from "@medplum/fhirtypes";
 import * as fc from "fast-check";
 import { test } from "vitest";
+import { leafKinds } from "#ledger/leaf/leaf";
 import {
   commonWorld,
   concernedPolicy,
@@ -136,6 +137,27 @@ const questions: Readonly<Record<string, Plain>> = {
     entry("GET", "Observation"),
   ),
 };
+
+test(
+  "a definition is a further leaf at the first record that names it, the same in both worlds, and at no later record",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const by = await worlds.by("patient", { jti: "definitions" });
+    const hiddenRow = observation("x", "ann", hidden.labelled);
+    const { one, differences } = await worlds.compare(
+      { origin: [...commonWorld, shown()] },
+      { origin: [...commonWorld, shown(), hiddenRow] },
+      Array.from({ length: 24 }, () => ({ by, path: "Observation" })), // over the shards of the client
+    );
+    expect(differences.filter(({ aspect }) => aspect === "leaves")).toEqual([]);
+    const further = one.map(
+      ({ leaves, records }) => leaves.filter(({ kind }) => kind === leafKinds.sealed).length - records.length,
+    );
+    expect(further.every((count) => count === 0 || count === 1)).toBe(true);
+    expect(further[0]).toBe(1);
+    expect(further.slice(-8), "each shard of the client has it").toEqual(Array.from({ length: 8 }, () => 0));
+  },
+);
 
 test(
   "L41: neither the number nor the length of public leaves depends on a hidden row",
