@@ -42,31 +42,39 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 const patientReference = matches(/^[A-Za-z0-9_-]{1,64}\/Patient\/[A-Za-z0-9\-.]{1,64}$/);
 /** Answers whether a value names a patient in the form of records: `<origin>/Patient/<id>`. */
 export const isPatient = (value: unknown): value is string => patientReference(value);
-const typeCounts: Check = (value) =>
-  isObject(value) &&
-  Object.keys(value).length <= TYPES_MAX &&
-  Object.entries(value).every(([type, n]) => /^[A-Za-z]{1,64}$/.test(type) && count(n));
+/** A map of at most `max` counts. */
+const countsOf =
+  (name: RegExp, max: number): Check =>
+  (value) => {
+    if (!isObject(value)) return false;
+    const keys = Object.keys(value);
+    return keys.length <= max && keys.every((key) => name.test(key) && count(value[key]));
+  };
+const typeCounts = countsOf(/^[A-Za-z]{1,64}$/, TYPES_MAX);
 const state: Check = (value) =>
   typeof value === "string" && value !== "" && Buffer.byteLength(value) <= stateBytesMax;
+const patientFields: ReadonlySet<string> = new Set(["patient", "counts", "state"]);
 const patient: Check = (value) =>
   isObject(value) &&
-  Object.keys(value).every((field) => ["patient", "counts", "state"].includes(field)) &&
+  Object.keys(value).every((field) => patientFields.has(field)) &&
   patientReference(value["patient"]) &&
   typeCounts(value["counts"]) &&
   (value["state"] === undefined || state(value["state"]));
 const parameter: Check = (value) =>
   Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === "string");
-const pairs =
-  (max: number, bytesMax: number): Check =>
-  (value) =>
+const pairs = (max: number, bytesMax: number): Check => {
+  const isList = listOf(parameter, max);
+  return (value) =>
     // pairs of strings, as checked before
-    listOf(parameter, max)(value) && Buffer.byteLength((value as string[][]).flat().join("")) <= bytesMax;
+    isList(value) && Buffer.byteLength((value as string[][]).flat().join("")) <= bytesMax;
+};
 
 const hexDigest = matches(/^[0-9a-f]{64}$/);
 const isChunk: Check = (value) =>
   value instanceof Uint8Array && value.length > 0 && value.length <= chunkBytesMax;
 /** Answers whether a value is a list of element paths, as a record or a definition has it. */
-export const isPathList = (value: unknown): value is readonly string[] => listOf(text, PATHS_MAX)(value);
+export const isPathList = (value: unknown): value is readonly string[] => pathList(value);
+const pathList = listOf(text, PATHS_MAX);
 
 const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   who: {
@@ -112,10 +120,7 @@ const required: Readonly<Record<string, Check>> = {
   unnamed: listOf(text, ITEMS_MAX),
   counts: typeCounts,
 };
-const tally: Check = (value) =>
-  isObject(value) &&
-  Object.keys(value).length <= TALLY_MAX &&
-  Object.entries(value).every(([reason, n]) => reasonName.test(reason) && count(n));
+const tally = countsOf(reasonName, TALLY_MAX);
 const reserve: Check = (value) =>
   isObject(value) &&
   Object.keys(value).every((field) => ["names", "unseen", "counts", "unnamed"].includes(field)) &&
@@ -132,6 +137,16 @@ const optional: Readonly<Record<string, Check>> = {
   reserve,
 };
 
+// The tables as lists, made once: each append reads its events.
+const requiredChecks = Object.entries(required);
+const optionalChecks = Object.entries(optional);
+const groupChecks = Object.entries(groups).map(([group, checks]) => ({
+  group,
+  checks: Object.entries(checks),
+  fields: new Set(Object.keys(checks)),
+}));
+const eventFields = new Set([required, optional, groups].flatMap((table) => Object.keys(table)));
+
 /**
  * Reads an event that crossed a boundary: every field is known, of its type and within bounds, and each
  * patient is named once. The result is a copy with only the present fields, in a fixed order, so that equal
@@ -140,27 +155,27 @@ const optional: Readonly<Record<string, Check>> = {
 export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
   if (!isObject(value)) return bad("event");
   const event: Record<string, unknown> = {};
-  for (const [field, check] of Object.entries(required)) {
+  for (const [field, check] of requiredChecks) {
     if (!check(value[field])) return bad(field);
     event[field] = value[field];
   }
-  for (const [field, check] of Object.entries(optional)) {
+  for (const [field, check] of optionalChecks) {
     if (value[field] === undefined) continue;
     if (!check(value[field])) return bad(field);
     event[field] = value[field];
   }
-  for (const [group, checks] of Object.entries(groups)) {
+  for (const { group, checks, fields } of groupChecks) {
     if (value[group] === undefined) continue;
-    const read = readGroup(value[group], checks);
+    const read = readGroup(value[group], checks, fields);
     if (typeof read === "string") return bad(`${group}.${read}`);
     event[group] = read;
   }
-  const unknownField = Object.keys(value).find(
-    (field) => !(field in required) && !(field in optional) && !(field in groups),
-  );
-  if (unknownField !== undefined) return bad("unknown field");
+  if (Object.keys(value).some((field) => !eventFields.has(field))) return bad("unknown field");
   const whole = event as unknown as AuditEvent; // every field of AuditEvent was checked above
-  if (new Set(whole.patients.map((item) => item.patient)).size !== whole.patients.length)
+  if (
+    whole.patients.length > 1 &&
+    new Set(whole.patients.map((item) => item.patient)).size !== whole.patients.length
+  )
     return bad("patients: one is named twice");
   if (!isOfItsKind(whole)) return bad("configuration");
   if (!isDefinition(whole)) return bad("definition");
@@ -186,12 +201,13 @@ function isDefinition({ kind, definition }: AuditEvent): boolean {
 
 function readGroup(
   value: unknown,
-  checks: Readonly<Record<string, Check>>,
+  checks: readonly (readonly [field: string, check: Check])[],
+  fields: ReadonlySet<string>,
 ): Record<string, unknown> | string {
   if (!isObject(value)) return "not an object";
-  if (Object.keys(value).some((field) => !(field in checks))) return "unknown field";
+  if (Object.keys(value).some((field) => !fields.has(field))) return "unknown field";
   const group: Record<string, unknown> = {};
-  for (const [field, check] of Object.entries(checks)) {
+  for (const [field, check] of checks) {
     if (value[field] === undefined) continue;
     if (!check(value[field])) return field;
     group[field] = value[field];

@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { memo } from "#kernel/memo";
 import type { Secret } from "#kernel/secret";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { type AuditEvent, type Counts, type EventKind, eventKinds } from "#audit/event";
@@ -10,8 +11,20 @@ const LINE_VERSION = 1;
  * `<origin>/Patient/<id>`), 32 bytes. The same key serves for six years (45 CFR 164.528(a)(3)), so that a
  * single look-up finds all lines.
  */
-export const subjectKey = (key: Secret<Uint8Array>, patient: string): Uint8Array =>
-  new Uint8Array(createHmac("sha256", key.reveal()).update(patient).digest());
+export function subjectKey(key: Secret<Uint8Array>, patient: string): Uint8Array {
+  let subjectOf = subjectsOf.get(key);
+  if (subjectOf === undefined) {
+    subjectOf = memo(SUBJECTS_MAX, (patient) => hmac(key, patient));
+    subjectsOf.set(key, subjectOf);
+  }
+  return subjectOf(patient);
+}
+
+// A reference is at most 138 characters, so an object's subjects take about a megabyte.
+const SUBJECTS_MAX = 4_096;
+const subjectsOf = new WeakMap<Secret<Uint8Array>, (patient: string) => Uint8Array>();
+const hmac = (key: Secret<Uint8Array>, text: string): Uint8Array =>
+  new Uint8Array(createHmac("sha256", key.reveal()).update(text).digest());
 
 /**
  * The accounting lines of an event, one per patient in their order: the disclosed patient and resources, the
