@@ -1,7 +1,8 @@
-import { constants } from "node:fs";
-import { open, readdir } from "node:fs/promises";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { readAddress } from "#ledger/address";
+import { plain } from "#ledger/bytes/bytes";
 import { isInLog } from "#ledger/is-in-log";
 import { FRAME_BYTES_MAX } from "#ledger/leaf/frame";
 import type { LogExtent } from "#ledger/flush";
@@ -13,7 +14,7 @@ import { tilePath } from "#ledger/tlog/tile";
  * be an object throws.
  */
 export function folderLog(folder: string): LogReader {
-  const object = (path: string): Promise<Uint8Array | undefined> => readObject(join(folder, path));
+  const object = async (path: string): Promise<Uint8Array | undefined> => readObject(join(folder, path));
   return {
     checkpoint: () => object("checkpoint"),
     tile: (level, index, width) => object(`tile/${level}/${tilePath(index, width)}`),
@@ -34,22 +35,29 @@ export async function strayObjects(folder: string, log: string, extent: LogExten
   return stray.sort();
 }
 
-/** The bytes of a regular file no longer than the longest frame. A symbolic link is refused. */
-export async function readObject(path: string): Promise<Uint8Array | undefined> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
-    (fault: unknown) => {
-      if (isCoded(fault) && ["ENOENT", "ENOTDIR"].includes(fault.code)) return undefined;
-      throw new Error(`${path} cannot be read`, { cause: fault });
-    },
-  );
+/**
+ * The bytes of a regular file no longer than the longest frame. A symbolic link is refused. It waits for the
+ * file: a log is thousands of small files, and each turn through the pool of threads costs more than its file.
+ */
+export function readObject(path: string): Uint8Array | undefined {
+  const file = openObject(path);
   if (file === undefined) return undefined;
   try {
-    const about = await file.stat();
+    const about = fstatSync(file);
     if (!about.isFile() || about.size > FRAME_BYTES_MAX)
       throw new Error(`${path} is not an object of a log: it is no regular file, or too large`);
-    return new Uint8Array(await file.readFile());
+    return plain(readFileSync(file));
   } finally {
-    await file.close();
+    closeSync(file);
+  }
+}
+
+function openObject(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (fault) {
+    if (isCoded(fault) && ["ENOENT", "ENOTDIR"].includes(fault.code)) return undefined;
+    throw new Error(`${path} cannot be read`, { cause: fault });
   }
 }
 

@@ -26,7 +26,7 @@ export const keysText = (keys: readonly Verifier[]): string =>
  * The keys in an exported folder. Undefined when the file of keys is missing or not as an export writes it.
  */
 export async function ownKeys(folder: string): Promise<Verifier[] | undefined> {
-  const text = fromUtf8((await readObject(join(folder, keysFile))) ?? new Uint8Array());
+  const text = fromUtf8(readObject(join(folder, keysFile)) ?? new Uint8Array());
   const lines = text?.startsWith(keysHead) ? text.slice(keysHead.length).split("\n").slice(0, -1) : [];
   const keys = lines.flatMap((line) => parseLogKey(line) ?? []);
   return text === keysText(keys) && keys.length > 0 ? keys : undefined;

@@ -1,5 +1,4 @@
 import { err, ok, type Result } from "#kernel/result";
-import { Cursor } from "#ledger/bytes/cursor";
 import { HASH_BYTES } from "#ledger/tlog/merkle";
 
 /**
@@ -65,18 +64,26 @@ export function encodeLeaf(leaf: Leaf): Uint8Array {
  * never skipped.
  */
 export function parseLeaf(bytes: Uint8Array): Result<Leaf, LeafProblem> {
-  const cursor = new Cursor(bytes);
-  const version = cursor.u8();
-  const kind = Object.values(leafKinds).find((known) => known === bytes[1]);
-  cursor.u8();
-  const keyEpoch = cursor.u32();
-  const counter = cursor.u64();
-  const linesRoot = cursor.bytes(HASH_BYTES);
-  const length = cursor.u32();
-  if (cursor.short) return err("leaf_cut_short");
-  if (version !== LEAF_VERSION) return err("leaf_version");
+  if (bytes.length < LEAF_HEADER_BYTES) return err("leaf_cut_short");
+  if (bytes[0] !== LEAF_VERSION) return err("leaf_version");
+  const kind = kindsByNumber.get(bytes[1] ?? -1);
   if (kind === undefined) return err("leaf_kind");
-  if (cursor.tooLarge) return err("number_too_large");
-  if (length !== cursor.remaining || bytes.length > LEAF_BYTES_MAX) return err("leaf_length");
-  return ok({ kind, keyEpoch, counter, linesRoot, body: cursor.bytes(length) });
+  const counter = u32(bytes, COUNTER_AT) * 2 ** 32 + u32(bytes, COUNTER_AT + 4);
+  if (!Number.isSafeInteger(counter)) return err("number_too_large");
+  const body = bytes.subarray(LEAF_HEADER_BYTES);
+  if (u32(bytes, LENGTH_AT) !== body.length || bytes.length > LEAF_BYTES_MAX) return err("leaf_length");
+  const linesRoot = bytes.subarray(LINES_ROOT_AT, LINES_ROOT_AT + HASH_BYTES);
+  return ok({ kind, keyEpoch: u32(bytes, 2), counter, linesRoot, body });
 }
+
+const kindsByNumber: ReadonlyMap<number, LeafKind> = new Map(
+  Object.values(leafKinds).map((kind) => [kind, kind]),
+);
+
+/** Four bytes, big-endian, of a header that is whole. */
+const u32 = (bytes: Uint8Array, at: number): number =>
+  (((bytes[at] ?? 0) << 24) |
+    ((bytes[at + 1] ?? 0) << 16) |
+    ((bytes[at + 2] ?? 0) << 8) |
+    (bytes[at + 3] ?? 0)) >>>
+  0;
