@@ -7,8 +7,10 @@ import type { LinesRequest, LinesPage } from "#audit/accounting/disclosures";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
 import { sameBytes } from "#ledger/bytes/bytes";
+import { toCbor } from "#ledger/bytes/cbor";
 import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
 import { type AccountingShelf, shelfNameOf } from "#platform/ledger/object/accounting/accounting-shelf";
+import { sealRow } from "#platform/ledger/object/accounting/box";
 import { LedgerDrain } from "#platform/ledger/object/accounting/drain";
 import { startWith } from "./bucket.ts";
 import {
@@ -383,6 +385,37 @@ test("a shelf lets go of lines once no accounting of six years can reach them", 
   await evictDurableObject(shelfFor(patient));
   await shelfFor(patient).put([line(now, `s0-${now}h1`)]);
   expect(await retainedLogs()).toEqual([logs[2], `s0-${now}h1`]);
+});
+
+test("a row from before rows left out the proof of a line that is alone reads back as the same line", async ({
+  expect,
+}) => {
+  const patient = "main/Patient/older-row";
+  const subject = subjectKey(config.subjectKey, patient);
+  const event = { ...disclosureOf(1), patients: [{ patient, counts: { Patient: 1 } }] };
+  const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
+  const year = new Date().getUTCFullYear();
+  const place = { log: `s0-${year}h1`, index: 2, line: 0 };
+  const line = { ...place, subject, lines: 1, content, salt: new Uint8Array(32).fill(9), path: [] };
+  await shelfFor(patient).put([line]);
+  const [written] = await onShelf(patient);
+  await runInDurableObject(shelfFor(patient), (_, { storage: { sql } }) => {
+    const older = toCbor([content, line.salt, 1, []]);
+    const { salt, box } = sealRow(
+      config.accountingKey,
+      ["line", subject, place.log, place.index, place.line],
+      older,
+    );
+    const longer = sql.exec(
+      "UPDATE lines SET salt = ?, box = ? WHERE length(box) < ?",
+      salt,
+      box,
+      box.length,
+    );
+    expect(longer.rowsWritten, "a row is shorter now").toBe(1);
+  });
+  expect(await onShelf(patient)).toEqual([written]);
+  expect(written).toMatchObject({ ...place, lines: 1, path: [] });
 });
 
 // Last: the stopped log affects all later look-ups.

@@ -88,7 +88,9 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     this.ctx.storage.transactionSync(() => {
       for (const { line, commitment, there } of wanted.values()) {
         if (there !== undefined) continue;
-        const plaintext = toCbor([line.content, line.salt, line.lines, line.path]);
+        const isAlone = line.lines === 1 && line.path.length === 0; // most lines; their proof is empty
+        const proof = isAlone ? [] : [line.lines, line.path];
+        const plaintext = toCbor([line.content, line.salt, ...proof]);
         const { salt, box } = sealRow(this.#accountingKey, placeOf(line), plaintext);
         sql.exec(
           "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -281,7 +283,8 @@ const boxOf = ({ salt, box }: { readonly salt: ArrayBuffer; readonly box: ArrayB
 });
 
 function readRow(plaintext: Uint8Array): readonly [Uint8Array, Uint8Array, number, Uint8Array[]] {
-  const [content, salt, lines, path] = (fromCbor(plaintext) ?? []) as unknown[]; // checked below
+  // checked below; older rows have the proof of a line that is alone, too
+  const [content, salt, lines = 1, path = []] = (fromCbor(plaintext) ?? []) as unknown[];
   const isRow =
     content instanceof Uint8Array &&
     salt instanceof Uint8Array &&
