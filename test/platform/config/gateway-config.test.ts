@@ -34,8 +34,33 @@ test("a second host and further keys are absent unless configured", ({ expect })
   });
 });
 
+test("without LEDGER_REGIONS and LEDGER_JURISDICTION no shard has a place; with them each has", ({
+  expect,
+}) => {
+  const nowhere = { layout: { shards: 4, periods: [] }, jurisdiction: undefined };
+  expect(gatewayConfig(env).placement).toEqual(nowhere);
+  expect(gatewayConfig({ ...env, LEDGER_REGIONS: "", LEDGER_JURISDICTION: "" }).placement).toEqual(nowhere);
+  const config = gatewayConfig({ ...env, LEDGER_REGIONS: "weur:3 enam:1", LEDGER_JURISDICTION: "eu" });
+  expect(config.placement).toMatchObject({
+    layout: {
+      periods: [{ from: "", regions: [{ region: "weur" }, { region: "enam", first: 3, count: 1 }] }],
+    },
+    jurisdiction: "eu",
+  });
+  const settings = new Map(config.described().settings);
+  expect(settings.get("LEDGER_REGIONS")).toBe("weur:3 enam:1");
+  expect(settings.get("LEDGER_JURISDICTION")).toBe("eu");
+});
+
 test.for<readonly [string, string]>([
   ["MTLS_URL", "http://mtls.example.org"],
+  ["LEDGER_SHARDS", "0"],
+  ["LEDGER_SHARDS", "10001"],
+  ["LEDGER_SHARDS", "four"],
+  ["LEDGER_SPREAD", "5"],
+  ["LEDGER_REGIONS", "weur:2 enam:1"],
+  ["LEDGER_REGIONS", "weur:4; 2027h1 moon:4"],
+  ["LEDGER_JURISDICTION", "europe"],
   ["MTLS_URL", "https://mtls.example.org/"],
   ["PUBLIC_URL", "https://gateway.example.org/v1"],
   ["RESPONSE_SIGNING_KEY", ""],

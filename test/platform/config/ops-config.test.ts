@@ -27,6 +27,8 @@ test.for([
   ["OPS_URL", "https://ops.example.org/"],
   ["OPS_URL", ""],
   ["LEDGER_SHARDS", "0"],
+  ["LEDGER_REGIONS", "weur:1 enam:1"],
+  ["LEDGER_JURISDICTION", "moon"],
   ["DPOP_NONCE_KEY", "c2hvcnQtYnV0LXNlY3JldA"],
 ] as const)("a wrong %s is named, and its value is not", ([key, value], { expect }) => {
   const message = (() => {

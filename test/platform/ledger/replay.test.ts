@@ -8,10 +8,12 @@ import { verifyLog } from "#ledger/verify";
 import { OwnCalls } from "#platform/ledger/object/append/own-calls";
 import type { UsedProof } from "#platform/ledger/object/append/used-proofs";
 import { ledgerSink } from "#platform/ledger/client/sink";
+import { logStubs } from "#platform/ledger/client/stubs";
 import {
   config,
   disclosureOf,
   failure,
+  ledger,
   newId,
   positionOf,
   ownLog,
@@ -152,7 +154,9 @@ test("while a client's home changes, no proof is taken by both regions", async (
   const list = readLayout("weur:1 enam:1", 2);
   if (!list.ok) throw new Error(list.error);
   const since = instant(Date.now());
-  const sink = ledgerSink(shard, list.value, () => instant(Date.now()));
+  // with hints, as the gateway calls the logs
+  const logOf = logStubs(ledger.LEDGER_SHARD, { layout: list.value, jurisdiction: undefined });
+  const sink = ledgerSink(logOf, list.value, () => instant(Date.now()));
   const to = (region: "weur" | "enam", changed: boolean, madeAfter: number) =>
     sink.recordOnce([disclosureOf(1)], {
       jkt: proofHash("moved"),
