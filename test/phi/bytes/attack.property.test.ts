@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import { readEntry } from "#fhir/bundle";
 import { EntrySplitter, type EntryBytes } from "#fhir/json/entry-splitter";
 import { readInteraction, isListing, isReading } from "#fhir/interaction";
 import { textAt, type Json, type JsonObject } from "#fhir/json/json";
@@ -37,6 +38,24 @@ class Twin {
     return this.#with(decided.ok ? described(decided.value) : decided.error);
   }
 
+  /** The outcomes of the entries of a Bundle whose bytes arrive in these chunks; the refusal comes last. */
+  page(chunks: readonly Uint8Array[], type: string, asksKey: (index: number) => boolean): readonly string[] {
+    const outcomes: string[] = [];
+    const part = () => (asksKey(outcomes.length) ? "key" : "row");
+    const [splitter, ahead] = [new EntrySplitter(), this.#discloser.ahead(type, part)];
+    const take = (entry: EntryBytes) => {
+      if (part() === "row") outcomes.push(this.entry(entry, type));
+      else outcomes.push(this.#discloser.keyAhead(entry) ?? idOf(entry));
+      return undefined;
+    };
+    for (const chunk of chunks) {
+      const read = splitter.read(chunk, take, ahead);
+      if (!read.ok) return [...outcomes, read.error.reason];
+    }
+    const end = splitter.end();
+    return [...outcomes, end.ok ? textOf(end.value) : end.error.reason];
+  }
+
   read(bytes: Uint8Array, type: string, id: string): string {
     const read = this.#discloser.read(bytes, type, id);
     if (!read.ok) return this.#with(read.error);
@@ -47,6 +66,13 @@ class Twin {
   #with(outcome: unknown): string {
     return JSON.stringify([outcome, patients.map((patient) => this.#residences.of(patient) ?? "")]);
   }
+}
+
+/** The key of an entry that is asked for without a decision. */
+function idOf(bytes: EntryBytes): string {
+  const entry = readEntry(bytes);
+  if (!entry.ok) return entry.error.reason;
+  return "resource" in entry.value ? (textAt(entry.value.resource, "id") ?? "") : entry.value.mode;
 }
 
 /** Some results of the joins of a search. */
@@ -197,6 +223,42 @@ test("a `meta` of null is a fact: no rule for rows without a label covers the ro
       expect(new Twin(grant, engine).entry(utf8(text), "Observation"), meta).toContain(`"${outcome}"`);
     }
   }
+});
+
+test("a page has the same outcomes at every chunk boundary, by both engines", () => {
+  let compared = 0;
+  fc.assert(
+    fc.property(tapes, fc.boolean(), (tape, faults) => {
+      const world = worldOf(tape);
+      const granted = grantOf(tape, world);
+      if (granted === undefined) return;
+      const { grant, type } = granted;
+      const entries = Array.from({ length: 4 }, () => {
+        const search = tape.of("", ',"search":{"mode":"match"}', ',"search":{"mode":"outcome"}');
+        return `{"resource":${spelled(hostileRow(tape, world, type), tape, faults && tape.below(3) === 1)}${search}}`;
+      });
+      const space = tape.of("", " ", "\n\t");
+      const body = utf8(`{"resourceType":"Bundle","entry":[${space}${entries.join(`,${space}`)}${space}]}`);
+      const keys = tape.below(3) === 1 ? tape.below(4) : 4;
+      const asksKey = (index: number) => index >= keys;
+      const said = new Twin(grant, "plain").page([body], type, asksKey);
+      compared += said.length;
+      const step = Math.max(1, Math.floor(body.length / 40));
+      const cuts = [0, ...Array.from({ length: 40 }, (_, index) => index * step + tape.below(step))];
+      for (const at of cuts) {
+        const chunks = [body.subarray(0, at), body.subarray(at)];
+        const again = new Twin(grant, "bytes").page(chunks, type, asksKey);
+        expect(again, `${at}: ${textOf(body)}`).toEqual(said);
+      }
+      const small = 1 + tape.below(60);
+      const many = Array.from({ length: Math.ceil(body.length / small) }, (_, index) =>
+        body.subarray(index * small, (index + 1) * small),
+      );
+      expect(new Twin(grant, "bytes").page(many, type, asksKey), textOf(body)).toEqual(said);
+    }),
+    { numRuns: inLane({ fast: 6, slow: 150, long: 800 }) },
+  );
+  expect(compared).toBeGreaterThan(0);
 });
 
 test("entries are the same at every chunk boundary", () => {
