@@ -17,7 +17,7 @@ const wordsJudged = 200;
  * Areas that do not meet the limits yet. The list only shrinks: `--check` refuses an area here that meets
  * them.
  */
-const unfinished: readonly string[] = ["docs/adr", "src/gateway"];
+const unfinished: readonly string[] = [];
 
 const advice =
   "Begin a sentence with its subject, and write the noun in place of the pronoun. " +

@@ -12,7 +12,7 @@ export const writeBytesMax = 1_048_576;
 
 export const resourceTypes: ReadonlySet<string> = new Set(["application/fhir+json", "application/json"]);
 
-/** Whether a body has one of these media types, in UTF-8, and no content coding. */
+/** True if a body has one of these media types, in UTF-8, and no content coding. */
 export function hasMediaType(headers: Headers, types: ReadonlySet<string>): boolean {
   if ((headers.get("content-encoding")?.trim().toLowerCase() ?? "identity") !== "identity") return false;
   const [type = "", ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");

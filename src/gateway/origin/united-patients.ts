@@ -19,7 +19,7 @@ const readsMax = 64;
 /** The records of one individual. */
 export interface United {
   readonly ids: readonly string[];
-  /** Whether the record was read and every linked record links back. If not, there may be more records. */
+  /** True if the record was read and every linked record links back. If not, there may be more records. */
   readonly isWhole: boolean;
 }
 

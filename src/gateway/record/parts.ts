@@ -53,7 +53,7 @@ export function writeNames(
 // A record names as many (audit/check); its policy digest names the view from which they come.
 const withheldPathsMax = 1_000;
 
-/** The paths that a record names. The same list, if it has room for all: the ledger then knows its digest. */
+/** The paths that a record names. A list that fits is returned itself: the ledger then knows its digest. */
 export const firstPaths = (paths: readonly string[]): readonly string[] =>
   paths.length <= withheldPathsMax ? paths : paths.slice(0, withheldPathsMax);
 
