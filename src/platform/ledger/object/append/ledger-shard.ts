@@ -146,7 +146,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     if (!this.#root.isOpened) await this.#mayBegin();
     if (this.#flush.health(instant(Date.now())) === "refusing")
       throw new Error("ledger: too far behind its copy in R2");
-    const before = proofHash === undefined ? undefined : this.#before(earlierLog);
+    const before = proofHash === undefined ? undefined : logBefore(this.#log, earlierLog);
     if (proofHash !== undefined && before !== undefined) {
       const proof = { hash: proofHash, event: events[0]?.id ?? "" };
       const claim = this.#ownCalls.seal(before, { kind: "claim_proof", proof });
@@ -295,15 +295,6 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     if (this.#stopped !== undefined) throw new Error(`ledger: ${this.#stopped}`);
   }
 
-  /** The log that must be asked about the first use of a proof now. */
-  #before(earlierLog: string | undefined): string | undefined {
-    const own = predecessor(this.#log, instant(Date.now()));
-    if (own === undefined || earlierLog === undefined) return own;
-    if (parseLogName(earlierLog)?.halfYear !== parseLogName(own)?.halfYear)
-      throw new TypeError("ledger: not a log of the half-year before");
-    return earlierLog;
-  }
-
   /**
    * No record before the log was opened in the root log: otherwise the log could be hidden without a trace.
    */
@@ -311,6 +302,15 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     await this.#root.open();
     if (!this.#root.isOpened) throw new Error("ledger: this log is not open");
   }
+}
+
+/** The log that must be asked about the first use of a proof now. */
+function logBefore(log: string, earlierLog: string | undefined): string | undefined {
+  const own = predecessor(log, instant(Date.now()));
+  if (own === undefined || earlierLog === undefined) return own;
+  if (parseLogName(earlierLog)?.halfYear !== parseLogName(own)?.halfYear)
+    throw new TypeError("ledger: not a log of the half-year before");
+  return earlierLog;
 }
 
 /** RPC callers may send any type; the writer refuses invalid events. */
