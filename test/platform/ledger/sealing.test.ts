@@ -170,3 +170,23 @@ test("a key that is spent while its batch is sealed seals that batch, and the ne
   }
   expect(await nonces(log)).toEqual(["1.1", "1.2", "2.1"]); // leaf 4 introduces the second key
 });
+
+test("while 4,096 appends wait a further append is refused at once, and each of them gets its place", async ({
+  expect,
+}) => {
+  const log = await started();
+  const held = holdSealing();
+  const first = shard(log).append([disclosureOf(1)]);
+  await held.reached();
+  const outcomes = await runInDurableObject(shard(log), async (shardItself) => {
+    const waiting = Array.from({ length: 4_095 }, () => shardItself.append([disclosureOf(1)]));
+    const refused = await failure(() => shardItself.append([disclosureOf(1)]));
+    held.release();
+    const places = (await Promise.all(waiting)).map(positionOf);
+    return { refused, indexes: places.map(({ index }) => index) };
+  });
+  expect(outcomes.refused).toContain("ledger: overloaded");
+  expect(outcomes.indexes).toEqual(Array.from({ length: 4_095 }, (_, i) => 4 + i));
+  expect(positionOf(await first).index).toBe(3);
+  positionOf(await shard(log).append([disclosureOf(1)]));
+});

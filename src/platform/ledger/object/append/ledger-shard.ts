@@ -48,6 +48,9 @@ type ShardEnv = LedgerEnv & {
 };
 
 const LEAVES_A_CALL = 64; // of up to 64 KiB each
+// An object has 128 MB, and an append that waits takes some KiB. A log writes as many in a few seconds, and its
+// callers wait no longer than five.
+const APPENDS_MAX = 4_096;
 const LINES_LATE_MS = 120_000; // two drains were missed
 
 /**
@@ -66,6 +69,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #store: LedgerStore;
   readonly #configured: () => Promise<void>;
   readonly #ownCalls: OwnCalls;
+  #appends = 0; // that wait for their answers
   readonly #logOf: StubOf<DurableObjectStub<LedgerShard>>;
 
   constructor(ctx: DurableObjectState, env: ShardEnv) {
@@ -134,13 +138,28 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * the shards of the key's region changed with the half-year). A worker's configuration that was recorded
    * lately returns the position of its record. `contents`: of definitions that the events name by digest.
    * Without the content of a definition that this log lacks, it returns "definition missing" and records
-   * nothing.
+   * nothing. Throws "overloaded" at once while 4,096 appends wait, here or for the start of the log.
    */
   async append(
     events: readonly AuditEvent[],
     proofHash?: string,
     contents?: readonly Uint8Array[],
     earlierLog?: string,
+  ): Promise<Recorded | Counted | Replayed | DefinitionMissing> {
+    if (this.#appends >= APPENDS_MAX) throw new Error("ledger: overloaded");
+    this.#appends++;
+    try {
+      return await this.#append(events, proofHash, contents, earlierLog);
+    } finally {
+      this.#appends--;
+    }
+  }
+
+  async #append(
+    events: readonly AuditEvent[],
+    proofHash: string | undefined,
+    contents: readonly Uint8Array[] | undefined,
+    earlierLog: string | undefined,
   ): Promise<Recorded | Counted | Replayed | DefinitionMissing> {
     if (this.#stopped !== undefined) await this.#mayGoOn();
     if (!this.#root.isOpened) await this.#mayBegin();
