@@ -7,7 +7,7 @@ import type { AdditionalPatients } from "#phi/additional-patients";
 import type { Disclosure } from "#phi/disclosure";
 import type { Authenticated } from "./authenticate.ts";
 import type { Caller } from "./authenticate-caller.ts";
-import { clientSpend, recordsSpent, recordSpends, requestSpends } from "./spends.ts";
+import { recordsSpent, recordSpends, requestSpends, type RequestSpends } from "./spends.ts";
 
 export type GateRefusal =
   | Exhausted
@@ -36,6 +36,15 @@ export async function openReleaseGate(
   const gate = new ReleaseGate(caller, caller.signedBy, ports);
   const admitted = await gate.admit();
   return admitted.ok ? ok(gate) : admitted;
+}
+
+/** The spends of a single request, made once for each principal. */
+const requestsOfPrincipals = new WeakMap<Principal, RequestSpends>();
+
+function spendsOfRequest(who: Principal): RequestSpends {
+  let spends = requestsOfPrincipals.get(who);
+  if (spends === undefined) requestsOfPrincipals.set(who, (spends = requestSpends(who)));
+  return spends;
 }
 
 /**
@@ -72,7 +81,7 @@ export class ReleaseGate {
 
   /** Spends the cost of the request itself. */
   async admit(): Promise<Passed> {
-    const spent = await this.#limiter.spend(requestSpends(this.#who), this.#denied);
+    const spent = await this.#limiter.spend(spendsOfRequest(this.#who), this.#denied);
     if (spent.ok) this.#budgets = spent.value;
     return spent;
   }
@@ -143,7 +152,7 @@ export class ReleaseGate {
    * spends nothing. It throws when the guard or the registry does not answer.
    */
   async stillGood(): Promise<Passed> {
-    const lease = await this.#limiter.renew(clientSpend(this.#who), this.#denied);
+    const lease = await this.#limiter.renew(spendsOfRequest(this.#who)[0], this.#denied);
     return lease.ok ? this.#stillStands(this.#clock()) : lease;
   }
 

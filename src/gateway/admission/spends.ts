@@ -9,8 +9,11 @@ interface Spender {
   readonly issuer: string;
 }
 
+/** The client's own spend, and its subject's. */
+export type RequestSpends = readonly [ofClient: Spend, ...ofSubject: Spend[]];
+
 /** A spend from the client's own quota: each request costs a single unit. */
-export function clientSpend({ client, grant, issuer }: Spender): Spend {
+function clientSpend({ client, grant, issuer }: Spender): Spend {
   return { ...counterOf({ client, grant, issuer }), policy: "default", quota: grant.quotas.default, many: 1 };
 }
 
@@ -20,7 +23,7 @@ export function clientSpend({ client, grant, issuer }: Spender): Spend {
  *
  * @param many the number of requests: each entry of a batch is a request.
  */
-export function requestSpends(who: Spender & { readonly subject: string }, many = 1): readonly Spend[] {
+export function requestSpends(who: Spender & { readonly subject: string }, many = 1): RequestSpends {
   const { perSubject } = who.grant.quotas;
   const ofClient: Spend = { ...clientSpend(who), many };
   if (perSubject === undefined) return [ofClient];

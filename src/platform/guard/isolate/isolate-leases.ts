@@ -40,6 +40,17 @@ export class IsolateLeases {
     return lease ?? emptyLease(spend.policy, this.#clock());
   }
 
+  /**
+   * Stores the next lease of a spend. Only {@link set}, which each call to the guard uses, makes the client the
+   * most recently used.
+   */
+  update(spend: Spend, lease: IsolateLease): void {
+    const known = spend.policy === "subject" ? this.#subjects : this.#clients.get(clientKeyOf(spend))?.leases;
+    const key = spend.policy === "subject" ? subjectOf(spend) : quotaOf(spend);
+    if (known?.has(key) === true) known.set(key, lease);
+    else this.set(spend, lease);
+  }
+
   set(spend: Spend, lease: IsolateLease): void {
     if (spend.policy !== "subject")
       return void this.#touch(clientKeyOf(spend)).leases.set(quotaOf(spend), lease);
@@ -82,9 +93,26 @@ export class IsolateLeases {
 }
 
 /** Revocations for one issuer say nothing about another issuer's tokens. A client's id has no space. */
-const clientKeyOf = ({ client, issuer }: Spend): string => `${client} ${issuer}`;
+const clientKeyOf = (spend: Spend): string => keysOf(spend).client;
 
-const quotaOf = ({ key, policy }: Spend): string => `${key} ${policy}`;
+const quotaOf = (spend: Spend): string => keysOf(spend).quota;
+
+interface Keys {
+  readonly client: string;
+  readonly quota: string;
+}
+
+/** The requests of a remembered principal spend by the same object, so that its keys are made once. */
+const keysOfSpends = new WeakMap<Spend, Keys>();
+
+function keysOf(spend: Spend): Keys {
+  let keys = keysOfSpends.get(spend);
+  if (keys === undefined) {
+    const { client, issuer, key, policy } = spend;
+    keysOfSpends.set(spend, (keys = { client: `${client} ${issuer}`, quota: `${key} ${policy}` }));
+  }
+  return keys;
+}
 
 const subjectOf = ({ client, key, subject }: Spend & { readonly policy: "subject" }): string =>
   `${client} ${key} ${subject}`;

@@ -56,44 +56,54 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
   const ask = asker(options, leases);
   // Renews for later requests: the served request starts the renewal and does not wait. If it fails, the
   // later requests ask themselves and report the fault.
-  const renewAhead = (charge: Spend) => {
-    if (renewalDue(leases.get(charge), clock())) waitUntil(ask(charge, 0).catch(() => {}));
-  };
+  const renewAhead = (charge: Spend) => waitUntil(ask(charge, 0).catch(() => {}));
   const spendOne = async <R>(
     charge: Spend,
     revoked: (denied: Denied) => R | undefined,
   ): Promise<Result<Spent, Exhausted | R>> => {
-    leases.set(charge, demanded(leases.get(charge), charge.many, clock()));
+    let counted = demanded(leases.get(charge), charge.many, clock());
     for (let looks = 0; looks < looksMax; looks += 1) {
-      let answer: LeaseAnswer | undefined;
-      const before = spend(leases.get(charge), charge.many, clock()).outcome.kind;
-      if (before === "empty" && mayAsk(leases.get(charge), clock())) answer = await ask(charge, charge.many);
+      const at = clock();
+      let spent = spend(counted, charge.many, at);
+      const mustAsk = spent.outcome.kind === "empty" && mayAsk(counted, at);
+      if (mustAsk) {
+        leases.update(charge, counted);
+        const answer = await ask(charge, charge.many);
+        spent = spendAnswered(leases.get(charge), charge.many, answer, clock());
+      }
       // The denials are as young as the lease that is spent from, and a thief spends nothing of the quota.
       const refusal =
-        charge.policy === "subject" || (answer === undefined && before === "empty")
+        charge.policy === "subject" || (!mustAsk && spent.outcome.kind === "empty")
           ? undefined
           : revoked(leases.revocations(charge)?.denied ?? missingRevocations());
-      if (refusal !== undefined) return err(refusal);
-      const { lease, outcome } =
-        answer === undefined
-          ? spend(leases.get(charge), charge.many, clock())
-          : spendAnswered(leases.get(charge), charge.many, answer, clock());
-      leases.set(charge, lease);
+      if (refusal !== undefined) {
+        if (!mustAsk) leases.update(charge, counted);
+        return err(refusal);
+      }
+      const { lease, outcome } = spent;
+      leases.update(charge, lease);
       switch (outcome.kind) {
         case "spent":
-          renewAhead(charge);
+          if (renewalDue(lease, clock())) renewAhead(charge);
           return ok({ charge, budget: outcome.budget, source: outcome.source });
         case "denied":
           return err(outcome.exhausted);
         case "empty":
           // its own timer: the runtime forbids waiting for another request's promise
           await scheduler.wait(lookMilliseconds);
+          counted = leases.get(charge);
       }
     }
     throw new Error("the client's guard does not answer");
   };
   return {
     async spend(spends, revoked) {
+      const [only, ...further] = spends;
+      if (only === undefined) return ok([]);
+      if (further.length === 0) {
+        const spent = await spendOne(only, revoked);
+        return spent.ok ? ok([spent.value.budget]) : spent;
+      }
       for (const charge of spends) {
         const { outcome } = spend(leases.get(charge), charge.many, clock());
         if (outcome.kind !== "denied") continue;
@@ -115,11 +125,12 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
       return refused;
     },
     async renew(charge, revoked) {
-      if (standing(leases.get(charge), clock())?.alive !== true) await ask(charge, 0);
+      const known = standing(leases.get(charge), clock());
+      if (known?.alive !== true) await ask(charge, 0);
       const refusal = revoked(leases.revocations(charge)?.denied ?? missingRevocations());
       if (refusal !== undefined) return err(refusal);
       // alive when the guard answered, even in the last moment of a window
-      const latest = standing(leases.get(charge), clock());
+      const latest = known?.alive === true ? known : standing(leases.get(charge), clock());
       if (latest === undefined) throw new Error("the client's guard answered too late");
       return ok(latest.budget);
     },
