@@ -8,7 +8,7 @@ import { sha256 } from "#ledger/bytes/hash";
  */
 export function etagOf(body: Uint8Array, policyDigest: string): string {
   const hash = sha256(utf8(`phylax etag 1\n${policyDigest}\n`), body);
-  return `"${Buffer.from(hash).subarray(0, 24).toString("base64url")}"`;
+  return `"${Buffer.from(hash.buffer, hash.byteOffset, 24).toString("base64url")}"`;
 }
 
 /** The validators of an answer. They tell no more than its body. */
@@ -16,6 +16,28 @@ export interface Validators {
   readonly etag: string;
   /** An instant of FHIR as the view shows it (`meta.lastUpdated`). */
   readonly lastUpdated: string | undefined;
+}
+
+/** Validators of a body. The tag is made once: by `makeTag`, or when it is first asked for. */
+export class BodyValidators implements Validators {
+  readonly lastUpdated: string | undefined;
+  readonly #body: Uint8Array;
+  readonly #policyDigest: string;
+  #etag: string | undefined;
+
+  constructor(body: Uint8Array, policyDigest: string, lastUpdated: string | undefined) {
+    this.lastUpdated = lastUpdated;
+    this.#body = body;
+    this.#policyDigest = policyDigest;
+  }
+
+  makeTag(): void {
+    this.#etag ??= etagOf(this.#body, this.#policyDigest);
+  }
+
+  get etag(): string {
+    return (this.#etag ??= etagOf(this.#body, this.#policyDigest));
+  }
 }
 
 // RFC 9110 §8.8.3. No client needs a longer list.
@@ -27,9 +49,10 @@ const tagsMax = 64;
  * weakly, or without a tag by the time, which needs an answer that shows its own time. A malformed list has
  * no tags.
  */
-export function isKnown(asked: Headers, { etag, lastUpdated }: Validators): boolean {
+export function isKnown(asked: Headers, validators: Validators): boolean {
   const tags = asked.get("if-none-match");
-  if (tags !== null) return tags.trim() === "*" || listed(tags).includes(etag);
+  if (tags !== null) return tags.trim() === "*" || listed(tags).includes(validators.etag);
+  const { lastUpdated } = validators;
   const [since, changed] = [httpDate(asked.get("if-modified-since")), wholeSeconds(lastUpdated)];
   return since !== undefined && changed !== undefined && changed <= since;
 }

@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { utf8 } from "#kernel/encoded";
-import { etagOf, isKnown, lastModified } from "#gateway/read/etag";
+import { BodyValidators, etagOf, isKnown, lastModified } from "#gateway/read/etag";
 
 const body = utf8('{"resourceType":"Patient","id":"1"}');
 const etag = etagOf(body, "sha256:a");
@@ -51,4 +51,15 @@ test("If-Modified-Since is compared in whole seconds with the time that the answ
   expect(known("2026-07-01T10:00:00Z", { "if-modified-since": since, "if-none-match": '"x"' })).toBe(false);
   expect(lastModified("2026-07-01T12:00:00.900+02:00")).toBe(since);
   expect(lastModified(undefined)).toBeUndefined();
+});
+
+test("a body's validators have its tag, whenever it is asked for, and the tag of known bytes stays what it was", ({
+  expect,
+}) => {
+  const validators = new BodyValidators(body, "sha256:a", undefined);
+  expect([validators.etag, validators.etag]).toEqual([etag, etag]);
+  expect(isKnown(asked({ "if-none-match": etag }), new BodyValidators(body, "sha256:a", undefined))).toBe(
+    true,
+  );
+  expect(etag).toBe('"9bbsbHHSDHF8UAiacIxIcCJ7A2-hW1LK"');
 });
