@@ -28,8 +28,11 @@ async function pass(arrival: Arrival, recorder: Recorder, ports: GatewayPorts): 
   if (!caller.ok) return refused(caller.error);
   const { who } = caller.value;
 
+  // The registry's answer comes side by side with the guard's: both may be on another continent.
+  const ahead = ports.readAhead(call.value.origin, who.grant.policyDigest);
   const gate = await openReleaseGate(caller.value, ports);
   if (!gate.ok) return refused(gate.error);
+  await ahead;
   recorder.learn({ gate: gate.value });
 
   const question = await interpret(call.value, caller.value, ports);

@@ -24,4 +24,9 @@ export interface GatewayPorts
   readonly clock: Clock;
   readonly limiter: Limiter;
   readonly policies: CompiledPolicies;
+  /**
+   * Reads the origin's entry and the policy of a grant into this isolate's copies, if they are not fresh, so that
+   * a later stage does not wait for the registry. It changes no answer, and never rejects.
+   */
+  readonly readAhead: (origin: string, policyDigest: string) => Promise<unknown>;
 }

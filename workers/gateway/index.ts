@@ -67,6 +67,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const clients = clientDirectory(registry);
   const origins = originDirectory(registry);
   const issuers = issuerDirectory(registry);
+  const policies = compiledPolicies(d1PolicyStore(registry));
   const ask = askServer(config.allowed.identityHosts);
   const place = { clock, wait: (milliseconds: number) => scheduler.wait(milliseconds), keepAlive: waitUntil };
   const keysOfOthers = keySets(ask, place);
@@ -128,7 +129,9 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       waitUntil,
       onUpdate: applyRevocationDeltas(registry, { client: clients, origin: origins, issuer: issuers }),
     }),
-    policies: compiledPolicies(d1PolicyStore(registry)),
+    policies,
+    readAhead: (origin: string, digest: string) =>
+      Promise.allSettled([origins.find(origin), policies.byDigest(digest)]),
     origins: upstream({
       find: async (name) => {
         const origin = await origins.find(name);
