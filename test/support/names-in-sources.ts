@@ -33,7 +33,11 @@ const readers = {
     scan.textsAt(argument("setAAD", 0), argument("setAdditionalAuthenticatedData", 0), {
       member: "additionalData",
     }),
-  "HMAC input": ({ scan }) => scan.textsAt(argument("update", 0, { after: "createHmac" })),
+  // A call between the ledger's objects names its log: the trace does not lead that far.
+  "HMAC input": ({ scan }) => [
+    ...scan.textsAt(argument("update", 0, { after: "createHmac" })),
+    ...scan.returnedBy("logName", "halfYearOf"),
+  ],
   "labels of our own": ({ scan }) => scan.textsLike(/^phylax [a-z]/u),
   "labels of the choice of a log": ({ scan }) => scan.textsAt(argument("spread", 0)),
   "CBOR keys": ({ scan }) => scan.numberTables(["toCbor", "fromCbor", "fromCborMap"]),

@@ -155,7 +155,7 @@ test("T40: an opaque token must pass all checks for a JWT of the issuer", async 
     ["token_lifetime_too_long", { exp: now + 3_700 }],
     ["claim_malformed", { sub: undefined }],
     ["claim_malformed", { client_id: undefined }],
-    ["claim_malformed", { scope: "users/*.rs" }],
+    ["claim_malformed", { scope: undefined }],
     ["token_type_invalid", { token_type: "refresh_token" }],
   ];
   for (const [reason, changes] of bad) expect(await verdict(changes), JSON.stringify(changes)).toBe(reason);
