@@ -1,9 +1,7 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { verifierKey } from "#ledger/tlog/signed-note";
 import { ratioOf, valueOf, type Measure } from "../measures.ts";
 import type { Duration } from "../options.ts";
-import { start } from "../process/process.ts";
 import type { Counted, ShelfCounted } from "./asks.ts";
 import { benchLedgerName } from "./environment.ts";
 import {
@@ -23,6 +21,7 @@ import {
   type ServedFigure,
 } from "./measure.ts";
 import { measureSizes, type Sizes } from "./sizes.ts";
+import { serveLedger } from "./stack.ts";
 import { measureVerification, type LogKey, type Verification } from "./verification.ts";
 import { verifyBesideHashing } from "./verify-beside-hashing.ts";
 
@@ -77,20 +76,11 @@ export async function runLedgerGroup(
   duration: Duration,
   rounds: number,
 ): Promise<{ readonly report: LedgerReport | null; readonly measures: readonly Measure[] }> {
-  const state = join(folder, "ledger-state");
-  mkdirSync(state);
-  const running = await start({
-    place: "measured",
-    command: [process.execPath, join(import.meta.dirname, "server.ts"), state],
-    ready: [/^listening (?<driver>\S+) (?<ledger>\S+) (?<key>\S+)$/mu],
-  });
-  const driver = driverOf(running);
+  const stack = await serveLedger(join(folder, "ledger"));
+  const driver = driverOf(stack);
   const extent = extents[duration];
   const keyOf = (log: string, size: number): LogKey => ({
-    key: verifierKey(
-      `${benchLedgerName}/${log}`,
-      new Uint8Array(Buffer.from(running.ready["key"] ?? "", "base64url")),
-    ),
+    key: verifierKey(`${benchLedgerName}/${log}`, stack.publicKey),
     size,
   });
 
@@ -117,7 +107,7 @@ export async function runLedgerGroup(
     duration === "quick"
       ? null
       : await detailsOf(driver, folder, duration === "short", extent, rounds, keyOf, few);
-  await running.close();
+  await stack.process.close();
   const report = details && {
     ...details,
     appends: mediansOf(appends, ({ append, peer, callers }) => `${append} ${peer} ${callers}`),

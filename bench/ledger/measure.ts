@@ -4,6 +4,7 @@ import { median } from "../median.ts";
 import type { Running } from "../process/process.ts";
 import { appendPeers, type Ask, type AskOutcome, type AppendPeer, served, type Served } from "./asks.ts";
 import type { AppendName } from "./events.ts";
+import type { LedgerStack } from "./stack.ts";
 
 /** The speed of one peer for one kind of append from a number of concurrent callers. */
 export interface AppendFigure {
@@ -63,14 +64,13 @@ export interface Driver {
   newRun(): string;
 }
 
-export function driverOf(running: Running): Driver {
-  const { driver = "", ledger = "" } = running.ready;
+export function driverOf({ process, driverUrl, ledgerUrl }: LedgerStack): Driver {
   let runs = 0;
   return {
-    process: running,
-    ledgerUrl: ledger,
+    process,
+    ledgerUrl,
     async ask<T>(ask: Ask) {
-      const response = await fetch(driver, { method: "POST", body: JSON.stringify(ask) });
+      const response = await fetch(driverUrl, { method: "POST", body: JSON.stringify(ask) });
       if (!response.ok) throw new Error(`the ledger's driver: ${await response.text()}`);
       return (await response.json()) as T; // the driver's answer for that kind
     },
