@@ -286,6 +286,7 @@ export class Discloser {
     const { origin, residences } = this.#bases;
     const cutter = new RowCutter(
       {
+        policyDigest: this.#grant.policyDigest,
         lists: this.#grant,
         viewOf: (facts) =>
           part === "read" || this.#isFound(facts) ? this.#narrow(viewOf(facts, origin)) : undefined,

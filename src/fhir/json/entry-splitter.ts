@@ -61,7 +61,7 @@ export class EntrySplitter {
   #partsLength = 0;
   /** For an entry that is too large to store. */
   #scanner: JsonScanner | undefined;
-  #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  #decoder: TextDecoder | undefined;
 
   /** The elements that end in this chunk, in order. */
   push(chunk: Uint8Array): Result<readonly EntryBytes[], JsonRefusal> {
@@ -212,7 +212,7 @@ export class EntrySplitter {
 
   /** Checks the end of an entry that is too large, and drops its scanner. */
   #pass(): "not_json" | "not_utf8" | undefined {
-    if (this.#scanner === undefined) {
+    if (this.#scanner === undefined || this.#decoder === undefined) {
       this.#scanner = new JsonScanner();
       this.#decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
     }

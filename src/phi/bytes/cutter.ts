@@ -5,6 +5,7 @@ import { subsetted } from "#phi/contained";
 import { isShown } from "#phi/extension";
 import type { Bases, OriginUrls } from "#phi/origin-urls";
 import type { ObjectView } from "#policy/view/view";
+import { asciiText } from "./ascii-text.ts";
 import { byteClass, strictClasses, type ByteClasses, type Needle } from "./byte-classes.ts";
 import { isSame, mayNamePatient, Mentions } from "./mentions.ts";
 import {
@@ -44,6 +45,8 @@ const subsettedCode = utf8("SUBSETTED");
 const tagAlone = utf8(`"tag":[${subsettedText}]`);
 const metaAlone = utf8(`"meta":{"tag":[${subsettedText}]}`);
 const deceasedTrue = utf8('"deceasedBoolean":true');
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The string needs a closer look: an address may be in it. */
 const flagLook = 1;
@@ -261,6 +264,8 @@ export class ByteCutter {
     this.#runEnd = at + 1;
     at += 1;
     let count = 0;
+    let seen = 0;
+    let seenFurther = 0;
     let satisfied = 0;
     let present = 0;
     let isIdAlone = true;
@@ -307,7 +312,17 @@ export class ByteCutter {
         }
         previous = member;
         guess = member === 0 ? 0 : (table[member + memberField.next] ?? 0);
-        this.#noteName(hash, base);
+        // A known member is itself alone; further names are compared by their hashes.
+        const ordinal = member === 0 ? 62 : (table[member + memberField.ordinal] ?? 0);
+        if (ordinal < 31) {
+          const bit = 1 << ordinal;
+          if ((seen & bit) !== 0) throw unusual;
+          seen |= bit;
+        } else if (ordinal < 62) {
+          const bit = 1 << (ordinal - 31);
+          if ((seenFurther & bit) !== 0) throw unusual;
+          seenFurther |= bit;
+        } else this.#noteName(hash, base);
         at = keyEnd + 1;
         sign = bytes[at] ?? 0;
         if (sign !== 0x3a) {
@@ -758,7 +773,7 @@ export class ByteCutter {
       this.mentions.followPlain(bytes, start + 1, end - 1);
       return true;
     }
-    const value = this.#read(start, end);
+    const value: unknown = JSON.parse(decoder.decode(bytes.subarray(start, end))); // a string, read strictly
     const urls = this.#urls;
     if (typeof value !== "string" || urls === undefined) throw unusual;
     if ((flags & memberFlag.fragment) !== 0 && value.startsWith("#") && value !== "#") return false;
@@ -779,8 +794,9 @@ export class ByteCutter {
 
   #noteLastUpdated(look: number, start: number, end: number): void {
     if (look !== 0) throw unusual;
-    const value = this.#read(start, end);
-    if (typeof value === "string") this.#lastUpdated = value;
+    // plain, but it may have an escaped quote
+    for (let each = start; each < end; each += 1) if (this.#bytes[each] === 0x5c) throw unusual;
+    this.#lastUpdated = asciiText(this.#bytes, start + 1, end - 1);
   }
 
   /** A range of the text that was found to be JSON. */
@@ -925,15 +941,17 @@ export class ByteCutter {
   /** At the opening quote of a name: its hash; `#keyEnd` becomes the place of its closing quote. */
   #name(quote: number): number {
     const bytes = this.#bytes;
+    const classes = strictClasses;
     let at = quote + 1;
     let hash = 0;
     let sign = bytes[at] ?? 0;
-    while (sign !== 0x22) {
-      // two spellings of a name, or the end
-      if (sign === 0x5c || sign < 0x20 || sign > 0x7e) throw unusual;
+    while (classes[sign] === byteClass.plain) {
       hash = (Math.imul(hash, 31) + sign) | 0;
-      sign = bytes[++at] ?? 0;
+      at += 1;
+      sign = bytes[at] ?? 0;
     }
+    // an escape or a character outside ASCII has two spellings, or the text is at its end
+    if (sign !== 0x22) throw unusual;
     this.#keyEnd = at;
     return hash;
   }
@@ -968,9 +986,14 @@ export class ByteCutter {
 
   /** The place of the value behind a name's closing quote. */
   #valueAt(keyEnd: number): number {
-    const at = this.#space(keyEnd + 1);
-    if (this.#bytes[at] !== 0x3a) throw unusual;
-    return this.#space(at + 1);
+    const bytes = this.#bytes;
+    let at = keyEnd + 1;
+    if (bytes[at] !== 0x3a) {
+      at = this.#space(at);
+      if (bytes[at] !== 0x3a) throw unusual;
+    }
+    at += 1;
+    return (bytes[at] ?? 0) <= 0x20 ? this.#space(at) : at;
   }
 
   /** At an opening quote: behind the closing quote. `#flags` says whether the string needs a closer look. */
@@ -979,10 +1002,16 @@ export class ByteCutter {
     let at = quote + 1;
     let flags = 0;
     for (;;) {
-      const kind = classes[bytes[at] ?? 0] ?? byteClass.control;
-      if (kind === byteClass.plain) at += 1;
-      else if (kind === byteClass.quote) break;
-      else if (kind === byteClass.needle) {
+      let kind = classes[bytes[at] ?? 0] ?? byteClass.control;
+      while (kind === byteClass.plain) {
+        at += 1;
+        kind = classes[bytes[at] ?? 0] ?? byteClass.control;
+      }
+      if (kind === byteClass.quote) {
+        this.#flags = flags;
+        return at + 1;
+      }
+      if (kind === byteClass.needle) {
         if ((flags & flagLook) === 0 && this.#isNeedle(at)) flags |= flagLook;
         at += 1;
       } else if (kind === byteClass.suspect) {
@@ -998,8 +1027,6 @@ export class ByteCutter {
         at += escape === 0x75 ? 6 : 2;
       } else throw unusual;
     }
-    this.#flags = flags;
-    return at + 1;
   }
 
   #escape(at: number, escape: number): number {
@@ -1099,6 +1126,7 @@ export class ByteCutter {
   #skip(from: number, first: number, hash: number): number {
     const bytes = this.#bytes;
     const outer = this.#outer;
+    const strict = strictClasses;
     const bottom = this.#depth;
     let at = from;
     let sign = first;
@@ -1111,11 +1139,19 @@ export class ByteCutter {
         isBehind = true;
         if (sign === 0x22) {
           const start = at;
-          at = this.#text(at, strictClasses);
-          if (name === urlHash) this.#passLabel(start, at, this.#flags);
+          at += 1;
+          while (strict[bytes[at] ?? 0] === byteClass.plain) at += 1;
+          if (bytes[at] === 0x22) {
+            at += 1;
+            if (name === urlHash) this.#passLabel(start, at, 0);
+          } else {
+            at = this.#text(start, strict);
+            if (name === urlHash) this.#passLabel(start, at, this.#flags);
+          }
         } else if (sign === 0x7b || sign === 0x5b) {
           if (++depth > depthMax) throw unusual;
-          at = this.#space(at + 1);
+          at += 1;
+          if ((bytes[at] ?? 0) <= 0x20) at = this.#space(at);
           if (sign === 0x7b) {
             outer[depth] = base;
             base = this.#namesUsed;
@@ -1146,8 +1182,12 @@ export class ByteCutter {
         }
         const around = outer[depth] ?? -1;
         if (sign === 0x2c) {
-          at = this.#space(at + 1);
+          at += 1;
           sign = bytes[at] ?? 0;
+          if (sign <= 0x20) {
+            at = this.#space(at);
+            sign = bytes[at] ?? 0;
+          }
           isBehind = false;
           if (around >= 0) {
             if (sign !== 0x22) throw unusual;

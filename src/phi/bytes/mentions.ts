@@ -38,8 +38,10 @@ export class Mentions {
 
   /** For a resource. */
   reset(): void {
-    this.patients.length = 0;
-    this.areSeen.length = 0;
+    if (this.patients.length > 0) {
+      this.patients.length = 0;
+      this.areSeen.length = 0;
+    }
     this.unnamed = false;
     this.room = 0;
   }

@@ -64,8 +64,10 @@ export const memberField = {
   fact: 8,
   /** Index in `Plan.members`. */
   index: 9,
+  /** Its number in the node: usual members have the lowest. */
+  ordinal: 10,
 } as const;
-const memberSize = 10;
+const memberSize = 11;
 
 export const memberKind = {
   hidden: 0,
@@ -298,9 +300,14 @@ export class Plan {
       [nodeField.view]: this.views.length - 1,
     };
     for (const [field, value] of Object.entries(fields)) this.table[node + Number(field)] = value;
-    for (const [name, drafted] of members) {
+    const usualFirst = [...members].toSorted(
+      ([a], [b]) => Number(a.startsWith("_")) - Number(b.startsWith("_")),
+    );
+    for (const [ordinal, [name, drafted]] of usualFirst.entries()) {
       const fact = facts.find((one) => one.name === name);
-      this.#member(start, slots - 1, name, drafted, (fact?.index ?? -1) + 1, prefix + name);
+      const member = this.#member(name, drafted, (fact?.index ?? -1) + 1, prefix + name);
+      this.table[member + memberField.ordinal] = ordinal;
+      this.#link(start, slots - 1, member);
     }
     return node;
   }
@@ -320,15 +327,19 @@ export class Plan {
     return groups;
   }
 
-  #member(slots: number, mask: number, name: string, drafted: Drafted, fact: number, path: string): void {
+  #member(name: string, { kind, flags, groups, view }: Drafted, fact: number, path: string): number {
     const member = this.#allocate(memberSize);
     const bytes = utf8(name);
     const [from] = this.#text(bytes);
-    const hash = hashOf(name);
-    this.members.push({ path, view: drafted.view });
-    const { kind, flags, groups } = drafted;
+    this.members.push({ path, view });
     const index = this.members.length - 1;
-    this.table.set([hash, from, bytes.length, kind, flags, groups, 0, 0, fact, index], member);
+    this.table.set([hashOf(name), from, bytes.length, kind, flags, groups, 0, 0, fact, index], member);
+    return member;
+  }
+
+  /** Puts a member into a node's hash table. */
+  #link(slots: number, mask: number, member: number): void {
+    const hash = this.table[member] ?? 0;
     let slot = (hash ^ (hash >>> 15)) & mask;
     while (this.table[slots + slot] !== 0) slot = (slot + 1) & mask;
     this.table[slots + slot] = member;

@@ -1,5 +1,6 @@
 import { utf8 } from "#kernel/encoded";
-import { Facts, type FactPath } from "#fhir/json/facts";
+import { joinBytes } from "#fhir/json/bytes";
+import { Facts } from "#fhir/json/facts";
 import { isObject, property, readJson, resourceBytesMax, type Json, type JsonObject } from "#fhir/json/json";
 import { ownersNamed, type Concerned } from "#fhir/r4/compartment";
 import type { SearchParameter } from "#fhir/search/search";
@@ -10,13 +11,16 @@ import type { ResourceView } from "#policy/compile";
 import type { FactLists } from "#policy/facts";
 import { byteClassesOf } from "./byte-classes.ts";
 import { ByteCutter, type CutContext } from "./cutter.ts";
+import { asciiText } from "./ascii-text.ts";
 import { isSame } from "./mentions.ts";
 import { hashOf, type Plan } from "./plan.ts";
-import { factsView, planOf } from "./plans.ts";
+import { planOf } from "./plans.ts";
+import { factLayoutOf, type FactLayout } from "./fact-layout.ts";
 import { unusual } from "./unusual.ts";
 
 /** The decisions of a grant about the resources of an answer. They read facts alone. */
 export interface Judge {
+  readonly policyDigest: string;
   readonly lists: FactLists;
   /** The view of a row that leaves; `undefined`: the row is hidden. */
   readonly viewOf: (facts: Facts) => ResourceView | undefined;
@@ -76,9 +80,9 @@ const [resourceHash, searchHash] = [hashOf("resource"), hashOf("search")];
 const matchMode = utf8('{"mode":"match"}');
 const entryMiddle = utf8('","resource":');
 const entryEnd = utf8(',"search":{"mode":"match"}}');
+const [openBrace, closeBrace, comma, metaName] = [utf8("{"), utf8("}"), utf8(","), utf8('"meta":')];
 const nobody: ReadonlySet<string> = new Set();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const latin1 = new TextDecoder("latin1");
 /** 1 for each byte that the id of a resource may have. */
 const idSigns = new Uint8Array(256);
 for (const sign of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
@@ -99,18 +103,11 @@ export class RowCutter {
   readonly #bases: Bases;
   readonly #context: CutContext;
   readonly #type: string;
-  readonly #typeText: Uint8Array;
-  readonly #facts: readonly FactPath[];
-  readonly #factsKey: string;
-  /** Indices of the facts that decide, of the id and of the type. */
-  readonly #deciding: readonly number[];
-  readonly #idFact: number;
-  readonly #typeFact: number;
+  readonly #facts: FactLayout;
   readonly #entryStart: Uint8Array;
   #remembered: Remembered[] = [];
   /** The facts of the Patient in the text that is being read. */
   #patient: Facts | undefined;
-  #shown: Plan | undefined;
   #hiddenInARow = 0;
   /** The chunk that entries are read from, and the proof that the cutter has it loaded. */
   #chunk: Uint8Array = new Uint8Array();
@@ -124,21 +121,14 @@ export class RowCutter {
     this.#judge = judge;
     this.#bases = bases;
     this.#type = type;
-    this.#typeText = utf8(JSON.stringify(type));
     this.#context = {
       bases,
       classes: byteClassesOf(bases),
       urls: originUrls(bases),
       mayLinkTo: judge.mayLinkTo,
     };
-    const { factPaths, decidingPaths } = judge.lists;
-    this.#facts = factPaths(type);
-    const names = this.#facts.map((path) => path.join("."));
-    this.#factsKey = names.join();
-    this.#deciding = decidingPaths(type).map((path) => names.indexOf(path.join(".")));
-    this.#idFact = names.indexOf("id");
-    this.#typeFact = names.indexOf("resourceType");
-    this.#entryStart = utf8(`{"fullUrl":${JSON.stringify(`${bases.public}/${type}/`).slice(0, -1)}`);
+    this.#facts = factLayoutOf(judge.lists, judge.policyDigest, type);
+    this.#entryStart = this.#facts.entryStart(bases.public);
   }
 
   /** A whole body: a resource. Its text is the redacted resource. */
@@ -236,7 +226,7 @@ export class RowCutter {
 
   /** At a resource of which only the id is read. */
   #key(): "key" {
-    cutter.cut(planOf(factsView(this.#type), this.#facts, this.#factsKey));
+    cutter.cut(this.#facts.read);
     return "key";
   }
 
@@ -279,14 +269,19 @@ export class RowCutter {
   /** At a resource: past it. Its output is that of its own decision; `undefined`: it is hidden. */
   #cut(): Decision | undefined {
     const at = cutter.at;
-    const tried =
-      this.#shown !== undefined && this.#hiddenInARow < hiddenMax
-        ? this.#shown
-        : planOf(factsView(this.#type), this.#facts, this.#factsKey);
+    const facts = this.#facts;
+    const tried = this.#hiddenInARow < hiddenMax ? (facts.shown ?? facts.read) : facts.read;
     cutter.cut(tried);
-    const typeStart = cutter.factStart[this.#typeFact] ?? 0;
-    // A row of another type: judged as a whole.
-    if (!isSame(this.#typeText, cutter.bytes, typeStart, cutter.factEnd[this.#typeFact] ?? 0)) throw unusual;
+    // A row of another type is judged as a whole.
+    if (
+      !isSame(
+        facts.typeText,
+        cutter.bytes,
+        cutter.factStart[facts.type] ?? 0,
+        cutter.factEnd[facts.type] ?? 0,
+      )
+    )
+      throw unusual;
     const decision = this.#decide();
     const { plan } = decision;
     if (plan === undefined) {
@@ -294,7 +289,7 @@ export class RowCutter {
       return undefined;
     }
     this.#hiddenInARow = 0;
-    this.#shown = plan;
+    facts.shown = plan;
     if (plan !== tried) {
       const end = cutter.at;
       cutter.rewind(at);
@@ -307,8 +302,9 @@ export class RowCutter {
   #decide(): Decision {
     // The residence of each Patient is noted, and each has its own id.
     if (this.#type === "Patient") return this.#judged();
-    for (const [index, remembered] of this.#remembered.entries()) {
-      if (!this.#isAsRemembered(remembered)) continue;
+    for (let index = 0; index < this.#remembered.length; index += 1) {
+      const remembered = this.#remembered[index];
+      if (remembered === undefined || !this.#isAsRemembered(remembered)) continue;
       if (index > 0) {
         this.#remembered.splice(index, 1);
         this.#remembered.unshift(remembered);
@@ -322,14 +318,15 @@ export class RowCutter {
 
   #isAsRemembered({ lengths, bytes: own }: Remembered): boolean {
     const { bytes, factStart, factEnd } = cutter;
+    const { deciding } = this.#facts;
     for (let index = 0; index < lengths.length; index += 1) {
-      const fact = this.#deciding[index] ?? 0;
+      const fact = deciding[index] ?? 0;
       const end = factEnd[fact] ?? 0;
       if ((end === 0 ? -1 : end - (factStart[fact] ?? 0)) !== lengths[index]) return false;
     }
     let at = 0;
     for (let index = 0; index < lengths.length; index += 1) {
-      const fact = this.#deciding[index] ?? 0;
+      const fact = deciding[index] ?? 0;
       const end = factEnd[fact] ?? 0;
       if (end === 0) continue;
       for (let each = factStart[fact] ?? 0; each < end; each += 1)
@@ -339,7 +336,7 @@ export class RowCutter {
   }
 
   #asRemembered(decision: Decision): Remembered {
-    const ranges = this.#deciding.map((fact) => this.#range(fact));
+    const ranges = this.#facts.deciding.map((fact) => this.#range(fact));
     const lengths = ranges.map((range) => range?.length ?? -1);
     const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + Math.max(0, length), 0));
     let at = 0;
@@ -365,7 +362,7 @@ export class RowCutter {
     if (view === undefined) return hidden;
     const owners: Concerned = ownersNamed(facts, [this.#bases.origin, this.#bases.public]);
     return {
-      plan: planOf(view, this.#facts, this.#factsKey),
+      plan: planOf(view, this.#facts.paths, this.#facts.key),
       patients: new Set(owners.patients),
       unseen: nobody,
       unnamed: owners.unnamed,
@@ -375,20 +372,28 @@ export class RowCutter {
   }
 
   #captured(): JsonObject {
-    const members: string[] = [];
-    const below: string[] = [];
-    for (const [index, [name, second]] of this.#facts.entries()) {
+    const { names, paths, inMeta } = this.#facts;
+    const parts: Uint8Array[] = [];
+    const add = (index: number) => {
       const range = this.#range(index);
-      if (range === undefined) continue;
-      (second === undefined ? members : below).push(
-        `${JSON.stringify(second ?? name)}:${decoder.decode(range)}`,
-      );
+      const name = names[index];
+      if (range === undefined || name === undefined) return;
+      parts.push(parts.length === 0 ? openBrace : comma, name, range);
+    };
+    for (let index = 0; index < paths.length; index += 1) if (paths[index]?.[1] === undefined) add(index);
+    let hasMeta = false;
+    for (const index of inMeta) {
+      if (this.#range(index) === undefined) continue;
+      if (!hasMeta) parts.push(parts.length === 0 ? openBrace : comma, metaName);
+      const [name, range] = [names[index], this.#range(index)];
+      if (name !== undefined && range !== undefined) parts.push(hasMeta ? comma : openBrace, name, range);
+      hasMeta = true;
     }
-    // The whole of `meta`, if it is a fact, has all that is below.
-    if (below.length > 0 && this.#facts.every(([name, second]) => name !== "meta" || second !== undefined))
-      members.push(`"meta":{${below.join()}}`);
-    const text = `{${members.join()}}`;
-    const read: Json | undefined = cutter.factHasNumber ? readText(text) : (JSON.parse(text) as Json); // was read strictly
+    if (hasMeta) parts.push(closeBrace);
+    parts.push(closeBrace);
+    const bytes = joinBytes(parts);
+    // Each part was read strictly; `readJson` keeps a number's own text.
+    const read = cutter.factHasNumber ? readOrNone(bytes) : (JSON.parse(decoder.decode(bytes)) as Json);
     if (!isObject(read)) throw unusual;
     return read;
   }
@@ -403,12 +408,12 @@ export class RowCutter {
   /** The id of any resource; empty for a resource without one. */
   #idOrNone(): string {
     const { bytes, factStart, factEnd } = cutter;
-    const end = factEnd[this.#idFact] ?? 0;
+    const end = factEnd[this.#facts.id] ?? 0;
     if (end === 0) return "";
-    const start = factStart[this.#idFact] ?? 0;
+    const start = factStart[this.#facts.id] ?? 0;
     if (bytes[start] !== 0x22 || end - start > 66) throw unusual;
     for (let at = start + 1; at < end - 1; at += 1) if (idSigns[bytes[at] ?? 0] === 0) throw unusual;
-    return latin1.decode(bytes.subarray(start + 1, end - 1));
+    return asciiText(bytes, start + 1, end - 1);
   }
 
   #released(decision: Decision, id: string, text: Uint8Array): Released {
@@ -452,7 +457,12 @@ export class RowCutter {
   /** An array with room for an entry. It is never written again: the texts of rows are parts of it. */
   #room(length: number): Uint8Array {
     if (this.#used + length > this.#texts.length) {
-      const wanted = Math.max(chunkBytesMin, 2 * Math.min(this.#texts.length, chunkBytesMax), length);
+      const wanted = Math.max(
+        Math.min(this.#chunk.length, chunkBytesMax),
+        2 * Math.min(this.#texts.length, chunkBytesMax),
+        chunkBytesMin,
+        length,
+      );
       this.#texts = new Uint8Array(wanted);
       this.#used = 0;
     }
@@ -460,8 +470,8 @@ export class RowCutter {
   }
 }
 
-function readText(text: string): Json | undefined {
-  const read = readJson(utf8(text));
+function readOrNone(bytes: Uint8Array): Json | undefined {
+  const read = readJson(bytes);
   return read.ok ? read.value : undefined;
 }
 

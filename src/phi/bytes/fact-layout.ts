@@ -1,0 +1,81 @@
+import { utf8 } from "#kernel/encoded";
+import type { FactPath } from "#fhir/json/facts";
+import type { FactLists } from "#policy/facts";
+import type { Plan } from "./plan.ts";
+import { factsView, planOf } from "./plans.ts";
+
+/** What is equal for all answers of one policy, type and list of facts. */
+export class FactLayout {
+  readonly paths: readonly FactPath[];
+  /** The paths as one text, to compile a view once for each list. */
+  readonly key: string;
+  /** Indices of the paths that decide, and of the id and type of a resource. */
+  readonly deciding: readonly number[];
+  readonly id: number;
+  readonly type: number;
+  /** The type as JSON. */
+  readonly typeText: Uint8Array;
+  /** The names of the facts as JSON, with their colons: for a path below `meta` the second name. */
+  readonly names: readonly Uint8Array[];
+  /** Indices of the facts that are members of `meta`, none if the whole `meta` is a fact. */
+  readonly inMeta: readonly number[];
+  /** The plan by which the last row left: a first try for the next. */
+  shown: Plan | undefined;
+  readonly #typeName: string;
+  #read: Plan | undefined;
+  #entryStart: { readonly base: string; readonly text: Uint8Array } | undefined;
+
+  constructor({ factPaths, decidingPaths }: FactLists, type: string) {
+    this.#typeName = type;
+    this.paths = factPaths(type);
+    const texts = this.paths.map((path) => path.join("."));
+    this.key = texts.join();
+    this.deciding = decidingPaths(type).map((path) => texts.indexOf(path.join(".")));
+    this.id = texts.indexOf("id");
+    this.type = texts.indexOf("resourceType");
+    this.typeText = utf8(JSON.stringify(type));
+    this.names = this.paths.map(([first, second]) => utf8(`${JSON.stringify(second ?? first)}:`));
+    const below = [...this.paths.entries()].filter(([, [, second]]) => second !== undefined);
+    this.inMeta = texts.includes("meta") ? [] : below.map(([index]) => index);
+  }
+
+  /** The plan that reads facts alone. */
+  get read(): Plan {
+    this.#read ??= planOf(factsView(this.#typeName), this.paths, this.key);
+    return this.#read;
+  }
+
+  /** The beginning of an entry below a base, up to the id. */
+  entryStart(base: string): Uint8Array {
+    if (this.#entryStart?.base !== base) {
+      const url = JSON.stringify(`${base}/${this.#typeName}/`).slice(0, -1);
+      this.#entryStart = { base, text: utf8(`{"fullUrl":${url}`) };
+    }
+    return this.#entryStart.text;
+  }
+}
+
+const byLists = new WeakMap<readonly FactPath[], FactLayout>();
+// Grants are made for each request: their lists are equal, and not the same objects.
+const byText = new Map<string, FactLayout>();
+const byTextMax = 64;
+
+export function factLayoutOf(lists: FactLists, policyDigest: string, type: string): FactLayout {
+  const [paths, deciding] = [lists.factPaths(type), lists.decidingPaths(type)];
+  const known = byLists.get(paths);
+  if (known !== undefined) return known;
+  const key = [
+    policyDigest,
+    type,
+    ...paths.map((path) => path.join(".")),
+    "",
+    ...deciding.map((path) => path.join(".")),
+  ].join();
+  const facts = byText.get(key) ?? new FactLayout(lists, type);
+  if (!byText.has(key)) {
+    if (byText.size >= byTextMax) byText.delete(byText.keys().next().value ?? "");
+    byText.set(key, facts);
+  }
+  byLists.set(paths, facts);
+  return facts;
+}
