@@ -74,9 +74,9 @@ function world() {
     mediaType: "application/fhir+json",
     traceId: undefined,
   });
-  const begin = async () => {
+  const begin = async (changes: Partial<Call> = {}) => {
     const who = await authenticate(
-      call(state.at),
+      { ...call(state.at), ...changes },
       {
         tokens: { verify: async () => ok(token) },
         proofs: { verify: () => Promise.reject(new Error("unused")), nonce: () => "" },
@@ -131,6 +131,22 @@ test("an unchanged principal is the same object at each request, and the registr
   const third = await begin();
   expect(third).toMatchObject({ ok: true, value: { who: first.value.who } });
   expect((await second.value.gate.stillGood()).ok).toBe(true);
+});
+
+test("T21: a remembered token proves nobody with another certificate, at another base or for another purpose", async ({
+  expect,
+}) => {
+  const { begin } = world();
+  for (const [changes, reason] of [
+    [{ tlsClientAuth: presented("thief").tlsClientAuth }, "certificate_mismatch"],
+    [{ tlsClientAuth: undefined }, "certificate_missing"],
+    [{ origin: "laboratory" }, "grant_missing"],
+    [{ purpose: "HPAYMT" }, "purpose_not_granted"],
+  ] as const) {
+    expect((await begin()).ok).toBe(true);
+    expect(await begin(changes)).toMatchObject({ ok: false, error: { reason } });
+  }
+  expect((await begin()).ok).toBe(true);
 });
 
 test.for<[string, Partial<ClientRecord> | undefined, string]>([
