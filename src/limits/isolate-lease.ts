@@ -37,7 +37,7 @@ export interface Ask {
 
 type Outcome =
   | { readonly kind: "spent"; readonly budget: Budget; readonly source: Source }
-  | { readonly kind: "denied"; readonly exhausted: Exhausted }
+  | { readonly kind: "exhausted"; readonly exhausted: Exhausted }
   /** No living tokens here: the isolate must ask the guard. */
   | { readonly kind: "empty" };
 
@@ -84,7 +84,7 @@ export function spend(
   const isShort = many - tokens > latest.answer.remaining;
   return {
     lease,
-    outcome: isShort && at < latest.deniedUntil ? denied(lease, latest, many, at) : { kind: "empty" },
+    outcome: isShort && at < latest.deniedUntil ? exhausted(lease, latest, many, at) : { kind: "empty" },
   };
 }
 
@@ -103,7 +103,7 @@ export function putBack(
 }
 
 /** The budget by the guard's last answer, and if that answer is still alive. */
-export function standing(
+export function budgetState(
   lease: IsolateLease,
   at: Instant,
 ): { readonly budget: Budget; readonly alive: boolean } | undefined {
@@ -217,7 +217,7 @@ export function spendAnswered(
 ): { readonly lease: IsolateLease; readonly outcome: Outcome } {
   const { latest, tokens } = lease;
   if (latest === undefined) return { lease, outcome: { kind: "empty" } };
-  if (answer.granted === 0) return { lease, outcome: denied(lease, latest, many, at) };
+  if (answer.granted === 0) return { lease, outcome: exhausted(lease, latest, many, at) };
   return tokens >= many ? spent(lease, latest, many, at) : { lease, outcome: { kind: "empty" } };
 }
 
@@ -252,12 +252,12 @@ function spent(lease: IsolateLease, latest: LatestAnswer, many: number, at: Inst
   };
 }
 
-function denied(lease: IsolateLease, latest: LatestAnswer, many: number, at: Instant) {
+function exhausted(lease: IsolateLease, latest: LatestAnswer, many: number, at: Instant) {
   const budget = budgetOf(lease, latest, at);
   // the exact number is unknown, but it was not enough
   const remaining = Math.min(budget.remaining, many - 1);
   return {
-    kind: "denied" as const,
+    kind: "exhausted" as const,
     exhausted: {
       ...budget,
       remaining,

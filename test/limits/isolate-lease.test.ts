@@ -16,7 +16,7 @@ import {
   settleAsk,
   spend,
   spendAnswered,
-  standing,
+  budgetState,
   type IsolateLease,
   type Source,
 } from "#limits/isolate-lease";
@@ -68,7 +68,7 @@ test("a lease lives five seconds less the clock drift from the time it was asked
   );
   expect(spend(late, 1, at(4_749)).outcome.kind).toBe("spent");
   expect(spend(late, 1, at(4_750)).outcome.kind).toBe("empty");
-  expect(standing(late, at(4_750))?.alive).toBe(false);
+  expect(budgetState(late, at(4_750))?.alive).toBe(false);
 });
 
 test("a clock that steps back before the lease was asked for ends it", ({ expect }) => {
@@ -93,7 +93,7 @@ test("a denial is remembered as long as the guard said, never past its window, a
   const denied = leased({ granted: 0, remaining: 0, denyMilliseconds: 1_000 });
   const { outcome } = spend(denied, 1, at(1_039));
   expect(outcome).toMatchObject({
-    kind: "denied",
+    kind: "exhausted",
     exhausted: { reason: "quota_exhausted", remaining: 0, retryAfterSeconds: 60 },
   });
   expect(spend(denied, 1, at(1_040)).outcome.kind).toBe("empty");
@@ -104,7 +104,7 @@ test("a denial is remembered as long as the guard said, never past its window, a
     windowMillisecondsLeft: 300,
     lifeMilliseconds: 4_000,
   });
-  expect(spend(ending, 1, at(299)).outcome.kind).toBe("denied");
+  expect(spend(ending, 1, at(299)).outcome.kind).toBe("exhausted");
   expect(spend(ending, 1, at(300)).outcome.kind, "the next window may have tokens").toBe("empty");
 });
 
@@ -237,7 +237,7 @@ test("a request that wants too much is refused with the remaining budget, and a 
   const denied = leased({ granted: 0, remaining: 30, denyMilliseconds: 1_000 });
   const { outcome } = spend({ ...denied, policy: "records", tokens: 4 }, 35, at(100));
   expect(outcome).toMatchObject({
-    kind: "denied",
+    kind: "exhausted",
     exhausted: { policy: "records", reason: "record_quota_exhausted", remaining: 34 },
   });
   expect(spend({ ...denied, tokens: 4 }, 34, at(100)).outcome.kind, "the guard has thirty").toBe("empty");

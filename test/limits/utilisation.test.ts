@@ -127,7 +127,7 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
           if (!waited) atOnce += 1;
           if (renewalDue(lease, clock())) ask(0, () => {});
           return;
-        case "denied":
+        case "exhausted":
           return;
         case "empty":
           if (mayAsk(lease, clock()))

@@ -5,6 +5,12 @@ import { isId, mentionOf, parseReference, type FhirBase, type Mention } from "./
 import { nestedResources } from "#fhir/json/nested-resources";
 import { canonicalText } from "#fhir/json/same";
 
+/*
+ * Two questions about the patients of a resource (docs/adr/0007). Access is decided strictly, by `isOwnedBy`,
+ * `mayBelongToAnother` and `isAboutOnly`. The record is generous: `concernedBy`, `ownersNamed` and
+ * `allConcernedBy` never decide access.
+ */
+
 /** The patients that a resource is about. */
 export interface Concerned {
   /** Ids of the patients of this origin, each once. */

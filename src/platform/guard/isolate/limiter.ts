@@ -12,7 +12,7 @@ import {
   settleAsk,
   spend,
   spendAnswered,
-  standing,
+  budgetState,
   type Source,
 } from "#limits/isolate-lease";
 import { instant, type Clock } from "#kernel/clock";
@@ -86,7 +86,7 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
         case "spent":
           if (renewalDue(lease, clock())) renewAhead(charge);
           return ok({ charge, budget: outcome.budget, source: outcome.source });
-        case "denied":
+        case "exhausted":
           return err(outcome.exhausted);
         case "empty":
           // its own timer: the runtime forbids waiting for another request's promise
@@ -106,7 +106,7 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
       }
       for (const charge of spends) {
         const { outcome } = spend(leases.get(charge), charge.many, clock());
-        if (outcome.kind !== "denied") continue;
+        if (outcome.kind !== "exhausted") continue;
         // The exhaustion is known without a call. A caller that goes on asking takes nothing of the other
         // quota, even for a moment, and causes no guard call.
         leases.set(charge, demanded(leases.get(charge), charge.many, clock()));
@@ -125,12 +125,12 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
       return refused;
     },
     async renew(charge, revoked) {
-      const known = standing(leases.get(charge), clock());
+      const known = budgetState(leases.get(charge), clock());
       if (known?.alive !== true) await ask(charge, 0);
       const refusal = revoked(leases.revocations(charge)?.denied ?? missingRevocations());
       if (refusal !== undefined) return err(refusal);
       // alive when the guard answered, even in the last moment of a window
-      const latest = known?.alive === true ? known : standing(leases.get(charge), clock());
+      const latest = known?.alive === true ? known : budgetState(leases.get(charge), clock());
       if (latest === undefined) throw new Error("the client's guard answered too late");
       return ok(latest.budget);
     },
