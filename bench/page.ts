@@ -19,7 +19,11 @@ if (report.format !== "phylax.bench.v2") {
 const markdown = (rows: readonly (readonly string[])[]): string => {
   const [head = [], ...rest] = rows;
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map((_, i) => (i === 0 ? "---" : "--:"))), ...rest.map(line)].join("\n");
+  return [
+    line(head),
+    line(head.map((name, i) => (i === 0 || name === "quantity" ? "---" : "--:"))),
+    ...rest.map(line),
+  ].join("\n");
 };
 
 const { machine, measures, requests, at, duration } = report;
