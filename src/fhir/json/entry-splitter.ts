@@ -22,6 +22,8 @@ export interface AheadReader {
  * are some KB at most.
  */
 export const frameBytesMax = 262_144;
+/** An entry of more bytes is gathered in one array, with some zeros behind it: the byte engine reads it there. */
+const [longEntryMin, zerosBehind] = [1_048_576, 256];
 
 const [quote, backslash, colon, comma] = [0x22, 0x5c, 0x3a, 0x2c];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
@@ -59,6 +61,8 @@ export class EntrySplitter {
   #entry: EntryBytes | undefined;
   #parts: Uint8Array[] = [];
   #partsLength = 0;
+  /** The array of a long entry. Pages of it that are not written to take no memory. */
+  #long: Uint8Array | undefined;
   /** For an entry that is too large to store. */
   #scanner: JsonScanner | undefined;
   #decoder: TextDecoder | undefined;
@@ -198,16 +202,30 @@ export class EntrySplitter {
     if (this.#partsLength > resourceBytesMax) {
       const fault = this.#pass();
       if (fault !== undefined) return this.#fail(fault, chunk);
-    }
+    } else if (this.#partsLength > longEntryMin && this.#parts.length > 1) this.#gatherLong(part);
     if (end === undefined) return chunk.length;
-    if (this.#scanner === undefined) this.#entry = this.#parts.length === 1 ? part : joinBytes(this.#parts);
+    if (this.#scanner === undefined) this.#entry = joined(this.#parts);
     else if (!this.#scanner.isWhole) return this.#fail("not_json", chunk);
     else this.#entry = "too_large";
     this.#parts = [];
     this.#partsLength = 0;
+    this.#long = undefined;
     this.#scanner = undefined;
     this.#passEntry();
     return end;
+  }
+
+  /** Gathers a long entry in a single array: its parts and a copy of them would be twice its size. */
+  #gatherLong(part: Uint8Array): void {
+    if (this.#long === undefined) {
+      this.#long = new Uint8Array(resourceBytesMax + zerosBehind);
+      let at = 0;
+      for (const each of this.#parts) {
+        this.#long.set(each, at);
+        at += each.length;
+      }
+    } else this.#long.set(part, this.#partsLength - part.length);
+    this.#parts = [this.#long.subarray(0, this.#partsLength)];
   }
 
   /** Checks the end of an entry that is too large, and drops its scanner. */
@@ -225,6 +243,7 @@ export class EntrySplitter {
       }
     }
     this.#parts = [];
+    this.#long = undefined;
     return undefined;
   }
 
@@ -260,4 +279,10 @@ export class EntrySplitter {
     this.#fault = { reason };
     return chunk.length;
   }
+}
+
+/** A single part is not copied. */
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const [only, ...others] = parts;
+  return only !== undefined && others.length === 0 ? only : joinBytes(parts);
 }

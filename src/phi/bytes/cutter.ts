@@ -32,7 +32,8 @@ const slack = 16;
 /** A run of at least this many bytes is copied by the runtime. */
 const longRun = 64;
 /** Longer texts are read into an array of their own, which is dropped afterwards. */
-const keptBytesMax = 1_048_576;
+export const keptBytesMax = 1_048_576;
+const outBytesMin = 65_536;
 
 const urlHash = hashOf("url");
 const systemHash = hashOf("system");
@@ -72,11 +73,13 @@ export interface CutContext {
  */
 export class ByteCutter {
   /** The text, with zeros behind it. */
-  #bytes = new Uint8Array(65_536 + padding);
+  #bytes: Uint8Array = new Uint8Array(65_536 + padding);
+  /** The text is read where it stands, so nothing is written to its array. */
+  #isBorrowed = false;
   #length = 0;
   /** Position in the text. */
   #at = 0;
-  #out = new Uint8Array(65_536);
+  #out = new Uint8Array(outBytesMin);
   #written = 0;
   /** Bytes of the text that leave as they are and are not yet copied: `[runStart, runEnd)`. */
   #runStart = 0;
@@ -125,10 +128,19 @@ export class ByteCutter {
   load(text: Uint8Array): void {
     const { length } = text;
     if (length > resourceBytesMax) throw unusual;
-    if (this.#bytes.length < length + padding || this.#bytes.length > keptBytesMax + padding)
-      this.#bytes = new Uint8Array(Math.max(65_536, Math.min(2 * length, keptBytesMax), length) + padding);
-    this.#bytes.set(text);
-    this.#bytes.fill(0, length, length + padding);
+    if (this.#out.length > 2 * keptBytesMax) this.#out = new Uint8Array(outBytesMin);
+    const padded = length > keptBytesMax ? paddedFrom(text) : undefined;
+    if (padded === undefined) {
+      if (
+        this.#isBorrowed ||
+        this.#bytes.length < length + padding ||
+        this.#bytes.length > keptBytesMax + padding
+      )
+        this.#bytes = new Uint8Array(Math.max(65_536, Math.min(2 * length, keptBytesMax), length) + padding);
+      this.#bytes.set(text);
+      this.#bytes.fill(0, length, length + padding);
+    } else this.#bytes = padded;
+    this.#isBorrowed = padded !== undefined;
     this.#length = length;
     this.#at = 0;
     this.#depth = 0;
@@ -247,6 +259,19 @@ export class ByteCutter {
   /** Writes the output of the last resource into an array. */
   copyOutput(target: Uint8Array, at: number): void {
     target.set(this.#out.subarray(0, this.#written), at);
+  }
+
+  /** The output between two texts, in the array that it was written to: it is not copied. */
+  takeOutput(before: Uint8Array, after: Uint8Array): Uint8Array {
+    this.#reserve(before.length + after.length);
+    const length = before.length + this.#written + after.length;
+    const text = this.#out.subarray(0, length);
+    text.copyWithin(before.length, 0, this.#written);
+    text.set(before);
+    text.set(after, length - after.length);
+    this.#out = new Uint8Array(outBytesMin);
+    this.#written = 0;
+    return text;
   }
 
   get outputLength(): number {
@@ -923,7 +948,10 @@ export class ByteCutter {
   #reserve(length: number): void {
     const needed = this.#written + length + slack;
     if (needed <= this.#out.length) return;
-    const larger = new Uint8Array(Math.max(2 * this.#out.length, needed));
+    // An output is rarely longer than its text. Pages of a new array that are not written to take no memory.
+    const whole = this.#length + outBytesMin;
+    const isLong = needed > keptBytesMax && needed <= whole;
+    const larger = new Uint8Array(isLong ? whole : Math.max(2 * this.#out.length, needed));
     larger.set(this.#out.subarray(0, this.#written));
     this.#out = larger;
   }
@@ -1207,6 +1235,14 @@ export class ByteCutter {
       }
     }
   }
+}
+
+/** The text and the zeros behind it, if its array has them; `EntrySplitter` puts them behind a long entry. */
+function paddedFrom({ buffer, byteOffset, length }: Uint8Array): Uint8Array | undefined {
+  if (byteOffset + length + padding > buffer.byteLength) return undefined;
+  const padded = new Uint8Array(buffer, byteOffset, length + padding);
+  for (let at = length; at < length + padding; at += 1) if (padded[at] !== 0) return undefined;
+  return padded;
 }
 
 const isHex = (sign: number): boolean =>

@@ -10,7 +10,7 @@ import { originUrls, type Bases } from "#phi/origin-urls";
 import type { ResourceView } from "#policy/compile";
 import type { FactLists } from "#policy/facts";
 import { byteClassesOf } from "./byte-classes.ts";
-import { ByteCutter, type CutContext } from "./cutter.ts";
+import { ByteCutter, keptBytesMax, type CutContext } from "./cutter.ts";
 import { asciiText } from "./ascii-text.ts";
 import { isSame } from "./mentions.ts";
 import { hashOf, type Plan } from "./plan.ts";
@@ -82,6 +82,7 @@ const entryMiddle = utf8('","resource":');
 const entryEnd = utf8(',"search":{"mode":"match"}}');
 const [openBrace, closeBrace, comma, metaName] = [utf8("{"), utf8("}"), utf8(","), utf8('"meta":')];
 const nobody: ReadonlySet<string> = new Set();
+const nothing = new Uint8Array();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** 1 for each byte that the id of a resource may have. */
 const idSigns = new Uint8Array(256);
@@ -142,7 +143,7 @@ export class RowCutter {
       if (decision === undefined) return "hidden";
       const { output, lastUpdated } = cutter;
       if (output.length > resourceBytesMax) throw unusual;
-      const text = output.slice();
+      const text = output.length > keptBytesMax ? cutter.takeOutput(nothing, nothing) : output.slice();
       const released = this.#released(decision, this.#id(), text);
       const { mustShow } = decision;
       return { kind: "row", released, start: 0, end: text.length, mustShow, lastUpdated };
@@ -249,6 +250,13 @@ export class RowCutter {
     const id = this.#id();
     const prefix = this.#entryStart;
     const outputLength = cutter.outputLength;
+    if (outputLength > resourceBytesMax) throw unusual; // by its placeholders: it could not be read again
+    if (outputLength > keptBytesMax) {
+      const before = joinBytes([prefix, utf8(id), entryMiddle]);
+      const start = before.length;
+      const released = this.#released(decision, id, cutter.takeOutput(before, entryEnd));
+      return { kind: "row", released, start, end: start + outputLength, mustShow: decision.mustShow };
+    }
     const length = prefix.length + id.length + entryMiddle.length + outputLength + entryEnd.length;
     const texts = this.#room(length);
     const from = this.#used;
