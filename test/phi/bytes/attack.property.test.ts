@@ -266,8 +266,9 @@ test("long entries among short entries have the outcome of the plain engine, in 
   if ("reason" in grant) throw new Error(grant.reason);
   const observation = (id: string, length: number, byte = "n") =>
     `{"resource":{"resourceType":"Observation","id":"${id}","note":[{"text":"${byte.repeat(length)}"}],"status":"final"}}`;
-  const lengths = [10, 1_048_400, 1_048_700, 600_000, 5, 8_388_500, 8_388_608, 7];
-  const entries = lengths.map((length, index) => observation("1", length, index === 3 ? "é" : "n"));
+  const all = [10, 1_048_400, 1_048_700, 600_000, 5, 8_388_500, 8_388_608, 7];
+  const lengths = inLane({ fast: [10, 1_048_700, 8_388_500, 7], slow: all, long: all });
+  const entries = lengths.map((length, index) => observation("1", length, index === 1 ? "~" : "n"));
   const body = utf8(`{"resourceType":"Bundle","entry":[${entries.join()}]}`);
   const said = new Twin(grant, "plain").page([body], "Observation", () => false);
   expect(said.map((outcome) => outcome.slice(0, 10))).toHaveLength(lengths.length + 1);
