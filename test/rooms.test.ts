@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { beforeAll, test } from "vitest";
 import { circlesIn, crowdedFolders, importGraph, roomGraph, sourcesOf } from "./support/import-graph.ts";
 
@@ -35,30 +36,35 @@ const impurities = [
 
 /**
  * Plants each source in its own folder inside its room and lints all of them in one run, which takes a second
- * of processor time. Returns the linter's report for each `room: source`.
+ * of processor time. The rooms are in a folder of their own: tests that run meanwhile read this one. Returns
+ * the linter's report for each `room: source`.
  */
 function lint(cases: readonly (readonly [room: string, source: string])[]): ReadonlyMap<string, string> {
-  const planted = cases.map(([room, source], index) => ({
-    key: `${room}: ${source}`,
-    source,
-    folder: join(room, `planted-${process.pid}-${index}`),
-  }));
+  const house = mkdtempSync(join(tmpdir(), "phylax-rooms-"));
   try {
-    for (const { source, folder } of planted) {
-      mkdirSync(join(root, folder), { recursive: true });
-      writeFileSync(join(root, folder, "bad.ts"), source);
+    for (const name of ["oxlint.config.ts", "package.json", "tsconfig.json", "tsconfig.base.json"])
+      copyFileSync(join(root, name), join(house, name));
+    symlinkSync(join(root, "node_modules"), join(house, "node_modules"));
+    const planted = cases.map(([room, source], index) => ({
+      key: `${room}: ${source}`,
+      file: join(room, `planted-${index}/bad.ts`),
+      source,
+    }));
+    for (const { source, file } of planted) {
+      mkdirSync(dirname(join(house, file)), { recursive: true });
+      writeFileSync(join(house, file), source);
     }
-    const files = planted.map(({ folder }) => join(folder, "bad.ts"));
-    const { stdout } = spawnSync("oxlint", ["--format=json", ...files], { cwd: root, encoding: "utf8" });
+    const files = planted.map(({ file }) => file);
+    const { stdout } = spawnSync("oxlint", ["--format=json", ...files], { cwd: house, encoding: "utf8" });
     const { diagnostics } = JSON.parse(stdout) as { diagnostics: { filename: string }[] };
     return new Map(
-      planted.map(({ key, folder }) => [
+      planted.map(({ key, file }) => [
         key,
-        JSON.stringify(diagnostics.filter(({ filename }) => filename.startsWith(`${folder}/`))),
+        JSON.stringify(diagnostics.filter(({ filename }) => filename === file)),
       ]),
     );
   } finally {
-    for (const { folder } of planted) rmSync(join(root, folder), { recursive: true, force: true });
+    rmSync(house, { recursive: true, force: true });
   }
 }
 
