@@ -30,7 +30,7 @@ const padding = 128;
 /** Bytes of free output behind each run, for the signs between two runs. */
 const slack = 16;
 /** A run of at least this many bytes is copied by the runtime. */
-const longRun = 64;
+const longRun = 256;
 /** Longer texts are read into an array of their own, which is dropped afterwards. */
 export const keptBytesMax = 1_048_576;
 const outBytesMin = 65_536;
