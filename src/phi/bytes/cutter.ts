@@ -31,6 +31,8 @@ const padding = 128;
 const slack = 16;
 /** A run of at least this many bytes is copied by the runtime. */
 const longRun = 256;
+/** Texts that are remembered within an answer. */
+const [unchangedMax, unchangedBytesMax] = [16, 64];
 /** Longer texts are read into an array of their own, which is dropped afterwards. */
 export const keptBytesMax = 1_048_576;
 const outBytesMin = 65_536;
@@ -95,6 +97,8 @@ export class ByteCutter {
   /** Number tokens read so far. */
   #numbers = 0;
   #rewritten: Uint8Array = asWritten;
+  /** Free texts of this answer that needed a closer look and leave as they are, as JSON. */
+  #unchanged: Uint8Array[] = [];
   #lastUpdated: string | undefined;
   /** The members that were written, by their index in the plan, if asked for. */
   #journal: number[] | undefined;
@@ -117,6 +121,7 @@ export class ByteCutter {
     if (context === this.#context) return;
     const { bases, classes, urls, mayLinkTo } = context;
     this.#context = context;
+    this.#unchanged = [];
     this.#classes = classes.table;
     this.#needles = classes.needles;
     this.#urls = urls;
@@ -798,6 +803,9 @@ export class ByteCutter {
       this.mentions.followPlain(bytes, start + 1, end - 1);
       return true;
     }
+    // `%` as a unit stands in each row of a page, and each takes longer than the rest of its row.
+    const isRemembered = (flags & (memberFlag.follows | memberFlag.fragment | memberFlag.address)) === 0;
+    if (isRemembered) for (const text of this.#unchanged) if (isSame(text, bytes, start, end)) return true;
     const value: unknown = JSON.parse(decoder.decode(bytes.subarray(start, end))); // a string, read strictly
     const urls = this.#urls;
     if (typeof value !== "string" || urls === undefined) throw unusual;
@@ -814,6 +822,8 @@ export class ByteCutter {
     }
     if (mapped === undefined) return false;
     if (mapped !== value || (look & flagRewrite) !== 0) this.#rewritten = utf8(JSON.stringify(mapped));
+    else if (isRemembered && end - start <= unchangedBytesMax && this.#unchanged.length < unchangedMax)
+      this.#unchanged.push(bytes.slice(start, end));
     return true;
   }
 
