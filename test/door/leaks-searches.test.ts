@@ -85,8 +85,8 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "Observation?_sort=patient.name",
     );
     const scope = { scope: "patient/Observation.rs?code:in=http://x", patient: "ann" };
-    // the gateway cannot enforce the scope's condition
-    expect((await scene.askWith(origin, "reader", scope, "Observation")).status).toBe(401);
+    // the gateway cannot enforce the scope's condition, so the scope grants nothing
+    expect((await scene.askWith(origin, "reader", scope, "Observation")).status).toBe(403);
   });
 
   test("L7: a hidden element can be neither searched nor sorted by, nor reached by text search or filters", async ({
