@@ -9,7 +9,7 @@ import { withNames } from "#platform/ledger/client/definitions";
 import { sealBatch, type SealedBatch } from "#platform/ledger/object/append/batch";
 import { readLedgerConfig } from "#platform/ledger/config";
 import { draftAppend } from "#platform/ledger/object/append/draft";
-import { Epoch } from "#platform/ledger/object/log/epoch";
+import { Epoch } from "#platform/ledger/object/log/key-epoch";
 import { packRecent } from "#platform/ledger/object/append/recent";
 import { signText } from "#platform/ledger/object/log/signer";
 import { appendNames, appendOf, type AppendName } from "./events.ts";

@@ -66,7 +66,7 @@ test("the arithmetic's constants are the ledger's own", ({ expect }) => {
     [`${ledger}/accounting/drain.ts`, "SHELVES_MAX", ledgerRules.shelvesAtOnce],
     [`${ledger}/accounting/accounting-intake.ts`, "WAITING_BYTES", ledgerRules.intakeBytes],
     [`${ledger}/accounting/accounting-intake.ts`, "PARTS", ledgerRules.intakeParts],
-    [`src/platform/guard/object/epoch.ts`, "freshMilliseconds", guardReadSeconds * 1_000],
+    [`src/platform/guard/object/guard-epochs.ts`, "freshMilliseconds", guardReadSeconds * 1_000],
     [`${ledger}/root/link.ts`, "HAND_OVER_EVERY_MS", ledgerRules.handOverSeconds * 1_000],
     [`${ledger}/root/link.ts`, "SHARE_MS", ledgerRules.shareMilliseconds],
   ] as const) {

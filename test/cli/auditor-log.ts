@@ -12,7 +12,7 @@ import { verifierKey } from "#ledger/tlog/signed-note";
 import type { NamedEvents } from "#platform/ledger/client/definitions";
 import { recordsOfDefinition } from "#platform/ledger/object/append/definitions";
 import { draftAppend } from "#platform/ledger/object/append/draft";
-import { Epoch } from "#platform/ledger/object/log/epoch";
+import { Epoch } from "#platform/ledger/object/log/key-epoch";
 import { config, logOfFrames, origin, type SampleLog, signed } from "../ledger/sample-log.ts";
 
 function auditorKey(kid: string) {

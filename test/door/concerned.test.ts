@@ -9,7 +9,7 @@ import { fhirJson } from "../support/fhir-parts.ts";
 // decided it, the patients whom the question names within the client's row access, and, separately, the
 // named patients beyond it. Each case runs in a world with the deciding row and in a world without it.
 
-const worlds = worldsUnder(concernedPolicy, { records: { records: 10_000, windowSeconds: 60 } });
+const worlds = worldsUnder(concernedPolicy, { records: { records: 10_000, windowSeconds: 3_600 } });
 
 const world = [
   ...commonWorld,

@@ -136,7 +136,7 @@ test("the gateway's code has no function that seals, opens, wraps or unwraps", a
   const keepers = [
     "src/ledger/leaf/seal.ts",
     "src/platform/ledger/object/log/key-wrap.ts",
-    "src/platform/ledger/object/log/epoch.ts",
+    "src/platform/ledger/object/log/key-epoch.ts",
   ];
   // the search finds them in the worker that has them
   expect(await inputsOf("ledger")).toEqual(expect.arrayContaining(keepers));

@@ -11,7 +11,7 @@ import type { LogReader } from "#ledger/ports";
 import { keyId, noteOf, type Verifier } from "#ledger/tlog/signed-note";
 import { TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
 import { type LedgerConfig, readLedgerConfig } from "#platform/ledger/config";
-import { Epoch } from "#platform/ledger/object/log/epoch";
+import { Epoch } from "#platform/ledger/object/log/key-epoch";
 
 const auditor = (kid: string): Record<string, unknown> => {
   const { kty, crv, x, y } = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({

@@ -1,6 +1,6 @@
 import { readJson } from "#fhir/json/json";
 import { joinBytes } from "#fhir/json/bytes";
-import { namesForeignBase } from "#fhir/other-name";
+import { namesForeignBase } from "#fhir/foreign-base";
 import type { FhirQuestion, OriginAnswer, OriginBody, Origins } from "#fhir/ports";
 import type { FhirBase } from "#fhir/r4/reference";
 import type { OriginEntry } from "#registry/state";

@@ -10,7 +10,7 @@ import { RootLeaves, ROOT_LOG } from "#ledger/root-log";
 import { verifyLog } from "#ledger/verify";
 import { sealBatch } from "#platform/ledger/object/append/batch";
 import { draftAppend } from "#platform/ledger/object/append/draft";
-import { Epoch } from "#platform/ledger/object/log/epoch";
+import { Epoch } from "#platform/ledger/object/log/key-epoch";
 import { LedgerStore } from "#platform/ledger/object/log/store";
 import { breakNext, losses, reload, writes } from "./broken-writes.ts";
 import { bucketReader, flush, originOf } from "./bucket.ts";

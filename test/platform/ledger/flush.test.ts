@@ -9,7 +9,7 @@ import { LedgerFlush } from "#platform/ledger/object/copy/flush";
 import { LedgerObjects } from "#platform/ledger/object/log/objects";
 import { CheckpointSigner } from "#platform/ledger/object/log/signer";
 import { LedgerStore } from "#platform/ledger/object/log/store";
-import { restore } from "#platform/ledger/object/log/view";
+import { restore } from "#platform/ledger/object/log/stored-log";
 import { takesRecords } from "#platform/config/readiness";
 import {
   bucket,

@@ -16,7 +16,7 @@ import { TILE_WIDTH } from "#ledger/tlog/tile";
 import { LedgerBucket } from "#platform/ledger/object/log/bucket";
 import { LedgerObjects } from "#platform/ledger/object/log/objects";
 import { LedgerStore } from "#platform/ledger/object/log/store";
-import { restoreHead } from "#platform/ledger/object/log/view";
+import { restoreHead } from "#platform/ledger/object/log/stored-log";
 import { originOf } from "./bucket.ts";
 import { ownLog, shard } from "./worker.ts";
 

@@ -4,7 +4,7 @@ import { instant, type Instant } from "#kernel/clock";
 import { GrantWindows } from "#limits/grant-windows";
 import { LeaseBook } from "#limits/lease";
 import { readLeaseCall, type LeaseAnswer, type LeaseCall } from "#limits/lease-call";
-import { GuardEpochs, type RevocationSource } from "./epoch.ts";
+import { GuardEpochs, type RevocationSource } from "./guard-epochs.ts";
 import { GuardSubjects } from "./subjects.ts";
 import { GuardWindows } from "./windows.ts";
 

@@ -1,6 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { RevocationUpdate } from "#registry/revocation";
-import type { Listener, RevocationSource } from "#platform/guard/object/epoch";
+import type { Listener, RevocationSource } from "#platform/guard/object/guard-epochs";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
 
 /** The only right that a guard has over the revocations: to read them. */

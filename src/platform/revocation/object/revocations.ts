@@ -8,7 +8,7 @@ import { namedRegions } from "#ledger/layout";
 import type { Result } from "#kernel/result";
 import { allowedPlaces, type PlaceVariables } from "#platform/config/allowed-places";
 import { applyRegistry, type RegistryCounts } from "#platform/registry/apply-registry";
-import type { Listener } from "#platform/guard/object/epoch";
+import type { Listener } from "#platform/guard/object/guard-epochs";
 import { RevocationStore } from "./store.ts";
 import { within } from "#platform/within";
 

@@ -7,7 +7,7 @@ import {
   type RegistryPosition,
 } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
-import type { Listener } from "#platform/guard/object/epoch";
+import type { Listener } from "#platform/guard/object/guard-epochs";
 
 /** The guards that receive a delta: one client's guard, the guards of one issuer's clients, or all. */
 interface DeltaReceivers {

@@ -4,7 +4,7 @@ import { inclusionProof, nodeHash } from "#ledger/tlog/merkle";
 import { lineCommitment, lineSalt } from "#ledger/leaf/lines";
 import { type AccountingIntake, intakeNameOf } from "./accounting-intake.ts";
 import { type AccountingShelf, shelfNameOf, type ProvableLine } from "./accounting-shelf.ts";
-import type { LeafLines } from "#platform/ledger/object/log/epoch";
+import type { LeafLines } from "#platform/ledger/object/log/key-epoch";
 import type { StubOf } from "#platform/ledger/client/stubs";
 import { type LineRow, LineRows, openLines } from "./line-rows.ts";
 import { type LineReceiver, putLines } from "./put-lines.ts";

@@ -2,7 +2,7 @@ import { Secret } from "#kernel/secret";
 import { concat } from "#ledger/bytes/bytes";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
 import { hkdf, labelled, nonceOf, openBox } from "#ledger/leaf/seal";
-import { boxLabel, type LeafLines, type LineBox } from "#platform/ledger/object/log/epoch";
+import { boxLabel, type LeafLines, type LineBox } from "#platform/ledger/object/log/key-epoch";
 
 /** The sealed lines of a commit. */
 export interface LineRow extends LineBox {

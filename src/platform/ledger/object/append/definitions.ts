@@ -2,7 +2,7 @@ import { type Definition, definitionBytesMax, definitionRecords, readContent } f
 import { encodeRecord } from "#audit/record";
 import type { Instant } from "#kernel/clock";
 import { leafLength } from "#ledger/leaf/seal";
-import { random32 } from "#platform/ledger/object/log/epoch";
+import { random32 } from "#platform/ledger/object/log/key-epoch";
 import type { DraftRecord } from "./draft.ts";
 
 /** A definition, and the room that its records take in a frame. */

@@ -7,7 +7,7 @@ import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
 import { sha256 } from "#ledger/bytes/hash";
 import { linesRoot } from "#ledger/leaf/lines";
 import { leafLength } from "#ledger/leaf/seal";
-import { random32 } from "#platform/ledger/object/log/epoch";
+import { random32 } from "#platform/ledger/object/log/key-epoch";
 
 /** An append, ready to be sealed: everything that does not depend on its place in the log. */
 export interface Draft {

@@ -23,7 +23,7 @@ import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { LedgerRootLink } from "#platform/ledger/object/root/link";
 import { CheckpointSigner } from "#platform/ledger/object/log/signer";
 import { LedgerStore } from "#platform/ledger/object/log/store";
-import { restore } from "#platform/ledger/object/log/view";
+import { restore } from "#platform/ledger/object/log/stored-log";
 import { LedgerWriter } from "./writer.ts";
 
 /** The public status of a shard. */

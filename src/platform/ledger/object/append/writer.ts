@@ -7,12 +7,12 @@ import { hasRoomForTally, howManyFit, leafBytesOf, type Sealable, sealBatch, sea
 import type { LedgerConfig } from "#platform/ledger/config";
 import { LogDefinitions, recordsOfDefinition, type SizedDefinition } from "./definitions.ts";
 import { type Draft, draftAppend } from "./draft.ts";
-import { Epoch } from "#platform/ledger/object/log/epoch";
+import { Epoch } from "#platform/ledger/object/log/key-epoch";
 import { UsedProofs, type UsedProof } from "./used-proofs.ts";
 import { packRecent, RECENT_MS, RecentAppends } from "./recent.ts";
 import type { LedgerStore } from "#platform/ledger/object/log/store";
 import { LedgerTally } from "./tally.ts";
-import type { Restored } from "#platform/ledger/object/log/view";
+import type { Restored } from "#platform/ledger/object/log/stored-log";
 import { RecordedConfigurations } from "./recorded-configurations.ts";
 
 interface Waiting extends Sealable {

@@ -9,7 +9,7 @@ import { FlushRows, type FlushState } from "./flush-rows.ts";
 import { Forked, type PublishedCheckpoint } from "#platform/ledger/object/log/published";
 import { signText } from "#platform/ledger/object/log/signer";
 import type { LedgerStore } from "#platform/ledger/object/log/store";
-import { checkpointAt, copyOf } from "#platform/ledger/object/log/view";
+import { checkpointAt, copyOf } from "#platform/ledger/object/log/stored-log";
 
 const PUTS_AT_ONCE = 6; // connections that a Worker may have open at a time
 

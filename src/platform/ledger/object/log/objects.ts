@@ -8,7 +8,7 @@ import type { HashAt } from "#ledger/tlog/merkle";
 import { fullTiles, fullTilesAbout, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tlog/tile";
 import type { LedgerBucket } from "./bucket.ts";
 import type { LedgerStore } from "./store.ts";
-import { entryBundle, tileHashes } from "./view.ts";
+import { entryBundle, tileHashes } from "./stored-log.ts";
 
 // Objects of frames in memory, up to 8 MiB each: a reader of a log from its beginning asks for frame after
 // frame.

@@ -6,7 +6,7 @@ import { utf8 } from "#kernel/encoded";
 import { noteOf } from "#ledger/tlog/signed-note";
 import { type LedgerConfig, signerOf } from "#platform/ledger/config";
 import type { LedgerStore } from "./store.ts";
-import { hashAt } from "./view.ts";
+import { hashAt } from "./stored-log.ts";
 
 const EVERY_MS = 1000;
 

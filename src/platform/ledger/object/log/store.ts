@@ -2,7 +2,7 @@ import type { Commit } from "#ledger/commit";
 import type { LogExtent } from "#ledger/flush";
 import { fullTiles, TILE_WIDTH } from "#ledger/tlog/tile";
 import { CopiedRanges } from "./copied-ranges.ts";
-import type { LineBox } from "./epoch.ts";
+import type { LineBox } from "./key-epoch.ts";
 
 export interface StoredFrame {
   readonly number: number;

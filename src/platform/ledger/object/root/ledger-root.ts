@@ -22,7 +22,7 @@ import { readWitnesses } from "./config.ts";
 import { RootRows } from "./rows.ts";
 import { CheckpointSigner, signText } from "#platform/ledger/object/log/signer";
 import { LedgerStore } from "#platform/ledger/object/log/store";
-import { restoreHead } from "#platform/ledger/object/log/view";
+import { restoreHead } from "#platform/ledger/object/log/stored-log";
 
 export type RootEnv = LedgerEnv & { readonly LEDGER_BUCKET: R2Bucket; readonly WITNESSES: unknown };
 
