@@ -73,6 +73,7 @@ export default defineConfig({
         test: {
           name: "slow",
           include: ["test/slow/**/*.test.ts", ...sampledInFastLane],
+          exclude: inLane({ fast: [], slow: ["test/slow/soak.test.ts"], long: [] }),
           globalSetup: ["test/e2e/global-setup.ts"],
           fileParallelism: false,
           testTimeout: 90_000,

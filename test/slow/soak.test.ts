@@ -11,7 +11,7 @@ import { startTestStack, type TestStack } from "../support/stack.ts";
 import { verifyLedger } from "../support/verify.ts";
 
 // Half of the time is warm-up: isolates fill their caches, SQLite its pages, and V8 finds its heap's size.
-const minutes = inLane({ fast: 0.5, slow: 1, long: 20 });
+const minutes = inLane({ fast: 0.5, slow: 0.5, long: 20 });
 const growthMiBMax = inLane({ fast: 256, slow: 256, long: 96 }); // in a minute the heap still finds its size
 
 let origin: Origin;
