@@ -6,8 +6,8 @@ import { inLane } from "./lane.ts";
 
 export * from "../../node_modules/fast-check/lib/fast-check.js";
 
-// About 120 properties run in two processes: two minutes in the slow lane, ten in the long lane.
-const milliseconds = inLane({ fast: 0, slow: 1_000, long: 9_000 });
+// About 120 properties run in two processes: a minute in the slow lane, ten in the long lane.
+const milliseconds = inLane({ fast: 0, slow: 500, long: 9_000 });
 
 /** The seed of a round. `undefined`: fast-check draws a seed. */
 const seedOf = (round: number): { readonly seed?: number } =>
