@@ -5,7 +5,7 @@ import { dice, plainTypes, randomResource } from "../phi/random-resource.ts";
 import { noSharedData, resourcesIn } from "../phi/shared-data.ts";
 import { inLane } from "../support/lane.ts";
 
-const milliseconds = inLane({ fast: 5_000, slow: 120_000, long: 600_000 });
+const milliseconds = inLane({ fast: 5_000, slow: 80_000, long: 600_000 });
 // The slow lane's seeds are the same in each run, so that a failure comes from the change.
 const firstSeed = inLane({ fast: 1, slow: 1, long: Math.floor(Math.random() * 2 ** 31) });
 
