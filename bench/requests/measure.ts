@@ -4,8 +4,8 @@ import type { Peer, PeerName } from "../peers/peer.ts";
 import type { Expected } from "./check.ts";
 
 /**
- * The load on a peer: a number of connections that send as fast as they get answers, or a number of requests
- * a second, however slow the answers are.
+ * The load on a peer. Closed loop: each connection sends its next request after the answer. Open loop: a fixed
+ * number of requests a second, whatever the answers take.
  */
 export interface Load {
   readonly connections: number;
@@ -28,8 +28,8 @@ export interface Plan {
 
 const all = ["proxy", "phylax", "fastify-stock", "fastify-tuned", "fastify-tuned-cache"] as const;
 const core = ["proxy", "phylax", "fastify-stock"] as const;
-// 50 a second is below half of the slowest peer's maximum on one core, so that no queue grows. There are
-// enough connections that no request waits for one.
+// 50 a second is below half of the slowest peer's maximum on one core, so that no queue grows. The
+// connections suffice: no request waits for a free connection.
 export const plans: readonly Plan[] = [
   { payload: "2k", load: { connections: 32 }, peers: all },
   { payload: "60k", load: { connections: 32 }, peers: all },

@@ -14,9 +14,13 @@ import {
 } from "#platform/registry/operators";
 import { OwnTokenRevocation } from "#platform/revocation/isolate/own-token-revocation";
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
+import { within } from "#platform/within";
 import { Revocations, revocationsOf } from "#platform/revocation/object/revocations";
 
 export { OwnTokenRevocation, RevocationFeed, Revocations };
+
+// P4: a denial is in force within ten seconds, also while the registry hangs.
+const registryPatienceMilliseconds = 2_000;
 
 /** The only way to write the registry. */
 export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
@@ -37,7 +41,11 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
     const read = readDenial(denial);
     if (!read.ok) return read;
     const { REGISTRY, PUBLIC_URL } = this.env;
-    const field = await unregisteredField(REGISTRY, read.value, PUBLIC_URL).catch(() => undefined);
+    const field = await within(
+      registryPatienceMilliseconds,
+      unregisteredField(REGISTRY, read.value, PUBLIC_URL),
+      "the registry does not answer in time",
+    ).catch(() => undefined);
     if (field !== undefined) return err({ reason: "denial_unregistered", field });
     return ok(await revocationsOf(this.env).deny(read.value));
   }

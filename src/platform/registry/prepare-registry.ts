@@ -13,8 +13,8 @@ import { ownSecrets } from "#platform/config/gateway-config";
 import { isPublicKey } from "#platform/keys/public-key";
 
 /**
- * Checks the content of a registry file: purposes, keys, certificates and policy documents, whose examples
- * must hold.
+ * Checks the content of a registry file: purposes, keys, certificates and policy documents. The examples of a
+ * policy must hold.
  */
 export async function prepareRegistry(file: RegistryDocument): Promise<Result<Prepared, RegistryProblem>> {
   for (const [i, { purposes }] of file.agreements.entries()) {

@@ -14,18 +14,18 @@ export interface RowLabels {
 
 /** v3-Confidentiality, least protective first (HL7 THO). */
 export const confidentialityCodes = ["U", "L", "M", "N", "R", "V"] as const;
-const normal = confidentialityCodes.indexOf("N");
+export const normal = confidentialityCodes.indexOf("N");
 export const restricted = confidentialityCodes.indexOf("R");
 
 const confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
 const actCode = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
 const privacyLaw = "http://terminology.hl7.org/CodeSystem/v3-ActUSPrivacyLaw";
-// The purpose of data (HTEST), and its certainty and completeness (SUBSETTED): no sensitivity.
-const otherSystems = [
+// Compared as they are written: a further spelling is an unknown label, which counts as sensitive.
+const contextSystems: ReadonlySet<string> = new Set([
   "http://terminology.hl7.org/CodeSystem/v3-ActReason",
   "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
-];
-const handling: ReadonlySet<string> = new Set(handlingCodes.split(" "));
+]);
+const handlingNames: ReadonlySet<string> = new Set(handlingCodes.split(" "));
 
 // Laws that protect a kind of information are labels of that kind (42 CFR 2.11, 45 CFR 164.501). Self-pay
 // (45 CFR 164.522(a)(1)(vi)) concerns a recipient, not a kind of information; Title 38 §7332 protects several
@@ -40,12 +40,14 @@ const kindsOfLaws: Readonly<Record<string, string | undefined>> = {
 export type SecurityLabel =
   | { readonly kind: "level"; readonly level: number }
   | { readonly kind: "sensitivity"; readonly code: string }
-  /** It says how to handle the data, or for which purpose they are; nothing about sensitivity. */
-  | { readonly kind: "neutral" }
+  /** An obligation, a refrain, or a law about a recipient: it says nothing about the kind of information. */
+  | { readonly kind: "handling" }
+  /** The purpose of the data (HTEST), or their certainty and completeness (SUBSETTED). */
+  | { readonly kind: "context" }
   | { readonly kind: "unknown" };
 
 const unknown: SecurityLabel = { kind: "unknown" };
-const neutral: SecurityLabel = { kind: "neutral" };
+const handling: SecurityLabel = { kind: "handling" };
 
 export function securityLabelOf(coding: Json): SecurityLabel {
   if (!isObject(coding)) return unknown;
@@ -60,12 +62,12 @@ export function securityLabelOf(coding: Json): SecurityLabel {
   if (isSameSystem(system, actCode) || isSameSystem(system, privacyLaw)) {
     if (Object.hasOwn(kindsOfLaws, code)) {
       const kind = kindsOfLaws[code];
-      return kind === undefined ? neutral : { kind: "sensitivity", code: kind };
+      return kind === undefined ? handling : { kind: "sensitivity", code: kind };
     }
     if (isSensitivity(code)) return { kind: "sensitivity", code };
-    return handling.has(code) ? neutral : unknown;
+    return handlingNames.has(code) ? handling : unknown;
   }
-  return otherSystems.some((other) => isSameSystem(system, other)) ? neutral : unknown;
+  return contextSystems.has(system) ? { kind: "context" } : unknown;
 }
 
 const isSensitivity = (code: string): boolean => Object.hasOwn(sensitivityParents, code);

@@ -332,6 +332,14 @@ test("a denial of something that is not registered is refused with the name of t
   expect(await revocations().news(telehealth)).toMatchObject({ denied: [] });
 });
 
+test("while the registry fails, a denial is made without a look at it", async ({ expect }) => {
+  await registry.exec("DROP TABLE policies");
+  expect(await desk.revoke({ kind: "policy", digest: `sha256:${"0".repeat(64)}` })).toMatchObject({
+    ok: true,
+  });
+  expect(await revocations().news(telehealth)).toMatchObject({ denied: [{ until: null }] });
+});
+
 test("guards can read the revocations, and have no further right", async ({ expect }) => {
   await registerWithoutDeltas();
   await desk.revoke(denial);

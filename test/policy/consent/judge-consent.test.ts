@@ -287,6 +287,10 @@ describe("a Consent's limits", () => {
     expect(labels("N", sensitivity("HIV"))).toEqual(["deny", "deny"]);
     expect(labels("N", sensitivity("HIV"), level("N"))).toEqual(["deny", "deny"]);
     expect(labels("R", { system: "https://origin.example/labels", code: "VIP" })).toEqual(unknown);
+    // only the exact name of the system makes a label harmless
+    const context = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
+    expect(labels("R", { system: context, code: "HTEST" })).toEqual(["permit", "permit"]);
+    expect(labels("R", { system: context.toUpperCase(), code: "HTEST" })).toEqual(unknown);
     expect(labels("V", { system: "https://origin.example/labels", code: "VIP" })).toEqual(["permit", "deny"]);
   });
 
