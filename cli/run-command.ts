@@ -1,19 +1,19 @@
-import { accountingCheck, accountingCheckUsage } from "./accounting-check.ts";
-import { accountingSuspend, accountingSuspendUsage } from "./accounting-suspend.ts";
-import { breachScope, breachScopeUsage } from "./breach-scope.ts";
-import { ledgerExport, ledgerExportUsage } from "./ledger-export.ts";
-import { ledgerExportFhir, ledgerExportFhirUsage } from "./ledger-export-fhir.ts";
-import { ledgerRead, ledgerReadUsage } from "./ledger-read.ts";
-import { ledgerRetention, ledgerRetentionUsage } from "./ledger-retention.ts";
-import { ledgerVerify, ledgerVerifyUsage } from "./ledger-verify.ts";
-import { operatorSignIn, operatorSignInUsage } from "./operator-sign-in.ts";
-import { policyCheck, policyCheckUsage } from "./policy-check.ts";
-import { policyDiff, policyDiffUsage } from "./policy-diff.ts";
-import { policyExplain, policyExplainUsage } from "./policy-explain.ts";
-import { receiptCheck, receiptCheckUsage } from "./receipt-check.ts";
-import { registryApply, registryApplyUsage } from "./registry-apply.ts";
-import { revokeCommand, revokeUsage } from "./revoke.ts";
-import { token, tokenUsage } from "./token.ts";
+import { accountingCheck, accountingCheckUsage } from "./accounting/accounting-check.ts";
+import { accountingSuspend, accountingSuspendUsage } from "./accounting/accounting-suspend.ts";
+import { breachScope, breachScopeUsage } from "./ledger/breach-scope.ts";
+import { ledgerExport, ledgerExportUsage } from "./ledger/ledger-export.ts";
+import { ledgerExportFhir, ledgerExportFhirUsage } from "./ledger/ledger-export-fhir.ts";
+import { ledgerRead, ledgerReadUsage } from "./ledger/ledger-read.ts";
+import { ledgerRetention, ledgerRetentionUsage } from "./ledger/ledger-retention.ts";
+import { ledgerVerify, ledgerVerifyUsage } from "./ledger/ledger-verify.ts";
+import { operatorSignIn, operatorSignInUsage } from "./connection/operator-sign-in.ts";
+import { policyCheck, policyCheckUsage } from "./policy/policy-check.ts";
+import { policyDiff, policyDiffUsage } from "./policy/policy-diff.ts";
+import { policyExplain, policyExplainUsage } from "./policy/policy-explain.ts";
+import { receiptCheck, receiptCheckUsage } from "./ledger/receipt-check.ts";
+import { registryApply, registryApplyUsage } from "./registry/registry-apply.ts";
+import { revokeCommand, revokeUsage } from "./registry/revoke.ts";
+import { token, tokenUsage } from "./connection/token.ts";
 
 /** `phylax <words> …`: each command returns an exit code (0 good, 1 error found or failure, 2 misuse). */
 const commands: readonly {

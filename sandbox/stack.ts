@@ -2,19 +2,19 @@ import { join } from "node:path";
 import { originProblems } from "#platform/origins/origin-state";
 import { ensureAuthority, ensureServerCertificate } from "./certificates.ts";
 import { claim } from "./claim.ts";
-import { demo } from "./demo.ts";
+import { demo } from "./demo/demo.ts";
 import { keepDevFile, rootKey, witnessKey } from "./dev-json.ts";
-import { openFhirServer } from "./fhir-server.ts";
-import { startFront } from "./front.ts";
+import { openFhirServer } from "./fhir-server/fhir-server.ts";
+import { startFront } from "./front/front.ts";
 import { operatorsClient } from "./identity-provider/operators.ts";
 import { startIdentityProvider } from "./identity-provider/start.ts";
 import { holdKeptPort } from "./kept-port.ts";
 import { keptKey, keptSecret, publicHalf } from "./keys.ts";
 import { sandboxOperators, type DemoOperator } from "./operators.ts";
 import { readRegistryFile, type RegistryFile } from "./registry-file.ts";
-import type { Runtime } from "./runtime.ts";
-import type { WorkerBundles } from "./worker-bundles.ts";
-import { runtimeThatTrusts } from "./trusting-runtime.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+import type { WorkerBundles } from "./runtime/worker-bundles.ts";
+import { runtimeThatTrusts } from "./runtime/trusting-runtime.ts";
 import { StartRefusal } from "./start-refusal.ts";
 
 export interface StackOptions {

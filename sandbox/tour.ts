@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { findOrStart } from "./tour-stack.ts";
-import { steps, type SeenInTour } from "./tour-steps.ts";
+import { findOrStart } from "./tour/tour-stack.ts";
+import { steps, type SeenInTour } from "./tour/tour-steps.ts";
 
 const usage =
   "usage: npm run tour -- [--state DIR]\n  --state DIR  of a running npm start (.phylax); without one the tour starts its own and ends it";

@@ -27,10 +27,10 @@ import { basename, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
 import type { JWK } from "jose";
-import { accessToken, requestToken } from "../cli/access-token.ts";
-import { clientOf, readDevFile, type DevClient, type DevFile } from "../cli/dev-file.ts";
-import { keyProof } from "../cli/key-proof.ts";
-import { closeConnections, send, type Reply, type Sending } from "../cli/mutual-tls.ts";
+import { accessToken, requestToken } from "../cli/connection/access-token.ts";
+import { clientOf, readDevFile, type DevClient, type DevFile } from "../cli/connection/dev-file.ts";
+import { keyProof } from "../cli/connection/key-proof.ts";
+import { closeConnections, send, type Reply, type Sending } from "../cli/connection/mutual-tls.ts";
 import { recordVectors } from "./record-vectors.ts";
 
 const fhirJson = "application/fhir+json";

@@ -90,7 +90,7 @@ test("the index of decisions names each with its title, and docs/README.md each 
 test("README.md names each client of the demonstration, and docs/starter-policies.md each starter policy", async ({
   expect,
 }) => {
-  const { demoClients } = await import("../sandbox/demo-clients.ts");
+  const { demoClients } = await import("../sandbox/demo/demo-clients.ts");
   const [, section = ""] = read("README.md").split("## The demonstration's clients");
   const [table = ""] = section.split("\n## ", 1);
   const inReadme = [...table.matchAll(/^\| `(?<id>[a-z-]+)` +\|/gmu)].map(({ groups }) => groups?.["id"]);

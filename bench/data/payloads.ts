@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Bundle, Claim, Observation, Patient, Resource } from "@medplum/fhirtypes";
-import { readFolder } from "../../sandbox/load.ts";
+import { readFolder } from "../../sandbox/fhir-server/load.ts";
 import { syntheticResources } from "../../sandbox/synthetic/generate.ts";
 
 /** The requests of the benchmark, named by the size of the origin's answers. */

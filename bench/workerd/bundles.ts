@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { configurations } from "../../sandbox/worker-bundles.ts";
+import { configurations } from "../../sandbox/runtime/worker-bundles.ts";
 
 const root = join(import.meta.dirname, "../..");
 const require = createRequire(import.meta.url);

@@ -1,5 +1,5 @@
 import { basename, join } from "node:path";
-import { configurations } from "../../sandbox/worker-bundles.ts";
+import { configurations } from "../../sandbox/runtime/worker-bundles.ts";
 import type { DeployedWorker } from "./bundles.ts";
 import { embed, type CapnpStruct } from "./capnp.ts";
 import { d1Binding, r2Binding, ratelimitBinding } from "./stand-ins.ts";

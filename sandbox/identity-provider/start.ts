@@ -3,7 +3,7 @@ import { createServer } from "node:https";
 import { join } from "node:path";
 import type { JWK } from "jose";
 import type { CertificateFiles } from "../certificates.ts";
-import { sandboxIssuer, type SandboxIssuer } from "../issuer.ts";
+import { sandboxIssuer, type SandboxIssuer } from "../demo/issuer.ts";
 import { listenOnKeptPort } from "../kept-port.ts";
 import { keptSecret } from "../keys.ts";
 import type { OperatorsSetting } from "./configuration.ts";

@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished, test } from "vitest";
-import { httpLog } from "../../cli/http-log.ts";
+import { httpLog } from "../../cli/log/http-log.ts";
 
 /** A ledger that answers 429 this many times before it answers. */
 async function ledger(refusals: number, retryAfter: string) {

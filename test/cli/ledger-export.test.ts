@@ -13,8 +13,8 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
 import { verifierKey } from "#ledger/tlog/signed-note";
-import { ownKeys, verifyFolder } from "../../cli/ledger-folder.ts";
-import { sentence } from "../../cli/ledger-report.ts";
+import { ownKeys, verifyFolder } from "../../cli/log/ledger-folder.ts";
+import { sentence } from "../../cli/log/ledger-report.ts";
 import { sampleLog, withObject } from "../ledger/sample-log.ts";
 import { logServer, phylax, phylaxIn } from "./phylax.ts";
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { parseReceipt } from "#ledger/receipt";
-import { send } from "../../cli/mutual-tls.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 
 let phylax: Door;

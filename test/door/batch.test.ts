@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, test } from "vitest";
-import type { Reply } from "../../cli/mutual-tls.ts";
+import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { noSharedData } from "../phi/shared-data.ts";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
-import { send, type Reply } from "../../cli/mutual-tls.ts";
+import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import {
   askWithProof,

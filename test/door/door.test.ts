@@ -4,7 +4,7 @@ import { ObjectNamespace } from "../support/in-process/durable-objects.ts";
 import { DurableObject } from "../support/in-process/cloudflare-workers.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
 import { among } from "../support/in-process/network.ts";
-import { send } from "../../cli/mutual-tls.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 
 // The door in the test's own process: it must do the same as sandbox/stack.ts, and its watches must see each
 // leak.

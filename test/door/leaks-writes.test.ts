@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
-import type { Reply } from "../../cli/mutual-tls.ts";
+import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import { faceOf, origins, startLeakScene, type LeakScene, type Who } from "../support/leak-scene.ts";
 import { to } from "../support/fhir-parts.ts";

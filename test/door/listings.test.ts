@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
-import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
+import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { policy, rule } from "../policy/granting.ts";
 import { openLedger } from "../support/auditor.ts";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, test } from "vitest";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { pageLinks } from "#platform/origins/page-links";
-import type { Reply } from "../../cli/mutual-tls.ts";
+import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import { eventsOf } from "../support/auditor.ts";
 import { startPagingOrigin, type PagingOrigin, type Row } from "../support/paging-origin.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";

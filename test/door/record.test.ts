@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { eventsOf, openLedger } from "../support/auditor.ts";
 import { startDoor, type Door } from "../support/in-process/door.ts";
-import { send } from "../../cli/mutual-tls.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 
 let phylax: Door;
 beforeAll(async () => {

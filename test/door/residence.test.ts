@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
-import type { Reply, Sending } from "../../cli/mutual-tls.ts";
+import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { commandIn } from "../support/in-process/command.ts";
 import { policy, rule } from "../policy/granting.ts";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, test } from "vitest";
-import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
+import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { eventsOf } from "../support/auditor.ts";
 import { newKey, type Key } from "../support/credentials.ts";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { importJWK, type CryptoKey, type JWK } from "jose";
 import { afterAll, beforeAll, test } from "vitest";
 import { publicJwk } from "#identity/jose/jwk";
-import { send, type Reply } from "../../cli/mutual-tls.ts";
+import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import type { Key } from "../support/credentials.ts";
 import {

@@ -10,7 +10,10 @@ export default defineProject({
   resolve: {
     alias: [
       { find: "cloudflare:workers", replacement: inProcess("cloudflare-workers.ts") },
-      { find: /^(?:\.\.?\/)+(?:cli\/)?mutual-tls\.ts$/u, replacement: inProcess("mutual-tls.ts") },
+      {
+        find: /^(?:\.\.?\/)+(?:cli\/)?(?:connection\/)?mutual-tls\.ts$/u,
+        replacement: inProcess("mutual-tls.ts"),
+      },
     ],
   },
   // The files of a run share the modules that they load: to load a door takes longer than to open it.

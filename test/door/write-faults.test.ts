@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
-import type { Reply } from "../../cli/mutual-tls.ts";
+import type { Reply } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { eventsOf } from "../support/auditor.ts";
 import { startMoodyOrigin, type Mood } from "../support/moody-origin.ts";

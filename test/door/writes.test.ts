@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
-import type { Reply, Sending } from "../../cli/mutual-tls.ts";
+import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { eventsOf } from "../support/auditor.ts";
 import {

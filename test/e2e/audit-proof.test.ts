@@ -3,7 +3,7 @@ import { fromUtf8 } from "#ledger/bytes/bytes";
 import { openInclusionNote } from "#ledger/tlog/inclusion-note";
 import { parseReceipt } from "#ledger/receipt";
 import { parseVerifierKey } from "#ledger/tlog/signed-note";
-import { send, type Reply } from "../../cli/mutual-tls.ts";
+import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;

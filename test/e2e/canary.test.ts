@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { send } from "../../cli/mutual-tls.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import { startTestStack } from "../support/stack.ts";
 
 test("T46: each stack of these tests is watched from its start: a stack that printed a token fails when it closes", async ({

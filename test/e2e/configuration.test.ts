@@ -7,8 +7,8 @@ import type { AuditEvent, Configuration } from "#audit/event";
 import { configurationLogs } from "#platform/ledger/client/sink";
 import { instant } from "#kernel/clock";
 import { layoutWithoutRegions } from "#ledger/layout";
-import { operatorOf } from "../../cli/dev-file.ts";
-import { send } from "../../cli/mutual-tls.ts";
+import { operatorOf } from "../../cli/connection/dev-file.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import { phylaxIn } from "../cli/phylax.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { JWK } from "jose";
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { keyProof } from "../../cli/key-proof.ts";
-import { send } from "../../cli/mutual-tls.ts";
+import { keyProof } from "../../cli/connection/key-proof.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
 

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, test } from "vitest";
-import { send } from "../../cli/mutual-tls.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import { appOf, Browser } from "../support/browser.ts";
 import { typed } from "../support/patient-web.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { buildWorkerBundles, type WorkerBundles } from "../../sandbox/worker-bundles.ts";
+import { buildWorkerBundles, type WorkerBundles } from "../../sandbox/runtime/worker-bundles.ts";
 import { makeTemplateState } from "../support/template-state.ts";
 
 declare module "vitest" {

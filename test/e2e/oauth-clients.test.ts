@@ -2,7 +2,7 @@ import { decodeJwt, exportPKCS8 } from "jose";
 import * as oauth from "oauth4webapi";
 import * as openid from "openid-client";
 import { afterAll, beforeAll, test } from "vitest";
-import { send } from "../../cli/mutual-tls.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { newKey, type Key } from "../support/credentials.ts";
 import { certificateFor, clientEntries, joined, starterPolicy, thumbprint } from "../support/outside.ts";

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, test } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { publicJwk } from "#identity/jose/jwk";
-import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
+import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { publicHalf } from "../../sandbox/keys.ts";
 import { phylaxIn } from "../cli/phylax.ts";

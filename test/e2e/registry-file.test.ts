@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
 import type { RegistryProblem } from "#registry/document";
 import type { Result } from "#kernel/result";
-import { send } from "../../cli/mutual-tls.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import {
   askAs,

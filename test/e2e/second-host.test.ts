@@ -1,6 +1,6 @@
 import { generateProof } from "dpop";
 import { afterAll, beforeAll, test } from "vitest";
-import { send, type Reply } from "../../cli/mutual-tls.ts";
+import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
 import { keyBoundToken, keyHolder, keyHolderEntry, type KeyHolder } from "../support/key-holder.ts";
 import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";

@@ -7,8 +7,8 @@ import { dirname, join } from "node:path";
 import * as fc from "fast-check";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, test } from "vitest";
-import { clientAssertion } from "../../cli/access-token.ts";
-import { send, type Reply } from "../../cli/mutual-tls.ts";
+import { clientAssertion } from "../../cli/connection/access-token.ts";
+import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
 import {
   ensureAuthority,
   ensureServerCertificate,

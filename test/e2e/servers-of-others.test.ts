@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { exportJWK, jwtVerify, type JWTPayload } from "jose";
 import { afterAll, beforeAll, test } from "vitest";
 import { importPublicKey } from "#platform/keys/public-key";
-import { send } from "../../cli/mutual-tls.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import {
   ensureAuthority,
   issueClientCertificate,

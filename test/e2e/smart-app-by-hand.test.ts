@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, test } from "vitest";
-import { send } from "../../cli/mutual-tls.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import { appOf, Browser } from "../support/browser.ts";
 import { typed } from "../support/patient-web.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";

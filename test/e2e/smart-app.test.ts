@@ -3,7 +3,7 @@ import { Client } from "fhir-kit-client";
 import { Agent } from "undici";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, test } from "vitest";
-import type { DevUser } from "../../cli/dev-file.ts";
+import type { DevUser } from "../../cli/connection/dev-file.ts";
 import { openLedger } from "../support/auditor.ts";
 import { Browser } from "../support/browser.ts";
 import { clientEntries, joined, starterPolicy } from "../support/outside.ts";

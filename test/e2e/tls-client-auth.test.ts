@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, test } from "vitest";
-import { send } from "../../cli/mutual-tls.ts";
-import { clientAssertion } from "../../cli/access-token.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
+import { clientAssertion } from "../../cli/connection/access-token.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
 import {

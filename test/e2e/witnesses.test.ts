@@ -11,7 +11,7 @@ import { openCheckpoint } from "#ledger/tlog/checkpoint";
 import { cosignedAt, parseWitnessKey } from "#ledger/tlog/cosignature";
 import { noteOf, parseVerifierKey, type Verifier } from "#ledger/tlog/signed-note";
 import { writeAddCheckpoint } from "#ledger/tlog/witness-request";
-import { httpLog } from "../../cli/http-log.ts";
+import { httpLog } from "../../cli/log/http-log.ts";
 import { phylaxIn } from "../cli/phylax.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 

@@ -11,7 +11,7 @@ import {
 import { Facts } from "#fhir/json/facts";
 import { textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
-import { readFolder } from "../../sandbox/load.ts";
+import { readFolder } from "../../sandbox/fhir-server/load.ts";
 import { noSharedData } from "../phi/shared-data.ts";
 
 const base = "https://origin.example.org/r4";

@@ -1,6 +1,6 @@
 import { test, vi } from "vitest";
 import { verifyLog } from "#ledger/verify";
-import { ledgerVerify } from "../../cli/ledger-verify.ts";
+import { ledgerVerify } from "../../cli/ledger/ledger-verify.ts";
 import { argumentsOf, withFolders } from "./export-folder.ts";
 import { readerOf, sampleLog, withObject } from "./sample-log.ts";
 import * as plain from "./tampered-exports.ts";

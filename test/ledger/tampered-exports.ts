@@ -6,7 +6,7 @@ import { frameHash, parseFrame } from "#ledger/leaf/frame";
 import { leafHash, rangeRoot } from "#ledger/tlog/merkle";
 import { formatReceipt } from "#ledger/receipt";
 import { keyId, noteOf, verifierKey } from "#ledger/tlog/signed-note";
-import { keysText } from "../../cli/ledger-folder.ts";
+import { keysText } from "../../cli/log/ledger-folder.ts";
 import { logOfFrames, origin, type SampleLog, sampleLog, signed } from "./sample-log.ts";
 
 /** An exported folder as a verifier gets it, with the evidence that he has from elsewhere. */

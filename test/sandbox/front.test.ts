@@ -14,7 +14,7 @@ import {
   ensureServerCertificate,
   issueClientCertificate,
 } from "../../sandbox/certificates.ts";
-import { startFront, type Front } from "../../sandbox/front.ts";
+import { startFront, type Front } from "../../sandbox/front/front.ts";
 import { ask, askRaw, open, pair, rawTarget, worker } from "./front-client.ts";
 
 const dir = join(tmpdir(), `phylax-front-${randomUUID()}`);

@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { Bundle, Resource } from "@medplum/fhirtypes";
 import { afterAll, test } from "vitest";
-import { loadFolder, readFolder } from "../../sandbox/load.ts";
+import { loadFolder, readFolder } from "../../sandbox/fhir-server/load.ts";
 import { startOrigin } from "../../sandbox/origin/server.ts";
 import { StartRefusal } from "../../sandbox/start-refusal.ts";
 

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportJWK } from "jose";
 import { afterAll, beforeAll, test } from "vitest";
-import { send } from "../../cli/mutual-tls.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import { ensureAuthority, ensureServerCertificate } from "../../sandbox/certificates.ts";
-import { startFront, type Front } from "../../sandbox/front.ts";
+import { startFront, type Front } from "../../sandbox/front/front.ts";
 import { newKey, sign } from "../support/credentials.ts";
 import { SecretWatch } from "../support/secret-watch.ts";
 

@@ -13,7 +13,7 @@ import {
   x5tS256,
   type CertificateFiles,
 } from "../../sandbox/certificates.ts";
-import { startFront } from "../../sandbox/front.ts";
+import { startFront } from "../../sandbox/front/front.ts";
 import { namedCertificate } from "../support/named-certificate.ts";
 import { ask, worker } from "./front-client.ts";
 

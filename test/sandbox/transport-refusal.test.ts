@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { afterAll, test } from "vitest";
 import { ensureAuthority, ensureServerCertificate } from "../../sandbox/certificates.ts";
-import { startFront } from "../../sandbox/front.ts";
+import { startFront } from "../../sandbox/front/front.ts";
 import { ask, askRaw, everything } from "./front-client.ts";
 
 // A real Worker in a real workerd behind the front: it gets the requests that the gateway would get.

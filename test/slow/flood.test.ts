@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
-import { send } from "../../cli/mutual-tls.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
 import { afterAll, beforeAll, test } from "vitest";
-import type { Sending } from "../../cli/mutual-tls.ts";
+import type { Sending } from "../../cli/connection/mutual-tls.ts";
 import { listenerOn } from "../support/listener.ts";
 import { residentMiB } from "../support/resident-memory.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";

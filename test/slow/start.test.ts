@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, test } from "vitest";
-import { readDevFile } from "../../cli/dev-file.ts";
+import { readDevFile } from "../../cli/connection/dev-file.ts";
 import { holdsSecret } from "../support/secret-watch.ts";
 import { freePort } from "../support/free-port.ts";
 import { verifyLedger } from "../support/verify.ts";

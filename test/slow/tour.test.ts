@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
-import { steps } from "../../sandbox/tour-steps.ts";
+import { steps } from "../../sandbox/tour/tour-steps.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
 const state = mkdtempSync(join(tmpdir(), "phylax-tour-test-"));

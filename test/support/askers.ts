@@ -1,5 +1,5 @@
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
-import type { DevFile } from "../../cli/dev-file.ts";
+import type { DevFile } from "../../cli/connection/dev-file.ts";
 import { doorKeys } from "./in-process/door-keys.ts";
 import {
   certificateFor,

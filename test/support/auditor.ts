@@ -1,6 +1,6 @@
 import type { AuditEvent } from "#audit/event";
 import type { AuditRecord } from "#audit/record";
-import type { DevFile } from "../../cli/dev-file.ts";
+import type { DevFile } from "../../cli/connection/dev-file.ts";
 import { LedgerReader } from "./ledger-reader.ts";
 
 interface Opened {

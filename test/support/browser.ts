@@ -1,4 +1,4 @@
-import { send, type Reply } from "../../cli/mutual-tls.ts";
+import { send, type Reply } from "../../cli/connection/mutual-tls.ts";
 
 /** A page with a form, or the redirect that brought the app its answer. */
 export type Step = { readonly url: URL; readonly reply: Reply } | { readonly app: URL };

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { exportJWK } from "jose";
 import { calculateThumbprint, generateKeyPair, generateProof, type KeyPair } from "dpop";
-import type { DevFile } from "../../cli/dev-file.ts";
-import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
+import type { DevFile } from "../../cli/connection/dev-file.ts";
+import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
 import { newKey, sign, type Key } from "./credentials.ts";
 import { rememberSecret } from "./secrets-made.ts";
 

@@ -1,6 +1,6 @@
 import type { ExpectStatic } from "vitest";
 import type { Resource } from "@medplum/fhirtypes";
-import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
+import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { startIgnoringOrigin, type IgnoringOrigin } from "./ignoring-origin.ts";
 import { leakPolicy } from "./leak-policy.ts";

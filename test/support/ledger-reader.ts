@@ -8,7 +8,7 @@ import { parseFrame } from "#ledger/leaf/frame";
 import { leafKinds, parseLeaf } from "#ledger/leaf/leaf";
 import { isCommittedKey, openLeaf } from "#ledger/leaf/seal";
 import { unwrapForAuditor, type AuditorSecrets } from "#platform/ledger/object/log/key-wrap";
-import type { DevFile } from "../../cli/dev-file.ts";
+import type { DevFile } from "../../cli/connection/dev-file.ts";
 
 /** The public part of a leaf. The bytes of the leaf are public too, but they are sealed. */
 export interface PublicLeaf {

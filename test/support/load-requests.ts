@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Resource } from "@medplum/fhirtypes";
-import { clientOf, type DevFile } from "../../cli/dev-file.ts";
+import { clientOf, type DevFile } from "../../cli/connection/dev-file.ts";
 import type { Random } from "../../sandbox/synthetic/random.ts";
 
 /** The system of the `identifier` by which created resources are recognized. */

@@ -4,9 +4,9 @@ import { Agent, request } from "node:https";
 import { setTimeout as wait } from "node:timers/promises";
 import type { IncomingHttpHeaders } from "node:http";
 import type { JWK } from "jose";
-import { accessToken } from "../../cli/access-token.ts";
-import { clientOf, type DevClient, type DevFile } from "../../cli/dev-file.ts";
-import { keyProof } from "../../cli/key-proof.ts";
+import { accessToken } from "../../cli/connection/access-token.ts";
+import { clientOf, type DevClient, type DevFile } from "../../cli/connection/dev-file.ts";
+import { keyProof } from "../../cli/connection/key-proof.ts";
 import { seeded } from "../../sandbox/synthetic/random.ts";
 import { type LoadRequest, loadRequests } from "./load-requests.ts";
 

@@ -1,8 +1,8 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { importJWK, SignJWT, type JWK } from "jose";
-import type { DevFile, DevOfficer, DevUser } from "../../cli/dev-file.ts";
-import { send } from "../../cli/mutual-tls.ts";
+import type { DevFile, DevOfficer, DevUser } from "../../cli/connection/dev-file.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import { x5tS256 } from "../../sandbox/certificates.ts";
 import { appOf, Browser, pageOf } from "./browser.ts";
 import { typed } from "./patient-web.ts";

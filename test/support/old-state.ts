@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AuditEvent } from "#audit/event";
-import type { DevFile } from "../../cli/dev-file.ts";
+import type { DevFile } from "../../cli/connection/dev-file.ts";
 import type { RecordVector } from "../../scripts/record-vectors.ts";
 
 /** An event of an old ledger, as `phylax ledger read --json` of the ledger's own version printed it. */

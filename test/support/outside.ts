@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { DevFile } from "../../cli/dev-file.ts";
-import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
+import type { DevFile } from "../../cli/connection/dev-file.ts";
+import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
 import { issueClientCertificate, x5tS256, type CertificateFiles } from "../../sandbox/certificates.ts";
 import { newKey, sign, type Key } from "./credentials.ts";
 

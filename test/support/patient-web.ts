@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import * as client from "openid-client";
 import { Agent } from "undici";
-import type { DevFile, DevUser } from "../../cli/dev-file.ts";
+import type { DevFile, DevUser } from "../../cli/connection/dev-file.ts";
 import { totp } from "../../sandbox/identity-provider/totp.ts";
 import { appOf, pageOf, type Browser } from "./browser.ts";
 

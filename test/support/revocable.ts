@@ -3,10 +3,10 @@ import { calculateJwkThumbprint, decodeJwt, type JWK } from "jose";
 import type { Denial } from "#identity/denial";
 import { instant } from "#kernel/clock";
 import { parsePolicyDocument, policyDigest } from "#policy/document";
-import { accessToken } from "../../cli/access-token.ts";
-import type { DevClient } from "../../cli/dev-file.ts";
-import { keyProof } from "../../cli/key-proof.ts";
-import { send } from "../../cli/mutual-tls.ts";
+import { accessToken } from "../../cli/connection/access-token.ts";
+import type { DevClient } from "../../cli/connection/dev-file.ts";
+import { keyProof } from "../../cli/connection/key-proof.ts";
+import { send } from "../../cli/connection/mutual-tls.ts";
 import { certificateFor, clientEntries, joined, starterPolicy, thumbprint } from "./outside.ts";
 import type { TestStack } from "./stack.ts";
 

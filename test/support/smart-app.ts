@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
-import type { DevFile, DevUser } from "../../cli/dev-file.ts";
+import type { DevFile, DevUser } from "../../cli/connection/dev-file.ts";
 import { appOf, type Browser } from "./browser.ts";
 import { typed } from "./patient-web.ts";
 

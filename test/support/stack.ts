@@ -1,9 +1,9 @@
 import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { accessToken, type AccessTokenRequest } from "../../cli/access-token.ts";
-import { clientOf, readDevFile, type DevClient, type DevFile } from "../../cli/dev-file.ts";
-import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
+import { accessToken, type AccessTokenRequest } from "../../cli/connection/access-token.ts";
+import { clientOf, readDevFile, type DevClient, type DevFile } from "../../cli/connection/dev-file.ts";
+import { send, type Reply, type Sending } from "../../cli/connection/mutual-tls.ts";
 import { startStack, type Stack } from "../../sandbox/stack.ts";
 import { inject } from "vitest";
 import { AnswerWatch } from "./answer-watch.ts";

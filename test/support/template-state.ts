@@ -2,7 +2,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { startStack } from "../../sandbox/stack.ts";
-import type { WorkerBundles } from "../../sandbox/worker-bundles.ts";
+import type { WorkerBundles } from "../../sandbox/runtime/worker-bundles.ts";
 import { freePort } from "./free-port.ts";
 
 // No two stacks share a key or a secret, because a test hands one stack a text that another stack sealed.

@@ -1,6 +1,6 @@
 import type { Resource } from "@medplum/fhirtypes";
 import type { AuditRecord } from "#audit/record";
-import type { Sending } from "../../cli/mutual-tls.ts";
+import type { Sending } from "../../cli/connection/mutual-tls.ts";
 import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";
 import { FixedChance } from "./fixed-chance.ts";
 import { workDone } from "./in-process/cloudflare-workers.ts";

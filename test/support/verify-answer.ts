@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, verify, type JsonWebKey } from "node:crypto";
 import { isInnerList, parseDictionary } from "structured-headers";
-import type { Reply } from "../../cli/mutual-tls.ts";
+import type { Reply } from "../../cli/connection/mutual-tls.ts";
 
 /** The facts that a client retains about its request: method, URL, and header fields (in lower case). */
 export interface Sent {

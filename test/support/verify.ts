@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import type { DevFile } from "../../cli/dev-file.ts";
+import type { DevFile } from "../../cli/connection/dev-file.ts";
 
 /** Runs `phylax ledger verify` as an outsider would: in its own process, with the public keys alone. */
 export function verifyLedger(

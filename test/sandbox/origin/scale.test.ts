@@ -4,7 +4,7 @@ import type { Bundle, Resource } from "@medplum/fhirtypes";
 import { test } from "vitest";
 import { parseExact } from "../../../sandbox/origin/exact-json.ts";
 import { startOrigin } from "../../../sandbox/origin/server.ts";
-import { readFolder } from "../../../sandbox/load.ts";
+import { readFolder } from "../../../sandbox/fhir-server/load.ts";
 import { lane } from "../../support/lane.ts";
 
 const data = join(import.meta.dirname, "../../../../shared/data/fhir");

@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { TLSSocket } from "node:tls";
-import { tlsClientAuth } from "../../../sandbox/tls-client-auth.ts";
+import { tlsClientAuth } from "../../../sandbox/front/tls-client-auth.ts";
 
 const known = new Map<string, object>();
 

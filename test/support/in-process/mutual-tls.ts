@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Reply, Sending } from "../../../cli/mutual-tls.ts";
+import type { Reply, Sending } from "../../../cli/connection/mutual-tls.ts";
 import { edgeFacts } from "./edge-facts.ts";
 import { handlerAt } from "./network.ts";
 
@@ -17,7 +17,7 @@ export function onExchange(listener: Listener): () => void {
 }
 
 /**
- * `cli/mutual-tls.ts` for doors in this process: the request goes to the handler of its host, with the facts
+ * `cli/connection/mutual-tls.ts` for doors in this process: the request goes to the handler of its host, with the facts
  * that the edge would report about the caller's certificate. test/door/vitest.config.ts replaces the module
  * with this file.
  */

@@ -1,0 +1,163 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import type { AccountingLine } from "#audit/accounting/line";
+import {
+  checkLine,
+  type LineProblem,
+  type LineProof,
+  readLineProof,
+  sameSubject,
+} from "#audit/accounting/proof";
+import { err, type Result } from "#kernel/result";
+import type { Checkpoint } from "#ledger/tlog/checkpoint";
+import type { Verifier } from "#ledger/tlog/signed-note";
+import { verifyLog } from "#ledger/verify";
+import { countsText } from "#audit/accounting/compose";
+import { accountingShown, type ShownLine } from "./accounting-lines.ts";
+import { onceMoreIfLate } from "../log/late-checkpoint.ts";
+import { givenKeys, logOfVerifier, Misuse, printFault } from "../log/ledger-keys.ts";
+import { sentence as wordsOf } from "../log/ledger-report.ts";
+import { readerAt } from "../log/reader-at.ts";
+import { keyOfLog } from "../log/ledger-root.ts";
+import { printable } from "../printable.ts";
+
+export const accountingCheckUsage =
+  "phylax accounting check FILE… [--ledger URL|DIR] [--key VKEY]… [--keys DEV.JSON]…";
+
+/**
+ * Checks each line of a saved accounting (FHIR, CSV or HTML; each page is a file) against the ledger's public
+ * keys, offline. It prints each line as its proof states it, and each error. No proof shows that a line is
+ * missing. With a ledger or an exported folder it also checks that the checkpoint of each proof is in the
+ * ledger's past: the holder of the key can sign a second history for a single reader. Returns 0 when
+ * everything is right.
+ */
+export async function accountingCheck(args: readonly string[]): Promise<number> {
+  try {
+    const many = { type: "string", multiple: true, default: [] as string[] } as const;
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { key: many, keys: many, ledger: { type: "string" } },
+    });
+    if (positionals.length === 0)
+      throw new Misuse("name the file of a saved accounting, or the files of all its pages");
+    const given = givenKeys(values.key, values.keys);
+    if (given === undefined) throw new Misuse("no public key to check with: give one with --key or --keys");
+    const pages = positionals.map((file) => accountingShown(bytesOf(file)));
+    if (pages.some(({ isSummed }) => isSummed))
+      throw new Misuse("sums have no proofs: request the accounting without summed=true and check its lines");
+    const { good, checkpoints } = printLines(
+      pages.flatMap(({ lines }) => lines),
+      given.keys,
+    );
+    if (pages.every(({ isFollowed }) => isFollowed))
+      console.log("more pages follow: the last page is not among these files, so save the next pages too");
+    const isInPast =
+      values.ledger === undefined || (await printHistory(values.ledger, checkpoints, given.keys));
+    return good && isInPast ? 0 : 1;
+  } catch (fault) {
+    return printFault(fault, accountingCheckUsage);
+  }
+}
+
+/**
+ * Prints the verdict on each line. `good` means that every line has a valid proof; `checkpoints` are those in
+ * the proofs.
+ */
+function printLines(
+  lines: readonly ShownLine[],
+  keys: readonly Verifier[],
+): { readonly good: boolean; readonly checkpoints: readonly Checkpoint[] } {
+  const good = new Map<string, AccountingLine>(); // by place
+  const checkpoints: Checkpoint[] = [];
+  for (const line of lines) {
+    if (line.proof === undefined) continue;
+    const proof = readLineProof(Buffer.from(line.proof, "base64").toString("utf8"));
+    const checked = proof.ok ? checkShown(proof.value, line, keys) : proof;
+    const place = proof.ok ? `${proof.value.log}/${proof.value.index}/${proof.value.line}` : "a line";
+    const isSecond = good.has(place);
+    const verdict = checked.ok
+      ? `good: ${sentence(checked.value.says)}`
+      : `WRONG: ${checked.error.replaceAll("_", " ")}`;
+    console.log(printable(`${place}: ${isSecond ? "WRONG: shown before" : verdict}`));
+    if (!checked.ok || isSecond) continue;
+    good.set(place, checked.value.says);
+    checkpoints.push(checked.value.checkpoint);
+  }
+  const unproven = lines.filter(({ proof }) => proof === undefined).length;
+  if (unproven > 0) console.log(`${unproven} without a proof: request the accounting again`);
+  const [first, ...further] = good.values();
+  const different = first === undefined ? 0 : further.filter((line) => !sameSubject(line, first)).length;
+  if (different > 0)
+    console.log(
+      `${different} lines are of another record of the patient than the first line is, or of another patient`,
+    );
+  console.log(`${good.size} of ${lines.length} lines are proven; no proof shows that no line is missing`);
+  return { good: good.size === lines.length, checkpoints };
+}
+
+/** Checks that each log, where it is whole, has these checkpoints in its past. */
+async function printHistory(
+  ledger: string,
+  checkpoints: readonly Checkpoint[],
+  keys: readonly Verifier[],
+): Promise<boolean> {
+  let isInPast = true;
+  for (const [origin, since] of Map.groupBy(checkpoints, (checkpoint) => checkpoint.origin)) {
+    const verifier = keyOfLog(keys, origin.slice(origin.lastIndexOf("/") + 1));
+    if (verifier === undefined) continue; // without the log's key no line was good
+    const reader = readerAt(ledger, logOfVerifier(verifier));
+    const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { since }));
+    if (result.ok)
+      console.log(
+        `${logOfVerifier(verifier)}: the ledger, whole at ${result.value.size} leaves, ` +
+          "has the proofs' checkpoints in its past",
+      );
+    else console.log(printable(`${logOfVerifier(verifier)}: WRONG: ${wordsOf(result.error)}`));
+    isInPast &&= result.ok;
+  }
+  return isInPast;
+}
+
+/** The proof states what the line says; the values shown next to the proof must agree with it. */
+function checkShown(
+  proof: LineProof,
+  { shown, disclosed }: ShownLine,
+  keys: readonly Verifier[],
+): Result<
+  { readonly says: AccountingLine; readonly checkpoint: Checkpoint },
+  LineProblem | "shows_something_else_than_it_proves" | "there_is_no_key_of_its_log_here"
+> {
+  const verifier = keyOfLog(keys, proof.log);
+  if (verifier === undefined) return err("there_is_no_key_of_its_log_here");
+  const checked = checkLine(proof, verifier);
+  if (!checked.ok) return checked;
+  const { says } = checked.value;
+  const facts = [new Date(says.at).toISOString(), says.recipient, ...says.purposes];
+  const alike = disclosed === countsText(says) && facts.every((fact) => isIn(shown, fact));
+  return alike ? checked : err("shows_something_else_than_it_proves");
+}
+
+/** Matches whole words: `TREAT` is not in `ETREAT`. */
+function isIn(shown: string, fact: string): boolean {
+  for (let at = shown.indexOf(fact); at >= 0; at = shown.indexOf(fact, at + 1)) {
+    if (!/[\w.-]$/u.test(shown.slice(0, at)) && !/^[\w.-]/u.test(shown.slice(at + fact.length))) return true;
+  }
+  return false;
+}
+
+const sentence = (line: AccountingLine): string =>
+  [
+    new Date(line.at).toISOString(),
+    `to ${line.recipient}`,
+    `for ${line.purposes.join(" ")}`,
+    countsText(line),
+  ].join(", ");
+
+function bytesOf(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch {
+    throw new Misuse(`${file} cannot be read: check its name and permissions`);
+  }
+}

@@ -1,0 +1,138 @@
+import { nextPage, sumsSentence } from "#audit/accounting/compose";
+import { Misuse } from "../log/ledger-keys.ts";
+
+/**
+ * A line as an accounting shows it, in any of the three forms. The proof, in base64, is not part of the text
+ * shown.
+ */
+export interface ShownLine {
+  readonly shown: string;
+  /** The types and counts, as `Observation 12, Patient 1`. */
+  readonly disclosed: string;
+  readonly proof: string | undefined;
+}
+
+/** One page of an accounting. It may be the whole accounting. */
+export interface ShownPage {
+  readonly lines: readonly ShownLine[];
+  /** The entries are sums, which have no proofs. */
+  readonly isSummed: boolean;
+  /** Another page follows. */
+  readonly isFollowed: boolean;
+}
+
+/**
+ * Parses a saved accounting. Throws a Misuse for any other file, because "no line is wrong" must not be
+ * printed for it.
+ */
+export function accountingShown(bytes: Uint8Array): ShownPage {
+  const text = new TextDecoder().decode(bytes); // without the byte order mark of a spreadsheet
+  const isSummed = text.includes(sumsSentence);
+  const page = text.startsWith("{")
+    ? inBundle(text)
+    : text.startsWith("<!doctype html>")
+      ? inPage(text)
+      : inTable(text);
+  if (page === undefined && !isSummed)
+    throw new Misuse(
+      "not an accounting of disclosures, or changed since the gateway answered: save the answer again, unedited",
+    );
+  return { lines: [], isFollowed: false, ...page, isSummed };
+}
+
+type Read = Pick<ShownPage, "lines" | "isFollowed"> | undefined;
+
+function inBundle(text: string): Read {
+  const bundle = asJson(text);
+  if (!isRecord(bundle) || bundle["type"] !== "searchset" || !Array.isArray(bundle["entry"]))
+    return undefined;
+  const resources = recordsIn(bundle["entry"]).flatMap(({ resource }) =>
+    isRecord(resource) ? [resource] : [],
+  );
+  const isFollowed = recordsIn(bundle["link"]).some(({ relation }) => relation === "next");
+  return {
+    lines: resources.filter(({ resourceType }) => resourceType === "AuditEvent").map(ofEvent),
+    isFollowed,
+  };
+}
+
+function ofEvent(event: Record<string, unknown>): ShownLine {
+  const details = recordsIn(event["entity"]).flatMap((entity) => recordsIn(entity["detail"]));
+  const detail = (type: string) => details.find((candidate) => candidate["type"] === type) ?? {};
+  const [proof, disclosed] = [detail("proof")["valueBase64Binary"], detail("disclosed")["valueString"]];
+  const shown = JSON.stringify(event, (_, value: unknown) => (value === proof ? undefined : value));
+  return {
+    shown,
+    disclosed: typeof disclosed === "string" ? disclosed : "",
+    proof: typeof proof === "string" ? proof : undefined,
+  };
+}
+
+function asJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // the parser's message would show the content
+  }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const recordsIn = (value: unknown): readonly Record<string, unknown>[] =>
+  Array.isArray(value) ? value.filter(isRecord) : [];
+
+const pageRow =
+  /^<th scope="row">[^<]*<\/th>(?<cells>(?:<td>[^<]*<\/td>)+)<td>(?:[^<]*|<details><summary>[^<]*<\/summary><code>(?<proof>[A-Za-z0-9+/=]+)<\/code><\/details>)<\/td><\/tr>$/u;
+
+/**
+ * A row of a different form could show content that this parser never checks, so the whole page is rejected.
+ */
+function inPage(text: string): Read {
+  if (!text.includes("<h1>Accounting of disclosures</h1>")) return undefined;
+  const [, ...rows] = (/<tbody>(.*)<\/tbody>/su.exec(text)?.[1] ?? "").split("<tr>");
+  const matches = rows.map((row) => pageRow.exec(row)?.groups);
+  const isOurs =
+    matches.every((match) => match !== undefined) &&
+    text.split("<tr").length - 1 === (rows.length === 0 ? 0 : rows.length + 1);
+  if (!isOurs) return undefined;
+  const lines = matches.map((match, at) => ({
+    shown: rows[at]?.replace(match?.["proof"] ?? "", "") ?? "",
+    disclosed: match?.["cells"]?.split("<td>")[3]?.replace("</td>", "") ?? "",
+    proof: match?.["proof"],
+  }));
+  return { lines, isFollowed: text.includes('<link rel="next" href="') };
+}
+
+function inTable(text: string): Read {
+  const [head = [], ...rows] = cellsOf(text);
+  const [disclosedAt, proofAt] = [head.indexOf("disclosed"), head.indexOf("proof")];
+  if (head[0] !== "time" || disclosedAt < 0 || proofAt < 0) return undefined;
+  // a note fills its row alone
+  const isWords = (cells: readonly string[]) => cells.slice(1).every((cell) => cell === "");
+  const lines = rows
+    .filter((cells) => !isWords(cells))
+    .map((cells) => ({
+      shown: cells.filter((_, at) => at !== proofAt).join("\n"),
+      disclosed: cells[disclosedAt] ?? "",
+      proof: cells[proofAt] || undefined,
+    }));
+  return { lines, isFollowed: rows.some((cells) => isWords(cells) && cells[0]?.startsWith(nextPage)) };
+}
+
+/**
+ * Parses RFC 4180, also with line ends that a spreadsheet changed. Returns no rows when the text is not a CSV
+ * table to its end.
+ */
+function cellsOf(text: string): readonly (readonly string[])[] {
+  const rows: string[][] = [[]];
+  let read = 0;
+  for (const [cell, quoted, plain = "", end] of text.matchAll(
+    /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/guy,
+  )) {
+    rows.at(-1)?.push(quoted?.replaceAll('""', '"') ?? plain);
+    read += cell.length;
+    if (end === "") break;
+    if (end !== ",") rows.push([]);
+  }
+  return read === text.length ? rows : [];
+}

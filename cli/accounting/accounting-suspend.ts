@@ -1,0 +1,42 @@
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { postAsOperator, posterOptions, refusalLine } from "../connection/operator-post.ts";
+
+export const accountingSuspendUsage =
+  "phylax accounting suspend FILE [--operator ID [--operator-token FILE]] [--state DIR]";
+
+/**
+ * Suspends an individual's right to an accounting of disclosures to one recipient (45 CFR 164.528(a)(2)). The
+ * file names the individual, the recipient, the period and the recipient's statement (docs/accounting.md).
+ * Returns 0 when the suspension is in force, 2 when it is refused.
+ */
+export async function accountingSuspend(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: posterOptions,
+  });
+  const [file, ...more] = positionals;
+  if (file === undefined || more.length > 0) {
+    console.error(`usage: ${accountingSuspendUsage}`);
+    return 2;
+  }
+  if (!existsSync(file)) {
+    console.error(`${file} does not exist: name the file of the suspension`);
+    return 2;
+  }
+  try {
+    const from = { state: resolve(values.state), operator: values.operator, token: values["operator-token"] };
+    const answer = await postAsOperator(from, "api/accounting/suspensions", readFileSync(file));
+    if (answer.status === 200) {
+      console.log("suspended");
+      return 0;
+    }
+    console.error(refusalLine(answer));
+    return answer.status < 500 ? 2 : 1;
+  } catch (fault) {
+    console.error(fault instanceof Error ? fault.message : "not suspended");
+    return 1;
+  }
+}

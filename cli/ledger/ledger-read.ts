@@ -1,0 +1,95 @@
+import { parseArgs } from "node:util";
+import type { Counts } from "#audit/event";
+import { toBase64 } from "#ledger/bytes/base64";
+import { auditorOptions, auditorSource, auditorUsage } from "../records/auditor-source.ts";
+import { eventFilter, filterOptions, filterUsage } from "../records/event-filter.ts";
+import { eventsOf, type EventOnRecord } from "../records/ledger-events.ts";
+import { Misuse, printFault } from "../log/ledger-keys.ts";
+import { printable } from "../printable.ts";
+import { UnreadList } from "../records/unread.ts";
+
+export const ledgerReadUsage = `phylax ledger read [URL|DIR] ${auditorUsage} ${filterUsage} [--json]`;
+
+/**
+ * Opens the leaves of each log with an auditor's key and prints the events: patient data, on standard output
+ * and nowhere else. Leaves that could not be opened are reported on standard error; the exit code is 1 then.
+ */
+export async function ledgerRead(args: readonly string[]): Promise<number> {
+  try {
+    const options = {
+      ...auditorOptions,
+      ...filterOptions,
+      json: { type: "boolean", default: false },
+    } as const;
+    const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+    if (positionals.length > 1) throw new Misuse("name one URL or folder and nothing more");
+    const isSelected = eventFilter(values);
+    const source = await auditorSource(values, positionals[0]);
+    const unread = new UnreadList();
+    for await (const found of eventsOf(source)) {
+      if (!("event" in found)) unread.add(found);
+      else if (isSelected(found.event))
+        console.log(printable(values.json ? JSON.stringify(asJson(found)) : asLine(found)));
+    }
+    for (const line of unread.lines) console.error(printable(line));
+    return unread.count === 0 ? 0 : 1;
+  } catch (fault) {
+    return printFault(fault, ledgerReadUsage);
+  }
+}
+
+/**
+ * `{ log, leaves, leaf, frame, event }`: leaf numbers, the first leaf's hash in base64, the frame's number.
+ * Times in an event are in ms.
+ */
+export function asJson({ log, leaves, parts, frame, event, unknownKeys }: EventOnRecord): object {
+  const [first] = leaves;
+  return {
+    log: log.name,
+    leaves: leaves.map(({ index }) => index),
+    leaf: toBase64(first?.hash ?? new Uint8Array()),
+    frame: frame.number,
+    ...(leaves.length < parts ? { missingParts: parts - leaves.length } : {}),
+    ...(unknownKeys.length > 0 ? { unknownKeys } : {}),
+    event,
+  };
+}
+
+function asLine({ log, leaves, parts, event }: EventOnRecord): string {
+  const { who, what, why, outcome, withheld, configuration } = event;
+  const place = what?.id ?? (what?.parameters ?? []).map(([name, value]) => `${name}=${value}`).join("&");
+  const target =
+    [what?.origin, what?.type].filter(Boolean).join("/") +
+    (place === "" ? "" : what?.id === undefined ? `?${place}` : `/${place}`);
+  const patients = event.patients.map(
+    ({ patient, counts, state }) =>
+      `${patient}${state === undefined ? "" : ` of ${state}`}${countsOf(counts)}`,
+  );
+  const words = [
+    new Date(event.at).toISOString(),
+    `${log.name}/${leaves[0]?.index}`,
+    event.kind,
+    who?.client ?? who?.operator ?? configuration?.worker ?? "unknown caller",
+    (why?.purposes ?? []).join("+"),
+    what?.interaction,
+    target,
+    outcome?.status,
+    outcome?.reason,
+    configuration &&
+      `sha-256 ${configuration.digest}: ` +
+        configuration.settings.map(([name, value]) => `${name}=${value}`).join(", "),
+    patients.length > 0 && `patients: ${patients.join(", ")}`,
+    (event.asked?.length ?? 0) > 0 && `requested outside row access: ${event.asked?.join(", ")}`,
+    event.unnamed.length > 0 && `without a patient in the record: ${event.unnamed.join(", ")}`,
+    (withheld?.paths?.length ?? 0) > 0 && `${withheld?.paths?.length} elements withheld`,
+    (withheld?.resources ?? 0) > 0 && `${withheld?.resources} resources withheld`,
+    leaves.length < parts && `${parts - leaves.length} of ${parts} parts missing`,
+    `request ${event.id}${event.step ? `.${event.step}` : ""}`,
+  ];
+  return words.filter((word) => word !== undefined && word !== false && word !== "").join(" ");
+}
+
+const countsOf = (counts: Counts): string => {
+  const each = Object.entries(counts).map(([type, count]) => `${type} ${count}`);
+  return each.length === 0 ? "" : ` (${each.join(", ")})`;
+};

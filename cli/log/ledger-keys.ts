@@ -1,0 +1,127 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseWitnessKey } from "#ledger/tlog/cosignature";
+import { parseLogName } from "#ledger/log-name";
+import { ROOT_LOG } from "#ledger/root-log";
+import { parseVerifierKey, verifierKey, type Verifier } from "#ledger/tlog/signed-note";
+import { printable } from "../printable.ts";
+
+/** A wrong call of a command. */
+export class Misuse extends Error {}
+
+/** Prints a command's fault and returns its exit code: 2 for a misuse, 1 for every other fault. */
+export function printFault(fault: unknown, usage: string): 1 | 2 {
+  // parseArgs throws a TypeError with a code
+  const misuse = fault instanceof Misuse || (fault instanceof TypeError && "code" in fault);
+  console.error(printable(fault instanceof Error ? fault.message : String(fault)));
+  if (misuse) console.error(`usage: ${usage}`);
+  return misuse ? 2 : 1;
+}
+
+/** Keys from outside the ledger, and the ledger's address when a file has it. */
+export interface GivenKeys {
+  readonly from: string;
+  readonly keys: readonly Verifier[];
+  readonly witnesses: readonly Verifier[];
+  readonly url?: string;
+}
+
+/**
+ * The keys of `--key` and `--keys`. Without these options, the keys of the development stack below the
+ * current folder (npm changes that folder and leaves the first in INIT_CWD). Undefined when there are no
+ * keys.
+ */
+export function givenKeys(key: readonly string[], files: readonly string[]): GivenKeys | undefined {
+  const folders = [process.env["INIT_CWD"], process.cwd()].filter((folder) => folder !== undefined);
+  const devFile = folders
+    .map((folder) => join(folder, ".phylax", "dev.json"))
+    .find((file) => existsSync(file));
+  const read = key.length + files.length > 0 ? files : [devFile].filter((file) => file !== undefined);
+  const found = read.map(readKeyFile);
+  const keys = [...key.map(readKey), ...found.flatMap((file) => file.keys)];
+  // A check with different keys must not pass for a check with the keys that the options name.
+  if (keys.length === 0 && files.length > 0)
+    throw new Misuse(`${files.join(", ")} has no key: name a dev.json with "logs"`);
+  if (keys.length === 0) return undefined;
+  const url = found.map((file) => file.url).find((address) => address !== undefined);
+  const witnesses = found.flatMap((file) => file.witnesses);
+  return {
+    from: [...key.map(() => "--key"), ...read].join(", "),
+    keys,
+    witnesses,
+    ...(url === undefined ? {} : { url }),
+  };
+}
+
+/**
+ * The key of a log or of the root log. Its name becomes a folder's name, which a failed export deletes, so a
+ * name like `..` is refused.
+ */
+export function parseLogKey(text: string): Verifier | undefined {
+  const key = parseVerifierKey(text);
+  return key.ok &&
+    (parseLogName(logOfVerifier(key.value)) !== undefined || logOfVerifier(key.value) === ROOT_LOG)
+    ? key.value
+    : undefined;
+}
+
+/** The key of a witness. The root log's checkpoint must have its cosignature. */
+export function readWitnessKey(text: string): Verifier {
+  const key = parseWitnessKey(text);
+  if (!key.ok) throw new Misuse(`not the verifier key of a witness, as "name+hash+key": ${text}`);
+  return key.value;
+}
+
+export const logOfVerifier = ({ name }: Verifier): string => name.slice(name.lastIndexOf("/") + 1);
+
+export const keyText = ({ name, publicKey }: Verifier): string => verifierKey(name, publicKey);
+
+function readKey(text: string): Verifier {
+  const key = parseLogKey(text);
+  if (key === undefined) throw new Misuse(`not the verifier key of a log, as "name+hash+key": ${text}`);
+  return key;
+}
+
+interface KeyFile {
+  readonly keys: readonly Verifier[];
+  readonly witnesses: readonly Verifier[];
+  readonly url: string | undefined;
+}
+
+/**
+ * Reads a dev.json: `logs` (log name to verifier key), `root` and `witnesses` if present, and `ledger`, which
+ * is an address and not a reason to trust.
+ */
+function readKeyFile(file: string): KeyFile {
+  const { logs, root, witnesses = {}, ledger } = readJson(file);
+  if (logs === undefined) throw new Misuse(`${file} has no "logs": name a dev.json`);
+  const named: [string, unknown][] = Object.entries({
+    ...logs,
+    ...(root === undefined ? {} : { [ROOT_LOG]: root }),
+  });
+  const keys = named.map(([log, text]) => {
+    const key = readKey(String(text));
+    if (logOfVerifier(key) !== log) throw new Misuse(`${file}: the key of ${log} belongs to another log`);
+    return key;
+  });
+  return {
+    keys,
+    witnesses: Object.values(witnesses).map((text) => readWitnessKey(String(text))),
+    url: ledger,
+  };
+}
+
+interface KeyJson {
+  readonly logs?: Readonly<Record<string, unknown>>;
+  readonly root?: unknown;
+  readonly witnesses?: Readonly<Record<string, unknown>>;
+  readonly ledger?: string;
+}
+
+function readJson(file: string): KeyJson {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch {
+    throw new Misuse(`${file} cannot be read as JSON: --keys takes a dev.json`);
+  }
+}

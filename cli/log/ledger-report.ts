@@ -1,0 +1,48 @@
+import { toBase64 } from "#ledger/bytes/base64";
+import type { Claims, Finding } from "#ledger/verify";
+import type { LogReport } from "./log-report.ts";
+import { printable } from "../printable.ts";
+
+/** A finding as text, for example `frame/1 (frame 1): frame magic`. Text is passed through. */
+export function sentence(wrong: Finding | string): string {
+  if (typeof wrong === "string") return wrong;
+  const { object, index, problem } = wrong;
+  const place = index === undefined ? "" : ` (${object.startsWith("frame/") ? "frame" : "leaf"} ${index})`;
+  return `${object}${place}: ${problem.replaceAll("_", " ")}`;
+}
+
+/** Prints a report: good on standard output, wrong on standard error. Returns true when it is good. */
+export function printReport(report: LogReport, { since = [], receipts = [] }: Claims): boolean {
+  if ("wrong" in report) {
+    console.error(printable(`${report.name}: WRONG: ${sentence(report.wrong)}`));
+    return false;
+  }
+  if (report.removed === true) {
+    const text = "deleted, six years after its half-year had ended";
+    console.log(
+      `${report.name}: ${text}; its last checkpoint in the root log is of ${report.good.size} leaves`,
+    );
+    return true;
+  }
+  const { size, frames, root } = report.good;
+  const claimed = [
+    ...since.map(() => "extends the earlier checkpoint"),
+    ...receipts.map(({ index }) => `has the receipt's leaf ${index}`),
+  ];
+  const rooted = report.rooted === undefined ? [] : [`${report.rooted} of them under the root log`];
+  const cosigned = (report.cosigned ?? []).map((by) => `cosigned by ${by.name} at ${timeText(by.seconds)}`);
+  const facts = [
+    `${report.name}: good: ${size} leaves in ${frames} frames, root ${toBase64(root)}`,
+    ...rooted,
+    ...cosigned,
+    ...claimed,
+  ];
+  console.log(printable(facts.join(", ")));
+  return true;
+}
+
+/** A witness signs any time it likes, also a time that no calendar has. That time must not end the report. */
+function timeText(seconds: number): string {
+  const time = new Date(seconds * 1000);
+  return Number.isNaN(time.getTime()) ? `second ${seconds}` : time.toISOString();
+}

@@ -1,0 +1,191 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { readInteraction, type Interaction } from "#fhir/interaction";
+import { isObject, readJson, textAt, type JsonObject } from "#fhir/json/json";
+import { isId, parseReference } from "#fhir/r4/reference";
+import { instant } from "#kernel/clock";
+import { explainSample, type SampleExplanation } from "#authoring/explain-sample";
+import { compilePolicy } from "#policy/compile";
+import { explain, type Explanation } from "#authoring/explain";
+import type { Explained, ExplainStep } from "#authoring/explain-step";
+import { Misuse, printFault } from "../log/ledger-keys.ts";
+import { callerByPolicy, callerByRegistry, type PolicyCaller } from "./policy-caller.ts";
+
+export const policyExplainUsage = [
+  "phylax policy explain (--registry FILE --client ID | --policy FILE) REQUEST " +
+    "[--purpose CODE] [--origin NAME] [--scope SCOPES]",
+  "    [--patient ID] [--user REFERENCE [--user-patient ID]…] [--at TIME] [--sample RESOURCE.json] [--json]",
+  "    REQUEST: 'GET Observation?patient=1', 'PUT Observation/1' …; below the FHIR base",
+].join("\n");
+
+interface Report extends Omit<Explanation, "refused"> {
+  readonly refused: string | undefined;
+  readonly sample?: SampleExplanation;
+}
+
+/**
+ * Prints why a request would be permitted or refused, rule by rule, with the query to the origin and the part
+ * of a sample that would be disclosed. It sends no request and writes no record. Returns 0 when the request
+ * would be permitted, 1 when it would be refused, 2 when the command was misused.
+ */
+export async function policyExplain(args: readonly string[]): Promise<number> {
+  try {
+    const many = { type: "string", multiple: true, default: [] as string[] } as const;
+    const text = { type: "string" } as const;
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        registry: text,
+        policy: text,
+        client: text,
+        purpose: text,
+        origin: { type: "string", default: "main" },
+        scope: text,
+        patient: text,
+        user: text,
+        "user-patient": many,
+        at: text,
+        sample: text,
+        json: { type: "boolean", default: false },
+      },
+    });
+    const { registry, policy, client, purpose, origin, scope, patient, user } = values;
+    if (registry === undefined && policy === undefined)
+      throw new Misuse("name a registry file (--registry) or a policy (--policy)");
+    const options = { registry, policy, client, purpose, origin, scope, patient };
+    const caller =
+      registry === undefined ? callerByPolicy(options) : await callerByRegistry(options, timeOf(values.at));
+    const sample = values.sample === undefined ? undefined : readSample(values.sample);
+    const report = reportOf(
+      caller,
+      explainedBy(caller, patient, user, values["user-patient"]),
+      positionals.join(" "),
+      sample,
+    );
+    if (values.json) console.log(JSON.stringify(report, null, 2));
+    else print(report);
+    return report.refused === undefined ? 0 : 1;
+  } catch (fault) {
+    return printFault(fault, policyExplainUsage);
+  }
+}
+
+function reportOf(
+  caller: PolicyCaller,
+  about: Explained,
+  request: string,
+  sample: JsonObject | undefined,
+): Report {
+  if (caller.refused !== undefined) return { refused: caller.refused, steps: caller.steps, asks: [] };
+  const [method, path, query] = partsOf(request);
+  // This command reads the form of `_search` from the request's query.
+  const posted = method === "POST" && path.at(-1) === "_search";
+  const read = readInteraction(method, path, posted ? "" : query, undefined, posted ? query : "");
+  if (!read.ok) {
+    const parameter = "parameter" in read.error ? ` (${read.error.parameter})` : "";
+    const step: ExplainStep = {
+      ok: false,
+      of: "request",
+      says: `${request}: ${read.error.reason}${parameter}`,
+    };
+    return { refused: read.error.reason, steps: [...caller.steps, step], asks: [] };
+  }
+  const step: ExplainStep = { ok: true, of: "request", says: `understood as ${spoken(read.value)}` };
+  const { refused, steps, asks } = explain(about, read.value);
+  const explained = { refused, steps: [...caller.steps, step, ...steps], asks };
+  return sample === undefined
+    ? explained
+    : { ...explained, sample: explainSample(about, read.value, sample) };
+}
+
+function partsOf(request: string): readonly [method: string, path: readonly string[], query: string] {
+  const {
+    method = "GET",
+    path,
+    query = "",
+  } = /^(?:(?<method>[A-Z]+) +)?\/?(?<path>[^?\s]*)(?:\?(?<query>\S*))?$/u.exec(request.trim())?.groups ?? {};
+  if (path === undefined || path === "")
+    throw new Misuse("name a request, for example 'GET Observation?patient=1'");
+  return [method, path.split("/"), query];
+}
+
+const spoken = (interaction: Interaction): string =>
+  `${interaction.kind}${"type" in interaction ? ` of ${interaction.type}` : ""}`;
+
+/**
+ * The patient and user that the scopes name. Only the origin's records link a user to patients: here the
+ * command line does, or a placeholder for each.
+ */
+function explainedBy(
+  { document, scopes }: PolicyCaller,
+  patient: string | undefined,
+  user: string | undefined,
+  patients: readonly string[],
+): Explained {
+  for (const id of [...patients, ...(patient === undefined ? [] : [patient])])
+    if (!isId(id)) throw new Misuse(`${id} is not a FHIR id`);
+  const reference = user === undefined ? undefined : parseReference(user, "https://gateway.invalid");
+  if (reference !== undefined && reference.kind !== "local")
+    throw new Misuse("--user takes a reference, for example Practitioner/1");
+  const policy = compilePolicy(document, "");
+  const usersPatients =
+    reference?.type === "Patient"
+      ? [reference.id]
+      : patients.length > 0 || reference === undefined
+        ? patients
+        : [standIn];
+  const relations = [...policy.users].join(", ") || "nothing, because the policy names no relation";
+  const users =
+    reference === undefined
+      ? "no user signed in: --user"
+      : reference.type === "Patient"
+        ? "themself"
+        : `the patients that the origin's records link to this user as ${relations}`;
+  const accessible =
+    reference !== undefined && (reference.type === "Patient" || policy.users.size > 0)
+      ? new Set(usersPatients)
+      : undefined;
+  return { document, policy, access: { scopes, patient, usersPatients: accessible }, users };
+}
+
+function timeOf(text: string | undefined) {
+  const at = text === undefined ? Date.now() : Date.parse(text);
+  if (Number.isNaN(at)) throw new Misuse("--at takes a time, for example 2026-01-05T00:00:00Z");
+  return instant(at);
+}
+
+const standIn = "each-patient-of-the-user";
+
+function readSample(file: string): JsonObject {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(file);
+  } catch {
+    throw new Misuse(`${file}: cannot be read`);
+  }
+  const read = readJson(bytes);
+  if (!read.ok) throw new Misuse(`${file}: ${read.error.reason}`);
+  if (!isObject(read.value) || textAt(read.value, "resourceType") === undefined)
+    throw new Misuse(`${file}: is not a FHIR resource`);
+  return read.value;
+}
+
+function print({ refused, steps, asks, sample }: Report): void {
+  console.log(refused === undefined ? "permitted" : `refused: ${refused}`);
+  for (const { ok, of, says, details = [] } of steps) {
+    console.log(`  ${ok ? "ok" : "NO"}  ${of}: ${says}`);
+    for (const detail of details) console.log(`        ${detail}`);
+  }
+  if (asks.length > 0) console.log("queries to the origin:");
+  for (const ask of asks) console.log(`  ${ask}`);
+  if (sample === undefined) return;
+  if (sample.kept.length > 0)
+    console.log(sample.writes ? "the sample may not be written" : "the sample is not disclosed");
+  for (const why of sample.kept) console.log(`  ${why}`);
+  if (sample.after === undefined) return;
+  const verdict = sample.writes ? "the part of the sample that may be written" : "the sample is disclosed";
+  console.log(`${verdict}, by ${sample.rules.join(", ")}`);
+  for (const { kind, path, why } of sample.changes) console.log(`  ${kind} ${path}: ${why}`);
+  console.log(JSON.stringify(sample.after, null, 2));
+}

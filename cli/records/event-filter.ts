@@ -1,0 +1,71 @@
+import { type AuditEvent, eventKinds } from "#audit/event";
+import { isPatient } from "#audit/check";
+import { currentReason } from "#audit/renamed-reasons";
+import { Misuse } from "../log/ledger-keys.ts";
+
+/** Options that filter events. */
+export const filterOptions = {
+  from: { type: "string" },
+  to: { type: "string" },
+  patient: { type: "string" },
+  client: { type: "string" },
+  kind: { type: "string" },
+  reason: { type: "string" },
+} as const;
+export const filterUsage =
+  "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID] [--kind KIND] [--reason CODE]";
+
+export interface FilterValues {
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly patient?: string | undefined;
+  readonly client?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+/**
+ * A predicate for the events that the options select, by the time of arrival of the request, both ends
+ * included. `reason` may be a code that an earlier version recorded. A tally of refusals matches each reason
+ * that it counts. Throws a Misuse.
+ */
+export function eventFilter({
+  from,
+  to,
+  patient,
+  client,
+  kind,
+  reason,
+}: FilterValues): (event: AuditEvent) => boolean {
+  const [first, last] = [
+    from === undefined ? 0 : timeOf(from, "from"),
+    to === undefined ? Infinity : timeOf(to, "to"),
+  ];
+  if (last < first) throw new Misuse("--to is before --from: swap the two times");
+  if (patient !== undefined && !isPatient(patient))
+    throw new Misuse("--patient is ORIGIN/Patient/ID, as records name patients");
+  if (kind !== undefined && !Object.hasOwn(eventKinds, kind))
+    throw new Misuse(`--kind is one of ${Object.keys(eventKinds).join(", ")}`);
+  const named = reason === undefined ? undefined : currentReason(reason);
+  return (event) =>
+    event.at >= first &&
+    event.at <= last &&
+    (kind === undefined || event.kind === kind) &&
+    (named === undefined || event.outcome?.reason === named || Object.hasOwn(event.tally ?? {}, named)) &&
+    (client === undefined || event.who?.client === client) &&
+    (patient === undefined ||
+      event.patients.some((concerned) => concerned.patient === patient) ||
+      event.asked?.includes(patient) === true);
+}
+
+/** Parses RFC 3339 to ms since 1970. A date alone is its first moment in UTC, or with --to its last. */
+export function timeOf(text: string, option: "from" | "to" | "discovered" | "at"): number {
+  const isDate = /^\d{4}-\d\d-\d\d$/u.test(text);
+  const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)$/u.test(text);
+  const at = isDate || isTime ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(at))
+    throw new Misuse(
+      `--${option} is a date or a time as RFC 3339 writes it: 2026-11-24 or 2026-11-24T09:30:00Z`,
+    );
+  return isDate && option === "to" ? at + 86_400_000 - 1 : at;
+}

@@ -1,0 +1,78 @@
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import type { Denial } from "#identity/denial";
+import { postAsOperator, posterOptions, refusalLine } from "../connection/operator-post.ts";
+
+type Kind = Denial["kind"];
+
+/** The names that identify a thing of each kind, in the order of the command line. */
+const names = {
+  token: ["issuer", "id", "until"],
+  key: ["issuer", "keyId"],
+  certificate: ["x5t"],
+  proof_key: ["jkt"],
+  client: ["client"],
+  agreement: ["client", "agreement"],
+  grant: ["client", "origin", "purpose"],
+  policy: ["digest"],
+} as const satisfies Record<Kind, readonly string[]>;
+
+const kinds = Object.keys(names) as readonly Kind[]; // the table has exactly the kinds
+
+export const revokeUsage = [
+  "phylax revoke KIND NAME… [--lift] [--operator ID [--operator-token FILE]] [--state DIR]",
+  ...kinds.map((kind) => `    ${kind} ${names[kind].map((name) => name.toUpperCase()).join(" ")}`),
+].join("\n");
+
+/**
+ * Denies a token, key, client and so on everywhere within ten seconds, or lifts the denial
+ * (docs/revocation.md). Returns 0 when it is done, 2 when it is refused.
+ */
+export async function revokeCommand(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...posterOptions, lift: { type: "boolean", default: false } },
+  });
+  const denial = readDenial(positionals);
+  if (denial === undefined) {
+    console.error(`usage: ${revokeUsage}`);
+    return 2;
+  }
+  try {
+    const path = values.lift ? "api/revocations/lift" : "api/revocations";
+    const from = { state: resolve(values.state), operator: values.operator, token: values["operator-token"] };
+    const answer = await postAsOperator(from, path, JSON.stringify(denial));
+    if (answer.status === 200) {
+      console.log(
+        values.lift
+          ? answer.body["lifted"] === true
+            ? "lifted"
+            : "was not denied"
+          : "denied: refused everywhere within 10 s",
+      );
+      return 0;
+    }
+    console.error(refusalLine(answer));
+    return answer.status < 500 ? 2 : 1;
+  } catch (fault) {
+    console.error(fault instanceof Error ? fault.message : "not revoked");
+    return 1;
+  }
+}
+
+/**
+ * Builds the denial document; the operators' API validates it. `until` is RFC 3339 here and milliseconds in
+ * the API.
+ */
+function readDenial([word, ...given]: readonly string[]):
+  | Readonly<Record<string, string | number>>
+  | undefined {
+  const kind = kinds.find((each) => each === word);
+  if (kind === undefined || given.length !== names[kind].length) return undefined;
+  const named = names[kind].map((name, index): [string, string | number] => {
+    const text = given[index] ?? "";
+    return [name, name === "until" ? Date.parse(text) : text];
+  });
+  return named.some(([, value]) => Number.isNaN(value)) ? undefined : { kind, ...Object.fromEntries(named) };
+}

@@ -1,0 +1,100 @@
+import type { Resource } from "@medplum/fhirtypes";
+import { loadFolder } from "./load.ts";
+import { startOrigin } from "../origin/server.ts";
+import { syntheticResources } from "../synthetic/generate.ts";
+
+export interface FhirServerOptions {
+  /** A folder of FHIR bundles; undefined: the synthetic patients. */
+  readonly bundles: string | undefined;
+  /** Base of an existing FHIR server: no server is started then. */
+  readonly origin?: string | undefined;
+  readonly onOriginRequest?:
+    | ((request: { readonly method: string; readonly path: string }) => void)
+    | undefined;
+}
+
+/** The FHIR server behind the gateway. */
+export interface FhirServer {
+  /** FHIR base without a trailing slash. */
+  readonly url: string;
+  /**
+   * FHIR id of an existing patient, for the client that is limited to a patient; undefined when none is
+   * known.
+   */
+  readonly patient: string | undefined;
+  /** FHIR ids of the patients who can sign in: that patient first, three at most. */
+  readonly patients: readonly string[];
+  readonly describe: string;
+  close(): Promise<void>;
+}
+
+// The best known of the synthetic patients: the README reads her chart.
+const amara = "amara-okafor";
+const patienceMilliseconds = 5_000;
+
+/**
+ * The sandbox's own FHIR server with its data loaded, or the existing server. Throws when the folder has no
+ * resource.
+ */
+export async function openFhirServer({
+  bundles,
+  origin,
+  onOriginRequest,
+}: FhirServerOptions): Promise<FhirServer> {
+  if (origin !== undefined) return await askServer(origin);
+  const server = await startOrigin(onOriginRequest === undefined ? {} : { onRequest: onOriginRequest });
+  try {
+    const resources: Resource[] = bundles === undefined ? syntheticResources() : await loadFolder(bundles);
+    await server.load(resources);
+    const patients = resources
+      .filter(({ resourceType }) => resourceType === "Patient")
+      .flatMap(({ id }) => id ?? []);
+    const patient = patients.includes(amara) ? amara : patients[0];
+    return {
+      url: server.url,
+      patient,
+      patients: [...new Set([patient ?? [], patients.slice(0, 3)].flat())].slice(0, 3),
+      describe: `${resources.length} resources of ${patients.length} patients`,
+      close: () => server.close(),
+    };
+  } catch (fault) {
+    await server.close();
+    throw fault;
+  }
+}
+
+/** A server that does not answer now may answer later, so it is registered all the same. */
+async function askServer(url: string): Promise<FhirServer> {
+  const there = { url, close: async () => {} };
+  try {
+    const response = await fetch(`${url}/Patient?_count=1`, {
+      headers: { accept: "application/fhir+json" },
+      redirect: "error",
+      signal: AbortSignal.timeout(patienceMilliseconds),
+    });
+    const patient = response.ok ? firstPatient(await response.json()) : undefined;
+    return {
+      ...there,
+      patient,
+      patients: [patient ?? []].flat(),
+      describe: `a FHIR server of yours (it answers ${response.status})`,
+    };
+  } catch {
+    return {
+      ...there,
+      patient: undefined,
+      patients: [],
+      describe: "a FHIR server of yours (it does not answer now)",
+    };
+  }
+}
+
+/** The id of the first Patient of a searchset. */
+function firstPatient(bundle: {
+  readonly entry?: readonly {
+    readonly resource?: { readonly resourceType?: unknown; readonly id?: unknown };
+  }[];
+}) {
+  const found = bundle.entry?.find(({ resource }) => resource?.resourceType === "Patient")?.resource?.id;
+  return typeof found === "string" && /^[A-Za-z0-9.-]{1,64}$/u.test(found) ? found : undefined;
+}

@@ -1,0 +1,221 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { RegistryProblem } from "#registry/document";
+import type { Result } from "#kernel/result";
+import type { NewOperator } from "#platform/registry/admit-operator";
+import {
+  convertV4MiniflareOptions,
+  Log,
+  LogLevel,
+  Miniflare,
+  type V4MiniflareOptions,
+  type V4WorkerOptions,
+} from "miniflare";
+import { keptAwake, openToOthers, startElsewhere } from "./gateways-elsewhere.ts";
+import {
+  buildWorkerBundles,
+  workerConfigurationOf,
+  type WorkerBundles,
+  type WorkerName,
+} from "./worker-bundles.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+/**
+ * The development settings of a worker, added to its wrangler configuration: changed variables, and the
+ * secrets.
+ */
+export interface WorkerSettings {
+  readonly vars?: Readonly<Record<string, string>>;
+  readonly secrets?: Readonly<Record<string, string>>;
+}
+
+interface Socket {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * The workers in one local workerd (and gateways elsewhere, on request), on loopback ports that it chooses,
+ * with their state on disk.
+ */
+export interface Runtime {
+  /** The gateway's port takes `MF-CF-Blob`: only the TLS front may know it. */
+  readonly gateway: Socket;
+  readonly gatewaysElsewhere: readonly Socket[];
+  /** The operators' API, whose port takes `MF-CF-Blob` too. */
+  readonly ops: Socket;
+  readonly ledgerUrl: string;
+  readonly miniflare: Miniflare;
+  /**
+   * Writes a registry document through `control`, replacing the entries that it names. Throws with a JSON
+   * pointer when it is not valid.
+   */
+  applyRegistry(document: unknown): Promise<void>;
+  /** Merges a registry file through `control`: all of it, or nothing and the first problem. */
+  addRegistry(document: unknown): Promise<Result<Applied, RegistryProblem>>;
+  admitOperator(operator: NewOperator): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Applied {
+  readonly added: number;
+  readonly changed: number;
+}
+
+/**
+ * The launcher's own connection to `control`: in no deployment, on no port. Miniflare's RPC proxies would
+ * leave stubs behind, and workerd warns of them.
+ */
+const launcher: V4WorkerOptions & { name: string } = {
+  name: "phylax-launcher",
+  compatibilityDate: "2026-10-01",
+  modules: true,
+  script: `export default {
+    async fetch(request, env) {
+      const { registry, mode, operator } = await request.json();
+      if (operator) await env.OPERATOR_DESK.admit(operator);
+      return Response.json(registry ? await env.REGISTRY_DESK.apply(registry, mode) : null);
+    },
+  };`,
+  serviceBindings: {
+    REGISTRY_DESK: { name: "phylax-control", entrypoint: "RegistryDesk" },
+    OPERATOR_DESK: { name: "phylax-control", entrypoint: "OperatorDesk" },
+  },
+};
+
+export async function startRuntime(
+  statePath: string,
+  settings: {
+    /** The built workers; undefined: they are built next to the state. */
+    readonly bundles: WorkerBundles | undefined;
+    readonly gateway: WorkerSettings;
+    readonly control: WorkerSettings;
+    readonly ledger: WorkerSettings;
+    readonly ops: WorkerSettings;
+    /**
+     * The witness that cosigns the ledger's root log. In production a witness runs elsewhere, under a
+     * different operator.
+     */
+    readonly witness: WorkerSettings & { readonly port: number };
+    /**
+     * Gateways besides the first, as in several cities: each in its own process, with the same guards, ledger
+     * and registry.
+     */
+    readonly gatewaysElsewhere?: number;
+    /** Called at once when workerd ends by itself. Miniflare would start a new workerd on unknown ports. */
+    readonly onCrash: () => void;
+    /** Lets a test look into (and break) a Durable Object's storage. */
+    readonly inspectStorage?: boolean;
+  },
+): Promise<Runtime> {
+  const bundles = settings.bundles ?? (await buildWorkerBundles(join(dirname(statePath), "bundles")));
+  const gateway = worker("gateway", bundles.gateway, settings.gateway);
+  const control = worker("control", bundles.control, settings.control);
+  const ledger = worker("ledger", bundles.ledger, settings.ledger);
+  const ops = worker("ops", bundles.ops, settings.ops);
+  const witness = worker("witness", bundles.witness, settings.witness);
+  witness.unsafeDirectSockets = [{ host: "127.0.0.1", port: settings.witness.port }];
+  const count = settings.gatewaysElsewhere ?? 0;
+  for (const each of [ledger, ops]) each.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
+  const log = new CrashWatch(settings.onCrash);
+
+  const options: V4MiniflareOptions = {
+    host: "127.0.0.1",
+    port: 0,
+    cf: false, // no download of a sample cf object; the front gives the real one
+    log,
+    resourcePersistencePath: statePath,
+    workers: [gateway, control, count === 0 ? ledger : keptAwake(ledger), ops, witness, launcher],
+    ...(settings.inspectStorage === true && { unsafeInspectDurableObjects: true }),
+  };
+  const miniflare =
+    count === 0 ? new Miniflare(convertV4MiniflareOptions(options)) : openToOthers(options, statePath);
+  const entry = await miniflare.ready;
+  const ledgerUrl = await miniflare.unsafeGetDirectURL("phylax-ledger");
+  const opsUrl = await miniflare.unsafeGetDirectURL("phylax-ops");
+  await migrate(await miniflare.getD1Database("REGISTRY", "phylax-gateway"));
+  const elsewhere =
+    count === 0
+      ? undefined
+      : await startElsewhere(count, { statePath, gateway, ledgerUrl: ledgerUrl.origin, log });
+  const ask = async (wish: unknown) => {
+    const control = await miniflare.getWorker("phylax-launcher");
+    const response = await control.fetch("http://control/", { method: "POST", body: JSON.stringify(wish) });
+    if (!response.ok) throw new Error(`control answered ${response.status}`);
+    return response;
+  };
+  const apply = async (registry: unknown, mode: "add" | "replace") =>
+    // the answer of RegistryDesk
+    (await (await ask({ registry, mode })).json()) as Result<Applied, RegistryProblem>;
+  return {
+    gateway: { host: entry.hostname, port: Number(entry.port) },
+    gatewaysElsewhere: elsewhere?.gateways ?? [],
+    ops: { host: opsUrl.hostname, port: Number(opsUrl.port) },
+    ledgerUrl: ledgerUrl.origin,
+    miniflare,
+    async applyRegistry(document) {
+      const applied = await apply(document, "replace");
+      if (!applied.ok) throw new Error(`registry: ${applied.error.pointer} ${applied.error.problem}`);
+    },
+    addRegistry: (document) => apply(document, "add"),
+    admitOperator: async (operator) => void (await ask({ operator })),
+    async close() {
+      await elsewhere?.close();
+      await miniflare.dispose();
+    },
+  };
+}
+
+/** Miniflare reports an ended workerd only in its log, before it starts a new workerd. */
+class CrashWatch extends Log {
+  readonly #onCrash: () => void;
+
+  constructor(onCrash: () => void) {
+    super(LogLevel.WARN);
+    this.#onCrash = onCrash;
+  }
+
+  override warn(message: string): void {
+    if (message.includes("runtime crashed")) this.#onCrash();
+    else super.warn(message);
+  }
+}
+
+function worker(
+  name: WorkerName,
+  script: string,
+  { vars, secrets }: WorkerSettings,
+): V4WorkerOptions & { name: string } {
+  const { modulesRules: _rules, ...options } = workerConfigurationOf(name).workerOptions;
+  return {
+    ...options,
+    name: `phylax-${name}`,
+    modulesRoot: dirname(script),
+    modules: [{ type: "ESModule", path: script, contents: readFileSync(script, "utf8") }],
+    bindings: Object.assign({}, options.bindings, vars, secrets),
+  };
+}
+
+/**
+ * Works as `wrangler d1 migrations apply` does, in the same table, so that either can follow the other.
+ */
+async function migrate(registry: D1Database): Promise<void> {
+  await registry.exec(
+    "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
+  );
+  const { results } = await registry.prepare("SELECT name FROM d1_migrations").all<{ name: string }>();
+  const applied = new Set(results.map(({ name }) => name));
+  for (const name of readdirSync(join(root, "migrations"))
+    .filter((file) => file.endsWith(".sql"))
+    .sort()) {
+    if (applied.has(name)) continue;
+    const statements = readFileSync(join(root, "migrations", name), "utf8")
+      .split("--> statement-breakpoint")
+      .filter((sql) => sql.trim() !== "");
+    await registry.batch([
+      ...statements.map((sql) => registry.prepare(sql)),
+      registry.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name),
+    ]);
+  }
+}
