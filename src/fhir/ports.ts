@@ -68,7 +68,37 @@ export type OriginWritten =
     }
   | Exclude<OriginAnswer, { readonly kind: "answered" }>;
 
-/** The registered behaviour of a FHIR server with writes. */
+/**
+ * What a FHIR server can do, as its entry in the registry states it. `undefined`: unknown. Reads are then sent
+ * as R4 defines them, and a write that depends on the fact is refused.
+ */
+export interface OriginCapabilities {
+  /** PUT to a new id creates the resource. */
+  readonly updateAsCreate?: boolean | undefined;
+  /** PUT replaces only the version that `If-Match` names. */
+  readonly honoursIfMatchOnUpdate?: boolean | undefined;
+  /** POST with `If-None-Exist` creates nothing if a resource already matches. */
+  readonly honoursIfNoneExist?: boolean | undefined;
+  readonly searchByPost?: boolean | undefined;
+  /** `with-type`: `Patient/$everything` takes `_type` with several types. */
+  readonly everything?: "with-type" | "without-type" | "none" | undefined;
+  readonly elements?: boolean | undefined;
+  readonly total?: boolean | undefined;
+  /** A search with an unknown parameter is refused under `Prefer: handling=strict`. */
+  readonly strict?: boolean | undefined;
+  /** The types of the server, all of them. */
+  readonly types?: ReadonlyMap<string, ServedType> | undefined;
+}
+
+/** What a FHIR server can do with resources of a type. */
+export interface ServedType {
+  /** Codes of http://hl7.org/fhir/restful-interaction. */
+  readonly interactions: ReadonlySet<string>;
+  /** Codes of the search parameters that the server evaluates. */
+  readonly search: ReadonlySet<string>;
+}
+
+/** The registered behaviour of a FHIR server. */
 export interface OriginTraits {
   /**
    * `atomic`: a transaction is done as a whole. `partial`: the operator accepts that a part may be done.
@@ -77,6 +107,7 @@ export interface OriginTraits {
   readonly transactions: "atomic" | "partial" | undefined;
   /** The server deletes only the version that `If-Match` names. */
   readonly honoursIfMatchOnDelete: boolean;
+  readonly capabilities: OriginCapabilities;
 }
 
 /** The named FHIR servers behind the gateway. Throws only when the registry cannot be read. */

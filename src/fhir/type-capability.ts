@@ -1,4 +1,5 @@
 import { operationsOn, operationTable, type Operation } from "#fhir/operations";
+import type { ServedType } from "#fhir/ports";
 import { isCompartmentType } from "#fhir/r4/compartment";
 import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { isSupported } from "#fhir/search/search";
@@ -54,6 +55,50 @@ export const everyCapability = (): readonly TypeCapability[] =>
       operations: operationsOn(type),
     };
   });
+
+/** The interaction of the server that each interaction of the gateway needs: a patch is sent as an update. */
+const needs: Readonly<Record<TypeInteraction, readonly string[]>> = {
+  read: ["read"],
+  vread: ["vread", "read"],
+  "history-instance": ["history-instance", "read"],
+  "history-type": ["history-type"],
+  "search-type": ["search-type"],
+  create: ["create"],
+  update: ["update", "read"],
+  patch: ["update", "read"],
+  delete: ["delete", "read"],
+};
+
+/** The part of these capabilities that a FHIR server with these types can do. */
+export function servedBy(
+  types: ReadonlyMap<string, ServedType>,
+  capabilities: readonly TypeCapability[],
+): readonly TypeCapability[] {
+  const evaluates = (name: string) => {
+    const [source = "", code = ""] = name.split(":");
+    return types.get(source)?.search.has(code) === true;
+  };
+  return capabilities.flatMap((one) => {
+    const served = types.get(one.type);
+    if (served === undefined) return [];
+    const interactions = one.interactions.filter((name) =>
+      needs[name].every((needed) => served.interactions.has(needed)),
+    );
+    const searches = interactions.includes("search-type");
+    return {
+      type: one.type,
+      interactions,
+      parameters: searches
+        ? one.parameters.filter(({ definition }) => served.search.has(definition.code))
+        : [],
+      includes: searches ? one.includes.filter(evaluates) : [],
+      revincludes: searches ? one.revincludes.filter(evaluates) : [],
+      operations: one.operations.filter(
+        (name) => name === "validate" || name === "disclosures" || served.interactions.has("search-type"),
+      ),
+    };
+  });
+}
 
 const referencesTo = (type: string): readonly string[] =>
   r4ResourceTypes.flatMap((source) =>

@@ -3,7 +3,8 @@ import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { isSupported } from "#fhir/search/search";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { operationsOn, type Operation } from "#fhir/operations";
-import type { TypeCapability, TypeInteraction } from "#fhir/type-capability";
+import type { ServedType } from "#fhir/ports";
+import { servedBy, type TypeCapability, type TypeInteraction } from "#fhir/type-capability";
 import type { CompiledPolicy } from "./compile.ts";
 import { evaluate, evaluateSearch, mayBeMasked } from "./evaluate.ts";
 import { evaluateAccounting } from "./evaluate-accounting.ts";
@@ -12,19 +13,27 @@ import { evaluateWrite } from "./evaluate-write.ts";
 import type { Access } from "./row-access.ts";
 import { searchableByRule } from "./relations.ts";
 
+/** What the origin adds to the decision. */
+export interface ServingOrigin {
+  /** The gateway can delete safely at this origin. If it cannot, it refuses each delete. */
+  readonly mayDelete: boolean;
+  /** The types of the origin and what it does with them; `undefined`: unknown. */
+  readonly types?: ReadonlyMap<string, ServedType> | undefined;
+}
+
 /**
- * The interactions that policy ∩ scopes permit this client now, for each type. The decisions are the same as
- * for its requests; a type without a permitted interaction is left out. `mayDelete`: the origin honours
- * `If-Match` on DELETE. If it does not, the gateway refuses each delete.
+ * The interactions that policy ∩ scopes permit this client now and that the origin can do, for each type. The
+ * decisions are the same as for its requests; a type without such an interaction is left out.
  */
 export function capabilitiesOf(
   policy: CompiledPolicy,
   access: Access,
-  { mayDelete }: { readonly mayDelete: boolean },
+  { mayDelete, types }: ServingOrigin,
 ): readonly TypeCapability[] {
-  const capabilities = r4ResourceTypes
+  const permitted = r4ResourceTypes
     .filter(isResourceType)
     .map((type) => capabilityOf(policy, access, type, mayDelete));
+  const capabilities = types === undefined ? permitted : servedBy(types, permitted);
   const references = capabilities.flatMap(({ type, includes }) => includes.map((name) => ({ name, type })));
   return capabilities
     .filter(({ interactions }) => interactions.length > 0)
@@ -49,7 +58,7 @@ function capabilityOf(
   access: Access,
   type: ResourceType,
   mayDelete: boolean,
-): Omit<TypeCapability, "revincludes"> {
+): TypeCapability {
   const id = "any"; // type and policy alone decide
   const search = evaluateSearch(policy, access, { ...searchOf(type), includes: [] });
   const withIncludes = evaluateSearch(policy, access, {
@@ -74,6 +83,7 @@ function capabilityOf(
     interactions,
     parameters: search.ok ? parametersOf(policy, access, type) : [],
     includes: withIncludes.ok ? [...new Set(withIncludes.value.includes.map(({ name }) => name))] : [],
+    revincludes: [], // the includes of further types that lead back; known when all types are
     operations: isUsable ? operationsOf(policy, access, type) : [],
   };
 }

@@ -292,6 +292,60 @@ const fhirBase = z
   .max(2_048)
   .regex(/^https?:\/\/[^?#@\s]+[^/?#@\s]$/u);
 
+const known = z.boolean().optional();
+
+/** Codes of http://hl7.org/fhir/restful-interaction that an origin may support for a type. */
+const originInteraction = z.enum([
+  "read",
+  "vread",
+  "update",
+  "patch",
+  "delete",
+  "history-instance",
+  "history-type",
+  "create",
+  "search-type",
+]);
+
+const capabilities = z
+  .strictObject({
+    updateAsCreate: known.meta({ description: "PUT to a new id creates the resource." }),
+    honoursIfMatchOnUpdate: known.meta({
+      description: "PUT replaces only the version that If-Match names.",
+    }),
+    honoursIfNoneExist: known.meta({
+      description: "POST with If-None-Exist creates nothing if a resource already matches.",
+    }),
+    searchByPost: known.meta({ description: "POST to _search answers like the same search by GET." }),
+    everything: z.enum(["with-type", "without-type", "none"]).optional().meta({
+      description:
+        "Patient/$everything. with-type: it takes _type with several types. without-type: it answers, but not with _type.",
+    }),
+    elements: known.meta({ description: "_elements is followed." }),
+    total: known.meta({ description: "_total=accurate is followed." }),
+    strict: known.meta({
+      description:
+        "A search with an unknown parameter is refused if the request says Prefer: handling=strict.",
+    }),
+    types: z
+      .record(
+        z.string().regex(/^[A-Z][A-Za-z]{1,63}$/u),
+        z.strictObject({
+          interactions: z.array(originInteraction).max(9),
+          search: z
+            .array(z.string().regex(/^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u))
+            .max(256)
+            .meta({ description: "The search parameters that the server evaluates, by code." }),
+        }),
+      )
+      .optional()
+      .meta({ description: "The resource types of the server. A type that is not listed is not offered." }),
+  })
+  .meta({
+    description:
+      "What the server can do, as `phylax origin probe` found it. A member that is not given is unknown: reads are sent as R4 defines them, and writes that depend on it are refused.",
+  });
+
 const origin = z.strictObject({
   name: slug,
   url: fhirBase.meta({ description: "FHIR base without a trailing slash. http only on a loopback host." }),
@@ -327,6 +381,7 @@ const origin = z.strictObject({
     description:
       "true: the server deletes only the version that If-Match names. Without this field a DELETE is refused.",
   }),
+  capabilities: capabilities.optional(),
   signInAt: httpsUrl.optional().meta({
     description: "iss of an issuer with endpoints: SMART apps send people there to sign in.",
   }),

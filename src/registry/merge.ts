@@ -151,9 +151,9 @@ export function mergeRegistry(
   });
 }
 
-const traits = ["transactions", "honoursIfMatchOnDelete"] as const;
+const traits = ["transactions", "honoursIfMatchOnDelete", "capabilities"] as const;
 
-/** If a file in mode `add` omits an origin's write behaviour, the registered behaviour stays. */
+/** If a file in mode `add` omits what an origin's server does, the registered behaviour stays. */
 const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: MergeMode): OriginEntry =>
   mode === "replace" || known === undefined
     ? entry
@@ -161,6 +161,7 @@ const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: Me
         ...entry,
         transactions: entry.transactions ?? known.transactions,
         honoursIfMatchOnDelete: entry.honoursIfMatchOnDelete ?? known.honoursIfMatchOnDelete,
+        capabilities: entry.capabilities ?? known.capabilities,
       };
 
 /** If a file in mode `add` omits a client's region, the registered region stays. */

@@ -78,6 +78,7 @@ export const originEntry = ({
   forwardClientCert,
   transactions,
   honoursIfMatchOnDelete,
+  capabilities,
   signInAt,
 }: Of<"origins">): OriginEntry => ({
   name,
@@ -87,6 +88,7 @@ export const originEntry = ({
   forwardClientCert,
   transactions,
   honoursIfMatchOnDelete,
+  capabilities,
   signInAt,
 });
 

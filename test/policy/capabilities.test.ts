@@ -105,3 +105,45 @@ test("delete is advertised only where the origin honours If-Match on DELETE: els
   expect(interactions(false)).not.toContain("delete");
   expect(interactions(false)).toContain("read");
 });
+
+test("only what the origin can do is listed: a patch needs its update, and an include its reference", ({
+  expect,
+}) => {
+  const scopes = parseScopes("system/*.cruds");
+  if (!scopes.ok) throw new Error(scopes.error.reason);
+  const open: PolicyDocument = {
+    ...policy(
+      rule(["Patient", "Observation", "Encounter"], "everything", {
+        interactions: ["read", "search", "create", "update"],
+      }),
+    ),
+    operations: ["everything"],
+  };
+  const served = (interactions: readonly string[], search: readonly string[]) => ({
+    interactions: new Set(interactions),
+    search: new Set(search),
+  });
+  const types = new Map([
+    ["Patient", served(["read", "search-type", "update"], ["name", "_id"])],
+    ["Observation", served(["read", "create", "search-type"], ["code", "subject"])],
+  ]);
+  const told = capabilitiesOf(
+    compilePolicy(open, "sha256:test"),
+    { scopes: scopes.value, patient: undefined },
+    { mayDelete: false, types },
+  );
+  expect(told).toMatchObject([
+    {
+      type: "Observation",
+      interactions: ["read", "search-type", "create"],
+      includes: ["Observation:subject"],
+    },
+    {
+      type: "Patient",
+      interactions: ["read", "search-type", "update", "patch"],
+      revincludes: ["Observation:subject"],
+      operations: ["everything"],
+    },
+  ]);
+  expect(told[0]?.parameters.map(({ definition }) => definition.code)).toEqual(["subject", "code"]);
+});

@@ -16,7 +16,7 @@ export function sessionOf(
     at = instant(0),
     base = "https://api.example/v1/fhir/main",
     send = async () => undefined,
-    traits = { transactions: "atomic", honoursIfMatchOnDelete: true },
+    traits = { transactions: "atomic", honoursIfMatchOnDelete: true, capabilities: {} },
   }: {
     readonly at?: Instant;
     readonly base?: string;

@@ -40,6 +40,7 @@ import { withOpaqueTokens } from "#platform/keys/opaque-tokens";
 import { originAddress } from "#platform/origins/origin-address";
 import { readiness } from "#platform/config/readiness";
 import { originStates } from "#platform/origins/origin-states";
+import { originTraits } from "#platform/origins/origin-traits";
 import { storedBearers } from "#platform/origins/stored-bearer";
 import { upstream } from "#platform/origins/upstream";
 import { tokenApp } from "#token/app";
@@ -136,6 +137,10 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       find: async (name) => {
         const origin = await origins.find(name);
         return origin && originAddress(origin, credentials);
+      },
+      traits: async (name) => {
+        const origin = await origins.find(name);
+        return origin && originTraits(origin);
       },
       hosts: config.allowed.originHosts,
       clock,

@@ -1,5 +1,7 @@
 import type { Hono } from "hono";
 import { capabilityStatement } from "#fhir/capability";
+import type { Origins } from "#fhir/ports";
+import { everyCapability, servedBy } from "#fhir/type-capability";
 import { refusePresentation } from "#fhir/search/search";
 import type { AnswerSigner } from "#identity/answer-signature";
 import type { PublicJwk } from "#identity/jose/jwk";
@@ -22,6 +24,7 @@ export interface Discovery {
   readonly newId: () => string;
   readonly answers: Pick<AnswerSigner, "publicKeys">;
   readonly authorizationServers: AuthorizationServers;
+  readonly origins: Pick<Origins, "traits">;
 }
 
 const answerKeysPath = "/.well-known/phylax-answer-keys";
@@ -58,7 +61,7 @@ const origin = ":origin{[a-z][a-z0-9-]{0,31}}";
 /** Public documents: they need no credential, tell nothing about a patient, and are not recorded. */
 export function addDiscovery(
   app: Hono,
-  { publicUrl, newId, answers, authorizationServers }: Discovery,
+  { publicUrl, newId, answers, authorizationServers, origins }: Discovery,
 ): void {
   app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async (context) => {
     const name = context.req.param("origin");
@@ -80,16 +83,27 @@ export function addDiscovery(
       newId(),
     );
   });
-  // Every type with its parameters, made at the first request. A statement for a sign-in place lives as long
-  // as that reading of the registry.
-  const statements = new WeakMap<SignInPlace | typeof noPlace, string>();
+  // What the gateway supports and the origin can do, made at the first request. A statement lives as long as
+  // that reading of the registry.
+  const statements = new WeakMap<SignInPlace | typeof noPlace, WeakMap<object, string>>();
+  const every = everyCapability();
   app.get(`/v1/fhir/${origin}/metadata`, async (context, next) => {
     // a known caller gets its own capabilities, on record
     if (context.req.raw.headers.has("authorization")) return next();
-    const { signIn } = await authorizationServers.of(context.req.param("origin"));
+    const name = context.req.param("origin");
+    const [{ signIn }, traits] = await Promise.all([authorizationServers.of(name), origins.traits(name)]);
+    const served = traits?.capabilities.types;
+    const ofPlace = statements.get(signIn ?? noPlace) ?? new WeakMap<object, string>();
     const statement =
-      statements.get(signIn ?? noPlace) ?? JSON.stringify(capabilityStatement(oauthUris(publicUrl, signIn)));
-    statements.set(signIn ?? noPlace, statement);
+      ofPlace.get(served ?? every) ??
+      JSON.stringify(
+        capabilityStatement(
+          oauthUris(publicUrl, signIn),
+          served === undefined ? every : servedBy(served, every),
+        ),
+      );
+    ofPlace.set(served ?? every, statement);
+    statements.set(signIn ?? noPlace, ofPlace);
     return answer(context.req.raw, statement, newId());
   });
 }

@@ -52,7 +52,10 @@ export async function capabilities(
 ): Promise<object> {
   const { signIn } = await ports.authorizationServers.of(origin.name);
   const traits = await origin.traits();
-  const types = capabilitiesOf(policy, access, { mayDelete: traits?.honoursIfMatchOnDelete === true });
+  const types = capabilitiesOf(policy, access, {
+    mayDelete: traits?.honoursIfMatchOnDelete === true,
+    types: traits?.capabilities.types,
+  });
   return capabilityStatement(oauthUris(ports.publicUrl, signIn), types);
 }
 

@@ -16,18 +16,11 @@ export interface OriginCredentials {
  * when the deployment does not give that secret to the origin.
  */
 export function originAddress(
-  {
-    url,
-    alsoKnownAs = [],
-    credentials,
-    forwardClientCert,
-    transactions,
-    honoursIfMatchOnDelete = false,
-  }: OriginEntry,
+  { url, alsoKnownAs = [], credentials, forwardClientCert }: OriginEntry,
   { secrets, tokens, bearers }: OriginCredentials,
 ): OriginAddress {
   const base: FhirBase = alsoKnownAs.length === 0 ? url : [url, ...alsoKnownAs];
-  const server = { base, forwardClientCert, traits: { transactions, honoursIfMatchOnDelete } };
+  const server = { base, forwardClientCert };
   switch (credentials.kind) {
     case "none":
       return { ...server, bearer: undefined };

@@ -8,6 +8,7 @@ import type { Clock, Instant } from "#kernel/clock";
 import { isAt, type AllowedPlaces } from "#platform/config/allowed-places";
 import { originAddress, type OriginCredentials } from "./origin-address.ts";
 import type { OriginState } from "./origin-state.ts";
+import { originTraits } from "./origin-traits.ts";
 import { upstream } from "./upstream.ts";
 
 export interface OriginStatesPorts {
@@ -65,7 +66,12 @@ async function stateOf(
   const address = addressOf(entry, credentials);
   if (address === undefined) return "secret_not_available";
   // These questions have their own health counts, so they open no circuit breaker.
-  const origins = upstream({ find: () => Promise.resolve(address), hosts: allowed.originHosts, clock });
+  const origins = upstream({
+    find: () => Promise.resolve(address),
+    traits: () => Promise.resolve(originTraits(entry)),
+    hosts: allowed.originHosts,
+    clock,
+  });
   // Neither question returns data of a patient.
   for (const question of [
     { path: "metadata", query: "" },

@@ -25,11 +25,12 @@ export interface OriginAddress {
   readonly bearer: Secret | BearerSource | undefined;
   /** The origin receives the certificate of the calling client. */
   readonly forwardClientCert: boolean;
-  readonly traits: OriginTraits;
 }
 
 export interface UpstreamOptions {
   readonly find: (origin: string) => Promise<OriginAddress | undefined>;
+  /** Needs no secret of the origin. */
+  readonly traits: (origin: string) => Promise<OriginTraits | undefined>;
   /**
    * `host` or `host:port` that may be called, by deployment configuration: a registry entry alone opens no
    * way into the network.
@@ -50,7 +51,7 @@ const unavailable: ReadonlySet<number> = new Set([502, 503, 504]);
  * before an answer began. A write is sent once (a second time only with a new token, after the origin
  * answered 401 to the first).
  */
-export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
+export function upstream({ find, traits, hosts, clock }: UpstreamOptions): Origins {
   const health = new Map<string, OriginHealth>();
   const note = (origin: string, failed: boolean) =>
     health.set(origin, failed ? afterFailure(health.get(origin) ?? healthy, clock()) : healthy);
@@ -84,7 +85,7 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
   };
 
   return {
-    traits: async (origin) => (await find(origin))?.traits,
+    traits,
     async ask(origin, question, clientCert) {
       const called = await callable(origin, clientCert);
       if (called?.kind !== "callable") return called;

@@ -23,6 +23,7 @@ export const originOf = ({
   alsoKnownAs,
   transactions,
   honoursIfMatchOnDelete,
+  capabilities,
   ...row
 }: typeof origins.$inferSelect): OriginEntry => ({
   ...row,
@@ -30,6 +31,7 @@ export const originOf = ({
   alsoKnownAs: alsoKnownAs === null ? undefined : [...alsoKnownAs],
   transactions: transactions ?? undefined,
   honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? undefined,
+  capabilities: capabilities ?? undefined,
 });
 
 export function originDirectory(registry: RegistryReader): OriginDirectory & EvictableCache {

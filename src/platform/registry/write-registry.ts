@@ -43,7 +43,7 @@ export async function writeRegistry(
     // After the issuers, because an origin may name an issuer.
     ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
     ...changes.origins.changed.map(
-      ({ name, signInAt, alsoKnownAs, transactions, honoursIfMatchOnDelete, ...origin }) =>
+      ({ name, signInAt, alsoKnownAs, transactions, honoursIfMatchOnDelete, capabilities, ...origin }) =>
         db
           .update(origins)
           .set({
@@ -52,6 +52,7 @@ export async function writeRegistry(
             alsoKnownAs: alsoKnownAs ?? null,
             transactions: transactions ?? null,
             honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? null,
+            capabilities: capabilities ?? null,
           })
           .where(eq(origins.name, name)),
     ),

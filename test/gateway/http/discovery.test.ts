@@ -18,6 +18,15 @@ const signIn: SignInPlace = {
   capabilities: ["launch-standalone", "client-public", "permission-patient", "permission-v2"],
   scopes: ["launch/patient", "patient/*.rs"],
 };
+const smallServer = new Map([
+  [
+    "Observation",
+    {
+      interactions: new Set(["read", "vread", "search-type", "create", "patch"]),
+      search: new Set(["code", "subject", "a-search-of-its-own"]),
+    },
+  ],
+]);
 addDiscovery(app, {
   publicUrl: "https://api.example",
   newId: () => "0".repeat(32),
@@ -28,6 +37,13 @@ addDiscovery(app, {
       const external = ["https://login.example", "https://other.example"];
       return origin === "chart" ? { signIn, external } : { signIn: undefined, external: [] };
     },
+  },
+  origins: {
+    traits: async (origin) => ({
+      transactions: undefined,
+      honoursIfMatchOnDelete: false,
+      capabilities: origin === "small" ? { types: smallServer } : {},
+    }),
   },
 });
 const chart = "https://api.example/v1/fhir/chart";
@@ -229,4 +245,17 @@ test("while the registry cannot be read there is no answer: apps would keep a wr
   ])
     expect((await app.request(`https://api.example/${path}`)).status, path).toBe(503);
   expect(faults).toHaveLength(3);
+});
+
+test("where the registry knows what the origin can do, the CapabilityStatement has the part that both can do", async ({
+  expect,
+}) => {
+  const statement: Statement = await (await app.request("https://api.example/v1/fhir/small/metadata")).json();
+  expect(
+    statement.rest[0]?.resource.map(({ type, interaction, searchParam }) => [
+      type,
+      interaction.map(({ code }) => code),
+      searchParam.map(({ name }) => name),
+    ]),
+  ).toEqual([["Observation", ["read", "vread", "search-type", "create"], ["subject", "code"]]]);
 });

@@ -42,6 +42,35 @@ test("the further names of an origin are stored, added to an origin without name
   expect(await read()).toBeUndefined();
 });
 
+test("an origin's capabilities are stored, added to an origin without them, kept by a file without them, and read back", async ({
+  expect,
+}) => {
+  const registry = await emptyRegistry();
+  const file = await sampleFile();
+  const read = async () =>
+    (await originDirectory(new RegistryReader(registry, clock)).find("main"))?.capabilities;
+  await applyRegistry(registry, file, "add", desk);
+  expect(await read()).toBeUndefined();
+  const capabilities = {
+    updateAsCreate: true,
+    everything: "without-type",
+    types: { Patient: { interactions: ["read", "search-type"], search: ["_id", "name"] } },
+  };
+  const able = withValue(file, "/origins/0/capabilities", capabilities);
+  expect(await applyRegistry(registry, able, "add", desk)).toMatchObject({ value: { changed: 1 } });
+  expect(await read()).toEqual(capabilities);
+  expect(await applyRegistry(registry, file, "add", desk)).toMatchObject({ value: { changed: 0 } });
+  expect(await read()).toEqual(capabilities);
+  const other = withValue(file, "/origins/0/capabilities", { updateAsCreate: false });
+  expect(await applyRegistry(registry, other, "add", desk)).toMatchObject({
+    error: { reason: "conflict", pointer: "/origins/0/capabilities" },
+  });
+  expect(await applyRegistry(registry, other, "replace", desk)).toMatchObject({ value: { changed: 1 } });
+  expect(await read()).toEqual({ updateAsCreate: false });
+  expect(await applyRegistry(registry, file, "replace", desk)).toMatchObject({ value: { changed: 1 } });
+  expect(await read()).toBeUndefined();
+});
+
 test("a file is refused where the deployment does not let the gateway call its origin, and nothing of it is written", async ({
   expect,
 }) => {

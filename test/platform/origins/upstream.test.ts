@@ -22,15 +22,16 @@ afterAll(() => {
   server.close();
 });
 
-const traits = { transactions: undefined, honoursIfMatchOnDelete: false } as const;
+const traits = { transactions: undefined, honoursIfMatchOnDelete: false, capabilities: {} } as const;
 const origins = (hosts: readonly string[] = [host], forwardClientCert = false) =>
   upstream({
     find: (name) =>
       Promise.resolve(
         name === "main"
-          ? { base: `http://${host}/fhir`, bearer: new Secret("origin-token"), forwardClientCert, traits }
+          ? { base: `http://${host}/fhir`, bearer: new Secret("origin-token"), forwardClientCert }
           : undefined,
       ),
+    traits: async () => traits,
     hosts: new Set(hosts),
     clock: () => instant(1_000),
   });
@@ -151,8 +152,8 @@ test("T39: a token that the origin refuses is replaced once, and without a token
           base: `http://${host}/fhir`,
           bearer: { current, anew },
           forwardClientCert: false,
-          traits,
         }),
+      traits: async () => traits,
       hosts: new Set([host]),
       clock: () => instant(1_000),
     }).ask("main", question);

@@ -1,0 +1,33 @@
+import type { OriginCapabilities, OriginTraits } from "#fhir/ports";
+import type { OriginEntry } from "#registry/state";
+
+/** The registered behaviour of an origin's server. */
+export const originTraits = ({
+  transactions,
+  honoursIfMatchOnDelete = false,
+  capabilities,
+}: OriginEntry): OriginTraits => ({
+  transactions,
+  honoursIfMatchOnDelete,
+  capabilities: capabilities === undefined ? {} : capabilitiesOf(capabilities),
+});
+
+type Registered = NonNullable<OriginEntry["capabilities"]>;
+const known = new WeakMap<Registered, OriginCapabilities>();
+
+/** The registered lists as sets, made once for each copy of an entry. */
+function capabilitiesOf(registered: Registered): OriginCapabilities {
+  const before = known.get(registered);
+  if (before !== undefined) return before;
+  const types =
+    registered.types &&
+    new Map(
+      Object.entries(registered.types).map(([type, { interactions, search }]) => [
+        type,
+        { interactions: new Set<string>(interactions), search: new Set(search) },
+      ]),
+    );
+  const capabilities = { ...registered, types };
+  known.set(registered, capabilities);
+  return capabilities;
+}
