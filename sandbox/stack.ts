@@ -229,6 +229,7 @@ async function keysOf(state: string) {
     opsNonce: keptSecret(secret("ops-nonce")),
     accounting: keptSecret(secret("accounting")),
     subject: keptSecret(secret("subject")),
+    consent: keptSecret(secret("consent")),
   };
 }
 
@@ -276,7 +277,7 @@ function settings(
         DPOP_NONCE_KEY: keys.dpopNonce,
       },
     },
-    control: { vars: { PUBLIC_URL: gateway, ...places } },
+    control: { vars: { PUBLIC_URL: gateway, ...places }, secrets: { CONSENT_KEY: keys.consent } },
     ledger: {
       vars: {
         LEDGER_NAME: ledgerName,

@@ -80,7 +80,7 @@ const pointer = (path: readonly PropertyKey[]): string =>
  * only in examples).
  */
 export async function policyDigest(document: PolicyDocument): Promise<string> {
-  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonical(document)));
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonicalJson(document)));
   const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
   return `sha256:${hex.join("")}`;
 }
@@ -89,12 +89,12 @@ export async function policyDigest(document: PolicyDocument): Promise<string> {
  * RFC 8785 §3.2: object keys by UTF-16 code unit, no white space; strings and numbers as ECMAScript writes
  * them.
  */
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
   return `{${members
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`)
+    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`)
     .join(",")}}`;
 }

@@ -1,9 +1,10 @@
 import type { Instant } from "#kernel/clock";
 
 /**
- * A record of the registry that a change names: `client/telehealth`, `origin/main`, `issuer/https://…`.
+ * A record of the registry that a change names: `client/telehealth`, `origin/main`, `issuer/https://…`; and the
+ * consents of a patient, `consent/main/SUBJECT`, where the subject is a pseudonym.
  */
-export type RecordName = `${"client" | "origin" | "issuer"}/${string}`;
+export type RecordName = `${"client" | "origin" | "issuer" | "consent"}/${string}`;
 
 /** A step of the registry, or of its denials. Epochs grow by 1 and are never used twice. */
 export type Delta =
@@ -32,6 +33,8 @@ export interface RegistryPosition {
   readonly bookmark: string | null;
   /** Records that are being written: a value read from them may be outdated at once. */
   readonly pending: readonly RecordName[];
+  /** The origins with any consent on file. Undefined: not known, so each origin may have consents. */
+  readonly consentOrigins?: readonly string[] | undefined;
 }
 
 /**
@@ -57,6 +60,11 @@ export interface AppliedUpdate {
   readonly standing: RegistryPosition;
   /** Records that have changed. */
   readonly stale: readonly RecordName[] | "all";
+  /**
+   * `stale` names every change after this epoch, up to the epoch of `standing`. Undefined: earlier changes may be
+   * missing.
+   */
+  readonly after?: number | undefined;
   /** All of this was true at this moment of the isolate's clock, or later. */
   readonly asOf: Instant;
 }
@@ -106,10 +114,11 @@ export function applyUpdate(
   }
 }
 
-const positionOf = ({ epoch, bookmark, pending }: RegistryPosition): RegistryPosition => ({
+const positionOf = ({ epoch, bookmark, pending, consentOrigins }: RegistryPosition): RegistryPosition => ({
   epoch,
   bookmark,
   pending,
+  ...(consentOrigins && { consentOrigins }),
 });
 
 function apply(denied: Map<string, Instant | null>, delta: Delta): void {

@@ -105,6 +105,7 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
       renew,
     },
     policies: { byDigest: async (name) => (name === digest ? compiled : undefined) },
+    consents: { consentsOf: unused },
     readAhead: async () => undefined,
     origins: {
       traits: async () => undefined,

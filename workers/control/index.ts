@@ -3,6 +3,7 @@ import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/document";
 import { readDenial, type DenialProblem } from "#identity/denial";
 import { err, ok, type Result } from "#kernel/result";
+import { ConsentDesk } from "#platform/consents/consent-desk";
 import type { RegistryCounts } from "#platform/registry/apply-registry";
 import { unregisteredField } from "#platform/registry/denied-entry";
 import { admitOperator, type NewOperator } from "#platform/registry/admit-operator";
@@ -17,7 +18,7 @@ import { RevocationFeed } from "#platform/revocation/isolate/feed";
 import { within } from "#platform/within";
 import { Revocations, revocationsOf } from "#platform/revocation/object/revocations";
 
-export { OwnTokenRevocation, RevocationFeed, Revocations };
+export { ConsentDesk, OwnTokenRevocation, RevocationFeed, Revocations };
 
 // P4: a denial is in force within ten seconds, also while the registry hangs.
 const registryPatienceMilliseconds = 2_000;

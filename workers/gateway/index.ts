@@ -9,6 +9,7 @@ import { chooseLog } from "#ledger/shard-choice";
 import { accountingConfig } from "#platform/config/accounting-config";
 import { askServer } from "#platform/ask-server";
 import { gatewayConfig } from "#platform/config/gateway-config";
+import { IsolateConsents } from "#platform/consents/isolate-consents";
 import { configurationRecord } from "#platform/ledger/client/configuration-record";
 import { authorizationServers } from "#platform/registry/authorization-servers";
 import { browserPages } from "#platform/registry/browser-pages";
@@ -69,6 +70,8 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const origins = originDirectory(registry);
   const issuers = issuerDirectory(registry);
   const policies = compiledPolicies(d1PolicyStore(registry));
+  const consents = new IsolateConsents(env.CONSENT_DESK, clock);
+  const applyDeltas = applyRevocationDeltas(registry, { client: clients, origin: origins, issuer: issuers });
   const ask = askServer(config.allowed.identityHosts);
   const place = { clock, wait: (milliseconds: number) => scheduler.wait(milliseconds), keepAlive: waitUntil };
   const keysOfOthers = keySets(ask, place);
@@ -128,9 +131,13 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       clock,
       newId,
       waitUntil,
-      onUpdate: applyRevocationDeltas(registry, { client: clients, origin: origins, issuer: issuers }),
+      onUpdate: (applied) => {
+        consents.apply(applied);
+        applyDeltas(applied);
+      },
     }),
     policies,
+    consents,
     readAhead: (origin: string, digest: string) =>
       Promise.allSettled([origins.find(origin), policies.byDigest(digest)]),
     origins: upstream({

@@ -2,7 +2,7 @@ import type { AppliedUpdate, RecordName } from "#registry/revocation";
 import type { EvictableCache } from "./isolate-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
 
-type Kind = RecordName extends `${infer K}/${string}` ? K : never;
+type Kind = Exclude<RecordName extends `${infer K}/${string}` ? K : never, "consent">;
 
 /**
  * Applies revocation deltas: the registry reader learns the newest bookmark, and copies of changed records
@@ -20,6 +20,7 @@ export function applyRevocationDeltas(
     else {
       for (const record of stale) {
         const slash = record.indexOf("/");
+        if (record.startsWith("consent/")) continue; // the consents' own copies apply it
         // by RecordName's own grammar
         copies[record.slice(0, slash) as Kind].forget(record.slice(slash + 1), standing.epoch);
       }

@@ -174,6 +174,23 @@ export const grants = sqliteTable(
   ],
 );
 
+export const consents = sqliteTable(
+  "consents",
+  {
+    origin: text("origin").notNull(),
+    subject: text("subject").notNull(),
+    consent: text("consent").notNull(),
+    change: integer("change").notNull(),
+    digest: text("digest").notNull(),
+    form: text("form").notNull(),
+    isActive: integer("is_active", { mode: "boolean" }).notNull(),
+    mayPermit: integer("may_permit", { mode: "boolean" }).notNull(),
+    filedBy: text("filed_by"),
+    filedAt: integer("filed_at").$type<Instant>().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.subject, table.consent, table.change] })],
+);
+
 export const operators = sqliteTable("operators", {
   id: text("id").primaryKey(),
   status: text("status", { enum: ["active", "suspended"] }).notNull(),

@@ -399,5 +399,17 @@ test("a client that ends token after token is stopped, and neither another clien
 
 test("the calls of the revocations are exactly these", ({ expect }) => {
   const names = Object.getOwnPropertyNames(Revocations.prototype).sort();
-  expect(names).toEqual(["alarm", "apply", "constructor", "deny", "denyOwnToken", "lift", "news"]);
+  expect(names).toEqual([
+    "alarm",
+    "apply",
+    "beginConsents",
+    "constructor",
+    "deny",
+    "denyOwnToken",
+    "fileConsents",
+    "giveUpConsents",
+    "lift",
+    "news",
+    "pendingConsents",
+  ]);
 });

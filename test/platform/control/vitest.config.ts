@@ -1,5 +1,5 @@
 import "reflect-metadata";
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { X509CertificateGenerator } from "@peculiar/x509";
 import { defineProject } from "vitest/config";
@@ -32,6 +32,7 @@ export default defineProject({
         bindings: {
           MIGRATIONS: await readD1Migrations(here("../../../migrations")),
           CERTIFICATE: await certificate(),
+          CONSENT_KEY: randomBytes(32).toString("base64url"),
         },
       },
     }),

@@ -23,6 +23,7 @@ export interface DoorKeys {
   readonly opsNonce: string;
   readonly accounting: string;
   readonly subject: string;
+  readonly consent: string;
 }
 
 let made: Promise<DoorKeys> | undefined;
@@ -53,5 +54,6 @@ async function makeKeys(): Promise<DoorKeys> {
     opsNonce: keptSecret(secret("ops-nonce")),
     accounting: keptSecret(secret("accounting")),
     subject: keptSecret(secret("subject")),
+    consent: keptSecret(secret("consent")),
   };
 }

@@ -341,6 +341,7 @@ async function startWorkers(
     ...workerVariables("workers/control/wrangler.toml"),
     PUBLIC_URL: variables["PUBLIC_URL"],
     LEDGER_REGIONS: regions,
+    CONSENT_KEY: keys.consent,
     REGISTRY,
     REVOCATIONS: namespace(control.Revocations, () => controlEnv),
   };
@@ -377,6 +378,11 @@ async function startWorkers(
     REVOCATION_FEED: remoteStub(
       service(control.RevocationFeed, () => controlEnv),
       "revocations",
+      remote,
+    ),
+    CONSENT_DESK: remoteStub(
+      service(control.ConsentDesk, () => controlEnv),
+      "consents",
       remote,
     ),
     OWN_TOKEN_REVOCATION: service(control.OwnTokenRevocation, () => controlEnv),

@@ -162,13 +162,15 @@ function asker(
       () => guardStub(guards, client, home),
       (guard) => guard.lease(call, listener),
     );
-    const applied = applyUpdate(leases.revocations(charge), news, clock());
+    const before = leases.revocations(charge);
+    const applied = applyUpdate(before, news, clock());
     if (applied === undefined) throw new Error("revocation deltas were missed");
     leases.setRevocations(charge, applied.state);
     onUpdate({
       client,
       standing: applied.state,
       stale: applied.stale,
+      after: news.kind === "deltas" ? before?.epoch : undefined,
       asOf: instant(asked - newsAgeMilliseconds),
     });
     return answer;

@@ -2,13 +2,14 @@ import { DurableObject } from "cloudflare:workers";
 import { denialName, denialScope, type Denial } from "#identity/denial";
 import type { MergeMode } from "#registry/merge";
 import type { RegistryProblem } from "#registry/document";
-import type { RevocationUpdate } from "#registry/revocation";
+import type { RecordName, RevocationUpdate } from "#registry/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import { namedRegions } from "#ledger/layout";
 import type { Result } from "#kernel/result";
 import { allowedPlaces, type PlaceVariables } from "#platform/config/allowed-places";
 import { applyRegistry, type RegistryCounts } from "#platform/registry/apply-registry";
 import type { Listener } from "#platform/guard/object/guard-epochs";
+import { consentRowsOf, insertConsents, type ConsentRow } from "#platform/consents/consent-rows";
 import { RevocationStore } from "./store.ts";
 import { within } from "#platform/within";
 
@@ -27,6 +28,8 @@ export const revocationsOf = (env: RevocationsEnv): DurableObjectStub<Revocation
 // failed, or to an object that ended meanwhile.
 const redriveMilliseconds = 10_000;
 const turnMilliseconds = 20_000;
+// The gateway reads a changed Consent at the origin between the two calls, within the origin's timeout.
+const unfiledMilliseconds = 30_000;
 // For one client at a time, in the five minutes that its tokens live: a client has one or two.
 const ownTokensMax = 50;
 
@@ -97,7 +100,62 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     });
   }
 
+  /**
+   * Announces a change of the consents of these records; its content follows with {@link fileConsents}. Until
+   * then, and until D1 has it, only the denials of these patients count.
+   */
+  async beginConsents(origin: string, records: readonly RecordName[]): Promise<number> {
+    const id = this.#store.beginConsents(origin, records, now());
+    await this.#alarmAt(now() + redriveMilliseconds);
+    return id;
+  }
+
+  /**
+   * Files the rows of a change that was announced. False when it was given up meanwhile. Throws when D1 fails:
+   * the alarm repeats the write.
+   */
+  async fileConsents(id: number, rows: readonly ConsentRow[]): Promise<boolean> {
+    if (!this.#store.putConsents(id, JSON.stringify(rows))) return false;
+    await this.ctx.storage.sync(); // D1 must not know of it first
+    await this.#writeConsents(id, rows);
+    return true;
+  }
+
+  /** Ends a change that has no content: nothing has changed. */
+  giveUpConsents(id: number): void {
+    this.#store.giveUp(id);
+  }
+
+  /** Every pending change of consents: the records that it names, and the rows that are known. */
+  pendingConsents(): { readonly names: readonly RecordName[]; readonly rows: readonly ConsentRow[] } {
+    const pending = this.#store.pendingConsents();
+    return {
+      names: this.#store.pendingConsentNames(),
+      rows: pending.flatMap(({ document }) => (document === "" ? [] : consentRowsOf(document))),
+    };
+  }
+
+  async #writeConsents(id: number, rows: readonly ConsentRow[]): Promise<void> {
+    const session = this.env.REGISTRY.withSession("first-primary");
+    if (rows.length > 0) await insertConsents(session, id, rows);
+    this.#store.finish(id, session.getBookmark());
+  }
+
+  /** A change whose content never came ends; a change that D1 refused is written again. */
+  async #redriveConsents(): Promise<void> {
+    for (const { id, document, begun } of this.#store.pendingConsents()) {
+      if (document !== "") await this.#writeConsents(id, consentRowsOf(document)).catch(() => {}); // D1 fails: the next alarm repeats it
+      else if (begun <= now() - unfiledMilliseconds) this.#store.giveUp(id);
+    }
+  }
+
+  async #alarmAt(time: number): Promise<void> {
+    const set = await this.ctx.storage.getAlarm();
+    if (set === null || set > time) await this.ctx.storage.setAlarm(time);
+  }
+
   override async alarm(): Promise<void> {
+    await this.#redriveConsents();
     try {
       await this.#inTurn(async () => {
         for (const { id, document, mode } of this.#store.pending())
@@ -107,7 +165,8 @@ export class Revocations extends DurableObject<RevocationsEnv> {
       // D1 does not answer: the write stays pending, with the writes after it, and the next alarm tries
       // again.
     }
-    if (this.#store.pending().length > 0) await this.ctx.storage.setAlarm(now() + redriveMilliseconds);
+    if (this.#store.pending().length + this.#store.pendingConsents().length > 0)
+      await this.#alarmAt(now() + redriveMilliseconds);
   }
 
   /**

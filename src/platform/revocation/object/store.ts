@@ -21,10 +21,18 @@ interface Pending {
   readonly mode: MergeMode;
 }
 
+interface PendingConsents {
+  readonly id: number;
+  readonly document: string;
+  readonly begun: Instant;
+}
+
 // Two hours with a change each second. A guard that was away longer receives a snapshot.
 const deltasMax = 7_200;
 // 10 MB at 100 bytes each. More live denials than that are a misuse, and no denial may be forgotten.
 const denialsMax = 100_000;
+// Each answer to a guard names the pending records, so there must be few.
+const consentsPendingMax = 200;
 
 /** Stores the denials, each delta with its epoch, and the registry writes that are not known to be done. */
 export class RevocationStore {
@@ -147,13 +155,75 @@ export class RevocationStore {
     });
   }
 
-  /** In the order of their arrival. */
+  /** The pending registry files, in the order of their arrival. */
   pending(): readonly Pending[] {
     return this.#sql
       .exec<{ id: number; document: string; mode: MergeMode }>(
-        "SELECT id, document, mode FROM pending ORDER BY id",
+        "SELECT id, document, mode FROM pending WHERE mode <> 'consent' ORDER BY id",
       )
       .toArray();
+  }
+
+  /**
+   * Announces a change of consents whose content is not known yet. Its number orders the changes of a Consent.
+   * Throws when too many changes are pending.
+   */
+  beginConsents(origin: string, records: readonly RecordName[], at: Instant): number {
+    return this.#storage.transactionSync(() => {
+      const { many } = this.#sql
+        .exec<{ many: number }>("SELECT count(*) AS many FROM pending_records WHERE name GLOB 'consent/*'")
+        .one();
+      if (many + records.length > consentsPendingMax) throw new Error("too many consents are pending");
+      this.#sql.exec("INSERT OR IGNORE INTO consent_origins (name) VALUES (?)", origin);
+      const { id } = this.#sql
+        .exec<{ id: number }>(
+          "INSERT INTO pending (document, mode, begun) VALUES ('', 'consent', ?) RETURNING id",
+          at,
+        )
+        .one();
+      for (const record of records) {
+        this.#sql.exec("INSERT OR IGNORE INTO pending_records (pending, name) VALUES (?, ?)", id, record);
+        this.#addDelta("changed", record, receiversOf(record), null);
+      }
+      return id;
+    });
+  }
+
+  /** Stores the content of a change of consents. False when the change was given up meanwhile. */
+  putConsents(id: number, document: string): boolean {
+    return (
+      this.#sql
+        .exec("UPDATE pending SET document = ? WHERE id = ? AND mode = 'consent' RETURNING 1", document, id)
+        .toArray().length > 0
+    );
+  }
+
+  pendingConsentNames(): readonly RecordName[] {
+    return this.#sql
+      .exec<{ name: RecordName }>("SELECT DISTINCT name FROM pending_records WHERE name GLOB 'consent/*'")
+      .toArray()
+      .map(({ name }) => name);
+  }
+
+  /** The pending changes of consents, in their order. A change without content has `""`. */
+  pendingConsents(): readonly PendingConsents[] {
+    return this.#sql
+      .exec<{ id: number; document: string; begun: number }>(
+        "SELECT id, document, begun FROM pending WHERE mode = 'consent' ORDER BY id",
+      )
+      .toArray()
+      .map(({ id, document, begun }) => ({ id, document, begun: instant(begun) }));
+  }
+
+  /** Ends a change that wrote nothing. */
+  giveUp(id: number): void {
+    this.#storage.transactionSync(() => {
+      const records = this.#sql
+        .exec<{ name: RecordName }>("DELETE FROM pending_records WHERE pending = ? RETURNING name", id)
+        .toArray();
+      for (const { name } of records) this.#addDelta("changed", name, receiversOf(name), null);
+      this.#sql.exec("DELETE FROM pending WHERE id = ?", id);
+    });
   }
 
   #standing(client: string): RegistryPosition & { readonly from: number } {
@@ -167,7 +237,12 @@ export class RevocationStore {
       "SELECT DISTINCT name FROM pending_records WHERE name = 'client/' || ? OR name NOT GLOB 'client/*'",
       client,
     );
-    return { ...known, pending: pending.toArray().map(({ name }) => name) };
+    const consentOrigins = this.#sql.exec<{ name: string }>("SELECT name FROM consent_origins").toArray();
+    return {
+      ...known,
+      pending: pending.toArray().map(({ name }) => name),
+      consentOrigins: consentOrigins.map(({ name }) => name),
+    };
   }
 
   /**
@@ -229,6 +304,7 @@ const schema = `
     PRIMARY KEY (pending, name)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS standing (only_row INTEGER PRIMARY KEY, bookmark TEXT NOT NULL,
     lost_up_to INTEGER) STRICT;
+  CREATE TABLE IF NOT EXISTS consent_origins (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 `;
 
 interface DeltaRow extends Record<string, SqlStorageValue> {

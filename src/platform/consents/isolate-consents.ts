@@ -1,0 +1,207 @@
+import type { FiledConsent } from "#policy/consent/decide-by-consents";
+import type { ConsentRules } from "#policy/consent/consent";
+import { readStoredForm } from "#policy/consent/stored-form";
+import type { Clock, Instant } from "#kernel/clock";
+import type { AppliedUpdate, RegistryPosition } from "#registry/revocation";
+import { within } from "#platform/within";
+import type { ConsentOnFile, ConsentQuestion, ConsentsOnFile } from "./consent-desk.ts";
+
+/** The store of Consents: `control`, by RPC. */
+export interface ConsentSource {
+  of(question: ConsentQuestion): Promise<readonly ConsentsOnFile[]>;
+}
+
+/** Consents by patient id; every patient of the question is in it. */
+export type ConsentsByPatient = ReadonlyMap<string, readonly FiledConsent[]>;
+
+// A lease ends at most seven seconds after its guard asked for deltas (P4). A copy that may lack a delta of
+// that age is not used.
+const youngMilliseconds = 7_000;
+// An active client's lease is renewed before this. A chain of deltas that is older may have ended.
+const activeMilliseconds = 3_000;
+// Deltas keep the copies right. This bounds the time for which an error could last.
+const hardMilliseconds = 600_000;
+const patienceMilliseconds = 2_000;
+const patientsMax = 20_000;
+const weightMax = 8_388_608; // characters of the forms of all copies
+const changesMax = 1_000;
+const formsMax = 5_000;
+
+interface Copy {
+  readonly subject: string;
+  readonly consents: readonly { readonly filed: FiledConsent; readonly filedBy: string | null }[];
+  readonly all: readonly FiledConsent[];
+  readonly epoch: number;
+  readonly read: Instant;
+  readonly weight: number;
+}
+
+/**
+ * This isolate's copies of the Consents of patients, also of patients without any Consent. A copy is right until
+ * a delta names its patient, so no request reads the registry again while the deltas arrive (P4). The deltas of
+ * any client are good for all copies, if they join the deltas that were applied before.
+ */
+export class IsolateConsents {
+  readonly #source: ConsentSource;
+  readonly #clock: Clock;
+  readonly #copies = new Map<string, Copy>(); // by origin and patient, oldest first
+  readonly #patientOf = new Map<string, string>(); // by the pseudonym in deltas
+  readonly #rules = new Map<string, ConsentRules>(); // by digest: patients with the same form share the rules
+  readonly #changes = new Map<string, number>(); // the newest change of a pseudonym, oldest first
+  #floor = 0; // changes up to this epoch are not all in `#changes`
+  #known: { readonly standing: RegistryPosition; readonly asOf: Instant } | undefined;
+  #weight = 0;
+
+  constructor(source: ConsentSource, clock: Clock) {
+    this.#source = source;
+    this.#clock = clock;
+  }
+
+  /** Takes a client's deltas. Call it before a request uses the lease that came with them. */
+  apply({ standing, stale, after, asOf }: AppliedUpdate): void {
+    const known = this.#known;
+    if (known !== undefined && after !== undefined && after <= known.standing.epoch && stale !== "all") {
+      for (const name of stale)
+        if (name.startsWith("consent/")) this.#drop(name.slice("consent/".length), standing.epoch);
+    } else if (known === undefined || standing.epoch > known.standing.epoch) {
+      // Changes between the two epochs are unknown. If further clients' deltas still arrive, they name them.
+      if (known !== undefined && this.#clock() - known.asOf < activeMilliseconds) return;
+      this.#dropOlder(standing.epoch);
+    }
+    const isNewer =
+      known === undefined ||
+      standing.epoch > known.standing.epoch ||
+      (standing.epoch === known.standing.epoch && asOf > known.asOf);
+    if (isNewer) this.#known = { standing, asOf };
+  }
+
+  /**
+   * The Consents in force for each patient, as they count for this client: a Consent that the client wrote itself
+   * does not permit. `unavailable`: the registry does not answer, and there is no copy of every patient. At most a
+   * single call of `control`, and none when the origin has no Consents.
+   */
+  async consentsOf(
+    origin: string,
+    patients: readonly string[],
+    client: string,
+  ): Promise<ConsentsByPatient | "unavailable"> {
+    const at = this.#clock();
+    const standing =
+      this.#known !== undefined && at - this.#known.asOf < youngMilliseconds
+        ? this.#known.standing
+        : undefined;
+    if (standing?.consentOrigins?.includes(origin) === false)
+      return new Map(patients.map((patient) => [patient, noConsents]));
+    const found = new Map<string, readonly FiledConsent[]>();
+    const missing = new Set<string>();
+    for (const patient of patients) {
+      const copy = standing && this.#copies.get(`${origin}/${patient}`);
+      if (copy !== undefined && at - copy.read < hardMilliseconds) found.set(patient, asSeenBy(client, copy));
+      else missing.add(patient);
+    }
+    if (missing.size === 0) return found;
+    try {
+      for (const [patient, copy] of await this.#load(origin, [...missing], standing, at))
+        found.set(patient, asSeenBy(client, copy));
+      return found;
+    } catch {
+      return "unavailable";
+    }
+  }
+
+  async #load(
+    origin: string,
+    patients: readonly string[],
+    standing: RegistryPosition | undefined,
+    at: Instant,
+  ): Promise<readonly (readonly [patient: string, copy: Copy])[]> {
+    const answers = await within(
+      patienceMilliseconds,
+      this.#source.of({
+        origin,
+        patients,
+        bookmark: standing?.bookmark ?? null,
+        hasPending: standing?.pending.some((name) => name.startsWith(`consent/${origin}/`)) !== false,
+      }),
+      "the registry does not answer in time",
+    );
+    if (answers.length !== patients.length) throw new Error("not an answer for each patient");
+    return patients.map((patient, i) => {
+      const { subject, consents } = answers[i] ?? missingAnswer();
+      const filed = consents.map((consent) => ({ filed: this.#filed(consent), filedBy: consent.filedBy }));
+      const copy: Copy = {
+        subject: `${origin}/${subject}`,
+        consents: filed,
+        all: filed.map(({ filed: each }) => each),
+        epoch: standing?.epoch ?? 0,
+        read: at,
+        weight: consents.reduce((sum, { form }) => sum + form.length, 0),
+      };
+      this.#keep(`${origin}/${patient}`, copy);
+      return [patient, copy];
+    });
+  }
+
+  #filed({ digest, form, mayPermit, filedAt }: ConsentOnFile): FiledConsent {
+    let rules = this.#rules.get(digest);
+    if (rules === undefined) {
+      rules = readStoredForm(form);
+      if (this.#rules.size >= formsMax) this.#rules.delete(this.#rules.keys().next().value ?? "");
+      this.#rules.set(digest, rules);
+    }
+    return { digest, rules, mayPermit, filedAt };
+  }
+
+  /** Stores a copy, unless it may lack a change that arrived meanwhile. */
+  #keep(key: string, copy: Copy): void {
+    if (copy.epoch === 0 || copy.epoch < this.#floor || copy.epoch < (this.#changes.get(copy.subject) ?? 0))
+      return;
+    const before = this.#copies.get(key);
+    if (before !== undefined && before.epoch > copy.epoch) return;
+    this.#remove(key);
+    this.#copies.set(key, copy);
+    this.#patientOf.set(copy.subject, key);
+    this.#weight += copy.weight;
+    for (const oldest of this.#copies.keys()) {
+      if (this.#copies.size <= patientsMax && this.#weight <= weightMax) break;
+      this.#remove(oldest);
+    }
+  }
+
+  #drop(subject: string, epoch: number): void {
+    this.#changes.delete(subject);
+    this.#changes.set(subject, epoch);
+    if (this.#changes.size > changesMax) {
+      const [[oldest, changed] = ["", 0]] = this.#changes;
+      this.#changes.delete(oldest);
+      this.#floor = Math.max(this.#floor, changed);
+    }
+    const key = this.#patientOf.get(subject);
+    if (key !== undefined && (this.#copies.get(key)?.epoch ?? 0) < epoch) this.#remove(key);
+  }
+
+  #dropOlder(epoch: number): void {
+    this.#floor = Math.max(this.#floor, epoch);
+    for (const [key, copy] of this.#copies) if (copy.epoch < epoch) this.#remove(key);
+  }
+
+  #remove(key: string): void {
+    const copy = this.#copies.get(key);
+    if (copy === undefined) return;
+    this.#copies.delete(key);
+    this.#patientOf.delete(copy.subject);
+    this.#weight -= copy.weight;
+  }
+}
+
+const noConsents: readonly FiledConsent[] = [];
+
+/** A client never benefits from a Consent that it wrote. */
+const asSeenBy = (client: string, { consents, all }: Copy): readonly FiledConsent[] =>
+  consents.some(({ filed, filedBy }) => filed.mayPermit && filedBy === client)
+    ? consents.map(({ filed, filedBy }) => (filedBy === client ? { ...filed, mayPermit: false } : filed))
+    : all;
+
+function missingAnswer(): never {
+  throw new Error("not an answer for each patient");
+}

@@ -1,0 +1,132 @@
+import { runDurableObjectAlarm, evictDurableObject } from "cloudflare:test";
+import { env, exports } from "cloudflare:workers";
+import { afterEach, beforeEach, test, vi } from "vitest";
+import type { ConsentRules } from "#policy/consent/consent";
+import { readStoredForm } from "#policy/consent/stored-form";
+import { revocationsOf } from "#platform/revocation/object/revocations";
+import { emptyRegistry } from "./registry.ts";
+
+const desk = exports.ConsentDesk;
+const revocations = () => revocationsOf(env);
+const listener = { client: "telehealth", issuers: [] };
+const active: ConsentRules = { isActive: true, readings: [] };
+const withdrawn: ConsentRules = { isActive: false, readings: [] };
+const filing = (patient: string, consent: string, rules = active) => ({
+  patient,
+  consent,
+  rules,
+  mayPermit: true,
+  filedBy: "registrar",
+});
+const of = async (patients: readonly string[], hasPending = false) =>
+  (await desk.of({ origin: "main", patients, bookmark: null, hasPending })).map(({ consents }) => consents);
+let registry: D1Database;
+
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-24T10:15:00Z") });
+  registry = await emptyRegistry();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("a filed Consent is in force for its patient at its origin until it is withdrawn, and no version is ever lost", async ({
+  expect,
+}) => {
+  const digests = await desk.file(await desk.begin("main", ["p"]), "main", [filing("p", "c")]);
+  const [[first] = [], second] = await of(["p", "q"]);
+  expect(first).toMatchObject({ digest: digests?.[0], mayPermit: true, filedBy: "registrar" });
+  expect(readStoredForm(first?.form ?? "")).toEqual(active);
+  expect(second).toEqual([]);
+  const elsewhere = await desk.of({ origin: "other", patients: ["p"], bookmark: null, hasPending: false });
+  expect(elsewhere[0]?.consents).toEqual([]);
+
+  await desk.file(await desk.begin("main", ["p"]), "main", [filing("p", "c", withdrawn), filing("p", "d")]);
+  const [present] = await of(["p"]);
+  expect(present?.length, "the second Consent").toBe(1);
+  const rows = await registry.prepare("SELECT * FROM consents").all();
+  expect(rows.results.length).toBe(3);
+  expect(JSON.stringify(rows.results), "neither the patient's id nor the Consent's").not.toMatch(
+    /"[pcd]"|Patient/u,
+  );
+});
+
+test("of two readings the reading that began later counts, in whatever order they arrive", async ({
+  expect,
+}) => {
+  const [earlier, later] = [await desk.begin("main", ["p"]), await desk.begin("main", ["p"])];
+  await desk.file(later, "main", [filing("p", "c", withdrawn)]);
+  await desk.file(earlier, "main", [filing("p", "c", active)]);
+  expect(await of(["p"])).toEqual([[]]);
+});
+
+test("every guard gets a delta before the change and after it, and learns which origins have Consents", async ({
+  expect,
+}) => {
+  const before = await revocations().news(listener, 0);
+  expect(before.consentOrigins).toEqual([]);
+  const change = await desk.begin("main", ["p", "p", "q"]);
+  const begun = await revocations().news(listener, before.epoch);
+  expect(begun).toMatchObject({ consentOrigins: ["main"], epoch: before.epoch + 2 });
+  expect(begun.pending.length).toBe(2);
+  const [{ subject } = { subject: "" }] = await desk.of({
+    origin: "main",
+    patients: ["p"],
+    bookmark: null,
+    hasPending: false,
+  });
+  expect(begun.pending).toContain(`consent/main/${subject}`);
+  await desk.file(change, "main", [filing("p", "c")]);
+  const done = await revocations().news(listener, begun.epoch);
+  expect(done).toMatchObject({ pending: [], epoch: begun.epoch + 2 });
+  expect(done.bookmark).toEqual(expect.any(String));
+});
+
+test("while a change is pending the old version and the new version deny, and neither permits", async ({
+  expect,
+}) => {
+  await desk.file(await desk.begin("main", ["p"]), "main", [filing("p", "c")]);
+  const change = await desk.begin("main", ["p"]);
+  expect((await of(["p"], true))[0]).toMatchObject([{ mayPermit: false }]);
+  await registry.exec(
+    "CREATE TRIGGER broken BEFORE INSERT ON consents BEGIN SELECT RAISE(ABORT, 'no writes'); END",
+  );
+  const denying: ConsentRules = { isActive: true, unclear: "scope", readings: [] };
+  await expect(async () => desk.file(change, "main", [filing("p", "c", denying)])).rejects.toThrow();
+  const [both = []] = await of(["p"], true);
+  expect(both.map(({ mayPermit, form }) => [mayPermit, readStoredForm(form)])).toEqual([
+    [false, active],
+    [false, denying],
+  ]);
+
+  // the alarm writes it once D1 takes writes again, also after the object began anew
+  await registry.exec("DROP TRIGGER broken");
+  await evictDurableObject(revocations());
+  vi.setSystemTime(Date.now() + 10_000);
+  await runDurableObjectAlarm(revocations());
+  const [after = []] = await of(["p"], true);
+  expect(after.map(({ mayPermit, form }) => [mayPermit, readStoredForm(form)])).toEqual([[true, denying]]);
+});
+
+test("a change whose content never comes ends after thirty seconds, and what comes later is not filed", async ({
+  expect,
+}) => {
+  await desk.file(await desk.begin("main", ["p"]), "main", [filing("p", "c")]);
+  const change = await desk.begin("main", ["p"]);
+  vi.setSystemTime(Date.now() + 10_000);
+  await runDurableObjectAlarm(revocations());
+  expect((await of(["p"], true))[0]).toMatchObject([{ mayPermit: false }]);
+  vi.setSystemTime(Date.now() + 20_000);
+  await runDurableObjectAlarm(revocations());
+  expect((await of(["p"], true))[0]).toMatchObject([{ mayPermit: true }]);
+  expect(await desk.file(change, "main", [filing("p", "c", withdrawn)])).toBeUndefined();
+  const given = await desk.begin("main", ["p"]);
+  await desk.giveUp(given);
+  expect((await revocations().news(listener)).pending).toEqual([]);
+});
+
+test("no more than 200 changes are pending: each answer to a guard names them", async ({ expect }) => {
+  const many = Array.from({ length: 200 }, (_, n) => `p${n}`);
+  await desk.begin("main", many);
+  await expect(async () => desk.begin("main", ["q"])).rejects.toThrow();
+});
