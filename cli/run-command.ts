@@ -7,6 +7,7 @@ import { ledgerRead, ledgerReadUsage } from "./ledger/ledger-read.ts";
 import { ledgerRetention, ledgerRetentionUsage } from "./ledger/ledger-retention.ts";
 import { ledgerVerify, ledgerVerifyUsage } from "./ledger/ledger-verify.ts";
 import { operatorSignIn, operatorSignInUsage } from "./connection/operator-sign-in.ts";
+import { originProbe, originProbeUsage } from "./origin/origin-probe.ts";
 import { policyCheck, policyCheckUsage } from "./policy/policy-check.ts";
 import { policyDiff, policyDiffUsage } from "./policy/policy-diff.ts";
 import { policyExplain, policyExplainUsage } from "./policy/policy-explain.ts";
@@ -34,6 +35,7 @@ const commands: readonly {
   { words: ["policy", "diff"], usage: policyDiffUsage, run: policyDiff },
   { words: ["policy", "explain"], usage: policyExplainUsage, run: policyExplain },
   { words: ["registry", "apply"], usage: registryApplyUsage, run: registryApply },
+  { words: ["origin", "probe"], usage: originProbeUsage, run: originProbe },
   { words: ["operator", "sign-in"], usage: operatorSignInUsage, run: operatorSignIn },
   { words: ["revoke"], usage: revokeUsage, run: revokeCommand },
   { words: ["token"], usage: tokenUsage, run: token },

@@ -2,7 +2,7 @@ import type { Resource } from "@medplum/fhirtypes";
 import { test } from "vitest";
 import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";
 import { commonWorld, concernedPolicy, condition, observation } from "../support/concerned-world.ts";
-import { handlerOf } from "../support/in-process/door.ts";
+import { handlerOf } from "../support/in-process/memory-handler.ts";
 import type { Handler } from "../support/in-process/network.ts";
 import { type Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";

@@ -28,6 +28,7 @@ import { doorKeys, type DoorKeys } from "./door-keys.ts";
 import { called, ObjectNamespace, stubOf, type Alarms } from "./durable-objects.ts";
 import { MemoryBucket } from "./memory-bucket.ts";
 import { onExchange, send, type Reply, type Sending } from "./mutual-tls.ts";
+import { handlerOf } from "./memory-handler.ts";
 import { among, serveAt, type Handler } from "./network.ts";
 import { LedgerReader, type PublicLeaf } from "../ledger-reader.ts";
 import { direct, type Remote, remoteNamespace, remoteStub } from "./remote.ts";
@@ -290,22 +291,6 @@ const remoteHandler =
   (handler: Handler, remote: Remote): Handler =>
   (request) =>
     remote("origin", async () => await handler(request));
-
-/** The sandbox's FHIR server as `fetch` finds it. */
-export const handlerOf =
-  (origin: MemoryOrigin): Handler =>
-  async (request) => {
-    const { pathname, search } = new URL(request.url);
-    const asked = {
-      method: request.method,
-      path: pathname + search,
-      headers: Object.fromEntries(request.headers),
-    };
-    const { status, headers, body } = await origin.answer(asked, async () =>
-      Buffer.from(await request.bytes()),
-    );
-    return new Response(body === undefined ? null : new Uint8Array(body), { status, headers });
-  };
 
 type Env = Readonly<Record<string, unknown>>;
 
