@@ -2,7 +2,7 @@
 // the measured runtime, so no socket is measured.
 import type { Recorded } from "#audit/ports";
 import { withNames } from "#platform/ledger/client/definitions";
-import { appendOf } from "./events.ts";
+import { appendOf, reservedAppendOf } from "./events.ts";
 import type { Ask, AskOutcome } from "./asks.ts";
 import type { CountedRoot, CountedShard, CountedShelf, LedgerShard } from "./ledger-worker.ts";
 import type { BareLog, RowLog } from "./peer-worker.ts";
@@ -51,7 +51,7 @@ function appender({ peer, append, log, run }: Extract<Ask, { kind: "append" }>, 
     case "ledger": {
       const shard = env.LEDGER_SHARD.getByName(log);
       return async (n) => {
-        const { events: named, definitions } = withNames(events(n));
+        const { events: named, definitions } = withNames(reservedAppendOf(append, run, n, Date.now()));
         const contents = [...definitions.values()].map(({ content }) => content);
         const first = await shard.append(named);
         // At the start of the log alone: it lacks the definition.
@@ -127,7 +127,9 @@ async function count(
   const [shard, root] = [env.COUNTED_SHARD.getByName(log), env.COUNTED_ROOT.getByName("root")];
   const frame = (number: number) =>
     shard.appendAtOnce(
-      Array.from({ length: perFrame }, (_, i) => appendOf(append, run, number * perFrame + i, Date.now())),
+      Array.from({ length: perFrame }, (_, i) =>
+        reservedAppendOf(append, run, number * perFrame + i, Date.now()),
+      ),
     );
   await frame(0); // opens the log, creates tables, introduces a key
   await shard.settle();

@@ -12,7 +12,7 @@ import { draftAppend } from "#platform/ledger/object/append/draft";
 import { Epoch } from "#platform/ledger/object/log/key-epoch";
 import { packRecent } from "#platform/ledger/object/append/recent";
 import { signText } from "#platform/ledger/object/log/signer";
-import { appendNames, appendOf, type AppendName } from "./events.ts";
+import { appendNames, appendOf, reservedAppendOf, type AppendName } from "./events.ts";
 import { ledgerEnvironment } from "./environment.ts";
 
 /** Bytes of one append, produced by the ledger's own code. */
@@ -56,7 +56,7 @@ export async function measureSizes(): Promise<Sizes> {
   const sizesOf = async (name: AppendName): Promise<AppendSizes> => {
     const events = appendOf(name, "5e", 700_000, at);
     // The definition of the withheld paths is one leaf an hour.
-    const draft = draftAppend(withNames(events).events, config.subjectKey);
+    const draft = draftAppend(withNames(reservedAppendOf(name, "5e", 700_000, at)).events, config.subjectKey);
     const { leaves, lines } = await sealBatch(
       config,
       { ...emptyHead(origin), size: sizeAfter },

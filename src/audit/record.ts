@@ -1,9 +1,11 @@
 import { fromHex } from "#ledger/bytes/bytes";
 import { fromCborMap } from "#ledger/bytes/cbor";
 import { CborWriter } from "#ledger/bytes/cbor-writer";
+import { memo } from "#kernel/memo";
 import { err, ok, type Result } from "#kernel/result";
 import { readEvent } from "./check.ts";
 import type { AuditEvent, Counts } from "./event.ts";
+import { type Short, type ShortForm, shortForms, type ShortGroup, shortGroups } from "./short-forms.ts";
 import { worstCase } from "./worst-case.ts";
 
 /** The content of a kind 0 leaf: an event or part of one. */
@@ -103,14 +105,6 @@ export function encodeRecord(event: AuditEvent, part: number, parts: number, see
   return plaintext;
 }
 
-/** Like `encodeRecord`, without the seed: equal events have equal bytes. */
-export function encodeUnseeded(event: AuditEvent, part: number, parts: number): UnseededRecord {
-  if (event.reserve === undefined) return recordBytes(event, part, parts);
-  const length = recordBytes(event, part, parts).plaintext.length;
-  const longest = recordBytes(worstCase(event), part, parts).plaintext.length;
-  return recordBytes(event, part, parts, Math.max(0, longest - length) + emptyFill);
-}
-
 // The key is two bytes, the head of a byte string at least one.
 const emptyFill = 3;
 
@@ -128,24 +122,28 @@ function filling(bytes: number): unknown {
 
 const noSeed: Uint8Array = new Uint8Array(32);
 
-/** Writes a record in the order of its keys. `fill`: bytes of the filler, its key included. */
-function recordBytes(event: AuditEvent, part: number, parts: number, fill?: number): UnseededRecord {
+/**
+ * Like `encodeRecord`, without the seed: equal events have equal bytes. Writes the record in the order of its
+ * keys, in one pass: the fields that rows decide come before the filler, so their length is known there.
+ */
+export function encodeUnseeded(event: AuditEvent, part: number, parts: number): UnseededRecord {
   const writer = new CborWriter();
+  const longest = event.reserve === undefined ? undefined : decidedLength(writer, worstCase(event));
   let seedAt = 0;
-  const under = (key: number): 1 => {
-    writer.unsigned(key);
-    return 1;
-  };
+  let decided = 0; // bytes of the fields that rows decide
   const value = (key: number, value: unknown): 0 | 1 => {
     if (value === undefined) return 0;
     writer.unsigned(key);
     writer.item(value);
     return 1;
   };
-  // the table of the group has all of its fields
-  const group = (name: Group): 0 | 1 =>
-    writeGroup(writer, name, event[name] as Readonly<Record<string, unknown>> | undefined);
-  const { patients } = event;
+  const group = (name: Group): 0 | 1 => writeGroup(writer, name, event);
+  const ofRows = (write: DecidedField): 0 | 1 => {
+    const before = writer.length;
+    const count = write(writer, event);
+    decided += writer.length - before;
+    return count;
+  };
   writer.mapOf(() => {
     let count = value(keys.version, VERSION);
     count += value(keys.id, fromHex(event.id));
@@ -154,58 +152,108 @@ function recordBytes(event: AuditEvent, part: number, parts: number, fill?: numb
     if (event.step) count += value(keys.step, event.step);
     count += value(keys.part, part) + value(keys.parts, parts) + value(keys.seed, noSeed);
     seedAt = writer.length - noSeed.length;
-    count += group("who") + group("from") + group("what") + group("why") + group("outcome");
-    if (patients.length > 0) {
-      count += under(keys.patients);
-      writer.array(patients.length);
-      for (const { patient, counts } of patients) {
-        writer.array(2);
-        writer.text(patient);
-        writer.item(counts);
-      }
-    }
-    if (event.unnamed.length > 0) count += value(keys.unnamed, event.unnamed);
+    count += group("who") + group("from") + group("what") + group("why");
+    count += ofRows(writeOutcome) + ofRows(writePatients) + ofRows(writeUnnamed);
     if (hasMembers(event.counts)) count += value(keys.counts, event.counts);
-    count += group("withheld") + value(keys.traceId, event.traceId) + value(keys.tally, event.tally);
-    count += group("window");
-    if (patients.some(({ state }) => state !== undefined)) {
-      count += under(keys.states);
-      writer.array(patients.length);
-      for (const { state } of patients) writer.item(state ?? null);
-    }
-    count += group("configuration");
+    count += ofRows(writeWithheld) + value(keys.traceId, event.traceId) + value(keys.tally, event.tally);
+    count += group("window") + ofRows(writeStates) + group("configuration");
     if (event.asked !== undefined && event.asked.length > 0) count += value(keys.asked, event.asked);
-    if (fill !== undefined) count += value(keys.fill, filling(fill));
+    if (longest !== undefined) count += value(keys.fill, filling(Math.max(0, longest - decided) + emptyFill));
     return count + group("definition");
   });
   return { plaintext: writer.finish(), seedAt };
 }
 
+/** Writes a field under its key, if it is not empty; returns the number of entries that it added. */
+type DecidedField = (writer: CborWriter, event: AuditEvent) => 0 | 1;
+
+const writeOutcome: DecidedField = (writer, event) => writeGroup(writer, "outcome", event);
+const writeWithheld: DecidedField = (writer, event) => writeGroup(writer, "withheld", event);
+
+const writePatients: DecidedField = (writer, { patients }) => {
+  if (patients.length === 0) return 0;
+  writer.unsigned(keys.patients);
+  writer.array(patients.length);
+  for (const { patient, counts } of patients) {
+    writer.array(2);
+    writer.text(patient);
+    writer.item(counts);
+  }
+  return 1;
+};
+
+const writeUnnamed: DecidedField = (writer, { unnamed }) => {
+  if (unnamed.length === 0) return 0;
+  writer.unsigned(keys.unnamed);
+  writer.item(unnamed);
+  return 1;
+};
+
+const writeStates: DecidedField = (writer, { patients }) => {
+  if (!patients.some(({ state }) => state !== undefined)) return 0;
+  writer.unsigned(keys.states);
+  writer.array(patients.length);
+  for (const { state } of patients) writer.item(state ?? null);
+  return 1;
+};
+
+// The fields of a worst case that differ from its event (audit/worst-case).
+const decidedFields = [writeOutcome, writePatients, writeUnnamed, writeWithheld, writeStates] as const;
+
+/** The bytes of the fields that rows decide. Leaves the writer as it was. */
+function decidedLength(writer: CborWriter, event: AuditEvent): number {
+  const before = writer.length;
+  for (const write of decidedFields) write(writer, event);
+  const { length } = writer;
+  writer.takeBack(before);
+  return length - before;
+}
+
+/** A field of a group: its key, and its short form if it has any. */
+interface GroupField {
+  readonly field: string;
+  readonly key: number;
+  readonly form: ShortForm | undefined;
+}
+
+const formsOf = (name: Group): readonly ShortForm[] =>
+  Object.hasOwn(shortForms, name) ? shortForms[name as ShortGroup] : []; // it is a key of the table
+
 // The fields of each group in the order of their keys.
-const fieldsOf: Readonly<Record<Group, readonly (readonly [field: string, key: number])[]>> =
-  Object.fromEntries(
-    groupNames.map((name) => [name, Object.entries<number>(groups[name]).toSorted(([, a], [, b]) => a - b)]),
-  ) as Record<Group, [string, number][]>; // each group is there
+const fieldsOf: Readonly<Record<Group, readonly GroupField[]>> = Object.fromEntries(
+  groupNames.map((name) => [
+    name,
+    Object.entries<number>(groups[name])
+      .toSorted(([, a], [, b]) => a - b)
+      .map(([field, key]) => ({ field, key, form: formsOf(name).find((form) => form.field === field) })),
+  ]),
+) as Record<Group, GroupField[]>; // each group is there
 
 /** A group with at least one field, under its key; returns the number of entries that it added. */
-function writeGroup(
-  writer: CborWriter,
-  name: Group,
-  value: Readonly<Record<string, unknown>> | undefined,
-): 0 | 1 {
-  if (value === undefined) return 0;
+function writeGroup(writer: CborWriter, name: Group, event: AuditEvent): 0 | 1 {
+  // the table of the group has all of its fields
+  const group = event[name] as Readonly<Record<string, unknown>> | undefined;
+  if (group === undefined) return 0;
   const before = writer.length;
   writer.unsigned(keys[name]);
   const count = writer.mapOf(() => {
     let count = 0;
-    for (const [field, key] of fieldsOf[name]) {
-      const content = value[field];
+    const short: (readonly [key: number, value: Short])[] = []; // their keys are the greatest
+    for (const { field, key, form } of fieldsOf[name]) {
+      const content = group[field];
       if (content === undefined) continue;
-      writer.unsigned(key);
-      writer.item(
-        typeof content === "string" && digestFields.has(field) ? Buffer.from(content, "hex") : content,
-      );
       count++;
+      const shorter = typeof content === "string" ? form?.short(content, event) : undefined;
+      if (form !== undefined && shorter !== undefined) {
+        short.push([form.key, shorter]);
+        continue;
+      }
+      writer.unsigned(key);
+      writer.item(typeof content === "string" && digestFields.has(field) ? digestBytes(content) : content);
+    }
+    for (const [key, value] of short) {
+      writer.unsigned(key);
+      writer.item(value);
     }
     return count;
   });
@@ -213,6 +261,9 @@ function writeGroup(
   writer.takeBack(before);
   return 0;
 }
+
+// A digest of withheld paths comes with each read through its view.
+const digestBytes = memo(1_024, fromHex);
 
 const hasMembers = (counts: Counts): boolean => {
   for (const _ in counts) return true;
@@ -235,7 +286,7 @@ export function decodeRecord(
   const numbered = isCount(part) && isCount(parts) && part >= 1 && part <= parts;
   if (!(id instanceof Uint8Array) || !(seed instanceof Uint8Array) || seed.length !== 32 || !numbered)
     return err("bad_record");
-  const event = readEvent({
+  const spelled = {
     id: Buffer.from(id).toString("hex"),
     at: map.get(keys.at),
     kind: map.get(keys.kind),
@@ -247,7 +298,9 @@ export function decodeRecord(
     unnamed: map.get(keys.unnamed) ?? [],
     counts: fromMap(map.get(keys.counts) ?? new Map()),
     ...Object.fromEntries(groupNames.map((group) => [group, unpack(map.get(keys[group]), groups[group])])),
-  });
+  };
+  if (!putTexts(spelled, map)) return err("bad_record");
+  const event = readEvent(spelled);
   const known: readonly number[] = Object.values(keys);
   const unknown = new Map([...map].filter(([key]) => !known.includes(key)));
   return event.ok ? ok({ event: event.value, part, parts, seed, unknown }) : err("bad_record");
@@ -261,6 +314,25 @@ function unpack(value: unknown, table: Readonly<Record<string, number>>): unknow
       digestFields.has(field) ? hexOf(value.get(key)) : value.get(key),
     ]),
   );
+}
+
+/**
+ * Puts the texts of a record's short forms into its groups. False when a short form is invalid, or stands
+ * beside its text.
+ */
+function putTexts(event: Readonly<Record<string, unknown>>, map: ReadonlyMap<number, unknown>): boolean {
+  return shortGroups.every((name) => {
+    const spelled = map.get(keys[name]);
+    if (!(spelled instanceof Map)) return true;
+    const group = event[name] as Record<string, unknown>; // `unpack` made it of that map
+    return shortForms[name].every((form) => {
+      const value: unknown = spelled.get(form.key);
+      if (value === undefined) return true;
+      const text = group[form.field] === undefined ? form.long(value, event) : undefined;
+      group[form.field] = text;
+      return text !== undefined;
+    });
+  });
 }
 
 /** A digest that is not 32 bytes becomes null, which no check accepts. */

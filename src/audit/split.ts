@@ -92,9 +92,14 @@ export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "ev
     : err("event_too_large");
 }
 
-const namesFew = (event: AuditEvent): boolean =>
-  event.reserve === undefined
-    ? event.patients.length + new Set(event.unnamed).size <= PATIENTS_MAX
+/** True when a record may have all names of the event, in its worst case. */
+function namesFew(event: AuditEvent): boolean {
+  const { patients, unnamed, reserve } = event;
+  const most = patients.length + unnamed.length + (reserve ? reserve.names + reserve.unnamed.length : 0);
+  if (most <= PATIENTS_MAX) return true;
+  return reserve === undefined
+    ? patients.length + new Set(unnamed).size <= PATIENTS_MAX
     : nameRooms(event).length + unnamedRooms(event).length <= PATIENTS_MAX;
+}
 
 const size = (event: AuditEvent): number => encodeUnseeded(event, 1, 1).plaintext.length + NUMBERS_SLACK;

@@ -6,6 +6,7 @@ import { configurationEvent, configurationOf } from "#audit/configuration";
 import type { AuditEvent } from "#audit/event";
 import { decodeRecord, encodeRecord } from "#audit/record";
 import { splitEvent } from "#audit/split";
+import { worstCase } from "#audit/worst-case";
 import { stateBytesMax } from "#residence/residence";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
@@ -18,6 +19,7 @@ const seed = new Uint8Array(32).fill(7);
 const name = fc.stringMatching(/^[a-zA-Z0-9-]{1,20}$/);
 const counts = fc.dictionary(fc.stringMatching(/^[A-Z][A-Za-z]{0,15}$/), fc.nat(), { maxKeys: 4 });
 const text = fc.string({ minLength: 1, maxLength: 60, unit: "grapheme" });
+const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");
 const state = fc.oneof(
   fc.constantFrom("MA", "outside US"),
   fc
@@ -32,10 +34,10 @@ const event: fc.Arbitrary<AuditEvent> = fc.record(
     step: fc.nat({ max: 1000 }),
     who: fc.record(
       {
-        client: text,
-        certificate: text,
+        client: fc.oneof(text, fc.constant("telehealth")),
+        certificate: fc.oneof(text, fc.uint8Array({ minLength: 32, maxLength: 32 }).map(base64url)),
         issuer: text,
-        tokenId: text,
+        tokenId: fc.oneof(text, fc.stringMatching(/^[0-9a-f]{32}$/)),
         keyId: text,
         subject: text,
         user: text,
@@ -47,15 +49,22 @@ const event: fc.Arbitrary<AuditEvent> = fc.record(
     what: fc.record(
       {
         interaction: text,
-        origin: text,
+        origin: fc.oneof(text, fc.constant("main")),
+        type: fc.oneof(text, fc.constant("Patient")),
+        id: fc.oneof(text, fc.constant("a")),
         parameters: fc.array(fc.tuple(fc.string(), fc.string()), { maxLength: 3 }),
         method: text,
-        path: text,
+        path: fc.oneof(text, fc.constantFrom("Patient", "Patient/a", "Patient/undefined")),
       },
       { requiredKeys: [] },
     ),
     why: fc.record(
-      { purposes: fc.array(name, { maxLength: 3 }), agreement: text, policy: text, grant: text },
+      {
+        purposes: fc.array(fc.oneof(name, fc.constant("TREAT")), { maxLength: 3 }),
+        agreement: text,
+        policy: fc.oneof(text, fc.stringMatching(/^sha256:[0-9a-f]{64}$/)),
+        grant: fc.oneof(text, fc.constant("telehealth/main/TREAT")),
+      },
       { requiredKeys: [] },
     ),
     outcome: fc.record({ status: fc.nat(), reason: text }, { requiredKeys: [] }),
@@ -100,6 +109,128 @@ test("a record reads back as the event that was written, with its part and its s
       expect(record).toMatchObject({ ok: true, value: { part: 2, parts: 3, seed } });
     }),
   );
+});
+
+const shortened: AuditEvent = {
+  id: "0".repeat(32),
+  at: instant(1),
+  kind: "refusal",
+  who: { client: "telehealth", certificate: base64url(seed), tokenId: "0a".repeat(16) },
+  what: { origin: "main", type: "Patient", id: "a", path: "Patient/a" },
+  why: { purposes: ["TREAT"], policy: `sha256:${"0b".repeat(32)}`, grant: "telehealth/main/TREAT" },
+  patients: [],
+  unnamed: [],
+  counts: {},
+};
+
+// Frozen bytes.
+test("a digest, a token id, a path and a grant have their short forms, and read back as the same texts", ({
+  expect,
+}) => {
+  const bytes = encodeRecord(shortened, 1, 1, seed);
+  expect(Buffer.from(bytes).toString("hex")).toBe(
+    "aa0101025000000000000000000000000000000000030104677265667573616c06010701085820" +
+      "07".repeat(32) +
+      "09a3016a74656c656865616c74680d5820" +
+      "07".repeat(32) +
+      "0e50" +
+      "0a".repeat(16) +
+      "0ba402646d61696e036750617469656e740461610801" +
+      "0ca30181655452454154055820" +
+      "0b".repeat(32) +
+      "06f5",
+  );
+  const record = decodeRecord(bytes);
+  expect(record.ok && record.value.event).toEqual(shortened);
+  const map = new Map(fromCborMap(bytes));
+  const group = (key: number) => new Map(map.get(key) as ReadonlyMap<number, unknown>); // a group of the record
+  expect([9, 11, 12].map((key) => Array.from(group(key).keys()))).toEqual([
+    [1, 13, 14],
+    [2, 3, 4, 8],
+    [1, 5, 6],
+  ]);
+  const type = decodeRecord(
+    encodeRecord({ ...shortened, what: { type: "Patient", path: "Patient" } }, 1, 1, seed),
+  );
+  expect(type.ok && type.value.event.what).toEqual({ type: "Patient", path: "Patient" });
+});
+
+test("a record with a text and its short form, or with a short form of another value, is invalid", ({
+  expect,
+}) => {
+  const map = new Map(fromCborMap(encodeRecord(shortened, 1, 1, seed)));
+  const readWith = (group: number, ...entries: readonly (readonly [number, unknown])[]) => {
+    const changed = new Map(map.get(group) as ReadonlyMap<number, unknown>); // a group of the record
+    for (const [key, value] of entries) changed.set(key, value);
+    const record = decodeRecord(
+      toCbor(new Map([...map, [group, new Map([...changed].toSorted(([a], [b]) => a - b))]])),
+    );
+    return record.ok ? "ok" : record.error;
+  };
+  expect(readWith(9, [13, new Uint8Array(32)])).toBe("ok");
+  for (const [group, ...entries] of [
+    [9, [13, new Uint8Array(31)]],
+    [9, [13, base64url(seed)]],
+    [9, [2, base64url(seed)]],
+    [9, [14, new Uint8Array(15)]],
+    [9, [4, "0a".repeat(16)]],
+    [11, [8, 0]],
+    [11, [8, 3]],
+    [11, [8, true]],
+    [11, [7, "Patient/a"]],
+    [12, [5, `sha256:${"0b".repeat(32)}`]],
+    [12, [3, `sha256:${"0b".repeat(32)}`]],
+    [12, [6, false]],
+    [12, [6, 1]],
+    [12, [4, "telehealth/main/TREAT"]],
+  ] as const)
+    expect(readWith(group, ...entries), JSON.stringify([group, entries])).toBe("bad_record");
+  const without = (group: number, field: number) => {
+    const changed = new Map(map.get(group) as ReadonlyMap<number, unknown>); // a group of the record
+    changed.delete(field);
+    const record = decodeRecord(toCbor(new Map([...map, [group, changed]])));
+    return record.ok ? "ok" : record.error;
+  };
+  // the fields from which a short form gives its text
+  for (const [group, field] of [
+    [9, 1],
+    [11, 2],
+    [11, 3],
+    [11, 4],
+    [12, 1],
+  ] as const)
+    expect(without(group, field), `${group}.${field}`).toBe("bad_record");
+});
+
+test("a record with the texts of before reads as before", ({ expect }) => {
+  const long = new Map(fromCborMap(encodeRecord(shortened, 1, 1, seed)));
+  long.set(
+    9,
+    new Map<number, unknown>([
+      [1, "telehealth"],
+      [2, base64url(seed)],
+      [4, "0a".repeat(16)],
+    ]),
+  );
+  long.set(
+    11,
+    new Map<number, unknown>([
+      [2, "main"],
+      [3, "Patient"],
+      [4, "a"],
+      [7, "Patient/a"],
+    ]),
+  );
+  long.set(
+    12,
+    new Map<number, unknown>([
+      [1, ["TREAT"]],
+      [3, `sha256:${"0b".repeat(32)}`],
+      [4, "telehealth/main/TREAT"],
+    ]),
+  );
+  const record = decodeRecord(toCbor(long));
+  expect(record.ok && record.value.event).toEqual(shortened);
 });
 
 test("a configuration reads back whole, and is refused when its digest is not its own", ({ expect }) => {
@@ -414,7 +545,15 @@ test("the parts of an event that rows decide show neither in the number of its r
             outcome: { status: 404, ...(kind !== "disclosure" && reason !== undefined && { reason }) },
             withheld: { ...one.withheld, resources },
           });
-          return split.ok ? split.value.map((part) => encodeRecord(part, 1, 1, seed).length) : split.error;
+          if (!split.ok) return split.error;
+          return split.value.map((part) => {
+            const { length } = encodeRecord(part, 1, 1, seed);
+            const [plain, worst] = [part, worstCase(part)].map(
+              (one) => encodeRecord({ ...one, reserve: undefined }, 1, 1, seed).length,
+            );
+            expect(length).toBe(Math.max(plain ?? 0, worst ?? 0) + 3);
+            return length;
+          });
         });
         expect(lengths[1]).toEqual(lengths[0]);
       },
