@@ -301,7 +301,8 @@ function asksOf({ ask, expects }: SearchGrant): readonly string[] {
   const joinResults = expects.joins.map(({ kind, by }) =>
     kind === "chain" ? `${by.code}=[found]` : "_id=[referred to]",
   );
-  return [...hops, [written(ask), ...joinResults].join("&")];
+  const own = [ask, ...expects.further.map((part) => part.ask)];
+  return [...hops, ...own.map((question) => [written(question), ...joinResults].join("&"))];
 }
 
 const written = ({ path, query, posted }: FhirQuestion): string =>

@@ -584,6 +584,12 @@ export const refusalReasons = {
     "The gateway would have to read more resources than it does for one request. Ask for less: a narrower search, or one patient.",
   ),
 
+  sort_needs_owner: fhir(
+    400,
+    "not-supported",
+    "By _sort the rows in which the patient only took part would stand among the patient's own rows, and these are too many to be merged. Name the patient (patient=…), or leave out _sort.",
+  ),
+
   // The FHIR server behind the gateway
   ...rowFor(["absent", "origin_unknown", "row_outside_access", "resource_withheld"], notFound),
   ...rowFor(

@@ -2,6 +2,7 @@ import { listText, readEntry } from "#fhir/bundle";
 import type { AheadReader, EntryBytes } from "#fhir/json/entry-splitter";
 import { resourceBytesMax, textAt } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
+import { mergeSorted, type SortOrder } from "#fhir/search/sort-order";
 import type { Grant, SearchExpectation } from "#policy/grant";
 import { includedResources, type Candidate, type Linked } from "./included.ts";
 import { Discloser, type Joined, type NamedBases, type DisclosureRefusal } from "./disclose.ts";
@@ -30,8 +31,10 @@ const heldBytesMax = 2 * includedBytesMax;
 export class Page {
   readonly #grant: Grant;
   readonly #expects: SearchExpectation;
-  readonly #bases: NamedBases;
-  readonly #discloser: Discloser;
+  #bases: NamedBases;
+  #discloser: Discloser;
+  /** In a further part of a search, a row of an earlier part is no withheld row: no hidden row counts there. */
+  #countsHidden = true;
   readonly #rows: Linked[] = [];
   readonly #candidates = new Map<string, Candidate>();
   #candidateBytes = 0;
@@ -50,6 +53,14 @@ export class Page {
     this.#discloser = new Discloser(grant, bases, joined);
   }
 
+  /** Goes on with a further part of the search: its grant decides about the rows that follow. */
+  turnTo(part: Grant, bases: NamedBases, joined: readonly Joined[]): this {
+    this.#bases = bases;
+    this.#discloser = new Discloser(part, bases, joined);
+    this.#countsHidden = false;
+    return this;
+  }
+
   /** The rows that were taken, and a row that did not fit on any page: all of them decided a refusal. */
   get taken(): readonly Released[] {
     return this.#taken;
@@ -58,6 +69,36 @@ export class Page {
   /** Id of the last row that was taken. */
   get last(): string | undefined {
     return this.#rows.at(-1)?.released.id;
+  }
+
+  /**
+   * Takes the rows of other pages of this request in one order, from the row after `after` on; and the
+   * resources that the origin included for them. `absent`: no page has that row. `part`: further rows follow.
+   */
+  join(
+    pages: readonly Page[],
+    order: SortOrder,
+    after: string | undefined,
+  ): Result<"whole" | "part" | "absent", DisclosureRefusal> {
+    const rows = mergeSorted(
+      pages.map((page) => page.#rows),
+      (one, other) => order(one.shown, other.shown),
+    );
+    const from = after === undefined ? 0 : rows.findIndex(({ released }) => released.id === after) + 1;
+    if (after !== undefined && from === 0) return ok("absent");
+    for (const page of pages) {
+      this.#withheld += page.#withheld;
+      for (const candidate of page.#candidates.values()) {
+        const offered = this.#offerIncluded(candidate);
+        if (!offered.ok) return offered;
+      }
+    }
+    for (const row of rows.slice(from)) {
+      const offered = this.#offerRow(row);
+      if (!offered.ok) return offered;
+      if (offered.value === "beyond") return ok("part");
+    }
+    return ok("whole");
   }
 
   ahead(part: () => "row" | "key"): AheadReader {
@@ -118,7 +159,7 @@ export class Page {
   }
 
   #hide(): Result<Offered, DisclosureRefusal> {
-    this.#withheld += 1;
+    if (this.#countsHidden) this.#withheld += 1;
     return ok("hidden");
   }
 

@@ -4,6 +4,7 @@ import { property } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search/search";
 import { retainedElements } from "#fhir/search/element-list";
+import { hasOwnerElement } from "#fhir/r4/compartment";
 import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
@@ -15,6 +16,7 @@ import type {
   GrantedInclude,
   GrantedJoin,
   PolicyRefusal,
+  SearchExpectation,
   SearchGrant,
   Referrer,
 } from "./grant.ts";
@@ -31,6 +33,7 @@ import {
 import { grantIncludes } from "./includes.ts";
 import { hasContext, isLabelled } from "./labels.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
+import { participantParts, type SearchPart } from "./participant-parts.ts";
 import { conditionParameters, rulesForSearch } from "./search-rules.ts";
 import { searchableBy } from "./searchable.ts";
 
@@ -112,32 +115,41 @@ export function evaluateSearch(
   if (!includes.ok) return includes;
 
   const count = pageCount(search.count);
-  const narrowed = [
-    ...parameters,
-    ...conditionParameters(type, searchRules),
-    ...accessParameters(rowAccess, type, parameters),
-  ];
-  const askJoined = (joined: readonly SearchParameter[]): FhirQuestion => {
-    // The client's `_count` is never sent: a page that hidden rows fill or end would reveal them.
-    const originSearch = {
-      parameters: [...narrowed, ...joined],
-      joins: [],
-      includes: search.includes,
-      sort,
-      count: originCount(count),
+  /** @param participant finds the rows of a further part. */
+  const expecting = (
+    partRules: readonly CompiledRule[],
+    further: readonly SearchGrant[],
+    participant?: SearchParameter["definition"],
+  ): SearchExpectation => {
+    const narrowed = [
+      ...parameters,
+      ...conditionParameters(type, partRules),
+      ...accessParameters(rowAccess, type, parameters, participant),
+    ];
+    const askJoined = (joined: readonly SearchParameter[], rows = originCount(count)): FhirQuestion => {
+      // The client's `_count` is never sent: a page that hidden rows fill or end would reveal them.
+      const originSearch = {
+        parameters: [...narrowed, ...joined],
+        joins: [],
+        includes: search.includes,
+        sort,
+        count: rows,
+      };
+      const query = searchQuery(originSearch);
+      return { path: type, query, posted: posted || query.length > urlQueryMax };
     };
-    const query = searchQuery(originSearch);
-    return { path: type, query, posted: posted || query.length > urlQueryMax };
+    return {
+      kind: "search",
+      type,
+      question: searchQuery(search),
+      posted,
+      count,
+      joins: joins.value,
+      askJoined,
+      sort,
+      further,
+    };
   };
-  const expects = {
-    kind: "search",
-    type,
-    question: searchQuery(search),
-    posted,
-    count,
-    joins: joins.value,
-    askJoined,
-  } as const;
   const isNamed =
     ({ definition }: SearchParameter) =>
     (rule: CompiledRule) =>
@@ -160,12 +172,25 @@ export function evaluateSearch(
       named.map(({ parameter }) => parameter),
     ),
   };
-  return ok({
-    ...granted(basis, searchRules, askJoined([]), expects, parameters, includes.value),
+  const grantOf = (partRules: readonly CompiledRule[], expects: SearchExpectation): SearchGrant => ({
+    ...granted(basis, partRules, expects.askJoined([]), expects, parameters, includes.value),
     expects,
     mustShow,
   });
+  const parts = participantParts(policy, search, { searchRules, rowAccess });
+  const further = parts.map(({ by, rules, isOwn }) =>
+    limitedTo(isOwn, grantOf(rules, expecting(rules, [], by))),
+  );
+  const whole = grantOf(searchRules, expecting(searchRules, further));
+  return ok(further.length === 0 ? whole : limitedTo((row) => hasOwnerElement(row), whole));
 }
+
+/** The grant for the rows of a part alone. */
+const limitedTo = (isOwn: SearchPart["isOwn"], grant: SearchGrant): SearchGrant => ({
+  ...grant,
+  viewOf: (resource, base, ...versions) =>
+    isOwn(resource, base) ? grant.viewOf(resource, base, ...versions) : undefined,
+});
 
 /** Links to Patients outside the access are masked: a search by such a link would reveal its target. */
 export function mayBeMasked(access: Access, type: string, { paths }: SearchParameter["definition"]): boolean {

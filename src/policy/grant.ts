@@ -5,7 +5,7 @@ import type { ResourceType } from "#fhir/r4/elements";
 import type { Facts } from "#fhir/json/facts";
 import type { JsonObject } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
-import type { SearchParameter } from "#fhir/search/search";
+import type { SearchParameter, SortKey } from "#fhir/search/search";
 import type { Result } from "#kernel/result";
 import type { ResourceView } from "./compile.ts";
 import type { FactLists } from "./facts.ts";
@@ -109,7 +109,14 @@ export interface SearchExpectation {
   readonly count: number;
   /** The joins to resolve before the search itself: `askJoined` takes the results of each. */
   readonly joins: readonly GrantedJoin[];
-  readonly askJoined: (joined: readonly SearchParameter[]) => FhirQuestion;
+  /** @param rows the most rows of an origin page; by default as many as the page needs. */
+  readonly askJoined: (joined: readonly SearchParameter[], rows?: number) => FhirQuestion;
+  readonly sort: readonly SortKey[];
+  /**
+   * The further parts of the search, in order: searches for the rows in which the patients only took part.
+   * Each row belongs to one part, and each part shows its own rows alone.
+   */
+  readonly further: readonly SearchGrant[];
 }
 
 /** A grant for a search. */

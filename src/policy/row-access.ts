@@ -7,7 +7,7 @@ import {
 } from "#fhir/r4/compartment";
 import type { Facts } from "#fhir/json/facts";
 import { textAt, valuesAt, type JsonObject } from "#fhir/json/json";
-import { ownedBy, readsOwners } from "#fhir/search/owner-parameter";
+import { naming, ownedBy, readsOwners } from "#fhir/search/owner-parameter";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
@@ -99,6 +99,16 @@ export const canCover = (rowAccess: RowAccess, type: string): boolean =>
 export const isUnrestricted = (rowAccess: RowAccess): boolean =>
   rowAccess.some(({ owners, categories }) => owners === undefined && categories.length === 0);
 
+/** The patients whose rows alone the access covers; `undefined`: rows of every patient. */
+export function patientsWithin(rowAccess: RowAccess): ReadonlySet<string> | undefined {
+  const patients = new Set<string>();
+  for (const { owners } of rowAccess) {
+    if (owners === undefined) return undefined;
+    for (const patient of owners) patients.add(patient);
+  }
+  return patients;
+}
+
 /** Answers whether the access covers a row. `base`: the origin's FHIR base. */
 export const coversRow = (rowAccess: RowAccess, row: Facts, type: string, base: FhirBase): boolean =>
   rowAccess.some(
@@ -178,11 +188,14 @@ export const categoryElements = (type: string): readonly string[] =>
 /**
  * The row access as search parameters, added to the client's own: the origin then sends no row that the
  * gateway would drop.
+ *
+ * @param participant the parameter that names the patients in place of the rows' owner.
  */
 export function accessParameters(
   rowAccess: RowAccess,
   type: string,
   clientParameters: readonly SearchParameter[],
+  participant?: SearchParameterDefinition,
 ): readonly SearchParameter[] {
   const [single, ...further] = rowAccess;
   const category = categoryOf(type);
@@ -193,22 +206,12 @@ export function accessParameters(
           definition: category,
           values: codes.map((text) => ({ kind: "other" as const, text })),
         }));
-  return [...ownersOf(rowAccess, type, clientParameters), ...categories];
-}
-
-function ownersOf(
-  rowAccess: RowAccess,
-  type: string,
-  clientParameters: readonly SearchParameter[],
-): readonly SearchParameter[] {
-  const patients = new Set<string>();
-  for (const { owners } of rowAccess) {
-    if (owners === undefined) return [];
-    for (const patient of owners) patients.add(patient);
-  }
-  if (clientParameters.some((parameter) => restrictsTo(parameter, type, patients))) return [];
+  const patients = patientsWithin(rowAccess);
+  if (patients === undefined) return categories;
+  if (participant !== undefined) return [naming(participant, patients), ...categories];
+  if (clientParameters.some((parameter) => restrictsTo(parameter, type, patients))) return categories;
   const narrowed = ownedBy(type, patients);
-  return narrowed === undefined ? [] : [narrowed];
+  return narrowed === undefined ? categories : [narrowed, ...categories];
 }
 
 /**

@@ -175,6 +175,7 @@ test("under a patient's scope a chain passes and finds only rows of that patient
   expect(chained.asked).toEqual([
     "Encounter?status=finished&patient=Patient/amara&_count=1000",
     "Observation?patient=Patient/amara&encounter=Encounter/e1&_count=400",
+    "Observation?performer=Patient/amara&encounter=Encounter/e1&_count=400",
   ]);
   // o3 is Amara's row, and its encounter is Bela's: Amara must not find out anything about it.
   expect(chained.leaves).toEqual(["Observation/o1"]);

@@ -1,4 +1,11 @@
-import { isAboutOnly, isOwnedBy, mayBelongToAnother } from "#fhir/r4/compartment";
+import {
+  hasOwnerElement,
+  isAboutOnly,
+  isOwnedBy,
+  mayBelongToAnother,
+  namesListed,
+  participantPaths,
+} from "#fhir/r4/compartment";
 import type { ResourceType } from "#fhir/r4/elements";
 import type { FactPath, Facts } from "#fhir/json/facts";
 import { textAt, type JsonObject } from "#fhir/json/json";
@@ -9,6 +16,7 @@ import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluat
 import { factListsOf } from "#policy/facts";
 import type { Grant } from "#policy/grant";
 import { hasContext, isLabelled } from "#policy/labels";
+import { participantParts } from "#policy/participant-parts";
 import {
   coversNested,
   coversRow,
@@ -134,6 +142,22 @@ export const decisions: Readonly<Record<string, Decide>> = {
   "fhir/r4/compartment mayBelongToAnother": byPatients((facts, patients) =>
     (["contained", "entry"] as const).map((nesting) => mayBelongToAnother(facts, patients, origin, nesting)),
   ),
+  "fhir/r4/compartment hasOwnerElement": byDecidingPaths((facts, { resource }) =>
+    hasOwnerElement(facts(resource)),
+  ),
+  "fhir/r4/compartment namesListed": byPatients((facts, patients) =>
+    namesListed(facts, participantPaths(typeOf(facts)), patients, origin),
+  ),
+  "policy/participant-parts isOwn": byDecidingPaths((facts, { resource, granting: { policy, access } }) => {
+    const type = typeOf(resource) as ResourceType; // a type without rules has no part
+    const rowAccess = rowAccessOf(access, type, "s");
+    const searchRules = policy.rulesTo(type, "search");
+    return rowAccess === undefined
+      ? []
+      : participantParts(policy, { type, parameters: [] }, { searchRules, rowAccess }).map(({ isOwn }) =>
+          isOwn(facts(resource), origin),
+        );
+  }),
   "residence/row-residences note": byGrant((facts, { resource, granting: { patients } }) => {
     const residences = new Residences(instant(0));
     residences.note(facts(resource));

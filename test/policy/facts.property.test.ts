@@ -42,7 +42,11 @@ function grantsOf(policy: CompiledPolicy, access: Access, request: string): read
   if (!interaction.ok) return [];
   const further = (grant: Grant): readonly Grant[] =>
     grant.expects.kind === "search"
-      ? [grant, ...grant.expects.joins.flatMap(({ hop }) => further(hop))]
+      ? [
+          grant,
+          ...grant.expects.joins.flatMap(({ hop }) => further(hop)),
+          ...grant.expects.further.flatMap(further),
+        ]
       : [
           grant,
           grant.expects.whenContextIsSeen(),

@@ -94,6 +94,24 @@ export function concernedBy(resource: JsonObject, bases: readonly FhirBase[]): C
   return { patients: [...patients], unnamed: noPatients || unnamed };
 }
 
+/** The element paths of a type at which a patient only took part; empty if there are none. */
+export const participantPaths = (type: string): readonly (readonly string[])[] =>
+  participants.get(type) ?? [];
+
+/** True if a resource has an owner element in any form: participants then decide nothing. */
+export const hasOwnerElement = (resource: Facts): boolean => presentIn(resource, owners).length > 0;
+
+/** True if an element at one of these paths names one of these patients, as {@link isOwnedBy} reads it. */
+export const namesListed = (
+  resource: Facts,
+  among: readonly (readonly string[])[],
+  patients: ReadonlySet<string>,
+  base: FhirBase,
+): boolean =>
+  among
+    .flatMap((path) => presentAt(resource, path))
+    .some((value) => standingOf(value, patients, base) === "listed");
+
 /** The element paths that {@link ownersNamed} reads: participants count if no owner element is present. */
 export const ownerPathsOf = (type: string) => ({
   owners: [...(owners.get(type) ?? []), ...(concerned.get(type) ?? [])],

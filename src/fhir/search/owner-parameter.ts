@@ -1,4 +1,4 @@
-import { isCompartmentPath } from "#fhir/r4/compartment";
+import { isCompartmentPath, participantPaths } from "#fhir/r4/compartment";
 import type { SearchParameter } from "./search.ts";
 import { searchParametersOf, type SearchParameterDefinition } from "./parameters.ts";
 
@@ -16,10 +16,43 @@ export function ownedBy(type: string, patients: Iterable<string>): SearchParamet
   const definition =
     type === "Patient" ? known.get("_id") : (owning.find(({ code }) => code === "patient") ?? owning[0]);
   if (definition === undefined) return undefined;
-  const values = [...patients].map((id) =>
-    type === "Patient"
-      ? { kind: "token" as const, text: id, system: undefined, code: id }
-      : { kind: "reference" as const, text: `Patient/${id}`, type: "Patient" as const, id },
-  );
+  if (type !== "Patient") return naming(definition, patients);
+  const values = [...patients].map((id) => ({
+    kind: "token" as const,
+    text: id,
+    system: undefined,
+    code: id,
+  }));
   return { definition, values };
 }
+
+/**
+ * The parameters that find the rows in which a patient only took part: each reads participant elements
+ * alone, and together they read all of them.
+ */
+export function participantParameters(type: string): readonly SearchParameterDefinition[] {
+  const texts = new Set(participantPaths(type).map((path) => path.join(".")));
+  if (texts.size === 0) return [];
+  const reading = [...searchParametersOf(type).values()].filter(
+    ({ type: kind, paths, targets }) =>
+      kind === "reference" &&
+      paths?.every((path) => texts.has(path.join("."))) === true &&
+      (targets?.has("Patient") ?? true),
+  );
+  const found: SearchParameterDefinition[] = [];
+  for (const definition of reading) {
+    const isNew = definition.paths?.some((path) => texts.has(path.join("."))) === true;
+    if (isNew) found.push(definition);
+    for (const path of definition.paths ?? []) texts.delete(path.join("."));
+  }
+  return found;
+}
+
+/** A parameter that asks for these patients. */
+export const naming = (
+  definition: SearchParameterDefinition,
+  patients: Iterable<string>,
+): SearchParameter => ({
+  definition,
+  values: [...patients].map((id) => ({ kind: "reference", text: `Patient/${id}`, type: "Patient", id })),
+});

@@ -59,6 +59,8 @@ const originPagesMax = 5;
  * Fills a client's page from origin pages, beginning at a place. The page is full when a visible row has no
  * room, so hidden rows after the last row show neither in the page's length nor in its next link. After five
  * origin pages the page is answered as it is.
+ *
+ * @param earlier a page that goes on with the rows of this grant, a further part of its search.
  */
 export async function fillPage(
   grant: Grant,
@@ -66,15 +68,14 @@ export async function fillPage(
   place: PagePlace | undefined,
   origin: OriginSession,
   joined: readonly Joined[] = [],
+  earlier?: Page,
 ): Promise<Result<Filled<Page>, PageRefusal | RowsRefusal>> {
   const { question, posted } = expects;
   const start = place ?? { question, posted, link: undefined, after: undefined, seen: 0 };
-  return fill(
-    { ask: grant.ask, type: "searchset" },
-    start,
-    origin,
-    (base) => new Page(grant, expects, origin.basesAt(base), joined),
-  );
+  return fill({ ask: grant.ask, type: "searchset" }, start, origin, (base) => {
+    const bases = origin.basesAt(base);
+    return earlier?.turnTo(grant, bases, joined) ?? new Page(grant, expects, bases, joined);
+  });
 }
 
 /** As {@link fillPage}, for any list. @param open begins the page when the origin's base is known. */
@@ -96,7 +97,6 @@ async function fillFrom<P extends Fillable>(
   origin: OriginSession,
   open: (base: FhirBase) => P,
 ): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
-  const { question, posted } = start;
   let at = start;
   let page: P | undefined;
   const followed = new Set<string | undefined>();
@@ -125,7 +125,7 @@ async function fillFrom<P extends Fillable>(
     const link = linkBelow(base, read.value.next);
     if (link === undefined) return err({ reason: "answer_link_outside_origin" });
     if (followed.has(link)) return err({ reason: "answer_link_loops" });
-    at = { question, posted, link, after: undefined, seen };
+    at = { ...at, link, after: undefined, seen };
     if (pages === originPagesMax) return ok({ page, next: at });
   }
 }

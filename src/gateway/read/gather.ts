@@ -4,7 +4,8 @@ import { Discloser, type DisclosureRefusal } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
 import { Page } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
-import { fillPage, type PageRefusal } from "./fill-page.ts";
+import type { PageRefusal } from "./fill-page.ts";
+import { fillParts, type PartsRefusal } from "./fill-parts.ts";
 import type { RowsRefusal } from "#gateway/origin/all-rows";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import { behindContext } from "./security-context.ts";
@@ -12,7 +13,7 @@ import { referredTo } from "./referrers.ts";
 import { resolveJoins } from "./resolve-joins.ts";
 import type { NextLinkRefusal, NextLinks } from "#gateway/admission/page-links";
 
-export type GatherRefusal = PageRefusal | DisclosureRefusal | RowsRefusal | NextLinkRefusal;
+export type GatherRefusal = PartsRefusal | PageRefusal | DisclosureRefusal | RowsRefusal | NextLinkRefusal;
 
 /**
  * Asks the origin the question of the grant and redacts the answers.
@@ -69,14 +70,7 @@ async function searchPage(
   if (!resolved.ok) return resolved;
   if (resolved.value === undefined)
     return new Page(grant, expects, origin.basesAt(origin.base)).finish(undefined, true);
-  const { parameters, joined } = resolved.value;
-  const filled = await fillPage(
-    { ...grant, ask: expects.askJoined(parameters) },
-    expects,
-    place,
-    origin,
-    joined,
-  );
+  const filled = await fillParts({ ...grant, expects }, place, origin, resolved.value);
   if (!filled.ok) return filled;
   const { page, next } = filled.value;
   const link = await links.to(expects.type, next);

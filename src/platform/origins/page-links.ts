@@ -20,11 +20,11 @@ export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
   const importKey = () =>
     crypto.subtle.importKey("raw", secret.reveal(), "AES-GCM", false, ["encrypt", "decrypt"]);
   return {
-    async seal({ question, posted, link, after, seen }, binding, at) {
+    async seal({ question, posted, part = 0, link, after, seen }, binding, at) {
       const expires = at + lifeMilliseconds;
       const known = utf8Length(JSON.stringify([question, posted, null, after ?? null, 0, expires]));
       const place = padded(
-        JSON.stringify([question, posted, link ?? null, after ?? null, seen, expires]),
+        JSON.stringify([question, posted, link ?? null, after ?? null, seen, expires, part]),
         known,
       );
       const nonce = crypto.getRandomValues(new Uint8Array(nonceBytes));
@@ -88,11 +88,20 @@ type Sealed = [
   after: string | null,
   seen: number,
   expires: number,
+  /** An earlier version wrote none. */
+  part?: number | "sorted",
 ];
 
 function read(text: string) {
   // The text is authenticated: this deployment wrote it, in this version.
-  const [question, posted, link, after, seen, expires] = JSON.parse(text) as Sealed;
-  const place: PagePlace = { question, posted, link: link ?? undefined, after: after ?? undefined, seen };
+  const [question, posted, link, after, seen, expires, part = 0] = JSON.parse(text) as Sealed;
+  const place: PagePlace = {
+    question,
+    posted,
+    ...(part !== 0 && { part }),
+    link: link ?? undefined,
+    after: after ?? undefined,
+    seen,
+  };
   return { place, expires: instant(expires) };
 }

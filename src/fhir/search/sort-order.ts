@@ -1,0 +1,105 @@
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { boundsOfDateTime } from "#fhir/period";
+import { elementValues } from "./element-values.ts";
+import type { SortKey } from "./search.ts";
+
+/** Compares two resources of a type; a negative number: `a` comes first. */
+export type SortOrder = (a: JsonObject, b: JsonObject) => number;
+
+/**
+ * The order of `_sort` (FHIR R4 §3.1.1.5.1): the least of several values counts, or descending the greatest.
+ * A resource without a value comes last.
+ */
+export const sortOrder =
+  (keys: readonly SortKey[]): SortOrder =>
+  (a, b) => {
+    for (const key of keys) {
+      const [one, other] = [keyOf(a, key), keyOf(b, key)];
+      if (one === other) continue;
+      if (one === undefined) return 1;
+      if (other === undefined) return -1;
+      const isBefore = one < other;
+      return isBefore === key.descending ? 1 : -1;
+    }
+    return 0;
+  };
+
+/**
+ * Joins lists, each in an order of its own, into one list. The order within each list stays as it is, even if
+ * a server orders in a different way than `order`.
+ */
+export function mergeSorted<T>(
+  lists: readonly (readonly T[])[],
+  order: (a: T, b: T) => number,
+): readonly T[] {
+  const places = lists.map(() => 0);
+  const merged: T[] = [];
+  for (;;) {
+    let first: { readonly item: T; readonly list: number } | undefined;
+    for (const [list, items] of lists.entries()) {
+      const at = places[list] ?? 0;
+      const item = items[at];
+      if (at < items.length && item !== undefined && (first === undefined || order(item, first.item) < 0))
+        first = { item, list };
+    }
+    if (first === undefined) return merged;
+    merged.push(first.item);
+    places[first.list] = (places[first.list] ?? 0) + 1;
+  }
+}
+
+type Key = string | number;
+
+function keyOf(resource: JsonObject, { definition, descending }: SortKey): Key | undefined {
+  const values = (definition.paths ?? []).flatMap((path) => elementValues(resource, path));
+  const keys = values.flatMap((value) => readKey[definition.type](value, descending) ?? []);
+  return keys.reduce<Key | undefined>(
+    (best, key) => (best === undefined || key < best !== descending ? key : best),
+    undefined,
+  );
+}
+
+type ReadKey = (value: Json, descending: boolean) => Key | undefined;
+
+const none: ReadKey = () => undefined;
+
+const readKey: Readonly<Record<SortKey["definition"]["type"], ReadKey>> = {
+  date: (value, descending) => {
+    const span = isObject(value)
+      ? [
+          boundsOfDateTime(property(value, "start") ?? null)?.[0] ?? -Infinity,
+          boundsOfDateTime(property(value, "end") ?? null)?.[1] ?? Infinity,
+        ]
+      : boundsOfDateTime(value);
+    return span?.[descending ? 1 : 0];
+  },
+  number: (value) => numberOf(value),
+  quantity: (value) => numberOf(value),
+  string: (value) => leaves(value).join(" ").toLowerCase(),
+  uri: (value) => (typeof value === "string" ? value : undefined),
+  reference: (value) => (isObject(value) ? textAt(value, "reference") : undefined),
+  token: (value) => {
+    if (!isObject(value)) return leaves(value)[0];
+    const coding = property(value, "coding");
+    const first = isArray(coding) ? coding[0] : undefined;
+    return (
+      (isObject(first) ? textAt(first, "code") : undefined) ?? textAt(value, "code") ?? textAt(value, "value")
+    );
+  },
+  composite: none,
+  special: none,
+};
+
+function numberOf(value: Json): number | undefined {
+  const number = isObject(value) ? property(value, "value") : value;
+  return typeof number === "object" && number !== null && "rawJSON" in number
+    ? Number(number.rawJSON)
+    : undefined;
+}
+
+function leaves(value: Json): readonly string[] {
+  if (typeof value === "string") return [value];
+  if (isArray(value)) return value.flatMap(leaves);
+  if (isObject(value)) return Object.values(value).flatMap((member) => leaves(member ?? null));
+  return typeof value === "boolean" ? [String(value)] : [];
+}

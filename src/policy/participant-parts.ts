@@ -1,0 +1,62 @@
+import { hasOwnerElement, isCompartmentPath, namesListed } from "#fhir/r4/compartment";
+import type { Facts } from "#fhir/json/facts";
+import type { FhirBase } from "#fhir/r4/reference";
+import { ownedBy, participantParameters } from "#fhir/search/owner-parameter";
+import type { SearchParameterDefinition } from "#fhir/search/parameters";
+import type { Search } from "#fhir/search/search";
+import type { CompiledPolicy, CompiledRule } from "./compile.ts";
+import { showsInFull } from "./relations.ts";
+import { patientsWithin, type RowAccess } from "./row-access.ts";
+
+/**
+ * A part of a search: the rows without an owner in which the patients took part, found by one parameter. A
+ * search under a `patient/` or `user/` scope has these parts after the owners' rows, since no single question
+ * to the origin finds both.
+ */
+export interface SearchPart {
+  /** The parameter that names the patients. */
+  readonly by: SearchParameterDefinition;
+  /**
+   * The rules that show the owner and the participant: without them, the row's place in the answer would
+   * reveal a hidden element.
+   */
+  readonly rules: readonly CompiledRule[];
+  /** Answers whether a row belongs to this part and to no earlier part. */
+  readonly isOwn: (row: Facts, base: FhirBase) => boolean;
+}
+
+/**
+ * The parts of a search after the owners' rows, in order. None for a search of all patients, for a search that
+ * names an owner, and for a type without participants.
+ */
+export function participantParts(
+  policy: CompiledPolicy,
+  { type, parameters }: Pick<Search, "type" | "parameters">,
+  {
+    searchRules,
+    rowAccess,
+  }: { readonly searchRules: readonly CompiledRule[]; readonly rowAccess: RowAccess },
+): readonly SearchPart[] {
+  const patients = patientsWithin(rowAccess);
+  const owner = patients === undefined ? undefined : ownedBy(type, patients)?.definition;
+  if (patients === undefined || owner === undefined) return [];
+  // A row without an owner element meets no condition on its owner.
+  const namesOwner = parameters.some(
+    ({ definition: { paths } }) => paths?.every((path) => isCompartmentPath(type, path, "owner")) === true,
+  );
+  if (namesOwner) return [];
+  const earlier: (readonly string[])[] = [];
+  return participantParameters(type).flatMap((by): readonly SearchPart[] => {
+    const rules = searchRules.filter(
+      (rule) => showsInFull(policy, type, rule, owner) && showsInFull(policy, type, rule, by),
+    );
+    if (rules.length === 0) return [];
+    const [paths, before] = [by.paths ?? [], [...earlier]];
+    earlier.push(...paths);
+    const isOwn = (row: Facts, base: FhirBase): boolean =>
+      !hasOwnerElement(row) &&
+      namesListed(row, paths, patients, base) &&
+      !namesListed(row, before, patients, base);
+    return [{ by, rules, isOwn }];
+  });
+}

@@ -1,0 +1,87 @@
+import type { Resource } from "@medplum/fhirtypes";
+import { test } from "vitest";
+import { starterPolicy } from "../support/outside.ts";
+import { beyond, type Asking, type Seen } from "../support/two-worlds.ts";
+import { worldsUnder } from "../support/worlds-under.ts";
+
+// What stock clients ask under `patient/` and what a hidden row must not change in the answers: neither
+// bytes nor headers, neither questions to the origin nor the public ledger.
+
+const worlds = worldsUnder(starterPolicy("patrqt").body);
+
+const to = (reference: string) => ({ reference });
+const restricted = {
+  security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }],
+};
+const patient = (id: string): Resource => ({ resourceType: "Patient", id });
+const observation = (id: string, day: number, more: object): Resource => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  code: { text: "a" },
+  effectiveDateTime: `2026-01-${String(day).padStart(2, "0")}`,
+  ...more,
+});
+const nextPage = (before: readonly Seen[], by: Asking & object) => {
+  const { link } = JSON.parse(before.at(-1)?.body.toString("utf8") ?? "") as {
+    link: { relation: string; url: string }[];
+  };
+  return { ...by, path: link.find(({ relation }) => relation === "next")?.url ?? "Observation?code=none" };
+};
+/**
+ * The number of withheld rows stands in the sealed record alone. The record of a new configuration has a random
+ * id.
+ */
+const openly = { records: /\/event\/(?:withheld\/resources|id)$/u };
+const idsOf = ({ body }: Seen): readonly string[] => {
+  const { entry = [] } = JSON.parse(body.toString("utf8")) as { entry?: { resource: { id: string } }[] };
+  return entry.map(({ resource }) => resource.id);
+};
+
+test("rows in which the patient took part and that are hidden from her change no search: labelled rows, another patient's rows, rows with a second patient", async ({
+  expect,
+}) => {
+  const shown = [
+    patient("ann"),
+    patient("ben"),
+    ...[1, 3, 5].map((day) => observation(`own${day}`, day, { subject: to("Patient/ann") })),
+    ...[2, 4].map((day) => observation(`part${day}`, day, { performer: [to("Patient/ann")] })),
+  ];
+  const took = [to("Patient/ann")];
+  const hidden = [
+    observation("labelled", 6, { performer: took, meta: restricted }),
+    observation("bens", 7, { performer: took, subject: to("Patient/ben") }),
+    observation("with-ben", 8, { performer: [...took, to("Patient/ben")] }),
+  ];
+  const asker = await worlds.by("patient");
+  const ask = (path: string) => ({ by: asker, path });
+  const following = (before: readonly Seen[]) => nextPage(before, ask(""));
+  const questions: Asking[] = [
+    ask("Observation"),
+    ask("Observation?_count=2"),
+    following,
+    following,
+    ask("Observation?_sort=-date&_count=2"),
+    following,
+    following,
+    ask("Observation?performer=Patient/ann"),
+    ask("Observation?_id=bens,with-ben,labelled"),
+  ];
+  const { one, differences } = await worlds.compare(
+    { origin: shown },
+    { origin: [...shown, ...hidden] },
+    questions,
+  );
+  expect(beyond(differences, openly)).toEqual([]);
+  expect(one.map(idsOf)).toEqual([
+    ["own1", "own3", "own5", "part2", "part4"],
+    ["own1", "own3"],
+    ["own5", "part2"],
+    ["part4"],
+    ["own5", "part4"],
+    ["own3", "part2"],
+    ["own1"],
+    ["part2", "part4"],
+    [],
+  ]);
+});
