@@ -1,7 +1,7 @@
 import type { Resource } from "@medplum/fhirtypes";
 import { test } from "vitest";
 import { starterPolicy } from "../support/outside.ts";
-import { beyond, type Asking, type Seen } from "../support/two-worlds.ts";
+import { beyond, type Asking, type Question, type Seen } from "../support/two-worlds.ts";
 import { worldsUnder } from "../support/worlds-under.ts";
 
 // What stock clients ask under `patient/` and what a hidden row must not change in the answers: neither
@@ -22,11 +22,11 @@ const observation = (id: string, day: number, more: object): Resource => ({
   effectiveDateTime: `2026-01-${String(day).padStart(2, "0")}`,
   ...more,
 });
-const nextPage = (before: readonly Seen[], by: Asking & object) => {
+const nextPage = (before: readonly Seen[], by: Question["by"]): Question => {
   const { link } = JSON.parse(before.at(-1)?.body.toString("utf8") ?? "") as {
     link: { relation: string; url: string }[];
   };
-  return { ...by, path: link.find(({ relation }) => relation === "next")?.url ?? "Observation?code=none" };
+  return { by, path: link.find(({ relation }) => relation === "next")?.url ?? "Observation?code=none" };
 };
 /**
  * The number of withheld rows stands in the sealed record alone. The record of a new configuration has a random
@@ -55,7 +55,7 @@ test("rows in which the patient took part and that are hidden from her change no
   ];
   const asker = await worlds.by("patient");
   const ask = (path: string) => ({ by: asker, path });
-  const following = (before: readonly Seen[]) => nextPage(before, ask(""));
+  const following = (before: readonly Seen[]) => nextPage(before, asker);
   const questions: Asking[] = [
     ask("Observation"),
     ask("Observation?_count=2"),
