@@ -97,6 +97,7 @@ async function fillFrom<P extends Fillable>(
   origin: OriginSession,
   open: (base: FhirBase) => P,
 ): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
+  const { question, posted, part } = start;
   let at = start;
   let page: P | undefined;
   const followed = new Set<string | undefined>();
@@ -125,7 +126,7 @@ async function fillFrom<P extends Fillable>(
     const link = linkBelow(base, read.value.next);
     if (link === undefined) return err({ reason: "answer_link_outside_origin" });
     if (followed.has(link)) return err({ reason: "answer_link_loops" });
-    at = { ...at, link, after: undefined, seen };
+    at = { question, posted, ...(part !== undefined && { part }), link, after: undefined, seen };
     if (pages === originPagesMax) return ok({ page, next: at });
   }
 }
