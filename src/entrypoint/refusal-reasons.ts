@@ -788,6 +788,11 @@ export const refusalReasons = {
     "timeout",
     "The FHIR server behind the gateway did not answer: whether the write was done is not known. Read or search for the resource before you repeat the write.",
   ),
+  consent_not_filed: fhir(
+    503,
+    "transient",
+    "The Consent is stored at the FHIR server, but it is not in force at this gateway. Read it, and send it again.",
+  ),
 
   // The token endpoint
   form_malformed: oauth(

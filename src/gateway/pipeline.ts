@@ -38,7 +38,7 @@ async function pass(arrival: Arrival, recorder: Recorder, ports: GatewayPorts): 
   const question = await interpret(call.value, caller.value, ports);
   if (!question.ok) return refused(question.error);
   const { interaction } = question.value;
-  const origin = openOrigin(call.value, who.certificate, interaction, ports);
+  const origin = openOrigin(call.value, who, interaction, ports);
   recorder.learn({ interaction, origin });
 
   const policy = await ports.policies.byDigest(who.grant.policyDigest);

@@ -7,6 +7,7 @@ import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
 import type { InterpretPorts } from "#gateway/admission/interpret";
 import type { ProveSignedPorts } from "#gateway/admission/prove-signed";
 import type { AnswerPorts } from "#gateway/answer/drafts";
+import type { ConsentFilingPorts } from "#gateway/consents/consent-filing";
 import type { AccountPorts } from "#gateway/read/account";
 import type { LocalPorts } from "#gateway/read/answer-locally";
 import type { RecorderPorts } from "#gateway/record/recorder";
@@ -35,7 +36,8 @@ export interface GatewayPorts
     LocalPorts,
     AccountPorts,
     RecorderPorts,
-    AnswerPorts {
+    AnswerPorts,
+    ConsentFilingPorts {
   readonly origins: Origins;
   readonly clock: Clock;
   readonly limiter: Limiter;

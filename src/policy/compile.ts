@@ -15,6 +15,8 @@ export interface CompiledPolicy {
   /** The relations by which `user/` scopes cover a patient's records. */
   readonly users: ReadonlySet<UserRelation>;
   readonly operations: ReadonlySet<Operation>;
+  /** A Consent that the client writes may permit. */
+  readonly isConsentRegistrar: boolean;
   /** The rules for a type, in the document's order. */
   readonly rulesFor: (type: string) => readonly CompiledRule[];
   /** The rules for a type that grant an interaction: the same list for the same question. */
@@ -69,6 +71,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
     digest,
     users: new Set(document.users),
     operations: new Set(document.operations),
+    isConsentRegistrar: document.consentRegistrar === true,
     rulesFor,
     rulesTo: (type, interaction) => {
       const all = rulesFor(type);

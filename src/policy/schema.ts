@@ -116,6 +116,10 @@ export const policySchema = z.strictObject({
     description:
       "The operations that clients may call, each within the rules: `everything` of a patient (types that may be searched and read), `lastn` of observations (like their search), `validate` (checks the structure of a submitted resource; reads nothing), `disclosures` (the disclosures of a patient: to the individual under PATRQT, to an officer under HOPERAT).",
   }),
+  consentRegistrar: z.literal(true).optional().meta({
+    description:
+      "true: a Consent that this client writes for a patient may permit, for clients other than itself. Without this member only its denials count. For a client that receives consents from patients and checks who gave them.",
+  }),
   rules: z.array(rule).min(1).max(500),
 });
 

@@ -106,6 +106,7 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
     },
     policies: { byDigest: async (name) => (name === digest ? compiled : undefined) },
     consents: { consentsOf: unused },
+    consentDesk: { announce: unused, file: unused },
     readAhead: async () => undefined,
     origins: {
       traits: async () => undefined,

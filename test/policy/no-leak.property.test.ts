@@ -111,6 +111,7 @@ async function disclose(
   const who = { client: { id: "test" }, patient: asker.patient, grant: granted } as Principal;
   const asking = { ...origin, traits: async () => undefined, send: async () => undefined };
   const session = new OriginSession(asking, {
+    consents: { file: async () => ok(undefined) },
     name: "main",
     base: fhirBase,
     at: instant(0),

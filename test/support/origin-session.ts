@@ -2,7 +2,9 @@ import type { OriginAnswer, OriginQuestion, Origins, OriginTraits } from "#fhir/
 import type { Answered, OriginRefusal } from "#gateway/origin/forward";
 import { OriginSession } from "#gateway/origin/origin-session";
 import { instant, type Instant } from "#kernel/clock";
-import type { Result } from "#kernel/result";
+import { ok, type Result } from "#kernel/result";
+
+const noConsents = { file: async () => ok(undefined) };
 
 type Ask = (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>;
 
@@ -29,7 +31,7 @@ export function sessionOf(
     ask: async (_origin: string, question: OriginQuestion) => answerOf(await ask(question)),
     send,
   };
-  return new OriginSession(origins, { name: "main", base, at, clientCert: undefined });
+  return new OriginSession(origins, { name: "main", base, at, clientCert: undefined, consents: noConsents });
 }
 
 function answerOf(answer: Result<Answered, OriginRefusal>): OriginAnswer {

@@ -138,6 +138,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     }),
     policies,
     consents,
+    consentDesk: env.CONSENT_DESK,
     readAhead: (origin: string, digest: string) =>
       Promise.allSettled([origins.find(origin), policies.byDigest(digest)]),
     origins: upstream({

@@ -21,10 +21,41 @@ export type EntryEnd =
   | { readonly kind: "refused"; readonly refusal: SendRefusal };
 
 /**
- * Sends all writes as a single transaction, once. Returns the end of each write, or a refusal: nothing was
+ * Sends all writes as a single transaction, once, and files its Consents as the origin has them then. Returns the end of each write, or a refusal: nothing was
  * done, or all outcomes are unknown.
  */
 export async function sendTransaction(
+  sending: readonly EntryToSend[],
+  origin: OriginSession,
+): Promise<Result<readonly EntryEnd[], SendRefusal>> {
+  const sent = await sendOnce(sending, origin);
+  const isConsent = ({ plan }: EntryToSend) => plan.type === "Consent";
+  if (!sending.some(isConsent)) return sent;
+  const ends = sent.ok ? sent.value : [];
+  const written = sending.flatMap(({ plan }, index) => {
+    const end = ends[index];
+    const mayBeDone = !sent.ok || end?.kind === "done" || (end !== undefined && isUnknown(end.refusal));
+    const location = end?.kind === "done" ? end.location : undefined;
+    const id = plan.id ?? /\/Consent\/(?<id>[^/]+)/u.exec(location ?? "")?.groups?.["id"];
+    return plan.type === "Consent" && mayBeDone ? [{ index, id, sent: plan.write.body }] : [];
+  });
+  const known = written.flatMap(({ id, sent: body }) => (id === undefined ? [] : [{ id, sent: body }]));
+  const filed = await origin.fileConsents(known);
+  if (!sent.ok) return sent;
+  const unfiled = new Set(written.flatMap(({ id, index }) => (id === undefined || !filed.ok ? [index] : [])));
+  return ok(
+    ends.map((end, index) =>
+      unfiled.has(index) && end.kind === "done"
+        ? { kind: "refused", refusal: { reason: "consent_not_filed" } }
+        : end,
+    ),
+  );
+}
+
+const isUnknown = ({ reason }: SendRefusal): boolean =>
+  reason === "write_outcome_unknown" || reason === "write_answer_unfit";
+
+async function sendOnce(
   sending: readonly EntryToSend[],
   origin: OriginSession,
 ): Promise<Result<readonly EntryEnd[], SendRefusal>> {

@@ -178,7 +178,7 @@ function unfinished(
 }
 
 const isUnanswered = ({ reason }: SendRefusal) =>
-  reason === "write_outcome_unknown" || reason === "write_answer_unfit";
+  reason === "write_outcome_unknown" || reason === "write_answer_unfit" || reason === "consent_not_filed";
 
 function issueOf(one: Ready, end: EntryEnd | undefined, expression: string): EntryIssue {
   if (one.kind === "reading")

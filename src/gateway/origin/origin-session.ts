@@ -11,6 +11,13 @@ import { Residences } from "#residence/row-residences";
 import type { Grant } from "#policy/grant";
 import { mayAccessPatient, type Access } from "#policy/row-access";
 import { clientCertField } from "#identity/certificate/client-cert-field";
+import type { Principal } from "#identity/principal";
+import {
+  ConsentFiling,
+  type ConsentFilingPorts,
+  type FilingRefusal,
+  type WrittenConsent,
+} from "#gateway/consents/consent-filing";
 import { HeldBytes } from "./held-bytes.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 
@@ -23,6 +30,8 @@ export interface OriginSessionScene {
   readonly at: Instant;
   /** The verified certificate of the connection in the form of RFC 9440: for an origin that wants it. */
   readonly clientCert: string | undefined;
+  /** Files the Consents that this request writes. */
+  readonly consents: Pick<ConsentFiling, "file">;
 }
 
 /** The whole answer of an origin that is a single resource. */
@@ -127,6 +136,16 @@ export class OriginSession {
     return this.#origins.send(this.name, write, this.#scene.clientCert);
   }
 
+  /** Files Consents that the origin has written, as it has them now. */
+  fileConsents(written: readonly WrittenConsent[]): Promise<Result<undefined, FilingRefusal>> {
+    return this.#scene.consents.file(written, this.base, async (id) => {
+      const answer = await this.read({ path: `Consent/${id}`, query: "" });
+      if (answer.ok) return answer.value;
+      if (answer.error.reason === "absent") return undefined;
+      throw new Error(answer.error.reason);
+    });
+  }
+
   /**
    * A resource as it is now, if the caller may see it. Its presence decides the answer, so its patients go
    * on record.
@@ -153,15 +172,19 @@ export class OriginSession {
 /** Opens the session of a parsed request. The caller's access to its patients is not known yet. */
 export function openOrigin(
   call: { readonly origin: string; readonly at: Instant; readonly tlsClientAuth: unknown },
-  certificate: string | undefined,
+  who: Principal,
   interaction: Interaction,
-  ports: { readonly origins: Origins; readonly fhirBase: (origin: string) => string },
+  ports: ConsentFilingPorts & {
+    readonly origins: Origins;
+    readonly fhirBase: (origin: string) => string;
+  },
 ): OriginSession {
   const session = new OriginSession(ports.origins, {
     name: call.origin,
     base: ports.fhirBase(call.origin),
     at: call.at,
-    clientCert: clientCertField(call.tlsClientAuth, certificate),
+    clientCert: clientCertField(call.tlsClientAuth, who.certificate),
+    consents: new ConsentFiling(ports, who, call.origin),
   });
   session.nameUnjudged(patientsNamed(interaction));
   return session;

@@ -7,6 +7,7 @@ import type { Returned } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
+import type { FilingRefusal } from "#gateway/consents/consent-filing";
 import type { Residences } from "#residence/row-residences";
 import { evaluate } from "#policy/evaluate";
 import { readWhole } from "#gateway/origin/forward";
@@ -27,7 +28,8 @@ export type SendRefusal =
    * The outcome is unknown: the origin did not answer, the connection broke, or the answer neither confirms
    * nor denies the write.
    */
-  | { readonly reason: "write_outcome_unknown" | "write_answer_unfit" };
+  | { readonly reason: "write_outcome_unknown" | "write_answer_unfit" }
+  | FilingRefusal;
 
 /** A write that was done. */
 export interface DoneWrite {
@@ -51,8 +53,28 @@ export function noteWritten(
   if (read?.ok === true && isObject(read.value)) residences.note(residenceFacts(read.value));
 }
 
-/** Sends a write, once. */
+/**
+ * Sends a write, once. A Consent is filed as the origin has it afterwards, also if the outcome of the write is
+ * unknown.
+ */
 export async function sendWrite(
+  planned: Extract<PlannedWrite, { kind: "send" }>,
+  origin: OriginSession,
+): Promise<Result<DoneWrite, SendRefusal>> {
+  const sent = await sendOnce(planned, origin);
+  if (planned.type !== "Consent") return sent;
+  const isUnknown =
+    !sent.ok && (sent.error.reason === "write_outcome_unknown" || sent.error.reason === "write_answer_unfit");
+  if (!sent.ok && !isUnknown) return sent;
+  const id = sent.ok ? sent.value.id : planned.id;
+  const filed =
+    id === undefined
+      ? err({ reason: "consent_not_filed" as const })
+      : await origin.fileConsents([{ id, sent: planned.write.body }]);
+  return sent.ok && !filed.ok ? filed : sent;
+}
+
+async function sendOnce(
   planned: Extract<PlannedWrite, { kind: "send" }>,
   origin: OriginSession,
 ): Promise<Result<DoneWrite, SendRefusal>> {

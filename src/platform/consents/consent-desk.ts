@@ -1,26 +1,28 @@
-import { createHash } from "node:crypto";
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { ConsentRules } from "#policy/consent/consent";
-import { storedFormOf } from "#policy/consent/stored-form";
 import { instant } from "#kernel/clock";
-import type { RecordName } from "#registry/revocation";
 import { key32 } from "#platform/config/gateway-config";
 import { revocationsOf, type RevocationsEnv } from "#platform/revocation/object/revocations";
 import { ConsentNames } from "./consent-names.ts";
-import { presentConsents, type ConsentRow } from "./consent-rows.ts";
+import {
+  compiledForm,
+  consentRecordOf,
+  filedVersions,
+  presentConsents,
+  type ConsentRow,
+} from "./consent-rows.ts";
 
 interface ConsentDeskEnv extends RevocationsEnv {
   /** 32 random bytes in base64url. */
   readonly CONSENT_KEY: string;
 }
 
-/** A version of a Consent to file. */
-export interface ConsentFiling {
-  /** The id of the patient at the origin. */
-  readonly patient: string;
+/** The state of a Consent at its origin. */
+export interface ConsentState {
   /** The id of the Consent at the origin. */
   readonly consent: string;
-  readonly rules: ConsentRules;
+  /** Undefined: the Consent is absent, or is about no patient of the origin. */
+  readonly content: { readonly patient: string; readonly rules: ConsentRules } | undefined;
   /** False: only its denials count. */
   readonly mayPermit: boolean;
   /** The client that filed it; undefined for an origin. */
@@ -31,7 +33,7 @@ export interface ConsentFiling {
 export interface ConsentQuestion {
   readonly origin: string;
   readonly patients: readonly string[];
-  /** Of the newest change that the isolate knows; null: only the primary database is known to include it. */
+  /** The bookmark of the newest change that the isolate knows; null: only the primary database is known to include it. */
   readonly bookmark: string | null;
   /** The isolate knows of a change that is not done: pending changes count too. */
   readonly hasPending: boolean;
@@ -58,13 +60,13 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   async of({ origin, patients, bookmark, hasPending }: ConsentQuestion): Promise<readonly ConsentsOnFile[]> {
     const names = this.#names();
     const subjects = patients.map((patient) => names.ofPatient(origin, patient));
-    // first: a change that ends between the two reads is then in the database
+    // The pending changes come first: a change that ends between the two reads is then in the database.
     const pending = hasPending ? await this.#pending() : undefined;
     const session = this.env.REGISTRY.withSession(bookmark ?? "first-primary");
     const filed = Map.groupBy(await presentConsents(session, subjects), ({ subject }) => subject);
     return subjects.map((subject) => {
       const rows = filed.get(subject) ?? [];
-      const isChanging = pending?.names.has(recordOf(origin, subject)) === true;
+      const isChanging = pending?.names.has(consentRecordOf({ origin, subject })) === true;
       const all = isChanging
         ? onlyDenials([...rows, ...pending.rows.filter((row) => row.subject === subject)])
         : rows;
@@ -73,48 +75,55 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
   }
 
   /**
-   * Announces that the Consents of these patients are about to change, or have changed at the origin. Read them
-   * at the origin after this call, and file them with the number that it returns: of two readings the reading
-   * with the higher number is the later. While a change is pending only the denials of these patients count.
+   * Announces that these Consents have changed at the origin. Read them there after this call, and file them with
+   * the number that it returns: the reading with the higher number is the later of two. Only the denials of
+   * the patients count while a change is pending.
+   * @param patients the patients whom they are known to concern.
    */
-  async begin(origin: string, patients: readonly string[]): Promise<number> {
+  async announce(origin: string, consents: readonly string[], patients: readonly string[]): Promise<number> {
     const names = this.#names();
-    const records = patients.map((patient) => recordOf(origin, names.ofPatient(origin, patient)));
+    const session = this.env.REGISTRY.withSession("first-primary");
+    // When D1 does not answer, the change is announced when it is done.
+    const filed = await filedVersions(
+      session,
+      consents.map((id) => names.ofConsent(origin, id)),
+    ).catch(() => []);
+    const records = [
+      ...patients.map((patient) => consentRecordOf({ origin, subject: names.ofPatient(origin, patient) })),
+      ...filed.map(consentRecordOf),
+    ];
     return await revocationsOf(this.env).beginConsents(origin, [...new Set(records)]);
   }
 
   /**
-   * Files the Consents of a change, and returns the digest of each. Undefined: the change took too long, and
-   * nothing is filed. Throws when D1 does not answer: the change stays pending and is repeated.
+   * Files Consents as they were read, and returns the digest of each that is about a patient. Undefined: the change
+   * took too long, and nothing is filed. Throws when D1 does not answer: the change stays pending and is repeated.
    */
   async file(
     change: number,
     origin: string,
-    filings: readonly ConsentFiling[],
+    filings: readonly ConsentState[],
   ): Promise<readonly string[] | undefined> {
     const names = this.#names();
     const filedAt = instant(Date.now());
-    const rows = filings.map(({ patient, consent, rules, mayPermit, filedBy }): ConsentRow => {
-      const form = storedFormOf(rules);
-      return {
+    const rows = filings.flatMap(({ consent, content, mayPermit, filedBy }): readonly ConsentRow[] => {
+      if (content === undefined) return [];
+      const row = {
         origin,
-        subject: names.ofPatient(origin, patient),
+        subject: names.ofPatient(origin, content.patient),
         consent: names.ofConsent(origin, consent),
-        digest: createHash("sha256").update(form).digest("hex"),
-        form,
-        isActive: rules.isActive,
+        ...compiledForm(content.rules),
+        isActive: content.rules.isActive,
         mayPermit,
         filedBy: filedBy ?? null,
         filedAt,
       };
+      return [row];
     });
-    const done = await revocationsOf(this.env).fileConsents(change, rows);
+    const absent = filings.filter(({ content }) => content === undefined);
+    const ended = absent.map(({ consent }) => names.ofConsent(origin, consent));
+    const done = await revocationsOf(this.env).fileConsents(change, { rows, ended });
     return done ? rows.map(({ digest }) => digest) : undefined;
-  }
-
-  /** Ends a change that was announced: nothing has changed. */
-  async giveUp(change: number): Promise<void> {
-    await revocationsOf(this.env).giveUpConsents(change);
   }
 
   #names(): ConsentNames {
@@ -126,8 +135,6 @@ export class ConsentDesk extends WorkerEntrypoint<ConsentDeskEnv> {
     return { names: new Set(names), rows };
   }
 }
-
-const recordOf = (origin: string, subject: string): RecordName => `consent/${origin}/${subject}`;
 
 /** The old version and the new version of a Consent both deny, and neither permits. */
 const onlyDenials = (rows: readonly ConsentRow[]): readonly ConsentRow[] =>

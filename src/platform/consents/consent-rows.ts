@@ -1,6 +1,10 @@
+import { createHash } from "node:crypto";
 import { and, eq, inArray, sql } from "drizzle-orm";
 import * as z from "zod";
+import type { ConsentRules } from "#policy/consent/consent";
+import { storedFormOf } from "#policy/consent/stored-form";
 import { instant } from "#kernel/clock";
+import type { RecordName } from "#registry/revocation";
 import { drizzled, type RegistrySql } from "#platform/registry/registry-sql";
 import { consents } from "#platform/registry/schema";
 
@@ -23,9 +27,41 @@ const consentRow = z.strictObject({
 });
 export type ConsentRow = z.infer<typeof consentRow>;
 
-/** Reads the rows that `Revocations` stored. */
-export const consentRowsOf = (document: string): readonly ConsentRow[] =>
-  z.array(consentRow).parse(JSON.parse(document));
+/** A row as D1 has it. */
+export interface FiledRow extends ConsentRow {
+  /** The number of its change. */
+  readonly change: number;
+}
+
+/** The content of a change: new versions, and Consents that are in force for no patient any more. */
+const consentChange = z.strictObject({
+  rows: z.array(consentRow),
+  /** Pseudonyms of the Consents. */
+  ended: z.array(z.string()),
+});
+export type ConsentChange = Readonly<z.infer<typeof consentChange>>;
+
+/** Reads a change that `Revocations` stored. */
+export const consentChangeOf = (document: string): ConsentChange => consentChange.parse(JSON.parse(document));
+
+/** A version that is in force no longer. */
+export const endedVersion = ({ change: _change, ...row }: FiledRow): ConsentRow => ({
+  ...row,
+  ...endedForm,
+  isActive: false,
+  mayPermit: false,
+});
+
+/** The compiled form and its digest. */
+export function compiledForm(rules: ConsentRules): Pick<ConsentRow, "form" | "digest"> {
+  const form = storedFormOf(rules);
+  return { form, digest: createHash("sha256").update(form).digest("hex") };
+}
+const endedForm = compiledForm({ isActive: false, readings: [] });
+
+/** The name of a patient's consents in deltas. */
+export const consentRecordOf = ({ origin, subject }: Pick<ConsentRow, "origin" | "subject">): RecordName =>
+  `consent/${origin}/${subject}`;
 
 /**
  * Adds versions of Consents; no version is ever changed or deleted. The change with the highest number is the
@@ -46,18 +82,28 @@ export async function insertConsents(
   if (first !== undefined) await db.batch([first, ...rest]);
 }
 
+/** The present version of each of these Consents, for whichever patient it is filed. */
+export const filedVersions = (
+  registry: RegistrySql,
+  pseudonyms: readonly string[],
+): Promise<readonly FiledRow[]> => presentVersions(registry, consents.consent, pseudonyms);
+
 /** The present version of each Consent of these subjects, also of Consents that are no longer active. */
-export async function presentConsents(
+export const presentConsents = (
   registry: RegistrySql,
   subjects: readonly string[],
-): Promise<readonly ConsentRow[]> {
-  const db = drizzled(registry);
-  const wanted = sql`(SELECT value FROM json_each(${JSON.stringify(subjects)}))`;
+): Promise<readonly FiledRow[]> => presentVersions(registry, consents.subject, subjects);
+
+async function presentVersions(
+  registry: RegistrySql,
+  column: typeof consents.consent | typeof consents.subject,
+  values: readonly string[],
+): Promise<readonly FiledRow[]> {
+  const wanted = sql`(SELECT value FROM json_each(${JSON.stringify(values)}))`;
   const newest = sql`(SELECT max(change) FROM consents AS newer
     WHERE newer.subject = consents.subject AND newer.consent = consents.consent)`;
-  const rows = await db
+  return await drizzled(registry)
     .select()
     .from(consents)
-    .where(and(inArray(consents.subject, wanted), eq(consents.change, newest)));
-  return rows.map(({ change: _change, ...row }) => row);
+    .where(and(inArray(column, wanted), eq(consents.change, newest)));
 }

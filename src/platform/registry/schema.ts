@@ -1,5 +1,6 @@
 import {
   foreignKey,
+  index,
   integer,
   primaryKey,
   sqliteTable,
@@ -188,7 +189,10 @@ export const consents = sqliteTable(
     filedBy: text("filed_by"),
     filedAt: integer("filed_at").$type<Instant>().notNull(),
   },
-  (table) => [primaryKey({ columns: [table.subject, table.consent, table.change] })],
+  (table) => [
+    primaryKey({ columns: [table.subject, table.consent, table.change] }),
+    index("consents_by_consent").on(table.consent),
+  ],
 );
 
 export const operators = sqliteTable("operators", {

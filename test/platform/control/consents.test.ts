@@ -12,9 +12,8 @@ const listener = { client: "telehealth", issuers: [] };
 const active: ConsentRules = { isActive: true, readings: [] };
 const withdrawn: ConsentRules = { isActive: false, readings: [] };
 const filing = (patient: string, consent: string, rules = active) => ({
-  patient,
   consent,
-  rules,
+  content: { patient, rules },
   mayPermit: true,
   filedBy: "registrar",
 });
@@ -33,7 +32,7 @@ afterEach(() => {
 test("a filed Consent is in force for its patient at its origin until it is withdrawn, and no version is ever lost", async ({
   expect,
 }) => {
-  const digests = await desk.file(await desk.begin("main", ["p"]), "main", [filing("p", "c")]);
+  const digests = await desk.file(await desk.announce("main", [], ["p"]), "main", [filing("p", "c")]);
   const [[first] = [], second] = await of(["p", "q"]);
   expect(first).toMatchObject({ digest: digests?.[0], mayPermit: true, filedBy: "registrar" });
   expect(readStoredForm(first?.form ?? "")).toEqual(active);
@@ -41,7 +40,10 @@ test("a filed Consent is in force for its patient at its origin until it is with
   const elsewhere = await desk.of({ origin: "other", patients: ["p"], bookmark: null, hasPending: false });
   expect(elsewhere[0]?.consents).toEqual([]);
 
-  await desk.file(await desk.begin("main", ["p"]), "main", [filing("p", "c", withdrawn), filing("p", "d")]);
+  await desk.file(await desk.announce("main", [], ["p"]), "main", [
+    filing("p", "c", withdrawn),
+    filing("p", "d"),
+  ]);
   const [present] = await of(["p"]);
   expect(present?.length, "the second Consent").toBe(1);
   const rows = await registry.prepare("SELECT * FROM consents").all();
@@ -54,10 +56,25 @@ test("a filed Consent is in force for its patient at its origin until it is with
 test("of two readings the reading that began later counts, in whatever order they arrive", async ({
   expect,
 }) => {
-  const [earlier, later] = [await desk.begin("main", ["p"]), await desk.begin("main", ["p"])];
+  const [earlier, later] = [await desk.announce("main", [], ["p"]), await desk.announce("main", [], ["p"])];
   await desk.file(later, "main", [filing("p", "c", withdrawn)]);
   await desk.file(earlier, "main", [filing("p", "c", active)]);
   expect(await of(["p"])).toEqual([[]]);
+});
+
+test("a Consent that is now about a further patient, or that was deleted, ends for the patient before", async ({
+  expect,
+}) => {
+  await desk.file(await desk.announce("main", ["c"], ["p"]), "main", [filing("p", "c"), filing("p", "d")]);
+  const { epoch } = await revocations().news(listener);
+  await desk.file(await desk.announce("main", ["c"], ["q"]), "main", [filing("q", "c")]);
+  expect((await of(["p", "q"])).map((consents) => consents.length)).toEqual([1, 1]);
+  expect((await revocations().news(listener, epoch)).epoch, "both patients, before and after").toBe(
+    epoch + 4,
+  );
+  const absent = { consent: "d", content: undefined, mayPermit: false, filedBy: undefined };
+  await desk.file(await desk.announce("main", ["d"], []), "main", [absent]);
+  expect((await of(["p", "q"])).map((consents) => consents.length)).toEqual([0, 1]);
 });
 
 test("every guard gets a delta before the change and after it, and learns which origins have Consents", async ({
@@ -65,7 +82,7 @@ test("every guard gets a delta before the change and after it, and learns which 
 }) => {
   const before = await revocations().news(listener, 0);
   expect(before.consentOrigins).toEqual([]);
-  const change = await desk.begin("main", ["p", "p", "q"]);
+  const change = await desk.announce("main", [], ["p", "p", "q"]);
   const begun = await revocations().news(listener, before.epoch);
   expect(begun).toMatchObject({ consentOrigins: ["main"], epoch: before.epoch + 2 });
   expect(begun.pending.length).toBe(2);
@@ -85,8 +102,8 @@ test("every guard gets a delta before the change and after it, and learns which 
 test("while a change is pending the old version and the new version deny, and neither permits", async ({
   expect,
 }) => {
-  await desk.file(await desk.begin("main", ["p"]), "main", [filing("p", "c")]);
-  const change = await desk.begin("main", ["p"]);
+  await desk.file(await desk.announce("main", [], ["p"]), "main", [filing("p", "c")]);
+  const change = await desk.announce("main", [], ["p"]);
   expect((await of(["p"], true))[0]).toMatchObject([{ mayPermit: false }]);
   await registry.exec(
     "CREATE TRIGGER broken BEFORE INSERT ON consents BEGIN SELECT RAISE(ABORT, 'no writes'); END",
@@ -111,8 +128,8 @@ test("while a change is pending the old version and the new version deny, and ne
 test("a change whose content never comes ends after thirty seconds, and what comes later is not filed", async ({
   expect,
 }) => {
-  await desk.file(await desk.begin("main", ["p"]), "main", [filing("p", "c")]);
-  const change = await desk.begin("main", ["p"]);
+  await desk.file(await desk.announce("main", [], ["p"]), "main", [filing("p", "c")]);
+  const change = await desk.announce("main", [], ["p"]);
   vi.setSystemTime(Date.now() + 10_000);
   await runDurableObjectAlarm(revocations());
   expect((await of(["p"], true))[0]).toMatchObject([{ mayPermit: false }]);
@@ -120,13 +137,11 @@ test("a change whose content never comes ends after thirty seconds, and what com
   await runDurableObjectAlarm(revocations());
   expect((await of(["p"], true))[0]).toMatchObject([{ mayPermit: true }]);
   expect(await desk.file(change, "main", [filing("p", "c", withdrawn)])).toBeUndefined();
-  const given = await desk.begin("main", ["p"]);
-  await desk.giveUp(given);
   expect((await revocations().news(listener)).pending).toEqual([]);
 });
 
 test("no more than 200 changes are pending: each answer to a guard names them", async ({ expect }) => {
   const many = Array.from({ length: 200 }, (_, n) => `p${n}`);
-  await desk.begin("main", many);
-  await expect(async () => desk.begin("main", ["q"])).rejects.toThrow();
+  await desk.announce("main", [], many);
+  await expect(async () => desk.announce("main", [], ["q"])).rejects.toThrow();
 });

@@ -407,7 +407,6 @@ test("the calls of the revocations are exactly these", ({ expect }) => {
     "deny",
     "denyOwnToken",
     "fileConsents",
-    "giveUpConsents",
     "lift",
     "news",
     "pendingConsents",

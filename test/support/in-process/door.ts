@@ -4,6 +4,7 @@ import type { Resource } from "@medplum/fhirtypes";
 import type { MergeMode } from "#registry/merge";
 import { instant } from "#kernel/clock";
 import { openLogs } from "#ledger/log-name";
+import type { ConsentsOnFile } from "#platform/consents/consent-desk";
 import type { AuditRecord } from "#audit/record";
 import { accessToken, type AccessTokenRequest } from "../../../cli/connection/access-token.ts";
 import { clientOf, type DevClient, type DevFile } from "../../../cli/connection/dev-file.ts";
@@ -103,6 +104,8 @@ export interface Door {
   applyRegistry(document: unknown): Promise<void>;
   /** Merges a registry file: the whole file, or nothing and the reasons against it. */
   addRegistry(document: unknown): ReturnType<control.RegistryDesk["apply"]>;
+  /** The active Consents that `control` has for each patient of the origin `main`. */
+  consentsOf(patients: readonly string[]): Promise<readonly ConsentsOnFile[]>;
   /** Runs SQL inside every shard of the ledger that has frames. */
   inEachShard(sql: string): void;
   /** Rings the alarms of all Durable Objects whose time has come. Answers how many rang. */
@@ -257,6 +260,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     within,
     applyRegistry: (document) => workers.apply(document, "replace"),
     addRegistry: (document) => workers.add(document),
+    consentsOf: (patients) => workers.consentsOf(patients),
     inEachShard: (sql) => workers.inEachShard(sql),
     ringAlarms: () => within(() => workers.ringAlarms()),
     records: () => within(() => openLedger(dev)),
@@ -389,6 +393,7 @@ async function startWorkers(
     LEDGER_SHARD: shardObjects,
   };
   const desk = service(control.RegistryDesk, () => controlEnv) as Pick<control.RegistryDesk, "apply">;
+  const consents = service(control.ConsentDesk, () => controlEnv) as Pick<control.ConsentDesk, "of">;
   const admission = service(control.OperatorDesk, () => controlEnv) as Pick<control.OperatorDesk, "admit">;
   let isolates = 0;
   const context = { waitUntil, passThroughOnException: () => {} };
@@ -418,6 +423,8 @@ async function startWorkers(
       if (!applied.ok) throw new Error(`registry: ${applied.error.pointer} ${applied.error.problem}`);
     },
     add: (document: unknown) => desk.apply(document, "add"),
+    consentsOf: (patients: readonly string[]) =>
+      consents.of({ origin: "main", patients, bookmark: null, hasPending: true }),
     admit: (operator: Parameters<control.OperatorDesk["admit"]>[0]) => admission.admit(operator),
     inEachShard(sql: string) {
       for (const log of openLogs(ledgerShards, instant(Date.now()))) {

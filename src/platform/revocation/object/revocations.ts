@@ -9,7 +9,15 @@ import type { Result } from "#kernel/result";
 import { allowedPlaces, type PlaceVariables } from "#platform/config/allowed-places";
 import { applyRegistry, type RegistryCounts } from "#platform/registry/apply-registry";
 import type { Listener } from "#platform/guard/object/guard-epochs";
-import { consentRowsOf, insertConsents, type ConsentRow } from "#platform/consents/consent-rows";
+import {
+  consentChangeOf,
+  consentRecordOf,
+  endedVersion,
+  filedVersions,
+  insertConsents,
+  type ConsentChange,
+  type ConsentRow,
+} from "#platform/consents/consent-rows";
 import { RevocationStore } from "./store.ts";
 import { within } from "#platform/within";
 
@@ -111,19 +119,15 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   }
 
   /**
-   * Files the rows of a change that was announced. False when it was given up meanwhile. Throws when D1 fails:
-   * the alarm repeats the write.
+   * Files a change that was announced. False when it was given up meanwhile. Throws when D1 fails: the alarm
+   * repeats the write.
    */
-  async fileConsents(id: number, rows: readonly ConsentRow[]): Promise<boolean> {
-    if (!this.#store.putConsents(id, JSON.stringify(rows))) return false;
+  async fileConsents(id: number, change: ConsentChange): Promise<boolean> {
+    const records = change.rows.map(consentRecordOf);
+    if (!this.#store.putConsents(id, JSON.stringify(change), records)) return false;
     await this.ctx.storage.sync(); // D1 must not know of it first
-    await this.#writeConsents(id, rows);
+    await this.#writeConsents(id, change);
     return true;
-  }
-
-  /** Ends a change that has no content: nothing has changed. */
-  giveUpConsents(id: number): void {
-    this.#store.giveUp(id);
   }
 
   /** Every pending change of consents: the records that it names, and the rows that are known. */
@@ -131,20 +135,35 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     const pending = this.#store.pendingConsents();
     return {
       names: this.#store.pendingConsentNames(),
-      rows: pending.flatMap(({ document }) => (document === "" ? [] : consentRowsOf(document))),
+      rows: pending.flatMap(({ document }) => (document === "" ? [] : consentChangeOf(document).rows)),
     };
   }
 
-  async #writeConsents(id: number, rows: readonly ConsentRow[]): Promise<void> {
+  /** A Consent that was filed for a further patient, or was deleted, ends there. */
+  async #writeConsents(id: number, { rows, ended }: ConsentChange): Promise<void> {
     const session = this.env.REGISTRY.withSession("first-primary");
-    if (rows.length > 0) await insertConsents(session, id, rows);
-    this.#store.finish(id, session.getBookmark());
+    const before = await filedVersions(session, [...rows.map(({ consent }) => consent), ...ended]);
+    const moved = before
+      .filter(
+        ({ isActive, subject, consent }) =>
+          isActive && !rows.some((row) => row.subject === subject && row.consent === consent),
+      )
+      .map(endedVersion);
+    // A late write must not bring back a Consent that a later change filed for a different patient.
+    const isLate = ({ consent }: ConsentRow) =>
+      before.some((row) => row.consent === consent && row.change > id);
+    await insertConsents(
+      session,
+      id,
+      [...rows, ...moved].filter((row) => !isLate(row)),
+    );
+    this.#store.finish(id, session.getBookmark(), moved.map(consentRecordOf));
   }
 
   /** A change whose content never came ends; a change that D1 refused is written again. */
   async #redriveConsents(): Promise<void> {
     for (const { id, document, begun } of this.#store.pendingConsents()) {
-      if (document !== "") await this.#writeConsents(id, consentRowsOf(document)).catch(() => {}); // D1 fails: the next alarm repeats it
+      if (document !== "") await this.#writeConsents(id, consentChangeOf(document)).catch(() => {}); // D1 fails: the next alarm repeats it
       else if (begun <= now() - unfiledMilliseconds) this.#store.giveUp(id);
     }
   }

@@ -142,11 +142,13 @@ export class RevocationStore {
 
   /**
    * Adds a second delta for each record that the write named, since its new state is now known. `bookmark`:
-   * the database's bookmark after the write; `null` when D1 gave none.
+   * the database's bookmark after the write; `null` when D1 gave none. `further`: records that the write turned
+   * out to change too.
    */
-  finish(id: number, bookmark: string | null): void {
+  finish(id: number, bookmark: string | null, further: readonly RecordName[] = []): void {
     this.#storage.transactionSync(() => {
       this.#move(id, bookmark);
+      this.#announce(id, further);
       const records = this.#sql
         .exec<{ name: RecordName }>("DELETE FROM pending_records WHERE pending = ? RETURNING name", id)
         .toArray();
@@ -181,21 +183,32 @@ export class RevocationStore {
           at,
         )
         .one();
-      for (const record of records) {
-        this.#sql.exec("INSERT OR IGNORE INTO pending_records (pending, name) VALUES (?, ?)", id, record);
-        this.#addDelta("changed", record, receiversOf(record), null);
-      }
+      this.#announce(id, records);
       return id;
     });
   }
 
-  /** Stores the content of a change of consents. False when the change was given up meanwhile. */
-  putConsents(id: number, document: string): boolean {
-    return (
-      this.#sql
+  #announce(id: number, records: readonly RecordName[]): void {
+    for (const record of records) {
+      const isNew = this.#sql
+        .exec("INSERT OR IGNORE INTO pending_records (pending, name) VALUES (?, ?) RETURNING 1", id, record)
+        .toArray();
+      if (isNew.length > 0) this.#addDelta("changed", record, receiversOf(record), null);
+    }
+  }
+
+  /**
+   * Stores the content of a change of consents, and the records that it names. False when the change was given
+   * up meanwhile.
+   */
+  putConsents(id: number, document: string, records: readonly RecordName[]): boolean {
+    return this.#storage.transactionSync(() => {
+      const isPending = this.#sql
         .exec("UPDATE pending SET document = ? WHERE id = ? AND mode = 'consent' RETURNING 1", document, id)
-        .toArray().length > 0
-    );
+        .toArray();
+      if (isPending.length > 0) this.#announce(id, records);
+      return isPending.length > 0;
+    });
   }
 
   pendingConsentNames(): readonly RecordName[] {

@@ -1,0 +1,217 @@
+import { afterAll, beforeAll, test } from "vitest";
+import type { Reply, Sending } from "../../cli/connection/mutual-tls.ts";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { readStoredForm } from "#policy/consent/stored-form";
+import { eventsOf } from "../support/auditor.ts";
+import { to } from "../support/fhir-parts.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  thumbprint,
+} from "../support/outside.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+
+const thp = "http://terminology.hl7.org/CodeSystem/";
+const consent = (patient: string, more: object = {}) => ({
+  resourceType: "Consent",
+  status: "active",
+  scope: { coding: [{ system: `${thp}consentscope`, code: "patient-privacy" }] },
+  category: [{ coding: [{ system: `${thp}v3-ActCode`, code: "IDSCL" }] }],
+  patient: to(`Patient/${patient}`),
+  dateTime: "2026-11-01",
+  policyRule: { coding: [{ system: `${thp}v3-ActCode`, code: "OPTIN" }] },
+  provision: { type: "permit", purpose: [{ system: `${thp}v3-ActReason`, code: "TREAT" }] },
+  ...more,
+});
+const world = [
+  { resourceType: "Patient" as const, id: "amara" },
+  { resourceType: "Patient" as const, id: "bela" },
+];
+const policy = (name: string, more: object = {}) => ({
+  name,
+  body: {
+    format: "phylax.policy.v1",
+    name,
+    title: "Consents",
+    purposes: ["PATRQT", "TREAT"],
+    rules: [
+      {
+        types: ["Consent", "Patient"],
+        interactions: ["read", "search", "create", "update", "delete"],
+        show: "everything",
+        why: "45 CFR 164.508: the individual's authorization.",
+        examples: [{ says: "It may be read.", request: "Consent/1", is: "permitted" }],
+      },
+    ],
+    ...more,
+  },
+});
+
+type Who = "app" | "clinic" | "registrar";
+const clients = {
+  app: { purpose: "PATRQT", policy: "consents", scope: "patient/*.cruds", claims: { patient: "amara" } },
+  clinic: { purpose: "TREAT", policy: "consents", scope: "system/*.cruds", claims: {} },
+  registrar: { purpose: "TREAT", policy: "registrar", scope: "system/*.cruds", claims: {} },
+} as const;
+const certificates = new Map<Who, CertificateFiles>();
+const tokens = new Map<Who, string>();
+let isDeskDown = false;
+let phylax: Door;
+
+beforeAll(async () => {
+  phylax = await startDoor({
+    resources: world,
+    remote: (part, act) => {
+      if (isDeskDown && part === "consents") throw new Error("control does not answer");
+      return act();
+    },
+  });
+  const issuer = await outsider("https://consents.example", "phylax");
+  const entries = [];
+  for (const who of ["app", "clinic", "registrar"] as const) {
+    const { purpose, policy: name, scope, claims } = clients[who];
+    const certificate = await certificateFor(phylax, who);
+    certificates.set(who, certificate);
+    const client = { id: who, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: who };
+    entries.push(clientEntries({ ...client, certificates: [thumbprint(certificate)] }, purpose, name, scope));
+    tokens.set(who, await outsideToken(issuer, certificate, { client_id: who, scope, purpose, ...claims }));
+  }
+  const file = {
+    issuers: [issuerEntry(issuer, { purpose: { claim: "purpose" } })],
+    policies: [policy("consents"), policy("registrar", { consentRegistrar: true })],
+  };
+  const applied = await phylax.addRegistry(joined(file, ...entries));
+  if (!applied.ok) throw new Error(JSON.stringify(applied));
+  await phylax.applyRegistry({
+    origins: [
+      {
+        name: "main",
+        url: phylax.dev.origin,
+        credentials: { kind: "none" },
+        transactions: "atomic",
+        honoursIfMatchOnDelete: true,
+      },
+    ],
+  });
+}, 60_000);
+afterAll(() => phylax.close());
+
+const ask = (who: Who, path: string, sending: Sending = {}) =>
+  askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
+const sending = (method: string, resource: object, type = "application/fhir+json"): Sending => ({
+  method,
+  headers: { "content-type": type },
+  body: JSON.stringify(resource),
+});
+const idOf = ({ headers }: Reply) =>
+  /Consent\/(?<id>[^/]+)/u.exec(headers["location"] ?? "")?.groups?.["id"] ?? "";
+/** `active` or not, `mayPermit` and the filing client of each Consent in force. */
+const inForce = async (patient: string) =>
+  (await phylax.consentsOf([patient]))[0]?.consents.map(({ form, mayPermit, filedBy }) => [
+    filedBy,
+    mayPermit,
+    readStoredForm(form).readings[0]?.root.effect,
+  ]);
+const clear = async () => {
+  for (const patient of ["amara", "bela"]) {
+    const found = JSON.parse((await ask("clinic", `Consent?patient=${patient}`)).text) as {
+      readonly entry?: readonly { readonly resource: { readonly id: string } }[];
+    };
+    for (const { resource } of found.entry ?? [])
+      await ask("clinic", `Consent/${resource.id}`, { method: "DELETE" });
+  }
+};
+
+test("a Consent is in force when its answer arrives: it permits if the patient's own token or a registrar filed it", async ({
+  expect,
+}) => {
+  const created = await ask("app", "Consent", sending("POST", consent("amara")));
+  expect(created.status).toBe(201);
+  expect(await inForce("amara")).toEqual([["app", true, "permit"]]);
+  expect((await ask("clinic", "Consent", sending("POST", consent("bela")))).status).toBe(201);
+  expect((await ask("registrar", "Consent", sending("POST", consent("bela")))).status).toBe(201);
+  expect(await inForce("bela")).toEqual(
+    expect.arrayContaining([
+      ["clinic", false, "permit"],
+      ["registrar", true, "permit"],
+    ]),
+  );
+  expect((await ask("app", "Consent", sending("POST", consent("bela")))).status, "of another patient").toBe(
+    403,
+  );
+  await clear();
+  expect(await inForce("bela"), "a deleted Consent is in force no longer").toEqual([]);
+});
+
+test("a Consent ends by an update, a patch or a deletion, also inside a batch or a transaction", async ({
+  expect,
+}) => {
+  const withdraw = { ...consent("amara"), status: "inactive" };
+  const patch = [{ op: "replace", path: "/status", value: "inactive" }];
+  const bundleOf = (type: string, id: string) =>
+    sending("POST", {
+      resourceType: "Bundle",
+      type,
+      entry: [
+        { request: { method: "PUT", url: `Consent/${id}` }, resource: { ...withdraw, id } },
+        { request: { method: "POST", url: "Consent" }, resource: consent("bela", { id: undefined }) },
+      ],
+    });
+  const ways: Readonly<Record<string, (id: string) => Promise<Reply>>> = {
+    update: (id) => ask("app", `Consent/${id}`, sending("PUT", { ...withdraw, id })),
+    patch: (id) => ask("app", `Consent/${id}`, sending("PATCH", patch, "application/json-patch+json")),
+    delete: (id) => ask("app", `Consent/${id}`, { method: "DELETE" }),
+    batch: (id) => ask("registrar", "", bundleOf("batch", id)),
+    transaction: (id) => ask("registrar", "", bundleOf("transaction", id)),
+  };
+  for (const [way, end] of Object.entries(ways)) {
+    const created = await ask("app", "Consent", sending("POST", consent("amara")));
+    expect(await inForce("amara"), way).toEqual([["app", true, "permit"]]);
+    const ended = await end(idOf(created));
+    expect(ended.status, `${way} ${ended.text}`).toBeLessThan(300);
+    expect(await inForce("amara"), way).toEqual([]);
+    expect((await inForce("bela"))?.length, way).toBe(way === "batch" || way === "transaction" ? 1 : 0);
+    await clear();
+  }
+});
+
+test("an update by a client that is no registrar takes the right to permit away", async ({ expect }) => {
+  const id = idOf(await ask("app", "Consent", sending("POST", consent("amara"))));
+  await ask("clinic", `Consent/${id}`, sending("PUT", { ...consent("amara"), id, dateTime: "2026-11-02" }));
+  expect(await inForce("amara")).toEqual([["clinic", false, "permit"]]);
+  await clear();
+});
+
+test("a Consent that cannot be filed is answered 503 and stands so on record, and it is not in force", async ({
+  expect,
+}) => {
+  const id = idOf(await ask("app", "Consent", sending("POST", consent("amara"))));
+  isDeskDown = true;
+  const created = await ask("registrar", "Consent", sending("POST", consent("bela")));
+  const batch = await ask(
+    "registrar",
+    "",
+    sending("POST", {
+      resourceType: "Bundle",
+      type: "batch",
+      entry: [{ request: { method: "POST", url: "Consent" }, resource: consent("bela") }],
+    }),
+  );
+  isDeskDown = false;
+  expect(created.status).toBe(503);
+  expect(created.text).toContain("not in force");
+  expect(batch.text).toContain("not in force");
+  const events = await eventsOf(phylax.dev, created.headers["x-request-id"]);
+  expect(events.map(({ kind, outcome }) => [kind, outcome])).toEqual([
+    ["intent", undefined],
+    ["write", { status: 503, reason: "consent_not_filed" }],
+  ]);
+  expect(await inForce("bela")).toEqual([]);
+  expect(await inForce("amara"), id).toEqual([["app", true, "permit"]]);
+  await clear();
+});
