@@ -33,9 +33,10 @@ export function deployedBundle(
 }
 
 async function bundle(worker: DeployedWorker, out: string, form: BundleForm): Promise<readonly string[]> {
-  const minify = form === "minified" ? ["--minify"] : [];
+  // The option decides, not the configuration, which minifies.
+  const minify = form === "minified" ? "--minify" : "--no-minify";
   const config = join(root, configurations[worker]);
-  const args = ["deploy", "--dry-run", ...minify, "--outdir", out, "-c", config];
+  const args = ["deploy", "--dry-run", minify, "--outdir", out, "-c", config];
   const child = spawn(process.execPath, [wrangler, ...args], {
     cwd: root,
     env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_LOG: "error", CI: "true" },
