@@ -53,8 +53,8 @@ export interface AdminPorts {
   readonly ledger: ProofSink;
   /** Counts all callers, by certificate or by network. */
   readonly calls: CallCounter;
-  /** Puts the configuration of this isolate on record, unless that was done. Throws when it cannot. */
-  readonly configured: () => Promise<void>;
+  /** Puts the configuration of this isolate on record; undefined: that was done. Throws when it cannot. */
+  readonly configured: () => Promise<void> | undefined;
   /** `https://host[:port]`: the configured name of this door, which proofs and tokens name. */
   readonly url: string;
   readonly clock: Clock;

@@ -32,7 +32,7 @@ async function pass(arrival: Arrival, recorder: Recorder, ports: GatewayPorts): 
   const ahead = ports.readAhead(call.value.origin, who.grant.policyDigest);
   const gate = await openReleaseGate(caller.value, ports);
   if (!gate.ok) return refused(gate.error);
-  await ahead;
+  if (ahead !== undefined) await ahead;
   recorder.learn({ gate: gate.value });
 
   const question = await interpret(call.value, caller.value, ports);

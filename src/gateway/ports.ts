@@ -45,7 +45,8 @@ export interface GatewayPorts
   readonly consents: Consents;
   /**
    * Reads the origin's entry and the policy of a grant into this isolate's copies, if they are not fresh, so that
-   * a later stage does not wait for the registry. It changes no answer, and never rejects.
+   * a later stage does not wait for the registry. It changes no answer, and never rejects. Undefined: they are
+   * fresh.
    */
-  readonly readAhead: (origin: string, policyDigest: string) => Promise<unknown>;
+  readonly readAhead: (origin: string, policyDigest: string) => Promise<unknown> | undefined;
 }

@@ -21,8 +21,8 @@ export interface TokenAppPorts extends TokenPorts, IntrospectionPorts, Revocatio
   /** The host that asks for client certificates, if the issuer's own host does not: `https://host[:port]`. */
   readonly mtlsUrl: string | undefined;
   readonly clock: Clock;
-  /** Puts the configuration of this isolate on record, unless that was done. Throws when it cannot. */
-  readonly configured: () => Promise<void>;
+  /** Puts the configuration of this isolate on record; undefined: that was done. Throws when it cannot. */
+  readonly configured: () => Promise<void> | undefined;
   /** Lets work come to its end after the connection is gone. */
   readonly keepAlive: (work: Promise<unknown>) => void;
   /** Called with the kind of a fault, never with its message: the message may quote data. */

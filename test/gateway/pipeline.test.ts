@@ -104,7 +104,7 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
       },
       renew,
     },
-    policies: { byDigest: async (name) => (name === digest ? compiled : undefined) },
+    policies: { byDigest: async (name) => (name === digest ? compiled : undefined), has: () => true },
     consents: { consentsOf: unused },
     consentDesk: { announce: unused, file: unused },
     readAhead: async () => undefined,
@@ -193,7 +193,6 @@ test("the origin hears of a write after the lease, the registry and the record o
   expect(answer.status).toBe(201);
   expect(steps).toEqual([
     ...knownCaller,
-    "spend",
     "lease",
     "registry",
     "record intent",

@@ -35,6 +35,7 @@ import { requestSignatures } from "#platform/keys/request-signatures";
 import { tokenIssuer } from "#platform/keys/token-issuer";
 import { tokenVerifier } from "#platform/keys/token-verifier";
 import { log } from "#platform/log";
+import { newId } from "#platform/new-id";
 import { originTokens } from "#platform/origins/origin-tokens";
 import { pageLinks } from "#platform/origins/page-links";
 import { withOpaqueTokens } from "#platform/keys/opaque-tokens";
@@ -53,10 +54,6 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const config = gatewayConfig(env);
   const { publicUrl, mtlsUrl, placement, ledgerSpread } = config;
   const clock = () => instant(Date.now());
-  const newId = () =>
-    Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
-      "",
-    );
   // for both configured names: a token is valid under both
   const audienceOf = (origin: string) => `${publicUrl}/v1/fhir/${origin}`;
   const namesOf = (base: string) => [
@@ -113,6 +110,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   };
   const serving = {
     ...shared,
+    keepAlive: waitUntil,
     ledgerQueue: new LedgerQueue(),
     recordProver: ledgerProver(logOf, place.wait),
     audienceOf,
@@ -140,7 +138,9 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     consents,
     consentDesk: env.CONSENT_DESK,
     readAhead: (origin: string, digest: string) =>
-      Promise.allSettled([origins.find(origin), policies.byDigest(digest)]),
+      origins.isFresh(origin) && policies.has(digest)
+        ? undefined
+        : Promise.allSettled([origins.find(origin), policies.byDigest(digest)]),
     origins: upstream({
       find: async (name) => {
         const origin = await origins.find(name);

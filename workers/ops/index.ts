@@ -10,6 +10,7 @@ import { proofVerifier } from "#platform/keys/proof-verifier";
 import { signInVerifier } from "#platform/keys/sign-in-verifier";
 import { keySets } from "#platform/keys/key-sets";
 import { log } from "#platform/log";
+import { newId } from "#platform/new-id";
 import { opsConfig } from "#platform/config/ops-config";
 import { opsReadiness } from "#platform/config/ops-readiness";
 
@@ -17,10 +18,6 @@ import { opsReadiness } from "#platform/config/ops-readiness";
 function open(env: OpsEnv): Hono {
   const { url, placement, identityHosts, dpopNonceKey, described } = opsConfig(env);
   const clock = () => instant(Date.now());
-  const newId = () =>
-    Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
-      "",
-    );
   const logOf = logStubs(env.LEDGER_SHARD, placement);
   const ledger = ledgerSink(logOf, placement.layout, clock);
   const keysOfIssuers = keySets(askServer(identityHosts), {

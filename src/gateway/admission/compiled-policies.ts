@@ -8,6 +8,8 @@ export interface CompiledPolicies {
    * `undefined`: no policy has that digest, or this version cannot read it. Either way nothing is granted.
    */
   byDigest(digest: string): Promise<CompiledPolicy | undefined>;
+  /** True if {@link byDigest} needs no reading. */
+  has(digest: string): boolean;
 }
 
 const kept = 64; // a compiled policy is some hundred KB at most, and an isolate serves few at a time
@@ -16,6 +18,7 @@ const kept = 64; // a compiled policy is some hundred KB at most, and an isolate
 export function compiledPolicies(shelf: PolicyStore): CompiledPolicies {
   const compiled = new Map<string, CompiledPolicy>();
   return {
+    has: (digest) => compiled.has(digest),
     async byDigest(digest) {
       const known = compiled.get(digest);
       if (known !== undefined) return known;

@@ -26,6 +26,7 @@ export interface Showing {
 /** `answer_too_large`: the names of all its patients have no room in its record. */
 export type ClearingRefusal = GateRefusal | { readonly reason: "answer_too_large" };
 
+const nothingSpent: Result<readonly Budget[], never> = ok([]);
 const tooLarge = err({ reason: "answer_too_large" } as const);
 
 /** Opens the gate for a caller: spends the cost of the request itself. */
@@ -139,7 +140,8 @@ export class ReleaseGate {
   }
 
   async #spend(many: number, concerned: AdditionalPatients): Promise<Passed> {
-    const spent = await this.#limiter.spend(recordSpends(this.#who, many), this.#denied);
+    const spends = recordSpends(this.#who, many);
+    const spent = spends.length === 0 ? nothingSpent : await this.#limiter.spend(spends, this.#denied);
     if (!spent.ok) return spent;
     concerned.pay();
     if (spent.value.length > 0)

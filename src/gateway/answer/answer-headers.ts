@@ -1,5 +1,5 @@
 import type { Counted, Recorded } from "#audit/ports";
-import { baseHeaders, setAll } from "#entrypoint/base-headers";
+import { baseFields, setAll, type HeaderFields } from "#entrypoint/base-headers";
 import { receiptHeader } from "#entrypoint/request-records";
 import type { ProofVerifier } from "#identity/proof";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
@@ -8,7 +8,7 @@ import type { GatewayRefusal } from "#gateway/outcome";
 import { lastModified, type Validators } from "#gateway/read/etag";
 import type { RequestFacts } from "#gateway/record/recorder";
 import { acceptSignature, challenge, isOfSignature, scopeChallenge } from "./challenge.ts";
-import { letPageRead } from "./page-reads.ts";
+import { pageFields } from "./page-reads.ts";
 
 export interface AnswerHeadersPorts {
   readonly proofs: ProofVerifier;
@@ -24,19 +24,17 @@ export const mediaTypeOf = ({ call }: RequestFacts): Call["mediaType"] =>
  * Headers of every recorded answer: its receipt, the nonce of the next proof, and the rest of the client's
  * quotas.
  */
-export function recordedHeaders(
+export function recordedFields(
   arrival: Arrival,
   { principal, gate }: RequestFacts,
   recorded: Recorded | Counted,
   ports: AnswerHeadersPorts,
-): Headers {
-  const headers = baseHeaders(arrival.id);
-  letPageRead(headers, readingPage(arrival, principal));
-  setAll(headers, receiptHeader(recorded));
+): HeaderFields {
+  const fields: HeaderFields = baseFields(arrival.id);
+  Object.assign(fields, pageFields(readingPage(arrival, principal)), receiptHeader(recorded));
   const jkt = principal?.proof?.jkt;
-  if (jkt !== undefined) headers.set("dpop-nonce", ports.proofs.nonce(jkt, arrival.at)); // RFC 9449 §8.2
-  if (gate !== undefined) setAll(headers, rateLimitHeaders(gate.budgets));
-  return headers;
+  if (jkt !== undefined) fields["dpop-nonce"] = ports.proofs.nonce(jkt, arrival.at); // RFC 9449 §8.2
+  return gate === undefined ? fields : Object.assign(fields, rateLimitHeaders(gate.budgets));
 }
 
 /**
@@ -74,18 +72,17 @@ export function addRefusalHeaders(
     headers.set("www-authenticate", scopeChallenge(call.scheme, principal ?? {}, refusal));
 }
 
-/** Adds the media type and the validators of a representation, and the headers that its stage sets. */
-export function addBodyHeaders(
-  headers: Headers,
+/** The media type and the validators of a representation. */
+export function bodyFields(
   status: number,
   mediaType: Call["mediaType"],
-  validators?: Validators,
-  further: Readonly<Record<string, string>> = {},
-): void {
-  if (status !== 304) headers.set("content-type", `${mediaType}; charset=utf-8`); // RFC 9110 §15.4.5
-  setAll(headers, further);
-  if (validators === undefined) return;
-  headers.set("etag", validators.etag);
+  validators: Validators | undefined,
+): HeaderFields {
+  const fields: HeaderFields = {};
+  if (status !== 304) fields["content-type"] = `${mediaType}; charset=utf-8`; // RFC 9110 §15.4.5
+  if (validators === undefined) return fields;
+  fields["etag"] = validators.etag;
   const modified = lastModified(validators.lastUpdated);
-  if (modified !== undefined) headers.set("last-modified", modified);
+  if (modified !== undefined) fields["last-modified"] = modified;
+  return fields;
 }

@@ -1,7 +1,7 @@
 import type { Counted, RecordProver, Recorded } from "#audit/ports";
 import { faceOf } from "#entrypoint/gateway-face";
 import { utf8 } from "#kernel/encoded";
-import { setAll } from "#entrypoint/base-headers";
+import { setAll, type HeaderFields } from "#entrypoint/base-headers";
 import { receiptHeader, type Appended } from "#entrypoint/request-records";
 import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { Arrival } from "#gateway/admission/admit";
@@ -14,14 +14,14 @@ import type { Recorder, RequestFacts } from "#gateway/record/recorder";
 import type { WriteOutcome } from "#gateway/write/write-outcome";
 import { outcomeAnswer } from "./answer.ts";
 import {
-  addBodyHeaders,
   addRefusalHeaders,
+  bodyFields,
   mediaTypeOf,
-  recordedHeaders,
+  recordedFields,
   type AnswerHeadersPorts,
 } from "./answer-headers.ts";
 import type { LedgerQueue } from "./ledger-queue.ts";
-import { signAnswer, type SignAnswerPorts, type SignedBody } from "./sign-answer.ts";
+import { isAnswerSigned, signAnswer, type SignAnswerPorts, type SignedBody } from "./sign-answer.ts";
 import { sendWindows } from "./windows.ts";
 import { writeAnswer } from "./write-answer.ts";
 
@@ -90,7 +90,7 @@ export class Drafts {
           id: this.#arrival.id,
           mediaType: mediaTypeOf(this.#facts),
           policyDigest: this.#facts.policyDigest ?? "",
-          headers: this.#headers(recorded),
+          headers: new Headers(this.#fields(recorded)),
         });
         return this.#signed(answer, recorded, async () => [await answer.clone().bytes()]);
       },
@@ -126,10 +126,12 @@ export class Drafts {
     const status = validators !== undefined && isKnown(asked, validators) ? 304 : 200;
     const isBodiless = status === 304 || method === "HEAD";
     const isOne = further.length === 0 && (isBodiless || first.body.length <= windowBytes);
-    const answerOf = async (recorded: Recorded | Counted) => {
-      const headers = this.#headers(recorded);
-      addBodyHeaders(headers, status, mediaTypeOf(this.#facts), validators, disclosure.headers);
-      return this.#signed({ status, headers }, recorded, () => windows.map(({ body }) => body));
+    const headOf = async (recorded: Recorded | Counted): Promise<HeaderFields | Headers> => {
+      const fields = this.#fields(recorded);
+      Object.assign(fields, bodyFields(status, mediaTypeOf(this.#facts), validators), disclosure.headers);
+      if (!this.#isProvenOrSigned(recorded)) return fields;
+      const unsigned = { status, headers: new Headers(fields) };
+      return (await this.#signed(unsigned, recorded, () => windows.map(({ body }) => body))).headers;
     };
     const recordWindow = (window: DisclosedWindow, number: number) =>
       this.#recorder.window(window, number, disclosure, status);
@@ -143,7 +145,7 @@ export class Drafts {
         return recording;
       },
       answer: async (recorded) => {
-        const { headers } = await answerOf(recorded);
+        const headers = await headOf(recorded);
         if (isOne) return new Response(isBodiless ? null : first.body, { status, headers });
         if (isBodiless) {
           for (const [index, window] of further.entries()) await recordWindow(window, index + 2);
@@ -164,7 +166,7 @@ export class Drafts {
 
   async #refused(refusal: GatewayRefusal, recorded: Recorded | Counted): Promise<Response> {
     const face = faceOf(refusal);
-    const headers = this.#headers(recorded);
+    const headers = new Headers(this.#fields(recorded));
     addRefusalHeaders(headers, refusal, face.status, this.#arrival, this.#facts, this.#ports);
     const issues = "issues" in refusal ? refusal.issues : [];
     const answer = outcomeAnswer(this.#arrival.id, face, mediaTypeOf(this.#facts), headers, issues);
@@ -172,13 +174,19 @@ export class Drafts {
   }
 
   #whole(body: BodyInit | null, bytes: Uint8Array, recorded: Recorded | Counted): Promise<Response> {
-    const headers = this.#headers(recorded);
-    addBodyHeaders(headers, 200, mediaTypeOf(this.#facts));
+    const headers = { ...this.#fields(recorded), ...bodyFields(200, mediaTypeOf(this.#facts), undefined) };
     return this.#signed(new Response(body, { status: 200, headers }), recorded, () => [bytes]);
   }
 
-  #headers(recorded: Recorded | Counted): Headers {
-    return recordedHeaders(this.#arrival, this.#facts, recorded, this.#ports);
+  #fields(recorded: Recorded | Counted): HeaderFields {
+    return recordedFields(this.#arrival, this.#facts, recorded, this.#ports);
+  }
+
+  #isProvenOrSigned(recorded: Recorded | Counted): boolean {
+    return (
+      isAnswerSigned(this.#facts) ||
+      (recorded !== "counted" && this.#facts.principal !== undefined && asksForProof(this.#arrival.headers))
+    );
   }
 
   /** This is the last step of each answer: the signature covers the receipt, too. */

@@ -1,3 +1,5 @@
+import { setAll, type HeaderFields } from "#entrypoint/base-headers";
+
 /** The headers that the script of an app needs to read: receipts, limits, nonces, challenges. */
 const exposed = [
   "X-Request-Id",
@@ -28,7 +30,14 @@ const exposed = [
  */
 export function letPageRead(headers: Headers, page: string | undefined): void {
   headers.append("vary", "Origin");
-  if (page === undefined) return;
-  headers.set("access-control-allow-origin", page);
-  headers.set("access-control-expose-headers", exposed);
+  if (page !== undefined) setAll(headers, readableBy(page));
 }
+
+/** The fields of {@link letPageRead} for an answer without a `Vary` of its own. */
+export const pageFields = (page: string | undefined): HeaderFields =>
+  page === undefined ? { vary: "Origin" } : { vary: "Origin", ...readableBy(page) };
+
+const readableBy = (page: string): HeaderFields => ({
+  "access-control-allow-origin": page,
+  "access-control-expose-headers": exposed,
+});

@@ -17,6 +17,10 @@ interface Unsigned {
   readonly body: SignedBody;
 }
 
+/** True if the grant of a known caller asks for signed answers. */
+export const isAnswerSigned = ({ call, principal }: { readonly call?: Call; readonly principal?: Principal }) =>
+  call !== undefined && principal?.grant.signedResponses === true;
+
 /**
  * Adds the signature fields to an answer if the client's grant asks for them. The headers must not change
  * afterwards. It throws when the answer cannot be signed: then the answer must not leave. Answers to unknown

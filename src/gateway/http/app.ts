@@ -11,18 +11,18 @@ import { LedgerBusy } from "#gateway/answer/ledger-queue";
 import { letPageRead } from "#gateway/answer/page-reads";
 import { addBrowserApps, registeredPage, type BrowserAppPorts } from "./browser-apps.ts";
 import { addDiscovery } from "./discovery.ts";
-import { addFloodFilter, type FloodPorts } from "./flood-filter.ts";
+import { addFloodFilter, turnedAway, type FloodPorts } from "./flood-filter.ts";
 import { serve } from "#gateway/pipeline";
 import type { GatewayPorts } from "#gateway/ports";
 
-export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, BrowserAppPorts, FloodPorts {
+export interface GatewayAppPorts extends GatewayPorts, BrowserAppPorts, FloodPorts {
   readonly publicUrl: string;
   /** 16 random bytes in hex. */
   readonly newId: () => string;
   readonly clock: Clock;
   readonly authorizationServers: AuthorizationServers;
-  /** Puts the configuration of this isolate on record, unless that was done. Throws when it cannot. */
-  readonly configured: () => Promise<void>;
+  /** Puts the configuration of this isolate on record; undefined: that was done. Throws when it cannot. */
+  readonly configured: () => Promise<void> | undefined;
   /** Says for each dependency whether it answers; the keys are shown. */
   readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
   /**
@@ -34,9 +34,17 @@ export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, Browse
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
 }
 
+/**
+ * The address of a type or of a single resource. No public document and no operation has a capital letter
+ * there. A further address, perhaps the same address in a different spelling, is found by the router.
+ */
+const resourceAddress =
+  /^https?:\/\/[^/?#]+\/v1\/fhir\/[a-z][a-z0-9-]{0,31}\/[A-Z][A-Za-z]*(?:\/[A-Za-z0-9.-]+)?(?:\?|$)/u;
+
 /** The gateway's HTTP surface. Hono's context ends here. */
 export function gatewayApp(ports: GatewayAppPorts): Hono {
   const app = new Hono();
+  const answerFhir = fhirAnswerer(ports);
 
   app.get("/healthz", (context) => context.json({ status: "ok" }));
   addBrowserApps(app, ports); // preflights cost nothing and are not counted
@@ -48,49 +56,73 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     return context.json(body, ready ? 200 : 503, { "cache-control": "no-store" });
   });
   addDiscovery(app, ports);
+  app.all("/v1/fhir/*", ({ req: { raw } }) => answerFhir(raw));
 
-  app.all("/v1/fhir/*", async (context) => {
-    const { raw } = context.req;
+  // RFC 9457, for addresses outside FHIR.
+  app.notFound(() => problem(ports.newId(), 404, "Not Found"));
+  const failed = (fault: Error): Response => {
+    const id = ports.newId();
+    ports.onFault({ requestId: id, name: fault.name });
+    return problem(id, 503, "Service Unavailable");
+  };
+  app.onError(failed);
+  // Most calls read a resource or search a type. The router, its context and its chain of handlers would cost
+  // such a call more than its admission.
+  const fetchByRoute = app.fetch;
+  const fetchResource = async (request: Request): Promise<Response> => {
+    try {
+      return (await turnedAway(request, ports)) ?? (await answerFhir(request));
+    } catch (fault) {
+      return failed(fault instanceof Error ? fault : new Error("unknown"));
+    }
+  };
+  app.fetch = (request, ...further) =>
+    request.method === "GET" && resourceAddress.test(request.url)
+      ? fetchResource(request)
+      : fetchByRoute(request, ...further);
+  return app;
+}
+
+/** Answers calls at the FHIR bases. A fault of a dependency is answered here, and nothing is disclosed. */
+function fhirAnswerer(ports: GatewayAppPorts): (raw: Request) => Promise<Response> {
+  const { ledgerQueue, keepAlive } = ports;
+  const usual: GatewayPorts = { ...ports, ledger: ledgerQueue.counted(ports.ledger) };
+  /** The ports of a request that also puts the configuration on record. */
+  const configuring = (configured: Promise<void>): GatewayPorts => ({
+    ...ports,
+    ledger: ledgerQueue.counted(afterConfiguration(ports.ledger, configured)),
+  });
+  return async (raw) => {
+    const { method, url, headers } = raw;
     const id = ports.newId();
     // during authentication and the origin's answer
-    const ledger = ports.ledgerQueue.counted(afterConfiguration(ports.ledger, ports.configured()));
-    const page = await registeredPage(raw.headers, ports.browserPages);
-    const keepAlive = (work: Promise<void>) => context.executionCtx.waitUntil(work);
+    const configured = ports.configured();
+    const page = headers.has("origin") ? await registeredPage(headers, ports.browserPages) : undefined;
     const body = raw.body && new TimelyBody(raw.body);
     try {
-      ports.ledgerQueue.admit();
+      ledgerQueue.admit();
       const [tlsClientAuth, continent] = [tlsClientAuthOf(raw), continentOf(raw)];
-      const { method, url, headers } = raw;
       const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, continent, page };
-      const answer = serve(arrival, { ...ports, ledger, keepAlive });
+      const answer = serve(arrival, configured === undefined ? usual : configuring(configured));
       // Without this the runtime ends the work when the sender leaves, and there is no record of the request.
-      if (raw.body !== null) keepAlive(settled(answer));
+      if (body !== null) keepAlive(settled(answer));
       return await answer;
     } catch (fault) {
       // A dependency failed, perhaps the ledger: nothing is disclosed, and the answer says only the id.
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
-      const headers = new Headers();
-      letPageRead(headers, page);
-      if (fault instanceof LedgerBusy) headers.set("retry-after", String(fault.retryAfterSeconds));
+      const extra = new Headers();
+      letPageRead(extra, page);
+      if (fault instanceof LedgerBusy) extra.set("retry-after", String(fault.retryAfterSeconds));
       return outcomeAnswer(
         id,
         { status: 503, code: "transient", text: "Not available just now." },
         "application/fhir+json",
-        headers,
+        extra,
       );
     } finally {
       await body?.dropRest();
     }
-  });
-
-  // RFC 9457, for addresses outside FHIR.
-  app.notFound(() => problem(ports.newId(), 404, "Not Found"));
-  app.onError((fault) => {
-    const id = ports.newId();
-    ports.onFault({ requestId: id, name: fault.name });
-    return problem(id, 503, "Service Unavailable");
-  });
-  return app;
+  };
 }
 
 async function settled(work: Promise<unknown>): Promise<void> {

@@ -32,17 +32,7 @@ export interface FloodPorts {
  * not recorded, like requests that the edge turns away: otherwise a flood could fill the ledger.
  */
 export function addFloodFilter(app: Hono, ports: FloodPorts): void {
-  app.use("/v1/fhir/*", async ({ req: { raw } }, next) => {
-    if (await letsIn(raw, "fhir", ports)) return next();
-    const headers = new Headers({ "retry-after": String(floodRetrySeconds) });
-    letPageRead(headers, await registeredPage(raw.headers, ports.browserPages));
-    const face = {
-      status: 429,
-      code: "throttled",
-      text: "Too many requests from this network or with this certificate.",
-    } as const;
-    return outcomeAnswer(ports.newId(), face, "application/fhir+json", headers);
-  });
+  app.use("/v1/fhir/*", async ({ req: { raw } }, next) => (await turnedAway(raw, ports)) ?? next());
   for (const [path, door] of [
     ["/oauth/*", "oauth"],
     ["/.well-known/*", "well-known"],
@@ -51,6 +41,19 @@ export function addFloodFilter(app: Hono, ports: FloodPorts): void {
     app.use(path, async ({ req: { raw } }, next) =>
       (await letsIn(raw, door, ports)) ? next() : tooMany(ports.newId()),
     );
+}
+
+/** The answer to a call at a FHIR base that the flood filter turns away. */
+export async function turnedAway(raw: Request, ports: FloodPorts): Promise<Response | undefined> {
+  if (await letsIn(raw, "fhir", ports)) return undefined;
+  const headers = new Headers({ "retry-after": String(floodRetrySeconds) });
+  letPageRead(headers, await registeredPage(raw.headers, ports.browserPages));
+  const face = {
+    status: 429,
+    code: "throttled",
+    text: "Too many requests from this network or with this certificate.",
+  } as const;
+  return outcomeAnswer(ports.newId(), face, "application/fhir+json", headers);
 }
 
 async function letsIn(

@@ -6,8 +6,11 @@ import type { Residences } from "#residence/row-residences";
  * single origin.
  */
 export function withStates(event: AuditEvent, residences: Residences): AuditEvent {
+  const stateOf = ({ patient }: { readonly patient: string }) =>
+    residences.of(patient.slice(patient.lastIndexOf("/") + 1));
+  if (event.patients.every((one) => stateOf(one) === undefined)) return event;
   const patients = event.patients.map((one) => {
-    const state = residences.of(one.patient.slice(one.patient.lastIndexOf("/") + 1));
+    const state = stateOf(one);
     return state === undefined ? one : { ...one, state };
   });
   return { ...event, patients };

@@ -52,8 +52,8 @@ const tagsMax = 64;
 export function isKnown(asked: Headers, validators: Validators): boolean {
   const tags = asked.get("if-none-match");
   if (tags !== null) return tags.trim() === "*" || listed(tags).includes(validators.etag);
-  const { lastUpdated } = validators;
-  const [since, changed] = [httpDate(asked.get("if-modified-since")), wholeSeconds(lastUpdated)];
+  const since = httpDate(asked.get("if-modified-since"));
+  const changed = since === undefined ? undefined : wholeSeconds(validators.lastUpdated);
   return since !== undefined && changed !== undefined && changed <= since;
 }
 

@@ -59,7 +59,7 @@ export class Recorder {
   readonly #arrival: Arrival;
   readonly #records: RequestRecords;
   readonly #spread: number;
-  #facts: RequestFacts = {};
+  readonly #facts: RequestFacts = {};
   /** The first record of a write that was sent, for its receipt. */
   #intended: Recorded | Counted | undefined;
   /** The number of recorded parts of a bundle: each event has a step of its own. */
@@ -76,7 +76,7 @@ export class Recorder {
   }
 
   learn(facts: RequestFacts): void {
-    this.#facts = { ...this.#facts, ...facts };
+    Object.assign(this.#facts, facts);
   }
 
   /** The caller, for the events that the ledger itself records. */
@@ -242,7 +242,7 @@ export class Recorder {
   }
 
   #disclosed(window: DisclosedWindow, withheldPaths: readonly string[], status: number): AuditEvent {
-    return { ...this.#event("disclosure", { status }), ...windowNames(window, withheldPaths) };
+    return Object.assign(this.#event("disclosure", { status }), windowNames(window, withheldPaths));
   }
 
   #written(concerned: ConcernedBy, what: NonNullable<AuditEvent["what"]>): Named {

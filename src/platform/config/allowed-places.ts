@@ -35,8 +35,8 @@ export function allowedPlaces({ ORIGIN_HOSTS, IDENTITY_HOSTS, SECRET_HOSTS }: Pl
 export const hosts = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/u).filter(Boolean));
 
 /** True when a URL is on a listed host. */
-export function isAt(url: string, allowed: ReadonlySet<string> | undefined): boolean {
-  const { host, hostname } = new URL(url);
+export function isAt(url: string | URL, allowed: ReadonlySet<string> | undefined): boolean {
+  const { host, hostname } = typeof url === "string" ? new URL(url) : url;
   return allowed?.has(host) === true || allowed?.has(hostname) === true;
 }
 

@@ -16,22 +16,44 @@ export async function* piecesOf(
   body: ReadableStream<Uint8Array> | null,
   declared?: number,
 ): AsyncGenerator<Uint8Array> {
-  if (body === null) return;
-  const reader = body.getReader({ mode: "byob" }) as FillingReader;
-  let isWhole = false;
-  // A byte more than the body has: the read that reaches the end is the last read.
-  let size = declared !== undefined && declared <= wholeBytesMax ? declared + 1 : pieceBytes;
+  const pieces = new PieceReader(body, declared);
   try {
-    while (!isWhole) {
-      const { done, value } = await reader.read(new Uint8Array(size), { min: size });
-      // Only the end makes a piece shorter than `min`.
-      isWhole = done || value === undefined || value.length < size;
-      if (value !== undefined && value.length > 0) yield value;
-      size = pieceBytes;
-    }
+    for (let piece = await pieces.next(); piece !== undefined; piece = await pieces.next()) yield piece;
   } finally {
+    await pieces.stop();
+  }
+}
+
+/** {@link piecesOf} without an iterator, whose steps cost more than the read of a short body. */
+export class PieceReader {
+  readonly #reader: FillingReader | undefined;
+  #size: number;
+  #isOver: boolean;
+
+  constructor(body: ReadableStream<Uint8Array> | null, declared?: number) {
+    this.#reader = body === null ? undefined : (body.getReader({ mode: "byob" }) as FillingReader);
+    // A byte more than the body has: the read that reaches the end is the last read.
+    this.#size = declared !== undefined && declared <= wholeBytesMax ? declared + 1 : pieceBytes;
+    this.#isOver = body === null;
+  }
+
+  /** The next piece; undefined at the end of the body. Throws when the body breaks off. */
+  async next(): Promise<Uint8Array | undefined> {
+    if (this.#reader === undefined || this.#isOver) return undefined;
+    const size = this.#size;
+    this.#size = pieceBytes;
+    const { done, value } = await this.#reader.read(new Uint8Array(size), { min: size });
+    // Only the end makes a piece shorter than `min`.
+    this.#isOver = done || value === undefined || value.length < size;
+    return value !== undefined && value.length > 0 ? value : undefined;
+  }
+
+  /** Closes the connection of a body that is not read to its end. */
+  async stop(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
     // it may have failed already, and that fault was thrown
-    if (!isWhole) await reader.cancel().catch(() => undefined);
+    await this.#reader?.cancel().catch(() => undefined);
   }
 }
 

@@ -10,13 +10,13 @@ import type {
 } from "#fhir/ports";
 import { baseNames, type FhirBase } from "#fhir/r4/reference";
 import type { Clock } from "#kernel/clock";
-import { err, ok } from "#kernel/result";
+import { err, ok, type Result } from "#kernel/result";
 import { Secret } from "#kernel/secret";
 import { isAt } from "#platform/config/allowed-places";
 import { afterFailure, healthy, openForSeconds, type OriginHealth } from "./breaker.ts";
 import { ConfigError } from "#platform/config/config-error";
 import type { BearerSource } from "./origin-tokens.ts";
-import { declaredLength, piecesOf } from "./pieces.ts";
+import { declaredLength, PieceReader } from "./pieces.ts";
 
 /** A registered origin, ready to be called. */
 export interface OriginAddress {
@@ -215,14 +215,14 @@ async function reached<Answer>(
   },
   read: (response: Response) => Promise<Answer>,
 ): Promise<Answer | OriginFault> {
-  if (!isAt(url.href, hosts)) throw new ConfigError("ORIGIN_HOSTS", "an origin's host");
-  const headers = new Headers({ accept: "application/fhir+json", ...sending.headers });
-  if (bearer !== undefined) headers.set("authorization", `Bearer ${bearer.reveal()}`);
+  if (!isAt(url, hosts)) throw new ConfigError("ORIGIN_HOSTS", "an origin's host");
+  const headers: Record<string, string> = { accept: "application/fhir+json", ...sending.headers };
+  if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer.reveal()}`;
   // RFC 9440 §2.2; the client's own headers never come this far
-  if (clientCert !== undefined) headers.set("client-cert", clientCert);
+  if (clientCert !== undefined) headers["client-cert"] = clientCert;
   try {
     return await read(
-      await fetch(url, {
+      await fetch(url.href, {
         ...sending,
         headers,
         redirect: "manual",
@@ -240,8 +240,8 @@ async function reached<Answer>(
  * operations, which contain neither segments of dots nor any of `\\`, `%`, `?` and `#`.
  */
 function below(base: string, path: string, query = ""): URL {
-  const isPlain = path.split("/").every((segment) => /^[\w$.-]+$/u.test(segment) && !/^\.+$/u.test(segment));
-  if (!isPlain && path !== "") throw new Error("a path below an origin is not plain");
+  if (path !== "" && (!/^[\w$.-]+(?:\/[\w$.-]+)*$/u.test(path) || /(?:^|\/)\.+(?:\/|$)/u.test(path)))
+    throw new Error("a path below an origin is not plain");
   return new URL(`${base}/${path}${query === "" ? "" : `?${query}`}`);
 }
 
@@ -259,15 +259,48 @@ function addressOf(
  * A body that breaks off yields its fault as the last item, and the fault counts against the origin. A
  * reader that stops closes the connection.
  */
-async function* bodyOf({ body, headers }: Response, onEnd: (failed: boolean) => void): OriginBody {
-  try {
-    for await (const piece of piecesOf(body, declaredLength(headers))) yield ok(piece);
-    onEnd(false);
-  } catch (fault) {
-    onEnd(true);
-    yield err(faultOf(fault));
+function bodyOf({ body, headers }: Response, onEnd: (failed: boolean) => void): OriginBody {
+  const reading = new BodyReading(new PieceReader(body, declaredLength(headers)), onEnd);
+  return { [Symbol.asyncIterator]: () => reading };
+}
+
+/** Written out: a generator around a generator would cost more than the read of a short body. */
+class BodyReading implements AsyncIterator<Result<Uint8Array, OriginFault>, undefined> {
+  readonly #pieces: PieceReader;
+  readonly #onEnd: (failed: boolean) => void;
+  #isOver = false;
+
+  constructor(pieces: PieceReader, onEnd: (failed: boolean) => void) {
+    this.#pieces = pieces;
+    this.#onEnd = onEnd;
+  }
+
+  async next(): Promise<IteratorResult<Result<Uint8Array, OriginFault>, undefined>> {
+    if (this.#isOver) return ended;
+    try {
+      const piece = await this.#pieces.next();
+      if (piece !== undefined) return { done: false, value: ok(piece) };
+      this.#end(false);
+      return ended;
+    } catch (fault) {
+      this.#end(true);
+      return { done: false, value: err(faultOf(fault)) };
+    }
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    this.#isOver = true;
+    await this.#pieces.stop();
+    return ended;
+  }
+
+  #end(failed: boolean): void {
+    this.#isOver = true;
+    this.#onEnd(failed);
   }
 }
+
+const ended: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 const faultOf = (fault: unknown): OriginFault => ({
   kind: fault instanceof Error && fault.name === "TimeoutError" ? "timed_out" : "unreachable",

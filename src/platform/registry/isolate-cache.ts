@@ -61,6 +61,18 @@ export class IsolateCache<T> implements EvictableCache {
     this.#store = store;
   }
 
+  /** True if {@link get} answers with a copy now. */
+  isFresh(key: string): boolean {
+    return this.#store.settled(key) && this.#usable(key, this.#clock()) !== undefined;
+  }
+
+  #usable(key: string, at: Instant): Entry<T> | undefined {
+    const entry = this.#present.get(key);
+    if (entry === undefined || at - entry.asOf >= this.#limits.hardMilliseconds) return undefined;
+    const isYoung = at - entry.read < this.#limits.freshMilliseconds || at - entry.claimed < claimMilliseconds;
+    return isYoung ? entry : undefined;
+  }
+
   /** Throws the error of `load` when no copy is young enough. */
   async get(key: string): Promise<T | undefined> {
     if (!this.#store.settled(key)) {
@@ -68,11 +80,9 @@ export class IsolateCache<T> implements EvictableCache {
       return (await this.#read(key)).value;
     }
     const at = this.#clock();
+    const usable = this.#usable(key, at);
+    if (usable !== undefined) return usable.value;
     const entry = this.#present.get(key);
-    if (entry !== undefined && at - entry.asOf < this.#limits.hardMilliseconds) {
-      if (at - entry.read < this.#limits.freshMilliseconds || at - entry.claimed < claimMilliseconds)
-        return entry.value;
-    }
     const absent = this.#absent.get(key);
     if (absent !== undefined && at - absent < this.#limits.absentMilliseconds) return undefined;
 

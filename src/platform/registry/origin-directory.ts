@@ -10,6 +10,8 @@ import { origins } from "./schema.ts";
  * The registry's origins, read from D1 and cached for seconds. Only reads; throws when they cannot be read.
  */
 export interface OriginDirectory {
+  /** True if {@link find} needs no reading now. */
+  isFresh(name: string): boolean;
   find(name: string): Promise<OriginEntry | undefined>;
 }
 
@@ -44,6 +46,7 @@ export function originDirectory(registry: RegistryReader): OriginDirectory & Evi
     },
   );
   return {
+    isFresh: (name) => cache.isFresh(name),
     find: (name) => cache.get(name),
     forget: (name, epoch) => cache.forget(name, epoch),
     forgetAll: (epoch) => cache.forgetAll(epoch),

@@ -9,22 +9,22 @@ import type { StubOf } from "./stubs.ts";
 
 /**
  * Records the configuration that a worker started with. Every request that arrives before this is done
- * records it too, under the same event id, so that the ledger has it once; later calls cost nothing. Throws
+ * records it too, under the same event id, so that the ledger has it once; later calls give undefined. Throws
  * when the record fails.
  */
 export function configurationRecord(
   describe: () => Configuration,
   sink: AuditSink,
   { clock, newId }: { readonly clock: Clock; readonly newId: () => string },
-): () => Promise<void> {
+): () => Promise<void> | undefined {
   let event: AuditEvent | undefined;
   let isOnRecord = false;
-  return async () => {
-    if (isOnRecord) return;
+  const record = async () => {
     event ??= configurationEvent(describe(), newId(), clock());
     await sink.record([event], { kind: "worker" });
     isOnRecord = true;
   };
+  return () => (isOnRecord ? undefined : record());
 }
 
 /** Records the configuration for one log of the ledger. */
@@ -32,7 +32,7 @@ export function ledgerConfigurationRecord(
   { described, layout }: LedgerConfig,
   logOf: StubOf<AppendingLog>,
   own: OwnLog,
-): () => Promise<void> {
+): () => Promise<void> | undefined {
   const clock = () => instant(Date.now());
   return configurationRecord(described, ledgerSink(logOf, layout, clock, own), {
     clock,

@@ -40,6 +40,7 @@ export function withNames(events: readonly AuditEvent[]): NamedEvents {
 // A Durable Object stays in memory for at least ten seconds after a call.
 const CONFIRMED_MS = 10_000;
 const CONFIRMED_MAX = 4_096;
+const RENEWED_MS = 1_000;
 
 /**
  * The definitions that each log took lately. Their content is not sent again: a log that lost its memory in
@@ -58,12 +59,11 @@ export class ConfirmedDefinitions {
   confirm(log: string, definitions: NamedEvents["definitions"], now: Instant): void {
     for (const digest of definitions.keys()) {
       const name = `${log} ${digest}`;
+      // Most answers of a log confirm what an answer of the last second confirmed.
+      if ((this.#until.get(name) ?? 0) > now + CONFIRMED_MS - RENEWED_MS) continue;
       this.#until.delete(name);
       this.#until.set(name, now + CONFIRMED_MS);
-    }
-    for (const name of this.#until.keys()) {
-      if (this.#until.size <= CONFIRMED_MAX) return;
-      this.#until.delete(name);
+      if (this.#until.size > CONFIRMED_MAX) this.#until.delete(this.#until.keys().next().value ?? "");
     }
   }
 }

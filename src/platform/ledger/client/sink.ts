@@ -79,29 +79,29 @@ export function ledgerSink(
     earlier?: string,
   ): Promise<Answer> => {
     const { events, definitions } = withNames(input);
-    const contents = [...definitions.values()].map(({ content }) => content);
     if (log === own?.log) return answered(await own.append(events));
     let toSend = confirmed.unconfirmed(log, definitions, clock());
+    // A new stub each time: a stub whose object was reset stays broken. A repeated (id, step) is recorded only
+    // once.
+    const send = () =>
+      within(
+        PATIENCE_MS,
+        logOf(log).append(events, proof, toSend.length === 0 ? undefined : toSend, earlier),
+        "ledger: no answer in time",
+      );
+    const contents = () => Array.from(definitions.values(), ({ content }) => content);
     for (let attempt = 1; ; attempt++) {
       try {
-        // A new stub each time: a stub whose object was reset stays broken. A repeated (id, step) is
-        // recorded only once.
-        const send = () =>
-          within(
-            PATIENCE_MS,
-            logOf(log).append(events, proof, toSend.length === 0 ? undefined : toSend, earlier),
-            "ledger: no answer in time",
-          );
         let answer = await send();
-        if (answer === "definition missing" && toSend.length < contents.length) {
-          toSend = contents; // the object lost its memory since it confirmed them
+        if (answer === "definition missing" && toSend.length < definitions.size) {
+          toSend = contents(); // the object lost its memory since it confirmed them
           answer = await send();
         }
         if (typeof answer !== "string") confirmed.confirm(log, definitions, clock());
         return answered(answer);
       } catch (fault) {
         if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
-        toSend = contents;
+        toSend = contents();
       }
     }
   };

@@ -67,7 +67,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #drain: LedgerDrain;
   readonly #closing: LedgerClosing;
   readonly #store: LedgerStore;
-  readonly #configured: () => Promise<void>;
+  readonly #configured: () => Promise<void> | undefined;
   readonly #ownCalls: OwnCalls;
   #appends = 0; // that wait for their answers
   readonly #logOf: StubOf<DurableObjectStub<LedgerShard>>;
