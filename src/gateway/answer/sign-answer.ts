@@ -18,8 +18,13 @@ interface Unsigned {
 }
 
 /** True if the grant of a known caller asks for signed answers. */
-export const isAnswerSigned = ({ call, principal }: { readonly call?: Call; readonly principal?: Principal }) =>
-  call !== undefined && principal?.grant.signedResponses === true;
+export const isAnswerSigned = ({
+  call,
+  principal,
+}: {
+  readonly call?: Call;
+  readonly principal?: Principal;
+}) => call !== undefined && principal?.grant.signedResponses === true;
 
 /**
  * Adds the signature fields to an answer if the client's grant asks for them. The headers must not change

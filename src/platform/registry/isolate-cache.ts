@@ -69,7 +69,8 @@ export class IsolateCache<T> implements EvictableCache {
   #usable(key: string, at: Instant): Entry<T> | undefined {
     const entry = this.#present.get(key);
     if (entry === undefined || at - entry.asOf >= this.#limits.hardMilliseconds) return undefined;
-    const isYoung = at - entry.read < this.#limits.freshMilliseconds || at - entry.claimed < claimMilliseconds;
+    const isYoung =
+      at - entry.read < this.#limits.freshMilliseconds || at - entry.claimed < claimMilliseconds;
     return isYoung ? entry : undefined;
   }
 
