@@ -31,7 +31,7 @@ export class PieceReader {
   #isOver: boolean;
 
   constructor(body: ReadableStream<Uint8Array> | null, declared?: number) {
-    this.#reader = body === null ? undefined : (body.getReader({ mode: "byob" }) as FillingReader);
+    this.#reader = body?.getReader({ mode: "byob" });
     // A byte more than the body has: the read that reaches the end is the last read.
     this.#size = declared !== undefined && declared <= wholeBytesMax ? declared + 1 : pieceBytes;
     this.#isOver = body === null;
