@@ -4,7 +4,7 @@ import type { Principal } from "#identity/principal";
 import { err, ok, type Result } from "#kernel/result";
 import type { ConsentRules } from "#policy/consent/consent";
 import { readConsent } from "#policy/consent/read-consent";
-import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
+import type { CompiledPolicy } from "#policy/compile";
 
 /** The state of a Consent at its origin, to file. */
 interface ReadConsent {
@@ -28,7 +28,10 @@ export interface FilingDesk {
 
 export interface ConsentFilingPorts {
   readonly consentDesk: FilingDesk;
-  readonly policies: CompiledPolicies;
+  /** The compiled policies by digest. */
+  readonly policies: {
+    byDigest(digest: string): Promise<Pick<CompiledPolicy, "isConsentRegistrar"> | undefined>;
+  };
 }
 
 /** The Consent is stored at the origin, and it is not filed here: its old version counts. */
