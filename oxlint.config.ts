@@ -37,7 +37,7 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   policy: { rooms: ["kernel", "fhir", "residence", "identity"], from: ["zod"] },
   phi: { rooms: ["kernel", "fhir", "residence", "policy"], from: [] },
   // Code that no request runs: the operators' command and the publishing of a policy use it.
-  authoring: { rooms: ["kernel", "fhir", "identity", "policy", "phi"], from: [] },
+  authoring: { rooms: ["kernel", "fhir", "identity", "registry", "policy", "phi"], from: [] },
   // Code that each public surface needs; the doors build on it.
   entrypoint: { rooms: pure, from: [] },
   gateway: { rooms: belowDoors, from: ["hono", "hono/*"] },

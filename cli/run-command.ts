@@ -13,6 +13,13 @@ import { policyDiff, policyDiffUsage } from "./policy/policy-diff.ts";
 import { policyExplain, policyExplainUsage } from "./policy/policy-explain.ts";
 import { receiptCheck, receiptCheckUsage } from "./ledger/receipt-check.ts";
 import { registryApply, registryApplyUsage } from "./registry/registry-apply.ts";
+import { registryPlan, registryPlanUsage } from "./registry/registry-plan.ts";
+import {
+  registryExport,
+  registryExportUsage,
+  registryShow,
+  registryShowUsage,
+} from "./registry/registry-show.ts";
 import { revokeCommand, revokeUsage } from "./registry/revoke.ts";
 import { token, tokenUsage } from "./connection/token.ts";
 
@@ -34,6 +41,9 @@ const commands: readonly {
   { words: ["policy", "check"], usage: policyCheckUsage, run: policyCheck },
   { words: ["policy", "diff"], usage: policyDiffUsage, run: policyDiff },
   { words: ["policy", "explain"], usage: policyExplainUsage, run: policyExplain },
+  { words: ["registry", "show"], usage: registryShowUsage, run: registryShow },
+  { words: ["registry", "export"], usage: registryExportUsage, run: registryExport },
+  { words: ["registry", "plan"], usage: registryPlanUsage, run: registryPlan },
   { words: ["registry", "apply"], usage: registryApplyUsage, run: registryApply },
   { words: ["origin", "probe"], usage: originProbeUsage, run: originProbe },
   { words: ["operator", "sign-in"], usage: operatorSignInUsage, run: operatorSignIn },

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { operatorOf, readDevFile } from "./dev-file.ts";
 import { closeConnections, send } from "./mutual-tls.ts";
 
@@ -9,7 +10,7 @@ export interface OperatorAnswer {
 }
 
 /** An operator of the state folder. */
-interface Poster {
+export interface Poster {
   readonly state: string;
   readonly operator: string | undefined;
   /**
@@ -19,7 +20,7 @@ interface Poster {
   readonly token?: string | undefined;
 }
 
-/** Options of each command that posts. */
+/** Options of each command that asks the operators' API. */
 export const posterOptions = {
   state: { type: "string", default: ".phylax" },
   operator: { type: "string" },
@@ -30,28 +31,44 @@ export const posterOptions = {
  * Posts a document with an operator's certificate, and with the access token of an operator who has signed
  * in.
  */
-export async function postAsOperator(
+export const postAsOperator = (
   from: Poster,
   path: string,
   document: string | Buffer,
+): Promise<OperatorAnswer> => askAsOperator(from, path, document);
+
+/** Reads a document of the operators' API. */
+export const getAsOperator = (from: Poster, path: string): Promise<OperatorAnswer> =>
+  askAsOperator(from, path, undefined);
+
+async function askAsOperator(
+  from: Poster,
+  path: string,
+  document: string | Buffer | undefined,
 ): Promise<OperatorAnswer> {
   const dev = readDevFile(from.state);
   const operator = operatorOf(dev, from.operator);
   try {
     const authorization =
       from.token === undefined ? {} : { authorization: `Bearer ${readFileSync(from.token, "utf8").trim()}` };
-    const headers = { "content-type": "application/json", ...authorization };
-    const reply = await send(dev, operator, `${dev.ops}/${path}`, {
+    const posted = document !== undefined && {
       method: "POST",
-      headers,
+      headers: { "content-type": "application/json", ...authorization },
       body: document,
-    });
+    };
+    const reply = await send(dev, operator, `${dev.ops}/${path}`, posted || { headers: authorization });
     const body: OperatorAnswer["body"] = JSON.parse(reply.text);
     return { status: reply.status, body };
   } finally {
     closeConnections();
   }
 }
+
+export const posterOf = (values: {
+  readonly state: string;
+  readonly operator?: string | undefined;
+  readonly "operator-token"?: string | undefined;
+}): Poster => ({ state: resolve(values.state), operator: values.operator, token: values["operator-token"] });
 
 /** A refusal in one line: the place in the document and the reason, or the status and its title. */
 export function refusalLine({ status, body: { title = "", pointer, detail } }: OperatorAnswer): string {

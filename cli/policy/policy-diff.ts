@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
-import { diffPolicies, TooManyKinds, type PolicyDifference } from "#authoring/diff";
+import { diffPolicies, TooManyKinds } from "#authoring/diff";
+import { diffLines } from "#authoring/diff-lines";
 import { readPolicyDocument, type PolicyDocument } from "#policy/document";
 import { readJsonFile } from "../json-file.ts";
 
@@ -25,7 +26,8 @@ export async function policyDiff(args: readonly string[]): Promise<number> {
   try {
     const differences = diffPolicies(left, right);
     if (values.json) console.log(JSON.stringify(differences, null, 2));
-    else print(differences);
+    else if (differences.length === 0) console.log("both policies grant the same");
+    else console.log(diffLines(differences).join("\n"));
     return differences.length === 0 ? 0 : 1;
   } catch (fault) {
     if (!(fault instanceof TooManyKinds)) throw fault;
@@ -45,46 +47,3 @@ export function readPolicyFile(file: string): PolicyDocument | undefined {
     console.error(`${file}: ${pointer === "" ? "" : `${pointer}: `}${problem}`);
   return undefined;
 }
-
-/** Groups differences that several types or the same rows share. */
-function print(differences: readonly PolicyDifference[]): void {
-  if (differences.length === 0) console.log("both policies grant the same");
-  const byType = [...Map.groupBy(differences, ({ type }) => type ?? "the policy")];
-  const alike = Map.groupBy(byType, ([, ofType]) => linesOf(ofType).join("\n"));
-  for (const [lines, types] of alike) {
-    console.log(types.map(([type]) => type).join(", "));
-    console.log(lines);
-  }
-}
-
-function linesOf(differences: readonly PolicyDifference[]): readonly string[] {
-  const byRows = Map.groupBy(differences, ({ rows }) => rows ?? "");
-  return [...byRows].flatMap(([rows, ofRows]) => {
-    const alike = Map.groupBy(ofRows, ({ change, interactions, what }) =>
-      [change, interactions.join(", "), what].join(":"),
-    );
-    const indent = rows === "" ? "  " : "    ";
-    const lines = [...alike.values()].map((same) => indent + lineOf(same));
-    return rows === "" ? lines : [`  of rows where ${shortened(rows)}`].concat(lines);
-  });
-}
-
-function lineOf(alike: readonly PolicyDifference[]): string {
-  const [first] = alike;
-  const names = alike.map(({ name }) => name).join(", ");
-  const interactions =
-    first === undefined || first.interactions.length === 0 ? "" : `${first.interactions.join(", ")}: `;
-  return `${first?.change === "more" ? "+" : "-"} ${interactions}${first?.what === "interaction" ? "shows" : first?.what} ${names}`;
-}
-
-/**
- * Shortens a code system to the last part of its URL and a long list to its beginning. `--json` prints all of
- * it.
- */
-const shortened = (text: string) =>
-  text
-    .replaceAll(/https?:\/\/(?:[^\s|]*\/)?(?=[^/|\s]+\|)/gu, "")
-    .replaceAll(/(?<=one of )[^;]+/gu, (list) => {
-      const codes = list.split(", ");
-      return codes.length <= 4 ? list : `${codes.slice(0, 3).join(", ")} and ${codes.length - 3} more`;
-    });

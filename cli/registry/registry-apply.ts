@@ -1,17 +1,16 @@
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { originProblems } from "#platform/origins/origin-state";
 import { readDevFile } from "../connection/dev-file.ts";
 import { closeConnections, send } from "../connection/mutual-tls.ts";
-import { postAsOperator, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 
 export const registryApplyUsage =
   "phylax registry apply FILE [--operator ID [--operator-token FILE]] [--state DIR]";
 
 /**
- * Sends a registry file to the operators' API with an operator's certificate. Returns 0 when the whole file
- * was applied, 2 when it is refused.
+ * Sends a registry file, or a change that `registry plan --out` wrote, to the operators' API with an operator's
+ * certificate. Returns 0 when the whole file was applied, 2 when it is refused.
  */
 export async function registryApply(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -30,12 +29,14 @@ export async function registryApply(args: readonly string[]): Promise<number> {
     return 2;
   }
   try {
-    const from = { state: resolve(values.state), operator: values.operator, token: values["operator-token"] };
-    const answer = await postAsOperator(from, "api/registry", document);
+    const from = posterOf(values);
+    const path = isPlannedChange(document) ? "api/registry/changes" : "api/registry";
+    const answer = await postAsOperator(from, path, document);
     if (answer.status === 200) {
-      console.log(
-        `${file}: ${String(answer.body["added"])} added, ${String(answer.body["changed"])} changed`,
-      );
+      const { added, changed, removed } = answer.body;
+      const counts = [`${String(added)} added`, `${String(changed)} changed`];
+      if (removed !== undefined) counts.push(`${String(removed)} removed`);
+      console.log(`${file}: ${counts.join(", ")}`);
       for (const problem of await problemsOfOrigins(from.state, document)) console.error(problem);
       return 0;
     }
@@ -49,9 +50,10 @@ export async function registryApply(args: readonly string[]): Promise<number> {
 
 /** How the gateway reaches the origins of the applied file. */
 async function problemsOfOrigins(state: string, document: Buffer): Promise<readonly string[]> {
-  const { origins = [] }: { readonly origins?: readonly { readonly name: string }[] } = JSON.parse(
+  // the file was applied, so it is JSON of one of these forms
+  const { set, origins = set?.origins ?? [] }: NamesOrigins & { readonly set?: NamesOrigins } = JSON.parse(
     document.toString("utf8"),
-  ); // the file was applied, so it is JSON
+  );
   if (origins.length === 0) return [];
   const dev = readDevFile(state);
   try {
@@ -64,6 +66,20 @@ async function problemsOfOrigins(state: string, document: Buffer): Promise<reado
     return ["the gateway did not answer /readyz: ask it again for the state of these origins"];
   } finally {
     closeConnections();
+  }
+}
+
+interface NamesOrigins {
+  readonly origins?: readonly { readonly name: string }[];
+}
+
+/** A registry file has neither of these members. The API refuses a file that is not JSON. */
+function isPlannedChange(document: Buffer): boolean {
+  try {
+    const value: unknown = JSON.parse(document.toString("utf8"));
+    return typeof value === "object" && value !== null && ("expects" in value || "remove" in value);
+  } catch {
+    return false;
   }
 }
 

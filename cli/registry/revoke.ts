@@ -1,7 +1,6 @@
-import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { Denial } from "#identity/denial";
-import { postAsOperator, posterOptions, refusalLine } from "../connection/operator-post.ts";
+import { postAsOperator, posterOf, posterOptions, refusalLine } from "../connection/operator-post.ts";
 
 type Kind = Denial["kind"];
 
@@ -41,8 +40,7 @@ export async function revokeCommand(args: readonly string[]): Promise<number> {
   }
   try {
     const path = values.lift ? "api/revocations/lift" : "api/revocations";
-    const from = { state: resolve(values.state), operator: values.operator, token: values["operator-token"] };
-    const answer = await postAsOperator(from, path, JSON.stringify(denial));
+    const answer = await postAsOperator(posterOf(values), path, JSON.stringify(denial));
     if (answer.status === 200) {
       console.log(
         values.lift

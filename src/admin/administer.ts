@@ -1,7 +1,7 @@
 import type { IncomingBody } from "#entrypoint/bounded-body";
 import { bodyPatienceMilliseconds } from "#entrypoint/timely-body";
 import type { Instant } from "#kernel/clock";
-import type { Result } from "#kernel/result";
+import { ok, type Result } from "#kernel/result";
 import { json, problem } from "./answer.ts";
 import { operatorChallenge } from "./challenge.ts";
 import { authenticateOperator, mayStillAct } from "./authenticate-operator.ts";
@@ -34,9 +34,12 @@ export interface Rejected {
 export interface Verb {
   /** For the record. */
   readonly interaction: string;
+  /** `GET`: it takes no document. */
+  readonly method: "GET" | "POST";
   /** Path of its address. */
   readonly path: string;
-  readonly role: Role;
+  /** An operator with any of these roles may ask for it. */
+  readonly roles: readonly Role[];
   readonly act: (document: unknown) => Promise<Result<object, Rejected>>;
 }
 
@@ -48,10 +51,10 @@ export interface Verb {
 export async function administer(
   submission: Submission,
   ports: Pick<AdminPorts, "ledger" | "operators" | "denials" | "signIns" | "proofs" | "url" | "clock">,
-  { interaction, path, role, act }: Verb,
+  { interaction, method, path, roles, act }: Verb,
 ): Promise<Response> {
   const { id, at, authorization } = submission;
-  const trail = new Trail(submission, ports.ledger, { interaction, method: "POST", path });
+  const trail = new Trail(submission, ports.ledger, { interaction, method, path });
   const answerRefusal = (refusal: AdminRefusal, receipt: Readonly<Record<string, string>>) => {
     const face = publicFaces[refusal.reason];
     const challenged = face.status === 401 && {
@@ -65,18 +68,19 @@ export async function administer(
     return answerRefusal(refusal, await trail.refused({ status: publicFaces[reason].status, reason }));
   };
 
-  const call = { ...submission, method: "POST", url: `${ports.url}/${path}` };
-  const operator = await authenticateOperator(call, role, ports, trail.seen);
+  const call = { ...submission, method, url: `${ports.url}/${path}` };
+  const operator = await authenticateOperator(call, roles, ports, trail.seen);
   if (!operator.ok) return refuse(operator.error);
-  const document = await readDocument(submission.contentType, submission.body);
+  const document =
+    method === "GET" ? ok(noDocument) : await readDocument(submission.contentType, submission.body);
   if (!document.ok) return refuse(document.error);
   // A slow body could let an operator act long after a suspension, a denial or the end of the sign-in.
   if (ports.clock() - at > bodyPatienceMilliseconds) return refuse({ reason: "body_timed_out" });
 
-  const receipt = await trail.intends(await sha256(document.value.bytes));
+  const receipt = await trail.intends(await digestOf(document.value));
   if (receipt === "replayed") return refuse({ reason: "proof_replayed" });
   const headers = { ...receipt, ...nextNonce(trail.seen, ports, at) };
-  const still = await mayStillAct(role, ports, trail.seen, ports.clock());
+  const still = await mayStillAct(roles, ports, trail.seen, ports.clock());
   if (!still.ok) {
     const { reason } = still.error;
     await trail.ended({ status: publicFaces[reason].status, reason });
@@ -102,7 +106,15 @@ function nextNonce(
   return proof === undefined ? {} : { "dpop-nonce": proofs.nonce(proof.jkt, at) };
 }
 
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+const noDocument = { bytes: undefined, value: undefined };
+
+/** SHA-256 of the document in hex; undefined without a document. */
+async function digestOf({
+  bytes,
+}: {
+  readonly bytes: Uint8Array<ArrayBuffer> | undefined;
+}): Promise<string | undefined> {
+  if (bytes === undefined) return undefined;
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -10,6 +10,7 @@ import { floodRetrySeconds, isBelowFlood } from "#limits/flood";
 import { administer, type Submission } from "./administer.ts";
 import { json, problem } from "./answer.ts";
 import { applyRegistryVerb } from "./apply-registry.ts";
+import { changeRegistryVerb, planRegistryVerb, showRegistryVerb } from "./change-registry.ts";
 import type { AdminPorts } from "./ports.ts";
 import { liftVerb, revokeVerb } from "./revoke.ts";
 import { suspendAccountingVerb } from "./suspend-accounting.ts";
@@ -37,13 +38,17 @@ export function adminApp(ports: AdminPorts): Hono {
     return json(ports.newId(), ready ? 200 : 503, { status: ready ? "ready" : "not ready", dependencies });
   });
 
-  for (const verb of [
+  const verbs = [
+    showRegistryVerb(ports.registry),
+    planRegistryVerb(ports.registry),
+    changeRegistryVerb(ports.registry),
     applyRegistryVerb(ports.registry),
     revokeVerb(ports.registry),
     liftVerb(ports.registry),
     suspendAccountingVerb(ports.accountings),
-  ]) {
-    app.post(`/${verb.path}`, async ({ req: { raw } }) => {
+  ];
+  for (const verb of verbs) {
+    app.on(verb.method, `/${verb.path}`, async ({ req: { raw } }) => {
       const id = ports.newId();
       const body = raw.body && new TimelyBody(raw.body);
       try {
@@ -59,8 +64,11 @@ export function adminApp(ports: AdminPorts): Hono {
         await body?.dropRest();
       }
     });
-    app.all(`/${verb.path}`, () =>
-      problem(ports.newId(), { status: 405, title: "Method Not Allowed" }, { allow: "POST" }),
+  }
+  for (const [path, alike] of Map.groupBy(verbs, (verb) => verb.path)) {
+    const allow = alike.map(({ method }) => method).join(", ");
+    app.all(`/${path}`, () =>
+      problem(ports.newId(), { status: 405, title: "Method Not Allowed" }, { allow }),
     );
   }
 

@@ -23,12 +23,12 @@ export type OperatorRefusal =
     };
 
 /**
- * Proves an operator by the certificate of this connection, a person also by a token, and checks the role.
+ * Proves an operator by the certificate of this connection, a person also by a token, and checks that the operator has a role of `roles`.
  * `seen` collects the facts on the way.
  */
 export async function authenticateOperator(
   call: SignedCall & { readonly tlsClientAuth: unknown },
-  role: Role,
+  roles: readonly Role[],
   ports: Pick<AdminPorts, "operators" | "denials" | "signIns" | "proofs">,
   seen: SeenOfOperator,
 ): Promise<Result<Operator, OperatorRefusal>> {
@@ -40,7 +40,7 @@ export async function authenticateOperator(
   const operator = await ports.operators.find(x5t);
   if (operator === undefined) return err({ reason: "operator_unknown" });
   seen.operator = operator.id;
-  return judge(operator, role, ports, seen, (demand) => proveSignIn(call, demand, x5t, ports, seen));
+  return judge(operator, roles, ports, seen, (demand) => proveSignIn(call, demand, x5t, ports, seen));
 }
 
 /**
@@ -49,14 +49,14 @@ export async function authenticateOperator(
  * `control` does not answer.
  */
 export async function mayStillAct(
-  role: Role,
+  roles: readonly Role[],
   ports: Pick<AdminPorts, "operators" | "denials">,
   seen: SeenOfOperator,
   at: Instant,
 ): Promise<Result<Operator, OperatorRefusal>> {
   const operator = await ports.operators.find(seen.certificate ?? "");
   if (operator === undefined || operator.id !== seen.operator) return err({ reason: "operator_unknown" });
-  return judge(operator, role, ports, seen, async (demand) => {
+  return judge(operator, roles, ports, seen, async (demand) => {
     // the operator's entry names a different issuer now
     if (seen.signIn?.issuer !== demand.iss) return err({ reason: "token_missing" });
     return judgeSignIn(seen.signIn, demand, at);
@@ -66,7 +66,7 @@ export async function mayStillAct(
 /** The common checks: status, sign-in, denials, role. */
 async function judge(
   operator: Operator,
-  role: Role,
+  roles: readonly Role[],
   ports: Pick<AdminPorts, "denials">,
   seen: SeenOfOperator,
   proveSignedIn: (demand: SignInDemand) => Promise<Result<void, SignInProblem>>,
@@ -79,6 +79,6 @@ async function judge(
   }
   const refused = denied(await ports.denials(operator.signIn?.iss), seen.certificate ?? "", seen);
   if (refused !== undefined) return err(refused);
-  if (!operator.roles.includes(role)) return err({ reason: "role_missing" });
+  if (!roles.some((role) => operator.roles.includes(role))) return err({ reason: "role_missing" });
   return ok(operator);
 }

@@ -28,6 +28,15 @@ export interface RegistryDesk {
    * problem.
    */
   apply(document: unknown): Promise<Result<Applied, RegistryProblem>>;
+  /** The registry as a registry file, and the digest of its state. */
+  show(): Promise<object>;
+  /** The entries that a change of the registry would touch. Writes nothing. */
+  plan(document: unknown): Promise<Result<object, RegistryProblem>>;
+  /**
+   * Applies a change of the registry that names the state which it expects: the whole change, or nothing and
+   * the problem. A narrowing takes effect everywhere within ten seconds.
+   */
+  change(document: unknown): Promise<Result<Applied & { readonly removed?: number }, RegistryProblem>>;
   /** In force when it returns, and everywhere within ten seconds. */
   revoke(denial: unknown): Promise<Result<void, DenialProblem>>;
   /** False when nothing of that name was denied. */

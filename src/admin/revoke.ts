@@ -10,7 +10,8 @@ import type { RegistryDesk } from "./ports.ts";
 export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
   interaction: "revoke",
   path: "api/revocations",
-  role: "revoker",
+  method: "POST",
+  roles: ["revoker"],
   async act(document) {
     const revoked = await registry.revoke(document);
     return revoked.ok ? ok({ revoked: true }) : rejected(revoked.error);
@@ -21,7 +22,8 @@ export const revokeVerb = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
 export const liftVerb = (registry: Pick<RegistryDesk, "lift">): Verb => ({
   interaction: "lift-revocation",
   path: "api/revocations/lift",
-  role: "revoker",
+  method: "POST",
+  roles: ["revoker"],
   async act(document) {
     const lifted = await registry.lift(document);
     return lifted.ok ? ok({ lifted: lifted.value }) : rejected(lifted.error);

@@ -9,7 +9,8 @@ import type { AccountingHolds } from "./ports.ts";
 export const suspendAccountingVerb = (holds: AccountingHolds): Verb => ({
   interaction: "suspend-accounting",
   path: "api/accounting/suspensions",
-  role: "privacy-officer",
+  method: "POST",
+  roles: ["privacy-officer"],
   async act(document) {
     const held = await holds.hold(document);
     if (held.ok) return ok({ suspended: true });

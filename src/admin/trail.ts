@@ -40,9 +40,13 @@ export class Trail {
    * The record before the change: after a crash it says that the change may have been made. `replayed`: the
    * change must not be made.
    */
-  async intends(documentDigest: string): Promise<Receipt | Replayed> {
+  async intends(documentDigest: string | undefined): Promise<Receipt | Replayed> {
     const recorded = await this.#recordFirst(
-      this.#event({ kind: "administration", step: 0, what: { ...this.#what, id: documentDigest } }),
+      this.#event({
+        kind: "administration",
+        step: 0,
+        what: { ...this.#what, ...(documentDigest !== undefined && { id: documentDigest }) },
+      }),
     );
     return recorded === "replayed" ? recorded : receiptHeader(recorded);
   }

@@ -860,6 +860,10 @@ export const refusalReasons = {
       "The registry file is not applied. Correct what pointer and detail name, and apply the file again.",
     ),
   ),
+  registry_stale: admin(
+    412,
+    "The registry has changed since the plan, so nothing is changed. Make the plan again, and apply the change with its digest.",
+  ),
   denial_malformed: admin(
     422,
     "This denies nothing that can be denied. Correct what pointer and detail name.",

@@ -407,7 +407,8 @@ export type RegistryDocument = z.infer<typeof registryDocument>;
 
 /** A problem in a registry file and its place (RFC 6901). Never quotes a value. */
 export interface RegistryProblem {
-  readonly reason: "invalid" | "not_supported" | "conflict";
+  /** `stale`: the registry is no longer in the state that a change expects. */
+  readonly reason: "invalid" | "not_supported" | "conflict" | "stale";
   readonly pointer: string;
   readonly problem: string;
 }

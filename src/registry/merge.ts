@@ -17,14 +17,20 @@ import {
   type PolicyEntry,
   type RegistryState,
 } from "./state.ts";
+import { canonical } from "./canonical.ts";
+import type { ChangeDocument } from "./change-document.ts";
+import { inSet } from "./read.ts";
+import { nothingRemoved, orphanProblem, removeEntries, type Removed } from "./remove.ts";
 import { parseScopes } from "#identity/scopes";
 
 /**
  * `add`: an entry that is registered with different content is a conflict; only a few facts, such as sign-in
- * endpoints and a client's region, may be added to an entry that has none. `replace`: the entry takes the file's content, except for facts that a
- * file must not undo: an agreement (a signed document: a new document has a new id) and a suspension.
+ * endpoints and a client's region, may be added to an entry that has none. `replace`: the entry takes the
+ * file's content, except for facts that a file must not undo: an agreement (a signed document: a new document
+ * has a new id) and a suspension. `change`: as `replace`, but an agreement may end earlier, and a suspension
+ * ends for the clients in `reinstate`.
  */
-export type MergeMode = "add" | "replace";
+export type MergeMode = "add" | "replace" | "change";
 
 /** Values that cannot be computed from the file by this room alone, in the order of the file. */
 export interface Prepared {
@@ -33,14 +39,14 @@ export interface Prepared {
   readonly certificateSubjects: readonly (readonly RegisteredSubject[])[];
 }
 
-interface Changes<T> {
+export interface Changes<T> {
   readonly added: readonly T[];
   readonly changed: readonly T[];
 }
 
-type Owned<T> = T & { readonly client: string };
+export type Owned<T> = T & { readonly client: string };
 
-interface OwnedChanges<T> {
+export interface OwnedChanges<T> {
   readonly added: readonly Owned<T>[];
   readonly removed: readonly Owned<T>[];
 }
@@ -58,7 +64,41 @@ export interface RegistryChanges {
   readonly policies: readonly PolicyEntry[];
   readonly grants: Changes<GrantEntry>;
   readonly origins: Changes<OriginEntry>;
+  readonly removed: Removed;
 }
+
+/** Applies a change to the registry, or names the first conflict. Pointers are into the change. */
+export function changeRegistry(
+  there: RegistryState,
+  { set = emptyFile, remove, reinstate }: ChangeDocument,
+  prepared: Prepared,
+): Result<RegistryChanges, RegistryProblem> {
+  const unlisted = reinstate.findIndex((id) => !set.clients.some((client) => client.id === id));
+  if (unlisted !== -1)
+    return err(invalid(["reinstate", unlisted], "is not in set.clients: give the client's content there"));
+  const less = removeEntries(there, remove, set);
+  if (!less.ok) return less;
+  const merged = mergeRegistry(less.value.left, set, prepared, "change", new Set(reinstate));
+  if (!merged.ok) return err(inSet(merged.error));
+  const { left, removed } = less.value;
+  const orphan = orphanProblem(remove, {
+    clients: joined(left.clients, allOf(merged.value.clients), ({ id }) => id),
+    origins: joined(left.origins, allOf(merged.value.origins), ({ name }) => name),
+    grants: joined(left.grants, allOf(merged.value.grants), grantKey),
+  });
+  return orphan === undefined ? ok({ ...merged.value, removed }) : err(orphan);
+}
+
+export const emptyFile: RegistryDocument = {
+  issuers: [],
+  clients: [],
+  agreements: [],
+  policies: [],
+  grants: [],
+  origins: [],
+};
+
+const allOf = <T>({ added, changed }: Changes<T>): readonly T[] => [...added, ...changed];
 
 /** Merges a registry file with the registry, or names the first conflict. */
 export function mergeRegistry(
@@ -66,6 +106,7 @@ export function mergeRegistry(
   file: RegistryDocument,
   prepared: Prepared,
   mode: MergeMode,
+  reinstated: ReadonlySet<string> = new Set(),
 ): Result<RegistryChanges, RegistryProblem> {
   const named = new Map(file.policies.map(({ name }, i) => [name, prepared.policies[i]]));
   if (named.size < file.policies.length)
@@ -94,16 +135,22 @@ export function mergeRegistry(
   const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode, ["region"]);
   if (!clients.ok) return clients;
   const lifted = file.clients.findIndex(
-    ({ id, status }) => status === "active" && there.clients.get(id)?.status === "suspended",
+    ({ id, status }) =>
+      status === "active" && there.clients.get(id)?.status === "suspended" && !reinstated.has(id),
   );
   if (lifted !== -1)
     return err(
       clash(
         ["clients", lifted, "status"],
-        "is suspended in the registry, and a file cannot lift a suspension",
+        "is suspended in the registry: only a change that names the client in `reinstate` ends a suspension",
       ),
     );
-  const agreements = weigh("agreements", agreementEntries, ({ id }) => id, there.agreements, "add");
+  const ending = (entry: AgreementEntry) => mode === "change" && endsEarlier(entry, there.agreements);
+  const signed = agreementEntries.map((entry) =>
+    // A merge compares it with its registered end: an earlier end is no conflict.
+    ending(entry) ? { ...entry, to: there.agreements.get(entry.id)?.to ?? entry.to } : entry,
+  );
+  const agreements = weigh("agreements", signed, ({ id }) => id, there.agreements, "add");
   if (!agreements.ok) return agreements;
   const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, [
     "signInAt",
@@ -144,18 +191,28 @@ export function mergeRegistry(
       canonical,
       mode,
     ),
-    agreements: agreements.value,
+    agreements: { ...agreements.value, changed: agreementEntries.filter(ending) },
+    removed: nothingRemoved,
     policies: [...digests.values()].filter(({ digest }) => !there.policies.has(digest)),
     grants: grants.value,
     origins: origins.value,
   });
 }
 
+/** A registered agreement that is to end before its registered end. It cannot go on longer: that needs a document. */
+const endsEarlier = (
+  { id, to }: AgreementEntry,
+  registered: ReadonlyMap<string, AgreementEntry>,
+): boolean => {
+  const known = registered.get(id);
+  return known !== undefined && to < known.to;
+};
+
 const traits = ["transactions", "honoursIfMatchOnDelete", "capabilities"] as const;
 
 /** If a file in mode `add` omits what an origin's server does, the registered behaviour stays. */
 const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: MergeMode): OriginEntry =>
-  mode === "replace" || known === undefined
+  mode !== "add" || known === undefined
     ? entry
     : {
         ...entry,
@@ -166,7 +223,7 @@ const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: Me
 
 /** If a file in mode `add` omits a client's region, the registered region stays. */
 const withRegion = (entry: ClientEntry, known: ClientEntry | undefined, mode: MergeMode): ClientEntry =>
-  mode === "replace" ? entry : { ...entry, region: entry.region ?? known?.region };
+  mode !== "add" ? entry : { ...entry, region: entry.region ?? known?.region };
 
 /**
  * Sorts entries into new and changed, and finds the first conflict with another entry of the file or with
@@ -314,14 +371,6 @@ function firstRepeated<T>(entries: readonly T[], key: (entry: T) => string): num
 function differences(entry: object, known: object): string[] {
   return Object.keys(entry).filter(
     (field) => canonical(Reflect.get(entry, field)) !== canonical(Reflect.get(known, field)),
-  );
-}
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === "object" && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([left], [right]) => (left < right ? -1 : 1)))
-      : inner,
   );
 }
 

@@ -4,6 +4,7 @@ import { isMetadataUrl, metadataUrls } from "#identity/issuer-metadata";
 import { fits } from "#identity/jose/jwk";
 import { signInPlace } from "./sign-in-place.ts";
 import { neverAssumed } from "#identity/purpose";
+import { changeDocument, type ChangeDocument } from "./change-document.ts";
 import { pointer, registryDocument, type RegistryDocument, type RegistryProblem } from "./document.ts";
 import { parseScopes } from "#identity/scopes";
 
@@ -21,6 +22,21 @@ export function readRegistry(
   const wrong = unsupported(read.data) ?? inconsistent(read.data, publicUrl);
   return wrong === undefined ? ok(read.data) : err(wrong);
 }
+
+/** Reads a change of the registry by its schema. Pointers are into the change. */
+export function readChange(document: unknown, publicUrl: string): Result<ChangeDocument, RegistryProblem> {
+  const read = changeDocument.safeParse(document);
+  if (!read.success) return err(problemOf(read.error));
+  const { set } = read.data;
+  const wrong = set && (unsupported(set) ?? inconsistent(set, publicUrl));
+  return wrong === undefined ? ok(read.data) : err(inSet(wrong));
+}
+
+/** A problem of the file in `set` of a change. */
+export const inSet = (problem: RegistryProblem): RegistryProblem => ({
+  ...problem,
+  pointer: `${pointer(["set"])}${problem.pointer}`,
+});
 
 /**
  * Zod's messages name the expected value, not the value in the file; the first issue is enough to correct

@@ -4,7 +4,7 @@ import { adminApp } from "#admin/app";
 import type { AdminPorts } from "#admin/ports";
 import { instant } from "#kernel/clock";
 import { ok } from "#kernel/result";
-import { machine, nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
+import { machine, nobodySignsIn, recordsOnly, registryUnasked } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
 
 const registrar = presented("registrar");
@@ -21,6 +21,7 @@ function door(changes: Partial<AdminPorts> = {}) {
         x5t === registrar.x5t ? { ...machine, id: "registrar", roles: ["registry-admin"] } : undefined,
     },
     registry: {
+      ...registryUnasked,
       apply: async () => {
         book.push("applied");
         return ok({ added: 1, changed: 0 });
@@ -166,10 +167,10 @@ test("an unknown path, another method and a dependency that is down are said in 
 }) => {
   const { app } = door();
   expect((await app.request("/nowhere")).status).toBe(404);
-  const get = await app.request("/api/registry");
-  expect([get.status, get.headers.get("allow"), get.headers.get("content-type")]).toEqual([
+  const put = await app.request("/api/registry", { method: "PUT" });
+  expect([put.status, put.headers.get("allow"), put.headers.get("content-type")]).toEqual([
     405,
-    "POST",
+    "GET, POST",
     "application/problem+json",
   ]);
   const ready = await app.request("/readyz");

@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { adminApp } from "#admin/app";
 import { err } from "#kernel/result";
-import { nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
+import { nobodySignsIn, recordsOnly, registryUnasked } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
 
 /** The operators' door with room for two calls of a sender, and the list of its questions. */
@@ -17,7 +17,7 @@ function door() {
       },
     },
     operators: { find: () => (book.push("operators"), Promise.resolve(undefined)) },
-    registry: { apply: unused, revoke: unused as never, lift: unused as never },
+    registry: { ...registryUnasked, apply: unused, revoke: unused as never, lift: unused as never },
     ledger: recordsOnly(() => (book.push("record"), Promise.resolve("counted"))),
     clock: () => at,
     newId: () => "0123456789abcdef0123456789abcdef",

@@ -4,7 +4,7 @@ import type { Operator } from "#admin/operator";
 import type { AuditEvent } from "#audit/event";
 import { denialName } from "#identity/denial";
 import { ok } from "#kernel/result";
-import { machine, nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
+import { machine, nobodySignsIn, recordsOnly, registryUnasked } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
 
 const { x5t, tlsClientAuth } = presented("on-call");
@@ -37,6 +37,7 @@ function door(change: object | "no answer" | undefined) {
     operators: { find: () => known((state) => state.operator) },
     denials: () => known((state) => state.denials),
     registry: {
+      ...registryUnasked,
       apply: () => (acts.push("applied"), Promise.resolve(ok({ added: 0, changed: 0 }))),
       revoke: () => act("revoked"),
       lift: () => (acts.push("lifted"), Promise.resolve(ok(true))),

@@ -3,7 +3,7 @@ import { adminApp } from "#admin/app";
 import type { AuditEvent } from "#audit/event";
 import { readDenial } from "#identity/denial";
 import { err, ok } from "#kernel/result";
-import { machine, nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
+import { machine, nobodySignsIn, recordsOnly, registryUnasked } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
 
 const { x5t, tlsClientAuth } = presented("on-call");
@@ -22,6 +22,7 @@ function door(roles: readonly string[] = ["revoker"], configured = nobodySignsIn
       find: (asked) => Promise.resolve(asked === x5t ? { ...machine, id: "on-call", roles } : undefined),
     },
     registry: {
+      ...registryUnasked,
       apply: () => Promise.resolve(err({ reason: "conflict", pointer: "", problem: "not asked for here" })),
       revoke(value) {
         const read = name(value);

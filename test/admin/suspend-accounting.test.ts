@@ -3,7 +3,7 @@ import { adminApp } from "#admin/app";
 import type { AuditEvent } from "#audit/event";
 import { readSuspension } from "#audit/accounting/suspension";
 import { err, ok } from "#kernel/result";
-import { machine, nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
+import { machine, nobodySignsIn, recordsOnly, registryUnasked } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
 
 const { x5t, tlsClientAuth } = presented("privacy");
@@ -25,6 +25,7 @@ function door(roles: readonly string[]) {
       find: (asked) => Promise.resolve(asked === x5t ? { ...machine, id: "privacy", roles } : undefined),
     },
     registry: {
+      ...registryUnasked,
       apply: () => Promise.resolve(err({ reason: "conflict", pointer: "", problem: "not asked for here" })),
       revoke: () => Promise.resolve(ok(undefined)),
       lift: () => Promise.resolve(ok(false)),

@@ -1,4 +1,4 @@
-import type { AdminPorts } from "#admin/ports";
+import type { AdminPorts, RegistryDesk } from "#admin/ports";
 import type { ProofSink } from "#audit/ports";
 import { err } from "#kernel/result";
 
@@ -25,3 +25,10 @@ export const nobodySignsIn = {
   keepAlive: () => {},
   accountings: { hold: () => Promise.resolve(err({ reason: "suspension_invalid", field: "id" })) },
 } satisfies Partial<AdminPorts>;
+
+/** The registry's reads and changes, for a door that no test asks for them. */
+export const registryUnasked = {
+  show: () => Promise.reject(new Error("not asked")),
+  plan: () => Promise.reject(new Error("not asked")),
+  change: () => Promise.reject(new Error("not asked")),
+} satisfies Partial<RegistryDesk>;

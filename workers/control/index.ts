@@ -4,7 +4,14 @@ import type { RegistryProblem } from "#registry/document";
 import { readDenial, type DenialProblem } from "#identity/denial";
 import { err, ok, type Result } from "#kernel/result";
 import { ConsentDesk } from "#platform/consents/consent-desk";
-import type { RegistryCounts } from "#platform/registry/apply-registry";
+import { readChange } from "#registry/read";
+import {
+  planRegistry,
+  showRegistry,
+  type RegistryCounts,
+  type RegistryPlan,
+  type ShownRegistry,
+} from "#platform/registry/apply-registry";
 import { unregisteredField } from "#platform/registry/denied-entry";
 import { admitOperator, type NewOperator } from "#platform/registry/admit-operator";
 import {
@@ -16,7 +23,7 @@ import {
 import { OwnTokenRevocation } from "#platform/revocation/isolate/own-token-revocation";
 import { RevocationFeed } from "#platform/revocation/isolate/feed";
 import { within } from "#platform/within";
-import { Revocations, revocationsOf } from "#platform/revocation/object/revocations";
+import { registryRules, Revocations, revocationsOf } from "#platform/revocation/object/revocations";
 
 export { ConsentDesk, OwnTokenRevocation, RevocationFeed, Revocations };
 
@@ -31,6 +38,28 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
    */
   async apply(document: unknown, mode: MergeMode = "add"): Promise<Result<RegistryCounts, RegistryProblem>> {
     return await revocationsOf(this.env).apply(document, mode);
+  }
+
+  /** The registry as a registry file, and the digest of its state (docs/registry.md). */
+  async show(): Promise<ShownRegistry> {
+    return await showRegistry(this.env.REGISTRY);
+  }
+
+  /** The entries that a change would touch; nothing is written. */
+  async plan(document: unknown): Promise<Result<RegistryPlan, RegistryProblem>> {
+    return await planRegistry(this.env.REGISTRY, document, registryRules(this.env));
+  }
+
+  /**
+   * Applies a change to the state that it expects: the whole change, or nothing and a JSON pointer to the
+   * problem.
+   */
+  async change(document: unknown): Promise<Result<RegistryCounts, RegistryProblem>> {
+    const read = readChange(document, this.env.PUBLIC_URL);
+    if (!read.ok) return read;
+    if (read.value.expects === undefined)
+      return err({ reason: "invalid", pointer: "/expects", problem: "is needed: plan the change first" });
+    return await revocationsOf(this.env).apply(document, "change");
   }
 
   /**

@@ -35,6 +35,9 @@ function open(env: OpsEnv): Hono {
     }),
     proofs: proofVerifier(dpopNonceKey),
     registry: {
+      show: () => env.REGISTRY_DESK.show(),
+      plan: (document) => env.REGISTRY_DESK.plan(document),
+      change: (document) => env.REGISTRY_DESK.change(document),
       apply: (document) => env.REGISTRY_DESK.apply(document, "add"),
       revoke: (denial) => env.REGISTRY_DESK.revoke(denial),
       lift: (denial) => env.REGISTRY_DESK.lift(denial),

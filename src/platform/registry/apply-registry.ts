@@ -1,5 +1,17 @@
-import { mergeRegistry, type MergeMode, type RegistryChanges } from "#registry/merge";
-import { readRegistry } from "#registry/read";
+import { sha256 } from "#ledger/bytes/hash";
+import { utf8 } from "#kernel/encoded";
+import { exportRegistry, stateText, type ExportedRegistry } from "#registry/export";
+import {
+  changeRegistry,
+  emptyFile,
+  mergeRegistry,
+  type MergeMode,
+  type Prepared,
+  type RegistryChanges,
+} from "#registry/merge";
+import { planChanges, type PlannedChange } from "#registry/plan";
+import { inSet, readChange, readRegistry } from "#registry/read";
+import { grantKey, type RegistryState } from "#registry/state";
 import { pointer, type RegistryDocument, type RegistryProblem } from "#registry/document";
 import type { RecordName } from "#registry/revocation";
 import { exceptionProblem } from "#registry/unbound-exception";
@@ -7,22 +19,28 @@ import type { Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { placeProblem, type AllowedPlaces } from "#platform/config/allowed-places";
 import { prepareRegistry } from "./prepare-registry.ts";
-import { readRegistryState } from "./read-registry-state.ts";
+import { readPolicies, readRegistryState } from "./read-registry-state.ts";
 import { writeRegistry } from "./write-registry.ts";
 
-/** How many entries a registry file added or changed. Both are 0 when the registry already had all of it. */
+/** How many entries were added, changed or removed. All are 0 when the registry was already in that state. */
 export interface RegistryCounts {
   readonly added: number;
   readonly changed: number;
+  /** Given only of a change: a registry file removes nothing. */
+  readonly removed?: number;
 }
 
-export interface ApplyPorts {
+/** The rules of this deployment for a registry document. */
+export interface RegistryRules {
   readonly clock: Clock;
   readonly publicUrl: string;
   /** The servers and secrets that this deployment allows, as far as this worker knows them. */
   readonly allowed?: AllowedPlaces | undefined;
   /** The regions of the ledger's shards, if this worker knows them. */
   readonly regions?: ReadonlySet<string> | undefined;
+}
+
+export interface ApplyPorts extends RegistryRules {
   /** Receives the records that are about to be written. Nothing is written before it resolves. */
   readonly begin?: (records: readonly RecordName[]) => Promise<void>;
   /**
@@ -33,38 +51,29 @@ export interface ApplyPorts {
 }
 
 /**
- * Merges a registry file into the registry: all of it, or nothing together with the place of the problem in
- * the file. Throws when D1 fails.
+ * Merges a registry file into the registry, or applies a change to it: all of it, or nothing together with
+ * the place of the problem in the document. Throws when D1 fails.
  */
 export async function applyRegistry(
   registry: D1Database,
   document: unknown,
   mode: MergeMode,
-  { clock, publicUrl, allowed, regions, begin, seen }: ApplyPorts,
+  ports: ApplyPorts,
 ): Promise<Result<RegistryCounts, RegistryProblem>> {
-  const file = readRegistry(document, publicUrl);
-  if (!file.ok) return file;
-  const tooLong = exceptionProblem(file.value, clock());
-  if (tooLong !== undefined) return err(tooLong);
-  const prepared = await prepareRegistry(file.value);
-  if (!prepared.ok) return prepared;
-  const notAllowed = allowed && placeProblem(file.value, allowed);
-  if (notAllowed !== undefined) return err(notAllowed);
-  const noShards = regions && regionProblem(file.value, regions);
-  if (noShards !== undefined) return err(noShards);
-
+  const read = await readWrite(document, mode, ports);
+  if (!read.ok) return read;
   const settle = async (): Promise<Result<RegistryCounts, RegistryProblem>> => {
     // A new session each time: within one session, D1 may read a copy of the database that lacks another
     // writer's change.
     const session = registry.withSession("first-primary");
-    const changes = mergeRegistry(await readRegistryState(session), file.value, prepared.value, mode);
+    const changes = read.value.changes(await readRegistryState(session));
     if (changes.ok) {
       const records = recordsOf(changes.value);
-      if (records.length > 0) await begin?.(records);
-      await writeRegistry(session, changes.value, clock());
+      if (records.length > 0) await ports.begin?.(records);
+      await writeRegistry(session, changes.value, ports.clock());
     }
-    seen?.(session.getBookmark());
-    return changes.ok ? ok(count(changes.value)) : changes;
+    ports.seen?.(session.getBookmark());
+    return changes.ok ? ok(count(changes.value, mode)) : changes;
   };
   try {
     return await settle();
@@ -74,6 +83,103 @@ export async function applyRegistry(
     return await settle();
   }
 }
+
+/** A plan of a change, and the policies that it and the registry's present grants name. */
+export interface RegistryPlan {
+  /** Digest of the registry that the plan was made on, for `expects` of the change. */
+  readonly digest: string;
+  readonly changes: readonly PlannedChange[];
+  /** Bodies of the policies that changed grants name before or after, by digest. */
+  readonly policies: Readonly<Record<string, unknown>>;
+}
+
+/** Plans a change and writes nothing. Throws when D1 fails. */
+export async function planRegistry(
+  registry: D1Database,
+  document: unknown,
+  rules: RegistryRules,
+): Promise<Result<RegistryPlan, RegistryProblem>> {
+  const read = await readWrite(document, "change", rules);
+  if (!read.ok) return read;
+  const session = registry.withSession("first-primary");
+  const there = await readRegistryState(session);
+  const changes = read.value.changes(there);
+  if (!changes.ok) return changes;
+  const planned = planChanges(there, changes.value);
+  const grants = [...there.grants.values(), ...changes.value.grants.added, ...changes.value.grants.changed];
+  const named = new Set(
+    planned.flatMap(({ kind, name }) =>
+      kind === "grant" ? grants.filter((grant) => grantKey(grant) === name).map(({ policy }) => policy) : [],
+    ),
+  );
+  const known = [...(await readPolicies(session, named)), ...changes.value.policies];
+  return ok({
+    digest: stateDigest(there),
+    changes: planned,
+    policies: Object.fromEntries(known.map(({ digest, body }) => [digest, body])),
+  });
+}
+
+/** The registry's present state as a registry file, with its digest. */
+export interface ShownRegistry {
+  readonly digest: string;
+  readonly registry: ExportedRegistry;
+}
+
+/** Throws when D1 fails. */
+export async function showRegistry(registry: D1Database): Promise<ShownRegistry> {
+  const session = registry.withSession("first-primary");
+  const there = await readRegistryState(session);
+  const named = new Set([...there.grants.values()].map(({ policy }) => policy));
+  return { digest: stateDigest(there), registry: exportRegistry(there, await readPolicies(session, named)) };
+}
+
+const stateDigest = (state: RegistryState): string =>
+  `sha256:${Buffer.from(sha256(utf8(stateText(state)))).toString("hex")}`;
+
+/** A document to write, checked as far as possible without the registry's state. */
+interface RegistryWrite {
+  readonly changes: (there: RegistryState) => Result<RegistryChanges, RegistryProblem>;
+}
+
+async function readWrite(
+  document: unknown,
+  mode: MergeMode,
+  { clock, publicUrl, allowed, regions }: RegistryRules,
+): Promise<Result<RegistryWrite, RegistryProblem>> {
+  const prepare = async (file: RegistryDocument): Promise<Result<Prepared, RegistryProblem>> => {
+    const wrong =
+      exceptionProblem(file, clock()) ??
+      (allowed && placeProblem(file, allowed)) ??
+      (regions && regionProblem(file, regions));
+    return wrong === undefined ? await prepareRegistry(file) : err(wrong);
+  };
+  if (mode === "change") {
+    const change = readChange(document, publicUrl);
+    if (!change.ok) return change;
+    const prepared = await prepare(change.value.set ?? emptyFile);
+    if (!prepared.ok) return err(inSet(prepared.error));
+    return ok({
+      changes: (there) => {
+        const { expects } = change.value;
+        return expects !== undefined && expects !== stateDigest(there)
+          ? err(staleRegistry)
+          : changeRegistry(there, change.value, prepared.value);
+      },
+    });
+  }
+  const file = readRegistry(document, publicUrl);
+  if (!file.ok) return file;
+  const prepared = await prepare(file.value);
+  if (!prepared.ok) return prepared;
+  return ok({ changes: (there) => mergeRegistry(there, file.value, prepared.value, mode) });
+}
+
+const staleRegistry: RegistryProblem = {
+  reason: "stale",
+  pointer: pointer(["expects"]),
+  problem: "the registry has changed since the plan: make the plan again",
+};
 
 /** A client at home in a region without shards: its keys' logs would be anywhere in the world. */
 function regionProblem(
@@ -99,6 +205,7 @@ function recordsOf({
   agreements,
   grants,
   origins,
+  removed,
 }: RegistryChanges): readonly RecordName[] {
   const all = <T>({ added, changed }: { readonly added: readonly T[]; readonly changed: readonly T[] }) => [
     ...added,
@@ -112,23 +219,35 @@ function recordsOf({
     ...all(issuers).map(({ iss }): RecordName => `issuer/${iss}`),
     ...all(origins).map(({ name }): RecordName => `origin/${name}`),
     ...all(clients).map(({ id }): RecordName => `client/${id}`),
-    ...[...owned(certificates), ...owned(certificateSubjects), ...all(agreements), ...all(grants)].map(
-      ({ client }): RecordName => `client/${client}`,
-    ),
+    ...[
+      ...owned(certificates),
+      ...owned(certificateSubjects),
+      ...all(agreements),
+      ...all(grants),
+      ...removed.agreements,
+      ...removed.grants,
+    ].map(({ client }): RecordName => `client/${client}`),
+    ...removed.clients.map((id): RecordName => `client/${id}`),
+    ...removed.origins.map((name): RecordName => `origin/${name}`),
+    ...removed.issuers.map((iss): RecordName => `issuer/${iss}`),
   ];
   return [...new Set(names)];
 }
 
-function count({
-  issuers,
-  clients,
-  certificates,
-  certificateSubjects,
-  agreements,
-  policies,
-  grants,
-  origins,
-}: RegistryChanges): RegistryCounts {
+function count(
+  {
+    issuers,
+    clients,
+    certificates,
+    certificateSubjects,
+    agreements,
+    policies,
+    grants,
+    origins,
+    removed,
+  }: RegistryChanges,
+  mode: MergeMode,
+): RegistryCounts {
   const weighed = [issuers, clients, agreements, grants, origins];
   return {
     added: weighed.reduce(
@@ -139,5 +258,8 @@ function count({
       (sum, { changed }) => sum + changed.length,
       certificates.removed.length + certificateSubjects.removed.length,
     ),
+    ...(mode === "change" && {
+      removed: Object.values(removed).reduce((sum, { length }) => sum + length, 0),
+    }),
   };
 }

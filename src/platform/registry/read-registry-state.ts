@@ -1,5 +1,5 @@
 import type { RegisteredCertificate } from "#identity/client";
-import { grantKey, type GrantEntry, type RegistryState } from "#registry/state";
+import { grantKey, type GrantEntry, type PolicyEntry, type RegistryState } from "#registry/state";
 import { originOf } from "./origin-directory.ts";
 import { drizzled, type RegistrySql } from "./registry-sql.ts";
 import {
@@ -153,6 +153,17 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
     ),
     origins: new Map(everyOrigin.map((row) => [row.name, originOf(row)])),
   };
+}
+
+/** The policies of these digests, in the order of their names. */
+export async function readPolicies(
+  registry: RegistrySql,
+  digests: ReadonlySet<string>,
+): Promise<readonly PolicyEntry[]> {
+  const rows = await drizzled(registry).select().from(policies).orderBy(policies.name, policies.digest);
+  return rows
+    .filter(({ digest }) => digests.has(digest))
+    .map(({ digest, name, body }) => ({ digest, name, purposes: [], body }));
 }
 
 function quotasOf(row: typeof grants.$inferSelect): GrantEntry["quotas"] {

@@ -1,7 +1,7 @@
 import { and, eq, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { RegistryChanges } from "#registry/merge";
-import type { ClientEntry, GrantEntry, IssuerEntry } from "#registry/state";
+import type { AgreementEntry, ClientEntry, GrantEntry, IssuerEntry } from "#registry/state";
 import type { Instant } from "#kernel/clock";
 import { drizzled, type RegistrySql } from "./registry-sql.ts";
 import {
@@ -27,7 +27,16 @@ export async function writeRegistry(
   at: Instant,
 ): Promise<void> {
   const db = drizzled(registry);
+  const { removed } = changes;
   const writes: BatchItem<"sqlite">[] = [
+    // Removed clients first: a client that is added may take the external id of a removed client.
+    ...removed.grants.map((grant) => db.delete(grants).where(isGrant(grant))),
+    ...removed.clients.flatMap((id) => [
+      db.delete(certificates).where(eq(certificates.client, id)),
+      db.delete(certificateSubjects).where(eq(certificateSubjects.client, id)),
+      ...removed.agreements.filter(({ client }) => client === id).flatMap(agreementDeletions(db)),
+      db.delete(clients).where(eq(clients.id, id)),
+    ]),
     ...changes.issuers.added.map((issuer) => db.insert(issuers).values({ ...issuer, ...keysOf(issuer) })),
     ...changes.issuers.changed.map(({ iss, introspection, endpoints, ...issuer }) =>
       db
@@ -88,6 +97,9 @@ export async function writeRegistry(
       db.insert(agreements).values({ id, client, begins: from, ends: to, documentHash }),
       ...purposes.map((purpose) => db.insert(agreementPurposes).values({ agreement: id, purpose })),
     ]),
+    ...changes.agreements.changed.map(({ id, to }) =>
+      db.update(agreements).set({ ends: to }).where(eq(agreements.id, id)),
+    ),
     ...changes.policies.flatMap(({ digest, name, purposes, body }) => [
       db.insert(policies).values({ digest, name, body }),
       ...purposes.map((purpose) => db.insert(policyPurposes).values({ policy: digest, purpose })),
@@ -101,18 +113,28 @@ export async function writeRegistry(
         // The time of the change, or the last revision plus 1 if the clock has not moved on: only growth
         // counts.
         .set({ ...terms(grant), revision: sql`max(${grants.revision} + 1, ${at})` })
-        .where(
-          and(
-            eq(grants.client, grant.client),
-            eq(grants.origin, grant.origin),
-            eq(grants.purpose, grant.purpose),
-          ),
-        ),
+        .where(isGrant(grant)),
     ),
+    // After the grants and clients that named them before this change.
+    ...removed.agreements
+      .filter(({ client }) => !removed.clients.includes(client))
+      .flatMap(agreementDeletions(db)),
+    ...removed.origins.map((name) => db.delete(origins).where(eq(origins.name, name))),
+    ...removed.issuers.map((iss) => db.delete(issuers).where(eq(issuers.iss, iss))),
   ];
   const [first, ...rest] = writes;
   if (first !== undefined) await db.batch([first, ...rest]);
 }
+
+const isGrant = ({ client, origin, purpose }: Pick<GrantEntry, "client" | "origin" | "purpose">) =>
+  and(eq(grants.client, client), eq(grants.origin, origin), eq(grants.purpose, purpose));
+
+const agreementDeletions =
+  (db: ReturnType<typeof drizzled>) =>
+  ({ id }: AgreementEntry): BatchItem<"sqlite">[] => [
+    db.delete(agreementPurposes).where(eq(agreementPurposes.agreement, id)),
+    db.delete(agreements).where(eq(agreements.id, id)),
+  ];
 
 /**
  * A value stands in one of the two columns, because the table requires it, even for an issuer that signs

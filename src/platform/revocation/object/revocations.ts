@@ -7,7 +7,7 @@ import { instant, type Instant } from "#kernel/clock";
 import { namedRegions } from "#ledger/layout";
 import type { Result } from "#kernel/result";
 import { allowedPlaces, type PlaceVariables } from "#platform/config/allowed-places";
-import { applyRegistry, type RegistryCounts } from "#platform/registry/apply-registry";
+import { applyRegistry, type RegistryCounts, type RegistryRules } from "#platform/registry/apply-registry";
 import type { Listener } from "#platform/guard/object/guard-epochs";
 import {
   consentChangeOf,
@@ -27,6 +27,14 @@ export interface RevocationsEnv extends PlaceVariables {
   readonly PUBLIC_URL: string;
   readonly LEDGER_REGIONS?: string;
 }
+
+/** The rules of this deployment for a registry document. */
+export const registryRules = (env: Omit<RevocationsEnv, "REVOCATIONS" | "REGISTRY">): RegistryRules => ({
+  clock: now,
+  publicUrl: env.PUBLIC_URL,
+  allowed: env.ORIGIN_HOSTS === "" ? undefined : allowedPlaces(env),
+  regions: env.LEDGER_REGIONS ? namedRegions(env.LEDGER_REGIONS) : undefined,
+});
 
 /** The only object of its class. It is global, no request waits for it, and guards read it (P4). */
 export const revocationsOf = (env: RevocationsEnv): DurableObjectStub<Revocations> =>
@@ -212,10 +220,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     let id = again;
     let bookmark: string | null = null;
     const applied = await applyRegistry(this.env.REGISTRY, document, mode, {
-      clock: now,
-      publicUrl: this.env.PUBLIC_URL,
-      allowed: this.env.ORIGIN_HOSTS === "" ? undefined : allowedPlaces(this.env),
-      regions: this.env.LEDGER_REGIONS ? namedRegions(this.env.LEDGER_REGIONS) : undefined,
+      ...registryRules(this.env),
       begin: async (records) => {
         id = this.#store.begin(id, JSON.stringify(document), mode, records, now());
         await this.ctx.storage.setAlarm(now() + redriveMilliseconds);

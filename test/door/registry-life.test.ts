@@ -1,0 +1,108 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { commandIn } from "../support/in-process/command.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+
+let phylax: Door;
+beforeAll(async () => {
+  phylax = await startDoor();
+}, 60_000);
+afterAll(() => phylax.close());
+
+const command = (...args: readonly string[]) =>
+  phylax.within(() => commandIn(phylax.home, ...args, "--state", join(phylax.home, ".phylax")));
+const file = (name: string): string => join(phylax.home, name);
+
+/** Plans a change, applies it, and answers the printed plan. */
+async function change(...args: readonly string[]): Promise<string> {
+  const planned = await command("registry", "plan", ...args, "--out", file("change.json"));
+  expect(planned.code, planned.error).toBe(0);
+  const applied = await command("registry", "apply", file("change.json"));
+  expect(applied.code, applied.error).toBe(0);
+  return planned.out;
+}
+
+/** The registry as a file, with an entry of a list altered. */
+async function exportedWith(
+  list: string,
+  alter: (entry: Record<string, unknown>) => boolean,
+): Promise<string> {
+  expect(await command("registry", "export", file("registry.json"))).toMatchObject({ code: 0 });
+  const whole = JSON.parse(readFileSync(file("registry.json"), "utf8")) as Record<
+    string,
+    Record<string, unknown>[]
+  >;
+  expect(whole[list]?.filter(alter), "exactly one entry is meant").toHaveLength(1);
+  writeFileSync(file("registry.json"), JSON.stringify(whole));
+  return file("registry.json");
+}
+
+/** P4: within ten seconds. */
+const soon = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 10_000, interval: 250 });
+const status = async (id: string) => (await phylax.ask(id, "Patient/amara-okafor")).status;
+
+test("an operator lists the registry, and a plan of the exported file changes nothing", async () => {
+  const shown = await command("registry", "show", "clients");
+  expect(shown.code, shown.error).toBe(0);
+  expect(shown.out).toMatch(/^ {2}telehealth +\S+ +active +\S+$/mu);
+  expect((await command("registry", "show", "nothing")).code).toBe(2);
+  const same = await exportedWith("clients", ({ id }) => id === "telehealth");
+  expect((await command("registry", "plan", same)).out).toBe("nothing changes\n");
+});
+
+test("a grant's quota and policy change by a plan that says what the new policy shows", async () => {
+  const changed = await exportedWith("grants", (grant) => {
+    if (grant["client"] !== "operations" || grant["purpose"] !== "HOPERAT") return false;
+    grant["quotas"] = { default: { requests: 77, windowSeconds: 60 } };
+    grant["policy"] = "privacy-office";
+    return true;
+  });
+  const plan = await change(changed);
+  expect(plan).toMatch(/^~ grant operations main HOPERAT\n/u);
+  expect(plan).toMatch(/^ {4}policy: sha256:[0-9a-f]{64} -> sha256:[0-9a-f]{64}\n {6}/mu);
+  expect(plan, "the new policy permits less, and an operation more").toMatch(
+    /^ {8}\+ operation disclosures$/mu,
+  );
+  expect(plan).toMatch(/^ {4}quotas: \{.*\} -> \{.*"requests":77.*\}$/mu);
+  expect(plan).toContain("0 to add, 1 to change, 0 to remove\n");
+  await soon(async () => {
+    const { headers } = await phylax.ask("operations", "Patient/amara-okafor");
+    expect(headers["ratelimit-policy"]).toContain("q=77;w=60");
+  });
+});
+
+test("a plan on a registry that has changed meanwhile is refused when it is applied", async () => {
+  const stale = await command("registry", "plan", "--remove", "client:lapsed", "--out", file("stale.json"));
+  expect(stale.code, stale.error).toBe(0);
+  await change("--remove", "client:sampler");
+  expect(await command("registry", "apply", file("stale.json"))).toMatchObject({
+    code: 2,
+    error: expect.stringContaining("/expects the registry has changed since the plan"),
+  });
+  expect((await command("registry", "show", "clients")).out).toMatch(/^ {2}lapsed /mu);
+});
+
+test("an agreement that ends early, and a removed client, are refused within ten seconds", async () => {
+  expect(await status("telehealth")).toBe(200);
+  const ended = await exportedWith("agreements", (agreement) => {
+    if (agreement["client"] !== "telehealth") return false;
+    agreement["to"] = new Date(Date.now() - 1_000).toISOString();
+    return true;
+  });
+  expect(await change(ended)).toMatch(/^~ agreement telehealth-\S+\n {4}to: \S+ -> \S+\n/u);
+  await soon(async () => expect(await status("telehealth")).toBe(403));
+
+  expect(await status("payer")).not.toBe(401);
+  expect(await change("--remove", "client:payer")).toContain("- client payer\n");
+  await soon(async () => expect(await status("payer")).toBe(401));
+});
+
+test("each read, plan and change of the registry is on record with its operator", async () => {
+  const records = await phylax.records();
+  const done = records.flatMap(({ event: { kind, what, who } }) =>
+    kind === "administration" ? [`${who?.operator} ${what?.interaction}`] : [],
+  );
+  for (const interaction of ["show-registry", "plan-registry", "change-registry"])
+    expect(done).toContainEqual(expect.stringMatching(new RegExp(`^\\S+ ${interaction}$`, "u")));
+});
