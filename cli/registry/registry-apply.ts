@@ -35,7 +35,7 @@ export async function registryApply(args: readonly string[]): Promise<number> {
     if (answer.status === 200) {
       const { added, changed, removed } = answer.body;
       const counts = [`${String(added)} added`, `${String(changed)} changed`];
-      if (removed !== undefined) counts.push(`${String(removed)} removed`);
+      if (typeof removed === "number") counts.push(`${removed} removed`);
       console.log(`${file}: ${counts.join(", ")}`);
       for (const problem of await problemsOfOrigins(from.state, document)) console.error(problem);
       return 0;

@@ -82,7 +82,7 @@ function summary(changes: readonly PlannedChange[]): string {
 function readRemovals(named: readonly string[]): Record<string, unknown[]> | undefined {
   const removals: Record<string, unknown[]> = {};
   for (const each of named) {
-    const [kind = "", name = ""] = [each.slice(0, each.indexOf(":")), each.slice(each.indexOf(":") + 1)];
+    const [kind, name] = [each.slice(0, each.indexOf(":")), each.slice(each.indexOf(":") + 1)];
     if (!Object.hasOwn(removable, kind) || name === "") return undefined;
     const list = removable[kind as keyof typeof removable]; // asked above
     const [client, origin, purpose, ...rest] = name.split("/");

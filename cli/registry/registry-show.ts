@@ -76,9 +76,11 @@ async function read(
   }
 }
 
+const cellOf = (value: unknown): string => (typeof value === "string" ? printable(value) : "");
+
 function tableOf([list, entries]: readonly [string, readonly Entry[]]): readonly string[] {
   const names = columns[list] ?? [];
-  const rows = [names, ...entries.map((entry) => names.map((name) => printable(String(entry[name] ?? ""))))];
+  const rows = [names, ...entries.map((entry) => names.map((name) => cellOf(entry[name])))];
   const widths = names.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const lines = rows.map((row) =>
     row

@@ -4,10 +4,9 @@ import type { PolicyDifference } from "./diff.ts";
 export function diffLines(differences: readonly PolicyDifference[]): readonly string[] {
   const byType = [...Map.groupBy(differences, ({ type }) => type ?? "the policy")];
   const alike = Map.groupBy(byType, ([, ofType]) => linesOf(ofType).join("\n"));
-  return [...alike].flatMap(([lines, types]) => [
-    types.map(([type]) => type).join(", "),
-    ...lines.split("\n"),
-  ]);
+  return [...alike].flatMap(([lines, types]) =>
+    [types.map(([type]) => type).join(", ")].concat(lines.split("\n")),
+  );
 }
 
 function linesOf(differences: readonly PolicyDifference[]): readonly string[] {

@@ -16,7 +16,7 @@ export const planLines = (changes: readonly PlannedChange[], policies: PolicyBod
     const { kind, name, before, after } = change;
     if (before === undefined) return [`+ ${kind} ${name}`];
     if (after === undefined) return [`- ${kind} ${name}`];
-    return [`~ ${kind} ${name}`, ...fieldLines(before, after, policies).map((line) => `    ${line}`)];
+    return [`~ ${kind} ${name}`].concat(fieldLines(before, after, policies).map((line) => `    ${line}`));
   });
 
 function fieldLines(before: object, after: object, policies: PolicyBodies): readonly string[] {

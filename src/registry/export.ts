@@ -2,7 +2,7 @@ import type { RegisteredSubject } from "#identity/certificate/subject";
 import type * as z from "zod";
 import { canonical } from "./canonical.ts";
 import type { registryDocument } from "./document.ts";
-import type { PolicyEntry, RegistryState } from "./state.ts";
+import type { AgreementEntry, ClientEntry, GrantEntry, PolicyEntry, RegistryState } from "./state.ts";
 
 /** A registry file as its author writes it: fields with a default may be absent. */
 export type ExportedRegistry = z.input<typeof registryDocument>;
@@ -17,25 +17,34 @@ export function exportRegistry(state: RegistryState, policies: readonly PolicyEn
     issuers: sorted(state.issuers).map(defined),
     origins: sorted(state.origins).map(defined),
     policies: policies.map(({ digest, body }) => ({ name: names.get(digest) ?? "", body })),
-    clients: sorted(state.clients).map(({ unboundUntil, ...client }) => ({
-      ...defined(client),
-      ...(unboundUntil !== undefined && { unboundUntil: rfc3339(unboundUntil) }),
-      certificates: [
-        ...(state.certificates.get(client.id) ?? []).map(({ x5t }) => x5t).sort(),
-        ...(state.certificateSubjects.get(client.id) ?? []).map(subject),
-      ],
-    })),
-    agreements: sorted(state.agreements).map(({ from, to, ...agreement }) => ({
-      ...agreement,
-      from: rfc3339(from),
-      to: rfc3339(to),
-    })),
-    grants: sorted(state.grants).map((grant) => ({
-      ...defined(grant),
-      policy: names.get(grant.policy) ?? grant.policy,
-    })),
+    clients: sorted(state.clients).map((client) => exportedClient(client, state)),
+    agreements: sorted(state.agreements).map(exportedAgreement),
+    grants: sorted(state.grants).map((grant) => exportedGrant(grant, names)),
   };
 }
+
+const exportedClient = (
+  { unboundUntil, ...client }: ClientEntry,
+  { certificates, certificateSubjects }: RegistryState,
+): NonNullable<ExportedRegistry["clients"]>[number] => ({
+  ...defined(client),
+  ...(unboundUntil !== undefined && { unboundUntil: rfc3339(unboundUntil) }),
+  certificates: [
+    ...(certificates.get(client.id) ?? []).map(({ x5t }) => x5t).sort(),
+    ...(certificateSubjects.get(client.id) ?? []).map(subject),
+  ],
+});
+
+const exportedAgreement = ({ from, to, ...agreement }: AgreementEntry) => ({
+  ...agreement,
+  from: rfc3339(from),
+  to: rfc3339(to),
+});
+
+const exportedGrant = (grant: GrantEntry, policyNames: ReadonlyMap<string, string>): GrantEntry => ({
+  ...defined(grant),
+  policy: policyNames.get(grant.policy) ?? grant.policy,
+});
 
 /** The text that the digest of the registry's state is made of: two states with equal content have one. */
 export const stateText = (state: RegistryState): string =>

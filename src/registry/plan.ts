@@ -18,27 +18,27 @@ export function planChanges(there: RegistryState, changes: RegistryChanges): rea
   const { removed, certificates, certificateSubjects } = changes;
   const clientName = (client: string, value: object): string =>
     `${client} ${"x5t" in value ? String(value.x5t) : canonical(value)}`;
-  const owned = [
-    ...[certificates, certificateSubjects].flatMap((some) => [
-      ...some.added.map(({ client, ...after }) =>
-        touched("certificate", clientName(client, after), undefined, after),
+  const owned = [certificates, certificateSubjects].flatMap((some) =>
+    some.added
+      .map(({ client, ...after }) => touched("certificate", clientName(client, after), undefined, after))
+      .concat(
+        some.removed.map(({ client, ...before }) =>
+          touched("certificate", clientName(client, before), before),
+        ),
       ),
-      ...some.removed.map(({ client, ...before }) =>
-        touched("certificate", clientName(client, before), before),
-      ),
-    ]),
-    ...removed.clients.flatMap((client) =>
-      [...(there.certificates.get(client) ?? []), ...(there.certificateSubjects.get(client) ?? [])].map(
-        (before) => touched("certificate", clientName(client, before), before),
-      ),
+  );
+  const ofRemovedClients = removed.clients.flatMap((client) =>
+    [...(there.certificates.get(client) ?? []), ...(there.certificateSubjects.get(client) ?? [])].map(
+      (before) => touched("certificate", clientName(client, before), before),
     ),
-  ];
+  );
   return [
     ...entries("issuer", changes.issuers, there.issuers, ({ iss }) => iss, removed.issuers),
     ...entries("origin", changes.origins, there.origins, ({ name }) => name, removed.origins),
     ...changes.policies.map((policy) => touched("policy", policy.digest, undefined, policy)),
     ...entries("client", changes.clients, there.clients, ({ id }) => id, removed.clients),
     ...owned,
+    ...ofRemovedClients,
     ...entries(
       "agreement",
       changes.agreements,
