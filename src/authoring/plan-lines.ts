@@ -26,7 +26,8 @@ function fieldLines(before: object, after: object, policies: PolicyBodies): read
     if (isSameContent(from, to)) return [];
     const line = `${field}: ${shown(field, from)} -> ${shown(field, to)}`;
     if (field !== "policy") return [line];
-    return [line, ...policyLines(policies[String(from)], policies[String(to)]).map((each) => `  ${each}`)];
+    const permissions = policyLines(policies[String(from)], policies[String(to)]);
+    return [line].concat(permissions.map((each) => `  ${each}`));
   });
 }
 
