@@ -12,6 +12,7 @@ import { Misuse } from "../log/ledger-keys.ts";
 /** The caller, as the command line and the registry describe it. */
 export interface PolicyCaller {
   readonly document: PolicyDocument;
+  readonly purpose: string | undefined;
   readonly scopes: Scopes;
   readonly steps: readonly ExplainStep[];
   /** The reason of the refusal; the rest of the request is not looked at then. */
@@ -42,7 +43,13 @@ export function callerByPolicy(options: CallerOptions): PolicyCaller {
     },
     { ok: true, of: "scope", says: `scopes of the token: ${formatScopes(scopes)}` },
   ];
-  return { document, scopes, steps, refused: serves ? undefined : "purpose_not_granted" };
+  return {
+    document,
+    purpose: purpose ?? document.purposes[0],
+    scopes,
+    steps,
+    refused: serves ? undefined : "purpose_not_granted",
+  };
 }
 
 /** A caller by a client's grant in a registry file, as the file applies at `at`. */
@@ -89,7 +96,7 @@ export async function callerByRegistry(options: CallerOptions, at: Instant): Pro
     } as const,
   ];
   const failed = steps.find(({ ok }) => !ok);
-  return { document, scopes, steps, refused: failed?.says };
+  return { document, purpose: grant.purpose, scopes, steps, refused: failed?.says };
 }
 
 function agreementStep(

@@ -118,7 +118,7 @@ const spoken = (interaction: Interaction): string =>
  * command line does, or a placeholder for each.
  */
 function explainedBy(
-  { document, scopes }: PolicyCaller,
+  { document, scopes, purpose }: PolicyCaller,
   patient: string | undefined,
   user: string | undefined,
   patients: readonly string[],
@@ -146,7 +146,7 @@ function explainedBy(
     reference !== undefined && (reference.type === "Patient" || policy.users.size > 0)
       ? new Set(usersPatients)
       : undefined;
-  return { document, policy, access: { scopes, patient, usersPatients: accessible }, users };
+  return { document, policy, access: { scopes, patient, usersPatients: accessible, purpose }, users };
 }
 
 function timeOf(text: string | undefined) {

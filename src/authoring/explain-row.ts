@@ -6,7 +6,7 @@ import { isRowOf } from "#policy/compile";
 import { factListsOf, factsFor } from "#policy/facts";
 import { rulesNamed, type Explained } from "./explain-step.ts";
 import { rowAccessOf, coversRowOrShared } from "#policy/row-access";
-import { isLabelled } from "#policy/labels";
+import { weighRow } from "#policy/row-weight";
 import { conditionText } from "./row-kinds.ts";
 import type { RuleInteraction } from "#policy/schema";
 
@@ -31,10 +31,13 @@ export function explainRow(
   if (rowAccess === undefined) reasons.push(`no scope permits "${permission}" of ${type}`);
   else if (!coversRowOrShared(rowAccess, facts, type, base))
     reasons.push("the scopes do not cover it, or not provably: its patient or its category differs");
-  if (isLabelled(facts))
+  const permits = weighRow(about.policy, about.access, facts, base);
+  if (permits === undefined)
     reasons.push(
-      "it has a security label above N (normal), or labels inside: withheld from every client until labels are weighed",
+      "it has a security label above N (normal), or labels inside, that the policy does not let leave for this purpose: it leaves only if a Consent names the label",
     );
+  if (permits !== undefined && rules.length > 0 && !rules.some(({ rule }) => permits(rule)))
+    reasons.push("it leaves only if a Consent of its patient permits it: the policy requires one");
   if (rules.length === 0) reasons.push(`no rule grants ${interaction} of ${type}`);
   const unmet = rules.map(({ name, rule }) => ({
     name,

@@ -7,6 +7,7 @@ import { evaluate } from "#policy/evaluate";
 import { evaluateListing } from "#policy/evaluate-listing";
 import { factsFor } from "#policy/facts";
 import type { Grant } from "#policy/grant";
+import type { Access } from "#policy/row-access";
 import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schema";
 import { markSubsetted } from "#phi/contained";
 import { originUrls } from "#phi/origin-urls";
@@ -29,11 +30,16 @@ export function proveExamples(document: PolicyDocument): readonly PolicyProblem[
   );
 }
 
-// An example tests only the policy: its scopes are the widest, so that only the policy can refuse.
-const everyScope: Parameters<typeof evaluate>[1] = {
+/**
+ * An example tests only the policy: its scopes are the widest and the Consents are given, so that only the
+ * policy can refuse.
+ */
+const everyScope = ({ purposes: [purpose] }: CompiledPolicy): Access => ({
   scopes: [{ context: "system", type: "*", permissions: ["c", "r", "s"], categories: [] }],
   patient: undefined,
-};
+  purpose,
+  consents: "given",
+});
 const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };
 
 function refuteRequest(
@@ -44,7 +50,7 @@ function refuteRequest(
   const interaction = readInteraction("GET", path.split("/"), query);
   const isAsked = interaction.ok && isListing(interaction.value);
   const granted = isAsked
-    ? evaluateListing(policy, everyScope, interaction.value)
+    ? evaluateListing(policy, everyScope(policy), interaction.value)
     : decide(policy, path.split("/"), query);
   if (granted.ok) return is === "permitted" ? undefined : "the request is permitted";
   return is === "refused" ? undefined : `the request is refused: ${granted.error.reason}`;
@@ -58,7 +64,7 @@ function decide(
   const interaction = readInteraction("GET", path, query);
   if (!interaction.ok) return interaction;
   return isReading(interaction.value)
-    ? evaluate(policy, everyScope, interaction.value)
+    ? evaluate(policy, everyScope(policy), interaction.value)
     : err({ reason: "no_reading" });
 }
 
@@ -111,7 +117,7 @@ function refuteCreate(
   const type = isObject(resource) ? textAt(resource, "resourceType") : undefined;
   if (!isObject(resource) || type === undefined || !isResourceType(type) || !types.includes(type))
     return "the resource's type is not a type of this rule";
-  const problems = createProblems({ policy, access: everyScope }, type, resource, bases);
+  const problems = createProblems({ policy, access: everyScope(policy) }, type, resource, bases);
   if (problems.length === 0) return is === "permitted" ? undefined : "it may be created";
   return is === "refused" ? undefined : `it may not be created: ${problems.join(" ")}`;
 }

@@ -31,6 +31,7 @@ import {
   type Released,
 } from "./disclosure.ts";
 import { RowCutter, type CutEntry, type CutRow } from "./bytes/row-cutter.ts";
+import { unusual } from "./bytes/unusual.ts";
 import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
@@ -282,14 +283,17 @@ export class Discloser {
     const key = `${part} ${type}`;
     const known = this.#cutters.get(key);
     if (known !== undefined) return known;
-    const { viewOf, mustShow, mayLinkTo } = this.#grant;
+    const { viewOf, mustShow, mayLinkTo, needsWhole } = this.#grant;
     const { origin, residences } = this.#bases;
     const cutter = new RowCutter(
       {
         policyDigest: this.#grant.policyDigest,
         lists: this.#grant,
-        viewOf: (facts) =>
-          part === "read" || this.#isFound(facts) ? this.#narrow(viewOf(facts, origin)) : undefined,
+        viewOf: (facts) => {
+          if (part === "search" && !this.#isFound(facts)) return undefined;
+          if (needsWhole(facts, origin)) throw unusual;
+          return this.#narrow(viewOf(facts, origin));
+        },
         mustShow: (facts) => (part === "read" ? [] : (mustShow?.(facts) ?? [])),
         note: (facts) => residences.note(facts),
         mayLinkTo: (other) => mayLinkTo(other, origin),

@@ -1,12 +1,14 @@
 import { isCompartmentType } from "#fhir/r4/compartment";
 import { elementsOf, isPrimitive } from "#fhir/r4/elements";
-import { isPurposeOfUse } from "#fhir/r4/purpose-of-use";
+import { coversPurpose, isPurposeOfUse } from "#fhir/r4/purpose-of-use";
 import { searchParametersOf } from "#fhir/search/parameters";
 import { compileRule } from "./compile.ts";
 import { requiredWith } from "#policy/view/invariants";
 import { readPath } from "#policy/view/element-path";
 import { mayRepeat, resolvePath } from "#policy/view/resolve";
-import type { PolicyDocument, PolicyProblem, PolicyRule, RowCondition } from "./schema.ts";
+import { part2Law } from "./labels.ts";
+import type { PolicyDocument, PolicyLabels, PolicyProblem, PolicyRule, RowCondition } from "./schema.ts";
+import { isSensitivity, psychotherapyNotes } from "./sensitivity/row-labels.ts";
 import { searchableBy } from "./searchable.ts";
 import { isNothing, showsNothing, union, type Shown } from "#policy/view/shown";
 import { unsafeWrites } from "./unsafe-writes.ts";
@@ -16,7 +18,12 @@ import { compileView } from "#policy/view/view";
  * Checks beyond the schema: paths against R4, invariants that a redaction would break, rules that contradict
  * each other. An empty result: the document can be published.
  */
-export function checkPolicy({ purposes, operations = [], rules }: PolicyDocument): readonly PolicyProblem[] {
+export function checkPolicy({
+  purposes,
+  operations = [],
+  labels,
+  rules,
+}: PolicyDocument): readonly PolicyProblem[] {
   return [
     ...purposes.flatMap((purpose, index) => {
       const problem = !isPurposeOfUse(purpose)
@@ -28,9 +35,45 @@ export function checkPolicy({ purposes, operations = [], rules }: PolicyDocument
       const problem = repeated(operations, index);
       return problem === undefined ? [] : [{ pointer: `/operations/${index}`, problem }];
     }),
+    ...labelProblems(labels, purposes),
     ...rules.flatMap((rule, index) => checkRule(rule, `/rules/${index}`)),
     ...rules.flatMap((rule, index) => overlaps(rule, rules.slice(0, index), `/rules/${index}`)),
   ];
+}
+
+/** Labels that leave without a Consent: known labels, and no label that a law ties to a Consent. */
+function labelProblems(
+  { leave = [], part2 = false }: PolicyLabels = {},
+  served: PolicyDocument["purposes"],
+): readonly PolicyProblem[] {
+  return leave.flatMap(({ labels, purposes }, entry) => {
+    const at = `/labels/leave/${entry}`;
+    const unserved = (purposes ?? []).flatMap((purpose, index) =>
+      served.some((one) => coversPurpose(purpose, one) || coversPurpose(one, purpose))
+        ? []
+        : [{ pointer: `${at}/purposes/${index}`, problem: "the policy does not serve this purpose" }],
+    );
+    const wrong = labels.flatMap((label, index) => {
+      const problem = labelProblem(label, purposes ?? served, part2) ?? repeated(labels, index);
+      return problem === undefined ? [] : [{ pointer: `${at}/labels/${index}`, problem }];
+    });
+    return [...unserved, ...wrong];
+  });
+}
+
+function labelProblem(label: string, purposes: readonly string[], part2: boolean): string | undefined {
+  if (label === psychotherapyNotes)
+    return "psychotherapy notes leave by an authorization alone (45 CFR 164.508(a)(2)), never by a purpose";
+  if (label === part2Law) {
+    // §2.23: the patient; §2.51: a medical emergency
+    const isFree = (purpose: string) => purpose === "PATRQT" || coversPurpose("ETREAT", purpose);
+    if (!purposes.every(isFree))
+      return "records of 42 CFR Part 2 leave without a Consent only to the patient (PATRQT) and in an emergency (ETREAT)";
+    return part2 ? undefined : "needs `part2: true`, by which the answers carry the notice of 42 CFR 2.32";
+  }
+  return ["R", "V"].includes(label) || isSensitivity(label)
+    ? undefined
+    : "is neither R, V, nor a code of v3-InformationSensitivityPolicy, nor 42CFRPart2";
 }
 
 const repeated = (list: readonly string[], index: number) =>

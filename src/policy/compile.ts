@@ -5,18 +5,32 @@ import { isCodedAs, mayBeCodedAs } from "#policy/view/coding";
 import { hiddenPaths } from "#policy/view/hidden";
 import { readPath, type PathStep } from "#policy/view/element-path";
 import { resolvePath } from "#policy/view/resolve";
-import type { PolicyDocument, PolicyRule, RowCondition, RuleInteraction, UserRelation } from "./schema.ts";
+import { defaultBase } from "./consent/consent-book.ts";
+import type { ConsentPolicy } from "./consent/decide-by-consents.ts";
+import { compileLabels, type CompiledLabels } from "./labels.ts";
+import type {
+  PolicyConsent,
+  PolicyDocument,
+  PolicyRule,
+  RowCondition,
+  RuleInteraction,
+  UserRelation,
+} from "./schema.ts";
 import { showsAll, shownBy, union, type Shown } from "#policy/view/shown";
 import { compileView, type ExtensionList, type ObjectView } from "#policy/view/view";
 
 /** A policy ready for use: compiled once for each digest, then shared by every request. */
 export interface CompiledPolicy {
   readonly digest: string;
+  readonly purposes: readonly string[];
   /** The relations by which `user/` scopes cover a patient's records. */
   readonly users: ReadonlySet<UserRelation>;
   readonly operations: ReadonlySet<Operation>;
   /** A Consent that the client writes may permit. */
   readonly isConsentRegistrar: boolean;
+  readonly labels: CompiledLabels;
+  /** How Consents decide about the rows of a rule; without a rule, about labels. */
+  readonly consentFor: (purpose: string | undefined, rule?: CompiledRule) => ConsentPolicy;
   /** The rules for a type, in the document's order. */
   readonly rulesFor: (type: string) => readonly CompiledRule[];
   /** The rules for a type that grant an interaction: the same list for the same question. */
@@ -36,6 +50,7 @@ export interface CompiledRule {
   readonly search: ReadonlySet<string> | undefined;
   /** The references, as `Type:parameter`, by which a visible row opens resources that no patient owns. */
   readonly referredBy: ReadonlySet<string>;
+  readonly consent: PolicyConsent | undefined;
 }
 
 /** A condition with its path parsed. */
@@ -69,9 +84,15 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
   ];
   return {
     digest,
+    purposes: document.purposes,
     users: new Set(document.users),
     operations: new Set(document.operations),
     isConsentRegistrar: document.consentRegistrar === true,
+    labels: compileLabels(document.labels),
+    consentFor: (purpose, rule) => ({
+      base: rule?.consent?.base ?? document.consent?.base ?? defaultBase(purpose),
+      combining: rule?.consent?.combining ?? document.consent?.combining ?? "deny-overrides",
+    }),
     rulesFor,
     rulesTo: (type, interaction) => {
       const all = rulesFor(type);
@@ -123,6 +144,7 @@ export function compileRule(rule: PolicyRule): CompiledRule {
     extensions: { all: rule.show === "everything", urls: new Set(rule.extensions) },
     search: rule.search === undefined ? undefined : new Set(rule.search),
     referredBy: new Set(rule.referredBy),
+    consent: rule.consent,
   };
 }
 

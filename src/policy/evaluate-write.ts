@@ -17,8 +17,8 @@ import {
   type Access,
   type RowAccess,
 } from "./row-access.ts";
-import { isLabelled } from "./labels.ts";
 import { isMoved } from "./moving.ts";
+import { weighRow } from "./row-weight.ts";
 import { changesRelation, showsMore, widensAccess } from "./self-widening.ts";
 
 /**
@@ -115,7 +115,8 @@ export function evaluateWrite(
   const { factPaths } = factListsOf(policy, access, type);
   const basis = { policy, access, type, rowAccess, interaction, permission, factPaths };
   const writable: WriteGrant["writable"] = (resource, base) => {
-    if (!coversRow(rowAccess, resource, type, base) || isLabelled(resource)) return undefined;
+    if (!coversRow(rowAccess, resource, type, base)) return undefined;
+    if (weighRow(policy, access, resource, base) === undefined) return undefined;
     return viewBy(policy, type, rules, resource);
   };
   const writableInside: WriteGrant["writableInside"] = (resource, base, nesting) =>
@@ -201,7 +202,8 @@ function insideBy(
 ): ResourceView | undefined {
   const type = textAt(resource, "resourceType");
   const nestedAccess = type === undefined ? undefined : rowAccessOf(access, type, permission);
-  if (type === undefined || nestedAccess === undefined || isLabelled(resource)) return undefined;
+  if (type === undefined || nestedAccess === undefined) return undefined;
+  if (weighRow(policy, access, resource, base) === undefined) return undefined;
   if (!coversNested(nestedAccess, rowAccess, resource, type, base, nesting)) return undefined;
   const rules = policy.rulesTo(type, interaction);
   return viewBy(policy, type, rules, resource);

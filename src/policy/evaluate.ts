@@ -2,6 +2,7 @@ import type { Reading } from "#fhir/interaction";
 import type { Facts } from "#fhir/json/facts";
 import { property } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
+import type { FhirBase } from "#fhir/r4/reference";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search/search";
 import { retainedElements } from "#fhir/search/element-list";
 import { hasOwnerElement } from "#fhir/r4/compartment";
@@ -31,10 +32,11 @@ import {
   type RowAccess,
 } from "./row-access.ts";
 import { grantIncludes } from "./includes.ts";
-import { hasContext, isLabelled } from "./labels.ts";
+import { hasContext } from "./labels.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
 import { participantParts, type SearchPart } from "./participant-parts.ts";
 import { conditionParameters, rulesForSearch } from "./search-rules.ts";
+import { weighRow } from "./row-weight.ts";
 import { searchableBy } from "./searchable.ts";
 
 // A longer question is sent as a form: servers cut URLs at 8 KB, and the result of a join may be hundreds of
@@ -305,11 +307,19 @@ function granted(
   clientParameters: readonly SearchParameter[] = [],
   includes: readonly GrantedInclude[] = [],
 ): Grant {
-  const readableBy = (resource: Facts, type: string, may: (rule: CompiledRule) => boolean = () => true) => {
-    const readable = policy.rulesTo(type, "read").filter((rule) => may(rule) && isRowOf(rule, resource));
-    return readable.length === 0 || isLabelled(resource) || hasContext(resource)
-      ? undefined
-      : policy.viewOf(type, readable);
+  const readableBy = (
+    resource: Facts,
+    type: string,
+    base: FhirBase,
+    may: (rule: CompiledRule) => boolean = () => true,
+  ) => {
+    if (hasContext(resource)) return undefined;
+    const permits = weighRow(policy, access, resource, base);
+    if (permits === undefined) return undefined;
+    const readable = policy
+      .rulesTo(type, "read")
+      .filter((rule) => may(rule) && isRowOf(rule, resource) && permits(rule));
+    return readable.length === 0 ? undefined : policy.viewOf(type, readable);
   };
   const readAccess = new Map<string, RowAccess | undefined>(); // cached: each nested resource needs it
   const accessToRead = (type: string) => {
@@ -332,10 +342,11 @@ function granted(
     withheldPaths: policy.withheldBy(type, searchRules),
     viewOf: (resource, base, ...versions) => {
       const all = [resource, ...versions];
-      const covers = (rule: CompiledRule) => all.every((version) => isRowOf(rule, version));
-      if (!all.every((version) => coversRowOrShared(rowAccess, version, type, base) && !isLabelled(version)))
-        return undefined;
+      if (!all.every((version) => coversRowOrShared(rowAccess, version, type, base))) return undefined;
       if (!contextIsSeen && all.some(hasContext)) return undefined;
+      const permits = all.map((version) => weighRow(policy, access, version, base));
+      const covers = (rule: CompiledRule) =>
+        all.every((version, index) => isRowOf(rule, version) && permits[index]?.(rule) === true);
       const covering = rules.filter(covers); // `searchRules` is a part of `rules`
       return covering.some((rule) => searchRules.includes(rule)) ? policy.viewOf(type, covering) : undefined;
     },
@@ -353,7 +364,7 @@ function granted(
       )
         return undefined;
       return coversNested(nestedAccess, container, resource, nestedType, base, nesting)
-        ? readableBy(resource, nestedType)
+        ? readableBy(resource, nestedType, base)
         : undefined;
     },
     mayLinkTo: (other, base) => {
@@ -370,8 +381,12 @@ function granted(
       )
         return undefined;
       return canCover(includedAccess, includedType)
-        ? readableBy(resource, includedType)
-        : readableBy(resource, includedType, isReferredBy(through));
+        ? readableBy(resource, includedType, base)
+        : readableBy(resource, includedType, base, isReferredBy(through));
+    },
+    needsWhole: (row, base) => {
+      const { consents } = access;
+      return policy.labels.fromCodes || (typeof consents === "object" && consents.of(row, base).isAsked);
     },
   };
 }

@@ -43,6 +43,11 @@ export interface Grant extends FactLists {
     ...versions: readonly Facts[]
   ) => ResourceView | undefined;
   /**
+   * Answers whether the facts at {@link FactLists} are too few to decide about a row, because a Consent in
+   * force may ask for any element: then {@link viewOf} needs facts of the whole resource.
+   */
+  readonly needsWhole: (row: Facts, base: FhirBase) => boolean;
+  /**
    * The view of a resource nested in a row that leaves: by the rules to read its own type. Without `nesting`
    * the resource is contained. `included`: type of the container if the container is an included resource.
    */

@@ -1,18 +1,122 @@
+import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import { Facts } from "#fhir/json/facts";
 import { isArray, isObject, property, type Json } from "#fhir/json/json";
-import { normal, securityLabelOf } from "./sensitivity/row-labels.ts";
+import type { PolicyLabels } from "./schema.ts";
+import {
+  confidentialityCodes,
+  coversSensitivity,
+  normal,
+  psychotherapyNotes,
+  restricted,
+  rowLabels,
+  type RowLabels,
+} from "./sensitivity/row-labels.ts";
+
+/** The `labels` of a policy, compiled. */
+export interface CompiledLabels {
+  /** The labels that leave for a purpose without a Consent; undefined: the purpose is not known. */
+  readonly leaveFor: (purpose: string | undefined) => LeavingLabels;
+  readonly fromCodes: boolean;
+  readonly part2: boolean;
+}
+
+/** Labels that leave: a level with the levels below, and sensitivities with the codes below. */
+interface LeavingLabels {
+  /** Index in `confidentialityCodes`. */
+  readonly level: number;
+  readonly sensitivities: readonly string[];
+  readonly part2: boolean;
+}
+
+export function compileLabels({
+  leave = [],
+  fromCodes = false,
+  part2 = false,
+}: PolicyLabels = {}): CompiledLabels {
+  const known = new Map<string | undefined, LeavingLabels>();
+  const leaveFor = (purpose: string | undefined): LeavingLabels => {
+    const labels = leave
+      .filter(
+        ({ purposes }) =>
+          purposes === undefined ||
+          (purpose !== undefined && purposes.some((wide) => coversPurpose(wide, purpose))),
+      )
+      .flatMap(({ labels }) => labels);
+    const levels = labels.map((label) => confidentialityCodes.findIndex((code) => code === label));
+    return {
+      level: Math.max(normal, ...levels),
+      sensitivities: labels.filter((_label, index) => levels[index] === -1),
+      part2: part2 && labels.includes(part2Law),
+    };
+  };
+  return {
+    leaveFor: (purpose) => {
+      const found = known.get(purpose) ?? leaveFor(purpose);
+      if (known.size < purposesMax) known.set(purpose, found);
+      return found;
+    },
+    fromCodes,
+    part2,
+  };
+}
+
+// A registry grants some dozen purposes.
+const purposesMax = 100;
+export const part2Law = "42CFRPart2";
+
+/** The labels of a row that its facts state: `meta.security`. @param derived sensitivities by its codes. */
+export function labelsOf(facts: Facts, derived: Iterable<string> = []): RowLabels {
+  const meta = property(facts, "meta");
+  const security = isObject(meta) ? (property(meta, "security") ?? null) : null;
+  if (security === null) return rowLabels([], derived);
+  // a label in place of the list may be any label
+  return rowLabels(isArray(security) ? security : [unreadable], derived);
+}
+
+const unreadable: Json = null;
+
+/** Answers whether labels ask for nothing: a level of N or below, and no further label. */
+export const isHarmless = (labels: RowLabels): boolean =>
+  labels.level <= normal && labels.sensitivities.size === 0 && !labels.hasUnknown && !labels.hasHandling;
+
+/** Answers whether an element inside the resource has a label of its own (DS4P). */
+export const hasInlineLabels = (facts: Facts): boolean => Facts.inlineLabelsOf(facts).length > 0;
 
 /**
  * Answers whether a resource has a security label above N (normal) or labels inside (FHIR R4 security-labels,
- * DS4P). Until a labelling service weighs the labels, the whole resource is withheld. An unknown label
- * counts, since it may be above normal.
+ * DS4P): then policy and Consents weigh the labels. An unknown label counts, since it may be above normal.
  */
-export function isLabelled(facts: Facts): boolean {
-  const meta = property(facts, "meta");
-  const labels = isObject(meta) ? (property(meta, "security") ?? null) : null;
-  if (labels !== null && !(isArray(labels) && labels.every(isHarmless))) return true;
-  return Facts.inlineLabelsOf(facts).length > 0;
+export const isLabelled = (facts: Facts): boolean => hasInlineLabels(facts) || !isHarmless(labelsOf(facts));
+
+/**
+ * Answers whether a policy lets a row with these labels leave without a Consent. A level covers each
+ * sensitivity up to it; psychotherapy notes (45 CFR 164.508(a)(2)) and records of 42 CFR Part 2 leave by no
+ * level. A refrain or an obligation alone counts as R.
+ */
+export function leavesByPolicy({ level, sensitivities, part2 }: LeavingLabels, row: RowLabels): boolean {
+  if (isHarmless(row)) return true;
+  if (row.sensitivities.has(psychotherapyNotes) || (row.isPart2 && !part2)) return false;
+  const weight = row.hasHandling ? Math.max(row.level, restricted) : row.level;
+  if (weight <= level && (!row.hasUnknown || level === mostProtective)) return true;
+  const leaves = (code: string) =>
+    sensitivities.some((wide) => coversSensitivity(wide, code)) || (part2 && row.isPart2 && code === "SUD");
+  return (
+    row.sensitivities.size > 0 &&
+    !row.hasUnknown &&
+    weight <= Math.max(level, restricted) &&
+    [...row.sensitivities].every(leaves)
+  );
 }
+
+const mostProtective = confidentialityCodes.length - 1;
+
+/**
+ * Answers whether a row leaves for no Consent and no policy: a service that the individual paid for in full is
+ * not disclosed to a health plan for payment or operations (45 CFR 164.522(a)(1)(vi)).
+ */
+export const neverLeaves = (row: RowLabels, purpose: string | undefined): boolean =>
+  row.isSelfPaid &&
+  (purpose === undefined || coversPurpose("HPAYMT", purpose) || coversPurpose("HOPERAT", purpose));
 
 /**
  * Answers whether a Binary has a `securityContext`, whose labels and rules apply to it (FHIR R4 binary
@@ -21,8 +125,3 @@ export function isLabelled(facts: Facts): boolean {
 export const hasContext = (facts: Facts): boolean =>
   property(facts, "resourceType") === "Binary" &&
   (property(facts, "securityContext") !== undefined || property(facts, "_securityContext") !== undefined);
-
-function isHarmless(coding: Json): boolean {
-  const label = securityLabelOf(coding);
-  return label.kind === "context" || (label.kind === "level" && label.level <= normal);
-}

@@ -18,6 +18,7 @@ import {
   type ScopeReach,
   type Scopes,
 } from "#identity/scopes";
+import type { ConsentBook } from "#policy/consent/consent-book";
 import { findersOf } from "#policy/view/coding";
 
 /** The principal's scopes, and the patients that the scope contexts `patient` and `user` stand for. */
@@ -30,6 +31,13 @@ export interface Access {
    * known.
    */
   readonly usersPatients?: ReadonlySet<string> | undefined;
+  /** The purpose of the request, by which labels are weighed; undefined: no label leaves for a purpose. */
+  readonly purpose?: string | undefined;
+  /**
+   * `given`: as if each patient permitted each row that has no label, for the examples of a policy. Undefined
+   * where no request runs: then no Consent permits anything.
+   */
+  readonly consents?: ConsentBook | "given" | undefined;
 }
 
 /** The rows of a type that the principal may access: the union of its parts. Never empty. */

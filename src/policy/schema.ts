@@ -64,6 +64,62 @@ export type RuleInteraction = (typeof ruleInteractions)[number];
 export const userRelations = ["practitioner", "organization", "panel", "related-person"] as const;
 export type UserRelation = (typeof userRelations)[number];
 
+/** What decides without a Consent (`base`), and how several Consents agree (`combining`). */
+const consent = z
+  .strictObject({
+    base: z.enum(["honoured", "required"]).optional().meta({
+      description:
+        "`honoured`: a row leaves unless a Consent denies it. `required`: a row leaves only if a Consent permits it. Default: `required` for HRESCH and HMARKT and the purposes below them, `honoured` for each other purpose.",
+    }),
+    combining: z.enum(["deny-overrides", "most-specific", "most-recent"]).optional().meta({
+      description: "The rule for several Consents about the same row. Default: `deny-overrides`.",
+    }),
+  })
+  .meta({ description: "How Consents of the patients whom a row concerns decide about the row." });
+
+const label = z
+  .string()
+  .regex(/^[A-Za-z0-9]{1,32}$/u)
+  .meta({
+    description:
+      "A security label: `R` or `V` (v3-Confidentiality, with the levels below), a code of v3-InformationSensitivityPolicy with the codes below, or `42CFRPart2`.",
+  });
+
+const labels = z
+  .strictObject({
+    leave: z
+      .array(
+        z.strictObject({
+          labels: z.array(label).min(1).max(50),
+          purposes: z
+            .array(z.string())
+            .min(1)
+            .max(50)
+            .optional()
+            .meta({ description: "Only for these purposes and the purposes below them. Default: for all." }),
+          why: sentence.meta({ description: "The clause that lets these labels leave without a Consent." }),
+        }),
+      )
+      .max(20)
+      .optional()
+      .meta({
+        description:
+          "Labels of rows that leave without a Consent. A row leaves if all its labels are here. A Consent lets further labels leave if it names them.",
+      }),
+    fromCodes: z.boolean().optional().meta({
+      description:
+        "Codes of the published value sets label a row like a label of the origin. Default: false; a Consent that names labels always reads the codes.",
+    }),
+    part2: z.boolean().optional().meta({
+      description:
+        "The clients may receive records of 42 CFR Part 2, with the notice of 42 CFR 2.32, where a Consent (or `leave`) permits. Default: false.",
+    }),
+  })
+  .meta({
+    description:
+      "The security labels that may leave. Without it, a row with a label above N leaves only if a Consent names its labels.",
+  });
+
 const rule = z.strictObject({
   types: z.array(z.enum(r4ResourceTypes)).min(1),
   interactions: z.array(z.enum(ruleInteractions)).min(1),
@@ -92,6 +148,7 @@ const rule = z.strictObject({
       description:
         "For types that no patient owns (Practitioner, Organization …): under a patient's or a user's scope such a resource is read if a visible row refers to it by one of these references, as `Type:search-parameter`. It is never searched for.",
     }),
+  consent: consent.optional(),
   why: sentence.meta({ description: "The clause or contract that grants this." }),
   examples: z.array(example).min(1).max(50),
 });
@@ -120,12 +177,16 @@ export const policySchema = z.strictObject({
     description:
       "true: a Consent that this client writes for a patient may permit, for clients other than itself. Without this member only its denials count. For a client that receives consents from patients and checks who gave them.",
   }),
+  consent: consent.optional(),
+  labels: labels.optional(),
   rules: z.array(rule).min(1).max(500),
 });
 
 export type PolicyDocument = z.infer<typeof policySchema>;
 export type PolicyRule = PolicyDocument["rules"][number];
 export type PolicyExample = PolicyRule["examples"][number];
+export type PolicyConsent = NonNullable<PolicyDocument["consent"]>;
+export type PolicyLabels = NonNullable<PolicyDocument["labels"]>;
 export type RowCondition = NonNullable<PolicyRule["where"]>[number];
 
 /** A problem in a document, and its place (RFC 6901). */

@@ -229,7 +229,7 @@ describe.for(Object.keys(faults))("a row that cannot be read: %s", (name) => {
     // relations read only the members that they need
     if (name === "too many patients" || name === "an unknown modifier") return;
     const one = row({ resourceType: "Patient", id: "bela", generalPractitioner: [to("Practitioner/vera")] });
-    const who = { scopes: scopes.value, patient: undefined, user: "Practitioner/vera" };
+    const who = { scopes: scopes.value, patient: undefined, user: "Practitioner/vera", purpose: "TREAT" };
     const beside = session([...world, { ...one, text: faults[name]?.(one.text) ?? "" }]);
     const related = await relate(who, new Set(["practitioner"]), beside, instant(0));
     expect(related.ok && [...(related.value.usersPatients ?? [])]).toEqual(["amara"]);

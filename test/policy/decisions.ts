@@ -15,7 +15,9 @@ import { isRowOf, type CompiledPolicy } from "#policy/compile";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { factListsOf } from "#policy/facts";
 import type { Grant } from "#policy/grant";
-import { hasContext, isLabelled } from "#policy/labels";
+import { ConsentBook } from "#policy/consent/consent-book";
+import { hasContext, hasInlineLabels, isLabelled, labelsOf } from "#policy/labels";
+import { weighRow } from "#policy/row-weight";
 import { participantParts } from "#policy/participant-parts";
 import {
   coversNested,
@@ -122,6 +124,25 @@ export const decisions: Readonly<Record<string, Decide>> = {
     matchesSearch(facts(resource), grant.clientParameters, origin),
   ),
   "policy/labels isLabelled": byDecidingPaths((facts, { resource }) => isLabelled(facts(resource))),
+  "policy/labels hasInlineLabels": byDecidingPaths((facts, { resource }) => hasInlineLabels(facts(resource))),
+  "policy/labels labelsOf": byDecidingPaths((facts, { resource }) => {
+    const { sensitivities, ...labels } = labelsOf(facts(resource));
+    return JSON.stringify([labels, ...sensitivities]);
+  }),
+  "policy/grant needsWhole": byDecidingPaths((facts, { resource, granting: { grant } }) =>
+    grant.needsWhole(facts(resource), origin),
+  ),
+  "policy/consent/consent-book of": byDecidingPaths((facts, { resource }) => {
+    const book = bookOf();
+    const consents = book.of(facts(resource), origin);
+    return [consents.isAsked, consents.permit({ base: "required", combining: "deny-overrides" })];
+  }),
+  "policy/row-weight weighRow": byDecidingPaths((facts, { resource, granting: { policy } }) =>
+    [undefined, "TREAT", "HPAYMT", "HRESCH"].map((purpose) => {
+      const permits = weighRow(policy, { purpose, consents: bookOf() }, facts(resource), origin);
+      return permits && policy.rulesFor(typeOf(resource)).map(permits);
+    }),
+  ),
   "policy/labels hasContext": byDecidingPaths((facts, { resource }) => hasContext(facts(resource))),
   "policy/compile isRowOf": byDecidingPaths((facts, { resource, granting: { policy } }) =>
     policy.rulesFor(typeOf(resource)).map((rule) => isRowOf(rule, facts(resource))),
@@ -173,6 +194,19 @@ export const decisions: Readonly<Record<string, Decide>> = {
   ),
   "policy/self-widening widensAccess": widening(widensAccess),
 };
+
+const bookOf = () =>
+  new ConsentBook({
+    request: {
+      recipient: { references: new Set(), identifiers: new Set() },
+      holder: { references: new Set(), identifiers: new Set() },
+      purpose: "TREAT",
+      action: "read",
+      at: instant(0),
+    },
+    individual: undefined,
+    publicBase: "https://gateway.example/v1/fhir/main",
+  });
 
 /** References by which small worlds and real records name resources without an owner. */
 const referring = new Set(["Encounter:participant", "Observation:performer", "Patient:general-practitioner"]);

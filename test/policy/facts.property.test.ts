@@ -190,6 +190,7 @@ const inner: readonly string[] = [
   "phi/bytes/row-cutter viewOf",
   "phi/disclose isFound",
   "fhir/json/facts inlineLabelsOf",
+  "fhir/json/facts wholeOf",
   "fhir/r4/compartment mayInvolveAnother",
   "phi/disclose meets",
   "policy/evaluate mustShow",

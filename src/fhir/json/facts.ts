@@ -14,26 +14,35 @@ export const inlineLabel =
 export type FactPath = readonly [member: string] | readonly ["meta", member: string];
 
 const labels = Symbol("inline labels");
+const whole = Symbol("whole resource");
 
 /**
  * The part of a resource that decisions read: the members at some {@link FactPath}s, and the inline labels of
  * the whole resource. A decision takes this record and never a tree, so that the resource's bytes alone are
  * enough to decide, before the resource is read whole. Only {@link Facts.of} and {@link Facts.captured} make
- * it: a tree, or a copy of facts with further members, is not of this type.
+ * it: a tree, or a copy of facts with further members, is not of this type. A Consent in force may ask for
+ * any element: {@link Facts.wholeOf} has the tree, unless the facts were captured.
  */
 export class Facts {
   readonly [name: string]: Json;
   private readonly [labels]: readonly JsonObject[];
 
-  private constructor(members: JsonObject, inlineLabels: readonly JsonObject[]) {
+  private readonly [whole]: JsonObject | undefined;
+
+  private constructor(
+    members: JsonObject,
+    inlineLabels: readonly JsonObject[],
+    resource: JsonObject | undefined,
+  ) {
     Object.assign(this, members);
     this[labels] = inlineLabels;
+    this[whole] = resource;
   }
 
   static of(resource: JsonObject, paths: readonly FactPath[]): Facts {
     const found: JsonObject[] = [];
     findInlineLabels(resource, found);
-    return new Facts(pick(resource, paths), found);
+    return new Facts(pick(resource, paths), found, resource);
   }
 
   /**
@@ -48,12 +57,17 @@ export class Facts {
     paths: readonly FactPath[],
     inlineLabels: readonly JsonObject[],
   ): Facts {
-    return new Facts(pick(captured, paths), inlineLabels);
+    return new Facts(pick(captured, paths), inlineLabels, undefined);
   }
 
   /** The extensions (or what stands in their place) that label an element inside the resource. */
   static inlineLabelsOf(facts: Facts): readonly JsonObject[] {
     return facts[labels];
+  }
+
+  /** The resource that the facts were read from; undefined if only its bytes were read. */
+  static wholeOf(facts: Facts): JsonObject | undefined {
+    return facts[whole];
   }
 }
 

@@ -23,12 +23,12 @@ const rolesMax = 50;
  * whatever it finds. A user unknown to the origin has no patients.
  */
 export async function relate(
-  who: Pick<Principal, "scopes" | "patient" | "user">,
+  who: Pick<Principal, "scopes" | "patient" | "user" | "purpose">,
   relations: ReadonlySet<UserRelation>,
   origin: OriginSession,
   at: Instant,
 ): Promise<Result<Access, RelateRefusal>> {
-  const access = { scopes: who.scopes, patient: who.patient };
+  const access = { scopes: who.scopes, patient: who.patient, purpose: who.purpose };
   if (who.user === undefined || !who.scopes.some(({ context }) => context === "user")) return ok(access);
   const user = parseReference(who.user, origin.base);
   if (user.kind !== "local") return ok(access);

@@ -71,7 +71,11 @@ export interface Limits {
   readonly data?: readonly (DataLimit | Unclear)[];
 }
 
-export type LabelLimit = { readonly level: number } | { readonly sensitivity: string };
+export type LabelLimit =
+  | { readonly level: number }
+  | { readonly sensitivity: string }
+  /** `system|code` of a label that is in no table here: a permit means exactly this label. */
+  | { readonly label: string };
 export type ClassLimit = { readonly type: string } | { readonly profile: string };
 export type DataMeaning = "instance" | "related" | "dependents" | "authoredby";
 export interface DataLimit {

@@ -3,6 +3,7 @@ import { coversPurpose } from "#fhir/r4/purpose-of-use";
 import {
   confidentialityCodes,
   coversSensitivity,
+  psychotherapyNotes,
   restricted,
   type RowLabels,
 } from "#policy/sensitivity/row-labels";
@@ -32,6 +33,8 @@ export interface ConsentRequest {
   readonly purpose: string;
   readonly action: "read" | "write";
   readonly at: Instant;
+  /** Only provisions that name security labels permit: whether a Consent lets a labelled row leave. */
+  readonly isByLabel?: boolean;
 }
 
 /** The names of a party: person, organizations, groups and care teams at the time of the request. */
@@ -110,10 +113,13 @@ function readingOf(
   const inForce = periodMatch(root.frame, request.at);
   if (inForce === "no") return silent;
   const framed = allOf([frameMatch(root, request), root.isUnclear ? "unknown" : "yes"]);
-  const beyond = effectOf(outside, root);
+  const beyond = byLabel(effectOf(outside, root), request, "nothing");
   const limited = limitsMatch(root, row);
-  const own =
-    world === "closed" ? closedWorld(root, limited) : select(limited, effectOf(root.effect, root), beyond);
+  const own = byLabel(
+    world === "closed" ? closedWorld(root, limited) : select(limited, effectOf(root.effect, root), beyond),
+    request,
+    root.limits.labels,
+  );
   const inside = unless(exceptionsOf(root, request, row), own);
   return select(inForce, select(framed, inside, beyond), silent);
 }
@@ -146,7 +152,10 @@ function provisionOf(
   if (within === "no") return silent;
   return select(
     within,
-    unless(exceptionsOf(provision, request, row), effectOf(provision.effect, provision)),
+    unless(
+      exceptionsOf(provision, request, row),
+      byLabel(effectOf(provision.effect, provision), request, provision.limits.labels),
+    ),
     silent,
   );
 }
@@ -201,6 +210,16 @@ function effectOf(effect: Effect | Unclear | "silent", { path, specificity }: Pr
       return { permit: decided, deny: decided, isSilent: false };
   }
 }
+
+/** A permit that names no label is silent where only named labels count. */
+const byLabel = (
+  effect: Possible,
+  { isByLabel }: ConsentRequest,
+  named: Provision["limits"]["labels"] | "nothing",
+): Possible =>
+  isByLabel !== true || effect.permit === undefined || (named !== undefined && named !== "nothing")
+    ? effect
+    : { deny: effect.deny, isSilent: true };
 
 function periodMatch({ period }: ProvisionFrame, at: Instant): Match {
   if (period === undefined) return "yes";
@@ -281,24 +300,34 @@ function labelsMatch(
 
 /**
  * A permit covers its level and the levels below (IHE PCF: N and R does not cover V). Beyond that level a row
- * needs each of its sensitivities permitted: HIV is not permitted by PSY, also where a row has both.
+ * needs each of its sensitivities permitted: HIV is not permitted by PSY, also where a row has both. Two kinds
+ * need to be named in any case: psychotherapy notes (45 CFR 164.508(b)(3)(ii): combined with no further
+ * authorization) and records of 42 CFR Part 2 (§2.31(a)(3): a specific description of the information).
  */
 function isPermitted(limits: readonly (LabelLimit | Unclear)[], row: RowLabels): Match {
   const level = Math.max(
     ...limits.map((limit) => (limit !== unclear && "level" in limit ? limit.level : -1)),
   );
-  if (row.level <= level && (!row.hasUnknown || level === mostProtective)) return "yes";
+  const isByLevel = !row.isPart2 && !row.sensitivities.has(psychotherapyNotes);
+  if (isByLevel && row.level <= level && (!row.hasUnknown || level === mostProtective)) return "yes";
   const permits = (sensitivity: string) =>
     limits.some(
       (limit) =>
-        limit !== unclear && "sensitivity" in limit && coversSensitivity(limit.sensitivity, sensitivity),
+        limit !== unclear &&
+        "sensitivity" in limit &&
+        (sensitivity === psychotherapyNotes
+          ? limit.sensitivity === psychotherapyNotes
+          : coversSensitivity(limit.sensitivity, sensitivity)),
     );
+  const isNamed = (name: string) =>
+    limits.some((limit) => limit !== unclear && "label" in limit && limit.label === name);
   const isPermittedByKind =
-    row.sensitivities.size > 0 &&
+    row.sensitivities.size + row.unknown.size > 0 &&
     row.level <= Math.max(level, restricted) &&
-    [...row.sensitivities].every(permits);
-  if (isPermittedByKind && !row.hasUnknown) return "yes";
-  return limits.includes(unclear) || row.hasUnknown ? "unknown" : "no";
+    [...row.sensitivities].every(permits) &&
+    [...row.unknown].every(isNamed);
+  if (isPermittedByKind) return "yes";
+  return row.hasUnknown || limits.some((limit) => limit === unclear || "label" in limit) ? "unknown" : "no";
 }
 
 const mostProtective = confidentialityCodes.length - 1;
@@ -308,6 +337,7 @@ const mostProtective = confidentialityCodes.length - 1;
  * that is labelled SPI may be about any of these codes.
  */
 function isDenied(limit: LabelLimit, row: RowLabels): Match {
+  if ("label" in limit) return row.unknown.has(limit.label) ? "yes" : "unknown"; // it may mean any kind
   if ("level" in limit) return row.level >= limit.level ? "yes" : row.hasUnknown ? "unknown" : "no";
   const meant = [limit.sensitivity, ...(sameKinds.find((kinds) => kinds.includes(limit.sensitivity)) ?? [])];
   for (const sensitivity of row.sensitivities)

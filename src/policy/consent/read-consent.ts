@@ -317,7 +317,8 @@ const roles: Readonly<Record<string, "recipient" | "holder">> = {
 function labelOf(coding: Json): LabelLimit | Unclear {
   const label = securityLabelOf(coding);
   if (label.kind === "level") return { level: label.level };
-  return label.kind === "sensitivity" ? { sensitivity: label.code } : unclear;
+  if (label.kind === "sensitivity") return { sensitivity: label.code };
+  return label.kind === "unknown" && label.name !== undefined ? { label: label.name } : unclear;
 }
 
 /** A resource type, or a profile; each other class (a document's type, a media type) is not understood. */

@@ -31,7 +31,13 @@ const frame = z.strictObject({
 });
 const limits = z.strictObject({
   dataPeriod: span.nullable().exactOptional(),
-  labels: list(z.union([z.strictObject({ level: z.number() }), z.strictObject({ sensitivity: z.string() })])),
+  labels: list(
+    z.union([
+      z.strictObject({ level: z.number() }),
+      z.strictObject({ sensitivity: z.string() }),
+      z.strictObject({ label: z.string() }),
+    ]),
+  ),
   types: list(z.union([z.strictObject({ type: z.string() }), z.strictObject({ profile: z.string() })])),
   codes: list(z.string()),
   data: list(

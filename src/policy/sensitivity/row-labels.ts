@@ -1,4 +1,4 @@
-import { isSameSystem } from "#fhir/code-system";
+import { isSameSystem, systemName } from "#fhir/code-system";
 import { isObject, property, type Json } from "#fhir/json/json";
 import { handlingCodes, sensitivityParents } from "./sensitivity.gen.ts";
 
@@ -10,12 +10,23 @@ export interface RowLabels {
   readonly sensitivities: ReadonlySet<string>;
   /** A label of the row is in no table here, so it may mean any sensitivity. */
   readonly hasUnknown: boolean;
+  /** The unknown labels by `system|code`: a Consent may name one. A label without both is unreadable. */
+  readonly unknown: ReadonlySet<string>;
+  /** An obligation, a refrain, or a law about a recipient: nothing about the kind of information. */
+  readonly hasHandling: boolean;
+  /** The label of 42 CFR Part 2: a record of a program for substance use disorders. */
+  readonly isPart2: boolean;
+  /** The label of 45 CFR 164.522(a)(1)(vi): the individual paid for the service in full. */
+  readonly isSelfPaid: boolean;
 }
 
 /** v3-Confidentiality, least protective first (HL7 THO). */
 export const confidentialityCodes = ["U", "L", "M", "N", "R", "V"] as const;
 export const normal = confidentialityCodes.indexOf("N");
 export const restricted = confidentialityCodes.indexOf("R");
+
+/** 45 CFR 164.501; LOINC and SNOMED CT do not tell them from further notes, so an origin has to label them. */
+export const psychotherapyNotes = "PSYTHPN";
 
 const confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
 const actCode = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
@@ -39,20 +50,21 @@ const kindsOfLaws: Readonly<Record<string, string | undefined>> = {
 /** A security label (FHIR R4 security-labels): a place in the order of confidentiality, or a sensitivity. */
 export type SecurityLabel =
   | { readonly kind: "level"; readonly level: number }
-  | { readonly kind: "sensitivity"; readonly code: string }
+  | { readonly kind: "sensitivity"; readonly code: string; readonly law?: "42CFRPart2" }
   /** An obligation, a refrain, or a law about a recipient: it says nothing about the kind of information. */
-  | { readonly kind: "handling" }
+  | { readonly kind: "handling"; readonly law?: "HIPAASelfPay" }
   /** The purpose of the data (HTEST), or their certainty and completeness (SUBSETTED). */
   | { readonly kind: "context" }
-  | { readonly kind: "unknown" };
+  /** `name`: `system|code`, if the label has both. */
+  | { readonly kind: "unknown"; readonly name?: string };
 
-const unknown: SecurityLabel = { kind: "unknown" };
 const handling: SecurityLabel = { kind: "handling" };
+const selfPaid: SecurityLabel = { kind: "handling", law: "HIPAASelfPay" };
 
 export function securityLabelOf(coding: Json): SecurityLabel {
-  if (!isObject(coding)) return unknown;
-  const [system, code] = [property(coding, "system"), property(coding, "code")];
-  if (typeof system !== "string" || typeof code !== "string") return unknown;
+  const [system, code] = isObject(coding) ? [property(coding, "system"), property(coding, "code")] : [];
+  if (typeof system !== "string" || typeof code !== "string") return { kind: "unknown" };
+  const unknown: SecurityLabel = { kind: "unknown", name: `${systemName(system)}|${code}` };
   if (isSameSystem(system, confidentiality)) {
     const level = confidentialityCodes.findIndex((known) => known === code);
     if (level >= 0) return { kind: "level", level };
@@ -62,7 +74,8 @@ export function securityLabelOf(coding: Json): SecurityLabel {
   if (isSameSystem(system, actCode) || isSameSystem(system, privacyLaw)) {
     if (Object.hasOwn(kindsOfLaws, code)) {
       const kind = kindsOfLaws[code];
-      return kind === undefined ? handling : { kind: "sensitivity", code: kind };
+      if (kind === undefined) return selfPaid;
+      return { kind: "sensitivity", code: kind, ...(code === "42CFRPart2" ? { law: code } : {}) };
     }
     if (isSensitivity(code)) return { kind: "sensitivity", code };
     return handlingNames.has(code) ? handling : unknown;
@@ -70,22 +83,31 @@ export function securityLabelOf(coding: Json): SecurityLabel {
   return contextSystems.has(system) ? { kind: "context" } : unknown;
 }
 
-const isSensitivity = (code: string): boolean => Object.hasOwn(sensitivityParents, code);
+export const isSensitivity = (code: string): boolean => Object.hasOwn(sensitivityParents, code);
+
+/** No Consent can name it: the name of a label has a bar. */
+const unreadable = "";
 
 /** The labels of a row: from `meta.security` and from inside the row, with the sensitivities of its codes. */
 export function rowLabels(labels: Iterable<Json>, derived: Iterable<string> = []): RowLabels {
   let level = -1;
-  let hasUnknown = false;
-  const sensitivities = new Set(derived);
+  let [hasUnknown, hasHandling, isPart2, isSelfPaid] = [false, false, false, false];
+  const [sensitivities, unknown] = [new Set(derived), new Set<string>()];
   for (const coding of labels) {
     const label = securityLabelOf(coding);
     if (label.kind === "level") level = Math.max(level, label.level);
     if (label.kind === "sensitivity") sensitivities.add(label.code);
-    if (label.kind === "unknown") hasUnknown = true;
+    if (label.kind === "unknown") {
+      hasUnknown = true;
+      unknown.add(label.name ?? unreadable);
+    }
+    if (label.kind === "handling") hasHandling = true;
+    if (label.kind === "sensitivity" && label.law !== undefined) isPart2 = true;
+    if (label.kind === "handling" && label.law !== undefined) isSelfPaid = true;
   }
   if (level < 0) level = normal;
   if (sensitivities.size > 0) level = Math.max(level, restricted);
-  return { level, sensitivities, hasUnknown };
+  return { level, sensitivities, hasUnknown, unknown, hasHandling, isPart2, isSelfPaid };
 }
 
 /** Answers whether a sensitivity is another or below it (HL7 THO: SPI is above SUD, SUD above ETHUD). */

@@ -115,7 +115,7 @@ async function patientsOf(user: string | undefined, relations: readonly UserRela
   };
   const session = sessionOf(ask, { at, base });
   const access = await relate(
-    { scopes: scopes.value, patient: undefined, user },
+    { scopes: scopes.value, patient: undefined, user, purpose: "TREAT" },
     new Set(relations),
     session,
     at,

@@ -1,0 +1,161 @@
+import { coversPurpose } from "#fhir/r4/purpose-of-use";
+import { Facts } from "#fhir/json/facts";
+import { allConcernedBy, concernedBy, isCompartmentType } from "#fhir/r4/compartment";
+import { textAt } from "#fhir/json/json";
+import type { FhirBase } from "#fhir/r4/reference";
+import { decideByConsents, type ConsentPolicy, type FiledConsent } from "./decide-by-consents.ts";
+import type { ConsentRequest } from "./judge-consent.ts";
+import { rowFactsOf, type ConsentRowFacts } from "./row-facts.ts";
+
+/** The request whose rows the Consents judge. */
+export interface ConsentScene {
+  readonly request: Omit<ConsentRequest, "isByLabel">;
+  /** The id of the individual who asks for their own records: no Consent limits that access (45 CFR 164.524). */
+  readonly individual: string | undefined;
+  /** The gateway's FHIR base of the origin: a row may name its patient by it. */
+  readonly publicBase: FhirBase;
+}
+
+/**
+ * The Consents of the patients of one request, as far as they are known. A decision about a row of a patient
+ * who is not known yet counts as if the patient had no Consent, and the book notes the patient. Such a
+ * decision is provisional: nothing that rests on it may leave before {@link learn} got the answer for each
+ * patient of {@link unknown}. If {@link revision} changed meanwhile, the decisions are made again.
+ */
+export class ConsentBook {
+  readonly #scene: ConsentScene;
+  readonly #known = new Map<string, readonly FiledConsent[]>();
+  readonly #unknown = new Set<string>();
+  readonly #provisional = new Set<string>();
+  #revision = 0;
+
+  constructor(scene: ConsentScene) {
+    this.#scene = scene;
+  }
+
+  /** The patients whose Consents have to be asked for. */
+  get unknown(): ReadonlySet<string> {
+    return this.#unknown;
+  }
+
+  /** Answers whether a decision rests on a patient who is not known yet. */
+  get isProvisional(): boolean {
+    return this.#provisional.size > 0;
+  }
+
+  /** Changes when a provisional decision may have been wrong. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Notes a patient before any row is judged: the question names the patient. */
+  expect(patient: string): void {
+    if (patient !== this.#scene.individual && !this.#known.has(patient)) this.#unknown.add(patient);
+  }
+
+  /** @param found for each of the patients; a patient who is missing has no Consent. */
+  learn(patients: Iterable<string>, found: ReadonlyMap<string, readonly FiledConsent[]>): void {
+    for (const patient of patients) {
+      const inForce = (found.get(patient) ?? []).filter(({ rules }) => rules.isActive);
+      this.#known.set(patient, inForce);
+      this.#unknown.delete(patient);
+      if (this.#provisional.delete(patient) && inForce.length > 0) this.#revision += 1;
+    }
+  }
+
+  /** The Consents that judge a row. */
+  of(row: Facts, base: FhirBase): RowConsents {
+    const bases = [base, this.#scene.publicBase];
+    const whole = Facts.wholeOf(row);
+    const { patients, unnamed } =
+      whole === undefined ? concernedBy(row, bases) : allConcernedBy(whole, bases);
+    const asked = patients.filter((patient) => patient !== this.#scene.individual);
+    const each = asked.map((patient) => {
+      const known = this.#known.get(patient);
+      if (known === undefined) {
+        this.#unknown.add(patient);
+        this.#provisional.add(patient);
+      }
+      return known ?? none;
+    });
+    const isOwn = asked.length === 0 && patients.length > 0 && !unnamed;
+    const isNobodys = patients.length === 0 && !isCompartmentType(textAt(row, "resourceType") ?? "");
+    return new RowConsents(this.#scene.request, each, isOwn || isNobodys, () =>
+      whole === undefined ? undefined : rowFactsOf(whole, base),
+    );
+  }
+}
+
+const none: readonly FiledConsent[] = [];
+
+/** The Consents of the patients whom a row concerns. */
+export class RowConsents {
+  readonly #request: ConsentScene["request"];
+  readonly #patients: readonly (readonly FiledConsent[])[];
+  /** The row is of the individual who asks, or of no patient: no base policy holds for it. */
+  readonly #isExempt: boolean;
+  readonly #read: () => ConsentRowFacts | undefined;
+  #facts: ConsentRowFacts | undefined;
+
+  constructor(
+    request: ConsentScene["request"],
+    patients: readonly (readonly FiledConsent[])[],
+    isExempt: boolean,
+    read: () => ConsentRowFacts | undefined,
+  ) {
+    this.#request = request;
+    this.#patients = patients;
+    this.#isExempt = isExempt;
+    this.#read = read;
+  }
+
+  /** A Consent is in force for a patient of the row: only the whole row tells the verdict. */
+  get isAsked(): boolean {
+    return this.#patients.some((consents) => consents.length > 0);
+  }
+
+  /** Answers whether the base policy and the Consents of every patient permit the row. */
+  permit(policy: ConsentPolicy): boolean {
+    if (this.#isExempt && !this.isAsked) return true;
+    if (this.#patients.length === 0 || !this.isAsked) return policy.base === "honoured";
+    return this.#patients.every((consents) => this.#decide(consents, policy, false));
+  }
+
+  /** Answers whether a Consent of every patient names the labels of the row and permits it. */
+  permitLabels({ combining }: ConsentPolicy): boolean {
+    return (
+      this.#patients.length > 0 &&
+      this.#patients.every(
+        (consents) => consents.length > 0 && this.#decide(consents, { base: "required", combining }, true),
+      )
+    );
+  }
+
+  #decide(consents: readonly FiledConsent[], policy: ConsentPolicy, isByLabel: boolean): boolean {
+    if (consents.length === 0) return policy.base === "honoured";
+    const facts = (this.#facts ??= this.#read());
+    if (facts === undefined) return false;
+    return decideByConsents(consents, { ...this.#request, isByLabel }, facts, policy).isPermitted;
+  }
+}
+
+/**
+ * The id of the patient who asks for their own records: the token is of that patient, and the purpose is the
+ * individual's request. A representative or a relative who signed in is a person of their own.
+ */
+export function individualOf(
+  purpose: string,
+  patient: string | undefined,
+  user: string | undefined,
+): string | undefined {
+  if (purpose !== "PATRQT" || patient === undefined) return undefined;
+  return user === undefined || new RegExp(`(?:^|/)Patient/${patient.replaceAll(".", "\\.")}$`, "u").test(user)
+    ? patient
+    : undefined;
+}
+
+/** The base without a rule of the policy: research and marketing need a permission (45 CFR 164.508). */
+export const defaultBase = (purpose: string | undefined): ConsentPolicy["base"] =>
+  purpose !== undefined && (coversPurpose("HRESCH", purpose) || coversPurpose("HMARKT", purpose))
+    ? "required"
+    : "honoured";

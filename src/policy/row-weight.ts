@@ -1,0 +1,39 @@
+import { Facts } from "#fhir/json/facts";
+import type { FhirBase } from "#fhir/r4/reference";
+import { coversPurpose } from "#fhir/r4/purpose-of-use";
+import type { CompiledPolicy, CompiledRule } from "./compile.ts";
+import { hasInlineLabels, isHarmless, labelsOf, leavesByPolicy, neverLeaves } from "./labels.ts";
+import { rowFactsOf } from "./consent/row-facts.ts";
+import type { Access } from "./row-access.ts";
+
+/**
+ * Answers which rules may show a row, by the labels of the row and by the Consents of the patients whom it
+ * concerns. `undefined`: the labels withhold the row, whatever the rules say.
+ */
+export function weighRow(
+  policy: CompiledPolicy,
+  { purpose, consents }: Pick<Access, "purpose" | "consents">,
+  row: Facts,
+  base: FhirBase,
+): ((rule: CompiledRule) => boolean) | undefined {
+  const asked = typeof consents === "object" ? consents.of(row, base) : undefined;
+  if (!mayLeaveByLabels()) return undefined;
+  return (rule) => {
+    const consent = policy.consentFor(purpose, rule);
+    if (asked !== undefined) return asked.permit(consent);
+    return consents === "given" || consent.base === "honoured";
+  };
+
+  function mayLeaveByLabels(): boolean {
+    const whole = Facts.wholeOf(row);
+    if (policy.labels.fromCodes && whole === undefined) return false;
+    const labels = policy.labels.fromCodes && whole ? rowFactsOf(whole, base).labels : labelsOf(row);
+    if (hasInlineLabels(row)) return false;
+    if (isHarmless(labels)) return true;
+    if (neverLeaves(labels, purpose) || (labels.isPart2 && !policy.labels.part2)) return false;
+    if (leavesByPolicy(policy.labels.leaveFor(purpose), labels)) return true;
+    // 42 CFR 2.31(d): legal proceedings need a consent of their own, which no Consent here can state
+    if (labels.isPart2 && (purpose === undefined || coversPurpose("HLEGAL", purpose))) return false;
+    return asked?.permitLabels(policy.consentFor(purpose)) === true;
+  }
+}

@@ -1,0 +1,234 @@
+import { describe, test } from "vitest";
+import { utf8 } from "#kernel/encoded";
+import { instant } from "#kernel/clock";
+import { isObject, readJson, type Json, type JsonObject } from "#fhir/json/json";
+import { parseScopes } from "#identity/scopes";
+import { compilePolicy } from "#policy/compile";
+import { ConsentBook, individualOf } from "#policy/consent/consent-book";
+import type { FiledConsent } from "#policy/consent/decide-by-consents";
+import { readConsent } from "#policy/consent/read-consent";
+import { parsePolicyDocument } from "#policy/document";
+import { evaluate } from "#policy/evaluate";
+import { factsFor } from "#policy/facts";
+import type { PolicyDocument } from "#policy/schema";
+import { consent, level, purpose, sensitivity } from "./consent/scene.ts";
+import { origin, policy, rule } from "./granting.ts";
+
+const v3 = "http://terminology.hl7.org/CodeSystem/v3-";
+const r = { system: `${v3}Confidentiality`, code: "R" };
+const act = (code: string) => ({ system: `${v3}ActCode`, code });
+const law = (code: string) => ({ system: `${v3}ActUSPrivacyLaw`, code });
+const [permit, deny] = ["permit", "deny"].map((type) => (more: object) => consent({ type, ...more })) as [
+  (more: object) => JsonObject,
+  (more: object) => JsonObject,
+];
+
+interface Asking {
+  readonly labels?: PolicyDocument["labels"];
+  readonly rules?: PolicyDocument["rules"];
+  readonly consent?: PolicyDocument["consent"];
+  readonly purpose?: string;
+  readonly consents?: Readonly<Record<string, readonly JsonObject[]>>;
+  readonly individual?: string;
+  readonly mayPermit?: boolean;
+}
+
+/** Answers whether a row leaves, once the Consents of every patient of the row are known. */
+function leaves(row: object, { consents = {}, ...asking }: Asking = {}): boolean {
+  const { purpose: why = "TREAT", individual, mayPermit = true } = asking;
+  const document = {
+    ...policy(...(asking.rules ?? [rule(["Observation"], "everything")])),
+    purposes: [why],
+    ...(asking.labels && { labels: asking.labels }),
+    ...(asking.consent && { consent: asking.consent }),
+  };
+  const scopes = parseScopes("system/*.rs");
+  if (!scopes.ok) throw new Error("a test's own mistake");
+  const nobody = { references: new Set<string>(), identifiers: new Set<string>() };
+  const request = {
+    recipient: nobody,
+    holder: nobody,
+    purpose: why,
+    action: "read",
+    at: instant(0),
+  } as const;
+  const book = new ConsentBook({ request, individual, publicBase: "https://gateway.example/v1/fhir/main" });
+  const grant = evaluate(
+    compilePolicy(document, "sha256:test"),
+    { scopes: scopes.value, patient: undefined, purpose: why, consents: book },
+    { kind: "read", type: "Observation", id: "o" },
+  );
+  if (!grant.ok) throw new Error(grant.error.reason);
+  const read = readJson(utf8(JSON.stringify({ resourceType: "Observation", id: "o", ...row })));
+  if (!read.ok || !isObject(read.value)) throw new Error("a test's own mistake");
+  const facts = factsFor(grant.value, read.value);
+  grant.value.viewOf(facts, origin);
+  book.learn(
+    book.unknown,
+    new Map(
+      Object.entries(consents).map(([patient, filed]) => [
+        patient,
+        filed.map((resource, index): FiledConsent => ({
+          digest: `${patient} ${index}`,
+          rules: readConsent(resource, origin),
+          filedAt: instant(0),
+          mayPermit,
+        })),
+      ]),
+    ),
+  );
+  return grant.value.viewOf(facts, origin) !== undefined;
+}
+
+const of = (patient: string, ...security: readonly Json[]) => ({
+  subject: { reference: `Patient/${patient}` },
+  ...(security.length > 0 && { meta: { security } }),
+});
+const leave = (labels: readonly string[], more: object = {}): PolicyDocument["labels"] => ({
+  leave: [{ labels: [...labels], why: "45 CFR 164.506(c), for a test." }],
+  ...more,
+});
+
+describe("labels of a row", () => {
+  test("a labelled row leaves by no policy that says nothing, and by a policy that names all its labels", ({
+    expect,
+  }) => {
+    expect(leaves(of("a"))).toBe(true);
+    for (const labels of [[r], [act("HIV")], [r, act("HIV")], [law("42CFRPart2")], [act("MASK")], ["x"]])
+      expect(leaves(of("a", ...labels)), JSON.stringify(labels)).toBe(false);
+    expect(leaves(of("a", r, act("HIV")), { labels: leave(["HIV"]) })).toBe(true);
+    expect(leaves(of("a", r, act("HIV"), act("PSY")), { labels: leave(["HIV"]) })).toBe(false);
+    expect(leaves(of("a", r, act("ETHUD")), { labels: leave(["SPI"]) })).toBe(true);
+    expect(leaves(of("a", r, act("HIV")), { labels: leave(["R"]) })).toBe(true);
+    expect(leaves(of("a", r, act("MASK")), { labels: leave(["HIV"]) })).toBe(false);
+    expect(leaves(of("a", { ...r, code: "V" }), { labels: leave(["R"]) })).toBe(false);
+    expect(leaves(of("a", { code: "N" }), { labels: leave(["R"]) })).toBe(false);
+    expect(leaves(of("a", { code: "N" }), { labels: leave(["V"]) })).toBe(true);
+  });
+
+  test("a code labels a row where the policy reads codes, or a Consent names labels", ({ expect }) => {
+    const coded = { ...of("a"), code: { coding: [{ system: "http://loinc.org", code: "80203-3" }] } }; // HIV
+    expect(leaves(coded)).toBe(true);
+    expect(leaves(coded, { labels: { fromCodes: true } })).toBe(false);
+    expect(leaves(of("a"), { labels: { fromCodes: true } })).toBe(true);
+    expect(leaves(coded, { labels: leave(["HIV"], { fromCodes: true }) })).toBe(true);
+    expect(leaves(coded, { consents: { a: [deny({ securityLabel: [sensitivity("HIV")] })] } })).toBe(false);
+    expect(leaves(of("a"), { consents: { a: [deny({ securityLabel: [sensitivity("HIV")] })] } })).toBe(true);
+  });
+
+  test("labels leave for the purposes that the policy names for them", ({ expect }) => {
+    const labels = { leave: [{ labels: ["R"], purposes: ["ETREAT"], why: "45 CFR 164.506(c)(2)." }] };
+    expect(leaves(of("a", r), { labels, purpose: "BTG" })).toBe(true);
+    expect(leaves(of("a", r), { labels, purpose: "TREAT" })).toBe(false);
+  });
+
+  test("psychotherapy notes leave by no policy, and self-pay services neither for payment nor operations", ({
+    expect,
+  }) => {
+    for (const notes of [act("PSYTHPN"), law("HIPAAPsyNotes")])
+      expect(leaves(of("a", r, notes), { labels: leave(["V", "SPI"]) })).toBe(false);
+    for (const why of ["HPAYMT", "CLMATTCH", "HOPERAT", "CAREMGT"])
+      expect(leaves(of("a", law("HIPAASelfPay")), { labels: leave(["V"]), purpose: why }), why).toBe(false);
+    expect(leaves(of("a", law("HIPAASelfPay")), { labels: leave(["R"]) })).toBe(true);
+    const consents = { a: [permit({ securityLabel: [level("V"), sensitivity("SPI")] })] };
+    expect(leaves(of("a", law("HIPAASelfPay")), { consents, purpose: "HPAYMT" })).toBe(false);
+  });
+
+  test("a record of 42 CFR Part 2 leaves only under a policy with part2, by a Consent that names it", ({
+    expect,
+  }) => {
+    const row = of("a", r, law("42CFRPart2"));
+    const consents = { a: [permit({ purpose: [purpose("TREAT")], securityLabel: [sensitivity("SUD")] })] };
+    expect(leaves(row, { consents })).toBe(false);
+    expect(leaves(row, { consents, labels: { part2: true } })).toBe(true);
+    expect(leaves(row, { labels: leave(["V", "SPI"], { part2: true }) })).toBe(false);
+    const byLevel = { a: [permit({ securityLabel: [level("V")] })] };
+    expect(leaves(row, { consents: byLevel, labels: { part2: true } })).toBe(false);
+    const forAll = { a: [permit({ securityLabel: [sensitivity("SUD")] })] };
+    expect(leaves(row, { consents: forAll, labels: { part2: true }, purpose: "HLEGAL" })).toBe(false);
+    const own = leave(["V", "42CFRPart2"], { part2: true });
+    expect(leaves(row, { labels: own, purpose: "PATRQT" })).toBe(true);
+  });
+
+  test("a Consent lets a labelled row leave only if its permit names the labels", ({ expect }) => {
+    const row = of("a", r, act("HIV"));
+    expect(leaves(row, { consents: { a: [permit({})] } })).toBe(false);
+    expect(leaves(row, { consents: { a: [permit({ securityLabel: [sensitivity("HIV")] })] } })).toBe(true);
+    expect(leaves(row, { consents: { a: [permit({ securityLabel: [level("R")] })] } })).toBe(true);
+    expect(leaves(row, { consents: { a: [permit({ securityLabel: [sensitivity("PSY")] })] } })).toBe(false);
+    const both = { a: [permit({ securityLabel: [sensitivity("HIV")] }), permit({})] };
+    expect(leaves(row, { consents: both })).toBe(true);
+    const written = { a: [permit({ securityLabel: [sensitivity("HIV")] })] };
+    expect(leaves(row, { consents: written, mayPermit: false }), "a client's own Consent").toBe(false);
+    const strange = of("a", r, { system: `${v3}ActCode`, code: "SICKVIS" });
+    expect(leaves(strange, { consents: { a: [permit({ securityLabel: [level("R")] })] } })).toBe(false);
+    expect(leaves(strange, { consents: { a: [permit({ securityLabel: [sensitivity("SICKVIS")] })] } })).toBe(
+      true,
+    );
+  });
+});
+
+describe("the Consents of every patient of a row", () => {
+  test("a denial withholds under each base, and silence is the base's word", ({ expect }) => {
+    const required = { base: "required" } as const;
+    expect(leaves(of("a"), { consents: { a: [deny({})] } })).toBe(false);
+    expect(leaves(of("a"), { consents: { b: [deny({})] } })).toBe(true);
+    expect(leaves(of("a"), { consent: required })).toBe(false);
+    expect(leaves(of("a"), { consent: required, consents: { a: [permit({})] } })).toBe(true);
+    expect(
+      leaves(of("a"), { consent: required, consents: { a: [permit({ purpose: [purpose("HRESCH")] })] } }),
+    ).toBe(false);
+    expect(leaves(of("a"), { purpose: "HRESCH" }), "research needs a permission").toBe(false);
+    expect(leaves(of("a"), { purpose: "CLINTRCH", consents: { a: [permit({})] } })).toBe(true);
+  });
+
+  test("a rule may require what the policy does not", ({ expect }) => {
+    const rules = [rule(["Observation"], "everything", { consent: { base: "required" } })];
+    expect(leaves(of("a"), { rules })).toBe(false);
+    expect(leaves(of("a"), { rules, consents: { a: [permit({})] } })).toBe(true);
+  });
+
+  test("each patient of a row is asked, also the patient of a contained resource", ({ expect }) => {
+    const contained = {
+      ...of("a"),
+      contained: [{ resourceType: "Observation", id: "c", subject: { reference: "Patient/b" } }],
+    };
+    expect(leaves(contained, { consents: { b: [deny({})] } })).toBe(false);
+    expect(
+      leaves({ ...of("a"), performer: [{ reference: "Patient/b" }] }, { consents: { b: [deny({})] } }),
+    ).toBe(false);
+  });
+
+  test("no Consent limits the individual's own access, and each further person is limited", ({ expect }) => {
+    const consents = { a: [deny({})] };
+    const own = individualOf("PATRQT", "a", undefined);
+    expect(own).toBe("a");
+    expect(
+      leaves(of("a"), { purpose: "PATRQT", individual: "a", consents, consent: { base: "required" } }),
+    ).toBe(true);
+    expect(leaves(of("b"), { purpose: "PATRQT", individual: "a", consents: { b: [deny({})] } })).toBe(false);
+    expect(individualOf("PATRQT", "a", "https://x.example/Patient/a")).toBe("a");
+    expect(individualOf("PATRQT", "a", "RelatedPerson/a")).toBeUndefined();
+    expect(individualOf("PATRQT", "a", "Patient/b")).toBeUndefined();
+    expect(individualOf("TREAT", "a", undefined)).toBeUndefined();
+  });
+});
+
+test("publishing refuses a label that no purpose alone may let leave", ({ expect }) => {
+  const problem = (labels: object, purposes = ["TREAT"]) => {
+    const read = parsePolicyDocument({ ...policy(rule(["Observation"], "everything")), purposes, labels });
+    return read.ok ? undefined : read.error.pointer;
+  };
+  const at = "/labels/leave/0/labels/0";
+  expect(problem({ ...leave(["R"]) })).toBeUndefined();
+  expect(problem({ ...leave(["PSYTHPN"]) })).toBe(at);
+  expect(problem({ ...leave(["SICKVIS"]) })).toBe(at);
+  expect(problem({ ...leave(["HIPAASelfPay"]) })).toBe(at);
+  expect(problem({ ...leave(["42CFRPart2"], { part2: true }) })).toBe(at);
+  expect(problem({ ...leave(["42CFRPart2"]) }, ["PATRQT"])).toBe(at);
+  expect(problem({ ...leave(["42CFRPart2"], { part2: true }) }, ["PATRQT"])).toBeUndefined();
+  expect(problem({ ...leave(["R", "R"]) })).toBe("/labels/leave/0/labels/1");
+  expect(problem({ leave: [{ labels: ["R"], purposes: ["HPAYMT"], why: "45 CFR 164.506(c)(3)." }] })).toBe(
+    "/labels/leave/0/purposes/0",
+  );
+});
