@@ -1,6 +1,6 @@
 import { textAt, type JsonObject } from "#fhir/json/json";
 import { Facts, type FactPath } from "#fhir/json/facts";
-import { isResourceType } from "#fhir/r4/elements";
+import { elementsOf, isResourceType } from "#fhir/r4/elements";
 import { namingElements } from "#fhir/r4/compartment";
 import type { SearchParameter } from "#fhir/search/search";
 import { residencePaths } from "#residence/row-residences";
@@ -85,7 +85,9 @@ function makeLists(policy: CompiledPolicy, byCategory: boolean, type: string, re
       // An origin may answer with a different type: it is judged as a row of the requested type first.
       ...[found, type].flatMap((tested) => conditionPaths(policy, tested)),
       ...(byCategory ? [found, type].flatMap(categoryElements).map((name) => [name] as const) : []),
-      ...searched.flatMap(({ paths }) => (paths ?? []).map(factPathOf)),
+      ...[found, type].flatMap((tested) =>
+        searched.flatMap(({ paths }) => (paths ?? []).flatMap((path) => factPathsOf(tested, path))),
+      ),
     ]),
   );
   const all = once((found) =>
@@ -108,6 +110,17 @@ const conditionPaths = (policy: CompiledPolicy, type: string): readonly FactPath
 /** The fact that contains the value at an element path. */
 function factPathOf([first = "", second]: readonly string[]): FactPath {
   return first === "meta" && second !== undefined ? [first, second] : [first];
+}
+
+/** Like {@link factPathOf}; a choice is a fact by each of its names. */
+function factPathsOf(type: string, path: readonly string[]): readonly FactPath[] {
+  const [first = ""] = path;
+  if (!first.endsWith("[x]")) return [factPathOf(path)];
+  return (
+    elementsOf(type)
+      .get(first)
+      ?.forms.map(({ name }) => [name] as const) ?? []
+  );
 }
 
 function distinct(paths: readonly FactPath[]): readonly FactPath[] {

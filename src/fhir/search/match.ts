@@ -3,6 +3,7 @@ import type { Facts } from "#fhir/json/facts";
 import { isObject, property, textAt, valuesAt } from "#fhir/json/json";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
+import { matches, mayMatch } from "./row-judge.ts";
 
 /**
  * Ids of the patients that a search names (`patient=1`, `Patient?_id=1`, `focus=Patient/1`). An empty
@@ -28,17 +29,27 @@ export function patientsSearchedFor(
 }
 
 /**
- * True if a row matches the search's id and owner parameters: an origin that ignores a parameter answers
- * with the rows of every patient. A reference to a foreign server is left to the origin, which alone knows
- * that server's names.
+ * True if a row can be a match of the search: an origin that ignores a parameter answers with rows that are
+ * none. Each server reads some searches in its own way, so only a row that no reading would find is refused.
+ * The id and the owners are compared exactly. A reference to a foreign server is left to the origin, which
+ * alone knows that server's names.
  * @param base FHIR base of the origin, without a trailing slash.
+ * @param decidedHere the parameters that the origin does not know: the row must match them by R4's reading.
  */
-export function matchesSearch(row: Facts, parameters: readonly SearchParameter[], base: FhirBase): boolean {
+export function matchesSearch(
+  row: Facts,
+  parameters: readonly SearchParameter[],
+  base: FhirBase,
+  decidedHere: ReadonlySet<SearchParameter> = none,
+): boolean {
   const type = textAt(row, "resourceType") ?? "";
-  return parameters.every(({ definition, values }) => {
+  return parameters.every((parameter) => {
+    const { definition, values } = parameter;
     if (definition.code === "_id")
       return values.some((value) => value.kind === "token" && value.code === property(row, "id"));
-    if (definition.type !== "reference" || !reads(type, definition, "owner")) return true;
+    if (decidedHere.has(parameter)) return matches(row, parameter, base);
+    if (definition.type !== "reference" || !reads(type, definition, "owner"))
+      return mayMatch(row, parameter, base);
     const named = (definition.paths ?? []).flatMap((path) => valuesAt(row, path));
     // the row names no patient, so it does not name the requested patient
     if (named.length === 0) return false;
@@ -55,6 +66,8 @@ export function matchesSearch(row: Facts, parameters: readonly SearchParameter[]
     );
   });
 }
+
+const none: ReadonlySet<SearchParameter> = new Set();
 
 const reads = (type: string, { paths }: SearchParameter["definition"], part: "owner" | "any"): boolean =>
   paths?.some((path) => isCompartmentPath(type, path, part)) === true;

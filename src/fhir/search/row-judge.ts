@@ -1,0 +1,249 @@
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { elementsOf } from "#fhir/r4/elements";
+import { parseReference, type FhirBase } from "#fhir/r4/reference";
+import { compareSpans, dateSpan, numberSpan, valueSpan, type Span } from "./span.ts";
+import type { SearchParameter } from "./search.ts";
+import type { SearchParameterType } from "./parameters.ts";
+import type { SearchValue } from "./value.ts";
+
+/*
+ * Servers read the same search in different ways: a date without a zone, a name by its words, a code in any
+ * case. A row is therefore judged in two ways. `mayMatch` is true for every row that a correct server could
+ * return; with it, a server that ignores a parameter does not widen an answer. `matches` is R4's own reading;
+ * it decides alone where the server does not know the parameter.
+ */
+
+/** How a value of a row is compared with a searched value. */
+interface Reading {
+  readonly row: Json;
+  readonly base: FhirBase;
+  readonly isLenient: boolean;
+}
+
+/** False if no correct server would return the row for this parameter. */
+export const mayMatch = (row: JsonObject, parameter: SearchParameter, base: FhirBase): boolean =>
+  judge(row, parameter, base, true);
+
+/** True if the row matches the parameter by R4 §3.1.1.4; dates and times without a zone are UTC. */
+export const matches = (row: JsonObject, parameter: SearchParameter, base: FhirBase): boolean =>
+  judge(row, parameter, base, false);
+
+/** True if {@link matches} can decide about every row of the type. */
+export function isJudgeable(type: string, { definition, values }: SearchParameter): boolean {
+  const { paths, type: kind } = definition;
+  if (paths === undefined || kind === "composite" || kind === "special") return false;
+  if (values.some(({ text }) => ordered.has(kind) && text.startsWith("ap"))) return false;
+  const readable = formsRead[kind];
+  return (
+    readable === undefined || paths.every((path) => typesAt(type, path).every((one) => readable.has(one)))
+  );
+}
+
+const ordered: ReadonlySet<SearchParameterType> = new Set(["date", "number", "quantity"]);
+const formsRead: Partial<Record<SearchParameterType, ReadonlySet<string>>> = {
+  date: new Set(["date", "dateTime", "instant", "Period"]),
+  number: new Set(["decimal", "integer", "positiveInt", "unsignedInt"]),
+  quantity: new Set(["Quantity", "Money", "Age", "Count", "Distance", "Duration"]),
+  reference: new Set(["Reference"]),
+};
+
+/** The types of the elements at a path; empty if R4 has no such path. */
+function typesAt(type: string, [step, ...below]: readonly string[]): readonly string[] {
+  if (step === undefined) return [type];
+  const elements = elementsOf(type);
+  const forms =
+    elements.get(step)?.forms ??
+    [...elements.values()].flatMap((element) => element.forms.filter(({ name }) => name === step));
+  return forms.flatMap((form) => typesAt(form.type, below));
+}
+
+function judge(
+  row: JsonObject,
+  { definition, modifier, values }: SearchParameter,
+  base: FhirBase,
+  isLenient: boolean,
+): boolean {
+  const { code, type, paths } = definition;
+  if (paths === undefined) return isLenient;
+  if (code === "_id")
+    return values.some((value) => value.kind === "token" && value.code === textAt(row, "id"));
+  const found = paths
+    .flatMap((path) => valuesBelow(row, path))
+    .filter((value) => isTarget(value, definition.targets, base));
+  if (modifier === "missing") return values.some(({ text }) => (text === "true") === (found.length === 0));
+  // a server may keep the time, the profile or the tags of a row outside of its JSON
+  if (found.length === 0 && isLenient && code.startsWith("_")) return true;
+  const isMet = found.some((each) => {
+    const reading = { row: each, base, isLenient };
+    return values.some((value) => comparisons[type](reading, value, modifier));
+  });
+  // For `:not` every reading of "equal" is too wide: the exact one hides fewer rows.
+  if (modifier !== "not") return isMet;
+  const exactly = found.some((each) =>
+    values.some((value) => comparisons[type]({ row: each, base, isLenient: false }, value, undefined)),
+  );
+  return !exactly;
+}
+
+/** `patient` reads the same element as `subject`: a reference to another type is no value of it. */
+function isTarget(value: Json, targets: ReadonlySet<string> | undefined, base: FhirBase): boolean {
+  const text = targets !== undefined && isObject(value) ? textAt(value, "reference") : undefined;
+  const named = text === undefined ? undefined : parseReference(text, base);
+  return named?.kind !== "local" || targets?.has(named.type) !== false;
+}
+
+/** Every value at a path. A step with `[x]` is every form of the choice. */
+function valuesBelow(value: Json | undefined, path: readonly string[]): readonly Json[] {
+  if (value === undefined || value === null) return [];
+  if (isArray(value)) return value.flatMap((item) => valuesBelow(item, path));
+  const [step, ...below] = path;
+  if (step === undefined) return [value];
+  if (!isObject(value)) return [];
+  if (!step.endsWith("[x]")) return valuesBelow(property(value, step), below);
+  const stem = step.slice(0, -"[x]".length);
+  return Object.keys(value)
+    .filter((name) => name.startsWith(stem) && /^[A-Z]/u.test(name.slice(stem.length)))
+    .flatMap((name) => valuesBelow(property(value, name), below));
+}
+
+type Compare = (reading: Reading, value: SearchValue, modifier: SearchParameter["modifier"]) => boolean;
+
+const comparisons: Readonly<Record<SearchParameterType, Compare>> = {
+  token: ({ row, isLenient }, value) => value.kind !== "token" || isToken(row, value, isLenient),
+  reference: ({ row, base, isLenient }, value) => isReference(row, value, base, isLenient),
+  string: ({ row, isLenient }, { text }, modifier) => isString(row, unescaped(text), modifier, isLenient),
+  uri: ({ row, isLenient }, { text }) => isUri(row, unescaped(text), isLenient),
+  date: ({ row, isLenient }, { text }) => isWithin(row, text, dateSpan, isLenient),
+  number: ({ row, isLenient }, { text }) => isWithin(row, text, numberSpan, isLenient),
+  quantity: ({ row, isLenient }, { text }) => {
+    const [number = "", system, unit = ""] = text.split(/(?<!\\)\|/u).map(unescaped);
+    const isUnit = isLenient || system === undefined || isOfUnit(row, system, unit);
+    return isUnit && isWithin(row, number, numberSpan, isLenient);
+  },
+  composite: ({ isLenient }) => isLenient,
+  special: ({ isLenient }) => isLenient,
+};
+
+const unescaped = (text: string): string => text.replaceAll(/\\(?<sign>.)/gu, "$<sign>");
+
+type TokenValue = Extract<SearchValue, { kind: "token" }>;
+
+const telecomSystems: ReadonlySet<string> = new Set("phone fax email pager url sms other".split(" "));
+
+/** FHIR R4 §3.1.1.4.10. The system of a plain code is that of its binding, which a client may name. */
+function isToken(row: Json, { system, code }: TokenValue, isLenient: boolean): boolean {
+  const equals = (text: string) => (isLenient ? text.toLowerCase() === code.toLowerCase() : text === code);
+  if (typeof row === "string" || typeof row === "boolean") return code === "" || equals(String(row));
+  if (!isObject(row)) return isLenient;
+  const coding = property(row, "coding");
+  if (isArray(coding))
+    return coding.some((each) => isToken(each, { kind: "token", text: "", system, code }, isLenient));
+  const own = textAt(row, "system");
+  const value = textAt(row, "code") ?? textAt(row, "value");
+  // servers compare telephone numbers without their signs
+  if (isLenient && own !== undefined && telecomSystems.has(own)) return true;
+  if (value === undefined && own === undefined) return false;
+  return (
+    (system === undefined || (own ?? "") === system) &&
+    (code === "" || (value !== undefined && equals(value)))
+  );
+}
+
+/** A reference that is none to this server is left to a server that knows the parameter: it knows its names. */
+function isReference(row: Json, value: SearchValue, base: FhirBase, isLenient: boolean): boolean {
+  if (value.kind !== "reference") return isLenient;
+  const text = isObject(row) ? textAt(row, "reference") : typeof row === "string" ? row : undefined;
+  const named = text === undefined ? undefined : parseReference(text, base);
+  if (named?.kind !== "local") return isLenient;
+  return named.id === value.id && (value.type === undefined || value.type === named.type);
+}
+
+/** Without case and accents, as R4 §3.1.1.4.8 compares strings. */
+const folded = (text: string): string =>
+  text
+    .normalize("NFKD")
+    .replaceAll(/\p{Mark}/gu, "")
+    .toLowerCase();
+
+const stringParts: ReadonlySet<string> = new Set(
+  "text family given prefix suffix line city district state postalCode country".split(" "),
+);
+
+function textsOf(row: Json): readonly string[] {
+  if (typeof row === "string") return [row];
+  if (!isObject(row)) return [];
+  return Object.entries(row).flatMap(([name, part]) =>
+    stringParts.has(name) ? (isArray(part) ? part : [part]).filter((one) => typeof one === "string") : [],
+  );
+}
+
+function isString(
+  row: Json,
+  searched: string,
+  modifier: SearchParameter["modifier"],
+  isLenient: boolean,
+): boolean {
+  const texts = textsOf(row);
+  if (isLenient) {
+    // some servers compare word by word, across the parts of a name
+    const all = folded(texts.join(" "));
+    return folded(searched)
+      .split(/[^\p{L}\p{N}]+/u)
+      .every((word) => all.includes(word));
+  }
+  if (modifier === "exact") return texts.includes(searched);
+  const sought = folded(searched);
+  return texts.some((text) =>
+    modifier === "contains" ? folded(text).includes(sought) : folded(text).startsWith(sought),
+  );
+}
+
+/** R4 §3.1.1.4.13; some servers compare without case, a closing slash or the version of a canonical URL. */
+function isUri(row: Json, searched: string, isLenient: boolean): boolean {
+  const text = typeof row === "string" ? row : undefined;
+  if (text === undefined) return isLenient;
+  if (text === searched) return true;
+  const [a, b] = [text.toLowerCase(), searched.toLowerCase()];
+  return isLenient && (a.startsWith(b) || b.startsWith(a));
+}
+
+function isOfUnit(row: Json, system: string, unit: string): boolean {
+  if (!isObject(row)) return false;
+  const isCode = textAt(row, "code") === unit || textAt(row, "currency") === unit;
+  return system === "" ? isCode || textAt(row, "unit") === unit : textAt(row, "system") === system && isCode;
+}
+
+const spansOf = new Map<string, ReturnType<typeof readSearched>>();
+const spansMax = 256;
+
+function readSearched(text: string, read: (text: string) => Span | undefined) {
+  const prefix = /^(?:eq|ne|gt|lt|ge|le|sa|eb|ap)/u.exec(text)?.[0];
+  const written = prefix === undefined ? text : text.slice(2);
+  const span = read(written);
+  // R4 §3.1.1.4.6: the precision of a number counts for equality alone
+  const isExact = read === numberSpan && prefix !== undefined && !/^(?:eq|ne|ap)$/u.test(prefix);
+  const number = Number(written);
+  return {
+    prefix: prefix ?? "eq",
+    span: isExact && span !== undefined ? { ...span, low: number, high: number } : span,
+  };
+}
+
+/** The prefixes of R4 §3.1.1.4.5, for dates, numbers and quantities. */
+function isWithin(
+  row: Json,
+  text: string,
+  read: (text: string) => Span | undefined,
+  isLenient: boolean,
+): boolean {
+  const key = `${read.name} ${text}`;
+  let searched = spansOf.get(key);
+  if (searched === undefined) {
+    searched = readSearched(text, read);
+    if (spansOf.size >= spansMax) spansOf.clear();
+    spansOf.set(key, searched);
+  }
+  const span = valueSpan(row);
+  if (span === undefined || searched.span === undefined) return isLenient;
+  return compareSpans(searched.prefix, span, searched.span, isLenient);
+}

@@ -1,0 +1,120 @@
+import { isObject, property, textAt, type Json } from "#fhir/json/json";
+
+/** A span of values: from `low` until `high`, exclusive; times in ms since 1970. */
+export interface Span {
+  readonly low: number;
+  readonly high: number;
+  /** How far servers may place it: a time without a zone may be the time of any zone. */
+  readonly slack: number;
+}
+
+const dateTime =
+  /^(?<year>\d{4})(?:-(?<month>\d\d)(?:-(?<day>\d\d)(?:T(?<time>\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?<zone>Z|[+-]\d\d:\d\d)?)?)?)?$/u;
+const zoneSlack = 14 * 3_600_000; // the zones of R4's dateTime reach from -12:00 to +14:00
+
+/** The time that a date, dateTime or instant of any precision covers (R4 §3.1.1.4.7); without a zone in UTC. */
+export function dateSpan(text: string): Span | undefined {
+  const { year, month, day, time, zone } = dateTime.exec(text)?.groups ?? {};
+  if (year === undefined) return undefined;
+  const [y, m, d] = [Number(year), Number(month ?? 1) - 1, Number(day ?? 1)];
+  if (time === undefined) {
+    const high =
+      day !== undefined ? dayAt(y, m, d + 1) : month !== undefined ? dayAt(y, m + 1, 1) : dayAt(y + 1, 0, 1);
+    return { low: dayAt(y, m, d), high, slack: zoneSlack };
+  }
+  const low = Date.parse(`${year}-${month}-${day}T${time}${zone ?? "Z"}`);
+  if (Number.isNaN(low)) return undefined;
+  const width = time.includes(".") ? 1 : time.length > 5 ? 1_000 : 60_000;
+  return { low, high: low + width, slack: zone === undefined ? zoneSlack : 0 };
+}
+
+// `Date.UTC` reads the year 99 as 1999.
+const dayAt = (year: number, month: number, day: number): number =>
+  new Date(0).setUTCFullYear(year, month, day);
+
+/** The numbers that a decimal stands for: half a unit of its last digit to both sides (R4 §3.1.1.4.6). */
+export function numberSpan(text: string): Span | undefined {
+  const { digits, exponent = "0" } =
+    /^-?\d+(?:\.(?<digits>\d+))?(?:[eE](?<exponent>[+-]?\d+))?$/u.exec(text)?.groups ?? {};
+  const number = Number(text);
+  if (text === "" || !Number.isFinite(number)) return undefined;
+  const half = 10 ** (Number(exponent) - (digits?.length ?? 0)) / 2;
+  return { low: number - half, high: number + half, slack: half + Math.abs(number) * 1e-9 };
+}
+
+/** The span of a value in a row; `undefined` if it is neither a time nor a number. */
+export function valueSpan(value: Json): Span | undefined {
+  if (typeof value === "string") return dateSpan(value);
+  if (isNumber(value)) return pointOf(value);
+  if (!isObject(value)) return undefined;
+  const number = property(value, "value");
+  if (isNumber(number)) return textAt(value, "comparator") === undefined ? pointOf(number) : undefined;
+  const [start, end] = [property(value, "start"), property(value, "end")];
+  if (start === undefined && end === undefined) return undefined;
+  const [from, until] = [spanOf(start), spanOf(end)];
+  if (from === null || until === null) return undefined;
+  return {
+    low: from?.low ?? Number.NEGATIVE_INFINITY,
+    high: until?.high ?? Number.POSITIVE_INFINITY,
+    slack: Math.max(from?.slack ?? 0, until?.slack ?? 0),
+  };
+}
+
+/** `null`: present, and no time. */
+function spanOf(bound: Json | undefined): Span | undefined | null {
+  if (bound === undefined) return undefined;
+  return (typeof bound === "string" ? dateSpan(bound) : undefined) ?? null;
+}
+
+const isNumber = (value: Json | undefined): value is { readonly rawJSON: string } =>
+  typeof value === "object" && value !== null && !isObject(value) && "rawJSON" in value;
+
+function pointOf({ rawJSON }: { readonly rawJSON: string }): Span {
+  const number = Number(rawJSON);
+  return { low: number, high: number, slack: Math.abs(number) * 1e-9 };
+}
+
+/**
+ * Compares the span of a row's value with the searched span by a prefix of R4 §3.1.1.4.5. Lenient: false only
+ * if every server, whatever its zone and its reading of the prefix, says no.
+ */
+export function compareSpans(prefix: string, row: Span, searched: Span, isLenient: boolean): boolean {
+  const { low, high } = searched;
+  const isWithin = low <= row.low && row.high <= high;
+  if (!isLenient) {
+    switch (prefix) {
+      case "eq":
+        return isWithin;
+      case "ne":
+        return !isWithin;
+      case "gt":
+        return row.high > high;
+      case "lt":
+        return row.low < low;
+      case "ge":
+        return row.high > high || isWithin;
+      case "le":
+        return row.low < low || isWithin;
+      case "sa": // a number is no span: 5 does not start after 5
+        return row.low >= high && (low < high || row.low > high);
+      case "eb":
+        return row.high <= low && (low < high || row.high < low);
+    }
+    return false;
+  }
+  const slack = row.slack + searched.slack;
+  const [isAllBefore, isAllAfter] = [row.high + slack < low, row.low - slack > high];
+  switch (prefix) {
+    case "eq":
+      return !isAllBefore && !isAllAfter;
+    case "gt":
+    case "ge":
+    case "sa":
+      return !isAllBefore;
+    case "lt":
+    case "le":
+    case "eb":
+      return !isAllAfter;
+  }
+  return true; // `ne`, `ap`: servers differ
+}
