@@ -21,7 +21,7 @@ const observation = (id: string, more: object) => ({
   resourceType: "Observation",
   id,
   status: "final",
-  code: { text: id },
+  code: { text: id, coding: [{ code: "x" }] },
   ...more,
 });
 const appointment = (id: string, ...actors: object[]) => ({
