@@ -786,7 +786,34 @@ export const refusalReasons = {
   write_outcome_unknown: fhir(
     504,
     "timeout",
-    "The FHIR server behind the gateway did not answer: whether the write was done is not known. Read or search for the resource before you repeat the write.",
+    "The FHIR server behind the gateway did not answer: whether the write was done is not known. Read or search for the resource before you repeat the write, or repeat it with its Idempotency-Key.",
+  ),
+
+  // Writes under an Idempotency-Key
+  idempotency_key_malformed: fhir(
+    400,
+    "invalid",
+    "Idempotency-Key is malformed. Send it once, as a string in quotes of 1 to 255 characters, such as a new UUID.",
+  ),
+  idempotency_key_required: fhir(
+    400,
+    "required",
+    "This client's grant requires an Idempotency-Key with each write. Send a new UUID in quotes, and the same key with each repeat.",
+  ),
+  idempotency_key_reused: fhir(
+    422,
+    "processing",
+    "This Idempotency-Key was used for a different request. Use a new key for each request, and a key again only with the same request.",
+  ),
+  idempotency_key_in_use: fhir(
+    409,
+    "conflict",
+    "A request with this Idempotency-Key is being done. Wait as long as Retry-After says, then repeat the request with the same key.",
+  ),
+  outcome_unknown: fhir(
+    409,
+    "incomplete",
+    "An earlier attempt sent this write, its outcome is unknown, and it is not sent twice. Read or search for the resource; if it is not there, send the write with a new key.",
   ),
   consent_not_filed: fhir(
     503,
@@ -883,6 +910,8 @@ export const recordedOnly = {
   window_not_recorded: "The ledger did not record the next part of the answer, so that it was not sent.",
   answer_unavailable:
     "The write was done, and its answer has a status alone, since the resource could not be read.",
+  write_repeated:
+    "The request was done before under its Idempotency-Key: nothing was sent, and its resource was read again.",
   token_not_active: "A token was introspected or revoked that is not active, or not this client's.",
   too_many_revocations: "The revocation was not taken: the client has as many in force as it may have.",
   too_many_disclosures:

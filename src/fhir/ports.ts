@@ -49,6 +49,11 @@ export interface OriginWrite {
   readonly body?: string;
   /** The version that was judged: no different version is replaced. */
   readonly version?: string;
+  /**
+   * The write creates nothing if a resource has the id of the path (`If-None-Match: *`), or if these criteria
+   * find a resource (`If-None-Exist`).
+   */
+  readonly ifNone?: "same id" | { readonly matches: string };
 }
 
 /** The result of a write. After a fault it is unknown if the write was done. */
@@ -69,7 +74,7 @@ export type OriginWritten =
   | Exclude<OriginAnswer, { readonly kind: "answered" }>;
 
 /**
- * What a FHIR server can do, as its entry in the registry states it. `undefined`: unknown. Reads are then sent
+ * The abilities of a FHIR server, as its entry in the registry states them. `undefined`: unknown. Reads are then sent
  * as R4 defines them, and a write that depends on the fact is refused.
  */
 export interface OriginCapabilities {
@@ -90,7 +95,7 @@ export interface OriginCapabilities {
   readonly types?: ReadonlyMap<string, ServedType> | undefined;
 }
 
-/** What a FHIR server can do with resources of a type. */
+/** The abilities of a FHIR server with resources of a type. */
 export interface ServedType {
   /** Codes of http://hl7.org/fhir/restful-interaction. */
   readonly interactions: ReadonlySet<string>;

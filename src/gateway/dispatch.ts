@@ -22,8 +22,10 @@ import { capabilities, validate } from "#gateway/read/answer-locally";
 import { gather } from "#gateway/read/gather";
 import { list } from "#gateway/read/list";
 import type { IntentRecord } from "#gateway/write/after-intent";
+import { keyedRequest, requestKey } from "#gateway/write/request-key";
 import { write } from "#gateway/write/write";
-import { readWrite } from "#gateway/write/write-body";
+import { contentOf, readWrite } from "#gateway/write/write-body";
+import { writeOnce } from "#gateway/write/write-once";
 import { refused, type GatewayRefusal, type Outcome } from "./outcome.ts";
 import type { GatewayPorts } from "./ports.ts";
 
@@ -76,10 +78,24 @@ const accounting: Answerer<Of<"disclosures">> = async (interaction, request, por
   return disclosed(await account(scene, ports), request);
 };
 
-const writing: Answerer<Writing> = async (interaction, { caller, permission, origin, gate, record }) => {
+const writing: Answerer<Writing> = async (interaction, request, ports) => {
+  const { call, caller, permission, origin, gate, record } = request;
+  const key = requestKey(caller.message, caller.who);
+  if (!key.ok) return refused(key.error);
   const asked = await readWrite(interaction, caller.message);
   if (!asked.ok) return refused(asked.error);
-  const written = await write(asked.value, permission, origin, gate, record);
+  const written =
+    key.value === undefined
+      ? await write(asked.value, permission, origin, gate, record)
+      : await writeOnce(
+          asked.value,
+          keyedRequest(key.value, call, caller.who, caller.message, contentOf(asked.value.body)),
+          ports.requestKeys,
+          permission,
+          origin,
+          gate,
+          record,
+        );
   return written.ok ? { kind: "written", write: written.value, gate, origin } : refused(written.error);
 };
 

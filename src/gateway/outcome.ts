@@ -17,6 +17,8 @@ import type { AccountRefusal } from "#gateway/read/account";
 import type { LocalRefusal } from "#gateway/read/answer-locally";
 import type { WriteRefusal } from "#gateway/write/write";
 import type { WriteBodyRefusal } from "#gateway/write/write-body";
+import type { RequestKeyRefusal } from "#gateway/write/request-key";
+import type { OnceRefusal } from "#gateway/write/write-attempt";
 import type { WriteOutcome } from "#gateway/write/write-outcome";
 
 /** The outcome of a request. Only the pipeline makes a Response of it: each outcome passes `release`. */
@@ -52,7 +54,9 @@ export type GatewayRefusal =
   | LocalRefusal
   | AccountRefusal
   | WriteBodyRefusal
-  | WriteRefusal;
+  | WriteRefusal
+  | RequestKeyRefusal
+  | OnceRefusal;
 
 /**
  * A refusal reason without a row in the table of public faces does not compile, nor a row without a reason.

@@ -2,6 +2,7 @@ import type { Origins } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
 import type { FiledConsent } from "#policy/consent/decide-by-consents";
+import type { RequestKeys } from "#limits/request-keys";
 import type { AuthenticatePorts } from "#gateway/admission/authenticate";
 import type { CompiledPolicies } from "#gateway/admission/compiled-policies";
 import type { InterpretPorts } from "#gateway/admission/interpret";
@@ -41,6 +42,7 @@ export interface GatewayPorts
   readonly origins: Origins;
   readonly clock: Clock;
   readonly limiter: Limiter;
+  readonly requestKeys: RequestKeys;
   readonly policies: CompiledPolicies;
   readonly consents: Consents;
   /**

@@ -83,6 +83,8 @@ export interface ClientGrant {
   readonly signedRequests: boolean;
   /** Each answer is signed by the gateway (RFC 9421). */
   readonly signedResponses: boolean;
+  /** Each write must have an `Idempotency-Key`. */
+  readonly keyedWrites: boolean;
   readonly scopes: Scopes;
   readonly quotas: {
     readonly default: GrantQuota;

@@ -74,7 +74,15 @@ export interface SignatureInput {
  * Fields that decide the meaning of a request or the effect of a write. An intermediary must not add,
  * change or drop them.
  */
-const decidingFields = ["dpop", "content-type", "phylax-purpose", "if-match", "if-none-exist", "prefer"];
+const decidingFields = [
+  "dpop",
+  "content-type",
+  "phylax-purpose",
+  "if-match",
+  "if-none-exist",
+  "idempotency-key",
+  "prefer",
+];
 
 /**
  * The components that a request's signature must cover: the target, the token and the proof, the deciding

@@ -285,6 +285,10 @@ const grant = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: "true: each answer is signed by the gateway's own key (RFC 9421)." }),
+  keyedWrites: z
+    .boolean()
+    .default(false)
+    .meta({ description: "true: each write must have an Idempotency-Key, so that a repeat is done once." }),
 });
 
 const fhirBase = z

@@ -74,6 +74,7 @@ function world({ deniedAt = Infinity, failing = "", ledgerQueue = new LedgerQueu
     return refusal === undefined ? ok({ ...budget, policy: "default" }) : err(refusal);
   };
   const ports: GatewayPorts = {
+    requestKeys: { claim: unused },
     tokens: {
       verify: async () =>
         ok({

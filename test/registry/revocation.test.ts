@@ -43,6 +43,7 @@ const who: Principal = {
     policyDigest: digest,
     signedRequests: false,
     signedResponses: false,
+    keyedWrites: false,
     scopes: [],
     quotas: { default: { requests: 1, windowSeconds: 1, revision: 1 } },
   },

@@ -87,6 +87,7 @@ export function clientRecord(keys: readonly Key[], changes: Partial<ClientRecord
         policyDigest: "sha256:1",
         signedRequests: false,
         signedResponses: false,
+        keyedWrites: false,
         scopes: [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }],
         quotas: { default: { requests: 10, windowSeconds: 60, revision: 1 } },
       },

@@ -114,5 +114,8 @@ export function askAs(
   sending: Sending = {},
 ): Promise<Reply> {
   const headers = { authorization: `Bearer ${token}`, ...sending.headers };
-  return send(dev, certificate, `${dev.fhir}/${path}`, { ...sending, headers });
+  return send(dev, certificate, path.startsWith("https:") ? path : `${dev.fhir}/${path}`, {
+    ...sending,
+    headers,
+  });
 }

@@ -24,6 +24,7 @@ import { ClientGuard } from "#platform/guard/object/client-guard";
 import { guardDenials, refreshingGuard } from "#platform/guard/isolate/denials";
 import { guardLimiter } from "#platform/guard/isolate/limiter";
 import { guardMemory } from "#platform/guard/isolate/assertion-memory";
+import { requestKeys } from "#platform/idempotency/isolate/request-keys";
 import { ledgerProver } from "#platform/ledger/client/prover";
 import { ledgerSink } from "#platform/ledger/client/sink";
 import { logStubs } from "#platform/ledger/client/stubs";
@@ -134,6 +135,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
         applyDeltas(applied);
       },
     }),
+    requestKeys: requestKeys(env.KEYED_REQUESTS, newId),
     policies,
     consents,
     consentDesk: env.CONSENT_DESK,

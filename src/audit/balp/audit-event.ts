@@ -67,7 +67,8 @@ function outcomeOf({ kind, outcome }: AuditEvent): {
   readonly outcomeDesc: string | undefined;
 } {
   const { status, reason } = outcome ?? {};
-  const failed = reason !== undefined || kind === "refusals" || (status ?? 0) >= 400;
+  const isFault = reason !== undefined && reason !== "write_repeated"; // a repeat under an Idempotency-Key
+  const failed = isFault || kind === "refusals" || (status ?? 0) >= 400;
   const words = [status === undefined ? undefined : `HTTP ${status}`, reason].filter(
     (word) => word !== undefined,
   );

@@ -28,6 +28,7 @@ const allowed = [
   "If-None-Match",
   "If-Modified-Since",
   "If-Match",
+  "Idempotency-Key",
   "If-None-Exist",
 ].join(", ");
 

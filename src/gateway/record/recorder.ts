@@ -154,9 +154,12 @@ export class Recorder {
    * shows, else the rows that decided it. Without an intent nothing was sent. The receipt is the receipt of
    * the intent.
    */
-  async written({ status, type, id, reason, disclosure, concerned }: WriteOutcome): Promise<Appended> {
+  async written(outcome: WriteOutcome): Promise<Appended> {
+    const { status, type, id, reason, disclosure, concerned, isRepeat = false } = outcome;
     const step = this.#intended === undefined ? 0 : 1;
-    const event = this.#event("write", { status, reason });
+    const event = isRepeat
+      ? this.#event("notice", { status, reason: reason ?? ("write_repeated" satisfies RecordedOnly) })
+      : this.#event("write", { status, reason });
     const what = { ...event.what, type, id };
     const decided = disclosure === undefined ? this.#facts.origin?.concerned.alone() : undefined;
     const windows = disclosure?.windows ?? (decided === undefined ? [] : [decided]);

@@ -1,6 +1,7 @@
 import type { Writing } from "#fhir/interaction";
 import { readPatch, type PatchOperation, type PatchRefusal } from "#fhir/json/patch";
 import { isObject, property, readJson, textAt, type JsonObject, type JsonRefusal } from "#fhir/json/json";
+import { canonicalText } from "#fhir/json/same";
 import { readConditions, type ConditionsRefusal, type WriteConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival } from "#gateway/admission/admit";
@@ -49,6 +50,18 @@ export async function readWrite(
   if (!bytes.ok) return bytes;
   const read = bodyOf(interaction, bytes.value);
   return read.ok ? ok({ interaction, body: read.value, conditions: conditions.value }) : read;
+}
+
+/** The canonical text of a body: equal for equal JSON. */
+export function contentOf(body: WriteBody): string {
+  switch (body.kind) {
+    case "none":
+      return "";
+    case "resource":
+      return canonicalText(body.resource);
+    case "patch":
+      return canonicalText(body.operations);
+  }
 }
 
 /** Reads the bytes of a write's body. */

@@ -6,6 +6,8 @@ import type { SendRefusal } from "./write-send.ts";
 /** The end of a write, for the record and for the answer. */
 export interface WriteOutcome {
   readonly status: number;
+  /** The request was done before: this is a repeat under its key, and nothing was sent. */
+  readonly isRepeat?: boolean;
   /** The write was not done, or its outcome is unknown. */
   readonly refusal?: SendRefusal | undefined;
   /** For the record: the reason of the refusal, or why a done write is answered with its status alone. */

@@ -98,7 +98,8 @@ async function sendOnce(
       const said = placeIn(answer, type, body);
       if (!isAnswerTo(planned, answer, whole.ok ? body : "broken", said.id))
         return err({ reason: "write_answer_unfit" });
-      const status = write.method === "POST" ? 201 : write.method === "PUT" ? 200 : 204;
+      const isCreate = write.method === "POST" || write.ifNone !== undefined;
+      const status = isCreate ? 201 : write.method === "PUT" ? 200 : 204;
       return ok({ status, type, id: planned.id ?? said.id, version: said.version, body, base: answer.base });
     }
   }

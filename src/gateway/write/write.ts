@@ -9,6 +9,7 @@ import type { OriginSession } from "#gateway/origin/origin-session";
 import { afterIntent, type IntentRecord, type ProofReplayed } from "./after-intent.ts";
 import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
 import type { AskedWrite } from "./write-body.ts";
+import type { OnceRefusal, WriteAttempt } from "./write-attempt.ts";
 import type { WriteOutcome } from "./write-outcome.ts";
 import { planWrite } from "./write-plan.ts";
 import { noteWritten, represent, sendWrite, type DoneWrite, type SendRefusal } from "./write-send.ts";
@@ -16,25 +17,39 @@ import { noteWritten, represent, sendWrite, type DoneWrite, type SendRefusal } f
 /** Why the origin got no write. */
 export type WriteRefusal = PlanRefusal | GateRefusal | ProofReplayed;
 
-/** A write: everything is decided, the intent is on record, the origin is asked once. */
+/**
+ * A write: everything is decided, the intent is on record, the origin is asked once.
+ *
+ * @param once for a write under a key.
+ */
 export async function write(
   asked: AskedWrite,
   permission: Permission,
   origin: OriginSession,
   gate: Pick<ReleaseGate, "stillGood" | "spendNames">,
   record: IntentRecord,
-): Promise<Result<WriteOutcome, WriteRefusal>> {
+  once?: Pick<WriteAttempt, "prepare" | "sending" | "sent" | "unsent">,
+): Promise<Result<WriteOutcome, WriteRefusal | OnceRefusal>> {
   const planned = await planWrite(asked, permission, origin);
   if (!planned.ok) return planned;
   const paid = await gate.spendNames(origin.concerned);
   if (!paid.ok) return paid;
-  const plan = planned.value;
+  const prepared = once === undefined ? planned : await once.prepare(planned.value);
+  if (!prepared.ok) return prepared;
+  const plan = prepared.value;
   const { returns } = asked.conditions;
-  if (plan.kind !== "send") return ok(await unsent(plan, returns, permission, origin));
+  if (plan.kind !== "send") {
+    await once?.unsent(plan);
+    return ok(await unsent(plan, returns, permission, origin));
+  }
   const sent = await afterIntent(
     gate,
     () => record.intend(plan.concerned),
-    () => sendWrite(plan, origin),
+    async () => {
+      if (once === undefined) return sendWrite(plan, origin);
+      await once.sending();
+      return once.sent(plan, await sendWrite(plan, origin));
+    },
   );
   if (!sent.ok) return sent;
   if (!sent.value.ok) return ok(notDone(plan, sent.value.error));
@@ -63,6 +78,25 @@ async function done(
   const { status, type, id } = write;
   const shown = status === 204 ? {} : await shownBy(() => represent(write, returns, permission, origin));
   return { status, type, id, returns, location: locationOf(write, origin.base), concerned, ...shown };
+}
+
+/** The answer to a write that was done before this request, except for its patients. */
+export async function answerFor(
+  { status, type, id, version }: Pick<DoneWrite, "status" | "type" | "id" | "version">,
+  returns: Returned | undefined,
+  permission: Permission,
+  origin: OriginSession,
+): Promise<Omit<WriteOutcome, "concerned">> {
+  const stored = { type, id, body: undefined, base: origin.base };
+  const shown = status === 204 ? {} : await shownBy(() => represent(stored, returns, permission, origin));
+  return {
+    status,
+    type,
+    id,
+    returns,
+    location: locationOf({ status, type, id, version }, origin.base),
+    ...shown,
+  };
 }
 
 /** The address of a created resource; an existing resource has no new address. */

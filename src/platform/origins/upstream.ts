@@ -161,10 +161,12 @@ async function sendOnce(
   write: OriginWrite,
   onEnd: (failed: boolean) => void,
 ): Promise<OriginWritten> {
-  const { method, path, body, version } = write;
+  const { method, path, body, version, ifNone } = write;
   const headers: Record<string, string> = { prefer: "return=representation" };
   if (body !== undefined) headers["content-type"] = "application/fhir+json";
   if (version !== undefined) headers["if-match"] = `W/"${version}"`;
+  if (ifNone === "same id") headers["if-none-match"] = "*";
+  else if (ifNone !== undefined) headers["if-none-exist"] = ifNone.matches;
   const sending = body === undefined ? { method, headers } : { method, headers, body };
   return reached(caller, below(baseNames(caller.base)[0], path), sending, async (response) => {
     const { status } = response;

@@ -114,6 +114,7 @@ function grantOf(row: typeof grants.$inferSelect): ClientRecord["grants"][number
     policyDigest: row.policy,
     signedRequests: row.signedRequests,
     signedResponses: row.signedResponses,
+    keyedWrites: row.keyedWrites,
     scopes: scopes.value,
     quotas: {
       default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds, revision: row.revision },

@@ -148,6 +148,7 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
           quotas: quotasOf(row),
           signedRequests: row.signedRequests,
           signedResponses: row.signedResponses,
+          keyedWrites: row.keyedWrites,
         },
       ]),
     ),

@@ -153,6 +153,7 @@ export const grants = sqliteTable(
     revision: integer("revision").notNull(),
     signedRequests: integer("signed_requests", { mode: "boolean" }).notNull().default(false),
     signedResponses: integer("signed_responses", { mode: "boolean" }).notNull().default(false),
+    keyedWrites: integer("keyed_writes", { mode: "boolean" }).notNull().default(false),
     subjectQuotaRequests: integer("subject_quota_requests"),
     subjectQuotaWindowSeconds: integer("subject_quota_window_seconds"),
     recordQuotaRecords: integer("record_quota_records"),

@@ -183,7 +183,15 @@ const columns = ({
 
 const key = ({ client, origin, purpose }: GrantEntry) => ({ client, origin, purpose });
 
-const terms = ({ agreement, policy, scopes, quotas, signedRequests, signedResponses }: GrantEntry) => ({
+const terms = ({
+  agreement,
+  policy,
+  scopes,
+  quotas,
+  signedRequests,
+  signedResponses,
+  keyedWrites,
+}: GrantEntry) => ({
   agreement,
   policy,
   scopes,
@@ -195,4 +203,5 @@ const terms = ({ agreement, policy, scopes, quotas, signedRequests, signedRespon
   recordQuotaWindowSeconds: quotas.records?.windowSeconds ?? null,
   signedRequests,
   signedResponses,
+  keyedWrites,
 });

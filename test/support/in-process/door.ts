@@ -326,6 +326,7 @@ async function startWorkers(
     // with the bindings of the configurations below
     stubOf((method, args) => called(new entry({ waitUntil } as never, env() as never), method, args));
 
+  const keyedRequests = namespace(control.KeyedRequests, () => controlEnv);
   const controlEnv: Env = {
     ...workerVariables("workers/control/wrangler.toml"),
     PUBLIC_URL: variables["PUBLIC_URL"],
@@ -333,6 +334,7 @@ async function startWorkers(
     CONSENT_KEY: keys.consent,
     REGISTRY,
     REVOCATIONS: namespace(control.Revocations, () => controlEnv),
+    KEYED_REQUESTS: keyedRequests,
   };
   const shardObjects = namespace(ledger.LedgerShard, () => ledgerEnv);
   const ledgerEnv: Env = {
@@ -377,6 +379,7 @@ async function startWorkers(
     OWN_TOKEN_REVOCATION: service(control.OwnTokenRevocation, () => controlEnv),
     DISCLOSURES: service(ledger.Disclosures, () => ledgerEnv),
     CLIENT_GUARD: remoteNamespace(guards, "guard", remote),
+    KEYED_REQUESTS: remoteNamespace(keyedRequests, "keys", remote),
     LEDGER_SHARD: remoteNamespace(shardObjects, "ledger", remote),
   };
   const opsEnv: Env = {

@@ -1,0 +1,46 @@
+import type { Principal } from "#identity/principal";
+import { err, ok, type Result } from "#kernel/result";
+import { readIdempotencyKey } from "#limits/idempotency-key";
+import type { KeyedRequest } from "#limits/request-keys";
+import type { Arrival, Call } from "#gateway/admission/admit";
+
+export type RequestKeyRefusal =
+  | { readonly reason: "idempotency_key_malformed" }
+  /** The grant requires a key for each write. */
+  | { readonly reason: "idempotency_key_required" };
+
+/**
+ * The `Idempotency-Key` of a write (draft-ietf-httpapi-idempotency-key-header), if it has one. Safe
+ * interactions ignore the header.
+ */
+export function requestKey(
+  { headers }: Pick<Arrival, "headers">,
+  { grant }: Pick<Principal, "grant">,
+): Result<string | undefined, RequestKeyRefusal> {
+  const header = headers.get("idempotency-key");
+  if (header !== null) return readIdempotencyKey(header);
+  return grant.keyedWrites ? err({ reason: "idempotency_key_required" }) : ok(undefined);
+}
+
+/**
+ * The request as its key knows it. A repeat has the same method, address, purpose, conditions and content;
+ * the form of its JSON, its credentials and its preferences for the answer do not count.
+ *
+ * @param content the canonical text of the body.
+ */
+export function keyedRequest(
+  key: string,
+  { method, path, query, purpose }: Pick<Call, "method" | "path" | "query" | "purpose">,
+  { client, issuer, subject }: Pick<Principal, "client" | "issuer" | "subject">,
+  { headers }: Pick<Arrival, "headers">,
+  content: string,
+): KeyedRequest {
+  const conditions = ["if-match", "if-none-exist"].map((name) => headers.get(name));
+  return {
+    // One app serves many people: a person's key says nothing about another person's write.
+    caller: JSON.stringify([client.id, issuer, subject]),
+    holder: client.id,
+    key,
+    request: JSON.stringify([method, path, query, purpose ?? null, ...conditions, content]),
+  };
+}

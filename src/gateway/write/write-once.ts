@@ -1,0 +1,72 @@
+import { faceOf } from "#entrypoint/gateway-face";
+import { err, ok, type Result } from "#kernel/result";
+import type { KeyedRequest, RequestKeys } from "#limits/request-keys";
+import type { Permission } from "#gateway/admission/permit";
+import type { ReleaseGate } from "#gateway/admission/release-gate";
+import { concernsNobody } from "#gateway/origin/concerned-by-write";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import type { IntentRecord } from "./after-intent.ts";
+import { readEnds, WriteAttempt, type OnceRefusal } from "./write-attempt.ts";
+import { answerFor, write, type WriteRefusal } from "./write.ts";
+import type { AskedWrite } from "./write-body.ts";
+import type { WriteOutcome } from "./write-outcome.ts";
+
+/** A write under a key: it is done once, however often the request comes. */
+export async function writeOnce(
+  asked: AskedWrite,
+  request: KeyedRequest,
+  keys: RequestKeys,
+  permission: Permission,
+  origin: OriginSession,
+  gate: Pick<ReleaseGate, "stillGood" | "spendNames">,
+  record: IntentRecord,
+): Promise<Result<WriteOutcome, WriteRefusal | OnceRefusal>> {
+  const claim = await keys.claim(request);
+  switch (claim.kind) {
+    case "other":
+      return err({ reason: "idempotency_key_reused" });
+    case "busy":
+      return err({ reason: "idempotency_key_in_use", retryAfterSeconds: claim.retryAfterSeconds });
+    case "done": {
+      const [end] = readEnds(claim.result);
+      if (end === undefined) throw new Error("a key has no readable result");
+      const outcome = await answerFor(end, asked.conditions.returns, permission, origin);
+      return ok({ ...outcome, concerned: concernsNobody, isRepeat: true });
+    }
+    case "claimed": {
+      const once = new WriteAttempt(claim.attempt, origin);
+      try {
+        const result = await attempt(asked, once, permission, origin, gate, record);
+        if (!result.ok) await once.releases();
+        return result;
+      } catch (fault) {
+        await once.releases().catch(() => {}); // its time ends then
+        throw fault;
+      }
+    }
+  }
+}
+
+async function attempt(
+  asked: AskedWrite,
+  once: WriteAttempt,
+  permission: Permission,
+  origin: OriginSession,
+  gate: Pick<ReleaseGate, "stillGood" | "spendNames">,
+  record: IntentRecord,
+): Promise<Result<WriteOutcome, WriteRefusal | OnceRefusal>> {
+  const settled = await once.settleEarlier(asked.interaction.type);
+  if (!settled.ok) return settled;
+  if (settled.value !== undefined) {
+    const { end, concerned } = settled.value;
+    const outcome = await answerFor(end, asked.conditions.returns, permission, origin);
+    return ok({ ...outcome, concerned });
+  }
+  const written = await write(asked, permission, origin, gate, record, once);
+  // The earlier attempt may be the reason why the request does not fit any more.
+  const isOfRow = !written.ok && once.isResumed && ofRow.has(faceOf(written.error).status);
+  return isOfRow ? err({ reason: "outcome_unknown" }) : written;
+}
+
+/** The statuses of refusals that stored rows decide, in one face whether a row is hidden or absent. */
+const ofRow: ReadonlySet<number> = new Set([404, 409, 412, 422]);

@@ -1,0 +1,122 @@
+import { instant, type Instant } from "#kernel/clock";
+
+/**
+ * The states of an idempotency key, as arithmetic: state in, state out. A Durable Object stores them and
+ * supplies the clock.
+ *
+ * `deciding`: an attempt reads and judges, and has sent nothing. `sending`: its write may have been sent.
+ * `unknown`: a write was sent, and its outcome is unknown. `done`: the write was done.
+ */
+export interface KeyState {
+  /** The hash of the request that used the key first. */
+  readonly fingerprint: string;
+  /** When the key was used first. */
+  readonly since: Instant;
+  readonly state: "deciding" | "sending" | "unknown" | "done";
+  /** The attempt that changed the state last. */
+  readonly attempt: string;
+  /** Until then no other attempt may take over. */
+  readonly until: Instant;
+  /** `done`: the result. Otherwise what was about to be sent, if anything was. */
+  readonly content: string | undefined;
+  /** A write of an earlier attempt was sent, and its outcome is unknown. */
+  readonly isUnknown: boolean;
+}
+
+/** Published in docs/writes.md: a key is forgotten then. */
+export const keyMilliseconds = 24 * 3_600_000;
+/**
+ * The time of an attempt for reading and judging. Then another attempt may take over, safely: the first
+ * attempt asks again before it sends.
+ */
+export const decidingMilliseconds = 60_000;
+// The longest batch: fifty writes, each with the time that an origin has for its answer.
+const sendingMillisecondsMax = 20 * 60_000;
+
+export interface KeyClaim {
+  readonly attempt: string;
+  readonly fingerprint: string;
+}
+
+export type ClaimAnswer =
+  /** The key belongs to a different request. */
+  | { readonly kind: "other" }
+  | { readonly kind: "busy"; readonly retryAfterSeconds: number }
+  | { readonly kind: "done"; readonly result: string }
+  /** The attempt may go on. `earlier`: what an attempt of unknown outcome was about to send. */
+  | { readonly kind: "claimed"; readonly since: Instant; readonly earlier: string | undefined };
+
+interface Claimed {
+  readonly answer: ClaimAnswer;
+  readonly store?: KeyState;
+}
+
+/** Claims a key for an attempt. A call that is repeated with the same attempt gets the same answer. */
+export function claimKey(known: KeyState | undefined, call: KeyClaim, at: Instant): Claimed {
+  const { attempt, fingerprint } = call;
+  const lease = { state: "deciding", attempt, until: instant(at + decidingMilliseconds) } as const;
+  if (known === undefined || isForgotten(known, at)) {
+    const store = { ...lease, fingerprint, since: at, content: undefined, isUnknown: false };
+    return { answer: { kind: "claimed", since: at, earlier: undefined }, store };
+  }
+  if (known.fingerprint !== fingerprint) return { answer: { kind: "other" } };
+  if (known.state === "done") return { answer: { kind: "done", result: known.content ?? "" } };
+  const isOther = known.state !== "unknown" && known.attempt !== attempt;
+  if (isOther && isLeased(known, at))
+    return { answer: { kind: "busy", retryAfterSeconds: Math.ceil((known.until - at) / 1_000) } };
+  const isUnknown = known.isUnknown || known.state === "unknown" || known.state === "sending";
+  const earlier = isUnknown ? (known.content ?? "") : undefined;
+  const store = { ...known, ...lease, content: earlier, isUnknown };
+  return { answer: { kind: "claimed", since: known.since, earlier }, store };
+}
+
+/** Before a write is sent. `undefined`: another attempt took over, so nothing may be sent. */
+export function sendUnderKey(
+  known: KeyState | undefined,
+  attempt: string,
+  { content, milliseconds }: { readonly content: string; readonly milliseconds: number },
+  at: Instant,
+): KeyState | undefined {
+  if (known === undefined || known.attempt !== attempt) return undefined;
+  if (known.state !== "deciding" && known.state !== "sending") return undefined;
+  const until = instant(at + Math.min(milliseconds, sendingMillisecondsMax));
+  return { ...known, state: "sending", until, content };
+}
+
+export type KeyEnd =
+  | { readonly kind: "done"; readonly result: string }
+  /** Nothing of this attempt was done. */
+  | { readonly kind: "nothing" }
+  | { readonly kind: "unknown" };
+
+/**
+ * After an attempt. An attempt that did nothing leaves the key as it found it: a client may repeat the
+ * request. The end of an attempt that another attempt followed changes nothing.
+ *
+ * @returns `forgotten`: the key is free again. `undefined`: nothing changes.
+ */
+export function endUnderKey(
+  known: KeyState | undefined,
+  attempt: string,
+  end: KeyEnd,
+  at: Instant,
+): KeyState | "forgotten" | undefined {
+  if (known === undefined || known.attempt !== attempt) return undefined;
+  if (known.state !== "deciding" && known.state !== "sending") return undefined;
+  switch (end.kind) {
+    case "done":
+      return { ...known, state: "done", until: at, content: end.result, isUnknown: false };
+    case "unknown":
+      return { ...known, state: "unknown", until: at, isUnknown: true };
+    case "nothing":
+      return known.isUnknown ? { ...known, state: "unknown", until: at } : "forgotten";
+  }
+}
+
+/** A clock that jumped back leaves no key for longer than its time. */
+export const isForgotten = ({ since }: Pick<KeyState, "since">, at: Instant): boolean =>
+  Math.abs(at - since) >= keyMilliseconds;
+
+/** A clock that jumped back extends no lease beyond its longest time. */
+const isLeased = ({ until }: KeyState, at: Instant): boolean =>
+  at < until && until - at <= sendingMillisecondsMax;

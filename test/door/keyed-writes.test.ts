@@ -1,0 +1,248 @@
+import { afterAll, beforeAll, test } from "vitest";
+import { eventsOf } from "../support/auditor.ts";
+import {
+  newKey,
+  observation,
+  originKinds,
+  startKeyedWorld,
+  type OriginKind,
+  type Trouble,
+} from "../support/keyed-world.ts";
+import { inLane } from "../support/lane.ts";
+
+// Writes under an Idempotency-Key: done once, however often the request comes.
+
+let world: Awaited<ReturnType<typeof startKeyedWorld>>;
+beforeAll(async () => {
+  world = await startKeyedWorld();
+}, 60_000);
+afterAll(() => world.close());
+
+const noted = (text: string) => observation("amara", { note: [{ text }] });
+/** The rows of an origin that have this note. */
+const heldWith = async (kind: OriginKind, text: string) =>
+  (await world.held(kind, "Observation")).filter((row) => JSON.stringify(row).includes(`"${text}"`));
+const reasons = async (reply: { readonly headers: Readonly<Record<string, unknown>> }) =>
+  (await eventsOf(world.door.dev, reply.headers["x-request-id"] as string)).map(({ kind, outcome }) => [
+    kind,
+    outcome?.status,
+    outcome?.reason,
+  ]);
+
+test.for(originKinds)(
+  "%s: a repeat of a keyed create is answered with the resource as it is now, sends nothing, and is on record as a repeat",
+  async (kind, { expect }) => {
+    const [key, text] = [newKey(), newKey()];
+    const first = await world.ask(kind, "Observation", { key, body: noted(text) });
+    expect([first.status, await reasons(first)]).toEqual([
+      201,
+      [
+        ["intent", undefined, undefined],
+        ["write", 201, undefined],
+        ["disclosure", 201, undefined],
+      ],
+    ]);
+    const sent = world.written.get(kind)?.length;
+    // the same JSON in another form, and another preference
+    const again = await world.ask(kind, "Observation", {
+      key,
+      body: ` ${JSON.stringify(Object.fromEntries(Object.entries(noted(text)).reverse()))}`,
+    });
+    expect([again.status, again.headers["location"], JSON.parse(again.text)]).toEqual([
+      201,
+      first.headers["location"],
+      JSON.parse(first.text),
+    ]);
+    expect(await reasons(again)).toEqual([
+      ["notice", 201, "write_repeated"],
+      ["disclosure", 201, undefined],
+    ]);
+    expect(world.written.get(kind)?.length).toBe(sent);
+    expect(await heldWith(kind, text)).toHaveLength(1);
+  },
+);
+
+test("another body, address, condition or purpose under the same key is 422, and nothing is sent", async ({
+  expect,
+}) => {
+  const [key, text] = [newKey(), newKey()];
+  await world.ask("plain", "Observation", { key, body: noted(text) });
+  const sent = world.written.get("plain")?.length;
+  for (const asking of [
+    { key, body: noted(`${text}-2`) },
+    { key, body: noted(text), headers: { "if-none-exist": "identifier=a|b" } },
+    { key, body: noted(text), headers: { "phylax-purpose": "PATRQT" } },
+  ])
+    expect((await world.ask("plain", "Observation", asking)).status).toBe(422);
+  expect((await world.ask("plain", "Patient", { key, body: { resourceType: "Patient" } })).status).toBe(422);
+  expect(world.written.get("plain")?.length).toBe(sent);
+});
+
+test("a key is its caller's own: the same key of another person of the same app is a new request", async ({
+  expect,
+}) => {
+  const [key, text] = [newKey(), newKey()];
+  const asking = { key, body: noted(text) };
+  expect((await world.ask("plain", "Observation", asking)).status).toBe(201);
+  expect((await world.ask("plain", "Observation", { ...asking, subject: "another" })).status).toBe(201);
+  expect(await heldWith("plain", text)).toHaveLength(2);
+});
+
+test("a key that is no string of 1 to 255 characters is 400, and a read ignores it", async ({ expect }) => {
+  for (const header of ["abc", '""', '"a", "b"', `"${"x".repeat(256)}"`, '"a";b=1', "?1", '"é"'])
+    expect(
+      (
+        await world.ask("plain", "Observation", {
+          body: observation(),
+          headers: { "idempotency-key": header },
+        })
+      ).status,
+      header,
+    ).toBe(400);
+  const read = { method: "GET", headers: { "idempotency-key": "abc" } };
+  expect((await world.ask("plain", "Patient/amara", read)).status).toBe(200);
+});
+
+test("a request that was refused before anything was sent may be repeated under its key, corrected or not", async ({
+  expect,
+}) => {
+  const key = newKey();
+  const wrong = { key, body: { ...observation(), unknown: true } };
+  expect((await world.ask("plain", "Observation", wrong)).status).toBe(422);
+  expect((await world.ask("plain", "Observation", wrong)).status).toBe(422);
+  expect((await world.ask("plain", "Observation", { key, body: observation() })).status).toBe(201);
+});
+
+test("repeats of an update, a patch and a delete are answered with their first result, though the resource changed in between", async ({
+  expect,
+}) => {
+  const created = await world.ask("plain", "Observation", { body: observation() });
+  const resource = JSON.parse(created.text) as { id: string };
+  const path = `Observation/${resource.id}`;
+  const put = { method: "PUT", key: newKey(), body: { ...resource, status: "amended" } };
+  const patch = {
+    method: "PATCH",
+    key: newKey(),
+    body: [
+      { op: "test", path: "/status", value: "amended" },
+      { op: "replace", path: "/status", value: "corrected" },
+    ],
+  };
+  const remove = { method: "DELETE", key: newKey() };
+  expect((await world.ask("plain", path, put)).status).toBe(200);
+  expect((await world.ask("plain", path, patch)).status).toBe(200);
+  const sent = world.written.get("plain")?.length;
+  const again = await world.ask("plain", path, put);
+  expect([again.status, JSON.parse(again.text)]).toEqual([
+    200,
+    expect.objectContaining({ status: "corrected" }),
+  ]);
+  expect((await world.ask("plain", path, patch)).status).toBe(200);
+  expect(world.written.get("plain")?.length).toBe(sent);
+  expect((await world.ask("plain", path, remove)).status).toBe(204);
+  expect((await world.ask("plain", path, remove)).status).toBe(204);
+  expect((await world.ask("plain", path, put)).status).toBe(200);
+  expect(world.written.get("plain")?.length).toBe((sent ?? 0) + 1);
+});
+
+/** The origin does the write, and its answer does not come. */
+const answerLost: Trouble = async (request, act) => {
+  const answer = await act();
+  if (request.method === "GET") return answer;
+  throw new TypeError("the connection broke");
+};
+
+test.for(["update-as-create", "if-none-exist"] as const)(
+  "%s: a create whose answer is lost is 504, and its repeat finds the resource: it is there once",
+  async (kind, { expect }) => {
+    const [key, text] = [newKey(), newKey()];
+    world.trouble.set(kind, answerLost);
+    const asking = { key, body: noted(text) };
+    expect((await world.ask(kind, "Observation", asking)).status).toBe(504);
+    world.trouble.delete(kind);
+    const again = await world.ask(kind, "Observation", asking);
+    expect([again.status, again.text.includes(text)]).toEqual([201, true]);
+    expect((await world.ask(kind, "Observation", asking)).headers["location"]).toBe(
+      again.headers["location"],
+    );
+    expect(await heldWith(kind, text)).toHaveLength(1);
+  },
+);
+
+test("plain: a create whose answer is lost is 504, each repeat is 409 and sends nothing, and the follow-up finds the resource", async ({
+  expect,
+}) => {
+  const [key, text] = [newKey(), newKey()];
+  const own = { identifier: [{ system: "urn:app", value: text }] };
+  world.trouble.set("plain", answerLost);
+  const asking = { key, body: { ...noted(text), ...own } };
+  expect((await world.ask("plain", "Observation", asking)).status).toBe(504);
+  world.trouble.delete("plain");
+  for (let repeat = 0; repeat < 3; repeat++) {
+    const again = await world.ask("plain", "Observation", asking);
+    expect([again.status, (await reasons(again)).at(-1)]).toEqual([409, ["refusal", 409, "outcome_unknown"]]);
+  }
+  const found = await world.ask("plain", `Observation?identifier=urn:app|${text}`, { method: "GET" });
+  expect(JSON.parse(found.text).entry).toHaveLength(1);
+  expect(await heldWith("plain", text)).toHaveLength(1);
+});
+
+test.for(originKinds)(
+  "%s: a create that never came to the origin is done by its repeat, or stays unknown where a second create could be one too many",
+  async (kind, { expect }) => {
+    const [key, text] = [newKey(), newKey()];
+    world.trouble.set(kind, async (request, act) => {
+      if (request.method === "GET") return act();
+      throw new TypeError("the connection broke");
+    });
+    const asking = { key, body: noted(text) };
+    expect((await world.ask(kind, "Observation", asking)).status).toBe(504);
+    world.trouble.delete(kind);
+    const again = await world.ask(kind, "Observation", asking);
+    expect(again.status).toBe(kind === "plain" ? 409 : 201);
+    expect(await heldWith(kind, text)).toHaveLength(kind === "plain" ? 0 : 1);
+  },
+);
+
+test("an update whose answer is lost is not done over a later change: it is sent again only over the version that was judged", async ({
+  expect,
+}) => {
+  for (const lost of [true, false]) {
+    const created = await world.ask("plain", "Observation", { body: observation() });
+    const resource = JSON.parse(created.text) as { id: string };
+    const path = `Observation/${resource.id}`;
+    const put = { method: "PUT", key: newKey(), body: { ...resource, status: "amended" } };
+    world.trouble.set("plain", async (request, act) => {
+      if (request.method === "GET") return act();
+      if (lost) await act();
+      throw new TypeError("the connection broke");
+    });
+    expect((await world.ask("plain", path, put)).status).toBe(504);
+    world.trouble.delete("plain");
+    const again = await world.ask("plain", path, put);
+    expect(again.status, `lost: ${lost}`).toBe(lost ? 409 : 200);
+    const now = await world.ask("plain", path, { method: "GET" });
+    expect(JSON.parse(now.text)).toMatchObject({ status: "amended", meta: { versionId: "2" } });
+  }
+});
+
+test.for(originKinds)(
+  "%s: of many concurrent repeats one is done, and the others are 409 or its result",
+  { timeout: 120_000 },
+  async (kind, { expect }) => {
+    const many = inLane({ fast: 40, slow: 1_000, long: 1_000 });
+    const [key, text] = [newKey(), newKey()];
+    const asking = { key, body: noted(text) };
+    const replies = await Promise.all(
+      Array.from({ length: many }, () => world.ask(kind, "Observation", asking)),
+    );
+    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([201, 409]));
+    const places = replies.flatMap(({ headers }) => headers["location"] ?? []);
+    expect(new Set(places).size).toBe(1);
+    expect(
+      replies.filter(({ status }) => status === 409).every(({ headers }) => headers["retry-after"]),
+    ).toBe(true);
+    expect((await world.ask(kind, "Observation", asking)).headers["location"]).toBe(places[0]);
+    expect(await heldWith(kind, text)).toHaveLength(1);
+  },
+);
