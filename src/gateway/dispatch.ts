@@ -1,7 +1,8 @@
 import type { AccountingCaller } from "#audit/accounting/disclosures";
 import type { Interaction, Reading, Writing } from "#fhir/interaction";
 import type { Listing } from "#fhir/listing";
-import type { Result } from "#kernel/result";
+import { canonicalText } from "#fhir/json/same";
+import { ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
 import { evaluate } from "#policy/evaluate";
 import { evaluateAccounting } from "#policy/evaluate-accounting";
@@ -13,7 +14,9 @@ import { nextLinks, type NextLinks } from "#gateway/admission/page-links";
 import type { Permission } from "#gateway/admission/permit";
 import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { answerBatch } from "#gateway/bundle/batch";
-import { readBatchBody } from "#gateway/bundle/batch-entry";
+import { isWriteEntry, readBatchBody } from "#gateway/bundle/batch-entry";
+import type { BundleAttempt } from "#gateway/bundle/bundle-attempt";
+import { bundleOnce } from "#gateway/bundle/bundle-once";
 import type { BundleRecord } from "#gateway/bundle/bundle-outcome";
 import { transact } from "#gateway/bundle/transaction";
 import type { OriginSession } from "#gateway/origin/origin-session";
@@ -100,11 +103,23 @@ const writing: Answerer<Writing> = async (interaction, request, ports) => {
 };
 
 const bundle: Answerer<Of<"batch">> = async (_interaction, request, ports) => {
-  const { caller, permission, origin, gate, record } = request;
+  const { call, caller, permission, origin, gate, record } = request;
   const asked = await readBatchBody(caller.message, origin.held);
   if (!asked.ok) return refused(asked.error);
-  const answer = asked.value.kind === "batch" ? answerBatch : transact;
-  const answered = await answer(asked.value, permission, origin, linksOf(request, ports), gate, record);
+  const key = asked.value.entries.some(isWriteEntry) ? requestKey(caller.message, caller.who) : ok(undefined);
+  if (!key.ok) return refused(key.error);
+  const answerer = asked.value.kind === "batch" ? answerBatch : transact;
+  const answer = (once?: BundleAttempt) =>
+    answerer(asked.value, permission, origin, linksOf(request, ports), gate, record, once);
+  const answered =
+    key.value === undefined
+      ? await answer()
+      : await bundleOnce(
+          keyedRequest(key.value, call, caller.who, caller.message, canonicalText(asked.value.body)),
+          ports.requestKeys,
+          origin,
+          answer,
+        );
   return answered.ok ? { kind: "bundle", bundle: answered.value, gate, origin } : refused(answered.error);
 };
 

@@ -18,7 +18,7 @@ import type { LocalRefusal } from "#gateway/read/answer-locally";
 import type { WriteRefusal } from "#gateway/write/write";
 import type { WriteBodyRefusal } from "#gateway/write/write-body";
 import type { RequestKeyRefusal } from "#gateway/write/request-key";
-import type { OnceRefusal } from "#gateway/write/write-attempt";
+import type { SettleRefusal } from "#gateway/write/write-attempt";
 import type { WriteOutcome } from "#gateway/write/write-outcome";
 
 /** The outcome of a request. Only the pipeline makes a Response of it: each outcome passes `release`. */
@@ -56,7 +56,7 @@ export type GatewayRefusal =
   | WriteBodyRefusal
   | WriteRefusal
   | RequestKeyRefusal
-  | OnceRefusal;
+  | SettleRefusal;
 
 /**
  * A refusal reason without a row in the table of public faces does not compile, nor a row without a reason.

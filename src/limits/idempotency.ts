@@ -15,9 +15,9 @@ export interface KeyState {
   readonly state: "deciding" | "sending" | "unknown" | "done";
   /** The attempt that changed the state last. */
   readonly attempt: string;
-  /** Until then no other attempt may take over. */
+  /** Until then no further attempt may take over. */
   readonly until: Instant;
-  /** `done`: the result. Otherwise what was about to be sent, if anything was. */
+  /** `done`: the result. In a further state: the content that was about to be sent, if any. */
   readonly content: string | undefined;
   /** A write of an earlier attempt was sent, and its outcome is unknown. */
   readonly isUnknown: boolean;
@@ -43,7 +43,7 @@ export type ClaimAnswer =
   | { readonly kind: "other" }
   | { readonly kind: "busy"; readonly retryAfterSeconds: number }
   | { readonly kind: "done"; readonly result: string }
-  /** The attempt may go on. `earlier`: what an attempt of unknown outcome was about to send. */
+  /** The attempt may go on. `earlier`: the content that an attempt of unknown outcome was about to send. */
   | { readonly kind: "claimed"; readonly since: Instant; readonly earlier: string | undefined };
 
 interface Claimed {
@@ -87,7 +87,8 @@ export type KeyEnd =
   | { readonly kind: "done"; readonly result: string }
   /** Nothing of this attempt was done. */
   | { readonly kind: "nothing" }
-  | { readonly kind: "unknown" };
+  /** `content`: for a later attempt, in place of the content that was about to be sent. */
+  | { readonly kind: "unknown"; readonly content?: string };
 
 /**
  * After an attempt. An attempt that did nothing leaves the key as it found it: a client may repeat the
@@ -107,7 +108,13 @@ export function endUnderKey(
     case "done":
       return { ...known, state: "done", until: at, content: end.result, isUnknown: false };
     case "unknown":
-      return { ...known, state: "unknown", until: at, isUnknown: true };
+      return {
+        ...known,
+        state: "unknown",
+        until: at,
+        isUnknown: true,
+        content: end.content ?? known.content,
+      };
     case "nothing":
       return known.isUnknown ? { ...known, state: "unknown", until: at } : "forgotten";
   }

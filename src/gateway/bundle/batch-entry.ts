@@ -8,7 +8,7 @@ import {
   type Writing,
 } from "#fhir/interaction";
 import { readPatch } from "#fhir/json/patch";
-import { property, readJson, textAt, type JsonObject } from "#fhir/json/json";
+import { property, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { readConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival } from "#gateway/admission/admit";
@@ -32,7 +32,11 @@ const batchBytesMax = 4_194_304;
 /** A parsed bundle, and `Prefer` of its request, which holds for each entry. */
 export interface AskedBundle extends BatchBundle {
   readonly prefer: string | null;
+  readonly body: Json;
 }
+
+export const isWriteEntry = ({ method }: Pick<BatchEntry, "method">): boolean =>
+  method !== "GET" && method !== "HEAD";
 
 /** Reads the bundle that was posted to the base. */
 export async function readBatchBody(
@@ -46,7 +50,7 @@ export async function readBatchBody(
   const json = readJson(bytes.value);
   if (!json.ok) return err({ reason: `body_${json.error.reason}` });
   const batch = readBatch(json.value);
-  return batch.ok ? ok({ ...batch.value, prefer: headers.get("prefer") }) : batch;
+  return batch.ok ? ok({ ...batch.value, prefer: headers.get("prefer"), body: json.value }) : batch;
 }
 
 /**

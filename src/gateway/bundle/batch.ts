@@ -14,10 +14,19 @@ import { writePart, type Part } from "#gateway/record/parts";
 import { afterIntent, type ProofReplayed } from "#gateway/write/after-intent";
 import type { PlannedWrite } from "#gateway/write/planned-write";
 import { planWrite } from "#gateway/write/write-plan";
+import { isUnanswered, standing } from "#gateway/write/write-attempt";
 import { noteWritten, represent, sendWrite, type DoneWrite } from "#gateway/write/write-send";
-import { readAsked, type AskedBundle, type AskedEntry, type EntryReadRefusal } from "./batch-entry.ts";
+import {
+  isWriteEntry,
+  readAsked,
+  type AskedBundle,
+  type AskedEntry,
+  type EntryReadRefusal,
+} from "./batch-entry.ts";
+import type { BundleAttempt, SentEnd } from "./bundle-attempt.ts";
 import type { BundleOutcome, BundleRecord } from "./bundle-outcome.ts";
 import { EntryOutcome, refusedEntry } from "./entry-outcome.ts";
+import { answerSettled, locationIn } from "./settled-entry.ts";
 
 /** The gate as a bundle needs it before its answer is made. */
 export type BundleGate = Pick<ReleaseGate, "spendRequests" | "spendNames" | "stillGood">;
@@ -29,6 +38,8 @@ interface Entry {
   readonly outcome: EntryOutcome;
   plan?: PlannedWrite;
   done?: DoneWrite;
+  /** The end of its write, if this request sent it under a key. */
+  end?: SentEnd;
 }
 
 // A Worker has at most six open connections.
@@ -38,6 +49,8 @@ const order = ["DELETE", "POST", "PUT", "PATCH"] as const; // FHIR R4 http §3.1
 /**
  * A batch: each entry is permitted, refused and recorded as a request of its own. Entries do not depend on
  * each other.
+ *
+ * @param once for a batch under a key.
  */
 export async function answerBatch(
   { entries: asked, prefer }: AskedBundle,
@@ -46,21 +59,26 @@ export async function answerBatch(
   links: NextLinks,
   gate: BundleGate,
   record: BundleRecord,
+  once?: BundleAttempt,
 ): Promise<Result<BundleOutcome, GateRefusal | ProofReplayed>> {
   const spent = await gate.spendRequests(asked.length - 1);
   if (!spent.ok) return spent;
   const entries = asked.map((entry) => entryOf(entry, prefer, origin));
-  for (const one of entries) await plan(one, permission, gate);
+  for (const [index, one] of entries.entries()) await plan(one, permission, gate, once && { once, index });
 
   const sending = order.flatMap((method) =>
     entries.filter(({ entry, plan }) => entry.method === method && plan?.kind === "send"),
   );
-  const sent = await sendAll(sending, gate, record);
+  const sent = await sendAll(sending, gate, record, once);
   if (!sent.ok) return sent;
+  await once?.ended(
+    new Map(entries.flatMap(({ end }, index) => (end === undefined ? [] : [[index, end] as const]))),
+    asked.flatMap((entry, index) => (isWriteEntry(entry) ? [index] : [])),
+  );
   await readAll(entries, permission, links);
   for (const one of entries) {
     if (one.plan !== undefined && one.plan.kind !== "send") answerUnsent(one, one.plan);
-    else if (one.plan !== undefined) await showWritten(one, permission);
+    else await showWritten(one, permission);
   }
   return ok({ kind: "batch", parts: [], said: entries.map(({ outcome }) => outcome) });
 }
@@ -78,18 +96,31 @@ function entryOf(entry: BatchEntry, prefer: string | null, origin: OriginSession
 const interactionOf = (asked: AskedEntry) =>
   asked.kind === "reading" ? asked.interaction : asked.write.interaction;
 
-async function plan(one: Entry, permission: Permission, gate: BundleGate): Promise<void> {
+async function plan(
+  one: Entry,
+  permission: Permission,
+  gate: BundleGate,
+  keyed: { readonly once: BundleAttempt; readonly index: number } | undefined,
+): Promise<void> {
   const { asked, outcome } = one;
   if (!asked.ok) return outcome.refuse(asked.error);
   const { origin } = outcome;
   const named = origin.nameAsked(patientsNamed(interactionOf(asked.value)), permission.access);
   if (!named.ok) return outcome.refuse(named.error);
   if (asked.value.kind === "reading") return;
+  const settled = (await keyed?.once.settle(keyed.index)) ?? ok(undefined);
+  if (!settled.ok) return outcome.refuse(settled.error);
+  if (settled.value !== undefined) {
+    one.done = answerSettled(outcome, settled.value, keyed?.once.isRepeat(keyed.index) === true);
+    return;
+  }
   const planned = await planWrite(asked.value.write, permission, origin);
   const paid = await gate.spendNames(origin.concerned);
   if (!paid.ok) return outcome.refuse(paid.error);
-  if (!planned.ok) return outcome.refuse(planned.error);
-  one.plan = planned.value;
+  if (!planned.ok) return outcome.refuse(keyed?.once.refusalOf(planned.error, keyed.index) ?? planned.error);
+  const prepared = (await keyed?.once.prepare(keyed.index, planned.value)) ?? planned;
+  if (!prepared.ok) return outcome.refuse(prepared.error);
+  one.plan = prepared.value;
   outcome.isWrite = true;
 }
 
@@ -101,17 +132,22 @@ async function sendAll(
   sending: readonly Entry[],
   gate: BundleGate,
   record: BundleRecord,
+  once: BundleAttempt | undefined,
 ): Promise<Result<void, GateRefusal | ProofReplayed>> {
   if (sending.length === 0) return ok(undefined);
   const sent = await afterIntent(
     gate,
     () => record.intendParts(sending.flatMap(intentOf)),
     async () => {
+      await once?.sending(sending.length);
       for (const one of sending) {
         // Fifty writes may take longer than a lease lives: a client who is denied meanwhile writes no more.
         const still = await gate.stillGood();
         if (still.ok) await send(one);
-        else one.outcome.refuse(still.error);
+        else {
+          one.end = "nothing";
+          one.outcome.refuse(still.error);
+        }
       }
     },
   );
@@ -131,7 +167,8 @@ async function send(one: Entry): Promise<void> {
   if (one.plan?.kind !== "send") return;
   const { plan, outcome } = one;
   const { origin, what, parts } = outcome;
-  const sent = await sendWrite(plan, origin);
+  const sent = await standing(plan, await sendWrite(plan, origin), origin);
+  one.end = sent.ok ? sent.value : isUnanswered(sent.error) ? "unknown" : "nothing";
   origin.held.give(plan.write.body?.length ?? 0);
   if (!sent.ok) {
     const { status } = (outcome.answer = refusedEntry(sent.error));
@@ -143,11 +180,7 @@ async function send(one: Entry): Promise<void> {
   const { status, type, id, version } = sent.value;
   const ended = { origin, outcome: { status } };
   parts.push(writePart("write", { ...what, ...placeOf({ type, id }) }, plan.concerned, ended));
-  const location =
-    status === 204 || id === undefined
-      ? undefined
-      : `${origin.base}/${type}/${id}${version === undefined ? "" : `/_history/${version}`}`;
-  outcome.answer = { status, location };
+  outcome.answer = { status, location: locationIn(origin.base, { status, type, id, version }) };
   if (status !== 204) one.done = sent.value;
 }
 

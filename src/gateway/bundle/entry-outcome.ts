@@ -7,6 +7,7 @@ import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-sessio
 import type { GatherRefusal } from "#gateway/read/gather";
 import { decidedParts, disclosedParts, refusedPart, type Part } from "#gateway/record/parts";
 import type { PlanRefusal } from "#gateway/write/planned-write";
+import type { SettleRefusal } from "#gateway/write/write-attempt";
 import type { SendRefusal } from "#gateway/write/write-send";
 import type { EntryReadRefusal } from "./batch-entry.ts";
 
@@ -18,6 +19,7 @@ export type EntryRefusal =
   | GatherRefusal
   | PlanRefusal
   | SendRefusal
+  | SettleRefusal
   | ClearingRefusal;
 
 /** The answer to an entry. */

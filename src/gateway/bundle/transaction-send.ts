@@ -103,17 +103,19 @@ export function entryText({
   fullUrl,
   plan: { write },
 }: Pick<EntryToSend, "fullUrl"> & { readonly plan: Pick<EntryToSend["plan"], "write"> }): string {
-  const { method, path, body, version } = write;
+  const { method, path, body, version, ifNone } = write;
   const request = JSON.stringify({
     method,
     url: path,
     ...(version === undefined ? {} : { ifMatch: `W/"${version}"` }),
+    ...(ifNone === "same id" && { ifNoneMatch: "*" }),
+    ...(typeof ifNone === "object" && { ifNoneExist: ifNone.matches }),
   });
   const name = fullUrl === undefined || !ownName.test(fullUrl) ? "" : `"fullUrl":${JSON.stringify(fullUrl)},`;
   return `{${name}${body === undefined ? "" : `"resource":${body},`}"request":${request}}`;
 }
 
-const done = { POST: 201, PUT: 200, DELETE: 204 } as const;
+const doneBy = { POST: 201, PUT: 200, DELETE: 204 } as const;
 
 /**
  * The end of an entry. It takes only status and address from the origin's answer, and the address is
@@ -137,7 +139,8 @@ function endOf(
         ? { reason: "write_answer_unfit" }
         : refusalOf({ kind: "refused", status }),
     };
-  if (write.method === "DELETE") return { kind: "done", status: done.DELETE, location: undefined };
+  const done = write.ifNone === undefined ? doneBy[write.method] : doneBy.POST;
+  if (done === 204) return { kind: "done", status: done, location: undefined };
   const resource = isObject(said) ? property(said, "resource") : undefined;
   const place = placeOf(isObject(response) ? textAt(response, "location") : undefined, type, origin);
   const known =
@@ -148,10 +151,10 @@ function endOf(
     id;
   if (known === undefined || !isId(known))
     return status === 201
-      ? { kind: "done", status: done[write.method], location: undefined }
+      ? { kind: "done", status: done, location: undefined }
       : { kind: "refused", refusal: { reason: "write_answer_unfit" } };
   const version = place?.version === undefined ? "" : `/_history/${place.version}`;
-  return { kind: "done", status: done[write.method], location: `${base}/${type}/${known}${version}` };
+  return { kind: "done", status: done, location: `${base}/${type}/${known}${version}` };
 }
 
 function placeOf(location: string | undefined, type: string, origin: FhirBase) {

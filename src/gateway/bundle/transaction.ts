@@ -21,10 +21,13 @@ import type { AskedWrite } from "#gateway/write/write-body";
 import { findByCriteria } from "#gateway/write/write-criteria";
 import { planWrite } from "#gateway/write/write-plan";
 import { noteWritten, type SendRefusal } from "#gateway/write/write-send";
-import { readAsked, type AskedBundle, type EntryReadRefusal } from "./batch-entry.ts";
+import { isUnanswered, type SettledWrite, type SettleRefusal } from "#gateway/write/write-attempt";
+import { isWriteEntry, readAsked, type AskedBundle, type EntryReadRefusal } from "./batch-entry.ts";
+import type { BundleAttempt, SentEnd } from "./bundle-attempt.ts";
 import type { BundleGate } from "./batch.ts";
 import type { BundleOutcome, BundleRecord, EntryIssue, TransactionRefusal } from "./bundle-outcome.ts";
 import { EntryOutcome } from "./entry-outcome.ts";
+import { answerSettled } from "./settled-entry.ts";
 import { sendTransaction, type EntryEnd } from "./transaction-send.ts";
 
 const whole = { interaction: "transaction" } as const;
@@ -61,7 +64,8 @@ export type UnsentTransaction =
   | ProofReplayed
   | PlanRefusal
   | EntryReadRefusal
-  | TransactionRefusal;
+  | TransactionRefusal
+  | SettleRefusal;
 
 /**
  * A transaction: each entry is permitted by itself, or nothing is done. The gateway resolves references and
@@ -75,21 +79,36 @@ export async function transact(
   links: NextLinks,
   gate: BundleGate,
   record: BundleRecord,
+  once?: BundleAttempt,
 ): Promise<Result<BundleOutcome, UnsentTransaction>> {
   const spent = await gate.spendRequests(entries.length - 1);
   if (!spent.ok) return spent;
   const atomic = await mayBeWhole(entries, origin);
   if (!atomic.ok) return atomic;
-  const ready = await prepare(entries, prefer, permission, origin);
+  const settled = once === undefined ? ok(undefined) : await once.settleWhole(atomic.value);
+  if (!settled.ok) return settled;
+  const writes = entries.flatMap((entry, index) => (isWriteEntry(entry) ? [index] : []));
+  if (once !== undefined && settled.value !== undefined) {
+    await once.ended(new Map(), writes);
+    return answerDone(entries, prefer, { once, settled: settled.value }, permission, origin, links);
+  }
+  const planned = await prepare(entries, prefer, permission, origin);
+  if (!planned.ok) return err(once?.refusalOf(planned.error) ?? planned.error);
+  const ready = once === undefined ? planned : await underKey(planned.value, once);
   if (!ready.ok) return ready;
   const paid = await gate.spendNames(origin.concerned);
   if (!paid.ok) return paid;
 
   const sending = ready.value.filter(isSent);
-  const sent = await sendAll(sending, origin, gate, record);
+  const sent = await sendAll(sending, origin, gate, record, once);
   if (!sent.ok) return sent;
   const ends = new Map(
     sending.map((one, index) => [one, sent.value.ok ? sent.value.value[index] : undefined]),
+  );
+  const indices = new Map(ready.value.map((one, index) => [one, index]));
+  await once?.ended(
+    new Map(sending.map((one) => [indices.get(one) ?? 0, sentEnd(one, ends.get(one), sent.value)])),
+    writes,
   );
   const parts = sending.map((one) => partOf("write", one, origin, outcomeOf(ends.get(one), sent.value)));
   const done = new Map<Ready, Done>();
@@ -118,6 +137,7 @@ async function sendAll(
   origin: OriginSession,
   gate: BundleGate,
   record: BundleRecord,
+  once: BundleAttempt | undefined,
 ): Promise<Result<Result<readonly EntryEnd[], SendRefusal>, GateRefusal | ProofReplayed>> {
   if (sending.length === 0) {
     const still = await gate.stillGood();
@@ -126,28 +146,84 @@ async function sendAll(
   const sent = await afterIntent(
     gate,
     () => record.intendParts(sending.map((one) => partOf("intent", one, origin))),
-    () =>
-      sendTransaction(
+    async () => {
+      await once?.sending(sending.length);
+      return sendTransaction(
         sending.map(({ entry: { fullUrl }, plan }) => ({ fullUrl, plan })),
         origin,
-      ),
+      );
+    },
   );
   if (sent.ok) for (const { plan } of sending) origin.held.give(plan.write.body?.length ?? 0);
   return sent;
 }
 
+/** The writes as they are sent under a key. */
+async function underKey(
+  ready: readonly Ready[],
+  once: BundleAttempt,
+): Promise<Result<readonly Ready[], UnsentTransaction>> {
+  const prepared: Ready[] = [];
+  for (const [index, one] of ready.entries()) {
+    const plan = one.kind === "writing" ? await once.prepare(index, one.plan) : undefined;
+    if (plan?.ok === false) return plan;
+    prepared.push(one.kind === "writing" && plan?.ok === true ? { ...one, plan: plan.value } : one);
+  }
+  return ok(prepared);
+}
+
+/** The end of a write as its key stores it. */
+function sentEnd({ plan }: Sending, end: EntryEnd | undefined, sent: Result<unknown, SendRefusal>): SentEnd {
+  if (end?.kind !== "done") {
+    const refusal = end?.refusal ?? (sent.ok ? ({ reason: "write_answer_unfit" } as const) : sent.error);
+    return isUnanswered(refusal) ? "unknown" : "nothing";
+  }
+  const id =
+    plan.id ?? new RegExp(`/${plan.type}/(?<id>[^/]+)`, "u").exec(end.location ?? "")?.groups?.["id"];
+  return { status: end.status, type: plan.type, id, version: undefined };
+}
+
+/** A transaction that was done before this request: its reads are made again, and nothing is sent. */
+async function answerDone(
+  entries: readonly BatchEntry[],
+  prefer: string | null,
+  { once, settled }: { readonly once: BundleAttempt; readonly settled: ReadonlyMap<number, SettledWrite> },
+  permission: Permission,
+  origin: OriginSession,
+  links: NextLinks,
+): Promise<Result<BundleOutcome, UnsentTransaction>> {
+  const said: EntryOutcome[] = [];
+  for (const [index, entry] of entries.entries()) {
+    const asked = readAsked(entry, entry.resource, origin.base, prefer);
+    if (!asked.ok) return asked;
+    if (asked.value.kind === "reading") {
+      const { interaction, isHead } = asked.value;
+      said.push(await read({ kind: "reading", entry, interaction, isHead }, permission, origin, links));
+      continue;
+    }
+    const end = settled.get(index);
+    if (end === undefined) throw new Error("a write of a done transaction has no end");
+    const outcome = new EntryOutcome(whatOf(entry, asked.value.write.interaction), origin, true);
+    answerSettled(outcome, end, once.isRepeat(index));
+    said.push(outcome);
+  }
+  return ok({ kind: "transaction", parts: [], said });
+}
+
 /**
  * A single write has no parts. This check comes first, because the rows of the entries must not decide it.
+ *
+ * @returns true if the origin does all of the transaction or nothing.
  */
 async function mayBeWhole(
   entries: readonly BatchEntry[],
   origin: OriginSession,
-): Promise<Result<undefined, TransactionRefusal>> {
-  const writes = entries.filter(({ method }) => method !== "GET" && method !== "HEAD");
+): Promise<Result<boolean, TransactionRefusal>> {
+  const isSingle = entries.filter(isWriteEntry).length <= 1;
   const { transactions } = (await origin.traits()) ?? {};
-  return writes.length > 1 && transactions === undefined
+  return !isSingle && transactions === undefined
     ? err({ reason: "transaction_not_atomic" })
-    : ok(undefined);
+    : ok(isSingle || transactions === "atomic");
 }
 
 function outcomeOf(
@@ -176,9 +252,6 @@ function unfinished(
     issues: ready.map((one, index) => issueOf(one, ends.get(one), `Bundle.entry[${index}]`)),
   };
 }
-
-const isUnanswered = ({ reason }: SendRefusal) =>
-  reason === "write_outcome_unknown" || reason === "write_answer_unfit" || reason === "consent_not_filed";
 
 function issueOf(one: Ready, end: EntryEnd | undefined, expression: string): EntryIssue {
   if (one.kind === "reading")

@@ -1,4 +1,5 @@
 import type { AuditEvent, EventKind, What } from "#audit/event";
+import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import { patientsMax, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
@@ -82,6 +83,15 @@ export const writePart = (
   concerned: ConcernedBy,
   { origin, outcome = {} }: { readonly origin: OriginSession; readonly outcome?: AuditEvent["outcome"] },
 ): Part => ({ kind, what, outcome, asked: origin.asked, ...writeNames(concerned, origin.name, what) });
+
+/** A write that was done before this request, under its key: nothing was sent. */
+export const repeatedPart = (what: What, status: number, origin: OriginSession): Part => ({
+  kind: "notice",
+  what,
+  outcome: { status, reason: "write_repeated" satisfies RecordedOnly },
+  asked: origin.asked,
+  ...nobody,
+});
 
 /** The disclosures in the answer to a part. */
 export const disclosedParts = (

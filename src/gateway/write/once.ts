@@ -1,10 +1,14 @@
-import { elementsOf, type ResourceType } from "#fhir/r4/elements";
-import { isArray, isObject, property, readJson } from "#fhir/json/json";
+import { elementsOf, isResourceType, type ResourceType } from "#fhir/r4/elements";
+import { isArray, isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
 import type { OriginCapabilities } from "#fhir/ports";
 import { utf8 } from "#kernel/encoded";
 import type { PlannedWrite } from "./planned-write.ts";
+import type { DoneWrite } from "./write-send.ts";
 
 type Sent = Extract<PlannedWrite, { kind: "send" }>;
+
+/** The end of a write that was done: all that a key stores of it. */
+export type KeptEnd = Pick<DoneWrite, "status" | "type" | "id" | "version">;
 
 /**
  * How a write under a key is kept from being done twice.
@@ -13,43 +17,90 @@ type Sent = Extract<PlannedWrite, { kind: "send" }>;
  * the version that was judged. `once`: the write is sent once; if its outcome is unknown, never again.
  */
 export type Way =
-  | { readonly way: "id" | "identifier" | "once" }
-  | { readonly way: "version"; readonly version: string };
+  | { readonly way: "id"; readonly type: ResourceType }
+  | { readonly way: "identifier" | "once" }
+  | {
+      readonly way: "version";
+      readonly version: string;
+      readonly type: ResourceType;
+      readonly id: string;
+      readonly status: 200 | 204;
+    };
 
-/** The ways of the writes of a request, as the key stores them before they are sent. */
-export const waysText = (ways: readonly Way[]): string => JSON.stringify(ways);
+/** A write of a request, as its key stores it before it is sent and after. */
+export type KeptWrite =
+  | Way
+  /** It was not sent, or was certainly not done. */
+  | { readonly way: "none" }
+  | ({ readonly way: "done" } & KeptEnd);
 
-/** Reads {@link waysText}; an unknown way counts as `once`. */
-export function readWays(text: string): readonly Way[] {
+export const keptText = (writes: readonly KeptWrite[]): string =>
+  JSON.stringify(
+    writes.map((write) => ("status" in write ? { ...write, status: `${write.status}` } : write)),
+  );
+
+/** Reads {@link keptText}; what is not understood counts as `once`. */
+export function readKept(text: string): readonly KeptWrite[] {
   const read = readJson(utf8(text));
-  if (!read.ok || !isArray(read.value)) return [];
-  return read.value.map((item): Way => {
-    const [way, version] = isObject(item) ? [property(item, "way"), property(item, "version")] : [];
-    if (way === "version" && typeof version === "string") return { way, version };
-    return { way: way === "id" || way === "identifier" ? way : "once" };
-  });
+  return read.ok && isArray(read.value)
+    ? read.value.map((item) => (isObject(item) ? readOne(item) : { way: "once" }))
+    : [];
 }
+
+function readOne(item: JsonObject): KeptWrite {
+  const [way, id, version] = ["way", "id", "version"].map((name) => textAt(item, name));
+  const type = textAt(item, "type") ?? "";
+  const status = statuses.find((known) => `${known}` === property(item, "status"));
+  if (way === "none" || way === "identifier") return { way };
+  if (!isResourceType(type)) return { way: "once" };
+  if (way === "id") return { way, type };
+  if (way === "done" && status !== undefined) return { way, status, type, id, version };
+  return way === "version" &&
+    version !== undefined &&
+    id !== undefined &&
+    status !== undefined &&
+    status !== 201
+    ? { way, version, type, id, status }
+    : { way: "once" };
+}
+
+const statuses = [200, 201, 204] as const;
 
 /** The way of a write at an origin with these abilities. */
 export function wayOf(
-  { write, type }: Sent,
+  { write, type, id }: Sent,
   { updateAsCreate, honoursIfNoneExist }: Pick<OriginCapabilities, "updateAsCreate" | "honoursIfNoneExist">,
 ): Way {
-  if (write.version !== undefined) return { way: "version", version: write.version };
+  if (write.version !== undefined && id !== undefined)
+    return {
+      way: "version",
+      version: write.version,
+      type,
+      id,
+      status: write.method === "DELETE" ? 204 : 200,
+    };
   if (write.method !== "POST") return { way: "once" };
-  if (updateAsCreate === true) return { way: "id" };
+  if (updateAsCreate === true) return { way: "id", type };
   return { way: honoursIfNoneExist === true && hasIdentifiers(type) ? "identifier" : "once" };
 }
+
+/** True if a write may be sent again as it was sent before. */
+export const isSameWay = (now: Way, earlier: KeptWrite | undefined): boolean =>
+  earlier !== undefined && now.way !== "once" && keptText([now]) === keptText([earlier]);
 
 const hasIdentifiers = (type: ResourceType): boolean => elementsOf(type).get("identifier")?.repeats === true;
 
 /** The system of identifiers that the gateway gives to resources created under a key. */
-export const createdIdentifierSystem = "urn:phylax:created";
+const createdIdentifierSystem = "urn:phylax:created";
 
-/** The id of a resource that is created as an update, from the name of its request. */
-export const createdId = (name: string): string => `w-${name.slice(0, 40)}`;
+/** The id of a resource that is created as an update. */
+export const createdId = (name: string): string => `w-${name}`;
 
-/** The write as it is sent. `name`: the name of its request alone. */
+/** The name of a write, from the name of its request: the place in a bundle belongs to it. */
+export const writeName = (request: string, index?: number): string =>
+  index === undefined ? request.slice(0, 40) : `${request.slice(0, 40)}-${index}`;
+
+/** The write as it is sent. `name`: the name of this write alone. */
 export function sentBy({ way }: Way, name: string, planned: Sent): Sent {
   const { write, type } = planned;
   if (write.body === undefined) return planned;
@@ -60,17 +111,15 @@ export function sentBy({ way }: Way, name: string, planned: Sent): Sent {
       const body = `{"id":"${id}",${write.body.slice(1)}`;
       return { ...planned, id, write: { method: "PUT", path: `${type}/${id}`, body, ifNone: "same id" } };
     }
-    case "identifier": {
-      const value = name.slice(0, 40);
+    case "identifier":
       return {
         ...planned,
         write: {
           ...write,
-          body: withIdentifier(write.body, value),
-          ifNone: { matches: `identifier=${encodeURIComponent(`${createdIdentifierSystem}|${value}`)}` },
+          body: withIdentifier(write.body, name),
+          ifNone: { matches: `identifier=${encodeURIComponent(`${createdIdentifierSystem}|${name}`)}` },
         },
       };
-    }
     case "version":
     case "once":
       return planned;

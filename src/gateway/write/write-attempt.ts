@@ -1,12 +1,22 @@
-import { isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
-import { isResourceType, type ResourceType } from "#fhir/r4/elements";
-import { utf8 } from "#kernel/encoded";
+import { isObject, readJson } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { KeyedAttempt } from "#limits/request-keys";
 import { concernedByUnread, concernsNobody, type ConcernedBy } from "#gateway/origin/concerned-by-write";
 import type { OriginRefusal } from "#gateway/origin/forward";
 import type { OriginSession } from "#gateway/origin/origin-session";
-import { createdId, readWays, sentBy, wayOf, waysText, type Way } from "./once.ts";
+import type { FilingRefusal } from "#gateway/consents/consent-filing";
+import {
+  createdId,
+  isSameWay,
+  keptText,
+  readKept,
+  sentBy,
+  wayOf,
+  writeName,
+  type KeptEnd,
+  type KeptWrite,
+  type Way,
+} from "./once.ts";
 import type { PlannedWrite } from "./planned-write.ts";
 import { versionIn } from "./stored-row.ts";
 import type { DoneWrite, SendRefusal } from "./write-send.ts";
@@ -19,11 +29,11 @@ export type OnceRefusal =
   /** An earlier attempt sent the write, its outcome is unknown, and to send it again could do it twice. */
   | { readonly reason: "outcome_unknown" };
 
-/** The end of a write that was done: all that a key stores of it. */
-export type KeptEnd = Pick<DoneWrite, "status" | "type" | "id" | "version">;
-
 // A write waits ten seconds for its origin, twice if the origin wants a new token.
 export const sendingMilliseconds = 30_000;
+
+/** The statuses of refusals that stored rows decide, in one face whether a row is hidden or absent. */
+export const ofRow: ReadonlySet<number> = new Set([404, 409, 412, 422]);
 
 /** A write on its way, under the attempt that has its key. */
 export class WriteAttempt {
@@ -48,14 +58,11 @@ export class WriteAttempt {
   }
 
   /** The end of an earlier attempt's write, if the origin knows it. `undefined`: the write may be sent. */
-  async settleEarlier(
-    type: ResourceType,
-  ): Promise<Result<SettledWrite | undefined, OnceRefusal | OriginRefusal>> {
+  async settleEarlier(): Promise<Result<SettledWrite | undefined, SettleRefusal>> {
     if (this.#attempt.earlier === undefined) return ok(undefined);
-    const [way = { way: "once" }] = readWays(this.#attempt.earlier);
-    const settled = await settleEarlier(way, { type, name: this.#attempt.name }, this.#origin);
-    if (settled.ok && settled.value !== undefined)
-      await this.#attempt.ended({ kind: "done", result: endsText([settled.value.end]) });
+    const [kept = { way: "once" } as const] = readKept(this.#attempt.earlier);
+    const settled = await settleWrite(kept, this.#name, this.#origin);
+    if (settled.ok && settled.value !== undefined) await this.#done(settled.value.end);
     return settled;
   }
 
@@ -63,16 +70,14 @@ export class WriteAttempt {
   async prepare(plan: PlannedWrite): Promise<Result<PlannedWrite, OnceRefusal>> {
     if (plan.kind !== "send") return ok(plan);
     const way = wayOf(plan, (await this.#origin.traits())?.capabilities ?? {});
-    if (this.#attempt.earlier !== undefined) {
-      const [earlier] = readWays(this.#attempt.earlier);
-      if (!isSameWay(way, earlier)) return err({ reason: "outcome_unknown" });
-    }
+    if (this.#attempt.earlier !== undefined && !isSameWay(way, readKept(this.#attempt.earlier)[0]))
+      return err({ reason: "outcome_unknown" });
     this.#way = way;
-    return ok(sentBy(way, this.#attempt.name, plan));
+    return ok(sentBy(way, this.#name, plan));
   }
 
   async sending(): Promise<void> {
-    await this.#attempt.sending(waysText([this.#way]), sendingMilliseconds);
+    await this.#attempt.sending(keptText([this.#way]), sendingMilliseconds);
     this.#isSending = true;
   }
 
@@ -82,19 +87,23 @@ export class WriteAttempt {
     sent: Result<DoneWrite, SendRefusal>,
   ): Promise<Result<DoneWrite, SendRefusal>> {
     const end = await standing(plan, sent, this.#origin);
-    await this.#ends(
-      end.ok
-        ? { kind: "done", result: endsText([end.value]) }
-        : { kind: isUnanswered(end.error) ? "unknown" : "nothing" },
-    );
+    if (end.ok) await this.#done(end.value);
+    else await this.#ends({ kind: isUnanswered(end.error) ? "unknown" : "nothing" });
     return end;
   }
 
   /** The origin had nothing to do. */
   async unsent({ kind, type, ...plan }: Exclude<PlannedWrite, { kind: "send" }>): Promise<void> {
     const id = "id" in plan ? plan.id : undefined;
-    const end = { status: kind === "found" ? 200 : 204, type, id, version: undefined } as const;
-    await this.#ends({ kind: "done", result: endsText([end]) });
+    await this.#done({ status: kind === "found" ? 200 : 204, type, id, version: undefined });
+  }
+
+  get #name(): string {
+    return writeName(this.#attempt.name);
+  }
+
+  async #done({ status, type, id, version }: KeptEnd): Promise<void> {
+    await this.#ends({ kind: "done", result: keptText([{ way: "done", status, type, id, version }]) });
   }
 
   /** The write is done whatever happens here: a repeat then finds its outcome unknown. */
@@ -103,11 +112,11 @@ export class WriteAttempt {
   }
 }
 
+/** True if the write may have been done. */
 export const isUnanswered = ({ reason }: SendRefusal): boolean =>
-  reason === "write_outcome_unknown" || reason === "write_answer_unfit";
+  reason === "write_outcome_unknown" || reason === "write_answer_unfit" || reason === "consent_not_filed";
 
-const isSameWay = (now: Way, earlier: Way | undefined): boolean =>
-  earlier !== undefined && now.way !== "once" && JSON.stringify(now) === JSON.stringify(earlier);
+export type SettleRefusal = OnceRefusal | OriginRefusal | FilingRefusal;
 
 /** A write of an earlier attempt that was done, and the patients of its resource. */
 export interface SettledWrite {
@@ -115,24 +124,30 @@ export interface SettledWrite {
   readonly concerned: ConcernedBy;
 }
 
-/** Asks the origin for the end of a write whose outcome is unknown. */
-export async function settleEarlier(
-  way: Way,
-  { type, name }: { readonly type: ResourceType; readonly name: string },
+/** Asks the origin for the end of a write whose outcome is unknown. `undefined`: it may be sent. */
+export async function settleWrite(
+  kept: KeptWrite,
+  name: string,
   origin: OriginSession,
-): Promise<Result<SettledWrite | undefined, OnceRefusal | OriginRefusal>> {
-  switch (way.way) {
+): Promise<Result<SettledWrite | undefined, SettleRefusal>> {
+  switch (kept.way) {
     case "once":
       return err({ reason: "outcome_unknown" });
     // The origin creates nothing twice, or replaces only the version that was judged.
+    case "none":
     case "identifier":
     case "version":
       return ok(undefined);
+    case "done":
+      return ok({ end: kept, concerned: concernsNobody });
     case "id": {
+      const { type } = kept;
       const id = createdId(name);
       const read = await origin.read({ path: `${type}/${id}`, query: "" });
       if (!read.ok && read.error.reason === "absent") return ok(undefined);
       if (!read.ok && read.error.reason !== "resource_withheld") return read;
+      const filed = type === "Consent" ? await origin.fileConsents([{ id, sent: undefined }]) : ok(undefined);
+      if (!filed.ok) return filed;
       const json = read.ok ? readJson(read.value.body) : undefined;
       const row = json?.ok === true && isObject(json.value) ? json.value : undefined;
       const bases = { origin: read.ok ? read.value.base : origin.base, public: origin.base };
@@ -157,20 +172,3 @@ export async function standing(
   if (!there.ok) return there.error.reason === "absent" ? sent : err({ reason: "write_outcome_unknown" });
   return ok({ status: 201, type, id, version: undefined, body: undefined, base: there.value.base });
 }
-
-/** The ends of the writes of a request, as a key stores them. */
-export const endsText = (ends: readonly KeptEnd[]): string =>
-  JSON.stringify(ends.map(({ status, type, id, version }) => ({ status: `${status}`, type, id, version })));
-
-export function readEnds(text: string): readonly KeptEnd[] {
-  const read = readJson(utf8(text));
-  if (!read.ok || !Array.isArray(read.value)) return [];
-  return read.value.flatMap((item: JsonObject): readonly KeptEnd[] => {
-    const status = statuses.find((known) => `${known}` === property(item, "status"));
-    const type = textAt(item, "type") ?? "";
-    if (status === undefined || !isResourceType(type)) return [];
-    return [{ status, type, id: textAt(item, "id"), version: textAt(item, "version") }];
-  });
-}
-
-const statuses = [200, 201, 204] as const;

@@ -6,7 +6,8 @@ import type { ReleaseGate } from "#gateway/admission/release-gate";
 import { concernsNobody } from "#gateway/origin/concerned-by-write";
 import type { OriginSession } from "#gateway/origin/origin-session";
 import type { IntentRecord } from "./after-intent.ts";
-import { readEnds, WriteAttempt, type OnceRefusal } from "./write-attempt.ts";
+import { readKept } from "./once.ts";
+import { ofRow, WriteAttempt, type SettleRefusal } from "./write-attempt.ts";
 import { answerFor, write, type WriteRefusal } from "./write.ts";
 import type { AskedWrite } from "./write-body.ts";
 import type { WriteOutcome } from "./write-outcome.ts";
@@ -20,7 +21,7 @@ export async function writeOnce(
   origin: OriginSession,
   gate: Pick<ReleaseGate, "stillGood" | "spendNames">,
   record: IntentRecord,
-): Promise<Result<WriteOutcome, WriteRefusal | OnceRefusal>> {
+): Promise<Result<WriteOutcome, WriteRefusal | SettleRefusal>> {
   const claim = await keys.claim(request);
   switch (claim.kind) {
     case "other":
@@ -28,8 +29,8 @@ export async function writeOnce(
     case "busy":
       return err({ reason: "idempotency_key_in_use", retryAfterSeconds: claim.retryAfterSeconds });
     case "done": {
-      const [end] = readEnds(claim.result);
-      if (end === undefined) throw new Error("a key has no readable result");
+      const [end] = readKept(claim.result);
+      if (end?.way !== "done") throw new Error("a key has no readable result");
       const outcome = await answerFor(end, asked.conditions.returns, permission, origin);
       return ok({ ...outcome, concerned: concernsNobody, isRepeat: true });
     }
@@ -54,8 +55,8 @@ async function attempt(
   origin: OriginSession,
   gate: Pick<ReleaseGate, "stillGood" | "spendNames">,
   record: IntentRecord,
-): Promise<Result<WriteOutcome, WriteRefusal | OnceRefusal>> {
-  const settled = await once.settleEarlier(asked.interaction.type);
+): Promise<Result<WriteOutcome, WriteRefusal | SettleRefusal>> {
+  const settled = await once.settleEarlier();
   if (!settled.ok) return settled;
   if (settled.value !== undefined) {
     const { end, concerned } = settled.value;
@@ -67,6 +68,3 @@ async function attempt(
   const isOfRow = !written.ok && once.isResumed && ofRow.has(faceOf(written.error).status);
   return isOfRow ? err({ reason: "outcome_unknown" }) : written;
 }
-
-/** The statuses of refusals that stored rows decide, in one face whether a row is hidden or absent. */
-const ofRow: ReadonlySet<number> = new Set([404, 409, 412, 422]);

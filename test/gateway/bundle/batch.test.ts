@@ -78,7 +78,14 @@ async function post(
   };
   const links = { to: async () => ok(undefined) };
   const answer = type === "batch" ? answerBatch : transact;
-  const answered = await answer({ ...batch.value, prefer: null }, permission, session, links, gate, record);
+  const answered = await answer(
+    { ...batch.value, prefer: null, body: null },
+    permission,
+    session,
+    links,
+    gate,
+    record,
+  );
   if (!answered.ok || "reason" in answered.value.said) throw new Error("a test's own mistake");
   const { said, parts } = answered.value;
   const answers = await clearEntries(said, gate);

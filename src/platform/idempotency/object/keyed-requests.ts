@@ -14,7 +14,8 @@ import {
 // For each of a client's sixteen objects.
 const keysMax = 200_000;
 const sweepMilliseconds = 3_600_000;
-const contentMax = 65_536;
+// a transaction of 1,000 writes
+const contentMax = 262_144;
 
 /**
  * The storage and clock around limits/idempotency. Several objects of a client or an operator share its keys.
@@ -60,8 +61,8 @@ export class KeyedRequests extends DurableObject {
   }
 
   ended(keyHash: string, attempt: string, end: KeyEnd): void {
-    if (end.kind === "done" && end.result.length > contentMax)
-      throw new Error("the content of a key is too long");
+    const content = end.kind === "done" ? end.result : end.kind === "unknown" ? end.content : undefined;
+    if ((content?.length ?? 0) > contentMax) throw new Error("the content of a key is too long");
     const store = endUnderKey(this.#find(keyHash), attempt, end, now());
     if (store === undefined) return;
     if (store !== "forgotten") return this.#put(keyHash, store);
