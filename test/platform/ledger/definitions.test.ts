@@ -129,9 +129,9 @@ test("the sink sends content at first and after ten seconds, and an append still
 }) => {
   const calls: number[] = [];
   const counted = (log: string) => ({
-    append: (...args: Parameters<ReturnType<typeof shard>["append"]>) => {
+    appendText: (...args: Parameters<ReturnType<typeof shard>["appendText"]>) => {
       calls.push(args[2]?.length ?? 0);
-      return shard(log).append(...args);
+      return shard(log).appendText(...args);
     },
   });
   let now = Date.now();

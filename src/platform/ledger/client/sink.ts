@@ -8,6 +8,7 @@ import { halfYearOf, logName, parseLogName } from "#ledger/log-name";
 import { earlierLog } from "#ledger/predecessor";
 import { chooseLog } from "#ledger/shard-choice";
 import type { StubOf } from "./stubs.ts";
+import { eventsText, readAnswerText } from "#platform/ledger/append-text";
 import { within } from "#platform/within";
 
 const TRIES = 3;
@@ -48,14 +49,14 @@ export interface OwnLog {
   readonly append: (events: readonly AuditEvent[]) => Promise<Answer | DefinitionMissing>;
 }
 
-/** The Durable Object that appends to a log of the ledger. */
+/** The Durable Object that appends to a log of the ledger: events and answer as text (platform/ledger/append-text). */
 export interface AppendingLog {
-  append(
-    events: readonly AuditEvent[],
+  appendText(
+    events: string,
     proofHash?: string,
     contents?: readonly Uint8Array[],
     earlierLog?: string,
-  ): Promise<Answer | DefinitionMissing>;
+  ): Promise<string>;
 }
 
 type Answer = Recorded | Counted | Replayed;
@@ -81,21 +82,22 @@ export function ledgerSink(
     const { events, definitions } = withNames(input);
     if (log === own?.log) return answered(await own.append(events));
     let toSend = confirmed.unconfirmed(log, definitions, clock());
+    const text = eventsText(events);
     // A new stub each time: a stub whose object was reset stays broken. A repeated (id, step) is recorded only
     // once.
     const send = () =>
       within(
         PATIENCE_MS,
-        logOf(log).append(events, proof, toSend.length === 0 ? undefined : toSend, earlier),
+        logOf(log).appendText(text, proof, toSend.length === 0 ? undefined : toSend, earlier),
         "ledger: no answer in time",
       );
     const contents = () => Array.from(definitions.values(), ({ content }) => content);
     for (let attempt = 1; ; attempt++) {
       try {
-        let answer = await send();
+        let answer = readAnswerText(await send());
         if (answer === "definition missing" && toSend.length < definitions.size) {
           toSend = contents(); // the object lost its memory since it confirmed them
-          answer = await send();
+          answer = readAnswerText(await send());
         }
         if (typeof answer !== "string") confirmed.confirm(log, definitions, clock());
         return answered(answer);

@@ -21,6 +21,7 @@ import { OwnCalls, type SealedCall } from "./own-calls.ts";
 import { LedgerReads } from "#platform/ledger/object/log/reads";
 import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
 import { LedgerRootLink } from "#platform/ledger/object/root/link";
+import { answerText, readEventsText } from "#platform/ledger/append-text";
 import { CheckpointSigner } from "#platform/ledger/object/log/signer";
 import { LedgerStore } from "#platform/ledger/object/log/store";
 import { restore } from "#platform/ledger/object/log/stored-log";
@@ -153,6 +154,16 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     } finally {
       this.#appends--;
     }
+  }
+
+  /** {@link append} with the events and the answer as text: a call with objects costs several times as much. */
+  async appendText(
+    events: string,
+    proofHash?: string,
+    contents?: readonly Uint8Array[],
+    earlierLog?: string,
+  ): Promise<string> {
+    return answerText(await this.append(readEventsText(events), proofHash, contents, earlierLog));
   }
 
   async #append(

@@ -34,6 +34,10 @@ interface WriterListener {
 // From this many waiting appends on, 2 ms of patience make commits larger.
 const CROWD = 8;
 const CROWD_WAIT_MS = 2;
+// A commit costs the same for one append as for many. Where the last commits had company, more is expected. A
+// lone caller never waits: all of its commits have one append.
+const COMPANY = 1.1;
+const COMPANY_WEIGHT = 1 / 8;
 const WAITING_BYTES_MAX = 33_554_432;
 
 /**
@@ -60,6 +64,8 @@ export class LedgerWriter {
   #waitingBytes = 0;
   #isSealed: boolean;
   #isTallyDue = false;
+  /** The moving mean of the number of appends in a commit. */
+  #company = 1;
   #pumping: Promise<void> | undefined;
 
   constructor(
@@ -213,12 +219,15 @@ export class LedgerWriter {
     try {
       await Promise.resolve(); // further calls of this turn of the event loop join the first commit
       while (this.#queue.length > 0 || this.#tally.isWaiting || this.#isTallyDue) {
-        if (this.#queue.length >= CROWD || batch.length >= CROWD) await scheduler.wait(CROWD_WAIT_MS);
+        const isExpected = this.#company >= COMPANY && this.#queue.length > 0;
+        if (isExpected || this.#queue.length >= CROWD || batch.length >= CROWD)
+          await scheduler.wait(CROWD_WAIT_MS);
         const now = instant(Date.now());
         if (this.#epoch === undefined || this.#epoch.isSpent(now)) {
           this.#epoch = await Epoch.begin(this.#config, this.#head.origin, this.#keyEpoch + 1, now);
         }
         batch = this.#takeBatch(this.#epoch.number);
+        if (batch.length > 0) this.#company += (batch.length - this.#company) * COMPANY_WEIGHT;
         if (this.#tally.isWaiting) {
           await this.#tally.store();
           this.#listener.counted();

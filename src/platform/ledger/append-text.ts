@@ -1,0 +1,42 @@
+import type { AuditEvent } from "#audit/event";
+import type { Counted, DefinitionMissing, Recorded, Replayed } from "#audit/ports";
+import { fromBase64, toBase64 } from "#ledger/bytes/base64";
+
+// An event as an object costs a call of a Durable Object more than all its checks: the runtime writes and reads
+// it member by member. A text is copied.
+
+/** The events of an append as they travel to a log. The log checks them as it checks objects. */
+export const eventsText = (events: readonly AuditEvent[]): string => JSON.stringify(events);
+
+/** Throws a TypeError for a text that is no JSON. Its message contains no part of the text. */
+export function readEventsText(text: string): readonly AuditEvent[] {
+  try {
+    return JSON.parse(text) as readonly AuditEvent[]; // unchecked, like the argument of a call
+  } catch {
+    throw new TypeError("ledger: the events of an append are not JSON");
+  }
+}
+
+type AppendAnswer = Recorded | Counted | Replayed | DefinitionMissing;
+
+const recordedWord = "recorded";
+
+/** A log's answer to an append. */
+export function answerText(answer: AppendAnswer): string {
+  if (typeof answer === "string") return answer;
+  const { log, index, count, frame, leafHash, frameHash } = answer;
+  return `${recordedWord} ${log} ${index} ${count} ${frame} ${toBase64(leafHash)} ${toBase64(frameHash)}`;
+}
+
+/** Throws for a malformed answer. */
+export function readAnswerText(text: string): AppendAnswer {
+  if (text === "counted" || text === "replayed" || text === "definition missing") return text;
+  const [word, log = "", index, count, frame, leaf = "", hash = ""] = text.split(" ");
+  const place = { log, index: Number(index), count: Number(count), frame: Number(frame) };
+  const [leafHash, frameHash] = [fromBase64(leaf), fromBase64(hash)];
+  const isWhole =
+    word === recordedWord && [place.index, place.count, place.frame].every((one) => Number.isSafeInteger(one));
+  if (!isWhole || leafHash?.length !== 32 || frameHash?.length !== 32)
+    throw new Error("ledger: an answer is malformed");
+  return { ...place, leafHash, frameHash };
+}
