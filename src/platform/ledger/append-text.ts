@@ -35,7 +35,8 @@ export function readAnswerText(text: string): AppendAnswer {
   const place = { log, index: Number(index), count: Number(count), frame: Number(frame) };
   const [leafHash, frameHash] = [fromBase64(leaf), fromBase64(hash)];
   const isWhole =
-    word === recordedWord && [place.index, place.count, place.frame].every((one) => Number.isSafeInteger(one));
+    word === recordedWord &&
+    [place.index, place.count, place.frame].every((one) => Number.isSafeInteger(one));
   if (!isWhole || leafHash?.length !== 32 || frameHash?.length !== 32)
     throw new Error("ledger: an answer is malformed");
   return { ...place, leafHash, frameHash };
