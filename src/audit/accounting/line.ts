@@ -1,7 +1,8 @@
-import { createHmac } from "node:crypto";
 import { memo } from "#kernel/memo";
 import type { Secret } from "#kernel/secret";
+import { utf8 } from "#kernel/encoded";
 import { fromCbor, toCbor } from "#ledger/bytes/cbor";
+import { hmacSha256 } from "#ledger/bytes/hash";
 import { type AuditEvent, type Counts, type EventKind, eventKinds } from "#audit/event";
 
 const LINE_VERSION = 1;
@@ -23,8 +24,7 @@ export function subjectKey(key: Secret<Uint8Array>, patient: string): Uint8Array
 // A reference is at most 138 characters, so an object's subjects take about a megabyte.
 const SUBJECTS_MAX = 4_096;
 const subjectsOf = new WeakMap<Secret<Uint8Array>, (patient: string) => Uint8Array>();
-const hmac = (key: Secret<Uint8Array>, text: string): Uint8Array =>
-  new Uint8Array(createHmac("sha256", key.reveal()).update(text).digest());
+const hmac = (key: Secret<Uint8Array>, text: string): Uint8Array => hmacSha256(key.reveal(), utf8(text));
 
 /**
  * The accounting lines of an event, one per patient in their order: the disclosed patient and resources, the

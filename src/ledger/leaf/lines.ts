@@ -1,6 +1,5 @@
-import { createHmac } from "node:crypto";
-import { concat } from "#ledger/bytes/bytes";
-import { leafHash, rootOf } from "#ledger/tlog/merkle";
+import { hmacSha256, sha256 } from "#ledger/bytes/hash";
+import { LEAF_PREFIX, rootOf } from "#ledger/tlog/merkle";
 
 /**
  * The salt of line i of a leaf: HMAC-SHA-256(seed, i as u32). The seed, 32 random bytes per leaf, is in the
@@ -9,12 +8,12 @@ import { leafHash, rootOf } from "#ledger/tlog/merkle";
 export function lineSalt(seed: Uint8Array, line: number): Uint8Array {
   const number = new Uint8Array(4);
   new DataView(number.buffer).setUint32(0, line);
-  return new Uint8Array(createHmac("sha256", seed).update(number).digest());
+  return hmacSha256(seed, number);
 }
 
 /** The log's commitment to one accounting line: the RFC 6962 leaf hash of salt ‖ content. */
 export const lineCommitment = (salt: Uint8Array, content: Uint8Array): Uint8Array =>
-  leafHash(concat([salt, content]));
+  sha256(LEAF_PREFIX, salt, content);
 
 /**
  * `lines_root` of a leaf with at least one line: the RFC 6962 root over the commitments of its lines, in

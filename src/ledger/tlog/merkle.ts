@@ -1,7 +1,8 @@
 import { sameBytes } from "#ledger/bytes/bytes";
 import { sha256 } from "#ledger/bytes/hash";
 
-const leafPrefix = Uint8Array.of(0);
+/** RFC 6962 §2.1: the byte before an entry in its hash. */
+export const LEAF_PREFIX: Uint8Array = Uint8Array.of(0);
 const nodePrefix = Uint8Array.of(1);
 
 export const HASH_BYTES = 32;
@@ -10,7 +11,7 @@ export const HASH_BYTES = 32;
 export const emptyRoot: Uint8Array = sha256();
 
 /** RFC 6962 §2.1: SHA-256(0x00 ‖ entry). */
-export const leafHash = (entry: Uint8Array): Uint8Array => sha256(leafPrefix, entry);
+export const leafHash = (entry: Uint8Array): Uint8Array => sha256(LEAF_PREFIX, entry);
 
 /** RFC 6962 §2.1: SHA-256(0x01 ‖ left ‖ right). */
 export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => sha256(nodePrefix, left, right);
