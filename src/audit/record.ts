@@ -4,9 +4,9 @@ import { CborWriter } from "#ledger/bytes/cbor-writer";
 import { memo } from "#kernel/memo";
 import { err, ok, type Result } from "#kernel/result";
 import { readEvent } from "./check.ts";
-import type { AuditEvent, Counts } from "./event.ts";
+import type { AuditEvent, Counts, PatientCounts } from "./event.ts";
 import { type Short, type ShortForm, shortForms, type ShortGroup, shortGroups } from "./short-forms.ts";
-import { worstCase } from "./worst-case.ts";
+import { type DecidedFields, worstCase } from "./worst-case.ts";
 
 /** The content of a kind 0 leaf: an event or part of one. */
 export interface AuditRecord {
@@ -113,11 +113,15 @@ const emptyFill = 3;
  * a byte string of 23, so some lengths need an array around it.
  */
 function filling(bytes: number): unknown {
-  const head = (length: number) => (length < 24 ? 1 : length < 256 ? 2 : 3);
-  const inside = (room: number) =>
-    [room - 1, room - 2, room - 3].find((length) => length >= 0 && length + head(length) === room);
-  const [plain, wrapped] = [inside(bytes - 2), inside(bytes - 3)];
+  const [plain, wrapped] = [bytesInside(bytes - 2), bytesInside(bytes - 3)];
   return plain === undefined ? [new Uint8Array(wrapped ?? 0)] : new Uint8Array(plain);
+}
+
+/** The length of the byte string that takes this room with its head, if there is one. */
+function bytesInside(room: number): number | undefined {
+  if (room <= 24) return room - 1;
+  if (room === 25 || room === 258) return undefined;
+  return room <= 257 ? room - 2 : room - 3;
 }
 
 const noSeed: Uint8Array = new Uint8Array(32);
@@ -129,48 +133,66 @@ const noSeed: Uint8Array = new Uint8Array(32);
 export function encodeUnseeded(event: AuditEvent, part: number, parts: number): UnseededRecord {
   const writer = new CborWriter();
   const longest = event.reserve === undefined ? undefined : decidedLength(writer, worstCase(event));
-  let seedAt = 0;
-  let decided = 0; // bytes of the fields that rows decide
-  const value = (key: number, value: unknown): 0 | 1 => {
-    if (value === undefined) return 0;
-    writer.unsigned(key);
-    writer.item(value);
-    return 1;
-  };
-  const group = (name: Group): 0 | 1 => writeGroup(writer, name, event);
-  const ofRows = (write: DecidedField): 0 | 1 => {
-    const before = writer.length;
-    const count = write(writer, event);
-    decided += writer.length - before;
-    return count;
-  };
-  writer.mapOf(() => {
-    let count = value(keys.version, VERSION);
-    count += value(keys.id, fromHex(event.id));
-    count += value(keys.at, event.at);
-    count += value(keys.kind, event.kind);
-    if (event.step) count += value(keys.step, event.step);
-    count += value(keys.part, part) + value(keys.parts, parts) + value(keys.seed, noSeed);
-    seedAt = writer.length - noSeed.length;
-    count += group("who") + group("from") + group("what") + group("why");
-    count += ofRows(writeOutcome) + ofRows(writePatients) + ofRows(writeUnnamed);
-    if (hasMembers(event.counts)) count += value(keys.counts, event.counts);
-    count += ofRows(writeWithheld) + value(keys.traceId, event.traceId) + value(keys.tally, event.tally);
-    count += group("window") + ofRows(writeStates) + group("configuration");
-    if (event.asked !== undefined && event.asked.length > 0) count += value(keys.asked, event.asked);
-    if (longest !== undefined) count += value(keys.fill, filling(Math.max(0, longest - decided) + emptyFill));
-    return count + group("definition");
-  });
+  const { step, asked, withheld, window, configuration, definition } = event;
+  const map = writer.mapStart();
+  let count = writeField(writer, keys.version, VERSION);
+  count += writeField(writer, keys.id, fromHex(event.id));
+  count += writeField(writer, keys.at, event.at);
+  count += writeField(writer, keys.kind, event.kind);
+  if (step) count += writeField(writer, keys.step, step);
+  count += writeField(writer, keys.part, part);
+  count += writeField(writer, keys.parts, parts);
+  count += writeField(writer, keys.seed, noSeed);
+  const seedAt = writer.length - noSeed.length;
+  count += writeGroup(writer, "who", event.who, event);
+  count += writeGroup(writer, "from", event.from, event);
+  count += writeGroup(writer, "what", event.what, event);
+  count += writeGroup(writer, "why", event.why, event);
+  let before = writer.length;
+  count += writeGroup(writer, "outcome", event.outcome, event);
+  count += writePatients(writer, event) + writeUnnamed(writer, event);
+  let decided = writer.length - before; // bytes of the fields that rows decide
+  if (hasMembers(event.counts)) count += writeField(writer, keys.counts, event.counts);
+  before = writer.length;
+  count += writeGroup(writer, "withheld", withheld, event);
+  decided += writer.length - before;
+  count += writeField(writer, keys.traceId, event.traceId) + writeField(writer, keys.tally, event.tally);
+  count += writeGroup(writer, "window", window, event);
+  before = writer.length;
+  count += writeStates(writer, event);
+  decided += writer.length - before;
+  count += writeGroup(writer, "configuration", configuration, event);
+  if (asked !== undefined && asked.length > 0) count += writeField(writer, keys.asked, asked);
+  if (longest !== undefined)
+    count += writeField(writer, keys.fill, filling(Math.max(0, longest - decided) + emptyFill));
+  count += writeGroup(writer, "definition", definition, event);
+  writer.mapEnd(map, count);
   return { plaintext: writer.finish(), seedAt };
 }
 
-/** Writes a field under its key, if it is not empty; returns the number of entries that it added. */
-type DecidedField = (writer: CborWriter, event: AuditEvent) => 0 | 1;
+/** The bytes of the fields that rows decide. Leaves the writer as it was. */
+function decidedLength(writer: CborWriter, fields: DecidedFields): number {
+  const before = writer.length;
+  writeGroup(writer, "outcome", fields.outcome);
+  writePatients(writer, fields);
+  writeUnnamed(writer, fields);
+  writeGroup(writer, "withheld", fields.withheld);
+  writeStates(writer, fields);
+  const { length } = writer;
+  writer.takeBack(before);
+  return length - before;
+}
 
-const writeOutcome: DecidedField = (writer, event) => writeGroup(writer, "outcome", event);
-const writeWithheld: DecidedField = (writer, event) => writeGroup(writer, "withheld", event);
+// Each `write…` writes a field under its key if it has content, and returns the number of entries that it added.
 
-const writePatients: DecidedField = (writer, { patients }) => {
+function writeField(writer: CborWriter, key: number, value: unknown): 0 | 1 {
+  if (value === undefined) return 0;
+  writer.unsigned(key);
+  writer.item(value);
+  return 1;
+}
+
+function writePatients(writer: CborWriter, { patients }: DecidedFields): 0 | 1 {
   if (patients.length === 0) return 0;
   writer.unsigned(keys.patients);
   writer.array(patients.length);
@@ -180,34 +202,21 @@ const writePatients: DecidedField = (writer, { patients }) => {
     writer.item(counts);
   }
   return 1;
-};
+}
 
-const writeUnnamed: DecidedField = (writer, { unnamed }) => {
-  if (unnamed.length === 0) return 0;
-  writer.unsigned(keys.unnamed);
-  writer.item(unnamed);
-  return 1;
-};
+function writeUnnamed(writer: CborWriter, { unnamed }: DecidedFields): 0 | 1 {
+  return unnamed.length === 0 ? 0 : writeField(writer, keys.unnamed, unnamed);
+}
 
-const writeStates: DecidedField = (writer, { patients }) => {
-  if (!patients.some(({ state }) => state !== undefined)) return 0;
+function writeStates(writer: CborWriter, { patients }: DecidedFields): 0 | 1 {
+  if (!patients.some(isLocated)) return 0;
   writer.unsigned(keys.states);
   writer.array(patients.length);
   for (const { state } of patients) writer.item(state ?? null);
   return 1;
-};
-
-// The fields of a worst case that differ from its event (audit/worst-case).
-const decidedFields = [writeOutcome, writePatients, writeUnnamed, writeWithheld, writeStates] as const;
-
-/** The bytes of the fields that rows decide. Leaves the writer as it was. */
-function decidedLength(writer: CborWriter, event: AuditEvent): number {
-  const before = writer.length;
-  for (const write of decidedFields) write(writer, event);
-  const { length } = writer;
-  writer.takeBack(before);
-  return length - before;
 }
+
+const isLocated = ({ state }: PatientCounts): boolean => state !== undefined;
 
 /** A field of a group: its key, and its short form if it has any. */
 interface GroupField {
@@ -229,37 +238,37 @@ const fieldsOf: Readonly<Record<Group, readonly GroupField[]>> = Object.fromEntr
   ]),
 ) as Record<Group, GroupField[]>; // each group is there
 
-/** A group with at least one field, under its key; returns the number of entries that it added. */
-function writeGroup(writer: CborWriter, name: Group, event: AuditEvent): 0 | 1 {
-  // the table of the group has all of its fields
-  const group = event[name] as Readonly<Record<string, unknown>> | undefined;
+/** `event`: the event of the group, from which short forms follow. */
+function writeGroup<Name extends Group>(
+  writer: CborWriter,
+  name: Name,
+  group: AuditEvent[Name],
+  event?: AuditEvent,
+): 0 | 1 {
   if (group === undefined) return 0;
+  const contents = group as Readonly<Record<string, unknown>>; // the table of the group has all of its fields
   const before = writer.length;
   writer.unsigned(keys[name]);
-  const count = writer.mapOf(() => {
-    let count = 0;
-    const short: (readonly [key: number, value: Short])[] = []; // their keys are the greatest
-    for (const { field, key, form } of fieldsOf[name]) {
-      const content = group[field];
-      if (content === undefined) continue;
-      count++;
-      const shorter = typeof content === "string" ? form?.short(content, event) : undefined;
-      if (form !== undefined && shorter !== undefined) {
-        short.push([form.key, shorter]);
-        continue;
-      }
-      writer.unsigned(key);
-      writer.item(typeof content === "string" && digestFields.has(field) ? digestBytes(content) : content);
+  const map = writer.mapStart();
+  let count = 0;
+  let short: (readonly [key: number, value: Short])[] | undefined; // their keys are the greatest
+  for (const { field, key, form } of fieldsOf[name]) {
+    const content = contents[field];
+    if (content === undefined) continue;
+    count++;
+    const isText = typeof content === "string";
+    const shorter = isText && event !== undefined ? form?.short(content, event) : undefined;
+    if (form !== undefined && shorter !== undefined) {
+      (short ??= []).push([form.key, shorter]);
+      continue;
     }
-    for (const [key, value] of short) {
-      writer.unsigned(key);
-      writer.item(value);
-    }
-    return count;
-  });
-  if (count > 0) return 1;
-  writer.takeBack(before);
-  return 0;
+    writer.unsigned(key);
+    writer.item(isText && digestFields.has(field) ? digestBytes(content) : content);
+  }
+  if (short !== undefined) for (const [key, value] of short) writeField(writer, key, value);
+  if (count === 0) writer.takeBack(before);
+  else writer.mapEnd(map, count);
+  return count === 0 ? 0 : 1;
 }
 
 // A digest of withheld paths comes with each read through its view.

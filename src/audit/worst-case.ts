@@ -21,6 +21,7 @@ export interface NameRoom {
  */
 export function nameRooms({ patients, reserve, what }: AuditEvent): readonly NameRoom[] {
   if (reserve === undefined) return patients.map((item) => ({ worst: item, real: item }));
+  if (reserve.names + reserve.unseen.length === 0) return patients.map(knownRoom);
   const unseen = new Set(reserve.unseen);
   const known = patients.filter(({ patient }) => !unseen.has(patient));
   const hidden = patients.filter(({ patient }) => unseen.has(patient));
@@ -29,25 +30,36 @@ export function nameRooms({ patients, reserve, what }: AuditEvent): readonly Nam
     worst: { patient: longest(n), counts: reserve.counts, state: longestState },
     real: hidden[n],
   }));
-  return [...known.map((item) => ({ worst: { ...item, state: longestState }, real: item })), ...rooms];
+  return [...known.map(knownRoom), ...rooms];
 }
 
-/** The references of `unnamed` that the record has room for: those of the event first. */
-export const unnamedRooms = ({ unnamed, reserve }: AuditEvent): readonly string[] => [
-  ...new Set([...unnamed, ...(reserve?.unnamed ?? [])]),
-];
+const knownRoom = (item: PatientCounts): NameRoom => ({
+  worst: { patient: item.patient, counts: item.counts, state: longestState },
+  real: item,
+});
 
-/** The event with each part that rows decide at its longest; without a reserve, rows decide nothing of it. */
-export function worstCase(event: AuditEvent): AuditEvent {
+/** The references of `unnamed` that the record has room for: those of the event first. */
+export function unnamedRooms({ unnamed, reserve }: AuditEvent): readonly string[] {
+  const room = reserve?.unnamed ?? [];
+  return unnamed.length + room.length === 0 ? room : [...new Set([...unnamed, ...room])];
+}
+
+/** The fields of an event that rows decide. */
+export type DecidedFields = Pick<AuditEvent, "patients" | "unnamed" | "outcome" | "withheld">;
+
+/** The fields that rows decide, at their longest; without a reserve, rows decide nothing of the event. */
+export function worstCase(event: AuditEvent): DecidedFields {
   if (event.reserve === undefined) return event;
   const { kind, outcome, withheld } = event;
   const isEnded = kind === "refusal" || kind === "write";
   return {
-    ...event,
     patients: nameRooms(event).map(({ worst }) => worst),
     unnamed: unnamedRooms(event),
-    ...(isEnded && { outcome: { ...outcome, reason: longestReason } }),
-    ...(withheld?.resources !== undefined && { withheld: { ...withheld, resources: largestCount } }),
+    outcome: isEnded ? { status: outcome?.status, reason: longestReason } : outcome,
+    withheld:
+      withheld?.resources === undefined
+        ? withheld
+        : Object.assign({ ...withheld }, { resources: largestCount }),
   };
 }
 

@@ -548,7 +548,7 @@ test("the parts of an event that rows decide show neither in the number of its r
           if (!split.ok) return split.error;
           return split.value.map((part) => {
             const { length } = encodeRecord(part, 1, 1, seed);
-            const [plain, worst] = [part, worstCase(part)].map(
+            const [plain, worst] = [part, { ...part, ...worstCase(part) }].map(
               (one) => encodeRecord({ ...one, reserve: undefined }, 1, 1, seed).length,
             );
             expect(length).toBe(Math.max(plain ?? 0, worst ?? 0) + 3);

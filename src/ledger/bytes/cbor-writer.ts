@@ -77,7 +77,8 @@ export class CborWriter {
     const before = this.#at;
     this.#head(majors.text, length);
     this.#reserve(length);
-    const [bytes, from] = [this.#bytes, this.#at];
+    const bytes = this.#bytes;
+    const from = this.#at;
     for (let i = 0; i < length; i++) {
       const code = text.charCodeAt(i);
       if (code > 0x7f) {
@@ -96,21 +97,23 @@ export class CborWriter {
   }
 
   /**
-   * Writes a map whose number of entries shows only at its end. `entries` writes keys and values in the order
-   * of RFC 8949 §4.2.1 and returns their number; less than 2^16. Returns that number.
+   * Begins a map whose number of entries shows only at its end. The caller writes keys and values in the order
+   * of RFC 8949 §4.2.1, then calls `mapEnd`. Returns the place of the map.
    */
-  mapOf(entries: () => number): number {
-    const head = this.#at;
+  mapStart(): number {
     this.#head(majors.map, 0);
-    const count = entries();
+    return this.#at - 1;
+  }
+
+  /** Ends the map that began at a place. `count`: its entries, less than 2^16. */
+  mapEnd(place: number, count: number): void {
     const end = this.#at;
     const wider = count < 24 ? 0 : count < 0x1_00 ? 1 : 2; // the head's further bytes
     this.#reserve(wider);
-    if (wider > 0) this.#bytes.copyWithin(head + 1 + wider, head + 1, end);
-    this.#at = head;
+    if (wider > 0) this.#bytes.copyWithin(place + 1 + wider, place + 1, end);
+    this.#at = place;
     this.#head(majors.map, count);
     this.#at = end + wider;
-    return count;
   }
 
   /** Takes back all bytes after the first `length`. */
@@ -141,8 +144,9 @@ export class CborWriter {
 
   /** Writes the shortest head. */
   #head(major: number, count: number): void {
-    this.#reserve(9);
-    const [bytes, type] = [this.#bytes, major << 5];
+    if (this.#at + 9 > this.#bytes.length) this.#reserve(9);
+    const bytes = this.#bytes;
+    const type = major << 5;
     if (count < 24) bytes[this.#at++] = type | count;
     else if (count < 0x1_00) {
       bytes[this.#at++] = type | 24;
