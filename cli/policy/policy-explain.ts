@@ -5,6 +5,7 @@ import { isObject, readJson, textAt, type JsonObject } from "#fhir/json/json";
 import { isId, parseReference } from "#fhir/r4/reference";
 import { instant } from "#kernel/clock";
 import { explainSample, type SampleExplanation } from "#authoring/explain-sample";
+import { showsInEachRule } from "#policy/relations";
 import { compilePolicy } from "#policy/compile";
 import { explain, type Explanation } from "#authoring/explain";
 import type { Explained, ExplainStep } from "#authoring/explain-step";
@@ -146,7 +147,12 @@ function explainedBy(
     reference !== undefined && (reference.type === "Patient" || policy.users.size > 0)
       ? new Set(usersPatients)
       : undefined;
-  return { document, policy, access: { scopes, patient, usersPatients: accessible, purpose }, users };
+  return {
+    document,
+    policy,
+    access: { scopes, patient, usersPatients: accessible, shows: showsInEachRule(policy), purpose },
+    users,
+  };
 }
 
 function timeOf(text: string | undefined) {

@@ -265,8 +265,8 @@ function access(about: Explained, type: string, interaction: RuleInteraction): r
       rowAccess === undefined
         ? `no scope permits "${permission}" of ${type} for a known patient`
         : `scopes that permit "${permission}" of ${type}`,
-    details: permitting.map(({ context, categories }) => {
-      const of = categories.map((codes) => `, of category ${codes.join(" or ")}`).join("");
+    details: permitting.map(({ context, filters }) => {
+      const of = filters.map(({ parameter, values }) => `, of ${parameter} ${values.join(" or ")}`).join("");
       return `${context}/: ${rowsOf(about, context)}${of}`;
     }),
   };

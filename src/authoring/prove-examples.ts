@@ -35,7 +35,7 @@ export function proveExamples(document: PolicyDocument): readonly PolicyProblem[
  * policy can refuse.
  */
 const everyScope = ({ purposes: [purpose] }: CompiledPolicy): Access => ({
-  scopes: [{ context: "system", type: "*", permissions: ["c", "r", "s"], categories: [] }],
+  scopes: [{ context: "system", type: "*", permissions: ["c", "r", "s"], filters: [] }],
   patient: undefined,
   purpose,
   consents: "given",

@@ -13,7 +13,7 @@ export function holdsAt(period: Json | undefined, at: Instant): boolean {
   if (period === undefined) return true;
   if (!isObject(period)) return false;
   const [start, end] = [property(period, "start"), property(period, "end")].map((bound) =>
-    bound === undefined ? undefined : boundsOfDateTime(bound),
+    bound === undefined ? undefined : spanOf(bound),
   );
   return (
     start !== null &&
@@ -27,7 +27,7 @@ export function holdsAt(period: Json | undefined, at: Instant): boolean {
  * The span that a dateTime covers, from and until (exclusive), in ms since 1970; null if the value is no
  * dateTime.
  */
-export function boundsOfDateTime(text: Json): readonly [from: number, until: number] | null {
+function spanOf(text: Json): readonly [from: number, until: number] | null {
   const { year, month, day, time } = (typeof text === "string" && dateTime.exec(text)?.groups) || {};
   if (typeof text !== "string" || year === undefined) return null;
   const from = Date.parse(text);

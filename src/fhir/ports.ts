@@ -137,8 +137,8 @@ export interface PagePlace {
   readonly question: string;
   readonly posted: boolean;
   /**
-   * The part of a search (see `SearchExpectation.further`), by default 0. `sorted`: the parts in one order,
-   * from the row after `after` on.
+   * The part of a search, 0 unless it is stated (see `SearchExpectation.further`); or `sorted`, the parts in
+   * one order from the row after `after` on.
    */
   readonly part?: number | "sorted";
   /** The link of the origin's page that it begins on; `undefined`: the first page. */

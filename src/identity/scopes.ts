@@ -11,14 +11,22 @@ interface Scope {
   readonly type: string;
   /** Not empty, in the order of `cruds`. */
   readonly permissions: readonly ScopePermission[];
-  /** `?category=…`: all of them must hold. Empty: rows of every category. */
-  readonly categories: readonly Category[];
+  /** `?category=…&code=…`: all of them must hold. Empty: every row. */
+  readonly filters: readonly ScopeFilter[];
 }
 
 export type ScopeContext = "patient" | "user" | "system";
 
-/** `system|code`, or a bare `code` of any system: any of them may match. */
-export type Category = readonly string[];
+/**
+ * A condition on a row, as a search states it. The policy decides whether it can be judged on rows of a type; a
+ * scope with a condition that cannot be judged reaches no row of that type.
+ */
+export interface ScopeFilter {
+  /** The code of a search parameter, without a modifier. */
+  readonly parameter: string;
+  /** Any of them may match: `system|code`, `Type/id`, a date with its prefix, the beginning of a text. */
+  readonly values: readonly string[];
+}
 
 /** The permissions of several scopes add up. */
 export type Scopes = readonly Scope[];
@@ -35,8 +43,8 @@ export type ScopeRefusal = {
 
 export type ScopePermission = "c" | "r" | "u" | "d" | "s";
 
-/** The rows that a permission reaches, by owner and category. */
-export type ScopeReach = Pick<Scope, "context" | "categories">;
+/** The rows that a permission reaches, by owner and by conditions on the row. */
+export type ScopeReach = Pick<Scope, "context" | "filters">;
 
 const scopesMax = 64;
 const cruds: readonly ScopePermission[] = ["c", "r", "u", "d", "s"];
@@ -91,42 +99,45 @@ function parseScope(token: string): Result<Scope, ScopeRefusal> {
   if (type === undefined || written === undefined) return err({ reason: "scope_unknown" });
   if (context !== "patient" && context !== "user" && context !== "system")
     return err({ reason: "scope_unknown" });
-  const categories = readCategories(query);
-  if (categories === undefined) return err({ reason: "scope_query_not_supported" });
+  const filters = readFilters(query);
+  if (filters === undefined) return err({ reason: "scope_query_not_supported" });
   const letters = version1.get(written) ?? written;
   const permissions = cruds.filter((permission) => letters.includes(permission));
   if (permissions.join("") !== letters) return err({ reason: "scope_malformed" });
-  return ok({ context, type, permissions, categories });
+  return ok({ context, type, permissions, filters });
 }
 
-// Codes in a single scope: a wide scope names a handful.
-const categoriesMax = 20;
-const categoryCode = /^[^\s,|$\\?&=]+(?:\|[^\s,|$\\?&=]+)?$/u;
+// Values in a single condition, and conditions in a single scope: a wide scope names a handful.
+const [valuesMax, filtersMax] = [20, 10];
+// No modifier and no chain: both lead beyond the element that the row shows.
+const filterName = /^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u;
+const filterValue = /^[^\s,|$\\?&=]+(?: [^\s,|$\\?&=]+)*(?:\|[^\s,|$\\?&=]+)?$/u;
 
 /**
- * SMART App Launch 2.2 §3.0.2.2. Only the search parameter `category` is supported; the result is undefined
- * for any further parameter, since ignoring a condition would widen the scope.
+ * SMART App Launch 2.2 §3.0.2.2. The result is undefined for a condition that is not plainly
+ * `parameter=value,value`, since ignoring a condition would widen the scope.
  */
-function readCategories(query: string | undefined): readonly Category[] | undefined {
+function readFilters(query: string | undefined): readonly ScopeFilter[] | undefined {
   if (query === undefined) return [];
-  const categories = query
-    .slice(1)
-    .split("&")
-    .map((part) => (part.startsWith("category=") ? codesOf(part.slice("category=".length)) : undefined));
-  return categories.includes(undefined)
-    ? undefined
-    : categories.flatMap((codes) => (codes === undefined ? [] : [codes]));
+  const filters: ScopeFilter[] = [];
+  for (const part of query.slice(1).split("&")) {
+    const at = part.indexOf("=");
+    const [parameter, values] = [part.slice(0, Math.max(at, 0)), valuesOf(part.slice(at + 1))];
+    if (!filterName.test(parameter) || values === undefined) return undefined;
+    filters.push({ parameter, values });
+  }
+  return filters.length <= filtersMax ? filters : undefined;
 }
 
-function codesOf(text: string): Category | undefined {
+function valuesOf(text: string): readonly string[] | undefined {
   let decoded: string;
   try {
     decoded = decodeURIComponent(text);
   } catch {
     return undefined;
   }
-  const codes = decoded.split(",");
-  return codes.length <= categoriesMax && codes.every((code) => categoryCode.test(code)) ? codes : undefined;
+  const values = decoded.split(",");
+  return values.length <= valuesMax && values.every((value) => filterValue.test(value)) ? values : undefined;
 }
 
 /**
@@ -149,22 +160,23 @@ export function intersectScopes(left: Scopes, right: Scopes): Scopes {
       if (permissions.length === 0 || (a.type !== b.type && a.type !== "*" && b.type !== "*")) return [];
       if (a.context !== b.context && a.context !== "system" && b.context !== "system") return [];
       const context = a.context === "system" ? b.context : a.context;
-      const categories = [
-        ...a.categories,
-        ...b.categories.filter((category) => !a.categories.some((other) => isWithin(other, category))),
+      const filters = [
+        ...a.filters,
+        ...b.filters.filter((filter) => !a.filters.some((other) => isWithin(other, filter))),
       ];
-      return [{ context, type: a.type === "*" ? b.type : a.type, permissions, categories }];
+      return [{ context, type: a.type === "*" ? b.type : a.type, permissions, filters }];
     }),
   );
 }
 
-const isWithin = (narrow: Category, wide: Category): boolean => narrow.every((code) => wide.includes(code));
+const isWithin = (narrow: ScopeFilter, wide: ScopeFilter): boolean =>
+  narrow.parameter === wide.parameter && narrow.values.every((value) => wide.values.includes(value));
 
 /** Each scope, limited to the token's patient. */
 export const limitToPatient = (scopes: Scopes): Scopes =>
   scopes
     .filter(({ context }) => context !== "user")
-    .map(({ type, permissions, categories }) => ({ context: "patient", type, permissions, categories }));
+    .map(({ type, permissions, filters }) => ({ context: "patient", type, permissions, filters }));
 
 /**
  * RFC 6749 §3.3: the requested scopes, if the grant contains all of them. A scope beyond the grant is
@@ -183,18 +195,20 @@ export function narrowScopes(requested: Scopes, granted: Scopes): Result<Scopes,
 /** True if every row of the narrow reach is also in the wide reach. */
 const holds = (wide: ScopeReach, narrow: ScopeReach): boolean =>
   (wide.context === "system" || wide.context === narrow.context) &&
-  wide.categories.every((category) => narrow.categories.some((narrower) => isWithin(narrower, category)));
+  wide.filters.every((filter) => narrow.filters.some((narrower) => isWithin(narrower, filter)));
 
 /** The value of `scope` in a token or an answer. */
 export function formatScopes(scopes: Scopes): string {
   return [...new Set(scopes.map(formatScope))].join(" ");
 }
 
-function formatScope({ context, type, permissions, categories }: Scope): string {
-  const query = categories.map((codes) => `category=${codes.map(escaped).join(",")}`).join("&");
+function formatScope({ context, type, permissions, filters }: Scope): string {
+  const query = filters
+    .map(({ parameter, values }) => `${parameter}=${values.map(escaped).join(",")}`)
+    .join("&");
   return `${context}/${type}.${permissions.join("")}${query === "" ? "" : `?${query}`}`;
 }
 
 // As in SMART's own examples: only characters that a scope token cannot contain are escaped (RFC 6749
 // §3.3).
-const escaped = (code: string) => encodeURIComponent(code).replaceAll(/%3A|%2F|%7C/gu, decodeURIComponent);
+const escaped = (value: string) => encodeURIComponent(value).replaceAll(/%3A|%2F|%7C/gu, decodeURIComponent);

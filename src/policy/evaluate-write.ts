@@ -115,7 +115,7 @@ export function evaluateWrite(
   const { factPaths } = factListsOf(policy, access, type);
   const basis = { policy, access, type, rowAccess, interaction, permission, factPaths };
   const writable: WriteGrant["writable"] = (resource, base) => {
-    if (!coversRow(rowAccess, resource, type, base)) return undefined;
+    if (!coversRow(rowAccess, resource, base)) return undefined;
     if (weighRow(policy, access, resource, base) === undefined) return undefined;
     return viewBy(policy, type, rules, resource);
   };
@@ -204,7 +204,7 @@ function insideBy(
   const nestedAccess = type === undefined ? undefined : rowAccessOf(access, type, permission);
   if (type === undefined || nestedAccess === undefined) return undefined;
   if (weighRow(policy, access, resource, base) === undefined) return undefined;
-  if (!coversNested(nestedAccess, rowAccess, resource, type, base, nesting)) return undefined;
+  if (!coversNested(nestedAccess, rowAccess, resource, base, nesting)) return undefined;
   const rules = policy.rulesTo(type, interaction);
   return viewBy(policy, type, rules, resource);
 }

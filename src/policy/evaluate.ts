@@ -183,8 +183,9 @@ export function evaluateSearch(
   const further = parts.map(({ by, rules, isOwn }) =>
     limitedTo(isOwn, grantOf(rules, expecting(rules, [], by))),
   );
+  const isOwners = (row: Facts) => hasOwnerElement(row) || property(row, "resourceType") !== type;
   const whole = grantOf(searchRules, expecting(searchRules, further));
-  return ok(further.length === 0 ? whole : limitedTo((row) => hasOwnerElement(row), whole));
+  return ok(further.length === 0 ? whole : limitedTo(isOwners, whole));
 }
 
 /** The grant for the rows of a part alone. */
@@ -363,7 +364,7 @@ function granted(
         !canCover(container, included ?? type)
       )
         return undefined;
-      return coversNested(nestedAccess, container, resource, nestedType, base, nesting)
+      return coversNested(nestedAccess, container, resource, base, nesting)
         ? readableBy(resource, nestedType, base)
         : undefined;
     },

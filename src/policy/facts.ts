@@ -5,7 +5,8 @@ import { namingElements } from "#fhir/r4/compartment";
 import type { SearchParameter } from "#fhir/search/search";
 import { residencePaths } from "#residence/row-residences";
 import type { CompiledPolicy } from "./compile.ts";
-import { categoryElements, type Access } from "./row-access.ts";
+import type { Access } from "./row-access.ts";
+import { filterPaths } from "./scope-filters.ts";
 
 /** The lists of paths that the decisions of a grant read, by resource type. */
 export interface FactLists {
@@ -55,8 +56,8 @@ export function factListsOf(
   type: string,
   reads: SearchReads = { parameters: [], joins: [], links: [] },
 ): FactLists {
-  const byCategory = scopes.some(({ categories }) => categories.length > 0);
-  let key = byCategory ? `${type} by category` : type;
+  const filters = [...new Set(scopes.flatMap((scope) => scope.filters.map(({ parameter }) => parameter)))];
+  let key = filters.length > 0 ? `${type} by ${filters.toSorted(byText).join(" ")}` : type;
   for (const { code } of reads.parameters) key += `,${code}`;
   for (const { kind, by } of reads.joins) key += `,${kind} ${by.code}`;
   for (const { name } of reads.links) key += `,${name}`;
@@ -65,12 +66,19 @@ export function factListsOf(
   let lists = known.get(key);
   if (lists === undefined) {
     if (known.size >= listsMax) known.delete(known.keys().next().value ?? "");
-    known.set(key, (lists = makeLists(policy, byCategory, type, reads)));
+    known.set(key, (lists = makeLists(policy, filters, type, reads)));
   }
   return lists;
 }
 
-function makeLists(policy: CompiledPolicy, byCategory: boolean, type: string, reads: SearchReads): FactLists {
+const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+function makeLists(
+  policy: CompiledPolicy,
+  filters: readonly string[],
+  type: string,
+  reads: SearchReads,
+): FactLists {
   const chained = reads.joins.flatMap(({ kind, by }) => (kind === "chain" ? [by] : []));
   const searched = [...reads.parameters, ...chained];
   const byId =
@@ -84,7 +92,7 @@ function makeLists(policy: CompiledPolicy, byCategory: boolean, type: string, re
       ...namingElements(found).map((name) => [name] as const),
       // An origin may answer with a different type: it is judged as a row of the requested type first.
       ...[found, type].flatMap((tested) => conditionPaths(policy, tested)),
-      ...(byCategory ? [found, type].flatMap(categoryElements).map((name) => [name] as const) : []),
+      ...[found, type].flatMap((judged) => filters.flatMap((parameter) => filterPaths(judged, parameter))),
       ...[found, type].flatMap((tested) =>
         searched.flatMap(({ paths }) => (paths ?? []).flatMap((path) => factPathsOf(tested, path))),
       ),

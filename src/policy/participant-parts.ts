@@ -1,5 +1,6 @@
 import { hasOwnerElement, isCompartmentPath, namesListed } from "#fhir/r4/compartment";
 import type { Facts } from "#fhir/json/facts";
+import { textAt } from "#fhir/json/json";
 import type { FhirBase } from "#fhir/r4/reference";
 import { ownedBy, participantParameters } from "#fhir/search/owner-parameter";
 import type { SearchParameterDefinition } from "#fhir/search/parameters";
@@ -54,6 +55,7 @@ export function participantParts(
     const [paths, before] = [by.paths ?? [], [...earlier]];
     earlier.push(...paths);
     const isOwn = (row: Facts, base: FhirBase): boolean =>
+      textAt(row, "resourceType") === type && // a row of another type belongs to no further part
       !hasOwnerElement(row) &&
       namesListed(row, paths, patients, base) &&
       !namesListed(row, before, patients, base);

@@ -1,6 +1,7 @@
 import type { SearchParameterDefinition } from "#fhir/search/parameters";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
-import { searchableBy, type Searchable } from "./searchable.ts";
+import type { SearchParameter } from "#fhir/search/search";
+import { permitsParameter, searchableBy, type Searchable } from "./searchable.ts";
 
 /*
  * How search permissions of rules relate. Views relate in policy/view/view-diff, scopes in identity/scopes.
@@ -27,6 +28,19 @@ export const showsInFull = (
   rule: CompiledRule,
   definition: SearchParameterDefinition,
 ): boolean => searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "free";
+
+/**
+ * Answers for a policy whether each of its rules for a type permits a search by a parameter with these values
+ * (see `Access.shows`).
+ */
+export const showsInEachRule =
+  (policy: CompiledPolicy) =>
+  (type: string, parameter: SearchParameter): boolean =>
+    policy
+      .rulesFor(type)
+      .every((rule) =>
+        permitsParameter(searchableByRule(policy, type, rule, parameter.definition), parameter),
+      );
 
 /** True when no search passes: values of disjoint lists of systems, too. */
 export const permitsNoSearch = (searchable: Searchable): boolean =>

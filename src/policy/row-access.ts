@@ -6,20 +6,20 @@ import {
   type Nesting,
 } from "#fhir/r4/compartment";
 import type { Facts } from "#fhir/json/facts";
-import { textAt, valuesAt, type JsonObject } from "#fhir/json/json";
+import { textAt, type JsonObject } from "#fhir/json/json";
 import { naming, ownedBy, readsOwners } from "#fhir/search/owner-parameter";
 import { parseReference, type FhirBase } from "#fhir/r4/reference";
 import type { SearchParameter } from "#fhir/search/search";
-import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
+import type { SearchParameterDefinition } from "#fhir/search/parameters";
 import {
   reachesOf,
-  type Category,
+  type ScopeFilter,
   type ScopePermission,
   type ScopeReach,
   type Scopes,
 } from "#identity/scopes";
 import type { ConsentBook } from "#policy/consent/consent-book";
-import { findersOf } from "#policy/view/coding";
+import { rowFilterOf, type RowFilter } from "./scope-filters.ts";
 
 /** The principal's scopes, and the patients that the scope contexts `patient` and `user` stand for. */
 export interface Access {
@@ -38,6 +38,12 @@ export interface Access {
    * where no request runs: then no Consent permits anything.
    */
   readonly consents?: ConsentBook | "given" | undefined;
+  /**
+   * Answers whether the policy shows what a condition of a scope reads, in each of its rules for the type.
+   * A client chooses the scopes of its token: rows that meet a hidden condition would reveal the hidden
+   * element. Without it only conditions on the category count, by which policies themselves choose rows.
+   */
+  readonly shows?: ((type: string, parameter: SearchParameter) => boolean) | undefined;
 }
 
 /** The rows of a type that the principal may access: the union of its parts. Never empty. */
@@ -46,8 +52,8 @@ export type RowAccess = readonly AccessPart[];
 interface AccessPart {
   /** The patients that own the rows; `undefined`: rows of every patient. */
   readonly owners: ReadonlySet<string> | undefined;
-  /** A row must match each of these. */
-  readonly categories: readonly Category[];
+  /** A row must meet each of these. */
+  readonly filters: readonly RowFilter[];
 }
 
 /**
@@ -60,30 +66,36 @@ export function rowAccessOf(
   permission: ScopePermission,
 ): RowAccess | undefined {
   const parts = reachesOf(access.scopes, type, permission).flatMap((reach) => partsOf(access, type, reach));
-  const unrestricted = parts.find(
-    ({ owners, categories }) => owners === undefined && categories.length === 0,
-  );
+  const unrestricted = parts.find(({ owners, filters }) => owners === undefined && filters.length === 0);
   if (unrestricted !== undefined) return [unrestricted]; // the remaining parts add nothing
   return parts.length === 0 ? undefined : parts;
 }
 
 function partsOf(
-  { patient, usersPatients }: Access,
+  access: Access,
   type: string,
-  { context, categories }: ScopeReach,
+  { context, filters: asked }: ScopeReach,
 ): readonly AccessPart[] {
-  // R4 has no `category` parameter for this type, so no row can match a category.
-  if (categories.length > 0 && categoryOf(type) === undefined) return [];
+  const filters = asked.flatMap((filter) => enforceable(access, type, filter) ?? []);
+  if (filters.length < asked.length) return [];
+  const { patient, usersPatients } = access;
   switch (context) {
     case "system":
-      return [{ owners: undefined, categories }];
+      return [{ owners: undefined, filters }];
     case "patient":
-      return patient === undefined ? [] : [{ owners: new Set([patient]), categories }];
+      return patient === undefined ? [] : [{ owners: new Set([patient]), filters }];
     case "user":
       return usersPatients === undefined || usersPatients.size === 0
         ? []
-        : [{ owners: usersPatients, categories }];
+        : [{ owners: usersPatients, filters }];
   }
+}
+
+/** The condition, if the gateway can judge it on rows of the type and the policy shows what it reads. */
+function enforceable({ shows }: Access, type: string, filter: ScopeFilter): RowFilter | undefined {
+  const judged = rowFilterOf(type, filter);
+  if (judged === undefined || filter.parameter === "category") return judged;
+  return shows?.(type, judged.parameter) === true ? judged : undefined;
 }
 
 /**
@@ -105,7 +117,7 @@ export const canCover = (rowAccess: RowAccess, type: string): boolean =>
 
 /** Answers whether the access covers every row of the type. */
 export const isUnrestricted = (rowAccess: RowAccess): boolean =>
-  rowAccess.some(({ owners, categories }) => owners === undefined && categories.length === 0);
+  rowAccess.some(({ owners, filters }) => owners === undefined && filters.length === 0);
 
 /** The patients whose rows alone the access covers; `undefined`: rows of every patient. */
 export function patientsWithin(rowAccess: RowAccess): ReadonlySet<string> | undefined {
@@ -118,10 +130,10 @@ export function patientsWithin(rowAccess: RowAccess): ReadonlySet<string> | unde
 }
 
 /** Answers whether the access covers a row. `base`: the origin's FHIR base. */
-export const coversRow = (rowAccess: RowAccess, row: Facts, type: string, base: FhirBase): boolean =>
+export const coversRow = (rowAccess: RowAccess, row: Facts, base: FhirBase): boolean =>
   rowAccess.some(
-    ({ owners, categories }) =>
-      (owners === undefined || isOwnedBy(row, owners, base)) && isOfCategories(row, type, categories),
+    ({ owners, filters }) =>
+      (owners === undefined || isOwnedBy(row, owners, base)) && meetsAll(row, filters, base),
   );
 
 /**
@@ -131,10 +143,10 @@ export const coversRow = (rowAccess: RowAccess, row: Facts, type: string, base: 
  */
 export const coversRowOrShared = (rowAccess: RowAccess, row: Facts, type: string, base: FhirBase): boolean =>
   canCover(rowAccess, type)
-    ? coversRow(rowAccess, row, type, base)
+    ? coversRow(rowAccess, row, base)
     : rowAccess.some(
-        ({ owners, categories }) =>
-          owners !== undefined && isAboutOnly(row, owners, base) && isOfCategories(row, type, categories),
+        ({ owners, filters }) =>
+          owners !== undefined && isAboutOnly(row, owners, base) && meetsAll(row, filters, base),
       );
 
 /** Answers whether a Reference names a Patient that an access to Patients covers. It reads only `reference`. */
@@ -155,12 +167,11 @@ export function coversNested(
   nestedAccess: RowAccess,
   containerAccess: RowAccess,
   resource: Facts,
-  type: string,
   base: FhirBase,
   nesting: Nesting | undefined,
 ): boolean {
-  return nestedAccess.some(({ owners, categories }) => {
-    if (!isOfCategories(resource, type, categories)) return false;
+  return nestedAccess.some(({ owners, filters }) => {
+    if (!meetsAll(resource, filters, base)) return false;
     if (owners === undefined) return true;
     return (
       containerAccess.every(
@@ -170,28 +181,8 @@ export function coversNested(
   });
 }
 
-// Cached for each row that is judged: a token's scopes may name a thousand categories, and a row may have
-// thousands of codes.
-const categoriesOfRow = new WeakMap<Facts, ReadonlySet<string>>();
-
-function isOfCategories(row: Facts, type: string, categories: readonly Category[]): boolean {
-  if (categories.length === 0) return true;
-  const found =
-    categoriesOfRow.get(row) ??
-    findersOf(categoryOf(type)?.paths?.flatMap((path) => valuesAt(row, path)) ?? []);
-  categoriesOfRow.set(row, found);
-  return categories.every((codes) => codes.some((code) => found.has(code)));
-}
-
-/** The parameter that SMART's `?category=` filters by; `undefined` if R4 has none for the type. */
-function categoryOf(type: string): SearchParameterDefinition | undefined {
-  const definition = searchParametersOf(type).get("category");
-  return definition?.type === "token" && definition.paths !== undefined ? definition : undefined;
-}
-
-/** The elements of a type that hold a row's category. */
-export const categoryElements = (type: string): readonly string[] =>
-  (categoryOf(type)?.paths ?? []).map(([first = ""]) => first);
+const meetsAll = (row: Facts, filters: readonly RowFilter[], base: FhirBase): boolean =>
+  filters.every(({ meets }) => meets(row, base));
 
 /**
  * The row access as search parameters, added to the client's own: the origin then sends no row that the
@@ -206,20 +197,14 @@ export function accessParameters(
   participant?: SearchParameterDefinition,
 ): readonly SearchParameter[] {
   const [single, ...further] = rowAccess;
-  const category = categoryOf(type);
-  const categories =
-    single === undefined || further.length > 0 || category === undefined
-      ? []
-      : single.categories.map((codes) => ({
-          definition: category,
-          values: codes.map((text) => ({ kind: "other" as const, text })),
-        }));
+  const filters =
+    single === undefined || further.length > 0 ? [] : single.filters.map(({ parameter }) => parameter);
   const patients = patientsWithin(rowAccess);
-  if (patients === undefined) return categories;
-  if (participant !== undefined) return [naming(participant, patients), ...categories];
-  if (clientParameters.some((parameter) => restrictsTo(parameter, type, patients))) return categories;
+  if (patients === undefined) return filters;
+  if (participant !== undefined) return [naming(participant, patients), ...filters];
+  if (clientParameters.some((parameter) => restrictsTo(parameter, type, patients))) return filters;
   const narrowed = ownedBy(type, patients);
-  return narrowed === undefined ? categories : [narrowed, ...categories];
+  return narrowed === undefined ? filters : [narrowed, ...filters];
 }
 
 /**

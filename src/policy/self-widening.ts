@@ -121,7 +121,7 @@ function waysInside(
     )
       return [];
     const covers = (nested: Facts, base: FhirBase) =>
-      coversNested(nestedAccess, containerAccess, nested, type, base, container.nesting);
+      coversNested(nestedAccess, containerAccess, nested, base, container.nesting);
     return [{ by: "read" as const, covers }];
   });
 }

@@ -66,7 +66,7 @@ function unsupported({ grants, origins }: RegistryDocument): RegistryProblem | u
     const read = parseScopes(scopes);
     if (read.ok) continue;
     if (read.error.reason === "scope_query_not_supported")
-      return not(["grants", i, "scopes"], "scope conditions other than category");
+      return not(["grants", i, "scopes"], "this condition of a scope");
   }
   for (const [i, { credentials }] of origins.entries()) {
     const { kind } = credentials;

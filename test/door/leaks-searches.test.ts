@@ -87,6 +87,18 @@ describe.for(origins)("at the origin %s:", (origin) => {
     const scope = { scope: "patient/Observation.rs?code:in=http://x", patient: "ann" };
     // the gateway cannot enforce the scope's condition, so the scope grants nothing
     expect((await scene.askWith(origin, "reader", scope, "Observation")).status).toBe(403);
+    // The policy hides the gender: rows found by it would reveal it.
+    for (const gender of ["female", "male"]) {
+      const before = scene.asked(origin).length;
+      const byHidden = { scope: `patient/Patient.rs?gender=${gender}`, patient: "ann" };
+      expect((await scene.askWith(origin, "reader", byHidden, "Patient")).status).toBe(403);
+      expect((await scene.askWith(origin, "reader", byHidden, "Patient/ann")).status).toBe(403);
+      expect(scene.asked(origin).slice(before)).toEqual([]);
+    }
+    const byVisit = { scope: "patient/Observation.rs?encounter=Encounter/visit", patient: "ann" };
+    expect(rowsOf(await scene.askWith(origin, "reader", byVisit, "Observation"))).toEqual([
+      "Observation/pulse",
+    ]);
   });
 
   test("L7: a hidden element can be neither searched nor sorted by, nor reached by text search or filters", async ({

@@ -84,7 +84,7 @@ test("a refused file has no effect, and the same file, corrected, works within s
     ["/clients/0/issuer", "/issuers", []],
     ["/clients/0/id", "/clients/0/id", "no such id"],
     ["/grants/0/scopes", "/grants/0/scopes", "patient/*.rs users/*.rs"],
-    ["/grants/0/scopes", "/grants/0/scopes", "patient/Observation.rs?code=718-7"],
+    ["/grants/0/scopes", "/grants/0/scopes", "patient/Observation.rs?code:in=718-7"],
     ["/grants/0/quotas/burst", "/grants/0/quotas/burst", { requests: 1, windowSeconds: 1 }],
     ["/grants/0/origin", "/grants/0/origin", "nowhere"],
     ["/surprise", "/surprise", []],

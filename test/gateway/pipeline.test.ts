@@ -13,7 +13,7 @@ import { compilePolicy } from "#policy/compile";
 import { policy, rule } from "../policy/granting.ts";
 import { at, clientRecord, fhirBase, publicUrl } from "../support/credentials.ts";
 
-const scopes = [{ context: "system", type: "*", permissions: ["c", "r", "s"], categories: [] }] as const;
+const scopes = [{ context: "system", type: "*", permissions: ["c", "r", "s"], filters: [] }] as const;
 const digest = "sha256:1";
 const compiled = compilePolicy(
   policy(rule(["Patient"], "everything", { interactions: ["read", "search", "create"] })),

@@ -111,12 +111,12 @@ test("a scope that is not understood, or whose filter cannot be enforced, grants
   for (const scope of [
     "openid email need_patient_banner patient/*.rs",
     "users/*.rs patient/*.rs",
-    "patient/*.rs patient/Observation.cud?code=718-7",
+    "patient/*.rs patient/Observation.cud?code:not=718-7",
     ["patient/*.rs user/*.rs", "patient/*.rs"],
   ])
     expect(read({ scope })).toMatchObject({
       ok: true,
-      value: { scopes: [{ context: "patient", type: "*", permissions: ["r", "s"], categories: [] }] },
+      value: { scopes: [{ context: "patient", type: "*", permissions: ["r", "s"], filters: [] }] },
     });
   expect(read({ scope: "openid" })).toMatchObject({ ok: true, value: { scopes: [] } });
 });

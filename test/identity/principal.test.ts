@@ -19,7 +19,7 @@ const evidence: Evidence = {
     client: "telehealth",
     id: "jti",
     expires: instant(at + 300_000),
-    scopes: [{ context: "system", type: "Patient", permissions: ["c", "r"], categories: [] }],
+    scopes: [{ context: "system", type: "Patient", permissions: ["c", "r"], filters: [] }],
     purposes: ["TREAT"],
     keyId: "token-1",
     binding: { kind: "certificate", x5t },
@@ -47,7 +47,7 @@ test("caller, purpose and grant follow from a token, its certificate and the reg
 test("a token made before its grant was narrowed is narrowed too", ({ expect }) => {
   const who = identify(evidence);
   expect(who.ok && who.value.scopes).toEqual([
-    { context: "system", type: "Patient", permissions: ["r"], categories: [] },
+    { context: "system", type: "Patient", permissions: ["r"], filters: [] },
   ]);
 });
 
@@ -165,7 +165,7 @@ test("a scope that either side limits to a patient needs the token's patient, an
   expect,
 }) => {
   const rs = (context: "patient" | "system") => [
-    { context, type: "*", permissions: ["r", "s"] as const, categories: [] },
+    { context, type: "*", permissions: ["r", "s"] as const, filters: [] },
   ];
   for (const [said, granted] of [
     [rs("patient"), rs("system")],
@@ -184,9 +184,9 @@ test("a `patient/` scope without a patient grants nothing, and the token's remai
   expect,
 }) => {
   const scope = (context: "patient" | "system", type: string) =>
-    ({ context, type, permissions: ["r"], categories: [] }) as const;
+    ({ context, type, permissions: ["r"], filters: [] }) as const;
   const scopes = [scope("patient", "Patient"), scope("system", "Organization")];
-  const all = [{ context: "system", type: "*", permissions: ["r"], categories: [] }] as const;
+  const all = [{ context: "system", type: "*", permissions: ["r"], filters: [] }] as const;
   const who = { ...theirs, token: { ...saying({ scopes }), patient: undefined }, client: granting(all) };
   expect(identify(who)).toMatchObject({ ok: true, value: { scopes: [scope("system", "Organization")] } });
 });
@@ -194,7 +194,7 @@ test("a `patient/` scope without a patient grants nothing, and the token's remai
 test("a client limited to a patient sees only that patient, whatever scope its token and its grant have", ({
   expect,
 }) => {
-  const rs = [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }] as const;
+  const rs = [{ context: "system", type: "*", permissions: ["r", "s"], filters: [] }] as const;
   const who = { ...theirs, token: saying({ scopes: rs }), client: granting(rs, { patient: "amara" }) };
   expect(identify(who)).toMatchObject({
     ok: true,
@@ -212,7 +212,7 @@ test("if a client has grants at several origins, the patient belongs to the orig
   expect,
 }) => {
   const two = { ...app, grants: app.grants.flatMap((grant) => [grant, { ...grant, origin: "second" }]) };
-  const scopes = [{ context: "patient", type: "*", permissions: ["r"], categories: [] }] as const;
+  const scopes = [{ context: "patient", type: "*", permissions: ["r"], filters: [] }] as const;
   const vague = saying({ scopes, namesBase: false });
   expect(identify({ ...theirs, token: vague })).toMatchObject({ ok: true });
   expect(identify({ ...theirs, token: vague, client: two })).toMatchObject({

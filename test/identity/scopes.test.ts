@@ -15,25 +15,31 @@ import {
 const cruds: readonly ScopePermission[] = ["c", "r", "u", "d", "s"];
 const types = ["*", "Patient", "Observation"];
 const contexts = ["patient", "user", "system"] as const;
-const categories = ["a", "b", "s|a"];
+const conditions = ["category a", "category b", "category s|a", "code a", "code b"];
 const scopes: fc.Arbitrary<Scopes> = fc.array(
   fc.record({
     context: fc.constantFrom(...contexts),
     type: fc.constantFrom(...types),
     permissions: fc.subarray([...cruds], { minLength: 1 }),
-    categories: fc.array(fc.subarray(categories, { minLength: 1 }), { maxLength: 2 }),
+    filters: fc.array(
+      fc.record({
+        parameter: fc.constantFrom("category", "code"),
+        values: fc.subarray(["a", "b", "s|a"], { minLength: 1 }),
+      }),
+      { maxLength: 2 },
+    ),
   }),
   { minLength: 1, maxLength: 5 },
 );
 
-/** A row: its owners, and its categories. */
+/** A row: its owners, and the conditions that it meets. */
 interface Row {
   readonly owners: readonly ("patient" | "user")[];
-  readonly categories: readonly string[];
+  readonly meets: readonly string[];
 }
 const rows: fc.Arbitrary<Row> = fc.record({
   owners: fc.subarray(["patient", "user"] as const),
-  categories: fc.subarray(categories),
+  meets: fc.subarray(conditions),
 });
 
 /** The plain meaning of scopes: some scope reaches the row. */
@@ -41,7 +47,9 @@ const reaches = (some: Scopes, type: string, permission: ScopePermission, row: R
   reachesOf(some, type, permission).some(
     (reach) =>
       (reach.context === "system" || row.owners.includes(reach.context)) &&
-      reach.categories.every((codes) => codes.some((code) => row.categories.includes(code))),
+      reach.filters.every(({ parameter, values }) =>
+        values.some((value) => row.meets.includes(`${parameter} ${value}`)),
+      ),
   );
 const read = (text: string): Scopes => {
   const parsed = parseScopes(text);
@@ -64,6 +72,11 @@ test.for([
     "patient/Observation.rs?category=http://example.org/c|a,b",
   ],
   ["system/Condition.read?category=a&category=b", "system/Condition.rs?category=a&category=b"],
+  [
+    "patient/Observation.rs?category=a&code=http://loinc.org|8867-4&date=ge2020-01-01T00:00:00%2B01:00",
+    "patient/Observation.rs?category=a&code=http://loinc.org|8867-4&date=ge2020-01-01T00:00:00%2B01:00",
+  ],
+  ["patient/Patient.r?name=van%20den%20Berg", "patient/Patient.r?name=van%20den%20Berg"],
 ] as const)("%s is read as %s", ([text, as], { expect }) => {
   expect(formatScopes(read(text))).toBe(as);
 });
@@ -80,8 +93,8 @@ test.for([
   ["launch/patient", "scope_unknown"],
   ["SYSTEM/Patient.rs", "scope_unknown"],
   ["PATIENT/*.rs", "scope_unknown"],
-  ["patient/Observation.rs?code=1", "scope_query_not_supported"],
-  ["patient/Observation.rs?category=a&code=1", "scope_query_not_supported"],
+  ["patient/Observation.rs?code", "scope_query_not_supported"],
+  ["patient/Observation.rs?category=a&encounter.status=1", "scope_query_not_supported"],
   ["patient/Observation.rs?category=", "scope_query_not_supported"],
   ["patient/Observation.rs?category=a,", "scope_query_not_supported"],
   ["patient/Observation.rs?category:not=a", "scope_query_not_supported"],
@@ -167,7 +180,7 @@ test("a scope that is not understood, or whose filter cannot be enforced, grants
   expect,
 }) => {
   const written =
-    "openid email profile launch/practitioner need_patient_banner patient/*.rs patient/Observation.cud?code=1 patient/Patient.x";
+    "openid email profile launch/practitioner need_patient_banner patient/*.rs patient/Observation.cud?encounter.status=1 patient/Patient.x";
   const read = parseEnforceableScopes(written.split(" "));
   expect(read.ok && [formatScopes(read.value.scopes), read.value.ignored]).toEqual([
     "patient/*.rs",

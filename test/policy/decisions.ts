@@ -27,6 +27,7 @@ import {
   type Access,
   type RowAccess,
 } from "#policy/row-access";
+import { rowFilterOf } from "#policy/scope-filters";
 import { showsMore, widensAccess } from "#policy/self-widening";
 import { Residences } from "#residence/row-residences";
 import { origin } from "./granting.ts";
@@ -147,15 +148,18 @@ export const decisions: Readonly<Record<string, Decide>> = {
   "policy/compile isRowOf": byDecidingPaths((facts, { resource, granting: { policy } }) =>
     policy.rulesFor(typeOf(resource)).map((rule) => isRowOf(rule, facts(resource))),
   ),
-  "policy/row-access coversRow": byAccess((facts, rowAccess, type) =>
-    coversRow(rowAccess, facts, type, origin),
-  ),
+  "policy/row-access coversRow": byAccess((facts, rowAccess) => coversRow(rowAccess, facts, origin)),
   "policy/row-access coversRowOrShared": byAccess((facts, rowAccess, type) =>
     coversRowOrShared(rowAccess, facts, type, origin),
   ),
-  "policy/row-access coversNested": byAccess((facts, rowAccess, type) =>
+  "policy/row-access coversNested": byAccess((facts, rowAccess) =>
     ([undefined, "contained", "entry"] as const).map((nesting) =>
-      coversNested(rowAccess, rowAccess, facts, type, origin, nesting),
+      coversNested(rowAccess, rowAccess, facts, origin, nesting),
+    ),
+  ),
+  "policy/scope-filters meets": byDecidingPaths((facts, { resource, granting: { access } }) =>
+    access.scopes.flatMap(({ filters }) =>
+      filters.map((filter) => rowFilterOf(typeOf(resource), filter)?.meets(facts(resource), origin)),
     ),
   ),
   "fhir/r4/compartment isOwnedBy": byPatients((facts, patients) => isOwnedBy(facts, patients, origin)),

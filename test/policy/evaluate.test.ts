@@ -418,7 +418,7 @@ test("no accepted document and readable request make the evaluation throw", ({ e
       const decision = evaluate(
         compilePolicy(document.value, ""),
         {
-          scopes: [{ context: "system", type: "*", permissions: ["s"], categories: [] }],
+          scopes: [{ context: "system", type: "*", permissions: ["s"], filters: [] }],
           patient: undefined,
         },
         interaction.value,

@@ -100,7 +100,7 @@ const shown = (value: unknown): string =>
 const accessOf = (scopes: readonly string[], patient: string, users: readonly string[]): Access => {
   const parsed = parseScopes(scopes.join(" "));
   if (!parsed.ok) throw new Error("a test's own mistake");
-  return { scopes: parsed.value, patient, usersPatients: new Set(users) };
+  return { scopes: parsed.value, patient, usersPatients: new Set(users), shows: () => true };
 };
 
 test("every decision on the facts of a resource equals the decision on the resource, and reads no unlisted member", ({
@@ -193,11 +193,12 @@ const inner: readonly string[] = [
   "fhir/json/facts wholeOf",
   "fhir/r4/compartment mayInvolveAnother",
   "phi/disclose meets",
+  "policy/evaluate isOwners",
   "policy/evaluate mustShow",
   "policy/evaluate readableBy",
   "policy/evaluate-write insideBy",
   "policy/evaluate-write viewBy",
-  "policy/row-access isOfCategories",
+  "policy/row-access meetsAll",
   "policy/self-widening covers",
   "policy/self-widening isMore",
   "policy/self-widening rulesShowing",
@@ -249,7 +250,12 @@ test("a list that lacks any of its paths is noticed: some decision reads each de
     "sha256:test",
   );
   const access = accessOf(
-    ["patient/*.rs?category=urn:c|lab", "patient/*.crus", "system/Binary.r"],
+    [
+      "patient/*.rs?category=urn:c|lab",
+      "user/Observation.r?code=a&date=2020",
+      "patient/*.crus",
+      "system/Binary.r",
+    ],
     "ann",
     [],
   );
@@ -324,7 +330,10 @@ describe.skipIf(noSharedData)("on real and labelled resources (needs ../shared/d
       for (const resource of some) {
         const type = textAt(resource, "resourceType") ?? "";
         const [patient = textAt(resource, "id") ?? "x"] = named(resource);
-        for (const scopes of [["patient/*.cruds"], ["user/*.rs?category=vital-signs", "system/*.r"]]) {
+        for (const scopes of [
+          ["patient/*.cruds"],
+          ["user/*.rs?category=vital-signs", "patient/*.r?code=a&date=ge2000", "system/*.r"],
+        ]) {
           const access = accessOf(scopes, patient, [patient]);
           for (const grant of [
             ...grantsOf(compiled, access, `${type}?_id=${textAt(resource, "id") ?? "x"}`),

@@ -15,6 +15,7 @@ import { ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
+import { showsInEachRule } from "#policy/relations";
 import { evaluateListing } from "#policy/evaluate-listing";
 import type { PolicyDocument } from "#policy/schema";
 import { carelessOrigin, realOrigin, type SmallOrigin } from "./small-origin.ts";
@@ -92,12 +93,13 @@ async function disclose(
   const scopes = asker.scopes.length === 0 ? ok([]) : parseScopes(asker.scopes.join(" "));
   if (!scopes.ok || !(isReading(interaction) || isListing(interaction)))
     throw new Error("a test's own mistake");
+  const policy = compilePolicy(document, "sha256:test");
   const access = {
     scopes: scopes.value,
     patient: asker.patient,
     usersPatients: new Set(asker.usersPatients),
+    shows: showsInEachRule(policy),
   };
-  const policy = compilePolicy(document, "sha256:test");
   let next: PagePlace | undefined;
   const pages: PageLinks = {
     seal: async (place) => {

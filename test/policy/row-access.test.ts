@@ -41,7 +41,7 @@ test("a search under a patient's scope is narrowed to the patient, beside whatev
 test("every type of the compartment has a search parameter for its owner", ({ expect }) => {
   for (const type of ["Patient", ...Object.keys(r4Owners)]) {
     expect(
-      isResourceType(type) && accessParameters([{ owners: new Set(["amara"]), categories: [] }], type, []),
+      isResourceType(type) && accessParameters([{ owners: new Set(["amara"]), filters: [] }], type, []),
       type,
     ).toMatchObject([{ values: [{ kind: type === "Patient" ? "token" : "reference" }] }]);
   }

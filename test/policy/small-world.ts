@@ -267,7 +267,17 @@ function ruleOf(type: (typeof types)[number], tape: Tape): PolicyRule {
 /** Some scopes, in the form of a token. */
 export function scopesOf(tape: Tape): readonly string[] {
   return Array.from({ length: 1 + tape.below(3) }, () => {
-    const query = tape.of("", "", "", "", "?category=urn:c|lab", "?category=vital");
+    const query = tape.of(
+      "",
+      "",
+      "",
+      "",
+      "",
+      "?category=urn:c|lab",
+      "?category=vital",
+      "?code=urn:s|shared",
+      "?category=vital&encounter=Encounter/e1",
+    );
     return `${tape.of("patient", "system", "user", "patient", "system")}/${tape.below(5) > 0 ? "*" : tape.of(...types)}.${tape.of("rs", "rs", "rs", "rs", "rs", "rs", "r", "s")}${query}`;
   });
 }

@@ -118,7 +118,7 @@ test.for<[string, Added, boolean]>([
     coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code }],
   });
   const access = {
-    scopes: [{ context: "patient", type: "*", permissions: ["c"], categories: [] }],
+    scopes: [{ context: "patient", type: "*", permissions: ["c"], filters: [] }],
     patient: "1",
   } as const;
   const create = evaluateWrite(compilePolicy(policyOf("patrqt"), ""), access, {
@@ -173,7 +173,7 @@ test.for(["treat.json", "hpaymt.json", "pubhlth.json"])(
         evaluate(
           policy,
           {
-            scopes: [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }],
+            scopes: [{ context: "system", type: "*", permissions: ["r", "s"], filters: [] }],
             patient: undefined,
           },
           interaction.value,
@@ -201,7 +201,7 @@ test.for(["hpaymt.json", "hoperat.json", "pubhlth.json"])(
         evaluate(
           policy,
           {
-            scopes: [{ context: "system", type: "*", permissions: ["s"], categories: [] }],
+            scopes: [{ context: "system", type: "*", permissions: ["s"], filters: [] }],
             patient: undefined,
           },
           interaction.value,

@@ -91,13 +91,16 @@ export class Knowable {
         type,
         permissions = "",
         query = "",
-      } = /^(?<context>\w+)\/(?<type>[\w*]+)\.(?<permissions>\w+)(?:\?category=(?<query>.+))?$/u.exec(scope)
-        ?.groups ?? {};
+      } = /^(?<context>\w+)\/(?<type>[\w*]+)\.(?<permissions>\w+)(?:\?(?<query>.+))?$/u.exec(scope)?.groups ??
+      {};
       if (type !== "*" && type !== row.resourceType) return false;
       if (!letters.some((letter) => permissions.includes(letter))) return false;
+      // The values of conditions are of one meaning in a small world, so their texts are compared.
+      const conditions = query === "" ? [] : query.split("&").map((part) => part.split("="));
       if (
-        query !== "" &&
-        !JSON.stringify(row["category"] ?? "").includes(`"code":"${query.split("|").at(-1)}"`)
+        !conditions.every(([name = "", value = ""]) =>
+          JSON.stringify(row[name] ?? "").includes(`"${value.split("|").at(-1)}"`),
+        )
       )
         return false;
       if (context === "system") return true;

@@ -179,11 +179,11 @@ test.for(badExternal)(
 );
 
 const unsupported: readonly (readonly [string, string, unknown])[] = [
-  ["/grants/0/scopes", "/grants/0/scopes", "system/Observation.rs?code=718-7"],
+  ["/grants/0/scopes", "/grants/0/scopes", "system/Observation.rs?code:in=718-7"],
   [
     "/grants/0/scopes",
     "/grants/0/scopes",
-    "system/*.rs patient/Observation.rs?category=laboratory&date=2020",
+    "system/*.rs patient/Observation.rs?category=laboratory&date:missing=true",
   ],
   ["/origins/0/credentials", "/origins/0/credentials/kind", { kind: "mtls", binding: "ORIGIN_MTLS" }],
 ];

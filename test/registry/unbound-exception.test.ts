@@ -32,7 +32,7 @@ const evidence: Evidence = {
     client: "app",
     id: "jti",
     expires: instant(at + 300_000),
-    scopes: [{ context: "system", type: "Patient", permissions: ["r"], categories: [] }],
+    scopes: [{ context: "system", type: "Patient", permissions: ["r"], filters: [] }],
     purposes: ["TREAT"],
     keyId: undefined,
     binding: { kind: "none" },

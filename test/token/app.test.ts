@@ -219,7 +219,7 @@ const external: ClientRecord = {
 const patientScoped = {
   ...record,
   grants: otherGrant({
-    scopes: [{ context: "patient", type: "*", permissions: ["r", "s"], categories: [] }],
+    scopes: [{ context: "patient", type: "*", permissions: ["r", "s"], filters: [] }],
   }),
 };
 
@@ -318,7 +318,7 @@ test.for([
   ["invalid_scope", "scope_context_not_supported", { scope: "patient/*.rs" }, patientScoped],
   ["invalid_scope", "scope_exceeds_grant", {}, patientScoped],
   ["invalid_scope", "scope_exceeds_grant", { scope: "system/*.rs" }, patientScoped],
-  ["invalid_scope", "scope_query_not_supported", { scope: "system/Observation.rs?code=718-7" }, record],
+  ["invalid_scope", "scope_query_not_supported", { scope: "system/Observation.rs?code:in=718-7" }, record],
 ] as const)("%s: %s", async ([error, reason, changes, client], { expect }) => {
   const door = endpoint({ client });
   const answer = await ask(door, post(await form(changes)));

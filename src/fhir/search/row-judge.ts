@@ -93,7 +93,7 @@ function isTarget(value: Json, targets: ReadonlySet<string> | undefined, base: F
 }
 
 /** Every value at a path. A step with `[x]` is every form of the choice. */
-function valuesBelow(value: Json | undefined, path: readonly string[]): readonly Json[] {
+export function valuesBelow(value: Json | undefined, path: readonly string[]): readonly Json[] {
   if (value === undefined || value === null) return [];
   if (isArray(value)) return value.flatMap((item) => valuesBelow(item, path));
   const [step, ...below] = path;

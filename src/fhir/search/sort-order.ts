@@ -1,6 +1,6 @@
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
-import { boundsOfDateTime } from "#fhir/period";
-import { elementValues } from "./element-values.ts";
+import { valuesBelow } from "./row-judge.ts";
+import { valueSpan } from "./span.ts";
 import type { SortKey } from "./search.ts";
 
 /** Compares two resources of a type; a negative number: `a` comes first. */
@@ -51,7 +51,7 @@ export function mergeSorted<T>(
 type Key = string | number;
 
 function keyOf(resource: JsonObject, { definition, descending }: SortKey): Key | undefined {
-  const values = (definition.paths ?? []).flatMap((path) => elementValues(resource, path));
+  const values = (definition.paths ?? []).flatMap((path) => valuesBelow(resource, path));
   const keys = values.flatMap((value) => readKey[definition.type](value, descending) ?? []);
   return keys.reduce<Key | undefined>(
     (best, key) => (best === undefined || key < best !== descending ? key : best),
@@ -62,19 +62,12 @@ function keyOf(resource: JsonObject, { definition, descending }: SortKey): Key |
 type ReadKey = (value: Json, descending: boolean) => Key | undefined;
 
 const none: ReadKey = () => undefined;
+const bound: ReadKey = (value, descending) => valueSpan(value)?.[descending ? "high" : "low"];
 
 const readKey: Readonly<Record<SortKey["definition"]["type"], ReadKey>> = {
-  date: (value, descending) => {
-    const span = isObject(value)
-      ? [
-          boundsOfDateTime(property(value, "start") ?? null)?.[0] ?? -Infinity,
-          boundsOfDateTime(property(value, "end") ?? null)?.[1] ?? Infinity,
-        ]
-      : boundsOfDateTime(value);
-    return span?.[descending ? 1 : 0];
-  },
-  number: (value) => numberOf(value),
-  quantity: (value) => numberOf(value),
+  date: bound,
+  number: bound,
+  quantity: bound,
   string: (value) => leaves(value).join(" ").toLowerCase(),
   uri: (value) => (typeof value === "string" ? value : undefined),
   reference: (value) => (isObject(value) ? textAt(value, "reference") : undefined),
@@ -89,13 +82,6 @@ const readKey: Readonly<Record<SortKey["definition"]["type"], ReadKey>> = {
   composite: none,
   special: none,
 };
-
-function numberOf(value: Json): number | undefined {
-  const number = isObject(value) ? property(value, "value") : value;
-  return typeof number === "object" && number !== null && "rawJSON" in number
-    ? Number(number.rawJSON)
-    : undefined;
-}
 
 function leaves(value: Json): readonly string[] {
   if (typeof value === "string") return [value];

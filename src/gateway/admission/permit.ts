@@ -4,6 +4,7 @@ import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import type { CompiledPolicy } from "#policy/compile";
+import { showsInEachRule } from "#policy/relations";
 import type { Access } from "#policy/row-access";
 import type { NamingRefusal, OriginSession } from "#gateway/origin/origin-session";
 import { relate, type RelateRefusal } from "#gateway/origin/relate";
@@ -22,8 +23,9 @@ export async function permit(
   origin: OriginSession,
   at: Instant,
 ): Promise<Result<Permission, RelateRefusal | NamingRefusal>> {
-  const access = await relate(who, policy.users, origin, at);
-  if (!access.ok) return access;
-  const naming = origin.nameAsked(patientsNamed(interaction), access.value);
-  return naming.ok ? ok({ policy, access: access.value }) : naming;
+  const related = await relate(who, policy.users, origin, at);
+  if (!related.ok) return related;
+  const access: Access = { ...related.value, shows: showsInEachRule(policy) };
+  const naming = origin.nameAsked(patientsNamed(interaction), access);
+  return naming.ok ? ok({ policy, access }) : naming;
 }

@@ -59,9 +59,12 @@ const weightOf = (text: string, { token }: RememberedToken): number =>
 function freeze(remembered: RememberedToken): RememberedToken {
   const { token } = remembered;
   for (const scope of token.scopes) {
-    for (const category of scope.categories) Object.freeze(category);
+    for (const filter of scope.filters) {
+      Object.freeze(filter.values);
+      Object.freeze(filter);
+    }
     Object.freeze(scope.permissions);
-    Object.freeze(scope.categories);
+    Object.freeze(scope.filters);
     Object.freeze(scope);
   }
   for (const part of [token.scopes, token.purposes, token.binding, token, remembered.times])

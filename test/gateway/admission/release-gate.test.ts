@@ -30,7 +30,7 @@ const token: ProvenToken = {
   client: "telehealth",
   id: "jti",
   expires: instant(at + 5 * hour),
-  scopes: [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }],
+  scopes: [{ context: "system", type: "*", permissions: ["r", "s"], filters: [] }],
   purposes: ["TREAT"],
   keyId: "token-1",
   binding: { kind: "certificate", x5t },

@@ -175,7 +175,7 @@ const bad: readonly (readonly [string, string, unknown])[] = [
   ["/origins/0/credentials/secret", "/origins/0/credentials/secret", "TOKEN_SIGNING_KEY"],
   ["/policies/0/body/surprise", "/policies/0/body", 1],
   ["/grants/0/purpose", "/grants/0/purpose", "COC"],
-  ["/grants/0/scopes", "/grants/0/scopes", "system/Observation.rs?code=718-7"],
+  ["/grants/0/scopes", "/grants/0/scopes", "system/Observation.rs?code:in=718-7"],
 ];
 
 test.for(bad)(

@@ -141,7 +141,7 @@ test.for([
   [
     "a scope that this version cannot enforce",
     "claim_malformed",
-    { scope: "system/Observation.rs?code=718-7" },
+    { scope: "system/Observation.rs?code:in=718-7" },
   ],
   ["T10: another issuer", "issuer_unknown", { iss: `${publicUrl}/` }],
   ["T11: another audience", "audience_mismatch", { aud: fhirBase("other") }],

@@ -154,7 +154,7 @@ test("only the exact text of a proven token is known, and a token that is refuse
 
 /** An entry with so many scopes. */
 function entryOf(scopes: number): RememberedToken {
-  const scope = { context: "system", type: "*", permissions: ["r"], categories: [] } as const;
+  const scope = { context: "system", type: "*", permissions: ["r"], filters: [] } as const;
   return {
     token: {
       issuer: publicUrl,
