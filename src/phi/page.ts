@@ -58,6 +58,9 @@ export class Page {
     this.#bases = bases;
     this.#discloser = new Discloser(part, bases, joined);
     this.#countsHidden = false;
+    // An earlier page may have passed a row of this part: an origin that ignores the question sends it twice.
+    this.#ids.clear();
+    for (const { released } of this.#rows) this.#ids.add(released.id);
     return this;
   }
 

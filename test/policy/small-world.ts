@@ -276,7 +276,7 @@ export function scopesOf(tape: Tape): readonly string[] {
       "?category=urn:c|lab",
       "?category=vital",
       "?code=urn:s|shared",
-      "?category=vital&encounter=Encounter/e1",
+      "?category=vital&status=final",
     );
     return `${tape.of("patient", "system", "user", "patient", "system")}/${tape.below(5) > 0 ? "*" : tape.of(...types)}.${tape.of("rs", "rs", "rs", "rs", "rs", "rs", "r", "s")}${query}`;
   });
