@@ -32,7 +32,7 @@ LOG_NAME = re.compile(r"s(0|[1-9][0-9]{0,4})-([0-9]{4}h[12])")
 
 
 class Wrong(Exception):
-    """What is wrong, in words; `place` is the object it is wrong with."""
+    """A fault of the ledger in words; `place` names the object that has the fault."""
 
     def __init__(self, problem, place=None):
         super().__init__(problem)
@@ -65,7 +65,7 @@ def point_add(a, b):
 
 @functools.lru_cache(maxsize=64)
 def windows(point):
-    """Multiples 0 to 15 of 16^i times the point: of the base point and of the few keys that sign everything."""
+    """The multiples 0 to 15 of 16^i times the point. Only the base point and the few signing keys have such a table."""
     table = []
     for _ in range(64):
         row = [(0, 1, 1, 0)]
@@ -90,7 +90,7 @@ def point_equal(a, b):
 
 
 def point_of(encoded):
-    """The point, or None: a coordinate not below P, or a y of no point."""
+    """The point. None if a coordinate is not below P, or if no point has this y."""
     y = int.from_bytes(encoded, "little")
     sign, y = y >> 255, y & (2**255 - 1)
     if y >= P:
@@ -131,7 +131,7 @@ def utf8(data, what):
 
 
 def unbase64(text, what, url=False):
-    """Canonical base64 with padding, or base64url without (RFC 4648 §4, §5)."""
+    """Decodes canonical base64 with padding, or base64url without padding (RFC 4648 §4, §5)."""
     alphabet = b"-_" if url else b"+/"
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4 if url else 0), altchars=alphabet, validate=True)
@@ -151,7 +151,7 @@ def decimal(text, what):
 
 
 class Cbor:
-    """Reads one value and refuses every spelling of it but the shortest."""
+    """Reads a value. Refuses every encoding but the shortest."""
 
     def __init__(self, data):
         self.data, self.at = data, 0
@@ -241,7 +241,7 @@ class Key:
 
 
 class LogKey(Key):
-    """The key of a log, whose name is the log's origin line (§1, §7)."""
+    """The key of a log. Its name is the log's origin line (§1, §7)."""
 
     def __init__(self, name, kind, public):
         super().__init__(name, kind, public)
@@ -249,7 +249,7 @@ class LogKey(Key):
         need(self.ledger != "" and (self.log == ROOT or LOG_NAME.fullmatch(self.log)), "verifier key names no log")
 
     def of(self, log):
-        """The key of another log of the same ledger: one key pair signs them all."""
+        """The key of a further log of the same ledger. A single key pair signs all logs."""
         return LogKey(f"{self.ledger}/{log}", SIGNATURE, self.public)
 
 
@@ -258,7 +258,7 @@ def is_key_name(name):
 
 
 def read_note(note):
-    """The text, and each signature line as (key name, key id, what follows it)."""
+    """The text, and each signature line as (key name, key id, signature bytes)."""
     need(len(note) <= 1 << 20, "note is larger than 1 MiB")
     whole = utf8(note, "note")
     need(not any(ord(c) < 32 and c != "\n" for c in whole), "note has a control character")
@@ -278,7 +278,7 @@ def read_signature(line):
 
 
 def open_note(note, key):
-    """The text of a note that the key signed."""
+    """Returns the text of a note after it has checked the key's signature."""
     text, signatures = read_note(note)
     own = [signature for name, id, signature in signatures if (name, id) == (key.name, key.id)]
     need(own, "note is not signed by the log's key")
@@ -297,7 +297,7 @@ def check_cosignature(note, witness):
 
 
 class Checkpoint:
-    """Size, root, and from size 1 on the number and hash of the last frame."""
+    """The fields of a checkpoint: size, root, and (for a size above 0) number and hash of the last frame."""
 
     def __init__(self, note, key):
         lines = open_note(note, key)[:-1].split("\n")
@@ -329,7 +329,7 @@ def node_hash(left, right):
 
 
 def fold(nodes):
-    """The root over perfect subtrees, largest first."""
+    """The root over the hashes of perfect subtrees. The largest subtree comes first."""
     if not nodes:
         return sha256(b"")
     root = nodes[-1]
@@ -353,14 +353,14 @@ def tile_path(index, width):
 
 
 def pieces(count):
-    """Index and width of each tile or bundle that `count` hashes or entries fill."""
+    """Index and width of each tile or bundle, for `count` hashes or entries."""
     yield from ((i, WIDTH) for i in range(count // WIDTH))
     if count % WIDTH > 0:
         yield count // WIDTH, count % WIDTH
 
 
 def paths_of(checkpoint):
-    """Every object that §11 has of a log."""
+    """The paths of all objects of a log (§11)."""
     yield "checkpoint"
     if checkpoint.size == 0:
         return
@@ -373,14 +373,14 @@ def paths_of(checkpoint):
 
 
 class Tree:
-    """Grows by leaves; compares each bundle and tile with the log's own as soon as it is full, the rest at the end."""
+    """A tree that grows by leaves. It compares each full bundle and tile with the log's copy at once, and the partial ones at the end."""
 
     def __init__(self, log):
         self.log, self.size, self.range = log, 0, []
         self.stored, self.entries, self.edge = 0, [], []  # leaves compared; of them those of the bundle, and the hashes of the tiles, under way
 
     def extend(self, hashes):
-        """The compact range with these behind it, before anything is compared: the frame's own claim is judged first."""
+        """The compact range with these leaves appended. Nothing is compared yet, because the frame's claim is judged first."""
         for hashed in hashes:
             size = self.size
             while size & 1:
@@ -478,7 +478,7 @@ def check_epk(epk):
 
 
 class LeafRules:
-    """The form of each leaf and the order rules of §3, frame by frame."""
+    """Checks the form of each leaf and the order rules of §3, frame after frame."""
 
     def __init__(self, key):
         self.origin, self.half_year = key.name, LOG_NAME.fullmatch(key.log)[2]
@@ -579,7 +579,7 @@ class RootRules:
         before.append(checkpoint)
 
     def may_be_gone(self, log):
-        """Whether the half-year ended six years before the last frame, and before today: whoever signs frames can date them."""
+        """True if the half-year ended six years before the last frame and before today. The frame's date alone is no proof: the signer of frames chooses it."""
         year, month = half_year_after(LOG_NAME.fullmatch(log)[2])
         return calendar.timegm((year + 6, month, 1, 0, 0, 0)) <= min(self.time, time.time())
 
@@ -590,7 +590,7 @@ def half_year_bounds(half_year):
 
 
 def half_year_after(half_year):
-    """Year and month in which the next one begins."""
+    """Year and month in which the next half-year begins."""
     return (int(half_year[:4]), 7) if half_year.endswith("h1") else (int(half_year[:4]) + 1, 1)
 
 
@@ -598,7 +598,7 @@ def half_year_after(half_year):
 
 
 class Frame:
-    """The fields of a frame as they stand; the form alone is checked."""
+    """Reads the fields of a frame. Checks only its form."""
 
     def __init__(self, data):
         self.data, self.at = data, 0
@@ -624,7 +624,7 @@ class Frame:
 
 
 class Chain:
-    """Takes frames in order; knows size, compact range and hash after each."""
+    """Takes frames in their order. Has size, compact range and hash after each frame."""
 
     def __init__(self, key, log, rules):
         self.origin, self.rules, self.tree = key.name, rules, Tree(log)
@@ -651,7 +651,7 @@ class Chain:
 
 
 def verify_log(log, key, since=(), receipts=(), rules=None):
-    """Raises Wrong. `log` has read(path) and paths(); since: Checkpoints, their signatures checked; receipts: as read below."""
+    """Verifies a log. `log` has read(path) and paths(); `since` are Checkpoints with checked signatures; `receipts` are as the next section reads them. Raises Wrong."""
     checkpoint = placed("checkpoint", lambda: Checkpoint(log.read("checkpoint"), key))
     check_paths(log, checkpoint)
     chain, earlier = Chain(key, log, rules or LeafRules(key)), {}
@@ -695,7 +695,7 @@ def check_paths(log, checkpoint):
 
 
 def inclusion_root(index, size, hashed, path):
-    """The root that an audit path leads to (RFC 9162 §2.1.3.2), or None for a path of another length."""
+    """The root that an audit path gives (RFC 9162 §2.1.3.2). None if the path has a wrong length."""
     if index >= size:
         return None
     fn, sn = index, size - 1
@@ -740,7 +740,7 @@ def receipt_of(match):
 
 
 def check_proof(receipt, key):
-    """The receipt's own proof (C2SP tlog-proof v1): its leaf is at its index in the log. Answers the checkpoint."""
+    """Checks the receipt's proof (C2SP tlog-proof v1) that its leaf is at its index in the log. Returns the checkpoint."""
     need("proof" in receipt, "has no proof, and there is no folder")
     head, _, note = utf8(receipt["proof"], "proof").partition("\n\n")
     first, *lines = head.split("\n")
@@ -758,7 +758,7 @@ def check_proof(receipt, key):
 
 
 class FolderLog:
-    """One log's folder. No link is followed: it could show other bytes to the next reader."""
+    """The folder of a log. It follows no link: a link could show different bytes to the next reader."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -787,7 +787,7 @@ class FolderLog:
 
 
 def read_keys(text):
-    """Log keys and witness keys of a file: one key a line, comments begin with #; or the `dev.json` of a development stack."""
+    """Log keys and witness keys of a file. The file has a key on each line and comments after #, or it is the `dev.json` of a development stack."""
     if text.startswith("{"):
         named = json.loads(text)
         logs = [*named["logs"].values(), *filter(None, [named.get("root")])]
@@ -804,7 +804,7 @@ def own_keys(folder):
 
 
 def check_keys(folder, keys):
-    """The folder's own keys; whichever was given from outside is one of them."""
+    """The keys that the folder names. Each key from outside must be among them."""
     own = own_keys(folder)
     for key in keys:
         need(key.text in {one.text for one in own}, f"does not have the key of {key.log} that was given")
@@ -812,7 +812,7 @@ def check_keys(folder, keys):
 
 
 class Folder:
-    """What is asked of an exported folder, and what was found: (log or file, what is good or wrong)."""
+    """The checks of an exported folder, and their results: (log or file, result in words)."""
 
     def __init__(self, folder, keys, since, receipts, witnesses):
         self.folder, self.witnesses, self.found = folder, witnesses, []
@@ -833,7 +833,7 @@ class Folder:
             return None
 
     def verify_root(self, since, receipts):
-        """The rules with what they saw, or None."""
+        """The order rules after they have read the log; None if the log is bad."""
         key = self.keys[ROOT]
         rules, log = RootRules(key), FolderLog(os.path.join(self.folder, ROOT))
 
@@ -884,7 +884,7 @@ def is_of(note, key):
 
 
 def earlier_of(key, since):
-    """Those of the earlier checkpoints that are of the key's log."""
+    """The earlier checkpoints of the key's log."""
     return [placed("earlier checkpoint", lambda: Checkpoint(note, key)) for note in since if is_of(note, key)]
 
 
@@ -903,7 +903,7 @@ def file_bytes(path):
 
 
 def say(line):
-    """A name in the folder is whoever's who made it: it ends no line and moves no cursor."""
+    """Makes a name of the folder safe to print: an attacker may have chosen it, so it ends no line and moves no cursor."""
     print("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line))
 
 
